@@ -1,0 +1,374 @@
+//! The reply: encoding (the function's side) and ALB's strict reading of it.
+
+use std::fmt;
+use std::io::Write;
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
+use http::{Response, StatusCode};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::{MAX_RESPONSE_FIELDS, MAX_RESPONSE_JSON};
+use crate::content;
+use crate::json::{write_field_value, write_string};
+use crate::{EncodeError, HeaderMode};
+
+// === The function's side
+
+/// Writes no `null` and only string values: ALB answers 502 to anything else.
+pub(crate) fn encode_response(
+    mode: HeaderMode,
+    response: &Response<Bytes>,
+    out: &mut Vec<u8>,
+) -> Result<(), EncodeError> {
+    let fields_size = size_of_fields(response.headers());
+    if fields_size > MAX_RESPONSE_FIELDS {
+        return Err(EncodeError::FieldsTooLarge { size: fields_size, limit: MAX_RESPONSE_FIELDS });
+    }
+    let start = out.len();
+    out.reserve(256 + fields_size + response.body().len() * 4 / 3);
+    let status = response.status();
+    // A `Vec` takes every write.
+    let _ = write!(
+        out,
+        r#"{{"statusCode":{},"statusDescription":"{} {}","#,
+        status.as_u16(),
+        status.as_u16(),
+        status.canonical_reason().unwrap_or("Unknown")
+    );
+    match mode {
+        HeaderMode::Single => write_single_fields(out, response.headers()),
+        HeaderMode::Multi => write_multi_fields(out, response.headers()),
+    }
+    out.extend_from_slice(br#","body":"#);
+
+    const IS_BASE64: &[u8] = br#","isBase64Encoded":true}"#;
+    const IS_TEXT: &[u8] = br#","isBase64Encoded":false}"#;
+    let envelope = out.len() - start + IS_TEXT.len();
+    match content::write(out, response.body(), MAX_RESPONSE_JSON.saturating_sub(envelope)) {
+        Ok(is_base64) => {
+            out.extend_from_slice(if is_base64 { IS_BASE64 } else { IS_TEXT });
+            Ok(())
+        }
+        Err(size) => {
+            out.truncate(start);
+            Err(EncodeError::TooLarge { size: envelope + size, limit: MAX_RESPONSE_JSON })
+        }
+    }
+}
+
+fn size_of_fields(fields: &HeaderMap) -> usize {
+    fields.iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len()).sum()
+}
+
+fn write_multi_fields(out: &mut Vec<u8>, fields: &HeaderMap) {
+    out.extend_from_slice(br#""multiValueHeaders":{"#);
+    for (index, name) in fields.keys().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        write_string(out, name.as_str());
+        out.extend_from_slice(b":[");
+        for (index, value) in fields.get_all(name).iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            write_field_value(out, value.as_bytes());
+        }
+        out.push(b']');
+    }
+    out.push(b'}');
+}
+
+/// A name can stand only once in `headers`. Several lines are one list to every field but `Set-Cookie` (RFC 9110
+/// section 5.3); ALB passes names that differ in case on as fields of their own, which keeps cookies apart.
+fn write_single_fields(out: &mut Vec<u8>, fields: &HeaderMap) {
+    out.extend_from_slice(br#""headers":{"#);
+    let mut is_first = true;
+    let mut member = |out: &mut Vec<u8>, name: &str, value: &[u8]| {
+        if !std::mem::take(&mut is_first) {
+            out.push(b',');
+        }
+        write_string(out, name);
+        out.push(b':');
+        write_field_value(out, value);
+    };
+    for name in fields.keys() {
+        let mut values = fields.get_all(name).iter();
+        if name == SET_COOKIE {
+            for (index, value) in values.enumerate() {
+                member(out, &case_variant(SET_COOKIE.as_str(), index), value.as_bytes());
+            }
+        } else if let (Some(value), None) = (values.next(), values.next()) {
+            member(out, name.as_str(), value.as_bytes());
+        } else {
+            let lines: Vec<&[u8]> = fields.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+            member(out, name.as_str(), &lines.join(&b", "[..]));
+        }
+    }
+    out.push(b'}');
+}
+
+/// The spelling number `index` of a name: bit `n` of it makes the `n`th letter a capital. `set-cookie` has 512, far
+/// more than fit into [`MAX_RESPONSE_FIELDS`] with values that mean something.
+fn case_variant(name: &str, mut index: usize) -> String {
+    let spell = |letter: char| {
+        if !letter.is_ascii_alphabetic() {
+            return letter;
+        }
+        let is_capital = index & 1 == 1;
+        index >>= 1;
+        if is_capital { letter.to_ascii_uppercase() } else { letter }
+    };
+    name.chars().map(spell).collect()
+}
+
+// === ALB's side
+
+/// A reply that ALB accepts.
+#[derive(Debug)]
+pub struct Reply {
+    /// What the client gets, before the load balancer adds its own fields.
+    pub response: Response<Bytes>,
+    /// What ALB loses of it without a word, one line each.
+    pub warnings: Vec<String>,
+}
+
+/// Why ALB answers 502 instead of passing a reply on.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplyError {
+    /// Over [`MAX_RESPONSE_JSON`].
+    #[error("the reply has {0} bytes of JSON, {MAX_RESPONSE_JSON} are allowed")]
+    TooLarge(usize),
+    /// Over [`MAX_RESPONSE_FIELDS`].
+    #[error("the response fields have {0} bytes, {MAX_RESPONSE_FIELDS} are allowed")]
+    FieldsTooLarge(usize),
+    /// Not a JSON object.
+    #[error("the reply is not a JSON object: {0}")]
+    Json(#[from] serde_json::Error),
+    /// A member is missing or not what it has to be.
+    #[error("`{member}` {problem}")]
+    Member {
+        /// Its name.
+        member: &'static str,
+        /// What is wrong with it and what it should be.
+        problem: String,
+    },
+}
+
+impl ReplyError {
+    /// `error_reason` of ALB's access log.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            ReplyError::TooLarge(_) => "LambdaResponseTooLarge",
+            ReplyError::FieldsTooLarge(_) | ReplyError::Json(_) | ReplyError::Member { .. } => "LambdaInvalidResponse",
+        }
+    }
+}
+
+/// The reply's members. An absent one and a `null` are different things to ALB, so they are kept apart.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Members<'a> {
+    #[serde(deserialize_with = "present")]
+    status_code: Option<Value>,
+    #[serde(deserialize_with = "present")]
+    status_description: Option<Value>,
+    #[serde(borrow, deserialize_with = "present")]
+    headers: Option<&'a RawValue>,
+    #[serde(borrow, deserialize_with = "present")]
+    multi_value_headers: Option<&'a RawValue>,
+    #[serde(deserialize_with = "present")]
+    body: Option<Value>,
+    #[serde(deserialize_with = "present")]
+    is_base64_encoded: Option<Value>,
+}
+
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+/// An object in its own order, with names that differ only in case kept apart.
+struct Object(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ObjectVisitor;
+        impl<'de> Visitor<'de> for ObjectVisitor {
+            type Value = Object;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Object(members))
+            }
+        }
+        deserializer.deserialize_map(ObjectVisitor)
+    }
+}
+
+/// Reads a reply as strictly as ALB does.
+///
+/// # Errors
+///
+/// [`ReplyError`] for each that ALB turns into a 502.
+pub fn decode_response(mode: HeaderMode, reply: &[u8]) -> Result<Reply, ReplyError> {
+    if reply.len() > MAX_RESPONSE_JSON {
+        return Err(ReplyError::TooLarge(reply.len()));
+    }
+    let members: Members = serde_json::from_slice(reply)?;
+    let mut warnings = Vec::new();
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = status(members.status_code)?;
+    check_description(members.status_description)?;
+    *response.headers_mut() = match mode {
+        HeaderMode::Single => single_fields(members.headers, members.multi_value_headers.is_some())?,
+        HeaderMode::Multi => multi_fields(members.multi_value_headers, members.headers.is_some(), &mut warnings)?,
+    };
+    let size = size_of_fields(response.headers());
+    if size > MAX_RESPONSE_FIELDS {
+        return Err(ReplyError::FieldsTooLarge(size));
+    }
+    drop_own_fields(response.headers_mut(), &mut warnings);
+    *response.body_mut() = body(members.body, members.is_base64_encoded)?;
+    Ok(Reply { response, warnings })
+}
+
+fn wrong(member: &'static str, problem: impl Into<String>) -> ReplyError {
+    ReplyError::Member { member, problem: problem.into() }
+}
+
+/// For a message: the JSON type of a value.
+fn type_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
+fn status(value: Option<Value>) -> Result<StatusCode, ReplyError> {
+    const MEMBER: &str = "statusCode";
+    let value = value.ok_or_else(|| wrong(MEMBER, "is missing"))?;
+    let Value::Number(number) = &value else {
+        return Err(wrong(MEMBER, format!("is {}, it must be a number", type_of(&value))));
+    };
+    number
+        .as_u64()
+        .and_then(|code| u16::try_from(code).ok())
+        .filter(|code| (200..=599).contains(code))
+        .and_then(|code| StatusCode::from_u16(code).ok())
+        .ok_or_else(|| wrong(MEMBER, format!("is {number}, it must be from 200 to 599")))
+}
+
+/// ALB wants the code, a space and a reason where a description is given at all.
+fn check_description(value: Option<Value>) -> Result<(), ReplyError> {
+    const MEMBER: &str = "statusDescription";
+    match value {
+        None => Ok(()),
+        Some(Value::String(text)) => match text.split_once(' ') {
+            Some((code, reason)) if code.len() == 3 && code.parse::<u16>().is_ok() && !reason.is_empty() => Ok(()),
+            _ => Err(wrong(MEMBER, format!("is {text:?}, it must look like \"200 OK\""))),
+        },
+        Some(other) => {
+            Err(wrong(MEMBER, format!("is {}, it must be a string like \"200 OK\" or absent", type_of(&other))))
+        }
+    }
+}
+
+fn single_fields(headers: Option<&RawValue>, has_other_family: bool) -> Result<HeaderMap, ReplyError> {
+    const MEMBER: &str = "headers";
+    if headers.is_none() && has_other_family {
+        let problem = "is missing: the target group has multi-value headers off, so `multiValueHeaders` is not read";
+        return Err(wrong(MEMBER, problem));
+    }
+    let mut fields = HeaderMap::new();
+    for (name, value) in object(MEMBER, headers)? {
+        append(&mut fields, MEMBER, &name, &value)?;
+    }
+    Ok(fields)
+}
+
+fn multi_fields(
+    headers: Option<&RawValue>,
+    has_other_family: bool,
+    warnings: &mut Vec<String>,
+) -> Result<HeaderMap, ReplyError> {
+    const MEMBER: &str = "multiValueHeaders";
+    if headers.is_none() && has_other_family {
+        warnings.push(
+            "`headers` is lost: the target group has multi-value headers on, so only `multiValueHeaders` is read"
+                .into(),
+        );
+    }
+    let mut fields = HeaderMap::new();
+    for (name, values) in object(MEMBER, headers)? {
+        let Value::Array(values) = values else {
+            let problem = format!("has {} for `{name}`, it must be an array of strings", type_of(&values));
+            return Err(wrong(MEMBER, problem));
+        };
+        for value in values {
+            append(&mut fields, MEMBER, &name, &value)?;
+        }
+    }
+    Ok(fields)
+}
+
+fn object(member: &'static str, json: Option<&RawValue>) -> Result<Vec<(String, Value)>, ReplyError> {
+    let Some(json) = json else { return Ok(Vec::new()) };
+    serde_json::from_str(json.get())
+        .map(|Object(members)| members)
+        .map_err(|_| wrong(member, "is not an object: leave it out where there are no fields"))
+}
+
+fn append(fields: &mut HeaderMap, member: &'static str, name: &str, value: &Value) -> Result<(), ReplyError> {
+    let Value::String(text) = value else {
+        return Err(wrong(member, format!("has {} for `{name}`, it must be a string", type_of(value))));
+    };
+    let field = HeaderName::from_bytes(name.as_bytes())
+        .map_err(|_| wrong(member, format!("has the name {name:?}, which is not a field name")))?;
+    let value = HeaderValue::from_bytes(text.as_bytes())
+        .map_err(|_| wrong(member, format!("has a control character in the value of `{name}`")))?;
+    fields.append(field, value);
+    Ok(())
+}
+
+/// ALB recomputes the length and does not honour hop-by-hop fields (ELB guide, "Lambda functions as targets").
+fn drop_own_fields(fields: &mut HeaderMap, warnings: &mut Vec<String>) {
+    fields.remove(CONTENT_LENGTH);
+    for name in ["connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"] {
+        if fields.remove(name).is_some() {
+            warnings.push(format!("field `{name}` is not honoured: it belongs to one connection"));
+        }
+    }
+}
+
+fn body(body: Option<Value>, is_base64: Option<Value>) -> Result<Bytes, ReplyError> {
+    let is_base64 = match is_base64 {
+        None => false,
+        Some(Value::Bool(is_base64)) => is_base64,
+        Some(other) => {
+            return Err(wrong("isBase64Encoded", format!("is {}, it must be a boolean", type_of(&other))));
+        }
+    };
+    match body {
+        None => Ok(Bytes::new()),
+        Some(Value::String(text)) if is_base64 => content::decode_base64(text.as_bytes())
+            .map(Bytes::from)
+            .ok_or_else(|| wrong("body", "is not base64, but `isBase64Encoded` is true")),
+        Some(Value::String(text)) => Ok(text.into()),
+        Some(other) => Err(wrong("body", format!("is {}, it must be a string or absent", type_of(&other)))),
+    }
+}

@@ -1,0 +1,80 @@
+//! Message content as a JSON string: plain text or base64, whichever is cheaper and fits. Knows no event format.
+
+use crate::json::write_string;
+
+/// Content of more bytes goes as base64 even where it is text: encoding it is several times cheaper than looking for
+/// what must be escaped (`cargo bench`-style figures in bench/README.md).
+const PLAIN_TEXT_LIMIT: usize = 2048;
+
+/// Appends content as a JSON string and says whether it is base64, or, with nothing appended, how many bytes the
+/// smallest form takes if that is more than `room`.
+pub(crate) fn write(out: &mut Vec<u8>, content: &[u8], room: usize) -> Result<bool, usize> {
+    let base64_size = base64_simd::STANDARD.encoded_length(content.len()) + 2;
+    if content.len() > PLAIN_TEXT_LIMIT && base64_size <= room {
+        write_base64(out, content);
+        return Ok(true);
+    }
+    let Ok(text) = std::str::from_utf8(content) else {
+        if base64_size > room {
+            return Err(base64_size);
+        }
+        write_base64(out, content);
+        return Ok(true);
+    };
+    let start = out.len();
+    write_string(out, text);
+    let size = out.len() - start;
+    if size > room {
+        out.truncate(start);
+        return Err(size.min(base64_size));
+    }
+    Ok(false)
+}
+
+fn write_base64(out: &mut Vec<u8>, content: &[u8]) {
+    out.push(b'"');
+    base64_simd::STANDARD.encode_append(content, out);
+    out.push(b'"');
+}
+
+/// Decodes base64 with or without padding.
+pub(crate) fn decode_base64(text: &[u8]) -> Option<Vec<u8>> {
+    base64_simd::STANDARD.decode_to_vec(text).or_else(|_| base64_simd::STANDARD_NO_PAD.decode_to_vec(text)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(content: &[u8], room: usize) -> (String, Result<bool, usize>) {
+        let mut out = Vec::new();
+        let result = write(&mut out, content, room);
+        (String::from_utf8(out).unwrap(), result)
+    }
+
+    #[test]
+    fn short_text_stays_readable() {
+        assert_eq!(written(b"a \"b\"\n", 100), (r#""a \"b\"\n""#.into(), Ok(false)));
+    }
+
+    #[test]
+    fn binary_is_base64() {
+        assert_eq!(written(&[0xff, 0xfe], 100), (r#""//4=""#.into(), Ok(true)));
+    }
+
+    #[test]
+    fn long_text_is_base64_until_only_plain_text_fits() {
+        let text = [b'a'; 3000];
+        assert_eq!(written(&text, 5000).1, Ok(true));
+        assert_eq!(written(&text, 3500).1, Ok(false));
+        assert_eq!(written(&text, 3002).1, Ok(false));
+        assert_eq!(written(&text, 3001), (String::new(), Err(3002)));
+    }
+
+    #[test]
+    fn text_full_of_escapes_may_only_fit_as_base64() {
+        let text = [b'"'; 3000];
+        assert_eq!(written(&text, 4002).1, Ok(true));
+        assert_eq!(written(&text, 4001), (String::new(), Err(4002)));
+    }
+}

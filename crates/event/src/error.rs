@@ -1,0 +1,58 @@
+//! What can be wrong with an event or too large in a reply. The words are for logs: they quote names, never values.
+
+use crate::EventFormat;
+
+/// An event that is no HTTP request, and the format in which its sender expects the answer.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct Undecodable {
+    /// As far as the event lets one see it.
+    pub format: EventFormat,
+    /// What is wrong.
+    #[source]
+    pub error: DecodeError,
+}
+
+/// What is wrong with an event.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// Not JSON, or a member of the wrong type.
+    #[error("the event cannot be read: {0}")]
+    Json(#[from] serde_json::Error),
+    /// JSON, but from no front end that we know: a scheduled event, a direct invocation.
+    #[error("the event is not an HTTP request: `requestContext.elb` is missing")]
+    UnknownFormat,
+    /// A member that every HTTP event has.
+    #[error("the event has no `{0}`")]
+    Missing(&'static str),
+    /// RFC 9110 section 9.1: a method is a token.
+    #[error("`httpMethod` is not a method")]
+    Method,
+    /// The target could only be forwarded with other bytes than the client sent.
+    #[error("`path` or query cannot stand in a request line: {0}")]
+    Target(&'static str),
+    /// `isBase64Encoded` is true and `body` is something else.
+    #[error("`body` is not base64")]
+    Base64,
+}
+
+/// A reply that the front end would refuse.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum EncodeError {
+    /// The whole reply, after base64 or escaping.
+    #[error("the response is too large for the load balancer: {size} bytes of JSON, {limit} are allowed")]
+    TooLarge {
+        /// Bytes that the reply would take.
+        size: usize,
+        /// Bytes that it may take.
+        limit: usize,
+    },
+    /// All fields together.
+    #[error("the response fields are too large for the load balancer: {size} bytes, {limit} are allowed")]
+    FieldsTooLarge {
+        /// Bytes of all names and values.
+        size: usize,
+        /// Bytes that they may take.
+        limit: usize,
+    },
+}

@@ -1,0 +1,61 @@
+//! JSON pieces that event formats share: borrowed strings, strings into a buffer. Knows no format.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use bytes::Bytes;
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
+
+/// A JSON string that borrows from the input wherever it holds no escapes (serde's own `Cow` never borrows inside
+/// containers).
+#[derive(Debug)]
+pub(crate) struct Text<'a>(pub(crate) Cow<'a, str>);
+
+impl<'a> Text<'a> {
+    /// The same bytes, shared with `input` where they lie in it.
+    pub(crate) fn into_bytes(self, input: &Bytes) -> Bytes {
+        match self.0 {
+            Cow::Borrowed(text) => input.slice_ref(text.as_bytes()),
+            Cow::Owned(text) => Bytes::from(text),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Text<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(TextVisitor)
+    }
+}
+
+struct TextVisitor;
+
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = Text<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Text(Cow::Owned(text.to_owned())))
+    }
+}
+
+/// Appends `text` as a JSON string.
+pub(crate) fn write_string(out: &mut Vec<u8>, text: &str) {
+    // A `Vec` takes every write, and a `str` is always representable.
+    let _ = serde_json::to_writer(out, text);
+}
+
+/// Appends the bytes of a field value as a JSON string. RFC 9110 section 5.5 allows octets that are not UTF-8; JSON
+/// does not, so such a value is read as Latin-1, which is what its sender most likely meant.
+pub(crate) fn write_field_value(out: &mut Vec<u8>, value: &[u8]) {
+    match std::str::from_utf8(value) {
+        Ok(text) => write_string(out, text),
+        Err(_) => write_string(out, &value.iter().copied().map(char::from).collect::<String>()),
+    }
+}

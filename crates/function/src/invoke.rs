@@ -1,0 +1,78 @@
+//! One invocation: event in, reply out, and the record of it. Whatever goes wrong becomes a reply.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
+
+use bytes::Bytes;
+use crossfade_event::{EncodeError, EventFormat, decode_request, encode_response};
+use crossfade_proxy::{AccessRecord, Exchange, Invocation, Proxy, ProxyError, failure, healthy};
+use crossfade_route::HealthCheck;
+use http::Response;
+
+/// Writes the reply to an event into `reply`, which must be empty.
+pub(crate) async fn answer(proxy: &Proxy, event: &Bytes, invocation: &Invocation, reply: &mut Vec<u8>) -> AccessRecord {
+    let (format, exchange) = match decode_request(event) {
+        Ok(event) if event.is_health_check && proxy.table().health_check == HealthCheck::Function => {
+            (event.format, own(invocation, healthy(), |record| record.route = Some("health-check".to_owned())))
+        }
+        Ok(event) => (event.format, guarded(proxy.handle(event.request, invocation), invocation).await),
+        Err(undecodable) => {
+            let error = ProxyError::RequestInvalid(undecodable.error.to_string());
+            (undecodable.format, own(invocation, failure(&error), |record| record.note(&error)))
+        }
+    };
+    let Exchange { response, mut record } = exchange;
+    if let Err(error) = encode_response(format, &response, reply) {
+        let error = match error {
+            EncodeError::TooLarge { .. } => ProxyError::ResponseTooLarge(error.to_string()),
+            EncodeError::FieldsTooLarge { .. } => ProxyError::ResponseFieldsTooLarge(error.to_string()),
+        };
+        replace(format, &error, &mut record, reply);
+    }
+    record
+}
+
+/// An answer that no back end gave.
+fn own(invocation: &Invocation, response: Response<Bytes>, note: impl FnOnce(&mut AccessRecord)) -> Exchange {
+    let mut record = AccessRecord {
+        time: Some(invocation.time),
+        request_id: invocation.request_id.clone(),
+        status: response.status().as_u16(),
+        response_bytes: response.body().len(),
+        total_ms: Some(invocation.started.elapsed()),
+        ..AccessRecord::default()
+    };
+    note(&mut record);
+    Exchange { response, record }
+}
+
+/// Replaces an answer that cannot be carried by one that says so.
+fn replace(format: EventFormat, error: &ProxyError, record: &mut AccessRecord, reply: &mut Vec<u8>) {
+    let response = failure(error);
+    record.note(error);
+    record.status = response.status().as_u16();
+    record.response_bytes = response.body().len();
+    // Our own answers are small.
+    let _ = encode_response(format, &response, reply);
+}
+
+/// A panic would end the process and with it every other invocation; it costs this one request a 500.
+async fn guarded(exchange: impl Future<Output = Exchange>, invocation: &Invocation) -> Exchange {
+    let mut exchange = pin!(exchange);
+    let result = std::future::poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| exchange.as_mut().poll(cx))) {
+        Ok(poll) => poll.map(Ok),
+        Err(panic) => Poll::Ready(Err(panic)),
+    })
+    .await;
+    result.unwrap_or_else(|panic| {
+        let error = ProxyError::Internal(message_of(&*panic));
+        own(invocation, failure(&error), |record| record.note(&error))
+    })
+}
+
+fn message_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("panic").to_owned()
+}

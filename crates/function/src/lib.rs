@@ -1,0 +1,54 @@
+//! The Lambda function: settings, the Runtime API loop, and between the two the proxy.
+//!
+//! Owns all that is Lambda's: environment variables, invocations, deadlines, the log on stdout. Knows no ALB rule and
+//! no back end connection. The same code is the binary `bootstrap` in Lambda and a child process of `crossfade dev`.
+
+mod invoke;
+mod run;
+mod runtime_api;
+mod settings;
+
+use std::process::ExitCode;
+
+pub use settings::{ConfigSource, SettingsError, load};
+
+/// The function's entry point: reads the environment and serves until the end of it.
+#[must_use]
+pub fn main() -> ExitCode {
+    let settings = match settings::Settings::from_env() {
+        Ok(settings) => settings,
+        Err(error) => {
+            log_error(&error.to_string());
+            return ExitCode::from(2);
+        }
+    };
+    // One thread: a proxy waits for others, and handing work between threads costs more than the work.
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            log_error(&format!("cannot start: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run::run(settings)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            log_error(&error.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Something that belongs to no request. Lambda takes stdout and stderr into the same log.
+fn log_error(message: &str) {
+    let line = serde_json::json!({ "type": "error", "level": "ERROR", "message": message });
+    write_line(line.to_string());
+}
+
+/// One line of the log, in one system call, so that lines of several processes do not mix.
+fn write_line(mut line: String) {
+    use std::io::Write;
+    line.push('\n');
+    // There is nobody to tell if the log is gone.
+    let _ = std::io::stdout().lock().write_all(line.as_bytes());
+}

@@ -1,0 +1,128 @@
+//! The loop: the next event, its answer, its log line, the next event. Also start and end of the process.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use crossfade_event::alb::MAX_RESPONSE_JSON;
+use crossfade_proxy::{Invocation, Limits, Proxy, SetupError};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::invoke::answer;
+use crate::runtime_api::{ApiError, NextEvent, RuntimeApi};
+use crate::settings::{Settings, SettingsError, load};
+use crate::{log_error, write_line};
+
+/// Time kept back from an invocation's deadline for encoding and posting the answer.
+const MARGIN: Duration = Duration::from_millis(250);
+
+/// How long an invocation may take if nobody says.
+const NO_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Why the process ends other than at Lambda's wish.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RunError {
+    #[error("{0}")]
+    Settings(#[from] SettingsError),
+    #[error("{0}")]
+    Setup(#[from] SetupError),
+    #[error("{0}")]
+    Api(#[from] ApiError),
+    #[error("cannot wait for signals: {0}")]
+    Signal(#[source] std::io::Error),
+}
+
+/// Serves until Lambda ends the environment.
+pub(crate) async fn run(settings: Settings) -> Result<(), RunError> {
+    let mut api = RuntimeApi::new(&settings.runtime_api)?;
+    let concurrency = settings.concurrency;
+    let runtime_api = settings.runtime_api.clone();
+    let proxy = match init(settings) {
+        Ok(proxy) => Arc::new(proxy),
+        Err(error) => {
+            api.init_error("Crossfade.Configuration", &error.to_string()).await?;
+            return Err(error);
+        }
+    };
+    let mut loops = JoinSet::new();
+    for _ in 1..concurrency {
+        loops.spawn(serve(proxy.clone(), RuntimeApi::new(&runtime_api)?, terminate()?));
+    }
+    serve(proxy, api, terminate()?).await?;
+    while let Some(ended) = loops.join_next().await {
+        ended.unwrap_or(Ok(()))?;
+    }
+    Ok(())
+}
+
+fn init(settings: Settings) -> Result<Proxy, RunError> {
+    let (table, trust) = load(&settings.config?, settings.cert_file.as_deref())?;
+    // Plain text takes at least its own length in the reply.
+    let limits = Limits { response_bytes: MAX_RESPONSE_JSON };
+    Ok(Proxy::new(table, &trust, &settings.pseudonym, limits)?)
+}
+
+/// Lambda sends SIGTERM before it ends an environment that has an extension; others just stop.
+fn terminate() -> Result<Signal, RunError> {
+    signal(SignalKind::terminate()).map_err(RunError::Signal)
+}
+
+/// One invocation at a time, over a connection of its own.
+async fn serve(proxy: Arc<Proxy>, mut api: RuntimeApi, mut terminate: Signal) -> Result<(), RunError> {
+    let mut buffer = Vec::new();
+    loop {
+        let next = tokio::select! {
+            biased;
+            _ = terminate.recv() => return Ok(()),
+            next = api.next() => next?,
+        };
+        let NextEvent { request_id, invocation_id, deadline_ms, trace_id, event } = next;
+        let started = Instant::now();
+        let time = SystemTime::now();
+        let deadline = started + time_to_answer(deadline_ms, time);
+        let invocation = Invocation { request_id, trace_id, started, time, deadline };
+
+        let record = answer(&proxy, &event, &invocation, &mut buffer).await;
+        let reply = Bytes::from(std::mem::take(&mut buffer));
+        match api.respond(&invocation.request_id, invocation_id, reply.clone()).await {
+            Err(error @ ApiError::Status { status, .. }) if !status.is_server_error() => {
+                log_error(&format!("the reply to {} was refused: {error}", invocation.request_id));
+            }
+            result => result?,
+        }
+        if let Ok(line) = serde_json::to_string(&record) {
+            write_line(line);
+        }
+        // The memory of a large reply is used again, if the connection has let go of it.
+        if reply.is_unique() {
+            buffer = Vec::from(reply);
+            buffer.clear();
+        }
+    }
+}
+
+/// What is left until the deadline, less the margin. Never nothing: an answer is tried, however late.
+fn time_to_answer(deadline_ms: Option<u64>, now: SystemTime) -> Duration {
+    let Some(deadline_ms) = deadline_ms else { return NO_DEADLINE };
+    let deadline = UNIX_EPOCH + Duration::from_millis(deadline_ms);
+    let left = deadline.duration_since(now).unwrap_or_default();
+    left.saturating_sub(MARGIN).max(left / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answer_is_due_before_the_deadline() {
+        let now = UNIX_EPOCH + Duration::from_secs(1000);
+        let left = |milliseconds: u64| time_to_answer(Some(1_000_000 + milliseconds), now);
+        assert_eq!(left(30_000), Duration::from_millis(29_750));
+        assert_eq!(left(300), Duration::from_millis(150));
+        assert_eq!(left(0), Duration::ZERO);
+        assert_eq!(time_to_answer(Some(1), now), Duration::ZERO);
+        assert_eq!(time_to_answer(None, now), NO_DEADLINE);
+    }
+}

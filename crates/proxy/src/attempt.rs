@@ -1,0 +1,177 @@
+//! Sending a request to a back end: once, and once more where a kept connection turns out to be dead.
+//!
+//! Owns the rule for that second time, and the reading of the whole answer. Connections are `upstream`'s.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::uri::{Authority, PathAndQuery, Scheme as UriScheme, Uri};
+use http::{Method, Request, Response, request};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Body, Incoming};
+use tokio::time::{Instant, timeout_at};
+
+use crossfade_route::Scheme;
+
+use crate::ProxyError;
+use crate::upstream::{Connection, Progress, SendFailure, Upstream};
+
+/// When things have to be done, and how much may come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// For the whole answer.
+    pub(crate) deadline: Instant,
+    /// Bytes of content that the front end could carry at most.
+    pub(crate) response_bytes: usize,
+    /// Now, by the clock on the wall.
+    pub(crate) now: SystemTime,
+}
+
+/// What happened, for the access log.
+#[derive(Debug, Default)]
+pub(crate) struct Trace {
+    pub(crate) attempts: u32,
+    pub(crate) connect_started: Option<Instant>,
+    pub(crate) connected: Option<Instant>,
+    pub(crate) first_byte: Option<Instant>,
+}
+
+/// Sends a request and reads the whole answer.
+pub(crate) async fn send(
+    upstream: &Upstream,
+    parts: &request::Parts,
+    body: &Bytes,
+    bounds: Bounds,
+    trace: &mut Trace,
+) -> Result<Response<Bytes>, ProxyError> {
+    let limits = upstream.backend.timeouts;
+    let deadline = match limits.backend_request {
+        Some(limit) => bounds.deadline.min(Instant::now() + limit),
+        None => bounds.deadline,
+    };
+    let in_time = async {
+        let (connection, head) = match upstream.checkout(bounds.now).await {
+            Some(kept) => match exchange(upstream, kept, parts, body, trace).await {
+                Ok(answer) => answer,
+                Err(failure) if may_send_again(&parts.method, failure.progress) => {
+                    upstream.discard_idle();
+                    let fresh = connect(upstream, deadline, trace).await?;
+                    exchange(upstream, fresh, parts, body, trace).await.map_err(no_answer)?
+                }
+                Err(failure) => return Err(no_answer(failure)),
+            },
+            None => {
+                let fresh = connect(upstream, deadline, trace).await?;
+                exchange(upstream, fresh, parts, body, trace).await.map_err(no_answer)?
+            }
+        };
+        trace.first_byte = Some(Instant::now());
+        let response = read(head, bounds.response_bytes).await?;
+        upstream.checkin(connection, bounds.now);
+        Ok(response)
+    };
+    timeout_at(deadline, in_time).await.unwrap_or(Err(ProxyError::ResponseTimeout))
+}
+
+/// A kept connection may be dead without anyone's fault. Sending again is safe if the back end cannot have seen the
+/// request, or if seeing it twice is the same to it (RFC 9110 section 9.2.2) and it has not begun to answer.
+fn may_send_again(method: &Method, progress: Progress) -> bool {
+    progress.nothing_sent || (method.is_idempotent() && progress.nothing_received)
+}
+
+async fn connect(upstream: &Upstream, deadline: Instant, trace: &mut Trace) -> Result<Connection, ProxyError> {
+    let started = Instant::now();
+    trace.connect_started = Some(started);
+    let connection = upstream.connect(deadline.min(started + upstream.backend.timeouts.connect)).await?;
+    trace.connected = Some(Instant::now());
+    Ok(connection)
+}
+
+async fn exchange(
+    upstream: &Upstream,
+    mut connection: Connection,
+    parts: &request::Parts,
+    body: &Bytes,
+    trace: &mut Trace,
+) -> Result<(Connection, Response<Incoming>), SendFailure> {
+    trace.attempts += 1;
+    let mut request = Request::new(Full::new(body.clone()));
+    *request.method_mut() = parts.method.clone();
+    *request.headers_mut() = parts.headers.clone();
+    *request.uri_mut() = parts.uri.clone();
+    if connection.is_http2() {
+        absolute(&mut request, upstream.backend.scheme);
+    }
+    let head = connection.send(request).await?;
+    Ok((connection, head))
+}
+
+/// HTTP/2 has the host in `:authority` (RFC 9113 section 8.3.1), which the client library takes from the URI.
+fn absolute(request: &mut Request<Full<Bytes>>, scheme: Scheme) {
+    let host = request.headers_mut().remove(http::header::HOST);
+    let authority = host.and_then(|host| Authority::from_maybe_shared(host).ok());
+    let mut parts = http::uri::Parts::default();
+    parts.scheme = Some(match scheme {
+        Scheme::Https => UriScheme::HTTPS,
+        Scheme::Http => UriScheme::HTTP,
+    });
+    parts.path_and_query = Some(request.uri().path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/")));
+    parts.authority = authority;
+    if let Ok(uri) = Uri::from_parts(parts) {
+        *request.uri_mut() = uri;
+    }
+}
+
+/// Reads the content, up to what the front end could carry.
+async fn read(response: Response<Incoming>, limit: usize) -> Result<Response<Bytes>, ProxyError> {
+    let (parts, incoming) = response.into_parts();
+    let too_large = || {
+        let limit = format!("more than {limit} bytes of content");
+        ProxyError::ResponseTooLarge(format!("the response is too large for the load balancer: {limit}"))
+    };
+    if incoming.size_hint().lower() > limit as u64 {
+        return Err(too_large());
+    }
+    match Limited::new(incoming, limit).collect().await {
+        Ok(content) => Ok(Response::from_parts(parts, content.to_bytes())),
+        Err(error) => Err(match error.downcast::<hyper::Error>() {
+            Ok(error) if error.is_parse() => ProxyError::Protocol(*error),
+            Ok(error) => ProxyError::ResponseIncomplete(*error),
+            Err(_limit) => too_large(),
+        }),
+    }
+}
+
+fn no_answer(failure: SendFailure) -> ProxyError {
+    let error = failure.error;
+    if error.is_parse() {
+        ProxyError::Protocol(error)
+    } else if failure.progress.nothing_received {
+        ProxyError::ConnectionTerminated(error)
+    } else {
+        ProxyError::ResponseIncomplete(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_safe_is_sent_again() {
+        // (method, nothing sent, nothing received) -> again?
+        let cases = [
+            (Method::GET, true, true, true),
+            (Method::GET, false, true, true),
+            (Method::GET, false, false, false),
+            (Method::DELETE, false, true, true),
+            (Method::POST, true, true, true),
+            (Method::POST, false, true, false),
+            (Method::PATCH, false, true, false),
+        ];
+        for (method, nothing_sent, nothing_received, expected) in cases {
+            let progress = Progress { nothing_sent, nothing_received };
+            assert_eq!(may_send_again(&method, progress), expected, "{method} {progress:?}");
+        }
+    }
+}

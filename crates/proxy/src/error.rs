@@ -1,0 +1,153 @@
+//! Everything that can go wrong with a request, and which status and `Proxy-Status` the client gets for it. Exhaustive
+//! by `match`: a new variant does not compile until it has both.
+
+use std::io;
+use std::net::IpAddr;
+
+use http::StatusCode;
+
+/// A request that gets its answer from us. `Display` is for logs and may name internals; the client sees
+/// [`ProxyError::status`] and [`ProxyError::error_type`] only.
+#[derive(Debug, thiserror::Error)]
+pub enum ProxyError {
+    /// The event or the request in it cannot be forwarded as it is.
+    #[error("{0}")]
+    RequestInvalid(String),
+    /// TRACE and CONNECT.
+    #[error("method `{0}` is not forwarded")]
+    MethodRefused(http::Method),
+    /// A WebSocket cannot pass a Lambda function.
+    #[error("an upgrade to WebSocket is not possible")]
+    WebSocketRefused,
+    /// Our own name is in `Via`.
+    #[error("the request has been here before: `via` names `{0}`")]
+    Loop(String),
+    /// No answer from the resolver in time.
+    #[error("no address for `{0}` in time")]
+    DnsTimeout(String),
+    /// The resolver says no.
+    #[error("no address for `{host}`: {source}")]
+    Dns {
+        /// The name that was looked up.
+        host: String,
+        /// What the resolver said.
+        source: io::Error,
+    },
+    /// An address that no back end may have.
+    #[error("`{host}` has the address {ip}, which is not allowed for its scheme")]
+    AddressProhibited {
+        /// The name of the back end.
+        host: String,
+        /// The last of its addresses.
+        ip: IpAddr,
+    },
+    /// Nobody listens.
+    #[error("connection refused by {0}")]
+    ConnectionRefused(String),
+    /// No route, network down, too many descriptors.
+    #[error("no connection to {address}: {source}")]
+    Unroutable {
+        /// Where to.
+        address: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// TCP or TLS not there in time.
+    #[error("no connection to {0} in time")]
+    ConnectTimeout(String),
+    /// The certificate is not the back end's, or nobody we trust vouches for it.
+    #[error("certificate: {0}")]
+    TlsCertificate(#[source] rustls::Error),
+    /// The back end ended the TLS handshake.
+    #[error("TLS: {0}")]
+    TlsAlert(#[source] rustls::Error),
+    /// TLS failed in another way.
+    #[error("TLS: {0}")]
+    Tls(#[source] io::Error),
+    /// `http2: always`, but the back end does not speak it.
+    #[error("the back end does not offer HTTP/2")]
+    Http2NotOffered,
+    /// The connection broke before an answer came.
+    #[error("the connection broke before the answer: {0}")]
+    ConnectionTerminated(#[source] hyper::Error),
+    /// The connection broke within the answer.
+    #[error("the answer is incomplete: {0}")]
+    ResponseIncomplete(#[source] hyper::Error),
+    /// What came is not HTTP.
+    #[error("the answer is not valid HTTP: {0}")]
+    Protocol(#[source] hyper::Error),
+    /// No complete answer in time.
+    #[error("no complete answer in time")]
+    ResponseTimeout,
+    /// More than the front end carries.
+    #[error("{0}")]
+    ResponseTooLarge(String),
+    /// More fields than the front end carries.
+    #[error("{0}")]
+    ResponseFieldsTooLarge(String),
+    /// A defect of ours.
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+impl ProxyError {
+    /// The status that the client gets; where RFC 9209 section 2.3 recommends one, that.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::RequestInvalid(_) | Self::WebSocketRefused => StatusCode::BAD_REQUEST,
+            Self::MethodRefused(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Loop(_) => StatusCode::LOOP_DETECTED,
+            Self::DnsTimeout(_) | Self::ConnectTimeout(_) | Self::ResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Dns { .. }
+            | Self::AddressProhibited { .. }
+            | Self::ConnectionRefused(_)
+            | Self::Unroutable { .. }
+            | Self::TlsCertificate(_)
+            | Self::TlsAlert(_)
+            | Self::Tls(_)
+            | Self::Http2NotOffered
+            | Self::ConnectionTerminated(_)
+            | Self::ResponseIncomplete(_)
+            | Self::Protocol(_)
+            | Self::ResponseTooLarge(_)
+            | Self::ResponseFieldsTooLarge(_) => StatusCode::BAD_GATEWAY,
+        }
+    }
+
+    /// The proxy error type of RFC 9209 section 2.3: `error` of the `Proxy-Status` field and of the access log.
+    #[must_use]
+    pub fn error_type(&self) -> &'static str {
+        match self {
+            Self::RequestInvalid(_) => "http_request_error",
+            Self::MethodRefused(_) => "http_request_denied",
+            Self::WebSocketRefused => "http_upgrade_failed",
+            Self::Loop(_) => "proxy_loop_detected",
+            Self::DnsTimeout(_) => "dns_timeout",
+            Self::Dns { .. } => "dns_error",
+            Self::AddressProhibited { .. } => "destination_ip_prohibited",
+            Self::ConnectionRefused(_) => "connection_refused",
+            Self::Unroutable { .. } => "destination_ip_unroutable",
+            Self::ConnectTimeout(_) => "connection_timeout",
+            Self::TlsCertificate(_) => "tls_certificate_error",
+            Self::TlsAlert(_) => "tls_alert_received",
+            Self::Tls(_) => "tls_protocol_error",
+            Self::Http2NotOffered | Self::Protocol(_) => "http_protocol_error",
+            Self::ConnectionTerminated(_) => "connection_terminated",
+            Self::ResponseIncomplete(_) => "http_response_incomplete",
+            Self::ResponseTimeout => "http_response_timeout",
+            Self::ResponseTooLarge(_) => "http_response_body_size",
+            Self::ResponseFieldsTooLarge(_) => "http_response_header_section_size",
+            Self::Internal(_) => "proxy_internal_error",
+        }
+    }
+
+    /// What the client may know besides the type: limits of the front end, which are public.
+    pub(crate) fn public_details(&self) -> Option<&str> {
+        match self {
+            Self::ResponseTooLarge(details) | Self::ResponseFieldsTooLarge(details) => Some(details),
+            _ => None,
+        }
+    }
+}

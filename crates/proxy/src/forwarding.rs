@@ -1,0 +1,101 @@
+//! What the back end is told about the request: `Host`, `X-Forwarded-Host`, `Via`, the request's id and trace. Also
+//! what is read of `Via`: loops. The load balancer's `X-Forwarded-For`, `-Proto` and `-Port` pass untouched.
+
+use crossfade_route::{Backend, HostHeader};
+use http::header::{CONTENT_LENGTH, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, UPGRADE, VIA};
+
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_AMZN_TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
+/// Some servers hand it to programs as `HTTP_PROXY`, the address of an outgoing proxy (httpoxy).
+const PROXY: HeaderName = HeaderName::from_static("proxy");
+
+/// Whether a request has passed a proxy of this name (RFC 9110 section 7.6.3).
+pub(crate) fn is_loop(fields: &HeaderMap, pseudonym: &str) -> bool {
+    fields.get_all(VIA).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(
+        |member| {
+            let mut words = member.split_ascii_whitespace();
+            let _protocol = words.next();
+            words.next().is_some_and(|received_by| received_by.eq_ignore_ascii_case(pseudonym))
+        },
+    )
+}
+
+/// Whether the client asks for a WebSocket.
+pub(crate) fn is_websocket(fields: &HeaderMap) -> bool {
+    fields
+        .get_all(UPGRADE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|protocol| protocol.trim().eq_ignore_ascii_case("websocket"))
+}
+
+/// What is told besides the fields that the client sent.
+pub(crate) struct Forwarding<'a> {
+    pub(crate) backend: &'a Backend,
+    pub(crate) via: &'a HeaderValue,
+    pub(crate) request_id_field: &'a HeaderName,
+    pub(crate) request_id: &'a str,
+    pub(crate) trace_id: Option<&'a HeaderValue>,
+}
+
+impl Forwarding<'_> {
+    /// Makes a client's fields those of the request to the back end. Hop-by-hop fields must be gone already.
+    pub(crate) fn apply(&self, fields: &mut HeaderMap) {
+        // The client library writes the length of what is sent; the load balancer has answered `Expect` itself.
+        for name in [CONTENT_LENGTH, EXPECT, PROXY] {
+            fields.remove(name);
+        }
+        // Nothing on the way keeps `Forwarded` true, so it can only be the client's claim.
+        fields.remove(FORWARDED);
+        self.set_host(fields);
+        fields.append(VIA, self.via.clone());
+        if !fields.contains_key(self.request_id_field)
+            && let Ok(value) = HeaderValue::from_str(self.request_id)
+        {
+            fields.insert(self.request_id_field.clone(), value);
+        }
+        if let Some(trace_id) = self.trace_id
+            && !fields.contains_key(X_AMZN_TRACE_ID)
+        {
+            fields.insert(X_AMZN_TRACE_ID, trace_id.clone());
+        }
+    }
+
+    /// `X-Forwarded-Host` is always ours: ALB never sets it, so what is there is the client's claim.
+    fn set_host(&self, fields: &mut HeaderMap) {
+        let received = match &self.backend.host_header {
+            HostHeader::Backend => fields.insert(HOST, self.backend.authority.clone()),
+            HostHeader::Literal(host) => fields.insert(HOST, host.clone()),
+            HostHeader::Preserve => {
+                let received = fields.get(HOST).cloned();
+                if received.is_none() {
+                    fields.insert(HOST, self.backend.authority.clone());
+                }
+                received
+            }
+        };
+        match received {
+            Some(host) => fields.insert(X_FORWARDED_HOST, host),
+            None => fields.remove(X_FORWARDED_HOST),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn via(lines: &[&str]) -> HeaderMap {
+        lines.iter().map(|line| (VIA, line.parse().unwrap())).collect()
+    }
+
+    #[test] // T18
+    fn only_our_own_name_is_a_loop() {
+        assert!(is_loop(&via(&["1.1 crossfade-shop"]), "crossfade-shop"));
+        assert!(is_loop(&via(&["2 edge, 1.1 Crossfade-Shop (x)"]), "crossfade-shop"));
+        assert!(is_loop(&via(&["1.1 edge", "1.1 crossfade-shop"]), "crossfade-shop"));
+        assert!(!is_loop(&via(&["1.1 crossfade-shop-2", "1.1 crossfade"]), "crossfade-shop"));
+        assert!(!is_loop(&via(&["crossfade-shop"]), "crossfade-shop"));
+    }
+}

@@ -1,0 +1,85 @@
+//! Fields that belong to one connection and never pass (RFC 9110 section 7.6.1). What is added instead is
+//! `forwarding`'s.
+
+use http::header::{CONNECTION, HeaderMap, HeaderName, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
+
+/// `Keep-Alive` and `Proxy-Connection` are not in the registry any more, but still sent.
+const HOP_BY_HOP: [HeaderName; 9] = [
+    CONNECTION,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    HeaderName::from_static("proxy-authenticate"),
+    HeaderName::from_static("proxy-authorization"),
+];
+
+/// Removes what is hop-by-hop by definition and what `Connection` names.
+///
+/// A sender may not take away what the load balancer or we vouch for: naming such a field in `Connection` has no
+/// effect (CVE-2021-32813 and its kin).
+pub(crate) fn remove(fields: &mut HeaderMap, request_id_field: &HeaderName) {
+    if fields.contains_key(CONNECTION) {
+        let named: Vec<HeaderName> = fields
+            .get_all(CONNECTION)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .filter_map(|name| name.trim().parse().ok())
+            .filter(|name| name != request_id_field && !is_vouched_for(name))
+            .collect();
+        for name in named {
+            fields.remove(name);
+        }
+    }
+    for name in &HOP_BY_HOP {
+        fields.remove(name);
+    }
+}
+
+fn is_vouched_for(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    matches!(name, "host" | "via") || name.starts_with("x-forwarded-") || name.starts_with("x-amzn-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn left(lines: &[(&'static str, &'static str)]) -> Vec<String> {
+        let mut fields = HeaderMap::new();
+        for (name, value) in lines {
+            fields.append(*name, value.parse().unwrap());
+        }
+        remove(&mut fields, &HeaderName::from_static("x-request-id"));
+        fields.keys().map(ToString::to_string).collect()
+    }
+
+    #[test] // T13, G5
+    fn named_fields_go_on_every_connection_line() {
+        let lines =
+            [("connection", "close, X-One"), ("connection", "x-two"), ("x-one", "1"), ("x-two", "2"), ("x", "3")];
+        assert_eq!(left(&lines), ["x"]);
+    }
+
+    #[test] // T13
+    fn a_client_cannot_take_away_what_is_vouched_for() {
+        let lines = [
+            ("connection", "x-forwarded-for, host, x-amzn-trace-id, x-request-id, via"),
+            ("x-forwarded-for", "203.0.113.7"),
+            ("host", "a"),
+            ("x-amzn-trace-id", "Root=1"),
+            ("x-request-id", "7"),
+            ("via", "1.1 a"),
+        ];
+        assert_eq!(left(&lines), ["x-forwarded-for", "host", "x-amzn-trace-id", "x-request-id", "via"]);
+    }
+
+    #[test]
+    fn hop_by_hop_fields_go_without_a_connection_field() {
+        let lines = [("te", "trailers"), ("keep-alive", "timeout=5"), ("upgrade", "h2c"), ("accept", "*/*")];
+        assert_eq!(left(&lines), ["accept"]);
+    }
+}

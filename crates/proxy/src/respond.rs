@@ -1,0 +1,44 @@
+//! The answers that the proxy makes itself: failures and health. Decides nothing: `error` says which status.
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::{Response, StatusCode};
+
+use crate::ProxyError;
+
+const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
+
+/// The answer to a request that failed: a short text without internals, and the cause as a `Proxy-Status` field
+/// (RFC 9209).
+#[must_use]
+pub fn failure(error: &ProxyError) -> Response<Bytes> {
+    let mut response = plain(error.status());
+    let mut proxy_status = format!("crossfade; error={}", error.error_type());
+    if let Some(details) = error.public_details() {
+        // A structured field string (RFC 8941 section 3.3.3); our details are ASCII without quotes.
+        proxy_status.push_str(&format!("; details=\"{details}\""));
+    }
+    if let Ok(value) = HeaderValue::from_str(&proxy_status) {
+        response.headers_mut().insert(PROXY_STATUS, value);
+    }
+    if let ProxyError::MethodRefused(_) = error {
+        let allowed = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+        response.headers_mut().insert(ALLOW, allowed);
+    }
+    response
+}
+
+/// The answer to a health check of the front end.
+#[must_use]
+pub fn healthy() -> Response<Bytes> {
+    plain(StatusCode::OK)
+}
+
+fn plain(status: StatusCode) -> Response<Bytes> {
+    let text = format!("{}\n", status.canonical_reason().unwrap_or("Error"));
+    let mut response = Response::new(Bytes::from(text));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,129 @@
+//! From a back end's name to a connection that speaks HTTP: look-up, TCP, TLS, HTTP version. Each step has its errors.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use crossfade_route::{Backend, Http2, Scheme};
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::TlsConnector;
+
+use super::stream::{self, Stream};
+use super::tls::{SetupError, Tls, Trust};
+use super::{Connection, Sender};
+use crate::ProxyError;
+
+#[derive(Debug)]
+pub(super) struct Connector {
+    host: String,
+    port: u16,
+    scheme: Scheme,
+    http2: Http2,
+    /// Present for `https`.
+    tls: Option<Tls>,
+}
+
+impl Connector {
+    pub(super) fn new(backend: &Backend, trust: &Trust) -> Result<Self, SetupError> {
+        let tls = match backend.scheme {
+            Scheme::Https => Some(Tls::new(backend, trust)?),
+            Scheme::Http => None,
+        };
+        let Backend { host, port, scheme, http2, .. } = backend;
+        Ok(Connector { host: host.clone(), port: *port, scheme: *scheme, http2: *http2, tls })
+    }
+
+    /// Opens a connection, or fails at the deadline.
+    pub(super) async fn connect(&self, deadline: Instant) -> Result<Connection, ProxyError> {
+        let addresses = timeout_at(deadline, self.look_up())
+            .await
+            .map_err(|_| ProxyError::DnsTimeout(self.host.clone()))?
+            .map_err(|source| ProxyError::Dns { host: self.host.clone(), source })?;
+        timeout_at(deadline, async {
+            let tcp = self.open(&addresses).await?;
+            let (stream, offers_http2) = self.secure(tcp).await?;
+            self.speak(stream, offers_http2).await
+        })
+        .await
+        .map_err(|_| ProxyError::ConnectTimeout(self.authority()))?
+    }
+
+    async fn look_up(&self) -> io::Result<Vec<SocketAddr>> {
+        if let Ok(ip) = self.host.parse::<IpAddr>() {
+            return Ok(vec![SocketAddr::new(ip, self.port)]);
+        }
+        let addresses: Vec<_> = tokio::net::lookup_host((self.host.as_str(), self.port)).await?.collect();
+        if addresses.is_empty() { Err(io::Error::other("the name has no address")) } else { Ok(addresses) }
+    }
+
+    /// The first address that answers. Addresses that no back end may have are passed over.
+    async fn open(&self, addresses: &[SocketAddr]) -> Result<TcpStream, ProxyError> {
+        let mut failure = None;
+        for address in addresses {
+            if !self.scheme.allows(address.ip()) {
+                failure = Some(ProxyError::AddressProhibited { host: self.host.clone(), ip: address.ip() });
+                continue;
+            }
+            match TcpStream::connect(address).await {
+                Ok(tcp) => {
+                    // Nagle's algorithm would hold a request back until the last answer is acknowledged.
+                    let _ = tcp.set_nodelay(true);
+                    return Ok(tcp);
+                }
+                Err(source) if source.kind() == io::ErrorKind::ConnectionRefused => {
+                    failure = Some(ProxyError::ConnectionRefused(address.to_string()));
+                }
+                Err(source) => failure = Some(ProxyError::Unroutable { address: address.to_string(), source }),
+            }
+        }
+        Err(failure.unwrap_or_else(|| ProxyError::Internal("no address to try".to_owned())))
+    }
+
+    async fn secure(&self, tcp: TcpStream) -> Result<(Stream, bool), ProxyError> {
+        let Some(tls) = &self.tls else {
+            return Ok((Stream::plain(tcp), self.http2 == Http2::Always));
+        };
+        let connector = TlsConnector::from(tls.config.clone());
+        let stream = connector.connect(tls.server_name.clone(), stream::buffered(tcp)).await.map_err(tls_error)?;
+        let offers_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        Ok((Stream::tls(stream), offers_http2))
+    }
+
+    async fn speak(&self, stream: Stream, offers_http2: bool) -> Result<Connection, ProxyError> {
+        if self.http2 == Http2::Always && !offers_http2 {
+            return Err(ProxyError::Http2NotOffered);
+        }
+        let traffic = stream.traffic();
+        let io = TokioIo::new(stream);
+        // The tasks end with their connection; its errors reach the request that is on it.
+        let sender = if offers_http2 {
+            let (sender, connection) =
+                http2::handshake(TokioExecutor::new(), io).await.map_err(ProxyError::Protocol)?;
+            tokio::spawn(async move {
+                let _ = connection.await;
+            });
+            Sender::Http2(sender)
+        } else {
+            let (sender, connection) = http1::handshake(io).await.map_err(ProxyError::Protocol)?;
+            tokio::spawn(async move {
+                let _ = connection.await;
+            });
+            Sender::Http1(sender)
+        };
+        Ok(Connection { sender, traffic })
+    }
+
+    fn authority(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+}
+
+fn tls_error(error: io::Error) -> ProxyError {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(error @ rustls::Error::InvalidCertificate(_)) => ProxyError::TlsCertificate(error.clone()),
+        Some(error @ rustls::Error::AlertReceived(_)) => ProxyError::TlsAlert(error.clone()),
+        _ => ProxyError::Tls(error),
+    }
+}

@@ -1,0 +1,167 @@
+//! The live client of one back end: connections kept across invocations, one request over one of them.
+//!
+//! Owns the pool and its rules for connections that died while the environment was frozen. Whether a failed request
+//! may be sent again is `attempt`'s decision; it is told here what was sent and received.
+
+mod connect;
+mod stream;
+mod tls;
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use crossfade_route::Backend;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::client::conn::{TrySendError, http1, http2};
+use tokio::time::Instant;
+
+use crate::ProxyError;
+use stream::Traffic;
+pub use tls::{PemText, SetupError, Trust};
+
+/// Connections idle for longer are not used again. Front ends close idle connections after 60 s (ALB) to 75 s (nginx),
+/// and a network that forgot one (NAT: 350 s) lets a request vanish without an error.
+const MAX_IDLE: Duration = Duration::from_secs(50);
+
+/// Idle HTTP/1.1 connections kept: more than one only where invocations run side by side.
+const MAX_IDLE_CONNECTIONS: usize = 32;
+
+/// A live client. One for each back end of the configuration.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    pub(crate) backend: Backend,
+    connector: connect::Connector,
+    idle: Mutex<Vec<Idle>>,
+}
+
+/// A connection between two requests. The clock of the wall is used: others may stand still in a frozen environment.
+#[derive(Debug)]
+struct Idle {
+    connection: Connection,
+    since: SystemTime,
+}
+
+/// A connection ready for a request.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    sender: Sender,
+    traffic: Traffic,
+}
+
+#[derive(Debug)]
+enum Sender {
+    Http1(http1::SendRequest<Full<Bytes>>),
+    Http2(http2::SendRequest<Full<Bytes>>),
+}
+
+/// What went wrong with a request on a connection, and what is known of how far it got.
+#[derive(Debug)]
+pub(crate) struct SendFailure {
+    pub(crate) error: hyper::Error,
+    pub(crate) progress: Progress,
+}
+
+/// How far a failed request got.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Progress {
+    /// The back end cannot have seen any of it.
+    pub(crate) nothing_sent: bool,
+    /// Not a byte of an answer came.
+    pub(crate) nothing_received: bool,
+}
+
+impl Upstream {
+    pub(crate) fn new(backend: Backend, trust: &Trust) -> Result<Self, SetupError> {
+        let connector = connect::Connector::new(&backend, trust)?;
+        Ok(Upstream { backend, connector, idle: Mutex::default() })
+    }
+
+    /// The most recently used idle connection that still seems to live.
+    pub(crate) async fn checkout(&self, now: SystemTime) -> Option<Connection> {
+        loop {
+            let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
+            // A clock that was set back makes the age unknown.
+            let is_fresh = now.duration_since(idle.since).is_ok_and(|age| age < MAX_IDLE);
+            let mut connection = idle.connection;
+            if is_fresh && connection.is_ready().await {
+                if let Some(shared) = connection.share() {
+                    self.keep(Idle { connection: shared, since: idle.since });
+                }
+                return Some(connection);
+            }
+        }
+    }
+
+    /// A new connection.
+    pub(crate) async fn connect(&self, deadline: Instant) -> Result<Connection, ProxyError> {
+        self.connector.connect(deadline).await
+    }
+
+    /// Takes a connection back after a complete answer.
+    pub(crate) fn checkin(&self, connection: Connection, now: SystemTime) {
+        self.keep(Idle { connection, since: now });
+    }
+
+    /// One HTTP/2 connection carries all requests, so the newest takes the place of others.
+    fn keep(&self, kept: Idle) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.connection.is_http2() {
+            idle.retain(|other| !other.connection.is_http2());
+        }
+        if idle.len() < MAX_IDLE_CONNECTIONS {
+            idle.push(kept);
+        }
+    }
+
+    /// Forgets all idle connections: where one was found dead, the others have most likely died with it.
+    pub(crate) fn discard_idle(&self) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+impl Connection {
+    /// Waits until the previous exchange has left the connection; false if it is closed.
+    async fn is_ready(&mut self) -> bool {
+        match &mut self.sender {
+            Sender::Http1(sender) => sender.ready().await.is_ok(),
+            Sender::Http2(sender) => sender.ready().await.is_ok(),
+        }
+    }
+
+    /// A second handle, where the connection can carry several exchanges at a time.
+    fn share(&self) -> Option<Connection> {
+        match &self.sender {
+            Sender::Http1(_) => None,
+            Sender::Http2(sender) => {
+                Some(Connection { sender: Sender::Http2(sender.clone()), traffic: self.traffic.clone() })
+            }
+        }
+    }
+
+    pub(crate) fn is_http2(&self) -> bool {
+        matches!(self.sender, Sender::Http2(_))
+    }
+
+    /// Sends a request and waits for the head of the answer.
+    pub(crate) async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, SendFailure> {
+        let before = self.traffic.snapshot();
+        let result = match &mut self.sender {
+            Sender::Http1(sender) => sender.try_send_request(request).await,
+            Sender::Http2(sender) => sender.try_send_request(request).await,
+        };
+        result.map_err(|failure: TrySendError<_>| {
+            let after = self.traffic.snapshot();
+            let was_returned = failure.message().is_some();
+            // Over HTTP/2 the bytes may be of another exchange, or of the connection itself.
+            let is_counted = !self.is_http2();
+            let progress = Progress {
+                nothing_sent: was_returned || (is_counted && before.written == after.written),
+                nothing_received: was_returned || !is_counted || before.read == after.read,
+            };
+            SendFailure { error: failure.into_error(), progress }
+        })
+    }
+}

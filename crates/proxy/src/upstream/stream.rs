@@ -1,0 +1,132 @@
+//! The byte stream below HTTP: TCP, or TLS over it, with counters of what passed. Knows no HTTP.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+/// A TLS record is at most 16 KiB; reading several at once saves three of four system calls on large answers.
+const READ_BUFFER: usize = 64 * 1024;
+
+/// A connection to a back end.
+#[derive(Debug)]
+pub(super) struct Stream {
+    transport: Transport,
+    traffic: Traffic,
+}
+
+#[derive(Debug)]
+enum Transport {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<BufReader<TcpStream>>>),
+}
+
+/// Bytes that passed a connection so far, above TLS. Shared with whoever asks how far a request got.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Traffic(Arc<Counters>);
+
+#[derive(Debug, Default)]
+struct Counters {
+    read: AtomicU64,
+    written: AtomicU64,
+}
+
+/// The counters at one moment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Snapshot {
+    pub(super) read: u64,
+    pub(super) written: u64,
+}
+
+impl Traffic {
+    pub(super) fn snapshot(&self) -> Snapshot {
+        Snapshot { read: self.0.read.load(Ordering::Relaxed), written: self.0.written.load(Ordering::Relaxed) }
+    }
+}
+
+/// What TLS reads from.
+pub(super) fn buffered(tcp: TcpStream) -> BufReader<TcpStream> {
+    BufReader::with_capacity(READ_BUFFER, tcp)
+}
+
+impl Stream {
+    pub(super) fn plain(tcp: TcpStream) -> Self {
+        Stream { transport: Transport::Plain(tcp), traffic: Traffic::default() }
+    }
+
+    pub(super) fn tls(tls: TlsStream<BufReader<TcpStream>>) -> Self {
+        Stream { transport: Transport::Tls(Box::new(tls)), traffic: Traffic::default() }
+    }
+
+    pub(super) fn traffic(&self) -> Traffic {
+        self.traffic.clone()
+    }
+
+    fn count_written(&self, result: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(count)) = result {
+            self.traffic.0.written.fetch_add(*count as u64, Ordering::Relaxed);
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let result = match &mut self.transport {
+            Transport::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
+            Transport::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
+        };
+        self.traffic.0.read.fetch_add((buf.filled().len() - before) as u64, Ordering::Relaxed);
+        result
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let result = match &mut self.transport {
+            Transport::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
+            Transport::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
+        };
+        self.count_written(&result);
+        result
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = match &mut self.transport {
+            Transport::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, bufs),
+            Transport::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, bufs),
+        };
+        self.count_written(&result);
+        result
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.transport {
+            Transport::Plain(tcp) => tcp.is_write_vectored(),
+            Transport::Tls(tls) => tls.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.transport {
+            Transport::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
+            Transport::Tls(tls) => Pin::new(tls).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.transport {
+            Transport::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            Transport::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
+        }
+    }
+}
