@@ -1,7 +1,9 @@
 //! What the back end is told about the request: `Host`, `X-Forwarded-Host`, `Via`, the request's id and trace. Also
 //! what is read of `Via`: loops. The load balancer's `X-Forwarded-For`, `-Proto` and `-Port` pass untouched.
 
+use bytes::Bytes;
 use crossfade_route::{Backend, HostHeader};
+use http::Method;
 use http::header::{CONTENT_LENGTH, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, UPGRADE, VIA};
 
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -41,10 +43,14 @@ pub(crate) struct Forwarding<'a> {
 
 impl Forwarding<'_> {
     /// Makes a client's fields those of the request to the back end. Hop-by-hop fields must be gone already.
-    pub(crate) fn apply(&self, fields: &mut HeaderMap) {
+    pub(crate) fn apply(&self, fields: &mut HeaderMap, method: &Method, body: &Bytes) {
         // The client library writes the length of what is sent; the load balancer has answered `Expect` itself.
         for name in [CONTENT_LENGTH, EXPECT, PROXY] {
             fields.remove(name);
+        }
+        // But not of nothing, and some servers answer 411 to a POST without a length (RFC 9110 section 8.6).
+        if body.is_empty() && matches!(*method, Method::POST | Method::PUT | Method::PATCH) {
+            fields.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         // Nothing on the way keeps `Forwarded` true, so it can only be the client's claim.
         fields.remove(FORWARDED);

@@ -54,7 +54,9 @@ mod tests {
             fields.append(*name, value.parse().unwrap());
         }
         remove(&mut fields, &HeaderName::from_static("x-request-id"));
-        fields.keys().map(ToString::to_string).collect()
+        let mut names: Vec<_> = fields.keys().map(ToString::to_string).collect();
+        names.sort();
+        names
     }
 
     #[test] // T13, G5
@@ -74,7 +76,7 @@ mod tests {
             ("x-request-id", "7"),
             ("via", "1.1 a"),
         ];
-        assert_eq!(left(&lines), ["x-forwarded-for", "host", "x-amzn-trace-id", "x-request-id", "via"]);
+        assert_eq!(left(&lines), ["host", "via", "x-amzn-trace-id", "x-forwarded-for", "x-request-id"]);
     }
 
     #[test]

@@ -119,7 +119,7 @@ impl Proxy {
             request_id: &invocation.request_id,
             trace_id: invocation.trace_id.as_ref(),
         }
-        .apply(&mut parts.headers);
+        .apply(&mut parts.headers, &parts.method, &body);
         parts.uri = target(selection.backend, parts.uri)?;
 
         let bounds = Bounds {

@@ -171,7 +171,7 @@ impl ReplyError {
 
 /// The reply's members. An absent one and a `null` are different things to ALB, so they are kept apart.
 #[derive(Debug, Default, serde::Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[serde(default, rename_all = "camelCase", expecting = "an object")]
 struct Members<'a> {
     #[serde(deserialize_with = "present")]
     status_code: Option<Value>,
@@ -224,6 +224,10 @@ impl<'de> Deserialize<'de> for Object {
 pub fn decode_response(mode: HeaderMode, reply: &[u8]) -> Result<Reply, ReplyError> {
     if reply.len() > MAX_RESPONSE_JSON {
         return Err(ReplyError::TooLarge(reply.len()));
+    }
+    if reply.trim_ascii_start().first() == Some(&b'[') {
+        // serde would take an array for the members in their order.
+        return Err(serde::de::Error::invalid_type(serde::de::Unexpected::Seq, &"an object")).map_err(ReplyError::Json);
     }
     let members: Members = serde_json::from_slice(reply)?;
     let mut warnings = Vec::new();

@@ -1,0 +1,168 @@
+//! What holds for every event and every reply: nothing is lost that ALB keeps, and nothing panics.
+
+use bytes::Bytes;
+use crossfade_event::{EventFormat, HeaderMode, alb, decode_request, encode_response};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Request, Response, StatusCode};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+fn mode() -> impl Strategy<Value = HeaderMode> {
+    prop_oneof![Just(HeaderMode::Single), Just(HeaderMode::Multi)]
+}
+
+fn method() -> impl Strategy<Value = Method> {
+    prop_oneof![Just(Method::GET), Just(Method::POST), Just(Method::DELETE), Just("REPORT".parse().unwrap())]
+}
+
+/// Field lines as HTTP allows them, UTF-8 as ALB's JSON demands.
+fn fields() -> impl Strategy<Value = HeaderMap> {
+    let name = prop_oneof!["[a-z]{1,8}", "x-[a-z0-9_-]{1,6}", Just("cookie".to_owned()), Just("set-cookie".to_owned())];
+    let value = "[ -~\u{e9}\u{1f600}]{0,20}";
+    vec((name, value), 0..8).prop_map(|lines| {
+        let line = |(name, value): (String, String)| {
+            (HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(&value).unwrap())
+        };
+        let mut fields = HeaderMap::new();
+        for (name, value) in lines.into_iter().map(line).filter(|(name, _)| !name.as_str().starts_with("content-")) {
+            fields.append(name, value);
+        }
+        fields
+    })
+}
+
+/// Distinct keys, each with its values together: what ALB's maps can hold.
+fn query() -> impl Strategy<Value = String> {
+    let piece = "[a-zA-Z0-9%+;/?:@!$'()*,._~\\[\\]-]{0,8}";
+    vec((piece, vec(piece, 1..3)), 0..5).prop_map(|groups| {
+        let mut seen = std::collections::HashSet::new();
+        let mut pieces = Vec::new();
+        for (key, values) in groups.into_iter().filter(|(key, _)| seen.insert(key.clone())) {
+            pieces.extend(values.into_iter().map(|value| format!("{key}={value}")));
+        }
+        pieces.join("&")
+    })
+}
+
+fn response() -> impl Strategy<Value = Response<Bytes>> {
+    (200u16..=599, fields(), vec(any::<u8>(), 0..300), 0usize..30).prop_map(|(status, fields, content, repeat)| {
+        let mut response = Response::new(Bytes::from(content.repeat(repeat + 1)));
+        *response.status_mut() = StatusCode::from_u16(status).unwrap();
+        *response.headers_mut() = fields;
+        response
+    })
+}
+
+proptest! {
+    #[test] // T1, T2, T4, T8, G1, G2, G6
+    fn a_request_survives_the_event(
+        mode in mode(),
+        method in method(),
+        path in "/[a-zA-Z0-9%/.;@:\\\\]{0,20}",
+        query in query(),
+        mut fields in fields(),
+        content_type in prop_oneof![Just(None), Just(Some("text/plain")), Just(Some("image/png")), Just(Some("application/json; charset=utf-8"))],
+        text in "\\PC{0,40}",
+    ) {
+        if let Some(value) = content_type {
+            fields.insert("content-type", HeaderValue::from_static(value));
+        }
+        let target = if query.is_empty() { path } else { format!("{path}?{query}") };
+        let mut request = Request::new(());
+        *request.method_mut() = method;
+        *request.uri_mut() = target.parse().unwrap();
+        *request.headers_mut() = fields;
+        let (parts, ()) = request.into_parts();
+
+        let event = alb::encode_request(mode, "arn", &parts, text.as_bytes()).unwrap();
+        let event = decode_request(&Bytes::from(event)).unwrap();
+
+        prop_assert_eq!(event.format, EventFormat::Alb(mode));
+        prop_assert_eq!(event.request.method(), &parts.method);
+        prop_assert_eq!(event.request.body(), text.as_bytes());
+        for name in parts.headers.keys() {
+            let sent: Vec<_> = parts.headers.get_all(name).iter().collect();
+            let got: Vec<_> = event.request.headers().get_all(name).iter().collect();
+            match mode {
+                HeaderMode::Multi => prop_assert_eq!(got, sent),
+                HeaderMode::Single => prop_assert_eq!(got, &sent[sent.len() - 1..]),
+            }
+        }
+        prop_assert_eq!(event.request.headers().keys_len(), parts.headers.keys_len());
+        if mode == HeaderMode::Multi {
+            prop_assert_eq!(event.request.uri(), &parts.uri);
+        } else {
+            prop_assert_eq!(event.request.uri().path(), parts.uri.path());
+        }
+    }
+
+    #[test] // T2, T4, G7, G11, G12
+    fn a_response_survives_the_reply(mode in mode(), response in response()) {
+        let mut reply = b"kept".to_vec();
+        encode_response(EventFormat::Alb(mode), &response, &mut reply).unwrap();
+        prop_assert!(reply.starts_with(b"kept"));
+        let reply = alb::decode_response(mode, &reply[4..]).unwrap().response;
+
+        prop_assert_eq!(reply.status(), response.status());
+        prop_assert_eq!(reply.body(), response.body());
+        for name in response.headers().keys() {
+            let sent: Vec<_> = response.headers().get_all(name).iter().map(HeaderValue::as_bytes).collect();
+            let got: Vec<_> = reply.headers().get_all(name).iter().map(HeaderValue::as_bytes).collect();
+            if mode == HeaderMode::Multi || name == "set-cookie" {
+                prop_assert_eq!(got, sent);
+            } else {
+                prop_assert_eq!(got, vec![sent.join(&b", "[..])]);
+            }
+        }
+    }
+
+    #[test] // T7
+    fn no_event_panics(event in vec(any::<u8>(), 0..200)) {
+        let _ = decode_request(&Bytes::from(event.clone()));
+        let _ = alb::decode_response(HeaderMode::Single, &event);
+        let _ = alb::decode_response(HeaderMode::Multi, &event);
+    }
+
+    #[test] // T7: JSON with the right names and anything below them
+    fn no_json_event_panics(
+        method in json(), path in json(), query in json(), headers in json(), multi in json(), body in json(), flag in json(),
+    ) {
+        let event = format!(
+            r#"{{"requestContext":{{"elb":{{}}}},"httpMethod":{method},"path":{path},"queryStringParameters":{query},
+                "headers":{headers},"multiValueHeaders":{multi},"body":{body},"isBase64Encoded":{flag}}}"#
+        );
+        let _ = decode_request(&Bytes::from(event));
+        let reply = format!(
+            r#"{{"statusCode":{method},"statusDescription":{path},"headers":{headers},"multiValueHeaders":{multi},
+                "body":{body},"isBase64Encoded":{flag}}}"#
+        );
+        let _ = alb::decode_response(HeaderMode::Single, reply.as_bytes());
+        let _ = alb::decode_response(HeaderMode::Multi, reply.as_bytes());
+    }
+}
+
+fn json() -> impl Strategy<Value = String> {
+    let text = prop_oneof![
+        "[a-z/%]{0,6}",
+        Just("GET".to_owned()),
+        Just("/".to_owned()),
+        Just("\\r\\n".to_owned()),
+        Just("\\ud800".to_owned())
+    ];
+    let scalar = prop_oneof![
+        text.prop_map(|text| format!("\"{text}\"")),
+        Just("null".to_owned()),
+        Just("true".to_owned()),
+        Just("200".to_owned()),
+        Just("-1.5e300".to_owned()),
+    ];
+    scalar.prop_recursive(3, 12, 3, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..3).prop_map(|items| format!("[{}]", items.join(","))),
+            vec(("[a-z]{0,4}", inner), 0..3).prop_map(|members| {
+                let members: Vec<_> = members.into_iter().map(|(key, value)| format!("\"{key}\":{value}")).collect();
+                format!("{{{}}}", members.join(","))
+            }),
+        ]
+    })
+}

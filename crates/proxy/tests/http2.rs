@@ -1,0 +1,64 @@
+//! HTTP/2 to the back end: chosen by ALPN, one connection for all requests, stale ones replaced.
+
+mod support;
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use support::{Origin, Tls, ask, get, request};
+
+/// Answers with what it received, in text.
+async fn echo(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (head, body) = request.into_parts();
+    let host = head.headers.get("host").map_or("no host field", |_| "a host field");
+    let content = body.collect().await.unwrap().to_bytes();
+    let text = format!("{:?} {} {} {host} {}", head.version, head.method, head.uri, content.escape_ascii());
+    Ok(Response::new(Full::new(Bytes::from(text))))
+}
+
+/// Serves HTTP/2 for a while, then closes the connection.
+async fn server(lifetime: Duration) -> Origin {
+    Origin::start(Tls::Http2, move |conn| async move {
+        let serve = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+            .serve_connection(TokioIo::new(conn.socket), service_fn(echo));
+        let _ = tokio::time::timeout(lifetime, serve).await;
+    })
+    .await
+}
+
+#[tokio::test]
+async fn requests_share_one_connection() {
+    let origin = server(Duration::from_secs(60)).await;
+    let proxy = origin.proxy();
+    let port = origin.address.port();
+    let answer = ask(&proxy, request(Method::POST, "/a/../b?x=%20", &[("host", "www.example.com")], "hi")).await;
+    assert_eq!(answer.body, format!("HTTP/2.0 POST https://localhost:{port}/a/../b?x=%20 no host field hi"));
+    let (a, b, c) = tokio::join!(ask(&proxy, get("/1")), ask(&proxy, get("/2")), ask(&proxy, get("/3")));
+    assert_eq!((a.status, b.status, c.status), (200, 200, 200));
+    assert_eq!(origin.connections(), 1);
+}
+
+#[tokio::test] // G17
+async fn a_connection_closed_while_idle_costs_nothing() {
+    let origin = server(Duration::from_millis(50)).await;
+    let proxy = origin.proxy();
+    for method in [Method::GET, Method::POST, Method::GET] {
+        let answer = ask(&proxy, request(method, "/", &[], "x")).await;
+        assert_eq!(answer.status, 200, "{}", answer.record);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(origin.connections(), 3);
+}
+
+#[tokio::test]
+async fn a_back_end_that_speaks_only_http2_can_be_refused() {
+    let origin = server(Duration::from_secs(60)).await;
+    let answer = ask(&origin.proxy_with("http2: never"), get("/")).await;
+    assert_eq!((answer.status, answer.error()), (502, "tls_alert_received"), "{}", answer.record);
+}
