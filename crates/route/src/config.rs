@@ -93,7 +93,7 @@ impl Backend {
 
 fn table(top: &At<'_>, mistakes: &mut Mistakes) -> Option<RoutingTable> {
     let [version, backends, default, timeouts, request_id, health_check] =
-        top.keys(mistakes, ["version", "backends", "default", "timeouts", "requestId", "healthCheck"]);
+        top.keys(mistakes, ["version", "backends", "default", "timeouts", "requestId", "healthCheck"])?;
     match version {
         None => top.wrong(mistakes, "`version` is missing", Some("begin the file with `version: 1`".into())),
         Some(at) => {
@@ -105,47 +105,43 @@ fn table(top: &At<'_>, mistakes: &mut Mistakes) -> Option<RoutingTable> {
     let (names, backends) = match &backends {
         Some(at) => read_backends(at, mistakes),
         None => {
-            top.wrong(
-                mistakes,
-                "`backends` is missing",
-                Some("name at least one: `backends: {legacy: https://…}`".into()),
-            );
+            let hint = "name at least one: `backends: {legacy: https://…}`";
+            top.wrong(mistakes, "`backends` is missing", Some(hint.into()));
             (Vec::new(), Vec::new())
         }
     };
+    // Names of back ends with mistakes are known, too; with any mistake the table is not used.
     let default = match &default {
         Some(at) => read_default(at, &names, mistakes),
         None => {
-            top.wrong(
-                mistakes,
-                "`default` is missing",
-                Some("say where requests go: `default: {forward: NAME}`".into()),
-            );
+            let hint = "say where requests go: `default: {forward: NAME}`";
+            top.wrong(mistakes, "`default` is missing", Some(hint.into()));
             None
         }
     };
-    // Names of back ends with mistakes are known, too; with any mistake the table is not used.
-    let mut table = RoutingTable::new(backends, default.filter(|_| mistakes.0.is_empty())?);
-    if let Some(at) = timeouts {
-        let [request] = at.keys(mistakes, ["request"]);
-        table.request_timeout = request.and_then(|at| at.duration(mistakes));
-    }
-    if let Some(at) = request_id {
-        let [header] = at.keys(mistakes, ["header"]);
-        if let Some(field) = header.and_then(|at| read_request_id_field(&at, mistakes)) {
-            table.request_id_field = field;
-        }
-    }
-    if let Some(at) = health_check {
-        let [answer] = at.keys(mistakes, ["answer"]);
-        let words = [("function", HealthCheck::Function), ("backend", HealthCheck::Backend)];
-        table.health_check = answer.and_then(|at| at.word(mistakes, &words)).unwrap_or_default();
-    }
-    Some(table)
+    let request_timeout = timeouts.and_then(|at| {
+        let [request] = at.keys(mistakes, ["request"])?;
+        request?.duration(mistakes)
+    });
+    let request_id_field = request_id.and_then(|at| {
+        let [header] = at.keys(mistakes, ["header"])?;
+        read_request_id_field(&header?, mistakes)
+    });
+    let health_check = health_check.and_then(|at| {
+        let [answer] = at.keys(mistakes, ["answer"])?;
+        answer?.word(mistakes, &[("function", HealthCheck::Function), ("backend", HealthCheck::Backend)])
+    });
+    let unset = RoutingTable::new(backends, default?);
+    Some(RoutingTable {
+        request_timeout,
+        request_id_field: request_id_field.unwrap_or_else(|| unset.request_id_field.clone()),
+        health_check: health_check.unwrap_or_default(),
+        ..unset
+    })
 }
 
 fn read_backends<'n>(at: &At<'n>, mistakes: &mut Mistakes) -> (Vec<&'n str>, Vec<Backend>) {
-    let entries = at.entries(mistakes);
+    let Some(entries) = at.entries(mistakes) else { return (Vec::new(), Vec::new()) };
     if entries.is_empty() {
         at.wrong(mistakes, "there is no back end", Some("name at least one: `legacy: https://…`".into()));
     }
@@ -162,12 +158,13 @@ fn read_backend(name: &str, at: &At<'_>, mistakes: &mut Mistakes) -> Option<Back
     if at.as_text().is_some() {
         return Some(Backend::new(name, read_url(at, mistakes)?));
     }
-    let [url, host_header, tls, http2, timeouts] = at.keys(mistakes, ["url", "hostHeader", "tls", "http2", "timeouts"]);
+    let [url, host_header, tls, http2, timeouts] =
+        at.keys(mistakes, ["url", "hostHeader", "tls", "http2", "timeouts"])?;
     let host_header = host_header.and_then(|at| read_host_header(&at, mistakes)).unwrap_or(HostHeader::Backend);
-    let tls = tls.map(|at| read_tls(&at, mistakes)).unwrap_or_default();
+    let tls = tls.and_then(|at| read_tls(&at, mistakes)).unwrap_or_default();
     let words = [("auto", Http2::Auto), ("never", Http2::Never), ("always", Http2::Always)];
     let http2 = http2.and_then(|at| at.word(mistakes, &words)).unwrap_or_default();
-    let timeouts = timeouts.map(|at| read_timeouts(&at, mistakes)).unwrap_or_default();
+    let timeouts = timeouts.and_then(|at| read_timeouts(&at, mistakes)).unwrap_or_default();
     let Some(url) = url else {
         at.wrong(mistakes, "`url` is missing", Some("write `url: https://host`".into()));
         return None;
@@ -204,20 +201,20 @@ fn read_host_header(at: &At<'_>, mistakes: &mut Mistakes) -> Option<HostHeader> 
     }
 }
 
-fn read_tls(at: &At<'_>, mistakes: &mut Mistakes) -> TlsSettings {
-    let [server_name, ca_file] = at.keys(mistakes, ["serverName", "caFile"]);
-    TlsSettings {
+fn read_tls(at: &At<'_>, mistakes: &mut Mistakes) -> Option<TlsSettings> {
+    let [server_name, ca_file] = at.keys(mistakes, ["serverName", "caFile"])?;
+    Some(TlsSettings {
         server_name: server_name.and_then(|at| at.text(mistakes)).map(str::to_owned),
         ca_file: ca_file.and_then(|at| at.text(mistakes)).map(PathBuf::from),
-    }
+    })
 }
 
-fn read_timeouts(at: &At<'_>, mistakes: &mut Mistakes) -> Timeouts {
-    let [connect, backend_request] = at.keys(mistakes, ["connect", "backendRequest"]);
-    Timeouts {
+fn read_timeouts(at: &At<'_>, mistakes: &mut Mistakes) -> Option<Timeouts> {
+    let [connect, backend_request] = at.keys(mistakes, ["connect", "backendRequest"])?;
+    Some(Timeouts {
         connect: connect.and_then(|at| at.duration(mistakes)).unwrap_or(Timeouts::default().connect),
         backend_request: backend_request.and_then(|at| at.duration(mistakes)),
-    }
+    })
 }
 
 fn read_request_id_field(at: &At<'_>, mistakes: &mut Mistakes) -> Option<HeaderName> {
@@ -236,7 +233,7 @@ fn read_request_id_field(at: &At<'_>, mistakes: &mut Mistakes) -> Option<HeaderN
 }
 
 fn read_default(at: &At<'_>, names: &[&str], mistakes: &mut Mistakes) -> Option<usize> {
-    let [forward] = at.keys(mistakes, ["forward"]);
+    let [forward] = at.keys(mistakes, ["forward"])?;
     let Some(forward) = forward else {
         at.wrong(mistakes, "`forward` is missing", Some("write `default: {forward: NAME}`".into()));
         return None;

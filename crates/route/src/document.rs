@@ -44,8 +44,17 @@ pub(crate) fn parse(text: &str) -> Result<Node, Diagnostic> {
     serde_saphyr::from_str(text).map_err(|error| {
         let error = error.without_snippet();
         let place = error.location().map(|location| (location.line(), location.column()));
-        Diagnostic { place, path: String::new(), message: error.to_string(), hint: None }
+        Diagnostic { place, path: String::new(), message: message_of(&error.to_string()), hint: None }
     })
+}
+
+/// The parser's sentence without the place, which stands before it already, and without advice to programmers.
+fn message_of(sentence: &str) -> String {
+    let sentence = sentence.split(" at line ").next().unwrap_or(sentence);
+    match sentence.strip_prefix("duplicate mapping key: ") {
+        Some(rest) => format!("duplicate key `{}`", rest.split(',').next().unwrap_or(rest)),
+        None => sentence.to_owned(),
+    }
 }
 
 impl<'de> Deserialize<'de> for Node {
@@ -144,14 +153,14 @@ impl<'n> At<'n> {
         mistakes.add(self.node.place, &self.path, message, hint);
     }
 
-    /// A map with these keys and no others.
+    /// A map with these keys and no others; `None` if it is no map at all.
     pub(crate) fn keys<const N: usize>(
         &self,
         mistakes: &mut Mistakes,
         known: [&'static str; N],
-    ) -> [Option<At<'n>>; N] {
+    ) -> Option<[Option<At<'n>>; N]> {
         let mut found = [const { None }; N];
-        for (key, node) in self.members(mistakes) {
+        for (key, node) in self.members(mistakes)? {
             match known.iter().position(|known| *known == key.value) {
                 Some(index) => found[index] = Some(self.inner(&key.value, node)),
                 None => {
@@ -164,20 +173,21 @@ impl<'n> At<'n> {
                 }
             }
         }
-        found
+        Some(found)
     }
 
     /// A map with names that the user chooses.
-    pub(crate) fn entries(&self, mistakes: &mut Mistakes) -> Vec<(&'n str, At<'n>)> {
-        self.members(mistakes).iter().map(|(key, node)| (key.value.as_str(), self.inner(&key.value, node))).collect()
+    pub(crate) fn entries(&self, mistakes: &mut Mistakes) -> Option<Vec<(&'n str, At<'n>)>> {
+        let members = self.members(mistakes)?;
+        Some(members.iter().map(|(key, node)| (key.value.as_str(), self.inner(&key.value, node))).collect())
     }
 
-    fn members(&self, mistakes: &mut Mistakes) -> &'n [(Spanned<String>, Node)] {
+    fn members(&self, mistakes: &mut Mistakes) -> Option<&'n [(Spanned<String>, Node)]> {
         match &self.node.value {
-            Value::Map(members) => members,
+            Value::Map(members) => Some(members),
             other => {
                 self.wrong(mistakes, format!("is {}, expected a map", other.kind()), None);
-                &[]
+                None
             }
         }
     }
