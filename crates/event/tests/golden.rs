@@ -4,6 +4,8 @@
 //! `NAME.event.json` -> `NAME.request.txt`; `NAME.response.txt` -> `NAME.single.json` and `NAME.multi.json`;
 //! `NAME.reply.json` with `NAME.reply.single.txt` and `NAME.reply.multi.txt` for ALB's reading of foreign replies.
 
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,7 @@
 //! What holds for every event and every reply: nothing is lost that ALB keeps, and nothing panics.
 
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
 use bytes::Bytes;
 use crossfade_event::{EventFormat, HeaderMode, alb, decode_request, encode_response};
 use http::header::{HeaderMap, HeaderName, HeaderValue};

@@ -1,5 +1,7 @@
 //! HTTP/2 to the back end: chosen by ALPN, one connection for all requests, stale ones replaced.
 
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
 mod support;
 
 use std::convert::Infallible;

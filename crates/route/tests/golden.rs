@@ -1,6 +1,8 @@
 //! Configurations beside what they compile to or what is wrong with them, in `fixtures/config`: `NAME.yaml` ->
 //! `NAME.txt`. A new case is a new file; with `BLESS=1` in the environment the expectations are written anew.
 
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;

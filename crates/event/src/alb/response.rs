@@ -227,7 +227,7 @@ pub fn decode_response(mode: HeaderMode, reply: &[u8]) -> Result<Reply, ReplyErr
     }
     if reply.trim_ascii_start().first() == Some(&b'[') {
         // serde would take an array for the members in their order.
-        return Err(serde::de::Error::invalid_type(serde::de::Unexpected::Seq, &"an object")).map_err(ReplyError::Json);
+        return Err(ReplyError::Json(serde::de::Error::invalid_type(serde::de::Unexpected::Seq, &"an object")));
     }
     let members: Members = serde_json::from_slice(reply)?;
     let mut warnings = Vec::new();

@@ -1,6 +1,7 @@
 //! A back end that does what a test says, byte by byte, over real sockets and real TLS; and a proxy in front of it.
 
-#![allow(dead_code, unreachable_pub, reason = "every test binary uses its own part")]
+#![allow(dead_code, unreachable_pub, missing_debug_implementations, reason = "every test binary uses its own part")]
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,0 +1,298 @@
+//! The function as Lambda sees it: a process that talks to the Runtime API.
+
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
+mod support;
+
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use support::{Call, Function, event, response, serve};
+
+/// A back end that answers `ok`, and what it received.
+fn back_end() -> (String, Arc<Mutex<Vec<Call>>>) {
+    let calls: Arc<Mutex<Vec<Call>>> = Arc::default();
+    let seen = calls.clone();
+    let address = serve(move |call| {
+        seen.lock().unwrap().push(call);
+        response("200 OK", &[("content-type", "text/plain")], b"ok")
+    });
+    (format!("http://{address}"), calls)
+}
+
+#[test]
+fn an_invocation() {
+    let (url, calls) = back_end();
+    let function = Function::start(&[("CROSSFADE_BACKEND", &url), ("AWS_LAMBDA_FUNCTION_NAME", "shop")]);
+    let posted = function.invoke(&event("GET", "/a"));
+    assert_eq!(
+        posted.line,
+        "POST /2018-06-01/runtime/invocation/8476a536-e9f4-11e8-9739-2dfe598c3fcd/response HTTP/1.1"
+    );
+    assert_eq!(posted.field("lambda-runtime-invocation-id"), Some("invocation-7"));
+    assert_eq!(
+        posted.json(),
+        json!({
+            "statusCode": 200, "statusDescription": "200 OK", "headers": { "content-type": "text/plain" },
+            "body": "ok", "isBase64Encoded": false
+        })
+    );
+    let call = calls.lock().unwrap()[0].clone();
+    assert_eq!(call.field("via"), Some("1.1 crossfade-shop"));
+    assert_eq!(call.field("x-request-id"), Some("8476a536-e9f4-11e8-9739-2dfe598c3fcd"));
+    assert_eq!(call.field("x-amzn-trace-id"), Some("Root=1-alb"));
+
+    let line = &function.log(1)[0];
+    for (member, value) in [
+        ("type", json!("access")),
+        ("request_id", json!("8476a536-e9f4-11e8-9739-2dfe598c3fcd")),
+        ("trace_id", json!("Root=1-alb")),
+        ("method", json!("GET")),
+        ("path", json!("/a")),
+        ("route", json!("default")),
+        ("backend", json!("backend")),
+        ("status", json!(200)),
+        ("response_bytes", json!(2)),
+        ("attempts", json!(1)),
+    ] {
+        assert_eq!(line[member], value, "{line}");
+    }
+    for duration in ["total_ms", "connect_ms", "first_byte_ms"] {
+        assert!(line[duration].as_f64().unwrap() > 0.0, "{line}");
+    }
+}
+
+#[test] // G23
+fn a_request_without_a_trace_gets_lambdas() {
+    let (url, calls) = back_end();
+    let function = Function::start(&[("CROSSFADE_BACKEND", &url)]);
+    let mut event = event("GET", "/");
+    event["headers"] = json!({ "host": "a", "x-forwarded-for": "203.0.113.7" });
+    function.invoke(&event);
+    assert_eq!(calls.lock().unwrap()[0].field("x-amzn-trace-id"), Some("Root=1-lambda;Parent=1;Sampled=0"));
+}
+
+#[test]
+fn one_connection_to_each_side() {
+    let (url, calls) = back_end();
+    let function = Function::start(&[("CROSSFADE_BACKEND", &url)]);
+    for _ in 0..20 {
+        assert_eq!(function.invoke(&event("GET", "/")).connection, 0);
+    }
+    assert!(calls.lock().unwrap().iter().all(|call| call.connection == 0));
+}
+
+#[test] // T3, T7, T15, G26, G28
+fn undecodable_events_cost_an_answer_and_nothing_else() {
+    let (url, calls) = back_end();
+    let function = Function::start(&[("CROSSFADE_BACKEND", &url)]);
+    let broken = |change: fn(&mut Value)| {
+        let mut event = event("GET", "/");
+        change(&mut event);
+        event.to_string()
+    };
+    let events = [
+        "null".to_owned(),
+        "{}".to_owned(),
+        "[]".to_owned(),
+        "{".to_owned(),
+        json!({ "source": "aws.events", "detail-type": "Scheduled Event", "detail": {} }).to_string(),
+        broken(|event| event["path"] = json!("evil.example.com")),
+        broken(|event| event["path"] = json!("/a\r\nx: y")),
+        broken(|event| event["headers"]["a b"] = json!("1")),
+        broken(|event| event["headers"]["a"] = json!("1\r\nb: 2")),
+        broken(|event| event["httpMethod"] = json!("GE T")),
+        broken(|event| {
+            event["body"] = json!("no base64");
+            event["isBase64Encoded"] = json!(true);
+        }),
+    ];
+    let count = events.len();
+    for event in events {
+        function.give(&event, Duration::from_secs(10), "202 Accepted");
+        let posted = function.posted();
+        assert!(posted.line.contains("/response "), "{}", posted.line);
+        assert_eq!(posted.json()["statusCode"], 400, "{event}");
+        assert_eq!(posted.json()["headers"]["proxy-status"], "crossfade; error=http_request_error");
+        assert_eq!(posted.json()["body"], "Bad Request\n");
+    }
+    assert_eq!(function.invoke(&event("GET", "/")).json()["statusCode"], 200);
+    let log = function.log(count + 1);
+    assert!(log[..count].iter().all(|line| line["error"] == "http_request_error" && line["detail"].is_string()));
+    assert_eq!(calls.lock().unwrap().len(), 1);
+}
+
+#[test] // T3, G16
+fn health_checks_do_not_reach_the_back_end() {
+    let (url, calls) = back_end();
+    let function = Function::start(&[("CROSSFADE_BACKEND", &url)]);
+    let mut check = event("GET", "/");
+    check["headers"] = json!({ "user-agent": "ELB-HealthChecker/2.0" });
+    assert_eq!(function.invoke(&check).json()["statusCode"], 200);
+    assert!(calls.lock().unwrap().is_empty());
+
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let text =
+        format!("{{version: 1, backends: {{a: '{url}'}}, healthCheck: {{answer: backend}}, default: {{forward: a}}}}");
+    std::fs::write(file.path(), text).unwrap();
+    let function = Function::start(&[("CROSSFADE_CONFIG", file.path().to_str().unwrap())]);
+    assert_eq!(function.invoke(&check).json()["body"], "ok");
+    assert_eq!(calls.lock().unwrap().len(), 1);
+}
+
+#[test] // G13, T5, G29
+fn replies_that_the_load_balancer_would_refuse_are_replaced() {
+    let address = serve(|call| {
+        let path = call.line.split(' ').nth(1).unwrap().to_owned();
+        let (fields, body) = match path.as_str() {
+            "/binary-too-large" => (0, vec![0xff; 800_000]),
+            "/text-too-large" => (0, vec![b'"'; 1_040_000]),
+            "/fields-too-large" => (34_000, Vec::new()),
+            "/large-binary" => (0, vec![0xff; 780_000]),
+            "/large-text" => (0, vec![b'a'; 1_040_000]),
+            other => panic!("{other}"),
+        };
+        response("200 OK", &[("x-large", &"x".repeat(fields))], &body)
+    });
+    let function = Function::start(&[("CROSSFADE_BACKEND", &format!("http://{address}"))]);
+    for (path, error) in [
+        ("/binary-too-large", "http_response_body_size"),
+        ("/text-too-large", "http_response_body_size"),
+        ("/fields-too-large", "http_response_header_section_size"),
+    ] {
+        let posted = function.invoke(&event("GET", path));
+        assert_eq!(posted.json()["statusCode"], 502, "{path}");
+        let status = posted.json()["headers"]["proxy-status"].as_str().unwrap().to_owned();
+        assert!(status.starts_with(&format!("crossfade; error={error}; details=\"")), "{status}");
+        assert!(status.contains("are allowed"), "{status}");
+    }
+    for path in ["/large-binary", "/large-text"] {
+        let posted = function.invoke(&event("GET", path));
+        assert_eq!(posted.json()["statusCode"], 200, "{path}");
+        assert!(posted.body.len() <= 1_048_576);
+    }
+    let log = function.log(5);
+    assert_eq!(log[0]["error"], "http_response_body_size");
+    assert_eq!(log[0]["status"], 502);
+}
+
+#[test] // G15
+fn the_answer_is_out_before_the_deadline() {
+    let address = serve(|_| {
+        std::thread::sleep(Duration::from_secs(3600));
+        Vec::new()
+    });
+    let function = Function::start(&[("CROSSFADE_BACKEND", &format!("http://{address}"))]);
+    function.give(event("GET", "/").to_string(), Duration::from_millis(600), "202 Accepted");
+    let posted = function.posted();
+    assert_eq!(posted.json()["statusCode"], 504);
+    assert_eq!(posted.json()["headers"]["proxy-status"], "crossfade; error=http_response_timeout");
+    let total = function.log(1)[0]["total_ms"].as_f64().unwrap();
+    assert!((300.0..600.0).contains(&total), "{total} ms of 600");
+}
+
+#[test]
+fn a_refused_reply_is_survived() {
+    let (url, _) = back_end();
+    let function = Function::start(&[("CROSSFADE_BACKEND", &url)]);
+    for verdict in ["410 Gone", "400 Bad Request", "413 Too Large"] {
+        function.give(event("GET", "/").to_string(), Duration::from_secs(10), verdict);
+        function.posted();
+    }
+    assert_eq!(function.invoke(&event("GET", "/")).json()["statusCode"], 200);
+    let refused = function.log(7).iter().filter(|line| line["type"] == "error").count();
+    assert_eq!(refused, 3);
+}
+
+#[test]
+fn a_container_error_ends_the_process() {
+    let (url, _) = back_end();
+    let mut function = Function::start(&[("CROSSFADE_BACKEND", &url)]);
+    function.give(event("GET", "/").to_string(), Duration::from_secs(10), "500 Container Error");
+    function.posted();
+    assert_eq!(function.wait().code(), Some(1));
+}
+
+#[test]
+fn sigterm_ends_the_process_cleanly() {
+    let (url, _) = back_end();
+    let mut function = Function::start(&[("CROSSFADE_BACKEND", &url)]);
+    function.invoke(&event("GET", "/"));
+    let status = Command::new("kill").args(["-TERM", &function.child.id().to_string()]).status().unwrap();
+    assert!(status.success());
+    assert_eq!(function.wait().code(), Some(0));
+}
+
+#[test]
+fn concurrent_invocations_share_the_process() {
+    // The back end answers the second request first: with one invocation at a time that would never come.
+    let (first, released) = std::sync::mpsc::channel::<()>();
+    let gate = Mutex::new(released);
+    let address = serve(move |call| {
+        if call.line.starts_with("GET /first ") {
+            gate.lock().unwrap().recv_timeout(support::PATIENCE).unwrap();
+        } else {
+            first.send(()).unwrap();
+        }
+        response("200 OK", &[], call.line.as_bytes())
+    });
+    let url = format!("http://{address}");
+    let function = Function::start(&[("CROSSFADE_BACKEND", &url), ("AWS_LAMBDA_MAX_CONCURRENCY", "2")]);
+    function.give(event("GET", "/first").to_string(), Duration::from_secs(10), "202 Accepted");
+    function.give(event("GET", "/second").to_string(), Duration::from_secs(10), "202 Accepted");
+    let mut bodies = [function.posted().json()["body"].clone(), function.posted().json()["body"].clone()];
+    bodies.sort_by_key(ToString::to_string);
+    assert_eq!(bodies, [json!("GET /first HTTP/1.1"), json!("GET /second HTTP/1.1")]);
+}
+
+#[test]
+fn mistakes_in_the_configuration_are_init_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("crossfade.yaml");
+    std::fs::write(
+        &config,
+        "version: 1\nbackends: { a: { url: https://a.example, tls: { caFile: no.pem } } }\ndefault: { forward: a }\n",
+    )
+    .unwrap();
+    let broken = folder.path().join("broken.yaml");
+    std::fs::write(&broken, "version: 1\nbackends: { a: a.example }\ndefault: { forward: b }\n").unwrap();
+    for (name, value, message) in [
+        ("CROSSFADE_BACKEND", "shop.example.com", "CROSSFADE_BACKEND: the URL has no scheme in `shop.example.com`"),
+        ("CROSSFADE_CONFIG", config.to_str().unwrap(), "/no.pem: No such file"),
+        ("CROSSFADE_CONFIG", broken.to_str().unwrap(), "there is no back end `b`"),
+        ("CROSSFADE_CONFIG", "/nonexistent/x.yaml", "cannot read /nonexistent/x.yaml: No such file"),
+        ("NOTHING", "", "no configuration: set `CROSSFADE_BACKEND="),
+    ] {
+        let mut function = Function::start(&[(name, value)]);
+        let posted = function.posted();
+        assert_eq!(posted.line, "POST /2018-06-01/runtime/init/error HTTP/1.1");
+        assert_eq!(posted.field("lambda-runtime-function-error-type"), Some("Crossfade.Configuration"));
+        let text = posted.json()["errorMessage"].as_str().unwrap().to_owned();
+        assert!(text.contains(message), "{text}");
+        assert_eq!(function.wait().code(), Some(1));
+    }
+}
+
+#[test]
+fn certificates_are_found_beside_the_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("ca.pem"), "no certificate").unwrap();
+    let config = folder.path().join("crossfade.yaml");
+    std::fs::write(
+        &config,
+        "version: 1\nbackends: { a: { url: https://a.example, tls: { caFile: ca.pem } } }\ndefault: { forward: a }\n",
+    )
+    .unwrap();
+    let function = Function::start(&[("CROSSFADE_CONFIG", config.to_str().unwrap())]);
+    let message = function.posted().json()["errorMessage"].as_str().unwrap().to_owned();
+    assert_eq!(message, "ca.pem: no certificate in it; a PEM file with `BEGIN CERTIFICATE` blocks is expected");
+}
+
+#[test]
+fn started_by_hand_it_says_what_to_do() {
+    let output = Command::new(env!("CARGO_BIN_EXE_bootstrap")).env_clear().output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("crossfade dev"));
+}
