@@ -1,0 +1,43 @@
+//! What the load balancer says in its own name: a refusal, and the tiny page that shows it.
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+
+/// What an ALB writes into `Server`.
+pub(super) const SERVER: HeaderValue = HeaderValue::from_static("awselb/2.0");
+
+/// A request that the load balancer answers itself.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) status: StatusCode,
+    /// The `error_reason` of the access log, where AWS has one.
+    pub(super) reason: Option<&'static str>,
+    /// For the developer, one line.
+    pub(super) problem: String,
+}
+
+impl Refusal {
+    pub(super) fn new(status: StatusCode, problem: impl Into<String>) -> Self {
+        Self { status, reason: None, problem: problem.into() }
+    }
+
+    pub(super) fn because(reason: &'static str, status: StatusCode, problem: impl Into<String>) -> Self {
+        Self { status, reason: Some(reason), problem: problem.into() }
+    }
+}
+
+/// The page as an ALB sends it; statuses that HTTP has no phrase for are shown by their number alone.
+pub(super) fn page(status: StatusCode) -> Response<Bytes> {
+    let title = match status.canonical_reason() {
+        Some(phrase) => format!("{} {phrase}", status.as_str()),
+        None => status.as_str().to_owned(),
+    };
+    let body = format!(
+        "<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n</body>\r\n</html>\r\n"
+    );
+    let mut response = Response::new(Bytes::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::SERVER, SERVER);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
+    response
+}

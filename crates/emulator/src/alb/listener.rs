@@ -1,0 +1,218 @@
+//! The listener: accepts connections, and takes each request from its head to the answer. Read [`Listener::exchange`] first;
+//! it has the steps in their order.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use crossfade_event::{HeaderMode, alb};
+use crossfade_rule::RequestView;
+use http::request::Parts;
+use http::{Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::JoinSet;
+
+use super::error_page::{self, Refusal};
+use super::rule::{self, Rules};
+use super::{forwarded, limits, loss, reply};
+use crate::lambda::Pool;
+use crate::{DefaultAction, Exchange, Function, ListenerRule, Notice};
+
+/// Fields in one request; the limit that users meet is the one on their size.
+const MOST_FIELDS: usize = 2000;
+/// HTTP/2 streams at a time on one connection ("Listeners for your Application Load Balancers").
+const MOST_STREAMS: u32 = 128;
+/// How long a connection may be silent between requests, or within a head (`idle_timeout.timeout_seconds`, by default).
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+pub(crate) struct Listener {
+    rules: Rules,
+    pool: Arc<Pool>,
+    single_arn: String,
+    multi_arn: String,
+    notices: UnboundedSender<Notice>,
+}
+
+/// The two ends of a connection.
+#[derive(Clone, Copy)]
+struct Ends {
+    peer: SocketAddr,
+    local: SocketAddr,
+}
+
+impl Listener {
+    pub(crate) fn new(
+        rules: Vec<ListenerRule>,
+        default_action: DefaultAction,
+        function: &Function,
+        pool: Arc<Pool>,
+        notices: UnboundedSender<Notice>,
+    ) -> Self {
+        let arn = |mode| rule::target_group_arn(&function.region(), &function.name, mode);
+        Self {
+            rules: Rules::new(rules, default_action),
+            pool,
+            single_arn: arn(HeaderMode::Single),
+            multi_arn: arn(HeaderMode::Multi),
+            notices,
+        }
+    }
+
+    /// Serves until the future is dropped, which also ends all connections.
+    pub(crate) async fn serve(self: Arc<Self>, listener: TcpListener) {
+        let mut connections = JoinSet::new();
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                Some(_) = connections.join_next() => continue,
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    connections.spawn(Arc::clone(&self).connection(stream, peer));
+                }
+                // Out of file descriptors, for instance: others will be freed.
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    }
+
+    async fn connection(self: Arc<Self>, stream: TcpStream, peer: SocketAddr) {
+        let Ok(local) = stream.local_addr() else { return };
+        let _ = stream.set_nodelay(true);
+        let ends = Ends { peer, local };
+        let service = service_fn(|request| {
+            let listener = Arc::clone(&self);
+            async move { Ok::<_, Infallible>(listener.answer(ends, request).await) }
+        });
+        let mut server = auto::Builder::new(TokioExecutor::new());
+        server.http1().timer(TokioTimer::new()).max_headers(MOST_FIELDS).header_read_timeout(IDLE_TIMEOUT);
+        server.http2().timer(TokioTimer::new()).max_concurrent_streams(MOST_STREAMS);
+        // Twice the limit, so that it is our check that answers and not a reset stream.
+        server.http2().max_header_list_size(2 * limits::MAX_FIELDS as u32);
+        if let Err(error) = server.serve_connection(TokioIo::new(stream), service).await {
+            self.tell_malformed(error.as_ref());
+        }
+    }
+
+    /// What is not HTTP has been answered by the library; the developer should see it all the same. Other errors are
+    /// clients that hung up.
+    fn tell_malformed(&self, error: &(dyn Error + 'static)) {
+        let Some(error) = error.downcast_ref::<hyper::Error>().filter(|error| error.is_parse()) else { return };
+        let mut exchange = Exchange::new("-".to_owned(), "-".to_owned());
+        // What the library has answered; it does not tell.
+        let status = match error.is_parse_too_large() {
+            true if error.to_string().contains("URI") => StatusCode::URI_TOO_LONG,
+            true => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            false => StatusCode::BAD_REQUEST,
+        };
+        exchange.status = status.as_u16();
+        exchange.problem = Some(format!("the request is malformed: {error}"));
+        let _ = self.notices.send(Notice::Exchange(exchange));
+    }
+
+    async fn answer(self: Arc<Self>, ends: Ends, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        // A task of its own, since a function that was invoked finishes even if the client is gone.
+        match tokio::spawn(self.exchange(ends, request)).await {
+            Ok(response) => response,
+            Err(_) => error_page::page(StatusCode::INTERNAL_SERVER_ERROR).map(Full::new),
+        }
+    }
+
+    async fn exchange(self: Arc<Self>, ends: Ends, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let started = Instant::now();
+        let (mut parts, body) = request.into_parts();
+        let method = parts.method.clone();
+        let target = parts.uri.path_and_query().map_or_else(|| parts.uri.to_string(), ToString::to_string);
+        let mut exchange = Exchange::new(method.to_string(), target);
+        let response = match self.forward(ends, &mut parts, body, &mut exchange).await {
+            Ok(response) => response,
+            Err(Refusal { status, reason, problem }) => {
+                exchange.elb_reason = reason.map(str::to_owned);
+                exchange.problem = Some(problem);
+                error_page::page(status)
+            }
+        };
+        let too_soon = response.status() == StatusCode::PAYLOAD_TOO_LARGE && exchange.environment.is_none();
+        let mut response = reply::finish(&method, response, &mut exchange.warnings);
+        if too_soon && parts.version < http::Version::HTTP_2 {
+            // The rest of the body may still be on its way: the connection is of no more use.
+            response.headers_mut().insert(header::CONNECTION, http::HeaderValue::from_static("close"));
+        }
+        exchange.status = response.status().as_u16();
+        exchange.response_bytes = hyper::body::Body::size_hint(response.body()).exact().unwrap_or_default() as usize;
+        exchange.duration = started.elapsed();
+        let _ = self.notices.send(Notice::Exchange(exchange));
+        response
+    }
+
+    /// The steps of a request that ends at the function: checks, rule, body, event, invocation, reply.
+    async fn forward(
+        &self,
+        ends: Ends,
+        parts: &mut Parts,
+        body: Incoming,
+        exchange: &mut Exchange,
+    ) -> Result<Response<Bytes>, Refusal> {
+        limits::check_head(parts)?;
+        forwarded::settle_host(parts, ends.local)?;
+
+        let (met, action) = self.rules.select(&view(parts, ends.peer));
+        exchange.rule = met;
+        let DefaultAction::Forward(mode) = action else {
+            return Err(Refusal::new(StatusCode::NOT_FOUND, "no rule matches, and the default action is 404"));
+        };
+
+        limits::check_lambda(parts)?;
+        let body = limits::read_body(&parts.headers, parts.version, body, alb::MAX_REQUEST_BODY).await?;
+        exchange.request_bytes = body.len();
+
+        forwarded::add_fields(&mut parts.headers, ends.peer, ends.local);
+        if mode == HeaderMode::Single {
+            exchange.warnings = loss::of_single_mode(parts);
+        }
+        let event = alb::encode_request(mode, self.target_group_arn(mode), parts, &body)
+            .map_err(|error| Refusal::because("LambdaBadRequest", StatusCode::BAD_REQUEST, error.to_string()))?;
+
+        let trace = forwarded::invocation_trace(&parts.headers);
+        let invoked = self.pool.invoke(event.into(), &trace).await;
+        exchange.environment = invoked.environment;
+        exchange.cold = invoked.cold;
+        let answer = invoked
+            .answer
+            .map_err(|failure| Refusal::because(failure.reason(), StatusCode::BAD_GATEWAY, failure.to_string()))?;
+
+        let reply = alb::decode_response(mode, &answer).map_err(|error| {
+            let problem = format!("the function's reply is malformed: {error}");
+            Refusal::because(error.reason(), StatusCode::BAD_GATEWAY, problem)
+        })?;
+        exchange.warnings.extend(reply.warnings);
+        Ok(reply.response)
+    }
+
+    fn target_group_arn(&self, mode: HeaderMode) -> &str {
+        match mode {
+            HeaderMode::Single => &self.single_arn,
+            HeaderMode::Multi => &self.multi_arn,
+        }
+    }
+}
+
+fn view(parts: &Parts, peer: SocketAddr) -> RequestView<'_> {
+    RequestView {
+        method: parts.method.as_str(),
+        host: parts.headers.get(header::HOST).map(http::HeaderValue::as_bytes).unwrap_or_default(),
+        path: parts.uri.path().as_bytes(),
+        query: parts.uri.query().map(str::as_bytes),
+        headers: &parts.headers,
+        source_ip: Some(peer.ip()),
+    }
+}

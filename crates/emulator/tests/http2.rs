@@ -1,0 +1,84 @@
+//! HTTP/2 with prior knowledge, by a real client.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod support;
+
+use bytes::Bytes;
+use http::{Request, Version};
+use http_body_util::{BodyExt, Empty};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use serde_json::Value;
+use support::{Alb, multi, single};
+use tokio::net::TcpStream;
+
+fn send(alb: &Alb, requests: Vec<Request<Empty<Bytes>>>) -> Vec<(u16, Bytes)> {
+    alb.block_on(async {
+        let stream = TcpStream::connect(alb.address).await.unwrap();
+        let (mut client, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        let sent: Vec<_> = requests.into_iter().map(|request| client.send_request(request)).collect();
+        let mut answers = Vec::new();
+        for response in sent {
+            let response = response.await.unwrap();
+            assert_eq!(response.version(), Version::HTTP_2);
+            assert!(response.headers().contains_key("server"));
+            let status = response.status().as_u16();
+            answers.push((status, response.into_body().collect().await.unwrap().to_bytes()));
+        }
+        answers
+    })
+}
+
+fn get(target: &str) -> http::request::Builder {
+    Request::get(format!("http://shop.example.com{target}"))
+}
+
+fn json(answer: &(u16, Bytes)) -> Value {
+    serde_json::from_slice(&answer.1).unwrap()
+}
+
+#[test]
+fn the_authority_becomes_host_and_split_cookies_stay_apart_in_multi_mode() {
+    let request = || {
+        get("/a%20b?c=%2B")
+            .header("cookie", "a=1")
+            .header("cookie", "b=2")
+            .header("te", "trailers")
+            .body(Empty::new())
+            .unwrap()
+    };
+    let event = json(&send(&multi(), vec![request()])[0]);
+    assert_eq!(event["path"], "/a%20b");
+    assert_eq!(event["multiValueQueryStringParameters"]["c"][0], "%2B");
+    assert_eq!(event["multiValueHeaders"]["host"], serde_json::json!(["shop.example.com"]));
+    assert_eq!(event["multiValueHeaders"]["cookie"], serde_json::json!(["a=1", "b=2"]));
+
+    // G3: what an ALB loses without multi-value headers is lost here too, but not in silence.
+    let mut single = single();
+    let event = json(&send(&single, vec![request()])[0]);
+    assert_eq!(event["headers"]["cookie"], "b=2");
+    let warnings = single.exchange().warnings;
+    let warning = "field `cookie` came 2 times (HTTP/2 clients may split their cookies), only the last is passed on without multi-value headers";
+    assert_eq!(warnings, [warning]);
+}
+
+#[test]
+fn streams_run_side_by_side_in_environments_of_their_own() {
+    let mut alb = single();
+    let requests = (0..4).map(|_| get("/sleep/300").body(Empty::new()).unwrap()).collect();
+    assert!(send(&alb, requests).iter().all(|(status, _)| *status == 200));
+    let mut environments: Vec<_> = (0..4).map(|_| alb.exchange().environment.unwrap()).collect();
+    environments.sort_unstable();
+    assert_eq!(environments, [1, 2, 3, 4]);
+}
+
+#[test]
+fn limits_answer_and_do_not_reset_the_stream() {
+    let alb = single();
+    let big = get("/").header("x-big", "b".repeat(17_000)).body(Empty::new()).unwrap();
+    let trace = Request::trace("http://shop.example.com/").body(Empty::new()).unwrap();
+    let long = get(&format!("/{}", "a".repeat(17_000))).body(Empty::new()).unwrap();
+    let statuses: Vec<u16> = send(&alb, vec![big, trace, long]).iter().map(|(status, _)| *status).collect();
+    assert_eq!(statuses, [413, 405, 414]);
+}

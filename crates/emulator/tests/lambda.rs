@@ -1,0 +1,262 @@
+//! The Lambda side: environments, their Runtime API, and every way in which a function can fail.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod support;
+
+use std::time::Duration;
+
+use crossfade_emulator::Notice;
+use crossfade_event::HeaderMode;
+use serde_json::Value;
+use support::{Alb, eventually, is_alive, scripted, settings, single};
+
+#[test]
+fn the_environment_is_lambda_s() {
+    let mut settings = settings(HeaderMode::Single);
+    settings.function.env = vec![("OWN".into(), "1".into()), ("AWS_REGION".into(), "eu-west-1".into())];
+    let alb = Alb::start(settings);
+    let variables = alb.get("/env", "").json();
+    let expected = [
+        ("AWS_LAMBDA_FUNCTION_NAME", "scripted"),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
+        ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"),
+        ("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/scripted"),
+        ("AWS_REGION", "eu-west-1"),
+        ("TZ", ":UTC"),
+        ("OWN", "1"),
+    ];
+    for (name, value) in expected {
+        assert_eq!(variables[name], value, "{name}");
+    }
+    for name in ["AWS_LAMBDA_LOG_STREAM_NAME", "LAMBDA_TASK_ROOT", "_HANDLER", "PATH"] {
+        assert!(variables[name].as_str().is_some_and(|value| !value.is_empty()), "{name}");
+    }
+    assert!(variables["AWS_LAMBDA_RUNTIME_API"].as_str().unwrap().starts_with("127.0.0.1:"));
+    // Nothing else of this machine leaks in.
+    assert_eq!(variables.get("CARGO_MANIFEST_DIR"), None);
+}
+
+#[test]
+fn an_invocation_carries_what_the_runtime_api_promises() {
+    let alb = single();
+    let trace = "X-Amzn-Trace-Id: Root=1-67891233-abcdef012345678912345678\r\n";
+    let before = now_ms();
+    let fields = alb.get("/invocation", trace).json();
+    let text = |name: &str| fields[name].as_str().unwrap_or_else(|| panic!("{name}: {fields}")).to_owned();
+    let deadline: u128 = text("lambda-runtime-deadline-ms").parse().unwrap();
+    let timeout = settings(HeaderMode::Single).function.timeout.as_millis();
+    assert!((before + timeout..=now_ms() + timeout).contains(&deadline));
+    assert_eq!(
+        text("lambda-runtime-invoked-function-arn").rsplit_once(":000000000000:").unwrap().1,
+        "function:scripted"
+    );
+    assert!(text("lambda-runtime-trace-id").starts_with("Root=1-67891233-abcdef012345678912345678;Parent="));
+    assert_eq!(text("lambda-runtime-aws-request-id").len(), 36);
+    assert_eq!(text("lambda-runtime-invocation-id").len(), 36);
+    assert_eq!(text("content-type"), "application/json");
+    let again = alb.get("/invocation", trace).json();
+    assert_ne!(fields["lambda-runtime-aws-request-id"], again["lambda-runtime-aws-request-id"]);
+}
+
+fn now_ms() -> u128 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis()
+}
+
+#[test]
+fn misuse_of_the_runtime_api_is_refused_and_survived() {
+    let mut alb = single();
+    let statuses = alb.get("/post/misuse", "").json();
+    let expected = ["400 InvalidRequestID", "400 InvalidInvocationId", "400 InvalidInvocationId", "403 next"];
+    assert_eq!(statuses, serde_json::json!(expected));
+    // A response without the invocation id is taken; a second one is too late.
+    assert_eq!(alb.get("/post/twice", "").status, 200);
+    let line = alb.notice(|notice| match notice {
+        Notice::FunctionLine { line, environment: 1 } if line.starts_with("late answers: ") => Some(line.clone()),
+        _ => None,
+    });
+    assert_eq!(line, "late answers: 202 ok, 410 InvocationOver, 410 InvocationOver");
+    assert_eq!(alb.get("/pid", "").json()["served"], 3);
+}
+
+#[test]
+fn a_reported_error_is_a_502_and_the_environment_lives_on() {
+    let mut alb = single();
+    assert_eq!(alb.get("/error", "").status, 502);
+    let problem = "the function reported an error: Function.Odd: it went wrong";
+    assert_eq!(alb.outcome(), (502, "LambdaUnhandled".into(), problem.into()));
+    assert_eq!(alb.get("/streaming", "").status, 502);
+    let problem = "the function streamed its answer, but a load balancer takes buffered answers only";
+    assert_eq!(alb.outcome(), (502, "LambdaInvalidResponse".into(), problem.into()));
+    assert_eq!(alb.get("/pid", "").json()["served"], 3);
+}
+
+#[test]
+fn a_crash_is_a_502_at_once_and_the_next_request_gets_a_new_process() {
+    let mut alb = single();
+    assert_eq!(alb.get("/pid", "").status, 200);
+    alb.exchange();
+    assert_eq!(alb.get("/crash", "").status, 502);
+    let problem = "the function's process ended before it answered (exit status: 3)";
+    assert_eq!(alb.outcome(), (502, "LambdaUnhandled".into(), problem.into()));
+    assert_eq!(alb.exited(), (1, "exit status: 3".into()));
+    // What it wrote is there, from both streams, before its end was told.
+    for expected in ["starting with SCRIPT=", "crashing"] {
+        alb.notice(|notice| matches!(notice, Notice::FunctionLine { line, .. } if line == expected).then_some(()));
+    }
+    assert_eq!(alb.get("/pid", "").json()["served"], 1);
+    let exchange = alb.exchange();
+    assert_eq!((exchange.environment, exchange.cold), (Some(2), true));
+}
+
+#[test]
+fn a_process_that_ends_after_its_answer_costs_no_request() {
+    let mut alb = single();
+    for _ in 0..5 {
+        assert_eq!(alb.get("/exit-after", "").status, 200);
+        assert_eq!(alb.exchange().problem, None);
+    }
+}
+
+#[test]
+fn a_process_that_ends_while_idle_is_replaced() {
+    let mut alb = single();
+    let pid = alb.get("/pid", "").json()["pid"].as_u64().unwrap();
+    assert!(std::process::Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success());
+    assert_eq!(alb.exited(), (1, "signal: 9 (SIGKILL)".into()));
+    assert_eq!(alb.get("/pid", "").json()["served"], 1);
+}
+
+#[test]
+fn a_timeout_kills_the_process_and_replaces_it() {
+    let mut settings = settings(HeaderMode::Single);
+    settings.function.timeout = Duration::from_millis(400);
+    settings.function.max_concurrency = 1;
+    let mut alb = Alb::start(settings);
+    let pid = alb.get("/pid", "").json()["pid"].as_u64().unwrap();
+    alb.exchange();
+    assert_eq!(alb.get("/sleep/60000", "").status, 502);
+    let problem = "the function did not answer within its timeout of 0.4 s; its process was killed";
+    assert_eq!(alb.outcome(), (502, "LambdaUnhandled".into(), problem.into()));
+    // The killed one no longer counts towards the limit.
+    assert_eq!(alb.get("/pid", "").json()["served"], 1);
+    assert_eq!(alb.exited(), (1, "signal: 9 (SIGKILL)".into()));
+    assert!(!is_alive(pid));
+}
+
+#[test]
+fn failures_to_start_are_told_in_words() {
+    let outcome = |settings| {
+        let mut alb = Alb::start(settings);
+        assert_eq!(alb.get("/", "").status, 502);
+        let (_, reason, problem) = alb.outcome();
+        assert_eq!(reason, "LambdaUnhandled");
+        problem
+    };
+    let mut missing = settings(HeaderMode::Single);
+    missing.function.command = vec!["/no/such/program".into(), "argument".into()];
+    assert_eq!(outcome(missing), "cannot start `/no/such/program`: No such file or directory");
+    let error = "the function failed to initialise: Config.Missing: no back end configured";
+    assert_eq!(outcome(scripted("init-error")), error);
+    let exit = "the function's process ended before it asked for an invocation (exit status: 7)";
+    assert_eq!(outcome(scripted("exit")), exit);
+    let mut silent = scripted("silent");
+    silent.function.init_timeout = Duration::from_millis(300);
+    let timeout = "the function did not ask for its first invocation within 0.3 s (init timeout)";
+    assert_eq!(outcome(silent), timeout);
+}
+
+#[test]
+fn a_function_that_cannot_start_is_tried_again_for_each_request() {
+    let mut settings = scripted("init-error");
+    settings.function.max_concurrency = 1;
+    let mut alb = Alb::start(settings);
+    for _ in 0..3 {
+        assert_eq!(alb.get("/", "").status, 502);
+        assert!(alb.outcome().2.starts_with("the function failed to initialise"));
+    }
+}
+
+/// Sends requests side by side and gives their statuses.
+fn at_once(alb: &Alb, count: usize, target: &str) -> Vec<u16> {
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..count).map(|_| scope.spawn(|| alb.get(target, "").status)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+#[test]
+fn environments_are_started_as_concurrency_needs_and_the_last_used_is_reused() {
+    let mut alb = single();
+    assert_eq!(at_once(&alb, 4, "/sleep/600"), [200; 4]);
+    let mut first: Vec<_> = (0..4).map(|_| alb.exchange()).collect();
+    first.sort_by_key(|exchange| exchange.environment);
+    assert!(first.iter().all(|exchange| exchange.cold));
+    assert_eq!(first.iter().map(|exchange| exchange.environment.unwrap()).collect::<Vec<_>>(), [1, 2, 3, 4]);
+    // From now on there are enough, and the one that was used last is taken first. It may not have asked for more yet when
+    // the next request comes, so a change now and then is fine; taking turns is not.
+    let mut used = Vec::new();
+    for _ in 0..10 {
+        assert_eq!(alb.get("/", "").status, 200);
+        let exchange = alb.exchange();
+        assert!(!exchange.cold && exchange.environment <= Some(4), "{exchange:?}");
+        used.push(exchange.environment);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let changes = used.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    assert!(changes <= 4, "{used:?}");
+}
+
+// G30
+#[test]
+fn beyond_the_limit_lambda_throttles() {
+    let mut settings = settings(HeaderMode::Single);
+    settings.function.max_concurrency = 2;
+    let mut alb = Alb::start(settings);
+    let mut statuses = at_once(&alb, 5, "/sleep/800");
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 200, 502, 502, 502]);
+    let throttled = alb.notice(|notice| match notice {
+        Notice::Exchange(exchange) if exchange.status == 502 => Some(exchange.clone()),
+        _ => None,
+    });
+    assert_eq!(throttled.elb_reason.as_deref(), Some("LambdaThrottling"));
+    let problem = "throttled: all 2 environments are busy; raise the concurrency limit if that is not what you test";
+    assert_eq!(throttled.problem.as_deref(), Some(problem));
+    assert_eq!(throttled.environment, None);
+    assert_eq!(alb.get("/", "").status, 200);
+}
+
+#[test]
+fn work_after_the_answer_keeps_an_environment_busy() {
+    let mut alb = single();
+    assert_eq!(alb.get("/slow-next/600", "").status, 200);
+    assert_eq!(alb.get("/", "").status, 200);
+    assert_eq!((alb.exchange().environment, alb.exchange().environment), (Some(1), Some(2)));
+}
+
+#[test]
+fn shutdown_ends_every_process_and_what_it_started() {
+    let mut alb = single();
+    // Two environments, one of them in the middle of an invocation, and a grandchild that ignores SIGTERM.
+    let answer: Value = alb.get("/child", "").json();
+    let (pid, child) = (answer["pid"].as_u64().unwrap(), answer["child"].as_u64().unwrap());
+    let mut busy = alb.connect();
+    busy.write(b"GET /sleep/60000 HTTP/1.1\r\nHost: a\r\n\r\n");
+    let other = alb.connect();
+    assert!(is_alive(pid) && is_alive(child));
+    alb.shutdown();
+    assert!(!is_alive(pid));
+    eventually("the end of the grandchild", || !is_alive(child));
+    assert!(std::net::TcpStream::connect(alb.address).is_err());
+    drop(other);
+}
+
+#[test]
+fn a_dropped_emulator_leaves_no_process_behind() {
+    let alb = single();
+    let answer: Value = alb.get("/child", "").json();
+    let (pid, child) = (answer["pid"].as_u64().unwrap(), answer["child"].as_u64().unwrap());
+    alb.drop_without_shutdown();
+    eventually("the end of the processes", || !is_alive(pid) && !is_alive(child));
+}

@@ -1,0 +1,382 @@
+//! The load balancer's side of an exchange: what it refuses, how it says so, how it treats a connection and a reply.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod support;
+
+use crossfade_emulator::{ListenerRule, RuleRef};
+use crossfade_event::HeaderMode;
+use crossfade_rule::Condition;
+use support::{Alb, multi, single};
+
+/// A refusal is an ALB's page with an ALB's reason, and the function never hears of the request.
+#[track_caller]
+fn refuses(alb: &mut Alb, request: &str, status: u16, reason: &str, problem: &str) {
+    let response = alb.send(request);
+    assert_eq!(response.status, status, "{}", response.head);
+    assert_eq!(response.field("server"), Some("awselb/2.0"), "{}", response.head);
+    assert_eq!(response.field("content-type"), Some("text/html"));
+    let title = format!("<head><title>{status}");
+    assert!(response.text().starts_with("<html>\r\n") && response.text().contains(&title), "{}", response.text());
+    let exchange = alb.exchange();
+    assert_eq!((exchange.status, exchange.elb_reason.unwrap_or_default().as_str()), (status, reason));
+    assert_eq!(exchange.problem.unwrap(), problem);
+    assert_eq!(exchange.environment, None);
+}
+
+#[test]
+fn refuses_what_an_alb_refuses() {
+    let mut alb = single();
+    let alb = &mut alb;
+    refuses(alb, "TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", 405, "", "a load balancer does not take TRACE");
+    refuses(alb, "CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n", 400, "", "a load balancer does not take CONNECT");
+    // T15
+    refuses(
+        alb,
+        "GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\r\n",
+        400,
+        "LambdaWebsocketNotSupported",
+        "a Lambda function cannot serve a WebSocket",
+    );
+    refuses(alb, "GET abc HTTP/1.1\r\nHost: a\r\n\r\n", 400, "", "the request's target has no path");
+    refuses(alb, "GET / HTTP/1.1\r\n\r\n", 400, "", "the request has no `Host`");
+    refuses(alb, "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400, "", "the request has more than one `Host`");
+    refuses(
+        alb,
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        501,
+        "",
+        "transfer coding `gzip` is not supported",
+    );
+}
+
+#[test]
+fn limits_of_the_head() {
+    let mut alb = single();
+    let alb = &mut alb;
+    // The request line: 16 K pass, one byte more does not.
+    let target = |length: usize| format!("/{}", "a".repeat(length - "GET / HTTP/1.1".len()));
+    assert_eq!(alb.get(&target(16_384), "").status, 200);
+    alb.exchange();
+    let line = format!("GET {} HTTP/1.1\r\nHost: a\r\n\r\n", target(16_385));
+    refuses(alb, &line, 414, "", "the request line has 16385 bytes, a load balancer takes 16384");
+    let field = format!("GET / HTTP/1.1\r\nHost: a\r\nX-Big: {}\r\n\r\n", "b".repeat(16_384));
+    refuses(alb, &field, 413, "", "the field `x-big` has 16393 bytes, a load balancer takes 16384");
+    let fields: String = (0..5).map(|n| format!("X-{n}: {}\r\n", "b".repeat(15_000))).collect();
+    let fields = format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+    refuses(alb, &fields, 413, "", "all fields have 75044 bytes, a load balancer takes 65536");
+    // Many small fields are fine.
+    let many: String = (0..300).map(|n| format!("X-{n}: b\r\n")).collect();
+    assert_eq!(alb.get("/", &many).status, 200);
+    alb.exchange();
+    let thirty = ["10.0.0.1"; 30].join(",");
+    assert_eq!(alb.get("/", &format!("X-Forwarded-For: {thirty}\r\n")).status, 200);
+    alb.exchange();
+    let request =
+        format!("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: {thirty}\r\nX-Forwarded-For: 10.0.0.2\r\n\r\n");
+    refuses(alb, &request, 463, "", "`X-Forwarded-For` has 31 addresses, a load balancer takes 30");
+    assert!(alb.send(&request).head.starts_with("HTTP/1.1 463 \r\n"));
+}
+
+// T5
+#[test]
+fn a_body_of_one_mebibyte_passes_and_one_byte_more_does_not() {
+    let mut alb = single();
+    let post = |fields: &str, body: &str| format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n{body}");
+    let body = "x".repeat(1_048_576);
+    // `x-reply` keeps the answer small; the event would not fit into a reply.
+    let fields = "Content-Length: 1048576\r\nx-reply: {\"statusCode\":200}\r\n";
+    assert_eq!(alb.send(post(fields, &body)).status, 200);
+    assert_eq!(alb.exchange().request_bytes, 1_048_576);
+
+    let declared = post("Content-Length: 1048577\r\n", &format!("{body}x"));
+    let problem = "the request's body has 1048577 bytes, a load balancer hands 1048576 bytes to a function";
+    refuses(&mut alb, &declared, 413, "LambdaRequestTooLarge", problem);
+    let chunked = post("Transfer-Encoding: chunked\r\n", &format!("100001\r\n{body}x\r\n0\r\n\r\n"));
+    let problem = "the request's body has more, a load balancer hands 1048576 bytes to a function";
+    refuses(&mut alb, &chunked, 413, "LambdaRequestTooLarge", problem);
+
+    // A client that sends a lot before it reads gets to see the answer all the same.
+    let large = "x".repeat(5_000_000);
+    let problem = "the request's body has 5000000 bytes, a load balancer hands 1048576 bytes to a function";
+    let declared = post("Content-Length: 5000000\r\n", &large);
+    refuses(&mut alb, &declared, 413, "LambdaRequestTooLarge", problem);
+    let problem = "the request's body has more, a load balancer hands 1048576 bytes to a function";
+    let chunked = post("Transfer-Encoding: chunked\r\n", &format!("4c4b40\r\n{large}\r\n0\r\n\r\n"));
+    refuses(&mut alb, &chunked, 413, "LambdaRequestTooLarge", problem);
+
+    // Refused without waiting for a body that is never sent.
+    let mut client = alb.connect();
+    client.write(post("Content-Length: 99999999\r\nExpect: 100-continue\r\n", "").as_bytes());
+    let response = client.read();
+    assert_eq!((response.status, response.field("connection")), (413, Some("close")));
+    assert!(client.is_closed());
+}
+
+// T15
+#[test]
+fn expect_100_continue_is_answered_here_and_not_forwarded() {
+    let alb = single();
+    let mut client = alb.connect();
+    client.write(
+        b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\n",
+    );
+    assert_eq!(client.read_head().1, "HTTP/1.1 100 Continue\r\n\r\n");
+    client.write(b"hello");
+    let event = client.read().json();
+    assert_eq!(event["body"], "hello");
+    assert_eq!(event["headers"].get("expect"), None);
+}
+
+#[test]
+fn what_the_http_library_refuses_is_told_too() {
+    let mut alb = single();
+    let bad = [
+        ("GET /<b> HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a\r\nX-Bad: a\0b\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a\r\nX-Folded: a\r\n b\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a\r\nX Space: a\r\n\r\n", 400),
+        ("GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400),
+        // An ALB answers 501.
+        ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", 400),
+    ];
+    let long = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(66_000));
+    let fields: String = (0..60).map(|n| format!("X-{n}: {}\r\n", "a".repeat(10_000))).collect();
+    let big = format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+    for (request, status) in bad.into_iter().chain([(long.as_str(), 414), (big.as_str(), 431)]) {
+        assert_eq!(alb.send(request).status, status, "{request:?}");
+        let exchange = alb.exchange();
+        assert_eq!((exchange.status, exchange.method.as_str(), exchange.environment), (status, "-", None));
+        assert!(exchange.problem.unwrap().starts_with("the request is malformed: "));
+    }
+}
+
+#[test]
+fn a_connection_serves_many_requests_and_one_environment_is_enough() {
+    let mut alb = single();
+    let mut client = alb.connect();
+    for n in 1..=30 {
+        client.write(b"GET /pid HTTP/1.1\r\nHost: a\r\n\r\n");
+        let response = client.read();
+        assert_eq!(response.json()["served"], n);
+        let exchange = alb.exchange();
+        assert_eq!((exchange.environment, exchange.cold), (Some(1), n == 1));
+    }
+}
+
+fn rule(priority: u32, mode: HeaderMode, conditions: Vec<Condition>) -> ListenerRule {
+    ListenerRule { priority, conditions, mode, function: "scripted".to_owned() }
+}
+
+// T11
+#[test]
+fn the_first_rule_by_priority_wins_and_sets_the_mode() {
+    let mut alb = Alb::with_rules(vec![
+        rule(30, HeaderMode::Single, vec![Condition::path(["/*"]).unwrap(), Condition::host(["shop.*.com"]).unwrap()]),
+        rule(10, HeaderMode::Multi, vec![Condition::path(["/multi/*"]).unwrap()]),
+        rule(20, HeaderMode::Single, vec![Condition::ip(["192.0.2.0/24"]).unwrap()]),
+    ]);
+    assert!(alb.get("/multi/a", "").json().get("multiValueHeaders").is_some());
+    assert_eq!(alb.exchange().rule, RuleRef::Priority(10));
+    assert!(alb.get("/a", "").json().get("headers").is_some());
+    assert_eq!(alb.exchange().rule, RuleRef::Priority(30));
+    // The host of an absolute target is the one that rules see.
+    assert_eq!(alb.send("GET http://other.net/a HTTP/1.1\r\nHost: shop.example.com\r\n\r\n").status, 404);
+    let exchange = alb.exchange();
+    assert_eq!(
+        (exchange.rule, exchange.problem.as_deref()),
+        (RuleRef::Default, Some("no rule matches, and the default action is 404"))
+    );
+    // T14: an address that the client claims opens nothing
+    assert_eq!(alb.send("GET /a HTTP/1.1\r\nHost: x.net\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n").status, 404);
+}
+
+fn reply(alb: &Alb, method: &str, reply: &str) -> support::Response {
+    let mut client = alb.connect();
+    client.write(format!("{method} / HTTP/1.1\r\nHost: a\r\nx-reply: {reply}\r\n\r\n").as_bytes());
+    if method == "HEAD" { client.read_bodyless() } else { client.read() }
+}
+
+// T2, T6, G12
+#[test]
+fn a_malformed_reply_is_a_502_and_the_problem_says_why() {
+    let mut alb = single();
+    let bad = [
+        ("{}", "statusCode"),
+        ("not json", "JSON"),
+        (r#"{"statusCode":"200"}"#, "statusCode"),
+        (r#"{"statusCode":200,"body":null}"#, "body"),
+        (r#"{"statusCode":200,"headers":{"content-length":12}}"#, "content-length"),
+        (r#"{"statusCode":200,"statusDescription":"OK"}"#, "statusDescription"),
+        (r#"{"statusCode":200,"isBase64Encoded":"true"}"#, "isBase64Encoded"),
+        (r#"{"statusCode":200,"body":"%","isBase64Encoded":true}"#, "base64"),
+        (r#"{"statusCode":200,"multiValueHeaders":{"a":["b"]}}"#, "multi-value"),
+        (r#"{"statusCode":101}"#, "statusCode"),
+    ];
+    for (text, named) in bad {
+        assert_eq!(reply(&alb, "GET", text).status, 502, "{text}");
+        let (status, reason, problem) = alb.outcome();
+        assert_eq!((status, reason.as_str()), (502, "LambdaInvalidResponse"), "{text}");
+        assert!(problem.starts_with("the function's reply is malformed: ") && problem.contains(named), "{problem}");
+        assert!(!problem.contains('\n'), "{problem}");
+    }
+    // All the same environment: a bad reply is no crash.
+    assert_eq!(alb.get("/pid", "").json()["served"], bad.len() + 1);
+}
+
+// T2: several cookies in both modes
+#[test]
+fn a_reply_keeps_its_cookies() {
+    let cookies = |alb: &Alb, text: &str| {
+        let response = reply(alb, "GET", text);
+        response.head.lines().filter(|line| line.to_lowercase().starts_with("set-cookie")).count()
+    };
+    assert_eq!(cookies(&single(), r#"{"statusCode":200,"headers":{"set-cookie":"a=1","Set-cookie":"b=2"}}"#), 2);
+    assert_eq!(cookies(&multi(), r#"{"statusCode":200,"multiValueHeaders":{"set-cookie":["a=1","b=2"]}}"#), 2);
+}
+
+// T4, T6, G14
+#[test]
+fn statuses_and_methods_without_a_body() {
+    let mut alb = single();
+    let response = reply(&alb, "GET", r#"{"statusCode":204,"headers":{"content-length":"3"},"body":"abc"}"#);
+    assert_eq!((response.status, response.field("content-length")), (204, None));
+    assert_eq!(alb.exchange().warnings, ["the body of 3 bytes was dropped: a 204 has none"]);
+    let response = reply(&alb, "GET", r#"{"statusCode":304,"headers":{"etag":"x"}}"#);
+    assert_eq!((response.status, response.field("etag"), response.field("content-length")), (304, Some("x"), None));
+    alb.exchange();
+    let response = reply(&alb, "HEAD", r#"{"statusCode":200,"body":"abc"}"#);
+    assert_eq!((response.status, response.field("content-length")), (200, Some("3")));
+    assert_eq!(alb.exchange().response_bytes, 0);
+    let response = reply(
+        &alb,
+        "GET",
+        r#"{"statusCode":599,"headers":{"content-length":"999"},"body":"aGk=","isBase64Encoded":true}"#,
+    );
+    assert_eq!((response.status, response.text()), (599, "hi"));
+    assert!(response.head.starts_with("HTTP/1.1 599 \r\n"), "{}", response.head);
+}
+
+#[test]
+fn server_and_date_are_added_and_a_function_s_own_are_kept() {
+    let alb = single();
+    let response = reply(&alb, "GET", r#"{"statusCode":200}"#);
+    assert_eq!((response.field("server"), response.field("content-length")), (Some("awselb/2.0"), Some("0")));
+    assert!(response.field("date").is_some_and(|date| date.ends_with(" GMT")));
+    let own = r#"{"statusCode":200,"headers":{"Server":"mine","Date":"Thu, 01 Jan 1970 00:00:00 GMT"}}"#;
+    let response = reply(&alb, "GET", own);
+    assert_eq!(
+        (response.field("server"), response.field("date")),
+        (Some("mine"), Some("Thu, 01 Jan 1970 00:00:00 GMT"))
+    );
+    assert_eq!(response.head.to_lowercase().matches("\r\nserver: ").count(), 1);
+}
+
+// T4
+#[test]
+fn a_binary_reply_arrives_as_it_was_and_stays_encoded() {
+    let alb = multi();
+    let text = r#"{"statusCode":200,"multiValueHeaders":{"content-encoding":["gzip"]},"body":"H4sIAP8ADQo=","isBase64Encoded":true}"#;
+    let response = reply(&alb, "GET", text);
+    assert_eq!(response.body, [0x1f, 0x8b, 0x08, 0x00, 0xff, 0x00, 0x0d, 0x0a]);
+    assert_eq!((response.field("content-encoding"), response.field("content-length")), (Some("gzip"), Some("8")));
+}
+
+// T13
+#[test]
+fn hop_by_hop_fields_of_a_reply_are_dropped_with_a_warning() {
+    let mut alb = single();
+    let text = r#"{"statusCode":200,"headers":{"transfer-encoding":"chunked","connection":"close","keep-alive":"1"},"body":"abc"}"#;
+    let mut client = alb.connect();
+    for _ in 0..2 {
+        client.write(format!("GET / HTTP/1.1\r\nHost: a\r\nx-reply: {text}\r\n\r\n").as_bytes());
+        let response = client.read();
+        assert_eq!((response.text(), response.field("transfer-encoding")), ("abc", None));
+        assert_eq!((response.field("connection"), response.field("keep-alive")), (None, None));
+        assert_eq!(alb.exchange().warnings.len(), 3);
+    }
+}
+
+// T5
+#[test]
+fn too_large_replies_are_502_and_say_which_limit() {
+    let mut alb = single();
+    assert_eq!(alb.get("/big/1048576", "").status, 502);
+    let (_, reason, problem) = alb.outcome();
+    assert_eq!(reason, "LambdaResponseTooLarge");
+    assert!(problem.contains("1048576"), "{problem}");
+    let response = alb.get("/big/1000000", "");
+    assert_eq!((response.status, response.body.len()), (200, 1_000_000));
+    alb.exchange();
+    assert_eq!(alb.get("/huge", "").status, 502);
+    let outcome = alb.outcome();
+    let problem = "the function's answer is larger than the 6291556 bytes that Lambda takes";
+    assert_eq!(outcome, (502, "LambdaResponseTooLarge".into(), problem.into()));
+    assert_eq!(alb.get("/big-fields/33000", "").status, 502);
+    let (_, reason, problem) = alb.outcome();
+    assert_eq!(reason, "LambdaInvalidResponse");
+    assert!(problem.contains("32768"), "{problem}");
+}
+
+// T2
+#[test]
+fn what_single_mode_loses_is_warned_about() {
+    let mut alb = single();
+    alb.get("/?a=1&b=2&a=3&c", "Cookie: a\r\nX-Forwarded-For: 10.0.0.1\r\nCookie: b\r\nX-Forwarded-For: 10.0.0.2\r\n");
+    assert_eq!(
+        alb.exchange().warnings,
+        [
+            "field `cookie` came 2 times, only the last is passed on without multi-value headers",
+            "query key `a` came 2 times, only the last is passed on without multi-value headers",
+        ]
+    );
+    let many: String = (0..50).map(|n| format!("k{n}=1&k{n}=2&")).collect();
+    alb.get(&format!("/?{many}"), "");
+    assert_eq!(alb.exchange().warnings.len(), 5);
+    let mut alb = multi();
+    alb.get("/?a=1&a=3", "Cookie: a\r\nCookie: b\r\n");
+    assert!(alb.exchange().warnings.is_empty());
+}
+
+#[test]
+fn a_client_that_leaves_early_does_not_stop_the_function() {
+    let mut alb = single();
+    let mut client = alb.connect();
+    client.write(b"GET /sleep/200 HTTP/1.1\r\nHost: a\r\n\r\n");
+    // The function has it once its process has started.
+    alb.notice(|notice| matches!(notice, crossfade_emulator::Notice::Started { .. }).then_some(()));
+    drop(client);
+    let exchange = alb.exchange();
+    assert_eq!((exchange.status, exchange.target.as_str(), exchange.problem), (200, "/sleep/200", None));
+    assert_eq!(alb.get("/pid", "").json()["served"], 2);
+}
+
+#[test]
+fn a_body_that_is_cut_off_is_not_forwarded() {
+    let mut alb = single();
+    let mut client = alb.connect();
+    client.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf");
+    drop(client);
+    assert_eq!(alb.outcome(), (400, String::new(), "the client did not send the whole body".into()));
+}
+
+#[test]
+fn a_port_in_use_is_told() {
+    let alb = single();
+    let mut settings = support::settings(HeaderMode::Single);
+    settings.listen = alb.address;
+    let error =
+        alb.block_on(crossfade_emulator::start(settings, tokio::sync::mpsc::unbounded_channel().0)).unwrap_err();
+    let problem = "the port is in use; stop what uses it or choose another port";
+    assert_eq!(error.to_string(), format!("cannot listen on {}: {problem}", alb.address));
+
+    let twice = vec![
+        rule(5, HeaderMode::Single, vec![]),
+        rule(1, HeaderMode::Single, vec![]),
+        rule(5, HeaderMode::Multi, vec![]),
+    ];
+    let settings = crossfade_emulator::Settings { rules: twice, ..support::settings(HeaderMode::Single) };
+    let error =
+        alb.block_on(crossfade_emulator::start(settings, tokio::sync::mpsc::unbounded_channel().0)).unwrap_err();
+    assert_eq!(error.to_string(), "two rules have the priority 5; a listener's priorities must differ");
+}

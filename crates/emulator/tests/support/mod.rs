@@ -1,0 +1,236 @@
+//! Starts an emulator around the scripted function, and speaks HTTP/1.1 to it by hand where bytes matter.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "each test file uses its part; a failed unwrap is a failed test"
+)]
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crossfade_emulator::{DefaultAction, Emulator, Exchange, Function, ListenerRule, Notice, Settings, start};
+use crossfade_event::HeaderMode;
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+/// Nothing in a test takes longer unless it hangs.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub struct Alb {
+    runtime: Runtime,
+    emulator: Option<Emulator>,
+    notices: UnboundedReceiver<Notice>,
+    seen: VecDeque<Notice>,
+    pub address: SocketAddr,
+}
+
+pub struct Response {
+    pub status: u16,
+    pub head: String,
+    pub body: Vec<u8>,
+}
+
+impl Response {
+    pub fn field(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        lines.find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+    }
+}
+
+/// The example that cargo builds along with the tests.
+pub fn scripted_function() -> Vec<String> {
+    let mut path = std::env::current_exe().unwrap();
+    path.pop();
+    path.pop();
+    let path: PathBuf = path.join("examples/scripted_function");
+    assert!(path.exists(), "{} is missing: run `cargo build -p crossfade-emulator --examples`", path.display());
+    vec![path.to_str().unwrap().to_owned()]
+}
+
+pub fn settings(mode: HeaderMode) -> Settings {
+    Settings {
+        listen: ([127, 0, 0, 1], 0).into(),
+        rules: Vec::new(),
+        default_action: DefaultAction::Forward(mode),
+        function: Function {
+            command: scripted_function(),
+            env: Vec::new(),
+            name: "scripted".to_owned(),
+            timeout: PATIENCE,
+            init_timeout: PATIENCE,
+            max_concurrency: 10,
+            memory_mib: 128,
+        },
+    }
+}
+
+pub fn single() -> Alb {
+    Alb::start(settings(HeaderMode::Single))
+}
+
+pub fn multi() -> Alb {
+    Alb::start(settings(HeaderMode::Multi))
+}
+
+pub fn scripted(script: &str) -> Settings {
+    let mut settings = settings(HeaderMode::Single);
+    settings.function.env.push(("SCRIPT".to_owned(), script.to_owned()));
+    settings
+}
+
+impl Alb {
+    pub fn start(settings: Settings) -> Self {
+        let runtime = Runtime::new().unwrap();
+        let (sender, notices) = unbounded_channel();
+        let emulator = runtime.block_on(start(settings, sender)).unwrap();
+        let address = emulator.local_addr();
+        Self { runtime, emulator: Some(emulator), notices, seen: VecDeque::new(), address }
+    }
+
+    pub fn with_rules(rules: Vec<ListenerRule>) -> Self {
+        Self::start(Settings { rules, default_action: DefaultAction::NotFound, ..settings(HeaderMode::Single) })
+    }
+
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.runtime.block_on(future)
+    }
+
+    pub fn connect(&self) -> Client {
+        let stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Client { stream: BufReader::new(stream) }
+    }
+
+    /// One request on a connection of its own.
+    pub fn send(&self, request: impl AsRef<[u8]>) -> Response {
+        let mut client = self.connect();
+        client.write(request.as_ref());
+        client.read()
+    }
+
+    /// A GET with the given fields, each line with its CR LF.
+    pub fn get(&self, target: &str, fields: &str) -> Response {
+        self.send(format!("GET {target} HTTP/1.1\r\nHost: shop.example.com\r\n{fields}\r\n"))
+    }
+
+    /// The next notice that the function takes from, in order; those of no interest stay for later questions.
+    pub fn notice<T>(&mut self, wanted: impl Fn(&Notice) -> Option<T>) -> T {
+        if let Some((index, found)) = self.seen.iter().enumerate().find_map(|(i, notice)| Some((i, wanted(notice)?))) {
+            self.seen.remove(index);
+            return found;
+        }
+        loop {
+            let next = self.runtime.block_on(async { tokio::time::timeout(PATIENCE, self.notices.recv()).await });
+            let notice = next.expect("the notice did not come").expect("the emulator is gone");
+            if let Some(found) = wanted(&notice) {
+                return found;
+            }
+            self.seen.push_back(notice);
+        }
+    }
+
+    pub fn exchange(&mut self) -> Exchange {
+        self.notice(|notice| match notice {
+            Notice::Exchange(exchange) => Some(exchange.clone()),
+            _ => None,
+        })
+    }
+
+    pub fn exited(&mut self) -> (u32, String) {
+        self.notice(|notice| match notice {
+            Notice::Exited { environment, status } => Some((*environment, status.clone())),
+            _ => None,
+        })
+    }
+
+    /// Status, `elb_reason` and problem of the last exchange, for one assertion.
+    pub fn outcome(&mut self) -> (u16, String, String) {
+        let exchange = self.exchange();
+        (exchange.status, exchange.elb_reason.unwrap_or_default(), exchange.problem.unwrap_or_default())
+    }
+
+    /// As a program that ends without caring, its runtime included.
+    pub fn drop_without_shutdown(mut self) {
+        drop(self.emulator.take());
+    }
+
+    pub fn shutdown(&mut self) {
+        let emulator = self.emulator.take().unwrap();
+        self.runtime.block_on(async { tokio::time::timeout(PATIENCE, emulator.shutdown()).await }).unwrap();
+    }
+}
+
+impl Drop for Alb {
+    fn drop(&mut self) {
+        if let Some(emulator) = self.emulator.take() {
+            let _ = self.runtime.block_on(async { tokio::time::timeout(PATIENCE, emulator.shutdown()).await });
+        }
+    }
+}
+
+pub struct Client {
+    stream: BufReader<TcpStream>,
+}
+
+impl Client {
+    pub fn write(&mut self, bytes: &[u8]) {
+        self.stream.get_mut().write_all(bytes).expect("the connection ended before all was sent");
+    }
+
+    pub fn read_head(&mut self) -> (u16, String) {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            let read = self.stream.read_line(&mut head).expect("the answer did not come");
+            assert_ne!(read, 0, "the connection ended within the head: {head:?}");
+        }
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, head)
+    }
+
+    pub fn read(&mut self) -> Response {
+        let (status, head) = self.read_head();
+        let mut response = Response { status, head, body: Vec::new() };
+        let length = response.field("content-length").map_or(0, |length| length.parse().unwrap());
+        response.body.resize(length, 0);
+        self.stream.read_exact(&mut response.body).unwrap();
+        response
+    }
+
+    /// The head of an answer that has no body whatever its length field says, as to a HEAD.
+    pub fn read_bodyless(&mut self) -> Response {
+        let (status, head) = self.read_head();
+        Response { status, head, body: Vec::new() }
+    }
+
+    pub fn is_closed(&mut self) -> bool {
+        matches!(self.stream.fill_buf(), Ok([]) | Err(_))
+    }
+}
+
+/// Whether a process with this id exists and is not a zombie.
+pub fn is_alive(pid: u64) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
+}
+
+/// Waits, within bounds, for what happens in another process.
+pub fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let end = std::time::Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(std::time::Instant::now() < end, "{what} did not happen");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

@@ -1,0 +1,381 @@
+//! The six condition types of an ALB listener rule: what each accepts as a value, and when each holds. The source of every
+//! limit and rule is the page "Condition types for listener rules" of the ALB user guide and the ELBv2 API reference.
+//! Does not own the wildcard matching (`wildcard.rs`) nor limits over a whole rule (`quota.rs`).
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+
+use http::{HeaderName, header};
+use ipnet::IpNet;
+use thiserror::Error;
+
+use crate::pattern::Pattern;
+use crate::request::RequestView;
+use crate::wildcard::{Case, Escapes};
+
+/// The longest value, in characters, of a host, path, header or query condition.
+const MAX_VALUE: usize = 128;
+/// The longest header name and method, in characters.
+const MAX_WORD: usize = 40;
+/// The most address ranges of one condition.
+const MAX_RANGES: usize = 5;
+
+/// One condition of a listener rule. It holds if any of its values matches; a rule holds if all its conditions do.
+///
+/// Made by the constructors, which validate as ALB does and compile the values.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Condition {
+    /// `host-header`: the host without its port; case is ignored.
+    Host(Vec<Pattern>),
+    /// `path-pattern`: the path without the query; case counts.
+    Path(Vec<Pattern>),
+    /// `http-request-method`: exact, no wildcards.
+    Method(Vec<Box<str>>),
+    /// `http-header`: any of the values that the request has for this field; case is ignored.
+    Header {
+        /// The field's name.
+        name: HeaderName,
+        /// Any of these.
+        values: Vec<Pattern>,
+    },
+    /// `query-string`: any pair of the query, undecoded; case is ignored.
+    Query(Vec<QueryValue>),
+    /// `source-ip`: the TCP peer is in one of the ranges.
+    Ip(Vec<IpNet>),
+}
+
+/// One value of a query condition.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct QueryValue {
+    key: Option<Pattern>,
+    value: Pattern,
+}
+
+/// A condition that ALB would refuse.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConditionError {
+    /// A condition without values.
+    #[error("condition `{kind}` has no values")]
+    NoValues {
+        /// The kind of condition.
+        kind: &'static str,
+    },
+    /// An empty value (or key, or header name).
+    #[error("condition `{kind}` has an empty {part}")]
+    Empty {
+        /// The kind of condition.
+        kind: &'static str,
+        /// The part of it.
+        part: &'static str,
+    },
+    /// A value that is too long.
+    #[error("condition `{kind}`: `{value}` is {length} characters long, ALB allows {limit}")]
+    TooLong {
+        /// The kind of condition.
+        kind: &'static str,
+        /// The value.
+        value: String,
+        /// Its length in characters.
+        length: usize,
+        /// The most that ALB takes.
+        limit: usize,
+    },
+    /// A value with a character that ALB does not take in this kind of condition.
+    #[error("condition `{kind}`: `{value}` contains {character:?}, ALB allows {allowed}")]
+    Character {
+        /// The kind of condition.
+        kind: &'static str,
+        /// The value.
+        value: String,
+        /// The first character that is not allowed.
+        character: char,
+        /// What is.
+        allowed: &'static str,
+    },
+    /// A host that ALB does not take as a pattern.
+    #[error("condition `host`: `{value}` is not a host pattern: it needs a `.` and only letters after the last one")]
+    Host {
+        /// The value.
+        value: String,
+    },
+    /// A header name that cannot be one, or `Host`.
+    #[error("condition `header`: `{name}` {problem}")]
+    HeaderName {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// An address range that is none.
+    #[error("condition `ip`: `{value}` {problem}")]
+    Range {
+        /// The value.
+        value: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// Too many address ranges.
+    #[error("condition `ip` has {count} ranges, ALB allows {MAX_RANGES}")]
+    TooManyRanges {
+        /// How many there are.
+        count: usize,
+    },
+}
+
+impl Condition {
+    /// `host-header`. At most 128 of `A-Z a-z 0-9 - . * ?`, at least one `.`, only letters after the last.
+    pub fn host<S: AsRef<str>>(values: impl IntoIterator<Item = S>) -> Result<Self, ConditionError> {
+        let allowed = Allowed { bytes: b"-.*?", described: "letters, digits and `- . * ?`" };
+        collect("host", values, |value| {
+            check("host", value, MAX_VALUE, Some(&allowed))?;
+            let last_label = value.rsplit_once('.').map(|(_, label)| label);
+            if !last_label.is_some_and(|label| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphabetic())) {
+                return Err(ConditionError::Host { value: value.to_owned() });
+            }
+            Ok(Pattern::wildcard(value, Case::Insensitive, Escapes::None))
+        })
+        .map(Self::Host)
+    }
+
+    /// `path-pattern`. At most 128 of `A-Z a-z 0-9 _ - . $ / ~ " ' @ : + & * ?`, and `%`: the documented alphabet has no `%`,
+    /// yet it is how users write what is not ASCII. `&` may be written `&amp;`, as the documentation asks for.
+    pub fn path<S: AsRef<str>>(values: impl IntoIterator<Item = S>) -> Result<Self, ConditionError> {
+        let allowed =
+            Allowed { bytes: b"_-.$/~\"'@:+&*?%", described: "letters, digits and `_ - . $ / ~ \" ' @ : + & % * ?`" };
+        collect("path", values, |value| {
+            let plain = value.replace("&amp;", "&");
+            check("path", &plain, MAX_VALUE, Some(&allowed))?;
+            Ok(Pattern::wildcard(&plain, Case::Sensitive, Escapes::None))
+        })
+        .map(Self::Path)
+    }
+
+    /// `http-request-method`. At most 40 of `A-Z - _`.
+    pub fn method<S: AsRef<str>>(values: impl IntoIterator<Item = S>) -> Result<Self, ConditionError> {
+        collect("method", values, |value| {
+            check("method", value, MAX_WORD, None)?;
+            match value.chars().find(|c| !(c.is_ascii_uppercase() || matches!(c, '-' | '_'))) {
+                Some(character) => Err(ConditionError::Character {
+                    kind: "method",
+                    value: value.to_owned(),
+                    character,
+                    allowed: "capital letters, `-` and `_`",
+                }),
+                None => Ok(value.into()),
+            }
+        })
+        .map(Self::Method)
+    }
+
+    /// `http-header`. The name: at most 40 characters, a field name without wildcards, not `Host` (there is a condition for
+    /// that). Values: at most 128 visible ASCII characters and spaces.
+    pub fn header<S: AsRef<str>>(name: &str, values: impl IntoIterator<Item = S>) -> Result<Self, ConditionError> {
+        let name_error = |problem| ConditionError::HeaderName { name: name.to_owned(), problem };
+        if name.is_empty() {
+            return Err(ConditionError::Empty { kind: "header", part: "name" });
+        }
+        check("header", name, MAX_WORD, None)?;
+        // `*` is a legal character of a field name (RFC 9110 section 5.6.2), but ALB users mean a wildcard by it.
+        if name.contains(['*', '?']) {
+            return Err(name_error("is not a header name: wildcards work in values only"));
+        }
+        let Ok(parsed) = HeaderName::from_bytes(name.as_bytes()) else {
+            return Err(name_error("is not a header name"));
+        };
+        if parsed == header::HOST {
+            return Err(name_error("is not allowed here; use a `host` condition"));
+        }
+        let values = collect("header", values, |value| {
+            check("header", value, MAX_VALUE, Some(&VISIBLE))?;
+            Ok(Pattern::wildcard(value, Case::Insensitive, Escapes::None))
+        })?;
+        Ok(Self::Header { name: parsed, values })
+    }
+
+    /// `query-string`. Each value is a pair of an optional key (`None`: any key) and a value, each at most 128 visible ASCII
+    /// characters; `\*` and `\?` are the characters themselves.
+    pub fn query<K: AsRef<str>, V: AsRef<str>>(
+        pairs: impl IntoIterator<Item = (Option<K>, V)>,
+    ) -> Result<Self, ConditionError> {
+        let compile = |text: &str, part| {
+            if text.is_empty() {
+                return Err(ConditionError::Empty { kind: "query", part });
+            }
+            check("query", text, MAX_VALUE, Some(&VISIBLE))?;
+            Ok(Pattern::wildcard(text, Case::Insensitive, Escapes::Backslash))
+        };
+        let mut values = Vec::new();
+        for (key, value) in pairs {
+            let key = key.map(|key| compile(key.as_ref(), "key")).transpose()?;
+            values.push(QueryValue { key, value: compile(value.as_ref(), "value")? });
+        }
+        if values.is_empty() {
+            return Err(ConditionError::NoValues { kind: "query" });
+        }
+        Ok(Self::Query(values))
+    }
+
+    /// `source-ip`. At most five ranges in CIDR notation, IPv4 or IPv6, not `255.255.255.255/32`.
+    pub fn ip<S: AsRef<str>>(values: impl IntoIterator<Item = S>) -> Result<Self, ConditionError> {
+        let ranges = collect("ip", values, |value| {
+            let error = |problem| ConditionError::Range { value: value.to_owned(), problem };
+            let range: IpNet = match value.parse() {
+                Ok(range) => range,
+                Err(_) if value.parse::<Ipv4Addr>().is_ok() => {
+                    return Err(error("is not a CIDR range; for one address add `/32`"));
+                }
+                Err(_) if value.parse::<IpAddr>().is_ok() => {
+                    return Err(error("is not a CIDR range; for one address add `/128`"));
+                }
+                Err(_) => return Err(error("is not a CIDR range such as `192.0.2.0/24` or `2001:db8::/32`")),
+            };
+            if range.addr() == IpAddr::V4(Ipv4Addr::BROADCAST) && range.prefix_len() == 32 {
+                return Err(error("is not allowed by ALB"));
+            }
+            Ok(range)
+        })?;
+        if ranges.len() > MAX_RANGES {
+            return Err(ConditionError::TooManyRanges { count: ranges.len() });
+        }
+        Ok(Self::Ip(ranges))
+    }
+
+    /// Whether the request meets this condition.
+    pub fn matches(&self, request: &RequestView<'_>) -> bool {
+        match self {
+            Self::Host(values) => {
+                let host = request.host_name();
+                values.iter().any(|value| value.matches(host))
+            }
+            Self::Path(values) => values.iter().any(|value| value.matches(request.path)),
+            Self::Method(values) => values.iter().any(|value| **value == *request.method),
+            Self::Header { name, values } => {
+                let mut sent = request.headers.get_all(name).iter();
+                sent.any(|field| values.iter().any(|value| value.matches(field.as_bytes())))
+            }
+            Self::Query(values) => request.query_pairs().any(|(key, value)| {
+                values.iter().any(|wanted| {
+                    wanted.key.as_ref().is_none_or(|pattern| pattern.matches(key)) && wanted.value.matches(value)
+                })
+            }),
+            Self::Ip(ranges) => request.source_ip.is_some_and(|address| {
+                // A dual-stack socket shows IPv4 peers as `::ffff:a.b.c.d`.
+                let address = address.to_canonical();
+                ranges.iter().any(|range| range.contains(&address))
+            }),
+        }
+    }
+
+    /// The word for this kind of condition in configuration files: `host`, `path`, `method`, `header`, `query` or `ip`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Host(_) => "host",
+            Self::Path(_) => "path",
+            Self::Method(_) => "method",
+            Self::Header { .. } => "header",
+            Self::Query(_) => "query",
+            Self::Ip(_) => "ip",
+        }
+    }
+
+    pub(crate) fn value_count(&self) -> usize {
+        match self {
+            Self::Host(values) | Self::Path(values) | Self::Header { values, .. } => values.len(),
+            Self::Method(values) => values.len(),
+            Self::Query(values) => values.len(),
+            Self::Ip(ranges) => ranges.len(),
+        }
+    }
+
+    pub(crate) fn wildcard_count(&self) -> usize {
+        match self {
+            Self::Host(values) | Self::Path(values) | Self::Header { values, .. } => {
+                values.iter().map(Pattern::wildcards).sum()
+            }
+            Self::Query(values) => {
+                values.iter().map(|pair| pair.key.as_ref().map_or(0, Pattern::wildcards) + pair.value.wildcards()).sum()
+            }
+            Self::Method(_) | Self::Ip(_) => 0,
+        }
+    }
+}
+
+/// `path is /a/* or /b`, `header x-beta is 1`, `query v=2 or *=3`, `ip is in 10.0.0.0/8`.
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host(values) => write!(f, "host is {}", Or(values)),
+            Self::Path(values) => write!(f, "path is {}", Or(values)),
+            Self::Method(values) => write!(f, "method is {}", Or(values)),
+            Self::Header { name, values } => write!(f, "header {name} is {}", Or(values)),
+            Self::Query(values) => write!(f, "query has {}", Or(values)),
+            Self::Ip(ranges) => write!(f, "ip is in {}", Or(ranges)),
+        }
+    }
+}
+
+/// `key=value`; a pair that takes any key is shown with the key `*`.
+impl fmt::Display for QueryValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let key = self.key.as_ref().map_or("*", Pattern::source);
+        write!(f, "{key}={}", self.value)
+    }
+}
+
+struct Or<'a, T>(&'a [T]);
+
+impl<T: fmt::Display> fmt::Display for Or<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, value) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { " or " };
+            write!(f, "{separator}{value}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The characters of a value besides ASCII letters and digits.
+struct Allowed {
+    bytes: &'static [u8],
+    described: &'static str,
+}
+
+/// ALB compares visible ASCII characters; a space is one of a header value's.
+const VISIBLE: Allowed =
+    Allowed { bytes: b" !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", described: "visible ASCII characters" };
+
+fn check(kind: &'static str, value: &str, limit: usize, allowed: Option<&Allowed>) -> Result<(), ConditionError> {
+    let length = value.chars().count();
+    if length > limit {
+        return Err(ConditionError::TooLong { kind, value: value.to_owned(), length, limit });
+    }
+    if let Some(Allowed { bytes, described }) = allowed {
+        let fits = |c: &char| c.is_ascii_alphanumeric() || u8::try_from(*c).is_ok_and(|byte| bytes.contains(&byte));
+        if let Some(character) = value.chars().find(|c| !fits(c)) {
+            return Err(ConditionError::Character { kind, value: value.to_owned(), character, allowed: described });
+        }
+    }
+    Ok(())
+}
+
+/// Compiles each value; none at all and an empty one are errors in every kind of condition.
+fn collect<S: AsRef<str>, T>(
+    kind: &'static str,
+    values: impl IntoIterator<Item = S>,
+    compile: impl Fn(&str) -> Result<T, ConditionError>,
+) -> Result<Vec<T>, ConditionError> {
+    let mut compiled = Vec::new();
+    for value in values {
+        let value = value.as_ref();
+        if value.is_empty() {
+            return Err(ConditionError::Empty { kind, part: "value" });
+        }
+        compiled.push(compile(value)?);
+    }
+    if compiled.is_empty() {
+        return Err(ConditionError::NoValues { kind });
+    }
+    Ok(compiled)
+}

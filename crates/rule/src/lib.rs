@@ -1,0 +1,33 @@
+//! The rule language of Application Load Balancer (ALB) listeners: conditions over a request, with ALB's exact meaning.
+//!
+//! Owns: the six condition types, their wildcards, their validation, and ALB's quotas for one rule. Pure: no input, no
+//! output, no clock. Does not own: the order of rules, actions, or where a rule is written down; those belong to whoever
+//! evaluates rules.
+//!
+//! Every function that takes part in a match works on raw bytes as the client sent them: nothing is percent-decoded or
+//! normalised. ALB's documentation says that path rules run "after URI normalization" without saying what that is; matching
+//! the very bytes that are forwarded is the reading under which a decision can never be about another path than the one that
+//! the target sees.
+//!
+//! ```
+//! use crossfade_rule::{Condition, RequestView};
+//!
+//! let condition = Condition::path(["/img/*/pics"])?;
+//! let headers = http::HeaderMap::new();
+//! let request = RequestView {
+//!     method: "GET", host: b"shop.example.com", path: b"/img/a/b/pics", query: None, headers: &headers, source_ip: None,
+//! };
+//! assert!(condition.matches(&request)); // `*` spans `/`
+//! # Ok::<(), crossfade_rule::ConditionError>(())
+//! ```
+
+mod condition;
+mod pattern;
+mod quota;
+mod request;
+mod wildcard;
+
+pub use condition::{Condition, ConditionError, QueryValue};
+pub use pattern::Pattern;
+pub use quota::{MAX_VALUES_PER_RULE, MAX_WILDCARDS_PER_RULE, QuotaError, check_quotas};
+pub use request::RequestView;

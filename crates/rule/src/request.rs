@@ -1,0 +1,47 @@
+//! What a condition looks at: a borrowed view of one request. Owns taking a host and a query string apart; builds nothing.
+
+use std::net::IpAddr;
+
+use http::HeaderMap;
+
+/// The parts of one request that conditions can see, as raw bytes, nothing decoded.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestView<'a> {
+    /// The method as sent; methods are case-sensitive (RFC 9110 section 9.1).
+    pub method: &'a str,
+    /// The `Host` field, with or without a port; empty when there is none.
+    pub host: &'a [u8],
+    /// The path, percent-encoded as sent, without the query.
+    pub path: &'a [u8],
+    /// What follows the first `?`, as sent.
+    pub query: Option<&'a [u8]>,
+    /// The request's fields.
+    pub headers: &'a HeaderMap,
+    /// The peer of the TCP connection, never an address from `X-Forwarded-For`. `None` matches no address range.
+    pub source_ip: Option<IpAddr>,
+}
+
+impl<'a> RequestView<'a> {
+    /// The host without its port: `a.example:8080` is `a.example`, `[::1]:80` is `[::1]`.
+    pub(crate) fn host_name(&self) -> &'a [u8] {
+        let name_end = match self.host.iter().rposition(|byte| *byte == b':') {
+            // A colon inside the brackets belongs to the IPv6 address.
+            Some(colon) if !self.host[colon..].contains(&b']') => colon,
+            _ => self.host.len(),
+        };
+        &self.host[..name_end]
+    }
+
+    /// The key/value pairs of the query, undecoded. A piece without `=` is a key with an empty value; empty pieces do not
+    /// count; the query ends at a `#`.
+    pub(crate) fn query_pairs(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        let query = self.query.unwrap_or_default();
+        let query = query.split(|byte| *byte == b'#').next().unwrap_or_default();
+        query.split(|byte| *byte == b'&').filter(|piece| !piece.is_empty()).map(|piece| {
+            match piece.iter().position(|byte| *byte == b'=') {
+                Some(equals) => (&piece[..equals], &piece[equals + 1..]),
+                None => (piece, &[][..]),
+            }
+        })
+    }
+}

@@ -1,0 +1,171 @@
+//! ALB's wildcards: `*` stands for any run of bytes, also an empty one and also one with `/`; `?` for exactly one byte; all
+//! else, `[` included, for itself. A pattern covers the whole input. Owns compiling and matching; which field allows
+//! wildcards or ignores case is decided in `condition.rs`.
+
+/// Whether ASCII letters match in both cases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Case {
+    Sensitive,
+    Insensitive,
+}
+
+/// Whether `\*` and `\?` mean the characters themselves. ALB has this in query-string conditions only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Escapes {
+    None,
+    Backslash,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Token {
+    Byte(u8),
+    One,
+    Any,
+}
+
+/// A compiled wildcard pattern.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Wildcard {
+    tokens: Box<[Token]>,
+    case: Case,
+}
+
+impl Wildcard {
+    pub(crate) fn new(source: &str, case: Case, escapes: Escapes) -> Self {
+        let mut tokens = Vec::with_capacity(source.len());
+        let mut bytes = source.bytes().peekable();
+        while let Some(byte) = bytes.next() {
+            let token = match byte {
+                // Neighbouring stars mean the same as one.
+                b'*' if tokens.last() == Some(&Token::Any) => continue,
+                b'*' => Token::Any,
+                b'?' => Token::One,
+                b'\\' if escapes == Escapes::Backslash => match bytes.next_if(|next| matches!(next, b'*' | b'?')) {
+                    Some(literal) => Token::Byte(literal),
+                    None => Token::Byte(b'\\'),
+                },
+                literal if case == Case::Insensitive => Token::Byte(literal.to_ascii_lowercase()),
+                literal => Token::Byte(literal),
+            };
+            tokens.push(token);
+        }
+        Self { tokens: tokens.into(), case }
+    }
+
+    /// How many wildcard characters count towards ALB's quota.
+    pub(crate) fn wildcards(&self) -> usize {
+        self.tokens.iter().filter(|token| !matches!(token, Token::Byte(_))).count()
+    }
+
+    /// Greedy matching that comes back to the last star only: time is at most pattern x input, memory constant.
+    pub(crate) fn matches(&self, input: &[u8]) -> bool {
+        let (mut at, mut next) = (0, 0);
+        // Where to go on when the present attempt fails: after the last star, one input byte further than last time.
+        let mut retry: Option<(usize, usize)> = None;
+        loop {
+            match (self.tokens.get(next), input.get(at)) {
+                (Some(Token::Any), _) => {
+                    next += 1;
+                    retry = Some((next, at));
+                }
+                (Some(Token::One), Some(_)) => (next, at) = (next + 1, at + 1),
+                (Some(Token::Byte(literal)), Some(byte)) if *literal == self.fold(*byte) => {
+                    (next, at) = (next + 1, at + 1);
+                }
+                (None, None) => return true,
+                _ => match retry {
+                    Some((after_star, from)) if from < input.len() => {
+                        retry = Some((after_star, from + 1));
+                        (next, at) = (after_star, from + 1);
+                    }
+                    _ => return false,
+                },
+            }
+        }
+    }
+
+    fn fold(&self, byte: u8) -> u8 {
+        match self.case {
+            Case::Sensitive => byte,
+            Case::Insensitive => byte.to_ascii_lowercase(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn matches(pattern: &str, input: &str) -> bool {
+        Wildcard::new(pattern, Case::Sensitive, Escapes::None).matches(input.as_bytes())
+    }
+
+    // T11
+    #[test]
+    fn the_whole_input_must_match_and_a_star_spans_slashes() {
+        assert!(matches("/img/*", "/img/a/b/c.png"));
+        assert!(matches("/img/*", "/img/"));
+        assert!(!matches("/img/*", "/img"));
+        assert!(!matches("/img", "/img/"));
+        assert!(!matches("img/*", "/img/a"));
+        assert!(matches("*", ""));
+        assert!(matches("", ""));
+        assert!(!matches("", "a"));
+        assert!(matches("*.jpg", "/a.jpg/b.jpg"));
+    }
+
+    // T11
+    #[test]
+    fn a_question_mark_is_exactly_one_byte_and_brackets_are_literal() {
+        assert!(matches("/v?/x", "/v1/x"));
+        assert!(!matches("/v?/x", "/v/x"));
+        assert!(!matches("/v?/x", "/v12/x"));
+        assert!(matches("/a[bc]", "/a[bc]"));
+        assert!(!matches("/a[bc]", "/ab"));
+        assert!(matches("*?", "a"));
+        assert!(!matches("*?", ""));
+    }
+
+    #[test]
+    fn a_backslash_escapes_only_where_it_is_asked_to() {
+        let escaped = Wildcard::new(r"a\*b\?c\d", Case::Sensitive, Escapes::Backslash);
+        assert!(escaped.matches(br"a*b?c\d"));
+        assert!(!escaped.matches(br"axb?c\d"));
+        assert_eq!(escaped.wildcards(), 0);
+        assert!(matches(r"a\*", r"a\zzz"));
+    }
+
+    #[test]
+    fn many_stars_do_not_explode() {
+        let pattern = "a*".repeat(60) + "b";
+        assert!(!matches(&pattern, &"a".repeat(20_000)));
+    }
+
+    /// The definition, written down without any thought for speed.
+    fn oracle(pattern: &[u8], input: &[u8]) -> bool {
+        match (pattern.split_first(), input.split_first()) {
+            (None, None) => true,
+            (Some((b'*', rest)), None) => oracle(rest, input),
+            (Some((b'*', rest)), Some((_, tail))) => oracle(rest, input) || oracle(pattern, tail),
+            (Some((b'?', rest)), Some((_, tail))) => oracle(rest, tail),
+            (Some((literal, rest)), Some((byte, tail))) => literal == byte && oracle(rest, tail),
+            _ => false,
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+        // A tiny alphabet makes near misses and overlapping runs common.
+        #[test]
+        fn agrees_with_the_naive_definition(pattern in "[ab/*?]{0,10}", input in "[ab/]{0,12}") {
+            prop_assert_eq!(matches(&pattern, &input), oracle(pattern.as_bytes(), input.as_bytes()), "{} on {}", pattern, input);
+        }
+
+        #[test]
+        fn ignoring_case_equals_lowering_both(pattern in "[abAB*?]{0,8}", input in "[abAB]{0,8}") {
+            let insensitive = Wildcard::new(&pattern, Case::Insensitive, Escapes::None).matches(input.as_bytes());
+            prop_assert_eq!(insensitive, oracle(pattern.to_ascii_lowercase().as_bytes(), input.to_ascii_lowercase().as_bytes()));
+        }
+    }
+}

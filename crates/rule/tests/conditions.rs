@@ -1,0 +1,177 @@
+//! Each condition type against ALB's table: what matches, what does not, and what is refused.
+
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use crossfade_rule::{Condition, RequestView};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// A request as text: `METHOD TARGET`, then `name: value` lines. `host` is taken from the fields, as a listener does.
+fn holds_for(condition: &Condition, request: &str) -> bool {
+    let mut lines = request.lines();
+    let (method, target) = lines.next().unwrap().split_once(' ').unwrap();
+    let (path, query) = match target.split_once('?') {
+        Some((path, query)) => (path, Some(query.as_bytes())),
+        None => (target, None),
+    };
+    let mut headers = HeaderMap::new();
+    for line in lines {
+        let (name, value) = line.split_once(": ").unwrap();
+        headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap());
+    }
+    let host = headers.get("host").map(|host| host.as_bytes().to_vec()).unwrap_or_default();
+    let source_ip = Some("203.0.113.7".parse().unwrap());
+    let view = RequestView { method, host: &host, path: path.as_bytes(), query, headers: &headers, source_ip };
+    condition.matches(&view)
+}
+
+#[track_caller]
+fn refused<T: std::fmt::Debug>(made: Result<T, crossfade_rule::ConditionError>, message: &str) {
+    assert_eq!(made.expect_err("accepted").to_string(), message);
+}
+
+// T11
+#[test]
+fn host_ignores_case_and_port() {
+    let condition = Condition::host(["*.Example.com", "shop.example.org"]).unwrap();
+    assert!(holds_for(&condition, "GET /\nhost: A.eXample.COM"));
+    assert!(holds_for(&condition, "GET /\nhost: a.b.example.com:8080"));
+    assert!(holds_for(&condition, "GET /\nhost: shop.example.org"));
+    assert!(!holds_for(&condition, "GET /\nhost: example.com"), "the apex is not covered by `*.`");
+    assert!(!holds_for(&condition, "GET /\nhost: a.example.com.evil.net"));
+    assert!(!holds_for(&condition, "GET /"), "no host at all");
+    assert!(!holds_for(&condition, "GET /\nhost: [::1]:80"));
+}
+
+// T11
+#[test]
+fn path_counts_case_sees_no_query_and_is_not_decoded() {
+    let condition = Condition::path(["/api/*/items", "/V?"]).unwrap();
+    assert!(holds_for(&condition, "GET /api/a/b/items"));
+    assert!(holds_for(&condition, "GET /api//items?x=/nothing"));
+    assert!(holds_for(&condition, "GET /V1"));
+    assert!(!holds_for(&condition, "GET /v1"));
+    assert!(!holds_for(&condition, "GET /api/items"));
+    assert!(!holds_for(&condition, "GET /ap%69/a/items"));
+    let ampersand = Condition::path(["/a&amp;b"]).unwrap();
+    assert!(holds_for(&ampersand, "GET /a&b"));
+}
+
+// T8: what is decided on is what is forwarded
+#[test]
+fn path_is_not_normalised() {
+    let admin = Condition::path(["/admin*"]).unwrap();
+    assert!(!holds_for(&admin, "GET /public/../admin"));
+    assert!(!holds_for(&admin, "GET //admin"));
+    assert!(!holds_for(&admin, "GET /%61dmin"));
+    let public = Condition::path(["/public/*"]).unwrap();
+    assert!(holds_for(&public, "GET /public/%2e%2e/admin"));
+}
+
+#[test]
+fn method_is_exact() {
+    let condition = Condition::method(["GET", "PURGE"]).unwrap();
+    assert!(holds_for(&condition, "GET /"));
+    assert!(holds_for(&condition, "PURGE /"));
+    assert!(!holds_for(&condition, "get /"));
+    assert!(!holds_for(&condition, "GETS /"));
+}
+
+// T11
+#[test]
+fn header_takes_any_value_of_a_repeated_field_and_does_not_split_commas() {
+    let condition = Condition::header("X-Beta", ["yes", "on-*"]).unwrap();
+    assert!(holds_for(&condition, "GET /\nx-beta: no\nx-beta: YES"));
+    assert!(holds_for(&condition, "GET /\nx-beta: On-1, no"));
+    assert!(!holds_for(&condition, "GET /\nx-beta: no, yes"));
+    assert!(!holds_for(&condition, "GET /\nx-alpha: yes"));
+}
+
+// T11
+#[test]
+fn query_pairs_are_alternatives_undecoded_and_escapable() {
+    let condition = Condition::query([(Some("v"), "2"), (Some("beta*"), "*")]).unwrap();
+    assert!(holds_for(&condition, "GET /?v=1&V=2"));
+    assert!(holds_for(&condition, "GET /?a=1&&beta1"));
+    assert!(holds_for(&condition, "GET /?v=2#v=3"));
+    assert!(!holds_for(&condition, "GET /?v=3#&v=2"));
+    assert!(!holds_for(&condition, "GET /?v=%32"));
+    assert!(!holds_for(&condition, "GET /"));
+    let any_key = Condition::query([(None::<&str>, r"a\*b")]).unwrap();
+    assert!(holds_for(&any_key, "GET /?x=A*b"));
+    assert!(!holds_for(&any_key, "GET /?x=aXb"));
+    assert!(!holds_for(&any_key, "GET /?x=a=a*b"), "the value goes from the first `=` to the end");
+}
+
+// T11, T14: never an address that the client could write itself
+#[test]
+fn ip_is_the_peer_and_not_what_the_client_claims() {
+    let peer = Condition::ip(["10.0.0.0/8", "203.0.113.0/24"]).unwrap();
+    assert!(holds_for(&peer, "GET /\nx-forwarded-for: 198.51.100.1"));
+    let claimed = Condition::ip(["198.51.100.0/24"]).unwrap();
+    assert!(!holds_for(&claimed, "GET /\nx-forwarded-for: 198.51.100.1"));
+
+    let headers = HeaderMap::new();
+    let mut view =
+        RequestView { method: "GET", host: b"", path: b"/", query: None, headers: &headers, source_ip: None };
+    assert!(!peer.matches(&view));
+    view.source_ip = Some("::ffff:203.0.113.9".parse().unwrap());
+    assert!(peer.matches(&view), "an IPv4 peer of a dual-stack socket");
+    view.source_ip = Some("2001:db8::9".parse().unwrap());
+    assert!(Condition::ip(["2001:db8::/32"]).unwrap().matches(&view));
+}
+
+#[test]
+fn refuses_what_alb_refuses_and_names_field_and_value() {
+    let none: [&str; 0] = [];
+    refused(Condition::host(none), "condition `host` has no values");
+    refused(Condition::path([""]), "condition `path` has an empty value");
+    let localhost =
+        "condition `host`: `localhost` is not a host pattern: it needs a `.` and only letters after the last one";
+    refused(Condition::host(["localhost"]), localhost);
+    assert!(Condition::host(["10.0.0.1"]).is_err());
+    assert!(Condition::host(["example.*"]).is_err());
+    assert!(Condition::host(["a_b.example.com"]).is_err());
+    assert!(Condition::path(["/ü"]).is_err());
+    refused(
+        Condition::path(["/a b"]),
+        "condition `path`: `/a b` contains ' ', ALB allows letters, digits and `_ - . $ / ~ \" ' @ : + & % * ?`",
+    );
+    let long = "/".repeat(129);
+    refused(Condition::path([&long]), &format!("condition `path`: `{long}` is 129 characters long, ALB allows 128"));
+    refused(
+        Condition::method(["get"]),
+        "condition `method`: `get` contains 'g', ALB allows capital letters, `-` and `_`",
+    );
+    refused(
+        Condition::header("X-*", ["a"]),
+        "condition `header`: `X-*` is not a header name: wildcards work in values only",
+    );
+    refused(Condition::header("host", ["a"]), "condition `header`: `host` is not allowed here; use a `host` condition");
+    refused(Condition::header("a b", ["a"]), "condition `header`: `a b` is not a header name");
+    assert!(Condition::header("x-a", ["tab\t"]).is_err());
+    refused(Condition::query([(Some(""), "a")]), "condition `query` has an empty key");
+    refused(Condition::query([(Some("a"), "")]), "condition `query` has an empty value");
+    refused(Condition::ip(["10.0.0.1"]), "condition `ip`: `10.0.0.1` is not a CIDR range; for one address add `/32`");
+    refused(
+        Condition::ip(["10.0.0.0/33"]),
+        "condition `ip`: `10.0.0.0/33` is not a CIDR range such as `192.0.2.0/24` or `2001:db8::/32`",
+    );
+    refused(Condition::ip(["255.255.255.255/32"]), "condition `ip`: `255.255.255.255/32` is not allowed by ALB");
+    refused(Condition::ip(["10.0.0.0/8"; 6]), "condition `ip` has 6 ranges, ALB allows 5");
+}
+
+#[test]
+fn reads_well() {
+    let shown = [
+        (Condition::path(["/a/*", "/b"]).unwrap(), "path", "path is /a/* or /b"),
+        (Condition::header("X-Beta", ["1"]).unwrap(), "header", "header x-beta is 1"),
+        (Condition::query([(Some("v"), "2"), (None, "3")]).unwrap(), "query", "query has v=2 or *=3"),
+        (Condition::ip(["10.0.0.0/8"]).unwrap(), "ip", "ip is in 10.0.0.0/8"),
+        (Condition::method(["GET"]).unwrap(), "method", "method is GET"),
+        (Condition::host(["A.example.com"]).unwrap(), "host", "host is A.example.com"),
+    ];
+    for (condition, kind, text) in shown {
+        assert_eq!(condition.kind(), kind);
+        assert_eq!(condition.to_string(), text);
+    }
+}
