@@ -6,8 +6,9 @@ use http::header::{HeaderName, HeaderValue};
 
 use crate::backend_url::{self, BackendUrl};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::document::{self, At, Mistakes, closest};
+use crate::document::{At, Mistakes, closest};
 use crate::table::{Backend, HealthCheck, HostHeader, Http2, RoutingTable, Timeouts, TlsSettings};
+use crate::yaml;
 
 /// Fields that the proxy sets itself or that belong to one connection: no place for a request's id.
 const NOT_FOR_THE_ID: [&str; 9] = [
@@ -47,7 +48,7 @@ impl RoutingTable {
     /// [`Diagnostics`] with every mistake in the text.
     pub fn from_config(text: &str, source_name: &str) -> Result<RoutingTable, Diagnostics> {
         let mut mistakes = Mistakes::default();
-        let table = match document::parse(text) {
+        let table = match yaml::parse(text) {
             Ok(document) => table(&At::top(&document), &mut mistakes),
             Err(mistake) => {
                 mistakes.0.push(mistake);

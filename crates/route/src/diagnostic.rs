@@ -6,7 +6,7 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     /// Where it stands; line and column count from 1, in characters. Absent where the text has no lines.
-    pub place: Option<(u64, u64)>,
+    pub place: Option<(usize, usize)>,
     /// The keys that lead there, like `backends.legacy.url`; empty at the top.
     pub path: String,
     /// What is wrong.
@@ -52,11 +52,11 @@ impl Diagnostics {
         }
         write!(f, ": {}", diagnostic.message)?;
         if let Some((line, column)) = diagnostic.place
-            && let Some(source) = self.text.lines().nth(usize::try_from(line.saturating_sub(1)).unwrap_or(usize::MAX))
+            && let Some(source) = self.text.lines().nth(line.saturating_sub(1))
         {
             let number = line.to_string();
             let margin = " ".repeat(number.len());
-            let indent = " ".repeat(usize::try_from(column.saturating_sub(1)).unwrap_or(0).min(source.len()));
+            let indent = " ".repeat(column.saturating_sub(1).min(source.len()));
             write!(f, "\n {margin} |\n {number} | {source}\n {margin} | {indent}^")?;
         }
         if let Some(hint) = &diagnostic.hint {

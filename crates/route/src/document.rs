@@ -1,134 +1,18 @@
-//! A YAML (or JSON) text as a tree whose nodes know their place, and typed access that notes mistakes and goes on, so
-//! that all of them are reported at once. Knows nothing of what the keys mean.
+//! Typed access to a document that notes mistakes and goes on, so that all of them are reported at once. Knows nothing
+//! of what the keys mean; how the text becomes a document is `yaml`'s.
 
-use std::fmt;
 use std::time::Duration;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::Spanned;
-
 use crate::diagnostic::Diagnostic;
-
-/// A value and where it stands.
-#[derive(Debug)]
-pub(crate) struct Node {
-    place: (u64, u64),
-    value: Value,
-}
-
-#[derive(Debug)]
-enum Value {
-    Null,
-    Bool,
-    Number(f64),
-    Text(String),
-    List,
-    Map(Vec<(Spanned<String>, Node)>),
-}
-
-impl Value {
-    fn kind(&self) -> &'static str {
-        match self {
-            Value::Null => "nothing",
-            Value::Bool => "a boolean",
-            Value::Number(_) => "a number",
-            Value::Text(_) => "a text",
-            Value::List => "a list",
-            Value::Map(_) => "a map",
-        }
-    }
-}
-
-/// Parses a text. Duplicate keys are refused by the parser.
-pub(crate) fn parse(text: &str) -> Result<Node, Diagnostic> {
-    serde_saphyr::from_str(text).map_err(|error| {
-        let error = error.without_snippet();
-        let place = error.location().map(|location| (location.line(), location.column()));
-        Diagnostic { place, path: String::new(), message: message_of(&error.to_string()), hint: None }
-    })
-}
-
-/// The parser's sentence without the place, which stands before it already, and without advice to programmers.
-fn message_of(sentence: &str) -> String {
-    let sentence = sentence.split(" at line ").next().unwrap_or(sentence);
-    match sentence.strip_prefix("duplicate mapping key: ") {
-        Some(rest) => format!("duplicate key `{}`", rest.split(',').next().unwrap_or(rest)),
-        None => sentence.to_owned(),
-    }
-}
-
-impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let spanned = Spanned::<Value>::deserialize(deserializer)?;
-        Ok(Node { place: (spanned.referenced.line(), spanned.referenced.column()), value: spanned.value })
-    }
-}
-
-impl<'de> Deserialize<'de> for Value {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ValueVisitor)
-    }
-}
-
-struct ValueVisitor;
-
-impl<'de> Visitor<'de> for ValueVisitor {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_none<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Value, E> {
-        Ok(Value::Bool)
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Number(value as f64))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::Number(value as f64))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(Value::Number(value))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::Text(value.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Value::List)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let mut members = Vec::new();
-        while let Some(member) = map.next_entry()? {
-            members.push(member);
-        }
-        Ok(Value::Map(members))
-    }
-}
+use crate::yaml::{Key, Node, Value};
 
 /// Collects what is wrong while a document is read.
 #[derive(Debug, Default)]
 pub(crate) struct Mistakes(pub(crate) Vec<Diagnostic>);
 
 impl Mistakes {
-    fn add(&mut self, place: (u64, u64), path: &str, message: impl Into<String>, hint: Option<String>) {
-        let place = (place.0 > 0).then_some(place);
-        self.0.push(Diagnostic { place, path: path.to_owned(), message: message.into(), hint });
+    fn add(&mut self, place: (usize, usize), path: &str, message: impl Into<String>, hint: Option<String>) {
+        self.0.push(Diagnostic { place: Some(place), path: path.to_owned(), message: message.into(), hint });
     }
 }
 
@@ -161,15 +45,14 @@ impl<'n> At<'n> {
     ) -> Option<[Option<At<'n>>; N]> {
         let mut found = [const { None }; N];
         for (key, node) in self.members(mistakes)? {
-            match known.iter().position(|known| *known == key.value) {
-                Some(index) => found[index] = Some(self.inner(&key.value, node)),
+            match known.iter().position(|known| *known == key.name) {
+                Some(index) => found[index] = Some(self.inner(&key.name, node)),
                 None => {
-                    let place = (key.referenced.line(), key.referenced.column());
-                    let hint = match closest(&key.value, &known) {
+                    let hint = match closest(&key.name, &known) {
                         Some(known) => format!("did you mean `{known}`?"),
                         None => format!("known keys: {}", known.join(", ")),
                     };
-                    mistakes.add(place, &self.path, format!("unknown key `{}`", key.value), Some(hint));
+                    mistakes.add(key.place, &self.path, format!("unknown key `{}`", key.name), Some(hint));
                 }
             }
         }
@@ -179,10 +62,10 @@ impl<'n> At<'n> {
     /// A map with names that the user chooses.
     pub(crate) fn entries(&self, mistakes: &mut Mistakes) -> Option<Vec<(&'n str, At<'n>)>> {
         let members = self.members(mistakes)?;
-        Some(members.iter().map(|(key, node)| (key.value.as_str(), self.inner(&key.value, node))).collect())
+        Some(members.iter().map(|(key, node)| (key.name.as_str(), self.inner(&key.name, node))).collect())
     }
 
-    fn members(&self, mistakes: &mut Mistakes) -> Option<&'n [(Spanned<String>, Node)]> {
+    fn members(&self, mistakes: &mut Mistakes) -> Option<&'n [(Key, Node)]> {
         match &self.node.value {
             Value::Map(members) => Some(members),
             other => {

@@ -1,0 +1,206 @@
+//! `crossfade dev`: a local ALB, the function as a real child process and, if nothing else is named, demo back ends.
+//!
+//! Owns the options and the life of the whole: check everything, start, report, stop. What is checked is in `plan`, what
+//! is printed at start in `banner`, what is printed for each request in `report`.
+
+mod banner;
+mod plan;
+mod report;
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use crossfade_emulator::{Emulator, Notice};
+use tempfile::TempDir;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::{self, UnboundedReceiver};
+
+use crate::demo::Demo;
+use plan::{Plan, Routing};
+use report::{Line, Report};
+
+/// Run the proxy on this machine: a local load balancer, the function, and demo back ends
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  crossfade dev                                  the tour, with two demo back ends
+  crossfade dev --backend https://example.com    your back end behind the proxy
+  crossfade dev --config crossfade.yaml --serverless serverless.yml
+  crossfade dev --function 'env HOST=example.com node handler.js'
+
+Requests are told on standard output, one line each; everything else goes to standard error.")]
+pub(super) struct Options {
+    /// Where the local load balancer listens on 127.0.0.1; 0 lets the system choose
+    #[arg(long, value_name = "PORT", default_value_t = 8080)]
+    port: u16,
+    /// Forward everything to this back end
+    #[arg(long, value_name = "URL", conflicts_with = "config")]
+    backend: Option<String>,
+    /// Forward as this crossfade.yaml says
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Take the listener rules from the `alb` events of this Serverless Framework file
+    #[arg(long, value_name = "FILE")]
+    serverless: Option<PathBuf>,
+    /// Run this command as the function instead of Crossfade's own; its environment is Lambda's, not this shell's
+    #[arg(long, value_name = "COMMAND")]
+    function: Option<String>,
+    /// Most copies of the function at a time; more requests are throttled, as Lambda does
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    max_concurrency: u16,
+    /// The function's time limit for one request, such as `30s` or `500ms`
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    timeout: Duration,
+    /// Send events without multi-value headers, as a target group does by default
+    #[arg(long, conflicts_with = "serverless")]
+    single_value_headers: bool,
+    /// Also print the function's log lines as they are, and when copies of it start
+    #[arg(long)]
+    verbose: bool,
+}
+
+/// Lambda's longest timeout (Lambda developer guide, "Lambda quotas").
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(900);
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match text.strip_prefix(digits) {
+        Some("ms") => 1,
+        Some("s") => 1_000,
+        Some("m") => 60_000,
+        _ => return Err("expected a number with the unit `ms`, `s` or `m`".to_string()),
+    };
+    let number: u64 =
+        digits.parse().map_err(|_| "expected a whole number with the unit `ms`, `s` or `m`".to_string())?;
+    let duration = Duration::from_millis(number.saturating_mul(unit));
+    if duration.is_zero() || duration > LONGEST_TIMEOUT {
+        return Err("expected more than nothing and at most `900s`, the longest that Lambda allows".to_string());
+    }
+    Ok(duration)
+}
+
+/// Checks everything first, so that a mistake is told before anything has started.
+pub(super) fn run(options: &Options) -> Result<()> {
+    let plan = Plan::check(options)?;
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the async runtime")?;
+    runtime.block_on(serve(plan, options.verbose))
+}
+
+async fn serve(plan: Plan, verbose: bool) -> Result<()> {
+    // First of all: from here on a signal stops in an orderly way instead of killing.
+    let mut stop = Stop::new().context("cannot listen for signals")?;
+    let surroundings = Surroundings::start(&plan.routing).await?;
+    let settings = plan.settings(&surroundings)?;
+    let knows_access_lines = plan.own_function;
+    let (notices, mut inbox) = mpsc::unbounded_channel();
+    let emulator = crossfade_emulator::start(settings, notices).await.context("cannot start")?;
+    print(vec![Line::Talk(banner::text(&plan, &surroundings, emulator.local_addr()))]);
+
+    let mut report = Report::new(verbose, knows_access_lines, plan.has_rules(), colour());
+    tell_until_stopped(&mut report, &mut inbox, &mut stop).await;
+    print(vec![Line::Talk("stopping".to_string())]);
+    shut_down(emulator, report, inbox).await;
+    surroundings.end()
+}
+
+async fn tell_until_stopped(report: &mut Report, inbox: &mut UnboundedReceiver<Notice>, stop: &mut Stop) {
+    loop {
+        // Something is always due some day, which keeps the `select!` free of options.
+        let due = report.due().unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
+        tokio::select! {
+            () = stop.requested() => return,
+            Some(notice) = inbox.recv() => print(report.tell(notice, Instant::now())),
+            () = tokio::time::sleep_until(due.into()) => print(report.overdue(Instant::now())),
+        }
+    }
+}
+
+async fn shut_down(emulator: Emulator, mut report: Report, mut inbox: UnboundedReceiver<Notice>) {
+    emulator.shutdown().await;
+    report.stopping();
+    while let Ok(notice) = inbox.try_recv() {
+        print(report.tell(notice, Instant::now()));
+    }
+    print(report.everything());
+}
+
+/// A closed pipe or terminal is the reader's choice, not a reason to panic as `println!` does.
+fn print(lines: Vec<Line>) {
+    for line in lines {
+        let _ = match line {
+            Line::Data(text) => writeln!(std::io::stdout(), "{text}"),
+            Line::Talk(text) => writeln!(std::io::stderr(), "{text}"),
+        };
+    }
+}
+
+/// Colours are for people at a terminal, and only those who did not decline (no-color.org).
+fn colour() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// What the function needs around it: a folder for generated files and the demo back ends, if they are wanted.
+struct Surroundings {
+    folder: TempDir,
+    demo: Option<Demo>,
+}
+
+impl Surroundings {
+    async fn start(routing: &Routing) -> Result<Surroundings> {
+        let folder =
+            tempfile::Builder::new().prefix("crossfade-").tempdir().context("cannot create a temporary folder")?;
+        if !matches!(routing, Routing::Demo) {
+            return Ok(Surroundings { folder, demo: None });
+        }
+        let demo = Demo::start().await.context("cannot start the demo back ends")?;
+        std::fs::write(folder.path().join(plan::CA_FILE), &demo.ca_pem).context("cannot write the demo authority")?;
+        std::fs::write(folder.path().join(plan::CONFIG_FILE), plan::demo_config(folder.path(), &demo))
+            .context("cannot write the demo configuration")?;
+        Ok(Surroundings { folder, demo: Some(demo) })
+    }
+
+    fn end(self) -> Result<()> {
+        self.folder.close().context("cannot remove the temporary folder")
+    }
+}
+
+/// Ctrl-C, a polite kill, or the terminal going away.
+struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Stop {
+    fn new() -> std::io::Result<Stop> {
+        Ok(Stop {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn requested(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_a_unit_and_lambdas_limit() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("15m"), Ok(Duration::from_secs(900)));
+        for bad in ["", "30", "s", "-1s", "1.5s", "0s", "901s", "16m", "1h", "99999999999999999999s", "é"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+}

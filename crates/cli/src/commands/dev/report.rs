@@ -1,0 +1,370 @@
+//! From the emulator's notices to lines a developer reads: one for each request.
+//!
+//! Owns the pairing of a request with the access-log line that our function wrote for it, and the wording. It prints
+//! nothing and reads no clock for decisions: `dev` passes the time in and writes the lines.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crossfade_emulator::{Exchange, Notice};
+use serde_json::Value;
+
+/// How long a finished request waits for its access-log line, which comes through another pipe.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// One finished line without its line break.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Line {
+    /// For standard output.
+    Data(String),
+    /// For standard error.
+    Talk(String),
+}
+
+/// What our function says about a request in its access log, as far as it is shown.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+struct Access {
+    path: Option<String>,
+    backend: Option<String>,
+    error: Option<String>,
+}
+
+impl Access {
+    /// Reads a line of the function's output; nothing if it is not an access-log line.
+    fn parse(line: &str) -> Option<Access> {
+        let value: Value = serde_json::from_str(line).ok()?;
+        if value.get("type")?.as_str()? != "access" {
+            return None;
+        }
+        let field = |name: &str| match value.get(name)? {
+            Value::Null => None,
+            Value::String(text) => Some(text.clone()),
+            other => Some(other.to_string()),
+        };
+        let error = match (field("error"), field("detail")) {
+            (Some(kind), Some(detail)) => Some(format!("{kind}: {detail}")),
+            (kind, detail) => kind.or(detail),
+        };
+        Some(Access { path: field("path"), backend: field("backend"), error })
+    }
+
+    /// An environment works on one request at a time, so the path only has to tell a late line from a timely one.
+    fn is_of(&self, exchange: &Exchange) -> bool {
+        let path = exchange.target.split_once('?').map_or(exchange.target.as_str(), |(path, _)| path);
+        self.path.as_deref().is_none_or(|told| told == path)
+    }
+}
+
+/// A request whose access-log line has not come yet.
+struct Waiting {
+    exchange: Exchange,
+    until: Instant,
+}
+
+/// Pairs and words notices.
+pub(super) struct Report {
+    verbose: bool,
+    expects_access: bool,
+    shows_rule: bool,
+    colour: bool,
+    stopping: bool,
+    /// At most one of each for an environment: it works on one request at a time.
+    waiting: BTreeMap<u32, Waiting>,
+    early: BTreeMap<u32, Access>,
+}
+
+impl Report {
+    /// `expects_access`: the function writes access-log lines. `shows_rule`: there is more than the default rule.
+    pub(super) fn new(verbose: bool, expects_access: bool, shows_rule: bool, colour: bool) -> Report {
+        Report {
+            verbose,
+            expects_access,
+            shows_rule,
+            colour,
+            stopping: false,
+            waiting: BTreeMap::new(),
+            early: BTreeMap::new(),
+        }
+    }
+
+    /// From now on the end of a function process is no news.
+    pub(super) fn stopping(&mut self) {
+        self.stopping = true;
+    }
+
+    /// When `overdue` has something to say.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.waiting.values().map(|waiting| waiting.until).min()
+    }
+
+    /// What is to be printed now that this happened.
+    pub(super) fn tell(&mut self, notice: Notice, now: Instant) -> Vec<Line> {
+        match notice {
+            Notice::Exchange(exchange) => self.exchange(exchange, now),
+            Notice::FunctionLine { environment, line } => self.function_line(environment, &line),
+            Notice::Started { environment, init } if self.verbose => {
+                vec![Line::Talk(format!("function {environment} | ready after {}", milliseconds(init)))]
+            }
+            Notice::Exited { environment, status } => {
+                self.early.remove(&environment);
+                let mut lines = self.release(environment);
+                if !self.stopping {
+                    lines.push(Line::Talk(format!("function {environment} | ended: {status}")));
+                }
+                lines
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Requests that have waited long enough.
+    pub(super) fn overdue(&mut self, now: Instant) -> Vec<Line> {
+        let due: Vec<u32> =
+            self.waiting.iter().filter(|(_, waiting)| waiting.until <= now).map(|(number, _)| *number).collect();
+        due.into_iter().flat_map(|environment| self.release(environment)).collect()
+    }
+
+    /// All requests that still wait.
+    pub(super) fn everything(&mut self) -> Vec<Line> {
+        std::mem::take(&mut self.waiting)
+            .into_values()
+            .flat_map(|waiting| self.lines(&waiting.exchange, None))
+            .collect()
+    }
+
+    fn exchange(&mut self, exchange: Exchange, now: Instant) -> Vec<Line> {
+        let Some(environment) = exchange.environment.filter(|_| self.expects_access) else {
+            return self.lines(&exchange, None);
+        };
+        let mut lines = self.release(environment);
+        match self.early.remove(&environment) {
+            Some(access) if access.is_of(&exchange) => lines.extend(self.lines(&exchange, Some(&access))),
+            _ => {
+                self.waiting.insert(environment, Waiting { exchange, until: now + PATIENCE });
+            }
+        }
+        lines
+    }
+
+    fn function_line(&mut self, environment: u32, line: &str) -> Vec<Line> {
+        let access = Access::parse(line).filter(|_| self.expects_access);
+        let mut lines = Vec::new();
+        if access.is_none() || self.verbose {
+            lines.push(Line::Talk(format!("function {environment} | {line}")));
+        }
+        let Some(access) = access else { return lines };
+        match self.waiting.remove(&environment) {
+            Some(waiting) if access.is_of(&waiting.exchange) => {
+                lines.extend(self.lines(&waiting.exchange, Some(&access)));
+            }
+            other => {
+                self.early.insert(environment, access);
+                self.waiting.extend(other.map(|waiting| (environment, waiting)));
+            }
+        }
+        lines
+    }
+
+    /// Prints what waits, since its access-log line will not come any more.
+    fn release(&mut self, environment: u32) -> Vec<Line> {
+        self.waiting.remove(&environment).map_or_else(Vec::new, |waiting| self.lines(&waiting.exchange, None))
+    }
+
+    fn lines(&self, exchange: &Exchange, access: Option<&Access>) -> Vec<Line> {
+        let mut marks = String::new();
+        if self.shows_rule {
+            marks += &format!("  [rule {}]", exchange.rule);
+        }
+        if exchange.cold {
+            marks += "  [cold start]";
+        }
+        let backend = access.and_then(|access| access.backend.as_deref()).unwrap_or("-");
+        let mut lines = vec![Line::Data(format!(
+            "{} {:<7} {} {:<10} {:>9}  {}{marks}",
+            time_of_day(),
+            printable(&exchange.method),
+            self.status(exchange.status),
+            printable(backend),
+            milliseconds(exchange.duration),
+            printable(&exchange.target),
+        ))];
+        let problem = match (&exchange.elb_reason, &exchange.problem) {
+            (Some(reason), Some(problem)) => Some(format!("{reason}: {problem}")),
+            (reason, problem) => reason.clone().or_else(|| problem.clone()),
+        };
+        let error = access.and_then(|access| access.error.clone());
+        let warnings = exchange.warnings.iter().map(|warning| format!("warning: {warning}"));
+        for detail in problem.into_iter().chain(error).chain(warnings) {
+            lines.push(Line::Data(format!("          {}", printable(&detail))));
+        }
+        lines
+    }
+
+    fn status(&self, status: u16) -> String {
+        let colour = match status {
+            200..=299 => "32",
+            300..=399 => "36",
+            400..=499 => "33",
+            _ => "31",
+        };
+        if self.colour { format!("\x1b[{colour}m{status}\x1b[0m") } else { status.to_string() }
+    }
+}
+
+/// Text of clients and back ends without what would steer the terminal.
+fn printable(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
+}
+
+fn milliseconds(duration: Duration) -> String {
+    let milliseconds = duration.as_secs_f64() * 1000.0;
+    if milliseconds < 100.0 { format!("{milliseconds:.1} ms") } else { format!("{milliseconds:.0} ms") }
+}
+
+/// Hours, minutes and seconds in UTC, as every log of AWS has them.
+fn time_of_day() -> String {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() % 86_400);
+    format!("{:02}:{:02}:{:02}Z", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use crossfade_emulator::RuleRef;
+
+    use super::*;
+
+    fn exchange(target: &str, environment: Option<u32>) -> Exchange {
+        Exchange {
+            method: "GET".into(),
+            target: target.into(),
+            rule: RuleRef::Default,
+            status: 200,
+            elb_reason: None,
+            problem: None,
+            warnings: Vec::new(),
+            duration: Duration::from_micros(12_340),
+            environment,
+            cold: false,
+            request_bytes: 0,
+            response_bytes: 0,
+        }
+    }
+
+    fn access(path: &str, backend: &str) -> Notice {
+        let line = format!(r#"{{"type":"access","path":"{path}","backend":"{backend}","error":null}}"#);
+        Notice::FunctionLine { environment: 1, line }
+    }
+
+    /// The lines without the time of day, which the clock decides.
+    fn texts(lines: Vec<Line>) -> Vec<String> {
+        lines
+            .into_iter()
+            .map(|line| match line {
+                Line::Data(text) => text.get(10..).unwrap_or_default().to_string(),
+                Line::Talk(text) => format!("stderr {text}"),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_access_line_is_folded_in_whichever_comes_first() {
+        let now = Instant::now();
+        let folded = ["GET     200 legacy       12.3 ms  /a?q=%20"];
+        let mut report = Report::new(false, true, false, false);
+        assert_eq!(texts(report.tell(access("/a", "legacy"), now)), [""; 0]);
+        assert_eq!(texts(report.tell(Notice::Exchange(exchange("/a?q=%20", Some(1))), now)), folded);
+        assert_eq!(texts(report.tell(Notice::Exchange(exchange("/a?q=%20", Some(1))), now)), [""; 0]);
+        assert_eq!(texts(report.tell(access("/a", "legacy"), now)), folded);
+        assert_eq!(report.due(), None);
+    }
+
+    #[test]
+    fn a_request_is_told_without_its_line_after_a_while_and_a_late_line_is_not_given_to_the_next() {
+        let now = Instant::now();
+        let mut report = Report::new(false, true, false, false);
+        report.tell(Notice::Exchange(exchange("/a", Some(1))), now);
+        assert_eq!(texts(report.overdue(now)), [""; 0]);
+        assert_eq!(texts(report.overdue(now + PATIENCE)), ["GET     200 -            12.3 ms  /a"]);
+        report.tell(access("/a", "late"), now);
+        assert_eq!(texts(report.tell(Notice::Exchange(exchange("/b", Some(1))), now)), [""; 0]);
+        assert_eq!(texts(report.tell(access("/b", "legacy"), now)), ["GET     200 legacy       12.3 ms  /b"]);
+    }
+
+    #[test]
+    fn reasons_and_warnings_follow_indented() {
+        let mut report = Report::new(false, true, true, false);
+        let mut failed = exchange("/a", None);
+        failed.status = 502;
+        failed.cold = true;
+        failed.elb_reason = Some("LambdaInvalidResponse".into());
+        failed.problem = Some("`statusCode` is missing".into());
+        failed.warnings = vec!["`headers` is ignored".into()];
+        assert_eq!(
+            texts(report.tell(Notice::Exchange(failed), Instant::now())),
+            [
+                "GET     502 -            12.3 ms  /a  [rule default]  [cold start]",
+                "LambdaInvalidResponse: `statusCode` is missing",
+                "warning: `headers` is ignored",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_the_function_says_of_a_failed_backend_is_told() {
+        let line = r#"{"type":"access","path":"/a","backend":"legacy","error":"connection_refused","detail":"no `localhost:1`"}"#;
+        let mut report = Report::new(false, true, false, false);
+        report.tell(Notice::FunctionLine { environment: 1, line: line.into() }, Instant::now());
+        let lines = texts(report.tell(Notice::Exchange(exchange("/a", Some(1))), Instant::now()));
+        assert_eq!(lines[1..], ["connection_refused: no `localhost:1`"]);
+    }
+
+    #[test]
+    fn other_output_is_passed_on_and_access_lines_only_when_verbose() {
+        let line = |line: &str| Notice::FunctionLine { environment: 7, line: line.into() };
+        let now = Instant::now();
+        let mut quiet = Report::new(false, true, false, false);
+        assert_eq!(texts(quiet.tell(line("hello"), now)), ["stderr function 7 | hello"]);
+        assert_eq!(texts(quiet.tell(line(r#"{"type":"access"}"#), now)), [""; 0]);
+        assert_eq!(texts(quiet.tell(line(r#"{"type":"warning"}"#), now)).len(), 1);
+        let mut verbose = Report::new(true, true, false, false);
+        assert_eq!(
+            texts(verbose.tell(line(r#"{"type":"access"}"#), now)),
+            [r#"stderr function 7 | {"type":"access"}"#]
+        );
+        // A foreign function may log what it likes.
+        let mut foreign = Report::new(false, false, false, false);
+        assert_eq!(texts(foreign.tell(line(r#"{"type":"access"}"#), now)).len(), 1);
+        assert_eq!(texts(foreign.tell(Notice::Exchange(exchange("/a", Some(7))), now)).len(), 1);
+    }
+
+    #[test]
+    fn the_end_of_a_process_is_news_only_while_nothing_stops() {
+        let exited = || Notice::Exited { environment: 1, status: "exit status: 1".into() };
+        let mut report = Report::new(false, true, false, false);
+        report.tell(Notice::Exchange(exchange("/a", Some(1))), Instant::now());
+        assert_eq!(
+            texts(report.tell(exited(), Instant::now())),
+            ["GET     200 -            12.3 ms  /a", "stderr function 1 | ended: exit status: 1"]
+        );
+        report.stopping();
+        assert_eq!(texts(report.tell(exited(), Instant::now())), [""; 0]);
+    }
+
+    #[test]
+    fn colour_adds_nothing_to_the_words() {
+        let tell = |colour| {
+            let mut report = Report::new(false, false, false, colour);
+            texts(report.tell(Notice::Exchange(exchange("/a", None)), Instant::now())).concat()
+        };
+        let coloured = tell(true);
+        assert!(coloured.contains("\x1b[32m200\x1b[0m"), "{coloured:?}");
+        assert_eq!(coloured.replace("\x1b[32m", "").replace("\x1b[0m", ""), tell(false));
+    }
+
+    #[test]
+    fn a_request_cannot_steer_the_terminal() {
+        let mut report = Report::new(false, false, false, false);
+        let lines = texts(report.tell(Notice::Exchange(exchange("/\u{1b}[2J\u{9b}x", Some(1))), Instant::now()));
+        assert_eq!(lines, ["GET     200 -            12.3 ms  /\\u{1b}[2J\\u{9b}x"]);
+    }
+}

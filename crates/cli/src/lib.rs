@@ -1,0 +1,7 @@
+//! Crossfade on the laptop: the commands and the demo back ends.
+//!
+//! Owns nothing of the proxy or of the local load balancer: it wires them together. It is a library so that tests and
+//! the benchmark can start the demo back ends by themselves.
+
+pub mod commands;
+pub mod demo;

@@ -1,0 +1,134 @@
+//! The command line as a user meets it: help texts, and mistakes that are told before anything starts.
+//!
+//! What a run does is in `dev.rs`.
+
+#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
+
+use std::net::TcpListener;
+use std::process::{Command, Output};
+
+fn crossfade(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_crossfade")).args(arguments).output().unwrap()
+}
+
+/// Standard error of a command that could not run: exit code 2 and nothing on standard output.
+fn refusal(arguments: &[&str]) -> String {
+    let output = crossfade(arguments);
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "", "{arguments:?}");
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(!told.contains("local ALB"), "something was started: {told}");
+    told
+}
+
+/// A reviewer sees in the golden files what a user sees.
+#[test]
+fn help_texts_are_the_golden_ones() {
+    for (arguments, golden) in
+        [(&["--help"][..], include_str!("golden/help.txt")), (&["dev", "--help"], include_str!("golden/help-dev.txt"))]
+    {
+        let output = crossfade(arguments);
+        assert_eq!(String::from_utf8_lossy(&output.stdout), golden, "{arguments:?}");
+        assert!(output.status.success());
+    }
+}
+
+#[test]
+fn the_version_is_that_of_the_package() {
+    let output = crossfade(&["--version"]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), concat!("crossfade ", env!("CARGO_PKG_VERSION"), "\n"));
+}
+
+#[test]
+fn a_port_in_use_is_named_with_what_to_do() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let told = refusal(&["dev", "--port", &port]);
+    assert!(told.starts_with(&format!("error: cannot listen on `127.0.0.1:{port}`")), "{told}");
+    assert!(told.contains("hint: choose another port with `--port`"), "{told}");
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    for option in ["--config", "--serverless"] {
+        let told = refusal(&["dev", "--port", "0", option, "no/such/file.yaml"]);
+        assert!(told.starts_with("error: cannot read ") && told.contains("no/such/file.yaml"), "{option}: {told}");
+    }
+}
+
+#[test]
+fn a_bad_back_end_is_told_with_the_option_it_came_from() {
+    for url in ["ftp://example.com", "example.com", "https://", "https://user:secret@example.com", "https://h/?q=1"] {
+        let told = refusal(&["dev", "--port", "0", "--backend", url]);
+        assert!(told.contains("--backend"), "{url}: {told}");
+    }
+}
+
+#[test]
+fn every_mistake_of_a_configuration_is_told_at_once_with_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("crossfade.yaml");
+    std::fs::write(&file, "version: 1\nbackends:\n  legacy: {uri: https://a.example}\ndefault: {forward: modern}\n")
+        .unwrap();
+    let told = refusal(&["dev", "--port", "0", "--config", file.to_str().unwrap()]);
+    assert!(told.contains("crossfade.yaml:3:"), "{told}");
+    assert!(told.contains("`uri`"), "{told}");
+    assert!(told.contains("`modern`"), "{told}");
+}
+
+/// The function reads it at its start: too late for whoever typed the command.
+#[test]
+fn a_missing_authority_file_is_told_before_the_function_needs_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("crossfade.yaml");
+    let backends = "{legacy: {url: 'https://a.example', tls: {caFile: no-such-ca.pem}}}";
+    std::fs::write(&file, format!("version: 1\nbackends: {backends}\ndefault: {{forward: legacy}}\n")).unwrap();
+    let told = refusal(&["dev", "--port", "0", "--config", file.to_str().unwrap()]);
+    assert!(told.contains("no-such-ca.pem"), "{told}");
+}
+
+#[test]
+fn a_serverless_file_without_rules_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("serverless.yml");
+    std::fs::write(&file, "service: x\nfunctions:\n  a:\n    handler: b\n").unwrap();
+    let told = refusal(&["dev", "--port", "0", "--serverless", file.to_str().unwrap()]);
+    assert!(told.contains("serverless.yml"), "{told}");
+    assert!(told.contains("alb"), "{told}");
+}
+
+/// One function runs: rules of another must not silently reach it.
+#[test]
+fn a_serverless_file_with_rules_for_two_functions_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("serverless.yml");
+    let function = |name: &str, priority: u32| {
+        format!(
+            "  {name}:\n    handler: x\n    events:\n      - alb:\n          listenerArn: arn\n          \
+             priority: {priority}\n          conditions:\n            path: [/{name}]\n"
+        )
+    };
+    std::fs::write(&file, format!("service: x\nfunctions:\n{}{}", function("one", 1), function("two", 2))).unwrap();
+    let told = refusal(&["dev", "--port", "0", "--serverless", file.to_str().unwrap()]);
+    assert!(told.contains("`one` and `two`"), "{told}");
+}
+
+#[test]
+fn a_function_that_cannot_be_run_is_refused() {
+    let told = refusal(&["dev", "--port", "0", "--function", "no-such-program --flag"]);
+    assert!(told.contains("no program `no-such-program`"), "{told}");
+    assert!(refusal(&["dev", "--port", "0", "--function", "sh -c 'open"]).contains("cannot be split"));
+}
+
+#[test]
+fn options_that_contradict_each_other_are_refused() {
+    for arguments in [
+        ["--backend", "https://a.example", "--config", "x.yaml"],
+        ["--serverless", "x.yml", "--single-value-headers", "--verbose"],
+        ["--timeout", "30", "--port", "0"],
+        ["--timeout", "901s", "--port", "0"],
+        ["--max-concurrency", "0", "--port", "0"],
+    ] {
+        refusal(&[&["dev"], &arguments[..]].concat());
+    }
+}

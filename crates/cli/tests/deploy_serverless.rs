@@ -1,0 +1,218 @@
+//! `deploy/serverless/` packaged by the real tool, without credentials: what AWS would be asked to create.
+//!
+//! The zip file here is a placeholder in a temporary folder: making the real one is `cargo xtask package`'s job.
+
+#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
+
+use serde_json::{Value, json};
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/serverless");
+const LISTENER: &str =
+    "arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener/app/front/50dc6c495c0c9188/f2f7dc8efc522ab2";
+
+/// The `Resources` of the stack. Packaged once for all tests of this file.
+static RESOURCES: LazyLock<Value> = LazyLock::new(|| {
+    install();
+    let folder = tempfile::tempdir().unwrap();
+    let copy = |name: &str| std::fs::copy(Path::new(FOLDER).join(name), folder.path().join(name)).unwrap();
+    copy("serverless.yml");
+    copy("package.json");
+    std::fs::write(folder.path().join("bootstrap.zip"), "a placeholder").unwrap();
+
+    let mut osls = Command::new("node");
+    osls.arg(Path::new(FOLDER).join("node_modules/osls/bin/serverless.js")).arg("package").current_dir(folder.path());
+    // An empty environment: no credentials, no proxy, nothing of the developer's.
+    osls.env_clear().env("HOME", folder.path()).env("SLS_TELEMETRY_DISABLED", "1").env("SLS_NOTIFICATIONS_MODE", "off");
+    osls.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    osls.env("CROSSFADE_BACKEND", "https://legacy.example.com").env("ALB_LISTENER_ARN", LISTENER);
+    run(osls);
+
+    let template = folder.path().join(".serverless/cloudformation-template-update-stack.json");
+    let mut template: Value = serde_json::from_slice(&std::fs::read(template).unwrap()).unwrap();
+    template["Resources"].take()
+});
+
+/// `npm ci`, when there is no installation or the lock file is newer than it.
+fn install() {
+    let modified = |file: &str| Path::new(FOLDER).join(file).metadata().and_then(|data| data.modified()).ok();
+    if modified("node_modules/.package-lock.json") >= modified("package-lock.json") {
+        return;
+    }
+    let mut npm = Command::new("npm");
+    npm.args(["ci", "--no-audit", "--no-fund"]).current_dir(FOLDER);
+    run(npm);
+}
+
+fn run(mut command: Command) {
+    let output = command.output().unwrap_or_else(|error| {
+        panic!("cannot run {:?}: {error}; hint: install node 20.19 or later, with npm", command.get_program())
+    });
+    assert!(
+        output.status.success(),
+        "{command:?}\n{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// Logical id and properties of all resources of a type, by id.
+fn of_type(kind: &str) -> Vec<(&'static str, &'static Value)> {
+    let resources = RESOURCES.as_object().unwrap();
+    let mut found: Vec<_> = resources
+        .iter()
+        .filter(|(_, resource)| resource["Type"] == kind)
+        .map(|(id, resource)| (id.as_str(), &resource["Properties"]))
+        .collect();
+    found.sort_by_key(|(id, _)| *id);
+    found
+}
+
+fn only(kind: &str) -> (&'static str, &'static Value) {
+    let found = of_type(kind);
+    assert_eq!(found.len(), 1, "{kind}: {found:?}");
+    found[0]
+}
+
+/// Names such as `http-header` and their shapes: no linter of templates notices a misspelt one.
+#[test]
+fn listener_rules_have_priorities_conditions_and_one_target() {
+    let (group, _) = only("AWS::ElasticLoadBalancingV2::TargetGroup");
+    let mut rules: Vec<(u64, &Value)> = Vec::new();
+    for (id, rule) in of_type("AWS::ElasticLoadBalancingV2::ListenerRule") {
+        assert_eq!(rule["ListenerArn"], LISTENER, "{id}");
+        assert_eq!(rule["Actions"], json!([{ "Type": "forward", "TargetGroupArn": { "Ref": group } }]), "{id}");
+        rules.push((rule["Priority"].as_u64().unwrap(), &rule["Conditions"]));
+    }
+    rules.sort_by_key(|(priority, _)| *priority);
+    let expected = [
+        (
+            110,
+            json!([
+                { "Field": "path-pattern", "Values": ["/api/orders/*"] },
+                { "Field": "http-request-method", "HttpRequestMethodConfig": { "Values": ["GET", "HEAD"] } },
+            ]),
+        ),
+        (
+            120,
+            json!([{
+                "Field": "http-header",
+                "HttpHeaderConfig": { "HttpHeaderName": "x-crossfade", "Values": ["on", "preview-*"] },
+            }]),
+        ),
+        (
+            130,
+            json!([{ "Field": "query-string", "QueryStringConfig": { "Values": [{ "Key": "crossfade", "Value": "on" }] } }]),
+        ),
+        (
+            140,
+            json!([
+                { "Field": "host-header", "HostHeaderConfig": { "Values": ["shop.example.com"] } },
+                { "Field": "source-ip", "SourceIpConfig": { "Values": ["192.0.2.0/24", "2001:db8::/32"] } },
+            ]),
+        ),
+    ];
+    assert_eq!(rules, expected.iter().map(|(priority, rule)| (*priority, rule)).collect::<Vec<_>>());
+}
+
+/// AWS refuses more than 5 condition values in one rule (Elastic Load Balancing, "Quotas for your Application Load
+/// Balancers"); the tool does not check it.
+#[test]
+fn no_rule_has_more_than_five_values() {
+    fn values(value: &Value) -> usize {
+        match value {
+            Value::Object(members) => members
+                .iter()
+                .map(|(name, member)| if name == "Values" { member.as_array().unwrap().len() } else { values(member) })
+                .sum(),
+            Value::Array(items) => items.iter().map(values).sum(),
+            _ => 0,
+        }
+    }
+    for (id, rule) in of_type("AWS::ElasticLoadBalancingV2::ListenerRule") {
+        let count = values(&rule["Conditions"]);
+        assert!((1..=5).contains(&count), "{id}: {count}");
+    }
+}
+
+#[test]
+fn the_target_group_has_multi_value_headers_and_a_health_check() {
+    let (_, group) = only("AWS::ElasticLoadBalancingV2::TargetGroup");
+    let (function, _) = only("AWS::Lambda::Function");
+    assert_eq!(group["TargetType"], "lambda");
+    assert_eq!(group["Targets"], json!([{ "Id": { "Fn::GetAtt": [function, "Arn"] } }]));
+    assert_eq!(group["TargetGroupAttributes"], json!([{ "Key": "lambda.multi_value_headers.enabled", "Value": true }]));
+    let check = |name: &str| group[name].clone();
+    assert_eq!(check("HealthCheckEnabled"), true);
+    assert_eq!(check("HealthCheckPath"), "/");
+    assert_eq!((check("HealthCheckIntervalSeconds"), check("HealthCheckTimeoutSeconds")), (json!(30), json!(10)));
+    assert_eq!((check("HealthyThresholdCount"), check("UnhealthyThresholdCount")), (json!(2), json!(2)));
+    assert_eq!(check("Matcher"), json!({ "HttpCode": "200" }));
+}
+
+#[test]
+fn only_load_balancers_may_invoke_the_function() {
+    let (function, _) = only("AWS::Lambda::Function");
+    let permissions = of_type("AWS::Lambda::Permission");
+    assert!(!permissions.is_empty());
+    for (id, permission) in permissions {
+        assert_eq!(permission["Principal"], "elasticloadbalancing.amazonaws.com", "{id}");
+        assert_eq!(permission["Action"], "lambda:InvokeFunction", "{id}");
+        assert_eq!(permission["FunctionName"], json!({ "Fn::GetAtt": [function, "Arn"] }), "{id}");
+    }
+}
+
+#[test]
+fn the_function_is_the_binary_on_amazon_linux_2023() {
+    let (_, function) = only("AWS::Lambda::Function");
+    assert_eq!(function["Runtime"], "provided.al2023");
+    assert_eq!(function["Handler"], "bootstrap");
+    assert_eq!(function["Architectures"], json!(["x86_64"]));
+    assert_eq!((&function["MemorySize"], &function["Timeout"]), (&json!(128), &json!(30)));
+    assert_eq!(function["ReservedConcurrentExecutions"], 50, "G30");
+    assert_eq!(function["Environment"]["Variables"], json!({ "CROSSFADE_BACKEND": "https://legacy.example.com" }));
+    assert!(function["Code"]["S3Key"].as_str().unwrap().ends_with("/bootstrap.zip"));
+    assert_eq!(only("AWS::Logs::LogGroup").1["RetentionInDays"], 14);
+}
+
+/// Least privilege: a proxy writes its log and asks AWS for nothing else.
+#[test]
+fn the_role_allows_logs_and_nothing_else() {
+    let (_, role) = only("AWS::IAM::Role");
+    assert_eq!(role["ManagedPolicyArns"], Value::Null);
+    let policies = role["Policies"].as_array().unwrap();
+    let statements: Vec<&Value> =
+        policies.iter().flat_map(|policy| policy["PolicyDocument"]["Statement"].as_array().unwrap()).collect();
+    assert!(!statements.is_empty());
+    for statement in statements {
+        for action in statement["Action"].as_array().unwrap() {
+            assert!(action.as_str().unwrap().starts_with("logs:"), "{statement}");
+        }
+        for resource in statement["Resource"].as_array().unwrap() {
+            assert!(resource["Fn::Sub"].as_str().unwrap().contains(":log-group:/aws/lambda/crossfade-"), "{statement}");
+        }
+    }
+    for other in ["AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::Lambda::Url", "AWS::EC2::SecurityGroup"] {
+        assert_eq!(of_type(other), [], "{other}");
+    }
+}
+
+/// The file that is deployed is the one that `crossfade dev --serverless` reads, and both see the same priorities.
+#[test]
+fn the_local_load_balancer_reads_the_same_rules() {
+    let file = PathBuf::from(FOLDER).join("serverless.yml");
+    let rules = crossfade_emulator::serverless::read(&std::fs::read_to_string(file).unwrap(), "serverless.yml")
+        .unwrap_or_else(|error| panic!("{error}"));
+    let mut local: Vec<(u64, usize)> = rules.iter().map(|rule| (rule.priority.into(), rule.conditions.len())).collect();
+    local.sort_unstable();
+    let mut deployed: Vec<(u64, usize)> = of_type("AWS::ElasticLoadBalancingV2::ListenerRule")
+        .iter()
+        .map(|(_, rule)| (rule["Priority"].as_u64().unwrap(), rule["Conditions"].as_array().unwrap().len()))
+        .collect();
+    deployed.sort_unstable();
+    assert_eq!(local, deployed);
+    assert!(rules.iter().all(|rule| rule.mode == crossfade_event::HeaderMode::Multi && rule.function == "proxy"));
+}

@@ -1,0 +1,361 @@
+//! `crossfade dev` as a user runs it: the real binary, the real function as its child, curl as the client.
+//!
+//! What is refused before anything starts is in `command_line.rs`.
+
+#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+/// Longest wait for anything that should happen at once.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running `crossfade dev`.
+struct Dev {
+    child: Child,
+    /// `http://127.0.0.1:PORT`
+    alb: String,
+    banner: String,
+    /// The request lines.
+    stdout: Receiver<String>,
+}
+
+impl Dev {
+    fn start(arguments: &[&str]) -> Dev {
+        Dev::start_in(Path::new("."), arguments)
+    }
+
+    fn start_in(folder: &Path, arguments: &[&str]) -> Dev {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_crossfade"))
+            .args(["dev", "--port", "0"])
+            .current_dir(folder)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = lines(child.stdout.take().unwrap());
+        let stderr = lines(child.stderr.take().unwrap());
+        // From here on a panic stops the child.
+        let mut dev = Dev { child, alb: String::new(), banner: String::new(), stdout };
+        // It ends with a blank line below the commands to type.
+        while !dev.banner.ends_with("\n\n") || !dev.banner.contains("curl") {
+            match stderr.recv_timeout(PATIENCE) {
+                Ok(line) => dev.banner += &format!("{line}\n"),
+                Err(_) => panic!("no complete banner: {}", dev.banner),
+            }
+        }
+        // Keeps the pipe empty, or the child would block on it one day.
+        std::thread::spawn(move || stderr.iter().for_each(|line| eprintln!("dev: {line}")));
+        dev.alb = word_after(&dev.banner, "local ALB");
+        dev
+    }
+
+    /// The demo back end as the banner tells to reach it: authority file and `https://localhost:PORT`.
+    fn legacy(&self) -> (PathBuf, String) {
+        (PathBuf::from(word_after(&self.banner, "--cacert")), word_after(&self.banner, "legacy"))
+    }
+
+    fn next_line(&self) -> String {
+        self.stdout.recv_timeout(PATIENCE).expect("a line for a request")
+    }
+
+    /// Sends a signal and waits for the end.
+    fn stop(mut self, signal: &str) -> ExitStatus {
+        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("still running after {signal}");
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        // A test that fails leaves nothing behind; one that stopped it already finds nothing to kill.
+        if self.child.try_wait().is_ok_and(|status| status.is_none()) {
+            let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+fn word_after(text: &str, label: &str) -> String {
+    let (_, rest) = text.split_once(label).unwrap_or_else(|| panic!("no `{label}` in: {text}"));
+    rest.split_whitespace().next().unwrap_or_default().to_string()
+}
+
+/// An answer as far as both ways to a back end must agree on it.
+#[derive(Debug, PartialEq, Eq)]
+struct Answer {
+    status: String,
+    /// `content-type`, `content-encoding`, `etag`, `location` and every `set-cookie`, sorted.
+    fields: Vec<String>,
+    body: Vec<u8>,
+}
+
+fn curl(url: &str, arguments: &[&str]) -> Answer {
+    let output = Command::new("curl")
+        .args([
+            "--silent",
+            "--show-error",
+            "--include",
+            "--http1.1",
+            "--path-as-is",
+            "--max-time",
+            "25",
+            "--noproxy",
+            "*",
+        ])
+        .args(arguments)
+        .arg(url)
+        .output()
+        .expect("curl is installed");
+    assert!(output.status.success(), "curl {url} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    let end = output.stdout.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("a head");
+    let (head, body) = output.stdout.split_at(end + 4);
+    let head = String::from_utf8_lossy(head);
+    let mut head = head.lines();
+    let status = head.next().and_then(|line| line.split(' ').nth(1)).unwrap_or_default().to_string();
+    let kept = ["content-type", "content-encoding", "etag", "location", "set-cookie"];
+    let mut fields: Vec<String> = head
+        .filter_map(|line| line.split_once(": "))
+        .map(|(name, value)| (name.to_ascii_lowercase(), value))
+        .filter(|(name, _)| kept.contains(&name.as_str()))
+        .map(|(name, value)| format!("{name}: {value}"))
+        .collect();
+    fields.sort();
+    Answer { status, fields, body: body.to_vec() }
+}
+
+/// `/echo` through the load balancer.
+fn echo(dev: &Dev, target: &str, arguments: &[&str]) -> serde_json::Value {
+    let answer = curl(&format!("{}{target}", dev.alb), arguments);
+    assert_eq!(answer.status, "200", "{target}");
+    serde_json::from_slice(&answer.body).unwrap()
+}
+
+fn binary_file(folder: &Path) -> String {
+    let file = folder.join("binary");
+    let bytes: Vec<u8> = (0..=255_u8).cycle().take(200_000).collect();
+    std::fs::File::create(&file).unwrap().write_all(&bytes).unwrap();
+    format!("@{}", file.display())
+}
+
+/// T1, T4, T8, G1, G7, G11: nothing is lost or changed between the client and the back end.
+#[test]
+fn what_comes_through_is_byte_identical_to_asking_the_back_end() {
+    let dev = Dev::start(&[]);
+    let (ca, legacy) = dev.legacy();
+    let ca = ca.to_str().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let binary = binary_file(folder.path());
+    let upload = ["--data-binary", binary.as_str(), "-H", "content-type: application/x-odd"];
+    let text = ["--data-binary", "d\u{e9}j\u{e0} vu", "-H", "content-type: text/plain; charset=utf-8"];
+    let cases: [(&str, &[&str]); 16] = [
+        ("/", &[]),
+        ("/orders/42", &[]),
+        ("/image", &[]),
+        ("/bytes/0", &[]),
+        ("/bytes/500000", &[]),
+        ("/text/5000", &[]),
+        ("/gzip", &["-H", "accept-encoding: gzip"]),
+        ("/latin1", &[]),
+        ("/cookies", &[]),
+        ("/redirect?to=https://x.example/%2f?a%20b", &[]),
+        ("/status/204", &[]),
+        ("/status/503", &[]),
+        ("/etag", &["-H", "if-none-match: \"crossfade-demo-1\""]),
+        ("/head", &["--head"]),
+        ("/upload", &upload),
+        ("/upload", &text),
+    ];
+    for (target, arguments) in cases {
+        let direct = curl(&format!("{legacy}{target}"), &[arguments, &["--cacert", ca]].concat());
+        let through = curl(&format!("{}{target}", dev.alb), arguments);
+        assert_eq!((&through.status, &through.fields), (&direct.status, &direct.fields), "{target}");
+        assert!(through.body == direct.body, "{target}: {} bytes, not {}", through.body.len(), direct.body.len());
+    }
+    assert!(dev.stop("-INT").success());
+}
+
+/// T1, T8, G1, G2, G3: the request reaches the back end as the client wrote it.
+#[test]
+fn path_query_and_cookies_arrive_as_they_were_sent() {
+    let dev = Dev::start(&[]);
+    for target in [
+        "/echo?q=a%20b",
+        "/echo?q=a+b",
+        "/echo?q=%E9",
+        "/echo?path=%2Fa%2fb",
+        "/echo?q=%25&r=~!*'()&s=x;y",
+        "/echo?u=https%3A%2F%2Fe.example%3Fa%3Db%26c",
+    ] {
+        assert_eq!(echo(&dev, target, &[])["target"], target);
+    }
+    let told = echo(&dev, "/echo", &["-b", "session=a%20b; theme=dark"]);
+    let fields = told["fields"].as_array().unwrap();
+    assert!(fields.contains(&serde_json::json!(["cookie", "session=a%20b; theme=dark"])), "{fields:?}");
+    // A path that a URL parser would fold into `/echo`: it must arrive as it is, where there is no such page.
+    for path in ["/a/../echo", "/a/%2e%2e/echo", "//echo", "/./echo"] {
+        assert_eq!(curl(&format!("{}{path}", dev.alb), &[]).status, "404", "{path}");
+    }
+    assert!(dev.stop("-INT").success());
+}
+
+/// T2, G11: a target group without multi-value headers keeps one field of a name, and cookies survive all the same.
+#[test]
+fn three_cookies_survive_single_value_headers() {
+    let dev = Dev::start(&["--single-value-headers"]);
+    let cookies = curl(&format!("{}/cookies", dev.alb), &[]);
+    assert_eq!(cookies.fields.iter().filter(|field| field.starts_with("set-cookie")).count(), 3, "{cookies:?}");
+    assert!(dev.stop("-INT").success());
+}
+
+#[test]
+fn each_request_is_one_readable_line() {
+    let dev = Dev::start(&[]);
+    curl(&format!("{}/orders/42?q=%20", dev.alb), &[]);
+    curl(&format!("{}/status/404", dev.alb), &["-X", "DELETE"]);
+    let (first, second) = (dev.next_line(), dev.next_line());
+    let words: Vec<&str> = first.split_whitespace().collect();
+    assert_eq!((words[1..4].join(" "), words[5]), ("GET 200 legacy".to_string(), "ms"), "{first}");
+    assert!(first.ends_with("/orders/42?q=%20  [cold start]"), "{first}");
+    assert_eq!(second.split_whitespace().skip(1).take(3).collect::<Vec<_>>(), ["DELETE", "404", "legacy"], "{second}");
+    assert!(second.ends_with("ms  /status/404"), "a second cold start: {second}");
+    assert!(dev.stop("-INT").success());
+}
+
+/// G15: a back end that is not there is an answer with a reason, not an error of the function.
+#[test]
+fn a_dead_back_end_is_told_with_its_cause() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let dev = Dev::start(&["--backend", &format!("http://{free}")]);
+    assert_eq!(curl(&dev.alb, &[]).status, "502");
+    let (line, detail) = (dev.next_line(), dev.next_line());
+    assert!(line.contains(" GET     502 "), "{line}");
+    assert!(detail.starts_with("   ") && detail.contains("refused"), "{detail}");
+    assert!(dev.stop("-INT").success());
+}
+
+/// An option is the user's last word, whatever lies in the current folder.
+#[test]
+fn a_configuration_in_the_current_folder_does_not_contradict_an_option() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("crossfade.yaml"), "not even a configuration").unwrap();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let dev = Dev::start_in(folder.path(), &["--backend", &format!("http://{free}")]);
+    curl(&dev.alb, &[]);
+    let (line, detail) = (dev.next_line(), dev.next_line());
+    assert!(detail.contains("refused"), "{line}\n{detail}");
+    assert!(dev.stop("-INT").success());
+}
+
+/// A relative path in the configuration is relative to the configuration, wherever the command was typed.
+#[test]
+fn a_configuration_names_its_authority_relative_to_itself() {
+    let demo = Dev::start(&[]);
+    let (ca, legacy) = demo.legacy();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("here")).unwrap();
+    std::fs::copy(ca, folder.path().join("here/ca.pem")).unwrap();
+    let config =
+        format!("version: 1\nbackends: {{a: {{url: '{legacy}', tls: {{caFile: ca.pem}}}}}}\ndefault: {{forward: a}}\n");
+    std::fs::write(folder.path().join("here/proxy.yaml"), config).unwrap();
+    let dev = Dev::start_in(folder.path(), &["--config", "here/proxy.yaml"]);
+    assert_eq!(curl(&format!("{}/orders/42", dev.alb), &[]).status, "200");
+    assert!(dev.stop("-INT").success());
+    assert!(demo.stop("-INT").success());
+}
+
+/// The rules of the file that is deployed decide on the laptop too.
+#[test]
+fn listener_rules_come_from_the_serverless_file() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/serverless/serverless.yml");
+    let dev = Dev::start(&["--serverless", file]);
+    for (path, arguments, status, rule) in [
+        ("/api/orders/42", &[][..], "404", "[rule 110]"), // the demo back end has no such page, and says so itself
+        ("/orders/42", &["-H", "X-Crossfade: PREVIEW-7"], "200", "[rule 120]"),
+        ("/orders/42?crossfade=on", &[], "200", "[rule 130]"),
+        ("/orders/42?crossfade=off", &[], "404", "[rule default]"),
+        ("/api/orders/42", &["-X", "POST"], "404", "[rule default]"),
+    ] {
+        assert_eq!(curl(&format!("{}{path}", dev.alb), arguments).status, status, "{path} {arguments:?}");
+        let line = dev.next_line();
+        assert!(line.contains(rule), "{path} {arguments:?}: {line}");
+        assert_eq!(line.contains(" legacy "), rule != "[rule default]", "{line}");
+        if rule == "[rule default]" {
+            assert!(dev.next_line().contains("no rule matches"));
+        }
+    }
+    assert!(dev.stop("-INT").success());
+}
+
+/// Ctrl-C and a polite kill: exit code 0, no process and no file left.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_signal_stops_everything_and_leaves_nothing_behind() {
+    for signal in ["-INT", "-TERM", "-HUP"] {
+        let dev = Dev::start(&[]);
+        curl(&format!("{}/orders/1", dev.alb), &[]);
+        let (ca, _) = dev.legacy();
+        let children = children(dev.child.id());
+        assert!(ca.exists());
+        assert!(!children.is_empty(), "the function is a process of its own");
+        assert_eq!(dev.stop(signal).code(), Some(0), "{signal}");
+        assert!(!ca.parent().unwrap().exists(), "{signal}: {} is left", ca.display());
+        let left: Vec<_> = children.iter().filter(|pid| Path::new(&format!("/proc/{pid}")).exists()).collect();
+        assert!(left.is_empty(), "{signal}: processes {left:?} are left");
+    }
+}
+
+/// Whoever read the output may go first, as with `| head` or a closed terminal.
+#[test]
+fn nobody_reading_is_no_reason_to_fail() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_crossfade"))
+        .args(["dev", "--port", "0"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let mut banner = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let alb = word_after(&banner.find(|line| line.contains("local ALB")).unwrap(), "local ALB");
+    drop(banner);
+    let dev = Dev { child, alb, banner: String::new(), stdout: channel().1 };
+    assert_eq!(curl(&format!("{}/orders/42", dev.alb), &[]).status, "200");
+    assert_eq!(curl(&format!("{}/orders/42", dev.alb), &[]).status, "200");
+    assert_eq!(dev.stop("-HUP").code(), Some(0));
+}
+
+#[cfg(target_os = "linux")]
+fn children(parent: u32) -> Vec<u32> {
+    let is_child = |pid: &u32| {
+        std::fs::read_to_string(format!("/proc/{pid}/status"))
+            .is_ok_and(|status| status.lines().any(|line| line == format!("PPid:\t{parent}")))
+    };
+    let entries = std::fs::read_dir("/proc").unwrap();
+    entries.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok()).filter(is_child).collect()
+}

@@ -1,0 +1,75 @@
+//! Habits of the tree that no compiler checks: how files open, how long they are, what lock files hold.
+
+#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+/// Made by tools, not by us.
+const NOT_OURS: [&str; 4] = ["target", "node_modules", ".git", ".serverless"];
+/// Where code stops being graspable; tests are not counted.
+const MOST_LINES: usize = 800;
+
+fn files(wanted: impl Fn(&Path) -> bool) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![PathBuf::from(ROOT)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            if path.is_symlink() || NOT_OURS.contains(&name) {
+                continue;
+            } else if path.is_dir() {
+                folders.push(path);
+            } else if wanted(&path) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn rust_files() -> Vec<PathBuf> {
+    let found = files(|path| path.extension().is_some_and(|extension| extension == "rs"));
+    assert!(found.len() > 20, "only {} Rust files found: this test looks in the wrong place", found.len());
+    found
+}
+
+#[test]
+fn every_rust_file_opens_by_saying_what_it_owns() {
+    let silent: Vec<_> =
+        rust_files().into_iter().filter(|file| !fs::read_to_string(file).unwrap().starts_with("//! ")).collect();
+    assert!(silent.is_empty(), "without `//!` in the first line: {silent:#?}");
+}
+
+#[test]
+fn no_file_is_longer_than_a_reader_can_bear() {
+    let long: Vec<_> = rust_files()
+        .into_iter()
+        .filter(|file| !file.components().any(|part| part.as_os_str() == "tests"))
+        .filter_map(|file| {
+            let text = fs::read_to_string(&file).unwrap();
+            let lines = text.lines().take_while(|line| line.trim() != "#[cfg(test)]").count();
+            (lines > MOST_LINES).then_some((file, lines))
+        })
+        .collect();
+    assert!(long.is_empty(), "more than {MOST_LINES} lines: {long:#?}");
+}
+
+/// A lock file must install the same from anywhere, so it names versions and checksums and no machine.
+#[test]
+fn lock_files_name_no_registry_but_the_public_index() {
+    let locks = files(|path| path.file_name().is_some_and(|name| name == "Cargo.lock" || name == "package-lock.json"));
+    assert!(locks.len() >= 2, "{locks:?}: this test looks in the wrong place");
+    for lock in locks {
+        for (index, line) in fs::read_to_string(&lock).unwrap().lines().enumerate() {
+            let line = line.trim();
+            let source = line.strip_prefix("source = ");
+            let foreign =
+                source.is_some_and(|from| from != "\"registry+https://github.com/rust-lang/crates.io-index\"");
+            assert!(!foreign && !line.starts_with("\"resolved\":"), "{}:{}: {line}", lock.display(), index + 1);
+        }
+    }
+}
