@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use crossfade_route::{Backend, HostHeader};
 use http::Method;
-use http::header::{CONTENT_LENGTH, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, UPGRADE, VIA};
+use http::header::{CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, UPGRADE, VIA};
 
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_AMZN_TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
@@ -54,6 +54,7 @@ impl Forwarding<'_> {
         }
         // Nothing on the way keeps `Forwarded` true, so it can only be the client's claim.
         fields.remove(FORWARDED);
+        join_cookies(fields);
         self.set_host(fields);
         fields.append(VIA, self.via.clone());
         if !fields.contains_key(self.request_id_field)
@@ -85,6 +86,16 @@ impl Forwarding<'_> {
             Some(host) => fields.insert(X_FORWARDED_HOST, host),
             None => fields.remove(X_FORWARDED_HOST),
         };
+    }
+}
+
+/// HTTP/2 clients may split their cookies over several fields; HTTP/1.1 knows one only (RFC 9113 section 8.2.3).
+fn join_cookies(fields: &mut HeaderMap) {
+    let lines: Vec<&[u8]> = fields.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if lines.len() > 1
+        && let Ok(joined) = HeaderValue::from_bytes(&lines.join(&b"; "[..]))
+    {
+        fields.insert(COOKIE, joined);
     }
 }
 

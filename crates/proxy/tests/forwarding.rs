@@ -30,7 +30,7 @@ async fn targets_pass_byte_for_byte() {
     assert_eq!(origin.connections(), 1);
 }
 
-#[tokio::test] // T13, T14, T15, G4, G5, G18, G20
+#[tokio::test] // T13, T14, T15, G3, G4, G5, G18, G20
 async fn fields_are_the_back_ends_own() {
     let origin = Origin::answering(Tls::Good, OK).await;
     let fields = [
@@ -59,8 +59,7 @@ async fn fields_are_the_back_ends_own() {
         "POST /x HTTP/1.1
 host: localhost:{port}
 accept: */*
-cookie: a=1
-cookie: b=2
+cookie: a=1; b=2
 x-forwarded-for: 203.0.113.7
 x-forwarded-proto: https
 x-forwarded-port: 443

@@ -1,0 +1,63 @@
+//! The test certificate authority and the origin's certificate, made anew at each start. It owns keys and TLS settings of
+//! this package only; what Crossfade trusts is its own affair.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+
+/// Names the certificate holds. `www.example.com` is what clients ask the local ALB for: a handler that copies `Host` (the
+/// article's does) makes Node check the certificate against it, and must not fail for that alone.
+const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "www.example.com"];
+
+/// TLS for both sides of one run.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// What an origin presents; HTTP/1.1 only.
+    pub server: Arc<ServerConfig>,
+    /// A client that trusts the authority.
+    pub client: Arc<ClientConfig>,
+    /// The authority's certificate as a PEM file, for `SSL_CERT_FILE` and `NODE_EXTRA_CA_CERTS`.
+    pub ca_file: PathBuf,
+}
+
+impl Tls {
+    /// Makes an authority and a certificate for `localhost`, and writes the authority to `folder`.
+    ///
+    /// # Errors
+    /// When the file cannot be written, or the key generator fails.
+    pub fn generate(folder: &Path) -> anyhow::Result<Self> {
+        let mut authority = CertificateParams::new(Vec::new())?;
+        authority.distinguished_name = name("Crossfade bench authority");
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
+        let key = KeyPair::generate()?;
+        let names: Vec<String> = NAMES.map(str::to_owned).into();
+        let mut certificate = CertificateParams::new(names)?;
+        certificate.distinguished_name = name("Crossfade bench origin");
+        let certificate = certificate.signed_by(&key, &authority)?;
+
+        let ca_file = folder.join("ca.pem");
+        std::fs::write(&ca_file, authority.pem()).with_context(|| format!("cannot write `{}`", ca_file.display()))?;
+
+        let chain: Vec<CertificateDer<'static>> = vec![certificate.der().clone()];
+        let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+        let mut server = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key)?;
+        server.alpn_protocols = vec![b"http/1.1".to_vec()];
+
+        let mut roots = RootCertStore::empty();
+        roots.add(authority.der().clone())?;
+        let client = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        Ok(Self { server: Arc::new(server), client: Arc::new(client), ca_file })
+    }
+}
+
+/// The two names must differ: OpenSSL takes a certificate whose issuer is its own name for self-signed.
+fn name(common: &str) -> DistinguishedName {
+    let mut name = DistinguishedName::new();
+    name.push(DnType::CommonName, common);
+    name
+}

@@ -1,0 +1,73 @@
+//! The conformance suite: the same raw requests through the local ALB to each function, compared with what the origin must
+//! receive and the client must get. It owns the run and the table; cases are text files in `bench/cases`, read by `case`.
+
+mod case;
+mod run;
+
+use std::fmt::Write as _;
+
+use crossfade_event::HeaderMode;
+
+pub use case::{Case, load};
+pub use run::Bed;
+
+use crate::function::Function;
+
+/// What came of one case with one function: for each header mode nothing, or what was wrong in a few words.
+pub type Outcome = Vec<(HeaderMode, Result<(), String>)>;
+
+/// Runs every case on every function, in the header modes that each case names.
+///
+/// # Errors
+/// When the test bed cannot be made; a function's failure is an outcome.
+pub fn run(functions: &[Function], cases: &[Case]) -> anyhow::Result<Vec<Vec<Outcome>>> {
+    let bed = Bed::new()?;
+    let mut rows = Vec::with_capacity(cases.len());
+    for case in cases {
+        let row: Vec<Outcome> = functions
+            .iter()
+            .map(|function| case.modes.iter().map(|&mode| (mode, bed.try_case(case, function, mode))).collect())
+            .collect();
+        rows.push(row);
+    }
+    Ok(rows)
+}
+
+/// The table in Markdown: a row for each case, a column for each function, and the totals.
+#[must_use]
+pub fn table(functions: &[Function], cases: &[Case], rows: &[Vec<Outcome>]) -> String {
+    let names: Vec<&str> = functions.iter().map(|function| function.name).collect();
+    let mut table = format!("| case | pitfalls | {} |\n|---|---|{}\n", names.join(" | "), "---|".repeat(names.len()));
+    for (case, row) in cases.iter().zip(rows) {
+        let _ = write!(table, "| {}: {} | {}", case.name, case.about, case.pitfalls);
+        for outcome in row {
+            let _ = write!(table, " | {}", cell(outcome));
+        }
+        table.push_str(" |\n");
+    }
+    let totals = (0..names.len()).map(|column| {
+        let column: Vec<&Outcome> = rows.iter().map(|row| &row[column]).collect();
+        let passed = column.iter().filter(|outcome| outcome.iter().all(|(_, result)| result.is_ok())).count();
+        let [single, multi] = [HeaderMode::Single, HeaderMode::Multi].map(|mode| {
+            let tried: Vec<_> = column.iter().flat_map(|outcome| outcome.iter()).filter(|one| one.0 == mode).collect();
+            format!("{} of {}", tried.iter().filter(|(_, result)| result.is_ok()).count(), tried.len())
+        });
+        format!("**{passed} of {}** (single-value {single}, multi-value {multi})", column.len())
+    });
+    let _ = writeln!(table, "| **passed** | | {} |", totals.collect::<Vec<_>>().join(" | "));
+    table
+}
+
+/// `pass`, or the first reason; a failure in one of two modes says which.
+fn cell(outcome: &Outcome) -> String {
+    let failed: Vec<_> = outcome.iter().filter_map(|(mode, result)| Some((mode, result.as_ref().err()?))).collect();
+    let Some((mode, reason)) = failed.first() else {
+        return "pass".to_owned();
+    };
+    let reason = reason.replace('|', "\\|");
+    match (failed.len() < outcome.len(), mode) {
+        (false, _) => format!("FAIL: {reason}"),
+        (true, HeaderMode::Single) => format!("FAIL in single-value mode: {reason}"),
+        (true, HeaderMode::Multi) => format!("FAIL in multi-value mode: {reason}"),
+    }
+}

@@ -1,0 +1,234 @@
+//! One case against one function: a fresh origin, a fresh local ALB, a fresh function process, so that no case sees what
+//! another left behind. It owns sockets and processes; what is compared is `case`'s.
+
+use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use crossfade_emulator::{DefaultAction, Notice, Settings};
+use crossfade_event::{HeaderMode, alb};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
+
+use super::case::{Answer, Case, Names, Seen, Step, expand, message};
+use crate::certificate::Tls;
+use crate::function::{Backend, Function};
+use crate::message::{Kind, Reader};
+use crate::origin::{Action, Origin};
+use crate::runtime_api::RuntimeApi;
+
+/// Lambda's limit for one invocation here: short, so that an origin that hangs costs seconds.
+const FUNCTION_TIMEOUT: Duration = Duration::from_secs(3);
+/// For a client that waits; longer than everything behind it.
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(20);
+/// Between two requests of a case: time for a closed connection to be noticed, or not.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// What all cases share: certificates and a thread for the local ALB.
+#[derive(Debug)]
+pub struct Bed {
+    tls: Tls,
+    /// Of an authority that no function is told of.
+    untrusted: Tls,
+    folder: TempDir,
+    runtime: Runtime,
+}
+
+/// What the origin saw and how far its script is.
+type Record = Arc<Mutex<Vec<Seen>>>;
+
+impl Bed {
+    /// Makes certificates.
+    ///
+    /// # Errors
+    /// When the temporary folder or the keys cannot be made.
+    pub fn new() -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let other = folder.path().join("untrusted");
+        std::fs::create_dir(&other)?;
+        let (tls, untrusted) = (Tls::generate(folder.path())?, Tls::generate(&other)?);
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        Ok(Self { tls, untrusted, folder, runtime })
+    }
+
+    /// Runs one case in one mode.
+    ///
+    /// # Errors
+    /// What was wrong, in a few words.
+    pub fn try_case(&self, case: &Case, function: &Function, mode: HeaderMode) -> Result<(), String> {
+        let record = Record::default();
+        let exchange = self.exchange(case, function, mode, &record);
+        let (answer, names, Told { reason: elb_reason, log }) = exchange.map_err(|error| format!("{error:#}"))?;
+        let received = lock(&record);
+        for check in &case.checks {
+            check.hold(&received, &answer, &log, &names).map_err(|reason| {
+                // The port differs from run to run.
+                let reason = reason.replace(&names.backend, "{backend}");
+                if elb_reason.is_empty() { reason } else { format!("{reason} ({elb_reason})") }
+            })?;
+        }
+        Ok(())
+    }
+
+    fn exchange(
+        &self,
+        case: &Case,
+        function: &Function,
+        mode: HeaderMode,
+        record: &Record,
+    ) -> anyhow::Result<(Seen, Names, Told)> {
+        let (origin, port) = if matches!(case.answers.first(), Some(Answer::Down)) {
+            // A port that was free a moment ago: nobody listens there.
+            let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+            (None, port)
+        } else {
+            let origin = self.origin(case, record)?;
+            let port = origin.port();
+            (Some(origin), port)
+        };
+        let backend = Backend { url: format!("https://localhost:{port}"), ca_file: self.tls.ca_file.clone() };
+        let mut names = Names { backend: format!("localhost:{port}"), via: "1.1 nobody".to_owned() };
+        let mut front = self.front(case, function, mode, &backend)?;
+        let mut answer = Seen::default();
+        for (at, step) in case.steps.iter().enumerate() {
+            if at > 0 {
+                std::thread::sleep(PAUSE);
+                let last = lock(record).last().and_then(|seen| Some(seen.values("via").next()?.to_vec()));
+                names.via = last.map_or(names.via, |via| String::from_utf8_lossy(&via).into_owned());
+            }
+            answer = match (&mut front, step) {
+                (Front::Alb { address, .. }, Step::Client(source)) => ask(*address, &message(source, &names))?,
+                (Front::Lambda { api, .. }, Step::Event(source)) => {
+                    // Inside JSON a backslash is JSON's own.
+                    let event = expand(&source.replace('\\', "\\\\"), &names, None);
+                    invoke(api, mode, &event)?
+                }
+                _ => anyhow::bail!("a case has requests or events, not both"),
+            };
+        }
+        let told = self.close(front);
+        drop(origin);
+        Ok((answer, names, told))
+    }
+
+    fn origin(&self, case: &Case, record: &Record) -> anyhow::Result<Origin> {
+        let nobody = Names { backend: String::new(), via: String::new() };
+        let script: Vec<Action> = case
+            .answers
+            .iter()
+            .map(|answer| match answer {
+                Answer::Send(source) => Action::Send(message(source, &nobody).into()),
+                Answer::SendAndClose(source) => Action::SendAndClose(message(source, &nobody).into()),
+                Answer::Drop | Answer::Down | Answer::Untrusted => Action::Drop,
+                Answer::Hang => Action::Hang,
+            })
+            .collect();
+        let record = Arc::clone(record);
+        let untrusted = matches!(case.answers.first(), Some(Answer::Untrusted));
+        let tls = if untrusted { &self.untrusted } else { &self.tls };
+        let origin = Origin::start(tls.server.clone(), move |_, request| {
+            let mut received = lock(&record);
+            let at = received.len().min(script.len().saturating_sub(1));
+            received.push(Seen::of(request));
+            script.get(at).cloned().unwrap_or(Action::Drop)
+        })?;
+        Ok(origin)
+    }
+
+    fn front(&self, case: &Case, function: &Function, mode: HeaderMode, backend: &Backend) -> anyhow::Result<Front> {
+        if matches!(case.steps.first(), Some(Step::Event(_))) {
+            let mut api = RuntimeApi::listen()?;
+            let process = function.start(&api.address()?, backend, self.folder.path(), &[])?;
+            api.wait_for_next().with_context(|| process.last_words())?;
+            return Ok(Front::Lambda { api, _process: process });
+        }
+        let settings = Settings {
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            rules: Vec::new(),
+            default_action: DefaultAction::Forward(mode),
+            function: crossfade_emulator::Function {
+                command: function.command.iter().map(|word| word.to_string_lossy().into_owned()).collect(),
+                env: backend.environment(),
+                name: "conformance".to_owned(),
+                timeout: FUNCTION_TIMEOUT,
+                init_timeout: Duration::from_secs(10),
+                max_concurrency: 1,
+                memory_mib: 128,
+            },
+        };
+        let (sender, notices) = mpsc::unbounded_channel();
+        let emulator = self.runtime.block_on(crossfade_emulator::start(settings, sender))?;
+        Ok(Front::Alb { address: emulator.local_addr(), emulator, notices })
+    }
+
+    /// Ends what was started.
+    fn close(&self, front: Front) -> Told {
+        let mut told = Told::default();
+        let Front::Alb { emulator, mut notices, .. } = front else {
+            return told;
+        };
+        self.runtime.block_on(emulator.shutdown());
+        while let Ok(notice) = notices.try_recv() {
+            match notice {
+                Notice::Exchange(exchange) => told.reason = exchange.elb_reason.unwrap_or_default(),
+                Notice::FunctionLine { line, .. } => told.log.extend([line.as_str(), "\n"]),
+                _ => {}
+            }
+        }
+        told
+    }
+}
+
+/// What the local ALB told besides the answer.
+#[derive(Debug, Default)]
+struct Told {
+    /// Why it answered itself, in ALB's word; empty if it did not.
+    reason: String,
+    /// What the function printed.
+    log: String,
+}
+
+/// What stands before the function.
+enum Front {
+    Alb { address: SocketAddr, emulator: crossfade_emulator::Emulator, notices: mpsc::UnboundedReceiver<Notice> },
+    Lambda { api: RuntimeApi, _process: crate::function::Process },
+}
+
+/// Sends a raw request on a new connection and reads the final answer.
+fn ask(address: SocketAddr, request: &[u8]) -> anyhow::Result<Seen> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(CLIENT_TIMEOUT))?;
+    stream.set_nodelay(true)?;
+    // A load balancer may refuse a request before it has read all of it.
+    let _ = stream.write_all(request);
+    let kind = if request.starts_with(b"HEAD ") { Kind::ResponseToHead } else { Kind::Response };
+    let mut reader = Reader::new(stream);
+    loop {
+        let answer = reader.read(kind).context("no whole answer for the client")?;
+        let answer = answer.context("the connection closed without an answer")?;
+        if answer.status() >= 200 {
+            return Ok(Seen::of(&answer));
+        }
+    }
+}
+
+/// Hands an event to the function and reads its reply as strictly as ALB does.
+fn invoke(api: &mut RuntimeApi, mode: HeaderMode, event: &[u8]) -> anyhow::Result<Seen> {
+    let mut seen = Seen::default();
+    api.invoke(event, |reply| {
+        let response = alb::decode_response(mode, reply)?.response;
+        let fields = response.headers().iter();
+        seen.fields = fields.map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect();
+        seen.start_line = format!("HTTP/1.1 {}", response.status().as_u16()).into_bytes();
+        seen.body = response.into_body().to_vec();
+        Ok(())
+    })?;
+    Ok(seen)
+}
+
+fn lock(record: &Record) -> MutexGuard<'_, Vec<Seen>> {
+    record.lock().unwrap_or_else(PoisonError::into_inner)
+}

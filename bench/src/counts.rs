@@ -1,0 +1,106 @@
+//! Figures that no busy machine can blur: system calls (`strace`), instructions (`valgrind`) and the size of the package
+//! (`zip`). It owns the use of these tools; where one is missing or refused it says so, and the run goes on.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+
+use crate::exchange::Exchange;
+use crate::function::{Backend, Function};
+use crate::warm::Lane;
+
+const ATTACH_LIMIT: Duration = Duration::from_secs(10);
+
+/// System calls for each request, over `count` requests in the steady state, all threads.
+///
+/// # Errors
+/// When `strace` is missing or may not attach.
+pub fn system_calls(lane: &mut Lane, exchange: &Exchange, folder: &Path, count: usize) -> anyhow::Result<f64> {
+    let summary = folder.join("strace.txt");
+    let attached = folder.join("strace.log");
+    let pid = lane.process.pid().to_string();
+    let mut strace = Command::new("strace")
+        .args(["-c", "-f", "-o"])
+        .arg(&summary)
+        .args(["-p", &pid])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(std::fs::File::create(&attached)?)
+        .spawn()
+        .context("no `strace`")?;
+    let started = Instant::now();
+    while !std::fs::read_to_string(&attached)?.contains("attached") {
+        if started.elapsed() > ATTACH_LIMIT || strace.try_wait()?.is_some() {
+            let _ = strace.kill();
+            let _ = strace.wait();
+            bail!("`strace` cannot attach: {}", std::fs::read_to_string(&attached)?.trim());
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let event = exchange.event(lane.function.mode)?;
+    let outcome = lane.run(exchange, &event, count);
+    let signal = rustix::process::kill_process(rustix::process::Pid::from_child(&strace), rustix::process::Signal::INT);
+    strace.wait()?;
+    outcome?;
+    signal?;
+    let text = std::fs::read_to_string(&summary)?;
+    let total = text.lines().find(|line| line.ends_with(" total"));
+    let calls = total.and_then(|line| line.split_whitespace().nth(3));
+    let calls: f64 = calls.and_then(|calls| calls.parse().ok()).context("`strace` wrote no total")?;
+    Ok(calls / count as f64)
+}
+
+/// Instructions of one function, counted in user space.
+#[derive(Debug, Clone, Copy)]
+pub struct Instructions {
+    /// From the start of the process to its first answer.
+    pub to_first_answer: u64,
+    /// For each further request in the steady state.
+    pub per_request: u64,
+}
+
+/// Counts instructions: three runs of 1, 50 and 50 + `count` requests; the difference of the last two is the steady state.
+///
+/// # Errors
+/// When `valgrind` is missing or cannot run the function.
+pub fn instructions(
+    function: &Function,
+    exchange: &Exchange,
+    backend: &Backend,
+    folder: &Path,
+    count: usize,
+) -> anyhow::Result<Instructions> {
+    let version = Command::new("valgrind").arg("--version").output();
+    version.context("no `valgrind`")?;
+    let counted = |requests: usize| -> anyhow::Result<u64> {
+        let log = folder.join("valgrind.log");
+        let mut wrapper: Vec<OsString> =
+            ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", "--vgdb=no"].map(OsString::from).into();
+        let mut log_option = OsString::from("--log-file=");
+        log_option.push(&log);
+        wrapper.push(log_option);
+        let mut lane = Lane::start(function, backend, folder, &wrapper)?;
+        lane.run(exchange, &exchange.event(function.mode)?, requests)?;
+        lane.process.terminate()?;
+        let text = std::fs::read_to_string(&log)?;
+        let collected = text.lines().find_map(|line| line.split("Collected : ").nth(1));
+        collected.and_then(|number| number.trim().parse().ok()).context("`valgrind` wrote no count")
+    };
+    let (first, few, many) = (counted(1)?, counted(50)?, counted(50 + count)?);
+    Ok(Instructions { to_first_answer: first, per_request: many.saturating_sub(few) / count as u64 })
+}
+
+/// The size in bytes of a zip (level 9) that holds this one file, as Lambda would get it.
+///
+/// # Errors
+/// When `zip` is missing or fails.
+pub fn zip_size(binary: &Path, folder: &Path) -> anyhow::Result<u64> {
+    let zip = folder.join("size.zip");
+    let _ = std::fs::remove_file(&zip);
+    let status = Command::new("zip").args(["-9", "-q", "-j"]).arg(&zip).arg(binary).status().context("no `zip`")?;
+    ensure!(status.success(), "`zip` failed");
+    Ok(std::fs::metadata(&zip)?.len())
+}

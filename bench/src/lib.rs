@@ -1,0 +1,19 @@
+//! Crossfade beside Node handlers and hand-made floors: the same requests, on the same machine, in the same rounds.
+//!
+//! Two instruments share this package. `run` measures; `conformance` sends the same raw requests through the local ALB to
+//! each function and compares, byte for byte, what the origin received and what the client got. Owns nothing that ships.
+
+pub mod certificate;
+pub mod cold;
+pub mod conformance;
+pub mod counts;
+pub mod exchange;
+pub mod function;
+pub mod message;
+pub mod origin;
+pub mod process;
+pub mod raw;
+pub mod report;
+pub mod run;
+pub mod runtime_api;
+pub mod warm;

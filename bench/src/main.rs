@@ -1,0 +1,43 @@
+//! The command: `run` measures, `conformance` compares. It owns the command line alone.
+
+use std::process::ExitCode;
+
+use crossfade_bench::conformance;
+use crossfade_bench::function::{ARTICLE, FIXED, Function, OURS, build, install_node_packages};
+
+const USAGE: &str = "usage: cargo run --release -p crossfade-bench -- run [--quick] [FUNCTION...]
+       cargo run -p crossfade-bench -- conformance [FUNCTION...]";
+
+fn main() -> anyhow::Result<ExitCode> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["run", "--quick", only @ ..] => crossfade_bench::run::run(true, only)?,
+        ["run", only @ ..] => crossfade_bench::run::run(false, only)?,
+        ["conformance", only @ ..] => return conformance(only),
+        _ => {
+            eprintln!("{USAGE}");
+            return Ok(ExitCode::from(2));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the table; the exit status is a failure if Crossfade's own function fails a case.
+fn conformance(only: &[&str]) -> anyhow::Result<ExitCode> {
+    install_node_packages()?;
+    let functions: Vec<Function> = [OURS, ARTICLE, FIXED]
+        .into_iter()
+        .filter(|name| only.is_empty() || only.contains(name))
+        .map(|name| match name {
+            OURS => Ok(Function::ours(&build("crossfade-function", &["bootstrap"])?)),
+            name => Ok(Function::node(name)),
+        })
+        .collect::<anyhow::Result<_>>()?;
+    let cases = conformance::load()?;
+    let rows = conformance::run(&functions, &cases)?;
+    println!("{}", conformance::table(&functions, &cases, &rows));
+    let ours = functions.iter().position(|function| function.name == OURS);
+    let failed = ours.is_some_and(|at| rows.iter().any(|row| row[at].iter().any(|(_, result)| result.is_err())));
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}

@@ -1,0 +1,66 @@
+//! What Linux says of a process and of the machine: CPU time, peak memory, the one CPU everything is pinned to. It starts
+//! and ends nothing.
+
+use std::fs;
+
+use anyhow::Context as _;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+/// CPU time of all threads that the process has now, in nanoseconds (`/proc/PID/task/*/schedstat`, first figure). Threads
+/// that ended are not counted, and none of the functions measured ends threads while it serves.
+///
+/// # Errors
+/// When the process is gone.
+pub fn cpu_nanoseconds(pid: u32) -> anyhow::Result<u64> {
+    let mut total = 0;
+    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let text = fs::read_to_string(task?.path().join("schedstat"))?;
+        let first = text.split_whitespace().next().unwrap_or_default();
+        total += first.parse::<u64>().with_context(|| format!("`schedstat` says `{text}`"))?;
+    }
+    Ok(total)
+}
+
+/// The most memory the process has held so far, in KiB (`VmHWM`).
+///
+/// # Errors
+/// When the process is gone.
+pub fn peak_memory_kib(pid: u32) -> anyhow::Result<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    number.and_then(|number| number.parse().ok()).context("`/proc/PID/status` has no `VmHWM`")
+}
+
+/// Pins this process, its threads and children to come to one CPU, the last it may use; returns which. On several CPUs the
+/// wake-ups between them drown what is measured.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn pin_to_one_cpu() -> anyhow::Result<usize> {
+    let allowed = sched_getaffinity(None)?;
+    let cpu = (0..CpuSet::MAX_CPU).rev().find(|&cpu| allowed.is_set(cpu)).context("this process may use no CPU")?;
+    let mut only = CpuSet::new();
+    only.set(cpu);
+    sched_setaffinity(None, &only)?;
+    Ok(cpu)
+}
+
+/// One line about the machine: CPU model, how many CPUs, kernel.
+#[must_use]
+pub fn machine() -> String {
+    let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let of = |key: &str| {
+        let line = cpuinfo.lines().find(|line| line.starts_with(key));
+        line.and_then(|line| line.split(':').nth(1)).map_or_else(|| "?".to_owned(), |value| value.trim().to_owned())
+    };
+    let cpus = cpuinfo.lines().filter(|line| line.starts_with("processor")).count();
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    format!(
+        "{} (family {}, model {}), {cpus} CPUs, Linux {}",
+        of("model name"),
+        of("cpu family"),
+        of("model\t"),
+        kernel.trim()
+    )
+}

@@ -1,0 +1,44 @@
+//! The conformance suite as a test: ours passes every case, and the article's handler fails exactly those it is known to
+//! fail, so that neither the product nor the table can rot.
+
+use crossfade_bench::conformance::{self, Case, Outcome};
+use crossfade_bench::function::{ARTICLE, Function, build, install_node_packages};
+
+fn outcomes(function: Function, cases: &[Case]) -> Vec<Outcome> {
+    let rows = conformance::run(&[function], cases).expect("the test bed");
+    rows.into_iter().map(|mut row| row.remove(0)).collect()
+}
+
+#[test]
+fn ours_passes_every_case_in_both_header_modes() {
+    let target = build("crossfade-function", &["bootstrap"]).expect("cargo builds the function");
+    let cases = conformance::load().expect("the cases");
+    let mut failed = Vec::new();
+    for (case, outcome) in cases.iter().zip(outcomes(Function::ours(&target), &cases)) {
+        for (mode, result) in outcome {
+            if let Err(reason) = result {
+                failed.push(format!("{} ({mode:?}): {reason}", case.name));
+            }
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+#[test]
+fn the_article_fails_exactly_what_its_cases_say() {
+    install_node_packages().expect("npm ci");
+    let mut cases = conformance::load().expect("the cases");
+    for case in &mut cases {
+        case.modes.truncate(1);
+    }
+    let mut wrong = Vec::new();
+    for (case, outcome) in cases.iter().zip(outcomes(Function::node(ARTICLE), &cases)) {
+        let known = case.fails.iter().any(|name| name == ARTICLE);
+        match outcome.into_iter().next() {
+            Some((_, Ok(()))) if known => wrong.push(format!("{}: passes", case.name)),
+            Some((_, Err(reason))) if !known => wrong.push(format!("{}: fails: {reason}", case.name)),
+            _ => {}
+        }
+    }
+    assert!(wrong.is_empty(), "not as the cases say:\n{}", wrong.join("\n"));
+}
