@@ -16,6 +16,9 @@ pub struct Undecodable {
 /// What is wrong with an event.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
+    /// JSON is Unicode.
+    #[error("the event is not UTF-8")]
+    NotUtf8,
     /// Not JSON, or a member of the wrong type.
     #[error("the event cannot be read: {0}")]
     Json(#[from] serde_json::Error),

@@ -3,6 +3,7 @@
 //! Owns all that is Lambda's: environment variables, invocations, deadlines, the log on stdout. Knows no ALB rule and
 //! no back end connection. The same code is the binary `bootstrap` in Lambda and a child process of `crossfade dev`.
 
+mod http1;
 mod invoke;
 mod run;
 mod runtime_api;

@@ -32,11 +32,13 @@ pub(crate) enum RunError {
     Api(#[from] ApiError),
     #[error("cannot wait for signals: {0}")]
     Signal(#[source] std::io::Error),
+    #[error("the loop broke: {0}")]
+    Loop(String),
 }
 
 /// Serves until Lambda ends the environment.
 pub(crate) async fn run(settings: Settings) -> Result<(), RunError> {
-    let mut api = RuntimeApi::new(&settings.runtime_api)?;
+    let mut api = RuntimeApi::new(&settings.runtime_api);
     let concurrency = settings.concurrency;
     let runtime_api = settings.runtime_api.clone();
     let proxy = match init(settings) {
@@ -46,13 +48,15 @@ pub(crate) async fn run(settings: Settings) -> Result<(), RunError> {
             return Err(error);
         }
     };
+    tokio::spawn(tick());
+    // Tasks, also for a single one: the runtime looks for I/O before every turn of what it blocks on, but not of tasks.
     let mut loops = JoinSet::new();
+    loops.spawn(serve(proxy.clone(), api, terminate()?));
     for _ in 1..concurrency {
-        loops.spawn(serve(proxy.clone(), RuntimeApi::new(&runtime_api)?, terminate()?));
+        loops.spawn(serve(proxy.clone(), RuntimeApi::new(&runtime_api), terminate()?));
     }
-    serve(proxy, api, terminate()?).await?;
     while let Some(ended) = loops.join_next().await {
-        ended.unwrap_or(Ok(()))?;
+        ended.map_err(|error| RunError::Loop(error.to_string()))??;
     }
     Ok(())
 }
@@ -62,6 +66,14 @@ fn init(settings: Settings) -> Result<Proxy, RunError> {
     // Plain text takes at least its own length in the reply.
     let limits = Limits { response_bytes: MAX_RESPONSE_JSON };
     Ok(Proxy::new(table, &trust, &settings.pseudonym, limits)?)
+}
+
+/// A timer that is due before any deadline. The runtime's timers wake their driver, by a system call, whenever a new one
+/// is the earliest: so with this one, not for every request.
+async fn tick() {
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
 }
 
 /// Lambda sends SIGTERM before it ends an environment that has an extension; others just stop.
@@ -85,9 +97,11 @@ async fn serve(proxy: Arc<Proxy>, mut api: RuntimeApi, mut terminate: Signal) ->
         let invocation = Invocation { request_id, trace_id, started, time, deadline };
 
         let record = answer(&proxy, &event, &invocation, &mut buffer).await;
+        // Its memory takes what comes next.
+        drop(event);
         let reply = Bytes::from(std::mem::take(&mut buffer));
-        match api.respond(&invocation.request_id, invocation_id, reply.clone()).await {
-            Err(error @ ApiError::Status { status, .. }) if !status.is_server_error() => {
+        match api.respond(&invocation.request_id, invocation_id.as_deref(), reply.clone()).await {
+            Err(error @ ApiError::Status { status: ..500, .. }) => {
                 log_error(&format!("the reply to {} was refused: {error}", invocation.request_id));
             }
             result => result?,

@@ -1,36 +1,35 @@
-//! A client of the Lambda Runtime API: `next`, `response`, `error`, `init/error` over one kept connection.
+//! A client of the Lambda Runtime API: `next`, `response`, `init/error` over one kept connection.
 //!
-//! Owns the protocol (Lambda guide, "Using the Lambda runtime API for custom runtimes"). Decides nothing about
-//! invocations. An own client because the official crate cannot lend the event's memory and costs more time than the
-//! proxying (bench/README.md).
+//! Owns the protocol (Lambda guide, "Using the Lambda runtime API for custom runtimes") and the memory of events: one
+//! buffer is read into again and again. How HTTP frames a message is `http1`'s. Decides nothing about invocations.
+//!
+//! An own client because the official crate cannot lend the event's memory, and because it and a general HTTP client
+//! cost more than the proxying (bench/README.md).
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use bytes::{Buf, Bytes, BytesMut};
+use http::header::HeaderValue;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::http1::{self, Framing, Head, Malformed};
+
 const VERSION: &str = "/2018-06-01/runtime";
-const REQUEST_ID: HeaderName = HeaderName::from_static("lambda-runtime-aws-request-id");
-const INVOCATION_ID: HeaderName = HeaderName::from_static("lambda-runtime-invocation-id");
-const DEADLINE_MS: HeaderName = HeaderName::from_static("lambda-runtime-deadline-ms");
-const TRACE_ID: HeaderName = HeaderName::from_static("lambda-runtime-trace-id");
-const ERROR_TYPE: HeaderName = HeaderName::from_static("lambda-runtime-function-error-type");
 
 /// Waits before asking again when the API does not answer.
 const BACK_OFF: [Duration; 3] = [Duration::from_millis(10), Duration::from_millis(100), Duration::from_secs(1)];
+
+/// Least room for a read.
+const READ_SIZE: usize = 16 * 1024;
 
 /// A connection to the Runtime API.
 #[derive(Debug)]
 pub(crate) struct RuntimeApi {
     authority: String,
-    host: HeaderValue,
-    sender: Option<http1::SendRequest<Full<Bytes>>>,
+    stream: Option<TcpStream>,
+    /// What has been read and not been used.
+    inbox: BytesMut,
 }
 
 /// One invocation, as the API hands it out.
@@ -38,7 +37,7 @@ pub(crate) struct RuntimeApi {
 pub(crate) struct NextEvent {
     pub(crate) request_id: String,
     /// To be sent back as it came.
-    pub(crate) invocation_id: Option<HeaderValue>,
+    pub(crate) invocation_id: Option<String>,
     /// Milliseconds since 1970; absent only if the API is not Lambda's.
     pub(crate) deadline_ms: Option<u64>,
     pub(crate) trace_id: Option<HeaderValue>,
@@ -48,22 +47,20 @@ pub(crate) struct NextEvent {
 /// The Runtime API does not do its part. Fatal, but for what [`RuntimeApi::respond`] says of it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApiError {
-    #[error("`AWS_LAMBDA_RUNTIME_API` is `{0}`, which is not host:port")]
-    Authority(String),
     #[error("the Runtime API cannot be reached: {0}")]
-    Connect(#[from] std::io::Error),
-    #[error("the Runtime API broke off: {0}")]
-    Http(#[from] hyper::Error),
+    Io(#[from] std::io::Error),
+    #[error("the Runtime API does not speak HTTP: {0}")]
+    Http(#[from] Malformed),
     #[error("the Runtime API answered {status} to {call}")]
-    Status { call: &'static str, status: StatusCode },
+    Status { call: &'static str, status: u16 },
     #[error("the Runtime API sent an event without a request id")]
     NoRequestId,
 }
 
 impl RuntimeApi {
-    pub(crate) fn new(authority: &str) -> Result<Self, ApiError> {
-        let host = HeaderValue::from_str(authority).map_err(|_| ApiError::Authority(authority.to_owned()))?;
-        Ok(RuntimeApi { authority: authority.to_owned(), host, sender: None })
+    /// `authority` is `host:port`.
+    pub(crate) fn new(authority: &str) -> Self {
+        RuntimeApi { authority: authority.to_owned(), stream: None, inbox: BytesMut::new() }
     }
 
     /// Waits for the next event, for as long as it takes: the environment may be frozen in here.
@@ -76,27 +73,23 @@ impl RuntimeApi {
             };
             match (&error, waits.next()) {
                 // "Container error. Non-recoverable state. Runtime should exit promptly."
-                (ApiError::Status { status, .. }, _) if status.is_server_error() => return Err(error),
+                (ApiError::Status { status: 500.., .. }, _) | (_, None) => return Err(error),
                 (_, Some(wait)) => tokio::time::sleep(*wait).await,
-                (_, None) => return Err(error),
             }
         }
     }
 
     async fn ask_next(&mut self) -> Result<NextEvent, ApiError> {
-        let path = format!("{VERSION}/invocation/next");
-        let response = self.call(Method::GET, &path, HeaderMap::new(), Bytes::new()).await?;
-        if response.status() != StatusCode::OK {
-            return Err(ApiError::Status { call: "next", status: response.status() });
+        let head = ["GET ", VERSION, "/invocation/next HTTP/1.1\r\nhost: ", &self.authority, "\r\n\r\n"].concat();
+        let (head, event) = self.call(head.into(), Bytes::new()).await?;
+        if head.status != 200 {
+            return Err(ApiError::Status { call: "next", status: head.status });
         }
-        let (mut head, body) = response.into_parts();
-        let event = body.collect().await?.to_bytes();
-        let request_id = head.headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).map(str::to_owned);
         Ok(NextEvent {
-            request_id: request_id.ok_or(ApiError::NoRequestId)?,
-            invocation_id: head.headers.remove(INVOCATION_ID),
-            deadline_ms: head.headers.get(DEADLINE_MS).and_then(|ms| ms.to_str().ok()?.parse().ok()),
-            trace_id: head.headers.remove(TRACE_ID),
+            request_id: head.request_id.ok_or(ApiError::NoRequestId)?,
+            invocation_id: head.invocation_id,
+            deadline_ms: head.deadline_ms,
+            trace_id: head.trace_id,
             event,
         })
     }
@@ -110,66 +103,92 @@ impl RuntimeApi {
     pub(crate) async fn respond(
         &mut self,
         request_id: &str,
-        invocation_id: Option<HeaderValue>,
+        invocation_id: Option<&str>,
         reply: Bytes,
     ) -> Result<(), ApiError> {
-        let path = format!("{VERSION}/invocation/{request_id}/response");
-        let fields = invocation_id.map(|id| (INVOCATION_ID, id)).into_iter().collect();
-        self.post("response", &path, fields, reply).await
+        let field = invocation_id.map(|id| ("lambda-runtime-invocation-id", id));
+        self.post("response", &["/invocation/", request_id, "/response"].concat(), field, reply).await
     }
 
     /// Tells Lambda why the function cannot start.
-    pub(crate) async fn init_error(&mut self, error_type: &'static str, message: &str) -> Result<(), ApiError> {
-        let path = format!("{VERSION}/init/error");
-        let fields = [(ERROR_TYPE, HeaderValue::from_static(error_type))].into_iter().collect();
+    pub(crate) async fn init_error(&mut self, error_type: &str, message: &str) -> Result<(), ApiError> {
         let body = serde_json::json!({ "errorMessage": message, "errorType": error_type, "stackTrace": [] });
-        self.post("init/error", &path, fields, body.to_string().into()).await
+        let field = Some(("lambda-runtime-function-error-type", error_type));
+        self.post("init/error", "/init/error", field, body.to_string().into()).await
     }
 
-    async fn post(&mut self, call: &'static str, path: &str, fields: HeaderMap, body: Bytes) -> Result<(), ApiError> {
-        let response = self.call(Method::POST, path, fields, body).await?;
-        let status = response.status();
-        // The connection is free for the next call only when the answer has been read.
-        response.into_body().collect().await?;
-        if status.is_success() { Ok(()) } else { Err(ApiError::Status { call, status }) }
-    }
-
-    async fn call(
+    async fn post(
         &mut self,
-        method: Method,
+        call: &'static str,
         path: &str,
-        mut fields: HeaderMap,
+        field: Option<(&str, &str)>,
         body: Bytes,
-    ) -> Result<Response<Incoming>, ApiError> {
-        let target = path.parse().map_err(|_| ApiError::NoRequestId)?;
-        fields.insert(HOST, self.host.clone());
-        let mut request = Request::new(Full::new(body));
-        *request.method_mut() = method;
-        *request.uri_mut() = target;
-        *request.headers_mut() = fields;
-        let sender = self.connected().await?;
-        match sender.send_request(request).await {
-            Ok(response) => Ok(response),
-            Err(error) => {
-                self.sender = None;
-                Err(error.into())
+    ) -> Result<(), ApiError> {
+        let length = body.len().to_string();
+        let mut head = ["POST ", VERSION, path, " HTTP/1.1\r\nhost: ", &self.authority, "\r\n"].concat();
+        for (name, value) in field.into_iter().chain([("content-length", length.as_str())]) {
+            for piece in [name, ": ", value, "\r\n"] {
+                head.push_str(piece);
             }
         }
+        head.push_str("\r\n");
+        let (head, _) = self.call(head.into(), body).await?;
+        match head.status {
+            200..=299 => Ok(()),
+            status => Err(ApiError::Status { call, status }),
+        }
     }
 
-    async fn connected(&mut self) -> Result<&mut http1::SendRequest<Full<Bytes>>, ApiError> {
-        if let Some(mut sender) = self.sender.take()
-            && sender.ready().await.is_ok()
+    /// Sends a request and reads the answer; once more over a new connection if a kept one turns out to be closed.
+    /// That is safe for all calls: an answer that is posted twice is refused the second time.
+    async fn call(&mut self, head: Bytes, body: Bytes) -> Result<(Head, Bytes), ApiError> {
+        if let Some(kept) = self.stream.take()
+            && let Ok(answer) = self.exchange(kept, head.clone(), body.clone()).await
         {
-            return Ok(self.sender.insert(sender));
+            return Ok(answer);
         }
-        let tcp = TcpStream::connect(&self.authority).await?;
-        tcp.set_nodelay(true)?;
-        let (sender, connection) = http1::handshake(TokioIo::new(tcp)).await?;
-        tokio::spawn(async move {
-            // Its errors reach the call that is on it.
-            let _ = connection.await;
-        });
-        Ok(self.sender.insert(sender))
+        let stream = TcpStream::connect(&self.authority).await?;
+        stream.set_nodelay(true)?;
+        self.exchange(stream, head, body).await
+    }
+
+    async fn exchange(&mut self, mut stream: TcpStream, head: Bytes, body: Bytes) -> Result<(Head, Bytes), ApiError> {
+        self.inbox.clear();
+        stream.write_all_buf(&mut head.chain(body)).await?;
+        let head = loop {
+            self.fill(&mut stream).await?;
+            if let Some(head) = http1::parse_head(&self.inbox)? {
+                break head;
+            }
+        };
+        self.inbox.advance(head.length);
+        let content = match head.framing {
+            Framing::Length(length) => {
+                self.inbox.reserve(length.saturating_sub(self.inbox.len()));
+                while self.inbox.len() < length {
+                    self.fill(&mut stream).await?;
+                }
+                self.inbox.split_to(length).freeze()
+            }
+            Framing::Chunked => loop {
+                match http1::parse_chunked(&self.inbox)? {
+                    Some(content) => break content,
+                    None => self.fill(&mut stream).await?,
+                }
+            },
+        };
+        if head.keeps_connection {
+            self.stream = Some(stream);
+        }
+        Ok((head, content))
+    }
+
+    async fn fill(&mut self, stream: &mut TcpStream) -> Result<(), ApiError> {
+        // Takes the memory of earlier events, if nothing of them is in use any more.
+        self.inbox.reserve(READ_SIZE);
+        match stream.read_buf(&mut self.inbox).await? {
+            0 => Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into()),
+            _ => Ok(()),
+        }
     }
 }

@@ -79,10 +79,32 @@ impl AsyncRead for Stream {
         let before = buf.filled().len();
         let result = match &mut self.transport {
             Transport::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
-            Transport::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
+            Transport::Tls(tls) => poll_read_records(tls, cx, buf),
         };
         self.traffic.0.read.fetch_add((buf.filled().len() - before) as u64, Ordering::Relaxed);
         result
+    }
+}
+
+/// TLS hands out one record at a time; this takes all whose bytes are there, so that large answers come in few pieces.
+fn poll_read_records(
+    tls: &mut TlsStream<BufReader<TcpStream>>,
+    cx: &mut Context<'_>,
+    buf: &mut ReadBuf<'_>,
+) -> Poll<io::Result<()>> {
+    let start = buf.filled().len();
+    loop {
+        let before = buf.filled().len();
+        match Pin::new(&mut *tls).poll_read(cx, buf) {
+            Poll::Ready(Ok(())) => {}
+            // What was read before is handed out first; the error or the wait comes again.
+            _ if before > start => return Poll::Ready(Ok(())),
+            other => return other,
+        }
+        let is_at_end = buf.filled().len() == before;
+        if is_at_end || buf.remaining() == 0 || tls.get_ref().0.buffer().is_empty() {
+            return Poll::Ready(Ok(()));
+        }
     }
 }
 
