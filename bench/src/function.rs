@@ -228,6 +228,14 @@ fn cargo_build(arguments: Vec<OsString>) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Where release builds are, whatever profile this program was built in.
+///
+/// # Errors
+/// When this program's own place is not known.
+pub fn release_folder() -> anyhow::Result<PathBuf> {
+    Ok(own_folder()?.with_file_name("release"))
+}
+
 /// Where this program is; tests run from `deps`, one level below.
 fn own_folder() -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe()?;

@@ -1,8 +1,9 @@
 //! Crossfade beside Node handlers and hand-made floors: the same requests, on the same machine, in the same rounds.
 //!
-//! Two instruments share this package. `run` measures; `conformance` sends the same raw requests through the local ALB to
+//! Three instruments share this package. `run` measures; `budget` holds the shipped binary to a few counts; `conformance` sends the same raw requests through the local ALB to
 //! each function and compares, byte for byte, what the origin received and what the client got. Owns nothing that ships.
 
+pub mod budget;
 pub mod certificate;
 pub mod cold;
 pub mod conformance;

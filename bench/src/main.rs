@@ -1,4 +1,4 @@
-//! The command: `run` measures, `conformance` compares. It owns the command line alone.
+//! The command: `run` measures, `budget` holds limits, `conformance` compares. It owns the command line alone.
 
 use std::process::ExitCode;
 
@@ -6,6 +6,7 @@ use crossfade_bench::conformance;
 use crossfade_bench::function::{ARTICLE, FIXED, Function, OURS, build, install_node_packages};
 
 const USAGE: &str = "usage: cargo run --release -p crossfade-bench -- run [--quick] [FUNCTION...]
+       cargo run -p crossfade-bench -- budget
        cargo run -p crossfade-bench -- conformance [FUNCTION...]";
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -14,6 +15,8 @@ fn main() -> anyhow::Result<ExitCode> {
     match words.as_slice() {
         ["run", "--quick", only @ ..] => crossfade_bench::run::run(true, only)?,
         ["run", only @ ..] => crossfade_bench::run::run(false, only)?,
+        ["budget"] if !crossfade_bench::budget::check()? => return Ok(ExitCode::FAILURE),
+        ["budget"] => {}
         ["conformance", only @ ..] => return conformance(only),
         _ => {
             eprintln!("{USAGE}");

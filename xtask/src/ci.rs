@@ -9,11 +9,13 @@ use anyhow::{Context, Result};
 use crate::package::cargo;
 
 /// A cargo command and what it is called in the summary.
-const STEPS: [(&str, &[&str]); 4] = [
+const STEPS: [(&str, &[&str]); 6] = [
     ("format", &["fmt", "--all", "--check"]),
     ("lints", &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]),
     ("docs", &["doc", "--workspace", "--no-deps", "--document-private-items", "--locked"]),
     ("tests", &["test", "--workspace", "--locked", "--no-fail-fast"]),
+    ("package", &["xtask", "package"]),
+    ("budget", &["run", "--quiet", "--locked", "--package", "crossfade-bench", "--", "budget"]),
 ];
 
 /// Runs all steps; `false` when one of them found something.

@@ -1,0 +1,77 @@
+//! What the function as it ships may cost, in figures that a busy machine does not blur. A change that goes over a limit
+//! raises it here, with its reason in the commit, or does better. It owns the limits; how things are counted is `counts`'.
+
+use std::process::Command;
+
+use anyhow::{Context as _, ensure};
+
+use crate::certificate::Tls;
+use crate::exchange::{Exchange, script};
+use crate::function::{Backend, Function};
+use crate::origin::Origin;
+use crate::warm::Lane;
+use crate::{counts, function};
+
+/// Instructions from the start of the process to its first answer over TLS.
+const TO_FIRST_ANSWER: u64 = 4_000_000;
+/// Instructions for each further small GET.
+const PER_REQUEST: u64 = 105_000;
+/// System calls for each small GET.
+const SYSTEM_CALLS: f64 = 11.0;
+/// The zip of the binary, bytes.
+const ZIP: u64 = 1_572_864;
+
+/// Counts over so many requests.
+const COUNTED: usize = 200;
+
+/// Builds the function, counts, prints a line for each figure. False if one is over its limit. What cannot be counted
+/// here for want of a tool is named and passed over.
+///
+/// # Errors
+/// When the function cannot be built or does not work.
+pub fn check() -> anyhow::Result<bool> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .args(["build", "--quiet", "--release", "--locked", "--package", "crossfade-function", "--bin", "bootstrap"])
+        .status()
+        .context("cannot start `cargo`")?;
+    ensure!(status.success(), "`cargo build` failed");
+    let ours = Function::ours(&function::release_folder()?);
+
+    let folder = tempfile::tempdir()?;
+    let tls = Tls::generate(folder.path())?;
+    let exchanges = Exchange::all();
+    let small = exchanges.first().context("there is no exchange")?;
+    let origin = Origin::start(tls.server.clone(), script(&exchanges))?;
+    let backend = Backend { url: origin.url(), ca_file: tls.ca_file.clone() };
+
+    let mut lane = Lane::start(&ours, &backend, folder.path(), &[])?;
+    lane.run(small, &small.event(ours.mode)?, COUNTED)?;
+    let calls = counts::system_calls(&mut lane, small, folder.path(), COUNTED);
+    let instructions = counts::instructions(&ours, small, &backend, folder.path(), COUNTED);
+    let zip = counts::zip_size(ours.command[0].as_ref(), folder.path());
+
+    let first = instructions.as_ref().map(|counted| counted.to_first_answer as f64);
+    let each = instructions.as_ref().map(|counted| counted.per_request as f64);
+    let lines = [
+        line("instructions to the first answer", first, TO_FIRST_ANSWER as f64),
+        line("instructions for a small GET", each, PER_REQUEST as f64),
+        line("system calls for a small GET", calls.as_ref().copied(), SYSTEM_CALLS),
+        line("bytes of the zip", zip.as_ref().map(|size| *size as f64), ZIP as f64),
+    ];
+    Ok(lines.into_iter().all(|is_within| is_within))
+}
+
+fn line(what: &str, figure: Result<f64, &anyhow::Error>, limit: f64) -> bool {
+    match figure {
+        Ok(figure) => {
+            let verdict = if figure <= limit { "ok" } else { "OVER" };
+            println!("{what:<34}{figure:>12}  limit {limit:>12}  {verdict}");
+            figure <= limit
+        }
+        Err(error) => {
+            println!("{what:<34}not counted: {error:#}");
+            true
+        }
+    }
+}
