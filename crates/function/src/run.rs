@@ -117,12 +117,14 @@ async fn serve(proxy: Arc<Proxy>, mut api: RuntimeApi, mut terminate: Signal) ->
     }
 }
 
-/// What is left until the deadline, less the margin. Never nothing: an answer is tried, however late.
+/// What is left until the deadline, less the margin. A deadline that has passed is none: Lambda would have ended the
+/// environment, and `cargo lambda watch` sends a duration in its place.
 fn time_to_answer(deadline_ms: Option<u64>, now: SystemTime) -> Duration {
-    let Some(deadline_ms) = deadline_ms else { return NO_DEADLINE };
-    let deadline = UNIX_EPOCH + Duration::from_millis(deadline_ms);
-    let left = deadline.duration_since(now).unwrap_or_default();
-    left.saturating_sub(MARGIN).max(left / 2)
+    let deadline = deadline_ms.and_then(|since_epoch| UNIX_EPOCH.checked_add(Duration::from_millis(since_epoch)));
+    match deadline.and_then(|deadline| deadline.duration_since(now).ok()) {
+        Some(left) => left.saturating_sub(MARGIN).max(left / 2),
+        None => NO_DEADLINE,
+    }
 }
 
 #[cfg(test)]
@@ -136,7 +138,8 @@ mod tests {
         assert_eq!(left(30_000), Duration::from_millis(29_750));
         assert_eq!(left(300), Duration::from_millis(150));
         assert_eq!(left(0), Duration::ZERO);
-        assert_eq!(time_to_answer(Some(1), now), Duration::ZERO);
-        assert_eq!(time_to_answer(None, now), NO_DEADLINE);
+        for no_deadline in [None, Some(1), Some(600_000), Some(u64::MAX)] {
+            assert!(time_to_answer(no_deadline, now) >= NO_DEADLINE, "{no_deadline:?}");
+        }
     }
 }

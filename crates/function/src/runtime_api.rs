@@ -15,8 +15,6 @@ use tokio::net::TcpStream;
 
 use crate::http1::{self, Framing, Head, Malformed};
 
-const VERSION: &str = "/2018-06-01/runtime";
-
 /// Waits before asking again when the API does not answer.
 const BACK_OFF: [Duration; 3] = [Duration::from_millis(10), Duration::from_millis(100), Duration::from_secs(1)];
 
@@ -27,6 +25,8 @@ const READ_SIZE: usize = 16 * 1024;
 #[derive(Debug)]
 pub(crate) struct RuntimeApi {
     authority: String,
+    /// Before every path: nothing in Lambda, the function's name in `cargo lambda watch`.
+    base: String,
     stream: Option<TcpStream>,
     /// What has been read and not been used.
     inbox: BytesMut,
@@ -58,9 +58,16 @@ pub(crate) enum ApiError {
 }
 
 impl RuntimeApi {
-    /// `authority` is `host:port`.
-    pub(crate) fn new(authority: &str) -> Self {
-        RuntimeApi { authority: authority.to_owned(), stream: None, inbox: BytesMut::new() }
+    /// `address` is `host:port` in Lambda. Others write a URL with a path.
+    pub(crate) fn new(address: &str) -> Self {
+        let address = address.strip_prefix("http://").unwrap_or(address);
+        let (authority, base) = address.split_at(address.find('/').unwrap_or(address.len()));
+        RuntimeApi {
+            authority: authority.to_owned(),
+            base: [base.trim_end_matches('/'), "/2018-06-01/runtime"].concat(),
+            stream: None,
+            inbox: BytesMut::new(),
+        }
     }
 
     /// Waits for the next event, for as long as it takes: the environment may be frozen in here.
@@ -80,7 +87,7 @@ impl RuntimeApi {
     }
 
     async fn ask_next(&mut self) -> Result<NextEvent, ApiError> {
-        let head = ["GET ", VERSION, "/invocation/next HTTP/1.1\r\nhost: ", &self.authority, "\r\n\r\n"].concat();
+        let head = ["GET ", &self.base, "/invocation/next HTTP/1.1\r\nhost: ", &self.authority, "\r\n\r\n"].concat();
         let (head, event) = self.call(head.into(), Bytes::new()).await?;
         if head.status != 200 {
             return Err(ApiError::Status { call: "next", status: head.status });
@@ -125,7 +132,7 @@ impl RuntimeApi {
         body: Bytes,
     ) -> Result<(), ApiError> {
         let length = body.len().to_string();
-        let mut head = ["POST ", VERSION, path, " HTTP/1.1\r\nhost: ", &self.authority, "\r\n"].concat();
+        let mut head = ["POST ", &self.base, path, " HTTP/1.1\r\nhost: ", &self.authority, "\r\n"].concat();
         for (name, value) in field.into_iter().chain([("content-length", length.as_str())]) {
             for piece in [name, ": ", value, "\r\n"] {
                 head.push_str(piece);
@@ -189,6 +196,23 @@ impl RuntimeApi {
         match stream.read_buf(&mut self.inbox).await? {
             0 => Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into()),
             _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_lambda_and_of_cargo_lambda() {
+        for (address, authority, base) in [
+            ("127.0.0.1:9001", "127.0.0.1:9001", "/2018-06-01/runtime"),
+            ("http://[::1]:9123/shop", "[::1]:9123", "/shop/2018-06-01/runtime"),
+            ("127.0.0.1:9001/", "127.0.0.1:9001", "/2018-06-01/runtime"),
+        ] {
+            let api = RuntimeApi::new(address);
+            assert_eq!((api.authority.as_str(), api.base.as_str()), (authority, base));
         }
     }
 }
