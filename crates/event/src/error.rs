@@ -21,7 +21,7 @@ pub enum DecodeError {
     NotUtf8,
     /// Not JSON, or a member of the wrong type.
     #[error("the event cannot be read: {0}")]
-    Json(#[from] serde_json::Error),
+    Json(String),
     /// JSON, but from no front end that we know: a scheduled event, a direct invocation.
     #[error("the event is not an HTTP request: `requestContext.elb` is missing")]
     UnknownFormat,
@@ -33,10 +33,22 @@ pub enum DecodeError {
     Method,
     /// The target could only be forwarded with other bytes than the client sent.
     #[error("`path` or query cannot stand in a request line: {0}")]
-    Target(&'static str),
+    Target(String),
     /// `isBase64Encoded` is true and `body` is something else.
     #[error("`body` is not base64")]
     Base64,
+}
+
+impl DecodeError {
+    /// serde quotes the value that has the wrong type, which may be a secret: then only its place is told.
+    pub(crate) fn json(error: serde_json::Error) -> Self {
+        let text = error.to_string();
+        DecodeError::Json(if text.starts_with("invalid ") {
+            format!("a member has the wrong type at line {} column {}", error.line(), error.column())
+        } else {
+            text
+        })
+    }
 }
 
 /// A reply that the front end would refuse.

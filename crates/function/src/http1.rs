@@ -1,7 +1,7 @@
 //! As much of HTTP/1.1 as answers of the Runtime API need: a head with a handful of fields, content by length or in
 //! chunks. For that one trusted peer only; back ends are spoken to with a full client.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::HeaderValue;
 
 /// More fields than the Runtime API sends.
@@ -79,7 +79,7 @@ pub(crate) fn parse_head(bytes: &[u8]) -> Result<Option<Head>, Malformed> {
     }
     head.framing = match framing {
         Some(framing) => framing,
-        None if head.status == 204 => Framing::Length(0),
+        None if head.status < 200 || head.status == 204 => Framing::Length(0),
         None => return Err(Malformed::Framing),
     };
     Ok(Some(head))
@@ -88,7 +88,7 @@ pub(crate) fn parse_head(bytes: &[u8]) -> Result<Option<Head>, Malformed> {
 /// Joins the chunks at the beginning of `bytes`; `None` if the last one is not there yet. What follows them is dropped:
 /// the Runtime API says nothing unasked.
 pub(crate) fn parse_chunked(bytes: &[u8]) -> Result<Option<Bytes>, Malformed> {
-    let mut content = BytesMut::new();
+    let mut chunks: Vec<&[u8]> = Vec::new();
     let mut rest = bytes;
     loop {
         let Ok(size) = httparse::parse_chunk_size(rest) else { return Err(Malformed::Chunk) };
@@ -98,10 +98,10 @@ pub(crate) fn parse_chunked(bytes: &[u8]) -> Result<Option<Bytes>, Malformed> {
         if size == 0 {
             // Trailers, which nobody reads, and the empty line.
             let is_complete = after.starts_with(b"\r\n") || after.windows(4).any(|window| window == b"\r\n\r\n");
-            return Ok(is_complete.then(|| content.freeze()));
+            return Ok(is_complete.then(|| chunks.concat().into()));
         }
         let Some((chunk, after)) = after.split_at_checked(size) else { return Ok(None) };
-        content.extend_from_slice(chunk);
+        chunks.push(chunk);
         rest = match after {
             [b'\r', b'\n', rest @ ..] => rest,
             [] | [b'\r'] => return Ok(None),

@@ -6,14 +6,20 @@ use std::pin::pin;
 use std::task::Poll;
 
 use bytes::Bytes;
-use crossfade_event::{EncodeError, EventFormat, decode_request, encode_response};
+use crossfade_event::{
+    DecodeError, EncodeError, EventFormat, HeaderMode, Undecodable, decode_request, encode_response,
+};
 use crossfade_proxy::{AccessRecord, Exchange, Invocation, Proxy, ProxyError, failure, healthy};
 use crossfade_route::HealthCheck;
 use http::Response;
 
 /// Writes the reply to an event into `reply`, which must be empty.
 pub(crate) async fn answer(proxy: &Proxy, event: &Bytes, invocation: &Invocation, reply: &mut Vec<u8>) -> AccessRecord {
-    let (format, exchange) = match decode_request(event) {
+    let decoded = catch_unwind(|| decode_request(event)).unwrap_or_else(|panic| {
+        let error = DecodeError::Json(message_of(&*panic));
+        Err(Undecodable { format: EventFormat::Alb(HeaderMode::Single), error })
+    });
+    let (format, exchange) = match decoded {
         Ok(event) if event.is_health_check && proxy.table().health_check == HealthCheck::Function => {
             (event.format, own(invocation, healthy(), |record| record.route = Some("health-check".to_owned())))
         }

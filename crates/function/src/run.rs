@@ -44,7 +44,9 @@ pub(crate) async fn run(settings: Settings) -> Result<(), RunError> {
     let proxy = match init(settings) {
         Ok(proxy) => Arc::new(proxy),
         Err(error) => {
-            api.init_error("Crossfade.Configuration", &error.to_string()).await?;
+            if let Err(api_error) = api.init_error("Crossfade.Configuration", &error.to_string()).await {
+                log_error(&api_error.to_string());
+            }
             return Err(error);
         }
     };
@@ -55,10 +57,12 @@ pub(crate) async fn run(settings: Settings) -> Result<(), RunError> {
     for _ in 1..concurrency {
         loops.spawn(serve(proxy.clone(), RuntimeApi::new(&runtime_api), terminate()?));
     }
+    // A loop that breaks does not take the invocations of the others with it.
+    let mut outcome = Ok(());
     while let Some(ended) = loops.join_next().await {
-        ended.map_err(|error| RunError::Loop(error.to_string()))??;
+        outcome = outcome.and(ended.unwrap_or_else(|error| Err(RunError::Loop(error.to_string()))));
     }
-    Ok(())
+    outcome
 }
 
 fn init(settings: Settings) -> Result<Proxy, RunError> {
@@ -100,14 +104,15 @@ async fn serve(proxy: Arc<Proxy>, mut api: RuntimeApi, mut terminate: Signal) ->
         // Its memory takes what comes next.
         drop(event);
         let reply = Bytes::from(std::mem::take(&mut buffer));
-        match api.respond(&invocation.request_id, invocation_id.as_deref(), reply.clone()).await {
+        let posted = api.respond(&invocation.request_id, invocation_id.as_deref(), reply.clone()).await;
+        if let Ok(line) = serde_json::to_string(&record) {
+            write_line(line);
+        }
+        match posted {
             Err(error @ ApiError::Status { status: ..500, .. }) => {
                 log_error(&format!("the reply to {} was refused: {error}", invocation.request_id));
             }
             result => result?,
-        }
-        if let Ok(line) = serde_json::to_string(&record) {
-            write_line(line);
         }
         // The memory of a large reply is used again, if the connection has let go of it.
         if reply.is_unique() {

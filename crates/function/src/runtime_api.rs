@@ -30,6 +30,8 @@ pub(crate) struct RuntimeApi {
     stream: Option<TcpStream>,
     /// What has been read and not been used.
     inbox: BytesMut,
+    /// Whether anything of the present answer has come.
+    has_begun: bool,
 }
 
 /// One invocation, as the API hands it out.
@@ -67,6 +69,7 @@ impl RuntimeApi {
             base: [base.trim_end_matches('/'), "/2018-06-01/runtime"].concat(),
             stream: None,
             inbox: BytesMut::new(),
+            has_begun: false,
         }
     }
 
@@ -149,10 +152,11 @@ impl RuntimeApi {
     /// Sends a request and reads the answer; once more over a new connection if a kept one turns out to be closed.
     /// That is safe for all calls: an answer that is posted twice is refused the second time.
     async fn call(&mut self, head: Bytes, body: Bytes) -> Result<(Head, Bytes), ApiError> {
-        if let Some(kept) = self.stream.take()
-            && let Ok(answer) = self.exchange(kept, head.clone(), body.clone()).await
-        {
-            return Ok(answer);
+        if let Some(kept) = self.stream.take() {
+            match self.exchange(kept, head.clone(), body.clone()).await {
+                Err(ApiError::Io(_)) if !self.has_begun => {}
+                answer => return answer,
+            }
         }
         let stream = TcpStream::connect(&self.authority).await?;
         stream.set_nodelay(true)?;
@@ -161,11 +165,14 @@ impl RuntimeApi {
 
     async fn exchange(&mut self, mut stream: TcpStream, head: Bytes, body: Bytes) -> Result<(Head, Bytes), ApiError> {
         self.inbox.clear();
+        self.has_begun = false;
         stream.write_all_buf(&mut head.chain(body)).await?;
         let head = loop {
-            self.fill(&mut stream).await?;
-            if let Some(head) = http1::parse_head(&self.inbox)? {
-                break head;
+            match http1::parse_head(&self.inbox)? {
+                // 100 Continue and its like come before the answer.
+                Some(head) if head.status < 200 => self.inbox.advance(head.length),
+                Some(head) => break head,
+                None => self.fill(&mut stream).await?,
             }
         };
         self.inbox.advance(head.length);
@@ -195,7 +202,10 @@ impl RuntimeApi {
         self.inbox.reserve(READ_SIZE);
         match stream.read_buf(&mut self.inbox).await? {
             0 => Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into()),
-            _ => Ok(()),
+            _ => {
+                self.has_begun = true;
+                Ok(())
+            }
         }
     }
 }

@@ -52,13 +52,16 @@ pub enum SettingsError {
     #[error("both `CROSSFADE_BACKEND` and {0} say where requests go: keep one")]
     TwoConfigs(String),
     /// A file that is not there or may not be read.
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read `{path}`: {error}")]
     File {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        error: std::io::Error,
     },
+    /// The file that the environment names is not there or may not be read.
+    #[error("`SSL_CERT_FILE`: {0}")]
+    CertFile(Box<SettingsError>),
     /// Mistakes in the configuration.
     #[error("{0}")]
     Config(#[from] Diagnostics),
@@ -116,7 +119,8 @@ pub fn load(source: &ConfigSource, cert_file: Option<&Path>) -> Result<(RoutingT
     };
     let mut trust = Trust::default();
     if let Some(path) = cert_file {
-        trust.everywhere = Some(PemText { path: path.to_owned(), text: read(path)? });
+        let text = read(path).map_err(|error| SettingsError::CertFile(Box::new(error)))?;
+        trust.everywhere = Some(PemText { path: path.to_owned(), text });
     }
     for backend in table.backends() {
         if let Some(path) = &backend.tls.ca_file {
@@ -127,7 +131,7 @@ pub fn load(source: &ConfigSource, cert_file: Option<&Path>) -> Result<(RoutingT
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, SettingsError> {
-    fs::read(path).map_err(|source| SettingsError::File { path: path.to_owned(), source })
+    fs::read(path).map_err(|error| SettingsError::File { path: path.to_owned(), error })
 }
 
 #[cfg(test)]

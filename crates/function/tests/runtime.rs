@@ -109,6 +109,10 @@ fn undecodable_events_cost_an_answer_and_nothing_else() {
             event["isBase64Encoded"] = json!(true);
         }),
     ];
+    let names: serde_json::Map<_, _> = (0..40_000).map(|number| (format!("x-{number}"), json!(""))).collect();
+    let mut huge = event("GET", "/");
+    huge["headers"] = Value::Object(names);
+    let events: Vec<_> = events.into_iter().chain([huge.to_string()]).collect();
     let count = events.len();
     for event in events {
         function.give(&event, Duration::from_secs(10), "202 Accepted");
@@ -260,9 +264,10 @@ fn mistakes_in_the_configuration_are_init_errors() {
     std::fs::write(&broken, "version: 1\nbackends: { a: a.example }\ndefault: { forward: b }\n").unwrap();
     for (name, value, message) in [
         ("CROSSFADE_BACKEND", "shop.example.com", "CROSSFADE_BACKEND: the URL has no scheme in `shop.example.com`"),
-        ("CROSSFADE_CONFIG", config.to_str().unwrap(), "/no.pem: No such file"),
+        ("CROSSFADE_BACKEND", "https://user:hunter2@a.example", "no user name in `https://************@a.example`"),
+        ("CROSSFADE_CONFIG", config.to_str().unwrap(), "/no.pem`: No such file"),
         ("CROSSFADE_CONFIG", broken.to_str().unwrap(), "there is no back end `b`"),
-        ("CROSSFADE_CONFIG", "/nonexistent/x.yaml", "cannot read /nonexistent/x.yaml: No such file"),
+        ("CROSSFADE_CONFIG", "/nonexistent/x.yaml", "cannot read `/nonexistent/x.yaml`: No such file"),
         ("NOTHING", "", "no configuration: set `CROSSFADE_BACKEND="),
     ] {
         let mut function = Function::start(&[(name, value)]);

@@ -1,6 +1,7 @@
 //! The record of a request: one JSON line. Knows no bodies, no fields of the client, no query: nothing secret can get
 //! into it (path apart, which is logged as it is).
 
+use std::error::Error;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Serialize, Serializer};
@@ -19,7 +20,7 @@ pub struct AccessRecord {
     /// The value of `X-Amzn-Trace-Id`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<String>,
-    /// Absent, like the next, if the event could not be read.
+    /// Absent, like the next, if the event could not be read or was a health check.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
     /// Without the query.
@@ -69,8 +70,24 @@ impl AccessRecord {
     /// Notes that the answer is ours.
     pub fn note(&mut self, error: &crate::ProxyError) {
         self.error = Some(error.error_type());
-        self.detail = Some(error.to_string());
+        self.detail = Some(with_causes(error));
     }
+}
+
+/// The error and, where the text of its source does not have them, the causes behind that: what the system said of a
+/// connection. They are words of libraries and of the system, never of a message.
+fn with_causes(error: &crate::ProxyError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source().and_then(Error::source);
+    while let Some(inner) = cause {
+        let words = inner.to_string();
+        if !text.ends_with(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        cause = inner.source();
+    }
+    text
 }
 
 fn milliseconds<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {

@@ -2,11 +2,11 @@
 //!
 //! Owns the rule for that second time, and the reading of the whole answer. Connections are `upstream`'s.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::uri::{Authority, PathAndQuery, Scheme as UriScheme, Uri};
-use http::{Method, Request, Response, request};
+use http::{HeaderMap, Method, Request, Response, request};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Body, Incoming};
 use tokio::time::{Instant, timeout_at};
@@ -50,7 +50,7 @@ pub(crate) async fn send(
         None => bounds.deadline,
     };
     let in_time = async {
-        let (connection, head) = match upstream.checkout(bounds.now).await {
+        let (connection, head) = match upstream.checkout(bounds.now, parts.method.is_idempotent()).await {
             Some(kept) => match exchange(upstream, kept, parts, body, trace).await {
                 Ok(answer) => answer,
                 Err(failure) if may_send_again(&parts.method, failure.progress) => {
@@ -66,11 +66,26 @@ pub(crate) async fn send(
             }
         };
         trace.first_byte = Some(Instant::now());
+        let keep_alive = keep_alive(head.headers());
         let response = read(head, bounds.response_bytes).await?;
-        upstream.checkin(connection, bounds.now);
+        upstream.checkin(connection, bounds.now, keep_alive);
         Ok(response)
     };
-    timeout_at(deadline, in_time).await.unwrap_or(Err(ProxyError::ResponseTimeout))
+    let result = timeout_at(deadline, in_time).await.unwrap_or(Err(ProxyError::ResponseTimeout));
+    if let Err(ProxyError::ResponseTimeout | ProxyError::ConnectionTerminated(_) | ProxyError::ResponseIncomplete(_)) =
+        result
+    {
+        // An HTTP/2 connection is kept while requests are on it; the next one shall not try a dead one again.
+        upstream.discard_idle();
+    }
+    result
+}
+
+/// The time that a back end keeps an idle connection (`Keep-Alive: timeout=5`), less a second for the way.
+fn keep_alive(fields: &HeaderMap) -> Option<Duration> {
+    let value = fields.get("keep-alive")?.to_str().ok()?;
+    let seconds = value.split(',').find_map(|parameter| parameter.trim().strip_prefix("timeout="))?;
+    Some(Duration::from_secs(seconds.trim().parse::<u64>().ok()?.min(3600).saturating_sub(1)))
 }
 
 /// A kept connection may be dead without anyone's fault. Sending again is safe if the back end cannot have seen the
@@ -129,7 +144,8 @@ async fn read(response: Response<Incoming>, limit: usize) -> Result<Response<Byt
         let limit = format!("more than {limit} bytes of content");
         ProxyError::ResponseTooLarge(format!("the response is too large for the load balancer: {limit}"))
     };
-    if incoming.size_hint().lower() > limit as u64 {
+    // Over HTTP/2 the hint is the length that the field names, also where there is no content: HEAD, 304.
+    if incoming.size_hint().lower() > limit as u64 && !incoming.is_end_stream() {
         return Err(too_large());
     }
     match Limited::new(incoming, limit).collect().await {
@@ -156,6 +172,18 @@ fn no_answer(failure: SendFailure) -> ProxyError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_of_keep_alive() {
+        let told = |value: &'static str| {
+            keep_alive(&HeaderMap::from_iter([("keep-alive".parse().unwrap(), value.parse().unwrap())]))
+        };
+        assert_eq!(told("timeout=5"), Some(Duration::from_secs(4)));
+        assert_eq!(told("max=100, timeout=65"), Some(Duration::from_secs(64)));
+        assert_eq!(told("timeout=0"), Some(Duration::ZERO));
+        assert_eq!(told("timeout=x"), None);
+        assert_eq!(told("300"), None);
+    }
 
     #[test]
     fn only_what_is_safe_is_sent_again() {

@@ -76,6 +76,9 @@ pub enum ProxyError {
     /// What came is not HTTP.
     #[error("the answer is not valid HTTP: {0}")]
     Protocol(#[source] hyper::Error),
+    /// A status that no front end carries: 101 to nobody's request, or one above 599.
+    #[error("the answer has the status {0}")]
+    StatusNotCarried(u16),
     /// No complete answer in time.
     #[error("no complete answer in time")]
     ResponseTimeout,
@@ -91,7 +94,8 @@ pub enum ProxyError {
 }
 
 impl ProxyError {
-    /// The status that the client gets; where RFC 9209 section 2.3 recommends one, that.
+    /// The status that the client gets: 4xx where the request is at fault, 508 (RFC 5842) for loops, otherwise as RFC 9209
+    /// section 2.3 recommends.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
@@ -111,6 +115,7 @@ impl ProxyError {
             | Self::ConnectionTerminated(_)
             | Self::ResponseIncomplete(_)
             | Self::Protocol(_)
+            | Self::StatusNotCarried(_)
             | Self::ResponseTooLarge(_)
             | Self::ResponseFieldsTooLarge(_) => StatusCode::BAD_GATEWAY,
         }
@@ -133,7 +138,7 @@ impl ProxyError {
             Self::TlsCertificate(_) => "tls_certificate_error",
             Self::TlsAlert(_) => "tls_alert_received",
             Self::Tls(_) => "tls_protocol_error",
-            Self::Http2NotOffered | Self::Protocol(_) => "http_protocol_error",
+            Self::Http2NotOffered | Self::Protocol(_) | Self::StatusNotCarried(_) => "http_protocol_error",
             Self::ConnectionTerminated(_) => "connection_terminated",
             Self::ResponseIncomplete(_) => "http_response_incomplete",
             Self::ResponseTimeout => "http_response_timeout",

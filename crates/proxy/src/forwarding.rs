@@ -5,6 +5,9 @@ use bytes::Bytes;
 use crossfade_route::{Backend, HostHeader};
 use http::Method;
 use http::header::{CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, UPGRADE, VIA};
+use http::uri::Authority;
+
+use crate::ProxyError;
 
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_AMZN_TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
@@ -13,13 +16,12 @@ const PROXY: HeaderName = HeaderName::from_static("proxy");
 
 /// Whether a request has passed a proxy of this name (RFC 9110 section 7.6.3).
 pub(crate) fn is_loop(fields: &HeaderMap, pseudonym: &str) -> bool {
-    fields.get_all(VIA).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(
-        |member| {
-            let mut words = member.split_ascii_whitespace();
-            let _protocol = words.next();
-            words.next().is_some_and(|received_by| received_by.eq_ignore_ascii_case(pseudonym))
-        },
-    )
+    let members = fields.get_all(VIA).into_iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    members.into_iter().any(|member| {
+        let mut words = member.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+        let _protocol = words.next();
+        words.next().is_some_and(|received_by| received_by.eq_ignore_ascii_case(pseudonym.as_bytes()))
+    })
 }
 
 /// Whether the client asks for a WebSocket.
@@ -43,7 +45,9 @@ pub(crate) struct Forwarding<'a> {
 
 impl Forwarding<'_> {
     /// Makes a client's fields those of the request to the back end. Hop-by-hop fields must be gone already.
-    pub(crate) fn apply(&self, fields: &mut HeaderMap, method: &Method, body: &Bytes) {
+    ///
+    /// Fails where the client's own host is to be used and is none.
+    pub(crate) fn apply(&self, fields: &mut HeaderMap, method: &Method, body: &Bytes) -> Result<(), ProxyError> {
         // The client library writes the length of what is sent; the load balancer has answered `Expect` itself.
         for name in [CONTENT_LENGTH, EXPECT, PROXY] {
             fields.remove(name);
@@ -55,7 +59,7 @@ impl Forwarding<'_> {
         // Nothing on the way keeps `Forwarded` true, so it can only be the client's claim.
         fields.remove(FORWARDED);
         join_cookies(fields);
-        self.set_host(fields);
+        self.set_host(fields)?;
         fields.append(VIA, self.via.clone());
         if !fields.contains_key(self.request_id_field)
             && let Ok(value) = HeaderValue::from_str(self.request_id)
@@ -67,26 +71,40 @@ impl Forwarding<'_> {
         {
             fields.insert(X_AMZN_TRACE_ID, trace_id.clone());
         }
+        Ok(())
     }
 
     /// `X-Forwarded-Host` is always ours: ALB never sets it, so what is there is the client's claim.
-    fn set_host(&self, fields: &mut HeaderMap) {
+    fn set_host(&self, fields: &mut HeaderMap) -> Result<(), ProxyError> {
         let received = match &self.backend.host_header {
             HostHeader::Backend => fields.insert(HOST, self.backend.authority.clone()),
             HostHeader::Literal(host) => fields.insert(HOST, host.clone()),
-            HostHeader::Preserve => {
-                let received = fields.get(HOST).cloned();
-                if received.is_none() {
-                    fields.insert(HOST, self.backend.authority.clone());
-                }
-                received
-            }
+            HostHeader::Preserve => preserve_host(fields, &self.backend.authority)?,
         };
         match received {
             Some(host) => fields.insert(X_FORWARDED_HOST, host),
             None => fields.remove(X_FORWARDED_HOST),
         };
+        Ok(())
     }
+}
+
+/// Leaves the one valid host that the client sent. With several a back end might route by another than we do (RFC 9112
+/// section 3.2); health checks have none.
+fn preserve_host(fields: &mut HeaderMap, instead: &HeaderValue) -> Result<Option<HeaderValue>, ProxyError> {
+    let mut hosts = fields.get_all(HOST).iter();
+    let (first, second) = (hosts.next().cloned(), hosts.next());
+    let Some(host) = first else {
+        fields.insert(HOST, instead.clone());
+        return Ok(None);
+    };
+    let is_authority = |host: &HeaderValue| {
+        !host.as_bytes().contains(&b'@') && Authority::try_from(host.as_bytes()).is_ok_and(|it| !it.host().is_empty())
+    };
+    if second.is_some() || !is_authority(&host) {
+        return Err(ProxyError::RequestInvalid("`host` is not one host".to_owned()));
+    }
+    Ok(Some(host))
 }
 
 /// HTTP/2 clients may split their cookies over several fields; HTTP/1.1 knows one only (RFC 9113 section 8.2.3).
@@ -114,5 +132,6 @@ mod tests {
         assert!(is_loop(&via(&["1.1 edge", "1.1 crossfade-shop"]), "crossfade-shop"));
         assert!(!is_loop(&via(&["1.1 crossfade-shop-2", "1.1 crossfade"]), "crossfade-shop"));
         assert!(!is_loop(&via(&["crossfade-shop"]), "crossfade-shop"));
+        assert!(is_loop(&via(&["1.1 caf\u{e9}, 1.1 crossfade-shop"]), "crossfade-shop"));
     }
 }

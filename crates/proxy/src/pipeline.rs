@@ -119,7 +119,7 @@ impl Proxy {
             request_id: &invocation.request_id,
             trace_id: invocation.trace_id.as_ref(),
         }
-        .apply(&mut parts.headers, &parts.method, &body);
+        .apply(&mut parts.headers, &parts.method, &body)?;
         parts.uri = target(selection.backend, parts.uri)?;
 
         let bounds = Bounds {
@@ -132,6 +132,9 @@ impl Proxy {
         note(record, &trace, invocation.started);
 
         let (mut head, content) = answer?.into_parts();
+        if !(200..=599).contains(&head.status.as_u16()) {
+            return Err(ProxyError::StatusNotCarried(head.status.as_u16()));
+        }
         hop_by_hop::remove(&mut head.headers, &self.table.request_id_field);
         drop_length(&parts.method, &mut head);
         Ok(Response::from_parts(head, content))

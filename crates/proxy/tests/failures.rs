@@ -6,7 +6,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use http::Method;
-use support::{OK, Origin, Tls, ask, ask_within, closed_port, get, proxy, request, silent};
+use support::{OK, Origin, Tls, ask, ask_later, ask_within, closed_port, get, proxy, request, silent};
 use tokio::io::AsyncWriteExt;
 
 #[tokio::test] // G15, T25, T26
@@ -222,6 +222,70 @@ async fn an_answer_that_has_begun_is_never_asked_for_again() {
     let answer = ask(&proxy, get("/")).await;
     assert_eq!((answer.status, answer.error()), (502, "http_response_incomplete"));
     assert_eq!(origin.requests().len(), 2);
+}
+
+#[tokio::test] // G17
+async fn how_long_a_connection_is_kept() {
+    let silent = Origin::answering(Tls::Plain, OK).await;
+    let five_seconds = "HTTP/1.1 200 OK\r\nkeep-alive: timeout=5\r\ncontent-length: 2\r\n\r\nok";
+    let talking = Origin::answering(Tls::Plain, five_seconds).await;
+    let long = "HTTP/1.1 200 OK\r\nkeep-alive: timeout=100\r\ncontent-length: 2\r\n\r\nok";
+    let patient = Origin::answering(Tls::Plain, long).await;
+    for (origin, method, seconds, is_kept) in [
+        (&silent, Method::GET, 49, true),
+        (&silent, Method::GET, 51, false),
+        (&silent, Method::POST, 3, true),
+        (&silent, Method::POST, 5, false),
+        (&talking, Method::GET, 3, true),
+        (&talking, Method::GET, 5, false),
+        (&patient, Method::POST, 98, true),
+        (&patient, Method::GET, 100, false),
+    ] {
+        let proxy = origin.proxy();
+        let before = origin.connections();
+        ask(&proxy, get("/")).await;
+        ask_later(&proxy, request(method.clone(), "/", &[], ""), Duration::from_secs(seconds)).await;
+        let opened = origin.connections() - before;
+        assert_eq!(opened == 1, is_kept, "{method} after {seconds} s");
+    }
+}
+
+#[tokio::test] // T16: an answer before the request was read, on a connection that stays open
+async fn an_early_answer_does_not_block_the_next_request() {
+    let origin = Origin::start(Tls::Plain, |mut conn| async move {
+        if conn.number == 0 {
+            conn.write("HTTP/1.1 401 Unauthorized\r\ncontent-length: 2\r\n\r\nno").await;
+            std::future::pending::<()>().await;
+        }
+        conn.answer_all(OK).await;
+    })
+    .await;
+    let proxy = origin.proxy();
+    let large = "x".repeat(20_000_000);
+    assert_eq!(ask(&proxy, request(Method::POST, "/", &[], &large)).await.status, 401);
+    let answer = ask(&proxy, get("/")).await;
+    assert_eq!(answer.status, 200, "{}", answer.record);
+}
+
+#[tokio::test] // T6
+async fn statuses_that_no_front_end_carries() {
+    for raw in ["HTTP/1.1 999 No\r\ncontent-length: 0\r\n\r\n", "HTTP/1.1 600 No\r\ncontent-length: 0\r\n\r\n"] {
+        let origin = Origin::answering(Tls::Plain, raw).await;
+        let answer = ask(&origin.proxy(), get("/")).await;
+        assert_eq!((answer.status, answer.error()), (502, "http_protocol_error"), "{}", answer.record);
+    }
+}
+
+#[tokio::test]
+async fn the_log_says_what_the_system_said() {
+    let origin = Origin::start(Tls::Plain, |mut conn| async move {
+        conn.request().await;
+        conn.write("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf").await;
+    })
+    .await;
+    let answer = ask(&origin.proxy(), get("/")).await;
+    let detail = answer.record["detail"].as_str().unwrap();
+    assert!(detail.starts_with("the answer is incomplete: ") && detail.matches(": ").count() >= 2, "{detail}");
 }
 
 #[tokio::test]

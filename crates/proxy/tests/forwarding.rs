@@ -112,6 +112,18 @@ async fn the_host_is_chosen_by_configuration() {
     }
 }
 
+#[tokio::test] // T15
+async fn a_preserved_host_is_one_host() {
+    let origin = Origin::answering(Tls::Plain, OK).await;
+    let proxy = origin.proxy_with("hostHeader: preserve");
+    for fields in [&[("host", "a"), ("host", "b")][..], &[("host", "a b")], &[("host", "u@a")], &[("host", "")]] {
+        let answer = ask(&proxy, request(Method::GET, "/", fields, "")).await;
+        assert_eq!((answer.status, answer.error()), (400, "http_request_error"), "{fields:?}");
+    }
+    assert_eq!(ask(&proxy, request(Method::GET, "/", &[], "")).await.status, 200);
+    assert_eq!(origin.requests().len(), 1);
+}
+
 #[tokio::test] // T10
 async fn a_base_path_is_put_before_and_cannot_be_left() {
     let origin = Origin::answering(Tls::Plain, OK).await;

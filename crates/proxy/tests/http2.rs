@@ -8,16 +8,29 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use http::{HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use support::{Origin, Tls, ask, get, request};
+use support::{Origin, Tls, ask, ask_within, get, request};
 
-/// Answers with what it received, in text.
+/// Answers with what it received, in text; some paths get something else.
 async fn echo(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
+    let mut response = Response::new(Full::new(Bytes::new()));
+    match head.uri.path() {
+        "/hang" => std::future::pending().await,
+        "/large" => {
+            response.headers_mut().insert("content-length", HeaderValue::from_static("5000000"));
+            return Ok(response);
+        }
+        "/fields" => {
+            response.headers_mut().insert("x-large", HeaderValue::try_from("x".repeat(30_000)).unwrap());
+            return Ok(response);
+        }
+        _ => {}
+    }
     let host = head.headers.get("host").map_or("no host field", |_| "a host field");
     let content = body.collect().await.unwrap().to_bytes();
     let text = format!("{:?} {} {} {host} {}", head.version, head.method, head.uri, content.escape_ascii());
@@ -56,6 +69,36 @@ async fn a_connection_closed_while_idle_costs_nothing() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert_eq!(origin.connections(), 3);
+}
+
+#[tokio::test]
+async fn a_connection_that_went_silent_is_not_used_again() {
+    let origin = server(Duration::from_secs(60)).await;
+    let proxy = origin.proxy();
+    assert_eq!(ask(&proxy, get("/")).await.status, 200);
+    assert_eq!(ask_within(&proxy, get("/hang"), Duration::from_millis(100)).await.status, 504);
+    assert_eq!(ask(&proxy, get("/")).await.status, 200);
+    assert_eq!(origin.connections(), 2);
+}
+
+#[tokio::test] // G14
+async fn a_length_without_content_is_no_content() {
+    let origin = server(Duration::from_secs(60)).await;
+    let answer = ask(&origin.proxy(), request(Method::HEAD, "/large", &[], "")).await;
+    assert_eq!(
+        (answer.status, answer.fields["content-length"].as_bytes()),
+        (200, &b"5000000"[..]),
+        "{}",
+        answer.record
+    );
+}
+
+#[tokio::test] // G29
+async fn fields_that_the_front_end_carries_are_carried() {
+    let origin = server(Duration::from_secs(60)).await;
+    let answer = ask(&origin.proxy(), get("/fields")).await;
+    assert_eq!(answer.status, 200, "{}", answer.record);
+    assert_eq!(answer.fields["x-large"].len(), 30_000);
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ pub(crate) fn parse(text: &str) -> Result<BackendUrl, UrlMistake> {
     let Some((scheme_text, rest)) = text.split_once("://") else {
         return mistake("the URL has no scheme", FORM);
     };
-    let scheme = match scheme_text {
+    let scheme = match scheme_text.to_ascii_lowercase().as_str() {
         "https" => Scheme::Https,
         "http" => Scheme::Http,
         _ => {
@@ -55,13 +55,17 @@ pub(crate) fn parse(text: &str) -> Result<BackendUrl, UrlMistake> {
     let port = match authority.as_str().strip_prefix(authority.host()).and_then(|rest| rest.strip_prefix(':')) {
         None => scheme.default_port(),
         Some(digits) => match digits.parse() {
-            Ok(port) if port > 0 => port,
+            Ok(port) if port > 0 && !digits.starts_with('+') => port,
             _ => return mistake("the port is not a number from 1 to 65535", FORM),
         },
     };
     let ip = host.parse::<IpAddr>().ok();
     if scheme == Scheme::Http && ip.is_some_and(|ip| !is_private(ip)) {
         return mistake("plain `http` is allowed to loopback and private addresses only", "use `https`");
+    }
+    let is_name = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    if ip.is_none() && !is_name {
+        return mistake("the host has a character that no host name has", FORM);
     }
     let bracketed = if matches!(ip, Some(IpAddr::V6(_))) { format!("[{host}]") } else { host.clone() };
     let authority = if port == scheme.default_port() { bracketed } else { format!("{bracketed}:{port}") };
@@ -93,6 +97,7 @@ impl Scheme {
                 false
             }
             IpAddr::V6(v6) if is_unicast_link_local(v6) || v6.is_multicast() || v6.is_unspecified() => false,
+            IpAddr::V6(v6) if v6.segments()[..2] == AWS_SERVICES => false,
             _ => self == Scheme::Https || is_private(ip),
         }
     }
@@ -100,20 +105,30 @@ impl Scheme {
 
 fn is_private(ip: IpAddr) -> bool {
     match ip.to_canonical() {
-        IpAddr::V4(v4) => v4.is_loopback() || v4.is_private(),
+        // 100.64.0.0/10 is shared address space (RFC 6598), which containers get in some VPCs.
+        IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || matches!(v4.octets(), [100, 64..=127, ..]),
         IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local(),
     }
 }
+
+/// `fd00:ec2::/32`: the instance metadata service and its like over IPv6.
+const AWS_SERVICES: [u16; 2] = [0xfd00, 0x0ec2];
 
 fn is_unicast_link_local(ip: Ipv6Addr) -> bool {
     ip.segments()[0] & 0xffc0 == 0xfe80
 }
 
 /// Whether a server that normalises paths could leave the directory a path begins in: `.` or `..` segments, also
-/// percent-encoded, behind a backslash, or with a path parameter (`..;x`).
+/// percent-encoded however often, behind a backslash, with a path parameter (`..;x`) or a NUL.
 #[must_use]
 pub fn has_dot_segment(path: &str) -> bool {
-    let lower = path.to_ascii_lowercase().replace("%2e", ".").replace("%2f", "/").replace("%5c", "/");
+    let mut lower = path.to_ascii_lowercase();
+    while lower.contains("%25") {
+        lower = lower.replace("%25", "%");
+    }
+    for (encoded, plain) in [("%2e", "."), ("%2f", "/"), ("%5c", "/"), ("%3b", ";"), ("%00", ";")] {
+        lower = lower.replace(encoded, plain);
+    }
     lower.split(['/', '\\']).any(|segment| {
         let segment = segment.split([';']).next().unwrap_or_default();
         segment == "." || segment == ".."
@@ -137,6 +152,7 @@ mod tests {
     fn urls_are_taken_apart() {
         assert_eq!(parts("https://Shop.example.com"), own("shop.example.com", 443, "shop.example.com", ""));
         assert_eq!(parts("https://h.example:443/"), own("h.example", 443, "h.example", ""));
+        assert_eq!(parts("HTTPS://h.example"), own("h.example", 443, "h.example", ""));
         assert_eq!(parts("https://h.example:8443/v2/"), own("h.example", 8443, "h.example:8443", "/v2"));
         assert_eq!(parts("https://[::1]:8443"), own("::1", 8443, "[::1]:8443", ""));
         assert_eq!(parts("http://10.1.2.3"), own("10.1.2.3", 80, "10.1.2.3", ""));
@@ -160,6 +176,9 @@ mod tests {
             "https://h ost",
             "https://h.example/a/../b",
             "http://203.0.113.7",
+            "https://h.example:+80",
+            "https://h,i",
+            "https://h'i",
         ] {
             assert!(parse(text).is_err(), "{text}");
         }
@@ -167,11 +186,23 @@ mod tests {
 
     #[test] // T10
     fn dot_segments_are_seen_in_every_disguise() {
-        for path in ["/..", "/a/../b", "/a/.", "/%2e%2e/b", "/.%2E/b", "/a\\..\\b", "/a%2f..%2fb", "/a%5c..", "/..;x/b"]
-        {
+        for path in [
+            "/..",
+            "/a/../b",
+            "/a/.",
+            "/%2e%2e/b",
+            "/.%2E/b",
+            "/a\\..\\b",
+            "/a%2f..%2fb",
+            "/a%5c..",
+            "/..;x/b",
+            "/%252e%252e/",
+            "/..%253bx",
+            "/..%00/",
+        ] {
             assert!(has_dot_segment(path), "{path}");
         }
-        for path in ["/", "/a.b", "/...", "/a/..b", "/.well-known/x", "/%252e%252e/"] {
+        for path in ["/", "/a.b", "/...", "/a/..b", "/.well-known/x"] {
             assert!(!has_dot_segment(path), "{path}");
         }
     }
@@ -179,10 +210,19 @@ mod tests {
     #[test] // T26
     fn addresses_that_no_back_end_has() {
         let allows = |scheme: Scheme, ip: &str| scheme.allows(ip.parse().unwrap());
-        for ip in ["169.254.169.254", "::ffff:169.254.169.254", "fe80::1", "0.0.0.0", "::", "224.0.0.1", "ff02::1"] {
+        for ip in [
+            "169.254.169.254",
+            "::ffff:169.254.169.254",
+            "fe80::1",
+            "0.0.0.0",
+            "::",
+            "224.0.0.1",
+            "ff02::1",
+            "fd00:ec2::254",
+        ] {
             assert!(!allows(Scheme::Https, ip), "{ip}");
         }
-        for ip in ["127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "::1", "fd00::1"] {
+        for ip in ["127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "100.64.1.1", "::1", "fd00::1"] {
             assert!(allows(Scheme::Http, ip), "{ip}");
         }
         assert!(allows(Scheme::Https, "203.0.113.7"));

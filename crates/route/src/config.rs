@@ -5,22 +5,33 @@ use std::path::PathBuf;
 use http::header::{HeaderName, HeaderValue};
 
 use crate::backend_url::{self, BackendUrl};
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, without_secrets};
 use crate::document::{At, Mistakes, closest};
-use crate::table::{Backend, HealthCheck, HostHeader, Http2, RoutingTable, Timeouts, TlsSettings};
+use crate::table::{Backend, HealthCheck, HostHeader, Http2, RoutingTable, Scheme, Timeouts, TlsSettings};
 use crate::yaml;
 
 /// Fields that the proxy sets itself or that belong to one connection: no place for a request's id.
-const NOT_FOR_THE_ID: [&str; 9] = [
-    "host",
-    "via",
+const NOT_FOR_THE_ID: [&str; 20] = [
+    "authorization",
     "connection",
     "content-length",
+    "cookie",
+    "expect",
+    "forwarded",
+    "host",
+    "keep-alive",
+    "proxy",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
     "transfer-encoding",
     "upgrade",
+    "via",
     "x-forwarded-for",
     "x-forwarded-host",
-    "x-amzn-trace-id",
+    "x-forwarded-port",
+    "x-forwarded-proto",
 ];
 
 impl RoutingTable {
@@ -33,7 +44,7 @@ impl RoutingTable {
         match backend_url::parse(url) {
             Ok(url) => Ok(RoutingTable::new(vec![Backend::new("backend", url)], 0)),
             Err(mistake) => {
-                let message = format!("{} in `{url}`", mistake.message);
+                let message = format!("{} in `{}`", mistake.message, without_secrets(url));
                 let hint = Some(mistake.hint.to_owned());
                 let list = vec![Diagnostic { place: None, path: String::new(), message, hint }];
                 Err(Diagnostics { source_name: source_name.to_owned(), text: String::new(), list })
@@ -170,7 +181,11 @@ fn read_backend(name: &str, at: &At<'_>, mistakes: &mut Mistakes) -> Option<Back
         at.wrong(mistakes, "`url` is missing", Some("write `url: https://host`".into()));
         return None;
     };
-    Some(Backend { host_header, tls, http2, timeouts, ..Backend::new(name, read_url(&url, mistakes)?) })
+    let parsed = read_url(&url, mistakes)?;
+    if parsed.scheme == Scheme::Http && tls != TlsSettings::default() {
+        at.wrong(mistakes, "`tls` has no meaning for a plain `http` URL", Some("write https, or leave it out".into()));
+    }
+    Some(Backend { host_header, tls, http2, timeouts, ..Backend::new(name, parsed) })
 }
 
 fn read_url(at: &At<'_>, mistakes: &mut Mistakes) -> Option<BackendUrl> {
@@ -188,7 +203,7 @@ fn read_host_header(at: &At<'_>, mistakes: &mut Mistakes) -> Option<HostHeader> 
         "backend" => Some(HostHeader::Backend),
         "preserve" => Some(HostHeader::Preserve),
         literal => {
-            let is_authority = literal.parse::<http::uri::Authority>().is_ok() && !literal.contains('@');
+            let is_authority = !literal.contains('/') && backend_url::parse(&format!("https://{literal}")).is_ok();
             let value = HeaderValue::from_str(literal).ok().filter(|_| is_authority);
             if value.is_none() {
                 at.wrong(

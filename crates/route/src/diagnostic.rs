@@ -26,6 +26,16 @@ pub struct Diagnostics {
     pub list: Vec<Diagnostic>,
 }
 
+/// A line with the user name and password of its URL, which nobody needs to see, replaced by stars of the same length.
+pub(crate) fn without_secrets(line: &str) -> String {
+    let Some((scheme, rest)) = line.split_once("://") else { return line.to_owned() };
+    let authority = rest.split(['/', ' ', '\'', '"']).next().unwrap_or_default();
+    match authority.rfind('@') {
+        Some(end) => format!("{scheme}://{}{}", "*".repeat(end), rest.get(end..).unwrap_or_default()),
+        None => line.to_owned(),
+    }
+}
+
 impl std::error::Error for Diagnostics {}
 
 /// One block for each mistake: `file:line:column: message`, the line with a caret below, the hint.
@@ -57,7 +67,7 @@ impl Diagnostics {
             let number = line.to_string();
             let margin = " ".repeat(number.len());
             let indent = " ".repeat(column.saturating_sub(1).min(source.len()));
-            write!(f, "\n {margin} |\n {number} | {source}\n {margin} | {indent}^")?;
+            write!(f, "\n {margin} |\n {number} | {}\n {margin} | {indent}^", without_secrets(source))?;
         }
         if let Some(hint) = &diagnostic.hint {
             write!(f, "\n   hint: {hint}")?;

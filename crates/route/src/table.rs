@@ -116,7 +116,7 @@ pub enum Http2 {
 pub struct Timeouts {
     /// Name look-up, TCP and TLS together.
     pub connect: Duration,
-    /// One attempt, from the first byte sent to the last byte received.
+    /// Everything at this back end for one request, from the connection to the last byte received.
     pub backend_request: Option<Duration>,
 }
 

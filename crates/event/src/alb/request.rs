@@ -28,8 +28,8 @@ fn read(event: &Bytes) -> Result<Event, DecodeError> {
     // Checked once as a whole, which is several times cheaper than string by string.
     let text = std::str::from_utf8(event).map_err(|_| DecodeError::NotUtf8)?;
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let members = MembersSeed { event }.deserialize(&mut deserializer)?;
-    deserializer.end()?;
+    let members = MembersSeed { event }.deserialize(&mut deserializer).map_err(DecodeError::json)?;
+    deserializer.end().map_err(DecodeError::json)?;
     if !members.from_elb {
         return Err(DecodeError::UnknownFormat);
     }
@@ -61,7 +61,7 @@ fn is_health_check(fields: &HeaderMap) -> bool {
 /// Joins path and query as ALB gave them: ALB leaves both encoded, so no codec may touch them.
 fn target(path: Bytes, query: BytesMut) -> Result<Uri, DecodeError> {
     if !path.starts_with(b"/") && path != "*" {
-        return Err(DecodeError::Target("the path does not begin with `/`"));
+        return Err(DecodeError::Target("the path does not begin with `/`".to_owned()));
     }
     let target = if query.is_empty() {
         path
@@ -72,12 +72,21 @@ fn target(path: Bytes, query: BytesMut) -> Result<Uri, DecodeError> {
         target.extend_from_slice(&query);
         target.freeze()
     };
-    if target.contains(&b'#') {
-        return Err(DecodeError::Target("`#`"));
+    // The library would cut the target off here.
+    let has_fragment = target.contains(&b'#');
+    match PathAndQuery::from_maybe_shared(target.clone()) {
+        Ok(target) if !has_fragment => Ok(Uri::from(target)),
+        _ => Err(DecodeError::Target(why_no_target(&target))),
     }
-    let target = PathAndQuery::from_maybe_shared(target)
-        .map_err(|_| DecodeError::Target("a character that must be percent-encoded, or too long"))?;
-    Ok(Uri::from(target))
+}
+
+/// What RFC 3986 does not allow in a target, for a message. Much of it passes all the same, as servers take it.
+fn why_no_target(target: &[u8]) -> String {
+    let is_wrong = |byte: &u8| byte.is_ascii_control() || b" \"#<>`".contains(byte);
+    match target.iter().copied().find(is_wrong) {
+        Some(byte) => format!("it has `{}`, which must be percent-encoded", byte.escape_ascii()),
+        None => "it is too long".to_owned(),
+    }
 }
 
 /// The mode of an event that could not be decoded, so that its sender can read the answer.
@@ -142,11 +151,16 @@ impl<'de> Visitor<'de> for MembersSeed<'_> {
                 "path" => members.path = map.next_value()?,
                 "body" => members.body = map.next_value()?,
                 "isBase64Encoded" => members.is_base64 = map.next_value::<Option<bool>>()?.unwrap_or(false),
-                "queryStringParameters" | "multiValueQueryStringParameters" => {
+                name @ ("queryStringParameters" | "multiValueQueryStringParameters") => {
+                    let is_multi = name == "multiValueQueryStringParameters";
+                    let mut query = BytesMut::new();
                     map.next_value_seed(Pairs(|key: Text<'de>, value: Text<'de>| {
-                        append_parameter(&mut members.query, &key.0, &value.0);
+                        append_parameter(&mut query, &key.0, &value.0);
                         Ok(())
                     }))?;
+                    if is_multi || members.query.is_empty() {
+                        members.query = query;
+                    }
                 }
                 name @ ("headers" | "multiValueHeaders") => {
                     let is_multi = name == "multiValueHeaders";
@@ -186,7 +200,7 @@ fn append_field(fields: &mut HeaderMap, event: &Bytes, name: &Text<'_>, value: T
         HeaderName::from_bytes(name.0.as_bytes()).map_err(|_| format!("field name {:?} is not a token", name.0))?;
     let value = HeaderValue::from_maybe_shared(value.into_bytes(event))
         .map_err(|_| format!("the value of field `{field}` has a control character"))?;
-    fields.append(field, value);
+    fields.try_append(field, value).map_err(|_| "there are too many fields".to_owned())?;
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::Write;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
+use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
@@ -82,8 +82,8 @@ fn write_multi_fields(out: &mut Vec<u8>, fields: &HeaderMap) {
     out.push(b'}');
 }
 
-/// A name can stand only once in `headers`. Several lines are one list to every field but `Set-Cookie` (RFC 9110
-/// section 5.3); ALB passes names that differ in case on as fields of their own, which keeps cookies apart.
+/// A name can stand only once in `headers`, but ALB passes names that differ in case on as fields of their own. Where a
+/// name has not spellings enough, the rest is joined as a list (RFC 9110 section 5.3).
 fn write_single_fields(out: &mut Vec<u8>, fields: &HeaderMap) {
     out.extend_from_slice(br#""headers":{"#);
     let mut is_first = true;
@@ -96,24 +96,27 @@ fn write_single_fields(out: &mut Vec<u8>, fields: &HeaderMap) {
         write_field_value(out, value);
     };
     for name in fields.keys() {
-        let mut values = fields.get_all(name).iter();
-        if name == SET_COOKIE {
-            for (index, value) in values.enumerate() {
-                member(out, &case_variant(SET_COOKIE.as_str(), index), value.as_bytes());
-            }
-        } else if let (Some(value), None) = (values.next(), values.next()) {
-            member(out, name.as_str(), value.as_bytes());
-        } else {
-            let lines: Vec<&[u8]> = fields.get_all(name).iter().map(HeaderValue::as_bytes).collect();
-            member(out, name.as_str(), &lines.join(&b", "[..]));
+        let values: Vec<&[u8]> = fields.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+        let spellings = number_of_spellings(name.as_str());
+        let (apart, rest) = values.split_at(values.len().min(spellings - 1));
+        for (index, value) in apart.iter().enumerate() {
+            member(out, &spelling(name.as_str(), index), value);
+        }
+        if !rest.is_empty() {
+            member(out, &spelling(name.as_str(), spellings - 1), &rest.join(&b", "[..]));
         }
     }
     out.push(b'}');
 }
 
-/// The spelling number `index` of a name: bit `n` of it makes the `n`th letter a capital. `set-cookie` has 512, far
-/// more than fit into [`MAX_RESPONSE_FIELDS`] with values that mean something.
-fn case_variant(name: &str, mut index: usize) -> String {
+/// At least 1, and no more than could ever be needed.
+fn number_of_spellings(name: &str) -> usize {
+    let letters = name.bytes().filter(u8::is_ascii_alphabetic).count();
+    1 << letters.min(12)
+}
+
+/// The spelling number `index` of a name: bit `n` of it makes the `n`th letter a capital.
+fn spelling(name: &str, mut index: usize) -> String {
     let spell = |letter: char| {
         if !letter.is_ascii_alphabetic() {
             return letter;

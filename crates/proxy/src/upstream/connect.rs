@@ -7,13 +7,17 @@ use crossfade_route::{Backend, Http2, Scheme};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use super::stream::{self, Stream};
 use super::tls::{SetupError, Tls, Trust};
 use super::{Connection, Sender};
 use crate::ProxyError;
+
+/// Fields of an answer over HTTP/2, bytes as RFC 9113 section 6.5.2 counts them. More than any front end carries, so that
+/// it is the front end's limit that answers; HTTP/1.1 answers may have 100 field lines.
+const MAX_FIELDS: u32 = 256 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Connector {
@@ -42,7 +46,7 @@ impl Connector {
             .map_err(|_| ProxyError::DnsTimeout(self.host.clone()))?
             .map_err(|source| ProxyError::Dns { host: self.host.clone(), source })?;
         timeout_at(deadline, async {
-            let tcp = self.open(&addresses).await?;
+            let tcp = self.open(&addresses, deadline).await?;
             let (stream, offers_http2) = self.secure(tcp).await?;
             self.speak(stream, offers_http2).await
         })
@@ -58,15 +62,21 @@ impl Connector {
         if addresses.is_empty() { Err(io::Error::other("the name has no address")) } else { Ok(addresses) }
     }
 
-    /// The first address that answers. Addresses that no back end may have are passed over.
-    async fn open(&self, addresses: &[SocketAddr]) -> Result<TcpStream, ProxyError> {
+    /// The first address that answers. Addresses that no back end may have are passed over. Each gets its share of the
+    /// time, so that one that swallows packets leaves some for the next.
+    async fn open(&self, addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStream, ProxyError> {
         let mut failure = None;
-        for address in addresses {
+        for (addresses_left, address) in (1..=addresses.len() as u32).rev().zip(addresses) {
             if !self.scheme.allows(address.ip()) {
                 failure = Some(ProxyError::AddressProhibited { host: self.host.clone(), ip: address.ip() });
                 continue;
             }
-            match TcpStream::connect(address).await {
+            let share = deadline.saturating_duration_since(Instant::now()) / addresses_left;
+            let Ok(connected) = timeout(share, TcpStream::connect(address)).await else {
+                failure = Some(ProxyError::ConnectTimeout(address.to_string()));
+                continue;
+            };
+            match connected {
                 Ok(tcp) => {
                     // Nagle's algorithm would hold a request back until the last answer is acknowledged.
                     let _ = tcp.set_nodelay(true);
@@ -99,8 +109,10 @@ impl Connector {
         let io = TokioIo::new(stream);
         // The tasks end with their connection; its errors reach the request that is on it.
         let sender = if offers_http2 {
-            let (sender, connection) =
-                http2::handshake(TokioExecutor::new(), io).await.map_err(ProxyError::Protocol)?;
+            let mut http2 = http2::Builder::new(TokioExecutor::new());
+            // Half as much would stop answers that the front end can carry.
+            http2.max_header_list_size(MAX_FIELDS);
+            let (sender, connection) = http2.handshake(io).await.map_err(ProxyError::Protocol)?;
             tokio::spawn(async move {
                 let _ = connection.await;
             });

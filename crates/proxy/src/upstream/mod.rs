@@ -8,6 +8,7 @@ mod stream;
 mod tls;
 
 use std::sync::{Mutex, PoisonError};
+use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -22,9 +23,14 @@ use crate::ProxyError;
 use stream::Traffic;
 pub use tls::{PemText, SetupError, Trust};
 
-/// Connections idle for longer are not used again. Front ends close idle connections after 60 s (ALB) to 75 s (nginx),
-/// and a network that forgot one (NAT: 350 s) lets a request vanish without an error.
+/// Connections idle for longer are not used again, unless the back end named a time of its own (`Keep-Alive`). Front
+/// ends close idle connections after 60 s (ALB) to 75 s (nginx), and a network that forgot one (NAT: 350 s) lets a
+/// request vanish without an error.
 const MAX_IDLE: Duration = Duration::from_secs(50);
+
+/// The same for requests that may not be sent twice. Node.js, Apache and others close after 5 s, and in a frozen
+/// environment nobody hears of it; a request that runs into that is lost.
+const MAX_IDLE_FOR_ONCE: Duration = Duration::from_secs(4);
 
 /// Idle HTTP/1.1 connections kept: more than one only where invocations run side by side.
 const MAX_IDLE_CONNECTIONS: usize = 32;
@@ -42,6 +48,8 @@ pub(crate) struct Upstream {
 struct Idle {
     connection: Connection,
     since: SystemTime,
+    /// How long the back end said it would keep it.
+    keep_alive: Option<Duration>,
 }
 
 /// A connection ready for a request.
@@ -79,19 +87,24 @@ impl Upstream {
         Ok(Upstream { backend, connector, idle: Mutex::default() })
     }
 
-    /// The most recently used idle connection that still seems to live.
-    pub(crate) async fn checkout(&self, now: SystemTime) -> Option<Connection> {
+    /// The most recently used idle connection that still seems to live, for a request that may be sent twice or not.
+    pub(crate) async fn checkout(&self, now: SystemTime, is_idempotent: bool) -> Option<Connection> {
         loop {
-            let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
+            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
             // A clock that was set back makes the age unknown.
-            let is_fresh = now.duration_since(idle.since).is_ok_and(|age| age < MAX_IDLE);
-            let mut connection = idle.connection;
-            if is_fresh && connection.is_ready().await {
-                if let Some(shared) = connection.share() {
-                    self.keep(Idle { connection: shared, since: idle.since });
-                }
-                return Some(connection);
+            let age = now.duration_since(idle.since).unwrap_or(MAX_IDLE);
+            if age >= idle.keep_alive.unwrap_or(MAX_IDLE) || !idle.connection.is_ready().await {
+                continue;
             }
+            if !is_idempotent && age >= idle.keep_alive.unwrap_or(MAX_IDLE_FOR_ONCE) {
+                // Good enough for others; the rest of the pool is older still.
+                self.keep(idle);
+                return None;
+            }
+            if let Some(shared) = idle.connection.share() {
+                self.keep(Idle { connection: shared, since: idle.since, keep_alive: idle.keep_alive });
+            }
+            return Some(idle.connection);
         }
     }
 
@@ -101,8 +114,8 @@ impl Upstream {
     }
 
     /// Takes a connection back after a complete answer.
-    pub(crate) fn checkin(&self, connection: Connection, now: SystemTime) {
-        self.keep(Idle { connection, since: now });
+    pub(crate) fn checkin(&self, connection: Connection, now: SystemTime, keep_alive: Option<Duration>) {
+        self.keep(Idle { connection, since: now, keep_alive });
     }
 
     /// One HTTP/2 connection carries all requests, so the newest takes the place of others.
@@ -123,12 +136,17 @@ impl Upstream {
 }
 
 impl Connection {
-    /// Waits until the previous exchange has left the connection; false if it is closed.
+    /// Whether a request can be sent at once. Not so where the connection is closed, nor where the previous request is
+    /// still being sent: a back end may answer before it has read all, and then read no more.
     async fn is_ready(&mut self) -> bool {
-        match &mut self.sender {
-            Sender::Http1(sender) => sender.ready().await.is_ok(),
-            Sender::Http2(sender) => sender.ready().await.is_ok(),
-        }
+        std::future::poll_fn(|cx| {
+            let poll = match &mut self.sender {
+                Sender::Http1(sender) => sender.poll_ready(cx),
+                Sender::Http2(sender) => sender.poll_ready(cx),
+            };
+            Poll::Ready(matches!(poll, Poll::Ready(Ok(()))))
+        })
+        .await
     }
 
     /// A second handle, where the connection can carry several exchanges at a time.

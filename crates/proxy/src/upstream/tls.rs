@@ -84,13 +84,12 @@ impl Tls {
 
 fn add(roots: &mut RootCertStore, pem: &PemText) -> Result<(), SetupError> {
     let wrong = |reason: String| SetupError::CaFile { path: pem.path.clone(), reason };
-    let mut count = 0;
-    for certificate in CertificateDer::pem_slice_iter(&pem.text) {
-        let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
-        roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
-        count += 1;
-    }
-    if count == 0 { Err(wrong("no certificate in it".to_owned())) } else { Ok(()) }
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(&pem.text)
+        .collect::<Result<_, _>>()
+        .map_err(|error| wrong(error.to_string()))?;
+    // A bundle of a system may have one that is too odd for the library; the others count.
+    let (added, _) = roots.add_parsable_certificates(certificates);
+    if added == 0 { Err(wrong("no certificate in it".to_owned())) } else { Ok(()) }
 }
 
 impl std::fmt::Debug for Tls {

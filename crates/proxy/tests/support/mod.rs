@@ -188,12 +188,21 @@ pub async fn ask(proxy: &Proxy, request: Request<Bytes>) -> Answer {
 }
 
 pub async fn ask_within(proxy: &Proxy, request: Request<Bytes>, limit: Duration) -> Answer {
+    ask_at(proxy, request, limit, SystemTime::now()).await
+}
+
+/// As if it were so late by the clock on the wall.
+pub async fn ask_later(proxy: &Proxy, request: Request<Bytes>, later: Duration) -> Answer {
+    ask_at(proxy, request, Duration::from_secs(10), SystemTime::now() + later).await
+}
+
+async fn ask_at(proxy: &Proxy, request: Request<Bytes>, limit: Duration, time: SystemTime) -> Answer {
     let started = Instant::now();
     let invocation = Invocation {
         request_id: "8476a536-e9f4-11e8-9739-2dfe598c3fcd".to_owned(),
         trace_id: None,
         started,
-        time: SystemTime::now(),
+        time,
         deadline: started + limit,
     };
     let Exchange { response, record } = proxy.handle(request, &invocation).await;
