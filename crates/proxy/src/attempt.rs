@@ -50,19 +50,17 @@ pub(crate) async fn send(
         None => bounds.deadline,
     };
     let in_time = async {
-        let (connection, head) = match upstream.checkout(bounds.now, parts.method.is_idempotent()).await {
-            Some(kept) => match exchange(upstream, kept, parts, body, trace).await {
-                Ok(answer) => answer,
-                Err(failure) if may_send_again(&parts.method, failure.progress) => {
-                    upstream.discard_idle();
-                    let fresh = connect(upstream, deadline, trace).await?;
-                    exchange(upstream, fresh, parts, body, trace).await.map_err(no_answer)?
-                }
+        let mut kept = upstream.checkout(bounds.now, parts.method.is_idempotent()).await;
+        let (connection, head) = loop {
+            let was_kept = kept.is_some();
+            let connection = match kept.take() {
+                Some(connection) => connection,
+                None => connect(upstream, deadline, trace).await?,
+            };
+            match exchange(upstream, connection, parts, body, trace).await {
+                Ok(answer) => break answer,
+                Err(failure) if was_kept && may_send_again(&parts.method, failure.progress) => upstream.discard_idle(),
                 Err(failure) => return Err(no_answer(failure)),
-            },
-            None => {
-                let fresh = connect(upstream, deadline, trace).await?;
-                exchange(upstream, fresh, parts, body, trace).await.map_err(no_answer)?
             }
         };
         trace.first_byte = Some(Instant::now());
