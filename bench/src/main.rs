@@ -28,6 +28,9 @@ fn main() -> anyhow::Result<ExitCode> {
 
 /// Prints the table; the exit status is a failure if Crossfade's own function fails a case.
 fn conformance(only: &[&str]) -> anyhow::Result<ExitCode> {
+    if let Some(unknown) = only.iter().find(|name| ![OURS, ARTICLE, FIXED].contains(name)) {
+        anyhow::bail!("no function `{unknown}`: there are {OURS}, {ARTICLE}, {FIXED}");
+    }
     install_node_packages()?;
     let functions: Vec<Function> = [OURS, ARTICLE, FIXED]
         .into_iter()

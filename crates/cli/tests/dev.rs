@@ -42,8 +42,11 @@ impl Dev {
         let stderr = lines(child.stderr.take().unwrap());
         // From here on a panic stops the child.
         let mut dev = Dev { child, alb: String::new(), banner: String::new(), stdout };
-        // It ends with a blank line below the commands to type.
-        while !dev.banner.ends_with("\n\n") || !dev.banner.contains("curl") {
+        // It ends with a blank line below the commands to type, or the rules.
+        let is_complete = |banner: &str| {
+            banner.ends_with("\n\n") && (banner.contains("\nTry:") || banner.contains("\nRules, by priority:"))
+        };
+        while !is_complete(&dev.banner) {
             match stderr.recv_timeout(PATIENCE) {
                 Ok(line) => dev.banner += &format!("{line}\n"),
                 Err(_) => panic!("no complete banner: {}", dev.banner),

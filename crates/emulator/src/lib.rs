@@ -5,7 +5,8 @@
 //! client. It knows nothing of what the function does: any program that speaks the Runtime API will do.
 //!
 //! Owns no output: what happens is told as [`Notice`]s. Not emulated: TLS, listener rules that do not forward,
-//! authentication, transforms, health checks, load-balancer attributes other than at their defaults.
+//! authentication, transforms, health checks, load-balancer attributes other than at their defaults; and Lambda's second
+//! try of an initialisation that took too long.
 
 mod alb;
 mod lambda;

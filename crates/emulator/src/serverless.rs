@@ -86,14 +86,16 @@ pub fn read(text: &str, file_name: &str) -> Result<Vec<ListenerRule>, Serverless
 
     let mut rules: Vec<ListenerRule> = Vec::new();
     for (function, definition) in functions {
-        for (index, (line, alb)) in alb_events(definition) {
-            let event = index + 1;
+        let events = alb_events(&function, definition)
+            .map_err(|Mistake { line, problem }| ServerlessError::Functions { file: file(), line, problem })?;
+        for AlbEvent { event, line, alb } in events {
             let rule = read_event(&function, line, alb)
                 .and_then(|rule| match rules.iter().find(|other| other.priority == rule.priority) {
                     Some(other) => mistake(
                         line,
                         format!(
-                            "priority {} is already taken by function `{}`; the priorities of a listener must differ",
+                            "priority {} is already taken by function `{}`; all rules go to one listener here, and the \
+                             priorities of a listener must differ",
                             rule.priority, other.function
                         ),
                     ),
@@ -142,19 +144,40 @@ fn functions_of(node: Node) -> Result<Vec<(String, Node)>, Mistake> {
     }
 }
 
+/// An `alb` event: its number among all events of its function, its line, what it holds.
+struct AlbEvent {
+    event: usize,
+    line: u64,
+    alb: Node,
+}
+
 /// The `alb` events of a function, with their position among all its events and their line.
-fn alb_events(definition: Node) -> Vec<(usize, (u64, Node))> {
-    let Value::Map(members) = definition.value else { return Vec::new() };
-    let events = members.into_iter().find(|(key, _)| key == "events").map(|(_, events)| events.value);
-    let Some(Value::List(events)) = events else { return Vec::new() };
+///
+/// A variable in the place of any of these may stand for rules, which must not be lost without a word.
+fn alb_events(function: &str, definition: Node) -> Result<Vec<AlbEvent>, Mistake> {
+    let refuse_variable = |node: &Node| match &node.value {
+        Value::Scalar(text) if is_variable(text) => mistake(
+            node.line,
+            format!(
+                "function `{function}` has `{text}`, variables are not resolved here; write out what it stands for"
+            ),
+        ),
+        _ => Ok(()),
+    };
+    refuse_variable(&definition)?;
+    let Value::Map(members) = definition.value else { return Ok(Vec::new()) };
+    let Some((_, events)) = members.into_iter().find(|(key, _)| key == "events") else { return Ok(Vec::new()) };
+    refuse_variable(&events)?;
+    let Value::List(events) = events.value else { return Ok(Vec::new()) };
     let mut found = Vec::new();
     for (index, event) in events.into_iter().enumerate() {
+        refuse_variable(&event)?;
         if let Value::Map(kinds) = event.value {
             let alb = kinds.into_iter().find(|(kind, _)| kind == "alb");
-            found.extend(alb.map(|(_, alb)| (index, (event.line, alb))));
+            found.extend(alb.map(|(_, alb)| AlbEvent { event: index + 1, line: event.line, alb }));
         }
     }
-    found
+    Ok(found)
 }
 
 fn read_event(function: &str, line: u64, alb: Node) -> Result<ListenerRule, Mistake> {

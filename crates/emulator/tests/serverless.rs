@@ -172,6 +172,15 @@ fn variables_are_refused_where_they_would_matter() {
         "functions: ${file(functions.yml)}\n",
         "serverless.yml:1: `functions` is `${file(functions.yml)}`, variables are not resolved here; name the file that holds them",
     );
+    for (text, line) in [
+        ("functions:\n  a: ${file(a.yml)}\n", 2),
+        ("functions:\n  a:\n    events: ${file(a.yml)}\n", 3),
+        ("functions:\n  a:\n    events:\n      - ${file(a.yml)}\n", 4),
+    ] {
+        let problem =
+            "function `a` has `${file(a.yml)}`, variables are not resolved here; write out what it stands for";
+        refused(text, &format!("serverless.yml:{line}: {problem}"));
+    }
 }
 
 #[test]
@@ -179,7 +188,7 @@ fn a_priority_can_be_taken_once() {
     let text = "functions:\n  a:\n    events:\n      - alb: { priority: 1, conditions: { path: /a } }\n  b:\n    events:\n      - alb: { priority: 1, conditions: { path: /b } }\n";
     refused(
         text,
-        "serverless.yml:7: function `b`, event 1: priority 1 is already taken by function `a`; the priorities of a listener must differ",
+        "serverless.yml:7: function `b`, event 1: priority 1 is already taken by function `a`; all rules go to one listener here, and the priorities of a listener must differ",
     );
 }
 

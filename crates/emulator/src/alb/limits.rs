@@ -13,7 +13,7 @@ use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode, Version, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use tokio::time::{Duration, Instant, timeout_at};
+use tokio::time::{Duration, Instant, timeout, timeout_at};
 
 use super::error_page::Refusal;
 
@@ -25,6 +25,8 @@ const MAX_FIELD: usize = 16 * 1024;
 pub(super) const MAX_FIELDS: usize = 64 * 1024;
 /// The most addresses in `X-Forwarded-For`.
 const MAX_FORWARDED_FOR: usize = 30;
+/// How long a client may be silent, in a head or a body (`idle_timeout.timeout_seconds`, by default).
+pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How much of a refused body is read so that the client gets to see the answer, and for how long.
 const DRAINED: usize = 8 * 1024 * 1024;
 const DRAIN_TIME: Duration = Duration::from_secs(1);
@@ -102,7 +104,11 @@ pub(super) async fn read_body(
     let mut only: Option<Bytes> = None;
     let mut joined = BytesMut::new();
     let mut length = 0;
-    while let Some(frame) = body.frame().await {
+    loop {
+        let Ok(frame) = timeout(IDLE_TIMEOUT, body.frame()).await else {
+            return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "the client stopped in the middle of the body"));
+        };
+        let Some(frame) = frame else { break };
         let Ok(frame) = frame else {
             return Err(Refusal::new(StatusCode::BAD_REQUEST, "the client did not send the whole body"));
         };

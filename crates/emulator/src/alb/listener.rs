@@ -31,8 +31,6 @@ use crate::{DefaultAction, Exchange, Function, ListenerRule, Notice};
 const MOST_FIELDS: usize = 2000;
 /// HTTP/2 streams at a time on one connection ("Listeners for your Application Load Balancers").
 const MOST_STREAMS: u32 = 128;
-/// How long a connection may be silent between requests, or within a head (`idle_timeout.timeout_seconds`, by default).
-const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(crate) struct Listener {
     rules: Rules,
@@ -94,7 +92,7 @@ impl Listener {
             async move { Ok::<_, Infallible>(listener.answer(ends, request).await) }
         });
         let mut server = auto::Builder::new(TokioExecutor::new());
-        server.http1().timer(TokioTimer::new()).max_headers(MOST_FIELDS).header_read_timeout(IDLE_TIMEOUT);
+        server.http1().timer(TokioTimer::new()).max_headers(MOST_FIELDS).header_read_timeout(limits::IDLE_TIMEOUT);
         server.http2().timer(TokioTimer::new()).max_concurrent_streams(MOST_STREAMS);
         // Twice the limit, so that it is our check that answers and not a reset stream.
         server.http2().max_header_list_size(2 * limits::MAX_FIELDS as u32);

@@ -2,7 +2,7 @@
 //! environment from start to end; which one gets an invocation is the pool's business.
 
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use tokio::net::TcpListener;
@@ -72,7 +72,7 @@ impl Environment {
     /// Hands over one event and waits for the answer. When the time is up, the process is killed, as Lambda does.
     pub(super) async fn invoke(&self, event: Bytes, trace_id: String, timeout: Duration) -> Result<Bytes, Failure> {
         let (answer, answered) = oneshot::channel();
-        self.api.leave(Invocation { event, trace_id, timeout, answer });
+        self.api.leave(Invocation { event, trace_id, deadline: SystemTime::now() + timeout, answer });
         match tokio::time::timeout(timeout, answered).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(Failure::ShuttingDown),

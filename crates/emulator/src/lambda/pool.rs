@@ -15,7 +15,7 @@ use crate::{Function, Notice};
 
 /// How long a request waits for an environment that has answered but not yet asked for more, before a new one is started.
 /// Without it a client that sends request after request would have two environments.
-const ABOUT_TO_BE_IDLE: Duration = Duration::from_millis(100);
+const ABOUT_TO_BE_IDLE: Duration = Duration::from_millis(500);
 /// How often an invocation is given to another environment because the chosen one ended without having taken it.
 const ATTEMPTS: usize = 3;
 

@@ -46,7 +46,8 @@ pub(super) enum Signal {
 pub(super) struct Invocation {
     pub(super) event: Bytes,
     pub(super) trace_id: String,
-    pub(super) timeout: Duration,
+    /// When the process is killed for it.
+    pub(super) deadline: SystemTime,
     pub(super) answer: oneshot::Sender<Result<Bytes, Failure>>,
 }
 
@@ -60,6 +61,9 @@ pub(super) struct RuntimeApi {
 
 #[derive(Default)]
 struct State {
+    /// Whether the pool has been told that the function asks, and has not been answered with an invocation yet. A runtime
+    /// may hang up and ask again: that is no second environment.
+    asked: bool,
     queued: Option<Invocation>,
     open: Option<Open>,
     over: VecDeque<String>,
@@ -176,12 +180,18 @@ impl RuntimeApi {
 
     /// The long poll: takes as long as it takes, as the function may be frozen inside the call.
     async fn next(&self) -> Result<Response<Full<Bytes>>, Rejection> {
-        if self.lock().open.is_some() {
-            return Err(NOT_ANSWERED);
+        {
+            let mut state = self.lock();
+            if state.open.is_some() {
+                return Err(NOT_ANSWERED);
+            }
+            if !std::mem::replace(&mut state.asked, true) {
+                let _ = self.signals.send(Signal::Waiting);
+            }
         }
-        let _ = self.signals.send(Signal::Waiting);
         loop {
-            // A caller that hangs up drops this future between two invocations, never with one in hand.
+            // A caller that hangs up drops this future between two invocations. One that it has just been given is lost,
+            // as in Lambda, until the timeout.
             if let Some(invocation) = self.take() {
                 return Ok(invocation);
             }
@@ -191,9 +201,9 @@ impl RuntimeApi {
 
     fn take(&self) -> Option<Response<Full<Bytes>>> {
         let mut state = self.lock();
-        let Invocation { event, trace_id, timeout, answer } = state.queued.take()?;
+        let Invocation { event, trace_id, deadline, answer } = state.queued.take()?;
+        state.asked = false;
         let open = Open { request_id: random::uuid(), invocation_id: random::uuid(), answer };
-        let deadline = SystemTime::now() + timeout;
         let deadline_ms = deadline.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         let mut response = json(StatusCode::OK, event);
         let fields = [
@@ -327,4 +337,23 @@ fn describe_error(headers: &HeaderMap, content: Content) -> String {
         line.push('…');
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_runtime_that_hangs_up_and_asks_again_is_told_once() {
+        let (signals, mut received) = mpsc::unbounded_channel();
+        let api = RuntimeApi::new("arn".to_owned(), signals);
+        for _ in 0..3 {
+            assert!(tokio::time::timeout(Duration::from_millis(1), api.next()).await.is_err());
+        }
+        let (answer, _answered) = oneshot::channel();
+        api.leave(Invocation { event: Bytes::new(), trace_id: String::new(), deadline: SystemTime::now(), answer });
+        assert!(api.next().await.is_ok());
+        assert!(matches!(received.try_recv(), Ok(Signal::Waiting)));
+        assert!(received.try_recv().is_err());
+    }
 }

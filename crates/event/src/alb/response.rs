@@ -149,7 +149,7 @@ pub enum ReplyError {
     #[error("the response fields have {0} bytes, {MAX_RESPONSE_FIELDS} are allowed")]
     FieldsTooLarge(usize),
     /// Not a JSON object.
-    #[error("the reply is not a JSON object: {0}")]
+    #[error("the reply cannot be read as JSON: {0}")]
     Json(#[from] serde_json::Error),
     /// A member is missing or not what it has to be.
     #[error("`{member}` {problem}")]
@@ -277,7 +277,7 @@ fn status(value: Option<Value>) -> Result<StatusCode, ReplyError> {
         .and_then(|code| u16::try_from(code).ok())
         .filter(|code| (200..=599).contains(code))
         .and_then(|code| StatusCode::from_u16(code).ok())
-        .ok_or_else(|| wrong(MEMBER, format!("is {number}, it must be from 200 to 599")))
+        .ok_or_else(|| wrong(MEMBER, format!("is {number}, it must be a whole number from 200 to 599")))
 }
 
 /// ALB wants the code, a space and a reason where a description is given at all.

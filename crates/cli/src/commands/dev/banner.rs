@@ -41,11 +41,23 @@ pub(super) fn text(plan: &Plan, surroundings: &Surroundings, address: SocketAddr
     }
     let folder = surroundings.folder.path();
     if let Some(demo) = &surroundings.demo {
-        row("legacy", format!("https://localhost:{} (demo back end, gets every request)", demo.legacy.port()));
+        row(
+            "legacy",
+            format!("https://localhost:{} (demo back end, gets all that the function gets)", demo.legacy.port()),
+        );
         row("modern", format!("https://localhost:{} (demo back end)", demo.modern.port()));
         row("config", folder.join(CONFIG_FILE).display().to_string());
     }
 
+    // Which requests pass is the rules' matter then: they are what to look at.
+    if let Some((_, rules)) = &plan.rules {
+        let _ = writeln!(text, "\nRules, by priority:");
+        for rule in rules {
+            let conditions: Vec<String> = rule.conditions.iter().map(ToString::to_string).collect();
+            let _ = writeln!(text, "  {:<6} {}", rule.priority, conditions.join(", "));
+        }
+        return text;
+    }
     match &surroundings.demo {
         None => {
             let _ = writeln!(text, "\nTry:\n  curl -i http://{address}/");

@@ -10,7 +10,7 @@ use crossfade_emulator::{Exchange, Notice};
 use serde_json::Value;
 
 /// How long a finished request waits for its access-log line, which comes through another pipe.
-const PATIENCE: Duration = Duration::from_millis(250);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// One finished line without its line break.
 #[derive(Debug, PartialEq, Eq)]
@@ -150,7 +150,7 @@ impl Report {
         let access = Access::parse(line).filter(|_| self.expects_access);
         let mut lines = Vec::new();
         if access.is_none() || self.verbose {
-            lines.push(Line::Talk(format!("function {environment} | {line}")));
+            lines.push(Line::Talk(format!("function {environment} | {}", printable(line))));
         }
         let Some(access) = access else { return lines };
         match self.waiting.remove(&environment) {
@@ -213,7 +213,14 @@ impl Report {
 
 /// Text of clients and back ends without what would steer the terminal.
 fn printable(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
+    // Line separators and marks of writing direction can make a line look like another.
+    let moves_the_cursor = |c: char| {
+        (c.is_control() && c != '\t')
+            || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars()
+        .flat_map(|c| if moves_the_cursor(c) { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
+        .collect()
 }
 
 fn milliseconds(duration: Duration) -> String {
