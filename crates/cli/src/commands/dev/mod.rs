@@ -96,43 +96,79 @@ async fn serve(plan: Plan, verbose: bool) -> Result<()> {
     let knows_access_lines = plan.own_function;
     let (notices, mut inbox) = mpsc::unbounded_channel();
     let emulator = crossfade_emulator::start(settings, notices).await.context("cannot start")?;
-    print(vec![Line::Talk(banner::text(&plan, &surroundings, emulator.local_addr()))]);
+    let printer = Printer::start();
+    printer.print(vec![Line::Talk(banner::text(&plan, &surroundings, emulator.local_addr()))]);
 
     let mut report = Report::new(verbose, knows_access_lines, plan.has_rules(), colour());
-    tell_until_stopped(&mut report, &mut inbox, &mut stop).await;
-    print(vec![Line::Talk("stopping".to_string())]);
-    shut_down(emulator, report, inbox).await;
+    tell_until_stopped(&printer, &mut report, &mut inbox, &mut stop).await;
+    printer.print(vec![Line::Talk("stopping".to_string())]);
+    shut_down(&printer, emulator, report, inbox).await;
+    printer.finish();
     surroundings.end()
 }
 
-async fn tell_until_stopped(report: &mut Report, inbox: &mut UnboundedReceiver<Notice>, stop: &mut Stop) {
+async fn tell_until_stopped(
+    printer: &Printer,
+    report: &mut Report,
+    inbox: &mut UnboundedReceiver<Notice>,
+    stop: &mut Stop,
+) {
     loop {
         // Something is always due some day, which keeps the `select!` free of options.
         let due = report.due().unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
         tokio::select! {
             () = stop.requested() => return,
-            Some(notice) = inbox.recv() => print(report.tell(notice, Instant::now())),
-            () = tokio::time::sleep_until(due.into()) => print(report.overdue(Instant::now())),
+            Some(notice) = inbox.recv() => printer.print(report.tell(notice, Instant::now())),
+            () = tokio::time::sleep_until(due.into()) => printer.print(report.overdue(Instant::now())),
         }
     }
 }
 
-async fn shut_down(emulator: Emulator, mut report: Report, mut inbox: UnboundedReceiver<Notice>) {
+async fn shut_down(printer: &Printer, emulator: Emulator, mut report: Report, mut inbox: UnboundedReceiver<Notice>) {
     emulator.shutdown().await;
     report.stopping();
     while let Ok(notice) = inbox.try_recv() {
-        print(report.tell(notice, Instant::now()));
+        printer.print(report.tell(notice, Instant::now()));
     }
-    print(report.everything());
+    printer.print(report.everything());
 }
 
-/// A closed pipe or terminal is the reader's choice, not a reason to panic as `println!` does.
-fn print(lines: Vec<Line>) {
-    for line in lines {
-        let _ = match line {
-            Line::Data(text) => writeln!(std::io::stdout(), "{text}"),
-            Line::Talk(text) => writeln!(std::io::stderr(), "{text}"),
-        };
+/// Writes lines on a thread of its own: a reader that has stopped reading must not keep Ctrl-C from working.
+struct Printer {
+    lines: std::sync::mpsc::Sender<Line>,
+    done: std::sync::mpsc::Receiver<()>,
+}
+
+impl Printer {
+    /// How long the last lines may take when everything else has ended.
+    const PATIENCE: Duration = Duration::from_millis(500);
+
+    fn start() -> Printer {
+        let (lines, received) = std::sync::mpsc::channel();
+        let (finished, done) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for line in received {
+                // A closed pipe or terminal is the reader's choice, not a reason to panic as `println!` does.
+                let _ = match line {
+                    Line::Data(text) => writeln!(std::io::stdout(), "{text}"),
+                    Line::Talk(text) => writeln!(std::io::stderr(), "{text}"),
+                };
+            }
+            let _ = finished.send(());
+        });
+        Printer { lines, done }
+    }
+
+    fn print(&self, lines: Vec<Line>) {
+        for line in lines {
+            let _ = self.lines.send(line);
+        }
+    }
+
+    /// Waits until all is written, or nobody seems to read it.
+    fn finish(self) {
+        drop(self.lines);
+        let _ = self.done.recv_timeout(Self::PATIENCE);
     }
 }
 
