@@ -11,6 +11,7 @@
 mod alb;
 mod lambda;
 mod notice;
+mod pieces;
 mod random;
 pub mod serverless;
 

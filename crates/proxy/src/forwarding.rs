@@ -10,7 +10,7 @@ use http::uri::Authority;
 use crate::ProxyError;
 
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const X_AMZN_TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
+pub(crate) const X_AMZN_TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 /// Some servers hand it to programs as `HTTP_PROXY`, the address of an outgoing proxy (httpoxy).
 const PROXY: HeaderName = HeaderName::from_static("proxy");
 

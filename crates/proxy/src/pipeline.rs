@@ -82,7 +82,7 @@ impl Proxy {
         let mut record = AccessRecord {
             time: Some(invocation.time),
             request_id: invocation.request_id.clone(),
-            trace_id: trace_id(request.headers().get("x-amzn-trace-id").or(invocation.trace_id.as_ref())),
+            trace_id: trace_id(request.headers().get(forwarding::X_AMZN_TRACE_ID).or(invocation.trace_id.as_ref())),
             method: Some(request.method().to_string()),
             path: Some(request.uri().path().to_owned()),
             request_bytes: request.body().len(),

@@ -8,7 +8,7 @@
 //! or more than 2000 fields (431); a target over 65 534 bytes (414). A target loses a `#` and what follows it before
 //! anything here sees it.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode, Version, header};
 use http_body_util::BodyExt;
@@ -16,6 +16,7 @@ use hyper::body::Incoming;
 use tokio::time::{Duration, Instant, timeout, timeout_at};
 
 use super::error_page::Refusal;
+use crate::pieces;
 
 /// The longest request line, in bytes.
 const MAX_REQUEST_LINE: usize = 16 * 1024;
@@ -101,8 +102,7 @@ pub(super) async fn read_body(
         }
         return Err(too_large(&format!("{length} bytes"), limit));
     }
-    let mut only: Option<Bytes> = None;
-    let mut joined = BytesMut::new();
+    let mut pieces = Vec::new();
     let mut length = 0;
     loop {
         let Ok(frame) = timeout(IDLE_TIMEOUT, body.frame()).await else {
@@ -118,16 +118,9 @@ pub(super) async fn read_body(
             drain(&mut body).await;
             return Err(too_large("more", limit));
         }
-        // Most bodies are one frame, which is handed on without a copy.
-        match only.take() {
-            None if joined.is_empty() => only = Some(data),
-            before => {
-                joined.extend_from_slice(&before.unwrap_or_default());
-                joined.extend_from_slice(&data);
-            }
-        }
+        pieces.push(data);
     }
-    Ok(only.unwrap_or_else(|| joined.freeze()))
+    Ok(pieces::join(pieces))
 }
 
 fn too_large(length: &str, limit: usize) -> Refusal {

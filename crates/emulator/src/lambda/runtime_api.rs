@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -18,7 +18,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::failure::Failure;
-use crate::random;
+use crate::{pieces, random};
 
 /// The largest answer of a function that Lambda takes, in bytes ("Lambda quotas": 6 MB; the number is the one that its error
 /// message gives).
@@ -281,32 +281,17 @@ enum Content {
 
 /// Reads all of a body and keeps no more than Lambda would. The rest is read too, so that the function hears the answer.
 async fn collect(mut body: Incoming) -> Content {
-    let mut first: Option<Bytes> = None;
-    let mut joined = BytesMut::new();
+    let mut pieces = Vec::new();
     let mut length = 0_usize;
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else { return Content::CutOff };
         let Ok(data) = frame.into_data() else { continue };
         length = length.saturating_add(data.len());
-        if length > MAX_RESPONSE {
-            continue;
-        }
-        // Most bodies are one frame, which is handed on without a copy.
-        match first.take() {
-            None if joined.is_empty() => first = Some(data),
-            None => joined.extend_from_slice(&data),
-            Some(before) => {
-                joined.reserve(before.len() + data.len());
-                joined.extend_from_slice(&before);
-                joined.extend_from_slice(&data);
-            }
+        if length <= MAX_RESPONSE {
+            pieces.push(data);
         }
     }
-    match first {
-        _ if length > MAX_RESPONSE => Content::TooLarge,
-        Some(only) => Content::Whole(only),
-        None => Content::Whole(joined.freeze()),
-    }
+    if length > MAX_RESPONSE { Content::TooLarge } else { Content::Whole(pieces::join(pieces)) }
 }
 
 /// `Type: message` on one line, from what the runtime sent, however much of it is there.

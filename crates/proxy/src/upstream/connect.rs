@@ -110,7 +110,7 @@ impl Connector {
         // The tasks end with their connection; its errors reach the request that is on it.
         let sender = if offers_http2 {
             let mut http2 = http2::Builder::new(TokioExecutor::new());
-            // Half as much would stop answers that the front end can carry.
+            // The 16 KiB of the library would stop answers that the front end can carry.
             http2.max_header_list_size(MAX_FIELDS);
             let (sender, connection) = http2.handshake(io).await.map_err(ProxyError::Protocol)?;
             tokio::spawn(async move {

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-/// A TLS record is at most 16 KiB; reading several at once saves three of four system calls on large answers.
+/// A TLS record is at most 16 KiB; reading several at once saves most system calls on large answers.
 const READ_BUFFER: usize = 64 * 1024;
 
 /// A connection to a back end.
