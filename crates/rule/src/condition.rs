@@ -22,7 +22,8 @@ const MAX_RANGES: usize = 5;
 
 /// One condition of a listener rule. It holds if any of its values matches; a rule holds if all its conditions do.
 ///
-/// Made by the constructors, which validate as ALB does and compile the values.
+/// Made by the constructors, which validate as ALB does and compile the values; or, where ALB's limits do not hold, put
+/// together of patterns.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Condition {
@@ -48,8 +49,10 @@ pub enum Condition {
 /// One value of a query condition.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct QueryValue {
-    key: Option<Pattern>,
-    value: Pattern,
+    /// `None`: any key.
+    pub key: Option<Pattern>,
+    /// What the pair's value must match.
+    pub value: Pattern,
 }
 
 /// A condition that ALB would refuse.
@@ -268,6 +271,23 @@ impl Condition {
         }
     }
 
+    /// Whether it holds for every request that `other` holds for. May say no though it does.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Host(wide), Self::Host(narrow)) | (Self::Path(wide), Self::Path(narrow)) => {
+                each_is_covered(wide, narrow, Pattern::covers)
+            }
+            (Self::Method(wide), Self::Method(narrow)) => each_is_covered(wide, narrow, |wide, narrow| wide == narrow),
+            (Self::Header { name, values: wide }, Self::Header { name: other, values: narrow }) => {
+                name == other && each_is_covered(wide, narrow, Pattern::covers)
+            }
+            (Self::Query(wide), Self::Query(narrow)) => each_is_covered(wide, narrow, QueryValue::covers),
+            (Self::Ip(wide), Self::Ip(narrow)) => each_is_covered(wide, narrow, |wide, narrow| wide.contains(narrow)),
+            _ => false,
+        }
+    }
+
     /// The word for this kind of condition in configuration files: `host`, `path`, `method`, `header`, `query` or `ip`.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -316,11 +336,26 @@ impl fmt::Display for Condition {
     }
 }
 
+impl QueryValue {
+    fn covers(&self, other: &Self) -> bool {
+        let any_key = self.key.is_none();
+        let key =
+            any_key || self.key.as_ref().zip(other.key.as_ref()).is_some_and(|(wide, narrow)| wide.covers(narrow));
+        key && self.value.covers(&other.value)
+    }
+}
+
+fn each_is_covered<T>(wide: &[T], narrow: &[T], covers: impl Fn(&T, &T) -> bool) -> bool {
+    narrow.iter().all(|narrow| wide.iter().any(|wide| covers(wide, narrow)))
+}
+
 /// `key=value`; a pair that takes any key is shown with the key `*`.
 impl fmt::Display for QueryValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let key = self.key.as_ref().map_or("*", Pattern::source);
-        write!(f, "{key}={}", self.value)
+        match &self.key {
+            Some(key) => write!(f, "{key}={}", self.value),
+            None => write!(f, "*={}", self.value),
+        }
     }
 }
 

@@ -1,8 +1,9 @@
-//! One comparison value of a condition, compiled. Owns the choice of how it is compared; today that is always a wildcard
-//! pattern (a value without wildcards is one that stands for itself).
+//! One comparison value of a condition, compiled. Owns the ways of comparing; which of them a condition takes is decided
+//! by whoever builds it.
 
 use std::fmt;
 
+use crate::regex::{Regex, RegexError};
 use crate::wildcard::{Case, Escapes, Wildcard};
 
 /// One comparison value of a condition, compiled once, with the text that it was made from.
@@ -12,37 +13,217 @@ pub struct Pattern {
     matcher: Matcher,
 }
 
-/// ALB's `RegexValues` will be a second variant; nothing outside this file depends on there being one only.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Matcher {
     Wildcard(Wildcard),
+    Regex(Regex),
+    /// A path without its last `/`, and all below it.
+    Prefix(Box<str>),
+    Exact(Box<str>),
 }
 
 impl Pattern {
-    pub(crate) fn wildcard(source: &str, case: Case, escapes: Escapes) -> Self {
+    /// ALB's globs: `*` for any run of bytes, `?` for one; they cover the whole input.
+    #[must_use]
+    pub fn wildcard(source: &str, case: Case, escapes: Escapes) -> Self {
         Self { source: source.into(), matcher: Matcher::Wildcard(Wildcard::new(source, case, escapes)) }
     }
 
+    /// A regex, which searches unless it has anchors.
+    ///
+    /// # Errors
+    ///
+    /// [`RegexError`] for what is none, or too large.
+    pub fn regex(source: &str, case: Case) -> Result<Self, RegexError> {
+        Ok(Self { source: source.into(), matcher: Matcher::Regex(Regex::with_case(source, case)?) })
+    }
+
+    /// A path and everything below it: `/api` takes `/api` and `/api/x`, not `/apix`. A `/` at its end says nothing.
+    #[must_use]
+    pub fn path_prefix(source: &str) -> Self {
+        let path = source.strip_suffix('/').unwrap_or(source);
+        Self { source: source.into(), matcher: Matcher::Prefix(path.into()) }
+    }
+
+    /// This text and no other; case counts.
+    #[must_use]
+    pub fn exact(source: &str) -> Self {
+        Self { source: source.into(), matcher: Matcher::Exact(source.into()) }
+    }
+
     /// The value as it was written.
+    #[must_use]
     pub fn source(&self) -> &str {
         &self.source
     }
 
-    pub(crate) fn matches(&self, input: &[u8]) -> bool {
+    /// The regex, if it is one.
+    #[must_use]
+    pub fn as_regex(&self) -> Option<&Regex> {
+        match &self.matcher {
+            Matcher::Regex(regex) => Some(regex),
+            _ => None,
+        }
+    }
+
+    /// The bytes that every match begins with, empty if there are none; lower-case where case is ignored.
+    #[must_use]
+    pub fn literal_prefix(&self) -> Vec<u8> {
+        match &self.matcher {
+            Matcher::Wildcard(wildcard) => wildcard.literal_prefix(),
+            Matcher::Regex(regex) => regex.literal_prefix(),
+            Matcher::Prefix(text) | Matcher::Exact(text) => text.as_bytes().to_vec(),
+        }
+    }
+
+    /// The only input that matches, if there is but one; lower-case where case is ignored.
+    #[must_use]
+    pub fn only_match(&self) -> Option<Vec<u8>> {
+        match &self.matcher {
+            Matcher::Wildcard(wildcard) => (wildcard.wildcards() == 0).then(|| wildcard.literal_prefix()),
+            Matcher::Exact(text) => Some(text.as_bytes().to_vec()),
+            Matcher::Regex(_) | Matcher::Prefix(_) => None,
+        }
+    }
+
+    /// Whether it matches whatever `other` does. May say no though it does.
+    #[must_use]
+    pub fn covers(&self, other: &Pattern) -> bool {
+        match (&self.matcher, &other.matcher) {
+            (Matcher::Wildcard(wide), Matcher::Wildcard(narrow)) => wide.covers(narrow),
+            (_, Matcher::Exact(text)) => self.matches(text.as_bytes()),
+            (Matcher::Wildcard(wide), Matcher::Prefix(text)) => wide.covers(&Wildcard::new(
+                &format!("{}*", text.replace(['*', '?'], "?")),
+                Case::Sensitive,
+                Escapes::None,
+            )),
+            (Matcher::Prefix(_), _) => {
+                let literal = other.literal_prefix();
+                // Below `/api` is what begins with `/api/`.
+                let is_below = self.matches(&literal) && literal.len() > self.literal_prefix().len();
+                is_below || self.matcher == other.matcher
+            }
+            (wide, narrow) => wide == narrow,
+        }
+    }
+
+    /// Whether an input has this value.
+    #[must_use]
+    pub fn matches(&self, input: &[u8]) -> bool {
         match &self.matcher {
             Matcher::Wildcard(wildcard) => wildcard.matches(input),
+            Matcher::Regex(regex) => regex.is_match(input),
+            Matcher::Prefix(path) => is_below(input, path.as_bytes()),
+            Matcher::Exact(text) => input == text.as_bytes(),
         }
     }
 
     pub(crate) fn wildcards(&self) -> usize {
         match &self.matcher {
             Matcher::Wildcard(wildcard) => wildcard.wildcards(),
+            Matcher::Regex(_) | Matcher::Prefix(_) | Matcher::Exact(_) => 0,
         }
     }
 }
 
+/// Whether a path is `prefix`, which has no `/` at its end, or lies below it.
+fn is_below(path: &[u8], prefix: &[u8]) -> bool {
+    path.strip_prefix(prefix).is_some_and(|rest| matches!(rest.first(), None | Some(b'/')))
+}
+
+/// As written; what is not a glob says so: `regex ^/a`, `prefix /a`, `exact /a`.
 impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.source)
+        let way = match &self.matcher {
+            Matcher::Wildcard(_) => "",
+            Matcher::Regex(_) => "regex ",
+            Matcher::Prefix(_) => "prefix ",
+            Matcher::Exact(_) => "exact ",
+        };
+        write!(f, "{way}{}", self.source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn glob(source: &str) -> Pattern {
+        Pattern::wildcard(source, Case::Sensitive, Escapes::None)
+    }
+
+    #[test] // T9
+    fn a_prefix_ends_at_a_segment() {
+        for source in ["/api", "/api/"] {
+            let api = Pattern::path_prefix(source);
+            assert!(api.matches(b"/api") && api.matches(b"/api/") && api.matches(b"/api/x"), "{source}");
+            assert!(!api.matches(b"/apix") && !api.matches(b"/ap") && !api.matches(b"/API"), "{source}");
+        }
+        let everything = Pattern::path_prefix("/");
+        assert!(everything.matches(b"/") && everything.matches(b"/x") && !everything.matches(b"*"));
+    }
+
+    #[test]
+    fn exact_has_no_wildcards() {
+        assert!(Pattern::exact("/a*").matches(b"/a*"));
+        assert!(!Pattern::exact("/a*").matches(b"/ab"));
+    }
+
+    #[test]
+    fn what_a_match_begins_with() {
+        let regex = |source| Pattern::regex(source, Case::Sensitive).unwrap().literal_prefix();
+        assert_eq!(glob("/a/*/b").literal_prefix(), b"/a/");
+        assert_eq!(regex("^/api/(.*)$"), b"/api/");
+        assert_eq!(regex("^/colou?r"), b"/colo");
+        assert_eq!(regex("^/a{2}"), b"/");
+        assert_eq!(regex(r"^/v1\.0/"), b"/v1");
+        assert_eq!(regex("^/a|/b"), b"");
+        assert_eq!(regex("/a"), b"");
+        assert_eq!(regex("^(?i)/a"), b"");
+        assert_eq!(regex("^/caf\u{e9}*"), b"/caf");
+    }
+
+    #[test]
+    fn covering() {
+        assert!(Pattern::path_prefix("/api").covers(&glob("/api/*")));
+        assert!(Pattern::path_prefix("/api").covers(&Pattern::exact("/api")));
+        assert!(Pattern::path_prefix("/api").covers(&Pattern::path_prefix("/api/v1")));
+        assert!(Pattern::path_prefix("/api").covers(&Pattern::path_prefix("/api/")));
+        assert!(!Pattern::path_prefix("/api").covers(&glob("/api*")));
+        assert!(!Pattern::path_prefix("/api").covers(&Pattern::path_prefix("/apix")));
+        assert!(glob("/*").covers(&Pattern::path_prefix("/api")));
+        assert!(!glob("/api/*").covers(&Pattern::path_prefix("/api")));
+        let regex = Pattern::regex("^/a", Case::Sensitive).unwrap();
+        assert!(regex.covers(&regex) && regex.covers(&Pattern::exact("/ab")) && !regex.covers(&glob("/a*")));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_covered_is_matched(
+            wide in pattern(),
+            narrow in pattern(),
+            input in "/?[ab/]{0,6}",
+        ) {
+            if wide.covers(&narrow) && narrow.matches(input.as_bytes()) {
+                proptest::prop_assert!(wide.matches(input.as_bytes()), "{wide} {narrow}");
+            }
+            if wide.matches(input.as_bytes()) {
+                proptest::prop_assert!(input.as_bytes().starts_with(&wide.literal_prefix()));
+                proptest::prop_assert!(wide.only_match().is_none_or(|only| only == input.as_bytes()));
+            }
+        }
+    }
+
+    fn pattern() -> impl proptest::strategy::Strategy<Value = Pattern> {
+        use proptest::prelude::*;
+        ("/?[ab/*?]{0,5}", 0..4).prop_map(|(text, way)| match way {
+            0 => Pattern::path_prefix(&text),
+            1 => Pattern::exact(&text),
+            2 => {
+                let source = text.replace("?", "b?").replace("*", "a*");
+                Pattern::regex(&format!("^{source}"), Case::Sensitive).unwrap()
+            }
+            _ => glob(&text),
+        })
     }
 }

@@ -23,7 +23,8 @@ pub struct RequestView<'a> {
 
 impl<'a> RequestView<'a> {
     /// The host without its port: `a.example:8080` is `a.example`, `[::1]:80` is `[::1]`.
-    pub(crate) fn host_name(&self) -> &'a [u8] {
+    #[must_use]
+    pub fn host_name(&self) -> &'a [u8] {
         let name_end = match self.host.iter().rposition(|byte| *byte == b':') {
             // A colon inside the brackets belongs to the IPv6 address.
             Some(colon) if !self.host[colon..].contains(&b']') => colon,
@@ -34,7 +35,7 @@ impl<'a> RequestView<'a> {
 
     /// The key/value pairs of the query, undecoded. A piece without `=` is a key with an empty value; empty pieces do not
     /// count; the query ends at a `#`.
-    pub(crate) fn query_pairs(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+    pub fn query_pairs(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
         let query = self.query.unwrap_or_default();
         let query = query.split(|byte| *byte == b'#').next().unwrap_or_default();
         query.split(|byte| *byte == b'&').filter(|piece| !piece.is_empty()).map(|piece| {
@@ -42,6 +43,16 @@ impl<'a> RequestView<'a> {
                 Some(equals) => (&piece[..equals], &piece[equals + 1..]),
                 None => (piece, &[][..]),
             }
+        })
+    }
+
+    /// Name and value of every cookie (RFC 6265 section 5.4), as sent.
+    pub fn cookies(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        let lines = self.headers.get_all(http::header::COOKIE).iter();
+        let cookies = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+        cookies.filter_map(|cookie| {
+            let equals = cookie.iter().position(|byte| *byte == b'=')?;
+            Some((cookie[..equals].trim_ascii(), cookie[equals + 1..].trim_ascii()))
         })
     }
 }

@@ -4,15 +4,19 @@
 
 /// Whether ASCII letters match in both cases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Case {
+pub enum Case {
+    /// They do not.
     Sensitive,
+    /// They do.
     Insensitive,
 }
 
 /// Whether `\*` and `\?` mean the characters themselves. ALB has this in query-string conditions only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Escapes {
+pub enum Escapes {
+    /// A backslash is one.
     None,
+    /// They do.
     Backslash,
 }
 
@@ -57,10 +61,38 @@ impl Wildcard {
         self.tokens.iter().filter(|token| !matches!(token, Token::Byte(_))).count()
     }
 
-    /// Greedy matching that comes back to the last star only: time is at most pattern x input, memory constant.
+    /// The bytes that every match begins with; lower-case where case is ignored.
+    pub(crate) fn literal_prefix(&self) -> Vec<u8> {
+        let literals = self.tokens.iter().map_while(|token| match token {
+            Token::Byte(byte) => Some(*byte),
+            Token::One | Token::Any => None,
+        });
+        literals.collect()
+    }
+
     pub(crate) fn matches(&self, input: &[u8]) -> bool {
+        self.accepts(input, |token, byte| match token {
+            Token::Byte(literal) => literal == self.fold(*byte),
+            Token::One | Token::Any => true,
+        })
+    }
+
+    /// Whether it matches whatever `other` does. May say no though it does.
+    pub(crate) fn covers(&self, other: &Wildcard) -> bool {
+        let same_case = self.case == other.case || self.case == Case::Insensitive;
+        same_case
+            && self.accepts(&other.tokens, |token, symbol| match (token, symbol) {
+                (Token::Byte(literal), Token::Byte(byte)) => literal == self.fold(*byte),
+                (Token::Byte(_), Token::One | Token::Any) | (Token::One, Token::Any) => false,
+                (Token::One | Token::Any, _) => true,
+            })
+    }
+
+    /// Greedy matching that comes back to the last star only: time is at most pattern x input, memory constant.
+    /// `fits` says whether a token takes one symbol of the input; a star takes any run of those that fit it.
+    fn accepts<S>(&self, input: &[S], fits: impl Fn(Token, &S) -> bool) -> bool {
         let (mut at, mut next) = (0, 0);
-        // Where to go on when the present attempt fails: after the last star, one input byte further than last time.
+        // Where to go on when the present attempt fails: after the last star, one symbol further than last time.
         let mut retry: Option<(usize, usize)> = None;
         loop {
             match (self.tokens.get(next), input.get(at)) {
@@ -68,10 +100,7 @@ impl Wildcard {
                     next += 1;
                     retry = Some((next, at));
                 }
-                (Some(Token::One), Some(_)) => (next, at) = (next + 1, at + 1),
-                (Some(Token::Byte(literal)), Some(byte)) if *literal == self.fold(*byte) => {
-                    (next, at) = (next + 1, at + 1);
-                }
+                (Some(token), Some(symbol)) if fits(*token, symbol) => (next, at) = (next + 1, at + 1),
                 (None, None) => return true,
                 _ => match retry {
                     Some((after_star, from)) if from < input.len() => {
@@ -142,6 +171,20 @@ mod tests {
         assert!(!matches(&pattern, &"a".repeat(20_000)));
     }
 
+    #[test]
+    fn a_pattern_covers_narrower_ones() {
+        let covers = |wide: &str, narrow: &str| {
+            let [wide, narrow] = [wide, narrow].map(|text| Wildcard::new(text, Case::Sensitive, Escapes::None));
+            wide.covers(&narrow)
+        };
+        assert!(covers("/api/*", "/api/orders/*"));
+        assert!(covers("*", "/?"));
+        assert!(covers("/a?c", "/abc"));
+        assert!(!covers("/api/*", "/api*"));
+        assert!(!covers("/?", "/*"));
+        assert!(!covers("/a*", "/b"));
+    }
+
     /// The definition, written down without any thought for speed.
     fn oracle(pattern: &[u8], input: &[u8]) -> bool {
         match (pattern.split_first(), input.split_first()) {
@@ -160,6 +203,15 @@ mod tests {
         #[test]
         fn agrees_with_the_naive_definition(pattern in "[ab/*?]{0,10}", input in "[ab/]{0,12}") {
             prop_assert_eq!(matches(&pattern, &input), oracle(pattern.as_bytes(), input.as_bytes()), "{} on {}", pattern, input);
+        }
+
+        #[test]
+        fn what_is_covered_is_matched(wide in "[ab*?]{0,6}", narrow in "[ab*?]{0,6}", input in "[ab]{0,8}") {
+            let [wide, narrow] = [wide, narrow].map(|text| Wildcard::new(&text, Case::Sensitive, Escapes::None));
+            prop_assert!(wide.covers(&wide));
+            if wide.covers(&narrow) && narrow.matches(input.as_bytes()) {
+                prop_assert!(wide.matches(input.as_bytes()));
+            }
         }
 
         #[test]
