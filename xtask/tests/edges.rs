@@ -16,7 +16,17 @@ const EDGES: [(&str, &[&str]); 8] = [
     ("crossfade-proxy", &["crossfade-route"]),
     ("crossfade-function", &["crossfade-event", "crossfade-proxy", "crossfade-route"]),
     ("crossfade-emulator", &["crossfade-event", "crossfade-rule"]),
-    ("crossfade", &["crossfade-emulator", "crossfade-event", "crossfade-function", "crossfade-route"]),
+    (
+        "crossfade",
+        &[
+            "crossfade-emulator",
+            "crossfade-event",
+            "crossfade-function",
+            "crossfade-proxy",
+            "crossfade-route",
+            "crossfade-rule",
+        ],
+    ),
     ("xtask", &[]),
 ];
 

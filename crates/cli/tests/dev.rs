@@ -4,110 +4,14 @@
 
 #![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
+mod support;
 
-/// Longest wait for anything that should happen at once.
-const PATIENCE: Duration = Duration::from_secs(30);
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::channel;
 
-/// A running `crossfade dev`.
-struct Dev {
-    child: Child,
-    /// `http://127.0.0.1:PORT`
-    alb: String,
-    banner: String,
-    /// The request lines.
-    stdout: Receiver<String>,
-}
-
-impl Dev {
-    fn start(arguments: &[&str]) -> Dev {
-        Dev::start_in(Path::new("."), arguments)
-    }
-
-    fn start_in(folder: &Path, arguments: &[&str]) -> Dev {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_crossfade"))
-            .args(["dev", "--port", "0"])
-            .current_dir(folder)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let stdout = lines(child.stdout.take().unwrap());
-        let stderr = lines(child.stderr.take().unwrap());
-        // From here on a panic stops the child.
-        let mut dev = Dev { child, alb: String::new(), banner: String::new(), stdout };
-        // It ends with a blank line below the commands to type, or the rules.
-        let is_complete = |banner: &str| {
-            banner.ends_with("\n\n") && (banner.contains("\nTry:") || banner.contains("\nRules, by priority:"))
-        };
-        while !is_complete(&dev.banner) {
-            match stderr.recv_timeout(PATIENCE) {
-                Ok(line) => dev.banner += &format!("{line}\n"),
-                Err(_) => panic!("no complete banner: {}", dev.banner),
-            }
-        }
-        // Keeps the pipe empty, or the child would block on it one day.
-        std::thread::spawn(move || stderr.iter().for_each(|line| eprintln!("dev: {line}")));
-        dev.alb = word_after(&dev.banner, "local ALB");
-        dev
-    }
-
-    /// The demo back end as the banner tells to reach it: authority file and `https://localhost:PORT`.
-    fn legacy(&self) -> (PathBuf, String) {
-        (PathBuf::from(word_after(&self.banner, "--cacert")), word_after(&self.banner, "legacy"))
-    }
-
-    fn next_line(&self) -> String {
-        self.stdout.recv_timeout(PATIENCE).expect("a line for a request")
-    }
-
-    /// Sends a signal and waits for the end.
-    fn stop(mut self, signal: &str) -> ExitStatus {
-        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
-        assert!(sent.success());
-        let deadline = Instant::now() + PATIENCE;
-        while Instant::now() < deadline {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        panic!("still running after {signal}");
-    }
-}
-
-impl Drop for Dev {
-    fn drop(&mut self) {
-        // A test that fails leaves nothing behind; one that stopped it already finds nothing to kill.
-        if self.child.try_wait().is_ok_and(|status| status.is_none()) {
-            let _ = Command::new("kill").arg(self.child.id().to_string()).status();
-            let _ = self.child.wait();
-        }
-    }
-}
-
-fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
-    let (sender, receiver) = channel();
-    std::thread::spawn(move || {
-        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
-            if sender.send(line).is_err() {
-                return;
-            }
-        }
-    });
-    receiver
-}
-
-fn word_after(text: &str, label: &str) -> String {
-    let (_, rest) = text.split_once(label).unwrap_or_else(|| panic!("no `{label}` in: {text}"));
-    rest.split_whitespace().next().unwrap_or_default().to_string()
-}
+use support::{Dev, word_after};
 
 /// An answer as far as both ways to a back end must agree on it.
 #[derive(Debug, PartialEq, Eq)]
@@ -244,7 +148,7 @@ fn each_request_is_one_readable_line() {
     let (first, second) = (dev.next_line(), dev.next_line());
     let words: Vec<&str> = first.split_whitespace().collect();
     assert_eq!((words[1..4].join(" "), words[5]), ("GET 200 legacy".to_string(), "ms"), "{first}");
-    assert!(first.ends_with("/orders/42?q=%20  [cold start]"), "{first}");
+    assert!(first.ends_with("/orders/42?q=%20  [orders, weight]  [cold start]"), "{first}");
     assert_eq!(second.split_whitespace().skip(1).take(3).collect::<Vec<_>>(), ["DELETE", "404", "legacy"], "{second}");
     assert!(second.ends_with("ms  /status/404"), "a second cold start: {second}");
     assert!(dev.stop("-INT").success());
@@ -347,7 +251,7 @@ fn nobody_reading_is_no_reason_to_fail() {
     let mut banner = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
     let alb = word_after(&banner.find(|line| line.contains("local ALB")).unwrap(), "local ALB");
     drop(banner);
-    let dev = Dev { child, alb, banner: String::new(), stdout: channel().1 };
+    let dev = Dev { child, alb, banner: String::new(), stdout: channel().1, stderr: channel().1 };
     assert_eq!(curl(&format!("{}/orders/42", dev.alb), &[]).status, "200");
     assert_eq!(curl(&format!("{}/orders/42", dev.alb), &[]).status, "200");
     assert_eq!(dev.stop("-HUP").code(), Some(0));

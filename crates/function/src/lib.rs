@@ -3,6 +3,7 @@
 //! Owns all that is Lambda's: environment variables, invocations, deadlines, the log on stdout. Knows no ALB rule and
 //! no back end connection. The same code is the binary `bootstrap` in Lambda and a child process of `crossfade dev`.
 
+mod current;
 mod http1;
 mod invoke;
 mod run;
@@ -11,7 +12,7 @@ mod settings;
 
 use std::process::ExitCode;
 
-pub use settings::{ConfigSource, SettingsError, load};
+pub use settings::{ConfigSource, Here, SettingsError, load};
 
 /// The function's entry point: reads the environment and serves until the end of it.
 #[must_use]
@@ -43,6 +44,12 @@ pub fn main() -> ExitCode {
 /// Something that belongs to no request. Lambda takes stdout and stderr into the same log.
 fn log_error(message: &str) {
     let line = serde_json::json!({ "type": "error", "level": "ERROR", "message": message });
+    write_line(line.to_string());
+}
+
+/// The same for what works, but should not stay so.
+fn log_warning(message: &str) {
+    let line = serde_json::json!({ "type": "warning", "level": "WARN", "message": message });
     write_line(line.to_string());
 }
 

@@ -1,19 +1,21 @@
 //! The loop: the next event, its answer, its log line, the next event. Also start and end of the process.
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use crossfade_event::alb::MAX_RESPONSE_JSON;
-use crossfade_proxy::{Invocation, Limits, Proxy, SetupError};
+use crossfade_proxy::{Invocation, SetupError};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::current::Current;
 use crate::invoke::answer;
+use crate::log_error;
 use crate::runtime_api::{ApiError, NextEvent, RuntimeApi};
-use crate::settings::{Settings, SettingsError, load};
-use crate::{log_error, write_line};
+use crate::settings::{Settings, SettingsError};
+use crate::write_line;
 
 /// Time kept back from an invocation's deadline for encoding and posting the answer.
 const MARGIN: Duration = Duration::from_millis(250);
@@ -41,8 +43,8 @@ pub(crate) async fn run(settings: Settings) -> Result<(), RunError> {
     let mut api = RuntimeApi::new(&settings.runtime_api);
     let concurrency = settings.concurrency;
     let runtime_api = settings.runtime_api.clone();
-    let proxy = match init(settings) {
-        Ok(proxy) => Arc::new(proxy),
+    let current = match Current::start(settings) {
+        Ok(current) => Arc::new(current),
         Err(error) => {
             if let Err(api_error) = api.init_error("Crossfade.Configuration", &error.to_string()).await {
                 log_error(&api_error.to_string());
@@ -53,9 +55,9 @@ pub(crate) async fn run(settings: Settings) -> Result<(), RunError> {
     tokio::spawn(tick());
     // Tasks, also for a single one: the runtime looks for I/O before every turn of what it blocks on, but not of tasks.
     let mut loops = JoinSet::new();
-    loops.spawn(serve(proxy.clone(), api, terminate()?));
+    loops.spawn(serve(current.clone(), api, terminate()?));
     for _ in 1..concurrency {
-        loops.spawn(serve(proxy.clone(), RuntimeApi::new(&runtime_api), terminate()?));
+        loops.spawn(serve(current.clone(), RuntimeApi::new(&runtime_api), terminate()?));
     }
     // A loop that breaks does not take the invocations of the others with it.
     let mut outcome = Ok(());
@@ -63,13 +65,6 @@ pub(crate) async fn run(settings: Settings) -> Result<(), RunError> {
         outcome = outcome.and(ended.unwrap_or_else(|error| Err(RunError::Loop(error.to_string()))));
     }
     outcome
-}
-
-fn init(settings: Settings) -> Result<Proxy, RunError> {
-    let (table, trust) = load(&settings.config?, settings.cert_file.as_deref())?;
-    // Plain text takes at least its own length in the reply.
-    let limits = Limits { response_bytes: MAX_RESPONSE_JSON };
-    Ok(Proxy::new(table, &trust, &settings.pseudonym, limits)?)
 }
 
 /// A timer that is due before any deadline. The runtime's timers wake their driver, by a system call, whenever a new one
@@ -86,8 +81,9 @@ fn terminate() -> Result<Signal, RunError> {
 }
 
 /// One invocation at a time, over a connection of its own.
-async fn serve(proxy: Arc<Proxy>, mut api: RuntimeApi, mut terminate: Signal) -> Result<(), RunError> {
+async fn serve(current: Arc<Current>, mut api: RuntimeApi, mut terminate: Signal) -> Result<(), RunError> {
     let mut buffer = Vec::new();
+    let mut random = Random::new();
     loop {
         let next = tokio::select! {
             biased;
@@ -98,9 +94,10 @@ async fn serve(proxy: Arc<Proxy>, mut api: RuntimeApi, mut terminate: Signal) ->
         let started = Instant::now();
         let time = SystemTime::now();
         let deadline = started + time_to_answer(deadline_ms, time);
-        let invocation = Invocation { request_id, trace_id, started, time, deadline };
+        let seed = random.next();
+        let invocation = Invocation { request_id, trace_id, started, time, deadline, seed };
 
-        let record = answer(&proxy, &event, &invocation, &mut buffer).await;
+        let record = answer(&current.proxy(), &event, &invocation, &mut buffer).await;
         // Its memory takes what comes next.
         drop(event);
         let reply = Bytes::from(std::mem::take(&mut buffer));
@@ -119,6 +116,24 @@ async fn serve(proxy: Arc<Proxy>, mut api: RuntimeApi, mut terminate: Signal) ->
             buffer = Vec::from(reply);
             buffer.clear();
         }
+    }
+}
+
+/// Random bits for shares of traffic and for ids that nobody should guess: SipHash with a key of the system's.
+struct Random {
+    keyed: [RandomState; 2],
+    count: u64,
+}
+
+impl Random {
+    fn new() -> Self {
+        Random { keyed: [RandomState::new(), RandomState::new()], count: 0 }
+    }
+
+    fn next(&mut self) -> u128 {
+        self.count += 1;
+        let [high, low] = [0, 1].map(|index: usize| u128::from(self.keyed[index].hash_one(self.count)));
+        high << 64 | low
     }
 }
 

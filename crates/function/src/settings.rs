@@ -5,22 +5,24 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crossfade_proxy::PemText;
-use crossfade_proxy::Trust;
-use crossfade_route::{Diagnostics, RoutingTable};
+use crossfade_route::{Diagnostics, PemFile, RoutingTable, Surroundings};
 
 /// What the environment says.
 #[derive(Debug)]
 pub(crate) struct Settings {
     /// `AWS_LAMBDA_RUNTIME_API`: `host:port` of the Runtime API.
     pub(crate) runtime_api: String,
-    /// From `CROSSFADE_BACKEND`, `CROSSFADE_CONFIG` or the `crossfade.yaml` beside the program. An error here is one
-    /// of the init phase: it is posted to the Runtime API.
+    /// From `CROSSFADE_BACKEND`, `CROSSFADE_CONFIG` or the `crossfade.yaml` beside the program; relative paths in the file
+    /// begin where it is, or at `CROSSFADE_CONFIG_FOLDER`. An error here is one of the init phase: it is posted to the
+    /// Runtime API.
     pub(crate) config: Result<ConfigSource, SettingsError>,
     /// `SSL_CERT_FILE`: a PEM file that is trusted besides the built-in roots.
     pub(crate) cert_file: Option<PathBuf>,
     /// Our name in `Via`: `crossfade-` and `AWS_LAMBDA_FUNCTION_NAME`.
     pub(crate) pseudonym: String,
+    /// `CROSSFADE_RELOAD=1`: take up changes of the configuration file while running. `crossfade dev` sets it; in Lambda a
+    /// new version of the function is the way.
+    pub(crate) reload: bool,
     /// `AWS_LAMBDA_MAX_CONCURRENCY`: invocations at a time, set by Lambda Managed Instances; otherwise 1.
     pub(crate) concurrency: usize,
 }
@@ -31,7 +33,21 @@ pub enum ConfigSource {
     /// A URL that gets everything.
     BackendUrl(String),
     /// A `crossfade.yaml`.
-    File(PathBuf),
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Where the relative paths in it begin.
+        folder: PathBuf,
+    },
+}
+
+impl ConfigSource {
+    /// A file whose relative paths begin where it is.
+    #[must_use]
+    pub fn file(path: PathBuf) -> Self {
+        let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+        ConfigSource::File { path, folder }
+    }
 }
 
 /// What keeps the function from starting.
@@ -59,11 +75,14 @@ pub enum SettingsError {
         /// What the system said.
         error: std::io::Error,
     },
+    /// A configuration file that is no text.
+    #[error("`{0}` is not UTF-8")]
+    NotText(PathBuf),
     /// The file that the environment names is not there or may not be read.
     #[error("`SSL_CERT_FILE`: {0}")]
     CertFile(Box<SettingsError>),
     /// Mistakes in the configuration.
-    #[error("{0}")]
+    #[error(transparent)]
     Config(#[from] Diagnostics),
 }
 
@@ -76,6 +95,7 @@ impl Settings {
             config: config_source(
                 text("CROSSFADE_BACKEND"),
                 text("CROSSFADE_CONFIG").map(PathBuf::from),
+                text("CROSSFADE_CONFIG_FOLDER").map(PathBuf::from),
                 task_root.join("crossfade.yaml"),
             ),
             cert_file: text("SSL_CERT_FILE").map(PathBuf::from),
@@ -83,12 +103,18 @@ impl Settings {
                 Some(name) => format!("crossfade-{name}"),
                 None => "crossfade".to_owned(),
             },
+            reload: text("CROSSFADE_RELOAD").is_some_and(|value| value == "1"),
             concurrency: text("AWS_LAMBDA_MAX_CONCURRENCY").and_then(|count| count.parse().ok()).unwrap_or(1).max(1),
         })
     }
 }
 
-fn config_source(url: Option<String>, named: Option<PathBuf>, beside: PathBuf) -> Result<ConfigSource, SettingsError> {
+fn config_source(
+    url: Option<String>,
+    named: Option<PathBuf>,
+    folder: Option<PathBuf>,
+    beside: PathBuf,
+) -> Result<ConfigSource, SettingsError> {
     let file = match named {
         Some(path) => Some((format!("`CROSSFADE_CONFIG={}`", path.display()), path)),
         None if beside.is_file() => Some((beside.display().to_string(), beside)),
@@ -96,38 +122,51 @@ fn config_source(url: Option<String>, named: Option<PathBuf>, beside: PathBuf) -
     };
     match (url, file) {
         (Some(url), None) => Ok(ConfigSource::BackendUrl(url)),
-        (None, Some((_, path))) => Ok(ConfigSource::File(path)),
+        (None, Some((_, path))) => Ok(match folder {
+            Some(folder) => ConfigSource::File { path, folder },
+            None => ConfigSource::file(path),
+        }),
         (Some(_), Some((name, _))) => Err(SettingsError::TwoConfigs(name)),
         (None, None) => Err(SettingsError::NoConfig),
     }
 }
 
-/// Compiles the configuration and reads the certificates that it names; their paths are relative to its file.
-/// `cert_file` is trusted besides, for every back end.
+/// Compiles the configuration, with the files and environment variables that it names; the paths are relative to its file.
+/// Besides, what `cert_file` holds, which is trusted for every back end.
 ///
 /// # Errors
 ///
 /// [`SettingsError`] for files that cannot be read and for every mistake in the configuration.
-pub fn load(source: &ConfigSource, cert_file: Option<&Path>) -> Result<(RoutingTable, Trust), SettingsError> {
-    let (table, folder) = match source {
-        ConfigSource::BackendUrl(url) => (RoutingTable::from_backend_url(url, "CROSSFADE_BACKEND")?, Path::new("")),
-        ConfigSource::File(path) => {
-            let text = String::from_utf8_lossy(&read(path)?).into_owned();
-            let table = RoutingTable::from_config(&text, &path.display().to_string())?;
-            (table, path.parent().unwrap_or(Path::new("")))
+pub fn load(source: &ConfigSource, cert_file: Option<&Path>) -> Result<(RoutingTable, Option<PemFile>), SettingsError> {
+    let table = match source {
+        ConfigSource::BackendUrl(url) => RoutingTable::from_backend_url(url, "CROSSFADE_BACKEND")?,
+        ConfigSource::File { path, folder } => {
+            let text = String::from_utf8(read(path)?).map_err(|_| SettingsError::NotText(path.clone()))?;
+            RoutingTable::from_config(&text, &path.display().to_string(), &Here { folder })?
         }
     };
-    let mut trust = Trust::default();
-    if let Some(path) = cert_file {
+    let pem = |path: &Path| {
         let text = read(path).map_err(|error| SettingsError::CertFile(Box::new(error)))?;
-        trust.everywhere = Some(PemText { path: path.to_owned(), text });
+        Ok::<_, SettingsError>(PemFile { path: path.to_owned(), text })
+    };
+    Ok((table, cert_file.map(pem).transpose()?))
+}
+
+/// What a configuration may refer to: this process's environment, and the files of a folder.
+#[derive(Clone, Copy, Debug)]
+pub struct Here<'p> {
+    /// Where relative paths begin.
+    pub folder: &'p Path,
+}
+
+impl Surroundings for Here<'_> {
+    fn variable(&self, name: &str) -> Option<String> {
+        env::var(name).ok()
     }
-    for backend in table.backends() {
-        if let Some(path) = &backend.tls.ca_file {
-            trust.ca_files.push(PemText { path: path.clone(), text: read(&folder.join(path))? });
-        }
+
+    fn file(&self, path: &Path) -> Result<Vec<u8>, String> {
+        fs::read(self.folder.join(path)).map_err(|error| error.to_string())
     }
-    Ok((table, trust))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, SettingsError> {
@@ -143,13 +182,20 @@ mod tests {
         let nowhere = PathBuf::from("/nonexistent/crossfade.yaml");
         let here = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
         let url = || Some("https://a".to_owned());
-        assert_eq!(config_source(url(), None, nowhere.clone()).unwrap(), ConfigSource::BackendUrl("https://a".into()));
         assert_eq!(
-            config_source(None, Some("x.yaml".into()), here.clone()).unwrap(),
-            ConfigSource::File("x.yaml".into())
+            config_source(url(), None, None, nowhere.clone()).unwrap(),
+            ConfigSource::BackendUrl("https://a".into())
         );
-        assert_eq!(config_source(None, None, here.clone()).unwrap(), ConfigSource::File(here.clone()));
-        assert!(matches!(config_source(None, None, nowhere), Err(SettingsError::NoConfig)));
-        assert!(matches!(config_source(url(), None, here), Err(SettingsError::TwoConfigs(_))));
+        assert_eq!(
+            config_source(None, Some("a/x.yaml".into()), None, here.clone()).unwrap(),
+            ConfigSource::File { path: "a/x.yaml".into(), folder: "a".into() }
+        );
+        assert_eq!(
+            config_source(None, Some("a/x.yaml".into()), Some("b".into()), here.clone()).unwrap(),
+            ConfigSource::File { path: "a/x.yaml".into(), folder: "b".into() }
+        );
+        assert_eq!(config_source(None, None, None, here.clone()).unwrap(), ConfigSource::file(here.clone()));
+        assert!(matches!(config_source(None, None, None, nowhere), Err(SettingsError::NoConfig)));
+        assert!(matches!(config_source(url(), None, None, here), Err(SettingsError::TwoConfigs(_))));
     }
 }

@@ -265,7 +265,11 @@ fn mistakes_in_the_configuration_are_init_errors() {
     for (name, value, message) in [
         ("CROSSFADE_BACKEND", "shop.example.com", "CROSSFADE_BACKEND: the URL has no scheme in `shop.example.com`"),
         ("CROSSFADE_BACKEND", "https://user:hunter2@a.example", "no user name in `https://************@a.example`"),
-        ("CROSSFADE_CONFIG", config.to_str().unwrap(), "/no.pem`: No such file"),
+        (
+            "CROSSFADE_CONFIG",
+            config.to_str().unwrap(),
+            "crossfade.yaml:2:57: `backends.a.tls.caFile`: cannot read `no.pem`: No such file",
+        ),
         ("CROSSFADE_CONFIG", broken.to_str().unwrap(), "there is no back end `b`"),
         ("CROSSFADE_CONFIG", "/nonexistent/x.yaml", "cannot read `/nonexistent/x.yaml`: No such file"),
         ("NOTHING", "", "no configuration: set `CROSSFADE_BACKEND="),

@@ -1,9 +1,11 @@
 //! The record of a request: one JSON line. Knows no bodies, no fields of the client, no query: nothing secret can get
 //! into it (path apart, which is logged as it is).
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crossfade_route::Backend;
 use serde::{Serialize, Serializer};
 
 /// One line of the access log. Durations are milliseconds, sizes are bytes of content.
@@ -32,6 +34,12 @@ pub struct AccessRecord {
     /// The back end that was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backend: Option<String>,
+    /// Why that back end: `only`, `weight`, `hash`, `pin`, `opt-in`, `otherwise` or `assigned`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chosen: Option<&'static str>,
+    /// The back ends that were chosen first and failed, or were known to be down.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub passed_over: Vec<PassedOver>,
     /// What the client got.
     pub status: u16,
     /// Content received.
@@ -47,14 +55,26 @@ pub struct AccessRecord {
     /// From the event to the head of the answer.
     #[serde(serialize_with = "milliseconds", skip_serializing_if = "Option::is_none")]
     pub first_byte_ms: Option<Duration>,
-    /// How often the request was sent or tried to be.
+    /// How often the request was sent, to all back ends together; a connection that could not be made is none.
     pub attempts: u32,
+    /// How often of these because of `retry`.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub retries: u32,
     /// The error type (RFC 9209) of an answer that is ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<&'static str>,
     /// The same in words, with what the client is not told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+}
+
+/// A back end that another one has answered for.
+#[derive(Debug, Serialize)]
+pub struct PassedOver {
+    /// Its name.
+    pub backend: String,
+    /// `down`, a status, or an error type (RFC 9209).
+    pub outcome: Cow<'static, str>,
 }
 
 /// See [`AccessRecord::kind`].
@@ -67,6 +87,10 @@ pub enum AccessKind {
 }
 
 impl AccessRecord {
+    pub(crate) fn pass_over(&mut self, backend: &Backend, outcome: Cow<'static, str>) {
+        self.passed_over.push(PassedOver { backend: backend.name.clone(), outcome });
+    }
+
     /// Notes that the answer is ours.
     pub fn note(&mut self, error: &crate::ProxyError) {
         self.error = Some(error.error_type());
@@ -88,6 +112,10 @@ fn with_causes(error: &crate::ProxyError) -> String {
         cause = inner.source();
     }
     text
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 fn milliseconds<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {

@@ -23,14 +23,26 @@ pub(crate) struct Bounds {
     pub(crate) deadline: Instant,
     /// Bytes of content that the front end could carry at most.
     pub(crate) response_bytes: usize,
-    /// Now, by the clock on the wall.
+    /// When the invocation began.
+    pub(crate) started: Instant,
+    /// The same by the clock on the wall.
     pub(crate) now: SystemTime,
+    /// From 0.5 to 1: waits are multiplied by it, so that not all environments send again at one moment.
+    pub(crate) jitter: f64,
+}
+
+impl Bounds {
+    /// Whether there is no time left.
+    pub(crate) fn is_over(&self) -> bool {
+        self.deadline <= Instant::now()
+    }
 }
 
 /// What happened, for the access log.
 #[derive(Debug, Default)]
 pub(crate) struct Trace {
     pub(crate) attempts: u32,
+    pub(crate) retries: u32,
     pub(crate) connect_started: Option<Instant>,
     pub(crate) connected: Option<Instant>,
     pub(crate) first_byte: Option<Instant>,
@@ -66,6 +78,9 @@ pub(crate) async fn send(
         trace.first_byte = Some(Instant::now());
         let keep_alive = keep_alive(head.headers());
         let response = read(head, bounds.response_bytes).await?;
+        if !(200..=599).contains(&response.status().as_u16()) {
+            return Err(ProxyError::StatusNotCarried(response.status().as_u16()));
+        }
         upstream.checkin(connection, bounds.now, keep_alive);
         Ok(response)
     };

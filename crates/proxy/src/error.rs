@@ -88,9 +88,25 @@ pub enum ProxyError {
     /// More fields than the front end carries.
     #[error("{0}")]
     ResponseFieldsTooLarge(String),
+    /// A transform of the configuration makes something of this request that cannot be sent.
+    #[error("{0}")]
+    TransformFailed(String),
     /// A defect of ours.
     #[error("internal error: {0}")]
     Internal(String),
+}
+
+/// How a back end failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// There was no connection: it has not seen the request.
+    Connect,
+    /// No complete answer in time.
+    Timeout,
+    /// The connection broke, or what came is no HTTP.
+    Reset,
+    /// An answer with this status.
+    Status(StatusCode),
 }
 
 impl ProxyError {
@@ -103,7 +119,7 @@ impl ProxyError {
             Self::MethodRefused(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Loop(_) => StatusCode::LOOP_DETECTED,
             Self::DnsTimeout(_) | Self::ConnectTimeout(_) | Self::ResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
-            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::TransformFailed(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Dns { .. }
             | Self::AddressProhibited { .. }
             | Self::ConnectionRefused(_)
@@ -144,7 +160,38 @@ impl ProxyError {
             Self::ResponseTimeout => "http_response_timeout",
             Self::ResponseTooLarge(_) => "http_response_body_size",
             Self::ResponseFieldsTooLarge(_) => "http_response_header_section_size",
+            Self::TransformFailed(_) => "proxy_configuration_error",
             Self::Internal(_) => "proxy_internal_error",
+        }
+    }
+
+    /// What kind of failure of its back end this is, for retry, failover and breaker; `None` if the back end is not at
+    /// fault, or another one could do no better.
+    pub(crate) fn failure(&self) -> Option<Failure> {
+        match self {
+            Self::DnsTimeout(_)
+            | Self::Dns { .. }
+            | Self::AddressProhibited { .. }
+            | Self::ConnectionRefused(_)
+            | Self::Unroutable { .. }
+            | Self::ConnectTimeout(_)
+            | Self::TlsCertificate(_)
+            | Self::TlsAlert(_)
+            | Self::Tls(_)
+            | Self::Http2NotOffered => Some(Failure::Connect),
+            Self::ResponseTimeout => Some(Failure::Timeout),
+            Self::ConnectionTerminated(_)
+            | Self::ResponseIncomplete(_)
+            | Self::Protocol(_)
+            | Self::StatusNotCarried(_) => Some(Failure::Reset),
+            Self::RequestInvalid(_)
+            | Self::MethodRefused(_)
+            | Self::WebSocketRefused
+            | Self::Loop(_)
+            | Self::ResponseTooLarge(_)
+            | Self::ResponseFieldsTooLarge(_)
+            | Self::TransformFailed(_)
+            | Self::Internal(_) => None,
         }
     }
 

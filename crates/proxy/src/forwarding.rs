@@ -10,6 +10,9 @@ use http::uri::Authority;
 use crate::ProxyError;
 
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(crate) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+pub(crate) const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 pub(crate) const X_AMZN_TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 /// Some servers hand it to programs as `HTTP_PROXY`, the address of an outgoing proxy (httpoxy).
 const PROXY: HeaderName = HeaderName::from_static("proxy");
@@ -37,6 +40,8 @@ pub(crate) fn is_websocket(fields: &HeaderMap) -> bool {
 /// What is told besides the fields that the client sent.
 pub(crate) struct Forwarding<'a> {
     pub(crate) backend: &'a Backend,
+    /// What a transform has made of the client's host: it is used instead of what `hostHeader` says.
+    pub(crate) host: Option<HeaderValue>,
     pub(crate) via: &'a HeaderValue,
     pub(crate) request_id_field: &'a HeaderName,
     pub(crate) request_id: &'a str,
@@ -47,7 +52,7 @@ impl Forwarding<'_> {
     /// Makes a client's fields those of the request to the back end. Hop-by-hop fields must be gone already.
     ///
     /// Fails where the client's own host is to be used and is none.
-    pub(crate) fn apply(&self, fields: &mut HeaderMap, method: &Method, body: &Bytes) -> Result<(), ProxyError> {
+    pub(crate) fn apply(self, fields: &mut HeaderMap, method: &Method, body: &Bytes) -> Result<(), ProxyError> {
         // The client library writes the length of what is sent; the load balancer has answered `Expect` itself.
         for name in [CONTENT_LENGTH, EXPECT, PROXY] {
             fields.remove(name);
@@ -59,7 +64,6 @@ impl Forwarding<'_> {
         // Nothing on the way keeps `Forwarded` true, so it can only be the client's claim.
         fields.remove(FORWARDED);
         join_cookies(fields);
-        self.set_host(fields)?;
         fields.append(VIA, self.via.clone());
         if !fields.contains_key(self.request_id_field)
             && let Ok(value) = HeaderValue::from_str(self.request_id)
@@ -71,15 +75,16 @@ impl Forwarding<'_> {
         {
             fields.insert(X_AMZN_TRACE_ID, trace_id.clone());
         }
-        Ok(())
+        self.set_host(fields)
     }
 
     /// `X-Forwarded-Host` is always ours: ALB never sets it, so what is there is the client's claim.
-    fn set_host(&self, fields: &mut HeaderMap) -> Result<(), ProxyError> {
-        let received = match &self.backend.host_header {
-            HostHeader::Backend => fields.insert(HOST, self.backend.authority.clone()),
-            HostHeader::Literal(host) => fields.insert(HOST, host.clone()),
-            HostHeader::Preserve => preserve_host(fields, &self.backend.authority)?,
+    fn set_host(self, fields: &mut HeaderMap) -> Result<(), ProxyError> {
+        let received = match (&self.backend.host_header, self.host) {
+            (_, Some(host)) => fields.insert(HOST, host),
+            (HostHeader::Backend, None) => fields.insert(HOST, self.backend.authority.clone()),
+            (HostHeader::Literal(host), None) => fields.insert(HOST, host.clone()),
+            (HostHeader::Preserve, None) => preserve_host(fields, &self.backend.authority)?,
         };
         match received {
             Some(host) => fields.insert(X_FORWARDED_HOST, host),

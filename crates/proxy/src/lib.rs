@@ -3,19 +3,26 @@
 //! Owns what happens to a request between the two: fields, destination, connections, deadline, failures, the record of
 //! it. Knows no event format and no Lambda; opens sockets to back ends only.
 //!
-//! Reading order: `pipeline` (everything in its order), then the stage you look for.
+//! Reading order: `pipeline` (everything in its order), `plan` (all before something is sent), then the stage you look for.
 
 mod access_log;
 mod attempt;
+mod client_ip;
 mod error;
+mod failover;
+mod fields;
 mod forwarding;
 mod hop_by_hop;
 mod pipeline;
+mod plan;
+mod public_url;
 mod respond;
+mod retry;
 mod upstream;
 
-pub use access_log::AccessRecord;
+pub use access_log::{AccessRecord, PassedOver};
 pub use error::ProxyError;
 pub use pipeline::{Exchange, Invocation, Limits, Proxy};
+pub use plan::{Context, Outgoing, Plan, Sending, Step};
 pub use respond::{failure, healthy};
-pub use upstream::{PemText, SetupError, Trust};
+pub use upstream::SetupError;

@@ -1,18 +1,19 @@
-//! What happens to a request, in its order. The stages have their own modules; this one owns the order.
+//! What happens to a request, in its order. The stages have their own modules; this one owns the order, and what is
+//! done with the answer.
 
+use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use crossfade_route::{Backend, RoutingTable, has_dot_segment};
-use http::header::{CONTENT_LENGTH, HeaderValue};
-use http::uri::{PathAndQuery, Uri};
-use http::{Method, Request, Response, StatusCode, request, response};
+use crossfade_route::{Observer, PemFile, RoutingTable};
+use http::header::{CONTENT_LENGTH, HOST, HeaderValue, SET_COOKIE};
+use http::{Method, Request, Response, StatusCode, response};
 use tokio::time::Instant;
 
-use crate::attempt::{self, Bounds, Trace};
-use crate::forwarding::{self, Forwarding};
-use crate::upstream::{SetupError, Trust, Upstream};
-use crate::{AccessRecord, ProxyError, hop_by_hop, respond};
+use crate::attempt::{Bounds, Trace};
+use crate::plan::{Context, Outgoing, Plan, Planner, Sending, Step};
+use crate::upstream::{SetupError, Upstream};
+use crate::{AccessRecord, ProxyError, failover, fields, forwarding, hop_by_hop, public_url, respond, retry};
 
 /// The proxy: a routing table and the live clients of its back ends. Shared by all invocations.
 #[derive(Debug)]
@@ -46,6 +47,8 @@ pub struct Invocation {
     pub time: SystemTime,
     /// When the answer must be there.
     pub deadline: Instant,
+    /// Random bits, others for each invocation: for shares of traffic and for ids.
+    pub seed: u128,
 }
 
 /// An answer and the record of how it came to be.
@@ -58,14 +61,23 @@ pub struct Exchange {
 }
 
 impl Proxy {
-    /// Makes the clients; opens no connection. `pseudonym` is a token that names this proxy and no other.
+    /// Makes the clients; opens no connection. `cert_file` is trusted for every back end besides the built-in roots;
+    /// `pseudonym` is a token that names this proxy and no other.
     ///
     /// # Errors
     ///
     /// [`SetupError`] for what cannot work with any request.
-    pub fn new(table: RoutingTable, trust: &Trust, pseudonym: &str, limits: Limits) -> Result<Self, SetupError> {
-        let upstreams =
-            table.backends().iter().map(|backend| Upstream::new(backend.clone(), trust)).collect::<Result<_, _>>()?;
+    pub fn new(
+        table: RoutingTable,
+        cert_file: Option<&PemFile>,
+        pseudonym: &str,
+        limits: Limits,
+    ) -> Result<Self, SetupError> {
+        let upstreams = table
+            .backends()
+            .iter()
+            .map(|backend| Upstream::new(backend.clone(), cert_file))
+            .collect::<Result<_, _>>()?;
         let via = HeaderValue::from_str(&format!("1.1 {pseudonym}"))
             .unwrap_or_else(|_| HeaderValue::from_static("1.1 crossfade"));
         Ok(Proxy { table, upstreams, pseudonym: pseudonym.to_owned(), via, limits })
@@ -75,6 +87,25 @@ impl Proxy {
     #[must_use]
     pub fn table(&self) -> &RoutingTable {
         &self.table
+    }
+
+    /// What would happen to a request, without sending anything. The observer is told of the routes passed over.
+    ///
+    /// # Errors
+    ///
+    /// What the request would fail with before anything is sent.
+    pub fn plan<'t, O: Observer>(
+        &'t self,
+        request: Request<Bytes>,
+        invocation: &'t Invocation,
+        observer: &mut O,
+    ) -> Result<Plan<'t>, ProxyError> {
+        let (parts, body) = request.into_parts();
+        self.planner(invocation).plan(parts, &body, observer)
+    }
+
+    fn planner<'t>(&'t self, invocation: &'t Invocation) -> Planner<'t> {
+        Planner { table: &self.table, via: &self.via, pseudonym: &self.pseudonym, invocation }
     }
 
     /// Answers a request. A failure is an answer, too.
@@ -88,7 +119,7 @@ impl Proxy {
             request_bytes: request.body().len(),
             ..AccessRecord::default()
         };
-        let response = self.forward(request, invocation, &mut record).await.unwrap_or_else(|error| {
+        let response = self.answer(request, invocation, &mut record).await.unwrap_or_else(|error| {
             record.note(&error);
             respond::failure(&error)
         });
@@ -98,86 +129,137 @@ impl Proxy {
         Exchange { response, record }
     }
 
-    async fn forward(
+    async fn answer(
         &self,
         request: Request<Bytes>,
         invocation: &Invocation,
         record: &mut AccessRecord,
     ) -> Result<Response<Bytes>, ProxyError> {
-        let (mut parts, body) = request.into_parts();
-        self.refuse(&parts)?;
+        let (parts, body) = request.into_parts();
+        let method = parts.method.clone();
+        let Plan { context, step } = self.planner(invocation).plan(parts, &body, &mut ())?;
+        record.route = Some(context.route.name.clone());
 
-        let selection = self.table.select();
-        record.route = Some(selection.route.to_owned());
-        record.backend = Some(selection.backend.name.clone());
-
-        hop_by_hop::remove(&mut parts.headers, &self.table.request_id_field);
-        Forwarding {
-            backend: selection.backend,
-            via: &self.via,
-            request_id_field: &self.table.request_id_field,
-            request_id: &invocation.request_id,
-            trace_id: invocation.trace_id.as_ref(),
-        }
-        .apply(&mut parts.headers, &parts.method, &body)?;
-        parts.uri = target(selection.backend, parts.uri)?;
-
-        let bounds = Bounds {
-            deadline: self.deadline(invocation),
-            response_bytes: self.limits.response_bytes,
-            now: invocation.time,
+        let (mut response, backend) = match step {
+            Step::Fail(error) => return Err(error),
+            Step::Answer(response) => (response, None),
+            Step::Send(sending) => {
+                record.chosen = Some(sending.choice.reason.as_str());
+                let set_cookie = sending.choice.set_cookie.clone();
+                let (response, sent) = self.send(&context, *sending, &body, invocation, record).await?;
+                let mut response = self.received(response, &sent, &method);
+                if let Some(cookie) = set_cookie {
+                    response.headers_mut().append(SET_COOKIE, cookie);
+                }
+                (response, Some(sent.backend))
+            }
         };
+        let edits = &context.route.response_fields;
+        if !edits.is_empty() {
+            fields::apply(edits, response.headers_mut(), context.variables(invocation, backend));
+        }
+        Ok(response)
+    }
+
+    /// Sends a request to the back end that was chosen, or, where that fails or is known to be down, to the one that
+    /// `failover` names.
+    async fn send<'t>(
+        &'t self,
+        context: &Context<'t>,
+        sending: Sending<'t>,
+        body: &Bytes,
+        invocation: &'t Invocation,
+        record: &mut AccessRecord,
+    ) -> Result<(Response<Bytes>, Outgoing<'t>), ProxyError> {
+        let bounds = self.bounds(invocation);
+        let Sending { forward, outgoing: first, otherwise, .. } = sending;
+        let is_down = |index: usize| self.upstreams[index].health.is_down(bounds.wall_clock());
+
+        let mut first_answer = None;
+        let otherwise = match otherwise {
+            Some(otherwise) if is_down(first.index) && !is_down(otherwise.failover.to) => {
+                record.pass_over(first.backend, "down".into());
+                otherwise
+            }
+            otherwise => {
+                let result = self.send_one(&first, body, bounds, record).await;
+                let failure = retry::failure(&result);
+                let is_wanted =
+                    |failover| failure.is_some_and(|it| failover::is_wanted(failover, &first.parts.method, it));
+                match otherwise.filter(|otherwise| is_wanted(otherwise.failover) && !bounds.is_over()) {
+                    None => return result.map(|response| (response, first)),
+                    Some(otherwise) => {
+                        record.pass_over(first.backend, outcome(&result));
+                        first_answer = result.ok();
+                        otherwise
+                    }
+                }
+            }
+        };
+        let to = otherwise.failover.to;
+        let elsewhere = async {
+            let second = self.planner(invocation).elsewhere(context, forward, *otherwise, body)?;
+            let response = self.send_one(&second, body, bounds, record).await?;
+            Ok::<_, ProxyError>((response, second))
+        };
+        match (elsewhere.await, first_answer) {
+            // A bad answer is better than none.
+            (Err(error), Some(answer)) => {
+                record.pass_over(&self.upstreams[to].backend, error.error_type().into());
+                record.backend = Some(first.backend.name.clone());
+                Ok((answer, first))
+            }
+            (result, _) => result,
+        }
+    }
+
+    async fn send_one(
+        &self,
+        outgoing: &Outgoing<'_>,
+        body: &Bytes,
+        bounds: Bounds,
+        record: &mut AccessRecord,
+    ) -> Result<Response<Bytes>, ProxyError> {
         let mut trace = Trace::default();
-        let answer = attempt::send(&self.upstreams[selection.index], &parts, &body, bounds, &mut trace).await;
-        note(record, &trace, invocation.started);
+        let result = retry::send(&self.upstreams[outgoing.index], &outgoing.parts, body, bounds, &mut trace).await;
+        record.backend = Some(outgoing.backend.name.clone());
+        note(record, &trace, bounds.started);
+        result
+    }
 
-        let (mut head, content) = answer?.into_parts();
-        if !(200..=599).contains(&head.status.as_u16()) {
-            return Err(ProxyError::StatusNotCarried(head.status.as_u16()));
-        }
+    /// Makes the answer of a back end that of the client's request.
+    fn received(&self, response: Response<Bytes>, sent: &Outgoing<'_>, method: &Method) -> Response<Bytes> {
+        let (mut head, content) = response.into_parts();
         hop_by_hop::remove(&mut head.headers, &self.table.request_id_field);
-        drop_length(&parts.method, &mut head);
-        Ok(Response::from_parts(head, content))
+        drop_length(method, &mut head);
+        if let Some(public) = &sent.backend.public_url {
+            public_url::apply(public, sent.backend, sent.parts.headers.get(HOST), &mut head.headers);
+        }
+        Response::from_parts(head, content)
     }
 
-    /// What is not forwarded at all.
-    fn refuse(&self, parts: &request::Parts) -> Result<(), ProxyError> {
-        if matches!(parts.method, Method::TRACE | Method::CONNECT) {
-            return Err(ProxyError::MethodRefused(parts.method.clone()));
-        }
-        if forwarding::is_websocket(&parts.headers) {
-            return Err(ProxyError::WebSocketRefused);
-        }
-        if forwarding::is_loop(&parts.headers, &self.pseudonym) {
-            return Err(ProxyError::Loop(self.pseudonym.clone()));
-        }
-        Ok(())
-    }
-
-    fn deadline(&self, invocation: &Invocation) -> Instant {
-        match self.table.request_timeout {
+    fn bounds(&self, invocation: &Invocation) -> Bounds {
+        let deadline = match self.table.request_timeout {
             Some(limit) => invocation.deadline.min(invocation.started + limit),
             None => invocation.deadline,
+        };
+        Bounds {
+            deadline,
+            response_bytes: self.limits.response_bytes,
+            started: invocation.started,
+            now: invocation.time,
+            // The low bits choose targets.
+            jitter: 0.5 + f64::from((invocation.seed >> 112) as u16) / f64::from(u16::MAX) / 2.0,
         }
     }
 }
 
-/// The target for the back end: its base path, then the client's path and query, byte for byte.
-fn target(backend: &Backend, uri: Uri) -> Result<Uri, ProxyError> {
-    if backend.base_path.is_empty() {
-        return Ok(uri);
+/// How a back end failed, in a word for the log.
+fn outcome(result: &Result<Response<Bytes>, ProxyError>) -> Cow<'static, str> {
+    match result {
+        Ok(response) => response.status().as_str().to_owned().into(),
+        Err(error) => error.error_type().into(),
     }
-    if has_dot_segment(uri.path()) {
-        let problem = format!("a path with dot segments could leave the base path `{}`", backend.base_path);
-        return Err(ProxyError::RequestInvalid(problem));
-    }
-    let received = uri.path_and_query().map_or("", PathAndQuery::as_str);
-    if !received.starts_with('/') {
-        return Err(ProxyError::RequestInvalid(format!("`{received}` has no place below a base path")));
-    }
-    PathAndQuery::try_from(format!("{}{received}", backend.base_path))
-        .map(Uri::from)
-        .map_err(|_| ProxyError::RequestInvalid("the target is too long for its back end".to_owned()))
 }
 
 /// The load balancer computes the length of what it gets. Only where there is no content by definition does the field
@@ -188,11 +270,13 @@ fn drop_length(method: &Method, head: &mut response::Parts) {
     }
 }
 
+/// Adds what happened at one back end.
 fn note(record: &mut AccessRecord, trace: &Trace, started: Instant) {
     let since = |earlier: Option<Instant>, later: Option<Instant>| -> Option<Duration> {
         Some(later?.saturating_duration_since(earlier?))
     };
-    record.attempts = trace.attempts;
+    record.attempts += trace.attempts;
+    record.retries += trace.retries;
     record.connect_ms = since(trace.connect_started, trace.connected);
     record.first_byte_ms = since(Some(started), trace.first_byte);
 }

@@ -1,8 +1,9 @@
-//! The answers that the proxy makes itself: failures and health. Decides nothing: `error` says which status.
+//! The answers that the proxy makes itself: failures, health, redirects, fixed responses. Decides nothing: `error` says which status.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
-use http::{Response, StatusCode};
+use crossfade_route::FixedResponse;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
+use http::{Method, Response, StatusCode};
 
 use crate::ProxyError;
 
@@ -32,6 +33,25 @@ pub fn failure(error: &ProxyError) -> Response<Bytes> {
 #[must_use]
 pub fn healthy() -> Response<Bytes> {
     plain(StatusCode::OK)
+}
+
+/// `fixedResponse` of a route.
+pub(crate) fn fixed(fixed: &FixedResponse, method: &Method) -> Response<Bytes> {
+    let has_content = *method != Method::HEAD && !matches!(fixed.status.as_u16(), 204 | 205 | 304);
+    let mut response = Response::new(if has_content { fixed.body.clone() } else { Bytes::new() });
+    *response.status_mut() = fixed.status;
+    if let Some(content_type) = &fixed.content_type {
+        response.headers_mut().insert(CONTENT_TYPE, content_type.clone());
+    }
+    response
+}
+
+/// `redirect` of a route.
+pub(crate) fn redirect(status: StatusCode, location: HeaderValue) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = status;
+    response.headers_mut().insert(LOCATION, location);
+    response
 }
 
 fn plain(status: StatusCode) -> Response<Bytes> {

@@ -2,28 +2,63 @@
 
 use std::fmt;
 
-/// One mistake.
+/// More than these are not even noted: a file of many megabytes can be nothing but mistakes.
+pub(crate) const MAX_FINDINGS: usize = 1000;
+/// More than these nobody reads at once.
+const SHOWN: usize = 100;
+/// Characters of a source line that are shown to each side of the place: a file can be one line.
+const EXCERPT: usize = 100;
+
+/// One finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
+    /// How bad it is.
+    pub severity: Severity,
     /// Where it stands; line and column count from 1, in characters. Absent where the text has no lines.
-    pub place: Option<(usize, usize)>,
-    /// The keys that lead there, like `backends.legacy.url`; empty at the top.
+    pub place: Option<(u32, u32)>,
+    /// The keys that lead there, like `backends.legacy.url` or `routes[2].forward`; empty at the top.
     pub path: String,
+    /// The name of the route that it belongs to.
+    pub route: Option<String>,
     /// What is wrong.
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
 }
 
-/// Every mistake in one text, in its order. Never empty.
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The configuration cannot be used.
+    Error,
+    /// It can, but hardly means what was meant.
+    Warning,
+}
+
+impl Diagnostic {
+    pub(crate) fn error(place: (u32, u32), message: String) -> Self {
+        let (path, route, hint) = (String::new(), None, None);
+        Diagnostic { severity: Severity::Error, place: Some(place), path, route, message, hint }
+    }
+}
+
+/// What was found in one text, in its order.
 #[derive(Clone, Debug)]
 pub struct Diagnostics {
     /// The file's name, or that of the environment variable.
     pub source_name: String,
     /// The text, for excerpts.
     pub(crate) text: String,
-    /// The mistakes.
+    /// The findings.
     pub list: Vec<Diagnostic>,
+}
+
+impl Diagnostics {
+    /// Whether the configuration cannot be used.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.list.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+    }
 }
 
 /// A line with the user name and password of its URL, which nobody needs to see, replaced by stars of the same length.
@@ -38,40 +73,68 @@ pub(crate) fn without_secrets(line: &str) -> String {
 
 impl std::error::Error for Diagnostics {}
 
-/// One block for each mistake: `file:line:column: message`, the line with a caret below, the hint.
+/// One block for each finding: `file:line:column: message`, the line with a caret below, the hint.
 impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, diagnostic) in self.list.iter().enumerate() {
+        let lines: Vec<&str> = self.text.lines().collect();
+        for (index, diagnostic) in self.list.iter().take(SHOWN).enumerate() {
             if index > 0 {
                 f.write_str("\n")?;
             }
-            self.write_one(f, diagnostic)?;
+            self.write_one(f, diagnostic, &lines)?;
         }
-        Ok(())
+        match self.list.len().checked_sub(SHOWN) {
+            Some(more) if more > 0 => write!(f, "\n… and {more} more"),
+            _ => Ok(()),
+        }
     }
 }
 
 impl Diagnostics {
-    fn write_one(&self, f: &mut fmt::Formatter<'_>, diagnostic: &Diagnostic) -> fmt::Result {
+    fn write_one(&self, f: &mut fmt::Formatter<'_>, diagnostic: &Diagnostic, lines: &[&str]) -> fmt::Result {
         f.write_str(&self.source_name)?;
         if let Some((line, column)) = diagnostic.place {
             write!(f, ":{line}:{column}")?;
         }
-        if !diagnostic.path.is_empty() {
-            write!(f, ": `{}`", diagnostic.path)?;
+        if diagnostic.severity == Severity::Warning {
+            f.write_str(": warning")?;
+        }
+        if let Some(route) = &diagnostic.route {
+            write!(f, ": route `{route}`")?;
+        }
+        let path = match &diagnostic.route {
+            // The name says which of the routes.
+            Some(_) => diagnostic.path.split_once("].").map_or("", |(_, within)| within),
+            None => &diagnostic.path,
+        };
+        if !path.is_empty() {
+            write!(f, ": `{path}`")?;
         }
         write!(f, ": {}", diagnostic.message)?;
         if let Some((line, column)) = diagnostic.place
-            && let Some(source) = self.text.lines().nth(line.saturating_sub(1))
+            && let Some(source) = lines.get(line.saturating_sub(1) as usize)
         {
             let number = line.to_string();
             let margin = " ".repeat(number.len());
-            let indent = " ".repeat(column.saturating_sub(1).min(source.len()));
-            write!(f, "\n {margin} |\n {number} | {}\n {margin} | {indent}^", without_secrets(source))?;
+            let (excerpt, indent) = excerpt(&without_secrets(source), column.saturating_sub(1) as usize);
+            let indent = " ".repeat(indent);
+            write!(f, "\n {margin} |\n {number} | {excerpt}\n {margin} | {indent}^")?;
         }
         if let Some(hint) = &diagnostic.hint {
             write!(f, "\n   hint: {hint}")?;
         }
         Ok(())
     }
+}
+
+/// What surrounds a character of a line, and where the character stands in that. A configuration cannot steer a terminal.
+fn excerpt(line: &str, at: usize) -> (String, usize) {
+    let from = at.saturating_sub(EXCERPT);
+    let visible = |c: char| if c.is_control() { ' ' } else { c };
+    let mut excerpt: String = line.chars().skip(from).take(2 * EXCERPT).map(visible).collect();
+    if from > 0 {
+        excerpt.insert(0, '…');
+    }
+    let indent = at.min(line.chars().count()) - from.min(line.chars().count());
+    (excerpt, indent + usize::from(from > 0))
 }

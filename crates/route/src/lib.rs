@@ -4,16 +4,42 @@
 //! durations are parsed here, once, and every mistake is reported with its place. Does no I/O: no file, no
 //! environment, no clock, no randomness.
 //!
-//! Reading order: `table` (what comes out), `config` (how it is read), `document`, `yaml` and `diagnostic` (the tools).
+//! Reading order: `table` (what comes out), `select` (which route a request meets), the modules of the parts of a route,
+//! `config` (how all that is read), `document`, `yaml` and `diagnostic` (the tools).
 
 mod backend_url;
 mod config;
 mod diagnostic;
 mod document;
+mod expectation;
+mod json;
+mod policy;
+mod redirect;
+mod requirement;
+mod select;
+mod sticky;
+mod surroundings;
 mod table;
+mod template;
+mod transform;
 mod yaml;
 
-pub use diagnostic::{Diagnostic, Diagnostics};
-pub use table::{Backend, HealthCheck, HostHeader, Http2, RoutingTable, Scheme, Selection, Timeouts, TlsSettings};
+/// The JSON Schema of the file, for editors. What it cannot say (names that must exist, regexes) only [`Checked`] says.
+pub const SCHEMA: &str = include_str!("../crossfade.schema.json");
 
 pub use backend_url::has_dot_segment;
+pub use config::Checked;
+pub use crossfade_rule::RequestView;
+pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use expectation::Expectation;
+pub use policy::{Codes, Failover, Outlier, Retry, may_repeat};
+pub use redirect::{Captures, Redirect, RequestParts};
+pub use select::Observer;
+pub use sticky::{Choice, OptIn, Reason, Sticky};
+pub use surroundings::{Nothing, Surroundings};
+pub use table::{
+    Action, Backend, ClientCert, FieldEdits, FieldValue, FixedResponse, Forward, HealthCheck, HostHeader, Http2,
+    PemFile, PublicUrl, Route, RoutingTable, Scheme, Target, Timeouts, TlsSettings, TlsVersion,
+};
+pub use template::{Template, Variable};
+pub use transform::{TransformError, Transforms};

@@ -1,4 +1,5 @@
-//! YAML (and so JSON) text as a tree whose nodes know their place. Knows nothing of what it means.
+//! YAML (and so JSON) text as a tree whose nodes know their place. Knows nothing of what it means, but for
+//! `${env:NAME}`, which it replaces in values.
 //!
 //! Built on the parser's events, not on serde: the tree is all that is needed, and a third of the size in the function.
 //! Anchors and aliases work; tags, merge keys and several documents do not, and say so.
@@ -7,11 +8,15 @@ use std::collections::BTreeMap;
 
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput};
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, MAX_FINDINGS};
+use crate::surroundings::Surroundings;
+
+/// The longest text, in bytes: some ten thousand routes, and still read in a moment.
+pub(crate) const MAX_TEXT: usize = 8 * 1024 * 1024;
 
 /// Nodes in one document: more than any real configuration has, few enough that aliases of aliases cannot grow without
 /// end.
-const MAX_NODES: usize = 50_000;
+pub(crate) const MAX_NODES: usize = 1_000_000;
 
 /// Nodes within nodes: more than any real configuration has, few enough for the smallest stack.
 const MAX_DEPTH: usize = 64;
@@ -19,49 +24,97 @@ const MAX_DEPTH: usize = 64;
 /// A value and where it stands: line and column, from 1.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
-    pub(crate) place: (usize, usize),
+    pub(crate) place: (u32, u32),
     pub(crate) value: Value,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) enum Value {
-    Null,
-    Bool,
-    Number(f64),
-    Text(String),
-    List,
+    Scalar(Scalar),
+    List(Vec<Node>),
     /// In the order of the text; no name twice.
     Map(Vec<(Key, Node)>),
+}
+
+/// A value that is no collection. What type it has is for its reader to say: `010` is a number in one place and a
+/// customer's id in another.
+#[derive(Clone, Debug)]
+pub(crate) struct Scalar {
+    pub(crate) text: Box<str>,
+    /// Without quotes: it can be a number, a boolean or nothing.
+    is_plain: bool,
+    /// As it stands in the file, where that is not `text`: what comes from the environment is not shown.
+    pub(crate) written: Option<Box<str>>,
 }
 
 /// A name in a map.
 #[derive(Clone, Debug)]
 pub(crate) struct Key {
-    pub(crate) place: (usize, usize),
-    pub(crate) name: String,
+    pub(crate) place: (u32, u32),
+    pub(crate) name: Box<str>,
+}
+
+impl Scalar {
+    pub(crate) fn plain(text: &str) -> Self {
+        Scalar { text: text.into(), is_plain: true, written: None }
+    }
+
+    pub(crate) fn quoted(text: &str) -> Self {
+        Scalar { text: text.into(), is_plain: false, written: None }
+    }
+
+    /// The core schema (YAML 1.2 section 10.3): only what stands without quotes can be other than text.
+    pub(crate) fn is_null(&self) -> bool {
+        self.is_plain && matches!(&*self.text, "" | "~" | "null" | "Null" | "NULL")
+    }
+
+    pub(crate) fn as_bool(&self) -> Option<bool> {
+        match &*self.text {
+            "true" | "True" | "TRUE" if self.is_plain => Some(true),
+            "false" | "False" | "FALSE" if self.is_plain => Some(false),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn as_number(&self) -> Option<f64> {
+        let digits = self.text.trim_start_matches(['-', '+', '.']);
+        let is_numeric = self.is_plain && digits.starts_with(|first: char| first.is_ascii_digit());
+        if is_numeric { self.text.parse().ok() } else { None }
+    }
 }
 
 impl Value {
     /// For messages.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
-            Value::Null => "nothing",
-            Value::Bool => "a boolean",
-            Value::Number(_) => "a number",
-            Value::Text(_) => "a text",
-            Value::List => "a list",
+            Value::Scalar(scalar) if scalar.is_null() => "nothing",
+            Value::Scalar(scalar) if scalar.as_bool().is_some() => "a boolean",
+            Value::Scalar(scalar) if scalar.as_number().is_some() => "a number",
+            Value::Scalar(_) => "a text",
+            Value::List(_) => "a list",
             Value::Map(_) => "a map",
         }
     }
 }
 
-/// Parses a text that holds one document.
-pub(crate) fn parse(text: &str) -> Result<Node, Diagnostic> {
-    let mut reader = Reader { events: Parser::new_from_str(text), anchors: BTreeMap::new(), nodes: 0, depth: 0 };
+/// Parses a text that holds one document. What can be told without giving up on the document goes into `mistakes`.
+pub(crate) fn parse(
+    text: &str,
+    surroundings: &dyn Surroundings,
+    mistakes: &mut Vec<Diagnostic>,
+) -> Result<Node, Box<Diagnostic>> {
+    if text.len() > MAX_TEXT {
+        let message = format!("the file has {} bytes, it may have {MAX_TEXT}", text.len());
+        return Err(Box::new(Diagnostic { place: None, ..Diagnostic::error((1, 1), message) }));
+    }
+    let events = Parser::new_from_str(text);
+    let mut reader = Reader { events, anchors: BTreeMap::new(), nodes: 0, depth: 0, surroundings, mistakes };
     let document = loop {
         match reader.next()? {
             (Event::StreamStart | Event::DocumentStart(..), _) => {}
-            (Event::StreamEnd | Event::DocumentEnd, _) => return Ok(Node { place: (1, 1), value: Value::Null }),
+            (Event::StreamEnd | Event::DocumentEnd, _) => {
+                return Ok(Node { place: (1, 1), value: Value::Scalar(Scalar::plain("")) });
+            }
             (event, span) => break reader.node(event, span)?,
         }
     };
@@ -74,20 +127,22 @@ pub(crate) fn parse(text: &str) -> Result<Node, Diagnostic> {
     }
 }
 
-struct Reader<'t> {
+struct Reader<'t, 's> {
     events: Parser<'t, StrInput<'t>>,
     anchors: BTreeMap<usize, Node>,
     nodes: usize,
     depth: usize,
+    surroundings: &'s dyn Surroundings,
+    mistakes: &'s mut Vec<Diagnostic>,
 }
 
-impl<'t> Reader<'t> {
-    fn next(&mut self) -> Result<(Event<'t>, Span), Diagnostic> {
+impl<'t> Reader<'t, '_> {
+    fn next(&mut self) -> Result<(Event<'t>, Span), Box<Diagnostic>> {
         self.events.next_event().unwrap_or(Ok((Event::StreamEnd, Span::default()))).map_err(not_yaml)
     }
 
     /// The node that an event begins.
-    fn node(&mut self, event: Event<'t>, span: Span) -> Result<Node, Diagnostic> {
+    fn node(&mut self, event: Event<'t>, span: Span) -> Result<Node, Box<Diagnostic>> {
         self.nodes += 1;
         if self.nodes > MAX_NODES {
             return Err(wrong(span, "the document is too large"));
@@ -97,19 +152,19 @@ impl<'t> Reader<'t> {
             return Err(wrong(span, "the document is too deep"));
         }
         let (value, anchor, tag) = match event {
-            Event::Scalar(text, style, anchor, tag) => (scalar(&text, style), anchor, tag),
-            Event::SequenceStart(_, anchor, tag) => {
-                self.items()?;
-                (Value::List, anchor, tag)
-            }
+            Event::Scalar(text, style, anchor, tag) => (self.scalar(&text, style, span), anchor, tag),
+            Event::SequenceStart(_, anchor, tag) => (Value::List(self.items()?), anchor, tag),
             Event::MappingStart(_, anchor, tag) => (Value::Map(self.members()?), anchor, tag),
             Event::Alias(anchor) => {
-                let Some(node) = self.anchors.get(&anchor).cloned() else {
+                let Some(node) = self.anchors.get(&anchor) else {
                     return Err(wrong(span, "an alias within what it stands for"));
                 };
-                self.nodes += size(&node);
+                self.nodes += size(node);
+                if self.nodes > MAX_NODES {
+                    return Err(wrong(span, "the document is too large"));
+                }
                 self.depth -= 1;
-                return Ok(Node { place: place(span), ..node });
+                return Ok(Node { place: place(span), value: node.value.clone() });
             }
             _ => return Err(wrong(span, "this is not expected here")),
         };
@@ -124,106 +179,170 @@ impl<'t> Reader<'t> {
         Ok(node)
     }
 
-    fn items(&mut self) -> Result<(), Diagnostic> {
+    fn items(&mut self) -> Result<Vec<Node>, Box<Diagnostic>> {
+        let mut items = Vec::new();
         loop {
             match self.next()? {
-                (Event::SequenceEnd, _) => return Ok(()),
-                (event, span) => self.node(event, span)?,
-            };
+                (Event::SequenceEnd, _) => return Ok(items),
+                (event, span) => items.push(self.node(event, span)?),
+            }
         }
     }
 
-    fn members(&mut self) -> Result<Vec<(Key, Node)>, Diagnostic> {
+    fn members(&mut self) -> Result<Vec<(Key, Node)>, Box<Diagnostic>> {
         let mut members: Vec<(Key, Node)> = Vec::new();
         loop {
-            let (key, span) = match self.next()? {
-                (Event::MappingEnd, _) => return Ok(members),
-                (Event::Scalar(text, ..), span) => (Key { place: place(span), name: text.into_owned() }, span),
+            let key = match self.next()? {
+                (Event::MappingEnd, _) => break,
+                (Event::Scalar(text, ..), span) => Key { place: place(span), name: text.into() },
                 (_, span) => return Err(wrong(span, "a key must be a text")),
             };
-            if members.iter().any(|(other, _)| other.name == key.name) {
-                return Err(wrong(span, &format!("duplicate key `{}`", key.name)));
-            }
             let (event, span) = self.next()?;
             let node = self.node(event, span)?;
             members.push((key, node));
         }
+        self.note_duplicates(&members);
+        Ok(members)
     }
-}
 
-/// The core schema (YAML 1.2 section 10.3): only what stands without quotes can be other than text.
-fn scalar(text: &str, style: ScalarStyle) -> Value {
-    if style != ScalarStyle::Plain {
-        return Value::Text(text.to_owned());
-    }
-    match text {
-        "" | "~" | "null" | "Null" | "NULL" => Value::Null,
-        "true" | "True" | "TRUE" | "false" | "False" | "FALSE" => Value::Bool,
-        _ => {
-            let is_numeric = text.trim_start_matches(['-', '+', '.']).starts_with(|first: char| first.is_ascii_digit());
-            match text.parse() {
-                Ok(number) if is_numeric => Value::Number(number),
-                _ => Value::Text(text.to_owned()),
+    fn note_duplicates(&mut self, members: &[(Key, Node)]) {
+        let mut keys: Vec<&Key> = members.iter().map(|(key, _)| key).collect();
+        keys.sort_by_key(|key| &key.name);
+        for pair in keys.windows(2) {
+            if let [first, second] = pair
+                && first.name == second.name
+                && self.mistakes.len() < MAX_FINDINGS
+            {
+                let message = format!("duplicate key `{}`", second.name);
+                let hint = Some(format!("it stands in line {}, too", first.place.0));
+                self.mistakes.push(Diagnostic { hint, ..Diagnostic::error(second.place, message) });
             }
         }
     }
+
+    /// A scalar with the environment's values in it; these can be of any type, even within quotes.
+    fn scalar(&mut self, text: &str, style: ScalarStyle, span: Span) -> Value {
+        let as_it_is = if style == ScalarStyle::Plain { Scalar::plain(text) } else { Scalar::quoted(text) };
+        if !text.contains("${env:") {
+            return Value::Scalar(as_it_is);
+        }
+        match expand(text, self.surroundings) {
+            Ok(expanded) => Value::Scalar(Scalar { written: Some(text.into()), ..Scalar::plain(&expanded) }),
+            Err((message, hint)) => {
+                self.mistakes.push(Diagnostic { hint: Some(hint), ..Diagnostic::error(place(span), message) });
+                Value::Scalar(as_it_is)
+            }
+        }
+    }
+}
+
+/// Replaces `${env:NAME}` and `${env:NAME, default}`; `$${env:` stands for `${env:`.
+pub(crate) fn expand(text: &str, surroundings: &dyn Surroundings) -> Result<String, (String, String)> {
+    let mut expanded = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${env:") {
+        if let Some(before) = before.strip_suffix('$') {
+            expanded.push_str(before);
+            expanded.push_str("${env:");
+            rest = after;
+            continue;
+        }
+        let Some((inner, behind)) = after.split_once('}') else {
+            return Err(("`${env:` has no `}`".to_owned(), "write `${env:NAME}` or `${env:NAME, default}`".to_owned()));
+        };
+        let (name, default) = match inner.split_once(',') {
+            Some((name, default)) => (name.trim(), Some(unquoted(default.trim()))),
+            None => (inner.trim(), None),
+        };
+        let value = surroundings.variable(name).or_else(|| default.map(str::to_owned)).ok_or_else(|| {
+            let hint = format!("set it, or give a default: `${{env:{name}, value}}`");
+            (format!("the environment variable `{name}` is not set"), hint)
+        })?;
+        expanded.push_str(before);
+        expanded.push_str(&value);
+        rest = behind;
+    }
+    expanded.push_str(rest);
+    Ok(expanded)
+}
+
+fn unquoted(text: &str) -> &str {
+    let within = |quote| text.strip_prefix(quote).and_then(|text| text.strip_suffix(quote));
+    within('\'').or_else(|| within('"')).unwrap_or(text)
 }
 
 fn size(node: &Node) -> usize {
     match &node.value {
         Value::Map(members) => 1 + members.iter().map(|(_, node)| size(node)).sum::<usize>(),
-        _ => 1,
+        Value::List(items) => 1 + items.iter().map(size).sum::<usize>(),
+        Value::Scalar(_) => 1,
     }
 }
 
-fn place(span: Span) -> (usize, usize) {
-    (span.start.line(), span.start.col() + 1)
+fn place(span: Span) -> (u32, u32) {
+    from_marker(span.start.line(), span.start.col())
 }
 
-fn wrong(span: Span, message: &str) -> Diagnostic {
-    Diagnostic { place: Some(place(span)), path: String::new(), message: message.to_owned(), hint: None }
+/// A text is far shorter than these numbers reach.
+fn from_marker(line: usize, column: usize) -> (u32, u32) {
+    (line as u32, column as u32 + 1)
 }
 
-fn not_yaml(error: ScanError) -> Diagnostic {
-    let place = Some((error.marker().line(), error.marker().col() + 1));
-    let message = format!("this is not YAML: {}", error.kind());
-    Diagnostic { place, path: String::new(), message, hint: None }
+fn wrong(span: Span, message: &str) -> Box<Diagnostic> {
+    Box::new(Diagnostic::error(place(span), message.to_owned()))
+}
+
+fn not_yaml(error: ScanError) -> Box<Diagnostic> {
+    let place = from_marker(error.marker().line(), error.marker().col());
+    Box::new(Diagnostic::error(place, format!("this is not YAML: {}", error.kind())))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::surroundings::Nothing;
 
-    fn value(text: &str) -> Value {
-        parse(text).unwrap().value
+    fn parse(text: &str) -> Result<Node, Box<Diagnostic>> {
+        super::parse(text, &Nothing, &mut Vec::new())
+    }
+
+    fn scalar(text: &str) -> Scalar {
+        match parse(text).unwrap().value {
+            Value::Scalar(scalar) => scalar,
+            other => panic!("{}", other.kind()),
+        }
     }
 
     #[test]
-    fn only_plain_scalars_have_a_type() {
-        assert!(matches!(value("5"), Value::Number(5.0)));
-        assert!(matches!(value("-1.5e3"), Value::Number(-1500.0)));
-        assert!(matches!(value("true"), Value::Bool));
-        assert!(matches!(value("~"), Value::Null));
-        for text in ["'5'", "\"true\"", "yes", "5s", "inf", "nan", "1.2.3", "|\n  5\n"] {
-            assert!(matches!(value(text), Value::Text(_)), "{text}");
+    fn only_plain_scalars_have_a_type_and_all_keep_their_text() {
+        assert_eq!(scalar("-1.5e3").as_number(), Some(-1500.0));
+        assert_eq!(scalar("010").as_number(), Some(10.0));
+        assert_eq!(&*scalar("010").text, "010");
+        assert_eq!(scalar("true").as_bool(), Some(true));
+        assert!(scalar("~").is_null() && scalar("").is_null());
+        for text in ["'5'", "\"true\"", "yes", "5s", "inf", "nan", "1.2.3", "|\n  5\n", "'~'"] {
+            let scalar = scalar(text);
+            assert!(scalar.as_number().is_none() && scalar.as_bool().is_none() && !scalar.is_null(), "{text}");
         }
     }
 
     #[test]
     fn aliases_stand_for_what_they_name() {
-        let Value::Map(members) = value("a: &x {b: 1}\nc: *x\n") else { panic!("no map") };
-        assert!(matches!(&members[1].1.value, Value::Map(inner) if inner[0].0.name == "b"));
+        let Value::Map(members) = parse("a: &x {b: 1}\nc: *x\n").unwrap().value else { panic!("no map") };
+        assert!(matches!(&members[1].1.value, Value::Map(inner) if &*inner[0].0.name == "b"));
         assert_eq!(members[1].1.place, (2, 4));
     }
 
     #[test] // T23's kin: a few lines that stand for billions of nodes
     fn aliases_cannot_explode() {
-        let mut text = "a0: &a0 {x: 1}\n".to_owned();
-        for level in 1..40 {
-            let below = level - 1;
-            text.push_str(&format!("a{level}: &a{level} {{x: *a{below}, y: *a{below}}}\n"));
+        for (open, close, separator) in [("{x: ", "}", ", y: "), ("[", "]", ", ")] {
+            let mut text = format!("a0: &a0 {open}1{close}\n");
+            for level in 1..40 {
+                let below = level - 1;
+                text.push_str(&format!("a{level}: &a{level} {open}*a{below} {separator}*a{below} {close}\n"));
+            }
+            assert_eq!(parse(&text).unwrap_err().message, "the document is too large");
         }
-        assert_eq!(parse(&text).unwrap_err().message, "the document is too large");
     }
 
     #[test]
@@ -231,5 +350,38 @@ mod tests {
         for text in ["[".repeat(65), "[".repeat(100_000), "{a: ".repeat(100_000), "- ".repeat(100_000)] {
             assert!(parse(&text).is_err());
         }
+    }
+
+    #[test]
+    fn large_texts_and_maps_take_no_time() {
+        assert!(parse(&"a".repeat(10_000_000)).unwrap_err().message.contains("bytes"));
+        let many: String = (0..100_000).map(|number| format!("k{number}: 1\n")).collect();
+        assert!(parse(&many).is_ok());
+    }
+
+    struct Variables;
+
+    impl Surroundings for Variables {
+        fn variable(&self, name: &str) -> Option<String> {
+            (name == "PORT").then(|| "8443".to_owned())
+        }
+
+        fn file(&self, _: &std::path::Path) -> Result<Vec<u8>, String> {
+            Err(String::new())
+        }
+    }
+
+    #[test]
+    fn variables_of_the_environment() {
+        let expand = |text| expand(text, &Variables);
+        assert_eq!(expand("https://h:${env:PORT}/").unwrap(), "https://h:8443/");
+        assert_eq!(expand("${env:PORT}${env:NONE, a b}${env:NONE,''}").unwrap(), "8443a b");
+        assert_eq!(expand("$${env:PORT}").unwrap(), "${env:PORT}");
+        assert!(expand("${env:NONE}").unwrap_err().0.contains("NONE"));
+        assert!(expand("${env:NONE").is_err());
+        let Value::Scalar(port) = super::parse("'${env:PORT}'", &Variables, &mut Vec::new()).unwrap().value else {
+            panic!("no scalar")
+        };
+        assert_eq!(port.as_number(), Some(8443.0));
     }
 }

@@ -1,13 +1,30 @@
-//! Configurations beside what they compile to or what is wrong with them, in `fixtures/config`: `NAME.yaml` ->
+//! Configurations beside what they compile to and what is wrong with them, in `fixtures/config`: `NAME.yaml` ->
 //! `NAME.txt`. A new case is a new file; with `BLESS=1` in the environment the expectations are written anew.
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 use std::fmt::Write;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crossfade_route::RoutingTable;
+use crossfade_route::{Action, Checked, Expectation, Forward, Route, RoutingTable, Surroundings};
+
+/// The files beside the configurations, and two variables.
+struct Fixtures(PathBuf);
+
+impl Surroundings for Fixtures {
+    fn variable(&self, name: &str) -> Option<String> {
+        match name {
+            "STAGE" => Some("staging".to_owned()),
+            "SHARE" => Some("25".to_owned()),
+            _ => None,
+        }
+    }
+
+    fn file(&self, path: &Path) -> Result<Vec<u8>, String> {
+        fs::read(self.0.join(path)).map_err(|_| "no such file".to_owned())
+    }
+}
 
 #[test]
 fn configurations_compile_or_say_why_not() {
@@ -21,10 +38,14 @@ fn configurations_compile_or_say_why_not() {
         cases += 1;
         let text = fs::read_to_string(&path).unwrap();
         let file_name = path.file_name().unwrap().to_str().unwrap();
-        let actual = match RoutingTable::from_config(&text, file_name) {
-            Ok(table) => describe(&table),
-            Err(diagnostics) => format!("{diagnostics}\n"),
-        };
+        let checked = Checked::new(&text, file_name, &Fixtures(folder.clone()));
+        let mut actual = checked.table.as_ref().map(describe).unwrap_or_default();
+        for expectation in &checked.expectations {
+            describe_expectation(expectation, &mut actual);
+        }
+        if !checked.diagnostics.list.is_empty() {
+            writeln!(actual, "{}", checked.diagnostics).unwrap();
+        }
         let golden = path.with_extension("txt");
         if std::env::var_os("BLESS").is_some() {
             fs::write(&golden, &actual).unwrap();
@@ -32,7 +53,7 @@ fn configurations_compile_or_say_why_not() {
         let expected = fs::read_to_string(&golden).unwrap_or_default();
         assert!(expected == actual, "{file_name}\n--- expected\n{expected}\n--- actual\n{actual}");
     }
-    assert!(cases > 5);
+    assert!(cases > 10);
 }
 
 fn describe(table: &RoutingTable) -> String {
@@ -44,9 +65,63 @@ fn describe(table: &RoutingTable) -> String {
         writeln!(text, "  host header {:?}, http2 {:?}", backend.host_header, backend.http2).unwrap();
         writeln!(text, "  {:?}", backend.tls).unwrap();
         writeln!(text, "  {:?}", backend.timeouts).unwrap();
+        if !backend.addresses.is_empty() {
+            writeln!(text, "  addresses {:?}", backend.addresses).unwrap();
+        }
+        let more = [
+            backend.retry.as_ref().map(|retry| format!("{retry:?}")),
+            backend.outlier.map(|outlier| format!("{outlier:?}")),
+            backend.public_url.as_ref().map(|url| format!("{url:?}")),
+        ];
+        for more in more.into_iter().flatten() {
+            writeln!(text, "  {more}").unwrap();
+        }
     }
     writeln!(text, "request timeout {:?}, request id in {}", table.request_timeout, table.request_id_field).unwrap();
-    writeln!(text, "health checks answered by {:?}", table.health_check).unwrap();
-    writeln!(text, "default -> {}", table.select().backend.name).unwrap();
+    writeln!(text, "health checks answered by {:?}, trusted hops {}", table.health_check, table.trusted_hops).unwrap();
+    for route in table.routes() {
+        let priority = route.priority.unwrap();
+        writeln!(text, "route {} priority {priority}: {}", route.name, route.conditions()).unwrap();
+        describe_route(route, &mut text);
+    }
+    writeln!(text, "default").unwrap();
+    describe_route(table.default_route(), &mut text);
     text
+}
+
+fn describe_route(route: &Route, text: &mut String) {
+    if !route.transforms.is_empty() {
+        writeln!(text, "  {:?}", route.transforms).unwrap();
+    }
+    match &route.action {
+        Action::Forward(Forward { targets, sticky, opt_in, failover }) => {
+            for target in targets {
+                writeln!(text, "  -> {} weight {}", target.name, target.weight).unwrap();
+                if !target.transforms.is_empty() {
+                    writeln!(text, "     {:?}", target.transforms).unwrap();
+                }
+            }
+            let more = [
+                sticky.as_ref().map(|sticky| format!("sticky by {}", sticky.describe())),
+                opt_in.as_ref().map(|opt_in| format!("{opt_in:?}")),
+                failover.as_ref().map(|failover| format!("{failover:?}")),
+            ];
+            for more in more.into_iter().flatten() {
+                writeln!(text, "  {more}").unwrap();
+            }
+        }
+        Action::Redirect(redirect) => writeln!(text, "  {redirect:?}").unwrap(),
+        Action::FixedResponse(fixed) => writeln!(text, "  {fixed:?}").unwrap(),
+    }
+    for (name, edits) in [("request", &route.request_fields), ("response", &route.response_fields)] {
+        if !edits.is_empty() {
+            writeln!(text, "  {name} {edits:?}").unwrap();
+        }
+    }
+}
+
+fn describe_expectation(expectation: &Expectation, text: &mut String) {
+    let Expectation { line, method, url, headers, ip, route, backend, upstream, status, location } = expectation;
+    writeln!(text, "test in line {line}: {method} {url} {headers:?} {ip:?}").unwrap();
+    writeln!(text, "  {route:?} {backend:?} {upstream:?} {status:?} {location:?}").unwrap();
 }

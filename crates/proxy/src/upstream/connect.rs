@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use crossfade_route::{Backend, Http2, Scheme};
+use crossfade_route::{Backend, Http2, PemFile, Scheme};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use super::stream::{self, Stream};
-use super::tls::{SetupError, Tls, Trust};
+use super::tls::{SetupError, Tls};
 use super::{Connection, Sender};
 use crate::ProxyError;
 
@@ -21,8 +21,8 @@ const MAX_FIELDS: u32 = 256 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Connector {
-    host: String,
-    port: u16,
+    /// Names or addresses with their ports, never empty; the first that can be connected to is taken.
+    destinations: Vec<(String, u16)>,
     scheme: Scheme,
     http2: Http2,
     /// Present for `https`.
@@ -30,45 +30,53 @@ pub(super) struct Connector {
 }
 
 impl Connector {
-    pub(super) fn new(backend: &Backend, trust: &Trust) -> Result<Self, SetupError> {
+    pub(super) fn new(backend: &Backend, cert_file: Option<&PemFile>) -> Result<Self, SetupError> {
         let tls = match backend.scheme {
-            Scheme::Https => Some(Tls::new(backend, trust)?),
+            Scheme::Https => Some(Tls::new(backend, cert_file)?),
             Scheme::Http => None,
         };
-        let Backend { host, port, scheme, http2, .. } = backend;
-        Ok(Connector { host: host.clone(), port: *port, scheme: *scheme, http2: *http2, tls })
+        let destinations = match backend.addresses.as_slice() {
+            [] => vec![(backend.host.clone(), backend.port)],
+            addresses => addresses.to_vec(),
+        };
+        Ok(Connector { destinations, scheme: backend.scheme, http2: backend.http2, tls })
     }
 
-    /// Opens a connection, or fails at the deadline.
+    /// Opens a connection, or fails at the deadline. Each destination gets its share of the time.
     pub(super) async fn connect(&self, deadline: Instant) -> Result<Connection, ProxyError> {
-        let addresses = timeout_at(deadline, self.look_up())
+        let mut failure = None;
+        for (left, (host, port)) in (1..=self.destinations.len() as u32).rev().zip(&self.destinations) {
+            let now = Instant::now();
+            let share = deadline.saturating_duration_since(now) / left;
+            match self.connect_to(host, *port, now + share).await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => failure = Some(error),
+            }
+        }
+        Err(failure.unwrap_or_else(|| ProxyError::Internal("no destination to try".to_owned())))
+    }
+
+    async fn connect_to(&self, host: &str, port: u16, deadline: Instant) -> Result<Connection, ProxyError> {
+        let addresses = timeout_at(deadline, look_up(host, port))
             .await
-            .map_err(|_| ProxyError::DnsTimeout(self.host.clone()))?
-            .map_err(|source| ProxyError::Dns { host: self.host.clone(), source })?;
+            .map_err(|_| ProxyError::DnsTimeout(host.to_owned()))?
+            .map_err(|source| ProxyError::Dns { host: host.to_owned(), source })?;
         timeout_at(deadline, async {
-            let tcp = self.open(&addresses, deadline).await?;
+            let tcp = self.open(host, &addresses, deadline).await?;
             let (stream, offers_http2) = self.secure(tcp).await?;
             self.speak(stream, offers_http2).await
         })
         .await
-        .map_err(|_| ProxyError::ConnectTimeout(self.authority()))?
-    }
-
-    async fn look_up(&self) -> io::Result<Vec<SocketAddr>> {
-        if let Ok(ip) = self.host.parse::<IpAddr>() {
-            return Ok(vec![SocketAddr::new(ip, self.port)]);
-        }
-        let addresses: Vec<_> = tokio::net::lookup_host((self.host.as_str(), self.port)).await?.collect();
-        if addresses.is_empty() { Err(io::Error::other("the name has no address")) } else { Ok(addresses) }
+        .map_err(|_| ProxyError::ConnectTimeout(format!("{host}:{port}")))?
     }
 
     /// The first address that answers. Addresses that no back end may have are passed over. Each gets its share of the
     /// time, so that one that swallows packets leaves some for the next.
-    async fn open(&self, addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStream, ProxyError> {
+    async fn open(&self, host: &str, addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStream, ProxyError> {
         let mut failure = None;
         for (addresses_left, address) in (1..=addresses.len() as u32).rev().zip(addresses) {
             if !self.scheme.allows(address.ip()) {
-                failure = Some(ProxyError::AddressProhibited { host: self.host.clone(), ip: address.ip() });
+                failure = Some(ProxyError::AddressProhibited { host: host.to_owned(), ip: address.ip() });
                 continue;
             }
             let share = deadline.saturating_duration_since(Instant::now()) / addresses_left;
@@ -126,10 +134,14 @@ impl Connector {
         };
         Ok(Connection { sender, traffic })
     }
+}
 
-    fn authority(&self) -> String {
-        format!("{}:{}", self.host, self.port)
+async fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    if let Ok(ip) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(ip, port)]);
     }
+    let addresses: Vec<_> = tokio::net::lookup_host((host, port)).await?.collect();
+    if addresses.is_empty() { Err(io::Error::other("the name has no address")) } else { Ok(addresses) }
 }
 
 fn tls_error(error: io::Error) -> ProxyError {

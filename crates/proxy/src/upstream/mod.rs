@@ -4,6 +4,7 @@
 //! may be sent again is `attempt`'s decision; it is told here what was sent and received.
 
 mod connect;
+mod health;
 mod stream;
 mod tls;
 
@@ -12,7 +13,7 @@ use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use crossfade_route::Backend;
+use crossfade_route::{Backend, PemFile};
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -20,8 +21,9 @@ use hyper::client::conn::{TrySendError, http1, http2};
 use tokio::time::Instant;
 
 use crate::ProxyError;
+use health::Health;
 use stream::Traffic;
-pub use tls::{PemText, SetupError, Trust};
+pub use tls::SetupError;
 
 /// Connections idle for longer are not used again, unless the back end named a time of its own (`Keep-Alive`). Front
 /// ends close idle connections after 60 s (ALB) to 75 s (nginx), and a network that forgot one (NAT: 350 s) lets a
@@ -39,6 +41,7 @@ const MAX_IDLE_CONNECTIONS: usize = 32;
 #[derive(Debug)]
 pub(crate) struct Upstream {
     pub(crate) backend: Backend,
+    pub(crate) health: Health,
     connector: connect::Connector,
     idle: Mutex<Vec<Idle>>,
 }
@@ -82,9 +85,10 @@ pub(crate) struct Progress {
 }
 
 impl Upstream {
-    pub(crate) fn new(backend: Backend, trust: &Trust) -> Result<Self, SetupError> {
-        let connector = connect::Connector::new(&backend, trust)?;
-        Ok(Upstream { backend, connector, idle: Mutex::default() })
+    pub(crate) fn new(backend: Backend, cert_file: Option<&PemFile>) -> Result<Self, SetupError> {
+        let connector = connect::Connector::new(&backend, cert_file)?;
+        let health = Health::new(backend.outlier, backend.retry.as_ref());
+        Ok(Upstream { backend, health, connector, idle: Mutex::default() })
     }
 
     /// The most recently used idle connection that still seems to live, for a request that may be sent twice or not.

@@ -1,30 +1,15 @@
-//! Whom we trust and what we offer in a TLS handshake. Certificates are always verified; there is no switch for it.
+//! Whom we trust, who we are and what we offer in a TLS handshake. Certificates are verified unless the back end's
+//! `insecureSkipVerify` says otherwise.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crossfade_route::{Backend, Http2};
-use rustls::{ClientConfig, RootCertStore};
+use crossfade_route::{Backend, ClientCert, Http2, PemFile, TlsVersion};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, ServerName};
-
-/// PEM texts that the configuration names, read by whoever may read files.
-#[derive(Debug, Default)]
-pub struct Trust {
-    /// Trusted for every back end, besides the built-in roots: the file named by `SSL_CERT_FILE`.
-    pub everywhere: Option<PemText>,
-    /// For each `tls.caFile` of the configuration: its path there, and the text.
-    pub ca_files: Vec<PemText>,
-}
-
-/// A PEM file as it was read.
-#[derive(Debug)]
-pub struct PemText {
-    /// As the configuration or the environment writes it.
-    pub path: PathBuf,
-    /// All of it.
-    pub text: Vec<u8>,
-}
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 
 /// Why no client can be made for a back end.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +19,14 @@ pub enum SetupError {
     CaFile {
         /// The file.
         path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A client certificate that cannot be used.
+    #[error("back end `{backend}`: `tls.clientCert`: {reason}")]
+    ClientCert {
+        /// The back end.
+        backend: String,
         /// What is wrong.
         reason: String,
     },
@@ -58,21 +51,34 @@ pub(super) struct Tls {
 }
 
 impl Tls {
-    pub(super) fn new(backend: &Backend, trust: &Trust) -> Result<Self, SetupError> {
+    pub(super) fn new(backend: &Backend, cert_file: Option<&PemFile>) -> Result<Self, SetupError> {
         let name = backend.tls.server_name.as_ref().unwrap_or(&backend.host);
         let server_name = ServerName::try_from(name.clone())
             .map_err(|_| SetupError::ServerName { backend: backend.name.clone(), name: name.clone() })?;
 
-        let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        let of_backend = trust.ca_files.iter().filter(|pem| Some(&pem.path) == backend.tls.ca_file.as_ref());
-        for pem in trust.everywhere.iter().chain(of_backend) {
-            add(&mut roots, pem)?;
-        }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let versions = match backend.tls.min_version {
+            TlsVersion::Tls12 => rustls::DEFAULT_VERSIONS,
+            TlsVersion::Tls13 => &[&rustls::version::TLS13],
+        };
+        let builder = ClientConfig::builder_with_provider(provider.clone()).with_protocol_versions(versions)?;
+        let builder = if backend.tls.insecure_skip_verify {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+        } else {
+            let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+            for pem in cert_file.into_iter().chain(&backend.tls.ca) {
+                add(&mut roots, pem)?;
+            }
+            builder.with_root_certificates(roots)
+        };
+        let mut config = match &backend.tls.client_cert {
+            None => builder.with_no_client_auth(),
+            Some(client_cert) => {
+                let wrong = |reason: String| SetupError::ClientCert { backend: backend.name.clone(), reason };
+                let (certificates, key) = identity(client_cert).map_err(wrong)?;
+                builder.with_client_auth_cert(certificates, key).map_err(|error| wrong(error.to_string()))?
+            }
+        };
         config.alpn_protocols = match backend.http2 {
             Http2::Auto => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
             Http2::Never => vec![b"http/1.1".to_vec()],
@@ -82,14 +88,62 @@ impl Tls {
     }
 }
 
-fn add(roots: &mut RootCertStore, pem: &PemText) -> Result<(), SetupError> {
+fn add(roots: &mut RootCertStore, pem: &PemFile) -> Result<(), SetupError> {
     let wrong = |reason: String| SetupError::CaFile { path: pem.path.clone(), reason };
-    let certificates: Vec<_> = CertificateDer::pem_slice_iter(&pem.text)
-        .collect::<Result<_, _>>()
-        .map_err(|error| wrong(error.to_string()))?;
     // A bundle of a system may have one that is too odd for the library; the others count.
-    let (added, _) = roots.add_parsable_certificates(certificates);
+    let (added, _) = roots.add_parsable_certificates(certificates(pem).map_err(wrong)?);
     if added == 0 { Err(wrong("no certificate in it".to_owned())) } else { Ok(()) }
+}
+
+fn certificates(pem: &PemFile) -> Result<Vec<CertificateDer<'static>>, String> {
+    CertificateDer::pem_slice_iter(&pem.text).collect::<Result<_, _>>().map_err(|error| error.to_string())
+}
+
+fn identity(cert: &ClientCert) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), String> {
+    let in_file = |pem: &PemFile, reason: String| format!("{}: {reason}", pem.path.display());
+    let chain = certificates(&cert.certificates).map_err(|reason| in_file(&cert.certificates, reason))?;
+    let key = PrivateKeyDer::from_pem_slice(&cert.key.text).map_err(|error| in_file(&cert.key, error.to_string()))?;
+    Ok((chain, key))
+}
+
+/// `insecureSkipVerify`: whoever answers is taken for the back end. That it has the key of the certificate it shows is
+/// checked all the same.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
 }
 
 impl std::fmt::Debug for Tls {

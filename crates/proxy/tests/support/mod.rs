@@ -4,13 +4,13 @@
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use crossfade_proxy::{Exchange, Invocation, Limits, PemText, Proxy, Trust};
-use crossfade_route::RoutingTable;
+use crossfade_proxy::{Exchange, Invocation, Limits, Proxy};
+use crossfade_route::{Nothing, PemFile, RoutingTable, Surroundings};
 use http::{HeaderMap, Method, Request};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -77,6 +77,9 @@ impl Conn {
     }
 }
 
+/// Another one for each request.
+static SEED: AtomicU64 = AtomicU64::new(1);
+
 pub const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
 /// How a back end presents itself.
@@ -88,11 +91,16 @@ pub enum Tls {
     Expired,
     SelfSigned,
     Http2,
+    /// Speaks TLS 1.2 only.
+    Tls12,
+    /// Wants a certificate of the client's.
+    Mutual,
 }
 
 pub struct Origin {
     pub address: SocketAddr,
     pub ca_pem: Vec<u8>,
+    pub pems: Pems,
     tls: Tls,
     seen: Arc<Seen>,
 }
@@ -105,7 +113,8 @@ impl Origin {
     {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (acceptor, ca_pem) = acceptor(tls);
+        let (acceptor, pems) = acceptor(tls);
+        let ca_pem = pems.ca.clone();
         let seen = Arc::new(Seen::default());
         let origin = seen.clone();
         let serve = Arc::new(serve);
@@ -125,7 +134,7 @@ impl Origin {
                 });
             }
         });
-        Origin { address, ca_pem, tls, seen }
+        Origin { address, ca_pem, pems, tls, seen }
     }
 
     /// Answers every request alike, on kept connections.
@@ -160,12 +169,22 @@ impl Origin {
 
 pub fn proxy(url: &str, keys: &str, ca_pem: &[u8]) -> Proxy {
     let keys = keys.replace('\n', "\n    ");
-    let text =
-        format!("version: 1\nbackends:\n  legacy:\n    url: {url}\n    {keys}\ndefault: {{ forward: legacy }}\n");
-    let table = RoutingTable::from_config(&text, "test.yaml").unwrap_or_else(|mistakes| panic!("{mistakes}"));
-    let everywhere = (!ca_pem.is_empty()).then(|| PemText { path: "ca.pem".into(), text: ca_pem.to_vec() });
-    let trust = Trust { everywhere, ca_files: Vec::new() };
-    Proxy::new(table, &trust, "crossfade-test", Limits { response_bytes: 1024 * 1024 }).unwrap()
+    config(&format!("backends:\n  legacy:\n    url: {url}\n    {keys}\ndefault: {{ forward: legacy }}\n"), &[ca_pem])
+}
+
+/// A proxy with this configuration, `version` apart, that trusts these authorities.
+pub fn config(text: &str, ca_pems: &[&[u8]]) -> Proxy {
+    config_with(text, &Nothing, ca_pems)
+}
+
+/// The same with files.
+pub fn config_with(text: &str, surroundings: &dyn Surroundings, ca_pems: &[&[u8]]) -> Proxy {
+    let text = format!("version: 1\n{text}");
+    let table =
+        RoutingTable::from_config(&text, "test.yaml", surroundings).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let all = PemFile { path: "ca.pem".into(), text: ca_pems.concat() };
+    let cert_file = Some(&all).filter(|all| !all.text.is_empty());
+    Proxy::new(table, cert_file, "crossfade-test", Limits { response_bytes: 1024 * 1024 }).unwrap()
 }
 
 /// An answer as text, and its record.
@@ -204,6 +223,7 @@ async fn ask_at(proxy: &Proxy, request: Request<Bytes>, limit: Duration, time: S
         started,
         time,
         deadline: started + limit,
+        seed: u128::from(SEED.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15)) * 0x1_0000_0001,
     };
     let Exchange { response, record } = proxy.handle(request, &invocation).await;
     let (head, body) = response.into_parts();
@@ -225,10 +245,18 @@ pub fn get(target: &str) -> Request<Bytes> {
     request(Method::GET, target, &[("host", "www.example.com")], "")
 }
 
+/// What the client of a back end needs.
+#[derive(Default)]
+pub struct Pems {
+    ca: Vec<u8>,
+    pub client: Vec<u8>,
+    pub client_key: Vec<u8>,
+}
+
 /// A server's side of TLS, and the CA to trust for it.
-fn acceptor(tls: Tls) -> (Option<TlsAcceptor>, Vec<u8>) {
+fn acceptor(tls: Tls) -> (Option<TlsAcceptor>, Pems) {
     if tls == Tls::Plain {
-        return (None, Vec::new());
+        return (None, Pems::default());
     }
     let mut ca = CertificateParams::new(Vec::new()).unwrap();
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -244,17 +272,32 @@ fn acceptor(tls: Tls) -> (Option<TlsAcceptor>, Vec<u8>) {
         if tls == Tls::SelfSigned { leaf.self_signed(&key).unwrap() } else { leaf.signed_by(&key, &ca).unwrap() };
 
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
+    let versions = if tls == Tls::Tls12 { &[&rustls::version::TLS12][..] } else { rustls::DEFAULT_VERSIONS };
+    let builder =
+        rustls::ServerConfig::builder_with_provider(provider.clone()).with_protocol_versions(versions).unwrap();
+    let builder = if tls == Tls::Mutual {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(CertificateDer::from(ca.der().to_vec())).unwrap();
+        let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+        builder.with_client_cert_verifier(verifier.build().unwrap())
+    } else {
+        builder.with_no_client_auth()
+    };
+    let client_key = KeyPair::generate().unwrap();
+    let client = CertificateParams::new(vec!["client".to_owned()]).unwrap().signed_by(&client_key, &ca).unwrap();
+    let mut config = builder
         .with_single_cert(
             vec![CertificateDer::from(certificate.der().to_vec())],
             PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
         )
         .unwrap();
     config.alpn_protocols = if tls == Tls::Http2 { vec![b"h2".to_vec()] } else { vec![b"http/1.1".to_vec()] };
-    (Some(TlsAcceptor::from(Arc::new(config))), ca.pem().into_bytes())
+    let pems = Pems {
+        ca: ca.pem().into_bytes(),
+        client: client.pem().into_bytes(),
+        client_key: client_key.serialize_pem().into_bytes(),
+    };
+    (Some(TlsAcceptor::from(Arc::new(config))), pems)
 }
 
 /// A port where nobody listens.

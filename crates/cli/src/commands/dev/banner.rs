@@ -41,10 +41,7 @@ pub(super) fn text(plan: &Plan, surroundings: &Surroundings, address: SocketAddr
     }
     let folder = surroundings.folder.path();
     if let Some(demo) = &surroundings.demo {
-        row(
-            "legacy",
-            format!("https://localhost:{} (demo back end, gets all that the function gets)", demo.legacy.port()),
-        );
+        row("legacy", format!("https://localhost:{} (demo back end, gets everything at first)", demo.legacy.port()));
         row("modern", format!("https://localhost:{} (demo back end)", demo.modern.port()));
         row("config", folder.join(CONFIG_FILE).display().to_string());
     }
@@ -70,8 +67,10 @@ pub(super) fn text(plan: &Plan, surroundings: &Surroundings, address: SocketAddr
                  curl http://{address}/orders/42\n  \
                  curl 'http://{address}/echo?q=a%20b'\n  \
                  curl --data-binary @FILE http://{address}/upload\n\
-                 and, for comparison, the demo back end itself:\n  \
-                 curl --cacert {} https://localhost:{}/orders/42",
+                 for comparison, the demo back end itself:\n  \
+                 curl --cacert {} https://localhost:{}/orders/42\n\
+                 and move customers: raise the weight of `modern` in the config above, save it, and\n  \
+                 for id in 1 2 3 4 5; do curl -s -b customer_id=$id http://{address}/orders/42; done",
                 shell_words::quote(&ca.to_string_lossy()),
                 demo.legacy.port(),
             );

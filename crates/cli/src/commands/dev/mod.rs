@@ -6,6 +6,7 @@
 mod banner;
 mod plan;
 mod report;
+mod watch;
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ use tokio::sync::mpsc::{self, UnboundedReceiver};
 use crate::demo::Demo;
 use plan::{Plan, Routing};
 use report::{Line, Report};
+use watch::{Change, Watch};
 
 /// Run the proxy on this machine: a local load balancer, the function, and demo back ends
 #[derive(clap::Args)]
@@ -38,7 +40,7 @@ pub(super) struct Options {
     /// Forward everything to this back end
     #[arg(long, value_name = "URL", conflicts_with = "config")]
     backend: Option<String>,
-    /// Forward as this crossfade.yaml says
+    /// Forward as this crossfade.yaml says; a change of the file holds from the next request
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Take the listener rules from the `alb` events of this Serverless Framework file
@@ -60,6 +62,9 @@ pub(super) struct Options {
     #[arg(long)]
     verbose: bool,
 }
+
+/// How often the configuration file is looked at.
+const LOOK_AT_CONFIG: Duration = Duration::from_millis(250);
 
 /// Lambda's longest timeout (Lambda developer guide, "Lambda quotas").
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(900);
@@ -91,7 +96,7 @@ pub(super) fn run(options: &Options) -> Result<()> {
 async fn serve(plan: Plan, verbose: bool) -> Result<()> {
     // First of all: from here on a signal stops in an orderly way instead of killing.
     let mut stop = Stop::new().context("cannot listen for signals")?;
-    let surroundings = Surroundings::start(&plan.routing).await?;
+    let mut surroundings = Surroundings::start(&plan.routing).await?;
     let settings = plan.settings(&surroundings)?;
     let knows_access_lines = plan.own_function;
     let (notices, mut inbox) = mpsc::unbounded_channel();
@@ -100,7 +105,7 @@ async fn serve(plan: Plan, verbose: bool) -> Result<()> {
     printer.print(vec![Line::Talk(banner::text(&plan, &surroundings, emulator.local_addr()))]);
 
     let mut report = Report::new(verbose, knows_access_lines, plan.has_rules(), colour());
-    tell_until_stopped(&printer, &mut report, &mut inbox, &mut stop).await;
+    tell_until_stopped(&printer, &mut report, &mut inbox, surroundings.watch.as_mut(), &mut stop).await;
     printer.print(vec![Line::Talk("stopping".to_string())]);
     shut_down(&printer, emulator, report, inbox).await;
     printer.finish();
@@ -111,17 +116,29 @@ async fn tell_until_stopped(
     printer: &Printer,
     report: &mut Report,
     inbox: &mut UnboundedReceiver<Notice>,
+    mut watch: Option<&mut Watch>,
     stop: &mut Stop,
 ) {
+    let mut look = tokio::time::interval(LOOK_AT_CONFIG);
     loop {
         // Something is always due some day, which keeps the `select!` free of options.
         let due = report.due().unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
         tokio::select! {
             () = stop.requested() => return,
+            _ = look.tick() => printer.print(watch.as_mut().and_then(|watch| told(watch)).into_iter().collect()),
             Some(notice) = inbox.recv() => printer.print(report.tell(notice, Instant::now())),
             () = tokio::time::sleep_until(due.into()) => printer.print(report.overdue(Instant::now())),
         }
     }
+}
+
+/// What there is to say of a change to the configuration file.
+fn told(watch: &mut Watch) -> Option<Line> {
+    let file = watch.file().display().to_string();
+    Some(Line::Talk(match watch.look()? {
+        Change::Taken => format!("{file} has changed: the next request goes by it"),
+        Change::Refused(reasons) => format!("{reasons}\n{file} has mistakes: the last good one stays in use"),
+    }))
 }
 
 async fn shut_down(printer: &Printer, emulator: Emulator, mut report: Report, mut inbox: UnboundedReceiver<Notice>) {
@@ -177,24 +194,33 @@ fn colour() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// What the function needs around it: a folder for generated files and the demo back ends, if they are wanted.
+/// What the function needs around it: a folder for generated files, the demo back ends and a configuration file that
+/// may change, if there are such.
 struct Surroundings {
     folder: TempDir,
     demo: Option<Demo>,
+    watch: Option<Watch>,
 }
 
 impl Surroundings {
     async fn start(routing: &Routing) -> Result<Surroundings> {
         let folder =
             tempfile::Builder::new().prefix("crossfade-").tempdir().context("cannot create a temporary folder")?;
-        if !matches!(routing, Routing::Demo) {
-            return Ok(Surroundings { folder, demo: None });
-        }
-        let demo = Demo::start().await.context("cannot start the demo back ends")?;
-        std::fs::write(folder.path().join(plan::CA_FILE), &demo.ca_pem).context("cannot write the demo authority")?;
-        std::fs::write(folder.path().join(plan::CONFIG_FILE), plan::demo_config(folder.path(), &demo))
-            .context("cannot write the demo configuration")?;
-        Ok(Surroundings { folder, demo: Some(demo) })
+        let (demo, config) = match routing {
+            Routing::Demo => {
+                let demo = Demo::start().await.context("cannot start the demo back ends")?;
+                let config = folder.path().join(plan::CONFIG_FILE);
+                std::fs::write(folder.path().join(plan::CA_FILE), &demo.ca_pem)
+                    .context("cannot write the demo authority")?;
+                std::fs::write(&config, plan::demo_config(folder.path(), &demo))
+                    .context("cannot write the demo configuration")?;
+                (Some(demo), Some(config))
+            }
+            Routing::Config(file) => (None, Some(file.clone())),
+            Routing::Backend(_) | Routing::Unknown => (None, None),
+        };
+        let watch = config.map(|file| Watch::start(&file, folder.path())).transpose()?;
+        Ok(Surroundings { folder, demo, watch })
     }
 
     fn end(self) -> Result<()> {

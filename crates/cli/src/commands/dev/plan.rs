@@ -3,7 +3,7 @@
 //! Owns reading the user's files and turning options into the emulator's settings. The files' formats belong to
 //! `crossfade-route` and to the emulator.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -110,18 +110,23 @@ impl Plan {
     }
 
     fn environment(&self, surroundings: &Surroundings) -> Result<Vec<(String, String)>> {
-        let folder = surroundings.folder.path();
         let mut environment = Vec::new();
+        if self.own_function {
+            // A configuration may have `${env:NAME}` in it, today or after its next change.
+            environment.extend(std::env::vars_os().filter_map(for_config));
+        }
         let mut set = |name: &str, value: String| environment.push((name.to_string(), value));
-        match &self.routing {
-            Routing::Backend(url) => set("CROSSFADE_BACKEND", url.clone()),
-            Routing::Config(file) => set("CROSSFADE_CONFIG", text(file)?),
-            Routing::Demo => set("CROSSFADE_CONFIG", text(&folder.join(CONFIG_FILE))?),
-            Routing::Unknown => {}
+        if let Routing::Backend(url) = &self.routing {
+            set("CROSSFADE_BACKEND", url.clone());
+        }
+        if let Some(watch) = &surroundings.watch {
+            set("CROSSFADE_CONFIG", text(watch.copy())?);
+            set("CROSSFADE_CONFIG_FOLDER", text(watch.folder())?);
+            set("CROSSFADE_RELOAD", "1".to_string());
         }
         // Otherwise the current folder, where a `crossfade.yaml` would contradict `--backend`.
         if self.own_function {
-            set("LAMBDA_TASK_ROOT", text(folder)?);
+            set("LAMBDA_TASK_ROOT", text(surroundings.folder.path())?);
         }
         // The emulator gives the function Lambda's environment, not ours.
         if let Some(file) = cert_file()? {
@@ -129,6 +134,13 @@ impl Plan {
         }
         Ok(environment)
     }
+}
+
+/// This shell's variables, without those that tell the function how it runs.
+fn for_config((name, value): (OsString, OsString)) -> Option<(String, String)> {
+    let name = name.into_string().ok()?;
+    let is_of_the_platform = ["AWS_", "CROSSFADE_", "LAMBDA_", "_"].iter().any(|prefix| name.starts_with(prefix));
+    (!is_of_the_platform).then_some((name, value.into_string().ok()?))
 }
 
 /// The only place that looks into a configuration. It asks the function's own code, which is as strict here as there.
@@ -141,7 +153,7 @@ fn routing(options: &Options) -> Result<Routing> {
         return Ok(Routing::Backend(url.clone()));
     }
     if let Some(file) = &options.config {
-        crossfade_function::load(&ConfigSource::File(file.clone()), cert_file.as_deref())?;
+        crossfade_function::load(&ConfigSource::file(file.clone()), cert_file.as_deref())?;
         return Ok(Routing::Config(std::path::absolute(file).with_context(|| format!("`{}`", file.display()))?));
     }
     Ok(if options.function.is_some() { Routing::Unknown } else { Routing::Demo })
@@ -214,12 +226,20 @@ pub(super) fn demo_config(folder: &Path, demo: &Demo) -> String {
          backends:\n  \
            legacy:\n    url: https://localhost:{legacy}\n    tls: {{ caFile: {ca_file} }}\n  \
            modern:\n    url: https://localhost:{modern}\n    tls: {{ caFile: {ca_file} }}\n\
+         routes:\n  \
+           - name: orders\n    priority: 10\n    conditions: {{ path: [/orders/*] }}\n    forward:\n      \
+               # Raise the weight of modern, save, and ask again: some customers have moved, and stay there.\n      \
+               targets: [{{ backend: legacy, weight: 100 }}, {{ backend: modern, weight: 0 }}]\n      \
+               sticky: {{ by: {{ cookie: customer_id }} }}\n      \
+               failover: {{ to: legacy }}\n\
          default: {{ forward: legacy }}\n"
     )
 }
 
 #[cfg(test)]
 mod tests {
+    use crossfade_function::Here;
+
     use super::*;
 
     #[test]
@@ -243,8 +263,10 @@ mod tests {
     #[tokio::test]
     async fn the_demo_configuration_is_a_valid_one() {
         let demo = Demo::start().await.unwrap();
-        let config = demo_config(Path::new("/tmp/it's \"here\": #1"), &demo);
-        if let Err(mistakes) = RoutingTable::from_config(&config, CONFIG_FILE) {
+        let folder = tempfile::Builder::new().prefix("it's \"here\": #1").tempdir().unwrap();
+        std::fs::write(folder.path().join(CA_FILE), &demo.ca_pem).unwrap();
+        let config = demo_config(folder.path(), &demo);
+        if let Err(mistakes) = RoutingTable::from_config(&config, CONFIG_FILE, &Here { folder: folder.path() }) {
             panic!("{config}\n{mistakes}");
         }
     }

@@ -27,6 +27,8 @@ struct Access {
     path: Option<String>,
     backend: Option<String>,
     error: Option<String>,
+    /// How the back end came to be the one: the route and the choice, and who failed first.
+    way: Vec<String>,
 }
 
 impl Access {
@@ -45,7 +47,27 @@ impl Access {
             (Some(kind), Some(detail)) => Some(format!("{kind}: {detail}")),
             (kind, detail) => kind.or(detail),
         };
-        Some(Access { path: field("path"), backend: field("backend"), error })
+        let way = Access::way(&value, field("route"), field("chosen"));
+        Some(Access { path: field("path"), backend: field("backend"), error, way })
+    }
+
+    fn way(value: &Value, route: Option<String>, chosen: Option<String>) -> Vec<String> {
+        let route = route.filter(|route| route != "default");
+        let chosen = chosen.filter(|chosen| chosen != "only");
+        let mut way: Vec<String> = match (route, chosen) {
+            (Some(route), Some(chosen)) => vec![format!("{route}, {chosen}")],
+            (route, chosen) => route.or(chosen).into_iter().collect(),
+        };
+        for passed_over in value.get("passed_over").and_then(Value::as_array).into_iter().flatten() {
+            let word = |name: &str| passed_over.get(name).and_then(Value::as_str).unwrap_or_default();
+            way.push(format!("not {}: {}", word("backend"), word("outcome")));
+        }
+        match value.get("retries").and_then(Value::as_u64) {
+            Some(1) => way.push("1 retry".to_owned()),
+            Some(retries) => way.push(format!("{retries} retries")),
+            None => {}
+        }
+        way
     }
 
     /// An environment works on one request at a time, so the path only has to tell a late line from a timely one.
@@ -174,6 +196,9 @@ impl Report {
         let mut marks = String::new();
         if self.shows_rule {
             marks += &format!("  [rule {}]", exchange.rule);
+        }
+        for step in access.map(|access| &access.way).into_iter().flatten() {
+            marks += &format!("  [{step}]");
         }
         if exchange.cold {
             marks += "  [cold start]";
@@ -323,6 +348,16 @@ mod tests {
         report.tell(Notice::FunctionLine { environment: 1, line: line.into() }, Instant::now());
         let lines = texts(report.tell(Notice::Exchange(exchange("/a", Some(1))), Instant::now()));
         assert_eq!(lines[1..], ["connection_refused: no `localhost:1`"]);
+    }
+
+    #[test]
+    fn how_a_back_end_came_to_be_asked_is_told() {
+        let line = r#"{"type":"access","path":"/a","route":"orders","backend":"legacy","chosen":"hash","retries":2,
+            "passed_over":[{"backend":"modern","outcome":"503"}]}"#;
+        let mut report = Report::new(false, true, false, false);
+        report.tell(Notice::FunctionLine { environment: 1, line: line.into() }, Instant::now());
+        let lines = texts(report.tell(Notice::Exchange(exchange("/a", Some(1))), Instant::now()));
+        assert_eq!(lines, ["GET     200 legacy       12.3 ms  /a  [orders, hash]  [not modern: 503]  [2 retries]"]);
     }
 
     #[test]

@@ -1,0 +1,77 @@
+//! The proxy as the configuration has it now. Owns its start, and the taking up of a changed file where that is asked for
+//! (`CROSSFADE_RELOAD`); watches nothing in between requests.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crossfade_event::alb::MAX_RESPONSE_JSON;
+use crossfade_proxy::{Limits, Proxy};
+
+use crate::run::RunError;
+use crate::settings::{ConfigSource, Settings, load};
+use crate::{log_error, log_warning};
+
+/// The proxy, and what it is made of.
+pub(crate) struct Current {
+    config: ConfigSource,
+    cert_file: Option<PathBuf>,
+    pseudonym: String,
+    reload: bool,
+    loaded: Mutex<Loaded>,
+}
+
+struct Loaded {
+    proxy: Arc<Proxy>,
+    version: Option<Version>,
+}
+
+/// Tells one content of a file from the next: time, inode, size.
+type Version = (i64, i64, u64, u64);
+
+impl Current {
+    /// Compiles the configuration.
+    pub(crate) fn start(settings: Settings) -> Result<Self, RunError> {
+        let Settings { config, cert_file, pseudonym, reload, .. } = settings;
+        let config = config?;
+        let version = version(&config);
+        let proxy = Arc::new(make(&config, cert_file.as_deref(), &pseudonym)?);
+        Ok(Current { config, cert_file, pseudonym, reload, loaded: Mutex::new(Loaded { proxy, version }) })
+    }
+
+    /// For the next request. A file that has changed is compiled anew; if it is wrong, the last good one stays.
+    pub(crate) fn proxy(&self) -> Arc<Proxy> {
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.reload {
+            let version = version(&self.config);
+            if version.is_some() && version != loaded.version {
+                match make(&self.config, self.cert_file.as_deref(), &self.pseudonym) {
+                    Ok(proxy) => loaded.proxy = Arc::new(proxy),
+                    Err(error) => log_error(&format!("the configuration stays as it was: {error}")),
+                }
+                loaded.version = version;
+            }
+        }
+        loaded.proxy.clone()
+    }
+}
+
+fn make(config: &ConfigSource, cert_file: Option<&Path>, pseudonym: &str) -> Result<Proxy, RunError> {
+    let (table, cert_file) = load(config, cert_file)?;
+    for backend in table.backends().iter().filter(|backend| backend.tls.insecure_skip_verify) {
+        log_warning(&format!("back end `{}`: its certificate is not verified (`insecureSkipVerify`)", backend.name));
+    }
+    // Plain text takes at least its own length in the reply.
+    let limits = Limits { response_bytes: MAX_RESPONSE_JSON };
+    Ok(Proxy::new(table, cert_file.as_ref(), pseudonym, limits)?)
+}
+
+fn version(config: &ConfigSource) -> Option<Version> {
+    let path: &Path = match config {
+        ConfigSource::File { path, .. } => path,
+        ConfigSource::BackendUrl(_) => return None,
+    };
+    let file = fs::metadata(path).ok()?;
+    Some((file.mtime(), file.mtime_nsec(), file.ino(), file.size()))
+}

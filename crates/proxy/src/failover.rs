@@ -1,0 +1,18 @@
+//! `failover`: when a request goes to another back end than the one that was chosen for it.
+
+use crossfade_route::{Failover, may_repeat};
+use http::Method;
+
+use crate::error::Failure;
+
+/// Whether this failure of the first back end sends the request to the other one. What the first may have seen goes to
+/// the second only if seeing it twice does no harm, or the configuration names its method.
+pub(crate) fn is_wanted(failover: &Failover, method: &Method, failure: Failure) -> bool {
+    let is_named = match failure {
+        Failure::Connect => return failover.on_connect_error,
+        Failure::Timeout => failover.on_timeout,
+        Failure::Reset => failover.on_reset,
+        Failure::Status(status) => failover.on_codes.contains(status),
+    };
+    is_named && may_repeat(method, &failover.methods)
+}

@@ -1,0 +1,288 @@
+//! What is going to happen to a request: its route, the target and why, and the request as that target gets it. Decides
+//! and prepares, sends nothing: what `crossfade explain` shows is what `pipeline` sends.
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use crossfade_route::{
+    Action, Backend, Captures, Choice, Failover, Forward, Observer, Redirect, RequestParts, RequestView, Route,
+    RoutingTable, Target, has_dot_segment,
+};
+use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
+use http::uri::{PathAndQuery, Uri};
+use http::{Method, Response, request};
+
+use crate::client_ip::client_ip;
+use crate::fields::{self, Variables};
+use crate::forwarding::{self, Forwarding, X_FORWARDED_PORT, X_FORWARDED_PROTO};
+use crate::{Invocation, ProxyError, hop_by_hop, respond};
+
+/// A request's way, up to the point where something is sent.
+#[derive(Debug)]
+pub struct Plan<'t> {
+    /// Its route and what is known of it.
+    pub context: Context<'t>,
+    /// What happens.
+    pub step: Step<'t>,
+}
+
+/// What is known of a request once it has met its route.
+#[derive(Debug)]
+pub struct Context<'t> {
+    /// The route that it meets.
+    pub route: &'t Route,
+    /// The address of the client, as far as it is known.
+    pub client_ip: Option<IpAddr>,
+    host: Option<HeaderValue>,
+    captures: Captures,
+}
+
+/// What happens to a request.
+#[derive(Debug)]
+pub enum Step<'t> {
+    /// It gets this answer from us.
+    Answer(Response<Bytes>),
+    /// It goes to a back end.
+    Send(Box<Sending<'t>>),
+    /// Nothing can be made of it.
+    Fail(ProxyError),
+}
+
+/// Where a request goes, and why.
+#[derive(Debug)]
+pub struct Sending<'t> {
+    /// The targets it could go to.
+    pub forward: &'t Forward,
+    /// Which of them, and why.
+    pub choice: Choice,
+    /// What is sent.
+    pub outgoing: Outgoing<'t>,
+    /// What is needed to send it elsewhere, if that can be wanted.
+    pub(crate) otherwise: Option<Box<Otherwise<'t>>>,
+}
+
+/// A request as a back end gets it.
+#[derive(Debug)]
+pub struct Outgoing<'t> {
+    /// Index into [`RoutingTable::backends`].
+    pub index: usize,
+    /// The same, looked up.
+    pub backend: &'t Backend,
+    /// Path and query after the transforms, before the base path; `None` if they did not change it.
+    pub transformed: Option<String>,
+    /// Method, target and fields.
+    pub parts: request::Parts,
+}
+
+/// A request as it was received, for another back end than the first.
+#[derive(Debug)]
+pub(crate) struct Otherwise<'t> {
+    pub(crate) failover: &'t Failover,
+    received: request::Parts,
+}
+
+/// What all requests have in common.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Planner<'t> {
+    pub(crate) table: &'t RoutingTable,
+    pub(crate) via: &'t HeaderValue,
+    pub(crate) pseudonym: &'t str,
+    pub(crate) invocation: &'t Invocation,
+}
+
+impl<'t> Planner<'t> {
+    /// Takes a request up to where it would be sent.
+    pub(crate) fn plan<O: Observer>(
+        &self,
+        parts: request::Parts,
+        body: &Bytes,
+        observer: &mut O,
+    ) -> Result<Plan<'t>, ProxyError> {
+        self.refuse(&parts)?;
+        let client_ip = client_ip(&parts.headers, self.table.trusted_hops);
+        let route = self.table.select_observed(&view(&parts, client_ip), observer);
+        let host = parts.headers.get(HOST).cloned();
+        let context = Context { route, client_ip, host, captures: route.captures(parts.uri.path()) };
+        let step = self.step(&context, parts, body).unwrap_or_else(Step::Fail);
+        Ok(Plan { context, step })
+    }
+
+    fn step(&self, context: &Context<'t>, parts: request::Parts, body: &Bytes) -> Result<Step<'t>, ProxyError> {
+        let forward = match &context.route.action {
+            Action::FixedResponse(fixed) => return Ok(Step::Answer(respond::fixed(fixed, &parts.method))),
+            Action::Redirect(redirect) => return context.redirect(redirect, &parts).map(Step::Answer),
+            Action::Forward(forward) => forward,
+        };
+        let is_https = protocol(&parts.headers) == "https";
+        let choice = forward.choose(&view(&parts, context.client_ip), is_https, self.invocation.seed);
+        let target = forward.targets.get(choice.target);
+        let target = target.ok_or_else(|| ProxyError::Internal("a target that is none".to_owned()))?;
+        let failover = forward.failover.as_ref().filter(|failover| failover.to != target.backend);
+        let otherwise = failover.map(|failover| Box::new(Otherwise { failover, received: parts.clone() }));
+        let outgoing = self.outgoing(context, Some(target), target.backend, parts, body)?;
+        Ok(Step::Send(Box::new(Sending { forward, choice, outgoing, otherwise })))
+    }
+
+    /// The same request for the back end that `failover` names; if that is a target, too, with its transforms.
+    pub(crate) fn elsewhere(
+        &self,
+        context: &Context<'t>,
+        forward: &'t Forward,
+        otherwise: Otherwise<'t>,
+        body: &Bytes,
+    ) -> Result<Outgoing<'t>, ProxyError> {
+        let to = otherwise.failover.to;
+        let target = forward.targets.iter().find(|target| target.backend == to);
+        self.outgoing(context, target, to, otherwise.received, body)
+    }
+
+    /// What is not forwarded at all.
+    fn refuse(&self, parts: &request::Parts) -> Result<(), ProxyError> {
+        if matches!(parts.method, Method::TRACE | Method::CONNECT) {
+            return Err(ProxyError::MethodRefused(parts.method.clone()));
+        }
+        if forwarding::is_websocket(&parts.headers) {
+            return Err(ProxyError::WebSocketRefused);
+        }
+        if forwarding::is_loop(&parts.headers, self.pseudonym) {
+            return Err(ProxyError::Loop(self.pseudonym.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Makes a received request that of a back end: fields, transforms, base path, and last what the configuration says
+    /// of fields.
+    fn outgoing(
+        &self,
+        context: &Context<'t>,
+        target: Option<&Target>,
+        index: usize,
+        mut parts: request::Parts,
+        body: &Bytes,
+    ) -> Result<Outgoing<'t>, ProxyError> {
+        let backend = self.table.backends().get(index);
+        let backend = backend.ok_or_else(|| ProxyError::Internal("a back end that is none".to_owned()))?;
+        let (transformed, host) = transform(context, target, &parts)?;
+        hop_by_hop::remove(&mut parts.headers, &self.table.request_id_field);
+        Forwarding {
+            backend,
+            host,
+            via: self.via,
+            request_id_field: &self.table.request_id_field,
+            request_id: &self.invocation.request_id,
+            trace_id: self.invocation.trace_id.as_ref(),
+        }
+        .apply(&mut parts.headers, &parts.method, body)?;
+        parts.uri = target_uri(backend, transformed.as_deref(), parts.uri)?;
+        let edits = &context.route.request_fields;
+        if !edits.is_empty() {
+            fields::apply(edits, &mut parts.headers, context.variables(self.invocation, Some(backend)));
+        }
+        Ok(Outgoing { index, backend, transformed, parts })
+    }
+}
+
+impl Context<'_> {
+    /// What configured field values can refer to.
+    pub(crate) fn variables<'a>(&'a self, invocation: &'a Invocation, backend: Option<&'a Backend>) -> Variables<'a> {
+        Variables {
+            client_ip: self.client_ip,
+            request_id: &invocation.request_id,
+            host: host_name(self.host.as_ref()),
+            route: &self.route.name,
+            backend: backend.map(|backend| backend.name.as_str()),
+            captures: &self.captures,
+        }
+    }
+
+    fn redirect(&self, redirect: &Redirect, parts: &request::Parts) -> Result<Response<Bytes>, ProxyError> {
+        let protocol = protocol(&parts.headers);
+        let default_port = if protocol == "https" { "443" } else { "80" };
+        let location = redirect.location(&RequestParts {
+            protocol,
+            host: host_name(self.host.as_ref()),
+            port: text(&parts.headers, &X_FORWARDED_PORT).unwrap_or(default_port),
+            path: parts.uri.path(),
+            query: parts.uri.query().unwrap_or_default(),
+            captures: &self.captures,
+        });
+        let location = location.and_then(|location| HeaderValue::try_from(location).ok());
+        let location = location.ok_or_else(|| {
+            ProxyError::RequestInvalid("no address can be made of this request to redirect it to".to_owned())
+        })?;
+        Ok(respond::redirect(redirect.status, location))
+    }
+}
+
+/// A request as conditions see it: as it was received.
+fn view(parts: &request::Parts, source_ip: Option<IpAddr>) -> RequestView<'_> {
+    RequestView {
+        method: parts.method.as_str(),
+        host: parts.headers.get(HOST).map(HeaderValue::as_bytes).unwrap_or_default(),
+        path: parts.uri.path().as_bytes(),
+        query: parts.uri.query().map(str::as_bytes),
+        headers: &parts.headers,
+        source_ip,
+    }
+}
+
+/// Applies the transforms of the route and then those of the target. `None` where nothing changes.
+fn transform(
+    context: &Context<'_>,
+    target: Option<&Target>,
+    parts: &request::Parts,
+) -> Result<(Option<String>, Option<HeaderValue>), ProxyError> {
+    let (mut path_and_query, mut host): (Option<String>, Option<String>) = (None, None);
+    let failed = |error: crossfade_route::TransformError| ProxyError::TransformFailed(error.to_string());
+    let all = [Some(&context.route.transforms), target.map(|target| &target.transforms)];
+    for transforms in all.into_iter().flatten().filter(|transforms| !transforms.is_empty()) {
+        let received = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        let changed = transforms.target(path_and_query.as_deref().unwrap_or(received)).map_err(failed)?;
+        path_and_query = changed.or(path_and_query);
+        let received = context.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default();
+        let changed = transforms.host(host.as_deref().unwrap_or(received)).map_err(failed)?;
+        host = changed.or(host);
+    }
+    let host = host.map(HeaderValue::try_from).transpose();
+    let host = host.map_err(|_| ProxyError::TransformFailed("the host that results is none".to_owned()))?;
+    Ok((path_and_query, host))
+}
+
+/// The target for the back end: its base path, then path and query byte for byte.
+fn target_uri(backend: &Backend, transformed: Option<&str>, uri: Uri) -> Result<Uri, ProxyError> {
+    if backend.base_path.is_empty() && transformed.is_none() {
+        return Ok(uri);
+    }
+    let path_and_query = transformed.unwrap_or_else(|| uri.path_and_query().map_or("", PathAndQuery::as_str));
+    if !backend.base_path.is_empty() {
+        let path = path_and_query.split('?').next().unwrap_or_default();
+        if has_dot_segment(path) {
+            let problem = format!("a path with dot segments could leave the base path `{}`", backend.base_path);
+            return Err(ProxyError::RequestInvalid(problem));
+        }
+        if !path_and_query.starts_with('/') {
+            return Err(ProxyError::RequestInvalid(format!("`{path}` has no place below a base path")));
+        }
+    }
+    PathAndQuery::try_from(format!("{}{path_and_query}", backend.base_path))
+        .map(Uri::from)
+        .map_err(|_| ProxyError::RequestInvalid("the target is too long for its back end".to_owned()))
+}
+
+/// The scheme that the client used, as the load balancer saw it.
+fn protocol(fields: &HeaderMap) -> &str {
+    text(fields, &X_FORWARDED_PROTO).filter(|scheme| matches!(*scheme, "http" | "https")).unwrap_or("https")
+}
+
+fn text<'f>(fields: &'f HeaderMap, name: &HeaderName) -> Option<&'f str> {
+    fields.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// A `Host` without its port.
+fn host_name(host: Option<&HeaderValue>) -> &str {
+    let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
+    match host.rsplit_once(':') {
+        Some((name, port)) if !port.contains(']') => name,
+        _ => host,
+    }
+}

@@ -1,0 +1,238 @@
+//! `publicUrl`: keeping the client on the public host where a back end names itself in its answer. Knows the fields that
+//! do so, and no content.
+
+use crossfade_route::{Backend, PublicUrl};
+use http::header::{CONTENT_LOCATION, HeaderMap, HeaderName, HeaderValue, LINK, LOCATION, REFRESH, SET_COOKIE};
+
+/// Maps every field that would take the client to the back end itself. `host` is what the back end saw as `Host`.
+pub(crate) fn apply(public: &PublicUrl, backend: &Backend, host: Option<&HeaderValue>, fields: &mut HeaderMap) {
+    let seen = host_of(host.and_then(|host| host.to_str().ok()).unwrap_or_default());
+    let map = Map { public, backend, seen };
+    for name in [LOCATION, CONTENT_LOCATION] {
+        each_value(fields, &name, |value| map.url(value));
+    }
+    each_value(fields, &REFRESH, |value| map.refresh(value));
+    each_value(fields, &LINK, |value| map.link(value));
+    each_value(fields, &SET_COOKIE, |value| map.cookie(value));
+}
+
+/// Replaces the values for which there is another one.
+fn each_value(fields: &mut HeaderMap, name: &HeaderName, replacement: impl Fn(&str) -> Option<String>) {
+    if let http::header::Entry::Occupied(mut entry) = fields.entry(name) {
+        for value in entry.iter_mut() {
+            let mapped = value.to_str().ok().and_then(&replacement);
+            if let Some(mapped) = mapped.and_then(|mapped| HeaderValue::try_from(mapped).ok()) {
+                *value = mapped;
+            }
+        }
+    }
+}
+
+struct Map<'a> {
+    public: &'a PublicUrl,
+    backend: &'a Backend,
+    /// The host by which the back end was asked.
+    seen: &'a str,
+}
+
+impl Map<'_> {
+    /// A reference to the back end (RFC 3986 section 4) as one to the public URL. `None` where it names another host, is
+    /// relative to the request, or leaves the base path, which the public side has no name for.
+    fn url(&self, url: &str) -> Option<String> {
+        let rest = strip_prefix_ignoring_case(url, "https:").or_else(|| strip_prefix_ignoring_case(url, "http:"));
+        match rest.unwrap_or(url).strip_prefix("//") {
+            Some(rest) => {
+                let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+                let (authority, reference) = rest.split_at_checked(end)?;
+                let path = self.is_backend(authority).then(|| self.path(reference))??;
+                Some(format!("{}{path}", self.public.origin))
+            }
+            None if rest.is_none() && url.starts_with('/') => self.path(url).filter(|path| path != url),
+            None => None,
+        }
+    }
+
+    /// By its name or by the one that it sees as `Host`, with whatever port: it may not know of the one that it is
+    /// reached by.
+    fn is_backend(&self, authority: &str) -> bool {
+        let host = host_of(authority);
+        host.eq_ignore_ascii_case(&self.backend.host) || host.eq_ignore_ascii_case(self.seen)
+    }
+
+    /// A path below the base path as one below the public base path.
+    fn path(&self, path: &str) -> Option<String> {
+        let below = path.strip_prefix(self.backend.base_path.as_str())?;
+        match below.chars().next() {
+            None if self.public.base_path.is_empty() => Some("/".to_owned()),
+            None | Some('/') => Some(format!("{}{below}", self.public.base_path)),
+            Some('?' | '#') => Some(format!("{}/{below}", self.public.base_path)),
+            Some(_) => None,
+        }
+    }
+
+    /// `5; url=https://…`
+    fn refresh(&self, value: &str) -> Option<String> {
+        let at = value.to_ascii_lowercase().find("url=")? + "url=".len();
+        let (before, quoted) = value.split_at_checked(at)?;
+        let url = quoted.trim().trim_matches(['"', '\'']);
+        Some(format!("{before}{}", self.url(url)?))
+    }
+
+    /// `<https://…>; rel=next, <…>; rel=…` (RFC 8288 section 3)
+    fn link(&self, value: &str) -> Option<String> {
+        let mut pieces = value.split('<');
+        let mut mapped = pieces.next()?.to_owned();
+        for piece in pieces {
+            mapped.push('<');
+            match piece.split_once('>') {
+                Some((url, rest)) => {
+                    mapped.push_str(self.url(url).as_deref().unwrap_or(url));
+                    mapped.push('>');
+                    mapped.push_str(rest);
+                }
+                None => mapped.push_str(piece),
+            }
+        }
+        Some(mapped)
+    }
+
+    /// Domain and Path of a cookie (RFC 6265 section 5.2); its name and value stay as they are.
+    fn cookie(&self, value: &str) -> Option<String> {
+        let mut attributes = value.split(';');
+        let mut mapped = attributes.next()?.to_owned();
+        for attribute in attributes {
+            let (name, content) = attribute.split_once('=').unwrap_or((attribute, ""));
+            let replacement = match name.trim().to_ascii_lowercase().as_str() {
+                "domain" => self.cookie_domain(content.trim()),
+                "path" => self.path(content.trim()).map(|path| if path.is_empty() { "/".to_owned() } else { path }),
+                _ => None,
+            };
+            mapped.push(';');
+            match replacement {
+                Some(replacement) => mapped.push_str(&format!("{name}={replacement}")),
+                None => mapped.push_str(attribute),
+            }
+        }
+        Some(mapped)
+    }
+
+    /// A domain that the public host lies in stays; the back end's own becomes the public host.
+    fn cookie_domain(&self, domain: &str) -> Option<String> {
+        let domain = domain.trim_start_matches('.');
+        let covers = |host: &str| {
+            let start = host.len().checked_sub(domain.len());
+            let tail = start.and_then(|start| Some((host.get(..start)?, host.get(start..)?)));
+            tail.is_some_and(|(head, tail)| {
+                tail.eq_ignore_ascii_case(domain) && (head.is_empty() || head.ends_with('.'))
+            })
+        };
+        (covers(&self.backend.host) && !covers(&self.public.host)).then(|| self.public.host.clone())
+    }
+}
+
+/// An authority without its port and brackets.
+fn host_of(authority: &str) -> &str {
+    let without_port = match authority.rfind(':') {
+        Some(colon) if !authority.ends_with(']') => authority.get(..colon).unwrap_or(authority),
+        _ => authority,
+    };
+    without_port.trim_start_matches('[').trim_end_matches(']')
+}
+
+fn strip_prefix_ignoring_case<'t>(text: &'t str, prefix: &str) -> Option<&'t str> {
+    let (head, rest) = text.split_at_checked(prefix.len())?;
+    head.eq_ignore_ascii_case(prefix).then_some(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use crossfade_route::{Nothing, RoutingTable};
+
+    use super::*;
+
+    /// What becomes of a field of a back end with this URL and this public URL, asked by its own host.
+    fn mapped(backend: &str, public: &str, name: &str, value: &str) -> String {
+        mapped_for(None, backend, public, name, value)
+    }
+
+    fn mapped_for(host: Option<&str>, backend: &str, public: &str, name: &str, value: &str) -> String {
+        let text = format!(
+            "{{version: 1, backends: {{b: {{url: '{backend}', publicUrl: '{public}'}}}}, default: {{forward: b}}}}"
+        );
+        let table = RoutingTable::from_config(&text, "", &Nothing).unwrap();
+        let backend = &table.backends()[0];
+        let mut fields = HeaderMap::new();
+        fields.insert(HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
+        let host = host.map_or_else(|| backend.authority.clone(), |host| host.parse().unwrap());
+        apply(backend.public_url.as_ref().unwrap(), backend, Some(&host), &mut fields);
+        fields[name].to_str().unwrap().to_owned()
+    }
+
+    const BACKEND: &str = "https://modern.internal:8443/v2";
+    const PUBLIC: &str = "https://shop.example.com";
+
+    #[test] // T15's kin: the client stays on the public host
+    fn references_to_the_back_end_become_public() {
+        let location = |value: &str| mapped(BACKEND, PUBLIC, "location", value);
+        assert_eq!(location("https://modern.internal:8443/v2/a?b#c"), "https://shop.example.com/a?b#c");
+        assert_eq!(location("http://MODERN.internal/v2"), "https://shop.example.com/");
+        assert_eq!(location("//modern.internal/v2?x"), "https://shop.example.com/?x");
+        assert_eq!(location("/v2/a"), "/a");
+        // Others, relative ones, and what the public side has no name for.
+        for same in [
+            "https://other.example.com/v2/a",
+            "https://modern.internal.evil.example/v2/a",
+            "https://modern.internal/admin",
+            "https://modern.internal/v22",
+            "a/b",
+            "?x",
+            "",
+            "mailto:a@modern.internal",
+        ] {
+            assert_eq!(location(same), same);
+        }
+    }
+
+    #[test]
+    fn a_public_base_path_comes_in() {
+        let location =
+            |value: &str| mapped("https://modern.internal", "https://shop.example.com/new", "location", value);
+        assert_eq!(location("https://modern.internal/a"), "https://shop.example.com/new/a");
+        assert_eq!(location("https://modern.internal"), "https://shop.example.com/new");
+        assert_eq!(location("/a"), "/new/a");
+    }
+
+    #[test]
+    fn every_field_that_names_a_place() {
+        let of = |name: &str, value: &str| mapped(BACKEND, PUBLIC, name, value);
+        assert_eq!(of("content-location", "/v2/a"), "/a");
+        assert_eq!(of("refresh", "5; URL='https://modern.internal/v2/a'"), "5; URL=https://shop.example.com/a");
+        assert_eq!(of("refresh", "5"), "5");
+        assert_eq!(
+            of("link", "<https://modern.internal/v2/a>; rel=next, <https://x.example/>; rel=\"a,<b\""),
+            "<https://shop.example.com/a>; rel=next, <https://x.example/>; rel=\"a,<b\""
+        );
+        assert_eq!(of("x-location", "https://modern.internal/v2/a"), "https://modern.internal/v2/a");
+    }
+
+    #[test]
+    fn cookies_keep_all_but_domain_and_path() {
+        let cookie = |value: &str| mapped(BACKEND, PUBLIC, "set-cookie", value);
+        assert_eq!(
+            cookie("a=/v2/x=1; Domain=.modern.internal; Path=/v2/; Secure; SameSite=Lax"),
+            "a=/v2/x=1; Domain=shop.example.com; Path=/; Secure; SameSite=Lax"
+        );
+        assert_eq!(cookie("a=b; domain=internal"), "a=b; domain=shop.example.com");
+        for same in ["a=b", "a=b; Path=/", "a=b; Domain=example.com", "a=b; Domain=other.example", ""] {
+            assert_eq!(cookie(same), same);
+        }
+    }
+
+    #[test]
+    fn a_back_end_that_sees_another_host_is_known_by_that_too() {
+        let location = |host: &str, value: &str| mapped_for(Some(host), BACKEND, PUBLIC, "location", value);
+        assert_eq!(location("old.example:1", "https://old.example/v2/a"), "https://shop.example.com/a");
+        assert_eq!(location("shop.example.com", "https://shop.example.com/v2/a"), "https://shop.example.com/a");
+        assert_eq!(location("modern.internal", "https://shop.example.com/v2/a"), "https://shop.example.com/v2/a");
+    }
+}

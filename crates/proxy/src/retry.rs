@@ -1,0 +1,80 @@
+//! Sending a request to its back end again (`retry`), and what counts as a failure of a back end. One sending is
+//! `attempt`'s; going to another back end is `failover`'s.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use crossfade_route::{Retry, may_repeat};
+use http::{Method, Response, request};
+use tokio::time::Instant;
+
+use crate::ProxyError;
+use crate::attempt::{self, Bounds, Trace};
+use crate::error::Failure;
+use crate::upstream::Upstream;
+
+/// Sends a request, as often as `retry` of the back end allows, and tells the back end's health how it went.
+pub(crate) async fn send(
+    upstream: &Upstream,
+    parts: &request::Parts,
+    body: &Bytes,
+    bounds: Bounds,
+    trace: &mut Trace,
+) -> Result<Response<Bytes>, ProxyError> {
+    upstream.health.earn_retry();
+    let mut sent_again = 0;
+    loop {
+        let result = attempt::send(upstream, parts, body, bounds, trace).await;
+        upstream.health.note(is_outage(&result), bounds.wall_clock());
+        let Some(wait) = wait_before_next(upstream.backend.retry.as_ref(), &parts.method, &result, sent_again) else {
+            return result;
+        };
+        let wait = wait.mul_f64(bounds.jitter);
+        if bounds.deadline.saturating_duration_since(Instant::now()) <= wait || !upstream.health.spend_retry() {
+            return result;
+        }
+        tokio::time::sleep(wait).await;
+        sent_again += 1;
+        trace.retries += 1;
+    }
+}
+
+/// The wait before the next sending; `None` if there is none.
+fn wait_before_next(
+    retry: Option<&Retry>,
+    method: &Method,
+    result: &Result<Response<Bytes>, ProxyError>,
+    sent_again: u32,
+) -> Option<Duration> {
+    let retry = retry.filter(|retry| sent_again < retry.attempts)?;
+    let is_wanted = match failure(result)? {
+        Failure::Connect => true,
+        Failure::Timeout | Failure::Reset => may_repeat(method, &retry.methods),
+        Failure::Status(status) => retry.codes.contains(status) && may_repeat(method, &retry.methods),
+    };
+    is_wanted.then(|| retry.backoff.saturating_mul(1 << sent_again.min(8)))
+}
+
+/// How a back end failed, every answer taken for a failure of its status.
+pub(crate) fn failure(result: &Result<Response<Bytes>, ProxyError>) -> Option<Failure> {
+    match result {
+        Ok(response) => Some(Failure::Status(response.status())),
+        Err(error) => error.failure(),
+    }
+}
+
+/// What counts for `outlier`.
+fn is_outage(result: &Result<Response<Bytes>, ProxyError>) -> bool {
+    match failure(result) {
+        Some(Failure::Status(status)) => status.is_server_error(),
+        Some(Failure::Connect | Failure::Timeout | Failure::Reset) => true,
+        None => false,
+    }
+}
+
+impl Bounds {
+    /// The time by the clock on the wall, which the breaker goes by: others may stand still in a frozen environment.
+    pub(crate) fn wall_clock(&self) -> SystemTime {
+        self.now + self.started.elapsed()
+    }
+}

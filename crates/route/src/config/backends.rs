@@ -1,0 +1,330 @@
+//! `backends`: where requests can go.
+
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::time::Duration;
+
+use http::Method;
+use http::header::HeaderValue;
+
+use crate::backend_url::{self, BackendUrl};
+use crate::document::{Mistakes, closest};
+use crate::policy::{Codes, Outlier, Retry};
+use crate::surroundings::Surroundings;
+use crate::table::{
+    Backend, ClientCert, HostHeader, Http2, PemFile, PublicUrl, Scheme, Timeouts, TlsSettings, TlsVersion,
+};
+use crate::yaml::Node;
+
+/// The back ends of a file. One with a mistake keeps its name and its index; with any mistake the table is not used.
+#[derive(Debug, Default)]
+pub(super) struct Backends<'n> {
+    named: Vec<(&'n str, &'n Node)>,
+    pub(super) compiled: Vec<Backend>,
+    used: Vec<bool>,
+    with_failover: Vec<bool>,
+}
+
+impl<'n> Backends<'n> {
+    pub(super) fn read(node: &'n Node, surroundings: &dyn Surroundings, mistakes: &mut Mistakes<'n>) -> Self {
+        let members = node.members(mistakes).unwrap_or_default();
+        if members.is_empty() && node.as_map().is_some() {
+            node.wrong(mistakes, "there is no back end", Some("name at least one: `legacy: https://…`".into()));
+        }
+        let named: Vec<_> = members.iter().map(|(key, node)| (&*key.name, node)).collect();
+        let compiled =
+            named.iter().filter_map(|(name, node)| read_backend(name, node, surroundings, mistakes)).collect();
+        Backends { used: vec![false; named.len()], with_failover: vec![false; named.len()], named, compiled }
+    }
+
+    /// The index of the back end that a node names.
+    pub(super) fn find(&mut self, node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<usize> {
+        let name = node.text(mistakes)?;
+        let index = self.named.iter().position(|(known, _)| *known == name);
+        match index {
+            Some(index) => self.used[index] = true,
+            None => node.wrong(mistakes, format!("there is no back end `{}`", node.shown()), Some(self.hint(name))),
+        }
+        index
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.named.iter().any(|(known, _)| *known == name)
+    }
+
+    /// For a name that is none of them.
+    pub(super) fn hint(&self, name: &str) -> String {
+        let names: Vec<&str> = self.named.iter().map(|(name, _)| *name).collect();
+        match closest(name, &names) {
+            Some(known) => format!("did you mean `{known}`?"),
+            None => format!("back ends in this file: {}", names.join(", ")),
+        }
+    }
+
+    /// What is known of one, unless it has mistakes.
+    pub(super) fn get(&self, index: usize) -> Option<&Backend> {
+        let (name, _) = self.named.get(index)?;
+        self.compiled.iter().find(|backend| backend.name == *name)
+    }
+
+    /// Takes note of a route that goes elsewhere when this one fails.
+    pub(super) fn has_failover(&mut self, index: usize) {
+        if let Some(it) = self.with_failover.get_mut(index) {
+            *it = true;
+        }
+    }
+
+    /// What has no effect in this file.
+    pub(super) fn doubt_unused(&self, mistakes: &mut Mistakes<'n>) {
+        for (((name, node), used), with_failover) in self.named.iter().zip(&self.used).zip(&self.with_failover) {
+            if !used {
+                node.doubtful(mistakes, format!("nothing forwards to `{name}`"), None);
+            } else if !with_failover && let Some(outlier) = node.member("outlier") {
+                let hint = "give a route with this back end a `failover: {to: NAME}`";
+                outlier.doubtful(mistakes, "has no effect: no route fails over from here", Some(hint.into()));
+            }
+        }
+    }
+}
+
+impl Backend {
+    pub(super) fn new(name: &str, url: BackendUrl) -> Self {
+        Backend {
+            name: name.to_owned(),
+            scheme: url.scheme,
+            host: url.host,
+            port: url.port,
+            authority: url.authority,
+            base_path: url.base_path,
+            host_header: HostHeader::Backend,
+            tls: TlsSettings::default(),
+            http2: Http2::default(),
+            timeouts: Timeouts::default(),
+            addresses: Vec::new(),
+            retry: None,
+            outlier: None,
+            public_url: None,
+        }
+    }
+}
+
+/// Names that can stand in logs, cookies and fields.
+pub(super) fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+}
+
+fn read_backend<'n>(
+    name: &str,
+    node: &'n Node,
+    surroundings: &dyn Surroundings,
+    mistakes: &mut Mistakes<'n>,
+) -> Option<Backend> {
+    if !is_name(name) {
+        node.wrong(mistakes, "a back end's name has letters, digits, `-`, `_` and `.` only", None);
+    }
+    if node.as_text().is_some() {
+        return Some(Backend::new(name, read_url(node, mistakes)?));
+    }
+    let [url, public_url, addresses, host_header, tls, http2, timeouts, retry, outlier] = node.keys(
+        mistakes,
+        ["url", "publicUrl", "addresses", "hostHeader", "tls", "http2", "timeouts", "retry", "outlier"],
+    )?;
+    let public_url = public_url.and_then(|node| read_public_url(node, mistakes));
+    let host_header = host_header.and_then(|node| read_host_header(node, mistakes)).unwrap_or(HostHeader::Backend);
+    let tls_settings = tls.and_then(|node| read_tls(node, surroundings, mistakes)).unwrap_or_default();
+    let words = [("auto", Http2::Auto), ("never", Http2::Never), ("always", Http2::Always)];
+    let http2 = http2.and_then(|node| node.word(mistakes, &words)).unwrap_or_default();
+    let timeouts = timeouts.and_then(|node| read_timeouts(node, mistakes)).unwrap_or_default();
+    let retry = retry.and_then(|node| read_retry(node, mistakes));
+    let outlier = outlier.and_then(|node| read_outlier(node, mistakes));
+    let Some(url) = url else {
+        node.wrong(mistakes, "`url` is missing", Some("write `url: https://host`".into()));
+        return None;
+    };
+    let parsed = read_url(url, mistakes)?;
+    if parsed.scheme == Scheme::Http
+        && let Some(tls) = tls
+    {
+        tls.wrong(mistakes, "`tls` has no meaning for a plain `http` URL", Some("write https, or leave it out".into()));
+    }
+    let addresses = addresses.map(|node| read_addresses(node, &parsed, mistakes)).unwrap_or_default();
+    let backend = Backend::new(name, parsed);
+    Some(Backend { host_header, tls: tls_settings, http2, timeouts, addresses, retry, outlier, public_url, ..backend })
+}
+
+fn read_url<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<BackendUrl> {
+    match backend_url::parse(node.text(mistakes)?) {
+        Ok(url) => Some(url),
+        Err(mistake) => {
+            node.wrong(mistakes, mistake.message, Some(mistake.hint.to_owned()));
+            None
+        }
+    }
+}
+
+fn read_public_url<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<PublicUrl> {
+    let url = read_url(node, mistakes)?;
+    let scheme = match url.scheme {
+        Scheme::Http => "http",
+        Scheme::Https => "https",
+    };
+    let origin = format!("{scheme}://{}", url.authority.to_str().unwrap_or_default());
+    Some(PublicUrl { origin, host: url.host, base_path: url.base_path })
+}
+
+/// Where to connect: `host`, `host:port`, an IP address; the port is that of the URL where none is written.
+fn read_addresses<'n>(node: &'n Node, url: &BackendUrl, mistakes: &mut Mistakes<'n>) -> Vec<(String, u16)> {
+    let items = node.one_or_more(mistakes).unwrap_or_default();
+    let read = |item: &'n Node, mistakes: &mut Mistakes<'n>| {
+        let text = item.text(mistakes)?;
+        let is_v6 = text.parse::<std::net::Ipv6Addr>().is_ok();
+        let authority = if is_v6 { format!("[{text}]") } else { text.to_owned() };
+        let scheme = if url.scheme == Scheme::Http { "http" } else { "https" };
+        let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'));
+        match backend_url::parse(&format!("{scheme}://{authority}")) {
+            Ok(parsed) if parsed.base_path.is_empty() && !authority.ends_with('/') => {
+                Some((parsed.host, if has_port { parsed.port } else { url.port }))
+            }
+            _ => {
+                let message = format!("`{}` is no address for this back end", item.shown());
+                item.wrong(mistakes, message, Some("write a host or an IP address, with or without a port".into()));
+                None
+            }
+        }
+    };
+    items.iter().filter_map(|item| read(item, mistakes)).collect()
+}
+
+fn read_host_header<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<HostHeader> {
+    match node.text(mistakes)? {
+        "backend" => Some(HostHeader::Backend),
+        "preserve" => Some(HostHeader::Preserve),
+        literal => {
+            let is_authority = !literal.contains('/') && backend_url::parse(&format!("https://{literal}")).is_ok();
+            let value = HeaderValue::from_str(literal).ok().filter(|_| is_authority);
+            if value.is_none() {
+                let hint = "write backend, preserve, or a host";
+                node.wrong(mistakes, format!("`{}` is no host", node.shown()), Some(hint.into()));
+            }
+            value.map(HostHeader::Literal)
+        }
+    }
+}
+
+fn read_tls<'n>(node: &'n Node, surroundings: &dyn Surroundings, mistakes: &mut Mistakes<'n>) -> Option<TlsSettings> {
+    let [server_name, ca_file, client_cert, min_version, skip] =
+        node.keys(mistakes, ["serverName", "caFile", "clientCert", "minVersion", "insecureSkipVerify"])?;
+    let client_cert = client_cert.and_then(|node| {
+        let [cert, key] = node.keys(mistakes, ["certFile", "keyFile"])?;
+        let (Some(cert), Some(key)) = (cert, key) else {
+            let hint = "write `clientCert: {certFile: a.pem, keyFile: b.pem}`";
+            node.wrong(mistakes, "`certFile` and `keyFile` belong together", Some(hint.into()));
+            return None;
+        };
+        let (cert, key) = (read_pem(cert, surroundings, mistakes), read_pem(key, surroundings, mistakes));
+        Some(ClientCert { certificates: cert?, key: key? })
+    });
+    let insecure_skip_verify = skip.and_then(|node| node.boolean(mistakes)).unwrap_or_default();
+    if let Some(node) = skip.filter(|_| insecure_skip_verify) {
+        let hint = "trust its certificate instead: `caFile: corp-ca.pem`";
+        node.doubtful(mistakes, "any certificate will do for this back end, an attacker's too", Some(hint.into()));
+    }
+    Some(TlsSettings {
+        server_name: server_name.and_then(|node| node.text(mistakes)).map(str::to_owned),
+        ca: ca_file.and_then(|node| read_pem(node, surroundings, mistakes)),
+        client_cert,
+        min_version: min_version
+            .and_then(|node| node.word(mistakes, &[("1.2", TlsVersion::Tls12), ("1.3", TlsVersion::Tls13)]))
+            .unwrap_or_default(),
+        insecure_skip_verify,
+    })
+}
+
+fn read_pem<'n>(node: &'n Node, surroundings: &dyn Surroundings, mistakes: &mut Mistakes<'n>) -> Option<PemFile> {
+    let text = read_file(node, surroundings, mistakes)?;
+    Some(PemFile { path: node.as_text()?.into(), text })
+}
+
+/// The content of the file that a node names.
+pub(super) fn read_file<'n>(
+    node: &'n Node,
+    surroundings: &dyn Surroundings,
+    mistakes: &mut Mistakes<'n>,
+) -> Option<Vec<u8>> {
+    let path = node.text(mistakes)?;
+    match surroundings.file(Path::new(path)) {
+        Ok(content) => Some(content),
+        Err(error) => {
+            let hint = "paths are relative to the folder of this file";
+            node.wrong(mistakes, format!("cannot read `{}`: {error}", node.shown()), Some(hint.into()));
+            None
+        }
+    }
+}
+
+fn read_timeouts<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Timeouts> {
+    let [connect, backend_request] = node.keys(mistakes, ["connect", "backendRequest"])?;
+    Some(Timeouts {
+        connect: connect.and_then(|node| node.duration(mistakes)).unwrap_or(Timeouts::default().connect),
+        backend_request: backend_request.and_then(|node| node.duration(mistakes)),
+    })
+}
+
+fn read_retry<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Retry> {
+    let [attempts, codes, backoff, methods, budget] =
+        node.keys(mistakes, ["attempts", "codes", "backoff", "methods", "budget"])?;
+    Some(Retry {
+        attempts: attempts.and_then(|node| node.whole(mistakes, 1..=5)).unwrap_or(1),
+        codes: codes.map(|node| read_codes(node, mistakes)).unwrap_or_default(),
+        backoff: backoff.and_then(|node| node.duration(mistakes)).unwrap_or(Duration::from_millis(50)),
+        methods: methods.map(|node| read_methods(node, mistakes)).unwrap_or_default(),
+        budget: budget.and_then(|node| node.percent(mistakes)).unwrap_or(20),
+    })
+}
+
+fn read_outlier<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Outlier> {
+    let [failures, hold] = node.keys(mistakes, ["failures", "for"])?;
+    Some(Outlier {
+        failures: failures.and_then(|node| node.whole(mistakes, 1..=1000)).unwrap_or(5),
+        hold: hold.and_then(|node| node.duration(mistakes)).unwrap_or(Duration::from_secs(30)),
+    })
+}
+
+fn read_codes<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Codes {
+    let items = node.one_or_more(mistakes).unwrap_or_default();
+    items.iter().filter_map(|item| read_code(item, mistakes)).collect()
+}
+
+/// A status from 400 to 599, or `5xx` for all of those.
+pub(super) fn read_code<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<RangeInclusive<u16>> {
+    let text = node.text(mistakes)?;
+    let codes = match text {
+        "5xx" => Some(500..=599),
+        _ => text.parse().ok().filter(|code| (400..=599).contains(code)).map(|code: u16| code..=code),
+    };
+    if codes.is_none() {
+        let message = format!("`{}` is no status from 400 to 599", node.shown());
+        node.wrong(mistakes, message, Some("write codes like 502 or 503, or 5xx for all from 500".into()));
+    }
+    codes
+}
+
+/// Methods that are safe to repeat here though HTTP does not say so.
+pub(super) fn read_methods<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Vec<Method> {
+    let items = node.one_or_more(mistakes).unwrap_or_default();
+    let read = |item: &'n Node, mistakes: &mut Mistakes<'n>| read_method(item, mistakes);
+    items.iter().filter_map(|item| read(item, mistakes)).collect()
+}
+
+/// A method in capital letters: case counts in HTTP (RFC 9110 section 9.1), and all that are in use are written so.
+pub(super) fn read_method<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Method> {
+    let text = node.text(mistakes)?;
+    let method = Method::from_bytes(text.as_bytes()).ok();
+    let method = method.filter(|_| !text.bytes().any(|byte| byte.is_ascii_lowercase()));
+    if method.is_none() {
+        let hint = Some(format!("did you mean `{}`?", text.to_ascii_uppercase()));
+        let hint = hint.filter(|_| text.bytes().all(|byte| byte.is_ascii_alphabetic()) && !text.is_empty());
+        node.wrong(mistakes, format!("`{}` is no method", node.shown()), hint);
+    }
+    method
+}

@@ -1,0 +1,211 @@
+//! The file format: which keys there are, what each may hold, and which [`RoutingTable`] they make. The parts of the file
+//! have their own modules; this one owns the top level.
+
+mod backends;
+mod conditions;
+mod expectations;
+mod fields;
+mod forward;
+mod routes;
+mod transforms;
+
+use crate::backend_url;
+use crate::diagnostic::{Diagnostic, Diagnostics, without_secrets};
+use crate::document::Mistakes;
+use crate::expectation::Expectation;
+use crate::json;
+use crate::select::Index;
+use crate::surroundings::Surroundings;
+use crate::table::{Action, Backend, FieldEdits, Forward, HealthCheck, Route, RoutingTable, Target};
+use crate::transform::Transforms;
+use crate::yaml::{self, Node};
+use http::header::HeaderName;
+
+use backends::Backends;
+
+/// What came of a configuration.
+#[derive(Debug)]
+pub struct Checked {
+    /// Absent if there are errors.
+    pub table: Option<RoutingTable>,
+    /// `tests`, for `crossfade test`.
+    pub expectations: Vec<Expectation>,
+    /// Errors and warnings.
+    pub diagnostics: Diagnostics,
+}
+
+impl RoutingTable {
+    /// The configuration that a single URL stands for: everything goes there. `source_name` is for messages.
+    ///
+    /// # Errors
+    ///
+    /// [`Diagnostics`] with the one thing that is wrong with the URL.
+    pub fn from_backend_url(url: &str, source_name: &str) -> Result<RoutingTable, Diagnostics> {
+        match backend_url::parse(url) {
+            Ok(url) => Ok(RoutingTable::everything_to(Backend::new("backend", url))),
+            Err(mistake) => {
+                let message = format!("{} in `{}`", mistake.message, without_secrets(url));
+                let hint = Some(mistake.hint.to_owned());
+                let list = vec![Diagnostic { place: None, hint, ..Diagnostic::error((1, 1), message) }];
+                Err(Diagnostics { source_name: source_name.to_owned(), text: String::new(), list })
+            }
+        }
+    }
+
+    /// Compiles the text of a `crossfade.yaml` (or of the same in JSON). Warnings are not looked for.
+    ///
+    /// # Errors
+    ///
+    /// [`Diagnostics`] with every mistake in the text.
+    pub fn from_config(
+        text: &str,
+        source_name: &str,
+        surroundings: &dyn Surroundings,
+    ) -> Result<RoutingTable, Diagnostics> {
+        if let Some(document) = json::parse(text, surroundings) {
+            let mut mistakes = Mistakes::default();
+            let table = read(&document, surroundings, false, &mut Vec::new(), &mut mistakes);
+            if let Some(table) = table.filter(|_| !mistakes.has_errors()) {
+                return Ok(table);
+            }
+        }
+        let Checked { table, diagnostics, .. } = check(text, source_name, surroundings, false);
+        table.ok_or(diagnostics)
+    }
+
+    fn everything_to(backend: Backend) -> Self {
+        let target = Target { backend: 0, name: backend.name.clone(), weight: 1, transforms: Transforms::default() };
+        let default = Route {
+            name: routes::DEFAULT.to_owned(),
+            priority: None,
+            requirements: Vec::new(),
+            transforms: Transforms::default(),
+            action: Action::Forward(Forward { targets: vec![target], sticky: None, opt_in: None, failover: None }),
+            request_fields: FieldEdits::default(),
+            response_fields: FieldEdits::default(),
+            uses_groups: false,
+        };
+        RoutingTable {
+            backends: vec![backend],
+            index: Index::default(),
+            routes: Vec::new(),
+            default,
+            trusted_hops: 1,
+            request_timeout: None,
+            request_id_field: HeaderName::from_static("x-request-id"),
+            health_check: HealthCheck::default(),
+        }
+    }
+}
+
+impl Checked {
+    /// Compiles the text of a `crossfade.yaml`, and looks for what can hardly be meant, too.
+    #[must_use]
+    pub fn new(text: &str, source_name: &str, surroundings: &dyn Surroundings) -> Checked {
+        check(text, source_name, surroundings, true)
+    }
+}
+
+fn check(text: &str, source_name: &str, surroundings: &dyn Surroundings, doubts: bool) -> Checked {
+    let mut list = Vec::new();
+    let (mut table, mut expectations) = (None, Vec::new());
+    match yaml::parse(text, surroundings, &mut list) {
+        Ok(document) => {
+            let mut mistakes = Mistakes::default();
+            let doubts = doubts && list.is_empty();
+            table = read(&document, surroundings, doubts, &mut expectations, &mut mistakes);
+            // What follows from a mistake in the text itself is not one more.
+            let first: Vec<_> = list.iter().map(|mistake: &Diagnostic| mistake.place).collect();
+            list.extend(mistakes.located(&document).into_iter().filter(|mistake| !first.contains(&mistake.place)));
+        }
+        Err(mistake) => list.push(*mistake),
+    }
+    list.sort_by_key(|diagnostic| diagnostic.place);
+    // For excerpts only: a function that starts well has no use for it.
+    let text = if list.is_empty() && !doubts { String::new() } else { text.to_owned() };
+    let diagnostics = Diagnostics { source_name: source_name.to_owned(), text, list };
+    let table = table.filter(|_| !diagnostics.has_errors());
+    Checked { table, expectations, diagnostics }
+}
+
+fn read<'n>(
+    top: &'n Node,
+    surroundings: &dyn Surroundings,
+    doubts: bool,
+    expectations: &mut Vec<Expectation>,
+    mistakes: &mut Mistakes<'n>,
+) -> Option<RoutingTable> {
+    let [version, backends, routes, default, timeouts, request_id, client_ip, health_check, tests] = top.keys(
+        mistakes,
+        ["version", "backends", "routes", "default", "timeouts", "requestId", "clientIp", "healthCheck", "tests"],
+    )?;
+    match version {
+        None => top.wrong(mistakes, "`version` is missing", Some("begin the file with `version: 1`".into())),
+        Some(version) => {
+            if version.as_text() != Some("1") {
+                version.wrong(mistakes, "this program reads version 1", None);
+            }
+        }
+    }
+    let mut backends = match backends {
+        Some(node) => Backends::read(node, surroundings, mistakes),
+        None => {
+            let hint = "name at least one: `backends: {legacy: https://…}`";
+            top.wrong(mistakes, "`backends` is missing", Some(hint.into()));
+            Backends::default()
+        }
+    };
+    let read_routes = routes.map(|node| routes::read(node, &mut backends, surroundings, mistakes)).unwrap_or_default();
+    let default = match default {
+        Some(node) => routes::read_default(node, &mut backends, surroundings, mistakes),
+        None => {
+            let hint = "say where requests go that meet no route: `default: {forward: NAME}`";
+            top.wrong(mistakes, "`default` is missing", Some(hint.into()));
+            None
+        }
+    };
+    let request_timeout = timeouts.and_then(|node| {
+        let [request] = node.keys(mistakes, ["request"])?;
+        request?.duration(mistakes)
+    });
+    let request_id_field = request_id.and_then(|node| {
+        let [header] = node.keys(mistakes, ["header"])?;
+        fields::read_request_id(header?, mistakes)
+    });
+    let trusted_hops = client_ip.and_then(|node| {
+        let [hops] = node.keys(mistakes, ["trustedHops"])?;
+        hops?.whole(mistakes, 1..=10)
+    });
+    let health_check = health_check.and_then(|node| {
+        let [answer] = node.keys(mistakes, ["answer"])?;
+        answer?.word(mistakes, &[("function", HealthCheck::Function), ("backend", HealthCheck::Backend)])
+    });
+    if let Some(node) = tests {
+        *expectations = expectations::read(node, &read_routes, &backends, mistakes);
+    }
+    if doubts && !mistakes.has_errors() {
+        backends.doubt_unused(mistakes);
+    }
+    let nodes = read_routes.nodes;
+    let index = Index::new(&read_routes.routes);
+    let table = RoutingTable {
+        backends: backends.compiled,
+        index,
+        routes: read_routes.routes,
+        default: default?,
+        trusted_hops: trusted_hops.map_or(1, |hops| hops as usize),
+        request_timeout,
+        request_id_field: request_id_field.unwrap_or(HeaderName::from_static("x-request-id")),
+        health_check: health_check.unwrap_or_default(),
+    };
+    if doubts && !mistakes.has_errors() {
+        for (route, by) in table.shadowed() {
+            let Some(node) = nodes.get(&route.name) else { continue };
+            let priority = by.priority.unwrap_or_default();
+            let message =
+                format!("this route can never match: `{}` (priority {priority}) takes all of its requests", by.name);
+            node.doubtful(mistakes, message, Some("give it a lower priority number, or remove it".into()));
+        }
+    }
+    Some(table)
+}

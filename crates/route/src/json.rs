@@ -1,0 +1,156 @@
+//! JSON text as the tree that `yaml` makes of it, several times as fast but without places: a large configuration is
+//! written by a program, and nobody has to be shown a line of it as long as nothing is wrong.
+
+use std::cell::Cell;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+use crate::surroundings::Surroundings;
+use crate::yaml::{Key, MAX_NODES, MAX_TEXT, Node, Scalar, Value, expand};
+
+const NOWHERE: (u32, u32) = (1, 1);
+
+/// `None` if the text is no JSON, is too large, has a name twice, or needs a variable that is not set: `yaml` says which.
+pub(crate) fn parse(text: &str, surroundings: &dyn Surroundings) -> Option<Node> {
+    if text.len() > MAX_TEXT || !text.starts_with('{') {
+        return None;
+    }
+    let tree = Tree { surroundings, nodes: &Cell::new(0) };
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let node = tree.deserialize(&mut deserializer).ok()?;
+    deserializer.end().ok()?;
+    Some(node)
+}
+
+#[derive(Clone, Copy)]
+struct Tree<'s> {
+    surroundings: &'s dyn Surroundings,
+    nodes: &'s Cell<usize>,
+}
+
+impl Tree<'_> {
+    fn node<E: Error>(self, value: Value) -> Result<Node, E> {
+        self.nodes.set(self.nodes.get() + 1);
+        if self.nodes.get() > MAX_NODES {
+            return Err(E::custom("too large"));
+        }
+        Ok(Node { place: NOWHERE, value })
+    }
+
+    fn plain<E: Error>(self, text: &str) -> Result<Node, E> {
+        self.node(Value::Scalar(Scalar::plain(text)))
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Tree<'_> {
+    type Value = Node;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Tree<'_> {
+    type Value = Node;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Node, E> {
+        self.plain("null")
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Node, E> {
+        self.plain(if value { "true" } else { "false" })
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Node, E> {
+        self.plain(&value.to_string())
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Node, E> {
+        self.plain(&value.to_string())
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Node, E> {
+        self.plain(&value.to_string())
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Node, E> {
+        if !text.contains("${env:") {
+            return self.node(Value::Scalar(Scalar::quoted(text)));
+        }
+        let expanded = expand(text, self.surroundings).map_err(|(message, _)| E::custom(message))?;
+        self.plain(&expanded)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element_seed(self)? {
+            list.push(item);
+        }
+        self.node(Value::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Node, A::Error> {
+        let mut map: Vec<(Key, Node)> = Vec::new();
+        while let Some(name) = members.next_key::<Box<str>>()? {
+            map.push((Key { place: NOWHERE, name }, members.next_value_seed(self)?));
+        }
+        let mut names: Vec<&str> = map.iter().map(|(key, _)| &*key.name).collect();
+        names.sort_unstable();
+        if names.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err(A::Error::custom("a name twice"));
+        }
+        self.node(Value::Map(map))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::surroundings::Nothing;
+
+    /// A tree without its places.
+    fn shape(node: &Node) -> String {
+        match &node.value {
+            Value::Scalar(scalar) => format!("{:?} {:?} {:?}", scalar.text, scalar.as_number(), scalar.as_bool()),
+            Value::List(items) => format!("{:?}", items.iter().map(shape).collect::<Vec<_>>()),
+            Value::Map(members) => {
+                format!("{:?}", members.iter().map(|(key, node)| (&key.name, shape(node))).collect::<Vec<_>>())
+            }
+        }
+    }
+
+    #[test]
+    fn both_ways_to_the_tree_agree() {
+        for text in [
+            r#"{"a": [1, -2, 1.5, true, false, "x", "7", "true", ""], "b": {"c": {}}, "d": []}"#,
+            r#"{"\u00e9\n": "\ud83d\ude00 \" \\ \/ \t", "n": 18446744073709551615}"#,
+            r#"{"a": "${env:NONE, 5}", "b": "$${env:NONE}"}"#,
+        ] {
+            let mut mistakes = Vec::new();
+            let yaml = crate::yaml::parse(text, &Nothing, &mut mistakes).unwrap();
+            assert_eq!(shape(&parse(text, &Nothing).unwrap()), shape(&yaml), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_right_is_left_to_yaml() {
+        for text in [
+            "a: 1",
+            r#"{"a": 1, "a": 2}"#,
+            r#"{"a": "${env:NONE}"}"#,
+            "{} {}",
+            "{a: 1}",
+            "[]",
+            "",
+            &format!("{{\"a\": {}", "[".repeat(100_000)),
+            &format!("{{\"a\": [{}1]}}", "1,".repeat(MAX_NODES)),
+        ] {
+            assert!(parse(text, &Nothing).is_none(), "{}", text.get(..20).unwrap_or(text));
+        }
+    }
+}

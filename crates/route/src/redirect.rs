@@ -1,0 +1,190 @@
+//! `redirect`: ALB's fields and keywords (ELBv2 `RedirectActionConfig`), and groups of the path's regex.
+
+use crossfade_rule::{Pattern, Regex};
+use http::StatusCode;
+
+use crate::table::Route;
+use crate::template::{Template, Variable};
+
+/// `redirect`, compiled. What is absent is as in the request.
+#[derive(Clone, Debug)]
+pub struct Redirect {
+    /// 301, 302, 303, 307 or 308.
+    pub status: StatusCode,
+    pub(crate) protocol: Option<&'static str>,
+    pub(crate) host: Option<Template>,
+    pub(crate) port: Option<Template>,
+    /// Begins with `/`.
+    pub(crate) path: Option<Template>,
+    pub(crate) query: Option<Template>,
+}
+
+/// What a redirect can be made of.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestParts<'a> {
+    /// `http` or `https`.
+    pub protocol: &'a str,
+    /// Without its port.
+    pub host: &'a str,
+    /// Where the client connected to.
+    pub port: &'a str,
+    /// With its first `/`.
+    pub path: &'a str,
+    /// Without `?`.
+    pub query: &'a str,
+    /// Of the path's regex.
+    pub captures: &'a Captures,
+}
+
+/// The groups of the regex by which a route took a path; empty if there is none.
+#[derive(Clone, Debug, Default)]
+pub struct Captures(Vec<Option<String>>);
+
+impl Captures {
+    /// A group by its number; 0 is the whole match.
+    #[must_use]
+    pub fn get(&self, group: usize) -> Option<&str> {
+        self.0.get(group)?.as_deref()
+    }
+
+    fn of(regex: &Regex, path: &str) -> Option<Self> {
+        let captures = regex.captures(path)?;
+        let group = |number| captures.get(number).map(|group| group.as_str().to_owned());
+        Some(Captures((0..captures.len()).map(group).collect()))
+    }
+}
+
+impl Route {
+    /// The groups of the first regex of its `path` condition that matches.
+    #[must_use]
+    pub fn captures(&self, path: &str) -> Captures {
+        if !self.uses_groups {
+            return Captures::default();
+        }
+        let regexes = self.path_patterns().iter().filter_map(Pattern::as_regex);
+        regexes.into_iter().find_map(|regex| Captures::of(regex, path)).unwrap_or_default()
+    }
+}
+
+impl Redirect {
+    /// Whether a group of the path's regex stands in it.
+    pub(crate) fn has_group(&self) -> bool {
+        [&self.host, &self.port, &self.path, &self.query].into_iter().flatten().any(Template::has_group)
+    }
+
+    /// The `Location` for a request; `None` if nothing that can be one results. The port is left out where it is the
+    /// protocol's own.
+    #[must_use]
+    pub fn location(&self, request: &RequestParts<'_>) -> Option<String> {
+        let value = |variable: Variable| {
+            let text = match variable {
+                Variable::Protocol => request.protocol,
+                Variable::Host => request.host,
+                Variable::Port => request.port,
+                Variable::Path => request.path.strip_prefix('/').unwrap_or(request.path),
+                Variable::Query => request.query,
+                // A group that took no part is empty.
+                Variable::Group(group) => request.captures.get(group).unwrap_or_default(),
+                Variable::ClientIp | Variable::RequestId | Variable::Route | Variable::Backend => return None,
+            };
+            Some(text.to_owned())
+        };
+        let render = |template: &Option<Template>, otherwise: &str| match template {
+            Some(template) => template.render(&value),
+            None => Some(otherwise.to_owned()),
+        };
+        let protocol = self.protocol.unwrap_or(request.protocol);
+        let host = render(&self.host, request.host)?;
+        // The port that the client used belongs to the protocol that it used.
+        let same_port = if protocol == request.protocol { request.port } else { "" };
+        let port = render(&self.port, same_port)?;
+        let path = render(&self.path, request.path)?;
+        let query = render(&self.query, request.query)?;
+
+        let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:[]".contains(&byte);
+        let is_text = |byte: u8| byte.is_ascii_graphic() || byte >= 0x80;
+        if host.is_empty() || !host.bytes().all(is_host) || !path.starts_with('/') {
+            return None;
+        }
+        if !port.bytes().all(|byte| byte.is_ascii_digit()) || !path.bytes().chain(query.bytes()).all(is_text) {
+            return None;
+        }
+        let own_port = if protocol == "https" { "443" } else { "80" };
+        let port = if port.is_empty() || port == own_port { String::new() } else { format!(":{port}") };
+        let query = if query.is_empty() { query } else { format!("?{query}") };
+        Some(format!("{protocol}://{host}{port}{path}{query}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crossfade_rule::Case;
+
+    use super::*;
+    use crate::template::Groups;
+
+    const AS_IT_IS: Redirect =
+        Redirect { status: StatusCode::FOUND, protocol: None, host: None, port: None, path: None, query: None };
+
+    fn template(text: &str) -> Option<Template> {
+        let groups = [Pattern::regex("^/(a)(b)?", Case::Sensitive).unwrap()];
+        Some(Template::parse_redirect(text, &Groups::of(&groups)).unwrap())
+    }
+
+    fn location(redirect: &Redirect) -> Option<String> {
+        let captures = Captures(vec![Some("/a".into()), Some("a".into()), None]);
+        redirect.location(&RequestParts {
+            protocol: "http",
+            host: "old.example",
+            port: "8080",
+            path: "/a/b",
+            query: "x=1",
+            captures: &captures,
+        })
+    }
+
+    #[test]
+    fn what_is_not_named_stays() {
+        let host = Redirect { host: template("new.example"), ..AS_IT_IS };
+        assert_eq!(location(&host).unwrap(), "http://new.example:8080/a/b?x=1");
+        let https = Redirect { protocol: Some("https"), ..AS_IT_IS };
+        assert_eq!(location(&https).unwrap(), "https://old.example/a/b?x=1");
+    }
+
+    #[test]
+    fn keywords_and_groups() {
+        let all = Redirect {
+            host: template("www.#{host}"),
+            port: template("#{port}"),
+            path: template("/#{host}/#{path}/${1}${2}"),
+            query: template("#{query}&from=#{port}&p=#{protocol}"),
+            ..AS_IT_IS
+        };
+        assert_eq!(location(&all).unwrap(), "http://www.old.example:8080/old.example/a/b/a?x=1&from=8080&p=http");
+    }
+
+    #[test]
+    fn own_ports_and_empty_queries_are_left_out() {
+        let redirect = Redirect { port: template("80"), query: template(""), ..AS_IT_IS };
+        assert_eq!(location(&redirect).unwrap(), "http://old.example/a/b");
+    }
+
+    #[test] // T20's kin
+    fn a_request_cannot_smuggle_another_host_or_line() {
+        let captures = Captures::default();
+        let with = |host, path| {
+            AS_IT_IS.location(&RequestParts {
+                protocol: "https",
+                host,
+                port: "443",
+                path,
+                query: "",
+                captures: &captures,
+            })
+        };
+        assert!(with("a.example", "/x").is_some());
+        for (host, path) in [("a@b", "/"), ("a/b", "/"), ("", "/"), ("a", "*"), ("a", "/\r\nx")] {
+            assert_eq!(with(host, path), None, "{host:?} {path:?}");
+        }
+    }
+}
