@@ -3,11 +3,18 @@
 //! Owns clap's top level; each command has a file (or folder) of its own with its options. Exit codes: 0 all well, 1 the
 //! command found something, 2 it could not run.
 
+mod check;
 mod dev;
+mod explain;
 mod function;
+mod init;
+mod schema;
+mod test;
 
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
 /// A reverse proxy for application migrations, 100 % serverless
@@ -21,22 +28,49 @@ struct CommandLine {
 #[derive(Subcommand)]
 enum Command {
     Dev(dev::Options),
+    Check(check::Options),
+    Explain(explain::Options),
+    Test(test::Options),
+    Init(init::Options),
+    Schema(schema::Options),
     /// The function itself, as a child of `dev`
     #[command(hide = true)]
     Function,
 }
 
+/// What a command that looks for something has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Clean,
+    Findings,
+}
+
 /// Runs the command that the process was started with.
 pub fn run() -> ExitCode {
     let outcome = match CommandLine::parse().command {
-        Command::Dev(options) => dev::run(&options),
+        Command::Dev(options) => dev::run(&options).map(|()| Verdict::Clean),
+        Command::Check(options) => check::run(&options),
+        Command::Explain(options) => explain::run(&options),
+        Command::Test(options) => test::run(&options),
+        Command::Init(options) => init::run(&options).map(|()| Verdict::Clean),
+        Command::Schema(options) => schema::run(&options).map(|()| Verdict::Clean),
         Command::Function => return function::run(),
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(Verdict::Clean) => ExitCode::SUCCESS,
+        Ok(Verdict::Findings) => ExitCode::from(1),
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::from(2)
         }
+    }
+}
+
+/// Writes to standard output. A reader who has seen enough, such as `head`, is no failure and no reason to panic.
+fn print(text: &str) -> Result<()> {
+    let mut output = std::io::stdout().lock();
+    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("cannot write to standard output"),
     }
 }

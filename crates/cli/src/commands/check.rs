@@ -1,0 +1,139 @@
+//! `crossfade check`: everything that is wrong with a configuration, told before anybody deploys it.
+//!
+//! Owns how findings are shown and what the exit code says of them. What counts as a finding is decided by
+//! `crossfade-route`, and by the proxy where it cannot start.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use crossfade_function::Here;
+use crossfade_proxy::{Limits, Proxy};
+use crossfade_route::{Checked, Diagnostic, Diagnostics, Severity};
+use serde_json::{Value, json};
+
+use super::Verdict;
+
+/// Check a crossfade.yaml: all mistakes at once, each with its line and what to do
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  crossfade check
+  crossfade check --deny-warnings deploy/crossfade.yaml    for CI
+  crossfade check --json | jq -r '.findings[].message'
+
+Files that the configuration names are read from its folder, `${env:NAME}` comes from this shell's environment.
+Findings are on standard output. Exit code: 0 no errors, 1 errors, 2 the check could not run.")]
+pub(super) struct Options {
+    /// The configuration
+    #[arg(value_name = "FILE", default_value = "crossfade.yaml")]
+    file: PathBuf,
+    /// Print one JSON document instead of text
+    #[arg(long)]
+    json: bool,
+    /// Exit with 1 for warnings, too
+    #[arg(long)]
+    deny_warnings: bool,
+}
+
+pub(super) fn run(options: &Options) -> Result<Verdict> {
+    let report = Report::of(&options.file)?;
+    super::print(&if options.json { report.json() } else { report.text() })?;
+    let (errors, warnings) = (report.count(Severity::Error), report.count(Severity::Warning));
+    let is_clean = errors == 0 && (warnings == 0 || !options.deny_warnings);
+    Ok(if is_clean { Verdict::Clean } else { Verdict::Findings })
+}
+
+struct Report {
+    findings: Diagnostics,
+    backends: usize,
+    routes: usize,
+}
+
+impl Report {
+    fn of(file: &Path) -> Result<Report> {
+        let bytes = match fs::read(file) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                bail!("cannot read `{}`: {error}\n  hint: `crossfade init` writes a file to begin with", file.display())
+            }
+            read => read.with_context(|| format!("cannot read `{}`", file.display()))?,
+        };
+        let folder = file.parent().unwrap_or(Path::new(""));
+        let text = String::from_utf8_lossy(&bytes);
+        let Checked { table, diagnostics: mut findings, .. } =
+            Checked::new(&text, &file.display().to_string(), &Here { folder });
+        findings.list.extend(not_utf8(&bytes));
+        let (mut backends, mut routes) = (0, 0);
+        if let Some(table) = table {
+            (backends, routes) = (table.backends().len(), table.routes().len());
+            // Certificates and keys are looked into only where a client is made of them. The limit has no part in that.
+            let made = Proxy::new(table, None, "check", Limits { response_bytes: 1 << 20 });
+            findings.list.extend(made.err().map(|error| finding(None, error.to_string(), None)));
+        }
+        findings.list.sort_by_key(|finding| finding.place);
+        Ok(Report { findings, backends, routes })
+    }
+
+    fn count(&self, severity: Severity) -> usize {
+        self.findings.list.iter().filter(|finding| finding.severity == severity).count()
+    }
+
+    fn text(&self) -> String {
+        let file = &self.findings.source_name;
+        if self.findings.list.is_empty() {
+            let (backends, routes) = (counted(self.backends, "back end"), counted(self.routes, "route"));
+            return format!("{file}: ok, {backends}, {routes}\n");
+        }
+        let counts = [(self.count(Severity::Error), "error"), (self.count(Severity::Warning), "warning")];
+        let counts: Vec<_> = counts.iter().filter(|(n, _)| *n > 0).map(|(n, noun)| counted(*n, noun)).collect();
+        format!("{}\n{file}: {}\n", self.findings, counts.join(", "))
+    }
+
+    fn json(&self) -> String {
+        let findings: Vec<_> = self.findings.list.iter().map(as_json).collect();
+        let document = json!({
+            "file": self.findings.source_name,
+            "errors": self.count(Severity::Error),
+            "warnings": self.count(Severity::Warning),
+            "findings": findings,
+        });
+        format!("{document:#}\n")
+    }
+}
+
+/// Without the members that have no value.
+fn as_json(finding: &Diagnostic) -> Value {
+    let severity = match finding.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    };
+    let members = [
+        ("severity", json!(severity)),
+        ("line", json!(finding.place.map(|(line, _)| line))),
+        ("column", json!(finding.place.map(|(_, column)| column))),
+        ("path", json!(Some(&finding.path).filter(|path| !path.is_empty()))),
+        ("route", json!(finding.route)),
+        ("message", json!(finding.message)),
+        ("hint", json!(finding.hint)),
+    ];
+    let present = members.into_iter().filter(|(_, value)| !value.is_null());
+    Value::Object(present.map(|(name, value)| (name.to_owned(), value)).collect())
+}
+
+/// The first byte that is no text.
+fn not_utf8(bytes: &[u8]) -> Option<Diagnostic> {
+    let first = bytes.utf8_chunks().next().filter(|chunk| !chunk.invalid().is_empty())?;
+    let line = first.valid().matches('\n').count() + 1;
+    let column = first.valid().chars().rev().take_while(|character| *character != '\n').count() + 1;
+    let place = u32::try_from(line).ok().zip(u32::try_from(column).ok());
+    Some(finding(place, "this is not UTF-8".to_owned(), Some("save the file as UTF-8".to_owned())))
+}
+
+fn finding(place: Option<(u32, u32)>, message: String, hint: Option<String>) -> Diagnostic {
+    Diagnostic { severity: Severity::Error, place, path: String::new(), route: None, message, hint }
+}
+
+fn counted(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}

@@ -1,0 +1,383 @@
+//! What would happen to a request, as data. Owns the request as a load balancer would hand it on, and what is worth
+//! telling of the proxy's plan for it.
+
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use crossfade_emulator::ListenerRule;
+use crossfade_proxy::{Context as Met, Invocation, Outgoing, Plan, Proxy, ProxyError, Sending, Step};
+use crossfade_route::{Failover, Forward, Observer, Reason, RequestView, Retry, Route, Scheme};
+use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use http::{Method, Request, Response, Uri};
+use serde::Serialize;
+use tokio::time::Instant;
+
+/// A request as a client would send it.
+#[derive(Clone, Debug)]
+pub(in crate::commands) struct Asked {
+    pub(in crate::commands) method: Method,
+    pub(in crate::commands) url: Uri,
+    pub(in crate::commands) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(in crate::commands) ip: IpAddr,
+}
+
+/// What would happen. Members that do not apply are absent.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::commands) struct Explanation {
+    pub(in crate::commands) method: String,
+    pub(in crate::commands) url: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) load_balancer: Option<LoadBalancer>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) passed_over: Vec<PassedOver>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::commands) route: Option<Taken>,
+    #[serde(flatten)]
+    pub(in crate::commands) outcome: Outcome,
+}
+
+/// What the listener rules of the load balancer say.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct LoadBalancer {
+    pub(super) passed_over: Vec<PassedOver>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) rule: Option<Taken>,
+}
+
+/// A rule or a route that the request does not meet.
+#[derive(Debug, Serialize)]
+pub(super) struct PassedOver {
+    pub(super) priority: Option<u32>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) name: String,
+    /// The first condition that does not hold.
+    pub(super) condition: String,
+    /// What the request has instead.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) found: String,
+}
+
+/// The one that it meets.
+#[derive(Debug, Serialize)]
+pub(in crate::commands) struct Taken {
+    pub(super) priority: Option<u32>,
+    pub(in crate::commands) name: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) conditions: String,
+}
+
+/// What becomes of it.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(in crate::commands) enum Outcome {
+    /// It goes to a back end.
+    Sent(Box<Sent>),
+    /// It is answered at once.
+    Answered { answer: Answer },
+}
+
+#[derive(Debug, Serialize)]
+pub(in crate::commands) struct Sent {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) transforms: Option<Change>,
+    pub(in crate::commands) target: Target,
+    pub(in crate::commands) upstream: Upstream,
+    pub(super) timeouts: Timeouts,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) retry: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) outlier: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) failover: Option<String>,
+}
+
+/// Path and query.
+#[derive(Debug, Serialize)]
+pub(super) struct Change {
+    pub(super) before: String,
+    pub(super) after: String,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::commands) struct Target {
+    pub(in crate::commands) backend: String,
+    /// The access log's word for why.
+    pub(super) chosen: &'static str,
+    /// The same for people.
+    pub(in crate::commands) why: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) set_cookie: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub(in crate::commands) struct Upstream {
+    pub(super) method: String,
+    pub(in crate::commands) url: String,
+    pub(super) headers: Vec<(String, String)>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) addresses: Vec<String>,
+}
+
+/// In milliseconds.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Timeouts {
+    pub(super) connect: u128,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) backend_request: Option<u128>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) request: Option<u128>,
+}
+
+#[derive(Debug, Serialize)]
+pub(in crate::commands) struct Answer {
+    pub(in crate::commands) status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::commands) location: Option<String>,
+    /// Who answers, and why.
+    pub(super) by: String,
+}
+
+impl Explanation {
+    /// Asks the listener rules, if there are some, and then the proxy.
+    pub(in crate::commands) fn of(proxy: &Proxy, rules: Option<&[ListenerRule]>, asked: &Asked) -> Result<Explanation> {
+        let request = asked.as_handed_on()?;
+        let load_balancer = rules.map(|rules| LoadBalancer::of(rules, &request, asked.ip));
+        let (method, url) = (asked.method.to_string(), asked.url.to_string());
+        if load_balancer.as_ref().is_some_and(|it| it.rule.is_none()) {
+            let answer = Answer { status: 404, location: None, by: "the load balancer: no rule matches".to_owned() };
+            let outcome = Outcome::Answered { answer };
+            return Ok(Explanation { method, url, load_balancer, passed_over: Vec::new(), route: None, outcome });
+        }
+        let invocation = invocation();
+        let path_and_query = request.uri().to_string();
+        let mut passed_over = Observed(Vec::new());
+        let (route, outcome) = match proxy.plan(request, &invocation, &mut passed_over) {
+            Ok(Plan { context: Met { route, .. }, step }) => {
+                let outcome = match step {
+                    Step::Send(sending) => Outcome::Sent(Box::new(Sent::of(proxy, *sending, path_and_query))),
+                    Step::Answer(response) => Outcome::Answered { answer: Answer::of(&response) },
+                    Step::Fail(error) => Outcome::Answered { answer: Answer::of_failure(&error) },
+                };
+                (Some(Taken::of(route)), outcome)
+            }
+            Err(error) => (None, Outcome::Answered { answer: Answer::of_failure(&error) }),
+        };
+        Ok(Explanation { method, url, load_balancer, passed_over: passed_over.0, route, outcome })
+    }
+}
+
+impl Asked {
+    /// As the function gets it, with the fields that a load balancer adds.
+    fn as_handed_on(&self) -> Result<Request<Bytes>> {
+        let mut request = Request::new(Bytes::new());
+        *request.method_mut() = self.method.clone();
+        let path_and_query = self.url.path_and_query().map_or("/", |it| it.as_str());
+        *request.uri_mut() = path_and_query.parse().with_context(|| format!("`{path_and_query}`"))?;
+        let fields = request.headers_mut();
+        let authority = self.url.authority().map_or("", |authority| authority.as_str());
+        fields.insert(HOST, authority.parse().with_context(|| format!("`{authority}`"))?);
+        for (name, value) in &self.headers {
+            if *name == HOST {
+                fields.insert(name, value.clone())
+            } else {
+                fields.append(name, value.clone());
+                None
+            };
+        }
+        let is_https = self.url.scheme_str() == Some("https");
+        let own_port = if is_https { 443 } else { 80 };
+        let of_load_balancer = [
+            ("x-forwarded-for", self.ip.to_string()),
+            ("x-forwarded-proto", if is_https { "https" } else { "http" }.to_owned()),
+            ("x-forwarded-port", self.url.port_u16().unwrap_or(own_port).to_string()),
+        ];
+        for (name, value) in of_load_balancer {
+            let value = HeaderValue::try_from(value)?;
+            // It puts the address behind what the client has claimed, and its own word in place of the rest.
+            if name == "x-forwarded-for" {
+                fields.append(name, value)
+            } else {
+                fields.insert(name, value).is_some()
+            };
+        }
+        Ok(request)
+    }
+}
+
+/// Nothing that it holds is seen: what is by chance or by time is told as such.
+fn invocation() -> Invocation {
+    let started = Instant::now();
+    Invocation {
+        request_id: "00000000-0000-0000-0000-000000000000".to_owned(),
+        trace_id: None,
+        started,
+        time: SystemTime::now(),
+        deadline: started + Duration::from_secs(30),
+        seed: 0,
+    }
+}
+
+struct Observed(Vec<PassedOver>);
+
+impl Observer for Observed {
+    const LOOKS_AT_ALL: bool = true;
+
+    fn passed_over(&mut self, route: &Route, condition: &dyn std::fmt::Display, found: &str) {
+        self.0.push(PassedOver {
+            priority: route.priority,
+            name: route.name.clone(),
+            condition: condition.to_string(),
+            found: found.to_owned(),
+        });
+    }
+}
+
+impl LoadBalancer {
+    fn of(rules: &[ListenerRule], request: &Request<Bytes>, ip: IpAddr) -> LoadBalancer {
+        let view = RequestView {
+            method: request.method().as_str(),
+            host: request.headers().get(HOST).map(HeaderValue::as_bytes).unwrap_or_default(),
+            path: request.uri().path().as_bytes(),
+            query: request.uri().query().map(str::as_bytes),
+            headers: request.headers(),
+            source_ip: Some(ip),
+        };
+        let mut rules: Vec<&ListenerRule> = rules.iter().collect();
+        rules.sort_by_key(|rule| rule.priority);
+        let mut told = LoadBalancer { passed_over: Vec::new(), rule: None };
+        for rule in rules {
+            let (priority, name) = (Some(rule.priority), String::new());
+            match rule.conditions.iter().find(|condition| !condition.matches(&view)) {
+                Some(failed) => told.passed_over.push(PassedOver {
+                    priority,
+                    name,
+                    condition: failed.to_string(),
+                    found: String::new(),
+                }),
+                None => {
+                    let conditions: Vec<String> = rule.conditions.iter().map(ToString::to_string).collect();
+                    told.rule = Some(Taken { priority, name, conditions: conditions.join(" and ") });
+                    break;
+                }
+            }
+        }
+        told
+    }
+}
+
+impl Taken {
+    fn of(route: &Route) -> Taken {
+        Taken { priority: route.priority, name: route.name.clone(), conditions: route.conditions() }
+    }
+}
+
+impl Sent {
+    fn of(proxy: &Proxy, sending: Sending<'_>, path_and_query: String) -> Sent {
+        let Sending { forward, choice, outgoing, .. } = sending;
+        let Outgoing { backend, transformed, parts, .. } = outgoing;
+        let scheme = match backend.scheme {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+        };
+        let authority = backend.authority.to_str().unwrap_or_default();
+        let table = proxy.table();
+        let name_of = |index: usize| table.backends().get(index).map_or("", |backend| backend.name.as_str());
+        Sent {
+            transforms: transformed.map(|after| Change { before: path_and_query, after }),
+            target: Target {
+                backend: backend.name.clone(),
+                chosen: choice.reason.as_str(),
+                why: why(forward, choice.reason),
+                set_cookie: choice.set_cookie.as_ref().map(lossy),
+            },
+            upstream: Upstream {
+                method: parts.method.to_string(),
+                url: format!("{scheme}://{authority}{}", parts.uri),
+                headers: lines(&parts.headers),
+                addresses: backend.addresses.iter().map(|(host, port)| format!("{host} port {port}")).collect(),
+            },
+            timeouts: Timeouts {
+                connect: backend.timeouts.connect.as_millis(),
+                backend_request: backend.timeouts.backend_request.map(|limit| limit.as_millis()),
+                request: table.request_timeout.map(|limit| limit.as_millis()),
+            },
+            retry: backend.retry.as_ref().map(retry),
+            outlier: backend
+                .outlier
+                .map(|it| format!("{} failures in a row take it out for {:?}", it.failures, it.hold)),
+            failover: forward
+                .failover
+                .as_ref()
+                .filter(|failover| name_of(failover.to) != backend.name)
+                .map(|it| failover(it, name_of(it.to))),
+        }
+    }
+}
+
+/// Why a target was chosen, with the shares of all where they decide.
+fn why(forward: &Forward, reason: Reason) -> String {
+    let total: u32 = forward.targets.iter().map(|target| target.weight).sum();
+    let share = |weight: u32| f64::from(weight) * 100.0 / f64::from(total.max(1));
+    let shares: Vec<String> =
+        forward.targets.iter().map(|target| format!("{} {:.3}", target.name, share(target.weight))).collect();
+    let shares: Vec<String> =
+        shares.iter().map(|text| format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))).collect();
+    let shares = shares.join(", ");
+    let by = forward.sticky.as_ref().map(crossfade_route::Sticky::describe).unwrap_or_default();
+    match reason {
+        Reason::Only => "the only target".to_owned(),
+        Reason::Weight if by.is_empty() => format!("by chance, another time it may be another one ({shares})"),
+        Reason::Weight => format!("by chance, as the request has no {by} ({shares})"),
+        Reason::Hash => format!("hash of {by} ({shares})"),
+        Reason::Pin => format!("pinned by {by}"),
+        Reason::OptIn => "the client has asked for it (optIn)".to_owned(),
+        Reason::Otherwise => format!("the request has no {by} (otherwise)"),
+        Reason::Assigned => format!("hash of a new id, which the client gets as {by} ({shares})"),
+    }
+}
+
+fn retry(retry: &Retry) -> String {
+    let Retry { attempts, codes, backoff, methods, budget } = retry;
+    let codes = if codes.is_empty() { String::new() } else { format!(", {codes}") };
+    let methods: String = methods.iter().map(|method| format!(" and {method}")).collect();
+    format!(
+        "at most {attempts} more on connectError, timeout, reset{codes}; idempotent methods{methods}; first wait {backoff:?}, \
+         budget {budget} %"
+    )
+}
+
+fn failover(failover: &Failover, to: &str) -> String {
+    let Failover { on_connect_error, on_timeout, on_reset, on_codes, methods, .. } = failover;
+    let named = [(on_connect_error, "connectError"), (on_timeout, "timeout"), (on_reset, "reset")];
+    let mut on: Vec<String> = named.iter().filter(|(is_on, _)| **is_on).map(|(_, name)| (*name).to_owned()).collect();
+    on.extend(Some(on_codes.to_string()).filter(|codes| !codes.is_empty()));
+    let methods: String = methods.iter().map(|method| format!(" and {method}")).collect();
+    format!("to {to} on {}; idempotent methods{methods}, others if nothing was sent", on.join(", "))
+}
+
+impl Answer {
+    fn of(response: &Response<Bytes>) -> Answer {
+        let location = response.headers().get(LOCATION).map(lossy);
+        let by = if location.is_some() { "redirect" } else { "fixedResponse" };
+        Answer { status: response.status().as_u16(), location, by: by.to_owned() }
+    }
+
+    fn of_failure(error: &ProxyError) -> Answer {
+        let by = format!("the proxy: {error} ({})", error.error_type());
+        Answer { status: error.status().as_u16(), location: None, by }
+    }
+}
+
+fn lines(fields: &HeaderMap) -> Vec<(String, String)> {
+    fields.iter().map(|(name, value)| (name.to_string(), lossy(value))).collect()
+}
+
+fn lossy(value: &HeaderValue) -> String {
+    String::from_utf8_lossy(value.as_bytes()).into_owned()
+}

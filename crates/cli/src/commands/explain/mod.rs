@@ -1,0 +1,93 @@
+//! `crossfade explain`: what would happen to a request, by the code that does it in production, with nothing sent.
+//!
+//! Owns the options. What is found out is `explanation`'s, how it reads is `text`'s.
+
+mod explanation;
+mod text;
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use crossfade_emulator::serverless;
+use crossfade_function::{ConfigSource, load};
+use crossfade_proxy::{Limits, Proxy};
+use http::header::{HeaderName, HeaderValue};
+use http::{Method, Uri};
+
+use super::Verdict;
+pub(super) use explanation::{Asked, Explanation, Outcome};
+
+/// Say what would happen to a request, and why, without sending it
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  crossfade explain https://shop.example.com/api/orders/7
+  crossfade explain POST https://shop.example.com/api/orders -H 'cookie: customer_id=42'
+  crossfade explain --serverless serverless.yml --ip 192.0.2.7 https://shop.example.com/
+  crossfade explain --json https://shop.example.com/ | jq .target.backend")]
+pub(super) struct Options {
+    /// A method, GET if there is none, and a URL
+    #[arg(required = true, num_args = 1..=2, value_names = ["METHOD", "URL"])]
+    request: Vec<String>,
+    /// A field of the request; can be repeated
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header)]
+    headers: Vec<(HeaderName, HeaderValue)>,
+    /// The address that the load balancer sees the client at
+    #[arg(long, value_name = "ADDRESS", default_value_t = LOCALHOST)]
+    ip: IpAddr,
+    /// The configuration
+    #[arg(long, value_name = "FILE", default_value = "crossfade.yaml")]
+    config: PathBuf,
+    /// Look at the listener rules in the `alb` events of this Serverless Framework file first
+    #[arg(long, value_name = "FILE")]
+    serverless: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let (name, value) = text.split_once(':').ok_or("expected `name: value`")?;
+    let name = name.trim().parse().map_err(|_| format!("`{}` is not a field name", name.trim()))?;
+    let value = value.trim().parse().map_err(|_| "this cannot be the value of a field".to_owned())?;
+    Ok((name, value))
+}
+
+pub(super) fn run(options: &Options) -> Result<Verdict> {
+    let (method, url) = match options.request.as_slice() {
+        [method, url] => (method.parse::<Method>().with_context(|| format!("`{method}`"))?, url),
+        [url] => (Method::GET, url),
+        _ => bail!("expected a method and a URL"),
+    };
+    let uri: Uri = url.parse().with_context(|| format!("`{url}`"))?;
+    if uri.scheme().is_none() || uri.authority().is_none() {
+        bail!("`{url}` is no complete URL\n  hint: write `https://host/path`");
+    }
+    let asked = Asked { method, url: uri, headers: options.headers.clone(), ip: options.ip };
+    let rules = match &options.serverless {
+        Some(file) => {
+            let text = std::fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+            Some(serverless::read(&text, &file.to_string_lossy())?)
+        }
+        None => None,
+    };
+    let explanation = Explanation::of(&proxy(&options.config)?, rules.as_deref(), &asked)?;
+    let text = match options.json {
+        true => serde_json::to_string_pretty(&explanation)? + "\n",
+        false => text::render(&explanation),
+    };
+    super::print(&text)?;
+    Ok(Verdict::Clean)
+}
+
+/// The proxy as the function would start it with this file.
+pub(super) fn proxy(config: &Path) -> Result<Proxy> {
+    let cert_file = std::env::var_os("SSL_CERT_FILE").filter(|file| !file.is_empty()).map(PathBuf::from);
+    let (table, cert_file) = load(&ConfigSource::file(config.to_owned()), cert_file.as_deref())?;
+    // Nothing is received.
+    let limits = Limits { response_bytes: 0 };
+    Ok(Proxy::new(table, cert_file.as_ref(), "crossfade", limits)?)
+}

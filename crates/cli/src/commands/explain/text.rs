@@ -1,0 +1,76 @@
+//! An explanation for people. Owns wording and layout only.
+
+use std::fmt::Write;
+
+use super::explanation::{Answer, Explanation, LoadBalancer, Outcome, PassedOver, Sent, Taken, Timeouts, Upstream};
+
+/// Writing to a `String` cannot fail.
+pub(super) fn render(explanation: &Explanation) -> String {
+    let mut text = String::new();
+    let Explanation { method, url, load_balancer, passed_over, route, outcome } = explanation;
+    let _ = writeln!(text, "request       {method} {url}");
+    if let Some(load_balancer) = load_balancer {
+        render_rules(&mut text, load_balancer);
+    }
+    if let Some(route) = route {
+        let _ = writeln!(text, "\nroutes");
+        render_list(&mut text, passed_over, route);
+    }
+    match outcome {
+        Outcome::Sent(sent) => render_sent(&mut text, sent),
+        Outcome::Answered { answer: Answer { status, location, by } } => {
+            let _ = writeln!(text, "\nanswer        {status} by {by}");
+            if let Some(location) = location {
+                let _ = writeln!(text, "  location: {location}");
+            }
+        }
+    }
+    text
+}
+
+fn render_rules(text: &mut String, load_balancer: &LoadBalancer) {
+    let _ = writeln!(text, "\nload balancer");
+    let nothing = Taken { priority: None, name: "no rule matches".to_owned(), conditions: String::new() };
+    render_list(text, &load_balancer.passed_over, load_balancer.rule.as_ref().unwrap_or(&nothing));
+}
+
+fn render_list(text: &mut String, passed_over: &[PassedOver], taken: &Taken) {
+    let width = passed_over.iter().map(|it| it.name.len()).chain([taken.name.len()]).max().unwrap_or_default();
+    let number = |priority: Option<u32>| priority.map(|priority| priority.to_string()).unwrap_or_default();
+    for PassedOver { priority, name, condition, found } in passed_over {
+        let found = if found.is_empty() { String::new() } else { format!(" ({found})") };
+        let _ = writeln!(text, "    {:>5} {name:<width$}  no: {condition}{found}", number(*priority));
+    }
+    let Taken { priority, name, conditions } = taken;
+    let line = format!("  > {:>5} {name:<width$}  {conditions}", number(*priority));
+    let _ = writeln!(text, "{}", line.trim_end());
+}
+
+fn render_sent(text: &mut String, sent: &Sent) {
+    let Sent { transforms, target, upstream, timeouts, retry, outlier, failover } = sent;
+    if let Some(change) = transforms {
+        let _ = writeln!(text, "\ntransforms\n    {}\n  > {}", change.before, change.after);
+    }
+    let _ = writeln!(text, "\ntarget        {}: {}", target.backend, target.why);
+    if let Some(cookie) = &target.set_cookie {
+        let _ = writeln!(text, "  set-cookie: {cookie}");
+    }
+    let Upstream { method, url, headers, addresses } = upstream;
+    let _ = writeln!(text, "\nupstream      {method} {url}");
+    for (name, value) in headers {
+        let _ = writeln!(text, "  {name}: {value}");
+    }
+    let _ = writeln!(text);
+    let Timeouts { connect, backend_request, request } = timeouts;
+    let limits = [("connect", Some(*connect)), ("backendRequest", *backend_request), ("request", *request)];
+    let limits: Vec<String> = limits.iter().filter_map(|(name, ms)| Some(format!("{name} {} ms", (*ms)?))).collect();
+    let _ = writeln!(text, "timeouts      {}, and the function's own", limits.join(", "));
+    if !addresses.is_empty() {
+        let _ = writeln!(text, "addresses     {}", addresses.join(", "));
+    }
+    for (name, value) in [("retry", retry), ("outlier", outlier), ("failover", failover)] {
+        if let Some(value) = value {
+            let _ = writeln!(text, "{name:<13} {value}");
+        }
+    }
+}

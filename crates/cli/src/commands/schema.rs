@@ -1,0 +1,30 @@
+//! `crossfade schema`: the JSON Schema of `crossfade.yaml`, for editors. Owns where it goes; what it says is
+//! `crossfade-route`'s.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+/// Print the JSON Schema of crossfade.yaml, for completion and checks in your editor
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  crossfade schema --output crossfade.schema.json
+
+Then let crossfade.yaml begin with this line, as `crossfade init` does:
+  # yaml-language-server: $schema=./crossfade.schema.json")]
+pub(super) struct Options {
+    /// Write it to this file instead of standard output
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+pub(super) fn run(options: &Options) -> Result<()> {
+    match &options.output {
+        Some(file) if file != Path::new("-") => {
+            fs::write(file, crossfade_route::SCHEMA).with_context(|| format!("cannot write `{}`", file.display()))
+        }
+        _ => super::print(crossfade_route::SCHEMA),
+    }
+}

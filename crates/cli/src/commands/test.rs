@@ -1,0 +1,96 @@
+//! `crossfade test`: the expectations that a configuration holds itself, checked by what `explain` finds out.
+//!
+//! Owns the comparison and its report. How an expectation is written is `crossfade-route`'s.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use crossfade_function::Here;
+use crossfade_route::{Checked, Expectation};
+
+use super::Verdict;
+use super::explain::{Asked, Explanation, LOCALHOST, Outcome, proxy};
+
+/// Run the `tests` of a configuration: requests, and what is to become of them
+#[derive(clap::Args)]
+#[command(after_help = "\
+A test in the configuration:
+  tests:
+    - request: GET https://shop.example.com/api/orders/7
+      headers: { cookie: customer_id=42 }
+      expect: { route: orders-read, backend: modern, upstream: /v2/orders/7 }
+
+Nothing is sent. Exit code 1 if a test fails.")]
+pub(super) struct Options {
+    /// The configuration
+    #[arg(value_name = "FILE", default_value = "crossfade.yaml")]
+    config: PathBuf,
+}
+
+pub(super) fn run(options: &Options) -> Result<Verdict> {
+    let file = options.config.display();
+    // Everything wrong with the file is told here.
+    let proxy = proxy(&options.config)?;
+    let text = std::fs::read_to_string(&options.config).with_context(|| format!("cannot read `{file}`"))?;
+    let folder = options.config.parent().unwrap_or(&options.config);
+    let expectations = Checked::new(&text, &file.to_string(), &Here { folder }).expectations;
+    let (mut failed, mut report) = (0, String::new());
+    for expectation in &expectations {
+        let Expectation { line, method, url, headers, ip, .. } = expectation;
+        let asked =
+            Asked { method: method.clone(), url: url.clone(), headers: headers.clone(), ip: ip.unwrap_or(LOCALHOST) };
+        let differences = differences(expectation, &Explanation::of(&proxy, None, &asked)?);
+        failed += usize::from(!differences.is_empty());
+        let verdict = if differences.is_empty() { "ok  " } else { "FAIL" };
+        report += &format!("{verdict} {file}:{line}: {method} {url}\n");
+        for difference in differences {
+            report += &format!("       {difference}\n");
+        }
+    }
+    let count = expectations.len();
+    report += &format!("{count} test{}, {failed} failed\n", if count == 1 { "" } else { "s" });
+    super::print(&report)?;
+    Ok(if failed == 0 { Verdict::Clean } else { Verdict::Findings })
+}
+
+/// A line for each thing that is not as expected.
+fn differences(expected: &Expectation, found: &Explanation) -> Vec<String> {
+    let sent = match &found.outcome {
+        Outcome::Sent(sent) => Some(sent),
+        Outcome::Answered { .. } => None,
+    };
+    let answer = match &found.outcome {
+        Outcome::Answered { answer } => Some(answer),
+        Outcome::Sent(_) => None,
+    };
+    let upstream = sent.map(|sent| match &expected.upstream {
+        Some(path) if path.starts_with('/') => path_of(&sent.upstream.url),
+        _ => sent.upstream.url.as_str(),
+    });
+    let expected_status = expected.status.map(|status| status.as_u16().to_string());
+    let status = answer.map(|answer| answer.status.to_string());
+    let all = [
+        ("route", &expected.route, found.route.as_ref().map(|route| route.name.as_str())),
+        ("backend", &expected.backend, sent.map(|sent| sent.target.backend.as_str())),
+        ("upstream", &expected.upstream, upstream),
+        ("status", &expected_status, status.as_deref()),
+        ("location", &expected.location, answer.and_then(|answer| answer.location.as_deref())),
+    ];
+    let different = all.into_iter().filter_map(|(name, expected, found)| {
+        let expected = expected.as_deref()?;
+        let shown = found.unwrap_or("nothing");
+        (found != Some(expected)).then(|| format!("{name}: expected {expected}, found {shown}"))
+    });
+    let mut different: Vec<String> = different.collect();
+    if let (false, Some(sent)) = (different.is_empty(), sent) {
+        different.push(format!("target {}: {}", sent.target.backend, sent.target.why));
+    }
+    different
+}
+
+/// What follows the authority of a URL.
+fn path_of(url: &str) -> &str {
+    let after_scheme = url.find("://").map_or(0, |at| at + 3);
+    let path = url.get(after_scheme..).and_then(|rest| rest.find('/')).map_or(url.len(), |at| after_scheme + at);
+    url.get(path..).unwrap_or_default()
+}

@@ -1,0 +1,180 @@
+//! `crossfade check` as a user meets it: what is printed, as text and as JSON, and the exit codes.
+//!
+//! Which mistakes there are is in `fixtures/config`.
+
+#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
+
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const CLEAN: &str = "version: 1\nbackends: { legacy: https://a.example }\ndefault: { forward: legacy }\n";
+const MISTAKES: &str = "\
+version: 1
+backends:
+  legacy: { uri: https://a.example }
+routes:
+  - name: orders
+    priority: 10
+    conditions: { path: [orders/*] }
+    forward: legcy
+default: { forward: legacy }
+";
+const DOUBTS: &str = "\
+version: 1
+backends:
+  legacy: https://a.example
+  modern: https://b.example
+routes:
+  - name: all
+    priority: 10
+    conditions: { path: [/*] }
+    forward: legacy
+  - name: none
+    priority: 20
+    conditions: { path: [/x] }
+    forward: legacy
+default: { forward: legacy }
+";
+
+/// Runs `check` in a folder with a `crossfade.yaml` and other files.
+fn check_with(content: &[u8], files: &[(&str, &str)], arguments: &[&str]) -> Output {
+    let folder = folder_with(content, files);
+    run(&folder, arguments)
+}
+
+fn check(content: &str, arguments: &[&str]) -> Output {
+    check_with(content.as_bytes(), &[], arguments)
+}
+
+fn folder_with(content: &[u8], files: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("crossfade.yaml"), content).unwrap();
+    for (name, content) in files {
+        std::fs::write(folder.path().join(name), content).unwrap();
+    }
+    folder
+}
+
+fn run(folder: &TempDir, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_crossfade"));
+    command.current_dir(folder.path()).env_remove("CHECK_TEST_URL").arg("check").args(arguments).output().unwrap()
+}
+
+#[track_caller]
+fn told(output: &Output, code: i32) -> String {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{errors}");
+    assert_eq!(errors, "");
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn told_as_json(output: &Output, code: i32) -> Value {
+    serde_json::from_str(&told(output, code)).unwrap()
+}
+
+#[test]
+fn the_help_text_is_the_golden_one() {
+    let output = check(CLEAN, &["--help"]);
+    assert_eq!(told(&output, 0), include_str!("golden/help-check.txt"));
+}
+
+#[test]
+fn a_good_file_is_summed_up() {
+    assert_eq!(told(&check(CLEAN, &[]), 0), "crossfade.yaml: ok, 1 back end, 0 routes\n");
+    let output = check(CLEAN, &["--deny-warnings", "--json"]);
+    assert_eq!(
+        told_as_json(&output, 0),
+        json!({ "file": "crossfade.yaml", "errors": 0, "warnings": 0, "findings": [] })
+    );
+}
+
+#[test]
+fn mistakes_are_shown_all_at_once() {
+    assert_eq!(told(&check(MISTAKES, &[]), 1), include_str!("golden/check-mistakes.txt"));
+}
+
+#[test]
+fn mistakes_as_json_have_what_the_text_has() {
+    let document = told_as_json(&check(MISTAKES, &["--json"]), 1);
+    assert_eq!(document, serde_json::from_str::<Value>(include_str!("golden/check-mistakes.json")).unwrap());
+}
+
+#[test]
+fn warnings_count_where_they_are_denied() {
+    assert_eq!(told(&check(DOUBTS, &[]), 0), include_str!("golden/check-doubts.txt"));
+    assert_eq!(told(&check(DOUBTS, &["--deny-warnings"]), 1), include_str!("golden/check-doubts.txt"));
+    let document = told_as_json(&check(DOUBTS, &["--json"]), 0);
+    assert_eq!((&document["errors"], &document["warnings"]), (&json!(0), &json!(2)));
+    assert_eq!(document["findings"][1]["route"], "none");
+}
+
+#[test]
+fn what_only_a_start_would_find_is_found() {
+    let config = "version: 1\nbackends: { legacy: { url: https://a.example, tls: { caFile: ca.pem } } }\n\
+                  default: { forward: legacy }\n";
+    let output = check_with(config.as_bytes(), &[("ca.pem", "no certificate")], &[]);
+    let text = told(&output, 1);
+    assert!(text.starts_with("crossfade.yaml: ca.pem: no certificate in it"), "{text}");
+    assert!(text.ends_with("\ncrossfade.yaml: 1 error\n"), "{text}");
+    let output = check_with(config.as_bytes(), &[("ca.pem", "no certificate")], &["--json"]);
+    let finding = &told_as_json(&output, 1)["findings"][0];
+    let members: Vec<_> = finding.as_object().unwrap().keys().cloned().collect();
+    assert_eq!(members, ["message", "severity"]);
+}
+
+#[test]
+fn files_are_looked_for_beside_the_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("deploy")).unwrap();
+    let config = format!(
+        "{CLEAN}routes: [{{ name: a, priority: 1, conditions: {{ path: /a }}, fixedResponse: {{ status: 503, bodyFile: a.txt }} }}]\n"
+    );
+    std::fs::write(folder.path().join("deploy/a.yaml"), config).unwrap();
+    std::fs::write(folder.path().join("deploy/a.txt"), "closed").unwrap();
+    assert_eq!(told(&run(&folder, &["deploy/a.yaml"]), 0), "deploy/a.yaml: ok, 1 back end, 1 route\n");
+}
+
+#[test]
+fn variables_come_from_the_environment() {
+    let config = CLEAN.replace("https://a.example", "\"${env:CHECK_TEST_URL}\"");
+    let folder = folder_with(config.as_bytes(), &[]);
+    let text = told(&run(&folder, &[]), 1);
+    assert!(text.contains("`CHECK_TEST_URL` is not set"), "{text}");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_crossfade"));
+    let output =
+        command.current_dir(folder.path()).env("CHECK_TEST_URL", "https://a.example").arg("check").output().unwrap();
+    told(&output, 0);
+}
+
+#[test]
+fn what_is_no_text_is_shown_where_it_stands() {
+    let output =
+        check_with(b"version: 1\n# caf\xe9\nbackends: { l: https://a.example }\ndefault: { forward: l }\n", &[], &[]);
+    assert_eq!(
+        told(&output, 1),
+        "crossfade.yaml:2:6: this is not UTF-8\n   |\n 2 | # caf\u{fffd}\n   |      ^\n   hint: save the file as UTF-8\n\
+         crossfade.yaml: 1 error\n"
+    );
+    for content in [&b"\xff\xfe\x00"[..], b"", b"\0", b"\x80"] {
+        let output = check_with(content, &[], &["--json"]);
+        assert!(told_as_json(&output, 1)["errors"].as_u64().unwrap() > 0);
+    }
+}
+
+#[test]
+fn a_check_that_cannot_run_says_why() {
+    let folder = folder_with(CLEAN.as_bytes(), &[]);
+    for (arguments, reason) in [
+        (&["no-such.yaml"][..], "error: cannot read `no-such.yaml`: No such file"),
+        (&["."], "error: cannot read `.`: "),
+        (&["--jsn"], "error: unexpected argument '--jsn'"),
+        (&["a.yaml", "b.yaml"], "error: unexpected argument 'b.yaml'"),
+    ] {
+        let output = run(&folder, arguments);
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{errors}");
+        assert!(output.stdout.is_empty() && errors.starts_with(reason), "{errors}");
+    }
+}

@@ -1,0 +1,214 @@
+//! `crossfade init` as a user meets it: the files that it writes, which `check` finds nothing in, and those that it does
+//! not overwrite.
+
+#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+/// All six conditions, and values that YAML would take for something else.
+const SERVERLESS: &str = r#"
+service: shop
+provider: { name: aws, region: "${opt:region}" }
+functions:
+  orders:
+    handler: orders.handler
+    events:
+      - httpApi: '*'
+      - alb:
+          listenerArn: ${env:ALB_LISTENER_ARN}
+          priority: 42
+          conditions:
+            host: [shop.example.com, '*.shop.example.com']
+            path: /api/orders/*
+            method: [GET]
+            ip: 2001:db8::/32
+      - alb:
+          listenerArn: ${env:ALB_LISTENER_ARN}
+          priority: 10
+          conditions:
+            header:
+              - { name: X-Beta, values: ['on', '1'] }
+              - { name: user-agent, values: '*"Test: <routes> #1" \ {a}, *' }
+  legacy_web:
+    handler: web.handler
+    events:
+      - alb:
+          listenerArn: ${env:ALB_LISTENER_ARN}
+          priority: 20
+          conditions:
+            query: { v: [1, '\*'], '?': 'null' }
+"#;
+
+fn crossfade(folder: &TempDir, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_crossfade")).current_dir(folder.path()).args(arguments).output().unwrap()
+}
+
+/// What is in the file that `init` writes.
+#[track_caller]
+fn init(folder: &TempDir, arguments: &[&str]) -> String {
+    let output = crossfade(folder, &[&["init"], arguments].concat());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{errors}");
+    assert_eq!(errors, "wrote `crossfade.yaml`; next: `crossfade check crossfade.yaml`\n");
+    read(folder, "crossfade.yaml")
+}
+
+#[track_caller]
+fn refusal(folder: &TempDir, arguments: &[&str]) -> String {
+    let output = crossfade(folder, &[&["init"], arguments].concat());
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{errors}");
+    assert!(output.stdout.is_empty());
+    errors
+}
+
+#[track_caller]
+fn assert_clean(folder: &TempDir, summary: &str) {
+    let output = crossfade(folder, &["check", "--deny-warnings"]);
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(told, format!("crossfade.yaml: ok, {summary}\n"), "{}", read(folder, "crossfade.yaml"));
+}
+
+fn read(folder: &TempDir, name: &str) -> String {
+    fs::read_to_string(folder.path().join(name)).unwrap()
+}
+
+fn folder_with(serverless: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("serverless.yml"), serverless).unwrap();
+    folder
+}
+
+/// The text with its examples in use: the comments that are no prose.
+fn uncommented(text: &str) -> String {
+    let is_code = |comment: &str| {
+        let comment = comment.trim_start();
+        let key_end = comment.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or_default();
+        comment.starts_with("- ") || (key_end > 0 && comment[key_end..].starts_with(':'))
+    };
+    let line = |line: &str| match line.split_once("# ") {
+        Some((indent, comment)) if indent.trim().is_empty() && is_code(comment) => format!("{indent}{comment}\n"),
+        _ => format!("{line}\n"),
+    };
+    text.lines().map(line).collect()
+}
+
+#[test]
+fn the_help_text_is_the_golden_one() {
+    let output = crossfade(&tempfile::tempdir().unwrap(), &["init", "--help"]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), include_str!("golden/help-init.txt"));
+}
+
+#[test]
+fn the_starter_is_a_good_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(init(&folder, &[]), include_str!("golden/init.yaml"));
+    assert_clean(&folder, "2 back ends, 1 route");
+}
+
+#[test]
+fn the_examples_of_the_starter_are_good_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = uncommented(&init(&folder, &[]));
+    assert!(text.contains("\n          transforms: "), "{text}");
+    fs::write(folder.path().join("crossfade.yaml"), text).unwrap();
+    assert_clean(&folder, "2 back ends, 3 routes");
+}
+
+#[test]
+fn back_ends_are_those_of_the_options() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = init(&folder, &["--legacy", "https://[2001:db8::1]:8443/a", "--modern", "http://localhost:3000"]);
+    assert!(text.contains("\n  legacy: \"https://[2001:db8::1]:8443/a\"\n"), "{text}");
+    assert!(text.contains("\n    url: http://localhost:3000\n"), "{text}");
+    assert_clean(&folder, "2 back ends, 1 route");
+    for option in ["--legacy", "--modern"] {
+        let errors = refusal(&folder, &["--force", option, "example.com"]);
+        assert!(errors.contains(option) && errors.contains("the URL has no scheme"), "{errors}");
+    }
+}
+
+#[test]
+fn nothing_is_overwritten_without_force() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("crossfade.yaml"), "mine, and longer than nothing\n".repeat(1000)).unwrap();
+    let errors = refusal(&folder, &[]);
+    assert_eq!(
+        errors,
+        "error: `crossfade.yaml` exists\n  hint: `--force` overwrites it, `--output` names another file\n"
+    );
+    assert!(read(&folder, "crossfade.yaml").starts_with("mine"));
+    assert_eq!(init(&folder, &["--force"]), include_str!("golden/init.yaml"));
+}
+
+#[test]
+fn the_output_is_another_file_or_standard_output() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = crossfade(&folder, &["init", "--output", "-"]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), include_str!("golden/init.yaml"));
+    assert!(output.status.success() && output.stderr.is_empty());
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    assert!(crossfade(&folder, &["init", "--output", "other.yaml"]).status.success());
+    assert_eq!(read(&folder, "other.yaml"), include_str!("golden/init.yaml"));
+    let errors = refusal(&folder, &["--output", "no/such/folder.yaml"]);
+    assert!(errors.starts_with("error: cannot write `no/such/folder.yaml`: "), "{errors}");
+}
+
+#[test]
+fn rules_of_a_load_balancer_become_routes() {
+    let folder = folder_with(SERVERLESS);
+    let text = init(&folder, &["--serverless", "serverless.yml"]);
+    assert_eq!(text, include_str!("golden/init-serverless.yaml"));
+    assert_clean(&folder, "1 back end, 3 routes");
+    // With the examples the rules must still be what they were.
+    fs::write(folder.path().join("crossfade.yaml"), uncommented(&text)).unwrap();
+    assert_clean(&folder, "2 back ends, 6 routes");
+}
+
+/// The file that we deploy with, too, is one to begin with.
+#[test]
+fn our_own_serverless_file_gives_a_good_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/serverless/serverless.yml");
+    init(&folder, &["--serverless", file.to_str().unwrap()]);
+    assert_clean(&folder, "1 back end, 4 routes");
+}
+
+#[test]
+fn rules_that_hardly_work_are_told_at_once() {
+    let rule = |priority: u32, path: &str| {
+        format!("      - alb: {{ listenerArn: x, priority: {priority}, conditions: {{ path: '{path}' }} }}\n")
+    };
+    let file =
+        |first: &str, second: &str| format!("functions:\n  a b:\n    events:\n{}{}", rule(1, first), rule(2, second));
+    let folder = folder_with(&file("/*", "/a/*"));
+    let output = crossfade(&folder, &["init", "--serverless", "serverless.yml"]);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success());
+    assert!(errors.contains("route `a-b-2`: this route can never match: `a-b-1`"), "{errors}");
+}
+
+#[test]
+fn a_serverless_file_that_gives_no_routes_is_refused() {
+    let rule = "\n      - alb: { listenerArn: x, priority: 7, conditions: { path: /a } }\n";
+    for (text, reason) in [
+        ("service: x\n".to_owned(), "no `alb` event in any function"),
+        (
+            format!("functions:\n  a:\n    events:{rule}  b:\n    events:{rule}"),
+            "function `b`, event 1: priority 7 is already taken by function `a`",
+        ),
+        ("functions:\n  a:\n    events:\n      - alb: ${file(alb.yml)}\n".to_owned(), "variable"),
+        ("a: [".to_owned(), "serverless.yml"),
+    ] {
+        let folder = folder_with(&text);
+        let errors = refusal(&folder, &["--serverless", "serverless.yml"]);
+        assert!(errors.starts_with("error: ") && errors.contains(reason), "{errors}");
+        assert!(!folder.path().join("crossfade.yaml").exists());
+    }
+    let errors = refusal(&tempfile::tempdir().unwrap(), &["--serverless", "none.yml"]);
+    assert!(errors.starts_with("error: cannot read `none.yml`: "), "{errors}");
+}
