@@ -2,7 +2,7 @@
 //! (`zip`). It owns the use of these tools; where one is missing or refused it says so, and the run goes on.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -73,24 +73,53 @@ pub fn instructions(
     folder: &Path,
     count: usize,
 ) -> anyhow::Result<Instructions> {
-    let version = Command::new("valgrind").arg("--version").output();
-    version.context("no `valgrind`")?;
     let counted = |requests: usize| -> anyhow::Result<u64> {
-        let log = folder.join("valgrind.log");
-        let mut wrapper: Vec<OsString> =
-            ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", "--vgdb=no"].map(OsString::from).into();
-        let mut log_option = OsString::from("--log-file=");
-        log_option.push(&log);
-        wrapper.push(log_option);
-        let mut lane = Lane::start(function, backend, folder, &wrapper)?;
+        let valgrind = Valgrind::new(folder)?;
+        let mut lane = Lane::start(function, backend, folder, &valgrind.words)?;
         lane.run(exchange, &exchange.event(function.mode)?, requests)?;
         lane.process.terminate()?;
-        let text = std::fs::read_to_string(&log)?;
-        let collected = text.lines().find_map(|line| line.split("Collected : ").nth(1));
-        collected.and_then(|number| number.trim().parse().ok()).context("`valgrind` wrote no count")
+        valgrind.collected()
     };
     let (first, few, many) = (counted(1)?, counted(50)?, counted(50 + count)?);
     Ok(Instructions { to_first_answer: first, per_request: many.saturating_sub(few) / count as u64 })
+}
+
+/// Counts the instructions of a command from its start to its end.
+///
+/// # Errors
+/// When `valgrind` is missing, or the command fails.
+pub fn instructions_of(program: &Path, arguments: &[&str]) -> anyhow::Result<u64> {
+    let folder = tempfile::tempdir()?;
+    let valgrind = Valgrind::new(folder.path())?;
+    let [first, options @ ..] = valgrind.words.as_slice() else { bail!("no words") };
+    let status = Command::new(first).args(options).arg(program).args(arguments).status()?;
+    ensure!(status.success(), "{arguments:?} failed");
+    valgrind.collected()
+}
+
+/// What stands before a command to count it, and where the count will be.
+struct Valgrind {
+    words: Vec<OsString>,
+    log: PathBuf,
+}
+
+impl Valgrind {
+    fn new(folder: &Path) -> anyhow::Result<Valgrind> {
+        Command::new("valgrind").arg("--version").output().context("no `valgrind`")?;
+        let log = folder.join("valgrind.log");
+        let mut words: Vec<OsString> =
+            ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", "--vgdb=no"].map(OsString::from).into();
+        let mut log_option = OsString::from("--log-file=");
+        log_option.push(&log);
+        words.push(log_option);
+        Ok(Valgrind { words, log })
+    }
+
+    fn collected(&self) -> anyhow::Result<u64> {
+        let text = std::fs::read_to_string(&self.log)?;
+        let collected = text.lines().find_map(|line| line.split("Collected : ").nth(1));
+        collected.and_then(|number| number.trim().parse().ok()).context("`valgrind` wrote no count")
+    }
 }
 
 /// The size in bytes of a zip (level 9) that holds this one file, as Lambda would get it.

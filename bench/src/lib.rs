@@ -1,6 +1,6 @@
 //! Crossfade beside Node handlers and hand-made floors: the same requests, on the same machine, in the same rounds.
 //!
-//! Three instruments share this package. `run` measures; `budget` holds the shipped binary to a few counts; `conformance` sends the same raw requests through the local ALB to
+//! Four instruments share this package. `run` measures; `routes` counts what routes cost; `budget` holds the shipped binary to a few counts; `conformance` sends the same raw requests through the local ALB to
 //! each function and compares, byte for byte, what the origin received and what the client got. Owns nothing that ships.
 
 pub mod budget;
@@ -15,6 +15,7 @@ pub mod origin;
 pub mod process;
 pub mod raw;
 pub mod report;
+pub mod routes;
 pub mod run;
 pub mod runtime_api;
 pub mod warm;

@@ -1,11 +1,13 @@
-//! The command: `run` measures, `budget` holds limits, `conformance` compares. It owns the command line alone.
+//! The command: `run` and `routes` measure, `budget` holds limits, `conformance` compares. It owns the command line alone.
 
 use std::process::ExitCode;
 
 use crossfade_bench::conformance;
 use crossfade_bench::function::{ARTICLE, FIXED, Function, OURS, build, install_node_packages};
+use crossfade_bench::routes::{self, Meets};
 
 const USAGE: &str = "usage: cargo run --release -p crossfade-bench -- run [--quick] [FUNCTION...]
+       cargo run --release -p crossfade-bench -- routes
        cargo run -p crossfade-bench -- budget
        cargo run -p crossfade-bench -- conformance [FUNCTION...]";
 
@@ -15,6 +17,11 @@ fn main() -> anyhow::Result<ExitCode> {
     match words.as_slice() {
         ["run", "--quick", only @ ..] => crossfade_bench::run::run(true, only)?,
         ["run", only @ ..] => crossfade_bench::run::run(false, only)?,
+        ["routes"] => routes::run()?,
+        ["routes-probe", file, routes, selections, meets] => {
+            let meets = if *meets == "last" { Meets::Last } else { Meets::None };
+            routes::probe(file.as_ref(), routes.parse()?, selections.parse()?, meets)?;
+        }
         ["budget"] if !crossfade_bench::budget::check()? => return Ok(ExitCode::FAILURE),
         ["budget"] => {}
         ["conformance", only @ ..] => return conformance(only),
