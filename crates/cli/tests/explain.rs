@@ -62,6 +62,8 @@ fn the_tests_of_a_configuration_pass_or_say_what_is_different() {
     let text = fs::read_to_string(folder().join("crossfade.yaml")).unwrap();
     let text =
         text.replace("status: 301, location", "status: 302, location").replace("pin: { modern:", "pin: { legacy:");
+    let text = text
+        + "  - request: https://shop.example.com/api/orders/7\n    expect: { route: orders-read, backend: legacy }\n";
     fs::write(other.path().join("crossfade.yaml"), text).unwrap();
     let output = crossfade(other.path(), &["test"]);
     assert_eq!(output.status.code(), Some(1), "{}", printed(&output));

@@ -1,12 +1,13 @@
 //! `failover`: when a request goes to another back end than the one that was chosen for it.
 
-use crossfade_route::{Failover, may_repeat};
+use crossfade_route::Failover;
 use http::Method;
 
 use crate::error::Failure;
 
 /// Whether this failure of the first back end sends the request to the other one. What the first may have seen goes to
-/// the second only if seeing it twice does no harm, or the configuration names its method.
+/// the second only if it changes nothing, or the configuration names its method: two systems with stores of their own are
+/// not one server, for which idempotence (RFC 9110 section 9.2.2) would be enough.
 pub(crate) fn is_wanted(failover: &Failover, method: &Method, failure: Failure) -> bool {
     let is_named = match failure {
         Failure::Connect => return failover.on_connect_error,
@@ -14,5 +15,5 @@ pub(crate) fn is_wanted(failover: &Failover, method: &Method, failure: Failure) 
         Failure::Reset => failover.on_reset,
         Failure::Status(status) => failover.on_codes.contains(status),
     };
-    is_named && may_repeat(method, &failover.methods)
+    is_named && (method.is_safe() || failover.methods.contains(method))
 }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::attempt::{Bounds, Trace};
 use crate::plan::{Context, Outgoing, Plan, Planner, Sending, Step};
 use crate::upstream::{SetupError, Upstream};
-use crate::{AccessRecord, ProxyError, failover, fields, forwarding, hop_by_hop, public_url, respond, retry};
+use crate::{AccessRecord, ProxyError, failover, forwarding, hop_by_hop, public_url, respond, retry};
 
 /// The proxy: a routing table and the live clients of its back ends. Shared by all invocations.
 #[derive(Debug)]
@@ -140,23 +140,19 @@ impl Proxy {
         let Plan { context, step } = self.planner(invocation).plan(parts, &body, &mut ())?;
         record.route = Some(context.route.name.clone());
 
-        let (mut response, backend) = match step {
+        let sending = match step {
             Step::Fail(error) => return Err(error),
-            Step::Answer(response) => (response, None),
-            Step::Send(sending) => {
-                record.chosen = Some(sending.choice.reason.as_str());
-                let set_cookie = sending.choice.set_cookie.clone();
-                let (response, sent) = self.send(&context, *sending, &body, invocation, record).await?;
-                let mut response = self.received(response, &sent, &method);
-                if let Some(cookie) = set_cookie {
-                    response.headers_mut().append(SET_COOKIE, cookie);
-                }
-                (response, Some(sent.backend))
-            }
+            Step::Answer(response) => return Ok(response),
+            Step::Send(sending) => sending,
         };
-        let edits = &context.route.response_fields;
-        if !edits.is_empty() {
-            fields::apply(edits, response.headers_mut(), context.variables(invocation, backend));
+        record.chosen = Some(sending.choice.reason.as_str());
+        let set_cookie = sending.choice.set_cookie.clone();
+        let (response, sent) = self.send(&context, *sending, &body, invocation, record).await?;
+        let mut response = self.received(response, &sent, &method);
+        context.edit_response(invocation, Some(sent.backend), response.headers_mut());
+        // Ours comes last: without it users would change sides.
+        if let Some(cookie) = set_cookie {
+            response.headers_mut().append(SET_COOKIE, cookie);
         }
         Ok(response)
     }

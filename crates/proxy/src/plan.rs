@@ -109,8 +109,8 @@ impl<'t> Planner<'t> {
 
     fn step(&self, context: &Context<'t>, parts: request::Parts, body: &Bytes) -> Result<Step<'t>, ProxyError> {
         let forward = match &context.route.action {
-            Action::FixedResponse(fixed) => return Ok(Step::Answer(respond::fixed(fixed, &parts.method))),
-            Action::Redirect(redirect) => return context.redirect(redirect, &parts).map(Step::Answer),
+            Action::FixedResponse(fixed) => return Ok(self.answer(context, respond::fixed(fixed, &parts.method))),
+            Action::Redirect(redirect) => return Ok(self.answer(context, context.redirect(redirect, &parts)?)),
             Action::Forward(forward) => forward,
         };
         let is_https = protocol(&parts.headers) == "https";
@@ -121,6 +121,11 @@ impl<'t> Planner<'t> {
         let otherwise = failover.map(|failover| Box::new(Otherwise { failover, received: parts.clone() }));
         let outgoing = self.outgoing(context, Some(target), target.backend, parts, body)?;
         Ok(Step::Send(Box::new(Sending { forward, choice, outgoing, otherwise })))
+    }
+
+    fn answer(&self, context: &Context<'t>, mut response: Response<Bytes>) -> Step<'t> {
+        context.edit_response(self.invocation, None, response.headers_mut());
+        Step::Answer(response)
     }
 
     /// The same request for the back end that `failover` names; if that is a target, too, with its transforms.
@@ -183,6 +188,14 @@ impl<'t> Planner<'t> {
 }
 
 impl Context<'_> {
+    /// `responseHeaders` of the route.
+    pub(crate) fn edit_response(&self, invocation: &Invocation, backend: Option<&Backend>, fields: &mut HeaderMap) {
+        let edits = &self.route.response_fields;
+        if !edits.is_empty() {
+            fields::apply(edits, fields, self.variables(invocation, backend));
+        }
+    }
+
     /// What configured field values can refer to.
     pub(crate) fn variables<'a>(&'a self, invocation: &'a Invocation, backend: Option<&'a Backend>) -> Variables<'a> {
         Variables {
@@ -254,15 +267,13 @@ fn target_uri(backend: &Backend, transformed: Option<&str>, uri: Uri) -> Result<
         return Ok(uri);
     }
     let path_and_query = transformed.unwrap_or_else(|| uri.path_and_query().map_or("", PathAndQuery::as_str));
-    if !backend.base_path.is_empty() {
-        let path = path_and_query.split('?').next().unwrap_or_default();
-        if has_dot_segment(path) {
-            let problem = format!("a path with dot segments could leave the base path `{}`", backend.base_path);
-            return Err(ProxyError::RequestInvalid(problem));
-        }
-        if !path_and_query.starts_with('/') {
-            return Err(ProxyError::RequestInvalid(format!("`{path}` has no place below a base path")));
-        }
+    let path = path_and_query.split('?').next().unwrap_or_default();
+    if has_dot_segment(path) {
+        let problem = "a path with dot segments could leave the base path, or what a transform makes of it";
+        return Err(ProxyError::RequestInvalid(problem.to_owned()));
+    }
+    if !path_and_query.starts_with('/') {
+        return Err(ProxyError::RequestInvalid(format!("`{path}` has no place below a base path")));
     }
     PathAndQuery::try_from(format!("{}{path_and_query}", backend.base_path))
         .map(Uri::from)

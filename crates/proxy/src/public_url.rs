@@ -47,7 +47,12 @@ impl Map<'_> {
                 let path = self.is_backend(authority).then(|| self.path(reference))??;
                 Some(format!("{}{path}", self.public.origin))
             }
-            None if rest.is_none() && url.starts_with('/') => self.path(url).filter(|path| path != url),
+            None if rest.is_none() && url.starts_with('/') => {
+                let path = self.path(url).filter(|path| path != url)?;
+                // Without what stood before it, a second slash would begin another host (RFC 3986 section 4.2).
+                let is_a_path = !path.starts_with("//") && !path.starts_with("/\\");
+                Some(if is_a_path { path } else { format!("{}{path}", self.public.origin) })
+            }
             None => None,
         }
     }
@@ -178,6 +183,8 @@ mod tests {
         assert_eq!(location("http://MODERN.internal/v2"), "https://shop.example.com/");
         assert_eq!(location("//modern.internal/v2?x"), "https://shop.example.com/?x");
         assert_eq!(location("/v2/a"), "/a");
+        assert_eq!(location("/v2//evil.example/a"), "https://shop.example.com//evil.example/a");
+        assert_eq!(location("/v2/\\evil.example/a"), "https://shop.example.com/\\evil.example/a");
         // Others, relative ones, and what the public side has no name for.
         for same in [
             "https://other.example.com/v2/a",

@@ -50,6 +50,8 @@ async fn a_write_that_a_back_end_may_have_seen_goes_nowhere_else_unless_asked() 
     let careful = with_failover(&modern.url(), "", "", &legacy);
     assert_eq!(ask(&careful, get("/")).await.status, 200);
     assert_eq!(ask(&careful, post()).await.status, 503);
+    // Idempotent, but the two systems need not share a store.
+    assert_eq!(ask(&careful, request(Method::DELETE, "/", &[("host", "www.example.com")], "")).await.status, 503);
     let asked = with_failover(&modern.url(), "", "methods: [POST]", &legacy);
     assert_eq!(ask(&asked, post()).await.status, 200);
 }

@@ -222,7 +222,7 @@ async fn users_stay_on_their_side_and_can_choose_it() {
         "",
         "  - name: shop\n    priority: 1\n    conditions: { path: /* }\n    forward:\n      \
              targets: [{ backend: legacy, weight: 50 }, { backend: modern, weight: 50 }]\n      \
-             sticky: { by: assigned }\n      optIn: { query: backend, maxAge: 1h }",
+             sticky: { by: assigned }\n      optIn: { query: backend, maxAge: 1h }\n    responseHeaders: { remove: set-cookie }",
     )
     .await;
     // New: an id, and with it the same side again.

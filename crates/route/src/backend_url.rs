@@ -122,10 +122,16 @@ fn is_unicast_link_local(ip: Ipv6Addr) -> bool {
 /// percent-encoded however often, behind a backslash, with a path parameter (`..;x`) or a NUL.
 #[must_use]
 pub fn has_dot_segment(path: &str) -> bool {
-    let mut lower = path.to_ascii_lowercase();
-    while lower.contains("%25") {
-        lower = lower.replace("%25", "%");
+    let mut lower = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((before, after)) = rest.split_once('%') {
+        lower.push_str(before);
+        lower.push('%');
+        // However often it was encoded.
+        rest = after.trim_start_matches("25");
     }
+    lower.push_str(rest);
+    lower.make_ascii_lowercase();
     for (encoded, plain) in [("%2e", "."), ("%2f", "/"), ("%5c", "/"), ("%3b", ";"), ("%00", ";")] {
         lower = lower.replace(encoded, plain);
     }
@@ -197,6 +203,7 @@ mod tests {
             "/a%5c..",
             "/..;x/b",
             "/%252e%252e/",
+            "/%2525252E./",
             "/..%253bx",
             "/..%00/",
         ] {

@@ -6,8 +6,8 @@ use std::fmt;
 pub(crate) const MAX_FINDINGS: usize = 1000;
 /// More than these nobody reads at once.
 const SHOWN: usize = 100;
-/// Characters of a source line that are shown to each side of the place: a file can be one line.
-const EXCERPT: usize = 100;
+/// The longest line that is shown, in bytes: a file can be one line, with all that nobody needs to see.
+const EXCERPT: usize = 250;
 
 /// One finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,14 +61,22 @@ impl Diagnostics {
     }
 }
 
-/// A line with the user name and password of its URL, which nobody needs to see, replaced by stars of the same length.
+/// A line with the user names and passwords of its URLs, which nobody needs to see, replaced by stars of the same length.
 pub(crate) fn without_secrets(line: &str) -> String {
-    let Some((scheme, rest)) = line.split_once("://") else { return line.to_owned() };
-    let authority = rest.split(['/', ' ', '\'', '"']).next().unwrap_or_default();
-    match authority.rfind('@') {
-        Some(end) => format!("{scheme}://{}{}", "*".repeat(end), rest.get(end..).unwrap_or_default()),
-        None => line.to_owned(),
+    let mut pieces = line.split("://");
+    let mut shown = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        shown.push_str("://");
+        let authority = piece.split(['/', ' ', '\'', '"']).next().unwrap_or_default();
+        match authority.rfind('@').and_then(|end| piece.split_at_checked(end)) {
+            Some((secret, rest)) => {
+                shown.extend(secret.chars().map(|_| '*'));
+                shown.push_str(rest);
+            }
+            None => shown.push_str(piece),
+        }
     }
+    shown
 }
 
 impl std::error::Error for Diagnostics {}
@@ -113,11 +121,14 @@ impl Diagnostics {
         write!(f, ": {}", diagnostic.message)?;
         if let Some((line, column)) = diagnostic.place
             && let Some(source) = lines.get(line.saturating_sub(1) as usize)
+            && source.len() <= EXCERPT
         {
             let number = line.to_string();
             let margin = " ".repeat(number.len());
-            let (excerpt, indent) = excerpt(&without_secrets(source), column.saturating_sub(1) as usize);
-            let indent = " ".repeat(indent);
+            // A configuration cannot steer a terminal.
+            let visible = |c: char| if c.is_control() { ' ' } else { c };
+            let excerpt: String = without_secrets(source).chars().map(visible).collect();
+            let indent = " ".repeat((column.saturating_sub(1) as usize).min(excerpt.chars().count()));
             write!(f, "\n {margin} |\n {number} | {excerpt}\n {margin} | {indent}^")?;
         }
         if let Some(hint) = &diagnostic.hint {
@@ -127,14 +138,14 @@ impl Diagnostics {
     }
 }
 
-/// What surrounds a character of a line, and where the character stands in that. A configuration cannot steer a terminal.
-fn excerpt(line: &str, at: usize) -> (String, usize) {
-    let from = at.saturating_sub(EXCERPT);
-    let visible = |c: char| if c.is_control() { ' ' } else { c };
-    let mut excerpt: String = line.chars().skip(from).take(2 * EXCERPT).map(visible).collect();
-    if from > 0 {
-        excerpt.insert(0, '…');
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_secret_of_a_url_is_shown() {
+        let line = r#"{"a": "https://l.example", "b": "https://user:hunter2@m.example/@", "c": "ftp://x@y"}"#;
+        let shown = r#"{"a": "https://l.example", "b": "https://************@m.example/@", "c": "ftp://*@y"}"#;
+        assert_eq!(without_secrets(line), shown);
     }
-    let indent = at.min(line.chars().count()) - from.min(line.chars().count());
-    (excerpt, indent + usize::from(from > 0))
 }

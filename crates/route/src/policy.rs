@@ -35,7 +35,7 @@ pub struct Failover {
     pub on_codes: Codes,
     /// `to`: index into `RoutingTable::backends`.
     pub to: usize,
-    /// `methods`: sent elsewhere, too, though they are not idempotent, where the back end may have seen them.
+    /// `methods`: sent elsewhere, too, though they are not safe, where the back end may have seen them.
     pub methods: Vec<Method>,
 }
 

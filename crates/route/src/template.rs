@@ -105,13 +105,16 @@ pub(crate) struct TemplateMistake {
 }
 
 impl Template {
-    /// With `${name}` for these variables and groups; `$$` is a dollar.
+    /// With `${name}` for these variables and groups; `$$` is a dollar. What looks like a variable of another place, `$1` or
+    /// `#{host}`, is a mistake.
     pub(crate) fn parse(
         text: &str,
         known: &[(&'static str, Variable)],
         groups: &Groups,
     ) -> Result<Template, TemplateMistake> {
         Template::read(text, |kind, name| match kind {
+            // A keyword of redirects.
+            '#' if REDIRECT_KEYWORDS.iter().any(|(keyword, _)| *keyword == name) => Some(None),
             '$' => Some(known.iter().find(|(known, _)| *known == name).map(|(_, it)| *it).or_else(|| groups.get(name))),
             _ => None,
         })
@@ -155,6 +158,10 @@ impl Template {
                     behind
                 }
                 None => {
+                    let is_meant = |next: char| next.is_ascii_alphanumeric() || next == '_' || next == '{';
+                    if let Some(next) = tail.chars().next().filter(|next| kind == '$' && is_meant(*next)) {
+                        return Err(format!("${next}"));
+                    }
                     plain.push(kind);
                     if kind == '$' { tail.strip_prefix('$').unwrap_or(tail) } else { tail }
                 }
@@ -174,6 +181,14 @@ impl Template {
             [Part::Text(text)] => Some(text),
             _ => None,
         }
+    }
+
+    /// What stands between the variables.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Text(text) => Some(&**text),
+            Part::Variable(_) => None,
+        })
     }
 
     /// Whether a group stands in it.
@@ -203,6 +218,10 @@ impl fmt::Display for Template {
 }
 
 fn unknown_variable(kind: char, unknown: &str, known: &[&str], groups: &Groups) -> TemplateMistake {
+    if let Some(begin) = unknown.strip_prefix('$') {
+        let message = format!("`${begin}` is no variable");
+        return TemplateMistake { message, hint: "write `${name}` or `${1}`, and `$$` for a dollar".to_owned() };
+    }
     let message = format!("there is no variable `{unknown}` here");
     let closest = crate::document::closest(unknown, known);
     let hint = if unknown.parse::<usize>().is_ok() {
@@ -238,7 +257,7 @@ mod tests {
     fn variables_and_dollars() {
         let none = Groups::default();
         assert_eq!(render("a ${clientIp}/${host}", &none).unwrap(), "a <ClientIp>/<Host>");
-        assert_eq!(render("$$5 $5 $${host} # #{host} ${", &none).unwrap(), "$5 $5 ${host} # #{host} ${");
+        assert_eq!(render("$$5 $ $${host} # #{x}$", &none).unwrap(), "$5 $ ${host} # #{x}$");
         assert_eq!(render("", &none).unwrap(), "");
         assert_eq!(Template::parse("a", &FIELD_VARIABLES, &none).unwrap().constant(), Some("a"));
     }
@@ -260,6 +279,14 @@ mod tests {
         let mistake = Template::parse_redirect("/#{pth}", &Groups::default()).unwrap_err();
         assert_eq!(mistake.hint, "did you mean `#{path}`?");
         assert!(render("${secret}", &Groups::default()).unwrap_err().hint.contains("${requestId}"));
+    }
+
+    #[test]
+    fn what_looks_like_a_variable_is_not_text() {
+        for text in ["$1", "a $host", "${host", "#{host}"] {
+            assert!(render(text, &Groups::default()).is_err(), "{text}");
+        }
+        assert!(Template::parse_redirect("/new/$1", &Groups::default()).is_err());
     }
 
     #[test]

@@ -166,6 +166,10 @@ impl Replacement {
                 Some(braced) => braced,
                 None => after.split_at(digits),
             };
+            let is_name = |next: char| next.is_ascii_alphabetic() || next == '_' || next == '{';
+            if name.is_empty() && after.starts_with(is_name) {
+                return Err(after.chars().take_while(|next| is_name(*next) || next.is_ascii_digit()).collect());
+            }
             if name.is_empty() {
                 plain.push('$');
                 rest = after.strip_prefix('$').unwrap_or(after);
@@ -238,6 +242,8 @@ mod tests {
         let two = Regex::new("(a)(?P<b>b)").unwrap();
         assert_eq!(Replacement::parse("$3", &two), Err("3".to_owned()));
         assert_eq!(Replacement::parse("${c}", &two), Err("c".to_owned()));
+        assert_eq!(Replacement::parse("/$b", &two), Err("b".to_owned()));
+        assert!(Replacement::parse("${b", &two).is_err());
     }
 
     #[test]

@@ -21,6 +21,9 @@ pub(crate) const MAX_NODES: usize = 1_000_000;
 /// Nodes within nodes: more than any real configuration has, few enough for the smallest stack.
 const MAX_DEPTH: usize = 64;
 
+/// How a variable of the environment begins.
+pub(crate) const VARIABLE: &str = "${env:";
+
 /// A value and where it stands: line and column, from 1.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
@@ -159,9 +162,13 @@ impl<'t> Reader<'t, '_> {
                 let Some(node) = self.anchors.get(&anchor) else {
                     return Err(wrong(span, "an alias within what it stands for"));
                 };
-                self.nodes += size(node);
+                let (nodes, levels) = extent(node);
+                self.nodes += nodes;
                 if self.nodes > MAX_NODES {
                     return Err(wrong(span, "the document is too large"));
+                }
+                if self.depth + levels > MAX_DEPTH + 1 {
+                    return Err(wrong(span, "the document is too deep"));
                 }
                 self.depth -= 1;
                 return Ok(Node { place: place(span), value: node.value.clone() });
@@ -197,6 +204,11 @@ impl<'t> Reader<'t, '_> {
                 (Event::Scalar(text, ..), span) => Key { place: place(span), name: text.into() },
                 (_, span) => return Err(wrong(span, "a key must be a text")),
             };
+            if key.name.contains(VARIABLE) {
+                let hint = Some("variables are replaced in values only".to_owned());
+                self.mistakes
+                    .push(Diagnostic { hint, ..Diagnostic::error(key.place, "a variable in a key".to_owned()) });
+            }
             let (event, span) = self.next()?;
             let node = self.node(event, span)?;
             members.push((key, node));
@@ -223,7 +235,7 @@ impl<'t> Reader<'t, '_> {
     /// A scalar with the environment's values in it; these can be of any type, even within quotes.
     fn scalar(&mut self, text: &str, style: ScalarStyle, span: Span) -> Value {
         let as_it_is = if style == ScalarStyle::Plain { Scalar::plain(text) } else { Scalar::quoted(text) };
-        if !text.contains("${env:") {
+        if !text.contains(VARIABLE) {
             return Value::Scalar(as_it_is);
         }
         match expand(text, self.surroundings) {
@@ -240,10 +252,10 @@ impl<'t> Reader<'t, '_> {
 pub(crate) fn expand(text: &str, surroundings: &dyn Surroundings) -> Result<String, (String, String)> {
     let mut expanded = String::new();
     let mut rest = text;
-    while let Some((before, after)) = rest.split_once("${env:") {
+    while let Some((before, after)) = rest.split_once(VARIABLE) {
         if let Some(before) = before.strip_suffix('$') {
             expanded.push_str(before);
-            expanded.push_str("${env:");
+            expanded.push_str(VARIABLE);
             rest = after;
             continue;
         }
@@ -271,11 +283,16 @@ fn unquoted(text: &str) -> &str {
     within('\'').or_else(|| within('"')).unwrap_or(text)
 }
 
-fn size(node: &Node) -> usize {
+/// How many nodes there are in one, and on how many levels.
+fn extent(node: &Node) -> (usize, usize) {
+    let sum = |(nodes, levels): (usize, usize), inner: &Node| {
+        let (more, below) = extent(inner);
+        (nodes + more, levels.max(below + 1))
+    };
     match &node.value {
-        Value::Map(members) => 1 + members.iter().map(|(_, node)| size(node)).sum::<usize>(),
-        Value::List(items) => 1 + items.iter().map(size).sum::<usize>(),
-        Value::Scalar(_) => 1,
+        Value::Map(members) => members.iter().map(|(_, inner)| inner).fold((1, 1), sum),
+        Value::List(items) => items.iter().fold((1, 1), sum),
+        Value::Scalar(_) => (1, 1),
     }
 }
 
@@ -350,6 +367,15 @@ mod tests {
         for text in ["[".repeat(65), "[".repeat(100_000), "{a: ".repeat(100_000), "- ".repeat(100_000)] {
             assert!(parse(&text).is_err());
         }
+    }
+
+    #[test]
+    fn aliases_do_not_nest_deeper_than_what_is_written() {
+        let mut text = "a0: &a0 [x]\n".to_owned();
+        for level in 1..100 {
+            text.push_str(&format!("a{level}: &a{level} [*a{}]\n", level - 1));
+        }
+        assert_eq!(parse(&text).unwrap_err().message, "the document is too deep");
     }
 
     #[test]

@@ -82,6 +82,11 @@ fn differences(expected: &Expectation, found: &Explanation) -> Vec<String> {
         (found != Some(expected)).then(|| format!("{name}: expected {expected}, found {shown}"))
     });
     let mut different: Vec<String> = different.collect();
+    let is_about_target = expected.backend.is_some() || expected.upstream.is_some();
+    if let Some(sent) = sent.filter(|sent| is_about_target && sent.target.by_chance) {
+        // Right this time proves nothing.
+        return vec![format!("the target is chosen {}", sent.target.why)];
+    }
     if let (false, Some(sent)) = (different.is_empty(), sent) {
         different.push(format!("target {}: {}", sent.target.backend, sent.target.why));
     }

@@ -1,6 +1,7 @@
 //! `routes` and `default`: which requests, and what happens to them.
 
 use std::collections::HashMap;
+use std::net::Ipv6Addr;
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -193,13 +194,13 @@ fn read_body<'n>(
 fn read_redirect<'n>(node: &'n Node, groups: &Groups, mistakes: &mut Mistakes<'n>) -> Option<Redirect> {
     let [protocol, host, port, path, query, status] =
         node.keys(mistakes, ["protocol", "host", "port", "path", "query", "status"])?;
-    if [protocol, host, port, path].iter().all(Option::is_none) {
-        let hint = "name protocol, host, port or path, as ALB asks for";
-        node.wrong(mistakes, "this leads back to the same route", Some(hint.into()));
-    }
     let words = [("http", Some("http")), ("https", Some("https")), ("#{protocol}", None)];
     let words = words.iter().chain(&[("HTTP", Some("http")), ("HTTPS", Some("https"))]).copied().collect::<Vec<_>>();
     let to = protocol.and_then(|node| node.word(mistakes, &words)).flatten();
+    if to.is_none() && [host, port, path].iter().all(Option::is_none) {
+        let hint = "name protocol, host, port or path, as ALB asks for";
+        node.wrong(mistakes, "this leads back to the same route", Some(hint.into()));
+    }
     if let Some(node) = protocol.filter(|_| to == Some("http")) {
         node.doubtful(mistakes, "this takes clients from https to http", Some("redirect to https".into()));
     }
@@ -225,13 +226,9 @@ fn read_redirect<'n>(node: &'n Node, groups: &Groups, mistakes: &mut Mistakes<'n
             }
         }
     };
-    Some(Redirect {
+    let redirect = Redirect {
         protocol: to,
-        host: template(
-            host,
-            |text| !text.is_empty() && !text.contains(['/', '@', ' ']),
-            "write a host without scheme and path",
-        ),
+        host: template(host, |text| !text.is_empty(), "write a host"),
         port: template(port, is_port, "write a number from 1 to 65535, or #{port}"),
         path: template(
             path,
@@ -239,8 +236,23 @@ fn read_redirect<'n>(node: &'n Node, groups: &Groups, mistakes: &mut Mistakes<'n
             "write a path that begins with `/`, like `/#{path}`",
         ),
         query: template(query, |text| !text.starts_with('?') && is_visible(text), "write it without its `?`"),
-        status: status?,
-    })
+        // With a mistake in it the table is not used.
+        status: status.unwrap_or(StatusCode::FOUND),
+    };
+    if let (Some(node), Some(template)) = (host, &redirect.host)
+        && !template.texts().all(is_of_a_host)
+    {
+        let hint = "write a host without scheme, port and path; for the port there is `port`";
+        node.wrong(mistakes, format!("`{}` is no host", node.shown()), Some(hint.into()));
+    }
+    Some(redirect)
+}
+
+/// A part of a host, or an IPv6 address in its brackets.
+fn is_of_a_host(text: &str) -> bool {
+    let is_v6 =
+        text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).is_some_and(|ip| ip.parse::<Ipv6Addr>().is_ok());
+    is_v6 || text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
 fn is_port(text: &str) -> bool {

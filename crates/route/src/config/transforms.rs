@@ -68,7 +68,7 @@ fn read_regex<'n>(
     match Replacement::parse(replace, &regex) {
         Ok(replace) => Some(Rewrite::Regex { regex, replace }),
         Err(group) => {
-            let hint = "`$1` is the first group, `${1}0` is that and a zero, `$$` is a dollar";
+            let hint = "`$1` is the first group, `${1}0` that and a zero, `${name}` one with a name, `$$` a dollar";
             replace_node.wrong(mistakes, format!("the regex has no group `{group}`"), Some(hint.into()));
             None
         }

@@ -108,7 +108,9 @@ pub(in crate::commands) struct Target {
     pub(in crate::commands) backend: String,
     /// The access log's word for why.
     pub(super) chosen: &'static str,
-    /// The same for people.
+    /// Whether it could be another one for another request like this.
+    pub(in crate::commands) by_chance: bool,
+    /// Why, for people.
     pub(in crate::commands) why: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) set_cookie: Option<String>,
@@ -293,6 +295,7 @@ impl Sent {
             target: Target {
                 backend: backend.name.clone(),
                 chosen: choice.reason.as_str(),
+                by_chance: is_by_chance(forward, choice.reason),
                 why: why(forward, choice.reason),
                 set_cookie: choice.set_cookie.as_ref().map(lossy),
             },
@@ -318,6 +321,11 @@ impl Sent {
                 .map(|it| failover(it, name_of(it.to))),
         }
     }
+}
+
+fn is_by_chance(forward: &Forward, reason: Reason) -> bool {
+    let possible = forward.targets.iter().filter(|target| target.weight > 0).count();
+    possible > 1 && matches!(reason, Reason::Weight | Reason::Assigned)
 }
 
 /// Why a target was chosen, with the shares of all where they decide.
@@ -358,7 +366,7 @@ fn failover(failover: &Failover, to: &str) -> String {
     let mut on: Vec<String> = named.iter().filter(|(is_on, _)| **is_on).map(|(_, name)| (*name).to_owned()).collect();
     on.extend(Some(on_codes.to_string()).filter(|codes| !codes.is_empty()));
     let methods: String = methods.iter().map(|method| format!(" and {method}")).collect();
-    format!("to {to} on {}; idempotent methods{methods}, others if nothing was sent", on.join(", "))
+    format!("to {to} on {}; safe methods{methods}, others if nothing was sent", on.join(", "))
 }
 
 impl Answer {
