@@ -67,6 +67,9 @@ pub enum ProxyError {
     /// `http2: always`, but the back end does not speak it.
     #[error("the back end does not offer HTTP/2")]
     Http2NotOffered,
+    /// The connection was made, and broke before HTTP began on it.
+    #[error("the connection broke at once: {0}")]
+    Handshake(#[source] hyper::Error),
     /// The connection broke before an answer came.
     #[error("the connection broke before the answer: {0}")]
     ConnectionTerminated(#[source] hyper::Error),
@@ -128,6 +131,7 @@ impl ProxyError {
             | Self::TlsAlert(_)
             | Self::Tls(_)
             | Self::Http2NotOffered
+            | Self::Handshake(_)
             | Self::ConnectionTerminated(_)
             | Self::ResponseIncomplete(_)
             | Self::Protocol(_)
@@ -155,7 +159,7 @@ impl ProxyError {
             Self::TlsAlert(_) => "tls_alert_received",
             Self::Tls(_) => "tls_protocol_error",
             Self::Http2NotOffered | Self::Protocol(_) | Self::StatusNotCarried(_) => "http_protocol_error",
-            Self::ConnectionTerminated(_) => "connection_terminated",
+            Self::Handshake(_) | Self::ConnectionTerminated(_) => "connection_terminated",
             Self::ResponseIncomplete(_) => "http_response_incomplete",
             Self::ResponseTimeout => "http_response_timeout",
             Self::ResponseTooLarge(_) => "http_response_body_size",
@@ -178,7 +182,8 @@ impl ProxyError {
             | Self::TlsCertificate(_)
             | Self::TlsAlert(_)
             | Self::Tls(_)
-            | Self::Http2NotOffered => Some(Failure::Connect),
+            | Self::Http2NotOffered
+            | Self::Handshake(_) => Some(Failure::Connect),
             Self::ResponseTimeout => Some(Failure::Timeout),
             Self::ConnectionTerminated(_)
             | Self::ResponseIncomplete(_)

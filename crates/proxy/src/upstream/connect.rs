@@ -120,13 +120,13 @@ impl Connector {
             let mut http2 = http2::Builder::new(TokioExecutor::new());
             // The 16 KiB of the library would stop answers that the front end can carry.
             http2.max_header_list_size(MAX_FIELDS);
-            let (sender, connection) = http2.handshake(io).await.map_err(ProxyError::Protocol)?;
+            let (sender, connection) = http2.handshake(io).await.map_err(ProxyError::Handshake)?;
             tokio::spawn(async move {
                 let _ = connection.await;
             });
             Sender::Http2(sender)
         } else {
-            let (sender, connection) = http1::handshake(io).await.map_err(ProxyError::Protocol)?;
+            let (sender, connection) = http1::handshake(io).await.map_err(ProxyError::Handshake)?;
             tokio::spawn(async move {
                 let _ = connection.await;
             });

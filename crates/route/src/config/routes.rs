@@ -194,8 +194,9 @@ fn read_body<'n>(
 fn read_redirect<'n>(node: &'n Node, groups: &Groups, mistakes: &mut Mistakes<'n>) -> Option<Redirect> {
     let [protocol, host, port, path, query, status] =
         node.keys(mistakes, ["protocol", "host", "port", "path", "query", "status"])?;
-    let words = [("http", Some("http")), ("https", Some("https")), ("#{protocol}", None)];
-    let words = words.iter().chain(&[("HTTP", Some("http")), ("HTTPS", Some("https"))]).copied().collect::<Vec<_>>();
+    // ALB writes them in capitals.
+    let (http, https) = (Some("http"), Some("https"));
+    let words = [("http", http), ("https", https), ("#{protocol}", None), ("HTTP", http), ("HTTPS", https)];
     let to = protocol.and_then(|node| node.word(mistakes, &words)).flatten();
     if to.is_none() && [host, port, path].iter().all(Option::is_none) {
         let hint = "name protocol, host, port or path, as ALB asks for";
