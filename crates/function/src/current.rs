@@ -24,11 +24,21 @@ pub(crate) struct Current {
 
 struct Loaded {
     proxy: Arc<Proxy>,
-    version: Option<Version>,
+    version: Option<FileVersion>,
 }
 
 /// Tells one content of a file from the next: time, inode, size.
-type Version = (i64, i64, u64, u64);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileVersion(i64, i64, u64, u64);
+
+impl FileVersion {
+    /// What is there now; `None` if nothing is.
+    #[must_use]
+    pub fn of(path: &Path) -> Option<Self> {
+        let file = fs::metadata(path).ok()?;
+        Some(FileVersion(file.mtime(), file.mtime_nsec(), file.ino(), file.size()))
+    }
+}
 
 impl Current {
     /// Compiles the configuration.
@@ -67,11 +77,9 @@ fn make(config: &ConfigSource, cert_file: Option<&Path>, pseudonym: &str) -> Res
     Ok(Proxy::new(table, cert_file.as_ref(), pseudonym, limits)?)
 }
 
-fn version(config: &ConfigSource) -> Option<Version> {
-    let path: &Path = match config {
-        ConfigSource::File { path, .. } => path,
-        ConfigSource::BackendUrl(_) => return None,
-    };
-    let file = fs::metadata(path).ok()?;
-    Some((file.mtime(), file.mtime_nsec(), file.ino(), file.size()))
+fn version(config: &ConfigSource) -> Option<FileVersion> {
+    match config {
+        ConfigSource::File { path, .. } => FileVersion::of(path),
+        ConfigSource::BackendUrl(_) => None,
+    }
 }

@@ -229,14 +229,7 @@ impl Context<'_> {
 
 /// A request as conditions see it: as it was received.
 fn view(parts: &request::Parts, source_ip: Option<IpAddr>) -> RequestView<'_> {
-    RequestView {
-        method: parts.method.as_str(),
-        host: parts.headers.get(HOST).map(HeaderValue::as_bytes).unwrap_or_default(),
-        path: parts.uri.path().as_bytes(),
-        query: parts.uri.query().map(str::as_bytes),
-        headers: &parts.headers,
-        source_ip,
-    }
+    RequestView::new(&parts.method, &parts.uri, &parts.headers, source_ip)
 }
 
 /// Applies the transforms of the route and then those of the target. `None` where nothing changes.

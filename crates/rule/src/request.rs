@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-use http::HeaderMap;
+use http::header::{COOKIE, HOST, HeaderMap, HeaderValue};
+use http::{Method, Uri};
 
 /// The parts of one request that conditions can see, as raw bytes, nothing decoded.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +23,19 @@ pub struct RequestView<'a> {
 }
 
 impl<'a> RequestView<'a> {
+    /// The parts of a request whose host is in its `Host` field.
+    #[must_use]
+    pub fn new(method: &'a Method, uri: &'a Uri, headers: &'a HeaderMap, source_ip: Option<IpAddr>) -> Self {
+        RequestView {
+            method: method.as_str(),
+            host: headers.get(HOST).map(HeaderValue::as_bytes).unwrap_or_default(),
+            path: uri.path().as_bytes(),
+            query: uri.query().map(str::as_bytes),
+            headers,
+            source_ip,
+        }
+    }
+
     /// The host without its port: `a.example:8080` is `a.example`, `[::1]:80` is `[::1]`.
     #[must_use]
     pub fn host_name(&self) -> &'a [u8] {
@@ -48,7 +62,7 @@ impl<'a> RequestView<'a> {
 
     /// Name and value of every cookie (RFC 6265 section 5.4), as sent.
     pub fn cookies(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
-        let lines = self.headers.get_all(http::header::COOKIE).iter();
+        let lines = self.headers.get_all(COOKIE).iter();
         let cookies = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
         cookies.filter_map(|cookie| {
             let equals = cookie.iter().position(|byte| *byte == b'=')?;

@@ -1,7 +1,7 @@
 //! The command line: which commands exist, their exit codes, and how an error is shown.
 //!
-//! Owns clap's top level; each command has a file (or folder) of its own with its options. Exit codes: 0 all well, 1 the
-//! command found something, 2 it could not run.
+//! Owns clap's top level and what several commands need; each has a file (or folder) of its own with its options. Exit
+//! codes: 0 all well, 1 the command found something, 2 it could not run.
 
 mod check;
 mod dev;
@@ -12,6 +12,7 @@ mod schema;
 mod test;
 
 use std::io::{ErrorKind, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -73,4 +74,10 @@ fn print(text: &str) -> Result<()> {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         written => written.context("cannot write to standard output"),
     }
+}
+
+/// `SSL_CERT_FILE`, made absolute: the user's word on whom to trust besides the public authorities.
+fn cert_file() -> Result<Option<PathBuf>> {
+    let file = std::env::var_os("SSL_CERT_FILE").filter(|file| !file.is_empty());
+    file.map(std::path::absolute).transpose().context("`SSL_CERT_FILE`")
 }

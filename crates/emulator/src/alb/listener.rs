@@ -205,12 +205,5 @@ impl Listener {
 }
 
 fn view(parts: &Parts, peer: SocketAddr) -> RequestView<'_> {
-    RequestView {
-        method: parts.method.as_str(),
-        host: parts.headers.get(header::HOST).map(http::HeaderValue::as_bytes).unwrap_or_default(),
-        path: parts.uri.path().as_bytes(),
-        query: parts.uri.query().map(str::as_bytes),
-        headers: &parts.headers,
-        source_ip: Some(peer.ip()),
-    }
+    RequestView::new(&parts.method, &parts.uri, &parts.headers, Some(peer.ip()))
 }

@@ -23,6 +23,9 @@ use http::header::HeaderName;
 
 use backends::Backends;
 
+/// `requestId.header` where nothing is said.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
 /// What came of a configuration.
 #[derive(Debug)]
 pub struct Checked {
@@ -92,7 +95,7 @@ impl RoutingTable {
             default,
             trusted_hops: 1,
             request_timeout: None,
-            request_id_field: HeaderName::from_static("x-request-id"),
+            request_id_field: REQUEST_ID,
             health_check: HealthCheck::default(),
         }
     }
@@ -195,7 +198,7 @@ fn read<'n>(
         default: default?,
         trusted_hops: trusted_hops.map_or(1, |hops| hops as usize),
         request_timeout,
-        request_id_field: request_id_field.unwrap_or(HeaderName::from_static("x-request-id")),
+        request_id_field: request_id_field.unwrap_or(REQUEST_ID),
         health_check: health_check.unwrap_or_default(),
     };
     if doubts && !mistakes.has_errors() {

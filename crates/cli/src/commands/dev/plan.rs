@@ -15,6 +15,7 @@ use crossfade_function::ConfigSource;
 use crossfade_route::RoutingTable;
 
 use super::{Options, Surroundings};
+use crate::commands::cert_file;
 use crate::demo::Demo;
 
 pub(super) const CA_FILE: &str = "ca.pem";
@@ -157,12 +158,6 @@ fn routing(options: &Options) -> Result<Routing> {
         return Ok(Routing::Config(std::path::absolute(file).with_context(|| format!("`{}`", file.display()))?));
     }
     Ok(if options.function.is_some() { Routing::Unknown } else { Routing::Demo })
-}
-
-/// `SSL_CERT_FILE`, made absolute: the user's word on whom to trust besides the public authorities.
-fn cert_file() -> Result<Option<PathBuf>> {
-    let file = std::env::var_os("SSL_CERT_FILE").filter(|file| !file.is_empty());
-    file.map(std::path::absolute).transpose().context("`SSL_CERT_FILE`")
 }
 
 fn listener_rules(file: &Path) -> Result<Vec<ListenerRule>> {

@@ -2,11 +2,10 @@
 //! function, as a copy that it takes up with its next request. Owns that copy and what is said about changes.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use crossfade_function::{ConfigSource, load};
+use crossfade_function::{ConfigSource, FileVersion, load};
 
 /// The copy's name, beside the demo's own files.
 const COPY: &str = "active.yaml";
@@ -15,11 +14,8 @@ const COPY: &str = "active.yaml";
 pub(super) struct Watch {
     file: PathBuf,
     copy: PathBuf,
-    seen: Option<Version>,
+    seen: Option<FileVersion>,
 }
-
-/// Tells one content of a file from the next: time, inode, size.
-type Version = (i64, i64, u64, u64);
 
 /// What has become of a change.
 pub(super) enum Change {
@@ -32,7 +28,7 @@ pub(super) enum Change {
 impl Watch {
     /// Copies a file that is known to be good into a folder.
     pub(super) fn start(file: &Path, folder: &Path) -> Result<Watch> {
-        let watch = Watch { file: file.to_owned(), copy: folder.join(COPY), seen: version(file) };
+        let watch = Watch { file: file.to_owned(), copy: folder.join(COPY), seen: FileVersion::of(file) };
         watch.take().with_context(|| format!("cannot copy `{}`", file.display()))?;
         Ok(watch)
     }
@@ -54,7 +50,7 @@ impl Watch {
     /// Looks whether the file has changed, and takes the change up if it is good. A file that is gone is one that an
     /// editor is about to write.
     pub(super) fn look(&mut self) -> Option<Change> {
-        let now = version(&self.file)?;
+        let now = FileVersion::of(&self.file)?;
         if self.seen == Some(now) {
             return None;
         }
@@ -73,9 +69,4 @@ impl Watch {
         fs::write(&next, fs::read(&self.file)?)?;
         fs::rename(next, &self.copy)
     }
-}
-
-fn version(file: &Path) -> Option<Version> {
-    let file = fs::metadata(file).ok()?;
-    Some((file.mtime(), file.mtime_nsec(), file.ino(), file.size()))
 }

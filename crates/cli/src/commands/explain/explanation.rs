@@ -242,14 +242,7 @@ impl Observer for Observed {
 
 impl LoadBalancer {
     fn of(rules: &[ListenerRule], request: &Request<Bytes>, ip: IpAddr) -> LoadBalancer {
-        let view = RequestView {
-            method: request.method().as_str(),
-            host: request.headers().get(HOST).map(HeaderValue::as_bytes).unwrap_or_default(),
-            path: request.uri().path().as_bytes(),
-            query: request.uri().query().map(str::as_bytes),
-            headers: request.headers(),
-            source_ip: Some(ip),
-        };
+        let view = RequestView::new(request.method(), request.uri(), request.headers(), Some(ip));
         let mut rules: Vec<&ListenerRule> = rules.iter().collect();
         rules.sort_by_key(|rule| rule.priority);
         let mut told = LoadBalancer { passed_over: Vec::new(), rule: None };

@@ -85,8 +85,7 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
 
 /// The proxy as the function would start it with this file.
 pub(super) fn proxy(config: &Path) -> Result<Proxy> {
-    let cert_file = std::env::var_os("SSL_CERT_FILE").filter(|file| !file.is_empty()).map(PathBuf::from);
-    let (table, cert_file) = load(&ConfigSource::file(config.to_owned()), cert_file.as_deref())?;
+    let (table, cert_file) = load(&ConfigSource::file(config.to_owned()), super::cert_file()?.as_deref())?;
     // Nothing is received.
     let limits = Limits { response_bytes: 0 };
     Ok(Proxy::new(table, cert_file.as_ref(), "crossfade", limits)?)
