@@ -9,16 +9,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 /// All that is allowed. A new edge is a decision: change it here and in ARCHITECTURE.md.
-const EDGES: [(&str, &[&str]); 8] = [
+const EDGES: [(&str, &[&str]); 9] = [
     ("crossfade-event", &[]),
     ("crossfade-rule", &[]),
-    ("crossfade-route", &["crossfade-rule"]),
-    ("crossfade-proxy", &["crossfade-route"]),
+    ("crossfade-compare", &[]),
+    ("crossfade-route", &["crossfade-compare", "crossfade-rule"]),
+    ("crossfade-proxy", &["crossfade-compare", "crossfade-route"]),
     ("crossfade-function", &["crossfade-event", "crossfade-proxy", "crossfade-route"]),
     ("crossfade-emulator", &["crossfade-event", "crossfade-rule"]),
     (
         "crossfade",
         &[
+            "crossfade-compare",
             "crossfade-emulator",
             "crossfade-event",
             "crossfade-function",
@@ -31,7 +33,7 @@ const EDGES: [(&str, &[&str]); 8] = [
 ];
 
 /// Crates that need no runtime, no socket and no clock must be unable to have one.
-const PURE: [&str; 3] = ["crossfade-event", "crossfade-rule", "crossfade-route"];
+const PURE: [&str; 4] = ["crossfade-compare", "crossfade-event", "crossfade-rule", "crossfade-route"];
 const NOT_PURE: [&str; 6] = ["tokio", "mio", "hyper", "hyper-util", "rustls", "ring"];
 
 /// Weight or cold start that the deployed binary must not have.

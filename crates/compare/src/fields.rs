@@ -1,0 +1,267 @@
+//! Comparing fields. Owns which are compared where nothing is said, which differ by nature, and in what form their values
+//! are compared.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use http::HeaderMap;
+use http::header::{self, HeaderName};
+
+use crate::findings::Findings;
+use crate::record::Class;
+use crate::rules::FieldNames;
+use crate::spot::Spot;
+use crate::treat_equal::replaced;
+
+/// What [`FieldNames::Usual`] compares: what clients act on. Not `Vary`, which follows the compression, nor what only
+/// protects (`Content-Security-Policy` and the like), which new systems seldom have in the words of the old.
+const USUAL: &[HeaderName] = &[
+    header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+    header::ACCESS_CONTROL_ALLOW_HEADERS,
+    header::ACCESS_CONTROL_ALLOW_METHODS,
+    header::ACCESS_CONTROL_ALLOW_ORIGIN,
+    header::ACCESS_CONTROL_EXPOSE_HEADERS,
+    header::ALLOW,
+    header::CACHE_CONTROL,
+    header::CONTENT_DISPOSITION,
+    header::CONTENT_LANGUAGE,
+    header::CONTENT_TYPE,
+    header::LINK,
+    header::LOCATION,
+    header::SET_COOKIE,
+    header::WWW_AUTHENTICATE,
+];
+
+/// What [`FieldNames::All`] leaves out: another one each time, about the connection or the software, or about the form in
+/// which content travels, which is undone before it is compared.
+const BY_NATURE: &[&str] = &[
+    "accept-ranges",
+    "age",
+    "alt-svc",
+    "cf-ray",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "date",
+    "etag",
+    "expires",
+    "keep-alive",
+    "last-modified",
+    "nel",
+    "proxy-connection",
+    "proxy-status",
+    "report-to",
+    "reporting-endpoints",
+    "request-id",
+    "server",
+    "server-timing",
+    "trace-id",
+    "traceparent",
+    "tracestate",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "vary",
+    "via",
+    "x-cache",
+    "x-cache-hits",
+    "x-correlation-id",
+    "x-powered-by",
+    "x-process-time",
+    "x-request-id",
+    "x-response-time",
+    "x-runtime",
+    "x-served-by",
+    "x-timer",
+    "x-trace-id",
+    "x-transaction-id",
+];
+/// The same, by how they begin.
+const BY_NATURE_BEGIN: &[&str] = &["x-amz-", "x-amzn-", "x-b3-", "x-datadog-", "x-ratelimit-", "ratelimit"];
+
+/// Reports each field that differs.
+pub(crate) fn compare(primary: &HeaderMap, mirror: &HeaderMap, findings: &mut Findings<'_>) {
+    let rules = findings.rules;
+    let all: BTreeSet<&str>;
+    let names: Vec<Cow<'_, HeaderName>> = match &rules.headers {
+        FieldNames::Usual => USUAL.iter().map(Cow::Borrowed).collect(),
+        FieldNames::Named(names) => names.iter().map(Cow::Borrowed).collect(),
+        FieldNames::All => {
+            // Sorted: the order of a record is that of nobody's hashing.
+            all = primary.keys().chain(mirror.keys()).map(HeaderName::as_str).collect();
+            let compared = all.iter().filter(|name| !differs_by_nature(name));
+            compared.filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok()).map(Cow::Owned).collect()
+        }
+    };
+    for name in names {
+        let (ours, theirs) = (value(primary, &name), value(mirror, &name));
+        let compared =
+            |value: &Option<String>| value.as_deref().map(|value| replaced(value, &rules.treat_equal).into_owned());
+        if ours != theirs && compared(&ours) != compared(&theirs) {
+            findings.report(Class::Header, &Spot::Field(&name), || [ours.map(Cow::Owned), theirs.map(Cow::Owned)]);
+        }
+    }
+}
+
+fn differs_by_nature(name: &str) -> bool {
+    BY_NATURE.contains(&name) || BY_NATURE_BEGIN.iter().any(|begin| name.starts_with(begin))
+}
+
+/// What of a field's values is compared. `None` if there is no such field.
+fn value(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    // Octets beyond ASCII have no meaning (RFC 9110 section 5.5), but are not all the same.
+    let lines = headers.get_all(name).iter();
+    let lines: Vec<String> = lines.map(|line| line.as_bytes().iter().map(|byte| char::from(*byte)).collect()).collect();
+    if lines.is_empty() {
+        return None;
+    }
+    Some(match *name {
+        header::CONTENT_TYPE => lines.first().map(|line| media_type(line)).unwrap_or_default(),
+        header::SET_COOKIE => in_any_order(lines.iter().map(|line| cookie(line))),
+        header::CACHE_CONTROL
+        | header::CONTENT_ENCODING
+        | header::ACCESS_CONTROL_ALLOW_HEADERS
+        | header::ACCESS_CONTROL_EXPOSE_HEADERS
+        | header::VARY => in_any_order(elements(&lines).map(|element| element.to_ascii_lowercase())),
+        header::ALLOW | header::ACCESS_CONTROL_ALLOW_METHODS | header::LINK => {
+            in_any_order(elements(&lines).map(str::to_owned))
+        }
+        _ => lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join(", "),
+    })
+}
+
+/// RFC 9110 section 5.6.1; a comma in quotes is taken for one that separates, on both sides alike.
+fn elements(lines: &[String]) -> impl Iterator<Item = &str> {
+    lines.iter().flat_map(|line| line.split(',')).map(str::trim).filter(|element| !element.is_empty())
+}
+
+fn in_any_order(elements: impl Iterator<Item = String>) -> String {
+    let mut elements: Vec<_> = elements.collect();
+    elements.sort_unstable();
+    elements.join(", ")
+}
+
+/// A media type (RFC 9110 section 8.3.1) with nothing but its `charset`; without that, too, if it says of JSON what holds
+/// anyway (RFC 8259 section 8.1).
+fn media_type(line: &str) -> String {
+    let line = line.to_ascii_lowercase();
+    let mut parts = line.split(';').map(str::trim);
+    let media_type = parts.next().unwrap_or_default();
+    let is_json = media_type.ends_with("/json") || media_type.ends_with("+json");
+    let charset = parts.find_map(|part| part.strip_prefix("charset=")).map(|charset| charset.trim_matches('"'));
+    match charset {
+        Some(charset) if !(is_json && charset == "utf-8") => format!("{media_type}; charset={charset}"),
+        _ => media_type.to_owned(),
+    }
+}
+
+/// A cookie (RFC 6265 section 4.1.1) without its value and the times in its attributes.
+fn cookie(line: &str) -> String {
+    let mut parts = line.split(';').map(str::trim);
+    let name = parts.next().unwrap_or_default().split('=').next().unwrap_or_default().trim();
+    let mut attributes: Vec<String> = parts
+        .filter(|attribute| !attribute.is_empty())
+        .map(|attribute| match attribute.split_once('=') {
+            Some((attribute, value)) => match attribute.trim().to_ascii_lowercase() {
+                attribute if attribute == "expires" || attribute == "max-age" => attribute,
+                attribute if attribute == "path" => format!("{attribute}={}", value.trim()),
+                attribute => format!("{attribute}={}", value.trim().to_ascii_lowercase()),
+            },
+            None => attribute.to_ascii_lowercase(),
+        })
+        .collect();
+    attributes.sort_unstable();
+    format!("{name}; {}", attributes.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use http::HeaderValue;
+
+    use super::*;
+    use crate::rules::{Rules, TreatEqual};
+
+    fn map(lines: &[&'static str]) -> HeaderMap {
+        let line = |line: &&'static str| {
+            let (name, value) = line.split_once(": ").unwrap();
+            (HeaderName::from_static(name), HeaderValue::from_static(value))
+        };
+        lines.iter().map(line).collect()
+    }
+
+    /// The names of those that differ.
+    fn differ(headers: &FieldNames, primary: &[&'static str], mirror: &[&'static str]) -> Vec<String> {
+        let rules = Rules { headers: headers.clone(), treat_equal: vec![TreatEqual::Uuid], ..Rules::default() };
+        let mut findings = Findings::new(&rules, UNIX_EPOCH);
+        compare(&map(primary), &map(mirror), &mut findings);
+        findings.conclude(None).differences.into_iter().map(|difference| difference.pointer).collect()
+    }
+
+    #[test]
+    fn values_that_mean_the_same() {
+        for (primary, mirror) in [
+            (&["content-type: text/html; charset=UTF-8"][..], &["content-type: Text/HTML;charset=\"utf-8\""][..]),
+            (&["content-type: application/json"], &["content-type: application/json; charset=utf-8"]),
+            (&["content-type: multipart/mixed; boundary=a"], &["content-type: multipart/mixed; boundary=b"]),
+            (&["cache-control: no-cache, Max-Age=0"], &["cache-control: max-age=0", "cache-control: no-cache"]),
+            (&["allow: GET, POST"], &["allow: POST,GET"]),
+            (
+                &["set-cookie: a=1; Path=/; Max-Age=5", "set-cookie: b=2"],
+                &["set-cookie: b=3", "set-cookie: a=9; max-age=6; path=/"],
+            ),
+            (
+                &["location: /orders/f47ac10b-58cc-4372-a567-0e02b2c3d479/x"],
+                &["location: /orders/00000000-58cc-4372-a567-0e02b2c3d479/x"],
+            ),
+        ] {
+            assert_eq!(differ(&FieldNames::Usual, primary, mirror), [""; 0], "{primary:?}");
+            assert_eq!(differ(&FieldNames::Usual, mirror, primary), [""; 0], "{primary:?}");
+        }
+    }
+
+    #[test]
+    fn values_that_do_not() {
+        for (primary, mirror, name) in [
+            (&["content-type: text/html"][..], &["content-type: text/plain"][..], "content-type"),
+            (&["content-type: text/html"], &["content-type: text/html; charset=latin1"], "content-type"),
+            (&["content-type: text/html"], &[], "content-type"),
+            (&["set-cookie: a=1; Secure"], &["set-cookie: a=1"], "set-cookie"),
+            (&["set-cookie: a=1; Path=/"], &["set-cookie: a=1; Path=/A"], "set-cookie"),
+            (&["set-cookie: a=1"], &["set-cookie: a=1", "set-cookie: b=1"], "set-cookie"),
+            (&["location: /a"], &["location: /b"], "location"),
+            (&["cache-control: max-age=5"], &["cache-control: max-age=6"], "cache-control"),
+            (&[], &["www-authenticate: Basic"], "www-authenticate"),
+        ] {
+            assert_eq!(differ(&FieldNames::Usual, primary, mirror), [name], "{primary:?}");
+            assert_eq!(differ(&FieldNames::Usual, mirror, primary), [name], "{primary:?}");
+        }
+    }
+
+    #[test]
+    fn which_are_compared() {
+        let primary = &[
+            "date: a",
+            "etag: a",
+            "x-request-id: a",
+            "x-amz-cf-id: a",
+            "content-encoding: gzip",
+            "x-b: a",
+            "x-a: a",
+            "server: a",
+            "content-type: a",
+        ];
+        let named = |names: &[&'static str]| {
+            FieldNames::Named(names.iter().map(|name| HeaderName::from_static(name)).collect())
+        };
+        // T24
+        assert_eq!(differ(&FieldNames::Usual, primary, &[]), ["content-type"]);
+        assert_eq!(differ(&FieldNames::All, primary, &[]), ["content-type", "x-a", "x-b"]);
+        assert_eq!(
+            differ(&named(&["x-b", "etag", "content-encoding"]), primary, &[]),
+            ["x-b", "etag", "content-encoding"]
+        );
+        assert_eq!(differ(&named(&[]), primary, &[]), [""; 0]);
+    }
+}

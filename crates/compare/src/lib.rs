@@ -1,0 +1,30 @@
+//! Two answers to the same request: what differs, by which rules, and the record of it that the log carries.
+//!
+//! Owns comparing, the rules for it, and the format of the record, in both directions. Sends nothing and knows neither
+//! configuration file nor Lambda; does no I/O, and takes the date as an argument.
+//!
+//! Reading order: `comparison` (the order of everything), `rules` (what can be asked for), `record` (what comes out),
+//! `findings` (what holds for all kinds of differences), then the part of an answer that you look for: `fields`, `content`
+//! with `coding`, `json` and `walk`, `text` and `markup`.
+
+mod coding;
+mod comparison;
+mod content;
+mod endpoint;
+mod fields;
+mod findings;
+mod json;
+mod markup;
+mod record;
+mod rules;
+mod shown;
+mod spot;
+mod text;
+mod treat_equal;
+mod walk;
+
+pub use comparison::{Answer, Comparison, compare};
+pub use endpoint::{PathTemplate, endpoint};
+pub use record::{Against, Class, Difference, Kind, Record, Side, VERSION, Verdict};
+pub use rules::{Accepted, Date, FieldNames, Place, Pointer, Rules, Tolerance, TreatEqual, Unordered};
+pub use shown::shown_query;

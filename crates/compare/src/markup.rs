@@ -1,0 +1,259 @@
+//! HTML and XML as a row of tags and the text between them. Owns what does not matter: white space, comments, the order,
+//! the quotes and the references of attributes, and in HTML the case of names. Builds no tree and knows no schema: what a
+//! browser would repair is taken as it is. Each byte is looked at a bounded number of times.
+
+use std::borrow::Cow;
+
+use crate::rules::TreatEqual;
+use crate::text::Piece;
+use crate::treat_equal::replaced;
+
+/// Elements of HTML whose content is no markup (HTML, 13.1.2).
+const RAW: &[&str] = &["script", "style", "textarea", "title"];
+
+/// The pieces of a document.
+#[derive(Debug)]
+pub(crate) struct Markup<'a> {
+    text: &'a str,
+    at: usize,
+    is_html: bool,
+    kinds: &'a [TreatEqual],
+    /// The element whose content comes next, if that is no markup.
+    raw: Option<&'static str>,
+    /// The end tag of an XML element that has just been closed in its start tag.
+    end: Option<Piece<'a>>,
+    /// Whether quotes have been found that nothing closes: from there on they are taken for other characters.
+    has_open_quote: bool,
+}
+
+impl<'a> Markup<'a> {
+    pub(crate) fn new(text: &'a str, is_html: bool, kinds: &'a [TreatEqual]) -> Self {
+        Self { text, at: 0, is_html, kinds, raw: None, end: None, has_open_quote: false }
+    }
+
+    fn rest(&self) -> &'a str {
+        self.text.get(self.at..).unwrap_or_default()
+    }
+
+    /// What comes up to `end`, and behind it; all that is left if it does not come.
+    fn take_until(&mut self, end: &str) -> &'a str {
+        let rest = self.rest();
+        let (taken, length) = match rest.find(end) {
+            Some(at) => (rest.get(..at).unwrap_or_default(), at + end.len()),
+            None => (rest, rest.len()),
+        };
+        self.at += length;
+        taken
+    }
+
+    /// The content of an element that holds no markup.
+    fn raw_text(&mut self, name: &str) -> &'a str {
+        let rest = self.rest();
+        let is_end = |at: &usize| {
+            let name_begin = at + "</".len();
+            rest.get(name_begin..name_begin + name.len()).is_some_and(|sent| sent.eq_ignore_ascii_case(name))
+        };
+        let end = rest.match_indices("</").map(|(at, _)| at).find(is_end).unwrap_or(rest.len());
+        self.at += end;
+        rest.get(..end).unwrap_or_default()
+    }
+
+    /// Text up to the next tag, without comments.
+    fn text(&mut self) -> String {
+        let mut text = String::new();
+        loop {
+            let rest = self.rest();
+            if rest.is_empty() || is_tag(rest) {
+                return text;
+            }
+            if rest.starts_with("<!--") {
+                self.take_until("-->");
+            } else if let Some(behind) = rest.strip_prefix("<![CDATA[") {
+                self.at += rest.len() - behind.len();
+                text.push_str(self.take_until("]]>"));
+            } else {
+                // A `<` at the begin is no tag's.
+                let first = rest.chars().next().map_or(0, char::len_utf8);
+                let end = rest.get(first..).and_then(|behind| behind.find('<')).map_or(rest.len(), |at| at + first);
+                push_decoded(&mut text, rest.get(..end).unwrap_or_default());
+                self.at += end;
+            }
+        }
+    }
+
+    /// A tag, or all that is left if it has no end.
+    fn tag(&mut self) -> Piece<'a> {
+        let (begin, rest) = (self.at, self.rest());
+        let quoted = if self.has_open_quote { None } else { end_of_tag(rest) };
+        self.has_open_quote |= quoted.is_none();
+        let Some(end) = quoted.or_else(|| rest.find('>')) else {
+            self.at = self.text.len();
+            return Piece { text: collapsed(rest).into(), begin, is_tag: false };
+        };
+        self.at += end + 1;
+        let inside = rest.get(1..end).unwrap_or_default();
+        if inside.starts_with(['!', '?']) {
+            let text = collapsed(inside);
+            let text = if self.is_html { text.to_lowercase() } else { text };
+            // The declaration says how the document is encoded, and nothing of what it says.
+            let text = if text.starts_with("?xml ") { String::new() } else { format!("<{text}>") };
+            return Piece { text: text.into(), begin, is_tag: true };
+        }
+        let (inside, is_closed) = match inside.strip_suffix('/') {
+            Some(inside) => (inside, true),
+            None => (inside, false),
+        };
+        let name = inside.split(char::is_whitespace).next().unwrap_or_default();
+        let attributes = inside.get(name.len()..).unwrap_or_default();
+        let name = self.name(name);
+        if self.is_html {
+            self.raw = RAW.iter().find(|raw| **raw == name).copied();
+        } else if is_closed {
+            self.end = Some(Piece { text: format!("</{name}>").into(), begin, is_tag: true });
+        }
+        let mut attributes: Vec<_> = Attributes(attributes)
+            .map(|(name, value)| {
+                let mut decoded = String::new();
+                push_decoded(&mut decoded, value);
+                let value = collapsed(&decoded);
+                format!(" {}=\"{}\"", self.name(name), replaced(&value, self.kinds))
+            })
+            .collect();
+        attributes.sort_unstable();
+        Piece { text: format!("<{name}{}>", attributes.concat()).into(), begin, is_tag: true }
+    }
+
+    fn name<'n>(&self, name: &'n str) -> Cow<'n, str> {
+        if self.is_html { name.to_ascii_lowercase().into() } else { name.into() }
+    }
+}
+
+impl<'a> Iterator for Markup<'a> {
+    type Item = Piece<'a>;
+
+    fn next(&mut self) -> Option<Piece<'a>> {
+        loop {
+            if let Some(end) = self.end.take() {
+                return Some(end);
+            }
+            let begin = self.at;
+            let piece = if let Some(name) = self.raw.take() {
+                Piece { text: collapsed(self.raw_text(name)).into(), begin, is_tag: false }
+            } else if self.rest().is_empty() {
+                return None;
+            } else if is_tag(self.rest()) {
+                self.tag()
+            } else {
+                // White space before the text is not where it begins.
+                let rest = self.rest();
+                let begin = begin + (rest.len() - rest.trim_start().len());
+                Piece { text: collapsed(&self.text()).into(), begin, is_tag: false }
+            };
+            if !piece.text.is_empty() {
+                return Some(piece);
+            }
+        }
+    }
+}
+
+fn is_tag(text: &str) -> bool {
+    match text.as_bytes() {
+        [b'<', b'!', ..] => !text.starts_with("<!--") && !text.starts_with("<![CDATA["),
+        [b'<', b'?', ..] => true,
+        [b'<', b'/', first, ..] | [b'<', first, ..] => first.is_ascii_alphabetic(),
+        _ => false,
+    }
+}
+
+/// Where the `>` of a tag is that is not in quotes.
+fn end_of_tag(text: &str) -> Option<usize> {
+    let mut quote = None;
+    for (at, byte) in text.bytes().enumerate() {
+        match (quote, byte) {
+            (None, b'>') => return Some(at),
+            (None, b'"' | b'\'') => quote = Some(byte),
+            (Some(open), _) if open == byte => quote = None,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Attributes and their values; an empty one for those that have none.
+struct Attributes<'a>(&'a str);
+
+impl<'a> Iterator for Attributes<'a> {
+    type Item = (&'a str, &'a str);
+
+    fn next(&mut self) -> Option<(&'a str, &'a str)> {
+        let rest = self.0.trim_start_matches(|character: char| character.is_whitespace() || character == '/');
+        if rest.is_empty() {
+            return None;
+        }
+        let is_end = |character: char| character.is_whitespace() || character == '=' || character == '/';
+        // A `=` at the begin is part of the name: there is always something to take.
+        let first = rest.chars().next().map_or(0, char::len_utf8);
+        let length = rest.get(first..).and_then(|behind| behind.find(is_end)).map_or(rest.len(), |at| at + first);
+        let (name, rest) = rest.split_at_checked(length)?;
+        let Some(value) = rest.trim_start().strip_prefix('=') else {
+            self.0 = rest;
+            return Some((name, ""));
+        };
+        let value = value.trim_start();
+        let quoted = ['"', '\''].into_iter().find_map(|quote| value.strip_prefix(quote)?.split_once(quote));
+        let (value, rest) = quoted.unwrap_or_else(|| {
+            value.split_at_checked(value.find(char::is_whitespace).unwrap_or(value.len())).unwrap_or((value, ""))
+        });
+        self.0 = rest;
+        Some((name, value))
+    }
+}
+
+/// Words with one space between.
+fn collapsed(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        out.push_str(word);
+    }
+    out
+}
+
+/// Text with its character references as characters: by number, and those that every serializer has its own habits with.
+fn push_decoded(out: &mut String, text: &str) {
+    let mut pieces = text.split('&');
+    out.push_str(pieces.next().unwrap_or_default());
+    for piece in pieces {
+        match piece.split_once(';').and_then(|(name, behind)| Some((referenced(name)?, behind))) {
+            Some((character, behind)) => {
+                out.push(character);
+                out.push_str(behind);
+            }
+            None => {
+                out.push('&');
+                out.push_str(piece);
+            }
+        }
+    }
+}
+
+fn referenced(name: &str) -> Option<char> {
+    match name {
+        "amp" => Some('&'),
+        "lt" => Some('<'),
+        "gt" => Some('>'),
+        "quot" => Some('"'),
+        "apos" => Some('\''),
+        "nbsp" => Some('\u{A0}'),
+        _ => {
+            let number = name.strip_prefix('#')?;
+            let code = match number.strip_prefix(['x', 'X']) {
+                Some(digits) => u32::from_str_radix(digits, 16),
+                None => number.parse(),
+            };
+            char::from_u32(code.ok()?)
+        }
+    }
+}

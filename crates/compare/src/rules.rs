@@ -1,0 +1,358 @@
+//! What a comparison takes into account: the compiled form of `compare` in the configuration, and how its texts are read.
+//! How they act is for the modules of the kinds of content.
+
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use http::header::HeaderName;
+
+use crate::endpoint::PathTemplate;
+use crate::spot::{PathStep, Spot};
+
+/// The most steps of a pointer.
+const MAX_STEPS: usize = 64;
+/// The most `**` in a pointer.
+const MAX_ANY_DEPTH: usize = 2;
+
+/// All of it. The default is what holds where nothing is said.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    /// `headers`: which fields are compared.
+    pub headers: FieldNames,
+    /// `ignore`: what may differ in any way, with all that is below it.
+    pub ignore: Vec<Place>,
+    /// `unordered`: arrays whose order does not matter.
+    pub unordered: Vec<Unordered>,
+    /// `tolerance`: numbers that may differ a little.
+    pub tolerance: Vec<(Pointer, Tolerance)>,
+    /// `treatEqual`: texts that are the same if both are of such a kind.
+    pub treat_equal: Vec<TreatEqual>,
+    /// `accepted`: differences that are known and wanted.
+    pub accepted: Vec<Accepted>,
+    /// `keepValues`: whether the record gets what differs, too.
+    pub keep_values: bool,
+    /// `redact`: values that never get into a record, besides those that look like secrets.
+    pub redact: Vec<Place>,
+    /// `endpoints`: how paths are named; the first that fits.
+    pub endpoints: Vec<PathTemplate>,
+}
+
+/// Which fields are compared.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum FieldNames {
+    /// Those that clients act on: media type, location, caching, cookies and the like.
+    #[default]
+    Usual,
+    /// All but those that differ by nature (`Date`, `Age`, `Server`, ids of requests).
+    All,
+    /// These.
+    Named(Vec<HeaderName>),
+}
+
+/// A place in an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// `status`.
+    Status,
+    /// A field's name.
+    Field(HeaderName),
+    /// `body`: the content as a whole.
+    Body,
+    /// `/items/*/price`: a place in JSON.
+    Pointer(Pointer),
+}
+
+/// A JSON Pointer (RFC 6901) in which `*` stands for any one step and `**` for any number of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pointer(Vec<Step>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Step {
+    Named(Box<str>),
+    Any,
+    AnyDepth,
+}
+
+/// `unordered`: an array.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unordered {
+    /// Where it is.
+    pub pointer: Pointer,
+    /// `by`: the member by which its elements are matched; by all that they hold if absent.
+    pub by: Option<String>,
+}
+
+/// How far two numbers may be apart.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Tolerance {
+    /// `0.01`.
+    Absolute(f64),
+    /// `1%` of the larger one, as a share: 0.01.
+    Relative(f64),
+}
+
+/// A kind of text that is another one each time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TreatEqual {
+    /// `uuid`: RFC 9562, and ULIDs.
+    Uuid,
+    /// `timestamp`: a date with a time (RFC 3339, RFC 9110), or a number of seconds or milliseconds since 1970 that lies
+    /// within this century's first half.
+    Timestamp,
+    /// `hash`: 16 hexadecimal digits or more.
+    Hash,
+    /// `token`: 20 or more characters of base64, digits and letters among them; JWTs.
+    Token,
+}
+
+/// `accepted`: a difference that is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// Where, with all that is below it.
+    pub place: Place,
+    /// `until`: the last day of it, UTC.
+    pub until: Option<Date>,
+}
+
+/// The end of a day, UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Date(SystemTime);
+
+impl Place {
+    /// Reads `status`, `body`, a field's name, or a pointer, which begins with `/`. `None` for what is none of these.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "status" => Some(Place::Status),
+            "body" => Some(Place::Body),
+            _ if text.starts_with('/') => Pointer::parse(text).map(Place::Pointer),
+            _ => HeaderName::from_bytes(text.as_bytes()).ok().map(Place::Field),
+        }
+    }
+
+    /// Whether a spot is this place or lies below it.
+    pub(crate) fn covers(&self, spot: &Spot<'_>) -> bool {
+        match (self, spot) {
+            (Place::Status, Spot::Status) | (Place::Body, Spot::Body | Spot::Json(_)) => true,
+            (Place::Field(name), Spot::Field(field)) => name == *field,
+            (Place::Pointer(pointer), Spot::Json(path)) => pointer.covers(path, true),
+            _ => false,
+        }
+    }
+}
+
+impl Pointer {
+    /// Reads a pointer, or `body` for the document itself. `None` for what else does not begin with `/`, has a `~` that is neither `~0` nor `~1`, more than 64
+    /// steps or more than two of them `**`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if text == "body" {
+            return Some(Pointer(Vec::new()));
+        }
+        let steps = text.strip_prefix('/')?.split('/').map(|step| match step {
+            "*" => Some(Step::Any),
+            "**" => Some(Step::AnyDepth),
+            _ => unescape(step).map(|name| Step::Named(name.into())),
+        });
+        let steps: Vec<Step> = steps.take(MAX_STEPS + 1).collect::<Option<_>>()?;
+        let any_depth = steps.iter().filter(|step| **step == Step::AnyDepth).count();
+        (steps.len() <= MAX_STEPS && any_depth <= MAX_ANY_DEPTH).then_some(Pointer(steps))
+    }
+
+    /// Whether a path is this place or, if `below` says so, lies below it. Takes at most as many steps as both have,
+    /// multiplied: only the last `**` is ever tried anew.
+    pub(crate) fn covers(&self, path: &[PathStep<'_>], below: bool) -> bool {
+        let (mut step, mut at) = (0, 0);
+        // Where to go on if it does not fit: behind the last `**`, one more step of the path skipped.
+        let mut again = None;
+        loop {
+            let fits = match (self.0.get(step), path.get(at)) {
+                (None, None) => return true,
+                (None, Some(_)) if below => return true,
+                (Some(Step::AnyDepth), _) => {
+                    again = Some((step + 1, at + 1));
+                    step += 1;
+                    continue;
+                }
+                (Some(Step::Any), Some(_)) => true,
+                (Some(Step::Named(name)), Some(there)) => there.is_named(name),
+                (None, Some(_)) | (Some(_), None) => false,
+            };
+            if fits {
+                (step, at) = (step + 1, at + 1);
+            } else {
+                match again {
+                    Some((behind, skipped)) if skipped <= path.len() => {
+                        (step, at) = (behind, skipped);
+                        again = Some((behind, skipped + 1));
+                    }
+                    _ => return false,
+                }
+            }
+        }
+    }
+}
+
+/// RFC 6901 section 4.
+fn unescape(step: &str) -> Option<String> {
+    let mut pieces = step.split('~');
+    let mut text = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        text.push(match piece.as_bytes().first()? {
+            b'0' => '~',
+            b'1' => '/',
+            _ => return None,
+        });
+        text.push_str(piece.get(1..)?);
+    }
+    Some(text)
+}
+
+impl Tolerance {
+    /// Reads `0.01` or `1%`. `None` for what is negative or no number.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (number, is_relative) = match text.strip_suffix('%') {
+            Some(number) => (number.trim_end(), true),
+            None => (text, false),
+        };
+        let number: f64 = number.parse().ok()?;
+        if !number.is_finite() || number < 0.0 {
+            return None;
+        }
+        Some(if is_relative { Tolerance::Relative(number / 100.0) } else { Tolerance::Absolute(number) })
+    }
+}
+
+impl Accepted {
+    /// Whether it still holds, and for this spot.
+    pub(crate) fn holds(&self, spot: &Spot<'_>, now: SystemTime) -> bool {
+        self.until.is_none_or(|until| !until.is_over(now)) && self.place.covers(spot)
+    }
+}
+
+impl Date {
+    /// Reads `2026-12-31`; the day itself is included.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        // The length keeps out what the library would take besides.
+        if text.len() != "2026-12-31".len() {
+            return None;
+        }
+        let begin = humantime::parse_rfc3339(&format!("{text}T00:00:00Z")).ok()?;
+        begin.checked_add(Duration::from_secs(24 * 60 * 60)).map(Date)
+    }
+
+    pub(crate) fn is_over(self, now: SystemTime) -> bool {
+        now >= self.0
+    }
+}
+
+impl fmt::Display for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let day = self.0.checked_sub(Duration::from_secs(1)).unwrap_or(UNIX_EPOCH);
+        let text = humantime::format_rfc3339_seconds(day).to_string();
+        f.write_str(text.get(..10).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn covers(pointer: &str, path: &str, below: bool) -> bool {
+        let path: Vec<_> = path
+            .split('/')
+            .skip(1)
+            .map(|step| match step.parse() {
+                Ok(index) => PathStep::Index(index),
+                Err(_) => PathStep::Name { name: step, is_folded: false },
+            })
+            .collect();
+        Pointer::parse(pointer).unwrap().covers(&path, below)
+    }
+
+    #[test]
+    fn pointers_cover_places() {
+        for (pointer, path, covered, covered_below) in [
+            ("/a", "/a", true, true),
+            ("/a", "/a/b", false, true),
+            ("/a/b", "/a", false, false),
+            ("/a/*", "/a/7", true, true),
+            ("/a/7", "/a/7", true, true),
+            ("/a/07", "/a/7", false, false),
+            ("/a/*/c", "/a/7/c", true, true),
+            ("/a/*/c", "/a/7/d/c", false, false),
+            ("/**", "", true, true),
+            ("/**", "/a/b", true, true),
+            ("/**/id", "/id", true, true),
+            ("/**/id", "/a/b/id", true, true),
+            ("/**/id", "/a/id/b", false, true),
+            ("/**/id", "/a/id/b/id", true, true),
+            ("/a/**", "/a", true, true),
+            ("/a/**/b", "/a/b", true, true),
+            ("/a/**/b/**/c", "/a/x/b/b/y/c", true, true),
+            ("/a/**/b/**/c", "/a/x/c/y/b", false, false),
+            ("/**/a/b", "/a/a/b", true, true),
+        ] {
+            assert_eq!(covers(pointer, path, false), covered, "{pointer} {path}");
+            assert_eq!(covers(pointer, path, true), covered_below, "{pointer} {path} and below");
+        }
+    }
+
+    #[test]
+    fn texts_are_read() {
+        for text in ["", "a", "/~2", "/a~", "/**/a/**/b/**"] {
+            assert_eq!(Pointer::parse(text), None, "{text}");
+        }
+        assert_eq!(Pointer::parse(&"/a".repeat(MAX_STEPS + 1)), None);
+        assert!(Pointer::parse(&"/a".repeat(MAX_STEPS)).is_some());
+        let escaped = PathStep::Name { name: "a/b~", is_folded: false };
+        assert!(Pointer::parse("/a~1b~0").unwrap().covers(&[escaped], false));
+        for text in ["-1", "x", "1 %%", "nan", "inf%", ""] {
+            assert_eq!(Tolerance::parse(text), None, "{text}");
+        }
+        assert_eq!(Tolerance::parse("1%"), Some(Tolerance::Relative(0.01)));
+        assert_eq!(Tolerance::parse("0.5"), Some(Tolerance::Absolute(0.5)));
+        for text in ["2026-1-1", "2026-13-01", "tomorrow", "2026-02-30"] {
+            assert_eq!(Date::parse(text), None, "{text}");
+        }
+        let date = Date::parse("2026-12-31").unwrap();
+        assert_eq!(date.to_string(), "2026-12-31");
+        let at = |text: &str| humantime::parse_rfc3339(text).unwrap();
+        assert!(!date.is_over(at("2026-12-31T23:59:59Z")));
+        assert!(date.is_over(at("2027-01-01T00:00:00Z")));
+    }
+
+    /// The plain definition of a cover, in exponential time.
+    fn covers_slowly(steps: &[Step], path: &[PathStep<'_>], below: bool) -> bool {
+        match (steps, path) {
+            ([], []) => true,
+            ([], _) => below,
+            ([Step::AnyDepth, rest @ ..], _) => {
+                (0..=path.len()).any(|skipped| covers_slowly(rest, &path[skipped..], below))
+            }
+            (_, []) => false,
+            ([Step::Any, rest @ ..], [_, path @ ..]) => covers_slowly(rest, path, below),
+            ([Step::Named(name), rest @ ..], [step, path @ ..]) => {
+                step.is_named(name) && covers_slowly(rest, path, below)
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_cover_is_what_it_is_said_to_be(
+            pointer in "(/(a|b|\\*|\\*\\*)){1,6}",
+            path in prop::collection::vec("a|b", 0..8),
+            below: bool,
+        ) {
+            let path: Vec<_> = path.iter().map(|name| PathStep::Name { name, is_folded: false }).collect();
+            if let Some(pointer) = Pointer::parse(&pointer) {
+                prop_assert_eq!(pointer.covers(&path, below), covers_slowly(&pointer.0, &path, below));
+            }
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Comparing text by lines, and markup by the pieces that `markup` makes of it. Owns what does not matter in lines, and
+//! how the first difference is told.
+
+use std::borrow::Cow;
+
+use crate::findings::Findings;
+use crate::markup::Markup;
+use crate::record::Class;
+use crate::shown;
+use crate::spot::Spot;
+use crate::treat_equal::replaced;
+
+/// What a text is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Language {
+    /// Lines.
+    Plain,
+    /// Names of tags and attributes in any case; some elements hold no markup.
+    Html,
+    Xml,
+}
+
+/// Reports whether two texts differ, and where they do so first.
+pub(crate) fn compare(language: Language, primary: &[u8], mirror: &[u8], findings: &mut Findings<'_>) {
+    let (ours, theirs) = (characters(primary), characters(mirror));
+    let kinds = &findings.rules.treat_equal;
+    match language {
+        Language::Plain => compare_pieces(&ours, lines(&ours), lines(&theirs), findings),
+        Language::Html | Language::Xml => {
+            let is_html = language == Language::Html;
+            compare_pieces(&ours, Markup::new(&ours, is_html, kinds), Markup::new(&theirs, is_html, kinds), findings);
+        }
+    }
+}
+
+/// A part of a text that is compared as a whole.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Piece<'a> {
+    pub(crate) text: Cow<'a, str>,
+    /// How many bytes come before it.
+    pub(crate) begin: usize,
+    pub(crate) is_tag: bool,
+}
+
+fn compare_pieces<'a>(
+    primary: &str,
+    mut ours: impl Iterator<Item = Piece<'a>>,
+    mut theirs: impl Iterator<Item = Piece<'a>>,
+    findings: &mut Findings<'_>,
+) {
+    let kinds = &findings.rules.treat_equal;
+    loop {
+        let (one, other) = (ours.next(), theirs.next());
+        let is_same = match (&one, &other) {
+            (None, None) => return,
+            (Some(one), Some(other)) => {
+                one.is_tag == other.is_tag
+                    && (one.text == other.text || replaced(&one.text, kinds) == replaced(&other.text, kinds))
+            }
+            _ => false,
+        };
+        if !is_same {
+            let at = || Some(line(primary, one.as_ref().map(|piece| piece.begin)));
+            let value = |piece: &Option<Piece<'a>>| piece.as_ref().map(|piece| value(&piece.text));
+            findings.report_at(Class::Text, &Spot::Body, at, || [value(&one), value(&other)]);
+            return;
+        }
+    }
+}
+
+/// In which line something begins, or that all lines have been seen: `line 7 of 120`.
+fn line(text: &str, begin: Option<usize>) -> String {
+    let text = text.trim_end();
+    let breaks = |text: &str| text.bytes().filter(|byte| *byte == b'\n').count();
+    let before = begin.and_then(|begin| text.get(..begin)).unwrap_or(text);
+    format!("line {} of {}", breaks(before) + 1, breaks(text) + 1)
+}
+
+/// A piece as a record may have it: nothing of it if it speaks of a secret, which may be anywhere in it.
+fn value(text: &str) -> Cow<'static, str> {
+    let text = shown::head(text.trim());
+    if shown::is_secret_name(text) { shown::HIDDEN.into() } else { text.to_owned().into() }
+}
+
+/// Text in UTF-8; what is not that is taken for ISO 8859-1, in which no two contents are the same.
+fn characters(content: &[u8]) -> Cow<'_, str> {
+    let content = content.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(content);
+    match std::str::from_utf8(content) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => content.iter().map(|byte| char::from(*byte)).collect::<String>().into(),
+    }
+}
+
+/// Lines without the white space at their ends, and without the empty ones at the end.
+fn lines(text: &str) -> impl Iterator<Item = Piece<'_>> {
+    let mut begin = 0;
+    text.trim_end().split('\n').map(move |line| {
+        let piece = Piece { text: line.trim_end().into(), begin, is_tag: false };
+        begin += line.len() + 1;
+        piece
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+    use crate::rules::{Rules, TreatEqual};
+
+    /// Where and how two texts differ.
+    fn differ(language: Language, primary: &[u8], mirror: &[u8]) -> Option<String> {
+        let rules =
+            Rules { keep_values: true, treat_equal: vec![TreatEqual::Uuid, TreatEqual::Token], ..Rules::default() };
+        let mut findings = Findings::new(&rules, UNIX_EPOCH);
+        compare(language, primary, mirror, &mut findings);
+        let difference = findings.conclude(None).differences.pop()?;
+        let shown = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+        Some(format!("{}: {} -> {}", difference.at?, shown(difference.primary), shown(difference.mirror)))
+    }
+
+    #[test]
+    fn lines_are_compared() {
+        for (primary, mirror, expected) in [
+            ("a\nb", "a\r\nb  \r\n\r\n", None),
+            ("\u{FEFF}a", "a", None),
+            ("a\nb\nc\n", "a\nx\nc\n", Some("line 2 of 3: b -> x")),
+            ("a\n", "a\nb\n", Some("line 1 of 1: - -> b")),
+            ("a\nb\n", "a\n", Some("line 2 of 2: b -> -")),
+            ("a", "", Some("line 1 of 1: a -> ")),
+            ("  a", "a", Some("line 1 of 1: a -> a")),
+            ("id f47ac10b-58cc-4372-a567-0e02b2c3d479", "id 00000000-58cc-4372-a567-0e02b2c3d479", None),
+            ("password: a", "password: b", Some("line 1 of 1: *** -> ***")),
+        ] {
+            let actual = differ(Language::Plain, primary.as_bytes(), mirror.as_bytes());
+            assert_eq!(actual.as_deref(), expected, "{primary:?} {mirror:?}");
+        }
+        // Two letters that UTF-8 would show as the same mark.
+        assert!(differ(Language::Plain, b"caf\xE9", b"caf\xE8").is_some());
+        assert_eq!(differ(Language::Plain, b"caf\xE9", "caf\u{E9}".as_bytes()), None);
+    }
+
+    #[test]
+    fn markup_is_compared() {
+        use Language::{Html, Xml};
+        for (language, primary, mirror, expected) in [
+            (Html, "<P Class='a' id=b>x</P>", "<p id=\"b\" class=\"a\">\n  x\n</p>", None),
+            (Html, "<br><hr>", "<br/>\n<hr />", None),
+            (Html, "a<!-- b -->c", "ac", None),
+            (Html, "a<!-- b", "a", None),
+            (Html, "<input disabled>", "<input disabled=''>", None),
+            (Html, "it&#39;s &quot;x&quot;", "it's \"x\"", None),
+            (Html, "<a href='?a=1&amp;b=2'>", "<a href='?a=1&b=2'>", None),
+            (Html, "<!DOCTYPE html>", "<!doctype HTML>", None),
+            (
+                Html,
+                "<input name=x value='3q2+7w9xYzABCDEFghi/kl=='>",
+                "<input name=x value='4q2+8w9xYzABCDE/ghi5kl=='>",
+                None,
+            ),
+            (Html, "<script>if (a<b) {}</script>", "<script>\nif (a<b)\n{}\n</SCRIPT>", None),
+            (Html, "<p>\n<b>x</b>\n</p>", "<p><b>y</b></p>", Some("line 2 of 3: x -> y")),
+            (Html, "<p class=a>", "<p class=b>", Some("line 1 of 1: <p class=\"a\"> -> <p class=\"b\">")),
+            (Html, "&lt;b&gt;", "<b>", Some("line 1 of 1: <b> -> <b>")),
+            (Html, "<script>a<b</script>x", "<script>a<c</script>x", Some("line 1 of 1: a<b -> a<c")),
+            (Html, "<p>a", "<p>a</p>", Some("line 1 of 1: - -> </p>")),
+            (Html, "1 < 2", "1 < 3", Some("line 1 of 1: 1 < 2 -> 1 < 3")),
+            (Html, "<a href=\"x", "<a href=\"y", Some("line 1 of 1: <a href=\"x -> <a href=\"y")),
+            (Xml, "<?xml version='1.0'?><a><b/></a>", "<a><b></b></a>", None),
+            (Xml, "<a><![CDATA[1 < 2]]></a>", "<a>1 &lt; 2</a>", None),
+            (Xml, "<A/>", "<a/>", Some("line 1 of 1: <A> -> <a>")),
+        ] {
+            let actual = differ(language, primary.as_bytes(), mirror.as_bytes());
+            assert_eq!(actual.as_deref(), expected, "{primary:?} {mirror:?}");
+        }
+    }
+
+    #[test]
+    fn hostile_markup_takes_no_longer_than_other() {
+        // T23
+        for unit in ["<", "<a", "<a '", "<a'>'", "<!--", "<![CDATA[", "<script>", "</", "<a =", "&", "<?", "<a \"x\" "]
+        {
+            let (one, other) = (unit.repeat(100_000 / unit.len()), format!("{}.", unit.repeat(100_000 / unit.len())));
+            for language in [Language::Plain, Language::Html, Language::Xml] {
+                let _ = differ(language, one.as_bytes(), other.as_bytes());
+                assert_eq!(differ(language, one.as_bytes(), one.as_bytes()), None, "{unit}");
+            }
+        }
+    }
+}

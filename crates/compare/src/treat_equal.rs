@@ -1,0 +1,242 @@
+//! Texts that are another one each time: UUIDs, times, hashes, tokens. Owns how they are recognised; where they count as
+//! equal is for the kinds of content, and what of a path is an id for `endpoint`.
+
+use std::borrow::Cow;
+
+use crate::rules::TreatEqual;
+
+/// 2000 to 2050 in seconds since 1970.
+const HALF_CENTURY: std::ops::Range<f64> = 946_684_800.0..2_524_608_000.0;
+/// What stands for a text of a kind in those that are compared as a whole.
+const PLACEHOLDER: &str = "\u{FFFD}";
+/// The least of a hash, in digits.
+const MIN_HASH: usize = 16;
+/// The least of a token, in characters.
+const MIN_TOKEN: usize = 20;
+/// The least of its longest part without punctuation: what `summer-sale-2026` has not.
+const MIN_TOKEN_PART: usize = 8;
+
+impl TreatEqual {
+    /// Whether a text is of this kind.
+    pub(crate) fn fits(self, text: &str) -> bool {
+        match self {
+            TreatEqual::Uuid => is_uuid(text) || is_ulid(text),
+            TreatEqual::Timestamp => is_timestamp(text),
+            TreatEqual::Hash => text.len() >= MIN_HASH && text.bytes().all(|byte| byte.is_ascii_hexdigit()),
+            TreatEqual::Token => is_token(text) || is_jwt(text),
+        }
+    }
+
+    /// Whether a number is of this kind.
+    pub(crate) fn fits_number(self, number: f64) -> bool {
+        self == TreatEqual::Timestamp && (HALF_CENTURY.contains(&number) || HALF_CENTURY.contains(&(number / 1000.0)))
+    }
+}
+
+/// Whether a text is of any of these kinds.
+pub(crate) fn is_any(text: &str, kinds: &[TreatEqual]) -> bool {
+    kinds.iter().any(|kind| kind.fits(text))
+}
+
+/// A text with what is of one of these kinds replaced: the whole of it, or words.
+pub(crate) fn replaced<'a>(text: &'a str, kinds: &[TreatEqual]) -> Cow<'a, str> {
+    if kinds.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    let placeholder = |text| {
+        let kind = kinds.iter().find(|kind| kind.fits(text))?;
+        Some(format!("{PLACEHOLDER}{kind:?}"))
+    };
+    if let Some(whole) = placeholder(text.trim()) {
+        return Cow::Owned(whole);
+    }
+    let is_delimiter = |character: char| character.is_whitespace() || "\"'`<>()[]{},;&?|=/\\#!*".contains(character);
+    let mut out = String::with_capacity(text.len());
+    for piece in text.split_inclusive(is_delimiter) {
+        let word = piece.trim_end_matches(is_delimiter).trim_end_matches(['.', ':']);
+        match placeholder(word) {
+            Some(placeholder) => out.push_str(&placeholder),
+            None => out.push_str(word),
+        }
+        out.push_str(piece.get(word.len()..).unwrap_or_default());
+    }
+    Cow::Owned(out)
+}
+
+/// RFC 9562 section 4.
+pub(crate) fn is_uuid(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
+}
+
+/// 26 digits of Crockford's base 32, upper or lower case; the first one has three bits.
+pub(crate) fn is_ulid(text: &str) -> bool {
+    let is_digit = |byte: u8| byte.is_ascii_digit() || (byte.is_ascii_alphabetic() && !b"ILOUilou".contains(&byte));
+    text.len() == 26
+        && matches!(text.as_bytes().first(), Some(b'0'..=b'7'))
+        && text.bytes().all(is_digit)
+        && !(text.bytes().any(|byte| byte.is_ascii_lowercase()) && text.bytes().any(|byte| byte.is_ascii_uppercase()))
+}
+
+/// Two or three parts in base64url, of which the first is an object (RFC 7519 section 3); also if it has been cut.
+pub(crate) fn is_jwt(text: &str) -> bool {
+    text.len() >= MIN_TOKEN
+        && text.starts_with("eyJ")
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'='))
+}
+
+/// RFC 4648 sections 4 and 5. A path is none, though its characters are: those of section 4 need the length and the
+/// letters of a token, and the two alphabets do not mix.
+fn is_token(text: &str) -> bool {
+    let token = text.trim_end_matches('=');
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric();
+    let has = |wanted: &dyn Fn(&u8) -> bool| token.as_bytes().iter().any(wanted);
+    let is_url_safe = token.bytes().all(|byte| is_part(&byte) || matches!(byte, b'-' | b'_'));
+    let is_standard = token.bytes().all(|byte| is_part(&byte) || matches!(byte, b'+' | b'/'))
+        && text.len().is_multiple_of(4)
+        && !token.starts_with('/')
+        && has(&u8::is_ascii_lowercase)
+        && has(&u8::is_ascii_uppercase);
+    let is_mixed = |part: &[u8]| {
+        part.len() >= MIN_TOKEN_PART && part.iter().any(u8::is_ascii_digit) && part.iter().any(u8::is_ascii_alphabetic)
+    };
+    token.len() >= MIN_TOKEN
+        && (is_url_safe || is_standard)
+        && token.as_bytes().split(|byte| !is_part(byte)).any(is_mixed)
+}
+
+/// `2026-12-31`.
+pub(crate) fn is_date(text: &str) -> bool {
+    let number = |range, most: u32| {
+        text.get(range)
+            .filter(|digits: &&str| digits.bytes().all(|byte| byte.is_ascii_digit()))
+            .is_some_and(|digits| digits.parse().is_ok_and(|number: u32| (1..=most).contains(&number)))
+    };
+    text.len() == 10
+        && text.as_bytes().get(4) == Some(&b'-')
+        && text.as_bytes().get(7) == Some(&b'-')
+        && number(0..4, 9999)
+        && number(5..7, 12)
+        && number(8..10, 31)
+}
+
+fn is_timestamp(text: &str) -> bool {
+    if text.len() >= 10 && text.len() <= 20 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+        return text.parse().is_ok_and(|number| TreatEqual::Timestamp.fits_number(number));
+    }
+    is_rfc3339(text) || is_http_date(text)
+}
+
+/// RFC 3339 section 5.6, also with a space for the `T` and, as much software has it, without an offset or seconds.
+fn is_rfc3339(text: &str) -> bool {
+    let Some((date, time)) = text.split_at_checked(10) else { return false };
+    let Some(time) = time.strip_prefix(['T', 't', ' ']) else { return false };
+    let Some((clock, rest)) = time.split_at_checked(5) else { return false };
+    let is_clock = |text: &str| {
+        text.bytes().enumerate().all(|(at, byte)| if at == 2 { byte == b':' } else { byte.is_ascii_digit() })
+    };
+    let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
+    let rest = match rest.strip_prefix(':') {
+        Some(seconds) if digits(seconds) == 2 => seconds.get(2..).unwrap_or_default(),
+        Some(_) => return false,
+        None => rest,
+    };
+    let rest = match rest.strip_prefix(['.', ',']) {
+        Some(fraction) if digits(fraction) > 0 => fraction.get(digits(fraction)..).unwrap_or_default(),
+        Some(_) => return false,
+        None => rest,
+    };
+    let is_offset = match rest.strip_prefix(['+', '-']) {
+        Some(offset) => match offset.len() {
+            5 => is_clock(offset),
+            2 | 4 => digits(offset) == offset.len(),
+            _ => false,
+        },
+        None => matches!(rest, "" | "Z" | "z" | " UTC"),
+    };
+    is_date(date) && is_clock(clock) && is_offset
+}
+
+/// IMF-fixdate, RFC 9110 section 5.6.7, also with dashes in the date, as cookies have it.
+fn is_http_date(text: &str) -> bool {
+    const SHAPE: &[u8] = b"Aaa, 00 Aaa 0000 00:00:00 GMT";
+    text.len() == SHAPE.len()
+        && text.ends_with("GMT")
+        && text.bytes().zip(SHAPE).all(|(byte, shape)| match shape {
+            b'A' | b'a' | b'G' | b'M' | b'T' => byte.is_ascii_alphabetic(),
+            b'0' => byte.is_ascii_digit(),
+            b' ' => matches!(byte, b' ' | b'-'),
+            _ => byte == *shape,
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_recognised() {
+        use TreatEqual::{Hash, Timestamp, Token, Uuid};
+        for (text, kinds) in [
+            ("f47ac10b-58cc-4372-a567-0e02b2c3d479", &[Uuid, Token][..]),
+            ("F47AC10B-58CC-4372-A567-0E02B2C3D479", &[Uuid, Token]),
+            ("f47ac10b-58cc-4372-a567-0e02b2c3d47", &[Token]),
+            ("01ARZ3NDEKTSV4RRFFQ69G5FAV", &[Uuid, Token]),
+            ("91ARZ3NDEKTSV4RRFFQ69G5FAV", &[Token]),
+            ("2026-05-01T10:00:00Z", &[Timestamp]),
+            ("2026-05-01T10:00:00.123456789+02:00", &[Timestamp]),
+            ("2026-05-01 10:00:00", &[Timestamp]),
+            ("2026-05-01T10:00Z", &[Timestamp]),
+            ("2026-05-01T10:00:00+0200", &[Timestamp]),
+            ("2026-13-01T10:00:00Z", &[]),
+            ("2026-05-01", &[]),
+            ("2026-05-01T1:00:00Z", &[]),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", &[Timestamp]),
+            ("Sun, 06 Nov 1994 08:49:37 PST", &[]),
+            ("1767225600", &[Timestamp]),
+            ("1767225600000", &[Timestamp]),
+            ("1767225600.5", &[Timestamp]),
+            ("946684799", &[]),
+            ("2524608000", &[]),
+            ("d41d8cd98f00b204e9800998ecf8427e", &[Hash, Token]),
+            ("d41d8cd98f00b20", &[]),
+            ("d41d8cd98f00b204", &[Hash]),
+            ("3q2+7w9xYzABCDEFghijkl==", &[Token]),
+            ("sk_live_51H8abcXYZdefGHI", &[Token]),
+            ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln", &[Token]),
+            ("internationalization", &[]),
+            ("the-summer-sale-of-2026-is-on", &[]),
+            ("/api/v2/customers/orders", &[]),
+            ("a/f47ac10b-58cc-4372-a567-0e02b2c3d479/b", &[]),
+            ("ab/cd/3f2a1b9c3f2a1b9c/e", &[]),
+            ("ééééééééééééééééééééé1", &[]),
+            ("", &[]),
+        ] {
+            let fits: Vec<_> = [Uuid, Timestamp, Hash, Token].into_iter().filter(|kind| kind.fits(text)).collect();
+            assert_eq!(fits, kinds, "{text}");
+        }
+        for (number, is_time) in
+            [(1_767_225_600.0, true), (1.767e12, true), (5.0, false), (-1e9, false), (1e300, false)]
+        {
+            assert_eq!(Timestamp.fits_number(number), is_time, "{number}");
+        }
+    }
+
+    #[test]
+    fn words_are_replaced() {
+        use TreatEqual::{Timestamp, Token, Uuid};
+        for (one, other, is_same) in [
+            ("id f47ac10b-58cc-4372-a567-0e02b2c3d479.", "id 00000000-58cc-4372-a567-0e02b2c3d479.", true),
+            ("/a/f47ac10b-58cc-4372-a567-0e02b2c3d479/b", "/a/00000000-58cc-4372-a567-0e02b2c3d479/c", false),
+            ("at 2026-05-01T10:00:00Z, done", "at 2026-05-02T10:00:00Z, done", true),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", " Sun, 06 Nov 1995 08:49:37 GMT ", true),
+            ("one", "two", false),
+        ] {
+            let kinds = [Uuid, Timestamp, Token];
+            assert_eq!(replaced(one, &kinds) == replaced(other, &kinds), is_same, "{one}");
+        }
+    }
+}
