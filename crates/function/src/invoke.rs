@@ -9,12 +9,20 @@ use bytes::Bytes;
 use crossfade_event::{
     DecodeError, EncodeError, EventFormat, HeaderMode, Undecodable, decode_request, encode_response,
 };
-use crossfade_proxy::{AccessRecord, Exchange, Invocation, Proxy, ProxyError, failure, healthy};
+use crossfade_proxy::{AccessRecord, Exchange, Invocation, Pending, Proxy, ProxyError, failure, healthy};
 use crossfade_route::HealthCheck;
 use http::Response;
 
-/// Writes the reply to an event into `reply`, which must be empty.
-pub(crate) async fn answer(proxy: &Proxy, event: &Bytes, invocation: &Invocation, reply: &mut Vec<u8>) -> AccessRecord {
+use crate::log_error;
+
+/// Writes the reply to an event into `reply`, which must be empty. What is left to do once it is posted comes back beside
+/// the record.
+pub(crate) async fn answer<'p>(
+    proxy: &'p Proxy,
+    event: &Bytes,
+    invocation: &'p Invocation,
+    reply: &mut Vec<u8>,
+) -> (AccessRecord, Option<Box<Pending<'p>>>) {
     let decoded = catch_unwind(|| decode_request(event)).unwrap_or_else(|panic| {
         let error = DecodeError::Json(message_of(&*panic));
         Err(Undecodable { format: EventFormat::Alb(HeaderMode::Single), error })
@@ -29,7 +37,7 @@ pub(crate) async fn answer(proxy: &Proxy, event: &Bytes, invocation: &Invocation
             (undecodable.format, own(invocation, failure(&error), |record| record.note(&error)))
         }
     };
-    let Exchange { response, mut record } = exchange;
+    let Exchange { response, mut record, pending } = exchange;
     if let Err(error) = encode_response(format, &response, reply) {
         let error = match error {
             EncodeError::TooLarge { .. } => ProxyError::ResponseTooLarge(error.to_string()),
@@ -37,11 +45,28 @@ pub(crate) async fn answer(proxy: &Proxy, event: &Bytes, invocation: &Invocation
         };
         replace(format, &error, &mut record, reply);
     }
-    record
+    (record, pending)
+}
+
+/// Sends the copies of a request that has been answered, and gives the lines that say what came of them. What breaks there
+/// has no client to tell.
+pub(crate) async fn mirror(
+    proxy: &Proxy,
+    pending: Pending<'_>,
+    invocation: &Invocation,
+    stop: impl Future<Output = ()>,
+) -> Vec<String> {
+    match caught(proxy.mirror(pending, invocation, stop)).await {
+        Ok(records) => records.iter().filter_map(|record| serde_json::to_string(record).ok()).collect(),
+        Err(message) => {
+            log_error(&format!("mirroring {} broke: {message}", invocation.request_id));
+            Vec::new()
+        }
+    }
 }
 
 /// An answer that no back end gave.
-fn own(invocation: &Invocation, response: Response<Bytes>, note: impl FnOnce(&mut AccessRecord)) -> Exchange {
+fn own<'p>(invocation: &Invocation, response: Response<Bytes>, note: impl FnOnce(&mut AccessRecord)) -> Exchange<'p> {
     let mut record = AccessRecord {
         time: Some(invocation.time),
         request_id: invocation.request_id.clone(),
@@ -51,7 +76,7 @@ fn own(invocation: &Invocation, response: Response<Bytes>, note: impl FnOnce(&mu
         ..AccessRecord::default()
     };
     note(&mut record);
-    Exchange { response, record }
+    Exchange { response, record, pending: None }
 }
 
 /// Replaces an answer that cannot be carried by one that says so.
@@ -64,18 +89,22 @@ fn replace(format: EventFormat, error: &ProxyError, record: &mut AccessRecord, r
     let _ = encode_response(format, &response, reply);
 }
 
-/// A panic would end the process and with it every other invocation; it costs this one request a 500.
-async fn guarded(exchange: impl Future<Output = Exchange>, invocation: &Invocation) -> Exchange {
-    let mut exchange = pin!(exchange);
-    let result = std::future::poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| exchange.as_mut().poll(cx))) {
-        Ok(poll) => poll.map(Ok),
-        Err(panic) => Poll::Ready(Err(panic)),
-    })
-    .await;
-    result.unwrap_or_else(|panic| {
-        let error = ProxyError::Internal(message_of(&*panic));
+/// A panic costs this one request a 500.
+async fn guarded<'p>(exchange: impl Future<Output = Exchange<'p>>, invocation: &Invocation) -> Exchange<'p> {
+    caught(exchange).await.unwrap_or_else(|message| {
+        let error = ProxyError::Internal(message);
         own(invocation, failure(&error), |record| record.note(&error))
     })
+}
+
+/// A panic would end the process and with it every other invocation: here it is an error with its message.
+async fn caught<T>(future: impl Future<Output = T>) -> Result<T, String> {
+    let mut future = pin!(future);
+    std::future::poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+        Ok(poll) => poll.map(Ok),
+        Err(panic) => Poll::Ready(Err(message_of(&*panic))),
+    })
+    .await
 }
 
 fn message_of(panic: &(dyn Any + Send)) -> String {

@@ -1,4 +1,4 @@
-//! The loop: the next event, its answer, its log line, the next event. Also start and end of the process.
+//! The loop: the next event, its answer, its log line, copies for a mirror, the next event. Also start and end of the process.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::current::Current;
-use crate::invoke::answer;
+use crate::invoke::{answer, mirror};
 use crate::log_error;
 use crate::runtime_api::{ApiError, NextEvent, RuntimeApi};
 use crate::settings::{Settings, SettingsError};
@@ -97,7 +97,8 @@ async fn serve(current: Arc<Current>, mut api: RuntimeApi, mut terminate: Signal
         let seed = random.next();
         let invocation = Invocation { request_id, trace_id, started, time, deadline, seed };
 
-        let record = answer(&current.proxy(), &event, &invocation, &mut buffer).await;
+        let proxy = current.proxy();
+        let (record, pending) = answer(&proxy, &event, &invocation, &mut buffer).await;
         // Its memory takes what comes next.
         drop(event);
         let reply = Bytes::from(std::mem::take(&mut buffer));
@@ -115,6 +116,20 @@ async fn serve(current: Arc<Current>, mut api: RuntimeApi, mut terminate: Signal
         if reply.is_unique() {
             buffer = Vec::from(reply);
             buffer.clear();
+        }
+        // The client has its answer; the environment is not frozen before it asks for the next event.
+        if let Some(pending) = pending {
+            let mut is_over = false;
+            let stop = async {
+                terminate.recv().await;
+                is_over = true;
+            };
+            for line in mirror(&proxy, *pending, &invocation, stop).await {
+                write_line(line);
+            }
+            if is_over {
+                return Ok(());
+            }
         }
     }
 }

@@ -46,6 +46,18 @@ pub(crate) struct Trace {
     pub(crate) connect_started: Option<Instant>,
     pub(crate) connected: Option<Instant>,
     pub(crate) first_byte: Option<Instant>,
+    /// The last attempt, from sending to the last byte, without the time for a new connection.
+    pub(crate) took: Duration,
+}
+
+impl Trace {
+    /// How long a connection took that was opened after an instant.
+    fn connecting_since(&self, since: Instant) -> Duration {
+        match (self.connect_started, self.connected) {
+            (Some(begin), Some(end)) if begin >= since => end.saturating_duration_since(begin),
+            _ => Duration::ZERO,
+        }
+    }
 }
 
 /// Sends a request and reads the whole answer.
@@ -57,8 +69,9 @@ pub(crate) async fn send(
     trace: &mut Trace,
 ) -> Result<Response<Bytes>, ProxyError> {
     let limits = upstream.backend.timeouts;
+    let started = Instant::now();
     let deadline = match limits.backend_request {
-        Some(limit) => bounds.deadline.min(Instant::now() + limit),
+        Some(limit) => bounds.deadline.min(started + limit),
         None => bounds.deadline,
     };
     let in_time = async {
@@ -82,6 +95,7 @@ pub(crate) async fn send(
             return Err(ProxyError::StatusNotCarried(response.status().as_u16()));
         }
         upstream.checkin(connection, bounds.now, keep_alive);
+        trace.took = started.elapsed().saturating_sub(trace.connecting_since(started));
         Ok(response)
     };
     let result = timeout_at(deadline, in_time).await.unwrap_or(Err(ProxyError::ResponseTimeout));

@@ -200,6 +200,11 @@ impl ProxyError {
         }
     }
 
+    /// Whether the end of the time is all that went wrong.
+    pub(crate) fn is_timeout(&self) -> bool {
+        matches!(self, Self::DnsTimeout(_) | Self::ConnectTimeout(_) | Self::ResponseTimeout)
+    }
+
     /// What the client may know besides the type: limits of the front end, which are public.
     pub(crate) fn public_details(&self) -> Option<&str> {
         match self {

@@ -2,7 +2,7 @@
 //! what is read of `Via`: loops. The load balancer's `X-Forwarded-For`, `-Proto` and `-Port` pass untouched.
 
 use bytes::Bytes;
-use crossfade_route::{Backend, HostHeader};
+use crossfade_route::{Backend, HostHeader, MIRROR_FIELD};
 use http::Method;
 use http::header::{CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, UPGRADE, VIA};
 use http::uri::Authority;
@@ -53,8 +53,9 @@ impl Forwarding<'_> {
     ///
     /// Fails where the client's own host is to be used and is none.
     pub(crate) fn apply(self, fields: &mut HeaderMap, method: &Method, body: &Bytes) -> Result<(), ProxyError> {
-        // The client library writes the length of what is sent; the load balancer has answered `Expect` itself.
-        for name in [CONTENT_LENGTH, EXPECT, PROXY] {
+        // The client library writes the length of what is sent; the load balancer has answered `Expect` itself; only a
+        // copy of ours is marked as one.
+        for name in [CONTENT_LENGTH, EXPECT, PROXY, MIRROR_FIELD] {
             fields.remove(name);
         }
         // But not of nothing, and some servers answer 411 to a POST without a length (RFC 9110 section 8.6).

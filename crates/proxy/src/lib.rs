@@ -13,6 +13,7 @@ mod failover;
 mod fields;
 mod forwarding;
 mod hop_by_hop;
+mod mirror;
 mod pipeline;
 mod plan;
 mod public_url;
@@ -22,6 +23,7 @@ mod upstream;
 
 pub use access_log::{AccessRecord, PassedOver};
 pub use error::ProxyError;
+pub use mirror::Pending;
 pub use pipeline::{Exchange, Invocation, Limits, Proxy};
 pub use plan::{Context, Outgoing, Plan, Sending, Step};
 pub use respond::{failure, healthy};

@@ -7,10 +7,11 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use crossfade_route::{Observer, PemFile, RoutingTable};
 use http::header::{CONTENT_LENGTH, HOST, HeaderValue, SET_COOKIE};
-use http::{Method, Request, Response, StatusCode, response};
+use http::{Method, Request, Response, StatusCode};
 use tokio::time::Instant;
 
 use crate::attempt::{Bounds, Trace};
+use crate::mirror::{Pending, Primary};
 use crate::plan::{Context, Outgoing, Plan, Planner, Sending, Step};
 use crate::upstream::{SetupError, Upstream};
 use crate::{AccessRecord, ProxyError, failover, forwarding, hop_by_hop, public_url, respond, retry};
@@ -21,6 +22,8 @@ pub struct Proxy {
     table: RoutingTable,
     /// In the order of [`RoutingTable::backends`].
     upstreams: Vec<Upstream>,
+    /// The same for copies of requests, which must not be felt by the requests themselves; empty if no route has a mirror.
+    pub(crate) apart: Vec<Upstream>,
     /// Our name in `Via`, for loops.
     pseudonym: String,
     via: HeaderValue,
@@ -53,11 +56,23 @@ pub struct Invocation {
 
 /// An answer and the record of how it came to be.
 #[derive(Debug)]
-pub struct Exchange {
+pub struct Exchange<'t> {
     /// For the client.
     pub response: Response<Bytes>,
     /// For the log.
     pub record: AccessRecord,
+    /// For [`Proxy::mirror`], once the client has its answer.
+    pub pending: Option<Box<Pending<'t>>>,
+}
+
+/// The answer of a back end.
+#[derive(Clone, Debug)]
+pub(crate) struct Answered<'t> {
+    pub(crate) response: Response<Bytes>,
+    /// What it is the answer to.
+    pub(crate) sent: Outgoing<'t>,
+    /// From sending to the last byte, without the time for a new connection.
+    pub(crate) took: Duration,
 }
 
 impl Proxy {
@@ -73,14 +88,16 @@ impl Proxy {
         pseudonym: &str,
         limits: Limits,
     ) -> Result<Self, SetupError> {
-        let upstreams = table
+        let upstreams: Vec<Upstream> = table
             .backends()
             .iter()
             .map(|backend| Upstream::new(backend.clone(), cert_file))
             .collect::<Result<_, _>>()?;
         let via = HeaderValue::from_str(&format!("1.1 {pseudonym}"))
             .unwrap_or_else(|_| HeaderValue::from_static("1.1 crossfade"));
-        Ok(Proxy { table, upstreams, pseudonym: pseudonym.to_owned(), via, limits })
+        let has_mirror = table.routes().iter().chain([table.default_route()]).any(|route| route.mirror.is_some());
+        let apart = if has_mirror { upstreams.iter().map(Upstream::apart).collect() } else { Vec::new() };
+        Ok(Proxy { table, upstreams, apart, pseudonym: pseudonym.to_owned(), via, limits })
     }
 
     /// The configuration.
@@ -104,12 +121,33 @@ impl Proxy {
         self.planner(invocation).plan(parts, &body, observer)
     }
 
-    fn planner<'t>(&'t self, invocation: &'t Invocation) -> Planner<'t> {
+    /// The copy of a request for the mirror of its route, whether or not this one would be copied.
+    ///
+    /// # Errors
+    ///
+    /// What no copy can be made for, or [`ProxyError::Internal`] if the route has no mirror.
+    pub fn copy<'t>(
+        &'t self,
+        context: &Context<'t>,
+        sending: &Sending<'t>,
+        invocation: &'t Invocation,
+    ) -> Result<Outgoing<'t>, ProxyError> {
+        let copy = sending.copy.as_deref().cloned();
+        let copy = copy.ok_or_else(|| ProxyError::Internal("nothing is copied".to_owned()))?;
+        self.planner(invocation).copy(context, sending.forward, copy, &Bytes::new()).0
+    }
+
+    /// The name of a back end.
+    pub(crate) fn name_of(&self, index: usize) -> &str {
+        self.table.backends().get(index).map_or("", |backend| backend.name.as_str())
+    }
+
+    pub(crate) fn planner<'t>(&'t self, invocation: &'t Invocation) -> Planner<'t> {
         Planner { table: &self.table, via: &self.via, pseudonym: &self.pseudonym, invocation }
     }
 
     /// Answers a request. A failure is an answer, too.
-    pub async fn handle(&self, request: Request<Bytes>, invocation: &Invocation) -> Exchange {
+    pub async fn handle<'t>(&'t self, request: Request<Bytes>, invocation: &'t Invocation) -> Exchange<'t> {
         let mut record = AccessRecord {
             time: Some(invocation.time),
             request_id: invocation.request_id.clone(),
@@ -119,42 +157,52 @@ impl Proxy {
             request_bytes: request.body().len(),
             ..AccessRecord::default()
         };
-        let response = self.answer(request, invocation, &mut record).await.unwrap_or_else(|error| {
+        let mut pending = None;
+        let response = self.answer(request, invocation, &mut record, &mut pending).await.unwrap_or_else(|error| {
             record.note(&error);
             respond::failure(&error)
         });
         record.status = response.status().as_u16();
         record.response_bytes = response.body().len();
         record.total_ms = Some(invocation.started.elapsed());
-        Exchange { response, record }
+        Exchange { response, record, pending }
     }
 
-    async fn answer(
-        &self,
+    async fn answer<'t>(
+        &'t self,
         request: Request<Bytes>,
-        invocation: &Invocation,
+        invocation: &'t Invocation,
         record: &mut AccessRecord,
+        pending: &mut Option<Box<Pending<'t>>>,
     ) -> Result<Response<Bytes>, ProxyError> {
         let (parts, body) = request.into_parts();
-        let method = parts.method.clone();
         let Plan { context, step } = self.planner(invocation).plan(parts, &body, &mut ())?;
         record.route = Some(context.route.name.clone());
 
-        let sending = match step {
+        let mut sending = match step {
             Step::Fail(error) => return Err(error),
             Step::Answer(response) => return Ok(response),
             Step::Send(sending) => sending,
         };
         record.chosen = Some(sending.choice.reason.as_str());
-        let set_cookie = sending.choice.set_cookie.clone();
-        let (response, sent) = self.send(&context, *sending, &body, invocation, record).await?;
-        let mut response = self.received(response, &sent, &method);
-        context.edit_response(invocation, Some(sent.backend), response.headers_mut());
-        // Ours comes last: without it users would change sides.
-        if let Some(cookie) = set_cookie {
-            response.headers_mut().append(SET_COOKIE, cookie);
+        let (forward, set_cookie, copy) = (sending.forward, sending.choice.set_cookie.clone(), sending.copy.take());
+        let mut result = self.send(&context, *sending, &body, invocation, record).await;
+        if let Ok(Answered { response, sent, .. }) = &mut result {
+            self.received(response, sent);
         }
-        Ok(response)
+        let copied = copy.map(|copy| (copy, Primary::of(&result, record.backend.as_ref())));
+        let result = result.map(|Answered { mut response, sent, .. }| {
+            context.edit_response(invocation, Some(sent.backend), response.headers_mut());
+            // Ours comes last: without it users would change sides.
+            if let Some(cookie) = set_cookie {
+                response.headers_mut().append(SET_COOKIE, cookie);
+            }
+            response
+        });
+        *pending = copied
+            .filter(|(copy, primary)| !primary.is(self.name_of(copy.mirror.backend)))
+            .map(|(copy, primary)| Box::new(Pending { copy: *copy, context, forward, body, primary }));
+        result
     }
 
     /// Sends a request to the back end that was chosen, or, where that fails or is known to be down, to the one that
@@ -166,7 +214,7 @@ impl Proxy {
         body: &Bytes,
         invocation: &'t Invocation,
         record: &mut AccessRecord,
-    ) -> Result<(Response<Bytes>, Outgoing<'t>), ProxyError> {
+    ) -> Result<Answered<'t>, ProxyError> {
         let bounds = self.bounds(invocation);
         let Sending { forward, outgoing: first, otherwise, .. } = sending;
         let is_down = |index: usize| self.upstreams[index].health.is_down(bounds.wall_clock());
@@ -178,15 +226,15 @@ impl Proxy {
                 otherwise
             }
             otherwise => {
-                let result = self.send_one(&first, body, bounds, record).await;
+                let (result, took) = self.send_one(&first, body, bounds, record).await;
                 let failure = retry::failure(&result);
                 let is_wanted =
                     |failover| failure.is_some_and(|it| failover::is_wanted(failover, &first.parts.method, it));
                 match otherwise.filter(|otherwise| is_wanted(otherwise.failover) && !bounds.is_over()) {
-                    None => return result.map(|response| (response, first)),
+                    None => return result.map(|response| Answered { response, sent: first, took }),
                     Some(otherwise) => {
                         record.pass_over(first.backend, outcome(&result));
-                        first_answer = result.ok();
+                        first_answer = result.ok().map(|response| (response, took));
                         otherwise
                     }
                 }
@@ -195,15 +243,15 @@ impl Proxy {
         let to = otherwise.failover.to;
         let elsewhere = async {
             let second = self.planner(invocation).elsewhere(context, forward, *otherwise, body)?;
-            let response = self.send_one(&second, body, bounds, record).await?;
-            Ok::<_, ProxyError>((response, second))
+            let (result, took) = self.send_one(&second, body, bounds, record).await;
+            result.map(|response| Answered { response, sent: second, took })
         };
         match (elsewhere.await, first_answer) {
             // A bad answer is better than none.
-            (Err(error), Some(answer)) => {
+            (Err(error), Some((response, took))) => {
                 record.pass_over(&self.upstreams[to].backend, error.error_type().into());
                 record.backend = Some(first.backend.name.clone());
-                Ok((answer, first))
+                Ok(Answered { response, sent: first, took })
             }
             (result, _) => result,
         }
@@ -215,26 +263,25 @@ impl Proxy {
         body: &Bytes,
         bounds: Bounds,
         record: &mut AccessRecord,
-    ) -> Result<Response<Bytes>, ProxyError> {
+    ) -> (Result<Response<Bytes>, ProxyError>, Duration) {
         let mut trace = Trace::default();
         let result = retry::send(&self.upstreams[outgoing.index], &outgoing.parts, body, bounds, &mut trace).await;
         record.backend = Some(outgoing.backend.name.clone());
         note(record, &trace, bounds.started);
-        result
+        (result, trace.took)
     }
 
     /// Makes the answer of a back end that of the client's request.
-    fn received(&self, response: Response<Bytes>, sent: &Outgoing<'_>, method: &Method) -> Response<Bytes> {
-        let (mut head, content) = response.into_parts();
-        hop_by_hop::remove(&mut head.headers, &self.table.request_id_field);
-        drop_length(method, &mut head);
+    pub(crate) fn received(&self, response: &mut Response<Bytes>, sent: &Outgoing<'_>) {
+        drop_length(&sent.parts.method, response);
+        let fields = response.headers_mut();
+        hop_by_hop::remove(fields, &self.table.request_id_field);
         if let Some(public) = &sent.backend.public_url {
-            public_url::apply(public, sent.backend, sent.parts.headers.get(HOST), &mut head.headers);
+            public_url::apply(public, sent.backend, sent.parts.headers.get(HOST), fields);
         }
-        Response::from_parts(head, content)
     }
 
-    fn bounds(&self, invocation: &Invocation) -> Bounds {
+    pub(crate) fn bounds(&self, invocation: &Invocation) -> Bounds {
         let deadline = match self.table.request_timeout {
             Some(limit) => invocation.deadline.min(invocation.started + limit),
             None => invocation.deadline,
@@ -260,9 +307,9 @@ fn outcome(result: &Result<Response<Bytes>, ProxyError>) -> Cow<'static, str> {
 
 /// The load balancer computes the length of what it gets. Only where there is no content by definition does the field
 /// say something else (RFC 9110 section 8.6).
-fn drop_length(method: &Method, head: &mut response::Parts) {
-    if *method != Method::HEAD && head.status != StatusCode::NOT_MODIFIED {
-        head.headers.remove(CONTENT_LENGTH);
+fn drop_length(method: &Method, response: &mut Response<Bytes>) {
+    if *method != Method::HEAD && response.status() != StatusCode::NOT_MODIFIED {
+        response.headers_mut().remove(CONTENT_LENGTH);
     }
 }
 

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use bytes::Bytes;
 use crossfade_route::{
     Action, Backend, Captures, Choice, Failover, Forward, Observer, Redirect, RequestParts, RequestView, Route,
-    RoutingTable, Target, has_dot_segment,
+    RoutingTable, Transforms, has_dot_segment,
 };
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 use http::uri::{PathAndQuery, Uri};
@@ -15,6 +15,7 @@ use http::{Method, Response, request};
 use crate::client_ip::client_ip;
 use crate::fields::{self, Variables};
 use crate::forwarding::{self, Forwarding, X_FORWARDED_PORT, X_FORWARDED_PROTO};
+use crate::mirror::Copy;
 use crate::{Invocation, ProxyError, hop_by_hop, respond};
 
 /// A request's way, up to the point where something is sent.
@@ -59,10 +60,12 @@ pub struct Sending<'t> {
     pub outgoing: Outgoing<'t>,
     /// What is needed to send it elsewhere, if that can be wanted.
     pub(crate) otherwise: Option<Box<Otherwise<'t>>>,
+    /// What is needed to copy it, if it is to be copied.
+    pub(crate) copy: Option<Box<Copy<'t>>>,
 }
 
 /// A request as a back end gets it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Outgoing<'t> {
     /// Index into [`RoutingTable::backends`].
     pub index: usize,
@@ -114,13 +117,16 @@ impl<'t> Planner<'t> {
             Action::Forward(forward) => forward,
         };
         let is_https = protocol(&parts.headers) == "https";
-        let choice = forward.choose(&view(&parts, context.client_ip), is_https, self.invocation.seed);
+        let (seen, seed) = (view(&parts, context.client_ip), self.invocation.seed);
+        let choice = forward.choose(&seen, is_https, seed);
+        let mirror = context.route.mirror.as_ref().filter(|mirror| mirror.takes(&parts.method, &seen, seed));
         let target = forward.targets.get(choice.target);
         let target = target.ok_or_else(|| ProxyError::Internal("a target that is none".to_owned()))?;
         let failover = forward.failover.as_ref().filter(|failover| failover.to != target.backend);
         let otherwise = failover.map(|failover| Box::new(Otherwise { failover, received: parts.clone() }));
-        let outgoing = self.outgoing(context, Some(target), target.backend, parts, body)?;
-        Ok(Step::Send(Box::new(Sending { forward, choice, outgoing, otherwise })))
+        let copy = mirror.map(|mirror| Box::new(Copy { mirror, received: parts.clone() }));
+        let outgoing = self.outgoing(context, Some(&target.transforms), target.backend, parts, body)?;
+        Ok(Step::Send(Box::new(Sending { forward, choice, outgoing, otherwise, copy })))
     }
 
     fn answer(&self, context: &Context<'t>, mut response: Response<Bytes>) -> Step<'t> {
@@ -137,8 +143,7 @@ impl<'t> Planner<'t> {
         body: &Bytes,
     ) -> Result<Outgoing<'t>, ProxyError> {
         let to = otherwise.failover.to;
-        let target = forward.targets.iter().find(|target| target.backend == to);
-        self.outgoing(context, target, to, otherwise.received, body)
+        self.outgoing(context, forward.transforms_for(to), to, otherwise.received, body)
     }
 
     /// What is not forwarded at all.
@@ -157,10 +162,10 @@ impl<'t> Planner<'t> {
 
     /// Makes a received request that of a back end: fields, transforms, base path, and last what the configuration says
     /// of fields.
-    fn outgoing(
+    pub(crate) fn outgoing(
         &self,
         context: &Context<'t>,
-        target: Option<&Target>,
+        target: Option<&Transforms>,
         index: usize,
         mut parts: request::Parts,
         body: &Bytes,
@@ -196,12 +201,17 @@ impl Context<'_> {
         }
     }
 
+    /// The host that the client asked for, without its port; empty if there is none.
+    pub(crate) fn host_name(&self) -> &str {
+        host_name(self.host.as_ref())
+    }
+
     /// What configured field values can refer to.
     pub(crate) fn variables<'a>(&'a self, invocation: &'a Invocation, backend: Option<&'a Backend>) -> Variables<'a> {
         Variables {
             client_ip: self.client_ip,
             request_id: &invocation.request_id,
-            host: host_name(self.host.as_ref()),
+            host: self.host_name(),
             route: &self.route.name,
             backend: backend.map(|backend| backend.name.as_str()),
             captures: &self.captures,
@@ -213,7 +223,7 @@ impl Context<'_> {
         let default_port = if protocol == "https" { "443" } else { "80" };
         let location = redirect.location(&RequestParts {
             protocol,
-            host: host_name(self.host.as_ref()),
+            host: self.host_name(),
             port: text(&parts.headers, &X_FORWARDED_PORT).unwrap_or(default_port),
             path: parts.uri.path(),
             query: parts.uri.query().unwrap_or_default(),
@@ -235,12 +245,12 @@ fn view(parts: &request::Parts, source_ip: Option<IpAddr>) -> RequestView<'_> {
 /// Applies the transforms of the route and then those of the target. `None` where nothing changes.
 fn transform(
     context: &Context<'_>,
-    target: Option<&Target>,
+    target: Option<&Transforms>,
     parts: &request::Parts,
 ) -> Result<(Option<String>, Option<HeaderValue>), ProxyError> {
     let (mut path_and_query, mut host): (Option<String>, Option<String>) = (None, None);
     let failed = |error: crossfade_route::TransformError| ProxyError::TransformFailed(error.to_string());
-    let all = [Some(&context.route.transforms), target.map(|target| &target.transforms)];
+    let all = [Some(&context.route.transforms), target];
     for transforms in all.into_iter().flatten().filter(|transforms| !transforms.is_empty()) {
         let received = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
         let changed = transforms.target(path_and_query.as_deref().unwrap_or(received)).map_err(failed)?;

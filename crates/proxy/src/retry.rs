@@ -64,7 +64,7 @@ pub(crate) fn failure(result: &Result<Response<Bytes>, ProxyError>) -> Option<Fa
 }
 
 /// What counts for `outlier`.
-fn is_outage(result: &Result<Response<Bytes>, ProxyError>) -> bool {
+pub(crate) fn is_outage(result: &Result<Response<Bytes>, ProxyError>) -> bool {
     match failure(result) {
         Some(Failure::Status(status)) => status.is_server_error(),
         Some(Failure::Connect | Failure::Timeout | Failure::Reset) => true,

@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::diagnostic::{Diagnostic, MAX_FINDINGS, Severity};
+use crate::mirror::Share;
 use crate::yaml::{Key, Node, Scalar, Value};
 
 /// Collects what is wrong while a document is read.
@@ -224,6 +225,17 @@ impl Node {
             self.wrong(mistakes, format!("`{}` is not a percentage from 1 to 100", self.shown()), None);
         }
         percent
+    }
+
+    /// A share from 0 to 100 percent, with or without `%`, and with up to three decimals.
+    pub(crate) fn share<'n>(&'n self, mistakes: &mut Mistakes<'n>) -> Option<Share> {
+        let text = self.text(mistakes)?;
+        let share = Share::parse(text.strip_suffix('%').unwrap_or(text).trim_end());
+        if share.is_none() {
+            let hint = "write it with three decimals at most, like 20 or 0.5";
+            self.wrong(mistakes, format!("`{}` is not a percentage from 0 to 100", self.shown()), Some(hint.into()));
+        }
+        share
     }
 
     /// One of a few words.

@@ -160,7 +160,7 @@ impl Forward {
         }
         match (&sticky.by, sticky.otherwise) {
             (StickyKey::Assigned { cookie }, _) => {
-                let id = format!("{seed:032x}");
+                let id = assigned_id(seed);
                 let set_cookie = set_cookie(cookie, &id, ASSIGNED_MAX_AGE, is_https);
                 Choice { set_cookie, ..choice(self.by_hash(id.as_bytes()), Reason::Assigned) }
             }
@@ -211,6 +211,19 @@ impl Sticky {
             StickyKey::JwtClaim { claim, .. } => format!("jwtClaim {claim}"),
             StickyKey::Assigned { cookie } => format!("assigned cookie {cookie}"),
         }
+    }
+
+    /// Without pins.
+    pub(crate) fn by(by: StickyKey) -> Self {
+        Sticky { by, pins: HashMap::new(), otherwise: None }
+    }
+
+    /// The same as [`Sticky::value`]; for a new user, the id that [`Forward::choose`] assigns by this seed.
+    pub(crate) fn value_or_assigned<'a>(&self, request: &RequestView<'a>, seed: u128) -> Option<Cow<'a, [u8]>> {
+        self.value(request).or_else(|| match self.by {
+            StickyKey::Assigned { .. } => Some(assigned_id(seed).into_bytes().into()),
+            _ => None,
+        })
     }
 
     /// What tells the user of a request from others; never empty.
@@ -291,6 +304,11 @@ fn query<'a>(request: &RequestView<'a>, key: &[u8]) -> Option<&'a [u8]> {
     request.query_pairs().find(|(sent, _)| *sent == key).map(|(_, value)| value)
 }
 
+/// The id of a new user.
+fn assigned_id(seed: u128) -> String {
+    format!("{seed:032x}")
+}
+
 /// A cookie for the whole site that scripts do not see. None if a name is unfit for a field.
 fn set_cookie(name: &str, value: &str, max_age: u64, is_https: bool) -> Option<HeaderValue> {
     let secure = if is_https { "; Secure" } else { "" };
@@ -322,7 +340,7 @@ fn jwt_claim(token: &[u8], claim: &str) -> Option<String> {
 }
 
 /// FNV-1a of a name and a value, stirred by the finaliser of MurmurHash3.
-fn hash(name: &[u8], value: &[u8]) -> u64 {
+pub(crate) fn hash(name: &[u8], value: &[u8]) -> u64 {
     // 0xFF is in no name, which is UTF-8: no name and value run into each other.
     let bytes = name.iter().chain(&[0xFF]).chain(value);
     let mut hash =

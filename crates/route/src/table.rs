@@ -8,6 +8,7 @@ use crossfade_rule::Pattern;
 use http::StatusCode;
 use http::header::{HeaderName, HeaderValue};
 
+use crate::mirror::Mirror;
 use crate::policy::{Failover, Outlier, Retry};
 use crate::redirect::Redirect;
 use crate::requirement::{All, Requirement};
@@ -74,6 +75,8 @@ pub struct Route {
     pub request_fields: FieldEdits,
     /// `responseHeaders`: changes to the fields that the client gets.
     pub response_fields: FieldEdits,
+    /// `mirror`: copies for another back end.
+    pub mirror: Option<Mirror>,
     /// Whether groups of the path's regex are needed for any of this.
     pub(crate) uses_groups: bool,
 }
@@ -113,6 +116,14 @@ pub struct Forward {
     pub opt_in: Option<OptIn>,
     /// Where to go when a target fails.
     pub failover: Option<Failover>,
+}
+
+impl Forward {
+    /// The transforms of the target that a back end is, if it is one.
+    #[must_use]
+    pub fn transforms_for(&self, backend: usize) -> Option<&Transforms> {
+        self.targets.iter().find(|target| target.backend == backend).map(|target| &target.transforms)
+    }
 }
 
 /// One of the back ends of a route.
@@ -218,6 +229,17 @@ pub enum Scheme {
     Http,
     /// Certificates are always verified.
     Https,
+}
+
+impl Scheme {
+    /// As it stands in a URL.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+        }
+    }
 }
 
 /// `hostHeader` of a back end.

@@ -118,6 +118,9 @@ fn describe_route(route: &Route, text: &mut String) {
             writeln!(text, "  {name} {edits:?}").unwrap();
         }
     }
+    if let Some(mirror) = &route.mirror {
+        writeln!(text, "  {mirror:#?}").unwrap();
+    }
 }
 
 fn describe_expectation(expectation: &Expectation, text: &mut String) {

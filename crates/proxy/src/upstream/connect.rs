@@ -19,7 +19,7 @@ use crate::ProxyError;
 /// it is the front end's limit that answers; HTTP/1.1 answers may have 100 field lines.
 const MAX_FIELDS: u32 = 256 * 1024;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Connector {
     /// Names or addresses with their ports, never empty; the first that can be connected to is taken.
     destinations: Vec<(String, u16)>,

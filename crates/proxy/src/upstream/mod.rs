@@ -91,6 +91,15 @@ impl Upstream {
         Ok(Upstream { backend, health, connector, idle: Mutex::default() })
     }
 
+    /// A client of the same back end that shares nothing with this one that a request could notice: no connection, no
+    /// health, and no limit for an answer but that of who uses it.
+    pub(crate) fn apart(&self) -> Self {
+        let mut backend = self.backend.clone();
+        backend.timeouts.backend_request = None;
+        let health = Health::new(backend.outlier, None);
+        Upstream { backend, health, connector: self.connector.clone(), idle: Mutex::default() }
+    }
+
     /// The most recently used idle connection that still seems to live, for a request that may be sent twice or not.
     pub(crate) async fn checkout(&self, now: SystemTime, is_idempotent: bool) -> Option<Connection> {
         loop {

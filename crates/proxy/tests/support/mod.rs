@@ -193,6 +193,8 @@ pub struct Answer {
     pub fields: HeaderMap,
     pub body: Bytes,
     pub record: serde_json::Value,
+    /// What came of copies of it.
+    pub comparisons: Vec<serde_json::Value>,
 }
 
 impl Answer {
@@ -216,19 +218,28 @@ pub async fn ask_later(proxy: &Proxy, request: Request<Bytes>, later: Duration) 
 }
 
 async fn ask_at(proxy: &Proxy, request: Request<Bytes>, limit: Duration, time: SystemTime) -> Answer {
+    let invocation = invocation(limit, time);
+    let Exchange { response, record, pending } = proxy.handle(request, &invocation).await;
+    let (head, body) = response.into_parts();
+    let record = serde_json::to_value(record).unwrap();
+    let records = match pending {
+        Some(pending) => proxy.mirror(*pending, &invocation, std::future::pending()).await,
+        None => Vec::new(),
+    };
+    let comparisons = records.iter().map(|record| serde_json::to_value(record).unwrap()).collect();
+    Answer { status: head.status.as_u16(), fields: head.headers, body, record, comparisons }
+}
+
+pub fn invocation(limit: Duration, time: SystemTime) -> Invocation {
     let started = Instant::now();
-    let invocation = Invocation {
+    Invocation {
         request_id: "8476a536-e9f4-11e8-9739-2dfe598c3fcd".to_owned(),
         trace_id: None,
         started,
         time,
         deadline: started + limit,
         seed: u128::from(SEED.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15)) * 0x1_0000_0001,
-    };
-    let Exchange { response, record } = proxy.handle(request, &invocation).await;
-    let (head, body) = response.into_parts();
-    let record = serde_json::to_value(record).unwrap();
-    Answer { status: head.status.as_u16(), fields: head.headers, body, record }
+    }
 }
 
 pub fn request(method: Method, target: &str, fields: &[(&'static str, &str)], body: &str) -> Request<Bytes> {

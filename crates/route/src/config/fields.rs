@@ -3,6 +3,7 @@
 use http::header::{HeaderName, HeaderValue};
 
 use crate::document::Mistakes;
+use crate::mirror::MIRROR_FIELD;
 use crate::table::{FieldEdits, FieldValue};
 use crate::template::{FIELD_VARIABLES, Groups, Template};
 use crate::yaml::Node;
@@ -80,6 +81,8 @@ fn check_name<'n>(text: &str, node: &'n Node, side: Side, mistakes: &mut Mistake
     } else if side == Side::Request && name == http::header::HOST {
         let hint = "set `hostHeader` of the back end, or use `transforms: {host: …}`";
         node.wrong(mistakes, "`host` is not set here", Some(hint.into()));
+    } else if side == Side::Request && name == MIRROR_FIELD {
+        node.wrong(mistakes, format!("`{MIRROR_FIELD}` is how copies are known: it stays as it is"), None);
     } else if side == Side::Request && name == http::header::VIA {
         node.wrong(mistakes, "`via` is how the proxy sees loops: it stays as it is", None);
     }

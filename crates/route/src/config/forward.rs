@@ -110,7 +110,7 @@ fn read_sticky<'n>(node: &'n Node, targets: &[Target], mistakes: &mut Mistakes<'
 }
 
 /// What a user is known by: `ip`, `assigned`, or a map with one key.
-fn read_key<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<StickyKey> {
+pub(super) fn read_key<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<StickyKey> {
     match node.as_text() {
         Some("ip") => return Some(StickyKey::Ip),
         Some("assigned") => return Some(StickyKey::Assigned { cookie: ASSIGNED_COOKIE.to_owned() }),
@@ -165,7 +165,7 @@ fn read_jwt_claim<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Sti
     Some(StickyKey::JwtClaim { claim: claim.text(mistakes)?.to_owned(), from })
 }
 
-fn field_name<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<HeaderName> {
+pub(super) fn field_name<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<HeaderName> {
     let name = HeaderName::from_bytes(node.text(mistakes)?.as_bytes()).ok();
     if name.is_none() {
         node.wrong(mistakes, format!("`{}` is not a field name", node.shown()), None);
@@ -217,7 +217,7 @@ fn read_failover<'n>(
         let message = format!("`{}` has all the time there is: when it is over, none is left for another", target.name);
         on.unwrap_or(node).doubtful(mistakes, message, Some(hint));
     }
-    targets.iter().for_each(|target| backends.has_failover(target.backend));
+    targets.iter().for_each(|target| backends.has_breaker(target.backend));
     let Events { connect_error, timeout, reset, codes } = events;
     Some(Failover {
         on_connect_error: connect_error,

@@ -2,10 +2,12 @@
 //! have their own modules; this one owns the top level.
 
 mod backends;
+mod compare;
 mod conditions;
 mod expectations;
 mod fields;
 mod forward;
+mod mirror;
 mod routes;
 mod transforms;
 
@@ -86,6 +88,7 @@ impl RoutingTable {
             action: Action::Forward(Forward { targets: vec![target], sticky: None, opt_in: None, failover: None }),
             request_fields: FieldEdits::default(),
             response_fields: FieldEdits::default(),
+            mirror: None,
             uses_groups: false,
         };
         RoutingTable {

@@ -9,7 +9,7 @@ use http::header::HeaderValue;
 
 use super::backends::{Backends, is_name, read_file};
 use super::fields::{self, Side};
-use super::{conditions, forward, transforms};
+use super::{conditions, forward, mirror, transforms};
 use crate::document::Mistakes;
 use crate::redirect::Redirect;
 use crate::requirement::Requirement;
@@ -134,14 +134,16 @@ fn read_body<'n>(
                 "transforms",
                 "requestHeaders",
                 "responseHeaders",
+                "mirror",
             ],
         )?;
         (conditions, rest)
     } else {
-        let keys = ["forward", "redirect", "fixedResponse", "transforms", "requestHeaders", "responseHeaders"];
+        let keys =
+            ["forward", "redirect", "fixedResponse", "transforms", "requestHeaders", "responseHeaders", "mirror"];
         (None, node.keys(mistakes, keys)?)
     };
-    let [forward, redirect, fixed, transforms, request_headers, response_headers] = rest;
+    let [forward, redirect, fixed, transforms, request_headers, response_headers, mirror] = rest;
     let requirements = match conditions {
         Some(node) => conditions::read(node, mistakes),
         None => Vec::new(),
@@ -163,11 +165,13 @@ fn read_body<'n>(
         node.wrong(mistakes, "expected one of forward, redirect, fixedResponse", Some(hint.into()));
     }
     if forward.is_none() {
-        for node in [transforms, request_headers].into_iter().flatten() {
+        for node in [transforms, request_headers, mirror].into_iter().flatten() {
             node.wrong(mistakes, "has no meaning without `forward`", None);
         }
     }
-    let forward = forward.and_then(|node| forward::read(node, backends, mistakes)).map(Action::Forward);
+    let forward = forward.and_then(|node| forward::read(node, backends, mistakes));
+    let mirror = mirror.and_then(|node| mirror::read(node, forward.as_ref(), &groups, backends, mistakes));
+    let forward = forward.map(Action::Forward);
     let redirect = redirect.and_then(|node| read_redirect(node, &groups, mistakes)).map(Action::Redirect);
     let fixed = fixed.and_then(|node| read_fixed(node, surroundings, mistakes)).map(Action::FixedResponse);
     let action = forward.or(redirect).or(fixed)?;
@@ -178,6 +182,7 @@ fn read_body<'n>(
     };
     let uses_groups = has_group(&request_fields)
         || has_group(&response_fields)
+        || mirror.as_ref().is_some_and(|mirror| has_group(&mirror.request_fields))
         || matches!(&action, Action::Redirect(redirect) if redirect.has_group());
     Some(Route {
         name: DEFAULT.to_owned(),
@@ -187,6 +192,7 @@ fn read_body<'n>(
         action,
         request_fields,
         response_fields,
+        mirror,
         uses_groups,
     })
 }

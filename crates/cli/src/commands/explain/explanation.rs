@@ -7,12 +7,14 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use crossfade_emulator::ListenerRule;
-use crossfade_proxy::{Context as Met, Invocation, Outgoing, Plan, Proxy, ProxyError, Sending, Step};
-use crossfade_route::{Failover, Forward, Observer, Reason, RequestView, Retry, Route, Scheme};
+use crossfade_proxy::{Invocation, Outgoing, Plan, Proxy, ProxyError, Sending, Step};
+use crossfade_route::{Backend, Failover, Forward, Observer, Reason, RequestView, Retry, Route};
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, LOCATION};
-use http::{Method, Request, Response, Uri};
+use http::{Method, Request, Response, Uri, request};
 use serde::Serialize;
 use tokio::time::Instant;
+
+use super::mirrored::Mirrored;
 
 /// A request as a client would send it.
 #[derive(Clone, Debug)]
@@ -93,6 +95,8 @@ pub(in crate::commands) struct Sent {
     pub(super) outlier: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) failover: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) mirror: Option<Mirrored>,
 }
 
 /// Path and query.
@@ -157,16 +161,19 @@ impl Explanation {
             return Ok(Explanation { method, url, load_balancer, passed_over: Vec::new(), route: None, outcome });
         }
         let invocation = invocation();
-        let path_and_query = request.uri().to_string();
+        let seen = request.clone();
         let mut passed_over = Observed(Vec::new());
         let (route, outcome) = match proxy.plan(request, &invocation, &mut passed_over) {
-            Ok(Plan { context: Met { route, .. }, step }) => {
+            Ok(Plan { context, step }) => {
                 let outcome = match step {
-                    Step::Send(sending) => Outcome::Sent(Box::new(Sent::of(proxy, *sending, path_and_query))),
+                    Step::Send(sending) => {
+                        let mirror = Mirrored::of(proxy, &context, &sending, &seen, &invocation);
+                        Outcome::Sent(Box::new(Sent { mirror, ..Sent::of(proxy, *sending, seen.uri().to_string()) }))
+                    }
                     Step::Answer(response) => Outcome::Answered { answer: Answer::of(&response) },
                     Step::Fail(error) => Outcome::Answered { answer: Answer::of_failure(&error) },
                 };
-                (Some(Taken::of(route)), outcome)
+                (Some(Taken::of(context.route)), outcome)
             }
             Err(error) => (None, Outcome::Answered { answer: Answer::of_failure(&error) }),
         };
@@ -276,11 +283,6 @@ impl Sent {
     fn of(proxy: &Proxy, sending: Sending<'_>, path_and_query: String) -> Sent {
         let Sending { forward, choice, outgoing, .. } = sending;
         let Outgoing { backend, transformed, parts, .. } = outgoing;
-        let scheme = match backend.scheme {
-            Scheme::Http => "http",
-            Scheme::Https => "https",
-        };
-        let authority = backend.authority.to_str().unwrap_or_default();
         let table = proxy.table();
         let name_of = |index: usize| table.backends().get(index).map_or("", |backend| backend.name.as_str());
         Sent {
@@ -292,12 +294,7 @@ impl Sent {
                 why: why(forward, choice.reason),
                 set_cookie: choice.set_cookie.as_ref().map(lossy),
             },
-            upstream: Upstream {
-                method: parts.method.to_string(),
-                url: format!("{scheme}://{authority}{}", parts.uri),
-                headers: lines(&parts.headers),
-                addresses: backend.addresses.iter().map(|(host, port)| format!("{host} port {port}")).collect(),
-            },
+            upstream: Upstream::of(backend, &parts),
             timeouts: Timeouts {
                 connect: backend.timeouts.connect.as_millis(),
                 backend_request: backend.timeouts.backend_request.map(|limit| limit.as_millis()),
@@ -312,6 +309,19 @@ impl Sent {
                 .as_ref()
                 .filter(|failover| name_of(failover.to) != backend.name)
                 .map(|it| failover(it, name_of(it.to))),
+            mirror: None,
+        }
+    }
+}
+
+impl Upstream {
+    pub(super) fn of(backend: &Backend, parts: &request::Parts) -> Upstream {
+        let authority = backend.authority.to_str().unwrap_or_default();
+        Upstream {
+            method: parts.method.to_string(),
+            url: format!("{}://{authority}{}", backend.scheme.as_str(), parts.uri),
+            headers: lines(&parts.headers),
+            addresses: backend.addresses.iter().map(|(host, port)| format!("{host} port {port}")).collect(),
         }
     }
 }

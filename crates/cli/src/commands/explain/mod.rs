@@ -3,6 +3,7 @@
 //! Owns the options. What is found out is `explanation`'s, how it reads is `text`'s.
 
 mod explanation;
+mod mirrored;
 mod text;
 
 use std::net::{IpAddr, Ipv4Addr};

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::explanation::{Answer, Explanation, LoadBalancer, Outcome, PassedOver, Sent, Taken, Timeouts, Upstream};
+use super::mirrored::{Copied, Mirrored};
 
 /// Writing to a `String` cannot fail.
 pub(super) fn render(explanation: &Explanation) -> String {
@@ -47,7 +48,7 @@ fn render_list(text: &mut String, passed_over: &[PassedOver], taken: &Taken) {
 }
 
 fn render_sent(text: &mut String, sent: &Sent) {
-    let Sent { transforms, target, upstream, timeouts, retry, outlier, failover } = sent;
+    let Sent { transforms, target, upstream, timeouts, retry, outlier, failover, mirror } = sent;
     if let Some(change) = transforms {
         let _ = writeln!(text, "\ntransforms\n    {}\n  > {}", change.before, change.after);
     }
@@ -55,22 +56,43 @@ fn render_sent(text: &mut String, sent: &Sent) {
     if let Some(cookie) = &target.set_cookie {
         let _ = writeln!(text, "  set-cookie: {cookie}");
     }
-    let Upstream { method, url, headers, addresses } = upstream;
-    let _ = writeln!(text, "\nupstream      {method} {url}");
-    for (name, value) in headers {
-        let _ = writeln!(text, "  {name}: {value}");
-    }
+    let _ = writeln!(text);
+    render_upstream(text, "upstream", upstream);
     let _ = writeln!(text);
     let Timeouts { connect, backend_request, request } = timeouts;
     let limits = [("connect", Some(*connect)), ("backendRequest", *backend_request), ("request", *request)];
     let limits: Vec<String> = limits.iter().filter_map(|(name, ms)| Some(format!("{name} {} ms", (*ms)?))).collect();
     let _ = writeln!(text, "timeouts      {}, and the function's own", limits.join(", "));
-    if !addresses.is_empty() {
-        let _ = writeln!(text, "addresses     {}", addresses.join(", "));
+    if !upstream.addresses.is_empty() {
+        let _ = writeln!(text, "addresses     {}", upstream.addresses.join(", "));
     }
     for (name, value) in [("retry", retry), ("outlier", outlier), ("failover", failover)] {
         if let Some(value) = value {
             let _ = writeln!(text, "{name:<13} {value}");
         }
+    }
+    if let Some(mirror) = mirror {
+        render_mirror(text, mirror);
+    }
+}
+
+fn render_mirror(text: &mut String, mirror: &Mirrored) {
+    let Mirrored { backend, copied, why, upstream } = mirror;
+    let copied = match copied {
+        Copied::Yes => "gets a copy",
+        Copied::No => "gets no copy",
+        Copied::ByChance => "may get a copy",
+    };
+    let _ = writeln!(text, "\nmirror        {backend} {copied}: {why}");
+    if let Some(upstream) = upstream {
+        render_upstream(text, "copy", upstream);
+    }
+}
+
+fn render_upstream(text: &mut String, label: &str, upstream: &Upstream) {
+    let Upstream { method, url, headers, .. } = upstream;
+    let _ = writeln!(text, "{label:<13} {method} {url}");
+    for (name, value) in headers {
+        let _ = writeln!(text, "  {name}: {value}");
     }
 }

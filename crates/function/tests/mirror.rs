@@ -1,0 +1,146 @@
+//! When copies are sent: after the reply, before the next event, and not after the end. The real process between a
+//! Runtime API and two back ends.
+
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
+mod support;
+
+use std::net::SocketAddr;
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use support::{Function, PATIENCE, event, response, serve};
+use tempfile::TempDir;
+
+/// A back end that answers when the test says so.
+struct Held {
+    address: SocketAddr,
+    asked: Receiver<()>,
+    release: Sender<()>,
+}
+
+impl Held {
+    fn start() -> Held {
+        let (tell, asked) = channel();
+        let (release, released) = channel::<()>();
+        let (tell, released) = (Mutex::new(tell), Mutex::new(released));
+        let address = serve(move |_| {
+            let _ = tell.lock().unwrap().send(());
+            let _ = released.lock().unwrap().recv();
+            response("200 OK", &[("content-type", "text/plain")], b"ok")
+        });
+        Held { address, asked, release }
+    }
+}
+
+fn legacy() -> SocketAddr {
+    serve(|_| response("200 OK", &[("content-type", "text/plain")], b"ok"))
+}
+
+/// Requests to `/mirrored` are copied, others are not.
+fn config(legacy: SocketAddr, modern: SocketAddr, mirror: &str) -> (TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("crossfade.yaml");
+    let text = format!(
+        "version: 1\nbackends: {{ legacy: 'http://{legacy}', modern: 'http://{modern}' }}\nroutes:\n  - name: mirrored\n    priority: 1\n    \
+         conditions: {{ path: /mirrored }}\n    forward: legacy\n    mirror: {{ backend: modern, percent: 100, {mirror} }}\ndefault: {{ \
+         forward: legacy }}\n"
+    );
+    std::fs::write(&file, text).unwrap();
+    let file = file.to_str().unwrap().to_owned();
+    (folder, file)
+}
+
+fn comparisons(log: &[Value]) -> Vec<&Value> {
+    log.iter().filter(|line| line["type"] == "compare").collect()
+}
+
+#[test] // T19
+fn a_copy_is_sent_after_the_reply_and_before_the_next_event() {
+    let modern = Held::start();
+    let (_folder, file) = config(legacy(), modern.address, "");
+    let function = Function::start(&[("CROSSFADE_CONFIG", &file)]);
+    let plain = function.invoke(&event("GET", "/plain")).body;
+    let posted = function.invoke(&event("GET", "/mirrored"));
+    assert_eq!(posted.body, plain, "the same bytes with and without a mirror");
+    // The copy has no answer yet, and the client has its own.
+    modern.asked.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(function.log(2).len(), 2, "both access lines are there, and no comparison yet");
+
+    function.give(event("GET", "/plain").to_string(), Duration::from_secs(10), "202 Accepted");
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(function.log(2).len(), 2, "the next event waits for the copy");
+    modern.release.send(()).unwrap();
+    function.posted();
+    let log = function.log(4);
+    let kinds: Vec<_> = log.iter().map(|line| line["type"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["access", "access", "compare", "access"]);
+    assert_eq!((&log[2]["verdict"], &log[2]["request_id"]), (&json!("match"), &log[1]["request_id"]));
+}
+
+#[test] // T22
+fn a_mirror_that_hangs_ends_with_the_invocation() {
+    let modern = Held::start();
+    let (_folder, file) = config(legacy(), modern.address, "budget: 60s");
+    let function = Function::start(&[("CROSSFADE_CONFIG", &file)]);
+    function.give(event("GET", "/mirrored").to_string(), Duration::from_secs(1), "202 Accepted");
+    function.posted();
+    let log = function.log(2);
+    let lost = comparisons(&log)[0];
+    assert_eq!((&lost["verdict"], &lost["reason"]), (&json!("lost"), &json!("time")));
+    assert_eq!(function.invoke(&event("GET", "/plain")).json()["statusCode"], 200);
+}
+
+#[test] // T22
+fn the_end_of_the_environment_loses_a_copy_and_says_so() {
+    let modern = Held::start();
+    let (_folder, file) = config(legacy(), modern.address, "");
+    let mut function = Function::start(&[("CROSSFADE_CONFIG", &file)]);
+    function.invoke(&event("GET", "/mirrored"));
+    modern.asked.recv_timeout(PATIENCE).unwrap();
+    assert!(Command::new("kill").arg(function.child.id().to_string()).status().unwrap().success());
+    assert!(function.wait().success());
+    let log = function.log(2);
+    assert_eq!(
+        (&comparisons(&log)[0]["verdict"], &comparisons(&log)[0]["reason"]),
+        (&json!("lost"), &json!("shutdown"))
+    );
+}
+
+#[test] // T19
+fn copies_that_hang_hold_up_only_their_own_lane() {
+    const LANES: usize = 8;
+    let modern = Held::start();
+    let (_folder, file) = config(legacy(), modern.address, "");
+    let lanes = LANES.to_string();
+    let function = Function::start(&[("CROSSFADE_CONFIG", &file), ("AWS_LAMBDA_MAX_CONCURRENCY", &lanes)]);
+    for _ in 1..LANES {
+        assert_eq!(function.invoke(&event("GET", "/mirrored")).json()["statusCode"], 200);
+    }
+    // One is left, and serves.
+    for _ in 0..20 {
+        assert_eq!(function.invoke(&event("GET", "/plain")).json()["body"], "ok");
+    }
+    assert!(comparisons(&function.log(20 + LANES - 1)).is_empty());
+    for _ in 1..LANES {
+        modern.release.send(()).unwrap();
+    }
+    let log = function.log(20 + 2 * (LANES - 1));
+    assert_eq!(comparisons(&log).iter().filter(|line| line["verdict"] == "match").count(), LANES - 1);
+}
+
+#[test]
+fn a_mirror_costs_the_client_nothing_that_can_be_told_from_its_answer() {
+    let legacy =
+        serve(|_| response("404 Not Found", &[("content-type", "image/png"), ("x-a", "1")], b"\x89PNG\xff\x00"));
+    let modern = serve(|_| response("200 OK", &[("set-cookie", "a=b"), ("x-b", "2")], b"other"));
+    let (_folder, file) = config(legacy, modern, "compare: { noise: { selfCompare: 100 } }");
+    let function = Function::start(&[("CROSSFADE_CONFIG", &file)]);
+    let plain = function.invoke(&event("GET", "/plain"));
+    let mirrored = function.invoke(&event("GET", "/mirrored"));
+    assert_eq!((plain.fields.len(), plain.body), (mirrored.fields.len(), mirrored.body));
+    assert_eq!(comparisons(&function.log(4)).len(), 2);
+}

@@ -1,0 +1,360 @@
+//! `mirror`: copies of a request for another back end, once its client has the answer, and what comparing the answers
+//! says.
+//!
+//! Owns what a copy looks like, how long it may take, and the record of it. Whether a request is copied is decided with
+//! its plan; what differs is found by `crossfade-compare`. Nothing here can reach the client: copies have connections and
+//! a breaker of their own.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use crossfade_compare::{
+    Against, Answer, Class, Comparison, Difference, Kind, Record, Rules, Side, VERSION, Verdict, compare, endpoint,
+    shown_query,
+};
+use crossfade_route::{Credentials, Forward, MIRROR_FIELD, Mirror, PublicUrl};
+use http::header::{AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue};
+use http::{Response, request};
+use tokio::time::Instant;
+
+use crate::attempt::{self, Bounds, Trace};
+use crate::pipeline::Answered;
+use crate::plan::{Context, Outgoing, Planner};
+use crate::{Invocation, Proxy, ProxyError, fields, public_url, retry};
+
+/// Less than this is not worth beginning anything.
+const SHORTEST: Duration = Duration::from_millis(20);
+
+/// What says who a client is: for the system that it talks to, and no other unless the configuration says so. Besides,
+/// what the load balancer vouches for (`x-amzn-oidc-…`, `x-amzn-mtls-…`).
+const CREDENTIALS: [HeaderName; 8] = [
+    AUTHORIZATION,
+    COOKIE,
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("x-auth-token"),
+    HeaderName::from_static("x-access-token"),
+    HeaderName::from_static("x-csrf-token"),
+    HeaderName::from_static("x-xsrf-token"),
+    HeaderName::from_static("x-amz-security-token"),
+];
+
+/// A request that is to be copied, as it was received.
+#[derive(Clone, Debug)]
+pub(crate) struct Copy<'t> {
+    pub(crate) mirror: &'t Mirror,
+    pub(crate) received: request::Parts,
+}
+
+/// What is left to do for a request when its client has the answer.
+#[derive(Debug)]
+pub struct Pending<'t> {
+    pub(crate) copy: Copy<'t>,
+    pub(crate) context: Context<'t>,
+    pub(crate) forward: &'t Forward,
+    pub(crate) body: Bytes,
+    pub(crate) primary: Primary<'t>,
+}
+
+/// What the client's own request has come to.
+#[derive(Debug)]
+pub(crate) struct Primary<'t> {
+    /// The name of the back end that was asked last.
+    backend: String,
+    /// Its answer, before the route's changes to it.
+    answer: Result<Answered<'t>, &'static str>,
+}
+
+/// What a copy has come to.
+#[derive(Debug)]
+enum Outcome {
+    Answer(Response<Bytes>, Duration),
+    NoAnswer(&'static str),
+    /// Not sent, or not waited for; a word says why.
+    Lost(&'static str),
+}
+
+/// When everything ends, and what is said of what has not come by then.
+#[derive(Clone, Copy, Debug)]
+struct End {
+    at: Instant,
+    reason: &'static str,
+}
+
+impl<'t> Primary<'t> {
+    pub(crate) fn of(result: &Result<Answered<'t>, ProxyError>, asked: Option<&String>) -> Self {
+        let answer = match result {
+            Ok(answered) => Ok(answered.clone()),
+            Err(error) => Err(error.error_type()),
+        };
+        Primary { backend: asked.cloned().unwrap_or_default(), answer }
+    }
+
+    pub(crate) fn is(&self, backend: &str) -> bool {
+        self.backend == backend
+    }
+}
+
+impl<'t> Planner<'t> {
+    /// Makes a received request the copy for the back end of the mirror. Says, too, whether it lost credentials.
+    pub(crate) fn copy(
+        &self,
+        context: &Context<'t>,
+        forward: &'t Forward,
+        copy: Copy<'t>,
+        body: &Bytes,
+    ) -> (Result<Outgoing<'t>, ProxyError>, bool) {
+        let Copy { mirror, mut received } = copy;
+        let is_withheld = withhold(&mirror.credentials, &mut received.headers);
+        let transforms = mirror.transforms.as_ref().or_else(|| forward.transforms_for(mirror.backend));
+        let mut outgoing = self.outgoing(context, transforms, mirror.backend, received, body);
+        if let Ok(Outgoing { backend, parts, .. }) = &mut outgoing {
+            if !mirror.request_fields.is_empty() {
+                let variables = context.variables(self.invocation, Some(backend));
+                fields::apply(&mirror.request_fields, &mut parts.headers, variables);
+            }
+            mark(&mut parts.headers);
+        }
+        (outgoing, is_withheld)
+    }
+}
+
+impl Proxy {
+    /// Sends the copies of a request that has been answered, and compares. Ends when all is done, at the latest when the
+    /// budget or the invocation's time is over, or when `stop` is done; what has not come by then is recorded as lost.
+    pub async fn mirror(
+        &self,
+        pending: Pending<'_>,
+        invocation: &Invocation,
+        stop: impl Future<Output = ()>,
+    ) -> Vec<Record> {
+        let Pending { copy, context, forward, body, mut primary } = pending;
+        let mirror = copy.mirror;
+        let neutral =
+            PublicUrl { origin: String::new(), host: context.host_name().to_owned(), base_path: String::new() };
+        if let Ok(Answered { response, sent, .. }) = &mut primary.answer {
+            without_own_name(&neutral, response, sent);
+        }
+        let (method, path) = (copy.received.method.clone(), copy.received.uri.path().to_owned());
+        let (outgoing, credentials_withheld) = self.planner(invocation).copy(&context, forward, copy, &body);
+        let again = match &primary.answer {
+            Ok(answered) if mirror.compares_itself(&method, invocation.seed) => Some(marked(&answered.sent)),
+            _ => None,
+        };
+
+        let end = End::of(mirror, invocation);
+        let (mut of_mirror, mut of_itself) = (Outcome::Lost("shutdown"), Outcome::Lost("shutdown"));
+        // One after the other: side by side they would slow each other, and be told apart from the primary by that.
+        let both = async {
+            of_mirror = match &outgoing {
+                Ok(outgoing) => {
+                    self.send_copy(outgoing, &body, mirror.backend_request, end, &neutral, invocation).await
+                }
+                Err(error) => Outcome::Lost(error.error_type()),
+            };
+            if let Some(again) = &again {
+                of_itself = self.send_copy(again, &body, None, end, &neutral, invocation).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = both => {}
+            () = stop => {}
+        }
+
+        let record = |against, outgoing: Option<&Outgoing<'_>>, outcome: &Outcome| {
+            let now = invocation.time + invocation.started.elapsed();
+            let Comparison { verdict, reason, differences, more } =
+                judge(&primary, outcome, mirror.compare.as_ref(), now);
+            let (rules, is_shown) = (mirror.compare.as_ref(), verdict == Verdict::Different);
+            let url = |outgoing: &Outgoing<'_>| url(outgoing, rules.is_some_and(|rules| rules.keep_values));
+            let sent = primary.answer.as_ref().ok().map(|answered| &answered.sent);
+            Record {
+                kind: Kind::Compare,
+                version: VERSION,
+                time: invocation.time,
+                against,
+                request_id: invocation.request_id.clone(),
+                route: context.route.name.clone(),
+                method: method.to_string(),
+                endpoint: endpoint(&path, rules.map_or(&[], |rules| &rules.endpoints)),
+                verdict,
+                reason: reason.map(str::to_owned),
+                differences,
+                more,
+                credentials_withheld: credentials_withheld && against == Against::Mirror,
+                primary: Side { url: sent.filter(|_| is_shown).map(url), ..primary.side() },
+                mirror: Side {
+                    backend: outgoing.map_or(self.name_of(mirror.backend), |it| &it.backend.name).to_owned(),
+                    url: outgoing.filter(|_| is_shown).map(url),
+                    ..outcome.side()
+                },
+            }
+        };
+        let mut records = vec![record(Against::Mirror, outgoing.as_ref().ok(), &of_mirror)];
+        records.extend(again.iter().map(|again| record(Against::Itself, Some(again), &of_itself)));
+        records
+    }
+
+    /// Sends a copy, within the limit that is its own and until the end that is everything's.
+    async fn send_copy(
+        &self,
+        outgoing: &Outgoing<'_>,
+        body: &Bytes,
+        limit: Option<Duration>,
+        end: End,
+        neutral: &PublicUrl,
+        invocation: &Invocation,
+    ) -> Outcome {
+        let now = Instant::now();
+        let Some(upstream) = self.apart.get(outgoing.index) else { return Outcome::Lost("proxy_internal_error") };
+        let bounds = self.bounds(invocation);
+        if upstream.health.is_down(bounds.wall_clock()) {
+            return Outcome::Lost("down");
+        }
+        if end.at < now + SHORTEST {
+            return Outcome::Lost(end.reason);
+        }
+        let limit = limit.or(outgoing.backend.timeouts.backend_request);
+        let bounds = Bounds { deadline: limit.map_or(end.at, |limit| end.at.min(now + limit)), ..bounds };
+        let mut trace = Trace::default();
+        let result = attempt::send(upstream, &outgoing.parts, body, bounds, &mut trace).await;
+        upstream.health.note(retry::is_outage(&result), bounds.wall_clock());
+        match result {
+            Ok(mut response) => {
+                self.received(&mut response, outgoing);
+                without_own_name(neutral, &mut response, outgoing);
+                Outcome::Answer(response, trace.took)
+            }
+            Err(error) if error.is_timeout() && end.at <= Instant::now() => Outcome::Lost(end.reason),
+            Err(error) => Outcome::NoAnswer(error.error_type()),
+        }
+    }
+}
+
+impl End {
+    fn of(mirror: &Mirror, invocation: &Invocation) -> Self {
+        let budget = Instant::now() + mirror.budget;
+        if invocation.deadline < budget {
+            End { at: invocation.deadline, reason: "time" }
+        } else {
+            End { at: budget, reason: "budget" }
+        }
+    }
+}
+
+impl Primary<'_> {
+    fn side(&self) -> Side {
+        let side = Side { backend: self.backend.clone(), ..Side::default() };
+        match &self.answer {
+            Ok(answered) => answered_side(&answered.response, answered.took, side),
+            Err(error) => Side { error: Some((*error).to_owned()), ..side },
+        }
+    }
+}
+
+impl Outcome {
+    /// Without the name of the back end.
+    fn side(&self) -> Side {
+        match self {
+            Outcome::Answer(response, took) => answered_side(response, *took, Side::default()),
+            Outcome::NoAnswer(error) => Side { error: Some((*error).to_owned()), ..Side::default() },
+            Outcome::Lost(_) => Side::default(),
+        }
+    }
+}
+
+fn answered_side(response: &Response<Bytes>, took: Duration, side: Side) -> Side {
+    let micros = took.as_micros();
+    Side {
+        status: Some(response.status().as_u16()),
+        ms: Some(micros as f64 / 1000.0),
+        bytes: Some(response.body().len() as u64),
+        ..side
+    }
+}
+
+/// What to say of a copy.
+fn judge(primary: &Primary<'_>, outcome: &Outcome, rules: Option<&Rules>, now: SystemTime) -> Comparison {
+    let nothing = |verdict, reason| Comparison { verdict, reason, differences: Vec::new(), more: 0 };
+    let primary = match &primary.answer {
+        Ok(answered) if !answered.response.status().is_server_error() => Some(&answered.response),
+        _ => None,
+    };
+    match (primary, outcome, rules) {
+        (_, Outcome::Lost(reason), _) => nothing(Verdict::Lost, Some(*reason)),
+        (_, _, None) => nothing(Verdict::Unknown, Some("off")),
+        (None, ..) => nothing(Verdict::Failed, None),
+        (Some(primary), Outcome::NoAnswer(error), Some(rules)) => breakdown(primary, error, rules),
+        (Some(primary), Outcome::Answer(mirror, _), Some(rules)) if mirror.status().is_server_error() => {
+            breakdown(primary, mirror.status().as_str(), rules)
+        }
+        (Some(primary), Outcome::Answer(mirror, _), Some(rules)) => compare(&seen(primary), &seen(mirror), rules, now),
+    }
+}
+
+/// A mirror that fails where the primary does not: no rule makes that right.
+fn breakdown(primary: &Response<Bytes>, mirror: &str, rules: &Rules) -> Comparison {
+    let difference = Difference {
+        class: Class::Status,
+        pointer: "status".to_owned(),
+        at: None,
+        accepted: false,
+        primary: rules.keep_values.then(|| primary.status().as_str().to_owned()),
+        mirror: rules.keep_values.then(|| mirror.to_owned()),
+    };
+    Comparison { verdict: Verdict::Different, reason: None, differences: vec![difference], more: 0 }
+}
+
+/// Two systems redirect to the same place, each by its own name: where `publicUrl` does not say what the client sees, both
+/// names are left out.
+fn without_own_name(neutral: &PublicUrl, response: &mut Response<Bytes>, sent: &Outgoing<'_>) {
+    if sent.backend.public_url.is_none() {
+        public_url::apply(neutral, sent.backend, sent.parts.headers.get(HOST), response.headers_mut());
+    }
+}
+
+fn seen(response: &Response<Bytes>) -> Answer<'_> {
+    Answer { status: response.status(), headers: response.headers(), body: response.body() }
+}
+
+/// Removes the client's credentials but those that may pass; whether there were any.
+fn withhold(credentials: &Credentials, fields: &mut HeaderMap) -> bool {
+    let passes = |name: &HeaderName| match credentials {
+        Credentials::Withheld => false,
+        Credentials::Passed => true,
+        Credentials::Only(names) => names.contains(name),
+    };
+    let is_credential = |name: &HeaderName| {
+        let text = name.as_str();
+        CREDENTIALS.contains(name) || text.starts_with("x-amzn-oidc-") || text.starts_with("x-amzn-mtls-")
+    };
+    let withheld: Vec<HeaderName> =
+        fields.keys().filter(|name| is_credential(name) && !passes(name)).cloned().collect();
+    for name in &withheld {
+        fields.remove(name);
+    }
+    !withheld.is_empty()
+}
+
+fn mark(fields: &mut HeaderMap) {
+    fields.insert(MIRROR_FIELD, HeaderValue::from_static("1"));
+}
+
+/// The same request once more.
+fn marked<'t>(sent: &Outgoing<'t>) -> Outgoing<'t> {
+    let mut again = sent.clone();
+    mark(&mut again.parts.headers);
+    again
+}
+
+/// What was asked.
+fn url(outgoing: &Outgoing<'_>, keep_values: bool) -> String {
+    let Outgoing { backend, parts, .. } = outgoing;
+    let scheme = backend.scheme.as_str();
+    let mut url = format!("{scheme}://{}{}", backend.authority.to_str().unwrap_or_default(), parts.uri.path());
+    if let Some(query) = parts.uri.query() {
+        url.push('?');
+        url.push_str(&shown_query(query, keep_values));
+    }
+    url
+}

@@ -1,0 +1,216 @@
+//! `mirror` of a route: which requests are copied to another back end once the client has its answer. Owns that choice;
+//! sends nothing, and knows nothing of what is compared but its rules.
+
+use std::time::Duration;
+
+use crossfade_compare::Rules;
+use crossfade_rule::RequestView;
+use http::Method;
+use http::header::HeaderName;
+
+use crate::sticky::{Sticky, hash};
+use crate::table::FieldEdits;
+use crate::transform::Transforms;
+
+/// The field by which a back end knows a copy: its value is `1`. Clients cannot send it.
+pub const MIRROR_FIELD: HeaderName = HeaderName::from_static("x-crossfade-mirror");
+
+/// The whole, in the units of a [`Share`].
+const WHOLE: u32 = 100_000;
+
+/// What users are hashed with here. Never the name of a target: who is mirrored must not hang on who is on which side.
+const SALT: &[u8] = b"\xFFmirror";
+
+/// `mirror` of a route.
+#[derive(Clone, Debug)]
+pub struct Mirror {
+    /// Index into `RoutingTable::backends`.
+    pub backend: usize,
+    /// `percent`: how many of the requests, or of the users where there is something to know them by.
+    pub share: Share,
+    /// What tells users apart: `mirror.sticky`, or that of `forward`.
+    pub sticky: Option<Sticky>,
+    /// `methods`: copied, too, though they are not safe.
+    pub methods: Vec<Method>,
+    /// After those of the route. `None`: those of the target of the same back end, if there is one.
+    pub transforms: Option<Transforms>,
+    /// `requestHeaders`, after those of the route.
+    pub request_fields: FieldEdits,
+    /// `credentials`: which of the client's the copy has.
+    pub credentials: Credentials,
+    /// `timeouts.backendRequest`: for the copy, instead of that of its back end.
+    pub backend_request: Option<Duration>,
+    /// `budget`: how long after the answer all of this may take.
+    pub budget: Duration,
+    /// `compare`; `None`: statuses and times are noted, nothing is compared.
+    pub compare: Option<Rules>,
+    /// `compare.noise.selfCompare`: of the copied requests with a safe method, how many go to the first back end once
+    /// more, to see what differs by itself.
+    pub self_compare: Share,
+}
+
+/// A share of requests, in thousandths of a percent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Share(pub(crate) u32);
+
+/// `mirror.credentials`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Credentials {
+    /// The client's credentials are for the system that it talks to.
+    #[default]
+    Withheld,
+    /// All of them.
+    Passed,
+    /// These fields.
+    Only(Vec<HeaderName>),
+}
+
+impl Mirror {
+    /// Whether a request is copied. The same user always or never, and with a larger share those of a smaller one; requests
+    /// without a user by chance.
+    #[must_use]
+    pub fn takes(&self, method: &Method, request: &RequestView<'_>, seed: u128) -> bool {
+        if !method.is_safe() && !self.methods.contains(method) {
+            return false;
+        }
+        match self.sticky.as_ref().and_then(|sticky| sticky.value_or_assigned(request, seed)) {
+            Some(value) => self.share.has(hash(SALT, &value)),
+            // Other bits than those that choose a target.
+            None => self.share.has((seed >> 48) as u64),
+        }
+    }
+
+    /// Whether the first back end is asked once more.
+    #[must_use]
+    pub fn compares_itself(&self, method: &Method, seed: u128) -> bool {
+        method.is_safe() && self.self_compare.has((seed >> 32) as u64)
+    }
+}
+
+impl Share {
+    /// Reads a number of percents with at most three decimals.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        if !is_number(whole) || !is_number(decimals) || whole.len() > 3 || decimals.len() > 3 {
+            return None;
+        }
+        let thousandths: u32 = format!("{whole}{decimals:0<3}").parse().ok()?;
+        (thousandths <= WHOLE).then_some(Share(thousandths))
+    }
+
+    /// Whether a uniform number is within it.
+    fn has(self, number: u64) -> bool {
+        (u128::from(number) * u128::from(WHOLE)) >> 64 < u128::from(self.0)
+    }
+
+    /// In percent.
+    #[must_use]
+    pub fn percent(self) -> f64 {
+        f64::from(self.0) / 1000.0
+    }
+
+    /// Whether there is anything in it.
+    #[must_use]
+    pub fn is_zero(self) -> bool {
+        self.0 == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderMap;
+
+    use super::*;
+    use crate::sticky::StickyKey;
+
+    fn mirror(percent: u32, sticky: bool) -> Mirror {
+        let sticky = sticky.then(|| Sticky::by(StickyKey::Header(HeaderName::from_static("x-user"))));
+        Mirror {
+            backend: 1,
+            share: Share(percent * 1000),
+            sticky,
+            methods: Vec::new(),
+            transforms: None,
+            request_fields: FieldEdits::default(),
+            credentials: Credentials::Withheld,
+            backend_request: None,
+            budget: Duration::from_secs(1),
+            compare: None,
+            self_compare: Share(2_000),
+        }
+    }
+
+    fn takes(mirror: &Mirror, method: &Method, user: Option<u32>, seed: u128) -> bool {
+        let headers: HeaderMap = user
+            .map(|user| (HeaderName::from_static("x-user"), user.to_string().parse().unwrap()))
+            .into_iter()
+            .collect();
+        let view = RequestView {
+            method: method.as_str(),
+            host: b"a",
+            path: b"/",
+            query: None,
+            headers: &headers,
+            source_ip: None,
+        };
+        mirror.takes(method, &view, seed)
+    }
+
+    /// As random as the function's.
+    fn seed(number: u64) -> u128 {
+        u128::from(hash(b"a", &number.to_le_bytes())) << 64 | u128::from(hash(b"b", &number.to_le_bytes()))
+    }
+
+    #[test]
+    fn whole_users_are_copied_and_a_larger_share_only_adds_some() {
+        let [ten, half] = [mirror(10, true), mirror(50, true)];
+        let taken = |mirror: &Mirror, draw: u64| -> Vec<u32> {
+            (0..2000).filter(|user| takes(mirror, &Method::GET, Some(*user), seed(draw))).collect()
+        };
+        let first = taken(&ten, 1);
+        assert!((150..250).contains(&first.len()), "{}", first.len());
+        assert_eq!(first, taken(&ten, 2), "whatever chance says");
+        let more = taken(&half, 3);
+        assert!((900..1100).contains(&more.len()), "{}", more.len());
+        assert!(first.iter().all(|user| more.contains(user)));
+        assert_eq!(taken(&mirror(0, true), 1).len() + taken(&mirror(100, true), 1).len(), 2000);
+    }
+
+    #[test]
+    fn requests_without_a_user_are_copied_by_chance() {
+        let taken = |percent, sticky| {
+            (0..10_000).filter(|draw| takes(&mirror(percent, sticky), &Method::GET, None, seed(*draw))).count()
+        };
+        for sticky in [true, false] {
+            assert!((1800..2200).contains(&taken(20, sticky)));
+            assert_eq!((taken(0, sticky), taken(100, sticky)), (0, 10_000));
+        }
+    }
+
+    #[test] // T20
+    fn only_safe_methods_are_copied_unless_named() {
+        let mut mirror = mirror(100, false);
+        let taken = |mirror: &Mirror| {
+            [Method::GET, Method::HEAD, Method::OPTIONS, Method::POST, Method::PUT, Method::DELETE]
+                .map(|method| takes(mirror, &method, None, 7))
+        };
+        assert_eq!(taken(&mirror), [true, true, true, false, false, false]);
+        mirror.methods = vec![Method::POST];
+        assert_eq!(taken(&mirror), [true, true, true, true, false, false]);
+        assert!(!mirror.compares_itself(&Method::POST, 0), "a write is not repeated to learn about noise");
+        assert!(mirror.compares_itself(&Method::GET, 0));
+    }
+
+    #[test]
+    fn who_is_mirrored_does_not_hang_on_chance_that_chooses_targets_or_the_second_question() {
+        let (mirror, draws) = (mirror(50, false), 20_000);
+        let both =
+            (0..draws).filter(|draw| takes(&mirror, &Method::GET, None, seed(*draw)) && seed(*draw).is_multiple_of(2));
+        assert!((4_700..5_300).contains(&both.count()));
+        let both = (0..draws).filter(|draw| {
+            takes(&mirror, &Method::GET, None, seed(*draw)) && mirror.compares_itself(&Method::GET, seed(*draw))
+        });
+        assert!((150..250).contains(&both.count()));
+    }
+}
