@@ -1,6 +1,7 @@
 //! Crossfade beside Node handlers and hand-made floors: the same requests, on the same machine, in the same rounds.
 //!
-//! Four instruments share this package. `run` measures; `routes` counts what routes cost; `budget` holds the shipped binary to a few counts; `conformance` sends the same raw requests through the local ALB to
+//! Five instruments share this package. `run` measures; `routes` counts what routes cost; `mirror` measures what a mirror does
+//! to the client; `budget` holds the shipped binary to a few counts; `conformance` sends the same raw requests through the local ALB to
 //! each function and compares, byte for byte, what the origin received and what the client got. Owns nothing that ships.
 
 pub mod budget;
@@ -11,6 +12,7 @@ pub mod counts;
 pub mod exchange;
 pub mod function;
 pub mod message;
+pub mod mirror;
 pub mod origin;
 pub mod process;
 pub mod raw;

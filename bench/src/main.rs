@@ -1,4 +1,4 @@
-//! The command: `run` and `routes` measure, `budget` holds limits, `conformance` compares. It owns the command line alone.
+//! The command: `run`, `routes` and `mirror` measure, `budget` holds limits, `conformance` compares. It owns the command line alone.
 
 use std::process::ExitCode;
 
@@ -8,6 +8,7 @@ use crossfade_bench::routes::{self, Meets};
 
 const USAGE: &str = "usage: cargo run --release -p crossfade-bench -- run [--quick] [FUNCTION...]
        cargo run --release -p crossfade-bench -- routes
+       cargo run --release -p crossfade-bench -- mirror
        cargo run -p crossfade-bench -- budget
        cargo run -p crossfade-bench -- conformance [FUNCTION...]";
 
@@ -18,6 +19,7 @@ fn main() -> anyhow::Result<ExitCode> {
         ["run", "--quick", only @ ..] => crossfade_bench::run::run(true, only)?,
         ["run", only @ ..] => crossfade_bench::run::run(false, only)?,
         ["routes"] => routes::run()?,
+        ["mirror"] => crossfade_bench::mirror::run()?,
         ["routes-probe", file, routes, selections, meets] => {
             let meets = if *meets == "last" { Meets::Last } else { Meets::None };
             routes::probe(file.as_ref(), routes.parse()?, selections.parse()?, meets)?;

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use crossfade_event::HeaderMode;
@@ -16,7 +16,7 @@ use crate::exchange::{Exchange, check_constant};
 use crate::function::{Backend, Function, Process};
 use crate::message::{Kind, Reader};
 use crate::process::{cpu_nanoseconds, peak_memory_kib};
-use crate::runtime_api::RuntimeApi;
+use crate::runtime_api::{RuntimeApi, Timing};
 
 /// The harness's own connection to the origin, as it is called in the tables.
 pub const DIRECT: &str = "direct";
@@ -85,23 +85,29 @@ impl Lane {
         Ok(Self { function: function.clone(), process, api })
     }
 
+    /// Sends `event` `count` times, checks every answer, and returns what each took.
+    ///
+    /// # Errors
+    /// At the first answer that is wrong.
+    pub fn timings(&mut self, exchange: &Exchange, event: &[u8], count: usize) -> anyhow::Result<Vec<Timing>> {
+        let mode = self.function.mode;
+        let constant = self.function.is_constant();
+        let check = |reply: &[u8]| {
+            if constant { check_constant(HeaderMode::Multi, reply) } else { exchange.check(mode, reply) }
+        };
+        (0..count).map(|_| self.api.invoke(event, check)).collect()
+    }
+
     /// Sends `event` `count` times, checks every answer, and returns the medians of latency and cycle and the mean CPU time.
     ///
     /// # Errors
     /// At the first answer that is wrong.
     pub fn run(&mut self, exchange: &Exchange, event: &[u8], count: usize) -> anyhow::Result<Sample> {
-        let mode = self.function.mode;
-        let constant = self.function.is_constant();
         let before = cpu_nanoseconds(self.process.pid())?;
-        let (mut latencies, mut cycles) = (Vec::with_capacity(count), Vec::with_capacity(count));
-        for _ in 0..count {
-            let timing = self.api.invoke(event, |reply| match constant {
-                true => check_constant(HeaderMode::Multi, reply),
-                false => exchange.check(mode, reply),
-            })?;
-            latencies.push(timing.latency.as_secs_f64() * 1e6);
-            cycles.push(timing.cycle.as_secs_f64() * 1e6);
-        }
+        let timings = self.timings(exchange, event, count)?;
+        let micros =
+            |of: fn(&Timing) -> Duration| timings.iter().map(|timing| of(timing).as_secs_f64() * 1e6).collect();
+        let (latencies, cycles) = (micros(|timing| timing.latency), micros(|timing| timing.cycle));
         let cpu = cpu_nanoseconds(self.process.pid())? - before;
         Ok(Sample { latency: median(latencies), cycle: median(cycles), cpu: cpu as f64 / 1e3 / count as f64 })
     }

@@ -5,3 +5,5 @@
 
 pub mod commands;
 pub mod demo;
+mod report;
+mod terminal;

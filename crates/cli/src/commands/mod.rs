@@ -8,6 +8,7 @@ mod dev;
 mod explain;
 mod function;
 mod init;
+mod report;
 mod schema;
 mod test;
 
@@ -32,6 +33,7 @@ enum Command {
     Check(check::Options),
     Explain(explain::Options),
     Test(test::Options),
+    Report(report::Options),
     Init(init::Options),
     Schema(schema::Options),
     /// The function itself, as a child of `dev`
@@ -53,6 +55,7 @@ pub fn run() -> ExitCode {
         Command::Check(options) => check::run(&options),
         Command::Explain(options) => explain::run(&options),
         Command::Test(options) => test::run(&options),
+        Command::Report(options) => report::run(&options),
         Command::Init(options) => init::run(&options).map(|()| Verdict::Clean),
         Command::Schema(options) => schema::run(&options).map(|()| Verdict::Clean),
         Command::Function => return function::run(),

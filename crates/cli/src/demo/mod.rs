@@ -6,13 +6,14 @@
 mod certificate;
 mod content;
 mod pages;
+mod shop;
 
 use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -192,9 +193,9 @@ async fn respond(system: System, request: Request<Incoming>) -> Result<Response<
     let Ok(body) = Limited::new(body, MAX_BODY).collect().await else {
         return Ok(pages::text(StatusCode::PAYLOAD_TOO_LARGE, "body broken off or too large\n"));
     };
-    let delay = pages::delay(&parts.uri);
+    let delay = pages::delay(system, &parts.uri);
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
-    Ok(pages::answer(system, &parts, body.to_bytes()))
+    Ok(pages::answer(system, &parts, body.to_bytes(), SystemTime::now()))
 }

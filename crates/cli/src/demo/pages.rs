@@ -1,10 +1,10 @@
-//! What a demo back end answers: a pure function of the request, one arm a path.
+//! What a demo back end answers: a pure function of the request and the time, one arm a path.
 //!
-//! Owns status, fields and choice of content; the bytes themselves come from `content`, sockets and waiting belong to
-//! `demo`.
+//! Owns status, fields and choice of content; the bytes themselves come from `content`, the pages in which the systems
+//! differ are `shop`'s, sockets and waiting belong to `demo`.
 
 use std::sync::LazyLock;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::header::{
@@ -16,7 +16,7 @@ use http_body_util::Full;
 use hyper::body::Body;
 use serde_json::json;
 
-use super::{MAX_BODY, System, content};
+use super::{MAX_BODY, System, content, shop};
 
 /// Says which system answered; the `Server` field may be replaced on the way, this one may not.
 const DEMO_BACKEND: HeaderName = HeaderName::from_static("x-demo-backend");
@@ -30,19 +30,19 @@ const ENTITY_TAG: &str = "\"crossfade-demo-1\"";
 
 static PICTURE: LazyLock<Bytes> = LazyLock::new(|| content::png().into());
 
-type Answer = Response<Full<Bytes>>;
+pub(super) type Answer = Response<Full<Bytes>>;
 
-/// How long `/slow?ms=N` waits before it answers: at most a minute, nothing for any other path.
-pub(super) fn delay(uri: &Uri) -> Duration {
+/// How long `/slow?ms=N` waits before it answers: at most a minute; others as the shop says.
+pub(super) fn delay(system: System, uri: &Uri) -> Duration {
     if uri.path() != "/slow" {
-        return Duration::ZERO;
+        return shop::delay(system, uri);
     }
     let milliseconds = query_value(uri, "ms").and_then(|value| value.parse().ok()).unwrap_or(0);
     Duration::from_millis(milliseconds).min(MAX_DELAY)
 }
 
 /// The whole behaviour of a demo back end.
-pub(super) fn answer(system: System, parts: &Parts, body: Bytes) -> Answer {
+pub(super) fn answer(system: System, parts: &Parts, body: Bytes, now: SystemTime) -> Answer {
     let path = parts.uri.path();
     let mut answer = match path {
         "/" => index(system),
@@ -61,8 +61,7 @@ pub(super) fn answer(system: System, parts: &Parts, body: Bytes) -> Answer {
             Some(("/bytes", n)) => sized(n, "application/octet-stream", content::noise),
             Some(("/text", n)) => sized(n, "text/plain; charset=utf-8", content::prose),
             Some(("/status", code)) => status(code),
-            Some(("/orders", id)) if !id.is_empty() => order(system, id),
-            _ => text(StatusCode::NOT_FOUND, "no such page\n"),
+            _ => shop::page(system, path, now).unwrap_or_else(|| text(StatusCode::NOT_FOUND, "no such page\n")),
         },
     };
     answer.headers_mut().insert(DEMO_BACKEND, HeaderValue::from_static(system.name()));
@@ -87,13 +86,13 @@ pub(super) fn text(status: StatusCode, message: &'static str) -> Answer {
     answer
 }
 
-fn content(media_type: &'static str, body: impl Into<Bytes>) -> Answer {
+pub(super) fn content(media_type: &'static str, body: impl Into<Bytes>) -> Answer {
     let mut answer = Response::new(Full::new(body.into()));
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     answer
 }
 
-fn json(value: &serde_json::Value) -> Answer {
+pub(super) fn json(value: &serde_json::Value) -> Answer {
     content("application/json", format!("{value:#}\n"))
 }
 
@@ -102,6 +101,13 @@ fn index(system: System) -> Answer {
     let name = system.name();
     let links: String = [
         "/orders/42",
+        "/products/7",
+        "/customers/10",
+        "/carts/3",
+        "/reviews/5",
+        "/search?q=cup",
+        "/help/returns",
+        "/invoices/9.pdf",
         "/echo?q=a%20b",
         "/image",
         "/bytes/1000",
@@ -233,14 +239,6 @@ fn status(code: &str) -> Answer {
     }
 }
 
-/// The same order in two data models: what a comparison of both systems has to cope with.
-fn order(system: System, id: &str) -> Answer {
-    match system {
-        System::Legacy => json(&json!({ "id": id, "status": "shipped", "total": "19.90" })),
-        System::Modern => json(&json!({ "id": id, "status": "shipped", "total": 19.9, "currency": "EUR" })),
-    }
-}
-
 fn empty(status: StatusCode) -> Answer {
     let mut answer = Response::new(Full::default());
     *answer.status_mut() = status;
@@ -261,7 +259,7 @@ mod tests {
 
     fn ask(system: System, request: http::request::Builder, body: &'static [u8]) -> (Response<()>, Vec<u8>) {
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        let (head, body) = answer(system, &parts, Bytes::from_static(body)).into_parts();
+        let (head, body) = answer(system, &parts, Bytes::from_static(body), SystemTime::UNIX_EPOCH).into_parts();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         (Response::from_parts(head, ()), runtime.block_on(body.collect()).unwrap().to_bytes().to_vec())
     }
@@ -337,7 +335,7 @@ mod tests {
 
     #[test]
     fn the_wait_is_bounded_and_belongs_to_one_path() {
-        let wait = |uri: &'static str| delay(&Uri::from_static(uri));
+        let wait = |uri: &'static str| delay(System::Legacy, &Uri::from_static(uri));
         assert_eq!(wait("/slow?ms=20"), Duration::from_millis(20));
         assert_eq!(wait("/slow?x=1&ms=99999999"), MAX_DELAY);
         assert_eq!((wait("/slow?ms=-1"), wait("/echo?ms=20")), (Duration::ZERO, Duration::ZERO));

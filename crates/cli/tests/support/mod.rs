@@ -60,8 +60,14 @@ impl Dev {
         (PathBuf::from(word_after(&self.banner, "--cacert")), word_after(&self.banner, "legacy"))
     }
 
+    /// The next line for a request; what came of copies is passed over.
     pub fn next_line(&self) -> String {
-        self.stdout.recv_timeout(PATIENCE).expect("a line for a request")
+        loop {
+            let line = self.stdout.recv_timeout(PATIENCE).expect("a line for a request");
+            if !["mirror ", "once more "].iter().any(|word| line.trim_start().starts_with(word)) {
+                return line;
+            }
+        }
     }
 
     /// Waits for a line on standard error that has these words.

@@ -4,13 +4,14 @@
 
 use std::fmt::Write;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use crossfade_event::HeaderMode;
 
 use super::Surroundings;
 use super::plan::{CA_FILE, CONFIG_FILE, Plan, Routing};
 
-pub(super) fn text(plan: &Plan, surroundings: &Surroundings, address: SocketAddr) -> String {
+pub(super) fn text(plan: &Plan, surroundings: &Surroundings, address: SocketAddr, comparisons: &Path) -> String {
     let mut text = String::from("Everything below runs on this machine until Ctrl-C.\n\n");
     let mut row = |name: &str, value: String| {
         let _ = writeln!(text, "  {name:<11} {value}");
@@ -45,6 +46,9 @@ pub(super) fn text(plan: &Plan, surroundings: &Surroundings, address: SocketAddr
         row("modern", format!("https://localhost:{} (demo back end)", demo.modern.port()));
         row("config", folder.join(CONFIG_FILE).display().to_string());
     }
+    if plan.own_function {
+        row("comparisons", format!("{} (what `mirror` finds)", comparisons.display()));
+    }
 
     // Which requests pass is the rules' matter then: they are what to look at.
     if let Some((_, rules)) = &plan.rules {
@@ -61,6 +65,7 @@ pub(super) fn text(plan: &Plan, surroundings: &Surroundings, address: SocketAddr
         }
         Some(demo) => {
             let ca = folder.join(CA_FILE);
+            let comparisons = shell_words::quote(&comparisons.to_string_lossy()).into_owned();
             let _ = writeln!(
                 text,
                 "\nTry:\n  \
@@ -70,7 +75,11 @@ pub(super) fn text(plan: &Plan, surroundings: &Surroundings, address: SocketAddr
                  for comparison, the demo back end itself:\n  \
                  curl --cacert {} https://localhost:{}/orders/42\n\
                  and move customers: raise the weight of `modern` in the config above, save it, and\n  \
-                 for id in 1 2 3 4 5; do curl -s -b customer_id=$id http://{address}/orders/42; done",
+                 for id in 1 2 3 4 5; do curl -s -b customer_id=$id http://{address}/orders/42; done\n\
+                 before that, see what the new system would have answered; it gets copies of all of these:\n  \
+                 for id in $(seq 100); do for page in orders products customers carts reviews help; do \\\n    \
+                 curl -s -o /dev/null http://{address}/$page/$id; done; done\n  \
+                 cargo crossfade report {comparisons}",
                 shell_words::quote(&ca.to_string_lossy()),
                 demo.legacy.port(),
             );

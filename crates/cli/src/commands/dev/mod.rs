@@ -4,6 +4,7 @@
 //! is printed at start in `banner`, what is printed for each request in `report`.
 
 mod banner;
+mod comparisons;
 mod plan;
 mod report;
 mod watch;
@@ -19,6 +20,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 
 use crate::demo::Demo;
+use comparisons::Comparisons;
 use plan::{Plan, Routing};
 use report::{Line, Report};
 use watch::{Change, Watch};
@@ -58,6 +60,9 @@ pub(super) struct Options {
     /// Send events without multi-value headers, as a target group does by default
     #[arg(long, conflicts_with = "serverless")]
     single_value_headers: bool,
+    /// Append what mirroring finds to this file, for `crossfade report`; otherwise it goes when this command ends
+    #[arg(long, value_name = "FILE")]
+    comparisons: Option<PathBuf>,
     /// Also print the function's log lines as they are, and when copies of it start
     #[arg(long)]
     verbose: bool,
@@ -90,31 +95,47 @@ fn duration(text: &str) -> Result<Duration, String> {
 pub(super) fn run(options: &Options) -> Result<()> {
     let plan = Plan::check(options)?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start the async runtime")?;
-    runtime.block_on(serve(plan, options.verbose))
+    runtime.block_on(serve(plan, options))
 }
 
-async fn serve(plan: Plan, verbose: bool) -> Result<()> {
+async fn serve(plan: Plan, options: &Options) -> Result<()> {
     // First of all: from here on a signal stops in an orderly way instead of killing.
     let mut stop = Stop::new().context("cannot listen for signals")?;
     let mut surroundings = Surroundings::start(&plan.routing).await?;
+    let comparisons = Comparisons::start(options.comparisons.as_deref(), surroundings.folder.path())?;
     let settings = plan.settings(&surroundings)?;
     let knows_access_lines = plan.own_function;
     let (notices, mut inbox) = mpsc::unbounded_channel();
     let emulator = crossfade_emulator::start(settings, notices).await.context("cannot start")?;
     let printer = Printer::start();
-    printer.print(vec![Line::Talk(banner::text(&plan, &surroundings, emulator.local_addr()))]);
+    let banner = banner::text(&plan, &surroundings, emulator.local_addr(), comparisons.path());
+    printer.print(vec![Line::Talk(banner)]);
 
-    let mut report = Report::new(verbose, knows_access_lines, plan.has_rules(), colour());
-    tell_until_stopped(&printer, &mut report, &mut inbox, surroundings.watch.as_mut(), &mut stop).await;
+    let report = Report::new(options.verbose, knows_access_lines, plan.has_rules(), colour());
+    let mut teller = Teller { report, comparisons };
+    tell_until_stopped(&printer, &mut teller, &mut inbox, surroundings.watch.as_mut(), &mut stop).await;
     printer.print(vec![Line::Talk("stopping".to_string())]);
-    shut_down(&printer, emulator, report, inbox).await;
+    shut_down(&printer, emulator, teller, inbox).await;
     printer.finish();
     surroundings.end()
 }
 
+/// What is done with the emulator's notices.
+struct Teller {
+    report: Report,
+    comparisons: Comparisons,
+}
+
+impl Teller {
+    fn tell(&mut self, notice: Notice) -> Vec<Line> {
+        self.comparisons.keep(&notice);
+        self.report.tell(notice, Instant::now())
+    }
+}
+
 async fn tell_until_stopped(
     printer: &Printer,
-    report: &mut Report,
+    teller: &mut Teller,
     inbox: &mut UnboundedReceiver<Notice>,
     mut watch: Option<&mut Watch>,
     stop: &mut Stop,
@@ -122,12 +143,12 @@ async fn tell_until_stopped(
     let mut look = tokio::time::interval(LOOK_AT_CONFIG);
     loop {
         // Something is always due some day, which keeps the `select!` free of options.
-        let due = report.due().unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
+        let due = teller.report.due().unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
         tokio::select! {
             () = stop.requested() => return,
             _ = look.tick() => printer.print(watch.as_mut().and_then(|watch| told(watch)).into_iter().collect()),
-            Some(notice) = inbox.recv() => printer.print(report.tell(notice, Instant::now())),
-            () = tokio::time::sleep_until(due.into()) => printer.print(report.overdue(Instant::now())),
+            Some(notice) = inbox.recv() => printer.print(teller.tell(notice)),
+            () = tokio::time::sleep_until(due.into()) => printer.print(teller.report.overdue(Instant::now())),
         }
     }
 }
@@ -141,13 +162,13 @@ fn told(watch: &mut Watch) -> Option<Line> {
     }))
 }
 
-async fn shut_down(printer: &Printer, emulator: Emulator, mut report: Report, mut inbox: UnboundedReceiver<Notice>) {
+async fn shut_down(printer: &Printer, emulator: Emulator, mut teller: Teller, mut inbox: UnboundedReceiver<Notice>) {
     emulator.shutdown().await;
-    report.stopping();
+    teller.report.stopping();
     while let Ok(notice) = inbox.try_recv() {
-        printer.print(report.tell(notice, Instant::now()));
+        printer.print(teller.tell(notice));
     }
-    printer.print(report.everything());
+    printer.print(teller.report.everything());
 }
 
 /// Writes lines on a thread of its own: a reader that has stopped reading must not keep Ctrl-C from working.

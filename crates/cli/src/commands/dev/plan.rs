@@ -226,7 +226,16 @@ pub(super) fn demo_config(folder: &Path, demo: &Demo) -> String {
                # Raise the weight of modern, save, and ask again: some customers have moved, and stay there.\n      \
                targets: [{{ backend: legacy, weight: 100 }}, {{ backend: modern, weight: 0 }}]\n      \
                sticky: {{ by: {{ cookie: customer_id }} }}\n      \
-               failover: {{ to: legacy }}\n\
+               failover: {{ to: legacy }}\n    \
+             # Copies for modern, once the client has its answer: `crossfade report` says what differs.\n    \
+             mirror: &copies\n      \
+               backend: modern\n      \
+               percent: 100\n      \
+               compare: {{ noise: {{ selfCompare: 25% }}, keepValues: true }}\n  \
+           - name: shop\n    priority: 20\n    \
+             conditions: {{ path: [/products/*, /customers/*, /carts/*, /reviews/*, /search, /help/*, /invoices/*] }}\n    \
+             forward: legacy\n    \
+             mirror: *copies\n\
          default: {{ forward: legacy }}\n"
     )
 }

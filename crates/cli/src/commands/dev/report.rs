@@ -6,8 +6,12 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crossfade_compare::{Against, Record, Side, Verdict};
 use crossfade_emulator::{Exchange, Notice};
 use serde_json::Value;
+
+use crate::report::class_name;
+use crate::terminal::printable;
 
 /// How long a finished request waits for its access-log line, which comes through another pipe.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -169,8 +173,16 @@ impl Report {
     }
 
     fn function_line(&mut self, environment: u32, line: &str) -> Vec<Line> {
-        let access = Access::parse(line).filter(|_| self.expects_access);
         let mut lines = Vec::new();
+        if self.expects_access
+            && let Ok(record) = serde_json::from_str::<Record>(line)
+        {
+            lines.push(Line::Data(format!("          {}", printable(&compared(&record)))));
+            if !self.verbose {
+                return lines;
+            }
+        }
+        let access = Access::parse(line).filter(|_| self.expects_access);
         if access.is_none() || self.verbose {
             lines.push(Line::Talk(format!("function {environment} | {}", printable(line))));
         }
@@ -236,16 +248,32 @@ impl Report {
     }
 }
 
-/// Text of clients and back ends without what would steer the terminal.
-fn printable(text: &str) -> String {
-    // Line separators and marks of writing direction can make a line look like another.
-    let moves_the_cursor = |c: char| {
-        (c.is_control() && c != '\t')
-            || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// What came of a copy, in a line: `mirror modern 200 23.1 ms: different: missing /phone, order /items`.
+fn compared(record: &Record) -> String {
+    let who = match record.against {
+        Against::Mirror => "mirror",
+        Against::Itself => "once more",
     };
-    text.chars()
-        .flat_map(|c| if moves_the_cursor(c) { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
-        .collect()
+    let Side { backend, status, error, ms, .. } = &record.mirror;
+    let answer = match (status, error) {
+        (Some(status), _) => format!(" {status}"),
+        (None, Some(error)) => format!(" {error}"),
+        (None, None) => String::new(),
+    };
+    let time =
+        ms.map(|ms| format!(" {}", milliseconds(Duration::from_secs_f64(ms.max(0.0) / 1000.0)))).unwrap_or_default();
+    let differences = record.differences.iter().filter(|it| !it.accepted);
+    let differences: Vec<String> = differences.map(|it| format!("{} {}", class_name(it.class), it.pointer)).collect();
+    let more = if record.more > 0 { format!(", {} more", record.more) } else { String::new() };
+    let verdict = match record.verdict {
+        Verdict::Match => "match".to_owned(),
+        Verdict::Accepted => "accepted".to_owned(),
+        Verdict::Different => format!("different: {}{more}", differences.join(", ")),
+        Verdict::Failed => format!("{} failed, nothing to compare with", record.primary.backend),
+        Verdict::Unknown => format!("not compared: {}", record.reason.as_deref().unwrap_or_default()),
+        Verdict::Lost => format!("lost: {}", record.reason.as_deref().unwrap_or_default()),
+    };
+    format!("{who} {backend}{answer}{time}: {verdict}")
 }
 
 fn milliseconds(duration: Duration) -> String {
@@ -358,6 +386,25 @@ mod tests {
         report.tell(Notice::FunctionLine { environment: 1, line: line.into() }, Instant::now());
         let lines = texts(report.tell(Notice::Exchange(exchange("/a", Some(1))), Instant::now()));
         assert_eq!(lines, ["GET     200 legacy       12.3 ms  /a  [orders, hash]  [not modern: 503]  [2 retries]"]);
+    }
+
+    #[test]
+    fn what_came_of_a_copy_is_told_and_cannot_steer_the_terminal() {
+        let line = |members: &str| {
+            let line = format!(
+                r#"{{"type":"compare","version":1,"time":"2026-11-24T10:57:42.123Z","against":"mirror","request_id":"1","route":"a",
+                "method":"GET","endpoint":"/a","primary":{{"backend":"legacy"}},{members}}}"#
+            );
+            Notice::FunctionLine { environment: 1, line }
+        };
+        let told = |members: &str| texts(Report::new(false, true, false, false).tell(line(members), Instant::now()));
+        let different = r#""verdict":"different","mirror":{"backend":"modern","status":200,"ms":23.1},"more":2,"differences":
+            [{"class":"missing","pointer":"/a\u001b[2J"},{"class":"extra","pointer":"/b","accepted":true}]"#;
+        assert_eq!(told(different), ["mirror modern 200 23.1 ms: different: missing /a\\u{1b}[2J, 2 more"]);
+        let lost = r#""verdict":"lost","reason":"down","mirror":{"backend":"modern"}"#;
+        assert_eq!(told(lost), ["mirror modern: lost: down"]);
+        let failed = r#""verdict":"failed","mirror":{"backend":"modern","error":"connection_refused"}"#;
+        assert_eq!(told(failed), ["mirror modern connection_refused: legacy failed, nothing to compare with"]);
     }
 
     #[test]

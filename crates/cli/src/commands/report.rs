@@ -1,0 +1,131 @@
+//! `crossfade report`: the comparisons of a log, and whether they allow to go on.
+//!
+//! Owns the options, the input and output files and the exit code. What is found in the lines, how it is judged and how
+//! it looks is in `crate::report`.
+
+use std::fs::File;
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use anyhow::{Context, Result};
+use crossfade_compare::Record;
+
+use super::Verdict;
+use crate::report::gate::Gate;
+use crate::report::judge::judge;
+use crate::report::lines::{self, Skipped};
+use crate::report::model::Report;
+use crate::report::tally::Tally;
+use crate::report::{html, text};
+use crate::terminal::printable_json;
+
+/// Say whether the new system answers the same: from the comparisons that mirroring has logged
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  aws logs tail /aws/lambda/crossfade --since 1d --format short | crossfade report
+  crossfade report --html report.html export/*/*.gz
+  crossfade report --gate 'parity>=99.5%,samples>=5000,p95<=+10%' comparisons.log
+  crossfade report --gate 'orders: parity>=99.9%' --gate 'lost<=1%' comparisons.log
+
+Records are found however the log was fetched; other lines are passed over.
+A gate compares parity, parity-low, raw-parity, samples, p50, p90, p95, p99, lost, errors, unknown, regressions.
+Exit code: 0 all gates hold, 1 one fails, 2 the report could not be made.")]
+pub(super) struct Options {
+    /// Logs, also compressed ones (.gz); standard input if there is none or for `-`
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Write a page to this file, too
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Print one JSON document instead of text
+    #[arg(long)]
+    json: bool,
+    /// Exit with 1 unless this holds: `[ROUTE: ]CONDITION[,CONDITION]...`; can be repeated
+    #[arg(long, value_parser = Gate::parse)]
+    gate: Vec<Gate>,
+    /// Only this route; can be repeated
+    #[arg(long, value_name = "NAME")]
+    route: Vec<String>,
+    /// Only requests from this time on, such as 2026-11-24T08:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_rfc3339_weak)]
+    since: Option<SystemTime>,
+    /// Only requests before this time
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_rfc3339_weak)]
+    until: Option<SystemTime>,
+    /// Most examples of each difference
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    examples: usize,
+    /// What the report is about, as its heading
+    #[arg(long)]
+    title: Option<String>,
+}
+
+pub(super) fn run(options: &Options) -> Result<Verdict> {
+    let mut report = read(options)?;
+    report.title.clone_from(&options.title);
+    report.gate = options.gate.iter().flat_map(|gate| gate.parts(&report)).collect();
+    if let Some(file) = &options.html {
+        write(file, &html::page(&report)).with_context(|| format!("cannot write `{}`", file.display()))?;
+    }
+    super::print(&if options.json {
+        printable_json(&serde_json::to_string_pretty(&report)?) + "\n"
+    } else {
+        text::text(&report, colour())
+    })?;
+    Ok(if report.gate.iter().all(|part| part.ok) { Verdict::Clean } else { Verdict::Findings })
+}
+
+fn read(options: &Options) -> Result<Report> {
+    let (mut tally, mut skipped, mut left_out) = (Tally::new(options.examples), Skipped::default(), 0);
+    let mut each = |record: Record| {
+        if options.asks_for(&record) {
+            tally.add(&record);
+        } else {
+            left_out += 1;
+        }
+    };
+    let standard_input = [PathBuf::from("-")];
+    for file in if options.files.is_empty() { &standard_input } else { options.files.as_slice() } {
+        let name = file.display().to_string();
+        let read = if name == "-" {
+            lines::read("standard input", std::io::stdin().lock(), &mut skipped, &mut each)
+        } else {
+            File::open(file).and_then(|opened| lines::read(&name, opened, &mut skipped, &mut each))
+        };
+        read.with_context(|| format!("cannot read `{name}`"))?;
+    }
+    let mut report = judge(&tally);
+    report.input.left_out = left_out;
+    report.input.unreadable = skipped.count;
+    report.input.first_unreadable = skipped.first;
+    Ok(report)
+}
+
+impl Options {
+    fn asks_for(&self, record: &Record) -> bool {
+        (self.route.is_empty() || self.route.contains(&record.route))
+            && self.since.is_none_or(|since| record.time >= since)
+            && self.until.is_none_or(|until| record.time < until)
+    }
+}
+
+/// Whole or not at all: a page that is being looked at is never half a page.
+fn write(file: &Path, page: &str) -> std::io::Result<()> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut temporary = tempfile::Builder::new().permissions(permissions()).tempfile_in(folder)?;
+    temporary.write_all(page.as_bytes())?;
+    temporary.persist(file)?;
+    Ok(())
+}
+
+/// Those of any file: a temporary file is its owner's alone otherwise, and reports are for others.
+#[cfg(unix)]
+fn permissions() -> std::fs::Permissions {
+    std::os::unix::fs::PermissionsExt::from_mode(0o666)
+}
+
+fn colour() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}

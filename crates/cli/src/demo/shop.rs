@@ -1,0 +1,105 @@
+//! A small shop in two systems, and the ways in which its pages differ: what a comparison has to find, each in one place.
+//!
+//! Owns what these pages hold. All but `/carts` are the same each time.
+
+use std::time::{Duration, SystemTime};
+
+use http::header::{CACHE_CONTROL, HeaderValue};
+use http::{StatusCode, Uri};
+use serde_json::{Value, json};
+
+use super::System;
+use super::pages::{self, Answer};
+
+/// What the new system's search takes, on top of everything.
+const SLOW_SEARCH: Duration = Duration::from_millis(40);
+
+/// How long an answer takes.
+pub(super) fn delay(system: System, uri: &Uri) -> Duration {
+    if system == System::Modern && uri.path() == "/search" { SLOW_SEARCH } else { Duration::ZERO }
+}
+
+/// The page of a path, if the shop has one.
+pub(super) fn page(system: System, path: &str, now: SystemTime) -> Option<Answer> {
+    if path == "/search" {
+        return Some(pages::json(&results(system)));
+    }
+    let (folder, name) = path.strip_prefix('/')?.split_once('/')?;
+    if name.is_empty() || name.contains('/') {
+        return None;
+    }
+    Some(match folder {
+        "orders" => pages::json(&order(system, name)),
+        "products" => product(system, name),
+        "customers" => customer(system, name),
+        "carts" => pages::json(&cart(name, now)),
+        "reviews" => pages::json(&json!({ "id": name, "stars": 4, "text": "does what it says" })),
+        "help" => help(system, name),
+        "invoices" => pages::content("application/pdf", invoice(system)),
+        _ => return None,
+    })
+}
+
+/// `missing` a member, another `order` of a list, a sum `value` that is rounded another way.
+fn order(system: System, id: &str) -> Value {
+    let items = [json!({ "sku": "tea", "price": 4.95 }), json!({ "sku": "cup", "price": 14.95 })];
+    let [tea, cup] = items;
+    match system {
+        System::Legacy => json!({
+            "id": id, "status": "shipped", "items": [tea, cup], "total": 19.9, "discount": 1.985,
+            "customer": { "name": "A. Smith", "phone": "555-0100" }
+        }),
+        System::Modern => json!({
+            "id": id, "status": "shipped", "items": [cup, tea], "total": 19.9, "discount": 1.99,
+            "customer": { "name": "A. Smith" }
+        }),
+    }
+}
+
+/// A price of another `type`, an `extra` member, a `header` for caches.
+fn product(system: System, id: &str) -> Answer {
+    let (value, caching) = match system {
+        System::Legacy => (json!({ "id": id, "name": "Cup", "price": "14.95" }), "max-age=60"),
+        System::Modern => (json!({ "id": id, "name": "Cup", "price": 14.95, "currency": "EUR" }), "no-store"),
+    };
+    let mut answer = pages::json(&value);
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(caching));
+    answer
+}
+
+/// Every tenth customer has not been moved: another `status`.
+fn customer(system: System, id: &str) -> Answer {
+    if system == System::Modern && id.ends_with('0') {
+        return pages::text(StatusCode::NOT_FOUND, "no such customer\n");
+    }
+    pages::json(&json!({ "id": id, "name": "A. Smith", "newsletter": false }))
+}
+
+/// What is another one each time, in both systems: noise.
+fn cart(id: &str, now: SystemTime) -> Value {
+    let nanos = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
+    json!({ "id": id, "items": [{ "sku": "tea", "count": 2 }], "requestId": format!("{nanos:032x}"), "servedAt": nanos.to_string() })
+}
+
+/// A list of another `length`.
+fn results(system: System) -> Value {
+    let found = match system {
+        System::Legacy => vec!["cup", "teacup", "cupboard"],
+        System::Modern => vec!["cup", "teacup"],
+    };
+    json!({ "query": "cup", "found": found })
+}
+
+/// The same page in other markup, but for one `text`.
+fn help(system: System, name: &str) -> Answer {
+    let page = match system {
+        System::Legacy => format!("<h1 class='big'>Help</h1>\n\n  <p>About {name}. Call us   any day.</p>\n"),
+        System::Modern => format!("<h1 class=\"big\">Help</h1><p>About {name}. Write to us any day.</p>"),
+    };
+    pages::content("text/html; charset=utf-8", page)
+}
+
+/// Other `bytes`.
+fn invoice(system: System) -> Vec<u8> {
+    format!("%PDF-1.4\n% by {}\n%%EOF\n", system.name()).into_bytes()
+}

@@ -1,0 +1,351 @@
+//! Gates: what has to hold for a pipeline to go on, such as `parity>=99.5%,samples>=5000,p95<=+10%`.
+//!
+//! Owns how a gate is written, its mistakes, and whether each part holds. A part never holds where nothing was compared.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use super::judge::share;
+use super::model::{Percentiles, Report, Summary};
+
+/// A gate as it was given.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Gate {
+    /// The route that it is about; everything if absent.
+    route: Option<String>,
+    conditions: Vec<Condition>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Condition {
+    text: String,
+    metric: Metric,
+    operator: Operator,
+    bound: Bound,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Metric {
+    Parity,
+    ParityLow,
+    RawParity,
+    Samples,
+    P50,
+    P90,
+    P95,
+    P99,
+    Lost,
+    Errors,
+    Unknown,
+    Regressions,
+}
+
+const METRICS: [(&str, Metric); 12] = [
+    ("parity", Metric::Parity),
+    ("parity-low", Metric::ParityLow),
+    ("raw-parity", Metric::RawParity),
+    ("samples", Metric::Samples),
+    ("p50", Metric::P50),
+    ("p90", Metric::P90),
+    ("p95", Metric::P95),
+    ("p99", Metric::P99),
+    ("lost", Metric::Lost),
+    ("errors", Metric::Errors),
+    ("unknown", Metric::Unknown),
+    ("regressions", Metric::Regressions),
+];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Operator {
+    AtLeast,
+    AtMost,
+    Above,
+    Below,
+    Equal,
+}
+
+/// The longer ones first.
+const OPERATORS: [(&str, Operator); 5] = [
+    (">=", Operator::AtLeast),
+    ("<=", Operator::AtMost),
+    (">", Operator::Above),
+    ("<", Operator::Below),
+    ("=", Operator::Equal),
+];
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Bound {
+    /// Of `99.5%`: 0.995.
+    Share(f64),
+    Count(f64),
+    Milliseconds(f64),
+}
+
+/// What came of one condition.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Part {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) route: Option<String>,
+    pub(crate) condition: String,
+    pub(crate) ok: bool,
+    /// What was measured, in words.
+    pub(crate) measured: String,
+}
+
+impl Gate {
+    /// Reads `[ROUTE: ]CONDITION[,CONDITION]...`.
+    pub(crate) fn parse(text: &str) -> Result<Gate, String> {
+        let (route, conditions) = match text.rsplit_once(':') {
+            Some((route, conditions)) => (Some(route.trim().to_owned()), conditions),
+            None => (None, text),
+        };
+        if route.as_deref() == Some("") {
+            return Err("there is no name of a route before `:`".to_owned());
+        }
+        let mut place = text.len() - conditions.len() + 1;
+        let mut parsed = Vec::new();
+        for condition in conditions.split(',') {
+            let blanks = condition.len() - condition.trim_start().len();
+            let read = Condition::parse(condition.trim());
+            parsed.push(read.map_err(|error| format!("at character {}: {error}", place + blanks))?);
+            place += condition.len() + 1;
+        }
+        Ok(Gate { route, conditions: parsed })
+    }
+
+    /// What came of each of its conditions.
+    pub(crate) fn parts(&self, report: &Report) -> Vec<Part> {
+        let summary = match &self.route {
+            None => Some(&report.overall),
+            Some(name) => report.routes.iter().find(|route| route.route == *name).map(|route| &route.summary),
+        };
+        let part = |condition: &Condition| {
+            let (ok, measured) = match summary {
+                None => (false, "no such route in the log".to_owned()),
+                Some(summary) => condition.measure(summary),
+            };
+            Part { route: self.route.clone(), condition: condition.text.clone(), ok, measured }
+        };
+        self.conditions.iter().map(part).collect()
+    }
+}
+
+impl Condition {
+    fn parse(text: &str) -> Result<Condition, String> {
+        let end = text.find(['<', '>', '=']).unwrap_or(text.len());
+        let (name, rest) = text.split_at(end);
+        let name = name.trim();
+        let metric = METRICS.iter().find(|(known, _)| *known == name).map(|(_, metric)| *metric);
+        let metric = metric.ok_or_else(|| unknown_metric(name))?;
+        let operator = OPERATORS.iter().find_map(|(sign, operator)| Some((*operator, rest.strip_prefix(sign)?)));
+        let (operator, value) =
+            operator.ok_or_else(|| format!("`{name}` needs one of `>=`, `<=`, `>`, `<`, `=` and a value"))?;
+        let value = value.trim();
+        let bound = metric.bound(value).ok_or_else(|| format!("`{name}` needs {}, not `{value}`", metric.example()))?;
+        Ok(Condition { text: text.to_owned(), metric, operator, bound })
+    }
+
+    /// Whether it holds, and what was measured.
+    fn measure(&self, summary: &Summary) -> (bool, String) {
+        if self.metric == Metric::Samples {
+            let holds = summary.compared > 0 && self.holds(summary.compared as f64);
+            return (holds, grouped(summary.compared));
+        }
+        let Some(parity) = summary.parity else { return (false, "nothing was compared".to_owned()) };
+        let latency = |of: fn(&Percentiles) -> f64| match (&summary.latency, self.bound) {
+            (None, _) => (false, "no pair of answers".to_owned()),
+            (Some(latency), Bound::Milliseconds(_)) => {
+                (self.holds(of(&latency.mirror)), milliseconds(of(&latency.mirror)))
+            }
+            (Some(latency), _) => {
+                let change = of(&latency.change);
+                let (primary, mirror) = (milliseconds(of(&latency.primary)), milliseconds(of(&latency.mirror)));
+                (self.holds(change), format!("{:+.1} % ({primary} to {mirror})", change * 100.0))
+            }
+        };
+        let of_share = |value: f64| (self.holds(value), percent(value));
+        let counted = |part: u64, whole: u64| {
+            let value = share(part, whole);
+            let measured = if matches!(self.bound, Bound::Count(_)) { part as f64 } else { value };
+            (self.holds(measured), format!("{} of {}, {}", grouped(part), grouped(whole), percent(value)))
+        };
+        match self.metric {
+            Metric::Parity => of_share(parity.share),
+            Metric::ParityLow => of_share(parity.low),
+            Metric::RawParity => of_share(parity.raw),
+            Metric::P50 => latency(|of| of.p50),
+            Metric::P90 => latency(|of| of.p90),
+            Metric::P95 => latency(|of| of.p95),
+            Metric::P99 => latency(|of| of.p99),
+            Metric::Lost => counted(summary.lost, summary.copies),
+            Metric::Errors => counted(summary.mirror_failed, summary.compared),
+            Metric::Unknown => counted(summary.unknown, summary.copies),
+            Metric::Regressions => (self.holds(summary.regressions as f64), grouped(summary.regressions)),
+            Metric::Samples => (false, String::new()), // above
+        }
+    }
+
+    fn holds(&self, measured: f64) -> bool {
+        let (Bound::Share(bound) | Bound::Count(bound) | Bound::Milliseconds(bound)) = self.bound;
+        // 99.9 / 100 is not to the last digit what 999 / 1000 is.
+        let is_equal = (measured - bound).abs() <= 1e-12 * bound.abs().max(1.0);
+        match self.operator {
+            Operator::AtLeast => is_equal || measured > bound,
+            Operator::AtMost => is_equal || measured < bound,
+            Operator::Above => !is_equal && measured > bound,
+            Operator::Below => !is_equal && measured < bound,
+            Operator::Equal => is_equal,
+        }
+    }
+}
+
+impl Metric {
+    fn bound(self, text: &str) -> Option<Bound> {
+        let number = |text: &str| text.trim_end().parse().ok().filter(|number: &f64| number.is_finite());
+        let positive = |text: &str| number(text).filter(|number| *number >= 0.0 && !text.starts_with('+'));
+        let count = |text: &str| text.parse::<u32>().ok().filter(|_| !text.starts_with('+')).map(f64::from);
+        let share = |text: &str| positive(text.strip_suffix('%')?).filter(|share| *share <= 100.0);
+        match self {
+            Metric::Parity | Metric::ParityLow | Metric::RawParity => {
+                share(text).map(|share| Bound::Share(share / 100.0))
+            }
+            Metric::Samples | Metric::Regressions => count(text).map(Bound::Count),
+            Metric::Lost | Metric::Errors | Metric::Unknown => {
+                share(text).map(|share| Bound::Share(share / 100.0)).or_else(|| count(text).map(Bound::Count))
+            }
+            Metric::P50 | Metric::P90 | Metric::P95 | Metric::P99 => match text.strip_suffix('%') {
+                Some(change) => number(change).map(|change| Bound::Share(change / 100.0)),
+                None => match text.strip_suffix("ms") {
+                    Some(milliseconds) => positive(milliseconds).map(Bound::Milliseconds),
+                    None => positive(text.strip_suffix('s')?).map(|seconds| Bound::Milliseconds(seconds * 1000.0)),
+                },
+            },
+        }
+    }
+
+    fn example(self) -> &'static str {
+        match self {
+            Metric::Parity | Metric::ParityLow | Metric::RawParity => "a percentage such as `99.5%`",
+            Metric::Samples | Metric::Regressions => "a whole number such as `5000`",
+            Metric::Lost | Metric::Errors | Metric::Unknown => "a percentage such as `1%`, or a whole number",
+            Metric::P50 | Metric::P90 | Metric::P95 | Metric::P99 => {
+                "a change such as `+10%`, or a time such as `300ms`"
+            }
+        }
+    }
+}
+
+fn unknown_metric(name: &str) -> String {
+    let near = METRICS.iter().map(|(known, _)| (strsim::damerau_levenshtein(name, known), *known)).min();
+    let mut text = format!("there is no `{name}`; ");
+    if let Some((_, near)) = near.filter(|(distance, _)| *distance <= 2) {
+        let _ = write!(text, "did you mean `{near}`? ");
+    }
+    let known: Vec<_> = METRICS.iter().map(|(known, _)| *known).collect();
+    text + "known are " + &known.join(", ")
+}
+
+/// `99.62 %`, never rounded up to all or down to nothing.
+pub(crate) fn percent(share: f64) -> String {
+    let text = format!("{:.2}", share * 100.0);
+    match text.as_str() {
+        "100.00" if share < 1.0 => "99.99 %".to_owned(),
+        "0.00" if share > 0.0 => "0.01 %".to_owned(),
+        "100.00" => "100 %".to_owned(),
+        "0.00" => "0 %".to_owned(),
+        _ => text + " %",
+    }
+}
+
+/// `8.2 ms`, `412 ms`, `1.25 s`.
+pub(crate) fn milliseconds(number: f64) -> String {
+    match number {
+        _ if number < 9.95 => format!("{number:.1} ms"),
+        _ if number < 999.5 => format!("{number:.0} ms"),
+        _ => format!("{:.2} s", number / 1000.0),
+    }
+}
+
+/// `5,120`.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mistakes_are_told_with_their_place() {
+        for (gate, told) in [
+            ("", "at character 1: there is no ``; "),
+            ("parity>=99.5%,", "at character 15: there is no ``; "),
+            (
+                "parity>=99.5%, sample>=1",
+                "at character 16: there is no `sample`; did you mean `samples`? known are parity, ",
+            ),
+            ("latency<1", "at character 1: there is no `latency`; known are parity, "),
+            ("parity", "at character 1: `parity` needs one of `>=`"),
+            ("parity>=0.995", "at character 1: `parity` needs a percentage such as `99.5%`, not `0.995`"),
+            ("parity>=101%", "at character 1: `parity` needs a percentage"),
+            ("parity=>99%", "at character 1: `parity` needs a percentage such as `99.5%`, not `>99%`"),
+            ("samples>=5k", "at character 1: `samples` needs a whole number"),
+            ("p95<=10", "at character 1: `p95` needs a change such as `+10%`, or a time such as `300ms`, not `10`"),
+            ("p95<=-1ms", "at character 1: `p95` needs"),
+            ("p95<=NaN%", "at character 1: `p95` needs"),
+            ("orders: parity>=x", "at character 9: `parity` needs"),
+            (": parity>=1%", "there is no name of a route before `:`"),
+        ] {
+            let error = Gate::parse(gate).unwrap_err();
+            assert!(error.starts_with(told), "{gate}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_bound_has_the_unit_of_its_metric() {
+        for (condition, bound) in [
+            ("parity >= 99.5 %", Bound::Share(0.995)),
+            ("samples>=5000", Bound::Count(5000.0)),
+            ("p95<=+10%", Bound::Share(0.1)),
+            ("p95<=-5%", Bound::Share(-0.05)),
+            ("p95<300ms", Bound::Milliseconds(300.0)),
+            ("p99<=1.5s", Bound::Milliseconds(1500.0)),
+            ("lost<=1%", Bound::Share(0.01)),
+            ("lost=0", Bound::Count(0.0)),
+        ] {
+            assert_eq!(Condition::parse(condition).unwrap().bound, bound, "{condition}");
+        }
+    }
+
+    #[test]
+    fn a_share_that_is_just_the_bound_holds() {
+        for thousandths in 0..=1000_u64 {
+            let text = format!("parity>={}%", thousandths as f64 / 10.0);
+            let condition = Condition::parse(&text).unwrap();
+            assert!(condition.holds(share(thousandths, 1000)), "{text}");
+            assert!(
+                !condition.holds(share(thousandths * 10 - thousandths.min(1), 10_000)) || thousandths == 0,
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn numbers_are_shown_as_people_write_them() {
+        assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(
+            [1.0, 0.999_99, 0.995, 0.000_01, 0.0].map(percent),
+            ["100 %", "99.99 %", "99.50 %", "0.01 %", "0 %"]
+        );
+        assert_eq!([0.25, 41.4, 999.6].map(milliseconds), ["0.2 ms", "41 ms", "1.00 s"]);
+    }
+}

@@ -1,0 +1,387 @@
+//! From counts to a judgement: what is noise, parity with its interval, who is slower.
+//!
+//! Owns the formulas and the thresholds that hold without a gate; `docs/report.md` explains both. The form of the result is
+//! `model`'s.
+
+use std::collections::BTreeMap;
+
+use super::latency::Histogram;
+use super::model::{
+    Bucket, Difference, Endpoint, Input, Judgement, Latency, Mark, Parity, Percentiles, Report, Route, Shown,
+    ShownSide, Side, Summary, Timeline,
+};
+use super::tally::{self, Answered, Answers, Example, MOST_ENDPOINTS, Tally, Verdicts, merge_words};
+
+/// Fewer comparisons of the primary with itself say little about noise.
+pub(crate) const FEW_SELF: u64 = 30;
+/// Thresholds without a gate: parity, change of p95, and from how many pairs on the latter counts.
+pub(crate) const PARITY: f64 = 0.995;
+const SLOWER: f64 = 0.10;
+const PAIRS: u64 = 100;
+
+/// Judges what has been counted. What was read and the gate are for the caller to fill in.
+pub(crate) fn judge(tally: &Tally) -> Report {
+    let mut overall = Sum::default();
+    let mut routes = BTreeMap::<&str, Sum>::new();
+    let mut endpoints = Vec::new();
+    let mut noise_of_endpoints = Vec::new();
+    for endpoint in &tally.endpoints {
+        let noise = noise(endpoint);
+        let sum = Sum::of(endpoint, &noise);
+        overall.merge(&sum);
+        routes.entry(&endpoint.name.route).or_default().merge(&sum);
+        endpoints.push(Endpoint {
+            route: endpoint.name.route.clone(),
+            method: endpoint.name.method.clone(),
+            endpoint: endpoint.name.endpoint.clone(),
+            summary: sum.summary(),
+            differences: differences(endpoint, &noise),
+        });
+        noise_of_endpoints.push(noise);
+    }
+    endpoints.sort_by(|a, b| {
+        let key = |endpoint: &Endpoint| endpoint.summary.parity.map_or(f64::MAX, |parity| parity.share);
+        key(a)
+            .total_cmp(&key(b))
+            .then_with(|| b.summary.copies.cmp(&a.summary.copies))
+            .then_with(|| (&a.route, &a.method, &a.endpoint).cmp(&(&b.route, &b.method, &b.endpoint)))
+    });
+    let hints = hints(tally, &overall);
+    let overall = overall.summary();
+    let (judgement, because) = judgement(&overall, &endpoints);
+    let time = |time| humantime::format_rfc3339_seconds(time).to_string();
+    Report {
+        version: 1,
+        title: None,
+        judgement,
+        because,
+        gate: Vec::new(),
+        input: Input {
+            records: tally.records,
+            from: tally.span.map(|(from, _)| time(from)),
+            to: tally.span.map(|(_, to)| time(to)),
+            primary: tally.backends.as_ref().map(|(primary, _)| primary.clone()),
+            mirror: tally.backends.as_ref().map(|(_, mirror)| mirror.clone()),
+            ..Input::default()
+        },
+        overall,
+        routes: routes
+            .into_iter()
+            .map(|(route, sum)| Route { route: route.to_owned(), summary: sum.summary() })
+            .collect(),
+        endpoints,
+        timeline: timeline(tally, &noise_of_endpoints),
+        hints,
+    }
+}
+
+/// Which places of an endpoint, by index, differ no more than the primary does from itself. As Diffy does, a rate is a
+/// regression if it is above the noise by more than 20 % of both together and by more than 0.03 %.
+fn noise(endpoint: &tally::Endpoint) -> Vec<bool> {
+    let is_noise = |place: &tally::Place| {
+        let raw = share(place.raw, endpoint.mirror.compared());
+        let noise = share(place.noise, endpoint.itself.compared());
+        let above = raw - noise;
+        place.noise > 0 && !(above > 0.0 && above / (raw + noise) > 0.20 && above > 0.0003)
+    };
+    endpoint.places.iter().map(is_noise).collect()
+}
+
+/// Whether noise explains all of a set of differences.
+fn is_noise_only(signature: &tally::Signature, noise: &[bool]) -> bool {
+    let mut places = signature.places.iter();
+    !signature.places.is_empty() && places.all(|place| noise.get(*place).copied().unwrap_or_default())
+}
+
+fn differences(endpoint: &tally::Endpoint, noise: &[bool]) -> Vec<Difference> {
+    let compared = endpoint.mirror.compared();
+    let self_compared = endpoint.itself.compared();
+    let all = endpoint.places.iter().zip(noise).filter(|(place, _)| place.raw > 0);
+    let mut all: Vec<_> = all
+        .map(|(place, is_noise)| Difference {
+            class: place.class,
+            pointer: place.pointer.clone(),
+            mark: mark(place, *is_noise),
+            count: place.raw,
+            raw: share(place.raw, compared),
+            noise: (self_compared > 0).then(|| share(place.noise, self_compared)),
+            examples: place.examples.iter().map(|example| shown(&endpoint.name.method, example)).collect(),
+        })
+        .collect();
+    all.sort_by(|a, b| {
+        a.mark.cmp(&b.mark).then(b.count.cmp(&a.count)).then_with(|| (&a.pointer, a.class).cmp(&(&b.pointer, b.class)))
+    });
+    all
+}
+
+fn mark(place: &tally::Place, is_noise: bool) -> Mark {
+    match (place.accepted == place.raw, is_noise) {
+        (true, _) => Mark::Accepted,
+        (false, true) => Mark::Noise,
+        (false, false) => Mark::Regression,
+    }
+}
+
+fn shown(method: &str, example: &Example) -> Shown {
+    let side = |side: &tally::ExampleSide| ShownSide {
+        backend: side.backend.clone(),
+        outcome: match (side.status, &side.error) {
+            (Some(status), _) => status.to_string(),
+            (None, Some(error)) => error.clone(),
+            (None, None) => "no answer".to_owned(),
+        },
+        value: side.value.clone(),
+        repeat: super::repeat::command(method, side.url.as_deref()),
+    };
+    Shown {
+        time: humantime::format_rfc3339_millis(example.time).to_string(),
+        request_id: example.request_id.clone(),
+        at: example.at.clone(),
+        primary: side(&example.primary),
+        mirror: side(&example.mirror),
+    }
+}
+
+fn timeline(tally: &Tally, noise: &[Vec<bool>]) -> Timeline {
+    let is_same = |(endpoint, signature): (usize, usize)| {
+        let signature = tally.endpoints.get(endpoint).and_then(|endpoint| endpoint.signatures.get(signature));
+        signature.zip(noise.get(endpoint)).is_some_and(|(signature, noise)| is_noise_only(signature, noise))
+    };
+    let bucket = |(number, bucket): (&u64, &tally::Bucket)| {
+        let (mut same, mut compared) = (bucket.same, bucket.same);
+        for (key, count) in &bucket.different {
+            compared += count;
+            same += if is_same(*key) { *count } else { 0 };
+        }
+        Bucket { begin: number * tally.timeline.width, compared, same }
+    };
+    Timeline { seconds: tally.timeline.width, buckets: tally.timeline.buckets.iter().map(bucket).collect() }
+}
+
+/// What is added up before shares are taken.
+#[derive(Default)]
+struct Sum {
+    mirror: Verdicts,
+    itself: Verdicts,
+    noise_only: u64,
+    regressions: u64,
+    refused: u64,
+    answers: Answers,
+    lost: BTreeMap<String, u64>,
+    unknown: BTreeMap<String, u64>,
+}
+
+impl Sum {
+    fn of(endpoint: &tally::Endpoint, noise: &[bool]) -> Sum {
+        let explained = endpoint.signatures.iter().filter(|signature| is_noise_only(signature, noise));
+        let places = endpoint.places.iter().zip(noise).filter(|(place, _)| place.raw > 0);
+        Sum {
+            mirror: endpoint.mirror,
+            itself: endpoint.itself,
+            noise_only: explained.map(|signature| signature.count).sum(),
+            regressions: places.filter(|(place, noise)| mark(place, **noise) == Mark::Regression).count() as u64,
+            refused: endpoint.refused,
+            answers: endpoint.answers.clone(),
+            lost: endpoint.lost.clone(),
+            unknown: endpoint.unknown.clone(),
+        }
+    }
+
+    fn merge(&mut self, other: &Sum) {
+        self.mirror.merge(&other.mirror);
+        self.itself.merge(&other.itself);
+        self.noise_only += other.noise_only;
+        self.regressions += other.regressions;
+        self.refused += other.refused;
+        self.answers.merge(&other.answers);
+        merge_words(&mut self.lost, &other.lost);
+        merge_words(&mut self.unknown, &other.unknown);
+    }
+
+    fn summary(&self) -> Summary {
+        let compared = self.mirror.compared();
+        let equal = self.mirror.matching + self.mirror.accepted;
+        let same = equal + self.noise_only;
+        let side = |side: &Answered| Side { statuses: side.statuses, errors: side.errors.clone() };
+        Summary {
+            copies: self.mirror.all(),
+            compared,
+            same,
+            matching: self.mirror.matching,
+            accepted: self.mirror.accepted,
+            noise_only: self.noise_only,
+            different: compared - same,
+            failed: self.mirror.failed,
+            unknown: self.mirror.unknown,
+            lost: self.mirror.lost,
+            parity: (compared > 0).then(|| {
+                let (low, high) = wilson(same, compared);
+                Parity { share: share(same, compared), low, high, raw: share(equal, compared) }
+            }),
+            regressions: self.regressions,
+            mirror_failed: self.answers.mirror_failed,
+            self_compared: self.itself.compared(),
+            latency: latency(&self.answers),
+            primary: side(&self.answers.primary),
+            mirror: side(&self.answers.mirror),
+            lost_by_reason: self.lost.clone(),
+            unknown_by_reason: self.unknown.clone(),
+        }
+    }
+}
+
+fn latency(answers: &Answers) -> Option<Latency> {
+    let of = |histogram: &Histogram| {
+        let at = |share| histogram.percentile(share);
+        Some(Percentiles { p50: at(0.5)?, p90: at(0.9)?, p95: at(0.95)?, p99: at(0.99)? })
+    };
+    let (primary, mirror) = (of(&answers.primary.latency)?, of(&answers.mirror.latency)?);
+    Some(Latency {
+        pairs: answers.primary.latency.count(),
+        primary,
+        mirror,
+        change: Percentiles {
+            p50: mirror.p50 / primary.p50 - 1.0,
+            p90: mirror.p90 / primary.p90 - 1.0,
+            p95: mirror.p95 / primary.p95 - 1.0,
+            p99: mirror.p99 / primary.p99 - 1.0,
+        },
+        histograms: (answers.primary.latency.clone(), answers.mirror.latency.clone()),
+    })
+}
+
+/// Without a gate. An endpoint differs if even the upper end of its interval is below the threshold, so that one request
+/// to a rare endpoint decides nothing.
+fn judgement(overall: &Summary, endpoints: &[Endpoint]) -> (Judgement, Vec<String>) {
+    let mut because = Vec::new();
+    let Some(parity) = overall.parity else { return (Judgement::NotEnoughSamples, because) };
+    if parity.share < PARITY {
+        because.push(format!("parity is below {} %", PARITY * 100.0));
+    }
+    let slower = overall.latency.as_ref().filter(|latency| latency.pairs >= PAIRS && latency.change.p95 > SLOWER);
+    because.extend(slower.map(|latency| format!("p95 is {:.0} % slower", latency.change.p95 * 100.0)));
+    let is_below = |endpoint: &&Endpoint| endpoint.summary.parity.is_some_and(|parity| parity.high < PARITY);
+    let below = endpoints.iter().filter(is_below).count();
+    if below > 0 {
+        let noun = if below == 1 { "endpoint differs" } else { "endpoints differ" };
+        because.push(format!("{below} {noun} in more than {:.1} % of their answers", (1.0 - PARITY) * 100.0));
+    }
+    let judgement = match (because.is_empty(), parity.low >= PARITY) {
+        (false, _) => Judgement::Differs,
+        (true, true) => Judgement::Same,
+        (true, false) => Judgement::NotEnoughSamples,
+    };
+    (judgement, because)
+}
+
+fn hints(tally: &Tally, overall: &Sum) -> Vec<String> {
+    let mut hints = Vec::new();
+    let (copies, compared) = (overall.mirror.all(), overall.mirror.compared());
+    if overall.refused > 0 {
+        hints.push(format!(
+            "{} of {copies} copies were refused and had gone without the client's credentials: see `mirror.credentials`",
+            overall.refused
+        ));
+    }
+    if compared > 0 && overall.itself.compared() == 0 {
+        hints.push("the primary was never compared with itself: no difference can be told from noise".to_owned());
+    }
+    if overall.mirror.lost * 10 > copies {
+        hints.push("more than 10 % of the copies were lost: what is left may not be a fair sample".to_owned());
+    }
+    if tally.folded_endpoints {
+        hints.push(format!(
+            "more than {MOST_ENDPOINTS} endpoints: the others are counted as `(other)`; name them with `compare.endpoints`"
+        ));
+    }
+    if tally.folded_differences {
+        hints.push(
+            "too many different differences to keep apart: those that are not shown count as different".to_owned(),
+        );
+    }
+    hints
+}
+
+/// The 95 % interval of a share (Wilson 1927, without correction for continuity).
+pub(crate) fn wilson(part: u64, whole: u64) -> (f64, f64) {
+    const Z: f64 = 1.959_963_984_540_054;
+    if whole == 0 {
+        return (0.0, 1.0);
+    }
+    let (n, share) = (whole as f64, share(part, whole));
+    let (centre, scale) = (share + Z * Z / (2.0 * n), 1.0 + Z * Z / n);
+    let half = Z * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
+    // At the ends rounding would leave them by a hair.
+    let low = if part == 0 { 0.0 } else { (centre - half) / scale };
+    let high = if part == whole { 1.0 } else { (centre + half) / scale };
+    (low, high)
+}
+
+pub(crate) fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::tally::tests::record;
+
+    /// Newcombe, "Two-sided confidence intervals for the single proportion" (1998), table I, method 3.
+    #[test]
+    fn the_interval_is_the_published_one() {
+        for (part, whole, low, high) in
+            [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)]
+        {
+            let found = wilson(part, whole);
+            assert!((found.0 - low).abs() < 5e-5 && (found.1 - high).abs() < 5e-5, "{part} of {whole}: {found:?}");
+            let mirrored = wilson(whole - part, whole);
+            assert!((1.0 - mirrored.1 - found.0).abs() < 1e-12 && (1.0 - mirrored.0 - found.1).abs() < 1e-12);
+        }
+        assert_eq!((wilson(0, 0), wilson(7, 7).1), ((0.0, 1.0), 1.0));
+    }
+
+    #[test]
+    fn what_is_clearly_above_the_noise_is_a_regression() {
+        for (raw, noise, expected) in [
+            (500, 490, Mark::Noise),
+            (500, 334, Mark::Noise),
+            (500, 330, Mark::Regression),
+            (100, 400, Mark::Noise),
+            (3, 1, Mark::Noise),
+            (5, 1, Mark::Regression),
+            (5, 0, Mark::Regression),
+        ] {
+            let mut tally = Tally::new(0);
+            for (against, count) in [("mirror", raw), ("self", noise)] {
+                for number in 0..10_000 {
+                    let differences: &[&str] = if number < count { &["/a"] } else { &[] };
+                    tally.add(&record(against, "/", differences, 0));
+                }
+            }
+            let report = judge(&tally);
+            let mark = report.endpoints.first().unwrap().differences.first().unwrap().mark;
+            assert_eq!(mark, expected, "{raw} against {noise}");
+        }
+    }
+
+    #[test]
+    fn one_request_to_a_rare_endpoint_decides_nothing_but_an_endpoint_that_differs_does() {
+        let judged = |rare: u64, differ: u64| {
+            let mut tally = Tally::new(0);
+            (0..20_000).for_each(|_| tally.add(&record("mirror", "/", &[], 0)));
+            (0..rare).for_each(|n| tally.add(&record("mirror", "/rare", if n < differ { &["/a"] } else { &[] }, 0)));
+            judge(&tally).judgement
+        };
+        assert_eq!(judged(50, 1), Judgement::Same);
+        assert_eq!(judged(50, 10), Judgement::Differs);
+        let matching = |count: u64| {
+            let mut tally = Tally::new(0);
+            (0..count).for_each(|_| tally.add(&record("mirror", "/", &[], 0)));
+            judge(&tally).judgement
+        };
+        assert_eq!(
+            [0, 764, 765].map(matching),
+            [Judgement::NotEnoughSamples, Judgement::NotEnoughSamples, Judgement::Same]
+        );
+    }
+}

@@ -1,0 +1,106 @@
+//! How long answers took, in constant memory: a histogram with buckets of equal ratio.
+//!
+//! Owns percentiles and their precision of 1 %. Which answers count is `tally`'s decision.
+
+use std::collections::BTreeMap;
+
+/// Neighbouring buckets are 2 % apart, so that the middle of one is within 1 % of everything in it.
+const RATIO: f64 = 1.02;
+/// What is faster or slower counts as this. Milliseconds: ten microseconds, and three hours.
+const RANGE: (f64, f64) = (0.01, 1.0e7);
+
+/// Counts of durations.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Histogram {
+    /// By the logarithm of milliseconds; at most 1,047 of them.
+    buckets: BTreeMap<i16, u64>,
+    count: u64,
+}
+
+impl Histogram {
+    /// Adds a duration in milliseconds. What is no number is left out.
+    pub(crate) fn add(&mut self, milliseconds: f64) {
+        if milliseconds.is_nan() {
+            return;
+        }
+        *self.buckets.entry(bucket(milliseconds)).or_default() += 1;
+        self.count += 1;
+    }
+
+    pub(crate) fn merge(&mut self, other: &Histogram) {
+        for (bucket, count) in &other.buckets {
+            *self.buckets.entry(*bucket).or_default() += count;
+        }
+        self.count += other.count;
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The duration that this share of them does not exceed (nearest rank), in milliseconds; `None` of nothing.
+    pub(crate) fn percentile(&self, share: f64) -> Option<f64> {
+        let rank = ((self.count as f64 * share).ceil() as u64).max(1);
+        let mut seen = 0;
+        self.buckets.iter().find_map(|(bucket, count)| {
+            seen += count;
+            (seen >= rank).then(|| middle(*bucket))
+        })
+    }
+
+    /// The buckets that hold something: their middle in milliseconds and how many, from fast to slow.
+    pub(crate) fn buckets(&self) -> impl Iterator<Item = (f64, u64)> {
+        self.buckets.iter().map(|(bucket, count)| (middle(*bucket), *count))
+    }
+}
+
+fn bucket(milliseconds: f64) -> i16 {
+    (milliseconds.clamp(RANGE.0, RANGE.1).ln() / RATIO.ln()).floor() as i16
+}
+
+fn middle(bucket: i16) -> f64 {
+    RATIO.powf(f64::from(bucket) + 0.5)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn of(values: &[f64]) -> Histogram {
+        let mut histogram = Histogram::default();
+        values.iter().for_each(|value| histogram.add(*value));
+        histogram
+    }
+
+    #[test]
+    fn nothing_has_no_percentile_and_what_is_no_number_is_nothing() {
+        assert_eq!(of(&[f64::NAN]).percentile(0.5), None);
+        for (odd, near) in [(-3.0, 0.01), (0.0, 0.01), (f64::INFINITY, 1.0e7), (f64::NEG_INFINITY, 0.01)] {
+            let found = of(&[odd]).percentile(0.5).unwrap();
+            assert!((found / near - 1.0).abs() < 0.03, "{odd}: {found}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn percentiles_are_within_one_percent_of_the_exact_ones(
+            values in prop::collection::vec(0.02..1.0e6_f64, 1..400),
+            share in 0.001..1.0_f64,
+        ) {
+            let mut sorted = values.clone();
+            sorted.sort_by(f64::total_cmp);
+            let rank = ((values.len() as f64 * share).ceil() as usize).max(1);
+            let (exact, found) = (sorted[rank - 1], of(&values).percentile(share).unwrap());
+            prop_assert!((found / exact - 1.0).abs() <= 0.01, "{found} for {exact}");
+        }
+
+        #[test]
+        fn merging_is_adding(left in prop::collection::vec(0.1..1.0e5, 0..50), right in prop::collection::vec(0.1..1.0e5, 0..50)) {
+            let mut merged = of(&left);
+            merged.merge(&of(&right));
+            prop_assert_eq!(merged, of(&[left, right].concat()));
+        }
+    }
+}

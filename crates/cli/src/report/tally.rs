@@ -1,0 +1,563 @@
+//! Counting records, in constant memory however many there are.
+//!
+//! Owns what is counted and the caps on it: what is over a cap is counted together, as a difference where it is one, and
+//! that it was is told. What the counts mean is for `judge`: noise is known only when all has been read, so records are
+//! kept as counts of equal sets of differences.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crossfade_compare::{Against, Class, Difference, Record, Side, Verdict};
+
+use super::latency::Histogram;
+
+/// Endpoints in all; those that come later are one for each route.
+pub(crate) const MOST_ENDPOINTS: usize = 1000;
+const MOST_ROUTES: usize = 200;
+/// Places at an endpoint, and in all.
+const MOST_PLACES: (usize, usize) = (500, 20_000);
+/// Different sets of differences at an endpoint, and in all.
+const MOST_SIGNATURES: (usize, usize) = (500, 5_000);
+/// Differences in one of them.
+const LONGEST_SIGNATURE: usize = 64;
+/// Kinds of errors and reasons, each.
+const MOST_WORDS: usize = 30;
+/// Examples in all, whatever is asked for at each place.
+const MOST_EXAMPLES: usize = 1_000;
+/// Buckets of time; the narrowest is a second.
+const MOST_BUCKETS: u64 = 240;
+const NARROWEST: u64 = 1;
+/// Characters of a name, a pointer or a value, and of a URL, that are kept.
+const LONGEST_TEXT: usize = 200;
+const LONGEST_URL: usize = 2_000;
+/// What is over a cap.
+pub(crate) const OTHER: &str = "(other)";
+
+/// Everything counted.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) endpoints: Vec<Endpoint>,
+    index: HashMap<Name, usize>,
+    routes: BTreeSet<String>,
+    pub(crate) timeline: Timeline,
+    /// When the first and the last request came.
+    pub(crate) span: Option<(SystemTime, SystemTime)>,
+    /// Names of the back ends that were compared; the first that was met.
+    pub(crate) backends: Option<(String, String)>,
+    pub(crate) records: u64,
+    /// Whether endpoints, or places and sets of differences, were counted together.
+    pub(crate) folded_endpoints: bool,
+    pub(crate) folded_differences: bool,
+    examples_of_place: usize,
+    places: usize,
+    signatures: usize,
+    examples: usize,
+}
+
+/// What is counted by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Name {
+    pub(crate) route: String,
+    pub(crate) method: String,
+    pub(crate) endpoint: String,
+}
+
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    pub(crate) name: Name,
+    /// Records against the mirror, and of the primary against itself.
+    pub(crate) mirror: Verdicts,
+    pub(crate) itself: Verdicts,
+    pub(crate) places: Vec<Place>,
+    place_index: HashMap<(Class, String), usize>,
+    /// Sets of differences that records against the mirror had; the first stands for all that are over a cap.
+    pub(crate) signatures: Vec<Signature>,
+    signature_index: HashMap<Vec<usize>, usize>,
+    pub(crate) answers: Answers,
+    /// Copies that were answered with 401 or 403, the request not, and had gone without the client's credentials.
+    pub(crate) refused: u64,
+    pub(crate) lost: BTreeMap<String, u64>,
+    pub(crate) unknown: BTreeMap<String, u64>,
+}
+
+/// How many records came to what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Verdicts {
+    pub(crate) matching: u64,
+    pub(crate) accepted: u64,
+    pub(crate) different: u64,
+    pub(crate) failed: u64,
+    pub(crate) unknown: u64,
+    pub(crate) lost: u64,
+}
+
+/// Where answers differ, and how often.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) class: Class,
+    pub(crate) pointer: String,
+    /// Records in which the mirror differs there, and in which that is accepted.
+    pub(crate) raw: u64,
+    pub(crate) accepted: u64,
+    /// Records in which the primary differs from itself there.
+    pub(crate) noise: u64,
+    pub(crate) examples: Vec<Example>,
+}
+
+/// Records with the same differences.
+#[derive(Debug, Default)]
+pub(crate) struct Signature {
+    /// Those that are not accepted, as indices of places. Empty if not all of them are known: then noise can't explain
+    /// them.
+    pub(crate) places: Vec<usize>,
+    pub(crate) count: u64,
+}
+
+/// The answers of both systems.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Answers {
+    pub(crate) primary: Answered,
+    pub(crate) mirror: Answered,
+    /// Compared records in which the primary answered below 500 and the mirror did not.
+    pub(crate) mirror_failed: u64,
+}
+
+/// The answers of one of them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Answered {
+    /// Of the pairs that both answered below 500.
+    pub(crate) latency: Histogram,
+    /// By the first digit, from 1 to 5.
+    pub(crate) statuses: [u64; 5],
+    pub(crate) errors: BTreeMap<String, u64>,
+}
+
+/// A record that has a difference, for looking at it.
+#[derive(Clone, Debug)]
+pub(crate) struct Example {
+    pub(crate) time: SystemTime,
+    pub(crate) request_id: String,
+    pub(crate) at: String,
+    pub(crate) primary: ExampleSide,
+    pub(crate) mirror: ExampleSide,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct ExampleSide {
+    pub(crate) backend: String,
+    pub(crate) status: Option<u16>,
+    pub(crate) error: Option<String>,
+    pub(crate) value: Option<String>,
+    /// Absent if it is too long to be kept: half a URL repeats nothing.
+    pub(crate) url: Option<String>,
+}
+
+/// Records against the mirror over time.
+#[derive(Debug)]
+pub(crate) struct Timeline {
+    /// Seconds.
+    pub(crate) width: u64,
+    /// By the number of widths since 1970.
+    pub(crate) buckets: BTreeMap<u64, Bucket>,
+}
+
+impl Default for Timeline {
+    fn default() -> Self {
+        Timeline { width: NARROWEST, buckets: BTreeMap::new() }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Bucket {
+    /// Matches and accepted ones.
+    pub(crate) same: u64,
+    /// Different ones, by the indices of endpoint and signature.
+    pub(crate) different: BTreeMap<(usize, usize), u64>,
+}
+
+impl Tally {
+    /// With at most so many examples of a place.
+    pub(crate) fn new(examples_of_place: usize) -> Tally {
+        Tally { examples_of_place, ..Tally::default() }
+    }
+
+    pub(crate) fn add(&mut self, record: &Record) {
+        self.records += 1;
+        let (first, last) = self.span.unwrap_or((record.time, record.time));
+        self.span = Some((first.min(record.time), last.max(record.time)));
+        let endpoint = self.endpoint(record);
+        match record.against {
+            Against::Mirror => self.against_mirror(endpoint, record),
+            Against::Itself => self.against_itself(endpoint, record),
+        }
+    }
+
+    fn endpoint(&mut self, record: &Record) -> usize {
+        let mut name = Name { route: cut(&record.route), method: cut(&record.method), endpoint: cut(&record.endpoint) };
+        if let Some(index) = self.index.get(&name) {
+            return *index;
+        }
+        if !self.routes.contains(&name.route) && self.routes.len() >= MOST_ROUTES {
+            name.route = OTHER.to_owned();
+        }
+        if self.endpoints.len() >= MOST_ENDPOINTS {
+            self.folded_endpoints = true;
+            (name.method, name.endpoint) = ("*".to_owned(), OTHER.to_owned());
+        }
+        self.routes.insert(name.route.clone());
+        let next = self.endpoints.len();
+        let index = *self.index.entry(name.clone()).or_insert(next);
+        if index == next {
+            self.endpoints.push(Endpoint::new(name));
+        }
+        index
+    }
+
+    fn against_itself(&mut self, index: usize, record: &Record) {
+        let places = self.places_of(index, &record.differences);
+        let Some(endpoint) = self.endpoints.get_mut(index) else { return };
+        endpoint.itself.count(record.verdict);
+        for place in places.into_iter().flatten() {
+            if let Some(place) = endpoint.places.get_mut(place) {
+                place.noise += 1;
+            }
+        }
+    }
+
+    fn against_mirror(&mut self, index: usize, record: &Record) {
+        if self.backends.is_none() {
+            self.backends = Some((cut(&record.primary.backend), cut(&record.mirror.backend)));
+        }
+        let places = self.places_of(index, &record.differences);
+        let Some(endpoint) = self.endpoints.get_mut(index) else { return };
+        endpoint.mirror.count(record.verdict);
+        let reason = || record.reason.as_deref().unwrap_or("no reason given");
+        match record.verdict {
+            Verdict::Lost => return count_word(&mut endpoint.lost, reason()),
+            Verdict::Unknown => count_word(&mut endpoint.unknown, reason()),
+            Verdict::Match | Verdict::Accepted | Verdict::Different | Verdict::Failed => {}
+        }
+        endpoint.answers.count(record);
+        let was_refused = |side: &Side| matches!(side.status, Some(401 | 403));
+        if record.credentials_withheld && was_refused(&record.mirror) && !was_refused(&record.primary) {
+            endpoint.refused += 1;
+        }
+        for (place, difference) in places.iter().zip(&record.differences) {
+            let Some(place) = place.and_then(|place| endpoint.places.get_mut(place)) else { continue };
+            place.raw += 1;
+            place.accepted += u64::from(difference.accepted);
+            // Only these have URLs.
+            let is_wanted = record.verdict == Verdict::Different && !difference.accepted;
+            if is_wanted && place.examples.len() < self.examples_of_place && self.examples < MOST_EXAMPLES {
+                self.examples += 1;
+                place.examples.push(Example::of(record, difference));
+            }
+        }
+        match record.verdict {
+            Verdict::Match | Verdict::Accepted => self.timeline.bucket(record.time).same += 1,
+            Verdict::Different => {
+                let signature = self.signature(index, record, &places);
+                *self.timeline.bucket(record.time).different.entry((index, signature)).or_default() += 1;
+            }
+            Verdict::Failed | Verdict::Unknown | Verdict::Lost => {}
+        }
+    }
+
+    /// The indices of the places of differences; none for what is over a cap.
+    fn places_of(&mut self, endpoint: usize, differences: &[Difference]) -> Vec<Option<usize>> {
+        let Some(endpoint) = self.endpoints.get_mut(endpoint) else { return Vec::new() };
+        let mut found = Vec::new();
+        for difference in differences.iter().take(LONGEST_SIGNATURE) {
+            let key = (difference.class, cut(&difference.pointer));
+            let known = endpoint.place_index.get(&key).copied();
+            let has_room = endpoint.places.len() < MOST_PLACES.0 && self.places < MOST_PLACES.1;
+            let place = known.or_else(|| {
+                has_room.then(|| {
+                    self.places += 1;
+                    endpoint.places.push(Place::new(key.0, key.1.clone()));
+                    endpoint.place_index.insert(key, endpoint.places.len() - 1);
+                    endpoint.places.len() - 1
+                })
+            });
+            // Each once, whatever a line says.
+            let place = place.filter(|place| !found.contains(&Some(*place)));
+            self.folded_differences |= known.is_none() && !has_room;
+            found.push(place);
+        }
+        found
+    }
+
+    /// The index of the record's set of differences.
+    fn signature(&mut self, endpoint: usize, record: &Record, places: &[Option<usize>]) -> usize {
+        let Some(endpoint) = self.endpoints.get_mut(endpoint) else { return 0 };
+        let is_known = record.more == 0 && record.differences.len() == places.len() && !places.contains(&None);
+        let differences = places.iter().zip(&record.differences).filter(|(_, difference)| !difference.accepted);
+        let mut key: Vec<usize> = differences.filter_map(|(place, _)| *place).filter(|_| is_known).collect();
+        key.sort_unstable();
+        let index = match endpoint.signature_index.get(&key) {
+            Some(index) => *index,
+            None if endpoint.signatures.len() >= MOST_SIGNATURES.0 || self.signatures >= MOST_SIGNATURES.1 => {
+                self.folded_differences = true;
+                0
+            }
+            None => {
+                self.signatures += 1;
+                endpoint.signatures.push(Signature { places: key.clone(), count: 0 });
+                endpoint.signature_index.insert(key, endpoint.signatures.len() - 1);
+                endpoint.signatures.len() - 1
+            }
+        };
+        if let Some(signature) = endpoint.signatures.get_mut(index) {
+            signature.count += 1;
+        }
+        index
+    }
+}
+
+impl Endpoint {
+    fn new(name: Name) -> Endpoint {
+        Endpoint {
+            name,
+            mirror: Verdicts::default(),
+            itself: Verdicts::default(),
+            places: Vec::new(),
+            place_index: HashMap::new(),
+            signatures: vec![Signature::default()],
+            signature_index: HashMap::from([(Vec::new(), 0)]),
+            answers: Answers::default(),
+            refused: 0,
+            lost: BTreeMap::new(),
+            unknown: BTreeMap::new(),
+        }
+    }
+}
+
+impl Verdicts {
+    fn count(&mut self, verdict: Verdict) {
+        *match verdict {
+            Verdict::Match => &mut self.matching,
+            Verdict::Accepted => &mut self.accepted,
+            Verdict::Different => &mut self.different,
+            Verdict::Failed => &mut self.failed,
+            Verdict::Unknown => &mut self.unknown,
+            Verdict::Lost => &mut self.lost,
+        } += 1;
+    }
+
+    pub(crate) fn merge(&mut self, other: &Verdicts) {
+        self.matching += other.matching;
+        self.accepted += other.accepted;
+        self.different += other.different;
+        self.failed += other.failed;
+        self.unknown += other.unknown;
+        self.lost += other.lost;
+    }
+
+    /// Those that say something about parity.
+    pub(crate) fn compared(&self) -> u64 {
+        self.matching + self.accepted + self.different
+    }
+
+    /// Copies that were to be sent.
+    pub(crate) fn all(&self) -> u64 {
+        self.compared() + self.failed + self.unknown + self.lost
+    }
+}
+
+impl Answers {
+    fn count(&mut self, record: &Record) {
+        let is_well = |side: &Side| side.status.is_some_and(|status| status < 500);
+        let (primary_is_well, mirror_is_well) = (is_well(&record.primary), is_well(&record.mirror));
+        self.mirror_failed += u64::from(primary_is_well && !mirror_is_well);
+        self.primary.count(&record.primary);
+        self.mirror.count(&record.mirror);
+        if let (true, true, Some(primary), Some(mirror)) =
+            (primary_is_well, mirror_is_well, record.primary.ms, record.mirror.ms)
+        {
+            self.primary.latency.add(primary);
+            self.mirror.latency.add(mirror);
+        }
+    }
+
+    pub(crate) fn merge(&mut self, other: &Answers) {
+        self.primary.merge(&other.primary);
+        self.mirror.merge(&other.mirror);
+        self.mirror_failed += other.mirror_failed;
+    }
+}
+
+impl Answered {
+    fn count(&mut self, side: &Side) {
+        let digit = side.status.and_then(|status| (status / 100).checked_sub(1));
+        if let Some(count) = digit.and_then(|digit| self.statuses.get_mut(usize::from(digit))) {
+            *count += 1;
+        }
+        if let Some(error) = &side.error {
+            count_word(&mut self.errors, error);
+        }
+    }
+
+    fn merge(&mut self, other: &Answered) {
+        self.latency.merge(&other.latency);
+        for (count, more) in self.statuses.iter_mut().zip(other.statuses) {
+            *count += more;
+        }
+        merge_words(&mut self.errors, &other.errors);
+    }
+}
+
+impl Place {
+    fn new(class: Class, pointer: String) -> Place {
+        Place { class, pointer, raw: 0, accepted: 0, noise: 0, examples: Vec::new() }
+    }
+}
+
+impl Example {
+    fn of(record: &Record, difference: &Difference) -> Example {
+        let side = |side: &Side, value: &Option<String>| ExampleSide {
+            backend: cut(&side.backend),
+            status: side.status,
+            error: side.error.as_deref().map(cut),
+            value: value.as_deref().map(cut),
+            url: side.url.clone().filter(|url| url.len() <= LONGEST_URL),
+        };
+        Example {
+            time: record.time,
+            request_id: cut(&record.request_id),
+            at: cut(difference.at.as_deref().unwrap_or(&difference.pointer)),
+            primary: side(&record.primary, &difference.primary),
+            mirror: side(&record.mirror, &difference.mirror),
+        }
+    }
+}
+
+impl Timeline {
+    fn bucket(&mut self, time: SystemTime) -> &mut Bucket {
+        let seconds = time.duration_since(UNIX_EPOCH).as_ref().map_or(0, Duration::as_secs);
+        while !self.covers(seconds / self.width) {
+            self.width *= 2;
+            for (number, bucket) in std::mem::take(&mut self.buckets) {
+                self.buckets.entry(number / 2).or_default().merge(bucket);
+            }
+        }
+        self.buckets.entry(seconds / self.width).or_default()
+    }
+
+    fn covers(&self, number: u64) -> bool {
+        let first = self.buckets.first_key_value().map_or(number, |(first, _)| number.min(*first));
+        let last = self.buckets.last_key_value().map_or(number, |(last, _)| number.max(*last));
+        last - first < MOST_BUCKETS
+    }
+}
+
+impl Bucket {
+    fn merge(&mut self, other: Bucket) {
+        self.same += other.same;
+        for (key, count) in other.different {
+            *self.different.entry(key).or_default() += count;
+        }
+    }
+}
+
+fn count_word(words: &mut BTreeMap<String, u64>, word: &str) {
+    let word = cut(word);
+    let word = if words.len() < MOST_WORDS || words.contains_key(&word) { word } else { OTHER.to_owned() };
+    *words.entry(word).or_default() += 1;
+}
+
+pub(crate) fn merge_words(words: &mut BTreeMap<String, u64>, other: &BTreeMap<String, u64>) {
+    for (word, count) in other {
+        *words.entry(word.clone()).or_default() += count;
+    }
+}
+
+/// A text from a line, as much of it as is kept.
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(LONGEST_TEXT) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use crossfade_compare::Kind;
+
+    use super::*;
+
+    /// A record with differences at these pointers, so many seconds after a fixed time.
+    pub(crate) fn record(against: &str, endpoint: &str, pointers: &[&str], seconds: u64) -> Record {
+        let difference = |pointer: &&str| Difference {
+            class: Class::Value,
+            pointer: (*pointer).to_owned(),
+            at: None,
+            accepted: false,
+            primary: None,
+            mirror: None,
+        };
+        Record {
+            kind: Kind::Compare,
+            version: 1,
+            time: UNIX_EPOCH + Duration::from_secs(1_700_000_000 + seconds),
+            against: if against == "self" { Against::Itself } else { Against::Mirror },
+            request_id: "r".to_owned(),
+            route: "orders".to_owned(),
+            method: "GET".to_owned(),
+            endpoint: endpoint.to_owned(),
+            verdict: if pointers.is_empty() { Verdict::Match } else { Verdict::Different },
+            reason: None,
+            differences: pointers.iter().map(difference).collect(),
+            more: 0,
+            credentials_withheld: false,
+            primary: Side { status: Some(200), ..Side::default() },
+            mirror: Side { status: Some(200), ..Side::default() },
+        }
+    }
+
+    /// Whoever names endpoints or members may have as many as there are requests. // T23
+    #[test]
+    fn nothing_grows_with_the_log_and_nothing_is_lost() {
+        let mut tally = Tally::new(3);
+        for number in 0..3_000 {
+            let mut record = record("mirror", &format!("/{number}"), &[&format!("/{number}"), "/same"], number);
+            tally.add(&record);
+            record.endpoint = "/".to_owned();
+            record.reason = Some(number.to_string());
+            tally.add(&record);
+            record.verdict = Verdict::Lost;
+            tally.add(&record);
+        }
+        assert!(tally.folded_endpoints && tally.folded_differences);
+        assert_eq!(tally.endpoints.len(), MOST_ENDPOINTS + 1);
+        assert_eq!(tally.endpoints.iter().map(|endpoint| endpoint.mirror.different).sum::<u64>(), 6_000);
+        let root = tally.endpoints.iter().find(|endpoint| endpoint.name.endpoint == "/").unwrap();
+        assert!(root.places.len() <= MOST_PLACES.0 && root.signatures.len() <= MOST_SIGNATURES.0);
+        assert_eq!(root.signatures.iter().map(|signature| signature.count).sum::<u64>(), 3_000);
+        assert_eq!((root.lost.len(), root.lost.values().sum::<u64>()), (MOST_WORDS + 1, 3_000));
+        assert_eq!(tally.endpoints.last().map(|endpoint| endpoint.name.endpoint.as_str()), Some(OTHER));
+        let examples = tally.endpoints.iter().flat_map(|endpoint| &endpoint.places).map(|place| place.examples.len());
+        assert!(examples.sum::<usize>() <= MOST_EXAMPLES);
+    }
+
+    #[test]
+    fn buckets_widen_with_the_time_that_is_covered() {
+        for (seconds, width) in [(&[0, 1][..], 1), (&[0, 239], 1), (&[0, 300], 2), (&[90_000_000, 5, 0], 524_288)] {
+            let mut tally = Tally::new(0);
+            for second in seconds {
+                tally.add(&record("mirror", "/", &["/a"], *second));
+                tally.add(&record("mirror", "/", &[], *second));
+            }
+            let timeline = &tally.timeline;
+            assert_eq!(timeline.width, width, "{seconds:?}");
+            let sums = timeline.buckets.values().map(|bucket| (bucket.same, bucket.different.values().sum::<u64>()));
+            let count = seconds.len() as u64;
+            assert_eq!(sums.fold((0, 0), |sum, bucket| (sum.0 + bucket.0, sum.1 + bucket.1)), (count, count));
+        }
+    }
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        assert_eq!(cut(&"ä".repeat(300)), format!("{}…", "ä".repeat(200)));
+        assert_eq!(cut("short"), "short");
+    }
+}

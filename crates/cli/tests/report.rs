@@ -1,0 +1,347 @@
+//! `crossfade report` as a user meets it: what is read, what is printed, the gates and the exit codes.
+//!
+//! `report/*.txt` and `.json` are what is made of a made-up log (`report/logs.rs`); `BLESS=1` writes them anew.
+
+#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
+
+#[path = "report/logs.rs"]
+mod logs;
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::{Value, json};
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_crossfade"));
+    command.arg("report").args(arguments);
+    command
+}
+
+/// Runs `report` with this on standard input.
+fn report(input: &str, arguments: &[&str]) -> Output {
+    let mut child =
+        command(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let input = input.to_owned();
+    let writer = std::thread::spawn(move || {
+        let _ = stdin.write_all(input.as_bytes());
+    });
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    output
+}
+
+#[track_caller]
+fn told(output: &Output, code: i32) -> String {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{errors}");
+    assert_eq!(errors, "");
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+#[track_caller]
+fn json_of(input: &str, arguments: &[&str]) -> Value {
+    serde_json::from_str(&told(&report(input, &[&["--json"], arguments].concat()), 0)).unwrap()
+}
+
+#[track_caller]
+fn is_golden(name: &str, text: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name);
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&file, text).unwrap();
+    }
+    assert_eq!(text, std::fs::read_to_string(&file).unwrap_or_default(), "{name}");
+}
+
+/// One record, with members put in place of others.
+fn record(changes: &[(&str, Value)]) -> String {
+    let mut record = json!({
+        "version": 1, "time": "2026-11-24T08:00:00Z", "against": "mirror", "request_id": "r", "route": "orders",
+        "method": "GET", "endpoint": "/orders/{id}", "verdict": "match",
+        "primary": { "backend": "legacy", "status": 200, "ms": 10.0 },
+        "mirror": { "backend": "modern", "status": 200, "ms": 10.0 },
+    });
+    for (name, value) in changes {
+        record[name] = value.clone();
+    }
+    // `type` comes first.
+    record.to_string().replacen('{', "{\"type\":\"compare\",", 1) + "\n"
+}
+
+fn different(pointers: &[&str]) -> [(&'static str, Value); 2] {
+    let differences: Vec<_> = pointers.iter().map(|pointer| json!({ "class": "value", "pointer": pointer })).collect();
+    [("verdict", json!("different")), ("differences", json!(differences))]
+}
+
+#[test]
+fn the_help_text_is_the_golden_one() {
+    is_golden("golden/help-report.txt", &told(&report("", &["--help"]), 0));
+}
+
+#[test]
+fn a_log_is_summed_up() {
+    for (name, records, healthy, arguments) in [
+        ("report/differs.txt", 12_000, false, &["--title", "Shop, week 2", "--examples", "1"][..]),
+        ("report/same.txt", 12_000, true, &[]),
+        ("report/few.txt", 40, true, &[]),
+        ("report/nothing.txt", 0, true, &[]),
+        ("report/differs.json", 3_000, false, &["--json", "--examples", "1"]),
+    ] {
+        let text = told(&report(&logs::log(records, healthy), arguments), 0);
+        assert!(
+            text.lines().all(|line| name.ends_with("json") || line.contains("curl") || line.chars().count() <= 112)
+        );
+        is_golden(name, &text);
+    }
+}
+
+/// What a person reads in the page, a line for each line of it. How it looks is in `report_page.rs`.
+#[test]
+fn the_page_has_what_the_text_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("report.html");
+    let arguments =
+        ["--title", "Shop", "--examples", "1", "--gate", "samples>=5000,lost<=1%", "--html", file.to_str().unwrap()];
+    told(&report(&logs::log(3_000, false), &arguments), 1);
+    let page = std::fs::read_to_string(&file).unwrap();
+    let (head, body) = page.split_once("<style>").unwrap();
+    let body = body.split_once("</style>").unwrap().1;
+    let mut outline = String::new();
+    for line in head.lines().chain(body.lines()) {
+        // A tag becomes a gap, but those that say what part this is.
+        let words: Vec<_> = line
+            .split('<')
+            .filter_map(|piece| {
+                let (tag, text) = piece.split_once('>').unwrap_or(("", piece));
+                let part = ["h1", "h2", "h3", "meta", "svg id", "title"].iter().any(|name| tag.starts_with(name));
+                let part = if part { format!("<{tag}>") } else { String::new() };
+                Some(part + text.trim()).filter(|words| !words.is_empty())
+            })
+            .collect();
+        if !words.is_empty() {
+            outline += &(words.join(" ") + "\n");
+        }
+    }
+    is_golden("report/page.txt", &outline);
+}
+
+#[test]
+fn a_gate_decides_the_exit_code_and_says_which_part_failed() {
+    let log = logs::log(12_000, false);
+    let passing = "parity>=97%, samples>=5000, p99<=10s, lost<=1%, errors<=1%, unknown<=50, regressions<20";
+    is_golden("report/gate-passes.txt", &head(&told(&report(&log, &["--gate", passing]), 0)));
+    let failing =
+        ["--gate", "parity>=99.5%,samples>=5000,p95<=+10%", "--gate", "orders-read: p95<=+10%", "--gate", "no: lost=0"];
+    is_golden("report/gate-fails.txt", &head(&told(&report(&log, &failing), 1)));
+}
+
+/// As far as the first table.
+fn head(text: &str) -> String {
+    text.split("\nParity").next().unwrap().to_owned()
+}
+
+#[test]
+fn a_gate_never_passes_on_nothing() {
+    let lost = record(&[("verdict", json!("lost"))]);
+    for log in ["", "no record\n", &lost] {
+        for gate in [
+            "parity>=0%",
+            "samples>=0",
+            "lost<=100%",
+            "errors=0",
+            "regressions=0",
+            "p95<=1s",
+            "p95<=+1000%",
+            "unknown=0",
+        ] {
+            told(&report(log, &["--gate", gate]), 1);
+        }
+    }
+}
+
+#[test]
+fn a_report_that_cannot_be_made_says_why() {
+    for (arguments, reason) in [
+        (&["no-such.log"][..], "error: cannot read `no-such.log`: No such file"),
+        (&["."], "error: cannot read `.`: "),
+        (&["--gate", "parity>=99"], "error: invalid value 'parity>=99' for '--gate"),
+        (&["--since", "yesterday"], "error: invalid value 'yesterday'"),
+        (&["--html", "no/such/folder.html"], "error: cannot write `no/such/folder.html`: "),
+    ] {
+        let output = report("", arguments);
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{errors}");
+        assert!(output.stdout.is_empty() && errors.starts_with(reason), "{errors}");
+    }
+}
+
+#[test]
+fn what_the_primary_does_to_itself_is_noise() {
+    let mut log = String::new();
+    for number in 0..1000 {
+        let itself = ("against", json!("self"));
+        // A tenth of the answers differ at /noise, whoever gives them; a fiftieth at /wrong, only the mirror's.
+        let changes = if number % 10 == 0 { different(&["/noise"]).to_vec() } else { Vec::new() };
+        log += &record(&changes);
+        log += &record(&[changes, vec![itself]].concat());
+        if number % 50 == 0 {
+            log += &record(&different(&["/noise", "/wrong"]));
+        }
+    }
+    let document = json_of(&log, &[]);
+    let overall = &document["overall"];
+    let counts =
+        ["compared", "matching", "noise_only", "different", "self_compared", "regressions"].map(|name| &overall[name]);
+    assert_eq!(json!(counts), json!([1020, 900, 100, 20, 1000, 1]));
+    let marks: Vec<_> = document["endpoints"][0]["differences"].as_array().unwrap().iter().collect();
+    assert_eq!((&marks[0]["pointer"], &marks[0]["mark"]), (&json!("/wrong"), &json!("regression")));
+    assert_eq!((&marks[1]["pointer"], &marks[1]["mark"]), (&json!("/noise"), &json!("noise")));
+    assert_eq!(document["timeline"]["buckets"], json!([{ "begin": 1_795_507_200, "compared": 1020, "same": 1000 }]));
+}
+
+/// Both failing is no match, and what says nothing about the mirror is no sample. // T24
+#[test]
+fn only_what_was_compared_counts_for_parity() {
+    let mut log = String::new();
+    for verdict in ["match", "accepted", "different", "failed", "unknown", "lost"] {
+        log += &record(&[("verdict", json!(verdict))]);
+    }
+    let overall = &json_of(&log, &[])["overall"];
+    assert_eq!((&overall["copies"], &overall["compared"], &overall["same"]), (&json!(6), &json!(3), &json!(2)));
+    // A difference without a place is no noise, and neither is one among more than a line can hold.
+    assert_eq!(overall["noise_only"], 0);
+    let itself = |mut changes: Vec<(&'static str, Value)>| {
+        changes.push(("against", json!("self")));
+        record(&changes)
+    };
+    let mut more = different(&["/noise"]).to_vec();
+    let noise = itself(more.clone());
+    more.push(("more", json!(3)));
+    let document = json_of(&(noise + &record(&more) + &record(&different(&["/noise"]))), &[]);
+    assert_eq!((&document["overall"]["noise_only"], &document["overall"]["different"]), (&json!(1), &json!(1)));
+}
+
+#[test]
+fn refused_copies_without_credentials_are_explained() {
+    let refused = record(&[
+        ("verdict", json!("different")),
+        ("credentials_withheld", json!(true)),
+        ("mirror", json!({ "backend": "modern", "status": 401 })),
+    ]);
+    let text = told(&report(&(refused + &record(&[])), &[]), 0);
+    assert!(
+        text.contains(
+            "note: 1 of 2 copies were refused and had gone without the client's credentials: see `mirror.credentials`\n"
+        ),
+        "{text}"
+    );
+}
+
+#[test]
+fn routes_and_times_can_be_chosen() {
+    let log = logs::log(3_000, false);
+    let count = |arguments: &[&str]| json_of(&log, arguments)["input"]["records"].as_u64().unwrap();
+    let (orders, rest) = (count(&["--route", "orders-read"]), count(&["--route", "catalogue", "--route", "search"]));
+    assert_eq!(orders + rest, 3_000);
+    let (before, after) = (count(&["--until", "2026-11-24T09:00:00Z"]), count(&["--since", "2026-11-24T09:00:00Z"]));
+    assert_eq!((before, after), (1500, 1500));
+}
+
+#[test]
+fn several_files_are_one_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = logs::log(100, false);
+    let lines: Vec<_> = log.split_inclusive('\n').collect();
+    let (first, second) = (folder.path().join("a.log"), folder.path().join("b.log"));
+    std::fs::write(&first, lines[..50].concat()).unwrap();
+    std::fs::write(&second, lines[50..].concat()).unwrap();
+    let output = command(&[second.to_str().unwrap(), first.to_str().unwrap(), "--json"]).output().unwrap();
+    let document: Value = serde_json::from_str(&told(&output, 0)).unwrap();
+    assert_eq!(document["input"]["records"], 100);
+    assert_eq!(document["overall"], json_of(&log, &[])["overall"]);
+}
+
+/// What an endpoint, a pointer, a value, a URL or a reason could hold. // T23
+const HOSTILE: [&str; 8] = [
+    "\u{1b}[2J\u{1b}]0;owned\u{7}",
+    "</style><script>alert(1)</script>",
+    "\"><img src=x onerror=alert(1)>",
+    "' onmouseover='alert(1)",
+    "javascript:alert(1)",
+    "\u{202e}txt.exe\u{2066}\u{200b}\u{9b}2J\u{e0041}",
+    "-o/etc/passwd https://a;$(id)`id`\n\r\trm -rf /",
+    "&lt;b&gt;]]><!--",
+];
+
+#[test]
+fn nothing_in_a_log_can_run_in_the_page_or_steer_the_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().join("report.html");
+    let mut log = String::new();
+    for text in HOSTILE.map(str::to_owned).into_iter().chain([format!("/{}", "<u>".repeat(20_000))]) {
+        let side = json!({ "backend": text, "error": text, "url": text });
+        let url = json!({ "backend": text, "status": 200, "url": format!("https://a.example/{text}") });
+        let difference = json!({ "class": "value", "pointer": text, "at": text, "primary": text, "mirror": text });
+        let members = ["request_id", "route", "method", "endpoint", "reason"].map(|name| (name, json!(text)));
+        let rest = [("differences", json!([difference])), ("primary", url), ("mirror", side)];
+        for method in [text.as_str(), "GET"] {
+            for verdict in ["different", "unknown", "lost"] {
+                let last = [("verdict", json!(verdict)), ("method", json!(method))];
+                log += &record(&[&members[..], &rest[..], &last[..]].concat());
+            }
+        }
+        log += &record(&[("verdict", json!(text))]);
+    }
+    let output = report(&log, &["--title", HOSTILE[1], "--html", page.to_str().unwrap()]);
+    let (text, page) = (told(&output, 0), std::fs::read_to_string(&page).unwrap());
+    let document = told(&report(&log, &["--json"]), 0);
+    let parsed: Value = serde_json::from_str(&document).unwrap();
+    assert!(parsed["routes"].as_array().unwrap().iter().any(|route| route["route"] == HOSTILE[5]), "nothing is lost");
+    for shown in [&text, &page, &document] {
+        let steers = |c: char| (c.is_control() && c != '\n') || "\u{202e}\u{2066}\u{200b}\u{e0041}".contains(c);
+        assert_eq!(shown.find(steers), None, "{shown}");
+    }
+    assert!(text.contains(r"\u{1b}[2J") && text.contains(r"\u{202e}txt.exe"));
+    for (written, times) in
+        [("<script", 0), ("<img", 0), ("<u>", 0), ("<!--", 0), ("]]>", 0), ("href=", 1), ("</style>", 1)]
+    {
+        assert_eq!(page.matches(written).count(), times, "{written}");
+    }
+    // Every quote in a tag is one of ours: no attribute has grown.
+    for tag in page.split('<').skip(1).filter_map(|rest| rest.split('>').next()) {
+        assert!(!tag.contains(" on"), "<{tag}>");
+    }
+    assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
+}
+
+/// Peak memory of a report on so many bytes, in KiB.
+#[cfg(target_os = "linux")]
+fn peak_memory(log: &str, times: usize) -> u64 {
+    use std::io::Read;
+    let mut child = command(&["--json"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    for _ in 0..times {
+        stdin.write_all(log.as_bytes()).unwrap();
+    }
+    stdin.flush().unwrap();
+    // All but the last pipe's worth has been read; it lives as long as the input is open.
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    drop(stdin);
+    let mut text = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+    assert!(child.wait().unwrap().success());
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    peak.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn ten_times_the_log_needs_no_more_memory() {
+    let log = logs::log(10_000, false);
+    let times = 5_000_000 / log.len() + 1;
+    let (small, large) = (peak_memory(&log, times), peak_memory(&log, times * 10));
+    assert!(large < small + small / 4, "{small} KiB for 5 MB, {large} KiB for 50 MB");
+    assert!(large < 64 * 1024, "{large} KiB");
+}

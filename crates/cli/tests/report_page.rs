@@ -1,0 +1,118 @@
+//! The page of `crossfade report` in a real browser: Chromium, driven by `browser/look.mjs`.
+//!
+//! Without Chromium the tests say so and pass over it; where the variable `CI` is `true` they fail.
+
+#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
+
+#[path = "report/logs.rs"]
+mod logs;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::LazyLock;
+
+use serde_json::{Value, json};
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser");
+
+/// Chromium, if it is here; with what drives it installed, once for all tests of this file.
+static CHROMIUM: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
+    let named = std::env::var_os("CHROMIUM").map(PathBuf::from);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders: Vec<_> = std::env::split_paths(&path).collect();
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    let found = names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+    let found = named.or_else(|| found.into_iter().find(|file| file.is_file()));
+    match &found {
+        Some(_) => install(),
+        None if std::env::var_os("CI").is_some_and(|value| value == "true") => {
+            panic!("there is no Chromium; hint: install it, or name it in the variable `CHROMIUM`")
+        }
+        None => eprintln!("passed over: there is no Chromium; it can be named in the variable `CHROMIUM`"),
+    }
+    found
+});
+
+/// `npm ci`, when there is no installation or the lock file is newer than it.
+fn install() {
+    let modified = |file: &str| Path::new(FOLDER).join(file).metadata().and_then(|data| data.modified()).ok();
+    if modified("node_modules/.package-lock.json") < modified("package-lock.json") {
+        let mut npm = Command::new("npm");
+        npm.args(["ci", "--no-audit", "--no-fund"]).current_dir(FOLDER);
+        succeeded(npm);
+    }
+}
+
+fn succeeded(mut command: Command) -> Output {
+    let output = command.output().unwrap_or_else(|error| {
+        panic!("cannot run {:?}: {error}; hint: install node 20.19 or later, with npm", command.get_program())
+    });
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}\n{}{errors}", String::from_utf8_lossy(&output.stdout));
+    output
+}
+
+/// What the browser shows of a log's page, in light and dark, on a desk and on a phone. Nothing without a browser.
+fn looks(log: &str, arguments: &[&str]) -> Vec<Value> {
+    let Some(chromium) = &*CHROMIUM else { return Vec::new() };
+    let folder = tempfile::tempdir().unwrap();
+    let (input, page) = (folder.path().join("log"), folder.path().join("report.html"));
+    std::fs::write(&input, log).unwrap();
+    let mut report = Command::new(env!("CARGO_BIN_EXE_crossfade"));
+    report.arg("report").args(arguments).arg("--html").args([&page, &input]);
+    let told = report.output().unwrap();
+    assert!(told.status.code().is_some_and(|code| code < 2), "{}", String::from_utf8_lossy(&told.stderr));
+    let mut node = Command::new("node");
+    node.arg(Path::new(FOLDER).join("look.mjs")).arg(chromium).arg(&page);
+    let looks: Vec<Value> = serde_json::from_slice(&succeeded(node).stdout).unwrap();
+    assert_eq!(looks.len(), 4);
+    looks
+}
+
+/// What holds for every page.
+fn is_sound(look: &Value) {
+    assert_eq!(look["messages"], json!([]), "the console is silent: {look}");
+    assert_eq!(look["requests"], json!(["file"]), "nothing but the page is fetched");
+    assert_eq!(look["width"], look["viewport"], "nothing is cut off at the side");
+    assert_eq!((&look["scripts"], &look["handlers"], &look["links"]), (&json!(0), &json!(0), &json!(0)));
+    assert!(look["smallest"].as_f64().unwrap() >= 11.0, "{}", look["smallest"]);
+    assert_eq!(look["faint"], json!([]), "all text has enough contrast");
+    let headings: Vec<u64> = look["headings"].as_array().unwrap().iter().filter_map(Value::as_u64).collect();
+    assert_eq!(headings.iter().filter(|level| **level == 1).count(), 1);
+    assert!(headings.windows(2).all(|pair| pair[1] <= pair[0] + 1), "{headings:?}");
+}
+
+#[test]
+fn the_page_shows_what_differs() {
+    for look in looks(&logs::log(6_000, false), &[]) {
+        is_sound(&look);
+        assert_eq!(look["verdict"], "Differs");
+        assert!(look["parity"].as_u64().unwrap() > 20 && look["parityHeight"].as_f64().unwrap() > 150.0, "{look}");
+        let curves = look["latency"].as_array().unwrap();
+        assert!(curves.len() == 2 && curves.iter().all(|heights| heights.as_u64().unwrap() > 20), "{look}");
+        assert!(look["bars"].as_u64().unwrap() >= 5, "{look}");
+    }
+}
+
+#[test]
+fn the_page_leads_with_the_gate() {
+    let log = logs::log(6_000, true);
+    for (gate, verdict) in [("parity>=99.5%,samples>=1000", "Gate passed"), ("samples>=1000000", "Gate failed")] {
+        for look in looks(&log, &["--gate", gate]) {
+            is_sound(&look);
+            assert_eq!(look["verdict"], verdict);
+        }
+    }
+}
+
+/// Neither nothing, nor one record, nor names without end break the page. // T23
+#[test]
+fn odd_logs_make_sound_pages() {
+    let one = logs::log(1, true);
+    let long = one.replace("orders", &"x<b>\\u202e".repeat(60)).replace("/products", &"/products".repeat(60));
+    let hostile = logs::log(400, false)
+        .replace("/items/*/price", "</style><script>alert(1)</script><img src=x onerror=alert(1)>");
+    for log in ["", one.as_str(), long.as_str(), hostile.as_str()] {
+        looks(log, &["--title", &"</title><script>alert(1)</script>".repeat(20)]).iter().for_each(is_sound);
+    }
+}
