@@ -121,11 +121,11 @@ impl Proxy {
         self.planner(invocation).plan(parts, &body, observer)
     }
 
-    /// The copy of a request for the mirror of its route, whether or not this one would be copied.
+    /// The copy of a request that the mirror of its route takes.
     ///
     /// # Errors
     ///
-    /// What no copy can be made for, or [`ProxyError::Internal`] if the route has no mirror.
+    /// Why no copy can be made, or [`ProxyError::Internal`] if it is not copied.
     pub fn copy<'t>(
         &'t self,
         context: &Context<'t>,

@@ -26,7 +26,7 @@ use crate::terminal::printable_json;
 Examples:
   aws logs tail /aws/lambda/crossfade --since 1d --format short | crossfade report
   crossfade report --html report.html export/*/*.gz
-  crossfade report --gate 'parity>=99.5%,samples>=5000,p95<=+10%' comparisons.log
+  crossfade report --gate 'parity>=99.5%,samples>=5000,p95<=+10%,lost<=1%' comparisons.log
   crossfade report --gate 'orders: parity>=99.9%' --gate 'lost<=1%' comparisons.log
 
 Records are found however the log was fetched; other lines are passed over.

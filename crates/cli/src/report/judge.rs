@@ -18,6 +18,8 @@ pub(crate) const FEW_SELF: u64 = 30;
 pub(crate) const PARITY: f64 = 0.995;
 const SLOWER: f64 = 0.10;
 const PAIRS: u64 = 100;
+/// More lost copies than this share are too many to call the rest the same.
+const LOST: f64 = 0.01;
 
 /// Judges what has been counted. What was read and the gate are for the caller to fill in.
 pub(crate) fn judge(tally: &Tally) -> Report {
@@ -266,10 +268,16 @@ fn judgement(overall: &Summary, endpoints: &[Endpoint]) -> (Judgement, Vec<Strin
         let noun = if below == 1 { "endpoint differs" } else { "endpoints differ" };
         because.push(format!("{below} {noun} in more than {:.1} % of their answers", (1.0 - PARITY) * 100.0));
     }
-    let judgement = match (because.is_empty(), parity.low >= PARITY) {
-        (false, _) => Judgement::Differs,
-        (true, true) => Judgement::Same,
-        (true, false) => Judgement::NotEnoughSamples,
+    let is_different = !because.is_empty();
+    // A system that does not answer is not compared: its copies are lost, and must not be taken for well.
+    let lost = share(overall.lost, overall.copies);
+    if lost > LOST {
+        because.push(format!("{:.1} % of the copies were lost, perhaps the slowest", lost * 100.0));
+    }
+    let judgement = match (is_different, parity.low >= PARITY && lost <= LOST) {
+        (true, _) => Judgement::Differs,
+        (false, true) => Judgement::Same,
+        (false, false) => Judgement::NotEnoughSamples,
     };
     (judgement, because)
 }

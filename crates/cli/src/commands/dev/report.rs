@@ -260,8 +260,10 @@ fn compared(record: &Record) -> String {
         (None, Some(error)) => format!(" {error}"),
         (None, None) => String::new(),
     };
-    let time =
-        ms.map(|ms| format!(" {}", milliseconds(Duration::from_secs_f64(ms.max(0.0) / 1000.0)))).unwrap_or_default();
+    let time = ms
+        .and_then(|ms| Duration::try_from_secs_f64(ms / 1000.0).ok())
+        .map(|time| format!(" {}", milliseconds(time)))
+        .unwrap_or_default();
     let differences = record.differences.iter().filter(|it| !it.accepted);
     let differences: Vec<String> = differences.map(|it| format!("{} {}", class_name(it.class), it.pointer)).collect();
     let more = if record.more > 0 { format!(", {} more", record.more) } else { String::new() };
