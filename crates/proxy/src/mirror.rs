@@ -163,9 +163,9 @@ impl Proxy {
 
         let record = |against, outgoing: Option<&Outgoing<'_>>, outcome: &Outcome| {
             let now = invocation.time + invocation.started.elapsed();
-            let Comparison { verdict, reason, differences, more } =
-                judge(&primary, outcome, mirror.compare.as_ref(), now);
-            let (rules, is_shown) = (mirror.compare.as_ref(), verdict == Verdict::Different);
+            let rules = mirror.compare.as_ref();
+            let Comparison { verdict, reason, differences, more } = judge(&primary, outcome, rules, now);
+            let is_shown = verdict == Verdict::Different;
             let url = |outgoing: &Outgoing<'_>| url(outgoing, rules.is_some_and(|rules| rules.keep_values));
             let sent = primary.answer.as_ref().ok().map(|answered| &answered.sent);
             Record {
