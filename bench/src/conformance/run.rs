@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use crossfade_emulator::{DefaultAction, Notice, Settings};
+use crossfade_emulator::{Notice, Settings};
 use crossfade_event::{HeaderMode, alb};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -145,20 +145,14 @@ impl Bed {
             api.wait_for_next().with_context(|| process.last_words())?;
             return Ok(Front::Lambda { api, _process: process });
         }
-        let settings = Settings {
-            listen: (Ipv4Addr::LOCALHOST, 0).into(),
-            rules: Vec::new(),
-            default_action: DefaultAction::Forward(mode),
-            function: crossfade_emulator::Function {
-                command: function.command.iter().map(|word| word.to_string_lossy().into_owned()).collect(),
-                env: backend.environment(),
-                name: "conformance".to_owned(),
-                timeout: FUNCTION_TIMEOUT,
-                init_timeout: Duration::from_secs(10),
-                max_concurrency: 1,
-                memory_mib: 128,
-            },
+        let command = function.command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        let function = crossfade_emulator::Function {
+            env: backend.environment(),
+            timeout: FUNCTION_TIMEOUT,
+            max_concurrency: 1,
+            ..crossfade_emulator::Function::new("conformance", command)
         };
+        let settings = Settings::forward_all(mode, function);
         let (sender, notices) = mpsc::unbounded_channel();
         let emulator = self.runtime.block_on(crossfade_emulator::start(settings, sender))?;
         Ok(Front::Alb { address: emulator.local_addr(), emulator, notices })

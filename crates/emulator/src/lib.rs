@@ -4,9 +4,8 @@
 //! would build, hands it over a Lambda Runtime API to a real process, holds the reply to an ALB's rules, and answers the
 //! client. It knows nothing of what the function does: any program that speaks the Runtime API will do.
 //!
-//! Owns no output: what happens is told as [`Notice`]s. Not emulated: TLS, listener rules that do not forward,
-//! authentication, transforms, health checks, load-balancer attributes other than at their defaults; and Lambda's second
-//! try of an initialisation that took too long.
+//! Owns no output: what happens is told as [`Notice`]s. What is emulated, and what is not, is the table in
+//! `docs/local-alb.md`.
 
 mod alb;
 mod lambda;
@@ -14,84 +13,23 @@ mod notice;
 mod pieces;
 mod random;
 pub mod serverless;
+mod settings;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::AtomicU32;
 
-use crossfade_event::HeaderMode;
-use crossfade_rule::Condition;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{Receiver, UnboundedSender};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
-pub use notice::{Exchange, Notice, RuleRef};
-
-/// What to emulate.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Where to listen; port 0 lets the operating system choose. Meant for loopback: there is no protection of any kind.
-    pub listen: SocketAddr,
-    /// The listener's rules in any order; priorities must differ.
-    pub rules: Vec<ListenerRule>,
-    /// What to do with a request that no rule matches.
-    pub default_action: DefaultAction,
-    /// The target.
-    pub function: Function,
-}
-
-/// The action of a listener's default rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DefaultAction {
-    /// Forward to the function, through a target group with this header mode.
-    Forward(HeaderMode),
-    /// Answer 404.
-    NotFound,
-}
-
-/// A listener rule that forwards to the function.
-#[derive(Clone, Debug)]
-pub struct ListenerRule {
-    /// 1 to 50000; the lowest is looked at first.
-    pub priority: u32,
-    /// All must hold.
-    pub conditions: Vec<Condition>,
-    /// The header mode of the rule's target group.
-    pub mode: HeaderMode,
-    /// The function that the rule names, for messages: there is one [`Settings::function`] behind all rules.
-    pub function: String,
-}
-
-/// The Lambda function: how to start a process of it, and the limits that Lambda sets.
-#[derive(Clone, Debug)]
-pub struct Function {
-    /// The program and its arguments. It must speak the Runtime API, as any Lambda runtime does.
-    pub command: Vec<String>,
-    /// Environment variables besides those that Lambda sets; they win over those.
-    pub env: Vec<(String, String)>,
-    /// The function's name.
-    pub name: String,
-    /// For one invocation; then the process is killed.
-    pub timeout: Duration,
-    /// From the start of a process to its asking for the first invocation; Lambda allows 10 s.
-    pub init_timeout: Duration,
-    /// The most environments, and so invocations, at a time; beyond it Lambda throttles.
-    pub max_concurrency: usize,
-    /// Told to the function, not enforced. MiB.
-    pub memory_mib: u32,
-}
-
-impl Function {
-    pub(crate) fn region(&self) -> String {
-        let own = self.env.iter().rev().find(|(name, _)| name == "AWS_REGION").map(|(_, value)| value.clone());
-        own.or_else(|| std::env::var("AWS_REGION").ok()).unwrap_or_else(|| "us-east-1".to_owned())
-    }
-
-    pub(crate) fn arn(&self) -> String {
-        format!("arn:aws:lambda:{}:000000000000:function:{}", self.region(), self.name)
-    }
-}
+pub use notice::{Classification, Exchange, Messages, Notice, RuleRef, TlsInfo, Transformed};
+pub use settings::{
+    Action, DesyncMitigation, FixedResponse, Forward, ForwardedFor, Function, HealthCheck, Listener,
+    ListenerAttributes, LoadBalancerAttributes, Matcher, MutualAuthentication, Redirect, Rule, Settings, TargetGroup,
+    Tls, Transforms, WeightedGroup,
+};
 
 /// Why the emulator could not start.
 #[derive(Debug, Error)]
@@ -106,12 +44,15 @@ pub enum StartError {
         #[source]
         error: std::io::Error,
     },
-    /// Two rules have one priority.
+    /// Two rules of a listener have one priority.
     #[error("two rules have the priority {0}; a listener's priorities must differ")]
     DuplicatePriority(u32),
     /// There is no program to start.
-    #[error("the function's command is empty")]
-    NoCommand,
+    #[error("the command of function `{0}` is empty")]
+    NoCommand(String),
+    /// Neither is there anything to listen for.
+    #[error("there is no listener")]
+    NoListener,
 }
 
 fn bind_problem(error: &std::io::Error) -> String {
@@ -124,10 +65,10 @@ fn bind_problem(error: &std::io::Error) -> String {
 /// A running emulator. Dropping it stops it without waiting; [`Emulator::shutdown`] waits.
 #[derive(Debug)]
 pub struct Emulator {
-    local_addr: SocketAddr,
-    accepting: JoinHandle<()>,
-    pool: Closer,
-    ended: Receiver<()>,
+    local_addrs: Vec<SocketAddr>,
+    tasks: JoinSet<()>,
+    pools: Vec<Closer>,
+    ended: Vec<Receiver<()>>,
 }
 
 /// Closes the pool when dropped.
@@ -150,45 +91,70 @@ impl Drop for Closer {
 ///
 /// # Errors
 ///
-/// [`StartError`] if the address is taken or the settings contradict themselves.
+/// [`StartError`] if an address is taken or the settings contradict themselves.
 pub async fn start(settings: Settings, notices: UnboundedSender<Notice>) -> Result<Emulator, StartError> {
-    let Settings { listen, rules, default_action, function } = settings;
-    if function.command.is_empty() {
-        return Err(StartError::NoCommand);
+    check(&settings)?;
+    let mut sockets = Vec::new();
+    let mut local_addrs = Vec::new();
+    for listener in &settings.listeners {
+        let bind_error = |error| StartError::Listen { address: listener.listen, error };
+        let socket = TcpListener::bind(listener.listen).await.map_err(bind_error)?;
+        local_addrs.push(socket.local_addr().map_err(bind_error)?);
+        sockets.push(socket);
     }
-    let mut priorities: Vec<u32> = rules.iter().map(|rule| rule.priority).collect();
-    priorities.sort_unstable();
-    if let Some(pair) = priorities.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(StartError::DuplicatePriority(pair[0]));
+    let (mut pools, mut ended) = (Vec::new(), Vec::new());
+    let numbers = Arc::new(AtomicU32::new(0));
+    for function in &settings.functions {
+        let (pool, end) = lambda::Pool::new(function.clone(), Arc::clone(&numbers), notices.clone());
+        pools.push(pool);
+        ended.push(end);
     }
-    let bind_error = |error| StartError::Listen { address: listen, error };
-    let socket = TcpListener::bind(listen).await.map_err(bind_error)?;
-    let local_addr = socket.local_addr().map_err(bind_error)?;
+    let mut tasks = JoinSet::new();
+    let balancer = Arc::new(alb::Balancer::new(&settings, &pools, notices));
+    for ((index, listener), socket) in settings.listeners.into_iter().enumerate().zip(sockets) {
+        let listener = alb::Listener::new(index, listener, Arc::clone(&balancer));
+        tasks.spawn(Arc::new(listener).serve(socket));
+    }
+    Ok(Emulator { local_addrs, tasks, pools: pools.into_iter().map(Closer).collect(), ended })
+}
 
-    let (pool, ended) = lambda::Pool::new(function.clone(), notices.clone());
-    let listener = alb::Listener::new(rules, default_action, &function, Arc::clone(&pool), notices);
-    let accepting = tokio::spawn(Arc::new(listener).serve(socket));
-    Ok(Emulator { local_addr, accepting, pool: Closer(pool), ended })
+fn check(settings: &Settings) -> Result<(), StartError> {
+    if settings.listeners.is_empty() {
+        return Err(StartError::NoListener);
+    }
+    if let Some(function) = settings.functions.iter().find(|function| function.command.is_empty()) {
+        return Err(StartError::NoCommand(function.name.clone()));
+    }
+    for listener in &settings.listeners {
+        let mut priorities: Vec<u32> = listener.rules.iter().map(|rule| rule.priority).collect();
+        priorities.sort_unstable();
+        if let Some(pair) = priorities.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(StartError::DuplicatePriority(pair[0]));
+        }
+    }
+    Ok(())
 }
 
 impl Emulator {
-    /// Where it listens.
+    /// Where its first listener listens.
     pub fn local_addr(&self) -> SocketAddr {
-        self.local_addr
+        self.local_addrs[0]
     }
 
-    /// Stops listening, ends all connections and processes (SIGTERM, then SIGKILL) and waits until they are gone.
+    /// Where its listeners listen, in the order of [`Settings::listeners`].
+    pub fn local_addrs(&self) -> &[SocketAddr] {
+        &self.local_addrs
+    }
+
+    /// Stops listening, ends all connections and processes as Lambda does, and waits until they are gone.
     pub async fn shutdown(mut self) {
-        self.accepting.abort();
-        // Only then is the port free again.
-        let _ = (&mut self.accepting).await;
-        self.pool.0.close();
-        while self.ended.recv().await.is_some() {}
-    }
-}
-
-impl Drop for Emulator {
-    fn drop(&mut self) {
-        self.accepting.abort();
+        // Only then are the ports free again.
+        self.tasks.shutdown().await;
+        for pool in &self.pools {
+            pool.0.close();
+        }
+        for ended in &mut self.ended {
+            while ended.recv().await.is_some() {}
+        }
     }
 }

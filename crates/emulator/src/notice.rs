@@ -1,14 +1,18 @@
 //! What the emulator tells whoever started it: plain data, one value for each thing that happened. Owns no printing.
 
 use std::fmt;
-use std::time::Duration;
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::HeaderMap;
 
 /// Something that happened.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Notice {
     /// A request was answered.
-    Exchange(Exchange),
+    Exchange(Box<Exchange>),
     /// The function wrote a line to its standard output or standard error.
     FunctionLine {
         /// The environment that wrote it.
@@ -18,8 +22,10 @@ pub enum Notice {
     },
     /// An environment asked for its first invocation.
     Started {
-        /// Its number, counting from 1.
+        /// Its number, counting from 1 over all functions.
         environment: u32,
+        /// Whose it is.
+        function: String,
         /// From the start of the process to that moment.
         init: Duration,
     },
@@ -30,19 +36,65 @@ pub enum Notice {
         /// For example `exit status: 1` or `signal: 9 (SIGKILL)`.
         status: String,
     },
+    /// A target has become healthy or unhealthy.
+    Health {
+        /// The target group.
+        target_group: String,
+        /// What it is now.
+        healthy: bool,
+        /// What the last check saw.
+        detail: String,
+    },
 }
 
 /// One request and what became of it.
 #[derive(Clone, Debug)]
 pub struct Exchange {
+    /// Counting from 1 over all listeners.
+    pub number: u64,
+    /// When the load balancer had the request's head.
+    pub time: SystemTime,
+    /// Index into [`crate::Settings::listeners`].
+    pub listener: usize,
+    /// `http`, `https` or `h2`, as in the access log.
+    pub kind: &'static str,
+    /// The other end of the connection.
+    pub client: Option<SocketAddr>,
     /// As sent; `-` where the request was too malformed to have one.
     pub method: String,
     /// Path and query as sent; `-` as above.
     pub target: String,
+    /// `HTTP/1.1` and so on; `-` as above.
+    pub version: &'static str,
+    /// `Host` as it was settled; empty if the request has none.
+    pub host: String,
+    /// `User-Agent`
+    pub user_agent: String,
+    /// `X-Amzn-Trace-Id` as the target gets it.
+    pub trace_id: String,
+    /// Of the TLS connection.
+    pub tls: Option<TlsInfo>,
     /// The rule that was applied.
     pub rule: RuleRef,
+    /// The rules that were looked at and passed over, in their order: priority, and the first of its conditions that does
+    /// not hold, counting from 0.
+    pub passed_over: Vec<(u32, usize)>,
+    /// What the load balancer did, in the words of the access log: `forward`, `redirect`, `fixed-response`, `rewrite`.
+    pub actions: Vec<&'static str>,
+    /// `Location` of a redirect action.
+    pub redirect: Option<String>,
+    /// What transforms made of the request.
+    pub transformed: Option<Transformed>,
+    /// ARN of the target group that was chosen.
+    pub target_group: Option<String>,
+    /// The function that was invoked.
+    pub function: Option<String>,
+    /// What the desync classifier says, and why if it is not `Compliant`.
+    pub classification: Option<Classification>,
     /// The status that the client was sent.
     pub status: u16,
+    /// The status that the function gave.
+    pub target_status: Option<u16>,
     /// The `error_reason` that an ALB's access log would have, for example `LambdaInvalidResponse`.
     pub elb_reason: Option<String>,
     /// Why the load balancer answered and not the function: one line for the developer.
@@ -51,31 +103,114 @@ pub struct Exchange {
     pub warnings: Vec<String>,
     /// From the request's head to the answer, ready to be sent.
     pub duration: Duration,
+    /// Of that: until the function was invoked, and until it had answered. `None` if it was not.
+    pub target_times: Option<(Duration, Duration)>,
     /// The environment that was invoked.
     pub environment: Option<u32>,
     /// Whether a process had to be started for this request.
     pub cold: bool,
+    /// The Lambda request id.
+    pub request_id: Option<String>,
+    /// The most memory that the environment has used so far, in bytes.
+    pub memory: Option<u64>,
     /// Length of the request's body.
     pub request_bytes: usize,
     /// Length of the response's body.
     pub response_bytes: usize,
+    /// Bytes of the request and of the response with their heads.
+    pub wire_bytes: (usize, usize),
+    /// What was said, if [`crate::Settings::keep_messages`].
+    pub messages: Option<Box<Messages>>,
+}
+
+/// The messages of an exchange.
+#[derive(Clone, Debug, Default)]
+pub struct Messages {
+    /// The client's fields, as sent.
+    pub request_fields: HeaderMap,
+    /// The client's body.
+    pub request_body: Bytes,
+    /// The event that the function got.
+    pub event: Option<Bytes>,
+    /// What the function answered.
+    pub reply: Option<Bytes>,
+    /// The fields that the client was sent.
+    pub response_fields: HeaderMap,
+    /// The body that the client was sent.
+    pub response_body: Bytes,
+}
+
+/// Of a TLS connection, in OpenSSL's words, as the access log has them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsInfo {
+    /// `TLSv1.2` or `TLSv1.3`.
+    pub version: &'static str,
+    /// Such as `ECDHE-RSA-AES128-GCM-SHA256` or `TLS_AES_128_GCM_SHA256`.
+    pub cipher_suite: &'static str,
+    /// The name that the client asked for.
+    pub server_name: Option<String>,
+}
+
+/// What transforms made of a request, in the words of the access log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Transformed {
+    /// The new host.
+    pub host: Option<String>,
+    /// The new path and query.
+    pub uri: Option<String>,
+    /// `TransformSuccess`, `TransformInvalidPath` and so on.
+    pub status: &'static str,
+}
+
+/// The verdict of ALB's classifier of requests (`http_desync_guardian`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Classification {
+    /// `Compliant`, `Acceptable`, `Ambiguous` or `Severe`.
+    pub tier: &'static str,
+    /// Such as `BothTeClPresent`; `None` for what is compliant.
+    pub reason: Option<String>,
 }
 
 impl Exchange {
-    pub(crate) fn new(method: String, target: String) -> Self {
+    /// One of which nothing is known yet.
+    #[must_use]
+    pub fn new(method: impl Into<String>, target: impl Into<String>) -> Self {
         Self {
-            method,
-            target,
+            number: 0,
+            time: SystemTime::now(),
+            listener: 0,
+            kind: "http",
+            client: None,
+            method: method.into(),
+            target: target.into(),
+            version: "-",
+            host: String::new(),
+            user_agent: String::new(),
+            trace_id: String::new(),
+            tls: None,
             rule: RuleRef::Default,
+            passed_over: Vec::new(),
+            actions: Vec::new(),
+            redirect: None,
+            transformed: None,
+            target_group: None,
+            function: None,
+            classification: None,
             status: 0,
+            target_status: None,
             elb_reason: None,
             problem: None,
             warnings: Vec::new(),
             duration: Duration::ZERO,
+            target_times: None,
             environment: None,
             cold: false,
+            request_id: None,
+            memory: None,
             request_bytes: 0,
             response_bytes: 0,
+            wire_bytes: (0, 0),
+            messages: None,
         }
     }
 }
@@ -85,8 +220,10 @@ impl Exchange {
 pub enum RuleRef {
     /// The listener rule with this priority.
     Priority(u32),
-    /// The listener's default rule. Also of a request that was refused before rules are looked at.
+    /// The listener's default rule.
     Default,
+    /// The request was refused before rules are looked at.
+    None,
 }
 
 impl fmt::Display for RuleRef {
@@ -94,6 +231,7 @@ impl fmt::Display for RuleRef {
         match self {
             Self::Priority(priority) => write!(f, "{priority}"),
             Self::Default => f.write_str("default"),
+            Self::None => f.write_str("none"),
         }
     }
 }

@@ -9,8 +9,20 @@ use crossfade_rule::{Condition, check_quotas};
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::ListenerRule;
 use node::{Node, Value};
+
+/// A listener rule that forwards to a function.
+#[derive(Clone, Debug)]
+pub struct ListenerRule {
+    /// 1 to 50000; the lowest is looked at first.
+    pub priority: u32,
+    /// All must hold.
+    pub conditions: Vec<Condition>,
+    /// The header mode of the rule's target group.
+    pub mode: HeaderMode,
+    /// The function that the rule names.
+    pub function: String,
+}
 
 /// ALB's range of priorities.
 const PRIORITIES: std::ops::RangeInclusive<u32> = 1..=50_000;

@@ -13,7 +13,7 @@ use support::{Alb, eventually, is_alive, scripted, settings, single};
 #[test]
 fn the_environment_is_lambda_s() {
     let mut settings = settings(HeaderMode::Single);
-    settings.function.env = vec![("OWN".into(), "1".into()), ("AWS_REGION".into(), "eu-west-1".into())];
+    settings.functions[0].env = vec![("OWN".into(), "1".into()), ("AWS_REGION".into(), "eu-west-1".into())];
     let alb = Alb::start(settings);
     let variables = alb.get("/env", "").json();
     let expected = [
@@ -45,7 +45,7 @@ fn an_invocation_carries_what_the_runtime_api_promises() {
     let fields = alb.get("/invocation", trace).json();
     let text = |name: &str| fields[name].as_str().unwrap_or_else(|| panic!("{name}: {fields}")).to_owned();
     let deadline: u128 = text("lambda-runtime-deadline-ms").parse().unwrap();
-    let timeout = settings(HeaderMode::Single).function.timeout.as_millis();
+    let timeout = settings(HeaderMode::Single).functions[0].timeout.as_millis();
     assert!((before + timeout..=now_ms() + timeout).contains(&deadline));
     assert_eq!(
         text("lambda-runtime-invoked-function-arn").rsplit_once(":000000000000:").unwrap().1,
@@ -130,8 +130,8 @@ fn a_process_that_ends_while_idle_is_replaced() {
 #[test]
 fn a_timeout_kills_the_process_and_replaces_it() {
     let mut settings = settings(HeaderMode::Single);
-    settings.function.timeout = Duration::from_millis(400);
-    settings.function.max_concurrency = 1;
+    settings.functions[0].timeout = Duration::from_millis(400);
+    settings.functions[0].max_concurrency = 1;
     let mut alb = Alb::start(settings);
     let pid = alb.get("/pid", "").json()["pid"].as_u64().unwrap();
     alb.exchange();
@@ -154,14 +154,14 @@ fn failures_to_start_are_told_in_words() {
         problem
     };
     let mut missing = settings(HeaderMode::Single);
-    missing.function.command = vec!["/no/such/program".into(), "argument".into()];
+    missing.functions[0].command = vec!["/no/such/program".into(), "argument".into()];
     assert_eq!(outcome(missing), "cannot start `/no/such/program`: No such file or directory");
     let error = "the function failed to initialise: Config.Missing: no back end configured";
     assert_eq!(outcome(scripted("init-error")), error);
     let exit = "the function's process ended before it asked for an invocation (exit status: 7)";
     assert_eq!(outcome(scripted("exit")), exit);
     let mut silent = scripted("silent");
-    silent.function.init_timeout = Duration::from_millis(300);
+    silent.functions[0].init_timeout = Duration::from_millis(300);
     let timeout = "the function did not ask for its first invocation within 0.3 s (init timeout)";
     assert_eq!(outcome(silent), timeout);
 }
@@ -169,7 +169,7 @@ fn failures_to_start_are_told_in_words() {
 #[test]
 fn a_function_that_cannot_start_is_tried_again_for_each_request() {
     let mut settings = scripted("init-error");
-    settings.function.max_concurrency = 1;
+    settings.functions[0].max_concurrency = 1;
     let mut alb = Alb::start(settings);
     for _ in 0..3 {
         assert_eq!(alb.get("/", "").status, 502);
@@ -211,7 +211,7 @@ fn environments_are_started_as_concurrency_needs_and_the_last_used_is_reused() {
 #[test]
 fn beyond_the_limit_lambda_throttles() {
     let mut settings = settings(HeaderMode::Single);
-    settings.function.max_concurrency = 2;
+    settings.functions[0].max_concurrency = 2;
     let mut alb = Alb::start(settings);
     let mut statuses = at_once(&alb, 5, "/sleep/800");
     statuses.sort_unstable();

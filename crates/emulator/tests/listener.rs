@@ -3,7 +3,7 @@
 
 mod support;
 
-use crossfade_emulator::{ListenerRule, RuleRef};
+use crossfade_emulator::{Action, Rule, RuleRef};
 use crossfade_event::HeaderMode;
 use crossfade_rule::Condition;
 use support::{Alb, multi, single};
@@ -164,8 +164,9 @@ fn a_connection_serves_many_requests_and_one_environment_is_enough() {
     }
 }
 
-fn rule(priority: u32, mode: HeaderMode, conditions: Vec<Condition>) -> ListenerRule {
-    ListenerRule { priority, conditions, mode, function: "scripted".to_owned() }
+fn rule(priority: u32, mode: HeaderMode, conditions: Vec<Condition>) -> Rule {
+    let action = Action::forward_to(if mode == HeaderMode::Single { support::SINGLE } else { support::MULTI });
+    Rule { action, ..support::rule(priority, conditions) }
 }
 
 // T11
@@ -183,10 +184,7 @@ fn the_first_rule_by_priority_wins_and_sets_the_mode() {
     // The host of an absolute target is the one that rules see.
     assert_eq!(alb.send("GET http://other.net/a HTTP/1.1\r\nHost: shop.example.com\r\n\r\n").status, 404);
     let exchange = alb.exchange();
-    assert_eq!(
-        (exchange.rule, exchange.problem.as_deref()),
-        (RuleRef::Default, Some("no rule matches, and the default action is 404"))
-    );
+    assert_eq!((exchange.rule, exchange.actions.as_slice()), (RuleRef::Default, ["fixed-response"].as_slice()));
     // T14: an address that the client claims opens nothing
     assert_eq!(alb.send("GET /a HTTP/1.1\r\nHost: x.net\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n").status, 404);
 }
@@ -375,7 +373,8 @@ fn a_port_in_use_is_told() {
         rule(1, HeaderMode::Single, vec![]),
         rule(5, HeaderMode::Multi, vec![]),
     ];
-    let settings = crossfade_emulator::Settings { rules: twice, ..support::settings(HeaderMode::Single) };
+    let mut settings = support::settings(HeaderMode::Single);
+    settings.listeners[0].rules = twice;
     let error =
         alb.block_on(crossfade_emulator::start(settings, tokio::sync::mpsc::unbounded_channel().0)).unwrap_err();
     assert_eq!(error.to_string(), "two rules have the priority 5; a listener's priorities must differ");

@@ -6,7 +6,7 @@ use crossfade_emulator::serverless;
 /// One line for each rule, in the order of the file.
 fn rules(text: &str) -> Vec<String> {
     let rules = serverless::read(text, "serverless.yml").unwrap();
-    let line = |rule: &crossfade_emulator::ListenerRule| {
+    let line = |rule: &crossfade_emulator::serverless::ListenerRule| {
         let conditions: Vec<String> = rule.conditions.iter().map(ToString::to_string).collect();
         format!("{} {} {:?}: {}", rule.priority, rule.function, rule.mode, conditions.join(" and "))
     };

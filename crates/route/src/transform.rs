@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crossfade_rule::Regex;
+use crossfade_rule as rule;
 use http::uri::PathAndQuery;
 
 /// `transforms` of a route or of a target.
@@ -23,17 +23,7 @@ pub(crate) enum Rewrite {
     /// `{prefix, replace}`: whole segments at the beginning of a path; both without a `/` at the end.
     Prefix { prefix: Box<str>, replace: Box<str> },
     /// `{regex, replace}`: the first match, wherever it stands.
-    Regex { regex: Regex, replace: Replacement },
-}
-
-/// What stands in for a match: text and groups.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Replacement(Vec<Piece>);
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Piece {
-    Text(Box<str>),
-    Group(usize),
+    Regex(rule::Rewrite),
 }
 
 /// A request that a transform makes something impossible of.
@@ -125,68 +115,8 @@ impl Rewrite {
                     Some(_) => None,
                 }
             }
-            Rewrite::Regex { regex, replace } => {
-                let captures = regex.captures(input)?;
-                let whole = captures.get(0)?;
-                let (before, after) = (input.get(..whole.start())?, input.get(whole.end()..)?);
-                let mut result = before.to_owned();
-                for piece in &replace.0 {
-                    match piece {
-                        Piece::Text(text) => result.push_str(text),
-                        // A group that took no part is empty.
-                        Piece::Group(group) => result.push_str(captures.get(*group).map_or("", |it| it.as_str())),
-                    }
-                }
-                result.push_str(after);
-                Some(result)
-            }
+            Rewrite::Regex(rewrite) => rewrite.apply(input),
         }
-    }
-}
-
-impl Replacement {
-    /// `$1`, `${1}` and `${name}` are groups, `$$` is a dollar. Digits only: `$1x` is group 1 and an `x`.
-    ///
-    /// # Errors
-    ///
-    /// The name of a group that the regex does not have.
-    pub(crate) fn parse(text: &str, regex: &Regex) -> Result<Self, String> {
-        let names: Vec<Option<&str>> = regex.group_names().collect();
-        let group = |name: &str| match name.parse::<usize>() {
-            Ok(number) => (number < names.len()).then_some(number),
-            Err(_) => names.iter().position(|known| *known == Some(name)),
-        };
-        let mut pieces = Vec::new();
-        let mut plain = String::new();
-        let mut rest = text;
-        while let Some((before, after)) = rest.split_once('$') {
-            plain.push_str(before);
-            let digits = after.bytes().take_while(u8::is_ascii_digit).count();
-            let (name, behind) = match after.strip_prefix('{').and_then(|inner| inner.split_once('}')) {
-                Some(braced) => braced,
-                None => after.split_at(digits),
-            };
-            let is_name = |next: char| next.is_ascii_alphabetic() || next == '_' || next == '{';
-            if name.is_empty() && after.starts_with(is_name) {
-                return Err(after.chars().take_while(|next| is_name(*next) || next.is_ascii_digit()).collect());
-            }
-            if name.is_empty() {
-                plain.push('$');
-                rest = after.strip_prefix('$').unwrap_or(after);
-                continue;
-            }
-            let group = group(name).ok_or_else(|| name.to_owned())?;
-            if !plain.is_empty() {
-                pieces.push(Piece::Text(std::mem::take(&mut plain).into()));
-            }
-            pieces.push(Piece::Group(group));
-            rest = behind;
-        }
-        plain.push_str(rest);
-        if !plain.is_empty() {
-            pieces.push(Piece::Text(plain.into()));
-        }
-        Ok(Replacement(pieces))
     }
 }
 
@@ -195,9 +125,7 @@ mod tests {
     use super::*;
 
     fn regex(regex: &str, replace: &str) -> Rewrite {
-        let regex = Regex::new(regex).unwrap();
-        let replace = Replacement::parse(replace, &regex).unwrap();
-        Rewrite::Regex { regex, replace }
+        Rewrite::Regex(rule::Rewrite::new(rule::Regex::new(regex).unwrap(), replace).unwrap())
     }
 
     fn path(rewrites: Vec<Rewrite>, target: &str) -> String {
@@ -233,17 +161,6 @@ mod tests {
     #[test]
     fn raw_bytes_stay_as_they_are() {
         assert_eq!(path(vec![regex("^/a/(.*)$", "/b/$1")], "/a/%2F%20+;x=1//y?a=%26"), "/b/%2F%20+;x=1//y?a=%26");
-    }
-
-    #[test]
-    fn groups_in_replacements() {
-        assert_eq!(path(vec![regex("^/(?P<who>[a-z]+)/([0-9]+)$", "/$2x/${who}/$$1/${1}0")], "/jo/7"), "/7x/jo/$1/jo0");
-        assert_eq!(path(vec![regex("^/a(/b)?", "/c$1")], "/a"), "/c");
-        let two = Regex::new("(a)(?P<b>b)").unwrap();
-        assert_eq!(Replacement::parse("$3", &two), Err("3".to_owned()));
-        assert_eq!(Replacement::parse("${c}", &two), Err("c".to_owned()));
-        assert_eq!(Replacement::parse("/$b", &two), Err("b".to_owned()));
-        assert!(Replacement::parse("${b", &two).is_err());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The rule language of Application Load Balancer (ALB) listeners: conditions over a request, with ALB's exact meaning.
 //!
-//! Owns: the six condition types, their patterns, their validation, and ALB's quotas for one rule. Pure: no input, no
+//! Owns: the six condition types, their patterns, their validation, ALB's quotas for one rule, and the rewriting of
+//! transforms. Pure: no input, no
 //! output, no clock. Does not own: the order of rules, actions, or where a rule is written down; those belong to whoever
 //! evaluates rules.
 //!
@@ -26,6 +27,7 @@ mod pattern;
 mod quota;
 mod regex;
 mod request;
+mod rewrite;
 mod wildcard;
 
 pub use condition::{Condition, ConditionError, QueryValue};
@@ -33,4 +35,5 @@ pub use pattern::Pattern;
 pub use quota::{MAX_VALUES_PER_RULE, MAX_WILDCARDS_PER_RULE, QuotaError, check_quotas};
 pub use regex::{Regex, RegexError};
 pub use request::RequestView;
+pub use rewrite::Rewrite;
 pub use wildcard::{Case, Escapes};

@@ -8,7 +8,7 @@ use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use crossfade_emulator::{ListenerRule, serverless};
+use crossfade_emulator::serverless::{self, ListenerRule};
 use crossfade_function::Here;
 use crossfade_route::{Checked, RoutingTable};
 use crossfade_rule::{Condition, Pattern, QueryValue};

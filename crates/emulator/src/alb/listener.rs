@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -18,14 +19,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinSet;
 
 use super::error_page::{self, Refusal};
-use super::rule::{self, Rules};
-use super::{forwarded, limits, loss, reply};
-use crate::lambda::Pool;
-use crate::{DefaultAction, Exchange, Function, ListenerRule, Notice};
+use super::rule::{Rules, Selected};
+use super::{Balancer, forwarded, limits, loss, reply};
+use crate::{Action, Exchange, Notice};
 
 /// Fields in one request; the limit that users meet is the one on their size.
 const MOST_FIELDS: usize = 2000;
@@ -33,11 +32,9 @@ const MOST_FIELDS: usize = 2000;
 const MOST_STREAMS: u32 = 128;
 
 pub(crate) struct Listener {
+    index: usize,
     rules: Rules,
-    pool: Arc<Pool>,
-    single_arn: String,
-    multi_arn: String,
-    notices: UnboundedSender<Notice>,
+    balancer: Arc<Balancer>,
 }
 
 /// The two ends of a connection.
@@ -48,21 +45,8 @@ struct Ends {
 }
 
 impl Listener {
-    pub(crate) fn new(
-        rules: Vec<ListenerRule>,
-        default_action: DefaultAction,
-        function: &Function,
-        pool: Arc<Pool>,
-        notices: UnboundedSender<Notice>,
-    ) -> Self {
-        let arn = |mode| rule::target_group_arn(&function.region(), &function.name, mode);
-        Self {
-            rules: Rules::new(rules, default_action),
-            pool,
-            single_arn: arn(HeaderMode::Single),
-            multi_arn: arn(HeaderMode::Multi),
-            notices,
-        }
+    pub(crate) fn new(index: usize, settings: crate::Listener, balancer: Arc<Balancer>) -> Self {
+        Self { index, rules: Rules::new(settings.rules, settings.default_action), balancer }
     }
 
     /// Serves until the future is dropped, which also ends all connections.
@@ -105,7 +89,7 @@ impl Listener {
     /// clients that hung up.
     fn tell_malformed(&self, error: &(dyn Error + 'static)) {
         let Some(error) = error.downcast_ref::<hyper::Error>().filter(|error| error.is_parse()) else { return };
-        let mut exchange = Exchange::new("-".to_owned(), "-".to_owned());
+        let mut exchange = Exchange::new("-", "-");
         // What the library has answered; it does not tell.
         let status = match error.is_parse_too_large() {
             true if error.to_string().contains("URI") => StatusCode::URI_TOO_LONG,
@@ -114,7 +98,7 @@ impl Listener {
         };
         exchange.status = status.as_u16();
         exchange.problem = Some(format!("the request is malformed: {error}"));
-        let _ = self.notices.send(Notice::Exchange(exchange));
+        let _ = self.balancer.notices.send(Notice::Exchange(Box::new(exchange)));
     }
 
     async fn answer(self: Arc<Self>, ends: Ends, request: Request<Incoming>) -> Response<Full<Bytes>> {
@@ -130,7 +114,10 @@ impl Listener {
         let (mut parts, body) = request.into_parts();
         let method = parts.method.clone();
         let target = parts.uri.path_and_query().map_or_else(|| parts.uri.to_string(), ToString::to_string);
-        let mut exchange = Exchange::new(method.to_string(), target);
+        let mut exchange = Exchange::new(method.as_str(), target);
+        exchange.number = self.balancer.last_number.fetch_add(1, Ordering::Relaxed) + 1;
+        exchange.listener = self.index;
+        exchange.client = Some(ends.peer);
         let response = match self.forward(ends, &mut parts, body, &mut exchange).await {
             Ok(response) => response,
             Err(Refusal { status, reason, problem }) => {
@@ -148,7 +135,7 @@ impl Listener {
         exchange.status = response.status().as_u16();
         exchange.response_bytes = hyper::body::Body::size_hint(response.body()).exact().unwrap_or_default() as usize;
         exchange.duration = started.elapsed();
-        let _ = self.notices.send(Notice::Exchange(exchange));
+        let _ = self.balancer.notices.send(Notice::Exchange(Box::new(exchange)));
         response
     }
 
@@ -163,11 +150,17 @@ impl Listener {
         limits::check_head(parts)?;
         forwarded::settle_host(parts, ends.local)?;
 
-        let (met, action) = self.rules.select(&view(parts, ends.peer));
-        exchange.rule = met;
-        let DefaultAction::Forward(mode) = action else {
-            return Err(Refusal::new(StatusCode::NOT_FOUND, "no rule matches, and the default action is 404"));
+        let Selected { rule, passed_over, action, .. } = self.rules.select(&view(parts, ends.peer));
+        exchange.rule = rule;
+        exchange.passed_over = passed_over;
+        let Action::Forward(forward) = action else {
+            let Action::FixedResponse(fixed) = action else { unreachable!() };
+            return Err(Refusal::new(fixed.status, "no rule matches, and the default action is 404"));
         };
+        let group = &self.balancer.target_groups[forward.targets[0].group];
+        let Some((name, pool)) = &group.function else { unreachable!() };
+        let mode = group.settings.mode;
+        exchange.function = Some(name.clone());
 
         limits::check_lambda(parts)?;
         let body = limits::read_body(&parts.headers, parts.version, body, alb::MAX_REQUEST_BODY).await?;
@@ -177,11 +170,11 @@ impl Listener {
         if mode == HeaderMode::Single {
             exchange.warnings = loss::of_single_mode(parts);
         }
-        let event = alb::encode_request(mode, self.target_group_arn(mode), parts, &body)
+        let event = alb::encode_request(mode, &group.settings.arn, parts, &body)
             .map_err(|error| Refusal::because("LambdaBadRequest", StatusCode::BAD_REQUEST, error.to_string()))?;
 
         let trace = forwarded::invocation_trace(&parts.headers);
-        let invoked = self.pool.invoke(event.into(), &trace).await;
+        let invoked = pool.invoke(event.into(), &trace).await;
         exchange.environment = invoked.environment;
         exchange.cold = invoked.cold;
         let answer = invoked
@@ -194,13 +187,6 @@ impl Listener {
         })?;
         exchange.warnings.extend(reply.warnings);
         Ok(reply.response)
-    }
-
-    fn target_group_arn(&self, mode: HeaderMode) -> &str {
-        match mode {
-            HeaderMode::Single => &self.single_arn,
-            HeaderMode::Multi => &self.multi_arn,
-        }
     }
 }
 

@@ -1,37 +1,46 @@
 //! Which rule a request meets: ascending priority, the first whose conditions all hold, else the default rule (user guide,
-//! "Listener rules"). What a condition means is `crossfade-rule`'s.
+//! "Listener rules"). What a condition means is `crossfade-rule`'s; what an action does is `action`'s.
 
-use crossfade_event::HeaderMode;
 use crossfade_rule::RequestView;
 
-use crate::{DefaultAction, ListenerRule, RuleRef};
+use crate::{Action, Rule, RuleRef, Transforms};
 
 /// The rules of a listener in the order of evaluation.
 pub(super) struct Rules {
-    rules: Vec<ListenerRule>,
-    default_action: DefaultAction,
+    rules: Vec<Rule>,
+    default_action: Action,
+}
+
+/// What applies to a request.
+pub(super) struct Selected<'r> {
+    pub(super) rule: RuleRef,
+    /// Priority and first condition that does not hold, of each rule before it.
+    pub(super) passed_over: Vec<(u32, usize)>,
+    pub(super) transforms: Option<&'r Transforms>,
+    pub(super) action: &'r Action,
 }
 
 impl Rules {
-    pub(super) fn new(mut rules: Vec<ListenerRule>, default_action: DefaultAction) -> Self {
+    pub(super) fn new(mut rules: Vec<Rule>, default_action: Action) -> Self {
         rules.sort_by_key(|rule| rule.priority);
         Self { rules, default_action }
     }
 
-    pub(super) fn select(&self, request: &RequestView<'_>) -> (RuleRef, DefaultAction) {
-        let met = |rule: &&ListenerRule| rule.conditions.iter().all(|condition| condition.matches(request));
-        match self.rules.iter().find(met) {
-            Some(rule) => (RuleRef::Priority(rule.priority), DefaultAction::Forward(rule.mode)),
-            None => (RuleRef::Default, self.default_action),
+    pub(super) fn select(&self, request: &RequestView<'_>) -> Selected<'_> {
+        let mut passed_over = Vec::new();
+        for rule in &self.rules {
+            match rule.conditions.iter().position(|condition| !condition.matches(request)) {
+                Some(condition) => passed_over.push((rule.priority, condition)),
+                None => {
+                    return Selected {
+                        rule: RuleRef::Priority(rule.priority),
+                        passed_over,
+                        transforms: Some(&rule.transforms),
+                        action: &rule.action,
+                    };
+                }
+            }
         }
+        Selected { rule: RuleRef::Default, passed_over, transforms: None, action: &self.default_action }
     }
-}
-
-/// A target group has one mode, so there are two of them.
-pub(super) fn target_group_arn(region: &str, name: &str, mode: HeaderMode) -> String {
-    let id = match mode {
-        HeaderMode::Single => "0000000000000001",
-        HeaderMode::Multi => "0000000000000002",
-    };
-    format!("arn:aws:elasticloadbalancing:{region}:000000000000:targetgroup/{name}/{id}")
 }

@@ -55,7 +55,13 @@ impl Environment {
         let api = Arc::new(RuntimeApi::new(function.arn(), signals));
         let environment = Arc::new(Self { number, api: Arc::clone(&api), kill: Notify::new() });
         let (ready, readiness) = oneshot::channel();
-        let watcher = Watcher { environment: Arc::clone(&environment), surroundings, started, ready: Some(ready) };
+        let watcher = Watcher {
+            environment: Arc::clone(&environment),
+            function: function.name.clone(),
+            surroundings,
+            started,
+            ready: Some(ready),
+        };
         tokio::spawn(watcher.watch(process, listener, received));
 
         match tokio::time::timeout(function.init_timeout, readiness).await {
@@ -86,6 +92,7 @@ impl Environment {
 
 struct Watcher {
     environment: Arc<Environment>,
+    function: String,
     surroundings: Surroundings,
     started: Instant,
     /// Whoever waits for the start; gone once told.
@@ -151,7 +158,8 @@ impl Watcher {
         let environment = self.environment.number;
         match self.ready.take() {
             Some(ready) => {
-                let _ = self.surroundings.notices.send(Notice::Started { environment, init: self.started.elapsed() });
+                let (function, init) = (self.function.clone(), self.started.elapsed());
+                let _ = self.surroundings.notices.send(Notice::Started { environment, function, init });
                 let _ = ready.send(Ok(()));
             }
             None => {

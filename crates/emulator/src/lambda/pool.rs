@@ -2,6 +2,7 @@
 //! when all are busy, none beyond the limit. Does not own how an environment is started, watched or ended.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ const ATTEMPTS: usize = 3;
 
 pub(crate) struct Pool {
     function: Function,
+    /// The last number that an environment has got, of all functions.
+    numbers: Arc<AtomicU32>,
     notices: mpsc::UnboundedSender<Notice>,
     state: Mutex<State>,
     changed: Notify,
@@ -34,6 +37,9 @@ pub(crate) struct Invoked {
     pub(crate) answer: Result<Bytes, Failure>,
     pub(crate) environment: Option<u32>,
     pub(crate) cold: bool,
+    pub(crate) request_id: Option<String>,
+    /// The most memory that the environment has used so far, in bytes.
+    pub(crate) memory: Option<u64>,
 }
 
 #[derive(Default)]
@@ -43,7 +49,6 @@ struct State {
     idle: Vec<u32>,
     /// How many requests wait for an environment that is about to be idle.
     waiting: usize,
-    last_number: u32,
 }
 
 struct Slot {
@@ -69,10 +74,15 @@ enum Turn {
 }
 
 impl Pool {
-    pub(crate) fn new(function: Function, notices: mpsc::UnboundedSender<Notice>) -> (Arc<Self>, mpsc::Receiver<()>) {
+    pub(crate) fn new(
+        function: Function,
+        numbers: Arc<AtomicU32>,
+        notices: mpsc::UnboundedSender<Notice>,
+    ) -> (Arc<Self>, mpsc::Receiver<()>) {
         let (alive, ended) = mpsc::channel(1);
         let pool = Self {
             function,
+            numbers,
             notices,
             state: Mutex::default(),
             changed: Notify::new(),
@@ -88,7 +98,11 @@ impl Pool {
         loop {
             let (environment, turn, cold) = match self.acquire().await {
                 Ok(acquired) => acquired,
-                Err(answer) => return Invoked { answer: Err(answer), environment: None, cold: false },
+                Err(answer) => {
+                    let nothing = (None, None);
+                    let (request_id, memory) = nothing;
+                    return Invoked { answer: Err(answer), environment: None, cold: false, request_id, memory };
+                }
             };
             let number = environment.number;
             let answer = environment.invoke(event.clone(), trace_id.to_owned(), self.function.timeout).await;
@@ -101,7 +115,7 @@ impl Pool {
                 Err(Failure::TimedOut(_)) => self.forget(number),
                 _ => self.answered(number, turn),
             }
-            return Invoked { answer, environment: Some(number), cold };
+            return Invoked { answer, environment: Some(number), cold, request_id: None, memory: None };
         }
     }
 
@@ -177,7 +191,7 @@ impl Pool {
                 }
                 let about_to_be_idle = state.slots.values().filter(|slot| slot.stage == Stage::Answered).count();
                 if about_to_be_idle <= state.waiting || Instant::now() >= patience {
-                    return state.reserve(self.function.max_concurrency);
+                    return state.reserve(self.function.max_concurrency, &self.numbers);
                 }
                 state.waiting += 1;
             }
@@ -205,12 +219,12 @@ impl State {
         None
     }
 
-    fn reserve(&mut self, limit: usize) -> Result<Turn, Failure> {
+    fn reserve(&mut self, limit: usize, numbers: &AtomicU32) -> Result<Turn, Failure> {
         if self.slots.len() >= limit {
             return Err(Failure::Throttled { limit });
         }
-        self.last_number += 1;
-        self.slots.insert(self.last_number, Slot { stage: Stage::Busy, turn: 0, environment: None });
-        Ok(Turn::Start(self.last_number))
+        let number = numbers.fetch_add(1, Ordering::Relaxed) + 1;
+        self.slots.insert(number, Slot { stage: Stage::Busy, turn: 0, environment: None });
+        Ok(Turn::Start(number))
     }
 }

@@ -127,7 +127,7 @@ fn variables(function: &Function, runtime_api: SocketAddr) -> Vec<(String, Strin
         ("AWS_LAMBDA_LOG_STREAM_NAME", format!("local/[$LATEST]{}", random::hex(32))),
         ("AWS_REGION", region.clone()),
         ("AWS_DEFAULT_REGION", region),
-        ("_HANDLER", "bootstrap".to_owned()),
+        ("_HANDLER", function.handler.clone()),
         ("TZ", ":UTC".to_owned()),
     ];
     if let Ok(directory) = std::env::current_dir() {

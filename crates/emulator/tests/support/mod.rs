@@ -12,8 +12,12 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crossfade_emulator::{DefaultAction, Emulator, Exchange, Function, ListenerRule, Notice, Settings, start};
+use crossfade_emulator::{
+    Action, Emulator, Exchange, Function, Notice, Rule, Settings, TargetGroup, Transforms, start,
+};
 use crossfade_event::HeaderMode;
+use crossfade_rule::Condition;
+use http::StatusCode;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -60,20 +64,23 @@ pub fn scripted_function() -> Vec<String> {
 }
 
 pub fn settings(mode: HeaderMode) -> Settings {
-    Settings {
-        listen: ([127, 0, 0, 1], 0).into(),
-        rules: Vec::new(),
-        default_action: DefaultAction::Forward(mode),
-        function: Function {
-            command: scripted_function(),
-            env: Vec::new(),
-            name: "scripted".to_owned(),
-            timeout: PATIENCE,
-            init_timeout: PATIENCE,
-            max_concurrency: 10,
-            memory_mib: 128,
-        },
-    }
+    let function = Function {
+        timeout: PATIENCE,
+        init_timeout: PATIENCE,
+        max_concurrency: 10,
+        ..Function::new("scripted", scripted_function())
+    };
+    Settings::forward_all(mode, function)
+}
+
+/// The target group of [`settings`], and the one that [`Alb::with_rules`] adds.
+pub const SINGLE: usize = 0;
+pub const MULTI: usize = 1;
+
+/// A rule that forwards to the first target group.
+pub fn rule(priority: u32, conditions: Vec<Condition>) -> Rule {
+    let (transforms, action) = (Transforms::default(), Action::forward_to(0));
+    Rule { priority, conditions, transforms, action, origin: String::new() }
 }
 
 pub fn single() -> Alb {
@@ -86,7 +93,7 @@ pub fn multi() -> Alb {
 
 pub fn scripted(script: &str) -> Settings {
     let mut settings = settings(HeaderMode::Single);
-    settings.function.env.push(("SCRIPT".to_owned(), script.to_owned()));
+    settings.functions[0].env.push(("SCRIPT".to_owned(), script.to_owned()));
     settings
 }
 
@@ -99,8 +106,13 @@ impl Alb {
         Self { runtime, emulator: Some(emulator), notices, seen: VecDeque::new(), address }
     }
 
-    pub fn with_rules(rules: Vec<ListenerRule>) -> Self {
-        Self::start(Settings { rules, default_action: DefaultAction::NotFound, ..settings(HeaderMode::Single) })
+    /// Rules that forward to the target groups [`SINGLE`] and [`MULTI`] of one function.
+    pub fn with_rules(rules: Vec<Rule>) -> Self {
+        let mut settings = settings(HeaderMode::Single);
+        settings.target_groups.push(TargetGroup::new("scripted", HeaderMode::Multi, Some(0)));
+        settings.listeners[0].rules = rules;
+        settings.listeners[0].default_action = Action::status(StatusCode::NOT_FOUND);
+        Self::start(settings)
     }
 
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
@@ -144,7 +156,7 @@ impl Alb {
 
     pub fn exchange(&mut self) -> Exchange {
         self.notice(|notice| match notice {
-            Notice::Exchange(exchange) => Some(exchange.clone()),
+            Notice::Exchange(exchange) => Some((**exchange).clone()),
             _ => None,
         })
     }

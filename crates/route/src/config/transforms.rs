@@ -1,9 +1,10 @@
 //! `transforms` of a route and of a target.
 
+use crossfade_rule as rule;
 use crossfade_rule::Regex;
 
 use crate::document::Mistakes;
-use crate::transform::{Replacement, Rewrite, Transforms};
+use crate::transform::{Rewrite, Transforms};
 use crate::yaml::Node;
 
 pub(super) fn read<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Transforms {
@@ -65,8 +66,8 @@ fn read_regex<'n>(
             return None;
         }
     };
-    match Replacement::parse(replace, &regex) {
-        Ok(replace) => Some(Rewrite::Regex { regex, replace }),
+    match rule::Rewrite::new(regex, replace) {
+        Ok(rewrite) => Some(Rewrite::Regex(rewrite)),
         Err(group) => {
             let hint = "`$1` is the first group, `${1}0` that and a zero, `${name}` one with a name, `$$` a dollar";
             replace_node.wrong(mistakes, format!("the regex has no group `{group}`"), Some(hint.into()));

@@ -9,10 +9,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use crossfade_emulator::{DefaultAction, Function, ListenerRule, Settings, serverless};
+use crossfade_emulator::serverless::{self, ListenerRule};
+use crossfade_emulator::{Action, Function, Rule, Settings, TargetGroup, Transforms};
 use crossfade_event::HeaderMode;
 use crossfade_function::ConfigSource;
 use crossfade_route::RoutingTable;
+use http::StatusCode;
 
 use super::{Options, Surroundings};
 use crate::commands::cert_file;
@@ -21,8 +23,6 @@ use crate::demo::Demo;
 pub(super) const CA_FILE: &str = "ca.pem";
 pub(super) const CONFIG_FILE: &str = "crossfade.yaml";
 
-/// Time for a function to get ready (Lambda developer guide, "Understanding the Lambda execution environment lifecycle").
-const INIT_TIMEOUT: Duration = Duration::from_secs(10);
 /// As in `deploy/serverless/serverless.yml`.
 const MEMORY_MIB: u32 = 128;
 
@@ -90,24 +90,21 @@ impl Plan {
 
     /// The emulator's settings, once it is known where generated files are.
     pub(super) fn settings(&self, surroundings: &Surroundings) -> Result<Settings> {
-        let (rules, default_action) = match &self.rules {
-            Some((_, rules)) => (rules.clone(), DefaultAction::NotFound),
-            None => (Vec::new(), DefaultAction::Forward(self.mode)),
+        let function = Function {
+            env: self.environment(surroundings)?,
+            timeout: self.timeout,
+            max_concurrency: self.max_concurrency,
+            memory_mib: MEMORY_MIB,
+            ..Function::new("local", self.command.clone())
         };
-        Ok(Settings {
-            listen: self.listen,
-            rules,
-            default_action,
-            function: Function {
-                command: self.command.clone(),
-                env: self.environment(surroundings)?,
-                name: "local".to_string(),
-                timeout: self.timeout,
-                init_timeout: INIT_TIMEOUT,
-                max_concurrency: self.max_concurrency,
-                memory_mib: MEMORY_MIB,
-            },
-        })
+        let mut settings = Settings::forward_all(self.mode, function);
+        let listener = &mut settings.listeners[0];
+        listener.listen = self.listen;
+        if let Some((_, rules)) = &self.rules {
+            listener.default_action = Action::status(StatusCode::NOT_FOUND);
+            listener.rules = rules.iter().map(|rule| local_rule(rule, &mut settings.target_groups)).collect();
+        }
+        Ok(settings)
     }
 
     fn environment(&self, surroundings: &Surroundings) -> Result<Vec<(String, String)>> {
@@ -134,6 +131,20 @@ impl Plan {
             set("SSL_CERT_FILE", text(&file)?);
         }
         Ok(environment)
+    }
+}
+
+fn local_rule(rule: &ListenerRule, groups: &mut Vec<TargetGroup>) -> Rule {
+    let group = groups.iter().position(|group| group.mode == rule.mode).unwrap_or_else(|| {
+        groups.push(TargetGroup::new("local", rule.mode, Some(0)));
+        groups.len() - 1
+    });
+    Rule {
+        priority: rule.priority,
+        conditions: rule.conditions.clone(),
+        transforms: Transforms::default(),
+        action: Action::forward_to(group),
+        origin: String::new(),
     }
 }
 

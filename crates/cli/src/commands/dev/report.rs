@@ -126,9 +126,9 @@ impl Report {
     /// What is to be printed now that this happened.
     pub(super) fn tell(&mut self, notice: Notice, now: Instant) -> Vec<Line> {
         match notice {
-            Notice::Exchange(exchange) => self.exchange(exchange, now),
+            Notice::Exchange(exchange) => self.exchange(*exchange, now),
             Notice::FunctionLine { environment, line } => self.function_line(environment, &line),
-            Notice::Started { environment, init } if self.verbose => {
+            Notice::Started { environment, init, .. } if self.verbose => {
                 vec![Line::Talk(format!("function {environment} | ready after {}", milliseconds(init)))]
             }
             Notice::Exited { environment, status } => {
@@ -291,25 +291,10 @@ fn time_of_day() -> String {
 
 #[cfg(test)]
 mod tests {
-    use crossfade_emulator::RuleRef;
-
     use super::*;
 
     fn exchange(target: &str, environment: Option<u32>) -> Exchange {
-        Exchange {
-            method: "GET".into(),
-            target: target.into(),
-            rule: RuleRef::Default,
-            status: 200,
-            elb_reason: None,
-            problem: None,
-            warnings: Vec::new(),
-            duration: Duration::from_micros(12_340),
-            environment,
-            cold: false,
-            request_bytes: 0,
-            response_bytes: 0,
-        }
+        Exchange { status: 200, duration: Duration::from_micros(12_340), environment, ..Exchange::new("GET", target) }
     }
 
     fn access(path: &str, backend: &str) -> Notice {
@@ -334,8 +319,8 @@ mod tests {
         let folded = ["GET     200 legacy       12.3 ms  /a?q=%20"];
         let mut report = Report::new(false, true, false, false);
         assert_eq!(texts(report.tell(access("/a", "legacy"), now)), [""; 0]);
-        assert_eq!(texts(report.tell(Notice::Exchange(exchange("/a?q=%20", Some(1))), now)), folded);
-        assert_eq!(texts(report.tell(Notice::Exchange(exchange("/a?q=%20", Some(1))), now)), [""; 0]);
+        assert_eq!(texts(report.tell(Notice::Exchange(Box::new(exchange("/a?q=%20", Some(1)))), now)), folded);
+        assert_eq!(texts(report.tell(Notice::Exchange(Box::new(exchange("/a?q=%20", Some(1)))), now)), [""; 0]);
         assert_eq!(texts(report.tell(access("/a", "legacy"), now)), folded);
         assert_eq!(report.due(), None);
     }
@@ -344,11 +329,11 @@ mod tests {
     fn a_request_is_told_without_its_line_after_a_while_and_a_late_line_is_not_given_to_the_next() {
         let now = Instant::now();
         let mut report = Report::new(false, true, false, false);
-        report.tell(Notice::Exchange(exchange("/a", Some(1))), now);
+        report.tell(Notice::Exchange(Box::new(exchange("/a", Some(1)))), now);
         assert_eq!(texts(report.overdue(now)), [""; 0]);
         assert_eq!(texts(report.overdue(now + PATIENCE)), ["GET     200 -            12.3 ms  /a"]);
         report.tell(access("/a", "late"), now);
-        assert_eq!(texts(report.tell(Notice::Exchange(exchange("/b", Some(1))), now)), [""; 0]);
+        assert_eq!(texts(report.tell(Notice::Exchange(Box::new(exchange("/b", Some(1)))), now)), [""; 0]);
         assert_eq!(texts(report.tell(access("/b", "legacy"), now)), ["GET     200 legacy       12.3 ms  /b"]);
     }
 
@@ -362,7 +347,7 @@ mod tests {
         failed.problem = Some("`statusCode` is missing".into());
         failed.warnings = vec!["`headers` is ignored".into()];
         assert_eq!(
-            texts(report.tell(Notice::Exchange(failed), Instant::now())),
+            texts(report.tell(Notice::Exchange(Box::new(failed)), Instant::now())),
             [
                 "GET     502 -            12.3 ms  /a  [rule default]  [cold start]",
                 "LambdaInvalidResponse: `statusCode` is missing",
@@ -376,7 +361,7 @@ mod tests {
         let line = r#"{"type":"access","path":"/a","backend":"legacy","error":"connection_refused","detail":"no `localhost:1`"}"#;
         let mut report = Report::new(false, true, false, false);
         report.tell(Notice::FunctionLine { environment: 1, line: line.into() }, Instant::now());
-        let lines = texts(report.tell(Notice::Exchange(exchange("/a", Some(1))), Instant::now()));
+        let lines = texts(report.tell(Notice::Exchange(Box::new(exchange("/a", Some(1)))), Instant::now()));
         assert_eq!(lines[1..], ["connection_refused: no `localhost:1`"]);
     }
 
@@ -386,7 +371,7 @@ mod tests {
             "passed_over":[{"backend":"modern","outcome":"503"}]}"#;
         let mut report = Report::new(false, true, false, false);
         report.tell(Notice::FunctionLine { environment: 1, line: line.into() }, Instant::now());
-        let lines = texts(report.tell(Notice::Exchange(exchange("/a", Some(1))), Instant::now()));
+        let lines = texts(report.tell(Notice::Exchange(Box::new(exchange("/a", Some(1)))), Instant::now()));
         assert_eq!(lines, ["GET     200 legacy       12.3 ms  /a  [orders, hash]  [not modern: 503]  [2 retries]"]);
     }
 
@@ -425,14 +410,14 @@ mod tests {
         // A foreign function may log what it likes.
         let mut foreign = Report::new(false, false, false, false);
         assert_eq!(texts(foreign.tell(line(r#"{"type":"access"}"#), now)).len(), 1);
-        assert_eq!(texts(foreign.tell(Notice::Exchange(exchange("/a", Some(7))), now)).len(), 1);
+        assert_eq!(texts(foreign.tell(Notice::Exchange(Box::new(exchange("/a", Some(7)))), now)).len(), 1);
     }
 
     #[test]
     fn the_end_of_a_process_is_news_only_while_nothing_stops() {
         let exited = || Notice::Exited { environment: 1, status: "exit status: 1".into() };
         let mut report = Report::new(false, true, false, false);
-        report.tell(Notice::Exchange(exchange("/a", Some(1))), Instant::now());
+        report.tell(Notice::Exchange(Box::new(exchange("/a", Some(1)))), Instant::now());
         assert_eq!(
             texts(report.tell(exited(), Instant::now())),
             ["GET     200 -            12.3 ms  /a", "stderr function 1 | ended: exit status: 1"]
@@ -445,7 +430,7 @@ mod tests {
     fn colour_adds_nothing_to_the_words() {
         let tell = |colour| {
             let mut report = Report::new(false, false, false, colour);
-            texts(report.tell(Notice::Exchange(exchange("/a", None)), Instant::now())).concat()
+            texts(report.tell(Notice::Exchange(Box::new(exchange("/a", None))), Instant::now())).concat()
         };
         let coloured = tell(true);
         assert!(coloured.contains("\x1b[32m200\x1b[0m"), "{coloured:?}");
@@ -455,7 +440,8 @@ mod tests {
     #[test]
     fn a_request_cannot_steer_the_terminal() {
         let mut report = Report::new(false, false, false, false);
-        let lines = texts(report.tell(Notice::Exchange(exchange("/\u{1b}[2J\u{9b}x", Some(1))), Instant::now()));
+        let lines =
+            texts(report.tell(Notice::Exchange(Box::new(exchange("/\u{1b}[2J\u{9b}x", Some(1)))), Instant::now()));
         assert_eq!(lines, ["GET     200 -            12.3 ms  /\\u{1b}[2J\\u{9b}x"]);
     }
 }

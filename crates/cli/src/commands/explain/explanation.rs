@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use crossfade_emulator::ListenerRule;
+use crossfade_emulator::serverless::ListenerRule;
 use crossfade_proxy::{Invocation, Outgoing, Plan, Proxy, ProxyError, Sending, Step};
 use crossfade_route::{Backend, Failover, Forward, Observer, Reason, RequestView, Retry, Route};
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, LOCATION};

@@ -1,0 +1,591 @@
+//! What to emulate, as plain data in ELBv2's and Lambda's own terms: a load balancer with listeners, rules and target
+//! groups, and the functions behind them. Owns meaning, defaults and ranges; reads no file (`source` does) and starts
+//! nothing.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crossfade_event::HeaderMode;
+use crossfade_rule::{Condition, Rewrite};
+use http::{HeaderName, HeaderValue, StatusCode};
+
+/// All of it. Indices in it (of target groups and functions) are into its own lists.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// What holds for all listeners.
+    pub load_balancer: LoadBalancerAttributes,
+    /// At least one.
+    pub listeners: Vec<Listener>,
+    /// Where rules forward to.
+    pub target_groups: Vec<TargetGroup>,
+    /// The targets of target groups.
+    pub functions: Vec<Function>,
+    /// Keep the messages of each exchange in its [`crate::Notice`]: for an inspector.
+    pub keep_messages: bool,
+}
+
+impl Settings {
+    /// One HTTP listener on a port that the system chooses, that forwards everything to one function.
+    #[must_use]
+    pub fn forward_all(mode: HeaderMode, function: Function) -> Self {
+        let group = TargetGroup::new(&function.name, mode, Some(0));
+        Settings {
+            listeners: vec![Listener::http(Action::forward_to(0))],
+            target_groups: vec![group],
+            functions: vec![function],
+            ..Settings::default()
+        }
+    }
+}
+
+/// Load balancer attributes that alter traffic (ELBv2 API, `LoadBalancerAttribute`).
+#[derive(Clone, Debug)]
+pub struct LoadBalancerAttributes {
+    /// `idle_timeout.timeout_seconds`: 1 to 4000 s.
+    pub idle_timeout: Duration,
+    /// `client_keep_alive.seconds`: 60 to 604800 s.
+    pub client_keep_alive: Duration,
+    /// `routing.http.preserve_host_header.enabled`
+    pub preserve_host_header: bool,
+    /// `routing.http.drop_invalid_header_fields.enabled`
+    pub drop_invalid_header_fields: bool,
+    /// `routing.http.desync_mitigation_mode`
+    pub desync_mitigation: DesyncMitigation,
+    /// `routing.http.xff_header_processing.mode`
+    pub forwarded_for: ForwardedFor,
+    /// `routing.http.xff_client_port.enabled`
+    pub forwarded_for_port: bool,
+    /// `routing.http.x_amzn_tls_version_and_cipher_suite.enabled`
+    pub tls_fields: bool,
+    /// `routing.http2.enabled`
+    pub http2: bool,
+}
+
+impl Default for LoadBalancerAttributes {
+    fn default() -> Self {
+        LoadBalancerAttributes {
+            idle_timeout: Duration::from_secs(60),
+            client_keep_alive: Duration::from_secs(3600),
+            preserve_host_header: false,
+            drop_invalid_header_fields: false,
+            desync_mitigation: DesyncMitigation::Defensive,
+            forwarded_for: ForwardedFor::Append,
+            forwarded_for_port: false,
+            tls_fields: false,
+            http2: true,
+        }
+    }
+}
+
+/// What is done with requests that two servers may read differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DesyncMitigation {
+    /// Everything passes.
+    Monitor,
+    /// Severe ones are refused; after ambiguous ones the connection is closed.
+    Defensive,
+    /// Whatever is not compliant is refused.
+    Strictest,
+}
+
+/// What is done with `X-Forwarded-For`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForwardedFor {
+    /// The client's address goes behind what is there.
+    Append,
+    /// It stays as it is.
+    Preserve,
+    /// It is taken out.
+    Remove,
+}
+
+impl LoadBalancerAttributes {
+    /// Sets an attribute by its key in the ELBv2 API. `false`: no attribute that this emulator knows.
+    ///
+    /// # Errors
+    ///
+    /// What the value must be.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<bool, String> {
+        match key {
+            "idle_timeout.timeout_seconds" => self.idle_timeout = seconds(value, 1, 4000)?,
+            "client_keep_alive.seconds" => self.client_keep_alive = seconds(value, 60, 604_800)?,
+            "routing.http.preserve_host_header.enabled" => self.preserve_host_header = boolean(value)?,
+            "routing.http.drop_invalid_header_fields.enabled" => self.drop_invalid_header_fields = boolean(value)?,
+            "routing.http.desync_mitigation_mode" => {
+                self.desync_mitigation = match value {
+                    "monitor" => DesyncMitigation::Monitor,
+                    "defensive" => DesyncMitigation::Defensive,
+                    "strictest" => DesyncMitigation::Strictest,
+                    _ => return Err("it must be `monitor`, `defensive` or `strictest`".to_owned()),
+                }
+            }
+            "routing.http.xff_header_processing.mode" => {
+                self.forwarded_for = match value {
+                    "append" => ForwardedFor::Append,
+                    "preserve" => ForwardedFor::Preserve,
+                    "remove" => ForwardedFor::Remove,
+                    _ => return Err("it must be `append`, `preserve` or `remove`".to_owned()),
+                }
+            }
+            "routing.http.xff_client_port.enabled" => self.forwarded_for_port = boolean(value)?,
+            "routing.http.x_amzn_tls_version_and_cipher_suite.enabled" => self.tls_fields = boolean(value)?,
+            "routing.http2.enabled" => self.http2 = boolean(value)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+/// One listener: a port, its rules, its attributes.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// For messages: a logical id, or the last part of an ARN.
+    pub name: String,
+    /// The port that it has in AWS, if a file says so; nothing is done with it.
+    pub port: Option<u16>,
+    /// Where it listens here; port 0 lets the operating system choose. Meant for loopback: there is no protection of any
+    /// kind.
+    pub listen: SocketAddr,
+    /// HTTPS with this certificate, or plain HTTP.
+    pub tls: Option<Tls>,
+    /// Listener attributes.
+    pub attributes: ListenerAttributes,
+    /// In any order; priorities must differ.
+    pub rules: Vec<Rule>,
+    /// What to do with a request that no rule matches.
+    pub default_action: Action,
+}
+
+impl Listener {
+    /// An HTTP listener without rules, on a port that the system chooses.
+    #[must_use]
+    pub fn http(default_action: Action) -> Self {
+        Listener {
+            name: "http".to_owned(),
+            port: None,
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            tls: None,
+            attributes: ListenerAttributes::default(),
+            rules: Vec::new(),
+            default_action,
+        }
+    }
+}
+
+/// What an HTTPS listener shows its clients and asks of them.
+#[derive(Clone, Debug, Default)]
+pub struct Tls {
+    /// The certificate chain, leaf first, PEM. Must be there when the emulator starts.
+    pub certificate_pem: String,
+    /// Its private key, PEM.
+    pub key_pem: String,
+    /// Whether clients show a certificate.
+    pub mutual: MutualAuthentication,
+}
+
+/// Mutual TLS of a listener (user guide, "Mutual authentication with TLS").
+#[derive(Clone, Debug, Default)]
+pub enum MutualAuthentication {
+    /// No client certificate is asked for.
+    #[default]
+    Off,
+    /// Any is taken unverified, and handed to the target as `X-Amzn-Mtls-Clientcert`.
+    Passthrough,
+    /// One is demanded that these authorities (PEM) vouch for; what it says is handed to the target.
+    Verify {
+        /// The trust store.
+        ca_pem: String,
+    },
+}
+
+/// Listener attributes that alter traffic (user guide, "HTTP header modification").
+#[derive(Clone, Debug)]
+pub struct ListenerAttributes {
+    /// `routing.http.response.server.enabled`: whether answers carry `Server: awselb/2.0`.
+    pub server_field: bool,
+    /// `routing.http.response.*.header_value`: set in every answer, over what is there.
+    pub response_fields: Vec<(HeaderName, HeaderValue)>,
+    /// `routing.http.request.*.header_name`: what a TLS or mTLS field is called instead of its own name.
+    pub request_names: Vec<(HeaderName, HeaderName)>,
+}
+
+impl Default for ListenerAttributes {
+    fn default() -> Self {
+        ListenerAttributes { server_field: true, response_fields: Vec::new(), request_names: Vec::new() }
+    }
+}
+
+/// Request fields that a listener can be told to call otherwise, by the part of the attribute's key.
+const RENAMED: [(&str, &str); 8] = [
+    ("x_amzn_mtls_clientcert_serial_number", "x-amzn-mtls-clientcert-serial-number"),
+    ("x_amzn_mtls_clientcert_issuer", "x-amzn-mtls-clientcert-issuer"),
+    ("x_amzn_mtls_clientcert_subject", "x-amzn-mtls-clientcert-subject"),
+    ("x_amzn_mtls_clientcert_validity", "x-amzn-mtls-clientcert-validity"),
+    ("x_amzn_mtls_clientcert_leaf", "x-amzn-mtls-clientcert-leaf"),
+    ("x_amzn_mtls_clientcert", "x-amzn-mtls-clientcert"),
+    ("x_amzn_tls_version", "x-amzn-tls-version"),
+    ("x_amzn_tls_cipher_suite", "x-amzn-tls-cipher-suite"),
+];
+
+/// Response fields that a listener can insert.
+const INSERTED: [&str; 10] = [
+    "strict_transport_security",
+    "access_control_allow_origin",
+    "access_control_allow_methods",
+    "access_control_allow_headers",
+    "access_control_allow_credentials",
+    "access_control_expose_headers",
+    "access_control_max_age",
+    "content_security_policy",
+    "x_content_type_options",
+    "x_frame_options",
+];
+
+/// The longest value of an inserted field, in bytes.
+const MAX_INSERTED: usize = 1024;
+
+impl ListenerAttributes {
+    /// Sets an attribute by its key in the ELBv2 API. `false`: no attribute that this emulator knows.
+    ///
+    /// # Errors
+    ///
+    /// What the value must be.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<bool, String> {
+        if key == "routing.http.response.server.enabled" {
+            self.server_field = boolean(value)?;
+            return Ok(true);
+        }
+        let part = |prefix, suffix| key.strip_prefix(prefix).and_then(|rest: &str| rest.strip_suffix(suffix));
+        if let Some(name) = part("routing.http.response.", ".header_value")
+            && INSERTED.contains(&name)
+        {
+            if value.len() > MAX_INSERTED {
+                return Err(format!("it has {} bytes, it may have {MAX_INSERTED}", value.len()));
+            }
+            let name = HeaderName::try_from(name.replace('_', "-")).map_err(|_| "no field name".to_owned())?;
+            let value = HeaderValue::from_str(value).map_err(|_| "it must be visible ASCII".to_owned())?;
+            self.response_fields.retain(|(other, _)| *other != name);
+            self.response_fields.push((name, value));
+            return Ok(true);
+        }
+        if let Some(name) = part("routing.http.request.", ".header_name")
+            && let Some((_, own)) = RENAMED.iter().find(|(part, _)| *part == name)
+        {
+            let new = HeaderName::try_from(value).map_err(|_| "it must be a field name".to_owned())?;
+            self.request_names.push((HeaderName::from_static(own), new));
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// What a field is called here.
+    pub(crate) fn name_of(&self, own: &'static str) -> HeaderName {
+        let own = HeaderName::from_static(own);
+        let new = self.request_names.iter().rev().find(|(name, _)| *name == own);
+        new.map_or(own, |(_, new)| new.clone())
+    }
+}
+
+/// A listener rule.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// 1 to 50000; the lowest is looked at first.
+    pub priority: u32,
+    /// All must hold.
+    pub conditions: Vec<Condition>,
+    /// What is changed before the request is forwarded.
+    pub transforms: Transforms,
+    /// What happens then.
+    pub action: Action,
+    /// Where the rule was written, for messages; may be empty.
+    pub origin: String,
+}
+
+/// Transforms of a rule: at most one of each (user guide, "Transforms for listener rules").
+#[derive(Clone, Debug, Default)]
+pub struct Transforms {
+    /// `url-rewrite`: of path and query as one text, `/path?query`.
+    pub url: Option<Rewrite>,
+    /// `host-header-rewrite`
+    pub host: Option<Rewrite>,
+}
+
+/// The action of a rule.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// To one of the target groups.
+    Forward(Forward),
+    /// `Location`, made of the request.
+    Redirect(Redirect),
+    /// Always the same answer.
+    FixedResponse(FixedResponse),
+}
+
+impl Action {
+    /// Forward to one target group.
+    #[must_use]
+    pub fn forward_to(group: usize) -> Self {
+        Action::Forward(Forward { targets: vec![WeightedGroup { group, weight: 1 }], stickiness: None })
+    }
+
+    /// A fixed answer without content.
+    #[must_use]
+    pub fn status(status: StatusCode) -> Self {
+        Action::FixedResponse(FixedResponse { status, content_type: None, body: String::new() })
+    }
+}
+
+/// `forward`
+#[derive(Clone, Debug)]
+pub struct Forward {
+    /// At least one, at most five.
+    pub targets: Vec<WeightedGroup>,
+    /// How long a client stays with its target group: 1 s to 7 days.
+    pub stickiness: Option<Duration>,
+}
+
+/// One target group of a `forward`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WeightedGroup {
+    /// Index into [`Settings::target_groups`].
+    pub group: usize,
+    /// 0 to 999, relative to the others.
+    pub weight: u16,
+}
+
+/// `redirect`: parts with the keywords `#{protocol} #{host} #{port} #{path} #{query}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redirect {
+    /// `HTTP`, `HTTPS` or `#{protocol}`.
+    pub protocol: String,
+    /// By default `#{host}`.
+    pub host: String,
+    /// By default `#{port}`.
+    pub port: String,
+    /// By default `/#{path}`.
+    pub path: String,
+    /// By default `#{query}`.
+    pub query: String,
+    /// 301 or 302.
+    pub status: StatusCode,
+}
+
+impl Redirect {
+    /// With each part as in the request.
+    #[must_use]
+    pub fn to_itself(status: StatusCode) -> Self {
+        Redirect {
+            protocol: "#{protocol}".to_owned(),
+            host: "#{host}".to_owned(),
+            port: "#{port}".to_owned(),
+            path: "/#{path}".to_owned(),
+            query: "#{query}".to_owned(),
+            status,
+        }
+    }
+}
+
+/// `fixed-response`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FixedResponse {
+    /// 2xx, 4xx or 5xx.
+    pub status: StatusCode,
+    /// One of five.
+    pub content_type: Option<String>,
+    /// At most 1024 characters.
+    pub body: String,
+}
+
+/// A Lambda target group.
+#[derive(Clone, Debug)]
+pub struct TargetGroup {
+    /// For messages: its name or logical id.
+    pub name: String,
+    /// In events and in the access log.
+    pub arn: String,
+    /// `lambda.multi_value_headers.enabled`
+    pub mode: HeaderMode,
+    /// Index into [`Settings::functions`]; `None`: no target is registered, which is 503.
+    pub function: Option<usize>,
+    /// Off by default, as in AWS for Lambda targets.
+    pub health_check: Option<HealthCheck>,
+}
+
+impl TargetGroup {
+    /// Without health checks, with an ARN made of its name.
+    #[must_use]
+    pub fn new(name: &str, mode: HeaderMode, function: Option<usize>) -> Self {
+        let id = match mode {
+            HeaderMode::Single => "0000000000000001",
+            HeaderMode::Multi => "0000000000000002",
+        };
+        let arn = format!("arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/{name}/{id}");
+        TargetGroup { name: name.to_owned(), arn, mode, function, health_check: None }
+    }
+}
+
+/// Health checks of a target group; the defaults are those of Lambda targets (user guide, "Lambda functions as targets").
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// May have a query.
+    pub path: String,
+    /// 5 to 300 s.
+    pub interval: Duration,
+    /// 2 to 120 s.
+    pub timeout: Duration,
+    /// 2 to 10.
+    pub healthy_threshold: u32,
+    /// 2 to 10.
+    pub unhealthy_threshold: u32,
+    /// Statuses from 200 to 499, such as `200`, `200,202` or `200-299`.
+    pub matcher: Matcher,
+}
+
+impl Default for HealthCheck {
+    fn default() -> Self {
+        HealthCheck {
+            path: "/".to_owned(),
+            interval: Duration::from_secs(35),
+            timeout: Duration::from_secs(30),
+            healthy_threshold: 5,
+            unhealthy_threshold: 2,
+            matcher: Matcher(vec![(200, 200)]),
+        }
+    }
+}
+
+/// Which statuses count as healthy: ranges, both ends included.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Matcher(Vec<(u16, u16)>);
+
+impl Matcher {
+    /// `200`, `200,202` or `200-299`.
+    ///
+    /// # Errors
+    ///
+    /// What it must look like.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let status = |text: &str| text.trim().parse().ok().filter(|status: &u16| (200..=499).contains(status));
+        let range = |part: &str| match part.split_once('-') {
+            Some((from, to)) => Some((status(from)?, status(to)?)),
+            None => status(part).map(|status| (status, status)),
+        };
+        let ranges: Option<Vec<_>> = text.split(',').map(range).collect();
+        ranges
+            .map(Matcher)
+            .ok_or_else(|| format!("`{text}` are no statuses: from 200 to 499, such as `200`, `200,202` or `200-299`"))
+    }
+
+    pub(crate) fn matches(&self, status: u16) -> bool {
+        self.0.iter().any(|(from, to)| (*from..=*to).contains(&status))
+    }
+}
+
+/// A Lambda function: how to start a process of it, and the limits that Lambda sets.
+#[derive(Clone, Debug)]
+pub struct Function {
+    /// The function's name.
+    pub name: String,
+    /// The program and its arguments. It must speak the Runtime API, as any Lambda runtime does.
+    pub command: Vec<String>,
+    /// The folder it runs in and is told as `LAMBDA_TASK_ROOT`; the present one if `None`.
+    pub directory: Option<PathBuf>,
+    /// Told as `_HANDLER`.
+    pub handler: String,
+    /// Such as `nodejs22.x`; told as `AWS_EXECUTION_ENV`, save for OS-only runtimes, as in Lambda.
+    pub runtime: Option<String>,
+    /// Environment variables besides those that Lambda sets; they win over those.
+    pub env: Vec<(String, String)>,
+    /// For one invocation; then the process is killed.
+    pub timeout: Duration,
+    /// From the start of a process to its asking for the first invocation; Lambda allows 10 s.
+    pub init_timeout: Duration,
+    /// The most environments at a time, as by reserved concurrency; beyond it Lambda throttles. 0 throttles everything.
+    pub max_concurrency: usize,
+    /// Invocations at a time in one environment. More than 1 is Lambda Managed Instances: told as
+    /// `AWS_LAMBDA_MAX_CONCURRENCY`, nothing is frozen, and an invocation that takes too long does not end the process.
+    pub invocations_per_environment: usize,
+    /// MiB. A process that uses more is killed.
+    pub memory_mib: u32,
+    /// External extensions: commands that are started with each environment.
+    pub extensions: Vec<Vec<String>>,
+    /// Stop the process between invocations, as Lambda does.
+    pub freeze: bool,
+}
+
+impl Function {
+    /// With Lambda's defaults (developer guide, "Lambda quotas"): 3 s, 128 MiB, concurrency 1000.
+    #[must_use]
+    pub fn new(name: &str, command: Vec<String>) -> Self {
+        Function {
+            name: name.to_owned(),
+            command,
+            directory: None,
+            handler: "bootstrap".to_owned(),
+            runtime: None,
+            env: Vec::new(),
+            timeout: Duration::from_secs(3),
+            init_timeout: Duration::from_secs(10),
+            max_concurrency: 1000,
+            invocations_per_environment: 1,
+            memory_mib: 128,
+            extensions: Vec::new(),
+            freeze: false,
+        }
+    }
+
+    pub(crate) fn region(&self) -> String {
+        let own = self.env.iter().rev().find(|(name, _)| name == "AWS_REGION").map(|(_, value)| value.clone());
+        own.or_else(|| std::env::var("AWS_REGION").ok()).unwrap_or_else(|| "us-east-1".to_owned())
+    }
+
+    pub(crate) fn arn(&self) -> String {
+        format!("arn:aws:lambda:{}:000000000000:function:{}", self.region(), self.name)
+    }
+}
+
+fn boolean(value: &str) -> Result<bool, String> {
+    match value {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err("it must be true or false".to_owned()),
+    }
+}
+
+fn seconds(value: &str, least: u64, most: u64) -> Result<Duration, String> {
+    let seconds = value.parse().ok().filter(|seconds| (least..=most).contains(seconds));
+    seconds.map(Duration::from_secs).ok_or_else(|| format!("it must be a number from {least} to {most}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_are_set_by_their_keys_and_held_to_their_ranges() {
+        let mut attributes = LoadBalancerAttributes::default();
+        assert_eq!(attributes.set("routing.http.xff_header_processing.mode", "remove"), Ok(true));
+        assert_eq!(attributes.forwarded_for, ForwardedFor::Remove);
+        assert_eq!(attributes.set("deletion_protection.enabled", "true"), Ok(false));
+        assert!(attributes.set("idle_timeout.timeout_seconds", "0").is_err());
+        assert!(attributes.set("routing.http2.enabled", "yes").is_err());
+        let mut attributes = ListenerAttributes::default();
+        let hsts = "routing.http.response.strict_transport_security.header_value";
+        assert_eq!(attributes.set(hsts, "max-age=1"), Ok(true));
+        assert_eq!(attributes.response_fields[0].0, "strict-transport-security");
+        assert!(attributes.set(hsts, &"a".repeat(1025)).is_err());
+        assert_eq!(attributes.set("routing.http.request.x_amzn_tls_version.header_name", "x-tls"), Ok(true));
+        assert_eq!(attributes.name_of("x-amzn-tls-version"), "x-tls");
+        assert_eq!(attributes.name_of("x-amzn-tls-cipher-suite"), "x-amzn-tls-cipher-suite");
+    }
+
+    #[test]
+    fn matchers_are_lists_of_ranges() {
+        let matcher = Matcher::parse("200,300-310").unwrap();
+        assert!(matcher.matches(200) && matcher.matches(305) && !matcher.matches(299));
+        for bad in ["", "199", "500", "2xx", "200-", "200;201"] {
+            assert!(Matcher::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

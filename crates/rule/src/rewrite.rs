@@ -1,0 +1,126 @@
+//! Replacing the first match of a regex by text and groups: what ALB's transforms do (user guide, "Transforms for listener
+//! rules"). What is rewritten, and what becomes of a result that makes no sense, is its callers' business.
+
+use crate::Regex;
+
+/// A regex and what stands in for its first match, wherever that is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rewrite {
+    regex: Regex,
+    replace: Box<str>,
+    pieces: Vec<Piece>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Piece {
+    Text(Box<str>),
+    Group(usize),
+}
+
+impl Rewrite {
+    /// `$1`, `${1}` and `${name}` are groups, `$$` is a dollar. Digits only: `$1x` is group 1 and an `x`.
+    ///
+    /// # Errors
+    ///
+    /// The name of a group that the regex does not have.
+    pub fn new(regex: Regex, replace: &str) -> Result<Self, String> {
+        let pieces = parse(replace, &regex)?;
+        Ok(Rewrite { regex, replace: replace.into(), pieces })
+    }
+
+    /// The input with its match replaced; `None` without a match.
+    #[must_use]
+    pub fn apply(&self, input: &str) -> Option<String> {
+        let captures = self.regex.captures(input)?;
+        let whole = captures.get(0)?;
+        let (before, after) = (input.get(..whole.start())?, input.get(whole.end()..)?);
+        let mut result = before.to_owned();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(text) => result.push_str(text),
+                // A group that took no part is empty.
+                Piece::Group(group) => result.push_str(captures.get(*group).map_or("", |it| it.as_str())),
+            }
+        }
+        result.push_str(after);
+        Some(result)
+    }
+
+    /// What is looked for, as it was written.
+    #[must_use]
+    pub fn regex(&self) -> &str {
+        self.regex.source()
+    }
+
+    /// What stands in for it, as it was written.
+    #[must_use]
+    pub fn replace(&self) -> &str {
+        &self.replace
+    }
+}
+
+fn parse(text: &str, regex: &Regex) -> Result<Vec<Piece>, String> {
+    let names: Vec<Option<&str>> = regex.group_names().collect();
+    let group = |name: &str| match name.parse::<usize>() {
+        Ok(number) => (number < names.len()).then_some(number),
+        Err(_) => names.iter().position(|known| *known == Some(name)),
+    };
+    let mut pieces = Vec::new();
+    let mut plain = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('$') {
+        plain.push_str(before);
+        let digits = after.bytes().take_while(u8::is_ascii_digit).count();
+        let (name, behind) = match after.strip_prefix('{').and_then(|inner| inner.split_once('}')) {
+            Some(braced) => braced,
+            None => after.split_at(digits),
+        };
+        let is_name = |next: char| next.is_ascii_alphabetic() || next == '_' || next == '{';
+        if name.is_empty() && after.starts_with(is_name) {
+            return Err(after.chars().take_while(|next| is_name(*next) || next.is_ascii_digit()).collect());
+        }
+        if name.is_empty() {
+            plain.push('$');
+            rest = after.strip_prefix('$').unwrap_or(after);
+            continue;
+        }
+        let group = group(name).ok_or_else(|| name.to_owned())?;
+        if !plain.is_empty() {
+            pieces.push(Piece::Text(std::mem::take(&mut plain).into()));
+        }
+        pieces.push(Piece::Group(group));
+        rest = behind;
+    }
+    plain.push_str(rest);
+    if !plain.is_empty() {
+        pieces.push(Piece::Text(plain.into()));
+    }
+    Ok(pieces)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn apply(regex: &str, replace: &str, input: &str) -> Option<String> {
+        Rewrite::new(Regex::new(regex).unwrap(), replace).unwrap().apply(input)
+    }
+
+    #[test] // T12
+    fn the_first_match_alone_is_replaced() {
+        assert_eq!(apply("a", "b", "/aa").as_deref(), Some("/ba"));
+        assert_eq!(apply("x", "b", "/aa"), None);
+    }
+
+    #[test]
+    fn groups_in_replacements() {
+        let regex = "^/(?P<who>[a-z]+)/([0-9]+)$";
+        assert_eq!(apply(regex, "/$2x/${who}/$$1/${1}0", "/jo/7").as_deref(), Some("/7x/jo/$1/jo0"));
+        assert_eq!(apply("^/a(/b)?", "/c$1", "/a").as_deref(), Some("/c"));
+        let two = || Regex::new("(a)(?P<b>b)").unwrap();
+        assert_eq!(Rewrite::new(two(), "$3"), Err("3".to_owned()));
+        assert_eq!(Rewrite::new(two(), "${c}"), Err("c".to_owned()));
+        assert_eq!(Rewrite::new(two(), "/$b"), Err("b".to_owned()));
+        assert!(Rewrite::new(two(), "${b").is_err());
+    }
+}
