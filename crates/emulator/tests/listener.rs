@@ -362,7 +362,7 @@ fn a_body_that_is_cut_off_is_not_forwarded() {
 fn a_port_in_use_is_told() {
     let alb = single();
     let mut settings = support::settings(HeaderMode::Single);
-    settings.listen = alb.address;
+    settings.listeners[0].listen = alb.address;
     let error =
         alb.block_on(crossfade_emulator::start(settings, tokio::sync::mpsc::unbounded_channel().0)).unwrap_err();
     let problem = "the port is in use; stop what uses it or choose another port";
