@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
 use crossfade_event::HeaderMode;
-use crossfade_event::alb;
+use crossfade_event::alb::{self, RequestLine};
 
 use crate::message::Message;
 use crate::origin::Action;
@@ -88,7 +88,7 @@ impl Exchange {
         }
         let (parts, ()) = request.body(())?.into_parts();
         let body = self.upload.as_deref().unwrap_or_default();
-        alb::encode_request(mode, TARGET_GROUP, &parts, body).context("ALB's encoder refused the request")
+        alb::encode_request(mode, TARGET_GROUP, RequestLine::new(&parts.method, &parts.uri), &parts.headers, body).context("ALB's encoder refused the request")
     }
 
     /// The same request as a client without any function in between sends it.

@@ -50,6 +50,14 @@ pub enum StartError {
     /// There is no program to start.
     #[error("the command of function `{0}` is empty")]
     NoCommand(String),
+    /// The certificate of a listener, or what it verifies clients by, is of no use.
+    #[error("listener `{listener}`: {problem}")]
+    Tls {
+        /// Its name.
+        listener: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// Neither is there anything to listen for.
     #[error("there is no listener")]
     NoListener,
@@ -112,7 +120,9 @@ pub async fn start(settings: Settings, notices: UnboundedSender<Notice>) -> Resu
     let mut tasks = JoinSet::new();
     let balancer = Arc::new(alb::Balancer::new(&settings, &pools, notices));
     for ((index, listener), socket) in settings.listeners.into_iter().enumerate().zip(sockets) {
+        let name = listener.name.clone();
         let listener = alb::Listener::new(index, listener, Arc::clone(&balancer));
+        let listener = listener.map_err(|problem| StartError::Tls { listener: name, problem })?;
         tasks.spawn(Arc::new(listener).serve(socket));
     }
     Ok(Emulator { local_addrs, tasks, pools: pools.into_iter().map(Closer).collect(), ended })

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -121,6 +121,10 @@ pub struct Exchange {
     pub wire_bytes: (usize, usize),
     /// What was said, if [`crate::Settings::keep_messages`].
     pub messages: Option<Box<Messages>>,
+    /// This end of the connection.
+    pub local: Option<SocketAddr>,
+    /// When the load balancer had the request's head, by the clock that measures.
+    pub started: Instant,
 }
 
 /// The messages of an exchange.
@@ -211,6 +215,8 @@ impl Exchange {
             response_bytes: 0,
             wire_bytes: (0, 0),
             messages: None,
+            local: None,
+            started: Instant::now(),
         }
     }
 }

@@ -4,6 +4,7 @@
 
 use bytes::Bytes;
 use crossfade_event::{EventFormat, HeaderMode, alb, decode_request, encode_response};
+use crossfade_event::alb::RequestLine;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use proptest::collection::vec;
@@ -76,7 +77,7 @@ proptest! {
         *request.headers_mut() = fields;
         let (parts, ()) = request.into_parts();
 
-        let event = alb::encode_request(mode, "arn", &parts, text.as_bytes()).unwrap();
+        let event = alb::encode_request(mode, "arn", RequestLine::new(&parts.method, &parts.uri), &parts.headers, text.as_bytes()).unwrap();
         let event = decode_request(&Bytes::from(event)).unwrap();
 
         prop_assert_eq!(event.format, EventFormat::Alb(mode));

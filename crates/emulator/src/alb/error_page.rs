@@ -26,12 +26,14 @@ impl Refusal {
     }
 }
 
+/// The reason phrase of a status line; empty where HTTP has none.
+pub(super) fn phrase(status: StatusCode) -> &'static str {
+    status.canonical_reason().unwrap_or_default()
+}
+
 /// The page as an ALB sends it; statuses that HTTP has no phrase for are shown by their number alone.
 pub(super) fn page(status: StatusCode) -> Response<Bytes> {
-    let title = match status.canonical_reason() {
-        Some(phrase) => format!("{} {phrase}", status.as_str()),
-        None => status.as_str().to_owned(),
-    };
+    let title = format!("{} {}", status.as_str(), phrase(status)).trim_end().to_owned();
     let body = format!(
         "<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n</body>\r\n</html>\r\n"
     );

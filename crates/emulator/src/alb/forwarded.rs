@@ -1,14 +1,15 @@
-//! What an ALB writes into a request: `Host`, `X-Forwarded-*` (user guide, "HTTP headers and Application Load Balancers",
-//! with the attributes at their defaults) and `X-Amzn-Trace-Id` ("Request tracing").
+//! What an ALB writes into a request: `Host`, `X-Forwarded-*` (user guide, "HTTP headers and Application Load Balancers") and
+//! `X-Amzn-Trace-Id` ("Request tracing"), and what it knows of the client's TLS connection.
 
 use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
 
 use super::error_page::Refusal;
-use crate::random;
+use super::exchange::Ends;
+use super::head::Head;
+use crate::{ForwardedFor, LoadBalancerAttributes, random};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
@@ -17,35 +18,81 @@ const TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 /// A longer trace field is replaced.
 const MAX_TRACE: usize = 7 * 1024;
 
-/// Leaves exactly one `host`: the authority of an absolute target or of HTTP/2 if there is one, else the field as it came,
-/// port included. (An ALB on port 80 or 443 drops the port; on another it adds it; this listener stands in for either.)
-pub(super) fn settle_host(parts: &mut Parts, local: SocketAddr) -> Result<(), Refusal> {
-    let mut sent = parts.headers.get_all(header::HOST).into_iter();
+/// Settles `Host`: the authority of an absolute target or of HTTP/2 if there is one, else the field as it came; then its
+/// port by `routing.http.preserve_host_header.enabled`, if the listener's port in AWS is known. Where it is not, this listener
+/// stands in for any, and the port stays as it came.
+pub(super) fn settle_host(
+    head: &mut Head,
+    preserve: bool,
+    port: Option<u16>,
+    local: SocketAddr,
+) -> Result<(), Refusal> {
+    let mut sent = head.headers.get_all(header::HOST).into_iter();
     let (first, second) = (sent.next(), sent.next());
     // User information has no place in `Host` (RFC 9110 section 7.2).
-    let authority = parts.uri.authority().and_then(|authority| authority.as_str().rsplit('@').next());
+    let authority = head.authority.as_deref().and_then(|authority| authority.rsplit('@').next());
     let host = match (authority, first) {
-        // RFC 9112 section 3.2: more than one Host, or none in HTTP/1.1, is 400.
+        // RFC 9112 section 3.2: more than one Host, or none in HTTP/1.1, is 400. Preserving keeps all of them.
+        (_, Some(_)) if second.is_some() && preserve => return Ok(()),
         (_, Some(_)) if second.is_some() => {
             return Err(Refusal::new(StatusCode::BAD_REQUEST, "the request has more than one `Host`"));
         }
         (Some(authority), _) => HeaderValue::from_str(authority).ok(),
         (None, Some(host)) => Some(host.clone()),
-        (None, None) if parts.version < Version::HTTP_11 => HeaderValue::from_str(&local.to_string()).ok(),
+        (None, None) if head.version < Version::HTTP_11 => HeaderValue::from_str(&local.to_string()).ok(),
         (None, None) => None,
     };
-    let Some(host) = host else {
+    let Some(host) = host.filter(|host| !host.is_empty()) else {
         return Err(Refusal::new(StatusCode::BAD_REQUEST, "the request has no `Host`"));
     };
-    parts.headers.insert(header::HOST, host);
+    let host = match port {
+        Some(port) if !preserve => with_port(host, port, local.port()),
+        _ => host,
+    };
+    head.headers.insert(header::HOST, host);
     Ok(())
 }
 
+/// On 80 and 443 the port goes; on another one it is added (API reference, `LoadBalancerAttribute`). Here clients come to
+/// another port than in AWS, which stands for that one.
+fn with_port(host: HeaderValue, port: u16, local: u16) -> HeaderValue {
+    let Ok(text) = host.to_str() else { return host };
+    let (name, sent) = match text.rsplit_once(':') {
+        Some((name, sent)) if sent.bytes().all(|byte| byte.is_ascii_digit()) => (name, Some(sent)),
+        _ => (text, None),
+    };
+    let is_own = sent.is_none() || sent == Some(local.to_string().as_str());
+    let new = match port {
+        80 | 443 => name.to_owned(),
+        _ if is_own => format!("{name}:{port}"),
+        _ => return host,
+    };
+    HeaderValue::from_str(&new).unwrap_or(host)
+}
+
 /// Adds what a load balancer tells the target about the client, and takes out what it deals with itself.
-pub(super) fn add_fields(headers: &mut HeaderMap, peer: SocketAddr, local: SocketAddr) {
+pub(super) fn add_fields(headers: &mut HeaderMap, attributes: &LoadBalancerAttributes, ends: &Ends) {
     // Answered by the load balancer ("How Elastic Load Balancing works").
     headers.remove(header::EXPECT);
+    match attributes.forwarded_for {
+        ForwardedFor::Append => append_address(headers, attributes.forwarded_for_port, ends.peer),
+        ForwardedFor::Preserve => {}
+        ForwardedFor::Remove => {
+            headers.remove(&FORWARDED_FOR);
+        }
+    }
+    insert(headers, FORWARDED_PORT, ends.local.port().to_string().as_bytes());
+    insert(headers, FORWARDED_PROTO, if ends.tls.is_some() { b"https" } else { b"http" });
 
+    let trace = headers.get(&TRACE_ID).map(|trace| trace.as_bytes().to_vec());
+    let trace = trace.filter(|trace| trace.len() <= MAX_TRACE);
+    insert(headers, TRACE_ID, &trace_id(trace.as_deref(), &new_trace_id()));
+    for (name, value) in ends.tls.iter().flat_map(|session| &session.fields) {
+        headers.insert(name, value.clone());
+    }
+}
+
+fn append_address(headers: &mut HeaderMap, with_port: bool, peer: SocketAddr) {
     let mut addresses: Vec<u8> = Vec::new();
     for line in headers.get_all(&FORWARDED_FOR) {
         if !line.is_empty() {
@@ -53,13 +100,15 @@ pub(super) fn add_fields(headers: &mut HeaderMap, peer: SocketAddr, local: Socke
             addresses.extend_from_slice(b", ");
         }
     }
-    addresses.extend_from_slice(peer.ip().to_canonical().to_string().as_bytes());
+    let ip = peer.ip().to_canonical();
+    let address = if with_port { SocketAddr::new(ip, peer.port()).to_string() } else { ip.to_string() };
+    addresses.extend_from_slice(address.as_bytes());
     insert(headers, FORWARDED_FOR, &addresses);
-    insert(headers, FORWARDED_PORT, local.port().to_string().as_bytes());
-    insert(headers, FORWARDED_PROTO, b"http");
+}
 
-    let trace = headers.get(&TRACE_ID).map(|trace| trace.as_bytes().to_vec());
-    insert(headers, TRACE_ID, &trace_id(trace.as_deref(), &new_trace_id()));
+/// The trace field, as the target gets it.
+pub(super) fn trace_of(headers: &HeaderMap) -> String {
+    headers.get(&TRACE_ID).map(|trace| String::from_utf8_lossy(trace.as_bytes()).into_owned()).unwrap_or_default()
 }
 
 fn insert(headers: &mut HeaderMap, name: HeaderName, value: &[u8]) {
@@ -77,8 +126,8 @@ fn new_trace_id() -> String {
 
 /// The trace field for the target: a new `Root` if there is none, else `Self` in front of what was sent.
 fn trace_id(sent: Option<&[u8]>, new: &str) -> Vec<u8> {
-    let sent = sent.filter(|sent| sent.len() <= MAX_TRACE).unwrap_or_default();
     let kept: Vec<&[u8]> = sent
+        .unwrap_or_default()
         .split(|byte| *byte == b';')
         .map(<[u8]>::trim_ascii)
         .filter(|part| !part.is_empty() && !part.starts_with(b"Self="))
@@ -117,7 +166,20 @@ mod tests {
         traced(Some("Self=1-before;Root=1-old;CalledFrom=app"), "Self=1-new;Root=1-old;CalledFrom=app");
         traced(Some("Root=1-old; Self=1-before"), "Self=1-new;Root=1-old");
         traced(Some("CalledFrom=app"), "Root=1-new;CalledFrom=app");
-        traced(Some(&format!("Root=1-old;x={}", "a".repeat(8000))), "Root=1-new");
+    }
+
+    #[test]
+    fn the_port_of_host_follows_the_listener_s() {
+        let of = |host: &'static str, port| {
+            let host = with_port(HeaderValue::from_static(host), port, 8080);
+            host.to_str().unwrap().to_owned()
+        };
+        assert_eq!(of("a.example:8080", 443), "a.example");
+        assert_eq!(of("a.example", 80), "a.example");
+        assert_eq!(of("[::1]:8080", 80), "[::1]");
+        assert_eq!(of("a.example", 8443), "a.example:8443");
+        assert_eq!(of("a.example:8080", 8443), "a.example:8443");
+        assert_eq!(of("a.example:9999", 8443), "a.example:9999");
     }
 
     #[test]

@@ -1,52 +1,79 @@
-//! The listener: accepts connections, and takes each request from its head to the answer. Read [`Listener::exchange`] first;
-//! it has the steps in their order.
+//! A listener: accepts connections, greets clients with TLS where that is asked for, and hands the connection to HTTP/1
+//! (`http1`) or HTTP/2. What becomes of a request is in `exchange`.
 
 use std::convert::Infallible;
-use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use bytes::Bytes;
-use crossfade_event::{HeaderMode, alb};
-use crossfade_rule::RequestView;
-use http::request::Parts;
-use http::{Request, Response, StatusCode, header};
+use bytes::{Bytes, BytesMut};
+use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 
-use super::error_page::{self, Refusal};
-use super::rule::{Rules, Selected};
-use super::{Balancer, forwarded, limits, loss, reply};
-use crate::{Action, Exchange, Notice};
+use super::exchange::{Decision, Ends, length_of};
+use super::head::Head;
+use super::http1::Connection;
+use super::rule::Rules;
+use super::{Balancer, limits, tls};
+use crate::{ListenerAttributes, MutualAuthentication};
 
-/// Fields in one request; the limit that users meet is the one on their size.
-const MOST_FIELDS: usize = 2000;
 /// HTTP/2 streams at a time on one connection ("Listeners for your Application Load Balancers").
 const MOST_STREAMS: u32 = 128;
+/// How an HTTP/2 connection begins (RFC 9113 section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 pub(crate) struct Listener {
     index: usize,
+    port: Option<u16>,
     rules: Rules,
+    attributes: ListenerAttributes,
+    tls: Option<(TlsAcceptor, MutualAuthentication)>,
     balancer: Arc<Balancer>,
 }
 
-/// The two ends of a connection.
-#[derive(Clone, Copy)]
-struct Ends {
-    peer: SocketAddr,
-    local: SocketAddr,
-}
-
 impl Listener {
-    pub(crate) fn new(index: usize, settings: crate::Listener, balancer: Arc<Balancer>) -> Self {
-        Self { index, rules: Rules::new(settings.rules, settings.default_action), balancer }
+    /// # Errors
+    ///
+    /// What is wrong with the certificate.
+    pub(crate) fn new(index: usize, settings: crate::Listener, balancer: Arc<Balancer>) -> Result<Self, String> {
+        let tls = match settings.tls {
+            Some(tls) => {
+                let config = tls::server_config(&tls, balancer.attributes.http2)?;
+                Some((TlsAcceptor::from(Arc::new(config)), tls.mutual))
+            }
+            None => None,
+        };
+        let rules = Rules::new(settings.rules, settings.default_action);
+        Ok(Self { index, port: settings.port, rules, attributes: settings.attributes, tls, balancer })
+    }
+
+    pub(super) fn index(&self) -> usize {
+        self.index
+    }
+
+    /// The listener's port in AWS, if it is known.
+    pub(super) fn port(&self) -> Option<u16> {
+        self.port
+    }
+
+    pub(super) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    pub(super) fn attributes(&self) -> &ListenerAttributes {
+        &self.attributes
+    }
+
+    pub(super) fn balancer(&self) -> &Balancer {
+        &self.balancer
     }
 
     /// Serves until the future is dropped, which also ends all connections.
@@ -70,126 +97,132 @@ impl Listener {
     async fn connection(self: Arc<Self>, stream: TcpStream, peer: SocketAddr) {
         let Ok(local) = stream.local_addr() else { return };
         let _ = stream.set_nodelay(true);
-        let ends = Ends { peer, local };
-        let service = service_fn(|request| {
-            let listener = Arc::clone(&self);
-            async move { Ok::<_, Infallible>(listener.answer(ends, request).await) }
-        });
-        let mut server = auto::Builder::new(TokioExecutor::new());
-        server.http1().timer(TokioTimer::new()).max_headers(MOST_FIELDS).header_read_timeout(limits::IDLE_TIMEOUT);
-        server.http2().timer(TokioTimer::new()).max_concurrent_streams(MOST_STREAMS);
-        // Twice the limit, so that it is our check that answers and not a reset stream.
-        server.http2().max_header_list_size(2 * limits::MAX_FIELDS as u32);
-        if let Err(error) = server.serve_connection(TokioIo::new(stream), service).await {
-            self.tell_malformed(error.as_ref());
-        }
-    }
-
-    /// What is not HTTP has been answered by the library; the developer should see it all the same. Other errors are
-    /// clients that hung up.
-    fn tell_malformed(&self, error: &(dyn Error + 'static)) {
-        let Some(error) = error.downcast_ref::<hyper::Error>().filter(|error| error.is_parse()) else { return };
-        let mut exchange = Exchange::new("-", "-");
-        // What the library has answered; it does not tell.
-        let status = match error.is_parse_too_large() {
-            true if error.to_string().contains("URI") => StatusCode::URI_TOO_LONG,
-            true => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            false => StatusCode::BAD_REQUEST,
+        let idle = self.balancer.attributes.idle_timeout;
+        let Some((acceptor, mutual)) = &self.tls else {
+            return self.plain(stream, Ends { peer, local, tls: None }).await;
         };
-        exchange.status = status.as_u16();
-        exchange.problem = Some(format!("the request is malformed: {error}"));
-        let _ = self.balancer.notices.send(Notice::Exchange(Box::new(exchange)));
-    }
-
-    async fn answer(self: Arc<Self>, ends: Ends, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        // A task of its own, since a function that was invoked finishes even if the client is gone.
-        match tokio::spawn(self.exchange(ends, request)).await {
-            Ok(response) => response,
-            Err(_) => error_page::page(StatusCode::INTERNAL_SERVER_ERROR).map(Full::new),
+        let Ok(Ok(stream)) = timeout(idle, acceptor.accept(stream)).await else {
+            // Nothing was said in HTTP, so there is nobody to answer: in AWS only the connection log knows.
+            return;
+        };
+        let tls_fields = self.balancer.attributes.tls_fields;
+        let session = tls::session(stream.get_ref().1, mutual, tls_fields, &self.attributes);
+        let is_http2 = session.is_http2;
+        let ends = Arc::new(Ends { peer, local, tls: Some(session) });
+        if is_http2 {
+            self.http2(stream, ends).await;
+        } else {
+            Connection::new(stream, BytesMut::new(), idle).serve(self, ends).await;
         }
     }
 
-    async fn exchange(self: Arc<Self>, ends: Ends, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        let started = Instant::now();
-        let (mut parts, body) = request.into_parts();
-        let method = parts.method.clone();
-        let target = parts.uri.path_and_query().map_or_else(|| parts.uri.to_string(), ToString::to_string);
-        let mut exchange = Exchange::new(method.as_str(), target);
-        exchange.number = self.balancer.last_number.fetch_add(1, Ordering::Relaxed) + 1;
-        exchange.listener = self.index;
-        exchange.client = Some(ends.peer);
-        let response = match self.forward(ends, &mut parts, body, &mut exchange).await {
-            Ok(response) => response,
-            Err(Refusal { status, reason, problem }) => {
-                exchange.elb_reason = reason.map(str::to_owned);
-                exchange.problem = Some(problem);
-                error_page::page(status)
+    /// Plain connections are HTTP/1 in AWS. Here HTTP/2 is taken as well, from clients that know that they can, as load
+    /// generators do.
+    async fn plain(self: Arc<Self>, mut stream: TcpStream, ends: Ends) {
+        let idle = self.balancer.attributes.idle_timeout;
+        let ends = Arc::new(ends);
+        let mut first = BytesMut::with_capacity(8 * 1024);
+        while PREFACE.starts_with(&first) && first.len() < PREFACE.len() {
+            match timeout(idle, stream.read_buf(&mut first)).await {
+                Ok(Ok(1..)) => {}
+                _ => break,
+            }
+        }
+        if self.balancer.attributes.http2 && first.starts_with(PREFACE) {
+            self.http2(Rewound { first: first.freeze(), stream }, ends).await;
+        } else {
+            Connection::new(stream, first, idle).serve(self, ends).await;
+        }
+    }
+
+    async fn http2<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self: Arc<Self>, stream: S, ends: Arc<Ends>) {
+        let service = service_fn(|request| {
+            let (listener, ends) = (Arc::clone(&self), Arc::clone(&ends));
+            async move { Ok::<_, Infallible>(listener.stream(ends, request).await) }
+        });
+        let mut server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+        server.timer(TokioTimer::new()).max_concurrent_streams(MOST_STREAMS);
+        // Twice the limit, so that it is our check that answers and not a reset stream.
+        server.max_header_list_size(2 * limits::MAX_FIELDS as u32);
+        // Errors are clients that hung up.
+        let _ = server.serve_connection(TokioIo::new(stream), service).await;
+    }
+
+    /// One request of an HTTP/2 connection.
+    async fn stream(self: Arc<Self>, ends: Arc<Ends>, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let (parts, body) = request.into_parts();
+        let mut head = Head::from_parts(parts);
+        let method = head.method.clone();
+        let mut exchange = self.begin(&ends, &head);
+        let (mut exchange, response) = match self.decide(&ends, &mut head, &mut exchange) {
+            Err(refusal) => {
+                let response = self.refuse(&mut exchange, refusal);
+                (exchange, response)
+            }
+            Ok(Decision::Answer(response)) => (exchange, response),
+            Ok(Decision::Invoke(invocation)) => {
+                match limits::read_body(&head.headers, body, self.balancer.attributes.idle_timeout).await {
+                    Ok(body) => {
+                        exchange.wire_bytes.0 = head.line_length + length_of(&head.headers) + body.len();
+                        // A task of its own, since a function that was invoked finishes even if the client is gone.
+                        let invoked = Arc::clone(&self).invoke(Arc::clone(&ends), head, body, invocation, exchange);
+                        tokio::spawn(invoked).await.unwrap_or_else(|_| self.broken(&ends))
+                    }
+                    Err(refusal) => {
+                        let response = self.refuse(&mut exchange, refusal);
+                        (exchange, response)
+                    }
+                }
             }
         };
-        let too_soon = response.status() == StatusCode::PAYLOAD_TOO_LARGE && exchange.environment.is_none();
-        let mut response = reply::finish(&method, response, &mut exchange.warnings);
-        if too_soon && parts.version < http::Version::HTTP_2 {
-            // The rest of the body may still be on its way: the connection is of no more use.
-            response.headers_mut().insert(header::CONNECTION, http::HeaderValue::from_static("close"));
-        }
-        exchange.status = response.status().as_u16();
-        exchange.response_bytes = hyper::body::Body::size_hint(response.body()).exact().unwrap_or_default() as usize;
-        exchange.duration = started.elapsed();
-        let _ = self.balancer.notices.send(Notice::Exchange(Box::new(exchange)));
-        response
-    }
-
-    /// The steps of a request that ends at the function: checks, rule, body, event, invocation, reply.
-    async fn forward(
-        &self,
-        ends: Ends,
-        parts: &mut Parts,
-        body: Incoming,
-        exchange: &mut Exchange,
-    ) -> Result<Response<Bytes>, Refusal> {
-        limits::check_head(parts)?;
-        forwarded::settle_host(parts, ends.local)?;
-
-        let Selected { rule, passed_over, action, .. } = self.rules.select(&view(parts, ends.peer));
-        exchange.rule = rule;
-        exchange.passed_over = passed_over;
-        let Action::Forward(forward) = action else {
-            let Action::FixedResponse(fixed) = action else { unreachable!() };
-            return Err(Refusal::new(fixed.status, "no rule matches, and the default action is 404"));
-        };
-        let group = &self.balancer.target_groups[forward.targets[0].group];
-        let Some((name, pool)) = &group.function else { unreachable!() };
-        let mode = group.settings.mode;
-        exchange.function = Some(name.clone());
-
-        limits::check_lambda(parts)?;
-        let body = limits::read_body(&parts.headers, parts.version, body, alb::MAX_REQUEST_BODY).await?;
-        exchange.request_bytes = body.len();
-
-        forwarded::add_fields(&mut parts.headers, ends.peer, ends.local);
-        if mode == HeaderMode::Single {
-            exchange.warnings = loss::of_single_mode(parts);
-        }
-        let event = alb::encode_request(mode, &group.settings.arn, parts, &body)
-            .map_err(|error| Refusal::because("LambdaBadRequest", StatusCode::BAD_REQUEST, error.to_string()))?;
-
-        let trace = forwarded::invocation_trace(&parts.headers);
-        let invoked = pool.invoke(event.into(), &trace).await;
-        exchange.environment = invoked.environment;
-        exchange.cold = invoked.cold;
-        let answer = invoked
-            .answer
-            .map_err(|failure| Refusal::because(failure.reason(), StatusCode::BAD_GATEWAY, failure.to_string()))?;
-
-        let reply = alb::decode_response(mode, &answer).map_err(|error| {
-            let problem = format!("the function's reply is malformed: {error}");
-            Refusal::because(error.reason(), StatusCode::BAD_GATEWAY, problem)
-        })?;
-        exchange.warnings.extend(reply.warnings);
-        Ok(reply.response)
+        let response = self.finish(&mut exchange, &method, response);
+        exchange.wire_bytes.1 = length_of(response.headers()) + response.body().len();
+        self.tell(exchange, response.clone());
+        response.map(Full::new)
     }
 }
 
-fn view(parts: &Parts, peer: SocketAddr) -> RequestView<'_> {
-    RequestView::new(&parts.method, &parts.uri, &parts.headers, Some(peer.ip()))
+/// A stream of which something was read already.
+struct Rewound {
+    first: Bytes,
+    stream: TcpStream,
+}
+
+impl AsyncRead for Rewound {
+    fn poll_read(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+        buffer: &mut tokio::io::ReadBuf<'_>,
+    ) -> std::task::Poll<std::io::Result<()>> {
+        if self.first.is_empty() {
+            return std::pin::Pin::new(&mut self.stream).poll_read(context, buffer);
+        }
+        let length = self.first.len().min(buffer.remaining());
+        buffer.put_slice(&self.first.split_to(length));
+        std::task::Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Rewound {
+    fn poll_write(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+        bytes: &[u8],
+    ) -> std::task::Poll<std::io::Result<usize>> {
+        std::pin::Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<std::io::Result<()>> {
+        std::pin::Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<std::io::Result<()>> {
+        std::pin::Pin::new(&mut self.stream).poll_shutdown(context)
+    }
 }

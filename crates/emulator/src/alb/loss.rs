@@ -3,19 +3,20 @@
 
 use std::collections::BTreeMap;
 
-use http::request::Parts;
 use http::{Version, header};
+
+use super::head::Head;
 
 /// So many lines at most; a client may repeat thousands of keys.
 const MOST: usize = 5;
 
 /// One line for each name that is repeated.
-pub(super) fn of_single_mode(parts: &Parts) -> Vec<String> {
+pub(super) fn of_single_mode(head: &Head) -> Vec<String> {
     let mut lost = Vec::new();
-    for name in parts.headers.keys() {
-        let count = parts.headers.get_all(name).iter().count();
+    for name in head.headers.keys() {
+        let count = head.headers.get_all(name).iter().count();
         if count > 1 {
-            let cookie_crumbs = name == header::COOKIE && parts.version == Version::HTTP_2;
+            let cookie_crumbs = name == header::COOKIE && head.version == Version::HTTP_2;
             let why = if cookie_crumbs { " (HTTP/2 clients may split their cookies)" } else { "" };
             lost.push(format!(
                 "field `{name}` came {count} times{why}, only the last is passed on without multi-value headers"
@@ -23,7 +24,8 @@ pub(super) fn of_single_mode(parts: &Parts) -> Vec<String> {
         }
     }
     let mut keys: BTreeMap<&str, usize> = BTreeMap::new();
-    for piece in parts.uri.query().unwrap_or_default().split('&').filter(|piece| !piece.is_empty()) {
+    let query = String::from_utf8_lossy(head.query().unwrap_or_default()).into_owned();
+    for piece in query.split('&').filter(|piece| !piece.is_empty()) {
         *keys.entry(piece.split('=').next().unwrap_or_default()).or_default() += 1;
     }
     for (key, count) in keys.into_iter().filter(|(_, count)| *count > 1) {

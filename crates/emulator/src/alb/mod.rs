@@ -2,13 +2,20 @@
 //! error pages. The event and reply formats are `crossfade-event`'s, conditions are `crossfade-rule`'s, the function is
 //! behind `crate::lambda`.
 
+mod action;
+mod desync;
 mod error_page;
+mod exchange;
 mod forwarded;
+mod head;
+mod http1;
 mod limits;
 mod listener;
 mod loss;
 mod reply;
 mod rule;
+mod tls;
+mod transform;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -27,6 +34,7 @@ pub(crate) struct Balancer {
     keep_messages: bool,
     /// Of exchanges.
     last_number: AtomicU64,
+    seal: action::Seal,
 }
 
 /// A target group and its target.
@@ -47,6 +55,11 @@ impl Balancer {
             notices,
             keep_messages: settings.keep_messages,
             last_number: AtomicU64::new(0),
+            seal: action::Seal::new(),
         }
+    }
+
+    fn group(&self, index: usize) -> Option<&Group> {
+        self.target_groups.get(index)
     }
 }

@@ -7,7 +7,7 @@ mod request;
 mod response;
 
 pub(crate) use request::decode_request;
-pub use request::{EncodeRequestError, encode_request};
+pub use request::{EncodeRequestError, RequestLine, encode_request};
 pub(crate) use response::encode_response;
 pub use response::{Reply, ReplyError, decode_response};
 

@@ -8,7 +8,7 @@ use std::fmt;
 use bytes::{BufMut, Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use http::uri::{PathAndQuery, Uri};
-use http::{Method, Request, request};
+use http::{Method, Request};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::content;
@@ -312,9 +312,31 @@ pub enum EncodeRequestError {
     /// JSON strings are Unicode.
     #[error("the value of field `{0}` is not UTF-8")]
     Field(HeaderName),
+    /// The same of path and query.
+    #[error("path or query are not UTF-8")]
+    Target,
     /// Content that its type makes text must be UTF-8.
     #[error("the content is of a text type, but not UTF-8")]
     Content,
+}
+
+/// The first line of a request, as raw bytes: what no URI library has touched.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestLine<'a> {
+    /// As sent.
+    pub method: &'a str,
+    /// Percent-encoded as sent.
+    pub path: &'a [u8],
+    /// What follows the `?`; `None` is the same as empty.
+    pub query: Option<&'a [u8]>,
+}
+
+impl<'a> RequestLine<'a> {
+    /// Of a request whose target went through a URI.
+    #[must_use]
+    pub fn new(method: &'a Method, uri: &'a Uri) -> Self {
+        RequestLine { method: method.as_str(), path: uri.path().as_bytes(), query: uri.query().map(str::as_bytes) }
+    }
 }
 
 /// Builds the event that ALB sends for a request: names lower-cased, path and query as they came, the content as text
@@ -326,10 +348,12 @@ pub enum EncodeRequestError {
 pub fn encode_request(
     mode: HeaderMode,
     target_group_arn: &str,
-    parts: &request::Parts,
+    line: RequestLine<'_>,
+    fields: &HeaderMap,
     body: &[u8],
 ) -> Result<Vec<u8>, EncodeRequestError> {
-    let is_text = is_text(&parts.headers);
+    let text = |bytes| std::str::from_utf8(bytes).map_err(|_| EncodeRequestError::Target);
+    let is_text = is_text(fields);
     let (query_name, fields_name) = match mode {
         HeaderMode::Single => ("queryStringParameters", "headers"),
         HeaderMode::Multi => ("multiValueQueryStringParameters", "multiValueHeaders"),
@@ -338,13 +362,13 @@ pub fn encode_request(
     out.extend_from_slice(br#"{"requestContext":{"elb":{"targetGroupArn":"#);
     write_string(&mut out, target_group_arn);
     out.extend_from_slice(br#"}},"httpMethod":"#);
-    write_string(&mut out, parts.method.as_str());
+    write_string(&mut out, line.method);
     out.extend_from_slice(br#","path":"#);
-    write_string(&mut out, parts.uri.path());
+    write_string(&mut out, text(line.path)?);
     write_name(&mut out, query_name);
-    write_groups(&mut out, mode, &query_groups(parts.uri.query().unwrap_or_default()));
+    write_groups(&mut out, mode, &query_groups(text(line.query.unwrap_or_default())?));
     write_name(&mut out, fields_name);
-    write_groups(&mut out, mode, &field_groups(&parts.headers)?);
+    write_groups(&mut out, mode, &field_groups(fields)?);
     out.extend_from_slice(br#","body":"#);
     if body.is_empty() {
         out.extend_from_slice(br#""""#);

@@ -1,0 +1,240 @@
+//! What actions do: which target group a `forward` takes, where a `redirect` leads, what a `fixed-response` says (user guide,
+//! "Action types for listener rules").
+
+use std::hash::{BuildHasher, RandomState};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use httpdate::HttpDate;
+
+use super::error_page::{self, Refusal};
+use super::exchange::Ends;
+use super::head::Head;
+use crate::{FixedResponse, Forward, Redirect, random};
+
+/// The cookies that keep a client with its target group.
+const COOKIE: &str = "AWSALBTG";
+const CORS_COOKIE: &str = "AWSALBTGCORS";
+
+/// The longest `Location`, in bytes. That there is a limit is documented, not where: the one of a field is taken.
+const MAX_LOCATION: usize = 16 * 1024;
+
+/// A `forward` that has decided.
+pub(super) struct Chosen {
+    pub(super) group: usize,
+    /// `Set-Cookie` lines for the answer.
+    pub(super) cookies: Vec<HeaderValue>,
+}
+
+/// Seals stickiness cookies: what another run, or nobody, has made is no cookie of ours.
+pub(super) struct Seal(RandomState);
+
+impl Seal {
+    pub(super) fn new() -> Self {
+        Seal(RandomState::new())
+    }
+
+    fn value(&self, rule: &str, group: usize) -> String {
+        let salt = random::hex(8);
+        format!("{group:04x}{salt}{:016x}", self.0.hash_one((rule, group, &salt)))
+    }
+
+    /// The group in a cookie. Stateless, so a copy of the load balancer that has the key reads it, too.
+    fn open(&self, rule: &str, value: &str) -> Option<usize> {
+        let (group, rest) = value.split_at_checked(4)?;
+        let (salt, seal) = rest.split_at_checked(8)?;
+        let group = usize::from_str_radix(group, 16).ok()?;
+        (seal == format!("{:016x}", self.0.hash_one((rule, group, salt)))).then_some(group)
+    }
+}
+
+/// Chooses by cookie, else by weight.
+///
+/// # Errors
+///
+/// 503 where all weights are 0; 400 for a cookie that somebody has encoded.
+pub(super) fn choose(forward: &Forward, rule: &str, seal: &Seal, headers: &HeaderMap) -> Result<Chosen, Refusal> {
+    let Some(duration) = forward.stickiness else {
+        return Ok(Chosen { group: by_weight(forward)?, cookies: Vec::new() });
+    };
+    let sent = cookie(headers, COOKIE).or_else(|| cookie(headers, CORS_COOKIE));
+    if sent.is_some_and(|value| value.contains('%')) {
+        // "Access logs", error reason codes: cookie values that are URL encoded. The status is not documented.
+        let problem = format!("the cookie `{COOKIE}` is URL-encoded, a client must send it as it came");
+        return Err(Refusal::because("AWSALBTGCookieInvalid", StatusCode::BAD_REQUEST, problem));
+    }
+    let known = sent.and_then(|value| seal.open(rule, value));
+    // A group that the rule no longer names is forgotten.
+    let known = known.filter(|known| forward.targets.iter().any(|target| target.group == *known));
+    let group = match known {
+        Some(group) => group,
+        None => by_weight(forward)?,
+    };
+    let value = seal.value(rule, group);
+    Ok(Chosen { group, cookies: cookies(&value, duration) })
+}
+
+fn by_weight(forward: &Forward) -> Result<usize, Refusal> {
+    let total: u64 = forward.targets.iter().map(|target| u64::from(target.weight)).sum();
+    if let [only] = forward.targets.as_slice()
+        && total > 0
+    {
+        return Ok(only.group);
+    }
+    if total == 0 {
+        return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "every target group of the rule has the weight 0"));
+    }
+    let mut at = RandomState::new().hash_one(total) % total;
+    for target in &forward.targets {
+        match at.checked_sub(target.weight.into()) {
+            Some(rest) => at = rest,
+            None => return Ok(target.group),
+        }
+    }
+    Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "the rule has no target group"))
+}
+
+fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    let lines = headers.get_all(header::COOKIE).into_iter().filter_map(|line| line.to_str().ok());
+    let mut cookies = lines.flat_map(|line| line.split(';')).filter_map(|cookie| cookie.trim().split_once('='));
+    cookies.find(|(key, _)| *key == name).map(|(_, value)| value)
+}
+
+fn cookies(value: &str, duration: Duration) -> Vec<HeaderValue> {
+    let expires = HttpDate::from(SystemTime::now() + duration);
+    let texts = [
+        format!("{COOKIE}={value}; Expires={expires}; Path=/"),
+        format!("{CORS_COOKIE}={value}; Expires={expires}; Path=/; SameSite=None; Secure"),
+    ];
+    texts.iter().filter_map(|text| HeaderValue::from_str(text).ok()).collect()
+}
+
+/// The answer of a `redirect`.
+///
+/// # Errors
+///
+/// 507 for a `Location` that is too long, 500 for one that is none.
+pub(super) fn redirect(redirect: &Redirect, head: &Head, ends: &Ends) -> Result<(Response<Bytes>, String), Refusal> {
+    let protocol = if ends.tls.is_some() { "https" } else { "http" };
+    let host = head.view(ends.peer.ip()).host_name();
+    let host = String::from_utf8_lossy(host);
+    let path = String::from_utf8_lossy(head.path());
+    let query = String::from_utf8_lossy(head.query().unwrap_or_default());
+    let local = ends.local.port().to_string();
+    // The leading `/` of `#{path}` is the template's.
+    let keywords = [
+        ("#{protocol}", protocol),
+        ("#{host}", &*host),
+        ("#{port}", &local),
+        ("#{path}", path.strip_prefix('/').unwrap_or(&path)),
+        ("#{query}", &query),
+    ];
+    let fill = |template: &str| fill(template, &keywords);
+    let (to_host, port, path, query) =
+        (fill(&redirect.host), fill(&redirect.port), fill(&redirect.path), fill(&redirect.query));
+    let protocol = fill(&redirect.protocol).to_ascii_lowercase();
+    let mark = if query.is_empty() { "" } else { "?" };
+    let location = format!("{protocol}://{to_host}:{port}{path}{mark}{query}");
+    if location.len() > MAX_LOCATION {
+        let problem = format!("the redirect's URL has {} bytes", location.len());
+        return Err(Refusal::new(StatusCode::INSUFFICIENT_STORAGE, problem));
+    }
+    let value = HeaderValue::from_str(&location)
+        .map_err(|_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the redirect's URL is none"))?;
+    let mut response = error_page::page(redirect.status);
+    response.headers_mut().insert(header::LOCATION, value);
+    Ok((response, location))
+}
+
+/// Once from left to right: what a keyword brings is not looked at again.
+fn fill(template: &str, keywords: &[(&str, &str)]) -> String {
+    let mut out = String::new();
+    let mut rest = template;
+    while let Some(start) = rest.find("#{") {
+        let (before, from) = rest.split_at(start);
+        out.push_str(before);
+        match keywords.iter().find(|(keyword, _)| from.starts_with(keyword)) {
+            Some((keyword, value)) => {
+                out.push_str(value);
+                rest = &from[keyword.len()..];
+            }
+            None => {
+                out.push_str("#{");
+                rest = &from[2..];
+            }
+        }
+    }
+    out + rest
+}
+
+/// The answer of a `fixed-response`.
+pub(super) fn fixed(fixed: &FixedResponse) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(fixed.body.clone()));
+    *response.status_mut() = fixed.status;
+    let content_type = fixed.content_type.as_deref().unwrap_or("text/plain");
+    if let Ok(value) = HeaderValue::from_str(content_type) {
+        response.headers_mut().insert(header::CONTENT_TYPE, value);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::WeightedGroup;
+
+    fn forward(weights: &[u16], stickiness: Option<Duration>) -> Forward {
+        let target = |(group, weight): (usize, &u16)| WeightedGroup { group, weight: *weight };
+        Forward { targets: weights.iter().enumerate().map(target).collect(), stickiness }
+    }
+
+    #[test]
+    fn shares_follow_weights_and_zero_gets_nothing() {
+        let (forward, seal) = (forward(&[750, 250, 0], None), Seal::new());
+        let mut counts = [0; 3];
+        for _ in 0..4000 {
+            counts[choose(&forward, "1", &seal, &HeaderMap::new()).unwrap().group] += 1;
+        }
+        // Ten standard deviations.
+        assert!((2726..=3274).contains(&counts[0]), "{counts:?}");
+        assert_eq!(counts[2], 0);
+    }
+
+    #[test]
+    fn without_any_weight_there_is_no_target() {
+        let refusal = choose(&forward(&[0, 0], None), "1", &Seal::new(), &HeaderMap::new()).err().unwrap();
+        assert_eq!(refusal.status, 503);
+    }
+
+    #[test]
+    fn a_cookie_keeps_its_group_and_is_of_one_rule_and_run() {
+        let (sticky, seal) = (forward(&[1, 1], Some(Duration::from_secs(60))), Seal::new());
+        let first = choose(&sticky, "1", &seal, &HeaderMap::new()).unwrap();
+        assert!(first.cookies[1].to_str().unwrap().contains("; SameSite=None; Secure"));
+        let value = first.cookies[0].to_str().unwrap().split(';').next().unwrap().to_owned();
+        let headers = |cookie: &str| HeaderMap::from_iter([(header::COOKIE, cookie.parse().unwrap())]);
+        let sent = headers(&format!("a=b; {value}"));
+        for _ in 0..50 {
+            assert_eq!(choose(&sticky, "1", &seal, &sent).unwrap().group, first.group);
+        }
+        // Of another rule, of another run, made up: a new choice, and no error.
+        let spread = |rule: &str, seal: &Seal, sent: &HeaderMap| {
+            (0..50).map(|_| choose(&sticky, rule, seal, sent).unwrap().group).collect::<std::collections::BTreeSet<_>>()
+        };
+        assert_eq!(spread("2", &seal, &sent).len(), 2);
+        assert_eq!(spread("1", &Seal::new(), &sent).len(), 2);
+        assert_eq!(spread("1", &seal, &headers("AWSALBTG=é")).len(), 2);
+        let encoded = choose(&sticky, "1", &seal, &headers("AWSALBTG=a%3D")).err().unwrap();
+        assert_eq!((encoded.status.as_u16(), encoded.reason), (400, Some("AWSALBTGCookieInvalid")));
+        // A group of weight 0 keeps those who have it, as AWS documents for draining.
+        let drained = forward(&[0, 0], Some(Duration::from_secs(60)));
+        assert_eq!(choose(&drained, "1", &seal, &sent).unwrap().group, first.group);
+    }
+
+    #[test]
+    fn keywords_are_filled_once() {
+        let keywords = [("#{host}", "#{path}"), ("#{path}", "a/b")];
+        assert_eq!(fill("/#{path}/#{host}/#{x}#{", &keywords), "/a/b/#{path}/#{x}#{");
+    }
+}
