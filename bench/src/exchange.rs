@@ -88,7 +88,8 @@ impl Exchange {
         }
         let (parts, ()) = request.body(())?.into_parts();
         let body = self.upload.as_deref().unwrap_or_default();
-        alb::encode_request(mode, TARGET_GROUP, RequestLine::new(&parts.method, &parts.uri), &parts.headers, body).context("ALB's encoder refused the request")
+        alb::encode_request(mode, TARGET_GROUP, RequestLine::new(&parts.method, &parts.uri), &parts.headers, body)
+            .context("ALB's encoder refused the request")
     }
 
     /// The same request as a client without any function in between sends it.

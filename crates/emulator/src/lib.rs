@@ -24,6 +24,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc::{Receiver, UnboundedSender};
 use tokio::task::JoinSet;
 
+pub use alb::access_log;
 pub use notice::{Classification, Exchange, Messages, Notice, RuleRef, TlsInfo, Transformed};
 pub use settings::{
     Action, DesyncMitigation, FixedResponse, Forward, ForwardedFor, Function, HealthCheck, Listener,
@@ -124,6 +125,9 @@ pub async fn start(settings: Settings, notices: UnboundedSender<Notice>) -> Resu
         let listener = alb::Listener::new(index, listener, Arc::clone(&balancer));
         let listener = listener.map_err(|problem| StartError::Tls { listener: name, problem })?;
         tasks.spawn(Arc::new(listener).serve(socket));
+    }
+    for group in 0..settings.target_groups.len() {
+        tasks.spawn(alb::health::watch(Arc::clone(&balancer), group));
     }
     Ok(Emulator { local_addrs, tasks, pools: pools.into_iter().map(Closer).collect(), ended })
 }

@@ -123,6 +123,8 @@ pub struct Exchange {
     pub messages: Option<Box<Messages>>,
     /// This end of the connection.
     pub local: Option<SocketAddr>,
+    /// A number that all requests of a connection have.
+    pub connection: u64,
     /// When the load balancer had the request's head, by the clock that measures.
     pub started: Instant,
 }
@@ -216,6 +218,7 @@ impl Exchange {
             wire_bytes: (0, 0),
             messages: None,
             local: None,
+            connection: 0,
             started: Instant::now(),
         }
     }

@@ -8,10 +8,15 @@ use std::hash::{BuildHasher, RandomState};
 pub(crate) fn hex(digits: usize) -> String {
     let mut text = String::with_capacity(digits + 16);
     while text.len() < digits {
-        let _ = write!(text, "{:016x}", RandomState::new().hash_one(text.len()));
+        let _ = write!(text, "{:016x}", number());
     }
     text.truncate(digits);
     text
+}
+
+/// A random number.
+pub(crate) fn number() -> u64 {
+    RandomState::new().hash_one(0)
 }
 
 /// A random UUID (RFC 9562, version 4), the form of Lambda's request ids.

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 use bytes::Bytes;
-use crossfade_event::{EventFormat, HeaderMode, alb, decode_request, encode_response};
 use crossfade_event::alb::RequestLine;
+use crossfade_event::{EventFormat, HeaderMode, alb, decode_request, encode_response};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use proptest::collection::vec;

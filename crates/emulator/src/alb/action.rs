@@ -85,7 +85,7 @@ fn by_weight(forward: &Forward) -> Result<usize, Refusal> {
     if total == 0 {
         return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "every target group of the rule has the weight 0"));
     }
-    let mut at = RandomState::new().hash_one(total) % total;
+    let mut at = random::number() % total;
     for target in &forward.targets {
         match at.checked_sub(target.weight.into()) {
             Some(rest) => at = rest,

@@ -24,6 +24,7 @@ pub(super) struct Ends {
     pub(super) peer: SocketAddr,
     pub(super) local: SocketAddr,
     pub(super) tls: Option<tls::Session>,
+    pub(super) connection: u64,
 }
 
 /// What becomes of a request that is not refused.
@@ -69,6 +70,7 @@ impl Listener {
             kind: if ends.tls.is_some() { "https" } else { "http" },
             client: Some(ends.peer),
             local: Some(ends.local),
+            connection: ends.connection,
             tls: ends.tls.as_ref().map(|session| session.info.clone()),
             ..exchange
         })

@@ -228,7 +228,10 @@ mod tests {
     #[test]
     fn fields_may_end_in_a_bare_line_feed_and_be_folded() {
         let head = parse(b"GET / HTTP/1.1\nHost: a\nx:\t b \n c\n\n").unwrap();
-        assert_eq!((&head.headers["host"], &head.headers["x"]), (&HeaderValue::from_static("a"), &"b".parse().unwrap()));
+        assert_eq!(
+            (&head.headers["host"], &head.headers["x"]),
+            (&HeaderValue::from_static("a"), &"b".parse().unwrap())
+        );
         assert_eq!(head.warnings.len(), 1);
     }
 }

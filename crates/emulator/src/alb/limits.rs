@@ -82,7 +82,8 @@ pub(super) fn check_codings(codings: &[&[u8]]) -> Result<(), Refusal> {
 
 /// With `routing.http.drop_invalid_header_fields.enabled`: names of other characters than letters, digits and `-` go.
 pub(super) fn drop_invalid_fields(headers: &mut HeaderMap, warnings: &mut Vec<String>) {
-    let is_invalid = |name: &&HeaderName| !name.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let is_invalid =
+        |name: &&HeaderName| !name.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     let invalid: Vec<HeaderName> = headers.keys().filter(is_invalid).cloned().collect();
     for name in invalid {
         warnings.push(format!("field `{name}` was dropped: `routing.http.drop_invalid_header_fields.enabled` is true"));
@@ -123,7 +124,8 @@ pub(super) async fn read_body(headers: &HeaderMap, mut body: Incoming, idle: Dur
 }
 
 pub(super) fn body_too_large(length: &str) -> Refusal {
-    let problem = format!("the request's body has {length}, a load balancer hands {MAX_REQUEST_BODY} bytes to a function");
+    let problem =
+        format!("the request's body has {length}, a load balancer hands {MAX_REQUEST_BODY} bytes to a function");
     Refusal::because("LambdaRequestTooLarge", StatusCode::PAYLOAD_TOO_LARGE, problem)
 }
 

@@ -23,7 +23,7 @@ use super::head::Head;
 use super::http1::Connection;
 use super::rule::Rules;
 use super::{Balancer, limits, tls};
-use crate::{ListenerAttributes, MutualAuthentication};
+use crate::{ListenerAttributes, MutualAuthentication, random};
 
 /// HTTP/2 streams at a time on one connection ("Listeners for your Application Load Balancers").
 const MOST_STREAMS: u32 = 128;
@@ -98,8 +98,9 @@ impl Listener {
         let Ok(local) = stream.local_addr() else { return };
         let _ = stream.set_nodelay(true);
         let idle = self.balancer.attributes.idle_timeout;
+        let connection = random::number();
         let Some((acceptor, mutual)) = &self.tls else {
-            return self.plain(stream, Ends { peer, local, tls: None }).await;
+            return self.plain(stream, Ends { peer, local, tls: None, connection }).await;
         };
         let Ok(Ok(stream)) = timeout(idle, acceptor.accept(stream)).await else {
             // Nothing was said in HTTP, so there is nobody to answer: in AWS only the connection log knows.
@@ -108,7 +109,7 @@ impl Listener {
         let tls_fields = self.balancer.attributes.tls_fields;
         let session = tls::session(stream.get_ref().1, mutual, tls_fields, &self.attributes);
         let is_http2 = session.is_http2;
-        let ends = Arc::new(Ends { peer, local, tls: Some(session) });
+        let ends = Arc::new(Ends { peer, local, tls: Some(session), connection });
         if is_http2 {
             self.http2(stream, ends).await;
         } else {

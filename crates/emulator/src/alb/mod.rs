@@ -2,12 +2,14 @@
 //! error pages. The event and reply formats are `crossfade-event`'s, conditions are `crossfade-rule`'s, the function is
 //! behind `crate::lambda`.
 
+pub mod access_log;
 mod action;
 mod desync;
 mod error_page;
 mod exchange;
 mod forwarded;
 mod head;
+pub(crate) mod health;
 mod http1;
 mod limits;
 mod listener;

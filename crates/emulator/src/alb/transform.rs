@@ -70,7 +70,8 @@ mod tests {
 
     /// Target, host and status after the transforms.
     fn transformed(transforms: &Transforms, target: &str) -> (String, String, &'static str) {
-        let mut head = head::parse(format!("GET {target} HTTP/1.1\r\nHost: www.example.com\r\n\r\n").as_bytes()).unwrap();
+        let mut head =
+            head::parse(format!("GET {target} HTTP/1.1\r\nHost: www.example.com\r\n\r\n").as_bytes()).unwrap();
         let status = match apply(transforms, &mut head, &mut Vec::new()) {
             Ok(Some(done)) => done.status,
             Ok(None) => "none",
