@@ -1,0 +1,43 @@
+//! Health checks, against a real function that is well, broken, or gone.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod support;
+
+use std::time::Duration;
+
+use crossfade_emulator::{HealthCheck, Matcher, Notice};
+use crossfade_event::HeaderMode;
+use support::{Alb, settings};
+
+fn checked(path: &str, change: fn(&mut HealthCheck)) -> Alb {
+    let mut check = HealthCheck { path: path.into(), interval: Duration::from_millis(20), ..HealthCheck::default() };
+    change(&mut check);
+    let mut settings = settings(HeaderMode::Multi);
+    settings.target_groups[0].health_check = Some(check);
+    Alb::start(settings)
+}
+
+fn health(alb: &mut Alb) -> (bool, String) {
+    alb.notice(|notice| match notice {
+        Notice::Health { healthy, detail, .. } => Some((*healthy, detail.clone())),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_function_that_answers_is_healthy() {
+    let mut alb = checked("/", |_| {});
+    assert_eq!(health(&mut alb), (true, "status 200".into()));
+    let mut alb = checked("/", |check| check.matcher = Matcher::parse("300-399").unwrap());
+    assert_eq!(health(&mut alb), (false, "status 200 is not among those that count as healthy".into()));
+}
+
+#[test]
+fn one_that_fails_or_takes_too_long_is_not_and_gets_requests_all_the_same() {
+    let mut alb = checked("/error", |_| {});
+    let (healthy, detail) = health(&mut alb);
+    assert!(!healthy && detail.starts_with("the function reported an error"), "{detail}");
+    assert_eq!(alb.get("/", "").status, 200);
+    let mut alb = checked("/sleep/5000", |check| check.timeout = Duration::from_millis(50));
+    assert_eq!(health(&mut alb), (false, "no answer within 0.05 s".into()));
+}
