@@ -379,6 +379,8 @@ fn write_head(response: &Response<Bytes>, close: bool) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::strategy::Strategy as _;
+
     use super::*;
 
     #[test]
@@ -405,6 +407,103 @@ mod tests {
         assert_eq!(of("Transfer-Encoding: gzip, chunked\r\n"), Err(501));
         for bad in ["5, 6", "+5", "-1", "5x", "0x5", "99999999999999999999"] {
             assert_eq!(of(&format!("Content-Length: {bad}\r\n")), Err(400), "{bad}");
+        }
+    }
+
+    /// Head and body of each request that can be read of these bytes, which come in pieces of these lengths.
+    fn read_all(bytes: &[u8], pieces: &[usize]) -> Vec<Result<(Bytes, Bytes), u16>> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let (mut client, server) = tokio::io::duplex(1 << 22);
+            let mut connection = Connection::new(server, BytesMut::new(), Duration::from_secs(5));
+            let sending = async move {
+                let mut rest = bytes;
+                for length in pieces.iter().copied().cycle().take(1000) {
+                    let (piece, after) = rest.split_at(length.min(rest.len()));
+                    client.write_all(piece).await.unwrap();
+                    tokio::task::yield_now().await;
+                    rest = after;
+                }
+                client.write_all(rest).await.unwrap();
+                // Dropped here, which ends what the other side reads.
+            };
+            let reading = async {
+                let mut requests = Vec::new();
+                loop {
+                    let read = async {
+                        let Some(bytes) = connection.read_head().await? else { return Ok(None) };
+                        let head = head::parse(&bytes)?;
+                        let body = connection.read_body(&head, framing(&head)?).await?;
+                        Ok(Some((bytes, body)))
+                    };
+                    match read.await {
+                        Ok(Some(request)) => requests.push(Ok(request)),
+                        Ok(None) => return requests,
+                        Err(Refusal { status, .. }) => {
+                            requests.push(Err(status.as_u16()));
+                            return requests;
+                        }
+                    }
+                }
+            };
+            tokio::join!(sending, reading).1
+        })
+    }
+
+    #[test] // T16
+    fn chunks_are_joined_and_what_is_none_is_refused() {
+        let post = |body: &str| format!("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
+        let body = |text: &str| read_all(post(text).as_bytes(), &[4096])[0].clone().map(|(_, body)| body);
+        assert_eq!(body("3\r\nabc\r\n2;x=\"y\"\r\nde\r\n0\r\n\r\n"), Ok("abcde".into()));
+        assert_eq!(body("00A\r\n0123456789\r\n0\r\nx-trailer: 1\r\n\r\n"), Ok("0123456789".into()));
+        for bad in
+            ["\r\n", "g\r\n", "-1\r\n", "0x1\r\na\r\n0\r\n\r\n", "1\r\nab\r\n0\r\n\r\n", "+1\r\na\r\n", "5\r\nabc"]
+        {
+            assert_eq!(body(bad), Err(400), "{bad:?}");
+        }
+        assert_eq!(body("100001\r\n"), Err(413));
+        assert_eq!(body("ffffffffffffffff\r\n"), Err(413));
+        assert_eq!(body("fffffffffffffffff\r\n"), Err(400));
+        assert_eq!(body(&"1".repeat(5000)), Err(400));
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn however_the_bytes_are_cut_the_same_requests_are_read(
+            bodies in proptest::collection::vec(("[ -~]{0,40}", proptest::bool::ANY), 1..5),
+            pieces in proptest::collection::vec(1_usize..50, 1..8),
+        ) {
+            let mut sent = String::new();
+            for (body, chunked) in &bodies {
+                let framed = match chunked {
+                    true if body.is_empty() => "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_owned(),
+                    true => format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n", body.len()),
+                    false => format!("Content-Length: {}\r\n\r\n{body}", body.len()),
+                };
+                sent += &format!("POST /x HTTP/1.1\r\nHost: a\r\n{framed}");
+            }
+            let read = read_all(sent.as_bytes(), &pieces);
+            let got: Vec<_> = read.into_iter().map(|request| request.unwrap().1).collect();
+            let expected: Vec<_> = bodies.into_iter().map(|(body, _)| Bytes::from(body)).collect();
+            proptest::prop_assert_eq!(got, expected);
+        }
+
+        #[test] // T7
+        fn no_bytes_make_it_panic(
+            noise in proptest::collection::vec(
+                proptest::prop_oneof![
+                    "GET |POST |/a| HTTP/1\\.[01]|\r\n|\n|: |Host: a\r\n|Content-Length: [0-9]{1,3}\r\n|Transfer-Encoding: chunked\r\n|[0-9a-f]\r\n"
+                        .prop_map(String::into_bytes),
+                    proptest::collection::vec(proptest::num::u8::ANY, 0..6),
+                ],
+                0..30,
+            ),
+        ) {
+            let noise = noise.concat();
+            let _ = read_all(&noise, &[7]);
+            let _ = desync::classify(&noise, crate::DesyncMitigation::Defensive);
         }
     }
 }
