@@ -238,7 +238,7 @@ pub fn decode_response(mode: HeaderMode, reply: &[u8]) -> Result<Reply, ReplyErr
     *response.status_mut() = status(members.status_code)?;
     check_description(members.status_description)?;
     *response.headers_mut() = match mode {
-        HeaderMode::Single => single_fields(members.headers, members.multi_value_headers.is_some())?,
+        HeaderMode::Single => single_fields(members.headers, members.multi_value_headers, &mut warnings)?,
         HeaderMode::Multi => multi_fields(members.multi_value_headers, members.headers.is_some(), &mut warnings)?,
     };
     let size = size_of_fields(response.headers());
@@ -295,15 +295,29 @@ fn check_description(value: Option<Value>) -> Result<(), ReplyError> {
     }
 }
 
-fn single_fields(headers: Option<&RawValue>, has_other_family: bool) -> Result<HeaderMap, ReplyError> {
+fn single_fields(
+    headers: Option<&RawValue>,
+    other_family: Option<&RawValue>,
+    warnings: &mut Vec<String>,
+) -> Result<HeaderMap, ReplyError> {
     const MEMBER: &str = "headers";
-    if headers.is_none() && has_other_family {
+    if headers.is_none() && other_family.is_some() {
         let problem = "is missing: the target group has multi-value headers off, so `multiValueHeaders` is not read";
         return Err(wrong(MEMBER, problem));
     }
     let mut fields = HeaderMap::new();
-    for (name, value) in object(MEMBER, headers)? {
+    for (name, value) in object(MEMBER, headers, warnings)? {
         append(&mut fields, MEMBER, &name, &value)?;
+    }
+    // Libraries that send both families lose nothing, but for what only the other one can hold.
+    for (name, values) in object("multiValueHeaders", other_family, &mut Vec::new()).unwrap_or_default() {
+        let count = values.as_array().map_or(0, Vec::len);
+        if count > 1 && fields.get_all(&name).iter().count() < count {
+            warnings.push(format!(
+                "`{name}` has {count} values in `multiValueHeaders`, which is not read: the target group has multi-value \
+                 headers off"
+            ));
+        }
     }
     Ok(fields)
 }
@@ -321,7 +335,7 @@ fn multi_fields(
         );
     }
     let mut fields = HeaderMap::new();
-    for (name, values) in object(MEMBER, headers)? {
+    for (name, values) in object(MEMBER, headers, warnings)? {
         let Value::Array(values) = values else {
             let problem = format!("has {} for `{name}`, it must be an array of strings", type_of(&values));
             return Err(wrong(MEMBER, problem));
@@ -333,11 +347,27 @@ fn multi_fields(
     Ok(fields)
 }
 
-fn object(member: &'static str, json: Option<&RawValue>) -> Result<Vec<(String, Value)>, ReplyError> {
+/// The members of an object. A name that stands there twice, in the same spelling, is what a JSON object cannot have: the
+/// last one counts.
+fn object(
+    member: &'static str,
+    json: Option<&RawValue>,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<(String, Value)>, ReplyError> {
     let Some(json) = json else { return Ok(Vec::new()) };
-    serde_json::from_str(json.get())
-        .map(|Object(members)| members)
-        .map_err(|_| wrong(member, "is not an object: leave it out where there are no fields"))
+    let Object(members) = serde_json::from_str(json.get())
+        .map_err(|_| wrong(member, "is not an object: leave it out where there are no fields"))?;
+    let mut last: Vec<(String, Value)> = Vec::with_capacity(members.len());
+    for (name, value) in members {
+        match last.iter_mut().find(|(other, _)| *other == name) {
+            Some((_, other)) => {
+                warnings.push(format!("`{member}` has `{name}` twice, only the last counts"));
+                *other = value;
+            }
+            None => last.push((name, value)),
+        }
+    }
+    Ok(last)
 }
 
 fn append(fields: &mut HeaderMap, member: &'static str, name: &str, value: &Value) -> Result<(), ReplyError> {
