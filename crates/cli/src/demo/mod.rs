@@ -1,9 +1,8 @@
 //! Two HTTPS back ends, `legacy` and `modern`, for the first tour, the tests and the conformance suite.
 //!
-//! Owns their sockets and counts what reaches them. What they answer is in `pages`, the bytes of it in `content`, and
-//! their certificates in `certificate`. Nothing here knows Lambda, ALB or the proxy.
+//! Owns their sockets and counts what reaches them. What they answer is in `pages`, the bytes of it in `content`; their
+//! certificates come from `crate::certificate`. Nothing here knows Lambda, ALB or the proxy.
 
-mod certificate;
 mod content;
 mod pages;
 mod shop;
@@ -22,10 +21,14 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
+use rustls::ServerConfig;
+use rustls::pki_types::PrivatePkcs8KeyDer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
+
+use crate::certificate::{Authority, LOCAL_NAMES};
 
 /// Largest request body that a demo back end reads, in bytes; more gets 413. Far above ALB's 1 MiB for a Lambda target.
 pub const MAX_BODY: usize = 16 * 1024 * 1024;
@@ -79,6 +82,21 @@ impl System {
     }
 }
 
+/// TLS 1.2 and 1.3 with a fresh certificate, offering `h2` before `http/1.1`.
+fn server_config(authority: &Authority) -> io::Result<ServerConfig> {
+    let names = LOCAL_NAMES.map(String::from).to_vec();
+    let (certificate, key) = authority.issue("Crossfade demo back end", names).map_err(io::Error::other)?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], PrivatePkcs8KeyDer::from(key.serialize_der()).into())
+        .map_err(io::Error::other)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
+
 impl Demo {
     /// Makes the certificates and starts both back ends on ports that the operating system chooses.
     ///
@@ -87,9 +105,9 @@ impl Demo {
     /// # Errors
     /// When no loopback port can be bound or the certificates cannot be made.
     pub async fn start() -> io::Result<Demo> {
-        let authority = certificate::Authority::new().map_err(io::Error::other)?;
-        let legacy = Server::start(System::Legacy, authority.server_config().map_err(io::Error::other)?).await?;
-        let modern = Server::start(System::Modern, authority.server_config().map_err(io::Error::other)?).await?;
+        let authority = Authority::new("Crossfade demo authority").map_err(io::Error::other)?;
+        let legacy = Server::start(System::Legacy, server_config(&authority)?).await?;
+        let modern = Server::start(System::Modern, server_config(&authority)?).await?;
         Ok(Demo { legacy: legacy.address, modern: modern.address, ca_pem: authority.pem(), servers: [legacy, modern] })
     }
 
