@@ -177,6 +177,8 @@ impl Listener {
         let invoked = pool.invoke(event.into(), &trace).await;
         exchange.environment = invoked.environment;
         exchange.cold = invoked.cold;
+        exchange.request_id = invoked.request_id;
+        exchange.memory = invoked.memory;
         let answer = invoked
             .answer
             .map_err(|failure| Refusal::because(failure.reason(), StatusCode::BAD_GATEWAY, failure.to_string()))?;

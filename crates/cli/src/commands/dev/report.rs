@@ -139,6 +139,7 @@ impl Report {
                 }
                 lines
             }
+            Notice::Warning { function, text } => vec![Line::Talk(format!("function {function} | {text}"))],
             _ => Vec::new(),
         }
     }
