@@ -296,8 +296,7 @@ impl Desk {
         polling.counted = false;
         state.polls -= 1;
         let invocation_id = random::uuid();
-        let open =
-            Open { request_id: request_id.clone(), invocation_id: invocation_id.clone(), answer: Some(answer) };
+        let open = Open { request_id: request_id.clone(), invocation_id: invocation_id.clone(), answer: Some(answer) };
         state.open.push(open);
         let more = !state.queued.is_empty();
         drop(state);

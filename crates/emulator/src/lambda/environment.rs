@@ -9,6 +9,7 @@ use bytes::Bytes;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::api;
 use super::desk::{Desk, Invocation, Signal, Tick};
 use super::failure::Failure;
 use super::memory::Memory;
@@ -16,7 +17,6 @@ use super::pool::Pool;
 use super::process::{Processes, Start, Who};
 use super::shutdown::{Reason, shut_down};
 use super::variables::variables;
-use super::api;
 use crate::{Function, Notice, random};
 
 /// How often memory and time are looked at while there is work.
@@ -91,12 +91,7 @@ impl Environment {
 
     /// Hands over one event and waits for the answer; gives the request id with it. When the time is up, the environment
     /// is reset, as Lambda does; on Managed Instances it goes on.
-    pub(super) async fn invoke(
-        &self,
-        event: Bytes,
-        trace_id: String,
-        time: Time,
-    ) -> (String, Result<Bytes, Failure>) {
+    pub(super) async fn invoke(&self, event: Bytes, trace_id: String, time: Time) -> (String, Result<Bytes, Failure>) {
         let Time { limit, left } = time;
         let (answer, answered) = oneshot::channel();
         let request_id = random::uuid();
@@ -222,6 +217,9 @@ impl Watcher {
                 _ = ticks.tick(), if ticking => match desk.tick() {
                     Tick::Calm => ticking = false,
                     Tick::Busy => if let Some(failure) = too_much(&desk, self.memory.look()) {
+                        if self.ready.is_none() && !desk.has_work() {
+                            desk.warn(failure.to_string());
+                        }
                         return End::Failed(failure);
                     },
                     Tick::Overdue => {

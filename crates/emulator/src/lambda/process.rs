@@ -143,10 +143,6 @@ impl Processes {
         runtime.and_then(|process| process.status.clone()).unwrap_or_else(|| "not started".to_owned())
     }
 
-    pub(super) fn is_running(&self, who: Who) -> bool {
-        self.list.iter().any(|process| process.who == who && process.status.is_none())
-    }
-
     /// Sends it to one of them, or to all.
     pub(super) fn signal(&self, who: Option<Who>, signal: Signal) {
         let meant = |process: &&Process| who.is_none_or(|who| process.who == who) && process.status.is_none();
