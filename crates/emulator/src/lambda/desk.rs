@@ -2,24 +2,19 @@
 //! worked on, that are over; who has asked for more; whether the environment is frozen. Owns no I/O: `runtime_api` and
 //! `extensions_api` speak for the processes, `environment` acts on the [`Signal`]s.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use bytes::Bytes;
-use rustix::process::Signal as ProcessSignal;
 use serde_json::json;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc};
 
 use super::api::Rejection;
-use super::extensions_api::Extension;
 use super::failure::Failure;
 use super::pool::Pool;
 use super::process::Group;
+use super::state::{Handed, Invocation, Open, Over, Phase, State, milliseconds};
 use crate::{Function, Notice, random};
-
-/// How many finished invocations are remembered, to tell a late answer (410) from a made-up id (400).
-const REMEMBERED: usize = 16;
 
 /// What happened, for the environment to act on.
 #[derive(Debug)]
@@ -32,26 +27,6 @@ pub(super) enum Signal {
     Failed(Failure),
     /// The time for init or for an invocation is up.
     TimedOut,
-}
-
-/// One event to be handed over.
-pub(super) struct Invocation {
-    pub(super) request_id: String,
-    pub(super) event: Bytes,
-    pub(super) trace_id: String,
-    /// When it times out, as it is told, and by the clock that does not jump.
-    pub(super) deadline: SystemTime,
-    pub(super) until: Instant,
-    pub(super) answer: oneshot::Sender<Result<Bytes, Failure>>,
-}
-
-/// What the runtime gets of it.
-pub(super) struct Handed {
-    pub(super) request_id: String,
-    pub(super) invocation_id: String,
-    pub(super) event: Bytes,
-    pub(super) trace_id: String,
-    pub(super) deadline_ms: u64,
 }
 
 pub(super) struct Desk {
@@ -69,49 +44,6 @@ pub(super) struct Desk {
     pub(super) events: Notify,
     /// Told when there is something to watch again, see [`Desk::tick`].
     pub(super) work: Notify,
-}
-
-#[derive(Default)]
-pub(super) struct State {
-    pub(super) phase: Phase,
-    groups: Vec<Group>,
-    frozen: bool,
-    /// Nothing to do until the pool leaves something: the invoke phase is over.
-    idle: bool,
-    /// Whether somebody calls [`Desk::tick`].
-    ticking: bool,
-    /// The runtime has asked at least once; from then on no extension can register.
-    pub(super) has_asked: bool,
-    /// How many `next` calls of the runtime are open.
-    polls: usize,
-    queued: VecDeque<Invocation>,
-    open: Vec<Open>,
-    over: VecDeque<Over>,
-    /// Of the last invocation.
-    until: Option<Instant>,
-    pub(super) extensions: Vec<Extension>,
-}
-
-#[derive(Default, PartialEq, Eq)]
-pub(super) enum Phase {
-    #[default]
-    Init,
-    Running,
-    /// How the environment ended.
-    Closed(String),
-}
-
-/// An invocation that the runtime works on.
-struct Open {
-    request_id: String,
-    invocation_id: String,
-    /// `None` once it has timed out, on Managed Instances.
-    answer: Option<oneshot::Sender<Result<Bytes, Failure>>>,
-}
-
-struct Over {
-    request_id: String,
-    timed_out: bool,
 }
 
 /// What [`Desk::tick`] finds.
@@ -399,30 +331,6 @@ impl Desk {
     }
 }
 
-impl State {
-    fn remember(&mut self, over: Over) {
-        if self.over.len() == REMEMBERED {
-            self.over.pop_front();
-        }
-        self.over.push_back(over);
-    }
-
-    fn freeze(&mut self) {
-        self.frozen = true;
-        for group in &self.groups {
-            group.signal(ProcessSignal::STOP);
-        }
-    }
-
-    fn thaw(&mut self) {
-        if std::mem::take(&mut self.frozen) {
-            for group in &self.groups {
-                group.signal(ProcessSignal::CONT);
-            }
-        }
-    }
-}
-
 /// An open `next` call of the runtime.
 struct Polling<'a> {
     desk: &'a Desk,
@@ -435,11 +343,6 @@ impl Drop for Polling<'_> {
             self.desk.lock().polls -= 1;
         }
     }
-}
-
-pub(super) fn milliseconds(time: SystemTime) -> u64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-    u64::try_from(since).unwrap_or(u64::MAX)
 }
 
 /// The name of an external extension is the file name of its program.

@@ -10,12 +10,13 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::api;
-use super::desk::{Desk, Invocation, Signal, Tick};
+use super::desk::{Desk, Signal, Tick};
 use super::failure::Failure;
 use super::memory::Memory;
 use super::pool::Pool;
 use super::process::{Processes, Start, Who};
 use super::shutdown::{Reason, shut_down};
+use super::state::Invocation;
 use super::variables::variables;
 use crate::{Function, Notice, random};
 

@@ -13,9 +13,10 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::api::{Content, Rejection, accepted, describe_error, json};
-use super::desk::{Desk, Phase, Signal, State, milliseconds};
+use super::desk::{Desk, Signal};
 use super::failure::Failure;
 use super::shutdown::Reason;
+use super::state::{Phase, State, milliseconds};
 use crate::random;
 
 /// Extensions of one function ("Lambda Extensions API", init phase).

@@ -12,6 +12,7 @@ mod pool;
 mod process;
 mod runtime_api;
 mod shutdown;
+mod state;
 mod variables;
 
 pub(crate) use pool::Pool;

@@ -6,8 +6,9 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 
 use super::api::{Content, MAX_RESPONSE, Rejection, accepted, describe_error, json};
-use super::desk::{Desk, Handed};
+use super::desk::Desk;
 use super::failure::Failure;
+use super::state::Handed;
 
 const REQUEST_ID: &str = "lambda-runtime-aws-request-id";
 const INVOCATION_ID: &str = "lambda-runtime-invocation-id";
