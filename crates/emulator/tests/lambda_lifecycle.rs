@@ -119,8 +119,11 @@ fn too_much_memory_is_the_end() {
     assert_eq!(alb.get("/memory/200/60000", "").status, 502);
     let (status, reason, problem) = alb.outcome();
     assert_eq!((status, reason.as_str()), (502, "LambdaUnhandled"));
-    assert!(problem.starts_with("out of memory: the function used 2"), "{problem}");
-    assert!(problem.ends_with(" MiB and has 128; its process was killed (`Runtime.OutOfMemory`)"), "{problem}");
+    // It may have been caught in the middle.
+    let used = problem.strip_prefix("out of memory: the function used ").unwrap();
+    let (used, rest) = used.split_once(' ').unwrap();
+    assert!((129..=230).contains(&used.parse().unwrap()), "{problem}");
+    assert_eq!(rest, "MiB and has 128; its process was killed (`Runtime.OutOfMemory`)");
     assert_eq!(alb.exited(), (1, "signal: 9 (SIGKILL)".into()));
     assert_eq!(alb.get("/pid", "").json()["served"], 1);
     // With another limit the same is fine.

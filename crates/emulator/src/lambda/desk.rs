@@ -350,3 +350,63 @@ fn file_name(command: &[String]) -> String {
     let program = command.first().map(String::as_str).unwrap_or_default();
     std::path::Path::new(program).file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    fn desk(invocations: usize) -> (Arc<Desk>, mpsc::UnboundedReceiver<Signal>) {
+        let (signals, received) = mpsc::unbounded_channel();
+        let mut function = Function::new("a", vec!["a".to_owned()]);
+        function.invocations_per_environment = invocations;
+        let notices = mpsc::unbounded_channel().0;
+        (Arc::new(Desk::new(1, Arc::new(function), Weak::new(), notices, signals)), received)
+    }
+
+    fn invocation(request_id: &str) -> Invocation {
+        let until = Instant::now() + Duration::from_secs(60);
+        let (request_id, deadline) = (request_id.to_owned(), SystemTime::now() + Duration::from_secs(60));
+        let (event, trace_id, answer) = (Bytes::new(), String::new(), oneshot::channel().0);
+        Invocation { request_id, event, trace_id, deadline, until, answer }
+    }
+
+    #[tokio::test]
+    async fn a_runtime_that_hangs_up_and_asks_again_is_told_once() {
+        let (desk, mut received) = desk(1);
+        for _ in 0..3 {
+            assert!(tokio::time::timeout(Duration::from_millis(1), desk.next()).await.is_err());
+        }
+        desk.leave(invocation("a"));
+        assert!(desk.next().await.is_ok_and(|handed| handed.request_id == "a"));
+        assert!(matches!(received.try_recv(), Ok(Signal::Ready)));
+        assert!(received.try_recv().is_err());
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn as_many_workers_as_invocations_get_one_each() {
+        let (desk, _received) = desk(4);
+        for turn in 0..200 {
+            let workers: Vec<_> = (0..4)
+                .map(|_| Arc::clone(&desk))
+                .map(|desk| tokio::spawn(async move { desk.next().await.map(|handed| handed.request_id).ok() }))
+                .collect();
+            for number in 0..4 {
+                desk.leave(invocation(&format!("{turn}-{number}")));
+            }
+            let mut ids = Vec::new();
+            for worker in workers {
+                let id = tokio::time::timeout(Duration::from_secs(10), worker).await;
+                ids.push(id.expect("a worker waits for an invocation that is there").unwrap().unwrap());
+            }
+            ids.sort_unstable();
+            assert_eq!(ids, [0, 1, 2, 3].map(|number| format!("{turn}-{number}")));
+            for id in ids {
+                assert!(desk.finish(&id, None, Ok(Bytes::new())).is_ok());
+            }
+        }
+    }
+}
