@@ -46,7 +46,7 @@ pub(super) fn post(
     match (call, invocation) {
         ("init/error", _) => desk.init_error(describe_error(headers, ERROR_TYPE, content))?,
         (_, Some((id, "response"))) => {
-            let (answer, told) = response(headers, content)?;
+            let Posted { answer, told } = response(headers, content)?;
             desk.finish(id, echoed, answer)?;
             told?;
         }
@@ -60,10 +60,12 @@ pub(super) fn post(
 }
 
 /// What the load balancer gets, and what the function is told.
-fn response(
-    headers: &HeaderMap,
-    content: Content,
-) -> Result<(Result<Bytes, Failure>, Result<(), Rejection>), Rejection> {
+struct Posted {
+    answer: Result<Bytes, Failure>,
+    told: Result<(), Rejection>,
+}
+
+fn response(headers: &HeaderMap, content: Content) -> Result<Posted, Rejection> {
     let mode = headers.get(RESPONSE_MODE).map_or(&b"buffered"[..], HeaderValue::as_bytes);
     let streamed = mode.eq_ignore_ascii_case(b"streaming");
     if !streamed && !mode.eq_ignore_ascii_case(b"buffered") {
@@ -71,16 +73,17 @@ fn response(
         return Err(Rejection(StatusCode::BAD_REQUEST, "InvalidFunctionResponseMode", message));
     }
     Ok(match content {
-        _ if streamed => (Err(Failure::Streaming), Ok(())),
-        Content::Whole(bytes) => (Ok(bytes), Ok(())),
+        _ if streamed => Posted { answer: Err(Failure::Streaming), told: Ok(()) },
+        Content::Whole(bytes) => Posted { answer: Ok(bytes), told: Ok(()) },
         Content::TooLarge => {
             let message = format!("Exceeded maximum allowed payload size ({MAX_RESPONSE} bytes).");
-            let rejection = Rejection(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", message);
-            (Err(Failure::ResponseTooLarge { limit: MAX_RESPONSE }), Err(rejection))
+            let told = Err(Rejection(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", message));
+            Posted { answer: Err(Failure::ResponseTooLarge { limit: MAX_RESPONSE }), told }
         }
         Content::CutOff => {
             let message = "HTTP request detected as truncated".to_owned();
-            (Err(Failure::CutOff), Err(Rejection(StatusCode::BAD_REQUEST, "TruncatedHTTPRequest", message)))
+            let told = Err(Rejection(StatusCode::BAD_REQUEST, "TruncatedHTTPRequest", message));
+            Posted { answer: Err(Failure::CutOff), told }
         }
     })
 }
