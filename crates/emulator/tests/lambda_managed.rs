@@ -1,5 +1,4 @@
 //! Several invocations at a time in one environment: Lambda Managed Instances.
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod support;
 
