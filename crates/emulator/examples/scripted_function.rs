@@ -1,93 +1,123 @@
-//! A Lambda function for the tests: a Runtime API client on the standard library alone, which does what the request asks for.
+//! A Lambda function for the tests, which does what the request asks for.
 //!
 //! By path: `/crash`, `/error`, `/huge`, `/big/<bytes>`,
 //! `/big-fields/<bytes>`, `/streaming`, `/sleep/<ms>`, `/slow-next/<ms>` (answers, then lingers), `/exit-after`
 //! (answers, then ends), `/post/<case>` (misuses the Runtime API and reports the statuses that it got), `/env`, `/child`
-//! (starts a process and tells its id), else the event as text. A field `x-reply` is posted as it is. By the variable
-//! `SCRIPT`: `init-error`, `exit`, `silent`, `stubborn` (ignores SIGTERM as far as a process without signal handlers can: a
-//! child of it does).
+//! (starts a process and tells its id), `/memory/<MiB>/<ms>` (uses so much for so long), `/directory`, `/register-late`,
+//! `/init-error-late`, else the event as text. A field `x-reply` is posted as it is. By the variable `SCRIPT`: `init-error`,
+//! `exit`, `silent`, each also with `-once` (the first time; later ones see the file `ONCE`), `init-memory`, `internal` (has
+//! an internal extension), `internal-invoke` (which asks for INVOKE), `registrations` (registers in all wrong ways).
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a crash, which the tests see")]
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+mod api;
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use api::{Answer, Api, EXTENSION};
 use serde_json::{Value, json};
 
-struct Api {
-    stream: BufReader<TcpStream>,
-    host: String,
-}
-
-struct Answer {
-    status: u16,
-    fields: Vec<(String, String)>,
-    body: Vec<u8>,
-}
-
-impl Api {
-    fn call(&mut self, method: &str, path: &str, fields: &[(&str, &str)], body: &[u8]) -> Answer {
-        let mut head = format!("{method} /2018-06-01/runtime/{path} HTTP/1.1\r\nhost: {}\r\n", self.host);
-        for (name, value) in fields {
-            head += &format!("{name}: {value}\r\n");
-        }
-        head += &format!("content-length: {}\r\n\r\n", body.len());
-        let stream = self.stream.get_mut();
-        stream.write_all(head.as_bytes()).unwrap();
-        stream.write_all(body).unwrap();
-        self.read()
-    }
-
-    fn read(&mut self) -> Answer {
-        let mut line = String::new();
-        self.stream.read_line(&mut line).unwrap();
-        let status = line.split(' ').nth(1).unwrap().parse().unwrap();
-        let mut fields = Vec::new();
-        loop {
-            line.clear();
-            self.stream.read_line(&mut line).unwrap();
-            match line.trim_end().split_once(": ") {
-                Some((name, value)) => fields.push((name.to_owned(), value.to_owned())),
-                None => break,
-            }
-        }
-        let mut answer = Answer { status, fields, body: Vec::new() };
-        answer.body = vec![0; answer.field("content-length").parse().unwrap()];
-        self.stream.read_exact(&mut answer.body).unwrap();
-        answer
-    }
-}
-
-impl Answer {
-    fn field(&self, name: &str) -> String {
-        self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.clone()).unwrap_or_default()
-    }
-}
+static SERVED: AtomicU32 = AtomicU32::new(0);
 
 fn main() {
     let script = std::env::var("SCRIPT").unwrap_or_default();
     println!("starting with SCRIPT={script}");
-    let host = std::env::var("AWS_LAMBDA_RUNTIME_API").unwrap();
-    let stream = TcpStream::connect(&host).unwrap();
-    stream.set_nodelay(true).unwrap();
-    let mut api = Api { stream: BufReader::new(stream), host };
+    let mut api = Api::connect();
     match script.as_str() {
-        "init-error" => {
-            let error = br#"{"errorType":"Config.Missing","errorMessage":"no back end\nconfigured"}"#;
-            assert_eq!(api.call("POST", "init/error", &[], error).status, 202);
-            std::process::exit(1);
-        }
+        "init-error" => init_error(&mut api),
+        "init-error-once" if is_first() => init_error(&mut api),
         "exit" => std::process::exit(7),
+        "exit-once" if is_first() => std::process::exit(7),
         "silent" => std::thread::sleep(Duration::from_secs(600)),
+        "silent-once" if is_first() => std::thread::sleep(Duration::from_secs(600)),
+        "init-memory" => {
+            let block = vec![1_u8; 200 << 20];
+            std::thread::sleep(Duration::from_secs(600));
+            drop(block);
+        }
+        "internal" => internal(&mut api, "scripted-internal", &[]),
+        "internal-invoke" => internal(&mut api, "scripted-internal", &["INVOKE"]),
+        "registrations" => registrations(&mut api),
         _ => {}
     }
-    let mut served = 0;
+    let workers = std::env::var("AWS_LAMBDA_MAX_CONCURRENCY").map_or(1, |count| count.parse().unwrap());
+    for _ in 1..workers {
+        std::thread::spawn(|| work(&mut Api::connect()));
+    }
+    work(&mut api);
+}
+
+fn work(api: &mut Api) {
     loop {
         let next = api.call("GET", "invocation/next", &[], b"");
         assert_eq!(next.status, 200);
-        served += 1;
-        serve(&mut api, &next, served);
+        serve(api, &next, SERVED.fetch_add(1, Ordering::Relaxed) + 1);
     }
+}
+
+/// Whether no process of this test was here before; they leave a file.
+fn is_first() -> bool {
+    let file = std::env::var("ONCE").unwrap();
+    !Path::new(&file).exists() && std::fs::write(file, "").is_ok()
+}
+
+fn init_error(api: &mut Api) {
+    let error = br#"{"errorType":"Config.Missing","errorMessage":"no back end\nconfigured"}"#;
+    assert_eq!(api.call("POST", "init/error", &[], error).status, 202);
+    std::process::exit(1);
+}
+
+/// An internal extension: a thread that asks for events and tells them.
+fn internal(api: &mut Api, name: &str, events: &[&str]) {
+    let registered = api.register(name, events);
+    assert_eq!(registered.status, 200);
+    let id = registered.field("lambda-extension-identifier");
+    let (asks, asked) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut api = Api::connect();
+        asks.send(()).unwrap();
+        loop {
+            let fields = [("lambda-extension-identifier", id.as_str())];
+            let next = api.call("GET", &format!("{EXTENSION}event/next"), &fields, b"");
+            println!("internal event: {}", String::from_utf8(next.body).unwrap());
+        }
+    });
+    asked.recv().unwrap();
+}
+
+/// Registers in all ways that are refused, and once more when it is too late; tells the answers in a line.
+fn registrations(api: &mut Api) {
+    let path = format!("{EXTENSION}register");
+    let id_fields = |id: &'static str| [("lambda-extension-identifier", id)];
+    let mut answers = vec![
+        api.register("a", &["SHUTDOWN"]).summary(),
+        api.register("a", &["OTHER"]).summary(),
+        api.call("POST", &path, &[], b"{}").summary(),
+        api.call("POST", &path, &[("lambda-extension-name", "a")], b"[").summary(),
+        api.call("GET", &format!("{EXTENSION}event/next"), &[], b"").summary(),
+        api.call("GET", &format!("{EXTENSION}event/next"), &id_fields("x"), b"").summary(),
+        api.call("GET", &format!("{EXTENSION}event/next"), &id_fields("00000000-0000-4000-8000-000000000000"), b"")
+            .summary(),
+        api.call("POST", &format!("{EXTENSION}other"), &[], b"").summary(),
+    ];
+    for number in 0..11 {
+        let registered = api.register(&format!("internal-{number}"), &[]);
+        if number == 0 {
+            answers.push(api.register("internal-0", &[]).summary());
+        }
+        match registered.status {
+            200 => {
+                let id = registered.field("lambda-extension-identifier");
+                std::thread::spawn(move || {
+                    let fields = [("lambda-extension-identifier", id.as_str())];
+                    Api::connect().call("GET", &format!("{EXTENSION}event/next"), &fields, b"")
+                });
+            }
+            _ => answers.push(registered.summary()),
+        }
+    }
+    println!("registrations: {}", answers.join(", "));
 }
 
 fn serve(api: &mut Api, next: &Answer, served: u32) {
@@ -119,7 +149,17 @@ fn serve(api: &mut Api, next: &Answer, served: u32) {
     if let Some(pause) = number("/sleep/") {
         std::thread::sleep(pause);
     }
+    if let Some(rest) = path.strip_prefix("/memory/") {
+        let (size, pause) = rest.split_once('/').unwrap();
+        let block = vec![1_u8; size.parse::<usize>().unwrap() << 20];
+        std::thread::sleep(Duration::from_millis(pause.parse().unwrap()));
+        assert_eq!(block.last(), Some(&1));
+        println!("used {size} MiB");
+    }
     let text = match path {
+        "/register-late" => json!(api.register("late", &[]).summary()).to_string(),
+        "/init-error-late" => json!(api.call("POST", "init/error", &[], b"").summary()).to_string(),
+        "/directory" => json!(std::env::current_dir().unwrap()).to_string(),
         "/env" => serde_json::to_string(&std::env::vars().collect::<std::collections::BTreeMap<_, _>>()).unwrap(),
         "/pid" => json!({"pid": std::process::id(), "served": served}).to_string(),
         "/child" => {
@@ -154,9 +194,7 @@ fn serve(api: &mut Api, next: &Answer, served: u32) {
     if let Some(case) = path.strip_prefix("/post/") {
         let mut statuses = Vec::new();
         let mut post = |path: &str, fields: &[(&str, &str)], body: &str| {
-            let answer = api.call("POST", path, fields, body.as_bytes());
-            let kind: Value = serde_json::from_slice(&answer.body).unwrap();
-            statuses.push(format!("{} {}", answer.status, kind["errorType"].as_str().unwrap_or("ok")));
+            statuses.push(api.call("POST", path, fields, body.as_bytes()).summary());
         };
         match case {
             "misuse" => {
@@ -165,6 +203,8 @@ fn serve(api: &mut Api, next: &Answer, served: u32) {
                 post(&error, &[("lambda-runtime-invocation-id", "stale")], "{}");
                 let next = api.call("GET", "invocation/next", &[], b"");
                 statuses.push(format!("{} next", next.status));
+                let odd = [("lambda-runtime-function-response-mode", "odd")];
+                statuses.push(api.call("POST", &response, &odd, b"{}").summary());
                 let text = json!(statuses).to_string();
                 let reply = json!({"statusCode": 200, "body": text}).to_string();
                 api.call("POST", &response, &[("lambda-runtime-invocation-id", &invocation_id)], reply.as_bytes());
@@ -178,10 +218,13 @@ fn serve(api: &mut Api, next: &Answer, served: u32) {
         }
         return;
     }
-    assert_eq!(
-        api.call("POST", &response, &[("lambda-runtime-invocation-id", &invocation_id)], reply.as_bytes()).status,
-        202
-    );
+    let posted = api.call("POST", &response, &[("lambda-runtime-invocation-id", &invocation_id)], reply.as_bytes());
+    match posted.status {
+        202 => {}
+        // On Managed Instances a process outlives an invocation that has timed out.
+        410 => println!("late answer: {}", posted.summary()),
+        status => panic!("{status}"),
+    }
     if path == "/exit-after" {
         std::process::exit(0);
     }

@@ -45,6 +45,13 @@ pub enum Notice {
         /// What the last check saw.
         detail: String,
     },
+    /// Something that a developer should know and that belongs to no request.
+    Warning {
+        /// Of which function.
+        function: String,
+        /// One line.
+        text: String,
+    },
 }
 
 /// One request and what became of it.

@@ -535,6 +535,11 @@ impl Function {
         }
     }
 
+    /// Lambda Managed Instances.
+    pub(crate) fn is_managed(&self) -> bool {
+        self.invocations_per_environment > 1
+    }
+
     pub(crate) fn region(&self) -> String {
         let own = self.env.iter().rev().find(|(name, _)| name == "AWS_REGION").map(|(_, value)| value.clone());
         own.or_else(|| std::env::var("AWS_REGION").ok()).unwrap_or_else(|| "us-east-1".to_owned())

@@ -16,6 +16,7 @@ fn the_environment_is_lambda_s() {
     settings.functions[0].env = vec![("OWN".into(), "1".into()), ("AWS_REGION".into(), "eu-west-1".into())];
     let alb = Alb::start(settings);
     let variables = alb.get("/env", "").json();
+    // Lambda developer guide, "Defined runtime environment variables".
     let expected = [
         ("AWS_LAMBDA_FUNCTION_NAME", "scripted"),
         ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
@@ -23,6 +24,9 @@ fn the_environment_is_lambda_s() {
         ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"),
         ("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/scripted"),
         ("AWS_REGION", "eu-west-1"),
+        ("AWS_XRAY_CONTEXT_MISSING", "LOG_ERROR"),
+        ("LAMBDA_RUNTIME_DIR", "/var/runtime"),
+        ("LANG", "en_US.UTF-8"),
         ("TZ", ":UTC"),
         ("OWN", "1"),
     ];
@@ -33,13 +37,48 @@ fn the_environment_is_lambda_s() {
         assert!(variables[name].as_str().is_some_and(|value| !value.is_empty()), "{name}");
     }
     assert!(variables["AWS_LAMBDA_RUNTIME_API"].as_str().unwrap().starts_with("127.0.0.1:"));
-    // Nothing else of this machine leaks in.
-    assert_eq!(variables.get("CARGO_MANIFEST_DIR"), None);
+    // Nothing else of this machine leaks in; keys are not made up; the rest is not for an OS-only runtime.
+    let absent = ["CARGO_MANIFEST_DIR", "AWS_ACCESS_KEY_ID", "AWS_EXECUTION_ENV", "_X_AMZN_TRACE_ID"];
+    for name in absent.into_iter().chain(["AWS_LAMBDA_MAX_CONCURRENCY", "LD_LIBRARY_PATH"]) {
+        assert_eq!(variables.get(name), None, "{name}");
+    }
+}
+
+#[test]
+fn a_managed_runtime_is_told_its_name_and_runs_in_its_folder() {
+    let folder = std::env::temp_dir().canonicalize().unwrap();
+    let mut settings = settings(HeaderMode::Single);
+    settings.functions[0].runtime = Some("nodejs22.x".into());
+    settings.functions[0].handler = "index.handler".into();
+    settings.functions[0].directory = Some(folder.clone());
+    let alb = Alb::start(settings);
+    let variables = alb.get("/env", "").json();
+    assert_eq!(variables["AWS_EXECUTION_ENV"], "AWS_Lambda_nodejs22.x");
+    assert_eq!(variables["_HANDLER"], "index.handler");
+    assert_eq!(variables["LAMBDA_TASK_ROOT"], folder.to_str().unwrap());
+    assert_eq!(alb.get("/directory", "").json(), folder.to_str().unwrap());
+    // A `provided` runtime has no `AWS_EXECUTION_ENV`.
+    let mut provided = support::settings(HeaderMode::Single);
+    provided.functions[0].runtime = Some("provided.al2023".into());
+    assert_eq!(Alb::start(provided).get("/env", "").json().get("AWS_EXECUTION_ENV"), None);
+}
+
+#[test]
+fn more_variables_than_lambda_takes_are_told_once() {
+    let mut settings = settings(HeaderMode::Single);
+    // What is handed on from this machine is not deployed, and does not count.
+    let inherited = ("PATH".to_owned(), std::env::var("PATH").unwrap());
+    settings.functions[0].env = vec![("LARGE".into(), "x".repeat(4092)), inherited];
+    let mut alb = Alb::start(settings);
+    let text = "the environment variables are 4097 bytes, names included; Lambda takes 4096 of a function";
+    assert_eq!(alb.warning(), text);
+    assert_eq!(alb.get("/", "").status, 200);
+    assert!(!alb.has_seen(|notice| matches!(notice, Notice::Warning { .. })));
 }
 
 #[test]
 fn an_invocation_carries_what_the_runtime_api_promises() {
-    let alb = single();
+    let mut alb = single();
     let trace = "X-Amzn-Trace-Id: Root=1-67891233-abcdef012345678912345678\r\n";
     let before = now_ms();
     let fields = alb.get("/invocation", trace).json();
@@ -55,6 +94,9 @@ fn an_invocation_carries_what_the_runtime_api_promises() {
     assert_eq!(text("lambda-runtime-aws-request-id").len(), 36);
     assert_eq!(text("lambda-runtime-invocation-id").len(), 36);
     assert_eq!(text("content-type"), "application/json");
+    // The exchange tells the same request id, for the developer to find it in the log.
+    let told = alb.exchange().request_id;
+    assert_eq!(told.as_deref(), fields["lambda-runtime-aws-request-id"].as_str());
     let again = alb.get("/invocation", trace).json();
     assert_ne!(fields["lambda-runtime-aws-request-id"], again["lambda-runtime-aws-request-id"]);
 }
@@ -67,7 +109,13 @@ fn now_ms() -> u128 {
 fn misuse_of_the_runtime_api_is_refused_and_survived() {
     let mut alb = single();
     let statuses = alb.get("/post/misuse", "").json();
-    let expected = ["400 InvalidRequestID", "400 InvalidInvocationId", "400 InvalidInvocationId", "403 next"];
+    let expected = [
+        "400 InvalidRequestID",
+        "400 InvalidInvocationId",
+        "400 InvalidInvocationId",
+        "403 next",
+        "400 InvalidFunctionResponseMode",
+    ];
     assert_eq!(statuses, serde_json::json!(expected));
     // A response without the invocation id is taken; a second one is too late.
     assert_eq!(alb.get("/post/twice", "").status, 200);
@@ -162,7 +210,9 @@ fn failures_to_start_are_told_in_words() {
     assert_eq!(outcome(scripted("exit")), exit);
     let mut silent = scripted("silent");
     silent.functions[0].init_timeout = Duration::from_millis(300);
-    let timeout = "the function did not ask for its first invocation within 0.3 s (init timeout)";
+    silent.functions[0].timeout = Duration::from_millis(400);
+    let timeout =
+        "the function was started once more, and did not ask for its first invocation within its timeout of 0.4 s";
     assert_eq!(outcome(silent), timeout);
 }
 
@@ -177,18 +227,10 @@ fn a_function_that_cannot_start_is_tried_again_for_each_request() {
     }
 }
 
-/// Sends requests side by side and gives their statuses.
-fn at_once(alb: &Alb, count: usize, target: &str) -> Vec<u16> {
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..count).map(|_| scope.spawn(|| alb.get(target, "").status)).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-    })
-}
-
 #[test]
 fn environments_are_started_as_concurrency_needs_and_the_last_used_is_reused() {
     let mut alb = single();
-    assert_eq!(at_once(&alb, 4, "/sleep/600"), [200; 4]);
+    assert_eq!(alb.at_once(4, "/sleep/600"), [200; 4]);
     let mut first: Vec<_> = (0..4).map(|_| alb.exchange()).collect();
     first.sort_by_key(|exchange| exchange.environment);
     assert!(first.iter().all(|exchange| exchange.cold));
@@ -213,7 +255,7 @@ fn beyond_the_limit_lambda_throttles() {
     let mut settings = settings(HeaderMode::Single);
     settings.functions[0].max_concurrency = 2;
     let mut alb = Alb::start(settings);
-    let mut statuses = at_once(&alb, 5, "/sleep/800");
+    let mut statuses = alb.at_once(5, "/sleep/800");
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 200, 502, 502, 502]);
     let throttled = alb.notice(|notice| match notice {
@@ -228,11 +270,35 @@ fn beyond_the_limit_lambda_throttles() {
 }
 
 #[test]
+fn a_reserved_concurrency_of_0_throttles_everything() {
+    let mut settings = settings(HeaderMode::Single);
+    settings.functions[0].max_concurrency = 0;
+    let mut alb = Alb::start(settings);
+    assert_eq!(alb.get("/", "").status, 502);
+    let problem = "throttled: the function's reserved concurrency is 0";
+    assert_eq!(alb.outcome(), (502, "LambdaThrottling".into(), problem.into()));
+}
+
+#[test]
 fn work_after_the_answer_keeps_an_environment_busy() {
     let mut alb = single();
     assert_eq!(alb.get("/slow-next/600", "").status, 200);
     assert_eq!(alb.get("/", "").status, 200);
     assert_eq!((alb.exchange().environment, alb.exchange().environment), (Some(1), Some(2)));
+}
+
+/// The timeout is for the whole invoke phase, which ends when the runtime asks for more.
+#[test]
+fn a_next_that_never_comes_ends_the_environment() {
+    let mut settings = settings(HeaderMode::Single);
+    settings.functions[0].timeout = Duration::from_millis(400);
+    let mut alb = Alb::start(settings);
+    assert_eq!(alb.get("/slow-next/600000", "").status, 200);
+    assert_eq!(alb.exchange().problem, None);
+    let text = "environment 1 answered, but did not ask for more within the timeout of 0.4 s; it was killed";
+    assert_eq!(alb.warning(), text);
+    assert_eq!(alb.exited(), (1, "signal: 9 (SIGKILL)".into()));
+    assert_eq!(alb.get("/", "").status, 200);
 }
 
 #[test]

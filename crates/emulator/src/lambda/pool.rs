@@ -1,8 +1,9 @@
-//! The environments of the function, and which of them gets an invocation: one at a time each, idle ones first, a new one
-//! when all are busy, none beyond the limit. Does not own how an environment is started, watched or ended.
+//! The environments of the function, and which of them gets an invocation: one at a time each (several on Lambda Managed
+//! Instances), idle ones first, a new one when all are busy, none beyond the limit; and the second try of an init phase that
+//! failed. Does not own how an environment is started, watched or ended.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,18 +11,23 @@ use bytes::Bytes;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 
-use super::environment::{Environment, Surroundings};
+use super::environment::{Environment, Surroundings, Time};
 use super::failure::Failure;
+use super::variables;
 use crate::{Function, Notice};
 
 /// How long a request waits for an environment that has answered but not yet asked for more, before a new one is started.
 /// Without it a client that sends request after request would have two environments.
 const ABOUT_TO_BE_IDLE: Duration = Duration::from_millis(500);
+/// On Managed Instances requests wait for an environment that starts. It becomes ready or is forgotten long before.
+const ABOUT_TO_START: Duration = Duration::from_secs(3600);
+/// The init phase on Managed Instances: so long, or the function's timeout if that is longer.
+const MANAGED_INIT: Duration = Duration::from_secs(130);
 /// How often an invocation is given to another environment because the chosen one ended without having taken it.
 const ATTEMPTS: usize = 3;
 
 pub(crate) struct Pool {
-    function: Function,
+    function: Arc<Function>,
     /// The last number that an environment has got, of all functions.
     numbers: Arc<AtomicU32>,
     notices: mpsc::UnboundedSender<Notice>,
@@ -30,6 +36,8 @@ pub(crate) struct Pool {
     closing: watch::Sender<bool>,
     /// Cloned into every environment; `None` once the pool is closed.
     alive: Mutex<Option<mpsc::Sender<()>>>,
+    /// Whether a developer knows that there is no telemetry.
+    pub(super) telemetry_told: AtomicBool,
 }
 
 /// An invocation that was tried: by which environment, and whether it had to be started.
@@ -45,9 +53,9 @@ pub(crate) struct Invoked {
 #[derive(Default)]
 struct State {
     slots: BTreeMap<u32, Slot>,
-    /// Idle environments, the last used at the end.
-    idle: Vec<u32>,
-    /// How many requests wait for an environment that is about to be idle.
+    /// Environments that take another invocation, the last used at the end.
+    free: Vec<u32>,
+    /// How many requests wait for an environment that is about to be free.
     waiting: usize,
 }
 
@@ -55,6 +63,8 @@ struct Slot {
     stage: Stage,
     /// Counts the invocations, so that a late message about one is not taken for the next.
     turn: u64,
+    /// Invocations that it has.
+    in_hand: usize,
     /// `None` while it starts.
     environment: Option<Arc<Environment>>,
 }
@@ -73,6 +83,13 @@ enum Turn {
     Start(u32),
 }
 
+struct Acquired {
+    environment: Arc<Environment>,
+    turn: u64,
+    cold: bool,
+    time: Time,
+}
+
 impl Pool {
     pub(crate) fn new(
         function: Function,
@@ -81,14 +98,18 @@ impl Pool {
     ) -> (Arc<Self>, mpsc::Receiver<()>) {
         let (alive, ended) = mpsc::channel(1);
         let pool = Self {
-            function,
+            function: Arc::new(function),
             numbers,
             notices,
             state: Mutex::default(),
             changed: Notify::new(),
             closing: watch::Sender::new(false),
             alive: Mutex::new(Some(alive)),
+            telemetry_told: AtomicBool::new(false),
         };
+        if let Some(text) = variables::too_many(&pool.function) {
+            pool.warn(text);
+        }
         (Arc::new(pool), ended)
     }
 
@@ -96,30 +117,30 @@ impl Pool {
     pub(crate) async fn invoke(self: &Arc<Self>, event: Bytes, trace_id: &str) -> Invoked {
         let mut attempt = 1;
         loop {
-            let (environment, turn, cold) = match self.acquire().await {
+            let Acquired { environment, turn, cold, time } = match self.acquire().await {
                 Ok(acquired) => acquired,
-                Err(answer) => {
-                    let nothing = (None, None);
-                    let (request_id, memory) = nothing;
-                    return Invoked { answer: Err(answer), environment: None, cold: false, request_id, memory };
+                Err(failure) => {
+                    let (environment, request_id, memory) = (None, None, None);
+                    return Invoked { answer: Err(failure), environment, cold: false, request_id, memory };
                 }
             };
             let number = environment.number;
-            let answer = environment.invoke(event.clone(), trace_id.to_owned(), self.function.timeout).await;
+            let (request_id, answer) = environment.invoke(event.clone(), trace_id.to_owned(), time).await;
             match &answer {
                 Err(Failure::NeverTaken(_)) if attempt < ATTEMPTS => {
                     attempt += 1;
                     continue;
                 }
-                // Its process is being killed; the next request need not wait for that.
-                Err(Failure::TimedOut(_)) => self.forget(number),
+                // It is being reset; the next request need not wait for that.
+                Err(Failure::TimedOut { killed: true, .. } | Failure::OutOfMemory { .. }) => self.forget(number),
                 _ => self.answered(number, turn),
             }
-            return Invoked { answer, environment: Some(number), cold, request_id: None, memory: None };
+            let (environment, request_id, memory) = (Some(number), Some(request_id), environment.memory());
+            return Invoked { answer, environment, cold, request_id, memory };
         }
     }
 
-    /// Ends every environment: SIGTERM, then SIGKILL. Await the receiver that [`Pool::new`] gave to know that all are gone.
+    /// Ends every environment. Await the receiver that [`Pool::new`] gave to know that all are gone.
     pub(crate) fn close(&self) {
         self.closing.send_replace(true);
         self.alive.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -130,7 +151,23 @@ impl Pool {
         let mut state = self.lock();
         if let Some(slot) = state.slots.get_mut(&number).filter(|slot| slot.stage != Stage::Idle) {
             slot.stage = Stage::Idle;
-            state.idle.push(number);
+            slot.in_hand = 0;
+            state.free.push(number);
+        }
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    /// On Managed Instances: one of an environment's invocations is over.
+    pub(super) fn done(&self, number: u32) {
+        let mut state = self.lock();
+        let capacity = self.capacity();
+        if let Some(slot) = state.slots.get_mut(&number) {
+            let was_full = slot.in_hand >= capacity;
+            slot.in_hand = slot.in_hand.saturating_sub(1);
+            if was_full {
+                state.free.push(number);
+            }
         }
         drop(state);
         self.changed.notify_waiters();
@@ -140,7 +177,7 @@ impl Pool {
     pub(super) fn forget(&self, number: u32) {
         let mut state = self.lock();
         state.slots.remove(&number);
-        state.idle.retain(|idle| *idle != number);
+        state.free.retain(|free| *free != number);
         drop(state);
         self.changed.notify_waiters();
     }
@@ -153,20 +190,72 @@ impl Pool {
         }
     }
 
-    async fn acquire(self: &Arc<Self>) -> Result<(Arc<Environment>, u64, bool), Failure> {
-        match self.choose().await? {
-            Turn::Reuse(environment, turn) => Ok((environment, turn, false)),
-            Turn::Start(number) => {
-                let environment = self.start(number).await.inspect_err(|_| self.forget(number))?;
-                if let Some(slot) = self.lock().slots.get_mut(&number) {
-                    slot.environment = Some(Arc::clone(&environment));
+    async fn acquire(self: &Arc<Self>) -> Result<Acquired, Failure> {
+        let limit = self.function.timeout;
+        let number = match self.choose().await? {
+            Turn::Reuse(environment, turn) => {
+                return Ok(Acquired { environment, turn, cold: false, time: Time { limit, left: limit } });
+            }
+            Turn::Start(number) => number,
+        };
+        match self.start(number, self.init_timeout()).await {
+            Ok(environment) => Ok(self.enter(environment, Time { limit, left: limit })),
+            // On Managed Instances nothing is repaired, environments are replaced.
+            Err(failure) if failure.is_of_init() && !self.function.is_managed() => {
+                self.warn(format!("{failure}; it is started once more, within the invocation, as Lambda does"));
+                let number = self.renumber(number);
+                let started = Instant::now();
+                match self.start(number, limit).await {
+                    Ok(environment) => {
+                        let left = limit.saturating_sub(started.elapsed());
+                        Ok(self.enter(environment, Time { limit, left }))
+                    }
+                    Err(failure) => {
+                        self.forget(number);
+                        Err(match failure {
+                            Failure::InitTimeout(limit) => Failure::SecondInitTimeout(limit),
+                            failure => failure,
+                        })
+                    }
                 }
-                Ok((environment, 0, true))
+            }
+            Err(failure) => {
+                self.forget(number);
+                Err(failure)
             }
         }
     }
 
-    async fn start(self: &Arc<Self>, number: u32) -> Result<Arc<Environment>, Failure> {
+    fn init_timeout(&self) -> Duration {
+        match self.function.is_managed() {
+            true => self.function.init_timeout.max(MANAGED_INIT).max(self.function.timeout),
+            false => self.function.init_timeout,
+        }
+    }
+
+    /// A place for the second try, without a moment in which another request could take it.
+    fn renumber(&self, failed: u32) -> u32 {
+        let mut state = self.lock();
+        state.slots.remove(&failed);
+        state.place(&self.numbers)
+    }
+
+    fn enter(&self, environment: Arc<Environment>, time: Time) -> Acquired {
+        let mut state = self.lock();
+        let number = environment.number;
+        if let Some(slot) = state.slots.get_mut(&number) {
+            slot.environment = Some(Arc::clone(&environment));
+            slot.in_hand = 1;
+            if self.capacity() > 1 {
+                state.free.push(number);
+            }
+        }
+        drop(state);
+        self.changed.notify_waiters();
+        Acquired { environment, turn: 0, cold: true, time }
+    }
+
+    async fn start(self: &Arc<Self>, number: u32, limit: Duration) -> Result<Arc<Environment>, Failure> {
         let alive = self.alive.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let surroundings = Surroundings {
             pool: Arc::downgrade(self),
@@ -174,11 +263,13 @@ impl Pool {
             closing: self.closing.subscribe(),
             alive: alive.ok_or(Failure::ShuttingDown)?,
         };
-        Environment::start(number, &self.function, surroundings).await
+        Environment::start(number, &self.function, limit, surroundings).await
     }
 
     async fn choose(&self) -> Result<Turn, Failure> {
-        let patience = Instant::now() + ABOUT_TO_BE_IDLE;
+        let now = Instant::now();
+        let (managed, capacity) = (self.function.is_managed(), self.capacity());
+        let patience = now + if managed { ABOUT_TO_START } else { ABOUT_TO_BE_IDLE };
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
@@ -186,11 +277,15 @@ impl Pool {
             changed.as_mut().enable();
             {
                 let mut state = self.lock();
-                if let Some(turn) = state.reuse() {
+                if let Some(turn) = state.reuse(capacity) {
                     return Ok(turn);
                 }
-                let about_to_be_idle = state.slots.values().filter(|slot| slot.stage == Stage::Answered).count();
-                if about_to_be_idle <= state.waiting || Instant::now() >= patience {
+                let about_to_be_free: usize = match managed {
+                    // Whoever starts one takes the first place in it.
+                    true => state.slots.values().filter(|slot| slot.environment.is_none()).count() * (capacity - 1),
+                    false => state.slots.values().filter(|slot| slot.stage == Stage::Answered).count(),
+                };
+                if about_to_be_free <= state.waiting || Instant::now() >= patience {
                     return state.reserve(self.function.max_concurrency, &self.numbers);
                 }
                 state.waiting += 1;
@@ -200,31 +295,50 @@ impl Pool {
         }
     }
 
+    /// Invocations at a time in one environment.
+    fn capacity(&self) -> usize {
+        self.function.invocations_per_environment.max(1)
+    }
+
+    fn warn(&self, text: String) {
+        let _ = self.notices.send(Notice::Warning { function: self.function.name.clone(), text });
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    fn reuse(&mut self) -> Option<Turn> {
-        while let Some(number) = self.idle.pop() {
-            if let Some(slot) = self.slots.get_mut(&number)
-                && let Some(environment) = &slot.environment
-            {
-                slot.stage = Stage::Busy;
-                slot.turn += 1;
-                return Some(Turn::Reuse(Arc::clone(environment), slot.turn));
+    fn reuse(&mut self, capacity: usize) -> Option<Turn> {
+        while let Some(number) = self.free.last() {
+            let slot = self.slots.get_mut(number);
+            let Some((environment, slot)) = slot.and_then(|slot| Some((slot.environment.clone()?, slot))) else {
+                self.free.pop();
+                continue;
+            };
+            slot.stage = Stage::Busy;
+            slot.turn += 1;
+            slot.in_hand += 1;
+            let turn = slot.turn;
+            if slot.in_hand >= capacity {
+                self.free.pop();
             }
+            return Some(Turn::Reuse(environment, turn));
         }
         None
     }
 
     fn reserve(&mut self, limit: usize, numbers: &AtomicU32) -> Result<Turn, Failure> {
-        if self.slots.len() >= limit {
-            return Err(Failure::Throttled { limit });
+        match self.slots.len() >= limit {
+            true => Err(Failure::Throttled { limit }),
+            false => Ok(Turn::Start(self.place(numbers))),
         }
+    }
+
+    fn place(&mut self, numbers: &AtomicU32) -> u32 {
         let number = numbers.fetch_add(1, Ordering::Relaxed) + 1;
-        self.slots.insert(number, Slot { stage: Stage::Busy, turn: 0, environment: None });
-        Ok(Turn::Start(number))
+        self.slots.insert(number, Slot { stage: Stage::Busy, turn: 0, in_hand: 1, environment: None });
+        number
     }
 }

@@ -1,103 +1,174 @@
-//! The child process of an environment, in a process group of its own so that what it started ends with it. Owns starting,
-//! its environment variables, its output lines, and killing; not what it is asked to do.
+//! The child processes of an environment, each in a process group of its own so that what it started ends with it. Owns
+//! starting, signals, output lines and the news of their end; not what they are asked to do.
 
 use std::io;
-use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
-use tokio::process::{Child, Command};
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::process::Command;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
-use crate::{Function, Notice, random};
+use crate::Notice;
 
-/// How long a process may take to end by itself after SIGTERM.
-const TERMINATION: Duration = Duration::from_millis(500);
-/// How long to wait for the rest of the output of a process that has ended.
+/// How long to wait for the rest of the output of processes that have ended.
 const LAST_OUTPUT: Duration = Duration::from_millis(500);
 /// Longer output lines are told in pieces.
 const LONGEST_LINE: u64 = 64 * 1024;
 
-pub(super) struct Process {
-    child: Child,
-    group: Group,
-    output: Vec<JoinHandle<()>>,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Who {
+    Runtime,
+    /// By its place in [`crate::Function::extensions`].
+    Extension(usize),
 }
 
-/// Kills the group when dropped, so that no path out of the emulator leaves processes behind.
-struct Group(Option<Pid>);
+/// What to start.
+pub(super) struct Start<'a> {
+    pub(super) who: Who,
+    pub(super) command: &'a [String],
+    pub(super) directory: Option<&'a Path>,
+    pub(super) variables: Vec<(String, String)>,
+}
+
+/// A process group; 0 once it is gone, since its id may then become another one's.
+#[derive(Clone)]
+pub(super) struct Group(Arc<AtomicI32>);
 
 impl Group {
-    fn signal(&self, signal: Signal) {
-        if let Some(pid) = self.0 {
+    pub(super) fn id(&self) -> Option<u32> {
+        u32::try_from(self.0.load(Ordering::Relaxed)).ok().filter(|id| *id > 0)
+    }
+
+    pub(super) fn signal(&self, signal: Signal) {
+        if let Some(pid) = Pid::from_raw(self.0.load(Ordering::Relaxed)) {
             // It fails if all are gone already, which is what is wanted.
             let _ = kill_process_group(pid, signal);
         }
     }
-}
 
-impl Drop for Group {
-    fn drop(&mut self) {
+    /// Kills what is left of it, for the last time.
+    fn finish(&self) {
         self.signal(Signal::KILL);
+        self.0.store(0, Ordering::Relaxed);
     }
 }
 
-impl Process {
-    pub(super) fn start(
-        function: &Function,
-        environment: u32,
-        runtime_api: SocketAddr,
-        notices: &UnboundedSender<Notice>,
-    ) -> io::Result<Self> {
-        let Some((program, arguments)) = function.command.split_first() else {
+struct Process {
+    who: Who,
+    group: Group,
+    status: Option<String>,
+}
+
+/// Kills the group when dropped, so that no path out of the emulator leaves processes behind.
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.group.finish();
+    }
+}
+
+/// All processes of an environment.
+pub(super) struct Processes {
+    environment: u32,
+    notices: mpsc::UnboundedSender<Notice>,
+    list: Vec<Process>,
+    output: Vec<JoinHandle<()>>,
+    exit: mpsc::UnboundedSender<(Who, String)>,
+    exits: mpsc::UnboundedReceiver<(Who, String)>,
+}
+
+impl Processes {
+    pub(super) fn new(environment: u32, notices: mpsc::UnboundedSender<Notice>) -> Self {
+        let (exit, exits) = mpsc::unbounded_channel();
+        Self { environment, notices, list: Vec::new(), output: Vec::new(), exit, exits }
+    }
+
+    pub(super) fn start(&mut self, start: Start<'_>) -> io::Result<Group> {
+        let Start { who, command, directory, variables } = start;
+        let Some((program, arguments)) = command.split_first() else {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the command is empty"));
         };
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        if let Some(directory) = directory {
+            command.current_dir(directory);
+        }
+        let mut child = command
             .args(arguments)
             .env_clear()
-            .envs(variables(function, runtime_api))
+            .envs(variables)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
             .kill_on_drop(true)
             .spawn()?;
-        let group = Group(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw));
-        let mut output = Vec::new();
+        let id = child.id().and_then(|id| i32::try_from(id).ok()).unwrap_or_default();
+        let group = Group(Arc::new(AtomicI32::new(id)));
         if let Some(stdout) = child.stdout.take() {
-            output.push(tokio::spawn(tell_lines(stdout, environment, notices.clone())));
+            self.output.push(tokio::spawn(tell_lines(stdout, self.environment, self.notices.clone())));
         }
         if let Some(stderr) = child.stderr.take() {
-            output.push(tokio::spawn(tell_lines(stderr, environment, notices.clone())));
+            self.output.push(tokio::spawn(tell_lines(stderr, self.environment, self.notices.clone())));
         }
-        Ok(Self { child, group, output })
+        self.list.push(Process { who, group: group.clone(), status: None });
+        let exit = self.exit.clone();
+        tokio::spawn(async move {
+            let status = describe(child.wait().await);
+            let _ = exit.send((who, status));
+        });
+        Ok(group)
     }
 
-    /// Waits until the process has ended by itself. May be dropped and called again.
-    pub(super) async fn ended(&mut self) -> String {
-        describe(self.child.wait().await)
+    /// Waits until one of them has ended. May be dropped and called again.
+    pub(super) async fn ended(&mut self) -> (Who, String) {
+        // There is always a sender: the one in here.
+        let Some((who, status)) = self.exits.recv().await else { return std::future::pending().await };
+        if let Some(process) = self.list.iter_mut().find(|process| process.who == who) {
+            process.status = Some(status.clone());
+            // What it has left behind goes with it.
+            process.group.finish();
+        }
+        (who, status)
     }
 
-    /// Ends the process and all that it started: at once, or after a SIGTERM and some time to react to it.
-    pub(super) async fn end(&mut self, at_once: bool) -> String {
-        if !at_once {
-            self.group.signal(Signal::TERM);
-            if let Ok(status) = tokio::time::timeout(TERMINATION, self.child.wait()).await {
-                return describe(status);
+    /// How the runtime ended, or that it was never started.
+    pub(super) fn status(&self) -> String {
+        let runtime = self.list.iter().find(|process| process.who == Who::Runtime);
+        runtime.and_then(|process| process.status.clone()).unwrap_or_else(|| "not started".to_owned())
+    }
+
+    /// Sends it to one of them, or to all.
+    pub(super) fn signal(&self, who: Option<Who>, signal: Signal) {
+        let meant = |process: &&Process| who.is_none_or(|who| process.who == who) && process.status.is_none();
+        self.list.iter().filter(meant).for_each(|process| process.group.signal(signal));
+    }
+
+    /// Waits until one has ended, or all, but no longer than that.
+    pub(super) async fn wait(&mut self, who: Option<Who>, until: Option<Instant>) {
+        let wanted = |this: &Self| {
+            this.list.iter().any(|process| who.is_none_or(|who| process.who == who) && process.status.is_none())
+        };
+        while wanted(self) {
+            match until {
+                None => _ = self.ended().await,
+                Some(until) => {
+                    if tokio::time::timeout_at(until, self.ended()).await.is_err() {
+                        return;
+                    }
+                }
             }
         }
-        self.group.signal(Signal::KILL);
-        describe(self.child.wait().await)
     }
 
-    /// After the end: kills what the process left behind and waits for its last output.
+    /// After the end: kills what the processes left behind and waits for their last output.
     pub(super) async fn tidy_up(mut self) {
-        self.group.signal(Signal::KILL);
-        // The id may soon be another group's.
-        self.group.0 = None;
+        self.list.clear();
         for lines in self.output {
             let abort = lines.abort_handle();
             if tokio::time::timeout(LAST_OUTPUT, lines).await.is_err() {
@@ -114,38 +185,7 @@ fn describe(status: io::Result<ExitStatus>) -> String {
     }
 }
 
-/// What Lambda sets for a function on an OS-only runtime (Lambda developer guide, "Using Lambda environment variables"),
-/// with `PATH` and `HOME` of this machine. `Function::env` wins, except over the address of the Runtime API.
-fn variables(function: &Function, runtime_api: SocketAddr) -> Vec<(String, String)> {
-    let region = function.region();
-    let mut variables = vec![
-        ("AWS_LAMBDA_FUNCTION_NAME", function.name.clone()),
-        ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".to_owned()),
-        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", function.memory_mib.to_string()),
-        ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand".to_owned()),
-        ("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{}", function.name)),
-        ("AWS_LAMBDA_LOG_STREAM_NAME", format!("local/[$LATEST]{}", random::hex(32))),
-        ("AWS_REGION", region.clone()),
-        ("AWS_DEFAULT_REGION", region),
-        ("_HANDLER", function.handler.clone()),
-        ("TZ", ":UTC".to_owned()),
-    ];
-    if let Ok(directory) = std::env::current_dir() {
-        variables.push(("LAMBDA_TASK_ROOT", directory.to_string_lossy().into_owned()));
-    }
-    for name in ["PATH", "HOME"] {
-        if let Ok(value) = std::env::var(name) {
-            variables.push((name, value));
-        }
-    }
-    let mut variables: Vec<_> = variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    // Later entries win.
-    variables.extend(function.env.iter().cloned());
-    variables.push(("AWS_LAMBDA_RUNTIME_API".to_owned(), runtime_api.to_string()));
-    variables
-}
-
-async fn tell_lines(output: impl AsyncRead + Unpin, environment: u32, notices: UnboundedSender<Notice>) {
+async fn tell_lines(output: impl AsyncRead + Unpin, environment: u32, notices: mpsc::UnboundedSender<Notice>) {
     let mut output = BufReader::new(output);
     let mut line = Vec::new();
     loop {

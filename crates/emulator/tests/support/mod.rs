@@ -53,12 +53,16 @@ impl Response {
     }
 }
 
-/// The example that cargo builds along with the tests.
 pub fn scripted_function() -> Vec<String> {
+    example("scripted_function")
+}
+
+/// An example, which cargo builds along with the tests.
+pub fn example(name: &str) -> Vec<String> {
     let mut path = std::env::current_exe().unwrap();
     path.pop();
     path.pop();
-    let path: PathBuf = path.join("examples/scripted_function");
+    let path: PathBuf = path.join("examples").join(name);
     assert!(path.exists(), "{} is missing: run `cargo build -p crossfade-emulator --examples`", path.display());
     vec![path.to_str().unwrap().to_owned()]
 }
@@ -91,6 +95,7 @@ pub fn multi() -> Alb {
     Alb::start(settings(HeaderMode::Multi))
 }
 
+/// With this in the variable `SCRIPT`.
 pub fn scripted(script: &str) -> Settings {
     let mut settings = settings(HeaderMode::Single);
     settings.functions[0].env.push(("SCRIPT".to_owned(), script.to_owned()));
@@ -168,6 +173,37 @@ impl Alb {
         })
     }
 
+    /// The next output line of the function or an extension that begins so: the rest of it.
+    pub fn line(&mut self, start: &str) -> String {
+        self.notice(|notice| match notice {
+            Notice::FunctionLine { line, .. } => line.strip_prefix(start).map(str::to_owned),
+            _ => None,
+        })
+    }
+
+    pub fn warning(&mut self) -> String {
+        self.notice(|notice| match notice {
+            Notice::Warning { text, .. } => Some(text.clone()),
+            _ => None,
+        })
+    }
+
+    /// Whether such a notice has come so far.
+    pub fn has_seen(&mut self, wanted: impl Fn(&Notice) -> bool) -> bool {
+        while let Ok(notice) = self.notices.try_recv() {
+            self.seen.push_back(notice);
+        }
+        self.seen.iter().any(wanted)
+    }
+
+    /// Sends requests side by side and gives their statuses.
+    pub fn at_once(&self, count: usize, target: &str) -> Vec<u16> {
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..count).map(|_| scope.spawn(|| self.get(target, "").status)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        })
+    }
+
     /// Status, `elb_reason` and problem of the last exchange, for one assertion.
     pub fn outcome(&mut self) -> (u16, String, String) {
         let exchange = self.exchange();
@@ -234,8 +270,13 @@ impl Client {
 
 /// Whether a process with this id exists and is not a zombie.
 pub fn is_alive(pid: u64) -> bool {
+    !matches!(state_of(pid), None | Some('Z'))
+}
+
+/// As in proc(5): `S` sleeping, `T` stopped, `Z` zombie.
+pub fn state_of(pid: u64) -> Option<char> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
+    stat.rsplit_once(") ")?.1.chars().next()
 }
 
 /// Waits, within bounds, for what happens in another process.

@@ -139,6 +139,9 @@ impl Report {
                 }
                 lines
             }
+            Notice::Warning { function, text } => {
+                vec![Line::Talk(format!("function {function} | {}", printable(&text)))]
+            }
             _ => Vec::new(),
         }
     }

@@ -1,0 +1,119 @@
+//! How much memory an environment uses: anonymous pages of all processes in its groups, from `/proc`. Linux only; elsewhere
+//! nothing is known and nothing is limited.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::process::Group;
+
+/// Looking for new processes reads all of `/proc`.
+const BETWEEN_SEARCHES: Duration = Duration::from_millis(500);
+/// Answers may come by the thousands in a second.
+const BETWEEN_ANSWERS: Duration = Duration::from_millis(20);
+
+#[derive(Default)]
+pub(super) struct Memory {
+    peak: AtomicU64,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    groups: Vec<Group>,
+    processes: Vec<u32>,
+    searched: Option<Instant>,
+    looked: Option<Instant>,
+}
+
+impl Memory {
+    pub(super) fn add(&self, group: Group) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.processes.extend(group.id());
+        state.groups.push(group);
+    }
+
+    /// The most so far, in bytes.
+    pub(super) fn peak(&self) -> Option<u64> {
+        Some(self.peak.load(Ordering::Relaxed)).filter(|peak| *peak > 0)
+    }
+
+    /// Bytes in use now. To be called now and then while there is work.
+    pub(super) fn look(&self) -> u64 {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if state.searched.is_none_or(|searched| now - searched >= BETWEEN_SEARCHES) {
+            let groups: Vec<u32> = state.groups.iter().filter_map(Group::id).collect();
+            state.processes = linux::members(&groups);
+            state.searched = Some(now);
+        }
+        self.sum(&mut state, now)
+    }
+
+    /// Bytes in use when an answer is posted, unless that has just been looked at.
+    pub(super) fn look_at_answer(&self) -> Option<u64> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if state.looked.is_some_and(|looked| now - looked < BETWEEN_ANSWERS) {
+            return None;
+        }
+        Some(self.sum(&mut state, now))
+    }
+
+    fn sum(&self, state: &mut State, now: Instant) -> u64 {
+        state.looked = Some(now);
+        let bytes = state.processes.iter().map(|process| linux::anonymous(*process)).sum();
+        self.peak.fetch_max(bytes, Ordering::Relaxed);
+        bytes
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    /// The processes of these groups.
+    pub(super) fn members(groups: &[u32]) -> Vec<u32> {
+        let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+        let processes = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        processes.filter(|process| group_of(*process).is_some_and(|group| groups.contains(&group))).collect()
+    }
+
+    /// The fifth field of `/proc/<pid>/stat`; the second is in parentheses and may have anything in it (proc(5)).
+    fn group_of(process: u32) -> Option<u32> {
+        let stat = std::fs::read(format!("/proc/{process}/stat")).ok()?;
+        let after_name = stat.iter().rposition(|byte| *byte == b')')? + 1;
+        let rest = std::str::from_utf8(stat.get(after_name..)?).ok()?;
+        rest.split_ascii_whitespace().nth(2)?.parse().ok()
+    }
+
+    /// Resident pages less those of files and shared memory: the second and third field of `/proc/<pid>/statm`.
+    pub(super) fn anonymous(process: u32) -> u64 {
+        let statm = std::fs::read_to_string(format!("/proc/{process}/statm")).unwrap_or_default();
+        let mut pages = statm.split(' ').skip(1).map(|pages| pages.parse::<u64>().unwrap_or_default());
+        let (resident, shared) = (pages.next().unwrap_or_default(), pages.next().unwrap_or_default());
+        resident.saturating_sub(shared) * rustix::param::page_size() as u64
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod linux {
+    pub(super) fn members(_groups: &[u32]) -> Vec<u32> {
+        Vec::new()
+    }
+
+    pub(super) fn anonymous(_process: u32) -> u64 {
+        0
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    #[test]
+    fn this_process_uses_memory_and_is_of_its_group() {
+        let before = super::linux::anonymous(std::process::id());
+        let block = vec![1_u8; 64 << 20];
+        let after = super::linux::anonymous(std::process::id());
+        assert!(block[block.len() / 2] == 1 && after >= before + (48 << 20), "{before} {after}");
+        let group = rustix::process::getpgrp().as_raw_nonzero().get() as u32;
+        assert!(super::linux::members(&[group]).contains(&std::process::id()));
+    }
+}

@@ -1,0 +1,116 @@
+//! The environment variables of a function and its extensions (Lambda developer guide, "Working with Lambda environment
+//! variables", "Defined runtime environment variables").
+
+use std::net::SocketAddr;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::process::Who;
+use crate::{Function, random};
+
+/// All variables of a function together ("Lambda quotas").
+const MOST_BYTES: usize = 4096;
+
+/// Those are the runtime's alone ("Lambda Extensions API", "Permissions and configuration").
+const NOT_FOR_EXTENSIONS: [&str; 7] = [
+    "AWS_EXECUTION_ENV",
+    "AWS_LAMBDA_LOG_GROUP_NAME",
+    "AWS_LAMBDA_LOG_STREAM_NAME",
+    "AWS_XRAY_CONTEXT_MISSING",
+    "LAMBDA_RUNTIME_DIR",
+    "LAMBDA_TASK_ROOT",
+    "_HANDLER",
+];
+
+/// What a process gets. `Function::env` wins, except over the address of the Runtime API.
+///
+/// With `PATH` and `HOME` of this machine, as the programs are this machine's. Left out are:
+/// - the AWS credentials: local code must not act with made-up keys; `Function::env` may bring real ones
+/// - `LD_LIBRARY_PATH`: its folders are those of Lambda's image, and libraries there need not fit this machine
+/// - `_X_AMZN_TRACE_ID`: a runtime sets it from the invocation
+/// - `AWS_LAMBDA_METADATA_API` with its token, `AWS_XRAY_DAEMON_ADDRESS`: there are no such services here
+pub(super) fn variables(function: &Function, who: Who, runtime_api: SocketAddr) -> Vec<(String, String)> {
+    let region = function.region();
+    let initialization = if function.is_managed() { "lambda-managed-instances" } else { "on-demand" };
+    let log_stream = format!("{}/[$LATEST]{}", date(), random::hex(32));
+    let mut variables = vec![
+        ("AWS_LAMBDA_FUNCTION_NAME", function.name.clone()),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".to_owned()),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", function.memory_mib.to_string()),
+        ("AWS_LAMBDA_INITIALIZATION_TYPE", initialization.to_owned()),
+        ("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{}", function.name)),
+        ("AWS_LAMBDA_LOG_STREAM_NAME", log_stream),
+        ("AWS_REGION", region.clone()),
+        ("AWS_DEFAULT_REGION", region),
+        ("AWS_XRAY_CONTEXT_MISSING", "LOG_ERROR".to_owned()),
+        ("LAMBDA_RUNTIME_DIR", "/var/runtime".to_owned()),
+        ("LANG", "en_US.UTF-8".to_owned()),
+        ("TZ", ":UTC".to_owned()),
+        ("_HANDLER", function.handler.clone()),
+    ];
+    if function.is_managed() {
+        variables.push(("AWS_LAMBDA_MAX_CONCURRENCY", function.invocations_per_environment.to_string()));
+    }
+    // Not defined for OS-only runtimes, whose names are `provided` and `provided.*`.
+    if let Some(runtime) = function.runtime.as_ref().filter(|runtime| !runtime.starts_with("provided")) {
+        variables.push(("AWS_EXECUTION_ENV", format!("AWS_Lambda_{runtime}")));
+    }
+    let directory = function.directory.as_ref().and_then(|directory| std::path::absolute(directory).ok());
+    if let Some(directory) = directory.or_else(|| std::env::current_dir().ok()) {
+        variables.push(("LAMBDA_TASK_ROOT", directory.to_string_lossy().into_owned()));
+    }
+    for name in ["PATH", "HOME"] {
+        if let Ok(value) = std::env::var(name) {
+            variables.push((name, value));
+        }
+    }
+    if who != Who::Runtime {
+        variables.retain(|(name, _)| !NOT_FOR_EXTENSIONS.contains(name));
+    }
+    let mut variables: Vec<_> = variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    // Later entries win.
+    variables.extend(function.env.iter().cloned());
+    variables.push(("AWS_LAMBDA_RUNTIME_API".to_owned(), runtime_api.to_string()));
+    variables
+}
+
+/// Says so if Lambda would not take that many. What is handed on as it is on this machine does not count: it is there for
+/// a local configuration, and is not deployed.
+pub(super) fn too_many(function: &Function) -> Option<String> {
+    let own = function.env.iter().filter(|(name, value)| std::env::var(name).as_ref() != Ok(value));
+    let bytes: usize = own.map(|(name, value)| name.len() + value.len()).sum();
+    (bytes > MOST_BYTES).then(|| {
+        format!("the environment variables are {bytes} bytes, names included; Lambda takes {MOST_BYTES} of a function")
+    })
+}
+
+/// The day in UTC, as in the names of log streams: `2026/01/31`.
+fn date() -> String {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let (year, month, day) = civil(seconds / 86_400);
+    format!("{year:04}/{month:02}/{day:02}")
+}
+
+/// Year, month and day of a day since 1970, by counting in years that begin in March (so that a leap day comes last).
+fn civil(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let (month, january) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    (era * 400 + year + january, month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_have_their_dates() {
+        assert_eq!(civil(0), (1970, 1, 1));
+        assert_eq!(civil(11_016), (2000, 2, 29));
+        assert_eq!(civil(20_453), (2025, 12, 31));
+        assert_eq!(civil(20_454), (2026, 1, 1));
+    }
+}

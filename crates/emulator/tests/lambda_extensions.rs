@@ -1,0 +1,246 @@
+//! Extensions: registration, events, what they hold up and what ends with them.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod support;
+
+use std::time::Duration;
+
+use crossfade_emulator::{Notice, Settings};
+use crossfade_event::HeaderMode;
+use serde_json::{Value, json};
+use support::{Alb, eventually, example, scripted, settings, state_of};
+
+fn with_extension(events: &str, script: &str) -> Settings {
+    let mut settings = settings(HeaderMode::Single);
+    add_extension(&mut settings, events, script);
+    settings
+}
+
+fn add_extension(settings: &mut Settings, events: &str, script: &str) {
+    let function = &mut settings.functions[0];
+    function.extensions.push(example("scripted_extension"));
+    function.env.push(("EXTENSION_EVENTS".into(), events.into()));
+    function.env.push(("EXTENSION_SCRIPT".into(), script.into()));
+}
+
+fn event(alb: &mut Alb) -> Value {
+    serde_json::from_str(&alb.line("extension event: ")).unwrap()
+}
+
+#[test]
+fn an_external_extension_is_registered_before_the_runtime_starts() {
+    let mut alb = Alb::start(with_extension("INVOKE,SHUTDOWN", ""));
+    assert_eq!(alb.get("/", "").status, 200);
+    let lines = alb.notice(|notice| match notice {
+        Notice::FunctionLine { line, .. } => Some(line.clone()),
+        _ => None,
+    });
+    let about = json!({
+        "accountId": "000000000000", "functionName": "scripted", "functionVersion": "$LATEST", "handler": "bootstrap"
+    });
+    assert_eq!(lines, format!("extension registered: 200 ok, {about}"));
+    // Some variables are the runtime's alone.
+    assert_eq!(alb.line("extension has _HANDLER: "), "false");
+}
+
+#[test]
+fn an_extension_hears_of_each_invocation() {
+    let mut alb = Alb::start(with_extension("INVOKE", ""));
+    for _ in 0..2 {
+        let fields = alb.get("/invocation", "").json();
+        let event = event(&mut alb);
+        assert_eq!(event["eventType"], "INVOKE");
+        assert_eq!(event["requestId"], fields["lambda-runtime-aws-request-id"]);
+        assert_eq!(event["invokedFunctionArn"], fields["lambda-runtime-invoked-function-arn"]);
+        assert_eq!(event["deadlineMs"].to_string(), fields["lambda-runtime-deadline-ms"].as_str().unwrap());
+        let tracing = json!({"type": "X-Amzn-Trace-Id", "value": fields["lambda-runtime-trace-id"]});
+        assert_eq!(event["tracing"], tracing);
+    }
+}
+
+/// "After receiving the function response from the runtime, Lambda returns the response to the client, even if extensions
+/// are still running"; the environment is not idle before they are done.
+#[test]
+fn a_slow_extension_does_not_hold_up_the_client_but_the_environment() {
+    let mut alb = Alb::start(with_extension("INVOKE", "slow"));
+    for environment in [1, 2] {
+        assert_eq!(alb.get("/", "").status, 200);
+        assert_eq!(alb.exchange().environment, Some(environment));
+    }
+    // Once its extension is through, an environment serves again.
+    for _ in 0..20 {
+        std::thread::sleep(Duration::from_millis(300));
+        assert_eq!(alb.get("/", "").status, 200);
+        if !alb.exchange().cold {
+            return;
+        }
+    }
+    panic!("no environment is used again");
+}
+
+#[test]
+fn an_extension_that_is_never_through_runs_into_the_timeout() {
+    let mut settings = with_extension("INVOKE,SHUTDOWN", "stuck");
+    settings.functions[0].timeout = Duration::from_millis(600);
+    let mut alb = Alb::start(settings);
+    assert_eq!(alb.get("/", "").status, 200);
+    let text = "environment 1 answered, but did not ask for more within the timeout of 0.6 s; it was killed";
+    assert_eq!(alb.warning(), text);
+    // The runtime hears of it, and has ended before the extension's time is up.
+    assert_eq!(alb.exited(), (1, "signal: 15 (SIGTERM)".into()));
+}
+
+#[test]
+fn an_extension_that_wants_no_invocations_holds_up_nothing() {
+    for events in ["", "SHUTDOWN"] {
+        let mut alb = Alb::start(with_extension(events, ""));
+        for _ in 0..3 {
+            assert_eq!(alb.get("/", "").status, 200);
+            assert_eq!(alb.exchange().environment, Some(1));
+        }
+    }
+}
+
+#[test]
+fn shutdown_tells_those_that_registered_for_it() {
+    let mut alb = Alb::start(with_extension("INVOKE,SHUTDOWN", ""));
+    assert_eq!(alb.get("/", "").status, 200);
+    assert_eq!(event(&mut alb)["eventType"], "INVOKE");
+    alb.shutdown();
+    let event = event(&mut alb);
+    assert_eq!((&event["eventType"], &event["shutdownReason"]), (&json!("SHUTDOWN"), &json!("spindown")));
+    assert!(event["deadlineMs"].is_u64());
+    assert_eq!(alb.exited(), (1, "signal: 15 (SIGTERM)".into()));
+}
+
+#[test]
+fn shutdown_kills_an_extension_that_does_not_go() {
+    let mut alb = Alb::start(with_extension("SHUTDOWN", "stay"));
+    assert_eq!(alb.get("/", "").status, 200);
+    alb.shutdown();
+    assert_eq!(event(&mut alb)["eventType"], "SHUTDOWN");
+    alb.exited();
+}
+
+#[test]
+fn extensions_are_told_why_an_environment_is_reset() {
+    let mut settings = with_extension("SHUTDOWN", "");
+    settings.functions[0].timeout = Duration::from_millis(800);
+    let mut alb = Alb::start(settings);
+    for (path, reason) in [("/crash", "failure"), ("/sleep/60000", "timeout")] {
+        assert_eq!(alb.get(path, "").status, 502);
+        assert_eq!(event(&mut alb)["shutdownReason"], reason, "{path}");
+    }
+    #[cfg(target_os = "linux")]
+    {
+        assert_eq!(alb.get("/memory/200/60000", "").status, 502);
+        assert_eq!(event(&mut alb)["shutdownReason"], "failure");
+    }
+}
+
+#[test]
+fn an_extension_that_fails_in_init_fails_the_init() {
+    let exit = "the extension `scripted_extension` ended (exit status: 5), and the environment with it";
+    let error = "the extension `scripted_extension` reported an error: Extension.Odd";
+    for (script, told) in [("exit", exit), ("init-error", error)] {
+        let mut alb = Alb::start(with_extension("INVOKE", script));
+        assert_eq!(alb.get("/", "").status, 502);
+        assert_eq!(alb.warning(), format!("{told}; it is started once more, within the invocation, as Lambda does"));
+        assert_eq!(alb.outcome(), (502, "LambdaUnhandled".into(), told.into()));
+        if script == "init-error" {
+            assert_eq!(alb.line("extension without a type: "), "403 Extension.MissingHeader");
+            assert_eq!(alb.line("extension after its error: "), "403 Extension.InvalidExtensionState");
+        }
+    }
+    let mut missing = settings(HeaderMode::Single);
+    missing.functions[0].extensions = vec![vec!["/no/such/extension".into()]];
+    let mut alb = Alb::start(missing);
+    assert_eq!(alb.get("/", "").status, 502);
+    assert_eq!(alb.outcome().2, "cannot start `/no/such/extension`: No such file or directory");
+}
+
+#[test]
+fn an_extension_that_fails_takes_the_environment_with_it() {
+    let exit = "the extension `scripted_extension` ended (exit status: 4), and the environment with it";
+    let error = "the extension `scripted_extension` reported an error: Extension.Odd: no more";
+    for (script, told) in [("crash", exit), ("report", error)] {
+        let mut alb = Alb::start(with_extension("INVOKE", script));
+        assert_eq!(alb.get("/sleep/60000", "").status, 502);
+        assert_eq!(alb.outcome(), (502, "LambdaUnhandled".into(), told.into()));
+    }
+}
+
+#[test]
+fn an_internal_extension_hears_of_invocations_and_holds_the_environment() {
+    let mut alb = Alb::start(scripted("internal-invoke"));
+    let fields = alb.get("/invocation", "").json();
+    let event: Value = serde_json::from_str(&alb.line("internal event: ")).unwrap();
+    assert_eq!(event["requestId"], fields["lambda-runtime-aws-request-id"]);
+}
+
+#[test]
+fn what_cannot_be_registered_is_refused() {
+    let mut alb = Alb::start(scripted("registrations"));
+    assert_eq!(alb.get("/register-late", "").json(), "403 Extension.RegistrationClosed");
+    let expected = [
+        "403 Extension.InvalidEventType", // an internal extension may not have SHUTDOWN
+        "403 Extension.InvalidEventType",
+        "403 Extension.InvalidExtensionName",
+        "403 InvalidRequestFormat",
+        "403 Extension.MissingExtensionIdentifier",
+        "403 Extension.InvalidExtensionIdentifier",
+        "403 Extension.UnknownExtensionIdentifier",
+        "404 NotFound",
+        "403 Extension.InvalidExtensionState", // registered already
+        "403 Extension.TooManyExtensions",     // the 11th
+    ];
+    assert_eq!(alb.line("registrations: "), expected.join(", "));
+}
+
+#[test]
+fn a_subscription_to_telemetry_is_taken_and_nothing_comes() {
+    let mut alb = Alb::start(with_extension("INVOKE", "telemetry"));
+    assert_eq!(alb.get("/", "").status, 200);
+    assert_eq!(alb.line("extension subscribed: "), "202 Telemetry.NotSupported");
+    let text = "the extension `scripted_extension` subscribed to telemetry or logs; none is sent here";
+    assert_eq!(alb.warning(), text);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn extensions_are_frozen_too() {
+    let mut settings = with_extension("INVOKE,SHUTDOWN", "");
+    settings.functions[0].freeze = true;
+    let mut alb = Alb::start(settings);
+    let pid = alb.get("/pid", "").json()["pid"].as_u64().unwrap();
+    let extension = process_with_parent_and_name(std::process::id(), "scripted_extens", pid);
+    for _ in 0..2 {
+        eventually("the freezing", || state_of(pid) == Some('T') && state_of(extension) == Some('T'));
+        assert_eq!(alb.get("/pid", "").json()["pid"], pid);
+    }
+    alb.shutdown();
+    alb.line("extension event: {\"deadlineMs\"");
+}
+
+/// After the answer there is no exchange to tell it in.
+#[test]
+fn an_extension_that_fails_after_the_answer_is_told_all_the_same() {
+    let mut alb = Alb::start(with_extension("INVOKE", "crash-late"));
+    assert_eq!(alb.get("/", "").status, 200);
+    assert_eq!(alb.exchange().problem, None);
+    let told = "the extension `scripted_extension` ended (exit status: 4), and the environment with it";
+    assert_eq!(alb.warning(), told);
+    assert_eq!(alb.get("/pid", "").json()["served"], 1);
+}
+
+/// The extension that was started shortly before this function.
+#[cfg(target_os = "linux")]
+fn process_with_parent_and_name(parent: u32, name: &str, before: u64) -> u64 {
+    let all = std::fs::read_dir("/proc").unwrap();
+    let pids = all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u64>().ok());
+    let is_it = |pid: &u64| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.contains(&format!("({name})")) && stat.contains(&format!(" {parent} ")) && *pid < before
+    };
+    pids.filter(is_it).max().unwrap()
+}
