@@ -36,6 +36,13 @@ pub enum Notice {
         /// For example `exit status: 1` or `signal: 9 (SIGKILL)`.
         status: String,
     },
+    /// A connection ended before the client had said anything in HTTP.
+    Handshake {
+        /// The other end.
+        client: SocketAddr,
+        /// What went wrong with TLS.
+        problem: String,
+    },
     /// A target has become healthy or unhealthy.
     Health {
         /// The target group.

@@ -7,7 +7,7 @@ mod support;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use crossfade_emulator::{MutualAuthentication, Settings, Tls, access_log};
+use crossfade_emulator::{MutualAuthentication, Notice, Settings, Tls, access_log};
 use crossfade_event::HeaderMode;
 use http::Request;
 use http_body_util::{BodyExt, Empty};
@@ -167,6 +167,22 @@ fn verify_demands_a_certificate_of_the_trust_store_and_tells_what_it_says() {
     assert!(fields["x-amzn-mtls-clientcert-leaf"].as_str().unwrap().contains("CERTIFICATE"));
     for identity in [None, Some(stranger.issue("client"))] {
         assert!(get(&alb, &authority.client(identity, &[])).is_err());
+    }
+}
+
+#[test]
+fn a_handshake_that_fails_is_told() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let mut alb = Alb::start(authority.listener(MutualAuthentication::Off));
+    // A client that does not trust us, and one that does not speak TLS.
+    assert!(get(&alb, &stranger.client(None, &[])).is_err());
+    alb.connect().write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    for _ in 0..2 {
+        let problem = alb.notice(|notice| match notice {
+            Notice::Handshake { problem, .. } => Some(problem.clone()),
+            _ => None,
+        });
+        assert!(!problem.is_empty());
     }
 }
 

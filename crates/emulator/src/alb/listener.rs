@@ -17,13 +17,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use super::exchange::{Decision, Ends, length_of};
 use super::head::Head;
 use super::http1::Connection;
 use super::rule::Rules;
 use super::{Balancer, limits, tls};
-use crate::{ListenerAttributes, MutualAuthentication, random};
+use crate::{ListenerAttributes, MutualAuthentication, Notice, random};
 
 /// HTTP/2 streams at a time on one connection ("Listeners for your Application Load Balancers").
 const MOST_STREAMS: u32 = 128;
@@ -102,14 +103,21 @@ impl Listener {
         let Some((acceptor, mutual)) = &self.tls else {
             return self.plain(stream, Ends { peer, local, tls: None, connection }).await;
         };
-        let Ok(Ok(stream)) = timeout(idle, acceptor.accept(stream)).await else {
-            // Nothing was said in HTTP, so there is nobody to answer: in AWS only the connection log knows.
-            return;
+        let problem = match timeout(idle, acceptor.accept(stream)).await {
+            Ok(Ok(stream)) => return self.secure(stream, mutual, Ends { peer, local, tls: None, connection }).await,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "the client stopped in the middle of the handshake".to_owned(),
         };
+        // Nothing was said in HTTP, so there is nobody to answer: in AWS only the connection log knows.
+        let _ = self.balancer.notices.send(Notice::Handshake { client: peer, problem });
+    }
+
+    async fn secure(self: Arc<Self>, stream: TlsStream<TcpStream>, mutual: &MutualAuthentication, ends: Ends) {
+        let idle = self.balancer.attributes.idle_timeout;
         let tls_fields = self.balancer.attributes.tls_fields;
         let session = tls::session(stream.get_ref().1, mutual, tls_fields, &self.attributes);
         let is_http2 = session.is_http2;
-        let ends = Arc::new(Ends { peer, local, tls: Some(session), connection });
+        let ends = Arc::new(Ends { tls: Some(session), ..ends });
         if is_http2 {
             self.http2(stream, ends).await;
         } else {
