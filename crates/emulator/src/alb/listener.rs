@@ -100,11 +100,11 @@ impl Listener {
         let _ = stream.set_nodelay(true);
         let idle = self.balancer.attributes.idle_timeout;
         let connection = random::number();
-        let Some((acceptor, mutual)) = &self.tls else {
+        let Some(acceptor) = self.tls.as_ref().map(|(acceptor, _)| acceptor.clone()) else {
             return self.plain(stream, Ends { peer, local, tls: None, connection }).await;
         };
         let problem = match timeout(idle, acceptor.accept(stream)).await {
-            Ok(Ok(stream)) => return self.secure(stream, mutual, Ends { peer, local, tls: None, connection }).await,
+            Ok(Ok(stream)) => return self.secure(stream, Ends { peer, local, tls: None, connection }).await,
             Ok(Err(error)) => error.to_string(),
             Err(_) => "the client stopped in the middle of the handshake".to_owned(),
         };
@@ -112,7 +112,8 @@ impl Listener {
         let _ = self.balancer.notices.send(Notice::Handshake { client: peer, problem });
     }
 
-    async fn secure(self: Arc<Self>, stream: TlsStream<TcpStream>, mutual: &MutualAuthentication, ends: Ends) {
+    async fn secure(self: Arc<Self>, stream: TlsStream<TcpStream>, ends: Ends) {
+        let mutual = self.tls.as_ref().map_or(&MutualAuthentication::Off, |(_, mutual)| mutual);
         let idle = self.balancer.attributes.idle_timeout;
         let tls_fields = self.balancer.attributes.tls_fields;
         let session = tls::session(stream.get_ref().1, mutual, tls_fields, &self.attributes);
