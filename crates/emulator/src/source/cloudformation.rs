@@ -20,8 +20,10 @@ const FUNCTION: &str = "AWS::Lambda::Function";
 const SAM_FUNCTION: &str = "AWS::Serverless::Function";
 
 /// Lambda's longest timeout and largest memory (developer guide, "Lambda quotas").
-pub(super) const MAX_TIMEOUT: u64 = 900;
-pub(super) const MAX_MEMORY: u32 = 10_240;
+const MAX_TIMEOUT: u64 = 900;
+const MAX_MEMORY: u32 = 10_240;
+/// Of environments: more than any account has.
+const MAX_CONCURRENCY: usize = 100_000;
 
 pub(super) fn read(draft: &mut Draft<'_>, document: Node) {
     if document.get("Resources").is_none() {
@@ -155,7 +157,7 @@ fn function(draft: &mut Draft<'_>, resource: &Resource, template: &Node, intrins
     }
     function.runtime = text("Runtime");
     function.handler = text("Handler").unwrap_or(function.handler);
-    limits(draft, &mut function, property("Timeout"), property("MemorySize"), property("ReservedConcurrentExecutions"));
+    limits(draft, &mut function, ["Timeout", "MemorySize", "ReservedConcurrentExecutions"].map(|it| (it, property(it))));
     function.env = draft.region_variable();
     let mut left_out = Vec::new();
     for environment in [globals.at(&["Environment", "Variables"]), own.at(&["Environment", "Variables"])] {
@@ -173,23 +175,19 @@ fn function(draft: &mut Draft<'_>, resource: &Resource, template: &Node, intrins
     }
 }
 
-/// Timeout in seconds, memory in MiB, reserved concurrency.
-pub(super) fn limits(
-    draft: &mut Draft<'_>,
-    function: &mut Function,
-    timeout: Option<&Node>,
-    memory: Option<&Node>,
-    concurrency: Option<&Node>,
-) {
+/// Timeout in seconds, memory in MiB, reserved concurrency, with their names in the file.
+pub(super) fn limits(draft: &mut Draft<'_>, function: &mut Function, given: [(&str, Option<&Node>); 3]) {
     let report = &mut draft.report;
-    if let Some(seconds) = timeout.and_then(|node| report.number("Timeout", node, 1..=MAX_TIMEOUT)) {
+    let [(timeout, seconds), (memory, mebibytes), (concurrency, reserved)] = given;
+    if let Some(seconds) = seconds.and_then(|node| report.number(timeout, node, 1..=MAX_TIMEOUT)) {
         function.timeout = Duration::from_secs(seconds);
     }
-    if let Some(memory) = memory.and_then(|node| report.number("MemorySize", node, 128..=MAX_MEMORY)) {
-        function.memory_mib = memory;
+    if let Some(mebibytes) = mebibytes.and_then(|node| report.number(memory, node, 128..=MAX_MEMORY)) {
+        function.memory_mib = mebibytes;
     }
-    let reserved = concurrency.and_then(|node| report.number("ReservedConcurrentExecutions", node, 0..=100_000));
-    function.max_concurrency = reserved.unwrap_or(function.max_concurrency);
+    if let Some(reserved) = reserved.and_then(|node| report.number(concurrency, node, 0..=MAX_CONCURRENCY)) {
+        function.max_concurrency = reserved;
+    }
 }
 
 /// One warning for all of a function's variables that only AWS knows.

@@ -161,11 +161,13 @@ impl<'t> Intrinsics<'t> {
         if let Some(declared) = declared {
             let kind = declared.get("Type").and_then(Node::as_text).unwrap_or("String");
             // The default of such a one is the name in the parameter store.
-            return match declared.get("Default").filter(|_| !kind.starts_with("AWS::SSM::")) {
+            let is_in_store = kind.starts_with("AWS::SSM::");
+            return match declared.get("Default").filter(|_| !is_in_store) {
                 Some(default) => self.parameter(place, Some(declared), default.clone()),
                 None => {
-                    let hint = format!("give it with `--parameter {name}=VALUE`");
-                    Err(Unknown { hint: Some(hint), ..elsewhere("the parameter has no default") })
+                    let hint = Some(format!("give it with `--parameter {name}=VALUE`"));
+                    let why = if is_in_store { "it is in the parameter store" } else { "the parameter has no default" };
+                    Err(Unknown { hint, ..elsewhere(why) })
                 }
             };
         }

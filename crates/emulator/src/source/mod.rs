@@ -258,6 +258,9 @@ fn origin(place: &Place) -> String {
 /// The part of an ARN that a person would call the thing by: of a target group its name, of a listener its load
 /// balancer's and its own.
 fn name_in_arn(id: &str) -> String {
+    if let Some(parameter) = id.strip_prefix("!Ref ") {
+        return parameter.to_owned();
+    }
     let resource = id.strip_prefix("arn:").and_then(|rest| rest.splitn(5, ':').nth(4)).unwrap_or(id);
     let parts: Vec<&str> = resource.split('/').collect();
     match parts[..] {
@@ -286,6 +289,7 @@ mod tests {
             ("arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener/app/front/50dc6c495c0c9188/f2f7dc8e", "front/f2f7dc8e"),
             ("arn:aws:lambda:eu-west-1:123456789012:function:shop", "shop"),
             ("${env:ALB_LISTENER_ARN}", "${env:ALB_LISTENER_ARN}"),
+            ("!Ref Listener", "Listener"),
             ("arn:", "arn:"),
             ("", ""),
         ] {

@@ -89,7 +89,7 @@ fn functions_of(report: &mut Report, node: &Node, defined: &mut Vec<Defined>) {
         _ => {
             for (key, definition) in report.map("functions", node).unwrap_or_default() {
                 report.about(format!("function `{}`", excerpt(&key.name)));
-                let events = alb_events(report, definition);
+                let events = alb_events(report, &key.name, definition);
                 let definition = definition.clone();
                 defined.push(Defined { key: key.name.clone(), place: key.place.clone(), definition, events });
                 report.about("");
@@ -100,8 +100,8 @@ fn functions_of(report: &mut Report, node: &Node, defined: &mut Vec<Defined>) {
 
 /// The `alb` events of a function, with their position among all its events. What is not known in the place of any of
 /// these may stand for rules, which must not be lost without a word.
-fn alb_events(report: &mut Report, definition: &Node) -> Vec<(usize, Node)> {
-    if definition.is_null() || report.map("function", definition).is_none() {
+fn alb_events(report: &mut Report, key: &str, definition: &Node) -> Vec<(usize, Node)> {
+    if definition.is_null() || report.map(&format!("functions.{}", excerpt(key)), definition).is_none() {
         return Vec::new();
     }
     let Some(events) = definition.get("events").filter(|events| !events.is_null()) else { return Vec::new() };
@@ -132,7 +132,8 @@ fn add_function(draft: &mut Draft<'_>, service: &Service, defined: &Defined) -> 
     function.handler = definition.get("handler").and_then(Node::as_text).unwrap_or("bootstrap").to_owned();
     function.runtime = text("runtime");
     let reserved = definition.get("reservedConcurrency").filter(|node| !node.is_null());
-    cloudformation::limits(draft, &mut function, of_either("timeout"), of_either("memorySize"), reserved);
+    let (timeout, memory) = (("timeout", of_either("timeout")), ("memorySize", of_either("memorySize")));
+    cloudformation::limits(draft, &mut function, [timeout, memory, ("reservedConcurrency", reserved)]);
     function.env = draft.region_variable();
     let mut left_out = Vec::new();
     for holder in [&service.provider, definition] {

@@ -304,7 +304,7 @@ impl<'o> Variables<'o> {
     }
 
     fn file(&mut self, source: &str, file: &str, address: &str) -> Found {
-        let path = self.folder.join(file);
+        let path: PathBuf = self.folder.join(file).components().collect();
         let content = match self.files.get(&path) {
             Some(content) => content.clone(),
             None => {
