@@ -43,8 +43,11 @@ fn load(file: &Path, options: &Options) -> Result<Loaded, Mistakes> {
 
 fn shown(loaded: Result<Loaded, Mistakes>) -> String {
     match loaded {
-        Ok(Loaded { settings, warnings, .. }) => {
+        Ok(Loaded { settings, warnings, left_out, .. }) => {
             let mut text = source::table(&settings);
+            for (function, names) in settings.functions.iter().zip(left_out).filter(|(_, names)| !names.is_empty()) {
+                let _ = writeln!(text, "\n{} goes without {}", function.name, names.join(" "));
+            }
             for warning in warnings {
                 let _ = write!(text, "\n{warning}\n");
             }
@@ -96,7 +99,9 @@ fn a_file_that_cannot_be_read_says_so() {
 /// More than a load balancer, or a terminal, can take.
 #[test]
 fn large_files_end_in_a_moment_and_are_told_in_part() {
-    let event = |priority| format!("      - alb: {{ listenerArn: a, priority: {priority}, conditions: {{ path: /{priority} }} }}\n");
+    let event = |priority| {
+        format!("      - alb: {{ listenerArn: a, priority: {priority}, conditions: {{ path: /{priority} }} }}\n")
+    };
     let many: String = (1..=101).map(event).collect();
     let text = format!("functions:\n  a:\n    events:\n{many}");
     let mistakes = in_file("serverless.yml", &text, &Options::default()).unwrap_err();
@@ -133,7 +138,10 @@ fn what_multiplies_is_stopped() {
     for level in 1..60 {
         let below = level - 1;
         let _ = writeln!(conditions, "  C{level}: !And [!Condition C{below}, !Not [!Condition C{below}]]");
-        let _ = writeln!(parameters, "  F{level}: {{ Type: AWS::Lambda::Function, Properties: {{ FunctionName: !Sub '${{F{below}}}${{F{below}}}' }} }}");
+        let _ = writeln!(
+            parameters,
+            "  F{level}: {{ Type: AWS::Lambda::Function, Properties: {{ FunctionName: !Sub '${{F{below}}}${{F{below}}}' }} }}"
+        );
     }
     let text = format!("{conditions}Resources:\n  F0: {{ Type: AWS::Lambda::Function, Condition: C59 }}\n{parameters}");
     assert!(in_file("template.yml", &text, &Options::default()).is_err());
@@ -165,8 +173,29 @@ fn the_seeds_are_good() {
 }
 
 const PIECES: [&str; 24] = [
-    "${self:}", "${self:custom}", "${self:functions}", "${file(serverless.yml)}", "${file(/dev/zero)}", "${", "}", "${env:", "!Ref ", "!Sub ",
-    "!If [C, 1, !Ref 'AWS::NoValue']", "!GetAtt x", "!Select [9, []]", "!Split ['', a]", "[]", "{}", "null", "*a", "&a ", "<<: ", "\u{0}", "\u{e9}", "99999999999999999999",
+    "${self:}",
+    "${self:custom}",
+    "${self:functions}",
+    "${file(serverless.yml)}",
+    "${file(/dev/zero)}",
+    "${",
+    "}",
+    "${env:",
+    "!Ref ",
+    "!Sub ",
+    "!If [C, 1, !Ref 'AWS::NoValue']",
+    "!GetAtt x",
+    "!Select [9, []]",
+    "!Split ['', a]",
+    "[]",
+    "{}",
+    "null",
+    "*a",
+    "&a ",
+    "<<: ",
+    "\u{0}",
+    "\u{e9}",
+    "99999999999999999999",
     "${${self:custom.b}:${opt:stage}}",
 ];
 

@@ -55,7 +55,9 @@ pub enum QuotaError {
     #[error("condition `ip` has {0} ranges, ALB allows {MAX_RANGES}")]
     TooManyRanges(usize),
     /// More values in one condition than documented.
-    #[error("condition `{kind}` has {count} values; {DOCUMENTED_VALUES} are documented, {MAX_VALUES_PER_RULE} were seen to work")]
+    #[error(
+        "condition `{kind}` has {count} values; {DOCUMENTED_VALUES} are documented, {MAX_VALUES_PER_RULE} were seen to work"
+    )]
     Undocumented {
         /// The kind of condition.
         kind: &'static str,

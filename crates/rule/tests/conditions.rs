@@ -183,7 +183,10 @@ fn regex_values() {
     let host = Condition::host_regex(["^(.+)\\.example\\.com$"]).unwrap();
     assert!(holds_for(&host, "GET /\nhost: A.EXAMPLE.com:8080") && !holds_for(&host, "GET /\nhost: example.com"));
     assert!(holds_for(&Condition::header_regex("X-A", ["^beta-\\d+$"]).unwrap(), "GET /\nx-a: Beta-7"));
-    refused(Condition::header_regex("host", ["a"]), "condition `header`: `host` is not allowed here; use a `host` condition");
+    refused(
+        Condition::header_regex("host", ["a"]),
+        "condition `header`: `host` is not allowed here; use a `host` condition",
+    );
     assert!(Condition::path_regex(["(?=a)"]).unwrap_err().to_string().contains("no regex"));
     refused(Condition::host_regex([""]), "condition `host` has an empty value");
 }

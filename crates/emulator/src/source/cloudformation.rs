@@ -38,7 +38,9 @@ pub(super) fn read(draft: &mut Draft<'_>, document: Node) {
 pub(super) fn has_load_balancing(template: &Node) -> bool {
     let kinds = [LOAD_BALANCER, LISTENER, RULE, TARGET_GROUP];
     let resources = template.get("Resources").map_or(&[][..], Node::members);
-    resources.iter().any(|(_, resource)| resource.get("Type").and_then(Node::as_text).is_some_and(|kind| kinds.contains(&kind)))
+    resources
+        .iter()
+        .any(|(_, resource)| resource.get("Type").and_then(Node::as_text).is_some_and(|kind| kinds.contains(&kind)))
 }
 
 /// What a reference to a listener of this template stands for.
@@ -68,7 +70,9 @@ pub(super) fn resources(draft: &mut Draft<'_>, template: &Node) {
     let mut found = Vec::new();
     for (key, node) in members {
         if key.name.starts_with("Fn::") {
-            draft.report.warning(&key.place, format!("`{}` is not evaluated here, so what it makes is missing", key.name));
+            draft
+                .report
+                .warning(&key.place, format!("`{}` is not evaluated here, so what it makes is missing", key.name));
             continue;
         }
         let Some(kind) = node.get("Type").and_then(Node::as_text).filter(|kind| kinds.contains(kind)) else { continue };
@@ -145,7 +149,8 @@ fn function(draft: &mut Draft<'_>, resource: &Resource, template: &Node, intrins
     }
     let own = &resource.properties;
     let globals = template.at(&["Globals", "Function"]).filter(|_| resource.kind == SAM_FUNCTION);
-    let globals = globals.and_then(|globals| intrinsics.evaluate(globals)).unwrap_or_else(|| empty_map(&resource.place));
+    let globals =
+        globals.and_then(|globals| intrinsics.evaluate(globals)).unwrap_or_else(|| empty_map(&resource.place));
     let property = |name: &str| own.get(name).or_else(|| globals.get(name)).filter(|node| !node.is_null());
     let text = |name: &str| property(name).and_then(Node::as_text).map(str::to_owned);
     let name = text("FunctionName").unwrap_or_else(|| resource.id.clone());
@@ -157,7 +162,11 @@ fn function(draft: &mut Draft<'_>, resource: &Resource, template: &Node, intrins
     }
     function.runtime = text("Runtime");
     function.handler = text("Handler").unwrap_or(function.handler);
-    limits(draft, &mut function, ["Timeout", "MemorySize", "ReservedConcurrentExecutions"].map(|it| (it, property(it))));
+    limits(
+        draft,
+        &mut function,
+        ["Timeout", "MemorySize", "ReservedConcurrentExecutions"].map(|it| (it, property(it))),
+    );
     function.env = draft.region_variable();
     let mut left_out = Vec::new();
     for environment in [globals.at(&["Environment", "Variables"]), own.at(&["Environment", "Variables"])] {
@@ -167,8 +176,8 @@ fn function(draft: &mut Draft<'_>, resource: &Resource, template: &Node, intrins
         function.env.extend(known);
         left_out.extend(unknown);
     }
-    warn_of_variables(draft, &resource.place, &left_out);
     let index = draft.add_function(function, vec![resource.id.clone(), name]);
+    draft.left_out[index] = left_out;
     // What templates of the Serverless Framework make of a function's key.
     if let Some(key) = resource.id.strip_suffix("LambdaFunction") {
         draft.call(index, &(key[..key.len().min(1)].to_lowercase() + key.get(1..).unwrap_or_default()));
@@ -188,15 +197,6 @@ pub(super) fn limits(draft: &mut Draft<'_>, function: &mut Function, given: [(&s
     if let Some(reserved) = reserved.and_then(|node| report.number(concurrency, node, 0..=MAX_CONCURRENCY)) {
         function.max_concurrency = reserved;
     }
-}
-
-/// One warning for all of a function's variables that only AWS knows.
-pub(super) fn warn_of_variables(draft: &mut Draft<'_>, place: &Place, names: &[String]) {
-    let Some(first) = names.first() else { return };
-    let names_shown = names.iter().map(|name| format!("`{}`", excerpt(name))).collect::<Vec<_>>().join(", ");
-    let message = format!("without environment variables that only AWS, or nobody here, knows: {names_shown}");
-    let hint = format!("give them with `--env {}=VALUE`", excerpt(first));
-    draft.report.warning_with_hint(place, message, hint);
 }
 
 fn load_balancer(draft: &mut Draft<'_>, resource: &Resource) {
@@ -233,7 +233,12 @@ fn target_group(draft: &mut Draft<'_>, resource: &Resource, intrinsics: &Intrins
         }
         group.health_check = elbv2::health_check(&mut draft.report, properties);
     }
-    let id = format!("arn:aws:elasticloadbalancing:{}:{}:targetgroup/{}/0", intrinsics.region(), super::intrinsics::ACCOUNT, resource.id);
+    let id = format!(
+        "arn:aws:elasticloadbalancing:{}:{}:targetgroup/{}/0",
+        intrinsics.region(),
+        super::intrinsics::ACCOUNT,
+        resource.id
+    );
     let index = draft.add_group(&id, group);
     if let Some(function) = draft.settings.target_groups[index].function {
         draft.call(function, &resource.id);
@@ -263,7 +268,8 @@ fn listener(draft: &mut Draft<'_>, resource: &Resource, intrinsics: &Intrinsics<
     let properties = &resource.properties;
     let protocol = properties.get("Protocol").and_then(Node::as_text).unwrap_or("HTTP").to_owned();
     if !matches!(protocol.as_str(), "HTTP" | "HTTPS") {
-        let message = format!("left out: its protocol is `{}`, which is no Application Load Balancer's", excerpt(&protocol));
+        let message =
+            format!("left out: its protocol is `{}`, which is no Application Load Balancer's", excerpt(&protocol));
         return draft.report.warning(&resource.place, message);
     }
     let default_action = match properties.get("DefaultActions") {
@@ -285,7 +291,12 @@ fn listener(draft: &mut Draft<'_>, resource: &Resource, intrinsics: &Intrinsics<
     if let Some(attributes) = properties.get("ListenerAttributes") {
         elbv2::listener_attributes(&mut draft.report, attributes, &mut listener.attributes);
     }
-    let id = format!("arn:aws:elasticloadbalancing:{}:{}:listener/app/local/0/{}", intrinsics.region(), super::intrinsics::ACCOUNT, resource.id);
+    let id = format!(
+        "arn:aws:elasticloadbalancing:{}:{}:listener/app/local/0/{}",
+        intrinsics.region(),
+        super::intrinsics::ACCOUNT,
+        resource.id
+    );
     draft.add_listener(&id, listener, &resource.place);
 }
 

@@ -95,7 +95,8 @@ fn listener(draft: &mut Draft<'_>, node: &Node) {
     draft.report.about(format!("listener `{}`", excerpt(&name_in_arn(&arn))));
     let protocol = node.get("Protocol").and_then(Node::as_text).unwrap_or("HTTP");
     if !matches!(protocol, "HTTP" | "HTTPS") {
-        let message = format!("left out: its protocol is `{}`, which is no Application Load Balancer's", excerpt(protocol));
+        let message =
+            format!("left out: its protocol is `{}`, which is no Application Load Balancer's", excerpt(protocol));
         return draft.report.warning(&node.place, message);
     }
     let default = node.get("DefaultActions").and_then(|actions| elbv2::actions(draft, "DefaultActions", actions));

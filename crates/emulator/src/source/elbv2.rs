@@ -56,7 +56,8 @@ const KINDS: [(&str, &str); 6] = [
 
 fn condition(report: &mut Report, node: &Node) -> Option<Condition> {
     let members = report.map("Conditions", node)?;
-    let known: Vec<&str> = ["Field", "Values", "RegexValues"].into_iter().chain(KINDS.map(|(_, config)| config)).collect();
+    let known: Vec<&str> =
+        ["Field", "Values", "RegexValues"].into_iter().chain(KINDS.map(|(_, config)| config)).collect();
     report.only("Conditions", members, &known);
     let field = match node.get("Field") {
         Some(field) => report.string("Field", field)?,
@@ -136,7 +137,8 @@ pub(super) fn actions(draft: &mut Draft<'_>, what: &str, node: &Node) -> Option<
                 "`--lenient` passes over it: requests then come unauthenticated",
             ),
             other => {
-                let known = "forward, redirect, fixed-response, authenticate-oidc, authenticate-cognito, jwt-validation";
+                let known =
+                    "forward, redirect, fixed-response, authenticate-oidc, authenticate-cognito, jwt-validation";
                 let message = format!("the action `{}` does not exist; there are {known}", excerpt(other));
                 draft.report.mistake(&item.place, message);
                 return None;
@@ -271,7 +273,10 @@ fn problem_of(redirect: &Redirect) -> Option<String> {
             let keyword = piece.split_once('}').map_or(piece, |(keyword, _)| keyword);
             if !allowed.contains(&keyword) {
                 let keyword = excerpt(keyword);
-                return Some(format!("`{name}` has the keyword `#{{{keyword}}}`, it may have #{{{}}}", allowed.join("} #{")));
+                return Some(format!(
+                    "`{name}` has the keyword `#{{{keyword}}}`, it may have #{{{}}}",
+                    allowed.join("} #{")
+                ));
             }
         }
     }
@@ -354,7 +359,10 @@ fn rewrite(report: &mut Report, transform: &Node, name: &str) -> Option<Rewrite>
     let compiled = compiled.map_err(|error| report.mistake(&regex.place, format!("`Regex`: {error}"))).ok()?;
     let rewrite = Rewrite::new(compiled, &replace);
     let rewrite = rewrite.map_err(|group| {
-        report.mistake(&item.place, format!("`Replace` names the group `{}`, which `Regex` does not have", excerpt(&group)));
+        report.mistake(
+            &item.place,
+            format!("`Replace` names the group `{}`, which `Regex` does not have", excerpt(&group)),
+        );
     });
     let rewrite = rewrite.ok()?;
     quota::rewrite(report, &item.place, &rewrite);
@@ -384,12 +392,7 @@ fn text_of(report: &mut Report, what: &str, node: &Node) -> Option<String> {
     if node.is_null() { Some(String::new()) } else { report.string(what, node) }
 }
 
-fn set(
-    report: &mut Report,
-    what: &str,
-    node: &Node,
-    mut set: impl FnMut(&str, &str) -> Result<bool, String>,
-) {
+fn set(report: &mut Report, what: &str, node: &Node, mut set: impl FnMut(&str, &str) -> Result<bool, String>) {
     for (key, value, item) in attributes(report, what, node) {
         match set(&key, &value) {
             Ok(true) => {}
@@ -457,7 +460,8 @@ pub(super) fn health_check(report: &mut Report, group: &Node) -> Option<HealthCh
     let timeout = number("HealthCheckTimeoutSeconds", 2..=120);
     check.healthy_threshold = number("HealthyThresholdCount", 2..=10).unwrap_or(check.healthy_threshold);
     check.unhealthy_threshold = number("UnhealthyThresholdCount", 2..=10).unwrap_or(check.unhealthy_threshold);
-    let seconds = |number: Option<u32>, otherwise| number.map_or(otherwise, |seconds| Duration::from_secs(seconds.into()));
+    let seconds =
+        |number: Option<u32>, otherwise| number.map_or(otherwise, |seconds| Duration::from_secs(seconds.into()));
     check.interval = seconds(interval, check.interval);
     check.timeout = seconds(timeout, check.timeout);
     if let Some(codes) = known("Matcher").and_then(|matcher| matcher.get("HttpCode")) {

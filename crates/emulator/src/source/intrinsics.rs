@@ -41,7 +41,7 @@ impl<'t> Intrinsics<'t> {
     pub(super) fn evaluate(&mut self, node: &Node) -> Option<Node> {
         self.steps += 1;
         if self.nesting > MAX_NESTING || self.steps > MAX_STEPS {
-            let why = "its functions lead too far, or in a circle";
+            let why = "it leads too far, or in a circle";
             return Some(unknown_node(node, mistake(why.to_owned())));
         }
         self.nesting += 1;
@@ -301,7 +301,7 @@ impl<'t> Intrinsics<'t> {
     fn holds(&mut self, condition: &Node) -> Result<bool, Unknown> {
         self.steps += 1;
         if self.nesting > MAX_NESTING || self.steps > MAX_STEPS {
-            return Err(mistake("its conditions lead too far, or in a circle".to_owned()));
+            return Err(mistake("it leads too far, or in a circle".to_owned()));
         }
         let Some((name, argument)) = condition.only_member() else {
             return Err(mistake("a condition is one function such as `Fn::Equals`".to_owned()));
@@ -403,4 +403,93 @@ fn elsewhere(why: &str) -> Unknown {
 
 fn misused(name: &str) -> Unknown {
     mistake(format!("`{name}` has other arguments than it takes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::node;
+
+    /// The value of `x` in a template, as text, or what is wrong with it.
+    fn x(function: &str) -> Result<String, String> {
+        let template = format!(
+            "Parameters:\n  P: {{ Type: String, Default: p }}\n  L: {{ Type: CommaDelimitedList, Default: 'a, b' }}\n  N: {{ Type: String }}\n  \
+             S: {{ Type: 'AWS::SSM::Parameter::Value<String>', Default: /s }}\n\
+             Mappings: {{ M: {{ a: {{ b: c, l: [d, e] }} }} }}\n\
+             Conditions:\n  Yes: !Equals [!Ref P, p]\n  No: !Not [!Condition Yes]\n  Maybe: !Equals [!Ref N, n]\n  \
+             Or: !Or [!Condition Maybe, !Condition Yes]\n  And: !And [!Condition Maybe, !Condition No]\n  Round: !Condition Round\n\
+             Resources:\n  F: {{ Type: AWS::Lambda::Function, Properties: {{ FunctionName: !Sub '${{P}}-f' }} }}\n  \
+             V: {{ Type: AWS::Lambda::Version, Properties: {{ FunctionName: !Ref F }} }}\n  \
+             A: {{ Type: AWS::Lambda::Alias, Properties: {{ FunctionName: !GetAtt F.Arn, Name: live }} }}\n  \
+             B: {{ Type: AWS::S3::Bucket }}\nx: {function}\n"
+        );
+        let options =
+            Options { parameters: vec![("AWS::StackName".to_owned(), "stack".to_owned())], ..Options::default() };
+        let template = node::parse(&template, "template.yml").unwrap();
+        let evaluated = Intrinsics::new(&template, &options, "eu-west-1").evaluate(template.get("x").unwrap());
+        match evaluated.map(|node| node.value) {
+            Some(Value::Scalar(scalar)) => Ok(scalar.text),
+            Some(Value::List(items)) => Ok(items.iter().filter_map(Node::as_text).collect::<Vec<_>>().join("|")),
+            Some(Value::Map(members)) => Ok(format!("{} members", members.len())),
+            Some(Value::Unknown(unknown)) => Err(unknown.why),
+            None => Ok("nothing".to_owned()),
+        }
+    }
+
+    #[test]
+    fn functions_as_aws_has_them() {
+        let function = "arn:aws:lambda:eu-west-1:000000000000:function:p-f";
+        for (text, value) in [
+            ("!Ref P", "p"),
+            ("!Ref L", "a|b"),
+            ("!Ref AWS::NoValue", "nothing"),
+            ("[1, !Ref AWS::NoValue, 2]", "1|2"),
+            ("{ a: !Ref AWS::NoValue, b: 1 }", "1 members"),
+            ("!Ref AWS::Region", "eu-west-1"),
+            ("!Ref F", "p-f"),
+            ("!GetAtt F.Arn", function),
+            ("!GetAtt [F, Arn]", function),
+            ("{ Fn::GetAtt: F.Arn }", function),
+            ("!Ref V", &format!("{function}:1")),
+            ("!Ref A", &format!("{function}:live")),
+            ("!Ref F.Alias", function),
+            ("!Sub '${P}/${F.Arn}/${!P}/${AWS::StackName}'", &format!("p/{function}/${{P}}/stack")),
+            ("!Sub ['${P}${Q}', { Q: !Ref P }]", "pp"),
+            ("!Join ['-', [a, !Ref P]]", "a-p"),
+            ("!Join ['-', !Ref L]", "a-b"),
+            ("!Select [1, !Split [',', 'a,b']]", "b"),
+            ("!FindInMap [M, a, b]", "c"),
+            ("!FindInMap [M, a, l]", "d|e"),
+            ("!FindInMap [M, a, z, { DefaultValue: d }]", "d"),
+            ("!If [Yes, a, !ImportValue z]", "a"),
+            ("!If [No, a, b]", "b"),
+            ("!If [Or, a, b]", "a"),
+            ("!If [And, a, b]", "b"),
+        ] {
+            assert_eq!(x(text), Ok(value.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_says_why() {
+        for (text, why) in [
+            ("!Ref N", "the parameter has no default"),
+            ("!Ref S", "it is in the parameter store"),
+            ("!If [Maybe, a, b]", "the parameter has no default"),
+            ("!If [Round, a, b]", "it leads too far, or in a circle"),
+            ("!If [None, a, b]", "there is no condition `None`"),
+            ("!ImportValue z", "another stack exports it"),
+            ("!Ref B", "the resource exists in AWS only"),
+            ("!GetAtt F.Nothing", "the resource exists in AWS only"),
+            ("!Ref Nothing", "there is no parameter or resource `Nothing`"),
+            ("!Ref AWS::StackId", "only a stack has it"),
+            ("!Select [2, [a, b]]", "`Fn::Select` has no item `2`"),
+            ("!FindInMap [M, a, z]", "`Fn::FindInMap` finds no `M.a.z`"),
+            ("!Join [a]", "`Fn::Join` has other arguments than it takes"),
+            ("!Equals [a, a]", "`Fn::Equals` belongs into `Conditions`"),
+            ("!Nonsense a", "there is no function `Fn::Nonsense`"),
+        ] {
+            assert_eq!(x(text), Err(why.to_owned()), "{text}");
+        }
+    }
 }

@@ -54,6 +54,8 @@ pub struct Loaded {
     pub settings: Settings,
     /// For each function the names by which a user may know it: its key or logical id, its name, its target groups.
     pub names: Vec<Vec<String>>,
+    /// For each function the environment variables that it goes without, since only AWS, or nobody here, knows their values.
+    pub left_out: Vec<Vec<String>>,
     /// What is used, but hardly means what was meant, or is not emulated.
     pub warnings: Vec<String>,
 }
@@ -131,6 +133,8 @@ struct Draft<'o> {
     group_ids: Vec<String>,
     /// As [`Loaded::names`].
     names: Vec<Vec<String>>,
+    /// As [`Loaded::left_out`].
+    left_out: Vec<Vec<String>>,
 }
 
 /// A listener with the places of its rules.
@@ -138,8 +142,15 @@ struct DraftListener {
     /// What rules call it: an ARN, a logical id.
     id: String,
     listener: Listener,
-    rules: Vec<(Rule, Place)>,
+    rules: Vec<DraftRule>,
     place: Place,
+}
+
+/// A rule and where it was found: its place, and what it belongs to.
+struct DraftRule {
+    rule: Rule,
+    place: Place,
+    about: String,
 }
 
 impl<'o> Draft<'o> {
@@ -154,6 +165,7 @@ impl<'o> Draft<'o> {
             listeners: Vec::new(),
             group_ids: Vec::new(),
             names: Vec::new(),
+            left_out: Vec::new(),
         }
     }
 
@@ -166,6 +178,7 @@ impl<'o> Draft<'o> {
     fn add_function(&mut self, function: Function, names: Vec<String>) -> usize {
         self.settings.functions.push(function);
         self.names.push(Vec::new());
+        self.left_out.push(Vec::new());
         let index = self.names.len() - 1;
         names.into_iter().for_each(|name| self.call(index, &name));
         index
@@ -226,17 +239,17 @@ impl<'o> Draft<'o> {
 
     fn add_rule(&mut self, listener: usize, rule: Rule, place: &Place) {
         if let Some(listener) = self.listeners.get_mut(listener) {
-            listener.rules.push((rule, place.clone()));
+            listener.rules.push(DraftRule { rule, place: place.clone(), about: self.report.subject().to_owned() });
         }
     }
 
     fn finish(mut self) -> Result<Loaded, Mistakes> {
         for DraftListener { mut listener, rules, .. } in self.listeners {
-            listener.rules = rules.into_iter().map(|(rule, _)| rule).collect();
+            listener.rules = rules.into_iter().map(|draft| draft.rule).collect();
             self.settings.listeners.push(listener);
         }
         let warnings = self.report.finish()?;
-        Ok(Loaded { settings: self.settings, names: self.names, warnings })
+        Ok(Loaded { settings: self.settings, names: self.names, left_out: self.left_out, warnings })
     }
 }
 
@@ -286,7 +299,10 @@ mod tests {
     fn arns_have_names() {
         for (arn, name) in [
             ("arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/shop/73e2d6bc24d8a067", "shop"),
-            ("arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener/app/front/50dc6c495c0c9188/f2f7dc8e", "front/f2f7dc8e"),
+            (
+                "arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener/app/front/50dc6c495c0c9188/f2f7dc8e",
+                "front/f2f7dc8e",
+            ),
             ("arn:aws:lambda:eu-west-1:123456789012:function:shop", "shop"),
             ("${env:ALB_LISTENER_ARN}", "${env:ALB_LISTENER_ARN}"),
             ("!Ref Listener", "Listener"),

@@ -378,7 +378,8 @@ mod tests {
             Value::Scalar(scalar) => scalar.text.clone(),
             Value::List(items) => format!("[{}]", items.iter().map(shown).collect::<Vec<_>>().join(", ")),
             Value::Map(members) => {
-                let members: Vec<_> = members.iter().map(|(key, node)| format!("{}: {}", key.name, shown(node))).collect();
+                let members: Vec<_> =
+                    members.iter().map(|(key, node)| format!("{}: {}", key.name, shown(node))).collect();
                 format!("{{{}}}", members.join(", "))
             }
             Value::Unknown(unknown) => format!("?{}", unknown.written),
@@ -387,7 +388,9 @@ mod tests {
 
     #[test]
     fn short_tags_are_the_long_form() {
-        let node = parse("a: !Ref X\nb: !GetAtt F.Arn\nc: !Sub ['${A}', { A: !Ref B }]\nd: !If [C, !Ref 'AWS::NoValue', 1]\ne: !!str 5\nf: ! 5\ng: !Condition C\n");
+        let node = parse(
+            "a: !Ref X\nb: !GetAtt F.Arn\nc: !Sub ['${A}', { A: !Ref B }]\nd: !If [C, !Ref 'AWS::NoValue', 1]\ne: !!str 5\nf: ! 5\ng: !Condition C\n",
+        );
         assert_eq!(
             shown(&node.unwrap()),
             "{a: {Ref: X}, b: {Fn::GetAtt: [F, Arn]}, c: {Fn::Sub: [${A}, {A: {Ref: B}}]}, \
@@ -397,7 +400,8 @@ mod tests {
 
     #[test]
     fn merge_keys_add_what_is_not_written() {
-        let node = parse("a: &a { x: 1, y: 2 }\nb: &b { y: 3, z: 4 }\nc:\n  y: 5\n  <<: [*a, *b]\nd: { <<: *a }\n").unwrap();
+        let node =
+            parse("a: &a { x: 1, y: 2 }\nb: &b { y: 3, z: 4 }\nc:\n  y: 5\n  <<: [*a, *b]\nd: { <<: *a }\n").unwrap();
         assert_eq!(shown(node.get("c").unwrap()), "{y: 5, x: 1, z: 4}");
         assert_eq!(shown(node.get("d").unwrap()), "{x: 1, y: 2}");
         assert!(parse("a: { <<: 1 }").unwrap_err().message.contains("`<<`"));

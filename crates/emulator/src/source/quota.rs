@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use crossfade_rule::{Condition, Rewrite, check_quotas};
 
-use super::Draft;
 use super::node::Place;
 use super::report::{Report, excerpt};
+use super::{Draft, DraftRule};
 use crate::{Action, FixedResponse, Forward, Redirect};
 
 pub(super) const MAX_PRIORITY: u32 = 50_000;
@@ -21,8 +21,7 @@ const MAX_WEIGHT: u16 = 999;
 const MAX_REDIRECT: usize = 128;
 /// Of the body of a fixed response, and of a replacement, in characters.
 const MAX_BODY: usize = 1024;
-const CONTENT_TYPES: [&str; 5] =
-    ["text/plain", "text/css", "text/html", "application/javascript", "application/json"];
+const CONTENT_TYPES: [&str; 5] = ["text/plain", "text/css", "text/html", "application/javascript", "application/json"];
 
 pub(super) fn conditions(report: &mut Report, place: &Place, conditions: &[Condition]) {
     for broken in check_quotas(conditions) {
@@ -94,28 +93,33 @@ pub(super) fn whole(draft: &mut Draft<'_>) {
         }
     }
     for listener in listeners {
-        let mut taken: BTreeMap<u32, &Place> = BTreeMap::new();
+        let mut taken: BTreeMap<u32, &DraftRule> = BTreeMap::new();
         let is_https = listener.listener.tls.is_some();
         let name = &listener.listener.name;
         if is_https && is_downgrade(&listener.listener.default_action) {
-            report.quota(&listener.place, format!("listener `{name}`: a redirect from HTTPS to HTTP is not allowed"));
+            report.about(format!("listener `{}`", excerpt(name)));
+            report.quota(&listener.place, DOWNGRADE);
         }
-        for (rule, place) in &listener.rules {
-            let priority = rule.priority;
-            if let Some(other) = taken.insert(priority, place) {
+        for draft in &listener.rules {
+            report.about(draft.about.clone());
+            let priority = draft.rule.priority;
+            if let Some(DraftRule { about, place, .. }) = taken.insert(priority, draft) {
+                let (file, line) = (&place.file, place.line);
                 let message = format!(
-                    "priority {priority} is already taken at {}:{}; the priorities of a listener must differ, and both \
-                     rules are of listener `{name}`",
-                    other.file, other.line
+                    "priority {priority} is already taken by {about} at {file}:{line}; the priorities of a listener must \
+                     differ, and both are of listener `{}`",
+                    excerpt(name)
                 );
-                report.mistake(place, message);
+                report.mistake(&draft.place, message);
             }
-            if is_https && is_downgrade(&rule.action) {
-                report.quota(place, format!("priority {priority}: a redirect from HTTPS to HTTP is not allowed"));
+            if is_https && is_downgrade(&draft.rule.action) {
+                report.quota(&draft.place, DOWNGRADE);
             }
         }
     }
 }
+
+const DOWNGRADE: &str = "a redirect from HTTPS to HTTP, which ALB does not allow";
 
 fn is_downgrade(action: &Action) -> bool {
     matches!(action, Action::Redirect(redirect) if redirect.protocol == "HTTP")

@@ -74,10 +74,9 @@ pub(super) fn read(draft: &mut Draft<'_>, document: Node) {
     }
     draft.report.about("");
     if draft.listeners.is_empty() && !draft.report.has_mistakes() {
-        draft.report.mistake(
-            &start,
-            "no `alb` event in any function; rules come from `functions.<name>.events: - alb: ...`",
-        );
+        draft
+            .report
+            .mistake(&start, "no `alb` event in any function; rules come from `functions.<name>.events: - alb: ...`");
     }
 }
 
@@ -116,7 +115,7 @@ fn alb_events(report: &mut Report, key: &str, definition: &Node) -> Vec<(usize, 
 }
 
 fn add_function(draft: &mut Draft<'_>, service: &Service, defined: &Defined) -> usize {
-    let Defined { key, place, definition, .. } = defined;
+    let Defined { key, definition, .. } = defined;
     let of_either = |name: &str| {
         let own = definition.get(name).filter(|node| !node.is_null());
         own.or_else(|| service.provider.get(name)).filter(|node| !node.is_null())
@@ -149,8 +148,9 @@ fn add_function(draft: &mut Draft<'_>, service: &Service, defined: &Defined) -> 
         function.env.extend(known);
         left_out.extend(unknown);
     }
-    cloudformation::warn_of_variables(draft, place, &left_out);
-    draft.add_function(function, vec![key.clone(), name, logical_id(key)])
+    let index = draft.add_function(function, vec![key.clone(), name, logical_id(key)]);
+    draft.left_out[index] = left_out;
+    index
 }
 
 /// As the framework calls a function in its template.
@@ -197,6 +197,7 @@ fn read_resources(draft: &mut Draft<'_>, service: &mut Service, defined: &[Defin
             draft.group_ids.truncate(before.1);
             draft.settings.target_groups.truncate(before.1);
             draft.names.truncate(before.2);
+            draft.left_out.truncate(before.2);
             draft.settings.functions.truncate(before.2);
             let first = mistakes.list().first().map(String::as_str).unwrap_or_default();
             draft.report.warning_with_hint(
@@ -263,7 +264,11 @@ fn read_event(
         quota::conditions(&mut draft.report, &alb.place, &conditions);
         let listener = draft.listener(&listener, &alb.place);
         let (transforms, action) = (Transforms::default(), Action::forward_to(group));
-        draft.add_rule(listener, Rule { priority, conditions, transforms, action, origin: origin(&alb.place) }, &alb.place);
+        draft.add_rule(
+            listener,
+            Rule { priority, conditions, transforms, action, origin: origin(&alb.place) },
+            &alb.place,
+        );
     }
 }
 
@@ -280,7 +285,8 @@ fn listener(draft: &mut Draft<'_>, service: &Service, alb: &Node) -> Option<Stri
                 let name = draft.report.string("Ref", name)?;
                 let known = service.resources.as_ref().and_then(|it| cloudformation::listener_id(it, draft, &name));
                 // What could not be read is left out already.
-                let is_known = known.as_ref().is_some_and(|id| draft.listeners.iter().any(|listener| listener.id == *id));
+                let is_known =
+                    known.as_ref().is_some_and(|id| draft.listeners.iter().any(|listener| listener.id == *id));
                 Some(known.filter(|_| is_known).unwrap_or(name))
             }
             _ => draft.report.string("listenerArn", node),
@@ -305,7 +311,8 @@ fn group(draft: &mut Draft<'_>, groups: &mut Vec<Group>, wanted: Wanted, defined
         Some(index) => {
             let group = &mut draft.settings.target_groups[index];
             if group.health_check != check {
-                let hint = "a target group has one health check; repeat it at every event, for example by a YAML anchor";
+                let hint =
+                    "a target group has one health check; repeat it at every event, for example by a YAML anchor";
                 let message = "another health check than at an earlier event of this target group; the last one holds";
                 draft.report.warning_with_hint(place, message, hint);
                 group.health_check = check;
@@ -333,8 +340,15 @@ fn health_check(report: &mut Report, node: &Node) -> Option<HealthCheck> {
     if !matches!(node.value, Value::Map(_)) {
         return report.boolean("healthCheck", node)?.then_some(check);
     }
-    let known =
-        ["enabled", "path", "intervalSeconds", "timeoutSeconds", "healthyThresholdCount", "unhealthyThresholdCount", "matcher"];
+    let known = [
+        "enabled",
+        "path",
+        "intervalSeconds",
+        "timeoutSeconds",
+        "healthyThresholdCount",
+        "unhealthyThresholdCount",
+        "matcher",
+    ];
     report.only("healthCheck", node.members(), &known);
     if node.get("enabled").is_some_and(|enabled| report.boolean("enabled", enabled) == Some(false)) {
         return None;
@@ -412,14 +426,20 @@ fn query(report: &mut Report, node: &Node) -> Option<Result<Condition, Condition
     let members = report.map("query", node)?;
     let mut pairs = Vec::new();
     for (key, value) in members {
-        pairs.push((Some(key.name.clone()), report.string("query", value)?));
+        if let Value::List(_) = value.value {
+            report.warning(&value.place, "`query` has a list of values, which the framework refuses");
+        }
+        pairs.extend(report.one_or_more("query", value)?.into_iter().map(|value| (Some(key.name.clone()), value)));
+    }
+    if members.len() < 2 {
+        return Some(Condition::query(pairs));
     }
     if let [first, second, ..] = &pairs[..] {
         let shown = |(key, value): &(Option<String>, String)| {
             format!("`{}={}`", excerpt(key.as_deref().unwrap_or_default()), excerpt(value))
         };
         let message = format!(
-            "{} keys in one `query` are alternatives: {} OR {} is enough, since the framework makes one condition of them",
+            "{} pairs in one `query` are alternatives: {} OR {} is enough, since the framework makes one condition of them",
             pairs.len(),
             shown(first),
             shown(second)

@@ -6,8 +6,8 @@ use std::fmt::Write;
 use crossfade_event::HeaderMode;
 
 use crate::{
-    Action, FixedResponse, Forward, HealthCheck, Listener, LoadBalancerAttributes, MutualAuthentication, Redirect, Rule,
-    Settings, TargetGroup, Transforms,
+    Action, FixedResponse, Forward, HealthCheck, Listener, LoadBalancerAttributes, MutualAuthentication, Redirect,
+    Rule, Settings, TargetGroup, Transforms,
 };
 
 /// All of it. Writing to a `String` cannot fail.
@@ -119,7 +119,8 @@ pub fn action_text(settings: &Settings, action: &Action) -> String {
             let mut text = match &targets[..] {
                 [target] => format!("forward to {}", name(target.group)),
                 _ => {
-                    let targets = targets.iter().map(|target| format!("{} (weight {})", name(target.group), target.weight));
+                    let targets =
+                        targets.iter().map(|target| format!("{} (weight {})", name(target.group), target.weight));
                     format!("forward to {}", targets.collect::<Vec<_>>().join(" or "))
                 }
             };
@@ -182,13 +183,20 @@ fn changed_attributes(settings: &Settings) -> Vec<String> {
         ]
     };
     let defaults = facts(&LoadBalancerAttributes::default());
-    let mut changed: Vec<String> =
-        facts(&settings.load_balancer).into_iter().zip(defaults).filter(|(own, default)| own != default).map(|it| it.0).collect();
+    let mut changed: Vec<String> = facts(&settings.load_balancer)
+        .into_iter()
+        .zip(defaults)
+        .filter(|(own, default)| own != default)
+        .map(|it| it.0)
+        .collect();
     for Listener { name, attributes, .. } in &settings.listeners {
         if !attributes.server_field {
             changed.push(format!("listener {name}: no field `server`"));
         }
-        let shown = attributes.response_fields.iter().map(|(field, value)| format!("{field}: {}", value.to_str().unwrap_or("...")));
+        let shown = attributes
+            .response_fields
+            .iter()
+            .map(|(field, value)| format!("{field}: {}", value.to_str().unwrap_or("...")));
         changed.extend(shown.map(|field| format!("listener {name}: answers have `{field}`")));
         let renamed = attributes.request_names.iter();
         changed.extend(renamed.map(|(own, new)| format!("listener {name}: `{own}` is called `{new}`")));

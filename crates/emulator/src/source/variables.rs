@@ -220,7 +220,9 @@ impl<'o> Variables<'o> {
             None => (None, rest),
         };
         let Some(address) = rest.strip_prefix(':').or(rest.is_empty().then_some("")) else {
-            return Err(mistake(format!("`{source}` is no variable: it needs a source such as `self:`, `env:`, `opt:`")));
+            return Err(mistake(format!(
+                "`{source}` is no variable: it needs a source such as `self:`, `env:`, `opt:`"
+            )));
         };
         let parameter = parameter.map(|text| self.plain_text(place, text)).transpose()?;
         let address = self.plain_text(place, address)?;
@@ -259,8 +261,12 @@ impl<'o> Variables<'o> {
             },
             ("file", Some(file)) => self.file(source, file, address),
             ("strToBool", Some(text)) => match text.trim().to_ascii_lowercase().as_str() {
-                "true" | "1" => Found::Value(Node { place: place.clone(), value: Value::Scalar(Scalar::plain("true")) }),
-                "false" | "0" => Found::Value(Node { place: place.clone(), value: Value::Scalar(Scalar::plain("false")) }),
+                "true" | "1" => {
+                    Found::Value(Node { place: place.clone(), value: Value::Scalar(Scalar::plain("true")) })
+                }
+                "false" | "0" => {
+                    Found::Value(Node { place: place.clone(), value: Value::Scalar(Scalar::plain("false")) })
+                }
                 other => return Err(mistake(format!("`strToBool` takes true, false, 1 or 0, not `{other}`"))),
             },
             (kind, _) if ELSEWHERE.contains(&kind) => Found::Unknown(elsewhere(source, "only AWS knows it")),
@@ -489,4 +495,82 @@ fn split(text: &str, separator: char) -> Result<Vec<&str>, String> {
     }
     pieces.push(&text[begin..]);
     Ok(pieces)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The value at `x` of a file, as text, or what is wrong with it.
+    fn x(text: &str) -> Result<String, String> {
+        let pair = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        let options = Options {
+            stage: Some("prod".to_owned()),
+            options: [("o", "option"), ("key", "b")].map(pair).into(),
+            parameters: [("p", "given")].map(pair).into(),
+            environment: [("E", "environment"), ("EMPTY", "")].map(pair).into(),
+            ..Options::default()
+        };
+        let root = node::parse(text, "serverless.yml").unwrap();
+        let mut variables = Variables::new(root, Path::new("/nowhere"), &options);
+        match variables.at(&["x"]).map(|node| node.value) {
+            Some(Value::Scalar(scalar)) => Ok(scalar.text),
+            Some(Value::List(items)) => Ok(format!("{} items", items.len())),
+            Some(Value::Map(members)) => Ok(format!("{} members", members.len())),
+            Some(Value::Unknown(unknown)) => Err(unknown.why),
+            None => Err("nothing".to_owned()),
+        }
+    }
+
+    #[test]
+    fn sources_and_fallbacks() {
+        for (text, value) in [
+            ("x: '${env:E}'", "environment"),
+            ("x: '<${env:E}|${opt:o}>'", "<environment|option>"),
+            ("x: '${env:EMPTY}'", ""),
+            ("x: '${env:NO, opt:no, self:a.b, \"last\"}'\na: { b: 1 }", "1"),
+            ("x: '${env:NO, ''a, b''}'", "a, b"),
+            ("x: '${env:NO, ${env:ALSO_NO, ''inner''}}'", "inner"),
+            ("x: '${env:NO, ''<${env:E}>''}'", "<environment>"),
+            ("x: '${opt:no, 5}'", "5"),
+            ("x: '${opt:no, true}'", "true"),
+            ("x: '${self:a.${opt:key}}'\na: { b: 2 }", "2"),
+            ("x: '${self:${self:where}.b}'\nwhere: a\na: { b: 3 }", "3"),
+            ("x: '${self:a}'\na: { b: 1, c: 2 }", "2 members"),
+            ("x: '${self:a.b.1}'\na: { b: [zero, one] }", "one"),
+            ("x: '${self:a.c}'\na: '${self:b}'\nb: { c: through }", "through"),
+            ("x: '${sls:stage} ${opt:stage}'", "prod prod"),
+            ("x: '${aws:region}'\nprovider: { region: eu-west-1 }", "eu-west-1"),
+            (
+                "x: '${param:p} ${param:q} ${param:r}'\nparams: { prod: { p: 0, q: of-stage }, default: { q: 0, r: of-all } }",
+                "given of-stage of-all",
+            ),
+            ("x: '${strToBool(1)} ${strToBool(${env:NO, ''FALSE''})}'", "true false"),
+            ("x: '${file(none.yml), ''no file''}'", "no file"),
+            ("x: '${file(none.yml):a.b, ''no file''}'", "no file"),
+            ("x: '${AWS::Region} ${Name} ${!Literal}'", "${AWS::Region} ${Name} ${!Literal}"),
+            ("x: \"it's ${env:E}\"", "it's environment"),
+        ] {
+            assert_eq!(x(text), Ok(value.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_says_why() {
+        for (text, why) in [
+            ("x: '${env:NO}'", "nothing there has a value"),
+            ("x: '${ssm:/a, ''fallback''}'", "only AWS knows it"),
+            ("x: '${sls:instanceId}'", "only a deployment has it"),
+            ("x: '${file(a.js):b}'", "code is not run here"),
+            ("x: '${self:x}'", "the variables go in a circle: `${self:x}` -> `${self:x}`"),
+            ("x: 'a${self:a}'\na: { b: c }", "`${self:a}` is no text, so it cannot be part of one"),
+            ("x: '${self:a'", "`${self:a` has no `}`"),
+            ("x: '${env:NO, ''a}'", "`${env:NO, 'a}` has no `}`"),
+            ("x: '${what:ever}'", "`what:ever`: there is no source `what` of variables"),
+            ("x: '${file(a.yml}'", "`file(a.yml` has no `)`"),
+            ("x: '${strToBool(maybe)}'", "`strToBool` takes true, false, 1 or 0, not `maybe`"),
+        ] {
+            assert_eq!(x(text), Err(why.to_owned()), "{text}");
+        }
+    }
 }
