@@ -97,22 +97,6 @@ fn a_serverless_file_without_rules_is_refused() {
     assert!(told.contains("alb"), "{told}");
 }
 
-/// One function runs: rules of another must not silently reach it.
-#[test]
-fn a_serverless_file_with_rules_for_two_functions_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("serverless.yml");
-    let function = |name: &str, priority: u32| {
-        format!(
-            "  {name}:\n    handler: x\n    events:\n      - alb:\n          listenerArn: arn\n          \
-             priority: {priority}\n          conditions:\n            path: [/{name}]\n"
-        )
-    };
-    std::fs::write(&file, format!("service: x\nfunctions:\n{}{}", function("one", 1), function("two", 2))).unwrap();
-    let told = refusal(&["dev", "--port", "0", "--serverless", file.to_str().unwrap()]);
-    assert!(told.contains("`one` and `two`"), "{told}");
-}
-
 #[test]
 fn a_function_that_cannot_be_run_is_refused() {
     let told = refusal(&["dev", "--port", "0", "--function", "no-such-program --flag"]);

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
+use crossfade_emulator::source::{self, Loaded};
 use serde_json::{Value, json};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/serverless");
@@ -200,19 +201,43 @@ fn the_role_allows_logs_and_nothing_else() {
     }
 }
 
-/// The file that is deployed is the one that `crossfade dev --serverless` reads, and both see the same priorities.
+/// The file that is deployed and the template that the tool makes of it give the same listener, rules, target group and
+/// function.
 #[test]
-fn the_local_load_balancer_reads_the_same_rules() {
-    let file = PathBuf::from(FOLDER).join("serverless.yml");
-    let rules = crossfade_emulator::serverless::read(&std::fs::read_to_string(file).unwrap(), "serverless.yml")
-        .unwrap_or_else(|error| panic!("{error}"));
-    let mut local: Vec<(u64, usize)> = rules.iter().map(|rule| (rule.priority.into(), rule.conditions.len())).collect();
-    local.sort_unstable();
-    let mut deployed: Vec<(u64, usize)> = of_type("AWS::ElasticLoadBalancingV2::ListenerRule")
-        .iter()
-        .map(|(_, rule)| (rule["Priority"].as_u64().unwrap(), rule["Conditions"].as_array().unwrap().len()))
-        .collect();
-    deployed.sort_unstable();
-    assert_eq!(local, deployed);
-    assert!(rules.iter().all(|rule| rule.mode == crossfade_event::HeaderMode::Multi && rule.function == "proxy"));
+fn the_local_load_balancer_reads_the_same_from_the_file_and_from_the_template() {
+    let variables = [("ALB_LISTENER_ARN", LISTENER), ("CROSSFADE_BACKEND", "https://legacy.example.com")];
+    let environment = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let options = source::Options { environment, ..source::Options::default() };
+    let of_file = source::serverless(&PathBuf::from(FOLDER).join("serverless.yml"), &options);
+    let folder = tempfile::tempdir().unwrap();
+    let template = folder.path().join("template.json");
+    std::fs::write(&template, serde_json::to_vec(&json!({ "Resources": &*RESOURCES })).unwrap()).unwrap();
+    let of_template = source::cloudformation(&template, &options);
+    let [of_file, of_template] = [of_file, of_template].map(|loaded| loaded.unwrap_or_else(|error| panic!("{error}")));
+    assert_eq!((&of_file.warnings, &of_template.warnings), (&vec![], &vec![]));
+    // Where it stands differs, what the region is the template does not say, and the name of a group is a hash there.
+    let comparable = |loaded: &Loaded| {
+        let mut settings = loaded.settings.clone();
+        for listener in &mut settings.listeners {
+            listener.rules.iter_mut().for_each(|rule| rule.origin.clear());
+        }
+        settings.functions.iter_mut().for_each(|function| function.env.retain(|(name, _)| name != "AWS_REGION"));
+        settings.target_groups.iter_mut().for_each(|group| group.name = "group".to_owned());
+        source::table(&settings)
+    };
+    assert_eq!(comparable(&of_file), comparable(&of_template));
+    let text = comparable(&of_file);
+    assert!(
+        text.contains("  140      host is shop.example.com and ip is in 192.0.2.0/24 or 2001:db8::/32\n"),
+        "{text}"
+    );
+    assert!(text.contains("multi-value headers, health check / every 30 s, at most 10 s"), "{text}");
+    assert!(text.contains("128 MiB, 30 s, concurrency 50, environment CROSSFADE_BACKEND"), "{text}");
+    // By which `--function NAME=COMMAND` may call it.
+    for names in [&of_file.names, &of_template.names] {
+        assert!(
+            names[0].contains(&"proxy".to_owned()) && names[0].contains(&"crossfade-dev-proxy".to_owned()),
+            "{names:?}"
+        );
+    }
 }

@@ -53,7 +53,9 @@ fn init(folder: &TempDir, arguments: &[&str]) -> String {
     let output = crossfade(folder, &[&["init"], arguments].concat());
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{errors}");
-    assert_eq!(errors, "wrote `crossfade.yaml`; next: `crossfade check crossfade.yaml`\n");
+    // Before it may stand what is odd in the file with the rules.
+    let told = errors.lines().filter(|line| !line.starts_with(' ') && !line.contains(": warning: "));
+    assert_eq!(told.collect::<Vec<_>>(), ["wrote `crossfade.yaml`; next: `crossfade check crossfade.yaml`"]);
     read(folder, "crossfade.yaml")
 }
 
@@ -199,9 +201,12 @@ fn a_serverless_file_that_gives_no_routes_is_refused() {
         ("service: x\n".to_owned(), "no `alb` event in any function"),
         (
             format!("functions:\n  a:\n    events:{rule}  b:\n    events:{rule}"),
-            "function `b`, event 1: priority 7 is already taken by function `a`",
+            "function `b`, event 1, priority 7: priority 7 is already taken by function `a`, event 1, priority 7 at serverless.yml:4",
         ),
-        ("functions:\n  a:\n    events:\n      - alb: ${file(alb.yml)}\n".to_owned(), "variable"),
+        (
+            "functions:\n  a:\n    events:\n      - alb: ${file(alb.yml)}\n".to_owned(),
+            "`alb` is `${file(alb.yml)}`: nothing there has a value",
+        ),
         ("a: [".to_owned(), "serverless.yml"),
     ] {
         let folder = folder_with(&text);

@@ -12,8 +12,8 @@ mod lambda;
 mod notice;
 mod pieces;
 mod random;
-pub mod serverless;
 mod settings;
+pub mod source;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -482,6 +482,19 @@ impl Matcher {
     }
 }
 
+impl std::fmt::Display for Matcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (index, (from, to)) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "," };
+            match from == to {
+                true => write!(f, "{separator}{from}")?,
+                false => write!(f, "{separator}{from}-{to}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
 /// A Lambda function: how to start a process of it, and the limits that Lambda sets.
 #[derive(Clone, Debug)]
 pub struct Function {

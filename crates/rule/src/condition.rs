@@ -1,6 +1,6 @@
 //! The six condition types of an ALB listener rule: what each accepts as a value, and when each holds. The source of every
-//! limit and rule is the page "Condition types for listener rules" of the ALB user guide and the ELBv2 API reference.
-//! Does not own the wildcard matching (`wildcard.rs`) nor limits over a whole rule (`quota.rs`).
+//! rule is the page "Condition types for listener rules" of the ALB user guide and the ELBv2 API reference.
+//! Does not own the wildcard matching (`wildcard.rs`) nor how many and how long values may be (`quota.rs`).
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
@@ -13,17 +13,10 @@ use crate::pattern::Pattern;
 use crate::request::RequestView;
 use crate::wildcard::{Case, Escapes};
 
-/// The longest value, in characters, of a host, path, header or query condition.
-const MAX_VALUE: usize = 128;
-/// The longest header name and method, in characters.
-const MAX_WORD: usize = 40;
-/// The most address ranges of one condition.
-const MAX_RANGES: usize = 5;
-
 /// One condition of a listener rule. It holds if any of its values matches; a rule holds if all its conditions do.
 ///
-/// Made by the constructors, which validate as ALB does and compile the values; or, where ALB's limits do not hold, put
-/// together of patterns.
+/// Made by the constructors, which validate as ALB does and compile the values; or, where ALB's alphabets do not hold, put
+/// together of patterns. How many and how long values may be is [`crate::check_quotas`]'s.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Condition {
@@ -73,17 +66,15 @@ pub enum ConditionError {
         /// The part of it.
         part: &'static str,
     },
-    /// A value that is too long.
-    #[error("condition `{kind}`: `{value}` is {length} characters long, ALB allows {limit}")]
-    TooLong {
+    /// A regex that is none, or too large.
+    #[error("condition `{kind}`: `{value}` is no regex that ALB takes: {problem}")]
+    Regex {
         /// The kind of condition.
         kind: &'static str,
         /// The value.
         value: String,
-        /// Its length in characters.
-        length: usize,
-        /// The most that ALB takes.
-        limit: usize,
+        /// What is wrong with it.
+        problem: String,
     },
     /// A value with a character that ALB does not take in this kind of condition.
     #[error("condition `{kind}`: `{value}` contains {character:?}, ALB allows {allowed}")]
@@ -119,20 +110,14 @@ pub enum ConditionError {
         /// What is wrong with it.
         problem: &'static str,
     },
-    /// Too many address ranges.
-    #[error("condition `ip` has {count} ranges, ALB allows {MAX_RANGES}")]
-    TooManyRanges {
-        /// How many there are.
-        count: usize,
-    },
 }
 
 impl Condition {
-    /// `host-header`. At most 128 of `A-Z a-z 0-9 - . * ?`, at least one `.`, only letters after the last.
+    /// `host-header`. Of `A-Z a-z 0-9 - . * ?`, at least one `.`, only letters after the last.
     pub fn host<S: AsRef<str>>(values: impl IntoIterator<Item = S>) -> Result<Self, ConditionError> {
         let allowed = Allowed { bytes: b"-.*?", described: "letters, digits and `- . * ?`" };
         collect("host", values, |value| {
-            check("host", value, MAX_VALUE, Some(&allowed))?;
+            check("host", value, &allowed)?;
             let last_label = value.rsplit_once('.').map(|(_, label)| label);
             if !last_label.is_some_and(|label| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphabetic())) {
                 return Err(ConditionError::Host { value: value.to_owned() });
@@ -142,23 +127,22 @@ impl Condition {
         .map(Self::Host)
     }
 
-    /// `path-pattern`. At most 128 of `A-Z a-z 0-9 _ - . $ / ~ " ' @ : + & * ?`, and `%`: the documented alphabet has no `%`,
+    /// `path-pattern`. Of `A-Z a-z 0-9 _ - . $ / ~ " ' @ : + & * ?`, and `%`: the documented alphabet has no `%`,
     /// yet it is how users write what is not ASCII. `&` may be written `&amp;`, as the documentation asks for.
     pub fn path<S: AsRef<str>>(values: impl IntoIterator<Item = S>) -> Result<Self, ConditionError> {
         let allowed =
             Allowed { bytes: b"_-.$/~\"'@:+&*?%", described: "letters, digits and `_ - . $ / ~ \" ' @ : + & % * ?`" };
         collect("path", values, |value| {
             let plain = value.replace("&amp;", "&");
-            check("path", &plain, MAX_VALUE, Some(&allowed))?;
+            check("path", &plain, &allowed)?;
             Ok(Pattern::wildcard(&plain, Case::Sensitive, Escapes::None))
         })
         .map(Self::Path)
     }
 
-    /// `http-request-method`. At most 40 of `A-Z - _`.
+    /// `http-request-method`. Of `A-Z - _`.
     pub fn method<S: AsRef<str>>(values: impl IntoIterator<Item = S>) -> Result<Self, ConditionError> {
         collect("method", values, |value| {
-            check("method", value, MAX_WORD, None)?;
             match value.chars().find(|c| !(c.is_ascii_uppercase() || matches!(c, '-' | '_'))) {
                 Some(character) => Err(ConditionError::Character {
                     kind: "method",
@@ -172,32 +156,37 @@ impl Condition {
         .map(Self::Method)
     }
 
-    /// `http-header`. The name: at most 40 characters, a field name without wildcards, not `Host` (there is a condition for
-    /// that). Values: at most 128 visible ASCII characters and spaces.
+    /// `http-header`. The name: a field name without wildcards, not `Host` (there is a condition for
+    /// that). Values: visible ASCII characters and spaces.
     pub fn header<S: AsRef<str>>(name: &str, values: impl IntoIterator<Item = S>) -> Result<Self, ConditionError> {
-        let name_error = |problem| ConditionError::HeaderName { name: name.to_owned(), problem };
-        if name.is_empty() {
-            return Err(ConditionError::Empty { kind: "header", part: "name" });
-        }
-        check("header", name, MAX_WORD, None)?;
-        // `*` is a legal character of a field name (RFC 9110 section 5.6.2), but ALB users mean a wildcard by it.
-        if name.contains(['*', '?']) {
-            return Err(name_error("is not a header name: wildcards work in values only"));
-        }
-        let Ok(parsed) = HeaderName::from_bytes(name.as_bytes()) else {
-            return Err(name_error("is not a header name"));
-        };
-        if parsed == header::HOST {
-            return Err(name_error("is not allowed here; use a `host` condition"));
-        }
+        let name = header_name(name)?;
         let values = collect("header", values, |value| {
-            check("header", value, MAX_VALUE, Some(&VISIBLE))?;
+            check("header", value, &VISIBLE)?;
             Ok(Pattern::wildcard(value, Case::Insensitive, Escapes::None))
         })?;
-        Ok(Self::Header { name: parsed, values })
+        Ok(Self::Header { name, values })
     }
 
-    /// `query-string`. Each value is a pair of an optional key (`None`: any key) and a value, each at most 128 visible ASCII
+    /// `host-header` by regexes, which search and ignore case.
+    pub fn host_regex<S: AsRef<str>>(values: impl IntoIterator<Item = S>) -> Result<Self, ConditionError> {
+        regexes("host", values, Case::Insensitive).map(Self::Host)
+    }
+
+    /// `path-pattern` by regexes, which search; case counts.
+    pub fn path_regex<S: AsRef<str>>(values: impl IntoIterator<Item = S>) -> Result<Self, ConditionError> {
+        regexes("path", values, Case::Sensitive).map(Self::Path)
+    }
+
+    /// `http-header` by regexes, which search and ignore case.
+    pub fn header_regex<S: AsRef<str>>(
+        name: &str,
+        values: impl IntoIterator<Item = S>,
+    ) -> Result<Self, ConditionError> {
+        let name = header_name(name)?;
+        Ok(Self::Header { name, values: regexes("header", values, Case::Insensitive)? })
+    }
+
+    /// `query-string`. Each value is a pair of an optional key (`None`: any key) and a value, of visible ASCII
     /// characters; `\*` and `\?` are the characters themselves.
     pub fn query<K: AsRef<str>, V: AsRef<str>>(
         pairs: impl IntoIterator<Item = (Option<K>, V)>,
@@ -206,7 +195,7 @@ impl Condition {
             if text.is_empty() {
                 return Err(ConditionError::Empty { kind: "query", part });
             }
-            check("query", text, MAX_VALUE, Some(&VISIBLE))?;
+            check("query", text, &VISIBLE)?;
             Ok(Pattern::wildcard(text, Case::Insensitive, Escapes::Backslash))
         };
         let mut values = Vec::new();
@@ -220,7 +209,7 @@ impl Condition {
         Ok(Self::Query(values))
     }
 
-    /// `source-ip`. At most five ranges in CIDR notation, IPv4 or IPv6, not `255.255.255.255/32`.
+    /// `source-ip`. Ranges in CIDR notation, IPv4 or IPv6, not `255.255.255.255/32`.
     pub fn ip<S: AsRef<str>>(values: impl IntoIterator<Item = S>) -> Result<Self, ConditionError> {
         let ranges = collect("ip", values, |value| {
             let error = |problem| ConditionError::Range { value: value.to_owned(), problem };
@@ -239,9 +228,6 @@ impl Condition {
             }
             Ok(range)
         })?;
-        if ranges.len() > MAX_RANGES {
-            return Err(ConditionError::TooManyRanges { count: ranges.len() });
-        }
         Ok(Self::Ip(ranges))
     }
 
@@ -381,18 +367,46 @@ struct Allowed {
 const VISIBLE: Allowed =
     Allowed { bytes: b" !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", described: "visible ASCII characters" };
 
-fn check(kind: &'static str, value: &str, limit: usize, allowed: Option<&Allowed>) -> Result<(), ConditionError> {
-    let length = value.chars().count();
-    if length > limit {
-        return Err(ConditionError::TooLong { kind, value: value.to_owned(), length, limit });
-    }
-    if let Some(Allowed { bytes, described }) = allowed {
-        let fits = |c: &char| c.is_ascii_alphanumeric() || u8::try_from(*c).is_ok_and(|byte| bytes.contains(&byte));
-        if let Some(character) = value.chars().find(|c| !fits(c)) {
-            return Err(ConditionError::Character { kind, value: value.to_owned(), character, allowed: described });
+fn check(kind: &'static str, value: &str, allowed: &Allowed) -> Result<(), ConditionError> {
+    let Allowed { bytes, described } = allowed;
+    let fits = |c: &char| c.is_ascii_alphanumeric() || u8::try_from(*c).is_ok_and(|byte| bytes.contains(&byte));
+    match value.chars().find(|c| !fits(c)) {
+        Some(character) => {
+            Err(ConditionError::Character { kind, value: value.to_owned(), character, allowed: described })
         }
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// Case counts in paths only, as with globs.
+fn regexes<S: AsRef<str>>(
+    kind: &'static str,
+    values: impl IntoIterator<Item = S>,
+    case: Case,
+) -> Result<Vec<Pattern>, ConditionError> {
+    collect(kind, values, |value| {
+        Pattern::regex(value, case).map_err(|error| ConditionError::Regex {
+            kind,
+            value: value.to_owned(),
+            problem: error.to_string(),
+        })
+    })
+}
+
+fn header_name(name: &str) -> Result<HeaderName, ConditionError> {
+    let error = |problem| ConditionError::HeaderName { name: name.to_owned(), problem };
+    if name.is_empty() {
+        return Err(ConditionError::Empty { kind: "header", part: "name" });
+    }
+    // `*` is a legal character of a field name (RFC 9110 section 5.6.2), but ALB users mean a wildcard by it.
+    if name.contains(['*', '?']) {
+        return Err(error("is not a header name: wildcards work in values only"));
+    }
+    match HeaderName::from_bytes(name.as_bytes()) {
+        Ok(header::HOST) => Err(error("is not allowed here; use a `host` condition")),
+        Ok(parsed) => Ok(parsed),
+        Err(_) => Err(error("is not a header name")),
+    }
 }
 
 /// Compiles each value; none at all and an empty one are errors in every kind of condition.

@@ -1,44 +1,134 @@
-//! ALB's quotas for the conditions of one rule. Apart from the conditions themselves, since a rule that never goes to an
-//! ALB need not keep them.
+//! ALB's quotas for the conditions of one rule: counts and lengths (user guide, "Quotas for your Application Load Balancers"
+//! and "Condition types for listener rules"). Apart from the conditions themselves, since a rule that never goes to an ALB
+//! need not keep them.
 
 use thiserror::Error;
 
-use crate::Condition;
+use crate::{Condition, Pattern};
 
-/// Condition values per rule (page "Quotas for your Application Load Balancers").
+/// Condition values per rule.
 pub const MAX_VALUES_PER_RULE: usize = 5;
 
-/// Wildcards per rule (same page; "Condition types for listener rules" says 5, the quota page, which counts, says 6).
+/// Wildcards per rule ("Condition types for listener rules" says 5, the quota page, which counts, says 6).
 pub const MAX_WILDCARDS_PER_RULE: usize = 6;
 
-/// A rule that ALB would refuse although each of its conditions is fine.
+/// Values of one condition, as the documentation has it; the API takes as many as a rule may have.
+const DOCUMENTED_VALUES: usize = 3;
+/// The longest value, in characters, of a host, path, header or query condition, globs and regexes alike.
+const MAX_VALUE: usize = 128;
+/// The longest header name and method, in characters.
+const MAX_WORD: usize = 40;
+/// The most address ranges of one condition.
+const MAX_RANGES: usize = 5;
+
+/// A quota that the conditions of a rule do not keep.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum QuotaError {
-    /// No condition at all: only the default rule has none.
-    #[error("a rule needs at least one condition")]
-    NoCondition,
     /// More than [`MAX_VALUES_PER_RULE`] values over all conditions.
     #[error("{0} condition values, but ALB allows {MAX_VALUES_PER_RULE} per rule; split the rule in two")]
     TooManyValues(usize),
     /// More than [`MAX_WILDCARDS_PER_RULE`] wildcards over all conditions.
     #[error("{0} wildcards, but ALB allows {MAX_WILDCARDS_PER_RULE} per rule; split the rule in two")]
     TooManyWildcards(usize),
+    /// A kind of condition that a rule can have once only.
+    #[error("{count} conditions `{kind}`, but ALB allows one per rule; put their values into one")]
+    Repeated {
+        /// The kind of condition.
+        kind: &'static str,
+        /// How many there are.
+        count: usize,
+    },
+    /// A value, a header name or a method that is too long.
+    #[error("condition `{kind}`: `{value}` is {length} characters long, ALB allows {limit}")]
+    TooLong {
+        /// The kind of condition.
+        kind: &'static str,
+        /// The value.
+        value: String,
+        /// Its length in characters.
+        length: usize,
+        /// The most that ALB takes.
+        limit: usize,
+    },
+    /// Too many address ranges.
+    #[error("condition `ip` has {0} ranges, ALB allows {MAX_RANGES}")]
+    TooManyRanges(usize),
+    /// More values in one condition than documented.
+    #[error(
+        "condition `{kind}` has {count} values; {DOCUMENTED_VALUES} are documented, {MAX_VALUES_PER_RULE} were seen to work"
+    )]
+    Undocumented {
+        /// The kind of condition.
+        kind: &'static str,
+        /// How many there are.
+        count: usize,
+    },
 }
 
-/// Checks the conditions of one rule against the quotas of an ALB.
-pub fn check_quotas(conditions: &[Condition]) -> Result<(), QuotaError> {
-    if conditions.is_empty() {
-        return Err(QuotaError::NoCondition);
+impl QuotaError {
+    /// Whether ALB is known to refuse the rule.
+    #[must_use]
+    pub fn is_certain(&self) -> bool {
+        !matches!(self, QuotaError::Undocumented { .. })
     }
+}
+
+/// All quotas that the conditions of one rule do not keep.
+#[must_use]
+pub fn check_quotas(conditions: &[Condition]) -> Vec<QuotaError> {
+    let mut broken = Vec::new();
     let values = conditions.iter().map(Condition::value_count).sum();
     if values > MAX_VALUES_PER_RULE {
-        return Err(QuotaError::TooManyValues(values));
+        broken.push(QuotaError::TooManyValues(values));
     }
     let wildcards = conditions.iter().map(Condition::wildcard_count).sum();
     if wildcards > MAX_WILDCARDS_PER_RULE {
-        return Err(QuotaError::TooManyWildcards(wildcards));
+        broken.push(QuotaError::TooManyWildcards(wildcards));
     }
-    Ok(())
+    for kind in ["host", "path", "method", "ip"] {
+        let count = conditions.iter().filter(|condition| condition.kind() == kind).count();
+        if count > 1 {
+            broken.push(QuotaError::Repeated { kind, count });
+        }
+    }
+    for condition in conditions {
+        check_one(condition, values, &mut broken);
+    }
+    broken
+}
+
+fn check_one(condition: &Condition, values_of_rule: usize, broken: &mut Vec<QuotaError>) {
+    let kind = condition.kind();
+    let mut word = |value: &str, limit| {
+        let length = value.chars().count();
+        if length > limit {
+            broken.push(QuotaError::TooLong { kind, value: value.to_owned(), length, limit });
+        }
+    };
+    match condition {
+        Condition::Host(values) | Condition::Path(values) => {
+            values.iter().for_each(|value| word(value.source(), MAX_VALUE));
+        }
+        Condition::Header { name, values } => {
+            word(name.as_str(), MAX_WORD);
+            values.iter().for_each(|value| word(value.source(), MAX_VALUE));
+        }
+        Condition::Query(pairs) => {
+            for pair in pairs {
+                word(pair.key.as_ref().map_or("", Pattern::source), MAX_VALUE);
+                word(pair.value.source(), MAX_VALUE);
+            }
+        }
+        Condition::Method(values) => values.iter().for_each(|value| word(value, MAX_WORD)),
+        Condition::Ip(ranges) if ranges.len() > MAX_RANGES => broken.push(QuotaError::TooManyRanges(ranges.len())),
+        Condition::Ip(_) => {}
+    }
+    let count = condition.value_count();
+    // Beyond that the rule as a whole is refused, which is said already.
+    if count > DOCUMENTED_VALUES && values_of_rule <= MAX_VALUES_PER_RULE {
+        broken.push(QuotaError::Undocumented { kind, count });
+    }
 }
 
 #[cfg(test)]
@@ -50,10 +140,32 @@ mod tests {
         let host = Condition::host(["a.example.com", "b.example.com"]).unwrap();
         let three = Condition::path(["/a", "/b", "/c"]).unwrap();
         let four = Condition::path(["/a", "/b", "/c", "/d"]).unwrap();
-        assert_eq!(check_quotas(&[host.clone(), three]), Ok(()));
-        assert_eq!(check_quotas(&[host, four]), Err(QuotaError::TooManyValues(6)));
+        assert_eq!(check_quotas(&[host.clone(), three]), []);
+        assert_eq!(check_quotas(&[host, four.clone()]), [QuotaError::TooManyValues(6)]);
         let stars = Condition::path(["/*/*/*/*", "/?/?/?"]).unwrap();
-        assert_eq!(check_quotas(&[stars]), Err(QuotaError::TooManyWildcards(7)));
-        assert_eq!(check_quotas(&[]), Err(QuotaError::NoCondition));
+        assert_eq!(check_quotas(&[stars]), [QuotaError::TooManyWildcards(7)]);
+        let undocumented = check_quotas(&[four]);
+        assert_eq!(undocumented, [QuotaError::Undocumented { kind: "path", count: 4 }]);
+        assert!(!undocumented[0].is_certain());
+    }
+
+    #[test]
+    fn all_that_is_too_much_is_told_at_once() {
+        let long = "/".repeat(129);
+        let regex = format!("^{}$", "a".repeat(128));
+        let conditions = [
+            Condition::path([&long]).unwrap(),
+            Condition::path_regex([&regex]).unwrap(),
+            Condition::header(&"h".repeat(41), ["v"]).unwrap(),
+            Condition::method(["M".repeat(41)]).unwrap(),
+        ];
+        let told: Vec<String> = check_quotas(&conditions).iter().map(ToString::to_string).collect();
+        assert_eq!(told[0], "2 conditions `path`, but ALB allows one per rule; put their values into one");
+        assert_eq!(told[1], format!("condition `path`: `{long}` is 129 characters long, ALB allows 128"));
+        assert!(told[2].ends_with("is 130 characters long, ALB allows 128"), "{}", told[2]);
+        assert!(told[3].ends_with("is 41 characters long, ALB allows 40"), "{}", told[3]);
+        assert_eq!(told.len(), 5);
+        let ranges = check_quotas(&[Condition::ip(["10.0.0.0/8"; 6]).unwrap()]);
+        assert_eq!(ranges, [QuotaError::TooManyValues(6), QuotaError::TooManyRanges(6)]);
     }
 }

@@ -3,30 +3,31 @@
 //! Owns the starter's text, which is in `init/`, and how ALB conditions are written in our file. Reading and validating a
 //! `serverless.yml` is the emulator's.
 
-use std::fs::{self, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use crossfade_emulator::serverless::{self, ListenerRule};
+use crossfade_emulator::{Action, Forward};
 use crossfade_function::Here;
 use crossfade_route::{Checked, RoutingTable};
 use crossfade_rule::{Condition, Pattern, QueryValue};
+
+use super::sources::{Rules, Sources};
 
 /// Write a crossfade.yaml to begin with
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   crossfade init --legacy https://old.example.com --modern https://new.example.com
-  crossfade init --serverless serverless.yml    one route for each `alb` event, all to legacy
+  crossfade init --serverless serverless.yml    one route for each rule, all to legacy
   crossfade init --output -                     only look at it")]
 pub(super) struct Options {
     /// The file to write; `-` for standard output
     #[arg(long, value_name = "FILE", default_value = "crossfade.yaml")]
     output: PathBuf,
-    /// Take the routes' conditions from the `alb` events of this Serverless Framework file
-    #[arg(long, value_name = "FILE")]
-    serverless: Option<PathBuf>,
+    #[command(flatten)]
+    sources: Sources,
     /// Where the old system is
     #[arg(long, value_name = "URL", default_value = "https://legacy.example.com")]
     legacy: String,
@@ -36,6 +37,41 @@ pub(super) struct Options {
     /// Overwrite the file
     #[arg(long)]
     force: bool,
+}
+
+/// A listener rule that becomes a route.
+struct ListenerRule {
+    priority: u32,
+    conditions: Vec<Condition>,
+    /// The function that it forwards to.
+    function: String,
+}
+
+/// Those that forward, by their listeners and in the order of the file. Priorities of several listeners would meet in one
+/// list: then they are counted anew.
+fn listener_rules(rules: &Rules) -> Vec<ListenerRule> {
+    let function = |action: &Action| {
+        let Action::Forward(Forward { targets, .. }) = action else { return None };
+        let group = rules.settings.target_groups.get(targets.first()?.group)?;
+        let names = group.function.and_then(|function| rules.names.get(function));
+        Some(names.and_then(|names| names.first()).unwrap_or(&group.name).clone())
+    };
+    let mut found = Vec::new();
+    for listener in &rules.settings.listeners {
+        let mut of_listener: Vec<_> = listener.rules.iter().collect();
+        if rules.settings.listeners.len() > 1 {
+            of_listener.sort_by_key(|rule| rule.priority);
+        }
+        for rule in of_listener {
+            if let Some(function) = function(&rule.action) {
+                found.push(ListenerRule { priority: rule.priority, conditions: rule.conditions.clone(), function });
+            }
+        }
+    }
+    if rules.settings.listeners.len() > 1 {
+        found.iter_mut().zip(1..).for_each(|(rule, number)| rule.priority = 10 * number);
+    }
+    found
 }
 
 const STARTER: &str = include_str!("init/starter.yaml");
@@ -52,13 +88,7 @@ const ABOUT_RULES: &str = concat!(
 pub(super) fn run(options: &Options) -> Result<()> {
     RoutingTable::from_backend_url(&options.legacy, "--legacy")?;
     RoutingTable::from_backend_url(&options.modern, "--modern")?;
-    let rules = match &options.serverless {
-        Some(file) => {
-            let text = fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
-            Some(serverless::read(&text, &file.to_string_lossy())?)
-        }
-        None => None,
-    };
+    let rules = options.sources.load()?.map(|rules| listener_rules(&rules));
     let text = starter(&options.legacy, &options.modern, rules.as_deref());
     if options.output == Path::new("-") {
         super::print(&text)?;
@@ -172,7 +202,10 @@ fn query(values: &[QueryValue]) -> String {
 }
 
 fn patterns(patterns: &[Pattern]) -> String {
-    list(patterns.iter().map(|pattern| scalar(pattern.source())))
+    list(patterns.iter().map(|pattern| match pattern.as_regex() {
+        Some(_) => format!("{{ regex: {} }}", scalar(pattern.source())),
+        None => scalar(pattern.source()),
+    }))
 }
 
 fn list(items: impl Iterator<Item = String>) -> String {
@@ -233,7 +266,6 @@ mod tests {
             .map(|(condition, priority)| ListenerRule {
                 priority,
                 conditions: vec![condition],
-                mode: crossfade_event::HeaderMode::Multi,
                 function: priority.to_string(),
             })
             .collect();

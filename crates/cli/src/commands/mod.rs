@@ -10,6 +10,7 @@ mod function;
 mod init;
 mod report;
 mod schema;
+mod sources;
 mod test;
 
 use std::io::{ErrorKind, Write};

@@ -6,23 +6,30 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use crossfade_emulator::{Listener, Rule, source};
 use crossfade_event::HeaderMode;
 
 use super::Surroundings;
+use super::functions::Command;
 use super::plan::{CA_FILE, CONFIG_FILE, Plan, Routing};
 
-pub(super) fn text(plan: &Plan, surroundings: &Surroundings, address: SocketAddr, comparisons: &Path) -> String {
+pub(super) fn text(plan: &Plan, surroundings: &Surroundings, addresses: &[SocketAddr], comparisons: &Path) -> String {
     let mut text = String::from("Everything below runs on this machine until Ctrl-C.\n\n");
     let mut row = |name: &str, value: String| {
         let _ = writeln!(text, "  {name:<11} {value}");
     };
 
-    row("local ALB", format!("http://{address}"));
-    match &plan.rules {
-        Some((file, rules)) => {
-            let count = rules.len();
+    let listeners = &plan.template.listeners;
+    let address = addresses.first().map(ToString::to_string).unwrap_or_default();
+    for (listener, address) in listeners.iter().zip(addresses) {
+        let facts = if plan.has_rules() { format!("  {}", listener_facts(listener)) } else { String::new() };
+        row("local ALB", format!("{}://{address}{facts}", scheme(listener)));
+    }
+    match &plan.file {
+        Some(file) => {
+            let count = listeners.iter().map(|listener| listener.rules.len()).sum::<usize>();
             let plural = if count == 1 { "" } else { "s" };
-            row("rules", format!("{count} rule{plural} of {}, anything else gets 404", file.display()));
+            row("rules", format!("{count} rule{plural} of {}", file.display()));
         }
         None => {
             let mode = match plan.mode {
@@ -32,9 +39,15 @@ pub(super) fn text(plan: &Plan, surroundings: &Surroundings, address: SocketAddr
             row("rules", format!("every request goes to the function ({mode})"));
         }
     }
-    let command = if plan.own_function { "crossfade".to_string() } else { shell_words::join(&plan.command) };
-    let (copies, seconds) = (plan.max_concurrency, plan.timeout.as_secs_f64());
-    row("function", format!("{command} (at most {copies} at a time, {seconds} s a request)"));
+    for (function, command) in plan.template.functions.iter().zip(&plan.commands) {
+        let name = if plan.has_rules() { format!("{}: ", function.name) } else { String::new() };
+        let command = match command {
+            Command::Own => "crossfade".to_owned(),
+            Command::Of(words) => shell_words::join(words),
+        };
+        let (copies, seconds) = (function.max_concurrency, function.timeout.as_secs_f64());
+        row("function", format!("{name}{command} (at most {copies} at a time, {seconds} s a request)"));
+    }
     match &plan.routing {
         Routing::Backend(url) => row("back end", url.clone()),
         Routing::Config(file) => row("config", file.display().to_string()),
@@ -51,11 +64,10 @@ pub(super) fn text(plan: &Plan, surroundings: &Surroundings, address: SocketAddr
     }
 
     // Which requests pass is the rules' matter then: they are what to look at.
-    if let Some((_, rules)) = &plan.rules {
+    if plan.has_rules() {
         let _ = writeln!(text, "\nRules, by priority:");
-        for rule in rules {
-            let conditions: Vec<String> = rule.conditions.iter().map(ToString::to_string).collect();
-            let _ = writeln!(text, "  {:<6} {}", rule.priority, conditions.join(", "));
+        for listener in listeners {
+            rules(&mut text, plan, listener);
         }
         return text;
     }
@@ -86,4 +98,32 @@ pub(super) fn text(plan: &Plan, surroundings: &Surroundings, address: SocketAddr
         }
     }
     text
+}
+
+fn scheme(listener: &Listener) -> &'static str {
+    if listener.tls.is_some() { "https" } else { "http" }
+}
+
+/// Its name, and its port in AWS.
+fn listener_facts(listener: &Listener) -> String {
+    match listener.port {
+        Some(port) => format!("{} (port {port} in AWS)", listener.name),
+        None => listener.name.clone(),
+    }
+}
+
+fn rules(text: &mut String, plan: &Plan, listener: &Listener) {
+    let is_one_of_many = plan.template.listeners.len() > 1;
+    if is_one_of_many {
+        let _ = writeln!(text, "  {}", listener_facts(listener));
+    }
+    let mut rules: Vec<&Rule> = listener.rules.iter().collect();
+    rules.sort_by_key(|rule| rule.priority);
+    for rule in rules {
+        let conditions: Vec<String> = rule.conditions.iter().map(ToString::to_string).collect();
+        let mut what = source::transforms_text(&rule.transforms);
+        what.push(source::action_text(&plan.template, &rule.action));
+        let _ = writeln!(text, "  {:<7} {} -> {}", rule.priority, conditions.join(", "), what.join(", "));
+    }
+    let _ = writeln!(text, "  default {}", source::action_text(&plan.template, &listener.default_action));
 }

@@ -5,6 +5,7 @@
 
 mod banner;
 mod comparisons;
+mod functions;
 mod plan;
 mod report;
 mod watch;
@@ -19,6 +20,7 @@ use tempfile::TempDir;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 
+use super::sources::Sources;
 use crate::demo::Demo;
 use comparisons::Comparisons;
 use plan::{Plan, Routing};
@@ -32,11 +34,13 @@ Examples:
   crossfade dev                                  the tour, with two demo back ends
   crossfade dev --backend https://example.com    your back end behind the proxy
   crossfade dev --config crossfade.yaml --serverless serverless.yml
+  crossfade dev --serverless serverless.yml --list-rules
   crossfade dev --function 'env HOST=example.com node handler.js'
+  crossfade dev --template template.yml --function 'web=node web.js' --function api=./api
 
 Requests are told on standard output, one line each; everything else goes to standard error.")]
 pub(super) struct Options {
-    /// Where the local load balancer listens on 127.0.0.1; 0 lets the system choose
+    /// Where the local load balancer listens on 127.0.0.1, further listeners on the ports after it; 0 lets the system choose
     #[arg(long, value_name = "PORT", default_value_t = 8080)]
     port: u16,
     /// Forward everything to this back end
@@ -45,20 +49,37 @@ pub(super) struct Options {
     /// Forward as this crossfade.yaml says; a change of the file holds from the next request
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Take the listener rules from the `alb` events of this Serverless Framework file
-    #[arg(long, value_name = "FILE")]
-    serverless: Option<PathBuf>,
-    /// Run this command as the function instead of Crossfade's own; its environment is Lambda's, not this shell's
-    #[arg(long, value_name = "COMMAND")]
-    function: Option<String>,
-    /// Most copies of the function at a time; more requests are throttled, as Lambda does
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    max_concurrency: u16,
-    /// The function's time limit for one request, such as `30s` or `500ms`
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
-    timeout: Duration,
+    #[command(flatten)]
+    sources: Sources,
+    /// Print listeners, rules, target groups and functions as they are read, and end
+    #[arg(long)]
+    list_rules: bool,
+    /// Run this command as the function instead of Crossfade's own, or as one of several: its environment is Lambda's, not this shell's; can be repeated
+    #[arg(long = "function", value_name = "[NAME=]COMMAND")]
+    functions: Vec<String>,
+    /// A variable for the environment of all functions, or one to take over from this shell; can be repeated
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    env: Vec<String>,
+    /// Most copies of a function at a time; more requests are throttled, as Lambda does; by default what the file reserves, or 10
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    max_concurrency: Option<u16>,
+    /// A function's time limit for one request, such as `30s` or `500ms`; by default what the file says, or 30s
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    timeout: Option<Duration>,
+    /// A function's memory, after which it is killed; by default what the file says, or 128
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(128..=10_240))]
+    memory: Option<u32>,
+    /// Requests at a time in one copy of a function, as Lambda Managed Instances have them
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    concurrency_per_environment: u16,
+    /// Stop the processes between requests, as Lambda does
+    #[arg(long)]
+    freeze: bool,
+    /// An external extension, started with each copy of a function; can be repeated
+    #[arg(long = "extension", value_name = "COMMAND")]
+    extensions: Vec<String>,
     /// Send events without multi-value headers, as a target group does by default
-    #[arg(long, conflicts_with = "serverless")]
+    #[arg(long, conflicts_with_all = ["serverless", "template", "describe_rules"])]
     single_value_headers: bool,
     /// Append what mirroring finds to this file, for `crossfade report`; otherwise it goes when this command ends
     #[arg(long, value_name = "FILE")]
@@ -93,6 +114,9 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 /// Checks everything first, so that a mistake is told before anything has started.
 pub(super) fn run(options: &Options) -> Result<()> {
+    if options.list_rules {
+        return plan::list_rules(options);
+    }
     let plan = Plan::check(options)?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start the async runtime")?;
     runtime.block_on(serve(plan, options))
@@ -108,7 +132,7 @@ async fn serve(plan: Plan, options: &Options) -> Result<()> {
     let (notices, mut inbox) = mpsc::unbounded_channel();
     let emulator = crossfade_emulator::start(settings, notices).await.context("cannot start")?;
     let printer = Printer::start();
-    let banner = banner::text(&plan, &surroundings, emulator.local_addr(), comparisons.path());
+    let banner = banner::text(&plan, &surroundings, emulator.local_addrs(), comparisons.path());
     printer.print(vec![Line::Talk(banner)]);
 
     let report = Report::new(options.verbose, knows_access_lines, plan.has_rules(), colour());

@@ -3,28 +3,30 @@
 //! Owns reading the user's files and turning options into the emulator's settings. The files' formats belong to
 //! `crossfade-route` and to the emulator.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
-use crossfade_emulator::serverless::{self, ListenerRule};
-use crossfade_emulator::{Action, Function, Rule, Settings, TargetGroup, Transforms};
+use anyhow::{Context, Result, anyhow, bail};
+use crossfade_emulator::{Function, Settings, source};
 use crossfade_event::HeaderMode;
 use crossfade_function::ConfigSource;
 use crossfade_route::RoutingTable;
-use http::StatusCode;
 
+use super::functions::{self, Command};
 use super::{Options, Surroundings};
 use crate::commands::cert_file;
+use crate::commands::sources::Rules;
 use crate::demo::Demo;
 
 pub(super) const CA_FILE: &str = "ca.pem";
 pub(super) const CONFIG_FILE: &str = "crossfade.yaml";
 
 /// As in `deploy/serverless/serverless.yml`.
-const MEMORY_MIB: u32 = 128;
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// Copies of a function for which a file reserves none: what a laptop can bear.
+const MAX_CONCURRENCY: usize = 10;
 
 /// Where the function forwards to.
 pub(super) enum Routing {
@@ -41,111 +43,180 @@ pub(super) enum Routing {
 /// Checked options.
 pub(super) struct Plan {
     pub(super) routing: Routing,
-    /// Program and arguments, absent for our own function.
-    pub(super) command: Vec<String>,
+    /// All but the environment of our own function.
+    pub(super) template: Settings,
+    /// What each function runs.
+    pub(super) commands: Vec<Command>,
+    /// Whether our own function is among them.
     pub(super) own_function: bool,
-    pub(super) rules: Option<(PathBuf, Vec<ListenerRule>)>,
+    /// Where the rules come from.
+    pub(super) file: Option<PathBuf>,
     pub(super) mode: HeaderMode,
-    pub(super) max_concurrency: usize,
-    pub(super) timeout: Duration,
-    listen: SocketAddr,
+    /// For all functions.
+    env: Vec<(String, String)>,
+}
+
+/// `--list-rules`
+pub(super) fn list_rules(options: &Options) -> Result<()> {
+    match options.sources.load()? {
+        Some(rules) => crate::commands::print(&source::table(&rules.settings)),
+        None => bail!(
+            "`--list-rules` lists those of a file; name one with `--serverless`, `--template` or `--describe-rules`"
+        ),
+    }
 }
 
 impl Plan {
     /// # Errors
     /// The first mistake in the options, or all mistakes in the first file that has some.
     pub(super) fn check(options: &Options) -> Result<Plan> {
-        let routing = routing(options)?;
-        let rules = match &options.serverless {
-            Some(file) => Some((file.clone(), listener_rules(file)?)),
-            None => None,
+        let mode = if options.single_value_headers { HeaderMode::Single } else { HeaderMode::Multi };
+        let rules = options.sources.load()?;
+        let names = rules.as_ref().map_or_else(|| vec![vec!["local".to_owned()]], |rules| rules.names.clone());
+        let commands = functions::commands(&options.functions, &names)?;
+        let own_function = commands.contains(&Command::Own);
+        let routing = routing(options, own_function)?;
+        let (file, mut template) = match rules {
+            Some(Rules { file, settings, left_out, .. }) => {
+                tell_left_out(&settings, &left_out, &commands, &options.env);
+                (Some(file), settings)
+            }
+            None => {
+                let function = Function { timeout: TIMEOUT, ..Function::new("local", Vec::new()) };
+                (None, Settings::forward_all(mode, function))
+            }
         };
-        let command = match &options.function {
-            Some(text) => split_command(text)?,
-            None => own_command()?,
-        };
-        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
-        // Bound and released at once: the emulator binds it for good, but by then the back ends would run.
-        TcpListener::bind(listen).map_err(|error| {
-            anyhow!(
-                "cannot listen on `{listen}`: {error}\n  hint: choose another port with `--port`, 0 takes any free one"
-            )
-        })?;
-        Ok(Plan {
-            routing,
-            command,
-            own_function: options.function.is_none(),
-            rules,
-            mode: if options.single_value_headers { HeaderMode::Single } else { HeaderMode::Multi },
-            max_concurrency: options.max_concurrency.into(),
-            timeout: options.timeout,
-            listen,
-        })
+        let extensions =
+            options.extensions.iter().map(|command| functions::split(command)).collect::<Result<Vec<_>>>()?;
+        for (function, command) in template.functions.iter_mut().zip(&commands) {
+            limit(function, options);
+            function.extensions.clone_from(&extensions);
+            match command {
+                Command::Of(words) => function.command.clone_from(words),
+                Command::Own => {
+                    function.command = own_command()?;
+                    // Its own variables are what the options of this command are for.
+                    function.env.retain(|(name, _)| !name.starts_with("CROSSFADE_"));
+                    // A `crossfade.yaml` in the file's folder would contradict `--backend`.
+                    function.directory = None;
+                }
+            }
+        }
+        listen(&mut template, options.port)?;
+        let env = options.env.iter().map(|text| variable(text)).collect::<Result<_>>()?;
+        Ok(Plan { routing, template, commands, own_function, file, mode, env })
     }
 
     /// Whether requests may meet different rules.
     pub(super) fn has_rules(&self) -> bool {
-        self.rules.is_some()
+        self.file.is_some()
     }
 
     /// The emulator's settings, once it is known where generated files are.
     pub(super) fn settings(&self, surroundings: &Surroundings) -> Result<Settings> {
-        let function = Function {
-            env: self.environment(surroundings)?,
-            timeout: self.timeout,
-            max_concurrency: self.max_concurrency,
-            memory_mib: MEMORY_MIB,
-            ..Function::new("local", self.command.clone())
-        };
-        let mut settings = Settings::forward_all(self.mode, function);
-        let listener = &mut settings.listeners[0];
-        listener.listen = self.listen;
-        if let Some((_, rules)) = &self.rules {
-            listener.default_action = Action::status(StatusCode::NOT_FOUND);
-            listener.rules = rules.iter().map(|rule| local_rule(rule, &mut settings.target_groups)).collect();
+        let mut settings = self.template.clone();
+        for (function, command) in settings.functions.iter_mut().zip(&self.commands) {
+            match command {
+                Command::Own => {
+                    let mut environment = self.own_environment(surroundings)?;
+                    // What the file says of the function is closer to it than this shell.
+                    let of_file = std::mem::take(&mut function.env);
+                    environment.retain(|(name, _)| !of_file.iter().any(|(other, _)| other == name));
+                    function.env = [of_file, environment].concat();
+                }
+                Command::Of(_) => function.env.extend(given_to_all(&self.routing, surroundings)?),
+            }
+            function.env.retain(|(name, _)| !self.env.iter().any(|(other, _)| other == name));
+            function.env.extend_from_slice(&self.env);
         }
         Ok(settings)
     }
 
-    fn environment(&self, surroundings: &Surroundings) -> Result<Vec<(String, String)>> {
-        let mut environment = Vec::new();
-        if self.own_function {
-            // A configuration may have `${env:NAME}` in it, today or after its next change.
-            environment.extend(std::env::vars_os().filter_map(for_config));
-        }
-        let mut set = |name: &str, value: String| environment.push((name.to_string(), value));
-        if let Routing::Backend(url) = &self.routing {
-            set("CROSSFADE_BACKEND", url.clone());
-        }
-        if let Some(watch) = &surroundings.watch {
-            set("CROSSFADE_CONFIG", text(watch.copy())?);
-            set("CROSSFADE_CONFIG_FOLDER", text(watch.folder())?);
-            set("CROSSFADE_RELOAD", "1".to_string());
-        }
+    fn own_environment(&self, surroundings: &Surroundings) -> Result<Vec<(String, String)>> {
+        // A configuration may have `${env:NAME}` in it, today or after its next change.
+        let mut environment: Vec<_> = std::env::vars_os().filter_map(for_config).collect();
+        environment.extend(given_to_all(&self.routing, surroundings)?);
         // Otherwise the current folder, where a `crossfade.yaml` would contradict `--backend`.
-        if self.own_function {
-            set("LAMBDA_TASK_ROOT", text(surroundings.folder.path())?);
-        }
-        // The emulator gives the function Lambda's environment, not ours.
-        if let Some(file) = cert_file()? {
-            set("SSL_CERT_FILE", text(&file)?);
-        }
+        environment.push(("LAMBDA_TASK_ROOT".to_owned(), text(surroundings.folder.path())?));
         Ok(environment)
     }
 }
 
-fn local_rule(rule: &ListenerRule, groups: &mut Vec<TargetGroup>) -> Rule {
-    let group = groups.iter().position(|group| group.mode == rule.mode).unwrap_or_else(|| {
-        groups.push(TargetGroup::new("local", rule.mode, Some(0)));
-        groups.len() - 1
-    });
-    Rule {
-        priority: rule.priority,
-        conditions: rule.conditions.clone(),
-        transforms: Transforms::default(),
-        action: Action::forward_to(group),
-        origin: String::new(),
+/// What tells a function where to forward to, and whom to trust.
+fn given_to_all(routing: &Routing, surroundings: &Surroundings) -> Result<Vec<(String, String)>> {
+    let mut environment = Vec::new();
+    let mut set = |name: &str, value: String| environment.push((name.to_string(), value));
+    if let Routing::Backend(url) = routing {
+        set("CROSSFADE_BACKEND", url.clone());
     }
+    if let Some(watch) = &surroundings.watch {
+        set("CROSSFADE_CONFIG", text(watch.copy())?);
+        set("CROSSFADE_CONFIG_FOLDER", text(watch.folder())?);
+        set("CROSSFADE_RELOAD", "1".to_string());
+    }
+    // The emulator gives the function Lambda's environment, not ours.
+    if let Some(file) = cert_file()? {
+        set("SSL_CERT_FILE", text(&file)?);
+    }
+    Ok(environment)
+}
+
+/// Our own function is told by options where to forward to; others would miss what is not in their environment.
+fn tell_left_out(settings: &Settings, left_out: &[Vec<String>], commands: &[Command], given: &[String]) {
+    for ((function, names), command) in settings.functions.iter().zip(left_out).zip(commands) {
+        let is_given = |name: &str| given.iter().any(|given| given.split('=').next() == Some(name));
+        let names: Vec<&str> = names.iter().map(String::as_str).filter(|name| !is_given(name)).collect();
+        if let ([first, ..], Command::Of(_)) = (&names[..], command) {
+            let name = &function.name;
+            let names = names.join(", ");
+            eprintln!(
+                "warning: function `{name}` goes without environment variables whose values only AWS knows: {names}\n  \
+                 hint: give them with `--env {first}=VALUE`"
+            );
+        }
+    }
+}
+
+/// What options say wins over what the file says.
+fn limit(function: &mut Function, options: &Options) {
+    let unreserved = Function::new("", Vec::new()).max_concurrency;
+    let own = if function.max_concurrency == unreserved { MAX_CONCURRENCY } else { function.max_concurrency };
+    function.max_concurrency = options.max_concurrency.map_or(own, usize::from);
+    function.timeout = options.timeout.unwrap_or(function.timeout);
+    function.memory_mib = options.memory.unwrap_or(function.memory_mib);
+    function.invocations_per_environment = options.concurrency_per_environment.into();
+    function.freeze = options.freeze;
+}
+
+/// The first listener has the port, the next ones those after it.
+fn listen(settings: &mut Settings, port: u16) -> Result<()> {
+    for (listener, index) in settings.listeners.iter_mut().zip(0..) {
+        let own = if port == 0 { Some(0) } else { port.checked_add(index) };
+        let Some(own) = own else {
+            bail!("there are more listeners than ports from {port} on; choose a lower `--port`")
+        };
+        listener.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, own));
+        // Bound and released at once: the emulator binds it for good, but by then the back ends would run.
+        TcpListener::bind(listener.listen).map_err(|error| {
+            anyhow!(
+                "cannot listen on `{}`: {error}\n  hint: choose another port with `--port`, 0 takes any free one",
+                listener.listen
+            )
+        })?;
+    }
+    Ok(())
+}
+
+/// `NAME=VALUE`, or `NAME` for this shell's value.
+fn variable(text: &str) -> Result<(String, String)> {
+    let (name, value) = match text.split_once('=') {
+        Some((name, value)) => (name, value.to_owned()),
+        None => (text, std::env::var(text).with_context(|| format!("`--env {text}`"))?),
+    };
+    if name.is_empty() {
+        bail!("`--env {text}` has no name");
+    }
+    Ok((name.to_owned(), value))
 }
 
 /// This shell's variables, without those that tell the function how it runs.
@@ -156,7 +227,7 @@ fn for_config((name, value): (OsString, OsString)) -> Option<(String, String)> {
 }
 
 /// The only place that looks into a configuration. It asks the function's own code, which is as strict here as there.
-fn routing(options: &Options) -> Result<Routing> {
+fn routing(options: &Options, own_function: bool) -> Result<Routing> {
     let cert_file = cert_file()?;
     if let Some(url) = &options.backend {
         // Once more than needed, so that a mistake is told with the option's name.
@@ -168,54 +239,12 @@ fn routing(options: &Options) -> Result<Routing> {
         crossfade_function::load(&ConfigSource::file(file.clone()), cert_file.as_deref())?;
         return Ok(Routing::Config(std::path::absolute(file).with_context(|| format!("`{}`", file.display()))?));
     }
-    Ok(if options.function.is_some() { Routing::Unknown } else { Routing::Demo })
-}
-
-fn listener_rules(file: &Path) -> Result<Vec<ListenerRule>> {
-    let rules = serverless::read(&read(file)?, &file.to_string_lossy())?;
-    let Some(first) = rules.first() else {
-        bail!(
-            "`{}` has no `alb` event\n  hint: without `--serverless` every request goes to the function",
-            file.display()
-        );
-    };
-    // One function runs here. Rules of another one would silently reach the wrong code.
-    if let Some(other) = rules.iter().find(|rule| rule.function != first.function) {
-        bail!(
-            "`{}` has `alb` events for the functions `{}` and `{}`\n  hint: `crossfade dev` runs one function, so keep them in one file each",
-            file.display(),
-            first.function,
-            other.function
-        );
-    }
-    Ok(rules)
-}
-
-fn read(file: &Path) -> Result<String> {
-    std::fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))
+    Ok(if own_function { Routing::Demo } else { Routing::Unknown })
 }
 
 fn own_command() -> Result<Vec<String>> {
     let program = std::env::current_exe().context("cannot find this program's own file")?;
     Ok(vec![text(&program)?, "function".to_string()])
-}
-
-fn split_command(command: &str) -> Result<Vec<String>> {
-    let words = shell_words::split(command).with_context(|| format!("`--function` cannot be split: `{command}`"))?;
-    let Some(program) = words.first() else { bail!("`--function` is empty") };
-    ensure!(
-        is_program(Path::new(program), std::env::var_os("PATH").as_deref()),
-        "`--function`: no program `{program}`\n  hint: it is not run by a shell, name a program and its arguments"
-    );
-    Ok(words)
-}
-
-/// As `execvp` looks for it: a path is taken as it is, a bare name is looked for in `PATH`.
-fn is_program(program: &Path, path: Option<&OsStr>) -> bool {
-    if program.components().count() > 1 || program.is_absolute() {
-        return program.is_file();
-    }
-    path.is_some_and(|path| std::env::split_paths(path).any(|folder| folder.join(program).is_file()))
 }
 
 fn text(path: &Path) -> Result<String> {
@@ -256,24 +285,6 @@ mod tests {
     use crossfade_function::Here;
 
     use super::*;
-
-    #[test]
-    fn a_program_is_a_file_or_in_the_path() {
-        let path = std::env::join_paths(["/nowhere", "/bin"]).unwrap();
-        assert!(is_program(Path::new("sh"), Some(&path)));
-        assert!(is_program(Path::new("/bin/sh"), None));
-        assert!(!is_program(Path::new("sh"), Some(OsStr::new("/nowhere"))));
-        assert!(!is_program(Path::new("./sh"), Some(&path)));
-        assert!(!is_program(Path::new("/bin"), None));
-    }
-
-    #[test]
-    fn a_command_is_split_as_a_shell_does_and_run_without_one() {
-        assert_eq!(split_command("sh -c 'echo \"a b\"' x\\ y").unwrap(), ["sh", "-c", "echo \"a b\"", "x y"]);
-        for bad in ["", "  ", "sh 'open", "no-such-program-here --x"] {
-            assert!(split_command(bad).is_err(), "{bad}");
-        }
-    }
 
     #[tokio::test]
     async fn the_demo_configuration_is_a_valid_one() {

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use crossfade_emulator::serverless::ListenerRule;
+use crossfade_emulator::{Action, FixedResponse, Listener, Redirect, Rule, Settings, Transforms, source};
 use crossfade_proxy::{Invocation, Outgoing, Plan, Proxy, ProxyError, Sending, Step};
 use crossfade_route::{Backend, Failover, Forward, Observer, Reason, RequestView, Retry, Route};
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, LOCATION};
@@ -48,6 +48,12 @@ pub(super) struct LoadBalancer {
     pub(super) passed_over: Vec<PassedOver>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) rule: Option<Taken>,
+    /// What it does, if that is more than to forward to one target group.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) does: Vec<String>,
+    /// What it answers by itself.
+    #[serde(skip)]
+    answer: Option<Answer>,
 }
 
 /// A rule or a route that the request does not meet.
@@ -151,12 +157,11 @@ pub(in crate::commands) struct Answer {
 
 impl Explanation {
     /// Asks the listener rules, if there are some, and then the proxy.
-    pub(in crate::commands) fn of(proxy: &Proxy, rules: Option<&[ListenerRule]>, asked: &Asked) -> Result<Explanation> {
-        let request = asked.as_handed_on()?;
-        let load_balancer = rules.map(|rules| LoadBalancer::of(rules, &request, asked.ip));
+    pub(in crate::commands) fn of(proxy: &Proxy, rules: Option<&Settings>, asked: &Asked) -> Result<Explanation> {
+        let mut request = asked.as_handed_on()?;
+        let mut load_balancer = rules.map(|rules| LoadBalancer::of(rules, asked, &mut request));
         let (method, url) = (asked.method.to_string(), asked.url.to_string());
-        if load_balancer.as_ref().is_some_and(|it| it.rule.is_none()) {
-            let answer = Answer { status: 404, location: None, by: "the load balancer: no rule matches".to_owned() };
+        if let Some(answer) = load_balancer.as_mut().and_then(|it| it.answer.take()) {
             let outcome = Outcome::Answered { answer };
             return Ok(Explanation { method, url, load_balancer, passed_over: Vec::new(), route: None, outcome });
         }
@@ -248,11 +253,14 @@ impl Observer for Observed {
 }
 
 impl LoadBalancer {
-    fn of(rules: &[ListenerRule], request: &Request<Bytes>, ip: IpAddr) -> LoadBalancer {
-        let view = RequestView::new(request.method(), request.uri(), request.headers(), Some(ip));
-        let mut rules: Vec<&ListenerRule> = rules.iter().collect();
+    /// Also changes the request as the transforms of the rule say.
+    fn of(settings: &Settings, asked: &Asked, request: &mut Request<Bytes>) -> LoadBalancer {
+        let mut told = LoadBalancer { passed_over: Vec::new(), rule: None, does: Vec::new(), answer: None };
+        let Some(listener) = listener_for(settings, &asked.url) else { return told };
+        let view = RequestView::new(request.method(), request.uri(), request.headers(), Some(asked.ip));
+        let mut rules: Vec<&Rule> = listener.rules.iter().collect();
         rules.sort_by_key(|rule| rule.priority);
-        let mut told = LoadBalancer { passed_over: Vec::new(), rule: None };
+        let (mut action, mut transforms) = (&listener.default_action, None);
         for rule in rules {
             let (priority, name) = (Some(rule.priority), String::new());
             match rule.conditions.iter().find(|condition| !condition.matches(&view)) {
@@ -265,12 +273,55 @@ impl LoadBalancer {
                 None => {
                     let conditions: Vec<String> = rule.conditions.iter().map(ToString::to_string).collect();
                     told.rule = Some(Taken { priority, name, conditions: conditions.join(" and ") });
+                    (action, transforms) = (&rule.action, Some(&rule.transforms));
                     break;
                 }
             }
         }
+        told.does = transforms.map(source::transforms_text).unwrap_or_default();
+        if !matches!(action, Action::Forward(forward) if forward.targets.len() == 1) {
+            told.does.push(source::action_text(settings, action));
+        }
+        let why = match (&told.rule, action) {
+            (Some(_), action) => source::action_text(settings, action),
+            (None, Action::FixedResponse(_)) => "no rule matches".to_owned(),
+            (None, action) => format!("no rule matches, {}", source::action_text(settings, action)),
+        };
+        let answer = |status, by| Some(Answer { status, location: None, by: format!("the load balancer: {by}") });
+        told.answer = match action {
+            Action::Forward(_) => match transforms.map(|transforms| transform(transforms, request)) {
+                Some(Err(error)) => answer(500, format!("a transform fails: {error}")),
+                _ => None,
+            },
+            Action::Redirect(Redirect { status, .. }) | Action::FixedResponse(FixedResponse { status, .. }) => {
+                answer(status.as_u16(), why)
+            }
+        };
         told
     }
+}
+
+/// The one that has the URL's port in AWS, or its protocol, or the first.
+fn listener_for<'s>(settings: &'s Settings, url: &Uri) -> Option<&'s Listener> {
+    let is_https = url.scheme_str() == Some("https");
+    let port = url.port_u16().unwrap_or(if is_https { 443 } else { 80 });
+    let mut listeners = settings.listeners.iter();
+    let by_port = settings.listeners.iter().find(|listener| listener.port == Some(port));
+    let by_protocol = || listeners.find(|listener| listener.tls.is_some() == is_https);
+    by_port.or_else(by_protocol).or_else(|| settings.listeners.first())
+}
+
+/// Path and query as one text, and the host; what is not matched stays.
+fn transform(transforms: &Transforms, request: &mut Request<Bytes>) -> Result<()> {
+    if let Some(new) = transforms.url.as_ref().and_then(|rewrite| rewrite.apply(&request.uri().to_string())) {
+        *request.uri_mut() = new.parse().with_context(|| format!("`{new}`"))?;
+    }
+    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+    if let Some(new) = host.and_then(|host| transforms.host.as_ref()?.apply(host)) {
+        let value = new.parse().with_context(|| format!("`{new}`"))?;
+        request.headers_mut().insert(HOST, value);
+    }
+    Ok(())
 }
 
 impl Taken {

@@ -10,13 +10,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use crossfade_emulator::serverless;
 use crossfade_function::{ConfigSource, load};
 use crossfade_proxy::{Limits, Proxy};
 use http::header::{HeaderName, HeaderValue};
 use http::{Method, Uri};
 
 use super::Verdict;
+use super::sources::Sources;
 pub(super) use explanation::{Asked, Explanation, Outcome};
 
 /// Say what would happen to a request, and why, without sending it
@@ -40,9 +40,8 @@ pub(super) struct Options {
     /// The configuration
     #[arg(long, value_name = "FILE", default_value = "crossfade.yaml")]
     config: PathBuf,
-    /// Look at the listener rules in the `alb` events of this Serverless Framework file first
-    #[arg(long, value_name = "FILE")]
-    serverless: Option<PathBuf>,
+    #[command(flatten)]
+    sources: Sources,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -68,14 +67,8 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
         bail!("`{url}` is no complete URL\n  hint: write `https://host/path`");
     }
     let asked = Asked { method, url: uri, headers: options.headers.clone(), ip: options.ip };
-    let rules = match &options.serverless {
-        Some(file) => {
-            let text = std::fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
-            Some(serverless::read(&text, &file.to_string_lossy())?)
-        }
-        None => None,
-    };
-    let explanation = Explanation::of(&proxy(&options.config)?, rules.as_deref(), &asked)?;
+    let rules = options.sources.load()?.map(|rules| rules.settings);
+    let explanation = Explanation::of(&proxy(&options.config)?, rules.as_ref(), &asked)?;
     let text = match options.json {
         true => serde_json::to_string_pretty(&explanation)? + "\n",
         false => text::render(&explanation),

@@ -33,6 +33,10 @@ fn render_rules(text: &mut String, load_balancer: &LoadBalancer) {
     let _ = writeln!(text, "\nload balancer");
     let nothing = Taken { priority: None, name: "no rule matches".to_owned(), conditions: String::new() };
     render_list(text, &load_balancer.passed_over, load_balancer.rule.as_ref().unwrap_or(&nothing));
+    // What happens to a request that no rule matches is told as the answer.
+    for line in load_balancer.does.iter().filter(|_| load_balancer.rule.is_some()) {
+        let _ = writeln!(text, "             {line}");
+    }
 }
 
 fn render_list(text: &mut String, passed_over: &[PassedOver], taken: &Taken) {

@@ -1,0 +1,340 @@
+//! CloudFormation and SAM templates: which resources count and how they refer to one another. Owns no function of the
+//! template language (`intrinsics`) and no shape of ELBv2 (`elbv2`).
+
+use std::time::Duration;
+
+use crossfade_event::HeaderMode;
+use http::StatusCode;
+
+use super::intrinsics::Intrinsics;
+use super::node::{Key, Node, Place, Value};
+use super::report::excerpt;
+use super::{Draft, elbv2, name_in_arn, origin, quota};
+use crate::{Action, Function, Listener, Rule, Tls, Transforms};
+
+const LOAD_BALANCER: &str = "AWS::ElasticLoadBalancingV2::LoadBalancer";
+const LISTENER: &str = "AWS::ElasticLoadBalancingV2::Listener";
+const RULE: &str = "AWS::ElasticLoadBalancingV2::ListenerRule";
+const TARGET_GROUP: &str = "AWS::ElasticLoadBalancingV2::TargetGroup";
+const FUNCTION: &str = "AWS::Lambda::Function";
+const SAM_FUNCTION: &str = "AWS::Serverless::Function";
+
+/// Lambda's longest timeout and largest memory (developer guide, "Lambda quotas").
+const MAX_TIMEOUT: u64 = 900;
+const MAX_MEMORY: u32 = 10_240;
+/// Of environments: more than any account has.
+const MAX_CONCURRENCY: usize = 100_000;
+
+pub(super) fn read(draft: &mut Draft<'_>, document: Node) {
+    if document.get("Resources").is_none() {
+        let hint = "a template has `Resources`; a file of the Serverless Framework goes to `--serverless`";
+        draft.report.mistake_with_hint(&document.place, "this is no CloudFormation template", hint);
+        return;
+    }
+    resources(draft, &document);
+}
+
+/// Whether there is anything of a load balancer in a template.
+pub(super) fn has_load_balancing(template: &Node) -> bool {
+    let kinds = [LOAD_BALANCER, LISTENER, RULE, TARGET_GROUP];
+    let resources = template.get("Resources").map_or(&[][..], Node::members);
+    resources
+        .iter()
+        .any(|(_, resource)| resource.get("Type").and_then(Node::as_text).is_some_and(|kind| kinds.contains(&kind)))
+}
+
+/// What a reference to a listener of this template stands for.
+pub(super) fn listener_id(template: &Node, draft: &Draft<'_>, name: &str) -> Option<String> {
+    template.at(&["Resources", name])?;
+    let mut intrinsics = Intrinsics::new(template, draft.options, &draft.region);
+    let place = &template.place;
+    let key = Key { place: place.clone(), name: "Ref".to_owned() };
+    let reference = Node { place: place.clone(), value: Value::Map(vec![(key, Node::text(place, name))]) };
+    intrinsics.evaluate(&reference)?.as_text().map(str::to_owned)
+}
+
+/// A resource that counts.
+struct Resource {
+    id: String,
+    kind: String,
+    place: Place,
+    properties: Node,
+}
+
+/// Functions first, since target groups name them, and so on down to the rules.
+pub(super) fn resources(draft: &mut Draft<'_>, template: &Node) {
+    let mut intrinsics = Intrinsics::new(template, draft.options, &draft.region);
+    unknown_parameters(draft, template);
+    let Some(members) = template.get("Resources").and_then(|node| draft.report.map("Resources", node)) else { return };
+    let kinds = [FUNCTION, SAM_FUNCTION, LOAD_BALANCER, TARGET_GROUP, LISTENER, RULE];
+    let mut found = Vec::new();
+    for (key, node) in members {
+        if key.name.starts_with("Fn::") {
+            draft
+                .report
+                .warning(&key.place, format!("`{}` is not evaluated here, so what it makes is missing", key.name));
+            continue;
+        }
+        let Some(kind) = node.get("Type").and_then(Node::as_text).filter(|kind| kinds.contains(kind)) else { continue };
+        draft.report.about(format!("`{}`", excerpt(&key.name)));
+        if !exists(draft, &mut intrinsics, node) {
+            continue;
+        }
+        let properties = node.get("Properties").and_then(|node| intrinsics.evaluate(node));
+        let properties = properties.filter(|node| !node.is_null()).unwrap_or_else(|| empty_map(&node.place));
+        if draft.report.map("Properties", &properties).is_none() {
+            continue;
+        }
+        found.push(Resource { id: key.name.clone(), kind: kind.to_owned(), place: key.place.clone(), properties });
+    }
+    for kind in kinds {
+        for resource in found.iter().filter(|resource| resource.kind == kind) {
+            draft.report.about(format!("`{}`", excerpt(&resource.id)));
+            match kind {
+                LOAD_BALANCER => load_balancer(draft, resource),
+                TARGET_GROUP => target_group(draft, resource, &intrinsics),
+                LISTENER => listener(draft, resource, &intrinsics),
+                RULE => rule(draft, resource),
+                _ => function(draft, resource, template, &mut intrinsics),
+            }
+        }
+    }
+    let balancers: Vec<&Resource> = found.iter().filter(|resource| resource.kind == LOAD_BALANCER).collect();
+    if let [_, second, ..] = balancers[..] {
+        draft.report.about("");
+        let message = "several load balancers: all listeners have the attributes of all of them here";
+        draft.report.warning(&second.place, message);
+    }
+}
+
+/// A misspelt parameter would have no effect.
+fn unknown_parameters(draft: &mut Draft<'_>, template: &Node) {
+    for (name, _) in &draft.options.parameters {
+        let is_known = name.starts_with("AWS::") || template.at(&["Parameters", name]).is_some();
+        if !is_known && template.get("AWSTemplateFormatVersion").is_some() {
+            draft.report.warning(&template.place, format!("the template has no parameter `{}`", excerpt(name)));
+        }
+    }
+}
+
+/// By its `Condition`.
+fn exists(draft: &mut Draft<'_>, intrinsics: &mut Intrinsics<'_>, resource: &Node) -> bool {
+    let Some(condition) = resource.get("Condition") else { return true };
+    let Some(name) = draft.report.string("Condition", condition) else { return false };
+    match intrinsics.condition(&name) {
+        Ok(holds) => holds,
+        Err(unknown) if unknown.is_mistake => {
+            draft.report.mistake(&condition.place, format!("condition `{}`: {}", excerpt(&name), unknown.why));
+            false
+        }
+        Err(unknown) => {
+            let message = format!("condition `{}` is not known ({}), it is taken to hold", excerpt(&name), unknown.why);
+            match unknown.hint {
+                Some(hint) => draft.report.warning_with_hint(&condition.place, message, hint),
+                None => draft.report.warning(&condition.place, message),
+            }
+            true
+        }
+    }
+}
+
+fn empty_map(place: &Place) -> Node {
+    Node { place: place.clone(), value: Value::Map(Vec::new()) }
+}
+
+fn function(draft: &mut Draft<'_>, resource: &Resource, template: &Node, intrinsics: &mut Intrinsics<'_>) {
+    // One that stands in for a function of a `serverless.yml` is known already.
+    if draft.names.iter().any(|names| names.contains(&resource.id)) {
+        return;
+    }
+    let own = &resource.properties;
+    let globals = template.at(&["Globals", "Function"]).filter(|_| resource.kind == SAM_FUNCTION);
+    let globals =
+        globals.and_then(|globals| intrinsics.evaluate(globals)).unwrap_or_else(|| empty_map(&resource.place));
+    let property = |name: &str| own.get(name).or_else(|| globals.get(name)).filter(|node| !node.is_null());
+    let text = |name: &str| property(name).and_then(Node::as_text).map(str::to_owned);
+    let name = text("FunctionName").unwrap_or_else(|| resource.id.clone());
+    let mut function = Function::new(&name, Vec::new());
+    function.directory = Some(draft.folder.clone());
+    // SAM's name for the folder with the code.
+    if let Some(code) = text("CodeUri").map(|code| draft.folder.join(code)).filter(|code| code.is_dir()) {
+        function.directory = Some(code);
+    }
+    function.runtime = text("Runtime");
+    function.handler = text("Handler").unwrap_or(function.handler);
+    limits(
+        draft,
+        &mut function,
+        ["Timeout", "MemorySize", "ReservedConcurrentExecutions"].map(|it| (it, property(it))),
+    );
+    function.env = draft.region_variable();
+    let mut left_out = Vec::new();
+    for environment in [globals.at(&["Environment", "Variables"]), own.at(&["Environment", "Variables"])] {
+        let Some(variables) = environment.and_then(|node| draft.report.map("Variables", node)) else { continue };
+        let (known, unknown) = elbv2::environment(&mut draft.report, variables);
+        function.env.retain(|(name, _)| !known.iter().any(|(other, _)| other == name));
+        function.env.extend(known);
+        left_out.extend(unknown);
+    }
+    let index = draft.add_function(function, vec![resource.id.clone(), name]);
+    draft.left_out[index] = left_out;
+    // What templates of the Serverless Framework make of a function's key.
+    if let Some(key) = resource.id.strip_suffix("LambdaFunction") {
+        draft.call(index, &(key[..key.len().min(1)].to_lowercase() + key.get(1..).unwrap_or_default()));
+    }
+}
+
+/// Timeout in seconds, memory in MiB, reserved concurrency, with their names in the file.
+pub(super) fn limits(draft: &mut Draft<'_>, function: &mut Function, given: [(&str, Option<&Node>); 3]) {
+    let report = &mut draft.report;
+    let [(timeout, seconds), (memory, mebibytes), (concurrency, reserved)] = given;
+    if let Some(seconds) = seconds.and_then(|node| report.number(timeout, node, 1..=MAX_TIMEOUT)) {
+        function.timeout = Duration::from_secs(seconds);
+    }
+    if let Some(mebibytes) = mebibytes.and_then(|node| report.number(memory, node, 128..=MAX_MEMORY)) {
+        function.memory_mib = mebibytes;
+    }
+    if let Some(reserved) = reserved.and_then(|node| report.number(concurrency, node, 0..=MAX_CONCURRENCY)) {
+        function.max_concurrency = reserved;
+    }
+}
+
+fn load_balancer(draft: &mut Draft<'_>, resource: &Resource) {
+    if let Some(attributes) = resource.properties.get("LoadBalancerAttributes") {
+        elbv2::load_balancer_attributes(&mut draft.report, attributes, &mut draft.settings.load_balancer);
+    }
+}
+
+fn target_group(draft: &mut Draft<'_>, resource: &Resource, intrinsics: &Intrinsics<'_>) {
+    let properties = &resource.properties;
+    let name = properties.get("Name").and_then(Node::as_text).unwrap_or(&resource.id).to_owned();
+    let kind = properties.get("TargetType").and_then(Node::as_text).unwrap_or("instance");
+    let mut function = None;
+    if kind == "lambda" {
+        function = Some(match properties.get("Targets").map(|targets| draft.report.list("Targets", targets)) {
+            Some(Some([target])) => match target.get("Id") {
+                Some(id) => target_function(draft, id, &name),
+                None => return draft.report.mistake(&target.place, "`Id` of the target is missing"),
+            },
+            Some(Some(targets)) if targets.len() > 1 => {
+                return draft.report.mistake(&resource.place, "a Lambda target group has one target at most");
+            }
+            // Registered from elsewhere.
+            _ => draft.add_function(Function::new(&name, Vec::new()), vec![name.clone()]),
+        });
+    } else {
+        let message = format!("the targets of `{}` are no functions (`TargetType` is `{}`)", name, excerpt(kind));
+        draft.report.warning_with_hint(&resource.place, message, "requests to it get 503 here");
+    }
+    let mut group = draft.new_group(&name, HeaderMode::Single, function);
+    if kind == "lambda" {
+        if let Some(attributes) = properties.get("TargetGroupAttributes") {
+            elbv2::target_group_attributes(&mut draft.report, attributes, &mut group);
+        }
+        group.health_check = elbv2::health_check(&mut draft.report, properties);
+    }
+    let id = format!(
+        "arn:aws:elasticloadbalancing:{}:{}:targetgroup/{}/0",
+        intrinsics.region(),
+        super::intrinsics::ACCOUNT,
+        resource.id
+    );
+    let index = draft.add_group(&id, group);
+    if let Some(function) = draft.settings.target_groups[index].function {
+        draft.call(function, &resource.id);
+    }
+}
+
+/// The function that a target's `Id` names, with or without an alias or version.
+fn target_function(draft: &mut Draft<'_>, id: &Node, group: &str) -> usize {
+    let text = match &id.value {
+        Value::Unknown(unknown) if !unknown.is_mistake => group.to_owned(),
+        _ => draft.report.string("Id", id).unwrap_or_else(|| group.to_owned()),
+    };
+    function_named(draft, &text)
+}
+
+/// By an ARN or a name. One of which the file says no more has Lambda's defaults.
+pub(super) fn function_named(draft: &mut Draft<'_>, text: &str) -> usize {
+    let name = name_in_arn(text);
+    let name = name.split(':').next().unwrap_or_default().to_owned();
+    match draft.names.iter().position(|names| names.contains(&name)) {
+        Some(index) => index,
+        None => draft.add_function(Function::new(&name, Vec::new()), vec![name]),
+    }
+}
+
+fn listener(draft: &mut Draft<'_>, resource: &Resource, intrinsics: &Intrinsics<'_>) {
+    let properties = &resource.properties;
+    let protocol = properties.get("Protocol").and_then(Node::as_text).unwrap_or("HTTP").to_owned();
+    if !matches!(protocol.as_str(), "HTTP" | "HTTPS") {
+        let message =
+            format!("left out: its protocol is `{}`, which is no Application Load Balancer's", excerpt(&protocol));
+        return draft.report.warning(&resource.place, message);
+    }
+    let default_action = match properties.get("DefaultActions") {
+        Some(actions) => elbv2::actions(draft, "DefaultActions", actions),
+        None => {
+            draft.report.mistake(&resource.place, "`DefaultActions` is missing");
+            None
+        }
+    };
+    let mut listener = Listener::http(default_action.unwrap_or_else(|| Action::status(StatusCode::NOT_FOUND)));
+    listener.name.clone_from(&resource.id);
+    let port = properties.get("Port").filter(|port| !matches!(port.value, Value::Unknown(_)));
+    listener.port = port.and_then(|port| draft.report.number("Port", port, 1..=u16::MAX));
+    if protocol == "HTTPS" {
+        let mutual = properties.get("MutualAuthentication");
+        let mutual = mutual.map(|mutual| elbv2::mutual_authentication(&mut draft.report, mutual));
+        listener.tls = Some(Tls { mutual: mutual.unwrap_or_default(), ..Tls::default() });
+    }
+    if let Some(attributes) = properties.get("ListenerAttributes") {
+        elbv2::listener_attributes(&mut draft.report, attributes, &mut listener.attributes);
+    }
+    let id = format!(
+        "arn:aws:elasticloadbalancing:{}:{}:listener/app/local/0/{}",
+        intrinsics.region(),
+        super::intrinsics::ACCOUNT,
+        resource.id
+    );
+    draft.add_listener(&id, listener, &resource.place);
+}
+
+fn rule(draft: &mut Draft<'_>, resource: &Resource) {
+    let properties = &resource.properties;
+    let known = ["ListenerArn", "Priority", "Conditions", "Actions", "Transforms", "Tags"];
+    draft.report.only("Properties", properties.members(), &known);
+    for name in ["ListenerArn", "Priority", "Conditions", "Actions"] {
+        if properties.get(name).is_none() {
+            draft.report.mistake(&resource.place, format!("`{name}` is missing"));
+        }
+    }
+    let priority = properties.get("Priority").and_then(|node| elbv2::priority(&mut draft.report, node));
+    if let Some(priority) = priority {
+        draft.report.about(format!("`{}`, priority {priority}", excerpt(&resource.id)));
+    }
+    let listener = properties.get("ListenerArn").and_then(|node| match &node.value {
+        Value::Unknown(unknown) if !unknown.is_mistake => Some(unknown.written.clone()),
+        _ => draft.report.string("ListenerArn", node),
+    });
+    let read = rule_parts(draft, properties);
+    if let (Some(priority), Some(listener), Some((conditions, transforms, action))) = (priority, listener, read) {
+        quota::conditions(&mut draft.report, &resource.place, &conditions);
+        let origin = origin(&resource.place);
+        let listener = draft.listener(&listener, &resource.place);
+        draft.add_rule(listener, Rule { priority, conditions, transforms, action, origin }, &resource.place);
+    }
+}
+
+type Parts = (Vec<crossfade_rule::Condition>, Transforms, Action);
+
+/// All three are read, so that the mistakes of each are told.
+pub(super) fn rule_parts(draft: &mut Draft<'_>, rule: &Node) -> Option<Parts> {
+    let conditions = rule.get("Conditions").and_then(|node| elbv2::conditions(&mut draft.report, node));
+    let transforms = match rule.get("Transforms").filter(|node| !node.is_null()) {
+        Some(node) => elbv2::transforms(&mut draft.report, node),
+        None => Some(Transforms::default()),
+    };
+    let action = rule.get("Actions").and_then(|node| elbv2::actions(draft, "Actions", node));
+    Some((conditions?, transforms?, action?))
+}

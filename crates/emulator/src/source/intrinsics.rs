@@ -1,0 +1,495 @@
+//! CloudFormation's intrinsic functions, evaluated as far as no AWS is needed (template reference, "Intrinsic function
+//! reference" and "Pseudo parameters"). Owns what a reference to a resource stands for here: names and ARNs made of
+//! logical ids, with the account 000000000000. What only AWS knows becomes [`Value::Unknown`].
+
+use super::Options;
+use super::node::{Node, Place, Scalar, Unknown, Value};
+use super::report::excerpt;
+
+/// Functions, references and conditions within one another, and levels of the tree: few enough for the smallest stack.
+const MAX_NESTING: usize = 100;
+/// Nodes that are looked at for one file.
+const MAX_STEPS: usize = 1_000_000;
+/// The longest text that functions may grow.
+const MAX_GROWN: usize = 1024 * 1024;
+
+/// The account of all ARNs here.
+pub(super) const ACCOUNT: &str = "000000000000";
+
+/// Evaluates the functions of one template.
+pub(super) struct Intrinsics<'t> {
+    template: &'t Node,
+    options: &'t Options,
+    region: String,
+    nesting: usize,
+    steps: usize,
+    grown: usize,
+}
+
+type Evaluated = Result<Option<Node>, Unknown>;
+
+impl<'t> Intrinsics<'t> {
+    pub(super) fn new(template: &'t Node, options: &'t Options, region: &str) -> Self {
+        Intrinsics { template, options, region: region.to_owned(), nesting: 0, steps: 0, grown: 0 }
+    }
+
+    pub(super) fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// The same tree with all functions in it evaluated; `AWS::NoValue` takes out what it stands at.
+    pub(super) fn evaluate(&mut self, node: &Node) -> Option<Node> {
+        self.steps += 1;
+        if self.nesting > MAX_NESTING || self.steps > MAX_STEPS {
+            let why = "it leads too far, or in a circle";
+            return Some(unknown_node(node, mistake(why.to_owned())));
+        }
+        self.nesting += 1;
+        let evaluated = self.one(node);
+        self.nesting -= 1;
+        evaluated
+    }
+
+    fn one(&mut self, node: &Node) -> Option<Node> {
+        if let Some((name, argument)) = node.only_member()
+            && (name == "Ref" || name.starts_with("Fn::"))
+        {
+            return match self.call(name, argument) {
+                Ok(result) => result.map(|result| Node { place: node.place.clone(), ..result }),
+                Err(unknown) => Some(unknown_node(node, unknown)),
+            };
+        }
+        let value = match &node.value {
+            Value::List(items) => Value::List(items.iter().filter_map(|item| self.evaluate(item)).collect()),
+            Value::Map(members) => {
+                let members = members.iter().filter_map(|(key, node)| Some((key.clone(), self.evaluate(node)?)));
+                Value::Map(members.collect())
+            }
+            other => other.clone(),
+        };
+        Some(Node { place: node.place.clone(), value })
+    }
+
+    fn call(&mut self, name: &str, argument: &Node) -> Evaluated {
+        let place = &argument.place;
+        let text = |text: String| Ok(Some(Node::text(place, text)));
+        match name {
+            "Ref" => {
+                let name = self.text(argument)?;
+                self.reference(place, &name)
+            }
+            "Fn::GetAtt" => {
+                let (resource, attribute) = match argument.as_text().and_then(|text| text.split_once('.')) {
+                    Some((resource, attribute)) => (resource.to_owned(), attribute.to_owned()),
+                    None => {
+                        let [resource, attribute] = self.arguments(name, argument)?;
+                        (self.text(&resource)?, self.text(&attribute)?)
+                    }
+                };
+                text(self.attribute(&resource, &attribute)?)
+            }
+            "Fn::Sub" => text(self.substitute(argument)?),
+            "Fn::Join" => {
+                let [separator, list] = self.arguments(name, argument)?;
+                let separator = self.text(&separator)?;
+                let pieces = self.list(&list)?.iter().map(|item| self.text(item)).collect::<Result<Vec<_>, _>>()?;
+                text(self.grow(pieces.join(&separator))?)
+            }
+            "Fn::Split" => {
+                let [separator, whole] = self.arguments(name, argument)?;
+                let (separator, whole) = (self.text(&separator)?, self.text(&whole)?);
+                if separator.is_empty() {
+                    return Err(mistake("`Fn::Split` has an empty separator".to_owned()));
+                }
+                let pieces = whole.split(&separator).map(|piece| Node::text(place, piece)).collect();
+                Ok(Some(Node { place: place.clone(), value: Value::List(pieces) }))
+            }
+            "Fn::Select" => {
+                let [index, list] = self.arguments(name, argument)?;
+                let index = self.text(&index)?;
+                let list = self.list(&list)?;
+                let item = index.parse().ok().and_then(|index: usize| list.get(index));
+                let item = item.ok_or_else(|| mistake(format!("`Fn::Select` has no item `{}`", excerpt(&index))))?;
+                known(item.clone()).map(Some)
+            }
+            "Fn::If" => {
+                let Value::List(parts) = &argument.value else { return Err(misused(name)) };
+                let [condition, then, otherwise] = &parts[..] else { return Err(misused(name)) };
+                let condition = self.text(condition)?;
+                let chosen = if self.condition(&condition)? { then } else { otherwise };
+                self.evaluate(chosen).map(known).transpose()
+            }
+            "Fn::FindInMap" => {
+                let Value::List(parts) = &argument.value else { return Err(misused(name)) };
+                let names = parts.iter().take(3).map(|part| self.text(part)).collect::<Result<Vec<_>, _>>()?;
+                let path: Vec<&str> = ["Mappings"].into_iter().chain(names.iter().map(String::as_str)).collect();
+                let found = (names.len() == 3).then(|| self.template.at(&path)).flatten();
+                let default = parts.get(3).and_then(|extra| extra.get("DefaultValue"));
+                let found = found.or(default);
+                let found = found.ok_or_else(|| mistake(format!("`Fn::FindInMap` finds no `{}`", names.join("."))))?;
+                self.evaluate(found).map(known).transpose()
+            }
+            "Fn::ImportValue" => Err(elsewhere("another stack exports it")),
+            "Fn::Base64" | "Fn::Cidr" | "Fn::GetAZs" | "Fn::Transform" | "Fn::Length" | "Fn::ToJsonString"
+            | "Fn::GetStackOutput" => Err(elsewhere("this function is not evaluated here")),
+            "Fn::Equals" | "Fn::And" | "Fn::Or" | "Fn::Not" => {
+                Err(mistake(format!("`{name}` belongs into `Conditions`")))
+            }
+            _ => Err(mistake(format!("there is no function `{}`", excerpt(name)))),
+        }
+    }
+
+    fn reference(&mut self, place: &Place, name: &str) -> Evaluated {
+        let text = |text: &str| Ok(Some(Node::text(place, text)));
+        let given = self.options.parameters.iter().rev().find(|(parameter, _)| parameter == name);
+        let declared = self.template.at(&["Parameters", name]);
+        if let (Some((_, value)), true) = (given, declared.is_some() || name.starts_with("AWS::")) {
+            return self.parameter(place, declared, Node::text(place, value));
+        }
+        match name {
+            "AWS::NoValue" => return Ok(None),
+            "AWS::Region" => return text(&self.region),
+            "AWS::Partition" => return text("aws"),
+            "AWS::AccountId" => return text(ACCOUNT),
+            "AWS::URLSuffix" => return text("amazonaws.com"),
+            _ if name.starts_with("AWS::") => {
+                let hint = format!("give it with `--parameter {name}=VALUE`");
+                return Err(Unknown { hint: Some(hint), ..elsewhere("only a stack has it") });
+            }
+            _ => {}
+        }
+        if let Some(declared) = declared {
+            let kind = declared.get("Type").and_then(Node::as_text).unwrap_or("String");
+            // The default of such a one is the name in the parameter store.
+            let is_in_store = kind.starts_with("AWS::SSM::");
+            return match declared.get("Default").filter(|_| !is_in_store) {
+                Some(default) => self.parameter(place, Some(declared), default.clone()),
+                None => {
+                    let hint = Some(format!("give it with `--parameter {name}=VALUE`"));
+                    let why = if is_in_store { "it is in the parameter store" } else { "the parameter has no default" };
+                    Err(Unknown { hint, ..elsewhere(why) })
+                }
+            };
+        }
+        text(&self.resource(name)?)
+    }
+
+    /// Some parameters are lists.
+    fn parameter(&mut self, place: &Place, declared: Option<&Node>, value: Node) -> Evaluated {
+        let kind = declared.and_then(|declared| declared.get("Type")).and_then(Node::as_text).unwrap_or_default();
+        if kind != "CommaDelimitedList" && !kind.starts_with("List<") {
+            return Ok(Some(value));
+        }
+        let items = value.as_text().unwrap_or_default().split(',');
+        let items = items.map(|item| Node::text(place, item.trim())).collect();
+        Ok(Some(Node { place: place.clone(), value: Value::List(items) }))
+    }
+
+    /// What `Ref` of a resource gives.
+    fn resource(&mut self, name: &str) -> Result<String, Unknown> {
+        // SAM's references to the alias that it makes.
+        if let Some((function, "Alias" | "Version")) = name.split_once('.') {
+            return self.attribute(function, "Arn");
+        }
+        let Some(resource) = self.template.at(&["Resources", name]) else {
+            return Err(mistake(format!("there is no parameter or resource `{}`", excerpt(name))));
+        };
+        let kind = resource.get("Type").and_then(Node::as_text).unwrap_or_default();
+        let property = |name| resource.at(&["Properties", name]);
+        let (region, account) = (self.region.clone(), ACCOUNT);
+        let of_load_balancing = |rest: String| format!("arn:aws:elasticloadbalancing:{region}:{account}:{rest}");
+        match kind {
+            "AWS::ElasticLoadBalancingV2::TargetGroup" => Ok(of_load_balancing(format!("targetgroup/{name}/0"))),
+            "AWS::ElasticLoadBalancingV2::LoadBalancer" => Ok(of_load_balancing(format!("loadbalancer/app/{name}/0"))),
+            "AWS::ElasticLoadBalancingV2::Listener" => Ok(of_load_balancing(format!("listener/app/local/0/{name}"))),
+            "AWS::Lambda::Function" | "AWS::Serverless::Function" => {
+                let own = property("FunctionName").and_then(|own| self.text(own).ok());
+                Ok(own.unwrap_or_else(|| name.to_owned()))
+            }
+            "AWS::Lambda::Alias" | "AWS::Lambda::Version" => {
+                let Some(function) = property("FunctionName") else {
+                    return Err(mistake(format!("`{name}` has no `FunctionName`")));
+                };
+                let function = self.text(function)?;
+                let qualifier = match property("Name") {
+                    Some(alias) if kind.ends_with("Alias") => self.text(alias)?,
+                    _ => "1".to_owned(),
+                };
+                let arn = if function.starts_with("arn:") { function } else { self.function_arn(&function) };
+                Ok(format!("{arn}:{qualifier}"))
+            }
+            _ => Err(elsewhere("the resource exists in AWS only")),
+        }
+    }
+
+    fn attribute(&mut self, resource: &str, attribute: &str) -> Result<String, Unknown> {
+        let Some(kind) = self.template.at(&["Resources", resource, "Type"]).and_then(Node::as_text) else {
+            return Err(mistake(format!("there is no resource `{}`", excerpt(resource))));
+        };
+        match (kind, attribute) {
+            ("AWS::Lambda::Function" | "AWS::Serverless::Function", "Arn") => {
+                let name = self.resource(resource)?;
+                Ok(self.function_arn(&name))
+            }
+            (_, "Arn" | "TargetGroupArn" | "ListenerArn" | "LoadBalancerArn" | "AliasArn" | "FunctionArn") => {
+                self.resource(resource)
+            }
+            _ => Err(elsewhere("the resource exists in AWS only")),
+        }
+    }
+
+    pub(super) fn function_arn(&self, name: &str) -> String {
+        format!("arn:aws:lambda:{}:{ACCOUNT}:function:{name}", self.region)
+    }
+
+    /// `${Name}`, `${Resource.Attribute}`, names of its own, and `${!Literal}`.
+    fn substitute(&mut self, argument: &Node) -> Result<String, Unknown> {
+        let (template, own) = match &argument.value {
+            Value::List(parts) => match &parts[..] {
+                [template, own] => (self.text(template)?, own.members()),
+                _ => return Err(misused("Fn::Sub")),
+            },
+            _ => (self.text(argument)?, [].as_slice()),
+        };
+        let mut whole = String::new();
+        let mut rest = template.as_str();
+        while let Some((before, after)) = rest.split_once("${") {
+            whole.push_str(before);
+            let Some((name, behind)) = after.split_once('}') else {
+                return Err(mistake(format!("`{}` has a `${{` without a `}}`", excerpt(&template))));
+            };
+            rest = behind;
+            if let Some(literal) = name.strip_prefix('!') {
+                whole.push_str(&format!("${{{literal}}}"));
+                continue;
+            }
+            let name = name.trim();
+            let value = match own.iter().find(|(key, _)| key.name == name) {
+                Some((_, node)) => self.text(node)?,
+                None => match name.split_once('.') {
+                    Some((resource, attribute)) if self.template.at(&["Resources", resource]).is_some() => {
+                        self.attribute(resource, attribute)?
+                    }
+                    _ => match self.reference(&argument.place, name)? {
+                        Some(node) => self.text(&node)?,
+                        None => String::new(),
+                    },
+                },
+            };
+            whole = self.grow(whole + &value)?;
+        }
+        whole.push_str(rest);
+        Ok(whole)
+    }
+
+    fn grow(&mut self, text: String) -> Result<String, Unknown> {
+        self.grown += text.len();
+        if self.grown > MAX_GROWN {
+            return Err(mistake("the functions of this template make a text that is too long".to_owned()));
+        }
+        Ok(text)
+    }
+
+    /// A condition of `Conditions`.
+    pub(super) fn condition(&mut self, name: &str) -> Result<bool, Unknown> {
+        let Some(condition) = self.template.at(&["Conditions", name]) else {
+            return Err(mistake(format!("there is no condition `{}`", excerpt(name))));
+        };
+        self.holds(condition)
+    }
+
+    fn holds(&mut self, condition: &Node) -> Result<bool, Unknown> {
+        self.steps += 1;
+        if self.nesting > MAX_NESTING || self.steps > MAX_STEPS {
+            return Err(mistake("it leads too far, or in a circle".to_owned()));
+        }
+        let Some((name, argument)) = condition.only_member() else {
+            return Err(mistake("a condition is one function such as `Fn::Equals`".to_owned()));
+        };
+        self.nesting += 1;
+        let result = self.holds_by(name, argument);
+        self.nesting -= 1;
+        result
+    }
+
+    fn holds_by(&mut self, name: &str, argument: &Node) -> Result<bool, Unknown> {
+        match name {
+            "Condition" => {
+                let name = self.text(argument)?;
+                self.condition(&name)
+            }
+            "Fn::Equals" => {
+                let [left, right] = self.arguments(name, argument)?;
+                Ok(self.text(&left)? == self.text(&right)?)
+            }
+            "Fn::Not" => match argument.items() {
+                [inner] => Ok(!self.holds(inner)?),
+                _ => Err(misused(name)),
+            },
+            // One that is known may decide it whatever the others are.
+            "Fn::And" | "Fn::Or" => {
+                let decisive = name == "Fn::Or";
+                let mut unknown = None;
+                for inner in argument.items() {
+                    match self.holds(inner) {
+                        Ok(holds) if holds == decisive => return Ok(decisive),
+                        Ok(_) => {}
+                        Err(error) => unknown = Some(error),
+                    }
+                }
+                unknown.map_or(Ok(!decisive), Err)
+            }
+            _ => Err(mistake(format!("`{}` is no function for conditions", excerpt(name)))),
+        }
+    }
+
+    /// A function's arguments, evaluated.
+    fn arguments<const N: usize>(&mut self, name: &str, argument: &Node) -> Result<[Node; N], Unknown> {
+        let evaluated: Vec<Node> = argument.items().iter().filter_map(|item| self.evaluate(item)).collect();
+        evaluated.try_into().map_err(|_| misused(name))
+    }
+
+    fn text(&mut self, node: &Node) -> Result<String, Unknown> {
+        let node = self.evaluate(node).unwrap_or_else(|| Node::text(&node.place, ""));
+        match node.value {
+            Value::Scalar(Scalar { text, .. }) => Ok(text),
+            Value::Unknown(unknown) => Err(unknown),
+            Value::List(_) | Value::Map(_) => Err(mistake(format!("{} stands where a text belongs", node.kind()))),
+        }
+    }
+
+    fn list(&mut self, node: &Node) -> Result<Vec<Node>, Unknown> {
+        match self.evaluate(node).map(|node| node.value) {
+            Some(Value::List(items)) => Ok(items),
+            Some(Value::Unknown(unknown)) => Err(unknown),
+            _ => Err(mistake("a list is missing".to_owned())),
+        }
+    }
+}
+
+fn known(node: Node) -> Result<Node, Unknown> {
+    match node.value {
+        Value::Unknown(unknown) => Err(unknown),
+        _ => Ok(node),
+    }
+}
+
+/// Names the innermost function that has no value.
+fn unknown_node(node: &Node, unknown: Unknown) -> Node {
+    let written = if unknown.written.is_empty() { written(node) } else { unknown.written };
+    Node { place: node.place.clone(), value: Value::Unknown(Unknown { written, ..unknown }) }
+}
+
+/// As one writes it in YAML.
+fn written(node: &Node) -> String {
+    let Some((name, argument)) = node.only_member() else { return node.as_text().unwrap_or("...").to_owned() };
+    let name = name.strip_prefix("Fn::").unwrap_or(name);
+    let items: Vec<&str> = argument.items().iter().filter_map(Node::as_text).collect();
+    let argument = match (name, argument.as_text()) {
+        (_, Some(text)) => text.to_owned(),
+        ("GetAtt", None) => items.join("."),
+        _ => "...".to_owned(),
+    };
+    format!("!{name} {argument}")
+}
+
+fn mistake(why: String) -> Unknown {
+    Unknown { written: String::new(), why, hint: None, is_mistake: true }
+}
+
+fn elsewhere(why: &str) -> Unknown {
+    Unknown { written: String::new(), why: why.to_owned(), hint: None, is_mistake: false }
+}
+
+fn misused(name: &str) -> Unknown {
+    mistake(format!("`{name}` has other arguments than it takes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::node;
+
+    /// The value of `x` in a template, as text, or what is wrong with it.
+    fn x(function: &str) -> Result<String, String> {
+        let template = format!(
+            "Parameters:\n  P: {{ Type: String, Default: p }}\n  L: {{ Type: CommaDelimitedList, Default: 'a, b' }}\n  N: {{ Type: String }}\n  \
+             S: {{ Type: 'AWS::SSM::Parameter::Value<String>', Default: /s }}\n\
+             Mappings: {{ M: {{ a: {{ b: c, l: [d, e] }} }} }}\n\
+             Conditions:\n  Yes: !Equals [!Ref P, p]\n  No: !Not [!Condition Yes]\n  Maybe: !Equals [!Ref N, n]\n  \
+             Or: !Or [!Condition Maybe, !Condition Yes]\n  And: !And [!Condition Maybe, !Condition No]\n  Round: !Condition Round\n\
+             Resources:\n  F: {{ Type: AWS::Lambda::Function, Properties: {{ FunctionName: !Sub '${{P}}-f' }} }}\n  \
+             V: {{ Type: AWS::Lambda::Version, Properties: {{ FunctionName: !Ref F }} }}\n  \
+             A: {{ Type: AWS::Lambda::Alias, Properties: {{ FunctionName: !GetAtt F.Arn, Name: live }} }}\n  \
+             B: {{ Type: AWS::S3::Bucket }}\nx: {function}\n"
+        );
+        let options =
+            Options { parameters: vec![("AWS::StackName".to_owned(), "stack".to_owned())], ..Options::default() };
+        let template = node::parse(&template, "template.yml").unwrap();
+        let evaluated = Intrinsics::new(&template, &options, "eu-west-1").evaluate(template.get("x").unwrap());
+        match evaluated.map(|node| node.value) {
+            Some(Value::Scalar(scalar)) => Ok(scalar.text),
+            Some(Value::List(items)) => Ok(items.iter().filter_map(Node::as_text).collect::<Vec<_>>().join("|")),
+            Some(Value::Map(members)) => Ok(format!("{} members", members.len())),
+            Some(Value::Unknown(unknown)) => Err(unknown.why),
+            None => Ok("nothing".to_owned()),
+        }
+    }
+
+    #[test]
+    fn functions_as_aws_has_them() {
+        let function = "arn:aws:lambda:eu-west-1:000000000000:function:p-f";
+        for (text, value) in [
+            ("!Ref P", "p"),
+            ("!Ref L", "a|b"),
+            ("!Ref AWS::NoValue", "nothing"),
+            ("[1, !Ref AWS::NoValue, 2]", "1|2"),
+            ("{ a: !Ref AWS::NoValue, b: 1 }", "1 members"),
+            ("!Ref AWS::Region", "eu-west-1"),
+            ("!Ref F", "p-f"),
+            ("!GetAtt F.Arn", function),
+            ("!GetAtt [F, Arn]", function),
+            ("{ Fn::GetAtt: F.Arn }", function),
+            ("!Ref V", &format!("{function}:1")),
+            ("!Ref A", &format!("{function}:live")),
+            ("!Ref F.Alias", function),
+            ("!Sub '${P}/${F.Arn}/${!P}/${AWS::StackName}'", &format!("p/{function}/${{P}}/stack")),
+            ("!Sub ['${P}${Q}', { Q: !Ref P }]", "pp"),
+            ("!Join ['-', [a, !Ref P]]", "a-p"),
+            ("!Join ['-', !Ref L]", "a-b"),
+            ("!Select [1, !Split [',', 'a,b']]", "b"),
+            ("!FindInMap [M, a, b]", "c"),
+            ("!FindInMap [M, a, l]", "d|e"),
+            ("!FindInMap [M, a, z, { DefaultValue: d }]", "d"),
+            ("!If [Yes, a, !ImportValue z]", "a"),
+            ("!If [No, a, b]", "b"),
+            ("!If [Or, a, b]", "a"),
+            ("!If [And, a, b]", "b"),
+        ] {
+            assert_eq!(x(text), Ok(value.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_says_why() {
+        for (text, why) in [
+            ("!Ref N", "the parameter has no default"),
+            ("!Ref S", "it is in the parameter store"),
+            ("!If [Maybe, a, b]", "the parameter has no default"),
+            ("!If [Round, a, b]", "it leads too far, or in a circle"),
+            ("!If [None, a, b]", "there is no condition `None`"),
+            ("!ImportValue z", "another stack exports it"),
+            ("!Ref B", "the resource exists in AWS only"),
+            ("!GetAtt F.Nothing", "the resource exists in AWS only"),
+            ("!Ref Nothing", "there is no parameter or resource `Nothing`"),
+            ("!Ref AWS::StackId", "only a stack has it"),
+            ("!Select [2, [a, b]]", "`Fn::Select` has no item `2`"),
+            ("!FindInMap [M, a, z]", "`Fn::FindInMap` finds no `M.a.z`"),
+            ("!Join [a]", "`Fn::Join` has other arguments than it takes"),
+            ("!Equals [a, a]", "`Fn::Equals` belongs into `Conditions`"),
+            ("!Nonsense a", "there is no function `Fn::Nonsense`"),
+        ] {
+            assert_eq!(x(text), Err(why.to_owned()), "{text}");
+        }
+    }
+}

@@ -1,0 +1,576 @@
+//! Variables of the Serverless Framework, `${...}`, resolved as far as no AWS is needed. Owns their syntax and sources;
+//! what resolves to nothing or to something that only AWS knows stays in the tree as [`Value::Unknown`], for its reader to
+//! say whether that matters. Source: the framework's guide, "Variables", and `lib/configuration/variables` of osls 4.
+//!
+//! As there: the first source that has a value wins, `null` has none, files are looked for from the folder of the
+//! `serverless.yml`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Options;
+use super::node::{self, MAX_DEPTH, MAX_NODES, MAX_TEXT, Node, Place, Scalar, Unknown, Value};
+
+/// How far a variable may lead to another one.
+const MAX_NESTING: usize = 24;
+/// Levels of the tree, those that variables add included: few enough for the smallest stack.
+const MAX_LEVELS: usize = 2 * MAX_DEPTH;
+/// Variables that are looked up for one file: more than any has, few enough to end in a moment.
+const MAX_LOOKUPS: usize = 20_000;
+/// The longest text that variables may grow.
+const MAX_GROWN: usize = 1024 * 1024;
+
+/// Sources that ask AWS, or that only a deployment has.
+const ELSEWHERE: [&str; 6] = ["ssm", "cf", "s3", "aws", "git", "output"];
+
+/// Resolves the variables of one file.
+pub(super) struct Variables<'o> {
+    root: Arc<Node>,
+    folder: PathBuf,
+    options: &'o Options,
+    files: BTreeMap<PathBuf, Result<Arc<Node>, Unknown>>,
+    /// What is being resolved: a variable that leads here again goes in a circle.
+    open: Vec<String>,
+    levels: usize,
+    lookups: usize,
+    nodes: usize,
+    grown: usize,
+}
+
+/// What a source says.
+enum Found {
+    Value(Node),
+    Nothing,
+    Unknown(Unknown),
+}
+
+/// A text in its parts.
+enum Part<'t> {
+    Text(&'t str),
+    /// What stands between `${` and `}`.
+    Variable(&'t str),
+}
+
+impl<'o> Variables<'o> {
+    pub(super) fn new(root: Node, folder: &Path, options: &'o Options) -> Self {
+        let folder = folder.to_owned();
+        Variables {
+            root: Arc::new(root),
+            folder,
+            options,
+            files: BTreeMap::new(),
+            open: Vec::new(),
+            levels: 0,
+            lookups: 0,
+            nodes: 0,
+            grown: 0,
+        }
+    }
+
+    /// The value at a path from the root, resolved throughout.
+    pub(super) fn at(&mut self, path: &[&str]) -> Option<Node> {
+        let root = Arc::clone(&self.root);
+        match self.follow(&root, path) {
+            Found::Value(node) => Some(node),
+            Found::Nothing => None,
+            Found::Unknown(unknown) => {
+                let place = self.root.place.clone();
+                Some(Node { place, value: Value::Unknown(unknown) })
+            }
+        }
+    }
+
+    pub(super) fn stage(&mut self) -> String {
+        let own = |this: &mut Self| Some(this.at(&["provider", "stage"])?.as_text()?.to_owned());
+        self.options.stage.clone().or_else(|| own(self)).unwrap_or_else(|| "dev".to_owned())
+    }
+
+    pub(super) fn region(&mut self) -> String {
+        let own = |this: &mut Self| Some(this.at(&["provider", "region"])?.as_text()?.to_owned());
+        self.options.region.clone().or_else(|| own(self)).unwrap_or_else(|| "us-east-1".to_owned())
+    }
+
+    /// The same tree with all variables in it replaced.
+    fn resolve(&mut self, node: &Node) -> Node {
+        let place = node.place.clone();
+        if self.levels > MAX_LEVELS {
+            let unknown = Unknown { written: "...".to_owned(), ..mistake("the variables lead too deep".to_owned()) };
+            return Node { place, value: Value::Unknown(unknown) };
+        }
+        self.levels += 1;
+        let value = match &node.value {
+            Value::Scalar(scalar) => self.scalar(&place, scalar),
+            Value::List(items) => Value::List(items.iter().map(|item| self.resolve(item)).collect()),
+            Value::Map(members) => {
+                Value::Map(members.iter().map(|(key, node)| (key.clone(), self.resolve(node))).collect())
+            }
+            Value::Unknown(unknown) => Value::Unknown(unknown.clone()),
+        };
+        self.levels -= 1;
+        Node { place, value }
+    }
+
+    fn scalar(&mut self, place: &Place, scalar: &Scalar) -> Value {
+        if !scalar.text.contains("${") {
+            return Value::Scalar(scalar.clone());
+        }
+        match self.text(place, &scalar.text) {
+            Ok(node) => node.value,
+            Err(unknown) => Value::Unknown(Unknown { written: scalar.text.clone(), ..unknown }),
+        }
+    }
+
+    /// A text that is one variable is that variable's value; others are texts again.
+    fn text(&mut self, place: &Place, text: &str) -> Result<Node, Unknown> {
+        let parts = parts(text).map_err(mistake)?;
+        if let [Part::Variable(variable)] = parts[..] {
+            return self.variable(place, variable);
+        }
+        let mut whole = String::new();
+        let mut is_plain = true;
+        for part in parts {
+            match part {
+                Part::Text(text) => {
+                    is_plain = false;
+                    whole.push_str(text);
+                }
+                Part::Variable(variable) => match self.variable(place, variable)?.value {
+                    Value::Scalar(scalar) => {
+                        is_plain &= scalar.is_plain;
+                        whole.push_str(&scalar.text);
+                    }
+                    Value::Unknown(unknown) => return Err(unknown),
+                    Value::List(_) | Value::Map(_) => {
+                        return Err(mistake(format!("`${{{variable}}}` is no text, so it cannot be part of one")));
+                    }
+                },
+            }
+        }
+        self.grown += whole.len();
+        if self.grown > MAX_GROWN {
+            return Err(mistake("the variables of this file make a text that is too long".to_owned()));
+        }
+        Ok(Node { place: place.clone(), value: Value::Scalar(Scalar { text: whole, is_plain }) })
+    }
+
+    fn variable(&mut self, place: &Place, variable: &str) -> Result<Node, Unknown> {
+        self.lookups += 1;
+        if self.lookups > MAX_LOOKUPS || self.nodes > MAX_NODES {
+            return Err(mistake("the file has too many variables, or they multiply".to_owned()));
+        }
+        if self.open.len() > MAX_NESTING {
+            return Err(mistake(format!("the variables lead from one to another more than {MAX_NESTING} times")));
+        }
+        if self.open.iter().any(|open| open == variable) {
+            let circle = self.open.iter().map(|open| format!("`${{{open}}}`")).collect::<Vec<_>>().join(" -> ");
+            return Err(mistake(format!("the variables go in a circle: {circle} -> `${{{variable}}}`")));
+        }
+        self.open.push(variable.to_owned());
+        let found = self.first_of(place, variable);
+        self.open.pop();
+        let node = found?;
+        let (nodes, depth) = node.extent();
+        self.nodes += nodes;
+        if self.nodes > MAX_NODES || depth > MAX_DEPTH {
+            return Err(mistake("the variables of this file make a tree that is too large".to_owned()));
+        }
+        Ok(node)
+    }
+
+    fn first_of(&mut self, place: &Place, variable: &str) -> Result<Node, Unknown> {
+        let sources = split(variable, ',').map_err(mistake)?;
+        for source in &sources {
+            match self.source(place, source.trim())? {
+                Found::Value(node) if node.is_null() => {}
+                Found::Value(node) => return Ok(node),
+                Found::Nothing => {}
+                Found::Unknown(unknown) => return Err(unknown),
+            }
+        }
+        // `null` written down as the last resort is a value.
+        if sources.last().is_some_and(|last| last.trim() == "null") {
+            return Ok(Node::null(place));
+        }
+        let hint = hint_for(sources.first().map_or("", |source| source.trim()));
+        let why = "nothing there has a value".to_owned();
+        Err(Unknown { written: String::new(), why, hint, is_mistake: false })
+    }
+
+    /// `type:address`, `type(parameter):address`, or a literal.
+    fn source(&mut self, place: &Place, source: &str) -> Result<Found, Unknown> {
+        let is_literal_word = matches!(source, "true" | "false" | "null") || source.parse::<f64>().is_ok();
+        if is_literal_word {
+            return Ok(Found::Value(Node { place: place.clone(), value: Value::Scalar(Scalar::plain(source)) }));
+        }
+        if let Some(literal) = quoted(source) {
+            // Variables work in quotes, too.
+            return self.text(place, literal).map(Found::Value);
+        }
+        if let Ok(parts) = parts(source)
+            && let [Part::Variable(inner)] = parts[..]
+        {
+            return self.variable(place, inner).map(Found::Value).or_else(or_nothing);
+        }
+        let kind_ends = source.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(source.len());
+        let (kind, rest) = source.split_at(kind_ends);
+        let (parameter, rest) = match rest.strip_prefix('(').map(|inner| inner_and_rest(inner)) {
+            Some(Some((parameter, rest))) => (Some(parameter), rest),
+            Some(None) => return Err(mistake(format!("`{source}` has no `)`"))),
+            None => (None, rest),
+        };
+        let Some(address) = rest.strip_prefix(':').or(rest.is_empty().then_some("")) else {
+            return Err(mistake(format!(
+                "`{source}` is no variable: it needs a source such as `self:`, `env:`, `opt:`"
+            )));
+        };
+        let parameter = parameter.map(|text| self.plain_text(place, text)).transpose()?;
+        let address = self.plain_text(place, address)?;
+        self.look_up(place, source, kind, parameter.as_deref(), &address)
+    }
+
+    fn look_up(
+        &mut self,
+        place: &Place,
+        source: &str,
+        kind: &str,
+        parameter: Option<&str>,
+        address: &str,
+    ) -> Result<Found, Unknown> {
+        let of_text = |text: Option<String>| text.map_or(Found::Nothing, |text| Found::Value(Node::text(place, text)));
+        let named = |list: &[(String, String)]| {
+            let found = list.iter().rev().find(|(name, _)| name == address);
+            found.map(|(_, value)| value.clone())
+        };
+        Ok(match (kind, parameter) {
+            ("self", None) => {
+                let path: Vec<&str> = if address.is_empty() { Vec::new() } else { address.split('.').collect() };
+                let root = Arc::clone(&self.root);
+                self.follow(&root, &path)
+            }
+            ("env", None) => of_text(named(&self.options.environment)),
+            ("opt", None) if address == "stage" => of_text(self.options.stage.clone()),
+            ("opt", None) if address == "region" => of_text(self.options.region.clone()),
+            ("opt", None) => of_text(named(&self.options.options)),
+            ("sls", None) if address == "stage" => of_text(Some(self.stage())),
+            ("sls", None) => Found::Unknown(elsewhere(source, "only a deployment has it")),
+            ("aws", None) if address == "region" => of_text(Some(self.region())),
+            ("param", None) => match named(&self.options.parameters) {
+                Some(text) => of_text(Some(text)),
+                None => self.parameter(address),
+            },
+            ("file", Some(file)) => self.file(source, file, address),
+            ("strToBool", Some(text)) => match text.trim().to_ascii_lowercase().as_str() {
+                "true" | "1" => {
+                    Found::Value(Node { place: place.clone(), value: Value::Scalar(Scalar::plain("true")) })
+                }
+                "false" | "0" => {
+                    Found::Value(Node { place: place.clone(), value: Value::Scalar(Scalar::plain("false")) })
+                }
+                other => return Err(mistake(format!("`strToBool` takes true, false, 1 or 0, not `{other}`"))),
+            },
+            (kind, _) if ELSEWHERE.contains(&kind) => Found::Unknown(elsewhere(source, "only AWS knows it")),
+            _ => return Err(mistake(format!("`{source}`: there is no source `{kind}` of variables"))),
+        })
+    }
+
+    /// `params` of the stage, then of all stages.
+    fn parameter(&mut self, name: &str) -> Found {
+        let stage = self.stage();
+        let root = Arc::clone(&self.root);
+        match self.follow(&root, &["params", &stage, name]) {
+            Found::Nothing => self.follow(&root, &["params", "default", name]),
+            found => found,
+        }
+    }
+
+    /// Walks down. A variable on the way is resolved, and the way goes on in its value.
+    fn follow(&mut self, node: &Node, path: &[&str]) -> Found {
+        let Some((name, rest)) = path.split_first() else {
+            let resolved = self.resolve(node);
+            return match resolved.value {
+                Value::Unknown(unknown) => Found::Unknown(unknown),
+                _ if resolved.is_null() => Found::Nothing,
+                _ => Found::Value(resolved),
+            };
+        };
+        let next = match &node.value {
+            Value::Map(_) => node.get(name),
+            Value::List(items) => name.parse().ok().and_then(|index: usize| items.get(index)),
+            Value::Unknown(unknown) => return Found::Unknown(unknown.clone()),
+            Value::Scalar(scalar) => {
+                let value = self.scalar(&node.place, scalar);
+                return match value {
+                    Value::Scalar(_) => Found::Nothing,
+                    value => self.follow(&Node { place: node.place.clone(), value }, path),
+                };
+            }
+        };
+        next.map_or(Found::Nothing, |next| self.follow(next, rest))
+    }
+
+    fn file(&mut self, source: &str, file: &str, address: &str) -> Found {
+        let path: PathBuf = self.folder.join(file).components().collect();
+        let content = match self.files.get(&path) {
+            Some(content) => content.clone(),
+            None => {
+                let content = read(&path, source).map(Arc::new);
+                self.files.insert(path, content.clone());
+                content
+            }
+        };
+        match content {
+            Ok(node) => {
+                let path: Vec<&str> = if address.is_empty() { Vec::new() } else { address.split('.').collect() };
+                self.follow(&node, &path)
+            }
+            Err(unknown) => Found::Unknown(unknown),
+        }
+    }
+
+    /// Variables within a variable, which must give a text.
+    fn plain_text(&mut self, place: &Place, text: &str) -> Result<String, Unknown> {
+        if !text.contains("${") {
+            return Ok(quoted(text.trim()).unwrap_or(text).to_owned());
+        }
+        match self.text(place, text)?.value {
+            Value::Scalar(scalar) => Ok(scalar.text),
+            Value::Unknown(unknown) => Err(unknown),
+            Value::List(_) | Value::Map(_) => Err(mistake(format!("`{text}` is no text"))),
+        }
+    }
+}
+
+/// A file's content. One that is not there has no value, so that a fallback can stand in.
+fn read(path: &Path, source: &str) -> Result<Node, Unknown> {
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    let name = path.to_string_lossy();
+    if matches!(extension, "js" | "cjs" | "mjs" | "ts") {
+        return Err(elsewhere(source, "code is not run here"));
+    }
+    let start = Place { file: name.as_ref().into(), line: 1, column: 1 };
+    // Not a device or a pipe, which would never end.
+    if !path.is_file() {
+        return Ok(Node::null(&start));
+    }
+    let broken = |error: String| mistake(format!("cannot read `{name}`: {error}"));
+    let size = path.metadata().map_err(|error| broken(error.to_string()))?.len();
+    if size > MAX_TEXT as u64 {
+        return Err(broken(format!("it has {size} bytes, it may have {MAX_TEXT}")));
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| broken(error.to_string()))?;
+    match extension {
+        "yml" | "yaml" | "json" | "tfstate" => node::parse(&text, &name)
+            .map_err(|malformed| mistake(format!("{}: {}", malformed.place, malformed.message))),
+        _ => Ok(Node::text(&start, text)),
+    }
+}
+
+fn mistake(why: String) -> Unknown {
+    Unknown { written: String::new(), why, hint: None, is_mistake: true }
+}
+
+fn elsewhere(source: &str, why: &str) -> Unknown {
+    let hint = Some("write the value, or take it from `${env:...}`, `${opt:...}` or `${param:...}`".to_owned());
+    Unknown { written: format!("${{{source}}}"), why: why.to_owned(), hint, is_mistake: false }
+}
+
+/// What has no value makes room for the next source; a mistake does not.
+fn or_nothing(unknown: Unknown) -> Result<Found, Unknown> {
+    if unknown.is_mistake { Err(unknown) } else { Ok(Found::Nothing) }
+}
+
+fn hint_for(source: &str) -> Option<String> {
+    let (kind, name) = source.split_once(':')?;
+    let name = name.trim();
+    Some(match kind {
+        "env" => format!("set the environment variable `{name}`, or give a fallback: `${{{source}, 'value'}}`"),
+        "opt" if name == "stage" || name == "region" => format!("give it with `--{name} VALUE`"),
+        "opt" => format!("give it with `--opt {name}=VALUE`"),
+        "param" => format!("give it with `--param {name}=VALUE`"),
+        _ => return None,
+    })
+}
+
+/// Within quotes of either kind.
+fn quoted(text: &str) -> Option<&str> {
+    let within = |quote| text.strip_prefix(quote).and_then(|text: &str| text.strip_suffix(quote));
+    within('\'').or_else(|| within('"'))
+}
+
+/// At the `)` that closes.
+fn inner_and_rest(text: &str) -> Option<(&str, &str)> {
+    let mut depth = 0;
+    for (index, character) in text.char_indices() {
+        match character {
+            '(' | '{' => depth += 1,
+            ')' if depth == 0 => return Some((&text[..index], &text[index + 1..])),
+            ')' | '}' => depth -= 1,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// `${Name}` and `${AWS::Region}` are CloudFormation's, `${!x}` escapes them: no variables here.
+fn parts(text: &str) -> Result<Vec<Part<'_>>, String> {
+    let mut parts = Vec::new();
+    let (mut begin, mut at) = (0, 0);
+    while let Some(found) = text[at..].find("${") {
+        let start = at + found;
+        let inner = &text[start + 2..];
+        let Some(length) = closing(inner) else {
+            if is_variable(inner) {
+                return Err(format!("`{}` has no `}}`", super::report::excerpt(&text[start..])));
+            }
+            break;
+        };
+        let variable = &inner[..length];
+        at = start + 2 + length + 1;
+        if !is_variable(variable) || text[..start].ends_with('\\') {
+            continue;
+        }
+        if begin < start {
+            parts.push(Part::Text(&text[begin..start]));
+        }
+        parts.push(Part::Variable(variable));
+        begin = at;
+    }
+    if begin < text.len() {
+        parts.push(Part::Text(&text[begin..]));
+    }
+    Ok(parts)
+}
+
+/// A source's name begins with a small letter and is followed by `:` or `(` (`isType` in the framework's parser); `::` is
+/// CloudFormation's.
+fn is_variable(inner: &str) -> bool {
+    let inner = inner.trim_start();
+    let ends = inner.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(inner.len());
+    let (name, rest) = inner.split_at(ends);
+    name.starts_with(|c: char| c.is_ascii_lowercase())
+        && (rest.starts_with('(') || (rest.starts_with(':') && !rest.starts_with("::")))
+}
+
+/// Where the `}` is that closes; those in quotes and of inner variables do not.
+fn closing(text: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    let mut quote = None;
+    let mut before = ' ';
+    for (index, character) in text.char_indices() {
+        match (character, quote) {
+            (character, Some(open)) if character == open => quote = None,
+            // An apostrophe within a word quotes nothing.
+            ('\'' | '"', None) if matches!(before, ' ' | ',' | '(' | '{') => quote = Some(character),
+            ('{', _) if before == '$' => depth += 1,
+            ('}', _) if depth > 0 => depth -= 1,
+            ('}', None) => return Some(index),
+            _ => {}
+        }
+        before = character;
+    }
+    None
+}
+
+/// At each separator that stands for itself: not in quotes, parentheses or inner variables.
+fn split(text: &str, separator: char) -> Result<Vec<&str>, String> {
+    let mut pieces = Vec::new();
+    let (mut begin, mut depth, mut quote) = (0, 0_i32, None);
+    for (index, character) in text.char_indices() {
+        match (character, quote) {
+            (character, Some(open)) if character == open => quote = None,
+            (_, Some(_)) => {}
+            ('\'' | '"', None) => quote = Some(character),
+            ('{' | '(', None) => depth += 1,
+            ('}' | ')', None) => depth -= 1,
+            (character, None) if character == separator && depth == 0 => {
+                pieces.push(&text[begin..index]);
+                begin = index + character.len_utf8();
+            }
+            _ => {}
+        }
+    }
+    if quote.is_some() {
+        return Err(format!("`${{{text}}}` has a quote that does not end"));
+    }
+    pieces.push(&text[begin..]);
+    Ok(pieces)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The value at `x` of a file, as text, or what is wrong with it.
+    fn x(text: &str) -> Result<String, String> {
+        let pair = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        let options = Options {
+            stage: Some("prod".to_owned()),
+            options: [("o", "option"), ("key", "b")].map(pair).into(),
+            parameters: [("p", "given")].map(pair).into(),
+            environment: [("E", "environment"), ("EMPTY", "")].map(pair).into(),
+            ..Options::default()
+        };
+        let root = node::parse(text, "serverless.yml").unwrap();
+        let mut variables = Variables::new(root, Path::new("/nowhere"), &options);
+        match variables.at(&["x"]).map(|node| node.value) {
+            Some(Value::Scalar(scalar)) => Ok(scalar.text),
+            Some(Value::List(items)) => Ok(format!("{} items", items.len())),
+            Some(Value::Map(members)) => Ok(format!("{} members", members.len())),
+            Some(Value::Unknown(unknown)) => Err(unknown.why),
+            None => Err("nothing".to_owned()),
+        }
+    }
+
+    #[test]
+    fn sources_and_fallbacks() {
+        for (text, value) in [
+            ("x: '${env:E}'", "environment"),
+            ("x: '<${env:E}|${opt:o}>'", "<environment|option>"),
+            ("x: '${env:EMPTY}'", ""),
+            ("x: '${env:NO, opt:no, self:a.b, \"last\"}'\na: { b: 1 }", "1"),
+            ("x: '${env:NO, ''a, b''}'", "a, b"),
+            ("x: '${env:NO, ${env:ALSO_NO, ''inner''}}'", "inner"),
+            ("x: '${env:NO, ''<${env:E}>''}'", "<environment>"),
+            ("x: '${opt:no, 5}'", "5"),
+            ("x: '${opt:no, true}'", "true"),
+            ("x: '${self:a.${opt:key}}'\na: { b: 2 }", "2"),
+            ("x: '${self:${self:where}.b}'\nwhere: a\na: { b: 3 }", "3"),
+            ("x: '${self:a}'\na: { b: 1, c: 2 }", "2 members"),
+            ("x: '${self:a.b.1}'\na: { b: [zero, one] }", "one"),
+            ("x: '${self:a.c}'\na: '${self:b}'\nb: { c: through }", "through"),
+            ("x: '${sls:stage} ${opt:stage}'", "prod prod"),
+            ("x: '${aws:region}'\nprovider: { region: eu-west-1 }", "eu-west-1"),
+            (
+                "x: '${param:p} ${param:q} ${param:r}'\nparams: { prod: { p: 0, q: of-stage }, default: { q: 0, r: of-all } }",
+                "given of-stage of-all",
+            ),
+            ("x: '${strToBool(1)} ${strToBool(${env:NO, ''FALSE''})}'", "true false"),
+            ("x: '${file(none.yml), ''no file''}'", "no file"),
+            ("x: '${file(none.yml):a.b, ''no file''}'", "no file"),
+            ("x: '${AWS::Region} ${Name} ${!Literal}'", "${AWS::Region} ${Name} ${!Literal}"),
+            ("x: \"it's ${env:E}\"", "it's environment"),
+        ] {
+            assert_eq!(x(text), Ok(value.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_says_why() {
+        for (text, why) in [
+            ("x: '${env:NO}'", "nothing there has a value"),
+            ("x: '${ssm:/a, ''fallback''}'", "only AWS knows it"),
+            ("x: '${sls:instanceId}'", "only a deployment has it"),
+            ("x: '${file(a.js):b}'", "code is not run here"),
+            ("x: '${self:x}'", "the variables go in a circle: `${self:x}` -> `${self:x}`"),
+            ("x: 'a${self:a}'\na: { b: c }", "`${self:a}` is no text, so it cannot be part of one"),
+            ("x: '${self:a'", "`${self:a` has no `}`"),
+            ("x: '${env:NO, ''a}'", "`${env:NO, 'a}` has no `}`"),
+            ("x: '${what:ever}'", "`what:ever`: there is no source `what` of variables"),
+            ("x: '${file(a.yml}'", "`file(a.yml` has no `)`"),
+            ("x: '${strToBool(maybe)}'", "`strToBool` takes true, false, 1 or 0, not `maybe`"),
+        ] {
+            assert_eq!(x(text), Err(why.to_owned()), "{text}");
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Files that rules come from, and what is made of them. Each folder in `source/` is a case: `serverless.yml`,
+//! `template.yml`, `template.json` or `rules.json`, perhaps `options.txt`, and `expected.txt`: the table and the warnings, or
+//! the mistakes. `BLESS=1` writes that anew.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crossfade_emulator::source::{self, Loaded, Mistakes, Options};
+use proptest::prelude::*;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/source")
+}
+
+/// `lenient`, `stage NAME`, `region NAME`, `opt A=B`, `param A=B`, `env A=B`, one in each line.
+fn options(text: &str) -> Options {
+    let mut options = Options::default();
+    for line in text.lines() {
+        let (name, value) = line.split_once(' ').unwrap_or((line, ""));
+        let pair = || value.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned())).unwrap();
+        match name {
+            "lenient" => options.lenient = true,
+            "stage" => options.stage = Some(value.to_owned()),
+            "region" => options.region = Some(value.to_owned()),
+            "opt" => options.options.push(pair()),
+            "param" => options.parameters.push(pair()),
+            "env" => options.environment.push(pair()),
+            _ => panic!("{line}"),
+        }
+    }
+    options
+}
+
+fn load(file: &Path, options: &Options) -> Result<Loaded, Mistakes> {
+    match file.file_name().unwrap().to_str().unwrap() {
+        "serverless.yml" => source::serverless(file, options),
+        "rules.json" => source::describe_rules(file, options),
+        _ => source::cloudformation(file, options),
+    }
+}
+
+fn shown(loaded: Result<Loaded, Mistakes>) -> String {
+    match loaded {
+        Ok(Loaded { settings, warnings, left_out, .. }) => {
+            let mut text = source::table(&settings);
+            for (function, names) in settings.functions.iter().zip(left_out).filter(|(_, names)| !names.is_empty()) {
+                let _ = writeln!(text, "\n{} goes without {}", function.name, names.join(" "));
+            }
+            for warning in warnings {
+                let _ = write!(text, "\n{warning}\n");
+            }
+            text
+        }
+        Err(mistakes) => format!("{mistakes}\n"),
+    }
+}
+
+#[test]
+fn each_file_gives_its_table_or_its_mistakes() {
+    let mut wrong = String::new();
+    let mut cases: Vec<PathBuf> = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    cases.sort();
+    assert!(cases.len() >= 30, "{}", cases.len());
+    for case in cases {
+        let names = ["serverless.yml", "template.yml", "template.json", "rules.json"];
+        let file = names.iter().map(|name| case.join(name)).find(|file| file.exists()).unwrap();
+        let options = options(&fs::read_to_string(case.join("options.txt")).unwrap_or_default());
+        let actual = shown(load(&file, &options)).replace(&format!("{}/", case.display()), "");
+        let golden = case.join("expected.txt");
+        if std::env::var_os("BLESS").is_some() {
+            fs::write(&golden, &actual).unwrap();
+        }
+        let expected = fs::read_to_string(&golden).unwrap_or_default();
+        if expected != actual {
+            let _ = write!(wrong, "{}\n--- expected\n{expected}\n--- actual\n{actual}\n", case.display());
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// A file in a folder that goes when the test ends.
+fn in_file(name: &str, text: &str, options: &Options) -> Result<Loaded, Mistakes> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join(name);
+    fs::write(&file, text).unwrap();
+    load(&file, options)
+}
+
+#[test]
+fn a_file_that_cannot_be_read_says_so() {
+    let none = source::serverless(Path::new("/nowhere/serverless.yml"), &Options::default()).unwrap_err();
+    assert!(none.to_string().starts_with("cannot read `/nowhere/serverless.yml`: "), "{none}");
+    let folder = source::cloudformation(Path::new("/"), &Options::default()).unwrap_err();
+    assert!(folder.to_string().starts_with("cannot read `/`: "), "{folder}");
+}
+
+/// More than a load balancer, or a terminal, can take.
+#[test]
+fn large_files_end_in_a_moment_and_are_told_in_part() {
+    let event = |priority| {
+        format!("      - alb: {{ listenerArn: a, priority: {priority}, conditions: {{ path: /{priority} }} }}\n")
+    };
+    let many: String = (1..=101).map(event).collect();
+    let text = format!("functions:\n  a:\n    events:\n{many}");
+    let mistakes = in_file("serverless.yml", &text, &Options::default()).unwrap_err();
+    assert!(mistakes.to_string().ends_with(": 101 rules, but ALB allows 100 per load balancer"), "{mistakes}");
+    let lenient = Options { lenient: true, ..Options::default() };
+    assert_eq!(in_file("serverless.yml", &text, &lenient).unwrap().settings.listeners[0].rules.len(), 101);
+
+    let wrong = "      - alb: { priority: x }\n".repeat(20_000);
+    let mistakes = in_file("serverless.yml", &format!("functions:\n  a:\n    events:\n{wrong}"), &Options::default());
+    let mistakes = mistakes.unwrap_err();
+    assert_eq!(mistakes.list().len(), 1000);
+    assert!(mistakes.to_string().ends_with("… and 900 more"));
+
+    let resources: String = (0..20_000).map(|number| format!("  R{number}: {{ Type: AWS::SNS::Topic }}\n")).collect();
+    assert!(in_file("template.yml", &format!("Resources:\n{resources}"), &Options::default()).is_err());
+}
+
+/// A few lines that stand for billions of characters, nodes or steps.
+#[test]
+fn what_multiplies_is_stopped() {
+    let laughs = |open: &str, close: &str| {
+        let mut text = String::from("custom:\n  a0: ha\n");
+        for level in 1..60 {
+            let below = format!("${{self:custom.a{}}}", level - 1);
+            let _ = writeln!(text, "  a{level}: {open}{below}{close}{below}");
+        }
+        text + "functions:\n  f: ${self:custom.a20}\n  g: ${self:custom.a59}\n"
+    };
+    for text in [laughs("'", "'"), laughs("", ""), laughs("{ x: ", ", y: ").replace("}\n", "} }\n")] {
+        assert!(in_file("serverless.yml", &text, &Options::default()).is_err());
+    }
+    let mut conditions = String::from("Conditions:\n  C0: !Equals [a, b]\n");
+    let mut parameters = String::new();
+    for level in 1..60 {
+        let below = level - 1;
+        let _ = writeln!(conditions, "  C{level}: !And [!Condition C{below}, !Not [!Condition C{below}]]");
+        let _ = writeln!(
+            parameters,
+            "  F{level}: {{ Type: AWS::Lambda::Function, Properties: {{ FunctionName: !Sub '${{F{below}}}${{F{below}}}' }} }}"
+        );
+    }
+    let text = format!("{conditions}Resources:\n  F0: {{ Type: AWS::Lambda::Function, Condition: C59 }}\n{parameters}");
+    assert!(in_file("template.yml", &text, &Options::default()).is_err());
+}
+
+/// Small files of the three kinds, of which the parts below are mixed.
+const SEEDS: [(&str, &str); 3] = [
+    (
+        "serverless.yml",
+        "service: s\nprovider: { stage: '${opt:stage, \"dev\"}' }\ncustom: { a: { dev: /x }, b: '${self:custom.a.${sls:stage}}' }\nfunctions:\n  f:\n    handler: h\n    environment: { A: '${env:A}', B: !Ref C }\n    events:\n      - alb:\n          listenerArn: { Ref: L }\n          priority: 1\n          multiValueHeaders: ${strToBool(true)}\n          healthCheck: { path: / }\n          conditions: { path: ['${self:custom.b}'], query: { a: b, c: d }, header: { name: x, values: [y] } }\nresources:\n  Resources:\n    L: { Type: AWS::ElasticLoadBalancingV2::Listener, Properties: { Port: 80, Protocol: HTTP, DefaultActions: [{ Type: fixed-response, FixedResponseConfig: { StatusCode: 404 } }] } }\n",
+    ),
+    (
+        "template.yml",
+        "Parameters: { P: { Type: String, Default: /p } }\nConditions: { C: !Equals [!Ref P, /p] }\nMappings: { M: { a: { b: c.example.com } } }\nResources:\n  F: { Type: AWS::Serverless::Function, Properties: { Handler: h } }\n  G: { Type: AWS::ElasticLoadBalancingV2::TargetGroup, Properties: { TargetType: lambda, Targets: [{ Id: !GetAtt F.Arn }] } }\n  L: { Type: AWS::ElasticLoadBalancingV2::Listener, Properties: { Port: 443, Protocol: HTTPS, DefaultActions: [{ Type: redirect, RedirectConfig: { StatusCode: HTTP_301, Host: 'a.#{host}' } }] } }\n  R: { Type: AWS::ElasticLoadBalancingV2::ListenerRule, Condition: C, Properties: { ListenerArn: !Ref L, Priority: 1, Conditions: [{ Field: path-pattern, PathPatternConfig: { Values: [!Sub '${P}/*', !Join ['', [/a, b]]] } }, { Field: host-header, Values: [!FindInMap [M, a, b]] }], Transforms: [{ Type: url-rewrite, UrlRewriteConfig: { Rewrites: [{ Regex: '^/(a)', Replace: '/$1' }] } }], Actions: [{ Type: forward, ForwardConfig: { TargetGroups: [{ TargetGroupArn: !Ref G, Weight: 1 }], TargetGroupStickinessConfig: { Enabled: true, DurationSeconds: 5 } } }] } }\n",
+    ),
+    (
+        "rules.json",
+        "{\"Rules\": [{\"RuleArn\": \"arn:aws:elasticloadbalancing:eu-west-1:1:listener-rule/app/a/b/c/d\", \"Priority\": \"1\", \"Conditions\": [{\"Field\": \"query-string\", \"QueryStringConfig\": {\"Values\": [{\"Key\": \"a\", \"Value\": \"b\"}]}}], \"Actions\": [{\"Type\": \"forward\", \"TargetGroupArn\": \"arn:aws:elasticloadbalancing:eu-west-1:1:targetgroup/t/1\"}]}, {\"Priority\": \"default\", \"Actions\": [{\"Type\": \"fixed-response\", \"FixedResponseConfig\": {\"StatusCode\": \"404\"}}]}]}",
+    ),
+];
+
+#[test]
+fn the_seeds_are_good() {
+    for (name, text) in SEEDS {
+        if let Err(mistakes) = in_file(name, text, &Options::default()) {
+            panic!("{mistakes}");
+        }
+    }
+}
+
+const PIECES: [&str; 24] = [
+    "${self:}",
+    "${self:custom}",
+    "${self:functions}",
+    "${file(serverless.yml)}",
+    "${file(/dev/zero)}",
+    "${",
+    "}",
+    "${env:",
+    "!Ref ",
+    "!Sub ",
+    "!If [C, 1, !Ref 'AWS::NoValue']",
+    "!GetAtt x",
+    "!Select [9, []]",
+    "!Split ['', a]",
+    "[]",
+    "{}",
+    "null",
+    "*a",
+    "&a ",
+    "<<: ",
+    "\u{0}",
+    "\u{e9}",
+    "99999999999999999999",
+    "${${self:custom.b}:${opt:stage}}",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn no_text_makes_it_panic(
+        seed in 0..SEEDS.len(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), 0..20_usize, 0..PIECES.len()), 1..6),
+        lenient in any::<bool>(),
+    ) {
+        let (name, text) = SEEDS[seed];
+        let mut characters: Vec<char> = text.chars().collect();
+        for (at, removed, piece) in changes {
+            let at = at.index(characters.len());
+            let end = (at + removed).min(characters.len());
+            characters.splice(at..end, PIECES[piece].chars());
+            if characters.is_empty() {
+                characters.push(' ');
+            }
+        }
+        let text: String = characters.into_iter().collect();
+        let options = Options { lenient, ..Options::default() };
+        // Whatever it is: an answer, and no mistake without a place.
+        if let Err(mistakes) = in_file(name, &text, &options) {
+            prop_assert!(!mistakes.list().is_empty());
+        }
+    }
+
+    #[test]
+    fn no_noise_makes_it_panic(noise in "[ \\n:{}\\[\\],'\"!&*<a-cR$()-]{0,120}", seed in 0..SEEDS.len()) {
+        let _ = in_file(SEEDS[seed].0, &noise, &Options::default());
+    }
+}
