@@ -13,7 +13,13 @@ use super::Surroundings;
 use super::functions::Command;
 use super::plan::{CA_FILE, CONFIG_FILE, Plan, Routing};
 
-pub(super) fn text(plan: &Plan, surroundings: &Surroundings, addresses: &[SocketAddr], comparisons: &Path) -> String {
+pub(super) fn text(
+    plan: &Plan,
+    surroundings: &Surroundings,
+    addresses: &[SocketAddr],
+    authority: Option<&Path>,
+    comparisons: &Path,
+) -> String {
     let mut text = String::from("Everything below runs on this machine until Ctrl-C.\n\n");
     let mut row = |name: &str, value: String| {
         let _ = writeln!(text, "  {name:<11} {value}");
@@ -24,6 +30,9 @@ pub(super) fn text(plan: &Plan, surroundings: &Surroundings, addresses: &[Socket
     for (listener, address) in listeners.iter().zip(addresses) {
         let facts = if plan.has_rules() { format!("  {}", listener_facts(listener)) } else { String::new() };
         row("local ALB", format!("{}://{address}{facts}", scheme(listener)));
+    }
+    if let Some(authority) = authority {
+        row("to trust it", format!("curl --cacert {}", shell_words::quote(&authority.to_string_lossy())));
     }
     match &plan.file {
         Some(file) => {

@@ -1,15 +1,16 @@
 //! The local load balancer's front, as options say: attributes, an HTTPS listener, certificates, client certificates.
 //! Owns what a file with rules does not say; applied to the settings that a file, or none, has given.
 
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use crossfade_emulator::{Listener, MutualAuthentication, Settings};
+use crossfade_emulator::{Listener, MutualAuthentication, Settings, Tls};
 
 use crate::certificate::{Authority, LOCAL_NAMES};
 
 /// Where the certificate of this run's authority is put, in the folder of the run.
-pub(super) const CA_FILE: &str = "https-ca.pem";
+const CA_FILE: &str = "https-ca.pem";
 
 /// Options of the load balancer's front.
 #[derive(clap::Args)]
@@ -31,12 +32,12 @@ pub(super) struct Options {
     attributes: Vec<String>,
 }
 
-/// Applies the options. The path of the authority to trust, if certificates were made.
+/// Applies the options, but for certificates.
 ///
 /// # Errors
 ///
 /// What is wrong with an option or a file that it names.
-pub(super) fn apply(options: &Options, settings: &mut Settings, folder: &Path) -> Result<Option<PathBuf>> {
+pub(super) fn apply(options: &Options, settings: &mut Settings) -> Result<()> {
     for attribute in &options.attributes {
         set(settings, attribute)?;
     }
@@ -45,8 +46,8 @@ pub(super) fn apply(options: &Options, settings: &mut Settings, folder: &Path) -
         let mut listener: Listener = first.clone();
         listener.name = "https".to_owned();
         listener.port = None;
-        listener.listen.set_port(port);
-        listener.tls = Some(crossfade_emulator::Tls::default());
+        listener.listen = free(SocketAddr::new(listener.listen.ip(), port))?;
+        listener.tls = Some(Tls::default());
         settings.listeners.push(listener);
     }
     if let Some(wish) = &options.client_certificates {
@@ -61,7 +62,20 @@ pub(super) fn apply(options: &Options, settings: &mut Settings, folder: &Path) -
         );
         https.for_each(|tls| tls.mutual = mutual.clone());
     }
-    certify(options, settings, folder)
+    if let (Some(certificate), Some(key)) = (&options.certificate, &options.key) {
+        let mut bare = without_certificate(settings);
+        ensure!(!bare.is_empty(), "`--certificate`: there is no HTTPS listener\n  hint: `--https-port` adds one");
+        let (certificate, key) = (read(certificate)?, read(key)?);
+        for tls in &mut bare {
+            (tls.certificate_pem, tls.key_pem) = (certificate.clone(), key.clone());
+        }
+    }
+    Ok(())
+}
+
+fn without_certificate(settings: &mut Settings) -> Vec<&mut Tls> {
+    let https = settings.listeners.iter_mut().filter_map(|listener| listener.tls.as_mut());
+    https.filter(|tls| tls.certificate_pem.is_empty()).collect()
 }
 
 fn set(settings: &mut Settings, attribute: &str) -> Result<()> {
@@ -81,26 +95,18 @@ fn set(settings: &mut Settings, attribute: &str) -> Result<()> {
     Ok(())
 }
 
-/// Gives every HTTPS listener that has no certificate one.
-fn certify(options: &Options, settings: &mut Settings, folder: &Path) -> Result<Option<PathBuf>> {
-    let https = settings.listeners.iter_mut().filter_map(|listener| listener.tls.as_mut());
-    let mut bare: Vec<_> = https.filter(|tls| tls.certificate_pem.is_empty()).collect();
+/// Makes a certificate for every HTTPS listener that has none; the file of the authority to trust, if there was one to make.
+///
+/// # Errors
+///
+/// If one cannot be made or written.
+pub(super) fn certify(settings: &mut Settings, folder: &Path) -> Result<Option<PathBuf>> {
+    let bare = without_certificate(settings);
     if bare.is_empty() {
-        ensure!(
-            options.certificate.is_none(),
-            "`--certificate`: there is no HTTPS listener\n  hint: `--https-port` adds one"
-        );
-        return Ok(None);
-    }
-    if let (Some(certificate), Some(key)) = (&options.certificate, &options.key) {
-        let (certificate, key) = (read(certificate)?, read(key)?);
-        for tls in &mut bare {
-            (tls.certificate_pem, tls.key_pem) = (certificate.clone(), key.clone());
-        }
         return Ok(None);
     }
     let authority = Authority::new("Crossfade local load balancer").context("cannot make a certificate")?;
-    for tls in &mut bare {
+    for tls in bare {
         let names = LOCAL_NAMES.map(String::from).to_vec();
         let (certificate, key) = authority.issue("localhost", names).context("cannot make a certificate")?;
         (tls.certificate_pem, tls.key_pem) = (certificate.pem(), key.serialize_pem());
@@ -108,6 +114,16 @@ fn certify(options: &Options, settings: &mut Settings, folder: &Path) -> Result<
     let file = folder.join(CA_FILE);
     std::fs::write(&file, authority.pem()).with_context(|| format!("cannot write `{}`", file.display()))?;
     Ok(Some(file))
+}
+
+/// Bound and released at once: the emulator binds it for good, but by then the back ends would run.
+pub(super) fn free(address: SocketAddr) -> Result<SocketAddr> {
+    match TcpListener::bind(address) {
+        Ok(_) => Ok(address),
+        Err(error) => {
+            bail!("cannot listen on `{address}`: {error}\n  hint: choose another port, 0 takes any free one")
+        }
+    }
 }
 
 fn read(file: &Path) -> Result<String> {

@@ -3,8 +3,10 @@
 //! Owns the options and the life of the whole: check everything, start, report, stop. What is checked is in `plan`, what
 //! is printed at start in `banner`, what is printed for each request in `report`.
 
+mod access_log;
 mod banner;
 mod comparisons;
+mod front;
 mod functions;
 mod plan;
 mod report;
@@ -22,6 +24,7 @@ use tokio::sync::mpsc::{self, UnboundedReceiver};
 
 use super::sources::Sources;
 use crate::demo::Demo;
+use access_log::AccessLog;
 use comparisons::Comparisons;
 use plan::{Plan, Routing};
 use report::{Line, Report};
@@ -81,6 +84,11 @@ pub(super) struct Options {
     /// Send events without multi-value headers, as a target group does by default
     #[arg(long, conflicts_with_all = ["serverless", "template", "describe_rules"])]
     single_value_headers: bool,
+    #[command(flatten)]
+    front: front::Options,
+    /// Append a line for each request to this file, in the format of ALB's access log
+    #[arg(long, value_name = "FILE")]
+    access_log: Option<PathBuf>,
     /// Append what mirroring finds to this file, for `crossfade report`; otherwise it goes when this command ends
     #[arg(long, value_name = "FILE")]
     comparisons: Option<PathBuf>,
@@ -127,16 +135,18 @@ async fn serve(plan: Plan, options: &Options) -> Result<()> {
     let mut stop = Stop::new().context("cannot listen for signals")?;
     let mut surroundings = Surroundings::start(&plan.routing).await?;
     let comparisons = Comparisons::start(options.comparisons.as_deref(), surroundings.folder.path())?;
-    let settings = plan.settings(&surroundings)?;
+    let access_log = AccessLog::start(options.access_log.as_deref())?;
+    let mut settings = plan.settings(&surroundings)?;
+    let authority = front::certify(&mut settings, surroundings.folder.path())?;
     let knows_access_lines = plan.own_function;
     let (notices, mut inbox) = mpsc::unbounded_channel();
     let emulator = crossfade_emulator::start(settings, notices).await.context("cannot start")?;
     let printer = Printer::start();
-    let banner = banner::text(&plan, &surroundings, emulator.local_addrs(), comparisons.path());
+    let banner = banner::text(&plan, &surroundings, emulator.local_addrs(), authority.as_deref(), comparisons.path());
     printer.print(vec![Line::Talk(banner)]);
 
     let report = Report::new(options.verbose, knows_access_lines, plan.has_rules(), colour());
-    let mut teller = Teller { report, comparisons };
+    let mut teller = Teller { report, comparisons, access_log };
     tell_until_stopped(&printer, &mut teller, &mut inbox, surroundings.watch.as_mut(), &mut stop).await;
     printer.print(vec![Line::Talk("stopping".to_string())]);
     shut_down(&printer, emulator, teller, inbox).await;
@@ -148,11 +158,13 @@ async fn serve(plan: Plan, options: &Options) -> Result<()> {
 struct Teller {
     report: Report,
     comparisons: Comparisons,
+    access_log: AccessLog,
 }
 
 impl Teller {
     fn tell(&mut self, notice: Notice) -> Vec<Line> {
         self.comparisons.keep(&notice);
+        self.access_log.keep(&notice);
         self.report.tell(notice, Instant::now())
     }
 }

@@ -4,18 +4,18 @@
 //! `crossfade-route` and to the emulator.
 
 use std::ffi::OsString;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use crossfade_emulator::{Function, Settings, source};
 use crossfade_event::HeaderMode;
 use crossfade_function::ConfigSource;
 use crossfade_route::RoutingTable;
 
 use super::functions::{self, Command};
-use super::{Options, Surroundings};
+use super::{Options, Surroundings, front};
 use crate::commands::cert_file;
 use crate::commands::sources::Rules;
 use crate::demo::Demo;
@@ -103,6 +103,7 @@ impl Plan {
             }
         }
         listen(&mut template, options.port)?;
+        front::apply(&options.front, &mut template)?;
         let env = options.env.iter().map(|text| variable(text)).collect::<Result<_>>()?;
         Ok(Plan { routing, template, commands, own_function, file, mode, env })
     }
@@ -196,13 +197,7 @@ fn listen(settings: &mut Settings, port: u16) -> Result<()> {
             bail!("there are more listeners than ports from {port} on; choose a lower `--port`")
         };
         listener.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, own));
-        // Bound and released at once: the emulator binds it for good, but by then the back ends would run.
-        TcpListener::bind(listener.listen).map_err(|error| {
-            anyhow!(
-                "cannot listen on `{}`: {error}\n  hint: choose another port with `--port`, 0 takes any free one",
-                listener.listen
-            )
-        })?;
+        front::free(listener.listen)?;
     }
     Ok(())
 }

@@ -142,6 +142,13 @@ impl Report {
             Notice::Warning { function, text } => {
                 vec![Line::Talk(format!("function {function} | {}", printable(&text)))]
             }
+            Notice::Handshake { client, problem } => {
+                vec![Line::Talk(format!("local ALB  | no TLS with {client}: {}", printable(&problem)))]
+            }
+            Notice::Health { target_group, healthy, detail } => {
+                let state = if healthy { "healthy" } else { "unhealthy; requests go to it all the same" };
+                vec![Line::Talk(format!("local ALB  | target group {target_group} is {state}: {}", printable(&detail)))]
+            }
             _ => Vec::new(),
         }
     }
