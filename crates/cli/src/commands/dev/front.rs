@@ -14,7 +14,7 @@ const CA_FILE: &str = "https-ca.pem";
 
 /// Options of the load balancer's front.
 #[derive(clap::Args)]
-pub(super) struct Options {
+pub(super) struct Front {
     /// Listen with HTTPS (and HTTP/2) as well, on this port, with the first listener's rules; 0 lets the system choose
     #[arg(long, value_name = "PORT")]
     https_port: Option<u16>,
@@ -37,7 +37,7 @@ pub(super) struct Options {
 /// # Errors
 ///
 /// What is wrong with an option or a file that it names.
-pub(super) fn apply(options: &Options, settings: &mut Settings) -> Result<()> {
+pub(super) fn apply(options: &Front, settings: &mut Settings) -> Result<()> {
     for attribute in &options.attributes {
         set(settings, attribute)?;
     }
@@ -121,7 +121,7 @@ pub(super) fn free(address: SocketAddr) -> Result<SocketAddr> {
     match TcpListener::bind(address) {
         Ok(_) => Ok(address),
         Err(error) => {
-            bail!("cannot listen on `{address}`: {error}\n  hint: choose another port, 0 takes any free one")
+            bail!("cannot listen on `{address}`: {error}\n  hint: choose another port with `--port` or `--https-port`, 0 takes any free one")
         }
     }
 }

@@ -85,7 +85,7 @@ pub(super) struct Options {
     #[arg(long, conflicts_with_all = ["serverless", "template", "describe_rules"])]
     single_value_headers: bool,
     #[command(flatten)]
-    front: front::Options,
+    front: front::Front,
     /// Append a line for each request to this file, in the format of ALB's access log
     #[arg(long, value_name = "FILE")]
     access_log: Option<PathBuf>,
