@@ -448,7 +448,7 @@ pub(super) fn mutual_authentication(report: &mut Report, node: &Node) -> MutualA
 /// The health check of a Lambda target group; off unless `HealthCheckEnabled`.
 pub(super) fn health_check(report: &mut Report, group: &Node) -> Option<HealthCheck> {
     let known = |name: &str| group.get(name).filter(|node| !node.is_null());
-    if !known("HealthCheckEnabled").is_some_and(|enabled| report.boolean("HealthCheckEnabled", enabled) == Some(true)) {
+    if !report.boolean("HealthCheckEnabled", known("HealthCheckEnabled")?)? {
         return None;
     }
     let mut check = HealthCheck::default();
