@@ -121,7 +121,9 @@ pub(super) fn free(address: SocketAddr) -> Result<SocketAddr> {
     match TcpListener::bind(address) {
         Ok(_) => Ok(address),
         Err(error) => {
-            bail!("cannot listen on `{address}`: {error}\n  hint: choose another port with `--port` or `--https-port`, 0 takes any free one")
+            bail!(
+                "cannot listen on `{address}`: {error}\n  hint: choose another port with `--port` or `--https-port`, 0 takes any free one"
+            )
         }
     }
 }

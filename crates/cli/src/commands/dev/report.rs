@@ -217,7 +217,10 @@ impl Report {
     fn lines(&self, exchange: &Exchange, access: Option<&Access>) -> Vec<Line> {
         let mut marks = String::new();
         if self.shows_rule {
-            marks += &format!("  [rule {}]", exchange.rule);
+            // What a function did is shown by its answer.
+            let own = exchange.actions.last().filter(|action| **action != "forward");
+            let did = own.map(|action| format!(": {action}")).unwrap_or_default();
+            marks += &format!("  [rule {}{did}]", exchange.rule);
         }
         for step in access.map(|access| &access.way).into_iter().flatten() {
             marks += &format!("  [{step}]");
