@@ -169,7 +169,7 @@ fn an_extension_that_fails_takes_the_environment_with_it() {
 }
 
 #[test]
-fn an_internal_extension_hears_of_invocations_and_holds_the_environment() {
+fn an_internal_extension_hears_of_invocations() {
     let mut alb = Alb::start(scripted("internal-invoke"));
     let fields = alb.get("/invocation", "").json();
     let event: Value = serde_json::from_str(&alb.line("internal event: ")).unwrap();
