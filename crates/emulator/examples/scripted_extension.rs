@@ -1,5 +1,6 @@
 //! An external Lambda extension for the tests. It registers for the events in `EXTENSION_EVENTS` (such as `INVOKE,SHUTDOWN`)
-//! and tells in a line what it gets. By the variable `EXTENSION_SCRIPT`, a list: `exit` (before it registers), `init-error`,
+//! and tells in a line what it gets. By the variable `EXTENSION_SCRIPT`, a list: `exit` (before it registers),
+//! `late` (takes its time before it registers), `init-error`,
 //! `slow` (600 ms of work after each INVOKE), `stuck` (never asks for more after one), `crash` (ends at an INVOKE),
 //! `crash-late` (600 ms later), `report` (reports an error and ends at an INVOKE), `stay` (does not end at SHUTDOWN), `telemetry` (subscribes).
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a crash, which the tests see")]
@@ -16,6 +17,11 @@ fn main() {
     let does = |what: &str| script.split(',').any(|step| step == what);
     if does("exit") {
         std::process::exit(5);
+    }
+    if does("late") {
+        std::thread::sleep(Duration::from_millis(300));
+        println!("extension registers soon");
+        std::thread::sleep(Duration::from_millis(200));
     }
     let events = std::env::var("EXTENSION_EVENTS").unwrap_or_default();
     let events: Vec<&str> = events.split(',').filter(|event| !event.is_empty()).collect();

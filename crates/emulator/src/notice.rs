@@ -13,7 +13,7 @@ use http::HeaderMap;
 pub enum Notice {
     /// A request was answered.
     Exchange(Box<Exchange>),
-    /// The function wrote a line to its standard output or standard error.
+    /// The function or an extension of it wrote a line to its standard output or standard error.
     FunctionLine {
         /// The environment that wrote it.
         environment: u32,

@@ -512,16 +512,18 @@ pub struct Function {
     pub env: Vec<(String, String)>,
     /// For one invocation; then the process is killed.
     pub timeout: Duration,
-    /// From the start of a process to its asking for the first invocation; Lambda allows 10 s.
+    /// From the start of a process to its asking for the first invocation; Lambda allows 10 s, and on Managed Instances
+    /// 130 s or the timeout, if that is longer, which a smaller value here does not change.
     pub init_timeout: Duration,
     /// The most environments at a time, as by reserved concurrency; beyond it Lambda throttles. 0 throttles everything.
     pub max_concurrency: usize,
     /// Invocations at a time in one environment. More than 1 is Lambda Managed Instances: told as
     /// `AWS_LAMBDA_MAX_CONCURRENCY`, nothing is frozen, and an invocation that takes too long does not end the process.
     pub invocations_per_environment: usize,
-    /// MiB. A process that uses more is killed.
+    /// MiB. An environment that uses more is ended; Linux only.
     pub memory_mib: u32,
-    /// External extensions: commands that are started with each environment.
+    /// External extensions: commands that are started with each environment. The name that they register with is the file
+    /// name of the program.
     pub extensions: Vec<Vec<String>>,
     /// Stop the process between invocations, as Lambda does.
     pub freeze: bool,

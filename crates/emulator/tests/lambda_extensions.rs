@@ -5,7 +5,7 @@ mod support;
 
 use std::time::Duration;
 
-use crossfade_emulator::{Notice, Settings};
+use crossfade_emulator::Settings;
 use crossfade_event::HeaderMode;
 use serde_json::{Value, json};
 use support::{Alb, eventually, example, scripted, settings, state_of};
@@ -29,16 +29,14 @@ fn event(alb: &mut Alb) -> Value {
 
 #[test]
 fn an_external_extension_is_registered_before_the_runtime_starts() {
-    let mut alb = Alb::start(with_extension("INVOKE,SHUTDOWN", ""));
+    let mut alb = Alb::start(with_extension("INVOKE,SHUTDOWN", "late"));
     assert_eq!(alb.get("/", "").status, 200);
-    let lines = alb.notice(|notice| match notice {
-        Notice::FunctionLine { line, .. } => Some(line.clone()),
-        _ => None,
-    });
+    // Before the function's first line.
+    assert_eq!(alb.line(""), "extension registers soon");
     let about = json!({
         "accountId": "000000000000", "functionName": "scripted", "functionVersion": "$LATEST", "handler": "bootstrap"
     });
-    assert_eq!(lines, format!("extension registered: 200 ok, {about}"));
+    assert_eq!(alb.line("extension registered: "), format!("200 ok, {about}"));
     // Some variables are the runtime's alone.
     assert_eq!(alb.line("extension has _HANDLER: "), "false");
 }
@@ -171,7 +169,7 @@ fn an_extension_that_fails_takes_the_environment_with_it() {
 }
 
 #[test]
-fn an_internal_extension_hears_of_invocations_and_holds_the_environment() {
+fn an_internal_extension_hears_of_invocations() {
     let mut alb = Alb::start(scripted("internal-invoke"));
     let fields = alb.get("/invocation", "").json();
     let event: Value = serde_json::from_str(&alb.line("internal event: ")).unwrap();
@@ -220,6 +218,16 @@ fn extensions_are_frozen_too() {
     }
     alb.shutdown();
     alb.line("extension event: {\"deadlineMs\"");
+}
+
+/// Such as two `node` programs: the name is the program's file name.
+#[test]
+fn two_extensions_of_one_name_are_told() {
+    let mut settings = settings(HeaderMode::Single);
+    settings.functions[0].extensions = vec![vec!["node".into(), "a.js".into()], vec!["/bin/node".into()]];
+    let text = "two external extensions are called `node`, and only one can register: \
+                start them by scripts with names of their own";
+    assert_eq!(Alb::start(settings).warning(), text);
 }
 
 /// After the answer there is no exchange to tell it in.

@@ -10,6 +10,7 @@ use serde_json::json;
 use tokio::sync::{Notify, mpsc};
 
 use super::api::Rejection;
+use super::extensions_api;
 use super::failure::Failure;
 use super::pool::Pool;
 use super::process::Group;
@@ -65,7 +66,7 @@ impl Desk {
     ) -> Self {
         let state = Mutex::new(State { ticking: true, ..State::default() });
         let (queued, events, work) = (Notify::new(), Notify::new(), Notify::new());
-        let (function_arn, externals) = (function.arn(), function.extensions.iter().map(|it| file_name(it)).collect());
+        let (function_arn, externals) = (function.arn(), extensions_api::names(&function));
         Self { number, function, function_arn, externals, pool, notices, signals, state, queued, events, work }
     }
 
@@ -343,12 +344,6 @@ impl Drop for Polling<'_> {
             self.desk.lock().polls -= 1;
         }
     }
-}
-
-/// The name of an external extension is the file name of its program.
-fn file_name(command: &[String]) -> String {
-    let program = command.first().map(String::as_str).unwrap_or_default();
-    std::path::Path::new(program).file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! those of aws-lambda-runtime-interface-emulator.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
@@ -17,7 +18,7 @@ use super::desk::{Desk, Signal};
 use super::failure::Failure;
 use super::shutdown::Reason;
 use super::state::{Phase, State, milliseconds};
-use crate::random;
+use crate::{Function, random};
 
 /// Extensions of one function ("Lambda Extensions API", init phase).
 const MOST_EXTENSIONS: usize = 10;
@@ -40,6 +41,26 @@ pub(super) struct Extension {
     pub(super) asking: bool,
     failed: bool,
     pub(super) pending: VecDeque<String>,
+}
+
+/// The names of a function's external extensions: the file names of their programs.
+pub(super) fn names(function: &Function) -> Vec<String> {
+    let programs = function.extensions.iter().map(|command| command.first().map(String::as_str).unwrap_or_default());
+    let name =
+        |program| Path::new(program).file_name().map_or_else(String::new, |it| it.to_string_lossy().into_owned());
+    programs.map(name).collect()
+}
+
+/// Says so if two of them have one name.
+pub(super) fn same_name(function: &Function) -> Option<String> {
+    let mut names = names(function);
+    names.sort_unstable();
+    let twice = names.windows(2).find(|pair| pair[0] == pair[1])?;
+    Some(format!(
+        "two external extensions are called `{}`, and only one can register: start them by scripts with names of their \
+         own",
+        twice[0]
+    ))
 }
 
 /// Which extensions there are: this decides how an environment is shut down.

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::environment::{Environment, Surroundings, Time};
 use super::failure::Failure;
-use super::variables;
+use super::{extensions_api, variables};
 use crate::{Function, Notice};
 
 /// How long a request waits for an environment that has answered but not yet asked for more, before a new one is started.
@@ -107,9 +107,8 @@ impl Pool {
             alive: Mutex::new(Some(alive)),
             telemetry_told: AtomicBool::new(false),
         };
-        if let Some(text) = variables::too_many(&pool.function) {
-            pool.warn(text);
-        }
+        let doubts = [variables::too_many(&pool.function), extensions_api::same_name(&pool.function)];
+        doubts.into_iter().flatten().for_each(|text| pool.warn(text));
         (Arc::new(pool), ended)
     }
 

@@ -28,7 +28,7 @@ pub(super) enum Line {
 /// What our function says about a request in its access log, as far as it is shown.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 struct Access {
-    path: Option<String>,
+    request_id: String,
     backend: Option<String>,
     error: Option<String>,
     /// How the back end came to be the one: the route and the choice, and who failed first.
@@ -52,7 +52,7 @@ impl Access {
             (kind, detail) => kind.or(detail),
         };
         let way = Access::way(&value, field("route"), field("chosen"));
-        Some(Access { path: field("path"), backend: field("backend"), error, way })
+        Some(Access { request_id: field("request_id").unwrap_or_default(), backend: field("backend"), error, way })
     }
 
     fn way(value: &Value, route: Option<String>, chosen: Option<String>) -> Vec<String> {
@@ -73,12 +73,6 @@ impl Access {
         }
         way
     }
-
-    /// An environment works on one request at a time, so the path only has to tell a late line from a timely one.
-    fn is_of(&self, exchange: &Exchange) -> bool {
-        let path = exchange.target.split_once('?').map_or(exchange.target.as_str(), |(path, _)| path);
-        self.path.as_deref().is_none_or(|told| told == path)
-    }
 }
 
 /// A request whose access-log line has not come yet.
@@ -94,9 +88,10 @@ pub(super) struct Report {
     shows_rule: bool,
     colour: bool,
     stopping: bool,
-    /// At most one of each for an environment: it works on one request at a time.
-    waiting: BTreeMap<u32, Waiting>,
-    early: BTreeMap<u32, Access>,
+    /// By the request id of Lambda.
+    waiting: BTreeMap<String, Waiting>,
+    /// Lines that came before the exchange did, or of which none will: health checks. By request id, and until when.
+    early: BTreeMap<String, (Access, Instant)>,
 }
 
 impl Report {
@@ -127,13 +122,12 @@ impl Report {
     pub(super) fn tell(&mut self, notice: Notice, now: Instant) -> Vec<Line> {
         match notice {
             Notice::Exchange(exchange) => self.exchange(*exchange, now),
-            Notice::FunctionLine { environment, line } => self.function_line(environment, &line),
+            Notice::FunctionLine { environment, line } => self.function_line(environment, &line, now),
             Notice::Started { environment, init, .. } if self.verbose => {
                 vec![Line::Talk(format!("function {environment} | ready after {}", milliseconds(init)))]
             }
             Notice::Exited { environment, status } => {
-                self.early.remove(&environment);
-                let mut lines = self.release(environment);
+                let mut lines = self.release(|waiting| waiting.exchange.environment == Some(environment));
                 if !self.stopping {
                     lines.push(Line::Talk(format!("function {environment} | ended: {status}")));
                 }
@@ -155,34 +149,29 @@ impl Report {
 
     /// Requests that have waited long enough.
     pub(super) fn overdue(&mut self, now: Instant) -> Vec<Line> {
-        let due: Vec<u32> =
-            self.waiting.iter().filter(|(_, waiting)| waiting.until <= now).map(|(number, _)| *number).collect();
-        due.into_iter().flat_map(|environment| self.release(environment)).collect()
+        self.early.retain(|_, (_, until)| *until > now);
+        self.release(|waiting| waiting.until <= now)
     }
 
     /// All requests that still wait.
     pub(super) fn everything(&mut self) -> Vec<Line> {
-        std::mem::take(&mut self.waiting)
-            .into_values()
-            .flat_map(|waiting| self.lines(&waiting.exchange, None))
-            .collect()
+        self.release(|_| true)
     }
 
     fn exchange(&mut self, exchange: Exchange, now: Instant) -> Vec<Line> {
-        let Some(environment) = exchange.environment.filter(|_| self.expects_access) else {
+        let Some(id) = exchange.request_id.clone().filter(|_| self.expects_access) else {
             return self.lines(&exchange, None);
         };
-        let mut lines = self.release(environment);
-        match self.early.remove(&environment) {
-            Some(access) if access.is_of(&exchange) => lines.extend(self.lines(&exchange, Some(&access))),
-            _ => {
-                self.waiting.insert(environment, Waiting { exchange, until: now + PATIENCE });
+        match self.early.remove(&id) {
+            Some((access, _)) => self.lines(&exchange, Some(&access)),
+            None => {
+                self.waiting.insert(id, Waiting { exchange, until: now + PATIENCE });
+                Vec::new()
             }
         }
-        lines
     }
 
-    fn function_line(&mut self, environment: u32, line: &str) -> Vec<Line> {
+    fn function_line(&mut self, environment: u32, line: &str, now: Instant) -> Vec<Line> {
         let mut lines = Vec::new();
         if self.expects_access
             && let Ok(record) = serde_json::from_str::<Record>(line)
@@ -197,21 +186,20 @@ impl Report {
             lines.push(Line::Talk(format!("function {environment} | {}", printable(line))));
         }
         let Some(access) = access else { return lines };
-        match self.waiting.remove(&environment) {
-            Some(waiting) if access.is_of(&waiting.exchange) => {
-                lines.extend(self.lines(&waiting.exchange, Some(&access)));
-            }
-            other => {
-                self.early.insert(environment, access);
-                self.waiting.extend(other.map(|waiting| (environment, waiting)));
+        match self.waiting.remove(&access.request_id) {
+            Some(waiting) => lines.extend(self.lines(&waiting.exchange, Some(&access))),
+            None => {
+                self.early.retain(|_, (_, until)| *until > now);
+                self.early.insert(access.request_id.clone(), (access, now + PATIENCE));
             }
         }
         lines
     }
 
     /// Prints what waits, since its access-log line will not come any more.
-    fn release(&mut self, environment: u32) -> Vec<Line> {
-        self.waiting.remove(&environment).map_or_else(Vec::new, |waiting| self.lines(&waiting.exchange, None))
+    fn release(&mut self, ends: impl Fn(&Waiting) -> bool) -> Vec<Line> {
+        let over: Vec<Waiting> = self.waiting.extract_if(.., |_, waiting| ends(waiting)).map(|(_, it)| it).collect();
+        over.into_iter().flat_map(|waiting| self.lines(&waiting.exchange, None)).collect()
     }
 
     fn lines(&self, exchange: &Exchange, access: Option<&Access>) -> Vec<Line> {
@@ -307,11 +295,14 @@ mod tests {
     use super::*;
 
     fn exchange(target: &str, environment: Option<u32>) -> Exchange {
-        Exchange { status: 200, duration: Duration::from_micros(12_340), environment, ..Exchange::new("GET", target) }
+        let request_id = environment.map(|_| target.to_owned());
+        let duration = Duration::from_micros(12_340);
+        Exchange { status: 200, duration, environment, request_id, ..Exchange::new("GET", target) }
     }
 
-    fn access(path: &str, backend: &str) -> Notice {
-        let line = format!(r#"{{"type":"access","path":"{path}","backend":"{backend}","error":null}}"#);
+    /// Of the request whose target is its id.
+    fn access(target: &str, backend: &str) -> Notice {
+        let line = format!(r#"{{"type":"access","request_id":"{target}","backend":"{backend}","error":null}}"#);
         Notice::FunctionLine { environment: 1, line }
     }
 
@@ -331,10 +322,10 @@ mod tests {
         let now = Instant::now();
         let folded = ["GET     200 legacy       12.3 ms  /a?q=%20"];
         let mut report = Report::new(false, true, false, false);
-        assert_eq!(texts(report.tell(access("/a", "legacy"), now)), [""; 0]);
+        assert_eq!(texts(report.tell(access("/a?q=%20", "legacy"), now)), [""; 0]);
         assert_eq!(texts(report.tell(Notice::Exchange(Box::new(exchange("/a?q=%20", Some(1)))), now)), folded);
         assert_eq!(texts(report.tell(Notice::Exchange(Box::new(exchange("/a?q=%20", Some(1)))), now)), [""; 0]);
-        assert_eq!(texts(report.tell(access("/a", "legacy"), now)), folded);
+        assert_eq!(texts(report.tell(access("/a?q=%20", "legacy"), now)), folded);
         assert_eq!(report.due(), None);
     }
 
@@ -371,7 +362,7 @@ mod tests {
 
     #[test]
     fn what_the_function_says_of_a_failed_backend_is_told() {
-        let line = r#"{"type":"access","path":"/a","backend":"legacy","error":"connection_refused","detail":"no `localhost:1`"}"#;
+        let line = r#"{"type":"access","request_id":"/a","backend":"legacy","error":"connection_refused","detail":"no `localhost:1`"}"#;
         let mut report = Report::new(false, true, false, false);
         report.tell(Notice::FunctionLine { environment: 1, line: line.into() }, Instant::now());
         let lines = texts(report.tell(Notice::Exchange(Box::new(exchange("/a", Some(1)))), Instant::now()));
@@ -380,7 +371,7 @@ mod tests {
 
     #[test]
     fn how_a_back_end_came_to_be_asked_is_told() {
-        let line = r#"{"type":"access","path":"/a","route":"orders","backend":"legacy","chosen":"hash","retries":2,
+        let line = r#"{"type":"access","request_id":"/a","route":"orders","backend":"legacy","chosen":"hash","retries":2,
             "passed_over":[{"backend":"modern","outcome":"503"}]}"#;
         let mut report = Report::new(false, true, false, false);
         report.tell(Notice::FunctionLine { environment: 1, line: line.into() }, Instant::now());

@@ -1,0 +1,72 @@
+//! Our own function on Lambda Managed Instances: several requests at a time in one process, over the emulator's library, as
+//! `crossfade dev` has no option for it.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+use crossfade_emulator::{Function, Notice, Settings, start};
+use crossfade_event::HeaderMode;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const AT_ONCE: usize = 4;
+
+fn status(alb: SocketAddr) -> String {
+    let mut client = TcpStream::connect(alb).unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    client.read_to_end(&mut answer).unwrap();
+    String::from_utf8_lossy(&answer[..12]).into_owned()
+}
+
+/// `accept` for as long as a test may take.
+fn accept(listener: &TcpListener) -> TcpStream {
+    listener.set_nonblocking(true).unwrap();
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match listener.accept() {
+            Ok((stream, _)) => return stream,
+            Err(error) => assert!(Instant::now() < end, "the function does not connect: {error}"),
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn one_process_serves_several_requests_at_a_time() {
+    // A back end that says nothing before all have come.
+    let backend = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let url = format!("https://{}", backend.local_addr().unwrap());
+    let command = vec![env!("CARGO_BIN_EXE_crossfade").to_owned(), "function".to_owned()];
+    let function = Function {
+        env: vec![("CROSSFADE_BACKEND".to_owned(), url)],
+        timeout: PATIENCE,
+        invocations_per_environment: AT_ONCE,
+        ..Function::new("managed", command)
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (sender, mut notices) = tokio::sync::mpsc::unbounded_channel();
+    let emulator = runtime.block_on(start(Settings::forward_all(HeaderMode::Single, function), sender)).unwrap();
+    let alb = emulator.local_addr();
+    std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(move || status(alb))).collect();
+        // They wait side by side.
+        let connections: Vec<_> = (0..AT_ONCE).map(|_| accept(&backend)).collect();
+        drop((backend, connections));
+        for client in clients {
+            assert_eq!(client.join().unwrap(), "HTTP/1.1 502");
+        }
+    });
+    runtime.block_on(emulator.shutdown());
+    let mut environments = Vec::new();
+    while let Ok(notice) = notices.try_recv() {
+        if let Notice::Exchange(exchange) = notice {
+            // The 502 is the function's own.
+            assert_eq!(exchange.problem, None);
+            environments.push(exchange.environment);
+        }
+    }
+    assert_eq!(environments, [Some(1); AT_ONCE]);
+}
