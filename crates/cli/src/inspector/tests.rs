@@ -8,7 +8,7 @@ use crossfade_emulator::{Action, Function, Messages, Rule, RuleRef};
 use crossfade_event::HeaderMode;
 use crossfade_rule::Condition;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
@@ -65,17 +65,13 @@ async fn seen(inspector: &Inspector, count: u64) {
 
 /// The data of the events of a stream until one holds.
 async fn events(stream: &mut TcpStream, mut holds: impl FnMut(&serde_json::Value) -> bool) -> serde_json::Value {
-    let mut text = String::new();
-    let mut piece = vec![0; 65536];
+    // Each event is a chunk of the transfer, so its lines are whole.
+    let mut lines = tokio::io::BufReader::new(stream).lines();
     loop {
-        let read = timeout(PATIENCE, stream.read(&mut piece)).await.unwrap().unwrap();
-        assert!(read > 0, "{text}");
-        text += &String::from_utf8_lossy(&piece[..read]);
-        // Events may be cut anywhere by the chunks of the transfer; each is written in one.
-        for line in text.split('\n').filter_map(|line| line.strip_prefix("data: ")) {
-            if let Ok(event) = serde_json::from_str(line)
-                && holds(&event)
-            {
+        let line = timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap().expect("another event");
+        if let Some(event) = line.strip_prefix("data: ") {
+            let event = serde_json::from_str(event).unwrap();
+            if holds(&event) {
                 return event;
             }
         }
@@ -104,7 +100,7 @@ async fn thousands_at_once_are_sampled_and_counted() {
         event["all"].as_u64().unwrap() == 6000
     })
     .await;
-    assert!(rows < 6000);
+    assert!(rows > 0 && rows < 1000, "{rows}");
     assert!(last["seen"].as_str().unwrap().starts_with("6,000 seen, the last 1,000 are kept"), "{last}");
     let page = get(&inspector, "/").await;
     assert!(page.contains("Showing <b id=\"shown\">200</b> of <b id=\"matching\">6,000</b>"), "{page}");
