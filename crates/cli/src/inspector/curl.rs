@@ -42,11 +42,10 @@ pub(super) fn text(shared: &Shared, entry: &Entry) -> Option<String> {
         if OWN.contains(&name.as_str()) {
             continue;
         }
-        // Bytes that are no text are only sent as they are if they hide nothing.
-        let shown = match std::str::from_utf8(value.as_bytes()) {
-            Ok(text) => unhidden(&secrets.field(name.as_str(), text)).into_bytes(),
-            Err(_) => value.as_bytes().to_vec(),
-        };
+        let text = String::from_utf8_lossy(value.as_bytes());
+        let shown = secrets.field(name.as_str(), &text);
+        // Bytes that are no text come as they are where nothing is hidden.
+        let shown = if shown == text { value.as_bytes().to_vec() } else { unhidden(&shown).into_bytes() };
         // curl leaves a field without a value out, unless it is written like this.
         let field = match shown.is_empty() {
             true => format!("{name};").into_bytes(),
@@ -67,9 +66,11 @@ pub(super) fn text(shared: &Shared, entry: &Entry) -> Option<String> {
     if has_body {
         let field = |name| messages.request_fields.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let body = &messages.request_body;
-        let data = match secrets.content(field(http::header::CONTENT_TYPE), field(http::header::CONTENT_ENCODING), body) {
+        let data = match secrets.content(field(http::header::CONTENT_TYPE), field(http::header::CONTENT_ENCODING), body)
+        {
             _ if body.len() > MOST_BODY || body.contains(&0) => None,
-            Content::Json(laid) | Content::Text(laid) if laid.is_changed => Some(unhidden(&laid.text).into_bytes()),
+            Content::Json(laid) if laid.is_changed => Some(unhidden(&laid.compact()).into_bytes()),
+            Content::Text(laid) if laid.is_changed => Some(unhidden(&laid.text).into_bytes()),
             // As it was sent; a compressed one cannot stand in a command.
             Content::Json(_) | Content::Text(_) if std::str::from_utf8(body).is_ok() => Some(body.to_vec()),
             _ => None,

@@ -3,12 +3,12 @@
 
 use std::fmt::Write;
 
-use crossfade_compare::{Against, Record, Side, Verdict};
+use crossfade_compare::{Against, Class, Record, Side, Verdict};
 use crossfade_emulator::Exchange;
 
 use super::Shared;
 use super::curl;
-use super::line::Access;
+use super::line::{Access, PassedOver};
 use super::list::marks;
 use super::messages;
 use super::page::{bytes, escape, frame, milliseconds, status, time};
@@ -21,13 +21,20 @@ pub(super) fn page(shared: &Shared, id: u64) -> Option<String> {
     let (entry, clock, newer, older) = {
         let store = shared.store();
         let entry = store.get(id)?.clone();
-        (entry, store.part(&super::filter::Filter::default(), None, 0).clock, store.get(id + 1).is_some(), id > 1 && store.get(id - 1).is_some())
+        (
+            entry,
+            store.part(&super::filter::Filter::default(), None, 0).clock,
+            store.get(id + 1).is_some(),
+            id > 1 && store.get(id - 1).is_some(),
+        )
     };
     let secrets = shared.setup.secrets;
     let exchange = &entry.exchange;
     let title = format!("{} {}", exchange.method, entry.shown.target);
-    let mut main = format!("<nav class=\"bar\" aria-label=\"Requests\"><a id=\"list-link\" href=\"/\">All requests</a>");
-    for (is_there, id, rel, label) in [(newer, id + 1, "prev", "Newer"), (older, id.saturating_sub(1), "next", "Older")] {
+    let mut main =
+        format!("<nav class=\"bar\" aria-label=\"Requests\"><a id=\"list-link\" href=\"/\">All requests</a>");
+    for (is_there, id, rel, label) in [(newer, id + 1, "prev", "Newer"), (older, id.saturating_sub(1), "next", "Older")]
+    {
         if is_there {
             let _ = write!(main, " <a rel=\"{rel}\" href=\"/requests/{id}\">{label}</a>");
         }
@@ -75,20 +82,26 @@ fn problems(secrets: Secrets, entry: &Entry) -> String {
     let exchange = &entry.exchange;
     let mut html = String::new();
     if exchange.problem.is_some() || exchange.elb_reason.is_some() {
-        let reason = exchange.elb_reason.as_ref().map(|reason| format!("<b>{}</b> ", escape(reason))).unwrap_or_default();
+        let reason =
+            exchange.elb_reason.as_ref().map(|reason| format!("<b>{}</b> ", escape(reason))).unwrap_or_default();
         let problem = exchange.problem.as_deref().map(|problem| escape(&secrets.text(problem))).unwrap_or_default();
-        let _ = writeln!(html, "<p class=\"callout error\" id=\"problem\"><span class=\"mark error\">error</span> {reason}{problem}</p>");
+        let _ = writeln!(
+            html,
+            "<p class=\"callout error\" id=\"problem\"><span class=\"mark error\">error</span> {reason}{problem}</p>"
+        );
     }
     if let Some(access) = &entry.access
         && let (Some(_), _) | (_, Some(_)) = (&access.error, &access.detail)
     {
         let kind = access.error.as_deref().map(|kind| format!("<b>{}</b> ", escape(kind))).unwrap_or_default();
         let detail = access.detail.as_deref().map(|detail| escape(&secrets.text(detail))).unwrap_or_default();
-        let _ = writeln!(html, "<p class=\"callout error\"><span class=\"mark error\">back end</span> {kind}{detail}</p>");
+        let _ =
+            writeln!(html, "<p class=\"callout error\"><span class=\"mark error\">back end</span> {kind}{detail}</p>");
     }
     for warning in &exchange.warnings {
         let warning = escape(&secrets.text(warning));
-        let _ = writeln!(html, "<p class=\"callout warning\"><span class=\"mark warning\">warning</span> {warning}</p>");
+        let _ =
+            writeln!(html, "<p class=\"callout warning\"><span class=\"mark warning\">warning</span> {warning}</p>");
     }
     html
 }
@@ -121,7 +134,8 @@ fn facts(entry: &Entry) -> String {
     if let Some(memory) = exchange.memory {
         fact("Memory", &bytes(usize::try_from(memory).unwrap_or(usize::MAX)));
     }
-    let request_id = exchange.request_id.clone().or_else(|| entry.access.as_ref().map(|access| access.request_id.clone()));
+    let request_id =
+        exchange.request_id.clone().or_else(|| entry.access.as_ref().map(|access| access.request_id.clone()));
     fact("Request id", &text(&request_id));
     fact("Trace", &escape(&exchange.trace_id));
     html + "</dl>\n"
@@ -130,54 +144,50 @@ fn facts(entry: &Entry) -> String {
 /// Through which hands the request went, and where its time went.
 fn way(secrets: Secrets, entry: &Entry) -> String {
     let exchange = &entry.exchange;
-    let mut html = "<section id=\"way\" aria-labelledby=\"way-title\"><h2 id=\"way-title\">Way and time</h2>\n<ol class=\"way\">".to_owned();
-    html += "<li><small>listener</small> load balancer</li>";
+    let mut steps = Vec::new();
+    let mut step =
+        |label: &str, html: String| steps.push(format!("<li><span><small>{label}</small> {html}</span></li>"));
     if !exchange.actions.is_empty() {
-        let _ = write!(html, "<li><small>action</small> {}</li>", escape(&exchange.actions.join(", ")));
+        step("load balancer", escape(&exchange.actions.join(", ")));
     }
     if let Some(redirect) = &exchange.redirect {
-        let _ = write!(html, "<li><small>to</small> <code>{}</code></li>", escape(&secrets.target(redirect)));
+        step("to", format!("<code>{}</code>", escape(&secrets.target(redirect))));
     }
     if let Some(group) = &exchange.target_group {
         let name = group.split(":targetgroup/").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or(group);
-        let _ = write!(html, "<li title=\"{}\"><small>target group</small> {}</li>", escape(group), escape(name));
+        step("target group", escape(name));
     }
     if let Some(function) = &exchange.function {
-        let environment = exchange.environment.map(|number| format!(" <small>environment {number}</small>")).unwrap_or_default();
-        let cold = if exchange.cold { " <span class=\"mark cold\">cold</span>" } else { "" };
-        let _ = write!(html, "<li><small>function</small> {}{environment}{cold}</li>", escape(function));
+        let number = exchange.environment.map(|number| format!(" <small>environment {number}</small>"));
+        let cold = if exchange.cold { " <b class=\"mark cold\">cold</b>" } else { "" };
+        step("function", format!("{}{}{cold}", escape(function), number.unwrap_or_default()));
     }
     if let Some(access) = &entry.access {
-        html += &backend(access);
+        if let Some(route) = &access.route {
+            step("route", escape(route));
+        }
+        for PassedOver { backend, outcome } in &access.passed_over {
+            step("not", format!("<s>{}</s> <small>{}</small>", escape(backend), escape(outcome)));
+        }
+        if let Some(backend) = &access.backend {
+            let chosen = access.chosen.as_deref().filter(|chosen| *chosen != "only");
+            let chosen = chosen.map(|chosen| format!(" <small>chosen by {}</small>", escape(chosen)));
+            let attempts = match access.attempts {
+                0 | 1 => String::new(),
+                attempts => format!(" <small>{attempts} attempts, {} of them retries</small>", access.retries),
+            };
+            step("back end", format!("{}{}{attempts}", escape(backend), chosen.unwrap_or_default()));
+        }
     }
-    html += "</ol>\n";
+    let mut html =
+        "<section id=\"way\" aria-labelledby=\"way-title\"><h2 id=\"way-title\">Way and time</h2>\n".to_owned();
+    if steps.is_empty() {
+        html += "<p class=\"line\">The load balancer has answered by itself.</p>\n";
+    } else {
+        let _ = writeln!(html, "<ol class=\"way\">{}</ol>", steps.concat());
+    }
     html += &timing(exchange, entry.access.as_deref());
     html + "</section>\n"
-}
-
-fn backend(access: &Access) -> String {
-    let mut html = String::new();
-    if let Some(route) = &access.route {
-        let _ = write!(html, "<li><small>route</small> {}</li>", escape(route));
-    }
-    for passed_over in &access.passed_over {
-        let (backend, outcome) = (escape(&passed_over.backend), escape(&passed_over.outcome));
-        let _ = write!(html, "<li class=\"failed\"><small>not</small> {backend} <small>{outcome}</small></li>");
-    }
-    if let Some(backend) = &access.backend {
-        let _ = write!(html, "<li><small>back end</small> {}", escape(backend));
-        if let Some(chosen) = &access.chosen {
-            let _ = write!(html, " <small>chosen by {}</small>", escape(chosen));
-        }
-        match access.attempts {
-            0 | 1 => {}
-            attempts => {
-                let _ = write!(html, " <small>{attempts} attempts</small>");
-            }
-        }
-        html += "</li>";
-    }
-    html
 }
 
 fn timing(exchange: &Exchange, access: Option<&Access>) -> String {
@@ -229,7 +239,8 @@ fn comparisons(secrets: Secrets, records: &[std::sync::Arc<Record>]) -> String {
     if records.is_empty() {
         return html;
     }
-    html += "<section id=\"comparison\" aria-labelledby=\"comparison-title\"><h2 id=\"comparison-title\">Comparison</h2>\n";
+    html +=
+        "<section id=\"comparison\" aria-labelledby=\"comparison-title\"><h2 id=\"comparison-title\">Comparison</h2>\n";
     for record in records {
         html += &comparison(secrets, record);
     }
@@ -279,8 +290,9 @@ fn comparison(secrets: Secrets, record: &Record) -> String {
              <th scope=\"col\">Where</th><th scope=\"col\">Primary</th><th scope=\"col\">Mirror</th></tr></thead><tbody>\n";
     for difference in &record.differences {
         let place = difference.at.as_deref().unwrap_or(&difference.pointer);
-        let value = |value: &Option<String>| match value {
+        let value = |value: &Option<String>, absent: Class| match value {
             Some(value) => format!("<code>{}</code>", escape(&secrets.difference(&difference.pointer, value))),
+            None if difference.class == absent => "<small>not there</small>".to_owned(),
             None => "<small>not kept</small>".to_owned(),
         };
         let accepted = if difference.accepted { " <span class=\"mark good\">accepted</span>" } else { "" };
@@ -289,8 +301,8 @@ fn comparison(secrets: Secrets, record: &Record) -> String {
             "<tr><td>{}{accepted}</td><th scope=\"row\"><code>{}</code></th><td>{}</td><td>{}</td></tr>",
             class_name(difference.class),
             escape(&secrets.text(place)),
-            value(&difference.primary),
-            value(&difference.mirror)
+            value(&difference.primary, Class::Extra),
+            value(&difference.mirror, Class::Missing)
         );
     }
     html += "</tbody></table></div>\n";
@@ -323,7 +335,11 @@ fn access_log(secrets: Secrets, entry: &Entry) -> String {
     let text = |text: &Option<String>| text.clone().unwrap_or_else(dash);
     let seconds = |duration: std::time::Duration| format!("{:.3}", duration.as_secs_f64());
     let times = exchange.target_times.map_or([dash(), dash(), dash()], |(invoked, answered)| {
-        [seconds(invoked), seconds(answered.saturating_sub(invoked)), seconds(exchange.duration.saturating_sub(answered))]
+        [
+            seconds(invoked),
+            seconds(answered.saturating_sub(invoked)),
+            seconds(exchange.duration.saturating_sub(answered)),
+        ]
     });
     let [request_time, target_time, response_time] = times;
     let tls = exchange.tls.as_ref();

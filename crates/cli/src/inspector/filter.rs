@@ -15,6 +15,8 @@ pub(super) struct Filter {
     pub(super) method: String,
     pub(super) status: String,
     pub(super) rule: String,
+    /// One request only, for its own page.
+    id: Option<u64>,
     words: Vec<Word>,
 }
 
@@ -46,8 +48,14 @@ pub(super) fn parameter(query: &str, name: &str) -> Option<String> {
 impl Filter {
     pub(super) fn parse(query: &str) -> Filter {
         let get = |name: &str| parameter(query, name).unwrap_or_default().trim().chars().take(200).collect::<String>();
-        let mut filter =
-            Filter { q: get("q"), method: get("method"), status: get("status"), rule: get("rule"), words: Vec::new() };
+        let mut filter = Filter {
+            q: get("q"),
+            method: get("method"),
+            status: get("status"),
+            rule: get("rule"),
+            id: get("id").parse().ok(),
+            words: Vec::new(),
+        };
         filter.words = filter.q.split_whitespace().take(MOST_WORDS).map(Word::parse).collect();
         let choices = [("method", &filter.method), ("status", &filter.status), ("rule", &filter.rule)];
         for (name, value) in choices {
@@ -59,11 +67,12 @@ impl Filter {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.words.is_empty()
+        self.words.is_empty() && self.id.is_none()
     }
 
     pub(super) fn matches(&self, entry: &Entry) -> bool {
-        self.words.iter().all(|word| word.what.holds(entry) != word.is_negated)
+        self.id.is_none_or(|id| id == entry.id)
+            && self.words.iter().all(|word| word.what.holds(entry) != word.is_negated)
     }
 
     /// As the query of a link: `q=a&status=5xx`. For HTML, escaped.
@@ -77,7 +86,9 @@ impl Filter {
 
 fn percent_encoded(text: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/".contains(&byte);
-    text.bytes().map(|byte| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    text.bytes()
+        .map(|byte| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
 }
 
 impl Word {

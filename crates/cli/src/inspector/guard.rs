@@ -85,7 +85,8 @@ mod tests {
         for host in ["127.0.0.1:8081", "localhost:8081", "LOCALHOST:8081", "[::1]:8081"] {
             assert_eq!(status(Method::GET, &[("host", host)]), None, "{host}");
         }
-        for host in ["", "127.0.0.1", "localhost", "127.0.0.1:8080", "evil.example:8081", "localhost.evil.example:8081"] {
+        for host in ["", "127.0.0.1", "localhost", "127.0.0.1:8080", "evil.example:8081", "localhost.evil.example:8081"]
+        {
             assert_eq!(status(Method::GET, &[("host", host)]), Some(421), "{host}");
         }
         assert_eq!(status(Method::GET, &[]), Some(421));

@@ -15,6 +15,13 @@ pub(super) struct Laid {
     pub(super) is_changed: bool,
 }
 
+impl Laid {
+    /// Without white space between tokens.
+    pub(super) fn compact(&self) -> String {
+        tokens(&self.text).concat()
+    }
+}
+
 /// What replaces a scalar: gets the names on the way to it and its text in the document, such as `"a\n"` or `1.0`.
 pub(super) type Replace<'a> = dyn Fn(&[String], &str) -> Option<String> + 'a;
 
@@ -194,7 +201,8 @@ mod tests {
     #[test]
     fn only_white_space_and_what_is_asked_for_changes() {
         let hide = |path: &[String], _: &str| path.iter().any(|name| name == "b").then(|| "\"x\"".to_owned());
-        let laid = lay_out(r#" {"a":[1.0, 1e2,"\u0041"],"a":{},"b":{"c":[true]},"d":[{"e":null},[]]} "#, &hide).unwrap();
+        let laid =
+            lay_out(r#" {"a":[1.0, 1e2,"\u0041"],"a":{},"b":{"c":[true]},"d":[{"e":null},[]]} "#, &hide).unwrap();
         assert!(laid.is_changed);
         assert_eq!(
             laid.text,
@@ -216,5 +224,6 @@ mod tests {
         let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
         assert_eq!(value(&laid.text), value(document));
         assert!(!laid.is_changed);
+        assert_eq!(laid.compact(), document);
     }
 }

@@ -62,16 +62,24 @@ pub(super) fn page(shared: &Shared, filter: &Filter, before: Option<u64>) -> Str
     if let Some(oldest) = part.entries.last().filter(|_| part.has_older) {
         let query = filter.query();
         let and = if query.is_empty() { "" } else { "&amp;" };
-        let _ = writeln!(main, "<p class=\"more\"><a href=\"/?{query}{and}before={}\">Older requests</a></p>", oldest.id);
+        let _ =
+            writeln!(main, "<p class=\"more\"><a href=\"/?{query}{and}before={}\">Older requests</a></p>", oldest.id);
     }
     main += "</section>\n";
-    let _ = writeln!(main, "<form id=\"replay\" method=\"post\" hidden><input type=\"hidden\" name=\"token\" value=\"{}\"></form>", shared.token);
+    let _ = writeln!(
+        main,
+        "<form id=\"replay\" method=\"post\" hidden><input type=\"hidden\" name=\"token\" value=\"{}\"></form>",
+        shared.token
+    );
     frame(shared, "Requests - Crossfade inspector", &main)
 }
 
 /// How many there were, and where they are.
 pub(super) fn counts(seen: u64, kept: usize, lost: u64) -> String {
-    let mut text = format!("{} seen, the last {} are kept", grouped(seen), grouped(kept as u64));
+    let mut text = match kept as u64 {
+        all if all == seen => format!("{} seen, all kept", grouped(seen)),
+        kept => format!("{} seen, the last {} kept", grouped(seen), grouped(kept)),
+    };
     if lost > 0 {
         let _ = write!(text, ", {} came too fast", grouped(lost));
     }
@@ -117,6 +125,9 @@ fn form(shared: &Shared, filter: &Filter, methods: &[String]) -> String {
 /// One request as a row of the table.
 pub(super) fn row(shared: &Shared, entry: &Entry) -> String {
     let (exchange, shown) = (&entry.exchange, &entry.shown);
+    // The load balancer's own address says nothing.
+    let own = shared.listeners.get(exchange.listener).map(ToString::to_string);
+    let host = if own.as_deref() == Some(shown.host.as_str()) { "" } else { &shown.host };
     let (path, query) = match shown.target.split_once('?') {
         Some((path, query)) => (path, format!("<span class=\"query\">?{}</span>", escape(query))),
         None => (shown.target.as_str(), String::new()),
@@ -127,7 +138,7 @@ pub(super) fn row(shared: &Shared, entry: &Entry) -> String {
          <td>{}</td><td class=\"wide\">{}</td><td class=\"wide\">{}</td><td class=\"number\">{}</td></tr>\n",
         time(exchange.time),
         escape(&exchange.method),
-        escape(&shown.host),
+        escape(host),
         escape(path),
         marks(entry),
         status(exchange.status),
@@ -154,6 +165,10 @@ fn answered_by(shared: &Shared, entry: &Entry) -> String {
     let function = entry.exchange.function.as_deref().map(escape);
     match (function, entry.backend().map(escape)) {
         (Some(function), Some(backend)) => format!("<b>{backend}</b> <small>by {function}</small>"),
+        // Throttled, for instance.
+        (Some(function), None) if entry.exchange.environment.is_none() => {
+            format!("load balancer <small>for {function}</small>")
+        }
         (Some(function), None) => format!("<b>{function}</b>"),
         _ => match shared.action(entry) {
             Some(Action::Redirect(_)) => "redirect",

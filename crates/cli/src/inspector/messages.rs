@@ -43,10 +43,13 @@ pub(super) fn sections(secrets: Secrets, entry: &Entry) -> String {
         ("event", "Event", "What the function got.", &messages.event),
         ("reply", "Reply", "What the function answered.", &messages.reply),
     ] {
-        let _ = writeln!(html, "<section id=\"{id}\" aria-labelledby=\"{id}-title\"><h2 id=\"{id}-title\">{title}</h2>");
+        let _ =
+            writeln!(html, "<section id=\"{id}\" aria-labelledby=\"{id}-title\"><h2 id=\"{id}-title\">{title}</h2>");
         html += &match content {
             Some(content) => document(&format!("{id}-json"), lead, content.len(), &secrets.envelope(content)),
-            None => "<p class=\"lead\">There is none: the function was not invoked, or gave no answer.</p>\n".to_owned(),
+            None => {
+                "<p class=\"lead\">There is none: the function was not invoked, or gave no answer.</p>\n".to_owned()
+            }
         };
         html += "</section>\n";
     }
@@ -115,7 +118,8 @@ fn coloured(text: &str) -> String {
             return escape(line);
         }
         let (name, value) = line.split_at(end);
-        format!("<span class=\"name\">{}</span>{}", escape(name), escape(value))
+        let (indent, name) = name.split_at(start);
+        format!("{indent}<span class=\"name\">{}</span>{}", escape(name), escape(value))
     });
     lines.collect::<Vec<_>>().join("\n")
 }

@@ -112,7 +112,10 @@ pub(crate) async fn bind(port: Option<u16>) -> Result<TcpListener> {
     let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     if let Some(port) = port {
         return TcpListener::bind(at(port)).await.map_err(|error| {
-            anyhow!("cannot listen on `{}`: {error}\n  hint: choose another port with `--inspect`, 0 takes any free one", at(port))
+            anyhow!(
+                "cannot listen on `{}`: {error}\n  hint: choose another port with `--inspect`, 0 takes any free one",
+                at(port)
+            )
         });
     }
     match TcpListener::bind(at(USUAL_PORT)).await {

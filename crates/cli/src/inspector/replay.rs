@@ -27,7 +27,8 @@ const LINE_PATIENCE: Duration = Duration::from_millis(300);
 const LONGEST: Duration = Duration::from_secs(960);
 const LOOK: Duration = Duration::from_millis(10);
 /// Of the connection that the request came over, and not of the request.
-const HOP_BY_HOP: [&str; 6] = ["connection", "keep-alive", "transfer-encoding", "content-length", "expect", "proxy-connection"];
+const HOP_BY_HOP: [&str; 6] =
+    ["connection", "keep-alive", "transfer-encoding", "content-length", "expect", "proxy-connection"];
 
 /// Sends a request again. The id of the new one, unless it takes too long.
 pub(super) async fn replay(shared: &Shared, entry: &Entry) -> Result<Option<u64>> {
@@ -44,7 +45,9 @@ pub(super) async fn replay(shared: &Shared, entry: &Entry) -> Result<Option<u64>
         None => drop(tokio::spawn(send(stream, request))),
         Some(tls) => {
             let name = exchange.tls.as_ref().and_then(|tls| tls.server_name.clone());
-            let name = name.and_then(|name| ServerName::try_from(name).ok()).unwrap_or(ServerName::IpAddress(address.ip().into()));
+            let name = name
+                .and_then(|name| ServerName::try_from(name).ok())
+                .unwrap_or(ServerName::IpAddress(address.ip().into()));
             let config = pinned(&tls.certificate_pem)?;
             let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
             let stream = connector.connect(name, stream).await.context("the TLS handshake of the replay failed")?;
@@ -71,7 +74,8 @@ fn request(entry: &Entry) -> Option<Vec<u8>> {
             bytes.extend_from_slice(b"\r\n");
         }
     }
-    let had_length = ["content-length", "transfer-encoding"].iter().any(|name| messages.request_fields.contains_key(*name));
+    let had_length =
+        ["content-length", "transfer-encoding"].iter().any(|name| messages.request_fields.contains_key(*name));
     if had_length || !messages.request_body.is_empty() {
         bytes.extend_from_slice(format!("content-length: {}\r\n", messages.request_body.len()).as_bytes());
     }
@@ -100,7 +104,10 @@ async fn arrived(shared: &Shared, client: SocketAddr) -> Option<u64> {
     let deadline = Instant::now() + PATIENCE;
     let mut line_deadline = None;
     loop {
-        let found = shared.store().of_client(client).map(|entry| (entry.id, entry.access.is_some() || entry.exchange.environment.is_none()));
+        let found = shared
+            .store()
+            .of_client(client)
+            .map(|entry| (entry.id, entry.access.is_some() || entry.exchange.environment.is_none()));
         let now = Instant::now();
         if let Some((id, is_complete)) = found {
             let until = *line_deadline.get_or_insert(now + LINE_PATIENCE);
@@ -116,7 +123,8 @@ async fn arrived(shared: &Shared, client: SocketAddr) -> Option<u64> {
 
 /// Trusts one certificate, the listener's own, and no authority.
 fn pinned(certificate_pem: &str) -> Result<ClientConfig> {
-    let leaf = CertificateDer::from_pem_slice(certificate_pem.as_bytes()).context("the listener's certificate cannot be read")?;
+    let leaf = CertificateDer::from_pem_slice(certificate_pem.as_bytes())
+        .context("the listener's certificate cannot be read")?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier = Pinned { leaf, provider: Arc::clone(&provider) };
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();

@@ -51,7 +51,8 @@ impl Shared {
 pub(super) fn section(shared: &Shared, entry: &Entry) -> String {
     let exchange = &entry.exchange;
     let Some(listener) = shared.setup.listeners.get(exchange.listener) else { return String::new() };
-    let mut html = "<section id=\"rules\" aria-labelledby=\"rules-title\"><h2 id=\"rules-title\">Rule</h2>\n".to_owned();
+    let mut html =
+        "<section id=\"rules\" aria-labelledby=\"rules-title\"><h2 id=\"rules-title\">Rule</h2>\n".to_owned();
     if exchange.rule == RuleRef::None {
         return html + "<p>The request was refused before rules are looked at.</p></section>\n";
     }
@@ -60,7 +61,10 @@ pub(super) fn section(shared: &Shared, entry: &Entry) -> String {
         RuleRef::Priority(priority) => format!("Rule {priority}"),
         _ => "The default rule".to_owned(),
     };
-    let _ = write!(html, "<dl class=\"facts\"><div><dt>Met</dt><dd><b>{name}</b></dd></div><div><dt>Action</dt><dd>{action}</dd></div>");
+    let _ = write!(
+        html,
+        "<dl class=\"facts\"><div><dt>Met</dt><dd><b>{name}</b></dd></div><div><dt>Action</dt><dd>{action}</dd></div>"
+    );
     html += &transforms(shared, exchange);
     let _ = writeln!(html, "<div><dt>Listener</dt><dd>{}</dd></div></dl>", escape(&listener.name));
     if listener.rules.is_empty() {
@@ -96,7 +100,8 @@ pub(super) fn section(shared: &Shared, entry: &Entry) -> String {
 fn one(shared: &Shared, exchange: &Exchange, rule: &Rule, failed: Option<usize>, is_met: bool) -> String {
     let mut html = format!("<tbody{}>", if is_met { " class=\"met\"" } else { "" });
     let count = rule.conditions.len().max(1);
-    let origin = if rule.origin.is_empty() { String::new() } else { format!("<small>{}</small>", escape(&rule.origin)) };
+    let origin =
+        if rule.origin.is_empty() { String::new() } else { format!("<small>{}</small>", escape(&rule.origin)) };
     for (index, condition) in rule.conditions.iter().enumerate() {
         let outcome = match failed {
             Some(at) if index == at => Outcome::Fails,
@@ -108,7 +113,12 @@ fn one(shared: &Shared, exchange: &Exchange, rule: &Rule, failed: Option<usize>,
             let _ = write!(html, "<th scope=\"rowgroup\" rowspan=\"{count}\">{}{origin}</th>", rule.priority);
         }
         let had = if outcome == Outcome::Fails { had(shared, exchange, condition) } else { String::new() };
-        let _ = writeln!(html, "<td><code>{}</code>{had}</td><td>{}</td></tr>", escape(&condition.to_string()), outcome.html());
+        let _ = writeln!(
+            html,
+            "<td><code>{}</code>{had}</td><td>{}</td></tr>",
+            escape(&condition.to_string()),
+            outcome.html()
+        );
     }
     html + "</tbody>\n"
 }
@@ -170,7 +180,8 @@ fn describe(shared: &Shared, action: &Action) -> String {
             let mut html = match targets.as_slice() {
                 [(name, _)] => format!("forward to target group <b>{name}</b>"),
                 several => {
-                    let names: Vec<_> = several.iter().map(|(name, weight)| format!("<b>{name}</b> (weight {weight})")).collect();
+                    let names: Vec<_> =
+                        several.iter().map(|(name, weight)| format!("<b>{name}</b> (weight {weight})")).collect();
                     format!("forward to one of the target groups {}", names.join(", "))
                 }
             };
@@ -180,7 +191,10 @@ fn describe(shared: &Shared, action: &Action) -> String {
             html
         }
         Action::Redirect(redirect) => {
-            let to = format!("{}://{}:{}{}?{}", redirect.protocol, redirect.host, redirect.port, redirect.path, redirect.query);
+            let to = format!(
+                "{}://{}:{}{}?{}",
+                redirect.protocol, redirect.host, redirect.port, redirect.path, redirect.query
+            );
             format!("redirect {} to <code>{}</code>", status(redirect.status.as_u16()), escape(&to))
         }
         Action::FixedResponse(fixed) => format!("fixed response {}", status(fixed.status.as_u16())),

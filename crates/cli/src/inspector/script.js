@@ -88,9 +88,9 @@ function live() {
 // A request of which more becomes known after its page was made: the access line, what came of a copy.
 function watch(detail) {
   const { id, run, clock } = detail.dataset;
-  const source = new EventSource(`/live?since=${run}.${clock}.${id}`);
+  const source = new EventSource(`/live?since=${run}.${clock}.${id}&id=${id}`);
   source.onmessage = async (event) => {
-    if (!JSON.parse(event.data).rows.some((row) => String(row.id) === id)) return;
+    if (JSON.parse(event.data).rows.length === 0) return;
     const answer = await fetch(location.pathname, { cache: "no-store" }).catch(() => null);
     if (!answer?.ok) return;
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");

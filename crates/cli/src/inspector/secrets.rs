@@ -19,9 +19,8 @@ const SECRET_DIGITS: usize = 13;
 const PLAIN_NAMES: [&str; 6] =
     ["x-amzn-trace-id", "x-amzn-requestid", "x-request-id", "traceparent", "targetGroupArn", "x-amzn-tls-cipher-suite"];
 /// How tokens of well-known services begin.
-const TOKENS: [&str; 12] = [
-    "AKIA", "ASIA", "AIza", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "sk_live_", "sk-",
-];
+const TOKENS: [&str; 12] =
+    ["AKIA", "ASIA", "AIza", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "sk_live_", "sk-"];
 
 /// `crossfade dev --show-secrets` or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,21 +144,29 @@ impl Secrets {
             let shown = if self == Secrets::Shown { text.clone() } else { self.pairs(&text) };
             return Content::Text(Laid { is_changed: shown != text, text: shown });
         }
-        if let Some(laid) = self.json(&text, &[]) {
+        if let Some(laid) = self.json(&text).or_else(|| self.json_lines(&text)) {
             return Content::Json(laid);
         }
-        let shown = if self == Secrets::Shown { text.clone() } else { self.text(&without_elements(&text)) };
+        let shown = match self {
+            Secrets::Shown => text.clone(),
+            Secrets::Masked => self.text(&without_members(&without_elements(&text))),
+        };
         Content::Text(Laid { is_changed: shown != text, text: shown })
     }
 
-    /// A JSON document that stands at a place whose names are known.
-    fn json(self, text: &str, place: &[String]) -> Option<Laid> {
-        json::lay_out(text, &|path, scalar| {
-            if self == Secrets::Shown {
-                return None;
-            }
-            self.member(&[place, path].concat(), scalar)
+    fn json(self, text: &str) -> Option<Laid> {
+        json::lay_out(text, &|path, scalar| match self {
+            Secrets::Shown => None,
+            Secrets::Masked => self.member(path, scalar),
         })
+    }
+
+    /// A JSON document a line.
+    fn json_lines(self, text: &str) -> Option<Laid> {
+        let lines = text.lines().filter(|line| !line.trim().is_empty()).map(|line| self.json(line));
+        let lines: Vec<Laid> = lines.collect::<Option<_>>()?;
+        let compact: Vec<String> = lines.iter().map(Laid::compact).collect();
+        Some(Laid { text: compact.join("\n"), is_changed: lines.iter().any(|line| line.is_changed) })
     }
 
     /// What replaces a scalar of a JSON document.
@@ -218,7 +225,8 @@ impl Secrets {
         let (content_type, coding) = (envelope.field("content-type"), envelope.field("content-encoding"));
         if !envelope.is_base64_encoded {
             return match self.content(&content_type, "", body.as_bytes()) {
-                Content::Json(laid) | Content::Text(laid) if laid.is_changed => Some(quoted(&laid.text)),
+                Content::Json(laid) if laid.is_changed => Some(quoted(&laid.compact())),
+                Content::Text(laid) if laid.is_changed => Some(quoted(&laid.text)),
                 Content::NotShown(why) => Some(quoted(&format!("{HIDDEN} ({why})"))),
                 _ => None,
             };
@@ -227,7 +235,9 @@ impl Secrets {
         match decoded.map(|decoded| self.content(&content_type, &coding, &decoded)) {
             Some(Content::Json(laid) | Content::Text(laid)) if !laid.is_changed => None,
             Some(Content::Empty) => None,
-            _ => Some(quoted(&format!("{HIDDEN} ({} characters of base64)", body.len()))),
+            _ => {
+                Some(quoted(&format!("{HIDDEN} ({} characters of base64, shown decoded with the message)", body.len())))
+            }
         }
     }
 
@@ -342,6 +352,34 @@ fn without_elements(text: &str) -> String {
     out
 }
 
+/// Text that looks like JSON and is none, such as a part of it: the values of members that are called like a secret.
+fn without_members(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find('"') {
+        let name_end = json::end_of_string(rest.as_bytes(), start);
+        let name = rest.get(start..name_end).unwrap_or_default().trim_matches('"');
+        let behind = rest.get(name_end..).unwrap_or_default();
+        let value = behind.trim_start().strip_prefix(':').map(str::trim_start).filter(|value| !value.is_empty());
+        let Some(value) = value.filter(|_| name.len() <= 100 && is_secret_name(name)) else {
+            // The next quote may be the opening one of a name, too.
+            let (before, behind) = rest.split_at(start + 1);
+            out.push_str(before);
+            rest = behind;
+            continue;
+        };
+        let end = match value.starts_with('"') {
+            true => json::end_of_string(value.as_bytes(), 0),
+            false => value.find([',', '}', ']', '\n']).unwrap_or(value.len()),
+        };
+        out.push_str(rest.get(..rest.len() - value.len()).unwrap_or_default());
+        out.push_str(&quoted(HIDDEN));
+        rest = value.get(end..).unwrap_or_default();
+    }
+    out.push_str(rest);
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -387,15 +425,24 @@ mod tests {
             Content::Empty => "empty".to_owned(),
             Content::NotShown(why) => why,
         };
-        let laid = text("application/json", r#"{"a":1,"password":"x","card":{"n":1},"big":4111111111111111,"ok":true}"#);
+        let laid =
+            text("application/json", r#"{"a":1,"password":"x","card":{"n":1},"big":4111111111111111,"ok":true}"#);
         assert_eq!(
             laid,
             "{\n  \"a\": 1,\n  \"password\": \"•••\",\n  \"card\": {\n    \"n\": \"•••\"\n  },\n  \"big\": \"•••\",\n  \"ok\": true\n}"
         );
         assert_eq!(text("application/x-www-form-urlencoded", "user=a&password=b"), "user=a&password=•••");
-        assert_eq!(text("text/xml", "<a><password>my dog</password><b>c</b></a>"), "<a><password>•••</password><b>c</b></a>");
+        assert_eq!(
+            text("text/xml", "<a><password>my dog</password><b>c</b></a>"),
+            "<a><password>•••</password><b>c</b></a>"
+        );
         assert!(text("multipart/form-data; boundary=x", "--x").contains("several parts"));
         assert_eq!(text("text/plain", "token: abc"), "token: •••");
+        assert_eq!(
+            text("text/plain", r#"{"password" : "a b\"c", "n": 1, "pin":12,"#),
+            r#"{"password" : "•••", "n": 1, "pin":"•••","#
+        );
+        assert_eq!(text("", "{\"token\":\"a b\"}\n[1]\n"), "{\"token\":\"•••\"}\n[1]");
         assert!(matches!(MASKED.content("image/png", "", b"\x89PNG"), Content::NotShown(why) if why == "binary"));
     }
 
@@ -404,7 +451,12 @@ mod tests {
         let event = r#"{"path":"/a","queryStringParameters":{"token":"x","q":"1"},"headers":{"cookie":"a=b","content-type":
             "application/x-www-form-urlencoded"},"body":"cGFzc3dvcmQ9YQ==","isBase64Encoded":true}"#;
         let Content::Json(laid) = MASKED.envelope(event.as_bytes()) else { panic!("no JSON") };
-        for part in ["\"token\": \"•••\"", "\"q\": \"1\"", "\"cookie\": \"a=•••\"", "\"body\": \"••• (16 characters of base64)\""] {
+        for part in [
+            "\"token\": \"•••\"",
+            "\"q\": \"1\"",
+            "\"cookie\": \"a=•••\"",
+            "\"body\": \"••• (16 characters of base64, shown decoded with the message)\"",
+        ] {
             assert!(laid.text.contains(part), "{part}: {}", laid.text);
         }
     }

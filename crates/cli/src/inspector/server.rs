@@ -134,7 +134,9 @@ async fn page_of(shared: Arc<Shared>, request: Request<Incoming>) -> Answer {
                 None => gone(&shared),
             },
             (_, Some(id)) if is_post => send_again(&shared, request, id).await,
-            (Some(_), _) | (_, Some(_)) => sorry(StatusCode::METHOD_NOT_ALLOWED, "this address does not take this method"),
+            (Some(_), _) | (_, Some(_)) => {
+                sorry(StatusCode::METHOD_NOT_ALLOWED, "this address does not take this method")
+            }
             _ if ["/", "/live", "/style.css", "/script.js"].contains(&path.as_str()) => {
                 sorry(StatusCode::METHOD_NOT_ALLOWED, "this address does not take this method")
             }

@@ -20,8 +20,8 @@ async function open(options, path = "/") {
 }
 const ask = (path, options = {}) => fetch(alb + path, { redirect: "manual", ...options }).then((answer) => answer.text());
 const paths = (page) => page.$$eval("#list tbody .path", (paths) => paths.map((path) => path.textContent));
-const shoot = async (page, name) => {
-  if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/inspector-${name}.png`, fullPage: true });
+const shoot = async (page, name, fullPage = true) => {
+  if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/inspector-${name}.png`, fullPage });
 };
 const found = {};
 
@@ -119,7 +119,7 @@ for (const [width, colorScheme] of [[1280, "light"], [1280, "dark"], [360, "ligh
   const { context, page } = await open({ viewport: { width, height: 900 }, colorScheme, reducedMotion: "reduce" });
   const animation = await page.evaluate(() => getComputedStyle(document.querySelector("#list tbody tr")).animationName);
   const listed = await page.evaluate(measure);
-  await shoot(page, `list-${width}-${colorScheme}`);
+  await shoot(page, `list-${width}-${colorScheme}`, false);
   for (const [name, query] of [["order", "orders is:differs"], ["login", "login"]]) {
     await page.goto(`${inspector}/?q=${encodeURIComponent(query)}`);
     await page.click("#list tbody a");

@@ -42,7 +42,8 @@ impl Dev {
         let stdout = lines(child.stdout.take().unwrap());
         let stderr = lines(child.stderr.take().unwrap());
         // From here on a panic stops the child.
-        let mut dev = Dev { child, alb: String::new(), inspector: String::new(), banner: String::new(), stdout, stderr };
+        let mut dev =
+            Dev { child, alb: String::new(), inspector: String::new(), banner: String::new(), stdout, stderr };
         // It ends with a blank line below the commands to type, or the rules.
         let is_complete = |banner: &str| {
             banner.ends_with("\n\n") && (banner.contains("\nTry:") || banner.contains("\nRules, by priority:"))
