@@ -32,7 +32,7 @@ pub(super) fn page(shared: &Shared, id: u64) -> Option<String> {
     let exchange = &entry.exchange;
     let title = format!("{} {}", exchange.method, entry.shown.target);
     let mut main =
-        format!("<nav class=\"bar\" aria-label=\"Requests\"><a id=\"list-link\" href=\"/\">All requests</a>");
+        "<nav class=\"bar\" aria-label=\"Requests\"><a id=\"list-link\" href=\"/\">All requests</a>".to_owned();
     for (is_there, id, rel, label) in [(newer, id + 1, "prev", "Newer"), (older, id.saturating_sub(1), "next", "Older")]
     {
         if is_there {

@@ -55,7 +55,7 @@ pub(super) async fn tell(shared: Arc<Shared>, filter: Filter, mut known: Known, 
             ": still here\n\n".to_owned()
         } else {
             // Some may be gone before anybody looked; without a filter it is known that they would have matched.
-            let new = if filter.is_empty() { news.seen - known.id } else { news.new };
+            let new = if filter.is_empty() { news.seen.saturating_sub(known.id) } else { news.new };
             known = Known { clock: news.clock, id: news.seen };
             let lost = shared.lost.load(Ordering::Relaxed);
             // Oldest first, so that each goes above the one before it.

@@ -44,7 +44,7 @@ impl Secrets {
     pub(super) fn text(self, text: &str) -> String {
         match self {
             Secrets::Shown => text.to_owned(),
-            Secrets::Masked => without_tokens(&hide_secrets(text, HIDDEN)),
+            Secrets::Masked => without_tokens(&hide_secrets(&without_members(text), HIDDEN)),
         }
     }
 
@@ -137,7 +137,9 @@ impl Secrets {
         }
         let text = match std::str::from_utf8(body) {
             Ok(text) => text.to_owned(),
-            Err(_) if kind.starts_with("text/") => body.iter().map(|byte| char::from(*byte)).collect(),
+            Err(_) if kind.starts_with("text/") && !body.contains(&0) => {
+                body.iter().map(|byte| char::from(*byte)).collect()
+            }
             Err(_) => return Content::NotShown("binary".to_owned()),
         };
         if kind == "application/x-www-form-urlencoded" {
@@ -149,7 +151,7 @@ impl Secrets {
         }
         let shown = match self {
             Secrets::Shown => text.clone(),
-            Secrets::Masked => self.text(&without_members(&without_elements(&text))),
+            Secrets::Masked => self.text(&without_elements(&text)),
         };
         Content::Text(Laid { is_changed: shown != text, text: shown })
     }
@@ -330,7 +332,7 @@ fn is_token(word: &str) -> bool {
             && has(u8::is_ascii_lowercase))
 }
 
-/// XML or HTML without the text of elements that are called like a secret.
+/// XML or HTML without the text of elements that are called like a secret, and without the values of such fields of a form.
 fn without_elements(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -339,8 +341,13 @@ fn without_elements(text: &str) -> String {
         out.push_str(before);
         let end = tag.find('>').map_or(tag.len(), |end| end + 1);
         let (tag, behind) = tag.split_at(end);
-        out.push_str(tag);
         let name = tag.trim_start_matches('<').split([' ', '>', '/', '\n', '\t']).next().unwrap_or_default();
+        let is_field = ["name", "id", "property"].iter().any(|key| attribute(tag, key).is_some_and(is_secret_name));
+        let value = ["value", "content"].iter().find_map(|key| attribute(tag, key)).filter(|_| is_field);
+        match value.filter(|value| !value.is_empty()) {
+            Some(value) => out.push_str(&tag.replace(value, HIDDEN)),
+            None => out.push_str(tag),
+        }
         rest = behind;
         let content = behind.find('<').unwrap_or(behind.len());
         if content > 0 && !name.is_empty() && is_secret_name(name) {
@@ -350,6 +357,25 @@ fn without_elements(text: &str) -> String {
     }
     out.push_str(rest);
     out
+}
+
+/// The value of an attribute, in whatever quotes.
+fn attribute<'t>(tag: &'t str, name: &str) -> Option<&'t str> {
+    let mut rest = tag;
+    while let Some(at) = rest.find(name) {
+        let (before, from) = rest.split_at(at);
+        let behind = from.get(name.len()..)?;
+        rest = behind;
+        let Some(value) = behind.trim_start().strip_prefix('=').map(str::trim_start) else { continue };
+        if !before.ends_with(char::is_whitespace) {
+            continue;
+        }
+        return match value.chars().next()? {
+            quote @ ('"' | '\'') => value.get(1..)?.split(quote).next(),
+            _ => value.split([' ', '\n', '\t', '>']).next(),
+        };
+    }
+    None
 }
 
 /// Text that looks like JSON and is none, such as a part of it: the values of members that are called like a secret.
@@ -442,6 +468,19 @@ mod tests {
             text("text/plain", r#"{"password" : "a b\"c", "n": 1, "pin":12,"#),
             r#"{"password" : "•••", "n": 1, "pin":"•••","#
         );
+        for (page, shown) in [
+            (
+                r#"<input name="csrf_token" type=hidden value='a b'>"#,
+                r#"<input name="csrf_token" type=hidden value='•••'>"#,
+            ),
+            ("<meta content=abc name=csrf-token>", "<meta content=••• name=csrf-token>"),
+            (r#"<input name="q" value="a b">"#, r#"<input name="q" value="a b">"#),
+        ] {
+            assert_eq!(text("text/html", page), shown);
+        }
+        let nested = text("application/json", r#"{"payload":"{\"password\":\"a b\"}"}"#);
+        assert!(!nested.contains("a b"), "{nested}");
+        assert!(matches!(MASKED.content("text/plain", "", b"p\0a\0\xff\0"), Content::NotShown(why) if why == "binary"));
         assert_eq!(text("", "{\"token\":\"a b\"}\n[1]\n"), "{\"token\":\"•••\"}\n[1]");
         assert!(matches!(MASKED.content("image/png", "", b"\x89PNG"), Content::NotShown(why) if why == "binary"));
     }

@@ -385,3 +385,45 @@ async fn the_events_of_another_run_are_no_continuation() {
         assert!(told.contains("event: restart"), "{told}");
     }
 }
+
+/// An HTTPS listener is known by its certificate, and nothing but that is talked to.
+#[tokio::test]
+async fn a_replay_goes_to_the_listeners_own_certificate() {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::new(vec!["a.example".to_owned()]).unwrap().self_signed(&key).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let key_der = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let config = config.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key_der).unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let other = rcgen::generate_simple_self_signed(vec!["a.example".to_owned()]).unwrap().cert.pem();
+    for (pem, is_own) in [(certificate.pem(), true), (other, false)] {
+        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = socket.local_addr().unwrap();
+        let mut settings = Settings::forward_all(HeaderMode::Multi, Function::new("local", vec!["true".to_owned()]));
+        settings.listeners[0].tls = Some(crossfade_emulator::Tls { certificate_pem: pem, ..Default::default() });
+        let setup = Setup::new(&settings, false, false);
+        let inspector = Inspector::start(setup, &[address], bind(Some(0)).await.unwrap()).unwrap();
+        tell(&inspector, Exchange { messages: Some(Box::default()), ..exchange("GET", "/a//b?c") });
+        seen(&inspector, 1).await;
+        let entry = inspector.shared.store().get(1).unwrap().clone();
+        let served = async {
+            let (stream, peer) = socket.accept().await.unwrap();
+            let mut stream = acceptor.accept(stream).await.ok()?;
+            let mut request = vec![0; 4096];
+            let read = stream.read(&mut request).await.unwrap();
+            tell(&inspector, Exchange { client: Some(peer), ..exchange("GET", "/again") });
+            Some(String::from_utf8_lossy(&request[..read]).into_owned())
+        };
+        let (replayed, request) =
+            timeout(PATIENCE, async { tokio::join!(replay::replay(&inspector.shared, &entry), served) }).await.unwrap();
+        if is_own {
+            assert_eq!(replayed.unwrap(), Some(2));
+            assert_eq!(request.unwrap(), "GET /a//b?c HTTP/1.1\r\nhost: shop.example\r\nconnection: close\r\n\r\n");
+        } else {
+            let told = format!("{:#}", replayed.unwrap_err());
+            assert!(told.contains("not the listener's certificate"), "{told}");
+            assert_eq!(request, None);
+        }
+    }
+}
