@@ -15,7 +15,7 @@ const OWN: [&str; 5] = ["content-length", "transfer-encoding", "connection", "ho
 
 /// The command, if the messages of the request are kept.
 pub(super) fn text(shared: &Shared, entry: &Entry) -> Option<String> {
-    let messages = entry.messages()?;
+    let messages = entry.messages().filter(|_| super::replay::can_be_repeated(entry))?;
     let exchange = &entry.exchange;
     let secrets = shared.setup.secrets;
     let address = shared.listeners.get(exchange.listener)?.to_string();

@@ -65,7 +65,7 @@ pub(super) fn page(shared: &Shared, id: u64) -> Option<String> {
 fn replay_form(shared: &Shared, entry: &Entry) -> String {
     let id = entry.id;
     let mut html = "<div class=\"actions\">".to_owned();
-    if entry.messages().is_some() {
+    if super::replay::can_be_repeated(entry) {
         let _ = write!(
             html,
             "<form method=\"post\" action=\"/requests/{id}/replay\" id=\"replay\"><input type=\"hidden\" name=\"token\" value=\"{}\">\
@@ -327,65 +327,88 @@ fn curl_section(shared: &Shared, entry: &Entry) -> String {
     )
 }
 
-/// The fields of an ALB's access log (user guide, "Access logs for your Application Load Balancer"), as far as they say
-/// something here.
+/// The fields of an ALB's access log, in their order (user guide, "Access logs for your Application Load Balancer").
+const LOG_FIELDS: [&str; 33] = [
+    "type",
+    "time",
+    "elb",
+    "client:port",
+    "target:port",
+    "request_processing_time",
+    "target_processing_time",
+    "response_processing_time",
+    "elb_status_code",
+    "target_status_code",
+    "received_bytes",
+    "sent_bytes",
+    "request",
+    "user_agent",
+    "ssl_cipher",
+    "ssl_protocol",
+    "target_group_arn",
+    "trace_id",
+    "domain_name",
+    "chosen_cert_arn",
+    "matched_rule_priority",
+    "request_creation_time",
+    "actions_executed",
+    "redirect_url",
+    "error_reason",
+    "target:port_list",
+    "target_status_code_list",
+    "classification",
+    "classification_reason",
+    "conn_trace_id",
+    "transformed_host",
+    "transformed_uri",
+    "request_transform_status",
+];
+
+/// What an ALB would write into its access log, field by field.
 fn access_log(secrets: Secrets, entry: &Entry) -> String {
-    let exchange = &entry.exchange;
-    let dash = || "-".to_owned();
-    let text = |text: &Option<String>| text.clone().unwrap_or_else(dash);
-    let seconds = |duration: std::time::Duration| format!("{:.3}", duration.as_secs_f64());
-    let times = exchange.target_times.map_or([dash(), dash(), dash()], |(invoked, answered)| {
-        [
-            seconds(invoked),
-            seconds(answered.saturating_sub(invoked)),
-            seconds(exchange.duration.saturating_sub(answered)),
-        ]
-    });
-    let [request_time, target_time, response_time] = times;
-    let tls = exchange.tls.as_ref();
-    let transformed = exchange.transformed.as_ref();
-    let classification = exchange.classification.as_ref();
-    let priority = match exchange.rule {
-        crossfade_emulator::RuleRef::Priority(priority) => priority.to_string(),
-        crossfade_emulator::RuleRef::Default => "0".to_owned(),
-        crossfade_emulator::RuleRef::None => dash(),
-    };
-    let rows = [
-        ("type", exchange.kind.to_owned()),
-        ("time", humantime::format_rfc3339_micros(exchange.time + exchange.duration).to_string()),
-        ("client:port", exchange.client.map_or_else(dash, |client| client.to_string())),
-        ("request_processing_time", request_time),
-        ("target_processing_time", target_time),
-        ("response_processing_time", response_time),
-        ("elb_status_code", exchange.status.to_string()),
-        ("target_status_code", exchange.target_status.map_or_else(dash, |status| status.to_string())),
-        ("received_bytes", exchange.wire_bytes.0.to_string()),
-        ("sent_bytes", exchange.wire_bytes.1.to_string()),
-        ("request", format!("{} {} {}", exchange.method, entry.shown.target, exchange.version)),
-        ("user_agent", secrets.text(&exchange.user_agent)),
-        ("ssl_cipher", tls.map_or_else(dash, |tls| tls.cipher_suite.to_owned())),
-        ("ssl_protocol", tls.map_or_else(dash, |tls| tls.version.to_owned())),
-        ("target_group_arn", text(&exchange.target_group)),
-        ("trace_id", exchange.trace_id.clone()),
-        ("domain_name", tls.and_then(|tls| tls.server_name.clone()).unwrap_or_else(dash)),
-        ("matched_rule_priority", priority),
-        ("request_creation_time", humantime::format_rfc3339_micros(exchange.time).to_string()),
-        ("actions_executed", exchange.actions.join(",")),
-        ("redirect_url", exchange.redirect.as_ref().map_or_else(dash, |url| secrets.target(url))),
-        ("error_reason", text(&exchange.elb_reason)),
-        ("classification", classification.map_or_else(dash, |classification| classification.tier.to_owned())),
-        ("classification_reason", classification.and_then(|it| it.reason.clone()).unwrap_or_else(dash)),
-        ("transformed_host", transformed.and_then(|it| it.host.as_ref()).map_or_else(dash, |host| secrets.text(host))),
-        ("transformed_uri", transformed.and_then(|it| it.uri.as_ref()).map_or_else(dash, |uri| secrets.target(uri))),
-        ("request_transform_status", transformed.map_or_else(dash, |it| it.status.to_owned())),
-    ];
-    let mut html = "<section id=\"access-log\" aria-labelledby=\"access-log-title\"><h2 id=\"access-log-title\">ALB access log</h2>\n\
+    let mut exchange = Exchange { messages: None, ..Exchange::clone(&entry.exchange) };
+    exchange.host.clone_from(&entry.shown.host);
+    exchange.target.clone_from(&entry.shown.target);
+    exchange.user_agent = secrets.text(&exchange.user_agent);
+    exchange.redirect = exchange.redirect.map(|url| secrets.target(&url));
+    if let Some(transformed) = &mut exchange.transformed {
+        transformed.host = transformed.host.take().map(|host| secrets.text(&host));
+        transformed.uri = transformed.uri.take().map(|uri| secrets.target(&uri));
+    }
+    let line = crossfade_emulator::access_log::line(&exchange);
+    let mut html =
+        "<section id=\"access-log\" aria-labelledby=\"access-log-title\"><h2 id=\"access-log-title\">ALB access log</h2>\n\
                     <details id=\"access-log-fields\"><summary>Fields</summary><table class=\"fields\">\
                     <caption class=\"unseen\">Fields of the access log</caption><tbody>\n"
-        .to_owned();
-    for (name, value) in rows {
-        let value = if value.is_empty() { dash() } else { value };
-        let _ = writeln!(html, "<tr><th scope=\"row\">{name}</th><td>{}</td></tr>", escape(&value));
+            .to_owned();
+    for (name, value) in LOG_FIELDS.into_iter().zip(log_fields(&line)) {
+        let _ = writeln!(html, "<tr><th scope=\"row\">{name}</th><td>{}</td></tr>", escape(value));
     }
     html + "</tbody></table></details></section>\n"
+}
+
+/// The fields of a line, in quotes or not; a quote within quotes is escaped in the line.
+fn log_fields(line: &str) -> Vec<&str> {
+    let mut fields = Vec::new();
+    let mut rest = line.trim_start();
+    while !rest.is_empty() {
+        let (field, behind) = match rest.strip_prefix('"') {
+            Some(quoted) => quoted.split_once("\" ").unwrap_or((quoted.trim_end_matches('"'), "")),
+            None => rest.split_once(' ').unwrap_or((rest, "")),
+        };
+        fields.push(field);
+        rest = behind;
+    }
+    fields
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_the_access_log_has_its_fields() {
+        let line = crossfade_emulator::access_log::line(&Exchange::new("GET", "/a \" b"));
+        assert_eq!(log_fields(&line).len(), LOG_FIELDS.len(), "{line}");
+    }
 }

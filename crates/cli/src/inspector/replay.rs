@@ -33,7 +33,7 @@ const HOP_BY_HOP: [&str; 6] =
 /// Sends a request again. The id of the new one, unless it takes too long.
 pub(super) async fn replay(shared: &Shared, entry: &Entry) -> Result<Option<u64>> {
     let exchange = &entry.exchange;
-    let request = request(entry).context("the messages of this request are not kept")?;
+    let request = request(entry).context("not all of this request is kept")?;
     let (Some(address), Some(listener)) =
         (shared.listeners.get(exchange.listener), shared.setup.listeners.get(exchange.listener))
     else {
@@ -57,9 +57,19 @@ pub(super) async fn replay(shared: &Shared, entry: &Entry) -> Result<Option<u64>
     Ok(arrived(shared, own).await)
 }
 
+/// Whether all that decides about the answer is kept: not of what was no HTTP, nor of a body that was refused.
+pub(super) fn can_be_repeated(entry: &Entry) -> bool {
+    let (exchange, Some(messages)) = (&entry.exchange, entry.messages()) else { return false };
+    let length = messages.request_fields.get("content-length").and_then(|length| length.to_str().ok()?.parse().ok());
+    let has_body = length.is_none_or(|length: usize| length == messages.request_body.len());
+    // Rules do not look at it.
+    let needs_body = !exchange.actions.iter().any(|action| matches!(*action, "redirect" | "fixed-response"));
+    exchange.method != "-" && (has_body || !needs_body)
+}
+
 /// The bytes of the request, as HTTP/1.1 whatever it was.
 fn request(entry: &Entry) -> Option<Vec<u8>> {
-    let messages = entry.messages()?;
+    let messages = entry.messages().filter(|_| can_be_repeated(entry))?;
     let exchange = &entry.exchange;
     let mut head = format!("{} {} HTTP/1.1\r\n", exchange.method, exchange.target);
     if !messages.request_fields.contains_key("host") {

@@ -24,8 +24,8 @@ use tokio::sync::mpsc::{self, UnboundedReceiver};
 
 use super::sources::Sources;
 use crate::demo::Demo;
-use access_log::AccessLog;
 use crate::inspector::{self, Inspector};
+use access_log::AccessLog;
 use comparisons::Comparisons;
 use plan::{Plan, Routing};
 use report::{Line, Report};
