@@ -6,5 +6,6 @@
 mod certificate;
 pub mod commands;
 pub mod demo;
+mod inspector;
 mod report;
 mod terminal;

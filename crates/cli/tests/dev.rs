@@ -248,7 +248,8 @@ fn nobody_reading_is_no_reason_to_fail() {
     let mut banner = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
     let alb = word_after(&banner.find(|line| line.contains("local ALB")).unwrap(), "local ALB");
     drop(banner);
-    let dev = Dev { child, alb, banner: String::new(), stdout: channel().1, stderr: channel().1 };
+    let dev =
+        Dev { child, alb, inspector: String::new(), banner: String::new(), stdout: channel().1, stderr: channel().1 };
     assert_eq!(curl(&format!("{}/orders/42", dev.alb), &[]).status, "200");
     assert_eq!(curl(&format!("{}/orders/42", dev.alb), &[]).status, "200");
     assert_eq!(dev.stop("-HUP").code(), Some(0));

@@ -4,57 +4,20 @@
 
 #![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
 
+#[path = "support/browser.rs"]
+mod browser;
 #[path = "report/logs.rs"]
 mod logs;
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-use std::sync::LazyLock;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
-const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser");
-
-/// Chromium, if it is here; with what drives it installed, once for all tests of this file.
-static CHROMIUM: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
-    let named = std::env::var_os("CHROMIUM").map(PathBuf::from);
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders: Vec<_> = std::env::split_paths(&path).collect();
-    let names = ["chromium", "chromium-browser", "google-chrome"];
-    let found = names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
-    let found = named.or_else(|| found.into_iter().find(|file| file.is_file()));
-    match &found {
-        Some(_) => install(),
-        None if std::env::var_os("CI").is_some_and(|value| value == "true") => {
-            panic!("there is no Chromium; hint: install it, or name it in the variable `CHROMIUM`")
-        }
-        None => eprintln!("passed over: there is no Chromium; it can be named in the variable `CHROMIUM`"),
-    }
-    found
-});
-
-/// `npm ci`, when there is no installation or the lock file is newer than it.
-fn install() {
-    let modified = |file: &str| Path::new(FOLDER).join(file).metadata().and_then(|data| data.modified()).ok();
-    if modified("node_modules/.package-lock.json") < modified("package-lock.json") {
-        let mut npm = Command::new("npm");
-        npm.args(["ci", "--no-audit", "--no-fund"]).current_dir(FOLDER);
-        succeeded(npm);
-    }
-}
-
-fn succeeded(mut command: Command) -> Output {
-    let output = command.output().unwrap_or_else(|error| {
-        panic!("cannot run {:?}: {error}; hint: install node 20.19 or later, with npm", command.get_program())
-    });
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}\n{}{errors}", String::from_utf8_lossy(&output.stdout));
-    output
-}
-
 /// What the browser shows of a log's page, in light and dark, on a desk and on a phone. Nothing without a browser.
 fn looks(log: &str, arguments: &[&str]) -> Vec<Value> {
-    let Some(chromium) = &*CHROMIUM else { return Vec::new() };
+    if !browser::is_here() {
+        return Vec::new();
+    }
     let folder = tempfile::tempdir().unwrap();
     let (input, page) = (folder.path().join("log"), folder.path().join("report.html"));
     std::fs::write(&input, log).unwrap();
@@ -62,9 +25,8 @@ fn looks(log: &str, arguments: &[&str]) -> Vec<Value> {
     report.arg("report").args(arguments).arg("--html").args([&page, &input]);
     let told = report.output().unwrap();
     assert!(told.status.code().is_some_and(|code| code < 2), "{}", String::from_utf8_lossy(&told.stderr));
-    let mut node = Command::new("node");
-    node.arg(Path::new(FOLDER).join("look.mjs")).arg(chromium).arg(&page);
-    let looks: Vec<Value> = serde_json::from_slice(&succeeded(node).stdout).unwrap();
+    let output = browser::run("look.mjs", &[page.as_ref()]).unwrap();
+    let looks: Vec<Value> = serde_json::from_slice(&output).unwrap();
     assert_eq!(looks.len(), 4);
     looks
 }

@@ -88,7 +88,8 @@ pub(crate) fn is_secret_spot(spot: &Spot<'_>) -> bool {
 }
 
 /// Whether a name looks like that of a secret, or a text speaks of one.
-pub(crate) fn is_secret_name(name: &str) -> bool {
+#[must_use]
+pub fn is_secret_name(name: &str) -> bool {
     let mut words: Vec<String> = vec![String::new()];
     let mut was_lower = false;
     for character in name.chars() {
@@ -111,6 +112,12 @@ pub(crate) fn is_secret_name(name: &str) -> bool {
 /// A text with what looks like a JWT, credentials, a mail address or the number of a card hidden, and what a name like that
 /// of a secret announces.
 fn without_secrets(text: &str) -> String {
+    hide_secrets(text, HIDDEN)
+}
+
+/// The same for texts of any length, with `hidden` instead of each secret.
+#[must_use]
+pub fn hide_secrets(text: &str, hidden: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut is_announced = false;
     for piece in text.split_inclusive(is_delimiter) {
@@ -118,13 +125,13 @@ fn without_secrets(text: &str) -> String {
         let behind = piece.get(word.len()..).unwrap_or_default();
         if !word.is_empty() {
             let is_secret = is_announced || treat_equal::is_jwt(word) || is_address(word);
-            out.push_str(if is_secret { HIDDEN } else { word });
+            out.push_str(if is_secret { hidden } else { word });
             is_announced = ["bearer", "basic"].iter().any(|scheme| word.eq_ignore_ascii_case(scheme))
                 || (behind.starts_with(['=', ':']) && is_secret_name(word));
         }
         out.push_str(behind);
     }
-    without_long_numbers(&out)
+    without_long_numbers(&out, hidden)
 }
 
 fn is_delimiter(character: char) -> bool {
@@ -138,14 +145,14 @@ fn is_address(word: &str) -> bool {
 }
 
 /// A text with long numbers hidden, also those in groups with a space or a dash between.
-fn without_long_numbers(text: &str) -> String {
+fn without_long_numbers(text: &str, hidden: &str) -> String {
     let mut out = String::with_capacity(text.len());
     // A number, with what may stand between its groups.
     let (mut number, mut digits) = (String::new(), 0);
     let end = |number: &mut String, digits: &mut usize, out: &mut String| {
         let trimmed = number.trim_end_matches([' ', '-']).len();
         let (head, tail) = number.split_at(trimmed);
-        out.push_str(if *digits >= MIN_SECRET_DIGITS { HIDDEN } else { head });
+        out.push_str(if *digits >= MIN_SECRET_DIGITS { hidden } else { head });
         out.push_str(tail);
         number.clear();
         *digits = 0;

@@ -30,7 +30,7 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum Command {
-    Dev(dev::Options),
+    Dev(Box<dev::Options>),
     Check(check::Options),
     Explain(explain::Options),
     Test(test::Options),

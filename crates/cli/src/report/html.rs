@@ -57,7 +57,7 @@ pub(crate) fn page(report: &Report) -> String {
 }
 
 /// Foreign text as HTML: harmless to read as on a terminal, and without meaning for the parser, in text and in quotes.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in printable(text).chars() {
         match character {

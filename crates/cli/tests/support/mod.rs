@@ -16,6 +16,8 @@ pub struct Dev {
     pub child: Child,
     /// `http://127.0.0.1:PORT`
     pub alb: String,
+    /// The same of the inspector; empty without one.
+    pub inspector: String,
     pub banner: String,
     /// The request lines.
     pub stdout: Receiver<String>,
@@ -40,7 +42,8 @@ impl Dev {
         let stdout = lines(child.stdout.take().unwrap());
         let stderr = lines(child.stderr.take().unwrap());
         // From here on a panic stops the child.
-        let mut dev = Dev { child, alb: String::new(), banner: String::new(), stdout, stderr };
+        let mut dev =
+            Dev { child, alb: String::new(), inspector: String::new(), banner: String::new(), stdout, stderr };
         // It ends with a blank line below the commands to type, or the rules.
         let is_complete = |banner: &str| {
             banner.ends_with("\n\n") && (banner.contains("\nTry:") || banner.contains("\nRules, by priority:"))
@@ -52,6 +55,9 @@ impl Dev {
             }
         }
         dev.alb = word_after(&dev.banner, "local ALB");
+        if dev.banner.contains("  inspector ") {
+            dev.inspector = word_after(&dev.banner, "  inspector ");
+        }
         dev
     }
 

@@ -19,6 +19,7 @@ pub(super) fn text(
     addresses: &[SocketAddr],
     authority: Option<&Path>,
     comparisons: &Path,
+    inspector: Option<&str>,
 ) -> String {
     let mut text = String::from("Everything below runs on this machine until Ctrl-C.\n\n");
     let mut row = |name: &str, value: String| {
@@ -33,6 +34,9 @@ pub(super) fn text(
     }
     if let Some(authority) = authority {
         row("to trust it", format!("curl --cacert {}", shell_words::quote(&authority.to_string_lossy())));
+    }
+    if let Some(inspector) = inspector {
+        row("inspector", format!("{inspector} (each request, and why it went where)"));
     }
     match &plan.file {
         Some(file) => {

@@ -24,6 +24,7 @@ use tokio::sync::mpsc::{self, UnboundedReceiver};
 
 use super::sources::Sources;
 use crate::demo::Demo;
+use crate::inspector::{self, Inspector};
 use access_log::AccessLog;
 use comparisons::Comparisons;
 use plan::{Plan, Routing};
@@ -92,6 +93,15 @@ pub(super) struct Options {
     /// Append what mirroring finds to this file, for `crossfade report`; otherwise it goes when this command ends
     #[arg(long, value_name = "FILE")]
     comparisons: Option<PathBuf>,
+    /// Where the inspector's page listens on 127.0.0.1 instead of 8081, or any port if that is taken; 0 lets the system choose
+    #[arg(long, value_name = "PORT")]
+    inspect: Option<u16>,
+    /// Do without the inspector
+    #[arg(long, conflicts_with_all = ["inspect", "show_secrets"])]
+    no_inspect: bool,
+    /// Let the inspector show cookies, tokens and whatever else looks like a secret
+    #[arg(long)]
+    show_secrets: bool,
     /// Also print the function's log lines as they are, and when copies of it start
     #[arg(long)]
     verbose: bool,
@@ -133,20 +143,40 @@ pub(super) fn run(options: &Options) -> Result<()> {
 async fn serve(plan: Plan, options: &Options) -> Result<()> {
     // First of all: from here on a signal stops in an orderly way instead of killing.
     let mut stop = Stop::new().context("cannot listen for signals")?;
+    // A port that was asked for is taken before anything has started, any other one after the listeners have theirs.
+    let asked_for = match options.inspect {
+        Some(port) => Some(inspector::bind(Some(port)).await?),
+        None => None,
+    };
     let mut surroundings = Surroundings::start(&plan.routing).await?;
     let comparisons = Comparisons::start(options.comparisons.as_deref(), surroundings.folder.path())?;
     let access_log = AccessLog::start(options.access_log.as_deref())?;
     let mut settings = plan.settings(&surroundings)?;
     let authority = front::certify(&mut settings, surroundings.folder.path())?;
+    settings.keep_messages = !options.no_inspect;
+    let inspected = inspector::Setup::new(&settings, plan.own_function, options.show_secrets);
     let knows_access_lines = plan.own_function;
     let (notices, mut inbox) = mpsc::unbounded_channel();
     let emulator = crossfade_emulator::start(settings, notices).await.context("cannot start")?;
+    let inspector = match (options.no_inspect, asked_for) {
+        (true, _) => None,
+        (false, Some(socket)) => Some(Inspector::start(inspected, emulator.local_addrs(), socket)?),
+        (false, None) => Some(Inspector::start(inspected, emulator.local_addrs(), inspector::bind(None).await?)?),
+    };
     let printer = Printer::start();
-    let banner = banner::text(&plan, &surroundings, emulator.local_addrs(), authority.as_deref(), comparisons.path());
+    let inspector_url = inspector.as_ref().map(Inspector::url);
+    let banner = banner::text(
+        &plan,
+        &surroundings,
+        emulator.local_addrs(),
+        authority.as_deref(),
+        comparisons.path(),
+        inspector_url.as_deref(),
+    );
     printer.print(vec![Line::Talk(banner)]);
 
     let report = Report::new(options.verbose, knows_access_lines, plan.has_rules(), colour());
-    let mut teller = Teller { report, comparisons, access_log };
+    let mut teller = Teller { report, comparisons, access_log, inspector };
     tell_until_stopped(&printer, &mut teller, &mut inbox, surroundings.watch.as_mut(), &mut stop).await;
     printer.print(vec![Line::Talk("stopping".to_string())]);
     shut_down(&printer, emulator, teller, inbox).await;
@@ -159,12 +189,16 @@ struct Teller {
     report: Report,
     comparisons: Comparisons,
     access_log: AccessLog,
+    inspector: Option<Inspector>,
 }
 
 impl Teller {
-    fn tell(&mut self, notice: Notice) -> Vec<Line> {
+    fn tell(&mut self, mut notice: Notice) -> Vec<Line> {
         self.comparisons.keep(&notice);
         self.access_log.keep(&notice);
+        if let Some(inspector) = &self.inspector {
+            inspector.tell(&mut notice);
+        }
         self.report.tell(notice, Instant::now())
     }
 }

@@ -1,0 +1,135 @@
+//! A request as a command line of curl, for a POSIX shell with `$'…'` (bash, zsh). What is masked has a placeholder.
+
+use std::fmt::Write;
+
+use super::Shared;
+use super::secrets::{Content, HIDDEN};
+use super::store::Entry;
+
+/// Instead of a secret.
+pub(super) const PLACEHOLDER: &str = "REPLACE_ME";
+/// Longer bodies are to be put in a file.
+const MOST_BODY: usize = 100_000;
+/// curl writes these by itself, from the body or the URL.
+const OWN: [&str; 5] = ["content-length", "transfer-encoding", "connection", "host", "expect"];
+
+/// The command, if the messages of the request are kept.
+pub(super) fn text(shared: &Shared, entry: &Entry) -> Option<String> {
+    let messages = entry.messages().filter(|_| super::replay::can_be_repeated(entry))?;
+    let exchange = &entry.exchange;
+    let secrets = shared.setup.secrets;
+    let address = shared.listeners.get(exchange.listener)?.to_string();
+    let is_tls = shared.setup.listeners.get(exchange.listener)?.tls.is_some();
+    let scheme = if is_tls { "https" } else { "http" };
+    let unhidden = |text: &str| text.replace(HIDDEN, PLACEHOLDER);
+
+    let mut command = "curl -i --globoff --path-as-is".to_owned();
+    if is_tls {
+        command += " --insecure";
+    }
+    let has_body = !messages.request_body.is_empty();
+    match exchange.method.as_str() {
+        "GET" if !has_body => {}
+        "HEAD" if !has_body => command += " --head",
+        method => command += &format!(" -X {}", quoted(method.as_bytes())),
+    }
+    let url = format!("{scheme}://{address}{}", unhidden(&entry.shown.target));
+    let _ = write!(command, " {}", quoted(url.as_bytes()));
+    if entry.shown.host != address && !entry.shown.host.is_empty() {
+        let _ = write!(command, " \\\n  -H {}", quoted(format!("host: {}", entry.shown.host).as_bytes()));
+    }
+    for (name, value) in &messages.request_fields {
+        if OWN.contains(&name.as_str()) {
+            continue;
+        }
+        let text = String::from_utf8_lossy(value.as_bytes());
+        let shown = secrets.field(name.as_str(), &text);
+        // Bytes that are no text come as they are where nothing is hidden.
+        let shown = if shown == text { value.as_bytes().to_vec() } else { unhidden(&shown).into_bytes() };
+        // curl leaves a field without a value out, unless it is written like this.
+        let field = match shown.is_empty() {
+            true => format!("{name};").into_bytes(),
+            false => [name.as_str().as_bytes(), b": ", &shown].concat(),
+        };
+        let _ = write!(command, " \\\n  -H {}", quoted(&field));
+    }
+    // What curl would add by itself.
+    let mut added = vec!["accept", "user-agent"];
+    if has_body {
+        added.push("content-type");
+    }
+    for name in added {
+        if !messages.request_fields.contains_key(name) {
+            let _ = write!(command, " \\\n  -H {}", quoted(format!("{name}:").as_bytes()));
+        }
+    }
+    if has_body {
+        let field = |name| messages.request_fields.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let body = &messages.request_body;
+        let data = match secrets.content(field(http::header::CONTENT_TYPE), field(http::header::CONTENT_ENCODING), body)
+        {
+            _ if body.len() > MOST_BODY || body.contains(&0) => None,
+            Content::Json(laid) if laid.is_changed => Some(unhidden(&laid.compact()).into_bytes()),
+            Content::Text(laid) if laid.is_changed => Some(unhidden(&laid.text).into_bytes()),
+            // As it was sent; a compressed one cannot stand in a command.
+            Content::Json(_) | Content::Text(_) if std::str::from_utf8(body).is_ok() => Some(body.to_vec()),
+            _ => None,
+        };
+        let _ = match data {
+            Some(data) => write!(command, " \\\n  --data-raw {}", quoted(&data)),
+            None => write!(command, " \\\n  --data-binary @BODY_FILE"),
+        };
+    }
+    Some(command)
+}
+
+/// As a word of a shell. What a terminal or a page would not show as it is, is written as an escape.
+fn quoted(bytes: &[u8]) -> String {
+    let is_plain = |text: &str| crate::terminal::printable(text) == text && !text.contains(['\t', '\u{a0}']);
+    if let Ok(text) = std::str::from_utf8(bytes)
+        && text.split('\n').all(is_plain)
+        && !text.contains('!')
+    {
+        return shell_words::quote(text).into_owned();
+    }
+    let mut word = "$'".to_owned();
+    for byte in bytes {
+        match byte {
+            b'\'' | b'\\' => {
+                word.push('\\');
+                word.push(char::from(*byte));
+            }
+            b'\n' => word += "\\n",
+            b' '..=b'~' => word.push(char::from(*byte)),
+            // Three octal digits cannot swallow what follows, as hexadecimal ones can.
+            _ => {
+                let _ = write!(word, "\\{byte:03o}");
+            }
+        }
+    }
+    word + "'"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_come_out_of_a_shell_as_they_were() {
+        for bytes in [
+            &b"plain"[..],
+            b"it's $HOME `id` \"x\" \\",
+            b"two\nlines",
+            b"tab\there",
+            b"\xff\x00".split_at(1).0,
+            "bidi \u{202e}x é".as_bytes(),
+            b"!history",
+            b"",
+        ] {
+            let script = format!("printf %s {}", quoted(bytes));
+            let output = std::process::Command::new("bash").args(["-c", &script]).output().unwrap();
+            assert_eq!(output.stdout, bytes, "{script}");
+        }
+        assert!(!quoted("a\u{202e}".as_bytes()).contains('\u{202e}'));
+    }
+}

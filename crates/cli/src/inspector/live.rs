@@ -1,0 +1,77 @@
+//! What happens while a page is open, as Server-Sent Events (HTML, "Server-sent events"): a few rows a few times a second,
+//! the newest ones, and how many there were. A browser gets no more than it can show, whatever comes.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::json;
+use tokio::sync::mpsc::Sender;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use super::Shared;
+use super::filter::Filter;
+use super::list::{counts, row};
+
+const TICK: Duration = Duration::from_millis(250);
+/// Rows of one tick: 32 a second.
+pub(super) const MOST_ROWS: usize = 8;
+/// A silent connection is spoken on, so that a browser that is gone is noticed.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// What a page knows already.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Known {
+    pub(super) clock: u64,
+    pub(super) id: u64,
+}
+
+impl Known {
+    /// `RUN.CLOCK.ID`, the id of an event. Nothing if it is that of another run.
+    pub(super) fn parse(text: &str, run: &str) -> Option<Known> {
+        let mut parts = text.split('.');
+        let is_ours = parts.next() == Some(run);
+        let known = Known { clock: parts.next()?.parse().ok()?, id: parts.next()?.parse().ok()? };
+        is_ours.then_some(known)
+    }
+}
+
+/// Tells until nobody listens.
+pub(super) async fn tell(shared: Arc<Shared>, filter: Filter, mut known: Known, out: Sender<Bytes>) {
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut last = Instant::now();
+    loop {
+        ticks.tick().await;
+        let news = shared.store().news(&filter, known.clock, known.id, MOST_ROWS);
+        let event = if news.clock == known.clock {
+            if last.elapsed() < HEARTBEAT {
+                if out.is_closed() {
+                    return;
+                }
+                continue;
+            }
+            ": still here\n\n".to_owned()
+        } else {
+            // Some may be gone before anybody looked; without a filter it is known that they would have matched.
+            let new = if filter.is_empty() { news.seen.saturating_sub(known.id) } else { news.new };
+            known = Known { clock: news.clock, id: news.seen };
+            let lost = shared.lost.load(Ordering::Relaxed);
+            // Oldest first, so that each goes above the one before it.
+            let rows = news.entries.iter().rev();
+            let rows: Vec<_> = rows.map(|entry| json!({ "id": entry.id, "html": row(&shared, entry) })).collect();
+            let data = json!({
+                "rows": rows,
+                "new": new,
+                "seen": counts(news.seen + lost, news.kept, lost),
+                "all": filter.is_empty().then_some(news.seen + lost),
+            });
+            format!("id: {}.{}.{}\ndata: {data}\n\n", shared.run, known.clock, known.id)
+        };
+        last = Instant::now();
+        if out.send(event.into()).await.is_err() {
+            return;
+        }
+    }
+}

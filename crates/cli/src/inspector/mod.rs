@@ -1,0 +1,210 @@
+//! The inspector of `crossfade dev`: a page on a loopback port of its own that shows each request and what became of it.
+//!
+//! Reading order: this file (its life, and the queue between `dev` and it), `store` (what is kept), `secrets` (what is
+//! shown of it), `server` with `guard` (who may ask for what), then the pages: `list` with `filter` and `live`, `detail`
+//! with `rules` and `messages`, `curl`, `replay`. Described in `docs/inspector.md`.
+//!
+//! `dev` hands notices over and goes on: all work is done in tasks of the inspector's own.
+
+mod curl;
+mod detail;
+mod filter;
+mod guard;
+mod json;
+mod line;
+mod list;
+mod live;
+mod messages;
+mod page;
+mod replay;
+mod rules;
+mod secrets;
+mod server;
+mod store;
+#[cfg(test)]
+mod tests;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anyhow::{Context, Result, anyhow};
+use crossfade_emulator::{Exchange, Listener, Notice, Settings, TargetGroup};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::task::JoinSet;
+
+use line::Line;
+use secrets::Secrets;
+use store::Store;
+
+/// Where it listens if nobody says otherwise and nobody else does.
+const USUAL_PORT: u16 = 8081;
+/// Notices that may wait for the inspector; a request takes two or three.
+const QUEUE: usize = 4096;
+/// Bytes of messages that may wait; what comes while there are more is kept without its messages.
+const QUEUED_BYTES: usize = 32 * 1024 * 1024;
+
+/// What is emulated, as far as pages tell of it.
+pub(crate) struct Setup {
+    listeners: Vec<Listener>,
+    target_groups: Vec<TargetGroup>,
+    /// Whether the function is ours and writes lines that tell of a request.
+    own_function: bool,
+    secrets: Secrets,
+}
+
+impl Setup {
+    pub(crate) fn new(settings: &Settings, own_function: bool, show_secrets: bool) -> Setup {
+        let mut listeners = settings.listeners.clone();
+        for listener in &mut listeners {
+            // Rules are looked at in this order.
+            listener.rules.sort_by_key(|rule| rule.priority);
+            if let Some(tls) = &mut listener.tls {
+                tls.key_pem.clear();
+            }
+        }
+        let secrets = if show_secrets { Secrets::Shown } else { Secrets::Masked };
+        Setup { listeners, target_groups: settings.target_groups.clone(), own_function, secrets }
+    }
+}
+
+/// What all parts of a running inspector have in common.
+struct Shared {
+    setup: Setup,
+    /// Of the emulator's listeners.
+    listeners: Vec<SocketAddr>,
+    address: SocketAddr,
+    /// What a form must bring, and the name of this run. Random.
+    token: String,
+    run: String,
+    store: Mutex<Store>,
+    /// Bytes of messages in the queue.
+    queued: AtomicUsize,
+    /// Requests that found the queue full.
+    lost: AtomicU64,
+}
+
+impl Shared {
+    fn store(&self) -> MutexGuard<'_, Store> {
+        // A panic elsewhere leaves counts at worst a request behind.
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What goes through the queue.
+enum Noted {
+    Exchange(Box<Exchange>),
+    Line { environment: u32, line: Box<Line> },
+    Text { environment: u32, text: String },
+}
+
+/// A running inspector; it ends when dropped.
+pub(crate) struct Inspector {
+    queue: Sender<Noted>,
+    shared: Arc<Shared>,
+    _tasks: JoinSet<()>,
+}
+
+/// A port, taken as early as the user's mistake can be told.
+pub(crate) async fn bind(port: Option<u16>) -> Result<TcpListener> {
+    let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    if let Some(port) = port {
+        return TcpListener::bind(at(port)).await.map_err(|error| {
+            anyhow!(
+                "cannot listen on `{}`: {error}\n  hint: choose another port with `--inspect`, 0 takes any free one",
+                at(port)
+            )
+        });
+    }
+    match TcpListener::bind(at(USUAL_PORT)).await {
+        Ok(socket) => Ok(socket),
+        Err(_) => TcpListener::bind(at(0)).await.context("cannot listen for the inspector"),
+    }
+}
+
+impl Inspector {
+    /// # Errors
+    /// If the system tells no address or gives no random numbers.
+    pub(crate) fn start(setup: Setup, listeners: &[SocketAddr], socket: TcpListener) -> Result<Inspector> {
+        let address = socket.local_addr().context("the inspector's address")?;
+        let shared = Arc::new(Shared {
+            setup,
+            listeners: listeners.to_vec(),
+            address,
+            token: guard::random()?,
+            run: guard::random()?.chars().take(8).collect(),
+            store: Mutex::new(Store::default()),
+            queued: AtomicUsize::new(0),
+            lost: AtomicU64::new(0),
+        });
+        let (queue, inbox) = mpsc::channel(QUEUE);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(keep(Arc::clone(&shared), inbox));
+        tasks.spawn(server::serve(Arc::clone(&shared), socket));
+        Ok(Inspector { queue, shared, _tasks: tasks })
+    }
+
+    /// `http://127.0.0.1:PORT`
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.shared.address)
+    }
+
+    /// Takes what it wants of a notice, and the messages out of it. Never waits: what has no room is counted.
+    pub(crate) fn tell(&self, notice: &mut Notice) {
+        let noted = match notice {
+            Notice::Exchange(exchange) => {
+                let messages = exchange.messages.take();
+                let mut exchange = exchange.clone();
+                exchange.messages = messages;
+                let size = store::size(&exchange);
+                let before = self.shared.queued.fetch_add(size, Ordering::Relaxed);
+                if before + size > QUEUED_BYTES {
+                    exchange.messages = None;
+                    self.shared.queued.fetch_sub(size - store::size(&exchange), Ordering::Relaxed);
+                }
+                Noted::Exchange(exchange)
+            }
+            Notice::FunctionLine { environment, line } if self.shared.setup.own_function && Line::is_one(line) => {
+                Noted::Text { environment: *environment, text: line.clone() }
+            }
+            _ => return,
+        };
+        if let Err(TrySendError::Full(Noted::Exchange(exchange)) | TrySendError::Closed(Noted::Exchange(exchange))) =
+            self.queue.try_send(noted)
+        {
+            self.shared.queued.fetch_sub(store::size(&exchange), Ordering::Relaxed);
+            self.shared.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// From the queue to the store.
+async fn keep(shared: Arc<Shared>, mut inbox: Receiver<Noted>) {
+    let mut batch = Vec::new();
+    while inbox.recv_many(&mut batch, 64).await > 0 {
+        // Parsing and masking before the lock is taken, so that pages wait for nothing.
+        let mut ready = Vec::with_capacity(batch.len());
+        for noted in batch.drain(..) {
+            match noted {
+                Noted::Exchange(exchange) => {
+                    shared.queued.fetch_sub(store::size(&exchange), Ordering::Relaxed);
+                    ready.push(Noted::Exchange(exchange));
+                }
+                Noted::Text { environment, text } => {
+                    ready.extend(Line::parse(&text).map(|line| Noted::Line { environment, line: Box::new(line) }));
+                }
+                line @ Noted::Line { .. } => ready.push(line),
+            }
+        }
+        let mut store = shared.store();
+        for noted in ready {
+            match noted {
+                Noted::Exchange(exchange) => store.add(*exchange, shared.setup.secrets),
+                Noted::Line { environment, line } => store.add_line(environment, *line),
+                Noted::Text { .. } => {}
+            }
+        }
+    }
+}

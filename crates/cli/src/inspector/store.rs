@@ -1,0 +1,293 @@
+//! The requests that are kept: the newest ones, bounded in number and bytes, each with the lines that belong to it.
+//!
+//! Owns pairing: by the Lambda request id, and where an exchange has none, by the environment, which works on one request
+//! at a time. Renders nothing.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use crossfade_compare::{Record, Verdict};
+use crossfade_emulator::{Exchange, Messages};
+
+use super::filter::Filter;
+use super::line::{Access, Line};
+use super::secrets::Secrets;
+
+/// The most requests that are kept, and the most bytes of all their messages.
+pub(super) const MOST_ENTRIES: usize = 1000;
+pub(super) const MOST_BYTES: usize = 64 * 1024 * 1024;
+/// Lines that have come before their request.
+const MOST_EARLY: usize = 64;
+/// Lines that are kept with one request; a mirror writes two.
+const MOST_COMPARISONS: usize = 16;
+
+/// A request and all that is known of it. Copies are cheap.
+#[derive(Clone)]
+pub(super) struct Entry {
+    /// Counting from 1, in the order of their ends.
+    pub(super) id: u64,
+    /// The store's clock when it last changed.
+    changed: u64,
+    pub(super) exchange: Arc<Exchange>,
+    pub(super) shown: Arc<Shown>,
+    pub(super) access: Option<Arc<Access>>,
+    pub(super) comparisons: Vec<Arc<Record>>,
+}
+
+/// What the list shows of a request and the filter looks at, without secrets.
+pub(super) struct Shown {
+    pub(super) host: String,
+    pub(super) target: String,
+    /// Method, host, target and function in lower case.
+    pub(super) text: String,
+}
+
+/// What stands out about a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mark {
+    Error,
+    Warning,
+    Differs,
+    Cold,
+    Failover,
+}
+
+impl Mark {
+    pub(super) const ALL: [Mark; 5] = [Mark::Error, Mark::Warning, Mark::Differs, Mark::Cold, Mark::Failover];
+
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Mark::Error => "error",
+            Mark::Warning => "warning",
+            Mark::Differs => "differs",
+            Mark::Cold => "cold",
+            Mark::Failover => "failover",
+        }
+    }
+}
+
+impl Entry {
+    pub(super) fn has(&self, mark: Mark) -> bool {
+        let (exchange, access) = (&self.exchange, self.access.as_deref());
+        match mark {
+            Mark::Error => {
+                exchange.elb_reason.is_some()
+                    || exchange.problem.is_some()
+                    || access.is_some_and(|access| access.error.is_some())
+            }
+            Mark::Warning => !exchange.warnings.is_empty(),
+            Mark::Differs => self.comparisons.iter().any(|record| record.verdict == Verdict::Different),
+            Mark::Cold => exchange.cold,
+            Mark::Failover => access.is_some_and(|access| !access.passed_over.is_empty()),
+        }
+    }
+
+    pub(super) fn backend(&self) -> Option<&str> {
+        self.access.as_ref()?.backend.as_deref()
+    }
+
+    pub(super) fn messages(&self) -> Option<&Messages> {
+        self.exchange.messages.as_deref()
+    }
+}
+
+/// What a request takes.
+pub(super) fn size(exchange: &Exchange) -> usize {
+    let Some(messages) = exchange.messages.as_deref() else { return 0 };
+    let fields = |fields: &http::HeaderMap| fields.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    let sizes: [usize; 6] = [
+        fields(&messages.request_fields),
+        messages.request_body.len(),
+        messages.event.as_ref().map_or(0, bytes::Bytes::len),
+        messages.reply.as_ref().map_or(0, bytes::Bytes::len),
+        fields(&messages.response_fields),
+        messages.response_body.len(),
+    ];
+    sizes.iter().sum()
+}
+
+/// A line that waits for its request.
+struct Early {
+    environment: u32,
+    line: Line,
+}
+
+#[derive(Default)]
+pub(super) struct Store {
+    /// Oldest first; the ids have no gaps.
+    entries: VecDeque<Entry>,
+    bytes: usize,
+    last_id: u64,
+    /// Counts changes.
+    clock: u64,
+    by_request_id: BTreeMap<String, u64>,
+    /// The latest request without an id of each environment.
+    by_environment: BTreeMap<u32, u64>,
+    early: VecDeque<Early>,
+}
+
+/// A part of the list.
+pub(super) struct Part {
+    /// Newest first.
+    pub(super) entries: Vec<Entry>,
+    /// How many match, of all that are kept.
+    pub(super) matching: usize,
+    pub(super) kept: usize,
+    /// How many have come.
+    pub(super) seen: u64,
+    pub(super) has_older: bool,
+    pub(super) clock: u64,
+}
+
+/// What has changed since somebody looked.
+pub(super) struct News {
+    /// The newest of what is new or changed and matches, newest first.
+    pub(super) entries: Vec<Entry>,
+    /// How many that match are new.
+    pub(super) new: u64,
+    pub(super) seen: u64,
+    pub(super) kept: usize,
+    pub(super) clock: u64,
+}
+
+impl Store {
+    pub(super) fn add(&mut self, exchange: Exchange, secrets: Secrets) {
+        self.last_id += 1;
+        let id = self.last_id;
+        let (host, target) = (secrets.text(&exchange.host), secrets.target(&exchange.target));
+        let function = exchange.function.as_deref().unwrap_or_default();
+        let text = format!("{} {host}{target} {function}", exchange.method).to_lowercase();
+        match (&exchange.request_id, exchange.environment) {
+            (Some(request_id), _) => drop(self.by_request_id.insert(request_id.clone(), id)),
+            (None, Some(environment)) => drop(self.by_environment.insert(environment, id)),
+            (None, None) => {}
+        }
+        self.bytes += size(&exchange);
+        self.clock += 1;
+        let shown = Arc::new(Shown { host, target, text });
+        let exchange = Arc::new(exchange);
+        let changed = self.clock;
+        self.entries.push_back(Entry { id, changed, exchange, shown, access: None, comparisons: Vec::new() });
+        while self.entries.len() > MOST_ENTRIES || (self.bytes > MOST_BYTES && self.entries.len() > 1) {
+            self.drop_oldest();
+        }
+        for Early { environment, line } in std::mem::take(&mut self.early) {
+            self.add_line(environment, line);
+        }
+    }
+
+    fn drop_oldest(&mut self) {
+        let Some(entry) = self.entries.pop_front() else { return };
+        self.bytes -= size(&entry.exchange);
+        let request_ids = [entry.exchange.request_id.as_ref(), entry.access.as_ref().map(|access| &access.request_id)];
+        for request_id in request_ids.into_iter().flatten() {
+            self.by_request_id.remove(request_id);
+        }
+    }
+
+    /// Gives a line to its request, or keeps it until that comes.
+    pub(super) fn add_line(&mut self, environment: u32, line: Line) {
+        let known = self.by_request_id.get(line.request_id()).copied();
+        let Some(id) = known.or_else(|| self.of_environment(environment, &line)) else {
+            if self.early.len() == MOST_EARLY {
+                self.early.pop_front();
+            }
+            self.early.push_back(Early { environment, line });
+            return;
+        };
+        let changed = self.clock + 1;
+        let Some(entry) = self.get_mut(id) else { return };
+        match line {
+            Line::Access(access) => {
+                let request_id = access.request_id.clone();
+                entry.access = Some(access);
+                entry.changed = changed;
+                self.by_request_id.insert(request_id, id);
+            }
+            Line::Comparison(record) if entry.comparisons.len() < MOST_COMPARISONS => {
+                entry.comparisons.push(record);
+                entry.changed = changed;
+            }
+            Line::Comparison(_) => return,
+        }
+        self.clock = changed;
+    }
+
+    /// The request that an environment has just worked on, if the line can be of it.
+    fn of_environment(&mut self, environment: u32, line: &Line) -> Option<u64> {
+        let Line::Access(access) = line else { return None };
+        let entry = self.get(*self.by_environment.get(&environment)?)?;
+        let target = &entry.exchange.target;
+        let path = target.split_once('?').map_or(target.as_str(), |(path, _)| path);
+        let fits = entry.access.is_none() && access.path.as_deref().is_none_or(|told| told == path);
+        let id = fits.then_some(entry.id)?;
+        self.by_environment.remove(&environment);
+        Some(id)
+    }
+
+    fn position(&self, id: u64) -> Option<usize> {
+        usize::try_from(id.checked_sub(self.entries.front()?.id)?).ok()
+    }
+
+    pub(super) fn get(&self, id: u64) -> Option<&Entry> {
+        self.entries.get(self.position(id)?)
+    }
+
+    fn get_mut(&mut self, id: u64) -> Option<&mut Entry> {
+        let position = self.position(id)?;
+        self.entries.get_mut(position)
+    }
+
+    /// The newest request of a client's connection, for who knows its own.
+    pub(super) fn of_client(&self, client: std::net::SocketAddr) -> Option<&Entry> {
+        self.entries.iter().rev().find(|entry| entry.exchange.client == Some(client))
+    }
+
+    /// Up to `most` that match, newest first, from below an id.
+    pub(super) fn part(&self, filter: &Filter, before: Option<u64>, most: usize) -> Part {
+        let mut part = Part {
+            entries: Vec::new(),
+            matching: 0,
+            kept: self.entries.len(),
+            seen: self.last_id,
+            has_older: false,
+            clock: self.clock,
+        };
+        for entry in self.entries.iter().rev().filter(|entry| filter.matches(entry)) {
+            part.matching += 1;
+            if before.is_some_and(|before| entry.id >= before) {
+                continue;
+            }
+            if part.entries.len() < most {
+                part.entries.push(entry.clone());
+            } else {
+                part.has_older = true;
+            }
+        }
+        part
+    }
+
+    /// What is new since the clock and the id that somebody knows.
+    pub(super) fn news(&self, filter: &Filter, since: u64, known: u64, most: usize) -> News {
+        let mut news =
+            News { entries: Vec::new(), new: 0, seen: self.last_id, kept: self.entries.len(), clock: self.clock };
+        if self.clock == since {
+            return news;
+        }
+        let changed = self.entries.iter().rev().filter(|entry| entry.changed > since && filter.matches(entry));
+        for entry in changed {
+            news.new += u64::from(entry.id > known);
+            if news.entries.len() < most {
+                news.entries.push(entry.clone());
+            }
+        }
+        news
+    }
+
+    /// The methods that are kept, for the form.
+    pub(super) fn methods(&self) -> Vec<String> {
+        let methods: std::collections::BTreeSet<&str> =
+            self.entries.iter().map(|entry| entry.exchange.method.as_str()).collect();
+        methods.into_iter().take(20).map(str::to_owned).collect()
+    }
+}

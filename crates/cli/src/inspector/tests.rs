@@ -1,0 +1,429 @@
+//! The inspector by itself: thousands of notices at once, hostile messages, pairing. With everything real it is tested in
+//! `tests/inspector.rs`.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use crossfade_emulator::{Action, Function, Messages, Rule, RuleRef};
+use crossfade_event::HeaderMode;
+use crossfade_rule::Condition;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+
+use super::*;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+async fn start() -> Inspector {
+    start_with(Settings::forward_all(HeaderMode::Multi, Function::new("local", vec!["true".to_owned()])), false).await
+}
+
+async fn start_with(settings: Settings, show_secrets: bool) -> Inspector {
+    let addresses = vec![SocketAddr::from(([127, 0, 0, 1], 9)); settings.listeners.len()];
+    Inspector::start(Setup::new(&settings, true, show_secrets), &addresses, bind(Some(0)).await.unwrap()).unwrap()
+}
+
+fn exchange(method: &str, target: &str) -> Exchange {
+    Exchange { status: 200, environment: Some(1), host: "shop.example".to_owned(), ..Exchange::new(method, target) }
+}
+
+fn tell(inspector: &Inspector, exchange: Exchange) {
+    inspector.tell(&mut Notice::Exchange(Box::new(exchange)));
+}
+
+fn tell_line(inspector: &Inspector, line: &str) {
+    inspector.tell(&mut Notice::FunctionLine { environment: 1, line: line.to_owned() });
+}
+
+async fn open(inspector: &Inspector, target: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(inspector.shared.address).await.unwrap();
+    let head = format!("GET {target} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", inspector.shared.address);
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream
+}
+
+async fn get(inspector: &Inspector, target: &str) -> String {
+    let mut text = String::new();
+    timeout(PATIENCE, open(inspector, target).await.read_to_string(&mut text)).await.unwrap().unwrap();
+    text
+}
+
+/// Waits until so many have come to be seen.
+async fn seen(inspector: &Inspector, count: u64) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let there = inspector.shared.store().part(&filter::Filter::default(), None, 0).seen;
+        if there + inspector.shared.lost.load(Ordering::Relaxed) >= count {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{there} of {count}");
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// The data of the events of a stream until one holds.
+async fn events(stream: &mut TcpStream, mut holds: impl FnMut(&serde_json::Value) -> bool) -> serde_json::Value {
+    // Each event is a chunk of the transfer, so its lines are whole.
+    let mut lines = tokio::io::BufReader::new(stream).lines();
+    loop {
+        let line = timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap().expect("another event");
+        if let Some(event) = line.strip_prefix("data: ") {
+            let event = serde_json::from_str(event).unwrap();
+            if holds(&event) {
+                return event;
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn thousands_at_once_are_sampled_and_counted() {
+    let inspector = start().await;
+    let known = format!("{}.0.0", inspector.shared.run);
+    let mut stream = open(&inspector, &format!("/live?since={known}")).await;
+    for number in 0..6000 {
+        tell(&inspector, exchange("GET", &format!("/orders/{number}")));
+        if number % 1000 == 0 {
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+    seen(&inspector, 6000).await;
+    let lost = inspector.shared.lost.load(Ordering::Relaxed);
+    // Whatever was kept and whatever not, all are counted.
+    let mut rows = 0;
+    let last = events(&mut stream, |event| {
+        let count = event["rows"].as_array().unwrap().len();
+        assert!(count <= live::MOST_ROWS, "a browser gets no more than it can show");
+        rows += count;
+        event["all"].as_u64().unwrap() == 6000
+    })
+    .await;
+    assert!(rows > 0 && rows < 1000, "{rows}");
+    assert!(last["seen"].as_str().unwrap().starts_with("6,000 seen, the last 1,000 kept"), "{last}");
+    let page = get(&inspector, "/").await;
+    assert!(page.contains("Showing <b id=\"shown\">200</b> of <b id=\"matching\">6,000</b>"), "{page}");
+    assert_eq!(page.contains("came too fast"), lost > 0);
+    // All that are kept can be reached without a script.
+    assert!(page.contains("Older requests"), "{page}");
+    let page = get(&inspector, "/?q=orders&method=POST").await;
+    assert!(page.contains("None matches"));
+    let page = get(&inspector, "/?q=5999").await;
+    assert!(lost > 0 || page.contains("/orders/5999"), "{page}");
+}
+
+#[tokio::test]
+async fn what_is_kept_is_bounded_in_bytes() {
+    let inspector = start().await;
+    for number in 0..40 {
+        let mut big = exchange("POST", &format!("/{number}"));
+        let body = Bytes::from(vec![b'a'; 4 * 1024 * 1024]);
+        big.messages = Some(Box::new(Messages { request_body: body, ..Messages::default() }));
+        tell(&inspector, big);
+        seen(&inspector, number + 1).await;
+    }
+    let part = inspector.shared.store().part(&filter::Filter::default(), None, 100);
+    assert_eq!((part.kept, part.entries[0].shown.target.as_str()), (16, "/39"));
+    assert_eq!(inspector.shared.queued.load(Ordering::Relaxed), 0);
+    assert!(get(&inspector, "/requests/1").await.starts_with("HTTP/1.1 404"));
+    let page = get(&inspector, "/requests/40").await;
+    assert!(page.contains("4.19 MB") && page.len() < 500_000, "{}", page.len());
+}
+
+/// Notices that nobody takes, as on a machine that is busy, cost neither memory nor time.
+#[tokio::test(flavor = "current_thread")]
+async fn a_full_queue_counts_and_does_not_wait() {
+    let inspector = start().await;
+    for _ in 0..QUEUE + 500 {
+        let mut big = exchange("POST", "/");
+        let body = Bytes::from(vec![b'a'; 100_000]);
+        big.messages = Some(Box::new(Messages { request_body: body, ..Messages::default() }));
+        tell(&inspector, big);
+    }
+    assert_eq!(inspector.shared.lost.load(Ordering::Relaxed), 500);
+    assert!(inspector.shared.queued.load(Ordering::Relaxed) <= QUEUED_BYTES);
+    seen(&inspector, QUEUE as u64 + 500).await;
+    assert!(get(&inspector, "/").await.contains("4,596 seen, the last 1,000 kept, 500 came too fast"));
+}
+
+fn access(request_id: &str, path: &str) -> String {
+    format!(
+        r#"{{"type":"access","time":"2026-11-24T10:57:42.123Z","request_id":"{request_id}","method":"GET","path":"{path}","route":"orders",
+        "backend":"legacy","chosen":"weight","passed_over":[{{"backend":"modern","outcome":"503"}}],"status":200,"total_ms":12.5,
+        "connect_ms":2.0,"first_byte_ms":10.0,"attempts":2}}"#
+    )
+}
+
+fn compare(request_id: &str, pointer: &str) -> String {
+    format!(
+        r#"{{"type":"compare","version":1,"time":"2026-11-24T10:57:42.123Z","against":"mirror","request_id":"{request_id}",
+        "route":"orders","method":"GET","endpoint":"/orders/{{id}}","verdict":"different","differences":[
+        {{"class":"value","pointer":"{pointer}","primary":"1","mirror":"2"}}],"primary":{{"backend":"legacy","status":200,"ms":1.5}},
+        "mirror":{{"backend":"modern","status":200,"ms":2.5,"url":"/orders/1?token=t0p"}}}}"#
+    )
+}
+
+#[tokio::test]
+async fn lines_find_their_request_whichever_comes_first() {
+    let inspector = start().await;
+    // By the request id: the line early, the record late.
+    tell_line(&inspector, &access("one", "/a"));
+    tell(&inspector, Exchange { request_id: Some("one".to_owned()), ..exchange("GET", "/a") });
+    tell_line(&inspector, &compare("one", "/total"));
+    // By the environment, with a query that the line does not have.
+    tell(&inspector, exchange("GET", "/b?q"));
+    tell_line(&inspector, &compare("two", "/user/password"));
+    tell_line(&inspector, &access("two", "/b"));
+    // Of neither.
+    tell_line(&inspector, &access("three", "/c"));
+    tell(&inspector, exchange("GET", "/d"));
+    seen(&inspector, 3).await;
+    sleep(Duration::from_millis(50)).await;
+    for (id, pointer) in [(1, "/total"), (2, "/user/password")] {
+        let page = get(&inspector, &format!("/requests/{id}")).await;
+        for part in [
+            pointer,
+            "chosen by weight",
+            "Until the first byte",
+            ">differs<",
+            "modern",
+            "12 ms",
+            "2 attempts, 0 of them retries",
+        ] {
+            assert!(page.contains(part), "{part}: {page}");
+        }
+        assert!(!page.contains("t0p"), "a secret in the query of a comparison");
+        assert_eq!(page.contains("<td><code>1</code></td>"), id == 1, "the value at a pointer to a secret: {page}");
+    }
+    assert!(!get(&inspector, "/requests/3").await.contains("legacy"));
+    assert!(get(&inspector, "/?q=is:differs+backend:legacy").await.contains("of <b id=\"matching\">2</b>"));
+    assert!(get(&inspector, "/?q=-is:differs").await.contains("of <b id=\"matching\">1</b>"));
+}
+
+const HOSTILE: &str =
+    "</script></style></pre></title>\"'><script>alert(1)</script><img src=x onerror=alert(1)>\u{202e}\u{1b}[2J";
+
+/// Nothing of a message gets into a page as markup, wherever it stands.
+#[tokio::test]
+async fn hostile_messages_stay_text() {
+    let mut settings = Settings::forward_all(HeaderMode::Multi, Function::new("local", vec!["true".to_owned()]));
+    settings.listeners[0].rules.push(Rule {
+        priority: 10,
+        conditions: vec![
+            Condition::path(["/x*"]).unwrap(),
+            Condition::header("x-evil", ["</script><script>alert(1)</script>"]).unwrap(),
+            Condition::query([(Some("a"), "b")]).unwrap(),
+        ],
+        transforms: Default::default(),
+        action: Action::status(http::StatusCode::OK),
+        origin: HOSTILE.to_owned(),
+    });
+    let inspector = start_with(settings, true).await;
+    let mut fields = HeaderMap::new();
+    let value = HeaderValue::from_bytes(HOSTILE.replace('\u{1b}', "").as_bytes()).unwrap();
+    fields.insert("x-evil", value.clone());
+    fields.insert(HeaderName::from_static("content-type"), HeaderValue::from_static("application/json"));
+    let json =
+        serde_json::json!({ HOSTILE: [HOSTILE, { "body": HOSTILE }], "body": HOSTILE, "headers": { "x": HOSTILE } });
+    let body = Bytes::from(json.to_string());
+    let hostile = Exchange {
+        host: HOSTILE.to_owned(),
+        user_agent: HOSTILE.to_owned(),
+        trace_id: HOSTILE.to_owned(),
+        function: Some(HOSTILE.to_owned()),
+        target_group: Some(HOSTILE.to_owned()),
+        redirect: Some(HOSTILE.to_owned()),
+        problem: Some(HOSTILE.to_owned()),
+        elb_reason: Some(HOSTILE.to_owned()),
+        warnings: vec![HOSTILE.to_owned()],
+        passed_over: vec![(10, 1)],
+        request_id: Some("one".to_owned()),
+        messages: Some(Box::new(Messages {
+            request_fields: fields.clone(),
+            request_body: body.clone(),
+            event: Some(body.clone()),
+            reply: Some(Bytes::from(HOSTILE)),
+            response_fields: fields,
+            response_body: Bytes::from(HOSTILE),
+        })),
+        ..exchange(HOSTILE, &format!("/{HOSTILE}?{HOSTILE}"))
+    };
+    tell(&inspector, hostile);
+    let quoted = serde_json::Value::from(HOSTILE).to_string();
+    let quoted = quoted.trim_matches('"');
+    tell_line(
+        &inspector,
+        &access("one", quoted).replace("legacy", quoted).replace("weight", quoted).replace("503", quoted),
+    );
+    tell_line(&inspector, &compare("one", quoted).replace("legacy", quoted).replace("modern", quoted));
+    seen(&inspector, 1).await;
+    sleep(Duration::from_millis(50)).await;
+    let hostile = filter::Filter::parse(&format!("q=%3C{HOSTILE}&method={HOSTILE}&status={HOSTILE}&rule={HOSTILE}"));
+    let live = list::row(&inspector.shared, inspector.shared.store().get(1).unwrap());
+    let pages = [
+        get(&inspector, "/").await,
+        get(&inspector, "/requests/1").await,
+        list::page(&inspector.shared, &hostile, None),
+        live,
+    ];
+    for page in &pages {
+        assert!(page.contains("&lt;img src=x onerror"), "{page}");
+        for raw in ["<script>alert", "<img", "onerror=alert(1)>", "\u{202e}", "\u{1b}", "\"'>"] {
+            assert!(!page.contains(raw), "{raw}: {page}");
+        }
+    }
+    assert!(pages[1].contains("the request has <code>&lt;/script&gt;"), "{}", pages[1]);
+}
+
+/// Each place where a secret may stand, with and without `--show-secrets`.
+#[tokio::test]
+async fn secrets_are_masked_unless_asked_for() {
+    for show in [false, true] {
+        let settings = Settings::forward_all(HeaderMode::Multi, Function::new("local", vec!["true".to_owned()]));
+        let inspector = start_with(settings, show).await;
+        let mut fields = HeaderMap::new();
+        for (name, value) in [
+            ("authorization", "Bearer s3cret-a"),
+            ("cookie", "session=s3cret-b; theme=s3cret-c"),
+            ("set-cookie", "id=s3cret-d; Path=/"),
+            ("x-api-key", "s3cret-e"),
+            ("content-type", "application/json"),
+            ("location", "/next?access_token=s3cret-f"),
+        ] {
+            fields.insert(name, HeaderValue::from_static(value));
+        }
+        let body = Bytes::from_static(br#"{"user":"ann","password":"s3cret-g","nested":{"apiKey":["s3cret-h"]}}"#);
+        let event = serde_json::json!({
+            "path": "/a", "queryStringParameters": { "token": "s3cret-i", "q": "1" },
+            "multiValueHeaders": { "cookie": ["session=s3cret-j"], "content-type": ["application/json"] },
+            "isBase64Encoded": false, "body": "{\"password\":\"s3cret-k\"}",
+        });
+        let mut secretive = exchange("POST", "/a?token=s3cret-l&q=1");
+        secretive.redirect = Some("https://a.example/?token=s3cret-m".to_owned());
+        secretive.problem = Some("no use: password=s3cret-n".to_owned());
+        secretive.messages = Some(Box::new(Messages {
+            request_fields: fields.clone(),
+            request_body: body.clone(),
+            event: Some(Bytes::from(event.to_string())),
+            reply: Some(Bytes::from_static(br#"{"headers":{"set-cookie":"a=s3cret-o"},"body":"token: s3cret-p"}"#)),
+            response_fields: fields,
+            response_body: body,
+        }));
+        tell(&inspector, secretive);
+        seen(&inspector, 1).await;
+        let (list, detail) = (get(&inspector, "/").await, get(&inspector, "/requests/1").await);
+        for secret in 'a'..='p' {
+            let secret = format!("s3cret-{secret}");
+            assert_eq!(detail.contains(&secret), show, "{secret}: {detail}");
+            assert!(show || !list.contains(&secret), "{secret}: {list}");
+        }
+        assert_eq!(list.contains("secrets are hidden"), !show);
+        // What is masked cannot be asked for either.
+        assert_eq!(get(&inspector, "/?q=s3cret-l").await.contains("None matches"), !show);
+        if !show {
+            for part in
+                ["Bearer •••", "session=•••; theme=•••", "id=•••; Path=/", "Bearer REPLACE_ME", "token=REPLACE_ME"]
+            {
+                assert!(detail.contains(part), "{part}: {detail}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_rule_says_why_it_was_passed_over() {
+    let mut settings = Settings::forward_all(HeaderMode::Multi, Function::new("local", vec!["true".to_owned()]));
+    let rule = |priority, conditions| Rule {
+        priority,
+        conditions,
+        transforms: Default::default(),
+        action: Action::forward_to(0),
+        origin: String::new(),
+    };
+    settings.listeners[0].rules = vec![
+        rule(20, vec![Condition::path(["/orders/*"]).unwrap()]),
+        rule(
+            10,
+            vec![
+                Condition::path(["/orders/*"]).unwrap(),
+                Condition::method(["POST"]).unwrap(),
+                Condition::host(["a.example"]).unwrap(),
+            ],
+        ),
+        rule(30, vec![Condition::path(["/never"]).unwrap()]),
+    ];
+    let inspector = start_with(settings, false).await;
+    let rule = RuleRef::Priority(20);
+    tell(
+        &inspector,
+        Exchange { rule, passed_over: vec![(10, 1)], time: SystemTime::UNIX_EPOCH, ..exchange("GET", "/orders/1") },
+    );
+    seen(&inspector, 1).await;
+    let page = get(&inspector, "/requests/1").await;
+    let rows: Vec<&str> = page.split("<tr>").filter(|row| row.contains("class=\"outcome")).collect();
+    for (row, parts) in rows.iter().zip([
+        ["path is /orders/*", "holds"],
+        ["method is POST", "does not hold"],
+        ["host is a.example", "not looked at"],
+        ["path is /orders/*", "holds"],
+    ]) {
+        assert!(parts.iter().all(|part| row.contains(part)), "{row}");
+    }
+    assert_eq!(rows.len(), 4, "{page}");
+    assert!(page.contains("<small>the request has <code>GET</code></small>"), "{page}");
+    assert!(page.contains("2 of 3 rules looked at") && page.contains("forward to target group <b>local</b>"), "{page}");
+    assert!(page.contains("<time datetime=\"1970-01-01T00:00:00.000Z\""));
+}
+
+/// A page that an earlier run has made is told so.
+#[tokio::test]
+async fn the_events_of_another_run_are_no_continuation() {
+    let inspector = start().await;
+    for since in ["", "other.1.1", "1"] {
+        let told = get(&inspector, &format!("/live?since={since}")).await;
+        assert!(told.contains("event: restart"), "{told}");
+    }
+}
+
+/// An HTTPS listener is known by its certificate, and nothing but that is talked to.
+#[tokio::test]
+async fn a_replay_goes_to_the_listeners_own_certificate() {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::new(vec!["a.example".to_owned()]).unwrap().self_signed(&key).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let key_der = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let config = config.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key_der).unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let other = rcgen::generate_simple_self_signed(vec!["a.example".to_owned()]).unwrap().cert.pem();
+    for (pem, is_own) in [(certificate.pem(), true), (other, false)] {
+        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = socket.local_addr().unwrap();
+        let mut settings = Settings::forward_all(HeaderMode::Multi, Function::new("local", vec!["true".to_owned()]));
+        settings.listeners[0].tls = Some(crossfade_emulator::Tls { certificate_pem: pem, ..Default::default() });
+        let setup = Setup::new(&settings, false, false);
+        let inspector = Inspector::start(setup, &[address], bind(Some(0)).await.unwrap()).unwrap();
+        tell(&inspector, Exchange { messages: Some(Box::default()), ..exchange("GET", "/a//b?c") });
+        seen(&inspector, 1).await;
+        let entry = inspector.shared.store().get(1).unwrap().clone();
+        let served = async {
+            let (stream, peer) = socket.accept().await.unwrap();
+            let mut stream = acceptor.accept(stream).await.ok()?;
+            let mut request = vec![0; 4096];
+            let read = stream.read(&mut request).await.unwrap();
+            tell(&inspector, Exchange { client: Some(peer), ..exchange("GET", "/again") });
+            Some(String::from_utf8_lossy(&request[..read]).into_owned())
+        };
+        let (replayed, request) =
+            timeout(PATIENCE, async { tokio::join!(replay::replay(&inspector.shared, &entry), served) }).await.unwrap();
+        if is_own {
+            assert_eq!(replayed.unwrap(), Some(2));
+            assert_eq!(request.unwrap(), "GET /a//b?c HTTP/1.1\r\nhost: shop.example\r\nconnection: close\r\n\r\n");
+        } else {
+            let told = format!("{:#}", replayed.unwrap_err());
+            assert!(told.contains("not the listener's certificate"), "{told}");
+            assert_eq!(request, None);
+        }
+    }
+}

@@ -1,0 +1,351 @@
+//! The inspector of `crossfade dev`, from outside: the real binary, requests through its load balancer, and the pages over
+//! HTTP by hand. How it looks and is used is in `inspector_page.rs`.
+
+#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::Command;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use support::Dev;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A request by hand, `{host}` being the server's own; the whole answer, head and all.
+fn send(url: &str, request: &str) -> String {
+    let host = url.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(host).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(request.replace("{host}", host).as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+fn get(url: &str, target: &str) -> String {
+    send(url, &format!("GET {target} HTTP/1.1\r\nhost: {{host}}\r\nconnection: close\r\n\r\n"))
+}
+
+fn post(url: &str, target: &str, fields: &str, body: &str) -> String {
+    let length = body.len();
+    send(
+        url,
+        &format!(
+            "POST {target} HTTP/1.1\r\nhost: {{host}}\r\nconnection: close\r\n{fields}content-length: {length}\r\n\r\n{body}"
+        ),
+    )
+}
+
+/// A page, once it has these words.
+fn page_with(dev: &Dev, target: &str, words: &str) -> String {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let page = get(&dev.inspector, target);
+        if page.contains(words) {
+            return page;
+        }
+        assert!(Instant::now() < deadline, "no `{words}`: {page}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn token(dev: &Dev) -> String {
+    let page = get(&dev.inspector, "/");
+    page.split("data-token=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+}
+
+fn status(answer: &str) -> u16 {
+    answer.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+fn start(arguments: &[&str]) -> Dev {
+    Dev::start(&[&["--inspect", "0"], arguments].concat())
+}
+
+/// A back end that keeps what it got.
+fn back_end() -> (String, Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (sender, requests) = channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let mut request = Vec::new();
+            let mut piece = [0; 4096];
+            // Up to the marker that each body of these tests ends with.
+            while !request.ends_with(b"end") {
+                match stream.read(&mut piece) {
+                    Ok(read) if read > 0 => request.extend_from_slice(&piece[..read]),
+                    _ => break,
+                }
+            }
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok");
+            if sender.send(String::from_utf8_lossy(&request).into_owned()).is_err() {
+                return;
+            }
+        }
+    });
+    (url, requests)
+}
+
+#[test]
+fn a_request_is_told_from_the_rule_to_the_comparison() {
+    let dev = start(&[]);
+    get(&dev.alb, "/orders/42?q=%20");
+    let list = page_with(&dev, "/", "/orders/42");
+    for part in ["<b id=\"shown\">1</b>", "?q=%20", "<span class=\"status s2\">200</span>", ">cold<", "<b>legacy</b>"] {
+        assert!(list.contains(part), "{part}: {list}");
+    }
+    let page = page_with(&dev, "/requests/1", "Comparison");
+    for part in [
+        "The default rule",
+        "forward to target group <b>local</b>",
+        "<span class=\"name\">&quot;httpMethod&quot;</span>: &quot;GET&quot;",
+        "<span class=\"name\">&quot;statusCode&quot;</span>: 200",
+        "chosen by weight",
+        "New connection",
+        "<b>modern</b>",
+        "curl -i --globoff --path-as-is",
+        "matched_rule_priority",
+        "x-demo-backend",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    assert!(dev.stop("-INT").success());
+}
+
+/// Whatever is asked, by whom and how: the same fields, and nothing that lets others in.
+#[test]
+fn every_answer_is_guarded() {
+    let dev = start(&[]);
+    let inspector = dev.inspector.as_str();
+    let (_, port) = inspector.rsplit_once(':').unwrap();
+    let with_host =
+        |host: &str| send(inspector, &format!("GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n"));
+    let answers = [
+        (200, get(inspector, "/")),
+        (200, get(inspector, "/style.css")),
+        (200, get(inspector, "/script.js")),
+        (200, with_host(&format!("localhost:{port}"))),
+        (200, with_host(&format!("[::1]:{port}"))),
+        (404, get(inspector, "/requests/7")),
+        (404, get(inspector, "/requests/x")),
+        (404, get(inspector, "/..%2f")),
+        (405, post(inspector, "/", "", "")),
+        (405, get(inspector, "/requests/1/replay")),
+        (421, with_host("rebound.example")),
+        (421, with_host(&format!("rebound.example:{port}"))),
+        (421, with_host("127.0.0.1")),
+        (
+            403,
+            send(
+                inspector,
+                "GET / HTTP/1.1\r\nhost: {host}\r\nsec-fetch-site: same-site\r\nsec-fetch-mode: no-cors\r\nsec-fetch-dest: script\r\nconnection: close\r\n\r\n",
+            ),
+        ),
+        (
+            403,
+            send(
+                inspector,
+                "GET /live HTTP/1.1\r\nhost: {host}\r\norigin: http://evil.example\r\nconnection: close\r\n\r\n",
+            ),
+        ),
+        (403, post(inspector, "/requests/1/replay", "", "")),
+    ];
+    for (expected, answer) in answers {
+        assert_eq!(status(&answer), expected, "{answer}");
+        let head = answer.split("\r\n\r\n").next().unwrap().to_ascii_lowercase();
+        for field in [
+            "content-security-policy: default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; \
+             form-action 'self'; frame-ancestors 'none'",
+            "x-content-type-options: nosniff",
+            "referrer-policy: no-referrer",
+            "cache-control: no-store",
+            "cross-origin-resource-policy: same-origin",
+            "cross-origin-opener-policy: same-origin",
+        ] {
+            assert!(head.contains(field), "{field}: {head}");
+        }
+        assert!(!head.contains("access-control"), "{head}");
+    }
+    assert!(with_host("rebound.example").contains("under no other name"));
+    assert!(dev.stop("-INT").success());
+}
+
+/// The one thing that a page can make happen, by the page itself and nobody else; with the real secrets, which nobody sees.
+#[test]
+fn a_replay_needs_the_token_and_sends_what_was_sent() {
+    let (url, requests) = back_end();
+    let dev = start(&["--backend", &url]);
+    let fields = "authorization: Bearer s3cret\r\ncookie: a=s3cret2\r\ncontent-type: application/json\r\nx-forwarded-for: 192.0.2.7\r\n";
+    post(&dev.alb, "/a//b/../c?token=s3cret3&q=%2f", fields, r#"{"password":"s3cret4"} end"#);
+    let first = requests.recv_timeout(PATIENCE).unwrap();
+    page_with(&dev, "/", "/a//b/../c");
+    let token = token(&dev);
+    let body = format!("token={token}");
+    for (fields, body) in [
+        ("", ""),
+        ("", "token="),
+        ("", "token=0000000000000000000000000000000000000000000000000000000000000000"),
+        ("origin: http://evil.example\r\n", body.as_str()),
+        ("origin: null\r\n", &body),
+        ("sec-fetch-site: same-site\r\n", &body),
+    ] {
+        assert_eq!(status(&post(&dev.inspector, "/requests/1/replay", fields, body)), 403, "{fields}");
+    }
+    assert_eq!(status(&post(&dev.inspector, "/requests/9/replay", "", &body)), 404);
+    assert!(requests.try_recv().is_err(), "nothing was sent");
+    let own = format!("origin: {}\r\nsec-fetch-site: same-origin\r\n", dev.inspector);
+    let answer = post(&dev.inspector, "/requests/1/replay", &own, &body);
+    assert!(answer.starts_with("HTTP/1.1 303") && answer.contains("location: /requests/2\r\n"), "{answer}");
+    let second = requests.recv_timeout(PATIENCE).unwrap();
+    for part in
+        ["POST /a//b/../c?token=s3cret3&q=%2f ", "Bearer s3cret\r", "a=s3cret2", "192.0.2.7", "\"s3cret4\"} end"]
+    {
+        assert!(first.contains(part) && second.contains(part), "{part}: {first}\n{second}");
+    }
+    for target in ["/", "/requests/1", "/requests/2"] {
+        let page = get(&dev.inspector, target);
+        assert!(!page.contains("s3cret"), "{page}");
+    }
+    assert!(get(&dev.inspector, "/requests/2").contains("REPLACE_ME"));
+    assert!(dev.stop("-INT").success());
+}
+
+/// The text for curl, run as it is, is the same request again.
+#[test]
+fn the_text_for_curl_does_the_same() {
+    let (url, requests) = back_end();
+    let dev = start(&["--backend", &url, "--show-secrets"]);
+    let fields = "authorization: Bearer it's\r\nx-odd: a \"b\" $HOME \\ `c`\r\nx-empty:\r\nuser-agent: test\r\ncontent-type: text/plain\r\n";
+    post(&dev.alb, "/a/../[b]?q={x}'%20", fields, "two\nlines 'quoted' @end");
+    let first = requests.recv_timeout(PATIENCE).unwrap();
+    let page = page_with(&dev, "/requests/1", "curl-text");
+    let text =
+        page.split("<pre id=\"curl-text\"").nth(1).unwrap().split_once('>').unwrap().1.split("</pre>").next().unwrap();
+    let command = text
+        .replace("&quot;", "\"")
+        .replace("&#39;", "'")
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&amp;", "&");
+    let command = command.replacen("curl ", "curl --noproxy '*' --max-time 20 ", 1);
+    let output = Command::new("bash").args(["-c", &command]).output().unwrap();
+    assert!(output.status.success(), "{command}\n{}", String::from_utf8_lossy(&output.stderr));
+    let second = requests.recv_timeout(PATIENCE).unwrap();
+    // What names the one request and not the other.
+    let same = |request: &str| {
+        let own = ["x-amzn-trace-id:", "x-request-id:"];
+        let mut lines: Vec<String> = request
+            .lines()
+            .filter(|line| !own.iter().any(|name| line.to_ascii_lowercase().starts_with(name)))
+            .map(str::to_owned)
+            .collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(same(&first), same(&second), "{command}");
+    assert!(dev.stop("-INT").success());
+}
+
+#[test]
+fn the_list_is_narrowed_by_words_and_by_choices() {
+    let dev = start(&[]);
+    for target in ["/orders/1", "/orders/2?token=s3cret", "/no/such", "/status/503"] {
+        get(&dev.alb, target);
+    }
+    post(&dev.alb, "/echo", "", "");
+    page_with(&dev, "/", "5 seen");
+    page_with(&dev, "/?q=backend:legacy", "of <b id=\"matching\">5</b>");
+    for (query, matching) in [
+        ("q=orders", 2),
+        ("q=ORDERS+-token", 1),
+        ("q=status:5xx", 1),
+        ("q=status:404", 1),
+        ("status=2xx", 3),
+        ("method=POST&status=2xx", 1),
+        ("q=-method:GET", 1),
+        ("rule=default", 5),
+        ("rule=10", 0),
+        ("q=is:cold", 1),
+        ("q=s3cret", 0),
+        ("q=%3Cscript%3E", 0),
+    ] {
+        let page = get(&dev.inspector, &format!("/?{query}"));
+        assert!(page.contains(&format!("of <b id=\"matching\">{matching}</b> that match")), "{query}: {page}");
+        assert!(!page.contains("<script>"), "{page}");
+    }
+    assert!(dev.stop("-INT").success());
+}
+
+/// Reads one answer off a connection that stays open.
+fn read_answer(stream: &mut TcpStream) {
+    let mut answer = Vec::new();
+    let mut piece = [0; 4096];
+    loop {
+        let text = String::from_utf8_lossy(&answer).to_ascii_lowercase();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+            if body.len() >= length.map_or(0, |length| length.parse().unwrap()) {
+                return;
+            }
+        }
+        let read = stream.read(&mut piece).unwrap();
+        assert!(read > 0, "{text}");
+        answer.extend_from_slice(&piece[..read]);
+    }
+}
+
+/// More requests than a page can show are counted, all of them, and `dev` tells each.
+#[test]
+fn many_requests_are_all_counted() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/serverless/serverless.yml");
+    let dev = start(&["--serverless", file]);
+    let request = "GET /hardly/anything HTTP/1.1\r\nhost: a.example\r\n\r\n";
+    let alb = dev.alb.strip_prefix("http://").unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut stream = TcpStream::connect(alb).unwrap();
+                stream.set_read_timeout(Some(PATIENCE)).unwrap();
+                for _ in 0..500 {
+                    stream.write_all(request.as_bytes()).unwrap();
+                    read_answer(&mut stream);
+                }
+            });
+        }
+    });
+    let page = page_with(&dev, "/", "2,000 seen");
+    assert!(page.contains("Showing <b id=\"shown\">200</b> of <b id=\"matching\">2,000</b>"), "{page}");
+    assert!(page.contains("the last 1,000 kept"), "{page}");
+    let lines = (0..2000).filter(|_| dev.next_line().contains("/hardly/anything")).count();
+    assert!(lines > 0, "dev tells each request");
+    assert!(dev.stop("-INT").success());
+}
+
+#[test]
+fn the_inspector_can_be_elsewhere_or_not_at_all() {
+    let dev = Dev::start(&["--no-inspect"]);
+    assert_eq!(dev.inspector, "");
+    assert!(dev.stop("-INT").success());
+    // Two at a time: the second finds the usual port taken, if the first has not already.
+    let devs = [Dev::start(&[]), Dev::start(&[])];
+    assert_ne!(devs[0].inspector, devs[1].inspector);
+    for dev in devs {
+        assert_eq!(status(&get(&dev.inspector, "/")), 200);
+        assert!(dev.stop("-INT").success());
+    }
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let output = Command::new(env!("CARGO_BIN_EXE_crossfade"))
+        .args(["dev", "--port", "0", "--inspect", &port])
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(told.contains("hint: choose another port with `--inspect`") && !told.contains("local ALB"), "{told}");
+}
