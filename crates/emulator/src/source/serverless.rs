@@ -43,6 +43,9 @@ pub(super) fn read(draft: &mut Draft<'_>, document: Node) {
     let mut variables = Variables::new(document, &folder, draft.options);
     let nothing = || Node::null(&start);
     let provider = variables.at(&["provider"]).unwrap_or_else(nothing);
+    if let Value::Unknown(unknown) = &provider.value {
+        draft.report.unknown("provider", &provider, unknown);
+    }
     draft.knows_region |= provider.get("region").and_then(Node::as_text).is_some();
     draft.region = variables.region();
     let name = match variables.at(&["service"]) {
@@ -50,7 +53,16 @@ pub(super) fn read(draft: &mut Draft<'_>, document: Node) {
         None => "service".to_owned(),
     };
     let stage = variables.stage();
-    let resources = variables.at(&["resources"]).map(|node| template(&node)).filter(cloudformation::has_load_balancing);
+    let resources = variables.at(&["resources"]);
+    if let Some(Node { value: Value::Unknown(unknown), place }) = &resources {
+        let message = format!(
+            "`resources` is `{}`, {}: a load balancer in it is not seen",
+            excerpt(&unknown.written),
+            unknown.why
+        );
+        draft.report.warning(place, message);
+    }
+    let resources = resources.map(|node| template(&node)).filter(cloudformation::has_load_balancing);
     let mut service = Service { name, stage, provider, resources };
 
     let functions = variables.at(&["functions"]).unwrap_or_else(nothing);

@@ -115,7 +115,8 @@ fn check_text(check: &HealthCheck) -> String {
 pub fn action_text(settings: &Settings, action: &Action) -> String {
     match action {
         Action::Forward(Forward { targets, stickiness }) => {
-            let name = |index: usize| settings.target_groups.get(index).map_or("?", |group| group.name.as_str());
+            let name =
+                |index: usize| settings.target_groups.get(index).map_or("?".to_owned(), |it| group_name(settings, it));
             let mut text = match &targets[..] {
                 [target] => format!("forward to {}", name(target.group)),
                 _ => {
@@ -143,6 +144,14 @@ pub fn action_text(settings: &Settings, action: &Action) -> String {
             }
             text
         }
+    }
+}
+
+/// With its function, unless one can tell that from its name: some tools make names of hashes.
+fn group_name(settings: &Settings, group: &TargetGroup) -> String {
+    match group.function.and_then(|index| settings.functions.get(index)) {
+        Some(function) if !function.name.contains(&group.name) => format!("{} [{}]", group.name, function.name),
+        _ => group.name.clone(),
     }
 }
 
