@@ -31,7 +31,7 @@ fn node_on_awss_own_runtime_client() {
         return;
     }
     // Its native part is built at installation: libcurl and aws-lambda-cpp, whose sources it brings along.
-    let folder = installed("node", &["package.json", "package-lock.json", ".npmrc", "handler.js"], |folder| {
+    let folder = installed("node", &["package.json", "package-lock.json", ".npmrc"], "handler.js", |folder| {
         let mut npm = Command::new("npm");
         npm.args(["ci", "--no-audit", "--no-fund"]).current_dir(folder).env("PATH", path_with(&TOOLS.join("bin")));
         // Node's headers, where its package brings them; otherwise node-gyp fetches them.
@@ -54,7 +54,7 @@ fn python_on_awss_own_runtime_client() {
     if !available(&["python3"]) {
         return;
     }
-    let folder = installed("python", &["requirements.txt", "handler.py"], |folder| {
+    let folder = installed("python", &["requirements.txt"], "handler.py", |folder| {
         virtual_environment(folder, "requirements.txt");
     });
     for mode in MODES {
@@ -276,8 +276,12 @@ static TOOLS: LazyLock<PathBuf> = LazyLock::new(|| {
     installed_from(Path::new(FIXTURES), "tools", &["tools.txt"], |folder| virtual_environment(folder, "tools.txt"))
 });
 
-fn installed(name: &str, files: &[&str], install: impl FnOnce(&Path)) -> PathBuf {
-    installed_from(&Path::new(FIXTURES).join(name), name, files, install)
+/// A function's folder, with its handler as it is now.
+fn installed(name: &str, files: &[&str], handler: &str, install: impl FnOnce(&Path)) -> PathBuf {
+    let source = Path::new(FIXTURES).join(name);
+    let folder = installed_from(&source, name, files, install);
+    std::fs::copy(source.join(handler), folder.join(handler)).unwrap();
+    folder
 }
 
 /// `target/foreign/NAME` with these files and what `install` adds; left as it is when it was made from the same files.
