@@ -246,7 +246,10 @@ impl Talk {
             }
             _ => format!("({} bytes)", body.len()),
         };
-        let _ = writeln!(text, "\n$ {sent}\n{}\n\n{}", head.replace('\r', ""), shown.replace('\r', "").trim_end());
+        let _ = writeln!(text, "\n$ {sent}\n{}", head.replace('\r', ""));
+        if !body.is_empty() {
+            let _ = writeln!(text, "\n{}", shown.replace('\r', "").trim_end());
+        }
         let _ = writeln!(text, "\n  dev: {line}");
         for detail in details {
             let _ = writeln!(text, "  dev:           {detail}");
