@@ -35,8 +35,9 @@ pub(super) struct Server {
 impl Kit {
     /// Ours, with the Node handler and the listener rules of the file that `serverless-offline` reads.
     pub(super) fn ours_with_rules(&self) -> anyhow::Result<Server> {
-        let rules = self.offline.join("serverless.yml");
-        self.ours(NODE, &["--serverless".as_ref(), rules.as_os_str()])
+        // Functions run in the folder of the file that describes them.
+        std::fs::copy(self.offline.join("serverless.yml"), self.node.join("serverless.yml"))?;
+        self.ours(NODE, &["--serverless".as_ref(), "serverless.yml".as_ref()])
     }
 
     /// Ours, everything to the Node handler.
