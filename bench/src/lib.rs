@@ -1,7 +1,7 @@
 //! Crossfade beside Node handlers and hand-made floors: the same requests, on the same machine, in the same rounds.
 //!
-//! Five instruments share this package. `run` measures; `routes` counts what routes cost; `mirror` measures what a mirror does
-//! to the client; `budget` holds the shipped binary to a few counts; `conformance` sends the same raw requests through the local ALB to
+//! Six instruments share this package. `run` measures; `routes` counts what routes cost; `mirror` measures what a mirror does
+//! to the client; `emulator` looks at the local ALB itself, beside `serverless-offline`; `budget` holds the shipped binary to a few counts; `conformance` sends the same raw requests through the local ALB to
 //! each function and compares, byte for byte, what the origin received and what the client got. Owns nothing that ships.
 
 pub mod budget;
@@ -9,6 +9,7 @@ pub mod certificate;
 pub mod cold;
 pub mod conformance;
 pub mod counts;
+pub mod emulator;
 pub mod exchange;
 pub mod function;
 pub mod message;

@@ -1,4 +1,5 @@
-//! The command: `run`, `routes` and `mirror` measure, `budget` holds limits, `conformance` compares. It owns the command line alone.
+//! The command: `run`, `routes`, `mirror` and `emulator` measure, `budget` holds limits, `conformance` compares. It owns the
+//! command line alone.
 
 use std::process::ExitCode;
 
@@ -9,6 +10,7 @@ use crossfade_bench::routes::{self, Meets};
 const USAGE: &str = "usage: cargo run --release -p crossfade-bench -- run [--quick] [FUNCTION...]
        cargo run --release -p crossfade-bench -- routes
        cargo run --release -p crossfade-bench -- mirror
+       cargo run --release -p crossfade-bench -- emulator [--quick]
        cargo run -p crossfade-bench -- budget
        cargo run -p crossfade-bench -- conformance [FUNCTION...]";
 
@@ -20,6 +22,8 @@ fn main() -> anyhow::Result<ExitCode> {
         ["run", only @ ..] => crossfade_bench::run::run(false, only)?,
         ["routes"] => routes::run()?,
         ["mirror"] => crossfade_bench::mirror::run()?,
+        ["emulator"] => crossfade_bench::emulator::run(false)?,
+        ["emulator", "--quick"] => crossfade_bench::emulator::run(true)?,
         ["routes-probe", file, routes, selections, meets] => {
             let meets = if *meets == "last" { Meets::Last } else { Meets::None };
             routes::probe(file.as_ref(), routes.parse()?, selections.parse()?, meets)?;
