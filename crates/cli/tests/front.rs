@@ -72,3 +72,19 @@ fn mistakes_in_the_front_are_told_before_anything_starts() {
         assert!(!output.status.success() && said.contains(words), "{arguments:?}: {said}");
     }
 }
+
+#[test]
+fn a_trust_store_that_only_aws_has_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let template = folder.path().join("template.yml");
+    let text = "Resources:\n  Secure:\n    Type: AWS::ElasticLoadBalancingV2::Listener\n    Properties:\n      Port: 443\n      \
+                Protocol: HTTPS\n      MutualAuthentication: { Mode: verify, TrustStoreArn: 'arn:x' }\n      DefaultActions:\n        \
+                - { Type: fixed-response, FixedResponseConfig: { StatusCode: '404' } }\n";
+    std::fs::write(&template, text).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_crossfade"))
+        .args(["dev", "--port", "0", "--template", template.to_str().unwrap()])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("listener `Secure` verifies") && said.contains("--client-certificates FILE"), "{said}");
+}

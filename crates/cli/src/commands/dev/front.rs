@@ -62,6 +62,16 @@ pub(super) fn apply(options: &Front, settings: &mut Settings) -> Result<()> {
         );
         https.for_each(|tls| tls.mutual = mutual.clone());
     }
+    for listener in &settings.listeners {
+        let lacks_store =
+            |tls: &Tls| matches!(&tls.mutual, MutualAuthentication::Verify { ca_pem } if ca_pem.is_empty());
+        ensure!(
+            !listener.tls.as_ref().is_some_and(lacks_store),
+            "listener `{}` verifies client certificates by a trust store that only AWS has\n  hint: name a local one with \
+             `--client-certificates FILE`",
+            listener.name
+        );
+    }
     if let (Some(certificate), Some(key)) = (&options.certificate, &options.key) {
         let mut bare = without_certificate(settings);
         ensure!(!bare.is_empty(), "`--certificate`: there is no HTTPS listener\n  hint: `--https-port` adds one");

@@ -281,6 +281,25 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn a_function_without_reserved_concurrency_has_what_a_laptop_can_bear() {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            options: Options,
+        }
+        let limited = |reserved: Option<usize>, words: &[&str]| {
+            let line = <Line as clap::Parser>::parse_from([&["dev"], words].concat());
+            let mut function = Function::new("a", Vec::new());
+            function.max_concurrency = reserved.unwrap_or(function.max_concurrency);
+            limit(&mut function, &line.options);
+            function.max_concurrency
+        };
+        assert_eq!(limited(None, &[]), 10);
+        assert_eq!(limited(Some(50), &[]), 50);
+        assert_eq!(limited(Some(50), &["--max-concurrency", "3"]), 3);
+    }
+
     #[tokio::test]
     async fn the_demo_configuration_is_a_valid_one() {
         let demo = Demo::start().await.unwrap();
