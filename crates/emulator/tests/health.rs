@@ -1,5 +1,4 @@
 //! Health checks, against a real function that is well, broken, or gone.
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod support;
 
