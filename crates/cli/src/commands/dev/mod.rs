@@ -58,10 +58,10 @@ pub(super) struct Options {
     /// Print listeners, rules, target groups and functions as they are read, and end
     #[arg(long)]
     list_rules: bool,
-    /// Run this command as the function instead of Crossfade's own, or as one of several: its environment is Lambda's, not this shell's; can be repeated
+    /// Run this command as the function instead of Crossfade's own, or as one of several, in the folder of the file with the rules; its environment is Lambda's, not this shell's; can be repeated
     #[arg(long = "function", value_name = "[NAME=]COMMAND")]
     functions: Vec<String>,
-    /// A variable for the environment of all functions, or one to take over from this shell; can be repeated
+    /// A variable for the environment of all functions, such as `_HANDLER=index.handler` for a runtime client, or one to take over from this shell; can be repeated
     #[arg(long, value_name = "NAME[=VALUE]")]
     env: Vec<String>,
     /// Most copies of a function at a time; more requests are throttled, as Lambda does; by default what the file reserves, or 10
