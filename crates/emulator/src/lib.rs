@@ -119,7 +119,7 @@ pub async fn start(settings: Settings, notices: UnboundedSender<Notice>) -> Resu
         ended.push(end);
     }
     let mut tasks = JoinSet::new();
-    let balancer = Arc::new(alb::Balancer::new(&settings, &pools, notices));
+    let balancer = Arc::new(alb::Balancer::new(&settings, &local_addrs, &pools, notices));
     for ((index, listener), socket) in settings.listeners.into_iter().enumerate().zip(sockets) {
         let name = listener.name.clone();
         let listener = alb::Listener::new(index, listener, Arc::clone(&balancer));

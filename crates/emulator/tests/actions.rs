@@ -83,6 +83,19 @@ fn redirects_fill_their_keywords() {
     assert!(alb.exchange().problem.unwrap().starts_with("the redirect's URL has 1"));
 }
 
+#[test]
+fn a_redirect_to_another_listener_says_where_that_is_here() {
+    let mut settings = settings(HeaderMode::Single);
+    let redirect = Redirect { port: "443".into(), ..Redirect::to_itself(StatusCode::FOUND) };
+    settings.listeners.push(settings.listeners[0].clone());
+    settings.listeners[0].default_action = Action::Redirect(redirect);
+    settings.listeners[1].port = Some(443);
+    let mut alb = Alb::start(settings);
+    assert_eq!(alb.get("/", "").field("location"), Some("http://shop.example.com:443/"));
+    let warning = alb.exchange().warnings.remove(0);
+    assert!(warning.starts_with("the listener on port 443 in AWS listens on "), "{warning}");
+}
+
 fn two_functions(weights: [u16; 2], stickiness: Option<Duration>) -> Alb {
     let mut settings = settings(HeaderMode::Single);
     let mut second = settings.functions[0].clone();

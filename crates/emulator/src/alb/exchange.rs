@@ -50,7 +50,8 @@ impl Listener {
         let mut exchange = self.numbered(ends, Exchange::new(head.method.as_str(), lossy(&head.target)));
         exchange.version = head.version_text();
         exchange.user_agent = text(header::USER_AGENT);
-        exchange.host = text(header::HOST);
+        exchange.host = head.authority.clone().unwrap_or_else(|| text(header::HOST));
+        exchange.wire_bytes.0 = head.line_length + length_of(&head.headers);
         exchange.warnings = head.warnings.clone();
         if ends.tls.as_ref().is_some_and(|session| session.is_http2) || head.version == http::Version::HTTP_2 {
             exchange.kind = "h2";
@@ -98,6 +99,7 @@ impl Listener {
             Action::Redirect(redirect) => {
                 exchange.actions.push("redirect");
                 let (response, location) = action::redirect(redirect, head, ends)?;
+                exchange.warnings.extend(self.balancer().other_port(&location, ends.local.port()));
                 exchange.redirect = Some(location);
                 Ok(Decision::Answer(response))
             }

@@ -173,7 +173,7 @@ impl Listener {
             Ok(Decision::Invoke(invocation)) => {
                 match limits::read_body(&head.headers, body, self.balancer.attributes.idle_timeout).await {
                     Ok(body) => {
-                        exchange.wire_bytes.0 = head.line_length + length_of(&head.headers) + body.len();
+                        exchange.wire_bytes.0 += body.len();
                         // A task of its own, since a function that was invoked finishes even if the client is gone.
                         let invoked = Arc::clone(&self).invoke(Arc::clone(&ends), head, body, invocation, exchange);
                         tokio::spawn(invoked).await.unwrap_or_else(|_| self.broken(&ends))

@@ -19,6 +19,7 @@ mod rule;
 mod tls;
 mod transform;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -37,6 +38,8 @@ pub(crate) struct Balancer {
     /// Of exchanges.
     last_number: AtomicU64,
     seal: action::Seal,
+    /// Of the listeners whose port in AWS is known: that one, and the one here.
+    ports: Vec<(u16, u16)>,
 }
 
 /// A target group and its target.
@@ -46,7 +49,12 @@ struct Group {
 }
 
 impl Balancer {
-    pub(crate) fn new(settings: &Settings, pools: &[Arc<Pool>], notices: UnboundedSender<Notice>) -> Self {
+    pub(crate) fn new(
+        settings: &Settings,
+        addresses: &[SocketAddr],
+        pools: &[Arc<Pool>],
+        notices: UnboundedSender<Notice>,
+    ) -> Self {
         let target = |index: usize| Some((settings.functions.get(index)?.name.clone(), Arc::clone(pools.get(index)?)));
         let groups = settings.target_groups.iter();
         Balancer {
@@ -58,7 +66,21 @@ impl Balancer {
             keep_messages: settings.keep_messages,
             last_number: AtomicU64::new(0),
             seal: action::Seal::new(),
+            ports: settings
+                .listeners
+                .iter()
+                .zip(addresses)
+                .filter_map(|(listener, address)| Some((listener.port?, address.port())))
+                .collect(),
         }
+    }
+
+    /// A redirect to another listener leads to its port in AWS. Here that is another one, which a developer has to type.
+    fn other_port(&self, location: &str, own: u16) -> Option<String> {
+        let authority = location.split_once("://")?.1.split('/').next()?;
+        let port: u16 = authority.rsplit_once(':')?.1.parse().ok()?;
+        let (_, here) = self.ports.iter().find(|(aws, here)| *aws == port && *here != own)?;
+        Some(format!("the listener on port {port} in AWS listens on {here} here"))
     }
 
     fn group(&self, index: usize) -> Option<&Group> {
