@@ -1,8 +1,8 @@
-//! A local stand-in for an Application Load Balancer (ALB) with a Lambda function as its target.
+//! A local stand-in for an Application Load Balancer (ALB) with Lambda functions as its targets.
 //!
-//! A listener takes HTTP/1.1 and HTTP/2 (prior knowledge) requests, evaluates listener rules, builds the event that an ALB
-//! would build, hands it over a Lambda Runtime API to a real process, holds the reply to an ALB's rules, and answers the
-//! client. It knows nothing of what the function does: any program that speaks the Runtime API will do.
+//! Listeners take HTTP/1 and HTTP/2 requests, plain or over TLS, evaluate listener rules, build the event that an ALB would
+//! build, hand it over a Lambda Runtime API to a real process, hold the reply to an ALB's rules, and answer the client. It
+//! knows nothing of what a function does: any program that speaks the Runtime API will do.
 //!
 //! Owns no output: what happens is told as [`Notice`]s. What is emulated, and what is not, is the table in
 //! `docs/local-alb.md`.
@@ -18,10 +18,12 @@ pub mod source;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
+use std::time::Duration;
 
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{Receiver, UnboundedSender};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 pub use alb::access_log;
@@ -71,10 +73,14 @@ fn bind_problem(error: &std::io::Error) -> String {
     }
 }
 
+/// How long connections may take to get their last answer.
+const LAST_ANSWERS: Duration = Duration::from_millis(500);
+
 /// A running emulator. Dropping it stops it without waiting; [`Emulator::shutdown`] waits.
 #[derive(Debug)]
 pub struct Emulator {
     local_addrs: Vec<SocketAddr>,
+    closing: watch::Sender<bool>,
     tasks: JoinSet<()>,
     pools: Vec<Closer>,
     ended: Vec<Receiver<()>>,
@@ -95,8 +101,8 @@ impl Drop for Closer {
     }
 }
 
-/// Starts to listen. No process is started before the first request, as in Lambda: a function that cannot be started shows
-/// in the [`Exchange::problem`] of the first request.
+/// Starts to listen. No process is started before the first request or health check, as in Lambda: a function that cannot be
+/// started shows in the [`Exchange::problem`] of the first request.
 ///
 /// # Errors
 ///
@@ -119,17 +125,18 @@ pub async fn start(settings: Settings, notices: UnboundedSender<Notice>) -> Resu
         ended.push(end);
     }
     let mut tasks = JoinSet::new();
+    let (closing, closes) = watch::channel(false);
     let balancer = Arc::new(alb::Balancer::new(&settings, &local_addrs, &pools, notices));
     for ((index, listener), socket) in settings.listeners.into_iter().enumerate().zip(sockets) {
         let name = listener.name.clone();
         let listener = alb::Listener::new(index, listener, Arc::clone(&balancer));
         let listener = listener.map_err(|problem| StartError::Tls { listener: name, problem })?;
-        tasks.spawn(Arc::new(listener).serve(socket));
+        tasks.spawn(Arc::new(listener).serve(socket, closes.clone()));
     }
     for group in 0..settings.target_groups.len() {
-        tasks.spawn(alb::health::watch(Arc::clone(&balancer), group));
+        tasks.spawn(alb::until(closes.clone(), alb::health::watch(Arc::clone(&balancer), group)));
     }
-    Ok(Emulator { local_addrs, tasks, pools: pools.into_iter().map(Closer).collect(), ended })
+    Ok(Emulator { local_addrs, closing, tasks, pools: pools.into_iter().map(Closer).collect(), ended })
 }
 
 fn check(settings: &Settings) -> Result<(), StartError> {
@@ -160,15 +167,18 @@ impl Emulator {
         &self.local_addrs
     }
 
-    /// Stops listening, ends all connections and processes as Lambda does, and waits until they are gone.
+    /// Stops listening, ends processes as Lambda does and connections once they have their answer, and waits until they are
+    /// gone.
     pub async fn shutdown(mut self) {
-        // Only then are the ports free again.
-        self.tasks.shutdown().await;
+        self.closing.send_replace(true);
         for pool in &self.pools {
             pool.0.close();
         }
         for ended in &mut self.ended {
             while ended.recv().await.is_some() {}
         }
+        // What was under way has been answered by then, if its client reads.
+        let _ = tokio::time::timeout(LAST_ANSWERS, async { while self.tasks.join_next().await.is_some() {} }).await;
+        self.tasks.shutdown().await;
     }
 }

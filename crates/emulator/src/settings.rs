@@ -142,7 +142,7 @@ impl LoadBalancerAttributes {
 pub struct Listener {
     /// For messages: a logical id, or the last part of an ARN.
     pub name: String,
-    /// The port that it has in AWS, if a file says so; nothing is done with it.
+    /// The port that it has in AWS, if a file says so: it decides about the port in `Host`.
     pub port: Option<u16>,
     /// Where it listens here; port 0 lets the operating system choose. Meant for loopback: there is no protection of any
     /// kind.

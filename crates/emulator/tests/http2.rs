@@ -82,3 +82,38 @@ fn limits_answer_and_do_not_reset_the_stream() {
     let statuses: Vec<u16> = send(&alb, vec![big, trace, long]).iter().map(|(status, _)| *status).collect();
     assert_eq!(statuses, [413, 405, 414]);
 }
+
+#[test]
+fn a_client_that_leaves_is_told_as_460() {
+    let mut alb = single();
+    let left = tokio::time::Duration::from_millis(200);
+    alb.block_on(async {
+        let stream = TcpStream::connect(alb.address).await.unwrap();
+        let (mut client, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+        let connection = tokio::spawn(connection);
+        let request = get("/sleep/600").body(Empty::<Bytes>::new()).unwrap();
+        assert!(tokio::time::timeout(left, client.send_request(request)).await.is_err());
+        connection.abort();
+    });
+    let exchange = alb.exchange();
+    assert_eq!((exchange.status, exchange.target.as_str()), (460, "/sleep/600"));
+}
+
+#[test]
+fn an_idle_connection_is_let_go_and_grpc_is_refused() {
+    let mut settings = support::settings(crossfade_event::HeaderMode::Single);
+    settings.load_balancer.idle_timeout = std::time::Duration::from_millis(200);
+    let alb = Alb::start(settings);
+    let grpc = get("/").header("content-type", "application/grpc").body(Empty::new()).unwrap();
+    assert_eq!(send(&alb, vec![grpc])[0].0, 464);
+    alb.block_on(async {
+        let stream = TcpStream::connect(alb.address).await.unwrap();
+        let (_client, connection) =
+            hyper::client::conn::http2::handshake::<_, _, Empty<Bytes>>(TokioExecutor::new(), TokioIo::new(stream))
+                .await
+                .unwrap();
+        let ended = tokio::time::timeout(std::time::Duration::from_secs(20), connection).await;
+        assert!(ended.is_ok(), "the connection stays open");
+    });
+}

@@ -56,10 +56,19 @@ impl Authority {
     }
 
     fn client(&self, identity: Option<Identity>, alpn: &[&str]) -> TlsConnector {
+        self.client_of(rustls::DEFAULT_VERSIONS, identity, alpn)
+    }
+
+    fn client_of(
+        &self,
+        versions: &[&'static rustls::SupportedProtocolVersion],
+        identity: Option<Identity>,
+        alpn: &[&str],
+    ) -> TlsConnector {
         let mut roots = RootCertStore::empty();
         roots.add(self.0.der().clone()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();
         let builder = builder.with_root_certificates(roots);
         let mut config = match identity {
             Some(Identity(certificate, key, ..)) => builder.with_client_auth_cert(vec![certificate], key).unwrap(),
@@ -79,6 +88,8 @@ fn get(alb: &Alb, connector: &TlsConnector) -> Result<(String, serde_json::Value
         let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         let stream = TokioIo::new(stream);
         let request = Request::get("https://shop.example.com/a%20b").header("host", "shop.example.com");
+        // What a client says of itself under these names is not believed where the listener asks for certificates.
+        let request = request.header("x-amzn-mtls-clientcert", "FORGED");
         let request = request.body(Empty::<Bytes>::new()).unwrap();
         let response = if is_http2 {
             let (mut client, connection) =
@@ -125,6 +136,18 @@ fn https_speaks_both_versions_and_tells_the_function_so() {
 }
 
 #[test]
+fn tls_1_2_is_spoken_and_its_ciphers_have_openssl_s_names() {
+    let authority = Authority::new();
+    let mut settings = authority.listener(MutualAuthentication::Off);
+    settings.load_balancer.tls_fields = true;
+    let alb = Alb::start(settings);
+    let (_, event) = get(&alb, &authority.client_of(&[&rustls::version::TLS12], None, &[])).unwrap();
+    assert_eq!(event["headers"]["x-amzn-tls-version"], "TLSv1.2");
+    let suite = event["headers"]["x-amzn-tls-cipher-suite"].as_str().unwrap();
+    assert!(suite.starts_with("ECDHE-ECDSA-"), "{suite}");
+}
+
+#[test]
 fn without_http2_the_listener_speaks_http_1_and_fields_can_be_renamed() {
     let authority = Authority::new();
     let mut settings = authority.listener(MutualAuthentication::Off);
@@ -147,7 +170,7 @@ fn passthrough_hands_any_client_certificate_to_the_function() {
     assert!(certificate.starts_with("-----BEGIN%20CERTIFICATE-----%0AMII"), "{certificate}");
     assert!(certificate.ends_with("-----END%20CERTIFICATE-----%0A"), "{certificate}");
     let (_, event) = get(&alb, &authority.client(None, &[])).unwrap();
-    assert_eq!(event["headers"].get("x-amzn-mtls-clientcert"), None);
+    assert_eq!(event["headers"].get("x-amzn-mtls-clientcert"), None, "T15");
 }
 
 #[test]

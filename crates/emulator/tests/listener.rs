@@ -170,6 +170,51 @@ fn a_client_that_stops_in_the_middle_is_told_408_and_an_idle_one_is_let_go() {
 }
 
 #[test]
+fn a_connection_that_says_nothing_is_let_go_and_one_that_is_old_gets_its_last_answer() {
+    let mut settings = support::settings(HeaderMode::Single);
+    settings.load_balancer.idle_timeout = std::time::Duration::from_millis(200);
+    settings.load_balancer.client_keep_alive = std::time::Duration::ZERO;
+    let alb = Alb::start(settings);
+    assert!(alb.connect().is_closed());
+    let response = alb.get("/", "");
+    assert_eq!((response.status, response.field("connection")), (200, Some("close")));
+}
+
+#[test]
+fn an_answer_of_the_load_balancer_s_own_does_not_wait_for_a_body() {
+    let mut settings = support::settings(HeaderMode::Single);
+    settings.listeners[0].default_action = Action::status(http::StatusCode::NOT_FOUND);
+    let alb = Alb::start(settings);
+    let mut client = alb.connect();
+    client.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n");
+    let response = client.read();
+    assert_eq!((response.status, response.field("connection")), (404, Some("close")));
+}
+
+#[test]
+fn a_request_under_way_at_the_end_is_answered_and_told() {
+    let mut alb = single();
+    let mut client = alb.connect();
+    client.write(b"GET /sleep/10000 HTTP/1.1\r\nHost: a\r\n\r\n");
+    alb.notice(|notice| matches!(notice, crossfade_emulator::Notice::Started { .. }).then_some(()));
+    // One that has nothing to wait for does not hold up the end.
+    let _idle = alb.connect();
+    alb.shutdown();
+    assert_eq!(client.read().status, 502);
+    assert_eq!(alb.exchange().status, 502);
+}
+
+// T28: user information is a secret
+#[test]
+fn user_information_in_a_target_is_not_told() {
+    let mut alb = single();
+    alb.send("TRACE http://user:hunter2@h.example/x HTTP/1.1\r\nHost: a\r\n\r\n");
+    let exchange = alb.exchange();
+    assert_eq!(exchange.host, "h.example");
+    assert!(!crossfade_emulator::access_log::line(&exchange).contains("hunter2"));
+}
+
+#[test]
 fn requests_may_be_sent_ahead_and_are_answered_in_their_order() {
     let alb = single();
     let mut client = alb.connect();

@@ -41,7 +41,7 @@ pub(super) struct Invocation {
     cookies: Vec<HeaderValue>,
 }
 
-type Answered = (Box<Exchange>, Response<Bytes>);
+pub(super) type Answered = (Box<Exchange>, Response<Bytes>);
 
 impl Listener {
     /// Notes what is known of a request at once.
@@ -50,7 +50,8 @@ impl Listener {
         let mut exchange = self.numbered(ends, Exchange::new(head.method.as_str(), lossy(&head.target)));
         exchange.version = head.version_text();
         exchange.user_agent = text(header::USER_AGENT);
-        exchange.host = head.authority.clone().unwrap_or_else(|| text(header::HOST));
+        let authority = head.authority.as_deref().and_then(|authority| authority.rsplit('@').next());
+        exchange.host = authority.map_or_else(|| text(header::HOST), str::to_owned);
         exchange.wire_bytes.0 = head.line_length + length_of(&head.headers);
         exchange.warnings = head.warnings.clone();
         if ends.tls.as_ref().is_some_and(|session| session.is_http2) || head.version == http::Version::HTTP_2 {
@@ -122,7 +123,7 @@ impl Listener {
                 }
                 exchange.actions.push("forward");
                 exchange.target_group = self.balancer().group(chosen.group).map(|group| group.settings.arn.clone());
-                limits::check_lambda(&head.headers)?;
+                limits::check_lambda(head.version, &head.headers)?;
                 Ok(Decision::Invoke(Invocation { group: chosen.group, cookies: chosen.cookies }))
             }
         }

@@ -87,6 +87,9 @@ pub(super) fn add_fields(headers: &mut HeaderMap, attributes: &LoadBalancerAttri
     let trace = headers.get(&TRACE_ID).map(|trace| trace.as_bytes().to_vec());
     let trace = trace.filter(|trace| trace.len() <= MAX_TRACE);
     insert(headers, TRACE_ID, &trace_id(trace.as_deref(), &new_trace_id()));
+    for name in ends.tls.iter().flat_map(|session| &session.own_names) {
+        headers.remove(name);
+    }
     for (name, value) in ends.tls.iter().flat_map(|session| &session.fields) {
         headers.insert(name, value.clone());
     }

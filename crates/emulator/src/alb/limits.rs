@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use crossfade_event::alb::MAX_REQUEST_BODY;
-use http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::{Duration, timeout};
@@ -49,7 +49,11 @@ pub(super) fn check_head(head: &Head) -> Result<(), Refusal> {
     if all > MAX_FIELDS {
         return Err(fields_too_long(all));
     }
-    check_codings(&list(&head.headers, "transfer-encoding").collect::<Vec<_>>())?;
+    let known = |coding: &&[u8]| coding.eq_ignore_ascii_case(b"chunked") || coding.eq_ignore_ascii_case(b"identity");
+    if let Some(coding) = list(&head.headers, "transfer-encoding").find(|coding| !known(coding)) {
+        let problem = format!("transfer coding `{}` is not supported", coding.escape_ascii());
+        return Err(Refusal::new(StatusCode::NOT_IMPLEMENTED, problem));
+    }
     let addresses = list(&head.headers, "x-forwarded-for").count();
     if addresses > MAX_FORWARDED_FOR {
         let problem = format!("`X-Forwarded-For` has {addresses} addresses, a load balancer takes {MAX_FORWARDED_FOR}");
@@ -69,17 +73,6 @@ pub(super) fn fields_too_long(length: usize) -> Refusal {
     Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, problem)
 }
 
-pub(super) fn check_codings(codings: &[&[u8]]) -> Result<(), Refusal> {
-    let known = |coding: &&[u8]| coding.eq_ignore_ascii_case(b"chunked") || coding.eq_ignore_ascii_case(b"identity");
-    match codings.iter().find(|coding| !known(coding)) {
-        Some(coding) => {
-            let problem = format!("transfer coding `{}` is not supported", coding.escape_ascii());
-            Err(Refusal::new(StatusCode::NOT_IMPLEMENTED, problem))
-        }
-        None => Ok(()),
-    }
-}
-
 /// With `routing.http.drop_invalid_header_fields.enabled`: names of other characters than letters, digits and `-` go.
 pub(super) fn drop_invalid_fields(headers: &mut HeaderMap, warnings: &mut Vec<String>) {
     let is_invalid =
@@ -92,7 +85,12 @@ pub(super) fn drop_invalid_fields(headers: &mut HeaderMap, warnings: &mut Vec<St
 }
 
 /// Checks that hold for Lambda targets only.
-pub(super) fn check_lambda(headers: &HeaderMap) -> Result<(), Refusal> {
+pub(super) fn check_lambda(version: Version, headers: &HeaderMap) -> Result<(), Refusal> {
+    let content_type = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    if version == Version::HTTP_2 && content_type.starts_with(b"application/grpc") {
+        let problem = "a target group of a function speaks HTTP/1, gRPC needs HTTP/2";
+        return Err(Refusal::new(StatusCode::from_u16(464).unwrap_or(StatusCode::BAD_REQUEST), problem));
+    }
     let upgrades = list(headers, "connection").any(|option| option.eq_ignore_ascii_case(b"upgrade"));
     if upgrades && list(headers, "upgrade").any(|protocol| protocol.eq_ignore_ascii_case(b"websocket")) {
         let problem = "a Lambda function cannot serve a WebSocket";

@@ -11,6 +11,7 @@ mod forwarded;
 mod head;
 pub(crate) mod health;
 mod http1;
+mod http2;
 mod limits;
 mod listener;
 mod loss;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::watch;
 
 use crate::lambda::Pool;
 use crate::{LoadBalancerAttributes, Notice, Settings, TargetGroup};
@@ -86,4 +88,18 @@ impl Balancer {
     fn group(&self, index: usize) -> Option<&Group> {
         self.target_groups.get(index)
     }
+}
+
+/// Runs until its end or that of all.
+pub(crate) async fn until(mut closing: watch::Receiver<bool>, future: impl Future<Output = ()>) {
+    tokio::select! {
+        () = future => {}
+        () = closed(&mut closing) => {}
+    }
+}
+
+/// Ends when all is to end.
+async fn closed(closing: &mut watch::Receiver<bool>) {
+    // The sender is gone with the emulator, which is a closing too.
+    let _ = closing.wait_for(|closing| *closing).await;
 }

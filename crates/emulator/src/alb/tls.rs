@@ -29,7 +29,19 @@ pub(super) struct Session {
     pub(super) is_http2: bool,
     /// What the target is told.
     pub(super) fields: Vec<(HeaderName, HeaderValue)>,
+    /// Fields that are the load balancer's own on this listener: what clients send under these names goes.
+    pub(super) own_names: Vec<HeaderName>,
 }
+
+/// What mutual TLS tells a target.
+const MUTUAL_FIELDS: [&str; 6] = [
+    "x-amzn-mtls-clientcert",
+    "x-amzn-mtls-clientcert-serial-number",
+    "x-amzn-mtls-clientcert-issuer",
+    "x-amzn-mtls-clientcert-subject",
+    "x-amzn-mtls-clientcert-validity",
+    "x-amzn-mtls-clientcert-leaf",
+];
 
 /// Settings of a listener's TLS, checked.
 ///
@@ -118,7 +130,11 @@ pub(super) fn session(
     }
     let server_name = connection.server_name().map(str::to_owned);
     let info = TlsInfo { version, cipher_suite: suite, server_name };
-    Session { info, is_http2: connection.alpn_protocol() == Some(b"h2"), fields }
+    let own_names = match mutual {
+        MutualAuthentication::Off => Vec::new(),
+        _ => MUTUAL_FIELDS.iter().map(|own| attributes.name_of(own)).collect(),
+    };
+    Session { info, is_http2: connection.alpn_protocol() == Some(b"h2"), fields, own_names }
 }
 
 /// The access log has OpenSSL's names.
