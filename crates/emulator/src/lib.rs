@@ -27,7 +27,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 pub use alb::access_log;
-pub use notice::{Classification, Exchange, Messages, Notice, RuleRef, TlsInfo, Transformed};
+pub use notice::{Classification, Exchange, Messages, Notice, RuleRef, TlsInfo, Transformed, Waiting};
 pub use settings::{
     Action, DesyncMitigation, FixedResponse, Forward, ForwardedFor, Function, HealthCheck, Listener,
     ListenerAttributes, LoadBalancerAttributes, Matcher, MutualAuthentication, Redirect, Rule, Settings, TargetGroup,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
@@ -19,6 +20,8 @@ pub enum Notice {
         environment: u32,
         /// Without the line break; what is not UTF-8 is replaced, very long lines come in pieces.
         line: String,
+        /// Held until the line is told: when too many wait, the next ones are left out.
+        waiting: Waiting,
     },
     /// An environment asked for its first invocation.
     Started {
@@ -60,6 +63,10 @@ pub enum Notice {
         text: String,
     },
 }
+
+/// A line that is not told yet.
+#[derive(Clone, Debug, Default)]
+pub struct Waiting(#[expect(dead_code, reason = "its owners are counted")] pub(crate) Arc<()>);
 
 /// One request and what became of it.
 #[derive(Clone, Debug)]

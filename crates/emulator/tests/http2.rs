@@ -79,8 +79,10 @@ fn limits_answer_and_do_not_reset_the_stream() {
     let big = get("/").header("x-big", "b".repeat(17_000)).body(Empty::new()).unwrap();
     let trace = Request::trace("http://shop.example.com/").body(Empty::new()).unwrap();
     let long = get(&format!("/{}", "a".repeat(17_000))).body(Empty::new()).unwrap();
-    let statuses: Vec<u16> = send(&alb, vec![big, trace, long]).iter().map(|(status, _)| *status).collect();
-    assert_eq!(statuses, [413, 405, 414]);
+    let many = (0..10).fold(get("/"), |request, n| request.header(format!("x-{n}"), "b".repeat(15_000)));
+    let many = many.body(Empty::new()).unwrap();
+    let statuses: Vec<u16> = send(&alb, vec![big, trace, long, many]).iter().map(|(status, _)| *status).collect();
+    assert_eq!(statuses, [413, 405, 414, 413]);
 }
 
 #[test]

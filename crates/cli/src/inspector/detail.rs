@@ -84,7 +84,7 @@ fn problems(secrets: Secrets, entry: &Entry) -> String {
     if exchange.problem.is_some() || exchange.elb_reason.is_some() {
         let reason =
             exchange.elb_reason.as_ref().map(|reason| format!("<b>{}</b> ", escape(reason))).unwrap_or_default();
-        let problem = exchange.problem.as_deref().map(|problem| escape(&secrets.text(problem))).unwrap_or_default();
+        let problem = exchange.problem.as_deref().map(|problem| escape(&secrets.sentence(problem))).unwrap_or_default();
         let _ = writeln!(
             html,
             "<p class=\"callout error\" id=\"problem\"><span class=\"mark error\">error</span> {reason}{problem}</p>"
@@ -94,12 +94,12 @@ fn problems(secrets: Secrets, entry: &Entry) -> String {
         && let (Some(_), _) | (_, Some(_)) = (&access.error, &access.detail)
     {
         let kind = access.error.as_deref().map(|kind| format!("<b>{}</b> ", escape(kind))).unwrap_or_default();
-        let detail = access.detail.as_deref().map(|detail| escape(&secrets.text(detail))).unwrap_or_default();
+        let detail = access.detail.as_deref().map(|detail| escape(&secrets.sentence(detail))).unwrap_or_default();
         let _ =
             writeln!(html, "<p class=\"callout error\"><span class=\"mark error\">back end</span> {kind}{detail}</p>");
     }
     for warning in &exchange.warnings {
-        let warning = escape(&secrets.text(warning));
+        let warning = escape(&secrets.sentence(warning));
         let _ =
             writeln!(html, "<p class=\"callout warning\"><span class=\"mark warning\">warning</span> {warning}</p>");
     }

@@ -96,8 +96,8 @@ impl Shared {
 /// What goes through the queue.
 enum Noted {
     Exchange(Box<Exchange>),
-    Line { environment: u32, line: Box<Line> },
-    Text { environment: u32, text: String },
+    Line(Box<Line>),
+    Text(String),
 }
 
 /// A running inspector; it ends when dropped.
@@ -166,8 +166,8 @@ impl Inspector {
                 }
                 Noted::Exchange(exchange)
             }
-            Notice::FunctionLine { environment, line } if self.shared.setup.own_function && Line::is_one(line) => {
-                Noted::Text { environment: *environment, text: line.clone() }
+            Notice::FunctionLine { line, .. } if self.shared.setup.own_function && Line::is_one(line) => {
+                Noted::Text(line.clone())
             }
             _ => return,
         };
@@ -192,8 +192,8 @@ async fn keep(shared: Arc<Shared>, mut inbox: Receiver<Noted>) {
                     shared.queued.fetch_sub(store::size(&exchange), Ordering::Relaxed);
                     ready.push(Noted::Exchange(exchange));
                 }
-                Noted::Text { environment, text } => {
-                    ready.extend(Line::parse(&text).map(|line| Noted::Line { environment, line: Box::new(line) }));
+                Noted::Text(text) => {
+                    ready.extend(Line::parse(&text).map(|line| Noted::Line(Box::new(line))));
                 }
                 line @ Noted::Line { .. } => ready.push(line),
             }
@@ -202,7 +202,7 @@ async fn keep(shared: Arc<Shared>, mut inbox: Receiver<Noted>) {
         for noted in ready {
             match noted {
                 Noted::Exchange(exchange) => store.add(*exchange, shared.setup.secrets),
-                Noted::Line { environment, line } => store.add_line(environment, *line),
+                Noted::Line(line) => store.add_line(*line),
                 Noted::Text { .. } => {}
             }
         }

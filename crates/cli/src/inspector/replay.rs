@@ -72,12 +72,11 @@ fn request(entry: &Entry) -> Option<Vec<u8>> {
     let messages = entry.messages().filter(|_| can_be_repeated(entry))?;
     let exchange = &entry.exchange;
     let mut head = format!("{} {} HTTP/1.1\r\n", exchange.method, exchange.target);
-    if !messages.request_fields.contains_key("host") {
-        let _ = write!(head, "host: {}\r\n", exchange.host);
-    }
+    // An absolute target had one of its own, and won.
+    let _ = write!(head, "host: {}\r\n", exchange.host);
     let mut bytes = head.into_bytes();
     for (name, value) in &messages.request_fields {
-        if !HOP_BY_HOP.contains(&name.as_str()) {
+        if name != "host" && !HOP_BY_HOP.contains(&name.as_str()) {
             bytes.extend_from_slice(name.as_str().as_bytes());
             bytes.extend_from_slice(b": ");
             bytes.extend_from_slice(value.as_bytes());

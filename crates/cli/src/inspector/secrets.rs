@@ -18,6 +18,9 @@ const SECRET_DIGITS: usize = 13;
 /// Names whose values are ids made for logs, however they look.
 const PLAIN_NAMES: [&str; 6] =
     ["x-amzn-trace-id", "x-amzn-requestid", "x-request-id", "traceparent", "targetGroupArn", "x-amzn-tls-cipher-suite"];
+/// Names of secrets in HTTP that compare has no reason to know: OAuth's code, the signature of a signed URL, what a client's
+/// certificate and an identity provider say.
+const SECRET_NAMES: [&str; 5] = ["code", "sig", "x-forwarded-client-cert", "x-amzn-oidc-data", "x-amzn-oidc-identity"];
 /// How tokens of well-known services begin.
 const TOKENS: [&str; 12] =
     ["AKIA", "ASIA", "AIza", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "sk_live_", "sk-"];
@@ -39,7 +42,18 @@ pub(super) enum Content {
     NotShown(String),
 }
 
+fn is_secret(name: &str) -> bool {
+    SECRET_NAMES.iter().any(|secret| name.eq_ignore_ascii_case(secret)) || is_secret_name(name)
+}
+
 impl Secrets {
+    /// Free text that may have a target in it, such as why a request was refused.
+    pub(super) fn sentence(self, text: &str) -> String {
+        let shown = self.text(text);
+        let words = shown.split(' ').map(|word| if word.contains('?') { self.target(word) } else { word.to_owned() });
+        words.collect::<Vec<_>>().join(" ")
+    }
+
     /// Free text.
     pub(super) fn text(self, text: &str) -> String {
         match self {
@@ -68,7 +82,7 @@ impl Secrets {
                 None => HIDDEN.to_owned(),
             },
             "location" | "content-location" | "referer" => self.target(value),
-            name if is_secret_name(name) => HIDDEN.to_owned(),
+            name if is_secret(name) => HIDDEN.to_owned(),
             _ => self.text(value),
         }
     }
@@ -96,7 +110,7 @@ impl Secrets {
     /// The pairs of a query or a form.
     fn pairs(self, pairs: &str) -> String {
         let pairs = pairs.split('&').map(|pair| match pair.split_once('=') {
-            Some((key, _)) if is_secret_name(&percent_decoded(key)) => format!("{key}={HIDDEN}"),
+            Some((key, _)) if is_secret(&percent_decoded(key)) => format!("{key}={HIDDEN}"),
             Some((key, value)) => format!("{}={}", self.encoded(key), self.encoded(value)),
             None => self.encoded(pair),
         });
@@ -112,7 +126,7 @@ impl Secrets {
     /// A value by its name, such as a member of JSON.
     fn named(self, name: &str, value: &str) -> String {
         match self {
-            Secrets::Masked if is_secret_name(name) => HIDDEN.to_owned(),
+            Secrets::Masked if is_secret(name) => HIDDEN.to_owned(),
             _ => self.field(name, value),
         }
     }
@@ -136,6 +150,10 @@ impl Secrets {
             return Content::NotShown("a form of several parts is not looked through for secrets".to_owned());
         }
         let text = match std::str::from_utf8(body) {
+            // Such as UTF-16 without a mark: between the letters of a secret are others.
+            Ok(text) if text.contains('\0') && self == Secrets::Masked => {
+                return Content::NotShown("not looked through for secrets: it has NUL characters".to_owned());
+            }
             Ok(text) => text.to_owned(),
             Err(_) if kind.starts_with("text/") && !body.contains(&0) => {
                 body.iter().map(|byte| char::from(*byte)).collect()
@@ -184,6 +202,10 @@ impl Secrets {
             let is_long = digits >= SECRET_DIGITS && !scalar.contains(['.', 'e', 'E']);
             return is_long.then(|| quoted(HIDDEN));
         };
+        let is_document = value.trim_start().starts_with(['{', '[']);
+        if let Some(laid) = is_document.then(|| self.json(&value)).flatten() {
+            return laid.is_changed.then(|| quoted(&laid.compact()));
+        }
         let shown = if value.starts_with('/') || value.contains("://") {
             self.target(&value)
         } else {
@@ -207,7 +229,7 @@ impl Secrets {
                     let shown = match top.ends_with("eaders") {
                         true => self.field(name, &value),
                         // As a load balancer hands them over: still encoded, as the client sent them.
-                        false if is_secret_name(&percent_decoded(name)) => HIDDEN.to_owned(),
+                        false if is_secret(&percent_decoded(name)) => HIDDEN.to_owned(),
                         false => self.encoded(&value),
                     };
                     (shown != value).then(|| quoted(&shown))
@@ -463,6 +485,12 @@ mod tests {
             "<a><password>•••</password><b>c</b></a>"
         );
         assert!(text("multipart/form-data; boundary=x", "--x").contains("several parts"));
+        let utf_16: String = r#"{"password":"hunter2"}"#.chars().flat_map(|letter| [letter, '\0']).collect();
+        assert!(text("application/json", &utf_16).contains("NUL characters"));
+        assert!(!text("application/json", r#"{"a":"{\"\\u0070assword\":\"hunter2\"}"}"#).contains("hunter2"));
+        assert_eq!(Secrets::Masked.target("/cb?code=abc&sig=x%3D&q=1"), "/cb?code=•••&sig=•••&q=1");
+        assert_eq!(Secrets::Masked.field("x-amzn-oidc-data", "opaque"), "•••");
+        assert_eq!(Secrets::Masked.sentence("no rule for /a?%74oken=x here"), "no rule for /a?%74oken=••• here");
         assert_eq!(text("text/plain", "token: abc"), "token: •••");
         assert_eq!(
             text("text/plain", r#"{"password" : "a b\"c", "n": 1, "pin":12,"#),

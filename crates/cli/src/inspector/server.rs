@@ -23,7 +23,7 @@ use super::{Shared, detail, guard, list, page, replay};
 
 /// Connections at a time; one more waits.
 const MOST_CONNECTIONS: usize = 64;
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// Of a form.
 const MOST_BODY: usize = 4096;
 

@@ -1,7 +1,6 @@
 //! The requests that are kept: the newest ones, bounded in number and bytes, each with the lines that belong to it.
 //!
-//! Owns pairing: by the Lambda request id, and where an exchange has none, by the environment, which works on one request
-//! at a time. Renders nothing.
+//! Owns pairing, by the Lambda request id. Renders nothing.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -106,12 +105,6 @@ pub(super) fn size(exchange: &Exchange) -> usize {
     sizes.iter().sum()
 }
 
-/// A line that waits for its request.
-struct Early {
-    environment: u32,
-    line: Line,
-}
-
 #[derive(Default)]
 pub(super) struct Store {
     /// Oldest first; the ids have no gaps.
@@ -121,9 +114,8 @@ pub(super) struct Store {
     /// Counts changes.
     clock: u64,
     by_request_id: BTreeMap<String, u64>,
-    /// The latest request without an id of each environment.
-    by_environment: BTreeMap<u32, u64>,
-    early: VecDeque<Early>,
+    /// Lines whose request has not come.
+    early: VecDeque<Line>,
 }
 
 /// A part of the list.
@@ -157,10 +149,8 @@ impl Store {
         let (host, target) = (secrets.text(&exchange.host), secrets.target(&exchange.target));
         let function = exchange.function.as_deref().unwrap_or_default();
         let text = format!("{} {host}{target} {function}", exchange.method).to_lowercase();
-        match (&exchange.request_id, exchange.environment) {
-            (Some(request_id), _) => drop(self.by_request_id.insert(request_id.clone(), id)),
-            (None, Some(environment)) => drop(self.by_environment.insert(environment, id)),
-            (None, None) => {}
+        if let Some(request_id) = &exchange.request_id {
+            self.by_request_id.insert(request_id.clone(), id);
         }
         self.bytes += size(&exchange);
         self.clock += 1;
@@ -171,8 +161,8 @@ impl Store {
         while self.entries.len() > MOST_ENTRIES || (self.bytes > MOST_BYTES && self.entries.len() > 1) {
             self.drop_oldest();
         }
-        for Early { environment, line } in std::mem::take(&mut self.early) {
-            self.add_line(environment, line);
+        for line in std::mem::take(&mut self.early) {
+            self.add_line(line);
         }
     }
 
@@ -186,23 +176,20 @@ impl Store {
     }
 
     /// Gives a line to its request, or keeps it until that comes.
-    pub(super) fn add_line(&mut self, environment: u32, line: Line) {
-        let known = self.by_request_id.get(line.request_id()).copied();
-        let Some(id) = known.or_else(|| self.of_environment(environment, &line)) else {
+    pub(super) fn add_line(&mut self, line: Line) {
+        let Some(id) = self.by_request_id.get(line.request_id()).copied() else {
             if self.early.len() == MOST_EARLY {
                 self.early.pop_front();
             }
-            self.early.push_back(Early { environment, line });
+            self.early.push_back(line);
             return;
         };
         let changed = self.clock + 1;
         let Some(entry) = self.get_mut(id) else { return };
         match line {
             Line::Access(access) => {
-                let request_id = access.request_id.clone();
                 entry.access = Some(access);
                 entry.changed = changed;
-                self.by_request_id.insert(request_id, id);
             }
             Line::Comparison(record) if entry.comparisons.len() < MOST_COMPARISONS => {
                 entry.comparisons.push(record);
@@ -211,18 +198,6 @@ impl Store {
             Line::Comparison(_) => return,
         }
         self.clock = changed;
-    }
-
-    /// The request that an environment has just worked on, if the line can be of it.
-    fn of_environment(&mut self, environment: u32, line: &Line) -> Option<u64> {
-        let Line::Access(access) = line else { return None };
-        let entry = self.get(*self.by_environment.get(&environment)?)?;
-        let target = &entry.exchange.target;
-        let path = target.split_once('?').map_or(target.as_str(), |(path, _)| path);
-        let fits = entry.access.is_none() && access.path.as_deref().is_none_or(|told| told == path);
-        let id = fits.then_some(entry.id)?;
-        self.by_environment.remove(&environment);
-        Some(id)
     }
 
     fn position(&self, id: u64) -> Option<usize> {

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use crossfade_emulator::{Action, Function, Messages, Rule, RuleRef};
+use crossfade_emulator::{Action, Function, Messages, Rule, RuleRef, Waiting};
 use crossfade_event::HeaderMode;
 use crossfade_rule::Condition;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -34,7 +34,7 @@ fn tell(inspector: &Inspector, exchange: Exchange) {
 }
 
 fn tell_line(inspector: &Inspector, line: &str) {
-    inspector.tell(&mut Notice::FunctionLine { environment: 1, line: line.to_owned() });
+    inspector.tell(&mut Notice::FunctionLine { environment: 1, line: line.to_owned(), waiting: Waiting::default() });
 }
 
 async fn open(inspector: &Inspector, target: &str) -> TcpStream {
@@ -171,8 +171,8 @@ async fn lines_find_their_request_whichever_comes_first() {
     tell_line(&inspector, &access("one", "/a"));
     tell(&inspector, Exchange { request_id: Some("one".to_owned()), ..exchange("GET", "/a") });
     tell_line(&inspector, &compare("one", "/total"));
-    // By the environment, with a query that the line does not have.
-    tell(&inspector, exchange("GET", "/b?q"));
+    // The record before the line.
+    tell(&inspector, Exchange { request_id: Some("two".to_owned()), ..exchange("GET", "/b?q") });
     tell_line(&inspector, &compare("two", "/user/password"));
     tell_line(&inspector, &access("two", "/b"));
     // Of neither.

@@ -62,7 +62,11 @@ impl Memory {
 
     fn sum(&self, state: &mut State, now: Instant) -> u64 {
         state.looked = Some(now);
-        let bytes = state.processes.iter().map(|process| linux::anonymous(*process)).sum();
+        // Pages that a process shares with the one that it was forked from count once; that takes the system longer.
+        let bytes = match state.processes.as_slice() {
+            [only] => linux::anonymous(*only),
+            several => several.iter().map(|process| linux::proportional(*process)).sum(),
+        };
         self.peak.fetch_max(bytes, Ordering::Relaxed);
         bytes
     }
@@ -85,6 +89,14 @@ mod linux {
         rest.split_ascii_whitespace().nth(2)?.parse().ok()
     }
 
+    /// `Pss_Anon` of `/proc/<pid>/smaps_rollup`, which has kB (proc(5)); where there is none, what is not shared by files.
+    pub(super) fn proportional(process: u32) -> u64 {
+        let rollup = std::fs::read_to_string(format!("/proc/{process}/smaps_rollup")).unwrap_or_default();
+        let line = rollup.lines().find_map(|line| line.strip_prefix("Pss_Anon:"));
+        let kilobytes = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+        kilobytes.map_or_else(|| anonymous(process), |kilobytes| kilobytes * 1024)
+    }
+
     /// Resident pages less those of files and shared memory: the second and third field of `/proc/<pid>/statm`.
     pub(super) fn anonymous(process: u32) -> u64 {
         let statm = std::fs::read_to_string(format!("/proc/{process}/statm")).unwrap_or_default();
@@ -103,6 +115,10 @@ mod linux {
     pub(super) fn anonymous(_process: u32) -> u64 {
         0
     }
+
+    pub(super) fn proportional(_process: u32) -> u64 {
+        0
+    }
 }
 
 #[cfg(all(test, target_os = "linux"))]
@@ -113,6 +129,9 @@ mod tests {
         let block = vec![1_u8; 64 << 20];
         let after = super::linux::anonymous(std::process::id());
         assert!(block[block.len() / 2] == 1 && after >= before + (48 << 20), "{before} {after}");
+        // Nothing here is shared with a fork: both ways of counting are about the same.
+        let proportional = super::linux::proportional(std::process::id());
+        assert!(proportional > 48 << 20 && proportional <= after + (16 << 20), "{proportional} {after}");
         let group = rustix::process::getpgrp().as_raw_nonzero().get() as u32;
         assert!(super::linux::members(&[group]).contains(&std::process::id()));
     }

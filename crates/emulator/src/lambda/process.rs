@@ -15,10 +15,12 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::Notice;
+use crate::{Notice, Waiting};
 
 /// How long to wait for the rest of the output of processes that have ended.
 const LAST_OUTPUT: Duration = Duration::from_millis(500);
+/// So many lines of one output may wait to be told.
+const MOST_WAITING: usize = 1024;
 /// Longer output lines are told in pieces.
 const LONGEST_LINE: u64 = 64 * 1024;
 
@@ -185,18 +187,35 @@ fn describe(status: io::Result<ExitStatus>) -> String {
     }
 }
 
+/// Reads on whatever becomes of the lines: the function would block on a full pipe. Whoever does not come along with telling
+/// them gets the number of those that were left out.
 async fn tell_lines(output: impl AsyncRead + Unpin, environment: u32, notices: mpsc::UnboundedSender<Notice>) {
     let mut output = BufReader::new(output);
     let mut line = Vec::new();
+    let waiting = Arc::new(());
+    let mut left_out = 0_u64;
+    let tell = |line: String| {
+        let _ = notices.send(Notice::FunctionLine { environment, line, waiting: Waiting(Arc::clone(&waiting)) });
+    };
     loop {
         line.clear();
         match (&mut output).take(LONGEST_LINE).read_until(b'\n', &mut line).await {
-            Ok(0) | Err(_) => return,
+            Ok(0) | Err(_) => break,
             Ok(_) => {}
+        }
+        if Arc::strong_count(&waiting) > MOST_WAITING {
+            left_out += 1;
+            continue;
+        }
+        if left_out > 0 {
+            tell(format!("({left_out} lines were left out, there were too many to tell)"));
+            left_out = 0;
         }
         let text = line.strip_suffix(b"\n").unwrap_or(&line);
         let text = text.strip_suffix(b"\r").unwrap_or(text);
-        // Nobody listening is no reason to stop reading: the function would block on a full pipe.
-        let _ = notices.send(Notice::FunctionLine { environment, line: String::from_utf8_lossy(text).into_owned() });
+        tell(String::from_utf8_lossy(text).into_owned());
+    }
+    if left_out > 0 {
+        tell(format!("({left_out} lines were left out, there were too many to tell)"));
     }
 }

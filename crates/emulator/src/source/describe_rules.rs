@@ -6,7 +6,7 @@ use crossfade_event::HeaderMode;
 use crossfade_rule::Condition;
 use http::StatusCode;
 
-use super::node::{Node, Place};
+use super::node::{Node, Place, Value};
 use super::report::excerpt;
 use super::{Draft, cloudformation, elbv2, name_in_arn, origin, quota};
 use crate::{Action, Function, Listener, Rule, Tls, Transforms};
@@ -138,6 +138,12 @@ fn rule(draft: &mut Draft<'_>, node: &Node) {
     }
     let arn = listener_arn(node);
     if priority == "default" {
+        // AWS gives it neither ("Listener rules"); empty lists are how it says so.
+        let has =
+            |key: &str| node.get(key).is_some_and(|node| matches!(&node.value, Value::List(list) if !list.is_empty()));
+        if has("Conditions") || has("Transforms") {
+            draft.report.warning(place, "conditions and transforms of the default rule are ignored, it has none");
+        }
         if let Some(action) = node.get("Actions").and_then(|actions| elbv2::actions(draft, "Actions", actions)) {
             let listener = draft.listener(&arn, place);
             draft.listeners[listener].listener.default_action = action;

@@ -113,6 +113,10 @@ fn load(file: &Path, options: &Options, read: fn(&mut Draft<'_>, Node)) -> Resul
 fn text(file: &Path) -> std::io::Result<String> {
     use std::io::Read;
     let mut bytes = Vec::new();
+    // Of a pipe nobody knows when something comes.
+    if !std::fs::metadata(file)?.is_file() {
+        return Err(std::io::Error::other("it is not a file"));
+    }
     std::fs::File::open(file)?.take(MAX_TEXT as u64 + 1).read_to_end(&mut bytes)?;
     String::from_utf8(bytes).map_err(|_| std::io::Error::new(std::io::ErrorKind::InvalidData, "it is not UTF-8"))
 }

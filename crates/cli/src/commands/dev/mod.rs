@@ -12,6 +12,7 @@ mod plan;
 mod report;
 mod watch;
 
+use std::cell::Cell;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -243,16 +244,19 @@ async fn shut_down(printer: &Printer, emulator: Emulator, mut teller: Teller, mu
 
 /// Writes lines on a thread of its own: a reader that has stopped reading must not keep Ctrl-C from working.
 struct Printer {
-    lines: std::sync::mpsc::Sender<Line>,
+    lines: std::sync::mpsc::SyncSender<Line>,
     done: std::sync::mpsc::Receiver<()>,
+    left_out: Cell<u64>,
 }
 
 impl Printer {
+    /// Lines that wait for a reader; more are left out, and counted.
+    const MOST_LINES: usize = 10_000;
     /// How long the last lines may take when everything else has ended.
     const PATIENCE: Duration = Duration::from_millis(500);
 
     fn start() -> Printer {
-        let (lines, received) = std::sync::mpsc::channel();
+        let (lines, received) = std::sync::mpsc::sync_channel(Self::MOST_LINES);
         let (finished, done) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             for line in received {
@@ -264,12 +268,20 @@ impl Printer {
             }
             let _ = finished.send(());
         });
-        Printer { lines, done }
+        Printer { lines, done, left_out: Cell::new(0) }
     }
 
     fn print(&self, lines: Vec<Line>) {
         for line in lines {
-            let _ = self.lines.send(line);
+            if self.left_out.get() > 0 {
+                let told = Line::Talk(format!("({} lines were left out, nobody read them)", self.left_out.get()));
+                if self.lines.try_send(told).is_ok() {
+                    self.left_out.set(0);
+                }
+            }
+            if self.lines.try_send(line).is_err() {
+                self.left_out.set(self.left_out.get() + 1);
+            }
         }
     }
 
@@ -295,8 +307,8 @@ struct Surroundings {
 
 impl Surroundings {
     async fn start(routing: &Routing) -> Result<Surroundings> {
-        let folder =
-            tempfile::Builder::new().prefix("crossfade-").tempdir().context("cannot create a temporary folder")?;
+        let folder = tempfile::Builder::new().prefix("crossfade-").permissions(private()).tempdir();
+        let folder = folder.context("cannot create a temporary folder")?;
         let (demo, config) = match routing {
             Routing::Demo => {
                 let demo = Demo::start().await.context("cannot start the demo back ends")?;
@@ -317,6 +329,11 @@ impl Surroundings {
     fn end(self) -> Result<()> {
         self.folder.close().context("cannot remove the temporary folder")
     }
+}
+
+/// What is in the folder of a run is nobody else's business: comparisons may have values.
+fn private() -> std::fs::Permissions {
+    std::os::unix::fs::PermissionsExt::from_mode(0o700)
 }
 
 /// Ctrl-C, a polite kill, or the terminal going away.

@@ -122,7 +122,7 @@ impl Report {
     pub(super) fn tell(&mut self, notice: Notice, now: Instant) -> Vec<Line> {
         match notice {
             Notice::Exchange(exchange) => self.exchange(*exchange, now),
-            Notice::FunctionLine { environment, line } => self.function_line(environment, &line, now),
+            Notice::FunctionLine { environment, line, .. } => self.function_line(environment, &line, now),
             Notice::Started { environment, init, .. } if self.verbose => {
                 vec![Line::Talk(format!("function {environment} | ready after {}", milliseconds(init)))]
             }
@@ -292,6 +292,8 @@ fn time_of_day() -> String {
 
 #[cfg(test)]
 mod tests {
+    use crossfade_emulator::Waiting;
+
     use super::*;
 
     fn exchange(target: &str, environment: Option<u32>) -> Exchange {
@@ -303,7 +305,7 @@ mod tests {
     /// Of the request whose target is its id.
     fn access(target: &str, backend: &str) -> Notice {
         let line = format!(r#"{{"type":"access","request_id":"{target}","backend":"{backend}","error":null}}"#);
-        Notice::FunctionLine { environment: 1, line }
+        Notice::FunctionLine { environment: 1, line, waiting: Waiting::default() }
     }
 
     /// The lines without the time of day, which the clock decides.
@@ -364,7 +366,10 @@ mod tests {
     fn what_the_function_says_of_a_failed_backend_is_told() {
         let line = r#"{"type":"access","request_id":"/a","backend":"legacy","error":"connection_refused","detail":"no `localhost:1`"}"#;
         let mut report = Report::new(false, true, false, false);
-        report.tell(Notice::FunctionLine { environment: 1, line: line.into() }, Instant::now());
+        report.tell(
+            Notice::FunctionLine { environment: 1, line: line.into(), waiting: Waiting::default() },
+            Instant::now(),
+        );
         let lines = texts(report.tell(Notice::Exchange(Box::new(exchange("/a", Some(1)))), Instant::now()));
         assert_eq!(lines[1..], ["connection_refused: no `localhost:1`"]);
     }
@@ -374,7 +379,10 @@ mod tests {
         let line = r#"{"type":"access","request_id":"/a","route":"orders","backend":"legacy","chosen":"hash","retries":2,
             "passed_over":[{"backend":"modern","outcome":"503"}]}"#;
         let mut report = Report::new(false, true, false, false);
-        report.tell(Notice::FunctionLine { environment: 1, line: line.into() }, Instant::now());
+        report.tell(
+            Notice::FunctionLine { environment: 1, line: line.into(), waiting: Waiting::default() },
+            Instant::now(),
+        );
         let lines = texts(report.tell(Notice::Exchange(Box::new(exchange("/a", Some(1)))), Instant::now()));
         assert_eq!(lines, ["GET     200 legacy       12.3 ms  /a  [orders, hash]  [not modern: 503]  [2 retries]"]);
     }
@@ -386,7 +394,7 @@ mod tests {
                 r#"{{"type":"compare","version":1,"time":"2026-11-24T10:57:42.123Z","against":"mirror","request_id":"1","route":"a",
                 "method":"GET","endpoint":"/a","primary":{{"backend":"legacy"}},{members}}}"#
             );
-            Notice::FunctionLine { environment: 1, line }
+            Notice::FunctionLine { environment: 1, line, waiting: Waiting::default() }
         };
         let told = |members: &str| texts(Report::new(false, true, false, false).tell(line(members), Instant::now()));
         let different = r#""verdict":"different","mirror":{"backend":"modern","status":200,"ms":23.1},"more":2,"differences":
@@ -400,7 +408,7 @@ mod tests {
 
     #[test]
     fn other_output_is_passed_on_and_access_lines_only_when_verbose() {
-        let line = |line: &str| Notice::FunctionLine { environment: 7, line: line.into() };
+        let line = |line: &str| Notice::FunctionLine { environment: 7, line: line.into(), waiting: Waiting::default() };
         let now = Instant::now();
         let mut quiet = Report::new(false, true, false, false);
         assert_eq!(texts(quiet.tell(line("hello"), now)), ["stderr function 7 | hello"]);
