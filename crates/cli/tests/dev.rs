@@ -264,3 +264,16 @@ fn children(parent: u32) -> Vec<u32> {
     let entries = std::fs::read_dir("/proc").unwrap();
     entries.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok()).filter(is_child).collect()
 }
+
+/// A function that writes without end fills neither the memory nor the way of Ctrl-C.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_function_that_writes_without_end_is_borne() {
+    let dev = Dev::start(&["--function", "sh -c 'yes a line that is written again and again'"]);
+    let asked = Command::new("curl").args(["-s", "--max-time", "2", "--noproxy", "*", &dev.alb]).status().unwrap();
+    assert!(!asked.success(), "it never asks for the request");
+    let status = std::fs::read_to_string(format!("/proc/{}/status", dev.child.id())).unwrap();
+    let resident = word_after(&status, "VmRSS:").parse::<u64>().unwrap() / 1024;
+    assert!(resident < 300, "{resident} MiB");
+    assert!(dev.stop("-INT").success());
+}

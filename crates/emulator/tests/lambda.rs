@@ -120,7 +120,7 @@ fn misuse_of_the_runtime_api_is_refused_and_survived() {
     // A response without the invocation id is taken; a second one is too late.
     assert_eq!(alb.get("/post/twice", "").status, 200);
     let line = alb.notice(|notice| match notice {
-        Notice::FunctionLine { line, environment: 1 } if line.starts_with("late answers: ") => Some(line.clone()),
+        Notice::FunctionLine { line, environment: 1, .. } if line.starts_with("late answers: ") => Some(line.clone()),
         _ => None,
     });
     assert_eq!(line, "late answers: 202 ok, 410 InvocationOver, 410 InvocationOver");
