@@ -24,7 +24,7 @@ const TOKENS: [&str; 12] =
 
 /// `crossfade dev --show-secrets` or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Secrets {
+pub(crate) enum Secrets {
     Shown,
     Masked,
 }
@@ -40,6 +40,10 @@ pub(super) enum Content {
 }
 
 impl Secrets {
+    pub(crate) fn of(show_secrets: bool) -> Secrets {
+        if show_secrets { Secrets::Shown } else { Secrets::Masked }
+    }
+
     /// Free text.
     pub(super) fn text(self, text: &str) -> String {
         match self {
@@ -74,12 +78,12 @@ impl Secrets {
     }
 
     /// A path with a query, or a whole URL.
-    pub(super) fn target(self, target: &str) -> String {
+    pub(crate) fn target(self, target: &str) -> String {
         if self == Secrets::Shown {
             return target.to_owned();
         }
         match target.split_once('?') {
-            Some((path, query)) => format!("{}?{}", self.path(path), self.pairs(query)),
+            Some((path, query)) => format!("{}?{}", self.path(path), self.query(query)),
             None => self.path(target),
         }
     }
@@ -93,7 +97,19 @@ impl Secrets {
         segments.collect::<Vec<_>>().join("/")
     }
 
-    /// The pairs of a query or a form.
+    /// A query: its keys. What the client has put into it is nobody else's to see, whatever it is called; a fragment goes
+    /// with it.
+    fn query(self, query: &str) -> String {
+        let pairs = query.split('&').map(|pair| match pair.split_once('=') {
+            Some((key, "")) => format!("{}=", self.encoded(key)),
+            Some((key, _)) => format!("{}={HIDDEN}", self.encoded(key)),
+            None if pair.is_empty() => String::new(),
+            None => HIDDEN.to_owned(),
+        });
+        pairs.collect::<Vec<_>>().join("&")
+    }
+
+    /// The pairs of a form.
     fn pairs(self, pairs: &str) -> String {
         let pairs = pairs.split('&').map(|pair| match pair.split_once('=') {
             Some((key, _)) if is_secret_name(&percent_decoded(key)) => format!("{key}={HIDDEN}"),
@@ -206,9 +222,8 @@ impl Secrets {
                     let value: String = serde_json::from_str(scalar).ok()?;
                     let shown = match top.ends_with("eaders") {
                         true => self.field(name, &value),
-                        // As a load balancer hands them over: still encoded, as the client sent them.
-                        false if is_secret_name(&percent_decoded(name)) => HIDDEN.to_owned(),
-                        false => self.encoded(&value),
+                        false if value.is_empty() => value.clone(),
+                        false => HIDDEN.to_owned(),
                     };
                     (shown != value).then(|| quoted(&shown))
                 }
