@@ -125,14 +125,6 @@ impl Secrets {
         if self.text(&decoded) == decoded { text.to_owned() } else { HIDDEN.to_owned() }
     }
 
-    /// A value by its name, such as a member of JSON.
-    fn named(self, name: &str, value: &str) -> String {
-        match self {
-            Secrets::Masked if is_secret_name(name) => HIDDEN.to_owned(),
-            _ => self.field(name, value),
-        }
-    }
-
     /// A body by what its fields say of it.
     pub(super) fn content(self, content_type: &str, coding: &str, body: &[u8]) -> Content {
         let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -200,11 +192,7 @@ impl Secrets {
             let is_long = digits >= SECRET_DIGITS && !scalar.contains(['.', 'e', 'E']);
             return is_long.then(|| quoted(HIDDEN));
         };
-        let shown = if value.starts_with('/') || value.contains("://") {
-            self.target(&value)
-        } else {
-            self.field(name, &value)
-        };
+        let shown = self.value(name, &value);
         (shown != value).then(|| quoted(&shown))
     }
 
@@ -261,7 +249,18 @@ impl Secrets {
     /// A value that two answers differ in.
     pub(super) fn difference(self, pointer: &str, value: &str) -> String {
         let is_secret = self == Secrets::Masked && pointer.split('/').any(is_secret_name);
-        if is_secret { HIDDEN.to_owned() } else { self.named("", value) }
+        match is_secret {
+            true => HIDDEN.to_owned(),
+            false => self.value("", value),
+        }
+    }
+
+    /// A value by its name; one that is a path or a URL as such.
+    fn value(self, name: &str, value: &str) -> String {
+        match value.starts_with('/') || value.contains("://") {
+            true => self.target(value),
+            false => self.field(name, value),
+        }
     }
 }
 
