@@ -25,7 +25,8 @@ const FROM_ENVIRONMENT: &str = "canary-environment";
 /// The places of all canaries in a text; also of those that stand in base64, as events carry some bodies.
 fn canaries(text: &str) -> Vec<String> {
     let place = |at: usize| text.get(at..).unwrap_or_default().chars().take(40).collect::<String>();
-    let mut found: Vec<String> = text.match_indices(CANARY).map(|(at, _)| place(at)).collect();
+    let lower = text.to_ascii_lowercase();
+    let mut found: Vec<String> = lower.match_indices(CANARY).map(|(at, _)| place(at)).collect();
     // `canary-` at each of the three positions that it can have, without the characters that its neighbours share.
     for encoded in ["Y2FuYXJ5L", "NhbmFyeS", "jYW5hcnkt", BASIC] {
         found.extend(text.match_indices(encoded).map(|(at, _)| format!("base64 {}", place(at))));

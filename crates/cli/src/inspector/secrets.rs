@@ -103,8 +103,7 @@ impl Secrets {
         let pairs = query.split('&').map(|pair| match pair.split_once('=') {
             Some((key, "")) => format!("{}=", self.encoded(key)),
             Some((key, _)) => format!("{}={HIDDEN}", self.encoded(key)),
-            None if pair.is_empty() => String::new(),
-            None => HIDDEN.to_owned(),
+            None => self.encoded(pair),
         });
         pairs.collect::<Vec<_>>().join("&")
     }
@@ -435,7 +434,7 @@ mod tests {
             ("set-cookie", "id=1; Path=/; HttpOnly", "id=•••; Path=/; HttpOnly"),
             ("x-api-key", "k", "•••"),
             ("X-Amzn-Trace-Id", "Root=1-67891233-012345678912345678912345", "Root=1-67891233-012345678912345678912345"),
-            ("location", "/a?token=b&c=d", "/a?token=•••&c=d"),
+            ("location", "/a?token=b&c=d", "/a?token=•••&c=•••"),
             ("accept", "text/html", "text/html"),
             ("x-note", "AKIAIOSFODNN7EXAMPLE", "•••"),
         ] {
@@ -447,7 +446,7 @@ mod tests {
     #[test]
     fn targets_keep_their_form() {
         for (target, shown) in [
-            ("/orders/42?q=a%20b", "/orders/42?q=a%20b"),
+            ("/orders/42?q=a%20b&r=&s", "/orders/42?q=•••&r=&s"),
             ("/a?%74oken=x&b=jane%40example.com&c", "/a?%74oken=•••&b=•••&c"),
             ("/reset/eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.c2ln", "/reset/•••"),
             ("/a;jsessionid=abc", "/a;jsessionid=•••"),
@@ -506,7 +505,7 @@ mod tests {
         let Content::Json(laid) = MASKED.envelope(event.as_bytes()) else { panic!("no JSON") };
         for part in [
             "\"token\": \"•••\"",
-            "\"q\": \"1\"",
+            "\"q\": \"•••\"",
             "\"cookie\": \"a=•••\"",
             "\"body\": \"••• (16 characters of base64, shown decoded with the message)\"",
         ] {

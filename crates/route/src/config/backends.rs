@@ -312,7 +312,9 @@ pub(super) fn read_method<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Op
     let method = method.filter(|_| !text.bytes().any(|byte| byte.is_ascii_lowercase()));
     if method.is_none() {
         let hint = Some(format!("did you mean `{}`?", text.to_ascii_uppercase()));
-        let hint = hint.filter(|_| text.bytes().all(|byte| byte.is_ascii_alphabetic()) && !text.is_empty());
+        let is_word = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphabetic());
+        // What comes from the environment is not shown.
+        let hint = hint.filter(|_| is_word && node.shown() == text);
         node.wrong(mistakes, format!("`{}` is no method", node.shown()), hint);
     }
     method
