@@ -77,8 +77,8 @@ fn answer(mut stream: TcpStream, (state, changed): &(Mutex<State>, Condvar)) {
     let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok");
 }
 
-fn get(dev: &Dev, target: &str) -> String {
-    let mut stream = TcpStream::connect(dev.alb.strip_prefix("http://").unwrap()).unwrap();
+fn get(alb: &str, target: &str) -> String {
+    let mut stream = TcpStream::connect(alb.strip_prefix("http://").unwrap()).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(format!("GET {target} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").as_bytes()).unwrap();
     let mut answer = String::new();
@@ -115,13 +115,14 @@ fn throttling_begins_where_rate_times_duration_exceeds_the_environments() {
     let folder = tempfile::tempdir().unwrap();
     let back_end = BackEnd::start();
     let dev = start(folder.path(), environments, &back_end.url, "");
+    let alb = dev.alb.as_str();
     // Requests a second, seconds that the back end takes.
     for (rate, duration) in [(1, 3), (2, 2), (5, 1), (2, 4)] {
         let under_way: usize = rate * duration;
         let before = back_end.received();
         back_end.set_released(false);
         let answers: Vec<String> = std::thread::scope(|scope| {
-            let clients: Vec<_> = (0..under_way).map(|_| scope.spawn(|| get(&dev, "/held"))).collect();
+            let clients: Vec<_> = (0..under_way).map(|_| scope.spawn(|| get(alb, "/held"))).collect();
             // The back end answers nobody before all that will ever come have come, and the others have been sent away.
             eventually("as many requests at the back end as there are environments", || {
                 back_end.received() - before == under_way.min(environments)
@@ -148,12 +149,13 @@ fn a_rate_is_borne_up_to_environments_by_duration() {
     let back_end = BackEnd::start();
     // 3 environments / 0.6 s = 5 requests a second.
     let dev = start(folder.path(), 3, &back_end.url, "");
+    let alb = dev.alb.as_str();
     let send = |count: usize, apart_ms: u64| -> usize {
         let answers: Vec<String> = std::thread::scope(|scope| {
             let clients: Vec<_> = (0..count)
                 .map(|_| {
                     std::thread::sleep(Duration::from_millis(apart_ms));
-                    scope.spawn(|| get(&dev, "/after/600"))
+                    scope.spawn(|| get(alb, "/after/600"))
                 })
                 .collect();
             clients.into_iter().map(|client| client.join().unwrap()).collect()
@@ -175,15 +177,16 @@ fn a_back_end_that_hangs_takes_all_environments() {
     let folder = tempfile::tempdir().unwrap();
     let back_end = BackEnd::start();
     let dev = start(folder.path(), 2, &back_end.url, "");
+    let alb = dev.alb.as_str();
     std::thread::scope(|scope| {
-        let clients = [scope.spawn(|| get(&dev, "/held")), scope.spawn(|| get(&dev, "/held"))];
+        let clients = [scope.spawn(|| get(alb, "/held")), scope.spawn(|| get(alb, "/held"))];
         eventually("two requests at the back end", || back_end.received() == 2);
-        let answer = get(&dev, "/ok");
+        let answer = get(alb, "/ok");
         assert!(is_throttled(&answer), "{answer}");
         back_end.set_released(true);
         clients.map(|client| assert!(client.join().unwrap().starts_with("http/1.1 200 ")));
     });
-    assert!(get(&dev, "/ok").starts_with("http/1.1 200 "));
+    assert!(get(alb, "/ok").starts_with("http/1.1 200 "));
     assert!(dev.stop("-INT").success());
 }
 
@@ -203,11 +206,12 @@ fn with_a_breaker_a_back_end_that_hangs_takes_no_environment_for_long() {
     let count = environments.to_string();
     let dev =
         Dev::start_in(folder.path(), &["--config", "crossfade.yaml", "--no-inspect", "--max-concurrency", &count]);
+    let alb = dev.alb.as_str();
     // As many at a time as there are environments, until all of them have found out.
     let mut waves = 0;
     loop {
         let answers: Vec<String> = std::thread::scope(|scope| {
-            let clients: Vec<_> = (0..environments).map(|_| scope.spawn(|| get(&dev, "/never"))).collect();
+            let clients: Vec<_> = (0..environments).map(|_| scope.spawn(|| get(alb, "/never"))).collect();
             clients.into_iter().map(|client| client.join().unwrap()).collect()
         });
         for answer in &answers {
@@ -222,8 +226,8 @@ fn with_a_breaker_a_back_end_that_hangs_takes_no_environment_for_long() {
         assert!(waves < 200, "{} of {}", hanging.received(), environments * failures);
     }
     for _ in 0..20 {
-        assert!(get(&dev, "/never").starts_with("http/1.1 503 "));
-        assert!(get(&dev, "/ok").starts_with("http/1.1 200 "));
+        assert!(get(alb, "/never").starts_with("http/1.1 503 "));
+        assert!(get(alb, "/ok").starts_with("http/1.1 200 "));
     }
     assert_eq!(hanging.received(), environments * failures, "nobody asks it any more");
     assert!(dev.stop("-INT").success());
