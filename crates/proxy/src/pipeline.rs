@@ -220,7 +220,10 @@ impl Proxy {
         if bounds.is_over() {
             return Err(ProxyError::NoTime);
         }
-        let down_for = |index: usize| self.upstreams[index].health.down_for(bounds.wall_clock());
+        let down_for = |index: usize| {
+            let upstream = &self.upstreams[index];
+            upstream.backend.outlier.and_then(|_| upstream.health.down_for(bounds.wall_clock()))
+        };
 
         let mut first_answer = None;
         let otherwise = match (down_for(first.index), otherwise) {
