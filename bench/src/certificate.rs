@@ -13,6 +13,10 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 /// article's does) makes Node check the certificate against it, and must not fail for that alone.
 const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "www.example.com"];
 
+/// Files of the origin's certificate and of its key, DER.
+const CERTIFICATE: &str = "origin.der";
+const KEY: &str = "origin.key";
+
 /// TLS for both sides of one run.
 #[derive(Debug, Clone)]
 pub struct Tls {
@@ -43,16 +47,27 @@ impl Tls {
         let ca_file = folder.join("ca.pem");
         std::fs::write(&ca_file, authority.pem()).with_context(|| format!("cannot write `{}`", ca_file.display()))?;
 
-        let chain: Vec<CertificateDer<'static>> = vec![certificate.der().clone()];
-        let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
-        let mut server = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key)?;
-        server.alpn_protocols = vec![b"http/1.1".to_vec()];
+        std::fs::write(folder.join(CERTIFICATE), certificate.der())?;
+        std::fs::write(folder.join(KEY), key.serialize_der())?;
+        let server = server_of(folder)?;
 
         let mut roots = RootCertStore::empty();
         roots.add(authority.der().clone())?;
         let client = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-        Ok(Self { server: Arc::new(server), client: Arc::new(client), ca_file })
+        Ok(Self { server, client: Arc::new(client), ca_file })
     }
+}
+
+/// What an origin in another process presents, of the same authority: read from the folder that it was made in.
+///
+/// # Errors
+/// When it is not there.
+pub fn server_of(folder: &Path) -> anyhow::Result<Arc<ServerConfig>> {
+    let chain = vec![CertificateDer::from(std::fs::read(folder.join(CERTIFICATE))?)];
+    let key = PrivateKeyDer::Pkcs8(std::fs::read(folder.join(KEY))?.into());
+    let mut server = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key)?;
+    server.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(server))
 }
 
 /// The two names must differ: OpenSSL takes a certificate whose issuer is its own name for self-signed.

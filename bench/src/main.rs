@@ -1,4 +1,4 @@
-//! The command: `run`, `routes`, `mirror` and `emulator` measure, `budget` holds limits, `conformance` compares. It owns the
+//! The command: `run`, `routes`, `mirror` and `emulator` measure, `soak` lasts, `budget` holds limits, `conformance` compares. It owns the
 //! command line alone.
 
 use std::process::ExitCode;
@@ -6,11 +6,13 @@ use std::process::ExitCode;
 use crossfade_bench::conformance;
 use crossfade_bench::function::{ARTICLE, FIXED, Function, OURS, build, install_node_packages};
 use crossfade_bench::routes::{self, Meets};
+use crossfade_bench::soak::{Plan, Programs};
 
 const USAGE: &str = "usage: cargo run --release -p crossfade-bench -- run [--quick] [FUNCTION...]
        cargo run --release -p crossfade-bench -- routes
        cargo run --release -p crossfade-bench -- mirror
        cargo run --release -p crossfade-bench -- emulator [--quick]
+       cargo run --release -p crossfade-bench -- soak [--minutes N]
        cargo run -p crossfade-bench -- budget
        cargo run -p crossfade-bench -- conformance [FUNCTION...]";
 
@@ -28,6 +30,9 @@ fn main() -> anyhow::Result<ExitCode> {
             let meets = if *meets == "last" { Meets::Last } else { Meets::None };
             routes::probe(file.as_ref(), routes.parse()?, selections.parse()?, meets)?;
         }
+        ["soak"] => return soak(30),
+        ["soak", "--minutes", minutes] => return soak(minutes.parse()?),
+        ["soak-back-end", port, folder] => crossfade_bench::soak::serve(port.parse()?, folder.as_ref())?,
         ["budget"] if !crossfade_bench::budget::check()? => return Ok(ExitCode::FAILURE),
         ["budget"] => {}
         ["conformance", only @ ..] => return conformance(only),
@@ -37,6 +42,24 @@ fn main() -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the figures; the exit status is a failure if anything is wrong with them.
+fn soak(minutes: u64) -> anyhow::Result<ExitCode> {
+    let programs = Programs {
+        crossfade: build("crossfade", &["crossfade"])?.join("crossfade"),
+        bootstrap: build("crossfade-function", &["bootstrap"])?.join("bootstrap"),
+        bench: std::env::current_exe()?,
+    };
+    let figures = crossfade_bench::soak::run(&Plan::long(minutes), &programs)?;
+    println!("{}\n\n{figures}", crossfade_bench::process::machine());
+    match figures.verdict() {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(wrong) => {
+            eprintln!("{wrong}");
+            Ok(ExitCode::FAILURE)
+        }
+    }
 }
 
 /// Prints the table; the exit status is a failure if Crossfade's own function fails a case.

@@ -46,7 +46,19 @@ impl Origin {
         tls: Arc<ServerConfig>,
         script: impl Fn(usize, &Message<'_>) -> Action + Send + Sync + 'static,
     ) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        Self::start_at(0, tls, script)
+    }
+
+    /// The same on a port that is not chosen by the system, unless it is 0.
+    ///
+    /// # Errors
+    /// When the port cannot be bound.
+    pub fn start_at(
+        port: u16,
+        tls: Arc<ServerConfig>,
+        script: impl Fn(usize, &Message<'_>) -> Action + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
         let address = listener.local_addr()?;
         let ended = Arc::new(AtomicBool::new(false));
         let script = Arc::new(script);

@@ -64,3 +64,37 @@ pub fn machine() -> String {
         kernel.trim()
     )
 }
+
+/// Memory of the process's own, in KiB: resident pages less those of files (`/proc/PID/statm`).
+///
+/// # Errors
+/// When the process is gone.
+pub fn own_memory_kib(pid: u32) -> anyhow::Result<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/statm"))?;
+    let mut pages = text.split(' ').skip(1).map(|pages| pages.parse::<u64>().unwrap_or(0));
+    let (resident, shared) = (pages.next().unwrap_or(0), pages.next().unwrap_or(0));
+    Ok(resident.saturating_sub(shared) * rustix::param::page_size() as u64 / 1024)
+}
+
+/// How many descriptors the process has open.
+///
+/// # Errors
+/// When the process is gone.
+pub fn descriptors(pid: u32) -> anyhow::Result<usize> {
+    Ok(fs::read_dir(format!("/proc/{pid}/fd"))?.count())
+}
+
+/// The processes that it has started itself.
+///
+/// # Errors
+/// When there is no `/proc`.
+pub fn children(pid: u32) -> anyhow::Result<Vec<u32>> {
+    let all = fs::read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    Ok(all.filter(|child| parent_of(*child) == Some(pid)).collect())
+}
+
+/// The fourth field of `/proc/PID/stat`; the second is in parentheses and may have anything in it.
+fn parent_of(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
+}

@@ -37,8 +37,9 @@ const SECRET_PARTS: &[&str] = &[
     "nonce",
 ];
 /// These only as a word of their own: `discard` is no card.
-const SECRET_WORDS: &[&str] =
-    &["pwd", "auth", "private", "card", "cvv", "cvc", "pin", "ssn", "jwt", "otp", "mail", "phone", "csrf", "xsrf"];
+const SECRET_WORDS: &[&str] = &[
+    "pwd", "auth", "private", "card", "cvv", "cvc", "pin", "ssn", "jwt", "otp", "mail", "phone", "csrf", "xsrf", "oidc",
+];
 
 /// A value as a record has it.
 pub(crate) fn value(value: &str, is_secret: bool) -> String {

@@ -16,6 +16,10 @@ use crossfade_route::Scheme;
 use crate::ProxyError;
 use crate::upstream::{Connection, Progress, SendFailure, Upstream};
 
+/// With less time than this nothing is begun that needs a back end: a connection over the internet takes about as long, and
+/// what is sent and not waited for is worse than what is not sent.
+pub(crate) const SHORTEST: Duration = Duration::from_millis(20);
+
 /// When things have to be done, and how much may come.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
@@ -32,9 +36,9 @@ pub(crate) struct Bounds {
 }
 
 impl Bounds {
-    /// Whether there is no time left.
+    /// Whether too little time is left to begin anything.
     pub(crate) fn is_over(&self) -> bool {
-        self.deadline <= Instant::now()
+        self.deadline < Instant::now() + SHORTEST
     }
 }
 

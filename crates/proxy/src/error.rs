@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use http::StatusCode;
 
@@ -91,6 +92,17 @@ pub enum ProxyError {
     /// More fields than the front end carries.
     #[error("{0}")]
     ResponseFieldsTooLarge(String),
+    /// It keeps failing, and there is no other back end for the request.
+    #[error("`{backend}` counts as down, for {} ms more", .left.as_millis())]
+    Down {
+        /// Its name.
+        backend: String,
+        /// For how long.
+        left: Duration,
+    },
+    /// Nothing that is begun now could end in time.
+    #[error("too little time is left to ask a back end")]
+    NoTime,
     /// A transform of the configuration makes something of this request that cannot be sent.
     #[error("{0}")]
     TransformFailed(String),
@@ -122,6 +134,7 @@ impl ProxyError {
             Self::MethodRefused(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Loop(_) => StatusCode::LOOP_DETECTED,
             Self::DnsTimeout(_) | Self::ConnectTimeout(_) | Self::ResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::Down { .. } | Self::NoTime => StatusCode::SERVICE_UNAVAILABLE,
             Self::TransformFailed(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Dns { .. }
             | Self::AddressProhibited { .. }
@@ -164,6 +177,9 @@ impl ProxyError {
             Self::ResponseTimeout => "http_response_timeout",
             Self::ResponseTooLarge(_) => "http_response_body_size",
             Self::ResponseFieldsTooLarge(_) => "http_response_header_section_size",
+            Self::Down { .. } => "destination_unavailable",
+            // The only type that says that no back end was asked.
+            Self::NoTime => "proxy_internal_response",
             Self::TransformFailed(_) => "proxy_configuration_error",
             Self::Internal(_) => "proxy_internal_error",
         }
@@ -195,6 +211,8 @@ impl ProxyError {
             | Self::Loop(_)
             | Self::ResponseTooLarge(_)
             | Self::ResponseFieldsTooLarge(_)
+            | Self::Down { .. }
+            | Self::NoTime
             | Self::TransformFailed(_)
             | Self::Internal(_) => None,
         }
@@ -203,6 +221,15 @@ impl ProxyError {
     /// Whether the end of the time is all that went wrong.
     pub(crate) fn is_timeout(&self) -> bool {
         matches!(self, Self::DnsTimeout(_) | Self::ConnectTimeout(_) | Self::ResponseTimeout)
+    }
+
+    /// In how many seconds another try can do better (RFC 9110 section 10.2.3), where that is known.
+    pub(crate) fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::Down { left, .. } => Some(left.as_millis().div_ceil(1000).max(1) as u64),
+            Self::NoTime => Some(1),
+            _ => None,
+        }
     }
 
     /// What the client may know besides the type: limits of the front end, which are public.

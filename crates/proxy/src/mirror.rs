@@ -17,13 +17,10 @@ use http::header::{AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderName, HeaderVal
 use http::{Response, request};
 use tokio::time::Instant;
 
-use crate::attempt::{self, Bounds, Trace};
+use crate::attempt::{self, Bounds, SHORTEST, Trace};
 use crate::pipeline::Answered;
 use crate::plan::{Context, Outgoing, Planner};
 use crate::{Invocation, Proxy, ProxyError, fields, public_url, retry};
-
-/// Less than this is not worth beginning anything.
-const SHORTEST: Duration = Duration::from_millis(20);
 
 /// What says who a client is: for the system that it talks to, and no other unless the configuration says so. Besides,
 /// what the load balancer vouches for (`x-amzn-oidc-…`, `x-amzn-mtls-…`).

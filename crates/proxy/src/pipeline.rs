@@ -217,15 +217,27 @@ impl Proxy {
     ) -> Result<Answered<'t>, ProxyError> {
         let bounds = self.bounds(invocation);
         let Sending { forward, outgoing: first, otherwise, .. } = sending;
-        let is_down = |index: usize| self.upstreams[index].health.is_down(bounds.wall_clock());
+        if bounds.is_over() {
+            return Err(ProxyError::NoTime);
+        }
+        let down_for = |index: usize| {
+            let upstream = &self.upstreams[index];
+            upstream.backend.outlier.and_then(|_| upstream.health.down_for(bounds.wall_clock()))
+        };
 
         let mut first_answer = None;
-        let otherwise = match otherwise {
-            Some(otherwise) if is_down(first.index) && !is_down(otherwise.failover.to) => {
+        let otherwise = match (down_for(first.index), otherwise) {
+            (Some(left), otherwise) => {
                 record.pass_over(first.backend, "down".into());
+                let down = |left| ProxyError::Down { backend: first.backend.name.clone(), left };
+                let otherwise = otherwise.ok_or_else(|| down(left))?;
+                if let Some(other_left) = down_for(otherwise.failover.to) {
+                    record.pass_over(&self.upstreams[otherwise.failover.to].backend, "down".into());
+                    return Err(down(left.min(other_left)));
+                }
                 otherwise
             }
-            otherwise => {
+            (None, otherwise) => {
                 let (result, took) = self.send_one(&first, body, bounds, record).await;
                 let failure = retry::failure(&result);
                 let is_wanted =

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use crossfade_route::FixedResponse;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use http::{Method, Response, StatusCode};
 
 use crate::ProxyError;
@@ -21,6 +21,9 @@ pub fn failure(error: &ProxyError) -> Response<Bytes> {
     }
     if let Ok(value) = HeaderValue::from_str(&proxy_status) {
         response.headers_mut().insert(PROXY_STATUS, value);
+    }
+    if let Some(seconds) = error.retry_after() {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     if let ProxyError::MethodRefused(_) = error {
         let allowed = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");

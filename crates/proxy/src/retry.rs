@@ -9,7 +9,7 @@ use http::{Method, Response, request};
 use tokio::time::Instant;
 
 use crate::ProxyError;
-use crate::attempt::{self, Bounds, Trace};
+use crate::attempt::{self, Bounds, SHORTEST, Trace};
 use crate::error::Failure;
 use crate::upstream::Upstream;
 
@@ -30,7 +30,8 @@ pub(crate) async fn send(
             return result;
         };
         let wait = wait.mul_f64(bounds.jitter);
-        if bounds.deadline.saturating_duration_since(Instant::now()) <= wait || !upstream.health.spend_retry() {
+        let left = bounds.deadline.saturating_duration_since(Instant::now());
+        if left <= wait.saturating_add(SHORTEST) || !upstream.health.spend_retry() {
             return result;
         }
         tokio::time::sleep(wait).await;

@@ -5,7 +5,7 @@ mod support;
 use std::time::Duration;
 
 use http::Method;
-use support::{OK, Origin, Tls, ask, ask_later, closed_port, config, get, request};
+use support::{OK, Origin, Tls, ask, ask_later, ask_within, closed_port, config, get, request};
 
 const UNAVAILABLE: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 4\r\n\r\nbusy";
 const LEGACY: &str = "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nlegacy";
@@ -192,4 +192,72 @@ async fn the_first_address_that_answers_is_taken() {
     let answer = ask(&proxy, get("/")).await;
     assert_eq!(answer.status, 200, "{}", answer.record);
     assert!(origin.requests()[0].contains(&format!("host: localhost:{port}\n")));
+}
+
+#[tokio::test] // G30
+async fn where_nobody_else_can_be_asked_what_is_down_answers_at_once_and_says_for_how_long() {
+    let mute = Origin::start(Tls::Plain, |mut conn| async move {
+        conn.request().await;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let keys = "timeouts: { backendRequest: 100ms }\noutlier: { failures: 2, for: 30s }";
+    let proxy = mute.proxy_with(keys);
+    for _ in 0..2 {
+        let answer = ask(&proxy, get("/")).await;
+        assert_eq!((answer.status, answer.error()), (504, "http_response_timeout"));
+        assert_eq!(answer.fields.get("retry-after"), None);
+    }
+    for request in [get("/"), post()] {
+        let answer = ask(&proxy, request).await;
+        assert_eq!((answer.status, answer.error()), (503, "destination_unavailable"));
+        let seconds: u64 = answer.fields["retry-after"].to_str().unwrap().parse().unwrap();
+        assert!((1..=30).contains(&seconds), "{seconds}");
+        let record = &answer.record;
+        assert_eq!(
+            (&record["passed_over"][0]["outcome"], &record["attempts"]),
+            (&"down".into(), &0.into()),
+            "{record}"
+        );
+        assert!(record["backend"].is_null(), "{record}");
+    }
+    assert_eq!(mute.requests().len(), 2);
+    // Then the next request is a trial.
+    assert_eq!(ask_later(&proxy, get("/"), Duration::from_secs(31)).await.status, 504);
+    assert_eq!(mute.requests().len(), 3);
+}
+
+#[tokio::test]
+async fn if_both_are_down_neither_is_asked() {
+    let [modern, legacy] =
+        [Origin::answering(Tls::Plain, UNAVAILABLE).await, Origin::answering(Tls::Plain, UNAVAILABLE).await];
+    let keys = "outlier: { failures: 1, for: 30s }";
+    let proxy = config(
+        &format!(
+            "backends:\n  modern: {{ url: '{}', {keys} }}\n  legacy: {{ url: '{}', {keys} }}\ndefault:\n  forward: {{ \
+             targets: [modern], failover: {{ to: legacy }} }}\n",
+            modern.url(),
+            legacy.url()
+        ),
+        &[],
+    );
+    assert_eq!(ask(&proxy, get("/")).await.body, "busy");
+    let answer = ask(&proxy, get("/")).await;
+    assert_eq!((answer.status, answer.error()), (503, "destination_unavailable"));
+    assert!(answer.fields.contains_key("retry-after"));
+    let passed_over: Vec<_> =
+        answer.record["passed_over"].as_array().unwrap().iter().map(|it| it["backend"].as_str().unwrap()).collect();
+    assert_eq!(passed_over, ["modern", "legacy"]);
+    assert_eq!((modern.requests().len(), legacy.requests().len()), (1, 1));
+}
+
+#[tokio::test] // G30
+async fn a_request_that_cannot_be_answered_in_time_is_not_sent() {
+    let origin = Origin::answering(Tls::Plain, OK).await;
+    let proxy = origin.proxy();
+    let answer = ask_within(&proxy, get("/"), Duration::from_millis(15)).await;
+    assert_eq!((answer.status, answer.error()), (503, "proxy_internal_response"));
+    assert_eq!(answer.fields["retry-after"], "1");
+    assert_eq!((origin.connections(), &answer.record["attempts"]), (0, &0.into()));
+    assert_eq!(ask(&proxy, get("/")).await.status, 200);
 }

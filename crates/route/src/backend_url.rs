@@ -34,10 +34,8 @@ pub(crate) fn parse(text: &str) -> Result<BackendUrl, UrlMistake> {
     let scheme = match scheme_text.to_ascii_lowercase().as_str() {
         "https" => Scheme::Https,
         "http" => Scheme::Http,
-        _ => {
-            let message = format!("the scheme `{scheme_text}` is not supported");
-            return Err(UrlMistake { message, hint: "use `https`, or `http` for a private network" });
-        }
+        // Not which one: it may be a value from the environment.
+        _ => return mistake("this scheme is not supported", "use `https`, or `http` for a private network"),
     };
     if rest.contains(['?', '#']) {
         return mistake("a back end's URL has no query and no fragment", "keep scheme, host, port and base path");

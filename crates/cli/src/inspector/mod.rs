@@ -36,7 +36,7 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::task::JoinSet;
 
 use line::Line;
-use secrets::Secrets;
+pub(crate) use secrets::Secrets;
 use store::Store;
 
 /// Where it listens if nobody says otherwise and nobody else does.
@@ -65,8 +65,8 @@ impl Setup {
                 tls.key_pem.clear();
             }
         }
-        let secrets = if show_secrets { Secrets::Shown } else { Secrets::Masked };
-        Setup { listeners, target_groups: settings.target_groups.clone(), own_function, secrets }
+        let (target_groups, secrets) = (settings.target_groups.clone(), Secrets::of(show_secrets));
+        Setup { listeners, target_groups, own_function, secrets }
     }
 }
 

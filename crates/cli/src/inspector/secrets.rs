@@ -27,7 +27,7 @@ const TOKENS: [&str; 12] =
 
 /// `crossfade dev --show-secrets` or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Secrets {
+pub(crate) enum Secrets {
     Shown,
     Masked,
 }
@@ -52,6 +52,10 @@ impl Secrets {
         let shown = self.text(text);
         let words = shown.split(' ').map(|word| if word.contains('?') { self.target(word) } else { word.to_owned() });
         words.collect::<Vec<_>>().join(" ")
+    }
+
+    pub(crate) fn of(show_secrets: bool) -> Secrets {
+        if show_secrets { Secrets::Shown } else { Secrets::Masked }
     }
 
     /// Free text.
@@ -88,12 +92,12 @@ impl Secrets {
     }
 
     /// A path with a query, or a whole URL.
-    pub(super) fn target(self, target: &str) -> String {
+    pub(crate) fn target(self, target: &str) -> String {
         if self == Secrets::Shown {
             return target.to_owned();
         }
         match target.split_once('?') {
-            Some((path, query)) => format!("{}?{}", self.path(path), self.pairs(query)),
+            Some((path, query)) => format!("{}?{}", self.path(path), self.query(query)),
             None => self.path(target),
         }
     }
@@ -107,7 +111,18 @@ impl Secrets {
         segments.collect::<Vec<_>>().join("/")
     }
 
-    /// The pairs of a query or a form.
+    /// A query: its keys. What the client has put into it is nobody else's to see, whatever it is called; a fragment goes
+    /// with it.
+    fn query(self, query: &str) -> String {
+        let pairs = query.split('&').map(|pair| match pair.split_once('=') {
+            Some((key, "")) => format!("{}=", self.encoded(key)),
+            Some((key, _)) => format!("{}={HIDDEN}", self.encoded(key)),
+            None => self.encoded(pair),
+        });
+        pairs.collect::<Vec<_>>().join("&")
+    }
+
+    /// The pairs of a form.
     fn pairs(self, pairs: &str) -> String {
         let pairs = pairs.split('&').map(|pair| match pair.split_once('=') {
             Some((key, _)) if is_secret(&percent_decoded(key)) => format!("{key}={HIDDEN}"),
@@ -121,14 +136,6 @@ impl Secrets {
     fn encoded(self, text: &str) -> String {
         let decoded = percent_decoded(text);
         if self.text(&decoded) == decoded { text.to_owned() } else { HIDDEN.to_owned() }
-    }
-
-    /// A value by its name, such as a member of JSON.
-    fn named(self, name: &str, value: &str) -> String {
-        match self {
-            Secrets::Masked if is_secret(name) => HIDDEN.to_owned(),
-            _ => self.field(name, value),
-        }
     }
 
     /// A body by what its fields say of it.
@@ -206,11 +213,7 @@ impl Secrets {
         if let Some(laid) = is_document.then(|| self.json(&value)).flatten() {
             return laid.is_changed.then(|| quoted(&laid.compact()));
         }
-        let shown = if value.starts_with('/') || value.contains("://") {
-            self.target(&value)
-        } else {
-            self.field(name, &value)
-        };
+        let shown = self.value(name, &value);
         (shown != value).then(|| quoted(&shown))
     }
 
@@ -228,9 +231,8 @@ impl Secrets {
                     let value: String = serde_json::from_str(scalar).ok()?;
                     let shown = match top.ends_with("eaders") {
                         true => self.field(name, &value),
-                        // As a load balancer hands them over: still encoded, as the client sent them.
-                        false if is_secret(&percent_decoded(name)) => HIDDEN.to_owned(),
-                        false => self.encoded(&value),
+                        false if value.is_empty() => value.clone(),
+                        false => HIDDEN.to_owned(),
                     };
                     (shown != value).then(|| quoted(&shown))
                 }
@@ -268,7 +270,18 @@ impl Secrets {
     /// A value that two answers differ in.
     pub(super) fn difference(self, pointer: &str, value: &str) -> String {
         let is_secret = self == Secrets::Masked && pointer.split('/').any(is_secret_name);
-        if is_secret { HIDDEN.to_owned() } else { self.named("", value) }
+        match is_secret {
+            true => HIDDEN.to_owned(),
+            false => self.value("", value),
+        }
+    }
+
+    /// A value by its name; one that is a path or a URL as such.
+    fn value(self, name: &str, value: &str) -> String {
+        match value.starts_with('/') || value.contains("://") {
+            true => self.target(value),
+            false => self.field(name, value),
+        }
     }
 }
 
@@ -443,7 +456,7 @@ mod tests {
             ("set-cookie", "id=1; Path=/; HttpOnly", "id=•••; Path=/; HttpOnly"),
             ("x-api-key", "k", "•••"),
             ("X-Amzn-Trace-Id", "Root=1-67891233-012345678912345678912345", "Root=1-67891233-012345678912345678912345"),
-            ("location", "/a?token=b&c=d", "/a?token=•••&c=d"),
+            ("location", "/a?token=b&c=d", "/a?token=•••&c=•••"),
             ("accept", "text/html", "text/html"),
             ("x-note", "AKIAIOSFODNN7EXAMPLE", "•••"),
         ] {
@@ -455,7 +468,7 @@ mod tests {
     #[test]
     fn targets_keep_their_form() {
         for (target, shown) in [
-            ("/orders/42?q=a%20b", "/orders/42?q=a%20b"),
+            ("/orders/42?q=a%20b&r=&s", "/orders/42?q=•••&r=&s"),
             ("/a?%74oken=x&b=jane%40example.com&c", "/a?%74oken=•••&b=•••&c"),
             ("/reset/eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.c2ln", "/reset/•••"),
             ("/a;jsessionid=abc", "/a;jsessionid=•••"),
@@ -520,7 +533,7 @@ mod tests {
         let Content::Json(laid) = MASKED.envelope(event.as_bytes()) else { panic!("no JSON") };
         for part in [
             "\"token\": \"•••\"",
-            "\"q\": \"1\"",
+            "\"q\": \"•••\"",
             "\"cookie\": \"a=•••\"",
             "\"body\": \"••• (16 characters of base64, shown decoded with the message)\"",
         ] {

@@ -30,10 +30,16 @@ impl Dev {
     }
 
     pub fn start_in(folder: &Path, arguments: &[&str]) -> Dev {
+        Dev::start_with(folder, arguments, &[])
+    }
+
+    /// With more in the environment.
+    pub fn start_with(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Dev {
         let mut child = Command::new(env!("CARGO_BIN_EXE_crossfade"))
             .args(["dev", "--port", "0"])
             .current_dir(folder)
             .args(arguments)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -2,7 +2,7 @@
 //! get (`retry.budget`). Both by observation only, nothing asks the back end.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crossfade_route::{Outlier, Retry};
 
@@ -34,7 +34,15 @@ impl Health {
 
     /// Whether the back end counts as down. After its time it does not, and the next failure is enough for another.
     pub(crate) fn is_down(&self, now: SystemTime) -> bool {
-        self.outlier.is_some() && self.with(|state| state.down_until.is_some_and(|until| now < until))
+        self.down_for(now).is_some()
+    }
+
+    /// For how long it still counts as down, if it does.
+    pub(crate) fn down_for(&self, now: SystemTime) -> Option<Duration> {
+        let outlier = self.outlier?;
+        let until = self.with(|state| state.down_until)?;
+        // A clock that was set back must not make a minute of an hour.
+        until.duration_since(now).ok().filter(|left| !left.is_zero() && *left <= outlier.hold)
     }
 
     /// Takes note of how a request went.
@@ -93,8 +101,15 @@ mod tests {
         }
         assert!(!health.is_down(START));
         health.note(true, START);
-        assert!(health.is_down(START + 9 * SECOND));
+        assert_eq!(health.down_for(START + 9 * SECOND), Some(SECOND));
         assert!(!health.is_down(START + 10 * SECOND));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_keeps_nothing_down() {
+        let health = Health::new(Some(Outlier { failures: 1, hold: 10 * SECOND }), None);
+        health.note(true, START + 3600 * SECOND);
+        assert!(!health.is_down(START));
     }
 
     #[test]

@@ -22,7 +22,6 @@ pub(super) struct Backends<'n> {
     named: Vec<(&'n str, &'n Node)>,
     pub(super) compiled: Vec<Backend>,
     used: Vec<bool>,
-    with_breaker: Vec<bool>,
 }
 
 impl<'n> Backends<'n> {
@@ -34,7 +33,7 @@ impl<'n> Backends<'n> {
         let named: Vec<_> = members.iter().map(|(key, node)| (&*key.name, node)).collect();
         let compiled =
             named.iter().filter_map(|(name, node)| read_backend(name, node, surroundings, mistakes)).collect();
-        Backends { used: vec![false; named.len()], with_breaker: vec![false; named.len()], named, compiled }
+        Backends { used: vec![false; named.len()], named, compiled }
     }
 
     /// The index of the back end that a node names.
@@ -67,21 +66,11 @@ impl<'n> Backends<'n> {
         self.compiled.iter().find(|backend| backend.name == *name)
     }
 
-    /// Takes note of something that `outlier` of this one is for: failover from it, or copies for it.
-    pub(super) fn has_breaker(&mut self, index: usize) {
-        if let Some(it) = self.with_breaker.get_mut(index) {
-            *it = true;
-        }
-    }
-
     /// What has no effect in this file.
     pub(super) fn doubt_unused(&self, mistakes: &mut Mistakes<'n>) {
-        for (((name, node), used), with_breaker) in self.named.iter().zip(&self.used).zip(&self.with_breaker) {
+        for ((name, node), used) in self.named.iter().zip(&self.used) {
             if !used {
                 node.doubtful(mistakes, format!("nothing forwards to `{name}`"), None);
-            } else if !with_breaker && let Some(outlier) = node.member("outlier") {
-                let hint = "give a route with this back end a `failover: {to: NAME}`";
-                outlier.doubtful(mistakes, "has no effect: no route fails over from here", Some(hint.into()));
             }
         }
     }
@@ -323,7 +312,9 @@ pub(super) fn read_method<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Op
     let method = method.filter(|_| !text.bytes().any(|byte| byte.is_ascii_lowercase()));
     if method.is_none() {
         let hint = Some(format!("did you mean `{}`?", text.to_ascii_uppercase()));
-        let hint = hint.filter(|_| text.bytes().all(|byte| byte.is_ascii_alphabetic()) && !text.is_empty());
+        let is_word = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphabetic());
+        // What comes from the environment is not shown.
+        let hint = hint.filter(|_| is_word && node.shown() == text);
         node.wrong(mistakes, format!("`{}` is no method", node.shown()), hint);
     }
     method

@@ -217,7 +217,6 @@ fn read_failover<'n>(
         let message = format!("`{}` has all the time there is: when it is over, none is left for another", target.name);
         on.unwrap_or(node).doubtful(mistakes, message, Some(hint));
     }
-    targets.iter().for_each(|target| backends.has_breaker(target.backend));
     let Events { connect_error, timeout, reset, codes } = events;
     Some(Failover {
         on_connect_error: connect_error,

@@ -53,9 +53,6 @@ pub(super) fn read<'n>(
     {
         node.doubtful(mistakes, "has all the requests already: nothing is copied to the one that answers", None);
     }
-    if let Some(index) = index {
-        backends.has_breaker(index);
-    }
     let share = percent.and_then(|node| node.share(mistakes));
     let sticky = match sticky {
         Some(node) => read_sticky(node, mistakes),

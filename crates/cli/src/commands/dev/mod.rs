@@ -98,9 +98,9 @@ pub(super) struct Options {
     #[arg(long, value_name = "PORT")]
     inspect: Option<u16>,
     /// Do without the inspector
-    #[arg(long, conflicts_with_all = ["inspect", "show_secrets"])]
+    #[arg(long, conflicts_with = "inspect")]
     no_inspect: bool,
-    /// Let the inspector show cookies, tokens and whatever else looks like a secret
+    /// Let the inspector show cookies, tokens and whatever else looks like a secret, and show values of queries
     #[arg(long)]
     show_secrets: bool,
     /// Also print the function's log lines as they are, and when copies of it start
@@ -176,7 +176,8 @@ async fn serve(plan: Plan, options: &Options) -> Result<()> {
     );
     printer.print(vec![Line::Talk(banner)]);
 
-    let report = Report::new(options.verbose, knows_access_lines, plan.has_rules(), colour());
+    let report =
+        Report::new(options.verbose, knows_access_lines, plan.has_rules(), colour()).showing(options.show_secrets);
     let mut teller = Teller { report, comparisons, access_log, inspector };
     tell_until_stopped(&printer, &mut teller, &mut inbox, surroundings.watch.as_mut(), &mut stop).await;
     printer.print(vec![Line::Talk("stopping".to_string())]);

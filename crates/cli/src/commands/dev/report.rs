@@ -10,6 +10,7 @@ use crossfade_compare::{Against, Record, Side, Verdict};
 use crossfade_emulator::{Exchange, Notice};
 use serde_json::Value;
 
+use crate::inspector::Secrets;
 use crate::report::class_name;
 use crate::terminal::printable;
 
@@ -87,6 +88,7 @@ pub(super) struct Report {
     expects_access: bool,
     shows_rule: bool,
     colour: bool,
+    secrets: Secrets,
     stopping: bool,
     /// By the request id of Lambda.
     waiting: BTreeMap<String, Waiting>,
@@ -102,10 +104,16 @@ impl Report {
             expects_access,
             shows_rule,
             colour,
+            secrets: Secrets::Masked,
             stopping: false,
             waiting: BTreeMap::new(),
             early: BTreeMap::new(),
         }
+    }
+
+    /// Values of queries are shown or not.
+    pub(super) fn showing(self, show_secrets: bool) -> Report {
+        Report { secrets: Secrets::of(show_secrets), ..self }
     }
 
     /// From now on the end of a function process is no news.
@@ -224,7 +232,7 @@ impl Report {
             self.status(exchange.status),
             printable(backend),
             milliseconds(exchange.duration),
-            printable(&exchange.target),
+            printable(&self.secrets.target(&exchange.target)),
         ))];
         let problem = match (&exchange.elb_reason, &exchange.problem) {
             (Some(reason), Some(problem)) => Some(format!("{reason}: {problem}")),
@@ -323,12 +331,22 @@ mod tests {
     fn the_access_line_is_folded_in_whichever_comes_first() {
         let now = Instant::now();
         let folded = ["GET     200 legacy       12.3 ms  /a?q=%20"];
-        let mut report = Report::new(false, true, false, false);
+        let mut report = Report::new(false, true, false, false).showing(true);
         assert_eq!(texts(report.tell(access("/a?q=%20", "legacy"), now)), [""; 0]);
         assert_eq!(texts(report.tell(Notice::Exchange(Box::new(exchange("/a?q=%20", Some(1)))), now)), folded);
         assert_eq!(texts(report.tell(Notice::Exchange(Box::new(exchange("/a?q=%20", Some(1)))), now)), [""; 0]);
         assert_eq!(texts(report.tell(access("/a?q=%20", "legacy"), now)), folded);
         assert_eq!(report.due(), None);
+    }
+
+    #[test]
+    fn values_of_queries_are_told_only_if_asked_for() {
+        let mut report = Report::new(false, true, false, false);
+        let target = "/a/b%20c?user=anna&x&y=";
+        assert_eq!(
+            texts(report.tell(Notice::Exchange(Box::new(exchange(target, None))), Instant::now())),
+            ["GET     200 -            12.3 ms  /a/b%20c?user=•••&x&y="]
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
+use crossfade_compare::is_secret_name;
 use crossfade_emulator::{Action, FixedResponse, Listener, Redirect, Rule, Settings, Transforms, source};
 use crossfade_proxy::{Invocation, Outgoing, Plan, Proxy, ProxyError, Sending, Step};
 use crossfade_route::{Backend, Failover, Forward, Observer, Reason, RequestView, Retry, Route};
@@ -173,7 +174,8 @@ impl Explanation {
                 let outcome = match step {
                     Step::Send(sending) => {
                         let mirror = Mirrored::of(proxy, &context, &sending, &seen, &invocation);
-                        Outcome::Sent(Box::new(Sent { mirror, ..Sent::of(proxy, *sending, seen.uri().to_string()) }))
+                        let sent = Sent::of(proxy, *sending, seen.uri().to_string(), seen.headers());
+                        Outcome::Sent(Box::new(Sent { mirror, ..sent }))
                     }
                     Step::Answer(response) => Outcome::Answered { answer: Answer::of(&response) },
                     Step::Fail(error) => Outcome::Answered { answer: Answer::of_failure(&error) },
@@ -331,7 +333,7 @@ impl Taken {
 }
 
 impl Sent {
-    fn of(proxy: &Proxy, sending: Sending<'_>, path_and_query: String) -> Sent {
+    fn of(proxy: &Proxy, sending: Sending<'_>, path_and_query: String, asked: &HeaderMap) -> Sent {
         let Sending { forward, choice, outgoing, .. } = sending;
         let Outgoing { backend, transformed, parts, .. } = outgoing;
         let table = proxy.table();
@@ -345,7 +347,7 @@ impl Sent {
                 why: why(forward, choice.reason),
                 set_cookie: choice.set_cookie.as_ref().map(lossy),
             },
-            upstream: Upstream::of(backend, &parts),
+            upstream: Upstream::of(backend, &parts, asked),
             timeouts: Timeouts {
                 connect: backend.timeouts.connect.as_millis(),
                 backend_request: backend.timeouts.backend_request.map(|limit| limit.as_millis()),
@@ -366,12 +368,13 @@ impl Sent {
 }
 
 impl Upstream {
-    pub(super) fn of(backend: &Backend, parts: &request::Parts) -> Upstream {
+    /// `asked` has the fields on the command line.
+    pub(super) fn of(backend: &Backend, parts: &request::Parts, asked: &HeaderMap) -> Upstream {
         let authority = backend.authority.to_str().unwrap_or_default();
         Upstream {
             method: parts.method.to_string(),
             url: format!("{}://{authority}{}", backend.scheme.as_str(), parts.uri),
-            headers: lines(&parts.headers),
+            headers: lines(&parts.headers, asked),
             addresses: backend.addresses.iter().map(|(host, port)| format!("{host} port {port}")).collect(),
         }
     }
@@ -436,8 +439,17 @@ impl Answer {
     }
 }
 
-fn lines(fields: &HeaderMap) -> Vec<(String, String)> {
-    fields.iter().map(|(name, value)| (name.to_string(), lossy(value))).collect()
+/// The fields of a request. What looks like a secret and was not on the command line is one of the configuration's, perhaps from
+/// the environment: it is left out.
+fn lines(fields: &HeaderMap, asked: &HeaderMap) -> Vec<(String, String)> {
+    let shown = |name: &HeaderName, value: &HeaderValue| {
+        let typed: Vec<String> = asked.get_all(name).iter().map(lossy).collect();
+        let value = lossy(value);
+        // Several lines of `Cookie` have become one.
+        let is_typed = typed.contains(&value) || typed.join("; ") == value;
+        if is_secret_name(name.as_str()) && !is_typed { "•••".to_owned() } else { value }
+    };
+    fields.iter().map(|(name, value)| (name.to_string(), shown(name, value))).collect()
 }
 
 fn lossy(value: &HeaderValue) -> String {

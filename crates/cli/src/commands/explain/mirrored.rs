@@ -49,7 +49,7 @@ impl Mirrored {
             // A mirror sends nothing that it cannot make.
             Copied::Yes | Copied::ByChance => proxy.copy(context, sending, invocation).ok(),
         };
-        let upstream = upstream.map(|Outgoing { backend, parts, .. }| Upstream::of(backend, &parts));
+        let upstream = upstream.map(|Outgoing { backend, parts, .. }| Upstream::of(backend, &parts, asked.headers()));
         Some(Mirrored { backend: backend.name.clone(), copied, why, upstream })
     }
 }

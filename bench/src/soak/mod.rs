@@ -1,0 +1,367 @@
+//! Load for a long time: `crossfade dev` with the real function, clients that know every byte they must get, back ends that
+//! are killed, stopped and started again meanwhile. It owns the run and its figures; [`content`] says what is asked and
+//! answered, [`back_ends`] who answers, [`client`] what counts as right.
+
+mod back_ends;
+mod client;
+mod content;
+
+use std::fmt;
+use std::io::{BufRead as _, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+
+use self::back_ends::{BackEnd, Troubles, trouble};
+use self::client::{HOLD, Outcome};
+use self::content::BACK_ENDS;
+use crate::certificate::Tls;
+use crate::process;
+
+pub use back_ends::serve;
+
+/// For the start of `crossfade dev` and for its end.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Between two looks at the processes.
+const LOOK: Duration = Duration::from_millis(500);
+/// Environments may outnumber clients: on a busy machine one that has answered may be slow to ask for more, and a new one is
+/// started in its place. So many for each client, that none is throttled for that.
+const SPARE: usize = 2;
+
+/// How long and how hard.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Of the traffic.
+    pub duration: Duration,
+    /// Requests at a time.
+    pub clients: usize,
+    /// Between two troubles with back ends, milliseconds.
+    pub pause_ms: (u64, u64),
+    /// For how long a back end is stopped now and then, beyond its `backendRequest`; never if `None`.
+    pub stop_ms: Option<u64>,
+    /// Whether memory must be flat: a short run has not seen its largest bodies in each process before it is over.
+    pub must_be_flat: bool,
+}
+
+impl Plan {
+    /// For tests.
+    #[must_use]
+    pub fn short() -> Self {
+        let duration = Duration::from_secs(15);
+        Plan { duration, clients: 12, pause_ms: (500, 2000), stop_ms: None, must_be_flat: false }
+    }
+
+    /// 50 requests at a time.
+    #[must_use]
+    pub fn long(minutes: u64) -> Self {
+        let duration = Duration::from_secs(minutes * 60);
+        Plan { duration, clients: 50, pause_ms: (3000, 12_000), stop_ms: Some(13_000), must_be_flat: true }
+    }
+}
+
+/// The programs of a run.
+#[derive(Debug, Clone)]
+pub struct Programs {
+    /// The command `crossfade`.
+    pub crossfade: PathBuf,
+    /// The function.
+    pub bootstrap: PathBuf,
+    /// This one, for the back ends.
+    pub bench: PathBuf,
+}
+
+/// What the processes held at one moment.
+#[derive(Debug, Clone, Default)]
+struct Look {
+    /// Of each function process: KiB of memory of its own, descriptors.
+    functions: Vec<(u64, usize)>,
+    /// The same of the emulator.
+    emulator: (u64, usize),
+}
+
+impl Look {
+    fn at(dev: u32) -> anyhow::Result<Self> {
+        let of = |pid| Ok::<_, anyhow::Error>((process::own_memory_kib(pid)?, process::descriptors(pid)?));
+        // One may end between being found and being looked at.
+        Ok(Look {
+            functions: process::children(dev)?.into_iter().filter_map(|pid| of(pid).ok()).collect(),
+            emulator: of(dev)?,
+        })
+    }
+
+    fn memory(&self) -> u64 {
+        self.functions.iter().map(|(memory, _)| memory).sum()
+    }
+
+    /// Of one function process.
+    fn mean_memory(&self) -> f64 {
+        self.memory() as f64 / self.functions.len().max(1) as f64
+    }
+
+    fn most_descriptors(&self) -> usize {
+        self.functions.iter().map(|(_, descriptors)| *descriptors).max().unwrap_or(0)
+    }
+}
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct Figures {
+    plan: Plan,
+    outcome: Outcome,
+    troubles: Troubles,
+    /// After a quarter of the time, when everything has been used.
+    start: Look,
+    /// When the traffic had ended.
+    end: Look,
+    /// Of all looks: the most memory of one function process, the most environments.
+    most_memory: u64,
+    most_environments: usize,
+    /// Why the load balancer answered for the function, the last times.
+    reasons: Vec<String>,
+}
+
+impl Figures {
+    /// What is wrong with them.
+    ///
+    /// # Errors
+    /// All of it, in words.
+    pub fn verdict(&self) -> Result<(), String> {
+        let mut wrong = [&self.outcome.told[..], &self.reasons].concat();
+        if self.outcome.wrong > 0 {
+            wrong.push(format!("{} answers are wrong", self.outcome.wrong));
+        }
+        if self.outcome.identical == 0 || self.troubles.kills == 0 || self.outcome.errors.is_empty() {
+            wrong.push("nothing was answered, or no back end was missed: that is no test".to_owned());
+        }
+        let (start, end) = (self.start.mean_memory(), self.end.mean_memory());
+        if self.plan.must_be_flat && end > start * 1.25 {
+            wrong.push(format!("the functions' memory has grown from {start:.0} to {end:.0} KiB each"));
+        }
+        if self.plan.must_be_flat && self.end.emulator.0 as f64 > self.start.emulator.0 as f64 * 1.25 + 16.0 * 1024.0 {
+            wrong.push("the emulator's memory has grown".to_owned());
+        }
+        // Those of the runtime and of its API, and what is left for a moment of connections to back ends that were killed.
+        if self.end.most_descriptors() > 32 {
+            wrong.push(format!("a function has {} descriptors", self.end.most_descriptors()));
+        }
+        // It has some for each environment.
+        let more = self.end.functions.len().saturating_sub(self.start.functions.len());
+        if self.end.emulator.1 > self.start.emulator.1 + 16 + 8 * more {
+            let (start, end) = (self.start.emulator.1, self.end.emulator.1);
+            wrong.push(format!("the emulator had {start} descriptors, and has {end}"));
+        }
+        if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
+    }
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Figures { plan, outcome, troubles, start, end, .. } = self;
+        let mib = |kib: u64| kib as f64 / 1024.0;
+        let bytes = |bytes: u64| bytes as f64 / 1e6;
+        writeln!(f, "| | |\n|---|--:|")?;
+        writeln!(f, "| traffic | {:.1} min, {} clients |", plan.duration.as_secs_f64() / 60.0, plan.clients)?;
+        writeln!(f, "| back ends killed; stopped | {}; {} |", troubles.kills, troubles.stops)?;
+        writeln!(f, "| requests | {} |", outcome.requests)?;
+        writeln!(f, "| the back end's answer, byte for byte | {} |", outcome.identical)?;
+        for (kind, count) in &outcome.errors {
+            writeln!(f, "| back end not there: {kind} | {count} |")?;
+        }
+        writeln!(f, "| wrong or without an answer | {} |", outcome.wrong)?;
+        let (answers, requests) = (bytes(outcome.answer_bytes), bytes(outcome.request_bytes));
+        writeln!(f, "| content compared: of answers; of requests | {answers:.1} MB; {requests:.1} MB |")?;
+        writeln!(f, "| environments, at most | {} |", self.most_environments)?;
+        for (when, look) in [("after a quarter of the time", start), ("at the end", end)] {
+            let memory = look.functions.iter().map(|(memory, _)| *memory);
+            let (least, most) = (memory.clone().min().unwrap_or(0), memory.max().unwrap_or(0));
+            writeln!(
+                f,
+                "| a function's memory {when}: least, mean, most | {:.1}, {:.1}, {:.1} MiB |",
+                mib(least),
+                look.mean_memory() / 1024.0,
+                mib(most)
+            )?;
+            writeln!(f, "| a function's descriptors {when}, at most | {} |", look.most_descriptors())?;
+            let (memory, descriptors) = look.emulator;
+            writeln!(f, "| emulator {when}: memory, descriptors | {:.1} MiB, {descriptors} |", mib(memory))?;
+        }
+        writeln!(f, "| a function's memory, the most ever | {:.1} MiB |", mib(self.most_memory))
+    }
+}
+
+/// Runs it. What is wrong with the outcome is [`Figures::verdict`]'s to say.
+///
+/// # Errors
+/// When something cannot be started.
+pub fn run(plan: &Plan, programs: &Programs) -> anyhow::Result<Figures> {
+    let folder = tempfile::tempdir()?;
+    Tls::generate(folder.path())?;
+    let back_ends: Vec<BackEnd> =
+        BACK_ENDS.iter().map(|_| BackEnd::start(&programs.bench, folder.path())).collect::<anyhow::Result<_>>()?;
+    write_configuration(folder.path(), &back_ends, plan)?;
+    let dev = Dev::start(programs, folder.path(), plan.clients * SPARE)?;
+
+    let ended = AtomicBool::new(false);
+    let (outcome, troubles, start, looks) = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..plan.clients as u64)
+            .map(|seed| {
+                scope.spawn({
+                    let (dev, back_ends, ended) = (&dev, &back_ends, &ended);
+                    move || client::run(&dev.alb, seed << 32, back_ends, ended)
+                })
+            })
+            .collect();
+        let troubles = scope.spawn(|| trouble(&back_ends, plan.pause_ms, plan.stop_ms, &ended));
+        let looks = watch(dev.child.id(), plan.duration, &ended);
+        ended.store(true, Ordering::Relaxed);
+        let mut outcome = Outcome::default();
+        for client in clients {
+            outcome.add(client.join().map_err(|_| anyhow::anyhow!("a client broke"))?);
+        }
+        let troubles = troubles.join().map_err(|_| anyhow::anyhow!("nobody made trouble"))??;
+        let looks = looks?;
+        let start = looks.get(looks.len() / 4).cloned().unwrap_or_default();
+        anyhow::Ok((outcome, troubles, start, looks))
+    })?;
+    let end = Look::at(dev.child.id())?;
+    let each = |of: fn(&Look) -> u64| looks.iter().chain([&end]).map(of).max().unwrap_or(0);
+    let figures = Figures {
+        plan: plan.clone(),
+        outcome,
+        troubles,
+        start,
+        most_memory: each(|look| look.functions.iter().map(|(memory, _)| *memory).max().unwrap_or(0)),
+        most_environments: each(|look| look.functions.len() as u64) as usize,
+        end,
+        reasons: dev.reasons.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+    };
+    dev.stop()?;
+    Ok(figures)
+}
+
+/// Looks at the processes until the time is over.
+fn watch(dev: u32, duration: Duration, ended: &AtomicBool) -> anyhow::Result<Vec<Look>> {
+    let (begun, mut looks) = (Instant::now(), Vec::new());
+    while begun.elapsed() < duration && !ended.load(Ordering::Relaxed) {
+        std::thread::sleep(LOOK);
+        looks.push(Look::at(dev).context("`crossfade dev` is gone")?);
+    }
+    Ok(looks)
+}
+
+fn write_configuration(folder: &Path, back_ends: &[BackEnd], plan: &Plan) -> anyhow::Result<()> {
+    let limit = plan.stop_ms.map_or("20s".to_owned(), |stop| format!("{}ms", stop - 3000));
+    let mut config = "version: 1\nbackends:\n".to_owned();
+    let mut routes = "routes:\n".to_owned();
+    for (index, (name, back_end)) in BACK_ENDS.iter().zip(back_ends).enumerate() {
+        let breaker = match index + 1 == BACK_ENDS.len() {
+            true => format!(", outlier: {{ failures: 3, for: {}ms }}", HOLD.as_millis()),
+            false => String::new(),
+        };
+        config.push_str(&format!(
+            "  {name}: {{ url: 'https://localhost:{}', tls: {{ caFile: ca.pem }}, timeouts: {{ backendRequest: {limit} }}{breaker} }}\n",
+            back_end.port
+        ));
+        routes.push_str(&format!(
+            "  - {{ name: {name}, priority: {}, conditions: {{ path: ['/*/{name}/*'] }}, forward: {name} }}\n",
+            index + 1
+        ));
+    }
+    std::fs::write(
+        folder.join("crossfade.yaml"),
+        format!("{config}{routes}default: {{ fixedResponse: {{ status: 404 }} }}\n"),
+    )?;
+    // The timeout lets a stopped back end be the function's to tell of.
+    let listeners = "service: soak\nprovider: { name: aws, runtime: provided.al2023, memorySize: 128, timeout: 29 }\n\
+                     functions:\n  proxy:\n    handler: bootstrap\n    events:\n      \
+                     - alb: { listenerArn: x, priority: 1, multiValueHeaders: true, conditions: { path: '/multi/*' } }\n      \
+                     - alb: { listenerArn: x, priority: 2, conditions: { path: '/single/*' } }\n";
+    Ok(std::fs::write(folder.join("serverless.yml"), listeners)?)
+}
+
+/// A running `crossfade dev`.
+#[derive(Debug)]
+struct Dev {
+    child: Child,
+    /// `127.0.0.1:PORT`
+    alb: String,
+    /// What it said last.
+    words: Kept,
+    /// Why the load balancer answered for the function.
+    reasons: Kept,
+}
+
+impl Dev {
+    fn start(programs: &Programs, folder: &Path, environments: usize) -> anyhow::Result<Self> {
+        let config = folder.join("crossfade.yaml");
+        let mut child = Command::new(&programs.crossfade)
+            .args(["dev", "--port", "0", "--no-inspect", "--serverless", "serverless.yml"])
+            .args(["--max-concurrency", &environments.to_string()])
+            .arg("--function")
+            .arg(&programs.bootstrap)
+            .args(["--env", &format!("CROSSFADE_CONFIG={}", config.display())])
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start `{}`", programs.crossfade.display()))?;
+        let [words, reasons] = [Kept::default(), Kept::default()];
+        listen(child.stderr.take().context("no output")?, Arc::clone(&words), |_| true);
+        // Below the line of a request that the load balancer answered for the function it says why.
+        listen(child.stdout.take().context("no output")?, Arc::clone(&reasons), |line| line.contains(" Lambda"));
+        let mut dev = Dev { child, alb: String::new(), words, reasons };
+        let begun = Instant::now();
+        while dev.alb.is_empty() {
+            ensure!(begun.elapsed() < PATIENCE && dev.child.try_wait()?.is_none(), "no start: {}", dev.last_words());
+            std::thread::sleep(Duration::from_millis(20));
+            let words = dev.last_words();
+            let address = words.split_once("http://").and_then(|(_, rest)| rest.split_whitespace().next());
+            dev.alb = address.unwrap_or_default().to_owned();
+        }
+        Ok(dev)
+    }
+
+    fn last_words(&self) -> String {
+        self.words.lock().unwrap_or_else(PoisonError::into_inner).join("\n")
+    }
+
+    /// As with Ctrl-C; it takes its functions with it.
+    fn stop(mut self) -> anyhow::Result<()> {
+        kill_process(Pid::from_child(&self.child), Signal::INT)?;
+        let begun = Instant::now();
+        while self.child.try_wait()?.is_none() {
+            ensure!(begun.elapsed() < PATIENCE, "`crossfade dev` does not end");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The last lines of an output.
+type Kept = Arc<Mutex<Vec<String>>>;
+
+/// Keeps the last lines that are wanted.
+fn listen(pipe: impl Read + Send + 'static, words: Kept, wanted: fn(&str) -> bool) {
+    std::thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok).filter(|line| wanted(line)) {
+            let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
+            if words.len() > 40 {
+                words.remove(0);
+            }
+            words.push(line);
+        }
+    });
+}

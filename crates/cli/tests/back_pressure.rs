@@ -1,0 +1,236 @@
+//! What a slow back end costs in environments, and what ends it (G30, docs/back-pressure.md): the local load balancer, real
+//! function processes, a back end that answers when it is told to. Counts, no times.
+
+#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use support::Dev;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A back end that answers `/ok` at once, `/after/MS` after so many milliseconds, `/held` when it is told to, `/never` not.
+struct BackEnd {
+    url: String,
+    state: Arc<(Mutex<State>, Condvar)>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Requests that came for other targets than `/ok`.
+    received: usize,
+    released: bool,
+}
+
+impl BackEnd {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let state = Arc::<(Mutex<State>, Condvar)>::default();
+        let shared = Arc::clone(&state);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (Ok(stream), shared) = (stream, Arc::clone(&shared)) else { return };
+                std::thread::spawn(move || answer(stream, &shared));
+            }
+        });
+        BackEnd { url, state }
+    }
+
+    fn received(&self) -> usize {
+        self.state.0.lock().unwrap().received
+    }
+
+    fn set_released(&self, released: bool) {
+        self.state.0.lock().unwrap().released = released;
+        self.state.1.notify_all();
+    }
+}
+
+fn answer(mut stream: TcpStream, (state, changed): &(Mutex<State>, Condvar)) {
+    let mut request = Vec::new();
+    let mut piece = [0; 4096];
+    while !request.ends_with(b"\r\n\r\n") {
+        match stream.read(&mut piece) {
+            Ok(read) if read > 0 => request.extend_from_slice(&piece[..read]),
+            _ => return,
+        }
+    }
+    let request = String::from_utf8_lossy(&request).into_owned();
+    let target = request.split(' ').nth(1).unwrap();
+    if target != "/ok" {
+        state.lock().unwrap().received += 1;
+        changed.notify_all();
+    }
+    match target.split('/').nth(1).unwrap() {
+        "never" => return drop(stream.read(&mut piece)),
+        "held" => drop(changed.wait_timeout_while(state.lock().unwrap(), PATIENCE, |state| !state.released).unwrap()),
+        "after" => std::thread::sleep(Duration::from_millis(target.split('/').nth(2).unwrap().parse().unwrap())),
+        _ => {}
+    }
+    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok");
+}
+
+fn get(alb: &str, target: &str) -> String {
+    let mut stream = TcpStream::connect(alb.strip_prefix("http://").unwrap()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(format!("GET {target} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.to_ascii_lowercase()
+}
+
+/// A request that the load balancer found no environment for: its own 502, without a word of the function's.
+fn is_throttled(answer: &str) -> bool {
+    answer.starts_with("http/1.1 502 ")
+        && answer.contains("\r\nserver: awselb/2.0\r\n")
+        && !answer.contains("proxy-status")
+}
+
+fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < end, "{what} did not happen");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn start(folder: &Path, environments: usize, url: &str, keys: &str) -> Dev {
+    let text = format!("version: 1\nbackends: {{ a: {{ url: '{url}', {keys} }} }}\ndefault: {{ forward: a }}\n");
+    std::fs::write(folder.join("crossfade.yaml"), text.replace(", }", " }")).unwrap();
+    let count = environments.to_string();
+    Dev::start_in(folder, &["--config", "crossfade.yaml", "--no-inspect", "--max-concurrency", &count])
+}
+
+/// rate x duration = requests under way = environments. So many at a time, so many environments: what is more is throttled.
+#[test] // G30
+fn throttling_begins_where_rate_times_duration_exceeds_the_environments() {
+    let environments = 4;
+    let folder = tempfile::tempdir().unwrap();
+    let back_end = BackEnd::start();
+    let dev = start(folder.path(), environments, &back_end.url, "");
+    let alb = dev.alb.as_str();
+    // Requests a second, seconds that the back end takes.
+    for (rate, duration) in [(1, 3), (2, 2), (5, 1), (2, 4)] {
+        let under_way: usize = rate * duration;
+        let before = back_end.received();
+        back_end.set_released(false);
+        let answers: Vec<String> = std::thread::scope(|scope| {
+            let clients: Vec<_> = (0..under_way).map(|_| scope.spawn(|| get(alb, "/held"))).collect();
+            // The back end answers nobody before all that will ever come have come, and the others have been sent away.
+            eventually("as many requests at the back end as there are environments", || {
+                back_end.received() - before == under_way.min(environments)
+            });
+            let sent_away = under_way.saturating_sub(environments);
+            eventually("the end of the others", || {
+                clients.iter().filter(|client| client.is_finished()).count() == sent_away
+            });
+            back_end.set_released(true);
+            clients.into_iter().map(|client| client.join().unwrap()).collect()
+        });
+        let throttled = answers.iter().filter(|answer| is_throttled(answer)).count();
+        let served = answers.iter().filter(|answer| answer.starts_with("http/1.1 200 ")).count();
+        let expected = under_way.saturating_sub(environments);
+        assert_eq!((throttled, served), (expected, under_way - expected), "{rate}/s x {duration} s: {answers:#?}");
+    }
+    assert!(dev.stop("-INT").success());
+}
+
+/// The same in time: a rate that the environments can bear, and four times the rate that they can.
+#[test] // G30
+fn a_rate_is_borne_up_to_environments_by_duration() {
+    let folder = tempfile::tempdir().unwrap();
+    let back_end = BackEnd::start();
+    // 3 environments / 0.6 s = 5 requests a second.
+    let dev = start(folder.path(), 3, &back_end.url, "");
+    let alb = dev.alb.as_str();
+    let send = |count: usize, apart_ms: u64| -> usize {
+        let answers: Vec<String> = std::thread::scope(|scope| {
+            let clients: Vec<_> = (0..count)
+                .map(|_| {
+                    std::thread::sleep(Duration::from_millis(apart_ms));
+                    scope.spawn(|| get(alb, "/after/600"))
+                })
+                .collect();
+            clients.into_iter().map(|client| client.join().unwrap()).collect()
+        });
+        let throttled = answers.iter().filter(|answer| is_throttled(answer)).count();
+        let served = answers.iter().filter(|answer| answer.starts_with("http/1.1 200 ")).count();
+        assert_eq!(throttled + served, count, "{answers:#?}");
+        throttled
+    };
+    assert_eq!(send(6, 500), 0, "2/s x 0.6 s are two environments");
+    let throttled = send(40, 50);
+    assert!(throttled >= 10, "20/s x 0.6 s are twelve environments, of three: {throttled} of 40");
+    assert!(dev.stop("-INT").success());
+}
+
+/// Without a limit and a breaker a back end that hangs has all environments, and what needs another back end is turned away.
+#[test] // G30
+fn a_back_end_that_hangs_takes_all_environments() {
+    let folder = tempfile::tempdir().unwrap();
+    let back_end = BackEnd::start();
+    let dev = start(folder.path(), 2, &back_end.url, "");
+    let alb = dev.alb.as_str();
+    std::thread::scope(|scope| {
+        let clients = [scope.spawn(|| get(alb, "/held")), scope.spawn(|| get(alb, "/held"))];
+        eventually("two requests at the back end", || back_end.received() == 2);
+        let answer = get(alb, "/ok");
+        assert!(is_throttled(&answer), "{answer}");
+        back_end.set_released(true);
+        for client in clients {
+            assert!(client.join().unwrap().starts_with("http/1.1 200 "));
+        }
+    });
+    assert!(get(alb, "/ok").starts_with("http/1.1 200 "));
+    assert!(dev.stop("-INT").success());
+}
+
+/// With both, each environment waits for it as often as `failures` says, and then not at all.
+#[test] // G30
+fn with_a_breaker_a_back_end_that_hangs_takes_no_environment_for_long() {
+    let (environments, failures) = (3, 2);
+    let folder = tempfile::tempdir().unwrap();
+    let (hanging, healthy) = (BackEnd::start(), BackEnd::start());
+    let text = format!(
+        "version: 1\nbackends:\n  hanging: {{ url: '{}', timeouts: {{ backendRequest: 300ms }}, outlier: {{ failures: {failures}, for: 10m }} }}\n  \
+         healthy: '{}'\nroutes: [{{ name: hanging, priority: 1, conditions: {{ path: /never }}, forward: hanging }}]\n\
+         default: {{ forward: healthy }}\n",
+        hanging.url, healthy.url
+    );
+    std::fs::write(folder.path().join("crossfade.yaml"), text).unwrap();
+    let count = environments.to_string();
+    let dev =
+        Dev::start_in(folder.path(), &["--config", "crossfade.yaml", "--no-inspect", "--max-concurrency", &count]);
+    let alb = dev.alb.as_str();
+    // As many at a time as there are environments, until all of them have found out.
+    let mut waves = 0;
+    loop {
+        let answers: Vec<String> = std::thread::scope(|scope| {
+            let clients: Vec<_> = (0..environments).map(|_| scope.spawn(|| get(alb, "/never"))).collect();
+            clients.into_iter().map(|client| client.join().unwrap()).collect()
+        });
+        for answer in &answers {
+            let is_timeout = answer.starts_with("http/1.1 504 ") && answer.contains("error=http_response_timeout");
+            let is_spared = answer.starts_with("http/1.1 503 ") && answer.contains("error=destination_unavailable");
+            assert!(is_timeout || (is_spared && answer.contains("\r\nretry-after: ")), "{answer}");
+        }
+        if hanging.received() == environments * failures {
+            break;
+        }
+        waves += 1;
+        assert!(waves < 200, "{} of {}", hanging.received(), environments * failures);
+    }
+    for _ in 0..20 {
+        assert!(get(alb, "/never").starts_with("http/1.1 503 "));
+        assert!(get(alb, "/ok").starts_with("http/1.1 200 "));
+    }
+    assert_eq!(hanging.received(), environments * failures, "nobody asks it any more");
+    assert!(dev.stop("-INT").success());
+}

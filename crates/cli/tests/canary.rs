@@ -1,0 +1,433 @@
+//! Canaries: recognisable secrets in every place that a request, an answer or a configuration has for them, and a search for
+//! them in everything that is printed, logged, answered or shown. Nothing may have them unless somebody asked for it.
+
+#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use support::Dev;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Every secret has this in it, and the place where it is put behind it.
+const CANARY: &str = "canary-";
+/// `u:canary-basic`
+const BASIC: &str = "dTpjYW5hcnktYmFzaWM=";
+/// What `${env:API_TOKEN}` stands for.
+const FROM_ENVIRONMENT: &str = "canary-environment";
+
+/// The places of all canaries in a text; also of those that stand in base64, as events carry some bodies.
+fn canaries(text: &str) -> Vec<String> {
+    let place = |at: usize| text.get(at..).unwrap_or_default().chars().take(40).collect::<String>();
+    let lower = text.to_ascii_lowercase();
+    let mut found: Vec<String> = lower.match_indices(CANARY).map(|(at, _)| place(at)).collect();
+    // `canary-` at each of the three positions that it can have, without the characters that its neighbours share.
+    for encoded in ["Y2FuYXJ5L", "NhbmFyeS", "jYW5hcnkt", BASIC] {
+        found.extend(text.match_indices(encoded).map(|(at, _)| format!("base64 {}", place(at))));
+    }
+    found
+}
+
+#[track_caller]
+fn assert_clean(what: &str, text: &str) {
+    assert_clean_but(what, text, &[]);
+}
+
+#[track_caller]
+fn assert_clean_but(what: &str, text: &str, asked_for: &[&str]) {
+    let mut found = canaries(text);
+    found.retain(|found| !asked_for.iter().any(|known| found.starts_with(known)));
+    assert!(found.is_empty(), "{what} has {found:#?}\n{text}");
+}
+
+/// A back end whose answers are full of secrets, other ones than those of its neighbour.
+fn back_end(name: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            std::thread::spawn(move || {
+                let request = read_message(&mut stream);
+                let _ = stream.write_all(answer(name, &request).as_bytes());
+            });
+        }
+    });
+    url
+}
+
+fn answer(name: &str, request: &str) -> String {
+    let (status, body) = match request.split(' ').nth(1).unwrap_or_default() {
+        path if path.contains("/redirect") => ("302 Found", String::new()),
+        path if path.contains("/form") => ("200 OK", format!("password={CANARY}answer-form-{name}&a=b")),
+        _ => (
+            "200 OK",
+            format!(
+                r#"{{"password":"{CANARY}answer-password-{name}","nested":{{"api_token":"{CANARY}answer-token-{name}"}},"name":"{name}"}}"#
+            ),
+        ),
+    };
+    let content_type =
+        if body.starts_with('{') { "application/json" } else { "application/x-www-form-urlencoded; charset=utf-8" };
+    format!(
+        "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n\
+         set-cookie: session={CANARY}answer-cookie-{name}; Path=/\r\nset-cookie: other={CANARY}answer-other-{name}\r\n\
+         x-api-key: {CANARY}answer-key-{name}\r\n\
+         location: https://anna:{CANARY}answer-userinfo@{name}.example/x?code={CANARY}answer-location\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// Head and content by its length.
+fn read_message(stream: &mut TcpStream) -> String {
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut bytes = Vec::new();
+    let mut piece = [0; 4096];
+    loop {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let lower = head.to_ascii_lowercase();
+            let length = lower.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
+            if body.len() >= length.unwrap_or(0) {
+                return text;
+            }
+        }
+        match stream.read(&mut piece) {
+            Ok(read) if read > 0 => bytes.extend_from_slice(&piece[..read]),
+            _ => return text,
+        }
+    }
+}
+
+/// Sends bytes, and reads one answer.
+fn exchange(url: &str, request: &[u8]) -> String {
+    let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(request).unwrap();
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+fn get(url: &str, target: &str) -> String {
+    let host = url.strip_prefix("http://").unwrap();
+    exchange(url, format!("GET {target} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").as_bytes())
+}
+
+/// The fields of every request, `${}` apart one secret each.
+fn fields() -> String {
+    [
+        "authorization: Bearer canary-authorization",
+        "cookie: session=canary-cookie; theme=canary-other-cookie",
+        "proxy-authorization: Basic dTpjYW5hcnktYmFzaWM=",
+        "x-api-key: canary-api-key",
+        "x-auth-token: canary-auth-token",
+        "x-amzn-oidc-data: canary-oidc-data",
+        "x-amzn-oidc-accesstoken: canary-oidc-access",
+        "x-csrf-token: canary-csrf",
+        "referer: https://shop.example.com/x?a=canary-referer",
+    ]
+    .map(|field| format!("{field}\r\n"))
+    .concat()
+}
+
+const QUERY: &str = "?q=canary-query&token=canary-query-token&redirect=https%3A%2F%2Fa%3Fx%3Dcanary-nested&bare";
+
+/// What `keepValues` asks for: what differs, and the query, where it does not look like a secret.
+const KEPT: [&str; 3] = ["canary-query&", "canary-nested", "canary-answer-location"];
+
+/// All requests of a run.
+fn requests() -> Vec<Vec<u8>> {
+    let with = |method: &str, path: &str, more: &str, body: &str| {
+        let (fields, length) = (fields(), body.len());
+        format!(
+            "{method} {path}{QUERY} HTTP/1.1\r\nhost: shop.example.com\r\nconnection: close\r\n{fields}{more}\
+             content-length: {length}\r\n\r\n{body}"
+        )
+    };
+    let form = "content-type: application/x-www-form-urlencoded\r\n";
+    let json = "content-type: application/json\r\n";
+    let document =
+        r#"{"password":"canary-json","nested":{"api_token":"canary-json-token","url":"https://a/?x=canary-json-url"}}"#;
+    let texts = [
+        with("GET", "/plain/1", "", ""),
+        with("GET", "/kept/1", "", ""),
+        with("GET", "/plain/form", "", ""),
+        with("GET", "/kept/redirect", "", ""),
+        with("POST", "/plain/2", form, "user=anna&password=canary-form"),
+        with("POST", "/plain/3", json, document),
+        with("POST", "/kept/3", json, document),
+        with("GET", "/rewritten/4", "", ""),
+        with("GET", "/moved/5", "", ""),
+        // What ends in answers of ours.
+        with("GET", "/closed/1", "", ""),
+        with("GET", "/secure/1", "", ""),
+        with("GET", "/plain/\"<>", "", ""),
+        with("TRACE", "/plain/1", "", ""),
+        with("GET", "/plain/1", "upgrade: websocket\r\n", ""),
+        with("GET", "/plain/1", "via: 1.1 crossfade-proxy, 1.1 crossfade-crossfade, 1.1 crossfade\r\n", ""),
+        // Of these an ALB makes something: what is lost is told.
+        with("GET", "/plain/twice", "cookie: session=canary-second-cookie\r\nauthorization: canary-second\r\n", ""),
+        with("GET", "/plain/odd", "x_odd token: canary-invalid-name\r\n folded: canary-folded\r\n", ""),
+        with("GET", "/plain/both", "transfer-encoding: chunked\r\nx-secret: canary-smuggled\r\n", "0\r\n\r\n"),
+        with("GET", "/plain/large", &format!("x-secret: canary-large{}\r\n", "x".repeat(20_000)), ""),
+    ];
+    let mut requests: Vec<Vec<u8>> = texts.map(String::into_bytes).into();
+    requests
+        .push(b"GET /plain/raw HTTP/1.1\r\nhost: a\r\nconnection: close\r\nx-secret: canary-\xff-raw\r\n\r\n".to_vec());
+    requests.push(b"GET /a?x=canary-no-version\r\nhost: a\r\nconnection: close\r\n\r\n".to_vec());
+    requests
+}
+
+/// A configuration with a secret in each place for one, and the files that it names.
+fn write_configuration(folder: &Path) {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (legacy, modern) = (back_end("legacy"), back_end("modern"));
+    let own = |name: &str| std::fs::write(folder.join(name), rcgen_key(name)).unwrap();
+    own("client.pem");
+    own("client.key");
+    let with_token = "requestHeaders: { set: { x-backend-token: '${env:API_TOKEN}' } }";
+    let mirror = |compare: &str| {
+        format!(
+            "mirror: {{ backend: modern, percent: 100, methods: [POST], credentials: [cookie], compare: {{ {compare} }}, \
+             requestHeaders: {{ set: {{ authorization: 'Bearer ${{env:API_TOKEN}}' }} }} }}"
+        )
+    };
+    let text = format!(
+        "version: 1\nbackends:\n  legacy: {{ url: '{legacy}', tls: null }}\n  modern: '{modern}'\n  closed: 'http://127.0.0.1:{closed}'\n  \
+         secure: {{ url: 'https://127.0.0.1:{closed}', tls: {{ clientCert: {{ certFile: client.pem, keyFile: client.key }} }} }}\n\
+         routes:\n  - {{ name: plain, priority: 1, conditions: {{ path: '/plain/*' }}, forward: legacy, {with_token}, {} }}\n  \
+         - {{ name: kept, priority: 2, conditions: {{ path: '/kept/*' }}, forward: legacy, {with_token}, {} }}\n  \
+         - {{ name: closed, priority: 3, conditions: {{ path: '/closed/*' }}, forward: closed, {with_token} }}\n  \
+         - {{ name: secure, priority: 4, conditions: {{ path: '/secure/*' }}, forward: secure }}\n  \
+         - {{ name: rewritten, priority: 5, conditions: {{ path: '/rewritten/*', query: {{ token: 'c*' }} }}, \
+         transforms: {{ query: {{ regex: '^q=', replace: 'query=' }} }}, forward: legacy, {with_token} }}\n  \
+         - {{ name: moved, priority: 6, conditions: {{ path: '/moved/*' }}, redirect: {{ host: moved.example.com }} }}\n\
+         default: {{ forward: legacy }}\n",
+        mirror("noise: { selfCompare: 100 }"),
+        mirror("keepValues: true, noise: { selfCompare: 100 }"),
+    )
+    .replace(", tls: null", "");
+    std::fs::write(folder.join("crossfade.yaml"), text).unwrap();
+}
+
+/// A certificate or a key that rustls takes.
+fn rcgen_key(name: &str) -> String {
+    let key = rcgen::generate_simple_self_signed(vec!["client".to_owned()]).unwrap();
+    // Both of one pair.
+    static PAIR: std::sync::OnceLock<(String, String)> = std::sync::OnceLock::new();
+    let (certificate, private) = PAIR.get_or_init(|| (key.cert.pem(), key.signing_key.serialize_pem()));
+    if name.ends_with("key") { private.clone() } else { certificate.clone() }
+}
+
+fn crossfade(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_crossfade"))
+        .args(arguments)
+        .current_dir(folder)
+        .env("API_TOKEN", FROM_ENVIRONMENT)
+        .output()
+        .unwrap()
+}
+
+fn printed(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// Waits until a file has so many lines with these words.
+fn wait_for_lines(file: &Path, words: &str, count: usize) -> String {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        if text.matches(words).count() >= count {
+            return text;
+        }
+        assert!(Instant::now() < deadline, "not {count} times `{words}`: {text}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn what_is_secret_is_in_no_output() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write_configuration(folder);
+    for arguments in [&["--verbose"][..], &["--single-value-headers"]] {
+        let (access_log, comparisons) = (folder.join("access.log"), folder.join("comparisons.log"));
+        for file in [&access_log, &comparisons] {
+            let _ = std::fs::remove_file(file);
+        }
+        let own = ["--config", "crossfade.yaml", "--inspect", "0", "--https-port", "0"];
+        let logs = ["--access-log", "access.log", "--comparisons", "comparisons.log"];
+        let dev = Dev::start_with(folder, &[&own[..], &logs, arguments].concat(), &[("API_TOKEN", FROM_ENVIRONMENT)]);
+        let requests = requests();
+        let (mut mirrored, mut ours) = (0, 0);
+        for request in &requests {
+            let answer = exchange(&dev.alb, request);
+            let lower = answer.to_ascii_lowercase();
+            if lower.contains("x-api-key:") {
+                let head = String::from_utf8_lossy(request);
+                mirrored += usize::from(head.contains(" /plain/") || head.contains(" /kept/"));
+            } else if !answer.contains(" 302 ") {
+                assert_clean("an answer of ours", &answer);
+                ours += 1;
+            }
+        }
+        assert!(mirrored >= 8 && ours >= 8, "{mirrored} {ours}");
+
+        let log = wait_for_lines(&comparisons, r#""against":"mirror""#, mirrored);
+        let log = if arguments.contains(&"--verbose") {
+            wait_for_lines(&comparisons, "\"against\":\"self\"", 1)
+        } else {
+            log
+        };
+        assert!(log.contains(r#""verdict":"different""#) && log.contains("REDACTED"), "{log}");
+        for line in log.lines() {
+            assert_clean_but("the comparison log", line, if line.contains("\"route\":\"kept\"") { &KEPT } else { &[] });
+        }
+        // The load balancer's own access log has the target as it was sent, as in AWS; nothing else of a request.
+        let log = wait_for_lines(&access_log, "\n", requests.len());
+        assert_clean_but("the access log", &log, &["canary-query", "canary-nested", "canary-no-version"]);
+        assert!(log.contains("canary-query"), "{log}");
+
+        for target in ["/", "/?q=plain", "/?q=status:5xx", "/?before=1000", "/style.css", "/script.js"] {
+            assert_clean(&format!("the inspector's {target}"), &get(&dev.inspector, target));
+        }
+        for number in 1..=requests.len() {
+            let page = get(&dev.inspector, &format!("/requests/{number}"));
+            assert!(page.starts_with("HTTP/1.1 200"), "{number}: {page}");
+            assert_clean(&format!("the inspector's page {number}"), &page);
+        }
+        for option in [&[][..], &["--json"], &["--html", "report.html", "--examples", "10"]] {
+            let report = crossfade(folder, &[&["report"], option, &["comparisons.log"]].concat());
+            assert!(report.status.success(), "{}", printed(&report));
+            assert_clean_but("the report", &printed(&report), &KEPT);
+        }
+        assert_clean_but("the report's page", &std::fs::read_to_string(folder.join("report.html")).unwrap(), &KEPT);
+
+        let dev = stopped(dev);
+        assert_clean("the banner", &dev.banner);
+        let said: Vec<String> = dev.stdout.iter().chain(dev.stderr.iter()).collect();
+        let said = said.join("\n");
+        assert!(said.contains("/plain/1?q=•••"), "{said}");
+        assert_eq!(said.contains(r#""type":"access""#), arguments.contains(&"--verbose"), "{said}");
+        // With `--verbose` the function's log is on it as it is.
+        for line in said.lines() {
+            assert_clean_but("the terminal", line, if line.contains("\"route\":\"kept\"") { &KEPT } else { &[] });
+        }
+    }
+}
+
+/// What a configuration has from the environment is not in what commands say of it, nor what its mistakes are made of.
+#[test]
+fn a_configuration_keeps_its_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write_configuration(folder);
+    let key = std::fs::read_to_string(folder.join("client.key")).unwrap();
+    let key = key.lines().nth(1).unwrap();
+    for path in ["plain", "kept", "closed", "secure", "rewritten", "moved"] {
+        for format in [&[][..], &["--json"]] {
+            let url = format!("https://shop.example.com/{path}/1?token=c");
+            let output =
+                crossfade(folder, &[&["explain"], format, &[&url, "-H", "authorization: Bearer of-mine"]].concat());
+            let said = printed(&output);
+            assert!(output.status.success(), "{said}");
+            assert_clean("explain", &said);
+            assert!(!said.contains(key), "{said}");
+        }
+    }
+    let output = crossfade(folder, &["check", "crossfade.yaml"]);
+    assert!(output.status.success(), "{}", printed(&output));
+    assert_clean("check", &printed(&output));
+
+    std::fs::write(folder.join("broken.key"), "-----BEGIN PRIVATE KEY-----\ncanary-key\n-----END PRIVATE KEY-----\n")
+        .unwrap();
+    std::fs::write(folder.join("text.key"), "canary-key").unwrap();
+    let backend =
+        |keys: &str| format!("backends: {{ a: {{ url: https://a.example, {keys} }} }}\ndefault: {{ forward: a }}\n");
+    let route = |keys: &str| {
+        format!(
+            "backends: {{ a: https://a.example }}\nroutes: [{{ name: x, priority: 1, {keys} }}]\ndefault: {{ forward: a }}\n"
+        )
+    };
+    let token = "'${env:API_TOKEN}'";
+    let mistakes = [
+        "backends: { a: 'https://anna:canary-userinfo@a.example/' }\ndefault: { forward: a }\n".to_owned(),
+        format!("backends: {{ a: {token} }}\ndefault: {{ forward: a }}\n"),
+        "backends: { a: 'https://anna:${env:API_TOKEN}@a.example/' }\ndefault: { forward: a }\n".to_owned(),
+        "backends: { a: 'https://a.example/?x=${env:API_TOKEN}' }\ndefault: { forward: a }\n".to_owned(),
+        "backends: { a: '${env:API_TOKEN}://a.example/' }\ndefault: { forward: a }\n".to_owned(),
+        "backends: { a: 'http://${env:API_TOKEN}^/' }\ndefault: { forward: a }\n".to_owned(),
+        backend("tls: { clientCert: { certFile: client.pem, keyFile: broken.key } }"),
+        backend("tls: { clientCert: { certFile: text.key, keyFile: text.key } }"),
+        backend("tls: { caFile: text.key }"),
+        backend(&format!("tls: {{ caFile: {token} }}")),
+        backend(&format!("tls: {{ minVersion: {token}, serverName: 'x ${{env:API_TOKEN}}' }}")),
+        backend(&format!("timeouts: {{ connect: {token} }}, hostHeader: 'a b ${{env:API_TOKEN}}', http2: {token}")),
+        backend(&format!("retry: {{ attempts: {token}, codes: [{token}], methods: [{token}], budget: {token} }}")),
+        backend(&format!("addresses: ['{}', {token}]", "${env:API_TOKEN}:x")),
+        backend(&format!("publicUrl: {token}")),
+        route(&format!("conditions: {{ method: {token} }}, forward: {token}")),
+        route("conditions: { path: [{ regex: '(${env:API_TOKEN}' }] }, forward: a"),
+        route(&format!("conditions: {{ ip: {token}, host: 'a ${{env:API_TOKEN}}/', path: {token} }}, forward: a")),
+        route(&format!(
+            "conditions: {{ header: {{ name: 'x ${{env:API_TOKEN}}', values: a }}, cookie: {token} }}, forward: a"
+        )),
+        route(&format!("forward: {{ targets: [{{ backend: a, weight: {token} }}], sticky: {{ by: {token} }} }}")),
+        route(
+            "forward: a, requestHeaders: { set: { x-a: \"\\u0001${env:API_TOKEN}\", x-b: '${nothing}${env:API_TOKEN}' } }",
+        ),
+        route("forward: a, requestHeaders: { remove: ['a ${env:API_TOKEN}'] }"),
+        route("forward: a, transforms: { path: { regex: '[${env:API_TOKEN}', replace: '${9}${env:API_TOKEN}' } }"),
+        route("redirect: { host: 'a/${env:API_TOKEN}', protocol: '${env:API_TOKEN}', status: '${env:API_TOKEN}' }"),
+        route(&format!("fixedResponse: {{ status: {token}, contentType: \"\\u0001${{env:API_TOKEN}}\" }}")),
+        route(&format!("fixedResponse: {{ status: 200, bodyFile: {token} }}")),
+        route(&format!(
+            "enabled: {token}, forward: a, mirror: {{ backend: {token}, percent: {token}, budget: {token} }}"
+        )),
+        route(
+            "forward: a, mirror: { backend: a, percent: 1, compare: { ignore: ['${env:API_TOKEN}', '/~9${env:API_TOKEN}'] } }",
+        ),
+        format!(
+            "backends: {{ a: https://a.example }}\ndefault: {{ forward: a }}\ntests: [{{ request: {token}, expect: {{ route: {token}, status: {token} }} }}]\n"
+        ),
+        format!(
+            "backends: {{ a: https://a.example }}\ndefault: {{ forward: {token} }}\nhealthCheck: {{ answer: {token} }}\n"
+        ),
+        format!(
+            "backends: {{ a: https://a.example }}\ndefault: {{ forward: a }}\nclientIp: {{ trustedHops: {token} }}\n"
+        ),
+    ];
+    let file = folder.join("wrong.yaml");
+    let mut told = Vec::new();
+    for text in mistakes {
+        std::fs::write(&file, format!("version: 1\n{text}")).unwrap();
+        for arguments in [
+            &["check", "wrong.yaml"][..],
+            &["check", "--json", "wrong.yaml"],
+            &["explain", "--config", "wrong.yaml", "https://a/"],
+        ] {
+            let said = printed(&crossfade(folder, arguments));
+            assert!(said.contains("wrong.yaml") || said.contains("error"), "no mistake in {text}: {said}");
+            told.extend(canaries(&said).iter().map(|found| format!("{found}: {arguments:?} of {text}\n{said}")));
+        }
+    }
+    assert!(told.is_empty(), "{}", told.join("\n"));
+}
+
+/// As after Ctrl-C: its pipes end.
+fn stopped(mut dev: Dev) -> Dev {
+    Command::new("kill").args(["-INT", &dev.child.id().to_string()]).status().unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while dev.child.try_wait().unwrap().is_none() {
+        assert!(Instant::now() < deadline, "it does not end");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    dev
+}
