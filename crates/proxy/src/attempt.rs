@@ -2,9 +2,12 @@
 //!
 //! Owns the rule for that second time, and the reading of the whole answer. Connections are `upstream`'s.
 
+use std::error::Error;
+use std::io;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::uri::{Authority, PathAndQuery, Scheme as UriScheme, Uri};
 use http::{HeaderMap, Method, Request, Response, request};
 use http_body_util::{BodyExt, Full, Limited};
@@ -93,12 +96,15 @@ pub(crate) async fn send(
             }
         };
         trace.first_byte = Some(Instant::now());
+        let is_unambiguous = is_unambiguous(head.headers())?;
         let keep_alive = keep_alive(head.headers());
         let response = read(head, bounds.response_bytes).await?;
         if !(200..=599).contains(&response.status().as_u16()) {
             return Err(ProxyError::StatusNotCarried(response.status().as_u16()));
         }
-        upstream.checkin(connection, bounds.now, keep_alive);
+        if is_unambiguous {
+            upstream.checkin(connection, bounds.now, keep_alive);
+        }
         trace.took = started.elapsed().saturating_sub(trace.connecting_since(started));
         Ok(response)
     };
@@ -110,6 +116,19 @@ pub(crate) async fn send(
         upstream.discard_idle();
     }
     result
+}
+
+/// Whether there are no two opinions on where the answer ends. With both `Transfer-Encoding` and `Content-Length` the
+/// first one counts, but the second may be what the back end goes by (RFC 9112 section 6.3): what comes next on the
+/// connection cannot be trusted.
+fn is_unambiguous(fields: &HeaderMap) -> Result<bool, ProxyError> {
+    let mut codings = fields.get_all(TRANSFER_ENCODING).iter();
+    let Some(coding) = codings.next() else { return Ok(true) };
+    // We send no `TE`, so others must not come (RFC 9112 section 6.1); the client would get them as content.
+    if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+        return Err(ProxyError::TransferCoding);
+    }
+    Ok(!fields.contains_key(CONTENT_LENGTH))
 }
 
 /// The time that a back end keeps an idle connection (`Keep-Alive: timeout=5`), less a second for the way.
@@ -182,16 +201,29 @@ async fn read(response: Response<Incoming>, limit: usize) -> Result<Response<Byt
     match Limited::new(incoming, limit).collect().await {
         Ok(content) => Ok(Response::from_parts(parts, content.to_bytes())),
         Err(error) => Err(match error.downcast::<hyper::Error>() {
-            Ok(error) if error.is_parse() => ProxyError::Protocol(*error),
+            Ok(error) if is_nonsense(&error) => ProxyError::Protocol(*error),
             Ok(error) => ProxyError::ResponseIncomplete(*error),
             Err(_limit) => too_large(),
         }),
     }
 }
 
+/// Whether an answer broke off because it cannot be understood: chunks that are none, frames that must not be there.
+fn is_nonsense(error: &hyper::Error) -> bool {
+    let Some(cause) = error.source() else { return error.is_parse() };
+    if let Some(cause) = cause.downcast_ref::<io::Error>() {
+        let is_of_tls = cause.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
+        return !is_of_tls && matches!(cause.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData);
+    }
+    error.is_parse() || cause.downcast_ref::<h2::Error>().is_some_and(h2::Error::is_library)
+}
+
 fn no_answer(failure: SendFailure) -> ProxyError {
     let error = failure.error;
-    if error.is_parse() {
+    // The library has a method for it, but for servers only.
+    if error.is_parse() && error.to_string() == "message head is too large" {
+        ProxyError::ResponseFieldsTooLarge("the response fields are too many or too large to be read".to_owned())
+    } else if is_nonsense(&error) {
         ProxyError::Protocol(error)
     } else if failure.progress.nothing_received {
         ProxyError::ConnectionTerminated(error)

@@ -68,6 +68,9 @@ pub enum ProxyError {
     /// `http2: always`, but the back end does not speak it.
     #[error("the back end does not offer HTTP/2")]
     Http2NotOffered,
+    /// The connection was made, and broke at once or in the handshake of TLS.
+    #[error("the connection broke before it could be used: {0}")]
+    BrokenEarly(#[source] io::Error),
     /// The connection was made, and broke before HTTP began on it.
     #[error("the connection broke at once: {0}")]
     Handshake(#[source] hyper::Error),
@@ -80,6 +83,9 @@ pub enum ProxyError {
     /// What came is not HTTP.
     #[error("the answer is not valid HTTP: {0}")]
     Protocol(#[source] hyper::Error),
+    /// A coding of the message that we have not asked for, and cannot take off.
+    #[error("the answer has a `Transfer-Encoding` that is not `chunked`")]
+    TransferCoding,
     /// A status that no front end carries: 101 to nobody's request, or one above 599.
     #[error("the answer has the status {0}")]
     StatusNotCarried(u16),
@@ -144,10 +150,12 @@ impl ProxyError {
             | Self::TlsAlert(_)
             | Self::Tls(_)
             | Self::Http2NotOffered
+            | Self::BrokenEarly(_)
             | Self::Handshake(_)
             | Self::ConnectionTerminated(_)
             | Self::ResponseIncomplete(_)
             | Self::Protocol(_)
+            | Self::TransferCoding
             | Self::StatusNotCarried(_)
             | Self::ResponseTooLarge(_)
             | Self::ResponseFieldsTooLarge(_) => StatusCode::BAD_GATEWAY,
@@ -172,7 +180,8 @@ impl ProxyError {
             Self::TlsAlert(_) => "tls_alert_received",
             Self::Tls(_) => "tls_protocol_error",
             Self::Http2NotOffered | Self::Protocol(_) | Self::StatusNotCarried(_) => "http_protocol_error",
-            Self::Handshake(_) | Self::ConnectionTerminated(_) => "connection_terminated",
+            Self::BrokenEarly(_) | Self::Handshake(_) | Self::ConnectionTerminated(_) => "connection_terminated",
+            Self::TransferCoding => "http_response_transfer_coding",
             Self::ResponseIncomplete(_) => "http_response_incomplete",
             Self::ResponseTimeout => "http_response_timeout",
             Self::ResponseTooLarge(_) => "http_response_body_size",
@@ -199,11 +208,13 @@ impl ProxyError {
             | Self::TlsAlert(_)
             | Self::Tls(_)
             | Self::Http2NotOffered
+            | Self::BrokenEarly(_)
             | Self::Handshake(_) => Some(Failure::Connect),
             Self::ResponseTimeout => Some(Failure::Timeout),
             Self::ConnectionTerminated(_)
             | Self::ResponseIncomplete(_)
             | Self::Protocol(_)
+            | Self::TransferCoding
             | Self::StatusNotCarried(_) => Some(Failure::Reset),
             Self::RequestInvalid(_)
             | Self::MethodRefused(_)

@@ -93,6 +93,9 @@ impl Connector {
                 Err(source) if source.kind() == io::ErrorKind::ConnectionRefused => {
                     failure = Some(ProxyError::ConnectionRefused(address.to_string()));
                 }
+                Err(source) if source.kind() == io::ErrorKind::ConnectionReset => {
+                    failure = Some(ProxyError::BrokenEarly(source));
+                }
                 Err(source) => failure = Some(ProxyError::Unroutable { address: address.to_string(), source }),
             }
         }
@@ -148,6 +151,7 @@ fn tls_error(error: io::Error) -> ProxyError {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         Some(error @ rustls::Error::InvalidCertificate(_)) => ProxyError::TlsCertificate(error.clone()),
         Some(error @ rustls::Error::AlertReceived(_)) => ProxyError::TlsAlert(error.clone()),
-        _ => ProxyError::Tls(error),
+        Some(_) => ProxyError::Tls(error),
+        None => ProxyError::BrokenEarly(error),
     }
 }

@@ -8,6 +8,7 @@ mod health;
 mod stream;
 mod tls;
 
+use std::error::Error;
 use std::sync::{Mutex, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, SystemTime};
@@ -148,6 +149,17 @@ impl Upstream {
     }
 }
 
+/// Whether the back end says over HTTP/2 that it has not looked at the request (RFC 9113 section 8.7): it refuses the
+/// stream, or has closed the connection, in an orderly way, to streams as late as this one. The library tells only those.
+fn was_refused(error: &hyper::Error) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<h2::Error>());
+    cause.is_some_and(|cause| {
+        let is_orderly_end = cause.is_go_away() && cause.reason() == Some(h2::Reason::NO_ERROR);
+        let is_refused = cause.is_reset() && cause.reason() == Some(h2::Reason::REFUSED_STREAM);
+        cause.is_remote() && (is_orderly_end || is_refused)
+    })
+}
+
 impl Connection {
     /// Whether a request can be sent at once. Not so where the connection is closed, nor where the previous request is
     /// still being sent: a back end may answer before it has read all, and then read no more.
@@ -185,7 +197,7 @@ impl Connection {
         };
         result.map_err(|failure: TrySendError<_>| {
             let after = self.traffic.snapshot();
-            let was_returned = failure.message().is_some();
+            let was_returned = failure.message().is_some() || was_refused(failure.error());
             // Over HTTP/2 the bytes may be of another exchange, or of the connection itself.
             let is_counted = !self.is_http2();
             let progress = Progress {

@@ -1,0 +1,846 @@
+//! The table: what a back end does, and what must come of it. What a case does not say is as in `CASE`.
+
+use crate::origin::Tls;
+
+/// When a back end does what it does, once; before and after it answers well.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum When {
+    /// The port is taken, but nobody listens.
+    Refused,
+    /// The queue of connections that wait to be accepted is full.
+    Full,
+    /// A TCP connection is there.
+    Accepted,
+    /// The TLS handshake has a certificate that is not right.
+    Shown(Certificate),
+    /// TLS is there, no request was read.
+    Connected,
+    /// A request was read.
+    Asked,
+    /// A request was answered.
+    Idle,
+    /// All of a sudden the back end is at another of its addresses.
+    Moved,
+    /// Never: where it is said to be is the fault. If it is not there at all, the next request goes by another route.
+    Never,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Certificate {
+    Of(Tls),
+    WeakKey,
+    WeakSignature,
+}
+
+/// What a back end does. It goes on as usual afterwards, unless it closes, resets or stalls.
+pub(crate) enum Act {
+    Write(&'static [u8]),
+    /// With so many bytes of content between the two.
+    WriteLarge(&'static [u8], usize, &'static [u8]),
+    /// HTTP/2: type, flags and payload, on the stream of the request.
+    Frame(u8, u8, &'static [u8]),
+    /// On stream 0.
+    ConnectionFrame(u8, &'static [u8]),
+    /// Until the client goes.
+    Repeat(&'static [u8]),
+    RepeatFrame(u8, &'static [u8]),
+    /// Some times a second.
+    RepeatSlowly(&'static [u8]),
+    /// What there is of the request, which is not all.
+    ReadSome,
+    /// A byte a second, over and over.
+    Trickle(&'static [u8]),
+    /// So that the client has read what was written.
+    Pause,
+    Stall,
+    /// With an end of TLS.
+    Close,
+    /// Without.
+    Break,
+    Reset,
+}
+
+pub(crate) struct Case {
+    pub fault: &'static str,
+    /// What it covers of the known mistakes of others.
+    pub pitfalls: &'static str,
+    pub method: &'static str,
+    /// The connection has served a request before.
+    pub kept: bool,
+    pub tls: Tls,
+    /// `PORT` is the back end's, `OTHER` a second one of its, `CLOSED` nobody's, `MUTE` one that accepts and no more.
+    pub url: &'static str,
+    /// More keys of the back end.
+    pub keys: &'static str,
+    pub when: When,
+    pub acts: &'static [Act],
+
+    pub status: u16,
+    /// `Proxy-Status` without `crossfade; error=`; empty if there must be none.
+    pub error: &'static str,
+    /// How `detail` of the log begins.
+    pub detail: &'static str,
+    /// `attempts` of the log.
+    pub sent: u32,
+    /// The content; the back end's good answer if empty.
+    pub body: &'static str,
+    /// The connection of the next request is not a new one.
+    pub next_kept: bool,
+}
+
+use Act::*;
+use When::*;
+
+const CASE: Case = Case {
+    fault: "",
+    pitfalls: "",
+    method: "GET",
+    kept: false,
+    tls: Tls::Good,
+    url: "https://localhost:PORT",
+    keys: "",
+    when: Asked,
+    acts: &[],
+    status: 502,
+    error: "",
+    detail: "",
+    sent: 1,
+    body: "",
+    next_kept: false,
+};
+
+/// No connection.
+const UNCONNECTED: Case = Case { when: Accepted, sent: 0, pitfalls: "G15", ..CASE };
+const BAD_CERTIFICATE: Case = Case { error: "tls_certificate_error", sent: 0, pitfalls: "T25, G22", ..CASE };
+const TIMEOUT: Case =
+    Case { status: 504, error: "http_response_timeout", detail: "no complete answer in time", pitfalls: "G15", ..CASE };
+/// The connection broke without an answer.
+const BROKEN: Case = Case {
+    error: "connection_terminated",
+    detail: "the connection broke before the answer: ",
+    pitfalls: "G15, G17",
+    ..CASE
+};
+/// It broke within the answer.
+const INCOMPLETE: Case =
+    Case { error: "http_response_incomplete", detail: "the answer is incomplete: ", pitfalls: "T16", ..CASE };
+const INVALID: Case =
+    Case { error: "http_protocol_error", detail: "the answer is not valid HTTP: ", pitfalls: "T16", ..CASE };
+const CODED: Case = Case {
+    error: "http_response_transfer_coding",
+    detail: "the answer has a `Transfer-Encoding`",
+    pitfalls: "T16",
+    ..CASE
+};
+const TOO_MANY_FIELDS: Case = Case {
+    error: "http_response_header_section_size; details=\"the response fields are too many or too large to be read\"",
+    detail: "the response fields are too many or too large to be read",
+    pitfalls: "G29",
+    ..CASE
+};
+/// What is no harm.
+const FINE: Case = Case { status: 200, next_kept: true, ..CASE };
+const HTTP2: Case = Case { tls: Tls::Http2, ..CASE };
+
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nfine";
+
+// RFC 9113 section 6, RFC 7541.
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const PING: u8 = 6;
+const GOAWAY: u8 = 7;
+const CONTINUATION: u8 = 9;
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+const STATUS_200: &[u8] = b"\x88";
+const STATUS_200_LENGTH_10: &[u8] = b"\x88\x0f\x0d\x0210";
+
+pub(crate) const CASES: &[Case] = &[
+    // Name and address.
+    Case {
+        fault: "the name has no address",
+        url: "https://no-such-host.invalid",
+        when: Never,
+        error: "dns_error",
+        detail: "no address for `no-such-host.invalid`: ",
+        ..UNCONNECTED
+    },
+    Case {
+        fault: "the name has an address where clouds keep credentials",
+        pitfalls: "T26",
+        url: "https://169.254.169.254",
+        when: Never,
+        error: "destination_ip_prohibited",
+        detail: "`169.254.169.254` has the address 169.254.169.254",
+        ..UNCONNECTED
+    },
+    Case {
+        fault: "the first of two addresses refuses",
+        keys: "addresses: ['127.0.0.1:CLOSED', '127.0.0.1:PORT']",
+        when: Never,
+        ..FINE
+    },
+    Case {
+        fault: "the first of two addresses is mute",
+        keys: "addresses: ['127.0.0.1:MUTE', '127.0.0.1:PORT']\ntimeouts: { connect: 2s }",
+        when: Never,
+        ..FINE
+    },
+    Case {
+        fault: "the back end moves to its other address, with a connection kept; GET",
+        pitfalls: "G17",
+        kept: true,
+        keys: "addresses: ['127.0.0.1:PORT', '127.0.0.1:OTHER']",
+        when: Moved,
+        ..FINE
+    },
+    Case {
+        fault: "the same; POST",
+        pitfalls: "G17, T20",
+        method: "POST",
+        kept: true,
+        keys: "addresses: ['127.0.0.1:PORT', '127.0.0.1:OTHER']",
+        when: Moved,
+        ..FINE
+    },
+    // TCP.
+    Case {
+        fault: "refuses",
+        when: Refused,
+        error: "connection_refused",
+        detail: "connection refused by ",
+        ..UNCONNECTED
+    },
+    Case {
+        fault: "stalls before it accepts",
+        when: Full,
+        status: 504,
+        error: "connection_timeout",
+        detail: "no connection to ",
+        ..UNCONNECTED
+    },
+    Case {
+        fault: "resets before TLS",
+        acts: &[Reset],
+        error: "connection_terminated",
+        detail: "the connection broke before it could be used: ",
+        ..UNCONNECTED
+    },
+    // TLS.
+    Case {
+        fault: "stalls before TLS",
+        acts: &[Stall],
+        status: 504,
+        error: "connection_timeout",
+        detail: "no connection to ",
+        ..UNCONNECTED
+    },
+    Case {
+        fault: "stalls in TLS",
+        acts: &[Write(b"\x16\x03\x03\x00\x7a\x02\x00"), Stall],
+        status: 504,
+        error: "connection_timeout",
+        detail: "no connection to ",
+        ..UNCONNECTED
+    },
+    Case {
+        fault: "resets in TLS",
+        acts: &[Write(b"\x16\x03\x03\x00\x7a\x02\x00"), Pause, Reset],
+        error: "connection_terminated",
+        detail: "the connection broke before it could be used: ",
+        ..UNCONNECTED
+    },
+    Case {
+        fault: "closes in TLS",
+        acts: &[Write(b"\x16\x03\x03\x00\x7a\x02\x00"), Close],
+        error: "connection_terminated",
+        detail: "the connection broke before it could be used: ",
+        ..UNCONNECTED
+    },
+    Case {
+        fault: "trickles its part of TLS",
+        acts: &[Trickle(b"\x16\x03\x03\x00\x7a\x02\x00\x00\x76\x03\x03")],
+        status: 504,
+        error: "connection_timeout",
+        detail: "no connection to ",
+        ..UNCONNECTED
+    },
+    Case {
+        fault: "speaks no TLS",
+        acts: &[Write(b"HTTP/1.1 400 Bad Request\r\nset-cookie: canary-answer\r\n\r\n"), Close],
+        error: "tls_protocol_error",
+        detail: "TLS: ",
+        ..UNCONNECTED
+    },
+    Case {
+        fault: "wants an older TLS",
+        acts: &[Write(b"\x15\x03\x01\x00\x02\x02\x46"), Close],
+        error: "tls_alert_received",
+        detail: "TLS: received fatal alert: ",
+        ..UNCONNECTED
+    },
+    // Certificates.
+    Case {
+        fault: "shows an expired certificate",
+        when: Shown(Certificate::Of(Tls::Expired)),
+        detail: "certificate: invalid peer certificate: certificate expired",
+        ..BAD_CERTIFICATE
+    },
+    Case {
+        fault: "shows a certificate that is not valid yet",
+        when: Shown(Certificate::Of(Tls::NotYetValid)),
+        detail: "certificate: invalid peer certificate: certificate not valid yet",
+        ..BAD_CERTIFICATE
+    },
+    Case {
+        fault: "shows a certificate for another host",
+        when: Shown(Certificate::Of(Tls::WrongHost)),
+        detail: "certificate: invalid peer certificate: certificate not valid for name \"localhost\"",
+        ..BAD_CERTIFICATE
+    },
+    Case {
+        fault: "shows a self-signed certificate",
+        when: Shown(Certificate::Of(Tls::SelfSigned)),
+        detail: "certificate: invalid peer certificate: ",
+        ..BAD_CERTIFICATE
+    },
+    Case {
+        fault: "shows a certificate of an unknown authority",
+        when: Shown(Certificate::Of(Tls::Untrusted)),
+        detail: "certificate: invalid peer certificate: ",
+        ..BAD_CERTIFICATE
+    },
+    Case {
+        fault: "shows a certificate by a weak key (RSA, 1024 bits)",
+        when: Shown(Certificate::WeakKey),
+        detail: "certificate: invalid peer certificate: ",
+        ..BAD_CERTIFICATE
+    },
+    Case {
+        fault: "shows a certificate with a weak signature (SHA-1)",
+        when: Shown(Certificate::WeakSignature),
+        detail: "certificate: invalid peer certificate: ",
+        ..BAD_CERTIFICATE
+    },
+    Case { fault: "wants a certificate of ours", when: Shown(Certificate::Of(Tls::Mutual)), ..BROKEN },
+    // After the request.
+    Case { fault: "closes when TLS is there", when: Connected, acts: &[Close], ..BROKEN },
+    Case { fault: "closes after the request", acts: &[Close], ..BROKEN },
+    Case { fault: "resets after the request; GET", acts: &[Reset], ..BROKEN },
+    Case { fault: "resets after the request; POST", pitfalls: "T20, G25", method: "POST", acts: &[Reset], ..BROKEN },
+    Case { fault: "stalls after the request; GET", acts: &[Stall], ..TIMEOUT },
+    Case { fault: "stalls after the request; POST", pitfalls: "T20, G15", method: "POST", acts: &[Stall], ..TIMEOUT },
+    Case {
+        fault: "stalls after the request, longer than `backendRequest`",
+        keys: "timeouts: { backendRequest: 500ms }",
+        acts: &[Stall],
+        ..TIMEOUT
+    },
+    // In the head of the answer.
+    Case {
+        fault: "closes in the head",
+        acts: &[Write(b"HTTP/1.1 200 OK\r\nset-cookie: canary-ans"), Close],
+        ..INCOMPLETE
+    },
+    Case {
+        fault: "resets in the head",
+        acts: &[Write(b"HTTP/1.1 200 OK\r\nset-cookie: canary-ans"), Pause, Reset],
+        ..INCOMPLETE
+    },
+    Case { fault: "stalls in the head", acts: &[Write(b"HTTP/1.1 200 OK\r\nset-coo"), Stall], ..TIMEOUT },
+    Case { fault: "trickles the head", acts: &[Trickle(b"HTTP/1.1 200 OK\r\nx-long: trickle")], ..TIMEOUT },
+    // In its body.
+    Case {
+        fault: "closes in the body: it is shorter than promised",
+        acts: &[Write(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf"), Close],
+        ..INCOMPLETE
+    },
+    Case {
+        fault: "resets in the body",
+        acts: &[Write(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf"), Pause, Reset],
+        ..INCOMPLETE
+    },
+    Case {
+        fault: "stalls in the body",
+        acts: &[Write(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf"), Stall],
+        ..TIMEOUT
+    },
+    Case {
+        fault: "trickles the body",
+        acts: &[Write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n"), Trickle(b"x")],
+        ..TIMEOUT
+    },
+    Case {
+        fault: "closes in a chunk",
+        acts: &[Write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nab"), Close],
+        ..INCOMPLETE
+    },
+    Case {
+        fault: "closes before the last chunk",
+        acts: &[Write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nabcde\r\n"), Close],
+        ..INCOMPLETE
+    },
+    Case {
+        fault: "resets a body that has no length",
+        acts: &[Write(b"HTTP/1.1 200 OK\r\n\r\nhalf"), Pause, Reset],
+        ..INCOMPLETE
+    },
+    Case {
+        fault: "ends a body that has no length without the end of TLS",
+        acts: &[Write(b"HTTP/1.1 200 OK\r\n\r\nhalf"), Pause, Break],
+        ..INCOMPLETE
+    },
+    Case {
+        fault: "sends a body that the load balancer does not take",
+        pitfalls: "T5, G13",
+        acts: &[WriteLarge(b"HTTP/1.1 200 OK\r\ncontent-length: 2000000\r\n\r\n", 2_000_000, b"")],
+        error: "http_response_body_size; details=\"the response is too large for the load balancer: more than 1048576 bytes of content\"",
+        detail: "the response is too large",
+        ..CASE
+    },
+    Case {
+        fault: "sends a body without end",
+        pitfalls: "T5, G13",
+        acts: &[Write(b"HTTP/1.1 200 OK\r\n\r\n"), Repeat(&[b'x'; 10_000])],
+        error: "http_response_body_size; details=\"the response is too large for the load balancer: more than 1048576 bytes of content\"",
+        detail: "the response is too large",
+        ..CASE
+    },
+    // Framing.
+    Case {
+        fault: "sends a body that is longer than promised",
+        pitfalls: "T16",
+        acts: &[Write(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nfine and more")],
+        body: "fine",
+        next_kept: false,
+        ..FINE
+    },
+    Case {
+        fault: "sends a second answer behind the first",
+        pitfalls: "T16",
+        acts: &[Write(
+            b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nfineHTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nsmuggled",
+        )],
+        body: "fine",
+        next_kept: false,
+        ..FINE
+    },
+    Case {
+        fault: "sends an answer to no request while idle; POST",
+        pitfalls: "T16",
+        method: "POST",
+        kept: true,
+        when: Idle,
+        acts: &[Write(b"HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nsmuggled")],
+        ..FINE
+    },
+    Case {
+        fault: "sends content with an answer that has none (204)",
+        pitfalls: "T16, G14",
+        acts: &[Write(b"HTTP/1.1 204 No Content\r\ncontent-length: 8\r\n\r\nsmuggled")],
+        status: 204,
+        body: "-",
+        next_kept: false,
+        ..FINE
+    },
+    Case {
+        fault: "sends content with the answer to HEAD",
+        pitfalls: "T16, G14",
+        method: "HEAD",
+        acts: &[Write(b"HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nsmuggled")],
+        body: "-",
+        next_kept: false,
+        ..FINE
+    },
+    Case {
+        fault: "sends `Content-Length` and `Transfer-Encoding`",
+        pitfalls: "T16",
+        acts: &[Write(
+            b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n4\r\nfine\r\n0\r\n\r\n",
+        )],
+        body: "fine",
+        next_kept: false,
+        ..FINE
+    },
+    Case {
+        fault: "sends a transfer coding besides `chunked`",
+        acts: &[Write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n4\r\nfine\r\n0\r\n\r\n")],
+        ..CODED
+    },
+    Case {
+        fault: "sends a last coding that is not `chunked`, and a length",
+        acts: &[
+            Write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked, identity\r\ncontent-length: 3\r\n\r\n"),
+            Write(b"4\r\nfine\r\n0\r\n\r\n"),
+            Close,
+        ],
+        ..CODED
+    },
+    Case {
+        fault: "sends two lengths that differ",
+        acts: &[Write(b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab")],
+        ..INVALID
+    },
+    Case {
+        fault: "sends a length twice",
+        pitfalls: "T16",
+        acts: &[Write(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\ncontent-length: 4\r\n\r\nfine")],
+        body: "fine",
+        ..FINE
+    },
+    Case {
+        fault: "sends a length that is no number",
+        acts: &[Write(b"HTTP/1.1 200 OK\r\ncontent-length: +2\r\n\r\nab")],
+        ..INVALID
+    },
+    Case {
+        fault: "sends a chunk size that is no number",
+        acts: &[Write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n-5\r\nabcde\r\n0\r\n\r\n")],
+        ..INVALID
+    },
+    Case {
+        fault: "sends a chunk size beyond 64 bits",
+        acts: &[Write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n10000000000000005\r\nabcde\r\n0\r\n\r\n")],
+        ..INVALID
+    },
+    Case {
+        fault: "sends a chunk that is longer than its size",
+        acts: &[Write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nabcde\r\n0\r\n\r\n")],
+        ..INVALID
+    },
+    Case {
+        fault: "sends an endless chunk extension",
+        acts: &[Write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2;"), Repeat(&[b'x'; 1000])],
+        ..INVALID
+    },
+    Case {
+        fault: "sends endless trailers",
+        acts: &[
+            Write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n"),
+            Repeat(b"x-more: canary-answer\r\n"),
+        ],
+        ..INVALID
+    },
+    // Early answers.
+    Case {
+        fault: "sends 100 before its answer; POST",
+        pitfalls: "G20, T16",
+        method: "POST",
+        acts: &[Write(b"HTTP/1.1 100 Continue\r\n\r\n"), Pause, Write(OK)],
+        body: "fine",
+        ..FINE
+    },
+    Case {
+        fault: "sends 103 twice before its answer",
+        pitfalls: "T6, T16",
+        acts: &[
+            Write(b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </b>\r\n\r\n"),
+            Pause,
+            Write(OK),
+        ],
+        body: "fine",
+        ..FINE
+    },
+    Case {
+        fault: "sends 103 without end",
+        pitfalls: "G15",
+        acts: &[RepeatSlowly(b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n")],
+        ..TIMEOUT
+    },
+    Case {
+        fault: "switches protocols, unasked",
+        pitfalls: "T6, G20",
+        acts: &[Write(b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")],
+        error: "http_protocol_error",
+        detail: "the answer has the status 101",
+        ..CASE
+    },
+    Case {
+        fault: "answers before it has read the request, and closes; POST",
+        pitfalls: "T16",
+        method: "POST",
+        when: Connected,
+        acts: &[ReadSome, Write(b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 4\r\n\r\nfine"), Pause, Close],
+        status: 401,
+        body: "fine",
+        next_kept: false,
+        ..FINE
+    },
+    // Fields.
+    Case {
+        fault: "sends fields that the load balancer does not take",
+        pitfalls: "G29",
+        acts: &[WriteLarge(
+            b"HTTP/1.1 200 OK\r\nset-cookie: canary-answer",
+            40_000,
+            b"\r\ncontent-length: 4\r\n\r\nfine",
+        )],
+        error: "http_response_header_section_size; details=\"the response fields are too large for the load balancer: \
+                40027 bytes, 32768 are allowed\"",
+        detail: "the response fields are too large for the load balancer",
+        next_kept: true,
+        ..CASE
+    },
+    Case {
+        fault: "sends a field of a megabyte",
+        acts: &[WriteLarge(
+            b"HTTP/1.1 200 OK\r\nset-cookie: canary-answer",
+            1_000_000,
+            b"\r\ncontent-length: 4\r\n\r\nfine",
+        )],
+        ..TOO_MANY_FIELDS
+    },
+    Case {
+        fault: "sends fields without end",
+        acts: &[Write(b"HTTP/1.1 200 OK\r\n"), Repeat(b"x-more: canary-answer\r\n")],
+        ..TOO_MANY_FIELDS
+    },
+    Case { fault: "sends a reason without end", acts: &[Write(b"HTTP/1.1 200 "), Repeat(b"fine ")], ..TOO_MANY_FIELDS },
+    Case {
+        fault: "sends a field with a control character",
+        pitfalls: "T15",
+        acts: &[Write(b"HTTP/1.1 200 OK\r\nx-bad: canary-answer\x01\r\ncontent-length: 4\r\n\r\nfine")],
+        ..INVALID
+    },
+    Case {
+        fault: "sends a field with a NUL",
+        pitfalls: "T15",
+        acts: &[Write(b"HTTP/1.1 200 OK\r\nx-bad: canary-answer\0\r\ncontent-length: 4\r\n\r\nfine")],
+        ..INVALID
+    },
+    Case {
+        fault: "sends a field with a bare CR",
+        pitfalls: "T15",
+        acts: &[Write(b"HTTP/1.1 200 OK\r\nx-bad: canary\r-answer\r\ncontent-length: 4\r\n\r\nfine")],
+        ..INVALID
+    },
+    Case {
+        fault: "sends a field without a colon",
+        pitfalls: "T15",
+        acts: &[Write(b"HTTP/1.1 200 OK\r\ncanary-answer\r\ncontent-length: 4\r\n\r\nfine")],
+        ..INVALID
+    },
+    Case {
+        fault: "sends a field with a space in its name",
+        pitfalls: "T15",
+        acts: &[Write(b"HTTP/1.1 200 OK\r\nx-bad : canary-answer\r\ncontent-length: 4\r\n\r\nfine")],
+        ..INVALID
+    },
+    Case {
+        fault: "sends a field over two lines (obs-fold)",
+        pitfalls: "T15",
+        acts: &[Write(b"HTTP/1.1 200 OK\r\nx-bad: canary\r\n answer\r\ncontent-length: 4\r\n\r\nfine")],
+        ..INVALID
+    },
+    Case {
+        fault: "sends a status that nobody carries (999)",
+        pitfalls: "T6",
+        acts: &[Write(b"HTTP/1.1 999 No\r\ncontent-length: 4\r\n\r\nfine")],
+        error: "http_protocol_error",
+        detail: "the answer has the status 999",
+        ..CASE
+    },
+    Case { fault: "speaks another protocol", acts: &[Write(b"220 smtp.example.com ESMTP\r\n")], ..INVALID },
+    // Kept connections.
+    Case { fault: "closes an idle connection; GET", pitfalls: "G17", kept: true, when: Idle, acts: &[Close], ..FINE },
+    Case {
+        fault: "closes an idle connection; POST",
+        pitfalls: "G17, T20",
+        method: "POST",
+        kept: true,
+        when: Idle,
+        acts: &[Close],
+        ..FINE
+    },
+    Case {
+        fault: "resets an idle connection; POST",
+        pitfalls: "G17, T20",
+        method: "POST",
+        kept: true,
+        when: Idle,
+        acts: &[Pause, Reset],
+        ..FINE
+    },
+    Case {
+        fault: "closes a kept connection when a request is on it; GET",
+        pitfalls: "G17",
+        kept: true,
+        acts: &[Close],
+        sent: 2,
+        ..FINE
+    },
+    Case {
+        fault: "resets a kept connection when a request is on it; GET",
+        pitfalls: "G17",
+        kept: true,
+        acts: &[Reset],
+        sent: 2,
+        ..FINE
+    },
+    Case {
+        fault: "resets a kept connection when a request is on it; POST",
+        pitfalls: "G17, T20",
+        method: "POST",
+        kept: true,
+        acts: &[Reset],
+        ..BROKEN
+    },
+    Case {
+        fault: "resets a kept connection in its answer; GET",
+        pitfalls: "G17, T16",
+        kept: true,
+        acts: &[Write(b"HTTP/1.1 200 OK\r\nset-coo"), Pause, Reset],
+        ..INCOMPLETE
+    },
+    // HTTP/2.
+    Case { fault: "HTTP/2: closes after the request", acts: &[Close], tls: Tls::Http2, ..BROKEN },
+    Case { fault: "HTTP/2: stalls, and answers no PING", acts: &[Stall], tls: Tls::Http2, ..TIMEOUT },
+    Case {
+        fault: "HTTP/2: stalls with a PING of its own",
+        acts: &[ConnectionFrame(PING, b"12345678"), Stall],
+        tls: Tls::Http2,
+        ..TIMEOUT
+    },
+    Case {
+        fault: "HTTP/2: stalls in the body",
+        acts: &[Frame(HEADERS, END_HEADERS, STATUS_200), Frame(DATA, 0, b"half"), Stall],
+        tls: Tls::Http2,
+        ..TIMEOUT
+    },
+    Case {
+        fault: "HTTP/2: never opens the window for the request's content; POST",
+        method: "POST",
+        when: Connected,
+        acts: &[ConnectionFrame(SETTINGS, b"\0\x04\0\0\0\0"), Stall],
+        tls: Tls::Http2,
+        ..TIMEOUT
+    },
+    Case {
+        fault: "HTTP/2: resets the stream (INTERNAL_ERROR)",
+        acts: &[Frame(RST_STREAM, 0, b"\0\0\0\x02")],
+        tls: Tls::Http2,
+        ..BROKEN
+    },
+    Case {
+        fault: "HTTP/2: resets the stream in the body",
+        acts: &[
+            Frame(HEADERS, END_HEADERS, STATUS_200),
+            Frame(DATA, 0, b"half"),
+            Pause,
+            Frame(RST_STREAM, 0, b"\0\0\0\x02"),
+        ],
+        tls: Tls::Http2,
+        ..INCOMPLETE
+    },
+    Case {
+        fault: "HTTP/2: refuses the stream (REFUSED_STREAM); POST",
+        pitfalls: "T20",
+        method: "POST",
+        kept: true,
+        acts: &[Frame(RST_STREAM, 0, b"\0\0\0\x07")],
+        sent: 2,
+        status: 200,
+        next_kept: true,
+        ..HTTP2
+    },
+    Case {
+        fault: "HTTP/2: says GOAWAY while idle; POST",
+        pitfalls: "G17",
+        method: "POST",
+        kept: true,
+        when: Idle,
+        acts: &[ConnectionFrame(GOAWAY, b"\0\0\0\x01\0\0\0\0"), Close],
+        status: 200,
+        next_kept: true,
+        ..HTTP2
+    },
+    Case {
+        fault: "HTTP/2: says GOAWAY without having seen the request; POST",
+        pitfalls: "G17, T20",
+        method: "POST",
+        kept: true,
+        acts: &[ConnectionFrame(GOAWAY, b"\0\0\0\x01\0\0\0\0"), Pause, Close],
+        status: 200,
+        sent: 2,
+        next_kept: true,
+        ..HTTP2
+    },
+    Case {
+        fault: "HTTP/2: says GOAWAY and closes within the request; GET",
+        pitfalls: "G17",
+        kept: true,
+        acts: &[ConnectionFrame(GOAWAY, b"\0\0\0\x03\0\0\0\0"), Pause, Close],
+        status: 200,
+        sent: 2,
+        next_kept: true,
+        ..HTTP2
+    },
+    Case {
+        fault: "HTTP/2: says GOAWAY and closes within the request; POST",
+        pitfalls: "G17, T20",
+        method: "POST",
+        kept: true,
+        acts: &[ConnectionFrame(GOAWAY, b"\0\0\0\x03\0\0\0\0"), Pause, Close],
+        tls: Tls::Http2,
+        ..BROKEN
+    },
+    Case {
+        fault: "HTTP/2: says GOAWAY, and answers all the same",
+        pitfalls: "G17",
+        acts: &[
+            ConnectionFrame(GOAWAY, b"\0\0\0\x01\0\0\0\0"),
+            Frame(HEADERS, END_HEADERS, STATUS_200),
+            Frame(DATA, END_STREAM, b"fine"),
+        ],
+        status: 200,
+        body: "fine",
+        ..HTTP2
+    },
+    Case {
+        fault: "HTTP/2: says GOAWAY (ENHANCE_YOUR_CALM)",
+        acts: &[ConnectionFrame(GOAWAY, b"\0\0\0\x01\0\0\0\x0b"), Close],
+        tls: Tls::Http2,
+        ..BROKEN
+    },
+    Case {
+        fault: "HTTP/2: sends a body that is shorter than promised",
+        acts: &[Frame(HEADERS, END_HEADERS, STATUS_200_LENGTH_10), Frame(DATA, END_STREAM, b"half")],
+        tls: Tls::Http2,
+        ..INVALID
+    },
+    Case {
+        fault: "HTTP/2: sends a body that is longer than promised",
+        acts: &[Frame(HEADERS, END_HEADERS, STATUS_200_LENGTH_10), Frame(DATA, END_STREAM, b"fine and more")],
+        tls: Tls::Http2,
+        ..INVALID
+    },
+    Case {
+        fault: "HTTP/2: sends fields without end",
+        pitfalls: "G29",
+        acts: &[Frame(HEADERS, 0, STATUS_200), RepeatFrame(CONTINUATION, b"\x00\x06x-more\x0dcanary-answer")],
+        tls: Tls::Http2,
+        ..INVALID
+    },
+    Case {
+        fault: "HTTP/2: sends fields that cannot be decompressed",
+        acts: &[Frame(HEADERS, END_HEADERS, b"\xff\xff\xff\xff\xff\xff")],
+        tls: Tls::Http2,
+        ..INVALID
+    },
+    Case {
+        fault: "HTTP/2: sends a field with a line end",
+        pitfalls: "T15",
+        acts: &[Frame(HEADERS, END_HEADERS | END_STREAM, b"\x88\x00\x05x-bad\x0ba\r\nb: canary")],
+        tls: Tls::Http2,
+        ..INVALID
+    },
+    Case {
+        fault: "HTTP/2: speaks HTTP/1.1",
+        when: Connected,
+        acts: &[Write(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nfine"), Pause, Close],
+        tls: Tls::Http2,
+        ..INVALID
+    },
+];

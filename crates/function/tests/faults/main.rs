@@ -1,0 +1,267 @@
+//! Back ends that fail in every way, the real `bootstrap` before them, and `docs/faults.md`: what clients get for it.
+//!
+//! The cases are in `cases.rs`. For each: status, `Proxy-Status`, content, the deadline, the log, how often the request
+//! was sent, and that the next requests of the same environment are right. `BLESS=1` writes the page.
+
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
+mod back_end;
+mod cases;
+#[path = "../support/http2.rs"]
+mod http2;
+#[path = "../../../proxy/tests/support/origin.rs"]
+mod origin;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::runtime::Runtime;
+
+use back_end::{Stage, WEAK_AUTHORITIES};
+use cases::{CASES, Case, When};
+use origin::{Origin, silent};
+use support::{Call, Function, event};
+
+/// Cases at a time: most of them wait.
+const WORKERS: usize = 12;
+
+/// For what cannot be answered; everything else has time to spare.
+const SHORT: Duration = Duration::from_secs(2);
+const LONG: Duration = Duration::from_secs(15);
+
+#[test]
+fn every_fault_has_its_answer_and_leaves_no_trace() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let waiting = Mutex::new(CASES.iter().enumerate());
+    let rows = Mutex::new(vec![String::new(); CASES.len()]);
+    let wrong = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..WORKERS {
+            scope.spawn(|| {
+                loop {
+                    let next = waiting.lock().unwrap().next();
+                    let Some((index, case)) = next else { return };
+                    match catch_unwind(AssertUnwindSafe(|| run(case, &runtime))) {
+                        Ok(row) => rows.lock().unwrap()[index] = row,
+                        Err(_) => wrong.lock().unwrap().push(case.fault),
+                    }
+                }
+            });
+        }
+    });
+    let wrong = wrong.into_inner().unwrap();
+    assert!(wrong.is_empty(), "{} of {} cases: {wrong:#?}", wrong.len(), CASES.len());
+    compare_page(&rows.into_inner().unwrap().concat());
+}
+
+/// The row of the page.
+fn run(case: &'static Case, runtime: &Runtime) -> String {
+    let name = format!("{} ({})", case.fault, case.pitfalls);
+    let mut set = runtime.block_on(Set::up(case));
+    if case.when == When::Idle {
+        set.stage.arm();
+    }
+    if case.kept {
+        assert_eq!(set.ask_well("first"), "first", "{name}");
+        // What a back end does with an idle connection has arrived.
+        thread::sleep(Duration::from_millis(100));
+    }
+    runtime.block_on(set.break_down());
+
+    set.stage.set_marker("good answer");
+    let served_before = set.stage.served().len();
+    let limit = if case.status == 504 { SHORT } else { LONG };
+    let (posted, took) = set.ask(case.method, limit);
+    let reply = posted.json();
+    assert!(posted.line.ends_with("/response HTTP/1.1"), "{name}: {}", posted.line);
+    assert!(took < limit, "{name}: the answer came after the deadline");
+    let log = set.function.log(1 + usize::from(case.kept));
+    let line = &log[usize::from(case.kept)];
+    let proxy_status = reply["headers"]["proxy-status"].as_str().unwrap_or("");
+    let error = proxy_status.strip_prefix("crossfade; error=").unwrap_or(proxy_status);
+    assert_eq!((&reply["statusCode"], error), (&json!(case.status), case.error), "{name}: {reply} {line}");
+    assert_eq!(reply["body"], content(case), "{name}");
+
+    assert_eq!(line["status"], case.status, "{name}: {line}");
+    assert_eq!(
+        line["error"].as_str(),
+        case.error.split(';').next().filter(|error| !error.is_empty()),
+        "{name}: {line}"
+    );
+    assert!(line["detail"].as_str().unwrap_or("").starts_with(case.detail), "{name}: {line}");
+    assert!(line["detail"].is_string() == line["error"].is_string(), "{name}: {line}");
+    assert_eq!(line["attempts"], case.sent, "{name}: {line}");
+    let reached = set.stage.served();
+    // T20
+    let may_repeat = case.method != "POST" || case.status == 200;
+    assert!(may_repeat || reached.len() <= served_before + 1, "{name}: the back end had it {reached:?}");
+
+    runtime.block_on(set.mend());
+    for marker in ["second", "third", "fourth"] {
+        assert_eq!(set.ask_well(marker), marker, "{name}: the next request");
+    }
+    let served = set.stage.served();
+    let next = served.len() - 3;
+    let next_is_kept = next > 0 && served[next - 1] == served[next];
+    assert_eq!(
+        next_is_kept, case.next_kept,
+        "{name}: whether the next request has a connection that was there: {served:?}"
+    );
+    for line in set.function.log(4 + usize::from(case.kept)) {
+        assert!(!line.to_string().contains("canary"), "{name}: {line}");
+    }
+
+    let proxy_status = if proxy_status.is_empty() { String::new() } else { format!("`{proxy_status}`") };
+    let again = if case.sent > 1 { "yes" } else { "no" };
+    let connection = if next_is_kept { "right, same connection" } else { "right, new connection" };
+    format!("| {} | {} | {proxy_status} | {again} | {connection} |\n", case.fault, case.status)
+}
+
+fn content(case: &Case) -> &str {
+    match (case.status, case.body) {
+        (_, "-") => "",
+        (502, _) => "Bad Gateway\n",
+        (504, _) => "Gateway Timeout\n",
+        (_, "") => "good answer",
+        (_, body) => body,
+    }
+}
+
+/// A back end, a function before it, and what keeps the back end from its work.
+struct Set {
+    stage: std::sync::Arc<Stage>,
+    origin: Origin,
+    function: Function,
+    case: &'static Case,
+    /// Where the back end listens when all is well.
+    home: SocketAddr,
+    /// A second address of it, on which it does not listen yet.
+    other: Option<TcpSocket>,
+    /// One where nobody ever listens.
+    _closed: TcpSocket,
+    /// Bound, and not listening yet; connections that fill the queue of a listener.
+    held: Option<TcpSocket>,
+    full: Option<(TcpListener, Vec<TcpStream>)>,
+    _folder: tempfile::TempDir,
+}
+
+impl Set {
+    async fn up(case: &'static Case) -> Set {
+        let stage = Stage::new(case);
+        let mut origin = back_end::origin(&stage);
+        let [(own, home), (other, elsewhere), (nobody, closed)] = [bound(), bound(), bound()];
+        let (mut held, mut full) = (None, None);
+        match case.when {
+            When::Refused => held = Some(own),
+            When::Full => full = Some(fill(own, home).await),
+            _ => origin.listen(own.listen(64).unwrap()),
+        }
+        let place = |text: &str, mute: SocketAddr| {
+            let ports = [("PORT", home), ("OTHER", elsewhere), ("CLOSED", closed), ("MUTE", mute)];
+            ports.iter().fold(text.to_owned(), |text, (name, address)| text.replace(name, &address.port().to_string()))
+        };
+        let mute = silent().await;
+        let folder = tempfile::tempdir().unwrap();
+        let config = format!(
+            "version: 1\nbackends:\n  legacy:\n    url: {}\n    {}\n  spare: https://localhost:{}\nroutes:\n  - name: spare\n    \
+             priority: 1\n    conditions: {{ path: /spare }}\n    forward: spare\ndefault: {{ forward: legacy }}\n",
+            place(case.url, mute),
+            place(case.keys, mute).replace('\n', "\n    "),
+            home.port()
+        );
+        let file = |name: &str, content: &[u8]| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, content).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        let certificates = file("ca.pem", &[&origin.ca_pem, WEAK_AUTHORITIES[0], WEAK_AUTHORITIES[1]].concat());
+        let config = file("crossfade.yaml", config.as_bytes());
+        let function = Function::start(&[("CROSSFADE_CONFIG", &config), ("SSL_CERT_FILE", &certificates)]);
+        Set { stage, origin, function, case, home, other: Some(other), _closed: nobody, held, full, _folder: folder }
+    }
+
+    async fn break_down(&mut self) {
+        match (self.case.when, self.other.take()) {
+            (When::Moved, Some(other)) => {
+                self.origin.stop().await;
+                self.origin.listen(other.listen(64).unwrap());
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            (When::Idle, _) => {}
+            _ => self.stage.arm(),
+        }
+    }
+
+    async fn mend(&mut self) {
+        if let Some(held) = self.held.take() {
+            self.origin.listen(held.listen(64).unwrap());
+        }
+        if let Some((listener, _)) = self.full.take() {
+            self.origin.listen(listener);
+        }
+        assert!(self.case.when == When::Moved || self.origin.address.port() == self.home.port());
+    }
+
+    /// A request full of secrets, and how long its answer took.
+    fn ask(&self, method: &str, limit: Duration) -> (Call, Duration) {
+        let mut event = event(method, "/orders/7");
+        event["queryStringParameters"] = json!({ "token": "canary-query" });
+        event["headers"]["authorization"] = json!("Bearer canary-authorization");
+        event["headers"]["cookie"] = json!("session=canary-cookie");
+        if method == "POST" {
+            event["body"] = json!("canary-body ".repeat(60_000));
+        }
+        let started = Instant::now();
+        self.function.give(event.to_string(), limit, "202 Accepted");
+        (self.function.posted(), started.elapsed())
+    }
+
+    /// The content of the answer to a request that must work.
+    fn ask_well(&self, marker: &str) -> Value {
+        self.stage.set_marker(marker);
+        let path = if self.case.url.contains("PORT") { "/next" } else { "/spare" };
+        let reply = self.function.invoke(&event("GET", path)).json();
+        assert_eq!(reply["statusCode"], 200, "{}: {reply}", self.case.fault);
+        reply["body"].clone()
+    }
+}
+
+/// A port of ours where nobody listens yet.
+fn bound() -> (TcpSocket, SocketAddr) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
+    (socket, address)
+}
+
+/// A listener that has no room for another connection, and what fills it.
+async fn fill(socket: TcpSocket, address: SocketAddr) -> (TcpListener, Vec<TcpStream>) {
+    let listener = socket.listen(1).unwrap();
+    let mut waiting = Vec::new();
+    while let Ok(connected) = tokio::time::timeout(Duration::from_millis(300), TcpStream::connect(address)).await {
+        waiting.push(connected.unwrap());
+    }
+    (listener, waiting)
+}
+
+fn compare_page(rows: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/faults.md");
+    let page = include_str!("page.md").replace("ROWS\n", rows);
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(path, page).unwrap();
+        return;
+    }
+    let written = std::fs::read_to_string(path).unwrap_or_default();
+    for (written, expected) in written.lines().zip(page.lines()) {
+        assert_eq!(written, expected, "docs/faults.md differs; `BLESS=1` writes it");
+    }
+    assert_eq!(written.len(), page.len(), "docs/faults.md differs; `BLESS=1` writes it");
+}
