@@ -8,6 +8,8 @@
 //! `docs/local-alb.md`.
 
 mod alb;
+#[doc(hidden)]
+pub mod fuzzing;
 mod lambda;
 mod notice;
 mod pieces;
