@@ -23,7 +23,7 @@ pub fn config(data: &[u8]) {
         Some(table) => meet(table, text),
         None => assert!(!told.is_empty()),
     }
-    let _ = RoutingTable::from_backend_url(text, "fuzz");
+    let _ = RoutingTable::from_backend_url(text, "fuzz", &Nothing);
 }
 
 /// Requests made of the text itself: it has the hosts and paths of its routes.

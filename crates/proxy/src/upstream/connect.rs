@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use crossfade_route::{Backend, Http2, PemFile, Scheme};
+use crossfade_route::{Backend, Http2, PemFile, Reach, Scheme};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
@@ -23,7 +23,7 @@ const MAX_FIELDS: u32 = 256 * 1024;
 pub(super) struct Connector {
     /// Names or addresses with their ports, never empty; the first that can be connected to is taken.
     destinations: Vec<(String, u16)>,
-    scheme: Scheme,
+    reach: Reach,
     http2: Http2,
     /// Present for `https`.
     tls: Option<Tls>,
@@ -39,7 +39,7 @@ impl Connector {
             [] => vec![(backend.host.clone(), backend.port)],
             addresses => addresses.to_vec(),
         };
-        Ok(Connector { destinations, scheme: backend.scheme, http2: backend.http2, tls })
+        Ok(Connector { destinations, reach: backend.reach.clone(), http2: backend.http2, tls })
     }
 
     /// Opens a connection, or fails at the deadline. Each destination gets its share of the time.
@@ -75,8 +75,8 @@ impl Connector {
     async fn open(&self, host: &str, addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStream, ProxyError> {
         let mut failure = None;
         for (addresses_left, address) in (1..=addresses.len() as u32).rev().zip(addresses) {
-            if !self.scheme.allows(address.ip()) {
-                failure = Some(ProxyError::AddressProhibited { host: host.to_owned(), ip: address.ip() });
+            if let Err(reason) = self.reach.check(address.ip(), address.port()) {
+                failure = Some(ProxyError::AddressProhibited { host: host.to_owned(), ip: address.ip(), reason });
                 continue;
             }
             let share = deadline.saturating_duration_since(Instant::now()) / addresses_left;
