@@ -35,6 +35,8 @@ pub const TARGETS: [(&str, Target); 7] = [
 fn text(data: &[u8]) -> &str {
     match std::str::from_utf8(data) {
         Ok(text) => text,
-        Err(error) => data.get(..error.valid_up_to()).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default(),
+        Err(error) => {
+            data.get(..error.valid_up_to()).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default()
+        }
     }
 }

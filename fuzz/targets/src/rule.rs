@@ -90,7 +90,14 @@ fn condition(kind: &str, value: &str) -> Option<Condition> {
             None => (None, pair),
         })),
         "ip" => Condition::ip(values()),
-        "paths" => return Some(Condition::Path(values().flat_map(|value| value.split_once(' ')).filter_map(|(kind, value)| pattern(kind, value)).collect())),
+        "paths" => {
+            return Some(Condition::Path(
+                values()
+                    .flat_map(|value| value.split_once(' '))
+                    .filter_map(|(kind, value)| pattern(kind, value))
+                    .collect(),
+            ));
+        }
         _ => return None,
     };
     if let Err(error) = &condition {

@@ -151,3 +151,45 @@ fn tls_error(error: io::Error) -> ProxyError {
         _ => ProxyError::Tls(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crossfade_route::{Prohibited, RoutingTable, Surroundings};
+
+    use super::*;
+
+    /// An environment whose Runtime API is here.
+    struct RuntimeApi;
+
+    impl Surroundings for RuntimeApi {
+        fn variable(&self, name: &str) -> Option<String> {
+            (name == "AWS_LAMBDA_RUNTIME_API").then(|| "127.0.0.1:9001".to_owned())
+        }
+
+        fn file(&self, _: &std::path::Path) -> Result<Vec<u8>, String> {
+            Err("none".to_owned())
+        }
+    }
+
+    #[tokio::test] // T26: a name that resolves to something else than when it was looked at
+    async fn addresses_are_checked_when_a_connection_is_made() {
+        let table = RoutingTable::from_backend_url("https://shop.example.com", "test", &RuntimeApi).unwrap();
+        let connector = Connector::new(&table.backends()[0], None).unwrap();
+        for (address, expected) in [
+            ("169.254.169.254:443", Prohibited::LinkLocal),
+            ("169.254.170.2:80", Prohibited::LinkLocal),
+            ("[fd00:ec2::254]:443", Prohibited::LinkLocal),
+            ("[::ffff:169.254.169.254]:443", Prohibited::LinkLocal),
+            ("[fe80::1]:443", Prohibited::LinkLocal),
+            ("127.0.0.1:9001", Prohibited::RuntimeApi),
+            ("[::1]:9001", Prohibited::RuntimeApi),
+            ("0.0.0.0:443", Prohibited::NoHost),
+        ] {
+            let deadline = Instant::now() + std::time::Duration::from_secs(5);
+            match connector.open("shop.example.com", &[address.parse().unwrap()], deadline).await {
+                Err(ProxyError::AddressProhibited { reason, .. }) => assert_eq!(reason, expected, "{address}"),
+                other => panic!("{address}: {other:?}"),
+            }
+        }
+    }
+}
