@@ -139,8 +139,10 @@ fn rule(draft: &mut Draft<'_>, node: &Node) {
     let arn = listener_arn(node);
     if priority == "default" {
         if let Some(action) = node.get("Actions").and_then(|actions| elbv2::actions(draft, "Actions", actions)) {
-            let listener = draft.listener(&arn, place);
-            draft.listeners[listener].listener.default_action = action;
+            let index = draft.listener(&arn, place);
+            if let Some(draft) = draft.listeners.get_mut(index) {
+                draft.listener.default_action = action;
+            }
         }
         return;
     }

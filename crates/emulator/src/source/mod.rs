@@ -197,6 +197,13 @@ impl<'o> Draft<'o> {
         index
     }
 
+    /// Notes the variables that a function goes without.
+    fn leave_out(&mut self, function: usize, names: Vec<String>) {
+        if let Some(left_out) = self.left_out.get_mut(function) {
+            *left_out = names;
+        }
+    }
+
     /// Gives a function a name more by which users may know it.
     fn call(&mut self, function: usize, name: &str) {
         if let Some(names) = self.names.get_mut(function)

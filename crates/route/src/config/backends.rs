@@ -42,8 +42,8 @@ impl<'n> Backends<'n> {
     pub(super) fn find(&mut self, node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<usize> {
         let name = node.text(mistakes)?;
         let index = self.named.iter().position(|(known, _)| *known == name);
-        match index {
-            Some(index) => self.used[index] = true,
+        match index.and_then(|index| self.used.get_mut(index)) {
+            Some(used) => *used = true,
             None => node.wrong(mistakes, format!("there is no back end `{}`", node.shown()), Some(self.hint(name))),
         }
         index
