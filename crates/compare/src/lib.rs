@@ -7,6 +7,20 @@
 //! `findings` (what holds for all kinds of differences), then the part of an answer that you look for: `fields`, `content`
 //! with `coding`, `json` and `walk`, `text` and `markup`.
 
+// No input may end the process. Arithmetic is left to the fuzz targets, which check it for overflow: what is added here are
+// lengths and counts of what is in memory, and a release build does not panic over them.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::panic,
+        clippy::unreachable
+    )
+)]
+
 mod coding;
 mod comparison;
 mod content;

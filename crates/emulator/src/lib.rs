@@ -7,7 +7,23 @@
 //! Owns no output: what happens is told as [`Notice`]s. What is emulated, and what is not, is the table in
 //! `docs/local-alb.md`.
 
+// No input may end the process. Arithmetic is left to the fuzz targets, which check it for overflow: what is added here are
+// lengths and counts of what is in memory, and a release build does not panic over them.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::panic,
+        clippy::unreachable
+    )
+)]
+
 mod alb;
+#[doc(hidden)]
+pub mod fuzzing;
 mod lambda;
 mod notice;
 mod pieces;
@@ -149,8 +165,9 @@ fn check(settings: &Settings) -> Result<(), StartError> {
     for listener in &settings.listeners {
         let mut priorities: Vec<u32> = listener.rules.iter().map(|rule| rule.priority).collect();
         priorities.sort_unstable();
-        if let Some(pair) = priorities.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(StartError::DuplicatePriority(pair[0]));
+        let mut pairs = priorities.iter().zip(priorities.iter().skip(1));
+        if let Some((twice, _)) = pairs.find(|(one, next)| one == next) {
+            return Err(StartError::DuplicatePriority(*twice));
         }
     }
     Ok(())
@@ -158,6 +175,7 @@ fn check(settings: &Settings) -> Result<(), StartError> {
 
 impl Emulator {
     /// Where its first listener listens.
+    #[expect(clippy::indexing_slicing, reason = "it is not started without a listener, see `check`")]
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addrs[0]
     }

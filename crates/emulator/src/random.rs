@@ -21,8 +21,7 @@ pub(crate) fn number() -> u64 {
 
 /// A random UUID (RFC 9562, version 4), the form of Lambda's request ids.
 pub(crate) fn uuid() -> String {
-    let hex = hex(30);
-    format!("{}-{}-4{}-a{}-{}", &hex[..8], &hex[8..12], &hex[12..15], &hex[15..18], &hex[18..])
+    format!("{}-{}-4{}-a{}-{}", hex(8), hex(4), hex(3), hex(3), hex(12))
 }
 
 #[cfg(test)]

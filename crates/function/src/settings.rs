@@ -139,7 +139,9 @@ fn config_source(
 /// [`SettingsError`] for files that cannot be read and for every mistake in the configuration.
 pub fn load(source: &ConfigSource, cert_file: Option<&Path>) -> Result<(RoutingTable, Option<PemFile>), SettingsError> {
     let table = match source {
-        ConfigSource::BackendUrl(url) => RoutingTable::from_backend_url(url, "CROSSFADE_BACKEND")?,
+        ConfigSource::BackendUrl(url) => {
+            RoutingTable::from_backend_url(url, "CROSSFADE_BACKEND", &Here { folder: Path::new("") })?
+        }
         ConfigSource::File { path, folder } => {
             let text = String::from_utf8(read(path)?).map_err(|_| SettingsError::NotText(path.clone()))?;
             RoutingTable::from_config(&text, &path.display().to_string(), &Here { folder })?

@@ -5,6 +5,7 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crossfade_route::Prohibited;
 use http::StatusCode;
 
 /// A request that gets its answer from us. `Display` is for logs and may name internals; the client sees
@@ -35,12 +36,14 @@ pub enum ProxyError {
         source: io::Error,
     },
     /// An address that no back end may have.
-    #[error("`{host}` has the address {ip}, which is not allowed for its scheme")]
+    #[error("`{host}` has the address {ip}, which {reason}")]
     AddressProhibited {
         /// The name of the back end.
         host: String,
         /// The last of its addresses.
         ip: IpAddr,
+        /// What is wrong with it.
+        reason: Prohibited,
     },
     /// Nobody listens.
     #[error("connection refused by {0}")]

@@ -264,9 +264,10 @@ fn transform(
     Ok((path_and_query, host))
 }
 
-/// The target for the back end: its base path, then path and query byte for byte.
+/// The target for the back end: its base path, then path and query byte for byte. A host in it stays behind: it would count
+/// for more than `Host` (RFC 9112 section 3.2.2).
 fn target_uri(backend: &Backend, transformed: Option<&str>, uri: Uri) -> Result<Uri, ProxyError> {
-    if backend.base_path.is_empty() && transformed.is_none() {
+    if backend.base_path.is_empty() && transformed.is_none() && uri.authority().is_none() {
         return Ok(uri);
     }
     let path_and_query = transformed.unwrap_or_else(|| uri.path_and_query().map_or("", PathAndQuery::as_str));

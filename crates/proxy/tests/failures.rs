@@ -25,7 +25,6 @@ async fn connections_that_cannot_be_made() {
     for (proxy, status, error) in [
         (proxy(&format!("https://127.0.0.1:{closed}"), "", b""), 502, "connection_refused"),
         (proxy("https://no-such-host.invalid", "", b""), 502, "dns_error"),
-        (proxy("https://169.254.169.254", "", b""), 502, "destination_ip_prohibited"),
         (proxy(&untrusted.url(), "", b""), 502, "tls_certificate_error"),
         (self_signed.proxy(), 502, "tls_certificate_error"),
         (expired.proxy(), 502, "tls_certificate_error"),

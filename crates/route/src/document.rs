@@ -96,8 +96,8 @@ impl Node {
     ) -> Option<[Option<&'n Node>; N]> {
         let mut found = [None; N];
         for (key, node) in self.members(mistakes)? {
-            match known.iter().position(|known| *known == &*key.name) {
-                Some(index) => found[index] = Some(node),
+            match known.iter().zip(&mut found).find(|(known, _)| **known == &*key.name) {
+                Some((_, found)) => *found = Some(node),
                 None => {
                     let hint = closest(&key.name, &known);
                     let hint = hint.map(|known| format!("did you mean `{known}`?"));

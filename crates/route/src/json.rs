@@ -105,7 +105,7 @@ impl<'de> Visitor<'de> for Tree<'_> {
         }
         let mut names: Vec<&str> = map.iter().map(|(key, _)| &*key.name).collect();
         names.sort_unstable();
-        if names.windows(2).any(|pair| pair[0] == pair[1]) {
+        if names.iter().zip(names.iter().skip(1)).any(|(one, next)| one == next) {
             return Err(A::Error::custom("a name twice"));
         }
         self.node(Value::Map(map))

@@ -7,6 +7,20 @@
 //! Reading order: `table` (what comes out), `select` (which route a request meets), the modules of the parts of a route,
 //! `config` (how all that is read), `document`, `yaml` and `diagnostic` (the tools).
 
+// No input may end the process. Arithmetic is left to the fuzz targets, which check it for overflow: what is added here are
+// lengths and counts of what is in memory, and a release build does not panic over them.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::panic,
+        clippy::unreachable
+    )
+)]
+
 mod backend_url;
 mod config;
 mod diagnostic;
@@ -15,6 +29,7 @@ mod expectation;
 mod json;
 mod mirror;
 mod policy;
+mod reach;
 mod redirect;
 mod requirement;
 mod select;
@@ -35,6 +50,7 @@ pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use expectation::Expectation;
 pub use mirror::{Credentials, MIRROR_FIELD, Mirror, Share};
 pub use policy::{Codes, Failover, Outlier, Retry, may_repeat};
+pub use reach::{Prohibited, Reach};
 pub use redirect::{Captures, Redirect, RequestParts};
 pub use select::Observer;
 pub use sticky::{Choice, OptIn, Reason, Sticky};

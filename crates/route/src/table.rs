@@ -10,6 +10,7 @@ use http::header::{HeaderName, HeaderValue};
 
 use crate::mirror::Mirror;
 use crate::policy::{Failover, Outlier, Retry};
+use crate::reach::Reach;
 use crate::redirect::Redirect;
 use crate::requirement::{All, Requirement};
 use crate::select::Index;
@@ -203,6 +204,8 @@ pub struct Backend {
     pub timeouts: Timeouts,
     /// Where to connect instead of to what `host` resolves to: names or IP addresses with their ports, tried in this order.
     pub addresses: Vec<(String, u16)>,
+    /// Which addresses it may have.
+    pub reach: Reach,
     /// When a request is sent to it again.
     pub retry: Option<Retry>,
     /// When it counts as down.

@@ -145,8 +145,9 @@ impl Template {
         while let Some(at) = rest.find(['$', '#']) {
             let (before, after) = rest.split_at(at);
             plain.push_str(before);
-            let kind = if after.starts_with('$') { '$' } else { '#' };
-            let tail = &after[1..];
+            let mut behind = after.chars();
+            let kind = behind.next().unwrap_or('$');
+            let tail = behind.as_str();
             let named = tail.strip_prefix('{').and_then(|inner| inner.split_once('}'));
             rest = match named.and_then(|(name, behind)| Some((name, behind, variable(kind, name)?))) {
                 Some((name, behind, found)) => {

@@ -69,6 +69,7 @@ fn describe(table: &RoutingTable) -> String {
             writeln!(text, "  addresses {:?}", backend.addresses).unwrap();
         }
         let more = [
+            backend.reach.link_local.then(|| "may be at link-local addresses".to_owned()),
             backend.retry.as_ref().map(|retry| format!("{retry:?}")),
             backend.outlier.map(|outlier| format!("{outlier:?}")),
             backend.public_url.as_ref().map(|url| format!("{url:?}")),

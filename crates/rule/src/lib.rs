@@ -22,6 +22,20 @@
 //! # Ok::<(), crossfade_rule::ConditionError>(())
 //! ```
 
+// No input may end the process. Arithmetic is left to the fuzz targets, which check it for overflow: what is added here are
+// lengths and counts of what is in memory, and a release build does not panic over them.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::panic,
+        clippy::unreachable
+    )
+)]
+
 mod condition;
 mod pattern;
 mod quota;

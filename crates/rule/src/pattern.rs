@@ -97,6 +97,8 @@ impl Pattern {
                 Case::Sensitive,
                 Escapes::None,
             )),
+            // What it begins with is lower-case, the inputs need not be.
+            (Matcher::Prefix(_), Matcher::Wildcard(narrow)) if narrow.ignores_case() => false,
             (Matcher::Prefix(_), _) => {
                 let literal = other.literal_prefix();
                 // Below `/api` is what begins with `/api/`.
@@ -193,6 +195,8 @@ mod tests {
         assert!(!Pattern::path_prefix("/api").covers(&Pattern::path_prefix("/apix")));
         assert!(glob("/*").covers(&Pattern::path_prefix("/api")));
         assert!(!glob("/api/*").covers(&Pattern::path_prefix("/api")));
+        let any_case = Pattern::wildcard("/API/*", Case::Insensitive, Escapes::None);
+        assert!(!Pattern::path_prefix("/api").covers(&any_case) && any_case.covers(&glob("/api/*")));
         let regex = Pattern::regex("^/a", Case::Sensitive).unwrap();
         assert!(regex.covers(&regex) && regex.covers(&Pattern::exact("/ab")) && !regex.covers(&glob("/a*")));
     }

@@ -78,10 +78,12 @@ impl Regex {
             return Vec::new();
         };
         let is_literal = |c: &char| c.is_ascii_alphanumeric() || "/_-~%&=:@,;!'\" ".contains(*c);
-        let literal: String = anchored.chars().take_while(is_literal).collect();
+        let mut literal: String = anchored.chars().take_while(is_literal).collect();
         // The last one belongs to what repeats it.
-        let is_repeated = anchored[literal.len()..].starts_with(['*', '?', '{']);
-        literal.as_bytes()[..literal.len() - usize::from(is_repeated && !literal.is_empty())].to_vec()
+        if anchored.strip_prefix(&*literal).is_some_and(|rest| rest.starts_with(['*', '?', '{'])) {
+            literal.pop();
+        }
+        literal.into_bytes()
     }
 
     /// As it was written.

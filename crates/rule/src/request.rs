@@ -41,10 +41,10 @@ impl<'a> RequestView<'a> {
     pub fn host_name(&self) -> &'a [u8] {
         let name_end = match self.host.iter().rposition(|byte| *byte == b':') {
             // A colon inside the brackets belongs to the IPv6 address.
-            Some(colon) if !self.host[colon..].contains(&b']') => colon,
+            Some(colon) if !self.host.iter().skip(colon).any(|byte| *byte == b']') => colon,
             _ => self.host.len(),
         };
-        &self.host[..name_end]
+        self.host.get(..name_end).unwrap_or_default()
     }
 
     /// The key/value pairs of the query, undecoded. A piece without `=` is a key with an empty value; empty pieces do not
@@ -52,12 +52,8 @@ impl<'a> RequestView<'a> {
     pub fn query_pairs(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
         let query = self.query.unwrap_or_default();
         let query = query.split(|byte| *byte == b'#').next().unwrap_or_default();
-        query.split(|byte| *byte == b'&').filter(|piece| !piece.is_empty()).map(|piece| {
-            match piece.iter().position(|byte| *byte == b'=') {
-                Some(equals) => (&piece[..equals], &piece[equals + 1..]),
-                None => (piece, &[][..]),
-            }
-        })
+        let pieces = query.split(|byte| *byte == b'&').filter(|piece| !piece.is_empty());
+        pieces.map(|piece| at_equals(piece).unwrap_or((piece, &[])))
     }
 
     /// Name and value of every cookie (RFC 6265 section 5.4), as sent.
@@ -65,8 +61,14 @@ impl<'a> RequestView<'a> {
         let lines = self.headers.get_all(COOKIE).iter();
         let cookies = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
         cookies.filter_map(|cookie| {
-            let equals = cookie.iter().position(|byte| *byte == b'=')?;
-            Some((cookie[..equals].trim_ascii(), cookie[equals + 1..].trim_ascii()))
+            let (name, value) = at_equals(cookie)?;
+            Some((name.trim_ascii(), value.trim_ascii()))
         })
     }
+}
+
+/// What stands before and behind the first `=`.
+fn at_equals(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let equals = bytes.iter().position(|byte| *byte == b'=')?;
+    Some((bytes.get(..equals)?, bytes.get(equals + 1..)?))
 }

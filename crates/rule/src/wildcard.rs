@@ -61,6 +61,10 @@ impl Wildcard {
         self.tokens.iter().filter(|token| !matches!(token, Token::Byte(_))).count()
     }
 
+    pub(crate) fn ignores_case(&self) -> bool {
+        self.case == Case::Insensitive
+    }
+
     /// The bytes that every match begins with; lower-case where case is ignored.
     pub(crate) fn literal_prefix(&self) -> Vec<u8> {
         let literals = self.tokens.iter().map_while(|token| match token {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use crossfade_emulator::{Action, Forward};
 use crossfade_function::Here;
-use crossfade_route::{Checked, RoutingTable};
+use crossfade_route::{Checked, Nothing, RoutingTable};
 use crossfade_rule::{Condition, Pattern, QueryValue};
 
 use super::sources::{Rules, Sources};
@@ -86,8 +86,8 @@ const ABOUT_RULES: &str = concat!(
 );
 
 pub(super) fn run(options: &Options) -> Result<()> {
-    RoutingTable::from_backend_url(&options.legacy, "--legacy")?;
-    RoutingTable::from_backend_url(&options.modern, "--modern")?;
+    RoutingTable::from_backend_url(&options.legacy, "--legacy", &Nothing)?;
+    RoutingTable::from_backend_url(&options.modern, "--modern", &Nothing)?;
     let rules = options.sources.load()?.map(|rules| listener_rules(&rules));
     let text = starter(&options.legacy, &options.modern, rules.as_deref());
     if options.output == Path::new("-") {

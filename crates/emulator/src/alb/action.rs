@@ -124,11 +124,11 @@ pub(super) fn redirect(redirect: &Redirect, head: &Head, ends: &Ends) -> Result<
     let local = ends.local.port().to_string();
     // The leading `/` of `#{path}` is the template's.
     let keywords = [
-        ("#{protocol}", protocol),
-        ("#{host}", &*host),
-        ("#{port}", &local),
-        ("#{path}", path.strip_prefix('/').unwrap_or(&path)),
-        ("#{query}", &query),
+        ("protocol}", protocol),
+        ("host}", &*host),
+        ("port}", &local),
+        ("path}", path.strip_prefix('/').unwrap_or(&path)),
+        ("query}", &query),
     ];
     let fill = |template: &str| fill(template, &keywords);
     let (to_host, port, path, query) =
@@ -151,19 +151,12 @@ pub(super) fn redirect(redirect: &Redirect, head: &Head, ends: &Ends) -> Result<
 fn fill(template: &str, keywords: &[(&str, &str)]) -> String {
     let mut out = String::new();
     let mut rest = template;
-    while let Some(start) = rest.find("#{") {
-        let (before, from) = rest.split_at(start);
+    while let Some((before, behind)) = rest.split_once("#{") {
         out.push_str(before);
-        match keywords.iter().find(|(keyword, _)| from.starts_with(keyword)) {
-            Some((keyword, value)) => {
-                out.push_str(value);
-                rest = &from[keyword.len()..];
-            }
-            None => {
-                out.push_str("#{");
-                rest = &from[2..];
-            }
-        }
+        let mut filled = keywords.iter().filter_map(|(keyword, value)| Some((*value, behind.strip_prefix(keyword)?)));
+        let (value, behind) = filled.next().unwrap_or(("#{", behind));
+        out.push_str(value);
+        rest = behind;
     }
     out + rest
 }

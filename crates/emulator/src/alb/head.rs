@@ -110,10 +110,10 @@ fn malformed(problem: impl Into<String>) -> Refusal {
 
 /// Method, target, version. A target may have spaces in it: an ALB takes these (`SpaceInUri`).
 fn first_line(line: &[u8]) -> Result<(Method, &[u8], Version), Refusal> {
-    let end_of_method = line.iter().position(|byte| *byte == b' ').ok_or_else(|| malformed("no target"))?;
-    let start_of_version = line.iter().rposition(|byte| *byte == b' ').unwrap_or(end_of_method);
-    let (method, version) = (&line[..end_of_method], &line[start_of_version + 1..]);
-    let version = match version {
+    let (method, rest) = split_once(line, b' ').ok_or_else(|| malformed("no target"))?;
+    let start_of_version = line.iter().rposition(|byte| *byte == b' ').map_or(0, |space| space + 1);
+    let last = line.get(start_of_version..).unwrap_or_default();
+    let version = match last {
         b"HTTP/1.1" => Version::HTTP_11,
         b"HTTP/1.0" => Version::HTTP_10,
         other if other.starts_with(b"HTTP/") => {
@@ -122,7 +122,7 @@ fn first_line(line: &[u8]) -> Result<(Method, &[u8], Version), Refusal> {
         }
         _ => return Err(malformed("the first line does not end in `HTTP/1.1` or `HTTP/1.0`")),
     };
-    let target = line.get(end_of_method + 1..start_of_version).unwrap_or_default();
+    let target = rest.strip_suffix(last).and_then(|target| target.strip_suffix(b" ")).unwrap_or_default();
     if target.is_empty() {
         return Err(malformed("no target"));
     }
@@ -134,16 +134,22 @@ fn first_line(line: &[u8]) -> Result<(Method, &[u8], Version), Refusal> {
     Ok((method, target, version))
 }
 
+/// What stands before and behind the first such byte.
+fn split_once(bytes: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
+    let at = bytes.iter().position(|byte| *byte == separator)?;
+    Some((bytes.get(..at)?, bytes.get(at + 1..)?))
+}
+
 /// Takes the authority off a target in absolute form (RFC 9112 section 3.2.2).
 fn split_target(target: &[u8]) -> Result<(Option<String>, &[u8]), Refusal> {
     if target.starts_with(b"/") || target == b"*" {
         return Ok((None, target));
     }
-    let scheme = [&b"http://"[..], b"https://"]
-        .into_iter()
-        .find(|scheme| target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)));
-    let Some(scheme) = scheme else { return Ok((None, target)) };
-    let rest = &target[scheme.len()..];
+    let behind = |scheme: &[u8]| {
+        let (start, rest) = target.split_at_checked(scheme.len())?;
+        start.eq_ignore_ascii_case(scheme).then_some(rest)
+    };
+    let Some(rest) = behind(b"http://").or_else(|| behind(b"https://")) else { return Ok((None, target)) };
     let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
     let authority = std::str::from_utf8(authority).map_err(|_| malformed("the target's host is not ASCII"))?;
@@ -163,12 +169,10 @@ impl Head {
             self.warnings.push("a folded field line was dropped; a load balancer makes an odd field of it".to_owned());
             return Ok(());
         }
-        let colon = line.iter().position(|byte| *byte == b':');
-        let colon = colon.ok_or_else(|| malformed("a field line has no `:`"))?;
-        let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
+        let (name, value) = split_once(line, b':').ok_or_else(|| malformed("a field line has no `:`"))?;
         let name = HeaderName::from_bytes(name)
             .map_err(|_| malformed(format!("field name `{}` is no token", name.escape_ascii())))?;
-        let value = HeaderValue::from_bytes(value)
+        let value = HeaderValue::from_bytes(value.trim_ascii())
             .map_err(|_| malformed(format!("the value of field `{name}` has a control character")))?;
         if self.headers.len() >= MOST_FIELDS {
             let problem = format!("there are more than {MOST_FIELDS} fields");

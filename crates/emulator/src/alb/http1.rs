@@ -45,7 +45,7 @@ pub(super) struct Connection<S> {
 
 /// How long a body is (RFC 9112 section 6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Framing {
+pub(super) enum Framing {
     Length(u64),
     Chunked,
 }
@@ -174,7 +174,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     }
 
     /// Waits for the whole head of a request; `None` if the client sends no more.
-    async fn read_head(&mut self) -> Result<Option<Bytes>, Refusal> {
+    pub(super) async fn read_head(&mut self) -> Result<Option<Bytes>, Refusal> {
         let mut searched = 0;
         loop {
             // Empty lines before a request are skipped (RFC 9112 section 2.2).
@@ -214,7 +214,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     }
 
     /// The whole body, as a load balancer has it before it invokes a function, but no more than a function gets.
-    async fn read_body(&mut self, head: &Head, framing: Framing) -> Result<Bytes, Refusal> {
+    pub(super) async fn read_body(&mut self, head: &Head, framing: Framing) -> Result<Bytes, Refusal> {
         if let Framing::Length(length) = framing
             && length > MAX_REQUEST_BODY as u64
         {
@@ -368,7 +368,7 @@ fn end_of_head(buffer: &[u8], from: usize) -> Option<usize> {
     None
 }
 
-fn framing(head: &Head) -> Result<Framing, Refusal> {
+pub(super) fn framing(head: &Head) -> Result<Framing, Refusal> {
     // Others are refused with the head. Both together with a length: the classifier has had its say; the coding decides (RFC
     // 9112 section 6.3).
     let mut codings = limits::list(&head.headers, "transfer-encoding");
@@ -403,7 +403,7 @@ fn keeps_alive(head: &Head) -> bool {
     if head.version == Version::HTTP_10 { has(b"keep-alive") } else { !has(b"close") }
 }
 
-fn write_head(response: &Response<Bytes>, close: bool) -> Vec<u8> {
+pub(super) fn write_head(response: &Response<Bytes>, close: bool) -> Vec<u8> {
     let status = response.status();
     let mut out = Vec::with_capacity(512);
     let reason = error_page::phrase(status);

@@ -8,6 +8,7 @@ mod desync;
 mod error_page;
 mod exchange;
 mod forwarded;
+pub(crate) mod fuzzing;
 mod head;
 pub(crate) mod health;
 mod http1;

@@ -260,7 +260,8 @@ impl Desk {
                 None => bad("InvalidRequestID", "Invalid request ID"),
             });
         };
-        if echoed.is_some_and(|echoed| echoed != state.open[index].invocation_id.as_bytes()) {
+        let own = state.open.get(index).map(|open| open.invocation_id.as_bytes());
+        if echoed.is_some() && echoed != own {
             return Err(bad("InvalidInvocationId", "the invocation id is not the one of this request"));
         }
         let Open { request_id, answer: waiting, .. } = state.open.swap_remove(index);

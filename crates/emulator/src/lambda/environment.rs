@@ -240,7 +240,7 @@ impl Watcher {
         let function = &self.desk.function;
         let command = match who {
             Who::Runtime => &function.command,
-            Who::Extension(index) => &function.extensions[index],
+            Who::Extension(index) => function.extensions.get(index).map_or(&[][..], Vec::as_slice),
         };
         let directory = function.directory.as_deref();
         let variables = variables(function, who, runtime_api);

@@ -55,11 +55,10 @@ pub(super) fn names(function: &Function) -> Vec<String> {
 pub(super) fn same_name(function: &Function) -> Option<String> {
     let mut names = names(function);
     names.sort_unstable();
-    let twice = names.windows(2).find(|pair| pair[0] == pair[1])?;
+    let (twice, _) = names.iter().zip(names.iter().skip(1)).find(|(one, next)| one == next)?;
     Some(format!(
-        "two external extensions are called `{}`, and only one can register: start them by scripts with names of their \
-         own",
-        twice[0]
+        "two external extensions are called `{twice}`, and only one can register: start them by scripts with names of their \
+         own"
     ))
 }
 
@@ -252,14 +251,12 @@ fn register(desk: &Desk, headers: &HeaderMap, content: Content) -> Result<Respon
     let sent: Sent = serde_json::from_slice(&body)
         .map_err(|error| Rejection::forbidden("InvalidRequestFormat", error.to_string()))?;
     let id = desk.register(&name, &sent.events)?;
-    let mut answer = json!({
-        "functionName": desk.function.name,
-        "functionVersion": "$LATEST",
-        "handler": desk.function.handler,
-    });
-    if text(headers, FEATURES).split(',').any(|feature| feature.trim() == "accountId") {
-        answer["accountId"] = ACCOUNT.into();
-    }
+    let (name, handler) = (&desk.function.name, &desk.function.handler);
+    let wants_account = text(headers, FEATURES).split(',').any(|feature| feature.trim() == "accountId");
+    let answer = match wants_account {
+        true => json!({ "functionName": name, "functionVersion": "$LATEST", "handler": handler, "accountId": ACCOUNT }),
+        false => json!({ "functionName": name, "functionVersion": "$LATEST", "handler": handler }),
+    };
     let mut response = json(StatusCode::OK, answer.to_string().into());
     if let Ok(id) = HeaderValue::try_from(id) {
         response.headers_mut().insert(IDENTIFIER, id);

@@ -177,10 +177,12 @@ fn function(draft: &mut Draft<'_>, resource: &Resource, template: &Node, intrins
         left_out.extend(unknown);
     }
     let index = draft.add_function(function, vec![resource.id.clone(), name]);
-    draft.left_out[index] = left_out;
+    draft.leave_out(index, left_out);
     // What templates of the Serverless Framework make of a function's key.
     if let Some(key) = resource.id.strip_suffix("LambdaFunction") {
-        draft.call(index, &(key[..key.len().min(1)].to_lowercase() + key.get(1..).unwrap_or_default()));
+        let mut characters = key.chars();
+        let first = characters.next().map(|first| first.to_ascii_lowercase());
+        draft.call(index, &first.into_iter().chain(characters).collect::<String>());
     }
 }
 
@@ -239,10 +241,10 @@ fn target_group(draft: &mut Draft<'_>, resource: &Resource, intrinsics: &Intrins
         super::intrinsics::ACCOUNT,
         resource.id
     );
-    let index = draft.add_group(&id, group);
-    if let Some(function) = draft.settings.target_groups[index].function {
+    if let Some(function) = group.function {
         draft.call(function, &resource.id);
     }
+    draft.add_group(&id, group);
 }
 
 /// The function that a target's `Id` names, with or without an alias or version.

@@ -145,8 +145,10 @@ fn rule(draft: &mut Draft<'_>, node: &Node) {
             draft.report.warning(place, "conditions and transforms of the default rule are ignored, it has none");
         }
         if let Some(action) = node.get("Actions").and_then(|actions| elbv2::actions(draft, "Actions", actions)) {
-            let listener = draft.listener(&arn, place);
-            draft.listeners[listener].listener.default_action = action;
+            let index = draft.listener(&arn, place);
+            if let Some(draft) = draft.listeners.get_mut(index) {
+                draft.listener.default_action = action;
+            }
         }
         return;
     }

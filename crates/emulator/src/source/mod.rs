@@ -88,25 +88,38 @@ pub fn describe_rules(file: &Path, options: &Options) -> Result<Loaded, Mistakes
     load(file, options, describe_rules::read)
 }
 
-fn load(file: &Path, options: &Options, read: fn(&mut Draft<'_>, Node)) -> Result<Loaded, Mistakes> {
+/// How a format is read.
+type Read = fn(&mut Draft<'_>, Node);
+
+fn load(file: &Path, options: &Options, read: Read) -> Result<Loaded, Mistakes> {
+    match text(file) {
+        Ok(text) => interpret(file, &text, options, read),
+        Err(error) => Err(Mistakes::one(format!("cannot read `{}`: {error}", file.display()))),
+    }
+}
+
+fn interpret(file: &Path, text: &str, options: &Options, read: Read) -> Result<Loaded, Mistakes> {
     let name = file.to_string_lossy();
     let mut draft = Draft::new(file, options);
     let start = Place { file: name.as_ref().into(), line: 1, column: 1 };
-    match text(file) {
-        Ok(text) => match node::parse(&text, &name) {
-            Ok(document) => {
-                read(&mut draft, document);
-                draft.report.about("");
-                if draft.listeners.is_empty() && !draft.report.has_mistakes() {
-                    draft.report.mistake(&start, "there is no listener and no rule");
-                }
-                quota::whole(&mut draft);
+    match node::parse(text, &name) {
+        Ok(document) => {
+            read(&mut draft, document);
+            draft.report.about("");
+            if draft.listeners.is_empty() && !draft.report.has_mistakes() {
+                draft.report.mistake(&start, "there is no listener and no rule");
             }
-            Err(malformed) => draft.report.malformed(&malformed),
-        },
-        Err(error) => return Err(Mistakes::one(format!("cannot read `{name}`: {error}"))),
+            quota::whole(&mut draft);
+        }
+        Err(malformed) => draft.report.malformed(&malformed),
     }
     draft.finish()
+}
+
+/// For `crate::fuzzing`: what a text means as each kind of file.
+pub(crate) fn interpret_as_each(file: &Path, text: &str, options: &Options) -> [Result<Loaded, Mistakes>; 3] {
+    [serverless::read, cloudformation::read, describe_rules::read]
+        .map(|read: Read| interpret(file, text, options, read))
 }
 
 /// Only of a file, and only as much of it as is looked at.
@@ -186,6 +199,13 @@ impl<'o> Draft<'o> {
         let index = self.names.len() - 1;
         names.into_iter().for_each(|name| self.call(index, &name));
         index
+    }
+
+    /// Notes the variables that a function goes without.
+    fn leave_out(&mut self, function: usize, names: Vec<String>) {
+        if let Some(left_out) = self.left_out.get_mut(function) {
+            *left_out = names;
+        }
     }
 
     /// Gives a function a name more by which users may know it.

@@ -29,7 +29,7 @@ impl Mistakes {
 
 impl fmt::Display for Mistakes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0[..self.0.len().min(SHOWN)].join("\n"))?;
+        f.write_str(&self.0.get(..SHOWN).unwrap_or(&self.0).join("\n"))?;
         match self.0.len().checked_sub(SHOWN) {
             Some(more) if more > 0 => write!(f, "\n… and {more} more"),
             _ => Ok(()),
@@ -54,8 +54,8 @@ const EXCERPT: usize = 120;
 
 /// A value as a message shows it.
 pub(super) fn excerpt(text: &str) -> String {
-    match text.char_indices().nth(EXCERPT) {
-        Some((end, _)) => format!("{}…", &text[..end]),
+    match text.char_indices().nth(EXCERPT).and_then(|(end, _)| text.get(..end)) {
+        Some(start) => format!("{start}…"),
         None => text.to_owned(),
     }
 }

@@ -161,7 +161,7 @@ fn add_function(draft: &mut Draft<'_>, service: &Service, defined: &Defined) -> 
         left_out.extend(unknown);
     }
     let index = draft.add_function(function, vec![key.clone(), name, logical_id(key)]);
-    draft.left_out[index] = left_out;
+    draft.leave_out(index, left_out);
     index
 }
 
@@ -321,7 +321,7 @@ fn group(draft: &mut Draft<'_>, groups: &mut Vec<Group>, wanted: Wanted, defined
     let known = groups.iter().find(|group| (group.function, group.mode) == (function, mode)).map(|group| group.index);
     match known {
         Some(index) => {
-            let group = &mut draft.settings.target_groups[index];
+            let Some(group) = draft.settings.target_groups.get_mut(index) else { return index };
             if group.health_check != check {
                 let hint =
                     "a target group has one health check; repeat it at every event, for example by a YAML anchor";

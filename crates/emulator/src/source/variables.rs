@@ -404,7 +404,7 @@ fn inner_and_rest(text: &str) -> Option<(&str, &str)> {
     for (index, character) in text.char_indices() {
         match character {
             '(' | '{' => depth += 1,
-            ')' if depth == 0 => return Some((&text[..index], &text[index + 1..])),
+            ')' if depth == 0 => return Some((text.get(..index)?, text.get(index + 1..)?)),
             ')' | '}' => depth -= 1,
             _ => {}
         }
@@ -415,29 +415,30 @@ fn inner_and_rest(text: &str) -> Option<(&str, &str)> {
 /// `${Name}` and `${AWS::Region}` are CloudFormation's, `${!x}` escapes them: no variables here.
 fn parts(text: &str) -> Result<Vec<Part<'_>>, String> {
     let mut parts = Vec::new();
+    // The text that is no variable begins here; behind `at` nobody has looked.
     let (mut begin, mut at) = (0, 0);
-    while let Some(found) = text[at..].find("${") {
-        let start = at + found;
-        let inner = &text[start + 2..];
+    let between = |begin, end| text.get(begin..end).unwrap_or_default();
+    while let Some((before, inner)) = between(at, text.len()).split_once("${") {
+        let start = at + before.len();
         let Some(length) = closing(inner) else {
             if is_variable(inner) {
-                return Err(format!("`{}` has no `}}`", super::report::excerpt(&text[start..])));
+                return Err(format!("`{}` has no `}}`", super::report::excerpt(between(start, text.len()))));
             }
             break;
         };
-        let variable = &inner[..length];
-        at = start + 2 + length + 1;
-        if !is_variable(variable) || text[..start].ends_with('\\') {
+        let variable = inner.get(..length).unwrap_or_default();
+        at = start + "${".len() + length + "}".len();
+        if !is_variable(variable) || between(0, start).ends_with('\\') {
             continue;
         }
         if begin < start {
-            parts.push(Part::Text(&text[begin..start]));
+            parts.push(Part::Text(between(begin, start)));
         }
         parts.push(Part::Variable(variable));
         begin = at;
     }
     if begin < text.len() {
-        parts.push(Part::Text(&text[begin..]));
+        parts.push(Part::Text(between(begin, text.len())));
     }
     Ok(parts)
 }
@@ -484,7 +485,7 @@ fn split(text: &str, separator: char) -> Result<Vec<&str>, String> {
             ('{' | '(', None) => depth += 1,
             ('}' | ')', None) => depth -= 1,
             (character, None) if character == separator && depth == 0 => {
-                pieces.push(&text[begin..index]);
+                pieces.push(text.get(begin..index).unwrap_or_default());
                 begin = index + character.len_utf8();
             }
             _ => {}
@@ -493,7 +494,7 @@ fn split(text: &str, separator: char) -> Result<Vec<&str>, String> {
     if quote.is_some() {
         return Err(format!("`${{{text}}}` has a quote that does not end"));
     }
-    pieces.push(&text[begin..]);
+    pieces.push(text.get(begin..).unwrap_or_default());
     Ok(pieces)
 }
 

@@ -98,6 +98,7 @@ pub struct Next {
 /// The function's process between a Runtime API and whatever its environment names.
 pub struct Function {
     pub child: Child,
+    pub runtime_api: SocketAddr,
     events: Sender<Next>,
     calls: Receiver<Call>,
     log: Arc<Mutex<Vec<String>>>,
@@ -127,6 +128,20 @@ impl Function {
             let _ = answers.0.send(call);
             response(answers.1, &[], b"{\"status\":\"OK\"}")
         });
+        Self::start_process(address, environment, events, calls)
+    }
+
+    /// A process that is to fail before it asks for an event of the Runtime API at this address.
+    pub fn start_with_api(address: SocketAddr, environment: &[(&str, &str)]) -> Function {
+        Self::start_process(address, environment, channel().0, channel().1)
+    }
+
+    fn start_process(
+        address: SocketAddr,
+        environment: &[(&str, &str)],
+        events: Sender<Next>,
+        calls: Receiver<Call>,
+    ) -> Function {
         let mut child = Command::new(env!("CARGO_BIN_EXE_bootstrap"))
             .env_clear()
             .env("AWS_LAMBDA_RUNTIME_API", address.to_string())
@@ -143,7 +158,7 @@ impl Function {
                 kept.lock().unwrap().push(line);
             }
         });
-        Function { child, events, calls, log }
+        Function { child, runtime_api: address, events, calls, log }
     }
 
     pub fn give(&self, event: impl AsRef<[u8]>, deadline: Duration, verdict: &'static str) {

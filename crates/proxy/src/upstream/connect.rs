@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use crossfade_route::{Backend, Http2, PemFile, Scheme};
+use crossfade_route::{Backend, Http2, PemFile, Reach, Scheme};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
@@ -23,7 +23,7 @@ const MAX_FIELDS: u32 = 256 * 1024;
 pub(super) struct Connector {
     /// Names or addresses with their ports, never empty; the first that can be connected to is taken.
     destinations: Vec<(String, u16)>,
-    scheme: Scheme,
+    reach: Reach,
     http2: Http2,
     /// Present for `https`.
     tls: Option<Tls>,
@@ -39,7 +39,7 @@ impl Connector {
             [] => vec![(backend.host.clone(), backend.port)],
             addresses => addresses.to_vec(),
         };
-        Ok(Connector { destinations, scheme: backend.scheme, http2: backend.http2, tls })
+        Ok(Connector { destinations, reach: backend.reach.clone(), http2: backend.http2, tls })
     }
 
     /// Opens a connection, or fails at the deadline. Each destination gets its share of the time.
@@ -75,8 +75,8 @@ impl Connector {
     async fn open(&self, host: &str, addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStream, ProxyError> {
         let mut failure = None;
         for (addresses_left, address) in (1..=addresses.len() as u32).rev().zip(addresses) {
-            if !self.scheme.allows(address.ip()) {
-                failure = Some(ProxyError::AddressProhibited { host: host.to_owned(), ip: address.ip() });
+            if let Err(reason) = self.reach.check(address.ip(), address.port()) {
+                failure = Some(ProxyError::AddressProhibited { host: host.to_owned(), ip: address.ip(), reason });
                 continue;
             }
             let share = deadline.saturating_duration_since(Instant::now()) / addresses_left;
@@ -153,5 +153,47 @@ fn tls_error(error: io::Error) -> ProxyError {
         Some(error @ rustls::Error::AlertReceived(_)) => ProxyError::TlsAlert(error.clone()),
         Some(_) => ProxyError::Tls(error),
         None => ProxyError::BrokenEarly(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crossfade_route::{Prohibited, RoutingTable, Surroundings};
+
+    use super::*;
+
+    /// An environment whose Runtime API is here.
+    struct RuntimeApi;
+
+    impl Surroundings for RuntimeApi {
+        fn variable(&self, name: &str) -> Option<String> {
+            (name == "AWS_LAMBDA_RUNTIME_API").then(|| "127.0.0.1:9001".to_owned())
+        }
+
+        fn file(&self, _: &std::path::Path) -> Result<Vec<u8>, String> {
+            Err("none".to_owned())
+        }
+    }
+
+    #[tokio::test] // T26: a name that resolves to something else than when it was looked at
+    async fn addresses_are_checked_when_a_connection_is_made() {
+        let table = RoutingTable::from_backend_url("https://shop.example.com", "test", &RuntimeApi).unwrap();
+        let connector = Connector::new(&table.backends()[0], None).unwrap();
+        for (address, expected) in [
+            ("169.254.169.254:443", Prohibited::LinkLocal),
+            ("169.254.170.2:80", Prohibited::LinkLocal),
+            ("[fd00:ec2::254]:443", Prohibited::LinkLocal),
+            ("[::ffff:169.254.169.254]:443", Prohibited::LinkLocal),
+            ("[fe80::1]:443", Prohibited::LinkLocal),
+            ("127.0.0.1:9001", Prohibited::RuntimeApi),
+            ("[::1]:9001", Prohibited::RuntimeApi),
+            ("0.0.0.0:443", Prohibited::NoHost),
+        ] {
+            let deadline = Instant::now() + std::time::Duration::from_secs(5);
+            match connector.open("shop.example.com", &[address.parse().unwrap()], deadline).await {
+                Err(ProxyError::AddressProhibited { reason, .. }) => assert_eq!(reason, expected, "{address}"),
+                other => panic!("{address}: {other:?}"),
+            }
+        }
     }
 }

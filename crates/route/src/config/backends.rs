@@ -10,6 +10,7 @@ use http::header::HeaderValue;
 use crate::backend_url::{self, BackendUrl};
 use crate::document::{Mistakes, closest};
 use crate::policy::{Codes, Outlier, Retry};
+use crate::reach::Reach;
 use crate::surroundings::Surroundings;
 use crate::table::{
     Backend, ClientCert, HostHeader, Http2, PemFile, PublicUrl, Scheme, Timeouts, TlsSettings, TlsVersion,
@@ -40,8 +41,8 @@ impl<'n> Backends<'n> {
     pub(super) fn find(&mut self, node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<usize> {
         let name = node.text(mistakes)?;
         let index = self.named.iter().position(|(known, _)| *known == name);
-        match index {
-            Some(index) => self.used[index] = true,
+        match index.and_then(|index| self.used.get_mut(index)) {
+            Some(used) => *used = true,
             None => node.wrong(mistakes, format!("there is no back end `{}`", node.shown()), Some(self.hint(name))),
         }
         index
@@ -77,7 +78,7 @@ impl<'n> Backends<'n> {
 }
 
 impl Backend {
-    pub(super) fn new(name: &str, url: BackendUrl) -> Self {
+    pub(super) fn new(name: &str, url: BackendUrl, reach: Reach) -> Self {
         Backend {
             name: name.to_owned(),
             scheme: url.scheme,
@@ -90,6 +91,7 @@ impl Backend {
             http2: Http2::default(),
             timeouts: Timeouts::default(),
             addresses: Vec::new(),
+            reach,
             retry: None,
             outlier: None,
             public_url: None,
@@ -112,11 +114,25 @@ fn read_backend<'n>(
         node.wrong(mistakes, "a back end's name has letters, digits, `-`, `_` and `.` only", None);
     }
     if node.as_text().is_some() {
-        return Some(Backend::new(name, read_url(node, mistakes)?));
+        let url = read_url(node, mistakes)?;
+        let reach = Reach::new(url.scheme, false, surroundings);
+        check_reach(node, &reach, &url.host, url.port, mistakes);
+        return Some(Backend::new(name, url, reach));
     }
-    let [url, public_url, addresses, host_header, tls, http2, timeouts, retry, outlier] = node.keys(
+    let [url, public_url, addresses, allow_link_local, host_header, tls, http2, timeouts, retry, outlier] = node.keys(
         mistakes,
-        ["url", "publicUrl", "addresses", "hostHeader", "tls", "http2", "timeouts", "retry", "outlier"],
+        [
+            "url",
+            "publicUrl",
+            "addresses",
+            "allowLinkLocal",
+            "hostHeader",
+            "tls",
+            "http2",
+            "timeouts",
+            "retry",
+            "outlier",
+        ],
     )?;
     let public_url = public_url.and_then(|node| read_public_url(node, mistakes));
     let host_header = host_header.and_then(|node| read_host_header(node, mistakes)).unwrap_or(HostHeader::Backend);
@@ -136,8 +152,11 @@ fn read_backend<'n>(
     {
         tls.wrong(mistakes, "`tls` has no meaning for a plain `http` URL", Some("write https, or leave it out".into()));
     }
-    let addresses = addresses.map(|node| read_addresses(node, &parsed, mistakes)).unwrap_or_default();
-    let backend = Backend::new(name, parsed);
+    let link_local = allow_link_local.and_then(|node| node.boolean(mistakes)).unwrap_or_default();
+    let reach = Reach::new(parsed.scheme, link_local, surroundings);
+    check_reach(url, &reach, &parsed.host, parsed.port, mistakes);
+    let addresses = addresses.map(|node| read_addresses(node, &parsed, &reach, mistakes)).unwrap_or_default();
+    let backend = Backend::new(name, parsed, reach);
     Some(Backend { host_header, tls: tls_settings, http2, timeouts, addresses, retry, outlier, public_url, ..backend })
 }
 
@@ -148,6 +167,13 @@ fn read_url<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<BackendUr
             node.wrong(mistakes, mistake.message, Some(mistake.hint.to_owned()));
             None
         }
+    }
+}
+
+/// What a connection would be refused for is said where it is written.
+fn check_reach<'n>(node: &'n Node, reach: &Reach, host: &str, port: u16, mistakes: &mut Mistakes<'n>) {
+    if let Err(prohibited) = reach.check_host(host, port) {
+        node.wrong(mistakes, format!("`{host}` {prohibited}"), Some(prohibited.hint().into()));
     }
 }
 
@@ -162,7 +188,12 @@ fn read_public_url<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Pu
 }
 
 /// Where to connect: `host`, `host:port`, an IP address; the port is that of the URL where none is written.
-fn read_addresses<'n>(node: &'n Node, url: &BackendUrl, mistakes: &mut Mistakes<'n>) -> Vec<(String, u16)> {
+fn read_addresses<'n>(
+    node: &'n Node,
+    url: &BackendUrl,
+    reach: &Reach,
+    mistakes: &mut Mistakes<'n>,
+) -> Vec<(String, u16)> {
     let items = node.one_or_more(mistakes).unwrap_or_default();
     let read = |item: &'n Node, mistakes: &mut Mistakes<'n>| {
         let text = item.text(mistakes)?;
@@ -172,7 +203,9 @@ fn read_addresses<'n>(node: &'n Node, url: &BackendUrl, mistakes: &mut Mistakes<
         let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'));
         match backend_url::parse(&format!("{scheme}://{authority}")) {
             Ok(parsed) if parsed.base_path.is_empty() && !authority.ends_with('/') => {
-                Some((parsed.host, if has_port { parsed.port } else { url.port }))
+                let port = if has_port { parsed.port } else { url.port };
+                check_reach(item, reach, &parsed.host, port, mistakes);
+                Some((parsed.host, port))
             }
             _ => {
                 let message = format!("`{}` is no address for this back end", item.shown());

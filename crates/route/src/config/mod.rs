@@ -11,11 +11,12 @@ mod mirror;
 mod routes;
 mod transforms;
 
-use crate::backend_url;
+use crate::backend_url::{self, UrlMistake};
 use crate::diagnostic::{Diagnostic, Diagnostics, without_secrets};
 use crate::document::Mistakes;
 use crate::expectation::Expectation;
 use crate::json;
+use crate::reach::Reach;
 use crate::select::Index;
 use crate::surroundings::Surroundings;
 use crate::table::{Action, Backend, FieldEdits, Forward, HealthCheck, Route, RoutingTable, Target};
@@ -40,21 +41,30 @@ pub struct Checked {
 }
 
 impl RoutingTable {
-    /// The configuration that a single URL stands for: everything goes there. `source_name` is for messages.
+    /// The configuration that a single URL stands for: everything goes there. `source_name` is for messages; of the
+    /// surroundings the Runtime API's address counts.
     ///
     /// # Errors
     ///
     /// [`Diagnostics`] with the one thing that is wrong with the URL.
-    pub fn from_backend_url(url: &str, source_name: &str) -> Result<RoutingTable, Diagnostics> {
-        match backend_url::parse(url) {
-            Ok(url) => Ok(RoutingTable::everything_to(Backend::new("backend", url))),
-            Err(mistake) => {
-                let message = format!("{} in `{}`", mistake.message, without_secrets(url));
-                let hint = Some(mistake.hint.to_owned());
-                let list = vec![Diagnostic { place: None, hint, ..Diagnostic::error((1, 1), message) }];
-                Err(Diagnostics { source_name: source_name.to_owned(), text: String::new(), list })
+    pub fn from_backend_url(
+        url: &str,
+        source_name: &str,
+        surroundings: &dyn Surroundings,
+    ) -> Result<RoutingTable, Diagnostics> {
+        let parsed = backend_url::parse(url).and_then(|parsed| {
+            let reach = Reach::new(parsed.scheme, false, surroundings);
+            match reach.check_host(&parsed.host, parsed.port) {
+                Ok(()) => Ok(Backend::new("backend", parsed, reach)),
+                Err(it) => Err(UrlMistake { message: format!("the host {it}"), hint: it.hint() }),
             }
-        }
+        });
+        parsed.map(RoutingTable::everything_to).map_err(|mistake| {
+            let message = format!("{} in `{}`", mistake.message, without_secrets(url));
+            let hint = Some(mistake.hint.to_owned());
+            let list = vec![Diagnostic { place: None, hint, ..Diagnostic::error((1, 1), message) }];
+            Diagnostics { source_name: source_name.to_owned(), text: String::new(), list }
+        })
     }
 
     /// Compiles the text of a `crossfade.yaml` (or of the same in JSON). Warnings are not looked for.

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use crossfade_emulator::{Function, Settings, source};
 use crossfade_event::HeaderMode;
 use crossfade_function::ConfigSource;
-use crossfade_route::RoutingTable;
+use crossfade_route::{Nothing, RoutingTable};
 
 use super::functions::{self, Command};
 use super::{Options, Surroundings, front};
@@ -226,7 +226,7 @@ fn routing(options: &Options, own_function: bool) -> Result<Routing> {
     let cert_file = cert_file()?;
     if let Some(url) = &options.backend {
         // Once more than needed, so that a mistake is told with the option's name.
-        RoutingTable::from_backend_url(url, "--backend")?;
+        RoutingTable::from_backend_url(url, "--backend", &Nothing)?;
         crossfade_function::load(&ConfigSource::BackendUrl(url.clone()), cert_file.as_deref())?;
         return Ok(Routing::Backend(url.clone()));
     }

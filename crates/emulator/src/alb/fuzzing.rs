@@ -1,0 +1,91 @@
+//! What `crate::fuzzing` shows of the load balancer: requests out of bytes, the event out of a request, an answer's head.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use crossfade_event::{HeaderMode, alb};
+use http::{Method, Response};
+
+use super::error_page::Refusal;
+use super::exchange::Ends;
+use super::head::{self, Head};
+use super::http1::{self, Connection};
+use super::{desync, forwarded, limits, reply};
+use crate::fuzzing::Pieces;
+use crate::{DesyncMitigation, ListenerAttributes, LoadBalancerAttributes};
+
+/// A request as it was read.
+#[derive(Clone, Debug)]
+pub struct Request {
+    head: Head,
+    /// The bytes of its head.
+    pub bytes: Bytes,
+    /// Its body, whatever its framing.
+    pub body: Bytes,
+}
+
+impl Request {
+    /// Method and target.
+    pub fn line(&self) -> (&str, &[u8]) {
+        (self.head.method.as_str(), &self.head.target)
+    }
+
+    /// Its fields, in the order of their names' first lines.
+    pub fn fields(&self) -> &http::HeaderMap {
+        &self.head.headers
+    }
+}
+
+/// All requests on a connection whose bytes come in pieces of a length, then the status of what is no request.
+///
+/// # Panics
+///
+/// Without a runtime.
+pub async fn requests(bytes: &[u8], length: usize) -> Vec<Result<Request, u16>> {
+    let pieces = Pieces { rest: bytes, length: length.max(1) };
+    let mut connection = Connection::new(pieces, BytesMut::new(), Duration::from_secs(60));
+    let mut requests = Vec::new();
+    loop {
+        match next(&mut connection).await {
+            Ok(Some(request)) => requests.push(Ok(request)),
+            Ok(None) => return requests,
+            Err(Refusal { status, .. }) => {
+                requests.push(Err(status.as_u16()));
+                return requests;
+            }
+        }
+    }
+}
+
+async fn next(connection: &mut Connection<Pieces<'_>>) -> Result<Option<Request>, Refusal> {
+    let Some(bytes) = connection.read_head().await? else { return Ok(None) };
+    let head = head::parse(&bytes)?;
+    let body = connection.read_body(&head, http1::framing(&head)?).await?;
+    Ok(Some(Request { head, bytes, body }))
+}
+
+/// What desync mitigation says of a head, and whether the strictest mode refuses it.
+pub fn classify(head: &[u8]) -> (&'static str, bool) {
+    let verdict = desync::classify(head, DesyncMitigation::Strictest);
+    (verdict.classification.tier, verdict.refusal.is_some())
+}
+
+/// The event of a request, through all steps but rules; the status of what is refused.
+pub fn event(mut request: Request, mode: HeaderMode) -> Result<Vec<u8>, u16> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080));
+    let ends = Ends { peer: address, local: address, tls: None, connection: 1 };
+    let head = &mut request.head;
+    let checked = limits::check_head(head)
+        .and_then(|()| forwarded::settle_host(head, false, Some(443), address))
+        .and_then(|()| limits::check_lambda(&head.headers));
+    checked.map_err(|refusal| refusal.status.as_u16())?;
+    forwarded::add_fields(&mut head.headers, &LoadBalancerAttributes::default(), &ends);
+    alb::encode_request(mode, "arn", head.line(), &head.headers, &request.body).map_err(|_| 400)
+}
+
+/// The head and the body of an answer, as a client gets them.
+pub fn answer(method: &Method, mut response: Response<Bytes>) -> (Vec<u8>, Bytes) {
+    reply::finish(&ListenerAttributes::default(), method, &mut response, &mut Vec::new());
+    (http1::write_head(&response, false), response.into_body())
+}

@@ -1,0 +1,47 @@
+//! Doors for `fuzz/`: what reads bytes from outside, without its sockets and files. No part of the interface, and nothing of
+//! its own but what carries the bytes in.
+
+use std::io;
+use std::path::Path;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+pub use crate::alb::fuzzing::{Request, answer, classify, event, requests};
+use crate::source::{self, Loaded, Mistakes, Options};
+
+/// What a text means as a file of the Serverless Framework, as a template, and as what `describe-rules` prints.
+pub fn rules(file: &Path, text: &str, options: &Options) -> [Result<Loaded, Mistakes>; 3] {
+    source::interpret_as_each(file, text, options)
+}
+
+/// Bytes that come in pieces of one length; what is written is lost.
+pub(crate) struct Pieces<'b> {
+    pub(crate) rest: &'b [u8],
+    pub(crate) length: usize,
+}
+
+impl AsyncRead for Pieces<'_> {
+    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let length = self.length.min(buffer.remaining()).min(self.rest.len());
+        let (piece, rest) = self.rest.split_at_checked(length).unwrap_or_default();
+        buffer.put_slice(piece);
+        self.rest = rest;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Pieces<'_> {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,42 @@
+//! What the fuzz targets do with any bytes: call what reads input from outside, and hold what comes out to what must be true
+//! of it. Used by libFuzzer (`fuzz/fuzz_targets`) and by a test over the corpora (`tests/corpus.rs`). Owns no input.
+
+mod compare;
+mod config;
+mod event;
+mod http1;
+mod reply;
+mod rule;
+mod source;
+
+pub use compare::compare;
+pub use config::config;
+pub use event::event;
+pub use http1::http1;
+pub use reply::reply;
+pub use rule::rule;
+pub use source::source;
+
+/// A target.
+pub type Target = fn(&[u8]);
+
+/// All of them, by the names of their folders in `fuzz/corpus`.
+pub const TARGETS: [(&str, Target); 7] = [
+    ("compare", compare),
+    ("config", config),
+    ("event", event),
+    ("http1", http1),
+    ("reply", reply),
+    ("rule", rule),
+    ("source", source),
+];
+
+/// As much of it as is text.
+fn text(data: &[u8]) -> &str {
+    match std::str::from_utf8(data) {
+        Ok(text) => text,
+        Err(error) => {
+            data.get(..error.valid_up_to()).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default()
+        }
+    }
+}
