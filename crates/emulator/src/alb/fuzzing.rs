@@ -44,7 +44,8 @@ impl Request {
 /// Without a runtime.
 pub async fn requests(bytes: &[u8], length: usize) -> Vec<Result<Request, u16>> {
     let pieces = Pieces { rest: bytes, length: length.max(1) };
-    let mut connection = Connection::new(pieces, BytesMut::new(), Duration::from_secs(60));
+    let (_never, closing) = tokio::sync::watch::channel(false);
+    let mut connection = Connection::new(pieces, BytesMut::new(), Duration::from_secs(60), closing);
     let mut requests = Vec::new();
     loop {
         match next(&mut connection).await {
@@ -78,7 +79,7 @@ pub fn event(mut request: Request, mode: HeaderMode) -> Result<Vec<u8>, u16> {
     let head = &mut request.head;
     let checked = limits::check_head(head)
         .and_then(|()| forwarded::settle_host(head, false, Some(443), address))
-        .and_then(|()| limits::check_lambda(&head.headers));
+        .and_then(|()| limits::check_lambda(head.version, &head.headers));
     checked.map_err(|refusal| refusal.status.as_u16())?;
     forwarded::add_fields(&mut head.headers, &LoadBalancerAttributes::default(), &ends);
     alb::encode_request(mode, "arn", head.line(), &head.headers, &request.body).map_err(|_| 400)
