@@ -108,6 +108,24 @@ pub(crate) fn cargo() -> Command {
 mod tests {
     use super::*;
 
+    /// The same binary gives the same archive, whatever the folder, and the names and times of the files.
+    #[test]
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    fn a_package_is_reproducible() {
+        let archives = [(); 2].map(|()| {
+            let folder = tempfile::tempdir().unwrap();
+            let (out, config) = (folder.path().join("deep/bootstrap.zip"), folder.path().join("any-name.yaml"));
+            fs::write(&config, "version: 1\n").unwrap();
+            // A small program of the system that Lambda could start as well.
+            let binary = folder.path().join("program");
+            fs::write(&binary, fs::read("/bin/true").unwrap()).unwrap();
+            let options = Options { out: out.clone(), config: Some(config), with: Vec::new(), binary: Some(binary) };
+            run(&options).unwrap_or_else(|error| panic!("{error:#}"));
+            fs::read(out).unwrap()
+        });
+        assert!(archives[0] == archives[1]);
+    }
+
     #[test]
     fn files_beside_the_binary_keep_a_relative_path_only() {
         assert_eq!(name_inside(Path::new("certs/./corp-ca.pem")).unwrap(), "certs/corp-ca.pem");

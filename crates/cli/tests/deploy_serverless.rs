@@ -189,15 +189,38 @@ fn the_role_allows_logs_and_nothing_else() {
         policies.iter().flat_map(|policy| policy["PolicyDocument"]["Statement"].as_array().unwrap()).collect();
     assert!(!statements.is_empty());
     for statement in statements {
+        assert_eq!(statement["Effect"], "Allow");
         for action in statement["Action"].as_array().unwrap() {
-            assert!(action.as_str().unwrap().starts_with("logs:"), "{statement}");
+            let known = ["logs:CreateLogStream", "logs:CreateLogGroup", "logs:TagResource", "logs:PutLogEvents"];
+            assert!(known.contains(&action.as_str().unwrap()), "{statement}");
         }
         for resource in statement["Resource"].as_array().unwrap() {
             assert!(resource["Fn::Sub"].as_str().unwrap().contains(":log-group:/aws/lambda/crossfade-"), "{statement}");
         }
     }
-    for other in ["AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::Lambda::Url", "AWS::EC2::SecurityGroup"] {
-        assert_eq!(of_type(other), [], "{other}");
+    let trust = role["AssumeRolePolicyDocument"]["Statement"].as_array().unwrap();
+    assert_eq!(trust.len(), 1);
+    assert_eq!(trust[0]["Principal"], json!({ "Service": ["lambda.amazonaws.com"] }));
+    // Nothing else that could be asked for or let in: no policy, no URL of the function, no security group.
+    let known = [
+        "AWS::ElasticLoadBalancingV2::ListenerRule",
+        "AWS::ElasticLoadBalancingV2::TargetGroup",
+        "AWS::IAM::Role",
+        "AWS::Lambda::Function",
+        "AWS::Lambda::Permission",
+        "AWS::Lambda::Version",
+        "AWS::Logs::LogGroup",
+        "AWS::S3::Bucket",
+        "AWS::S3::BucketPolicy",
+    ];
+    for (id, resource) in RESOURCES.as_object().unwrap() {
+        assert!(known.contains(&resource["Type"].as_str().unwrap()), "{id}: {}", resource["Type"]);
+    }
+    // The bucket of the zip file is the tool's: its policy only refuses what comes without TLS.
+    for (id, policy) in of_type("AWS::S3::BucketPolicy") {
+        for statement in policy["PolicyDocument"]["Statement"].as_array().unwrap() {
+            assert_eq!(statement["Effect"], "Deny", "{id}");
+        }
     }
 }
 
