@@ -227,7 +227,7 @@ mod tests {
 
     #[test]
     fn keywords_are_filled_once() {
-        let keywords = [("#{host}", "#{path}"), ("#{path}", "a/b")];
+        let keywords = [("host}", "#{path}"), ("path}", "a/b")];
         assert_eq!(fill("/#{path}/#{host}/#{x}#{", &keywords), "/a/b/#{path}/#{x}#{");
     }
 }
