@@ -124,8 +124,7 @@ impl BackEnd {
                 };
             }
         });
-        let listeners =
-            [TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap()];
+        let listeners = [bind().await, bind().await];
         let ports = [listeners[0].local_addr().unwrap(), listeners[1].local_addr().unwrap()];
         let [first, _] = listeners;
         origin.listen(first);
@@ -149,6 +148,15 @@ impl BackEnd {
     async fn listen_again(&mut self, address: SocketAddr) {
         self.origin.stop().await;
         self.origin.listen(TcpListener::bind(address).await.unwrap());
+    }
+}
+
+/// A port that nobody else takes while it is not listened on: what does not name an address has 127.0.0.1. Where that is
+/// the only one, as on macOS, it is a matter of luck.
+async fn bind() -> TcpListener {
+    match TcpListener::bind("127.77.0.1:0").await {
+        Ok(listener) => listener,
+        Err(_) => TcpListener::bind("127.0.0.1:0").await.unwrap(),
     }
 }
 

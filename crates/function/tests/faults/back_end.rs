@@ -141,7 +141,7 @@ async fn perform(acts: &[Act], mut conn: Conn, stream: u32) -> Option<Conn> {
                 }
             }
             Act::ReadSome => {
-                conn.socket.read(&mut [0; 4096]).await.ok()?;
+                conn.socket.read_exact(&mut [0; 64]).await.ok()?;
             }
             Act::Trickle(bytes) => {
                 for byte in bytes.iter().cycle() {
