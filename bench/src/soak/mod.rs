@@ -1,6 +1,6 @@
 //! Load for a long time: `crossfade dev` with the real function, clients that know every byte they must get, back ends that
-//! are killed, stopped and started again meanwhile. It owns the run and its figures; [`content`] says what is asked and
-//! answered, [`back_ends`] who answers, [`client`] what counts as right.
+//! are killed, stopped and started again meanwhile. It owns the run and its figures; `content` says what is asked and
+//! answered, `back_ends` who answers, `client` what counts as right.
 
 mod back_ends;
 mod client;

@@ -170,7 +170,12 @@ impl Number {
         match self {
             Number::Whole(number) => number.hash(hasher),
             Number::Large(number) => number.hash(hasher),
-            Number::Float(number) => (number as f32).to_bits().hash(hasher),
+            // Rounded, so that what is the same up to the last bits has one hash; what is beyond an `f32` would all be 0 or
+            // infinite there.
+            Number::Float(number) => match number as f32 {
+                narrow if narrow.is_normal() => narrow.to_bits().hash(hasher),
+                _ => (number.to_bits() >> 29).hash(hasher),
+            },
         }
     }
 }

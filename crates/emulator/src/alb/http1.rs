@@ -369,8 +369,10 @@ fn end_of_head(buffer: &[u8], from: usize) -> Option<usize> {
 }
 
 pub(super) fn framing(head: &Head) -> Result<Framing, Refusal> {
-    // Others are refused with the head. Both together with a length: the classifier has had its say; the coding decides (RFC
-    // 9112 section 6.3).
+    if let Some(refusal) = limits::unknown_coding(&head.headers) {
+        return Err(refusal);
+    }
+    // Both together: the classifier has had its say; the coding decides (RFC 9112 section 6.3).
     let mut codings = limits::list(&head.headers, "transfer-encoding");
     if codings.any(|coding| coding.eq_ignore_ascii_case(b"chunked")) {
         return Ok(Framing::Chunked);
@@ -447,6 +449,7 @@ mod tests {
         assert_eq!(of("Content-Length: 5\r\n"), Ok(Framing::Length(5)));
         assert_eq!(of("Content-Length: 5, 5\r\nContent-Length: 5\r\n"), Ok(Framing::Length(5)));
         assert_eq!(of("Transfer-Encoding: CHUNKED\r\nContent-Length: 5\r\n"), Ok(Framing::Chunked));
+        assert_eq!(of("Transfer-Encoding: gzip, chunked\r\n"), Err(501));
         assert_eq!(of("Transfer-Encoding: identity\r\nContent-Length: 5\r\n"), Ok(Framing::Length(5)));
         for bad in ["5, 6", "+5", "-1", "5x", "0x5", "99999999999999999999"] {
             assert_eq!(of(&format!("Content-Length: {bad}\r\n")), Err(400), "{bad}");

@@ -49,10 +49,8 @@ pub(super) fn check_head(head: &Head) -> Result<(), Refusal> {
     if all > MAX_FIELDS {
         return Err(fields_too_long(all));
     }
-    let known = |coding: &&[u8]| coding.eq_ignore_ascii_case(b"chunked") || coding.eq_ignore_ascii_case(b"identity");
-    if let Some(coding) = list(&head.headers, "transfer-encoding").find(|coding| !known(coding)) {
-        let problem = format!("transfer coding `{}` is not supported", coding.escape_ascii());
-        return Err(Refusal::new(StatusCode::NOT_IMPLEMENTED, problem));
+    if let Some(refusal) = unknown_coding(&head.headers) {
+        return Err(refusal);
     }
     let addresses = list(&head.headers, "x-forwarded-for").count();
     if addresses > MAX_FORWARDED_FOR {
@@ -71,6 +69,14 @@ pub(super) fn line_too_long(length: usize) -> Refusal {
 pub(super) fn fields_too_long(length: usize) -> Refusal {
     let problem = format!("all fields have {length} bytes, a load balancer takes {MAX_FIELDS}");
     Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, problem)
+}
+
+/// A transfer coding that a load balancer does not know, so that nobody can say where the body ends.
+pub(super) fn unknown_coding(headers: &HeaderMap) -> Option<Refusal> {
+    let known = |coding: &&[u8]| coding.eq_ignore_ascii_case(b"chunked") || coding.eq_ignore_ascii_case(b"identity");
+    let coding = list(headers, "transfer-encoding").find(|coding| !known(coding))?;
+    let problem = format!("transfer coding `{}` is not supported", coding.escape_ascii());
+    Some(Refusal::new(StatusCode::NOT_IMPLEMENTED, problem))
 }
 
 /// With `routing.http.drop_invalid_header_fields.enabled`: names of other characters than letters, digits and `-` go.

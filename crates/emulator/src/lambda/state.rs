@@ -42,7 +42,7 @@ pub(super) struct State {
     pub(super) frozen: bool,
     /// Nothing to do until the pool leaves something: the invoke phase is over.
     pub(super) idle: bool,
-    /// Whether somebody calls [`Desk::tick`].
+    /// Whether somebody calls `Desk::tick`.
     pub(super) ticking: bool,
     /// The runtime has asked at least once; from then on no extension can register.
     pub(super) has_asked: bool,

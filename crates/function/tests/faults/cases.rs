@@ -168,15 +168,6 @@ pub(crate) const CASES: &[Case] = &[
         ..UNCONNECTED
     },
     Case {
-        fault: "the name has an address where clouds keep credentials",
-        pitfalls: "T26",
-        url: "https://169.254.169.254",
-        when: Never,
-        error: "destination_ip_prohibited",
-        detail: "`169.254.169.254` has the address 169.254.169.254",
-        ..UNCONNECTED
-    },
-    Case {
         fault: "the first of two addresses refuses",
         keys: "addresses: ['127.0.0.1:CLOSED', '127.0.0.1:PORT']",
         when: Never,
