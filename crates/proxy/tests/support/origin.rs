@@ -13,7 +13,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -163,7 +163,7 @@ pub struct Origin {
     acceptor: Option<TlsAcceptor>,
     seen: Arc<Seen>,
     serve: Arc<Serve>,
-    listening: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+    listening: Option<(Arc<Notify>, JoinHandle<()>)>,
 }
 
 impl Origin {
@@ -214,13 +214,14 @@ impl Origin {
         self.address = listener.local_addr().unwrap();
         let (acceptor, authority) = (self.acceptor.clone(), self.authority.clone());
         let (origin, serve) = (self.seen.clone(), self.serve.clone());
-        let (stop, mut stopped) = oneshot::channel();
+        let stop = Arc::new(Notify::new());
+        let stopped = stop.clone();
         let serving = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             loop {
                 let accepted = tokio::select! {
                     accepted = listener.accept() => accepted,
-                    Ok(()) = &mut stopped => break,
+                    () = stopped.notified() => break,
                 };
                 let Ok((tcp, _)) = accepted else { break };
                 let number = origin.connections.fetch_add(1, Ordering::SeqCst);
@@ -237,7 +238,7 @@ impl Origin {
     /// Closes the port and every connection.
     pub async fn stop(&mut self) {
         if let Some((stop, serving)) = self.listening.take() {
-            let _ = stop.send(());
+            stop.notify_one();
             let _ = serving.await;
         }
     }
