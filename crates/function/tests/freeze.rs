@@ -15,7 +15,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::env;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -28,7 +28,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use origin::{Conn, Origin, Tls};
-use support::{Function, event};
+use support::{Function, PATIENCE, event};
 
 /// Each with its own back ends, at the same time: they mostly sleep.
 const ENVIRONMENTS: u64 = 6;
@@ -116,8 +116,8 @@ impl BackEnd {
         let mut origin = Origin::new(tls, move |door| {
             let (mut told, shared) = (told.clone(), its.clone());
             async move {
-                let Some(conn) = door.open().await else { return };
                 told.mark_unchanged();
+                let Some(conn) = door.open().await else { return };
                 match tls {
                     Tls::Http2 => serve_http2(conn, told, &shared).await,
                     _ => serve_http1(conn, told, &shared).await,
@@ -135,6 +135,12 @@ impl BackEnd {
         match trouble {
             Trouble::Closes | Trouble::Drops | Trouble::Resets => {
                 self.tell.send_replace(Some(trouble));
+                // One receiver is for connections to come. What is still open would meet the next request.
+                let deadline = Instant::now() + PATIENCE;
+                while self.tell.receiver_count() > 1 {
+                    assert!(Instant::now() < deadline, "a connection does not end");
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
             }
             Trouble::Restarts => self.listen_again(self.origin.address).await,
             Trouble::Moves => {
@@ -147,14 +153,25 @@ impl BackEnd {
 
     async fn listen_again(&mut self, address: SocketAddr) {
         self.origin.stop().await;
-        self.origin.listen(TcpListener::bind(address).await.unwrap());
+        // Some systems take a moment for the connections that were there.
+        let deadline = Instant::now() + PATIENCE;
+        let listener = loop {
+            match TcpListener::bind(address).await {
+                Ok(listener) => break listener,
+                Err(error) => assert!(Instant::now() < deadline, "{address}: {error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        };
+        self.origin.listen(listener);
     }
 }
 
-/// A port that nobody else takes while it is not listened on: what does not name an address has 127.0.0.1. Where that is
-/// the only one, as on macOS, it is a matter of luck.
+/// A port that nobody else takes while it is not listened on: the address has no other user. Where 127.0.0.1 is the only
+/// one, as on macOS, it is a matter of luck.
 async fn bind() -> TcpListener {
-    match TcpListener::bind("127.77.0.1:0").await {
+    static USED: AtomicU8 = AtomicU8::new(1);
+    let own = [127, 77, 0, USED.fetch_add(1, Ordering::Relaxed)];
+    match TcpListener::bind(SocketAddr::from((own, 0))).await {
         Ok(listener) => listener,
         Err(_) => TcpListener::bind("127.0.0.1:0").await.unwrap(),
     }

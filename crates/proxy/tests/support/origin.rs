@@ -13,6 +13,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -162,7 +163,7 @@ pub struct Origin {
     acceptor: Option<TlsAcceptor>,
     seen: Arc<Seen>,
     serve: Arc<Serve>,
-    listening: Option<JoinHandle<()>>,
+    listening: Option<(Arc<Notify>, JoinHandle<()>)>,
 }
 
 impl Origin {
@@ -213,23 +214,32 @@ impl Origin {
         self.address = listener.local_addr().unwrap();
         let (acceptor, authority) = (self.acceptor.clone(), self.authority.clone());
         let (origin, serve) = (self.seen.clone(), self.serve.clone());
-        self.listening = Some(tokio::spawn(async move {
-            // They end with the listener.
+        let stop = Arc::new(Notify::new());
+        let stopped = stop.clone();
+        let serving = tokio::spawn(async move {
             let mut connections = JoinSet::new();
-            while let Ok((tcp, _)) = listener.accept().await {
+            loop {
+                let accepted = tokio::select! {
+                    accepted = listener.accept() => accepted,
+                    () = stopped.notified() => break,
+                };
+                let Ok((tcp, _)) = accepted else { break };
                 let number = origin.connections.fetch_add(1, Ordering::SeqCst);
                 let (acceptor, authority, origin) = (acceptor.clone(), authority.clone(), origin.clone());
                 connections.spawn(serve(Door { tcp, acceptor, authority, number, origin }));
                 while connections.try_join_next().is_some() {}
             }
-        }));
+            drop(listener);
+            connections.shutdown().await;
+        });
+        self.listening = Some((stop, serving));
     }
 
     /// Closes the port and every connection.
     pub async fn stop(&mut self) {
-        if let Some(listening) = self.listening.take() {
-            listening.abort();
-            let _ = listening.await;
+        if let Some((stop, serving)) = self.listening.take() {
+            stop.notify_one();
+            let _ = serving.await;
         }
     }
 
