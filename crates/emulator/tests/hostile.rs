@@ -1,7 +1,6 @@
 //! Requests and replies that want more than one meaning: targets that look like other hosts, games with `Host`, fields and
 //! bodies that hide a request, replies that hide an answer. What the load balancer does not refuse, the function gets as one
 //! request. Framing in each mitigation mode is in `attributes`.
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod support;
 

@@ -1,6 +1,5 @@
 //! Requests and answers that want to get somewhere else: to another host, past the fields that are vouched for, into a second
 //! request or a second answer, round in circles. Each as a table of cases.
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod support;
 
