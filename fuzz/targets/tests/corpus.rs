@@ -1,4 +1,4 @@
-//! Every input of the committed corpora, and the fixtures they grew from, through the target that it is for: what fuzzing
+//! Every input of the committed corpora through the target that it is for: what fuzzing
 //! found once stays found, on any toolchain.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 

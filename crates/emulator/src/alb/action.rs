@@ -147,7 +147,7 @@ pub(super) fn redirect(redirect: &Redirect, head: &Head, ends: &Ends) -> Result<
     Ok((response, location))
 }
 
-/// Once from left to right: what a keyword brings is not looked at again.
+/// Once from left to right: what a keyword brings is not looked at again. The keywords are given as what follows a `#{`.
 fn fill(template: &str, keywords: &[(&str, &str)]) -> String {
     let mut out = String::new();
     let mut rest = template;
