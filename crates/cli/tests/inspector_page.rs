@@ -55,7 +55,7 @@ fn is_sound(look: &Value) {
     assert_eq!(look["width"], look["viewport"], "nothing is cut off at the side: {look}");
     assert_eq!(look["faint"], json!([]), "all text has enough contrast");
     assert!(look["smallest"].as_f64().unwrap() >= 11.0, "{}", look["smallest"]);
-    assert_eq!((&look["handlers"], &look["uncaptioned"]), (&json!(0), &json!(0)), "{look}");
+    assert_eq!((&look["handlers"], &look["styled"], &look["uncaptioned"]), (&json!(0), &json!(0), &json!(0)), "{look}");
     assert_eq!((&look["unnamed"], &look["ids"]), (&json!([]), &json!([])), "all is named, and ids are once");
     assert_eq!(look["landmarks"], json!(["header", "main", "footer"]));
     assert_eq!(look["animation"], "none", "motion is reduced");

@@ -8,7 +8,7 @@
 //! `docs/local-alb.md`.
 
 // No input may end the process. Arithmetic is left to the fuzz targets, which check it for overflow: what is added here are
-// lengths and counts of what is in memory, and a release build does not panic over them.
+// lengths and counts of what is in memory, over which a release build does not panic, and times within the ranges of settings.
 #![cfg_attr(
     not(test),
     deny(

@@ -1,8 +1,8 @@
-// What a person would have trouble with on a page: runs in the page.
-export const measure = () => {
+// What a person would have trouble with on a page: runs in the page. With `all` also texts that are not to be seen now.
+export const measure = (all) => {
   const texts = [...document.querySelectorAll("body *")].filter((element) =>
     [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim()) && !element.closest("svg, style, script")
-    && element.checkVisibility());
+    && (all || element.checkVisibility()));
   const channel = (value) => (value <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
   const luminance = (colour) => {
     const [red, green, blue] = colour.match(/[\d.]+/g).map((value) => channel(value / 255));
@@ -24,7 +24,8 @@ export const measure = () => {
   return {
     width: document.documentElement.scrollWidth,
     smallest: Math.min(...texts.map((element) => parseFloat(getComputedStyle(element).fontSize))),
-    handlers: [...document.querySelectorAll("*")].filter((element) => element.getAttributeNames().some((name) => name.startsWith("on") || name === "style")).length,
+    handlers: [...document.querySelectorAll("*")].filter((element) => element.getAttributeNames().some((name) => name.startsWith("on"))).length,
+    styled: document.querySelectorAll("[style]").length,
     headings: [...document.querySelectorAll("h1, h2, h3")].map((heading) => Number(heading.tagName[1])),
     faint: contrasts.filter(({ contrast }) => contrast < 4.5),
     landmarks: ["header", "main", "footer"].filter((name) => document.querySelectorAll(`body > ${name}`).length === 1),

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use crossfade_event::{HeaderMode, alb};
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderValue, Method, Response, StatusCode, header};
 use tokio::task::{JoinError, JoinHandle};
 
 use super::error_page::{self, Refusal};
@@ -52,7 +52,6 @@ impl Listener {
         exchange.user_agent = text(header::USER_AGENT);
         let authority = head.authority.as_deref().and_then(|authority| authority.rsplit('@').next());
         exchange.host = authority.map_or_else(|| text(header::HOST), str::to_owned);
-        exchange.wire_bytes.0 = head.line_length + length_of(&head.headers);
         exchange.warnings = head.warnings.clone();
         if ends.tls.as_ref().is_some_and(|session| session.is_http2) || head.version == http::Version::HTTP_2 {
             exchange.kind = "h2";
@@ -266,9 +265,4 @@ impl Listener {
 
 fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// For HTTP/2, where nobody counts bytes on the wire: about what HTTP/1 would take.
-pub(super) fn length_of(headers: &HeaderMap) -> usize {
-    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -100,6 +100,7 @@ async fn answer(listener: Arc<Listener>, ends: Arc<Ends>, request: Request<Incom
     let mut head = Head::from_parts(parts);
     let method = head.method.clone();
     let mut exchange = listener.begin(&ends, &head);
+    exchange.wire_bytes.0 = head.line_length + length_of(&head.headers);
     let (mut exchange, response) = match listener.decide(&ends, &mut head, &mut exchange) {
         Err(refusal) => {
             let response = listener.refuse(&mut exchange, refusal);
@@ -124,7 +125,7 @@ async fn answer(listener: Arc<Listener>, ends: Arc<Ends>, request: Request<Incom
         }
     };
     let response = listener.finish(&mut exchange, &method, response);
-    exchange.wire_bytes.1 = super::exchange::length_of(response.headers()) + response.body().len();
+    exchange.wire_bytes.1 = length_of(response.headers()) + response.body().len();
     listener.tell(exchange, response.clone());
     response.map(Full::new)
 }
@@ -149,4 +150,9 @@ impl Drop for Waiting {
             tokio::spawn(Arc::clone(&self.listener).left(invocation));
         }
     }
+}
+
+/// Of the fields: nobody counts HTTP/2's bytes on the wire, so it is about what HTTP/1 would take.
+fn length_of(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
 }

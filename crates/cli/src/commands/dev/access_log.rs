@@ -1,22 +1,20 @@
 //! The load balancer's access log, in a file: a line for each request, in ALB's own format (docs/local-alb.md).
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use crossfade_emulator::{Notice, access_log};
+
+use super::append_to;
 
 pub(super) struct AccessLog(Option<File>);
 
 impl AccessLog {
     /// Appends to the file, if one is named.
     pub(super) fn start(named: Option<&Path>) -> Result<AccessLog> {
-        let open = |path: &Path| {
-            let file = OpenOptions::new().append(true).create(true).open(path);
-            file.with_context(|| format!("cannot write `{}`", path.display()))
-        };
-        Ok(AccessLog(named.map(open).transpose()?))
+        Ok(AccessLog(named.map(append_to).transpose()?))
     }
 
     pub(super) fn keep(&mut self, notice: &Notice) {

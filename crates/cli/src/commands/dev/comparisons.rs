@@ -1,11 +1,13 @@
 //! The comparisons that the function logs, kept in a file for `crossfade report`.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use crossfade_emulator::Notice;
+
+use super::append_to;
 
 /// The file's name in the folder of a run.
 const FILE: &str = "comparisons.log";
@@ -22,8 +24,7 @@ impl Comparisons {
     /// Appends to a file: the one that is named, or one in the folder of the run, which goes with it.
     pub(super) fn start(named: Option<&Path>, folder: &Path) -> Result<Comparisons> {
         let path = named.map_or_else(|| folder.join(FILE), Path::to_owned);
-        let file = OpenOptions::new().append(true).create(true).open(&path);
-        let file = file.with_context(|| format!("cannot write `{}`", path.display()))?;
+        let file = append_to(&path)?;
         Ok(Comparisons { path, file })
     }
 

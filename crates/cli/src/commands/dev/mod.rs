@@ -13,8 +13,9 @@ mod report;
 mod watch;
 
 use std::cell::Cell;
+use std::fs::{File, OpenOptions};
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -291,6 +292,12 @@ impl Printer {
         drop(self.lines);
         let _ = self.done.recv_timeout(Self::PATIENCE);
     }
+}
+
+/// A file that lines are added to, made if there is none.
+fn append_to(path: &Path) -> Result<File> {
+    let file = OpenOptions::new().append(true).create(true).open(path);
+    file.with_context(|| format!("cannot write `{}`", path.display()))
 }
 
 /// Colours are for people at a terminal, and only those who did not decline (no-color.org).
