@@ -4,14 +4,15 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::content::{Ask, BACK_ENDS, Random};
+use super::lock;
 use crate::certificate;
 use crate::message::Message;
 use crate::origin::{Action, Origin};
@@ -201,8 +202,4 @@ fn answer(request: &Message<'_>) -> Action {
         bytes.extend_from_slice(&answer.body);
     }
     Action::Send(bytes.into())
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -6,12 +6,13 @@ mod back_ends;
 mod client;
 mod content;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
@@ -78,8 +79,8 @@ pub struct Programs {
 /// What the processes held at one moment.
 #[derive(Debug, Clone, Default)]
 struct Look {
-    /// Of each function process: KiB of memory of its own, descriptors.
-    functions: Vec<(u64, usize)>,
+    /// Of each function process, by its id: KiB of memory of its own, descriptors.
+    functions: BTreeMap<u32, (u64, usize)>,
     /// The same of the emulator.
     emulator: (u64, usize),
 }
@@ -89,22 +90,26 @@ impl Look {
         let of = |pid| Ok::<_, anyhow::Error>((process::own_memory_kib(pid)?, process::descriptors(pid)?));
         // One may end between being found and being looked at.
         Ok(Look {
-            functions: process::children(dev)?.into_iter().filter_map(|pid| of(pid).ok()).collect(),
+            functions: process::children(dev)?.into_iter().filter_map(|pid| Some((pid, of(pid).ok()?))).collect(),
             emulator: of(dev)?,
         })
     }
 
-    fn memory(&self) -> u64 {
-        self.functions.iter().map(|(memory, _)| memory).sum()
+    fn memory(&self) -> impl Iterator<Item = u64> {
+        self.functions.values().map(|(memory, _)| *memory)
     }
 
-    /// Of one function process.
-    fn mean_memory(&self) -> f64 {
-        self.memory() as f64 / self.functions.len().max(1) as f64
+    /// KiB of one function process, of those that are in both looks: others have carried less in the one than in the other.
+    fn mean_memory_beside(&self, other: &Look) -> f64 {
+        let both: Vec<u64> = (self.functions.iter())
+            .filter(|(pid, _)| other.functions.contains_key(pid))
+            .map(|(_, (memory, _))| *memory)
+            .collect();
+        both.iter().sum::<u64>() as f64 / both.len().max(1) as f64
     }
 
     fn most_descriptors(&self) -> usize {
-        self.functions.iter().map(|(_, descriptors)| *descriptors).max().unwrap_or(0)
+        self.functions.values().map(|(_, descriptors)| *descriptors).max().unwrap_or(0)
     }
 }
 
@@ -123,6 +128,8 @@ pub struct Figures {
     most_environments: usize,
     /// Why the load balancer answered for the function, the last times.
     reasons: Vec<String>,
+    /// By error type: what the function's log said of it the first time.
+    details: BTreeMap<String, String>,
 }
 
 impl Figures {
@@ -138,7 +145,7 @@ impl Figures {
         if self.outcome.identical == 0 || self.troubles.kills == 0 || self.outcome.errors.is_empty() {
             wrong.push("nothing was answered, or no back end was missed: that is no test".to_owned());
         }
-        let (start, end) = (self.start.mean_memory(), self.end.mean_memory());
+        let (start, end) = (self.start.mean_memory_beside(&self.end), self.end.mean_memory_beside(&self.start));
         if self.plan.must_be_flat && end > start * 1.25 {
             wrong.push(format!("the functions' memory has grown from {start:.0} to {end:.0} KiB each"));
         }
@@ -176,16 +183,14 @@ impl fmt::Display for Figures {
         let (answers, requests) = (bytes(outcome.answer_bytes), bytes(outcome.request_bytes));
         writeln!(f, "| content compared: of answers; of requests | {answers:.1} MB; {requests:.1} MB |")?;
         writeln!(f, "| environments, at most | {} |", self.most_environments)?;
-        for (when, look) in [("after a quarter of the time", start), ("at the end", end)] {
-            let memory = look.functions.iter().map(|(memory, _)| *memory);
-            let (least, most) = (memory.clone().min().unwrap_or(0), memory.max().unwrap_or(0));
-            writeln!(
-                f,
-                "| a function's memory {when}: least, mean, most | {:.1}, {:.1}, {:.1} MiB |",
-                mib(least),
-                look.mean_memory() / 1024.0,
-                mib(most)
-            )?;
+        for (error, detail) in &self.details {
+            writeln!(f, "| the log of {error}, the first time | {} |", detail.replace('|', "\\|"))?;
+        }
+        for (when, look, other) in [("after a quarter of the time", start, end), ("at the end", end, start)] {
+            let (least, most) = (look.memory().min().unwrap_or(0), look.memory().max().unwrap_or(0));
+            let (least, mean, most) = (mib(least), look.mean_memory_beside(other) / 1024.0, mib(most));
+            writeln!(f, "| a function's memory {when}: least, most | {least:.1}, {most:.1} MiB |")?;
+            writeln!(f, "| a function's memory {when}: mean of those that are there both times | {mean:.1} MiB |")?;
             writeln!(f, "| a function's descriptors {when}, at most | {} |", look.most_descriptors())?;
             let (memory, descriptors) = look.emulator;
             writeln!(f, "| emulator {when}: memory, descriptors | {:.1} MiB, {descriptors} |", mib(memory))?;
@@ -235,10 +240,11 @@ pub fn run(plan: &Plan, programs: &Programs) -> anyhow::Result<Figures> {
         outcome,
         troubles,
         start,
-        most_memory: each(|look| look.functions.iter().map(|(memory, _)| *memory).max().unwrap_or(0)),
+        most_memory: each(|look| look.memory().max().unwrap_or(0)),
         most_environments: each(|look| look.functions.len() as u64) as usize,
         end,
-        reasons: dev.reasons.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        reasons: lock(&dev.reasons).clone(),
+        details: lock(&dev.details).clone(),
     };
     dev.stop()?;
     Ok(figures)
@@ -294,6 +300,8 @@ struct Dev {
     words: Kept,
     /// Why the load balancer answered for the function.
     reasons: Kept,
+    /// By error type: what the function's log said of it the first time.
+    details: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
 impl Dev {
@@ -311,11 +319,28 @@ impl Dev {
             .stderr(Stdio::piped())
             .spawn()
             .with_context(|| format!("cannot start `{}`", programs.crossfade.display()))?;
-        let [words, reasons] = [Kept::default(), Kept::default()];
-        listen(child.stderr.take().context("no output")?, Arc::clone(&words), |_| true);
+        let (stdout, stderr) = (child.stdout.take().context("no output")?, child.stderr.take().context("no output")?);
+        let mut dev = Dev {
+            child,
+            alb: String::new(),
+            words: Kept::default(),
+            reasons: Kept::default(),
+            details: Arc::default(),
+        };
+        let (words, details) = (Arc::clone(&dev.words), Arc::clone(&dev.details));
+        listen(stderr, move |line| {
+            if let Some((error, detail)) = error_of(&line) {
+                lock(&details).entry(error).or_insert(detail);
+            }
+            keep(&words, line);
+        });
+        let reasons = Arc::clone(&dev.reasons);
         // Below the line of a request that the load balancer answered for the function it says why.
-        listen(child.stdout.take().context("no output")?, Arc::clone(&reasons), |line| line.contains(" Lambda"));
-        let mut dev = Dev { child, alb: String::new(), words, reasons };
+        listen(stdout, move |line| {
+            if line.contains(" Lambda") {
+                keep(&reasons, line);
+            }
+        });
         let begun = Instant::now();
         while dev.alb.is_empty() {
             ensure!(begun.elapsed() < PATIENCE && dev.child.try_wait()?.is_none(), "no start: {}", dev.last_words());
@@ -328,7 +353,7 @@ impl Dev {
     }
 
     fn last_words(&self) -> String {
-        self.words.lock().unwrap_or_else(PoisonError::into_inner).join("\n")
+        lock(&self.words).join("\n")
     }
 
     /// As with Ctrl-C; it takes its functions with it.
@@ -353,15 +378,25 @@ impl Drop for Dev {
 /// The last lines of an output.
 type Kept = Arc<Mutex<Vec<String>>>;
 
-/// Keeps the last lines that are wanted.
-fn listen(pipe: impl Read + Send + 'static, words: Kept, wanted: fn(&str) -> bool) {
-    std::thread::spawn(move || {
-        for line in BufReader::new(pipe).lines().map_while(Result::ok).filter(|line| wanted(line)) {
-            let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
-            if words.len() > 40 {
-                words.remove(0);
-            }
-            words.push(line);
-        }
-    });
+fn keep(kept: &Kept, line: String) {
+    let mut kept = lock(kept);
+    if kept.len() > 40 {
+        kept.remove(0);
+    }
+    kept.push(line);
+}
+
+/// Error type and detail of a line of the function's log, if it tells of an error.
+fn error_of(line: &str) -> Option<(String, String)> {
+    let record: serde_json::Value = serde_json::from_str(line.split_once(" | ")?.1).ok()?;
+    Some((record["error"].as_str()?.to_owned(), record["detail"].as_str()?.to_owned()))
+}
+
+/// Gives all lines of an output to somebody.
+fn listen(pipe: impl Read + Send + 'static, mut to: impl FnMut(String) + Send + 'static) {
+    std::thread::spawn(move || BufReader::new(pipe).lines().map_while(Result::ok).for_each(|line| to(line)));
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
