@@ -9,6 +9,8 @@ mod back_end;
 mod cases;
 #[path = "../support/http2.rs"]
 mod http2;
+#[cfg(target_os = "linux")]
+mod names;
 #[path = "../../../proxy/tests/support/origin.rs"]
 mod origin;
 #[path = "../support/mod.rs"]
@@ -59,7 +61,11 @@ fn every_fault_has_its_answer_and_leaves_no_trace() {
     });
     let wrong = wrong.into_inner().unwrap();
     assert!(wrong.is_empty(), "{} of {} cases: {wrong:#?}", wrong.len(), CASES.len());
-    compare_page(&rows.into_inner().unwrap().concat());
+    #[cfg(target_os = "linux")]
+    let names = names::rows();
+    #[cfg(not(target_os = "linux"))]
+    let names = None;
+    compare_page(&rows.into_inner().unwrap().concat(), names.as_deref());
 }
 
 /// The row of the page.
@@ -119,10 +125,14 @@ fn run(case: &'static Case, runtime: &Runtime) -> String {
         assert!(!line.to_string().contains("canary"), "{name}: {line}");
     }
 
+    row(case.fault, case.status, proxy_status, case.sent > 1, next_is_kept)
+}
+
+fn row(fault: &str, status: u16, proxy_status: &str, is_sent_again: bool, next_is_kept: bool) -> String {
     let proxy_status = if proxy_status.is_empty() { String::new() } else { format!("`{proxy_status}`") };
-    let again = if case.sent > 1 { "yes" } else { "no" };
+    let again = if is_sent_again { "yes" } else { "no" };
     let connection = if next_is_kept { "right, same connection" } else { "right, new connection" };
-    format!("| {} | {} | {proxy_status} | {again} | {connection} |\n", case.fault, case.status)
+    format!("| {fault} | {status} | {proxy_status} | {again} | {connection} |\n")
 }
 
 fn content(case: &Case) -> &str {
@@ -252,14 +262,18 @@ async fn fill(socket: TcpSocket, address: SocketAddr) -> (TcpListener, Vec<TcpSt
     (listener, waiting)
 }
 
-fn compare_page(rows: &str) {
+/// Without the rows of names what is written of them stays.
+fn compare_page(rows: &str, names: Option<&str>) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/faults.md");
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
     let page = include_str!("page.md").replace("ROWS\n", rows);
+    let (before, after) = page.split_once("NAMES\n").unwrap();
+    let written_names = || written.strip_prefix(before).and_then(|rest| rest.strip_suffix(after)).unwrap_or("");
+    let page = [before, names.unwrap_or_else(written_names), after].concat();
     if std::env::var_os("BLESS").is_some() {
         std::fs::write(path, page).unwrap();
         return;
     }
-    let written = std::fs::read_to_string(path).unwrap_or_default();
     for (written, expected) in written.lines().zip(page.lines()) {
         assert_eq!(written, expected, "docs/faults.md differs; `BLESS=1` writes it");
     }
