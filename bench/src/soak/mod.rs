@@ -393,8 +393,8 @@ fn error_of(line: &str) -> Option<(String, String)> {
 }
 
 /// Gives all lines of an output to somebody.
-fn listen(pipe: impl Read + Send + 'static, mut to: impl FnMut(String) + Send + 'static) {
-    std::thread::spawn(move || BufReader::new(pipe).lines().map_while(Result::ok).for_each(|line| to(line)));
+fn listen(pipe: impl Read + Send + 'static, to: impl FnMut(String) + Send + 'static) {
+    std::thread::spawn(move || BufReader::new(pipe).lines().map_while(Result::ok).for_each(to));
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -94,7 +94,9 @@ pub(crate) fn decode<'a>(codings: &[Coding], body: &'a [u8]) -> Result<Cow<'a, [
 
 fn read(decoder: impl Read) -> Result<Vec<u8>, NotDecoded> {
     let mut content = Vec::new();
-    decoder.take(MAX_DECODED as u64 + 1).read_to_end(&mut content).map_err(|_| NotDecoded::Broken)?;
+    /// One more than may be tells that there is more.
+    const MOST: u64 = MAX_DECODED as u64 + 1;
+    decoder.take(MOST).read_to_end(&mut content).map_err(|_| NotDecoded::Broken)?;
     if content.len() > MAX_DECODED { Err(NotDecoded::TooLarge) } else { Ok(content) }
 }
 

@@ -7,11 +7,11 @@
 //! Owns no output: what happens is told as [`Notice`]s. What is emulated, and what is not, is the table in
 //! `docs/local-alb.md`.
 
-// No input may end the process. Arithmetic is left to the fuzz targets, which check it for overflow: what is added here are
-// lengths and counts of what is in memory, over which a release build does not panic, and times within the ranges of settings.
+// No input may end the process. `clippy.toml` says which arithmetic is left to the fuzz targets.
 #![cfg_attr(
     not(test),
     deny(
+        clippy::arithmetic_side_effects,
         clippy::unwrap_used,
         clippy::expect_used,
         clippy::indexing_slicing,

@@ -7,11 +7,11 @@
 //! Reading order: `table` (what comes out), `select` (which route a request meets), the modules of the parts of a route,
 //! `config` (how all that is read), `document`, `yaml` and `diagnostic` (the tools).
 
-// No input may end the process. Arithmetic is left to the fuzz targets, which check it for overflow: what is added here are
-// lengths and counts of what is in memory, and a release build does not panic over them.
+// No input may end the process. `clippy.toml` says which arithmetic is left to the fuzz targets.
 #![cfg_attr(
     not(test),
     deny(
+        clippy::arithmetic_side_effects,
         clippy::unwrap_used,
         clippy::expect_used,
         clippy::indexing_slicing,

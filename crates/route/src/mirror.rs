@@ -100,6 +100,7 @@ impl Share {
     }
 
     /// Whether a uniform number is within it.
+    #[expect(clippy::arithmetic_side_effects, reason = "a product of 64 and 32 bits")]
     fn has(self, number: u64) -> bool {
         (u128::from(number) * u128::from(WHOLE)) >> 64 < u128::from(self.0)
     }

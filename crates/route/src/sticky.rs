@@ -189,6 +189,7 @@ impl Forward {
     ///
     /// Nothing but the targets' names goes in, so that all routes with the same targets agree on a user; and integers
     /// only, so that all machines do.
+    #[expect(clippy::arithmetic_side_effects, reason = "products of 32 and 64 bits")]
     fn by_hash(&self, value: &[u8]) -> usize {
         let scores = self.targets.iter().enumerate().map(|(index, target)| {
             (index, u128::from(target.weight), u128::from(minus_log2(hash(target.name.as_bytes(), value))))
@@ -351,6 +352,7 @@ pub(crate) fn hash(name: &[u8], value: &[u8]) -> u64 {
 }
 
 /// `-log2(u)` of u = `(hash | 1) / 2^64`, which is neither 0 nor 1, with [`FRACTION_BITS`]; never 0.
+#[expect(clippy::arithmetic_side_effects, reason = "a product of 64 and 64 bits; the fraction is below its whole")]
 fn minus_log2(hash: u64) -> u64 {
     let number = hash | 1;
     let zeros = number.leading_zeros();

@@ -302,7 +302,7 @@ fn place(span: Span) -> (u32, u32) {
 
 /// A text is far shorter than these numbers reach.
 fn from_marker(line: usize, column: usize) -> (u32, u32) {
-    (line as u32, column as u32 + 1)
+    (line as u32, (column as u32).saturating_add(1))
 }
 
 fn wrong(span: Span, message: &str) -> Box<Diagnostic> {

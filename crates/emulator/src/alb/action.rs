@@ -77,15 +77,9 @@ pub(super) fn choose(forward: &Forward, rule: &str, seal: &Seal, headers: &Heade
 
 fn by_weight(forward: &Forward) -> Result<usize, Refusal> {
     let total: u64 = forward.targets.iter().map(|target| u64::from(target.weight)).sum();
-    if let [only] = forward.targets.as_slice()
-        && total > 0
-    {
-        return Ok(only.group);
-    }
-    if total == 0 {
+    let Some(mut at) = random::number().checked_rem(total) else {
         return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "every target group of the rule has the weight 0"));
-    }
-    let mut at = random::number() % total;
+    };
     for target in &forward.targets {
         match at.checked_sub(target.weight.into()) {
             Some(rest) => at = rest,

@@ -65,7 +65,7 @@ impl Listener {
 
     fn numbered(&self, ends: &Ends, exchange: Exchange) -> Box<Exchange> {
         Box::new(Exchange {
-            number: self.balancer().last_number.fetch_add(1, Ordering::Relaxed) + 1,
+            number: self.balancer().last_number.fetch_add(1, Ordering::Relaxed).wrapping_add(1),
             time: SystemTime::now(),
             listener: self.index(),
             kind: if ends.tls.is_some() { "https" } else { "http" },

@@ -88,11 +88,15 @@ impl State {
             (State::Initial, true) => (State::Healthy(0), Some(true)),
             (State::Initial, false) => (State::Unhealthy(0), Some(false)),
             (State::Healthy(_), true) => (State::Healthy(0), None),
-            (State::Healthy(bad), false) if bad + 1 >= check.unhealthy_threshold => (State::Unhealthy(0), Some(false)),
-            (State::Healthy(bad), false) => (State::Healthy(bad + 1), None),
+            (State::Healthy(before), false) => match before.saturating_add(1) {
+                bad if bad >= check.unhealthy_threshold => (State::Unhealthy(0), Some(false)),
+                bad => (State::Healthy(bad), None),
+            },
             (State::Unhealthy(_), false) => (State::Unhealthy(0), None),
-            (State::Unhealthy(good), true) if good + 1 >= check.healthy_threshold => (State::Healthy(0), Some(true)),
-            (State::Unhealthy(good), true) => (State::Unhealthy(good + 1), None),
+            (State::Unhealthy(before), true) => match before.saturating_add(1) {
+                good if good >= check.healthy_threshold => (State::Healthy(0), Some(true)),
+                good => (State::Unhealthy(good), None),
+            },
         }
     }
 }

@@ -94,7 +94,7 @@ mod linux {
         let rollup = std::fs::read_to_string(format!("/proc/{process}/smaps_rollup")).unwrap_or_default();
         let line = rollup.lines().find_map(|line| line.strip_prefix("Pss_Anon:"));
         let kilobytes = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
-        kilobytes.map_or_else(|| anonymous(process), |kilobytes| kilobytes * 1024)
+        kilobytes.map_or_else(|| anonymous(process), |kilobytes| kilobytes.saturating_mul(1024))
     }
 
     /// Resident pages less those of files and shared memory: the second and third field of `/proc/<pid>/statm`.
@@ -102,7 +102,7 @@ mod linux {
         let statm = std::fs::read_to_string(format!("/proc/{process}/statm")).unwrap_or_default();
         let mut pages = statm.split(' ').skip(1).map(|pages| pages.parse::<u64>().unwrap_or_default());
         let (resident, shared) = (pages.next().unwrap_or_default(), pages.next().unwrap_or_default());
-        resident.saturating_sub(shared) * rustix::param::page_size() as u64
+        resident.saturating_sub(shared).saturating_mul(rustix::param::page_size() as u64)
     }
 }
 

@@ -317,7 +317,7 @@ impl State {
                 continue;
             };
             slot.stage = Stage::Busy;
-            slot.turn += 1;
+            slot.turn = slot.turn.wrapping_add(1);
             slot.in_hand += 1;
             let turn = slot.turn;
             if slot.in_hand >= capacity {
@@ -336,7 +336,7 @@ impl State {
     }
 
     fn place(&mut self, numbers: &AtomicU32) -> u32 {
-        let number = numbers.fetch_add(1, Ordering::Relaxed) + 1;
+        let number = numbers.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         self.slots.insert(number, Slot { stage: Stage::Busy, turn: 0, in_hand: 1, environment: None });
         number
     }

@@ -193,7 +193,7 @@ async fn tell_lines(output: impl AsyncRead + Unpin, environment: u32, notices: m
     let mut output = BufReader::new(output);
     let mut line = Vec::new();
     let waiting = Arc::new(());
-    let mut left_out = 0_u64;
+    let mut left_out = 0_usize;
     let tell = |line: String| {
         let _ = notices.send(Notice::FunctionLine { environment, line, waiting: Waiting(Arc::clone(&waiting)) });
     };

@@ -2,7 +2,7 @@
 //! variables", "Defined runtime environment variables").
 
 use std::net::SocketAddr;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use super::process::Who;
 use crate::{Function, random};
@@ -85,32 +85,6 @@ pub(super) fn too_many(function: &Function) -> Option<String> {
 
 /// The day in UTC, as in the names of log streams: `2026/01/31`.
 fn date() -> String {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let (year, month, day) = civil(seconds / 86_400);
-    format!("{year:04}/{month:02}/{day:02}")
-}
-
-/// Year, month and day of a day since 1970, by counting in years that begin in March (so that a leap day comes last).
-fn civil(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
-    let (era, of_era) = (days / 146_097, days % 146_097);
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let (month, january) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    (era * 400 + year + january, month, day)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn days_have_their_dates() {
-        assert_eq!(civil(0), (1970, 1, 1));
-        assert_eq!(civil(11_016), (2000, 2, 29));
-        assert_eq!(civil(20_453), (2025, 12, 31));
-        assert_eq!(civil(20_454), (2026, 1, 1));
-    }
+    let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    now.split('T').next().unwrap_or_default().replace('-', "/")
 }

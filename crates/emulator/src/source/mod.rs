@@ -125,12 +125,14 @@ pub(crate) fn interpret_as_each(file: &Path, text: &str, options: &Options) -> [
 /// Only of a file, and only as much of it as is looked at.
 fn text(file: &Path) -> std::io::Result<String> {
     use std::io::Read;
+    /// One more than may be tells that there is more.
+    const MOST: u64 = MAX_TEXT as u64 + 1;
     let mut bytes = Vec::new();
     // Of a pipe nobody knows when something comes.
     if !std::fs::metadata(file)?.is_file() {
         return Err(std::io::Error::other("it is not a file"));
     }
-    std::fs::File::open(file)?.take(MAX_TEXT as u64 + 1).read_to_end(&mut bytes)?;
+    std::fs::File::open(file)?.take(MOST).read_to_end(&mut bytes)?;
     String::from_utf8(bytes).map_err(|_| std::io::Error::new(std::io::ErrorKind::InvalidData, "it is not UTF-8"))
 }
 

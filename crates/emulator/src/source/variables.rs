@@ -400,12 +400,12 @@ fn quoted(text: &str) -> Option<&str> {
 
 /// At the `)` that closes.
 fn inner_and_rest(text: &str) -> Option<(&str, &str)> {
-    let mut depth = 0;
+    let mut depth = 0_usize;
     for (index, character) in text.char_indices() {
         match character {
             '(' | '{' => depth += 1,
             ')' if depth == 0 => return Some((text.get(..index)?, text.get(index + 1..)?)),
-            ')' | '}' => depth -= 1,
+            ')' | '}' => depth = depth.saturating_sub(1),
             _ => {}
         }
     }
@@ -476,14 +476,14 @@ fn closing(text: &str) -> Option<usize> {
 /// At each separator that stands for itself: not in quotes, parentheses or inner variables.
 fn split(text: &str, separator: char) -> Result<Vec<&str>, String> {
     let mut pieces = Vec::new();
-    let (mut begin, mut depth, mut quote) = (0, 0_i32, None);
+    let (mut begin, mut depth, mut quote) = (0, 0_usize, None);
     for (index, character) in text.char_indices() {
         match (character, quote) {
             (character, Some(open)) if character == open => quote = None,
             (_, Some(_)) => {}
             ('\'' | '"', None) => quote = Some(character),
             ('{' | '(', None) => depth += 1,
-            ('}' | ')', None) => depth -= 1,
+            ('}' | ')', None) => depth = depth.saturating_sub(1),
             (character, None) if character == separator && depth == 0 => {
                 pieces.push(text.get(begin..index).unwrap_or_default());
                 begin = index + character.len_utf8();
