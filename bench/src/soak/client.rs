@@ -15,9 +15,12 @@ use crate::message::{Kind, Message, Reader};
 
 /// Longer than the function may take.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long an outlier counts as down in the configuration: so long after the back end is there again, some environment may
-/// not have tried it yet.
+/// How long an outlier counts as down in the configuration, since a request to it has failed.
 pub(super) const HOLD: Duration = Duration::from_secs(1);
+/// What is said while it does.
+const DOWN: &str = "503 destination_unavailable";
+/// Another client may be that slow to take note of the failure.
+const LATE: Duration = Duration::from_secs(1);
 /// So many wrong answers are told in words.
 const TOLD: usize = 10;
 
@@ -32,6 +35,10 @@ pub(super) struct Outcome {
     pub(super) request_bytes: u64,
     /// Answers of ours because of a back end that was not there, by status and error type.
     pub(super) errors: BTreeMap<String, u64>,
+    /// Of these: when requests to the back end with a breaker had failed.
+    failures: Vec<Instant>,
+    /// What the breaker answered: the request, when it began and ended. Right if a failure went before.
+    held: Vec<(String, Instant, Instant)>,
     pub(super) wrong: u64,
     /// The first of them in words.
     pub(super) told: Vec<String>,
@@ -52,12 +59,15 @@ impl Outcome {
         for (kind, count) in other.errors {
             *self.errors.entry(kind).or_default() += count;
         }
+        self.failures.extend(other.failures);
+        self.held.extend(other.held);
         self.wrong += other.wrong;
         self.told.extend(other.told);
         self.told.truncate(TOLD);
     }
 
-    fn take(&mut self, ask: &Ask, verdict: anyhow::Result<Verdict>, was_gone: bool) {
+    fn take(&mut self, ask: &Ask, verdict: anyhow::Result<Verdict>, begun: Instant, back_end: &BackEnd) {
+        let (ended, has_breaker) = (Instant::now(), ask.back_end + 1 == BACK_ENDS.len());
         self.requests += 1;
         match verdict {
             Ok(Verdict::Identical) => {
@@ -65,16 +75,33 @@ impl Outcome {
                 self.answer_bytes += ask.size as u64;
                 self.request_bytes += ask.upload.unwrap_or(0) as u64;
             }
-            Ok(Verdict::Error(kind)) if was_gone => *self.errors.entry(kind).or_default() += 1,
-            Ok(Verdict::Error(kind)) => self.blame(ask, &format!("{kind}, and the back end was there")),
-            Err(error) => self.blame(ask, &format!("{error:#}")),
+            Ok(Verdict::Error(kind)) if kind == DOWN && has_breaker => self.held.push((ask.path(), begun, ended)),
+            Ok(Verdict::Error(kind)) if back_end.was_gone(begun, ended) => {
+                *self.errors.entry(kind).or_default() += 1;
+                if has_breaker {
+                    self.failures.push(ended);
+                }
+            }
+            Ok(Verdict::Error(kind)) => self.blame(&ask.path(), &format!("{kind}, and the back end was there")),
+            Err(error) => self.blame(&ask.path(), &format!("{error:#}")),
         }
     }
 
-    fn blame(&mut self, ask: &Ask, why: &str) {
+    /// Looks at what the breaker answered, when the outcomes of all clients are together.
+    pub(super) fn settle(&mut self) {
+        for (path, begun, ended) in std::mem::take(&mut self.held) {
+            let may_be_down = begun - HOLD..ended + LATE;
+            match self.failures.iter().any(|failed| may_be_down.contains(failed)) {
+                true => *self.errors.entry(DOWN.to_owned()).or_default() += 1,
+                false => self.blame(&path, &format!("{DOWN}, and no request had failed")),
+            }
+        }
+    }
+
+    fn blame(&mut self, path: &str, why: &str) {
         self.wrong += 1;
         if self.told.len() < TOLD {
-            self.told.push(format!("{}: {why}", ask.path()));
+            self.told.push(format!("{path}: {why}"));
         }
     }
 }
@@ -91,10 +118,7 @@ pub(super) fn run(alb: &str, seed: u64, back_ends: &[BackEnd], ended: &AtomicBoo
         if verdict.is_err() {
             connection = None;
         }
-        // The last back end has a breaker.
-        let after = if ask.back_end + 1 == BACK_ENDS.len() { HOLD } else { Duration::ZERO };
-        let was_gone = back_ends[ask.back_end].was_gone(begun - after, Instant::now());
-        outcome.take(&ask, verdict, was_gone);
+        outcome.take(&ask, verdict, begun, &back_ends[ask.back_end]);
         std::thread::sleep(Duration::from_millis(random.between(0, 100)));
     }
     outcome

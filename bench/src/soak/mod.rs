@@ -228,6 +228,7 @@ pub fn run(plan: &Plan, programs: &Programs) -> anyhow::Result<Figures> {
         for client in clients {
             outcome.add(client.join().map_err(|_| anyhow::anyhow!("a client broke"))?);
         }
+        outcome.settle();
         let troubles = troubles.join().map_err(|_| anyhow::anyhow!("nobody made trouble"))??;
         let looks = looks?;
         let start = looks.get(looks.len() / 4).cloned().unwrap_or_default();
