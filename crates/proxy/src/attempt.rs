@@ -4,6 +4,7 @@
 
 use std::error::Error;
 use std::io;
+use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -108,7 +109,13 @@ pub(crate) async fn send(
         trace.took = started.elapsed().saturating_sub(trace.connecting_since(started));
         Ok(response)
     };
-    let result = timeout_at(deadline, in_time).await.unwrap_or(Err(ProxyError::ResponseTimeout));
+    let mut in_time = pin!(in_time);
+    let mut result = timeout_at(deadline, &mut in_time).await;
+    if result.is_err() && deadline.elapsed() > SHORTEST {
+        // The process stood still. The answer may have come in the meantime, and only not been read.
+        result = timeout_at(Instant::now() + SHORTEST, in_time).await;
+    }
+    let result = result.unwrap_or(Err(ProxyError::ResponseTimeout));
     if let Err(ProxyError::ResponseTimeout | ProxyError::ConnectionTerminated(_) | ProxyError::ResponseIncomplete(_)) =
         result
     {
