@@ -84,15 +84,22 @@ pub(crate) async fn send(
     };
     let in_time = async {
         let mut kept = upstream.checkout(bounds.now, parts.method.is_idempotent()).await;
+        let mut seen = None;
         let (connection, head) = loop {
             let was_kept = kept.is_some();
             let connection = match kept.take() {
                 Some(connection) => connection,
-                None => connect(upstream, deadline, trace).await?,
+                // What may have been seen before is not unsent because there is no other connection now.
+                None => {
+                    connect(upstream, deadline, trace).await.map_err(|error| seen.take().map_or(error, no_answer))?
+                }
             };
             match exchange(upstream, connection, parts, body, trace).await {
                 Ok(answer) => break answer,
-                Err(failure) if was_kept && may_send_again(&parts.method, failure.progress) => upstream.discard_idle(),
+                Err(failure) if was_kept && may_send_again(&parts.method, failure.progress) => {
+                    upstream.discard_idle();
+                    seen = Some(failure).filter(|failure| !failure.progress.nothing_sent);
+                }
                 Err(failure) => return Err(no_answer(failure)),
             }
         };
