@@ -31,7 +31,7 @@ pub struct Record {
     pub endpoint: String,
     /// What came out.
     pub verdict: Verdict,
-    /// Why there is nothing to compare, in a word: `time`, `budget`, `shutdown`, `down`, `too-large`, `coding`, `off`, …
+    /// Why there is nothing to compare, in a word: `time`, `budget`, `shutdown`, `frozen`, `down`, `too-large`, `off`, …
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// At most 20, each pointer and class once; those that nobody accepted first.

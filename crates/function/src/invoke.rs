@@ -54,7 +54,7 @@ pub(crate) async fn mirror(
     proxy: &Proxy,
     pending: Pending<'_>,
     invocation: &Invocation,
-    stop: impl Future<Output = ()>,
+    stop: impl Future<Output = &'static str>,
 ) -> Vec<String> {
     match caught(proxy.mirror(pending, invocation, stop)).await {
         Ok(records) => records.iter().filter_map(|record| serde_json::to_string(record).ok()).collect(),

@@ -23,6 +23,13 @@ const MARGIN: Duration = Duration::from_millis(250);
 /// How long an invocation may take if nobody says.
 const NO_DEADLINE: Duration = Duration::from_secs(30);
 
+/// A deadline before it, in milliseconds since 1970, is no date: it is of 2001.
+const FIRST_DEADLINE: u64 = 1_000_000_000_000;
+
+/// How often it is looked whether the process stood still, and how much later than that it may be on a busy machine. What
+/// is shorter than both does to a copy what a slow network does.
+const BEAT: Duration = Duration::from_millis(250);
+
 /// Why the process ends other than at Lambda's wish.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RunError {
@@ -121,8 +128,13 @@ async fn serve(current: Arc<Current>, mut api: RuntimeApi, mut terminate: Signal
         if let Some(pending) = pending {
             let mut is_over = false;
             let stop = async {
-                terminate.recv().await;
-                is_over = true;
+                tokio::select! {
+                    _ = terminate.recv() => {
+                        is_over = true;
+                        "shutdown"
+                    }
+                    () = standstill() => "frozen",
+                }
             };
             for line in mirror(&proxy, *pending, &invocation, stop).await {
                 write_line(line);
@@ -130,6 +142,18 @@ async fn serve(current: Arc<Current>, mut api: RuntimeApi, mut terminate: Signal
             if is_over {
                 return Ok(());
             }
+        }
+    }
+}
+
+/// Done once the process has stood still: stopped, or suspended with its machine. What was on its way then has met time
+/// limits of ours and of others that say nothing of who was asked. Of two clocks the one that went on counts.
+async fn standstill() {
+    loop {
+        let (before, time) = (Instant::now(), SystemTime::now());
+        tokio::time::sleep(BEAT).await;
+        if before.elapsed().max(time.elapsed().unwrap_or_default()) > 2 * BEAT {
+            return;
         }
     }
 }
@@ -152,14 +176,15 @@ impl Random {
     }
 }
 
-/// What is left until the deadline, less the margin. A deadline that has passed is none: Lambda would have ended the
-/// environment, and `cargo lambda watch` sends a duration in its place.
+/// What is left until the deadline, less the margin; nothing, if it has passed while the process stood still: nobody waits
+/// for the answer any more. `cargo lambda watch` sends a duration in its place.
 fn time_to_answer(deadline_ms: Option<u64>, now: SystemTime) -> Duration {
-    let deadline = deadline_ms.and_then(|since_epoch| UNIX_EPOCH.checked_add(Duration::from_millis(since_epoch)));
-    match deadline.and_then(|deadline| deadline.duration_since(now).ok()) {
-        Some(left) => left.saturating_sub(MARGIN).max(left / 2),
-        None => NO_DEADLINE,
-    }
+    let since_epoch = deadline_ms.filter(|since_epoch| *since_epoch >= FIRST_DEADLINE).map(Duration::from_millis);
+    let Some(deadline) = since_epoch.and_then(|since_epoch| UNIX_EPOCH.checked_add(since_epoch)) else {
+        return NO_DEADLINE;
+    };
+    let left = deadline.duration_since(now).unwrap_or_default();
+    left.saturating_sub(MARGIN).max(left / 2)
 }
 
 #[cfg(test)]
@@ -168,11 +193,13 @@ mod tests {
 
     #[test]
     fn the_answer_is_due_before_the_deadline() {
-        let now = UNIX_EPOCH + Duration::from_secs(1000);
-        let left = |milliseconds: u64| time_to_answer(Some(1_000_000 + milliseconds), now);
+        let now = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let left = |milliseconds: i64| time_to_answer(Some((1_800_000_000_000 + milliseconds) as u64), now);
         assert_eq!(left(30_000), Duration::from_millis(29_750));
         assert_eq!(left(300), Duration::from_millis(150));
-        assert_eq!(left(0), Duration::ZERO);
+        for passed in [0, -1, -600, -86_400_000] {
+            assert_eq!(left(passed), Duration::ZERO, "{passed}");
+        }
         for no_deadline in [None, Some(1), Some(600_000), Some(u64::MAX)] {
             assert!(time_to_answer(no_deadline, now) >= NO_DEADLINE, "{no_deadline:?}");
         }

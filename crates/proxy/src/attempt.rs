@@ -4,6 +4,7 @@
 
 use std::error::Error;
 use std::io;
+use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -83,15 +84,22 @@ pub(crate) async fn send(
     };
     let in_time = async {
         let mut kept = upstream.checkout(bounds.now, parts.method.is_idempotent()).await;
+        let mut seen = None;
         let (connection, head) = loop {
             let was_kept = kept.is_some();
             let connection = match kept.take() {
                 Some(connection) => connection,
-                None => connect(upstream, deadline, trace).await?,
+                // What may have been seen before is not unsent because there is no other connection now.
+                None => {
+                    connect(upstream, deadline, trace).await.map_err(|error| seen.take().map_or(error, no_answer))?
+                }
             };
             match exchange(upstream, connection, parts, body, trace).await {
                 Ok(answer) => break answer,
-                Err(failure) if was_kept && may_send_again(&parts.method, failure.progress) => upstream.discard_idle(),
+                Err(failure) if was_kept && may_send_again(&parts.method, failure.progress) => {
+                    upstream.discard_idle();
+                    seen = Some(failure).filter(|failure| !failure.progress.nothing_sent);
+                }
                 Err(failure) => return Err(no_answer(failure)),
             }
         };
@@ -108,7 +116,13 @@ pub(crate) async fn send(
         trace.took = started.elapsed().saturating_sub(trace.connecting_since(started));
         Ok(response)
     };
-    let result = timeout_at(deadline, in_time).await.unwrap_or(Err(ProxyError::ResponseTimeout));
+    let mut in_time = pin!(in_time);
+    let mut result = timeout_at(deadline, &mut in_time).await;
+    if result.is_err() && deadline.elapsed() > SHORTEST {
+        // The process stood still. The answer may have come in the meantime, and only not been read.
+        result = timeout_at(Instant::now() + SHORTEST, in_time).await;
+    }
+    let result = result.unwrap_or(Err(ProxyError::ResponseTimeout));
     if let Err(ProxyError::ResponseTimeout | ProxyError::ConnectionTerminated(_) | ProxyError::ResponseIncomplete(_)) =
         result
     {

@@ -117,12 +117,13 @@ impl<'t> Planner<'t> {
 
 impl Proxy {
     /// Sends the copies of a request that has been answered, and compares. Ends when all is done, at the latest when the
-    /// budget or the invocation's time is over, or when `stop` is done; what has not come by then is recorded as lost.
+    /// budget or the invocation's time is over, or when `stop` is done, which says why; what has not come by then is
+    /// recorded as lost.
     pub async fn mirror(
         &self,
         pending: Pending<'_>,
         invocation: &Invocation,
-        stop: impl Future<Output = ()>,
+        stop: impl Future<Output = &'static str>,
     ) -> Vec<Record> {
         let Pending { copy, context, forward, body, mut primary } = pending;
         let mirror = copy.mirror;
@@ -139,24 +140,26 @@ impl Proxy {
         };
 
         let end = End::of(mirror, invocation);
-        let (mut of_mirror, mut of_itself) = (Outcome::Lost("shutdown"), Outcome::Lost("shutdown"));
+        let (mut of_mirror, mut of_itself) = (None, None);
         // One after the other: side by side they would slow each other, and be told apart from the primary by that.
         let both = async {
-            of_mirror = match &outgoing {
+            of_mirror = Some(match &outgoing {
                 Ok(outgoing) => {
                     self.send_copy(outgoing, &body, mirror.backend_request, end, &neutral, invocation).await
                 }
                 Err(error) => Outcome::Lost(error.error_type()),
-            };
+            });
             if let Some(again) = &again {
-                of_itself = self.send_copy(again, &body, None, end, &neutral, invocation).await;
+                of_itself = Some(self.send_copy(again, &body, None, end, &neutral, invocation).await);
             }
         };
-        tokio::select! {
+        // The reason to stop comes first: what ends at the same moment may have ended because of it.
+        let stopped = tokio::select! {
             biased;
-            () = both => {}
-            () = stop => {}
-        }
+            reason = stop => reason,
+            () = both => "done",
+        };
+        let [of_mirror, of_itself] = [of_mirror, of_itself].map(|outcome| outcome.unwrap_or(Outcome::Lost(stopped)));
 
         let record = |against, outgoing: Option<&Outgoing<'_>>, outcome: &Outcome| {
             let now = invocation.time + invocation.started.elapsed();

@@ -210,7 +210,7 @@ async fn a_shutdown_ends_a_copy_at_once() {
     let proxy = mirrored(&legacy.url(), &mute.url(), "compare: { noise: { selfCompare: 100 } }", &[&legacy.ca_pem]);
     let invocation = support::invocation(Duration::from_secs(10), std::time::SystemTime::now());
     let pending = proxy.handle(get("/a"), &invocation).await.pending.unwrap();
-    let records = proxy.mirror(*pending, &invocation, async {}).await;
+    let records = proxy.mirror(*pending, &invocation, async { "shutdown" }).await;
     let reasons: Vec<_> = records.iter().map(|record| record.reason.as_deref().unwrap_or_default()).collect();
     assert_eq!(reasons, ["shutdown", "shutdown"]);
 }

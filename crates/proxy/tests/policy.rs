@@ -2,10 +2,12 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
 use support::{OK, Origin, Tls, ask, ask_later, ask_within, closed_port, config, get, request};
+use tokio::sync::Notify;
 
 const UNAVAILABLE: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 4\r\n\r\nbusy";
 const LEGACY: &str = "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nlegacy";
@@ -54,6 +56,34 @@ async fn a_write_that_a_back_end_may_have_seen_goes_nowhere_else_unless_asked() 
     assert_eq!(ask(&careful, request(Method::DELETE, "/", &[("host", "www.example.com")], "")).await.status, 503);
     let asked = with_failover(&modern.url(), "", "methods: [POST]", &legacy);
     assert_eq!(ask(&asked, post()).await.status, 200);
+}
+
+#[tokio::test] // T20
+async fn a_write_that_was_seen_goes_nowhere_else_though_its_back_end_cannot_be_reached_any_more() {
+    let legacy = Origin::answering(Tls::Good, LEGACY).await;
+    let taken = Arc::new(Notify::new());
+    let tell = taken.clone();
+    let mut modern = Origin::start(Tls::Plain, move |mut conn| {
+        let tell = tell.clone();
+        async move {
+            conn.request().await;
+            conn.write(OK).await;
+            conn.request().await;
+            tell.notify_one();
+            std::future::pending::<()>().await;
+        }
+    })
+    .await;
+    let proxy = with_failover(&modern.url(), "", "", &legacy);
+    assert_eq!(&ask(&proxy, get("/")).await.body[..], b"ok");
+    // On the kept connection; a new one, as for any idempotent request, is refused.
+    let delete = request(Method::DELETE, "/", &[("host", "www.example.com")], "");
+    let (answer, ()) = tokio::join!(ask(&proxy, delete), async {
+        taken.notified().await;
+        modern.stop().await;
+    });
+    assert_eq!((answer.status, &answer.record["error"]), (502, &"connection_terminated".into()));
+    assert_eq!(legacy.requests().len(), 0);
 }
 
 #[tokio::test]

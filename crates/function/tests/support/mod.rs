@@ -87,8 +87,12 @@ pub fn response(status: &str, fields: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// The request id of invocations that need no other.
+pub const REQUEST_ID: &str = "8476a536-e9f4-11e8-9739-2dfe598c3fcd";
+
 /// What the Runtime API hands out at the next `next`.
 pub struct Next {
+    pub request_id: String,
     pub event: Vec<u8>,
     pub deadline: Duration,
     /// What it says to the reply.
@@ -117,7 +121,7 @@ impl Function {
                 answers.lock().unwrap().1 = next.verdict;
                 let deadline = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + next.deadline;
                 let fields = [
-                    ("Lambda-Runtime-Aws-Request-Id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd"),
+                    ("Lambda-Runtime-Aws-Request-Id", next.request_id.as_str()),
                     ("Lambda-Runtime-Deadline-Ms", &deadline.as_millis().to_string()),
                     ("Lambda-Runtime-Invocation-Id", "invocation-7"),
                     ("Lambda-Runtime-Trace-Id", "Root=1-lambda;Parent=1;Sampled=0"),
@@ -162,8 +166,14 @@ impl Function {
     }
 
     pub fn give(&self, event: impl AsRef<[u8]>, deadline: Duration, verdict: &'static str) {
-        let event = event.as_ref().to_vec();
-        self.events.send(Next { event, deadline, verdict }).unwrap();
+        let (request_id, event) = (REQUEST_ID.to_owned(), event.as_ref().to_vec());
+        self.events.send(Next { request_id, event, deadline, verdict }).unwrap();
+    }
+
+    /// The same with a request id of its own, and a reply that is accepted.
+    pub fn give_as(&self, request_id: &str, event: &Value, deadline: Duration) {
+        let (request_id, event) = (request_id.to_owned(), event.to_string().into_bytes());
+        self.events.send(Next { request_id, event, deadline, verdict: "202 Accepted" }).unwrap();
     }
 
     /// What the function posts next.
