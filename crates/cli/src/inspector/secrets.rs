@@ -48,7 +48,7 @@ fn is_secret(name: &str) -> bool {
 
 impl Secrets {
     /// Free text that may have a target in it, such as why a request was refused.
-    pub(super) fn sentence(self, text: &str) -> String {
+    pub(crate) fn sentence(self, text: &str) -> String {
         let shown = self.text(text);
         let words = shown.split(' ').map(|word| if word.contains('?') { self.target(word) } else { word.to_owned() });
         words.collect::<Vec<_>>().join(" ")
