@@ -142,7 +142,7 @@ impl Report {
                 lines
             }
             Notice::Warning { function, text } => {
-                vec![Line::Talk(format!("function {function} | {}", printable(&text)))]
+                vec![Line::Talk(format!("function {function} | {}", printable(&self.secrets.sentence(&text))))]
             }
             Notice::Handshake { client, problem } => {
                 vec![Line::Talk(format!("local ALB  | no TLS with {client}: {}", printable(&problem)))]
