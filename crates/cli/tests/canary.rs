@@ -640,19 +640,15 @@ fn listener_rules_keep_their_secrets() {
         // A file for the function has to have them.
         assert_clean("what init says beside it", &String::from_utf8_lossy(&file.stderr));
     }
-    let mut told = Vec::new();
-    for event in [
-        "conditions: { path: '${env:API_TOKEN}', ip: '${env:API_TOKEN}', method: '${env:API_TOKEN}' }",
-        "conditions: { path: /a }, multiValueHeaders: '${env:API_TOKEN}', healthCheck: { path: '${env:API_TOKEN}' }",
-        "conditions: { header: [{ name: 'x ${env:API_TOKEN}', values: ['${env:API_TOKEN}'] }], path: '${self:nothing.${env:API_TOKEN}}' }",
-        "conditions: { path: /a }, '${env:API_TOKEN}': 1",
-        "conditions: { header: [{ name: x-api-key, values: canary-literal }], path: 7, nonsense: 1 }",
-    ] {
-        std::fs::write(folder.join("serverless.yml"), service(event)).unwrap();
-        let said = printed(&crossfade(folder, &["dev", "--list-rules", "--serverless", "serverless.yml"]));
-        told.extend(canaries(&said).iter().map(|found| format!("{found}: {event}\n{said}")));
+    // A value that is wrong is told, wherever it comes from: none of these keys is a place for a secret. Those are not.
+    let header = "header: [{ name: x-api-key, values: [canary-literal, '${env:API_TOKEN}'] }]";
+    for wrong in ["path: 7, nonsense: 1", "ip: nowhere", "method: 'a b'", "query: 1"] {
+        std::fs::write(folder.join("serverless.yml"), service(&format!("conditions: {{ {header}, {wrong} }}")))
+            .unwrap();
+        let output = crossfade(folder, &["dev", "--list-rules", "--serverless", "serverless.yml"]);
+        assert!(!output.status.success(), "{wrong}: {}", printed(&output));
+        assert_clean(wrong, &printed(&output));
     }
-    assert!(told.is_empty(), "{}", told.join("\n"));
 }
 
 /// As after Ctrl-C: its pipes end.
