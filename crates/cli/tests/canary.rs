@@ -9,6 +9,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use support::Dev;
@@ -20,7 +21,7 @@ const CANARY: &str = "canary-";
 /// `u:canary-basic`
 const BASIC: &str = "dTpjYW5hcnktYmFzaWM=";
 /// What `${env:API_TOKEN}` stands for.
-const FROM_ENVIRONMENT: &str = "canary-environment";
+const FROM_ENVIRONMENT: &str = "canary-environment$canary-name";
 
 /// The places of all canaries in a text; also of those that stand in base64, as events carry some bodies.
 fn canaries(text: &str) -> Vec<String> {
@@ -115,6 +116,40 @@ fn exchange(url: &str, request: &[u8]) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
+/// What the inspector's page is sent while it is open: a thread reads it until the inspector ends.
+fn live(inspector: &str) -> Arc<Mutex<String>> {
+    let page = get(inspector, "/");
+    let (_, run) = page.split_once("data-run=\"").unwrap();
+    let run = run.split('"').next().unwrap();
+    let host = inspector.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(host).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(format!("GET /live?since={run}.0.0 HTTP/1.1\r\nhost: {host}\r\n\r\n").as_bytes()).unwrap();
+    let told = Arc::new(Mutex::new(String::new()));
+    let kept = told.clone();
+    std::thread::spawn(move || {
+        let mut piece = [0; 4096];
+        while let Ok(read) = stream.read(&mut piece)
+            && read > 0
+        {
+            kept.lock().unwrap().push_str(&String::from_utf8_lossy(&piece[..read]));
+        }
+    });
+    told
+}
+
+fn wait_for_words(told: &Mutex<String>, words: &str) -> String {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let text = told.lock().unwrap().clone();
+        if text.contains(words) {
+            return text;
+        }
+        assert!(Instant::now() < deadline, "no `{words}`: {text}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 fn get(url: &str, target: &str) -> String {
     let host = url.strip_prefix("http://").unwrap();
     exchange(url, format!("GET {target} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").as_bytes())
@@ -165,6 +200,7 @@ fn requests() -> Vec<Vec<u8>> {
         with("POST", "/kept/3", json, document),
         with("GET", "/rewritten/4", "", ""),
         with("GET", "/moved/5", "", ""),
+        with("GET", "/guarded/5", "", ""),
         // What ends in answers of ours.
         with("GET", "/closed/1", "", ""),
         with("GET", "/secure/1", "", ""),
@@ -208,7 +244,17 @@ fn write_configuration(folder: &Path) {
          - {{ name: secure, priority: 4, conditions: {{ path: '/secure/*' }}, forward: secure }}\n  \
          - {{ name: rewritten, priority: 5, conditions: {{ path: '/rewritten/*', query: {{ token: 'c*' }} }}, \
          transforms: {{ query: {{ regex: '^q=', replace: 'query=' }} }}, forward: legacy, {with_token} }}\n  \
-         - {{ name: moved, priority: 6, conditions: {{ path: '/moved/*' }}, redirect: {{ host: moved.example.com }} }}\n\
+         - {{ name: moved, priority: 6, conditions: {{ path: '/moved/*' }}, redirect: {{ host: moved.example.com }} }}\n  \
+         - {{ name: guarded, priority: 7, conditions: {{ path: '/guarded/*', header: {{ name: x-api-key, values: [canary-condition, \
+         '${{env:API_TOKEN}}'] }} }}, forward: legacy }}\n  \
+         - {{ name: guarded-by-query, priority: 8, conditions: {{ path: '/guarded/*', query: {{ token: '${{env:API_TOKEN}}' }} }}, \
+         forward: legacy }}\n  \
+         - {{ name: guarded-by-cookie, priority: 9, conditions: {{ path: '/guarded/*', cookie: {{ name: session, values: \
+         canary-session }} }}, forward: legacy }}\n  \
+         - {{ name: keyed, priority: 10, conditions: {{ path: '/keyed/*', not: {{ header: {{ name: x-secret, values: canary }} }} }}, \
+         transforms: {{ query: {{ regex: '^', replace: 'api_key=${{env:API_TOKEN}}&' }} }}, forward: legacy }}\n  \
+         - {{ name: told, priority: 11, conditions: {{ path: '/told/*' }}, redirect: {{ host: moved.example.com, query: \
+         'token=${{env:API_TOKEN}}' }} }}\n\
          default: {{ forward: legacy }}\n",
         mirror("noise: { selfCompare: 100 }"),
         mirror("keepValues: true, noise: { selfCompare: 100 }"),
@@ -266,6 +312,7 @@ fn what_is_secret_is_in_no_output() {
         let logs = ["--access-log", "access.log", "--comparisons", "comparisons.log"];
         let dev = Dev::start_with(folder, &[&own[..], &logs, arguments].concat(), &[("API_TOKEN", FROM_ENVIRONMENT)]);
         let requests = requests();
+        let told = live(&dev.inspector);
         let (mut mirrored, mut ours) = (0, 0);
         for request in &requests {
             let answer = exchange(&dev.alb, request);
@@ -303,6 +350,9 @@ fn what_is_secret_is_in_no_output() {
             assert!(page.starts_with("HTTP/1.1 200"), "{number}: {page}");
             assert_clean(&format!("the inspector's page {number}"), &page);
         }
+        let told = wait_for_words(&told, &format!("\"seen\":\"{} seen", requests.len()));
+        assert!(told.matches("<tr id=").count() >= 8, "{told}");
+        assert_clean("the inspector's live stream", &told);
         for option in [&[][..], &["--json"], &["--html", "report.html", "--examples", "10"]] {
             let report = crossfade(folder, &[&["report"], option, &["comparisons.log"]].concat());
             assert!(report.status.success(), "{}", printed(&report));
@@ -331,7 +381,7 @@ fn a_configuration_keeps_its_secrets() {
     write_configuration(folder);
     let key = std::fs::read_to_string(folder.join("client.key")).unwrap();
     let key = key.lines().nth(1).unwrap();
-    for path in ["plain", "kept", "closed", "secure", "rewritten", "moved"] {
+    for path in ["plain", "kept", "closed", "secure", "rewritten", "moved", "guarded", "keyed", "told"] {
         for format in [&[][..], &["--json"]] {
             let url = format!("https://shop.example.com/{path}/1?token=c");
             let output =
@@ -342,6 +392,13 @@ fn a_configuration_keeps_its_secrets() {
             assert!(!said.contains(key), "{said}");
         }
     }
+    let text = std::fs::read_to_string(folder.join("crossfade.yaml")).unwrap();
+    let tests = "tests:\n  - { request: 'GET https://a/keyed/1?token=canary', expect: { upstream: '/x?token=canary' } }\n  \
+                 - { request: 'GET https://a/told/1', expect: { location: 'https://a/?token=canary' } }\n";
+    std::fs::write(folder.join("tested.yaml"), text + tests).unwrap();
+    let said = printed(&crossfade(folder, &["test", "tested.yaml"]));
+    assert!(said.contains("upstream: expected") && said.contains("2 failed"), "{said}");
+    assert_clean("test", &said);
     let output = crossfade(folder, &["check", "crossfade.yaml"]);
     assert!(output.status.success(), "{}", printed(&output));
     assert_clean("check", &printed(&output));
@@ -357,7 +414,20 @@ fn a_configuration_keeps_its_secrets() {
         )
     };
     let token = "'${env:API_TOKEN}'";
+    let set = |values: &str| route(&format!("forward: a, requestHeaders: {{ set: {{ {values} }} }}"));
     let mistakes = [
+        set(r#"authorization: 'Bearer canary-literal', x-a: "\u0001""#),
+        set(r#"x-api-key: "canary-literal", x-a: "\u0001""#),
+        set("authorization:Bearer-canary-no-space"),
+        set("x-a: '${clientIp}${env:API_TOKEN}${nothing}'"),
+        set("x-a: '${${env:API_TOKEN}}'"),
+        route("forward: 'https://anna:canary-userinfo@a.example'"),
+        route("forward: a, transforms: { query: { regex: '^', replace: '${${env:API_TOKEN}}' } }"),
+        route("forward: a").replace("name: x", "name: 'x ${env:API_TOKEN}'"),
+        "backends: { a: https://a.example }\ndefault: '${env:API_TOKEN}'\n".to_owned(),
+        "backends: { a: 'https://anna:ca/nary-canary@a.example/' }\ndefault: { forward: a }\n".to_owned(),
+        "backends: { a: 'https://a.example/?token=canary-query' }\ndefault: { forward: a }\n".to_owned(),
+        backend("tls: { serverName: 'x ${env:API_TOKEN}' }"),
         "backends: { a: 'https://anna:canary-userinfo@a.example/' }\ndefault: { forward: a }\n".to_owned(),
         format!("backends: {{ a: {token} }}\ndefault: {{ forward: a }}\n"),
         "backends: { a: 'https://anna:${env:API_TOKEN}@a.example/' }\ndefault: { forward: a }\n".to_owned(),
@@ -404,6 +474,9 @@ fn a_configuration_keeps_its_secrets() {
             "backends: {{ a: https://a.example }}\ndefault: {{ forward: a }}\nclientIp: {{ trustedHops: {token} }}\n"
         ),
     ];
+    // `dev` looks at the file first; what only the function finds must not let it start, either.
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
     let file = folder.join("wrong.yaml");
     let mut told = Vec::new();
     for text in mistakes {
@@ -412,6 +485,8 @@ fn a_configuration_keeps_its_secrets() {
             &["check", "wrong.yaml"][..],
             &["check", "--json", "wrong.yaml"],
             &["explain", "--config", "wrong.yaml", "https://a/"],
+            &["test", "wrong.yaml"],
+            &["dev", "--port", &port, "--config", "wrong.yaml"],
         ] {
             let said = printed(&crossfade(folder, arguments));
             assert!(said.contains("wrong.yaml") || said.contains("error"), "no mistake in {text}: {said}");
@@ -419,6 +494,161 @@ fn a_configuration_keeps_its_secrets() {
         }
     }
     assert!(told.is_empty(), "{}", told.join("\n"));
+}
+
+/// A file that is changed to a wrong one while it is in use, and a function that cannot start.
+#[test]
+fn what_goes_wrong_in_dev_keeps_its_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let url = back_end("legacy");
+    let good = format!("version: 1\nbackends: {{ a: '{url}' }}\ndefault: {{ forward: a }}\n");
+    std::fs::write(folder.join("crossfade.yaml"), &good).unwrap();
+    let own = ["--config", "crossfade.yaml", "--inspect", "0", "--verbose"];
+    let dev = Dev::start_with(folder, &own, &[("API_TOKEN", FROM_ENVIRONMENT)]);
+    let told = live(&dev.inspector);
+    let mut said = Vec::new();
+    for (count, mistake) in [
+        "requestHeaders: { set: { authorization: 'Bearer canary-literal', x-a: \"\\u0001\" } }",
+        "requestHeaders: { set: { x-a: \"\\u0001${env:API_TOKEN}\" } }",
+        "redirect: 'https://anna:canary-userinfo@a.example/?token=canary-query'",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let text = good.replace("forward: a", &format!("forward: a, {mistake}"));
+        std::fs::write(folder.join("next.yaml"), text).unwrap();
+        std::fs::rename(folder.join("next.yaml"), folder.join("crossfade.yaml")).unwrap();
+        loop {
+            let line = dev.stderr.recv_timeout(PATIENCE).unwrap();
+            let is_last = line.contains("has mistakes: the last good one stays in use");
+            said.push(line);
+            if is_last {
+                break;
+            }
+        }
+        assert!(get(&dev.alb, "/").starts_with("HTTP/1.1 200"));
+        wait_for_words(&told, &format!("\"seen\":\"{} seen", count + 1));
+    }
+    assert_clean("the live stream", &told.lock().unwrap());
+    assert_clean("the inspector", &get(&dev.inspector, "/requests/1"));
+    let dev = stopped(dev);
+    said.extend(dev.stdout.iter().chain(dev.stderr.iter()));
+    assert_clean("the terminal", &said.join("\n"));
+
+    // `bootstrap`, as a function that `dev` does not know: its variables come from options, and are looked at by it alone.
+    std::fs::write(folder.join("wrong.yaml"), good.replace("forward: a", "forward: a, x-token: canary-literal"))
+        .unwrap();
+    let program = env!("CARGO_BIN_EXE_crossfade");
+    for variable in
+        ["CROSSFADE_CONFIG=wrong.yaml", "CROSSFADE_BACKEND=https://anna:canary-userinfo@a.example/?token=canary"]
+    {
+        let function = format!("env {variable} {program} function");
+        let dev = Dev::start_in(folder, &["--function", &function, "--inspect", "0", "--verbose"]);
+        let told = live(&dev.inspector);
+        let answer = get(&dev.alb, "/");
+        assert!(answer.starts_with("HTTP/1.1 502"), "{answer}");
+        assert_clean("the answer", &answer);
+        assert_clean("the live stream", &wait_for_words(&told, "\"seen\":\"1 seen"));
+        let page = get(&dev.inspector, "/requests/1");
+        assert!(page.contains("failed to initialise"), "{page}");
+        assert_clean("the inspector", &page);
+        let dev = stopped(dev);
+        let said: Vec<String> = dev.stdout.iter().chain(dev.stderr.iter()).collect();
+        let said = said.join("\n");
+        assert!(said.contains("failed to initialise"), "{said}");
+        assert_clean("the terminal", &said);
+    }
+}
+
+/// A function that is not ours says what it likes; what of it is told beside a request is looked through.
+#[test]
+fn what_another_function_reports_is_looked_through() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let post = |kind: &str| {
+        format!(
+            "#!/bin/sh\napi=http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/runtime\n\
+             message='{{\"errorMessage\": \"cannot sign in: password=canary-password, Bearer canary-bearer, https://a/x?sig=canary-query\", \
+             \"errorType\": \"Error\"}}'\n{}",
+            match kind {
+                "init" => "curl -s -d \"$message\" $api/init/error\n",
+                _ =>
+                    "id=$(curl -s -D - -o /dev/null $api/invocation/next | tr -d '\\r' | sed -n 's/^lambda-runtime-aws-request-id: //Ip')\n\
+                     curl -s -d \"$message\" $api/invocation/$id/error\ncurl -s -o /dev/null $api/invocation/next\n",
+            }
+        )
+    };
+    for kind in ["init", "invocation"] {
+        std::fs::write(folder.join("function.sh"), post(kind)).unwrap();
+        let function = format!("sh {}", folder.join("function.sh").display());
+        let dev = Dev::start_in(folder, &["--function", &function, "--inspect", "0"]);
+        let told = live(&dev.inspector);
+        let answer = get(&dev.alb, "/");
+        assert!(answer.starts_with("HTTP/1.1 502"), "{answer}");
+        assert_clean("the answer", &answer);
+        assert_clean("the live stream", &wait_for_words(&told, "\"seen\":\"1 seen"));
+        let page = get(&dev.inspector, "/requests/1");
+        assert!(page.contains("cannot sign in"), "{page}");
+        assert_clean("the inspector", &page);
+        let dev = stopped(dev);
+        let said: Vec<String> = dev.stdout.iter().chain(dev.stderr.iter()).collect();
+        let said = said.join("\n");
+        assert!(said.contains("cannot sign in"), "{said}");
+        assert_clean("the terminal", &said);
+    }
+}
+
+/// Rules from a file: what they compare a secret with, and mistakes in them.
+#[test]
+fn listener_rules_keep_their_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write_configuration(folder);
+    let service = |event: &str| {
+        format!(
+            "service: shop\nprovider: {{ name: aws, runtime: nodejs22.x, environment: {{ DB_PASSWORD: canary-variable }} }}\nfunctions:\n  \
+             web:\n    handler: web.handler\n    events:\n      - alb: {{ listenerArn: a, priority: 1, {event} }}\n"
+        )
+    };
+    let good =
+        "conditions: { path: /guarded/*, header: [{ name: x-api-key, values: [canary-rule, '${env:API_TOKEN}'] }] }";
+    let query = "conditions: { path: /plain/*, query: { token: canary-rule } }";
+    for event in [good, query] {
+        std::fs::write(folder.join("serverless.yml"), service(event)).unwrap();
+        let rules = ["--serverless", "serverless.yml"];
+        let listed = crossfade(folder, &[&["dev", "--list-rules"][..], &rules].concat());
+        assert!(listed.status.success() && printed(&listed).contains("•••"), "{}", printed(&listed));
+        assert_clean("--list-rules", &printed(&listed));
+        for format in [&[][..], &["--json"]] {
+            let said =
+                crossfade(folder, &[&["explain"], &rules[..], format, &["https://shop.example.com/plain/1"]].concat());
+            assert!(said.status.success(), "{}", printed(&said));
+            assert_clean("explain", &printed(&said));
+        }
+        let own = ["--config", "crossfade.yaml", "--inspect", "0"];
+        let dev = Dev::start_with(folder, &[&own[..], &rules].concat(), &[("API_TOKEN", FROM_ENVIRONMENT)]);
+        get(&dev.alb, "/plain/1");
+        let told = live(&dev.inspector);
+        assert_clean("the live stream", &wait_for_words(&told, "\"seen\":\"1 seen"));
+        let page = get(&dev.inspector, "/requests/1");
+        assert!(page.contains("rules looked at"), "{page}");
+        assert_clean("the inspector", &page);
+        assert_clean("the banner", &stopped(dev).banner);
+        let file =
+            crossfade(folder, &[&["init", "--output", "-", "--legacy", "https://a.example"], &rules[..]].concat());
+        // A file for the function has to have them.
+        assert_clean("what init says beside it", &String::from_utf8_lossy(&file.stderr));
+    }
+    // A value that is wrong is told, wherever it comes from: none of these keys is a place for a secret. Those are not.
+    let header = "header: [{ name: x-api-key, values: [canary-literal, '${env:API_TOKEN}'] }]";
+    for wrong in ["path: 7, nonsense: 1", "ip: nowhere", "method: 'a b'", "query: 1"] {
+        std::fs::write(folder.join("serverless.yml"), service(&format!("conditions: {{ {header}, {wrong} }}")))
+            .unwrap();
+        let output = crossfade(folder, &["dev", "--list-rules", "--serverless", "serverless.yml"]);
+        assert!(!output.status.success(), "{wrong}: {}", printed(&output));
+        assert_clean(wrong, &printed(&output));
+    }
 }
 
 /// As after Ctrl-C: its pipes end.

@@ -107,7 +107,27 @@ async fn caught<T>(future: impl Future<Output = T>) -> Result<T, String> {
     .await
 }
 
+/// A message with something put into it may have a piece of the request: then the place, which the hook has logged, must do.
 fn message_of(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("panic").to_owned()
+    panic.downcast_ref::<&str>().copied().unwrap_or("panic").to_owned()
+}
+
+/// Logs the place of a panic and not its message, see [`message_of`].
+pub(crate) fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        log_error(&format!("panic at {place}"));
+    }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_tells_nothing_of_the_request() {
+        let secret = "canary".to_owned();
+        assert_eq!(caught(async { panic!("as it is written") }).await, Err::<(), _>("as it is written".to_owned()));
+        assert_eq!(caught(async { panic!("it is {secret}") }).await, Err::<(), _>("panic".to_owned()));
+    }
 }

@@ -18,6 +18,7 @@ pub use settings::{ConfigSource, Here, SettingsError, load};
 /// The function's entry point: reads the environment and serves until the end of it.
 #[must_use]
 pub fn main() -> ExitCode {
+    invoke::log_panics();
     let settings = match settings::Settings::from_env() {
         Ok(settings) => settings,
         Err(error) => {

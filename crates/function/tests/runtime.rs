@@ -263,8 +263,16 @@ fn mistakes_in_the_configuration_are_init_errors() {
     let broken = folder.path().join("broken.yaml");
     std::fs::write(&broken, "version: 1\nbackends: { a: a.example }\ndefault: { forward: b }\n").unwrap();
     for (name, value, message) in [
-        ("CROSSFADE_BACKEND", "shop.example.com", "CROSSFADE_BACKEND: the URL has no scheme in `shop.example.com`"),
-        ("CROSSFADE_BACKEND", "https://user:hunter2@a.example", "no user name in `https://************@a.example`"),
+        (
+            "CROSSFADE_BACKEND",
+            "shop.example.com",
+            "CROSSFADE_BACKEND: the URL has no scheme\n   hint: write https://host",
+        ),
+        (
+            "CROSSFADE_BACKEND",
+            "https://user:hunter2@a.example",
+            "CROSSFADE_BACKEND: a back end's URL has no user name\n",
+        ),
         (
             "CROSSFADE_CONFIG",
             config.to_str().unwrap(),

@@ -1,6 +1,9 @@
-//! What is wrong in a configuration, and how it is shown: place, source line, hint. Finds nothing itself.
+//! What is wrong in a configuration, and how it is shown: place, hint, and for a terminal the source line. Finds nothing
+//! itself.
 
 use std::fmt;
+
+use crate::masked::masked;
 
 /// More than these are not even noted: a file of many megabytes can be nothing but mistakes.
 pub(crate) const MAX_FINDINGS: usize = 1000;
@@ -61,44 +64,47 @@ impl Diagnostics {
     }
 }
 
-/// A line with the user names and passwords of its URLs, which nobody needs to see, replaced by stars of the same length.
-pub(crate) fn without_secrets(line: &str) -> String {
-    let mut pieces = line.split("://");
-    let mut shown = pieces.next().unwrap_or_default().to_owned();
-    for piece in pieces {
-        shown.push_str("://");
-        let authority = piece.split(['/', ' ', '\'', '"']).next().unwrap_or_default();
-        match authority.rfind('@').and_then(|end| piece.split_at_checked(end)) {
-            Some((secret, rest)) => {
-                shown.extend(secret.chars().map(|_| '*'));
-                shown.push_str(rest);
-            }
-            None => shown.push_str(piece),
-        }
-    }
-    shown
-}
-
 impl std::error::Error for Diagnostics {}
 
-/// One block for each finding: `file:line:column: message`, the line with a caret below, the hint.
+/// One block for each finding: `file:line:column: message`, the hint. Nothing of the file's lines, which may have secrets
+/// beside a mistake: this is for logs.
 impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lines: Vec<&str> = self.text.lines().collect();
+        self.write(f, &[])
+    }
+}
+
+/// The same with the line in question and a caret below it.
+#[derive(Clone, Copy, Debug)]
+pub struct WithLines<'d>(&'d Diagnostics);
+
+impl fmt::Display for WithLines<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<&str> = self.0.text.lines().collect();
+        self.0.write(f, &lines)
+    }
+}
+
+impl Diagnostics {
+    /// For the terminal of somebody whose file it is.
+    #[must_use]
+    pub fn with_lines(&self) -> WithLines<'_> {
+        WithLines(self)
+    }
+
+    fn write(&self, f: &mut fmt::Formatter<'_>, lines: &[&str]) -> fmt::Result {
         for (index, diagnostic) in self.list.iter().take(SHOWN).enumerate() {
             if index > 0 {
                 f.write_str("\n")?;
             }
-            self.write_one(f, diagnostic, &lines)?;
+            self.write_one(f, diagnostic, lines)?;
         }
         match self.list.len().checked_sub(SHOWN) {
             Some(more) if more > 0 => write!(f, "\n… and {more} more"),
             _ => Ok(()),
         }
     }
-}
 
-impl Diagnostics {
     fn write_one(&self, f: &mut fmt::Formatter<'_>, diagnostic: &Diagnostic, lines: &[&str]) -> fmt::Result {
         f.write_str(&self.source_name)?;
         if let Some((line, column)) = diagnostic.place {
@@ -127,7 +133,7 @@ impl Diagnostics {
             let margin = " ".repeat(number.len());
             // A configuration cannot steer a terminal.
             let visible = |c: char| if c.is_control() { ' ' } else { c };
-            let excerpt: String = without_secrets(source).chars().map(visible).collect();
+            let excerpt: String = masked(source).chars().map(visible).collect();
             let indent = " ".repeat((column.saturating_sub(1) as usize).min(excerpt.chars().count()));
             write!(f, "\n {margin} |\n {number} | {excerpt}\n {margin} | {indent}^")?;
         }
@@ -135,17 +141,5 @@ impl Diagnostics {
             write!(f, "\n   hint: {hint}")?;
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_secret_of_a_url_is_shown() {
-        let line = r#"{"a": "https://l.example", "b": "https://user:hunter2@m.example/@", "c": "ftp://x@y"}"#;
-        let shown = r#"{"a": "https://l.example", "b": "https://************@m.example/@", "c": "ftp://*@y"}"#;
-        assert_eq!(without_secrets(line), shown);
     }
 }

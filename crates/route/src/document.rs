@@ -6,8 +6,9 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::diagnostic::{Diagnostic, MAX_FINDINGS, Severity};
+use crate::masked::masked;
 use crate::mirror::Share;
-use crate::yaml::{Key, Node, Scalar, Value};
+use crate::yaml::{Key, Node, Piece, Scalar, Value};
 
 /// Collects what is wrong while a document is read.
 #[derive(Debug, Default)]
@@ -51,13 +52,19 @@ impl Paths {
             Value::Scalar(_) => {}
             Value::List(items) => {
                 for (index, item) in items.iter().enumerate() {
-                    let name = if path == "routes" { item.member("name").and_then(Node::as_text) } else { None };
-                    self.walk(item, format!("{path}[{index}]"), name.or(route));
+                    let name = if path == "routes" {
+                        item.member("name").filter(|name| name.as_text().is_some())
+                    } else {
+                        None
+                    };
+                    let name = name.map(Node::shown);
+                    self.walk(item, format!("{path}[{index}]"), name.as_deref().or(route));
                 }
             }
             Value::Map(members) => {
                 for (key, member) in members {
-                    let inner = if path.is_empty() { key.name.to_string() } else { format!("{path}.{}", key.name) };
+                    let name = masked(&key.name);
+                    let inner = if path.is_empty() { name } else { format!("{path}.{name}") };
                     self.walk(member, inner, route);
                 }
             }
@@ -102,7 +109,7 @@ impl Node {
                     let hint = closest(&key.name, &known);
                     let hint = hint.map(|known| format!("did you mean `{known}`?"));
                     let hint = hint.unwrap_or_else(|| format!("known keys: {}", known.join(", ")));
-                    let message = format!("unknown key `{}`", key.name);
+                    let message = format!("unknown key `{}`", masked(&key.name));
                     mistakes.add(self, Severity::Error, key.place, message, Some(hint));
                 }
             }
@@ -181,8 +188,18 @@ impl Node {
     }
 
     /// The text for messages: as it stands in the file.
-    pub(crate) fn shown(&self) -> &str {
-        self.as_scalar().map(|scalar| scalar.written.as_deref().unwrap_or(&scalar.text)).unwrap_or_default()
+    pub(crate) fn shown(&self) -> String {
+        let shown = |scalar: &Scalar| masked(scalar.written.as_ref().map_or(&scalar.text, |written| &written.text));
+        self.as_scalar().map(shown).unwrap_or_default()
+    }
+
+    /// What the text is made of.
+    pub(crate) fn pieces(&self) -> Vec<Piece> {
+        match self.as_scalar() {
+            Some(Scalar { written: Some(written), .. }) => written.pieces.clone(),
+            Some(scalar) => vec![Piece::OfFile(scalar.text.to_string())],
+            None => Vec::new(),
+        }
     }
 
     /// A text; numbers and booleans are texts, too.

@@ -83,8 +83,8 @@ impl<'de> Visitor<'de> for Tree<'_> {
         if !text.contains(VARIABLE) {
             return self.node(Value::Scalar(Scalar::quoted(text)));
         }
-        let expanded = expand(text, self.surroundings).map_err(|(message, _)| E::custom(message))?;
-        self.plain(&expanded)
+        let pieces = expand(text, self.surroundings).map_err(|(message, _)| E::custom(message))?;
+        self.node(Value::Scalar(Scalar::expanded(text, pieces)))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {

@@ -122,13 +122,14 @@ mod tests {
 
     use super::*;
     use crate::template::Groups;
+    use crate::yaml::Piece;
 
     const AS_IT_IS: Redirect =
         Redirect { status: StatusCode::FOUND, protocol: None, host: None, port: None, path: None, query: None };
 
     fn template(text: &str) -> Option<Template> {
         let groups = [Pattern::regex("^/(a)(b)?", Case::Sensitive).unwrap()];
-        Some(Template::parse_redirect(text, &Groups::of(&groups)).unwrap())
+        Some(Template::parse_redirect(&[Piece::OfFile(text.to_owned())], &Groups::of(&groups)).unwrap())
     }
 
     fn location(redirect: &Redirect) -> Option<String> {

@@ -1,14 +1,13 @@
 //! Texts with variables: `${clientIp}` in field values, `#{host}` in redirects, `${1}` for a group of the path's regex.
 //! Owns their syntax and which variables there are; what they stand for is said by whoever renders.
 
-use std::fmt;
-
 use crossfade_rule::Pattern;
+
+use crate::yaml::Piece;
 
 /// A text with variables, compiled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
-    source: Box<str>,
     parts: Vec<Part>,
 }
 
@@ -108,11 +107,11 @@ impl Template {
     /// With `${name}` for these variables and groups; `$$` is a dollar. What looks like a variable of another place, `$1` or
     /// `#{host}`, is a mistake.
     pub(crate) fn parse(
-        text: &str,
+        pieces: &[Piece],
         known: &[(&'static str, Variable)],
         groups: &Groups,
     ) -> Result<Template, TemplateMistake> {
-        Template::read(text, |kind, name| match kind {
+        Template::read(pieces, |kind, name| match kind {
             // A keyword of redirects.
             '#' if REDIRECT_KEYWORDS.iter().any(|(keyword, _)| *keyword == name) => Some(None),
             '$' => Some(known.iter().find(|(known, _)| *known == name).map(|(_, it)| *it).or_else(|| groups.get(name))),
@@ -125,8 +124,8 @@ impl Template {
     }
 
     /// With `#{keyword}` and, for groups, `${1}`.
-    pub(crate) fn parse_redirect(text: &str, groups: &Groups) -> Result<Template, TemplateMistake> {
-        Template::read(text, |kind, name| match kind {
+    pub(crate) fn parse_redirect(pieces: &[Piece], groups: &Groups) -> Result<Template, TemplateMistake> {
+        Template::read(pieces, |kind, name| match kind {
             '#' => Some(REDIRECT_KEYWORDS.iter().find(|(known, _)| *known == name).map(|(_, it)| *it)),
             '$' => Some(groups.get(name)),
             _ => None,
@@ -138,9 +137,29 @@ impl Template {
     }
 
     /// `variable` is asked for each `$` or `#` before braces: `None` if that is text, else the variable, if there is one.
-    fn read(text: &str, variable: impl Fn(char, &str) -> Option<Option<Variable>>) -> Result<Template, String> {
+    /// A value of the environment is text, whatever it looks like: a password may have a `$`.
+    fn read(pieces: &[Piece], variable: impl Fn(char, &str) -> Option<Option<Variable>>) -> Result<Template, String> {
         let mut parts = Vec::new();
         let mut plain = String::new();
+        for piece in pieces {
+            match piece {
+                Piece::OfFile(text) => Template::read_piece(text, &variable, &mut plain, &mut parts)?,
+                Piece::OfEnvironment(value) => plain.push_str(value),
+            }
+        }
+        if !plain.is_empty() {
+            parts.push(Part::Text(plain.into()));
+        }
+        Ok(Template { parts })
+    }
+
+    /// `plain` is the text that has come so far behind the last of `parts`.
+    fn read_piece(
+        text: &str,
+        variable: &impl Fn(char, &str) -> Option<Option<Variable>>,
+        plain: &mut String,
+        parts: &mut Vec<Part>,
+    ) -> Result<(), String> {
         let mut rest = text;
         while let Some(at) = rest.find(['$', '#']) {
             let (before, after) = rest.split_at(at);
@@ -153,7 +172,7 @@ impl Template {
                 Some((name, behind, found)) => {
                     let found = found.ok_or_else(|| name.to_owned())?;
                     if !plain.is_empty() {
-                        parts.push(Part::Text(std::mem::take(&mut plain).into()));
+                        parts.push(Part::Text(std::mem::take(plain).into()));
                     }
                     parts.push(Part::Variable(found));
                     behind
@@ -169,10 +188,7 @@ impl Template {
             };
         }
         plain.push_str(rest);
-        if !plain.is_empty() {
-            parts.push(Part::Text(plain.into()));
-        }
-        Ok(Template { source: text.into(), parts })
+        Ok(())
     }
 
     /// The text, if there is no variable in it.
@@ -211,13 +227,6 @@ impl Template {
     }
 }
 
-/// As it was written.
-impl fmt::Display for Template {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.source)
-    }
-}
-
 fn unknown_variable(kind: char, unknown: &str, known: &[&str], groups: &Groups) -> TemplateMistake {
     if let Some(begin) = unknown.strip_prefix('$') {
         let message = format!("`${begin}` is no variable");
@@ -249,8 +258,12 @@ mod tests {
         Groups::of(&patterns)
     }
 
+    fn of_file(text: &str) -> [Piece; 1] {
+        [Piece::OfFile(text.to_owned())]
+    }
+
     fn render(text: &str, groups: &Groups) -> Result<String, TemplateMistake> {
-        let template = Template::parse(text, &FIELD_VARIABLES, groups)?;
+        let template = Template::parse(&of_file(text), &FIELD_VARIABLES, groups)?;
         Ok(template.render(&|variable| Some(format!("<{variable:?}>"))).unwrap())
     }
 
@@ -260,7 +273,7 @@ mod tests {
         assert_eq!(render("a ${clientIp}/${host}", &none).unwrap(), "a <ClientIp>/<Host>");
         assert_eq!(render("$$5 $ $${host} # #{x}$", &none).unwrap(), "$5 $ ${host} # #{x}$");
         assert_eq!(render("", &none).unwrap(), "");
-        assert_eq!(Template::parse("a", &FIELD_VARIABLES, &none).unwrap().constant(), Some("a"));
+        assert_eq!(Template::parse(&of_file("a"), &FIELD_VARIABLES, &none).unwrap().constant(), Some("a"));
     }
 
     #[test]
@@ -277,7 +290,7 @@ mod tests {
     fn unknown_variables_are_refused_with_a_hint() {
         let mistake = render("${clientip}", &Groups::default()).unwrap_err();
         assert_eq!(mistake.hint, "did you mean `${clientIp}`?");
-        let mistake = Template::parse_redirect("/#{pth}", &Groups::default()).unwrap_err();
+        let mistake = Template::parse_redirect(&of_file("/#{pth}"), &Groups::default()).unwrap_err();
         assert_eq!(mistake.hint, "did you mean `#{path}`?");
         assert!(render("${secret}", &Groups::default()).unwrap_err().hint.contains("${requestId}"));
     }
@@ -287,12 +300,29 @@ mod tests {
         for text in ["$1", "a $host", "${host", "#{host}"] {
             assert!(render(text, &Groups::default()).is_err(), "{text}");
         }
-        assert!(Template::parse_redirect("/new/$1", &Groups::default()).is_err());
+        assert!(Template::parse_redirect(&of_file("/new/$1"), &Groups::default()).is_err());
+    }
+
+    #[test]
+    fn a_value_of_the_environment_is_text() {
+        let none = Groups::default();
+        let value = || Piece::OfEnvironment("p$$w${host}#{host}$1".to_owned());
+        let file = |text: &str| Piece::OfFile(text.to_owned());
+        let pieces = [file("Bearer "), value(), file(" ${host}")];
+        let template = Template::parse(&pieces, &FIELD_VARIABLES, &none).unwrap();
+        assert_eq!(template.render(&|_| Some("<host>".into())).unwrap(), "Bearer p$$w${host}#{host}$1 <host>");
+        let template = Template::parse(&[file(""), value(), file("")], &FIELD_VARIABLES, &none).unwrap();
+        assert_eq!(template.constant(), Some("p$$w${host}#{host}$1"));
+        // A name of a variable does not come from there, and no message has it.
+        let mistake = Template::parse(&[file("${"), value(), file("}")], &FIELD_VARIABLES, &none).unwrap_err();
+        assert_eq!(mistake.message, "`${` is no variable");
+        let mistake = Template::parse_redirect(&[file("/${"), value(), file("}")], &none).unwrap_err();
+        assert_eq!(mistake.message, "`${` is no variable");
     }
 
     #[test]
     fn without_a_value_there_is_no_text() {
-        let template = Template::parse("a${clientIp}", &FIELD_VARIABLES, &Groups::default()).unwrap();
+        let template = Template::parse(&of_file("a${clientIp}"), &FIELD_VARIABLES, &Groups::default()).unwrap();
         assert_eq!(template.render(&|_| None), None);
     }
 }

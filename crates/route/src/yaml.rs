@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput};
 
 use crate::diagnostic::{Diagnostic, MAX_FINDINGS};
+use crate::masked::masked;
 use crate::surroundings::Surroundings;
 
 /// The longest text, in bytes: some ten thousand routes, and still read in a moment.
@@ -46,8 +47,30 @@ pub(crate) struct Scalar {
     pub(crate) text: Box<str>,
     /// Without quotes: it can be a number, a boolean or nothing.
     is_plain: bool,
-    /// As it stands in the file, where that is not `text`: what comes from the environment is not shown.
-    pub(crate) written: Option<Box<str>>,
+    /// How it stands in the file, where that is not `text`.
+    pub(crate) written: Option<Box<Written>>,
+}
+
+/// A text with variables of the environment: as it stands in the file, since their values are not shown, and taken apart.
+#[derive(Clone, Debug)]
+pub(crate) struct Written {
+    pub(crate) text: Box<str>,
+    pub(crate) pieces: Vec<Piece>,
+}
+
+/// A part of a text. Only what stands in the file can mean something where a text has a syntax of its own, such as `${host}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Piece {
+    OfFile(String),
+    OfEnvironment(String),
+}
+
+impl Piece {
+    fn text(&self) -> &str {
+        match self {
+            Piece::OfFile(text) | Piece::OfEnvironment(text) => text,
+        }
+    }
 }
 
 /// A name in a map.
@@ -64,6 +87,12 @@ impl Scalar {
 
     pub(crate) fn quoted(text: &str) -> Self {
         Scalar { text: text.into(), is_plain: false, written: None }
+    }
+
+    /// With the environment's values in it; these can be of any type, even within quotes.
+    pub(crate) fn expanded(text: &str, pieces: Vec<Piece>) -> Self {
+        let expanded: String = pieces.iter().map(Piece::text).collect();
+        Scalar { written: Some(Box::new(Written { text: text.into(), pieces })), ..Scalar::plain(&expanded) }
     }
 
     /// The core schema (YAML 1.2 section 10.3): only what stands without quotes can be other than text.
@@ -225,21 +254,20 @@ impl<'t> Reader<'t, '_> {
                 && first.name == second.name
                 && self.mistakes.len() < MAX_FINDINGS
             {
-                let message = format!("duplicate key `{}`", second.name);
+                let message = format!("duplicate key `{}`", masked(&second.name));
                 let hint = Some(format!("it stands in line {}, too", first.place.0));
                 self.mistakes.push(Diagnostic { hint, ..Diagnostic::error(second.place, message) });
             }
         }
     }
 
-    /// A scalar with the environment's values in it; these can be of any type, even within quotes.
     fn scalar(&mut self, text: &str, style: ScalarStyle, span: Span) -> Value {
         let as_it_is = if style == ScalarStyle::Plain { Scalar::plain(text) } else { Scalar::quoted(text) };
         if !text.contains(VARIABLE) {
             return Value::Scalar(as_it_is);
         }
         match expand(text, self.surroundings) {
-            Ok(expanded) => Value::Scalar(Scalar { written: Some(text.into()), ..Scalar::plain(&expanded) }),
+            Ok(pieces) => Value::Scalar(Scalar::expanded(text, pieces)),
             Err((message, hint)) => {
                 self.mistakes.push(Diagnostic { hint: Some(hint), ..Diagnostic::error(place(span), message) });
                 Value::Scalar(as_it_is)
@@ -249,13 +277,13 @@ impl<'t> Reader<'t, '_> {
 }
 
 /// Replaces `${env:NAME}` and `${env:NAME, default}`; `$${env:` stands for `${env:`.
-pub(crate) fn expand(text: &str, surroundings: &dyn Surroundings) -> Result<String, (String, String)> {
-    let mut expanded = String::new();
+pub(crate) fn expand(text: &str, surroundings: &dyn Surroundings) -> Result<Vec<Piece>, (String, String)> {
+    let (mut pieces, mut of_file) = (Vec::new(), String::new());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once(VARIABLE) {
         if let Some(before) = before.strip_suffix('$') {
-            expanded.push_str(before);
-            expanded.push_str(VARIABLE);
+            of_file.push_str(before);
+            of_file.push_str(VARIABLE);
             rest = after;
             continue;
         }
@@ -270,12 +298,13 @@ pub(crate) fn expand(text: &str, surroundings: &dyn Surroundings) -> Result<Stri
             let hint = format!("set it, or give a default: `${{env:{name}, value}}`");
             (format!("the environment variable `{name}` is not set"), hint)
         })?;
-        expanded.push_str(before);
-        expanded.push_str(&value);
+        of_file.push_str(before);
+        pieces.extend([Piece::OfFile(std::mem::take(&mut of_file)), Piece::OfEnvironment(value)]);
         rest = behind;
     }
-    expanded.push_str(rest);
-    Ok(expanded)
+    of_file.push_str(rest);
+    pieces.push(Piece::OfFile(of_file));
+    Ok(pieces)
 }
 
 fn unquoted(text: &str) -> &str {
@@ -399,7 +428,7 @@ mod tests {
 
     #[test]
     fn variables_of_the_environment() {
-        let expand = |text| expand(text, &Variables);
+        let expand = |text| expand(text, &Variables).map(|pieces| Scalar::expanded(text, pieces).text.into_string());
         assert_eq!(expand("https://h:${env:PORT}/").unwrap(), "https://h:8443/");
         assert_eq!(expand("${env:PORT}${env:NONE, a b}${env:NONE,''}").unwrap(), "8443a b");
         assert_eq!(expand("$${env:PORT}").unwrap(), "${env:PORT}");

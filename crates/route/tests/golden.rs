@@ -44,7 +44,7 @@ fn configurations_compile_or_say_why_not() {
             describe_expectation(expectation, &mut actual);
         }
         if !checked.diagnostics.list.is_empty() {
-            writeln!(actual, "{}", checked.diagnostics).unwrap();
+            writeln!(actual, "{}", checked.diagnostics.with_lines()).unwrap();
         }
         let golden = path.with_extension("txt");
         if std::env::var_os("BLESS").is_some() {

@@ -286,6 +286,27 @@ impl Condition {
         }
     }
 
+    /// The same to be read by people: the values of fields and of keys of the query that `is_secret` names are `•••`. Those
+    /// of `Cookie` stay, since a condition on it is a part of one, such as `*beta=1*`.
+    #[must_use]
+    pub fn without_secrets(&self, is_secret: impl Fn(&str) -> bool) -> Self {
+        let hidden = || Pattern::exact("•••");
+        match self {
+            Self::Header { name, .. } if *name != header::COOKIE && is_secret(name.as_str()) => {
+                Self::Header { name: name.clone(), values: vec![hidden()] }
+            }
+            Self::Query(values) => {
+                let is_shown = |pair: &QueryValue| !pair.key.as_ref().is_some_and(|key| is_secret(key.source()));
+                let shown = |pair: &QueryValue| {
+                    let value = if is_shown(pair) { pair.value.clone() } else { hidden() };
+                    QueryValue { key: pair.key.clone(), value }
+                };
+                Self::Query(values.iter().map(shown).collect())
+            }
+            _ => self.clone(),
+        }
+    }
+
     pub(crate) fn value_count(&self) -> usize {
         match self {
             Self::Host(values) | Self::Path(values) | Self::Header { values, .. } => values.len(),

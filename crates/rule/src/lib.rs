@@ -49,5 +49,5 @@ pub use pattern::Pattern;
 pub use quota::{MAX_VALUES_PER_RULE, MAX_WILDCARDS_PER_RULE, QuotaError, check_quotas};
 pub use regex::{Regex, RegexError};
 pub use request::RequestView;
-pub use rewrite::Rewrite;
+pub use rewrite::{Replacement, Rewrite};
 pub use wildcard::{Case, Escapes};

@@ -11,6 +11,15 @@ pub struct Rewrite {
     pieces: Vec<Piece>,
 }
 
+/// A part of what stands in for a match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replacement<'p> {
+    /// With groups in it.
+    Template(&'p str),
+    /// As it is.
+    Text(&'p str),
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Piece {
     Text(Box<str>),
@@ -24,7 +33,24 @@ impl Rewrite {
     ///
     /// The name of a group that the regex does not have.
     pub fn new(regex: Regex, replace: &str) -> Result<Self, String> {
-        let pieces = parse(replace, &regex)?;
+        Rewrite::of_parts(regex, [Replacement::Template(replace)])
+    }
+
+    /// The same for a replacement of several parts, of which some are text whatever they look like.
+    ///
+    /// # Errors
+    ///
+    /// As [`Rewrite::new`].
+    pub fn of_parts<'p>(regex: Regex, parts: impl IntoIterator<Item = Replacement<'p>>) -> Result<Self, String> {
+        let (mut replace, mut pieces) = (String::new(), Vec::new());
+        for part in parts {
+            let (Replacement::Template(text) | Replacement::Text(text)) = part;
+            replace.push_str(text);
+            match part {
+                Replacement::Template(text) => pieces.extend(parse(text, &regex)?),
+                Replacement::Text(text) => pieces.push(Piece::Text(text.into())),
+            }
+        }
         Ok(Rewrite { regex, replace: replace.into(), pieces })
     }
 
@@ -122,5 +148,7 @@ mod tests {
         assert_eq!(Rewrite::new(two(), "${c}"), Err("c".to_owned()));
         assert_eq!(Rewrite::new(two(), "/$b"), Err("b".to_owned()));
         assert!(Rewrite::new(two(), "${b").is_err());
+        let parts = [Replacement::Template("/$1"), Replacement::Text("0$2$$"), Replacement::Template("$2")];
+        assert_eq!(Rewrite::of_parts(two(), parts).unwrap().apply("ab").as_deref(), Some("/a0$2$$b"));
     }
 }

@@ -87,7 +87,7 @@ impl Report {
         }
         let counts = [(self.count(Severity::Error), "error"), (self.count(Severity::Warning), "warning")];
         let counts: Vec<_> = counts.iter().filter(|(n, _)| *n > 0).map(|(n, noun)| counted(*n, noun)).collect();
-        format!("{}\n{file}: {}\n", self.findings, counts.join(", "))
+        format!("{}\n{file}: {}\n", self.findings.with_lines(), counts.join(", "))
     }
 
     fn json(&self) -> String {

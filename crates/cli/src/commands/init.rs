@@ -116,7 +116,7 @@ fn tell_findings(text: &str, output: &Path) {
     let folder = output.parent().unwrap_or(Path::new(""));
     let findings = Checked::new(text, &output.display().to_string(), &Here { folder }).diagnostics;
     if !findings.list.is_empty() {
-        eprintln!("{findings}");
+        eprintln!("{}", findings.with_lines());
     }
 }
 

@@ -19,6 +19,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
+use crossfade_function::SettingsError;
 
 /// A reverse proxy for application migrations, 100 % serverless
 #[derive(Parser)]
@@ -65,9 +66,21 @@ pub fn run() -> ExitCode {
         Ok(Verdict::Clean) => ExitCode::SUCCESS,
         Ok(Verdict::Findings) => ExitCode::from(1),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            match error.downcast_ref::<SettingsError>() {
+                Some(mistakes) => eprintln!("error: {}", with_lines(mistakes)),
+                None => eprintln!("error: {error:#}"),
+            }
             ExitCode::from(2)
         }
+    }
+}
+
+/// What is wrong with a configuration, with its lines: this is the terminal of somebody who has the file. The function's
+/// log gets none.
+fn with_lines(error: &SettingsError) -> String {
+    match error {
+        SettingsError::Config(mistakes) => mistakes.with_lines().to_string(),
+        other => other.to_string(),
     }
 }
 

@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use crossfade_compare::shown_query;
 use crossfade_function::Here;
 use crossfade_route::{Checked, Expectation};
 
@@ -42,7 +43,7 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
         let differences = differences(expectation, &Explanation::of(&proxy, None, &asked)?);
         failed += usize::from(!differences.is_empty());
         let verdict = if differences.is_empty() { "ok  " } else { "FAIL" };
-        report += &format!("{verdict} {file}:{line}: {method} {url}\n");
+        report += &format!("{verdict} {file}:{line}: {method} {}\n", shown(&url.to_string()));
         for difference in differences {
             report += &format!("       {difference}\n");
         }
@@ -78,8 +79,8 @@ fn differences(expected: &Expectation, found: &Explanation) -> Vec<String> {
     ];
     let different = all.into_iter().filter_map(|(name, expected, found)| {
         let expected = expected.as_deref()?;
-        let shown = found.unwrap_or("nothing");
-        (found != Some(expected)).then(|| format!("{name}: expected {expected}, found {shown}"))
+        let found_text = found.map_or("nothing".to_owned(), shown);
+        (found != Some(expected)).then(|| format!("{name}: expected {}, found {found_text}", shown(expected)))
     });
     let mut different: Vec<String> = different.collect();
     let is_about_target = expected.backend.is_some() || expected.upstream.is_some();
@@ -91,6 +92,14 @@ fn differences(expected: &Expectation, found: &Explanation) -> Vec<String> {
         different.push(format!("target {}: {}", sent.target.backend, sent.target.why));
     }
     different
+}
+
+/// A URL, or what else is expected: of its query nothing that looks like a secret.
+fn shown(url: &str) -> String {
+    match url.split_once('?') {
+        Some((path, query)) => format!("{path}?{}", shown_query(query, true)),
+        None => url.to_owned(),
+    }
 }
 
 /// What follows the authority of a URL.

@@ -116,7 +116,7 @@ fn one(shared: &Shared, exchange: &Exchange, rule: &Rule, failed: Option<usize>,
         let _ = writeln!(
             html,
             "<td><code>{}</code>{had}</td><td>{}</td></tr>",
-            escape(&condition.to_string()),
+            escape(&shared.setup.secrets.condition(condition)),
             outcome.html()
         );
     }
@@ -195,7 +195,11 @@ fn describe(shared: &Shared, action: &Action) -> String {
                 "{}://{}:{}{}?{}",
                 redirect.protocol, redirect.host, redirect.port, redirect.path, redirect.query
             );
-            format!("redirect {} to <code>{}</code>", status(redirect.status.as_u16()), escape(&to))
+            format!(
+                "redirect {} to <code>{}</code>",
+                status(redirect.status.as_u16()),
+                escape(&shared.setup.secrets.url(&to))
+            )
         }
         Action::FixedResponse(fixed) => format!("fixed response {}", status(fixed.status.as_u16())),
     }

@@ -6,6 +6,7 @@
 use std::io::Read;
 
 use crossfade_compare::{hide_secrets, is_secret_name};
+use crossfade_rule::Condition;
 
 use super::json::{self, Laid};
 
@@ -48,10 +49,26 @@ fn is_secret(name: &str) -> bool {
 
 impl Secrets {
     /// Free text that may have a target in it, such as why a request was refused.
-    pub(super) fn sentence(self, text: &str) -> String {
+    pub(crate) fn sentence(self, text: &str) -> String {
         let shown = self.text(text);
         let words = shown.split(' ').map(|word| if word.contains('?') { self.target(word) } else { word.to_owned() });
         words.collect::<Vec<_>>().join(" ")
+    }
+
+    /// A condition of a rule: what it compares a secret with is one, too.
+    pub(super) fn condition(self, condition: &Condition) -> String {
+        match self {
+            Secrets::Shown => condition.to_string(),
+            Secrets::Masked => condition.without_secrets(is_secret).to_string(),
+        }
+    }
+
+    /// A URL that a file has, and no client: of its query what looks like a secret is hidden.
+    pub(super) fn url(self, url: &str) -> String {
+        match (self, url.split_once('?')) {
+            (Secrets::Masked, Some((path, query))) => format!("{path}?{}", self.pairs(query)),
+            _ => url.to_owned(),
+        }
     }
 
     pub(crate) fn of(show_secrets: bool) -> Secrets {

@@ -106,6 +106,7 @@ pub struct Function {
     events: Sender<Next>,
     calls: Receiver<Call>,
     log: Arc<Mutex<Vec<String>>>,
+    errors: Arc<Mutex<Vec<String>>>,
 }
 
 impl Function {
@@ -152,17 +153,17 @@ impl Function {
             .env("LAMBDA_TASK_ROOT", "/nonexistent")
             .envs(environment.iter().copied())
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let log = Arc::new(Mutex::new(Vec::new()));
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let kept = log.clone();
-        thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                kept.lock().unwrap().push(line);
-            }
-        });
-        Function { child, runtime_api: address, events, calls, log }
+        let log = kept(child.stdout.take().unwrap());
+        let errors = kept(child.stderr.take().unwrap());
+        Function { child, runtime_api: address, events, calls, log, errors }
+    }
+
+    /// All that it has written so far, log and standard error.
+    pub fn said(&self) -> String {
+        [self.log.lock().unwrap().join("\n"), self.errors.lock().unwrap().join("\n")].join("\n")
     }
 
     pub fn give(&self, event: impl AsRef<[u8]>, deadline: Duration, verdict: &'static str) {
@@ -215,6 +216,18 @@ impl Drop for Function {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The lines of a pipe, as they come.
+fn kept(pipe: impl Read + Send + 'static) -> Arc<Mutex<Vec<String>>> {
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let kept = lines.clone();
+    thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            kept.lock().unwrap().push(line);
+        }
+    });
+    lines
 }
 
 /// An event of an ALB in single-value mode.

@@ -30,13 +30,11 @@ pub enum SetupError {
         /// What is wrong.
         reason: String,
     },
-    /// A name that no certificate can have.
-    #[error("back end `{backend}`: `{name}` is not a server name; set `tls.serverName`")]
+    /// A name that no certificate can have. Not which one: it may be a value from the environment.
+    #[error("back end `{backend}`: its name is none that a certificate can have; set `tls.serverName` to one")]
     ServerName {
         /// The back end.
         backend: String,
-        /// The name.
-        name: String,
     },
     /// The TLS library does not start.
     #[error("TLS: {0}")]
@@ -53,8 +51,8 @@ pub(super) struct Tls {
 impl Tls {
     pub(super) fn new(backend: &Backend, cert_file: Option<&PemFile>) -> Result<Self, SetupError> {
         let name = backend.tls.server_name.as_ref().unwrap_or(&backend.host);
-        let server_name = ServerName::try_from(name.clone())
-            .map_err(|_| SetupError::ServerName { backend: backend.name.clone(), name: name.clone() })?;
+        let server_name =
+            ServerName::try_from(name.clone()).map_err(|_| SetupError::ServerName { backend: backend.name.clone() })?;
 
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let versions = match backend.tls.min_version {

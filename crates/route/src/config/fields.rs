@@ -91,7 +91,7 @@ fn check_name<'n>(text: &str, node: &'n Node, side: Side, mistakes: &mut Mistake
 
 fn read_value<'n>(node: &'n Node, groups: &Groups, mistakes: &mut Mistakes<'n>) -> Option<FieldValue> {
     let text = node.text(mistakes)?;
-    let template = match Template::parse(text, &FIELD_VARIABLES, groups) {
+    let template = match Template::parse(&node.pieces(), &FIELD_VARIABLES, groups) {
         Ok(template) => template,
         Err(mistake) => {
             node.wrong(mistakes, mistake.message, Some(mistake.hint));

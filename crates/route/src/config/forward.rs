@@ -98,7 +98,7 @@ fn read_sticky<'n>(node: &'n Node, targets: &[Target], mistakes: &mut Mistakes<'
         for node in values.one_or_more(mistakes).unwrap_or_default() {
             let Some(value) = node.text(mistakes) else { continue };
             if pins.insert(value.as_bytes().into(), target).is_some_and(|other| other != target) {
-                node.wrong(mistakes, format!("`{}` is pinned to another target, too", node.shown()), None);
+                node.wrong(mistakes, "this value is pinned to another target, too", None);
             }
         }
     }

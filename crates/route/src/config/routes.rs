@@ -45,7 +45,8 @@ pub(super) fn read<'n>(
             && let Some(other) = read.nodes.insert(name.to_owned(), item)
         {
             let hint = format!("the other one begins in line {}", other.place.0);
-            item.wrong(mistakes, format!("there are two routes `{name}`"), Some(hint));
+            let shown = item.member("name").map(Node::shown).unwrap_or_default();
+            item.wrong(mistakes, format!("there are two routes `{shown}`"), Some(hint));
         }
         if let Some(priority) = priority
             && let Some(other) = priorities.insert(priority, item)
@@ -70,8 +71,9 @@ pub(super) fn read_default<'n>(
     surroundings: &dyn Surroundings,
     mistakes: &mut Mistakes<'n>,
 ) -> Option<Route> {
-    if let Some(name) = node.as_text() {
-        node.wrong(mistakes, "is a text, expected a map", Some(format!("write `default: {{forward: {name}}}`")));
+    if node.as_text().is_some() {
+        let hint = format!("write `default: {{forward: {}}}`", node.shown());
+        node.wrong(mistakes, "is a text, expected a map", Some(hint));
         return None;
     }
     read_body(node, false, backends, surroundings, mistakes)
@@ -225,7 +227,7 @@ fn read_redirect<'n>(node: &'n Node, groups: &Groups, mistakes: &mut Mistakes<'n
         if !is_right(text) {
             node.wrong(mistakes, format!("`{}` cannot stand here", node.shown()), Some(hint.to_owned()));
         }
-        match Template::parse_redirect(text, groups) {
+        match Template::parse_redirect(&node.pieces(), groups) {
             Ok(template) => Some(template),
             Err(mistake) => {
                 node.wrong(mistakes, mistake.message, Some(mistake.hint));

@@ -1,11 +1,11 @@
 //! `transforms` of a route and of a target.
 
 use crossfade_rule as rule;
-use crossfade_rule::Regex;
+use crossfade_rule::{Regex, Replacement};
 
 use crate::document::Mistakes;
 use crate::transform::{Rewrite, Transforms};
-use crate::yaml::Node;
+use crate::yaml::{Node, Piece};
 
 pub(super) fn read<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Transforms {
     let Some([path, query, host]) = node.keys(mistakes, ["path", "query", "host"]) else {
@@ -20,7 +20,6 @@ pub(super) fn read<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Transform
 
 fn read_path<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Rewrite> {
     let [prefix, regex, replace] = node.keys(mistakes, ["prefix", "regex", "replace"])?;
-    let replace_text = replace.and_then(|node| node.text(mistakes));
     match (prefix, regex, replace) {
         (Some(prefix), None, Some(replace)) => {
             let mut path = |node: &'n Node| {
@@ -34,7 +33,7 @@ fn read_path<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Rewrite>
             };
             Some(Rewrite::prefix(path(prefix)?, path(replace)?))
         }
-        (None, Some(regex), Some(replace)) => read_regex(regex, replace, replace_text?, mistakes),
+        (None, Some(regex), Some(replace)) => read_regex(regex, replace, mistakes),
         _ => {
             node.wrong(mistakes, "expected `prefix` or `regex`, and `replace`", None);
             None
@@ -48,16 +47,11 @@ fn read_text<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Rewrite>
         node.wrong(mistakes, "expected `regex` and `replace`", None);
         return None;
     };
-    let text = replace.text(mistakes)?;
-    read_regex(regex, replace, text, mistakes)
+    read_regex(regex, replace, mistakes)
 }
 
-fn read_regex<'n>(
-    node: &'n Node,
-    replace_node: &'n Node,
-    replace: &str,
-    mistakes: &mut Mistakes<'n>,
-) -> Option<Rewrite> {
+fn read_regex<'n>(node: &'n Node, replace: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Rewrite> {
+    replace.text(mistakes)?;
     let regex = match Regex::new(node.text(mistakes)?) {
         Ok(regex) => regex,
         Err(error) => {
@@ -66,11 +60,16 @@ fn read_regex<'n>(
             return None;
         }
     };
-    match rule::Rewrite::new(regex, replace) {
+    let pieces = replace.pieces();
+    let parts = pieces.iter().map(|piece| match piece {
+        Piece::OfFile(text) => Replacement::Template(text),
+        Piece::OfEnvironment(value) => Replacement::Text(value),
+    });
+    match rule::Rewrite::of_parts(regex, parts) {
         Ok(rewrite) => Some(Rewrite::Regex(rewrite)),
         Err(group) => {
             let hint = "`$1` is the first group, `${1}0` that and a zero, `${name}` one with a name, `$$` a dollar";
-            replace_node.wrong(mistakes, format!("the regex has no group `{group}`"), Some(hint.into()));
+            replace.wrong(mistakes, format!("the regex has no group `{group}`"), Some(hint.into()));
             None
         }
     }

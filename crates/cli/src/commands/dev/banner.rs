@@ -6,6 +6,7 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use crossfade_compare::is_secret_name;
 use crossfade_emulator::{Listener, Rule, source};
 use crossfade_event::HeaderMode;
 
@@ -133,7 +134,8 @@ fn rules(text: &mut String, plan: &Plan, listener: &Listener) {
     let mut rules: Vec<&Rule> = listener.rules.iter().collect();
     rules.sort_by_key(|rule| rule.priority);
     for rule in rules {
-        let conditions: Vec<String> = rule.conditions.iter().map(ToString::to_string).collect();
+        let conditions: Vec<String> =
+            rule.conditions.iter().map(|condition| condition.without_secrets(is_secret_name).to_string()).collect();
         let mut what = source::transforms_text(&rule.transforms);
         what.push(source::action_text(&plan.template, &rule.action));
         let _ = writeln!(text, "  {:<7} {} -> {}", rule.priority, conditions.join(", "), what.join(", "));

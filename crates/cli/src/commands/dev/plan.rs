@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use crossfade_compare::is_secret_name;
 use crossfade_emulator::{Function, Settings, source};
 use crossfade_event::HeaderMode;
 use crossfade_function::ConfigSource;
@@ -59,7 +60,15 @@ pub(super) struct Plan {
 /// `--list-rules`
 pub(super) fn list_rules(options: &Options) -> Result<()> {
     match options.sources.load()? {
-        Some(rules) => crate::commands::print(&source::table(&rules.settings)),
+        Some(mut rules) => {
+            // What a rule compares a secret with is one, too.
+            for rule in rules.settings.listeners.iter_mut().flat_map(|listener| &mut listener.rules) {
+                for condition in &mut rule.conditions {
+                    *condition = condition.without_secrets(is_secret_name);
+                }
+            }
+            crate::commands::print(&source::table(&rules.settings))
+        }
         None => bail!(
             "`--list-rules` lists those of a file; name one with `--serverless`, `--template` or `--describe-rules`"
         ),

@@ -142,7 +142,7 @@ impl Report {
                 lines
             }
             Notice::Warning { function, text } => {
-                vec![Line::Talk(format!("function {function} | {}", printable(&text)))]
+                vec![Line::Talk(format!("function {function} | {}", printable(&self.secrets.sentence(&text))))]
             }
             Notice::Handshake { client, problem } => {
                 vec![Line::Talk(format!("local ALB  | no TLS with {client}: {}", printable(&problem)))]
@@ -241,7 +241,7 @@ impl Report {
         let error = access.and_then(|access| access.error.clone());
         let warnings = exchange.warnings.iter().map(|warning| format!("warning: {warning}"));
         for detail in problem.into_iter().chain(error).chain(warnings) {
-            lines.push(Line::Data(format!("          {}", printable(&detail))));
+            lines.push(Line::Data(format!("          {}", printable(&self.secrets.sentence(&detail)))));
         }
         lines
     }

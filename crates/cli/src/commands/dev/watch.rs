@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use crossfade_function::{ConfigSource, FileVersion, load};
 
+use crate::commands::with_lines;
+
 /// The copy's name, beside the demo's own files.
 const COPY: &str = "active.yaml";
 
@@ -55,7 +57,7 @@ impl Watch {
             return None;
         }
         self.seen = Some(now);
-        let checked = load(&ConfigSource::file(self.file.clone()), None).map_err(|mistakes| mistakes.to_string());
+        let checked = load(&ConfigSource::file(self.file.clone()), None).map_err(|mistakes| with_lines(&mistakes));
         let taken = checked.and_then(|_| self.take().map_err(|error| error.to_string()));
         Some(match taken {
             Ok(()) => Change::Taken,

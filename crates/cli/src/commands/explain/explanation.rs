@@ -10,6 +10,7 @@ use crossfade_compare::is_secret_name;
 use crossfade_emulator::{Action, FixedResponse, Listener, Redirect, Rule, Settings, Transforms, source};
 use crossfade_proxy::{Invocation, Outgoing, Plan, Proxy, ProxyError, Sending, Step};
 use crossfade_route::{Backend, Failover, Forward, Observer, Reason, RequestView, Retry, Route};
+use crossfade_rule::Condition;
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use http::{Method, Request, Response, Uri, request};
 use serde::Serialize;
@@ -157,6 +158,31 @@ pub(in crate::commands) struct Answer {
 }
 
 impl Explanation {
+    /// For whoever reads it: what looks like a secret in the query of a URL, and was not on the command line, is one of the
+    /// configuration's, perhaps from the environment, and is left out.
+    pub(super) fn without_secrets(mut self) -> Explanation {
+        let asked: Vec<String> = self.url.split(['?', '&']).skip(1).map(str::to_owned).collect();
+        let hide = |url: &mut String| {
+            let Some((path, query)) = url.split_once('?') else { return };
+            let pairs = query.split('&').map(|pair| match pair.split_once('=') {
+                Some((key, _)) if is_secret_name(key) && !asked.iter().any(|asked| asked == pair) => {
+                    format!("{key}=•••")
+                }
+                _ => pair.to_owned(),
+            });
+            *url = format!("{path}?{}", pairs.collect::<Vec<_>>().join("&"));
+        };
+        match &mut self.outcome {
+            Outcome::Sent(sent) => {
+                let copy = sent.mirror.as_mut().and_then(|mirror| mirror.upstream.as_mut());
+                let change = sent.transforms.as_mut().map(|change| &mut change.after);
+                change.into_iter().chain([&mut sent.upstream.url]).chain(copy.map(|copy| &mut copy.url)).for_each(hide);
+            }
+            Outcome::Answered { answer } => answer.location.iter_mut().for_each(hide),
+        }
+        self
+    }
+
     /// Asks the listener rules, if there are some, and then the proxy.
     pub(in crate::commands) fn of(proxy: &Proxy, rules: Option<&Settings>, asked: &Asked) -> Result<Explanation> {
         let mut request = asked.as_handed_on()?;
@@ -266,14 +292,11 @@ impl LoadBalancer {
         for rule in rules {
             let (priority, name) = (Some(rule.priority), String::new());
             match rule.conditions.iter().find(|condition| !condition.matches(&view)) {
-                Some(failed) => told.passed_over.push(PassedOver {
-                    priority,
-                    name,
-                    condition: failed.to_string(),
-                    found: String::new(),
-                }),
+                Some(failed) => {
+                    told.passed_over.push(PassedOver { priority, name, condition: shown(failed), found: String::new() })
+                }
                 None => {
-                    let conditions: Vec<String> = rule.conditions.iter().map(ToString::to_string).collect();
+                    let conditions: Vec<String> = rule.conditions.iter().map(shown).collect();
                     told.rule = Some(Taken { priority, name, conditions: conditions.join(" and ") });
                     (action, transforms) = (&rule.action, Some(&rule.transforms));
                     break;
@@ -301,6 +324,11 @@ impl LoadBalancer {
         };
         told
     }
+}
+
+/// What a condition compares a secret with is one, too.
+fn shown(condition: &Condition) -> String {
+    condition.without_secrets(is_secret_name).to_string()
 }
 
 /// The one that has the URL's port in AWS, or its protocol, or the first.

@@ -68,7 +68,7 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
     }
     let asked = Asked { method, url: uri, headers: options.headers.clone(), ip: options.ip };
     let rules = options.sources.load()?.map(|rules| rules.settings);
-    let explanation = Explanation::of(&proxy(&options.config)?, rules.as_ref(), &asked)?;
+    let explanation = Explanation::of(&proxy(&options.config)?, rules.as_ref(), &asked)?.without_secrets();
     let text = match options.json {
         true => serde_json::to_string_pretty(&explanation)? + "\n",
         false => text::render(&explanation),
