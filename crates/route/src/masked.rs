@@ -15,8 +15,10 @@ pub(crate) fn masked(text: &str) -> String {
 fn without_values(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
+    let mut is_flow = false;
     while let Some(at) = rest.find([':', '=']) {
         let (before, after) = rest.split_at(at);
+        is_flow |= before.contains(['{', '[']);
         let is_pair = after.starts_with('=');
         shown.push_str(before);
         shown.push_str(if is_pair { "=" } else { ":" });
@@ -26,7 +28,7 @@ fn without_values(text: &str) -> String {
         if !is_secret_name(name) {
             continue;
         }
-        let value = value_of(rest, is_pair, shown.contains(['{', '[']));
+        let value = value_of(rest, is_pair, is_flow);
         // A list of names, unless it is the value of the field `Cookie`.
         if OWN_KEYS.contains(&name) && !is_pair && !value.contains('=') {
             continue;

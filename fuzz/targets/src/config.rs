@@ -19,6 +19,7 @@ pub fn config(data: &[u8]) {
     let text = text(data);
     let checked = Checked::new(text, "fuzz.yaml", &Nothing);
     let told = checked.diagnostics.to_string();
+    assert!(checked.diagnostics.with_lines().to_string().len() >= told.len());
     match &checked.table {
         Some(table) => meet(table, text),
         None => assert!(!told.is_empty()),

@@ -541,6 +541,12 @@ pub(crate) const CASES: &[Case] = &[
         ..TIMEOUT
     },
     Case {
+        fault: "sends 103 without end, as fast as it can",
+        pitfalls: "G15",
+        acts: &[Repeat(b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n")],
+        ..INVALID
+    },
+    Case {
         fault: "switches protocols, unasked",
         pitfalls: "T6, G20",
         acts: &[Write(b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")],

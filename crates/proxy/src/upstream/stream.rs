@@ -1,4 +1,4 @@
-//! The byte stream below HTTP: TCP, or TLS over it, with counters of what passed. Knows no HTTP.
+//! The byte stream below HTTP: TCP, or TLS over it, with counters of what passed, and a limit to it. Knows no HTTP.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -34,6 +34,8 @@ pub(super) struct Traffic(Arc<Counters>);
 struct Counters {
     read: AtomicU64,
     written: AtomicU64,
+    /// What `read` may come to before reading is an error; 0 for no limit.
+    most_read: AtomicU64,
 }
 
 /// The counters at one moment.
@@ -46,6 +48,17 @@ pub(super) struct Snapshot {
 impl Traffic {
     pub(super) fn snapshot(&self) -> Snapshot {
         Snapshot { read: self.0.read.load(Ordering::Relaxed), written: self.0.written.load(Ordering::Relaxed) }
+    }
+
+    /// Until it is called again, so much may be read, and somewhat more: what comes at once is not cut.
+    pub(super) fn limit(&self, bytes: Option<u64>) {
+        let most_read = bytes.map_or(0, |bytes| self.snapshot().read.saturating_add(bytes));
+        self.0.most_read.store(most_read, Ordering::Relaxed);
+    }
+
+    fn is_used_up(&self) -> bool {
+        let most_read = self.0.most_read.load(Ordering::Relaxed);
+        most_read > 0 && self.0.read.load(Ordering::Relaxed) >= most_read
     }
 }
 
@@ -76,6 +89,10 @@ impl Stream {
 
 impl AsyncRead for Stream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.traffic.is_used_up() {
+            let error = io::Error::new(io::ErrorKind::InvalidData, "so much has come, and no answer");
+            return Poll::Ready(Err(error));
+        }
         let before = buf.filled().len();
         let result = match &mut self.transport {
             Transport::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
