@@ -130,10 +130,13 @@ async fn perform(acts: &[Act], mut conn: Conn, stream: u32) -> Option<Conn> {
             }
             Act::Frame(kind, flags, payload) => conn.write(frame(kind, flags, stream, payload)).await,
             Act::ConnectionFrame(kind, payload) => conn.write(frame(kind, 0, 0, payload)).await,
-            Act::Repeat(bytes) => while conn.socket.write_all(bytes).await.is_ok() {},
-            Act::RepeatFrame(kind, payload) => {
-                let frame = frame(kind, 0, stream, payload);
-                while conn.socket.write_all(&frame).await.is_ok() {}
+            Act::Repeat(bytes) => {
+                let many = bytes.repeat(1000);
+                while conn.socket.write_all(&many).await.is_ok() {}
+            }
+            Act::RepeatFrame(kind, flags, payload) => {
+                let many = frame(kind, flags, stream, payload).repeat(1000);
+                while conn.socket.write_all(&many).await.is_ok() {}
             }
             Act::RepeatSlowly(bytes) => {
                 while conn.socket.write_all(bytes).await.is_ok() {

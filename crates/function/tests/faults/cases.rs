@@ -41,9 +41,9 @@ pub(crate) enum Act {
     Frame(u8, u8, &'static [u8]),
     /// On stream 0.
     ConnectionFrame(u8, &'static [u8]),
-    /// Until the client goes.
+    /// Until the client goes, as fast as can be.
     Repeat(&'static [u8]),
-    RepeatFrame(u8, &'static [u8]),
+    RepeatFrame(u8, u8, &'static [u8]),
     /// Some times a second.
     RepeatSlowly(&'static [u8]),
     /// What there is of the request, which is not all.
@@ -544,7 +544,7 @@ pub(crate) const CASES: &[Case] = &[
         fault: "sends 103 without end, as fast as it can",
         pitfalls: "G15",
         acts: &[Repeat(b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n")],
-        ..INVALID
+        ..TIMEOUT
     },
     Case {
         fault: "switches protocols, unasked",
@@ -816,7 +816,21 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         fault: "HTTP/2: sends fields without end",
         pitfalls: "G29",
-        acts: &[Frame(HEADERS, 0, STATUS_200), RepeatFrame(CONTINUATION, b"\x00\x06x-more\x0dcanary-answer")],
+        acts: &[Frame(HEADERS, 0, STATUS_200), RepeatFrame(CONTINUATION, 0, b"\x00\x06x-more\x0dcanary-answer")],
+        tls: Tls::Http2,
+        ..INVALID
+    },
+    Case {
+        fault: "HTTP/2: sends 103 without end, as fast as it can",
+        pitfalls: "G15",
+        acts: &[RepeatFrame(HEADERS, END_HEADERS, b"\x08\x03103")],
+        tls: Tls::Http2,
+        ..TIMEOUT
+    },
+    Case {
+        fault: "HTTP/2: sends empty pieces of content without end",
+        pitfalls: "G15",
+        acts: &[Frame(HEADERS, END_HEADERS, STATUS_200), RepeatFrame(DATA, 0, b"")],
         tls: Tls::Http2,
         ..INVALID
     },

@@ -88,7 +88,7 @@ fn run(case: &'static Case, runtime: &Runtime) -> String {
     let (posted, took) = set.ask(case.method, limit);
     let reply = posted.json();
     assert!(posted.line.ends_with("/response HTTP/1.1"), "{name}: {}", posted.line);
-    assert!(took < limit, "{name}: the answer came after the deadline");
+    assert!(took < limit, "{name}: the answer came after the deadline, in {took:?}");
     let log = set.function.log(1 + usize::from(case.kept));
     let line = &log[usize::from(case.kept)];
     let proxy_status = reply["headers"]["proxy-status"].as_str().unwrap_or("");

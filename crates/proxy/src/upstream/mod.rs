@@ -35,10 +35,6 @@ const MAX_IDLE: Duration = Duration::from_secs(50);
 /// environment nobody hears of it; a request that runs into that is lost.
 const MAX_IDLE_FOR_ONCE: Duration = Duration::from_secs(4);
 
-/// Bytes that may come over HTTP/1.1 before the head of the answer is complete: informational answers (RFC 9110 section 15.2)
-/// have no end of their own, and reading them as fast as they come leaves no time for the clock.
-const MOST_BEFORE_ANSWER: u64 = 4 * 1024 * 1024;
-
 /// Idle HTTP/1.1 connections kept: more than one only where invocations run side by side.
 const MAX_IDLE_CONNECTIONS: usize = 32;
 
@@ -196,12 +192,7 @@ impl Connection {
     pub(crate) async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, SendFailure> {
         let before = self.traffic.snapshot();
         let result = match &mut self.sender {
-            Sender::Http1(sender) => {
-                self.traffic.limit(Some(MOST_BEFORE_ANSWER));
-                let result = sender.try_send_request(request).await;
-                self.traffic.limit(None);
-                result
-            }
+            Sender::Http1(sender) => sender.try_send_request(request).await,
             Sender::Http2(sender) => sender.try_send_request(request).await,
         };
         result.map_err(|failure: TrySendError<_>| {

@@ -1,23 +1,30 @@
-//! The byte stream below HTTP: TCP, or TLS over it, with counters of what passed, and a limit to it. Knows no HTTP.
+//! The byte stream below HTTP: TCP, or TLS over it, with counters of what passed. Knows no HTTP.
 
 use std::io::{self, IoSlice};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::task::yield_now;
 use tokio_rustls::client::TlsStream;
 
 /// A TLS record is at most 16 KiB; reading several at once saves most system calls on large answers.
 const READ_BUFFER: usize = 64 * 1024;
+
+/// So much is read in a row before others get their turn. What HTTP reads and throws away, such as informational answers,
+/// would otherwise hold up the clock for as long as it comes.
+const TURN: usize = 64 * 1024;
 
 /// A connection to a back end.
 #[derive(Debug)]
 pub(super) struct Stream {
     transport: Transport,
     traffic: Traffic,
+    /// Bytes read since reading had to wait.
+    in_a_row: usize,
 }
 
 #[derive(Debug)]
@@ -34,8 +41,6 @@ pub(super) struct Traffic(Arc<Counters>);
 struct Counters {
     read: AtomicU64,
     written: AtomicU64,
-    /// What `read` may come to before reading is an error; 0 for no limit.
-    most_read: AtomicU64,
 }
 
 /// The counters at one moment.
@@ -49,17 +54,6 @@ impl Traffic {
     pub(super) fn snapshot(&self) -> Snapshot {
         Snapshot { read: self.0.read.load(Ordering::Relaxed), written: self.0.written.load(Ordering::Relaxed) }
     }
-
-    /// Until it is called again, so much may be read, and somewhat more: what comes at once is not cut.
-    pub(super) fn limit(&self, bytes: Option<u64>) {
-        let most_read = bytes.map_or(0, |bytes| self.snapshot().read.saturating_add(bytes));
-        self.0.most_read.store(most_read, Ordering::Relaxed);
-    }
-
-    fn is_used_up(&self) -> bool {
-        let most_read = self.0.most_read.load(Ordering::Relaxed);
-        most_read > 0 && self.0.read.load(Ordering::Relaxed) >= most_read
-    }
 }
 
 /// What TLS reads from.
@@ -69,11 +63,11 @@ pub(super) fn buffered(tcp: TcpStream) -> BufReader<TcpStream> {
 
 impl Stream {
     pub(super) fn plain(tcp: TcpStream) -> Self {
-        Stream { transport: Transport::Plain(tcp), traffic: Traffic::default() }
+        Stream { transport: Transport::Plain(tcp), traffic: Traffic::default(), in_a_row: 0 }
     }
 
     pub(super) fn tls(tls: TlsStream<BufReader<TcpStream>>) -> Self {
-        Stream { transport: Transport::Tls(Box::new(tls)), traffic: Traffic::default() }
+        Stream { transport: Transport::Tls(Box::new(tls)), traffic: Traffic::default(), in_a_row: 0 }
     }
 
     pub(super) fn traffic(&self) -> Traffic {
@@ -89,16 +83,19 @@ impl Stream {
 
 impl AsyncRead for Stream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.traffic.is_used_up() {
-            let error = io::Error::new(io::ErrorKind::InvalidData, "so much has come, and no answer");
-            return Poll::Ready(Err(error));
+        if self.in_a_row >= TURN {
+            self.in_a_row = 0;
+            // Wakes this task when the others, the sockets and the clock have been looked at.
+            return pin!(yield_now()).poll(cx).map(Ok);
         }
         let before = buf.filled().len();
         let result = match &mut self.transport {
             Transport::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
             Transport::Tls(tls) => poll_read_records(tls, cx, buf),
         };
-        self.traffic.0.read.fetch_add((buf.filled().len() - before) as u64, Ordering::Relaxed);
+        let count = buf.filled().len() - before;
+        self.traffic.0.read.fetch_add(count as u64, Ordering::Relaxed);
+        self.in_a_row = if result.is_pending() { 0 } else { self.in_a_row + count };
         result
     }
 }
