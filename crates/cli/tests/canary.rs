@@ -544,21 +544,26 @@ fn what_goes_wrong_in_dev_keeps_its_secrets() {
         ["CROSSFADE_CONFIG=wrong.yaml", "CROSSFADE_BACKEND=https://anna:canary-userinfo@a.example/?token=canary"]
     {
         let function = format!("env {variable} {program} function");
-        let dev = Dev::start_in(folder, &["--function", &function, "--inspect", "0", "--verbose"]);
-        let told = live(&dev.inspector);
-        let answer = get(&dev.alb, "/");
-        assert!(answer.starts_with("HTTP/1.1 502"), "{answer}");
-        assert_clean("the answer", &answer);
-        assert_clean("the live stream", &wait_for_words(&told, "\"seen\":\"1 seen"));
-        let page = get(&dev.inspector, "/requests/1");
-        assert!(page.contains("failed to initialise"), "{page}");
-        assert_clean("the inspector", &page);
-        let dev = stopped(dev);
-        let said: Vec<String> = dev.stdout.iter().chain(dev.stderr.iter()).collect();
-        let said = said.join("\n");
-        assert!(said.contains("failed to initialise"), "{said}");
-        assert_clean("the terminal", &said);
+        assert_fails_cleanly(folder, &["--function", &function, "--verbose"], "failed to initialise");
     }
+}
+
+/// A function that fails: answer, live stream, inspector and terminal say why, and nothing else.
+fn assert_fails_cleanly(folder: &Path, options: &[&str], why: &str) {
+    let dev = Dev::start_in(folder, &[options, &["--inspect", "0"]].concat());
+    let told = live(&dev.inspector);
+    let answer = get(&dev.alb, "/");
+    assert!(answer.starts_with("HTTP/1.1 502"), "{answer}");
+    assert_clean("the answer", &answer);
+    assert_clean("the live stream", &wait_for_words(&told, "\"seen\":\"1 seen"));
+    let page = get(&dev.inspector, "/requests/1");
+    assert!(page.contains(why), "{page}");
+    assert_clean("the inspector", &page);
+    let dev = stopped(dev);
+    let said: Vec<String> = dev.stdout.iter().chain(dev.stderr.iter()).collect();
+    let said = said.join("\n");
+    assert!(said.contains(why), "{said}");
+    assert_clean("the terminal", &said);
 }
 
 /// A function that is not ours says what it likes; what of it is told beside a request is looked through.
@@ -582,20 +587,7 @@ fn what_another_function_reports_is_looked_through() {
     for kind in ["init", "invocation"] {
         std::fs::write(folder.join("function.sh"), post(kind)).unwrap();
         let function = format!("sh {}", folder.join("function.sh").display());
-        let dev = Dev::start_in(folder, &["--function", &function, "--inspect", "0"]);
-        let told = live(&dev.inspector);
-        let answer = get(&dev.alb, "/");
-        assert!(answer.starts_with("HTTP/1.1 502"), "{answer}");
-        assert_clean("the answer", &answer);
-        assert_clean("the live stream", &wait_for_words(&told, "\"seen\":\"1 seen"));
-        let page = get(&dev.inspector, "/requests/1");
-        assert!(page.contains("cannot sign in"), "{page}");
-        assert_clean("the inspector", &page);
-        let dev = stopped(dev);
-        let said: Vec<String> = dev.stdout.iter().chain(dev.stderr.iter()).collect();
-        let said = said.join("\n");
-        assert!(said.contains("cannot sign in"), "{said}");
-        assert_clean("the terminal", &said);
+        assert_fails_cleanly(folder, &["--function", &function], "cannot sign in");
     }
 }
 
