@@ -35,7 +35,7 @@ pub(super) struct Outcome {
     pub(super) request_bytes: u64,
     /// Answers of ours because of a back end that was not there, by status and error type.
     pub(super) errors: BTreeMap<String, u64>,
-    /// Of these: when requests to the back end with a breaker had failed.
+    /// When requests to the back end with a breaker had failed, for its breaker: these, and its own answers from 500.
     failures: Vec<Instant>,
     /// What the breaker answered: the request, when it began and ended. Right if a failure went before.
     held: Vec<(String, Instant, Instant)>,
@@ -74,6 +74,9 @@ impl Outcome {
                 self.identical += 1;
                 self.answer_bytes += ask.size as u64;
                 self.request_bytes += ask.upload.unwrap_or(0) as u64;
+                if has_breaker && ask.status() >= 500 {
+                    self.failures.push(ended);
+                }
             }
             Ok(Verdict::Error(kind)) if kind == DOWN && has_breaker => self.held.push((ask.path(), begun, ended)),
             Ok(Verdict::Error(kind)) if back_end.was_gone(begun, ended) => {

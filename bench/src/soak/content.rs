@@ -95,15 +95,18 @@ impl Ask {
         self.seed % 60
     }
 
-    pub(super) fn answer(&self) -> Answer {
-        let status = match self.seed % 50 {
+    pub(super) fn status(&self) -> u16 {
+        match self.seed % 50 {
             0 => 404,
             1 => 500,
             2 => 201,
             _ => 200,
-        };
+        }
+    }
+
+    pub(super) fn answer(&self) -> Answer {
         Answer {
-            status,
+            status: self.status(),
             content_type: self.content_type(),
             cookies: [format!("one={:x}; Path=/", self.seed), format!("two={:x}; Path=/", !self.seed)],
             chunked: self.seed & 64 != 0,

@@ -100,12 +100,13 @@ impl Look {
     }
 
     /// KiB of one function process, of those that are in both looks: others have carried less in the one than in the other.
+    /// NaN if there are none.
     fn mean_memory_beside(&self, other: &Look) -> f64 {
         let both: Vec<u64> = (self.functions.iter())
             .filter(|(pid, _)| other.functions.contains_key(pid))
             .map(|(_, (memory, _))| *memory)
             .collect();
-        both.iter().sum::<u64>() as f64 / both.len().max(1) as f64
+        both.iter().sum::<u64>() as f64 / both.len() as f64
     }
 
     fn most_descriptors(&self) -> usize {
@@ -146,6 +147,12 @@ impl Figures {
             wrong.push("nothing was answered, or no back end was missed: that is no test".to_owned());
         }
         let (start, end) = (self.start.mean_memory_beside(&self.end), self.end.mean_memory_beside(&self.start));
+        if self.plan.must_be_flat && start.is_nan() {
+            wrong.push(
+                "no function was there from the first quarter of the time to the end: nothing is known of memory"
+                    .to_owned(),
+            );
+        }
         if self.plan.must_be_flat && end > start * 1.25 {
             wrong.push(format!("the functions' memory has grown from {start:.0} to {end:.0} KiB each"));
         }

@@ -51,6 +51,8 @@ impl Bounds {
 pub(crate) struct Trace {
     pub(crate) attempts: u32,
     pub(crate) retries: u32,
+    /// Whether one of the attempts may have reached the back end.
+    pub(crate) may_be_seen: bool,
     pub(crate) connect_started: Option<Instant>,
     pub(crate) connected: Option<Instant>,
     pub(crate) first_byte: Option<Instant>,
@@ -84,21 +86,21 @@ pub(crate) async fn send(
     };
     let in_time = async {
         let mut kept = upstream.checkout(bounds.now, parts.method.is_idempotent()).await;
-        let mut seen = None;
         let (connection, head) = loop {
             let was_kept = kept.is_some();
             let connection = match kept.take() {
                 Some(connection) => connection,
-                // What may have been seen before is not unsent because there is no other connection now.
-                None => {
-                    connect(upstream, deadline, trace).await.map_err(|error| seen.take().map_or(error, no_answer))?
-                }
+                None => connect(upstream, deadline, trace).await?,
             };
+            // The process may have stood still meanwhile.
+            if deadline <= Instant::now() {
+                return Err(ProxyError::ResponseTimeout);
+            }
             match exchange(upstream, connection, parts, body, trace).await {
                 Ok(answer) => break answer,
                 Err(failure) if was_kept && may_send_again(&parts.method, failure.progress) => {
                     upstream.discard_idle();
-                    seen = Some(failure).filter(|failure| !failure.progress.nothing_sent);
+                    trace.may_be_seen |= !failure.progress.nothing_sent;
                 }
                 Err(failure) => return Err(no_answer(failure)),
             }

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use crate::attempt::{self, Bounds, SHORTEST, Trace};
 use crate::pipeline::Answered;
 use crate::plan::{Context, Outgoing, Planner};
+use crate::upstream::Upstream;
 use crate::{Invocation, Proxy, ProxyError, fields, public_url, retry};
 
 /// What says who a client is: for the system that it talks to, and no other unless the configuration says so. Besides,
@@ -159,6 +160,11 @@ impl Proxy {
             reason = stop => reason,
             () = both => "done",
         };
+        if stopped != "done" {
+            // The connections that the copies were on may have died meanwhile, and nobody has found out.
+            let copies = outgoing.iter().chain(&again).filter_map(|outgoing| self.apart.get(outgoing.index));
+            copies.for_each(Upstream::discard_idle);
+        }
         let [of_mirror, of_itself] = [of_mirror, of_itself].map(|outcome| outcome.unwrap_or(Outcome::Lost(stopped)));
 
         let record = |against, outgoing: Option<&Outgoing<'_>>, outcome: &Outcome| {

@@ -238,10 +238,11 @@ impl Proxy {
                 otherwise
             }
             (None, otherwise) => {
-                let (result, took) = self.send_one(&first, body, bounds, record).await;
+                let (result, Trace { took, may_be_seen, .. }) = self.send_one(&first, body, bounds, record).await;
                 let failure = retry::failure(&result);
-                let is_wanted =
-                    |failover| failure.is_some_and(|it| failover::is_wanted(failover, &first.parts.method, it));
+                let is_wanted = |failover| {
+                    failure.is_some_and(|it| failover::is_wanted(failover, &first.parts.method, it, may_be_seen))
+                };
                 match otherwise.filter(|otherwise| is_wanted(otherwise.failover) && !bounds.is_over()) {
                     None => return result.map(|response| Answered { response, sent: first, took }),
                     Some(otherwise) => {
@@ -255,7 +256,7 @@ impl Proxy {
         let to = otherwise.failover.to;
         let elsewhere = async {
             let second = self.planner(invocation).elsewhere(context, forward, *otherwise, body)?;
-            let (result, took) = self.send_one(&second, body, bounds, record).await;
+            let (result, Trace { took, .. }) = self.send_one(&second, body, bounds, record).await;
             result.map(|response| Answered { response, sent: second, took })
         };
         match (elsewhere.await, first_answer) {
@@ -275,12 +276,12 @@ impl Proxy {
         body: &Bytes,
         bounds: Bounds,
         record: &mut AccessRecord,
-    ) -> (Result<Response<Bytes>, ProxyError>, Duration) {
+    ) -> (Result<Response<Bytes>, ProxyError>, Trace) {
         let mut trace = Trace::default();
         let result = retry::send(&self.upstreams[outgoing.index], &outgoing.parts, body, bounds, &mut trace).await;
         record.backend = Some(outgoing.backend.name.clone());
         note(record, &trace, bounds.started);
-        (result, trace.took)
+        (result, trace)
     }
 
     /// Makes the answer of a back end that of the client's request.

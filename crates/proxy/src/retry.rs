@@ -25,6 +25,7 @@ pub(crate) async fn send(
     let mut sent_again = 0;
     loop {
         let result = attempt::send(upstream, parts, body, bounds, trace).await;
+        trace.may_be_seen |= failure(&result) != Some(Failure::Connect);
         upstream.health.note(is_outage(&result), bounds.wall_clock());
         let Some(wait) = wait_before_next(upstream.backend.retry.as_ref(), &parts.method, &result, sent_again) else {
             return result;
@@ -35,6 +36,10 @@ pub(crate) async fn send(
             return result;
         }
         tokio::time::sleep(wait).await;
+        // The process may have stood still meanwhile.
+        if bounds.is_over() {
+            return result;
+        }
         sent_again += 1;
         trace.retries += 1;
     }

@@ -82,8 +82,34 @@ async fn a_write_that_was_seen_goes_nowhere_else_though_its_back_end_cannot_be_r
         taken.notified().await;
         modern.stop().await;
     });
-    assert_eq!((answer.status, &answer.record["error"]), (502, &"connection_terminated".into()));
+    assert_eq!((answer.status, &answer.record["error"]), (502, &"connection_refused".into()));
     assert_eq!(legacy.requests().len(), 0);
+}
+
+#[tokio::test] // T20
+async fn a_write_that_a_retry_has_sent_before_goes_nowhere_else_either() {
+    let legacy = Origin::answering(Tls::Good, LEGACY).await;
+    let taken = Arc::new(Notify::new());
+    let tell = taken.clone();
+    let mut modern = Origin::start(Tls::Plain, move |mut conn| {
+        let tell = tell.clone();
+        async move {
+            conn.request().await;
+            tell.notify_one();
+        }
+    })
+    .await;
+    let retry = "retry: { attempts: 1, backoff: 500ms, methods: [POST] }";
+    let proxy = with_failover(&modern.url(), retry, "", &legacy);
+    let stop = async {
+        taken.notified().await;
+        modern.stop().await;
+    };
+    let (answer, ()) = tokio::join!(ask(&proxy, post()), stop);
+    assert_eq!((answer.status, &answer.record["error"]), (502, &"connection_refused".into()));
+    assert_eq!((&answer.record["retries"], legacy.requests().len()), (&1.into(), 0));
+    // What changes nothing may.
+    assert_eq!(&ask(&proxy, get("/")).await.body[..], b"legacy");
 }
 
 #[tokio::test]

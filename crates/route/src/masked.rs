@@ -4,79 +4,60 @@
 use crossfade_compare::is_secret_name;
 
 /// Keys of this file that look like names of secrets, and hold names.
-const OWN_KEYS: [&str; 2] = ["cookie", "credentials"];
+const OWN_KEYS: [&str; 4] = ["cookie", "credentials", "jwtClaim", "pin"];
 
-/// A line, a key or a value with stars in place of each character of a secret, so that a caret below still points right.
+/// A line, a key or a value with a star for each character of a secret, so that a caret below still points right. Behind the
+/// name of a secret nothing more is shown: where its value ends is not to be known of a text that has a mistake in it.
 pub(crate) fn masked(text: &str) -> String {
-    without_users(&without_values(text))
+    let (shown, hidden) = text.split_at_checked(secret_begins(text)).unwrap_or((text, ""));
+    let mut masked = without_users(shown);
+    masked.extend(hidden.chars().map(star));
+    masked
 }
 
-/// `name: value`, `name=value`.
-fn without_values(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    let mut rest = text;
-    let mut is_flow = false;
-    while let Some(at) = rest.find([':', '=']) {
-        let (before, after) = rest.split_at(at);
-        is_flow |= before.contains(['{', '[']);
-        let is_pair = after.starts_with('=');
-        shown.push_str(before);
-        shown.push_str(if is_pair { "=" } else { ":" });
-        rest = after.get(1..).unwrap_or_default();
-        let quoted = before.trim_end_matches(['\'', '"']);
-        let name = quoted.rsplit(|c: char| !c.is_alphanumeric() && c != '-' && c != '_').next().unwrap_or_default();
-        if !is_secret_name(name) {
-            continue;
+fn star(c: char) -> char {
+    if c == ' ' { ' ' } else { '*' }
+}
+
+/// Behind the first name of a secret that has a value, as in `token: x`, `?token=x` or `name: token, values: [x]`; else the end.
+fn secret_begins(text: &str) -> usize {
+    let last_pair = text.rfind('=');
+    let mut begin = 0;
+    for (at, separator) in text.match_indices([':', '=']) {
+        let (before, behind) = (text.get(begin..at).unwrap_or_default(), at + separator.len());
+        begin = behind;
+        let name = before.trim_end_matches([' ', '\'', '"']).rsplit(is_no_part_of_a_name).next().unwrap_or_default();
+        // Unless it is the value of the field `Cookie`.
+        let has_names = OWN_KEYS.contains(&name) && separator == ":" && last_pair.is_none_or(|last| last < at);
+        if is_secret_name(name) && !has_names {
+            return behind;
         }
-        let value = value_of(rest, is_pair, is_flow);
-        // A list of names, unless it is the value of the field `Cookie`.
-        if OWN_KEYS.contains(&name) && !is_pair && !value.contains('=') {
-            continue;
-        }
-        let (value, behind) = rest.split_at_checked(value.len()).unwrap_or((rest, ""));
-        let quote = value.trim_start().chars().next().filter(|first| matches!(first, '\'' | '"'));
-        shown.extend(value.chars().map(|c| if c == ' ' || Some(c) == quote { c } else { '*' }));
-        rest = behind;
-    }
-    shown.push_str(rest);
-    shown
-}
-
-/// As much as belongs to a value, with the space and the quotes around it. A map is none: the names in it say more.
-fn value_of(text: &str, is_pair: bool, is_flow: bool) -> &str {
-    let begin = text.len() - text.trim_start().len();
-    let value = text.get(begin..).unwrap_or_default();
-    let length = match value.chars().next() {
-        Some('{') if !is_pair => Some(0),
-        Some(quote @ ('\'' | '"')) => value.match_indices(quote).nth(1).map(|(end, _)| end),
-        Some('[') => value.find(']'),
-        _ if is_pair => value.find(['&', ';', ' ', '\'', '"', ',', '}']),
-        _ if is_flow => value.find([',', '}', ']']),
-        _ => None,
-    };
-    text.get(..begin + length.unwrap_or(value.len())).unwrap_or(text)
-}
-
-/// User names and passwords of URLs.
-fn without_users(text: &str) -> String {
-    let mut pieces = text.split("://");
-    let mut shown = pieces.next().unwrap_or_default().to_owned();
-    for piece in pieces {
-        shown.push_str("://");
-        let word = piece.split([' ', '\'', '"', ',']).next().unwrap_or_default();
-        let authority = word.split('/').next().unwrap_or_default();
-        // What is no port is a password, which may have a `/` in it.
-        let port = authority.split_once(':').filter(|_| !authority.starts_with('[')).map_or("", |(_, port)| port);
-        let end = authority
-            .rfind('@')
-            .or_else(|| if port.bytes().all(|byte| byte.is_ascii_digit()) { None } else { word.rfind('@') });
-        match end.and_then(|end| piece.split_at_checked(end)) {
-            Some((secret, rest)) => {
-                shown.extend(secret.chars().map(|_| '*'));
-                shown.push_str(rest);
+        if name == "name" {
+            let rest = text.get(behind..).unwrap_or_default();
+            let value = rest.trim_start_matches([' ', '\'', '"']);
+            let end = value.find(is_no_part_of_a_name).unwrap_or(value.len());
+            if value.get(..end).is_some_and(is_secret_name) {
+                return text.len() - value.len() + end;
             }
-            None => shown.push_str(piece),
         }
+    }
+    text.len()
+}
+
+fn is_no_part_of_a_name(c: char) -> bool {
+    !c.is_alphanumeric() && c != '-' && c != '_'
+}
+
+/// User names and passwords of URLs. A password may have any character in it but those that end a text or a word.
+fn without_users(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for word in text.split_inclusive([' ', '\'', '"']) {
+        let scheme = word.find("://").map_or(word.len(), |at| at + "://".len());
+        let (scheme, rest) = word.split_at_checked(scheme).unwrap_or((word, ""));
+        let (user, rest) = rest.split_at_checked(rest.rfind('@').unwrap_or(0)).unwrap_or(("", rest));
+        shown.push_str(scheme);
+        shown.extend(user.chars().map(star));
+        shown.push_str(rest);
     }
     shown
 }
@@ -87,36 +68,48 @@ mod tests {
 
     #[test]
     fn no_user_of_a_url_is_shown() {
-        let line = r#"{"a": "https://l.example", "b": "https://user:hunter2@m.example/@", "c": "ftp://x@y"}"#;
-        let shown = r#"{"a": "https://l.example", "b": "https://************@m.example/@", "c": "ftp://*@y"}"#;
-        assert_eq!(masked(line), shown);
-        assert_eq!(
-            masked("https://ann:a/b@m.example, https://[::1]:80/@x"),
-            "https://*******@m.example, https://[::1]:80/@x"
-        );
+        for (line, shown) in [
+            (r#"{"a": "https://l.example", "b": "ftp://x@y"}"#, r#"{"a": "https://l.example", "b": "ftp://*@y"}"#),
+            ("https://ann:a/b@m.example, https://n", "https://*******@m.example, https://n"),
+            ("https://ann:12/34@h", "https://*********@h"),
+            ("https://ann:a,b@h/x?y", "https://*******@h/x?y"),
+            ("https://a://b@c", "https://*****@c"),
+            ("https://[::1]:80/x", "https://[::1]:80/x"),
+        ] {
+            assert_eq!(masked(line), shown, "{line}");
+        }
     }
 
     #[test]
-    fn no_value_of_a_secrets_name_is_shown() {
+    fn nothing_is_shown_behind_the_name_of_a_secret() {
         for (line, shown) in [
-            ("set: { authorization: 'Bearer x y', x-a: \"b\" }", "set: { authorization: '****** * *', x-a: \"b\" }"),
+            ("set: { authorization: 'Bearer x', x-a: b }", "set: { authorization: ******* *** **** * *"),
             ("  authorization: Bearer a,b # c", "  authorization: ****** *** * *"),
-            ("{ x-api-key: a b, x-b: c }", "{ x-api-key: * *, x-b: c }"),
-            (r#"{"X-Token": "it's", "b": 1}"#, r#"{"X-Token": "****", "b": 1}"#),
-            ("add: { set-cookie: [a=1, b=2], c: d }", "add: { set-cookie: ***** ***], c: d }"),
+            (r#"{"X-Token" : "it's", "b": 1}"#, r#"{"X-Token" : ******* **** **"#),
+            ("x-api-key: 'a''rest'", "x-api-key: *********"),
+            (r#"token: ["a]b", c]"#, "token: ******* **"),
             ("authorization:Bearer-x", "authorization:********"),
-            ("cookie: 'session=1; b=2'", "cookie: '********** ***'"),
-            ("https://a.example/?token=x&b=1", "https://a.example/?token=*&b=1"),
+            ("cookie: 'session=1; b=2'", "cookie: *********** ****"),
+            ("https://a.example/?token=x&b=1", "https://a.example/?token=*****"),
+            ("header: { name: x-api-key, values: [a] }", "header: { name: x-api-key* ******* *** *"),
             // Names of cookies and of fields are none.
             ("sticky: { by: { cookie: customer_id } }", "sticky: { by: { cookie: customer_id } }"),
             ("credentials: [cookie, authorization]", "credentials: [cookie, authorization]"),
-            ("pin: { modern: [2] }", "pin: { modern: [2] }"),
-            ("token: 'äö", "token: '**"),
+            ("forward: token", "forward: token"),
+            ("token: 'äö", "token: ***"),
             ("token:", "token:"),
             ("", ""),
         ] {
             assert_eq!(masked(line), shown, "{line}");
             assert_eq!(masked(line).chars().count(), line.chars().count(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_long_text_takes_no_long_time() {
+        for text in ["cookie:", "token", "name:", "://", "a@://", "name: x"] {
+            let long = text.repeat(100_000);
+            assert_eq!(masked(&long).chars().count(), long.len());
         }
     }
 }

@@ -100,6 +100,31 @@ fn a_time_that_ends_while_the_process_stands_still_is_over_when_it_goes_on() {
 }
 
 #[test] // G25
+fn a_retry_is_not_sent_when_its_time_was_over_in_the_wait_before_it() {
+    let (tell, asked) = channel();
+    let tell = Mutex::new(tell);
+    // On a connection that is kept for the next one.
+    let address = serve(move |call| {
+        let _ = tell.lock().unwrap().send(call.line);
+        response("503 Service Unavailable", &[], b"busy")
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("crossfade.yaml");
+    let text = format!(
+        "version: 1\nbackends:\n  back: {{ url: 'http://{address}', retry: {{ attempts: 1, codes: [503], backoff: 600ms, methods: \
+         [POST] }} }}\ndefault: {{ forward: back }}\n"
+    );
+    std::fs::write(&config, text).unwrap();
+    let function = Function::start(&[("CROSSFADE_CONFIG", config.to_str().unwrap())]);
+    function.give_as("a", &event("POST", "/a"), Duration::from_secs(2));
+    asked.recv_timeout(PATIENCE).unwrap();
+    sleep(Duration::from_millis(100));
+    still(&function, Duration::from_millis(2500), || {});
+    assert_eq!(function.posted().json()["statusCode"], 503);
+    assert_eq!(asked.try_iter().count(), 0, "sent again after its time");
+}
+
+#[test] // G25
 fn an_answer_that_came_while_the_process_stood_still_is_not_too_late() {
     let back_end = Held::start();
     let folder = tempfile::tempdir().unwrap();

@@ -23,7 +23,7 @@ const TURN: usize = 64 * 1024;
 pub(super) struct Stream {
     transport: Transport,
     traffic: Traffic,
-    /// Bytes read since reading had to wait.
+    /// Bytes read since the task last waited, or gave way.
     in_a_row: usize,
 }
 

@@ -173,7 +173,7 @@ fn read_url<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<BackendUr
 /// What a connection would be refused for is said where it is written.
 fn check_reach<'n>(node: &'n Node, reach: &Reach, host: &str, port: u16, mistakes: &mut Mistakes<'n>) {
     if let Err(prohibited) = reach.check_host(host, port) {
-        node.wrong(mistakes, format!("`{host}` {prohibited}"), Some(prohibited.hint().into()));
+        node.wrong(mistakes, format!("`{}` {prohibited}", node.shown()), Some(prohibited.hint().into()));
     }
 }
 

@@ -100,7 +100,7 @@ fn read_route<'n>(node: &'n Node, routes: &Routes<'n>, mistakes: &mut Mistakes<'
         let hint = closest(name, &names).map(|known| format!("did you mean `{known}`?"));
         node.wrong(mistakes, format!("there is no route `{}`", node.shown()), hint);
     } else if name != DEFAULT && !routes.routes.iter().any(|route| route.name == name) && !mistakes.has_errors() {
-        node.doubtful(mistakes, format!("no request meets `{name}`: it is not enabled"), None);
+        node.doubtful(mistakes, format!("no request meets `{}`: it is not enabled", node.shown()), None);
     }
     Some(name.to_owned())
 }

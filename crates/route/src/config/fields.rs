@@ -116,7 +116,11 @@ pub(super) fn read_request_id<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -
         return None;
     };
     if OF_THE_CONNECTION.contains(&name.as_str()) || NOT_FOR_THE_ID.contains(&name.as_str()) {
-        node.wrong(mistakes, format!("`{name}` has another meaning"), Some("choose a field of its own".into()));
+        node.wrong(
+            mistakes,
+            format!("`{}` has another meaning", node.shown()),
+            Some("choose a field of its own".into()),
+        );
     }
     Some(name)
 }
