@@ -78,7 +78,7 @@ impl Rewrite {
         self.regex.source()
     }
 
-    /// What stands in for it, as it was written.
+    /// What stands in for it, as it was written; of several parts all in a row, whose `$` may be text.
     #[must_use]
     pub fn replace(&self) -> &str {
         &self.replace
