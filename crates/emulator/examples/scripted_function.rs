@@ -163,7 +163,8 @@ fn serve(api: &mut Api, next: &Answer, served: u32) {
         "/env" => serde_json::to_string(&std::env::vars().collect::<std::collections::BTreeMap<_, _>>()).unwrap(),
         "/pid" => json!({"pid": std::process::id(), "served": served}).to_string(),
         "/child" => {
-            let command = "trap '' TERM; sleep 600";
+            // `exec`: a shell that is stopped while its child begins would wait for that, and not show that it is stopped.
+            let command = "trap '' TERM; exec sleep 600";
             let mut child = std::process::Command::new("sh").args(["-c", command]).spawn().unwrap();
             let answer = json!({"pid": std::process::id(), "child": child.id()}).to_string();
             std::thread::spawn(move || child.wait());
