@@ -7,33 +7,14 @@ mod support;
 
 use std::net::SocketAddr;
 use std::process::Command;
-use std::sync::Mutex;
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use support::{Function, PATIENCE, event, response, serve};
+use support::{Function, Held, event, response, serve};
 use tempfile::TempDir;
 
-/// A back end that answers when the test says so.
-struct Held {
-    address: SocketAddr,
-    asked: Receiver<()>,
-    release: Sender<()>,
-}
-
-impl Held {
-    fn start() -> Held {
-        let (tell, asked) = channel();
-        let (release, released) = channel::<()>();
-        let (tell, released) = (Mutex::new(tell), Mutex::new(released));
-        let address = serve(move |_| {
-            let _ = tell.lock().unwrap().send(());
-            let _ = released.lock().unwrap().recv();
-            response("200 OK", &[("content-type", "text/plain")], b"ok")
-        });
-        Held { address, asked, release }
-    }
+fn held() -> Held {
+    Held::start("text/plain", |_| "ok".to_owned())
 }
 
 fn legacy() -> SocketAddr {
@@ -60,20 +41,20 @@ fn comparisons(log: &[Value]) -> Vec<&Value> {
 
 #[test] // T19
 fn a_copy_is_sent_after_the_reply_and_before_the_next_event() {
-    let modern = Held::start();
+    let modern = held();
     let (_folder, file) = config(legacy(), modern.address, "");
     let function = Function::start(&[("CROSSFADE_CONFIG", &file)]);
     let plain = function.invoke(&event("GET", "/plain")).body;
     let posted = function.invoke(&event("GET", "/mirrored"));
     assert_eq!(posted.body, plain, "the same bytes with and without a mirror");
     // The copy has no answer yet, and the client has its own.
-    modern.asked.recv_timeout(PATIENCE).unwrap();
+    modern.asked();
     assert_eq!(function.log(2).len(), 2, "both access lines are there, and no comparison yet");
 
     function.give(event("GET", "/plain").to_string(), Duration::from_secs(10), "202 Accepted");
     std::thread::sleep(Duration::from_millis(200));
     assert_eq!(function.log(2).len(), 2, "the next event waits for the copy");
-    modern.release.send(()).unwrap();
+    modern.release(1);
     function.posted();
     let log = function.log(4);
     let kinds: Vec<_> = log.iter().map(|line| line["type"].as_str().unwrap()).collect();
@@ -83,7 +64,7 @@ fn a_copy_is_sent_after_the_reply_and_before_the_next_event() {
 
 #[test] // T22
 fn a_mirror_that_hangs_ends_with_the_invocation() {
-    let modern = Held::start();
+    let modern = held();
     let (_folder, file) = config(legacy(), modern.address, "budget: 60s");
     let function = Function::start(&[("CROSSFADE_CONFIG", &file)]);
     function.give(event("GET", "/mirrored").to_string(), Duration::from_secs(1), "202 Accepted");
@@ -96,11 +77,11 @@ fn a_mirror_that_hangs_ends_with_the_invocation() {
 
 #[test] // T22
 fn the_end_of_the_environment_loses_a_copy_and_says_so() {
-    let modern = Held::start();
+    let modern = held();
     let (_folder, file) = config(legacy(), modern.address, "");
     let mut function = Function::start(&[("CROSSFADE_CONFIG", &file)]);
     function.invoke(&event("GET", "/mirrored"));
-    modern.asked.recv_timeout(PATIENCE).unwrap();
+    modern.asked();
     assert!(Command::new("kill").arg(function.child.id().to_string()).status().unwrap().success());
     assert!(function.wait().success());
     let log = function.log(2);
@@ -113,7 +94,7 @@ fn the_end_of_the_environment_loses_a_copy_and_says_so() {
 #[test] // T19
 fn copies_that_hang_hold_up_only_their_own_lane() {
     const LANES: usize = 8;
-    let modern = Held::start();
+    let modern = held();
     let (_folder, file) = config(legacy(), modern.address, "");
     let lanes = LANES.to_string();
     let function = Function::start(&[("CROSSFADE_CONFIG", &file), ("AWS_LAMBDA_MAX_CONCURRENCY", &lanes)]);
@@ -126,7 +107,7 @@ fn copies_that_hang_hold_up_only_their_own_lane() {
     }
     assert!(comparisons(&function.log(20 + LANES - 1)).is_empty());
     for _ in 1..LANES {
-        modern.release.send(()).unwrap();
+        modern.release(1);
     }
     let log = function.log(20 + 2 * (LANES - 1));
     assert_eq!(comparisons(&log).iter().filter(|line| line["verdict"] == "match").count(), LANES - 1);

@@ -1,8 +1,7 @@
 //! Single cases of a process that stands still within an invocation, or from before it until its time is over.
 
-use std::net::SocketAddr;
 use std::sync::Mutex;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::channel;
 use std::thread::{self, sleep};
 use std::time::Duration;
 
@@ -10,38 +9,12 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Call, Function, PATIENCE, event, response, serve};
+use crate::support::{Function, Held, PATIENCE, event, response, serve};
 use crate::{LIMIT, signal};
 
-/// A back end that answers with the path, as JSON, when the test says so. It hears of requests in their order.
-struct Held {
-    address: SocketAddr,
-    asked: Receiver<Call>,
-    release: Sender<()>,
-}
-
-impl Held {
-    fn start() -> Held {
-        let (tell, asked) = channel();
-        let (release, released) = channel::<()>();
-        let (tell, released) = (Mutex::new(tell), Mutex::new(released));
-        let address = serve(move |call| {
-            let content = json!({ "line": call.line }).to_string();
-            let _ = tell.lock().unwrap().send(call);
-            let _ = released.lock().unwrap().recv();
-            response("200 OK", &[("content-type", "application/json")], content.as_bytes())
-        });
-        Held { address, asked, release }
-    }
-
-    fn asked(&self) -> Call {
-        self.asked.recv_timeout(PATIENCE).expect("the back end is not asked")
-    }
-
-    /// Answers so many requests, also some to come.
-    fn release(&self, count: usize) {
-        (0..count).for_each(|_| self.release.send(()).unwrap());
-    }
+/// A back end that answers with the request line when the test says so.
+fn held() -> Held {
+    Held::start("application/json", |call| json!({ "line": call.line }).to_string())
 }
 
 fn still(function: &Function, length: Duration, meanwhile: impl FnOnce()) {
@@ -53,7 +26,7 @@ fn still(function: &Function, length: Duration, meanwhile: impl FnOnce()) {
 
 #[test] // G25
 fn a_request_whose_time_is_over_before_it_begins_is_not_sent() {
-    let back_end = Held::start();
+    let back_end = held();
     back_end.release(9);
     let function = Function::start(&[("CROSSFADE_BACKEND", &format!("http://{}", back_end.address))]);
     function.invoke(&event("GET", "/first"));
@@ -71,7 +44,7 @@ fn a_request_whose_time_is_over_before_it_begins_is_not_sent() {
 
 #[test] // G25
 fn a_time_that_ends_while_the_process_stands_still_is_over_when_it_goes_on() {
-    let back_end = Held::start();
+    let back_end = held();
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("crossfade.yaml");
     let text = format!(
@@ -126,7 +99,7 @@ fn a_retry_is_not_sent_when_its_time_was_over_in_the_wait_before_it() {
 
 #[test] // G25
 fn an_answer_that_came_while_the_process_stood_still_is_not_too_late() {
-    let back_end = Held::start();
+    let back_end = held();
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("crossfade.yaml");
     let text = format!(
@@ -186,7 +159,7 @@ fn a_copy_that_is_on_its_way_while_the_process_stands_still_is_lost() {
 }
 
 fn copy_on_its_way(keys: &str, is_answered: bool) {
-    let (primary, mirror) = (Held::start(), Held::start());
+    let (primary, mirror) = (held(), held());
     primary.release(9);
     let (_folder, function) = mirrored(&primary, &mirror, keys);
     for (method, lines) in [("GET", 4), ("POST", 8)] {
@@ -213,7 +186,7 @@ fn copy_on_its_way(keys: &str, is_answered: bool) {
 
 #[test] // T22
 fn a_second_question_is_lost_alone_if_the_process_stands_still_then() {
-    let (primary, mirror) = (Held::start(), Held::start());
+    let (primary, mirror) = (held(), held());
     mirror.release(1);
     primary.release(1);
     let (_folder, function) = mirrored(&primary, &mirror, "compare: { noise: { selfCompare: 100 } }");
@@ -229,7 +202,7 @@ fn a_second_question_is_lost_alone_if_the_process_stands_still_then() {
 
 #[test] // T22
 fn a_copy_is_not_begun_when_the_time_for_it_is_over() {
-    let (primary, mirror) = (Held::start(), Held::start());
+    let (primary, mirror) = (held(), held());
     let (_folder, function) = mirrored(&primary, &mirror, "budget: 60s");
     function.give_as("a", &event("GET", "/a"), Duration::from_secs(1));
     primary.asked();

@@ -230,6 +230,38 @@ fn kept(pipe: impl Read + Send + 'static) -> Arc<Mutex<Vec<String>>> {
     lines
 }
 
+/// A back end that answers when the test says so. It hears of requests in their order.
+pub struct Held {
+    pub address: SocketAddr,
+    pub asked: Receiver<Call>,
+    release: Sender<()>,
+}
+
+impl Held {
+    /// With this content type and content.
+    pub fn start(content_type: &'static str, content: fn(&Call) -> String) -> Held {
+        let (tell, asked) = channel();
+        let (release, released) = channel::<()>();
+        let (tell, released) = (Mutex::new(tell), Mutex::new(released));
+        let address = serve(move |call| {
+            let content = content(&call);
+            let _ = tell.lock().unwrap().send(call);
+            let _ = released.lock().unwrap().recv();
+            response("200 OK", &[("content-type", content_type)], content.as_bytes())
+        });
+        Held { address, asked, release }
+    }
+
+    pub fn asked(&self) -> Call {
+        self.asked.recv_timeout(PATIENCE).expect("the back end is not asked")
+    }
+
+    /// Answers so many requests, also some to come.
+    pub fn release(&self, count: usize) {
+        (0..count).for_each(|_| self.release.send(()).unwrap());
+    }
+}
+
 /// An event of an ALB in single-value mode.
 pub fn event(method: &str, path: &str) -> Value {
     json!({
