@@ -1,6 +1,6 @@
 //! Message content as a JSON string: plain text or base64, whichever is cheaper and fits. Knows no event format.
 
-use crate::json::write_string;
+use crate::json::{size_of_string, write_string};
 
 /// Content of more bytes goes as base64 even where it is text, as long as that fits: looking for what must be escaped
 /// costs more (28 k instructions for 1 KiB of JSON). Short texts stay readable.
@@ -22,13 +22,13 @@ pub(crate) fn write(out: &mut Vec<u8>, content: &[u8], room: usize) -> Result<bo
         out.push(b'"');
         return Ok(true);
     };
-    let start = out.len();
-    write_string(out, text);
-    let size = out.len() - start;
+    // Written only if it fits: control characters take six times their size, in a buffer that is kept.
+    let size = size_of_string(text);
     if size > room {
-        out.truncate(start);
         return Err(size.min(base64_size));
     }
+    out.reserve(size);
+    write_string(out, text);
     Ok(false)
 }
 
@@ -64,6 +64,13 @@ mod tests {
         assert_eq!(written(&text, 3500).1, Ok(false));
         assert_eq!(written(&text, 3002).1, Ok(false));
         assert_eq!(written(&text, 3001), (String::new(), Err(3002)));
+    }
+
+    #[test]
+    fn what_does_not_fit_takes_no_memory() {
+        let mut out = Vec::new();
+        assert_eq!(write(&mut out, &[1; 100_000], 100_000), Err(133_338));
+        assert_eq!(out.capacity(), 0);
     }
 
     #[test]

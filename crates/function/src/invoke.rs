@@ -16,17 +16,18 @@ use http::Response;
 use crate::log_error;
 
 /// Writes the reply to an event into `reply`, which must be empty. What is left to do once it is posted comes back beside
-/// the record.
+/// the record. The event's memory is free as soon as nothing of the request is in it.
 pub(crate) async fn answer<'p>(
     proxy: &'p Proxy,
-    event: &Bytes,
+    event: Bytes,
     invocation: &'p Invocation,
     reply: &mut Vec<u8>,
 ) -> (AccessRecord, Option<Box<Pending<'p>>>) {
-    let decoded = catch_unwind(|| decode_request(event)).unwrap_or_else(|panic| {
+    let decoded = catch_unwind(|| decode_request(&event)).unwrap_or_else(|panic| {
         let error = DecodeError::Json(message_of(&*panic));
         Err(Undecodable { format: EventFormat::Alb(HeaderMode::Single), error })
     });
+    drop(event);
     let (format, exchange) = match decoded {
         Ok(event) if event.is_health_check && proxy.table().health_check == HealthCheck::Function => {
             (event.format, own(invocation, healthy(), |record| record.route = Some("health-check".to_owned())))

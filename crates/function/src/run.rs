@@ -1,4 +1,5 @@
-//! The loop: the next event, its answer, its log line, copies for a mirror, the next event. Also start and end of the process.
+//! The loop: the next event, its answer, its log line, copies for a mirror, the next event. Also start and end of the process
+//! and of its lanes, the loops that run side by side.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use crossfade_proxy::{Invocation, SetupError};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -41,8 +43,8 @@ pub(crate) enum RunError {
     Api(#[from] ApiError),
     #[error("cannot wait for signals: {0}")]
     Signal(#[source] std::io::Error),
-    #[error("the loop broke: {0}")]
-    Loop(String),
+    #[error("a lane broke: {0}")]
+    Lane(String),
 }
 
 /// Serves until Lambda ends the environment.
@@ -61,15 +63,23 @@ pub(crate) async fn run(settings: Settings) -> Result<(), RunError> {
     };
     tokio::spawn(tick());
     // Tasks, also for a single one: the runtime looks for I/O before every turn of what it blocks on, but not of tasks.
-    let mut loops = JoinSet::new();
-    loops.spawn(serve(current.clone(), api, terminate()?));
+    let mut lanes = JoinSet::new();
+    let (stop, stopped) = watch::channel(());
+    lanes.spawn(serve(current.clone(), api, terminate()?, stopped.clone()));
     for _ in 1..concurrency {
-        loops.spawn(serve(current.clone(), RuntimeApi::new(&runtime_api), terminate()?));
+        lanes.spawn(serve(current.clone(), RuntimeApi::new(&runtime_api), terminate()?, stopped.clone()));
     }
-    // A loop that breaks does not take the invocations of the others with it.
+    drop(stopped);
+    // A lane fails where the Runtime API does, and then Lambda expects the process to end (a container error). The other
+    // lanes answer what they have first.
     let mut outcome = Ok(());
-    while let Some(ended) = loops.join_next().await {
-        outcome = outcome.and(ended.unwrap_or_else(|error| Err(RunError::Loop(error.to_string()))));
+    while let Some(ended) = lanes.join_next().await {
+        let ended = ended.unwrap_or_else(|error| Err(RunError::Lane(error.to_string())));
+        if let (Err(error), false) = (&ended, lanes.is_empty()) {
+            log_error(&format!("{error}; the process ends after the {} other lanes have answered", lanes.len()));
+            let _ = stop.send(());
+        }
+        outcome = outcome.and(ended);
     }
     outcome
 }
@@ -87,14 +97,21 @@ fn terminate() -> Result<Signal, RunError> {
     signal(SignalKind::terminate()).map_err(RunError::Signal)
 }
 
-/// One invocation at a time, over a connection of its own.
-async fn serve(current: Arc<Current>, mut api: RuntimeApi, mut terminate: Signal) -> Result<(), RunError> {
+/// A lane: one invocation at a time, over a connection of its own. Ends at SIGTERM, or before the next invocation once `stop`
+/// has changed.
+async fn serve(
+    current: Arc<Current>,
+    mut api: RuntimeApi,
+    mut terminate: Signal,
+    mut stop: watch::Receiver<()>,
+) -> Result<(), RunError> {
     let mut buffer = Vec::new();
     let mut random = Random::new();
     loop {
         let next = tokio::select! {
             biased;
             _ = terminate.recv() => return Ok(()),
+            Ok(()) = stop.changed() => return Ok(()),
             next = api.next() => next?,
         };
         let NextEvent { request_id, invocation_id, deadline_ms, trace_id, event } = next;
@@ -105,9 +122,7 @@ async fn serve(current: Arc<Current>, mut api: RuntimeApi, mut terminate: Signal
         let invocation = Invocation { request_id, trace_id, started, time, deadline, seed };
 
         let proxy = current.proxy();
-        let (record, pending) = answer(&proxy, &event, &invocation, &mut buffer).await;
-        // Its memory takes what comes next.
-        drop(event);
+        let (record, pending) = answer(&proxy, event, &invocation, &mut buffer).await;
         let reply = Bytes::from(std::mem::take(&mut buffer));
         let posted = api.respond(&invocation.request_id, invocation_id.as_deref(), reply.clone()).await;
         if let Ok(line) = serde_json::to_string(&record) {

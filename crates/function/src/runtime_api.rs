@@ -21,6 +21,9 @@ const BACK_OFF: [Duration; 3] = [Duration::from_millis(10), Duration::from_milli
 /// Least room for a read.
 const READ_SIZE: usize = 16 * 1024;
 
+/// The memory of a larger event is given back: it is full of escapes, and each lane would keep it.
+const LARGEST_KEPT: usize = 2 * 1024 * 1024;
+
 /// A connection to the Runtime API.
 #[derive(Debug)]
 pub(crate) struct RuntimeApi {
@@ -32,6 +35,8 @@ pub(crate) struct RuntimeApi {
     inbox: BytesMut,
     /// Whether anything of the present answer has come.
     has_begun: bool,
+    /// Whether the last content was larger than is kept.
+    was_large: bool,
 }
 
 /// One invocation, as the API hands it out.
@@ -62,14 +67,14 @@ pub(crate) enum ApiError {
 impl RuntimeApi {
     /// `address` is `host:port` in Lambda. Others write a URL with a path.
     pub(crate) fn new(address: &str) -> Self {
-        let address = address.strip_prefix("http://").unwrap_or(address);
-        let (authority, base) = address.split_at(address.find('/').unwrap_or(address.len()));
+        let (authority, base) = split(address);
         RuntimeApi {
             authority: authority.to_owned(),
             base: [base.trim_end_matches('/'), "/2018-06-01/runtime"].concat(),
             stream: None,
             inbox: BytesMut::new(),
             has_begun: false,
+            was_large: false,
         }
     }
 
@@ -164,6 +169,9 @@ impl RuntimeApi {
     }
 
     async fn exchange(&mut self, mut stream: TcpStream, head: Bytes, body: Bytes) -> Result<(Head, Bytes), ApiError> {
+        if std::mem::take(&mut self.was_large) {
+            self.inbox = BytesMut::new();
+        }
         self.inbox.clear();
         self.has_begun = false;
         stream.write_all_buf(&mut head.chain(body)).await?;
@@ -194,6 +202,7 @@ impl RuntimeApi {
         if head.keeps_connection {
             self.stream = Some(stream);
         }
+        self.was_large = content.len() > LARGEST_KEPT;
         Ok((head, content))
     }
 
@@ -210,6 +219,16 @@ impl RuntimeApi {
     }
 }
 
+/// Takes the address of a Runtime API apart: `host:port`, to connect to, and the path before every call.
+pub(crate) fn split(address: &str) -> (&str, &str) {
+    const SCHEME: &str = "http://";
+    let address = match address.split_at_checked(SCHEME.len()) {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case(SCHEME) => rest,
+        _ => address,
+    };
+    address.split_at(address.find('/').unwrap_or(address.len()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,6 +239,7 @@ mod tests {
             ("127.0.0.1:9001", "127.0.0.1:9001", "/2018-06-01/runtime"),
             ("http://[::1]:9123/shop", "[::1]:9123", "/shop/2018-06-01/runtime"),
             ("127.0.0.1:9001/", "127.0.0.1:9001", "/2018-06-01/runtime"),
+            ("HTTP://localhost:9001", "localhost:9001", "/2018-06-01/runtime"),
         ] {
             let api = RuntimeApi::new(address);
             assert_eq!((api.authority.as_str(), api.base.as_str()), (authority, base));

@@ -3,9 +3,15 @@
 
 use std::env;
 use std::fs;
+use std::net::ToSocketAddrs;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
-use crossfade_route::{Diagnostics, PemFile, RoutingTable, Surroundings};
+use crossfade_route::{Diagnostics, PemFile, RoutingTable, RuntimeApi, Surroundings};
+
+use crate::runtime_api;
+
+const RUNTIME_API_VARIABLE: &str = "AWS_LAMBDA_RUNTIME_API";
 
 /// What the environment says.
 #[derive(Debug)]
@@ -91,7 +97,7 @@ impl Settings {
         let text = |name| env::var(name).ok().filter(|value| !value.is_empty());
         let task_root = text("LAMBDA_TASK_ROOT").map(PathBuf::from).unwrap_or_default();
         Ok(Settings {
-            runtime_api: text("AWS_LAMBDA_RUNTIME_API").ok_or(SettingsError::NotInLambda)?,
+            runtime_api: text(RUNTIME_API_VARIABLE).ok_or(SettingsError::NotInLambda)?,
             config: config_source(
                 text("CROSSFADE_BACKEND"),
                 text("CROSSFADE_CONFIG").map(PathBuf::from),
@@ -169,6 +175,26 @@ impl Surroundings for Here<'_> {
     fn file(&self, path: &Path) -> Result<Vec<u8>, String> {
         fs::read(self.folder.join(path)).map_err(|error| error.to_string())
     }
+
+    fn runtime_api(&self) -> Option<Arc<RuntimeApi>> {
+        /// Asked for each back end. The address is one for as long as the process lives.
+        static RUNTIME_API: OnceLock<Option<Arc<RuntimeApi>>> = OnceLock::new();
+        let find = || env::var(RUNTIME_API_VARIABLE).ok().and_then(|address| resolve(&address)).map(Arc::new);
+        RUNTIME_API.get_or_init(find).clone()
+    }
+}
+
+/// Looks a Runtime API up as a connection to it would, so that every spelling that leads there is known. In Lambda it is an
+/// IP address, and nobody is asked. A name that has no address yet is known by itself alone.
+fn resolve(address: &str) -> Option<RuntimeApi> {
+    let (authority, _) = runtime_api::split(address);
+    let (host, port) = authority.rsplit_once(':')?;
+    let addresses = authority.to_socket_addrs().map(|addresses| addresses.map(|address| address.ip()).collect());
+    Some(RuntimeApi {
+        host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
+        port: port.parse().ok()?,
+        addresses: addresses.unwrap_or_default(),
+    })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, SettingsError> {
@@ -178,6 +204,33 @@ fn read(path: &Path) -> Result<Vec<u8>, SettingsError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test] // T26
+    fn the_runtime_api_is_found_by_every_spelling_that_leads_there() {
+        for address in [
+            "127.0.0.1:9001",
+            "127.0.0.1:9001/",
+            "http://127.0.0.1:9001",
+            "HTTP://127.0.0.1:9001/shop/",
+            "localhost:9001",
+            "LOCALHOST:9001/",
+            "[::1]:9001",
+            "[::ffff:127.0.0.1]:9001",
+            // As the resolver reads it.
+            "127.1:9001",
+            "2130706433:9001",
+        ] {
+            let found = resolve(address).unwrap();
+            assert_eq!(found.port, 9001, "{address}");
+            assert!(!found.addresses.is_empty(), "{address}");
+            assert!(found.addresses.iter().all(|ip| ip.to_canonical().is_loopback()), "{address} {found:?}");
+        }
+        let unknown = resolve("http://no-such-host.invalid:9001/").unwrap();
+        assert_eq!((unknown.host.as_str(), unknown.port), ("no-such-host.invalid", 9001));
+        for none in ["", "127.0.0.1", "127.0.0.1:x", "http://127.0.0.1/"] {
+            assert_eq!(resolve(none), None, "{none}");
+        }
+    }
 
     #[test]
     fn exactly_one_configuration() {

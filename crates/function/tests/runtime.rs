@@ -220,6 +220,56 @@ fn a_container_error_ends_the_process() {
 }
 
 #[test]
+fn a_lane_that_fails_is_logged_at_once_and_ends_the_process_when_the_others_have_answered() {
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let (ask, asked) = std::sync::mpsc::channel::<String>();
+    let (ask, gate) = (Mutex::new(ask), Mutex::new(released));
+    let address = serve(move |call| {
+        ask.lock().unwrap().send(call.line.clone()).unwrap();
+        if call.line.starts_with("GET /held ") {
+            let _ = gate.lock().unwrap().recv_timeout(support::PATIENCE);
+        }
+        response("200 OK", &[], b"ok")
+    });
+    let url = format!("http://{address}");
+    let mut function = Function::start(&[("CROSSFADE_BACKEND", &url), ("AWS_LAMBDA_MAX_CONCURRENCY", "3")]);
+    function.give(event("GET", "/held").to_string(), Duration::from_secs(10), "202 Accepted");
+    assert_eq!(asked.recv_timeout(support::PATIENCE).unwrap(), "GET /held HTTP/1.1");
+    function.give(event("GET", "/fails").to_string(), Duration::from_secs(10), "500 Container Error");
+    function.posted();
+    assert_eq!(asked.recv_timeout(support::PATIENCE).unwrap(), "GET /fails HTTP/1.1");
+    // Said while the other lane is still at work; the third, which waits for an event, ends without one.
+    let log = function.log(2);
+    assert!(log[1]["message"].as_str().unwrap().contains("answered 500 to response"), "{log:?}");
+    assert_eq!(function.child.try_wait().unwrap(), None);
+    release.send(()).unwrap();
+    assert_eq!(function.posted().json()["body"], "ok");
+    assert_eq!(function.wait().code(), Some(1));
+    assert!(asked.try_recv().is_err());
+}
+
+#[test] // T26
+fn the_runtime_api_is_no_back_end_however_its_address_is_written() {
+    for (own, back_end) in [
+        ("http://127.0.0.1:PORT/", "http://127.0.0.1:PORT"),
+        ("127.0.0.1:PORT/", "http://localhost:PORT"),
+        ("http://localhost:PORT", "http://127.0.0.1:PORT"),
+        ("HTTP://LOCALHOST:PORT/", "http://127.0.0.2:PORT"),
+        ("127.1:PORT", "http://localhost:PORT"),
+    ] {
+        let function = Function::start_named(own, &[("CROSSFADE_BACKEND", back_end)]);
+        // Refused where it is written, or where it resolves to it.
+        if !back_end.contains("localhost") {
+            let posted = function.posted().json();
+            assert!(posted["errorMessage"].as_str().unwrap().contains("that of the Runtime API"), "{own} {posted}");
+        } else {
+            let reply = function.invoke(&event("GET", "/2018-06-01/runtime/invocation/next")).json();
+            assert_eq!(reply["headers"]["proxy-status"], "crossfade; error=destination_ip_prohibited", "{own}");
+        }
+    }
+}
+
+#[test]
 fn sigterm_ends_the_process_cleanly() {
     let (url, _) = back_end();
     let mut function = Function::start(&[("CROSSFADE_BACKEND", &url)]);

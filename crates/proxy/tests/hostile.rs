@@ -3,9 +3,11 @@
 
 mod support;
 
+use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
-use crossfade_route::{RoutingTable, Surroundings};
+use crossfade_route::{RoutingTable, RuntimeApi, Surroundings};
 use http::{HeaderValue, Method, Request};
 use support::{OK, Origin, Tls, ask, config_with, get, request};
 
@@ -98,6 +100,17 @@ async fn hosts_and_forwarded_hosts_decide_nothing() {
         assert!(named("forwarded:").is_empty(), "{fields:?}");
     }
     assert_eq!(evil.connections(), 0);
+}
+
+#[tokio::test] // T14: CGI and WSGI read `x_forwarded_for` as `X-Forwarded-For`
+async fn lookalikes_of_what_is_vouched_for_reach_nobody() {
+    let origin = Origin::answering(Tls::Plain, OK).await;
+    let proxy = origin.proxy();
+    let names = ["x_forwarded_for", "x-forwarded_proto", "x_amzn_oidc_identity", "x_crossfade_mirror", "x_request_id"];
+    let fields: Vec<_> = names.iter().chain(&["x_customer"]).map(|name| (*name, "forged")).collect();
+    assert_eq!(ask(&proxy, request(Method::GET, "/", &fields, "")).await.status, 200);
+    let forged: Vec<_> = only(&origin).into_iter().filter(|line| line.ends_with(": forged")).collect();
+    assert_eq!(forged, ["x_customer: forged"]);
 }
 
 #[tokio::test] // T13, T16: what frames a message is written anew
@@ -203,22 +216,27 @@ async fn loops_end_in_508_and_reach_nobody() {
 }
 
 /// An environment whose Runtime API is at an address.
-struct RuntimeApi(String);
+struct InLambda(SocketAddr);
 
-impl Surroundings for RuntimeApi {
-    fn variable(&self, name: &str) -> Option<String> {
-        (name == "AWS_LAMBDA_RUNTIME_API").then(|| self.0.clone())
+impl Surroundings for InLambda {
+    fn variable(&self, _: &str) -> Option<String> {
+        None
     }
 
     fn file(&self, _: &Path) -> Result<Vec<u8>, String> {
         Err("there are no files here".to_owned())
+    }
+
+    fn runtime_api(&self) -> Option<Arc<RuntimeApi>> {
+        let (host, port) = (self.0.ip().to_string(), self.0.port());
+        Some(Arc::new(RuntimeApi { host, port, addresses: vec![self.0.ip()] }))
     }
 }
 
 #[tokio::test] // T26
 async fn the_runtime_api_is_no_back_end_by_any_name() {
     let api = Origin::answering(Tls::Plain, OK).await;
-    let surroundings = RuntimeApi(api.address.to_string());
+    let surroundings = InLambda(api.address);
     let port = api.address.port();
     for url in [
         format!("http://127.0.0.1:{port}"),

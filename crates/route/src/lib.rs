@@ -25,6 +25,7 @@ mod backend_url;
 mod config;
 mod diagnostic;
 mod document;
+mod dot_segments;
 mod expectation;
 mod json;
 mod masked;
@@ -44,15 +45,15 @@ mod yaml;
 /// The JSON Schema of the file, for editors. What it cannot say (names that must exist, regexes) only [`Checked`] says.
 pub const SCHEMA: &str = include_str!("../crossfade.schema.json");
 
-pub use backend_url::has_dot_segment;
 pub use config::Checked;
 pub use crossfade_rule::RequestView;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, WithLines};
+pub use dot_segments::has_dot_segment;
 pub use expectation::Expectation;
 pub use mirror::{Credentials, MIRROR_FIELD, Mirror, Share};
 pub use policy::{Codes, Failover, Outlier, Retry, may_repeat};
-pub use reach::{Prohibited, Reach};
-pub use redirect::{Captures, Redirect, RequestParts};
+pub use reach::{Prohibited, Reach, RuntimeApi};
+pub use redirect::{Captures, Redirect, RequestParts, is_host};
 pub use select::Observer;
 pub use sticky::{Choice, OptIn, Reason, Sticky};
 pub use surroundings::{Nothing, Surroundings};

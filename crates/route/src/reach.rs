@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
 
 use crate::surroundings::Surroundings;
 use crate::table::Scheme;
@@ -14,8 +15,19 @@ pub struct Reach {
     pub scheme: Scheme,
     /// `allowLinkLocal`.
     pub link_local: bool,
-    /// Host and port of the Runtime API that this process gets its events from, if there is one.
-    pub runtime_api: Option<(String, u16)>,
+    /// The Runtime API that this process gets its events from, if there is one.
+    pub runtime_api: Option<Arc<RuntimeApi>>,
+}
+
+/// Where the Runtime API is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuntimeApi {
+    /// As it is written, without brackets: a name or an IP address.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// All addresses that the host resolves to; for an IP address, that one.
+    pub addresses: Vec<IpAddr>,
 }
 
 /// Why no back end may be at an address.
@@ -36,8 +48,7 @@ const AWS_SERVICES: [u16; 2] = [0xfd00, 0x0ec2];
 
 impl Reach {
     pub(crate) fn new(scheme: Scheme, link_local: bool, surroundings: &dyn Surroundings) -> Self {
-        let runtime_api = surroundings.variable("AWS_LAMBDA_RUNTIME_API");
-        Reach { scheme, link_local, runtime_api: runtime_api.as_deref().and_then(host_and_port) }
+        Reach { scheme, link_local, runtime_api: surroundings.runtime_api() }
     }
 
     /// Whether a back end may be at an address.
@@ -68,22 +79,20 @@ impl Reach {
         match host.parse() {
             Ok(ip) => self.check(ip, port),
             Err(_) => match &self.runtime_api {
-                Some((own, own_port)) if own.eq_ignore_ascii_case(host) && *own_port == port => {
-                    Err(Prohibited::RuntimeApi)
-                }
+                Some(own) if own.host.eq_ignore_ascii_case(host) && own.port == port => Err(Prohibited::RuntimeApi),
                 _ => Ok(()),
             },
         }
     }
 
-    /// All of loopback is one host: what listens there may listen on each of its addresses.
+    /// All of loopback is one host: what listens there may listen on each of its addresses. To connect to the unspecified
+    /// address is to connect to loopback.
     fn is_runtime_api(&self, ip: IpAddr, port: u16) -> bool {
-        let Some((host, own_port)) = &self.runtime_api else { return false };
-        let is_own = match host.parse::<IpAddr>() {
-            Ok(own) => own.to_canonical() == ip || (own.to_canonical().is_loopback() && ip.is_loopback()),
-            Err(_) => host.eq_ignore_ascii_case("localhost") && ip.is_loopback(),
-        };
-        is_own && *own_port == port
+        let Some(own) = self.runtime_api.as_deref().filter(|own| own.port == port) else { return false };
+        own.addresses
+            .iter()
+            .map(IpAddr::to_canonical)
+            .any(|address| address == ip || ((address.is_loopback() || address.is_unspecified()) && ip.is_loopback()))
     }
 }
 
@@ -109,12 +118,6 @@ impl fmt::Display for Prohibited {
             Prohibited::PlainText => "is public, and plain `http` goes to loopback and private addresses only",
         })
     }
-}
-
-/// `host:port`; an IPv6 address may have brackets.
-fn host_and_port(text: &str) -> Option<(String, u16)> {
-    let (host, port) = text.rsplit_once(':')?;
-    Some((host.trim_start_matches('[').trim_end_matches(']').to_owned(), port.parse().ok()?))
 }
 
 pub(crate) fn is_private(ip: IpAddr) -> bool {
@@ -159,8 +162,15 @@ mod tests {
         "fd00:ec2::23",
     ];
 
-    fn reach(scheme: Scheme, link_local: bool, runtime_api: Option<&str>) -> Reach {
-        Reach { scheme, link_local, runtime_api: runtime_api.and_then(host_and_port) }
+    fn reach(scheme: Scheme, link_local: bool) -> Reach {
+        Reach { scheme, link_local, runtime_api: None }
+    }
+
+    /// For a function whose Runtime API is at port 9001 of a host with these addresses.
+    fn beside(host: &str, addresses: &[&str]) -> Reach {
+        let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
+        let runtime_api = RuntimeApi { host: host.to_owned(), port: 9001, addresses };
+        Reach { scheme: Scheme::Http, link_local: true, runtime_api: Some(Arc::new(runtime_api)) }
     }
 
     #[track_caller]
@@ -173,36 +183,39 @@ mod tests {
     fn addresses_that_no_back_end_has() {
         for scheme in [Scheme::Http, Scheme::Https] {
             for host in ["0.0.0.0", "::", "::ffff:0.0.0.0", "224.0.0.1", "255.255.255.255", "ff02::1"] {
-                is(&reach(scheme, true, None), host, 443, Some(Prohibited::NoHost));
+                is(&reach(scheme, true), host, 443, Some(Prohibited::NoHost));
             }
             for host in METADATA {
-                is(&reach(scheme, false, None), host, 80, Some(Prohibited::LinkLocal));
-                is(&reach(scheme, true, None), host, 80, None);
+                is(&reach(scheme, false), host, 80, Some(Prohibited::LinkLocal));
+                is(&reach(scheme, true), host, 80, None);
             }
             for host in ["127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "100.64.1.1", "::1", "fd00::1"] {
-                is(&reach(scheme, false, None), host, 80, None);
+                is(&reach(scheme, false), host, 80, None);
             }
         }
-        is(&reach(Scheme::Https, false, None), "203.0.113.7", 80, None);
-        is(&reach(Scheme::Http, true, None), "203.0.113.7", 80, Some(Prohibited::PlainText));
+        is(&reach(Scheme::Https, false), "203.0.113.7", 80, None);
+        is(&reach(Scheme::Http, true), "203.0.113.7", 80, Some(Prohibited::PlainText));
     }
 
     #[test] // T26
     fn the_runtime_api_is_no_back_end() {
-        let local = reach(Scheme::Http, true, Some("127.0.0.1:9001"));
-        for host in ["127.0.0.1", "127.0.0.2", "::1", "::ffff:127.0.0.1"] {
-            is(&local, host, 9001, Some(Prohibited::RuntimeApi));
-            is(&local, host, 9002, None);
+        for local in [beside("127.0.0.1", &["127.0.0.1"]), beside("0.0.0.0", &["0.0.0.0"]), beside("::", &["::"])] {
+            for host in ["127.0.0.1", "127.0.0.2", "::1", "::ffff:127.0.0.1"] {
+                is(&local, host, 9001, Some(Prohibited::RuntimeApi));
+                is(&local, host, 9002, None);
+            }
+            is(&local, "10.0.0.1", 9001, None);
         }
-        is(&local, "10.0.0.1", 9001, None);
-        is(&reach(Scheme::Http, true, Some("169.254.100.1:9001")), "169.254.100.1", 9001, Some(Prohibited::RuntimeApi));
-        is(&reach(Scheme::Http, true, Some("[fd00::1]:9001")), "fd00::1", 9001, Some(Prohibited::RuntimeApi));
-        let named = reach(Scheme::Http, true, Some("localhost:9001"));
-        is(&named, "127.0.0.1", 9001, Some(Prohibited::RuntimeApi));
-        assert_eq!(named.check_host("LOCALHOST", 9001), Err(Prohibited::RuntimeApi));
-        assert_eq!(named.check_host("localhost", 80), Ok(()));
-        for none in ["", "x", "127.0.0.1", "127.0.0.1:x"] {
-            assert_eq!(host_and_port(none), None, "{none}");
+        let in_lambda = beside("169.254.100.1", &["169.254.100.1"]);
+        is(&in_lambda, "169.254.100.1", 9001, Some(Prohibited::RuntimeApi));
+        is(&beside("fd00::1", &["fd00::1"]), "fd00::1", 9001, Some(Prohibited::RuntimeApi));
+        // A name has all its addresses, and is itself refused where it is written.
+        let named = beside("runtime.internal", &["10.0.0.1", "::ffff:10.0.0.2"]);
+        for host in ["10.0.0.1", "10.0.0.2"] {
+            is(&named, host, 9001, Some(Prohibited::RuntimeApi));
         }
+        is(&named, "127.0.0.1", 9001, None);
+        assert_eq!(named.check_host("RUNTIME.internal", 9001), Err(Prohibited::RuntimeApi));
+        assert_eq!(named.check_host("runtime.internal", 80), Ok(()));
     }
 }

@@ -1,5 +1,7 @@
 //! `redirect`: ALB's fields and keywords (ELBv2 `RedirectActionConfig`), and groups of the path's regex.
 
+use std::net::Ipv6Addr;
+
 use crossfade_rule::{Pattern, Regex};
 use http::StatusCode;
 
@@ -101,18 +103,26 @@ impl Redirect {
         let path = render(&self.path, request.path)?;
         let query = render(&self.query, request.query)?;
 
-        let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:[]".contains(&byte);
         let is_text = |byte: u8| byte.is_ascii_graphic() || byte >= 0x80;
-        if host.is_empty() || !host.bytes().all(is_host) || !path.starts_with('/') {
-            return None;
-        }
-        if !port.bytes().all(|byte| byte.is_ascii_digit()) || !path.bytes().chain(query.bytes()).all(is_text) {
+        let is_port =
+            port.is_empty() || (port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok());
+        if !is_host(&host) || !is_port || !path.starts_with('/') || !path.bytes().chain(query.bytes()).all(is_text) {
             return None;
         }
         let own_port = if protocol == "https" { "443" } else { "80" };
         let port = if port.is_empty() || port == own_port { String::new() } else { format!(":{port}") };
         let query = if query.is_empty() { query } else { format!("?{query}") };
         Some(format!("{protocol}://{host}{port}{path}{query}"))
+    }
+}
+
+/// Returns whether a text is a host as an authority has it (RFC 3986 section 3.2.2): a name, an IPv4 address, or an IPv6
+/// address in brackets. Percent-encoded names and other characters that no resolver takes are rejected.
+#[must_use]
+pub fn is_host(text: &str) -> bool {
+    match text.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']').is_some_and(|address| address.parse::<Ipv6Addr>().is_ok()),
+        None => !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)),
     }
 }
 
@@ -183,7 +193,13 @@ mod tests {
                 captures: &captures,
             })
         };
-        assert!(with("a.example", "/x").is_some());
+        for host in ["a.example", "192.0.2.7", "[::1]", "[2001:db8::7]", "a_b"] {
+            assert!(with(host, "/x").is_some(), "{host}");
+        }
+        for host in ["[::1", "[:", "::1", "[::1]x", "[x]", "[]", "a:80", "a]", "a%2f", "a\u{E9}", "a b", "a,b", "a\\b"]
+        {
+            assert_eq!(with(host, "/"), None, "{host}");
+        }
         for (host, path) in [("a@b", "/"), ("a/b", "/"), ("", "/"), ("a", "*"), ("a", "/\r\nx")] {
             assert_eq!(with(host, path), None, "{host:?} {path:?}");
         }

@@ -163,6 +163,11 @@ pub struct FieldEdits {
 }
 
 impl FieldEdits {
+    /// The names of all fields that an edit is about.
+    pub fn names(&self) -> impl Iterator<Item = &HeaderName> {
+        self.remove.iter().chain(self.set.iter().chain(&self.add).map(|(name, _)| name))
+    }
+
     /// Whether nothing changes.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -3,6 +3,7 @@
 //! Decoding keeps every byte that ALB kept. Building loses exactly what ALB loses: the order between different query
 //! keys, `?a` against `?a=`, empty pieces, and in single-value mode all but the last value of a name.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -17,6 +18,9 @@ use crate::{DecodeError, Event, EventFormat, HeaderMode, Undecodable};
 
 /// ALB's health checker has no other field than this one (ELB guide, "Lambda functions as targets").
 const HEALTH_CHECKER: &[u8] = b"ELB-HealthChecker/";
+
+/// Events of fewer bytes are not worth a copy of their fields.
+const LARGE_EVENT: usize = 64 * 1024;
 
 // === The function's side
 
@@ -41,14 +45,32 @@ fn read(event: &Bytes) -> Result<Event, DecodeError> {
     *request.uri_mut() = target(path.into_bytes(event), members.query)?;
     *request.headers_mut() = members.fields;
     if let Some(body) = members.body.filter(|body| !body.0.is_empty()) {
+        let is_shared = !members.is_base64 && matches!(body.0, Cow::Borrowed(_));
         *request.body_mut() = if members.is_base64 {
             content::decode_base64(body.0.as_bytes()).ok_or(DecodeError::Base64)?.into()
         } else {
             body.into_bytes(event)
         };
+        if !is_shared && event.len() > LARGE_EVENT {
+            detach(&mut request);
+        }
     }
     let is_health_check = is_health_check(request.headers());
     Ok(Event { format: EventFormat::Alb(members.mode), request, is_health_check })
+}
+
+/// Copies what a request still shares with its event, so that the event's memory is free while a back end is asked.
+fn detach(request: &mut Request<Bytes>) {
+    for value in request.headers_mut().values_mut() {
+        // It is one already.
+        if let Ok(copy) = HeaderValue::from_bytes(value.as_bytes()) {
+            *value = copy;
+        }
+    }
+    let target = request.uri().path_and_query().map(|target| Bytes::copy_from_slice(target.as_str().as_bytes()));
+    if let Some(Ok(copy)) = target.map(PathAndQuery::from_maybe_shared) {
+        *request.uri_mut() = Uri::from(copy);
+    }
 }
 
 /// A client can forge the user agent, but ALB adds a host and `X-Forwarded-For` to all that clients send.
@@ -457,4 +479,35 @@ fn is_text(fields: &HeaderMap) -> bool {
     let media_type = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     media_type.starts_with("text/")
         || matches!(media_type.as_str(), "application/json" | "application/javascript" | "application/xml")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_event_is_not_kept_for_its_fields() {
+        let event = |body: &str, is_base64: bool| {
+            let event = format!(
+                "{{\"requestContext\":{{\"elb\":{{}}}},\"httpMethod\":\"POST\",\"path\":\"/a\",\
+                 \"queryStringParameters\":{{\"q\":\"1\"}},\"headers\":{{\"x-a\":\"b\"}},\
+                 \"body\":\"{body}\",\"isBase64Encoded\":{is_base64}}}"
+            );
+            Bytes::from(event.into_bytes())
+        };
+        for (body, is_base64, is_kept) in [
+            (r"\u0001".repeat(100_000), false, false),
+            ("AQID".repeat(100_000), true, false),
+            // Its content lies in the event itself.
+            ("a".repeat(100_000), false, true),
+        ] {
+            let event = event(&body, is_base64);
+            let request = decode_request(&event).unwrap().request;
+            assert_eq!(event.is_unique(), !is_kept);
+            assert_eq!(
+                (request.uri().to_string().as_str(), &request.headers()["x-a"]),
+                ("/a?q=1", &"b".parse().unwrap())
+            );
+        }
+    }
 }

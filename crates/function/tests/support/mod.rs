@@ -111,6 +111,11 @@ pub struct Function {
 
 impl Function {
     pub fn start(environment: &[(&str, &str)]) -> Function {
+        Self::start_named("127.0.0.1:PORT", environment)
+    }
+
+    /// The same with another spelling of the Runtime API's address. `PORT` is replaced in it and in the values.
+    pub fn start_named(runtime_api: &str, environment: &[(&str, &str)]) -> Function {
         let (events, waiting) = channel::<Next>();
         let (posted, calls) = channel();
         let waiting = Mutex::new(waiting);
@@ -133,7 +138,12 @@ impl Function {
             let _ = answers.0.send(call);
             response(answers.1, &[], b"{\"status\":\"OK\"}")
         });
-        Self::start_process(address, environment, events, calls)
+        let port = address.port().to_string();
+        let named: Vec<_> = environment.iter().map(|(name, value)| (*name, value.replace("PORT", &port))).collect();
+        let mut environment: Vec<_> = named.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let runtime_api = runtime_api.replace("PORT", &port);
+        environment.push(("AWS_LAMBDA_RUNTIME_API", &runtime_api));
+        Self::start_process(address, &environment, events, calls)
     }
 
     /// A process that is to fail before it asks for an event of the Runtime API at this address.

@@ -158,26 +158,33 @@ fn tls_error(error: io::Error) -> ProxyError {
 
 #[cfg(test)]
 mod tests {
-    use crossfade_route::{Prohibited, RoutingTable, Surroundings};
+    use std::sync::Arc;
+
+    use crossfade_route::{Prohibited, RoutingTable, RuntimeApi, Surroundings};
 
     use super::*;
 
     /// An environment whose Runtime API is here.
-    struct RuntimeApi;
+    struct InLambda;
 
-    impl Surroundings for RuntimeApi {
-        fn variable(&self, name: &str) -> Option<String> {
-            (name == "AWS_LAMBDA_RUNTIME_API").then(|| "127.0.0.1:9001".to_owned())
+    impl Surroundings for InLambda {
+        fn variable(&self, _: &str) -> Option<String> {
+            None
         }
 
         fn file(&self, _: &std::path::Path) -> Result<Vec<u8>, String> {
             Err("none".to_owned())
         }
+
+        fn runtime_api(&self) -> Option<Arc<RuntimeApi>> {
+            let addresses = vec![std::net::Ipv4Addr::LOCALHOST.into()];
+            Some(Arc::new(RuntimeApi { host: "127.0.0.1".to_owned(), port: 9001, addresses }))
+        }
     }
 
     #[tokio::test] // T26: a name that resolves to something else than when it was looked at
     async fn addresses_are_checked_when_a_connection_is_made() {
-        let table = RoutingTable::from_backend_url("https://shop.example.com", "test", &RuntimeApi).unwrap();
+        let table = RoutingTable::from_backend_url("https://shop.example.com", "test", &InLambda).unwrap();
         let connector = Connector::new(&table.backends()[0], None).unwrap();
         for (address, expected) in [
             ("169.254.169.254:443", Prohibited::LinkLocal),

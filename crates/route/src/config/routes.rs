@@ -1,7 +1,6 @@
 //! `routes` and `default`: which requests, and what happens to them.
 
 use std::collections::HashMap;
-use std::net::Ipv6Addr;
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -11,7 +10,7 @@ use super::backends::{Backends, is_name, read_file};
 use super::fields::{self, Side};
 use super::{conditions, forward, mirror, transforms};
 use crate::document::Mistakes;
-use crate::redirect::Redirect;
+use crate::redirect::{Redirect, is_host};
 use crate::requirement::Requirement;
 use crate::surroundings::Surroundings;
 use crate::table::{Action, FieldEdits, FieldValue, FixedResponse, Route};
@@ -249,19 +248,12 @@ fn read_redirect<'n>(node: &'n Node, groups: &Groups, mistakes: &mut Mistakes<'n
         status: status.unwrap_or(StatusCode::FOUND),
     };
     if let (Some(node), Some(template)) = (host, &redirect.host)
-        && !template.texts().all(is_of_a_host)
+        && !template.texts().all(|text| text.is_empty() || is_host(text))
     {
         let hint = "write a host without scheme, port and path; for the port there is `port`";
         node.wrong(mistakes, format!("`{}` is no host", node.shown()), Some(hint.into()));
     }
     Some(redirect)
-}
-
-/// A part of a host, or an IPv6 address in its brackets.
-fn is_of_a_host(text: &str) -> bool {
-    let is_v6 =
-        text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).is_some_and(|ip| ip.parse::<Ipv6Addr>().is_ok());
-    is_v6 || text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
 fn is_port(text: &str) -> bool {
