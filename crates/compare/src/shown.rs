@@ -35,10 +35,31 @@ const SECRET_PARTS: &[&str] = &[
     "iban",
     "email",
     "nonce",
+    "saml",
 ];
 /// These only as a word of their own: `discard` is no card.
 const SECRET_WORDS: &[&str] = &[
-    "pwd", "auth", "private", "card", "cvv", "cvc", "pin", "ssn", "jwt", "otp", "mail", "phone", "csrf", "xsrf", "oidc",
+    "pwd",
+    "auth",
+    "private",
+    "card",
+    "cvv",
+    "cvc",
+    "pin",
+    "ssn",
+    "jwt",
+    "otp",
+    "mail",
+    "phone",
+    "csrf",
+    "xsrf",
+    "oidc",
+    "dpop",
+    "saml",
+    "assertion",
+    "bearer",
+    "hmac",
+    "ticket",
 ];
 
 /// A value as a record has it.
@@ -245,6 +266,9 @@ mod tests {
             "PASSWORD",
             "db-credentials",
             "CSRF",
+            "dpop",
+            "SAMLResponse",
+            "X-Saml-Assertion",
         ] {
             assert!(is_secret_name(name), "{name}");
         }

@@ -2,7 +2,7 @@
 //! what is read of `Via`: loops. The load balancer's `X-Forwarded-For`, `-Proto` and `-Port` pass untouched.
 
 use bytes::Bytes;
-use crossfade_route::{Backend, HostHeader, MIRROR_FIELD};
+use crossfade_route::{Backend, HostHeader, MIRROR_FIELD, is_host};
 use http::Method;
 use http::header::{CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, UPGRADE, VIA};
 use http::uri::Authority;
@@ -16,6 +16,16 @@ pub(crate) const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwa
 pub(crate) const X_AMZN_TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 /// Some servers hand it to programs as `HTTP_PROXY`, the address of an outgoing proxy (httpoxy).
 const PROXY: HeaderName = HeaderName::from_static("proxy");
+
+/// Fields that never pass. The client library writes the length of what is sent; the load balancer has answered `Expect`
+/// itself; nothing on the way keeps `Forwarded` true, so it can only be the client's claim; and only a copy of ours is
+/// marked as one.
+const REMOVED: [HeaderName; 5] = [CONTENT_LENGTH, EXPECT, FORWARDED, PROXY, MIRROR_FIELD];
+
+/// Whether a field of this name never passes, whatever `Connection` says.
+pub(crate) fn is_removed(name: &str) -> bool {
+    REMOVED.iter().any(|removed| removed == name)
+}
 
 /// Whether a request has passed a proxy of this name (RFC 9110 section 7.6.3).
 pub(crate) fn is_loop(fields: &HeaderMap, pseudonym: &str) -> bool {
@@ -53,17 +63,13 @@ impl Forwarding<'_> {
     ///
     /// Fails where the client's own host is to be used and is none.
     pub(crate) fn apply(self, fields: &mut HeaderMap, method: &Method, body: &Bytes) -> Result<(), ProxyError> {
-        // The client library writes the length of what is sent; the load balancer has answered `Expect` itself; only a
-        // copy of ours is marked as one.
-        for name in [CONTENT_LENGTH, EXPECT, PROXY, MIRROR_FIELD] {
+        for name in &REMOVED {
             fields.remove(name);
         }
-        // But not of nothing, and some servers answer 411 to a POST without a length (RFC 9110 section 8.6).
+        // The client library writes no length of nothing, and some servers answer 411 to a POST without a length (RFC 9110 section 8.6).
         if body.is_empty() && matches!(*method, Method::POST | Method::PUT | Method::PATCH) {
             fields.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        // Nothing on the way keeps `Forwarded` true, so it can only be the client's claim.
-        fields.remove(FORWARDED);
         join_cookies(fields);
         fields.append(VIA, self.via.clone());
         if !fields.contains_key(self.request_id_field)
@@ -104,13 +110,24 @@ fn preserve_host(fields: &mut HeaderMap, instead: &HeaderValue) -> Result<Option
         fields.insert(HOST, instead.clone());
         return Ok(None);
     };
-    let is_authority = |host: &HeaderValue| {
-        !host.as_bytes().contains(&b'@') && Authority::try_from(host.as_bytes()).is_ok_and(|it| !it.host().is_empty())
-    };
     if second.is_some() || !is_authority(&host) {
         return Err(ProxyError::RequestInvalid("`host` is not one host".to_owned()));
     }
     Ok(Some(host))
+}
+
+/// Whether a `Host` is a host and perhaps a port. The library only looks for brackets and colons.
+fn is_authority(host: &HeaderValue) -> bool {
+    let Ok(authority) = Authority::try_from(host.as_bytes()) else { return false };
+    let name = authority.host();
+    let is_named = if name.starts_with('[') { is_host(name) } else { !name.is_empty() };
+    // A user name stands before the host.
+    let rest = authority.as_str().strip_prefix(name);
+    is_named
+        && rest.is_some_and(|rest| match rest.strip_prefix(':') {
+            Some(port) => port.bytes().all(|byte| byte.is_ascii_digit()),
+            None => rest.is_empty(),
+        })
 }
 
 /// HTTP/2 clients may split their cookies over several fields; HTTP/1.1 knows one only (RFC 9113 section 8.2.3).

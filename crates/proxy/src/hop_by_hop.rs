@@ -28,7 +28,7 @@ pub(crate) fn remove(fields: &mut HeaderMap, request_id_field: &HeaderName) {
             .filter_map(|value| value.to_str().ok())
             .flat_map(|value| value.split(','))
             .filter_map(|name| name.trim().parse().ok())
-            .filter(|name| name != request_id_field && !is_vouched_for(name))
+            .filter(|name: &HeaderName| name != request_id_field && !is_vouched_for(name.as_str()))
             .collect();
         for name in named {
             fields.remove(name);
@@ -39,8 +39,12 @@ pub(crate) fn remove(fields: &mut HeaderMap, request_id_field: &HeaderName) {
     }
 }
 
-fn is_vouched_for(name: &HeaderName) -> bool {
-    let name = name.as_str();
+/// Whether a field of this name is hop-by-hop, or the load balancer's or our own word.
+pub(crate) fn is_protected(name: &str) -> bool {
+    HOP_BY_HOP.iter().any(|own| own == name) || is_vouched_for(name)
+}
+
+fn is_vouched_for(name: &str) -> bool {
     matches!(name, "host" | "via") || name.starts_with("x-forwarded-") || name.starts_with("x-amzn-")
 }
 

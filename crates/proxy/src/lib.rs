@@ -13,12 +13,14 @@ mod failover;
 mod fields;
 mod forwarding;
 mod hop_by_hop;
+mod lookalikes;
 mod mirror;
 mod pipeline;
 mod plan;
 mod public_url;
 mod respond;
 mod retry;
+mod shared_cache;
 mod upstream;
 
 pub use access_log::{AccessRecord, PassedOver};

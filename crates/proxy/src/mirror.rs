@@ -10,10 +10,10 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use crossfade_compare::{
     Against, Answer, Class, Comparison, Difference, Kind, Record, Rules, Side, VERSION, Verdict, compare, endpoint,
-    shown_query,
+    is_secret_name, shown_query,
 };
 use crossfade_route::{Credentials, Forward, MIRROR_FIELD, Mirror, PublicUrl};
-use http::header::{AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue};
+use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, request};
 use tokio::time::Instant;
 
@@ -21,20 +21,10 @@ use crate::attempt::{self, Bounds, SHORTEST, Trace};
 use crate::pipeline::Answered;
 use crate::plan::{Context, Outgoing, Planner};
 use crate::upstream::Upstream;
-use crate::{Invocation, Proxy, ProxyError, fields, public_url, retry};
+use crate::{Invocation, Proxy, ProxyError, fields, lookalikes, public_url, retry};
 
-/// What says who a client is: for the system that it talks to, and no other unless the configuration says so. Besides,
-/// what the load balancer vouches for (`x-amzn-oidc-…`, `x-amzn-mtls-…`).
-const CREDENTIALS: [HeaderName; 8] = [
-    AUTHORIZATION,
-    COOKIE,
-    HeaderName::from_static("x-api-key"),
-    HeaderName::from_static("x-auth-token"),
-    HeaderName::from_static("x-access-token"),
-    HeaderName::from_static("x-csrf-token"),
-    HeaderName::from_static("x-xsrf-token"),
-    HeaderName::from_static("x-amz-security-token"),
-];
+/// Identities that a proxy in front of us vouches for, under names that [`is_secret_name`] does not know.
+const IDENTITIES: [&str; 3] = ["remote-user", "x-remote-user", "x-forwarded-user"];
 
 /// A request that is to be copied, as it was received.
 #[derive(Clone, Debug)]
@@ -107,6 +97,7 @@ impl<'t> Planner<'t> {
         let mut outgoing = self.outgoing(context, transforms, mirror.backend, received, body);
         if let Ok(Outgoing { backend, parts, .. }) = &mut outgoing {
             if !mirror.request_fields.is_empty() {
+                lookalikes::remove_edited(&mut parts.headers, &mirror.request_fields);
                 let variables = context.variables(self.invocation, Some(backend));
                 fields::apply(&mirror.request_fields, &mut parts.headers, variables);
             }
@@ -330,16 +321,23 @@ fn withhold(credentials: &Credentials, fields: &mut HeaderMap) -> bool {
         Credentials::Passed => true,
         Credentials::Only(names) => names.contains(name),
     };
-    let is_credential = |name: &HeaderName| {
-        let text = name.as_str();
-        CREDENTIALS.contains(name) || text.starts_with("x-amzn-oidc-") || text.starts_with("x-amzn-mtls-")
-    };
     let withheld: Vec<HeaderName> =
         fields.keys().filter(|name| is_credential(name) && !passes(name)).cloned().collect();
     for name in &withheld {
         fields.remove(name);
     }
     !withheld.is_empty()
+}
+
+/// Whether a field says who the client is, in any spelling: to the system that the client talks to, and to no other unless the
+/// configuration says so.
+fn is_credential(name: &HeaderName) -> bool {
+    let name = lookalikes::plain(name.as_str());
+    is_secret_name(&name)
+        || (name.ends_with("-key") && name != "idempotency-key")
+        || name.contains("client-cert")
+        || name.starts_with("x-amzn-mtls-")
+        || IDENTITIES.contains(&name.as_str())
 }
 
 fn mark(fields: &mut HeaderMap) {

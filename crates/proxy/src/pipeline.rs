@@ -14,7 +14,7 @@ use crate::attempt::{Bounds, Trace};
 use crate::mirror::{Pending, Primary};
 use crate::plan::{Context, Outgoing, Plan, Planner, Sending, Step};
 use crate::upstream::{SetupError, Upstream};
-use crate::{AccessRecord, ProxyError, failover, forwarding, hop_by_hop, public_url, respond, retry};
+use crate::{AccessRecord, ProxyError, failover, forwarding, hop_by_hop, public_url, respond, retry, shared_cache};
 
 /// The proxy: a routing table and the live clients of its back ends. Shared by all invocations.
 #[derive(Debug)]
@@ -193,8 +193,9 @@ impl Proxy {
         let copied = copy.map(|copy| (copy, Primary::of(&result, record.backend.as_ref())));
         let result = result.map(|Answered { mut response, sent, .. }| {
             context.edit_response(invocation, Some(sent.backend), response.headers_mut());
-            // Ours comes last: without it users would change sides.
-            if let Some(cookie) = set_cookie {
+            // Ours comes last: without it users would change sides. But a cache would hand it to everyone.
+            if let Some(cookie) = set_cookie.filter(|_| !shared_cache::may_store(response.status(), response.headers()))
+            {
                 response.headers_mut().append(SET_COOKIE, cookie);
             }
             response

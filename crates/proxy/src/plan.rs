@@ -16,7 +16,7 @@ use crate::client_ip::client_ip;
 use crate::fields::{self, Variables};
 use crate::forwarding::{self, Forwarding, X_FORWARDED_PORT, X_FORWARDED_PROTO};
 use crate::mirror::Copy;
-use crate::{Invocation, ProxyError, hop_by_hop, respond};
+use crate::{Invocation, ProxyError, hop_by_hop, lookalikes, respond};
 
 /// A request's way, up to the point where something is sent.
 #[derive(Debug)]
@@ -173,7 +173,9 @@ impl<'t> Planner<'t> {
         let backend = self.table.backends().get(index);
         let backend = backend.ok_or_else(|| ProxyError::Internal("a back end that is none".to_owned()))?;
         let (transformed, host) = transform(context, target, &parts)?;
+        let edits = &context.route.request_fields;
         hop_by_hop::remove(&mut parts.headers, &self.table.request_id_field);
+        lookalikes::remove(&mut parts.headers, &self.table.request_id_field, edits);
         Forwarding {
             backend,
             host,
@@ -184,7 +186,6 @@ impl<'t> Planner<'t> {
         }
         .apply(&mut parts.headers, &parts.method, body)?;
         parts.uri = target_uri(backend, transformed.as_deref(), parts.uri)?;
-        let edits = &context.route.request_fields;
         if !edits.is_empty() {
             fields::apply(edits, &mut parts.headers, context.variables(self.invocation, Some(backend)));
         }

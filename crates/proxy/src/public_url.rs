@@ -20,7 +20,7 @@ pub(crate) fn apply(public: &PublicUrl, backend: &Backend, host: Option<&HeaderV
 fn each_value(fields: &mut HeaderMap, name: &HeaderName, replacement: impl Fn(&str) -> Option<String>) {
     if let http::header::Entry::Occupied(mut entry) = fields.entry(name) {
         for value in entry.iter_mut() {
-            let mapped = value.to_str().ok().and_then(&replacement);
+            let mapped = std::str::from_utf8(value.as_bytes()).ok().and_then(&replacement);
             if let Some(mapped) = mapped.and_then(|mapped| HeaderValue::try_from(mapped).ok()) {
                 *value = mapped;
             }
@@ -49,9 +49,7 @@ impl Map<'_> {
             }
             None if rest.is_none() && url.starts_with('/') => {
                 let path = self.path(url).filter(|path| path != url)?;
-                // Without what stood before it, a second slash would begin another host (RFC 3986 section 4.2).
-                let is_a_path = !path.starts_with("//") && !path.starts_with("/\\");
-                Some(if is_a_path { path } else { format!("{}{path}", self.public.origin) })
+                Some(if names_no_host(&path) { path } else { format!("{}{path}", self.public.origin) })
             }
             None => None,
         }
@@ -135,6 +133,13 @@ impl Map<'_> {
     }
 }
 
+/// Whether a path stays one without the base path that stood before it. A second slash would begin a host (RFC 3986 section
+/// 4.2), and browsers take a backslash for one and drop tabs and line breaks before they look (WHATWG URL).
+fn names_no_host(path: &str) -> bool {
+    let second = path.chars().nth(1);
+    second.is_none_or(|second| !matches!(second, '/' | '\\') && !second.is_whitespace() && !second.is_control())
+}
+
 /// An authority without its port and brackets.
 fn host_of(authority: &str) -> &str {
     let without_port = match authority.rfind(':') {
@@ -170,7 +175,7 @@ mod tests {
         fields.insert(HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
         let host = host.map_or_else(|| backend.authority.clone(), |host| host.parse().unwrap());
         apply(backend.public_url.as_ref().unwrap(), backend, Some(&host), &mut fields);
-        fields[name].to_str().unwrap().to_owned()
+        std::str::from_utf8(fields[name].as_bytes()).unwrap().to_owned()
     }
 
     const BACKEND: &str = "https://modern.internal:8443/v2";
@@ -184,7 +189,7 @@ mod tests {
         assert_eq!(location("//modern.internal/v2?x"), "https://shop.example.com/?x");
         assert_eq!(location("/v2/a"), "/a");
         assert_eq!(location("/v2//evil.example/a"), "https://shop.example.com//evil.example/a");
-        assert_eq!(location("/v2/\\evil.example/a"), "https://shop.example.com/\\evil.example/a");
+        assert_eq!(location("/v2/caf\u{E9}"), "/caf\u{E9}");
         // Others, relative ones, and what the public side has no name for.
         for same in [
             "https://other.example.com/v2/a",
@@ -198,6 +203,24 @@ mod tests {
         ] {
             assert_eq!(location(same), same);
         }
+    }
+
+    #[test]
+    fn what_stood_behind_the_base_path_does_not_become_a_host() {
+        for below in
+            ["//evil.example/a", "/\\evil.example/a", "/\t/evil.example/a", "/ /evil.example", "/\t\\evil.example"]
+        {
+            let public = format!("https://shop.example.com{below}");
+            assert_eq!(mapped(BACKEND, PUBLIC, "location", &format!("/v2{below}")), public);
+            assert_eq!(mapped(BACKEND, PUBLIC, "content-location", &format!("/v2{below}")), public);
+            assert_eq!(mapped(BACKEND, PUBLIC, "refresh", &format!("0; url=/v2{below}")), format!("0; url={public}"));
+            assert_eq!(
+                mapped(BACKEND, PUBLIC, "link", &format!("</v2{below}>; rel=next")),
+                format!("<{public}>; rel=next")
+            );
+        }
+        assert_eq!(mapped(BACKEND, PUBLIC, "location", "/v2/a\t/b"), "/a\t/b");
+        assert_eq!(mapped(BACKEND, PUBLIC, "location", "/v2/"), "/");
     }
 
     #[test]

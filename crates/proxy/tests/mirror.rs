@@ -140,6 +140,38 @@ async fn a_copy_is_marked_and_has_no_credentials_unless_allowed() {
     assert!(only(&ask(&proxy, get("/a")).await)["credentials_withheld"].is_null(), "there were none");
 }
 
+#[tokio::test] // T21
+async fn credentials_are_withheld_under_every_name() {
+    let names = [
+        "private-token",
+        "apikey",
+        "x-vault-token",
+        "x-id-token",
+        "dpop",
+        "cf-access-jwt-assertion",
+        "x-goog-iap-jwt-assertion",
+        "ocp-apim-subscription-key",
+        "x-functions-key",
+        "x-forwarded-client-cert",
+        "x-amzn-mtls-clientcert",
+        "x-session-id",
+        "signature",
+        "x_api_key",
+        "x_amzn_oidc_data",
+        "x.auth.token",
+        "remote_user",
+    ];
+    let harmless = ["idempotency-key", "accept-language", "x-customer-segment", "user-agent"];
+    let fields: Vec<_> = names.iter().chain(&harmless).map(|name| (*name, "1")).collect();
+    let (proxy, legacy, modern) = pair(LEGACY, LEGACY, "").await;
+    ask(&proxy, request(Method::GET, "/a", &fields, "")).await;
+    let sent = &modern.requests()[0];
+    let has = |name: &&str| sent.lines().any(|line| line.starts_with(&format!("{name}: ")));
+    assert_eq!(names.iter().copied().filter(has).collect::<Vec<_>>(), [""; 0]);
+    assert_eq!(harmless.iter().copied().filter(has).collect::<Vec<_>>(), harmless);
+    assert!(legacy.requests()[0].contains("\nprivate-token: 1"), "they are the primary's");
+}
+
 #[tokio::test] // T19
 async fn a_mirror_that_fails_is_neither_retried_nor_felt() {
     let closed = format!("https://127.0.0.1:{}", closed_port().await);

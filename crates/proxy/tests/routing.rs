@@ -250,6 +250,65 @@ async fn users_stay_on_their_side_and_can_choose_it() {
 }
 
 #[tokio::test]
+async fn what_a_cdn_may_keep_gets_no_cookie_of_ours() {
+    let public =
+        "HTTP/1.1 200 OK\r\ncache-control: public, max-age=60\r\nset-cookie: theirs=1\r\ncontent-length: 0\r\n\r\n";
+    let origin = Origin::answering(Tls::Plain, public).await;
+    let url = origin.url();
+    let proxy = |response_headers: &str| {
+        config(
+            &format!(
+                "backends: {{ legacy: {url}, modern: {url} }}\ndefault:\n  forward:\n    \
+                     targets: [{{ backend: legacy, weight: 1 }}, {{ backend: modern, weight: 1 }}]\n    \
+                     sticky: {{ by: assigned }}\n    optIn: {{ header: x-backend }}\n  responseHeaders: {{ {response_headers} }}\n"
+            ),
+            &[],
+        )
+    };
+    let cookies = |answer: support::Answer| answer.fields.get_all("set-cookie").iter().count();
+    let wish = || with("/", &[("x-backend", "modern")]);
+    // The back end's own cookie is its own affair.
+    assert_eq!(cookies(ask(&proxy(""), get("/")).await), 1, "assigned");
+    assert_eq!(cookies(ask(&proxy(""), wish()).await), 1, "opt-in");
+    // What the client gets counts, not what the back end sent.
+    let private = "set: { cache-control: private }";
+    assert_eq!(cookies(ask(&proxy(private), get("/")).await), 2, "assigned");
+    assert_eq!(cookies(ask(&proxy(private), wish()).await), 2, "opt-in");
+}
+
+#[tokio::test]
+async fn a_host_that_is_none_is_no_part_of_a_location() {
+    let (proxy, legacy, _) = two(
+        "hostHeader: preserve",
+        "  - { name: up, priority: 1, conditions: { path: /up/* }, redirect: { protocol: https } }\n  \
+           - { name: away, priority: 2, conditions: { path: /away/* }, redirect: { host: new.example } }\n  \
+           - { name: kept, priority: 3, conditions: { path: /kept/* }, forward: modern }",
+    )
+    .await;
+    for host in [
+        "[::1", "[", "[]", "[::1]x", "[::1]443", "[x]:80", "a]", "::1", "a:b:c", "a/b", "a?b", "a#b", "a@b", "a b", "",
+        ":80",
+    ] {
+        let to = |target| request(Method::GET, target, &[("host", host)], "");
+        let answer = ask(&proxy, to("/up/x")).await;
+        assert_eq!((answer.status, answer.error()), (400, "http_request_error"), "{host:?}");
+        assert_eq!(ask(&proxy, to("/kept/x")).await.status, 400, "{host:?}");
+        // Where the client's host is not used it does no harm.
+        assert_eq!(ask(&proxy, to("/away/x")).await.status, 302, "{host:?}");
+    }
+    for (host, location) in [
+        ("[::1]:8443", "https://[::1]/up/x"),
+        ("[2001:db8::7]", "https://[2001:db8::7]/up/x"),
+        ("shop.example.com:80", "https://shop.example.com/up/x"),
+    ] {
+        let fields = [("host", host), ("x-forwarded-proto", "http"), ("x-forwarded-port", "80")];
+        let answer = ask(&proxy, request(Method::GET, "/up/x", &fields, "")).await;
+        assert_eq!(answer.fields["location"], location);
+    }
+    assert!(legacy.requests().is_empty());
+}
+
+#[tokio::test]
 async fn without_stickiness_the_weights_are_shares() {
     let (proxy, legacy, modern) = two(
         "",

@@ -1,0 +1,106 @@
+//! Field names that a back end cannot tell apart. CGI makes `HTTP_X_TENANT` of `X-Tenant` (RFC 3875 section 4.1.18), and so do
+//! WSGI, Rack and PHP; many servers make the same of `X_Tenant` and `X.Tenant`. Owns which of a client's fields would be read
+//! in the place of one that Crossfade sets, removes or vouches for. What is vouched for is `hop_by_hop`'s and `forwarding`'s.
+
+use crossfade_route::FieldEdits;
+use http::header::{HeaderMap, HeaderName};
+
+use crate::{forwarding, hop_by_hop};
+
+/// Removes the client's fields that CGI could take for one of ours: for one that the load balancer or we vouch for, that
+/// never passes, or that the configuration sets, adds or removes. A field that has such a name itself stays.
+pub(crate) fn remove(fields: &mut HeaderMap, request_id_field: &HeaderName, edits: &FieldEdits) {
+    remove_where(fields, |name| {
+        let is_ours = !is_plain(name) && {
+            let plain = plain(name.as_str());
+            plain == request_id_field.as_str() || hop_by_hop::is_protected(&plain) || forwarding::is_removed(&plain)
+        };
+        is_ours || is_edited(name, edits)
+    });
+}
+
+/// The same for fields that only `edits` are about.
+pub(crate) fn remove_edited(fields: &mut HeaderMap, edits: &FieldEdits) {
+    remove_where(fields, |name| is_edited(name, edits));
+}
+
+/// A name as CGI leaves it to be told apart: with a hyphen for everything but letters and digits.
+pub(crate) fn plain(name: &str) -> String {
+    name.chars().map(|character| if character.is_ascii_alphanumeric() { character } else { '-' }).collect()
+}
+
+fn is_plain(name: &HeaderName) -> bool {
+    name.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+/// Whether an edit is about a field that has another name, but not to CGI.
+fn is_edited(name: &HeaderName, edits: &FieldEdits) -> bool {
+    edits.names().any(|edited| edited != name && is_same_to_cgi(edited.as_str(), name.as_str()))
+}
+
+fn is_same_to_cgi(one: &str, other: &str) -> bool {
+    let is_same =
+        |(one, other): (u8, u8)| one == other || !(one.is_ascii_alphanumeric() || other.is_ascii_alphanumeric());
+    one.len() == other.len() && one.bytes().zip(other.bytes()).all(is_same)
+}
+
+fn remove_where(fields: &mut HeaderMap, is_lookalike: impl Fn(&HeaderName) -> bool) {
+    let found: Vec<HeaderName> = fields.keys().filter(|name| is_lookalike(name)).cloned().collect();
+    for name in found {
+        fields.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crossfade_route::{Nothing, RoutingTable};
+
+    use super::*;
+
+    /// The names that are left where a route sets `x-tenant` and `x_legacy`, adds `x-env` and removes `x-debug`.
+    fn left(names: &[&'static str]) -> Vec<String> {
+        let text = "{version: 1, backends: {b: 'https://b'}, default: {forward: b, requestHeaders: \
+                    {set: {x-tenant: '7', x_legacy: '1'}, add: {x-env: a}, remove: [x-debug]}}}";
+        let table = RoutingTable::from_config(text, "", &Nothing).unwrap();
+        let mut fields: HeaderMap = names.iter().map(|name| (name.parse().unwrap(), "1".parse().unwrap())).collect();
+        remove(&mut fields, &HeaderName::from_static("x-request-id"), &table.default_route().request_fields);
+        let mut left: Vec<_> = fields.keys().map(ToString::to_string).collect();
+        left.sort();
+        left
+    }
+
+    #[test]
+    fn what_cgi_takes_for_a_field_of_ours_goes() {
+        for name in [
+            "x_forwarded_for",
+            "x-forwarded_for",
+            "x.forwarded.proto",
+            "x_forwarded_host",
+            "x_forwarded_anything",
+            "x_amzn_trace_id",
+            "x_amzn_oidc_data",
+            "x_request_id",
+            "x_crossfade_mirror",
+            "transfer_encoding",
+            "content_length",
+            "proxy_authorization",
+            "keep_alive",
+            "x_tenant",
+            "x.tenant",
+            "x!tenant",
+            "x-legacy",
+            "x_env",
+            "x_debug",
+        ] {
+            assert!(left(&[name]).is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn others_stay_and_so_do_the_fields_themselves() {
+        let names = ["accept", "x-forwarded-for", "x-tenant", "x_correlation_id", "x_legacy", "x_tenants", "xtenant"];
+        let mut expected = names.map(str::to_owned);
+        expected.sort();
+        assert_eq!(left(&names), expected);
+    }
+}
