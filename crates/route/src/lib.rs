@@ -47,7 +47,7 @@ pub const SCHEMA: &str = include_str!("../crossfade.schema.json");
 pub use backend_url::has_dot_segment;
 pub use config::Checked;
 pub use crossfade_rule::RequestView;
-pub use diagnostic::{Diagnostic, Diagnostics, Severity, WithLines};
+pub use diagnostic::{Diagnostic, Diagnostics, Severity, WithLines, misleads};
 pub use expectation::Expectation;
 pub use mirror::{Credentials, MIRROR_FIELD, Mirror, Share};
 pub use policy::{Codes, Failover, Outlier, Retry, may_repeat};
