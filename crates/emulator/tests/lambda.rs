@@ -348,7 +348,7 @@ fn no_web_page_gets_an_event() {
     let own = format!("host: {address}\r\n");
     let pages = [
         format!("host: evil.example:{port}\r\n"),
-        format!("host: evil.example\r\n"),
+        "host: evil.example\r\n".to_owned(),
         format!("{own}{own}"),
         format!("{own}origin: http://evil.example\r\n"),
         format!("{own}origin: null\r\n"),
