@@ -1,4 +1,5 @@
-//! Habits of the tree that no compiler checks: how files open, how long they are, what lock files hold.
+//! Habits of the tree that no compiler checks: how files open, how long they are, what lock files hold,
+//! and that nothing in them is known to be faulty.
 
 #![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
 
@@ -72,4 +73,45 @@ fn lock_files_name_no_registry_but_the_public_index() {
             assert!(!foreign && !line.starts_with("\"resolved\":"), "{}:{}: {line}", lock.display(), index + 1);
         }
     }
+}
+
+/// `deny.toml` names versions with known faults. CI asks `cargo deny` about them; this needs no tool and no network, and finds
+/// lines that would match nothing.
+#[test]
+fn no_lock_file_has_a_version_with_a_known_fault() {
+    let version = |text: &str| -> Vec<u64> {
+        let numbers = text.split(['-', '+']).next().unwrap().split('.');
+        numbers.map(|number| number.parse().unwrap_or_else(|_| panic!("{text}"))).collect()
+    };
+    let deny = fs::read_to_string(Path::new(ROOT).join("deny.toml")).unwrap();
+    let faulty: Vec<(&str, bool, Vec<u64>)> = deny
+        .lines()
+        .filter(|line| line.contains("RUSTSEC-") && !line.trim_start().starts_with('#'))
+        .map(|line| {
+            let (_, rest) = line.split_once("{ crate = \"").unwrap_or_else(|| panic!("{line}"));
+            let (name, range) =
+                rest.split('"').next().unwrap().split_once(':').unwrap_or_else(|| panic!("no range: {line}"));
+            let is_below = range.starts_with('<');
+            (name, is_below, version(range.strip_prefix(['<', '=']).unwrap_or_else(|| panic!("{line}"))))
+        })
+        .collect();
+    assert!(faulty.len() > 10, "{faulty:?}: this test looks in the wrong place");
+    let mut used = std::collections::BTreeSet::new();
+    for lock in files(|path| path.file_name().is_some_and(|name| name == "Cargo.lock")) {
+        let text = fs::read_to_string(&lock).unwrap();
+        for package in text.split("[[package]]").skip(1) {
+            let field = |name: &str| {
+                let line = package.lines().find_map(|line| line.strip_prefix(&format!("{name} = \"")));
+                line.unwrap().trim_end_matches('"').to_owned()
+            };
+            let (name, found) = (field("name"), version(&field("version")));
+            for (_, is_below, bound) in faulty.iter().filter(|(faulty, ..)| *faulty == name) {
+                used.insert(name.clone());
+                let is_faulty = if *is_below { found < *bound } else { found == *bound };
+                assert!(!is_faulty, "{}: {name} {found:?} has a known fault", lock.display());
+            }
+        }
+    }
+    let unused: Vec<_> = faulty.iter().filter(|(name, ..)| !used.contains(*name)).collect();
+    assert!(unused.is_empty(), "in no lock file: {unused:?}");
 }

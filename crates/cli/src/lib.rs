@@ -3,6 +3,9 @@
 //! Owns nothing of the proxy or of the local load balancer: it wires them together. It is a library so that tests and
 //! the benchmark can start the demo back ends by themselves.
 
+// What is printed goes through `terminal`.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod certificate;
 pub mod commands;
 pub mod demo;

@@ -1,19 +1,100 @@
-//! Text of others on a terminal or in a page: what is shown of it and what is not.
+//! The way to the terminal: all that a command prints goes through here, and text of others comes out harmless. Also what is
+//! shown of such text in a page.
 //!
-//! Owns making foreign text harmless to read. It escapes nothing for HTML or a shell.
+//! Owns standard output and standard error of the commands. It escapes nothing for HTML or a shell. Clippy denies `println!`
+//! and the like in this crate, so that no command goes another way.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::{ErrorKind, IsTerminal, Write};
 
-/// Text of clients and back ends without what would steer the terminal or make text look like another.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars().flat_map(|c| if misleads(c) { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
+use anyhow::{Context, Result};
+use crossfade_route::misleads;
+
+/// The colours that our own lines have: the parameters of SGR (ECMA-48).
+const COLOURS: [&str; 10] = ["0", "1", "2", "31", "32", "33", "36", "31;1", "32;1", "33;1"];
+
+/// Returns whether standard output takes colours. They are for people at a terminal, and only those who did not decline
+/// (no-color.org).
+pub(crate) fn has_colours() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// The same for a JSON document, in JSON's own way (RFC 8259 section 7): what misleads can only stand within a string.
+/// Writes text to standard output, as [`safe`] makes it. A reader who has seen enough, such as `head`, is no failure.
+///
+/// # Errors
+///
+/// If it cannot be written for another reason.
+pub(crate) fn print(text: &str) -> Result<()> {
+    write_out(&safe(text))
+}
+
+/// The same for text with our own colours, if there are any.
+pub(crate) fn print_painted(text: &str) -> Result<()> {
+    write_out(&painted(text, has_colours()))
+}
+
+/// The same for a JSON document, which stays the same document.
+pub(crate) fn print_json(document: &str) -> Result<()> {
+    write_out(&printable_json(document))
+}
+
+fn write_out(text: &str) -> Result<()> {
+    let mut output = std::io::stdout().lock();
+    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("cannot write to standard output"),
+    }
+}
+
+/// Writes text and a line break to standard error, as [`safe`] makes it. If nobody can read it there, nobody does.
+pub(crate) fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{}", safe(text));
+}
+
+/// Text of several lines, with whatever misleads as an escape such as `\u{1b}`.
+pub(crate) fn safe(text: &str) -> String {
+    painted(text, false)
+}
+
+/// The same, with our own colours kept if `has_colours`. What others have written must have been made [`printable`] before it
+/// was painted: a colour of theirs would stay one.
+pub(crate) fn painted(text: &str, has_colours: bool) -> String {
+    let mut safe = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((at, c)) = rest.char_indices().find(|(_, c)| misleads(*c)) {
+        let (before, from) = rest.split_at(at);
+        safe.push_str(before);
+        let colour = colour(from).filter(|_| has_colours);
+        match colour {
+            Some(colour) => safe.push_str(colour),
+            None => safe.extend(c.escape_default()),
+        }
+        rest = from.get(colour.map_or(c.len_utf8(), str::len)..).unwrap_or_default();
+    }
+    safe + rest
+}
+
+/// The colour that a text begins with.
+fn colour(text: &str) -> Option<&str> {
+    let (parameters, _) = text.strip_prefix("\x1b[")?.split_once('m')?;
+    let length = "\x1b[".len() + parameters.len() + "m".len();
+    COLOURS.contains(&parameters).then(|| text.get(..length)).flatten()
+}
+
+/// Text of others in one line: also a line break is an escape.
+pub(crate) fn printable(text: &str) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c == '\n' || misleads(c) { printable.extend(c.escape_default()) } else { printable.push(c) }
+    }
+    printable
+}
+
+/// A JSON document with what misleads as JSON's own escapes (RFC 8259 section 7): it can only stand within a string.
 pub(crate) fn printable_json(document: &str) -> String {
     let mut printable = String::with_capacity(document.len());
     for character in document.chars() {
-        if character == '\n' || !misleads(character) {
+        if !misleads(character) {
             printable.push(character);
             continue;
         }
@@ -24,9 +105,42 @@ pub(crate) fn printable_json(document: &str) -> String {
     printable
 }
 
-/// Control characters, line separators, marks of writing direction, characters without width.
-fn misleads(c: char) -> bool {
-    (c.is_control() && c != '\t')
-        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
-        || matches!(c, '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_steers_the_terminal_or_hides() {
+        let kept = "plain\ttext\nüé漢字 \u{1f600} 100 %\n";
+        assert_eq!((safe(kept).as_str(), painted(kept, true).as_str()), (kept, kept));
+        for (text, shown) in [
+            ("\x1b[2J", "\\u{1b}[2J"),
+            ("\x1b]0;title\x07", "\\u{1b}]0;title\\u{7}"),
+            ("a\rb\x08\x7f\0", "a\\rb\\u{8}\\u{7f}\\u{0}"),
+            ("\u{9b}31m", "\\u{9b}31m"),
+            ("\u{202a}\u{202e}\u{2066}\u{2069}", "\\u{202a}\\u{202e}\\u{2066}\\u{2069}"),
+            ("\u{200e}\u{200f}\u{61c}", "\\u{200e}\\u{200f}\\u{61c}"),
+            ("\u{200b}\u{200d}\u{feff}\u{2060}\u{ad}", "\\u{200b}\\u{200d}\\u{feff}\\u{2060}\\u{ad}"),
+            ("\u{2028}\u{2029}\u{85}", "\\u{2028}\\u{2029}\\u{85}"),
+            ("\u{e0041}", "\\u{e0041}"),
+        ] {
+            assert_eq!((safe(text).as_str(), printable(text).as_str()), (shown, shown));
+            assert_eq!(safe(shown), shown, "twice is once");
+            let document = serde_json::to_string(text).unwrap();
+            let printed = printable_json(&document);
+            assert!(!printed.chars().any(misleads), "{printed}");
+            assert_eq!(serde_json::from_str::<String>(&printed).unwrap(), text);
+        }
+        assert_eq!(printable("a\nb\tc"), "a\\nb\tc");
+    }
+
+    #[test]
+    fn only_our_own_colours_are_kept_and_only_where_there_are_some() {
+        let ours = "\x1b[32;1mok\x1b[0m";
+        assert_eq!(painted(ours, true), ours);
+        assert_eq!(painted(ours, false), "\\u{1b}[32;1mok\\u{1b}[0m");
+        for other in ["\x1b[8m", "\x1b[2J", "\x1b[32", "\x1b[;m", "\x1b[0;0m", "\x1b\x1b[", "\x1b"] {
+            assert!(!painted(other, true).contains('\x1b'), "{other:?}");
+        }
+    }
 }

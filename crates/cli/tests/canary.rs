@@ -496,6 +496,65 @@ fn a_configuration_keeps_its_secrets() {
     assert!(told.is_empty(), "{}", told.join("\n"));
 }
 
+/// What `test` and `explain` show of a file that is right, wherever in it a value of the environment is: not only behind the name
+/// of a secret, and of all lengths.
+#[test]
+fn values_of_the_environment_are_shown_by_their_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let text = "version: 1\n\
+        backends:\n  a: 'https://${env:API_TOKEN_HOST}:8443/${env:API_TOKEN}'\n  \
+        b: { url: https://b.example, hostHeader: 'x.${env:API_TOKEN_HOST}' }\n\
+        routes:\n  \
+        - { name: sent, priority: 1, conditions: { path: '/sent/*' }, forward: a, requestHeaders: { set: { x-note: '<${env:API_TOKEN}>' } }, \
+        transforms: { path: { regex: '^/sent', replace: '/${env:API_TOKEN}' } } }\n  \
+        - { name: moved, priority: 2, conditions: { path: '/moved/*' }, redirect: { host: '${env:API_TOKEN_HOST}', path: \
+        '/${env:API_TOKEN}/#{path}', query: 'q=${env:API_TOKEN}' } }\n  \
+        - { name: tenant, priority: 3, conditions: { path: '/tenant/*', header: { name: x-tenant, values: ['${env:API_TOKEN}'] } }, \
+        forward: b }\n  \
+        - { name: copied, priority: 4, conditions: { path: '/copied/*' }, forward: b, mirror: { backend: a, percent: 100, \
+        requestHeaders: { set: { x-note: '${env:API_TOKEN}' } } } }\n\
+        default: { forward: b }\n\
+        tests:\n  \
+        - { request: 'GET https://a/sent/1', expect: { upstream: 'https://other/${env:API_TOKEN}' } }\n  \
+        - { request: 'GET https://a/sent/${env:API_TOKEN}', expect: { backend: b } }\n  \
+        - { request: 'GET https://a/sent/2', expect: { upstream: '/x' } }\n  \
+        - { request: 'GET https://a/moved/1', expect: { location: 'https://${env:API_TOKEN_HOST}/' } }\n  \
+        - { request: 'GET https://a/moved/2?x=${env:API_TOKEN}', expect: { location: 'https://x/' } }\n  \
+        - { request: 'GET https://a/tenant/2', headers: { x-tenant: '${env:API_TOKEN}' }, expect: { upstream: '/${env:API_TOKEN}' } }\n";
+    std::fs::write(folder.join("crossfade.yaml"), text).unwrap();
+    let service = "service: shop\nprovider: { name: aws, runtime: nodejs22.x }\nfunctions:\n  web:\n    handler: a.b\n    events:\n      \
+        - alb: { listenerArn: a, priority: 1, conditions: { path: '/${env:API_TOKEN}/*', host: '${env:API_TOKEN_HOST}' } }\n      \
+        - alb: { listenerArn: a, priority: 2, conditions: { path: '/*', header: [{ name: x-tenant, values: ['${env:API_TOKEN}'] }] } }\n";
+    std::fs::write(folder.join("serverless.yml"), service).unwrap();
+    for token in ["canary-environment", "canary-Environment.with-CASE_and~more", "canary-"] {
+        let crossfade = |arguments: &[&str]| {
+            let output = Command::new(env!("CARGO_BIN_EXE_crossfade"))
+                .args(arguments)
+                .current_dir(folder)
+                .env("API_TOKEN", token)
+                .env("API_TOKEN_HOST", "Canary-Host.example")
+                .output()
+                .unwrap();
+            printed(&output)
+        };
+        let said = crossfade(&["test"]);
+        assert!(said.contains("6 tests, 6 failed") && said.matches("${env:API_TOKEN}").count() >= 6, "{said}");
+        assert_clean("test", &said);
+        for path in ["sent/1", "moved/1", "tenant/1", "copied/1", "other"] {
+            let url = format!("https://shop.example.com/{path}");
+            for arguments in [&[][..], &["--serverless", "serverless.yml"]] {
+                let text = crossfade(&[&["explain", &url], arguments].concat());
+                assert!(text.starts_with("request "), "{text}");
+                assert_clean("explain", &text);
+                let json = crossfade(&[&["explain", "--json", &url], arguments].concat());
+                assert!(json.starts_with('{'), "{json}");
+                assert_clean("explain --json", &json);
+            }
+        }
+    }
+}
+
 /// A file that is changed to a wrong one while it is in use, and a function that cannot start.
 #[test]
 fn what_goes_wrong_in_dev_keeps_its_secrets() {

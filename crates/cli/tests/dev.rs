@@ -277,3 +277,75 @@ fn a_function_that_writes_without_end_is_borne() {
     assert!(resident < 300, "{resident} MiB");
     assert!(dev.stop("-INT").success());
 }
+
+/// A function that writes long lines, to a terminal that nobody reads, with what takes more room when it is shown.
+#[test]
+#[cfg(target_os = "linux")]
+fn long_lines_that_nobody_reads_are_borne() {
+    use std::io::{BufRead, BufReader};
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("lines");
+    std::fs::write(&file, format!("{}\n", "\u{1b}".repeat(900_000)).repeat(20)).unwrap();
+    let function = format!("sh -c 'while :; do cat {}; done'", file.display());
+    let mut child = Command::new(env!("CARGO_BIN_EXE_crossfade"))
+        .args(["dev", "--port", "0", "--no-inspect", "--function", &function])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let stdout = child.stdout.take().unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut banner = String::new();
+    while !banner.contains("Try:") {
+        assert!(stderr.read_line(&mut banner).unwrap() > 0, "{banner}");
+    }
+    let alb = word_after(&banner, "local ALB");
+    let asked = Command::new("curl").args(["-s", "--max-time", "4", "--noproxy", "*", &alb]).status().unwrap();
+    assert!(!asked.success(), "it never asks for the request");
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let resident = word_after(&status, "VmHWM:").parse::<u64>().unwrap() / 1024;
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while child.try_wait().unwrap().is_none() {
+        assert!(std::time::Instant::now() < deadline, "it does not end");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    drop((stdout, stderr));
+    assert!(resident < 400, "{resident} MiB");
+}
+
+/// Records of up to 1 MiB come whole to the file that `report` reads.
+#[test]
+fn long_records_are_kept_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = |length: usize| {
+        let head = r#"{"type":"compare","version":1,"time":"2026-11-24T10:57:42.123Z","against":"mirror","request_id":"ID","route":"a","method":"GET","endpoint":"/","verdict":"match","primary":{"backend":"l","status":200},"mirror":{"backend":"m","status":200,"url":""#;
+        format!("{head}{}\"}}}}", "x".repeat(length - head.len() - 3))
+    };
+    let lengths = [1_000, 65_535, 65_536, 65_537, 200_000, 1 << 20];
+    let lines: Vec<String> = lengths.iter().map(|length| record(*length)).collect();
+    assert!(lines.iter().zip(lengths).all(|(line, length)| line.len() == length));
+    std::fs::write(folder.path().join("lines"), lines.join("\n") + "\nlast\n").unwrap();
+    let function = "sh -c 'cat lines; exec sleep 600'";
+    let dev = Dev::start_in(folder.path(), &["--function", function, "--comparisons", "kept.log", "--timeout", "2s"]);
+    let _ = Command::new("curl").args(["-s", "--max-time", "20", "--noproxy", "*", &dev.alb]).output().unwrap();
+    dev.told("| last");
+    assert!(dev.stop("-INT").success());
+    // The function is started again when it has asked for nothing.
+    let kept = std::fs::read_to_string(folder.path().join("kept.log")).unwrap();
+    let runs = kept.lines().count() / lines.len();
+    assert!(
+        runs > 0 && kept == (lines.join("\n") + "\n").repeat(runs),
+        "{:?}",
+        kept.lines().map(str::len).collect::<Vec<_>>()
+    );
+    let report = Command::new(env!("CARGO_BIN_EXE_crossfade"))
+        .args(["report", "--json", "kept.log"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&report.stdout).unwrap();
+    let found = (report["input"]["records"].as_u64(), report["input"]["unreadable"].as_u64());
+    assert_eq!(found, (Some(kept.lines().count() as u64), Some(0)), "{report}");
+}

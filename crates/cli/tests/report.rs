@@ -345,3 +345,80 @@ fn ten_times_the_log_needs_no_more_memory() {
     assert!(large < small + small / 4, "{small} KiB for 5 MB, {large} KiB for 50 MB");
     assert!(large < 64 * 1024, "{large} KiB");
 }
+
+/// Dates and numbers that no function of ours writes: a record has them, or is counted as unreadable. // T23, I10
+#[test]
+fn no_date_and_no_number_breaks_a_report() {
+    let side = |ms: &str, status: &str, bytes: &str| {
+        format!(r#"{{"backend":"b","status":{status},"ms":{ms},"bytes":{bytes}}}"#)
+    };
+    let usual = side("1.5", "200", "10");
+    let time = "2026-11-24T10:57:42.123Z";
+    let line = |time: &str, more: &str, primary: &str, mirror: &str| {
+        format!(
+            r#"{{"type":"compare","version":1,"time":"{time}","against":"mirror","request_id":"i","route":"r","method":"GET","endpoint":"/","verdict":"different","more":{more},"differences":[{{"class":"value","pointer":"/a"}}],"primary":{primary},"mirror":{mirror}}}"#
+        )
+    };
+    let dates = [
+        ("1970-01-01T00:00:00Z", true),
+        ("1970-01-01T00:00:00.000000001Z", true),
+        ("9990-01-01T00:00:00Z", true),
+        ("9999-12-31T23:59:59.999999999Z", true),
+        ("9999-12-31T23:59:60Z", true),
+        ("9999-02-30T00:00:00Z", false),
+        ("0000-01-01T00:00:00Z", false),
+        ("0001-01-01T00:00:00Z", false),
+        ("1969-12-31T23:59:59Z", false),
+        ("-0001-01-01T00:00:00Z", false),
+        ("10000-01-01T00:00:00Z", false),
+        ("2026-13-01T00:00:00Z", false),
+        ("2026-11-24T25:00:00Z", false),
+        ("2026-11-24T10:57:42+01:00", false),
+        ("", false),
+    ];
+    let dates = dates.iter().map(|(date, is_one)| (line(date, "0", &usual, &usual), *is_one));
+    let numbers = [
+        ("1e308", "200", "10", true),
+        ("-1e308", "200", "10", true),
+        ("5e-324", "200", "18446744073709551615", true),
+        ("-0.0", "65535", "0", true),
+        ("0", "0", "0", true),
+        ("1e999", "200", "10", false),
+        ("NaN", "200", "10", false),
+        ("Infinity", "200", "10", false),
+        ("1.5", "65536", "10", false),
+        ("1.5", "-1", "10", false),
+        ("1.5", "200", "18446744073709551616", false),
+        ("1.5", "200", "-1", false),
+    ];
+    let numbers =
+        numbers.iter().map(|(ms, status, bytes, is_one)| (line(time, "0", &usual, &side(ms, status, bytes)), *is_one));
+    let counts = [("4294967295", true), ("4294967296", false), ("-1", false), ("1.5", false)];
+    let counts = counts.iter().map(|(more, is_one)| (line(time, more, &usual, &usual), *is_one));
+    let cases: Vec<(String, bool)> = dates.chain(numbers).chain(counts).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().join("report.html");
+    let run = |log: &str, records: u64, unreadable: u64| {
+        let told = told(&report(log, &["--html", page.to_str().unwrap()]), 0);
+        assert!(!told.contains("NaN"), "{log}: {told}");
+        let html = std::fs::read_to_string(&page).unwrap();
+        assert!(html.ends_with("</html>\n") && !html.contains("NaN"), "{log}");
+        let json = json_of(log, &[]);
+        assert_eq!(
+            (&json["input"]["records"], &json["input"]["unreadable"]),
+            (&json!(records), &json!(unreadable)),
+            "{log}"
+        );
+    };
+    // By itself, beside a usual one, before and after many.
+    let usual = line(time, "0", &usual, &usual) + "\n";
+    for (log, is_one) in &cases {
+        let (records, unreadable) = (u64::from(*is_one), u64::from(!*is_one));
+        run(&format!("{log}\n"), records, unreadable);
+        run(&format!("{usual}{log}\n"), records + 1, unreadable);
+        run(&format!("{}{log}\n{}", usual.repeat(60), usual.repeat(60)), records + 120, unreadable);
+    }
+    let all: String = cases.iter().map(|(log, _)| format!("{log}\n")).collect();
+    let good = cases.iter().filter(|(_, is_one)| *is_one).count() as u64;
+    run(&all.repeat(30), good * 30, (cases.len() as u64 - good) * 30);
+}

@@ -24,6 +24,7 @@
 mod alb;
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod guard;
 mod lambda;
 mod notice;
 mod pieces;
@@ -135,8 +136,10 @@ pub async fn start(settings: Settings, notices: UnboundedSender<Notice>) -> Resu
     }
     let (mut pools, mut ended) = (Vec::new(), Vec::new());
     let numbers = Arc::new(AtomicU32::new(0));
+    let backlog = Arc::default();
     for function in &settings.functions {
-        let (pool, end) = lambda::Pool::new(function.clone(), Arc::clone(&numbers), notices.clone());
+        let (pool, end) =
+            lambda::Pool::new(function.clone(), Arc::clone(&numbers), notices.clone(), Arc::clone(&backlog));
         pools.push(pool);
         ended.push(end);
     }

@@ -1,8 +1,10 @@
-//! What the emulator tells whoever started it: plain data, one value for each thing that happened. Owns no printing.
+//! What the emulator tells whoever started it: plain data, one value for each thing that happened, and how much of a
+//! function's output may wait to be told. Owns no printing.
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
@@ -18,9 +20,9 @@ pub enum Notice {
     FunctionLine {
         /// The environment that wrote it.
         environment: u32,
-        /// Without the line break; what is not UTF-8 is replaced, very long lines come in pieces.
+        /// Without the line break; what is not UTF-8 is replaced, lines of more than 1 MiB come in pieces.
         line: String,
-        /// Held until the line is told: when too many wait, the next ones are left out.
+        /// Held until the line is told: while lines of too many bytes wait, the next ones are skipped.
         waiting: Waiting,
     },
     /// An environment asked for its first invocation.
@@ -64,9 +66,40 @@ pub enum Notice {
     },
 }
 
-/// A line that is not told yet.
+/// The place of a line that is not told yet. Free again when all copies of it are dropped.
 #[derive(Clone, Debug, Default)]
-pub struct Waiting(#[expect(dead_code, reason = "its owners are counted")] pub(crate) Arc<()>);
+pub struct Waiting(#[expect(dead_code, reason = "held for its drop")] Option<Arc<Place>>);
+
+/// The bytes of all lines that wait to be told.
+#[derive(Debug, Default)]
+pub(crate) struct Backlog(AtomicUsize);
+
+#[derive(Debug)]
+struct Place {
+    backlog: Arc<Backlog>,
+    bytes: usize,
+}
+
+impl Backlog {
+    /// The most bytes of lines that wait, whatever processes they come from.
+    pub(crate) const MOST_BYTES: usize = 32 * 1024 * 1024;
+    /// What a line takes besides its text.
+    const LINE: usize = 128;
+
+    /// A place for a line of so many bytes; `None` while there is no room.
+    pub(crate) fn place(self: &Arc<Self>, length: usize) -> Option<Waiting> {
+        let bytes = length.saturating_add(Self::LINE);
+        let room = |waiting: usize| waiting.checked_add(bytes).filter(|waiting| *waiting <= Self::MOST_BYTES);
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).ok()?;
+        Some(Waiting(Some(Arc::new(Place { backlog: Arc::clone(self), bytes }))))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.backlog.0.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
 
 /// One request and what became of it.
 #[derive(Clone, Debug)]

@@ -84,6 +84,37 @@ fn redirects_fill_their_keywords() {
 }
 
 #[test]
+fn a_host_that_is_none_is_redirected_nowhere() {
+    let own = Action::Redirect(Redirect::to_itself(StatusCode::FOUND));
+    let fixed = Redirect { host: "moved.example.com".into(), ..Redirect::to_itself(StatusCode::FOUND) };
+    let broken = Redirect { host: "a b".into(), ..Redirect::to_itself(StatusCode::FOUND) };
+    let mut alb = Alb::with_rules(vec![
+        rule(1, "/own", own),
+        rule(2, "/fixed", Action::Redirect(fixed)),
+        rule(3, "/broken", Action::Redirect(broken)),
+    ]);
+    for host in
+        ["[::1", "::1]", "[::1]x", "[evil]", "a b", "a/b", "evil.example\\@a", "x@a", "a,b", "\u{e9}.example", "a%2f"]
+    {
+        let response = alb.send(format!("GET /own HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        assert_eq!((response.status, response.field("location")), (400, None), "{host}");
+        assert!(alb.exchange().problem.unwrap().starts_with("the request's `Host` makes no URL"), "{host}");
+        // Where the rule names the host, the client's does not matter.
+        let response = alb.send(format!("GET /fixed HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        assert_eq!(response.status, 302, "{host}");
+        assert!(response.field("location").unwrap().starts_with("http://moved.example.com:"), "{host}");
+        alb.exchange();
+    }
+    let port = alb.address.port();
+    for host in ["[::1]", "[::1]:8080", "a_b.example"] {
+        let response = alb.send(format!("GET /own HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        let name = host.strip_suffix(":8080").unwrap_or(host);
+        assert_eq!(response.field("location"), Some(format!("http://{name}:{port}/own").as_str()), "{host}");
+    }
+    assert_eq!(alb.send("GET /broken HTTP/1.1\r\nHost: a\r\n\r\n").status, 500);
+}
+
+#[test]
 fn a_redirect_to_another_listener_says_where_that_is_here() {
     let mut settings = settings(HeaderMode::Single);
     let redirect = Redirect { port: "443".into(), ..Redirect::to_itself(StatusCode::FOUND) };

@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::io::{Read, Write};
 use std::time::Duration;
 
 use crossfade_emulator::Notice;
@@ -325,4 +326,55 @@ fn a_dropped_emulator_leaves_no_process_behind() {
     let (pid, child) = (answer["pid"].as_u64().unwrap(), answer["child"].as_u64().unwrap());
     alb.drop_without_shutdown();
     eventually("the end of the processes", || !is_alive(pid) && !is_alive(child));
+}
+
+/// A web page, of any site, can send requests to loopback: by a name of its own that leads there it would read the next event.
+/// Neither API of Lambda's answers one, and the event stays with the function.
+#[test]
+fn no_web_page_gets_an_event() {
+    let mut alb = Alb::start(settings(HeaderMode::Single));
+    let variables = alb.get("/env", "").json();
+    let address = variables["AWS_LAMBDA_RUNTIME_API"].as_str().unwrap();
+    let port = address.rsplit(':').next().unwrap();
+    let ask = |line: &str, fields: &str| {
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let text = format!("{line} HTTP/1.1\r\n{fields}content-length: 2\r\nconnection: close\r\n\r\n{{}}");
+        stream.write_all(text.as_bytes()).unwrap();
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer);
+        answer.split(' ').nth(1).unwrap_or_default().to_owned()
+    };
+    let own = format!("host: {address}\r\n");
+    let pages = [
+        format!("host: evil.example:{port}\r\n"),
+        "host: evil.example\r\n".to_owned(),
+        format!("{own}{own}"),
+        format!("{own}origin: http://evil.example\r\n"),
+        format!("{own}origin: null\r\n"),
+        format!("{own}sec-fetch-site: cross-site\r\nsec-fetch-mode: no-cors\r\nsec-fetch-dest: image\r\n"),
+        format!("{own}sec-fetch-site: none\r\nsec-fetch-mode: navigate\r\n"),
+    ];
+    for fields in &pages {
+        for line in [
+            "GET /2018-06-01/runtime/invocation/next",
+            "POST /2018-06-01/runtime/init/error",
+            "POST /2018-06-01/runtime/invocation/x/response",
+            "GET /2020-01-01/extension/event/next",
+            "POST /2020-01-01/extension/register",
+            "PUT /2022-07-01/telemetry",
+            "OPTIONS /2018-06-01/runtime/invocation/next",
+        ] {
+            assert_eq!(ask(line, fields), "403", "{line} {fields}");
+        }
+    }
+    // Programs are answered, by whatever spelling of the address.
+    for host in [address, &format!("localhost:{port}"), &format!("LOCALHOST:{port}"), &format!("[::1]:{port}")] {
+        for more in ["", "user-agent: Mozilla/5.0\r\n", "sec-fetch-mode: cors\r\n"] {
+            let fields = format!("host: {host}\r\n{more}");
+            assert_eq!(ask("POST /2018-06-01/runtime/none", &fields), "404", "{fields}");
+        }
+    }
+    assert_eq!(alb.get("/env", "").status, 200);
+    assert_eq!(alb.exchange().environment, Some(1));
 }

@@ -85,6 +85,26 @@ impl fmt::Display for WithLines<'_> {
     }
 }
 
+/// A character of an excerpt, in one column, so that the caret below points right.
+fn visible(c: char) -> char {
+    match c {
+        _ if c.is_control() => ' ',
+        _ if misleads(c) => char::REPLACEMENT_CHARACTER,
+        c => c,
+    }
+}
+
+/// Returns whether a character steers a terminal, or makes text look like other text: control characters but for line break
+/// and tab, line and paragraph separators, marks of writing direction, and characters that nobody sees.
+#[must_use]
+pub fn misleads(c: char) -> bool {
+    (c.is_control() && !matches!(c, '\n' | '\t'))
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}'
+            | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
 impl Diagnostics {
     /// For the terminal of somebody whose file it is.
     #[must_use]
@@ -131,8 +151,6 @@ impl Diagnostics {
         {
             let number = line.to_string();
             let margin = " ".repeat(number.len());
-            // A configuration cannot steer a terminal.
-            let visible = |c: char| if c.is_control() { ' ' } else { c };
             let excerpt: String = masked(source).chars().map(visible).collect();
             let indent = " ".repeat((column.saturating_sub(1) as usize).min(excerpt.chars().count()));
             write!(f, "\n {margin} |\n {number} | {excerpt}\n {margin} | {indent}^")?;

@@ -47,7 +47,7 @@ pub const SCHEMA: &str = include_str!("../crossfade.schema.json");
 
 pub use config::Checked;
 pub use crossfade_rule::RequestView;
-pub use diagnostic::{Diagnostic, Diagnostics, Severity, WithLines};
+pub use diagnostic::{Diagnostic, Diagnostics, Severity, WithLines, misleads};
 pub use dot_segments::has_dot_segment;
 pub use expectation::Expectation;
 pub use mirror::{Credentials, MIRROR_FIELD, Mirror, Share};

@@ -14,6 +14,7 @@ use crossfade_route::{Checked, Diagnostic, Diagnostics, Severity};
 use serde_json::{Value, json};
 
 use super::Verdict;
+use crate::terminal::{print, print_json};
 
 /// Check a crossfade.yaml: all mistakes at once, each with its line and what to do
 #[derive(clap::Args)]
@@ -39,7 +40,7 @@ pub(super) struct Options {
 
 pub(super) fn run(options: &Options) -> Result<Verdict> {
     let report = Report::of(&options.file)?;
-    super::print(&if options.json { report.json() } else { report.text() })?;
+    if options.json { print_json(&report.json()) } else { print(&report.text()) }?;
     let (errors, warnings) = (report.count(Severity::Error), report.count(Severity::Warning));
     let is_clean = errors == 0 && (warnings == 0 || !options.deny_warnings);
     Ok(if is_clean { Verdict::Clean } else { Verdict::Findings })

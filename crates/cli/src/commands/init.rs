@@ -14,6 +14,7 @@ use crossfade_route::{Checked, Nothing, RoutingTable};
 use crossfade_rule::{Condition, Pattern, QueryValue};
 
 use super::sources::{Rules, Sources};
+use crate::terminal::{print, printable_json, say};
 
 /// Write a crossfade.yaml to begin with
 #[derive(clap::Args)]
@@ -91,10 +92,10 @@ pub(super) fn run(options: &Options) -> Result<()> {
     let rules = options.sources.load()?.map(|rules| listener_rules(&rules));
     let text = starter(&options.legacy, &options.modern, rules.as_deref());
     if options.output == Path::new("-") {
-        super::print(&text)?;
+        print(&text)?;
     } else {
         write(&options.output, &text, options.force)?;
-        eprintln!("wrote `{0}`; next: `crossfade check {0}`", options.output.display());
+        say(&format!("wrote `{0}`; next: `crossfade check {0}`", options.output.display()));
     }
     tell_findings(&text, &options.output);
     Ok(())
@@ -116,7 +117,7 @@ fn tell_findings(text: &str, output: &Path) {
     let folder = output.parent().unwrap_or(Path::new(""));
     let findings = Checked::new(text, &output.display().to_string(), &Here { folder }).diagnostics;
     if !findings.list.is_empty() {
-        eprintln!("{}", findings.with_lines());
+        say(&findings.with_lines().to_string());
     }
 }
 
@@ -223,7 +224,7 @@ fn scalar(text: &str) -> String {
     if begins && text.chars().all(is_plain) && !is_a_word_of_yaml {
         text.to_owned()
     } else {
-        serde_json::json!(text).to_string()
+        printable_json(&serde_json::json!(text).to_string())
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod check;
 mod dev;
+mod environment;
 mod explain;
 mod function;
 mod init;
@@ -13,13 +14,14 @@ mod schema;
 mod sources;
 mod test;
 
-use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use crossfade_function::SettingsError;
+
+use crate::terminal::{safe, say};
 
 /// A reverse proxy for application migrations, 100 % serverless
 #[derive(Parser)]
@@ -52,7 +54,11 @@ enum Verdict {
 
 /// Runs the command that the process was started with.
 pub fn run() -> ExitCode {
-    let outcome = match CommandLine::parse().command {
+    let command_line = match CommandLine::try_parse() {
+        Ok(command_line) => command_line,
+        Err(error) => return refuse(&error),
+    };
+    let outcome = match command_line.command {
         Command::Dev(options) => dev::run(&options).map(|()| Verdict::Clean),
         Command::Check(options) => check::run(&options),
         Command::Explain(options) => explain::run(&options),
@@ -67,8 +73,8 @@ pub fn run() -> ExitCode {
         Ok(Verdict::Findings) => ExitCode::from(1),
         Err(error) => {
             match error.downcast_ref::<SettingsError>() {
-                Some(mistakes) => eprintln!("error: {}", with_lines(mistakes)),
-                None => eprintln!("error: {error:#}"),
+                Some(mistakes) => say(&format!("error: {}", with_lines(mistakes))),
+                None => say(&format!("error: {error:#}")),
             }
             ExitCode::from(2)
         }
@@ -84,13 +90,15 @@ fn with_lines(error: &SettingsError) -> String {
     }
 }
 
-/// Writes to standard output. A reader who has seen enough, such as `head`, is no failure and no reason to panic.
-fn print(text: &str) -> Result<()> {
-    let mut output = std::io::stdout().lock();
-    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        written => written.context("cannot write to standard output"),
+/// Help, the version, or what is wrong with the command line, with the exit code for it. Arguments may have anything in them.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let text = error.render().to_string();
+    match safe(&text) {
+        // With its colours.
+        same if same == text => _ = error.print(),
+        safe => say(safe.trim_end()),
     }
+    u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
 /// `SSL_CERT_FILE`, made absolute: the user's word on whom to trust besides the public authorities.

@@ -4,7 +4,7 @@
 //! it looks is in `crate::report`.
 
 use std::fs::File;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -18,7 +18,7 @@ use crate::report::lines::{self, Skipped};
 use crate::report::model::Report;
 use crate::report::tally::Tally;
 use crate::report::{html, text};
-use crate::terminal::printable_json;
+use crate::terminal::{has_colours, print_json, print_painted};
 
 /// Say whether the new system answers the same: from the comparisons that mirroring has logged
 #[derive(clap::Args)]
@@ -69,11 +69,11 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
     if let Some(file) = &options.html {
         write(file, &html::page(&report)).with_context(|| format!("cannot write `{}`", file.display()))?;
     }
-    super::print(&if options.json {
-        printable_json(&serde_json::to_string_pretty(&report)?) + "\n"
+    if options.json {
+        print_json(&(serde_json::to_string_pretty(&report)? + "\n"))?;
     } else {
-        text::text(&report, colour())
-    })?;
+        print_painted(&text::text(&report, has_colours()))?;
+    }
     Ok(if report.gate.iter().all(|part| part.ok) { Verdict::Clean } else { Verdict::Findings })
 }
 
@@ -124,8 +124,4 @@ fn write(file: &Path, page: &str) -> std::io::Result<()> {
 #[cfg(unix)]
 fn permissions() -> std::fs::Permissions {
     std::os::unix::fs::PermissionsExt::from_mode(0o666)
-}
-
-fn colour() -> bool {
-    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

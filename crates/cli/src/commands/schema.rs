@@ -25,6 +25,6 @@ pub(super) fn run(options: &Options) -> Result<()> {
         Some(file) if file != Path::new("-") => {
             fs::write(file, crossfade_route::SCHEMA).with_context(|| format!("cannot write `{}`", file.display()))
         }
-        _ => super::print(crossfade_route::SCHEMA),
+        _ => crate::terminal::print(crossfade_route::SCHEMA),
     }
 }

@@ -6,6 +6,9 @@ use anyhow::{Result, anyhow};
 use crossfade_emulator::Settings;
 use crossfade_emulator::source::{self, Loaded};
 
+use super::environment::Environment;
+use crate::terminal::say;
+
 /// Files that listener rules come from, and what a file cannot know.
 #[derive(clap::Args)]
 pub(super) struct Sources {
@@ -43,6 +46,8 @@ pub(super) struct Rules {
     pub(super) names: Vec<Vec<String>>,
     /// Variables that each function goes without.
     pub(super) left_out: Vec<Vec<String>>,
+    /// What the file has from the environment.
+    pub(super) environment: Environment,
 }
 
 impl Sources {
@@ -74,9 +79,10 @@ impl Sources {
             list => anyhow!("{} mistakes in `{}`\n{mistakes}", list.len(), file.display()),
         })?;
         for warning in warnings {
-            eprintln!("{warning}");
+            say(&warning);
         }
-        Ok(Some(Rules { file: file.to_owned(), settings, names, left_out }))
+        let environment = Environment::of(&std::fs::read_to_string(file).unwrap_or_default());
+        Ok(Some(Rules { file: file.to_owned(), settings, names, left_out, environment }))
     }
 }
 

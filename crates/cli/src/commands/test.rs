@@ -10,7 +10,9 @@ use crossfade_function::Here;
 use crossfade_route::{Checked, Expectation};
 
 use super::Verdict;
+use super::environment::Environment;
 use super::explain::{Asked, Explanation, LOCALHOST, Outcome, proxy};
+use crate::terminal::print;
 
 /// Run the `tests` of a configuration: requests, and what is to become of them
 #[derive(clap::Args)]
@@ -35,6 +37,7 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
     let text = std::fs::read_to_string(&options.config).with_context(|| format!("cannot read `{file}`"))?;
     let folder = options.config.parent().unwrap_or(&options.config);
     let expectations = Checked::new(&text, &file.to_string(), &Here { folder }).expectations;
+    let environment = Environment::of(&text);
     let (mut failed, mut report) = (0, String::new());
     for expectation in &expectations {
         let Expectation { line, method, url, headers, ip, .. } = expectation;
@@ -43,14 +46,15 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
         let differences = differences(expectation, &Explanation::of(&proxy, None, &asked)?);
         failed += usize::from(!differences.is_empty());
         let verdict = if differences.is_empty() { "ok  " } else { "FAIL" };
-        report += &format!("{verdict} {file}:{line}: {method} {}\n", shown(&url.to_string()));
+        let request = environment.hide(&format!("{method} {}", shown(&url.to_string())));
+        report += &format!("{verdict} {file}:{line}: {request}\n");
         for difference in differences {
-            report += &format!("       {difference}\n");
+            report += &format!("       {}\n", environment.hide(&difference));
         }
     }
     let count = expectations.len();
     report += &format!("{count} test{}, {failed} failed\n", if count == 1 { "" } else { "s" });
-    super::print(&report)?;
+    print(&report)?;
     Ok(if failed == 0 { Verdict::Clean } else { Verdict::Findings })
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::Shared;
-use super::secrets::{Content, HIDDEN};
+use super::secrets::{Content, HIDDEN, Secrets};
 use super::store::Entry;
 
 /// Instead of a secret.
@@ -66,9 +66,14 @@ pub(super) fn text(shared: &Shared, entry: &Entry) -> Option<String> {
     if has_body {
         let field = |name| messages.request_fields.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let body = &messages.request_body;
-        let data = match secrets.content(field(http::header::CONTENT_TYPE), field(http::header::CONTENT_ENCODING), body)
-        {
-            _ if body.len() > MOST_BODY || body.contains(&0) => None,
+        let is_fit = body.len() <= MOST_BODY && !body.contains(&0);
+        let content = is_fit
+            .then(|| secrets.content(field(http::header::CONTENT_TYPE), field(http::header::CONTENT_ENCODING), body));
+        let data = match content.unwrap_or(Content::Empty) {
+            // What is not shown to its end has not been looked through to its end.
+            Content::Json(laid) | Content::Text(laid) if laid.rest.is_some() => {
+                (secrets == Secrets::Shown && std::str::from_utf8(body).is_ok()).then(|| body.to_vec())
+            }
             Content::Json(laid) if laid.is_changed => Some(unhidden(&laid.compact()).into_bytes()),
             Content::Text(laid) if laid.is_changed => Some(unhidden(&laid.text).into_bytes()),
             // As it was sent; a compressed one cannot stand in a command.

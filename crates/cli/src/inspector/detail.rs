@@ -16,6 +16,11 @@ use super::rules;
 use super::secrets::Secrets;
 use super::store::Entry;
 use crate::report::class_name;
+use crate::report::gate::grouped;
+
+/// Differences of a comparison, and back ends that failed first, that are shown.
+const MOST_DIFFERENCES: usize = 200;
+const MOST_PASSED_OVER: usize = 20;
 
 pub(super) fn page(shared: &Shared, id: u64) -> Option<String> {
     let (entry, clock, newer, older) = {
@@ -166,8 +171,11 @@ fn way(secrets: Secrets, entry: &Entry) -> String {
         if let Some(route) = &access.route {
             step("route", escape(route));
         }
-        for PassedOver { backend, outcome } in &access.passed_over {
+        for PassedOver { backend, outcome } in access.passed_over.iter().take(MOST_PASSED_OVER) {
             step("not", format!("<s>{}</s> <small>{}</small>", escape(backend), escape(outcome)));
+        }
+        if let Some(more @ 1..) = access.passed_over.len().checked_sub(MOST_PASSED_OVER) {
+            step("not", format!("<small>{more} more, not shown</small>"));
         }
         if let Some(backend) = &access.backend {
             let chosen = access.chosen.as_deref().filter(|chosen| *chosen != "only");
@@ -288,7 +296,7 @@ fn comparison(secrets: Secrets, record: &Record) -> String {
     html += "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Differences\"><table class=\"differences\">\
              <caption class=\"unseen\">Differences</caption><thead><tr><th scope=\"col\">Class</th>\
              <th scope=\"col\">Where</th><th scope=\"col\">Primary</th><th scope=\"col\">Mirror</th></tr></thead><tbody>\n";
-    for difference in &record.differences {
+    for difference in record.differences.iter().take(MOST_DIFFERENCES) {
         let place = difference.at.as_deref().unwrap_or(&difference.pointer);
         let value = |value: &Option<String>, absent: Class| match value {
             Some(value) => format!("<code>{}</code>", escape(&secrets.difference(&difference.pointer, value))),
@@ -306,8 +314,11 @@ fn comparison(secrets: Secrets, record: &Record) -> String {
         );
     }
     html += "</tbody></table></div>\n";
+    if let Some(more @ 1..) = record.differences.len().checked_sub(MOST_DIFFERENCES) {
+        let _ = writeln!(html, "<p class=\"lead\">{} more are not shown.</p>", grouped(more as u64));
+    }
     if record.more > 0 {
-        let _ = writeln!(html, "<p class=\"lead\">{} more are not in the record.</p>", record.more);
+        let _ = writeln!(html, "<p class=\"lead\">{} more are not in the record.</p>", grouped(record.more.into()));
     }
     html
 }

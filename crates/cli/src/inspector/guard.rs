@@ -7,6 +7,7 @@
 use std::net::SocketAddr;
 
 use anyhow::{Result, anyhow};
+use crossfade_emulator::guard::is_loopback_host;
 use http::{HeaderMap, Method, StatusCode, header};
 
 /// Why a request is not answered.
@@ -26,11 +27,9 @@ pub(super) fn random() -> Result<String> {
 
 /// What holds for every request.
 pub(super) fn check(address: SocketAddr, method: &Method, fields: &HeaderMap) -> Result<(), Refusal> {
-    let port = address.port();
-    let own = [format!("127.0.0.1:{port}"), format!("localhost:{port}"), format!("[::1]:{port}")];
     let mut hosts = fields.get_all(header::HOST).iter();
     let host = hosts.next().and_then(|host| host.to_str().ok()).unwrap_or_default();
-    if hosts.next().is_some() || !own.iter().any(|own| own.eq_ignore_ascii_case(host)) {
+    if hosts.next().is_some() || !is_loopback_host(host, address.port()) {
         let why = "the inspector answers under the address that `crossfade dev` has printed, and under no other name";
         return Err(Refusal { status: StatusCode::MISDIRECTED_REQUEST, why });
     }
@@ -82,7 +81,7 @@ mod tests {
 
     #[test]
     fn only_this_machines_names_are_answered() {
-        for host in ["127.0.0.1:8081", "localhost:8081", "LOCALHOST:8081", "[::1]:8081"] {
+        for host in ["127.0.0.1:8081", "127.1.2.3:8081", "localhost:8081", "LOCALHOST:8081", "[::1]:8081"] {
             assert_eq!(status(Method::GET, &[("host", host)]), None, "{host}");
         }
         for host in ["", "127.0.0.1", "localhost", "127.0.0.1:8080", "evil.example:8081", "localhost.evil.example:8081"]

@@ -8,45 +8,98 @@ const MOST_DEPTH: usize = 64;
 /// Arrays of scalars up to this length stay in one line.
 const MOST_INLINE: usize = 72;
 
-/// A document that is laid out.
+/// A document that is laid out, or as much of it as is shown.
 pub(super) struct Laid {
     pub(super) text: String,
     /// Whether something was replaced.
     pub(super) is_changed: bool,
+    /// What follows and is not in `text`.
+    pub(super) rest: Option<Rest>,
+}
+
+/// What of a document is not shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rest {
+    Values(usize),
+    Bytes(usize),
 }
 
 impl Laid {
-    /// Without white space between tokens.
+    /// Whether a reader has all of it, as it was sent.
+    pub(super) fn is_as_sent(&self) -> bool {
+        !self.is_changed && self.rest.is_none()
+    }
+
+    /// Without white space between tokens; where it was cut, an ellipsis.
     pub(super) fn compact(&self) -> String {
-        tokens(&self.text).concat()
+        let text: String = Tokens::of(&self.text).collect();
+        if self.rest.is_some() { text + "…" } else { text }
     }
 }
 
-/// What replaces a scalar: gets the names on the way to it and its text in the document, such as `"a\n"` or `1.0`.
-pub(super) type Replace<'a> = dyn Fn(&[String], &str) -> Option<String> + 'a;
+/// What is replaced, and how.
+pub(super) struct Masks<'a> {
+    /// Asked once for each name.
+    pub(super) is_secret: &'a dyn Fn(&str) -> bool,
+    /// What replaces a scalar, of which this is the text in the document, such as `"a\n"` or `1.0`.
+    pub(super) replace: &'a dyn Fn(&Path, &str) -> Option<String>,
+}
 
-/// Lays a document out, or says that it is none.
-pub(super) fn lay_out(document: &str, replace: &Replace<'_>) -> Option<Laid> {
+/// The names on the way to a scalar.
+#[derive(Default)]
+pub(super) struct Path {
+    names: Vec<(String, bool)>,
+    secrets: usize,
+}
+
+impl Path {
+    pub(super) fn names(&self) -> impl DoubleEndedIterator<Item = &str> {
+        self.names.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Whether one of them is that of a secret.
+    pub(super) fn is_secret(&self) -> bool {
+        self.secrets > 0
+    }
+
+    fn push(&mut self, name: String, is_secret: bool) {
+        self.secrets += usize::from(is_secret);
+        self.names.push((name, is_secret));
+    }
+
+    fn pop(&mut self) {
+        if let Some((_, is_secret)) = self.names.pop() {
+            self.secrets -= usize::from(is_secret);
+        }
+    }
+}
+
+/// Lays a document out, and ends with the value that reaches `most` bytes; `None` for what is no JSON, or too deep. The time
+/// that it takes grows with the length of the document.
+pub(super) fn lay_out(document: &str, most: usize, masks: &Masks<'_>) -> Option<Laid> {
     serde_json::from_str::<IgnoredAny>(document).ok()?;
-    let tokens = tokens(document);
-    let mut out = Writer { text: String::with_capacity(document.len() * 2), levels: Vec::new(), path: Vec::new() };
+    let mut tokens = Tokens::of(document);
+    let mut out = Writer { text: String::new(), levels: Vec::new(), path: Path::default() };
     let mut is_changed = false;
-    let mut at = 0;
-    while let Some(token) = tokens.get(at) {
-        at += 1;
-        match *token {
+    loop {
+        let here = tokens;
+        let Some(token) = tokens.next() else { break };
+        if out.text.len() >= most && !matches!(token, "}" | "]" | "," | ":") {
+            return Some(Laid { text: out.text, is_changed, rest: Some(Rest::Values(here.values())) });
+        }
+        match token {
             "{" | "[" => {
                 out.before_value();
                 out.text.push_str(token);
-                let closing = tokens.get(at).copied().unwrap_or_default();
-                if matches!(closing, "}" | "]") {
+                let mut behind = tokens;
+                if let Some(closing @ ("}" | "]")) = behind.next() {
+                    tokens = behind;
                     out.text.push_str(closing);
                     out.after_value();
-                    at += 1;
                     continue;
                 }
-                let is_inline = *token == "[" && is_short(tokens.get(at..).unwrap_or_default());
-                out.levels.push(Level { is_object: *token == "{", is_inline, is_empty: true, has_name: false });
+                let is_inline = token == "[" && is_short(tokens);
+                out.levels.push(Level { is_object: token == "{", is_inline, is_empty: true, has_name: false });
                 if out.levels.len() > MOST_DEPTH {
                     return None;
                 }
@@ -64,11 +117,13 @@ pub(super) fn lay_out(document: &str, replace: &Replace<'_>) -> Option<Laid> {
             scalar if out.expects_name() => {
                 out.before_name();
                 out.text.push_str(scalar);
-                out.path.push(serde_json::from_str(scalar).unwrap_or_default());
+                let name: String = serde_json::from_str(scalar).unwrap_or_default();
+                let is_secret = (masks.is_secret)(&name);
+                out.path.push(name, is_secret);
             }
             scalar => {
                 out.before_value();
-                match replace(&out.path, scalar) {
+                match (masks.replace)(&out.path, scalar) {
                     Some(other) => {
                         is_changed = true;
                         out.text.push_str(&other);
@@ -79,7 +134,7 @@ pub(super) fn lay_out(document: &str, replace: &Replace<'_>) -> Option<Laid> {
             }
         }
     }
-    Some(Laid { text: out.text, is_changed })
+    Some(Laid { text: out.text, is_changed, rest: None })
 }
 
 struct Level {
@@ -93,8 +148,7 @@ struct Level {
 struct Writer {
     text: String,
     levels: Vec<Level>,
-    /// The names on the way.
-    path: Vec<String>,
+    path: Path,
 }
 
 impl Writer {
@@ -141,10 +195,10 @@ impl Writer {
 }
 
 /// Whether these are the rest of an array of few, short scalars.
-fn is_short(tokens: &[&str]) -> bool {
+fn is_short(tokens: Tokens<'_>) -> bool {
     let mut length = 0;
     for token in tokens {
-        match *token {
+        match token {
             "]" => return true,
             "{" | "[" => return false,
             other => length += other.len(),
@@ -156,29 +210,47 @@ fn is_short(tokens: &[&str]) -> bool {
     false
 }
 
-/// Of a document that is one.
-fn tokens(document: &str) -> Vec<&str> {
-    let bytes = document.as_bytes();
-    let mut tokens = Vec::new();
-    let mut at = 0;
-    while let Some(byte) = bytes.get(at) {
-        let end = match byte {
-            b' ' | b'\t' | b'\r' | b'\n' => {
-                at += 1;
-                continue;
-            }
-            b'{' | b'}' | b'[' | b']' | b',' | b':' => at + 1,
-            b'"' => end_of_string(bytes, at),
+/// Of a document that is one, or of the beginning of one.
+#[derive(Clone, Copy)]
+struct Tokens<'d> {
+    document: &'d str,
+    at: usize,
+}
+
+impl<'d> Tokens<'d> {
+    fn of(document: &'d str) -> Self {
+        Tokens { document, at: 0 }
+    }
+
+    /// How many values begin here or later.
+    fn values(self) -> usize {
+        self.fold(0_usize, |count, token| match token {
+            "}" | "]" | "," => count,
+            // What stood before it was a name.
+            ":" => count.saturating_sub(1),
+            _ => count + 1,
+        })
+    }
+}
+
+impl<'d> Iterator for Tokens<'d> {
+    type Item = &'d str;
+
+    fn next(&mut self) -> Option<&'d str> {
+        let bytes = self.document.as_bytes();
+        let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
+        let start = self.at + bytes.get(self.at..)?.iter().position(|byte| !is_blank(byte))?;
+        self.at = match bytes.get(start)? {
+            b'{' | b'}' | b'[' | b']' | b',' | b':' => start + 1,
+            b'"' => end_of_string(bytes, start),
             _ => {
-                let rest = bytes.get(at..).unwrap_or_default();
+                let rest = bytes.get(start..).unwrap_or_default();
                 let length = rest.iter().position(|byte| b" \t\r\n,]}".contains(byte));
-                at + length.unwrap_or(rest.len()).max(1)
+                start + length.unwrap_or(rest.len()).max(1)
             }
         };
-        tokens.push(document.get(at..end).unwrap_or_default());
-        at = end;
+        self.document.get(start..self.at)
     }
-    tokens
 }
 
 /// Behind the closing quote of the string that begins here.
@@ -198,32 +270,73 @@ pub(super) fn end_of_string(bytes: &[u8], start: usize) -> usize {
 mod tests {
     use super::*;
 
+    const ALL: usize = usize::MAX;
+    const NOTHING: Masks<'_> = Masks { is_secret: &|_| false, replace: &|_, _| None };
+
     #[test]
     fn only_white_space_and_what_is_asked_for_changes() {
-        let hide = |path: &[String], _: &str| path.iter().any(|name| name == "b").then(|| "\"x\"".to_owned());
+        let hide =
+            Masks { is_secret: &|name| name == "b", replace: &|path, _| path.is_secret().then(|| "\"x\"".to_owned()) };
         let laid =
-            lay_out(r#" {"a":[1.0, 1e2,"\u0041"],"a":{},"b":{"c":[true]},"d":[{"e":null},[]]} "#, &hide).unwrap();
-        assert!(laid.is_changed);
+            lay_out(r#" {"a":[1.0, 1e2,"\u0041"],"a":{},"b":{"c":[true]},"d":[{"e":null},[]]} "#, ALL, &hide).unwrap();
+        assert!(laid.is_changed && laid.rest.is_none());
         assert_eq!(
             laid.text,
             "{\n  \"a\": [1.0, 1e2, \"\\u0041\"],\n  \"a\": {},\n  \"b\": {\n    \"c\": [\"x\"]\n  },\n  \"d\": [\n    {\n      \
              \"e\": null\n    },\n    []\n  ]\n}"
         );
         for scalar in ["1", "\"a\\\"b\"", "null"] {
-            assert_eq!(lay_out(scalar, &|_, _| None).unwrap().text, scalar);
+            assert_eq!(lay_out(scalar, ALL, &NOTHING).unwrap().text, scalar);
         }
         for bad in ["", "{", "{]", "a", &"[".repeat(100_000), &format!("{}{}", "[".repeat(100), "]".repeat(100))] {
-            assert!(lay_out(bad, &|_, _| None).is_none());
+            assert!(lay_out(bad, ALL, &NOTHING).is_none());
         }
     }
 
     #[test]
     fn laying_out_keeps_the_value() {
         let document = r#"{"a":[[1,[2,{"b":"c,]}\\"}]],""],"d":{"e":{"f":[]}},"g":"é😀"}"#;
-        let laid = lay_out(document, &|_, _| None).unwrap();
+        let laid = lay_out(document, ALL, &NOTHING).unwrap();
         let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
         assert_eq!(value(&laid.text), value(document));
         assert!(!laid.is_changed);
         assert_eq!(laid.compact(), document);
+    }
+
+    #[test]
+    fn what_is_not_laid_out_is_counted_and_costs_no_replacing() {
+        let asked = std::cell::Cell::new((0, 0));
+        let counting = Masks {
+            is_secret: &|_| {
+                asked.set((asked.get().0 + 1, asked.get().1));
+                false
+            },
+            replace: &|_, _| {
+                asked.set((asked.get().0, asked.get().1 + 1));
+                None
+            },
+        };
+        let name = "n".repeat(1000);
+        for (document, values) in [
+            (format!("[{}]", vec!["1"; 400_000].join(",")), 400_000),
+            (format!("{{{}}}", vec![r#""a":"b""#; 100_000].join(",")), 100_000),
+            (format!(r#"{{"{name}":[{}]}}"#, vec!["1"; 400_000].join(",")), 400_000),
+            (format!("[{}]", vec!["[]"; 400_000].join(",")), 400_000),
+            (format!("[{}]", vec![r#"{"a":{}}"#; 100_000].join(",")), 200_000),
+        ] {
+            asked.set((0, 0));
+            let laid = lay_out(&document, 10_000, &counting).unwrap();
+            assert!(laid.text.len() < 10_000 + 2000, "{}", laid.text.len());
+            let Some(Rest::Values(rest)) = laid.rest else { panic!("{:?}", laid.rest) };
+            let shown = Tokens::of(&laid.text).values();
+            // The containers round all of them are among those that are shown.
+            assert!((1..=2).contains(&(shown + rest - values)), "{shown} and {rest} of {values}");
+            let (names, scalars) = asked.get();
+            assert!(names <= shown && scalars <= shown, "{names} {scalars} {shown}");
+            assert!(laid.compact().ends_with('…'));
+        }
+        // To its end, or not at all.
+        assert_eq!(lay_out("[1,2]", 6, &NOTHING).unwrap().rest, None);
+        assert_eq!(lay_out("[1,2,3]", 4, &NOTHING).unwrap().rest, Some(Rest::Values(1)));
     }
 }

@@ -12,8 +12,8 @@ const BEGINNINGS: [&str; 2] = [r#"{"type":"access","#, r#"{"type":"compare","#];
 /// A line of the function's log that tells of a request.
 #[derive(Clone, Debug)]
 pub(super) enum Line {
-    Access(Arc<Access>),
-    Comparison(Arc<Record>),
+    Access { access: Arc<Access>, bytes: usize },
+    Comparison { record: Arc<Record>, bytes: usize },
 }
 
 /// As much of an access line as is shown.
@@ -51,16 +51,23 @@ impl Line {
     }
 
     pub(super) fn parse(text: &str) -> Option<Line> {
+        let bytes = text.len();
         if text.starts_with(BEGINNINGS[0]) {
-            return serde_json::from_str(text).ok().map(|access| Line::Access(Arc::new(access)));
+            return serde_json::from_str(text).ok().map(|access| Line::Access { access: Arc::new(access), bytes });
         }
-        serde_json::from_str(text).ok().map(|record| Line::Comparison(Arc::new(record)))
+        serde_json::from_str(text).ok().map(|record| Line::Comparison { record: Arc::new(record), bytes })
+    }
+
+    /// Those of its text, and about what it takes.
+    pub(super) fn bytes(&self) -> usize {
+        let (Line::Access { bytes, .. } | Line::Comparison { bytes, .. }) = self;
+        *bytes
     }
 
     pub(super) fn request_id(&self) -> &str {
         match self {
-            Line::Access(access) => &access.request_id,
-            Line::Comparison(record) => &record.request_id,
+            Line::Access { access, .. } => &access.request_id,
+            Line::Comparison { record, .. } => &record.request_id,
         }
     }
 }

@@ -32,7 +32,7 @@ pub(super) fn page(shared: &Shared, filter: &Filter, before: Option<u64>) -> Str
         grouped(part.entries.len() as u64),
         grouped(if filter.is_empty() { seen } else { part.matching as u64 }),
         if filter.is_empty() { "" } else { " that match" },
-        counts(seen, part.kept, lost),
+        counts(seen, part.kept, lost, shared.lost_lines.load(Ordering::Relaxed)),
     );
     let _ = write!(
         main,
@@ -75,13 +75,16 @@ pub(super) fn page(shared: &Shared, filter: &Filter, before: Option<u64>) -> Str
 }
 
 /// How many there were, and where they are.
-pub(super) fn counts(seen: u64, kept: usize, lost: u64) -> String {
+pub(super) fn counts(seen: u64, kept: usize, lost: u64, lost_lines: u64) -> String {
     let mut text = match kept as u64 {
         all if all == seen => format!("{} seen, all kept", grouped(seen)),
         kept => format!("{} seen, the last {} kept", grouped(seen), grouped(kept)),
     };
     if lost > 0 {
         let _ = write!(text, ", {} came too fast", grouped(lost));
+    }
+    if lost_lines > 0 {
+        let _ = write!(text, ", {} log lines skipped", grouped(lost_lines));
     }
     text
 }

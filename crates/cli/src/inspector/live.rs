@@ -64,7 +64,7 @@ pub(super) async fn tell(shared: Arc<Shared>, filter: Filter, mut known: Known, 
             let data = json!({
                 "rows": rows,
                 "new": new,
-                "seen": counts(news.seen + lost, news.kept, lost),
+                "seen": counts(news.seen + lost, news.kept, lost, shared.lost_lines.load(Ordering::Relaxed)),
                 "all": filter.is_empty().then_some(news.seen + lost),
             });
             format!("id: {}.{}.{}\ndata: {data}\n\n", shared.run, known.clock, known.id)

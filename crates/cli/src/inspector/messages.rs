@@ -4,15 +4,14 @@ use std::fmt::Write;
 
 use http::HeaderMap;
 
-use super::json::end_of_string;
+use super::json::{Rest, end_of_string};
 use super::page::{bytes, escape, escape_lines};
-use super::secrets::{Content, Secrets};
+use super::secrets::{Content, MOST_SHOWN, Secrets};
 use super::store::Entry;
+use crate::report::gate::grouped;
 
 /// Lines that are shown unfolded.
 const MOST_OPEN: usize = 60;
-/// Characters of a document that get into a page.
-const MOST_SHOWN: usize = 200_000;
 
 pub(super) fn sections(secrets: Secrets, entry: &Entry) -> String {
     let Some(messages) = entry.messages() else {
@@ -77,14 +76,16 @@ fn body(secrets: Secrets, id: &str, fields: &HeaderMap, body: &[u8], lead: &str)
 
 /// A document with its size, folded when it is long.
 fn document(id: &str, lead: &str, size: usize, content: &Content) -> String {
-    let (kind, text) = match content {
+    let (kind, laid) = match content {
         Content::Empty => return "<p class=\"lead\">No body.</p>\n".to_owned(),
         Content::NotShown(why) => {
             return format!("<p class=\"lead\">{} that are not shown: {}.</p>\n", bytes(size), escape(why));
         }
-        Content::Json(laid) => ("JSON, ", &laid.text),
-        Content::Text(laid) => ("", &laid.text),
+        Content::Json(laid) => ("JSON, ", laid),
+        Content::Text(laid) => ("", laid),
     };
+    let text = &laid.text;
+    // A single value can be longer.
     let end = text.char_indices().nth(MOST_SHOWN).map_or(text.len(), |(end, _)| end);
     let (shown, cut) = text.split_at(end);
     let lines = shown.lines().count();
@@ -93,10 +94,16 @@ fn document(id: &str, lead: &str, size: usize, content: &Content) -> String {
         Content::Json(_) => coloured(shown),
         _ => escape_lines(shown),
     };
-    let cut = if cut.is_empty() {
-        String::new()
-    } else {
-        format!("<p class=\"lead\">Cut here: {} more.</p>", bytes(cut.len()))
+    let cut = (!cut.is_empty()).then(|| bytes(cut.len()));
+    let rest = laid.rest.map(|rest| match rest {
+        Rest::Values(1) => "1 value".to_owned(),
+        Rest::Values(count) => format!("{} values", grouped(count as u64)),
+        Rest::Bytes(count) => bytes(count),
+    });
+    let missing: Vec<String> = cut.into_iter().chain(rest).collect();
+    let cut = match missing.is_empty() {
+        true => String::new(),
+        false => format!("<p class=\"lead\">Cut here: {} more, not shown.</p>", missing.join(" and ")),
     };
     let lead = if lead.is_empty() { "Body" } else { lead };
     let lines = if lines == 1 { "1 line".to_owned() } else { format!("{lines} lines") };

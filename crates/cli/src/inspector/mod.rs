@@ -43,7 +43,7 @@ use store::Store;
 const USUAL_PORT: u16 = 8081;
 /// Notices that may wait for the inspector; a request takes two or three.
 const QUEUE: usize = 4096;
-/// Bytes of messages that may wait; what comes while there are more is kept without its messages.
+/// Bytes of messages and lines that may wait; what comes while there are more is kept without its messages, lines are not.
 const QUEUED_BYTES: usize = 32 * 1024 * 1024;
 
 /// What is emulated, as far as pages tell of it.
@@ -80,10 +80,12 @@ struct Shared {
     token: String,
     run: String,
     store: Mutex<Store>,
-    /// Bytes of messages in the queue.
+    /// Bytes of messages and lines in the queue.
     queued: AtomicUsize,
     /// Requests that found the queue full.
     lost: AtomicU64,
+    /// The same of lines of the function's log.
+    lost_lines: AtomicU64,
 }
 
 impl Shared {
@@ -96,8 +98,17 @@ impl Shared {
 /// What goes through the queue.
 enum Noted {
     Exchange(Box<Exchange>),
-    Line(Box<Line>),
     Text(String),
+}
+
+impl Noted {
+    /// Bytes of messages, or of a line.
+    fn size(&self) -> usize {
+        match self {
+            Noted::Exchange(exchange) => store::size(exchange),
+            Noted::Text(line) => line.len(),
+        }
+    }
 }
 
 /// A running inspector; it ends when dropped.
@@ -138,6 +149,7 @@ impl Inspector {
             store: Mutex::new(Store::default()),
             queued: AtomicUsize::new(0),
             lost: AtomicU64::new(0),
+            lost_lines: AtomicU64::new(0),
         });
         let (queue, inbox) = mpsc::channel(QUEUE);
         let mut tasks = JoinSet::new();
@@ -167,15 +179,23 @@ impl Inspector {
                 Noted::Exchange(exchange)
             }
             Notice::FunctionLine { line, .. } if self.shared.setup.own_function && Line::is_one(line) => {
+                let before = self.shared.queued.fetch_add(line.len(), Ordering::Relaxed);
+                if before + line.len() > QUEUED_BYTES {
+                    self.shared.queued.fetch_sub(line.len(), Ordering::Relaxed);
+                    self.shared.lost_lines.fetch_add(1, Ordering::Relaxed);
+                    return;
+                }
                 Noted::Text(line.clone())
             }
             _ => return,
         };
-        if let Err(TrySendError::Full(Noted::Exchange(exchange)) | TrySendError::Closed(Noted::Exchange(exchange))) =
-            self.queue.try_send(noted)
-        {
-            self.shared.queued.fetch_sub(store::size(&exchange), Ordering::Relaxed);
-            self.shared.lost.fetch_add(1, Ordering::Relaxed);
+        if let Err(TrySendError::Full(noted) | TrySendError::Closed(noted)) = self.queue.try_send(noted) {
+            self.shared.queued.fetch_sub(noted.size(), Ordering::Relaxed);
+            let lost = match noted {
+                Noted::Exchange(_) => &self.shared.lost,
+                Noted::Text(_) => &self.shared.lost_lines,
+            };
+            lost.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
@@ -187,24 +207,24 @@ async fn keep(shared: Arc<Shared>, mut inbox: Receiver<Noted>) {
         // Parsing and masking before the lock is taken, so that pages wait for nothing.
         let mut ready = Vec::with_capacity(batch.len());
         for noted in batch.drain(..) {
+            shared.queued.fetch_sub(noted.size(), Ordering::Relaxed);
             match noted {
-                Noted::Exchange(exchange) => {
-                    shared.queued.fetch_sub(store::size(&exchange), Ordering::Relaxed);
-                    ready.push(Noted::Exchange(exchange));
-                }
-                Noted::Text(text) => {
-                    ready.extend(Line::parse(&text).map(|line| Noted::Line(Box::new(line))));
-                }
-                line @ Noted::Line { .. } => ready.push(line),
+                Noted::Exchange(exchange) => ready.push(Ready::Exchange(exchange)),
+                Noted::Text(text) => ready.extend(Line::parse(&text).map(Ready::Line)),
             }
         }
         let mut store = shared.store();
-        for noted in ready {
-            match noted {
-                Noted::Exchange(exchange) => store.add(*exchange, shared.setup.secrets),
-                Noted::Line(line) => store.add_line(*line),
-                Noted::Text { .. } => {}
+        for ready in ready {
+            match ready {
+                Ready::Exchange(exchange) => store.add(*exchange, shared.setup.secrets),
+                Ready::Line(line) => store.add_line(line),
             }
         }
     }
+}
+
+/// What the store takes.
+enum Ready {
+    Exchange(Box<Exchange>),
+    Line(Line),
 }

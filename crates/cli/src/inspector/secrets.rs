@@ -8,12 +8,17 @@ use std::io::Read;
 use crossfade_compare::{hide_secrets, is_secret_name};
 use crossfade_rule::Condition;
 
-use super::json::{self, Laid};
+use super::json::{self, Laid, Masks, Path, Rest};
 
 /// Instead of a secret.
 pub(super) const HIDDEN: &str = "•••";
 /// What a compressed body is unpacked to at most.
 const MOST_UNPACKED: u64 = 2 * 1024 * 1024;
+/// The most bytes of a document that are looked through and shown; and how far a word may go on behind that.
+pub(super) const MOST_SHOWN: usize = 200_000;
+const LONGEST_WORD: usize = 64 * 1024;
+/// The longest name of a field or a member that is looked at more than once.
+const LONGEST_NAME: usize = 256;
 /// As many digits may be the number of a card; compare does the same in texts.
 const SECRET_DIGITS: usize = 13;
 /// Names whose values are ids made for logs, however they look.
@@ -85,6 +90,9 @@ impl Secrets {
 
     /// The value of a field.
     pub(super) fn field(self, name: &str, value: &str) -> String {
+        if self == Secrets::Masked && name.len() > LONGEST_NAME {
+            return HIDDEN.to_owned();
+        }
         if self == Secrets::Shown || PLAIN_NAMES.iter().any(|plain| name.eq_ignore_ascii_case(plain)) {
             return value.to_owned();
         }
@@ -184,43 +192,71 @@ impl Secrets {
             }
             Err(_) => return Content::NotShown("binary".to_owned()),
         };
-        if kind == "application/x-www-form-urlencoded" {
-            let shown = if self == Secrets::Shown { text.clone() } else { self.pairs(&text) };
-            return Content::Text(Laid { is_changed: shown != text, text: shown });
-        }
-        if let Some(laid) = self.json(&text).or_else(|| self.json_lines(&text)) {
+        let is_form = kind == "application/x-www-form-urlencoded";
+        if let Some(laid) =
+            Some(&text).filter(|_| !is_form).and_then(|text| self.json(text).or_else(|| self.json_lines(text)))
+        {
             return Content::Json(laid);
         }
-        let shown = match self {
-            Secrets::Shown => text.clone(),
-            Secrets::Masked => self.text(&without_elements(&text)),
+        let text = match beginning(&text) {
+            "" => return Content::NotShown("a single word is longer than what is looked through".to_owned()),
+            beginning => beginning,
         };
-        Content::Text(Laid { is_changed: shown != text, text: shown })
+        let rest = body.len().saturating_sub(text.len());
+        let shown = match self {
+            Secrets::Shown => text.to_owned(),
+            Secrets::Masked if is_form => self.pairs(text),
+            Secrets::Masked => self.text(&without_elements(text)),
+        };
+        Content::Text(Laid { is_changed: shown != text, text: shown, rest: (rest > 0).then_some(Rest::Bytes(rest)) })
     }
 
     fn json(self, text: &str) -> Option<Laid> {
-        json::lay_out(text, &|path, scalar| match self {
-            Secrets::Shown => None,
-            Secrets::Masked => self.member(path, scalar),
-        })
+        self.lay_out(text, &|path, scalar| self.member(path, scalar))
+    }
+
+    fn lay_out(self, text: &str, replace: &dyn Fn(&Path, &str) -> Option<String>) -> Option<Laid> {
+        let masks = match self {
+            Secrets::Shown => Masks { is_secret: &|_| false, replace: &|_, _| None },
+            Secrets::Masked => Masks { is_secret: &is_secret_name, replace },
+        };
+        json::lay_out(text, MOST_SHOWN, &masks)
     }
 
     /// A JSON document a line.
     fn json_lines(self, text: &str) -> Option<Laid> {
-        let lines = text.lines().filter(|line| !line.trim().is_empty()).map(|line| self.json(line));
-        let lines: Vec<Laid> = lines.collect::<Option<_>>()?;
-        let compact: Vec<String> = lines.iter().map(Laid::compact).collect();
-        Some(Laid { text: compact.join("\n"), is_changed: lines.iter().any(|line| line.is_changed) })
+        let mut lines = text.lines().filter(|line| !line.trim().is_empty());
+        let mut all = Laid { text: String::new(), is_changed: false, rest: None };
+        while let Some(line) = lines.next() {
+            let laid = self.json(line)?;
+            if !all.text.is_empty() {
+                all.text.push('\n');
+            }
+            all.text += &laid.compact();
+            all.is_changed |= laid.is_changed;
+            all.rest = laid.rest;
+            if all.text.len() >= MOST_SHOWN || laid.rest.is_some() {
+                let here = match laid.rest {
+                    Some(Rest::Values(here)) => here,
+                    _ => 0,
+                };
+                let rest = here + lines.count();
+                all.rest = (rest > 0).then_some(Rest::Values(rest));
+                break;
+            }
+        }
+        Some(all)
     }
 
     /// What replaces a scalar of a JSON document.
-    fn member(self, path: &[String], scalar: &str) -> Option<String> {
-        if path.iter().any(|name| is_secret_name(name)) {
+    fn member(self, path: &Path, scalar: &str) -> Option<String> {
+        if path.is_secret() {
             // `null`, `true` and `false` give nothing away.
             let is_word = matches!(scalar, "null" | "true" | "false");
             return (!is_word).then(|| quoted(HIDDEN));
         }
-        let name = path.last().map_or("", String::as_str);
+        // A longer one has been found to be none of a secret.
+        let name = path.names().next_back().filter(|name| name.len() <= LONGEST_NAME).unwrap_or_default();
         let Ok(value) = serde_json::from_str::<String>(scalar) else {
             let digits = scalar.bytes().filter(u8::is_ascii_digit).count();
             let is_long = digits >= SECRET_DIGITS && !scalar.contains(['.', 'e', 'E']);
@@ -228,7 +264,7 @@ impl Secrets {
         };
         let is_document = value.trim_start().starts_with(['{', '[']);
         if let Some(laid) = is_document.then(|| self.json(&value)).flatten() {
-            return laid.is_changed.then(|| quoted(&laid.compact()));
+            return (!laid.is_as_sent()).then(|| quoted(&laid.compact()));
         }
         let shown = self.value(name, &value);
         (shown != value).then(|| quoted(&shown))
@@ -237,14 +273,12 @@ impl Secrets {
     /// The event that a function gets, or its reply.
     pub(super) fn envelope(self, document: &[u8]) -> Content {
         let Ok(text) = std::str::from_utf8(document) else { return Content::NotShown("not UTF-8".to_owned()) };
-        let envelope: Envelope<'_> = serde_json::from_str(text).unwrap_or_default();
-        let laid = json::lay_out(text, &|path, scalar| {
-            if self == Secrets::Shown {
-                return None;
-            }
-            match path {
-                [top] if top == "body" => self.body_of(&envelope, scalar),
-                [top, name, ..] if top.ends_with("eaders") || top.ends_with("Parameters") => {
+        let envelope = Envelope::of(text);
+        let laid = self.lay_out(text, &|path, scalar| {
+            let mut names = path.names();
+            match (names.next(), names.next()) {
+                (Some("body"), None) => self.body_of(&envelope, scalar),
+                (Some(top), Some(name)) if top.ends_with("eaders") || top.ends_with("Parameters") => {
                     let value: String = serde_json::from_str(scalar).ok()?;
                     let shown = match top.ends_with("eaders") {
                         true => self.field(name, &value),
@@ -253,7 +287,7 @@ impl Secrets {
                     };
                     (shown != value).then(|| quoted(&shown))
                 }
-                path => self.member(path, scalar),
+                _ => self.member(path, scalar),
             }
         });
         match laid {
@@ -263,20 +297,22 @@ impl Secrets {
     }
 
     /// The `body` of an event or a reply.
-    fn body_of(self, envelope: &Envelope<'_>, scalar: &str) -> Option<String> {
+    fn body_of(self, envelope: &Envelope, scalar: &str) -> Option<String> {
         let body: String = serde_json::from_str(scalar).ok()?;
-        let (content_type, coding) = (envelope.field("content-type"), envelope.field("content-encoding"));
-        if !envelope.is_base64_encoded {
-            return match self.content(&content_type, "", body.as_bytes()) {
-                Content::Json(laid) if laid.is_changed => Some(quoted(&laid.compact())),
-                Content::Text(laid) if laid.is_changed => Some(quoted(&laid.text)),
+        let Envelope { is_base64_encoded, content_type, coding } = envelope;
+        if !is_base64_encoded {
+            return match self.content(content_type, "", body.as_bytes()) {
+                Content::Json(laid) if !laid.is_as_sent() => Some(quoted(&laid.compact())),
+                Content::Text(laid) if !laid.is_as_sent() => {
+                    Some(quoted(&if laid.rest.is_some() { laid.text + "…" } else { laid.text }))
+                }
                 Content::NotShown(why) => Some(quoted(&format!("{HIDDEN} ({why})"))),
                 _ => None,
             };
         }
         let decoded = base64_simd::STANDARD.decode_to_vec(body.as_bytes()).ok();
-        match decoded.map(|decoded| self.content(&content_type, &coding, &decoded)) {
-            Some(Content::Json(laid) | Content::Text(laid)) if !laid.is_changed => None,
+        match decoded.map(|decoded| self.content(content_type, coding, &decoded)) {
+            Some(Content::Json(laid) | Content::Text(laid)) if laid.is_as_sent() => None,
             Some(Content::Empty) => None,
             _ => {
                 Some(quoted(&format!("{HIDDEN} ({} characters of base64, shown decoded with the message)", body.len())))
@@ -302,30 +338,43 @@ impl Secrets {
     }
 }
 
-/// As much of an event or a reply as says what its body is.
-#[derive(Default, serde::Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Envelope<'a> {
+/// What an event or a reply says of its body.
+struct Envelope {
     is_base64_encoded: bool,
-    #[serde(borrow)]
-    headers: Option<&'a serde_json::value::RawValue>,
-    #[serde(borrow)]
-    multi_value_headers: Option<&'a serde_json::value::RawValue>,
+    content_type: String,
+    coding: String,
 }
 
-impl Envelope<'_> {
-    fn field(&self, wanted: &str) -> String {
-        for fields in [self.headers, self.multi_value_headers].into_iter().flatten() {
-            let Ok(serde_json::Value::Object(fields)) = serde_json::from_str(fields.get()) else { continue };
-            for (name, value) in &fields {
-                let value = value.as_array().and_then(|values| values.last()).unwrap_or(value);
-                if name.eq_ignore_ascii_case(wanted) {
-                    return value.as_str().unwrap_or_default().to_owned();
-                }
-            }
-        }
-        String::new()
+impl Envelope {
+    fn of(document: &str) -> Envelope {
+        let sent: serde_json::Map<String, serde_json::Value> = serde_json::from_str(document).unwrap_or_default();
+        let fields =
+            || ["headers", "multiValueHeaders"].iter().filter_map(|name| sent.get(*name)?.as_object()).flatten();
+        let field = |wanted: &str| {
+            let value = fields().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value);
+            let value = value.and_then(|value| value.as_array().map_or(Some(value), |values| values.last()));
+            value.and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
+        };
+        let (content_type, coding) = (field("content-type"), field("content-encoding"));
+        let is_base64_encoded = sent.get("isBase64Encoded").and_then(serde_json::Value::as_bool).unwrap_or_default();
+        Envelope { is_base64_encoded, content_type, coding }
     }
+}
+
+/// As much of a text as is shown. It ends where no word does: half a secret does not look like one.
+fn beginning(text: &str) -> &str {
+    if text.len() <= MOST_SHOWN {
+        return text;
+    }
+    let ends = |(at, c): (usize, char)| {
+        let is_in_number = text.get(..at).is_some_and(|before| before.ends_with(|c: char| c.is_ascii_digit()));
+        ("\n\r\t <>{}[]&;,\"'".contains(c) && !is_in_number).then_some(at)
+    };
+    let limit = (0..=MOST_SHOWN).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
+    let (before, behind) = text.split_at(limit);
+    let end = behind.char_indices().take(LONGEST_WORD).find_map(|(at, c)| ends((limit + at, c)));
+    let end = end.or_else(|| before.char_indices().rev().find_map(ends));
+    text.get(..end.unwrap_or_default()).unwrap_or_default()
 }
 
 fn quoted(text: &str) -> String {
@@ -435,11 +484,14 @@ fn without_members(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find('"') {
-        let name_end = json::end_of_string(rest.as_bytes(), start);
+        // A name that ends later is none, and is not looked for again and again.
+        let near = rest.as_bytes().get(..start + LONGEST_NAME).unwrap_or(rest.as_bytes());
+        let name_end = json::end_of_string(near, start);
+        let is_name = name_end < near.len() || name_end == rest.len();
         let name = rest.get(start..name_end).unwrap_or_default().trim_matches('"');
         let behind = rest.get(name_end..).unwrap_or_default();
         let value = behind.trim_start().strip_prefix(':').map(str::trim_start).filter(|value| !value.is_empty());
-        let Some(value) = value.filter(|_| name.len() <= 100 && is_secret_name(name)) else {
+        let Some(value) = value.filter(|_| is_name && is_secret_name(name)) else {
             // The next quote may be the opening one of a name, too.
             let (before, behind) = rest.split_at(start + 1);
             out.push_str(before);
@@ -556,5 +608,82 @@ mod tests {
         ] {
             assert!(laid.text.contains(part), "{part}: {}", laid.text);
         }
+    }
+
+    /// Of what is long a part is shown, and nothing of a secret that reaches across its end.
+    #[test]
+    fn long_bodies_are_cut_where_no_secret_is() {
+        let rest = |content: Content| match content {
+            Content::Json(laid) | Content::Text(laid) => (laid.text.len(), laid.rest, laid.text),
+            Content::Empty | Content::NotShown(_) => panic!("nothing is shown"),
+        };
+        let long = "hunter2hunter2".repeat(2000);
+        let texts: &[&dyn Fn(&str) -> String] = &[
+            &|secret| format!("&password={secret}&c=d "),
+            &|secret| format!(" Bearer {secret} c"),
+            &|secret| format!(" \"password\" : \"{secret}\", "),
+            &|secret| format!(" token: {secret}"),
+            &|secret| format!(" <password>{secret}</password>"),
+        ];
+        let forms = texts.get(..1).unwrap();
+        for (kind, texts) in [
+            ("text/plain", texts),
+            ("text/html", texts),
+            ("application/json", texts),
+            ("application/x-www-form-urlencoded", forms),
+        ] {
+            for (shift, secret) in (0..40).step_by(7).flat_map(|shift| texts.iter().map(move |secret| (shift, secret)))
+            {
+                let before = "x ".repeat((MOST_SHOWN - 30) / 2 + shift);
+                let text = format!("{before}{}{}", secret(&long), "y ".repeat(100_000));
+                let (length, left_out, shown) = rest(MASKED.content(kind, "", text.as_bytes()));
+                assert!(length <= MOST_SHOWN + LONGEST_WORD + 10, "{kind} {length}");
+                assert!(matches!(left_out, Some(Rest::Bytes(bytes)) if bytes > 100_000), "{left_out:?}");
+                assert!(!shown.contains("hunter2"), "{kind} {shift}: {}", secret(""));
+            }
+        }
+        let list = format!("[{}]", vec!["1"; 400_000].join(","));
+        let (length, left_out, _) = rest(MASKED.content("application/json", "", list.as_bytes()));
+        assert!(length <= MOST_SHOWN + 10);
+        assert!(matches!(left_out, Some(Rest::Values(count)) if count > 300_000), "{left_out:?}");
+        // Of what is not shown nothing is in the event, either.
+        let hidden = format!(r#"{{"a":[{}],"password":"hunter2"}}"#, vec!["1"; 400_000].join(","));
+        let event =
+            serde_json::json!({ "headers": { "content-type": "application/json" }, "body": hidden }).to_string();
+        let (_, _, shown) = rest(MASKED.envelope(event.as_bytes()));
+        assert!(!shown.contains("hunter2") && shown.contains('…'));
+        let lines = "{\"a\":1}\n".repeat(100_000);
+        let (length, left_out, _) = rest(MASKED.content("application/x-ndjson", "", lines.as_bytes()));
+        assert!(length <= MOST_SHOWN + 10);
+        assert!(matches!(left_out, Some(Rest::Values(count)) if count > 70_000), "{left_out:?}");
+        assert!(matches!(MASKED.content("", "", &[b'a'; 1 << 20]), Content::NotShown(_)));
+    }
+
+    /// Documents that once took a time that grew with the square of their length: each is done in one go. // T23
+    #[test]
+    fn no_document_takes_long() {
+        let started = std::time::Instant::now();
+        let name = "n".repeat(400_000);
+        let numbers = vec!["1"; 400_000].join(",");
+        for document in [
+            format!("[{numbers}]"),
+            format!(r#"{{"{name}":[{numbers}]}}"#),
+            format!(r#"{{"headers":{{"{name}":[{}]}}}}"#, vec![r#""a""#; 200_000].join(",")),
+            format!(r#"{{"headers":{{"x":"{name}"}},{}"a":1}}"#, r#""body":"x","#.repeat(100_000)),
+            "\"\\".repeat(500_000),
+            "\\\"".repeat(500_000),
+            "\"".repeat(1_000_000),
+            "<".repeat(1_000_000),
+            "<a name=".repeat(100_000),
+            "password=".repeat(100_000),
+            "1 ".repeat(500_000),
+        ] {
+            for kind in ["application/json", "text/html", "application/x-www-form-urlencoded"] {
+                MASKED.content(kind, "", document.as_bytes());
+                MASKED.envelope(document.as_bytes());
+            }
+        }
+        // Of any of them the square is hours.
+        assert!(started.elapsed() < std::time::Duration::from_secs(300));
     }
 }

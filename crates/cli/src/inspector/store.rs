@@ -12,11 +12,12 @@ use super::filter::Filter;
 use super::line::{Access, Line};
 use super::secrets::Secrets;
 
-/// The most requests that are kept, and the most bytes of all their messages.
+/// The most requests that are kept, and the most bytes of all their messages and lines.
 pub(super) const MOST_ENTRIES: usize = 1000;
 pub(super) const MOST_BYTES: usize = 64 * 1024 * 1024;
-/// Lines that have come before their request.
+/// Lines that have come before their request, and their bytes.
 const MOST_EARLY: usize = 64;
+const MOST_EARLY_BYTES: usize = 4 * 1024 * 1024;
 /// Lines that are kept with one request; a mirror writes two.
 const MOST_COMPARISONS: usize = 16;
 
@@ -31,6 +32,8 @@ pub(super) struct Entry {
     pub(super) shown: Arc<Shown>,
     pub(super) access: Option<Arc<Access>>,
     pub(super) comparisons: Vec<Arc<Record>>,
+    /// Of the lines.
+    bytes: usize,
 }
 
 /// What the list shows of a request and the filter looks at, without secrets.
@@ -157,18 +160,22 @@ impl Store {
         let shown = Arc::new(Shown { host, target, text });
         let exchange = Arc::new(exchange);
         let changed = self.clock;
-        self.entries.push_back(Entry { id, changed, exchange, shown, access: None, comparisons: Vec::new() });
-        while self.entries.len() > MOST_ENTRIES || (self.bytes > MOST_BYTES && self.entries.len() > 1) {
-            self.drop_oldest();
-        }
+        self.entries.push_back(Entry { id, changed, exchange, shown, access: None, comparisons: Vec::new(), bytes: 0 });
+        self.make_room();
         for line in std::mem::take(&mut self.early) {
             self.add_line(line);
         }
     }
 
+    fn make_room(&mut self) {
+        while self.entries.len() > MOST_ENTRIES || (self.bytes > MOST_BYTES && self.entries.len() > 1) {
+            self.drop_oldest();
+        }
+    }
+
     fn drop_oldest(&mut self) {
         let Some(entry) = self.entries.pop_front() else { return };
-        self.bytes -= size(&entry.exchange);
+        self.bytes -= size(&entry.exchange) + entry.bytes;
         let request_ids = [entry.exchange.request_id.as_ref(), entry.access.as_ref().map(|access| &access.request_id)];
         for request_id in request_ids.into_iter().flatten() {
             self.by_request_id.remove(request_id);
@@ -178,26 +185,28 @@ impl Store {
     /// Gives a line to its request, or keeps it until that comes.
     pub(super) fn add_line(&mut self, line: Line) {
         let Some(id) = self.by_request_id.get(line.request_id()).copied() else {
-            if self.early.len() == MOST_EARLY {
+            self.early.push_back(line);
+            let bytes = |early: &VecDeque<Line>| early.iter().map(Line::bytes).sum::<usize>();
+            while self.early.len() > MOST_EARLY || bytes(&self.early) > MOST_EARLY_BYTES {
                 self.early.pop_front();
             }
-            self.early.push_back(line);
             return;
         };
         let changed = self.clock + 1;
         let Some(entry) = self.get_mut(id) else { return };
+        let bytes = line.bytes();
         match line {
-            Line::Access(access) => {
-                entry.access = Some(access);
-                entry.changed = changed;
-            }
-            Line::Comparison(record) if entry.comparisons.len() < MOST_COMPARISONS => {
+            Line::Access { access, .. } if entry.access.is_none() => entry.access = Some(access),
+            Line::Comparison { record, .. } if entry.comparisons.len() < MOST_COMPARISONS => {
                 entry.comparisons.push(record);
-                entry.changed = changed;
             }
-            Line::Comparison(_) => return,
+            Line::Access { .. } | Line::Comparison { .. } => return,
         }
+        entry.changed = changed;
+        entry.bytes += bytes;
+        self.bytes += bytes;
         self.clock = changed;
+        self.make_room();
     }
 
     fn position(&self, id: u64) -> Option<usize> {

@@ -147,6 +147,100 @@ async fn a_full_queue_counts_and_does_not_wait() {
     assert!(get(&inspector, "/").await.contains("4,596 seen, the last 1,000 kept, 500 came too fast"));
 }
 
+/// The same of lines: those of a function can be as long as a record may be.
+#[tokio::test(flavor = "current_thread")]
+async fn lines_are_bounded_in_bytes_and_counted() {
+    let inspector = start().await;
+    let long = compare("r", &"x".repeat(1_000_000));
+    for _ in 0..100 {
+        tell_line(&inspector, &long);
+    }
+    let queued = inspector.shared.queued.load(Ordering::Relaxed);
+    assert!(queued <= QUEUED_BYTES, "{queued}");
+    let kept = queued / long.len();
+    assert_eq!(inspector.shared.lost_lines.load(Ordering::Relaxed), 100 - kept as u64);
+    while inspector.shared.queued.load(Ordering::Relaxed) > 0 {
+        sleep(Duration::from_millis(5)).await;
+    }
+    // The store has a bound of its own, for lines that come one by one.
+    for number in 1..=200 {
+        let id = number.to_string();
+        tell(&inspector, Exchange { request_id: Some(id.clone()), ..exchange("GET", "/") });
+        for _ in 0..2 {
+            tell_line(&inspector, &compare(&id, &"x".repeat(1_000_000)));
+        }
+        seen(&inspector, number).await;
+    }
+    let part = inspector.shared.store().part(&filter::Filter::default(), None, 1000);
+    let lines: usize = part.entries.iter().map(|entry| entry.comparisons.len()).sum();
+    assert!((1..=store::MOST_BYTES / 1_000_000).contains(&lines), "{lines}");
+    assert_eq!(inspector.shared.queued.load(Ordering::Relaxed), 0);
+    let page = get(&inspector, "/").await;
+    assert!(page.contains(&format!("{} log lines skipped", 100 - kept)), "{page}");
+}
+
+/// Numbers of a log line that no request has.
+#[tokio::test]
+async fn numbers_of_lines_may_be_anything() {
+    let inspector = start().await;
+    let request = |id: &str| Exchange { request_id: Some(id.to_owned()), ..exchange("GET", "/a") };
+    let odd = [
+        ("12.5", "1e308"),
+        ("12.5", "-1e308"),
+        ("2.0", "1e300"),
+        ("10.0", "-0.0"),
+        ("2.5", "1e308"),
+        ("12.5", "1e999"),
+    ];
+    for (number, (usual, odd)) in (1..).zip(odd) {
+        let id = format!("r{number}");
+        tell(&inspector, request(&id));
+        tell_line(&inspector, &access(&id, "/a").replace(usual, odd));
+        tell_line(&inspector, &compare(&id, "/a").replace(usual, odd));
+        tell_line(
+            &inspector,
+            &compare(&id, "/a").replace(r#""status":200"#, r#""status":65535,"bytes":18446744073709551615"#),
+        );
+        tell_line(&inspector, &compare(&id, "/a").replace("2026-11-24", "9999-12-31"));
+        seen(&inspector, number).await;
+        sleep(Duration::from_millis(20)).await;
+        let page = get(&inspector, &format!("/requests/{number}")).await;
+        assert!(page.starts_with("HTTP/1.1 200") && page.ends_with("</html>\n"), "{odd}: {page}");
+        assert!(!page.contains("NaN") && !page.contains("=\"inf"), "{odd}: {page}");
+    }
+}
+
+/// A body of many values: the page has a part of it and says so.
+#[tokio::test]
+async fn a_page_has_a_part_of_what_is_long_and_says_so() {
+    let inspector = start().await;
+    let body = Bytes::from(format!("[{}]", vec!["1"; 400_000].join(",")));
+    let event = serde_json::json!({ "body": String::from_utf8(body.to_vec()).unwrap() }).to_string();
+    let differences: Vec<String> =
+        (0..5000).map(|number| format!(r#"{{"class":"value","pointer":"/{number}"}}"#)).collect();
+    let messages = Messages {
+        request_body: body.clone(),
+        response_body: body,
+        event: Some(event.clone().into()),
+        reply: Some(event.into()),
+        ..Messages::default()
+    };
+    let request_id = Some("one".to_owned());
+    tell(&inspector, Exchange { request_id, messages: Some(Box::new(messages)), ..exchange("POST", "/a") });
+    tell_line(
+        &inspector,
+        &compare("one", "/a")
+            .replace(r#"{"class":"value","pointer":"/a","primary":"1","mirror":"2"}"#, &differences.join(",")),
+    );
+    seen(&inspector, 1).await;
+    sleep(Duration::from_millis(100)).await;
+    let page = get(&inspector, "/requests/1").await;
+    assert!(page.len() < 2_000_000, "{}", page.len());
+    assert_eq!(page.matches("values more, not shown.").count(), 2, "{}", page.len());
+    assert!(page.contains("4,800 more are not shown"));
+    assert!(page.contains("@BODY_FILE"));
+}
+
 fn access(request_id: &str, path: &str) -> String {
     format!(
         r#"{{"type":"access","time":"2026-11-24T10:57:42.123Z","request_id":"{request_id}","method":"GET","path":"{path}","route":"orders",

@@ -223,10 +223,13 @@ fn short(value: f64) -> String {
     if value >= 1000.0 { format!("{} s", value / 1000.0) } else { format!("{value}") }
 }
 
-/// A time as the span needs it.
+/// The last second of the year 9999: later ones have no date (RFC 3339). Seconds since 1970.
+const LAST_SECOND: u64 = 253_402_300_799;
+
+/// A time as the span needs it. The end of a bucket can be later than any record.
 fn clock(seconds: u64, span: u64) -> String {
-    let time = std::time::UNIX_EPOCH.checked_add(std::time::Duration::from_secs(seconds));
-    let text = time.map(|time| humantime::format_rfc3339_seconds(time).to_string()).unwrap_or_default();
+    let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds.min(LAST_SECOND));
+    let text = humantime::format_rfc3339_seconds(time).to_string();
     let part = match span {
         0..600 => text.get(11..19),
         600..=86_400 => text.get(11..16),

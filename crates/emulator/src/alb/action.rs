@@ -11,6 +11,7 @@ use httpdate::HttpDate;
 use super::error_page::{self, Refusal};
 use super::exchange::Ends;
 use super::head::Head;
+use super::host::is_host;
 use crate::{FixedResponse, Forward, Redirect, random};
 
 /// The cookies that keep a client with its target group.
@@ -108,7 +109,7 @@ fn cookies(value: &str, duration: Duration) -> Vec<HeaderValue> {
 ///
 /// # Errors
 ///
-/// 507 for a `Location` that is too long, 500 for one that is none.
+/// 507 for a `Location` that is too long; if it has no valid host, 400 where the client's is in it and else 500.
 pub(super) fn redirect(redirect: &Redirect, head: &Head, ends: &Ends) -> Result<(Response<Bytes>, String), Refusal> {
     let protocol = if ends.tls.is_some() { "https" } else { "http" };
     let host = head.view(ends.peer.ip()).host_name();
@@ -133,6 +134,14 @@ pub(super) fn redirect(redirect: &Redirect, head: &Head, ends: &Ends) -> Result<
     if location.len() > MAX_LOCATION {
         let problem = format!("the redirect's URL has {} bytes", location.len());
         return Err(Refusal::new(StatusCode::INSUFFICIENT_STORAGE, problem));
+    }
+    if !is_host(&format!("{to_host}:{port}")) {
+        let (status, whose) = match redirect.host.contains("#{host}") {
+            true => (StatusCode::BAD_REQUEST, "the request's `Host`"),
+            false => (StatusCode::INTERNAL_SERVER_ERROR, "the rule"),
+        };
+        let problem = format!("{whose} makes no URL to redirect to: `{}:{port}`", to_host.escape_debug());
+        return Err(Refusal::new(status, problem));
     }
     let value = HeaderValue::from_str(&location)
         .map_err(|_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the redirect's URL is none"))?;

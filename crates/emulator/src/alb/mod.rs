@@ -11,6 +11,7 @@ mod forwarded;
 pub(crate) mod fuzzing;
 mod head;
 pub(crate) mod health;
+mod host;
 mod http1;
 mod http2;
 mod limits;

@@ -9,6 +9,7 @@ use http::{HeaderValue, StatusCode, header};
 
 use super::error_page::Refusal;
 use super::head::Head;
+use super::host::is_host;
 use crate::{Transformed, Transforms};
 
 /// Changes the request.
@@ -24,9 +25,8 @@ pub(super) fn apply(
     let mut done = Transformed { status: "TransformSuccess", ..Transformed::default() };
     let host = head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
     if let Some(new) = transforms.host.as_ref().zip(host).and_then(|(rewrite, host)| rewrite.apply(host)) {
-        let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:[]".contains(&byte);
         match HeaderValue::from_str(&new) {
-            Ok(value) if !new.is_empty() && new.bytes().all(is_host) => {
+            Ok(value) if is_host(&new) => {
                 head.headers.insert(header::HOST, value);
                 done.host = Some(new);
             }

@@ -1,4 +1,5 @@
-//! The HTTP server that the processes of one environment talk to: which call goes where, how answers and refusals look.
+//! The HTTP server that the processes of one environment talk to: which call goes where, how answers and refusals look. Web
+//! pages get nothing (`guard`).
 //! The calls themselves are in `runtime_api` and `extensions_api`.
 
 use std::convert::Infallible;
@@ -17,7 +18,7 @@ use tokio::task::JoinSet;
 
 use super::desk::Desk;
 use super::{extensions_api, runtime_api};
-use crate::pieces;
+use crate::{guard, pieces};
 
 /// The largest answer of a function that Lambda takes, in bytes ("Lambda quotas": 6 MB; the number is the one that its error
 /// message gives).
@@ -59,6 +60,7 @@ pub(super) fn accepted() -> Response<Full<Bytes>> {
 /// Serves connections until the future is dropped, which also ends them.
 pub(super) async fn serve(desk: Arc<Desk>, listener: TcpListener) {
     let mut connections = JoinSet::new();
+    let port = listener.local_addr().map_or(0, |address| address.port());
     loop {
         let stream = tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -77,7 +79,7 @@ pub(super) async fn serve(desk: Arc<Desk>, listener: TcpListener) {
             let service = service_fn(|request| {
                 let desk = Arc::clone(&desk);
                 async move {
-                    Ok::<_, Infallible>(answer(&desk, request).await.unwrap_or_else(Rejection::into_response))
+                    Ok::<_, Infallible>(answer(&desk, port, request).await.unwrap_or_else(Rejection::into_response))
                 }
             });
             // An error here is the process hanging up; its end is noticed elsewhere.
@@ -86,8 +88,11 @@ pub(super) async fn serve(desk: Arc<Desk>, listener: TcpListener) {
     }
 }
 
-async fn answer(desk: &Desk, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Rejection> {
+async fn answer(desk: &Desk, port: u16, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Rejection> {
     let (parts, body) = request.into_parts();
+    if let Some(why) = guard::page(&parts.headers, port) {
+        return Err(Rejection::forbidden("Forbidden", why));
+    }
     let path = parts.uri.path();
     if parts.method == Method::GET {
         return match path {

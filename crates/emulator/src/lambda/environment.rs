@@ -18,6 +18,7 @@ use super::process::{Processes, Start, Who};
 use super::shutdown::{Reason, shut_down};
 use super::state::Invocation;
 use super::variables::variables;
+use crate::notice::Backlog;
 use crate::{Function, Notice, random};
 
 /// How often memory and time are looked at while there is work.
@@ -36,6 +37,7 @@ pub(super) struct Environment {
 pub(super) struct Surroundings {
     pub(super) pool: Weak<Pool>,
     pub(super) notices: mpsc::UnboundedSender<Notice>,
+    pub(super) backlog: Arc<Backlog>,
     /// Turns true when all is to end.
     pub(super) closing: watch::Receiver<bool>,
     /// Held until the processes are gone, so that a shutdown can wait for it.
@@ -68,7 +70,7 @@ impl Environment {
         let desk = Arc::new(Desk::new(number, Arc::clone(function), pool, notices, signals));
         let memory = Arc::new(Memory::default());
         let (ready, readiness) = oneshot::channel();
-        let processes = Processes::new(number, surroundings.notices.clone());
+        let processes = Processes::new(number, surroundings.notices.clone(), Arc::clone(&surroundings.backlog));
         let watcher = Watcher {
             desk: Arc::clone(&desk),
             memory: Arc::clone(&memory),

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::environment::{Environment, Surroundings, Time};
 use super::failure::Failure;
 use super::{extensions_api, variables};
+use crate::notice::Backlog;
 use crate::{Function, Notice};
 
 /// How long a request waits for an environment that has answered but not yet asked for more, before a new one is started.
@@ -31,6 +32,7 @@ pub(crate) struct Pool {
     /// The last number that an environment has got, of all functions.
     numbers: Arc<AtomicU32>,
     notices: mpsc::UnboundedSender<Notice>,
+    backlog: Arc<Backlog>,
     state: Mutex<State>,
     changed: Notify,
     closing: watch::Sender<bool>,
@@ -95,12 +97,14 @@ impl Pool {
         function: Function,
         numbers: Arc<AtomicU32>,
         notices: mpsc::UnboundedSender<Notice>,
+        backlog: Arc<Backlog>,
     ) -> (Arc<Self>, mpsc::Receiver<()>) {
         let (alive, ended) = mpsc::channel(1);
         let pool = Self {
             function: Arc::new(function),
             numbers,
             notices,
+            backlog,
             state: Mutex::default(),
             changed: Notify::new(),
             closing: watch::Sender::new(false),
@@ -259,6 +263,7 @@ impl Pool {
         let surroundings = Surroundings {
             pool: Arc::downgrade(self),
             notices: self.notices.clone(),
+            backlog: Arc::clone(&self.backlog),
             closing: self.closing.subscribe(),
             alive: alive.ok_or(Failure::ShuttingDown)?,
         };

@@ -15,14 +15,12 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::{Notice, Waiting};
+use crate::notice::{Backlog, Notice, Waiting};
 
 /// How long to wait for the rest of the output of processes that have ended.
 const LAST_OUTPUT: Duration = Duration::from_millis(500);
-/// So many lines of one output may wait to be told.
-const MOST_WAITING: usize = 1024;
-/// Longer output lines are told in pieces.
-const LONGEST_LINE: u64 = 64 * 1024;
+/// Longer output lines are told in pieces: a record of 1 MiB, the longest that `crossfade report` reads, and its line break.
+const LONGEST_LINE: u64 = 1024 * 1024 + 2;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Who {
@@ -79,6 +77,7 @@ impl Drop for Process {
 pub(super) struct Processes {
     environment: u32,
     notices: mpsc::UnboundedSender<Notice>,
+    backlog: Arc<Backlog>,
     list: Vec<Process>,
     output: Vec<JoinHandle<()>>,
     exit: mpsc::UnboundedSender<(Who, String)>,
@@ -86,9 +85,9 @@ pub(super) struct Processes {
 }
 
 impl Processes {
-    pub(super) fn new(environment: u32, notices: mpsc::UnboundedSender<Notice>) -> Self {
+    pub(super) fn new(environment: u32, notices: mpsc::UnboundedSender<Notice>, backlog: Arc<Backlog>) -> Self {
         let (exit, exits) = mpsc::unbounded_channel();
-        Self { environment, notices, list: Vec::new(), output: Vec::new(), exit, exits }
+        Self { environment, notices, backlog, list: Vec::new(), output: Vec::new(), exit, exits }
     }
 
     pub(super) fn start(&mut self, start: Start<'_>) -> io::Result<Group> {
@@ -113,10 +112,10 @@ impl Processes {
         let id = child.id().and_then(|id| i32::try_from(id).ok()).unwrap_or_default();
         let group = Group(Arc::new(AtomicI32::new(id)));
         if let Some(stdout) = child.stdout.take() {
-            self.output.push(tokio::spawn(tell_lines(stdout, self.environment, self.notices.clone())));
+            self.tell_lines(stdout);
         }
         if let Some(stderr) = child.stderr.take() {
-            self.output.push(tokio::spawn(tell_lines(stderr, self.environment, self.notices.clone())));
+            self.tell_lines(stderr);
         }
         self.list.push(Process { who, group: group.clone(), status: None });
         let exit = self.exit.clone();
@@ -125,6 +124,11 @@ impl Processes {
             let _ = exit.send((who, status));
         });
         Ok(group)
+    }
+
+    fn tell_lines(&mut self, output: impl AsyncRead + Unpin + Send + 'static) {
+        let (notices, backlog) = (self.notices.clone(), Arc::clone(&self.backlog));
+        self.output.push(tokio::spawn(tell_lines(output, self.environment, notices, backlog)));
     }
 
     /// Waits until one of them has ended. May be dropped and called again.
@@ -187,15 +191,19 @@ fn describe(status: io::Result<ExitStatus>) -> String {
     }
 }
 
-/// Reads on whatever becomes of the lines: the function would block on a full pipe. Whoever does not come along with telling
-/// them gets the number of those that were left out.
-async fn tell_lines(output: impl AsyncRead + Unpin, environment: u32, notices: mpsc::UnboundedSender<Notice>) {
+/// Reads on whatever becomes of the lines: the function would block on a full pipe. Whoever does not keep up with telling
+/// them gets the number of those that were skipped.
+async fn tell_lines(
+    output: impl AsyncRead + Unpin,
+    environment: u32,
+    notices: mpsc::UnboundedSender<Notice>,
+    backlog: Arc<Backlog>,
+) {
     let mut output = BufReader::new(output);
     let mut line = Vec::new();
-    let waiting = Arc::new(());
-    let mut left_out = 0_usize;
-    let tell = |line: String| {
-        let _ = notices.send(Notice::FunctionLine { environment, line, waiting: Waiting(Arc::clone(&waiting)) });
+    let mut skipped = 0_u64;
+    let tell = |line: String, waiting| {
+        let _ = notices.send(Notice::FunctionLine { environment, line, waiting });
     };
     loop {
         line.clear();
@@ -203,19 +211,75 @@ async fn tell_lines(output: impl AsyncRead + Unpin, environment: u32, notices: m
             Ok(0) | Err(_) => break,
             Ok(_) => {}
         }
-        if Arc::strong_count(&waiting) > MOST_WAITING {
-            left_out += 1;
-            continue;
-        }
-        if left_out > 0 {
-            tell(format!("({left_out} lines were left out, there were too many to tell)"));
-            left_out = 0;
-        }
         let text = line.strip_suffix(b"\n").unwrap_or(&line);
         let text = text.strip_suffix(b"\r").unwrap_or(text);
-        tell(String::from_utf8_lossy(text).into_owned());
+        let Some(waiting) = backlog.place(text.len()) else {
+            skipped = skipped.saturating_add(1);
+            continue;
+        };
+        if skipped > 0 {
+            tell(skipped_lines(skipped), Waiting::default());
+            skipped = 0;
+        }
+        tell(String::from_utf8_lossy(text).into_owned(), waiting);
     }
-    if left_out > 0 {
-        tell(format!("({left_out} lines were left out, there were too many to tell)"));
+    if skipped > 0 {
+        tell(skipped_lines(skipped), Waiting::default());
+    }
+}
+
+fn skipped_lines(count: u64) -> String {
+    let lines = if count == 1 { "line" } else { "lines" };
+    format!("(skipped {count} {lines}: they came faster than they could be shown)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is told of an output while nobody takes it: the lines, and the bytes that they have together.
+    async fn told(output: &[u8], backlog: &Arc<Backlog>) -> Vec<Notice> {
+        let (notices, mut inbox) = mpsc::unbounded_channel();
+        tell_lines(output, 1, notices, Arc::clone(backlog)).await;
+        std::iter::from_fn(|| inbox.try_recv().ok()).collect()
+    }
+
+    fn text(notice: &Notice) -> &str {
+        let Notice::FunctionLine { line, .. } = notice else { panic!("no line: {notice:?}") };
+        line
+    }
+
+    #[tokio::test]
+    async fn lines_are_whole_up_to_1_mib() {
+        let backlog = Arc::default();
+        for length in [0, 1, 65_535, 65_536, 65_537, 1 << 20] {
+            for end in ["\n", "\r\n", ""] {
+                let output = format!("{}{end}", "x".repeat(length));
+                let lines = told(output.as_bytes(), &backlog).await;
+                let lengths: Vec<usize> = lines.iter().map(|line| text(line).len()).collect();
+                assert_eq!(lengths, if output.is_empty() { vec![] } else { vec![length] }, "{length} {end:?}");
+            }
+        }
+        let lines = told(&vec![b'x'; 3 << 20], &backlog).await;
+        assert_eq!(lines.iter().map(|line| text(line).len()).sum::<usize>(), 3 << 20);
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_bounded_in_bytes_and_the_rest_is_counted() {
+        for length in [10, 1 << 10, 1 << 20] {
+            let backlog = Arc::default();
+            let count = (2 * Backlog::MOST_BYTES / (length + 1)).min(400_000);
+            let output = format!("{}\n", "x".repeat(length)).repeat(count);
+            let lines = told(output.as_bytes(), &backlog).await;
+            let kept = lines.len() - 1;
+            let bytes: usize = lines.iter().map(|line| text(line).len()).sum();
+            assert!(bytes <= Backlog::MOST_BYTES && kept > 0 && kept < count, "{length}: {bytes} {kept}");
+            let last = text(lines.last().unwrap()).to_owned();
+            assert_eq!(last, skipped_lines((count - kept) as u64), "{length}");
+            // Another process waits for the same room, and gets it when the lines are told.
+            assert!(backlog.place(Backlog::MOST_BYTES / 2).is_none());
+            drop(lines);
+            assert!(backlog.place(Backlog::MOST_BYTES / 2).is_some());
+        }
     }
 }

@@ -9,12 +9,11 @@ mod comparisons;
 mod front;
 mod functions;
 mod plan;
+mod printer;
 mod report;
 mod watch;
 
-use std::cell::Cell;
 use std::fs::{File, OpenOptions};
-use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -27,9 +26,11 @@ use tokio::sync::mpsc::{self, UnboundedReceiver};
 use super::sources::Sources;
 use crate::demo::Demo;
 use crate::inspector::{self, Inspector};
+use crate::terminal::has_colours;
 use access_log::AccessLog;
 use comparisons::Comparisons;
 use plan::{Plan, Routing};
+use printer::Printer;
 use report::{Line, Report};
 use watch::{Change, Watch};
 
@@ -165,7 +166,7 @@ async fn serve(plan: Plan, options: &Options) -> Result<()> {
         (false, Some(socket)) => Some(Inspector::start(inspected, emulator.local_addrs(), socket)?),
         (false, None) => Some(Inspector::start(inspected, emulator.local_addrs(), inspector::bind(None).await?)?),
     };
-    let printer = Printer::start();
+    let mut printer = Printer::start();
     let inspector_url = inspector.as_ref().map(Inspector::url);
     let banner = banner::text(
         &plan,
@@ -178,11 +179,11 @@ async fn serve(plan: Plan, options: &Options) -> Result<()> {
     printer.print(vec![Line::Talk(banner)]);
 
     let report =
-        Report::new(options.verbose, knows_access_lines, plan.has_rules(), colour()).showing(options.show_secrets);
+        Report::new(options.verbose, knows_access_lines, plan.has_rules(), has_colours()).showing(options.show_secrets);
     let mut teller = Teller { report, comparisons, access_log, inspector };
-    tell_until_stopped(&printer, &mut teller, &mut inbox, surroundings.watch.as_mut(), &mut stop).await;
+    tell_until_stopped(&mut printer, &mut teller, &mut inbox, surroundings.watch.as_mut(), &mut stop).await;
     printer.print(vec![Line::Talk("stopping".to_string())]);
-    shut_down(&printer, emulator, teller, inbox).await;
+    shut_down(&mut printer, emulator, teller, inbox).await;
     printer.finish();
     surroundings.end()
 }
@@ -207,7 +208,7 @@ impl Teller {
 }
 
 async fn tell_until_stopped(
-    printer: &Printer,
+    printer: &mut Printer,
     teller: &mut Teller,
     inbox: &mut UnboundedReceiver<Notice>,
     mut watch: Option<&mut Watch>,
@@ -235,7 +236,12 @@ fn told(watch: &mut Watch) -> Option<Line> {
     }))
 }
 
-async fn shut_down(printer: &Printer, emulator: Emulator, mut teller: Teller, mut inbox: UnboundedReceiver<Notice>) {
+async fn shut_down(
+    printer: &mut Printer,
+    emulator: Emulator,
+    mut teller: Teller,
+    mut inbox: UnboundedReceiver<Notice>,
+) {
     emulator.shutdown().await;
     teller.report.stopping();
     while let Ok(notice) = inbox.try_recv() {
@@ -244,65 +250,10 @@ async fn shut_down(printer: &Printer, emulator: Emulator, mut teller: Teller, mu
     printer.print(teller.report.everything());
 }
 
-/// Writes lines on a thread of its own: a reader that has stopped reading must not keep Ctrl-C from working.
-struct Printer {
-    lines: std::sync::mpsc::SyncSender<Line>,
-    done: std::sync::mpsc::Receiver<()>,
-    left_out: Cell<u64>,
-}
-
-impl Printer {
-    /// Lines that wait for a reader; more are left out, and counted.
-    const MOST_LINES: usize = 10_000;
-    /// How long the last lines may take when everything else has ended.
-    const PATIENCE: Duration = Duration::from_millis(500);
-
-    fn start() -> Printer {
-        let (lines, received) = std::sync::mpsc::sync_channel(Self::MOST_LINES);
-        let (finished, done) = std::sync::mpsc::channel();
-        std::thread::spawn(move || {
-            for line in received {
-                // A closed pipe or terminal is the reader's choice, not a reason to panic as `println!` does.
-                let _ = match line {
-                    Line::Data(text) => writeln!(std::io::stdout(), "{text}"),
-                    Line::Talk(text) => writeln!(std::io::stderr(), "{text}"),
-                };
-            }
-            let _ = finished.send(());
-        });
-        Printer { lines, done, left_out: Cell::new(0) }
-    }
-
-    fn print(&self, lines: Vec<Line>) {
-        for line in lines {
-            if self.left_out.get() > 0 {
-                let told = Line::Talk(format!("({} lines were left out, nobody read them)", self.left_out.get()));
-                if self.lines.try_send(told).is_ok() {
-                    self.left_out.set(0);
-                }
-            }
-            if self.lines.try_send(line).is_err() {
-                self.left_out.set(self.left_out.get() + 1);
-            }
-        }
-    }
-
-    /// Waits until all is written, or nobody seems to read it.
-    fn finish(self) {
-        drop(self.lines);
-        let _ = self.done.recv_timeout(Self::PATIENCE);
-    }
-}
-
 /// A file that lines are added to, made if there is none.
 fn append_to(path: &Path) -> Result<File> {
     let file = OpenOptions::new().append(true).create(true).open(path);
     file.with_context(|| format!("cannot write `{}`", path.display()))
-}
-
-/// Colours are for people at a terminal, and only those who did not decline (no-color.org).
-fn colour() -> bool {
-    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// What the function needs around it: a folder for generated files, the demo back ends and a configuration file that

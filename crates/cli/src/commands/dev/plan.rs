@@ -20,6 +20,7 @@ use super::{Options, Surroundings, front};
 use crate::commands::cert_file;
 use crate::commands::sources::Rules;
 use crate::demo::Demo;
+use crate::terminal::say;
 
 pub(super) const CA_FILE: &str = "ca.pem";
 pub(super) const CONFIG_FILE: &str = "crossfade.yaml";
@@ -67,7 +68,7 @@ pub(super) fn list_rules(options: &Options) -> Result<()> {
                     *condition = condition.without_secrets(is_secret_name);
                 }
             }
-            crate::commands::print(&source::table(&rules.settings))
+            crate::terminal::print(&source::table(&rules.settings))
         }
         None => bail!(
             "`--list-rules` lists those of a file; name one with `--serverless`, `--template` or `--describe-rules`"
@@ -179,10 +180,10 @@ fn tell_left_out(settings: &Settings, left_out: &[Vec<String>], commands: &[Comm
         if let ([first, ..], Command::Of(_)) = (&names[..], command) {
             let name = &function.name;
             let names = names.join(", ");
-            eprintln!(
+            say(&format!(
                 "warning: function `{name}` goes without environment variables whose values only AWS knows: {names}\n  \
                  hint: give them with `--env {first}=VALUE`"
-            );
+            ));
         }
     }
 }

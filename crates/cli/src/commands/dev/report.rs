@@ -16,6 +16,11 @@ use crate::terminal::printable;
 
 /// How long a finished request waits for its access-log line, which comes through another pipe.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// Access-log lines that wait for their request, and the most of a text of one that is shown, in characters.
+const MOST_EARLY: usize = 1000;
+const LONGEST_TEXT: usize = 1000;
+/// Differences of a comparison, and back ends that failed first, that are named in its line.
+const MOST_NAMED: usize = 20;
 
 /// One finished line without its line break.
 #[derive(Debug, PartialEq, Eq)]
@@ -45,8 +50,8 @@ impl Access {
         }
         let field = |name: &str| match value.get(name)? {
             Value::Null => None,
-            Value::String(text) => Some(text.clone()),
-            other => Some(other.to_string()),
+            Value::String(text) => Some(cut(text)),
+            other => Some(cut(&other.to_string())),
         };
         let error = match (field("error"), field("detail")) {
             (Some(kind), Some(detail)) => Some(format!("{kind}: {detail}")),
@@ -63,8 +68,9 @@ impl Access {
             (Some(route), Some(chosen)) => vec![format!("{route}, {chosen}")],
             (route, chosen) => route.or(chosen).into_iter().collect(),
         };
-        for passed_over in value.get("passed_over").and_then(Value::as_array).into_iter().flatten() {
-            let word = |name: &str| passed_over.get(name).and_then(Value::as_str).unwrap_or_default();
+        let passed_over = value.get("passed_over").and_then(Value::as_array);
+        for passed_over in passed_over.into_iter().flatten().take(MOST_NAMED) {
+            let word = |name: &str| cut(passed_over.get(name).and_then(Value::as_str).unwrap_or_default());
             way.push(format!("not {}: {}", word("backend"), word("outcome")));
         }
         match value.get("retries").and_then(Value::as_u64) {
@@ -197,8 +203,13 @@ impl Report {
         match self.waiting.remove(&access.request_id) {
             Some(waiting) => lines.extend(self.lines(&waiting.exchange, Some(&access))),
             None => {
-                self.early.retain(|_, (_, until)| *until > now);
-                self.early.insert(access.request_id.clone(), (access, now + PATIENCE));
+                if self.early.len() >= MOST_EARLY {
+                    self.early.retain(|_, (_, until)| *until > now);
+                }
+                // Whoever writes so many is no function of ours, or tells of no request.
+                if self.early.len() < MOST_EARLY {
+                    self.early.insert(access.request_id.clone(), (access, now + PATIENCE));
+                }
             }
         }
         lines
@@ -273,9 +284,12 @@ fn compared(record: &Record) -> String {
         .and_then(|ms| Duration::try_from_secs_f64(ms / 1000.0).ok())
         .map(|time| format!(" {}", milliseconds(time)))
         .unwrap_or_default();
-    let differences = record.differences.iter().filter(|it| !it.accepted);
-    let differences: Vec<String> = differences.map(|it| format!("{} {}", class_name(it.class), it.pointer)).collect();
-    let more = if record.more > 0 { format!(", {} more", record.more) } else { String::new() };
+    let differences = || record.differences.iter().filter(|it| !it.accepted);
+    let more = differences().count().saturating_sub(MOST_NAMED) as u64 + u64::from(record.more);
+    let differences = differences().take(MOST_NAMED);
+    let differences: Vec<String> =
+        differences.map(|it| format!("{} {}", class_name(it.class), cut(&it.pointer))).collect();
+    let more = if more > 0 { format!(", {more} more") } else { String::new() };
     let verdict = match record.verdict {
         Verdict::Match => "match".to_owned(),
         Verdict::Accepted => "accepted".to_owned(),
@@ -285,6 +299,14 @@ fn compared(record: &Record) -> String {
         Verdict::Lost => format!("lost: {}", record.reason.as_deref().unwrap_or_default()),
     };
     format!("{who} {backend}{answer}{time}: {verdict}")
+}
+
+/// A text of a log line, as much of it as is shown.
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(LONGEST_TEXT) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
 }
 
 fn milliseconds(duration: Duration) -> String {
@@ -441,6 +463,22 @@ mod tests {
         let mut foreign = Report::new(false, false, false, false);
         assert_eq!(texts(foreign.tell(line(r#"{"type":"access"}"#), now)).len(), 1);
         assert_eq!(texts(foreign.tell(Notice::Exchange(Box::new(exchange("/a", Some(7)))), now)).len(), 1);
+    }
+
+    /// Lines of a function that look like access-log lines of requests that never were. // T23
+    #[test]
+    fn made_up_access_lines_fill_nothing() {
+        let now = Instant::now();
+        let mut report = Report::new(false, true, false, false);
+        for number in 0..100_000 {
+            report.tell(access(&format!("/{number}"), "legacy"), now);
+        }
+        assert!(report.early.len() <= MOST_EARLY);
+        report.overdue(now + PATIENCE);
+        assert!(report.early.is_empty());
+        let text = "x".repeat(1 << 20);
+        report.tell(access("/a", &text), now);
+        assert!(report.early.values().all(|(access, _)| access.backend.as_ref().is_some_and(|it| it.len() < 2000)));
     }
 
     #[test]

@@ -17,6 +17,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::mirrored::Mirrored;
+use crate::commands::environment::Environment;
 
 /// A request as a client would send it.
 #[derive(Clone, Debug)]
@@ -160,7 +161,8 @@ pub(in crate::commands) struct Answer {
 impl Explanation {
     /// For whoever reads it: what looks like a secret in the query of a URL, and was not on the command line, is one of the
     /// configuration's, perhaps from the environment, and is left out.
-    pub(super) fn without_secrets(mut self) -> Explanation {
+    /// What the files have from the environment is shown by its name.
+    pub(super) fn without_secrets(mut self, environment: &Environment) -> Explanation {
         let asked: Vec<String> = self.url.split(['?', '&']).skip(1).map(str::to_owned).collect();
         let hide = |url: &mut String| {
             let Some((path, query)) = url.split_once('?') else { return };
@@ -180,7 +182,46 @@ impl Explanation {
             }
             Outcome::Answered { answer } => answer.location.iter_mut().for_each(hide),
         }
+        self.texts().into_iter().for_each(|text| *text = environment.hide(text));
         self
+    }
+
+    /// All that is shown of files; the request is the command line's.
+    fn texts(&mut self) -> Vec<&mut String> {
+        let Explanation { method: _, url: _, load_balancer, passed_over, route, outcome } = self;
+        let mut texts = Vec::new();
+        if let Some(LoadBalancer { passed_over, rule, does, answer: _ }) = load_balancer {
+            texts.extend(passed_over.iter_mut().flat_map(PassedOver::texts));
+            texts.extend(rule.iter_mut().flat_map(Taken::texts));
+            texts.extend(does);
+        }
+        texts.extend(passed_over.iter_mut().flat_map(PassedOver::texts));
+        texts.extend(route.iter_mut().flat_map(Taken::texts));
+        match outcome {
+            Outcome::Sent(sent) => {
+                let Sent { transforms, target, upstream, timeouts: _, retry, outlier, failover, mirror } =
+                    sent.as_mut();
+                texts.extend(transforms.iter_mut().map(|change| &mut change.after));
+                texts.extend([&mut target.backend, &mut target.why]);
+                texts.extend(target.set_cookie.iter_mut().chain(retry).chain(outlier).chain(failover));
+                let copy = mirror.as_mut().map(|mirror| {
+                    texts.extend([&mut mirror.backend, &mut mirror.why]);
+                    &mut mirror.upstream
+                });
+                for Upstream { method: _, url, headers, addresses } in
+                    [upstream].into_iter().chain(copy.into_iter().flatten())
+                {
+                    texts.push(url);
+                    texts.extend(headers.iter_mut().flat_map(|(name, value)| [name, value]));
+                    texts.extend(addresses);
+                }
+            }
+            Outcome::Answered { answer: Answer { status: _, location, by } } => {
+                texts.extend(location);
+                texts.push(by);
+            }
+        }
+        texts
     }
 
     /// Asks the listener rules, if there are some, and then the proxy.
@@ -354,7 +395,17 @@ fn transform(transforms: &Transforms, request: &mut Request<Bytes>) -> Result<()
     Ok(())
 }
 
+impl PassedOver {
+    fn texts(&mut self) -> [&mut String; 3] {
+        [&mut self.name, &mut self.condition, &mut self.found]
+    }
+}
+
 impl Taken {
+    fn texts(&mut self) -> [&mut String; 2] {
+        [&mut self.name, &mut self.conditions]
+    }
+
     fn of(route: &Route) -> Taken {
         Taken { priority: route.priority, name: route.name.clone(), conditions: route.conditions() }
     }

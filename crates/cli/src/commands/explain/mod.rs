@@ -16,7 +16,9 @@ use http::header::{HeaderName, HeaderValue};
 use http::{Method, Uri};
 
 use super::Verdict;
+use super::environment::Environment;
 use super::sources::Sources;
+use crate::terminal::{print, print_json};
 pub(super) use explanation::{Asked, Explanation, Outcome};
 
 /// Say what would happen to a request, and why, without sending it
@@ -67,13 +69,16 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
         bail!("`{url}` is no complete URL\n  hint: write `https://host/path`");
     }
     let asked = Asked { method, url: uri, headers: options.headers.clone(), ip: options.ip };
-    let rules = options.sources.load()?.map(|rules| rules.settings);
-    let explanation = Explanation::of(&proxy(&options.config)?, rules.as_ref(), &asked)?.without_secrets();
-    let text = match options.json {
-        true => serde_json::to_string_pretty(&explanation)? + "\n",
-        false => text::render(&explanation),
-    };
-    super::print(&text)?;
+    let rules = options.sources.load()?;
+    let proxy = proxy(&options.config)?;
+    let explanation = Explanation::of(&proxy, rules.as_ref().map(|rules| &rules.settings), &asked)?;
+    let environment = Environment::of(&std::fs::read_to_string(&options.config).unwrap_or_default());
+    let environment = environment.and(rules.map(|rules| rules.environment));
+    let explanation = explanation.without_secrets(&environment);
+    match options.json {
+        true => print_json(&(serde_json::to_string_pretty(&explanation)? + "\n"))?,
+        false => print(&text::render(&explanation))?,
+    }
     Ok(Verdict::Clean)
 }
 

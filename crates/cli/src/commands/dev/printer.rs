@@ -1,0 +1,169 @@
+//! Writing lines on a thread of its own: a reader that has stopped reading must not keep Ctrl-C from working, nor fill the
+//! memory.
+//!
+//! Owns the queue and its bounds. How lines read is `report`'s.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::time::Duration;
+
+use super::report::Line;
+use crate::terminal::{has_colours, painted, safe};
+
+/// Lines that wait for a reader, and their bytes. What comes while there are more is skipped, and counted.
+const MOST_LINES: usize = 10_000;
+const MOST_BYTES: usize = 16 * 1024 * 1024;
+/// How long the last lines may take when everything else has ended.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+pub(super) struct Printer {
+    lines: SyncSender<Line>,
+    /// Bytes of the lines that wait.
+    waiting: Arc<AtomicUsize>,
+    skipped: u64,
+    done: Receiver<()>,
+}
+
+impl Printer {
+    /// On standard output and standard error.
+    pub(super) fn start() -> Printer {
+        Printer::on(std::io::stdout(), std::io::stderr(), has_colours())
+    }
+
+    fn on(mut out: impl Write + Send + 'static, mut err: impl Write + Send + 'static, has_colours: bool) -> Printer {
+        let (lines, received) = sync_channel::<Line>(MOST_LINES);
+        let (finished, done) = channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let written = Arc::clone(&waiting);
+        std::thread::spawn(move || {
+            for line in received {
+                let size = size(&line);
+                // A closed pipe or terminal is the reader's choice, not a reason to panic as `println!` does.
+                let _ = match line {
+                    Line::Data(text) => writeln!(out, "{}", painted(&text, has_colours)),
+                    Line::Talk(text) => writeln!(err, "{}", safe(&text)),
+                };
+                written.fetch_sub(size, Ordering::Relaxed);
+            }
+            let _ = finished.send(());
+        });
+        Printer { lines, waiting, skipped: 0, done }
+    }
+
+    /// Hands lines over; never waits.
+    pub(super) fn print(&mut self, lines: Vec<Line>) {
+        for line in lines {
+            if self.skipped > 0 && self.hand_over(skipped_lines(self.skipped)) {
+                self.skipped = 0;
+            }
+            if !self.hand_over(line) {
+                self.skipped += 1;
+            }
+        }
+    }
+
+    fn hand_over(&self, line: Line) -> bool {
+        let size = size(&line);
+        let room = |waiting: usize| waiting.checked_add(size).filter(|waiting| *waiting <= MOST_BYTES);
+        if self.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_err() {
+            return false;
+        }
+        let has_room = self.lines.try_send(line).is_ok();
+        if !has_room {
+            self.waiting.fetch_sub(size, Ordering::Relaxed);
+        }
+        has_room
+    }
+
+    /// Waits until all is written, or nobody seems to read it.
+    pub(super) fn finish(self) {
+        if self.skipped > 0 {
+            self.hand_over(skipped_lines(self.skipped));
+        }
+        drop(self.lines);
+        let _ = self.done.recv_timeout(PATIENCE);
+    }
+}
+
+fn size(line: &Line) -> usize {
+    let (Line::Data(text) | Line::Talk(text)) = line;
+    text.len()
+}
+
+fn skipped_lines(count: u64) -> Line {
+    let lines = if count == 1 { "line" } else { "lines" };
+    Line::Talk(format!("(skipped {count} {lines}: nobody read them in time)"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// What is written, while the lock is not held by somebody.
+    #[derive(Clone, Default)]
+    struct Screen(Arc<Mutex<String>>);
+
+    impl Write for Screen {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().push_str(std::str::from_utf8(bytes).unwrap());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_nobody_reads_is_bounded_in_bytes_and_counted() {
+        for length in [1, 1_000, 100_000, MOST_BYTES, MOST_BYTES + 1] {
+            let (out, err) = (Screen::default(), Screen::default());
+            let mut printer = Printer::on(out.clone(), err.clone(), false);
+            let count = (3 * MOST_BYTES / length).min(3 * MOST_LINES);
+            {
+                // Nobody reads.
+                let _unread = out.0.lock().unwrap();
+                for _ in 0..count {
+                    printer.print(vec![Line::Data("x".repeat(length))]);
+                    assert!(printer.waiting.load(Ordering::Relaxed) <= MOST_BYTES);
+                }
+            }
+            assert!(printer.skipped > 0, "{length}");
+            while printer.waiting.load(Ordering::Relaxed) > 0 {
+                std::thread::yield_now();
+            }
+            printer.print(vec![Line::Talk("last".to_owned())]);
+            let done = {
+                let Printer { lines, done, .. } = printer;
+                drop(lines);
+                done
+            };
+            done.recv_timeout(Duration::from_secs(30)).unwrap();
+            let (out, err) = (out.0.lock().unwrap(), err.0.lock().unwrap());
+            assert!(err.ends_with("last\n"), "{length}: {err}");
+            // However often it had to be said, all that is missing is counted.
+            let said =
+                err.lines().filter_map(|line| line.strip_prefix("(skipped ")?.split(' ').next()?.parse::<usize>().ok());
+            let said: usize = said.sum();
+            assert!(err.contains("nobody read them in time"), "{length}: {err}");
+            assert_eq!(out.lines().count() + said, count, "{length}");
+        }
+    }
+
+    #[test]
+    fn lines_of_others_cannot_steer_the_terminal() {
+        let (out, err) = (Screen::default(), Screen::default());
+        let mut printer = Printer::on(out.clone(), err.clone(), true);
+        printer.print(vec![
+            Line::Data("\x1b[32m200\x1b[0m \x1b[2J\u{202e}".to_owned()),
+            Line::Talk("a\x07\nb\x1b[32m".to_owned()),
+        ]);
+        printer.finish();
+        assert_eq!(*out.0.lock().unwrap(), "\x1b[32m200\x1b[0m \\u{1b}[2J\\u{202e}\n");
+        assert_eq!(*err.0.lock().unwrap(), "a\\u{7}\nb\\u{1b}[32m\n");
+    }
+}
