@@ -16,10 +16,12 @@ use crate::work::{CODING, Stop, TOO_LARGE, Work};
 pub(crate) const MAX_DECODED: usize = 4 * 1024 * 1024;
 /// The most codings on top of each other.
 const MAX_CODINGS: usize = 4;
-/// The largest window of Zstandard that a sender may use for the web, in bytes (RFC 9659).
-const MAX_ZSTD_WINDOW: u64 = 8 * 1024 * 1024;
-/// `Window_Descriptor` of [`MAX_DECODED`] (RFC 8878 section 3.1.1.1.2).
+/// `Window_Descriptor` (RFC 8878 section 3.1.1.1.2) of the largest window of Zstandard that a sender may use for the web:
+/// 8 MiB (RFC 9659).
+const MAX_ZSTD_WINDOW: u8 = 13 << 3;
+/// That of [`MAX_DECODED`].
 const ZSTD_WINDOW: u8 = 12 << 3;
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
 /// A decoder of Zstandard is made for each frame: in units of work.
 const ZSTD_FRAME_WORK: usize = 32 * 1024;
 /// A byte of input may be a table to build, or a member of its own: in units of work.
@@ -117,18 +119,20 @@ fn zstd<'a>(mut body: &'a [u8], content: &mut Vec<u8>, work: &'a Work<'_>) -> Re
             body = rest.get(u32::from_le_bytes(*length) as usize..).ok_or(NotDecoded::Broken)?;
             continue;
         }
+        if magic != ZSTD_MAGIC {
+            return Err(NotDecoded::Broken);
+        }
         let (descriptor, rest) = frame.split_first().ok_or(NotDecoded::Broken)?;
         let is_single_segment = descriptor & 0x20 != 0;
-        let mut head = [0, 0, 0, 0, *descriptor, 0];
-        head[..4].copy_from_slice(magic);
+        let [first, second, third, fourth] = ZSTD_MAGIC;
+        let mut head = [first, second, third, fourth, *descriptor, 0];
         let (head, rest) = match rest.split_first() {
             Some((window, rest)) if !is_single_segment => {
-                let size = (1_u64 << (10 + (window >> 3))) / 8 * (8 + u64::from(window & 7));
-                if size > MAX_ZSTD_WINDOW {
+                if *window > MAX_ZSTD_WINDOW {
                     return Err(UNKNOWN);
                 }
                 // No more than content may be: the decoder keeps as much before it gives any.
-                head[5] = if size > MAX_DECODED as u64 { ZSTD_WINDOW } else { *window };
+                head[5] = ZSTD_WINDOW.min(*window);
                 (&head[..], rest)
             }
             _ => (&head[..5], rest),

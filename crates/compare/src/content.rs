@@ -93,9 +93,7 @@ fn compare_text(kind: Kind, primary: &[u8], mirror: &[u8], findings: &mut Findin
     match kind {
         Kind::Text(language) => text::compare(language, primary, mirror, findings),
         Kind::Json => text::compare(Language::Plain, primary, mirror, findings),
-        Kind::Plain if is_text(primary) && is_text(mirror) => {
-            text::compare(Language::Plain, primary, mirror, findings)
-        }
+        Kind::Plain if is_text(primary) && is_text(mirror) => text::compare(Language::Plain, primary, mirror, findings),
         Kind::Plain | Kind::Bytes => report(Class::Bytes, &Spot::Body, findings),
     }
 }

@@ -204,13 +204,7 @@ impl<'a> Tree<'a> {
         self.fill_from(Self::ROOT, rules, &mut Matcher::of_digests(rules), work)
     }
 
-    fn fill_from(
-        &mut self,
-        node: Node,
-        rules: &Rules,
-        matcher: &mut Matcher<'_>,
-        work: &Work<'_>,
-    ) -> Result<(), Stop> {
+    fn fill_from(&mut self, node: Node, rules: &Rules, matcher: &mut Matcher<'_>, work: &Work<'_>) -> Result<(), Stop> {
         let is_object = match self.value(node) {
             Value::Array(_) => false,
             Value::Object(_) => true,
@@ -242,7 +236,11 @@ impl<'a> Tree<'a> {
                     self.fill_from(item, rules, matcher, work)?;
                 }
                 let digest = if is_ignored { 0 } else { self.digest(item, &rules.treat_equal) };
-                if is_unordered { digests.push(digest) } else { digest.hash(&mut hasher) }
+                if is_unordered {
+                    digests.push(digest)
+                } else {
+                    digest.hash(&mut hasher)
+                }
                 matcher.leave();
                 item = self.behind(item);
             }

@@ -112,7 +112,7 @@ impl<'r> Matcher<'r> {
             let mut left = named;
             while left != 0 {
                 let state = left.trailing_zeros();
-                left &= left - 1;
+                left &= left.wrapping_sub(1);
                 if let Some(Step::Named(name)) = rule.steps.get(state as usize)
                     && step.is_named(name)
                 {

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use crate::coding::MAX_DECODED;
 use crate::findings::Findings;
 use crate::markup::Markup;
 use crate::record::Class;
@@ -98,8 +99,11 @@ fn characters(content: &[u8]) -> Result<Cow<'_, str>, Stop> {
     if let Ok(text) = std::str::from_utf8(content) {
         return Ok(Cow::Borrowed(text));
     }
-    // Half of the characters have two bytes.
+    // Half of the characters have two bytes: it may be too much only now.
     let length = content.len() + content.iter().filter(|byte| !byte.is_ascii()).count();
+    if length > MAX_DECODED {
+        return Err(Stop::Unknown(TOO_LARGE));
+    }
     let mut text = String::new();
     text.try_reserve_exact(length).map_err(|_| Stop::Unknown(TOO_LARGE))?;
     content.iter().for_each(|byte| text.push(char::from(*byte)));

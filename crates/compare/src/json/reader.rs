@@ -1,6 +1,6 @@
 //! Reading JSON text (RFC 8259) into a tree. Owns the grammar; what a tree is and how large it may become is in `json`.
 
-use super::{MAX_DEPTH, MAX_NODES, Node, NoTree, Number, Slot, TOO_MUCH, Tag, Tree, VALUE_WORK};
+use super::{MAX_DEPTH, MAX_NODES, NoTree, Node, Number, Slot, TOO_MUCH, Tag, Tree, VALUE_WORK};
 use crate::work::Work;
 
 /// Reads a document without recursion.
@@ -51,7 +51,7 @@ impl<'a, 'w> Reader<'a, 'w> {
             return Err(TOO_MUCH);
         }
         if let Some(slot) = open.last().and_then(|open| self.tree.slots.get_mut(*open as usize)) {
-            slot.low += 1;
+            slot.low = slot.low.saturating_add(1);
         }
         let slot = match self.peek() {
             Some(b'"') => self.text()?,
@@ -197,25 +197,25 @@ impl<'a, 'w> Reader<'a, 'w> {
             b't' => '\t',
             b'u' => {
                 let first = self.hexadecimal()?;
-                let code = if (0xD800..0xDC00).contains(&first) {
+                let mut second = None;
+                if (0xD800..0xDC00).contains(&first) {
                     let rest = self.tree.text.get(self.at..)?;
                     self.at += rest.len() - rest.strip_prefix("\\u")?.len();
-                    let second = self.hexadecimal().filter(|second| (0xDC00..0xE000).contains(second))?;
-                    0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00)
-                } else {
-                    first
-                };
-                char::from_u32(code)?
+                    second = Some(self.hexadecimal()?);
+                }
+                let character = char::decode_utf16([first].into_iter().chain(second)).next()?.ok()?;
+                // What could not be its second half would be a character of its own.
+                (character.len_utf16() == 1 + usize::from(second.is_some())).then_some(character)?
             }
             _ => return None,
         })
     }
 
-    fn hexadecimal(&mut self) -> Option<u32> {
+    fn hexadecimal(&mut self) -> Option<u16> {
         let digits = self.tree.text.get(self.at..self.at + 4)?;
         self.at += 4;
         // `from_str_radix` takes a sign.
-        digits.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| u32::from_str_radix(digits, 16).ok()).flatten()
+        digits.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| u16::from_str_radix(digits, 16).ok()).flatten()
     }
 
     fn number(&mut self) -> Result<Slot, NoTree> {
