@@ -25,7 +25,7 @@ const ZSTD_MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
 /// A decoder of Zstandard is made for each frame: in units of work.
 const ZSTD_FRAME_WORK: usize = 32 * 1024;
 /// A byte of input may be a table to build, or a member of its own: in units of work.
-const INPUT_WORK: usize = 4;
+const INPUT_WORK: usize = 16;
 /// How much is decoded, and how much input is taken, between two looks at the work.
 const CHUNK: usize = 4 * 1024;
 
@@ -267,7 +267,17 @@ mod tests {
             (&["deflate, gzip"], gzip(&zlib(text))),
             (&["deflate", "identity", "gzip"], gzip(&zlib(text))),
             (&["br"], brotli.to_vec()),
+            // With windows of 8 MiB and 16 MiB.
+            (&["br"], [b"\x0d", &brotli[1..]].concat()),
+            (&["br"], [b"\x0f", &brotli[1..]].concat()),
             (&["zstd"], zstd.to_vec()),
+            // A window of 8 MiB, a frame to skip, and two frames.
+            (&["zstd"], b"\x28\xb5\x2f\xfd\x00\x68\x69\x00\x00Hello, hello!".to_vec()),
+            (&["zstd"], [b"\x5f\x2a\x4d\x18\x02\0\0\0ab", zstd.as_slice()].concat()),
+            (
+                &["zstd"],
+                b"\x28\xb5\x2f\xfd\x20\x07\x39\x00\x00Hello, \x28\xb5\x2f\xfd\x20\x06\x31\x00\x00hello!".to_vec(),
+            ),
         ] {
             assert_eq!(decode(&named(names), &body).as_deref(), Ok(text), "{names:?}");
             assert_eq!(decode(&named(names), b"").as_deref(), Ok(b"".as_slice()), "{names:?}");

@@ -101,9 +101,10 @@ pub(crate) fn compare(primary: &HeaderMap, mirror: &HeaderMap, findings: &mut Fi
         let length = |headers: &HeaderMap| headers.get_all(&*name).iter().map(|line| line.len()).sum::<usize>();
         findings.work.spend(FIELD_WORK + 4 * (length(primary) + length(mirror)))?;
         let (ours, theirs) = (value(primary, &name), value(mirror, &name));
-        let compared =
-            |value: &Option<String>| value.as_deref().map(|value| replaced(value, &rules.treat_equal).into_owned());
-        if ours != theirs && compared(&ours) != compared(&theirs) {
+        let compared = |value: Option<&String>| {
+            value.map(|value| Ok(replaced(value, &rules.treat_equal, findings.work)?.into_owned())).transpose()
+        };
+        if ours != theirs && compared(ours.as_ref())? != compared(theirs.as_ref())? {
             let spot = Spot::Field(&name);
             let marks = findings.marks(&spot);
             findings.report(Class::Header, &spot, marks, || [ours.map(Cow::Owned), theirs.map(Cow::Owned)])?;

@@ -13,7 +13,7 @@ use crate::work::{Stop, TOO_LARGE, Work};
 const RAW: &[&str] = &["script", "style", "textarea", "title"];
 
 /// A tag, a text or an attribute, besides its length, in units of work.
-const PIECE_WORK: usize = 32;
+const PIECE_WORK: usize = 16;
 /// The most attributes of a tag.
 const MAX_ATTRIBUTES: usize = 10_000;
 
@@ -76,14 +76,15 @@ impl<'a, 'w> Markup<'a, 'w> {
                 self.take_until("-->");
             } else if let Some(behind) = rest.strip_prefix("<![CDATA[") {
                 self.at += rest.len() - behind.len();
-                text.push(self.take_until("]]>"));
+                text.push(self.take_until("]]>"), self.work)?;
             } else {
                 // A `<` at the begin is no tag's.
                 let first = rest.chars().next().map_or(0, char::len_utf8);
                 let end = rest.get(first..).and_then(|behind| behind.find('<')).map_or(rest.len(), |at| at + first);
-                push_decoded(&mut text, rest.get(..end).unwrap_or_default());
+                push_decoded(&mut text, rest.get(..end).unwrap_or_default(), self.work)?;
                 self.at += end;
             }
+            // What is in a comment is not pushed.
             self.work.spend(PIECE_WORK + self.at - at)?;
         }
     }
@@ -98,14 +99,13 @@ impl<'a, 'w> Markup<'a, 'w> {
         }
         let Some(end) = quoted.or_else(|| rest.find('>')) else {
             self.at = self.text.len();
-            self.work.spend(rest.len())?;
-            return Ok(Piece { text: collapsed(rest).into(), begin, is_tag: false });
+            return Ok(Piece { text: collapsed(rest, self.work)?.into(), begin, is_tag: false });
         };
         self.at += end + 1;
         self.work.spend(PIECE_WORK + end)?;
         let inside = rest.get(1..end).unwrap_or_default();
         if inside.starts_with(['!', '?']) {
-            let text = collapsed(inside);
+            let text = collapsed(inside, self.work)?;
             let text = if self.is_html { text.to_lowercase() } else { text };
             // The declaration says how the document is encoded, and nothing of what it says.
             let text = if text.starts_with("?xml ") { String::new() } else { format!("<{text}>") };
@@ -138,8 +138,9 @@ impl<'a, 'w> Markup<'a, 'w> {
             }
             let begin = all.len();
             let mut decoded = Collapsed::default();
-            push_decoded(&mut decoded, value);
-            for part in [" ", &*self.name(name), "=\"", &*replaced(&decoded.out, self.kinds), "\""] {
+            push_decoded(&mut decoded, value, self.work)?;
+            let value = replaced(&decoded.out, self.kinds, self.work)?;
+            for part in [" ", &*self.name(name), "=\"", &*value, "\""] {
                 all.push_str(part);
             }
             places.push((begin, all.len()));
@@ -162,7 +163,7 @@ impl<'a, 'w> Markup<'a, 'w> {
         let piece = if let Some(name) = self.raw.take() {
             let text = self.raw_text(name);
             self.work.spend(PIECE_WORK + text.len())?;
-            Piece { text: collapsed(text).into(), begin, is_tag: false }
+            Piece { text: collapsed(text, self.work)?.into(), begin, is_tag: false }
         } else if self.rest().is_empty() {
             return Ok(None);
         } else if is_tag(self.rest()) {
@@ -248,10 +249,10 @@ impl<'a> Iterator for Attributes<'a> {
 }
 
 /// Words with one space between.
-fn collapsed(text: &str) -> String {
+fn collapsed(text: &str, work: &Work<'_>) -> Result<String, Stop> {
     let mut collapsed = Collapsed::default();
-    collapsed.push(text);
-    collapsed.out
+    collapsed.push(text, work)?;
+    Ok(collapsed.out)
 }
 
 /// The same, of a text that comes in parts.
@@ -262,8 +263,9 @@ struct Collapsed {
 }
 
 impl Collapsed {
-    fn push(&mut self, text: &str) {
+    fn push(&mut self, text: &str, work: &Work<'_>) -> Result<(), Stop> {
         for (index, word) in text.split(char::is_whitespace).enumerate() {
+            work.spend(1 + word.len())?;
             self.has_space |= index > 0;
             if word.is_empty() {
                 continue;
@@ -274,25 +276,27 @@ impl Collapsed {
             self.has_space = false;
             self.out.push_str(word);
         }
+        Ok(())
     }
 }
 
 /// Text with its character references as characters: by number, and those that every serializer has its own habits with.
-fn push_decoded(out: &mut Collapsed, text: &str) {
+fn push_decoded(out: &mut Collapsed, text: &str, work: &Work<'_>) -> Result<(), Stop> {
     let mut pieces = text.split('&');
-    out.push(pieces.next().unwrap_or_default());
+    out.push(pieces.next().unwrap_or_default(), work)?;
     for piece in pieces {
         match piece.split_once(';').and_then(|(name, behind)| Some((referenced(name)?, behind))) {
             Some((character, behind)) => {
-                out.push(character.encode_utf8(&mut [0; 4]));
-                out.push(behind);
+                out.push(character.encode_utf8(&mut [0; 4]), work)?;
+                out.push(behind, work)?;
             }
             None => {
-                out.push("&");
-                out.push(piece);
+                out.push("&", work)?;
+                out.push(piece, work)?;
             }
         }
     }
+    Ok(())
 }
 
 fn referenced(name: &str) -> Option<char> {

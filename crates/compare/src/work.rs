@@ -3,9 +3,9 @@
 
 use std::cell::Cell;
 
-/// The most work of a comparison, in units: about a byte looked at, a value visited is some. A processor does it in about
-/// a second.
-pub const MAX_WORK: u64 = 256 * 1024 * 1024;
+/// The most work of a comparison, in units: a byte looked at is one, a value some. A processor does it in a second or two,
+/// and what content of a megabyte needs in a tenth of that.
+pub const MAX_WORK: u64 = 128 * 1024 * 1024;
 /// After so much work it is asked again whether the time is over: some tens of microseconds.
 const ASK_AFTER: u64 = 16 * 1024;
 

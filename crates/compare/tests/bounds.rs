@@ -54,6 +54,17 @@ fn zstd(window: u8, blocks: usize) -> Vec<u8> {
     frame
 }
 
+/// A window of 16 MiB, and blocks of 64 KiB that are not compressed.
+fn brotli(blocks: usize) -> Vec<u8> {
+    let mut content = vec![0x8F, 0xFF, 0xFF];
+    for block in 0..blocks {
+        content.extend_from_slice(if block > 0 { &[0xF8, 0xFF, 0x0F] } else { &[] });
+        content.extend_from_slice(&[b' '; 64 * 1024]);
+    }
+    content.push(3);
+    content
+}
+
 /// As many of a text as fit into so many bytes, between a begin and an end.
 fn repeated(begin: &str, unit: &str, end: &str, bytes: usize) -> Vec<u8> {
     format!("{begin}{}{end}", unit.repeat(bytes / unit.len())).into_bytes()
@@ -131,7 +142,8 @@ fn cases() -> Vec<Case> {
     let other = || b"x".to_vec();
     for (name, coding, content) in [
         ("a large window", "br", b"\x11\x1e\x8d\xff\x7f\x03".to_vec()),
-        ("a window of 16 MiB", "br", b"\x1f\xff\xff\x07\x00\x00".to_vec()),
+        ("a window of 16 MiB", "br, gzip", gzip(&brotli(63))),
+        ("a window of 16 MiB, too much", "br, gzip", gzip(&brotli(64))),
         ("zstd, 4 MiB", "zstd", zstd(0x68, 32)),
         ("zstd, too much", "zstd", zstd(0x68, 200)),
         ("zstd, many frames", "zstd", zstd(0x68, 1).repeat(20_000)),
