@@ -52,14 +52,21 @@ pub(crate) async fn compare(
     now: SystemTime,
     end: End,
 ) -> Comparison {
+    apart(end, move |is_over| compare_until(&seen(&primary), &seen(&mirror), &rules, now, is_over)).await
+}
+
+/// Does the work of a comparison on the thread. It asks whether its time is over, and for the reason.
+async fn apart(
+    end: End,
+    work: impl FnOnce(&dyn Fn() -> Option<&'static str>) -> Comparison + Send + 'static,
+) -> Comparison {
     let waiting = Waiting(Arc::default());
     let is_left = waiting.0.clone();
     let compared = async {
         let turn = TURN.lock().await;
         let work = move || {
             let _turn = turn;
-            let is_over = || (is_left.load(Ordering::Relaxed) || end.at <= Instant::now()).then_some(end.reason);
-            compare_until(&seen(&primary), &seen(&mirror), &rules, now, &is_over)
+            work(&|| (is_left.load(Ordering::Relaxed) || end.at <= Instant::now()).then_some(end.reason))
         };
         let result = tokio::task::spawn_blocking(work).await;
         result.unwrap_or_else(|_| Comparison::without_differences(Verdict::Unknown, Some("proxy_internal_error")))
@@ -117,6 +124,9 @@ mod tests {
         assert!(left.await.is_err());
         let small = [response("1"), response("2")];
         assert_eq!(compared(small, end(Duration::from_secs(60))).await.verdict, Verdict::Different);
+        // A panic is a result, and keeps nobody from the next turn.
+        let broken = apart(end(Duration::from_secs(60)), |_| panic!("a defect")).await;
+        assert_eq!(broken, Comparison::without_differences(Verdict::Unknown, Some("proxy_internal_error")));
         // It is not begun while another one has its turn.
         let turn = TURN.lock().await;
         let small = [response("1"), response("1")];

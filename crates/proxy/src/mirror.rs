@@ -69,7 +69,7 @@ pub(crate) struct Primary<'t> {
 enum Outcome {
     Answer(Response<Bytes>, Duration),
     NoAnswer(&'static str),
-    /// Not sent, or not waited for; a word says why.
+    /// Not sent, or not waited for. The word is the reason in the record.
     Lost(&'static str),
 }
 
