@@ -16,7 +16,7 @@ use crossfade_compare::{
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 const MIB: usize = 1024 * 1024;
 /// What any comparison may take besides the two answers, in bytes.
@@ -299,6 +299,26 @@ fn a_comparison_ends_when_its_time_is_over() {
                 assert_eq!(ended, Comparison::without_differences(Verdict::Lost, Some("budget")), "{name}");
                 assert_eq!(again.get(), end.max(1), "{name}: once over, nobody asks again");
             }
+        }
+    }
+}
+
+#[test]
+fn the_work_of_fields_is_that_of_their_bytes() {
+    let rules = rules(1);
+    for (name, unit) in
+        [("set-cookie", "a;"), ("cache-control", "a,"), ("link", "<a>,"), ("x-other", "0123456789abcdef ")]
+    {
+        let fields = |lines: usize, bytes: usize| -> HeaderMap {
+            let value = HeaderValue::from_str(&unit.repeat(bytes / unit.len())).unwrap();
+            (0..lines).map(|_| (name.parse::<HeaderName>().unwrap(), value.clone())).collect()
+        };
+        for (lines, bytes) in [(1, 250_000), (100, 2_500)] {
+            let headers = [fields(lines, bytes), fields(lines, bytes + 100)];
+            let [one, other] = headers.each_ref().map(|headers| Answer { status: StatusCode::OK, headers, body: b"" });
+            let (comparison, work) = measured(&one, &other, &rules, UNIX_EPOCH, &|| None);
+            assert_eq!(comparison.verdict, Verdict::Different, "{name}");
+            assert!(work < 100 * 2 * 250_000, "{name}: {work}");
         }
     }
 }
