@@ -10,7 +10,7 @@ use http::header::CONTENT_ENCODING;
 use ruzstd::decoding::StreamingDecoder;
 use ruzstd::decoding::errors::FrameDecoderError;
 
-use crate::work::{CODING, Stop, TOO_LARGE, Work};
+use crate::work::{Stop, Work};
 
 /// The most that content may become, in bytes.
 pub(crate) const MAX_DECODED: usize = 4 * 1024 * 1024;
@@ -38,8 +38,8 @@ pub(crate) enum NotDecoded {
     Broken,
 }
 
-const UNKNOWN: NotDecoded = NotDecoded::Stopped(Stop::Unknown(CODING));
-const LARGE: NotDecoded = NotDecoded::Stopped(Stop::Unknown(TOO_LARGE));
+const UNKNOWN: NotDecoded = NotDecoded::Stopped(Stop::Coding);
+const LARGE: NotDecoded = NotDecoded::Stopped(Stop::TooLarge);
 
 /// A coding (RFC 9110 section 8.4.1, RFC 7932, RFC 8878).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,12 +74,12 @@ impl Coding {
         let input = Metered { rest: body, work };
         let mut content = Vec::new();
         match self {
-            Coding::Gzip => read(MultiGzDecoder::new(input), &mut content, work)?,
+            Coding::Gzip => read(&mut MultiGzDecoder::new(input), &mut content, work)?,
             // It is zlib's format (RFC 9110 section 8.4.1.2), but not all who send it know.
-            Coding::Deflate => match read(ZlibDecoder::new(input), &mut content, work) {
+            Coding::Deflate => match read(&mut ZlibDecoder::new(input), &mut content, work) {
                 Err(NotDecoded::Broken) => {
                     content = Vec::new();
-                    read(DeflateDecoder::new(Metered { rest: body, work }), &mut content, work)?;
+                    read(&mut DeflateDecoder::new(Metered { rest: body, work }), &mut content, work)?;
                 }
                 decoded => decoded?,
             },
@@ -103,8 +103,10 @@ fn brotli(body: &[u8], content: &mut Vec<u8>, work: &Work<'_>) -> Result<(), Not
         first => (*first, MAX_DECODED),
     };
     let first = [first];
-    let input = Metered { rest: &first, work }.chain(Metered { rest, work });
-    read(brotli_decompressor::Decompressor::new(input, CHUNK), content, work)?;
+    let mut input = Metered { rest: &first, work }.chain(Metered { rest, work });
+    // By a pointer, as all decoders: one copy of the code is enough.
+    let input: &mut dyn Read = &mut input;
+    read(&mut brotli_decompressor::Decompressor::new(input, CHUNK), content, work)?;
     if content.len() > most { Err(LARGE) } else { Ok(()) }
 }
 
@@ -138,14 +140,16 @@ fn zstd<'a>(mut body: &'a [u8], content: &mut Vec<u8>, work: &'a Work<'_>) -> Re
             _ => (&head[..5], rest),
         };
         let mut input = Metered { rest: head, work }.chain(Metered { rest, work });
-        let decoder = match StreamingDecoder::new_with_max_window_size(&mut input, MAX_DECODED as u64) {
+        let pointer: &mut dyn Read = &mut input;
+        let mut decoder = match StreamingDecoder::new_with_max_window_size(pointer, MAX_DECODED as u64) {
             Ok(decoder) => decoder,
             // The size of a single segment is that of its content.
             Err(FrameDecoderError::WindowSizeTooBig { .. }) => return Err(LARGE),
             Err(FrameDecoderError::DictNotProvided { .. }) => return Err(UNKNOWN),
             Err(_) => return Err(broken(work)),
         };
-        read(decoder, content, work)?;
+        read(&mut decoder, content, work)?;
+        drop(decoder);
         body = input.into_inner().1.rest;
     }
     Ok(())
@@ -168,7 +172,7 @@ pub(crate) fn decode<'a>(codings: &[Coding], body: &'a [u8], work: &Work<'_>) ->
 }
 
 /// Adds all that a decoder gives, as long as that is not too much.
-fn read(mut decoder: impl Read, content: &mut Vec<u8>, work: &Work<'_>) -> Result<(), NotDecoded> {
+fn read(decoder: &mut dyn Read, content: &mut Vec<u8>, work: &Work<'_>) -> Result<(), NotDecoded> {
     let mut chunk = [0; CHUNK];
     loop {
         let count = decoder.read(&mut chunk).map_err(|_| broken(work))?;

@@ -23,9 +23,6 @@ pub struct Answer<'a> {
     pub body: &'a [u8],
 }
 
-/// Why answers cannot be compared of which one has no content, as the client has it already.
-const NOT_MODIFIED: &str = "not-modified";
-
 /// What came out.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
@@ -93,7 +90,7 @@ fn parts(primary: &Answer<'_>, mirror: &Answer<'_>, findings: &mut Findings<'_>)
             .all(|answer| answer.status == StatusCode::NOT_MODIFIED || answer.status.is_success())
     {
         // Validators are each system's own: the client has the one system's, the other cannot know them.
-        return Err(Stop::Unknown(NOT_MODIFIED));
+        return Err(Stop::NotModified);
     }
     let marks = findings.marks(&Spot::Status);
     if primary.status != mirror.status && !marks.is_ignored {

@@ -13,7 +13,7 @@ use crate::record::Class;
 use crate::spot::Spot;
 use crate::text::{self, Language};
 use crate::walk;
-use crate::work::{Stop, TOO_LARGE};
+use crate::work::Stop;
 
 /// What content is, by its media type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,8 +36,7 @@ pub(crate) fn compare(primary: &Answer<'_>, mirror: &Answer<'_>, findings: &mut 
     let decoded = coding::decode(&ours, primary.body, work);
     // What stops the one stops all; if the one is broken, the other may still say that nobody can know.
     let decoded = match decoded {
-        Err(NotDecoded::Stopped(stop @ Stop::Over(_))) => return Err(stop),
-        Err(NotDecoded::Stopped(stop @ Stop::Unknown(TOO_LARGE))) => return Err(stop),
+        Err(NotDecoded::Stopped(stop @ (Stop::Over | Stop::TooLarge))) => return Err(stop),
         decoded => (decoded, coding::decode(&theirs, mirror.body, work)),
     };
     let (primary_content, mirror_content) = match decoded {

@@ -174,7 +174,7 @@ fn media_type(line: &str) -> String {
 fn cookie(line: &str) -> String {
     let mut parts = line.split(';').map(str::trim);
     let name = parts.next().unwrap_or_default().split('=').next().unwrap_or_default().trim();
-    let mut attributes: Vec<String> = parts
+    let attributes: Vec<String> = parts
         .filter(|attribute| !attribute.is_empty())
         .map(|attribute| match attribute.split_once('=') {
             Some((attribute, value)) => match attribute.trim().to_ascii_lowercase() {
@@ -185,6 +185,7 @@ fn cookie(line: &str) -> String {
             None => attribute.to_ascii_lowercase(),
         })
         .collect();
+    let mut attributes: Vec<&str> = attributes.iter().map(String::as_str).collect();
     attributes.sort_unstable();
     format!("{name}; {}", attributes.join("; "))
 }

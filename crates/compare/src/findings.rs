@@ -109,9 +109,13 @@ impl<'r> Findings<'r> {
     /// be compared. A comparison that the time has ended has no differences, as it would have others with more time.
     pub(crate) fn conclude(self, stop: Option<Stop>) -> crate::Comparison {
         let (verdict, reason) = match stop {
-            Some(Stop::Over(reason)) => return crate::Comparison::without_differences(Verdict::Lost, Some(reason)),
+            Some(Stop::Over) => {
+                return crate::Comparison::without_differences(Verdict::Lost, Some(self.work.reason()));
+            }
             _ if self.is_any_open => (Verdict::Different, None),
-            Some(Stop::Unknown(reason)) => (Verdict::Unknown, Some(reason)),
+            Some(Stop::TooLarge) => (Verdict::Unknown, Some("too-large")),
+            Some(Stop::Coding) => (Verdict::Unknown, Some("coding")),
+            Some(Stop::NotModified) => (Verdict::Unknown, Some("not-modified")),
             None if self.is_any_accepted => (Verdict::Accepted, None),
             None => (Verdict::Match, None),
         };

@@ -11,7 +11,7 @@ use crate::matcher::Matcher;
 use crate::rules::{Rules, TreatEqual};
 use crate::spot::PathStep;
 use crate::treat_equal;
-use crate::work::{Stop, TOO_LARGE, Work};
+use crate::work::{Stop, Work};
 
 /// The most values in a document.
 const MAX_NODES: usize = 250_000;
@@ -95,7 +95,7 @@ pub(crate) enum NoTree {
     Stopped(Stop),
 }
 
-const TOO_MUCH: NoTree = NoTree::Stopped(Stop::Unknown(TOO_LARGE));
+const TOO_MUCH: NoTree = NoTree::Stopped(Stop::TooLarge);
 
 /// Reads a document (RFC 8259) into at most `memory` bytes. A byte order mark is passed over.
 pub(crate) fn parse<'a>(text: &'a [u8], memory: usize, work: &Work<'_>) -> Result<Tree<'a>, NoTree> {

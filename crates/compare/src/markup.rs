@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use crate::rules::TreatEqual;
 use crate::text::Piece;
 use crate::treat_equal::replaced;
-use crate::work::{Stop, TOO_LARGE, Work};
+use crate::work::{Stop, Work};
 
 /// Elements of HTML whose content is no markup (HTML, 13.1.2).
 const RAW: &[&str] = &["script", "style", "textarea", "title"];
@@ -134,7 +134,7 @@ impl<'a, 'w> Markup<'a, 'w> {
         for (name, value) in Attributes(attributes) {
             self.work.spend(PIECE_WORK)?;
             if places.len() >= MAX_ATTRIBUTES {
-                return Err(Stop::Unknown(TOO_LARGE));
+                return Err(Stop::TooLarge);
             }
             let begin = all.len();
             let mut decoded = Collapsed::default();
@@ -150,8 +150,9 @@ impl<'a, 'w> Markup<'a, 'w> {
         }
         self.work.spend(all.len() * places.len().ilog2() as usize)?;
         let text = |(begin, end): (usize, usize)| all.get(begin..end).unwrap_or_default();
-        places.sort_unstable_by(|one, other| text(*one).cmp(text(*other)));
-        Ok(places.into_iter().map(text).collect())
+        let mut sorted: Vec<&str> = places.into_iter().map(text).collect();
+        sorted.sort_unstable();
+        Ok(sorted.concat())
     }
 
     /// What comes next; an empty text may be white space alone.

@@ -10,7 +10,7 @@ use crate::record::Class;
 use crate::shown;
 use crate::spot::Spot;
 use crate::treat_equal::replaced;
-use crate::work::{Stop, TOO_LARGE, Work};
+use crate::work::{Stop, Work};
 
 /// What a text is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,10 +102,10 @@ fn characters(content: &[u8]) -> Result<Cow<'_, str>, Stop> {
     // Half of the characters have two bytes: it may be too much only now.
     let length = content.len() + content.iter().filter(|byte| !byte.is_ascii()).count();
     if length > MAX_DECODED {
-        return Err(Stop::Unknown(TOO_LARGE));
+        return Err(Stop::TooLarge);
     }
     let mut text = String::new();
-    text.try_reserve_exact(length).map_err(|_| Stop::Unknown(TOO_LARGE))?;
+    text.try_reserve_exact(length).map_err(|_| Stop::TooLarge)?;
     content.iter().for_each(|byte| text.push(char::from(*byte)));
     Ok(text.into())
 }

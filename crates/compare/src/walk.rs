@@ -163,7 +163,7 @@ impl<'a> Walk<'a, '_, '_> {
         }
         // Digests may be the same by chance.
         self.silent = Some(false);
-        let pairs = left.iter().zip(&right).map(|((_, one), (_, other))| (*one, *other));
+        let pairs = left.iter().zip(&right).map(|((_, one), (_, other))| paired(*one, *other));
         self.pairs(pairs.filter_map(|pair| at(&items, &others, pair)))?;
         Ok(self.silent.take() == Some(false))
     }
@@ -197,10 +197,10 @@ impl<'a> Walk<'a, '_, '_> {
         let (mut pairs, mut only_ours, mut only_theirs) = (Vec::new(), Vec::new(), Vec::new());
         for (one, other) in merged(&left, &right, |(one, _), (other, _)| one.cmp(other)) {
             match (one, other) {
-                (Some((key, one)), Some((_, other))) if *key != NO_KEY => pairs.push((*one, *other)),
+                (Some((key, one)), Some((_, other))) if *key != NO_KEY => pairs.push(paired(*one, *other)),
                 (one, other) => {
-                    only_ours.extend(one.map(|(_, index)| *index));
-                    only_theirs.extend(other.map(|(_, index)| *index));
+                    only_ours.extend(one.map(|(_, index)| u64::from(*index)));
+                    only_theirs.extend(other.map(|(_, index)| u64::from(*index)));
                 }
             }
         }
@@ -208,7 +208,7 @@ impl<'a> Walk<'a, '_, '_> {
         if counts[0] == counts[1] {
             only_ours.sort_unstable();
             only_theirs.sort_unstable();
-            pairs.extend(only_ours.into_iter().zip(only_theirs));
+            pairs.extend(only_ours.into_iter().zip(only_theirs).map(|(one, other)| paired(one as u32, other as u32)));
         } else {
             self.report_count(counts)?;
         }
@@ -269,9 +269,15 @@ fn keyed(
     Ok(keys)
 }
 
+/// The indices of a pair in one number: pairs, indices and digests are all sorted by the same code.
+fn paired(one: u32, other: u32) -> u64 {
+    u64::from(one) << 32 | u64::from(other)
+}
+
 /// The elements of a pair, with the index of the first.
-fn at(ours: &[Node], theirs: &[Node], (one, other): (u32, u32)) -> Option<(usize, (Node, Node))> {
-    Some((one as usize, (*ours.get(one as usize)?, *theirs.get(other as usize)?)))
+fn at(ours: &[Node], theirs: &[Node], pair: u64) -> Option<(usize, (Node, Node))> {
+    let (one, other) = ((pair >> 32) as usize, pair as u32 as usize);
+    Some((one, (*ours.get(one)?, *theirs.get(other)?)))
 }
 
 /// Two sorted lists side by side: what is in both, and what is in one alone.

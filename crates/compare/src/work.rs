@@ -9,47 +9,68 @@ pub const MAX_WORK: u64 = 128 * 1024 * 1024;
 /// After so much work it is asked again whether the time is over: some tens of microseconds.
 const ASK_AFTER: u64 = 16 * 1024;
 
-pub(crate) const TOO_LARGE: &str = "too-large";
-pub(crate) const CODING: &str = "coding";
-
-/// Why a comparison ends before all has been compared. Both have the word that the record gives as the reason.
+/// Why a comparison ends before all has been compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
-    /// Nobody can know: there is too much to compare, or it cannot be decoded.
-    Unknown(&'static str),
-    /// The time is over.
-    Over(&'static str),
+    /// There is too much to compare.
+    TooLarge,
+    /// There is a coding that is not decoded here.
+    Coding,
+    /// Only one of both answers has content, as the client has it already.
+    NotModified,
+    /// The time is over. [`Work::reason`] says why.
+    Over,
 }
 
 /// What is left to spend. Once it has ended it stays ended.
 pub(crate) struct Work<'w> {
+    /// How much may be spent without a question.
+    granted: Cell<u64>,
+    /// How much is left besides.
     left: Cell<u64>,
-    unasked: Cell<u64>,
     stopped: Cell<Option<Stop>>,
+    reason: Cell<&'static str>,
     is_over: &'w dyn Fn() -> Option<&'static str>,
 }
 
 impl<'w> Work<'w> {
     pub(crate) fn new(is_over: &'w dyn Fn() -> Option<&'static str>) -> Self {
-        Work { left: Cell::new(MAX_WORK), unasked: Cell::new(0), stopped: Cell::new(None), is_over }
+        let left = Cell::new(MAX_WORK.saturating_sub(ASK_AFTER));
+        Work { granted: Cell::new(ASK_AFTER), left, stopped: Cell::new(None), reason: Cell::new(""), is_over }
     }
 
     /// To be called before the work is done.
+    #[inline]
     pub(crate) fn spend(&self, units: usize) -> Result<(), Stop> {
+        match self.granted.get().checked_sub(units as u64) {
+            Some(granted) => {
+                self.granted.set(granted);
+                Ok(())
+            }
+            None => self.ask(units as u64),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn ask(&self, units: u64) -> Result<(), Stop> {
         if let Some(stop) = self.stopped.get() {
             return Err(stop);
         }
-        let units = units as u64;
-        let left = self.left.get().checked_sub(units);
-        self.left.set(left.unwrap_or(0));
-        let unasked = self.unasked.get().saturating_add(units);
-        self.unasked.set(if unasked < ASK_AFTER { unasked } else { 0 });
-        let over = if unasked < ASK_AFTER { None } else { (self.is_over)() };
-        match (over, left) {
-            (None, Some(_)) => Ok(()),
-            (Some(reason), _) => self.stop(Stop::Over(reason)),
-            (None, None) => self.stop(Stop::Unknown(TOO_LARGE)),
+        let all = self.left.get().saturating_add(self.granted.replace(0));
+        self.left.set(all);
+        if let Some(reason) = (self.is_over)() {
+            self.reason.set(reason);
+            return self.stop(Stop::Over);
         }
+        let Some(left) = all.checked_sub(units) else {
+            self.left.set(0);
+            return self.stop(Stop::TooLarge);
+        };
+        let granted = left.min(ASK_AFTER);
+        self.granted.set(granted);
+        self.left.set(left.saturating_sub(granted));
+        Ok(())
     }
 
     /// Why it has ended, if it has.
@@ -57,9 +78,14 @@ impl<'w> Work<'w> {
         self.stopped.get()
     }
 
+    /// What said that the time is over.
+    pub(crate) fn reason(&self) -> &'static str {
+        self.reason.get()
+    }
+
     /// How much has been spent.
     pub(crate) fn spent(&self) -> u64 {
-        MAX_WORK.saturating_sub(self.left.get())
+        MAX_WORK.saturating_sub(self.left.get()).saturating_sub(self.granted.get())
     }
 
     fn stop(&self, stop: Stop) -> Result<(), Stop> {
@@ -83,7 +109,7 @@ mod tests {
         assert_eq!(work.spend(MAX_WORK as usize), Ok(()));
         assert_eq!(work.spent(), MAX_WORK);
         for _ in 0..2 {
-            assert_eq!(work.spend(1), Err(Stop::Unknown(TOO_LARGE)));
+            assert_eq!(work.spend(1), Err(Stop::TooLarge));
         }
         let asked = Cell::new(0);
         let over = || {
@@ -92,7 +118,7 @@ mod tests {
         };
         let work = Work::new(&over);
         let end = (0..ASK_AFTER * 10).find(|_| work.spend(1).is_err());
-        assert_eq!((end, work.stopped()), (Some(3 * ASK_AFTER - 1), Some(Stop::Over("budget"))));
-        assert_eq!(work.spend(usize::MAX), Err(Stop::Over("budget")));
+        assert_eq!((end, work.stopped()), (Some(3 * ASK_AFTER + 2), Some(Stop::Over)));
+        assert_eq!((work.spend(usize::MAX), work.reason()), (Err(Stop::Over), "budget"));
     }
 }
