@@ -96,7 +96,7 @@ fn parts(primary: &Answer<'_>, mirror: &Answer<'_>, findings: &mut Findings<'_>)
     if primary.status != mirror.status && !marks.is_ignored {
         let status = |answer: &Answer<'_>| Some(answer.status.as_u16().to_string().into());
         // An answer of another status is about something else: the rest would differ in everything.
-        return findings.report(Class::Status, &Spot::Status, marks, || [status(primary), status(mirror)]);
+        return findings.report(Class::Status, &Spot::Status, marks, &|| [status(primary), status(mirror)]);
     }
     fields::compare(primary.headers, mirror.headers, findings)?;
     content::compare(primary, mirror, findings)

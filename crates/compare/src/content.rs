@@ -64,7 +64,7 @@ pub(crate) fn compare(primary: &Answer<'_>, mirror: &Answer<'_>, findings: &mut 
 /// A difference that has nothing to show.
 fn report(class: Class, spot: &Spot<'_>, findings: &mut Findings<'_>) -> Result<(), Stop> {
     let marks = findings.marks(spot);
-    findings.report(class, spot, marks, || [None, None])
+    findings.report(class, spot, marks, &|| [None, None])
 }
 
 /// `Err` if the primary's content is no JSON, or one of both is too large.
@@ -79,7 +79,7 @@ fn compare_json(kind: Kind, primary: &[u8], mirror: &[u8], findings: &mut Findin
         Ok(mut theirs) => walk::compare(&mut ours, &mut theirs, findings)?,
         Err(NoTree::NotJson) if kind == Kind::Json => {
             let marks = Matcher::new(findings.rules, findings.now).marks();
-            findings.report(Class::Type, &Spot::Json(&[]), marks, || [Some(ours.shown(Tree::ROOT)), None])?;
+            findings.report(Class::Type, &Spot::Json(&[]), marks, &|| [Some(ours.shown(Tree::ROOT)), None])?;
         }
         Err(error) => return Err(error),
     }

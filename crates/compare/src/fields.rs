@@ -107,7 +107,8 @@ pub(crate) fn compare(primary: &HeaderMap, mirror: &HeaderMap, findings: &mut Fi
         if ours != theirs && compared(ours.as_ref())? != compared(theirs.as_ref())? {
             let spot = Spot::Field(&name);
             let marks = findings.marks(&spot);
-            findings.report(Class::Header, &spot, marks, || [ours.map(Cow::Owned), theirs.map(Cow::Owned)])?;
+            let shown = |value: &Option<String>| value.clone().map(Cow::Owned);
+            findings.report(Class::Header, &spot, marks, &|| [shown(&ours), shown(&theirs)])?;
         }
     }
     Ok(())

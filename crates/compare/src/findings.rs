@@ -62,9 +62,9 @@ impl<'r> Findings<'r> {
         class: Class,
         spot: &Spot<'_>,
         marks: Marks,
-        values: impl FnOnce() -> [Option<Cow<'v, str>>; 2],
+        values: &dyn Fn() -> [Option<Cow<'v, str>>; 2],
     ) -> Result<(), Stop> {
-        self.report_at(class, spot, marks, || spot.at(), values)
+        self.report_at(class, spot, marks, &|| spot.at(), values)
     }
 
     /// The same, with the place within the spot in the words of its kind of content.
@@ -73,8 +73,8 @@ impl<'r> Findings<'r> {
         class: Class,
         spot: &Spot<'_>,
         marks: Marks,
-        at: impl FnOnce() -> Option<String>,
-        values: impl FnOnce() -> [Option<Cow<'v, str>>; 2],
+        at: &dyn Fn() -> Option<String>,
+        values: &dyn Fn() -> [Option<Cow<'v, str>>; 2],
     ) -> Result<(), Stop> {
         if marks.is_ignored {
             return Ok(());
@@ -119,10 +119,18 @@ impl<'r> Findings<'r> {
             None if self.is_any_accepted => (Verdict::Accepted, None),
             None => (Verdict::Match, None),
         };
-        let mut list: Vec<_> = self.found.into_iter().collect();
-        list.sort_by_key(|(_, (order, found))| (found.accepted, *order));
+        let mut list: Vec<_> = self.found.into_iter().map(Some).collect();
+        // Numbers are sorted by code that is there anyway.
+        let place = |(index, entry): (usize, &Option<(_, (usize, Found))>)| {
+            let (order, accepted) = entry.as_ref().map_or((0, false), |(_, (order, found))| (*order, found.accepted));
+            u64::from(accepted) << 63 | (order as u64) << 32 | index as u64
+        };
+        let mut places: Vec<u64> = list.iter().enumerate().map(place).collect();
+        places.sort_unstable();
         let more = list.len().saturating_sub(MAX_LISTED);
-        let differences = list.into_iter().take(MAX_LISTED).map(|((class, pointer), (_, found))| {
+        let listed = places.into_iter().take(MAX_LISTED);
+        let listed = listed.filter_map(|place| list.get_mut(place as u32 as usize)?.take());
+        let differences = listed.map(|((class, pointer), (_, found))| {
             let Found { at, accepted, values: [primary, mirror] } = found;
             Difference { class, pointer, at, accepted, primary, mirror }
         });

@@ -34,10 +34,10 @@ pub(crate) fn compare(
     let (ours, theirs) = (characters(primary)?, characters(mirror)?);
     let kinds = &findings.rules.treat_equal;
     match language {
-        Language::Plain => compare_pieces(&ours, lines(&ours, work), lines(&theirs, work), findings),
+        Language::Plain => compare_pieces(&ours, &mut lines(&ours, work), &mut lines(&theirs, work), findings),
         Language::Html | Language::Xml => {
             let markup = |text| Markup::new(text, language == Language::Html, kinds, work);
-            compare_pieces(&ours, markup(&ours), markup(&theirs), findings)
+            compare_pieces(&ours, &mut markup(&ours), &mut markup(&theirs), findings)
         }
     }
 }
@@ -53,8 +53,8 @@ pub(crate) struct Piece<'a> {
 
 fn compare_pieces<'a>(
     primary: &str,
-    mut ours: impl Iterator<Item = Result<Piece<'a>, Stop>>,
-    mut theirs: impl Iterator<Item = Result<Piece<'a>, Stop>>,
+    ours: &mut dyn Iterator<Item = Result<Piece<'a>, Stop>>,
+    theirs: &mut dyn Iterator<Item = Result<Piece<'a>, Stop>>,
     findings: &mut Findings<'_>,
 ) -> Result<(), Stop> {
     let kinds = &findings.rules.treat_equal;
@@ -74,7 +74,7 @@ fn compare_pieces<'a>(
             let at = || Some(line(primary, one.as_ref().map(|piece| piece.begin)));
             let value = |piece: &Option<Piece<'a>>| piece.as_ref().map(|piece| value(&piece.text));
             let marks = findings.marks(&Spot::Body);
-            return findings.report_at(Class::Text, &Spot::Body, marks, at, || [value(&one), value(&other)]);
+            return findings.report_at(Class::Text, &Spot::Body, marks, &at, &|| [value(&one), value(&other)]);
         }
     }
 }

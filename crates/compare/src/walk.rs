@@ -218,7 +218,7 @@ impl<'a> Walk<'a, '_, '_> {
 
     fn report(&mut self, class: Class, primary: Option<Node>, mirror: Option<Node>) -> Result<(), Stop> {
         let (ours, theirs) = (self.ours, self.theirs);
-        self.note(class, || [primary.map(|node| ours.shown(node)), mirror.map(|node| theirs.shown(node))])
+        self.note(class, &|| [primary.map(|node| ours.shown(node)), mirror.map(|node| theirs.shown(node))])
     }
 
     /// Texts in quotes: `"1"` is not 1.
@@ -228,17 +228,17 @@ impl<'a> Walk<'a, '_, '_> {
             _ => Some(tree.shown(node)),
         };
         let (ours, theirs) = (self.ours, self.theirs);
-        self.note(Class::Type, || [value(ours, primary), value(theirs, mirror)])
+        self.note(Class::Type, &|| [value(ours, primary), value(theirs, mirror)])
     }
 
     fn report_count(&mut self, counts: [usize; 2]) -> Result<(), Stop> {
-        self.note(Class::Length, || counts.map(|count| Some(count.to_string().into())))
+        self.note(Class::Length, &|| counts.map(|count| Some(count.to_string().into())))
     }
 
     fn note<'v>(
         &mut self,
         class: Class,
-        values: impl FnOnce() -> [Option<std::borrow::Cow<'v, str>>; 2],
+        values: &dyn Fn() -> [Option<std::borrow::Cow<'v, str>>; 2],
     ) -> Result<(), Stop> {
         let marks = self.matcher.marks();
         match &mut self.silent {
