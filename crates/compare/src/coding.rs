@@ -1,5 +1,5 @@
-//! `Content-Encoding` undone, for the comparison alone. Owns the codings that are known and how large content may become;
-//! what the content is is for `content`.
+//! `Content-Encoding` undone, for the comparison alone. Owns the codings that are known, how large content may become and
+//! how much memory a decoder may take; what the content is is for `content`.
 
 use std::borrow::Cow;
 use std::io::Read;
@@ -8,24 +8,38 @@ use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
 use ruzstd::decoding::StreamingDecoder;
+use ruzstd::decoding::errors::FrameDecoderError;
+
+use crate::work::{Stop, Work};
 
 /// The most that content may become, in bytes.
 pub(crate) const MAX_DECODED: usize = 4 * 1024 * 1024;
 /// The most codings on top of each other.
 const MAX_CODINGS: usize = 4;
-/// The largest window of Zstandard that is served, in bytes: what RFC 9659 asks for.
-const MAX_ZSTD_WINDOW: u64 = 8 * 1024 * 1024;
+/// `Window_Descriptor` (RFC 8878 section 3.1.1.1.2) of the largest window of Zstandard that a sender may use for the web:
+/// 8 MiB (RFC 9659).
+const MAX_ZSTD_WINDOW: u8 = 13 << 3;
+/// That of [`MAX_DECODED`].
+const ZSTD_WINDOW: u8 = 12 << 3;
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
+/// A decoder of Zstandard is made for each frame: in units of work.
+const ZSTD_FRAME_WORK: usize = 32 * 1024;
+/// A byte of input may be a table to build, or a member of its own: in units of work.
+const INPUT_WORK: usize = 16;
+/// How much is decoded, and how much input is taken, between two looks at the work.
+const CHUNK: usize = 4 * 1024;
 
 /// Why content could not be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotDecoded {
-    /// There is a coding that is not known.
-    Unknown,
-    /// It is more than [`MAX_DECODED`].
-    TooLarge,
+    /// It may be right, but is not decoded here.
+    Stopped(Stop),
     /// It is not what the coding says.
     Broken,
 }
+
+const UNKNOWN: NotDecoded = NotDecoded::Stopped(Stop::Coding);
+const LARGE: NotDecoded = NotDecoded::Stopped(Stop::TooLarge);
 
 /// A coding (RFC 9110 section 8.4.1, RFC 7932, RFC 8878).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,41 +59,106 @@ pub(crate) fn codings(headers: &HeaderMap) -> Vec<Coding> {
 
 impl Coding {
     fn named(name: &[u8]) -> Option<Self> {
-        match name.to_ascii_lowercase().as_slice() {
-            b"" | b"identity" => None,
-            b"gzip" | b"x-gzip" => Some(Coding::Gzip),
-            b"deflate" => Some(Coding::Deflate),
-            b"br" => Some(Coding::Brotli),
-            b"zstd" => Some(Coding::Zstd),
+        let is = |known: &[&str]| known.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()));
+        match name {
+            _ if is(&["", "identity"]) => None,
+            _ if is(&["gzip", "x-gzip"]) => Some(Coding::Gzip),
+            _ if is(&["deflate"]) => Some(Coding::Deflate),
+            _ if is(&["br"]) => Some(Coding::Brotli),
+            _ if is(&["zstd"]) => Some(Coding::Zstd),
             _ => Some(Coding::Unknown),
         }
     }
 
-    fn decode(self, body: &[u8]) -> Result<Vec<u8>, NotDecoded> {
+    fn decode(self, body: &[u8], work: &Work<'_>) -> Result<Vec<u8>, NotDecoded> {
+        let input = Metered { rest: body, work };
+        let mut content = Vec::new();
         match self {
-            Coding::Gzip => read(MultiGzDecoder::new(body)),
+            Coding::Gzip => read(&mut MultiGzDecoder::new(input), &mut content, work)?,
             // It is zlib's format (RFC 9110 section 8.4.1.2), but not all who send it know.
-            Coding::Deflate => match read(ZlibDecoder::new(body)) {
-                Err(NotDecoded::Broken) => read(DeflateDecoder::new(body)),
-                decoded => decoded,
+            Coding::Deflate => match read(&mut ZlibDecoder::new(input), &mut content, work) {
+                Err(NotDecoded::Broken) => {
+                    content = Vec::new();
+                    read(&mut DeflateDecoder::new(Metered { rest: body, work }), &mut content, work)?;
+                }
+                decoded => decoded?,
             },
-            Coding::Brotli => read(brotli_decompressor::Decompressor::new(body, 4096)),
-            Coding::Zstd => {
-                let mut rest = body;
-                let frame = StreamingDecoder::new_with_max_window_size(&mut rest, MAX_ZSTD_WINDOW);
-                let content = read(frame.map_err(|_| NotDecoded::Broken)?)?;
-                // A frame more is allowed, but nobody sends one.
-                if rest.is_empty() { Ok(content) } else { Err(NotDecoded::Broken) }
-            }
-            Coding::Unknown => Err(NotDecoded::Unknown),
+            Coding::Brotli => brotli(body, &mut content, work)?,
+            Coding::Zstd => zstd(body, &mut content, work)?,
+            Coding::Unknown => return Err(UNKNOWN),
         }
+        Ok(content)
     }
 }
 
+/// The first byte says how large a window is (RFC 7932 section 9.1). The decoder allocates all of it, so one that is larger
+/// than content may be is read as the largest that is not: no reference back can go beyond what is there.
+fn brotli(body: &[u8], content: &mut Vec<u8>, work: &Work<'_>) -> Result<(), NotDecoded> {
+    let Some((first, rest)) = body.split_first() else { return Err(NotDecoded::Broken) };
+    let (first, most) = match first {
+        // No window of RFC 7932, but the mark of the "large window" of up to 1 GiB.
+        first if first & 0x7F == 0x11 => return Err(UNKNOWN),
+        // 2^23 and 2^24 bytes become 2^22, of which 16 bytes are not used.
+        first if first & 0x0F == 0x0D || first & 0x0F == 0x0F => (first & 0xF0 | 0x0B, MAX_DECODED - 16),
+        first => (*first, MAX_DECODED),
+    };
+    let first = [first];
+    let mut input = Metered { rest: &first, work }.chain(Metered { rest, work });
+    // By a pointer, as all decoders: one copy of the code is enough.
+    let input: &mut dyn Read = &mut input;
+    read(&mut brotli_decompressor::Decompressor::new(input, CHUNK), content, work)?;
+    if content.len() > most { Err(LARGE) } else { Ok(()) }
+}
+
+/// All frames, one behind the other (RFC 8878 section 3.1).
+fn zstd<'a>(mut body: &'a [u8], content: &mut Vec<u8>, work: &'a Work<'_>) -> Result<(), NotDecoded> {
+    while !body.is_empty() {
+        work.spend(ZSTD_FRAME_WORK).map_err(NotDecoded::Stopped)?;
+        let (magic, frame) = body.split_at_checked(4).ok_or(NotDecoded::Broken)?;
+        // A frame to skip: four bytes have its length.
+        if matches!(magic, [0x50..=0x5F, 0x2A, 0x4D, 0x18]) {
+            let (length, rest) = frame.split_first_chunk().ok_or(NotDecoded::Broken)?;
+            body = rest.get(u32::from_le_bytes(*length) as usize..).ok_or(NotDecoded::Broken)?;
+            continue;
+        }
+        if magic != ZSTD_MAGIC {
+            return Err(NotDecoded::Broken);
+        }
+        let (descriptor, rest) = frame.split_first().ok_or(NotDecoded::Broken)?;
+        let is_single_segment = descriptor & 0x20 != 0;
+        let [first, second, third, fourth] = ZSTD_MAGIC;
+        let mut head = [first, second, third, fourth, *descriptor, 0];
+        let (head, rest) = match rest.split_first() {
+            Some((window, rest)) if !is_single_segment => {
+                if *window > MAX_ZSTD_WINDOW {
+                    return Err(UNKNOWN);
+                }
+                // No more than content may be: the decoder keeps as much before it gives any.
+                head[5] = ZSTD_WINDOW.min(*window);
+                (&head[..], rest)
+            }
+            _ => (&head[..5], rest),
+        };
+        let mut input = Metered { rest: head, work }.chain(Metered { rest, work });
+        let pointer: &mut dyn Read = &mut input;
+        let mut decoder = match StreamingDecoder::new_with_max_window_size(pointer, MAX_DECODED as u64) {
+            Ok(decoder) => decoder,
+            // The size of a single segment is that of its content.
+            Err(FrameDecoderError::WindowSizeTooBig { .. }) => return Err(LARGE),
+            Err(FrameDecoderError::DictNotProvided { .. }) => return Err(UNKNOWN),
+            Err(_) => return Err(broken(work)),
+        };
+        read(&mut decoder, content, work)?;
+        drop(decoder);
+        body = input.into_inner().1.rest;
+    }
+    Ok(())
+}
+
 /// Content with all its codings undone.
-pub(crate) fn decode<'a>(codings: &[Coding], body: &'a [u8]) -> Result<Cow<'a, [u8]>, NotDecoded> {
+pub(crate) fn decode<'a>(codings: &[Coding], body: &'a [u8], work: &Work<'_>) -> Result<Cow<'a, [u8]>, NotDecoded> {
     if codings.len() > MAX_CODINGS || codings.contains(&Coding::Unknown) {
-        return Err(NotDecoded::Unknown);
+        return Err(UNKNOWN);
     }
     let mut content = Cow::Borrowed(body);
     for coding in codings.iter().rev() {
@@ -87,17 +166,53 @@ pub(crate) fn decode<'a>(codings: &[Coding], body: &'a [u8]) -> Result<Cow<'a, [
         if content.is_empty() {
             break;
         }
-        content = Cow::Owned(coding.decode(&content)?);
+        content = Cow::Owned(coding.decode(&content, work)?);
     }
-    if content.len() > MAX_DECODED { Err(NotDecoded::TooLarge) } else { Ok(content) }
+    if content.len() > MAX_DECODED { Err(LARGE) } else { Ok(content) }
 }
 
-fn read(decoder: impl Read) -> Result<Vec<u8>, NotDecoded> {
-    let mut content = Vec::new();
-    /// One more than may be tells that there is more.
-    const MOST: u64 = MAX_DECODED as u64 + 1;
-    decoder.take(MOST).read_to_end(&mut content).map_err(|_| NotDecoded::Broken)?;
-    if content.len() > MAX_DECODED { Err(NotDecoded::TooLarge) } else { Ok(content) }
+/// Adds all that a decoder gives, as long as that is not too much.
+fn read(decoder: &mut dyn Read, content: &mut Vec<u8>, work: &Work<'_>) -> Result<(), NotDecoded> {
+    let mut chunk = [0; CHUNK];
+    loop {
+        let count = decoder.read(&mut chunk).map_err(|_| broken(work))?;
+        work.spend(count).map_err(NotDecoded::Stopped)?;
+        let Some(decoded) = chunk.get(..count).filter(|decoded| !decoded.is_empty()) else { return Ok(()) };
+        let length = content.len() + count;
+        if length > MAX_DECODED {
+            return Err(LARGE);
+        }
+        if length > content.capacity() {
+            // Twice as much, but never more than can be needed.
+            let capacity = (2 * content.capacity()).clamp(length, MAX_DECODED);
+            content.try_reserve_exact(capacity - content.len()).map_err(|_| LARGE)?;
+        }
+        content.extend_from_slice(decoded);
+    }
+}
+
+/// A decoder that fails may have failed because the work is over.
+fn broken(work: &Work<'_>) -> NotDecoded {
+    work.stopped().map_or(NotDecoded::Broken, NotDecoded::Stopped)
+}
+
+/// Input that is paid for.
+struct Metered<'a, 'w> {
+    rest: &'a [u8],
+    work: &'a Work<'w>,
+}
+
+impl Read for Metered<'_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.rest.len().min(buffer.len()).min(CHUNK);
+        self.work.spend(count * INPUT_WORK).map_err(|_| std::io::ErrorKind::Other)?;
+        let (taken, rest) = self.rest.split_at_checked(count).unwrap_or_default();
+        if let Some(buffer) = buffer.get_mut(..count) {
+            buffer.copy_from_slice(taken);
+        }
+        self.rest = rest;
+        Ok(count)
+    }
 }
 
 #[cfg(test)]
@@ -109,6 +224,11 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
+    use crate::work::never_over;
+
+    fn decode<'a>(codings: &[Coding], body: &'a [u8]) -> Result<Cow<'a, [u8]>, NotDecoded> {
+        super::decode(codings, body, &Work::new(&never_over))
+    }
 
     fn named(names: &[&'static str]) -> Vec<Coding> {
         let lines = names.iter().map(|name| (CONTENT_ENCODING, HeaderValue::from_static(name)));
@@ -151,7 +271,17 @@ mod tests {
             (&["deflate, gzip"], gzip(&zlib(text))),
             (&["deflate", "identity", "gzip"], gzip(&zlib(text))),
             (&["br"], brotli.to_vec()),
+            // With windows of 8 MiB and 16 MiB.
+            (&["br"], [b"\x0d", &brotli[1..]].concat()),
+            (&["br"], [b"\x0f", &brotli[1..]].concat()),
             (&["zstd"], zstd.to_vec()),
+            // A window of 8 MiB, a frame to skip, and two frames.
+            (&["zstd"], b"\x28\xb5\x2f\xfd\x00\x68\x69\x00\x00Hello, hello!".to_vec()),
+            (&["zstd"], [b"\x5f\x2a\x4d\x18\x02\0\0\0ab", zstd.as_slice()].concat()),
+            (
+                &["zstd"],
+                b"\x28\xb5\x2f\xfd\x20\x07\x39\x00\x00Hello, \x28\xb5\x2f\xfd\x20\x06\x31\x00\x00hello!".to_vec(),
+            ),
         ] {
             assert_eq!(decode(&named(names), &body).as_deref(), Ok(text), "{names:?}");
             assert_eq!(decode(&named(names), b"").as_deref(), Ok(b"".as_slice()), "{names:?}");
@@ -171,24 +301,32 @@ mod tests {
 
     #[test]
     fn what_cannot_be_undone() {
-        use NotDecoded::{Broken, TooLarge, Unknown};
+        use NotDecoded::Broken;
         // T23
         let bomb = gzip(&gzip(&vec![0; 64 * 1024 * 1024]));
         assert!(bomb.len() < 10_000);
         let cut = gzip(b"Hello").get(..12).unwrap().to_vec();
         for (names, body, why) in [
-            (&["gzip, gzip"][..], bomb, TooLarge),
-            (&["gzip"], gzip(&vec![0; MAX_DECODED + 1]), TooLarge),
-            (&[], vec![0; MAX_DECODED + 1], TooLarge),
+            (&["gzip, gzip"][..], bomb, LARGE),
+            (&["gzip"], gzip(&vec![0; MAX_DECODED + 1]), LARGE),
+            (&[], vec![0; MAX_DECODED + 1], LARGE),
             (&["gzip"], cut, Broken),
             (&["gzip"], b"Hello".to_vec(), Broken),
             (&["deflate"], b"\xFF\xFF\xFF".to_vec(), Broken),
             (&["br"], b"\xFF\xFF\xFF".to_vec(), Broken),
             (&["zstd"], b"Hello".to_vec(), Broken),
-            // A window of 3.75 TB.
-            (&["zstd"], b"\x28\xb5\x2f\xfd\x00\xff\x69\x00\x00".to_vec(), Broken),
-            (&["compress"], b"Hello".to_vec(), Unknown),
-            (&["gzip, gzip, gzip, gzip, gzip"], b"Hello".to_vec(), Unknown),
+            // A window of 3.75 TB, and one of 9 MiB.
+            (&["zstd"], b"\x28\xb5\x2f\xfd\x00\xff\x69\x00\x00".to_vec(), UNKNOWN),
+            (&["zstd"], b"\x28\xb5\x2f\xfd\x00\x69\x69\x00\x00Hello, hello!".to_vec(), UNKNOWN),
+            // A single segment of 4 GiB.
+            (&["zstd"], b"\x28\xb5\x2f\xfd\xa0\xff\xff\xff\xff\x69\x00\x00".to_vec(), LARGE),
+            // A frame to skip that is longer than the content.
+            (&["zstd"], b"\x50\x2a\x4d\x18\xff\xff\xff\xff".to_vec(), Broken),
+            // The large window of 2^30 bytes.
+            (&["br"], b"\x11\x1e\x03Hello, hello!".to_vec(), UNKNOWN),
+            (&["br, gzip"], gzip(b"\x91\x1e\x03Hello, hello!"), UNKNOWN),
+            (&["compress"], b"Hello".to_vec(), UNKNOWN),
+            (&["gzip, gzip, gzip, gzip, gzip"], b"Hello".to_vec(), UNKNOWN),
         ] {
             assert_eq!(decode(&named(names), &body), Err(why), "{names:?}");
         }

@@ -7,14 +7,13 @@ use http::header::CONTENT_TYPE;
 use crate::coding::{self, NotDecoded};
 use crate::comparison::Answer;
 use crate::findings::Findings;
-use crate::json::{self, NoTree};
+use crate::json::{self, NoTree, Tree};
+use crate::matcher::Matcher;
 use crate::record::Class;
 use crate::spot::Spot;
 use crate::text::{self, Language};
 use crate::walk;
-
-const TOO_LARGE: &str = "too-large";
-const CODING: &str = "coding";
+use crate::work::Stop;
 
 /// What content is, by its media type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,38 +26,45 @@ enum Kind {
 }
 
 /// Reports what differs. `Err` says why nobody can know.
-pub(crate) fn compare(
-    primary: &Answer<'_>,
-    mirror: &Answer<'_>,
-    findings: &mut Findings<'_>,
-) -> Result<(), &'static str> {
+pub(crate) fn compare(primary: &Answer<'_>, mirror: &Answer<'_>, findings: &mut Findings<'_>) -> Result<(), Stop> {
+    let work = findings.work;
     let (ours, theirs) = (coding::codings(primary.headers), coding::codings(mirror.headers));
-    if findings.is_ignored(&Spot::Body) || (primary.body == mirror.body && ours == theirs) {
+    work.spend(primary.body.len())?;
+    if findings.marks(&Spot::Body).is_ignored || (primary.body == mirror.body && ours == theirs) {
         return Ok(());
     }
-    let (primary_content, mirror_content) =
-        match (coding::decode(&ours, primary.body), coding::decode(&theirs, mirror.body)) {
-            (Ok(ours), Ok(theirs)) => (ours, theirs),
-            (Err(NotDecoded::TooLarge), _) | (_, Err(NotDecoded::TooLarge)) => return Err(TOO_LARGE),
-            (Err(NotDecoded::Unknown), _) | (_, Err(NotDecoded::Unknown)) => return Err(CODING),
-            (Err(NotDecoded::Broken), _) | (_, Err(NotDecoded::Broken)) => {
-                findings.report(Class::Bytes, &Spot::Body, || [None, None]);
-                return Ok(());
-            }
-        };
+    let decoded = coding::decode(&ours, primary.body, work);
+    // What stops the one stops all; if the one is broken, the other may still say that nobody can know.
+    let decoded = match decoded {
+        Err(NotDecoded::Stopped(stop @ (Stop::Over | Stop::TooLarge))) => return Err(stop),
+        decoded => (decoded, coding::decode(&theirs, mirror.body, work)),
+    };
+    let (primary_content, mirror_content) = match decoded {
+        (Ok(ours), Ok(theirs)) => (ours, theirs),
+        (_, Err(NotDecoded::Stopped(stop))) | (Err(NotDecoded::Stopped(stop)), _) => return Err(stop),
+        (Err(NotDecoded::Broken), _) | (_, Err(NotDecoded::Broken)) => {
+            return report(Class::Bytes, &Spot::Body, findings);
+        }
+    };
+    work.spend(primary_content.len())?;
     if primary_content == mirror_content {
         return Ok(());
     }
     let kind = kind(primary.headers);
     match kind {
         Kind::Json | Kind::Plain => match compare_json(kind, &primary_content, &mirror_content, findings) {
-            Err(NoTree::TooLarge) => return Err(TOO_LARGE),
+            Err(NoTree::Stopped(stop)) => Err(stop),
             Err(NoTree::NotJson) => compare_text(kind, &primary_content, &mirror_content, findings),
-            Ok(()) => {}
+            Ok(()) => Ok(()),
         },
         Kind::Text(_) | Kind::Bytes => compare_text(kind, &primary_content, &mirror_content, findings),
     }
-    Ok(())
+}
+
+/// A difference that has nothing to show.
+fn report(class: Class, spot: &Spot<'_>, findings: &mut Findings<'_>) -> Result<(), Stop> {
+    let marks = findings.marks(spot);
+    findings.report(class, spot, marks, &|| [None, None])
 }
 
 /// `Err` if the primary's content is no JSON, or one of both is too large.
@@ -67,26 +73,27 @@ fn compare_json(kind: Kind, primary: &[u8], mirror: &[u8], findings: &mut Findin
     if kind == Kind::Plain && !(is_container(primary) && is_container(mirror)) {
         return Err(NoTree::NotJson);
     }
-    let ours = json::parse(primary)?;
-    match json::parse(mirror) {
-        Ok(theirs) => walk::compare(&ours, &theirs, findings),
+    let work = findings.work;
+    let mut ours = json::parse(primary, json::MAX_TREES, work)?;
+    match json::parse(mirror, json::MAX_TREES.saturating_sub(ours.memory()), work) {
+        Ok(mut theirs) => walk::compare(&mut ours, &mut theirs, findings)?,
         Err(NoTree::NotJson) if kind == Kind::Json => {
-            findings.report(Class::Type, &Spot::Json(&[]), || [Some(ours.shown()), None]);
+            let marks = Matcher::new(findings.rules, findings.now).marks();
+            findings.report(Class::Type, &Spot::Json(&[]), marks, &|| [Some(ours.shown(Tree::ROOT)), None])?;
         }
         Err(error) => return Err(error),
     }
     Ok(())
 }
 
-fn compare_text(kind: Kind, primary: &[u8], mirror: &[u8], findings: &mut Findings<'_>) {
+fn compare_text(kind: Kind, primary: &[u8], mirror: &[u8], findings: &mut Findings<'_>) -> Result<(), Stop> {
+    findings.work.spend(primary.len() + mirror.len())?;
     let is_text = |content: &[u8]| std::str::from_utf8(content).is_ok_and(|text| !text.contains('\0'));
     match kind {
         Kind::Text(language) => text::compare(language, primary, mirror, findings),
         Kind::Json => text::compare(Language::Plain, primary, mirror, findings),
-        Kind::Plain if is_text(primary) && is_text(mirror) => {
-            text::compare(Language::Plain, primary, mirror, findings);
-        }
-        Kind::Plain | Kind::Bytes => findings.report(Class::Bytes, &Spot::Body, || [None, None]),
+        Kind::Plain if is_text(primary) && is_text(mirror) => text::compare(Language::Plain, primary, mirror, findings),
+        Kind::Plain | Kind::Bytes => report(Class::Bytes, &Spot::Body, findings),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::record::Class;
 use crate::rules::FieldNames;
 use crate::spot::Spot;
 use crate::treat_equal::replaced;
+use crate::work::Stop;
 
 /// What [`FieldNames::Usual`] compares: what clients act on. Not `Vary`, which follows the compression, nor what only
 /// protects (`Content-Security-Policy` and the like), which new systems seldom have in the words of the old.
@@ -79,8 +80,11 @@ const BY_NATURE: &[&str] = &[
 /// The same, by how they begin.
 const BY_NATURE_BEGIN: &[&str] = &["x-amz-", "x-amzn-", "x-b3-", "x-datadog-", "x-ratelimit-", "ratelimit"];
 
+/// Comparing a field, besides its length, in units of work.
+const FIELD_WORK: usize = 64;
+
 /// Reports each field that differs.
-pub(crate) fn compare(primary: &HeaderMap, mirror: &HeaderMap, findings: &mut Findings<'_>) {
+pub(crate) fn compare(primary: &HeaderMap, mirror: &HeaderMap, findings: &mut Findings<'_>) -> Result<(), Stop> {
     let rules = findings.rules;
     let all: BTreeSet<&str>;
     let names: Vec<Cow<'_, HeaderName>> = match &rules.headers {
@@ -94,13 +98,20 @@ pub(crate) fn compare(primary: &HeaderMap, mirror: &HeaderMap, findings: &mut Fi
         }
     };
     for name in names {
+        let length = |headers: &HeaderMap| headers.get_all(&*name).iter().map(|line| line.len()).sum::<usize>();
+        findings.work.spend(FIELD_WORK + 4 * (length(primary) + length(mirror)))?;
         let (ours, theirs) = (value(primary, &name), value(mirror, &name));
-        let compared =
-            |value: &Option<String>| value.as_deref().map(|value| replaced(value, &rules.treat_equal).into_owned());
-        if ours != theirs && compared(&ours) != compared(&theirs) {
-            findings.report(Class::Header, &Spot::Field(&name), || [ours.map(Cow::Owned), theirs.map(Cow::Owned)]);
+        let compared = |value: Option<&String>| {
+            value.map(|value| Ok(replaced(value, &rules.treat_equal, findings.work)?.into_owned())).transpose()
+        };
+        if ours != theirs && compared(ours.as_ref())? != compared(theirs.as_ref())? {
+            let spot = Spot::Field(&name);
+            let marks = findings.marks(&spot);
+            let shown = |value: &Option<String>| value.clone().map(Cow::Owned);
+            findings.report(Class::Header, &spot, marks, &|| [shown(&ours), shown(&theirs)])?;
         }
     }
+    Ok(())
 }
 
 fn differs_by_nature(name: &str) -> bool {
@@ -111,21 +122,26 @@ fn differs_by_nature(name: &str) -> bool {
 fn value(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     // Octets beyond ASCII have no meaning (RFC 9110 section 5.5), but are not all the same.
     let lines = headers.get_all(name).iter();
-    let lines: Vec<String> = lines.map(|line| line.as_bytes().iter().map(|byte| char::from(*byte)).collect()).collect();
+    let lines = lines.map(|line| line.as_bytes().iter().map(|byte| char::from(*byte)).collect::<String>());
+    let mut lines: Vec<String> = lines.collect();
     if lines.is_empty() {
         return None;
     }
     Some(match *name {
         header::CONTENT_TYPE => lines.first().map(|line| media_type(line)).unwrap_or_default(),
-        header::SET_COOKIE => in_any_order(lines.iter().map(|line| cookie(line))),
+        header::SET_COOKIE => {
+            let cookies: Vec<String> = lines.iter().map(|line| cookie(line)).collect();
+            in_any_order(cookies.iter().map(String::as_str))
+        }
         header::CACHE_CONTROL
         | header::CONTENT_ENCODING
         | header::ACCESS_CONTROL_ALLOW_HEADERS
         | header::ACCESS_CONTROL_EXPOSE_HEADERS
-        | header::VARY => in_any_order(elements(&lines).map(|element| element.to_ascii_lowercase())),
-        header::ALLOW | header::ACCESS_CONTROL_ALLOW_METHODS | header::LINK => {
-            in_any_order(elements(&lines).map(str::to_owned))
+        | header::VARY => {
+            lines.iter_mut().for_each(|line| line.make_ascii_lowercase());
+            in_any_order(elements(&lines))
         }
+        header::ALLOW | header::ACCESS_CONTROL_ALLOW_METHODS | header::LINK => in_any_order(elements(&lines)),
         _ => lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join(", "),
     })
 }
@@ -135,7 +151,7 @@ fn elements(lines: &[String]) -> impl Iterator<Item = &str> {
     lines.iter().flat_map(|line| line.split(',')).map(str::trim).filter(|element| !element.is_empty())
 }
 
-fn in_any_order(elements: impl Iterator<Item = String>) -> String {
+fn in_any_order<'e>(elements: impl Iterator<Item = &'e str>) -> String {
     let mut elements: Vec<_> = elements.collect();
     elements.sort_unstable();
     elements.join(", ")
@@ -159,7 +175,7 @@ fn media_type(line: &str) -> String {
 fn cookie(line: &str) -> String {
     let mut parts = line.split(';').map(str::trim);
     let name = parts.next().unwrap_or_default().split('=').next().unwrap_or_default().trim();
-    let mut attributes: Vec<String> = parts
+    let attributes: Vec<String> = parts
         .filter(|attribute| !attribute.is_empty())
         .map(|attribute| match attribute.split_once('=') {
             Some((attribute, value)) => match attribute.trim().to_ascii_lowercase() {
@@ -170,6 +186,7 @@ fn cookie(line: &str) -> String {
             None => attribute.to_ascii_lowercase(),
         })
         .collect();
+    let mut attributes: Vec<&str> = attributes.iter().map(String::as_str).collect();
     attributes.sort_unstable();
     format!("{name}; {}", attributes.join("; "))
 }
@@ -182,6 +199,7 @@ mod tests {
 
     use super::*;
     use crate::rules::{Rules, TreatEqual};
+    use crate::work::{Work, never_over};
 
     fn map(lines: &[&'static str]) -> HeaderMap {
         let line = |line: &&'static str| {
@@ -194,9 +212,10 @@ mod tests {
     /// The names of those that differ.
     fn differ(headers: &FieldNames, primary: &[&'static str], mirror: &[&'static str]) -> Vec<String> {
         let rules = Rules { headers: headers.clone(), treat_equal: vec![TreatEqual::Uuid], ..Rules::default() };
-        let mut findings = Findings::new(&rules, UNIX_EPOCH);
-        compare(&map(primary), &map(mirror), &mut findings);
-        findings.conclude(None).differences.into_iter().map(|difference| difference.pointer).collect()
+        let work = Work::new(&never_over);
+        let mut findings = Findings::new(&rules, &work, UNIX_EPOCH);
+        let stop = compare(&map(primary), &map(mirror), &mut findings).err();
+        findings.conclude(stop).differences.into_iter().map(|difference| difference.pointer).collect()
     }
 
     #[test]

@@ -5,43 +5,55 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
+use crate::matcher::Marks;
 use crate::record::{Class, Difference, Verdict};
 use crate::rules::{Place, Rules};
 use crate::shown;
 use crate::spot::Spot;
+use crate::work::{Stop, Work};
 
 /// The most differences in a record, each pointer and class once. Those that nobody accepted come first.
 const MAX_LISTED: usize = 20;
 /// The most that are told apart; the rest is not counted.
 const MAX_DISTINCT: usize = 500;
-/// How much work goes into telling them apart, in bytes of pointers and looks at rules.
-const MAX_WORK: usize = 16 * 1024 * 1024;
+/// The most memory of those that are told apart, in bytes of their places.
+const MAX_KEPT: usize = 1024 * 1024;
+/// Noting a difference, in units of work.
+const FOUND_WORK: usize = 64;
 
 /// See the module.
-#[derive(Debug)]
 pub(crate) struct Findings<'r> {
     pub(crate) rules: &'r Rules,
-    now: SystemTime,
+    pub(crate) work: &'r Work<'r>,
+    pub(crate) now: SystemTime,
     /// The number says in which order they were found.
-    found: BTreeMap<(Class, String), (usize, Difference)>,
+    found: BTreeMap<(Class, String), (usize, Found)>,
+    kept: usize,
     is_any_open: bool,
     is_any_accepted: bool,
-    work_left: usize,
+}
+
+/// What is known of a difference besides its class and pointer.
+struct Found {
+    at: Option<String>,
+    accepted: bool,
+    values: [Option<String>; 2],
 }
 
 impl<'r> Findings<'r> {
-    pub(crate) fn new(rules: &'r Rules, now: SystemTime) -> Self {
-        Self { rules, now, found: BTreeMap::new(), is_any_open: false, is_any_accepted: false, work_left: MAX_WORK }
+    pub(crate) fn new(rules: &'r Rules, work: &'r Work<'r>, now: SystemTime) -> Self {
+        Self { rules, work, now, found: BTreeMap::new(), kept: 0, is_any_open: false, is_any_accepted: false }
     }
 
-    /// Whether there is no more work for what else may differ.
-    pub(crate) fn is_full(&self) -> bool {
-        self.work_left == 0
-    }
-
-    /// Whether a spot may differ in any way.
-    pub(crate) fn is_ignored(&self, spot: &Spot<'_>) -> bool {
-        self.rules.ignore.iter().any(|place| place.covers(spot))
+    /// Which rules hold for a spot that is not in JSON.
+    pub(crate) fn marks(&self, spot: &Spot<'_>) -> Marks {
+        // Text may hold whatever a rule means in JSON.
+        let is_hidden = |place: &Place| place.is(spot) || matches!((place, spot), (Place::Pointer(_), Spot::Body));
+        Marks {
+            is_ignored: self.rules.ignore.iter().any(|place| place.is(spot)),
+            is_accepted: self.rules.accepted.iter().any(|accepted| accepted.holds(self.now) && accepted.place.is(spot)),
+            is_redacted: self.rules.redact.iter().any(is_hidden),
+        }
     }
 
     /// Takes a difference down. `values` are those of the primary and the mirror, if there is something to show.
@@ -49,9 +61,10 @@ impl<'r> Findings<'r> {
         &mut self,
         class: Class,
         spot: &Spot<'_>,
-        values: impl FnOnce() -> [Option<Cow<'v, str>>; 2],
-    ) {
-        self.report_at(class, spot, || spot.at(), values);
+        marks: Marks,
+        values: &dyn Fn() -> [Option<Cow<'v, str>>; 2],
+    ) -> Result<(), Stop> {
+        self.report_at(class, spot, marks, &|| spot.at(), values)
     }
 
     /// The same, with the place within the spot in the words of its kind of content.
@@ -59,58 +72,69 @@ impl<'r> Findings<'r> {
         &mut self,
         class: Class,
         spot: &Spot<'_>,
-        at: impl FnOnce() -> Option<String>,
-        values: impl FnOnce() -> [Option<Cow<'v, str>>; 2],
-    ) {
-        let looks = self.rules.ignore.len() + self.rules.accepted.len();
-        self.work_left = self.work_left.saturating_sub(looks);
-        if self.is_full() || self.is_ignored(spot) {
-            return;
+        marks: Marks,
+        at: &dyn Fn() -> Option<String>,
+        values: &dyn Fn() -> [Option<Cow<'v, str>>; 2],
+    ) -> Result<(), Stop> {
+        if marks.is_ignored {
+            return Ok(());
         }
-        let accepted = self.rules.accepted.iter().any(|accepted| accepted.holds(spot, self.now));
+        let accepted = marks.is_accepted;
         self.is_any_open |= !accepted;
         self.is_any_accepted |= accepted;
         let pointer = spot.pointer();
-        self.work_left = self.work_left.saturating_sub(pointer.len());
+        self.work.spend(FOUND_WORK + 2 * pointer.len())?;
         let key = (class, pointer);
         let order = match self.found.get(&key) {
             // The first that nobody accepted is the one to show.
             Some((order, known)) if known.accepted && !accepted => *order,
-            Some(_) => return,
-            None if self.found.len() >= MAX_DISTINCT => return,
+            Some(_) => return Ok(()),
+            None if self.found.len() >= MAX_DISTINCT || self.kept >= MAX_KEPT => return Ok(()),
             None => self.found.len(),
         };
-        let [primary, mirror] = if self.rules.keep_values { values() } else { [None, None] };
-        let is_secret = (primary.is_some() || mirror.is_some()) && self.is_secret(spot);
-        let show = |value: Option<Cow<'_, str>>| value.map(|value| shown::value(&value, is_secret));
-        let (primary, mirror) = (show(primary), show(mirror));
-        let difference = Difference { class, pointer: key.1.clone(), at: at(), accepted, primary, mirror };
-        self.found.insert(key, (order, difference));
+        let values = if self.rules.keep_values { values() } else { [None, None] };
+        let has_value = values.iter().any(Option::is_some);
+        if has_value {
+            self.work.spend(spot.length())?;
+        }
+        let is_secret = has_value && (marks.is_redacted || shown::is_secret_spot(spot));
+        let values = values.map(|value| value.map(|value| shown::value(&value, is_secret)));
+        let at = at();
+        self.kept += key.1.len() + at.as_ref().map_or(0, String::len);
+        self.found.insert(key, (order, Found { at, accepted, values }));
+        Ok(())
     }
 
-    /// Whether the value at a spot stays out of the record.
-    fn is_secret(&self, spot: &Spot<'_>) -> bool {
-        self.rules.redact.iter().any(|place| match (place, spot) {
-            // Text may hold whatever a rule means in JSON.
-            (Place::Pointer(_), Spot::Body) => true,
-            _ => place.covers(spot),
-        }) || shown::is_secret_spot(spot)
-    }
-
-    /// What is in the record: the verdict, the differences, and how many more there are. `unknown` says why the rest
-    /// could not be compared.
-    pub(crate) fn conclude(self, unknown: Option<&'static str>) -> crate::Comparison {
-        let unknown = unknown.or((self.work_left == 0).then_some("too-large"));
-        let (verdict, reason) = match unknown {
+    /// What is in the record: the verdict, the differences, and how many more there are. `stop` says why the rest could not
+    /// be compared. A comparison that the time has ended has no differences, as it would have others with more time.
+    pub(crate) fn conclude(self, stop: Option<Stop>) -> crate::Comparison {
+        let (verdict, reason) = match stop {
+            Some(Stop::Over) => {
+                return crate::Comparison::without_differences(Verdict::Lost, Some(self.work.reason()));
+            }
             _ if self.is_any_open => (Verdict::Different, None),
-            Some(reason) => (Verdict::Unknown, Some(reason)),
+            Some(Stop::TooLarge) => (Verdict::Unknown, Some("too-large")),
+            Some(Stop::Coding) => (Verdict::Unknown, Some("coding")),
+            Some(Stop::NotModified) => (Verdict::Unknown, Some("not-modified")),
             None if self.is_any_accepted => (Verdict::Accepted, None),
             None => (Verdict::Match, None),
         };
-        let mut list: Vec<_> = self.found.into_values().collect();
-        list.sort_by_key(|(order, difference)| (difference.accepted, *order));
+        let mut list: Vec<_> = self.found.into_iter().map(Some).collect();
+        // Numbers are sorted by code that is there anyway.
+        let place = |(index, entry): (usize, &Option<(_, (usize, Found))>)| {
+            let (order, accepted) = entry.as_ref().map_or((0, false), |(_, (order, found))| (*order, found.accepted));
+            u64::from(accepted) << 63 | (order as u64) << 32 | index as u64
+        };
+        let mut places: Vec<u64> = list.iter().enumerate().map(place).collect();
+        places.sort_unstable();
         let more = list.len().saturating_sub(MAX_LISTED);
-        let differences = list.into_iter().take(MAX_LISTED).map(|(_, difference)| difference).collect();
+        let listed = places.into_iter().take(MAX_LISTED);
+        let listed = listed.filter_map(|place| list.get_mut(place as u32 as usize)?.take());
+        let differences = listed.map(|((class, pointer), (_, found))| {
+            let Found { at, accepted, values: [primary, mirror] } = found;
+            Difference { class, pointer, at, accepted, primary, mirror }
+        });
+        let differences = differences.collect();
         crate::Comparison { verdict, reason, differences, more: u32::try_from(more).unwrap_or(u32::MAX) }
     }
 }

@@ -1,43 +1,82 @@
-//! JSON text as a tree. Owns the limits of its size, numbers, and the digests by which arrays are told to hold the same
-//! in another order; comparing two trees is for `walk`.
+//! JSON text as a tree of few bytes a value. Owns reading it, the limits of its size, numbers, and the digests by which
+//! arrays are told to hold the same in another order; comparing two trees is for `walk`.
+
+mod reader;
 
 use std::borrow::Cow;
-use std::cell::Cell;
-use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-
+use self::reader::Reader;
+use crate::matcher::Matcher;
 use crate::rules::{Rules, TreatEqual};
-use crate::spot::{PathStep, Spot};
+use crate::spot::PathStep;
 use crate::treat_equal;
+use crate::work::{Stop, Work};
 
 /// The most values in a document.
 const MAX_NODES: usize = 250_000;
-/// The deepest that they may be nested; below the limit of `serde_json`, which would be no JSON.
+/// The deepest that they may be nested.
 const MAX_DEPTH: usize = 100;
+/// The most memory of the trees of two documents together, in bytes: twice an array of a megabyte of small objects.
+pub(crate) const MAX_TREES: usize = 16 * 1024 * 1024;
+/// Looking at a value, in units of work.
+const VALUE_WORK: usize = 4;
 
-/// A value, and all that is in it.
+/// A document: all its values in the order of the text, each with what is in it behind it. A member is its name, then its
+/// value; an array or object has a second slot for its digest.
 #[derive(Debug)]
-pub(crate) struct Node<'a> {
-    pub(crate) value: Value<'a>,
-    /// The same for two values that count as equal, as far as [`Node::digest`] can tell. 0 until then.
-    pub(crate) digest: Cell<u64>,
+pub(crate) struct Tree<'a> {
+    text: &'a str,
+    /// Texts that have escapes, without them.
+    unescaped: String,
+    slots: Vec<Slot>,
 }
 
-#[derive(Debug)]
-pub(crate) enum Value<'a> {
+/// Twelve bytes: all numbers and positions are two halves, so that nothing is aligned to eight.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    tag: Tag,
+    low: u32,
+    high: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Tag {
+    Null,
+    False,
+    True,
+    Whole,
+    Large,
+    Float,
+    /// Where it begins and ends in the document.
+    Text,
+    /// The same in `unescaped`.
+    Unescaped,
+    /// How many elements or members there are, each name as often as it is there, and which slot is behind the last.
+    Array,
+    Object,
+    /// The same for two values that count as equal, as far as [`Tree::fill_digests`] can tell.
+    Digest,
+}
+
+/// A value of a tree, or the name of a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Node(u32);
+
+#[derive(Debug, PartialEq)]
+pub(crate) enum Value<'t> {
     Null,
     Bool(bool),
     Number(Number),
-    Text(Cow<'a, str>),
-    Array(Vec<Node<'a>>),
-    /// Sorted by name, each name once.
-    Object(Vec<(Cow<'a, str>, Node<'a>)>),
+    Text(&'t str),
+    /// How many elements.
+    Array(usize),
+    /// How many members.
+    Object(usize),
 }
 
 /// A number: whole ones exactly, as far as 64 bits go.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Number {
     /// Also 1.0 and 1e3.
     Whole(i64),
@@ -52,85 +91,279 @@ pub(crate) enum Number {
 pub(crate) enum NoTree {
     /// The text is no JSON.
     NotJson,
-    /// It has too many values, or is nested too deep.
-    TooLarge,
+    /// It is not read to its end; too many values, nested too deep, or the work is over.
+    Stopped(Stop),
 }
 
-/// Reads a document. A byte order mark is passed over; of members of the same name the last one counts.
-pub(crate) fn parse(text: &[u8]) -> Result<Node<'_>, NoTree> {
+const TOO_MUCH: NoTree = NoTree::Stopped(Stop::TooLarge);
+
+/// Reads a document (RFC 8259) into at most `memory` bytes. A byte order mark is passed over.
+pub(crate) fn parse<'a>(text: &'a [u8], memory: usize, work: &Work<'_>) -> Result<Tree<'a>, NoTree> {
     let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
+    work.spend(text.len())?;
     let text = std::str::from_utf8(text).map_err(|_| NoTree::NotJson)?;
-    let (nodes, is_too_deep) = (Cell::new(0), Cell::new(false));
-    let seed = Seed { nodes: &nodes, is_too_deep: &is_too_deep, depth: 0 };
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    match seed.deserialize(&mut deserializer) {
-        Ok(node) => deserializer.end().map(|()| node).map_err(|_| NoTree::NotJson),
-        Err(_) if nodes.get() > MAX_NODES || is_too_deep.get() => Err(NoTree::TooLarge),
-        Err(_) => Err(NoTree::NotJson),
-    }
+    let mut tree = Tree { text, unescaped: String::new(), slots: Vec::new() };
+    let slots = tree.count_slots().min(memory / size_of::<Slot>());
+    tree.slots.try_reserve_exact(slots).map_err(|_| TOO_MUCH)?;
+    Reader::new(tree, memory, work).document()
 }
 
-impl<'a> Node<'a> {
-    /// Fills in the digests from here down: without what is ignored, with all texts of one of `treatEqual` alike, and
-    /// with the elements of `unordered` arrays in any order. `path` leads here, and is the same afterwards.
-    pub(crate) fn digest(&'a self, rules: &Rules, path: &mut Vec<PathStep<'a>>) -> u64 {
+impl<'a> Tree<'a> {
+    /// The document itself.
+    pub(crate) const ROOT: Node = Node(0);
+
+    /// How many bytes it holds.
+    pub(crate) fn memory(&self) -> usize {
+        self.slots.capacity() * size_of::<Slot>() + self.unescaped.capacity()
+    }
+
+    pub(crate) fn value(&self, node: Node) -> Value<'_> {
+        let slot = self.slot(node);
+        match slot.tag {
+            Tag::Null | Tag::Digest => Value::Null,
+            Tag::False => Value::Bool(false),
+            Tag::True => Value::Bool(true),
+            Tag::Whole => Value::Number(Number::Whole(slot.bits().cast_signed())),
+            Tag::Large => Value::Number(Number::Large(slot.bits())),
+            Tag::Float => Value::Number(Number::Float(f64::from_bits(slot.bits()))),
+            Tag::Text | Tag::Unescaped => Value::Text(self.text_of(slot)),
+            Tag::Array => Value::Array(slot.low as usize),
+            Tag::Object => Value::Object(slot.low as usize),
+        }
+    }
+
+    /// The name of a member.
+    pub(crate) fn name(&self, node: Node) -> &str {
+        self.text_of(self.slot(node))
+    }
+
+    /// The value of the member with this name.
+    pub(crate) fn value_of(name: Node) -> Node {
+        Node(name.0.saturating_add(1))
+    }
+
+    /// The elements of an array, or the names of an object, in the order of the text.
+    pub(crate) fn children(&self, node: Node) -> impl Iterator<Item = Node> {
+        let slot = self.slot(node);
+        let (count, is_object) = match slot.tag {
+            Tag::Array => (slot.low, false),
+            Tag::Object => (slot.low, true),
+            _ => (0, false),
+        };
+        let mut next = Node(node.0.saturating_add(2));
+        (0..count).map(move |_| {
+            let child = next;
+            next = self.behind(if is_object { Self::value_of(child) } else { child });
+            child
+        })
+    }
+
+    /// The names of an object, sorted; of those that are there twice the last one, as most readers have it.
+    pub(crate) fn names(&self, node: Node, work: &Work<'_>) -> Result<Vec<Node>, Stop> {
+        let mut names: Vec<Node> = self.children(node).collect();
+        let bytes: usize = names.iter().map(|name| self.name(*name).len()).sum();
+        work.spend(bytes + names.len() * (VALUE_WORK + names.len().checked_ilog2().unwrap_or(0) as usize))?;
+        names.sort_unstable_by(|one, other| self.name(*one).cmp(self.name(*other)).then(other.cmp(one)));
+        names.dedup_by(|later, kept| self.name(*later) == self.name(*kept));
+        Ok(names)
+    }
+
+    /// The member of an object with this name; the last one.
+    pub(crate) fn member(&self, node: Node, name: &str) -> Option<Node> {
+        let Value::Object(_) = self.value(node) else { return None };
+        self.children(node).filter(|child| self.name(*child) == name).last().map(Self::value_of)
+    }
+
+    /// The digest of a value: what [`Tree::fill_digests`] has made of an array or object.
+    pub(crate) fn digest(&self, node: Node, kinds: &[TreatEqual]) -> u64 {
+        let slot = self.slot(node);
         let mut hasher = DefaultHasher::new();
-        std::mem::discriminant(&self.value).hash(&mut hasher);
-        match &self.value {
+        slot.tag.class().hash(&mut hasher);
+        match self.value(node) {
             Value::Null => {}
             Value::Bool(value) => value.hash(&mut hasher),
-            Value::Number(number) => number.hash(&rules.treat_equal, &mut hasher),
-            Value::Text(text) if treat_equal::is_any(text, &rules.treat_equal) => {}
+            Value::Number(number) => number.hash(kinds, &mut hasher),
+            Value::Text(text) if treat_equal::is_any(text, kinds) => {}
             Value::Text(text) => text.hash(&mut hasher),
-            Value::Array(items) => {
-                let mut digests = Vec::with_capacity(items.len());
-                for (index, item) in items.iter().enumerate() {
-                    path.push(PathStep::Index(index));
-                    digests.push(item.digest_unless_ignored(rules, path));
-                    path.pop();
-                }
-                if rules.unordered.iter().any(|unordered| unordered.pointer.covers(path, false)) {
-                    digests.sort_unstable();
-                }
-                digests.hash(&mut hasher);
-            }
-            Value::Object(members) => {
-                for (name, member) in members {
-                    path.push(PathStep::Name { name, is_folded: false });
-                    if let Some(digest) = member.digest_unless_ignored(rules, path) {
-                        (name, digest).hash(&mut hasher);
-                    }
-                    path.pop();
-                }
-            }
+            Value::Array(_) | Value::Object(_) => return self.slot(Node(node.0.saturating_add(1))).bits(),
         }
-        self.digest.set(hasher.finish());
-        self.digest.get()
+        hasher.finish()
     }
 
-    fn digest_unless_ignored(&'a self, rules: &Rules, path: &mut Vec<PathStep<'a>>) -> Option<u64> {
-        let is_ignored = rules.ignore.iter().any(|place| place.covers(&Spot::Json(path)));
-        (!is_ignored).then(|| self.digest(rules, path))
+    /// A hash of a text, a number or a boolean as it is; `None` for others.
+    pub(crate) fn key(&self, node: Node) -> Option<u64> {
+        match self.value(node) {
+            Value::Text(_) | Value::Number(_) | Value::Bool(_) => Some(self.digest(node, &[])),
+            Value::Null | Value::Array(_) | Value::Object(_) => None,
+        }
+    }
+
+    /// Fills in the digests of arrays and objects: without what is ignored, with all texts of one of `treatEqual` alike,
+    /// and with the elements of `unordered` arrays in any order.
+    pub(crate) fn fill_digests(&mut self, rules: &Rules, work: &Work<'_>) -> Result<(), Stop> {
+        self.fill_from(Self::ROOT, rules, &mut Matcher::of_digests(rules), work)
+    }
+
+    fn fill_from(&mut self, node: Node, rules: &Rules, matcher: &mut Matcher<'_>, work: &Work<'_>) -> Result<(), Stop> {
+        let is_object = match self.value(node) {
+            Value::Array(_) => false,
+            Value::Object(_) => true,
+            Value::Text(text) => return work.spend(text.len()),
+            _ => return Ok(()),
+        };
+        let slot = self.slot(node);
+        let mut hasher = DefaultHasher::new();
+        slot.tag.class().hash(&mut hasher);
+        if is_object {
+            for name in self.names(node, work)? {
+                let member = Self::value_of(name);
+                matcher.enter(&PathStep::Name { name: self.name(name), is_folded: false }, work)?;
+                if !matcher.marks().is_ignored {
+                    self.fill_from(member, rules, matcher, work)?;
+                    (self.name(name), self.digest(member, &rules.treat_equal)).hash(&mut hasher);
+                }
+                matcher.leave();
+            }
+        } else {
+            let is_unordered = matcher.unordered().is_some();
+            let mut digests = Vec::new();
+            let mut item = Node(node.0.saturating_add(2));
+            for index in 0..slot.low as usize {
+                work.spend(VALUE_WORK)?;
+                matcher.enter(&PathStep::Index(index), work)?;
+                let is_ignored = matcher.marks().is_ignored;
+                if !is_ignored {
+                    self.fill_from(item, rules, matcher, work)?;
+                }
+                let digest = if is_ignored { 0 } else { self.digest(item, &rules.treat_equal) };
+                if is_unordered {
+                    digests.push(digest)
+                } else {
+                    digest.hash(&mut hasher)
+                }
+                matcher.leave();
+                item = self.behind(item);
+            }
+            digests.sort_unstable();
+            digests.hash(&mut hasher);
+            slot.low.hash(&mut hasher);
+        }
+        let digest = Slot::of(Tag::Digest, hasher.finish());
+        if let Some(slot) = self.slots.get_mut(node.0.saturating_add(1) as usize) {
+            *slot = digest;
+        }
+        Ok(())
     }
 
     /// As a record shows it: what is inside of an array or object is not.
-    pub(crate) fn shown(&self) -> Cow<'_, str> {
-        match &self.value {
+    pub(crate) fn shown(&self, node: Node) -> Cow<'_, str> {
+        match self.value(node) {
             Value::Null => "null".into(),
-            Value::Bool(value) => if *value { "true" } else { "false" }.into(),
+            Value::Bool(value) => if value { "true" } else { "false" }.into(),
             Value::Number(Number::Whole(number)) => number.to_string().into(),
             Value::Number(Number::Large(number)) => number.to_string().into(),
             Value::Number(Number::Float(number)) => number.to_string().into(),
             Value::Text(text) => Cow::Borrowed(text),
-            Value::Array(items) if items.is_empty() => "[]".into(),
+            Value::Array(0) => "[]".into(),
             Value::Array(_) => "[…]".into(),
-            Value::Object(members) if members.is_empty() => "{}".into(),
+            Value::Object(0) => "{}".into(),
             Value::Object(_) => "{…}".into(),
+        }
+    }
+
+    fn slot(&self, node: Node) -> Slot {
+        self.slots.get(node.0 as usize).copied().unwrap_or(Slot { tag: Tag::Null, low: 0, high: 0 })
+    }
+
+    /// The slot behind a value and all that is in it.
+    fn behind(&self, node: Node) -> Node {
+        let slot = self.slot(node);
+        match slot.tag {
+            Tag::Array | Tag::Object => Node(slot.high),
+            _ => Node(node.0.saturating_add(1)),
+        }
+    }
+
+    fn text_of(&self, slot: Slot) -> &str {
+        let text = if slot.tag == Tag::Unescaped { &self.unescaped } else { self.text };
+        text.get(slot.low as usize..slot.high as usize).unwrap_or_default()
+    }
+
+    /// How many slots the document needs, if it is JSON.
+    fn count_slots(&self) -> usize {
+        let (mut slots, mut is_text, mut is_escaped) = (1_usize, false, false);
+        let mut has_opened = false;
+        for byte in self.text.bytes() {
+            match byte {
+                _ if is_escaped => is_escaped = false,
+                b'\\' if is_text => is_escaped = true,
+                b'"' => is_text = !is_text,
+                // The first value in it, and its digest.
+                b'[' | b'{' if !is_text => slots += 2,
+                // A value, or the name before one.
+                b',' | b':' if !is_text => slots += 1,
+                b']' | b'}' if has_opened => slots -= 1,
+                b' ' | b'\t' | b'\n' | b'\r' if !is_text => continue,
+                _ => {}
+            }
+            has_opened = !is_text && matches!(byte, b'[' | b'{');
+        }
+        slots
+    }
+}
+
+impl Tag {
+    /// What is the same for values that may be equal.
+    fn class(self) -> u8 {
+        match self {
+            Tag::Null | Tag::Digest => 0,
+            Tag::False | Tag::True => 1,
+            Tag::Whole | Tag::Large | Tag::Float => 2,
+            Tag::Text | Tag::Unescaped => 3,
+            Tag::Array => 4,
+            Tag::Object => 5,
         }
     }
 }
 
+impl Slot {
+    fn of(tag: Tag, bits: u64) -> Self {
+        Slot { tag, low: bits as u32, high: (bits >> 32) as u32 }
+    }
+
+    fn bits(self) -> u64 {
+        u64::from(self.high) << 32 | u64::from(self.low)
+    }
+}
+
+impl From<Stop> for NoTree {
+    fn from(stop: Stop) -> Self {
+        NoTree::Stopped(stop)
+    }
+}
+
 impl Number {
+    /// `None` for what no float can hold.
+    fn read(text: &str, is_whole: bool) -> Option<Self> {
+        if is_whole {
+            if let Ok(number) = text.parse() {
+                return Some(Number::Whole(number));
+            }
+            if let Ok(number) = text.parse() {
+                return Some(Number::Large(number));
+            }
+        }
+        text.parse().ok().filter(|number: &f64| number.is_finite()).map(Self::from_f64)
+    }
+
+    fn slot(self) -> Slot {
+        match self {
+            Number::Whole(number) => Slot::of(Tag::Whole, number.cast_unsigned()),
+            Number::Large(number) => Slot::of(Tag::Large, number),
+            Number::Float(number) => Slot::of(Tag::Float, number.to_bits()),
+        }
+    }
+
     fn from_f64(number: f64) -> Self {
         // Below 2^63 a whole one converts without loss.
         if number.fract() == 0.0 && number.abs() < 9_223_372_036_854_775_808.0 {
@@ -180,130 +413,21 @@ impl Number {
     }
 }
 
-#[derive(Clone, Copy)]
-struct Seed<'s> {
-    nodes: &'s Cell<usize>,
-    is_too_deep: &'s Cell<bool>,
-    depth: usize,
-}
-
-impl<'s> Seed<'s> {
-    fn node<'de, E: Error>(self, value: Value<'de>) -> Result<Node<'de>, E> {
-        self.nodes.set(self.nodes.get() + 1);
-        if self.nodes.get() > MAX_NODES {
-            return Err(E::custom("too many values"));
-        }
-        Ok(Node { value, digest: Cell::new(0) })
-    }
-
-    fn deeper<E: Error>(self) -> Result<Self, E> {
-        if self.depth >= MAX_DEPTH {
-            self.is_too_deep.set(true);
-            return Err(E::custom("too deep"));
-        }
-        Ok(Self { depth: self.depth + 1, ..self })
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Seed<'_> {
-    type Value = Node<'de>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node<'de>, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Seed<'_> {
-    type Value = Node<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Node<'de>, E> {
-        self.node(Value::Null)
-    }
-
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Node<'de>, E> {
-        self.node(Value::Bool(value))
-    }
-
-    fn visit_u64<E: Error>(self, number: u64) -> Result<Node<'de>, E> {
-        self.node(Value::Number(i64::try_from(number).map_or(Number::Large(number), Number::Whole)))
-    }
-
-    fn visit_i64<E: Error>(self, number: i64) -> Result<Node<'de>, E> {
-        self.node(Value::Number(Number::Whole(number)))
-    }
-
-    fn visit_f64<E: Error>(self, number: f64) -> Result<Node<'de>, E> {
-        self.node(Value::Number(Number::from_f64(number)))
-    }
-
-    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Node<'de>, E> {
-        self.node(Value::Text(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Node<'de>, E> {
-        self.node(Value::Text(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node<'de>, A::Error> {
-        let seed = self.deeper()?;
-        let mut list = Vec::new();
-        while let Some(item) = items.next_element_seed(seed)? {
-            list.push(item);
-        }
-        self.node(Value::Array(list))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Node<'de>, A::Error> {
-        let seed = self.deeper()?;
-        let mut list: Vec<(Cow<'de, str>, Node<'de>)> = Vec::new();
-        while let Some(name) = members.next_key_seed(Name)? {
-            list.push((name, members.next_value_seed(seed)?));
-        }
-        // The sort is stable, and what is dropped comes first: the last of a name stays.
-        list.reverse();
-        list.sort_by(|(one, _), (other, _)| one.cmp(other));
-        list.dedup_by(|(later, _), (kept, _)| later == kept);
-        self.node(Value::Object(list))
-    }
-}
-
-/// A member's name, borrowed if it can be.
-struct Name;
-
-impl<'de> DeserializeSeed<'de> for Name {
-    type Value = Cow<'de, str>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Cow<'de, str>, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Name {
-    type Value = Cow<'de, str>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name")
-    }
-
-    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Cow<'de, str>, E> {
-        Ok(Cow::Borrowed(text))
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Cow<'de, str>, E> {
-        Ok(Cow::Owned(text.to_owned()))
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::work::never_over;
+
+    fn parse(text: &[u8]) -> Result<Tree<'_>, NoTree> {
+        super::parse(text, MAX_TREES, &Work::new(&never_over))
+    }
 
     fn digest(text: &str, rules: &Rules) -> u64 {
-        parse(text.as_bytes()).unwrap().digest(rules, &mut Vec::new())
+        let mut tree = parse(text.as_bytes()).unwrap();
+        tree.fill_digests(rules, &Work::new(&never_over)).unwrap();
+        tree.digest(Tree::ROOT, &rules.treat_equal)
     }
 
     #[test]
@@ -331,7 +455,7 @@ mod tests {
 
     #[test]
     fn numbers_are_the_same() {
-        let number = |text: &str| match parse(text.as_bytes()).unwrap().value {
+        let number = |text: &str| match parse(text.as_bytes()).unwrap().value(Tree::ROOT) {
             Value::Number(number) => number,
             other => panic!("{other:?}"),
         };
@@ -354,13 +478,64 @@ mod tests {
     fn limits() {
         // T23
         let error = |text: &str| parse(text.as_bytes()).unwrap_err();
-        assert_eq!(error(&"[".repeat(1_000_000)), NoTree::TooLarge);
-        assert_eq!(error(&format!("[{}1]", "1,".repeat(MAX_NODES))), NoTree::TooLarge);
-        assert_eq!(error(&format!("{}{}", "[".repeat(MAX_DEPTH + 1), "]".repeat(MAX_DEPTH + 1))), NoTree::TooLarge);
+        assert_eq!(error(&"[".repeat(1_000_000)), TOO_MUCH);
+        assert_eq!(error(&format!("[{}1]", "1,".repeat(MAX_NODES))), TOO_MUCH);
+        assert_eq!(error(&format!("{}{}", "[".repeat(MAX_DEPTH + 1), "]".repeat(MAX_DEPTH + 1))), TOO_MUCH);
         assert!(parse(format!("{}{}", "[".repeat(MAX_DEPTH), "]".repeat(MAX_DEPTH)).as_bytes()).is_ok());
         for text in ["", "{", "[1,]", "1 2", "<html>", "nul", "{\"a\"}"] {
             assert_eq!(error(text), NoTree::NotJson, "{text}");
         }
         assert_eq!(parse(b"\"\xFF\"").unwrap_err(), NoTree::NotJson);
+    }
+
+    #[test]
+    fn a_tree_is_small() {
+        for (unit, most) in [("{\"a\":1}", 6.1), ("{\"id\":12,\"name\":\"x\"}", 4.0), ("[]", 8.1), ("\"\\n\"", 4.0)] {
+            let text = format!("[{}{unit}]", format!("{unit},").repeat(100_000 / unit.len()));
+            let tree = parse(text.as_bytes()).unwrap();
+            let ratio = tree.memory() as f64 / text.len() as f64;
+            assert!(ratio <= most, "{unit}: {ratio} bytes a byte");
+        }
+        // Neither slots nor texts without escapes take more than they may.
+        let escaped = format!("[{}\"\"]", format!("\"{}\",", "a\\n".repeat(1000)).repeat(1000));
+        for text in [&escaped, &format!("[{}[]]", "[],".repeat(200_000)), &"[,".repeat(100_000)] {
+            let tree = super::parse(text.as_bytes(), 1_000_000, &Work::new(&never_over));
+            assert!(tree.is_err());
+        }
+    }
+
+    /// What `serde_json` makes of it, with the members of each object sorted.
+    fn as_value(tree: &Tree<'_>, node: Node) -> serde_json::Value {
+        match tree.value(node) {
+            Value::Null => serde_json::Value::Null,
+            Value::Bool(value) => value.into(),
+            Value::Number(Number::Whole(number)) => number.into(),
+            Value::Number(Number::Large(number)) => number.into(),
+            Value::Number(Number::Float(number)) => number.into(),
+            Value::Text(text) => text.into(),
+            Value::Array(_) => tree.children(node).map(|item| as_value(tree, item)).collect(),
+            Value::Object(_) => {
+                let names = tree.names(node, &Work::new(&never_over)).unwrap();
+                let member = |name: Node| (tree.name(name).to_owned(), as_value(tree, Tree::value_of(name)));
+                names.into_iter().map(member).collect()
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_document_is_read_as_others_read_it(
+            text in "\\PC{0,20}|[\\[\\]{}:,\"\\\\aeu0D8. -]{0,12}|[\\[{]{0,3}\"(a|\\\\[nu/x\"]|\\\\u[dD][89cC]00){0,4}\":?[0-9.eE+-]{0,6}[\\]} ]{0,3}|-?[0-9]{1,20}(\\.[0-9]{1,3})?",
+        ) {
+            let others = serde_json::from_str::<serde_json::Value>(&text);
+            let ours = parse(text.as_bytes());
+            prop_assert_eq!(ours.is_ok(), others.is_ok(), "{:?}", others);
+            if let (Ok(ours), Ok(others)) = (ours, others) {
+                let (ours, others) = (as_value(&ours, Tree::ROOT), others);
+                if !others.is_f64() && !text.contains(['.', 'e', 'E']) {
+                    prop_assert_eq!(ours, others);
+                }
+            }
+        }
     }
 }

@@ -4,7 +4,8 @@
 //! configuration file nor Lambda; does no I/O, and takes the date as an argument.
 //!
 //! Reading order: `comparison` (the order of everything), `rules` (what can be asked for), `record` (what comes out),
-//! `findings` (what holds for all kinds of differences), then the part of an answer that you look for: `fields`, `content`
+//! `findings` (what holds for all kinds of differences), `work` (how much a comparison may do), `matcher` (which rules hold
+//! at a place), then the part of an answer that you look for: `fields`, `content`
 //! with `coding`, `json` and `walk`, `text` and `markup`.
 
 // No input may end the process. `clippy.toml` says which arithmetic is left to the fuzz targets.
@@ -29,6 +30,7 @@ mod fields;
 mod findings;
 mod json;
 mod markup;
+mod matcher;
 mod record;
 mod rules;
 mod shown;
@@ -36,9 +38,11 @@ mod spot;
 mod text;
 mod treat_equal;
 mod walk;
+mod work;
 
-pub use comparison::{Answer, Comparison, compare};
+pub use comparison::{Answer, Comparison, compare, compare_until, measured};
 pub use endpoint::{PathTemplate, endpoint};
 pub use record::{Against, Class, Difference, Kind, Record, Side, VERSION, Verdict};
 pub use rules::{Accepted, Date, FieldNames, Place, Pointer, Rules, Tolerance, TreatEqual, Unordered};
 pub use shown::{hide_secrets, is_secret_name, shown_query};
+pub use work::MAX_WORK;

@@ -7,17 +7,23 @@ use std::borrow::Cow;
 use crate::rules::TreatEqual;
 use crate::text::Piece;
 use crate::treat_equal::replaced;
+use crate::work::{Stop, Work};
 
 /// Elements of HTML whose content is no markup (HTML, 13.1.2).
 const RAW: &[&str] = &["script", "style", "textarea", "title"];
 
+/// A tag, a text or an attribute, besides its length, in units of work.
+const PIECE_WORK: usize = 16;
+/// The most attributes of a tag.
+const MAX_ATTRIBUTES: usize = 10_000;
+
 /// The pieces of a document.
-#[derive(Debug)]
-pub(crate) struct Markup<'a> {
+pub(crate) struct Markup<'a, 'w> {
     text: &'a str,
     at: usize,
     is_html: bool,
     kinds: &'a [TreatEqual],
+    work: &'w Work<'w>,
     /// The element whose content comes next, if that is no markup.
     raw: Option<&'static str>,
     /// The end tag of an XML element that has just been closed in its start tag.
@@ -26,9 +32,9 @@ pub(crate) struct Markup<'a> {
     has_open_quote: bool,
 }
 
-impl<'a> Markup<'a> {
-    pub(crate) fn new(text: &'a str, is_html: bool, kinds: &'a [TreatEqual]) -> Self {
-        Self { text, at: 0, is_html, kinds, raw: None, end: None, has_open_quote: false }
+impl<'a, 'w> Markup<'a, 'w> {
+    pub(crate) fn new(text: &'a str, is_html: bool, kinds: &'a [TreatEqual], work: &'w Work<'w>) -> Self {
+        Self { text, at: 0, is_html, kinds, work, raw: None, end: None, has_open_quote: false }
     }
 
     fn rest(&self) -> &'a str {
@@ -59,45 +65,51 @@ impl<'a> Markup<'a> {
     }
 
     /// Text up to the next tag, without comments.
-    fn text(&mut self) -> String {
-        let mut text = String::new();
+    fn text(&mut self) -> Result<String, Stop> {
+        let mut text = Collapsed::default();
         loop {
-            let rest = self.rest();
+            let (at, rest) = (self.at, self.rest());
             if rest.is_empty() || is_tag(rest) {
-                return text;
+                return Ok(text.out);
             }
             if rest.starts_with("<!--") {
                 self.take_until("-->");
             } else if let Some(behind) = rest.strip_prefix("<![CDATA[") {
                 self.at += rest.len() - behind.len();
-                text.push_str(self.take_until("]]>"));
+                text.push(self.take_until("]]>"), self.work)?;
             } else {
                 // A `<` at the begin is no tag's.
                 let first = rest.chars().next().map_or(0, char::len_utf8);
                 let end = rest.get(first..).and_then(|behind| behind.find('<')).map_or(rest.len(), |at| at + first);
-                push_decoded(&mut text, rest.get(..end).unwrap_or_default());
+                push_decoded(&mut text, rest.get(..end).unwrap_or_default(), self.work)?;
                 self.at += end;
             }
+            // What is in a comment is not pushed.
+            self.work.spend(PIECE_WORK + self.at - at)?;
         }
     }
 
     /// A tag, or all that is left if it has no end.
-    fn tag(&mut self) -> Piece<'a> {
+    fn tag(&mut self) -> Result<Piece<'a>, Stop> {
         let (begin, rest) = (self.at, self.rest());
         let quoted = if self.has_open_quote { None } else { end_of_tag(rest) };
-        self.has_open_quote |= quoted.is_none();
+        if quoted.is_none() && !self.has_open_quote {
+            self.has_open_quote = true;
+            self.work.spend(rest.len())?;
+        }
         let Some(end) = quoted.or_else(|| rest.find('>')) else {
             self.at = self.text.len();
-            return Piece { text: collapsed(rest).into(), begin, is_tag: false };
+            return Ok(Piece { text: collapsed(rest, self.work)?.into(), begin, is_tag: false });
         };
         self.at += end + 1;
+        self.work.spend(PIECE_WORK + end)?;
         let inside = rest.get(1..end).unwrap_or_default();
         if inside.starts_with(['!', '?']) {
-            let text = collapsed(inside);
+            let text = collapsed(inside, self.work)?;
             let text = if self.is_html { text.to_lowercase() } else { text };
             // The declaration says how the document is encoded, and nothing of what it says.
             let text = if text.starts_with("?xml ") { String::new() } else { format!("<{text}>") };
-            return Piece { text: text.into(), begin, is_tag: true };
+            return Ok(Piece { text: text.into(), begin, is_tag: true });
         }
         let (inside, is_closed) = match inside.strip_suffix('/') {
             Some(inside) => (inside, true),
@@ -111,16 +123,59 @@ impl<'a> Markup<'a> {
         } else if is_closed {
             self.end = Some(Piece { text: format!("</{name}>").into(), begin, is_tag: true });
         }
-        let mut attributes: Vec<_> = Attributes(attributes)
-            .map(|(name, value)| {
-                let mut decoded = String::new();
-                push_decoded(&mut decoded, value);
-                let value = collapsed(&decoded);
-                format!(" {}=\"{}\"", self.name(name), replaced(&value, self.kinds))
-            })
-            .collect();
-        attributes.sort_unstable();
-        Piece { text: format!("<{name}{}>", attributes.concat()).into(), begin, is_tag: true }
+        let text = format!("<{name}{}>", self.attributes(attributes)?);
+        Ok(Piece { text: text.into(), begin, is_tag: true })
+    }
+
+    /// Attributes, sorted, each with a space before it.
+    fn attributes(&self, attributes: &'a str) -> Result<String, Stop> {
+        // All in one text, and where each begins and ends: a string each would take many times what they take.
+        let (mut all, mut places) = (String::new(), Vec::new());
+        for (name, value) in Attributes(attributes) {
+            self.work.spend(PIECE_WORK)?;
+            if places.len() >= MAX_ATTRIBUTES {
+                return Err(Stop::TooLarge);
+            }
+            let begin = all.len();
+            let mut decoded = Collapsed::default();
+            push_decoded(&mut decoded, value, self.work)?;
+            let value = replaced(&decoded.out, self.kinds, self.work)?;
+            for part in [" ", &*self.name(name), "=\"", &*value, "\""] {
+                all.push_str(part);
+            }
+            places.push((begin, all.len()));
+        }
+        if places.len() < 2 {
+            return Ok(all);
+        }
+        self.work.spend(all.len() * places.len().ilog2() as usize)?;
+        let text = |(begin, end): (usize, usize)| all.get(begin..end).unwrap_or_default();
+        let mut sorted: Vec<&str> = places.into_iter().map(text).collect();
+        sorted.sort_unstable();
+        Ok(sorted.concat())
+    }
+
+    /// What comes next; an empty text may be white space alone.
+    fn piece(&mut self) -> Result<Option<Piece<'a>>, Stop> {
+        if let Some(end) = self.end.take() {
+            return Ok(Some(end));
+        }
+        let begin = self.at;
+        let piece = if let Some(name) = self.raw.take() {
+            let text = self.raw_text(name);
+            self.work.spend(PIECE_WORK + text.len())?;
+            Piece { text: collapsed(text, self.work)?.into(), begin, is_tag: false }
+        } else if self.rest().is_empty() {
+            return Ok(None);
+        } else if is_tag(self.rest()) {
+            self.tag()?
+        } else {
+            // White space before the text is not where it begins.
+            let rest = self.rest();
+            let begin = begin + (rest.len() - rest.trim_start().len());
+            Piece { text: self.text()?.into(), begin, is_tag: false }
+        };
+        Ok(Some(piece))
     }
 
     fn name<'n>(&self, name: &'n str) -> Cow<'n, str> {
@@ -128,29 +183,14 @@ impl<'a> Markup<'a> {
     }
 }
 
-impl<'a> Iterator for Markup<'a> {
-    type Item = Piece<'a>;
+impl<'a> Iterator for Markup<'a, '_> {
+    type Item = Result<Piece<'a>, Stop>;
 
-    fn next(&mut self) -> Option<Piece<'a>> {
+    fn next(&mut self) -> Option<Result<Piece<'a>, Stop>> {
         loop {
-            if let Some(end) = self.end.take() {
-                return Some(end);
-            }
-            let begin = self.at;
-            let piece = if let Some(name) = self.raw.take() {
-                Piece { text: collapsed(self.raw_text(name)).into(), begin, is_tag: false }
-            } else if self.rest().is_empty() {
-                return None;
-            } else if is_tag(self.rest()) {
-                self.tag()
-            } else {
-                // White space before the text is not where it begins.
-                let rest = self.rest();
-                let begin = begin + (rest.len() - rest.trim_start().len());
-                Piece { text: collapsed(&self.text()).into(), begin, is_tag: false }
-            };
-            if !piece.text.is_empty() {
-                return Some(piece);
+            match self.piece() {
+                Ok(Some(piece)) if piece.text.is_empty() => {}
+                piece => return piece.transpose(),
             }
         }
     }
@@ -210,33 +250,54 @@ impl<'a> Iterator for Attributes<'a> {
 }
 
 /// Words with one space between.
-fn collapsed(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for word in text.split_whitespace() {
-        if !out.is_empty() {
-            out.push(' ');
+fn collapsed(text: &str, work: &Work<'_>) -> Result<String, Stop> {
+    let mut collapsed = Collapsed::default();
+    collapsed.push(text, work)?;
+    Ok(collapsed.out)
+}
+
+/// The same, of a text that comes in parts.
+#[derive(Default)]
+struct Collapsed {
+    out: String,
+    has_space: bool,
+}
+
+impl Collapsed {
+    fn push(&mut self, text: &str, work: &Work<'_>) -> Result<(), Stop> {
+        for (index, word) in text.split(char::is_whitespace).enumerate() {
+            work.spend(1 + word.len())?;
+            self.has_space |= index > 0;
+            if word.is_empty() {
+                continue;
+            }
+            if self.has_space && !self.out.is_empty() {
+                self.out.push(' ');
+            }
+            self.has_space = false;
+            self.out.push_str(word);
         }
-        out.push_str(word);
+        Ok(())
     }
-    out
 }
 
 /// Text with its character references as characters: by number, and those that every serializer has its own habits with.
-fn push_decoded(out: &mut String, text: &str) {
+fn push_decoded(out: &mut Collapsed, text: &str, work: &Work<'_>) -> Result<(), Stop> {
     let mut pieces = text.split('&');
-    out.push_str(pieces.next().unwrap_or_default());
+    out.push(pieces.next().unwrap_or_default(), work)?;
     for piece in pieces {
         match piece.split_once(';').and_then(|(name, behind)| Some((referenced(name)?, behind))) {
             Some((character, behind)) => {
-                out.push(character);
-                out.push_str(behind);
+                out.push(character.encode_utf8(&mut [0; 4]), work)?;
+                out.push(behind, work)?;
             }
             None => {
-                out.push('&');
-                out.push_str(piece);
+                out.push("&", work)?;
+                out.push(piece, work)?;
             }
         }
     }
+    Ok(())
 }
 
 fn referenced(name: &str) -> Option<char> {

@@ -83,7 +83,7 @@ pub enum Verdict {
     Failed,
     /// Both answered, but could not be compared; `reason` says why.
     Unknown,
-    /// The copy was not sent, or nobody waited for its answer; `reason` says why.
+    /// The copy was not sent, its answer did not come in time, or the comparison did not end in time; `reason` says why.
     Lost,
 }
 

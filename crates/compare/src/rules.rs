@@ -7,10 +7,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::header::HeaderName;
 
 use crate::endpoint::PathTemplate;
-use crate::spot::{PathStep, Spot};
+use crate::spot::Spot;
 
 /// The most steps of a pointer.
-const MAX_STEPS: usize = 64;
+pub(crate) const MAX_STEPS: usize = 64;
 /// The most `**` in a pointer.
 const MAX_ANY_DEPTH: usize = 2;
 
@@ -67,7 +67,7 @@ pub enum Place {
 pub struct Pointer(Vec<Step>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Step {
+pub(crate) enum Step {
     Named(Box<str>),
     Any,
     AnyDepth,
@@ -130,20 +130,19 @@ impl Place {
         }
     }
 
-    /// Whether a spot is this place or lies below it.
-    pub(crate) fn covers(&self, spot: &Spot<'_>) -> bool {
+    /// Whether a spot that is not in JSON is this place. Places in JSON are for `matcher`.
+    pub(crate) fn is(&self, spot: &Spot<'_>) -> bool {
         match (self, spot) {
-            (Place::Status, Spot::Status) | (Place::Body, Spot::Body | Spot::Json(_)) => true,
+            (Place::Status, Spot::Status) | (Place::Body, Spot::Body) => true,
             (Place::Field(name), Spot::Field(field)) => name == *field,
-            (Place::Pointer(pointer), Spot::Json(path)) => pointer.covers(path, true),
             _ => false,
         }
     }
 }
 
 impl Pointer {
-    /// Reads a pointer, or `body` for the document itself. `None` for what else does not begin with `/`, has a `~` that is neither `~0` nor `~1`, more than 64
-    /// steps or more than two of them `**`.
+    /// Reads a pointer, or `body` for the document itself. `None` for what else does not begin with `/`, has a `~` that is
+    /// neither `~0` nor `~1`, more than 64 steps or more than two of them `**`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if text == "body" {
@@ -159,37 +158,8 @@ impl Pointer {
         (steps.len() <= MAX_STEPS && any_depth <= MAX_ANY_DEPTH).then_some(Pointer(steps))
     }
 
-    /// Whether a path is this place or, if `below` says so, lies below it. Takes at most as many steps as both have,
-    /// multiplied: only the last `**` is ever tried anew.
-    pub(crate) fn covers(&self, path: &[PathStep<'_>], below: bool) -> bool {
-        let (mut step, mut at) = (0, 0);
-        // Where to go on if it does not fit: behind the last `**`, one more step of the path skipped.
-        let mut again = None;
-        loop {
-            let fits = match (self.0.get(step), path.get(at)) {
-                (None, None) => return true,
-                (None, Some(_)) if below => return true,
-                (Some(Step::AnyDepth), _) => {
-                    again = Some((step + 1, at + 1));
-                    step += 1;
-                    continue;
-                }
-                (Some(Step::Any), Some(_)) => true,
-                (Some(Step::Named(name)), Some(there)) => there.is_named(name),
-                (None, Some(_)) | (Some(_), None) => false,
-            };
-            if fits {
-                (step, at) = (step + 1, at + 1);
-            } else {
-                match again {
-                    Some((behind, skipped)) if skipped <= path.len() => {
-                        (step, at) = (behind, skipped);
-                        again = Some((behind, skipped + 1));
-                    }
-                    _ => return false,
-                }
-            }
-        }
+    pub(crate) fn steps(&self) -> &[Step] {
+        &self.0
     }
 }
 
@@ -225,9 +195,9 @@ impl Tolerance {
 }
 
 impl Accepted {
-    /// Whether it still holds, and for this spot.
-    pub(crate) fn holds(&self, spot: &Spot<'_>, now: SystemTime) -> bool {
-        self.until.is_none_or(|until| !until.is_over(now)) && self.place.covers(spot)
+    /// Whether it still holds.
+    pub(crate) fn holds(&self, now: SystemTime) -> bool {
+        self.until.is_none_or(|until| !until.is_over(now))
     }
 }
 
@@ -258,49 +228,7 @@ impl fmt::Display for Date {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-
-    fn covers(pointer: &str, path: &str, below: bool) -> bool {
-        let path: Vec<_> = path
-            .split('/')
-            .skip(1)
-            .map(|step| match step.parse() {
-                Ok(index) => PathStep::Index(index),
-                Err(_) => PathStep::Name { name: step, is_folded: false },
-            })
-            .collect();
-        Pointer::parse(pointer).unwrap().covers(&path, below)
-    }
-
-    #[test]
-    fn pointers_cover_places() {
-        for (pointer, path, covered, covered_below) in [
-            ("/a", "/a", true, true),
-            ("/a", "/a/b", false, true),
-            ("/a/b", "/a", false, false),
-            ("/a/*", "/a/7", true, true),
-            ("/a/7", "/a/7", true, true),
-            ("/a/07", "/a/7", false, false),
-            ("/a/*/c", "/a/7/c", true, true),
-            ("/a/*/c", "/a/7/d/c", false, false),
-            ("/**", "", true, true),
-            ("/**", "/a/b", true, true),
-            ("/**/id", "/id", true, true),
-            ("/**/id", "/a/b/id", true, true),
-            ("/**/id", "/a/id/b", false, true),
-            ("/**/id", "/a/id/b/id", true, true),
-            ("/a/**", "/a", true, true),
-            ("/a/**/b", "/a/b", true, true),
-            ("/a/**/b/**/c", "/a/x/b/b/y/c", true, true),
-            ("/a/**/b/**/c", "/a/x/c/y/b", false, false),
-            ("/**/a/b", "/a/a/b", true, true),
-        ] {
-            assert_eq!(covers(pointer, path, false), covered, "{pointer} {path}");
-            assert_eq!(covers(pointer, path, true), covered_below, "{pointer} {path} and below");
-        }
-    }
 
     #[test]
     fn texts_are_read() {
@@ -309,8 +237,7 @@ mod tests {
         }
         assert_eq!(Pointer::parse(&"/a".repeat(MAX_STEPS + 1)), None);
         assert!(Pointer::parse(&"/a".repeat(MAX_STEPS)).is_some());
-        let escaped = PathStep::Name { name: "a/b~", is_folded: false };
-        assert!(Pointer::parse("/a~1b~0").unwrap().covers(&[escaped], false));
+        assert_eq!(Pointer::parse("/a~1b~0"), Some(Pointer(vec![Step::Named("a/b~".into())])));
         for text in ["-1", "x", "1 %%", "nan", "inf%", ""] {
             assert_eq!(Tolerance::parse(text), None, "{text}");
         }
@@ -324,35 +251,5 @@ mod tests {
         let at = |text: &str| humantime::parse_rfc3339(text).unwrap();
         assert!(!date.is_over(at("2026-12-31T23:59:59Z")));
         assert!(date.is_over(at("2027-01-01T00:00:00Z")));
-    }
-
-    /// The plain definition of a cover, in exponential time.
-    fn covers_slowly(steps: &[Step], path: &[PathStep<'_>], below: bool) -> bool {
-        match (steps, path) {
-            ([], []) => true,
-            ([], _) => below,
-            ([Step::AnyDepth, rest @ ..], _) => {
-                (0..=path.len()).any(|skipped| covers_slowly(rest, &path[skipped..], below))
-            }
-            (_, []) => false,
-            ([Step::Any, rest @ ..], [_, path @ ..]) => covers_slowly(rest, path, below),
-            ([Step::Named(name), rest @ ..], [step, path @ ..]) => {
-                step.is_named(name) && covers_slowly(rest, path, below)
-            }
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn a_cover_is_what_it_is_said_to_be(
-            pointer in "(/(a|b|\\*|\\*\\*)){1,6}",
-            path in prop::collection::vec("a|b", 0..8),
-            below: bool,
-        ) {
-            let path: Vec<_> = path.iter().map(|name| PathStep::Name { name, is_folded: false }).collect();
-            if let Some(pointer) = Pointer::parse(&pointer) {
-                prop_assert_eq!(pointer.covers(&path, below), covers_slowly(&pointer.0, &path, below));
-            }
-        }
     }
 }

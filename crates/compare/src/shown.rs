@@ -112,23 +112,23 @@ pub(crate) fn is_secret_spot(spot: &Spot<'_>) -> bool {
 /// Whether a name looks like that of a secret, or a text speaks of one.
 #[must_use]
 pub fn is_secret_name(name: &str) -> bool {
-    let mut words: Vec<String> = vec![String::new()];
+    // All words in a row, and where the last one begins.
+    let (mut joined, mut begin) = (String::new(), 0);
     let mut was_lower = false;
+    let is_word = |joined: &str, begin| joined.get(begin..).is_some_and(|word| SECRET_WORDS.contains(&word));
     for character in name.chars() {
-        let is_new = !character.is_alphanumeric() || (was_lower && character.is_uppercase());
-        if is_new && words.last().is_some_and(|word| !word.is_empty()) {
-            words.push(String::new());
+        if !character.is_alphanumeric() || (was_lower && character.is_uppercase()) {
+            if is_word(&joined, begin) {
+                return true;
+            }
+            begin = joined.len();
         }
         was_lower = character.is_lowercase();
-        if let Some(word) = words.last_mut()
-            && character.is_alphanumeric()
-        {
-            word.extend(character.to_lowercase());
+        if character.is_alphanumeric() {
+            joined.extend(character.to_lowercase());
         }
     }
-    let joined = words.concat();
-    SECRET_PARTS.iter().any(|part| joined.contains(part))
-        || words.iter().any(|word| SECRET_WORDS.contains(&word.as_str()))
+    is_word(&joined, begin) || SECRET_PARTS.iter().any(|part| joined.contains(part))
 }
 
 /// A text with what looks like a JWT, credentials, a mail address or the number of a card hidden, and what a name like that

@@ -38,7 +38,11 @@ impl PathStep<'_> {
         match self {
             PathStep::Name { name, .. } => *name == text,
             // Without leading zeros (RFC 6901 section 4).
-            PathStep::Index(index) => text.parse() == Ok(*index) && (text == "0" || !text.starts_with(['0', '+'])),
+            PathStep::Index(index) => {
+                text.starts_with(|first: char| first.is_ascii_digit())
+                    && text.parse() == Ok(*index)
+                    && (text == "0" || !text.starts_with('0'))
+            }
         }
     }
 }
@@ -52,6 +56,12 @@ impl Spot<'_> {
             Spot::Body | Spot::Json([]) => "body".to_owned(),
             Spot::Json(path) => json_pointer(path, false),
         }
+    }
+
+    /// How long its names are together, in bytes.
+    pub(crate) fn length(&self) -> usize {
+        let Spot::Json(path) = self else { return 0 };
+        path.iter().map(|step| if let PathStep::Name { name, .. } = step { name.len() } else { 0 }).sum()
     }
 
     /// As [`crate::Difference::at`] has it.

@@ -3,12 +3,14 @@
 
 use std::borrow::Cow;
 
+use crate::coding::MAX_DECODED;
 use crate::findings::Findings;
 use crate::markup::Markup;
 use crate::record::Class;
 use crate::shown;
 use crate::spot::Spot;
 use crate::treat_equal::replaced;
+use crate::work::{Stop, Work};
 
 /// What a text is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,14 +23,21 @@ pub(crate) enum Language {
 }
 
 /// Reports whether two texts differ, and where they do so first.
-pub(crate) fn compare(language: Language, primary: &[u8], mirror: &[u8], findings: &mut Findings<'_>) {
-    let (ours, theirs) = (characters(primary), characters(mirror));
+pub(crate) fn compare(
+    language: Language,
+    primary: &[u8],
+    mirror: &[u8],
+    findings: &mut Findings<'_>,
+) -> Result<(), Stop> {
+    let work = findings.work;
+    work.spend(primary.len() + mirror.len())?;
+    let (ours, theirs) = (characters(primary)?, characters(mirror)?);
     let kinds = &findings.rules.treat_equal;
     match language {
-        Language::Plain => compare_pieces(&ours, lines(&ours), lines(&theirs), findings),
+        Language::Plain => compare_pieces(&ours, &mut lines(&ours, work), &mut lines(&theirs, work), findings),
         Language::Html | Language::Xml => {
-            let is_html = language == Language::Html;
-            compare_pieces(&ours, Markup::new(&ours, is_html, kinds), Markup::new(&theirs, is_html, kinds), findings);
+            let markup = |text| Markup::new(text, language == Language::Html, kinds, work);
+            compare_pieces(&ours, &mut markup(&ours), &mut markup(&theirs), findings)
         }
     }
 }
@@ -44,26 +53,28 @@ pub(crate) struct Piece<'a> {
 
 fn compare_pieces<'a>(
     primary: &str,
-    mut ours: impl Iterator<Item = Piece<'a>>,
-    mut theirs: impl Iterator<Item = Piece<'a>>,
+    ours: &mut dyn Iterator<Item = Result<Piece<'a>, Stop>>,
+    theirs: &mut dyn Iterator<Item = Result<Piece<'a>, Stop>>,
     findings: &mut Findings<'_>,
-) {
+) -> Result<(), Stop> {
     let kinds = &findings.rules.treat_equal;
     loop {
-        let (one, other) = (ours.next(), theirs.next());
+        let (one, other) = (ours.next().transpose()?, theirs.next().transpose()?);
         let is_same = match (&one, &other) {
-            (None, None) => return,
+            (None, None) => return Ok(()),
+            (Some(one), Some(other)) if one.is_tag != other.is_tag => false,
+            (Some(one), Some(other)) if one.text == other.text => true,
             (Some(one), Some(other)) => {
-                one.is_tag == other.is_tag
-                    && (one.text == other.text || replaced(&one.text, kinds) == replaced(&other.text, kinds))
+                let work = findings.work;
+                !kinds.is_empty() && replaced(&one.text, kinds, work)? == replaced(&other.text, kinds, work)?
             }
             _ => false,
         };
         if !is_same {
             let at = || Some(line(primary, one.as_ref().map(|piece| piece.begin)));
             let value = |piece: &Option<Piece<'a>>| piece.as_ref().map(|piece| value(&piece.text));
-            findings.report_at(Class::Text, &Spot::Body, at, || [value(&one), value(&other)]);
-            return;
+            let marks = findings.marks(&Spot::Body);
+            return findings.report_at(Class::Text, &Spot::Body, marks, &at, &|| [value(&one), value(&other)]);
         }
     }
 }
@@ -83,21 +94,30 @@ fn value(text: &str) -> Cow<'static, str> {
 }
 
 /// Text in UTF-8; what is not that is taken for ISO 8859-1, in which no two contents are the same.
-fn characters(content: &[u8]) -> Cow<'_, str> {
+fn characters(content: &[u8]) -> Result<Cow<'_, str>, Stop> {
     let content = content.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(content);
-    match std::str::from_utf8(content) {
-        Ok(text) => Cow::Borrowed(text),
-        Err(_) => content.iter().map(|byte| char::from(*byte)).collect::<String>().into(),
+    if let Ok(text) = std::str::from_utf8(content) {
+        return Ok(Cow::Borrowed(text));
     }
+    // Half of the characters have two bytes: it may be too much only now.
+    let length = content.len() + content.iter().filter(|byte| !byte.is_ascii()).count();
+    if length > MAX_DECODED {
+        return Err(Stop::TooLarge);
+    }
+    let mut text = String::new();
+    text.try_reserve_exact(length).map_err(|_| Stop::TooLarge)?;
+    content.iter().for_each(|byte| text.push(char::from(*byte)));
+    Ok(text.into())
 }
 
 /// Lines without the white space at their ends, and without the empty ones at the end.
-fn lines(text: &str) -> impl Iterator<Item = Piece<'_>> {
+fn lines<'a>(text: &'a str, work: &Work<'_>) -> impl Iterator<Item = Result<Piece<'a>, Stop>> {
     let mut begin = 0;
     text.trim_end().split('\n').map(move |line| {
+        work.spend(1 + line.len())?;
         let piece = Piece { text: line.trim_end().into(), begin, is_tag: false };
         begin += line.len() + 1;
-        piece
+        Ok(piece)
     })
 }
 
@@ -107,14 +127,16 @@ mod tests {
 
     use super::*;
     use crate::rules::{Rules, TreatEqual};
+    use crate::work::never_over;
 
     /// Where and how two texts differ.
     fn differ(language: Language, primary: &[u8], mirror: &[u8]) -> Option<String> {
         let rules =
             Rules { keep_values: true, treat_equal: vec![TreatEqual::Uuid, TreatEqual::Token], ..Rules::default() };
-        let mut findings = Findings::new(&rules, UNIX_EPOCH);
-        compare(language, primary, mirror, &mut findings);
-        let difference = findings.conclude(None).differences.pop()?;
+        let work = Work::new(&never_over);
+        let mut findings = Findings::new(&rules, &work, UNIX_EPOCH);
+        let stop = compare(language, primary, mirror, &mut findings).err();
+        let difference = findings.conclude(stop).differences.pop()?;
         let shown = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
         Some(format!("{}: {} -> {}", difference.at?, shown(difference.primary), shown(difference.mirror)))
     }

@@ -5,52 +5,68 @@ use std::cmp::Ordering;
 
 use crate::endpoint;
 use crate::findings::Findings;
-use crate::json::{Node, Number, Value};
+use crate::json::{Node, Number, Tree, Value};
+use crate::matcher::Matcher;
 use crate::record::Class;
-use crate::rules::{Rules, Tolerance, Unordered};
+use crate::rules::{Tolerance, TreatEqual, Unordered};
+use crate::shown;
 use crate::spot::{PathStep, Spot};
+use crate::work::{Stop, Work};
 
 /// Objects with more members, and not the same ones, are taken for maps: the names are data.
 const MAX_NAMES: usize = 50;
 /// A longer name is data.
 const MAX_NAME: usize = 64;
+/// Looking at a pair of values, in units of work.
+const PAIR_WORK: usize = 8;
 
 /// Reports all that differs.
-pub(crate) fn compare<'a>(primary: &'a Node<'a>, mirror: &'a Node<'a>, findings: &mut Findings<'_>) {
-    for document in [primary, mirror] {
-        document.digest(findings.rules, &mut Vec::new());
-    }
-    let rules = findings.rules;
-    Walk { rules, findings, path: Vec::new(), silent: None }.values(primary, mirror);
+pub(crate) fn compare(primary: &mut Tree<'_>, mirror: &mut Tree<'_>, findings: &mut Findings<'_>) -> Result<(), Stop> {
+    let (rules, work) = (findings.rules, findings.work);
+    primary.fill_digests(rules, work)?;
+    mirror.fill_digests(rules, work)?;
+    let matcher = Matcher::new(rules, findings.now);
+    let kinds = &rules.treat_equal;
+    Walk { ours: primary, theirs: mirror, kinds, work, matcher, findings, path: Vec::new(), silent: None }
+        .values(Tree::ROOT, Tree::ROOT)
 }
 
 struct Walk<'a, 'r, 'f> {
-    rules: &'r Rules,
+    ours: &'a Tree<'a>,
+    theirs: &'a Tree<'a>,
+    kinds: &'r [TreatEqual],
+    work: &'r Work<'r>,
+    matcher: Matcher<'r>,
     findings: &'f mut Findings<'r>,
     path: Vec<PathStep<'a>>,
     /// If it is only asked whether anything differs: whether it does.
     silent: Option<bool>,
 }
 
+/// A key by which elements of two arrays belong together, and the index of the element.
+type Keyed = (u64, u32);
+/// The key of what belongs to nothing.
+const NO_KEY: u64 = u64::MAX;
+
 impl<'a> Walk<'a, '_, '_> {
-    fn values(&mut self, primary: &'a Node<'a>, mirror: &'a Node<'a>) {
-        if self.findings.is_full() || self.silent == Some(true) {
-            return;
+    fn values(&mut self, primary: Node, mirror: Node) -> Result<(), Stop> {
+        if self.silent == Some(true) || self.matcher.marks().is_ignored {
+            return Ok(());
         }
-        let is_same = match (&primary.value, &mirror.value) {
-            (Value::Array(ours), Value::Array(theirs)) => return self.arrays(ours, theirs),
-            (Value::Object(ours), Value::Object(theirs)) => return self.objects(ours, theirs),
+        self.work.spend(PAIR_WORK)?;
+        let is_same = match (self.ours.value(primary), self.theirs.value(mirror)) {
+            (Value::Array(ours), Value::Array(theirs)) => return self.arrays([primary, mirror], [ours, theirs]),
+            (Value::Object(_), Value::Object(_)) => return self.objects(primary, mirror),
             (Value::Null, Value::Null) => true,
             (Value::Bool(one), Value::Bool(other)) => one == other,
-            (Value::Number(one), Value::Number(other)) => self.is_same_number(*one, *other),
+            (Value::Number(one), Value::Number(other)) => self.is_same_number(one, other),
             (Value::Text(one), Value::Text(other)) => {
-                one == other || self.rules.treat_equal.iter().any(|kind| kind.fits(one) && kind.fits(other))
+                self.work.spend(one.len() + other.len() * self.kinds.len())?;
+                one == other || self.kinds.iter().any(|kind| kind.fits(one) && kind.fits(other))
             }
             _ => return self.report_type(primary, mirror),
         };
-        if !is_same {
-            self.report(Class::Value, Some(primary), Some(mirror));
-        }
+        if is_same { Ok(()) } else { self.report(Class::Value, Some(primary), Some(mirror)) }
     }
 
     fn is_same_number(&self, one: Number, other: Number) -> bool {
@@ -58,195 +74,229 @@ impl<'a> Walk<'a, '_, '_> {
             return true;
         }
         let (one, other) = (one.as_f64(), other.as_f64());
-        if self.rules.treat_equal.iter().any(|kind| kind.fits_number(one) && kind.fits_number(other)) {
-            return true;
-        }
-        let tolerance = self.rules.tolerance.iter().find(|(pointer, _)| pointer.covers(&self.path, false));
-        tolerance.is_some_and(|(_, tolerance)| is_within(*tolerance, one, other))
+        self.kinds.iter().any(|kind| kind.fits_number(one) && kind.fits_number(other))
+            || self.matcher.tolerance().is_some_and(|tolerance| is_within(tolerance, one, other))
     }
 
-    fn objects(&mut self, ours: &'a [Member<'a>], theirs: &'a [Member<'a>]) {
-        let is_map =
-            ours.len().max(theirs.len()) > MAX_NAMES && !ours.iter().map(name_of).eq(theirs.iter().map(name_of));
-        let (mut left, mut right) = (ours.iter().peekable(), theirs.iter().peekable());
-        loop {
-            let order = match (left.peek(), right.peek()) {
-                (None, None) => return,
-                (Some(_), None) => Ordering::Less,
-                (None, Some(_)) => Ordering::Greater,
-                (Some((one, _)), Some((other, _))) => one.cmp(other),
+    fn enter(&mut self, step: PathStep<'a>) -> Result<(), Stop> {
+        self.matcher.enter(&step, self.work)?;
+        self.path.push(step);
+        Ok(())
+    }
+
+    fn leave(&mut self) {
+        self.matcher.leave();
+        self.path.pop();
+    }
+
+    fn objects(&mut self, primary: Node, mirror: Node) -> Result<(), Stop> {
+        let (trees, work) = ((self.ours, self.theirs), self.work);
+        let (ours, theirs) = (trees.0.names(primary, work)?, trees.1.names(mirror, work)?);
+        let is_map = ours.len().max(theirs.len()) > MAX_NAMES
+            && !ours.iter().map(|name| trees.0.name(*name)).eq(theirs.iter().map(|name| trees.1.name(*name)));
+        let in_order = |one: &Node, other: &Node| trees.0.name(*one).cmp(trees.1.name(*other));
+        for (primary, mirror) in merged(&ours, &theirs, in_order) {
+            let name = match (primary, mirror) {
+                (Some(name), _) => trees.0.name(*name),
+                (None, Some(name)) => trees.1.name(*name),
+                (None, None) => continue,
             };
-            let primary = if order.is_le() { left.next() } else { None };
-            let mirror = if order.is_ge() { right.next() } else { None };
-            let Some((name, _)) = primary.or(mirror) else { return };
             let is_folded = is_map || name.len() > MAX_NAME || endpoint::is_id(name);
-            self.path.push(PathStep::Name { name, is_folded });
-            match (primary, mirror) {
-                (Some((_, primary)), Some((_, mirror))) => self.values(primary, mirror),
-                (Some((_, primary)), None) => self.report(Class::Missing, Some(primary), None),
-                (None, Some((_, mirror))) => self.report(Class::Extra, None, Some(mirror)),
-                (None, None) => {}
+            self.enter(PathStep::Name { name, is_folded })?;
+            match (primary.map(|name| Tree::value_of(*name)), mirror.map(|name| Tree::value_of(*name))) {
+                (Some(primary), Some(mirror)) => self.values(primary, mirror)?,
+                (Some(primary), None) => self.report(Class::Missing, Some(primary), None)?,
+                (None, mirror) => self.report(Class::Extra, None, mirror)?,
             }
-            self.path.pop();
+            self.leave();
         }
+        Ok(())
     }
 
-    fn arrays(&mut self, ours: &'a [Node<'a>], theirs: &'a [Node<'a>]) {
-        if let Some(unordered) = self.rules.unordered.iter().find(|rule| rule.pointer.covers(&self.path, false)) {
-            self.unordered(ours, theirs, unordered);
-        } else if ours.len() != theirs.len() {
-            self.report_count(ours, theirs);
-        } else if self.is_reordered(ours, theirs) {
-            self.report(Class::Order, None, None);
-        } else {
-            self.pairs(ours.iter().zip(theirs).enumerate().map(|(index, (one, other))| (index, one, other)));
+    fn arrays(&mut self, arrays: [Node; 2], counts: [usize; 2]) -> Result<(), Stop> {
+        if let Some(unordered) = self.matcher.unordered() {
+            return self.unordered(arrays, counts, unordered);
         }
+        if counts[0] != counts[1] {
+            return self.report_count(counts);
+        }
+        if self.is_reordered(arrays)? {
+            return self.report(Class::Order, None, None);
+        }
+        let [primary, mirror] = arrays;
+        let (ours, theirs) = (self.ours, self.theirs);
+        self.pairs(ours.children(primary).zip(theirs.children(mirror)).enumerate())
     }
 
     /// Compares pairs of elements; the index is that of the primary's.
-    fn pairs(&mut self, pairs: impl Iterator<Item = (usize, &'a Node<'a>, &'a Node<'a>)>) {
-        for (index, primary, mirror) in pairs {
-            self.path.push(PathStep::Index(index));
-            self.values(primary, mirror);
-            self.path.pop();
+    fn pairs(&mut self, pairs: impl Iterator<Item = (usize, (Node, Node))>) -> Result<(), Stop> {
+        for (index, (primary, mirror)) in pairs {
+            self.enter(PathStep::Index(index))?;
+            self.values(primary, mirror)?;
+            self.leave();
         }
+        Ok(())
     }
 
     /// Whether two arrays have the same elements, but not in the same places.
-    fn is_reordered(&mut self, ours: &'a [Node<'a>], theirs: &'a [Node<'a>]) -> bool {
-        let is_in_place = |(one, other): (&Node<'_>, &Node<'_>)| one.digest == other.digest;
+    fn is_reordered(&mut self, arrays: [Node; 2]) -> Result<bool, Stop> {
         // Asked silently, what is in another order differs; why does not matter.
-        if self.silent.is_some() || ours.iter().zip(theirs).all(is_in_place) {
-            return false;
+        if self.silent.is_some() {
+            return Ok(false);
         }
-        let (left, right) = (by_key(ours, digest_of), by_key(theirs, digest_of));
-        if !left.iter().zip(&right).all(|((one, _), (other, _))| one == other) {
-            return false;
+        let (ours, theirs, work) = (self.ours, self.theirs, self.work);
+        let (mut sums, mut is_in_place) = ([0_u64; 2], true);
+        for (index, (one, other)) in ours.children(arrays[0]).zip(theirs.children(arrays[1])).enumerate() {
+            let digests = [self.digest(ours, index, one)?, self.digest(theirs, index, other)?];
+            is_in_place &= digests[0] == digests[1];
+            sums = [sums[0].wrapping_add(digests[0]), sums[1].wrapping_add(digests[1])];
+        }
+        // The sums need no memory, and are the same if the elements are.
+        if is_in_place || sums[0] != sums[1] {
+            return Ok(false);
+        }
+        let [items, others] = [ours.children(arrays[0]).collect::<Vec<_>>(), theirs.children(arrays[1]).collect()];
+        let left = keyed(&items, work, |index, item| self.digest(ours, index, item))?;
+        let right = keyed(&others, work, |index, item| self.digest(theirs, index, item))?;
+        if !left.iter().map(|(key, _)| key).eq(right.iter().map(|(key, _)| key)) {
+            return Ok(false);
         }
         // Digests may be the same by chance.
         self.silent = Some(false);
-        self.pairs(
-            left.iter()
-                .zip(&right)
-                .filter_map(|((_, one), (_, other))| Some((*one, ours.get(*one)?, theirs.get(*other)?))),
-        );
-        self.silent.take() == Some(false)
+        let pairs = left.iter().zip(&right).map(|((_, one), (_, other))| paired(*one, *other));
+        self.pairs(pairs.filter_map(|pair| at(&items, &others, pair)))?;
+        Ok(self.silent.take() == Some(false))
+    }
+
+    /// What two elements of an array have in common that are the same; all that are ignored are.
+    fn digest(&mut self, tree: &Tree<'_>, index: usize, item: Node) -> Result<u64, Stop> {
+        self.work.spend(PAIR_WORK + text_of(tree, item))?;
+        self.matcher.enter(&PathStep::Index(index), self.work)?;
+        let is_ignored = self.matcher.marks().is_ignored;
+        self.matcher.leave();
+        Ok(if is_ignored { 0 } else { tree.digest(item, self.kinds) })
     }
 
     /// Compares elements with the same key, wherever they are, and those that are left over in their order.
-    fn unordered(&mut self, ours: &'a [Node<'a>], theirs: &'a [Node<'a>], rule: &Unordered) {
-        let key = |node: &'a Node<'a>| match &rule.by {
-            Some(name) => member_key(node, name),
-            None => digest_of(node),
-        };
-        let (left, right) = (by_key(ours, key), by_key(theirs, key));
-        let (mut pairs, mut only_ours, mut only_theirs) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut left, mut right) = (left.into_iter().peekable(), right.into_iter().peekable());
-        loop {
-            let order = match (left.peek(), right.peek()) {
-                (None, None) => break,
-                (Some(_), None) => Ordering::Less,
-                (None, Some(_)) => Ordering::Greater,
-                (Some((one, _)), Some((other, _))) => one.cmp(other),
+    fn unordered(&mut self, arrays: [Node; 2], counts: [usize; 2], rule: &Unordered) -> Result<(), Stop> {
+        let (ours, theirs, work) = (self.ours, self.theirs, self.work);
+        let mut key_in = |tree: &Tree<'_>, index: usize, item: Node| {
+            let Some(name) = &rule.by else {
+                return Ok(self.digest(tree, index, item)?.min(NO_KEY - 1));
             };
-            let one = if order.is_le() { left.next() } else { None };
-            let other = if order.is_ge() { right.next() } else { None };
+            let Value::Object(count) = tree.value(item) else { return Ok(NO_KEY) };
+            work.spend(count)?;
+            let Some(member) = tree.member(item, name) else { return Ok(NO_KEY) };
+            work.spend(text_of(tree, member))?;
+            // As it is, whatever counts as equal to it.
+            Ok(tree.key(member).map_or(NO_KEY, |key| key.min(NO_KEY - 1)))
+        };
+        let [items, others] = [ours.children(arrays[0]).collect::<Vec<_>>(), theirs.children(arrays[1]).collect()];
+        let left = keyed(&items, work, |index, item| key_in(ours, index, item))?;
+        let right = keyed(&others, work, |index, item| key_in(theirs, index, item))?;
+        let (mut pairs, mut only_ours, mut only_theirs) = (Vec::new(), Vec::new(), Vec::new());
+        for (one, other) in merged(&left, &right, |(one, _), (other, _)| one.cmp(other)) {
             match (one, other) {
-                (Some((Key::None, one)), Some((_, other))) => {
-                    only_ours.push(one);
-                    only_theirs.push(other);
-                }
-                (Some((_, one)), Some((_, other))) => pairs.push((one, other)),
+                (Some((key, one)), Some((_, other))) if *key != NO_KEY => pairs.push(paired(*one, *other)),
                 (one, other) => {
-                    only_ours.extend(one.map(|(_, index)| index));
-                    only_theirs.extend(other.map(|(_, index)| index));
+                    only_ours.extend(one.map(|(_, index)| u64::from(*index)));
+                    only_theirs.extend(other.map(|(_, index)| u64::from(*index)));
                 }
             }
         }
-        if ours.len() == theirs.len() {
+        drop((left, right));
+        if counts[0] == counts[1] {
             only_ours.sort_unstable();
             only_theirs.sort_unstable();
-            pairs.extend(only_ours.into_iter().zip(only_theirs));
+            pairs.extend(only_ours.into_iter().zip(only_theirs).map(|(one, other)| paired(one as u32, other as u32)));
         } else {
-            self.report_count(ours, theirs);
+            self.report_count(counts)?;
         }
         pairs.sort_unstable();
-        self.pairs(pairs.into_iter().filter_map(|(one, other)| Some((one, ours.get(one)?, theirs.get(other)?))));
+        self.pairs(pairs.into_iter().filter_map(|pair| at(&items, &others, pair)))
     }
 
-    fn report(&mut self, class: Class, primary: Option<&Node<'_>>, mirror: Option<&Node<'_>>) {
-        let spot = Spot::Json(&self.path);
-        match &mut self.silent {
-            Some(differs) => *differs |= !self.findings.is_ignored(&spot),
-            None => self.findings.report(class, &spot, || [primary.map(Node::shown), mirror.map(Node::shown)]),
-        }
+    fn report(&mut self, class: Class, primary: Option<Node>, mirror: Option<Node>) -> Result<(), Stop> {
+        let (ours, theirs) = (self.ours, self.theirs);
+        self.note(class, &|| [primary.map(|node| ours.shown(node)), mirror.map(|node| theirs.shown(node))])
     }
 
     /// Texts in quotes: `"1"` is not 1.
-    fn report_type(&mut self, primary: &Node<'_>, mirror: &Node<'_>) {
-        let spot = Spot::Json(&self.path);
-        let value = |node: &Node<'_>| match &node.value {
-            Value::Text(text) => Some(format!("\"{text}\"").into()),
-            _ => Some(node.shown().into_owned().into()),
+    fn report_type(&mut self, primary: Node, mirror: Node) -> Result<(), Stop> {
+        let value = |tree: &'a Tree<'_>, node| match tree.value(node) {
+            Value::Text(text) => Some(format!("\"{}\"", shown::head(text)).into()),
+            _ => Some(tree.shown(node)),
         };
+        let (ours, theirs) = (self.ours, self.theirs);
+        self.note(Class::Type, &|| [value(ours, primary), value(theirs, mirror)])
+    }
+
+    fn report_count(&mut self, counts: [usize; 2]) -> Result<(), Stop> {
+        self.note(Class::Length, &|| counts.map(|count| Some(count.to_string().into())))
+    }
+
+    fn note<'v>(
+        &mut self,
+        class: Class,
+        values: &dyn Fn() -> [Option<std::borrow::Cow<'v, str>>; 2],
+    ) -> Result<(), Stop> {
+        let marks = self.matcher.marks();
         match &mut self.silent {
-            Some(differs) => *differs |= !self.findings.is_ignored(&spot),
-            None => self.findings.report(Class::Type, &spot, || [value(primary), value(mirror)]),
+            Some(differs) => *differs |= !marks.is_ignored,
+            None => self.findings.report(class, &Spot::Json(&self.path), marks, values)?,
         }
-    }
-
-    fn report_count(&mut self, ours: &[Node<'_>], theirs: &[Node<'_>]) {
-        let spot = Spot::Json(&self.path);
-        let count = |items: &[Node<'_>]| Some(items.len().to_string().into());
-        match &mut self.silent {
-            Some(differs) => *differs |= !self.findings.is_ignored(&spot),
-            None => self.findings.report(Class::Length, &spot, || [count(ours), count(theirs)]),
-        }
+        Ok(())
     }
 }
 
-type Member<'a> = (std::borrow::Cow<'a, str>, Node<'a>);
-
-fn name_of<'a>((name, _): &'a Member<'_>) -> &'a str {
-    name
-}
-
-/// By what two elements of arrays are told to belong together.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Key<'a> {
-    Digest(u64),
-    Text(&'a str),
-    Whole(i64),
-    Large(u64),
-    Float(u64),
-    Bool(bool),
-    /// By nothing.
-    None,
-}
-
-fn digest_of<'a>(node: &'a Node<'a>) -> Key<'a> {
-    Key::Digest(node.digest.get())
-}
-
-/// The key of an object with this member: as it is, whatever counts as equal to it.
-fn member_key<'a>(node: &'a Node<'a>, name: &str) -> Key<'a> {
-    let Value::Object(members) = &node.value else { return Key::None };
-    let at = members.binary_search_by(|(member, _)| (**member).cmp(name));
-    match at.ok().and_then(|at| members.get(at)).map(|(_, node)| &node.value) {
-        Some(Value::Text(text)) => Key::Text(text),
-        Some(Value::Number(Number::Whole(number))) => Key::Whole(*number),
-        Some(Value::Number(Number::Large(number))) => Key::Large(*number),
-        Some(Value::Number(Number::Float(number))) => Key::Float(number.to_bits()),
-        Some(Value::Bool(value)) => Key::Bool(*value),
-        Some(Value::Null | Value::Array(_) | Value::Object(_)) | None => Key::None,
-    }
+/// How long a text is, as work.
+fn text_of(tree: &Tree<'_>, node: Node) -> usize {
+    if let Value::Text(text) = tree.value(node) { text.len() } else { 0 }
 }
 
 /// The elements' keys and indices, sorted.
-fn by_key<'a>(items: &'a [Node<'a>], key: impl Fn(&'a Node<'a>) -> Key<'a>) -> Vec<(Key<'a>, usize)> {
-    let mut keys: Vec<_> = items.iter().enumerate().map(|(index, item)| (key(item), index)).collect();
+fn keyed(
+    items: &[Node],
+    work: &Work<'_>,
+    mut key: impl FnMut(usize, Node) -> Result<u64, Stop>,
+) -> Result<Vec<Keyed>, Stop> {
+    work.spend(items.len() * (PAIR_WORK + items.len().checked_ilog2().unwrap_or(0) as usize))?;
+    let mut keys = Vec::with_capacity(items.len());
+    for (index, item) in items.iter().enumerate() {
+        keys.push((key(index, *item)?, index as u32));
+    }
     keys.sort_unstable();
-    keys
+    Ok(keys)
+}
+
+/// The indices of a pair in one number: pairs, indices and digests are all sorted by the same code.
+fn paired(one: u32, other: u32) -> u64 {
+    u64::from(one) << 32 | u64::from(other)
+}
+
+/// The elements of a pair, with the index of the first.
+fn at(ours: &[Node], theirs: &[Node], pair: u64) -> Option<(usize, (Node, Node))> {
+    let (one, other) = ((pair >> 32) as usize, pair as u32 as usize);
+    Some((one, (*ours.get(one)?, *theirs.get(other)?)))
+}
+
+/// Two sorted lists side by side: what is in both, and what is in one alone.
+fn merged<'i, T>(
+    ours: &'i [T],
+    theirs: &'i [T],
+    order: impl Fn(&T, &T) -> Ordering,
+) -> impl Iterator<Item = (Option<&'i T>, Option<&'i T>)> {
+    let (mut left, mut right) = (ours.iter().peekable(), theirs.iter().peekable());
+    std::iter::from_fn(move || {
+        let order = match (left.peek(), right.peek()) {
+            (None, None) => return None,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(one), Some(other)) => order(one, other),
+        };
+        let one = if order.is_le() { left.next() } else { None };
+        Some((one, if order.is_ge() { right.next() } else { None }))
+    })
 }
 
 fn is_within(tolerance: Tolerance, one: f64, other: f64) -> bool {

@@ -5,7 +5,9 @@
 use std::collections::BTreeSet;
 use std::time::UNIX_EPOCH;
 
-use crossfade_compare::{Answer, Class, Comparison, Place, Pointer, Rules, TreatEqual, Unordered, Verdict, compare};
+use crossfade_compare::{
+    Answer, Class, Comparison, Place, Pointer, Rules, Tolerance, TreatEqual, Unordered, Verdict, measured,
+};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use proptest::prelude::*;
@@ -16,7 +18,11 @@ fn with(rules: &Rules, media_type: &str, coding: &str, primary: &[u8], mirror: &
     headers.insert(CONTENT_TYPE, HeaderValue::from_str(media_type).unwrap());
     headers.insert(CONTENT_ENCODING, HeaderValue::from_str(coding).unwrap());
     let answer = |body| Answer { status: StatusCode::OK, headers: &headers, body };
-    compare(&answer(primary), &answer(mirror), rules, UNIX_EPOCH)
+    let (comparison, work) = measured(&answer(primary), &answer(mirror), rules, UNIX_EPOCH, &|| None);
+    // In proportion to what there is, unless it is compressed.
+    let most = 20_000 + 2_000 * (primary.len() + mirror.len()) as u64;
+    assert!(!coding.is_empty() || work <= most, "{work}");
+    comparison
 }
 
 fn json_with(rules: &Rules, primary: &str, mirror: &str) -> Comparison {
@@ -141,6 +147,27 @@ proptest! {
         let unordered = Unordered { pointer: Pointer::parse("/**").unwrap(), by: None };
         let rules = Rules { unordered: vec![unordered], ..Rules::default() };
         prop_assert_eq!(json_with(&rules, &items, &shuffled).verdict, Verdict::Match);
+    }
+
+    #[test]
+    fn a_tree_that_is_ignored_or_in_any_order_is_one_however_deep_the_rules_look(
+        value in values(),
+        name in "[a-d]",
+        depth in 0..20_usize,
+    ) {
+        let nested = |inside: &str| format!("{}{inside}{}", "{\"x\":[".repeat(depth), "]}".repeat(depth));
+        let (one, other) = (nested(&format!("{{\"{name}\":{value}}}")), nested(&format!("{{\"{name}\":\"other\"}}")));
+        let places = |pointer: &str| vec![Place::parse(pointer).unwrap()];
+        let rules = Rules { ignore: places(&format!("/**/{name}")), ..Rules::default() };
+        prop_assert_eq!(json_with(&rules, &one, &other).verdict, Verdict::Match);
+        let rules = Rules { ignore: places(&format!("/**/x/*/{name}")), ..Rules::default() };
+        let found = json_with(&rules, &one, &other).verdict;
+        prop_assert_eq!(found, if depth == 0 { Verdict::Different } else { Verdict::Match });
+        let (low, high) = (nested("[1,2,3.5]"), nested("[3,2.2,1.2]"));
+        let unordered = vec![Unordered { pointer: Pointer::parse("/**").unwrap(), by: None }];
+        let tolerance = vec![(Pointer::parse("/**").unwrap(), Tolerance::Absolute(2.5))];
+        let rules = Rules { unordered, tolerance, ..Rules::default() };
+        prop_assert_eq!(json_with(&rules, &low, &high).verdict, Verdict::Match);
     }
 
     #[test]

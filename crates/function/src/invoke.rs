@@ -50,20 +50,19 @@ pub(crate) async fn answer<'p>(
 }
 
 /// Sends the copies of a request that has been answered, and gives the lines that say what came of them. What breaks there
-/// has no client to tell.
+/// has no client to tell, but a line all the same.
 pub(crate) async fn mirror(
     proxy: &Proxy,
     pending: Pending<'_>,
     invocation: &Invocation,
     stop: impl Future<Output = &'static str>,
 ) -> Vec<String> {
-    match caught(proxy.mirror(pending, invocation, stop)).await {
-        Ok(records) => records.iter().filter_map(|record| serde_json::to_string(record).ok()).collect(),
-        Err(message) => {
-            log_error(&format!("mirroring {} broke: {message}", invocation.request_id));
-            Vec::new()
-        }
-    }
+    let lost = proxy.lost(&pending, invocation, "proxy_internal_error");
+    let records = caught(proxy.mirror(pending, invocation, stop)).await.unwrap_or_else(|message| {
+        log_error(&format!("mirroring {} broke: {message}", invocation.request_id));
+        vec![lost]
+    });
+    records.iter().filter_map(|record| serde_json::to_string(record).ok()).collect()
 }
 
 /// An answer that no back end gave.

@@ -125,3 +125,79 @@ fn a_mirror_costs_the_client_nothing_that_can_be_told_from_its_answer() {
     assert_eq!((plain.fields.len(), plain.body), (mirrored.fields.len(), mirrored.body));
     assert_eq!(comparisons(&function.log(4)).len(), 2);
 }
+
+/// Two systems whose answers take long to compare, with rules that make it longer, and the reason for which that may end.
+fn long_comparison(keys: &str) -> (TempDir, String) {
+    let content = |last: &str| format!("[{}{last}]", "{\"b\":1},".repeat(100_000)).into_bytes();
+    let answer =
+        |content: Vec<u8>| serve(move |_| response("200 OK", &[("content-type", "application/json")], &content));
+    let (legacy, modern) = (answer(content("1")), answer(content("2")));
+    let rules: Vec<String> = (0..400).map(|number| format!("'/**/x/**/y{number}'")).collect();
+    config(legacy, modern, &format!("{keys} compare: {{ ignore: [{}] }}", rules.join(", ")))
+}
+
+#[test] // T19, T23
+fn a_long_comparison_holds_up_only_its_own_lane_and_has_a_record() {
+    let (_folder, file) = long_comparison("budget: 2s,");
+    let function = Function::start(&[("CROSSFADE_CONFIG", &file), ("AWS_LAMBDA_MAX_CONCURRENCY", "3")]);
+    // Both compare, one after the other.
+    function.invoke(&event("GET", "/mirrored"));
+    function.invoke(&event("GET", "/mirrored"));
+    for _ in 0..5 {
+        assert_eq!(function.invoke(&event("GET", "/plain")).json()["statusCode"], 200);
+    }
+    assert!(comparisons(&function.log(7)).is_empty(), "the third lane has served meanwhile");
+    let log = function.log(9);
+    let comparisons = comparisons(&log);
+    assert_eq!(comparisons.len(), 2);
+    for line in comparisons {
+        let is_ended = [("unknown", "too-large"), ("lost", "budget")]
+            .iter()
+            .any(|(verdict, reason)| line["verdict"] == *verdict && line["reason"] == *reason);
+        assert!(is_ended, "{line}");
+    }
+}
+
+#[test] // T22, T23
+fn a_comparison_ends_with_the_budget() {
+    let (_folder, file) = long_comparison("budget: 200ms,");
+    let function = Function::start(&[("CROSSFADE_CONFIG", &file)]);
+    function.invoke(&event("GET", "/mirrored"));
+    // The only lane is free again.
+    assert_eq!(function.invoke(&event("GET", "/plain")).json()["statusCode"], 200);
+    let log = function.log(3);
+    let lost = comparisons(&log)[0];
+    assert_eq!((&lost["verdict"], &lost["reason"]), (&json!("lost"), &json!("budget")));
+}
+
+#[test] // T22, T23
+fn the_end_of_the_environment_ends_a_comparison_and_says_so() {
+    let (_folder, file) = long_comparison("");
+    let mut function = Function::start(&[("CROSSFADE_CONFIG", &file)]);
+    function.invoke(&event("GET", "/mirrored"));
+    // It compares when both answers are there.
+    std::thread::sleep(Duration::from_millis(150));
+    assert!(Command::new("kill").arg(function.child.id().to_string()).status().unwrap().success());
+    assert!(function.wait().success());
+    let log = function.log(2);
+    let lost = comparisons(&log)[0];
+    assert_eq!((&lost["verdict"], &lost["reason"]), (&json!("lost"), &json!("shutdown")));
+}
+
+#[test] // T23
+fn an_answer_of_some_bytes_takes_no_memory() {
+    let legacy = serve(|_| response("200 OK", &[("content-type", "text/plain")], b"ok"));
+    // The mark of a large window, and one of 2^30 bytes.
+    let large = b"\x11\x1e\x8d\xff\x7f\x03";
+    let modern = serve(|_| response("200 OK", &[("content-type", "text/plain"), ("content-encoding", "br")], large));
+    let (_folder, file) = config(legacy, modern, "");
+    let function = Function::start(&[("CROSSFADE_CONFIG", &file)]);
+    function.invoke(&event("GET", "/mirrored"));
+    let log = function.log(2);
+    let unknown = comparisons(&log)[0];
+    assert_eq!((&unknown["verdict"], &unknown["reason"]), (&json!("unknown"), &json!("coding")));
+    let status = std::fs::read_to_string(format!("/proc/{}/status", function.child.id())).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let peak: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!(peak < 64 * 1024, "{peak} KiB");
+}

@@ -8,6 +8,7 @@
 mod access_log;
 mod attempt;
 mod client_ip;
+mod comparing;
 mod error;
 mod failover;
 mod fields;

@@ -2,15 +2,17 @@
 //! says.
 //!
 //! Owns what a copy looks like, how long it may take, and the record of it. Whether a request is copied is decided with
-//! its plan; what differs is found by `crossfade-compare`. Nothing here can reach the client: copies have connections and
+//! its plan; where it is compared is for `comparing`. Nothing here can reach the client: copies have connections and
 //! a breaker of their own.
 
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use crossfade_compare::{
-    Against, Answer, Class, Comparison, Difference, Kind, Record, Rules, Side, VERSION, Verdict, compare, endpoint,
-    is_secret_name, shown_query,
+    Against, Class, Comparison, Difference, Kind, Record, Rules, Side, VERSION, Verdict, endpoint, is_secret_name,
+    shown_query,
 };
 use crossfade_route::{Credentials, Forward, MIRROR_FIELD, Mirror, PublicUrl};
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
@@ -18,6 +20,7 @@ use http::{Response, request};
 use tokio::time::Instant;
 
 use crate::attempt::{self, Bounds, SHORTEST, Trace};
+use crate::comparing::{self, End};
 use crate::pipeline::Answered;
 use crate::plan::{Context, Outgoing, Planner};
 use crate::upstream::Upstream;
@@ -57,15 +60,8 @@ pub(crate) struct Primary<'t> {
 enum Outcome {
     Answer(Response<Bytes>, Duration),
     NoAnswer(&'static str),
-    /// Not sent, or not waited for; a word says why.
+    /// Not sent, or not waited for. The word is the reason in the record.
     Lost(&'static str),
-}
-
-/// When everything ends, and what is said of what has not come by then.
-#[derive(Clone, Copy, Debug)]
-struct End {
-    at: Instant,
-    reason: &'static str,
 }
 
 impl<'t> Primary<'t> {
@@ -108,15 +104,40 @@ impl<'t> Planner<'t> {
 }
 
 impl Proxy {
+    /// The record of a copy that has come to nothing, for a reason.
+    #[must_use]
+    pub fn lost(&self, pending: &Pending<'_>, invocation: &Invocation, reason: &'static str) -> Record {
+        let Pending { copy, context, primary, .. } = pending;
+        let rules = copy.mirror.compare.as_deref();
+        Record {
+            kind: Kind::Compare,
+            version: VERSION,
+            time: invocation.time,
+            against: Against::Mirror,
+            request_id: invocation.request_id.clone(),
+            route: context.route.name.clone(),
+            method: copy.received.method.to_string(),
+            endpoint: endpoint(copy.received.uri.path(), rules.map_or(&[], |rules| &rules.endpoints)),
+            verdict: Verdict::Lost,
+            reason: Some(reason.to_owned()),
+            differences: Vec::new(),
+            more: 0,
+            credentials_withheld: false,
+            primary: primary.side(),
+            mirror: Side { backend: self.name_of(copy.mirror.backend).to_owned(), ..Side::default() },
+        }
+    }
+
     /// Sends the copies of a request that has been answered, and compares. Ends when all is done, at the latest when the
-    /// budget or the invocation's time is over, or when `stop` is done, which says why; what has not come by then is
-    /// recorded as lost.
+    /// budget or the invocation's time is over, or soon after `stop` is done, which says why; what has not come by then, or
+    /// has not been compared, is recorded as lost.
     pub async fn mirror(
         &self,
         pending: Pending<'_>,
         invocation: &Invocation,
         stop: impl Future<Output = &'static str>,
     ) -> Vec<Record> {
+        let common = self.lost(&pending, invocation, "");
         let Pending { copy, context, forward, body, mut primary } = pending;
         let mirror = copy.mirror;
         let neutral =
@@ -124,14 +145,14 @@ impl Proxy {
         if let Ok(Answered { response, sent, .. }) = &mut primary.answer {
             without_own_name(&neutral, response, sent);
         }
-        let (method, path) = (copy.received.method.clone(), copy.received.uri.path().to_owned());
+        let method = copy.received.method.clone();
         let (outgoing, credentials_withheld) = self.planner(invocation).copy(&context, forward, copy, &body);
         let again = match &primary.answer {
             Ok(answered) if mirror.compares_itself(&method, invocation.seed) => Some(marked(&answered.sent)),
             _ => None,
         };
 
-        let end = End::of(mirror, invocation);
+        let end = end_of(mirror, invocation);
         let (mut of_mirror, mut of_itself) = (None, None);
         // One after the other: side by side they would slow each other, and be told apart from the primary by that.
         let both = async {
@@ -145,35 +166,44 @@ impl Proxy {
                 of_itself = Some(self.send_copy(again, &body, None, end, &neutral, invocation).await);
             }
         };
+        let mut stop = pin!(stop);
         // The reason to stop comes first: what ends at the same moment may have ended because of it.
-        let stopped = tokio::select! {
+        let mut stopped = tokio::select! {
             biased;
-            reason = stop => reason,
-            () = both => "done",
+            reason = &mut stop => Some(reason),
+            () = both => None,
         };
-        if stopped != "done" {
+        if stopped.is_some() {
             // The connections that the copies were on may have died meanwhile, and nobody has found out.
             let copies = outgoing.iter().chain(&again).filter_map(|outgoing| self.apart.get(outgoing.index));
             copies.for_each(Upstream::discard_idle);
         }
-        let [of_mirror, of_itself] = [of_mirror, of_itself].map(|outcome| outcome.unwrap_or(Outcome::Lost(stopped)));
+        let not_sent = Outcome::Lost(stopped.unwrap_or("proxy_internal_error"));
+        let copies = [(Against::Mirror, outgoing.as_ref().ok(), of_mirror)].into_iter();
+        let copies = copies.chain(again.iter().map(|again| (Against::Itself, Some(again), of_itself.take())));
 
-        let record = |against, outgoing: Option<&Outgoing<'_>>, outcome: &Outcome| {
+        let rules = mirror.compare.as_ref();
+        let url = |outgoing: &Outgoing<'_>| url(outgoing, rules.is_some_and(|rules| rules.keep_values));
+        let sent = primary.answer.as_ref().ok().map(|answered| &answered.sent);
+        let mut records = Vec::new();
+        for (against, outgoing, outcome) in copies {
+            let outcome = outcome.as_ref().unwrap_or(&not_sent);
             let now = invocation.time + invocation.started.elapsed();
-            let rules = mirror.compare.as_ref();
-            let Comparison { verdict, reason, differences, more } = judge(&primary, outcome, rules, now);
+            let comparison = match stopped {
+                Some(reason) => judge(&primary, outcome, rules, now, end.stopped(reason)).await,
+                None => tokio::select! {
+                    biased;
+                    reason = &mut stop => {
+                        stopped = Some(reason);
+                        Comparison::without_differences(Verdict::Lost, Some(reason))
+                    }
+                    comparison = judge(&primary, outcome, rules, now, end) => comparison,
+                },
+            };
+            let Comparison { verdict, reason, differences, more } = comparison;
             let is_shown = verdict == Verdict::Different;
-            let url = |outgoing: &Outgoing<'_>| url(outgoing, rules.is_some_and(|rules| rules.keep_values));
-            let sent = primary.answer.as_ref().ok().map(|answered| &answered.sent);
-            Record {
-                kind: Kind::Compare,
-                version: VERSION,
-                time: invocation.time,
+            records.push(Record {
                 against,
-                request_id: invocation.request_id.clone(),
-                route: context.route.name.clone(),
-                method: method.to_string(),
-                endpoint: endpoint(&path, rules.map_or(&[], |rules| &rules.endpoints)),
                 verdict,
                 reason: reason.map(str::to_owned),
                 differences,
@@ -185,10 +215,9 @@ impl Proxy {
                     url: outgoing.filter(|_| is_shown).map(url),
                     ..outcome.side()
                 },
-            }
-        };
-        let mut records = vec![record(Against::Mirror, outgoing.as_ref().ok(), &of_mirror)];
-        records.extend(again.iter().map(|again| record(Against::Itself, Some(again), &of_itself)));
+                ..common.clone()
+            });
+        }
         records
     }
 
@@ -228,14 +257,13 @@ impl Proxy {
     }
 }
 
-impl End {
-    fn of(mirror: &Mirror, invocation: &Invocation) -> Self {
-        let budget = Instant::now() + mirror.budget;
-        if invocation.deadline < budget {
-            End { at: invocation.deadline, reason: "time" }
-        } else {
-            End { at: budget, reason: "budget" }
-        }
+/// The budget begins now.
+fn end_of(mirror: &Mirror, invocation: &Invocation) -> End {
+    let budget = Instant::now() + mirror.budget;
+    if invocation.deadline < budget {
+        End { at: invocation.deadline, reason: "time" }
+    } else {
+        End { at: budget, reason: "budget" }
     }
 }
 
@@ -270,9 +298,15 @@ fn answered_side(response: &Response<Bytes>, took: Duration, side: Side) -> Side
     }
 }
 
-/// What to say of a copy.
-fn judge(primary: &Primary<'_>, outcome: &Outcome, rules: Option<&Rules>, now: SystemTime) -> Comparison {
-    let nothing = |verdict, reason| Comparison { verdict, reason, differences: Vec::new(), more: 0 };
+/// What to say of a copy, by then.
+async fn judge(
+    primary: &Primary<'_>,
+    outcome: &Outcome,
+    rules: Option<&Arc<Rules>>,
+    now: SystemTime,
+    end: End,
+) -> Comparison {
+    let nothing = Comparison::without_differences;
     let primary = match &primary.answer {
         Ok(answered) if !answered.response.status().is_server_error() => Some(&answered.response),
         _ => None,
@@ -285,7 +319,9 @@ fn judge(primary: &Primary<'_>, outcome: &Outcome, rules: Option<&Rules>, now: S
         (Some(primary), Outcome::Answer(mirror, _), Some(rules)) if mirror.status().is_server_error() => {
             breakdown(primary, mirror.status().as_str(), rules)
         }
-        (Some(primary), Outcome::Answer(mirror, _), Some(rules)) => compare(&seen(primary), &seen(mirror), rules, now),
+        (Some(primary), Outcome::Answer(mirror, _), Some(rules)) => {
+            comparing::compare(primary.clone(), mirror.clone(), rules.clone(), now, end).await
+        }
     }
 }
 
@@ -308,10 +344,6 @@ fn without_own_name(neutral: &PublicUrl, response: &mut Response<Bytes>, sent: &
     if sent.backend.public_url.is_none() {
         public_url::apply(neutral, sent.backend, sent.parts.headers.get(HOST), response.headers_mut());
     }
-}
-
-fn seen(response: &Response<Bytes>) -> Answer<'_> {
-    Answer { status: response.status(), headers: response.headers(), body: response.body() }
 }
 
 /// Removes the client's credentials but those that may pass; whether there were any.

@@ -1,6 +1,7 @@
 //! `mirror` of a route: which requests are copied to another back end once the client has its answer. Owns that choice;
 //! sends nothing, and knows nothing of what is compared but its rules.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossfade_compare::Rules;
@@ -42,8 +43,8 @@ pub struct Mirror {
     pub backend_request: Option<Duration>,
     /// `budget`: how long after the answer all of this may take.
     pub budget: Duration,
-    /// `compare`; `None`: statuses and times are noted, nothing is compared.
-    pub compare: Option<Rules>,
+    /// `compare`; `None`: statuses and times are noted, nothing is compared. Shared with the thread that compares.
+    pub compare: Option<Arc<Rules>>,
     /// `compare.noise.selfCompare`: of the copied requests with a safe method, how many go to the first back end once
     /// more, to see what differs by itself.
     pub self_compare: Share,

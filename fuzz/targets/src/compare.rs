@@ -1,8 +1,11 @@
-//! Two answers of any kind: the same is a match, and there are as many differences as a record may have.
+//! Two answers of any kind: the same is a match, there are as many differences as a record may have, and neither the work
+//! nor the memory that it takes to know is more than it may be.
 
 use std::time::UNIX_EPOCH;
 
-use crossfade_compare::{Answer, Pointer, Rules, TreatEqual, Unordered, Verdict, endpoint};
+use crossfade_compare::{
+    Accepted, Answer, MAX_WORK, Place, Pointer, Rules, Tolerance, TreatEqual, Unordered, Verdict, endpoint, measured,
+};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::text;
@@ -11,6 +14,16 @@ const MEDIA_TYPES: [&str; 5] = ["application/json", "text/html", "application/xm
 const CODINGS: [&str; 5] = ["identity", "gzip", "deflate", "br", "zstd"];
 /// Between the two contents.
 const SEPARATOR: &[u8] = b"\n---\n";
+
+/// The most memory that a comparison may take, in KiB.
+const MAX_MEMORY: u64 = 48 * 1024;
+
+/// What the process has taken at most so far, in KiB; 0 where the system does not say.
+fn peak_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    peak.and_then(|peak| peak.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
+}
 
 /// The first two bytes choose media type and coding; then the contents, with a line of dashes between them.
 pub fn compare(data: &[u8]) {
@@ -24,17 +37,32 @@ pub fn compare(data: &[u8]) {
     headers.insert("content-type", one_of(&MEDIA_TYPES, *media_type));
     headers.insert("content-encoding", one_of(&CODINGS, *coding));
     let answer = |body| Answer { status: StatusCode::OK, headers: &headers, body };
+    let pointer = |text: &str| Pointer::parse(text).into_iter();
+    let place = |text: &str| Place::parse(text).into_iter();
     let rules = Rules {
-        unordered: Pointer::parse("/**/u")
+        ignore: place("/**/i/**/j").chain(place("/i/*")).collect(),
+        accepted: place("/**/a/*").map(|place| Accepted { place, until: None }).collect(),
+        redact: place("/**/r").collect(),
+        tolerance: pointer("/**/t/**").map(|pointer| (pointer, Tolerance::Relative(0.1))).collect(),
+        unordered: pointer("/**/u")
             .map(|pointer| Unordered { pointer, by: Some("id".to_owned()) })
-            .into_iter()
+            .chain(pointer("/**/v").map(|pointer| Unordered { pointer, by: None }))
             .collect(),
         treat_equal: vec![TreatEqual::Uuid, TreatEqual::Timestamp, TreatEqual::Hash, TreatEqual::Token],
         keep_values: true,
         ..Rules::default()
     };
-    let compare = |one, other| crossfade_compare::compare(&answer(one), &answer(other), &rules, UNIX_EPOCH);
+    let peak = peak_memory();
+    let compare = |one, other| {
+        let (comparison, work) = measured(&answer(one), &answer(other), &rules, UNIX_EPOCH, &|| None);
+        assert!(work <= MAX_WORK);
+        // What is not compressed takes work in proportion to what there is.
+        let bytes = (primary.len() + mirror.len()) as u64;
+        assert!(coding % 5 != 0 || work <= 20_000 + 2_000 * bytes, "{work} for {bytes} bytes");
+        comparison
+    };
     assert!(compare(primary, mirror).differences.len() <= 20);
     assert_eq!(compare(primary, primary).verdict, Verdict::Match);
+    assert!(peak_memory() <= peak + MAX_MEMORY);
     let _ = endpoint(text(primary), &[]);
 }

@@ -1,5 +1,6 @@
 //! `mirror` of a route: who gets copies of which requests. What is compared is in `compare`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
@@ -85,7 +86,7 @@ pub(super) fn read<'n>(
         credentials: credentials.unwrap_or_default(),
         backend_request: timeout,
         budget: budget.unwrap_or(BUDGET),
-        compare: rules,
+        compare: rules.map(Arc::new),
         self_compare,
     })
 }

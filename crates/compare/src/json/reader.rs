@@ -1,0 +1,257 @@
+//! Reading JSON text (RFC 8259) into a tree. Owns the grammar; what a tree is and how large it may become is in `json`.
+
+use super::{MAX_DEPTH, MAX_NODES, NoTree, Node, Number, Slot, TOO_MUCH, Tag, Tree, VALUE_WORK};
+use crate::work::Work;
+
+/// Reads a document without recursion.
+pub(super) struct Reader<'a, 'w> {
+    tree: Tree<'a>,
+    at: usize,
+    values: usize,
+    memory: usize,
+    work: &'w Work<'w>,
+}
+
+impl<'a, 'w> Reader<'a, 'w> {
+    pub(super) fn new(tree: Tree<'a>, memory: usize, work: &'w Work<'w>) -> Self {
+        Reader { tree, at: 0, values: 0, memory, work }
+    }
+
+    pub(super) fn document(mut self) -> Result<Tree<'a>, NoTree> {
+        // The arrays and objects that are open.
+        let mut open: Vec<u32> = Vec::new();
+        loop {
+            // Here a value begins, in an object behind its name.
+            if self.value(&mut open)? {
+                continue;
+            }
+            loop {
+                let Some(container) = open.last().copied() else {
+                    return if self.peek().is_none() { Ok(self.tree) } else { Err(NoTree::NotJson) };
+                };
+                let is_object = self.tree.slot(Node(container)).tag == Tag::Object;
+                match (self.next(), is_object) {
+                    (Some(b','), false) => break,
+                    (Some(b','), true) => {
+                        self.name()?;
+                        break;
+                    }
+                    (Some(b']'), false) | (Some(b'}'), true) => self.close(&mut open),
+                    _ => return Err(NoTree::NotJson),
+                }
+            }
+        }
+    }
+
+    /// Reads a value. Whether another one comes first in it: then it stays open.
+    fn value(&mut self, open: &mut Vec<u32>) -> Result<bool, NoTree> {
+        self.work.spend(VALUE_WORK)?;
+        self.values += 1;
+        if self.values > MAX_NODES {
+            return Err(TOO_MUCH);
+        }
+        if let Some(slot) = open.last().and_then(|open| self.tree.slots.get_mut(*open as usize)) {
+            slot.low = slot.low.saturating_add(1);
+        }
+        let slot = match self.peek() {
+            Some(b'"') => self.text()?,
+            Some(b'-' | b'0'..=b'9') => self.number()?,
+            Some(b'[' | b'{') => return self.open(open),
+            _ => {
+                let words = [("null", Tag::Null), ("false", Tag::False), ("true", Tag::True)];
+                let rest = self.tree.text.get(self.at..).unwrap_or_default();
+                let (word, tag) = words.iter().find(|(word, _)| rest.starts_with(word)).ok_or(NoTree::NotJson)?;
+                self.at += word.len();
+                Slot::of(*tag, 0)
+            }
+        };
+        self.push(slot)?;
+        Ok(false)
+    }
+
+    fn open(&mut self, open: &mut Vec<u32>) -> Result<bool, NoTree> {
+        if open.len() >= MAX_DEPTH {
+            return Err(TOO_MUCH);
+        }
+        let is_object = self.next() == Some(b'{');
+        open.push(self.tree.slots.len() as u32);
+        self.push(Slot::of(if is_object { Tag::Object } else { Tag::Array }, 0))?;
+        self.push(Slot::of(Tag::Digest, 0))?;
+        if self.peek() == Some(if is_object { b'}' } else { b']' }) {
+            self.next();
+            self.close(open);
+            return Ok(false);
+        }
+        if is_object {
+            self.name()?;
+        }
+        Ok(true)
+    }
+
+    fn close(&mut self, open: &mut Vec<u32>) {
+        let behind = self.tree.slots.len() as u32;
+        if let Some(slot) = open.pop().and_then(|open| self.tree.slots.get_mut(open as usize)) {
+            slot.high = behind;
+        }
+    }
+
+    fn name(&mut self) -> Result<(), NoTree> {
+        if self.peek() != Some(b'"') {
+            return Err(NoTree::NotJson);
+        }
+        let name = self.text()?;
+        self.push(name)?;
+        if self.next() == Some(b':') { Ok(()) } else { Err(NoTree::NotJson) }
+    }
+
+    fn push(&mut self, slot: Slot) -> Result<(), NoTree> {
+        let slots = &mut self.tree.slots;
+        // Only what is no JSON needs more than has been counted, or what needs more than it may.
+        if slots.len() == slots.capacity() || self.tree.unescaped.len() > self.memory {
+            return Err(TOO_MUCH);
+        }
+        slots.push(slot);
+        Ok(())
+    }
+
+    /// What comes behind white space.
+    fn peek(&mut self) -> Option<u8> {
+        while let Some(byte) = self.byte() {
+            if !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
+                return Some(byte);
+            }
+            self.at += 1;
+        }
+        None
+    }
+
+    fn next(&mut self) -> Option<u8> {
+        let byte = self.peek()?;
+        self.at += 1;
+        Some(byte)
+    }
+
+    /// What comes.
+    fn byte(&self) -> Option<u8> {
+        self.tree.text.as_bytes().get(self.at).copied()
+    }
+
+    /// A text in quotes.
+    fn text(&mut self) -> Result<Slot, NoTree> {
+        self.at += 1;
+        let (begin, unescaped) = (self.at, self.tree.unescaped.len());
+        let mut copied = begin;
+        loop {
+            let at = self.at;
+            match self.byte().ok_or(NoTree::NotJson)? {
+                b'"' if copied == begin => {
+                    self.at += 1;
+                    return Ok(Slot { tag: Tag::Text, low: begin as u32, high: at as u32 });
+                }
+                b'"' => {
+                    self.copy(copied, at)?;
+                    self.at += 1;
+                    let end = self.tree.unescaped.len();
+                    return Ok(Slot { tag: Tag::Unescaped, low: unescaped as u32, high: end as u32 });
+                }
+                b'\\' => {
+                    self.copy(copied, at)?;
+                    let character = self.escape().ok_or(NoTree::NotJson)?;
+                    self.tree.unescaped.push(character);
+                    copied = self.at;
+                }
+                0..=0x1F => return Err(NoTree::NotJson),
+                _ => self.at += 1,
+            }
+        }
+    }
+
+    /// Copies a part of the document to the texts without escapes.
+    fn copy(&mut self, from: usize, to: usize) -> Result<(), NoTree> {
+        let text = self.tree.text.get(from..to).unwrap_or_default();
+        let Tree { slots, unescaped, .. } = &mut self.tree;
+        let left = self.memory.saturating_sub(slots.capacity() * size_of::<Slot>());
+        // With the character behind it.
+        let length = unescaped.len() + text.len() + char::MAX.len_utf8();
+        if length > left {
+            return Err(TOO_MUCH);
+        }
+        if length > unescaped.capacity() {
+            let capacity = (2 * unescaped.capacity()).clamp(length, left);
+            unescaped.try_reserve_exact(capacity - unescaped.len()).map_err(|_| TOO_MUCH)?;
+        }
+        unescaped.push_str(text);
+        Ok(())
+    }
+
+    /// The character that an escape stands for.
+    fn escape(&mut self) -> Option<char> {
+        let kind = self.tree.text.as_bytes().get(self.at + 1)?;
+        self.at += 2;
+        Some(match kind {
+            b'"' | b'\\' | b'/' => char::from(*kind),
+            b'b' => '\u{8}',
+            b'f' => '\u{C}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'u' => {
+                let first = self.hexadecimal()?;
+                let mut second = None;
+                if (0xD800..0xDC00).contains(&first) {
+                    let rest = self.tree.text.get(self.at..)?;
+                    self.at += rest.len() - rest.strip_prefix("\\u")?.len();
+                    second = Some(self.hexadecimal()?);
+                }
+                let character = char::decode_utf16([first].into_iter().chain(second)).next()?.ok()?;
+                // What could not be its second half would be a character of its own.
+                (character.len_utf16() == 1 + usize::from(second.is_some())).then_some(character)?
+            }
+            _ => return None,
+        })
+    }
+
+    fn hexadecimal(&mut self) -> Option<u16> {
+        let digits = self.tree.text.get(self.at..self.at + 4)?;
+        self.at += 4;
+        // `from_str_radix` takes a sign.
+        digits.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| u16::from_str_radix(digits, 16).ok()).flatten()
+    }
+
+    fn number(&mut self) -> Result<Slot, NoTree> {
+        let begin = self.at;
+        self.skip(b'-');
+        let is_zero = self.skip(b'0');
+        let mut is_right = is_zero || self.digits();
+        let mut is_whole = true;
+        if self.skip(b'.') {
+            is_whole = false;
+            is_right &= self.digits();
+        }
+        if self.skip(b'e') || self.skip(b'E') {
+            is_whole = false;
+            let _ = self.skip(b'+') || self.skip(b'-');
+            is_right &= self.digits();
+        }
+        if !is_right {
+            return Err(NoTree::NotJson);
+        }
+        let text = self.tree.text.get(begin..self.at).unwrap_or_default();
+        self.work.spend(text.len())?;
+        Number::read(text, is_whole).map(Number::slot).ok_or(NoTree::NotJson)
+    }
+
+    fn skip(&mut self, byte: u8) -> bool {
+        let is_there = self.byte() == Some(byte);
+        self.at += usize::from(is_there);
+        is_there
+    }
+
+    fn digits(&mut self) -> bool {
+        let begin = self.at;
+        while self.byte().is_some_and(|byte| byte.is_ascii_digit()) {
+            self.at += 1;
+        }
+        self.at > begin
+    }
+}

@@ -1,0 +1,324 @@
+//! What a comparison may take, whatever answers hold: memory, measured in a process of its own for each case, and work.
+
+#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
+
+use std::cell::Cell;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Instant, UNIX_EPOCH};
+
+use crossfade_compare::{
+    Accepted, Answer, Comparison, FieldNames, MAX_WORK, Place, Pointer, Rules, Tolerance, TreatEqual, Unordered,
+    Verdict, compare_until, measured,
+};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+const MIB: usize = 1024 * 1024;
+/// What any comparison may take besides the two answers, in bytes.
+const MOST: usize = 40 * MIB;
+/// The same for content of a megabyte that is no attack.
+const USUAL: usize = 16 * MIB;
+
+/// Two answers, and how much memory comparing them may take.
+struct Case {
+    name: String,
+    media_type: &'static str,
+    coding: &'static str,
+    contents: [Vec<u8>; 2],
+    most: usize,
+}
+
+fn case(name: &str, media_type: &'static str, coding: &'static str, contents: [Vec<u8>; 2], most: usize) -> Case {
+    Case { name: name.to_owned(), media_type, coding, contents, most }
+}
+
+fn gzip(content: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(content).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// A frame of blocks of 128 KiB that repeat a byte.
+fn zstd(window: u8, blocks: usize) -> Vec<u8> {
+    let mut frame = vec![0x28, 0xB5, 0x2F, 0xFD, 0, window];
+    for block in 1..=blocks {
+        let header = ((128 * 1024) << 3) | (1 << 1) | usize::from(block == blocks);
+        frame.extend_from_slice(&header.to_le_bytes()[..3]);
+        frame.push(b' ');
+    }
+    frame
+}
+
+/// A window of 16 MiB, and blocks of 64 KiB that are not compressed.
+fn brotli(blocks: usize) -> Vec<u8> {
+    let mut content = vec![0x8F, 0xFF, 0xFF];
+    for block in 0..blocks {
+        content.extend_from_slice(if block > 0 { &[0xF8, 0xFF, 0x0F] } else { &[] });
+        content.extend_from_slice(&[b' '; 64 * 1024]);
+    }
+    content.push(3);
+    content
+}
+
+/// As many of a text as fit into so many bytes, between a begin and an end.
+fn repeated(begin: &str, unit: &str, end: &str, bytes: usize) -> Vec<u8> {
+    format!("{begin}{}{end}", unit.repeat(bytes / unit.len())).into_bytes()
+}
+
+/// The same twice, the second with something else at its end.
+fn pair(begin: &str, unit: &str, ends: [&str; 2], bytes: usize) -> [Vec<u8>; 2] {
+    ends.map(|end| repeated(begin, unit, end, bytes))
+}
+
+fn numbered(count: usize, unit: impl Fn(usize) -> String) -> String {
+    (0..count).map(unit).collect::<Vec<_>>().join(",")
+}
+
+fn cases() -> Vec<Case> {
+    const JSON: &str = "application/json";
+    const HTML: &str = "text/html";
+    let mut cases = Vec::new();
+    // Content that somebody may well send.
+    for (name, unit) in [
+        ("small objects", "{\"id\":7,\"name\":\"x\"},"),
+        ("smallest objects", "{\"a\":1},"),
+        ("orders", "{\"id\":\"1234\",\"price\":19.90,\"currency\":\"EUR\",\"tags\":[\"a\",\"b\"]},"),
+        ("short texts", "\"abcdefgh\","),
+    ] {
+        cases.push(case(name, JSON, "", pair("[", unit, ["1]", "2]"], MIB), USUAL));
+    }
+    let shuffled =
+        |step: usize| format!("[{}]", numbered(60_000, |index| format!("{{\"id\":{}}}", index * step % 60_013)));
+    cases.push(case("another order", JSON, "", [shuffled(1), shuffled(7)].map(String::into_bytes), USUAL));
+    cases.push(case("a page", HTML, "", pair("<p>", "<a href=\"/x\">y</a> ", ["a", "b"], MIB), USUAL));
+    cases.push(case("lines", "text/csv", "", pair("", "1;2;3;4\n", ["a", "b"], MIB), USUAL));
+    // Content that nobody sends but to do harm.
+    for (name, begin, unit, ends) in [
+        ("numbers", "[", "1,", ["1]", "2]"]),
+        ("empty arrays", "[", "[],", ["1]", "2]"]),
+        ("empty objects", "[", "{},", ["1]", "2]"]),
+        ("empty names", "{", "\"\":{},", ["\"a\":1}", "\"a\":2}"]),
+        ("escapes", "[", "\"\\n\",", ["1]", "2]"]),
+        ("one text of escapes", "[\"", "\\u00e9", ["1\"]", "2\"]"]),
+        ("open arrays", "", "[", ["", "["]),
+        ("no JSON but commas", "{", ",", ["", ","]),
+        ("no JSON but names", "{\"a\":1 ", "\"a\":", ["", ","]),
+    ] {
+        for (size, bytes) in [("some", 700_000), ("many", 4 * MIB - 100)] {
+            let contents = pair(begin, unit, ends, bytes).map(|content| gzip(&content));
+            cases.push(case(&format!("{name}, {size}"), JSON, "gzip", contents, MOST));
+        }
+    }
+    let names = |prefix: &str| format!("{{{}}}", numbered(249_000, |index| format!("\"{prefix}{index}\":{{}}")));
+    cases.push(case("names", JSON, "gzip", ["a", "b"].map(|prefix| gzip(names(prefix).as_bytes())), MOST));
+    for (name, begin, unit, ends) in [
+        ("attributes", "<a ", "a ", ["b>", "c>"]),
+        ("many attributes in many tags", "", &*format!("<a {}>", "a ".repeat(9_000)), ["b", "c"]),
+        ("a long attribute", "<a a='", "&lt;", ["b'>", "c'>"]),
+        ("a long text", "", "&#x20;a", ["b", "c"]),
+        ("tags", "", "<a>", ["b", "c"]),
+        ("a declaration", "<!", "a ", ["b>", "c>"]),
+        ("an open quote", "<a b='", "<a ", ["b", "c"]),
+        ("a script", "<script>", "</", ["b", "c"]),
+    ] {
+        let contents = pair(begin, unit, ends, 4 * MIB - 100).map(|content| gzip(&content));
+        cases.push(case(name, HTML, "gzip", contents, MOST));
+    }
+    for media_type in ["text/plain", HTML] {
+        for bytes in [2 * MIB - 100, 4 * MIB - 100] {
+            let latin = |last: u8| gzip(&[vec![0xE9; bytes], vec![last]].concat());
+            let contents = [latin(0xE9), latin(0xE8)];
+            cases.push(case(&format!("{bytes} bytes of no UTF-8 in {media_type}"), media_type, "gzip", contents, MOST));
+        }
+        let words = pair("", "0123456789abcdef0 ", ["b", "c"], 4 * MIB - 100).map(|content| gzip(&content));
+        cases.push(case(&format!("hashes in {media_type}"), media_type, "gzip", words, MOST));
+    }
+    // Decoders that may take more than content.
+    let other = || b"x".to_vec();
+    for (name, coding, content) in [
+        ("a large window", "br", b"\x11\x1e\x8d\xff\x7f\x03".to_vec()),
+        ("a window of 16 MiB", "br, gzip", gzip(&brotli(63))),
+        ("a window of 16 MiB, too much", "br, gzip", gzip(&brotli(64))),
+        ("zstd, 4 MiB", "zstd", zstd(0x68, 32)),
+        ("zstd, too much", "zstd", zstd(0x68, 200)),
+        ("zstd, many frames", "zstd", zstd(0x68, 1).repeat(20_000)),
+        ("zstd, frames to skip", "zstd", b"\x50\x2a\x4d\x18\0\0\0\0".repeat(100_000)),
+        ("gzip, many members", "gzip", gzip(b"").repeat(40_000)),
+        ("gzip on zstd", "zstd, gzip, gzip, gzip", gzip(&gzip(&gzip(&zstd(0x68, 32))))),
+        ("gzip, too much", "gzip, gzip", gzip(&gzip(&vec![0; 64 * MIB]))),
+    ] {
+        cases.push(case(name, "text/plain", coding, [content, other()], MOST));
+    }
+    cases
+}
+
+/// Rules of each kind, that go all ways.
+fn rules(count: usize) -> Rules {
+    let pointer = |text: &str| Pointer::parse(text).unwrap();
+    let place = |text: &str| Place::parse(text).unwrap();
+    let long = format!("/**{}/**{}", "/a".repeat(30), "/*".repeat(30));
+    Rules {
+        headers: FieldNames::All,
+        ignore: vec![place("/**/a/**/y"); count],
+        accepted: vec![Accepted { place: place(&long), until: None }; count],
+        redact: vec![place("/**/secret"); count],
+        unordered: vec![Unordered { pointer: pointer("/**/u/**/v"), by: Some("id".to_owned()) }; count],
+        tolerance: vec![(pointer(&long), Tolerance::Absolute(0.1)); count],
+        treat_equal: vec![TreatEqual::Uuid, TreatEqual::Timestamp, TreatEqual::Hash, TreatEqual::Token],
+        keep_values: true,
+        ..Rules::default()
+    }
+}
+
+fn headers(media_type: &str, coding: &str) -> HeaderMap {
+    let value = |text| HeaderValue::from_str(text).unwrap();
+    [(CONTENT_TYPE, value(media_type)), (CONTENT_ENCODING, value(coding))].into_iter().collect()
+}
+
+fn run(
+    media_type: &str,
+    coding: &str,
+    contents: &[Vec<u8>; 2],
+    rules: &Rules,
+    is_over: &dyn Fn() -> Option<&'static str>,
+) -> (Comparison, u64) {
+    let headers = headers(media_type, coding);
+    let [primary, mirror] = contents.each_ref().map(|body| Answer { status: StatusCode::OK, headers: &headers, body });
+    measured(&primary, &mirror, rules, UNIX_EPOCH, is_over)
+}
+
+/// A line of `/proc/self/status`, in bytes.
+fn status(name: &str) -> usize {
+    let text = fs::read_to_string("/proc/self/status").unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    line.trim_start_matches(':').trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+}
+
+fn file(name: &str, which: usize) -> PathBuf {
+    let name: String = name.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' }).collect();
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bounds-{name}-{which}"))
+}
+
+/// Compares what is in two files, and says how much memory that took; does nothing without a case.
+#[test]
+fn in_a_process_of_its_own() {
+    let Ok(name) = std::env::var("BOUNDS_CASE") else { return };
+    let [media_type, coding] = ["BOUNDS_MEDIA_TYPE", "BOUNDS_CODING"].map(|name| std::env::var(name).unwrap());
+    let contents = [0, 1].map(|which| fs::read(file(&name, which)).unwrap());
+    let rules = rules(1);
+    let before = status("VmRSS");
+    let started = Instant::now();
+    let (comparison, work) = run(&media_type, &coding, &contents, &rules, &|| None);
+    let time = started.elapsed();
+    let taken = status("VmHWM").saturating_sub(before);
+    assert!(work <= MAX_WORK);
+    println!("\nBOUNDS {taken} {work} {time:?} {:?} {:?}", comparison.verdict, comparison.reason);
+}
+
+/// T23
+#[test]
+fn memory_is_bounded_whatever_answers_hold() {
+    let mut failures = String::new();
+    for Case { name, media_type, coding, contents, most } in cases() {
+        contents.iter().enumerate().for_each(|(which, content)| fs::write(file(&name, which), content).unwrap());
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "in_a_process_of_its_own", "--nocapture", "--test-threads=1"])
+            .envs([("BOUNDS_CASE", &*name), ("BOUNDS_MEDIA_TYPE", media_type), ("BOUNDS_CODING", coding)])
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        let figures = text.lines().find_map(|line| line.strip_prefix("BOUNDS ")).unwrap_or("0 ended badly");
+        let taken: usize = figures.split(' ').next().unwrap().parse().unwrap();
+        println!("{name}: {:.1} MiB; bytes, work, time, verdict, reason: {figures}", taken as f64 / MIB as f64);
+        if taken == 0 || taken > most {
+            failures.push_str(&format!("{name}: {figures}\n"));
+        }
+        [0, 1].into_iter().for_each(|which| fs::remove_file(file(&name, which)).unwrap());
+    }
+    assert!(failures.is_empty(), "{failures}");
+}
+
+/// A document with one array or object in another.
+fn tower(depth: usize, begin: &str, inside: &str, end: &str) -> Vec<u8> {
+    format!("{}{inside}{}", begin.repeat(depth), end.repeat(depth)).into_bytes()
+}
+
+#[test]
+fn the_work_of_rules_grows_with_the_values_and_not_with_their_depth() {
+    let inside = |value: usize| numbered(2_000, |index| format!("{{\"b{index}\":{value}}}"));
+    let work = |depth: usize, count: usize| {
+        let contents = [1, 2].map(|value| tower(depth, "{\"a\":", &format!("[{}]", inside(value)), "}"));
+        run("application/json", "", &contents, &rules(count), &|| None).1
+    };
+    assert!(work(90, 10) < 4 * work(3, 10), "{} {}", work(90, 10), work(3, 10));
+    assert!(work(90, 100) < 15 * work(90, 10), "{} {}", work(90, 100), work(90, 10));
+}
+
+#[test]
+fn work_beyond_the_limit_is_not_done_and_said() {
+    let values = numbered(100_000, |index| format!("{{\"b\":{index}}}"));
+    let contents = ["1", "2"].map(|last| tower(90, "{\"a\":", &format!("[{values},{last}]"), "}"));
+    let (comparison, work) = run("application/json", "", &contents, &rules(400), &|| None);
+    assert_eq!((comparison.verdict, comparison.reason, work), (Verdict::Unknown, Some("too-large"), MAX_WORK));
+}
+
+#[test]
+fn a_comparison_ends_when_its_time_is_over() {
+    // One of each kind of content and coding, that it takes not too long to go through thrice.
+    let names =
+        ["small objects", "another order", "a page", "lines", "names", "attributes", "tags", "gzip, many members"];
+    for Case { name, media_type, coding, contents, .. } in
+        cases().into_iter().filter(|case| names.contains(&&*case.name))
+    {
+        let rules = rules(1);
+        let asked = Cell::new(0_u64);
+        let (whole, work) = run(media_type, coding, &contents, &rules, &|| {
+            asked.set(asked.get() + 1);
+            None
+        });
+        // Asked often enough: nothing between two times is more than all content at once.
+        assert!(asked.get() >= work / (5 * MIB as u64), "{name}: {} times in {work}", asked.get());
+        for end in [1, asked.get() / 2, asked.get()] {
+            let again = Cell::new(0);
+            let is_over = || {
+                again.set(again.get() + 1);
+                (again.get() >= end).then_some("budget")
+            };
+            let headers = headers(media_type, coding);
+            let [one, other] =
+                contents.each_ref().map(|body| Answer { status: StatusCode::OK, headers: &headers, body });
+            let ended = compare_until(&one, &other, &rules, UNIX_EPOCH, &is_over);
+            if asked.get() == 0 {
+                assert_eq!(ended, whole, "{name}");
+            } else {
+                assert_eq!(ended, Comparison::without_differences(Verdict::Lost, Some("budget")), "{name}");
+                assert_eq!(again.get(), end.max(1), "{name}: once over, nobody asks again");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_work_of_fields_is_that_of_their_bytes() {
+    let rules = rules(1);
+    for (name, unit) in
+        [("set-cookie", "a;"), ("cache-control", "a,"), ("link", "<a>,"), ("x-other", "0123456789abcdef ")]
+    {
+        let fields = |lines: usize, bytes: usize| -> HeaderMap {
+            let value = HeaderValue::from_str(&unit.repeat(bytes / unit.len())).unwrap();
+            (0..lines).map(|_| (name.parse::<HeaderName>().unwrap(), value.clone())).collect()
+        };
+        for (lines, bytes) in [(1, 250_000), (100, 2_500)] {
+            let headers = [fields(lines, bytes), fields(lines, bytes + 100)];
+            let [one, other] = headers.each_ref().map(|headers| Answer { status: StatusCode::OK, headers, body: b"" });
+            let (comparison, work) = measured(&one, &other, &rules, UNIX_EPOCH, &|| None);
+            assert_eq!(comparison.verdict, Verdict::Different, "{name}");
+            assert!(work < 100 * 2 * 250_000, "{name}: {work}");
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Comparing two answers away from the thread that serves. Owns the thread, that it has one comparison at a time, and when
+//! that ends; what differs is found by `crossfade-compare`.
+//!
+//! Other invocations are served meanwhile, so that their clients wait for no comparison, and the end of the time, of the
+//! environment or of a standstill is noticed in the middle of one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use crossfade_compare::{Answer, Comparison, Rules, Verdict, compare_until};
+use http::Response;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+/// One comparison at a time in the whole process: its memory must not be multiplied by the number of invocations.
+static TURN: Mutex<()> = Mutex::const_new(());
+
+/// How long a comparison may take when everything else has been stopped.
+const AFTER_STOP: Duration = Duration::from_millis(50);
+
+/// When everything ends, and what is said of what has not come by then.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct End {
+    pub(crate) at: Instant,
+    pub(crate) reason: &'static str,
+}
+
+impl End {
+    /// The same after everything has been stopped for a reason.
+    pub(crate) fn stopped(self, reason: &'static str) -> Self {
+        End { at: self.at.min(Instant::now() + AFTER_STOP), reason }
+    }
+}
+
+/// Tells the thread, when nobody waits for it any more, that it need not go on.
+struct Waiting(Arc<AtomicBool>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Compares two answers on a thread, which is made for the first and kept for some seconds. `Lost` if that does not come to
+/// its end in time, `Unknown` if it panics. If nobody waits for the result any more, the thread soon stops, too.
+pub(crate) async fn compare(
+    primary: Response<Bytes>,
+    mirror: Response<Bytes>,
+    rules: Arc<Rules>,
+    now: SystemTime,
+    end: End,
+) -> Comparison {
+    apart(end, move |is_over| compare_until(&seen(&primary), &seen(&mirror), &rules, now, is_over)).await
+}
+
+/// Does the work of a comparison on the thread. It asks whether its time is over, and for the reason.
+async fn apart(
+    end: End,
+    work: impl FnOnce(&dyn Fn() -> Option<&'static str>) -> Comparison + Send + 'static,
+) -> Comparison {
+    let waiting = Waiting(Arc::default());
+    let is_left = waiting.0.clone();
+    let compared = async {
+        let turn = TURN.lock().await;
+        let work = move || {
+            let _turn = turn;
+            work(&|| (is_left.load(Ordering::Relaxed) || end.at <= Instant::now()).then_some(end.reason))
+        };
+        let result = tokio::task::spawn_blocking(work).await;
+        result.unwrap_or_else(|_| Comparison::without_differences(Verdict::Unknown, Some("proxy_internal_error")))
+    };
+    tokio::select! {
+        biased;
+        comparison = compared => comparison,
+        () = tokio::time::sleep_until(end.at) => Comparison::without_differences(Verdict::Lost, Some(end.reason)),
+    }
+}
+
+fn seen(response: &Response<Bytes>) -> Answer<'_> {
+    Answer { status: response.status(), headers: response.headers(), body: response.body() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn response(body: &str) -> Response<Bytes> {
+        Response::builder().header("content-type", "application/json").body(body.to_owned().into()).unwrap()
+    }
+
+    fn documents() -> [Response<Bytes>; 2] {
+        let values = "{\"a\":[1,2,3]},".repeat(40_000);
+        ["1", "2"].map(|last| response(&format!("[{values}{last}]")))
+    }
+
+    async fn compared([primary, mirror]: [Response<Bytes>; 2], end: End) -> Comparison {
+        compare(primary, mirror, Arc::new(Rules::default()), SystemTime::UNIX_EPOCH, end).await
+    }
+
+    fn end(left: Duration) -> End {
+        End { at: Instant::now() + left, reason: "budget" }
+    }
+
+    #[tokio::test]
+    async fn others_are_served_while_it_compares() {
+        let mut turns = 0;
+        let comparison = tokio::select! {
+            biased;
+            comparison = compared(documents(), end(Duration::from_secs(60))) => comparison,
+            () = async { loop { tokio::task::yield_now().await; turns += 1; } } => unreachable!(),
+        };
+        assert_eq!(comparison.verdict, Verdict::Different);
+        assert!(turns > 100, "{turns}");
+    }
+
+    #[tokio::test]
+    async fn it_ends_with_the_time_and_the_next_one_has_its_turn() {
+        let lost = Comparison::without_differences(Verdict::Lost, Some("budget"));
+        assert_eq!(compared(documents(), end(Duration::from_millis(1))).await, lost);
+        // Left alone in the middle.
+        let left = tokio::time::timeout(Duration::from_millis(1), compared(documents(), end(Duration::from_secs(60))));
+        assert!(left.await.is_err());
+        let small = [response("1"), response("2")];
+        assert_eq!(compared(small, end(Duration::from_secs(60))).await.verdict, Verdict::Different);
+        // A panic is a result, and keeps nobody from the next turn.
+        let broken = apart(end(Duration::from_secs(60)), |_| panic!("a defect")).await;
+        assert_eq!(broken, Comparison::without_differences(Verdict::Unknown, Some("proxy_internal_error")));
+        // It is not begun while another one has its turn.
+        let turn = TURN.lock().await;
+        let small = [response("1"), response("1")];
+        assert_eq!(compared(small, end(Duration::from_millis(10))).await, lost);
+        drop(turn);
+    }
+}
