@@ -13,6 +13,7 @@ mod failover;
 mod fields;
 mod forwarding;
 mod hop_by_hop;
+mod identity;
 mod mirror;
 mod pipeline;
 mod plan;
