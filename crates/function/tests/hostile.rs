@@ -180,15 +180,9 @@ fn a_loop_costs_one_round() {
     function.give(event.to_string(), Duration::from_secs(10), "202 Accepted");
     assert_eq!(function.posted().json()["statusCode"], 200);
     // What the back end got is a loop when it comes back, whatever else is in it.
-    let member = {
-        let calls = calls.lock().unwrap();
-        let sent = calls[0]
-            .fields
-            .iter()
-            .filter(|(name, _)| name.eq_ignore_ascii_case("cdn-loop"))
-            .map(|(_, value)| value.clone());
-        sent.last().unwrap()
-    };
+    let call = calls.lock().unwrap()[0].clone();
+    let mut members = call.fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case("cdn-loop"));
+    let (_, member) = members.next_back().unwrap();
     assert_ne!(member, "crossfade-shop;deployment=00000001");
     for again in [member.clone(), format!("cloudflare; loops=1, {member}"), "crossfade-shop".to_owned()] {
         event["headers"]["cdn-loop"] = json!(again);
