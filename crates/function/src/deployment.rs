@@ -5,10 +5,17 @@
 /// qualifier are left out, so all versions and aliases of a function have the same.
 pub(crate) fn deployment(function_arn: &[u8]) -> Option<u32> {
     // arn:PARTITION:lambda:REGION:ACCOUNT:function:NAME:QUALIFIER
-    let colons = function_arn.iter().enumerate().filter(|(_, byte)| **byte == b':');
-    let (end, _) = colons.clone().nth(4)?;
-    let place = function_arn.get(..end).filter(|place| place.starts_with(b"arn:"))?;
-    Some(place.iter().fold(0x811c_9dc5, |hash: u32, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)))
+    let (mut hash, mut colons): (u32, u8) = (0x811c_9dc5, 0);
+    for byte in function_arn.strip_prefix(b"arn:")? {
+        if *byte == b':' {
+            colons += 1;
+            if colons == 4 {
+                return Some(hash);
+            }
+        }
+        hash = (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
+    }
+    None
 }
 
 #[cfg(test)]

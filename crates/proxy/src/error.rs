@@ -25,7 +25,7 @@ pub enum ProxyError {
     #[error("the request has been here before: `{field}` names `{id}`")]
     Loop {
         /// Which of the two.
-        field: http::header::HeaderName,
+        field: &'static str,
         /// The name.
         id: String,
     },

@@ -57,7 +57,7 @@ impl Forwarding<'_> {
         // Nothing on the way keeps `Forwarded` true, so it can only be the client's claim.
         fields.remove(FORWARDED);
         join_cookies(fields);
-        fields.append(CDN_LOOP, self.identity.member(self.deployment));
+        fields.append(CDN_LOOP.clone(), self.identity.member(self.deployment));
         if self.backend.via {
             fields.append(VIA, self.identity.via.clone());
         }

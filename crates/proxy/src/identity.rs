@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue, VIA};
 
-pub(crate) const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
+pub(crate) static CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
 
 /// The parameter that tells proxies of one name apart.
 const DEPLOYMENT: &[u8] = b"deployment";
@@ -49,11 +49,11 @@ impl Identity {
     ///
     /// A member of `CDN-Loop` with our name and another `deployment` is a function of the same name in another account or
     /// region. A member without one is ours: a legitimate request that is rejected does less harm than a loop.
-    pub(crate) fn already_in(&self, fields: &HeaderMap, deployment: Option<u32>) -> Option<HeaderName> {
+    pub(crate) fn already_in(&self, fields: &HeaderMap, deployment: Option<u32>) -> Option<&'static str> {
         let is_ours = |member: &[u8]| self.is_member(member, deployment);
-        let in_cdn_loop = fields.get_all(CDN_LOOP).iter().any(|value| any_member(value.as_bytes(), is_ours));
+        let in_cdn_loop = fields.get_all(&CDN_LOOP).iter().any(|value| any_member(value.as_bytes(), is_ours));
         if in_cdn_loop {
-            return Some(CDN_LOOP);
+            return Some("cdn-loop");
         }
         let mut lines = fields.get_all(VIA).iter().map(HeaderValue::as_bytes);
         let is_received_by_us = |member: &[u8]| {
@@ -61,7 +61,7 @@ impl Identity {
             let _protocol = words.next();
             words.next().is_some_and(|received_by| received_by.eq_ignore_ascii_case(self.id.as_bytes()))
         };
-        lines.any(|line| line.split(|byte| *byte == b',').any(is_received_by_us)).then_some(VIA)
+        lines.any(|line| line.split(|byte| *byte == b',').any(is_received_by_us)).then_some("via")
     }
 
     /// `cdn-id *( OWS ";" OWS parameter )`
@@ -163,7 +163,7 @@ mod tests {
         ] {
             let identity = Identity::new(name);
             assert_eq!(identity.member(deployment), member);
-            assert_eq!(identity.already_in(&fields(&CDN_LOOP, &[member]), deployment), Some(CDN_LOOP));
+            assert_eq!(identity.already_in(&fields(&CDN_LOOP, &[member]), deployment), Some("cdn-loop"));
         }
     }
 }
