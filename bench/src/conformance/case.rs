@@ -105,13 +105,13 @@ impl Seen {
     }
 }
 
-/// What a text may refer to with `{backend}` and `{via}`.
+/// What a text may refer to with `{backend}` and `{cdn-loop}`.
 #[derive(Debug, Clone)]
 pub(super) struct Names {
     /// The origin's authority, `localhost:PORT`.
     pub(super) backend: String,
-    /// The `Via` of the origin's last request.
-    pub(super) via: String,
+    /// The `CDN-Loop` of the origin's last request.
+    pub(super) cdn_loop: String,
 }
 
 /// Reads all cases, in the order of their names.
@@ -317,7 +317,7 @@ pub(super) fn message(source: &str, names: &Names) -> Vec<u8> {
     message
 }
 
-/// Resolves `\\`, `\r`, `\n`, `\t`, `\xNN`, `{backend}`, `{via}`, `{binary N}`, `{text N}`, `{a N}` and, in a head, `{length}`; whatever
+/// Resolves `\\`, `\r`, `\n`, `\t`, `\xNN`, `{backend}`, `{cdn-loop}`, `{binary N}`, `{text N}`, `{a N}` and, in a head, `{length}`; whatever
 /// else stands as it is.
 pub(super) fn expand(source: &str, names: &Names, length: Option<usize>) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(source.len());
@@ -351,7 +351,7 @@ fn generate(rest: &str, names: &Names, length: Option<usize>) -> Option<(Vec<u8>
     let content = match rest.get(1..end)?.split_once(' ') {
         None => match &rest[1..end] {
             "backend" => names.backend.clone().into_bytes(),
-            "via" => names.via.clone().into_bytes(),
+            "cdn-loop" => names.cdn_loop.clone().into_bytes(),
             "length" => length?.to_string().into_bytes(),
             _ => return None,
         },
@@ -368,7 +368,7 @@ mod tests {
     use super::*;
 
     fn names() -> Names {
-        Names { backend: "localhost:1".to_owned(), via: "1.1 x".to_owned() }
+        Names { backend: "localhost:1".to_owned(), cdn_loop: "x".to_owned() }
     }
 
     #[test]

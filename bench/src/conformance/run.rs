@@ -90,14 +90,14 @@ impl Bed {
             (Some(origin), port)
         };
         let backend = Backend { url: format!("https://localhost:{port}"), ca_file: self.tls.ca_file.clone() };
-        let mut names = Names { backend: format!("localhost:{port}"), via: "1.1 nobody".to_owned() };
+        let mut names = Names { backend: format!("localhost:{port}"), cdn_loop: "nobody".to_owned() };
         let mut front = self.front(case, function, mode, &backend)?;
         let mut answer = Seen::default();
         for (at, step) in case.steps.iter().enumerate() {
             if at > 0 {
                 std::thread::sleep(PAUSE);
-                let last = lock(record).last().and_then(|seen| Some(seen.values("via").next()?.to_vec()));
-                names.via = last.map_or(names.via, |via| String::from_utf8_lossy(&via).into_owned());
+                let last = lock(record).last().and_then(|seen| Some(seen.values("cdn-loop").next()?.to_vec()));
+                names.cdn_loop = last.map_or(names.cdn_loop, |value| String::from_utf8_lossy(&value).into_owned());
             }
             answer = match (&mut front, step) {
                 (Front::Alb { address, .. }, Step::Client(source)) => ask(*address, &message(source, &names))?,
@@ -115,7 +115,7 @@ impl Bed {
     }
 
     fn origin(&self, case: &Case, record: &Record) -> anyhow::Result<Origin> {
-        let nobody = Names { backend: String::new(), via: String::new() };
+        let nobody = Names { backend: String::new(), cdn_loop: String::new() };
         let script: Vec<Action> = case
             .answers
             .iter()

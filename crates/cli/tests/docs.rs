@@ -15,7 +15,7 @@ fn examples(page: &str) -> Vec<String> {
 
 #[test]
 fn every_complete_example_is_right() {
-    for page in ["README.md", "docs/configuration.md"] {
+    for page in ["README.md", "docs/configuration.md", "docs/back-ends.md"] {
         let examples = examples(page);
         assert!(!examples.is_empty(), "{page}");
         for example in examples {

@@ -7,6 +7,8 @@
 
 #![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
 
+#[path = "support/install.rs"]
+mod install;
 mod support;
 
 use std::fmt::Write as _;
@@ -18,6 +20,7 @@ use std::time::Duration;
 use base64_simd::STANDARD;
 use serde_json::{Value, json};
 
+use install::{available, installed_from, path_with, run, target, virtual_environment};
 use support::Dev;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/functions");
@@ -276,72 +279,21 @@ fn binary_file(folder: &tempfile::TempDir) -> (String, Vec<u8>) {
 
 /// cmake and cargo-lambda, which come as Python packages, too.
 static TOOLS: LazyLock<PathBuf> = LazyLock::new(|| {
-    installed_from(Path::new(FIXTURES), "tools", &["tools.txt"], |folder| virtual_environment(folder, "tools.txt"))
+    installed_from(Path::new(FIXTURES), "foreign/tools", &["tools.txt"], |folder| {
+        virtual_environment(folder, "tools.txt")
+    })
 });
 
 /// A function's folder, with its handler as it is now.
 fn installed(name: &str, files: &[&str], handler: &str, install: impl FnOnce(&Path)) -> PathBuf {
     let source = Path::new(FIXTURES).join(name);
-    let folder = installed_from(&source, name, files, install);
+    let folder = installed_from(&source, &format!("foreign/{name}"), files, install);
     std::fs::copy(source.join(handler), folder.join(handler)).unwrap();
     folder
-}
-
-/// `target/foreign/NAME` with these files and what `install` adds; left as it is when it was made from the same files.
-fn installed_from(source: &Path, name: &str, files: &[&str], install: impl FnOnce(&Path)) -> PathBuf {
-    let folder = std::path::absolute(target().join("foreign").join(name)).unwrap();
-    let wanted: String = files.iter().map(|file| std::fs::read_to_string(source.join(file)).unwrap()).collect();
-    let stamp = folder.join("installed");
-    if std::fs::read_to_string(&stamp).is_ok_and(|present| present == wanted) {
-        return folder;
-    }
-    let _ = std::fs::remove_dir_all(&folder);
-    std::fs::create_dir_all(&folder).unwrap();
-    for file in files {
-        std::fs::copy(source.join(file), folder.join(file)).unwrap();
-    }
-    install(&folder);
-    std::fs::write(stamp, wanted).unwrap();
-    folder
-}
-
-fn virtual_environment(folder: &Path, requirements: &str) {
-    let mut venv = Command::new("python3");
-    venv.args(["-m", "venv"]).arg(folder);
-    run(venv);
-    let mut pip = Command::new(folder.join("bin/python"));
-    pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check", "-r", requirements]);
-    pip.current_dir(folder);
-    run(pip);
-}
-
-/// Of the workspace, or wherever this build's is.
-fn target() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().to_owned()
 }
 
 fn node_prefix() -> Option<PathBuf> {
     let output = Command::new("node").args(["--print", "process.execPath"]).output().ok()?;
     let program = PathBuf::from(String::from_utf8(output.stdout).ok()?.trim());
     Some(program.parent()?.parent()?.to_owned())
-}
-
-fn path_with(folder: &Path) -> std::ffi::OsString {
-    let old = std::env::var_os("PATH").unwrap_or_default();
-    std::env::join_paths(std::iter::once(folder.to_owned()).chain(std::env::split_paths(&old))).unwrap()
-}
-
-/// Whether all these programs are there; in CI they must be.
-fn available(programs: &[&str]) -> bool {
-    let missing = |program: &&&str| Command::new(program).arg("--version").output().is_err();
-    let Some(program) = programs.iter().find(missing) else { return true };
-    assert!(std::env::var_os("CI").is_none_or(|value| value != "true"), "`{program}` is missing");
-    eprintln!("passed over: `{program}` is missing");
-    false
-}
-
-fn run(mut command: Command) {
-    let output = command.output().unwrap_or_else(|error| panic!("cannot run {:?}: {error}", command.get_program()));
-    let told = [output.stdout, output.stderr].concat();
-    assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&told));
 }

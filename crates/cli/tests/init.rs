@@ -125,8 +125,8 @@ fn the_examples_of_the_starter_are_good_ones() {
 fn back_ends_are_those_of_the_options() {
     let folder = tempfile::tempdir().unwrap();
     let text = init(&folder, &["--legacy", "https://[2001:db8::1]:8443/a", "--modern", "http://localhost:3000"]);
-    assert!(text.contains("\n  legacy: \"https://[2001:db8::1]:8443/a\"\n"), "{text}");
-    assert!(text.contains("\n    url: http://localhost:3000\n"), "{text}");
+    assert!(text.contains("\n    url: \"https://[2001:db8::1]:8443/a\"\n    hostHeader: preserve\n"), "{text}");
+    assert!(text.contains("\n    url: http://localhost:3000\n    hostHeader: preserve\n"), "{text}");
     assert_clean(&folder, "2 back ends, 1 route");
     for option in ["--legacy", "--modern"] {
         let errors = refusal(&folder, &["--force", option, "example.com"]);

@@ -4,6 +4,8 @@
 use bytes::Bytes;
 use http::header::HeaderValue;
 
+use crate::deployment::deployment;
+
 /// More fields than the Runtime API sends.
 const MAX_FIELDS: usize = 64;
 
@@ -19,6 +21,7 @@ pub(crate) struct Head {
     pub(crate) invocation_id: Option<String>,
     pub(crate) deadline_ms: Option<u64>,
     pub(crate) trace_id: Option<HeaderValue>,
+    pub(crate) deployment: Option<u32>,
 }
 
 /// How content is delimited (RFC 9112 section 6).
@@ -56,6 +59,7 @@ pub(crate) fn parse_head(bytes: &[u8]) -> Result<Option<Head>, Malformed> {
         invocation_id: None,
         deadline_ms: None,
         trace_id: None,
+        deployment: None,
     };
     for field in response.headers.iter() {
         let text = || std::str::from_utf8(field.value).ok();
@@ -75,6 +79,8 @@ pub(crate) fn parse_head(bytes: &[u8]) -> Result<Option<Head>, Malformed> {
             head.deadline_ms = text().and_then(|text| text.parse().ok());
         } else if is("lambda-runtime-trace-id") {
             head.trace_id = HeaderValue::from_bytes(field.value).ok();
+        } else if is("lambda-runtime-invoked-function-arn") {
+            head.deployment = deployment(field.value);
         }
     }
     head.framing = match framing {

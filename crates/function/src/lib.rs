@@ -4,6 +4,7 @@
 //! no back end connection. The same code is the binary `bootstrap` in Lambda and a child process of `crossfade dev`.
 
 mod current;
+mod deployment;
 mod http1;
 mod invoke;
 mod run;

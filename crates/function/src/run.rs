@@ -114,12 +114,12 @@ async fn serve(
             Ok(()) = stop.changed() => return Ok(()),
             next = api.next() => next?,
         };
-        let NextEvent { request_id, invocation_id, deadline_ms, trace_id, event } = next;
+        let NextEvent { request_id, invocation_id, deadline_ms, trace_id, deployment, event } = next;
         let started = Instant::now();
         let time = SystemTime::now();
         let deadline = started + time_to_answer(deadline_ms, time);
         let seed = random.next();
-        let invocation = Invocation { request_id, trace_id, started, time, deadline, seed };
+        let invocation = Invocation { request_id, trace_id, deployment, started, time, deadline, seed };
 
         let proxy = current.proxy();
         let (record, pending) = answer(&proxy, event, &invocation, &mut buffer).await;

@@ -48,6 +48,8 @@ pub(crate) struct NextEvent {
     /// Milliseconds since 1970; absent only if the API is not Lambda's.
     pub(crate) deadline_ms: Option<u64>,
     pub(crate) trace_id: Option<HeaderValue>,
+    /// Of the function's ARN.
+    pub(crate) deployment: Option<u32>,
     pub(crate) event: Bytes,
 }
 
@@ -105,6 +107,7 @@ impl RuntimeApi {
             invocation_id: head.invocation_id,
             deadline_ms: head.deadline_ms,
             trace_id: head.trace_id,
+            deployment: head.deployment,
             event,
         })
     }

@@ -24,7 +24,7 @@ pub(crate) struct Settings {
     pub(crate) config: Result<ConfigSource, SettingsError>,
     /// `SSL_CERT_FILE`: a PEM file that is trusted besides the built-in roots.
     pub(crate) cert_file: Option<PathBuf>,
-    /// Our name in `Via`: `crossfade-` and `AWS_LAMBDA_FUNCTION_NAME`.
+    /// Our name in `CDN-Loop` and `Via`: `crossfade-` and `AWS_LAMBDA_FUNCTION_NAME`.
     pub(crate) pseudonym: String,
     /// `CROSSFADE_RELOAD=1`: take up changes of the configuration file while running. `crossfade dev` sets it; in Lambda a
     /// new version of the function is the way.

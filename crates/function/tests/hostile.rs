@@ -173,9 +173,21 @@ fn a_loop_costs_one_round() {
         assert_eq!(function.invoke(&event).json()["statusCode"], 508, "{via}");
     }
     assert!(calls.lock().unwrap().is_empty());
-    // Another function of ours on the way is none.
+    // Other functions of ours on the way are none: of another name, or of the same in another account.
     let mut event = event("GET", "/");
     event["headers"]["via"] = json!("1.1 crossfade-shop-staging");
+    event["headers"]["cdn-loop"] = json!("crossfade-shop;deployment=00000001");
     function.give(event.to_string(), Duration::from_secs(10), "202 Accepted");
     assert_eq!(function.posted().json()["statusCode"], 200);
+    // What the back end got is a loop when it comes back, whatever else is in it.
+    let call = calls.lock().unwrap()[0].clone();
+    let mut members = call.fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case("cdn-loop"));
+    let (_, member) = members.next_back().unwrap();
+    assert_ne!(member, "crossfade-shop;deployment=00000001");
+    for again in [member.clone(), format!("cloudflare; loops=1, {member}"), "crossfade-shop".to_owned()] {
+        event["headers"]["cdn-loop"] = json!(again);
+        event["headers"]["connection"] = json!("cdn-loop");
+        assert_eq!(function.invoke(&event).json()["statusCode"], 508, "{again}");
+    }
+    assert_eq!(calls.lock().unwrap().len(), 1);
 }

@@ -40,7 +40,7 @@ fn an_invocation() {
         })
     );
     let call = calls.lock().unwrap()[0].clone();
-    assert_eq!(call.field("via"), Some("1.1 crossfade-shop"));
+    assert_eq!((call.field("cdn-loop"), call.field("via")), (Some("crossfade-shop;deployment=9cf6a971"), None));
     assert_eq!(call.field("x-request-id"), Some("8476a536-e9f4-11e8-9739-2dfe598c3fcd"));
     assert_eq!(call.field("x-amzn-trace-id"), Some("Root=1-alb"));
 

@@ -21,9 +21,14 @@ pub enum ProxyError {
     /// A WebSocket cannot pass a Lambda function.
     #[error("an upgrade to WebSocket is not possible")]
     WebSocketRefused,
-    /// Our own name is in `Via`.
-    #[error("the request has been here before: `via` names `{0}`")]
-    Loop(String),
+    /// Our own name is in `CDN-Loop` or `Via`.
+    #[error("the request has been here before: `{field}` names `{id}`")]
+    Loop {
+        /// Which of the two.
+        field: &'static str,
+        /// The name.
+        id: String,
+    },
     /// No answer from the resolver in time.
     #[error("no address for `{0}` in time")]
     DnsTimeout(String),
@@ -141,7 +146,7 @@ impl ProxyError {
         match self {
             Self::RequestInvalid(_) | Self::WebSocketRefused => StatusCode::BAD_REQUEST,
             Self::MethodRefused(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Loop(_) => StatusCode::LOOP_DETECTED,
+            Self::Loop { .. } => StatusCode::LOOP_DETECTED,
             Self::DnsTimeout(_) | Self::ConnectTimeout(_) | Self::ResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::Down { .. } | Self::NoTime => StatusCode::SERVICE_UNAVAILABLE,
             Self::TransformFailed(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -172,7 +177,7 @@ impl ProxyError {
             Self::RequestInvalid(_) => "http_request_error",
             Self::MethodRefused(_) => "http_request_denied",
             Self::WebSocketRefused => "http_upgrade_failed",
-            Self::Loop(_) => "proxy_loop_detected",
+            Self::Loop { .. } => "proxy_loop_detected",
             Self::DnsTimeout(_) => "dns_timeout",
             Self::Dns { .. } => "dns_error",
             Self::AddressProhibited { .. } => "destination_ip_prohibited",
@@ -222,7 +227,7 @@ impl ProxyError {
             Self::RequestInvalid(_)
             | Self::MethodRefused(_)
             | Self::WebSocketRefused
-            | Self::Loop(_)
+            | Self::Loop { .. }
             | Self::ResponseTooLarge(_)
             | Self::ResponseFieldsTooLarge(_)
             | Self::Down { .. }

@@ -1,5 +1,5 @@
-//! What the back end is told about the request: `Host`, `X-Forwarded-Host`, `Via`, the request's id and trace. Also
-//! what is read of `Via`: loops. The load balancer's `X-Forwarded-For`, `-Proto` and `-Port` pass untouched.
+//! What the back end is told about the request: `Host`, `X-Forwarded-Host`, `CDN-Loop`, `Via`, the request's id and
+//! trace. The load balancer's `X-Forwarded-For`, `-Proto` and `-Port` pass untouched. Loops are `identity`'s.
 
 use bytes::Bytes;
 use crossfade_route::{Backend, HostHeader, MIRROR_FIELD, is_host};
@@ -8,6 +8,7 @@ use http::header::{CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap, H
 use http::uri::Authority;
 
 use crate::ProxyError;
+use crate::identity::{CDN_LOOP, Identity};
 
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -27,16 +28,6 @@ pub(crate) fn is_removed(name: &str) -> bool {
     REMOVED.iter().any(|removed| removed == name)
 }
 
-/// Whether a request has passed a proxy of this name (RFC 9110 section 7.6.3).
-pub(crate) fn is_loop(fields: &HeaderMap, pseudonym: &str) -> bool {
-    let members = fields.get_all(VIA).into_iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    members.into_iter().any(|member| {
-        let mut words = member.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-        let _protocol = words.next();
-        words.next().is_some_and(|received_by| received_by.eq_ignore_ascii_case(pseudonym.as_bytes()))
-    })
-}
-
 /// Whether the client asks for a WebSocket.
 pub(crate) fn is_websocket(fields: &HeaderMap) -> bool {
     fields
@@ -52,7 +43,8 @@ pub(crate) struct Forwarding<'a> {
     pub(crate) backend: &'a Backend,
     /// What a transform has made of the client's host: it is used instead of what `hostHeader` says.
     pub(crate) host: Option<HeaderValue>,
-    pub(crate) via: &'a HeaderValue,
+    pub(crate) identity: &'a Identity,
+    pub(crate) deployment: Option<u32>,
     pub(crate) request_id_field: &'a HeaderName,
     pub(crate) request_id: &'a str,
     pub(crate) trace_id: Option<&'a HeaderValue>,
@@ -71,7 +63,10 @@ impl Forwarding<'_> {
             fields.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         join_cookies(fields);
-        fields.append(VIA, self.via.clone());
+        fields.append(CDN_LOOP.clone(), self.identity.member(self.deployment));
+        if self.backend.via {
+            fields.append(VIA, self.identity.via.clone());
+        }
         if !fields.contains_key(self.request_id_field)
             && let Ok(value) = HeaderValue::from_str(self.request_id)
         {
@@ -137,24 +132,5 @@ fn join_cookies(fields: &mut HeaderMap) {
         && let Ok(joined) = HeaderValue::from_bytes(&lines.join(&b"; "[..]))
     {
         fields.insert(COOKIE, joined);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn via(lines: &[&str]) -> HeaderMap {
-        lines.iter().map(|line| (VIA, line.parse().unwrap())).collect()
-    }
-
-    #[test] // T18
-    fn only_our_own_name_is_a_loop() {
-        assert!(is_loop(&via(&["1.1 crossfade-shop"]), "crossfade-shop"));
-        assert!(is_loop(&via(&["2 edge, 1.1 Crossfade-Shop (x)"]), "crossfade-shop"));
-        assert!(is_loop(&via(&["1.1 edge", "1.1 crossfade-shop"]), "crossfade-shop"));
-        assert!(!is_loop(&via(&["1.1 crossfade-shop-2", "1.1 crossfade"]), "crossfade-shop"));
-        assert!(!is_loop(&via(&["crossfade-shop"]), "crossfade-shop"));
-        assert!(is_loop(&via(&["1.1 caf\u{e9}, 1.1 crossfade-shop"]), "crossfade-shop"));
     }
 }

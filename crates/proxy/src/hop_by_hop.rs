@@ -45,7 +45,7 @@ pub(crate) fn is_protected(name: &str) -> bool {
 }
 
 fn is_vouched_for(name: &str) -> bool {
-    matches!(name, "host" | "via") || name.starts_with("x-forwarded-") || name.starts_with("x-amzn-")
+    matches!(name, "host" | "cdn-loop" | "via") || name.starts_with("x-forwarded-") || name.starts_with("x-amzn-")
 }
 
 #[cfg(test)]
@@ -73,14 +73,16 @@ mod tests {
     #[test] // T13
     fn a_client_cannot_take_away_what_is_vouched_for() {
         let lines = [
-            ("connection", "x-forwarded-for, host, x-amzn-trace-id, x-request-id, via"),
+            ("connection", "x-forwarded-for, host, x-amzn-trace-id, x-request-id, cdn-loop"),
+            ("connection", "CDN-Loop , via"),
             ("x-forwarded-for", "203.0.113.7"),
             ("host", "a"),
             ("x-amzn-trace-id", "Root=1"),
             ("x-request-id", "7"),
             ("via", "1.1 a"),
+            ("cdn-loop", "a"),
         ];
-        assert_eq!(left(&lines), ["host", "via", "x-amzn-trace-id", "x-forwarded-for", "x-request-id"]);
+        assert_eq!(left(&lines), ["cdn-loop", "host", "via", "x-amzn-trace-id", "x-forwarded-for", "x-request-id"]);
     }
 
     #[test]

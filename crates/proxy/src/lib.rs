@@ -14,6 +14,7 @@ mod failover;
 mod fields;
 mod forwarding;
 mod hop_by_hop;
+mod identity;
 mod lookalikes;
 mod mirror;
 mod pipeline;

@@ -11,6 +11,7 @@ use http::{Method, Request, Response, StatusCode};
 use tokio::time::Instant;
 
 use crate::attempt::{Bounds, Trace};
+use crate::identity::Identity;
 use crate::mirror::{Pending, Primary};
 use crate::plan::{Context, Outgoing, Plan, Planner, Sending, Step};
 use crate::upstream::{SetupError, Upstream};
@@ -24,9 +25,7 @@ pub struct Proxy {
     upstreams: Vec<Upstream>,
     /// The same for copies of requests, which must not be felt by the requests themselves; empty if no route has a mirror.
     pub(crate) apart: Vec<Upstream>,
-    /// Our name in `Via`, for loops.
-    pseudonym: String,
-    via: HeaderValue,
+    identity: Identity,
     limits: Limits,
 }
 
@@ -44,6 +43,9 @@ pub struct Invocation {
     pub request_id: String,
     /// The trace header of the platform, for requests that bring none.
     pub trace_id: Option<HeaderValue>,
+    /// Tells functions of one name in different accounts and regions apart, for loops. The same in all invocations of a
+    /// process; `None` if it is not known.
+    pub deployment: Option<u32>,
     /// When it began.
     pub started: Instant,
     /// The same by the clock on the wall.
@@ -77,7 +79,7 @@ pub(crate) struct Answered<'t> {
 
 impl Proxy {
     /// Makes the clients; opens no connection. `cert_file` is trusted for every back end besides the built-in roots;
-    /// `pseudonym` is a token that names this proxy and no other.
+    /// `pseudonym` names this proxy, and no other of its account and region, in `CDN-Loop` and `Via`.
     ///
     /// # Errors
     ///
@@ -93,11 +95,9 @@ impl Proxy {
             .iter()
             .map(|backend| Upstream::new(backend.clone(), cert_file))
             .collect::<Result<_, _>>()?;
-        let via = HeaderValue::from_str(&format!("1.1 {pseudonym}"))
-            .unwrap_or_else(|_| HeaderValue::from_static("1.1 crossfade"));
         let has_mirror = table.routes().iter().chain([table.default_route()]).any(|route| route.mirror.is_some());
         let apart = if has_mirror { upstreams.iter().map(Upstream::apart).collect() } else { Vec::new() };
-        Ok(Proxy { table, upstreams, apart, pseudonym: pseudonym.to_owned(), via, limits })
+        Ok(Proxy { table, upstreams, apart, identity: Identity::new(pseudonym), limits })
     }
 
     /// The configuration.
@@ -143,7 +143,7 @@ impl Proxy {
     }
 
     pub(crate) fn planner<'t>(&'t self, invocation: &'t Invocation) -> Planner<'t> {
-        Planner { table: &self.table, via: &self.via, pseudonym: &self.pseudonym, invocation }
+        Planner { table: &self.table, identity: &self.identity, invocation }
     }
 
     /// Answers a request. A failure is an answer, too.

@@ -15,6 +15,7 @@ use http::{Method, Response, request};
 use crate::client_ip::client_ip;
 use crate::fields::{self, Variables};
 use crate::forwarding::{self, Forwarding, X_FORWARDED_PORT, X_FORWARDED_PROTO};
+use crate::identity::Identity;
 use crate::mirror::Copy;
 use crate::{Invocation, ProxyError, hop_by_hop, lookalikes, respond};
 
@@ -88,8 +89,7 @@ pub(crate) struct Otherwise<'t> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Planner<'t> {
     pub(crate) table: &'t RoutingTable,
-    pub(crate) via: &'t HeaderValue,
-    pub(crate) pseudonym: &'t str,
+    pub(crate) identity: &'t Identity,
     pub(crate) invocation: &'t Invocation,
 }
 
@@ -154,8 +154,8 @@ impl<'t> Planner<'t> {
         if forwarding::is_websocket(&parts.headers) {
             return Err(ProxyError::WebSocketRefused);
         }
-        if forwarding::is_loop(&parts.headers, self.pseudonym) {
-            return Err(ProxyError::Loop(self.pseudonym.to_owned()));
+        if let Some(field) = self.identity.already_in(&parts.headers, self.invocation.deployment) {
+            return Err(ProxyError::Loop { field, id: self.identity.id.clone() });
         }
         Ok(())
     }
@@ -179,7 +179,8 @@ impl<'t> Planner<'t> {
         Forwarding {
             backend,
             host,
-            via: self.via,
+            identity: self.identity,
+            deployment: self.invocation.deployment,
             request_id_field: &self.table.request_id_field,
             request_id: &self.invocation.request_id,
             trace_id: self.invocation.trace_id.as_ref(),

@@ -52,6 +52,7 @@ async fn fields_are_the_back_ends_own() {
         ("proxy", "http://evil"),
         ("content-length", "99"),
         ("via", "2 edge"),
+        ("cdn-loop", "edge; loops=1"),
     ];
     ask(&origin.proxy(), request(Method::POST, "/x", &fields, "hello")).await;
     let port = origin.address.port();
@@ -66,7 +67,8 @@ x-forwarded-port: 443
 x-forwarded-host: www.example.com
 x-amzn-trace-id: Root=1-6a5145a7-5c3686ff7df3149177a89157
 via: 2 edge
-via: 1.1 crossfade-test
+cdn-loop: edge; loops=1
+cdn-loop: crossfade-test
 x-request-id: 8476a536-e9f4-11e8-9739-2dfe598c3fcd
 content-length: 5
 
@@ -109,6 +111,25 @@ async fn the_host_is_chosen_by_configuration() {
         let received = requests.last().unwrap();
         assert!(received.contains(&format!("\nhost: {host}\n")), "{keys}: {received}");
         assert!(received.contains("\nx-forwarded-host: www.example.com\n"), "{keys}: {received}");
+    }
+}
+
+/// nginx and IIS do not compress what a request with this field asks for.
+#[tokio::test] // T18
+async fn via_is_added_where_the_configuration_asks_for_it() {
+    let origin = Origin::answering(Tls::Good, OK).await;
+    for (keys, sent, received) in [
+        ("via: false", &[][..], &[][..]),
+        ("via: false", &["2 edge"], &["via: 2 edge"]),
+        ("via: true", &[], &["via: 1.1 crossfade-test"]),
+        ("via: true", &["2 edge", "1.1 a, 1.0 b"], &["via: 2 edge", "via: 1.1 a, 1.0 b", "via: 1.1 crossfade-test"]),
+    ] {
+        let fields: Vec<_> = sent.iter().map(|value| ("via", *value)).collect();
+        ask(&origin.proxy_with(keys), request(Method::GET, "/", &fields, "")).await;
+        let requests = origin.requests();
+        let last = requests.last().unwrap();
+        assert_eq!(last.lines().filter(|line| line.starts_with("via: ")).collect::<Vec<_>>(), received, "{keys}");
+        assert!(last.contains("\ncdn-loop: crossfade-test\n"), "{keys}: {last}");
     }
 }
 

@@ -206,13 +206,35 @@ async fn loops_end_in_508_and_reach_nobody() {
         assert_eq!((answer.status, answer.error()), (508, "proxy_loop_detected"), "{via:?}");
     }
     assert_eq!(origin.connections(), 0);
+    // RFC 8586: the field that every request of ours has.
+    for members in [
+        &["crossfade-test"][..],
+        &["cloudflare; loops=1, Crossfade-Test"],
+        &["Fastly, Fastly", "crossfade-test;deployment=00000001;x=\"a, b\""],
+        &["a;b=\", crossfade-test"],
+    ] {
+        let fields: Vec<_> = members.iter().map(|value| ("cdn-loop", *value)).collect();
+        let answer = ask(&proxy, request(Method::GET, "/", &fields, "")).await;
+        assert_eq!((answer.status, answer.error()), (508, "proxy_loop_detected"), "{members:?}");
+    }
     // The client cannot hide that it has been here.
-    let fields = [("via", "1.1 crossfade-test"), ("connection", "via")];
-    assert_eq!(ask(&proxy, request(Method::GET, "/", &fields, "")).await.status, 508);
+    for (name, value) in [("via", "1.1 crossfade-test"), ("cdn-loop", "crossfade-test")] {
+        let fields = [(name, value), ("connection", "close, CDN-Loop"), ("connection", "via")];
+        assert_eq!(ask(&proxy, request(Method::GET, "/", &fields, "")).await.status, 508);
+    }
+    assert_eq!(origin.connections(), 0);
     // Nor can somebody else's name stop it.
     for via in ["1.1 crossfade-test-2", "crossfade-test", "1.1 x crossfade-test", "1.1 (crossfade-test)"] {
         assert_eq!(ask(&proxy, request(Method::GET, "/", &[("via", via)], "")).await.status, 200, "{via}");
     }
+    let others = "crossfade-test-2, a;b=\"c, crossfade-test, d\", test";
+    let fields = [("cdn-loop", others), ("connection", "cdn-loop")];
+    assert_eq!(ask(&proxy, request(Method::GET, "/", &fields, "")).await.status, 200);
+    // What others have put there goes on as it is, before ours.
+    let requests = origin.requests();
+    let sent: Vec<_> = requests.last().unwrap().lines().filter(|line| line.starts_with("cdn-loop: ")).collect();
+    let others = format!("cdn-loop: {}", others.escape_default());
+    assert_eq!(sent, [others.as_str(), "cdn-loop: crossfade-test"]);
 }
 
 /// An environment whose Runtime API is at an address.

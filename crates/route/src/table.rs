@@ -201,6 +201,8 @@ pub struct Backend {
     pub base_path: String,
     /// What the back end sees as `Host`.
     pub host_header: HostHeader,
+    /// Whether its requests get a `Via` of ours.
+    pub via: bool,
     /// How an `https` back end is verified.
     pub tls: TlsSettings,
     /// Which HTTP version is spoken.

@@ -62,7 +62,8 @@ fn describe(table: &RoutingTable) -> String {
         writeln!(text, "backend {} = {:?} {} port {}", backend.name, backend.scheme, backend.host, backend.port)
             .unwrap();
         writeln!(text, "  authority {:?}, base path {:?}", backend.authority, backend.base_path).unwrap();
-        writeln!(text, "  host header {:?}, http2 {:?}", backend.host_header, backend.http2).unwrap();
+        let via = if backend.via { ", via" } else { "" };
+        writeln!(text, "  host header {:?}, http2 {:?}{via}", backend.host_header, backend.http2).unwrap();
         writeln!(text, "  {:?}", backend.tls).unwrap();
         writeln!(text, "  {:?}", backend.timeouts).unwrap();
         if !backend.addresses.is_empty() {

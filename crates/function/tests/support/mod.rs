@@ -18,6 +18,9 @@ use serde_json::{Value, json};
 /// Nothing in these tests takes this long unless it hangs.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
+/// With a qualifier, as an alias has one.
+const FUNCTION_ARN: &str = "arn:aws:lambda:eu-central-1:123456789012:function:shop:live";
+
 /// One HTTP request as it came.
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -130,6 +133,7 @@ impl Function {
                     ("Lambda-Runtime-Aws-Request-Id", next.request_id.as_str()),
                     ("Lambda-Runtime-Deadline-Ms", &deadline.as_millis().to_string()),
                     ("Lambda-Runtime-Invocation-Id", "invocation-7"),
+                    ("Lambda-Runtime-Invoked-Function-Arn", FUNCTION_ARN),
                     ("Lambda-Runtime-Trace-Id", "Root=1-lambda;Parent=1;Sampled=0"),
                 ];
                 return response("200 OK", &fields, &next.event);

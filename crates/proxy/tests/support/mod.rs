@@ -99,6 +99,7 @@ pub fn invocation(limit: Duration, time: SystemTime) -> Invocation {
     Invocation {
         request_id: "8476a536-e9f4-11e8-9739-2dfe598c3fcd".to_owned(),
         trace_id: None,
+        deployment: None,
         started,
         time,
         deadline: started + limit,

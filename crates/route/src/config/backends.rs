@@ -87,6 +87,7 @@ impl Backend {
             authority: url.authority,
             base_path: url.base_path,
             host_header: HostHeader::Backend,
+            via: false,
             tls: TlsSettings::default(),
             http2: Http2::default(),
             timeouts: Timeouts::default(),
@@ -119,7 +120,8 @@ fn read_backend<'n>(
         check_reach(node, &reach, &url.host, url.port, mistakes);
         return Some(Backend::new(name, url, reach));
     }
-    let [url, public_url, addresses, allow_link_local, host_header, tls, http2, timeouts, retry, outlier] = node.keys(
+    let [url, public_url, addresses, allow_link_local, host_header, via, tls, http2, timeouts, retry, outlier] = node
+        .keys(
         mistakes,
         [
             "url",
@@ -127,6 +129,7 @@ fn read_backend<'n>(
             "addresses",
             "allowLinkLocal",
             "hostHeader",
+            "via",
             "tls",
             "http2",
             "timeouts",
@@ -134,8 +137,11 @@ fn read_backend<'n>(
             "outlier",
         ],
     )?;
+    let public_url_node = public_url;
     let public_url = public_url.and_then(|node| read_public_url(node, mistakes));
+    let is_host_left_open = host_header.is_none();
     let host_header = host_header.and_then(|node| read_host_header(node, mistakes)).unwrap_or(HostHeader::Backend);
+    let via = via.and_then(|node| node.boolean(mistakes)).unwrap_or_default();
     let tls_settings = tls.and_then(|node| read_tls(node, surroundings, mistakes)).unwrap_or_default();
     let words = [("auto", Http2::Auto), ("never", Http2::Never), ("always", Http2::Always)];
     let http2 = http2.and_then(|node| node.word(mistakes, &words)).unwrap_or_default();
@@ -152,12 +158,33 @@ fn read_backend<'n>(
     {
         tls.wrong(mistakes, "`tls` has no meaning for a plain `http` URL", Some("write https, or leave it out".into()));
     }
+    if let (Some(node), Some(public)) = (public_url_node, &public_url)
+        && is_host_left_open
+        && public.origin.split_once("://").is_none_or(|(_, authority)| parsed.authority != authority)
+    {
+        let message = "logins and forms may be rejected: their `Origin` is the public URL, but the back end gets its own \
+                       host as `Host`";
+        let hint = "`hostHeader: preserve` sends the client's host; `hostHeader: backend` is for a back end that trusts \
+                    `X-Forwarded-Host`, or has no logins and forms";
+        node.doubtful(mistakes, message, Some(hint.into()));
+    }
     let link_local = allow_link_local.and_then(|node| node.boolean(mistakes)).unwrap_or_default();
     let reach = Reach::new(parsed.scheme, link_local, surroundings);
     check_reach(url, &reach, &parsed.host, parsed.port, mistakes);
     let addresses = addresses.map(|node| read_addresses(node, &parsed, &reach, mistakes)).unwrap_or_default();
     let backend = Backend::new(name, parsed, reach);
-    Some(Backend { host_header, tls: tls_settings, http2, timeouts, addresses, retry, outlier, public_url, ..backend })
+    Some(Backend {
+        host_header,
+        via,
+        tls: tls_settings,
+        http2,
+        timeouts,
+        addresses,
+        retry,
+        outlier,
+        public_url,
+        ..backend
+    })
 }
 
 fn read_url<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<BackendUrl> {

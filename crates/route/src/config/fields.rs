@@ -29,9 +29,13 @@ const OF_THE_CONNECTION: [&str; 9] = [
     "expect",
 ];
 
+/// They name the proxies that a request has passed (RFC 8586, RFC 9110 section 7.6.3).
+const LOOPS: [&str; 2] = ["cdn-loop", "via"];
+
 /// Besides: the proxy sets these itself, or they mean something else. No place for a request's id.
-const NOT_FOR_THE_ID: [&str; 11] = [
+const NOT_FOR_THE_ID: [&str; 12] = [
     "authorization",
+    "cdn-loop",
     "cookie",
     "forwarded",
     "host",
@@ -83,8 +87,9 @@ fn check_name<'n>(text: &str, node: &'n Node, side: Side, mistakes: &mut Mistake
         node.wrong(mistakes, "`host` is not set here", Some(hint.into()));
     } else if side == Side::Request && name == MIRROR_FIELD {
         node.wrong(mistakes, format!("`{MIRROR_FIELD}` is how copies are known: it stays as it is"), None);
-    } else if side == Side::Request && name == http::header::VIA {
-        node.wrong(mistakes, "`via` is how the proxy sees loops: it stays as it is", None);
+    } else if side == Side::Request && LOOPS.contains(&name.as_str()) {
+        let hint = (name == http::header::VIA).then(|| "to add to it, set `via: true` at the back end".into());
+        node.wrong(mistakes, format!("`{name}` is how proxies see loops: it stays as it is"), hint);
     }
     Some(name)
 }

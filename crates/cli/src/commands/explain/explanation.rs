@@ -299,6 +299,7 @@ fn invocation() -> Invocation {
     Invocation {
         request_id: "00000000-0000-0000-0000-000000000000".to_owned(),
         trace_id: None,
+        deployment: None,
         started,
         time: SystemTime::now(),
         deadline: started + Duration::from_secs(30),

@@ -1,0 +1,162 @@
+//! The recipes of `docs/back-ends.md`, as they stand there, with two small servers in the place of both systems. What the
+//! page's own tests expect is checked by `docs.rs`.
+
+#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
+
+mod support;
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+
+use support::Dev;
+
+#[test]
+fn assets_come_from_the_system_that_has_them() {
+    let (legacy, modern) = (System::start("legacy"), System::start("modern"));
+    let recipe = Recipe::start("name: assets", &legacy, &modern);
+
+    // Whoever has the file sends it, whichever system the user is on.
+    for (path, answer, asked_of_legacy) in [
+        ("/static/modern.3f9c1d.js", "200 modern", 0),
+        ("/assets/both.css", "200 modern", 0),
+        ("/static/legacy.77aa01.js?v=1", "200 legacy", 1),
+        ("/static/none.000000.js", "404 legacy", 1),
+    ] {
+        legacy.forget();
+        assert_eq!(recipe.ask(path, &[]), answer, "{path}");
+        assert_eq!(legacy.asked(), vec![format!("GET {path}"); asked_of_legacy], "{path}");
+    }
+    // A form below such a path is no asset: it is not sent twice.
+    legacy.forget();
+    modern.forget();
+    recipe.ask("/static/none.000000.js", &["--data", "a=1"]);
+    assert_eq!(legacy.asked().len() + modern.asked().len(), 1);
+
+    // Nobody changes systems by logging in or out.
+    for customer in 0..20 {
+        let user = format!("crossfade_user=0000000000000000000000000000{customer:04}");
+        let with = |session: &str| recipe.ask("/both", &["-b", &format!("{user}{session}")]);
+        let anonymous = with("");
+        assert_eq!([with("; sessionid=abc"), with("; sessionid=xyz"), with("")], [&*anonymous; 3], "{user}");
+    }
+
+    // What modern has cannot be got when it is down; what legacy has can.
+    modern.close();
+    assert_eq!(recipe.ask("/static/legacy.77aa01.js", &[]), "200 legacy");
+}
+
+#[test]
+fn http_becomes_https_though_the_back_end_does_not_ask_for_it() {
+    let legacy = System::start("legacy");
+    let recipe = Recipe::start("name: to-https", &legacy, &legacy);
+    let redirected = recipe.ask("/both?page=2", &["-H", "host: shop.example.com", "--data", "a=1"]);
+    assert_eq!(redirected, "308 https://shop.example.com/both?page=2");
+    assert_eq!(legacy.asked(), [""; 0]);
+    let secure = recipe.dev.banner.split_once("local ALB   https://").unwrap().1;
+    let secure = format!("https://{}", secure.split_whitespace().next().unwrap());
+    assert_eq!(ask(&secure, "/both", &["--insecure"]), "200 legacy");
+}
+
+/// A documented configuration, at work.
+struct Recipe {
+    dev: Dev,
+    _folder: tempfile::TempDir,
+}
+
+impl Recipe {
+    /// The example of the page that has these words.
+    fn start(words: &str, legacy: &System, modern: &System) -> Recipe {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/back-ends.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let mut blocks = page.split("```yaml\n").skip(1).filter_map(|rest| rest.split_once("```"));
+        let (example, _) = blocks.find(|(block, _)| block.contains(words)).unwrap();
+        let (example, _) = example.split_once("tests:").unwrap();
+        let example = example.replace("https://legacy.example.com", &legacy.url());
+        let example = example.replace("https://modern.example.com", &modern.url());
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("crossfade.yaml"), example).unwrap();
+        let dev = Dev::start_in(folder.path(), &["--config", "crossfade.yaml", "--https-port", "0", "--no-inspect"]);
+        Recipe { dev, _folder: folder }
+    }
+
+    fn ask(&self, path: &str, arguments: &[&str]) -> String {
+        ask(&self.dev.alb, path, arguments)
+    }
+}
+
+/// Status and content, or `Location`.
+fn ask(base: &str, path: &str, arguments: &[&str]) -> String {
+    let format = "%{stderr}%{http_code} %header{location}";
+    let mut curl = Command::new("curl");
+    curl.args(["--silent", "--max-time", "25", "--noproxy", "*", "--write-out", format]);
+    let output = curl.args(arguments).arg(format!("{base}{path}")).output().expect("curl is installed");
+    assert!(output.status.success(), "{path}: {output:?}");
+    let (head, body) = (String::from_utf8(output.stderr).unwrap(), String::from_utf8(output.stdout).unwrap());
+    if head.starts_with('3') { head } else { format!("{head}{body}") }
+}
+
+/// A server that has what is named after it, and what both have; else 404. Its answers say who it is.
+struct System {
+    address: SocketAddr,
+    seen: Arc<Mutex<Seen>>,
+}
+
+#[derive(Default)]
+struct Seen {
+    requests: Vec<String>,
+    is_closed: bool,
+}
+
+impl System {
+    fn start(name: &'static str) -> System {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let shared = seen.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                if shared.lock().unwrap().is_closed {
+                    return;
+                }
+                answer(stream.unwrap(), name, &shared);
+            }
+        });
+        System { address, seen }
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    fn forget(&self) {
+        self.seen.lock().unwrap().requests.clear();
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.seen.lock().unwrap().requests.clone()
+    }
+
+    /// Nobody listens afterwards.
+    fn close(&self) {
+        self.seen.lock().unwrap().is_closed = true;
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+/// One request for each connection.
+fn answer(stream: TcpStream, name: &str, seen: &Mutex<Seen>) {
+    let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
+    let Some(line) = lines.next() else { return };
+    // The content of a form is small enough to be left unread.
+    let _ = lines.find(String::is_empty);
+    let words: Vec<&str> = line.split(' ').collect();
+    let [method, target] = [words[0], words[1]];
+    seen.lock().unwrap().requests.push(format!("{method} {target}"));
+    let has_it = [name, "both"].iter().any(|piece| target.contains(piece));
+    let status = if has_it { "200 OK" } else { "404 Not Found" };
+    let head = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", name.len());
+    let _ = (&stream).write_all(format!("{head}{name}").as_bytes());
+}
