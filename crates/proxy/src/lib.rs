@@ -8,6 +8,7 @@
 mod access_log;
 mod attempt;
 mod client_ip;
+mod connection_auth;
 mod error;
 mod failover;
 mod fields;
@@ -19,6 +20,8 @@ mod plan;
 mod public_url;
 mod respond;
 mod retry;
+mod time;
+mod tls_hint;
 mod upstream;
 
 pub use access_log::{AccessRecord, PassedOver};
@@ -27,4 +30,5 @@ pub use mirror::Pending;
 pub use pipeline::{Exchange, Invocation, Limits, Proxy};
 pub use plan::{Context, Outgoing, Plan, Sending, Step};
 pub use respond::{failure, healthy};
+pub use time::TimeLimit;
 pub use upstream::SetupError;
