@@ -72,6 +72,12 @@ fn make(config: &ConfigSource, cert_file: Option<&Path>, pseudonym: &str) -> Res
     for backend in table.backends().iter().filter(|backend| backend.tls.insecure_skip_verify) {
         log_warning(&format!("back end `{}`: its certificate is not verified (`insecureSkipVerify`)", backend.name));
     }
+    for backend in table.backends().iter().filter(|backend| backend.tls.allow_missing_close_notify) {
+        log_warning(&format!(
+            "back end `{}`: a response without a length that is cut off passes for a complete one (`allowMissingCloseNotify`)",
+            backend.name
+        ));
+    }
     // Plain text takes at least its own length in the reply.
     let limits = Limits { response_bytes: MAX_RESPONSE_JSON };
     Ok(Proxy::new(table, cert_file.as_ref(), pseudonym, limits)?)

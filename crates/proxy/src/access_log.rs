@@ -60,6 +60,10 @@ pub struct AccessRecord {
     /// How often of these because of `retry`.
     #[serde(skip_serializing_if = "is_zero")]
     pub retries: u32,
+    /// `ntlm` or `negotiate`: the request or the response had authentication of that kind, which belongs to a connection.
+    /// The connection was closed after it, so that nobody else is authenticated by it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connection_auth: Option<&'static str>,
     /// The error type (RFC 9209) of an answer that is ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<&'static str>,

@@ -13,16 +13,13 @@ use http::uri::{Authority, PathAndQuery, Scheme as UriScheme, Uri};
 use http::{HeaderMap, Method, Request, Response, request};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Body, Incoming};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crossfade_route::Scheme;
 
-use crate::ProxyError;
+use crate::time::{Allowance, SHORTEST, TimeLimit, by};
 use crate::upstream::{Connection, Progress, SendFailure, Upstream};
-
-/// With less time than this nothing is begun that needs a back end: a connection over the internet takes about as long, and
-/// what is sent and not waited for is worse than what is not sent.
-pub(crate) const SHORTEST: Duration = Duration::from_millis(20);
+use crate::{ProxyError, connection_auth};
 
 /// When things have to be done, and how much may come.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +55,8 @@ pub(crate) struct Trace {
     pub(crate) first_byte: Option<Instant>,
     /// The last attempt, from sending to the last byte, without the time for a new connection.
     pub(crate) took: Duration,
+    /// The scheme of authentication that belongs to a connection, if there was one.
+    pub(crate) connection_auth: Option<&'static str>,
 }
 
 impl Trace {
@@ -70,68 +69,102 @@ impl Trace {
     }
 }
 
-/// Sends a request and reads the whole answer.
+/// Sends a request and reads the whole answer, within `limit` (`backendRequest`).
 pub(crate) async fn send(
     upstream: &Upstream,
     parts: &request::Parts,
     body: &Bytes,
     bounds: Bounds,
+    limit: Option<Duration>,
     trace: &mut Trace,
 ) -> Result<Response<Bytes>, ProxyError> {
-    let limits = upstream.backend.timeouts;
     let started = Instant::now();
-    let deadline = match limits.backend_request {
-        Some(limit) => bounds.deadline.min(started + limit),
-        None => bounds.deadline,
+    let own_end = limit.map(|limit| started + limit).filter(|end| *end <= bounds.deadline);
+    let (mut end, mut limit) = own_end.map_or((bounds.deadline, TimeLimit::Cut), |end| (end, TimeLimit::Own));
+    let presented = connection_auth::presented(&parts.headers);
+    trace.connection_auth = presented;
+    let mut kept = match presented {
+        None => upstream.checkout(bounds.now, parts.method.is_idempotent()).await,
+        // Others may be on it.
+        Some(_) => None,
     };
-    let in_time = async {
-        let mut kept = upstream.checkout(bounds.now, parts.method.is_idempotent()).await;
-        let (connection, head) = loop {
-            let was_kept = kept.is_some();
-            let connection = match kept.take() {
-                Some(connection) => connection,
-                None => connect(upstream, deadline, trace).await?,
-            };
-            // The process may have stood still meanwhile.
-            if deadline <= Instant::now() {
-                return Err(ProxyError::ResponseTimeout);
-            }
-            match exchange(upstream, connection, parts, body, trace).await {
-                Ok(answer) => break answer,
-                Err(failure) if was_kept && may_send_again(&parts.method, failure.progress) => {
-                    upstream.discard_idle();
-                    trace.may_be_seen |= !failure.progress.nothing_sent;
+    loop {
+        let was_kept = kept.is_some();
+        let connection = match kept.take() {
+            Some(connection) => connection,
+            None => {
+                let (connection, made_up) = connect(upstream, end, limit, bounds.deadline, trace).await?;
+                if !made_up.is_zero() {
+                    (end, limit) = ((end + made_up).min(bounds.deadline), TimeLimit::Cut);
                 }
-                Err(failure) => return Err(no_answer(failure)),
+                connection
             }
         };
-        trace.first_byte = Some(Instant::now());
-        let is_unambiguous = is_unambiguous(head.headers())?;
-        let keep_alive = keep_alive(head.headers());
-        let response = read(head, bounds.response_bytes).await?;
-        if !(200..=599).contains(&response.status().as_u16()) {
-            return Err(ProxyError::StatusNotCarried(response.status().as_u16()));
+        if presented.is_some() {
+            connection.keep_from_others();
         }
-        if is_unambiguous {
-            upstream.checkin(connection, bounds.now, keep_alive);
+        // The process may have stood still meanwhile.
+        if end <= Instant::now() {
+            return Err(ProxyError::ResponseTimeout(TimeLimit::Cut));
         }
-        trace.took = started.elapsed().saturating_sub(trace.connecting_since(started));
-        Ok(response)
-    };
-    let mut in_time = pin!(in_time);
-    let mut result = timeout_at(deadline, &mut in_time).await;
-    if result.is_err() && deadline.elapsed() > SHORTEST {
-        // The process stood still. The answer may have come in the meantime, and only not been read.
-        result = timeout_at(Instant::now() + SHORTEST, in_time).await;
+        let result = {
+            // In place, since it is large.
+            let answer = pin!(async {
+                let (connection, head) = match exchange(upstream, connection, parts, body, trace).await {
+                    Ok(answer) => answer,
+                    Err(failure) => return Ok(Err(failure)),
+                };
+                trace.first_byte = Some(Instant::now());
+                finish(upstream, connection, head, bounds, trace).await.map(Ok)
+            });
+            by(end, limit, answer).await.unwrap_or_else(|limit| Err(ProxyError::ResponseTimeout(limit)))
+        };
+        let result = match result {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(failure)) if was_kept && may_send_again(&parts.method, failure.progress) => {
+                upstream.discard_idle();
+                trace.may_be_seen |= !failure.progress.nothing_sent;
+                continue;
+            }
+            Ok(Err(failure)) => Err(no_answer(failure)),
+            Err(error) => Err(error),
+        };
+        match result {
+            // An HTTP/2 connection is kept while requests are on it; the next one shall not try a dead one again.
+            Err(
+                ProxyError::ResponseTimeout(_)
+                | ProxyError::ConnectionTerminated(_)
+                | ProxyError::ResponseIncomplete(_),
+            ) => upstream.discard_idle(),
+            Err(_) => {}
+            Ok(_) => trace.took = started.elapsed().saturating_sub(trace.connecting_since(started)),
+        }
+        return result;
     }
-    let result = result.unwrap_or(Err(ProxyError::ResponseTimeout));
-    if let Err(ProxyError::ResponseTimeout | ProxyError::ConnectionTerminated(_) | ProxyError::ResponseIncomplete(_)) =
-        result
-    {
-        // An HTTP/2 connection is kept while requests are on it; the next one shall not try a dead one again.
-        upstream.discard_idle();
+}
+
+/// Reads the content of an answer, and puts its connection back if another request may come on it.
+async fn finish(
+    upstream: &Upstream,
+    connection: Connection,
+    head: Response<Incoming>,
+    bounds: Bounds,
+    trace: &mut Trace,
+) -> Result<Response<Bytes>, ProxyError> {
+    let is_unambiguous = is_unambiguous(head.headers())?;
+    let keep_alive = keep_alive(head.headers());
+    if let Some(scheme) = connection_auth::asked_for(head.headers()) {
+        trace.connection_auth = Some(scheme);
+        connection.keep_from_others();
     }
-    result
+    let response = read(head, bounds.response_bytes).await?;
+    if !(200..=599).contains(&response.status().as_u16()) {
+        return Err(ProxyError::StatusNotCarried(response.status().as_u16()));
+    }
+    if is_unambiguous {
+        upstream.checkin(connection, bounds.now, keep_alive);
+    }
+    Ok(response)
 }
 
 /// Whether there are no two opinions on where the answer ends. With both `Transfer-Encoding` and `Content-Length` the
@@ -160,12 +193,26 @@ fn may_send_again(method: &Method, progress: Progress) -> bool {
     progress.nothing_sent || (method.is_idempotent() && progress.nothing_received)
 }
 
-async fn connect(upstream: &Upstream, deadline: Instant, trace: &mut Trace) -> Result<Connection, ProxyError> {
+/// A new connection, within `timeouts.connect` and what is left of the attempt; and how much later the attempt ends because
+/// the process stood still meanwhile.
+async fn connect(
+    upstream: &Upstream,
+    end: Instant,
+    limit: TimeLimit,
+    latest: Instant,
+    trace: &mut Trace,
+) -> Result<(Connection, Duration), ProxyError> {
     let started = Instant::now();
     trace.connect_started = Some(started);
-    let connection = upstream.connect(deadline.min(started + upstream.backend.timeouts.connect)).await?;
+    let own_end = started + upstream.backend.timeouts.connect;
+    let mut time = if own_end <= end {
+        Allowance::new(own_end, TimeLimit::Own, latest)
+    } else {
+        Allowance::new(end, limit, latest)
+    };
+    let connection = upstream.connect(&mut time).await?;
     trace.connected = Some(Instant::now());
-    Ok(connection)
+    Ok((connection, time.made_up))
 }
 
 async fn exchange(

@@ -1,12 +1,16 @@
 //! Everything that can go wrong with a request, and which status and `Proxy-Status` the client gets for it. Exhaustive
 //! by `match`: a new variant does not compile until it has both.
 
+use std::error::Error;
 use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use crossfade_route::Prohibited;
 use http::StatusCode;
+
+use crate::time::TimeLimit;
+use crate::tls_hint;
 
 /// A request that gets its answer from us. `Display` is for logs and may name internals; the client sees
 /// [`ProxyError::status`] and [`ProxyError::error_type`] only.
@@ -31,7 +35,7 @@ pub enum ProxyError {
     },
     /// No answer from the resolver in time.
     #[error("no address for `{0}` in time")]
-    DnsTimeout(String),
+    DnsTimeout(String, TimeLimit),
     /// The resolver says no.
     #[error("no address for `{host}`: {source}")]
     Dns {
@@ -63,15 +67,15 @@ pub enum ProxyError {
     },
     /// TCP or TLS not there in time.
     #[error("no connection to {0} in time")]
-    ConnectTimeout(String),
+    ConnectTimeout(String, TimeLimit),
     /// The certificate is not the back end's, or nobody we trust vouches for it.
-    #[error("certificate: {0}")]
+    #[error("certificate: {0}{hint}", hint = tls_hint::of(.0))]
     TlsCertificate(#[source] rustls::Error),
     /// The back end ended the TLS handshake.
-    #[error("TLS: {0}")]
+    #[error("TLS: {0}{hint}", hint = tls_hint::of(.0))]
     TlsAlert(#[source] rustls::Error),
     /// TLS failed in another way.
-    #[error("TLS: {0}")]
+    #[error("TLS: {0}{hint}", hint = tls_hint::of_io(.0))]
     Tls(#[source] io::Error),
     /// `http2: always`, but the back end does not speak it.
     #[error("the back end does not offer HTTP/2")]
@@ -99,7 +103,7 @@ pub enum ProxyError {
     StatusNotCarried(u16),
     /// No complete answer in time.
     #[error("no complete answer in time")]
-    ResponseTimeout,
+    ResponseTimeout(TimeLimit),
     /// More than the front end carries.
     #[error("{0}")]
     ResponseTooLarge(String),
@@ -147,7 +151,7 @@ impl ProxyError {
             Self::RequestInvalid(_) | Self::WebSocketRefused => StatusCode::BAD_REQUEST,
             Self::MethodRefused(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Loop { .. } => StatusCode::LOOP_DETECTED,
-            Self::DnsTimeout(_) | Self::ConnectTimeout(_) | Self::ResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::DnsTimeout(..) | Self::ConnectTimeout(..) | Self::ResponseTimeout(_) => StatusCode::GATEWAY_TIMEOUT,
             Self::Down { .. } | Self::NoTime => StatusCode::SERVICE_UNAVAILABLE,
             Self::TransformFailed(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Dns { .. }
@@ -178,12 +182,12 @@ impl ProxyError {
             Self::MethodRefused(_) => "http_request_denied",
             Self::WebSocketRefused => "http_upgrade_failed",
             Self::Loop { .. } => "proxy_loop_detected",
-            Self::DnsTimeout(_) => "dns_timeout",
+            Self::DnsTimeout(..) => "dns_timeout",
             Self::Dns { .. } => "dns_error",
             Self::AddressProhibited { .. } => "destination_ip_prohibited",
             Self::ConnectionRefused(_) => "connection_refused",
             Self::Unroutable { .. } => "destination_ip_unroutable",
-            Self::ConnectTimeout(_) => "connection_timeout",
+            Self::ConnectTimeout(..) => "connection_timeout",
             Self::TlsCertificate(_) => "tls_certificate_error",
             Self::TlsAlert(_) => "tls_alert_received",
             Self::Tls(_) => "tls_protocol_error",
@@ -191,7 +195,7 @@ impl ProxyError {
             Self::BrokenEarly(_) | Self::Handshake(_) | Self::ConnectionTerminated(_) => "connection_terminated",
             Self::TransferCoding => "http_response_transfer_coding",
             Self::ResponseIncomplete(_) => "http_response_incomplete",
-            Self::ResponseTimeout => "http_response_timeout",
+            Self::ResponseTimeout(_) => "http_response_timeout",
             Self::ResponseTooLarge(_) => "http_response_body_size",
             Self::ResponseFieldsTooLarge(_) => "http_response_header_section_size",
             Self::Down { .. } => "destination_unavailable",
@@ -206,19 +210,19 @@ impl ProxyError {
     /// fault, or another one could do no better.
     pub(crate) fn failure(&self) -> Option<Failure> {
         match self {
-            Self::DnsTimeout(_)
+            Self::DnsTimeout(..)
             | Self::Dns { .. }
             | Self::AddressProhibited { .. }
             | Self::ConnectionRefused(_)
             | Self::Unroutable { .. }
-            | Self::ConnectTimeout(_)
+            | Self::ConnectTimeout(..)
             | Self::TlsCertificate(_)
             | Self::TlsAlert(_)
             | Self::Tls(_)
             | Self::Http2NotOffered
             | Self::BrokenEarly(_)
             | Self::Handshake(_) => Some(Failure::Connect),
-            Self::ResponseTimeout => Some(Failure::Timeout),
+            Self::ResponseTimeout(_) => Some(Failure::Timeout),
             Self::ConnectionTerminated(_)
             | Self::ResponseIncomplete(_)
             | Self::Protocol(_)
@@ -237,9 +241,22 @@ impl ProxyError {
         }
     }
 
+    /// Whether this says that the back end is out of service (`outlier`). Not so where the time was shorter than its own
+    /// limit, where the fault is the request's, and where we ran out of something.
+    pub(crate) fn is_outage(&self) -> bool {
+        match self {
+            Self::DnsTimeout(_, limit) | Self::ConnectTimeout(_, limit) | Self::ResponseTimeout(limit) => {
+                *limit == TimeLimit::Own
+            }
+            Self::Unroutable { source, .. } => !is_of_this_process(source),
+            Self::ConnectionTerminated(error) | Self::ResponseIncomplete(error) => !is_of_the_request(error),
+            _ => self.failure().is_some(),
+        }
+    }
+
     /// Whether the end of the time is all that went wrong.
     pub(crate) fn is_timeout(&self) -> bool {
-        matches!(self, Self::DnsTimeout(_) | Self::ConnectTimeout(_) | Self::ResponseTimeout)
+        matches!(self, Self::DnsTimeout(..) | Self::ConnectTimeout(..) | Self::ResponseTimeout(_))
     }
 
     /// In how many seconds another try can do better (RFC 9110 section 10.2.3), where that is known.
@@ -256,6 +273,52 @@ impl ProxyError {
         match self {
             Self::ResponseTooLarge(details) | Self::ResponseFieldsTooLarge(details) => Some(details),
             _ => None,
+        }
+    }
+}
+
+/// Whether this environment has no descriptor, port or memory left: the same on Linux and macOS.
+fn is_of_this_process(error: &io::Error) -> bool {
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    matches!(error.raw_os_error(), Some(ENFILE | EMFILE))
+        || matches!(error.kind(), io::ErrorKind::AddrNotAvailable | io::ErrorKind::OutOfMemory)
+}
+
+/// Whether a back end has refused this one request over HTTP/2 for what it is (RFC 9113 section 7), on a connection that
+/// goes on.
+fn is_of_the_request(error: &hyper::Error) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<h2::Error>());
+    cause.is_some_and(|cause| {
+        let of_request = [h2::Reason::PROTOCOL_ERROR, h2::Reason::HTTP_1_1_REQUIRED];
+        cause.is_remote() && cause.is_reset() && cause.reason().is_some_and(|reason| of_request.contains(&reason))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_back_end_is_to_blame_for_is_an_outage() {
+        let unroutable = |source| ProxyError::Unroutable { address: String::new(), source };
+        let address = || "192.0.2.1:443".to_owned();
+        for (error, expected) in [
+            (ProxyError::ResponseTimeout(TimeLimit::Own), true),
+            (ProxyError::ResponseTimeout(TimeLimit::Cut), false),
+            (ProxyError::ConnectTimeout(address(), TimeLimit::Own), true),
+            (ProxyError::ConnectTimeout(address(), TimeLimit::Cut), false),
+            (ProxyError::DnsTimeout(address(), TimeLimit::Own), true),
+            (ProxyError::DnsTimeout(address(), TimeLimit::Cut), false),
+            (ProxyError::ConnectionRefused(address()), true),
+            (unroutable(io::ErrorKind::HostUnreachable.into()), true),
+            (unroutable(io::Error::from_raw_os_error(24)), false),
+            (unroutable(io::ErrorKind::AddrNotAvailable.into()), false),
+            (ProxyError::ResponseTooLarge(String::new()), false),
+            (ProxyError::ResponseFieldsTooLarge(String::new()), false),
+            (ProxyError::TransferCoding, true),
+        ] {
+            assert_eq!(error.is_outage(), expected, "{error:?}");
         }
     }
 }

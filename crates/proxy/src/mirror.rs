@@ -19,10 +19,11 @@ use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, request};
 use tokio::time::Instant;
 
-use crate::attempt::{self, Bounds, SHORTEST, Trace};
+use crate::attempt::{self, Bounds, Trace};
 use crate::comparing::{self, End};
 use crate::pipeline::Answered;
 use crate::plan::{Context, Outgoing, Planner};
+use crate::time::SHORTEST;
 use crate::upstream::Upstream;
 use crate::{Invocation, Proxy, ProxyError, fields, lookalikes, public_url, retry};
 
@@ -241,10 +242,10 @@ impl Proxy {
             return Outcome::Lost(end.reason);
         }
         let limit = limit.or(outgoing.backend.timeouts.backend_request);
-        let bounds = Bounds { deadline: limit.map_or(end.at, |limit| end.at.min(now + limit)), ..bounds };
+        let bounds = Bounds { deadline: end.at, ..bounds };
         let mut trace = Trace::default();
-        let result = attempt::send(upstream, &outgoing.parts, body, bounds, &mut trace).await;
-        upstream.health.note(retry::is_outage(&result), bounds.wall_clock());
+        let result = attempt::send(upstream, &outgoing.parts, body, bounds, limit, &mut trace).await;
+        upstream.health.note(retry::sign(&result), bounds.wall_clock());
         match result {
             Ok(mut response) => {
                 self.received(&mut response, outgoing);

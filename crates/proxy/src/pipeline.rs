@@ -14,7 +14,7 @@ use crate::attempt::{Bounds, Trace};
 use crate::identity::Identity;
 use crate::mirror::{Pending, Primary};
 use crate::plan::{Context, Outgoing, Plan, Planner, Sending, Step};
-use crate::upstream::{SetupError, Upstream};
+use crate::upstream::{SetupError, Upstream, Upstreams};
 use crate::{AccessRecord, ProxyError, failover, forwarding, hop_by_hop, public_url, respond, retry, shared_cache};
 
 /// The proxy: a routing table and the live clients of its back ends. Shared by all invocations.
@@ -90,11 +90,9 @@ impl Proxy {
         pseudonym: &str,
         limits: Limits,
     ) -> Result<Self, SetupError> {
-        let upstreams: Vec<Upstream> = table
-            .backends()
-            .iter()
-            .map(|backend| Upstream::new(backend.clone(), cert_file))
-            .collect::<Result<_, _>>()?;
+        let mut made = Upstreams::new(table.backends().len(), cert_file);
+        let upstreams: Vec<Upstream> =
+            table.backends().iter().map(|backend| made.upstream(backend)).collect::<Result<_, _>>()?;
         let has_mirror = table.routes().iter().chain([table.default_route()]).any(|route| route.mirror.is_some());
         let apart = if has_mirror { upstreams.iter().map(Upstream::apart).collect() } else { Vec::new() };
         Ok(Proxy { table, upstreams, apart, identity: Identity::new(pseudonym), limits })
@@ -336,6 +334,7 @@ fn note(record: &mut AccessRecord, trace: &Trace, started: Instant) {
     record.retries += trace.retries;
     record.connect_ms = since(trace.connect_started, trace.connected);
     record.first_byte_ms = since(Some(started), trace.first_byte);
+    record.connection_auth = trace.connection_auth.or(record.connection_auth);
 }
 
 fn trace_id(value: Option<&HeaderValue>) -> Option<String> {

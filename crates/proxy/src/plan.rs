@@ -171,7 +171,7 @@ impl<'t> Planner<'t> {
         body: &Bytes,
     ) -> Result<Outgoing<'t>, ProxyError> {
         let backend = self.table.backends().get(index);
-        let backend = backend.ok_or_else(|| ProxyError::Internal("a back end that is none".to_owned()))?;
+        let backend = backend.ok_or_else(|| ProxyError::Internal("a back end that is none".to_owned()))?.as_ref();
         let (transformed, host) = transform(context, target, &parts)?;
         let edits = &context.route.request_fields;
         hop_by_hop::remove(&mut parts.headers, &self.table.request_id_field);

@@ -9,9 +9,10 @@ use http::{Method, Response, request};
 use tokio::time::Instant;
 
 use crate::ProxyError;
-use crate::attempt::{self, Bounds, SHORTEST, Trace};
+use crate::attempt::{self, Bounds, Trace};
 use crate::error::Failure;
-use crate::upstream::Upstream;
+use crate::time::SHORTEST;
+use crate::upstream::{Sign, Upstream};
 
 /// Sends a request, as often as `retry` of the back end allows, and tells the back end's health how it went.
 pub(crate) async fn send(
@@ -24,9 +25,10 @@ pub(crate) async fn send(
     upstream.health.earn_retry();
     let mut sent_again = 0;
     loop {
-        let result = attempt::send(upstream, parts, body, bounds, trace).await;
+        let limit = upstream.backend.timeouts.backend_request;
+        let result = attempt::send(upstream, parts, body, bounds, limit, trace).await;
         trace.may_be_seen |= failure(&result) != Some(Failure::Connect);
-        upstream.health.note(is_outage(&result), bounds.wall_clock());
+        upstream.health.note(sign(&result), bounds.wall_clock());
         let Some(wait) = wait_before_next(upstream.backend.retry.as_ref(), &parts.method, &result, sent_again) else {
             return result;
         };
@@ -70,11 +72,17 @@ pub(crate) fn failure(result: &Result<Response<Bytes>, ProxyError>) -> Option<Fa
 }
 
 /// What counts for `outlier`.
-pub(crate) fn is_outage(result: &Result<Response<Bytes>, ProxyError>) -> bool {
-    match failure(result) {
-        Some(Failure::Status(status)) => status.is_server_error(),
-        Some(Failure::Connect | Failure::Timeout | Failure::Reset) => true,
-        None => false,
+pub(crate) fn sign(result: &Result<Response<Bytes>, ProxyError>) -> Sign {
+    match result {
+        Ok(response) => match response.status().as_u16() {
+            // The fault of this request or of what it asks for: an unknown method, a version of HTTP, negotiation without
+            // end, a loop, an extension, a network that wants a login. Anybody can send such requests on purpose.
+            501 | 505 | 506 | 508 | 510 | 511 => Sign::Neither,
+            500.. => Sign::Ill,
+            _ => Sign::Well,
+        },
+        Err(error) if error.is_outage() => Sign::Ill,
+        Err(_) => Sign::Neither,
     }
 }
 

@@ -4,7 +4,6 @@
 
 mod support;
 
-use std::convert::Infallible;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,11 +15,14 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use support::{Origin, Tls, ask, ask_within, get, request};
 
 /// Answers with what it received, in text; some paths get something else.
-async fn echo(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn echo(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, h2::Error> {
     let (head, body) = request.into_parts();
     let mut response = Response::new(Full::new(Bytes::new()));
     match head.uri.path() {
         "/hang" => std::future::pending().await,
+        "/malformed" => return Err(h2::Reason::PROTOCOL_ERROR.into()),
+        "/http1" => return Err(h2::Reason::HTTP_1_1_REQUIRED.into()),
+        "/broken" => return Err(h2::Reason::INTERNAL_ERROR.into()),
         "/large" => {
             response.headers_mut().insert("content-length", HeaderValue::from_static("5000000"));
             return Ok(response);
@@ -106,4 +108,16 @@ async fn a_back_end_that_speaks_only_http2_can_be_refused() {
     let origin = server(Duration::from_secs(60)).await;
     let answer = ask(&origin.proxy_with("http2: never"), get("/")).await;
     assert_eq!((answer.status, answer.error()), (502, "tls_alert_received"), "{}", answer.record);
+}
+
+#[tokio::test]
+async fn a_stream_that_is_refused_for_its_request_does_not_take_the_back_end_down() {
+    let origin = server(Duration::from_secs(60)).await;
+    for (target, is_down) in [("/malformed", false), ("/http1", false), ("/broken", true)] {
+        let proxy = origin.proxy_with("outlier: { failures: 2, for: 30s }");
+        for _ in 0..3 {
+            ask(&proxy, request(Method::POST, target, &[("host", "www.example.com")], "x")).await;
+        }
+        assert_eq!(ask(&proxy, get("/")).await.status == 503, is_down, "{target}");
+    }
 }

@@ -378,3 +378,22 @@ async fn not_compared_is_not_called_the_same() {
     assert_eq!((&record["verdict"], &record["reason"]), (&json!("unknown"), &json!("off")));
     assert_eq!((&record["primary"]["status"], &record["mirror"]["status"]), (&json!(200), &json!(200)));
 }
+
+#[tokio::test] // T22
+async fn a_copy_that_is_cut_short_does_not_take_the_mirror_down() {
+    let (legacy, mute) = (Origin::answering(Tls::Good, LEGACY).await, mute().await);
+    for (mirror, time, reason) in [
+        ("budget: 150ms", 10_000, json!("budget")),
+        ("budget: 150ms, timeouts: { backendRequest: 5s }", 10_000, json!("budget")),
+        ("budget: 30s, timeouts: { backendRequest: 5s }", 300, json!("time")),
+        ("budget: 30s, timeouts: { backendRequest: 100ms }", 10_000, json!("down")),
+    ] {
+        let proxy = mirrored(&legacy.url(), &mute.url(), mirror, &[&legacy.ca_pem]);
+        let mut last = json!(null);
+        for _ in 0..3 {
+            let answer = ask_within(&proxy, get("/a"), Duration::from_millis(time)).await;
+            last = only(&answer)["reason"].clone();
+        }
+        assert_eq!(last, reason, "{mirror}");
+    }
+}

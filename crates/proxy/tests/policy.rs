@@ -317,3 +317,120 @@ async fn a_request_that_cannot_be_answered_in_time_is_not_sent() {
     assert_eq!((origin.connections(), &answer.record["attempts"]), (0, &0.into()));
     assert_eq!(ask(&proxy, get("/")).await.status, 200);
 }
+
+/// Answers after a while.
+async fn slow(length: Duration) -> Origin {
+    Origin::start(Tls::Plain, move |mut conn| async move {
+        while conn.request().await.is_some() {
+            tokio::time::sleep(length).await;
+            conn.write(LEGACY).await;
+        }
+    })
+    .await
+}
+
+async fn mute() -> Origin {
+    Origin::start(Tls::Plain, |mut conn| async move {
+        conn.request().await;
+        std::future::pending::<()>().await;
+    })
+    .await
+}
+
+#[tokio::test] // G30
+async fn a_back_end_that_hangs_does_not_take_the_healthy_one_with_it() {
+    let (modern, legacy) = (mute().await, slow(Duration::from_millis(400)).await);
+    let proxy = config(
+        &format!(
+            "backends:\n  modern: {{ url: '{}', timeouts: {{ backendRequest: 300ms }} }}\n  legacy: {{ url: '{}', timeouts: {{ \
+             backendRequest: 5s }}, outlier: {{ failures: 3, for: 30s }} }}\nroutes:\n  - {{ name: old, priority: 1, conditions: \
+             {{ path: /old }}, forward: legacy }}\ndefault:\n  forward: {{ targets: [modern], failover: {{ to: legacy }} }}\n",
+            modern.url(),
+            legacy.url()
+        ),
+        &[],
+    );
+    for _ in 0..4 {
+        let answer = ask_within(&proxy, get("/"), Duration::from_millis(550)).await;
+        assert_eq!((answer.status, &answer.record["backend"]), (504, &"legacy".into()), "{}", answer.record);
+    }
+    let answer = ask(&proxy, get("/old")).await;
+    assert_eq!((answer.status, &answer.body[..]), (200, &b"legacy"[..]), "{}", answer.record);
+}
+
+#[tokio::test] // G30
+async fn a_timeout_counts_if_the_back_end_had_its_own_limit_in_full() {
+    let mute = mute().await;
+    let silent = support::silent().await;
+    let (url, tls_url) = (mute.url(), format!("https://{silent}"));
+    for (url, timeouts, time, is_down) in [
+        (&url, "backendRequest: 100ms", 10_000, true),
+        (&url, "backendRequest: 5s", 100, false),
+        // A retry gets the limit anew, but not more time.
+        (&url, "backendRequest: 300ms", 250, false),
+        (&url, "connect: 5s", 100, false),
+        (&tls_url, "connect: 100ms", 10_000, true),
+        (&tls_url, "connect: 5s", 100, false),
+        (&tls_url, "connect: 5s, backendRequest: 100ms", 10_000, true),
+        (&tls_url, "connect: 5s, backendRequest: 5s", 100, false),
+    ] {
+        let keys = format!("timeouts: {{ {timeouts} }}\noutlier: {{ failures: 2, for: 30s }}");
+        let proxy = support::proxy(url, &keys, b"");
+        for _ in 0..3 {
+            ask_within(&proxy, get("/"), Duration::from_millis(time)).await;
+        }
+        let answer = ask_within(&proxy, get("/"), Duration::from_millis(100)).await;
+        assert_eq!(answer.status == 503, is_down, "{url} {timeouts} within {time} ms: {}", answer.record);
+    }
+}
+
+#[tokio::test]
+async fn answers_that_are_the_fault_of_a_request_neither_count_nor_end_the_row() {
+    // The path says the status.
+    let origin = Origin::start(Tls::Plain, |mut conn| async move {
+        while let Some(request) = conn.request().await {
+            let status = request.split(['/', ' ']).nth(2).unwrap().to_owned();
+            conn.write(format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\n\r\n")).await;
+        }
+    })
+    .await;
+    let keys = "outlier: { failures: 3, for: 30s }";
+    let is_down_after = async |statuses: &[u16]| {
+        let proxy = origin.proxy_with(keys);
+        for status in statuses {
+            ask(&proxy, request(Method::from_bytes(b"BREW").unwrap(), &format!("/{status}"), &[], "")).await;
+        }
+        ask(&proxy, get("/200")).await.error() == "destination_unavailable"
+    };
+    for status in [501, 505, 506, 508, 510, 511] {
+        assert!(!is_down_after(&[status; 6]).await, "{status}");
+        assert!(is_down_after(&[503, status, 500, status, 502]).await, "{status}");
+    }
+    for status in [500, 502, 503, 504, 507, 520, 599] {
+        assert!(is_down_after(&[status; 3]).await, "{status}");
+        assert!(!is_down_after(&[status, status, 404, status]).await, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_large_neither_counts_nor_ends_the_row() {
+    let origin = Origin::start(Tls::Plain, |mut conn| async move {
+        while let Some(request) = conn.request().await {
+            let large = "HTTP/1.1 500 Oops\r\ncontent-length: 5000000\r\n\r\n";
+            conn.write(if request.starts_with("GET /large") { large } else { UNAVAILABLE }).await;
+        }
+    })
+    .await;
+    let proxy = origin.proxy_with("outlier: { failures: 2, for: 30s }");
+    for (target, error) in [
+        ("/large", "http_response_body_size"),
+        ("/large", "http_response_body_size"),
+        ("/", ""),
+        ("/large", "http_response_body_size"),
+        ("/", ""),
+    ] {
+        let answer = ask(&proxy, get(target)).await;
+        assert!(answer.error().starts_with(error), "{target}: {}", answer.record);
+    }
+    assert_eq!(ask(&proxy, get("/")).await.error(), "destination_unavailable");
+}

@@ -1,11 +1,19 @@
 //! TLS as the configuration asks for it: who we are, which versions, and the one switch that takes verification off.
 
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
 mod support;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crossfade_route::Surroundings;
+use rcgen::{BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls_pki_types::PrivateKeyDer;
 use support::{OK, Origin, Pems, Tls, ask, config_with, get, proxy};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 #[tokio::test] // T25
 async fn verification_can_be_switched_off_for_one_back_end_alone() {
@@ -54,4 +62,63 @@ async fn a_back_end_that_wants_a_certificate_gets_ours() {
     );
     let answer = ask(&config_with(&text, &Files(&origin.pems), &[&origin.ca_pem]), get("/")).await;
     assert_eq!(answer.status, 200, "{}", answer.record);
+}
+
+/// A back end that shows a certificate and has some key.
+fn showing(certificate: &Certificate, key: &KeyPair) -> Origin {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let der = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let signing = provider.key_provider.load_private_key(der).unwrap();
+    let shown = SingleCertAndKey::from(CertifiedKey::new(vec![certificate.der().clone()], signing));
+    let builder = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = builder.with_no_client_auth().with_cert_resolver(Arc::new(shown));
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    Origin::new(Tls::Good, move |door| {
+        let acceptor = acceptor.clone();
+        async move {
+            if let Some(conn) = door.open_with(acceptor).await {
+                conn.answer_all(OK).await;
+            }
+        }
+    })
+}
+
+#[tokio::test] // T25
+async fn a_certificate_that_is_named_needs_no_authority_and_everything_else() {
+    let key = KeyPair::generate().unwrap();
+    let params = |change: fn(&mut CertificateParams)| {
+        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        change(&mut params);
+        params
+    };
+    let own = params(|_| {}).self_signed(&key).unwrap();
+    let expired = params(|it| it.not_after = rcgen::date_time_ymd(2020, 1, 1)).self_signed(&key).unwrap();
+    let early = params(|it| it.not_before = rcgen::date_time_ymd(3000, 1, 1)).self_signed(&key).unwrap();
+    let without_ca = params(|it| it.is_ca = IsCa::NoCa).self_signed(&key).unwrap();
+    // Another one of the same name and key.
+    let twin = params(|it| it.serial_number = Some(7.into())).self_signed(&key).unwrap();
+    let mut unknown = CertificateParams::new(Vec::new()).unwrap();
+    unknown.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let unknown = CertifiedIssuer::self_signed(unknown, KeyPair::generate().unwrap()).unwrap();
+    let issued = params(|it| it.is_ca = IsCa::NoCa).signed_by(&key, &unknown).unwrap();
+    let other_key = KeyPair::generate().unwrap();
+    for (name, shown, key, named, keys, is_accepted) in [
+        ("self-signed", &own, &key, &own, "", true),
+        ("self-signed, no authority's", &without_ca, &key, &without_ca, "", true),
+        ("of an authority that is not named", &issued, &key, &issued, "", true),
+        ("expired", &expired, &key, &expired, "", false),
+        ("not valid yet", &early, &key, &early, "", false),
+        ("for another name", &own, &key, &own, "tls: { serverName: www.example.com }", false),
+        ("another one of the same key", &twin, &key, &own, "", false),
+        ("without its key", &own, &other_key, &own, "", false),
+    ] {
+        let mut origin = showing(shown, key);
+        origin.listen(TcpListener::bind("127.0.0.1:0").await.unwrap());
+        let answer = ask(&proxy(&origin.url(), keys, named.pem().as_bytes()), get("/")).await;
+        assert_eq!(answer.status, if is_accepted { 200 } else { 502 }, "{name}: {}", answer.record);
+        if !is_accepted {
+            assert_eq!(answer.error(), "tls_certificate_error", "{name}");
+        }
+    }
 }

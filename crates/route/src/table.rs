@@ -2,6 +2,7 @@
 //! file is `config`'s, which route a request meets is `select`'s.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossfade_rule::Pattern;
@@ -21,7 +22,7 @@ use crate::transform::Transforms;
 /// The whole configuration, immutable.
 #[derive(Debug)]
 pub struct RoutingTable {
-    pub(crate) backends: Vec<Backend>,
+    pub(crate) backends: Vec<Arc<Backend>>,
     /// Those that are enabled, by ascending priority.
     pub(crate) routes: Vec<Route>,
     /// Finds the few routes that a request can meet.
@@ -42,7 +43,7 @@ pub struct RoutingTable {
 impl RoutingTable {
     /// All back ends, in the order of the file.
     #[must_use]
-    pub fn backends(&self) -> &[Backend] {
+    pub fn backends(&self) -> &[Arc<Backend>] {
         &self.backends
     }
 
@@ -269,17 +270,19 @@ pub struct TlsSettings {
     /// Name for SNI and for verification; the URL's host if absent.
     pub server_name: Option<String>,
     /// `caFile`: certificates to trust besides the built-in roots.
-    pub ca: Option<PemFile>,
+    pub ca: Option<Arc<PemFile>>,
     /// `clientCert`: how we identify ourselves.
     pub client_cert: Option<ClientCert>,
     /// `minVersion`.
     pub min_version: TlsVersion,
     /// `insecureSkipVerify`: any certificate will do.
     pub insecure_skip_verify: bool,
+    /// `allowMissingCloseNotify`: an answer without a length may end with the connection alone, not with the end of TLS.
+    pub allow_missing_close_notify: bool,
 }
 
 /// `tls.minVersion`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum TlsVersion {
     /// TLS 1.2 or later.
     #[default]
@@ -292,9 +295,9 @@ pub enum TlsVersion {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientCert {
     /// `certFile`: the certificate, and those between it and its authority.
-    pub certificates: PemFile,
+    pub certificates: Arc<PemFile>,
     /// `keyFile`.
-    pub key: PemFile,
+    pub key: Arc<PemFile>,
 }
 
 /// A PEM file as it was read.
@@ -313,7 +316,7 @@ impl std::fmt::Debug for PemFile {
 }
 
 /// `http2` of a back end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Http2 {
     /// Where the back end offers it in the TLS handshake (ALPN).
     #[default]

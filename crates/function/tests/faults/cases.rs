@@ -323,6 +323,24 @@ const HTTP1: &[Case] = &[
         acts: &[Stall],
         ..TIMEOUT
     },
+    Case {
+        fault: "resets while it reads the request on a kept connection; GET",
+        pitfalls: "G17",
+        kept: true,
+        when: Idle,
+        acts: &[ReadSome, Reset],
+        sent: 2,
+        ..FINE
+    },
+    Case {
+        fault: "the same; POST of 720 KB",
+        pitfalls: "G17, T20",
+        method: "POST",
+        kept: true,
+        when: Idle,
+        acts: &[ReadSome, Reset],
+        ..BROKEN
+    },
     // In the head of the answer.
     Case {
         fault: "closes in the head",
@@ -376,6 +394,29 @@ const HTTP1: &[Case] = &[
         fault: "ends a body that has no length without the end of TLS",
         acts: &[Write(b"HTTP/1.1 200 OK\r\n\r\nhalf"), Pause, Break],
         ..INCOMPLETE
+    },
+    Case {
+        fault: "the same with `allowMissingCloseNotify`",
+        pitfalls: "T16",
+        keys: "tls: { allowMissingCloseNotify: true }",
+        acts: &[Write(b"HTTP/1.1 200 OK\r\n\r\nhalf"), Pause, Break],
+        body: "half",
+        next_kept: false,
+        ..FINE
+    },
+    Case {
+        fault: "breaks a body that has a length, with `allowMissingCloseNotify`",
+        keys: "tls: { allowMissingCloseNotify: true }",
+        acts: &[Write(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf"), Pause, Break],
+        ..INCOMPLETE
+    },
+    Case {
+        fault: "asks for authentication that belongs to the connection (NTLM)",
+        acts: &[Write(b"HTTP/1.1 401 Unauthorized\r\nwww-authenticate: NTLM\r\ncontent-length: 4\r\n\r\nfine")],
+        status: 401,
+        body: "fine",
+        next_kept: false,
+        ..FINE
     },
     Case {
         fault: "sends a body that the load balancer does not take",

@@ -2,18 +2,19 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
-use crossfade_route::{Backend, Http2, PemFile, Reach, Scheme};
+use crossfade_route::{Backend, Http2};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
-use super::stream::{self, Stream};
-use super::tls::{SetupError, Tls};
+use super::stream::{self, Socket, Stream};
+use super::tls::Tls;
 use super::{Connection, Sender};
 use crate::ProxyError;
+use crate::time::Allowance;
 
 /// Fields of an answer over HTTP/2, bytes as RFC 9113 section 6.5.2 counts them. More than any front end carries, so that
 /// it is the front end's limit that answers; HTTP/1.1 answers may have 100 field lines.
@@ -21,34 +22,35 @@ const MAX_FIELDS: u32 = 256 * 1024;
 
 #[derive(Clone, Debug)]
 pub(super) struct Connector {
-    /// Names or addresses with their ports, never empty; the first that can be connected to is taken.
-    destinations: Vec<(String, u16)>,
-    reach: Reach,
-    http2: Http2,
+    backend: Arc<Backend>,
     /// Present for `https`.
     tls: Option<Tls>,
 }
 
+/// A connection on which HTTP has not begun. `stream` has what TLS agreed on.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) stream: Stream,
+    /// Where it leads.
+    pub(super) address: SocketAddr,
+}
+
 impl Connector {
-    pub(super) fn new(backend: &Backend, cert_file: Option<&PemFile>) -> Result<Self, SetupError> {
-        let tls = match backend.scheme {
-            Scheme::Https => Some(Tls::new(backend, cert_file)?),
-            Scheme::Http => None,
-        };
-        let destinations = match backend.addresses.as_slice() {
-            [] => vec![(backend.host.clone(), backend.port)],
-            addresses => addresses.to_vec(),
-        };
-        Ok(Connector { destinations, reach: backend.reach.clone(), http2: backend.http2, tls })
+    pub(super) fn new(backend: Arc<Backend>, tls: Option<Tls>) -> Self {
+        Connector { backend, tls }
     }
 
-    /// Opens a connection, or fails at the deadline. Each destination gets its share of the time.
-    pub(super) async fn connect(&self, deadline: Instant) -> Result<Connection, ProxyError> {
+    /// A connection that speaks HTTP, to the first destination where there is one. Each destination gets its share of the
+    /// time.
+    pub(super) async fn connect(&self, time: &mut Allowance) -> Result<Connection, ProxyError> {
+        let own = [(self.backend.host.clone(), self.backend.port)];
+        let destinations = if self.backend.addresses.is_empty() { &own[..] } else { &self.backend.addresses };
         let mut failure = None;
-        for (left, (host, port)) in (1..=self.destinations.len() as u32).rev().zip(&self.destinations) {
-            let now = Instant::now();
-            let share = deadline.saturating_duration_since(now) / left;
-            match self.connect_to(host, *port, now + share).await {
+        for (left, (host, port)) in (1..=destinations.len() as u32).rev().zip(destinations) {
+            let mut share = time.share(left);
+            let connected = self.connect_to(host, *port, &mut share).await;
+            time.take_back(share);
+            match connected {
                 Ok(connection) => return Ok(connection),
                 Err(error) => failure = Some(error),
             }
@@ -56,70 +58,81 @@ impl Connector {
         Err(failure.unwrap_or_else(|| ProxyError::Internal("no destination to try".to_owned())))
     }
 
-    async fn connect_to(&self, host: &str, port: u16, deadline: Instant) -> Result<Connection, ProxyError> {
-        let addresses = timeout_at(deadline, look_up(host, port))
-            .await
-            .map_err(|_| ProxyError::DnsTimeout(host.to_owned()))?
+    async fn connect_to(&self, host: &str, port: u16, time: &mut Allowance) -> Result<Connection, ProxyError> {
+        let opened = self.open(host, port, time).await?;
+        let address = opened.address;
+        let spoken = time.step(self.speak(opened)).await;
+        spoken.unwrap_or_else(|| Err(ProxyError::ConnectTimeout(address.to_string(), time.limit())))
+    }
+
+    /// Look-up, TCP and TLS.
+    pub(super) async fn open(&self, host: &str, port: u16, time: &mut Allowance) -> Result<Opened, ProxyError> {
+        let looked_up = time.step(look_up(host, port)).await;
+        let addresses = looked_up
+            .ok_or_else(|| ProxyError::DnsTimeout(host.to_owned(), time.limit()))?
             .map_err(|source| ProxyError::Dns { host: host.to_owned(), source })?;
-        timeout_at(deadline, async {
-            let tcp = self.open(host, &addresses, deadline).await?;
-            let (stream, offers_http2) = self.secure(tcp).await?;
-            self.speak(stream, offers_http2).await
-        })
-        .await
-        .map_err(|_| ProxyError::ConnectTimeout(format!("{host}:{port}")))?
+        let (tcp, address) = self.open_tcp(host, &addresses, time).await?;
+        let secured = time.step(self.secure(tcp)).await;
+        let stream = secured.ok_or_else(|| ProxyError::ConnectTimeout(address.to_string(), time.limit()))??;
+        Ok(Opened { stream, address })
     }
 
     /// The first address that answers. Addresses that no back end may have are passed over. Each gets its share of the
     /// time, so that one that swallows packets leaves some for the next.
-    async fn open(&self, host: &str, addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStream, ProxyError> {
+    async fn open_tcp(
+        &self,
+        host: &str,
+        addresses: &[SocketAddr],
+        time: &mut Allowance,
+    ) -> Result<(TcpStream, SocketAddr), ProxyError> {
         let mut failure = None;
         for (addresses_left, address) in (1..=addresses.len() as u32).rev().zip(addresses) {
-            if let Err(reason) = self.reach.check(address.ip(), address.port()) {
+            if let Err(reason) = self.backend.reach.check(address.ip(), address.port()) {
                 failure = Some(ProxyError::AddressProhibited { host: host.to_owned(), ip: address.ip(), reason });
                 continue;
             }
-            let share = deadline.saturating_duration_since(Instant::now()) / addresses_left;
-            let Ok(connected) = timeout(share, TcpStream::connect(address)).await else {
-                failure = Some(ProxyError::ConnectTimeout(address.to_string()));
-                continue;
-            };
+            let mut share = time.share(addresses_left);
+            let connected = share.step(TcpStream::connect(address)).await;
+            time.take_back(share);
             match connected {
-                Ok(tcp) => {
+                None => failure = Some(ProxyError::ConnectTimeout(address.to_string(), time.limit())),
+                Some(Ok(tcp)) => {
                     // Nagle's algorithm would hold a request back until the last answer is acknowledged.
                     let _ = tcp.set_nodelay(true);
-                    return Ok(tcp);
+                    return Ok((tcp, *address));
                 }
-                Err(source) if source.kind() == io::ErrorKind::ConnectionRefused => {
+                Some(Err(source)) if source.kind() == io::ErrorKind::ConnectionRefused => {
                     failure = Some(ProxyError::ConnectionRefused(address.to_string()));
                 }
-                Err(source) if source.kind() == io::ErrorKind::ConnectionReset => {
+                Some(Err(source)) if source.kind() == io::ErrorKind::ConnectionReset => {
                     failure = Some(ProxyError::BrokenEarly(source));
                 }
-                Err(source) => failure = Some(ProxyError::Unroutable { address: address.to_string(), source }),
+                Some(Err(source)) => failure = Some(ProxyError::Unroutable { address: address.to_string(), source }),
             }
         }
         Err(failure.unwrap_or_else(|| ProxyError::Internal("no address to try".to_owned())))
     }
 
-    async fn secure(&self, tcp: TcpStream) -> Result<(Stream, bool), ProxyError> {
-        let Some(tls) = &self.tls else {
-            return Ok((Stream::plain(tcp), self.http2 == Http2::Always));
-        };
+    async fn secure(&self, tcp: TcpStream) -> Result<Stream, ProxyError> {
+        let socket = Socket::new(tcp);
+        let Some(tls) = &self.tls else { return Ok(Stream::plain(socket)) };
         let connector = TlsConnector::from(tls.config.clone());
-        let stream = connector.connect(tls.server_name.clone(), stream::buffered(tcp)).await.map_err(tls_error)?;
-        let offers_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-        Ok((Stream::tls(stream), offers_http2))
+        let tls = connector.connect(tls.server_name.clone(), stream::buffered(socket)).await.map_err(tls_error)?;
+        Ok(Stream::tls(tls, self.backend.tls.allow_missing_close_notify))
     }
 
-    async fn speak(&self, stream: Stream, offers_http2: bool) -> Result<Connection, ProxyError> {
-        if self.http2 == Http2::Always && !offers_http2 {
+    async fn speak(&self, Opened { stream, .. }: Opened) -> Result<Connection, ProxyError> {
+        let is_http2 = match stream.session() {
+            Some(session) => session.alpn_protocol() == Some(b"h2"),
+            None => self.backend.http2 == Http2::Always,
+        };
+        if self.backend.http2 == Http2::Always && !is_http2 {
             return Err(ProxyError::Http2NotOffered);
         }
         let traffic = stream.traffic();
         let io = TokioIo::new(stream);
         // The tasks end with their connection; its errors reach the request that is on it.
-        let sender = if offers_http2 {
+        let sender = if is_http2 {
             let mut http2 = http2::Builder::new(TokioExecutor::new());
             // The 16 KiB of the library would stop answers that the front end can carry.
             http2.max_header_list_size(MAX_FIELDS);
@@ -161,8 +174,10 @@ mod tests {
     use std::sync::Arc;
 
     use crossfade_route::{Prohibited, RoutingTable, RuntimeApi, Surroundings};
+    use tokio::time::Instant;
 
     use super::*;
+    use crate::time::TimeLimit;
 
     /// An environment whose Runtime API is here.
     struct InLambda;
@@ -185,7 +200,7 @@ mod tests {
     #[tokio::test] // T26: a name that resolves to something else than when it was looked at
     async fn addresses_are_checked_when_a_connection_is_made() {
         let table = RoutingTable::from_backend_url("https://shop.example.com", "test", &InLambda).unwrap();
-        let connector = Connector::new(&table.backends()[0], None).unwrap();
+        let connector = Connector::new(table.backends()[0].clone(), None);
         for (address, expected) in [
             ("169.254.169.254:443", Prohibited::LinkLocal),
             ("169.254.170.2:80", Prohibited::LinkLocal),
@@ -196,8 +211,9 @@ mod tests {
             ("[::1]:9001", Prohibited::RuntimeApi),
             ("0.0.0.0:443", Prohibited::NoHost),
         ] {
-            let deadline = Instant::now() + std::time::Duration::from_secs(5);
-            match connector.open("shop.example.com", &[address.parse().unwrap()], deadline).await {
+            let end = Instant::now() + std::time::Duration::from_secs(5);
+            let mut time = Allowance::new(end, TimeLimit::Own, end);
+            match connector.open_tcp("shop.example.com", &[address.parse().unwrap()], &mut time).await {
                 Err(ProxyError::AddressProhibited { reason, .. }) => assert_eq!(reason, expected, "{address}"),
                 other => panic!("{address}: {other:?}"),
             }

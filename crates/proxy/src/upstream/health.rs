@@ -11,6 +11,17 @@ use crossfade_route::{Outlier, Retry};
 const MAX_SAVED: u32 = 10 * RETRY;
 const RETRY: u32 = 100;
 
+/// What an attempt says about its back end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sign {
+    /// An answer of its own.
+    Well,
+    /// It is out of service.
+    Ill,
+    /// Nothing: neither a failure more in the row, nor the end of the row.
+    Neither,
+}
+
 #[derive(Debug)]
 pub(crate) struct Health {
     outlier: Option<Outlier>,
@@ -45,18 +56,20 @@ impl Health {
         until.duration_since(now).ok().filter(|left| !left.is_zero() && *left <= outlier.hold)
     }
 
-    /// Takes note of how a request went.
-    pub(crate) fn note(&self, failed: bool, now: SystemTime) {
+    /// Takes note of how an attempt went.
+    pub(crate) fn note(&self, sign: Sign, now: SystemTime) {
         let Some(outlier) = self.outlier else { return };
-        self.with(|state| {
-            if !failed {
+        self.with(|state| match sign {
+            Sign::Neither => {}
+            Sign::Well => {
                 state.failures_in_a_row = 0;
                 state.down_until = None;
-                return;
             }
-            state.failures_in_a_row = state.failures_in_a_row.saturating_add(1);
-            if state.failures_in_a_row >= outlier.failures {
-                state.down_until = now.checked_add(outlier.hold);
+            Sign::Ill => {
+                state.failures_in_a_row = state.failures_in_a_row.saturating_add(1);
+                if state.failures_in_a_row >= outlier.failures {
+                    state.down_until = now.checked_add(outlier.hold);
+                }
             }
         });
     }
@@ -96,11 +109,11 @@ mod tests {
     #[test]
     fn failures_in_a_row_and_only_those_take_a_back_end_down() {
         let health = Health::new(Some(Outlier { failures: 3, hold: 10 * SECOND }), None);
-        for failed in [true, true, false, true, true] {
-            health.note(failed, START);
+        for sign in [Sign::Ill, Sign::Ill, Sign::Well, Sign::Ill, Sign::Neither, Sign::Ill] {
+            health.note(sign, START);
         }
         assert!(!health.is_down(START));
-        health.note(true, START);
+        health.note(Sign::Ill, START);
         assert_eq!(health.down_for(START + 9 * SECOND), Some(SECOND));
         assert!(!health.is_down(START + 10 * SECOND));
     }
@@ -108,27 +121,27 @@ mod tests {
     #[test]
     fn a_clock_that_is_set_back_keeps_nothing_down() {
         let health = Health::new(Some(Outlier { failures: 1, hold: 10 * SECOND }), None);
-        health.note(true, START + 3600 * SECOND);
+        health.note(Sign::Ill, START + 3600 * SECOND);
         assert!(!health.is_down(START));
     }
 
     #[test]
     fn after_its_time_one_failure_is_enough_and_one_answer_heals() {
         let health = Health::new(Some(Outlier { failures: 2, hold: 10 * SECOND }), None);
-        health.note(true, START);
-        health.note(true, START);
+        health.note(Sign::Ill, START);
+        health.note(Sign::Ill, START);
         let later = START + 11 * SECOND;
-        health.note(true, later);
+        health.note(Sign::Ill, later);
         assert!(health.is_down(later + 9 * SECOND));
-        health.note(false, later + 11 * SECOND);
-        health.note(true, later + 12 * SECOND);
+        health.note(Sign::Well, later + 11 * SECOND);
+        health.note(Sign::Ill, later + 12 * SECOND);
         assert!(!health.is_down(later + 12 * SECOND));
     }
 
     #[test]
     fn without_an_outlier_nothing_is_down() {
         let health = Health::new(None, None);
-        (0..100).for_each(|_| health.note(true, START));
+        (0..100).for_each(|_| health.note(Sign::Ill, START));
         assert!(!health.is_down(START));
     }
 

@@ -9,22 +9,23 @@ mod stream;
 mod tls;
 
 use std::error::Error;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
+use crate::ProxyError;
+use crate::time::Allowance;
 use bytes::Bytes;
 use crossfade_route::{Backend, PemFile};
+use health::Health;
+pub(crate) use health::Sign;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
-use tokio::time::Instant;
-
-use crate::ProxyError;
-use health::Health;
 use stream::Traffic;
 pub use tls::SetupError;
+use tls::TlsConfigs;
 
 /// Connections idle for longer are not used again, unless the back end named a time of its own (`Keep-Alive`). Front
 /// ends close idle connections after 60 s (ALB) to 75 s (nginx), and a network that forgot one (NAT: 350 s) lets a
@@ -38,10 +39,30 @@ const MAX_IDLE_FOR_ONCE: Duration = Duration::from_secs(4);
 /// Idle HTTP/1.1 connections kept: more than one only where invocations run side by side.
 const MAX_IDLE_CONNECTIONS: usize = 32;
 
+/// Makes the clients of one configuration. What is equal in them is there once.
+#[derive(Debug)]
+pub(crate) struct Upstreams<'c> {
+    tls: TlsConfigs<'c>,
+}
+
+impl<'c> Upstreams<'c> {
+    /// For so many back ends. `cert_file` is trusted for each besides the built-in roots.
+    pub(crate) fn new(count: usize, cert_file: Option<&'c PemFile>) -> Self {
+        Upstreams { tls: TlsConfigs::new(count, cert_file) }
+    }
+
+    pub(crate) fn upstream(&mut self, backend: &'c Arc<Backend>) -> Result<Upstream, SetupError> {
+        let tls = self.tls.of(backend)?;
+        let health = Health::new(backend.outlier, backend.retry.as_ref());
+        let connector = connect::Connector::new(backend.clone(), tls);
+        Ok(Upstream { backend: backend.clone(), health, connector, idle: Mutex::default() })
+    }
+}
+
 /// A live client. One for each back end of the configuration.
 #[derive(Debug)]
 pub(crate) struct Upstream {
-    pub(crate) backend: Backend,
+    pub(crate) backend: Arc<Backend>,
     pub(crate) health: Health,
     connector: connect::Connector,
     idle: Mutex<Vec<Idle>>,
@@ -86,19 +107,11 @@ pub(crate) struct Progress {
 }
 
 impl Upstream {
-    pub(crate) fn new(backend: Backend, cert_file: Option<&PemFile>) -> Result<Self, SetupError> {
-        let connector = connect::Connector::new(&backend, cert_file)?;
-        let health = Health::new(backend.outlier, backend.retry.as_ref());
-        Ok(Upstream { backend, health, connector, idle: Mutex::default() })
-    }
-
-    /// A client of the same back end that shares nothing with this one that a request could notice: no connection, no
-    /// health, and no limit for an answer but that of who uses it.
+    /// A client of the same back end that shares nothing with this one that a request could notice: no connection and no
+    /// health.
     pub(crate) fn apart(&self) -> Self {
-        let mut backend = self.backend.clone();
-        backend.timeouts.backend_request = None;
-        let health = Health::new(backend.outlier, None);
-        Upstream { backend, health, connector: self.connector.clone(), idle: Mutex::default() }
+        let health = Health::new(self.backend.outlier, None);
+        Upstream { backend: self.backend.clone(), health, connector: self.connector.clone(), idle: Mutex::default() }
     }
 
     /// The most recently used idle connection that still seems to live, for a request that may be sent twice or not.
@@ -107,7 +120,10 @@ impl Upstream {
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
             // A clock that was set back makes the age unknown.
             let age = now.duration_since(idle.since).unwrap_or(MAX_IDLE);
-            if age >= idle.keep_alive.unwrap_or(MAX_IDLE) || !idle.connection.is_ready().await {
+            if age >= idle.keep_alive.unwrap_or(MAX_IDLE)
+                || idle.connection.traffic.is_kept_from_others()
+                || !idle.connection.is_ready().await
+            {
                 continue;
             }
             if !is_idempotent && age >= idle.keep_alive.unwrap_or(MAX_IDLE_FOR_ONCE) {
@@ -123,8 +139,8 @@ impl Upstream {
     }
 
     /// A new connection.
-    pub(crate) async fn connect(&self, deadline: Instant) -> Result<Connection, ProxyError> {
-        self.connector.connect(deadline).await
+    pub(crate) async fn connect(&self, time: &mut Allowance) -> Result<Connection, ProxyError> {
+        self.connector.connect(time).await
     }
 
     /// Takes a connection back after a complete answer.
@@ -134,6 +150,9 @@ impl Upstream {
 
     /// One HTTP/2 connection carries all requests, so the newest takes the place of others.
     fn keep(&self, kept: Idle) {
+        if kept.connection.traffic.is_kept_from_others() {
+            return;
+        }
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.connection.is_http2() {
             idle.retain(|other| !other.connection.is_http2());
@@ -188,6 +207,11 @@ impl Connection {
         matches!(self.sender, Sender::Http2(_))
     }
 
+    /// No other request gets this connection from now on. Those that are on it over HTTP/2 end there.
+    pub(crate) fn keep_from_others(&self) {
+        self.traffic.keep_from_others();
+    }
+
     /// Sends a request and waits for the head of the answer.
     pub(crate) async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, SendFailure> {
         let before = self.traffic.snapshot();
@@ -201,8 +225,8 @@ impl Connection {
             // Over HTTP/2 the bytes may be of another exchange, or of the connection itself.
             let is_counted = !self.is_http2();
             let progress = Progress {
-                nothing_sent: was_returned || (is_counted && before.written == after.written),
-                nothing_received: was_returned || !is_counted || before.read == after.read,
+                nothing_sent: was_returned || (is_counted && before.nothing_sent_until(after)),
+                nothing_received: was_returned || !is_counted || before.nothing_read_until(after),
             };
             SendFailure { error: failure.into_error(), progress }
         })

@@ -1,11 +1,12 @@
-//! The byte stream below HTTP: TCP, or TLS over it, with counters of what passed. Knows no HTTP.
+//! The byte stream below HTTP: TCP, or TLS over it, with counters of what passed at both ends. Knows no HTTP.
 
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
+use rustls::ClientConnection;
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::task::yield_now;
@@ -23,61 +24,156 @@ const TURN: usize = 64 * 1024;
 pub(super) struct Stream {
     transport: Transport,
     traffic: Traffic,
+    /// `allowMissingCloseNotify`: the end of TCP is the end of what is sent. HTTP sees it as the end of the connection: it
+    /// completes content that ends there by definition, and nothing that has a length or chunks.
+    allows_bare_end: bool,
     /// Bytes read since the task last waited, or gave way.
     in_a_row: usize,
 }
 
 #[derive(Debug)]
 enum Transport {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<BufReader<TcpStream>>>),
+    Plain(Socket),
+    Tls(Box<TlsStream<BufReader<Socket>>>),
 }
 
-/// Bytes that passed a connection so far, above TLS. Shared with whoever asks how far a request got.
+/// The socket itself. Only here is it known what left: TLS may send a part of what it is given and fail with the rest, and
+/// says no more than that it failed.
+#[derive(Debug)]
+pub(super) struct Socket {
+    tcp: TcpStream,
+    traffic: Traffic,
+}
+
+/// What passed a connection so far, and whether others may use it. Shared with whoever asks how far a request got.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Traffic(Arc<Counters>);
 
 #[derive(Debug, Default)]
 struct Counters {
+    /// Bytes that HTTP has read. What TLS has for itself, such as tickets, is not in it.
     read: AtomicU64,
-    written: AtomicU64,
+    /// How often HTTP had something to write.
+    given: AtomicU64,
+    /// Bytes that the system took for the socket. What TLS has to say for itself is in it.
+    sent: AtomicU64,
+    /// The connection is for the request that is on it, and no other.
+    is_kept_from_others: AtomicBool,
 }
 
 /// The counters at one moment.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Snapshot {
-    pub(super) read: u64,
-    pub(super) written: u64,
+    read: u64,
+    given: u64,
+    sent: u64,
 }
 
 impl Traffic {
     pub(super) fn snapshot(&self) -> Snapshot {
-        Snapshot { read: self.0.read.load(Ordering::Relaxed), written: self.0.written.load(Ordering::Relaxed) }
+        let Counters { read, given, sent, .. } = &*self.0;
+        let [read, given, sent] = [read, given, sent].map(|counter| counter.load(Ordering::Relaxed));
+        Snapshot { read, given, sent }
+    }
+
+    pub(super) fn keep_from_others(&self) {
+        self.0.is_kept_from_others.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_kept_from_others(&self) -> bool {
+        self.0.is_kept_from_others.load(Ordering::Relaxed)
+    }
+}
+
+impl Snapshot {
+    /// Whether nothing that HTTP wrote since then can have left. An alert or the end of TLS alone is nothing of HTTP.
+    pub(super) fn nothing_sent_until(self, later: Snapshot) -> bool {
+        self.given == later.given || self.sent == later.sent
+    }
+
+    pub(super) fn nothing_read_until(self, later: Snapshot) -> bool {
+        self.read == later.read
+    }
+}
+
+impl Socket {
+    pub(super) fn new(tcp: TcpStream) -> Self {
+        Socket { tcp, traffic: Traffic::default() }
+    }
+
+    fn count(&self, result: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(count)) = result {
+            self.traffic.0.sent.fetch_add(*count as u64, Ordering::Relaxed);
+        }
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.tcp).poll_write(cx, buf);
+        self.count(&result);
+        result
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs);
+        self.count(&result);
+        result
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.tcp.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_shutdown(cx)
     }
 }
 
 /// What TLS reads from.
-pub(super) fn buffered(tcp: TcpStream) -> BufReader<TcpStream> {
-    BufReader::with_capacity(READ_BUFFER, tcp)
+pub(super) fn buffered(socket: Socket) -> BufReader<Socket> {
+    BufReader::with_capacity(READ_BUFFER, socket)
 }
 
 impl Stream {
-    pub(super) fn plain(tcp: TcpStream) -> Self {
-        Stream { transport: Transport::Plain(tcp), traffic: Traffic::default(), in_a_row: 0 }
+    pub(super) fn plain(socket: Socket) -> Self {
+        let traffic = socket.traffic.clone();
+        Stream { transport: Transport::Plain(socket), traffic, allows_bare_end: false, in_a_row: 0 }
     }
 
-    pub(super) fn tls(tls: TlsStream<BufReader<TcpStream>>) -> Self {
-        Stream { transport: Transport::Tls(Box::new(tls)), traffic: Traffic::default(), in_a_row: 0 }
+    pub(super) fn tls(tls: TlsStream<BufReader<Socket>>, allows_bare_end: bool) -> Self {
+        let traffic = tls.get_ref().0.get_ref().traffic.clone();
+        Stream { transport: Transport::Tls(Box::new(tls)), traffic, allows_bare_end, in_a_row: 0 }
     }
 
     pub(super) fn traffic(&self) -> Traffic {
         self.traffic.clone()
     }
 
-    fn count_written(&self, result: &Poll<io::Result<usize>>) {
-        if let Poll::Ready(Ok(count)) = result {
-            self.traffic.0.written.fetch_add(*count as u64, Ordering::Relaxed);
+    /// What TLS has agreed on; `None` without TLS.
+    pub(super) fn session(&self) -> Option<&ClientConnection> {
+        match &self.transport {
+            Transport::Plain(_) => None,
+            Transport::Tls(tls) => Some(tls.get_ref().1),
         }
+    }
+
+    fn count_given(&self) {
+        self.traffic.0.given.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -93,6 +189,12 @@ impl AsyncRead for Stream {
             Transport::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
             Transport::Tls(tls) => poll_read_records(tls, cx, buf),
         };
+        let result = match result {
+            Poll::Ready(Err(error)) if self.allows_bare_end && error.kind() == io::ErrorKind::UnexpectedEof => {
+                Poll::Ready(Ok(()))
+            }
+            other => other,
+        };
         let count = buf.filled().len() - before;
         self.traffic.0.read.fetch_add(count as u64, Ordering::Relaxed);
         self.in_a_row = if result.is_pending() { 0 } else { self.in_a_row + count };
@@ -102,7 +204,7 @@ impl AsyncRead for Stream {
 
 /// TLS hands out one record at a time; this takes all whose bytes are there, so that large answers come in few pieces.
 fn poll_read_records(
-    tls: &mut TlsStream<BufReader<TcpStream>>,
+    tls: &mut TlsStream<BufReader<Socket>>,
     cx: &mut Context<'_>,
     buf: &mut ReadBuf<'_>,
 ) -> Poll<io::Result<()>> {
@@ -124,12 +226,11 @@ fn poll_read_records(
 
 impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let result = match &mut self.transport {
+        self.count_given();
+        match &mut self.transport {
             Transport::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
             Transport::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
-        };
-        self.count_written(&result);
-        result
+        }
     }
 
     fn poll_write_vectored(
@@ -137,12 +238,11 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let result = match &mut self.transport {
+        self.count_given();
+        match &mut self.transport {
             Transport::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, bufs),
             Transport::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, bufs),
-        };
-        self.count_written(&result);
-        result
+        }
     }
 
     fn is_write_vectored(&self) -> bool {

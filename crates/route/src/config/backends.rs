@@ -1,7 +1,9 @@
 //! `backends`: where requests can go.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
@@ -21,7 +23,7 @@ use crate::yaml::Node;
 #[derive(Debug, Default)]
 pub(super) struct Backends<'n> {
     named: Vec<(&'n str, &'n Node)>,
-    pub(super) compiled: Vec<Backend>,
+    pub(super) compiled: Vec<Arc<Backend>>,
     used: Vec<bool>,
 }
 
@@ -32,8 +34,9 @@ impl<'n> Backends<'n> {
             node.wrong(mistakes, "there is no back end", Some("name at least one: `legacy: https://…`".into()));
         }
         let named: Vec<_> = members.iter().map(|(key, node)| (&*key.name, node)).collect();
-        let compiled =
-            named.iter().filter_map(|(name, node)| read_backend(name, node, surroundings, mistakes)).collect();
+        let mut pems = Pems { surroundings, read: BTreeMap::new() };
+        let read = |(name, node): &(&'n str, &'n Node)| read_backend(name, node, &mut pems, mistakes).map(Arc::new);
+        let compiled = named.iter().filter_map(read).collect();
         Backends { used: vec![false; named.len()], named, compiled }
     }
 
@@ -64,7 +67,7 @@ impl<'n> Backends<'n> {
     /// What is known of one, unless it has mistakes.
     pub(super) fn get(&self, index: usize) -> Option<&Backend> {
         let (name, _) = self.named.get(index)?;
-        self.compiled.iter().find(|backend| backend.name == *name)
+        self.compiled.iter().find(|backend| backend.name == *name).map(|backend| &**backend)
     }
 
     /// What has no effect in this file.
@@ -105,12 +108,8 @@ pub(super) fn is_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
-fn read_backend<'n>(
-    name: &str,
-    node: &'n Node,
-    surroundings: &dyn Surroundings,
-    mistakes: &mut Mistakes<'n>,
-) -> Option<Backend> {
+fn read_backend<'n>(name: &str, node: &'n Node, pems: &mut Pems<'_>, mistakes: &mut Mistakes<'n>) -> Option<Backend> {
+    let surroundings = pems.surroundings;
     if !is_name(name) {
         node.wrong(mistakes, "a back end's name has letters, digits, `-`, `_` and `.` only", None);
     }
@@ -142,12 +141,17 @@ fn read_backend<'n>(
     let is_host_left_open = host_header.is_none();
     let host_header = host_header.and_then(|node| read_host_header(node, mistakes)).unwrap_or(HostHeader::Backend);
     let via = via.and_then(|node| node.boolean(mistakes)).unwrap_or_default();
-    let tls_settings = tls.and_then(|node| read_tls(node, surroundings, mistakes)).unwrap_or_default();
+    let tls_settings = tls.and_then(|node| read_tls(node, pems, mistakes)).unwrap_or_default();
     let words = [("auto", Http2::Auto), ("never", Http2::Never), ("always", Http2::Always)];
     let http2 = http2.and_then(|node| node.word(mistakes, &words)).unwrap_or_default();
     let timeouts = timeouts.and_then(|node| read_timeouts(node, mistakes)).unwrap_or_default();
     let retry = retry.and_then(|node| read_retry(node, mistakes));
-    let outlier = outlier.and_then(|node| read_outlier(node, mistakes));
+    let outlier_settings = outlier.and_then(|node| read_outlier(node, mistakes));
+    if let Some(node) = outlier.filter(|_| timeouts.backend_request.is_none()) {
+        let message =
+            "a back end that hangs never opens the breaker: a timeout counts only after a full `backendRequest`";
+        node.doubtful(mistakes, message, Some("give it a limit: `timeouts: {backendRequest: 5s}`".into()));
+    }
     let Some(url) = url else {
         node.wrong(mistakes, "`url` is missing", Some("write `url: https://host`".into()));
         return None;
@@ -181,7 +185,7 @@ fn read_backend<'n>(
         timeouts,
         addresses,
         retry,
-        outlier,
+        outlier: outlier_settings,
         public_url,
         ..backend
     })
@@ -260,9 +264,11 @@ fn read_host_header<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<H
     }
 }
 
-fn read_tls<'n>(node: &'n Node, surroundings: &dyn Surroundings, mistakes: &mut Mistakes<'n>) -> Option<TlsSettings> {
-    let [server_name, ca_file, client_cert, min_version, skip] =
-        node.keys(mistakes, ["serverName", "caFile", "clientCert", "minVersion", "insecureSkipVerify"])?;
+fn read_tls<'n>(node: &'n Node, pems: &mut Pems<'_>, mistakes: &mut Mistakes<'n>) -> Option<TlsSettings> {
+    let [server_name, ca_file, client_cert, min_version, skip, bare_end] = node.keys(
+        mistakes,
+        ["serverName", "caFile", "clientCert", "minVersion", "insecureSkipVerify", "allowMissingCloseNotify"],
+    )?;
     let client_cert = client_cert.and_then(|node| {
         let [cert, key] = node.keys(mistakes, ["certFile", "keyFile"])?;
         let (Some(cert), Some(key)) = (cert, key) else {
@@ -270,7 +276,7 @@ fn read_tls<'n>(node: &'n Node, surroundings: &dyn Surroundings, mistakes: &mut 
             node.wrong(mistakes, "`certFile` and `keyFile` belong together", Some(hint.into()));
             return None;
         };
-        let (cert, key) = (read_pem(cert, surroundings, mistakes), read_pem(key, surroundings, mistakes));
+        let (cert, key) = (pems.read(cert, mistakes), pems.read(key, mistakes));
         Some(ClientCert { certificates: cert?, key: key? })
     });
     let insecure_skip_verify = skip.and_then(|node| node.boolean(mistakes)).unwrap_or_default();
@@ -278,20 +284,40 @@ fn read_tls<'n>(node: &'n Node, surroundings: &dyn Surroundings, mistakes: &mut 
         let hint = "trust its certificate instead: `caFile: corp-ca.pem`";
         node.doubtful(mistakes, "any certificate will do for this back end, an attacker's too", Some(hint.into()));
     }
+    let allow_missing_close_notify = bare_end.and_then(|node| node.boolean(mistakes)).unwrap_or_default();
+    if let Some(node) = bare_end.filter(|_| allow_missing_close_notify) {
+        let hint = "let the back end send `Content-Length` or chunks, or end TLS with close_notify";
+        let message = "a response without a length that is cut off on the way passes for a complete one";
+        node.doubtful(mistakes, message, Some(hint.into()));
+    }
     Some(TlsSettings {
         server_name: server_name.and_then(|node| node.text(mistakes)).map(str::to_owned),
-        ca: ca_file.and_then(|node| read_pem(node, surroundings, mistakes)),
+        ca: ca_file.and_then(|node| pems.read(node, mistakes)),
         client_cert,
         min_version: min_version
             .and_then(|node| node.word(mistakes, &[("1.2", TlsVersion::Tls12), ("1.3", TlsVersion::Tls13)]))
             .unwrap_or_default(),
         insecure_skip_verify,
+        allow_missing_close_notify,
     })
 }
 
-fn read_pem<'n>(node: &'n Node, surroundings: &dyn Surroundings, mistakes: &mut Mistakes<'n>) -> Option<PemFile> {
-    let text = read_file(node, surroundings, mistakes)?;
-    Some(PemFile { path: node.as_text()?.into(), text })
+/// The PEM files of all back ends, each read once: thousands of back ends may name the same.
+struct Pems<'s> {
+    surroundings: &'s dyn Surroundings,
+    read: BTreeMap<String, Arc<PemFile>>,
+}
+
+impl Pems<'_> {
+    fn read<'n>(&mut self, node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Arc<PemFile>> {
+        let path = node.text(mistakes)?;
+        if let Some(pem) = self.read.get(path) {
+            return Some(pem.clone());
+        }
+        let pem = Arc::new(PemFile { path: path.into(), text: read_file(node, self.surroundings, mistakes)? });
+        self.read.insert(path.to_owned(), pem.clone());
+        Some(pem)
+    }
 }
 
 /// The content of the file that a node names.

@@ -11,6 +11,10 @@ mod mirror;
 mod routes;
 mod transforms;
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
 use crate::backend_url::{self, UrlMistake};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::document::Mistakes;
@@ -102,7 +106,7 @@ impl RoutingTable {
             uses_groups: false,
         };
         RoutingTable {
-            backends: vec![backend],
+            backends: vec![Arc::new(backend)],
             index: Index::default(),
             routes: Vec::new(),
             default,
@@ -222,6 +226,25 @@ fn read<'n>(
                 format!("this route can never match: `{}` (priority {priority}) takes all of its requests", by.name);
             node.doubtful(mistakes, message, Some("give it a lower priority number, or remove it".into()));
         }
+        if let (Some(node), Some(limit)) = (timeouts, table.request_timeout) {
+            doubt_late_failover(node, limit, &table, mistakes);
+        }
     }
     Some(table)
+}
+
+/// Warns of a `failover` after a timeout that comes only when `timeouts.request` is over.
+fn doubt_late_failover<'n>(node: &'n Node, limit: Duration, table: &RoutingTable, mistakes: &mut Mistakes<'n>) {
+    let mut names = BTreeSet::new();
+    for route in table.routes.iter().chain([&table.default]) {
+        let Action::Forward(Forward { targets, failover: Some(failover), .. }) = &route.action else { continue };
+        let backends = targets.iter().filter(|target| target.backend != failover.to).map(|target| target.backend);
+        let slow = backends.filter_map(|index| table.backends.get(index));
+        let slow = slow.filter(|backend| backend.timeouts.backend_request.is_some_and(|own| own >= limit));
+        names.extend(slow.filter(|_| failover.on_timeout).map(|backend| &*backend.name));
+    }
+    for name in names {
+        let message = format!("`{name}` may take all of it: after a timeout there no time is left for `failover`");
+        node.doubtful(mistakes, message, Some(format!("give `{name}` a shorter `backendRequest`")));
+    }
 }

@@ -1,0 +1,88 @@
+//! The only thread is held up while a connection comes about: that is no fault of the back end. The back ends have a
+//! thread of their own.
+
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
+mod support;
+
+use std::future::pending;
+use std::time::Duration;
+
+use support::{OK, Origin, Tls, ask, closed_port, get};
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::sleep;
+
+const CONNECT: Duration = Duration::from_millis(400);
+
+/// Opens after a while that is within the limit, and within the share of one of two addresses.
+fn slow(runtime: &Runtime, tls: Tls) -> Origin {
+    let mut origin = Origin::new(tls, |door| async move {
+        sleep(CONNECT / 4).await;
+        if let Some(conn) = door.open().await {
+            conn.answer_all(OK).await;
+        }
+    });
+    origin.listen(runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap());
+    origin
+}
+
+/// The thread that the proxy runs on is busy, from when connecting has begun until long after the limit.
+fn hold_up() {
+    tokio::spawn(async {
+        sleep(CONNECT / 8).await;
+        std::thread::sleep(3 * CONNECT);
+    });
+}
+
+#[test] // G25
+fn a_connection_that_came_about_while_the_thread_was_held_up_is_no_timeout() {
+    let back_ends = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let _in_back_ends = back_ends.enter();
+    let silent = back_ends.block_on(support::silent());
+    let closed = back_ends.block_on(closed_port());
+    for tls in [Tls::Good, Tls::Tls12, Tls::Plain] {
+        let origin = slow(&back_ends, tls);
+        let port = origin.address.port();
+        let own = format!("'127.0.0.1:{port}'");
+        let mut ways = vec![
+            String::new(),
+            format!("addresses: ['127.0.0.1:{closed}', {own}]"),
+            format!("addresses: [{own}, '127.0.0.1:{closed}']"),
+        ];
+        // Without TLS whoever accepts is connected.
+        if tls != Tls::Plain {
+            ways.push(format!("addresses: ['{silent}', {own}]"));
+        }
+        for way in ways {
+            let keys = format!("{way}\ntimeouts: {{ connect: 400ms }}\noutlier: {{ failures: 1 }}");
+            let proxy = origin.proxy_with(&keys);
+            runtime.block_on(async {
+                hold_up();
+                let answer = ask(&proxy, get("/")).await;
+                assert_eq!(answer.status, 200, "{tls:?} {way}: {}", answer.record);
+            });
+        }
+    }
+}
+
+#[test] // G25
+fn a_timeout_while_the_thread_was_held_up_takes_no_back_end_down() {
+    let back_ends = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let _in_back_ends = back_ends.enter();
+    let mut mute = Origin::new(Tls::Good, |door| async move {
+        let _door = door;
+        pending().await
+    });
+    mute.listen(back_ends.block_on(TcpListener::bind("127.0.0.1:0")).unwrap());
+    let proxy = mute.proxy_with("timeouts: { connect: 400ms }\noutlier: { failures: 1 }");
+    runtime.block_on(async {
+        hold_up();
+        assert_eq!(ask(&proxy, get("/")).await.error(), "connection_timeout");
+        // Now it has all of its time, and that counts.
+        assert_eq!(ask(&proxy, get("/")).await.error(), "connection_timeout");
+        assert_eq!(ask(&proxy, get("/")).await.error(), "destination_unavailable");
+    });
+}
