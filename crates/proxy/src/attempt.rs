@@ -215,7 +215,8 @@ async fn connect(
     Ok((connection, time.made_up))
 }
 
-async fn exchange(
+/// Sends a request on a connection and waits for the head of the answer.
+pub(crate) async fn exchange(
     upstream: &Upstream,
     mut connection: Connection,
     parts: &request::Parts,
@@ -281,7 +282,8 @@ fn is_nonsense(error: &hyper::Error) -> bool {
     error.is_parse() || cause.downcast_ref::<h2::Error>().is_some_and(h2::Error::is_library)
 }
 
-fn no_answer(failure: SendFailure) -> ProxyError {
+/// Why there is no answer.
+pub(crate) fn no_answer(failure: SendFailure) -> ProxyError {
     let error = failure.error;
     // The library has a method for it, but for servers only.
     if error.is_parse() && error.to_string() == "message head is too large" {

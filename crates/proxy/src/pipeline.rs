@@ -22,7 +22,7 @@ use crate::{AccessRecord, ProxyError, failover, forwarding, hop_by_hop, public_u
 pub struct Proxy {
     table: RoutingTable,
     /// In the order of [`RoutingTable::backends`].
-    upstreams: Vec<Upstream>,
+    pub(crate) upstreams: Vec<Upstream>,
     /// The same for copies of requests, which must not be felt by the requests themselves; empty if no route has a mirror.
     pub(crate) apart: Vec<Upstream>,
     identity: Identity,

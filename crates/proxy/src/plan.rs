@@ -176,6 +176,16 @@ impl<'t> Planner<'t> {
         let edits = &context.route.request_fields;
         hop_by_hop::remove(&mut parts.headers, &self.table.request_id_field);
         lookalikes::remove(&mut parts.headers, &self.table.request_id_field, edits);
+        self.forwarding(backend, host).apply(&mut parts.headers, &parts.method, body)?;
+        parts.uri = target_uri(backend, transformed.as_deref(), parts.uri)?;
+        if !edits.is_empty() {
+            fields::apply(edits, &mut parts.headers, context.variables(self.invocation, Some(backend)));
+        }
+        Ok(Outgoing { index, backend, transformed, parts })
+    }
+
+    /// What a back end learns besides the client's fields. `host` is what transforms have made of the client's.
+    pub(crate) fn forwarding<'a>(&'a self, backend: &'a Backend, host: Option<HeaderValue>) -> Forwarding<'a> {
         Forwarding {
             backend,
             host,
@@ -185,12 +195,6 @@ impl<'t> Planner<'t> {
             request_id: &self.invocation.request_id,
             trace_id: self.invocation.trace_id.as_ref(),
         }
-        .apply(&mut parts.headers, &parts.method, body)?;
-        parts.uri = target_uri(backend, transformed.as_deref(), parts.uri)?;
-        if !edits.is_empty() {
-            fields::apply(edits, &mut parts.headers, context.variables(self.invocation, Some(backend)));
-        }
-        Ok(Outgoing { index, backend, transformed, parts })
     }
 }
 

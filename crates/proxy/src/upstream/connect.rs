@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crossfade_route::{Backend, Http2};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::ClientConnection;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -23,30 +24,45 @@ const MAX_FIELDS: u32 = 256 * 1024;
 #[derive(Clone, Debug)]
 pub(super) struct Connector {
     backend: Arc<Backend>,
+    /// Of `addresses`, else of the URL; never empty.
+    destinations: Arc<[(String, u16)]>,
     /// Present for `https`.
     tls: Option<Tls>,
 }
 
 /// A connection on which HTTP has not begun. `stream` has what TLS agreed on.
 #[derive(Debug)]
-pub(super) struct Opened {
-    pub(super) stream: Stream,
+pub(crate) struct Opened {
+    stream: Stream,
     /// Where it leads.
-    pub(super) address: SocketAddr,
+    pub(crate) address: SocketAddr,
+}
+
+impl Opened {
+    /// What TLS agreed on, if it is used.
+    pub(crate) fn session(&self) -> Option<&ClientConnection> {
+        self.stream.session()
+    }
 }
 
 impl Connector {
     pub(super) fn new(backend: Arc<Backend>, tls: Option<Tls>) -> Self {
-        Connector { backend, tls }
+        let destinations = match backend.addresses.as_slice() {
+            [] => Arc::from([(backend.host.clone(), backend.port)]),
+            addresses => Arc::from(addresses),
+        };
+        Connector { backend, destinations, tls }
+    }
+
+    pub(super) fn destinations(&self) -> &[(String, u16)] {
+        &self.destinations
     }
 
     /// A connection that speaks HTTP, to the first destination where there is one. Each destination gets its share of the
     /// time.
     pub(super) async fn connect(&self, time: &mut Allowance) -> Result<Connection, ProxyError> {
-        let own = [(self.backend.host.clone(), self.backend.port)];
-        let destinations = if self.backend.addresses.is_empty() { &own[..] } else { &self.backend.addresses };
         let mut failure = None;
-        for (left, (host, port)) in (1..=destinations.len() as u32).rev().zip(destinations) {
+        for (left, (host, port)) in (1..=self.destinations.len() as u32).rev().zip(&*self.destinations) {
             let mut share = time.share(left);
             let connected = self.connect_to(host, *port, &mut share).await;
             time.take_back(share);
@@ -121,7 +137,8 @@ impl Connector {
         Ok(Stream::tls(tls, self.backend.tls.allow_missing_close_notify))
     }
 
-    async fn speak(&self, Opened { stream, .. }: Opened) -> Result<Connection, ProxyError> {
+    /// Begins HTTP on a connection, in the version that TLS agreed on.
+    pub(super) async fn speak(&self, Opened { stream, .. }: Opened) -> Result<Connection, ProxyError> {
         let is_http2 = match stream.session() {
             Some(session) => session.alpn_protocol() == Some(b"h2"),
             None => self.backend.http2 == Http2::Always,

@@ -16,6 +16,7 @@ use std::time::{Duration, SystemTime};
 use crate::ProxyError;
 use crate::time::Allowance;
 use bytes::Bytes;
+pub(crate) use connect::Opened;
 use crossfade_route::{Backend, PemFile};
 use health::Health;
 pub(crate) use health::Sign;
@@ -141,6 +142,21 @@ impl Upstream {
     /// A new connection.
     pub(crate) async fn connect(&self, time: &mut Allowance) -> Result<Connection, ProxyError> {
         self.connector.connect(time).await
+    }
+
+    /// Where the back end can be reached: names or addresses with their ports, in the order in which they are tried.
+    pub(crate) fn destinations(&self) -> &[(String, u16)] {
+        self.connector.destinations()
+    }
+
+    /// A connection to one destination on which HTTP has not begun.
+    pub(crate) async fn open(&self, host: &str, port: u16, time: &mut Allowance) -> Result<Opened, ProxyError> {
+        self.connector.open(host, port, time).await
+    }
+
+    /// Begins HTTP on a connection.
+    pub(crate) async fn speak(&self, opened: Opened) -> Result<Connection, ProxyError> {
+        self.connector.speak(opened).await
     }
 
     /// Takes a connection back after a complete answer.

@@ -1,18 +1,23 @@
 //! `crossfade check`: everything that is wrong with a configuration, told before anybody deploys it.
 //!
 //! Owns how findings are shown and what the exit code says of them. What counts as a finding is decided by
-//! `crossfade-route`, and by the proxy where it cannot start.
+//! `crossfade-route`, by the proxy where it cannot start, and with `--connect` by `connect`.
+
+mod connect;
 
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
 use crossfade_function::Here;
 use crossfade_proxy::{Limits, Proxy};
-use crossfade_route::{Checked, Diagnostic, Diagnostics, Severity};
+use crossfade_route::{Checked, Diagnostic, Diagnostics, PemFile, Severity};
+use http::header::HeaderValue;
 use serde_json::{Value, json};
 
+use self::connect::Look;
 use super::Verdict;
 use crate::terminal::{print, print_json};
 
@@ -23,6 +28,12 @@ Examples:
   crossfade check
   crossfade check --deny-warnings deploy/crossfade.yaml    for CI
   crossfade check --json | jq -r '.findings[].message'
+  crossfade check --connect --deny-warnings                before a deployment, from the function's network
+
+With `--connect` it also connects to each back end, from where it runs, as the function would: it trusts `SSL_CERT_FILE`
+besides the public authorities, and sends one `HEAD` for the base path to each of the back end's `addresses`. A back end
+that cannot be reached, or answers 421 to the `Host` that it would get, is an error. A warning: one of several addresses
+that cannot be reached, a certificate that ends within 30 days, a 400.
 
 Files that the configuration names are read from its folder, `${env:NAME}` comes from this shell's environment.
 Findings are on standard output. Exit code: 0 no errors, 1 errors, 2 the check could not run.")]
@@ -36,10 +47,16 @@ pub(super) struct Options {
     /// Exit with 1 for warnings, too
     #[arg(long)]
     deny_warnings: bool,
+    /// Connect to each back end: address, TLS, certificates, time, and whether it accepts the Host
+    #[arg(long)]
+    connect: bool,
+    /// The Host of the clients, for `hostHeader: preserve` [default: that of `publicUrl`]
+    #[arg(long, value_name = "HOST", requires = "connect")]
+    host: Option<HeaderValue>,
 }
 
 pub(super) fn run(options: &Options) -> Result<Verdict> {
-    let report = Report::of(&options.file)?;
+    let report = Report::of(options)?;
     if options.json { print_json(&report.json()) } else { print(&report.text()) }?;
     let (errors, warnings) = (report.count(Severity::Error), report.count(Severity::Warning));
     let is_clean = errors == 0 && (warnings == 0 || !options.deny_warnings);
@@ -50,10 +67,13 @@ struct Report {
     findings: Diagnostics,
     backends: usize,
     routes: usize,
+    /// Without `--connect`, and where the configuration has errors, there are none.
+    looks: Vec<Look>,
+    now: SystemTime,
 }
 
 impl Report {
-    fn of(file: &Path) -> Result<Report> {
+    fn of(Options { file, connect, host, .. }: &Options) -> Result<Report> {
         let bytes = match fs::read(file) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 bail!("cannot read `{}`: {error}\n  hint: `crossfade init` writes a file to begin with", file.display())
@@ -65,15 +85,20 @@ impl Report {
         let Checked { table, diagnostics: mut findings, .. } =
             Checked::new(&text, &file.display().to_string(), &Here { folder });
         findings.list.extend(not_utf8(&bytes));
-        let (mut backends, mut routes) = (0, 0);
+        let (mut backends, mut routes, mut looks, now) = (0, 0, Vec::new(), SystemTime::now());
         if let Some(table) = table {
             (backends, routes) = (table.backends().len(), table.routes().len());
+            let cert_file = if *connect { cert_file()? } else { None };
             // Certificates and keys are looked into only where a client is made of them. The limit has no part in that.
-            let made = Proxy::new(table, None, "check", Limits { response_bytes: 1 << 20 });
-            findings.list.extend(made.err().map(|error| finding(None, error.to_string(), None)));
+            match Proxy::new(table, cert_file.as_ref(), "crossfade-check", Limits { response_bytes: 1 << 20 }) {
+                Ok(proxy) if *connect => looks = connect::look(proxy, host.as_ref())?,
+                Ok(_) => {}
+                Err(error) => findings.list.push(finding(None, error.to_string(), None)),
+            }
         }
+        findings.list.extend(looks.iter().flat_map(|look| look.findings(now)));
         findings.list.sort_by_key(|finding| finding.place);
-        Ok(Report { findings, backends, routes })
+        Ok(Report { findings, backends, routes, looks, now })
     }
 
     fn count(&self, severity: Severity) -> usize {
@@ -81,6 +106,11 @@ impl Report {
     }
 
     fn text(&self) -> String {
+        let looks: String = self.looks.iter().map(|look| look.text(self.now) + "\n").collect();
+        looks + &self.findings_text()
+    }
+
+    fn findings_text(&self) -> String {
         let file = &self.findings.source_name;
         if self.findings.list.is_empty() {
             let (backends, routes) = (counted(self.backends, "back end"), counted(self.routes, "route"));
@@ -93,12 +123,15 @@ impl Report {
 
     fn json(&self) -> String {
         let findings: Vec<_> = self.findings.list.iter().map(as_json).collect();
-        let document = json!({
+        let mut document = json!({
             "file": self.findings.source_name,
             "errors": self.count(Severity::Error),
             "warnings": self.count(Severity::Warning),
             "findings": findings,
         });
+        if !self.looks.is_empty() {
+            document["connections"] = self.looks.iter().map(Look::json).collect();
+        }
         format!("{document:#}\n")
     }
 }
@@ -133,6 +166,13 @@ fn not_utf8(bytes: &[u8]) -> Option<Diagnostic> {
 
 fn finding(place: Option<(u32, u32)>, message: String, hint: Option<String>) -> Diagnostic {
     Diagnostic { severity: Severity::Error, place, path: String::new(), route: None, message, hint }
+}
+
+/// `SSL_CERT_FILE`, as the function reads it.
+fn cert_file() -> Result<Option<PemFile>> {
+    let Some(path) = super::cert_file()? else { return Ok(None) };
+    let text = fs::read(&path).with_context(|| format!("`SSL_CERT_FILE`: cannot read `{}`", path.display()))?;
+    Ok(Some(PemFile { path, text }))
 }
 
 fn counted(number: usize, noun: &str) -> String {

@@ -1,0 +1,223 @@
+//! `crossfade check --connect` before real TLS servers: what it shows of each back end, what it finds, and the exit code.
+
+#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::process::{Command, Output};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use serde_json::{Value, json};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// An authority, with the folder of a configuration that trusts it.
+struct Workplace {
+    folder: tempfile::TempDir,
+    authority: CertifiedIssuer<'static, KeyPair>,
+}
+
+impl Workplace {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(DnType::CommonName, "Corp CA");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("ca.pem"), authority.pem()).unwrap();
+        Workplace { folder, authority }
+    }
+
+    /// The port of a server whose certificate, for `localhost`, lasts so many days. It answers a `HEAD` for `/v2/` by the
+    /// `Host`: 200, or 421 and 400 for the two of those names.
+    fn server(&self, days: u32, alpn: &[&str]) -> u16 {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, "shop");
+        // A quarter of a day, so that what is left is whole days while the test runs.
+        params.not_after = (SystemTime::now() + days * DAY + DAY / 4).into();
+        let certificate = params.signed_by(&key, &self.authority).unwrap();
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(&[&rustls::version::TLS13]);
+        let mut config =
+            builder.unwrap().with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key).unwrap();
+        config.alpn_protocols = alpn.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+        let config = Arc::new(config);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        thread::spawn(move || {
+            for tcp in listener.incoming().map_while(Result::ok) {
+                let tls = StreamOwned::new(ServerConnection::new(config.clone()).unwrap(), tcp);
+                thread::spawn(move || answer(tls));
+            }
+        });
+        port
+    }
+
+    fn check(&self, backends: &str, arguments: &[&str]) -> Output {
+        let names = backends.lines().filter_map(|line| line.trim().split(':').next());
+        let routes: String = names
+            .enumerate()
+            .map(|(at, name)| {
+                format!(
+                    "  - {{ name: r{at}, priority: {}, conditions: {{ path: /{name} }}, forward: {name} }}\n",
+                    at + 1
+                )
+            })
+            .collect();
+        let text = format!(
+            "version: 1\nbackends:\n{backends}\nroutes:\n{routes}default: {{ fixedResponse: {{ status: 404 }} }}\n"
+        );
+        std::fs::write(self.folder.path().join("crossfade.yaml"), text).unwrap();
+        Command::new(env!("CARGO_BIN_EXE_crossfade"))
+            .args(["check", "--connect"])
+            .args(arguments)
+            .current_dir(&self.folder)
+            .env_remove("SSL_CERT_FILE")
+            .output()
+            .unwrap()
+    }
+}
+
+fn answer(mut tls: StreamOwned<ServerConnection, std::net::TcpStream>) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        if tls.read_exact(&mut byte).is_err() {
+            return;
+        }
+        head.extend(byte);
+    }
+    let head = String::from_utf8(head).unwrap();
+    let host = head.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default();
+    let status = match host {
+        _ if !head.starts_with("HEAD /v2/ HTTP/1.1\r\n") => "404 Not Found",
+        "other.example" => "421 Misdirected Request",
+        "unknown.example" => "400 Bad Request",
+        _ => "200 OK",
+    };
+    let _ = write!(tls, "HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// A back end at this port of `localhost` that trusts the authority, with more keys.
+fn backend(name: &str, port: u16, keys: &str) -> String {
+    format!("  {name}: {{ url: 'https://localhost:{port}/v2', tls: {{ caFile: ca.pem }}{keys} }}")
+}
+
+#[test]
+fn a_back_end_that_is_well_is_shown_with_all_that_was_agreed_on() {
+    let workplace = Workplace::new();
+    let port = workplace.server(90, &["http/1.1"]);
+    let output = workplace.check(&backend("legacy", port, ""), &[]);
+    let shown = text(&output);
+    assert_eq!(output.status.code(), Some(0), "{shown}");
+    for line in [
+        &format!("legacy  https://localhost:{port}/v2\n"),
+        &format!("  connected    127.0.0.1:{port} in "),
+        "  TLS          1.3, TLS13_AES_256_GCM_SHA384, ALPN http/1.1\n",
+        " (in 90 days), by CN=Corp CA\n",
+        &format!("  Host         localhost:{port}\n"),
+        "  response     200 OK to HEAD /v2/ in ",
+        "crossfade.yaml: ok, 1 back end, 1 route\n",
+    ] {
+        assert!(shown.contains(line), "{line:?} in {shown}");
+    }
+
+    let document: Value =
+        serde_json::from_slice(&workplace.check(&backend("legacy", port, ""), &["--json"]).stdout).unwrap();
+    let destination = &document["connections"][0]["destinations"][0];
+    assert_eq!(document["connections"][0]["backend"], "legacy");
+    assert_eq!(destination["address"], format!("127.0.0.1:{port}"));
+    assert_eq!(destination["tls"]["version"], "1.3");
+    assert_eq!(destination["tls"]["chain"][0]["issuer"], "CN=Corp CA");
+    assert_eq!(destination["response"]["status"], json!(200));
+    assert!(destination["ms"].as_f64().is_some_and(|ms| ms > 0.0));
+}
+
+#[test]
+fn what_keeps_requests_from_a_back_end_is_an_error() {
+    let workplace = Workplace::new();
+    let port = workplace.server(90, &[]);
+    let closed = {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap().port()
+    };
+    for (backend, message) in [
+        (
+            backend("a", closed, ""),
+            format!("`backends.a`: localhost:{closed}: connection refused by 127.0.0.1:{closed}"),
+        ),
+        (format!("  a: https://localhost:{port}"), format!("`backends.a`: localhost:{port}: certificate: ")),
+        (
+            format!("  a: {{ url: 'https://127.0.0.1:{port}', tls: {{ caFile: ca.pem }} }}"),
+            format!("`backends.a`: 127.0.0.1:{port}: certificate: "),
+        ),
+        (
+            backend("a", port, ", hostHeader: other.example"),
+            format!("`backends.a`: localhost:{port}: it answers 421 (Misdirected Request) to the Host `other.example`"),
+        ),
+        (backend("a", port, ", http2: always"), format!("`backends.a`: localhost:{port}: ")),
+    ] {
+        let output = workplace.check(&backend, &[]);
+        assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+        assert!(text(&output).contains(&message), "{message} in {}", text(&output));
+    }
+}
+
+#[test]
+fn what_is_not_urgent_is_a_warning() {
+    let workplace = Workplace::new();
+    let (soon, port) = (workplace.server(12, &[]), workplace.server(90, &[]));
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    for (backend, message) in [
+        (backend("a", soon, ""), " (in 12 days): CN=shop".to_owned()),
+        (backend("a", port, ", hostHeader: unknown.example"), "it answers 400 (Bad Request) to `HEAD`".to_owned()),
+        (
+            backend("a", port, &format!(", addresses: ['127.0.0.1:{closed}', '127.0.0.1:{port}']")),
+            format!("127.0.0.1:{closed}: connection refused by 127.0.0.1:{closed}"),
+        ),
+    ] {
+        let output = workplace.check(&backend, &[]);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+        let warning = text(&output).lines().any(|line| line.contains(": warning: ") && line.contains(&message));
+        assert!(warning, "{message} in {}", text(&output));
+        assert_eq!(workplace.check(&backend, &["--deny-warnings"]).status.code(), Some(1));
+    }
+}
+
+#[test]
+fn the_host_of_clients_is_named_by_an_option_or_by_the_public_url() {
+    let workplace = Workplace::new();
+    let port = workplace.server(90, &[]);
+    let preserve = backend("a", port, ", hostHeader: preserve");
+    let shown = text(&workplace.check(&preserve, &[]));
+    assert!(
+        shown.contains(&format!("Host         localhost:{port}; requests have the client's, which `--host` names\n"))
+    );
+    let output = workplace.check(&preserve, &["--host", "other.example"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output).contains("to the Host `other.example`"), "{}", text(&output));
+    let public = backend("a", port, ", hostHeader: preserve, publicUrl: 'https://shop.example.com'");
+    assert!(text(&workplace.check(&public, &[])).contains("Host         shop.example.com\n"));
+    // A host that is none is an error here as it is for requests.
+    let output = workplace.check(&preserve, &["--host", "[::1"]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+}
+
+#[test]
+fn without_a_table_nobody_is_asked() {
+    let workplace = Workplace::new();
+    let output = workplace.check("  a: { url: 'ftp://localhost' }", &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(!text(&output).contains("connected"), "{}", text(&output));
+}
