@@ -20,7 +20,7 @@ const PER_REQUEST: u64 = 105_000;
 const SYSTEM_CALLS: f64 = 11.0;
 /// The zip of the binary, bytes. Comparing answers is a seventh of it, nearly half of that brotli and zstd; the language of
 /// the routes, with its regexes and its messages, a tenth.
-const ZIP: u64 = 2_050_000;
+const ZIP: u64 = 2_070_000;
 
 /// Counts over so many requests.
 const COUNTED: usize = 200;

@@ -21,7 +21,6 @@ pub(crate) struct Head {
     pub(crate) invocation_id: Option<String>,
     pub(crate) deadline_ms: Option<u64>,
     pub(crate) trace_id: Option<HeaderValue>,
-    pub(crate) deployment: Option<u32>,
 }
 
 /// How content is delimited (RFC 9112 section 6).
@@ -44,8 +43,9 @@ pub(crate) enum Malformed {
     Chunk,
 }
 
-/// Parses the head at the beginning of `bytes`; `None` if it is not complete.
-pub(crate) fn parse_head(bytes: &[u8]) -> Result<Option<Head>, Malformed> {
+/// Parses the head at the beginning of `bytes`; `None` if it is not complete. `deployment` is read of it unless it is known:
+/// all invocations of a process have the same.
+pub(crate) fn parse_head(bytes: &[u8], deployment: &mut Option<u32>) -> Result<Option<Head>, Malformed> {
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut response = httparse::Response::new(&mut fields);
     let httparse::Status::Complete(length) = response.parse(bytes)? else { return Ok(None) };
@@ -59,7 +59,6 @@ pub(crate) fn parse_head(bytes: &[u8]) -> Result<Option<Head>, Malformed> {
         invocation_id: None,
         deadline_ms: None,
         trace_id: None,
-        deployment: None,
     };
     for field in response.headers.iter() {
         let text = || std::str::from_utf8(field.value).ok();
@@ -79,8 +78,8 @@ pub(crate) fn parse_head(bytes: &[u8]) -> Result<Option<Head>, Malformed> {
             head.deadline_ms = text().and_then(|text| text.parse().ok());
         } else if is("lambda-runtime-trace-id") {
             head.trace_id = HeaderValue::from_bytes(field.value).ok();
-        } else if is("lambda-runtime-invoked-function-arn") {
-            head.deployment = deployment(field.value);
+        } else if deployment.is_none() && is("lambda-runtime-invoked-function-arn") {
+            *deployment = self::deployment(field.value);
         }
     }
     head.framing = match framing {
@@ -124,16 +123,19 @@ mod tests {
     fn heads() {
         let text = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nLambda-Runtime-Aws-Request-Id: 7\r\n\
                      lambda-runtime-deadline-ms: 12\r\nConnection: close\r\n\r\nhello";
-        let head = parse_head(text).unwrap().unwrap();
+        let head = parse_head(text, &mut None).unwrap().unwrap();
         assert_eq!((head.status, head.framing, head.length), (200, Framing::Length(5), text.len() - 5));
         assert_eq!((head.request_id.as_deref(), head.deadline_ms), (Some("7"), Some(12)));
         assert!(!head.keeps_connection);
         for end in 0..head.length {
-            assert!(parse_head(&text[..end]).unwrap().is_none(), "{end}");
+            assert!(parse_head(&text[..end], &mut None).unwrap().is_none(), "{end}");
         }
-        assert_eq!(parse_head(b"HTTP/1.1 200 OK\r\n\r\n").unwrap_err(), Malformed::Framing);
-        assert_eq!(parse_head(b"HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n").unwrap_err(), Malformed::Framing);
-        assert!(parse_head(b"220 smtp\r\n").is_err());
+        assert_eq!(parse_head(b"HTTP/1.1 200 OK\r\n\r\n", &mut None).unwrap_err(), Malformed::Framing);
+        assert_eq!(
+            parse_head(b"HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n", &mut None).unwrap_err(),
+            Malformed::Framing
+        );
+        assert!(parse_head(b"220 smtp\r\n", &mut None).is_err());
     }
 
     #[test]

@@ -2,12 +2,13 @@
 //! and of its lanes, the loops that run side by side.
 
 use std::hash::{BuildHasher, RandomState};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use crossfade_proxy::{Invocation, SetupError};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -65,23 +66,32 @@ pub(crate) async fn run(settings: Settings) -> Result<(), RunError> {
     // Tasks, also for a single one: the runtime looks for I/O before every turn of what it blocks on, but not of tasks.
     let mut lanes = JoinSet::new();
     let (stop, stopped) = watch::channel(());
-    lanes.spawn(serve(current.clone(), api, terminate()?, stopped.clone()));
+    lanes.spawn(serve(current.clone(), api, stopped.clone()));
     for _ in 1..concurrency {
-        lanes.spawn(serve(current.clone(), RuntimeApi::new(&runtime_api), terminate()?, stopped.clone()));
+        lanes.spawn(serve(current.clone(), RuntimeApi::new(&runtime_api), stopped.clone()));
     }
     drop(stopped);
-    // A lane fails where the Runtime API does, and then Lambda expects the process to end (a container error). The other
-    // lanes answer what they have first.
+    // Lambda sends it before it ends an environment that has an extension; others just stop.
+    let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signal)?;
     let mut outcome = Ok(());
-    while let Some(ended) = lanes.join_next().await {
+    loop {
+        let ended = tokio::select! {
+            _ = terminate.recv() => {
+                let _ = stop.send(());
+                continue;
+            }
+            ended = lanes.join_next() => ended,
+        };
+        let Some(ended) = ended else { return outcome };
         let ended = ended.unwrap_or_else(|error| Err(RunError::Lane(error.to_string())));
+        // A lane fails where the Runtime API does, and then Lambda expects the process to end (a container error). The other
+        // lanes answer what they have first.
         if let (Err(error), false) = (&ended, lanes.is_empty()) {
             log_error(&format!("{error}; the process ends after the {} other lanes have answered", lanes.len()));
             let _ = stop.send(());
         }
         outcome = outcome.and(ended);
     }
-    outcome
 }
 
 /// A timer that is due before any deadline. The runtime's timers wake their driver, by a system call, whenever a new one
@@ -92,26 +102,17 @@ async fn tick() {
     }
 }
 
-/// Lambda sends SIGTERM before it ends an environment that has an extension; others just stop.
-fn terminate() -> Result<Signal, RunError> {
-    signal(SignalKind::terminate()).map_err(RunError::Signal)
-}
-
-/// A lane: one invocation at a time, over a connection of its own. Ends at SIGTERM, or before the next invocation once `stop`
-/// has changed.
-async fn serve(
-    current: Arc<Current>,
-    mut api: RuntimeApi,
-    mut terminate: Signal,
-    mut stop: watch::Receiver<()>,
-) -> Result<(), RunError> {
+/// A lane: one invocation at a time, over a connection of its own. Once `stop` has changed it ends, before the next
+/// invocation and without waiting for shadow requests.
+async fn serve(current: Arc<Current>, mut api: RuntimeApi, mut stop: watch::Receiver<()>) -> Result<(), RunError> {
     let mut buffer = Vec::new();
     let mut random = Random::new();
+    // One wait for the whole life: to begin it anew for each event costs more than to look at it.
+    let mut stopped = pin!(stop.changed());
     loop {
         let next = tokio::select! {
             biased;
-            _ = terminate.recv() => return Ok(()),
-            Ok(()) = stop.changed() => return Ok(()),
+            _ = &mut stopped => return Ok(()),
             next = api.next() => next?,
         };
         let NextEvent { request_id, invocation_id, deadline_ms, trace_id, deployment, event } = next;
@@ -144,7 +145,7 @@ async fn serve(
             let mut is_over = false;
             let stop = async {
                 tokio::select! {
-                    _ = terminate.recv() => {
+                    _ = &mut stopped => {
                         is_over = true;
                         "shutdown"
                     }

@@ -37,6 +37,8 @@ pub(crate) struct RuntimeApi {
     has_begun: bool,
     /// Whether the last content was larger than is kept.
     was_large: bool,
+    /// Where the function is deployed, from the first event on.
+    deployment: Option<u32>,
 }
 
 /// One invocation, as the API hands it out.
@@ -77,6 +79,7 @@ impl RuntimeApi {
             inbox: BytesMut::new(),
             has_begun: false,
             was_large: false,
+            deployment: None,
         }
     }
 
@@ -107,7 +110,7 @@ impl RuntimeApi {
             invocation_id: head.invocation_id,
             deadline_ms: head.deadline_ms,
             trace_id: head.trace_id,
-            deployment: head.deployment,
+            deployment: self.deployment,
             event,
         })
     }
@@ -179,7 +182,7 @@ impl RuntimeApi {
         self.has_begun = false;
         stream.write_all_buf(&mut head.chain(body)).await?;
         let head = loop {
-            match http1::parse_head(&self.inbox)? {
+            match http1::parse_head(&self.inbox, &mut self.deployment)? {
                 // 100 Continue and its like come before the answer.
                 Some(head) if head.status < 200 => self.inbox.advance(head.length),
                 Some(head) => break head,

@@ -4,10 +4,11 @@
 use bytes::Bytes;
 use crossfade_route::{Backend, HostHeader, MIRROR_FIELD, is_host};
 use http::Method;
-use http::header::{CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, UPGRADE, VIA};
+use http::header::{CONTENT_LENGTH, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, UPGRADE, VIA};
 use http::uri::Authority;
 
 use crate::ProxyError;
+use crate::hop_by_hop::remove_where;
 use crate::identity::{CDN_LOOP, Identity};
 
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -15,17 +16,13 @@ pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwar
 pub(crate) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 pub(crate) const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 pub(crate) const X_AMZN_TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
-/// Some servers hand it to programs as `HTTP_PROXY`, the address of an outgoing proxy (httpoxy).
-const PROXY: HeaderName = HeaderName::from_static("proxy");
 
-/// Fields that never pass. The client library writes the length of what is sent; the load balancer has answered `Expect`
-/// itself; nothing on the way keeps `Forwarded` true, so it can only be the client's claim; and only a copy of ours is
-/// marked as one.
-const REMOVED: [HeaderName; 5] = [CONTENT_LENGTH, EXPECT, FORWARDED, PROXY, MIRROR_FIELD];
-
-/// Whether a field of this name never passes, whatever `Connection` says.
+/// Whether a field of this name never passes, whatever `Connection` says. The client library writes the length of what is
+/// sent; the load balancer has answered `Expect` itself; nothing on the way keeps `Forwarded` true, so it can only be the
+/// client's claim; some servers hand `Proxy` to programs as `HTTP_PROXY`, the address of an outgoing proxy (httpoxy); and only
+/// a copy of ours is marked as one.
 pub(crate) fn is_removed(name: &str) -> bool {
-    REMOVED.iter().any(|removed| removed == name)
+    matches!(name, "content-length" | "expect" | "forwarded" | "proxy") || name == MIRROR_FIELD
 }
 
 /// Whether the client asks for a WebSocket.
@@ -55,9 +52,7 @@ impl Forwarding<'_> {
     ///
     /// Fails where the client's own host is to be used and is none.
     pub(crate) fn apply(self, fields: &mut HeaderMap, method: &Method, body: &Bytes) -> Result<(), ProxyError> {
-        for name in &REMOVED {
-            fields.remove(name);
-        }
+        remove_where(fields, |name| is_removed(name.as_str()));
         // The client library writes no length of nothing, and some servers answer 411 to a POST without a length (RFC 9110 section 8.6).
         if body.is_empty() && matches!(*method, Method::POST | Method::PUT | Method::PATCH) {
             fields.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));

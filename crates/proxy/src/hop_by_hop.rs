@@ -1,20 +1,23 @@
 //! Fields that belong to one connection and never pass (RFC 9110 section 7.6.1). What is added instead is
 //! `forwarding`'s.
 
-use http::header::{CONNECTION, HeaderMap, HeaderName, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, HeaderMap, HeaderName};
 
 /// `Keep-Alive` and `Proxy-Connection` are not in the registry any more, but still sent.
-const HOP_BY_HOP: [HeaderName; 9] = [
-    CONNECTION,
-    TE,
-    TRAILER,
-    TRANSFER_ENCODING,
-    UPGRADE,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    HeaderName::from_static("proxy-authenticate"),
-    HeaderName::from_static("proxy-authorization"),
-];
+fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
 
 /// Removes what is hop-by-hop by definition and what `Connection` names.
 ///
@@ -34,14 +37,21 @@ pub(crate) fn remove(fields: &mut HeaderMap, request_id_field: &HeaderName) {
             fields.remove(name);
         }
     }
-    for name in &HOP_BY_HOP {
+    remove_where(fields, |name| is_hop_by_hop(name.as_str()));
+}
+
+/// Removes all fields whose names fit.
+pub(crate) fn remove_where(fields: &mut HeaderMap, fits: impl Fn(&HeaderName) -> bool) {
+    // One look at each name is cheaper than one search for each of a list.
+    let found: Vec<HeaderName> = fields.keys().filter(|name| fits(name)).cloned().collect();
+    for name in found {
         fields.remove(name);
     }
 }
 
 /// Whether a field of this name is hop-by-hop, or the load balancer's or our own word.
 pub(crate) fn is_protected(name: &str) -> bool {
-    HOP_BY_HOP.iter().any(|own| own == name) || is_vouched_for(name)
+    is_hop_by_hop(name) || is_vouched_for(name)
 }
 
 fn is_vouched_for(name: &str) -> bool {

@@ -5,23 +5,25 @@
 use crossfade_route::FieldEdits;
 use http::header::{HeaderMap, HeaderName};
 
-use crate::{forwarding, hop_by_hop};
+use crate::forwarding;
+use crate::hop_by_hop::{self, remove_where};
 
 /// Removes the client's fields that CGI could take for one of ours: for one that the load balancer or we vouch for, that
 /// never passes, or that the configuration sets, adds or removes. A field that has such a name itself stays.
 pub(crate) fn remove(fields: &mut HeaderMap, request_id_field: &HeaderName, edits: &FieldEdits) {
-    remove_where(fields, |name| {
-        let is_ours = !is_plain(name) && {
-            let plain = plain(name.as_str());
-            plain == request_id_field.as_str() || hop_by_hop::is_protected(&plain) || forwarding::is_removed(&plain)
-        };
-        is_ours || is_edited(name, edits)
-    });
+    let is_ours = |name: &HeaderName| {
+        let plain = plain(name.as_str());
+        plain == request_id_field.as_str() || hop_by_hop::is_protected(&plain) || forwarding::is_removed(&plain)
+    };
+    remove_where(fields, |name| !is_plain(name) && is_ours(name));
+    remove_edited(fields, edits);
 }
 
 /// The same for fields that only `edits` are about.
 pub(crate) fn remove_edited(fields: &mut HeaderMap, edits: &FieldEdits) {
-    remove_where(fields, |name| is_edited(name, edits));
+    if !edits.is_empty() {
+        remove_where(fields, |name| is_edited(name, edits));
+    }
 }
 
 /// A name as CGI leaves it to be told apart: with a hyphen for everything but letters and digits.
@@ -30,7 +32,16 @@ pub(crate) fn plain(name: &str) -> String {
 }
 
 fn is_plain(name: &HeaderName) -> bool {
-    name.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    const PLAIN: [bool; 256] = {
+        let mut plain = [false; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            plain[byte] = (byte as u8).is_ascii_alphanumeric() || byte as u8 == b'-';
+            byte += 1;
+        }
+        plain
+    };
+    name.as_str().bytes().all(|byte| PLAIN[usize::from(byte)])
 }
 
 /// Whether an edit is about a field that has another name, but not to CGI.
@@ -42,13 +53,6 @@ fn is_same_to_cgi(one: &str, other: &str) -> bool {
     let is_same =
         |(one, other): (u8, u8)| one == other || !(one.is_ascii_alphanumeric() || other.is_ascii_alphanumeric());
     one.len() == other.len() && one.bytes().zip(other.bytes()).all(is_same)
-}
-
-fn remove_where(fields: &mut HeaderMap, is_lookalike: impl Fn(&HeaderName) -> bool) {
-    let found: Vec<HeaderName> = fields.keys().filter(|name| is_lookalike(name)).cloned().collect();
-    for name in found {
-        fields.remove(name);
-    }
 }
 
 #[cfg(test)]
