@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use crossfade_route::Scheme;
 
-use crate::time::{Allowance, SHORTEST, TimeLimit, by};
+use crate::time::{self, Allowance, SHORTEST, TimeLimit, by};
 use crate::upstream::{Connection, Progress, SendFailure, Upstream};
 use crate::{ProxyError, connection_auth};
 
@@ -79,8 +79,10 @@ pub(crate) async fn send(
     trace: &mut Trace,
 ) -> Result<Response<Bytes>, ProxyError> {
     let started = Instant::now();
-    let own_end = limit.map(|limit| started + limit).filter(|end| *end <= bounds.deadline);
-    let (mut end, mut limit) = own_end.map_or((bounds.deadline, TimeLimit::Cut), |end| (end, TimeLimit::Own));
+    let (mut end, mut limit) = match limit {
+        Some(limit) => time::end(started, limit, bounds.deadline, TimeLimit::Cut),
+        None => (bounds.deadline, TimeLimit::Cut),
+    };
     let presented = connection_auth::presented(&parts.headers);
     trace.connection_auth = presented;
     let mut kept = match presented {
@@ -134,7 +136,8 @@ pub(crate) async fn send(
             Err(
                 ProxyError::ResponseTimeout(_)
                 | ProxyError::ConnectionTerminated(_)
-                | ProxyError::ResponseIncomplete(_),
+                | ProxyError::ResponseIncomplete(_)
+                | ProxyError::ResponseCutShort { .. },
             ) => upstream.discard_idle(),
             Err(_) => {}
             Ok(_) => trace.took = started.elapsed().saturating_sub(trace.connecting_since(started)),
@@ -204,12 +207,8 @@ async fn connect(
 ) -> Result<(Connection, Duration), ProxyError> {
     let started = Instant::now();
     trace.connect_started = Some(started);
-    let own_end = started + upstream.backend.timeouts.connect;
-    let mut time = if own_end <= end {
-        Allowance::new(own_end, TimeLimit::Own, latest)
-    } else {
-        Allowance::new(end, limit, latest)
-    };
+    let (end, limit) = time::end(started, upstream.backend.timeouts.connect, end, limit);
+    let mut time = Allowance::new(end, limit, latest);
     let connection = upstream.connect(&mut time).await?;
     trace.connected = Some(Instant::now());
     Ok((connection, time.made_up))
@@ -262,8 +261,18 @@ async fn read(response: Response<Incoming>, limit: usize) -> Result<Response<Byt
     if incoming.size_hint().lower() > limit as u64 && !incoming.is_end_stream() {
         return Err(too_large());
     }
+    // The library takes a stream that the back end resets without an error for one that has ended.
+    let promised = incoming.size_hint().exact().filter(|_| !incoming.is_end_stream());
     match Limited::new(incoming, limit).collect().await {
-        Ok(content) => Ok(Response::from_parts(parts, content.to_bytes())),
+        Ok(content) => {
+            let content = content.to_bytes();
+            match promised {
+                Some(promised) if promised != content.len() as u64 => {
+                    Err(ProxyError::ResponseCutShort { promised, received: content.len() })
+                }
+                _ => Ok(Response::from_parts(parts, content)),
+            }
+        }
         Err(error) => Err(match error.downcast::<hyper::Error>() {
             Ok(error) if is_nonsense(&error) => ProxyError::Protocol(*error),
             Ok(error) => ProxyError::ResponseIncomplete(*error),

@@ -2,32 +2,42 @@
 //! next request on such a connection is taken for who authenticated on it. Owns how such messages are recognised; that
 //! their connections carry no other request is `attempt`'s.
 
-use http::HeaderMap;
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue};
 
 /// The scheme of such credentials in a request.
 pub(crate) fn presented(request: &HeaderMap) -> Option<&'static str> {
-    request.get_all(AUTHORIZATION).iter().find_map(|value| scheme(value.as_bytes()))
+    request.get_all(AUTHORIZATION).iter().flat_map(parts).find_map(scheme)
 }
 
 /// The scheme of such a challenge in a response, among others or alone.
 pub(crate) fn asked_for(response: &HeaderMap) -> Option<&'static str> {
-    // A comma in a quoted parameter makes parts that are none. One that looks like a challenge costs a connection, no more.
-    let parts =
-        response.get_all(WWW_AUTHENTICATE).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    parts.into_iter().find_map(scheme)
+    response.get_all(WWW_AUTHENTICATE).iter().flat_map(parts).find_map(scheme)
 }
 
-/// How one of them begins.
-fn scheme(credentials: &[u8]) -> Option<&'static str> {
-    let name = credentials.trim_ascii_start().split(u8::is_ascii_whitespace).next()?;
-    ["ntlm", "negotiate"].into_iter().find(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+/// A comma in a quoted parameter makes parts that are none. One that looks like a challenge costs a connection, no more.
+fn parts(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+    value.as_bytes().split(|byte| *byte == b',')
+}
+
+/// The scheme that a part begins with, if it is one of a connection: NTLM, and what stands for or is within Negotiate.
+fn scheme(part: &[u8]) -> Option<&'static str> {
+    let part = part.trim_ascii_start();
+    let end = part.iter().position(|byte| !byte.is_ascii_alphanumeric() && *byte != b'-').unwrap_or(part.len());
+    let name = part.get(..end)?;
+    let known = [
+        ("ntlm", "ntlm"),
+        ("negotiate", "negotiate"),
+        ("gss-negotiate", "negotiate"),
+        ("kerberos", "negotiate"),
+        ("nego2", "negotiate"),
+        ("pku2u", "negotiate"),
+    ];
+    known.into_iter().find(|(known, _)| name.eq_ignore_ascii_case(known.as_bytes())).map(|(_, scheme)| scheme)
 }
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     #[test]
@@ -39,6 +49,8 @@ mod tests {
             (&["Basic realm=\"a\", NEGOTIATE"], Some("negotiate")),
             (&["Basic realm=\"a, b\",\tNegotiate oYG2MIGz,NTLM"], Some("negotiate")),
             (&["Bearer", "Digest nonce=\"x\", NTLM"], Some("ntlm")),
+            (&["Kerberos"], Some("negotiate")),
+            (&["Negotiate:x"], Some("negotiate")),
             (&["Basic realm=\"NTLM\""], None),
             (&["Bearer scope=negotiate"], None),
             (&["NTLMv9", "Negotiated", ""], None),
@@ -53,6 +65,8 @@ mod tests {
         for (value, expected) in [
             ("NTLM TlRMTVNTUAAB", Some("ntlm")),
             ("nEgOtIaTe YIIJvwYG", Some("negotiate")),
+            ("negotiate,abc", Some("negotiate")),
+            ("Basic x, NTLM x", Some("ntlm")),
             ("Basic bnRsbTp4", None),
             ("Bearer ntlm", None),
         ] {

@@ -92,6 +92,14 @@ pub enum ProxyError {
     /// The connection broke within the answer.
     #[error("the answer is incomplete: {0}")]
     ResponseIncomplete(#[source] hyper::Error),
+    /// Over HTTP/2: the back end ended the stream before the length that it had named, and called that no error.
+    #[error("the answer is incomplete: it ended after {received} of {promised} bytes")]
+    ResponseCutShort {
+        /// `Content-Length`.
+        promised: u64,
+        /// Bytes of content.
+        received: usize,
+    },
     /// What came is not HTTP.
     #[error("the answer is not valid HTTP: {0}")]
     Protocol(#[source] hyper::Error),
@@ -166,6 +174,7 @@ impl ProxyError {
             | Self::Handshake(_)
             | Self::ConnectionTerminated(_)
             | Self::ResponseIncomplete(_)
+            | Self::ResponseCutShort { .. }
             | Self::Protocol(_)
             | Self::TransferCoding
             | Self::StatusNotCarried(_)
@@ -194,7 +203,7 @@ impl ProxyError {
             Self::Http2NotOffered | Self::Protocol(_) | Self::StatusNotCarried(_) => "http_protocol_error",
             Self::BrokenEarly(_) | Self::Handshake(_) | Self::ConnectionTerminated(_) => "connection_terminated",
             Self::TransferCoding => "http_response_transfer_coding",
-            Self::ResponseIncomplete(_) => "http_response_incomplete",
+            Self::ResponseIncomplete(_) | Self::ResponseCutShort { .. } => "http_response_incomplete",
             Self::ResponseTimeout(_) => "http_response_timeout",
             Self::ResponseTooLarge(_) => "http_response_body_size",
             Self::ResponseFieldsTooLarge(_) => "http_response_header_section_size",
@@ -225,6 +234,7 @@ impl ProxyError {
             Self::ResponseTimeout(_) => Some(Failure::Timeout),
             Self::ConnectionTerminated(_)
             | Self::ResponseIncomplete(_)
+            | Self::ResponseCutShort { .. }
             | Self::Protocol(_)
             | Self::TransferCoding
             | Self::StatusNotCarried(_) => Some(Failure::Reset),

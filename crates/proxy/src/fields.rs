@@ -11,7 +11,7 @@ use http::header::{HeaderMap, HeaderValue};
 pub(crate) struct Variables<'a> {
     pub(crate) client_ip: Option<IpAddr>,
     pub(crate) request_id: &'a str,
-    /// Without its port.
+    /// Without its port; empty if the request has not one host.
     pub(crate) host: &'a str,
     pub(crate) route: &'a str,
     /// Absent where the answer is ours.
@@ -53,7 +53,7 @@ impl Variables<'_> {
         let text = match variable {
             Variable::ClientIp => return self.client_ip.map(|ip| ip.to_string()),
             Variable::RequestId => self.request_id,
-            Variable::Host => self.host,
+            Variable::Host => Some(self.host).filter(|host| !host.is_empty())?,
             Variable::Route => self.route,
             Variable::Backend => self.backend?,
             Variable::Group(number) => self.captures.get(number)?,

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use crossfade_route::{Backend, HostHeader, MIRROR_FIELD, is_host};
 use http::Method;
-use http::header::{CONTENT_LENGTH, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, UPGRADE, VIA};
+use http::header::{CONTENT_LENGTH, COOKIE, Entry, HOST, HeaderMap, HeaderName, HeaderValue, UPGRADE, VIA};
 use http::uri::Authority;
 
 use crate::ProxyError;
@@ -58,9 +58,9 @@ impl Forwarding<'_> {
             fields.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         join_cookies(fields);
-        fields.append(CDN_LOOP.clone(), self.identity.member(self.deployment));
+        append_member(fields, &CDN_LOOP, self.identity.member(self.deployment));
         if self.backend.via {
-            fields.append(VIA, self.identity.via.clone());
+            append_member(fields, &VIA, self.identity.via.clone());
         }
         if !fields.contains_key(self.request_id_field)
             && let Ok(value) = HeaderValue::from_str(self.request_id)
@@ -91,27 +91,46 @@ impl Forwarding<'_> {
     }
 }
 
+/// Appends a member to a list (RFC 9110 section 5.6.1), in one line with those that are there: of several lines a load
+/// balancer hands on the last one only, unless its multi-value headers are on.
+fn append_member(fields: &mut HeaderMap, name: &HeaderName, member: HeaderValue) {
+    match fields.entry(name) {
+        Entry::Vacant(entry) => {
+            entry.insert(member);
+        }
+        Entry::Occupied(mut entry) => {
+            let lines: Vec<&[u8]> = entry.iter().chain([&member]).map(HeaderValue::as_bytes).collect();
+            let joined = HeaderValue::from_bytes(&lines.join(&b", "[..])).unwrap_or(member);
+            entry.insert(joined);
+        }
+    }
+}
+
 /// Leaves the one valid host that the client sent. With several a back end might route by another than we do (RFC 9112
 /// section 3.2); health checks have none.
 fn preserve_host(fields: &mut HeaderMap, instead: &HeaderValue) -> Result<Option<HeaderValue>, ProxyError> {
-    let mut hosts = fields.get_all(HOST).iter();
-    let (first, second) = (hosts.next().cloned(), hosts.next());
-    let Some(host) = first else {
+    if !fields.contains_key(HOST) {
         fields.insert(HOST, instead.clone());
         return Ok(None);
-    };
-    if second.is_some() || !is_authority(&host) {
-        return Err(ProxyError::RequestInvalid("`host` is not one host".to_owned()));
     }
-    Ok(Some(host))
+    let host = only_host(fields).filter(|host| is_authority(host)).cloned();
+    host.map(Some).ok_or_else(|| ProxyError::RequestInvalid("`host` is not one host".to_owned()))
+}
+
+/// The `Host` of a request that has one line of it.
+pub(crate) fn only_host(fields: &HeaderMap) -> Option<&HeaderValue> {
+    let mut hosts = fields.get_all(HOST).iter();
+    hosts.next().filter(|_| hosts.next().is_none())
 }
 
 /// Whether a `Host` is a host and perhaps a port. The library only looks for brackets and colons.
-fn is_authority(host: &HeaderValue) -> bool {
+pub(crate) fn is_authority(host: &HeaderValue) -> bool {
+    if host.as_bytes().contains(&b'@') {
+        return false;
+    }
     let Ok(authority) = Authority::try_from(host.as_bytes()) else { return false };
     let name = authority.host();
     let is_named = if name.starts_with('[') { is_host(name) } else { !name.is_empty() };
-    // A user name stands before the host.
     let rest = authority.as_str().strip_prefix(name);
     is_named
         && rest.is_some_and(|rest| match rest.strip_prefix(':') {

@@ -12,17 +12,28 @@ use crate::hop_by_hop::{self, remove_where};
 /// never passes, or that the configuration sets, adds or removes. A field that has such a name itself stays.
 pub(crate) fn remove(fields: &mut HeaderMap, request_id_field: &HeaderName, edits: &FieldEdits) {
     let is_ours = |name: &HeaderName| {
+        if name == request_id_field {
+            return false;
+        }
         let plain = plain(name.as_str());
-        plain == request_id_field.as_str() || hop_by_hop::is_protected(&plain) || forwarding::is_removed(&plain)
+        plain == self::plain(request_id_field.as_str())
+            || hop_by_hop::is_protected(&plain)
+            || forwarding::is_removed(&plain)
     };
     remove_where(fields, |name| !is_plain(name) && is_ours(name));
-    remove_edited(fields, edits);
+    if !is_plain(request_id_field) {
+        remove_where(fields, |name| {
+            name != request_id_field && is_same_to_cgi(name.as_str(), request_id_field.as_str())
+        });
+    }
+    remove_edited(fields, request_id_field, edits);
 }
 
-/// The same for fields that only `edits` are about.
-pub(crate) fn remove_edited(fields: &mut HeaderMap, edits: &FieldEdits) {
+/// The same for fields that only `edits` are about. What is vouched for stays, whatever the edits are called.
+pub(crate) fn remove_edited(fields: &mut HeaderMap, request_id_field: &HeaderName, edits: &FieldEdits) {
     if !edits.is_empty() {
-        remove_where(fields, |name| is_edited(name, edits));
+        let is_genuine = |name: &HeaderName| name == request_id_field || hop_by_hop::is_protected(name.as_str());
+        remove_where(fields, |name| !is_genuine(name) && is_edited(name, edits));
     }
 }
 
@@ -98,6 +109,27 @@ mod tests {
         ] {
             assert!(left(&[name]).is_empty(), "{name}");
         }
+    }
+
+    #[test]
+    fn an_edit_of_a_lookalike_takes_nothing_genuine_away() {
+        let text = "{version: 1, backends: {b: 'https://b'}, default: {forward: b, requestHeaders: \
+                    {remove: [x_forwarded_for, x_amzn_trace_id, x_request_id, cdn_loop, x_debug]}}}";
+        let table = RoutingTable::from_config(text, "", &Nothing).unwrap();
+        let genuine = ["x-forwarded-for", "x-amzn-trace-id", "x-request-id", "cdn-loop"];
+        let names = genuine.iter().chain(&["x_forwarded_for", "x-debug"]);
+        let mut fields: HeaderMap = names.map(|name| (name.parse().unwrap(), "1".parse().unwrap())).collect();
+        remove(&mut fields, &HeaderName::from_static("x-request-id"), &table.default_route().request_fields);
+        assert_eq!(fields.keys().map(HeaderName::as_str).collect::<Vec<_>>(), genuine);
+    }
+
+    #[test]
+    fn the_field_of_the_request_id_may_have_any_name() {
+        let table = RoutingTable::from_backend_url("https://b.example", "", &Nothing).unwrap();
+        let names = ["x_corr_id", "x-corr-id", "x.corr.id", "x-other"];
+        let mut fields: HeaderMap = names.iter().map(|name| (name.parse().unwrap(), "1".parse().unwrap())).collect();
+        remove(&mut fields, &HeaderName::from_static("x_corr_id"), &table.default_route().request_fields);
+        assert_eq!(fields.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x_corr_id", "x-other"]);
     }
 
     #[test]

@@ -28,8 +28,51 @@ use crate::proxy::Proxy;
 use crate::time::SHORTEST;
 use crate::{ProxyError, fields, lookalikes, public_url, retry};
 
-/// Identities that a proxy in front of us vouches for, under names that [`is_secret_name`] does not know.
-const IDENTITIES: [&str; 3] = ["remote-user", "x-remote-user", "x-forwarded-user"];
+/// What says who a client is, under names that [`is_secret_name`] does not know: parts of a name without its separators, and
+/// words of it.
+const CREDENTIAL_PARTS: [&str; 14] = [
+    "clientcert",
+    "sslcert",
+    "sslclient",
+    "clientdn",
+    "authenti",
+    "oauth",
+    "basicauth",
+    "userauth",
+    "accesskey",
+    "appkey",
+    "licensekey",
+    "principal",
+    "remoteuser",
+    "remotegroup",
+];
+const CREDENTIAL_WORDS: [&str; 22] = [
+    "key",
+    "pass",
+    "sid",
+    "sso",
+    "mfa",
+    "2fa",
+    "totp",
+    "wsse",
+    "sig",
+    "signed",
+    "authn",
+    "authz",
+    "cert",
+    "clientcert",
+    "creds",
+    "kerberos",
+    "ntlm",
+    "webauth",
+    "vouch",
+    "oam",
+    "iv",
+    "sm",
+];
+/// Identities that a proxy in front of us vouches for.
+const IDENTITY_PREFIXES: [&str; 5] =
+    ["x-amzn-mtls-", "x-forwarded-user", "x-forwarded-preferred-username", "x-forwarded-groups", "tailscale-user-"];
 
 /// What is left to do for a request when its client has the answer.
 #[derive(Debug)]
@@ -88,7 +131,7 @@ impl<'t> Planner<'t> {
         let mut outgoing = self.outgoing(context, transforms, mirror.backend, received, body);
         if let Ok(Outgoing { backend, parts, .. }) = &mut outgoing {
             if !mirror.request_fields.is_empty() {
-                lookalikes::remove_edited(&mut parts.headers, &mirror.request_fields);
+                lookalikes::remove_edited(&mut parts.headers, &self.table.request_id_field, &mirror.request_fields);
                 let variables = context.variables(self.invocation, Some(backend));
                 fields::apply(&mirror.request_fields, &mut parts.headers, variables);
             }
@@ -239,7 +282,7 @@ impl Proxy {
         let bounds = Bounds { deadline: end.at, ..bounds };
         let mut trace = Trace::default();
         let result = attempt::send(upstream, &outgoing.parts, body, bounds, limit, &mut trace).await;
-        upstream.health.note(retry::sign(&result), bounds.wall_clock());
+        upstream.health.note(retry::sign(&outgoing.parts, &result), bounds.wall_clock());
         match result {
             Ok(mut response) => {
                 self.received(&mut response, outgoing);
@@ -357,14 +400,17 @@ fn withhold(credentials: &Credentials, fields: &mut HeaderMap) -> bool {
 }
 
 /// Whether a field says who the client is, in any spelling: to the system that the client talks to, and to no other unless the
-/// configuration says so.
+/// configuration says so. An idempotency key is the request's.
 fn is_credential(name: &HeaderName) -> bool {
     let name = lookalikes::plain(name.as_str());
+    if name == "idempotency-key" {
+        return false;
+    }
+    let joined = name.replace('-', "");
     is_secret_name(&name)
-        || (name.ends_with("-key") && name != "idempotency-key")
-        || name.contains("client-cert")
-        || name.starts_with("x-amzn-mtls-")
-        || IDENTITIES.contains(&name.as_str())
+        || CREDENTIAL_PARTS.iter().any(|part| joined.contains(part))
+        || name.split('-').any(|word| CREDENTIAL_WORDS.contains(&word))
+        || IDENTITY_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn mark(fields: &mut HeaderMap) {

@@ -73,8 +73,8 @@ impl Proxy {
         let result = result.map(|Answered { mut response, sent, .. }| {
             context.edit_response(invocation, Some(sent.backend), response.headers_mut());
             // Ours comes last: without it users would change sides. But a cache would hand it to everyone.
-            if let Some(cookie) = set_cookie.filter(|_| !shared_cache::may_store(response.status(), response.headers()))
-            {
+            let is_shared = || shared_cache::may_store(&sent.parts.method, response.status(), response.headers());
+            if let Some(cookie) = set_cookie.filter(|_| !is_shared()) {
                 response.headers_mut().append(SET_COOKIE, cookie);
             }
             response

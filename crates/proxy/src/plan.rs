@@ -8,7 +8,7 @@ use crossfade_route::{
     Action, Backend, Captures, Choice, Failover, Forward, Mirror, Observer, Redirect, RequestParts, RequestView, Route,
     RoutingTable, Transforms, has_dot_segment,
 };
-use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::uri::{PathAndQuery, Uri};
 use http::{Method, Response, request};
 
@@ -35,6 +35,7 @@ pub struct Context<'t> {
     pub route: &'t Route,
     /// The address of the client, as far as it is known.
     pub client_ip: Option<IpAddr>,
+    /// As the client sent it, once.
     host: Option<HeaderValue>,
     captures: Captures,
 }
@@ -111,7 +112,7 @@ impl<'t> Planner<'t> {
         self.refuse(&parts)?;
         let client_ip = client_ip(&parts.headers, self.table.trusted_hops);
         let route = self.table.select_observed(&view(&parts, client_ip), observer);
-        let host = parts.headers.get(HOST).cloned();
+        let host = forwarding::only_host(&parts.headers).cloned();
         let context = Context { route, client_ip, host, captures: route.captures(parts.uri.path()) };
         let step = self.step(&context, parts, body).unwrap_or_else(Step::Fail);
         Ok(Plan { context, step })
@@ -214,9 +215,9 @@ impl Context<'_> {
         }
     }
 
-    /// The host that the client asked for, without its port; empty if there is none.
+    /// The host that the client asked for, without its port; empty if what it sent is not one host.
     pub(crate) fn host_name(&self) -> &str {
-        host_name(self.host.as_ref())
+        host_name(self.host.as_ref().filter(|host| forwarding::is_authority(host)))
     }
 
     /// What configured field values can refer to.

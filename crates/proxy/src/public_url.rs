@@ -20,7 +20,14 @@ pub(crate) fn apply(public: &PublicUrl, backend: &Backend, host: Option<&HeaderV
 fn each_value(fields: &mut HeaderMap, name: &HeaderName, replacement: impl Fn(&str) -> Option<String>) {
     if let http::header::Entry::Occupied(mut entry) = fields.entry(name) {
         for value in entry.iter_mut() {
-            let mapped = std::str::from_utf8(value.as_bytes()).ok().and_then(&replacement);
+            // What is not UTF-8 is read, and written, as Latin-1.
+            let mapped = match std::str::from_utf8(value.as_bytes()) {
+                Ok(text) => replacement(text).map(String::into_bytes),
+                Err(_) => {
+                    let text: String = value.as_bytes().iter().map(|byte| char::from(*byte)).collect();
+                    replacement(&text).map(|text| text.chars().map(|character| character as u8).collect())
+                }
+            };
             if let Some(mapped) = mapped.and_then(|mapped| HeaderValue::try_from(mapped).ok()) {
                 *value = mapped;
             }
@@ -58,7 +65,7 @@ impl Map<'_> {
     /// By its name or by the one that it sees as `Host`, with whatever port: it may not know of the one that it is
     /// reached by.
     fn is_backend(&self, authority: &str) -> bool {
-        let host = host_of(authority);
+        let host = host_of(authority.rsplit_once('@').map_or(authority, |(_, host)| host)).trim_end_matches('.');
         host.eq_ignore_ascii_case(&self.backend.host) || host.eq_ignore_ascii_case(self.seen)
     }
 
@@ -73,12 +80,19 @@ impl Map<'_> {
         }
     }
 
-    /// `5; url=https://…`
+    /// `5; url=https://…`, in every form that browsers take (HTML, "shared declarative refresh steps"): with a comma for the
+    /// semicolon, in quotes, without `url=`. What follows a quoted URL is dropped by them, and here.
     fn refresh(&self, value: &str) -> Option<String> {
-        let at = value.to_ascii_lowercase().find("url=")? + "url=".len();
-        let (before, quoted) = value.split_at_checked(at)?;
-        let url = quoted.trim().trim_matches(['"', '\'']);
-        Some(format!("{before}{}", self.url(url)?))
+        let at = value.find([';', ','])? + 1;
+        let (time, rest) = value.split_at_checked(at)?;
+        let rest = rest.trim_start();
+        let after_name = strip_prefix_ignoring_case(rest, "url").and_then(|rest| rest.trim_start().strip_prefix('='));
+        let rest = after_name.map_or(rest, str::trim_start);
+        let url = match rest.chars().next().filter(|quote| matches!(quote, '"' | '\'')) {
+            Some(quote) => rest.get(1..).and_then(|rest| rest.split(quote).next()).unwrap_or_default(),
+            None => rest,
+        };
+        Some(format!("{time} url={}", self.url(url.trim())?))
     }
 
     /// `<https://…>; rel=next, <…>; rel=…` (RFC 8288 section 3)
@@ -103,10 +117,13 @@ impl Map<'_> {
     fn cookie(&self, value: &str) -> Option<String> {
         let mut attributes = value.split(';');
         let mut mapped = attributes.next()?.to_owned();
+        // Browsers take a cookie of this name with no other path (RFC 6265bis).
+        let is_of_whole_host = strip_prefix_ignoring_case(mapped.trim_start(), "__Host-").is_some();
         for attribute in attributes {
             let (name, content) = attribute.split_once('=').unwrap_or((attribute, ""));
             let replacement = match name.trim().to_ascii_lowercase().as_str() {
                 "domain" => self.cookie_domain(content.trim()),
+                "path" if is_of_whole_host => None,
                 "path" => self.path(content.trim()).map(|path| if path.is_empty() { "/".to_owned() } else { path }),
                 _ => None,
             };
@@ -129,7 +146,8 @@ impl Map<'_> {
                 tail.eq_ignore_ascii_case(domain) && (head.is_empty() || head.ends_with('.'))
             })
         };
-        (covers(&self.backend.host) && !covers(&self.public.host)).then(|| self.public.host.clone())
+        let is_its_own = covers(&self.backend.host) || covers(self.seen);
+        (is_its_own && !covers(&self.public.host)).then(|| self.public.host.clone())
     }
 }
 
@@ -236,13 +254,42 @@ mod tests {
     fn every_field_that_names_a_place() {
         let of = |name: &str, value: &str| mapped(BACKEND, PUBLIC, name, value);
         assert_eq!(of("content-location", "/v2/a"), "/a");
-        assert_eq!(of("refresh", "5; URL='https://modern.internal/v2/a'"), "5; URL=https://shop.example.com/a");
-        assert_eq!(of("refresh", "5"), "5");
+        for (value, expected) in [
+            ("5; URL='https://modern.internal/v2/a'", "5; url=https://shop.example.com/a"),
+            ("0; url = /v2/a", "0; url=/a"),
+            ("0;url=\"/v2/a\" x", "0; url=/a"),
+            ("0; https://modern.internal/v2/a", "0; url=https://shop.example.com/a"),
+            ("0,https://modern.internal/v2/a", "0, url=https://shop.example.com/a"),
+            ("0; url=' /v2/a'", "0; url=/a"),
+            // Browsers look for `url=` at the beginning only.
+            ("0; /v2/?url=https://modern.internal/v2/a", "0; url=/?url=https://modern.internal/v2/a"),
+            ("0; url=https://other.example/v2/a", "0; url=https://other.example/v2/a"),
+            ("5", "5"),
+        ] {
+            assert_eq!(of("refresh", value), expected, "{value}");
+        }
         assert_eq!(
             of("link", "<https://modern.internal/v2/a>; rel=next, <https://x.example/>; rel=\"a,<b\""),
             "<https://shop.example.com/a>; rel=next, <https://x.example/>; rel=\"a,<b\""
         );
         assert_eq!(of("x-location", "https://modern.internal/v2/a"), "https://modern.internal/v2/a");
+    }
+
+    #[test]
+    fn the_back_end_has_more_than_one_spelling() {
+        for own in ["https://user@modern.internal/v2/a", "https://MODERN.internal.:443/v2/a"] {
+            assert_eq!(mapped(BACKEND, PUBLIC, "location", own), "https://shop.example.com/a", "{own}");
+        }
+        let table = RoutingTable::from_config(
+            "{version: 1, backends: {b: {url: 'https://b.internal/v2', publicUrl: 'https://shop.example.com'}}, default: {forward: b}}",
+            "",
+            &Nothing,
+        );
+        let table = table.unwrap();
+        let mut fields = HeaderMap::new();
+        fields.insert(LOCATION, HeaderValue::from_bytes(b"https://b.internal/v2/caf\xE9").unwrap());
+        apply(table.backends()[0].public_url.as_ref().unwrap(), &table.backends()[0], None, &mut fields);
+        assert_eq!(fields[LOCATION].as_bytes(), b"https://shop.example.com/caf\xE9");
     }
 
     #[test]
@@ -253,6 +300,13 @@ mod tests {
             "a=/v2/x=1; Domain=shop.example.com; Path=/; Secure; SameSite=Lax"
         );
         assert_eq!(cookie("a=b; domain=internal"), "a=b; domain=shop.example.com");
+        let seen = mapped_for(Some("old.example:1"), BACKEND, PUBLIC, "set-cookie", "a=b; Domain=old.example");
+        assert_eq!(seen, "a=b; Domain=shop.example.com");
+        let whole_host = "__Host-a=b; Path=/; Secure";
+        assert_eq!(
+            mapped("https://modern.internal", "https://shop.example.com/new", "set-cookie", whole_host),
+            whole_host
+        );
         for same in ["a=b", "a=b; Path=/", "a=b; Domain=example.com", "a=b; Domain=other.example", ""] {
             assert_eq!(cookie(same), same);
         }

@@ -28,7 +28,7 @@ pub(crate) async fn send(
         let limit = upstream.backend.timeouts.backend_request;
         let result = attempt::send(upstream, parts, body, bounds, limit, trace).await;
         trace.may_be_seen |= failure(&result) != Some(Failure::Connect);
-        upstream.health.note(sign(&result), bounds.wall_clock());
+        upstream.health.note(sign(parts, &result), bounds.wall_clock());
         let Some(wait) = wait_before_next(upstream.backend.retry.as_ref(), &parts.method, &result, sent_again) else {
             return result;
         };
@@ -71,8 +71,12 @@ pub(crate) fn failure(result: &Result<Response<Bytes>, ProxyError>) -> Option<Fa
     }
 }
 
-/// What counts for `outlier`.
-pub(crate) fn sign(result: &Result<Response<Bytes>, ProxyError>) -> Sign {
+/// Fields and target of a request, in bytes, beyond what common servers take (8 KB by default). Many of them break the
+/// connection rather than answer 431, above all over HTTP/2.
+const LARGE_HEAD: usize = 8000;
+
+/// What an attempt counts as for `outlier`.
+pub(crate) fn sign(sent: &request::Parts, result: &Result<Response<Bytes>, ProxyError>) -> Sign {
     match result {
         Ok(response) => match response.status().as_u16() {
             // The fault of this request or of what it asks for: an unknown method, a version of HTTP, negotiation without
@@ -81,9 +85,16 @@ pub(crate) fn sign(result: &Result<Response<Bytes>, ProxyError>) -> Sign {
             500.. => Sign::Ill,
             _ => Sign::Well,
         },
+        // Anybody can send so many fields on purpose.
+        Err(error) if error.failure() == Some(Failure::Reset) && size_of_head(sent) > LARGE_HEAD => Sign::Neither,
         Err(error) if error.is_outage() => Sign::Ill,
         Err(_) => Sign::Neither,
     }
+}
+
+fn size_of_head(parts: &request::Parts) -> usize {
+    let target = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    target + parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>()
 }
 
 impl Bounds {

@@ -15,10 +15,17 @@ pub(crate) const SHORTEST: Duration = Duration::from_millis(20);
 /// Which time ran out on a back end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimeLimit {
-    /// The back end's own, `connect` or `backendRequest`, and it had it in full.
+    /// The back end's own, `connect` or `backendRequest`, and it had nine tenths of it at least.
     Own,
     /// Less than that: the request had no more time, or the process stood still.
     Cut,
+}
+
+/// When a limit of the back end's own that begins at `started` ends, at the latest at `latest`, and which time runs out then:
+/// its own also if it has all but a tenth of it, since limits that are written alike differ by what came before them.
+pub(crate) fn end(started: Instant, own: Duration, latest: Instant, cut: TimeLimit) -> (Instant, TimeLimit) {
+    let limit = if latest.saturating_duration_since(started) >= own - own / 10 { TimeLimit::Own } else { cut };
+    ((started + own).min(latest), limit)
 }
 
 /// The time for something that takes several steps, such as a connection.

@@ -67,8 +67,7 @@ x-forwarded-port: 443
 x-forwarded-host: www.example.com
 x-amzn-trace-id: Root=1-6a5145a7-5c3686ff7df3149177a89157
 via: 2 edge
-cdn-loop: edge; loops=1
-cdn-loop: crossfade-test
+cdn-loop: edge; loops=1, crossfade-test
 x-request-id: 8476a536-e9f4-11e8-9739-2dfe598c3fcd
 content-length: 5
 
@@ -122,7 +121,7 @@ async fn via_is_added_where_the_configuration_asks_for_it() {
         ("via: false", &[][..], &[][..]),
         ("via: false", &["2 edge"], &["via: 2 edge"]),
         ("via: true", &[], &["via: 1.1 crossfade-test"]),
-        ("via: true", &["2 edge", "1.1 a, 1.0 b"], &["via: 2 edge", "via: 1.1 a, 1.0 b", "via: 1.1 crossfade-test"]),
+        ("via: true", &["2 edge", "1.1 a, 1.0 b"], &["via: 2 edge, 1.1 a, 1.0 b, 1.1 crossfade-test"]),
     ] {
         let fields: Vec<_> = sent.iter().map(|value| ("via", *value)).collect();
         ask(&origin.proxy_with(keys), request(Method::GET, "/", &fields, "")).await;

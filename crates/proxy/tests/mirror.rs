@@ -160,8 +160,36 @@ async fn credentials_are_withheld_under_every_name() {
         "x_amzn_oidc_data",
         "x.auth.token",
         "remote_user",
+        "x-arr-clientcert",
+        "x-ssl-client-s-dn",
+        "x-oauth2",
+        "authentication",
+        "appkey",
+        "x-licensekey",
+        "x-2fa-code",
+        "x-wsse",
+        "sid",
+        "x-sig",
+        "x-ms-client-principal-id",
+        "x-goog-authenticated-user-id",
+        "x-authentik-username",
+        "sm_user",
+        "iv-user",
+        "x-forwarded-preferred-username",
+        "x-webauth-user",
     ];
-    let harmless = ["idempotency-key", "accept-language", "x-customer-segment", "user-agent"];
+    let harmless = [
+        "idempotency-key",
+        "accept-language",
+        "x-customer-segment",
+        "user-agent",
+        "x-passenger-count",
+        "x-keyboard",
+        "x-forwarded-proto",
+        "x-inside",
+        "content-type",
+        "if-none-match",
+    ];
     let fields: Vec<_> = names.iter().chain(&harmless).map(|name| (*name, "1")).collect();
     let (proxy, legacy, modern) = pair(LEGACY, LEGACY, "").await;
     ask(&proxy, request(Method::GET, "/a", &fields, "")).await;

@@ -359,15 +359,18 @@ async fn a_back_end_that_hangs_does_not_take_the_healthy_one_with_it() {
 }
 
 #[tokio::test] // G30
-async fn a_timeout_counts_if_the_back_end_had_its_own_limit_in_full() {
+async fn a_timeout_counts_if_the_back_end_had_its_own_limit() {
     let mute = mute().await;
     let silent = support::silent().await;
     let (url, tls_url) = (mute.url(), format!("https://{silent}"));
     for (url, timeouts, time, is_down) in [
         (&url, "backendRequest: 100ms", 10_000, true),
         (&url, "backendRequest: 5s", 100, false),
+        // Limits that are written alike: what came before the attempt does not make it too short.
+        (&url, "backendRequest: 300ms", 300, true),
+        (&tls_url, "connect: 300ms", 300, true),
         // A retry gets the limit anew, but not more time.
-        (&url, "backendRequest: 300ms", 250, false),
+        (&url, "backendRequest: 400ms", 250, false),
         (&url, "connect: 5s", 100, false),
         (&tls_url, "connect: 100ms", 10_000, true),
         (&tls_url, "connect: 5s", 100, false),
@@ -410,6 +413,29 @@ async fn answers_that_are_the_fault_of_a_request_neither_count_nor_end_the_row()
         assert!(is_down_after(&[status; 3]).await, "{status}");
         assert!(!is_down_after(&[status, status, 404, status]).await, "{status}");
     }
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_over_large_fields_neither_counts_nor_ends_the_row() {
+    let origin = Origin::start(Tls::Plain, |mut conn| async move {
+        while let Some(request) = conn.request().await {
+            if request.contains("\ncookie: ") {
+                return;
+            }
+            conn.write("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+        }
+    })
+    .await;
+    let is_down_after = async |size: usize| {
+        let proxy = origin.proxy_with("outlier: { failures: 2, for: 30s }");
+        let cookie = "a".repeat(size);
+        for _ in 0..3 {
+            ask(&proxy, request(Method::GET, "/", &[("host", "a"), ("cookie", &cookie)], "")).await;
+        }
+        ask(&proxy, get("/")).await.error() == "destination_unavailable"
+    };
+    assert!(!is_down_after(9_000).await, "nginx takes 8 KB");
+    assert!(is_down_after(100).await);
 }
 
 #[tokio::test]

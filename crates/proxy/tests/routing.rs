@@ -282,7 +282,9 @@ async fn a_host_that_is_none_is_no_part_of_a_location() {
         "hostHeader: preserve",
         "  - { name: up, priority: 1, conditions: { path: /up/* }, redirect: { protocol: https } }\n  \
            - { name: away, priority: 2, conditions: { path: /away/* }, redirect: { host: new.example } }\n  \
-           - { name: kept, priority: 3, conditions: { path: /kept/* }, forward: modern }",
+           - { name: kept, priority: 3, conditions: { path: /kept/* }, forward: modern }\n  \
+           - { name: own, priority: 4, conditions: { path: /own/* }, fixedResponse: { status: 302 }, \
+               responseHeaders: { set: { location: 'https://${host}/login' } } }",
     )
     .await;
     for host in [
@@ -293,6 +295,7 @@ async fn a_host_that_is_none_is_no_part_of_a_location() {
         let answer = ask(&proxy, to("/up/x")).await;
         assert_eq!((answer.status, answer.error()), (400, "http_request_error"), "{host:?}");
         assert_eq!(ask(&proxy, to("/kept/x")).await.status, 400, "{host:?}");
+        assert!(!ask(&proxy, to("/own/x")).await.fields.contains_key("location"), "{host:?}");
         // Where the client's host is not used it does no harm.
         assert_eq!(ask(&proxy, to("/away/x")).await.status, 302, "{host:?}");
     }

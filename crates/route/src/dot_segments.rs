@@ -4,72 +4,117 @@
 /// The deepest sequence of bytes that a lenient UTF-8 decoder reads as one character.
 const LONGEST_SEQUENCE: usize = 6;
 
+/// How a server reads bytes that are no UTF-8.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Utf8 {
+    /// As what they are.
+    Strict,
+    /// An ASCII character may take more bytes than it needs (overlong).
+    Overlong,
+    /// Besides, the two high bits of all bytes but the first are not looked at.
+    Masked,
+}
+
 /// Returns whether a server that normalises paths could leave the directory `path` begins in.
 ///
 /// A segment counts if it is `.` or `..` once everything is decoded: percent-encoding nested to any depth, `%uXXXX`, overlong
-/// UTF-8, full-width characters, a backslash for a slash. What some servers cut off a segment is ignored: a path
-/// parameter (`..;x`), a NUL and what follows it, a query or fragment that appears only when decoded, and white space.
-/// Takes time linear in the length of the path.
+/// UTF-8, full-width and other characters that are taken for ASCII, a backslash for a slash. What some servers drop or cut
+/// off is ignored: white space, control characters, bytes that are no text, a path parameter (`..;x`), a NUL and what
+/// follows it, a query or fragment that appears only when decoded. Takes time linear in the length of the path.
 #[must_use]
 pub fn has_dot_segment(path: &str) -> bool {
     // All that a dot can be made of; nearly every path ends here.
     if !path.contains(['.', '%']) && path.is_ascii() {
         return false;
     }
-    let decoded = decode(path.as_bytes());
-    let text = String::from_utf8_lossy(&decoded);
-    let text: String = text.chars().map(|character| ascii_of(character).unwrap_or(character)).collect();
-    text.split(['/', '\\']).any(|segment| {
-        let name = segment.split([';', '?', '#', '\0']).next().unwrap_or_default();
-        let name = name.trim_matches(|character: char| character.is_whitespace() || character.is_control());
-        matches!(name, "." | ".." | "\u{2025}")
+    // Each reading hides a segment that another one sees: it may take a slash for a part of a character.
+    [Utf8::Strict, Utf8::Overlong, Utf8::Masked].into_iter().any(|utf8| {
+        let decoded = decode(path.as_bytes(), utf8);
+        let text = String::from_utf8_lossy(&decoded);
+        let text: String = text.chars().map(|character| ascii_of(character).unwrap_or(character)).collect();
+        text.split(['/', '\\']).any(is_dot_segment)
     })
+}
+
+fn is_dot_segment(segment: &str) -> bool {
+    let name = segment.split([';', '?', '#']).next().unwrap_or_default();
+    let before_nul = name.split('\0').next().unwrap_or_default();
+    [name, before_nul].into_iter().any(|name| {
+        let left: String = name.chars().filter(|character| !is_dropped(*character)).take(3).collect();
+        // The last two are two dots in one character.
+        matches!(left.as_str(), "." | ".." | "\u{2025}" | "\u{FE30}")
+    })
+}
+
+/// Whether some server drops a character, or cannot read it.
+fn is_dropped(character: char) -> bool {
+    character.is_whitespace()
+        || character.is_control()
+        || matches!(character, '\u{FFFD}' | '\u{AD}' | '\u{200B}'..='\u{200F}' | '\u{2060}'..='\u{2064}' | '\u{FEFF}')
 }
 
 /// Decodes until nothing is left to decode.
 ///
 /// An escape is replaced as soon as its last byte is there, and what it stands for may complete the next one. No two kinds
-/// of escape overlap, so the result is the one that repeated decoding of the whole would give, without its quadratic time.
-fn decode(path: &[u8]) -> Vec<u8> {
+/// of percent-encoding overlap, so the result is the one that repeated decoding of the whole would give, without its
+/// quadratic time.
+fn decode(path: &[u8], utf8: Utf8) -> Vec<u8> {
     let mut out = Vec::with_capacity(path.len());
     for byte in path {
         out.push(*byte);
-        while let Some((length, byte)) = escape_at_end(&out) {
+        while let Some((length, character)) = escape_at_end(&out, utf8) {
             out.truncate(out.len() - length);
-            out.push(byte);
+            match character {
+                Decoded::Byte(byte) => out.push(byte),
+                Decoded::Character(character) => {
+                    out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+                    // It is no byte of an escape.
+                    if !character.is_ascii() {
+                        break;
+                    }
+                }
+            }
         }
     }
     out
 }
 
-/// The escape that the bytes end with: its length, and the byte that it stands for.
-fn escape_at_end(bytes: &[u8]) -> Option<(usize, u8)> {
+/// What an escape stands for.
+enum Decoded {
+    Byte(u8),
+    Character(char),
+}
+
+/// The escape that the bytes end with: its length, and what it stands for.
+fn escape_at_end(bytes: &[u8], utf8: Utf8) -> Option<(usize, Decoded)> {
     if let Some([b'%', high, low]) = bytes.last_chunk()
         && let Some(byte) = hex(&[*high, *low])
     {
-        return Some((3, byte as u8));
+        return Some((3, Decoded::Byte(byte as u8)));
     }
     // IIS and old scripts write code units: `%u002e`.
     if let Some([b'%', b'u' | b'U', digits @ ..]) = bytes.last_chunk::<6>()
         && let Some(unit) = hex(digits)
     {
-        let character = char::from_u32(unit).and_then(ascii_of);
-        return Some((6, character.map_or(b'?', |character| character as u8)));
+        let character = char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER);
+        return Some((6, Decoded::Character(ascii_of(character).unwrap_or(character))));
     }
-    overlong_at_end(bytes)
+    let (length, byte) = overlong_at_end(bytes, utf8)?;
+    Some((length, Decoded::Byte(byte)))
 }
 
-/// The same for an ASCII character in more bytes than it needs, which lenient decoders accept without a look at the two
-/// high bits of the bytes that follow the first. A `%` may begin an escape that stands for the next of these bytes.
-fn overlong_at_end(bytes: &[u8]) -> Option<(usize, u8)> {
-    if bytes.last() == Some(&b'%') {
+/// The same for an ASCII character in more bytes than it needs. A `%` may begin an escape that stands for the next of these
+/// bytes.
+fn overlong_at_end(bytes: &[u8], utf8: Utf8) -> Option<(usize, u8)> {
+    if utf8 == Utf8::Strict || bytes.last() == Some(&b'%') {
         return None;
     }
     (2..=LONGEST_SEQUENCE).find_map(|length| {
         let [first, following @ ..] = bytes.get(bytes.len().checked_sub(length)?..)? else { return None };
         // As many ones as there are bytes, then a zero.
         let ones = first.leading_ones() as usize;
-        if ones != length {
+        let continues = |byte: &u8| utf8 == Utf8::Masked || matches!(byte, 0x80..=0xBF);
+        if ones != length || !following.iter().all(continues) {
             return None;
         }
         let rest = u64::from(first & (0x7F >> ones));
@@ -81,9 +126,10 @@ fn overlong_at_end(bytes: &[u8]) -> Option<(usize, u8)> {
 /// The ASCII character that servers on Windows, or after a compatibility normalisation (NFKC), take a character for.
 fn ascii_of(character: char) -> Option<char> {
     match character {
-        '\u{2024}' => Some('.'),
+        '\u{2024}' | '\u{FE52}' => Some('.'),
         '\u{2044}' | '\u{2215}' => Some('/'),
-        '\u{2216}' => Some('\\'),
+        // The currency signs stand where a backslash does, in Japan and Korea.
+        '\u{2216}' | '\u{FE68}' | '\u{A5}' | '\u{20A9}' | '\u{FFE5}' => Some('\\'),
         '\u{FF01}'..='\u{FF5E}' => char::from_u32(u32::from(character).wrapping_sub(0xFEE0)),
         _ => character.is_ascii().then_some(character),
     }
@@ -140,6 +186,34 @@ mod tests {
             "/%fc%80%80%80%80%ae./",
             "/%25c0%25ae./",
             "/%c0%a52e./",
+            // A slash that a lenient decoder takes for a part of a character is one to all others.
+            "/;%c1/../admin",
+            "/;%e0%81/../admin",
+            "/%c1/../admin",
+            "/x%c1/../admin",
+            "/%c1%2f../x",
+            "/%f0%80%81/../x",
+            "/%fc%80%80%80%81/../x",
+            "/;%25c1/../x",
+            "/;%c1/..;%c1/..;%c1/../admin",
+            "/%c0/../admin",
+            // What is dropped.
+            "/.%09./admin",
+            "/.%0a./admin",
+            "/%00../admin",
+            "/.%00./admin",
+            "/..%ff/admin",
+            "/..%c1/..%c1/admin",
+            "/..%E2%80%8B/admin",
+            "/..%EF%BB%BF/admin",
+            "/.%C2%AD./admin",
+            // More characters that are taken for ASCII.
+            "/%EF%B9%92%EF%B9%92/admin",
+            "/%EF%B8%B0/admin",
+            "/..%EF%B9%A8admin",
+            "/%u2025/admin",
+            "/..%C2%A5admin",
+            "/..%uFFE5admin",
             // What is cut off.
             "/..;/b",
             "/..;x/b",
@@ -173,6 +247,10 @@ mod tests {
             "/%E2%80%A6/a.b",
             "/a;..",
             "/%e3%80%82%e3%80%82",
+            "/%c1/a.b",
+            "/caf%e9/a.b/c",
+            "/%u4e2d.html",
+            "/a%00.",
         ] {
             assert!(!has_dot_segment(path), "{path}");
         }

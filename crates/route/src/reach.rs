@@ -2,7 +2,7 @@
 //! the configuration when it compiles, and for every address when a connection is made. Resolves nothing.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use crate::surroundings::Surroundings;
@@ -132,7 +132,20 @@ pub(crate) fn is_private(ip: IpAddr) -> bool {
 pub(crate) fn is_link_local(ip: IpAddr) -> bool {
     match ip.to_canonical() {
         IpAddr::V4(v4) => v4.is_link_local(),
-        IpAddr::V6(v6) => v6.is_unicast_link_local() || is_of_aws(v6),
+        IpAddr::V6(v6) => {
+            v6.is_unicast_link_local() || is_of_aws(v6) || embedded(v6).is_some_and(|v4| v4.is_link_local())
+        }
+    }
+}
+
+/// The IPv4 address that a translator on the way makes of an IPv6 one: NAT64 (RFC 6052, `64:ff9b::/96`), 6to4 (RFC 3056,
+/// `2002::/16`), and the old IPv4-compatible form (`::a.b.c.d`).
+fn embedded(v6: Ipv6Addr) -> Option<Ipv4Addr> {
+    let of = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
+    match v6.segments() {
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0, 0, 0, 0, 0, 0, high, low] => Some(of(high, low)),
+        [0x2002, high, low, ..] => Some(of(high, low)),
+        _ => None,
     }
 }
 
@@ -152,7 +165,10 @@ fn is_no_host(ip: IpAddr) -> bool {
 mod tests {
     use super::*;
 
-    const METADATA: [&str; 7] = [
+    const METADATA: [&str; 10] = [
+        "64:ff9b::a9fe:a9fe",
+        "::a9fe:a9fe",
+        "2002:a9fe:a9fe::1",
         "169.254.169.254",
         "169.254.170.2",
         "169.254.0.1",

@@ -58,6 +58,29 @@ pub(super) const CASES: &[Case] = &[
         ..INCOMPLETE
     },
     Case {
+        fault: "HTTP/2: resets the stream without an error (NO_ERROR) before the promised length",
+        acts: &[
+            Frame(HEADERS, END_HEADERS, STATUS_200_LENGTH_10),
+            Frame(DATA, 0, b"half"),
+            Pause,
+            Frame(RST_STREAM, 0, b"\0\0\0\0"),
+        ],
+        tls: Tls::Http2,
+        ..INCOMPLETE
+    },
+    Case {
+        fault: "HTTP/2: says GOAWAY without an error before the promised length",
+        acts: &[
+            Frame(HEADERS, END_HEADERS, STATUS_200_LENGTH_10),
+            Frame(DATA, 0, b"half"),
+            Pause,
+            ConnectionFrame(GOAWAY, b"\0\0\0\0\0\0\0\0"),
+            Close,
+        ],
+        tls: Tls::Http2,
+        ..INCOMPLETE
+    },
+    Case {
         fault: "HTTP/2: refuses the stream (REFUSED_STREAM); POST",
         pitfalls: "T20",
         method: "POST",
