@@ -8,7 +8,6 @@ use http::header::{CONTENT_LENGTH, COOKIE, Entry, HOST, HeaderMap, HeaderName, H
 use http::uri::Authority;
 
 use crate::ProxyError;
-use crate::hop_by_hop::remove_where;
 use crate::identity::{CDN_LOOP, Identity};
 
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -48,11 +47,11 @@ pub(crate) struct Forwarding<'a> {
 }
 
 impl Forwarding<'_> {
-    /// Makes a client's fields those of the request to the back end. Hop-by-hop fields must be gone already.
+    /// Makes a client's fields those of the request to the back end. Hop-by-hop fields, and those
+    /// that never pass, must be gone already.
     ///
     /// Fails where the client's own host is to be used and is none.
     pub(crate) fn apply(self, fields: &mut HeaderMap, method: &Method, body: &Bytes) -> Result<(), ProxyError> {
-        remove_where(fields, |name| is_removed(name.as_str()));
         // The client library writes no length of nothing, and some servers answer 411 to a POST without a length (RFC 9110 section 8.6).
         if body.is_empty() && matches!(*method, Method::POST | Method::PUT | Method::PATCH) {
             fields.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));

@@ -19,11 +19,12 @@ fn is_hop_by_hop(name: &str) -> bool {
     )
 }
 
-/// Removes what is hop-by-hop by definition and what `Connection` names.
+/// Removes what is hop-by-hop by definition, what `Connection` names, and what else does not pass: all in one look at the
+/// names, since every request pays for it.
 ///
 /// A sender may not take away what the load balancer or we vouch for: naming such a field in `Connection` has no
 /// effect (CVE-2021-32813 and its kin).
-pub(crate) fn remove(fields: &mut HeaderMap, request_id_field: &HeaderName) {
+pub(crate) fn remove(fields: &mut HeaderMap, request_id_field: &HeaderName, other: impl Fn(&str) -> bool) {
     if fields.contains_key(CONNECTION) {
         let named: Vec<HeaderName> = fields
             .get_all(CONNECTION)
@@ -36,13 +37,13 @@ pub(crate) fn remove(fields: &mut HeaderMap, request_id_field: &HeaderName) {
             fields.remove(name);
         }
     }
-    remove_where(fields, |name| is_hop_by_hop(name.as_str()));
+    remove_where(fields, |name| is_hop_by_hop(name) || other(name));
 }
 
 /// Removes all fields whose names fit.
-pub(crate) fn remove_where(fields: &mut HeaderMap, fits: impl Fn(&HeaderName) -> bool) {
+pub(crate) fn remove_where(fields: &mut HeaderMap, fits: impl Fn(&str) -> bool) {
     // One look at each name is cheaper than one search for each of a list.
-    let found: Vec<HeaderName> = fields.keys().filter(|name| fits(name)).cloned().collect();
+    let found: Vec<HeaderName> = fields.keys().filter(|name| fits(name.as_str())).cloned().collect();
     for name in found {
         fields.remove(name);
     }
@@ -66,7 +67,7 @@ mod tests {
         for (name, value) in lines {
             fields.append(*name, value.parse().unwrap());
         }
-        remove(&mut fields, &HeaderName::from_static("x-request-id"));
+        remove(&mut fields, &HeaderName::from_static("x-request-id"), |_| false);
         let mut names: Vec<_> = fields.keys().map(ToString::to_string).collect();
         names.sort();
         names

@@ -8,31 +8,18 @@ use http::header::{HeaderMap, HeaderName};
 use crate::forwarding;
 use crate::hop_by_hop::{self, remove_where};
 
-/// Removes the client's fields that CGI could take for one of ours: for one that the load balancer or we vouch for, that
-/// never passes, or that the configuration sets, adds or removes. A field that has such a name itself stays.
-pub(crate) fn remove(fields: &mut HeaderMap, request_id_field: &HeaderName, edits: &FieldEdits) {
-    let is_ours = |name: &HeaderName| {
-        if name == request_id_field {
-            return false;
-        }
-        let plain = plain(name.as_str());
-        plain == self::plain(request_id_field.as_str())
-            || hop_by_hop::is_protected(&plain)
-            || forwarding::is_removed(&plain)
-    };
-    remove_where(fields, |name| !is_plain(name) && is_ours(name));
-    if !is_plain(request_id_field) {
-        remove_where(fields, |name| {
-            name != request_id_field && is_same_to_cgi(name.as_str(), request_id_field.as_str())
-        });
-    }
-    remove_edited(fields, request_id_field, edits);
+/// Whether CGI could take a client's field of this name for one that the load balancer or we vouch for, or that never passes.
+/// A field that has such a name itself is none.
+pub(crate) fn is_lookalike(name: &str, request_id_field: &str) -> bool {
+    let is_ours = |plain: &str| hop_by_hop::is_protected(plain) || forwarding::is_removed(plain);
+    name != request_id_field && (is_same_to_cgi(name, request_id_field) || (!is_plain(name) && is_ours(&plain(name))))
 }
 
-/// The same for fields that only `edits` are about. What is vouched for stays, whatever the edits are called.
+/// Removes the client's fields that CGI could take for one that `edits` are about. What is vouched for stays, whatever the
+/// edits are called.
 pub(crate) fn remove_edited(fields: &mut HeaderMap, request_id_field: &HeaderName, edits: &FieldEdits) {
     if !edits.is_empty() {
-        let is_genuine = |name: &HeaderName| name == request_id_field || hop_by_hop::is_protected(name.as_str());
+        let is_genuine = |name: &str| name == request_id_field.as_str() || hop_by_hop::is_protected(name);
         remove_where(fields, |name| !is_genuine(name) && is_edited(name, edits));
     }
 }
@@ -42,7 +29,7 @@ pub(crate) fn plain(name: &str) -> String {
     name.chars().map(|character| if character.is_ascii_alphanumeric() { character } else { '-' }).collect()
 }
 
-fn is_plain(name: &HeaderName) -> bool {
+fn is_plain(name: &str) -> bool {
     const PLAIN: [bool; 256] = {
         let mut plain = [false; 256];
         let mut byte = 0;
@@ -52,12 +39,12 @@ fn is_plain(name: &HeaderName) -> bool {
         }
         plain
     };
-    name.as_str().bytes().all(|byte| PLAIN[usize::from(byte)])
+    name.bytes().all(|byte| PLAIN[usize::from(byte)])
 }
 
 /// Whether an edit is about a field that has another name, but not to CGI.
-fn is_edited(name: &HeaderName, edits: &FieldEdits) -> bool {
-    edits.names().any(|edited| edited != name && is_same_to_cgi(edited.as_str(), name.as_str()))
+fn is_edited(name: &str, edits: &FieldEdits) -> bool {
+    edits.names().any(|edited| edited.as_str() != name && is_same_to_cgi(edited.as_str(), name))
 }
 
 fn is_same_to_cgi(one: &str, other: &str) -> bool {
@@ -72,13 +59,19 @@ mod tests {
 
     use super::*;
 
+    fn remove(fields: &mut HeaderMap, request_id_field: &'static str, table: &RoutingTable) {
+        let request_id_field = HeaderName::from_static(request_id_field);
+        remove_where(fields, |name| is_lookalike(name, request_id_field.as_str()));
+        remove_edited(fields, &request_id_field, &table.default_route().request_fields);
+    }
+
     /// The names that are left where a route sets `x-tenant` and `x_legacy`, adds `x-env` and removes `x-debug`.
     fn left(names: &[&'static str]) -> Vec<String> {
         let text = "{version: 1, backends: {b: 'https://b'}, default: {forward: b, requestHeaders: \
                     {set: {x-tenant: '7', x_legacy: '1'}, add: {x-env: a}, remove: [x-debug]}}}";
         let table = RoutingTable::from_config(text, "", &Nothing).unwrap();
         let mut fields: HeaderMap = names.iter().map(|name| (name.parse().unwrap(), "1".parse().unwrap())).collect();
-        remove(&mut fields, &HeaderName::from_static("x-request-id"), &table.default_route().request_fields);
+        remove(&mut fields, "x-request-id", &table);
         let mut left: Vec<_> = fields.keys().map(ToString::to_string).collect();
         left.sort();
         left
@@ -119,7 +112,7 @@ mod tests {
         let genuine = ["x-forwarded-for", "x-amzn-trace-id", "x-request-id", "cdn-loop"];
         let names = genuine.iter().chain(&["x_forwarded_for", "x-debug"]);
         let mut fields: HeaderMap = names.map(|name| (name.parse().unwrap(), "1".parse().unwrap())).collect();
-        remove(&mut fields, &HeaderName::from_static("x-request-id"), &table.default_route().request_fields);
+        remove(&mut fields, "x-request-id", &table);
         assert_eq!(fields.keys().map(HeaderName::as_str).collect::<Vec<_>>(), genuine);
     }
 
@@ -128,7 +121,7 @@ mod tests {
         let table = RoutingTable::from_backend_url("https://b.example", "", &Nothing).unwrap();
         let names = ["x_corr_id", "x-corr-id", "x.corr.id", "x-other"];
         let mut fields: HeaderMap = names.iter().map(|name| (name.parse().unwrap(), "1".parse().unwrap())).collect();
-        remove(&mut fields, &HeaderName::from_static("x_corr_id"), &table.default_route().request_fields);
+        remove(&mut fields, "x_corr_id", &table);
         assert_eq!(fields.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x_corr_id", "x-other"]);
     }
 

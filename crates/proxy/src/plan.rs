@@ -182,8 +182,11 @@ impl<'t> Planner<'t> {
         let backend = backend.ok_or_else(|| ProxyError::Internal("a back end that is none".to_owned()))?.as_ref();
         let (transformed, host) = transform(context, target, &parts)?;
         let edits = &context.route.request_fields;
-        hop_by_hop::remove(&mut parts.headers, &self.table.request_id_field);
-        lookalikes::remove(&mut parts.headers, &self.table.request_id_field, edits);
+        let id_field = &self.table.request_id_field;
+        hop_by_hop::remove(&mut parts.headers, id_field, |name| {
+            forwarding::is_removed(name) || lookalikes::is_lookalike(name, id_field.as_str())
+        });
+        lookalikes::remove_edited(&mut parts.headers, id_field, edits);
         self.forwarding(backend, host).apply(&mut parts.headers, &parts.method, body)?;
         parts.uri = target_uri(backend, transformed.as_deref(), parts.uri)?;
         if !edits.is_empty() {

@@ -108,7 +108,7 @@ impl Proxy {
     pub(crate) fn received(&self, response: &mut Response<Bytes>, sent: &Outgoing<'_>) {
         drop_length(&sent.parts.method, response);
         let fields = response.headers_mut();
-        hop_by_hop::remove(fields, &self.table.request_id_field);
+        hop_by_hop::remove(fields, &self.table.request_id_field, |_| false);
         if let Some(public) = &sent.backend.public_url {
             public_url::apply(public, sent.backend, sent.parts.headers.get(HOST), fields);
         }
