@@ -34,13 +34,19 @@ impl Workplace {
     }
 
     /// The port of a server whose certificate, for `localhost`, lasts so many days. It answers a `HEAD` for `/v2/` by the
-    /// `Host`: 200, or 421 and 400 for the two of those names.
-    fn server(&self, days: u32, alpn: &[&str]) -> u16 {
+    /// `Host`: 200, or what stands for a name below.
+    fn server(&self, days: i32, alpn: &[&str]) -> u16 {
+        self.server_of("shop", days, alpn)
+    }
+
+    fn server_of(&self, name: &str, days: i32, alpn: &[&str]) -> u16 {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-        params.distinguished_name.push(DnType::CommonName, "shop");
+        params.distinguished_name.push(DnType::CommonName, name);
         // A quarter of a day, so that what is left is whole days while the test runs.
-        params.not_after = (SystemTime::now() + days * DAY + DAY / 4).into();
+        let now = SystemTime::now() + DAY / 4;
+        let end = if days < 0 { now - days.unsigned_abs() * DAY } else { now + days.unsigned_abs() * DAY };
+        params.not_after = end.into();
         let certificate = params.signed_by(&key, &self.authority).unwrap();
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -100,6 +106,7 @@ fn answer(mut tls: StreamOwned<ServerConnection, std::net::TcpStream>) {
         _ if !head.starts_with("HEAD /v2/ HTTP/1.1\r\n") => "404 Not Found",
         "other.example" => "421 Misdirected Request",
         "unknown.example" => "400 Bad Request",
+        "down.example" => "503 Service Unavailable",
         _ => "200 OK",
     };
     let _ = write!(tls, "HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
@@ -167,6 +174,7 @@ fn what_keeps_requests_from_a_back_end_is_an_error() {
             format!("`backends.a`: localhost:{port}: it answers 421 (Misdirected Request) to the Host `other.example`"),
         ),
         (backend("a", port, ", http2: always"), format!("`backends.a`: localhost:{port}: ")),
+        (backend("a", workplace.server(-2, &[]), ""), "; it ended 20".to_owned()),
     ] {
         let output = workplace.check(&backend, &[]);
         assert_eq!(output.status.code(), Some(1), "{}", text(&output));
@@ -182,6 +190,7 @@ fn what_is_not_urgent_is_a_warning() {
     for (backend, message) in [
         (backend("a", soon, ""), " (in 12 days): CN=shop".to_owned()),
         (backend("a", port, ", hostHeader: unknown.example"), "it answers 400 (Bad Request) to `HEAD`".to_owned()),
+        (backend("a", port, ", hostHeader: down.example"), "it answers 503 Service Unavailable to `HEAD`".to_owned()),
         (
             backend("a", port, &format!(", addresses: ['127.0.0.1:{closed}', '127.0.0.1:{port}']")),
             format!("127.0.0.1:{closed}: connection refused by 127.0.0.1:{closed}"),
@@ -220,4 +229,13 @@ fn without_a_table_nobody_is_asked() {
     let output = workplace.check("  a: { url: 'ftp://localhost' }", &[]);
     assert_eq!(output.status.code(), Some(1));
     assert!(!text(&output).contains("connected"), "{}", text(&output));
+}
+
+#[test]
+fn a_certificate_forges_no_line() {
+    let workplace = Workplace::new();
+    let port = workplace.server_of("evil\n  response     200 OK", 12, &[]);
+    let shown = text(&workplace.check(&backend("a", port, ""), &[]));
+    assert!(shown.contains("CN=evil\\n  response     200 OK, until "), "{shown}");
+    assert_eq!(shown.lines().filter(|line| line.starts_with("  response")).count(), 1, "{shown}");
 }

@@ -8,8 +8,6 @@ use crate::work::{Stop, Work};
 
 /// 2000 to 2050 in seconds since 1970.
 const HALF_CENTURY: std::ops::Range<f64> = 946_684_800.0..2_524_608_000.0;
-/// What stands for a text of a kind in those that are compared as a whole.
-const PLACEHOLDER: &str = "\u{FFFD}";
 /// The least of a hash, in digits.
 const MIN_HASH: usize = 16;
 /// The least of a token, in characters.
@@ -25,6 +23,17 @@ impl TreatEqual {
             TreatEqual::Timestamp => is_timestamp(text),
             TreatEqual::Hash => text.len() >= MIN_HASH && text.bytes().all(|byte| byte.is_ascii_hexdigit()),
             TreatEqual::Token => is_token(text) || is_jwt(text),
+        }
+    }
+
+    /// What stands for a text of this kind in those that are compared as a whole. Shorter than any of them: a text does not
+    /// grow by it.
+    fn placeholder(self) -> &'static str {
+        match self {
+            TreatEqual::Uuid => "\u{FFFD}u",
+            TreatEqual::Timestamp => "\u{FFFD}d",
+            TreatEqual::Hash => "\u{FFFD}h",
+            TreatEqual::Token => "\u{FFFD}t",
         }
     }
 
@@ -47,10 +56,10 @@ pub(crate) fn replaced<'a>(text: &'a str, kinds: &[TreatEqual], work: &Work<'_>)
     work.spend(text.len())?;
     let placeholder = |text| {
         let kind = kinds.iter().find(|kind| kind.fits(text))?;
-        Some(format!("{PLACEHOLDER}{kind:?}"))
+        Some(kind.placeholder())
     };
     if let Some(whole) = placeholder(text.trim()) {
-        return Ok(Cow::Owned(whole));
+        return Ok(Cow::Borrowed(whole));
     }
     let is_delimiter = |character: char| character.is_whitespace() || "\"'`<>()[]{},;&?|=/\\#!*".contains(character);
     let mut out = String::with_capacity(text.len());
@@ -58,7 +67,7 @@ pub(crate) fn replaced<'a>(text: &'a str, kinds: &[TreatEqual], work: &Work<'_>)
         let word = piece.trim_end_matches(is_delimiter).trim_end_matches(['.', ':']);
         work.spend(1 + piece.len() * kinds.len())?;
         match if word.is_empty() { None } else { placeholder(word) } {
-            Some(placeholder) => out.push_str(&placeholder),
+            Some(placeholder) => out.push_str(placeholder),
             None => out.push_str(word),
         }
         out.push_str(piece.get(word.len()..).unwrap_or_default());

@@ -137,6 +137,11 @@ fn cases() -> Vec<Case> {
         }
         let words = pair("", "0123456789abcdef0 ", ["b", "c"], 4 * MIB - 100).map(|content| gzip(&content));
         cases.push(case(&format!("hashes in {media_type}"), media_type, "gzip", words, MOST));
+        // What is replaced must not make the text longer, least of all one that is not UTF-8.
+        let times = pair("<a a='", "1767225600 ", ["1 \u{E9}'>", "2 \u{E9}'>"], 4 * MIB - 200);
+        let times = times
+            .map(|content| gzip(&String::from_utf8(content).unwrap().chars().map(|c| c as u8).collect::<Vec<_>>()));
+        cases.push(case(&format!("times in {media_type}"), media_type, "gzip", times, MOST));
     }
     // Decoders that may take more than content.
     let other = || b"x".to_vec();

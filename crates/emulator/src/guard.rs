@@ -38,8 +38,9 @@ pub(crate) fn page(fields: &HeaderMap, port: u16) -> Option<&'static str> {
     let is_of_node =
         |(name, value): (&http::HeaderName, &http::HeaderValue)| (name.as_str(), value.as_bytes()) == FETCH_OF_NODE;
     let has_metadata = metadata.peek().is_some() && !metadata.all(is_of_node);
-    let is_page = has_metadata || fields.contains_key(header::ORIGIN);
-    is_page.then_some("a web page must not call this API (`Origin`, `Sec-Fetch-*`)")
+    // Browsers without Fetch Metadata name the page for an image.
+    let is_page = has_metadata || fields.contains_key(header::ORIGIN) || fields.contains_key(header::REFERER);
+    is_page.then_some("a web page must not call this API (`Origin`, `Referer`, `Sec-Fetch-*`)")
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! by `match`: a new variant does not compile until it has both.
 
 use std::error::Error;
+use std::fmt;
 use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -84,13 +85,13 @@ pub enum ProxyError {
     #[error("the connection broke before it could be used: {0}")]
     BrokenEarly(#[source] io::Error),
     /// The connection was made, and broke before HTTP began on it.
-    #[error("the connection broke at once: {0}")]
+    #[error("the connection broke at once: {cause}", cause = Causes(.0))]
     Handshake(#[source] hyper::Error),
     /// The connection broke before an answer came.
-    #[error("the connection broke before the answer: {0}")]
+    #[error("the connection broke before the answer: {cause}", cause = Causes(.0))]
     ConnectionTerminated(#[source] hyper::Error),
     /// The connection broke within the answer.
-    #[error("the answer is incomplete: {0}")]
+    #[error("the answer is incomplete: {cause}", cause = Causes(.0))]
     ResponseIncomplete(#[source] hyper::Error),
     /// Over HTTP/2: the back end ended the stream before the length that it had named, and called that no error.
     #[error("the answer is incomplete: it ended after {received} of {promised} bytes")]
@@ -101,7 +102,7 @@ pub enum ProxyError {
         received: usize,
     },
     /// What came is not HTTP.
-    #[error("the answer is not valid HTTP: {0}")]
+    #[error("the answer is not valid HTTP: {cause}", cause = Causes(.0))]
     Protocol(#[source] hyper::Error),
     /// A coding of the message that we have not asked for, and cannot take off.
     #[error("the answer has a `Transfer-Encoding` that is not `chunked`")]
@@ -135,6 +136,21 @@ pub enum ProxyError {
     /// A defect of ours.
     #[error("internal error: {0}")]
     Internal(String),
+}
+
+/// An error of the HTTP library with its causes: by itself it says no more than "connection error".
+struct Causes<'e>(&'e hyper::Error);
+
+impl fmt::Display for Causes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
 }
 
 /// How a back end failed.

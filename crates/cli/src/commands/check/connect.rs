@@ -14,6 +14,8 @@ use tokio::task::JoinSet;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
+use crate::terminal::printable;
+
 /// A response that takes longer is not waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Back ends that are looked at side by side.
@@ -74,7 +76,7 @@ impl Look {
             place: None,
             path: format!("backends.{}", self.backend.name),
             route: None,
-            message: format!("{}: {message}", probe.destination),
+            message: printable(&format!("{}: {message}", probe.destination)),
             hint: hint.map(str::to_owned),
         };
         let reached = match &probe.outcome {
@@ -98,6 +100,10 @@ impl Look {
                 let hint = "set `hostHeader` to a host that it serves";
                 findings.push(finding(Severity::Error, message, Some(hint)));
             }
+            Ok(Answer { status, .. }) if !(200..500).contains(&status.as_u16()) => {
+                let message = format!("it answers {status} to `HEAD`");
+                findings.push(finding(Severity::Warning, message, Some("see the log of the back end")));
+            }
             Ok(Answer { status, .. }) if status.as_u16() == 400 => {
                 let message = format!("it answers 400 (Bad Request) to `HEAD` with the Host `{host}`");
                 let hint = "if it serves certain hosts only (Django: `ALLOWED_HOSTS`), add this one there, or set `hostHeader`";
@@ -115,7 +121,7 @@ impl Look {
         for probe in &self.probes {
             let mut line = |name: &str, value: String| {
                 // A `String` takes every write.
-                let _ = writeln!(text, "  {name:<12} {value}");
+                let _ = writeln!(text, "  {name:<12} {}", printable(&value));
             };
             let reached = match &probe.outcome {
                 Ok(reached) => reached,

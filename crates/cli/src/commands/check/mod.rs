@@ -33,7 +33,7 @@ Examples:
 With `--connect` it also connects to each back end, from where it runs, as the function would: it trusts `SSL_CERT_FILE`
 besides the public authorities, and sends one `HEAD` for the base path to each of the back end's `addresses`. A back end
 that cannot be reached, or answers 421 to the `Host` that it would get, is an error. A warning: one of several addresses
-that cannot be reached, a certificate that ends within 30 days, a 400.
+that cannot be reached, a certificate that ends within 30 days, a 400, a 5xx.
 
 Files that the configuration names are read from its folder, `${env:NAME}` comes from this shell's environment.
 Findings are on standard output. Exit code: 0 no errors, 1 errors, 2 the check could not run.")]

@@ -18,7 +18,7 @@ use http::{Method, Uri};
 use super::Verdict;
 use super::environment::Environment;
 use super::sources::Sources;
-use crate::terminal::{print, print_json};
+use crate::terminal::{print, print_json, printable};
 pub(super) use explanation::{Asked, Explanation, Outcome};
 
 /// Say what would happen to a request, and why, without sending it
@@ -60,11 +60,11 @@ fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
 
 pub(super) fn run(options: &Options) -> Result<Verdict> {
     let (method, url) = match options.request.as_slice() {
-        [method, url] => (method.parse::<Method>().with_context(|| format!("`{method}`"))?, url),
+        [method, url] => (method.parse::<Method>().with_context(|| format!("`{}`", printable(method)))?, url),
         [url] => (Method::GET, url),
         _ => bail!("expected a method and a URL"),
     };
-    let uri: Uri = url.parse().with_context(|| format!("`{url}`"))?;
+    let uri: Uri = url.parse().with_context(|| format!("`{}`", printable(url)))?;
     if uri.scheme().is_none() || uri.authority().is_none() {
         bail!("`{url}` is no complete URL\n  hint: write `https://host/path`");
     }
