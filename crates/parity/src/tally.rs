@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crossfade_compare::{Against, Class, Difference, Record, Side, Verdict};
 
-use super::latency::Histogram;
+use crate::latency::Histogram;
 
 /// Endpoints in all; those that come later are one for each route.
 pub(crate) const MOST_ENDPOINTS: usize = 1000;
@@ -33,9 +33,10 @@ const LONGEST_URL: usize = 2_000;
 /// What is over a cap.
 pub(crate) const OTHER: &str = "(other)";
 
-/// Everything counted.
+/// Counts of records, for [`judge`](crate::judge()). Takes a bounded amount of memory however many there are and whatever
+/// clients put into them; `docs/report.md` documents the limits.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
+pub struct Tally {
     pub(crate) endpoints: Vec<Endpoint>,
     index: HashMap<Name, usize>,
     routes: BTreeSet<String>,
@@ -176,12 +177,14 @@ pub(crate) struct Bucket {
 }
 
 impl Tally {
-    /// With at most so many examples of a place.
-    pub(crate) fn new(examples_of_place: usize) -> Tally {
+    /// Counts nothing yet. Keeps at most this many examples of each place, and 1,000 in all.
+    pub fn new(examples_of_place: usize) -> Tally {
         Tally { examples_of_place, ..Tally::default() }
     }
 
-    pub(crate) fn add(&mut self, record: &Record) {
+    /// Counts a record. The order of records matters only beyond a limit, where those that come later are counted
+    /// together, and for which examples are kept.
+    pub fn add(&mut self, record: &Record) {
         self.records += 1;
         let (first, last) = self.span.unwrap_or((record.time, record.time));
         self.span = Some((first.min(record.time), last.max(record.time)));
