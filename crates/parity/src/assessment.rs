@@ -185,9 +185,9 @@ pub struct Endpoint {
 /// A place where responses differ.
 #[derive(Debug, Serialize)]
 pub struct Difference {
-    /// How they differ.
+    /// The kind of difference.
     pub class: Class,
-    /// Where: see [`crossfade_compare::Difference::pointer`].
+    /// The place: see [`crossfade_compare::Difference::pointer`].
     pub pointer: String,
     /// The conclusion about this place.
     pub mark: Mark,

@@ -92,7 +92,7 @@ pub struct ConditionResult {
     pub route: Option<String>,
     /// As it was written, such as `p95<=+10%`.
     pub condition: String,
-    /// Whether it holds.
+    /// `true` if it holds.
     pub ok: bool,
     /// The measured value in words, such as `+12.0 % (90 ms to 101 ms)`, or why nothing was measured.
     pub measured: String,
@@ -170,7 +170,7 @@ impl Condition {
         Ok(Condition { text: text.to_owned(), metric, operator, bound })
     }
 
-    /// Whether it holds, and what was measured.
+    /// `true` if it holds, and the measured value in words.
     fn measure(&self, summary: &Summary) -> (bool, String) {
         if self.metric == Metric::Samples {
             let holds = summary.compared > 0 && self.holds(summary.compared as f64);
@@ -275,7 +275,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mistakes_are_told_with_their_place() {
+    fn errors_name_their_place() {
         for (gate, told) in [
             ("", "at character 1: there is no ``; "),
             ("parity>=99.5%,", "at character 15: there is no ``; "),

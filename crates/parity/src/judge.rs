@@ -71,8 +71,8 @@ pub fn judge(tally: &Tally) -> Assessment {
     }
 }
 
-/// Which places of an endpoint, by index, differ no more than the primary does from itself. As Diffy does, a rate is a
-/// regression if it is above the noise by more than 20 % of both together and by more than 0.03 %.
+/// For each place of an endpoint, `true` if the mirror differs there no more than the primary does from itself. As in
+/// Diffy, a rate is a regression if it is above the noise by more than 20 % of both together and by more than 0.03 %.
 fn noise(endpoint: &tally::Endpoint) -> Vec<bool> {
     let is_noise = |place: &tally::Place| {
         let raw = share(place.raw, endpoint.mirror.compared());
@@ -83,7 +83,7 @@ fn noise(endpoint: &tally::Endpoint) -> Vec<bool> {
     endpoint.places.iter().map(is_noise).collect()
 }
 
-/// Whether noise explains all of a set of differences.
+/// `true` if noise explains all of a set of differences.
 fn is_noise_only(signature: &tally::Signature, noise: &[bool]) -> bool {
     let mut places = signature.places.iter();
     !signature.places.is_empty() && places.all(|place| noise.get(*place).copied().unwrap_or_default())
@@ -154,7 +154,7 @@ fn timeline(tally: &Tally, noise: &[Vec<bool>]) -> Timeline {
     Timeline { seconds: tally.timeline.width, buckets: tally.timeline.buckets.iter().map(bucket).collect() }
 }
 
-/// What is added up before shares are taken.
+/// Sums of counts. Shares are taken after adding up.
 #[derive(Default)]
 struct Sum {
     mirror: Verdicts,
@@ -263,7 +263,7 @@ fn judgement(overall: &Summary, endpoints: &[Endpoint]) -> (Judgement, Vec<Strin
         because.push(format!("{below} {noun} in more than {:.1} % of their answers", (1.0 - PARITY_THRESHOLD) * 100.0));
     }
     let is_different = !because.is_empty();
-    // A system that does not answer is not compared: its copies are lost, and must not be taken for well.
+    // A system that does not respond is not compared: its copies are lost, which must not look like parity.
     let lost = share(overall.lost, overall.copies);
     if lost > LOST {
         because.push(format!("{:.1} % of the copies were lost, perhaps the slowest", lost * 100.0));

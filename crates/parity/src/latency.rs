@@ -1,12 +1,12 @@
-//! How long answers took, in constant memory: a histogram with buckets of equal ratio.
+//! Response times in constant memory: a histogram with buckets of equal ratio.
 //!
-//! Owns percentiles and their precision of 1 %. Which answers count is `tally`'s decision.
+//! Owns percentiles and their precision of 1 %. `tally` decides which responses count.
 
 use std::collections::BTreeMap;
 
 /// Neighbouring buckets are 2 % apart, so that the middle of one is within 1 % of everything in it.
 const RATIO: f64 = 1.02;
-/// What is faster or slower counts as this. Milliseconds: ten microseconds, and three hours.
+/// Milliseconds that faster and slower durations count as: ten microseconds, and almost three hours.
 const RANGE: (f64, f64) = (0.01, 1.0e7);
 
 /// Counts of durations, each known within 1 %; what is faster than 10 microseconds or slower than 10,000 seconds counts as

@@ -14,13 +14,14 @@ use crossfade_compare::{Record, VERSION};
 use memchr::memmem::Finder;
 use serde::Deserialize;
 
-/// The longest record; an event of CloudWatch Logs has at most a fourth of it. Bytes.
+/// Bytes of the longest record; an event of CloudWatch Logs has at most a fourth of it.
 const LONGEST: usize = 1 << 20;
-/// How much is looked at, and forgotten, at once. Bytes.
+/// Bytes that are looked at, and forgotten, at once.
 const CHUNK: usize = 1 << 18;
-/// How far before the word `compare` a record may begin, blanks and escapes included. Bytes.
+/// Bytes before the word `compare` within which a record begins, blanks and escapes included.
 const LOOK_BACK: usize = 64;
-/// How often what looks like a record may have been made a JSON string. Only once is read: a client may have made the rest.
+/// Levels of JSON strings within which something still looks like a record. Only the first is read: a client may have made
+/// the others.
 const MOST_STRINGS: u32 = 3;
 
 /// Places in a log that look like a record and cannot be read as one.
@@ -64,22 +65,22 @@ pub struct RecordFinder {
 /// A place that looks like a record.
 #[derive(Debug, PartialEq, Eq)]
 struct Candidate {
-    /// Where its `{` is.
+    /// Position of its `{`.
     begin: usize,
-    /// What has to be undone to have JSON; `None` if no record can begin there.
+    /// The encoding to undo before it is JSON; `None` if no record can begin there.
     wrapping: Option<Wrapping>,
 }
 
-/// How a record is written.
+/// An encoding of a record within other text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Wrapping {
     /// Its quotes are doubled, as in CSV (RFC 4180).
     doubled: bool,
-    /// How often it has been made a JSON string.
+    /// Number of JSON strings that it is within.
     strings: u32,
 }
 
-/// What stands at a place.
+/// The content of a place that looks like a record.
 enum Found {
     Record(Box<Record>),
     OtherVersion(u32),
@@ -87,7 +88,7 @@ enum Found {
     CutOff,
 }
 
-/// What came of looking at a place.
+/// The result of looking at a place.
 enum Look {
     /// Dealt with up to here.
     Done(usize),
@@ -221,7 +222,7 @@ fn newlines(bytes: &[u8]) -> u64 {
     memchr::memchr_iter(b'\n', bytes).count() as u64
 }
 
-/// Whether the word `compare` at this place is that of `"type":"compare"`, and where and how the record is written.
+/// The record whose `"type":"compare"` has its `compare` at this place; `None` if that word is another one.
 fn candidate(bytes: &[u8], at: usize) -> Option<Candidate> {
     let mut before = Backwards(bytes.get(..at)?);
     let quote = before.quote()?;
@@ -254,7 +255,7 @@ impl Wrapping {
     }
 }
 
-/// What stands before a place, read from its end.
+/// The text before a place, read from its end.
 struct Backwards<'a>(&'a [u8]);
 
 impl Backwards<'_> {
@@ -364,7 +365,7 @@ fn undoubled(text: &[u8], is_all: bool) -> Option<(Vec<u8>, usize)> {
     }
 }
 
-/// Where the JSON string ends whose inside this is.
+/// Position of the quote that ends a JSON string, of which this is the text after the opening quote.
 fn end_of_string(text: &[u8]) -> Option<usize> {
     let mut begin = 0;
     loop {
@@ -501,7 +502,7 @@ mod tests {
         );
     }
 
-    /// Paths are written by clients, and the access log repeats them. // T23
+    /// Paths are written by clients, and the access log repeats them.
     #[test]
     fn no_client_can_forge_a_record() {
         let quoted = Value::from(RECORD).to_string();

@@ -9,7 +9,7 @@ use flate2::bufread::MultiGzDecoder;
 /// Number of bytes that are read at once.
 const CHUNK: usize = 1 << 18;
 
-/// What looked like a record in any of the logs and could not be read.
+/// Places in any of the logs that look like a record and cannot be read.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Unreadable {
     pub(crate) count: u64,
