@@ -9,10 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 /// All that is allowed. A new edge is a decision: change it here and in ARCHITECTURE.md.
-const EDGES: [(&str, &[&str]); 9] = [
+const EDGES: [(&str, &[&str]); 10] = [
     ("crossfade-event", &[]),
     ("crossfade-rule", &[]),
     ("crossfade-compare", &[]),
+    ("crossfade-parity", &["crossfade-compare"]),
     ("crossfade-route", &["crossfade-compare", "crossfade-rule"]),
     ("crossfade-proxy", &["crossfade-compare", "crossfade-route"]),
     ("crossfade-function", &["crossfade-event", "crossfade-proxy", "crossfade-route"]),
@@ -24,6 +25,7 @@ const EDGES: [(&str, &[&str]); 9] = [
             "crossfade-emulator",
             "crossfade-event",
             "crossfade-function",
+            "crossfade-parity",
             "crossfade-proxy",
             "crossfade-route",
             "crossfade-rule",
@@ -32,9 +34,10 @@ const EDGES: [(&str, &[&str]); 9] = [
     ("xtask", &[]),
 ];
 
-/// Crates that need no runtime, no socket and no clock must be unable to have one.
-const PURE: [&str; 4] = ["crossfade-compare", "crossfade-event", "crossfade-rule", "crossfade-route"];
-const NOT_PURE: [&str; 6] = ["tokio", "mio", "hyper", "hyper-util", "rustls", "ring"];
+/// Crates that need no runtime, no socket, no clock and no command line must be unable to have one.
+const PURE: [&str; 5] =
+    ["crossfade-compare", "crossfade-event", "crossfade-parity", "crossfade-rule", "crossfade-route"];
+const NOT_PURE: [&str; 7] = ["clap", "tokio", "mio", "hyper", "hyper-util", "rustls", "ring"];
 
 /// Weight or cold start that the deployed binary must not have.
 const NOT_DEPLOYED: [&str; 10] = [

@@ -1,7 +1,7 @@
 //! `crossfade report`: the comparisons of a log, and whether they allow to go on.
 //!
-//! Owns the options, the input and output files and the exit code. What is found in the lines, how it is judged and how
-//! it looks is in `crate::report`.
+//! Owns the options, the input and output files and the exit code. Records are found and judged by `crossfade-parity`;
+//! `crate::report` owns how logs are read and how the report looks.
 
 use std::fs::File;
 use std::io::Write;
@@ -10,14 +10,11 @@ use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 use crossfade_compare::Record;
+use crossfade_parity::{Gate, Tally, judge};
 
 use super::Verdict;
-use crate::report::gate::Gate;
-use crate::report::judge::judge;
-use crate::report::lines::{self, Skipped};
-use crate::report::model::Report;
-use crate::report::tally::Tally;
-use crate::report::{html, text};
+use crate::report::input::{self, Unreadable};
+use crate::report::{Report, html, text};
 use crate::terminal::{has_colours, print_json, print_painted};
 
 /// Say whether the new system answers the same: from the comparisons that mirroring has logged
@@ -63,9 +60,7 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: &Options) -> Result<Verdict> {
-    let mut report = read(options)?;
-    report.title.clone_from(&options.title);
-    report.gate = options.gate.iter().flat_map(|gate| gate.parts(&report)).collect();
+    let report = read(options)?;
     if let Some(file) = &options.html {
         write(file, &html::page(&report)).with_context(|| format!("cannot write `{}`", file.display()))?;
     }
@@ -78,7 +73,7 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
 }
 
 fn read(options: &Options) -> Result<Report> {
-    let (mut tally, mut skipped, mut left_out) = (Tally::new(options.examples), Skipped::default(), 0);
+    let (mut tally, mut unreadable, mut left_out) = (Tally::new(options.examples), Unreadable::default(), 0);
     let mut each = |record: Record| {
         if options.asks_for(&record) {
             tally.add(&record);
@@ -90,17 +85,15 @@ fn read(options: &Options) -> Result<Report> {
     for file in if options.files.is_empty() { &standard_input } else { options.files.as_slice() } {
         let name = file.display().to_string();
         let read = if name == "-" {
-            lines::read("standard input", std::io::stdin().lock(), &mut skipped, &mut each)
+            input::read("standard input", std::io::stdin().lock(), &mut unreadable, &mut each)
         } else {
-            File::open(file).and_then(|opened| lines::read(&name, opened, &mut skipped, &mut each))
+            File::open(file).and_then(|opened| input::read(&name, opened, &mut unreadable, &mut each))
         };
         read.with_context(|| format!("cannot read `{name}`"))?;
     }
-    let mut report = judge(&tally);
-    report.input.left_out = left_out;
-    report.input.unreadable = skipped.count;
-    report.input.first_unreadable = skipped.first;
-    Ok(report)
+    let assessment = judge(&tally);
+    let gate = options.gate.iter().flat_map(|gate| gate.check(&assessment)).collect();
+    Ok(Report::new(options.title.clone(), gate, assessment, left_out, unreadable))
 }
 
 impl Options {

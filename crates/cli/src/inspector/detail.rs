@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use crossfade_compare::{Against, Class, Record, Side, Verdict};
 use crossfade_emulator::Exchange;
+use crossfade_parity::number::{self, grouped};
 
 use super::Shared;
 use super::curl;
@@ -16,7 +17,6 @@ use super::rules;
 use super::secrets::Secrets;
 use super::store::Entry;
 use crate::report::class_name;
-use crate::report::gate::grouped;
 
 /// Differences of a comparison, and back ends that failed first, that are shown.
 const MOST_DIFFERENCES: usize = 200;
@@ -236,7 +236,7 @@ fn timing(exchange: &Exchange, access: Option<&Access>) -> String {
             "<tr><th scope=\"row\">{name}</th><td class=\"number\">{}</td><td class=\"chart\"><svg viewBox=\"0 0 100 1\" \
              preserveAspectRatio=\"none\" aria-hidden=\"true\"><rect class=\"{class}\" x=\"{x:.2}\" width=\"{width:.2}\" height=\"1\"/>\
              </svg></td></tr>",
-            crate::report::gate::milliseconds(length)
+            number::milliseconds(length)
         );
     }
     html + "</tbody></table>\n"
@@ -278,7 +278,7 @@ fn comparison(secrets: Secrets, record: &Record) -> String {
             let _ = write!(text, " {}", escape(error));
         }
         if let Some(ms) = side.ms {
-            let _ = write!(text, " <small>{}</small>", crate::report::gate::milliseconds(ms));
+            let _ = write!(text, " <small>{}</small>", number::milliseconds(ms));
         }
         text
     };

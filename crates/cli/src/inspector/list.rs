@@ -4,12 +4,12 @@ use std::fmt::Write;
 use std::sync::atomic::Ordering;
 
 use crossfade_emulator::{Action, RuleRef};
+use crossfade_parity::number::grouped;
 
 use super::Shared;
 use super::filter::Filter;
 use super::page::{escape, frame, milliseconds, status, time};
 use super::store::{Entry, Mark};
-use crate::report::gate::grouped;
 
 /// Rows of a page, and of the live list.
 pub(super) const MOST_ROWS: usize = 200;

@@ -2,13 +2,13 @@
 
 use std::fmt::Write;
 
+use crossfade_parity::number::grouped;
 use http::HeaderMap;
 
 use super::json::{Rest, end_of_string};
 use super::page::{bytes, escape, escape_lines};
 use super::secrets::{Content, MOST_SHOWN, Secrets};
 use super::store::Entry;
-use crate::report::gate::grouped;
 
 /// Lines that are shown unfolded.
 const MOST_OPEN: usize = 60;

@@ -4,6 +4,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use crossfade_parity::number;
+
 pub(super) use crate::report::html::escape;
 
 use super::Shared;
@@ -88,7 +90,7 @@ pub(super) fn bytes(count: usize) -> String {
 }
 
 pub(super) fn milliseconds(duration: Duration) -> String {
-    crate::report::gate::milliseconds(duration.as_secs_f64() * 1000.0)
+    number::milliseconds(duration.as_secs_f64() * 1000.0)
 }
 
 /// `10:57:42.123` in UTC, as a `time` element.

@@ -5,9 +5,8 @@
 
 use std::fmt::Write;
 
-use super::gate::{grouped, milliseconds, percent};
-use super::judge::{share, wilson};
-use super::model::{Bucket, Latency, Percentiles, Timeline};
+use crossfade_parity::number::{grouped, milliseconds, percent};
+use crossfade_parity::{Bucket, Latency, Percentiles, Timeline, share, wilson};
 
 /// Units of a plot, whatever its size on the screen.
 const WIDTH: f64 = 1000.0;

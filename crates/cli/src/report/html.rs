@@ -5,11 +5,13 @@
 
 use std::fmt::Write;
 
-use super::charts;
-use super::gate::{grouped, milliseconds, percent};
-use super::judge::{FEW_SELF, PARITY, share};
-use super::model::{Difference, Endpoint, Latency, Mark, Percentiles, Report, Shown, Summary};
+use crossfade_parity::number::{grouped, milliseconds, percent};
+use crossfade_parity::{
+    Difference, Endpoint, Example, Latency, MIN_SELF_COMPARED, Mark, PARITY_THRESHOLD, Percentiles, Summary, share,
+};
+
 use super::text::{headline, interval, verdict};
+use super::{Report, charts};
 use crate::terminal::printable;
 
 /// Endpoints with details, and differences in the chart; all are in `--json`.
@@ -140,14 +142,14 @@ fn figures(overall: &Summary) -> String {
 }
 
 fn over_time(report: &Report) -> String {
-    let chart = charts::parity(&report.timeline, PARITY);
+    let chart = charts::parity(&report.timeline, PARITY_THRESHOLD);
     if chart.is_empty() {
         return String::new();
     }
     format!(
         "<section><h2>Parity over time</h2>\n<p class=\"lead\">Share of the same answers with its 95 % interval; the dashed \
          line is {}.</p>\n<figure>{chart}</figure></section>\n",
-        percent(PARITY)
+        percent(PARITY_THRESHOLD)
     )
 }
 
@@ -251,7 +253,7 @@ fn table(report: &Report) -> String {
 fn row(name: &str, summary: &Summary) -> String {
     let (parity, range) = match summary.parity {
         Some(parity) => {
-            let class = if parity.high < PARITY { " class=\"bad-text\"" } else { "" };
+            let class = if parity.high < PARITY_THRESHOLD { " class=\"bad-text\"" } else { "" };
             (format!("<td{class}>{}</td>", percent(parity.share)), interval(parity.low, parity.high))
         }
         None => ("<td>-</td>".to_owned(), "-".to_owned()),
@@ -306,7 +308,7 @@ fn details(report: &Report) -> String {
             summary.parity.map_or("nothing compared".to_owned(), |parity| percent(parity.share)),
             capital(&headline(summary))
         );
-        if summary.self_compared < FEW_SELF {
+        if summary.self_compared < MIN_SELF_COMPARED {
             let _ = write!(
                 page,
                 " Noise sample small: {} comparisons of the old system with itself.",
@@ -350,7 +352,7 @@ fn details(report: &Report) -> String {
     page + "</section>\n"
 }
 
-fn example(example: &Shown) -> String {
+fn example(example: &Example) -> String {
     let mut page = format!(
         "<div class=\"example\"><p><code>{}</code> at {}, request <code>{}</code></p>\n",
         escape(&example.at),

@@ -1,18 +1,76 @@
-//! From lines of a log to what they say about the new system: `crossfade report` without its command line.
+//! `crossfade report` without its command line: reading logs, and the forms of the report.
 //!
-//! Reading order: `lines` (finds the records), `tally` (counts them), `judge` (says what the counts mean, as a
-//! `model`), `gate`; then the outputs, `text` and `html`.
+//! Owns the JSON document; `input` reads logs, `text` and `html` with its `charts` are the other forms. Does not own what
+//! the figures are and how they are judged: that is `crossfade-parity`.
 
 mod charts;
-pub(crate) mod gate;
 pub(crate) mod html;
-pub(crate) mod judge;
-mod latency;
-pub(crate) mod lines;
-pub(crate) mod model;
-mod repeat;
-pub(crate) mod tally;
+pub(crate) mod input;
 pub(crate) mod text;
+
+use crossfade_parity::{Assessment, ConditionResult, Endpoint, Judgement, Route, Summary, Timeline};
+use serde::Serialize;
+
+/// Everything that any form of the report shows. Serialised, it is the JSON document of `docs/report.md`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    /// Of this document.
+    version: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<String>,
+    judgement: Judgement,
+    because: Vec<String>,
+    /// Empty without a gate.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) gate: Vec<ConditionResult>,
+    input: Input,
+    overall: Summary,
+    routes: Vec<Route>,
+    endpoints: Vec<Endpoint>,
+    timeline: Timeline,
+    hints: Vec<String>,
+}
+
+/// The log that was read.
+#[derive(Debug, Serialize)]
+struct Input {
+    records: u64,
+    /// Left out by `--route`, `--since`, `--until`.
+    left_out: u64,
+    unreadable: u64,
+    /// `FILE:LINE: REASON`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_unreadable: Option<String>,
+    /// Times of the first and the last request (RFC 3339, UTC, whole seconds).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<String>,
+    /// Names of the back ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    primary: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mirror: Option<String>,
+}
+
+impl Report {
+    pub(crate) fn new(
+        title: Option<String>,
+        gate: Vec<ConditionResult>,
+        assessment: Assessment,
+        left_out: u64,
+        unreadable: input::Unreadable,
+    ) -> Report {
+        let Assessment { judgement, because, records, span, backends, overall, routes, endpoints, timeline, hints } =
+            assessment;
+        let time = |time| humantime::format_rfc3339_seconds(time).to_string();
+        let (from, to) = span.map(|(from, to)| (time(from), time(to))).unzip();
+        let (primary, mirror) = backends.unzip();
+        let input::Unreadable { count: unreadable, first: first_unreadable } = unreadable;
+        let input = Input { records, left_out, unreadable, first_unreadable, from, to, primary, mirror };
+        Report { version: 1, title, judgement, because, gate, input, overall, routes, endpoints, timeline, hints }
+    }
+}
 
 /// The word for a class of differences in the log and in the outputs.
 pub(crate) fn class_name(class: crossfade_compare::Class) -> &'static str {

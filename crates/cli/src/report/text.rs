@@ -2,10 +2,10 @@
 //!
 //! Owns the wording and the tables. Nothing of a log gets out of here but through [`printable`].
 
-use super::class_name;
-use super::gate::{grouped, milliseconds, percent};
-use super::judge::{FEW_SELF, share};
-use super::model::{Difference, Endpoint, Judgement, Mark, Percentiles, Report, Summary};
+use crossfade_parity::number::{grouped, milliseconds, percent};
+use crossfade_parity::{Difference, Endpoint, Judgement, MIN_SELF_COMPARED, Mark, Percentiles, Summary, share};
+
+use super::{Report, class_name};
 use crate::terminal::printable;
 
 /// How many endpoints, and differences of each, are shown; `--html` and `--json` have all.
@@ -224,7 +224,7 @@ impl Text {
             "Differences", "class", "where", "count", "share", "noise"
         ));
         for endpoint in with.iter().take(ENDPOINTS) {
-            let few = endpoint.summary.self_compared < FEW_SELF && report.overall.self_compared > 0;
+            let few = endpoint.summary.self_compared < MIN_SELF_COMPARED && report.overall.self_compared > 0;
             let few = if few { "  (noise sample small)" } else { "" };
             self.line(&format!("{}{few}", name(endpoint)));
             for difference in endpoint.differences.iter().take(DIFFERENCES) {

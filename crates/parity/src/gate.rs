@@ -1,18 +1,20 @@
 //! Gates: what has to hold for a pipeline to go on, such as `parity>=99.5%,samples>=5000,p95<=+10%`.
 //!
-//! Owns how a gate is written, its mistakes, and whether each part holds. A part never holds where nothing was compared.
+//! Owns how a gate is written, the errors in it, and which of its conditions hold. `docs/report.md` documents metrics and
+//! bounds.
 
 use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::judge::share;
-use super::model::{Percentiles, Report, Summary};
+use crate::assessment::{Assessment, Percentiles, Summary};
+use crate::number::{grouped, milliseconds, percent};
+use crate::proportion::share;
 
-/// A gate as it was given.
+/// Conditions on the figures of one route, or on those of all routes together.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Gate {
-    /// The route that it is about; everything if absent.
+pub struct Gate {
+    /// `None` for all together.
     route: Option<String>,
     conditions: Vec<Condition>,
 }
@@ -82,52 +84,74 @@ enum Bound {
     Milliseconds(f64),
 }
 
-/// What came of one condition.
+/// The result of one condition.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(crate) struct Part {
+pub struct ConditionResult {
+    /// The route that it is about; `None` for all together.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) route: Option<String>,
-    pub(crate) condition: String,
-    pub(crate) ok: bool,
-    /// What was measured, in words.
-    pub(crate) measured: String,
+    pub route: Option<String>,
+    /// As it was written, such as `p95<=+10%`.
+    pub condition: String,
+    /// `true` if it holds.
+    pub ok: bool,
+    /// The measured value in words, such as `+12.0 % (90 ms to 101 ms)`, or why nothing was measured.
+    pub measured: String,
 }
 
+/// A text that is not a gate. `Display` says what is wrong, where, and what would be right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GateError(String);
+
+impl std::fmt::Display for GateError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for GateError {}
+
 impl Gate {
-    /// Reads `[ROUTE: ]CONDITION[,CONDITION]...`.
-    pub(crate) fn parse(text: &str) -> Result<Gate, String> {
+    /// Reads `[ROUTE: ]CONDITION[,CONDITION]...`, where a condition is a metric, an operator and a bound.
+    ///
+    /// # Errors
+    ///
+    /// The first condition that has an unknown metric, no operator, or a bound that its metric cannot have; and a route
+    /// without a name.
+    pub fn parse(text: &str) -> Result<Gate, GateError> {
         let (route, conditions) = match text.rsplit_once(':') {
             Some((route, conditions)) => (Some(route.trim().to_owned()), conditions),
             None => (None, text),
         };
         if route.as_deref() == Some("") {
-            return Err("there is no name of a route before `:`".to_owned());
+            return Err(GateError("there is no name of a route before `:`".to_owned()));
         }
         let mut place = text.len() - conditions.len() + 1;
         let mut parsed = Vec::new();
         for condition in conditions.split(',') {
             let blanks = condition.len() - condition.trim_start().len();
             let read = Condition::parse(condition.trim());
-            parsed.push(read.map_err(|error| format!("at character {}: {error}", place + blanks))?);
+            let read = read.map_err(|error| GateError(format!("at character {}: {error}", place + blanks)))?;
+            parsed.push(read);
             place += condition.len() + 1;
         }
         Ok(Gate { route, conditions: parsed })
     }
 
-    /// What came of each of its conditions.
-    pub(crate) fn parts(&self, report: &Report) -> Vec<Part> {
+    /// The results of its conditions, in the order in which they were written. A condition never holds where nothing was
+    /// compared, nor for a route that no record names.
+    pub fn check(&self, assessment: &Assessment) -> Vec<ConditionResult> {
         let summary = match &self.route {
-            None => Some(&report.overall),
-            Some(name) => report.routes.iter().find(|route| route.route == *name).map(|route| &route.summary),
+            None => Some(&assessment.overall),
+            Some(name) => assessment.routes.iter().find(|route| route.route == *name).map(|route| &route.summary),
         };
-        let part = |condition: &Condition| {
+        let result = |condition: &Condition| {
             let (ok, measured) = match summary {
                 None => (false, "no such route in the log".to_owned()),
                 Some(summary) => condition.measure(summary),
             };
-            Part { route: self.route.clone(), condition: condition.text.clone(), ok, measured }
+            ConditionResult { route: self.route.clone(), condition: condition.text.clone(), ok, measured }
         };
-        self.conditions.iter().map(part).collect()
+        self.conditions.iter().map(result).collect()
     }
 }
 
@@ -146,7 +170,7 @@ impl Condition {
         Ok(Condition { text: text.to_owned(), metric, operator, bound })
     }
 
-    /// Whether it holds, and what was measured.
+    /// `true` if it holds, and the measured value in words.
     fn measure(&self, summary: &Summary) -> (bool, String) {
         if self.metric == Metric::Samples {
             let holds = summary.compared > 0 && self.holds(summary.compared as f64);
@@ -246,46 +270,12 @@ fn unknown_metric(name: &str) -> String {
     text + "known are " + &known.join(", ")
 }
 
-/// `99.62 %`, never rounded up to all or down to nothing.
-pub(crate) fn percent(share: f64) -> String {
-    let text = format!("{:.2}", share * 100.0);
-    match text.as_str() {
-        "100.00" if share < 1.0 => "99.99 %".to_owned(),
-        "0.00" if share > 0.0 => "0.01 %".to_owned(),
-        "100.00" => "100 %".to_owned(),
-        "0.00" => "0 %".to_owned(),
-        _ => text + " %",
-    }
-}
-
-/// `8.2 ms`, `412 ms`, `1.25 s`.
-pub(crate) fn milliseconds(number: f64) -> String {
-    match number {
-        _ if number < 9.95 => format!("{number:.1} ms"),
-        _ if number < 999.5 => format!("{number:.0} ms"),
-        _ => format!("{:.2} s", number / 1000.0),
-    }
-}
-
-/// `5,120`.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn mistakes_are_told_with_their_place() {
+    fn errors_name_their_place() {
         for (gate, told) in [
             ("", "at character 1: there is no ``; "),
             ("parity>=99.5%,", "at character 15: there is no ``; "),
@@ -305,7 +295,7 @@ mod tests {
             ("orders: parity>=x", "at character 9: `parity` needs"),
             (": parity>=1%", "there is no name of a route before `:`"),
         ] {
-            let error = Gate::parse(gate).unwrap_err();
+            let error = Gate::parse(gate).unwrap_err().to_string();
             assert!(error.starts_with(told), "{gate}: {error}");
         }
     }
@@ -337,15 +327,5 @@ mod tests {
                 "{text}"
             );
         }
-    }
-
-    #[test]
-    fn numbers_are_shown_as_people_write_them() {
-        assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
-        assert_eq!(
-            [1.0, 0.999_99, 0.995, 0.000_01, 0.0].map(percent),
-            ["100 %", "99.99 %", "99.50 %", "0.01 %", "0 %"]
-        );
-        assert_eq!([0.25, 41.4, 999.6].map(milliseconds), ["0.2 ms", "41 ms", "1.00 s"]);
     }
 }

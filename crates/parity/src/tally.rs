@@ -1,15 +1,15 @@
 //! Counting records, in constant memory however many there are.
 //!
-//! Owns what is counted and the caps on it: what is over a cap is counted together, as a difference where it is one, and
-//! that it was is told. What the counts mean is for `judge`: noise is known only when all has been read, so records are
-//! kept as counts of equal sets of differences.
+//! Owns what is counted and the limits: everything beyond a limit is counted together, as a difference where it is one, and
+//! a flag says so. `judge` owns what the counts mean: noise is known only when all has been read, so records are kept as
+//! counts of equal sets of differences.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crossfade_compare::{Against, Class, Difference, Record, Side, Verdict};
 
-use super::latency::Histogram;
+use crate::latency::Histogram;
 
 /// Endpoints in all; those that come later are one for each route.
 pub(crate) const MOST_ENDPOINTS: usize = 1000;
@@ -30,22 +30,23 @@ const NARROWEST: u64 = 1;
 /// Characters of a name, a pointer or a value, and of a URL, that are kept.
 const LONGEST_TEXT: usize = 200;
 const LONGEST_URL: usize = 2_000;
-/// What is over a cap.
+/// The name of everything beyond a limit.
 pub(crate) const OTHER: &str = "(other)";
 
-/// Everything counted.
+/// Counts of records, for [`judge`](crate::judge()). Takes a bounded amount of memory however many there are and whatever
+/// clients put into them; `docs/report.md` documents the limits.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
+pub struct Tally {
     pub(crate) endpoints: Vec<Endpoint>,
     index: HashMap<Name, usize>,
     routes: BTreeSet<String>,
     pub(crate) timeline: Timeline,
     /// When the first and the last request came.
     pub(crate) span: Option<(SystemTime, SystemTime)>,
-    /// Names of the back ends that were compared; the first that was met.
+    /// Names of the back ends that were compared; from the first such record.
     pub(crate) backends: Option<(String, String)>,
     pub(crate) records: u64,
-    /// Whether endpoints, or places and sets of differences, were counted together.
+    /// `true` if endpoints, or places and sets of differences, were counted together.
     pub(crate) folded_endpoints: bool,
     pub(crate) folded_differences: bool,
     examples_of_place: usize,
@@ -54,7 +55,7 @@ pub(crate) struct Tally {
     examples: usize,
 }
 
-/// What is counted by itself.
+/// The key of an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Name {
     pub(crate) route: String,
@@ -80,7 +81,7 @@ pub(crate) struct Endpoint {
     pub(crate) unknown: BTreeMap<String, u64>,
 }
 
-/// How many records came to what.
+/// Number of records by verdict.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Verdicts {
     pub(crate) matching: u64,
@@ -91,7 +92,7 @@ pub(crate) struct Verdicts {
     pub(crate) lost: u64,
 }
 
-/// Where answers differ, and how often.
+/// A place where responses differ, with counts.
 #[derive(Debug)]
 pub(crate) struct Place {
     pub(crate) class: Class,
@@ -176,12 +177,14 @@ pub(crate) struct Bucket {
 }
 
 impl Tally {
-    /// With at most so many examples of a place.
-    pub(crate) fn new(examples_of_place: usize) -> Tally {
+    /// Counts nothing yet. Keeps at most this many examples of each place, and 1,000 in all.
+    pub fn new(examples_of_place: usize) -> Tally {
         Tally { examples_of_place, ..Tally::default() }
     }
 
-    pub(crate) fn add(&mut self, record: &Record) {
+    /// Counts a record. The order of records matters only beyond a limit, where those that come later are counted
+    /// together, and for which examples are kept.
+    pub fn add(&mut self, record: &Record) {
         self.records += 1;
         let (first, last) = self.span.unwrap_or((record.time, record.time));
         self.span = Some((first.min(record.time), last.max(record.time)));
@@ -514,7 +517,7 @@ pub(crate) mod tests {
         }
     }
 
-    /// Whoever names endpoints or members may have as many as there are requests. // T23
+    /// Whoever names endpoints or members may have as many as there are requests.
     #[test]
     fn nothing_grows_with_the_log_and_nothing_is_lost() {
         let mut tally = Tally::new(3);

@@ -1,28 +1,31 @@
 //! From counts to a judgement: what is noise, parity with its interval, who is slower.
 //!
-//! Owns the formulas and the thresholds that hold without a gate; `docs/report.md` explains both. The form of the result is
-//! `model`'s.
+//! Owns the formulas and the thresholds that hold without a gate; `docs/report.md` explains both. `assessment` owns the
+//! form of the result.
 
 use std::collections::BTreeMap;
 
-use super::latency::Histogram;
-use super::model::{
-    Bucket, Difference, Endpoint, Input, Judgement, Latency, Mark, Parity, Percentiles, Report, Route, Shown,
-    ShownSide, Side, Summary, Timeline,
+use crate::assessment::{
+    Assessment, Bucket, Difference, Endpoint, Example, ExampleSide, Judgement, Latency, Mark, Parity, Percentiles,
+    Responses, Route, Summary, Timeline,
 };
-use super::tally::{self, Answered, Answers, Example, MOST_ENDPOINTS, Tally, Verdicts, merge_words};
+use crate::latency::Histogram;
+use crate::proportion::{share, wilson};
+use crate::repeat;
+use crate::tally::{self, Answered, Answers, MOST_ENDPOINTS, Tally, Verdicts, merge_words};
 
-/// Fewer comparisons of the primary with itself say little about noise.
-pub(crate) const FEW_SELF: u64 = 30;
-/// Thresholds without a gate: parity, change of p95, and from how many pairs on the latter counts.
-pub(crate) const PARITY: f64 = 0.995;
+/// Fewer comparisons of the primary with itself than this ([`Summary::self_compared`]) say little about noise.
+pub const MIN_SELF_COMPARED: u64 = 30;
+/// The parity below which systems differ, without a gate: 99.5 %.
+pub const PARITY_THRESHOLD: f64 = 0.995;
+/// The change of p95 above which the new system is slower, and from how many pairs on it counts.
 const SLOWER: f64 = 0.10;
 const PAIRS: u64 = 100;
 /// More lost copies than this share are too many to call the rest the same.
 const LOST: f64 = 0.01;
 
-/// Judges what has been counted. What was read and the gate are for the caller to fill in.
-pub(crate) fn judge(tally: &Tally) -> Report {
+/// Judges what has been counted. The same counts give the same assessment.
+pub fn judge(tally: &Tally) -> Assessment {
     let mut overall = Sum::default();
     let mut routes = BTreeMap::<&str, Sum>::new();
     let mut endpoints = Vec::new();
@@ -51,21 +54,12 @@ pub(crate) fn judge(tally: &Tally) -> Report {
     let hints = hints(tally, &overall);
     let overall = overall.summary();
     let (judgement, because) = judgement(&overall, &endpoints);
-    let time = |time| humantime::format_rfc3339_seconds(time).to_string();
-    Report {
-        version: 1,
-        title: None,
+    Assessment {
         judgement,
         because,
-        gate: Vec::new(),
-        input: Input {
-            records: tally.records,
-            from: tally.span.map(|(from, _)| time(from)),
-            to: tally.span.map(|(_, to)| time(to)),
-            primary: tally.backends.as_ref().map(|(primary, _)| primary.clone()),
-            mirror: tally.backends.as_ref().map(|(_, mirror)| mirror.clone()),
-            ..Input::default()
-        },
+        records: tally.records,
+        span: tally.span,
+        backends: tally.backends.clone(),
         overall,
         routes: routes
             .into_iter()
@@ -77,8 +71,8 @@ pub(crate) fn judge(tally: &Tally) -> Report {
     }
 }
 
-/// Which places of an endpoint, by index, differ no more than the primary does from itself. As Diffy does, a rate is a
-/// regression if it is above the noise by more than 20 % of both together and by more than 0.03 %.
+/// For each place of an endpoint, `true` if the mirror differs there no more than the primary does from itself. As in
+/// Diffy, a rate is a regression if it is above the noise by more than 20 % of both together and by more than 0.03 %.
 fn noise(endpoint: &tally::Endpoint) -> Vec<bool> {
     let is_noise = |place: &tally::Place| {
         let raw = share(place.raw, endpoint.mirror.compared());
@@ -89,7 +83,7 @@ fn noise(endpoint: &tally::Endpoint) -> Vec<bool> {
     endpoint.places.iter().map(is_noise).collect()
 }
 
-/// Whether noise explains all of a set of differences.
+/// `true` if noise explains all of a set of differences.
 fn is_noise_only(signature: &tally::Signature, noise: &[bool]) -> bool {
     let mut places = signature.places.iter();
     !signature.places.is_empty() && places.all(|place| noise.get(*place).copied().unwrap_or_default())
@@ -107,7 +101,7 @@ fn differences(endpoint: &tally::Endpoint, noise: &[bool]) -> Vec<Difference> {
             count: place.raw,
             raw: share(place.raw, compared),
             noise: (self_compared > 0).then(|| share(place.noise, self_compared)),
-            examples: place.examples.iter().map(|example| shown(&endpoint.name.method, example)).collect(),
+            examples: place.examples.iter().map(|kept| example(&endpoint.name.method, kept)).collect(),
         })
         .collect();
     all.sort_by(|a, b| {
@@ -124,8 +118,8 @@ fn mark(place: &tally::Place, is_noise: bool) -> Mark {
     }
 }
 
-fn shown(method: &str, example: &Example) -> Shown {
-    let side = |side: &tally::ExampleSide| ShownSide {
+fn example(method: &str, kept: &tally::Example) -> Example {
+    let side = |side: &tally::ExampleSide| ExampleSide {
         backend: side.backend.clone(),
         outcome: match (side.status, &side.error) {
             (Some(status), _) => status.to_string(),
@@ -133,14 +127,14 @@ fn shown(method: &str, example: &Example) -> Shown {
             (None, None) => "no answer".to_owned(),
         },
         value: side.value.clone(),
-        repeat: super::repeat::command(method, side.url.as_deref()),
+        repeat: repeat::command(method, side.url.as_deref()),
     };
-    Shown {
-        time: humantime::format_rfc3339_millis(example.time).to_string(),
-        request_id: example.request_id.clone(),
-        at: example.at.clone(),
-        primary: side(&example.primary),
-        mirror: side(&example.mirror),
+    Example {
+        time: humantime::format_rfc3339_millis(kept.time).to_string(),
+        request_id: kept.request_id.clone(),
+        at: kept.at.clone(),
+        primary: side(&kept.primary),
+        mirror: side(&kept.mirror),
     }
 }
 
@@ -160,7 +154,7 @@ fn timeline(tally: &Tally, noise: &[Vec<bool>]) -> Timeline {
     Timeline { seconds: tally.timeline.width, buckets: tally.timeline.buckets.iter().map(bucket).collect() }
 }
 
-/// What is added up before shares are taken.
+/// Sums of counts. Shares are taken after adding up.
 #[derive(Default)]
 struct Sum {
     mirror: Verdicts,
@@ -204,7 +198,7 @@ impl Sum {
         let compared = self.mirror.compared();
         let equal = self.mirror.matching + self.mirror.accepted;
         let same = equal + self.noise_only;
-        let side = |side: &Answered| Side { statuses: side.statuses, errors: side.errors.clone() };
+        let side = |side: &Answered| Responses { statuses: side.statuses, errors: side.errors.clone() };
         Summary {
             copies: self.mirror.all(),
             compared,
@@ -257,24 +251,24 @@ fn latency(answers: &Answers) -> Option<Latency> {
 fn judgement(overall: &Summary, endpoints: &[Endpoint]) -> (Judgement, Vec<String>) {
     let mut because = Vec::new();
     let Some(parity) = overall.parity else { return (Judgement::NotEnoughSamples, because) };
-    if parity.share < PARITY {
-        because.push(format!("parity is below {} %", PARITY * 100.0));
+    if parity.share < PARITY_THRESHOLD {
+        because.push(format!("parity is below {} %", PARITY_THRESHOLD * 100.0));
     }
     let slower = overall.latency.as_ref().filter(|latency| latency.pairs >= PAIRS && latency.change.p95 > SLOWER);
     because.extend(slower.map(|latency| format!("p95 is {:.0} % slower", latency.change.p95 * 100.0)));
-    let is_below = |endpoint: &&Endpoint| endpoint.summary.parity.is_some_and(|parity| parity.high < PARITY);
+    let is_below = |endpoint: &&Endpoint| endpoint.summary.parity.is_some_and(|parity| parity.high < PARITY_THRESHOLD);
     let below = endpoints.iter().filter(is_below).count();
     if below > 0 {
         let noun = if below == 1 { "endpoint differs" } else { "endpoints differ" };
-        because.push(format!("{below} {noun} in more than {:.1} % of their answers", (1.0 - PARITY) * 100.0));
+        because.push(format!("{below} {noun} in more than {:.1} % of their answers", (1.0 - PARITY_THRESHOLD) * 100.0));
     }
     let is_different = !because.is_empty();
-    // A system that does not answer is not compared: its copies are lost, and must not be taken for well.
+    // A system that does not respond is not compared: its copies are lost, which must not look like parity.
     let lost = share(overall.lost, overall.copies);
     if lost > LOST {
         because.push(format!("{:.1} % of the copies were lost, perhaps the slowest", lost * 100.0));
     }
-    let judgement = match (is_different, parity.low >= PARITY && lost <= LOST) {
+    let judgement = match (is_different, parity.low >= PARITY_THRESHOLD && lost <= LOST) {
         (true, _) => Judgement::Differs,
         (false, true) => Judgement::Same,
         (false, false) => Judgement::NotEnoughSamples,
@@ -310,43 +304,10 @@ fn hints(tally: &Tally, overall: &Sum) -> Vec<String> {
     hints
 }
 
-/// The 95 % interval of a share (Wilson 1927, without correction for continuity).
-pub(crate) fn wilson(part: u64, whole: u64) -> (f64, f64) {
-    const Z: f64 = 1.959_963_984_540_054;
-    if whole == 0 {
-        return (0.0, 1.0);
-    }
-    let (n, share) = (whole as f64, share(part, whole));
-    let (centre, scale) = (share + Z * Z / (2.0 * n), 1.0 + Z * Z / n);
-    let half = Z * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
-    // At the ends rounding would leave them by a hair.
-    let low = if part == 0 { 0.0 } else { (centre - half) / scale };
-    let high = if part == whole { 1.0 } else { (centre + half) / scale };
-    (low, high)
-}
-
-pub(crate) fn share(part: u64, whole: u64) -> f64 {
-    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::tally::tests::record;
-
-    /// Newcombe, "Two-sided confidence intervals for the single proportion" (1998), table I, method 3.
-    #[test]
-    fn the_interval_is_the_published_one() {
-        for (part, whole, low, high) in
-            [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)]
-        {
-            let found = wilson(part, whole);
-            assert!((found.0 - low).abs() < 5e-5 && (found.1 - high).abs() < 5e-5, "{part} of {whole}: {found:?}");
-            let mirrored = wilson(whole - part, whole);
-            assert!((1.0 - mirrored.1 - found.0).abs() < 1e-12 && (1.0 - mirrored.0 - found.1).abs() < 1e-12);
-        }
-        assert_eq!((wilson(0, 0), wilson(7, 7).1), ((0.0, 1.0), 1.0));
-    }
+    use crate::tally::tests::record;
 
     #[test]
     fn what_is_clearly_above_the_noise_is_a_regression() {

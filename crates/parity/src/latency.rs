@@ -1,17 +1,18 @@
-//! How long answers took, in constant memory: a histogram with buckets of equal ratio.
+//! Response times in constant memory: a histogram with buckets of equal ratio.
 //!
-//! Owns percentiles and their precision of 1 %. Which answers count is `tally`'s decision.
+//! Owns percentiles and their precision of 1 %. `tally` decides which responses count.
 
 use std::collections::BTreeMap;
 
 /// Neighbouring buckets are 2 % apart, so that the middle of one is within 1 % of everything in it.
 const RATIO: f64 = 1.02;
-/// What is faster or slower counts as this. Milliseconds: ten microseconds, and three hours.
+/// Milliseconds that faster and slower durations count as: ten microseconds, and almost three hours.
 const RANGE: (f64, f64) = (0.01, 1.0e7);
 
-/// Counts of durations.
+/// Counts of durations, each known within 1 %; what is faster than 10 microseconds or slower than 10,000 seconds counts as
+/// that. Takes the same memory however many there are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Histogram {
+pub struct Histogram {
     /// By the logarithm of milliseconds; at most 1,047 of them.
     buckets: BTreeMap<i16, u64>,
     count: u64,
@@ -34,12 +35,14 @@ impl Histogram {
         self.count += other.count;
     }
 
-    pub(crate) fn count(&self) -> u64 {
+    /// Number of durations.
+    pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// The duration that this share of them does not exceed (nearest rank), in milliseconds; `None` of nothing.
-    pub(crate) fn percentile(&self, share: f64) -> Option<f64> {
+    /// The duration in milliseconds that this share of them (0 to 1) does not exceed, by nearest rank; `None` if there are
+    /// none.
+    pub fn percentile(&self, share: f64) -> Option<f64> {
         let rank = ((self.count as f64 * share).ceil() as u64).max(1);
         let mut seen = 0;
         self.buckets.iter().find_map(|(bucket, count)| {
@@ -48,8 +51,8 @@ impl Histogram {
         })
     }
 
-    /// The buckets that hold something: their middle in milliseconds and how many, from fast to slow.
-    pub(crate) fn buckets(&self) -> impl Iterator<Item = (f64, u64)> {
+    /// The buckets that hold something, from fast to slow: the middle in milliseconds, and the number of durations.
+    pub fn buckets(&self) -> impl Iterator<Item = (f64, u64)> {
         self.buckets.iter().map(|(bucket, count)| (middle(*bucket), *count))
     }
 }

@@ -1,0 +1,99 @@
+//! Reading logs, compressed or not, up to their last byte. Finding the records in them is `crossfade-parity`'s.
+
+use std::io::{BufRead, BufReader, ErrorKind, Read, Result};
+
+use crossfade_compare::Record;
+use crossfade_parity::RecordFinder;
+use flate2::bufread::MultiGzDecoder;
+
+/// Number of bytes that are read at once.
+const CHUNK: usize = 1 << 18;
+
+/// Places in any of the logs that look like a record and cannot be read.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Unreadable {
+    pub(crate) count: u64,
+    /// `FILE:LINE: REASON` of the first.
+    pub(crate) first: Option<String>,
+}
+
+/// Calls `each` with every record of a log, compressed (RFC 1952) or not. `name` is that of the file, for messages.
+pub(crate) fn read(
+    name: &str,
+    log: impl Read,
+    unreadable: &mut Unreadable,
+    each: &mut impl FnMut(Record),
+) -> Result<()> {
+    let mut log = BufReader::with_capacity(CHUNK, log);
+    if log.fill_buf()?.starts_with(&[0x1f, 0x8b]) {
+        read_plain(name, BufReader::with_capacity(CHUNK, MultiGzDecoder::new(log)), unreadable, each)
+    } else {
+        read_plain(name, log, unreadable, each)
+    }
+}
+
+fn read_plain(
+    name: &str,
+    mut log: impl BufRead,
+    unreadable: &mut Unreadable,
+    each: &mut impl FnMut(Record),
+) -> Result<()> {
+    let mut finder = RecordFinder::new();
+    loop {
+        let bytes = match log.fill_buf() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            bytes => bytes?,
+        };
+        if bytes.is_empty() {
+            break;
+        }
+        finder.push(bytes, &mut *each);
+        let length = bytes.len();
+        log.consume(length);
+    }
+    let skipped = finder.finish(each);
+    unreadable.count += skipped.count;
+    if let Some(first) = skipped.first {
+        unreadable.first.get_or_insert_with(|| format!("{name}:{}: {}", first.line, first.reason));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    const RECORD: &str = r#"{"type":"compare","version":1,"time":"2026-11-24T10:57:42.123Z","against":"mirror","request_id":"ID","route":"orders","method":"GET","endpoint":"/orders/{id}","verdict":"match","primary":{"backend":"legacy","status":200},"mirror":{"backend":"modern","status":200}}"#;
+
+    fn record(id: &str) -> String {
+        RECORD.replace("ID", id)
+    }
+
+    #[test]
+    fn compressed_files_are_read_to_their_last_member() {
+        let member = |text: &str| {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            encoder.write_all(text.as_bytes()).unwrap();
+            encoder.finish().unwrap()
+        };
+        let whole = [member(&format!("2026 {}\n", record("a"))), member(&record("b"))].concat();
+        let (mut ids, mut unreadable) = (Vec::new(), Unreadable::default());
+        read("log", whole.as_slice(), &mut unreadable, &mut |record| ids.push(record.request_id)).unwrap();
+        assert_eq!(ids, ["a", "b"]);
+        let cut = whole.get(..whole.len() - 20).unwrap();
+        assert!(read("log", cut, &mut unreadable, &mut |_| {}).is_err(), "half a file is no file");
+    }
+
+    #[test]
+    fn the_first_of_all_files_that_cannot_be_read_is_named() {
+        let mut unreadable = Unreadable::default();
+        let cut = RECORD.get(..100).unwrap();
+        for (name, log) in [("a", record("a")), ("b", format!("x\n{cut}")), ("c", cut.to_owned())] {
+            read(name, log.as_bytes(), &mut unreadable, &mut |_| {}).unwrap();
+        }
+        let first = "b:2: its end is missing, or it is longer than 1 MiB".to_owned();
+        assert_eq!(unreadable, Unreadable { count: 2, first: Some(first) });
+    }
+}

@@ -1,0 +1,69 @@
+//! Judges a migration from many comparison records: does the new system respond as the old one does?
+//!
+//! Owns finding records in logs, counting them in constant memory, the formulas of the judgement, and gates. Does no I/O:
+//! the caller reads the log and passes bytes in. Does not own comparing two responses and the format of a record
+//! (`crossfade-compare`), nor any output but the words of a gate and of a judgement.
+//!
+//! Reading order: `lines` (finds the records), `tally` (counts them), `judge` (turns the counts into an `assessment`),
+//! `gate` (conditions on it). `docs/report.md` documents the formulas, the thresholds and the limits.
+//!
+//! ```
+//! use crossfade_parity::{Gate, Judgement, RecordFinder, Tally, judge};
+//!
+//! let log = br#"2026-11-24T10:57:42 {"type":"compare","version":1,"time":"2026-11-24T10:57:42.123Z","against":"mirror",
+//!     "request_id":"1","route":"orders","method":"GET","endpoint":"/orders/{id}","verdict":"match",
+//!     "primary":{"backend":"legacy","status":200},"mirror":{"backend":"modern","status":200}}"#;
+//! let mut tally = Tally::new(1);
+//! let mut finder = RecordFinder::new();
+//! finder.push(log, |record| tally.add(&record));
+//! let skipped = finder.finish(|record| tally.add(&record));
+//! assert_eq!(skipped.count, 0);
+//!
+//! let assessment = judge(&tally);
+//! assert_eq!((assessment.overall.same, assessment.overall.compared), (1, 1));
+//! assert_eq!(assessment.judgement, Judgement::NotEnoughSamples);
+//!
+//! let gate = Gate::parse("orders: parity>=99.5%, samples>=500")?;
+//! let results = gate.check(&assessment);
+//! assert_eq!(results.iter().map(|result| result.ok).collect::<Vec<_>>(), [true, false]);
+//! # Ok::<(), crossfade_parity::GateError>(())
+//! ```
+
+// No input may end the process. `clippy.toml` says which arithmetic is left to the fuzz targets.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::panic,
+        clippy::unreachable
+    )
+)]
+
+mod assessment;
+mod gate;
+// No log has 2^64 records: the sums of counts cannot overflow.
+#[allow(clippy::arithmetic_side_effects)]
+mod judge;
+#[allow(clippy::arithmetic_side_effects)] // as above
+mod latency;
+mod lines;
+pub mod number;
+mod proportion;
+mod repeat;
+#[allow(clippy::arithmetic_side_effects)] // as above
+mod tally;
+
+pub use assessment::{
+    Assessment, Bucket, Difference, Endpoint, Example, ExampleSide, Judgement, Latency, Mark, Parity, Percentiles,
+    Responses, Route, Summary, Timeline,
+};
+pub use gate::{ConditionResult, Gate, GateError};
+pub use judge::{MIN_SELF_COMPARED, PARITY_THRESHOLD, judge};
+pub use latency::Histogram;
+pub use lines::{RecordFinder, Skipped, Unreadable};
+pub use proportion::{share, wilson};
+pub use tally::Tally;
