@@ -9,14 +9,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 /// All that is allowed. A new edge is a decision: change it here and in ARCHITECTURE.md.
-const EDGES: [(&str, &[&str]); 9] = [
+const EDGES: [(&str, &[&str]); 10] = [
+    ("crossfade-document", &[]),
     ("crossfade-event", &[]),
     ("crossfade-rule", &[]),
     ("crossfade-compare", &[]),
-    ("crossfade-route", &["crossfade-compare", "crossfade-rule"]),
+    ("crossfade-route", &["crossfade-compare", "crossfade-document", "crossfade-rule"]),
     ("crossfade-proxy", &["crossfade-compare", "crossfade-route"]),
     ("crossfade-function", &["crossfade-event", "crossfade-proxy", "crossfade-route"]),
-    ("crossfade-emulator", &["crossfade-event", "crossfade-rule"]),
+    ("crossfade-emulator", &["crossfade-document", "crossfade-event", "crossfade-rule"]),
     (
         "crossfade",
         &[
@@ -33,7 +34,8 @@ const EDGES: [(&str, &[&str]); 9] = [
 ];
 
 /// Crates that need no runtime, no socket and no clock must be unable to have one.
-const PURE: [&str; 4] = ["crossfade-compare", "crossfade-event", "crossfade-rule", "crossfade-route"];
+const PURE: [&str; 5] =
+    ["crossfade-compare", "crossfade-document", "crossfade-event", "crossfade-rule", "crossfade-route"];
 const NOT_PURE: [&str; 6] = ["tokio", "mio", "hyper", "hyper-util", "rustls", "ring"];
 
 /// Weight or cold start that the deployed binary must not have.
