@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crossfade_event::alb::MAX_RESPONSE_JSON;
 use crossfade_proxy::{Limits, Proxy};
+use crossfade_route::{PemFile, RoutingTable};
 
 use crate::run::RunError;
 use crate::settings::{ConfigSource, Settings, load};
@@ -17,7 +18,6 @@ use crate::{log_error, log_warning};
 pub(crate) struct Current {
     config: ConfigSource,
     cert_file: Option<PathBuf>,
-    pseudonym: String,
     reload: bool,
     loaded: Mutex<Loaded>,
 }
@@ -46,8 +46,11 @@ impl Current {
         let Settings { config, cert_file, pseudonym, reload, .. } = settings;
         let config = config?;
         let version = version(&config);
-        let proxy = Arc::new(make(&config, cert_file.as_deref(), &pseudonym)?);
-        Ok(Current { config, cert_file, pseudonym, reload, loaded: Mutex::new(Loaded { proxy, version }) })
+        let (table, certificates) = compile(&config, cert_file.as_deref())?;
+        // Plain text takes at least its own length in the reply.
+        let limits = Limits { response_bytes: MAX_RESPONSE_JSON };
+        let proxy = Arc::new(Proxy::new(table, certificates, &pseudonym, limits)?);
+        Ok(Current { config, cert_file, reload, loaded: Mutex::new(Loaded { proxy, version }) })
     }
 
     /// For the next request. A file that has changed is compiled anew; if it is wrong, the last good one stays.
@@ -56,7 +59,11 @@ impl Current {
         if self.reload {
             let version = version(&self.config);
             if version.is_some() && version != loaded.version {
-                match make(&self.config, self.cert_file.as_deref(), &self.pseudonym) {
+                let compiled = compile(&self.config, self.cert_file.as_deref());
+                let successor = compiled.and_then(|(table, certificates)| {
+                    loaded.proxy.successor(table, certificates).map_err(RunError::from)
+                });
+                match successor {
                     Ok(proxy) => loaded.proxy = Arc::new(proxy),
                     Err(error) => log_error(&format!("the configuration stays as it was: {error}")),
                 }
@@ -67,7 +74,8 @@ impl Current {
     }
 }
 
-fn make(config: &ConfigSource, cert_file: Option<&Path>, pseudonym: &str) -> Result<Proxy, RunError> {
+/// The table, and what is trusted besides the built-in roots. Warns of what should not stay as it is.
+fn compile(config: &ConfigSource, cert_file: Option<&Path>) -> Result<(RoutingTable, Option<PemFile>), RunError> {
     let (table, cert_file) = load(config, cert_file)?;
     for backend in table.backends().iter().filter(|backend| backend.tls.insecure_skip_verify) {
         log_warning(&format!("back end `{}`: its certificate is not verified (`insecureSkipVerify`)", backend.name));
@@ -78,9 +86,7 @@ fn make(config: &ConfigSource, cert_file: Option<&Path>, pseudonym: &str) -> Res
             backend.name
         ));
     }
-    // Plain text takes at least its own length in the reply.
-    let limits = Limits { response_bytes: MAX_RESPONSE_JSON };
-    Ok(Proxy::new(table, cert_file.as_ref(), pseudonym, limits)?)
+    Ok((table, cert_file))
 }
 
 fn version(config: &ConfigSource) -> Option<FileVersion> {

@@ -3,7 +3,8 @@
 //! Owns what happens to a request between the two: fields, destination, connections, deadline, failures, the record of
 //! it. Knows no event format and no Lambda; opens sockets to back ends only.
 //!
-//! Reading order: `pipeline` (everything in its order), `plan` (all before something is sent), then the stage you look for.
+//! Reading order: `pipeline` (everything in its order), `plan` (all before something is sent), `failover`, `retry` and `attempt`
+//! (sending), then the stage you look for.
 
 mod access_log;
 mod attempt;
@@ -16,11 +17,13 @@ mod fields;
 mod forwarding;
 mod hop_by_hop;
 mod identity;
+mod invocation;
 mod lookalikes;
 mod mirror;
 mod pipeline;
 mod plan;
 mod probe;
+mod proxy;
 mod public_url;
 mod respond;
 mod retry;
@@ -31,10 +34,12 @@ mod upstream;
 
 pub use access_log::{AccessRecord, PassedOver};
 pub use error::ProxyError;
+pub use invocation::{Invocation, Limits};
 pub use mirror::Pending;
-pub use pipeline::{Exchange, Invocation, Limits, Proxy};
+pub use pipeline::Exchange;
 pub use plan::{Context, Outgoing, Plan, Sending, Step};
 pub use probe::{Answer, Probe, Reached, Session};
+pub use proxy::Proxy;
 pub use respond::{failure, healthy};
 pub use time::TimeLimit;
 pub use upstream::SetupError;

@@ -15,32 +15,26 @@ use crossfade_compare::{
     shown_query,
 };
 use crossfade_route::{Credentials, Forward, MIRROR_FIELD, Mirror, PublicUrl};
+use http::Response;
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
-use http::{Response, request};
 use tokio::time::Instant;
 
 use crate::attempt::{self, Bounds, Trace};
 use crate::comparing::{self, End};
-use crate::pipeline::Answered;
-use crate::plan::{Context, Outgoing, Planner};
+use crate::failover::Answered;
+use crate::invocation::Invocation;
+use crate::plan::{Context, Outgoing, Planner, ShadowRequest};
+use crate::proxy::Proxy;
 use crate::time::SHORTEST;
-use crate::upstream::Upstream;
-use crate::{Invocation, Proxy, ProxyError, fields, lookalikes, public_url, retry};
+use crate::{ProxyError, fields, lookalikes, public_url, retry};
 
 /// Identities that a proxy in front of us vouches for, under names that [`is_secret_name`] does not know.
 const IDENTITIES: [&str; 3] = ["remote-user", "x-remote-user", "x-forwarded-user"];
 
-/// A request that is to be copied, as it was received.
-#[derive(Clone, Debug)]
-pub(crate) struct Copy<'t> {
-    pub(crate) mirror: &'t Mirror,
-    pub(crate) received: request::Parts,
-}
-
 /// What is left to do for a request when its client has the answer.
 #[derive(Debug)]
 pub struct Pending<'t> {
-    pub(crate) copy: Copy<'t>,
+    pub(crate) copy: ShadowRequest<'t>,
     pub(crate) context: Context<'t>,
     pub(crate) forward: &'t Forward,
     pub(crate) body: Bytes,
@@ -85,10 +79,10 @@ impl<'t> Planner<'t> {
         &self,
         context: &Context<'t>,
         forward: &'t Forward,
-        copy: Copy<'t>,
+        copy: ShadowRequest<'t>,
         body: &Bytes,
     ) -> (Result<Outgoing<'t>, ProxyError>, bool) {
-        let Copy { mirror, mut received } = copy;
+        let ShadowRequest { mirror, mut received } = copy;
         let is_withheld = withhold(&mirror.credentials, &mut received.headers);
         let transforms = mirror.transforms.as_ref().or_else(|| forward.transforms_for(mirror.backend));
         let mut outgoing = self.outgoing(context, transforms, mirror.backend, received, body);
@@ -177,7 +171,7 @@ impl Proxy {
         if stopped.is_some() {
             // The connections that the copies were on may have died meanwhile, and nobody has found out.
             let copies = outgoing.iter().chain(&again).filter_map(|outgoing| self.apart.get(outgoing.index));
-            copies.for_each(Upstream::discard_idle);
+            copies.for_each(|upstream| upstream.discard_idle());
         }
         let not_sent = Outcome::Lost(stopped.unwrap_or("proxy_internal_error"));
         let copies = [(Against::Mirror, outgoing.as_ref().ok(), of_mirror)].into_iter();

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 use crossfade_route::{
-    Action, Backend, Captures, Choice, Failover, Forward, Observer, Redirect, RequestParts, RequestView, Route,
+    Action, Backend, Captures, Choice, Failover, Forward, Mirror, Observer, Redirect, RequestParts, RequestView, Route,
     RoutingTable, Transforms, has_dot_segment,
 };
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
@@ -16,8 +16,8 @@ use crate::client_ip::client_ip;
 use crate::fields::{self, Variables};
 use crate::forwarding::{self, Forwarding, X_FORWARDED_PORT, X_FORWARDED_PROTO};
 use crate::identity::Identity;
-use crate::mirror::Copy;
-use crate::{Invocation, ProxyError, hop_by_hop, lookalikes, respond};
+use crate::invocation::Invocation;
+use crate::{ProxyError, hop_by_hop, lookalikes, respond};
 
 /// A request's way, up to the point where something is sent.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ pub struct Sending<'t> {
     /// What is needed to send it elsewhere, if that can be wanted.
     pub(crate) otherwise: Option<Box<Otherwise<'t>>>,
     /// What is needed to copy it, if it is to be copied.
-    pub(crate) copy: Option<Box<Copy<'t>>>,
+    pub(crate) copy: Option<Box<ShadowRequest<'t>>>,
 }
 
 /// A request as a back end gets it.
@@ -83,6 +83,13 @@ pub struct Outgoing<'t> {
 pub(crate) struct Otherwise<'t> {
     pub(crate) failover: &'t Failover,
     received: request::Parts,
+}
+
+/// A request that is to be copied, as it was received.
+#[derive(Clone, Debug)]
+pub(crate) struct ShadowRequest<'t> {
+    pub(crate) mirror: &'t Mirror,
+    pub(crate) received: request::Parts,
 }
 
 /// What all requests have in common.
@@ -124,7 +131,7 @@ impl<'t> Planner<'t> {
         let target = target.ok_or_else(|| ProxyError::Internal("a target that is none".to_owned()))?;
         let failover = forward.failover.as_ref().filter(|failover| failover.to != target.backend);
         let otherwise = failover.map(|failover| Box::new(Otherwise { failover, received: parts.clone() }));
-        let copy = mirror.map(|mirror| Box::new(Copy { mirror, received: parts.clone() }));
+        let copy = mirror.map(|mirror| Box::new(ShadowRequest { mirror, received: parts.clone() }));
         let outgoing = self.outgoing(context, Some(&target.transforms), target.backend, parts, body)?;
         Ok(Step::Send(Box::new(Sending { forward, choice, outgoing, otherwise, copy })))
     }

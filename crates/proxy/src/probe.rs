@@ -12,10 +12,12 @@ use http::{Method, Request, StatusCode, Version, request};
 use rustls::{CipherSuite, ClientConnection, ProtocolVersion};
 use tokio::time::Instant;
 
+use crate::ProxyError;
 use crate::attempt::{self, Trace};
+use crate::invocation::Invocation;
+use crate::proxy::Proxy;
 use crate::time::{Allowance, TimeLimit, by};
 use crate::upstream::{Opened, Upstream};
-use crate::{Invocation, Proxy, ProxyError};
 
 /// What one destination of a back end shows.
 #[derive(Debug)]

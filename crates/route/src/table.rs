@@ -186,7 +186,7 @@ pub enum FieldValue {
 }
 
 /// A configured destination.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Backend {
     /// Its name in the file.
     pub name: String,

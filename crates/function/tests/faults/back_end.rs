@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -173,11 +174,14 @@ async fn perform(acts: &[Act], mut conn: Conn, stream: u32) -> Option<Conn> {
 pub(crate) const WEAK_AUTHORITIES: [&[u8]; 2] =
     [include_bytes!("certificates/weak-key-ca.pem"), include_bytes!("certificates/weak-signature-ca.pem")];
 
-/// A certificate that `rcgen` does not make: by an RSA key of 1024 bits, or signed with SHA-1.
+/// A certificate that `rcgen` does not make: by an RSA key of 1024 bits, or signed with SHA-1. Its key is nobody's: what is
+/// signed with the one that is made here is not looked at, since the certificate is rejected before.
 fn committed(pem: &[u8]) -> TlsAcceptor {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let key = PrivateKeyDer::Pkcs8(rcgen::KeyPair::generate().unwrap().serialize_der().into());
+    let key = provider.key_provider.load_private_key(key).unwrap();
+    let shown = CertifiedKey::new(vec![CertificateDer::from_pem_slice(pem).unwrap()], key);
     let builder = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let key = PrivateKeyDer::from_pem_slice(include_bytes!("certificates/server.key")).unwrap();
-    let chain = vec![CertificateDer::from_pem_slice(pem).unwrap()];
-    TlsAcceptor::from(Arc::new(builder.with_no_client_auth().with_single_cert(chain, key).unwrap()))
+    let resolver = Arc::new(SingleCertAndKey::from(shown));
+    TlsAcceptor::from(Arc::new(builder.with_no_client_auth().with_cert_resolver(resolver)))
 }

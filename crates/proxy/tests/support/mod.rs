@@ -43,12 +43,22 @@ pub fn config(text: &str, ca_pems: &[&[u8]]) -> Proxy {
 
 /// The same with files.
 pub fn config_with(text: &str, surroundings: &dyn Surroundings, ca_pems: &[&[u8]]) -> Proxy {
+    let limits = Limits { response_bytes: 1024 * 1024 };
+    Proxy::new(table(text, surroundings), cert_file(ca_pems), "crossfade-test", limits).unwrap()
+}
+
+/// The proxy that takes the place of another one when this has become its configuration.
+pub fn changed(proxy: &Proxy, text: &str, ca_pems: &[&[u8]]) -> Proxy {
+    proxy.successor(table(text, &Nothing), cert_file(ca_pems)).unwrap()
+}
+
+fn table(text: &str, surroundings: &dyn Surroundings) -> RoutingTable {
     let text = format!("version: 1\n{text}");
-    let table =
-        RoutingTable::from_config(&text, "test.yaml", surroundings).unwrap_or_else(|mistakes| panic!("{mistakes}"));
-    let all = PemFile { path: "ca.pem".into(), text: ca_pems.concat() };
-    let cert_file = Some(&all).filter(|all| !all.text.is_empty());
-    Proxy::new(table, cert_file, "crossfade-test", Limits { response_bytes: 1024 * 1024 }).unwrap()
+    RoutingTable::from_config(&text, "test.yaml", surroundings).unwrap_or_else(|mistakes| panic!("{mistakes}"))
+}
+
+fn cert_file(ca_pems: &[&[u8]]) -> Option<PemFile> {
+    Some(PemFile { path: "ca.pem".into(), text: ca_pems.concat() }).filter(|all| !all.text.is_empty())
 }
 
 /// An answer as text, and its record.

@@ -90,7 +90,7 @@ impl Report {
             (backends, routes) = (table.backends().len(), table.routes().len());
             let cert_file = if *connect { cert_file()? } else { None };
             // Certificates and keys are looked into only where a client is made of them. The limit has no part in that.
-            match Proxy::new(table, cert_file.as_ref(), "crossfade-check", Limits { response_bytes: 1 << 20 }) {
+            match Proxy::new(table, cert_file, "crossfade-check", Limits { response_bytes: 1 << 20 }) {
                 Ok(proxy) if *connect => looks = connect::look(proxy, host.as_ref())?,
                 Ok(_) => {}
                 Err(error) => findings.list.push(finding(None, error.to_string(), None)),

@@ -87,5 +87,5 @@ pub(super) fn proxy(config: &Path) -> Result<Proxy> {
     let (table, cert_file) = load(&ConfigSource::file(config.to_owned()), super::cert_file()?.as_deref())?;
     // Nothing is received.
     let limits = Limits { response_bytes: 0 };
-    Ok(Proxy::new(table, cert_file.as_ref(), "crossfade", limits)?)
+    Ok(Proxy::new(table, cert_file, "crossfade", limits)?)
 }

@@ -1,0 +1,139 @@
+//! The proxy as all invocations share it: the routing table and the live clients of its back ends. Owns how it is made, from
+//! nothing or from the one whose place it takes, and the little that every stage asks it for. What happens to a request is
+//! `pipeline`'s.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use crossfade_route::{Backend, PemFile, RoutingTable};
+use http::header::{CONTENT_LENGTH, HOST};
+use http::{Method, Response, StatusCode};
+
+use crate::attempt::Bounds;
+use crate::identity::Identity;
+use crate::invocation::{Invocation, Limits};
+use crate::plan::{Outgoing, Planner};
+use crate::upstream::{SetupError, Upstream, Upstreams};
+use crate::{hop_by_hop, public_url};
+
+/// The proxy: a routing table and the live clients of its back ends. Shared by all invocations.
+#[derive(Debug)]
+pub struct Proxy {
+    table: RoutingTable,
+    /// In the order of [`RoutingTable::backends`].
+    pub(crate) upstreams: Vec<Arc<Upstream>>,
+    /// The same for copies of requests, which must not be felt by the requests themselves; empty if no route has a mirror.
+    pub(crate) apart: Vec<Arc<Upstream>>,
+    /// What is trusted besides the built-in roots.
+    cert_file: Option<PemFile>,
+    identity: Arc<Identity>,
+    limits: Limits,
+}
+
+impl Proxy {
+    /// Makes the clients; opens no connection. `cert_file` is trusted for every back end besides the built-in roots;
+    /// `pseudonym` names this proxy, and no other of its account and region, in `CDN-Loop` and `Via`.
+    ///
+    /// # Errors
+    ///
+    /// [`SetupError`] for what cannot work with any request.
+    pub fn new(
+        table: RoutingTable,
+        cert_file: Option<PemFile>,
+        pseudonym: &str,
+        limits: Limits,
+    ) -> Result<Self, SetupError> {
+        Self::made(table, cert_file, Arc::new(Identity::new(pseudonym)), limits, None)
+    }
+
+    /// Makes the proxy that takes the place of this one when the configuration has changed. A back end whose settings are the
+    /// same keeps its connections, its circuit breaker and its retry budget, for requests and for copies of them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Proxy::new`].
+    pub fn successor(&self, table: RoutingTable, cert_file: Option<PemFile>) -> Result<Self, SetupError> {
+        Self::made(table, cert_file, self.identity.clone(), self.limits, Some(self))
+    }
+
+    fn made(
+        table: RoutingTable,
+        cert_file: Option<PemFile>,
+        identity: Arc<Identity>,
+        limits: Limits,
+        before: Option<&Proxy>,
+    ) -> Result<Self, SetupError> {
+        // With other roots of trust no connection is the same.
+        let before = before.filter(|before| before.cert_file == cert_file);
+        let known: HashMap<&str, usize> = before.map_or_else(HashMap::new, |before| {
+            before.table.backends().iter().enumerate().map(|(at, backend)| (&*backend.name, at)).collect()
+        });
+        let kept = |clients: fn(&Proxy) -> &[Arc<Upstream>], backend: &Backend| {
+            let client = clients(before?).get(*known.get(&*backend.name)?)?;
+            (*client.backend == *backend).then(|| client.clone())
+        };
+        let mut made = Upstreams::new(table.backends().len(), cert_file.as_ref());
+        let mut upstreams = Vec::with_capacity(table.backends().len());
+        for backend in table.backends() {
+            upstreams.push(match kept(|proxy| &proxy.upstreams, backend) {
+                Some(upstream) => upstream,
+                None => Arc::new(made.upstream(backend)?),
+            });
+        }
+        let has_mirror = table.routes().iter().chain([table.default_route()]).any(|route| route.mirror.is_some());
+        let apart = |upstream: &Arc<Upstream>| {
+            kept(|proxy| &proxy.apart, &upstream.backend).unwrap_or_else(|| Arc::new(upstream.apart()))
+        };
+        let apart = if has_mirror { upstreams.iter().map(apart).collect() } else { Vec::new() };
+        Ok(Proxy { table, upstreams, apart, cert_file, identity, limits })
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn table(&self) -> &RoutingTable {
+        &self.table
+    }
+
+    /// The name of a back end.
+    pub(crate) fn name_of(&self, index: usize) -> &str {
+        self.table.backends().get(index).map_or("", |backend| backend.name.as_str())
+    }
+
+    pub(crate) fn planner<'t>(&'t self, invocation: &'t Invocation) -> Planner<'t> {
+        Planner { table: &self.table, identity: &self.identity, invocation }
+    }
+
+    /// Makes the answer of a back end that of the client's request.
+    pub(crate) fn received(&self, response: &mut Response<Bytes>, sent: &Outgoing<'_>) {
+        drop_length(&sent.parts.method, response);
+        let fields = response.headers_mut();
+        hop_by_hop::remove(fields, &self.table.request_id_field);
+        if let Some(public) = &sent.backend.public_url {
+            public_url::apply(public, sent.backend, sent.parts.headers.get(HOST), fields);
+        }
+    }
+
+    pub(crate) fn bounds(&self, invocation: &Invocation) -> Bounds {
+        let deadline = match self.table.request_timeout {
+            Some(limit) => invocation.deadline.min(invocation.started + limit),
+            None => invocation.deadline,
+        };
+        Bounds {
+            deadline,
+            response_bytes: self.limits.response_bytes,
+            started: invocation.started,
+            now: invocation.time,
+            // The low bits choose targets.
+            jitter: 0.5 + f64::from((invocation.seed >> 112) as u16) / f64::from(u16::MAX) / 2.0,
+        }
+    }
+}
+
+/// The load balancer computes the length of what it gets. Only where there is no content by definition does the field
+/// say something else (RFC 9110 section 8.6).
+fn drop_length(method: &Method, response: &mut Response<Bytes>) {
+    if *method != Method::HEAD && response.status() != StatusCode::NOT_MODIFIED {
+        response.headers_mut().remove(CONTENT_LENGTH);
+    }
+}
