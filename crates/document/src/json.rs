@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use crate::tree::{Key, Node, Place, Scalar, Value};
+use crate::tree::{Key, Node, Place, Scalar, Value, duplicates};
 use crate::yaml::{MAX_NODES, MAX_TEXT, Substitute};
 
 const NOWHERE: Place = Place { file: 0, line: 1, column: 1 };
@@ -107,9 +107,7 @@ impl<'de> Visitor<'de> for Tree<'_> {
             }
             map.push((Key { place: NOWHERE, name }, members.next_value_seed(self)?));
         }
-        let mut names: Vec<&str> = map.iter().map(|(key, _)| &*key.name).collect();
-        names.sort_unstable();
-        if names.iter().zip(names.iter().skip(1)).any(|(one, next)| one == next) {
+        if !duplicates(map.iter().map(|(key, _)| key).collect()).is_empty() {
             return Err(A::Error::custom("a name twice"));
         }
         self.node(Value::Map(map))
@@ -154,13 +152,8 @@ mod tests {
             r#"{"\u00e9\n": "\ud83d\ude00 \" \\ \/ \t", "n": 18446744073709551615}"#,
             r#"{"a": "<b>", "b": "b"}"#,
         ] {
-            let options = Options {
-                file: 0,
-                tag: None,
-                has_merge_keys: false,
-                substitute: Some(&substitute),
-                mask: str::to_owned,
-            };
+            let options =
+                Options { file: 0, tag: None, merge: None, substitute: Some(&substitute), mask: str::to_owned };
             let yaml = crate::yaml::parse(text, &options, &mut Vec::new()).unwrap();
             assert_eq!(shape(&parse(text).unwrap()), shape(&yaml), "{text}");
         }

@@ -29,4 +29,4 @@ mod yaml;
 pub use diagnostic::{Diagnostic, Diagnostics, MAX_FINDINGS, Severity, WithLines, closest, did_you_mean, misleads};
 pub use json::parse as parse_json;
 pub use tree::{Key, Node, Piece, Place, Scalar, Value, Written};
-pub use yaml::{MAX_DEPTH, MAX_NODES, MAX_TEXT, Options, Substitute, Tag, Unresolved, parse};
+pub use yaml::{MAX_DEPTH, MAX_NODES, MAX_TEXT, Merge, Options, Substitute, Tag, Unresolved, merge_keys, parse};

@@ -249,18 +249,22 @@ impl<X> Node<X> {
     }
 }
 
-impl<X: Clone> Node<X> {
-    /// The same with IDs of its own, from `next` on.
-    pub(crate) fn renumbered(&self, next: &mut u32) -> Node<X> {
-        let id = *next;
+impl<X> Node<X> {
+    /// Gives all nodes new IDs, from `next` on.
+    pub(crate) fn renumber(&mut self, next: &mut u32) {
+        self.id = *next;
         *next = next.saturating_add(1);
-        let value = match &self.value {
-            Value::List(items) => Value::List(items.iter().map(|item| item.renumbered(next)).collect()),
-            Value::Map(members) => {
-                Value::Map(members.iter().map(|(key, node)| (key.clone(), node.renumbered(next))).collect())
-            }
-            other => other.clone(),
-        };
-        Node { id, place: self.place, value }
+        match &mut self.value {
+            Value::List(items) => items.iter_mut().for_each(|item| item.renumber(next)),
+            Value::Map(members) => members.iter_mut().for_each(|(_, member)| member.renumber(next)),
+            Value::Scalar(_) | Value::Unknown(_) => {}
+        }
     }
+}
+
+/// Keys of one map that have the same name, each with the one before it.
+pub(crate) fn duplicates(mut keys: Vec<&Key>) -> Vec<(&Key, &Key)> {
+    keys.sort_by_key(|key| &key.name);
+    let pairs = keys.iter().zip(keys.iter().skip(1)).map(|(first, second)| (*first, *second));
+    pairs.filter(|(first, second)| first.name == second.name).collect()
 }

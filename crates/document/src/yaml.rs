@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput};
 
 use crate::diagnostic::{Diagnostic, MAX_FINDINGS};
-use crate::tree::{Key, Node, Piece, Place, Scalar, Value};
+use crate::tree::{Key, Node, Piece, Place, Scalar, Value, duplicates};
 
 /// The longest text, in bytes: some ten thousand routes, and still read in a moment.
 pub const MAX_TEXT: usize = 8 * 1024 * 1024;
@@ -25,6 +25,9 @@ pub type Substitute<'s> = &'s dyn Fn(&str) -> Option<Result<Vec<Piece>, Unresolv
 
 /// Returns what a tag makes of the node it is at. Its handle and suffix are `!` and `Ref` for `!Ref`.
 pub type Tag<X> = fn(Node<X>, handle: &str, suffix: &str) -> Node<X>;
+
+/// Returns the members of a map, with those that its `<<` gives; `None` if that is neither a map nor a list of maps.
+pub type Merge<X> = fn(members: Vec<(Key, Node<X>)>, merged: Vec<Node<X>>) -> Option<Vec<(Key, Node<X>)>>;
 
 /// Why a variable has no value.
 #[derive(Clone, Debug)]
@@ -42,8 +45,8 @@ pub struct Options<'o, X> {
     pub file: u32,
     /// Without it, tags are errors.
     pub tag: Option<Tag<X>>,
-    /// `<<` adds the members of a map, or of a list of maps, that are not written; else it is a key like any other.
-    pub has_merge_keys: bool,
+    /// Without it, `<<` is a key like any other.
+    pub merge: Option<Merge<X>>,
     /// Variables are replaced in values; in a key one is an error.
     pub substitute: Option<Substitute<'o>>,
     /// A key as a message may show it.
@@ -141,7 +144,9 @@ impl<'t, X: Clone> Reader<'t, '_, X> {
         self.nodes += nodes;
         self.check_limits(span, levels.saturating_sub(1))?;
         self.depth -= 1;
-        Ok(Node { place: self.place(span), ..node.renumbered(&mut next) })
+        let mut copy = Node { place: self.place(span), ..node.clone() };
+        copy.renumber(&mut next);
+        Ok(copy)
     }
 
     fn check_limits(&self, span: Span, levels_below: usize) -> Result<(), Box<Diagnostic>> {
@@ -171,12 +176,13 @@ impl<'t, X: Clone> Reader<'t, '_, X> {
 
     fn members(&mut self) -> Result<Vec<(Key, Node<X>)>, Box<Diagnostic>> {
         let mut members: Vec<(Key, Node<X>)> = Vec::new();
-        let mut merged: Vec<(Key, Node<X>)> = Vec::new();
+        let mut merged: Vec<Node<X>> = Vec::new();
+        let mut merged_at = None;
         loop {
             let (key, is_merge) = match self.next()? {
                 (Event::MappingEnd, _) => break,
                 (Event::Scalar(text, style, ..), span) => {
-                    let is_merge = self.options.has_merge_keys && text == "<<" && style == ScalarStyle::Plain;
+                    let is_merge = self.options.merge.is_some() && text == "<<" && style == ScalarStyle::Plain;
                     (Key { place: self.place(span), name: text.into() }, is_merge)
                 }
                 (_, span) => return Err(self.wrong(span, "a key must be a text")),
@@ -189,41 +195,27 @@ impl<'t, X: Clone> Reader<'t, '_, X> {
             let (event, span) = self.next()?;
             let node = self.node(event, span)?;
             if is_merge {
-                self.merge(span, node, &mut merged)?;
+                merged.push(node);
+                merged_at = Some(span);
             } else {
                 members.push((key, node));
             }
         }
         self.note_duplicates(&members);
-        if !merged.is_empty() {
-            add_missing(&mut members, merged);
+        if let (Some(merge), Some(span)) = (self.options.merge, merged_at) {
+            return merge(members, merged).ok_or_else(|| self.wrong(span, "`<<` takes a map or a list of maps"));
         }
         Ok(members)
     }
 
     fn note_duplicates(&mut self, members: &[(Key, Node<X>)]) {
-        let mut keys: Vec<&Key> = members.iter().map(|(key, _)| key).collect();
-        keys.sort_by_key(|key| &key.name);
-        for pair in keys.windows(2) {
-            if let [first, second] = pair
-                && first.name == second.name
-                && self.mistakes.len() < MAX_FINDINGS
-            {
+        for (first, second) in duplicates(members.iter().map(|(key, _)| key).collect()) {
+            if self.mistakes.len() < MAX_FINDINGS {
                 let message = format!("duplicate key `{}`", (self.options.mask)(&second.name));
                 let hint = Some(format!("it stands in line {}, too", first.place.line));
                 self.mistakes.push(Diagnostic { hint, ..Diagnostic::error(second.place, message) });
             }
         }
-    }
-
-    /// The members that `<<` stands for.
-    fn merge(&self, span: Span, node: Node<X>, merged: &mut Vec<(Key, Node<X>)>) -> Result<(), Box<Diagnostic>> {
-        match node.value {
-            Value::Map(members) => merged.extend(members),
-            Value::List(maps) => maps.into_iter().try_for_each(|map| self.merge(span, map, merged))?,
-            Value::Scalar(_) | Value::Unknown(_) => return Err(self.wrong(span, "`<<` takes a map or a list of maps")),
-        }
-        Ok(())
     }
 
     fn scalar(&mut self, text: &str, style: ScalarStyle, span: Span) -> Value<X> {
@@ -258,10 +250,20 @@ impl<'t, X: Clone> Reader<'t, '_, X> {
     }
 }
 
-/// Written members win over merged ones, and of those the first.
-fn add_missing<X>(members: &mut Vec<(Key, Node<X>)>, merged: Vec<(Key, Node<X>)>) {
-    let mut known: BTreeSet<Box<str>> = members.iter().map(|(key, _)| key.name.clone()).collect();
-    members.extend(merged.into_iter().filter(|(key, _)| known.insert(key.name.clone())));
+/// YAML 1.1's merge keys, for [`Options::merge`]: written members win over merged ones, and of those the first.
+#[must_use]
+pub fn merge_keys<X>(mut members: Vec<(Key, Node<X>)>, merged: Vec<Node<X>>) -> Option<Vec<(Key, Node<X>)>> {
+    fn add<X>(node: Node<X>, known: &mut BTreeSet<Box<str>>, members: &mut Vec<(Key, Node<X>)>) -> Option<()> {
+        match node.value {
+            Value::Map(more) => members.extend(more.into_iter().filter(|(key, _)| known.insert(key.name.clone()))),
+            Value::List(maps) => maps.into_iter().try_for_each(|map| add(map, known, members))?,
+            Value::Scalar(_) | Value::Unknown(_) => return None,
+        }
+        Some(())
+    }
+    let mut known = members.iter().map(|(key, _)| key.name.clone()).collect();
+    merged.into_iter().try_for_each(|node| add(node, &mut known, &mut members))?;
+    Some(members)
 }
 
 #[cfg(test)]
@@ -270,7 +272,7 @@ mod tests {
     use std::convert::Infallible;
 
     const PLAIN: Options<'_, Infallible> =
-        Options { file: 0, tag: None, has_merge_keys: false, substitute: None, mask: str::to_owned };
+        Options { file: 0, tag: None, merge: None, substitute: None, mask: str::to_owned };
 
     fn parse(text: &str) -> Result<Node, Box<Diagnostic>> {
         super::parse(text, &PLAIN, &mut Vec::new())
@@ -357,7 +359,7 @@ mod tests {
 
     #[test]
     fn merge_keys_add_what_is_not_written() {
-        let parse = |text| super::parse(text, &Options { has_merge_keys: true, ..PLAIN }, &mut Vec::new());
+        let parse = |text| super::parse(text, &Options { merge: Some(merge_keys), ..PLAIN }, &mut Vec::new());
         let node =
             parse("a: &a { x: 1, y: 2 }\nb: &b { y: 3, z: 4 }\nc:\n  y: 5\n  <<: [*a, *b]\nd: { <<: *a }\n").unwrap();
         assert_eq!(shown(node.get("c").unwrap()), "{y: 5, x: 1, z: 4}");

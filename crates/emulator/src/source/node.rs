@@ -2,7 +2,7 @@
 //! known here, the files that nodes come from, and CloudFormation's short tags, which are read as the long form: `!Ref X`
 //! is `{ Ref: X }`, `!Sub x` is `{ "Fn::Sub": x }`.
 
-use crossfade_document::{Diagnostic, Key, Options, Place, Scalar};
+use crossfade_document::{Diagnostic, Key, Options, Place, Scalar, merge_keys};
 
 use super::report::excerpt;
 
@@ -43,7 +43,7 @@ impl Files {
 
 /// Parses a text that holds one document; an empty one is nothing.
 pub(super) fn parse(text: &str, file: u32) -> Result<Node, Box<Diagnostic>> {
-    let options = Options { file, tag: Some(tagged), has_merge_keys: true, substitute: None, mask: excerpt };
+    let options = Options { file, tag: Some(tagged), merge: Some(merge_keys), substitute: None, mask: excerpt };
     let mut mistakes = Vec::new();
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let document = crossfade_document::parse(text, &options, &mut mistakes);

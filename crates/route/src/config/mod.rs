@@ -132,7 +132,7 @@ fn check(text: &str, source_name: &str, surroundings: &dyn Surroundings, doubts:
     let mut list = Vec::new();
     let (mut table, mut expectations) = (None, Vec::new());
     let substitute = |text: &str| substitute(text, surroundings);
-    let options = Options { file: 0, tag: None, has_merge_keys: false, substitute: Some(&substitute), mask: masked };
+    let options = Options { file: 0, tag: None, merge: None, substitute: Some(&substitute), mask: masked };
     match parse(text, &options, &mut list) {
         Ok(document) => {
             let mut mistakes = Findings::default();
