@@ -9,15 +9,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 /// All that is allowed. A new edge is a decision: change it here and in ARCHITECTURE.md.
-const EDGES: [(&str, &[&str]); 10] = [
+const EDGES: [(&str, &[&str]); 11] = [
+    ("crossfade-document", &[]),
     ("crossfade-event", &[]),
     ("crossfade-rule", &[]),
     ("crossfade-compare", &[]),
     ("crossfade-parity", &["crossfade-compare"]),
-    ("crossfade-route", &["crossfade-compare", "crossfade-rule"]),
+    ("crossfade-route", &["crossfade-compare", "crossfade-document", "crossfade-rule"]),
     ("crossfade-proxy", &["crossfade-compare", "crossfade-route"]),
     ("crossfade-function", &["crossfade-event", "crossfade-proxy", "crossfade-route"]),
-    ("crossfade-emulator", &["crossfade-event", "crossfade-rule"]),
+    ("crossfade-emulator", &["crossfade-document", "crossfade-event", "crossfade-rule"]),
     (
         "crossfade",
         &[
@@ -35,8 +36,14 @@ const EDGES: [(&str, &[&str]); 10] = [
 ];
 
 /// Crates that need no runtime, no socket, no clock and no command line must be unable to have one.
-const PURE: [&str; 5] =
-    ["crossfade-compare", "crossfade-event", "crossfade-parity", "crossfade-rule", "crossfade-route"];
+const PURE: [&str; 6] = [
+    "crossfade-compare",
+    "crossfade-document",
+    "crossfade-event",
+    "crossfade-parity",
+    "crossfade-rule",
+    "crossfade-route",
+];
 const NOT_PURE: [&str; 7] = ["clap", "tokio", "mio", "hyper", "hyper-util", "rustls", "ring"];
 
 /// Weight or cold start that the deployed binary must not have.

@@ -252,3 +252,21 @@ fn dev_tells_harmlessly() {
 fn shell_words(file: &Path) -> String {
     format!("'{}'", file.display())
 }
+
+#[test]
+fn a_line_break_of_others_begins_no_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "version: 1\nbackends: { a: https://a.example }\nroutes:\n  - { name: \"r1\\nforged: ok\", priority: 1, \
+                conditions: { path: \"x\\nforged: ok\" }, forward: \"b\\nforged: ok\" }\ndefault: { forward: a }\n";
+    std::fs::write(folder.path().join("crossfade.yaml"), text).unwrap();
+    for arguments in [
+        &["check"][..],
+        &["explain", "https://h.example/"],
+        &["explain", "https://h.example/y\nforged: ok"],
+        &["explain", "GET\nforged: ok", "https://h.example/"],
+    ] {
+        let text = printed(folder.path(), arguments);
+        assert!(text.contains("forged: ok"), "{arguments:?}: {text}");
+        assert!(!text.lines().any(|line| line.starts_with("forged")), "{arguments:?}: {text}");
+    }
+}

@@ -5,7 +5,7 @@
 //! environment, no clock, no randomness.
 //!
 //! Reading order: `table` (what comes out), `select` (which route a request meets), the modules of the parts of a route,
-//! `config` (how all that is read), `document`, `yaml` and `diagnostic` (the tools).
+//! `config` (how all that is read), `read` and `variables` (its tools; the text itself is read by `crossfade-document`).
 
 // No input may end the process. `clippy.toml` says which arithmetic is left to the fuzz targets.
 #![cfg_attr(
@@ -23,15 +23,13 @@
 
 mod backend_url;
 mod config;
-mod diagnostic;
-mod document;
 mod dot_segments;
 mod expectation;
-mod json;
 mod masked;
 mod mirror;
 mod policy;
 mod reach;
+mod read;
 mod redirect;
 mod requirement;
 mod select;
@@ -40,14 +38,14 @@ mod surroundings;
 mod table;
 mod template;
 mod transform;
-mod yaml;
+mod variables;
 
 /// The JSON Schema of the file, for editors. What it cannot say (names that must exist, regexes) only [`Checked`] says.
 pub const SCHEMA: &str = include_str!("../crossfade.schema.json");
 
 pub use config::Checked;
+pub use crossfade_document::{Diagnostic, Diagnostics, Place, Severity, WithLines, misleads};
 pub use crossfade_rule::RequestView;
-pub use diagnostic::{Diagnostic, Diagnostics, Severity, WithLines, misleads};
 pub use dot_segments::has_dot_segment;
 pub use expectation::Expectation;
 pub use mirror::{Credentials, MIRROR_FIELD, Mirror, Share};

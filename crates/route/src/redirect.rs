@@ -132,7 +132,7 @@ mod tests {
 
     use super::*;
     use crate::template::Groups;
-    use crate::yaml::Piece;
+    use crossfade_document::Piece;
 
     const AS_IT_IS: Redirect =
         Redirect { status: StatusCode::FOUND, protocol: None, host: None, port: None, path: None, query: None };

@@ -1,9 +1,8 @@
 //! Texts with variables: `${clientIp}` in field values, `#{host}` in redirects, `${1}` for a group of the path's regex.
 //! Owns their syntax and which variables there are; what they stand for is said by whoever renders.
 
+use crossfade_document::Piece;
 use crossfade_rule::Pattern;
-
-use crate::yaml::Piece;
 
 /// A text with variables, compiled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -233,7 +232,7 @@ fn unknown_variable(kind: char, unknown: &str, known: &[&str], groups: &Groups) 
         return TemplateMistake { message, hint: "write `${name}` or `${1}`, and `$$` for a dollar".to_owned() };
     }
     let message = format!("there is no variable `{unknown}` here");
-    let closest = crate::document::closest(unknown, known);
+    let closest = crossfade_document::closest(unknown, known);
     let hint = if unknown.parse::<usize>().is_ok() {
         "groups come from a `regex` in the route's `path` condition".to_owned()
     } else if let Some(closest) = closest {

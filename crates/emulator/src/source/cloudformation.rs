@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
+use crossfade_document::{Key, Place, did_you_mean};
 use crossfade_event::HeaderMode;
 use http::StatusCode;
 
-use super::intrinsics::Intrinsics;
-use super::node::{Key, Node, Place, Value};
+use super::intrinsics::{Intrinsics, names};
+use super::node::{Node, Value};
 use super::report::excerpt;
-use super::{Draft, elbv2, name_in_arn, origin, quota};
+use super::{Draft, elbv2, name_in_arn, quota};
 use crate::{Action, Function, Listener, Rule, Tls, Transforms};
 
 const LOAD_BALANCER: &str = "AWS::ElasticLoadBalancingV2::LoadBalancer";
@@ -48,8 +49,8 @@ pub(super) fn listener_id(template: &Node, draft: &Draft<'_>, name: &str) -> Opt
     template.at(&["Resources", name])?;
     let mut intrinsics = Intrinsics::new(template, draft.options, &draft.region);
     let place = &template.place;
-    let key = Key { place: place.clone(), name: "Ref".to_owned() };
-    let reference = Node { place: place.clone(), value: Value::Map(vec![(key, Node::text(place, name))]) };
+    let key = Key { place: *place, name: "Ref".into() };
+    let reference = Node::new(*place, Value::Map(vec![(key, Node::quoted(*place, name))]));
     intrinsics.evaluate(&reference)?.as_text().map(str::to_owned)
 }
 
@@ -85,7 +86,7 @@ pub(super) fn resources(draft: &mut Draft<'_>, template: &Node) {
         if draft.report.map("Properties", &properties).is_none() {
             continue;
         }
-        found.push(Resource { id: key.name.clone(), kind: kind.to_owned(), place: key.place.clone(), properties });
+        found.push(Resource { id: key.name.to_string(), kind: kind.to_owned(), place: key.place, properties });
     }
     for kind in kinds {
         for resource in found.iter().filter(|resource| resource.kind == kind) {
@@ -112,7 +113,11 @@ fn unknown_parameters(draft: &mut Draft<'_>, template: &Node) {
     for (name, _) in &draft.options.parameters {
         let is_known = name.starts_with("AWS::") || template.at(&["Parameters", name]).is_some();
         if !is_known && template.get("AWSTemplateFormatVersion").is_some() {
-            draft.report.warning(&template.place, format!("the template has no parameter `{}`", excerpt(name)));
+            let message = format!("the template has no parameter `{}`", excerpt(name));
+            match did_you_mean(name, &names(template, &["Parameters"])) {
+                Some(hint) => draft.report.warning_with_hint(&template.place, message, hint),
+                None => draft.report.warning(&template.place, message),
+            }
         }
     }
 }
@@ -124,7 +129,11 @@ fn exists(draft: &mut Draft<'_>, intrinsics: &mut Intrinsics<'_>, resource: &Nod
     match intrinsics.condition(&name) {
         Ok(holds) => holds,
         Err(unknown) if unknown.is_mistake => {
-            draft.report.mistake(&condition.place, format!("condition `{}`: {}", excerpt(&name), unknown.why));
+            let message = format!("condition `{}`: {}", excerpt(&name), unknown.why);
+            match unknown.hint {
+                Some(hint) => draft.report.mistake_with_hint(&condition.place, message, hint),
+                None => draft.report.mistake(&condition.place, message),
+            }
             false
         }
         Err(unknown) => {
@@ -139,7 +148,7 @@ fn exists(draft: &mut Draft<'_>, intrinsics: &mut Intrinsics<'_>, resource: &Nod
 }
 
 fn empty_map(place: &Place) -> Node {
-    Node { place: place.clone(), value: Value::Map(Vec::new()) }
+    Node::new(*place, Value::Map(Vec::new()))
 }
 
 fn function(draft: &mut Draft<'_>, resource: &Resource, template: &Node, intrinsics: &mut Intrinsics<'_>) {
@@ -322,7 +331,7 @@ fn rule(draft: &mut Draft<'_>, resource: &Resource) {
     let read = rule_parts(draft, properties);
     if let (Some(priority), Some(listener), Some((conditions, transforms, action))) = (priority, listener, read) {
         quota::conditions(&mut draft.report, &resource.place, &conditions);
-        let origin = origin(&resource.place);
+        let origin = draft.origin(&resource.place);
         let listener = draft.listener(&listener, &resource.place);
         draft.add_rule(listener, Rule { priority, conditions, transforms, action, origin }, &resource.place);
     }

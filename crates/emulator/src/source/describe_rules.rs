@@ -2,13 +2,14 @@
 //! `describe-target-groups` and `describe-target-health` in the same object, or in a list of such objects. Owns how these
 //! belong together; ELBv2's shapes are `elbv2`'s.
 
+use crossfade_document::Place;
 use crossfade_event::HeaderMode;
 use crossfade_rule::Condition;
 use http::StatusCode;
 
-use super::node::{Node, Place, Value};
+use super::node::{Node, Value};
 use super::report::excerpt;
-use super::{Draft, cloudformation, elbv2, name_in_arn, origin, quota};
+use super::{Draft, cloudformation, elbv2, name_in_arn, quota};
 use crate::{Action, Function, Listener, Rule, Tls, Transforms};
 
 pub(super) fn read(draft: &mut Draft<'_>, document: Node) {
@@ -28,8 +29,8 @@ pub(super) fn read(draft: &mut Draft<'_>, document: Node) {
     let (rules, listeners) = (all(draft, "Rules"), all(draft, "Listeners"));
     let (groups, health) = (all(draft, "TargetGroups"), all(draft, "TargetHealthDescriptions"));
     for attributes in all(draft, "LoadBalancerAttributes") {
-        let place = attributes.place.clone();
-        let list = Node { place, value: super::node::Value::List(vec![attributes]) };
+        let place = attributes.place;
+        let list = Node::new(place, Value::List(vec![attributes]));
         elbv2::load_balancer_attributes(&mut draft.report, &list, &mut draft.settings.load_balancer);
     }
     for group in &groups {
@@ -160,6 +161,6 @@ fn rule(draft: &mut Draft<'_>, node: &Node) {
     if let (Some(priority), Some((conditions, transforms, action))) = (number, read) {
         quota::conditions(&mut draft.report, place, &conditions);
         let listener = draft.listener(&arn, place);
-        draft.add_rule(listener, Rule { priority, conditions, transforms, action, origin: origin(place) }, place);
+        draft.add_rule(listener, Rule { priority, conditions, transforms, action, origin: draft.origin(place) }, place);
     }
 }

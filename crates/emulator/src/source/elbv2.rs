@@ -4,11 +4,12 @@
 
 use std::time::Duration;
 
+use crossfade_document::Key;
 use crossfade_event::HeaderMode;
 use crossfade_rule::{Condition, Regex, Rewrite};
 use http::StatusCode;
 
-use super::node::{Key, Node, Value};
+use super::node::{Node, Value};
 use super::report::{Report, excerpt};
 use super::{Draft, quota};
 use crate::{
@@ -64,8 +65,9 @@ fn condition(report: &mut Report, node: &Node) -> Option<Condition> {
         None => KINDS.iter().find(|(_, config)| node.get(config).is_some()).map_or("", |(kind, _)| kind).to_owned(),
     };
     let Some((_, config)) = KINDS.iter().find(|(kind, _)| *kind == field) else {
-        let kinds = KINDS.map(|(kind, _)| kind).join(", ");
-        report.mistake(&node.place, format!("`Field` is `{}`, it must be one of {kinds}", excerpt(&field)));
+        let kinds = KINDS.map(|(kind, _)| kind);
+        let message = format!("`Field` is `{}`, it must be one of {}", excerpt(&field), kinds.join(", "));
+        report.unknown_word(&node.place, message, &field, &kinds);
         return None;
     };
     // `describe-rules` has the values of some kinds in both places.
@@ -118,6 +120,9 @@ fn condition(report: &mut Report, node: &Node) -> Option<Condition> {
     made.map_err(|error| report.mistake(&within.place, error)).ok()
 }
 
+const ACTIONS: [&str; 6] =
+    ["forward", "redirect", "fixed-response", "authenticate-oidc", "authenticate-cognito", "jwt-validation"];
+
 /// `Actions` of a rule or `DefaultActions` of a listener: at most one that authenticates, and one that answers.
 pub(super) fn actions(draft: &mut Draft<'_>, what: &str, node: &Node) -> Option<Action> {
     let items = draft.report.list(what, node)?;
@@ -137,10 +142,9 @@ pub(super) fn actions(draft: &mut Draft<'_>, what: &str, node: &Node) -> Option<
                 "`--lenient` passes over it: requests then come unauthenticated",
             ),
             other => {
-                let known =
-                    "forward, redirect, fixed-response, authenticate-oidc, authenticate-cognito, jwt-validation";
-                let message = format!("the action `{}` does not exist; there are {known}", excerpt(other));
-                draft.report.mistake(&item.place, message);
+                let message =
+                    format!("the action `{}` does not exist; there are {}", excerpt(other), ACTIONS.join(", "));
+                draft.report.unknown_word(&item.place, message, other, &ACTIONS);
                 return None;
             }
         }
@@ -332,7 +336,7 @@ pub(super) fn transforms(report: &mut Report, node: &Node) -> Option<Transforms>
             "host-header-rewrite" => (&mut transforms.host, "HostHeaderRewriteConfig"),
             other => {
                 let message = format!("`Type` is `{}`, it must be url-rewrite or host-header-rewrite", excerpt(other));
-                report.mistake(&item.place, message);
+                report.unknown_word(&item.place, message, other, &["url-rewrite", "host-header-rewrite"]);
                 return None;
             }
         };
@@ -439,7 +443,7 @@ pub(super) fn mutual_authentication(report: &mut Report, node: &Node) -> MutualA
         Some("verify") => MutualAuthentication::Verify { ca_pem: String::new() },
         Some(other) => {
             let message = format!("`Mode` is `{}`, it must be off, passthrough or verify", excerpt(other));
-            report.mistake(&mode.place, message);
+            report.unknown_word(&mode.place, message, other, &["off", "passthrough", "verify"]);
             MutualAuthentication::Off
         }
     }
@@ -487,10 +491,10 @@ pub(super) fn environment(report: &mut Report, members: &[(Key, Node)]) -> (Vec<
     let (mut known, mut unknown) = (Vec::new(), Vec::new());
     for (key, node) in members {
         match &node.value {
-            Value::Unknown(value) if !value.is_mistake => unknown.push(key.name.clone()),
-            Value::Scalar(scalar) => known.push((key.name.clone(), scalar.text.clone())),
+            Value::Unknown(value) if !value.is_mistake => unknown.push(key.name.to_string()),
+            Value::Scalar(scalar) => known.push((key.name.to_string(), scalar.text.to_string())),
             // What is left of a function that is not evaluated here.
-            Value::Map(_) => unknown.push(key.name.clone()),
+            Value::Map(_) => unknown.push(key.name.to_string()),
             Value::List(_) | Value::Unknown(_) => {
                 report.string(&key.name, node);
             }

@@ -2,8 +2,10 @@
 //! reference" and "Pseudo parameters"). Owns what a reference to a resource stands for here: names and ARNs made of
 //! logical ids, with the account 000000000000. What only AWS knows becomes [`Value::Unknown`].
 
+use crossfade_document::{Place, did_you_mean};
+
 use super::Options;
-use super::node::{Node, Place, Scalar, Unknown, Value};
+use super::node::{Node, Unknown, Value};
 use super::report::excerpt;
 
 /// Functions, references and conditions within one another, and levels of the tree: few enough for the smallest stack.
@@ -13,8 +15,15 @@ const MAX_STEPS: usize = 1_000_000;
 /// The longest text that functions may grow.
 const MAX_GROWN: usize = 1024 * 1024;
 
+/// Names that are compared with all others of a template: each takes time.
+const MAX_HINTS: usize = 100;
+
 /// The account of all ARNs here.
 pub(super) const ACCOUNT: &str = "000000000000";
+
+/// Those that are evaluated here.
+const FUNCTIONS: [&str; 8] =
+    ["Ref", "Fn::GetAtt", "Fn::Sub", "Fn::Join", "Fn::Split", "Fn::Select", "Fn::If", "Fn::FindInMap"];
 
 /// Evaluates the functions of one template.
 pub(super) struct Intrinsics<'t> {
@@ -24,13 +33,14 @@ pub(super) struct Intrinsics<'t> {
     nesting: usize,
     steps: usize,
     grown: usize,
+    hints: usize,
 }
 
 type Evaluated = Result<Option<Node>, Unknown>;
 
 impl<'t> Intrinsics<'t> {
     pub(super) fn new(template: &'t Node, options: &'t Options, region: &str) -> Self {
-        Intrinsics { template, options, region: region.to_owned(), nesting: 0, steps: 0, grown: 0 }
+        Intrinsics { template, options, region: region.to_owned(), nesting: 0, steps: 0, grown: 0, hints: 0 }
     }
 
     pub(super) fn region(&self) -> &str {
@@ -55,7 +65,7 @@ impl<'t> Intrinsics<'t> {
             && (name == "Ref" || name.starts_with("Fn::"))
         {
             return match self.call(name, argument) {
-                Ok(result) => result.map(|result| Node { place: node.place.clone(), ..result }),
+                Ok(result) => result.map(|result| Node { place: node.place, ..result }),
                 Err(unknown) => Some(unknown_node(node, unknown)),
             };
         }
@@ -67,12 +77,12 @@ impl<'t> Intrinsics<'t> {
             }
             other => other.clone(),
         };
-        Some(Node { place: node.place.clone(), value })
+        Some(Node::new(node.place, value))
     }
 
     fn call(&mut self, name: &str, argument: &Node) -> Evaluated {
         let place = &argument.place;
-        let text = |text: String| Ok(Some(Node::text(place, text)));
+        let text = |text: String| Ok(Some(Node::quoted(*place, text)));
         match name {
             "Ref" => {
                 let name = self.text(argument)?;
@@ -101,8 +111,8 @@ impl<'t> Intrinsics<'t> {
                 if separator.is_empty() {
                     return Err(mistake("`Fn::Split` has an empty separator".to_owned()));
                 }
-                let pieces = whole.split(&separator).map(|piece| Node::text(place, piece)).collect();
-                Ok(Some(Node { place: place.clone(), value: Value::List(pieces) }))
+                let pieces = whole.split(&separator).map(|piece| Node::quoted(*place, piece)).collect();
+                Ok(Some(Node::new(*place, Value::List(pieces))))
             }
             "Fn::Select" => {
                 let [index, list] = self.arguments(name, argument)?;
@@ -135,16 +145,19 @@ impl<'t> Intrinsics<'t> {
             "Fn::Equals" | "Fn::And" | "Fn::Or" | "Fn::Not" => {
                 Err(mistake(format!("`{name}` belongs into `Conditions`")))
             }
-            _ => Err(mistake(format!("there is no function `{}`", excerpt(name)))),
+            _ => {
+                let why = format!("there is no function `{}`", excerpt(name));
+                Err(Unknown { hint: did_you_mean(name, &FUNCTIONS), ..mistake(why) })
+            }
         }
     }
 
     fn reference(&mut self, place: &Place, name: &str) -> Evaluated {
-        let text = |text: &str| Ok(Some(Node::text(place, text)));
+        let text = |text: &str| Ok(Some(Node::quoted(*place, text)));
         let given = self.options.parameters.iter().rev().find(|(parameter, _)| parameter == name);
         let declared = self.template.at(&["Parameters", name]);
         if let (Some((_, value)), true) = (given, declared.is_some() || name.starts_with("AWS::")) {
-            return self.parameter(place, declared, Node::text(place, value));
+            return self.parameter(place, declared, Node::quoted(*place, value.as_str()));
         }
         match name {
             "AWS::NoValue" => return Ok(None),
@@ -181,8 +194,8 @@ impl<'t> Intrinsics<'t> {
             return Ok(Some(value));
         }
         let items = value.as_text().unwrap_or_default().split(',');
-        let items = items.map(|item| Node::text(place, item.trim())).collect();
-        Ok(Some(Node { place: place.clone(), value: Value::List(items) }))
+        let items = items.map(|item| Node::quoted(*place, item.trim())).collect();
+        Ok(Some(Node::new(*place, Value::List(items))))
     }
 
     /// What `Ref` of a resource gives.
@@ -192,7 +205,8 @@ impl<'t> Intrinsics<'t> {
             return self.attribute(function, "Arn");
         }
         let Some(resource) = self.template.at(&["Resources", name]) else {
-            return Err(mistake(format!("there is no parameter or resource `{}`", excerpt(name))));
+            let why = format!("there is no parameter or resource `{}`", excerpt(name));
+            return Err(self.no_such(why, name, &["Parameters", "Resources"]));
         };
         let kind = resource.get("Type").and_then(Node::as_text).unwrap_or_default();
         let property = |name| resource.at(&["Properties", name]);
@@ -224,7 +238,8 @@ impl<'t> Intrinsics<'t> {
 
     fn attribute(&mut self, resource: &str, attribute: &str) -> Result<String, Unknown> {
         let Some(kind) = self.template.at(&["Resources", resource, "Type"]).and_then(Node::as_text) else {
-            return Err(mistake(format!("there is no resource `{}`", excerpt(resource))));
+            let why = format!("there is no resource `{}`", excerpt(resource));
+            return Err(self.no_such(why, resource, &["Resources"]));
         };
         match (kind, attribute) {
             ("AWS::Lambda::Function" | "AWS::Serverless::Function", "Arn") => {
@@ -264,7 +279,7 @@ impl<'t> Intrinsics<'t> {
                 continue;
             }
             let name = name.trim();
-            let value = match own.iter().find(|(key, _)| key.name == name) {
+            let value = match own.iter().find(|(key, _)| &*key.name == name) {
                 Some((_, node)) => self.text(node)?,
                 None => match name.split_once('.') {
                     Some((resource, attribute)) if self.template.at(&["Resources", resource]).is_some() => {
@@ -282,6 +297,16 @@ impl<'t> Intrinsics<'t> {
         Ok(whole)
     }
 
+    /// For a name that sections of the template do not have.
+    fn no_such(&mut self, why: String, name: &str, sections: &[&str]) -> Unknown {
+        let hint = match self.hints {
+            0..MAX_HINTS => did_you_mean(name, &names(self.template, sections)),
+            _ => None,
+        };
+        self.hints += 1;
+        Unknown { hint, ..mistake(why) }
+    }
+
     fn grow(&mut self, text: String) -> Result<String, Unknown> {
         self.grown += text.len();
         if self.grown > MAX_GROWN {
@@ -293,7 +318,8 @@ impl<'t> Intrinsics<'t> {
     /// A condition of `Conditions`.
     pub(super) fn condition(&mut self, name: &str) -> Result<bool, Unknown> {
         let Some(condition) = self.template.at(&["Conditions", name]) else {
-            return Err(mistake(format!("there is no condition `{}`", excerpt(name))));
+            let why = format!("there is no condition `{}`", excerpt(name));
+            return Err(self.no_such(why, name, &["Conditions"]));
         };
         self.holds(condition)
     }
@@ -350,11 +376,13 @@ impl<'t> Intrinsics<'t> {
     }
 
     fn text(&mut self, node: &Node) -> Result<String, Unknown> {
-        let node = self.evaluate(node).unwrap_or_else(|| Node::text(&node.place, ""));
+        let node = self.evaluate(node).unwrap_or_else(|| Node::quoted(node.place, ""));
         match node.value {
-            Value::Scalar(Scalar { text, .. }) => Ok(text),
+            Value::Scalar(scalar) => Ok(scalar.text.into_string()),
             Value::Unknown(unknown) => Err(unknown),
-            Value::List(_) | Value::Map(_) => Err(mistake(format!("{} stands where a text belongs", node.kind()))),
+            Value::List(_) | Value::Map(_) => {
+                Err(mistake(format!("{} stands where a text belongs", node.value.kind())))
+            }
         }
     }
 
@@ -377,7 +405,7 @@ fn known(node: Node) -> Result<Node, Unknown> {
 /// Names the innermost function that has no value.
 fn unknown_node(node: &Node, unknown: Unknown) -> Node {
     let written = if unknown.written.is_empty() { written(node) } else { unknown.written };
-    Node { place: node.place.clone(), value: Value::Unknown(Unknown { written, ..unknown }) }
+    Node::new(node.place, Value::Unknown(Unknown { written, ..unknown }))
 }
 
 /// As one writes it in YAML.
@@ -395,6 +423,12 @@ fn written(node: &Node) -> String {
 
 fn mistake(why: String) -> Unknown {
     Unknown { written: String::new(), why, hint: None, is_mistake: true }
+}
+
+/// The names in sections of a template.
+pub(super) fn names<'t>(template: &'t Node, sections: &[&str]) -> Vec<&'t str> {
+    let members = sections.iter().filter_map(|section| template.get(section)).flat_map(Node::members);
+    members.map(|(key, _)| &*key.name).collect()
 }
 
 fn elsewhere(why: &str) -> Unknown {
@@ -425,10 +459,10 @@ mod tests {
         );
         let options =
             Options { parameters: vec![("AWS::StackName".to_owned(), "stack".to_owned())], ..Options::default() };
-        let template = node::parse(&template, "template.yml").unwrap();
+        let template = node::parse(&template, 0).unwrap();
         let evaluated = Intrinsics::new(&template, &options, "eu-west-1").evaluate(template.get("x").unwrap());
         match evaluated.map(|node| node.value) {
-            Some(Value::Scalar(scalar)) => Ok(scalar.text),
+            Some(Value::Scalar(scalar)) => Ok(scalar.text.into_string()),
             Some(Value::List(items)) => Ok(items.iter().filter_map(Node::as_text).collect::<Vec<_>>().join("|")),
             Some(Value::Map(members)) => Ok(format!("{} members", members.len())),
             Some(Value::Unknown(unknown)) => Err(unknown.why),

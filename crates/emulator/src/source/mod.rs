@@ -20,11 +20,12 @@ mod variables;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crossfade_document::{MAX_TEXT, Place};
 use crossfade_event::HeaderMode;
 use http::StatusCode;
 
 use crate::{Action, Function, Listener, Rule, Settings, TargetGroup};
-use node::{MAX_TEXT, Node, Place};
+use node::{Files, Node};
 use report::Report;
 
 pub use report::Mistakes;
@@ -94,15 +95,15 @@ type Read = fn(&mut Draft<'_>, Node);
 fn load(file: &Path, options: &Options, read: Read) -> Result<Loaded, Mistakes> {
     match text(file) {
         Ok(text) => interpret(file, &text, options, read),
-        Err(error) => Err(Mistakes::one(format!("cannot read `{}`: {error}", file.display()))),
+        Err(error) => Err(Mistakes::new(vec![format!("cannot read `{}`: {error}", file.display())])),
     }
 }
 
 fn interpret(file: &Path, text: &str, options: &Options, read: Read) -> Result<Loaded, Mistakes> {
     let name = file.to_string_lossy();
     let mut draft = Draft::new(file, options);
-    let start = Place { file: name.as_ref().into(), line: 1, column: 1 };
-    match node::parse(text, &name) {
+    let start = Place { file: draft.files.add(&name), line: 1, column: 1 };
+    match node::parse(text, start.file) {
         Ok(document) => {
             read(&mut draft, document);
             draft.report.about("");
@@ -111,7 +112,7 @@ fn interpret(file: &Path, text: &str, options: &Options, read: Read) -> Result<L
             }
             quota::whole(&mut draft);
         }
-        Err(malformed) => draft.report.malformed(&malformed),
+        Err(malformed) => draft.report.malformed(&start, *malformed),
     }
     draft.finish()
 }
@@ -144,6 +145,7 @@ struct Draft<'o> {
     region: String,
     /// Whether the file or the user says which.
     knows_region: bool,
+    files: Files,
     report: Report,
     /// Its listeners stay empty until the end.
     settings: Settings,
@@ -179,6 +181,7 @@ impl<'o> Draft<'o> {
             folder: folder_of(file),
             region: options.region.clone().unwrap_or_else(|| "us-east-1".to_owned()),
             knows_region: options.region.is_some(),
+            files: Files::default(),
             report: Report::new(options.lenient),
             settings: Settings::default(),
             listeners: Vec::new(),
@@ -259,14 +262,19 @@ impl<'o> Draft<'o> {
     }
 
     fn add_listener(&mut self, id: &str, listener: Listener, place: &Place) -> usize {
-        self.listeners.push(DraftListener { id: id.to_owned(), listener, rules: Vec::new(), place: place.clone() });
+        self.listeners.push(DraftListener { id: id.to_owned(), listener, rules: Vec::new(), place: *place });
         self.listeners.len() - 1
     }
 
     fn add_rule(&mut self, listener: usize, rule: Rule, place: &Place) {
         if let Some(listener) = self.listeners.get_mut(listener) {
-            listener.rules.push(DraftRule { rule, place: place.clone(), about: self.report.subject().to_owned() });
+            listener.rules.push(DraftRule { rule, place: *place, about: self.report.subject().to_owned() });
         }
+    }
+
+    /// `file:line`, for [`Rule::origin`].
+    fn origin(&self, place: &Place) -> String {
+        format!("{}:{}", self.files.name(place.file), place.line)
     }
 
     fn finish(mut self) -> Result<Loaded, Mistakes> {
@@ -274,7 +282,8 @@ impl<'o> Draft<'o> {
             listener.rules = rules.into_iter().map(|draft| draft.rule).collect();
             self.settings.listeners.push(listener);
         }
-        let warnings = self.report.finish()?;
+        let texts = |findings| report::texts(findings, &self.files);
+        let warnings = self.report.finish().map(texts).map_err(|mistakes| Mistakes::new(texts(mistakes)))?;
         Ok(Loaded { settings: self.settings, names: self.names, left_out: self.left_out, warnings })
     }
 }
@@ -287,11 +296,6 @@ fn folder_of(file: &Path) -> PathBuf {
         Some(name) if name == ".serverless" => folder.parent().unwrap_or(folder).to_owned(),
         _ => folder.to_owned(),
     }
-}
-
-/// `file:line`, for [`Rule::origin`].
-fn origin(place: &Place) -> String {
-    format!("{}:{}", place.file, place.line)
 }
 
 /// The part of an ARN that a person would call the thing by: of a target group its name, of a listener its load

@@ -4,9 +4,9 @@
 
 use std::collections::BTreeMap;
 
+use crossfade_document::Place;
 use crossfade_rule::{Condition, Rewrite, check_quotas};
 
-use super::node::Place;
 use super::report::{Report, excerpt};
 use super::{Draft, DraftRule};
 use crate::{Action, FixedResponse, Forward, Redirect};
@@ -80,8 +80,8 @@ pub(super) fn rewrite(report: &mut Report, place: &Place, rewrite: &Rewrite) {
 
 /// Counts, unique priorities, and what a listener's protocol forbids.
 pub(super) fn whole(draft: &mut Draft<'_>) {
-    let Draft { report, listeners, settings, .. } = draft;
-    let Some(first) = listeners.first().map(|listener| listener.place.clone()) else { return };
+    let Draft { report, listeners, settings, files, .. } = draft;
+    let Some(first) = listeners.first().map(|listener| listener.place) else { return };
     let counts = [
         (listeners.len(), MAX_LISTENERS, "listeners"),
         (settings.target_groups.len(), MAX_GROUPS, "target groups"),
@@ -104,7 +104,7 @@ pub(super) fn whole(draft: &mut Draft<'_>) {
             report.about(draft.about.clone());
             let priority = draft.rule.priority;
             if let Some(DraftRule { about, place, .. }) = taken.insert(priority, draft) {
-                let (file, line) = (&place.file, place.line);
+                let (file, line) = (files.name(place.file), place.line);
                 let message = format!(
                     "priority {priority} is already taken by {about} at {file}:{line}; the priorities of a listener must \
                      differ, and both are of listener `{}`",

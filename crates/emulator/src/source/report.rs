@@ -4,10 +4,10 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
-use super::node::{Key, Malformed, Node, Place, Unknown, Value};
+use crossfade_document::{Diagnostic, Key, MAX_FINDINGS, Place, Severity, did_you_mean};
 
-/// More than these are not even noted: a file of many megabytes can be nothing but mistakes.
-const MAX_FINDINGS: usize = 1000;
+use super::node::{Files, Node, Unknown, Value};
+
 /// More than these nobody reads at once.
 const SHOWN: usize = 100;
 
@@ -16,8 +16,8 @@ const SHOWN: usize = 100;
 pub struct Mistakes(Vec<String>);
 
 impl Mistakes {
-    pub(super) fn one(text: String) -> Self {
-        Mistakes(vec![text])
+    pub(super) fn new(texts: Vec<String>) -> Self {
+        Mistakes(texts)
     }
 
     /// One text for each: `file:line:column: what it belongs to: what is wrong`, and a line with a hint.
@@ -43,8 +43,8 @@ impl std::error::Error for Mistakes {}
 #[derive(Debug, Default)]
 pub(super) struct Report {
     is_lenient: bool,
-    mistakes: Vec<String>,
-    warnings: Vec<String>,
+    mistakes: Vec<Diagnostic>,
+    warnings: Vec<Diagnostic>,
     /// What is being read, for example ``function `a`, event 2``.
     about: String,
 }
@@ -75,28 +75,38 @@ impl Report {
     }
 
     /// Of a part that was read with a report of its own.
-    pub(super) fn take_warnings(&mut self, warnings: Vec<String>) {
+    pub(super) fn take_warnings(&mut self, warnings: Vec<Diagnostic>) {
         warnings.into_iter().for_each(|warning| note(&mut self.warnings, warning));
     }
 
     pub(super) fn mistake(&mut self, place: &Place, message: impl fmt::Display) {
-        let text = self.text(place, "", &message, None);
-        note(&mut self.mistakes, text);
+        self.mistake_and(place, message, None);
     }
 
     pub(super) fn mistake_with_hint(&mut self, place: &Place, message: impl fmt::Display, hint: impl fmt::Display) {
-        let text = self.text(place, "", &message, Some(&hint));
-        note(&mut self.mistakes, text);
+        self.mistake_and(place, message, Some(hint.to_string()));
+    }
+
+    /// Of a word that is not among the known ones, which the message names.
+    pub(super) fn unknown_word(&mut self, place: &Place, message: impl fmt::Display, word: &str, known: &[&str]) {
+        // Looking for it takes time, and nobody reads more.
+        let hint = if self.mistakes.len() < MAX_FINDINGS { did_you_mean(word, known) } else { None };
+        self.mistake_and(place, message, hint);
+    }
+
+    fn mistake_and(&mut self, place: &Place, message: impl fmt::Display, hint: Option<String>) {
+        let finding = self.finding(Severity::Error, place, message, hint);
+        note(&mut self.mistakes, finding);
     }
 
     pub(super) fn warning(&mut self, place: &Place, message: impl fmt::Display) {
-        let text = self.text(place, "warning: ", &message, None);
-        note(&mut self.warnings, text);
+        let finding = self.finding(Severity::Warning, place, message, None);
+        note(&mut self.warnings, finding);
     }
 
     pub(super) fn warning_with_hint(&mut self, place: &Place, message: impl fmt::Display, hint: impl fmt::Display) {
-        let text = self.text(place, "warning: ", &message, Some(&hint));
-        note(&mut self.warnings, text);
+        let finding = self.finding(Severity::Warning, place, message, Some(hint.to_string()));
+        note(&mut self.warnings, finding);
     }
 
     /// What AWS refuses, or what is not emulated, and can be passed over at the user's wish.
@@ -114,38 +124,43 @@ impl Report {
         }
     }
 
-    pub(super) fn malformed(&mut self, Malformed { place, message }: &Malformed) {
-        self.mistake(place, message);
+    /// Of a text that is no tree. A finding on all of it is at its start.
+    pub(super) fn malformed(&mut self, start: &Place, malformed: Diagnostic) {
+        let place = malformed.place.unwrap_or(*start);
+        note(&mut self.mistakes, Diagnostic { place: Some(place), ..malformed });
     }
 
     pub(super) fn unknown(&mut self, what: &str, node: &Node, unknown: &Unknown) {
         let Unknown { written, why, hint, .. } = unknown;
         let message = format!("`{what}` is `{}`: {why}", excerpt(written));
-        match hint {
-            Some(hint) => self.mistake_with_hint(&node.place, message, hint),
-            None => self.mistake(&node.place, message),
-        }
+        self.mistake_and(&node.place, message, hint.clone());
     }
 
     pub(super) fn has_mistakes(&self) -> bool {
         !self.mistakes.is_empty()
     }
 
-    pub(super) fn finish(self) -> Result<Vec<String>, Mistakes> {
-        if self.mistakes.is_empty() { Ok(self.warnings) } else { Err(Mistakes(self.mistakes)) }
+    /// The warnings, or if there are mistakes, these.
+    pub(super) fn finish(self) -> Result<Vec<Diagnostic>, Vec<Diagnostic>> {
+        if self.mistakes.is_empty() { Ok(self.warnings) } else { Err(self.mistakes) }
     }
 
-    fn text(&self, place: &Place, kind: &str, message: &dyn fmt::Display, hint: Option<&dyn fmt::Display>) -> String {
-        let about = if self.about.is_empty() { String::new() } else { format!("{}: ", self.about) };
-        let hint = hint.map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
-        format!("{place}: {kind}{about}{message}{hint}")
+    fn finding(
+        &self,
+        severity: Severity,
+        place: &Place,
+        message: impl fmt::Display,
+        hint: Option<String>,
+    ) -> Diagnostic {
+        let path = self.about.clone();
+        Diagnostic { severity, path, hint, ..Diagnostic::error(*place, message.to_string()) }
     }
 
     /// A scalar's text.
     pub(super) fn string(&mut self, what: &str, node: &Node) -> Option<String> {
         match &node.value {
             Value::Scalar(scalar) if scalar.is_null() => self.wrong_kind(what, node, "a value belongs there"),
-            Value::Scalar(scalar) => Some(scalar.text.clone()),
+            Value::Scalar(scalar) => Some(scalar.text.to_string()),
             Value::Unknown(unknown) => {
                 self.unknown(what, node, unknown);
                 None
@@ -228,24 +243,36 @@ impl Report {
 
     /// Keys that are not among these are mistakes.
     pub(super) fn only(&mut self, what: &str, members: &[(Key, Node)], known: &[&str]) {
-        for (key, _) in members.iter().filter(|(key, _)| !known.contains(&key.name.as_str())) {
-            let name = excerpt(&key.name);
-            self.mistake(&key.place, format!("`{what}` has no key `{name}`; it has {}", known.join(", ")));
+        for (key, _) in members.iter().filter(|(key, _)| !known.contains(&&*key.name)) {
+            let message = format!("`{what}` has no key `{}`; it has {}", excerpt(&key.name), known.join(", "));
+            self.unknown_word(&key.place, message, &key.name, known);
         }
     }
 
     fn wrong_kind<T>(&mut self, what: &str, node: &Node, must: &str) -> Option<T> {
         let is = match node.as_text() {
             Some(text) => format!("`{}`", excerpt(text)),
-            None => node.kind().to_owned(),
+            None => node.value.kind().to_owned(),
         };
         self.mistake(&node.place, format!("`{what}` is {is}, {must}"));
         None
     }
 }
 
-fn note(findings: &mut Vec<String>, text: String) {
+fn note(findings: &mut Vec<Diagnostic>, finding: Diagnostic) {
     if findings.len() < MAX_FINDINGS {
-        findings.push(text);
+        findings.push(finding);
     }
+}
+
+/// One text for each, as [`Mistakes::list`] has them.
+pub(super) fn texts(findings: Vec<Diagnostic>, files: &Files) -> Vec<String> {
+    let text = |Diagnostic { severity, place, path, message, hint, .. }| {
+        let place = place.map(|place| format!("{}: ", files.shown(place))).unwrap_or_default();
+        let kind = if severity == Severity::Warning { "warning: " } else { "" };
+        let about = if path.is_empty() { String::new() } else { format!("{path}: ") };
+        let hint = hint.map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
+        format!("{place}{kind}{about}{message}{hint}")
+    };
+    findings.into_iter().map(text).collect()
 }

@@ -7,13 +7,14 @@
 
 use std::time::Duration;
 
+use crossfade_document::{Key, Place};
 use crossfade_event::HeaderMode;
 use crossfade_rule::{Condition, ConditionError};
 
-use super::node::{Key, Node, Place, Unknown, Value};
+use super::node::{Node, Unknown, Value};
 use super::report::{Report, excerpt};
 use super::variables::Variables;
-use super::{Draft, cloudformation, elbv2, origin, quota};
+use super::{Draft, cloudformation, elbv2, quota, report};
 use crate::{Action, Function, HealthCheck, Matcher, Rule, Transforms};
 
 const EVENT_KEYS: [&str; 7] =
@@ -38,10 +39,10 @@ struct Service {
 }
 
 pub(super) fn read(draft: &mut Draft<'_>, document: Node) {
-    let start = document.place.clone();
+    let start = document.place;
     let folder = draft.folder.clone();
-    let mut variables = Variables::new(document, &folder, draft.options);
-    let nothing = || Node::null(&start);
+    let mut variables = Variables::new(document, &folder, draft.options, std::mem::take(&mut draft.files));
+    let nothing = || Node::plain(start, "");
     let provider = variables.at(&["provider"]).unwrap_or_else(nothing);
     if let Value::Unknown(unknown) = &provider.value {
         draft.report.unknown("provider", &provider, unknown);
@@ -54,7 +55,7 @@ pub(super) fn read(draft: &mut Draft<'_>, document: Node) {
     };
     let stage = variables.stage();
     let resources = variables.at(&["resources"]);
-    if let Some(Node { value: Value::Unknown(unknown), place }) = &resources {
+    if let Some(Node { value: Value::Unknown(unknown), place, .. }) = &resources {
         let message = format!(
             "`resources` is `{}`, {}: a load balancer in it is not seen",
             excerpt(&unknown.written),
@@ -66,6 +67,7 @@ pub(super) fn read(draft: &mut Draft<'_>, document: Node) {
     let mut service = Service { name, stage, provider, resources };
 
     let functions = variables.at(&["functions"]).unwrap_or_else(nothing);
+    draft.files = variables.into_files();
     let mut defined = Vec::new();
     functions_of(&mut draft.report, &functions, &mut defined);
     let is_needed = |function: &Defined| service.resources.is_some() || !function.events.is_empty();
@@ -102,7 +104,7 @@ fn functions_of(report: &mut Report, node: &Node, defined: &mut Vec<Defined>) {
                 report.about(format!("function `{}`", excerpt(&key.name)));
                 let events = alb_events(report, &key.name, definition);
                 let definition = definition.clone();
-                defined.push(Defined { key: key.name.clone(), place: key.place.clone(), definition, events });
+                defined.push(Defined { key: key.name.to_string(), place: key.place, definition, events });
                 report.about("");
             }
         }
@@ -184,7 +186,7 @@ fn template(node: &Node) -> Node {
             None => sections.push((key.clone(), section.clone())),
         }
     }
-    Node { place: node.place.clone(), value: Value::Map(sections) }
+    Node::new(node.place, Value::Map(sections))
 }
 
 /// The load balancer's part of `resources`, if it can be read without the rest of the stack.
@@ -193,7 +195,7 @@ fn read_resources(draft: &mut Draft<'_>, service: &mut Service, defined: &[Defin
     // So that references to the functions mean something.
     if let Value::Map(sections) = &mut resources.value
         && let Some((_, Node { value: Value::Map(members), .. })) =
-            sections.iter_mut().find(|(key, _)| key.name == "Resources")
+            sections.iter_mut().find(|(key, _)| &*key.name == "Resources")
     {
         members.extend(defined.iter().map(|function| stand_in(&service.name, &service.stage, function)));
     }
@@ -211,7 +213,7 @@ fn read_resources(draft: &mut Draft<'_>, service: &mut Service, defined: &[Defin
             draft.names.truncate(before.2);
             draft.left_out.truncate(before.2);
             draft.settings.functions.truncate(before.2);
-            let first = mistakes.list().first().map(String::as_str).unwrap_or_default();
+            let first = report::texts(mistakes.into_iter().take(1).collect(), &draft.files).concat();
             draft.report.warning_with_hint(
                 &resources.place,
                 format!("the load balancer in `resources` is left out, it does not stand alone ({first})"),
@@ -224,12 +226,12 @@ fn read_resources(draft: &mut Draft<'_>, service: &mut Service, defined: &[Defin
 
 fn stand_in(service: &str, stage: &str, function: &Defined) -> (Key, Node) {
     let place = &function.place;
-    let key = |name: &str| Key { place: place.clone(), name: name.to_owned() };
-    let map = |members| Node { place: place.clone(), value: Value::Map(members) };
+    let key = |name: &str| Key { place: *place, name: name.into() };
+    let map = |members| Node::new(*place, Value::Map(members));
     let own = function.definition.get("name").and_then(Node::as_text).map(str::to_owned);
     let name = own.unwrap_or_else(|| format!("{service}-{stage}-{}", function.key));
-    let properties = map(vec![(key("FunctionName"), Node::text(place, name))]);
-    let kind = Node::text(place, "AWS::Lambda::Function");
+    let properties = map(vec![(key("FunctionName"), Node::quoted(*place, name))]);
+    let kind = Node::quoted(*place, "AWS::Lambda::Function");
     (key(&logical_id(&function.key)), map(vec![(key("Type"), kind), (key("Properties"), properties)]))
 }
 
@@ -278,7 +280,7 @@ fn read_event(
         let (transforms, action) = (Transforms::default(), Action::forward_to(group));
         draft.add_rule(
             listener,
-            Rule { priority, conditions, transforms, action, origin: origin(&alb.place) },
+            Rule { priority, conditions, transforms, action, origin: draft.origin(&alb.place) },
             &alb.place,
         );
     }
@@ -392,9 +394,9 @@ fn conditions(report: &mut Report, node: &Node) -> Option<Vec<Condition>> {
     let members = report.map("conditions", node)?;
     report.only("conditions", members, &CONDITION_KEYS);
     let mut conditions = Vec::new();
-    let mut are_all_good = members.iter().all(|(key, _)| CONDITION_KEYS.contains(&key.name.as_str()));
+    let mut are_all_good = members.iter().all(|(key, _)| CONDITION_KEYS.contains(&&*key.name));
     for (key, node) in members {
-        if key.name == "header" {
+        if &*key.name == "header" {
             let headers = if node.items().is_empty() { std::slice::from_ref(node) } else { node.items() };
             for node in headers {
                 let header = header(report, node);
@@ -403,7 +405,7 @@ fn conditions(report: &mut Report, node: &Node) -> Option<Vec<Condition>> {
             }
             continue;
         }
-        let made = match key.name.as_str() {
+        let made = match &*key.name {
             "query" => query(report, node),
             "host" => report.one_or_more("host", node).map(Condition::host),
             "path" => report.one_or_more("path", node).map(Condition::path),
@@ -441,7 +443,7 @@ fn query(report: &mut Report, node: &Node) -> Option<Result<Condition, Condition
         if let Value::List(_) = value.value {
             report.warning(&value.place, "`query` has a list of values, which the framework refuses");
         }
-        pairs.extend(report.one_or_more("query", value)?.into_iter().map(|value| (Some(key.name.clone()), value)));
+        pairs.extend(report.one_or_more("query", value)?.into_iter().map(|value| (Some(key.name.to_string()), value)));
     }
     if members.len() < 2 {
         return Some(Condition::query(pairs));

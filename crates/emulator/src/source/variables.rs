@@ -9,8 +9,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crossfade_document::{MAX_DEPTH, MAX_NODES, MAX_TEXT, Place, Scalar, did_you_mean};
+
 use super::Options;
-use super::node::{self, MAX_DEPTH, MAX_NODES, MAX_TEXT, Node, Place, Scalar, Unknown, Value};
+use super::node::{self, Files, Node, Unknown, Value};
 
 /// How far a variable may lead to another one.
 const MAX_NESTING: usize = 24;
@@ -24,12 +26,17 @@ const MAX_GROWN: usize = 1024 * 1024;
 /// Sources that ask AWS, or that only a deployment has.
 const ELSEWHERE: [&str; 6] = ["ssm", "cf", "s3", "aws", "git", "output"];
 
+/// All sources.
+const SOURCES: [&str; 13] =
+    ["self", "env", "opt", "sls", "aws", "param", "file", "strToBool", "ssm", "cf", "s3", "git", "output"];
+
 /// Resolves the variables of one file.
 pub(super) struct Variables<'o> {
     root: Arc<Node>,
     folder: PathBuf,
     options: &'o Options,
-    files: BTreeMap<PathBuf, Result<Arc<Node>, Unknown>>,
+    files: Files,
+    contents: BTreeMap<PathBuf, Result<Arc<Node>, Unknown>>,
     /// What is being resolved: a variable that leads here again goes in a circle.
     open: Vec<String>,
     levels: usize,
@@ -53,13 +60,14 @@ enum Part<'t> {
 }
 
 impl<'o> Variables<'o> {
-    pub(super) fn new(root: Node, folder: &Path, options: &'o Options) -> Self {
+    pub(super) fn new(root: Node, folder: &Path, options: &'o Options, files: Files) -> Self {
         let folder = folder.to_owned();
         Variables {
             root: Arc::new(root),
             folder,
             options,
-            files: BTreeMap::new(),
+            files,
+            contents: BTreeMap::new(),
             open: Vec::new(),
             levels: 0,
             lookups: 0,
@@ -75,10 +83,15 @@ impl<'o> Variables<'o> {
             Found::Value(node) => Some(node),
             Found::Nothing => None,
             Found::Unknown(unknown) => {
-                let place = self.root.place.clone();
-                Some(Node { place, value: Value::Unknown(unknown) })
+                let place = self.root.place;
+                Some(Node::new(place, Value::Unknown(unknown)))
             }
         }
+    }
+
+    /// The files of all places.
+    pub(super) fn into_files(self) -> Files {
+        self.files
     }
 
     pub(super) fn stage(&mut self) -> String {
@@ -93,10 +106,10 @@ impl<'o> Variables<'o> {
 
     /// The same tree with all variables in it replaced.
     fn resolve(&mut self, node: &Node) -> Node {
-        let place = node.place.clone();
+        let place = node.place;
         if self.levels > MAX_LEVELS {
             let unknown = Unknown { written: "...".to_owned(), ..mistake("the variables lead too deep".to_owned()) };
-            return Node { place, value: Value::Unknown(unknown) };
+            return Node::new(place, Value::Unknown(unknown));
         }
         self.levels += 1;
         let value = match &node.value {
@@ -108,7 +121,7 @@ impl<'o> Variables<'o> {
             Value::Unknown(unknown) => Value::Unknown(unknown.clone()),
         };
         self.levels -= 1;
-        Node { place, value }
+        Node::new(place, value)
     }
 
     fn scalar(&mut self, place: &Place, scalar: &Scalar) -> Value {
@@ -117,7 +130,7 @@ impl<'o> Variables<'o> {
         }
         match self.text(place, &scalar.text) {
             Ok(node) => node.value,
-            Err(unknown) => Value::Unknown(Unknown { written: scalar.text.clone(), ..unknown }),
+            Err(unknown) => Value::Unknown(Unknown { written: scalar.text.to_string(), ..unknown }),
         }
     }
 
@@ -151,7 +164,7 @@ impl<'o> Variables<'o> {
         if self.grown > MAX_GROWN {
             return Err(mistake("the variables of this file make a text that is too long".to_owned()));
         }
-        Ok(Node { place: place.clone(), value: Value::Scalar(Scalar { text: whole, is_plain }) })
+        Ok(Node::new(*place, Value::Scalar(Scalar { is_plain, ..Scalar::plain(whole) })))
     }
 
     fn variable(&mut self, place: &Place, variable: &str) -> Result<Node, Unknown> {
@@ -190,7 +203,7 @@ impl<'o> Variables<'o> {
         }
         // `null` written down as the last resort is a value.
         if sources.last().is_some_and(|last| last.trim() == "null") {
-            return Ok(Node::null(place));
+            return Ok(Node::plain(*place, ""));
         }
         let hint = hint_for(sources.first().map_or("", |source| source.trim()));
         let why = "nothing there has a value".to_owned();
@@ -201,7 +214,7 @@ impl<'o> Variables<'o> {
     fn source(&mut self, place: &Place, source: &str) -> Result<Found, Unknown> {
         let is_literal_word = matches!(source, "true" | "false" | "null") || source.parse::<f64>().is_ok();
         if is_literal_word {
-            return Ok(Found::Value(Node { place: place.clone(), value: Value::Scalar(Scalar::plain(source)) }));
+            return Ok(Found::Value(Node::plain(*place, source)));
         }
         if let Some(literal) = quoted(source) {
             // Variables work in quotes, too.
@@ -237,7 +250,8 @@ impl<'o> Variables<'o> {
         parameter: Option<&str>,
         address: &str,
     ) -> Result<Found, Unknown> {
-        let of_text = |text: Option<String>| text.map_or(Found::Nothing, |text| Found::Value(Node::text(place, text)));
+        let of_text =
+            |text: Option<String>| text.map_or(Found::Nothing, |text| Found::Value(Node::quoted(*place, text)));
         let named = |list: &[(String, String)]| {
             let found = list.iter().rev().find(|(name, _)| name == address);
             found.map(|(_, value)| value.clone())
@@ -261,16 +275,16 @@ impl<'o> Variables<'o> {
             },
             ("file", Some(file)) => self.file(source, file, address),
             ("strToBool", Some(text)) => match text.trim().to_ascii_lowercase().as_str() {
-                "true" | "1" => {
-                    Found::Value(Node { place: place.clone(), value: Value::Scalar(Scalar::plain("true")) })
-                }
-                "false" | "0" => {
-                    Found::Value(Node { place: place.clone(), value: Value::Scalar(Scalar::plain("false")) })
-                }
+                "true" | "1" => Found::Value(Node::plain(*place, "true")),
+                "false" | "0" => Found::Value(Node::plain(*place, "false")),
                 other => return Err(mistake(format!("`strToBool` takes true, false, 1 or 0, not `{other}`"))),
             },
             (kind, _) if ELSEWHERE.contains(&kind) => Found::Unknown(elsewhere(source, "only AWS knows it")),
-            _ => return Err(mistake(format!("`{source}`: there is no source `{kind}` of variables"))),
+            _ => {
+                let hint = did_you_mean(kind, &SOURCES);
+                let why = format!("`{source}`: there is no source `{kind}` of variables");
+                return Err(Unknown { hint, ..mistake(why) });
+            }
         })
     }
 
@@ -302,7 +316,7 @@ impl<'o> Variables<'o> {
                 let value = self.scalar(&node.place, scalar);
                 return match value {
                     Value::Scalar(_) => Found::Nothing,
-                    value => self.follow(&Node { place: node.place.clone(), value }, path),
+                    value => self.follow(&Node::new(node.place, value), path),
                 };
             }
         };
@@ -311,11 +325,11 @@ impl<'o> Variables<'o> {
 
     fn file(&mut self, source: &str, file: &str, address: &str) -> Found {
         let path: PathBuf = self.folder.join(file).components().collect();
-        let content = match self.files.get(&path) {
+        let content = match self.contents.get(&path) {
             Some(content) => content.clone(),
             None => {
-                let content = read(&path, source).map(Arc::new);
-                self.files.insert(path, content.clone());
+                let content = read(&path, source, &mut self.files).map(Arc::new);
+                self.contents.insert(path, content.clone());
                 content
             }
         };
@@ -334,7 +348,7 @@ impl<'o> Variables<'o> {
             return Ok(quoted(text.trim()).unwrap_or(text).to_owned());
         }
         match self.text(place, text)?.value {
-            Value::Scalar(scalar) => Ok(scalar.text),
+            Value::Scalar(scalar) => Ok(scalar.text.into_string()),
             Value::Unknown(unknown) => Err(unknown),
             Value::List(_) | Value::Map(_) => Err(mistake(format!("`{text}` is no text"))),
         }
@@ -342,16 +356,16 @@ impl<'o> Variables<'o> {
 }
 
 /// A file's content. One that is not there has no value, so that a fallback can stand in.
-fn read(path: &Path, source: &str) -> Result<Node, Unknown> {
+fn read(path: &Path, source: &str, files: &mut Files) -> Result<Node, Unknown> {
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     let name = path.to_string_lossy();
     if matches!(extension, "js" | "cjs" | "mjs" | "ts") {
         return Err(elsewhere(source, "code is not run here"));
     }
-    let start = Place { file: name.as_ref().into(), line: 1, column: 1 };
+    let start = Place { file: files.add(&name), line: 1, column: 1 };
     // Not a device or a pipe, which would never end.
     if !path.is_file() {
-        return Ok(Node::null(&start));
+        return Ok(Node::plain(start, ""));
     }
     let broken = |error: String| mistake(format!("cannot read `{name}`: {error}"));
     let size = path.metadata().map_err(|error| broken(error.to_string()))?.len();
@@ -360,9 +374,10 @@ fn read(path: &Path, source: &str) -> Result<Node, Unknown> {
     }
     let text = std::fs::read_to_string(path).map_err(|error| broken(error.to_string()))?;
     match extension {
-        "yml" | "yaml" | "json" | "tfstate" => node::parse(&text, &name)
-            .map_err(|malformed| mistake(format!("{}: {}", malformed.place, malformed.message))),
-        _ => Ok(Node::text(&start, text)),
+        "yml" | "yaml" | "json" | "tfstate" => node::parse(&text, start.file).map_err(|malformed| {
+            mistake(format!("{}: {}", files.shown(malformed.place.unwrap_or(start)), malformed.message))
+        }),
+        _ => Ok(Node::quoted(start, text)),
     }
 }
 
@@ -512,10 +527,10 @@ mod tests {
             environment: [("E", "environment"), ("EMPTY", "")].map(pair).into(),
             ..Options::default()
         };
-        let root = node::parse(text, "serverless.yml").unwrap();
-        let mut variables = Variables::new(root, Path::new("/nowhere"), &options);
+        let root = node::parse(text, 0).unwrap();
+        let mut variables = Variables::new(root, Path::new("/nowhere"), &options, Files::default());
         match variables.at(&["x"]).map(|node| node.value) {
-            Some(Value::Scalar(scalar)) => Ok(scalar.text),
+            Some(Value::Scalar(scalar)) => Ok(scalar.text.into_string()),
             Some(Value::List(items)) => Ok(format!("{} items", items.len())),
             Some(Value::Map(members)) => Ok(format!("{} members", members.len())),
             Some(Value::Unknown(unknown)) => Err(unknown.why),

@@ -6,18 +6,18 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crossfade_document::{Node, did_you_mean};
 use http::Method;
 use http::header::HeaderValue;
 
 use crate::backend_url::{self, BackendUrl};
-use crate::document::{Mistakes, closest};
 use crate::policy::{Codes, Outlier, Retry};
 use crate::reach::Reach;
+use crate::read::{Findings, Read};
 use crate::surroundings::Surroundings;
 use crate::table::{
     Backend, ClientCert, HostHeader, Http2, PemFile, PublicUrl, Scheme, Timeouts, TlsSettings, TlsVersion,
 };
-use crate::yaml::Node;
 
 /// The back ends of a file. One with a mistake keeps its name and its index; with any mistake the table is not used.
 #[derive(Debug, Default)]
@@ -28,8 +28,8 @@ pub(super) struct Backends<'n> {
 }
 
 impl<'n> Backends<'n> {
-    pub(super) fn read(node: &'n Node, surroundings: &dyn Surroundings, mistakes: &mut Mistakes<'n>) -> Self {
-        let members = node.members(mistakes).unwrap_or_default();
+    pub(super) fn read(node: &'n Node, surroundings: &dyn Surroundings, mistakes: &mut Findings) -> Self {
+        let members = node.map(mistakes).unwrap_or_default();
         if members.is_empty() && node.as_map().is_some() {
             node.wrong(mistakes, "there is no back end", Some("name at least one: `legacy: https://…`".into()));
         }
@@ -41,7 +41,7 @@ impl<'n> Backends<'n> {
     }
 
     /// The index of the back end that a node names.
-    pub(super) fn find(&mut self, node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<usize> {
+    pub(super) fn find(&mut self, node: &'n Node, mistakes: &mut Findings) -> Option<usize> {
         let name = node.text(mistakes)?;
         let index = self.named.iter().position(|(known, _)| *known == name);
         match index.and_then(|index| self.used.get_mut(index)) {
@@ -58,10 +58,7 @@ impl<'n> Backends<'n> {
     /// For a name that is none of them.
     pub(super) fn hint(&self, name: &str) -> String {
         let names: Vec<&str> = self.named.iter().map(|(name, _)| *name).collect();
-        match closest(name, &names) {
-            Some(known) => format!("did you mean `{known}`?"),
-            None => format!("back ends in this file: {}", names.join(", ")),
-        }
+        did_you_mean(name, &names).unwrap_or_else(|| format!("back ends in this file: {}", names.join(", ")))
     }
 
     /// What is known of one, unless it has mistakes.
@@ -71,7 +68,7 @@ impl<'n> Backends<'n> {
     }
 
     /// What has no effect in this file.
-    pub(super) fn doubt_unused(&self, mistakes: &mut Mistakes<'n>) {
+    pub(super) fn doubt_unused(&self, mistakes: &mut Findings) {
         for ((name, node), used) in self.named.iter().zip(&self.used) {
             if !used {
                 node.doubtful(mistakes, format!("nothing forwards to `{name}`"), None);
@@ -108,7 +105,7 @@ pub(super) fn is_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
-fn read_backend<'n>(name: &str, node: &'n Node, pems: &mut Pems<'_>, mistakes: &mut Mistakes<'n>) -> Option<Backend> {
+fn read_backend(name: &str, node: &Node, pems: &mut Pems<'_>, mistakes: &mut Findings) -> Option<Backend> {
     let surroundings = pems.surroundings;
     if !is_name(name) {
         node.wrong(mistakes, "a back end's name has letters, digits, `-`, `_` and `.` only", None);
@@ -191,7 +188,7 @@ fn read_backend<'n>(name: &str, node: &'n Node, pems: &mut Pems<'_>, mistakes: &
     })
 }
 
-fn read_url<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<BackendUrl> {
+fn read_url(node: &Node, mistakes: &mut Findings) -> Option<BackendUrl> {
     match backend_url::parse(node.text(mistakes)?) {
         Ok(url) => Some(url),
         Err(mistake) => {
@@ -202,13 +199,13 @@ fn read_url<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<BackendUr
 }
 
 /// What a connection would be refused for is said where it is written.
-fn check_reach<'n>(node: &'n Node, reach: &Reach, host: &str, port: u16, mistakes: &mut Mistakes<'n>) {
+fn check_reach(node: &Node, reach: &Reach, host: &str, port: u16, mistakes: &mut Findings) {
     if let Err(prohibited) = reach.check_host(host, port) {
         node.wrong(mistakes, format!("`{}` {prohibited}", node.shown()), Some(prohibited.hint().into()));
     }
 }
 
-fn read_public_url<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<PublicUrl> {
+fn read_public_url(node: &Node, mistakes: &mut Findings) -> Option<PublicUrl> {
     let url = read_url(node, mistakes)?;
     let scheme = match url.scheme {
         Scheme::Http => "http",
@@ -219,14 +216,9 @@ fn read_public_url<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Pu
 }
 
 /// Where to connect: `host`, `host:port`, an IP address; the port is that of the URL where none is written.
-fn read_addresses<'n>(
-    node: &'n Node,
-    url: &BackendUrl,
-    reach: &Reach,
-    mistakes: &mut Mistakes<'n>,
-) -> Vec<(String, u16)> {
+fn read_addresses<'n>(node: &'n Node, url: &BackendUrl, reach: &Reach, mistakes: &mut Findings) -> Vec<(String, u16)> {
     let items = node.one_or_more(mistakes).unwrap_or_default();
-    let read = |item: &'n Node, mistakes: &mut Mistakes<'n>| {
+    let read = |item: &'n Node, mistakes: &mut Findings| {
         let text = item.text(mistakes)?;
         let is_v6 = text.parse::<std::net::Ipv6Addr>().is_ok();
         let authority = if is_v6 { format!("[{text}]") } else { text.to_owned() };
@@ -248,7 +240,7 @@ fn read_addresses<'n>(
     items.iter().filter_map(|item| read(item, mistakes)).collect()
 }
 
-fn read_host_header<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<HostHeader> {
+fn read_host_header(node: &Node, mistakes: &mut Findings) -> Option<HostHeader> {
     match node.text(mistakes)? {
         "backend" => Some(HostHeader::Backend),
         "preserve" => Some(HostHeader::Preserve),
@@ -264,7 +256,7 @@ fn read_host_header<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<H
     }
 }
 
-fn read_tls<'n>(node: &'n Node, pems: &mut Pems<'_>, mistakes: &mut Mistakes<'n>) -> Option<TlsSettings> {
+fn read_tls(node: &Node, pems: &mut Pems<'_>, mistakes: &mut Findings) -> Option<TlsSettings> {
     let [server_name, ca_file, client_cert, min_version, skip, bare_end] = node.keys(
         mistakes,
         ["serverName", "caFile", "clientCert", "minVersion", "insecureSkipVerify", "allowMissingCloseNotify"],
@@ -309,7 +301,7 @@ struct Pems<'s> {
 }
 
 impl Pems<'_> {
-    fn read<'n>(&mut self, node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Arc<PemFile>> {
+    fn read(&mut self, node: &Node, mistakes: &mut Findings) -> Option<Arc<PemFile>> {
         let path = node.text(mistakes)?;
         if let Some(pem) = self.read.get(path) {
             return Some(pem.clone());
@@ -321,11 +313,7 @@ impl Pems<'_> {
 }
 
 /// The content of the file that a node names.
-pub(super) fn read_file<'n>(
-    node: &'n Node,
-    surroundings: &dyn Surroundings,
-    mistakes: &mut Mistakes<'n>,
-) -> Option<Vec<u8>> {
+pub(super) fn read_file(node: &Node, surroundings: &dyn Surroundings, mistakes: &mut Findings) -> Option<Vec<u8>> {
     let path = node.text(mistakes)?;
     match surroundings.file(Path::new(path)) {
         Ok(content) => Some(content),
@@ -337,7 +325,7 @@ pub(super) fn read_file<'n>(
     }
 }
 
-fn read_timeouts<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Timeouts> {
+fn read_timeouts(node: &Node, mistakes: &mut Findings) -> Option<Timeouts> {
     let [connect, backend_request] = node.keys(mistakes, ["connect", "backendRequest"])?;
     Some(Timeouts {
         connect: connect.and_then(|node| node.duration(mistakes)).unwrap_or(Timeouts::default().connect),
@@ -345,7 +333,7 @@ fn read_timeouts<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Time
     })
 }
 
-fn read_retry<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Retry> {
+fn read_retry(node: &Node, mistakes: &mut Findings) -> Option<Retry> {
     let [attempts, codes, backoff, methods, budget] =
         node.keys(mistakes, ["attempts", "codes", "backoff", "methods", "budget"])?;
     Some(Retry {
@@ -357,7 +345,7 @@ fn read_retry<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Retry> 
     })
 }
 
-fn read_outlier<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Outlier> {
+fn read_outlier(node: &Node, mistakes: &mut Findings) -> Option<Outlier> {
     let [failures, hold] = node.keys(mistakes, ["failures", "for"])?;
     Some(Outlier {
         failures: failures.and_then(|node| node.whole(mistakes, 1..=1000)).unwrap_or(5),
@@ -365,13 +353,13 @@ fn read_outlier<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Outli
     })
 }
 
-fn read_codes<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Codes {
+fn read_codes(node: &Node, mistakes: &mut Findings) -> Codes {
     let items = node.one_or_more(mistakes).unwrap_or_default();
     items.iter().filter_map(|item| read_code(item, mistakes)).collect()
 }
 
 /// A status from 400 to 599, or `5xx` for all of those.
-pub(super) fn read_code<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<RangeInclusive<u16>> {
+pub(super) fn read_code(node: &Node, mistakes: &mut Findings) -> Option<RangeInclusive<u16>> {
     let text = node.text(mistakes)?;
     let codes = match text {
         "5xx" => Some(500..=599),
@@ -385,14 +373,14 @@ pub(super) fn read_code<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Opti
 }
 
 /// Methods that are safe to repeat here though HTTP does not say so.
-pub(super) fn read_methods<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Vec<Method> {
+pub(super) fn read_methods<'n>(node: &'n Node, mistakes: &mut Findings) -> Vec<Method> {
     let items = node.one_or_more(mistakes).unwrap_or_default();
-    let read = |item: &'n Node, mistakes: &mut Mistakes<'n>| read_method(item, mistakes);
+    let read = |item: &'n Node, mistakes: &mut Findings| read_method(item, mistakes);
     items.iter().filter_map(|item| read(item, mistakes)).collect()
 }
 
 /// A method in capital letters: case counts in HTTP (RFC 9110 section 9.1), and all that are in use are written so.
-pub(super) fn read_method<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Method> {
+pub(super) fn read_method(node: &Node, mistakes: &mut Findings) -> Option<Method> {
     let text = node.text(mistakes)?;
     let method = Method::from_bytes(text.as_bytes()).ok();
     let method = method.filter(|_| !text.bytes().any(|byte| byte.is_ascii_lowercase()));

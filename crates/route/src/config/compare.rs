@@ -3,14 +3,14 @@
 use crossfade_compare::{
     Accepted, Date, FieldNames, PathTemplate, Place, Pointer, Rules, Tolerance, TreatEqual, Unordered,
 };
+use crossfade_document::Node;
 
 use super::forward::field_name;
-use crate::document::Mistakes;
 use crate::mirror::Share;
-use crate::yaml::Node;
+use crate::read::{Findings, Read};
 
 /// The rules, or `None` for `compare: false`; and the share of requests that the first back end gets twice.
-pub(super) fn read<'n>(node: Option<&'n Node>, mistakes: &mut Mistakes<'n>) -> (Option<Rules>, Share) {
+pub(super) fn read(node: Option<&Node>, mistakes: &mut Findings) -> (Option<Rules>, Share) {
     let usual = (Some(Rules::default()), Share::default());
     let Some(node) = node else { return usual };
     if node.as_text().is_some() {
@@ -22,7 +22,7 @@ pub(super) fn read<'n>(node: Option<&'n Node>, mistakes: &mut Mistakes<'n>) -> (
     read_rules(node, mistakes).unwrap_or(usual)
 }
 
-fn read_rules<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<(Option<Rules>, Share)> {
+fn read_rules(node: &Node, mistakes: &mut Findings) -> Option<(Option<Rules>, Share)> {
     let [headers, ignore, unordered, tolerance, treat_equal, accepted, noise, keep_values, redact, endpoints] = node
         .keys(
             mistakes,
@@ -62,15 +62,15 @@ fn read_rules<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<(Option
 
 fn list<'n, T>(
     node: Option<&'n Node>,
-    mistakes: &mut Mistakes<'n>,
-    read: fn(&'n Node, &mut Mistakes<'n>) -> Option<T>,
+    mistakes: &mut Findings,
+    read: fn(&'n Node, &mut Findings) -> Option<T>,
 ) -> Vec<T> {
     let items = node.and_then(|node| node.one_or_more(mistakes)).unwrap_or_default();
     items.iter().filter_map(|item| read(item, mistakes)).collect()
 }
 
 /// `usual`, `all`, or the names of fields.
-fn read_headers<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<FieldNames> {
+fn read_headers(node: &Node, mistakes: &mut Findings) -> Option<FieldNames> {
     match node.as_text() {
         Some("usual") => return Some(FieldNames::Usual),
         Some("all") => return Some(FieldNames::All),
@@ -80,7 +80,7 @@ fn read_headers<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Field
     items.iter().map(|item| field_name(item, mistakes)).collect::<Option<_>>().map(FieldNames::Named)
 }
 
-fn read_place<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Place> {
+fn read_place(node: &Node, mistakes: &mut Findings) -> Option<Place> {
     let place = Place::parse(node.text(mistakes)?);
     if place.is_none() {
         let hint = "write a JSON Pointer like `/items/*/price`, a field's name, `status` or `body`";
@@ -89,7 +89,7 @@ fn read_place<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Place> 
     place
 }
 
-fn read_pointer<'n>(text: &str, node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Pointer> {
+fn read_pointer(text: &str, node: &Node, mistakes: &mut Findings) -> Option<Pointer> {
     let pointer = Pointer::parse(text);
     if pointer.is_none() {
         let hint = "write `/items/*/price`: `*` is any one step, `**` any number, `~1` a slash in a name";
@@ -99,7 +99,7 @@ fn read_pointer<'n>(text: &str, node: &'n Node, mistakes: &mut Mistakes<'n>) -> 
 }
 
 /// A pointer, or `{pointer, by}`.
-fn read_unordered<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Unordered> {
+fn read_unordered(node: &Node, mistakes: &mut Findings) -> Option<Unordered> {
     if let Some(text) = node.as_text() {
         return Some(Unordered { pointer: read_pointer(text, node, mistakes)?, by: None });
     }
@@ -113,9 +113,9 @@ fn read_unordered<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Uno
 }
 
 /// Distances by pointers.
-fn read_tolerance<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Vec<(Pointer, Tolerance)> {
+fn read_tolerance(node: &Node, mistakes: &mut Findings) -> Vec<(Pointer, Tolerance)> {
     let mut read = Vec::new();
-    for (key, node) in node.members(mistakes).unwrap_or_default() {
+    for (key, node) in node.map(mistakes).unwrap_or_default() {
         let pointer = read_pointer(&key.name, node, mistakes);
         let tolerance = node.text(mistakes).and_then(|text| {
             let tolerance = Tolerance::parse(text);
@@ -130,7 +130,7 @@ fn read_tolerance<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Vec<(Point
     read
 }
 
-fn read_treat_equal<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<TreatEqual> {
+fn read_treat_equal(node: &Node, mistakes: &mut Findings) -> Option<TreatEqual> {
     let words = [
         ("uuid", TreatEqual::Uuid),
         ("timestamp", TreatEqual::Timestamp),
@@ -141,7 +141,7 @@ fn read_treat_equal<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<T
 }
 
 /// A place, or `{pointer, until}`.
-fn read_accepted<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Accepted> {
+fn read_accepted(node: &Node, mistakes: &mut Findings) -> Option<Accepted> {
     if node.as_text().is_some() {
         return Some(Accepted { place: read_place(node, mistakes)?, until: None });
     }
@@ -164,7 +164,7 @@ fn read_accepted<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Acce
     Some(Accepted { place: read_place(pointer, mistakes)?, until })
 }
 
-fn read_endpoint<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<PathTemplate> {
+fn read_endpoint(node: &Node, mistakes: &mut Findings) -> Option<PathTemplate> {
     let template = PathTemplate::parse(node.text(mistakes)?);
     if template.is_none() {
         let hint = "write `/products/{slug}/reviews`; `**` at the end stands for all that follows";

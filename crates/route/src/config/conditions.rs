@@ -3,17 +3,17 @@
 
 use std::net::IpAddr;
 
+use crossfade_document::{Node, Value};
 use crossfade_rule::{Case, Condition, Escapes, Pattern, QueryValue};
 use http::header::{HOST, HeaderName};
 use ipnet::IpNet;
 
 use super::backends::read_method;
-use crate::document::Mistakes;
+use crate::read::{Findings, Read};
 use crate::requirement::Requirement;
-use crate::yaml::{Node, Value};
 
 /// Reads a map of conditions, all of which must hold.
-pub(super) fn read<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Vec<Requirement> {
+pub(super) fn read(node: &Node, mistakes: &mut Findings) -> Vec<Requirement> {
     let known = ["host", "path", "method", "header", "query", "ip", "cookie", "not", "anyOf"];
     let Some([host, path, method, header, query, ip, cookie, not, any_of]) = node.keys(mistakes, known) else {
         return Vec::new();
@@ -47,14 +47,14 @@ pub(super) fn read<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Vec<Requi
         all.push(Requirement::Not(group));
     }
     if let Some(node) = any_of {
-        let groups = node.items(mistakes).unwrap_or_default();
+        let groups = node.list(mistakes).unwrap_or_default();
         all.push(Requirement::AnyOf(groups.iter().map(|group| read_group(group, mistakes)).collect()));
     }
     all
 }
 
 /// Conditions within a condition: none at all would hold always.
-fn read_group<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Vec<Requirement> {
+fn read_group(node: &Node, mistakes: &mut Findings) -> Vec<Requirement> {
     if node.as_map().is_some_and(<[_]>::is_empty) {
         node.wrong(mistakes, "there is no condition", Some("name one, like `path: [/api/*]`".into()));
     }
@@ -64,8 +64,8 @@ fn read_group<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Vec<Requiremen
 /// One value or a list of them.
 fn values<'n, T>(
     node: &'n Node,
-    mistakes: &mut Mistakes<'n>,
-    read: impl Fn(&'n Node, &mut Mistakes<'n>) -> Option<T>,
+    mistakes: &mut Findings,
+    read: impl Fn(&'n Node, &mut Findings) -> Option<T>,
 ) -> Vec<T> {
     let items = node.one_or_more(mistakes).unwrap_or_default();
     items.iter().filter_map(|item| read(item, mistakes)).collect()
@@ -74,12 +74,12 @@ fn values<'n, T>(
 /// A text, or one of the ways that a map names by its only key.
 fn read_pattern<'n, const N: usize>(
     node: &'n Node,
-    mistakes: &mut Mistakes<'n>,
+    mistakes: &mut Findings,
     ways: [&'static str; N],
     case: Case,
     escapes: Escapes,
 ) -> Option<Pattern> {
-    let text = |node: &'n Node, mistakes: &mut Mistakes<'n>| {
+    let text = |node: &'n Node, mistakes: &mut Findings| {
         let text = node.text(mistakes)?;
         if text.is_empty() {
             node.wrong(mistakes, "is empty", Some("leave it out; for any value write `*`".into()));
@@ -111,7 +111,7 @@ fn read_pattern<'n, const N: usize>(
     }
 }
 
-fn read_host<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Pattern> {
+fn read_host(node: &Node, mistakes: &mut Findings) -> Option<Pattern> {
     let pattern = read_pattern(node, mistakes, ["regex"], Case::Insensitive, Escapes::None)?;
     let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._*?[]:".contains(&byte);
     let has_port = pattern.source().contains(':') && !pattern.source().contains('[');
@@ -122,7 +122,7 @@ fn read_host<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Pattern>
     Some(pattern)
 }
 
-fn read_path<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Pattern> {
+fn read_path(node: &Node, mistakes: &mut Findings) -> Option<Pattern> {
     let pattern = read_pattern(node, mistakes, ["regex", "prefix", "exact"], Case::Sensitive, Escapes::None)?;
     if pattern.as_regex().is_some() {
         return Some(pattern);
@@ -144,7 +144,7 @@ fn read_path<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Pattern>
     Some(pattern)
 }
 
-fn read_range<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<IpNet> {
+fn read_range(node: &Node, mistakes: &mut Findings) -> Option<IpNet> {
     let text = node.text(mistakes)?;
     let range = text.parse().ok().or_else(|| text.parse::<IpAddr>().map(IpNet::from).ok());
     if range.is_none() {
@@ -155,11 +155,7 @@ fn read_range<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<IpNet> 
 }
 
 /// `{name, values}`; without values it is enough that it is there.
-fn named_values<'n>(
-    node: &'n Node,
-    mistakes: &mut Mistakes<'n>,
-    case: Case,
-) -> Option<(&'n Node, &'n str, Vec<Pattern>)> {
+fn named_values<'n>(node: &'n Node, mistakes: &mut Findings, case: Case) -> Option<(&'n Node, &'n str, Vec<Pattern>)> {
     let [name, compared] = node.keys(mistakes, ["name", "values"])?;
     let compared = match compared {
         Some(node) => {
@@ -174,7 +170,7 @@ fn named_values<'n>(
     Some((name, name.text(mistakes)?, compared))
 }
 
-fn read_header<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Requirement> {
+fn read_header(node: &Node, mistakes: &mut Findings) -> Option<Requirement> {
     let (node, text, values) = named_values(node, mistakes, Case::Insensitive)?;
     match HeaderName::from_bytes(text.as_bytes()) {
         Ok(HOST) => node.wrong(mistakes, "there is a condition for that", Some("use `host`".into())),
@@ -184,13 +180,13 @@ fn read_header<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Requir
     None
 }
 
-fn read_cookie<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Requirement> {
+fn read_cookie(node: &Node, mistakes: &mut Findings) -> Option<Requirement> {
     let (node, _, values) = named_values(node, mistakes, Case::Sensitive)?;
     Some(Requirement::Cookie { name: cookie_name(node, mistakes)?.into(), values })
 }
 
 /// A token (RFC 6265 section 4.1.1).
-pub(super) fn cookie_name<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<&'n str> {
+pub(super) fn cookie_name<'n>(node: &'n Node, mistakes: &mut Findings) -> Option<&'n str> {
     let text = node.text(mistakes)?;
     // A field name is the same token.
     let is_token = HeaderName::from_bytes(text.as_bytes()).is_ok();
@@ -201,10 +197,10 @@ pub(super) fn cookie_name<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Op
 }
 
 /// `{key: value}` where one pair is enough, `{allOf: {key: value}}`, or a list of values that any key may have.
-fn read_query<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Vec<Requirement> {
+fn read_query<'n>(node: &'n Node, mistakes: &mut Findings) -> Vec<Requirement> {
     let any = |pairs| Requirement::Alb(Condition::Query(pairs));
     let Some(members) = node.as_map() else {
-        let of_any_key = |node: &'n Node, mistakes: &mut Mistakes<'n>| {
+        let of_any_key = |node: &'n Node, mistakes: &mut Findings| {
             Some(QueryValue { key: None, value: read_query_value(node, mistakes)? })
         };
         return vec![any(values(node, mistakes, of_any_key))];
@@ -231,7 +227,7 @@ fn read_query<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Vec<Requiremen
     all
 }
 
-fn query_values<'n>(key: &str, node: &'n Node, mistakes: &mut Mistakes<'n>) -> Vec<QueryValue> {
+fn query_values(key: &str, node: &Node, mistakes: &mut Findings) -> Vec<QueryValue> {
     let key = Pattern::wildcard(key, Case::Insensitive, Escapes::Backslash);
     values(node, mistakes, |node, mistakes| {
         Some(QueryValue { key: Some(key.clone()), value: read_query_value(node, mistakes)? })
@@ -239,7 +235,7 @@ fn query_values<'n>(key: &str, node: &'n Node, mistakes: &mut Mistakes<'n>) -> V
 }
 
 /// An empty value is one: `?a=`.
-fn read_query_value<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Pattern> {
+fn read_query_value(node: &Node, mistakes: &mut Findings) -> Option<Pattern> {
     if node.as_text() == Some("") {
         return Some(Pattern::wildcard("", Case::Insensitive, Escapes::None));
     }

@@ -1,21 +1,21 @@
 //! `tests`: requests and what is to become of them.
 
+use crossfade_document::{Node, did_you_mean};
 use http::header::{HeaderName, HeaderValue};
 use http::{Method, StatusCode, Uri};
 
 use super::backends::Backends;
 use super::routes::{DEFAULT, Routes};
-use crate::document::{Mistakes, closest};
 use crate::expectation::Expectation;
-use crate::yaml::Node;
+use crate::read::{Findings, Read};
 
 pub(super) fn read<'n>(
     node: &'n Node,
     routes: &Routes<'n>,
     backends: &Backends<'n>,
-    mistakes: &mut Mistakes<'n>,
+    mistakes: &mut Findings,
 ) -> Vec<Expectation> {
-    let items = if node.is_empty() { &[] } else { node.items(mistakes).unwrap_or_default() };
+    let items = if node.is_empty() { &[] } else { node.list(mistakes).unwrap_or_default() };
     items.iter().filter_map(|item| read_one(item, routes, backends, mistakes)).collect()
 }
 
@@ -23,7 +23,7 @@ fn read_one<'n>(
     node: &'n Node,
     routes: &Routes<'n>,
     backends: &Backends<'n>,
-    mistakes: &mut Mistakes<'n>,
+    mistakes: &mut Findings,
 ) -> Option<Expectation> {
     let [request, headers, ip, expect] = node.keys(mistakes, ["request", "headers", "ip", "expect"])?;
     let (Some(request), Some(expect)) = (request, expect) else {
@@ -58,11 +58,11 @@ fn read_one<'n>(
     let status = status.and_then(|node| node.whole(mistakes, 200..=599));
     let status = status.and_then(|status| StatusCode::from_u16(u16::try_from(status).ok()?).ok());
     let (method, url) = request_line?;
-    Some(Expectation { line: node.place.0, method, url, headers, ip, route, backend, upstream, status, location })
+    Some(Expectation { line: node.place.line, method, url, headers, ip, route, backend, upstream, status, location })
 }
 
 /// `GET https://host/path?query`; without a method it is GET.
-fn read_request<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<(Method, Uri)> {
+fn read_request(node: &Node, mistakes: &mut Findings) -> Option<(Method, Uri)> {
     let text = node.text(mistakes)?;
     let (method, url) = text.split_once(' ').unwrap_or(("GET", text));
     let method = Method::from_bytes(method.as_bytes()).ok();
@@ -74,9 +74,9 @@ fn read_request<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<(Meth
     Some((method?, url?))
 }
 
-fn read_headers<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Vec<(HeaderName, HeaderValue)> {
+fn read_headers(node: &Node, mistakes: &mut Findings) -> Vec<(HeaderName, HeaderValue)> {
     let mut headers = Vec::new();
-    for (key, values) in node.members(mistakes).unwrap_or_default() {
+    for (key, values) in node.map(mistakes).unwrap_or_default() {
         let name = HeaderName::from_bytes(key.name.as_bytes());
         if name.is_err() {
             values.wrong(mistakes, format!("`{}` is not a field name", key.name), None);
@@ -93,11 +93,11 @@ fn read_headers<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Vec<(HeaderN
     headers
 }
 
-fn read_route<'n>(node: &'n Node, routes: &Routes<'n>, mistakes: &mut Mistakes<'n>) -> Option<String> {
+fn read_route<'n>(node: &'n Node, routes: &Routes<'n>, mistakes: &mut Findings) -> Option<String> {
     let name = node.text(mistakes)?;
     if name != DEFAULT && !routes.nodes.contains_key(name) {
         let names: Vec<&str> = routes.routes.iter().map(|route| route.name.as_str()).collect();
-        let hint = closest(name, &names).map(|known| format!("did you mean `{known}`?"));
+        let hint = did_you_mean(name, &names);
         node.wrong(mistakes, format!("there is no route `{}`", node.shown()), hint);
     } else if name != DEFAULT && !routes.routes.iter().any(|route| route.name == name) && !mistakes.has_errors() {
         node.doubtful(mistakes, format!("no request meets `{}`: it is not enabled", node.shown()), None);

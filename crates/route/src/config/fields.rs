@@ -1,12 +1,12 @@
 //! `requestHeaders`, `responseHeaders` and `requestId`: which fields can be changed, and how their values are read.
 
+use crossfade_document::Node;
 use http::header::{HeaderName, HeaderValue};
 
-use crate::document::Mistakes;
 use crate::mirror::MIRROR_FIELD;
+use crate::read::{Findings, Read};
 use crate::table::{FieldEdits, FieldValue};
 use crate::template::{FIELD_VARIABLES, Groups, Template};
-use crate::yaml::Node;
 
 /// Which message is changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,12 +48,12 @@ const NOT_FOR_THE_ID: [&str; 12] = [
     "x-forwarded-proto",
 ];
 
-pub(super) fn read<'n>(node: &'n Node, side: Side, groups: &Groups, mistakes: &mut Mistakes<'n>) -> FieldEdits {
+pub(super) fn read<'n>(node: &'n Node, side: Side, groups: &Groups, mistakes: &mut Findings) -> FieldEdits {
     let Some([set, add, remove]) = node.keys(mistakes, ["set", "add", "remove"]) else {
         return FieldEdits::default();
     };
     let mut values = |node: Option<&'n Node>, several: bool| {
-        let members = node.and_then(|node| node.members(mistakes)).unwrap_or_default();
+        let members = node.and_then(|node| node.map(mistakes)).unwrap_or_default();
         let mut list = Vec::new();
         for (key, node) in members {
             let name = check_name(&key.name, node, side, mistakes);
@@ -67,14 +67,14 @@ pub(super) fn read<'n>(node: &'n Node, side: Side, groups: &Groups, mistakes: &m
     };
     let (set, add) = (values(set, false), values(add, true));
     let remove = remove.and_then(|node| node.one_or_more(mistakes)).unwrap_or_default();
-    let read_name = |node: &'n Node, mistakes: &mut Mistakes<'n>| {
+    let read_name = |node: &'n Node, mistakes: &mut Findings| {
         let text = node.text(mistakes)?;
         check_name(text, node, side, mistakes)
     };
     FieldEdits { remove: remove.iter().filter_map(|node| read_name(node, mistakes)).collect(), set, add }
 }
 
-fn check_name<'n>(text: &str, node: &'n Node, side: Side, mistakes: &mut Mistakes<'n>) -> Option<HeaderName> {
+fn check_name(text: &str, node: &Node, side: Side, mistakes: &mut Findings) -> Option<HeaderName> {
     let Ok(name) = HeaderName::from_bytes(text.as_bytes()) else {
         // A name that is a key is in the path already.
         node.wrong(mistakes, "this is not a field name", None);
@@ -94,7 +94,7 @@ fn check_name<'n>(text: &str, node: &'n Node, side: Side, mistakes: &mut Mistake
     Some(name)
 }
 
-fn read_value<'n>(node: &'n Node, groups: &Groups, mistakes: &mut Mistakes<'n>) -> Option<FieldValue> {
+fn read_value(node: &Node, groups: &Groups, mistakes: &mut Findings) -> Option<FieldValue> {
     let text = node.text(mistakes)?;
     let template = match Template::parse(&node.pieces(), &FIELD_VARIABLES, groups) {
         Ok(template) => template,
@@ -114,7 +114,7 @@ fn read_value<'n>(node: &'n Node, groups: &Groups, mistakes: &mut Mistakes<'n>) 
 }
 
 /// `requestId.header`.
-pub(super) fn read_request_id<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<HeaderName> {
+pub(super) fn read_request_id(node: &Node, mistakes: &mut Findings) -> Option<HeaderName> {
     let text = node.text(mistakes)?;
     let Ok(name) = HeaderName::from_bytes(text.as_bytes()) else {
         node.wrong(mistakes, format!("`{}` is not a field name", node.shown()), None);

@@ -4,23 +4,23 @@ use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use crossfade_document::{Node, did_you_mean};
 use http::header::HeaderName;
 
 use super::backends::{Backends, read_code, read_methods};
 use super::conditions::cookie_name;
 use super::transforms;
-use crate::document::{Mistakes, closest};
 use crate::policy::Failover;
+use crate::read::{Findings, Read};
 use crate::sticky::{JwtSource, OptIn, Sticky, StickyKey};
 use crate::table::{Forward, Target};
 use crate::transform::Transforms;
-use crate::yaml::Node;
 
 const OPT_IN_COOKIE: &str = "crossfade_opt_in";
 const OPT_IN_AGE: Duration = Duration::from_secs(30 * 86_400);
 const ASSIGNED_COOKIE: &str = "crossfade_user";
 
-pub(super) fn read<'n>(node: &'n Node, backends: &mut Backends<'n>, mistakes: &mut Mistakes<'n>) -> Option<Forward> {
+pub(super) fn read<'n>(node: &'n Node, backends: &mut Backends<'n>, mistakes: &mut Findings) -> Option<Forward> {
     if node.as_text().is_some() {
         let target = read_target(node, backends, mistakes)?;
         return Some(Forward { targets: vec![target], sticky: None, opt_in: None, failover: None });
@@ -30,7 +30,7 @@ pub(super) fn read<'n>(node: &'n Node, backends: &mut Backends<'n>, mistakes: &m
         node.wrong(mistakes, "`targets` is missing", Some("write `forward: NAME`, or name `targets`".into()));
         return None;
     };
-    let items = targets_node.items(mistakes)?;
+    let items = targets_node.list(mistakes)?;
     let mut targets: Vec<Target> = Vec::new();
     for item in items {
         let Some(target) = read_target(item, backends, mistakes) else { continue };
@@ -52,7 +52,7 @@ pub(super) fn read<'n>(node: &'n Node, backends: &mut Backends<'n>, mistakes: &m
 }
 
 /// The name of a back end, or `{backend, weight, transforms}`.
-fn read_target<'n>(node: &'n Node, backends: &mut Backends<'n>, mistakes: &mut Mistakes<'n>) -> Option<Target> {
+fn read_target<'n>(node: &'n Node, backends: &mut Backends<'n>, mistakes: &mut Findings) -> Option<Target> {
     let ([backend, weight, transforms], name) = match node.as_text() {
         Some(_) => ([Some(node), None, None], node),
         None => {
@@ -70,20 +70,17 @@ fn read_target<'n>(node: &'n Node, backends: &mut Backends<'n>, mistakes: &mut M
 }
 
 /// The index of the target that a node names.
-fn find_target<'n>(name: &str, node: &'n Node, targets: &[Target], mistakes: &mut Mistakes<'n>) -> Option<usize> {
+fn find_target(name: &str, node: &Node, targets: &[Target], mistakes: &mut Findings) -> Option<usize> {
     let index = targets.iter().position(|target| target.name == name);
     if index.is_none() {
         let names: Vec<&str> = targets.iter().map(|target| target.name.as_str()).collect();
-        let hint = match closest(name, &names) {
-            Some(known) => format!("did you mean `{known}`?"),
-            None => format!("targets of this route: {}", names.join(", ")),
-        };
+        let hint = did_you_mean(name, &names).unwrap_or_else(|| format!("targets of this route: {}", names.join(", ")));
         node.wrong(mistakes, "this is no target of the route", Some(hint));
     }
     index
 }
 
-fn read_sticky<'n>(node: &'n Node, targets: &[Target], mistakes: &mut Mistakes<'n>) -> Option<Sticky> {
+fn read_sticky(node: &Node, targets: &[Target], mistakes: &mut Findings) -> Option<Sticky> {
     let [by, pin, otherwise] = node.keys(mistakes, ["by", "pin", "otherwise"])?;
     let key = match by {
         Some(node) => read_key(node, mistakes),
@@ -93,7 +90,7 @@ fn read_sticky<'n>(node: &'n Node, targets: &[Target], mistakes: &mut Mistakes<'
         }
     };
     let mut pins: HashMap<Box<[u8]>, usize> = HashMap::new();
-    for (key, values) in pin.and_then(|node| node.members(mistakes)).unwrap_or_default() {
+    for (key, values) in pin.and_then(|node| node.map(mistakes)).unwrap_or_default() {
         let Some(target) = find_target(&key.name, values, targets, mistakes) else { continue };
         for node in values.one_or_more(mistakes).unwrap_or_default() {
             let Some(value) = node.text(mistakes) else { continue };
@@ -110,7 +107,7 @@ fn read_sticky<'n>(node: &'n Node, targets: &[Target], mistakes: &mut Mistakes<'
 }
 
 /// What a user is known by: `ip`, `assigned`, or a map with one key.
-pub(super) fn read_key<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<StickyKey> {
+pub(super) fn read_key(node: &Node, mistakes: &mut Findings) -> Option<StickyKey> {
     match node.as_text() {
         Some("ip") => return Some(StickyKey::Ip),
         Some("assigned") => return Some(StickyKey::Assigned { cookie: ASSIGNED_COOKIE.to_owned() }),
@@ -144,7 +141,7 @@ pub(super) fn read_key<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Optio
 }
 
 /// The name of a claim, or `{claim, header}`, `{claim, cookie}`; without those the token is in `Authorization`.
-fn read_jwt_claim<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<StickyKey> {
+fn read_jwt_claim(node: &Node, mistakes: &mut Findings) -> Option<StickyKey> {
     if let Some(claim) = node.as_text() {
         return Some(StickyKey::JwtClaim { claim: claim.to_owned(), from: JwtSource::Authorization });
     }
@@ -165,7 +162,7 @@ fn read_jwt_claim<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Sti
     Some(StickyKey::JwtClaim { claim: claim.text(mistakes)?.to_owned(), from })
 }
 
-pub(super) fn field_name<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<HeaderName> {
+pub(super) fn field_name(node: &Node, mistakes: &mut Findings) -> Option<HeaderName> {
     let name = HeaderName::from_bytes(node.text(mistakes)?.as_bytes()).ok();
     if name.is_none() {
         node.wrong(mistakes, format!("`{}` is not a field name", node.shown()), None);
@@ -173,7 +170,7 @@ pub(super) fn field_name<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Opt
     name
 }
 
-fn read_opt_in<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<OptIn> {
+fn read_opt_in(node: &Node, mistakes: &mut Findings) -> Option<OptIn> {
     let [query, header, cookie, max_age] = node.keys(mistakes, ["query", "header", "cookie", "maxAge"])?;
     if query.is_none() && header.is_none() {
         let hint = "name a `query` key or a `header` by which a request can choose";
@@ -193,7 +190,7 @@ fn read_failover<'n>(
     node: &'n Node,
     targets: &[Target],
     backends: &mut Backends<'n>,
-    mistakes: &mut Mistakes<'n>,
+    mistakes: &mut Findings,
 ) -> Option<Failover> {
     let [on, to, methods] = node.keys(mistakes, ["on", "to", "methods"])?;
     let Some(to) = to else {
@@ -242,7 +239,7 @@ impl Events {
         Events { connect_error: true, timeout: true, reset: true, codes: vec![502..=502, 503..=503, 504..=504] }
     }
 
-    fn read<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Self {
+    fn read(node: &Node, mistakes: &mut Findings) -> Self {
         let mut events = Events { connect_error: false, timeout: false, reset: false, codes: Vec::new() };
         for item in node.one_or_more(mistakes).unwrap_or_default() {
             match item.as_text() {
@@ -254,8 +251,7 @@ impl Events {
                 }
                 _ => {
                     let known = ["connectError", "timeout", "reset", "5xx"];
-                    let hint = item.as_text().and_then(|text| closest(text, &known));
-                    let hint = hint.map(|known| format!("did you mean `{known}`?"));
+                    let hint = item.as_text().and_then(|text| did_you_mean(text, &known));
                     let message = "expected connectError, timeout, reset, or a status like 503 or 5xx";
                     item.wrong(mistakes, message, hint);
                 }

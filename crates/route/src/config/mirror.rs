@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crossfade_document::Node;
 use http::Method;
 
 use super::backends::{Backends, read_methods};
@@ -10,12 +11,11 @@ use super::compare;
 use super::fields::{self, Side};
 use super::forward::{field_name, read_key};
 use super::transforms;
-use crate::document::Mistakes;
 use crate::mirror::{Credentials, Mirror};
+use crate::read::{Findings, Read};
 use crate::sticky::{Sticky, StickyKey};
 use crate::table::{FieldEdits, Forward};
 use crate::template::Groups;
-use crate::yaml::Node;
 
 /// Where nothing is said: long enough for a slow page, short enough for Lambda's usual timeouts.
 const BUDGET: Duration = Duration::from_secs(10);
@@ -25,7 +25,7 @@ pub(super) fn read<'n>(
     forward: Option<&Forward>,
     groups: &Groups,
     backends: &mut Backends<'n>,
-    mistakes: &mut Mistakes<'n>,
+    mistakes: &mut Findings,
 ) -> Option<Mirror> {
     let [backend, percent, sticky, methods, transforms, request_headers, credentials, timeouts, budget, compare] = node
         .keys(
@@ -91,7 +91,7 @@ pub(super) fn read<'n>(
     })
 }
 
-fn read_sticky<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Sticky> {
+fn read_sticky(node: &Node, mistakes: &mut Findings) -> Option<Sticky> {
     let [by] = node.keys(mistakes, ["by"])?;
     let Some(by) = by else {
         node.wrong(mistakes, "`by` is missing", Some("write `by: {cookie: NAME}`".into()));
@@ -106,7 +106,7 @@ fn read_sticky<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Sticky
 }
 
 /// `true`, `false`, or the fields that pass.
-fn read_credentials<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Credentials> {
+fn read_credentials(node: &Node, mistakes: &mut Findings) -> Option<Credentials> {
     match node.as_text() {
         Some("true") => return Some(Credentials::Passed),
         Some("false") => return Some(Credentials::Withheld),

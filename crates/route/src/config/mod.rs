@@ -15,17 +15,19 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crossfade_document::{Diagnostic, Diagnostics, Node, Options, Place, parse, parse_json};
+
 use crate::backend_url::{self, UrlMistake};
-use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::document::Mistakes;
 use crate::expectation::Expectation;
-use crate::json;
+use crate::masked::masked;
 use crate::reach::Reach;
+use crate::read::{Findings, Read};
 use crate::select::Index;
 use crate::surroundings::Surroundings;
 use crate::table::{Action, Backend, FieldEdits, Forward, HealthCheck, Route, RoutingTable, Target};
 use crate::transform::Transforms;
-use crate::yaml::{self, Node};
+use crate::variables::substitute;
+
 use http::header::HeaderName;
 
 use backends::Backends;
@@ -66,8 +68,8 @@ impl RoutingTable {
         parsed.map(RoutingTable::everything_to).map_err(|mistake| {
             // Not the URL: whatever was put there by mistake may be a secret.
             let hint = Some(mistake.hint.to_owned());
-            let list = vec![Diagnostic { place: None, hint, ..Diagnostic::error((1, 1), mistake.message) }];
-            Diagnostics { source_name: source_name.to_owned(), text: String::new(), list }
+            let list = vec![Diagnostic { place: None, hint, ..Diagnostic::error(Place::new(1, 1), mistake.message) }];
+            Diagnostics::new(source_name, String::new(), list, masked)
         })
     }
 
@@ -81,8 +83,8 @@ impl RoutingTable {
         source_name: &str,
         surroundings: &dyn Surroundings,
     ) -> Result<RoutingTable, Diagnostics> {
-        if let Some(document) = json::parse(text, surroundings) {
-            let mut mistakes = Mistakes::default();
+        if let Some(document) = parse_json(text, &|text| substitute(text, surroundings)) {
+            let mut mistakes = Findings::default();
             let table = read(&document, surroundings, false, &mut Vec::new(), &mut mistakes);
             if let Some(table) = table.filter(|_| !mistakes.has_errors()) {
                 return Ok(table);
@@ -129,9 +131,11 @@ impl Checked {
 fn check(text: &str, source_name: &str, surroundings: &dyn Surroundings, doubts: bool) -> Checked {
     let mut list = Vec::new();
     let (mut table, mut expectations) = (None, Vec::new());
-    match yaml::parse(text, surroundings, &mut list) {
+    let substitute = |text: &str| substitute(text, surroundings);
+    let options = Options { file: 0, tag: None, merge: None, substitute: Some(&substitute), mask: masked };
+    match parse(text, &options, &mut list) {
         Ok(document) => {
-            let mut mistakes = Mistakes::default();
+            let mut mistakes = Findings::default();
             let doubts = doubts && list.is_empty();
             table = read(&document, surroundings, doubts, &mut expectations, &mut mistakes);
             // What follows from a mistake in the text itself is not one more.
@@ -143,17 +147,17 @@ fn check(text: &str, source_name: &str, surroundings: &dyn Surroundings, doubts:
     list.sort_by_key(|diagnostic| diagnostic.place);
     // For excerpts only: a function that starts well has no use for it.
     let text = if list.is_empty() && !doubts { String::new() } else { text.to_owned() };
-    let diagnostics = Diagnostics { source_name: source_name.to_owned(), text, list };
+    let diagnostics = Diagnostics::new(source_name, text, list, masked);
     let table = table.filter(|_| !diagnostics.has_errors());
     Checked { table, expectations, diagnostics }
 }
 
-fn read<'n>(
-    top: &'n Node,
+fn read(
+    top: &Node,
     surroundings: &dyn Surroundings,
     doubts: bool,
     expectations: &mut Vec<Expectation>,
-    mistakes: &mut Mistakes<'n>,
+    mistakes: &mut Findings,
 ) -> Option<RoutingTable> {
     let [version, backends, routes, default, timeouts, request_id, client_ip, health_check, tests] = top.keys(
         mistakes,
@@ -234,7 +238,7 @@ fn read<'n>(
 }
 
 /// Warns of a `failover` after a timeout that comes only when `timeouts.request` is over.
-fn doubt_late_failover<'n>(node: &'n Node, limit: Duration, table: &RoutingTable, mistakes: &mut Mistakes<'n>) {
+fn doubt_late_failover(node: &Node, limit: Duration, table: &RoutingTable, mistakes: &mut Findings) {
     let mut names = BTreeSet::new();
     for route in table.routes.iter().chain([&table.default]) {
         let Action::Forward(Forward { targets, failover: Some(failover), .. }) = &route.action else { continue };

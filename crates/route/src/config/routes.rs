@@ -3,20 +3,20 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use crossfade_document::Node;
 use http::StatusCode;
 use http::header::HeaderValue;
 
 use super::backends::{Backends, is_name, read_file};
 use super::fields::{self, Side};
 use super::{conditions, forward, mirror, transforms};
-use crate::document::Mistakes;
+use crate::read::{Findings, Read};
 use crate::redirect::{Redirect, is_host};
 use crate::requirement::Requirement;
 use crate::surroundings::Surroundings;
 use crate::table::{Action, FieldEdits, FieldValue, FixedResponse, Route};
 use crate::template::{Groups, Template};
 use crate::transform::Transforms;
-use crate::yaml::Node;
 
 /// The name of the last route.
 pub(super) const DEFAULT: &str = "default";
@@ -32,10 +32,10 @@ pub(super) fn read<'n>(
     node: &'n Node,
     backends: &mut Backends<'n>,
     surroundings: &dyn Surroundings,
-    mistakes: &mut Mistakes<'n>,
+    mistakes: &mut Findings,
 ) -> Routes<'n> {
     // Nothing but comments is as good as no routes.
-    let items = if node.is_empty() { &[] } else { node.items(mistakes).unwrap_or_default() };
+    let items = if node.is_empty() { &[] } else { node.list(mistakes).unwrap_or_default() };
     let mut read = Routes { routes: Vec::with_capacity(items.len()), nodes: HashMap::new() };
     let mut priorities: HashMap<u32, &'n Node> = HashMap::new();
     for item in items {
@@ -43,14 +43,14 @@ pub(super) fn read<'n>(
         if let Some(name) = name
             && let Some(other) = read.nodes.insert(name.to_owned(), item)
         {
-            let hint = format!("the other one begins in line {}", other.place.0);
-            let shown = item.member("name").map(Node::shown).unwrap_or_default();
+            let hint = format!("the other one begins in line {}", other.place.line);
+            let shown = item.get("name").map(Node::shown).unwrap_or_default();
             item.wrong(mistakes, format!("there are two routes `{shown}`"), Some(hint));
         }
         if let Some(priority) = priority
             && let Some(other) = priorities.insert(priority, item)
         {
-            let hint = format!("the other one begins in line {}", other.place.0);
+            let hint = format!("the other one begins in line {}", other.place.line);
             item.wrong(mistakes, format!("there are two routes with priority {priority}"), Some(hint));
         }
         let body = read_body(item, true, backends, surroundings, mistakes);
@@ -68,7 +68,7 @@ pub(super) fn read_default<'n>(
     node: &'n Node,
     backends: &mut Backends<'n>,
     surroundings: &dyn Surroundings,
-    mistakes: &mut Mistakes<'n>,
+    mistakes: &mut Findings,
 ) -> Option<Route> {
     if node.as_text().is_some() {
         let hint = format!("write `default: {{forward: {}}}`", node.shown());
@@ -84,9 +84,9 @@ struct Header<'n> {
     enabled: bool,
 }
 
-fn read_header<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Header<'n>> {
-    node.members(mistakes)?;
-    let name = match node.member("name") {
+fn read_header<'n>(node: &'n Node, mistakes: &mut Findings) -> Option<Header<'n>> {
+    node.map(mistakes)?;
+    let name = match node.get("name") {
         Some(node) => {
             let name = node.text(mistakes);
             if name.is_some_and(|name| !is_name(name)) {
@@ -101,7 +101,7 @@ fn read_header<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Header
             None
         }
     };
-    let priority = match node.member("priority") {
+    let priority = match node.get("priority") {
         Some(node) => node.whole(mistakes, 1..=50_000),
         None => {
             let hint = "the lowest is looked at first, as with ALB; leave room: 10, 20, 30";
@@ -109,7 +109,7 @@ fn read_header<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Header
             None
         }
     };
-    let enabled = node.member("enabled").and_then(|node| node.boolean(mistakes)).unwrap_or(true);
+    let enabled = node.get("enabled").and_then(|node| node.boolean(mistakes)).unwrap_or(true);
     Some(Header { name, priority, enabled })
 }
 
@@ -119,7 +119,7 @@ fn read_body<'n>(
     is_route: bool,
     backends: &mut Backends<'n>,
     surroundings: &dyn Surroundings,
-    mistakes: &mut Mistakes<'n>,
+    mistakes: &mut Findings,
 ) -> Option<Route> {
     let (conditions, rest) = if is_route {
         let [_, _, _, conditions, rest @ ..] = node.keys(
@@ -198,7 +198,7 @@ fn read_body<'n>(
     })
 }
 
-fn read_redirect<'n>(node: &'n Node, groups: &Groups, mistakes: &mut Mistakes<'n>) -> Option<Redirect> {
+fn read_redirect<'n>(node: &'n Node, groups: &Groups, mistakes: &mut Findings) -> Option<Redirect> {
     let [protocol, host, port, path, query, status] =
         node.keys(mistakes, ["protocol", "host", "port", "path", "query", "status"])?;
     // ALB writes them in capitals.
@@ -264,11 +264,7 @@ fn is_visible(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-fn read_fixed<'n>(
-    node: &'n Node,
-    surroundings: &dyn Surroundings,
-    mistakes: &mut Mistakes<'n>,
-) -> Option<FixedResponse> {
+fn read_fixed(node: &Node, surroundings: &dyn Surroundings, mistakes: &mut Findings) -> Option<FixedResponse> {
     let [status, content_type, body, body_file] = node.keys(mistakes, ["status", "contentType", "body", "bodyFile"])?;
     let status = match status {
         Some(node) => node.whole(mistakes, 200..=599),

@@ -1,24 +1,24 @@
 //! `transforms` of a route and of a target.
 
+use crossfade_document::{Node, Piece};
 use crossfade_rule as rule;
 use crossfade_rule::{Regex, Replacement};
 
-use crate::document::Mistakes;
+use crate::read::{Findings, Read};
 use crate::transform::{Rewrite, Transforms};
-use crate::yaml::{Node, Piece};
 
-pub(super) fn read<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Transforms {
+pub(super) fn read<'n>(node: &'n Node, mistakes: &mut Findings) -> Transforms {
     let Some([path, query, host]) = node.keys(mistakes, ["path", "query", "host"]) else {
         return Transforms::default();
     };
-    let mut list = |node: Option<&'n Node>, read: fn(&'n Node, &mut Mistakes<'n>) -> Option<Rewrite>| {
+    let mut list = |node: Option<&'n Node>, read: fn(&'n Node, &mut Findings) -> Option<Rewrite>| {
         let items = node.and_then(|node| node.one_or_more(mistakes)).unwrap_or_default();
         items.iter().filter_map(|item| read(item, mistakes)).collect()
     };
     Transforms { path: list(path, read_path), query: list(query, read_text), host: list(host, read_text) }
 }
 
-fn read_path<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Rewrite> {
+fn read_path<'n>(node: &'n Node, mistakes: &mut Findings) -> Option<Rewrite> {
     let [prefix, regex, replace] = node.keys(mistakes, ["prefix", "regex", "replace"])?;
     match (prefix, regex, replace) {
         (Some(prefix), None, Some(replace)) => {
@@ -41,7 +41,7 @@ fn read_path<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Rewrite>
     }
 }
 
-fn read_text<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Rewrite> {
+fn read_text(node: &Node, mistakes: &mut Findings) -> Option<Rewrite> {
     let [regex, replace] = node.keys(mistakes, ["regex", "replace"])?;
     let (Some(regex), Some(replace)) = (regex, replace) else {
         node.wrong(mistakes, "expected `regex` and `replace`", None);
@@ -50,7 +50,7 @@ fn read_text<'n>(node: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Rewrite>
     read_regex(regex, replace, mistakes)
 }
 
-fn read_regex<'n>(node: &'n Node, replace: &'n Node, mistakes: &mut Mistakes<'n>) -> Option<Rewrite> {
+fn read_regex<'n>(node: &'n Node, replace: &'n Node, mistakes: &mut Findings) -> Option<Rewrite> {
     replace.text(mistakes)?;
     let regex = match Regex::new(node.text(mistakes)?) {
         Ok(regex) => regex,

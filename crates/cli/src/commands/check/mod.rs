@@ -13,7 +13,7 @@ use std::time::SystemTime;
 use anyhow::{Context, Result, bail};
 use crossfade_function::Here;
 use crossfade_proxy::{Limits, Proxy};
-use crossfade_route::{Checked, Diagnostic, Diagnostics, PemFile, Severity};
+use crossfade_route::{Checked, Diagnostic, Diagnostics, PemFile, Place, Severity};
 use http::header::HeaderValue;
 use serde_json::{Value, json};
 
@@ -144,8 +144,8 @@ fn as_json(finding: &Diagnostic) -> Value {
     };
     let members = [
         ("severity", json!(severity)),
-        ("line", json!(finding.place.map(|(line, _)| line))),
-        ("column", json!(finding.place.map(|(_, column)| column))),
+        ("line", json!(finding.place.map(|place| place.line))),
+        ("column", json!(finding.place.map(|place| place.column))),
         ("path", json!(Some(&finding.path).filter(|path| !path.is_empty()))),
         ("route", json!(finding.route)),
         ("message", json!(finding.message)),
@@ -161,10 +161,11 @@ fn not_utf8(bytes: &[u8]) -> Option<Diagnostic> {
     let line = first.valid().matches('\n').count() + 1;
     let column = first.valid().chars().rev().take_while(|character| *character != '\n').count() + 1;
     let place = u32::try_from(line).ok().zip(u32::try_from(column).ok());
+    let place = place.map(|(line, column)| Place::new(line, column));
     Some(finding(place, "this is not UTF-8".to_owned(), Some("save the file as UTF-8".to_owned())))
 }
 
-fn finding(place: Option<(u32, u32)>, message: String, hint: Option<String>) -> Diagnostic {
+fn finding(place: Option<Place>, message: String, hint: Option<String>) -> Diagnostic {
     Diagnostic { severity: Severity::Error, place, path: String::new(), route: None, message, hint }
 }
 

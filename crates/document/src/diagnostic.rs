@@ -1,12 +1,13 @@
-//! What is wrong in a configuration, and how it is shown: place, hint, and for a terminal the source line. Finds nothing
+//! One finding in a text, and how findings are shown: place, hint, and for a terminal the source line. Finds nothing
 //! itself.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use crate::masked::masked;
+use crate::tree::Place;
 
 /// More than these are not even noted: a file of many megabytes can be nothing but mistakes.
-pub(crate) const MAX_FINDINGS: usize = 1000;
+pub const MAX_FINDINGS: usize = 1000;
 /// More than these nobody reads at once.
 const SHOWN: usize = 100;
 /// The longest line that is shown, in bytes: a file can be one line, with all that nobody needs to see.
@@ -17,9 +18,10 @@ const EXCERPT: usize = 250;
 pub struct Diagnostic {
     /// How bad it is.
     pub severity: Severity,
-    /// Where it stands; line and column count from 1, in characters. Absent where the text has no lines.
-    pub place: Option<(u32, u32)>,
-    /// The keys that lead there, like `backends.legacy.url` or `routes[2].forward`; empty at the top.
+    /// Where it is. Absent where the text has no lines.
+    pub place: Option<Place>,
+    /// The keys that lead there, like `backends.legacy.url` or `routes[2].forward`, or the part that it belongs to, like
+    /// ``function `a`, event 2``; empty at the top.
     pub path: String,
     /// The name of the route that it belongs to.
     pub route: Option<String>,
@@ -39,7 +41,9 @@ pub enum Severity {
 }
 
 impl Diagnostic {
-    pub(crate) fn error(place: (u32, u32), message: String) -> Self {
+    /// An error without a path and a hint.
+    #[must_use]
+    pub fn error(place: Place, message: String) -> Self {
         let (path, route, hint) = (String::new(), None, None);
         Diagnostic { severity: Severity::Error, place: Some(place), path, route, message, hint }
     }
@@ -50,13 +54,20 @@ impl Diagnostic {
 pub struct Diagnostics {
     /// The file's name, or that of the environment variable.
     pub source_name: String,
-    /// The text, for excerpts.
-    pub(crate) text: String,
     /// The findings.
     pub list: Vec<Diagnostic>,
+    /// For excerpts.
+    text: String,
+    mask: fn(&str) -> String,
 }
 
 impl Diagnostics {
+    /// Findings in `text`. `mask` returns a line of it as it may be shown, with a character for each one.
+    #[must_use]
+    pub fn new(source_name: &str, text: String, list: Vec<Diagnostic>, mask: fn(&str) -> String) -> Self {
+        Diagnostics { source_name: source_name.to_owned(), list, text, mask }
+    }
+
     /// Whether the configuration cannot be used.
     #[must_use]
     pub fn has_errors(&self) -> bool {
@@ -94,6 +105,11 @@ fn visible(c: char) -> char {
     }
 }
 
+/// Text of the file in one line: a line break in it could look like another finding.
+fn in_one_line(text: &str) -> Cow<'_, str> {
+    if text.contains('\n') { Cow::Owned(text.replace('\n', "\\n")) } else { Cow::Borrowed(text) }
+}
+
 /// Returns whether a character steers a terminal, or makes text look like other text: control characters but for line break
 /// and tab, line and paragraph separators, marks of writing direction, and characters that nobody sees.
 #[must_use]
@@ -127,14 +143,14 @@ impl Diagnostics {
 
     fn write_one(&self, f: &mut fmt::Formatter<'_>, diagnostic: &Diagnostic, lines: &[&str]) -> fmt::Result {
         f.write_str(&self.source_name)?;
-        if let Some((line, column)) = diagnostic.place {
+        if let Some(Place { line, column, .. }) = diagnostic.place {
             write!(f, ":{line}:{column}")?;
         }
         if diagnostic.severity == Severity::Warning {
             f.write_str(": warning")?;
         }
         if let Some(route) = &diagnostic.route {
-            write!(f, ": route `{route}`")?;
+            write!(f, ": route `{}`", in_one_line(route))?;
         }
         let path = match &diagnostic.route {
             // The name says which of the routes.
@@ -142,16 +158,16 @@ impl Diagnostics {
             None => &diagnostic.path,
         };
         if !path.is_empty() {
-            write!(f, ": `{path}`")?;
+            write!(f, ": `{}`", in_one_line(path))?;
         }
-        write!(f, ": {}", diagnostic.message)?;
-        if let Some((line, column)) = diagnostic.place
+        write!(f, ": {}", in_one_line(&diagnostic.message))?;
+        if let Some(Place { line, column, .. }) = diagnostic.place
             && let Some(source) = lines.get(line.saturating_sub(1) as usize)
             && source.len() <= EXCERPT
         {
             let number = line.to_string();
             let margin = " ".repeat(number.len());
-            let excerpt: String = masked(source).chars().map(visible).collect();
+            let excerpt: String = (self.mask)(source).chars().map(visible).collect();
             let indent = " ".repeat((column.saturating_sub(1) as usize).min(excerpt.chars().count()));
             write!(f, "\n {margin} |\n {number} | {excerpt}\n {margin} | {indent}^")?;
         }
@@ -159,5 +175,36 @@ impl Diagnostics {
             write!(f, "\n   hint: {hint}")?;
         }
         Ok(())
+    }
+}
+
+/// The hint at the known word that a misspelt one most likely means.
+#[must_use]
+pub fn did_you_mean(word: &str, known: &[&str]) -> Option<String> {
+    closest(word, known).map(|known| format!("did you mean `{known}`?"))
+}
+
+/// The known word that a misspelt one most likely means.
+#[must_use]
+pub fn closest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+    // The distance takes time by the product of both.
+    let word = if word.len() > 64 { return None } else { word.to_ascii_lowercase() };
+    known
+        .iter()
+        .map(|known| (strsim::damerau_levenshtein(&word, &known.to_ascii_lowercase()), *known))
+        .min_by_key(|(distance, _)| *distance)
+        .filter(|(distance, known)| *distance <= 1 + known.len() / 4)
+        .map(|(_, known)| known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn misspelt_keys() {
+        assert_eq!(closest("backend", &["backends", "default"]), Some("backends"));
+        assert_eq!(closest("hostheader", &["hostHeader", "http2"]), Some("hostHeader"));
+        assert_eq!(closest("colour", &["backends", "default"]), None);
     }
 }

@@ -6,17 +6,20 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use crate::surroundings::Surroundings;
-use crate::yaml::{Key, MAX_NODES, MAX_TEXT, Node, Scalar, VARIABLE, Value, expand};
+use crate::tree::{Key, Node, Place, Scalar, Value, duplicates};
+use crate::yaml::{MAX_NODES, MAX_TEXT, Substitute};
 
-const NOWHERE: (u32, u32) = (1, 1);
+const NOWHERE: Place = Place { file: 0, line: 1, column: 1 };
 
-/// `None` if the text is no JSON, is too large, has a name twice, or needs a variable that is not set: `yaml` says which.
-pub(crate) fn parse(text: &str, surroundings: &dyn Surroundings) -> Option<Node> {
+/// Parses a JSON object; all its nodes are at the beginning of the text. `None` if the text is no such object, is too
+/// large, has a fraction, a name twice or a variable in one, or needs a variable that has no value: [`crate::parse`] says
+/// what is wrong.
+#[must_use]
+pub fn parse(text: &str, substitute: Substitute<'_>) -> Option<Node> {
     if text.len() > MAX_TEXT || !text.starts_with('{') {
         return None;
     }
-    let tree = Tree { surroundings, nodes: &Cell::new(0) };
+    let tree = Tree { substitute, nodes: &Cell::new(0) };
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let node = tree.deserialize(&mut deserializer).ok()?;
     deserializer.end().ok()?;
@@ -25,7 +28,7 @@ pub(crate) fn parse(text: &str, surroundings: &dyn Surroundings) -> Option<Node>
 
 #[derive(Clone, Copy)]
 struct Tree<'s> {
-    surroundings: &'s dyn Surroundings,
+    substitute: Substitute<'s>,
     nodes: &'s Cell<usize>,
 }
 
@@ -35,7 +38,8 @@ impl Tree<'_> {
         if self.nodes.get() > MAX_NODES {
             return Err(E::custom("too large"));
         }
-        Ok(Node { place: NOWHERE, value })
+        // Far fewer than there are numbers.
+        Ok(Node { id: self.nodes.get() as u32, place: NOWHERE, value })
     }
 
     fn plain<E: Error>(self, text: &str) -> Result<Node, E> {
@@ -80,11 +84,11 @@ impl<'de> Visitor<'de> for Tree<'_> {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Node, E> {
-        if !text.contains(VARIABLE) {
-            return self.node(Value::Scalar(Scalar::quoted(text)));
-        }
-        let pieces = expand(text, self.surroundings).map_err(|(message, _)| E::custom(message))?;
-        self.node(Value::Scalar(Scalar::expanded(text, pieces)))
+        self.node(Value::Scalar(match (self.substitute)(text) {
+            None => Scalar::quoted(text),
+            Some(Ok(pieces)) => Scalar::expanded(text, pieces),
+            Some(Err(unresolved)) => return Err(E::custom(unresolved.message)),
+        }))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {
@@ -98,14 +102,12 @@ impl<'de> Visitor<'de> for Tree<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Node, A::Error> {
         let mut map: Vec<(Key, Node)> = Vec::new();
         while let Some(name) = members.next_key::<Box<str>>()? {
-            if name.contains(VARIABLE) {
+            if (self.substitute)(&name).is_some() {
                 return Err(A::Error::custom("a variable in a key"));
             }
             map.push((Key { place: NOWHERE, name }, members.next_value_seed(self)?));
         }
-        let mut names: Vec<&str> = map.iter().map(|(key, _)| &*key.name).collect();
-        names.sort_unstable();
-        if names.iter().zip(names.iter().skip(1)).any(|(one, next)| one == next) {
+        if !duplicates(map.iter().map(|(key, _)| key).collect()).is_empty() {
             return Err(A::Error::custom("a name twice"));
         }
         self.node(Value::Map(map))
@@ -115,7 +117,21 @@ impl<'de> Visitor<'de> for Tree<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::surroundings::Nothing;
+    use crate::tree::Piece;
+    use crate::yaml::{Options, Unresolved};
+
+    /// `<a>` is a variable without a value, any other text with a `<` one with the value 5.
+    fn substitute(text: &str) -> Option<Result<Vec<Piece>, Unresolved>> {
+        match text {
+            "<a>" => Some(Err(Unresolved { message: "a".to_owned(), hint: "b".to_owned() })),
+            _ if text.contains('<') => Some(Ok(vec![Piece::OfEnvironment("5".to_owned())])),
+            _ => None,
+        }
+    }
+
+    fn parse(text: &str) -> Option<Node> {
+        super::parse(text, &substitute)
+    }
 
     /// A tree without its places.
     fn shape(node: &Node) -> String {
@@ -125,6 +141,7 @@ mod tests {
             Value::Map(members) => {
                 format!("{:?}", members.iter().map(|(key, node)| (&key.name, shape(node))).collect::<Vec<_>>())
             }
+            Value::Unknown(never) => match *never {},
         }
     }
 
@@ -133,11 +150,12 @@ mod tests {
         for text in [
             r#"{"a": [1, -2, true, false, "x", "7", "true", ""], "b": {"c": {}}, "d": []}"#,
             r#"{"\u00e9\n": "\ud83d\ude00 \" \\ \/ \t", "n": 18446744073709551615}"#,
-            r#"{"a": "${env:NONE, 5}", "b": "$${env:NONE}"}"#,
+            r#"{"a": "<b>", "b": "b"}"#,
         ] {
-            let mut mistakes = Vec::new();
-            let yaml = crate::yaml::parse(text, &Nothing, &mut mistakes).unwrap();
-            assert_eq!(shape(&parse(text, &Nothing).unwrap()), shape(&yaml), "{text}");
+            let options =
+                Options { file: 0, tag: None, merge: None, substitute: Some(&substitute), mask: str::to_owned };
+            let yaml = crate::yaml::parse(text, &options, &mut Vec::new()).unwrap();
+            assert_eq!(shape(&parse(text).unwrap()), shape(&yaml), "{text}");
         }
     }
 
@@ -146,10 +164,10 @@ mod tests {
         for text in [
             "a: 1",
             r#"{"a": 1, "a": 2}"#,
-            r#"{"a": "${env:NONE}"}"#,
+            r#"{"a": "<a>"}"#,
             r#"{"a": 1.5}"#,
             r#"{"a": 123456789012345678901234567890}"#,
-            r#"{"${env:NONE, a}": 1}"#,
+            r#"{"<b>": 1}"#,
             "{} {}",
             "{a: 1}",
             "[]",
@@ -157,7 +175,7 @@ mod tests {
             &format!("{{\"a\": {}", "[".repeat(100_000)),
             &format!("{{\"a\": [{}1]}}", "1,".repeat(MAX_NODES)),
         ] {
-            assert!(parse(text, &Nothing).is_none(), "{}", text.get(..20).unwrap_or(text));
+            assert!(parse(text).is_none(), "{}", text.get(..20).unwrap_or(text));
         }
     }
 }

@@ -1,0 +1,419 @@
+//! YAML (and so JSON) text as a tree. Owns the syntax, what of it is supported, and its limits; knows nothing of what the
+//! text means.
+//!
+//! Built on the parser's events, not on serde: the tree is all that is needed, and a third of the size in the function.
+//! Anchors and aliases work, several documents do not; tags and merge keys are the caller's choice.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput};
+
+use crate::diagnostic::{Diagnostic, MAX_FINDINGS};
+use crate::tree::{Key, Node, Piece, Place, Scalar, Value, duplicates};
+
+/// The longest text, in bytes: some ten thousand routes, and still read in a moment.
+pub const MAX_TEXT: usize = 8 * 1024 * 1024;
+
+/// Nodes in one document: more than any real one has, few enough that aliases of aliases cannot grow without end.
+pub const MAX_NODES: usize = 1_000_000;
+
+/// Levels of nodes: more than any real document has, few enough for the smallest stack.
+pub const MAX_DEPTH: usize = 64;
+
+/// Replaces the variables in a text; `None` if there is none in it.
+pub type Substitute<'s> = &'s dyn Fn(&str) -> Option<Result<Vec<Piece>, Unresolved>>;
+
+/// Returns what a tag makes of the node it is at. Its handle and suffix are `!` and `Ref` for `!Ref`.
+pub type Tag<X> = fn(Node<X>, handle: &str, suffix: &str) -> Node<X>;
+
+/// Returns the members of a map, with those that its `<<` gives; `None` if that is neither a map nor a list of maps.
+pub type Merge<X> = fn(members: Vec<(Key, Node<X>)>, merged: Vec<Node<X>>) -> Option<Vec<(Key, Node<X>)>>;
+
+/// Why a variable has no value.
+#[derive(Clone, Debug)]
+pub struct Unresolved {
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
+/// The choices of a caller.
+#[derive(Clone, Copy)]
+pub struct Options<'o, X> {
+    /// The number of the file in all places.
+    pub file: u32,
+    /// Without it, tags are errors.
+    pub tag: Option<Tag<X>>,
+    /// Without it, `<<` is a key like any other.
+    pub merge: Option<Merge<X>>,
+    /// Variables are replaced in values; in a key one is an error.
+    pub substitute: Option<Substitute<'o>>,
+    /// A key as a message may show it.
+    pub mask: fn(&str) -> String,
+}
+
+impl<X> std::fmt::Debug for Options<'_, X> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options").field("file", &self.file).finish_non_exhaustive()
+    }
+}
+
+/// Parses a text that holds one document; an empty one is null. Findings that do not make the tree useless go into
+/// `mistakes`: duplicate keys, of which the tree has all, and variables.
+///
+/// # Errors
+///
+/// The first mistake in the syntax, or a limit that the text exceeds.
+pub fn parse<X: Clone>(
+    text: &str,
+    options: &Options<'_, X>,
+    mistakes: &mut Vec<Diagnostic>,
+) -> Result<Node<X>, Box<Diagnostic>> {
+    let start = Place { file: options.file, line: 1, column: 1 };
+    if text.len() > MAX_TEXT {
+        let message = format!("the file has {} bytes, it may have {MAX_TEXT}", text.len());
+        return Err(Box::new(Diagnostic { place: None, ..Diagnostic::error(start, message) }));
+    }
+    let events = Parser::new_from_str(text);
+    let mut reader = Reader { events, anchors: BTreeMap::new(), nodes: 0, depth: 0, options, mistakes };
+    let document = loop {
+        match reader.next()? {
+            (Event::StreamStart | Event::DocumentStart(..), _) => {}
+            (Event::StreamEnd | Event::DocumentEnd, _) => return Ok(Node::plain(start, "")),
+            (event, span) => break reader.node(event, span)?,
+        }
+    };
+    loop {
+        match reader.next()? {
+            (Event::DocumentEnd, _) => {}
+            (Event::StreamEnd, _) => return Ok(document),
+            (_, span) => return Err(reader.wrong(span, "a second document begins here, there may be one only")),
+        }
+    }
+}
+
+struct Reader<'t, 'o, X> {
+    events: Parser<'t, StrInput<'t>>,
+    anchors: BTreeMap<usize, Node<X>>,
+    nodes: usize,
+    depth: usize,
+    options: &'o Options<'o, X>,
+    mistakes: &'o mut Vec<Diagnostic>,
+}
+
+impl<'t, X: Clone> Reader<'t, '_, X> {
+    fn next(&mut self) -> Result<(Event<'t>, Span), Box<Diagnostic>> {
+        let event = self.events.next_event().unwrap_or(Ok((Event::StreamEnd, Span::default())));
+        event.map_err(|error| self.not_yaml(&error))
+    }
+
+    /// The node that an event begins.
+    fn node(&mut self, event: Event<'t>, span: Span) -> Result<Node<X>, Box<Diagnostic>> {
+        self.depth += 1;
+        self.nodes += 1;
+        self.check_limits(span, 0)?;
+        let id = self.last_id();
+        let (value, anchor, tag) = match event {
+            Event::Scalar(text, style, anchor, tag) => (self.scalar(&text, style, span), anchor, tag),
+            Event::SequenceStart(_, anchor, tag) => (Value::List(self.items()?), anchor, tag),
+            Event::MappingStart(_, anchor, tag) => (Value::Map(self.members()?), anchor, tag),
+            Event::Alias(anchor) => return self.alias(anchor, span),
+            _ => return Err(self.wrong(span, "this is not expected here")),
+        };
+        self.depth -= 1;
+        let mut node = Node { id, place: self.place(span), value };
+        if let Some(tag) = tag {
+            let Some(apply) = self.options.tag else { return Err(self.wrong(span, "tags are not supported")) };
+            let (handle, suffix) = tag.parts();
+            node = apply(node, handle, suffix);
+        }
+        if anchor > 0 {
+            self.anchors.insert(anchor, node.clone());
+        }
+        Ok(node)
+    }
+
+    /// A copy of what has the anchor, with IDs of its own.
+    fn alias(&mut self, anchor: usize, span: Span) -> Result<Node<X>, Box<Diagnostic>> {
+        let Some(node) = self.anchors.get(&anchor) else {
+            return Err(self.wrong(span, "an alias within what it stands for"));
+        };
+        let (nodes, levels) = node.extent();
+        let mut next = self.last_id();
+        self.nodes += nodes;
+        self.check_limits(span, levels.saturating_sub(1))?;
+        self.depth -= 1;
+        let mut copy = Node { place: self.place(span), ..node.clone() };
+        copy.renumber(&mut next);
+        Ok(copy)
+    }
+
+    fn check_limits(&self, span: Span, levels_below: usize) -> Result<(), Box<Diagnostic>> {
+        if self.nodes > MAX_NODES {
+            return Err(self.wrong(span, "the document is too large"));
+        }
+        if self.depth + levels_below > MAX_DEPTH {
+            return Err(self.wrong(span, "the document is too deep"));
+        }
+        Ok(())
+    }
+
+    /// There are far fewer nodes than numbers.
+    fn last_id(&self) -> u32 {
+        self.nodes as u32
+    }
+
+    fn items(&mut self) -> Result<Vec<Node<X>>, Box<Diagnostic>> {
+        let mut items = Vec::new();
+        loop {
+            match self.next()? {
+                (Event::SequenceEnd, _) => return Ok(items),
+                (event, span) => items.push(self.node(event, span)?),
+            }
+        }
+    }
+
+    fn members(&mut self) -> Result<Vec<(Key, Node<X>)>, Box<Diagnostic>> {
+        let mut members: Vec<(Key, Node<X>)> = Vec::new();
+        let mut merged: Vec<Node<X>> = Vec::new();
+        let mut merged_at = None;
+        loop {
+            let (key, is_merge) = match self.next()? {
+                (Event::MappingEnd, _) => break,
+                (Event::Scalar(text, style, ..), span) => {
+                    let is_merge = self.options.merge.is_some() && text == "<<" && style == ScalarStyle::Plain;
+                    (Key { place: self.place(span), name: text.into() }, is_merge)
+                }
+                (_, span) => return Err(self.wrong(span, "a key must be a text")),
+            };
+            if self.options.substitute.is_some_and(|substitute| substitute(&key.name).is_some()) {
+                let hint = Some("variables are replaced in values only".to_owned());
+                self.mistakes
+                    .push(Diagnostic { hint, ..Diagnostic::error(key.place, "a variable in a key".to_owned()) });
+            }
+            let (event, span) = self.next()?;
+            let node = self.node(event, span)?;
+            if is_merge {
+                merged.push(node);
+                merged_at = Some(span);
+            } else {
+                members.push((key, node));
+            }
+        }
+        self.note_duplicates(&members);
+        if let (Some(merge), Some(span)) = (self.options.merge, merged_at) {
+            return merge(members, merged).ok_or_else(|| self.wrong(span, "`<<` takes a map or a list of maps"));
+        }
+        Ok(members)
+    }
+
+    fn note_duplicates(&mut self, members: &[(Key, Node<X>)]) {
+        for (first, second) in duplicates(members.iter().map(|(key, _)| key).collect()) {
+            if self.mistakes.len() < MAX_FINDINGS {
+                let message = format!("duplicate key `{}`", (self.options.mask)(&second.name));
+                let hint = Some(format!("it stands in line {}, too", first.place.line));
+                self.mistakes.push(Diagnostic { hint, ..Diagnostic::error(second.place, message) });
+            }
+        }
+    }
+
+    fn scalar(&mut self, text: &str, style: ScalarStyle, span: Span) -> Value<X> {
+        let as_it_is = || if style == ScalarStyle::Plain { Scalar::plain(text) } else { Scalar::quoted(text) };
+        Value::Scalar(match self.options.substitute.and_then(|substitute| substitute(text)) {
+            None => as_it_is(),
+            Some(Ok(pieces)) => Scalar::expanded(text, pieces),
+            Some(Err(Unresolved { message, hint })) => {
+                let place = self.place(span);
+                self.mistakes.push(Diagnostic { hint: Some(hint), ..Diagnostic::error(place, message) });
+                as_it_is()
+            }
+        })
+    }
+
+    fn place(&self, span: Span) -> Place {
+        self.place_at(span.start.line(), span.start.col())
+    }
+
+    /// A text is far shorter than these numbers reach.
+    fn place_at(&self, line: usize, column: usize) -> Place {
+        Place { file: self.options.file, line: line as u32, column: (column as u32).saturating_add(1) }
+    }
+
+    fn wrong(&self, span: Span, message: &str) -> Box<Diagnostic> {
+        Box::new(Diagnostic::error(self.place(span), message.to_owned()))
+    }
+
+    fn not_yaml(&self, error: &ScanError) -> Box<Diagnostic> {
+        let place = self.place_at(error.marker().line(), error.marker().col());
+        Box::new(Diagnostic::error(place, format!("this is not YAML: {}", error.kind())))
+    }
+}
+
+/// YAML 1.1's merge keys, for [`Options::merge`]: written members win over merged ones, and of those the first.
+#[must_use]
+pub fn merge_keys<X>(mut members: Vec<(Key, Node<X>)>, merged: Vec<Node<X>>) -> Option<Vec<(Key, Node<X>)>> {
+    fn add<X>(node: Node<X>, known: &mut BTreeSet<Box<str>>, members: &mut Vec<(Key, Node<X>)>) -> Option<()> {
+        match node.value {
+            Value::Map(more) => members.extend(more.into_iter().filter(|(key, _)| known.insert(key.name.clone()))),
+            Value::List(maps) => maps.into_iter().try_for_each(|map| add(map, known, members))?,
+            Value::Scalar(_) | Value::Unknown(_) => return None,
+        }
+        Some(())
+    }
+    let mut known = members.iter().map(|(key, _)| key.name.clone()).collect();
+    merged.into_iter().try_for_each(|node| add(node, &mut known, &mut members))?;
+    Some(members)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::convert::Infallible;
+
+    const PLAIN: Options<'_, Infallible> =
+        Options { file: 0, tag: None, merge: None, substitute: None, mask: str::to_owned };
+
+    fn parse(text: &str) -> Result<Node, Box<Diagnostic>> {
+        super::parse(text, &PLAIN, &mut Vec::new())
+    }
+
+    /// As JSON, more or less.
+    fn shown(node: &Node) -> String {
+        match &node.value {
+            Value::Scalar(scalar) if scalar.is_null() => "null".to_owned(),
+            Value::Scalar(scalar) => scalar.text.to_string(),
+            Value::List(items) => format!("[{}]", items.iter().map(shown).collect::<Vec<_>>().join(", ")),
+            Value::Map(members) => {
+                let members: Vec<_> =
+                    members.iter().map(|(key, node)| format!("{}: {}", key.name, shown(node))).collect();
+                format!("{{{}}}", members.join(", "))
+            }
+            Value::Unknown(never) => match *never {},
+        }
+    }
+
+    fn scalar(text: &str) -> Scalar {
+        match parse(text).unwrap().value {
+            Value::Scalar(scalar) => scalar,
+            other => panic!("{}", other.kind()),
+        }
+    }
+
+    #[test]
+    fn only_plain_scalars_have_a_type_and_all_keep_their_text() {
+        assert_eq!(scalar("-1.5e3").as_number(), Some(-1500.0));
+        assert_eq!(scalar("010").as_number(), Some(10.0));
+        assert_eq!(&*scalar("010").text, "010");
+        assert_eq!(scalar("true").as_bool(), Some(true));
+        assert!(scalar("~").is_null() && scalar("").is_null());
+        for text in ["'5'", "\"true\"", "yes", "5s", "inf", "nan", "1.2.3", "|\n  5\n", "'~'"] {
+            let scalar = scalar(text);
+            assert!(scalar.as_number().is_none() && scalar.as_bool().is_none() && !scalar.is_null(), "{text}");
+        }
+    }
+
+    #[test]
+    fn aliases_stand_for_what_they_name() {
+        let Value::Map(members) = parse("a: &x {b: 1}\nc: *x\n").unwrap().value else { panic!("no map") };
+        assert!(matches!(&members[1].1.value, Value::Map(inner) if &*inner[0].0.name == "b"));
+        assert_eq!(members[1].1.place, Place::new(2, 4));
+    }
+
+    #[test] // T23's kin: a few lines that stand for billions of nodes
+    fn aliases_cannot_explode() {
+        for (open, close, separator) in [("{x: ", "}", ", y: "), ("[", "]", ", ")] {
+            let mut text = format!("a0: &a0 {open}1{close}\n");
+            for level in 1..40 {
+                let below = level - 1;
+                text.push_str(&format!("a{level}: &a{level} {open}*a{below} {separator}*a{below} {close}\n"));
+            }
+            assert_eq!(parse(&text).unwrap_err().message, "the document is too large");
+        }
+    }
+
+    #[test]
+    fn deep_nesting_is_refused_and_does_not_overflow_the_stack() {
+        for text in
+            ["[".repeat(65), "[".repeat(100_000), "{a: ".repeat(100_000), "- ".repeat(100_000), "? ".repeat(100_000)]
+        {
+            assert!(parse(&text).is_err());
+        }
+    }
+
+    #[test]
+    fn aliases_do_not_nest_deeper_than_what_is_written() {
+        let mut text = "a0: &a0 [x]\n".to_owned();
+        for level in 1..100 {
+            text.push_str(&format!("a{level}: &a{level} [*a{}]\n", level - 1));
+        }
+        assert_eq!(parse(&text).unwrap_err().message, "the document is too deep");
+    }
+
+    #[test]
+    fn large_texts_and_maps_take_no_time() {
+        assert!(parse(&"a".repeat(10_000_000)).unwrap_err().message.contains("bytes"));
+        let many: String = (0..100_000).map(|number| format!("k{number}: 1\n")).collect();
+        assert!(parse(&many).is_ok());
+    }
+
+    #[test]
+    fn merge_keys_add_what_is_not_written() {
+        let parse = |text| super::parse(text, &Options { merge: Some(merge_keys), ..PLAIN }, &mut Vec::new());
+        let node =
+            parse("a: &a { x: 1, y: 2 }\nb: &b { y: 3, z: 4 }\nc:\n  y: 5\n  <<: [*a, *b]\nd: { <<: *a }\n").unwrap();
+        assert_eq!(shown(node.get("c").unwrap()), "{y: 5, x: 1, z: 4}");
+        assert_eq!(shown(node.get("d").unwrap()), "{x: 1, y: 2}");
+        assert!(parse("a: { <<: 1 }").unwrap_err().message.contains("`<<`"));
+        assert_eq!(shown(&super::parse("<<: { a: 1 }", &PLAIN, &mut Vec::new()).unwrap()), "{<<: {a: 1}}");
+    }
+
+    #[test]
+    fn tags_are_the_callers() {
+        assert_eq!(parse("a: !x 1").unwrap_err().message, "tags are not supported");
+        let tag: Tag<Infallible> = |node, handle, suffix| Node::quoted(node.place, format!("{handle}{suffix}"));
+        let node = super::parse("[!x 1, !y {}]", &Options { tag: Some(tag), ..PLAIN }, &mut Vec::new()).unwrap();
+        assert_eq!(shown(&node), "[!x, !y]");
+    }
+
+    #[test]
+    fn places_count_from_one() {
+        let node = super::parse("a:\n  - b: c\n", &Options { file: 7, ..PLAIN }, &mut Vec::new()).unwrap();
+        let inner = node.at(&["a"]).unwrap().items()[0].get("b").unwrap();
+        assert_eq!(inner.place, Place { file: 7, line: 2, column: 8 });
+    }
+
+    #[test]
+    fn nodes_have_ids_of_their_own_even_where_an_alias_repeats_them() {
+        fn ids(node: &Node, all: &mut Vec<u32>) {
+            all.push(node.id);
+            node.items().iter().for_each(|item| ids(item, all));
+            node.members().iter().for_each(|(_, member)| ids(member, all));
+        }
+        let mut all = Vec::new();
+        let text = "a: &a { x: [1, 2], y: &y 3 }\nb: *a\nc: &c [*a, *y, *a]\nd: [*c, 4, *c]\n";
+        ids(&parse(text).unwrap(), &mut all);
+        let count = all.len();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!((all.len(), all.contains(&0)), (count, false));
+    }
+
+    #[test]
+    fn json_with_its_escapes() {
+        let node = parse("{\n\t\"a\\/b\": \"\\u00e9\\n\", \"c\": [1, true, null]\n}").unwrap();
+        assert_eq!(shown(&node), "{a/b: \u{e9}\n, c: [1, true, null]}");
+    }
+
+    #[test]
+    fn duplicates_are_found_and_a_second_document_is_refused() {
+        let mut mistakes = Vec::new();
+        super::parse("a: 1\na: 2\nb: { c: 1, c: 2 }", &PLAIN, &mut mistakes).unwrap();
+        let found: Vec<_> = mistakes.iter().map(|it| (it.message.as_str(), it.place)).collect();
+        let expected = [("duplicate key `c`", Some(Place::new(3, 12))), ("duplicate key `a`", Some(Place::new(2, 1)))];
+        assert_eq!(found, expected);
+        assert!(parse("a: 1\n---\nb: 2").unwrap_err().message.contains("second document"));
+        assert!(parse("a: &a [*a]").is_err());
+        assert!(parse("").unwrap().is_null() && parse("# only\n").unwrap().is_null());
+    }
+}
