@@ -29,6 +29,8 @@ pub(super) struct Variables<'o> {
     root: Arc<Node>,
     folder: PathBuf,
     options: &'o Options,
+    /// Of the environment.
+    used: BTreeMap<String, String>,
     files: BTreeMap<PathBuf, Result<Arc<Node>, Unknown>>,
     /// What is being resolved: a variable that leads here again goes in a circle.
     open: Vec<String>,
@@ -59,6 +61,7 @@ impl<'o> Variables<'o> {
             root: Arc::new(root),
             folder,
             options,
+            used: BTreeMap::new(),
             files: BTreeMap::new(),
             open: Vec::new(),
             levels: 0,
@@ -84,6 +87,10 @@ impl<'o> Variables<'o> {
     pub(super) fn stage(&mut self) -> String {
         let own = |this: &mut Self| Some(this.at(&["provider", "stage"])?.as_text()?.to_owned());
         self.options.stage.clone().or_else(|| own(self)).unwrap_or_else(|| "dev".to_owned())
+    }
+
+    pub(super) fn used(self) -> BTreeMap<String, String> {
+        self.used
     }
 
     pub(super) fn region(&mut self) -> String {
@@ -248,7 +255,11 @@ impl<'o> Variables<'o> {
                 let root = Arc::clone(&self.root);
                 self.follow(&root, &path)
             }
-            ("env", None) => of_text(named(&self.options.environment)),
+            ("env", None) => {
+                let value = named(&self.options.environment);
+                self.used.extend(value.clone().map(|value| (address.to_owned(), value)));
+                of_text(value)
+            }
             ("opt", None) if address == "stage" => of_text(self.options.stage.clone()),
             ("opt", None) if address == "region" => of_text(self.options.region.clone()),
             ("opt", None) => of_text(named(&self.options.options)),
