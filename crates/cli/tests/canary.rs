@@ -555,6 +555,69 @@ fn values_of_the_environment_are_shown_by_their_names() {
     }
 }
 
+/// Values that are taken apart, written in another way, cut or redacted before they are shown, and references that only a
+/// parser sees.
+#[test]
+fn values_of_the_environment_are_shown_by_their_names_however_they_are_rendered() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let text = "version: 1\n\
+        backends:\n  a: { url: https://a.example, addresses: ['${env:ADDRESS}', '${env:ADDRESS_V6}'] }\n  \
+        based: '${env:URL}'\n  half: 'https://${env:PLACE}'\n\
+        routes:\n  \
+        - { name: near, priority: 1, conditions: { ip: ['${env:RANGE}'] }, forward: a }\n  \
+        - { name: moved, priority: 2, conditions: { path: '/moved' }, redirect: { host: x.example, query: 'q=${env:QUERY}' } }\n  \
+        - { name: based, priority: 3, conditions: { path: '/based/*' }, forward: based }\n  \
+        - { name: half, priority: 4, conditions: { path: '/half/*' }, forward: half }\n\
+        default: { forward: a, requestHeaders: { set: { x-escaped: \"\\x24{env:ESCAPED}\" } } }\n\
+        tests:\n  \
+        - { request: 'GET https://a/based/1', expect: { upstream: '/x' } }\n  \
+        - { request: 'GET https://a/half/1', expect: { upstream: '/x' } }\n  \
+        - { request: 'GET https://a/moved', expect: { location: '/x' } }\n";
+    std::fs::write(folder.join("crossfade.yaml"), text).unwrap();
+    // Where the reference is in a file of its own, and has an escape.
+    let service = "service: shop\nprovider: { name: aws, runtime: nodejs22.x }\nfunctions:\n  web:\n    handler: a.b\n    events:\n      \
+        - alb: { listenerArn: a, priority: 1, conditions: { host: '${file(own.yml):host}', path: \"/\\x24{env:ESCAPED}\" } }\n      \
+        - alb: { listenerArn: a, priority: 2, conditions: { path: '/*' } }\n";
+    std::fs::write(folder.join("serverless.yml"), service).unwrap();
+    std::fs::write(folder.join("own.yml"), "host: '${env:HOST_OF_RULE}'\n").unwrap();
+    let crossfade = |arguments: &[&str]| {
+        let variables = [
+            ("ADDRESS", "Canary-address.example:5555"),
+            ("ADDRESS_V6", "[2001:0DB8::5EC]:5556"),
+            ("URL", "https://h.example:4444/canary-base/"),
+            ("PLACE", "canary-place.example:443/canary-half"),
+            ("RANGE", "2001:DB8:0::/32"),
+            ("QUERY", "1canary&token=canary-token&b=canary-b"),
+            ("ESCAPED", "canary-escaped"),
+            ("HOST_OF_RULE", "canary-host.example"),
+        ];
+        let mut command = Command::new(env!("CARGO_BIN_EXE_crossfade"));
+        printed(&command.args(arguments).current_dir(folder).envs(variables).output().unwrap())
+    };
+    let assert_hidden = |arguments: &[&str], names: &[&str]| {
+        let text = crossfade(arguments);
+        assert_clean(&arguments.join(" "), &text);
+        for leak in ["2001:", "555", "canary"] {
+            assert!(!text.to_ascii_lowercase().contains(leak), "{leak}: {text}");
+        }
+        for name in names {
+            assert!(text.contains(&format!("${{env:{name}}}")), "{name}: {text}");
+        }
+    };
+    for format in [&[][..], &["--json"], &["--serverless", "serverless.yml"]] {
+        let explained = |path: &str, names: &[&str]| {
+            assert_hidden(&[&["explain", &format!("https://shop.example.com/{path}")], format].concat(), names);
+        };
+        explained("other", &["ADDRESS", "ADDRESS_V6", "RANGE", "ESCAPED"]);
+        explained("based/1", &["URL"]);
+        explained("half/1", &["PLACE"]);
+        explained("moved", &["QUERY"]);
+    }
+    assert_hidden(&["explain", "--serverless", "serverless.yml", "https://a/"], &["HOST_OF_RULE"]);
+    assert_hidden(&["test"], &["URL", "PLACE", "QUERY"]);
+}
+
 /// A file that is changed to a wrong one while it is in use, and a function that cannot start.
 #[test]
 fn what_goes_wrong_in_dev_keeps_its_secrets() {

@@ -1,34 +1,68 @@
 //! Values that a file has taken from the environment by `${env:NAME}`: they may be secrets, and are shown by their names.
 //!
-//! Owns finding them in a file and in what is to be shown. Messages about mistakes never have them: readers of files keep
-//! the text as it is written.
+//! Owns recording them while a file is read, and finding them in what is to be shown, however it is rendered. Messages about
+//! mistakes never have them: readers of files keep the text as it is written.
 
-const REFERENCE: &str = "${env:";
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use crossfade_function::Here;
+use crossfade_route::{RuntimeApi, Surroundings};
+
 /// Shorter values are hidden only where they stand alone: `1` is in many a text by chance.
 const SHORT: usize = 4;
 
 /// The variables that a file refers to.
+#[derive(Default)]
 pub(super) struct Environment {
-    /// Values, and parts of those that are URLs, with what is shown instead; the longest first.
+    /// Values and their renderings, with what is shown instead; the longest first.
     hidden: Vec<(String, String)>,
 }
 
-impl Environment {
-    /// Of a file's text, with the values of this process.
-    pub(super) fn of(text: &str) -> Environment {
-        Environment::with(text, |name| std::env::var(name).ok())
+/// [`Here`], which remembers each variable that a configuration is given.
+pub(super) struct Recorder<'p> {
+    here: Here<'p>,
+    given: RefCell<BTreeMap<String, String>>,
+}
+
+impl<'p> Recorder<'p> {
+    /// `folder`: where relative paths begin.
+    pub(super) fn new(folder: &'p Path) -> Recorder<'p> {
+        Recorder { here: Here { folder }, given: RefCell::default() }
     }
 
-    fn with(text: &str, value_of: impl Fn(&str) -> Option<String>) -> Environment {
+    /// Of the configuration that was read with this.
+    pub(super) fn environment(self) -> Environment {
+        Environment::of(self.given.into_inner())
+    }
+}
+
+impl Surroundings for Recorder<'_> {
+    fn variable(&self, name: &str) -> Option<String> {
+        let value = self.here.variable(name)?;
+        self.given.borrow_mut().insert(name.to_owned(), value.clone());
+        Some(value)
+    }
+
+    fn file(&self, path: &Path) -> Result<Vec<u8>, String> {
+        self.here.file(path)
+    }
+
+    fn runtime_api(&self) -> Option<Arc<RuntimeApi>> {
+        self.here.runtime_api()
+    }
+}
+
+impl Environment {
+    /// Of names and values.
+    pub(super) fn of(variables: impl IntoIterator<Item = (String, String)>) -> Environment {
         let mut hidden = Vec::new();
-        for (at, _) in text.match_indices(REFERENCE) {
-            let rest = text.get(at + REFERENCE.len()..).unwrap_or_default();
-            let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
-            let name = rest.get(..end).unwrap_or_default();
-            let Some(value) = value_of(name).filter(|value| !value.is_empty()) else { continue };
-            let shown = format!("{REFERENCE}{name}}}");
-            hidden.extend(parts(&value).map(|part| (part.to_owned(), shown.clone())));
-            hidden.push((value, shown));
+        for (name, value) in variables {
+            let shown = format!("${{env:{name}}}");
+            hidden.extend(renderings(&value).into_iter().map(|text| (text, shown.clone())));
         }
         Environment { hidden }.sorted()
     }
@@ -66,17 +100,54 @@ impl Environment {
     }
 }
 
-/// Of a URL its authority and its host, which are shown without the rest of it.
-fn parts(value: &str) -> impl Iterator<Item = &str> {
-    let authority = value.split_once("://").map(|(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or_default());
-    let authority = authority.map(|authority| authority.rsplit('@').next().unwrap_or_default());
-    let host = authority.and_then(|authority| authority.rsplit_once(':')).map(|(host, _)| host);
-    [authority, host].into_iter().flatten().filter(|part| part.len() >= SHORT)
+/// A value, what is shown of it where it is taken apart, and how it is written there. Letter case makes no difference.
+fn renderings(value: &str) -> Vec<String> {
+    let mut all = vec![value.to_owned(), value.trim().to_owned()];
+    let value = value.trim();
+    all.push(value.trim_end_matches('/').to_owned());
+    all.extend(canonical_range(value));
+    // With or without its scheme, which may stand in the file.
+    let is_scheme = |before: &str| before.is_empty() || before.ends_with(':');
+    let rest = value.split_once("//").filter(|(before, _)| is_scheme(before)).map_or(value, |(_, rest)| rest);
+    let (authority, rest) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let authority = authority.rsplit('@').next().unwrap_or_default();
+    let (path, query) = rest.split_at(rest.find(['?', '#']).unwrap_or(rest.len()));
+    let path = path.trim_end_matches('/');
+    let query = query.trim_start_matches('?').split('#').next().unwrap_or_default();
+    let (host, port) = host_and_port(authority);
+    let unbracketed = host.trim_start_matches('[').trim_end_matches(']');
+    let address = unbracketed.parse::<IpAddr>().ok().map(|address| [format!("{address}"), format!("[{address}]")]);
+    all.extend([path, query].map(str::to_owned));
+    for host in [host, unbracketed].into_iter().chain(address.iter().flatten().map(String::as_str)) {
+        all.extend([host.to_owned(), format!("{host}{path}")]);
+        let ported = port.map(|port| [format!("{host}:{port}"), format!("{host} port {port}")]);
+        all.extend(ported.into_iter().flatten());
+        all.extend(port.map(|port| format!("{host}:{port}{path}")));
+    }
+    all.retain(|text| !text.is_empty());
+    all
+}
+
+/// The port may have leading zeros.
+fn host_and_port(authority: &str) -> (&str, Option<u16>) {
+    let split = authority.rsplit_once(':').filter(|(host, _)| host.ends_with(']') || !host.contains(':'));
+    match split.map(|(host, port)| (host, port.parse())) {
+        Some((host, Ok(port))) => (host, Some(port)),
+        _ => (authority, None),
+    }
+}
+
+/// Conditions show a CIDR range so.
+fn canonical_range(value: &str) -> Option<String> {
+    let (address, length) = value.split_once('/')?;
+    Some(format!("{}/{}", address.parse::<IpAddr>().ok()?, length.parse::<u8>().ok()?))
 }
 
 /// Hosts are compared without regard to case; whatever is shown in another case is hidden as well.
 fn begins_with(text: &str, value: &str, before: Option<char>) -> bool {
     let Some((head, behind)) = text.split_at_checked(value.len()) else { return false };
+    // A path ends what is before it.
+    let before = before.filter(|_| value.len() == 1 || !value.starts_with('/'));
     let stands_alone = || !before.into_iter().chain(behind.chars().next()).any(char::is_alphanumeric);
     head.eq_ignore_ascii_case(value) && (value.len() >= SHORT || stands_alone())
 }
@@ -87,32 +158,39 @@ mod tests {
 
     #[test]
     fn values_are_shown_by_their_names() {
-        let text =
-            "a: ${env:TOKEN}, b: ${env:TOKEN:-x}, c: ${env:LONG}, d: ${env:N}, e: '${env:URL}', f: ${env:NO}, ${env:";
         let variables = [
             ("TOKEN", "s3cret"),
             ("LONG", "s3cret-and-more"),
             ("N", "15"),
             ("URL", "https://u:p@Old.example:8443/v1/"),
-            ("OTHER", "free"),
+            ("ADDRESS", "[2001:0DB8::5EC]:5555"),
+            ("RANGE", "2001:DB8:0::/32"),
+            ("PLACE", "Inner.example:0443/Hidden/"),
+            ("MOVED", "https://moved.example/a?b=c#d"),
+            ("EMPTY", ""),
         ];
-        let value_of =
-            |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-        let environment = Environment::with(text, value_of);
+        let environment = Environment::of(variables.map(|(name, value)| (name.to_owned(), value.to_owned())));
         for (text, shown) in [
             ("nothing of it, and free", "nothing of it, and free"),
             ("/x?token=s3cret", "/x?token=${env:TOKEN}"),
             ("s3crets3cret", "${env:TOKEN}${env:TOKEN}"),
             ("S3CRET-AND-MORE", "${env:LONG}"),
             ("15 % of 150, a15, 15", "${env:N} % of 150, a15, ${env:N}"),
-            ("https://old.example:8443/v1/orders", "https://${env:URL}/v1/orders"),
+            ("https://old.example:8443/v1/orders", "https://${env:URL}/orders"),
+            ("/v1/orders", "${env:URL}/orders"),
             ("https://u:p@old.example:8443/v1/orders", "${env:URL}orders"),
             ("host: old.example", "host: ${env:URL}"),
+            ("2001:0db8::5ec port 5555, [2001:db8::5ec]:5555", "${env:ADDRESS}, ${env:ADDRESS}"),
+            ("ip is in 2001:db8::/32", "ip is in ${env:RANGE}"),
+            ("https://inner.example/hidden/x", "https://${env:PLACE}/x"),
+            ("/Hidden?x", "${env:PLACE}?x"),
+            ("inner.example port 443", "${env:PLACE}"),
+            ("https://moved.example:443/a?b=c", "https://${env:MOVED}:443${env:MOVED}?${env:MOVED}"),
             ("äs3cretö", "ä${env:TOKEN}ö"),
             ("", ""),
         ] {
             assert_eq!(environment.hide(text), shown);
         }
-        assert_eq!(Environment::with("", value_of).hide("s3cret"), "s3cret");
+        assert_eq!(Environment::default().hide("s3cret"), "s3cret");
     }
 }

@@ -74,14 +74,15 @@ impl Sources {
             (None, None) => source::describe_rules(file, &options),
         };
         // What a user looks for is below the last line that was typed.
-        let Loaded { settings, names, left_out, warnings } = loaded.map_err(|mistakes| match mistakes.list() {
-            [one] => anyhow!("{one}"),
-            list => anyhow!("{} mistakes in `{}`\n{mistakes}", list.len(), file.display()),
-        })?;
+        let Loaded { settings, names, left_out, environment, warnings } =
+            loaded.map_err(|mistakes| match mistakes.list() {
+                [one] => anyhow!("{one}"),
+                list => anyhow!("{} mistakes in `{}`\n{mistakes}", list.len(), file.display()),
+            })?;
         for warning in warnings {
             say(&warning);
         }
-        let environment = Environment::of(&std::fs::read_to_string(file).unwrap_or_default());
+        let environment = Environment::of(environment);
         Ok(Some(Rules { file: file.to_owned(), settings, names, left_out, environment }))
     }
 }

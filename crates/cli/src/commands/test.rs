@@ -6,11 +6,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use crossfade_compare::shown_query;
-use crossfade_function::Here;
 use crossfade_route::{Checked, Expectation};
 
 use super::Verdict;
-use super::environment::Environment;
+use super::environment::{Environment, Recorder};
 use super::explain::{Asked, Explanation, LOCALHOST, Outcome, proxy};
 use crate::terminal::print;
 
@@ -35,21 +34,21 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
     // Everything wrong with the file is told here.
     let proxy = proxy(&options.config)?;
     let text = std::fs::read_to_string(&options.config).with_context(|| format!("cannot read `{file}`"))?;
-    let folder = options.config.parent().unwrap_or(&options.config);
-    let expectations = Checked::new(&text, &file.to_string(), &Here { folder }).expectations;
-    let environment = Environment::of(&text);
+    let recorder = Recorder::new(options.config.parent().unwrap_or(&options.config));
+    let expectations = Checked::new(&text, &file.to_string(), &recorder).expectations;
+    let environment = recorder.environment();
     let (mut failed, mut report) = (0, String::new());
     for expectation in &expectations {
         let Expectation { line, method, url, headers, ip, .. } = expectation;
         let asked =
             Asked { method: method.clone(), url: url.clone(), headers: headers.clone(), ip: ip.unwrap_or(LOCALHOST) };
-        let differences = differences(expectation, &Explanation::of(&proxy, None, &asked)?);
+        let differences = differences(expectation, &Explanation::of(&proxy, None, &asked)?, &environment);
         failed += usize::from(!differences.is_empty());
         let verdict = if differences.is_empty() { "ok  " } else { "FAIL" };
-        let request = environment.hide(&format!("{method} {}", shown(&url.to_string())));
+        let request = shown(&format!("{method} {url}"), &environment);
         report += &format!("{verdict} {file}:{line}: {request}\n");
         for difference in differences {
-            report += &format!("       {}\n", environment.hide(&difference));
+            report += &format!("       {difference}\n");
         }
     }
     let count = expectations.len();
@@ -58,8 +57,8 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
     Ok(if failed == 0 { Verdict::Clean } else { Verdict::Findings })
 }
 
-/// A line for each thing that is not as expected.
-fn differences(expected: &Expectation, found: &Explanation) -> Vec<String> {
+/// A line for each thing that is not as expected, with no value of the environment.
+fn differences(expected: &Expectation, found: &Explanation, environment: &Environment) -> Vec<String> {
     let sent = match &found.outcome {
         Outcome::Sent(sent) => Some(sent),
         Outcome::Answered { .. } => None,
@@ -83,26 +82,28 @@ fn differences(expected: &Expectation, found: &Explanation) -> Vec<String> {
     ];
     let different = all.into_iter().filter_map(|(name, expected, found)| {
         let expected = expected.as_deref()?;
-        let found_text = found.map_or("nothing".to_owned(), shown);
-        (found != Some(expected)).then(|| format!("{name}: expected {}, found {found_text}", shown(expected)))
+        let found_text = found.map_or("nothing".to_owned(), |found| shown(found, environment));
+        (found != Some(expected))
+            .then(|| format!("{name}: expected {}, found {found_text}", shown(expected, environment)))
     });
     let mut different: Vec<String> = different.collect();
     let is_about_target = expected.backend.is_some() || expected.upstream.is_some();
     if let Some(sent) = sent.filter(|sent| is_about_target && sent.target.by_chance) {
         // Right this time proves nothing.
-        return vec![format!("the target is chosen {}", sent.target.why)];
+        return vec![environment.hide(&format!("the target is chosen {}", sent.target.why))];
     }
     if let (false, Some(sent)) = (different.is_empty(), sent) {
-        different.push(format!("target {}: {}", sent.target.backend, sent.target.why));
+        different.push(environment.hide(&format!("target {}: {}", sent.target.backend, sent.target.why)));
     }
     different
 }
 
-/// A URL, or what else is expected: of its query nothing that looks like a secret.
-fn shown(url: &str) -> String {
+/// A URL, or what else is expected: no value of the environment, and of its query nothing that looks like a secret.
+fn shown(url: &str, environment: &Environment) -> String {
+    let url = environment.hide(url);
     match url.split_once('?') {
         Some((path, query)) => format!("{path}?{}", shown_query(query, true)),
-        None => url.to_owned(),
+        None => url,
     }
 }
 

@@ -17,6 +17,7 @@ mod serverless;
 mod table;
 mod variables;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -57,6 +58,8 @@ pub struct Loaded {
     pub names: Vec<Vec<String>>,
     /// For each function the environment variables that it goes without, since only AWS, or nobody here, knows their values.
     pub left_out: Vec<Vec<String>>,
+    /// The variables of [`Options::environment`] that the file, or one that it includes, refers to.
+    pub environment: BTreeMap<String, String>,
     /// What is used, but hardly means what was meant, or is not emulated.
     pub warnings: Vec<String>,
 }
@@ -156,6 +159,8 @@ struct Draft<'o> {
     names: Vec<Vec<String>>,
     /// As [`Loaded::left_out`].
     left_out: Vec<Vec<String>>,
+    /// As [`Loaded::environment`].
+    environment: BTreeMap<String, String>,
 }
 
 /// A listener with the places of its rules.
@@ -188,6 +193,7 @@ impl<'o> Draft<'o> {
             group_ids: Vec::new(),
             names: Vec::new(),
             left_out: Vec::new(),
+            environment: BTreeMap::new(),
         }
     }
 
@@ -277,14 +283,15 @@ impl<'o> Draft<'o> {
         format!("{}:{}", self.files.name(place.file), place.line)
     }
 
-    fn finish(mut self) -> Result<Loaded, Mistakes> {
-        for DraftListener { mut listener, rules, .. } in self.listeners {
+    fn finish(self) -> Result<Loaded, Mistakes> {
+        let Draft { mut settings, listeners, names, left_out, environment, files, report, .. } = self;
+        for DraftListener { mut listener, rules, .. } in listeners {
             listener.rules = rules.into_iter().map(|draft| draft.rule).collect();
-            self.settings.listeners.push(listener);
+            settings.listeners.push(listener);
         }
-        let texts = |findings| report::texts(findings, &self.files);
-        let warnings = self.report.finish().map(texts).map_err(|mistakes| Mistakes::new(texts(mistakes)))?;
-        Ok(Loaded { settings: self.settings, names: self.names, left_out: self.left_out, warnings })
+        let texts = |findings| report::texts(findings, &files);
+        let warnings = report.finish().map(texts).map_err(|mistakes| Mistakes::new(texts(mistakes)))?;
+        Ok(Loaded { settings, names, left_out, environment, warnings })
     }
 }
 

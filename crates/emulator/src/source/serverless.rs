@@ -67,7 +67,7 @@ pub(super) fn read(draft: &mut Draft<'_>, document: Node) {
     let mut service = Service { name, stage, provider, resources };
 
     let functions = variables.at(&["functions"]).unwrap_or_else(nothing);
-    draft.files = variables.into_files();
+    (draft.files, draft.environment) = variables.finish();
     let mut defined = Vec::new();
     functions_of(&mut draft.report, &functions, &mut defined);
     let is_needed = |function: &Defined| service.resources.is_some() || !function.events.is_empty();

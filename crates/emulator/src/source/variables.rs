@@ -35,6 +35,8 @@ pub(super) struct Variables<'o> {
     root: Arc<Node>,
     folder: PathBuf,
     options: &'o Options,
+    /// Of the environment.
+    used: BTreeMap<String, String>,
     files: Files,
     contents: BTreeMap<PathBuf, Result<Arc<Node>, Unknown>>,
     /// What is being resolved: a variable that leads here again goes in a circle.
@@ -66,6 +68,7 @@ impl<'o> Variables<'o> {
             root: Arc::new(root),
             folder,
             options,
+            used: BTreeMap::new(),
             files,
             contents: BTreeMap::new(),
             open: Vec::new(),
@@ -89,9 +92,9 @@ impl<'o> Variables<'o> {
         }
     }
 
-    /// The files of all places.
-    pub(super) fn into_files(self) -> Files {
-        self.files
+    /// The files of all places, and the variables of the environment that were used, with their values.
+    pub(super) fn finish(self) -> (Files, BTreeMap<String, String>) {
+        (self.files, self.used)
     }
 
     pub(super) fn stage(&mut self) -> String {
@@ -262,7 +265,11 @@ impl<'o> Variables<'o> {
                 let root = Arc::clone(&self.root);
                 self.follow(&root, &path)
             }
-            ("env", None) => of_text(named(&self.options.environment)),
+            ("env", None) => {
+                let value = named(&self.options.environment);
+                self.used.extend(value.clone().map(|value| (address.to_owned(), value)));
+                of_text(value)
+            }
             ("opt", None) if address == "stage" => of_text(self.options.stage.clone()),
             ("opt", None) if address == "region" => of_text(self.options.region.clone()),
             ("opt", None) => of_text(named(&self.options.options)),

@@ -159,12 +159,13 @@ pub(in crate::commands) struct Answer {
 }
 
 impl Explanation {
-    /// For whoever reads it: what looks like a secret in the query of a URL, and was not on the command line, is one of the
-    /// configuration's, perhaps from the environment, and is left out.
-    /// What the files have from the environment is shown by its name.
+    /// For whoever reads it: what the files have from the environment is shown by its name. What else looks like a secret in
+    /// the query of a URL, and was not on the command line, is one of the configuration's, and is left out.
     pub(super) fn without_secrets(mut self, environment: &Environment) -> Explanation {
-        let asked: Vec<String> = self.url.split(['?', '&']).skip(1).map(str::to_owned).collect();
-        let hide = |url: &mut String| {
+        // Before anything is cut: only a whole value is found.
+        self.texts().into_iter().for_each(|text| *text = environment.hide(text));
+        let asked: Vec<String> = environment.hide(&self.url).split(['?', '&']).skip(1).map(str::to_owned).collect();
+        let redact = |url: &mut String| {
             let Some((path, query)) = url.split_once('?') else { return };
             let pairs = query.split('&').map(|pair| match pair.split_once('=') {
                 Some((key, _)) if is_secret_name(key) && !asked.iter().any(|asked| asked == pair) => {
@@ -178,11 +179,14 @@ impl Explanation {
             Outcome::Sent(sent) => {
                 let copy = sent.mirror.as_mut().and_then(|mirror| mirror.upstream.as_mut());
                 let change = sent.transforms.as_mut().map(|change| &mut change.after);
-                change.into_iter().chain([&mut sent.upstream.url]).chain(copy.map(|copy| &mut copy.url)).for_each(hide);
+                change
+                    .into_iter()
+                    .chain([&mut sent.upstream.url])
+                    .chain(copy.map(|copy| &mut copy.url))
+                    .for_each(redact);
             }
-            Outcome::Answered { answer } => answer.location.iter_mut().for_each(hide),
+            Outcome::Answered { answer } => answer.location.iter_mut().for_each(redact),
         }
-        self.texts().into_iter().for_each(|text| *text = environment.hide(text));
         self
     }
 

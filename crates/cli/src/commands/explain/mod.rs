@@ -12,11 +12,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use crossfade_function::{ConfigSource, load};
 use crossfade_proxy::{Limits, Proxy};
+use crossfade_route::RoutingTable;
 use http::header::{HeaderName, HeaderValue};
 use http::{Method, Uri};
 
 use super::Verdict;
-use super::environment::Environment;
+use super::environment::{Environment, Recorder};
 use super::sources::Sources;
 use crate::terminal::{print, print_json, printable};
 pub(super) use explanation::{Asked, Explanation, Outcome};
@@ -72,14 +73,22 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
     let rules = options.sources.load()?;
     let proxy = proxy(&options.config)?;
     let explanation = Explanation::of(&proxy, rules.as_ref().map(|rules| &rules.settings), &asked)?;
-    let environment = Environment::of(&std::fs::read_to_string(&options.config).unwrap_or_default());
-    let environment = environment.and(rules.map(|rules| rules.environment));
+    let environment = environment(&options.config)?.and(rules.map(|rules| rules.environment));
     let explanation = explanation.without_secrets(&environment);
     match options.json {
         true => print_json(&(serde_json::to_string_pretty(&explanation)? + "\n"))?,
         false => print(&text::render(&explanation))?,
     }
     Ok(Verdict::Clean)
+}
+
+/// What a configuration has from the environment.
+fn environment(config: &Path) -> Result<Environment> {
+    let text = std::fs::read_to_string(config).with_context(|| format!("cannot read `{}`", config.display()))?;
+    let recorder = Recorder::new(config.parent().unwrap_or(config));
+    // Mistakes have been told by `proxy`.
+    let _ = RoutingTable::from_config(&text, "", &recorder);
+    Ok(recorder.environment())
 }
 
 /// The proxy as the function would start it with this file.
