@@ -8,8 +8,8 @@ use http::header::{HeaderMap, HeaderName};
 use crate::forwarding;
 use crate::hop_by_hop::{self, remove_where};
 
-/// Whether CGI could take a client's field of this name for one that the load balancer or we vouch for, or that never passes.
-/// A field that has such a name itself is none.
+/// Returns whether CGI could take a client's field of this name for one that the load balancer or Crossfade vouches for, or
+/// that never passes. Those fields themselves are not lookalikes.
 pub(crate) fn is_lookalike(name: &str, request_id_field: &str) -> bool {
     let is_ours = |plain: &str| hop_by_hop::is_protected(plain) || forwarding::is_removed(plain);
     name != request_id_field && (is_same_to_cgi(name, request_id_field) || (!is_plain(name) && is_ours(&plain(name))))
