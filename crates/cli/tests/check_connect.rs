@@ -218,7 +218,7 @@ fn the_host_of_clients_is_named_by_an_option_or_by_the_public_url() {
     assert!(text(&output).contains("to the Host `other.example`"), "{}", text(&output));
     let public = backend("a", port, ", hostHeader: preserve, publicUrl: 'https://shop.example.com'");
     assert!(text(&workplace.check(&public, &[])).contains("Host         shop.example.com\n"));
-    // A host that is none is an error here as it is for requests.
+    // An invalid host is an error here, as it is for requests.
     let output = workplace.check(&preserve, &["--host", "[::1"]);
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
 }

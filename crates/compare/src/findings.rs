@@ -16,7 +16,7 @@ use crate::work::{Stop, Work};
 const MAX_LISTED: usize = 20;
 /// The most that are told apart; the rest is not counted.
 const MAX_DISTINCT: usize = 500;
-/// The most memory of those that are told apart, in bytes of their places.
+/// The most memory for distinct differences, in bytes of their places.
 const MAX_KEPT: usize = 1024 * 1024;
 /// Noting a difference, in units of work.
 const FOUND_WORK: usize = 64;

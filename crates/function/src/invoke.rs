@@ -50,7 +50,7 @@ pub(crate) async fn answer<'p>(
 }
 
 /// Sends the copies of a request that has been answered, and gives the lines that say what came of them. What breaks there
-/// has no client to tell, but a line all the same.
+/// reaches no client, and leaves a line in the log.
 pub(crate) async fn mirror(
     proxy: &Proxy,
     pending: Pending<'_>,

@@ -44,7 +44,7 @@ impl Drop for Waiting {
 }
 
 /// Compares two answers on a thread, which is made for the first and kept for some seconds. `Lost` if that does not come to
-/// its end in time, `Unknown` if it panics. If nobody waits for the result any more, the thread soon stops, too.
+/// its end in time, `Unknown` if it panics. Once nobody waits for the result, the thread stops soon after.
 pub(crate) async fn compare(
     primary: Response<Bytes>,
     mirror: Response<Bytes>,

@@ -50,7 +50,7 @@ impl Forwarding<'_> {
     /// Makes a client's fields those of the request to the back end. Hop-by-hop fields, and those
     /// that never pass, must be gone already.
     ///
-    /// Fails where the client's own host is to be used and is none.
+    /// Fails if the client's own host is to be used and is invalid.
     pub(crate) fn apply(self, fields: &mut HeaderMap, method: &Method, body: &Bytes) -> Result<(), ProxyError> {
         // The client library writes no length of nothing, and some servers answer 411 to a POST without a length (RFC 9110 section 8.6).
         if body.is_empty() && matches!(*method, Method::POST | Method::PUT | Method::PATCH) {

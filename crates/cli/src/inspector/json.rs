@@ -74,7 +74,7 @@ impl Path {
     }
 }
 
-/// Lays a document out, and ends with the value that reaches `most` bytes; `None` for what is no JSON, or too deep. The time
+/// Lays a document out, and ends with the value that reaches `most` bytes; `None` if it is invalid JSON, or too deep. The time
 /// that it takes grows with the length of the document.
 pub(super) fn lay_out(document: &str, most: usize, masks: &Masks<'_>) -> Option<Laid> {
     serde_json::from_str::<IgnoredAny>(document).ok()?;

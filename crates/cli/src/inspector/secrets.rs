@@ -484,7 +484,7 @@ fn without_members(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find('"') {
-        // A name that ends later is none, and is not looked for again and again.
+        // A longer name is not taken for one, so that it is not searched for again and again.
         let near = rest.as_bytes().get(..start + LONGEST_NAME).unwrap_or(rest.as_bytes());
         let name_end = json::end_of_string(near, start);
         let is_name = name_end < near.len() || name_end == rest.len();

@@ -106,7 +106,7 @@ impl<'a, 'w> Reader<'a, 'w> {
 
     fn push(&mut self, slot: Slot) -> Result<(), NoTree> {
         let slots = &mut self.tree.slots;
-        // Only what is no JSON needs more than has been counted, or what needs more than it may.
+        // Only invalid JSON, or a document over the limit, needs more than was counted.
         if slots.len() == slots.capacity() || self.tree.unescaped.len() > self.memory {
             return Err(TOO_MUCH);
         }
