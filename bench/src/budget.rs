@@ -4,11 +4,11 @@
 use std::process::Command;
 
 use anyhow::{Context as _, ensure};
+use crossfade_testkit::server::Server;
 
 use crate::certificate::Tls;
 use crate::exchange::{Exchange, script};
 use crate::function::{Backend, Function};
-use crate::origin::Origin;
 use crate::warm::Lane;
 use crate::{counts, function};
 
@@ -43,7 +43,7 @@ pub fn check() -> anyhow::Result<bool> {
     let tls = Tls::generate(folder.path())?;
     let exchanges = Exchange::all();
     let small = exchanges.first().context("there is no exchange")?;
-    let origin = Origin::start(tls.server.clone(), script(&exchanges))?;
+    let origin = Server::start(Some(tls.server.clone()), script(&exchanges))?;
     let backend = Backend { url: origin.url(), ca_file: tls.ca_file.clone() };
 
     let mut lane = Lane::start(&ours, &backend, folder.path(), &[])?;

@@ -7,11 +7,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use crossfade_testkit::server::{Action, Server};
 
 use crate::certificate::Tls;
 use crate::exchange::{Exchange, script};
 use crate::function::{Backend, Function, build};
-use crate::origin::{Action, Origin};
 use crate::process;
 use crate::runtime_api::Timing;
 use crate::warm::Lane;
@@ -42,8 +42,8 @@ pub fn run() -> anyhow::Result<()> {
     let tls = Tls::generate(folder.path())?;
     let exchanges = Exchange::all();
     let small = exchanges.first().context("no exchange")?;
-    let origin = Origin::start(tls.server.clone(), script(&exchanges))?;
-    let hanging = Origin::start(tls.server.clone(), |_, _| Action::Hang)?;
+    let origin = Server::start(Some(tls.server.clone()), script(&exchanges))?;
+    let hanging = Server::start(Some(tls.server.clone()), |_, _| Action::Hang)?;
     let backend = Backend { url: origin.url(), ca_file: tls.ca_file.clone() };
     let event = small.event(function.mode)?;
 

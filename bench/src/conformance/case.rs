@@ -5,9 +5,9 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use crossfade_event::HeaderMode;
+use crossfade_testkit::message::{Message, find};
 
 use crate::exchange::{binary, text};
-use crate::message::{Message, find};
 
 /// One case.
 #[derive(Debug)]

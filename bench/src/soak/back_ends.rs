@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
+use crossfade_testkit::message::Message;
+use crossfade_testkit::server::{Action, Server};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::content::{Ask, BACK_ENDS, Random};
 use super::lock;
 use crate::certificate;
-use crate::message::Message;
-use crate::origin::{Action, Origin};
 
 /// How long a back end may take to start; its port may be somebody's for a moment.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -165,7 +165,7 @@ pub(super) fn trouble(
 /// # Errors
 /// When the port is taken or the certificate cannot be read.
 pub fn serve(port: u16, folder: &Path) -> anyhow::Result<()> {
-    let origin = Origin::start_at(port, certificate::server_of(folder)?, |_, request| answer(request))?;
+    let origin = Server::start_at(port, Some(certificate::server_of(folder)?), |_, request| answer(request))?;
     println!("{}", origin.port());
     std::io::stdout().flush()?;
     loop {
