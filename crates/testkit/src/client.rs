@@ -90,7 +90,7 @@ impl Response {
         Self { status: message.status(), head, body: message.body.to_vec() }
     }
 
-    /// What `curl --include` prints: the content has no framing any more. `None` without a whole head.
+    /// An answer as `curl --include` prints it, without framing. `None` without a whole head.
     #[must_use]
     pub fn of_curl(output: &[u8]) -> Option<Self> {
         let (head, body) = output.split_at(find(output, b"\r\n\r\n")? + 4);

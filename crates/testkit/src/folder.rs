@@ -18,26 +18,26 @@ impl Folder {
         Self(tempfile::tempdir().unwrap())
     }
 
-    /// Where it is.
+    /// Its path.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.0.path()
     }
 
-    /// Where a file of this name is or would be.
+    /// The path of a file of this name, which need not exist.
     #[must_use]
     pub fn join(&self, name: impl AsRef<Path>) -> PathBuf {
         self.path().join(name)
     }
 
-    /// Writes a file; where it is, for a variable or an option.
+    /// Writes a file and returns its path, for a variable or an option.
     pub fn write(&self, name: impl AsRef<Path>, content: impl AsRef<[u8]>) -> String {
         let path = self.join(name);
         std::fs::write(&path, content).unwrap();
         path.to_str().unwrap().to_owned()
     }
 
-    /// What is in a file.
+    /// The content of a file.
     pub fn read(&self, name: impl AsRef<Path>) -> String {
         std::fs::read_to_string(self.join(name)).unwrap()
     }

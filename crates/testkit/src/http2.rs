@@ -15,7 +15,7 @@ const ACK: u8 = 1;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
-/// What comes before the first request.
+/// Exchanges all that comes before the first request.
 pub async fn greet(conn: &mut Conn) -> Option<()> {
     conn.socket.read_exact(&mut [0; 24]).await.ok()?;
     // SETTINGS_INITIAL_WINDOW_SIZE, and the same for the connection: room for whatever a request brings.

@@ -1,4 +1,4 @@
-//! What the tests of several crates share: scripted back ends, an HTTP client, certificates, a Runtime API, child processes,
+//! Shared by the tests of several crates: scripted back ends, an HTTP client, certificates, a Runtime API, child processes,
 //! temporary folders. One HTTP/1 reader and one certificate authority, so that a test that fails blames the code under test.
 //!
 //! It owns no assertion about Crossfade and uses no other crate of this workspace: what is under test must not check itself.

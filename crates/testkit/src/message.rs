@@ -11,7 +11,7 @@ const FIRST_BUFFER: usize = 16 * 1024;
 /// A length that is announced is trusted up to here when memory is reserved.
 const MAX_RESERVED: usize = 16 * 1024 * 1024;
 
-/// What is expected next on the stream: it decides when the body ends (RFC 9112 section 6.3).
+/// The message expected next on the stream, which decides when its body ends (RFC 9112 section 6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A request: no `Content-Length` and no `Transfer-Encoding` means no body.
@@ -79,7 +79,7 @@ struct Head {
     framing: Framing,
 }
 
-/// Where the content ends.
+/// The end of the content.
 #[derive(Debug, Clone, Copy)]
 enum Framing {
     None,
@@ -96,13 +96,13 @@ impl Default for Buffer {
 }
 
 impl Buffer {
-    /// Whether bytes of a further message are here already.
+    /// True if bytes of a further message are here already.
     #[must_use]
     pub fn has_more(&self) -> bool {
         self.taken < self.filled
     }
 
-    /// Where the next bytes are to be put; never empty.
+    /// The room for the next bytes; never empty.
     pub fn room(&mut self) -> &mut [u8] {
         if self.filled == self.bytes.len() {
             let announced = match self.head {
@@ -192,7 +192,7 @@ impl<S: Read> Reader<S> {
         Self { stream, buffer: Buffer::default() }
     }
 
-    /// Whether bytes of a further message are here already.
+    /// True if bytes of a further message are here already.
     #[must_use]
     pub fn has_more(&self) -> bool {
         self.buffer.has_more()
@@ -251,7 +251,7 @@ fn chunk(held: &[u8], at: usize) -> io::Result<Option<(usize, usize)>> {
     Ok(Some((size, at + line + 2)))
 }
 
-/// Where the message ends whose trailer section begins here.
+/// The end of the message whose trailer section begins here.
 fn trailer_end(held: &[u8], mut at: usize) -> Option<usize> {
     loop {
         let line = find(&held[at..], b"\r\n")?;
@@ -311,7 +311,7 @@ fn decimal(value: &[u8]) -> io::Result<usize> {
         .ok_or_else(|| invalid("a content-length that is no number"))
 }
 
-/// Where `wanted` first begins in `held`.
+/// The position of the first `wanted` in `held`.
 #[must_use]
 pub fn find(held: &[u8], wanted: &[u8]) -> Option<usize> {
     memchr::memmem::find(held, wanted)
@@ -371,5 +371,21 @@ mod tests {
         let wire = b"GET / HTTP/1.1\r\nContent-Length: 5\r\n\r\nhi";
         let error = Reader::new(Drip(wire)).read(Kind::Request).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    #[test]
+    fn what_is_larger_than_the_buffer_is_read_whole_and_leaves_the_next_message() {
+        let content = "x".repeat(3 * FIRST_BUFFER);
+        let wire = format!(
+            "POST /a HTTP/1.1\r\nContent-Length: {length}\r\n\r\n{content}POST /b HTTP/1.1\r\nTransfer-Encoding: \
+             chunked\r\n\r\n{length:x}\r\n{content}\r\n0\r\n\r\nGET /c HTTP/1.1\r\n\r\n",
+            length = content.len()
+        );
+        let mut reader = Reader::new(wire.as_bytes());
+        for (target, body) in [("/a", &*content), ("/b", &content), ("/c", "")] {
+            let message = reader.read(Kind::Request).unwrap().unwrap();
+            assert_eq!((message.second_word(), &*message.body), (target.as_bytes(), body.as_bytes()));
+        }
+        assert!(reader.read(Kind::Request).unwrap().is_none());
     }
 }

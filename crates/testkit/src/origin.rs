@@ -131,7 +131,7 @@ impl Conn {
 /// An answer.
 pub const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
-/// How a back end presents itself.
+/// The side that a back end shows to a client.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Tls {
     /// Without TLS.
@@ -160,11 +160,11 @@ type Serve = dyn Fn(Door) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + S
 
 /// The back end. Its listener and its connections live as long as the runtime, or until [`Origin::stop`].
 pub struct Origin {
-    /// Where it listens.
+    /// Its address.
     pub address: SocketAddr,
     /// The certificate of its authority; empty without TLS.
     pub ca_pem: Vec<u8>,
-    /// What a client of it needs for itself.
+    /// A certificate for a client of it.
     pub pems: Pems,
     tls: Tls,
     authority: Arc<Authority>,
@@ -264,7 +264,7 @@ impl Origin {
         format!("{scheme}://localhost:{}", self.address.port())
     }
 
-    /// How many connections it has accepted.
+    /// The number of connections that it has accepted.
     pub fn connections(&self) -> usize {
         self.seen.connections.load(Ordering::SeqCst)
     }

@@ -15,6 +15,7 @@ pub use rustix::process::Signal;
 use crate::wait::{self, PATIENCE};
 
 /// A process that is ended when this is dropped.
+#[derive(Debug)]
 pub struct Process {
     /// The process itself.
     pub child: Child,
@@ -27,8 +28,7 @@ impl Process {
     /// # Panics
     /// When the program cannot be started.
     pub fn start(command: &mut Command) -> Self {
-        let child = command.spawn().unwrap_or_else(|error| panic!("cannot start {:?}: {error}", command.get_program()));
-        Self { child, last_signal: Signal::KILL }
+        command.spawn().unwrap_or_else(|error| panic!("cannot start {:?}: {error}", command.get_program())).into()
     }
 
     /// The same for one that has children: it is asked to end, and killed if it does not.
@@ -66,6 +66,12 @@ impl Process {
     /// When it does not end within [`PATIENCE`].
     pub fn wait(&mut self) -> ExitStatus {
         wait::until("the end of the process", || self.child.try_wait().unwrap())
+    }
+}
+
+impl From<Child> for Process {
+    fn from(child: Child) -> Self {
+        Self { child, last_signal: Signal::KILL }
     }
 }
 
@@ -108,4 +114,24 @@ pub fn kept(pipe: impl Read + Send + 'static) -> Arc<Mutex<Vec<String>>> {
         }
     });
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The shell says when it is ready; what it writes when it is asked to end comes before the end of its output.
+    #[test]
+    fn a_process_ends_with_its_owner_and_may_be_asked_to() {
+        for (is_asked, expected) in [(true, &["ready", "asked"][..]), (false, &["ready"])] {
+            let script = "trap 'echo asked; exit' TERM; echo ready; while :; do sleep 0.01; done";
+            let mut command = Command::new("sh");
+            let mut process = Process::start(command.args(["-c", script]).stdout(std::process::Stdio::piped()));
+            let output = lines(process.child.stdout.take().unwrap());
+            let mut said = vec![output.recv_timeout(PATIENCE).unwrap()];
+            drop(if is_asked { process.asked_to_end() } else { process });
+            said.extend(std::iter::from_fn(|| output.recv_timeout(PATIENCE).ok()));
+            assert_eq!(said, expected);
+        }
+    }
 }

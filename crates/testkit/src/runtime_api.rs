@@ -19,7 +19,7 @@ const FUNCTION_ARN: &str = "arn:aws:lambda:eu-central-1:123456789012:function:sh
 /// The request id of invocations that need no other.
 pub const REQUEST_ID: &str = "8476a536-e9f4-11e8-9739-2dfe598c3fcd";
 
-/// What the next `next` hands out.
+/// The answer to a `next`.
 struct Next {
     request_id: String,
     event: Vec<u8>,
@@ -80,7 +80,7 @@ impl RuntimeApi {
         self.events.send(next).unwrap();
     }
 
-    /// What the function posts next.
+    /// The next request that the function posts.
     ///
     /// # Panics
     /// When it posts nothing.

@@ -17,7 +17,7 @@ use crate::wait::PATIENCE;
 /// A connection that says nothing for so long is given up, so that no thread outlives a run by much.
 const IDLE: Duration = Duration::from_secs(120);
 
-/// What the server does with a request.
+/// The server's reaction to a request.
 #[derive(Debug, Clone)]
 pub enum Action {
     /// Sends these bytes as they are and keeps the connection.
@@ -30,7 +30,7 @@ pub enum Action {
     Hang,
 }
 
-/// Where a request came: both count from 0.
+/// The place of a request; both count from 0.
 #[derive(Debug, Clone, Copy)]
 pub struct At {
     /// The connection.
@@ -89,7 +89,7 @@ impl Server {
         Ok(Self { address, has_tls, ended, acceptor: Some(acceptor) })
     }
 
-    /// Lets it run until the process ends; where it listens.
+    /// Lets it run until the process ends, and returns its address.
     #[must_use]
     pub fn keep(self) -> SocketAddr {
         let address = self.address;
@@ -97,7 +97,7 @@ impl Server {
         address
     }
 
-    /// Where it listens.
+    /// Its address.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -247,7 +247,7 @@ pub fn response(status: &str, fields: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
 
 /// A back end that answers when the test says so. It tells of requests in their order.
 pub struct Held {
-    /// Where it listens.
+    /// Its address.
     pub address: SocketAddr,
     asked: Receiver<Call>,
     release: Sender<()>,

@@ -72,7 +72,7 @@ pub struct Answer {
     pub fields: HeaderMap,
     pub body: Bytes,
     pub record: serde_json::Value,
-    /// What came of copies of it.
+    /// The records of its shadow requests.
     pub comparisons: Vec<serde_json::Value>,
 }
 
