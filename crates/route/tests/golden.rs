@@ -1,4 +1,4 @@
-//! Configurations beside what they compile to and what is wrong with them, in `fixtures/config`: `NAME.yaml` ->
+//! Configurations beside what they compile to and what is wrong with them, in `tests/config`: `NAME.yaml` ->
 //! `NAME.txt`. A new case is a new file; with `BLESS=1` in the environment the expectations are written anew.
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
@@ -28,7 +28,7 @@ impl Surroundings for Fixtures {
 
 #[test]
 fn configurations_compile_or_say_why_not() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/config");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config");
     let mut cases = 0;
     for entry in fs::read_dir(&folder).unwrap() {
         let path = entry.unwrap().path();
