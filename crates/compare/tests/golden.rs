@@ -13,7 +13,7 @@ use crossfade_compare::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-/// On this day all is compared.
+/// The date of the comparisons.
 const NOW: &str = "2026-06-01T12:00:00Z";
 
 #[test]
@@ -68,7 +68,7 @@ impl Stored {
     }
 }
 
-/// One rule a line, its name first.
+/// One rule per line, its name first.
 fn rules(text: &str) -> Rules {
     let mut rules = Rules::default();
     for line in text.lines() {
