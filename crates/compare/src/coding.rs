@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn what_other_software_compressed() {
+    fn content_compressed_by_other_software() {
         let text = "Hello, hello! ".repeat(20);
         for (name, body) in [
             ("br", b"\x1b\x17\x01\xf8\x8d\xd4\x46\xf3\x5a\x46\x0d\x82\x54\x86\xa6\xd9\xde\x42\x58\xc6\x82\xf1\x00\x44\xa3\x73\x34\x00".as_slice()),

@@ -431,7 +431,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_the_same_has_the_same_digest() {
+    fn equal_values_have_equal_digests() {
         let rules = Rules::default();
         for (one, other, is_same) in [
             ("1", "1.0", true),
@@ -524,7 +524,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_document_is_read_as_others_read_it(
+        fn documents_parse_as_with_serde_json(
             text in "\\PC{0,20}|[\\[\\]{}:,\"\\\\aeu0D8. -]{0,12}|[\\[{]{0,3}\"(a|\\\\[nu/x\"]|\\\\u[dD][89cC]00){0,4}\":?[0-9.eE+-]{0,6}[\\]} ]{0,3}|-?[0-9]{1,20}(\\.[0-9]{1,3})?",
         ) {
             let others = serde_json::from_str::<serde_json::Value>(&text);

@@ -292,7 +292,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_cover_is_what_it_is_said_to_be(
+        fn covering_matches_its_definition(
             pointer in "(/(a|b|\\*|\\*\\*)){1,6}",
             path in prop::collection::vec("a|b", 0..8),
             below: bool,

@@ -234,7 +234,7 @@ fn in_a_process_of_its_own() {
 
 /// Memory must stay bounded for hostile responses.
 #[test]
-fn memory_is_bounded_whatever_answers_hold() {
+fn memory_is_bounded_for_any_responses() {
     let mut failures = String::new();
     for Case { name, media_type, coding, contents, most } in cases() {
         contents.iter().enumerate().for_each(|(which, content)| fs::write(file(&name, which), content).unwrap());
@@ -272,7 +272,7 @@ fn the_work_of_rules_grows_with_the_values_and_not_with_their_depth() {
 }
 
 #[test]
-fn work_beyond_the_limit_is_not_done_and_said() {
+fn work_beyond_the_limit_is_denied_and_reported() {
     let values = numbered(100_000, |index| format!("{{\"b\":{index}}}"));
     let contents = ["1", "2"].map(|last| tower(90, "{\"a\":", &format!("[{values},{last}]"), "}"));
     let (comparison, work) = run("application/json", "", &contents, &rules(400), &|| None);

@@ -110,7 +110,7 @@ proptest! {
     }
 
     #[test]
-    fn who_is_the_primary_changes_the_words_alone(one in values(), other in values()) {
+    fn swapping_the_responses_changes_only_the_words(one in values(), other in values()) {
         let (rules, one, other) = (Rules::default(), one.to_string(), other.to_string());
         let (there, back) = (json_with(&rules, &one, &other), json_with(&rules, &other, &one));
         prop_assert_eq!(there.verdict, back.verdict);
@@ -150,7 +150,7 @@ proptest! {
     }
 
     #[test]
-    fn a_tree_that_is_ignored_or_in_any_order_is_one_however_deep_the_rules_look(
+    fn ignored_and_unordered_trees_are_equal_at_any_depth(
         value in values(),
         name in "[a-d]",
         depth in 0..20_usize,
@@ -171,7 +171,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_ignored_is_not_found(one in values(), other in values()) {
+    fn ignored_places_are_not_reported(one in values(), other in values()) {
         let (one, other) = (one.to_string(), other.to_string());
         for difference in json_with(&Rules::default(), &one, &other).differences {
             let ignore = vec![Place::parse(&difference.pointer).unwrap()];

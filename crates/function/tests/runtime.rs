@@ -321,7 +321,7 @@ fn mistakes_in_the_configuration_are_init_errors() {
         (
             "CROSSFADE_BACKEND",
             "https://user:hunter2@a.example",
-            "CROSSFADE_BACKEND: a back end's URL has no user name\n",
+            "CROSSFADE_BACKEND: the URL must not have a user name\n",
         ),
         (
             "CROSSFADE_CONFIG",

@@ -12,7 +12,7 @@ use crate::assessment::{
 use crate::latency::Histogram;
 use crate::proportion::{share, wilson};
 use crate::repeat;
-use crate::tally::{self, Answered, Answers, MAX_ENDPOINTS, Tally, Verdicts, merge_words};
+use crate::tally::{self, MAX_ENDPOINTS, PairCounts, ResponseCounts, Tally, Verdicts, merge_words};
 
 /// Below this number of self-comparisons ([`Summary::self_compared`]), noise is not known reliably.
 pub const MIN_SELF_COMPARED: u64 = 30;
@@ -162,7 +162,7 @@ struct Sum {
     noise_only: u64,
     regressions: u64,
     denied: u64,
-    answers: Answers,
+    pairs: PairCounts,
     lost: BTreeMap<String, u64>,
     unknown: BTreeMap<String, u64>,
 }
@@ -177,7 +177,7 @@ impl Sum {
             noise_only: explained.map(|signature| signature.count).sum(),
             regressions: places.filter(|(place, noise)| mark(place, **noise) == Mark::Regression).count() as u64,
             denied: endpoint.denied,
-            answers: endpoint.answers.clone(),
+            pairs: endpoint.pairs.clone(),
             lost: endpoint.lost.clone(),
             unknown: endpoint.unknown.clone(),
         }
@@ -189,7 +189,7 @@ impl Sum {
         self.noise_only += other.noise_only;
         self.regressions += other.regressions;
         self.denied += other.denied;
-        self.answers.merge(&other.answers);
+        self.pairs.merge(&other.pairs);
         merge_words(&mut self.lost, &other.lost);
         merge_words(&mut self.unknown, &other.unknown);
     }
@@ -198,7 +198,7 @@ impl Sum {
         let compared = self.mirror.compared();
         let equal = self.mirror.matching + self.mirror.accepted;
         let same = equal + self.noise_only;
-        let side = |side: &Answered| Responses { statuses: side.statuses, errors: side.errors.clone() };
+        let side = |side: &ResponseCounts| Responses { statuses: side.statuses, errors: side.errors.clone() };
         Summary {
             copies: self.mirror.all(),
             compared,
@@ -215,25 +215,25 @@ impl Sum {
                 Parity { share: share(same, compared), low, high, raw: share(equal, compared) }
             }),
             regressions: self.regressions,
-            mirror_failed: self.answers.mirror_failed,
+            mirror_failed: self.pairs.mirror_failed,
             self_compared: self.itself.compared(),
-            latency: latency(&self.answers),
-            primary: side(&self.answers.primary),
-            mirror: side(&self.answers.mirror),
+            latency: latency(&self.pairs),
+            primary: side(&self.pairs.primary),
+            mirror: side(&self.pairs.mirror),
             lost_by_reason: self.lost.clone(),
             unknown_by_reason: self.unknown.clone(),
         }
     }
 }
 
-fn latency(answers: &Answers) -> Option<Latency> {
+fn latency(pairs: &PairCounts) -> Option<Latency> {
     let of = |histogram: &Histogram| {
         let at = |share| histogram.percentile(share);
         Some(Percentiles { p50: at(0.5)?, p90: at(0.9)?, p95: at(0.95)?, p99: at(0.99)? })
     };
-    let (primary, mirror) = (of(&answers.primary.latency)?, of(&answers.mirror.latency)?);
+    let (primary, mirror) = (of(&pairs.primary.latency)?, of(&pairs.mirror.latency)?);
     Some(Latency {
-        pairs: answers.primary.latency.count(),
+        pairs: pairs.primary.latency.count(),
         primary,
         mirror,
         change: Percentiles {
@@ -242,7 +242,7 @@ fn latency(answers: &Answers) -> Option<Latency> {
             p95: mirror.p95 / primary.p95 - 1.0,
             p99: mirror.p99 / primary.p99 - 1.0,
         },
-        histograms: (answers.primary.latency.clone(), answers.mirror.latency.clone()),
+        histograms: (pairs.primary.latency.clone(), pairs.mirror.latency.clone()),
     })
 }
 
@@ -312,7 +312,7 @@ mod tests {
     use crate::tally::tests::record;
 
     #[test]
-    fn what_is_clearly_above_the_noise_is_a_regression() {
+    fn rates_clearly_above_noise_are_regressions() {
         for (raw, noise, expected) in [
             (500, 490, Mark::Noise),
             (500, 334, Mark::Noise),
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn one_request_to_a_rare_endpoint_decides_nothing_but_an_endpoint_that_differs_does() {
+    fn one_request_to_a_rare_endpoint_is_not_decisive_but_a_differing_endpoint_is() {
         let judged = |rare: u64, differ: u64| {
             let mut tally = Tally::new(0);
             (0..20_000).for_each(|_| tally.add(&record("mirror", "/", &[], 0)));

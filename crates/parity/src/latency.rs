@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_has_no_percentile_and_what_is_no_number_is_nothing() {
+    fn no_durations_have_no_percentile_and_nan_is_ignored() {
         assert_eq!(of(&[f64::NAN]).percentile(0.5), None);
         for (odd, near) in [(-3.0, 0.01), (0.0, 0.01), (f64::INFINITY, 1.0e7), (f64::NEG_INFINITY, 0.01)] {
             let found = of(&[odd]).percentile(0.5).unwrap();

@@ -459,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_record_in_small_pieces_is_not_looked_at_for_each_of_them() {
+    fn a_long_record_in_small_pieces_is_not_searched_for_each_of_them() {
         let (mut finder, mut looks, mut ids) = (RecordFinder::new(), 0, Vec::new());
         for byte in record(&"x".repeat(100_000)).as_bytes().chunks(1) {
             looks += u32::from(finder.bytes.len() + 1 >= finder.enough);
@@ -472,7 +472,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_counted_with_the_first_reason_and_hides_nothing() {
+    fn unreadable_records_are_counted_with_the_first_reason_and_hide_no_others() {
         let a = record("a");
         for (line, reason) in [
             (RECORD.get(..100).unwrap().to_owned(), "expected `,` or `}`"),

@@ -74,7 +74,7 @@ pub(crate) struct Endpoint {
     /// Sets of differences in records against the mirror; the first collects those beyond a limit.
     pub(crate) signatures: Vec<Signature>,
     signature_index: HashMap<Vec<usize>, usize>,
-    pub(crate) answers: Answers,
+    pub(crate) pairs: PairCounts,
     /// Copies sent without the client's credentials that got 401 or 403 while the request did not.
     pub(crate) denied: u64,
     pub(crate) lost: BTreeMap<String, u64>,
@@ -116,16 +116,16 @@ pub(crate) struct Signature {
 
 /// Responses of both systems.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Answers {
-    pub(crate) primary: Answered,
-    pub(crate) mirror: Answered,
+pub(crate) struct PairCounts {
+    pub(crate) primary: ResponseCounts,
+    pub(crate) mirror: ResponseCounts,
     /// Compared records in which the primary responded below 500 and the mirror did not.
     pub(crate) mirror_failed: u64,
 }
 
 /// Responses of one system.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Answered {
+pub(crate) struct ResponseCounts {
     /// Of pairs in which both responded below 500.
     pub(crate) latency: Histogram,
     /// Indexed by the first digit minus 1.
@@ -240,7 +240,7 @@ impl Tally {
             Verdict::Unknown => count_word(&mut endpoint.unknown, reason()),
             Verdict::Match | Verdict::Accepted | Verdict::Different | Verdict::Failed => {}
         }
-        endpoint.answers.count(record);
+        endpoint.pairs.count(record);
         let was_denied = |side: &Side| matches!(side.status, Some(401 | 403));
         if record.credentials_withheld && was_denied(&record.mirror) && !was_denied(&record.primary) {
             endpoint.denied += 1;
@@ -327,7 +327,7 @@ impl Endpoint {
             place_index: HashMap::new(),
             signatures: vec![Signature::default()],
             signature_index: HashMap::from([(Vec::new(), 0)]),
-            answers: Answers::default(),
+            pairs: PairCounts::default(),
             denied: 0,
             lost: BTreeMap::new(),
             unknown: BTreeMap::new(),
@@ -367,7 +367,7 @@ impl Verdicts {
     }
 }
 
-impl Answers {
+impl PairCounts {
     fn count(&mut self, record: &Record) {
         let is_well = |side: &Side| side.status.is_some_and(|status| status < 500);
         let (primary_is_well, mirror_is_well) = (is_well(&record.primary), is_well(&record.mirror));
@@ -382,14 +382,14 @@ impl Answers {
         }
     }
 
-    pub(crate) fn merge(&mut self, other: &Answers) {
+    pub(crate) fn merge(&mut self, other: &PairCounts) {
         self.primary.merge(&other.primary);
         self.mirror.merge(&other.mirror);
         self.mirror_failed += other.mirror_failed;
     }
 }
 
-impl Answered {
+impl ResponseCounts {
     fn count(&mut self, side: &Side) {
         let digit = side.status.and_then(|status| (status / 100).checked_sub(1));
         if let Some(count) = digit.and_then(|digit| self.statuses.get_mut(usize::from(digit))) {
@@ -400,7 +400,7 @@ impl Answered {
         }
     }
 
-    fn merge(&mut self, other: &Answered) {
+    fn merge(&mut self, other: &ResponseCounts) {
         self.latency.merge(&other.latency);
         for (count, more) in self.statuses.iter_mut().zip(other.statuses) {
             *count += more;
@@ -519,7 +519,7 @@ pub(crate) mod tests {
 
     /// Clients can create as many endpoints and members as they send requests.
     #[test]
-    fn nothing_grows_with_the_log_and_nothing_is_lost() {
+    fn memory_is_bounded_and_every_record_is_counted() {
         let mut tally = Tally::new(3);
         for number in 0..3_000 {
             let mut record = record("mirror", &format!("/{number}"), &[&format!("/{number}"), "/same"], number);

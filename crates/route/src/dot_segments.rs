@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dot_segments_are_seen_in_every_disguise() {
+    fn dot_segments_are_detected_in_every_disguise() {
         for path in [
             "/..",
             "/a/../b",
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn deep_encoding_takes_no_longer_than_any_other() {
+    fn deep_encoding_takes_linear_time() {
         // Decoding the whole path until nothing changes would take half a million passes over a megabyte.
         let path = format!("/a.b/%{}2e./", "25".repeat(500_000));
         assert!(has_dot_segment(&path));

@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_user_of_a_url_is_shown() {
+    fn users_of_urls_are_masked() {
         for (line, shown) in [
             (r#"{"a": "https://l.example", "b": "ftp://x@y"}"#, r#"{"a": "https://l.example", "b": "ftp://*@y"}"#),
             ("https://ann:a/b@m.example, https://n", "https://*******@m.example, https://n"),
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_shown_behind_the_name_of_a_secret() {
+    fn everything_after_the_name_of_a_secret_is_masked() {
         for (line, shown) in [
             ("set: { authorization: 'Bearer x', x-a: b }", "set: { authorization: ******* *** **** * *"),
             ("  authorization: Bearer a,b # c", "  authorization: ****** *** * *"),
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_takes_no_long_time() {
+    fn long_text_takes_linear_time() {
         for text in ["cookie:", "token", "name:", "://", "a@://", "name: x"] {
             let long = text.repeat(100_000);
             assert_eq!(masked(&long).chars().count(), long.len());

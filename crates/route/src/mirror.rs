@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_users_are_copied_and_a_larger_share_only_adds_some() {
+    fn all_requests_of_a_user_are_mirrored_and_a_larger_share_only_adds_users() {
         let [ten, half] = [mirror(10, true), mirror(50, true)];
         let taken = |mirror: &Mirror, draw: u64| -> Vec<u32> {
             (0..2000).filter(|user| takes(mirror, &Method::GET, Some(*user), seed(draw))).collect()
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_without_a_user_are_copied_by_chance() {
+    fn requests_without_a_user_are_mirrored_at_random() {
         let taken = |percent, sticky| {
             (0..10_000).filter(|draw| takes(&mirror(percent, sticky), &Method::GET, None, seed(*draw))).count()
         };
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_mirrored_does_not_hang_on_chance_that_chooses_targets_or_the_second_question() {
+    fn mirroring_is_independent_of_target_choice_and_self_comparison() {
         let (mirror, draws) = (mirror(50, false), 20_000);
         let both =
             (0..draws).filter(|draw| takes(&mirror, &Method::GET, None, seed(*draw)) && seed(*draw).is_multiple_of(2));

@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_that_no_back_end_has() {
+    fn prohibited_addresses() {
         for scheme in [Scheme::Http, Scheme::Https] {
             for host in ["0.0.0.0", "::", "::ffff:0.0.0.0", "224.0.0.1", "255.255.255.255", "ff02::1"] {
                 is(&reach(scheme, true), host, 443, Some(Prohibited::NoHost));
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn the_runtime_api_is_no_back_end() {
+    fn the_runtime_api_is_prohibited() {
         for local in [beside("127.0.0.1", &["127.0.0.1"]), beside("0.0.0.0", &["0.0.0.0"]), beside("::", &["::"])] {
             for host in ["127.0.0.1", "127.0.0.2", "::1", "::ffff:127.0.0.1"] {
                 is(&local, host, 9001, Some(Prohibited::RuntimeApi));

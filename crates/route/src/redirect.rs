@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn own_ports_and_empty_queries_are_left_out() {
+    fn default_ports_and_empty_queries_are_omitted() {
         let redirect = Redirect { port: template("80"), query: template(""), ..AS_IT_IS };
         assert_eq!(location(&redirect).unwrap(), "http://old.example/a/b");
     }

@@ -123,16 +123,16 @@ fn path_prefixes(requirements: &[Requirement]) -> Vec<Vec<u8>> {
 /// Observes a selection. `()` ignores it.
 pub trait Observer {
     /// `true` to evaluate every route before the match, even those that the index excludes.
-    const LOOKS_AT_ALL: bool;
+    const EVALUATES_ALL: bool;
 
     /// A route was skipped because of `condition`, as it is written; `found` describes the request.
-    fn passed_over(&mut self, route: &Route, condition: &dyn std::fmt::Display, found: &str);
+    fn skipped(&mut self, route: &Route, condition: &dyn std::fmt::Display, found: &str);
 }
 
 impl Observer for () {
-    const LOOKS_AT_ALL: bool = false;
+    const EVALUATES_ALL: bool = false;
 
-    fn passed_over(&mut self, _: &Route, _: &dyn std::fmt::Display, _: &str) {}
+    fn skipped(&mut self, _: &Route, _: &dyn std::fmt::Display, _: &str) {}
 }
 
 impl RoutingTable {
@@ -144,14 +144,14 @@ impl RoutingTable {
 
     /// Like [`RoutingTable::select`], with an observer.
     pub fn select_observed<O: Observer>(&self, request: &RequestView<'_>, observer: &mut O) -> &Route {
-        if O::LOOKS_AT_ALL { self.scan(request, observer) } else { self.look_up(request) }.unwrap_or(&self.default)
+        if O::EVALUATES_ALL { self.scan(request, observer) } else { self.look_up(request) }.unwrap_or(&self.default)
     }
 
     /// Evaluates every route in order.
     fn scan<O: Observer>(&self, request: &RequestView<'_>, observer: &mut O) -> Option<&Route> {
         self.routes.iter().find(|route| match route.requirements.iter().find(|it| !it.holds(request)) {
             Some(failed) => {
-                observer.passed_over(route, failed, &failed.found(request));
+                observer.skipped(route, failed, &failed.found(request));
                 false
             }
             None => true,
@@ -199,7 +199,7 @@ mod tests {
     use crate::surroundings::Nothing;
 
     #[test]
-    fn the_routes_to_look_at_do_not_grow_with_those_there_are() {
+    fn the_number_of_candidates_does_not_grow_with_the_routes() {
         for count in [10, 2_000] {
             let mut text = "version: 1\nbackends: {b: https://b.example}\ndefault: {forward: b}\nroutes:\n".to_owned();
             for route in 0..count {

@@ -474,14 +474,14 @@ mod tests {
     }
 
     #[test]
-    fn the_query_goes_before_the_header_and_the_header_before_the_cookie() {
+    fn the_query_precedes_the_header_and_the_header_the_cookie() {
         let forward = with_opt_in(migration());
         assert_eq!(chosen(&forward, "side=modern", &[("x-side", "legacy"), ("cookie", "side=legacy")]).0, 1);
         assert_eq!(chosen(&forward, "", &[("x-side", "modern"), ("cookie", "side=legacy")]).0, 1);
     }
 
     #[test]
-    fn an_unknown_wish_leaves_the_next_one_to_decide() {
+    fn an_unknown_opt_in_value_leaves_the_decision_to_the_next() {
         let forward = with_opt_in(migration());
         assert_eq!(chosen(&forward, "side=old", &[("x-side", "modern")]).0, 1);
         assert_eq!(chosen(&forward, "side=old", &[("x-side", "")]).2.as_deref(), Some(FORGET));
@@ -491,7 +491,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_wish_removes_the_cookie_and_goes_on_without_it() {
+    fn an_empty_opt_in_deletes_the_cookie_and_is_ignored() {
         let forward = with_opt_in(migration());
         let forgotten = (0, "weight", Some(FORGET.to_owned()));
         assert_eq!(chosen(&forward, "side=", &[("x-side", "modern"), ("cookie", "side=modern")]), forgotten);
@@ -504,7 +504,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wish_is_compared_as_sent_and_only_the_first_counts() {
+    fn opt_in_values_are_compared_as_sent_and_only_the_first_counts() {
         let forward = with_opt_in(migration());
         for query in
             ["Side=modern", "side=Modern", "side=mod%65rn", "s%69de=modern", "side=modern2", "side=old&side=modern"]
@@ -516,7 +516,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_configured_opts_in() {
+    fn only_configured_sources_opt_in() {
         let mut forward = with_opt_in(migration());
         let everywhere = [("x-side", "modern"), ("cookie", "side=modern")];
         forward.opt_in.as_mut().unwrap().query = None;
@@ -547,7 +547,7 @@ mod tests {
     // --- Only, pins, otherwise
 
     #[test]
-    fn a_single_target_is_the_only_one_whatever_ties_users() {
+    fn a_single_target_gets_every_user() {
         let sticky = sticky(StickyKey::Assigned { cookie: "crossfade".to_owned() });
         let forward = Forward { sticky: Some(sticky), ..forward(&[("legacy", 1)]) };
         assert_eq!(chosen(&forward, "", &[]), (0, "only", None));
@@ -565,7 +565,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_without_a_value_goes_elsewhere_or_by_weight() {
+    fn a_request_without_a_value_uses_otherwise_or_weight() {
         let mut forward = Forward { sticky: Some(sticky(by_header())), ..migration() };
         assert_eq!(chosen(&forward, "", &[]), (0, "weight", None));
         forward.sticky.as_mut().unwrap().otherwise = Some(1);
@@ -680,7 +680,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_decides_and_garbage_is_no_value() {
+    fn a_claim_identifies_the_user_and_garbage_does_not() {
         let mut sticky = sticky(by_claim(JwtSource::Authorization));
         sticky.pins.insert(b"42".as_slice().into(), 1);
         let forward = Forward { sticky: Some(sticky), ..migration() };
@@ -694,7 +694,7 @@ mod tests {
     // --- Assigned
 
     #[test]
-    fn a_new_client_gets_an_id_that_brings_it_back_to_the_same_target() {
+    fn a_new_client_gets_an_id_that_leads_to_the_same_target() {
         let sticky = Sticky { otherwise: Some(0), ..sticky(StickyKey::Assigned { cookie: "crossfade".to_owned() }) };
         let forward = Forward { sticky: Some(sticky), ..forward(&[("legacy", 50), ("modern", 50)]) };
         let nobody = HeaderMap::new();
@@ -731,7 +731,7 @@ mod tests {
     // --- Weight and hash
 
     #[test]
-    fn seeds_are_shared_out_exactly_by_weight() {
+    fn seeds_are_distributed_exactly_by_weight() {
         let forward = forward(&[("a", 0), ("b", 3), ("c", 0), ("d", 7)]);
         let mut met = [0; 4];
         for seed in 0..1000 {
@@ -743,7 +743,7 @@ mod tests {
     }
 
     #[test]
-    fn users_never_change_sides_with_a_new_version() {
+    fn users_keep_their_target_in_every_version() {
         // These must never change: users would switch systems in the middle of a migration. They come from a second
         // implementation with 200 bits of precision; the customers are the closest decisions among the first 3000.
         for (user, at_90_10, at_50_50) in [
@@ -824,7 +824,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn users_are_shared_out_by_weight(weights in weights(), prefix in "[a-z]{0,8}") {
+        fn users_are_distributed_by_weight(weights in weights(), prefix in "[a-z]{0,8}") {
             const USERS: u32 = 20_000;
             let weights: Vec<_> = weights.iter().map(|(name, weight)| (name.as_str(), *weight)).collect();
             let forward = forward(&weights);
@@ -841,7 +841,7 @@ mod tests {
         }
 
         #[test]
-        fn a_weight_that_rises_only_wins_users(weights in weights(), chosen: prop::sample::Index, more in 1..999_u32) {
+        fn an_increased_weight_only_gains_users(weights in weights(), chosen: prop::sample::Index, more in 1..999_u32) {
             let mut raised = weights.clone();
             let (name, weight) = chosen.get_mut(&mut raised);
             *weight += more;
@@ -852,7 +852,7 @@ mod tests {
         }
 
         #[test]
-        fn a_target_that_comes_or_goes_moves_only_its_own_users(weights in weights(), place: prop::sample::Index) {
+        fn adding_or_removing_a_target_moves_only_its_own_users(weights in weights(), place: prop::sample::Index) {
             let mut more = weights.clone();
             more.insert(place.index(weights.len() + 1), ("0".to_owned(), 500));
             for (without, with) in sides(&weights).into_iter().zip(sides(&more)) {
@@ -865,14 +865,14 @@ mod tests {
         }
 
         #[test]
-        fn the_order_of_the_targets_is_of_no_account(
+        fn the_order_of_targets_does_not_matter(
             (weights, shuffled) in weights().prop_flat_map(|same| (Just(same.clone()), Just(same).prop_shuffle())),
         ) {
             prop_assert_eq!(sides(&weights), sides(&shuffled));
         }
 
         #[test]
-        fn a_seed_is_of_no_account_to_a_user(weights in weights(), user in "[a-z]{1,8}", seeds: (u128, u128)) {
+        fn the_seed_does_not_affect_a_user(weights in weights(), user in "[a-z]{1,8}", seeds: (u128, u128)) {
             let weights: Vec<_> = weights.iter().map(|(name, weight)| (name.as_str(), *weight)).collect();
             let forward = Forward { sticky: Some(sticky(by_header())), ..forward(&weights) };
             let headers = headers(&[("x-user", &user)]);
@@ -893,7 +893,7 @@ mod tests {
         }
 
         #[test]
-        fn bytes_without_meaning_have_no_claim(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+        fn arbitrary_bytes_have_no_claim(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
             let payload = base64_simd::URL_SAFE_NO_PAD.encode_to_string(&bytes);
             prop_assert_eq!(jwt_claim(&bytes, "sub"), None);
             prop_assert_eq!(jwt_claim(format!("e30.{payload}.c2ln").as_bytes(), "sub"), None);

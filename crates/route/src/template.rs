@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn what_looks_like_a_variable_is_not_text() {
+    fn unknown_variable_syntax_is_an_error() {
         for text in ["$1", "a $host", "${host", "#{host}"] {
             assert!(render(text, &Groups::default()).is_err(), "{text}");
         }
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_of_the_environment_is_text() {
+    fn values_from_the_environment_are_literal() {
         let none = Groups::default();
         let value = || Piece::OfEnvironment("p$$w${host}#{host}$1".to_owned());
         let file = |text: &str| Piece::OfFile(text.to_owned());

@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_target_is_an_error() {
+    fn an_invalid_result_is_an_error() {
         for (from, replace) in
             [("^/", ""), ("^/", "https://evil.example/"), ("$", "#x"), ("$", " x"), ("$", "\r\nx: y")]
         {

@@ -27,7 +27,7 @@ impl Surroundings for Fixtures {
 }
 
 #[test]
-fn configurations_compile_or_say_why_not() {
+fn configurations_compile_or_report_errors() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/config");
     let mut cases = 0;
     for entry in fs::read_dir(&folder).unwrap() {

@@ -200,7 +200,7 @@ fn rejected() -> Vec<(&'static str, Value)> {
 }
 
 #[test]
-fn what_the_parser_accepts_is_valid_and_has_every_key_of_the_schema() {
+fn accepted_files_are_valid_and_use_every_key_of_the_schema() {
     let (schema, validator, full) = (schema(), validator(), full());
     let mut accepted: Vec<(String, Value)> = Vec::new();
     for entry in fs::read_dir(folder()).unwrap() {

@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 struct Everything;
 
 impl Observer for Everything {
-    const LOOKS_AT_ALL: bool = true;
+    const EVALUATES_ALL: bool = true;
 
-    fn passed_over(&mut self, _: &Route, _: &dyn std::fmt::Display, _: &str) {}
+    fn skipped(&mut self, _: &Route, _: &dyn std::fmt::Display, _: &str) {}
 }
 
 /// A small alphabet: hosts and paths match, nest, and nearly match.

@@ -204,7 +204,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn what_is_covered_is_matched(
+        fn covered_inputs_match(
             wide in pattern(),
             narrow in pattern(),
             input in "/?[ab/]{0,6}",

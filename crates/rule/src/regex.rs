@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn it_searches_and_knows_its_case() {
+    fn regexes_are_unanchored_and_case_sensitive() {
         assert!(Regex::new("b").unwrap().is_match(b"abc"));
         assert!(!Regex::new("^B").unwrap().is_match(b"bc"));
         assert!(Regex::with_case("^B", Case::Insensitive).unwrap().is_match(b"bc"));

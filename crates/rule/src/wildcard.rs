@@ -209,7 +209,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_covered_is_matched(wide in "[ab*?]{0,6}", narrow in "[ab*?]{0,6}", input in "[ab]{0,8}") {
+        fn covered_inputs_match(wide in "[ab*?]{0,6}", narrow in "[ab*?]{0,6}", input in "[ab]{0,8}") {
             let [wide, narrow] = [wide, narrow].map(|text| Wildcard::new(&text, Case::Sensitive, Escapes::None));
             prop_assert!(wide.covers(&wide));
             if wide.covers(&narrow) && narrow.matches(input.as_bytes()) {

@@ -42,7 +42,7 @@ fn host_ignores_case_and_port() {
 }
 
 #[test]
-fn path_counts_case_sees_no_query_and_is_not_decoded() {
+fn path_is_case_sensitive_without_query_and_not_decoded() {
     let condition = Condition::path(["/api/*/items", "/V?"]).unwrap();
     assert!(holds_for(&condition, "GET /api/a/b/items"));
     assert!(holds_for(&condition, "GET /api//items?x=/nothing"));
