@@ -308,9 +308,9 @@ fn invocation(front: Front) -> Invocation {
 struct Observed(Vec<PassedOver>);
 
 impl Observer for Observed {
-    const LOOKS_AT_ALL: bool = true;
+    const EVALUATES_ALL: bool = true;
 
-    fn passed_over(&mut self, route: &Route, condition: &dyn std::fmt::Display, found: &str) {
+    fn skipped(&mut self, route: &Route, condition: &dyn std::fmt::Display, found: &str) {
         self.0.push(PassedOver {
             priority: route.priority,
             name: route.name.clone(),
