@@ -1,7 +1,9 @@
 //! The name of an endpoint: a path with its changing segments folded, so that a report has `/orders/{id}` and not a line
 //! for each order. Owns what looks like an id in a path; members of JSON are folded by the same.
 
-use crate::treat_equal::{is_date, is_jwt, is_ulid, is_uuid};
+use crossfade_journal::redaction::is_jwt;
+
+use crate::treat_equal::{is_date, is_ulid, is_uuid};
 
 /// The most segments of a name; `…` for the rest.
 const MAX_SEGMENTS: usize = 12;

@@ -44,5 +44,4 @@ pub use comparison::{Answer, Comparison, compare, compare_until, measured};
 pub use endpoint::{PathTemplate, endpoint};
 pub use record::{Against, Class, Difference, Kind, Record, Side, VERSION, Verdict};
 pub use rules::{Accepted, Date, FieldNames, Place, Pointer, Rules, Tolerance, TreatEqual, Unordered};
-pub use shown::{hide_secrets, is_secret_name, shown_query};
 pub use work::MAX_WORK;

@@ -152,7 +152,7 @@ pub struct Side {
     /// Content, as it was sent. Bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
-    /// What was asked, for repeating it: values of the query as `REDACTED` unless `keepValues` asks for them. Only with
+    /// What was asked, for repeating it: values of the query as `***` unless `keepValues` asks for them. Only with
     /// [`Verdict::Different`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,

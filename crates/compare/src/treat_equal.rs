@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use crossfade_journal::redaction::is_jwt;
+
 use crate::rules::TreatEqual;
 use crate::work::{Stop, Work};
 
@@ -91,13 +93,6 @@ pub(crate) fn is_ulid(text: &str) -> bool {
         && matches!(text.as_bytes().first(), Some(b'0'..=b'7'))
         && text.bytes().all(is_digit)
         && !(text.bytes().any(|byte| byte.is_ascii_lowercase()) && text.bytes().any(|byte| byte.is_ascii_uppercase()))
-}
-
-/// Two or three parts in base64url, of which the first is an object (RFC 7519 section 3); also if it has been cut.
-pub(crate) fn is_jwt(text: &str) -> bool {
-    text.len() >= MIN_TOKEN
-        && text.starts_with("eyJ")
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'='))
 }
 
 /// RFC 4648 sections 4 and 5. A path is none, though its characters are: those of section 4 need the length and the

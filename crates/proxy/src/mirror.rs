@@ -11,9 +11,9 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use crossfade_compare::{
-    Against, Class, Comparison, Difference, Kind, Record, Rules, Side, VERSION, Verdict, endpoint, is_secret_name,
-    shown_query,
+    Against, Class, Comparison, Difference, Kind, Record, Rules, Side, VERSION, Verdict, endpoint,
 };
+use crossfade_journal::redaction::{is_credential, shown_query};
 use crossfade_route::{Credentials, Forward, MIRROR_FIELD, Mirror, PublicUrl};
 use http::Response;
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
@@ -27,52 +27,6 @@ use crate::plan::{Context, Outgoing, Planner, ShadowRequest};
 use crate::proxy::Proxy;
 use crate::time::SHORTEST;
 use crate::{ProxyError, fields, lookalikes, public_url, retry};
-
-/// What says who a client is, under names that [`is_secret_name`] does not know: parts of a name without its separators, and
-/// words of it.
-const CREDENTIAL_PARTS: [&str; 14] = [
-    "clientcert",
-    "sslcert",
-    "sslclient",
-    "clientdn",
-    "authenti",
-    "oauth",
-    "basicauth",
-    "userauth",
-    "accesskey",
-    "appkey",
-    "licensekey",
-    "principal",
-    "remoteuser",
-    "remotegroup",
-];
-const CREDENTIAL_WORDS: [&str; 22] = [
-    "key",
-    "pass",
-    "sid",
-    "sso",
-    "mfa",
-    "2fa",
-    "totp",
-    "wsse",
-    "sig",
-    "signed",
-    "authn",
-    "authz",
-    "cert",
-    "clientcert",
-    "creds",
-    "kerberos",
-    "ntlm",
-    "webauth",
-    "vouch",
-    "oam",
-    "iv",
-    "sm",
-];
-/// Identities that a proxy in front of us vouches for.
-const IDENTITY_PREFIXES: [&str; 5] =
-    ["x-amzn-mtls-", "x-forwarded-user", "x-forwarded-preferred-username", "x-forwarded-groups", "tailscale-user-"];
 
 /// What is left to do for a request when its client has the answer.
 #[derive(Debug)]
@@ -384,33 +338,22 @@ fn without_own_name(neutral: &PublicUrl, response: &mut Response<Bytes>, sent: &
     }
 }
 
-/// Removes the client's credentials but those that may pass; whether there were any.
+/// Removes the client's credentials, in any spelling, but those that may pass; whether there were any.
 fn withhold(credentials: &Credentials, fields: &mut HeaderMap) -> bool {
     let passes = |name: &HeaderName| match credentials {
         Credentials::Withheld => false,
         Credentials::Passed => true,
         Credentials::Only(names) => names.contains(name),
     };
-    let withheld: Vec<HeaderName> =
-        fields.keys().filter(|name| is_credential(name) && !passes(name)).cloned().collect();
+    let withheld: Vec<HeaderName> = fields
+        .keys()
+        .filter(|name| is_credential(&lookalikes::plain(name.as_str())) && !passes(name))
+        .cloned()
+        .collect();
     for name in &withheld {
         fields.remove(name);
     }
     !withheld.is_empty()
-}
-
-/// Whether a field says who the client is, in any spelling: to the system that the client talks to, and to no other unless the
-/// configuration says so. An idempotency key is the request's.
-fn is_credential(name: &HeaderName) -> bool {
-    let name = lookalikes::plain(name.as_str());
-    if name == "idempotency-key" {
-        return false;
-    }
-    let joined = name.replace('-', "");
-    is_secret_name(&name)
-        || CREDENTIAL_PARTS.iter().any(|part| joined.contains(part))
-        || name.split('-').any(|word| CREDENTIAL_WORDS.contains(&word))
-        || IDENTITY_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn mark(fields: &mut HeaderMap) {

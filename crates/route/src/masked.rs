@@ -1,7 +1,7 @@
 //! What is shown of a configuration's own text: neither user and password of a URL nor what stands behind the name of a
-//! secret. Which names are such is `crossfade-compare`'s to say. Owns no message.
+//! secret. Which names are such is `crossfade-journal`'s to say. Owns no message.
 
-use crossfade_compare::is_secret_name;
+use crossfade_journal::redaction::is_secret_name;
 
 /// Keys of this file that look like names of secrets, and hold names.
 const OWN_KEYS: [&str; 4] = ["cookie", "credentials", "jwtClaim", "pin"];

@@ -286,11 +286,11 @@ impl Condition {
         }
     }
 
-    /// The same to be read by people: the values of fields and of keys of the query that `is_secret` names are `•••`. Those
-    /// of `Cookie` stay, since a condition on it is a part of one, such as `*beta=1*`.
+    /// Returns the condition for people to read: `hidden` replaces the values of fields and of keys of the query that
+    /// `is_secret` names. Those of `Cookie` stay, since a condition on it is a part of one, such as `*beta=1*`.
     #[must_use]
-    pub fn without_secrets(&self, is_secret: impl Fn(&str) -> bool) -> Self {
-        let hidden = || Pattern::exact("•••");
+    pub fn without_secrets(&self, is_secret: impl Fn(&str) -> bool, hidden: &str) -> Self {
+        let hidden = || Pattern::exact(hidden);
         match self {
             Self::Header { name, .. } if *name != header::COOKIE && is_secret(name.as_str()) => {
                 Self::Header { name: name.clone(), values: vec![hidden()] }

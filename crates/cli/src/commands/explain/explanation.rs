@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use crossfade_compare::is_secret_name;
 use crossfade_emulator::{Action, FixedResponse, Listener, Redirect, Rule, Settings, Transforms, source};
+use crossfade_journal::redaction::{HIDDEN, is_secret_parameter};
 use crossfade_proxy::{Invocation, Outgoing, Plan, Proxy, ProxyError, Sending, Step};
 use crossfade_route::{Backend, Failover, Forward, Observer, Reason, RequestView, Retry, Route};
 use crossfade_rule::Condition;
@@ -168,8 +168,8 @@ impl Explanation {
         let redact = |url: &mut String| {
             let Some((path, query)) = url.split_once('?') else { return };
             let pairs = query.split('&').map(|pair| match pair.split_once('=') {
-                Some((key, _)) if is_secret_name(key) && !asked.iter().any(|asked| asked == pair) => {
-                    format!("{key}=•••")
+                Some((key, _)) if is_secret_parameter(key) && !asked.iter().any(|asked| asked == pair) => {
+                    format!("{key}={HIDDEN}")
                 }
                 _ => pair.to_owned(),
             });
@@ -374,7 +374,7 @@ impl LoadBalancer {
 
 /// What a condition compares a secret with is one, too.
 fn shown(condition: &Condition) -> String {
-    condition.without_secrets(is_secret_name).to_string()
+    condition.without_secrets(is_secret_parameter, HIDDEN).to_string()
 }
 
 /// The one that has the URL's port in AWS, or its protocol, or the first.
@@ -531,7 +531,7 @@ fn lines(fields: &HeaderMap, asked: &HeaderMap) -> Vec<(String, String)> {
         let value = lossy(value);
         // Several lines of `Cookie` have become one.
         let is_typed = typed.contains(&value) || typed.join("; ") == value;
-        if is_secret_name(name.as_str()) && !is_typed { "•••".to_owned() } else { value }
+        if is_secret_parameter(name.as_str()) && !is_typed { HIDDEN.to_owned() } else { value }
     };
     fields.iter().map(|(name, value)| (name.to_string(), shown(name, value))).collect()
 }
