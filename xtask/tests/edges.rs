@@ -17,7 +17,7 @@ const EDGES: [(&str, &[&str]); 12] = [
     ("crossfade-compare", &["crossfade-journal"]),
     ("crossfade-parity", &["crossfade-compare"]),
     ("crossfade-route", &["crossfade-compare", "crossfade-document", "crossfade-journal", "crossfade-rule"]),
-    ("crossfade-proxy", &["crossfade-compare", "crossfade-journal", "crossfade-route"]),
+    ("crossfade-proxy", &["crossfade-compare", "crossfade-event", "crossfade-journal", "crossfade-route"]),
     ("crossfade-function", &["crossfade-event", "crossfade-proxy", "crossfade-route"]),
     ("crossfade-emulator", &["crossfade-document", "crossfade-event", "crossfade-rule"]),
     (

@@ -6,8 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crossfade_event::alb::MAX_RESPONSE_JSON;
-use crossfade_proxy::{Limits, Proxy};
+use crossfade_proxy::Proxy;
 use crossfade_route::{PemFile, RoutingTable};
 
 use crate::run::RunError;
@@ -47,9 +46,7 @@ impl Current {
         let config = config?;
         let version = version(&config);
         let (table, certificates) = compile(&config, cert_file.as_deref())?;
-        // Plain text takes at least its own length in the reply.
-        let limits = Limits { response_bytes: MAX_RESPONSE_JSON };
-        let proxy = Arc::new(Proxy::new(table, certificates, &pseudonym, limits)?);
+        let proxy = Arc::new(Proxy::new(table, certificates, &pseudonym)?);
         Ok(Current { config, cert_file, reload, loaded: Mutex::new(Loaded { proxy, version }) })
     }
 

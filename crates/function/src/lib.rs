@@ -3,6 +3,8 @@
 //! Owns all that is Lambda's: environment variables, invocations, deadlines, the log on stdout. Knows no ALB rule and
 //! no back end connection. The same code is the binary `bootstrap` in Lambda and a child process of `crossfade dev`.
 
+#[cfg(test)]
+mod another_format;
 mod current;
 mod deployment;
 mod http1;

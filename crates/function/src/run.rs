@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use crossfade_event::FORMATS;
 use crossfade_proxy::{Invocation, SetupError};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -14,7 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::current::Current;
-use crate::invoke::{answer, mirror};
+use crate::invoke::{answer, decode, mirror};
 use crate::log_error;
 use crate::runtime_api::{ApiError, NextEvent, RuntimeApi};
 use crate::settings::{Settings, SettingsError};
@@ -120,10 +121,11 @@ async fn serve(current: Arc<Current>, mut api: RuntimeApi, mut stop: watch::Rece
         let time = SystemTime::now();
         let deadline = started + time_to_answer(deadline_ms, time);
         let seed = random.next();
-        let invocation = Invocation { request_id, trace_id, deployment, started, time, deadline, seed };
+        let (request, front) = decode(FORMATS, event);
+        let invocation = Invocation { front, request_id, trace_id, deployment, started, time, deadline, seed };
 
         let proxy = current.proxy();
-        let (record, pending) = answer(&proxy, event, &invocation, &mut buffer).await;
+        let (record, pending) = answer(&proxy, request, &invocation, &mut buffer).await;
         let reply = Bytes::from(std::mem::take(&mut buffer));
         let posted = api.respond(&invocation.request_id, invocation_id.as_deref(), reply.clone()).await;
         if let Ok(line) = serde_json::to_string(&record) {

@@ -1,5 +1,5 @@
 //! What the back end is told about the request: `Host`, `X-Forwarded-Host`, `CDN-Loop`, `Via`, the request's id and
-//! trace. The load balancer's `X-Forwarded-For`, `-Proto` and `-Port` pass untouched. Loops are `identity`'s.
+//! trace. The front end's `X-Forwarded-For`, `-Proto` and `-Port` pass untouched. Loops are `identity`'s.
 
 use bytes::Bytes;
 use crossfade_route::{Backend, HostHeader, MIRROR_FIELD, is_host};
@@ -11,13 +11,11 @@ use crate::ProxyError;
 use crate::identity::{CDN_LOOP, Identity};
 
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-pub(crate) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-pub(crate) const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
-pub(crate) const X_AMZN_TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
+/// The field of AWS X-Ray, which Lambda and the services in front of it share.
+const X_AMZN_TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 
 /// Whether a field of this name never passes, whatever `Connection` says. The client library writes the length of what is
-/// sent; the load balancer has answered `Expect` itself; nothing on the way keeps `Forwarded` true, so it can only be the
+/// sent; the front end has answered `Expect` itself; nothing on the way keeps `Forwarded` true, so it can only be the
 /// client's claim; some servers hand `Proxy` to programs as `HTTP_PROXY`, the address of an outgoing proxy (httpoxy); and only
 /// a copy of ours is marked as one.
 pub(crate) fn is_removed(name: &str) -> bool {
@@ -74,7 +72,7 @@ impl Forwarding<'_> {
         self.set_host(fields)
     }
 
-    /// `X-Forwarded-Host` is always ours: ALB never sets it, so what is there is the client's claim.
+    /// `X-Forwarded-Host` is always ours: no front end sets it, so what is there is the client's claim.
     fn set_host(self, fields: &mut HeaderMap) -> Result<(), ProxyError> {
         let received = match (&self.backend.host_header, self.host) {
             (_, Some(host)) => fields.insert(HOST, host),
@@ -90,8 +88,8 @@ impl Forwarding<'_> {
     }
 }
 
-/// Appends a member to a list (RFC 9110 section 5.6.1), in one line with those that are there: of several lines a load
-/// balancer hands on the last one only, unless its multi-value headers are on.
+/// Appends a member to a list (RFC 9110 section 5.6.1), in one line with those that are there: of several lines a front
+/// end may hand on the last one only.
 fn append_member(fields: &mut HeaderMap, name: &HeaderName, member: HeaderValue) {
     match fields.entry(name) {
         Entry::Vacant(entry) => {

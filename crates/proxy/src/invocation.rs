@@ -1,20 +1,16 @@
-//! What an invocation brings besides its request, and what the front end can carry. Decides nothing.
+//! What an invocation brings besides its request: the front end, ids, time. Decides nothing.
 
 use std::time::SystemTime;
 
+use crossfade_event::Front;
 use http::header::HeaderValue;
 use tokio::time::Instant;
 
-/// What the front end can carry.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Content of a response, bytes; more is not even read.
-    pub response_bytes: usize,
-}
-
-/// What is known of an invocation besides its request.
+/// One invocation of the function, its request apart.
 #[derive(Debug)]
 pub struct Invocation {
+    /// The service that the request came through.
+    pub front: Front,
     /// Goes to the back end and into the log.
     pub request_id: String,
     /// The trace header of the platform, for requests that bring none.

@@ -8,7 +8,7 @@ use http::header::{HeaderMap, HeaderName};
 use crate::forwarding;
 use crate::hop_by_hop::{self, remove_where};
 
-/// Returns whether CGI could take a client's field of this name for one that the load balancer or Crossfade vouches for, or
+/// Returns whether CGI could take a client's field of this name for one that the front end or Crossfade vouches for, or
 /// that never passes. Those fields themselves are not lookalikes.
 pub(crate) fn is_lookalike(name: &str, request_id_field: &str) -> bool {
     let is_ours = |plain: &str| hop_by_hop::is_protected(plain) || forwarding::is_removed(plain);

@@ -4,17 +4,17 @@
 use std::net::IpAddr;
 
 use bytes::Bytes;
+use crossfade_event::Front;
 use crossfade_route::{
     Action, Backend, Captures, Choice, Failover, Forward, Mirror, Observer, Redirect, RequestParts, RequestView, Route,
     RoutingTable, Transforms, has_dot_segment,
 };
-use http::header::{HeaderMap, HeaderName, HeaderValue};
-use http::uri::{PathAndQuery, Uri};
+use http::header::{HeaderMap, HeaderValue};
+use http::uri::{PathAndQuery, Scheme, Uri};
 use http::{Method, Response, request};
 
-use crate::client_ip::client_ip;
 use crate::fields::{self, Variables};
-use crate::forwarding::{self, Forwarding, X_FORWARDED_PORT, X_FORWARDED_PROTO};
+use crate::forwarding::{self, Forwarding};
 use crate::identity::Identity;
 use crate::invocation::Invocation;
 use crate::{ProxyError, hop_by_hop, lookalikes, respond};
@@ -110,7 +110,7 @@ impl<'t> Planner<'t> {
         observer: &mut O,
     ) -> Result<Plan<'t>, ProxyError> {
         self.refuse(&parts)?;
-        let client_ip = client_ip(&parts.headers, self.table.trusted_hops);
+        let client_ip = self.invocation.front.client_ip(&parts.headers, self.table.trusted_hops);
         let route = self.table.select_observed(&view(&parts, client_ip), observer);
         let host = forwarding::only_host(&parts.headers).cloned();
         let context = Context { route, client_ip, host, captures: route.captures(parts.uri.path()) };
@@ -121,10 +121,12 @@ impl<'t> Planner<'t> {
     fn step(&self, context: &Context<'t>, parts: request::Parts, body: &Bytes) -> Result<Step<'t>, ProxyError> {
         let forward = match &context.route.action {
             Action::FixedResponse(fixed) => return Ok(self.answer(context, respond::fixed(fixed, &parts.method))),
-            Action::Redirect(redirect) => return Ok(self.answer(context, context.redirect(redirect, &parts)?)),
+            Action::Redirect(redirect) => {
+                return Ok(self.answer(context, context.redirect(redirect, &parts, &self.invocation.front)?));
+            }
             Action::Forward(forward) => forward,
         };
-        let is_https = protocol(&parts.headers) == "https";
+        let is_https = self.invocation.front.scheme == Scheme::HTTPS;
         let (seen, seed) = (view(&parts, context.client_ip), self.invocation.seed);
         let choice = forward.choose(&seen, is_https, seed);
         let mirror = context.route.mirror.as_ref().filter(|mirror| mirror.takes(&parts.method, &seen, seed));
@@ -196,7 +198,7 @@ impl<'t> Planner<'t> {
     }
 
     /// What a back end learns besides the client's fields. `host` is what transforms have made of the client's.
-    pub(crate) fn forwarding<'a>(&'a self, backend: &'a Backend, host: Option<HeaderValue>) -> Forwarding<'a> {
+    fn forwarding<'a>(&'a self, backend: &'a Backend, host: Option<HeaderValue>) -> Forwarding<'a> {
         Forwarding {
             backend,
             host,
@@ -235,13 +237,18 @@ impl Context<'_> {
         }
     }
 
-    fn redirect(&self, redirect: &Redirect, parts: &request::Parts) -> Result<Response<Bytes>, ProxyError> {
-        let protocol = protocol(&parts.headers);
-        let default_port = if protocol == "https" { "443" } else { "80" };
+    fn redirect(
+        &self,
+        redirect: &Redirect,
+        parts: &request::Parts,
+        front: &Front,
+    ) -> Result<Response<Bytes>, ProxyError> {
+        let default_port = if front.scheme == Scheme::HTTPS { 443 } else { 80 };
         let location = redirect.location(&RequestParts {
-            protocol,
+            protocol: front.scheme.as_str(),
             host: self.host_name(),
-            port: text(&parts.headers, &X_FORWARDED_PORT).unwrap_or(default_port),
+            port: &front.port.unwrap_or(default_port).to_string(),
+            base_path: &front.base_path,
             path: parts.uri.path(),
             query: parts.uri.query().unwrap_or_default(),
             captures: &self.captures,
@@ -299,15 +306,6 @@ fn target_uri(backend: &Backend, transformed: Option<&str>, uri: Uri) -> Result<
     PathAndQuery::try_from(format!("{}{path_and_query}", backend.base_path))
         .map(Uri::from)
         .map_err(|_| ProxyError::RequestInvalid("the target is too long for its back end".to_owned()))
-}
-
-/// The scheme that the client used, as the load balancer saw it.
-fn protocol(fields: &HeaderMap) -> &str {
-    text(fields, &X_FORWARDED_PROTO).filter(|scheme| matches!(*scheme, "http" | "https")).unwrap_or("https")
-}
-
-fn text<'f>(fields: &'f HeaderMap, name: &HeaderName) -> Option<&'f str> {
-    fields.get(name).and_then(|value| value.to_str().ok())
 }
 
 /// A `Host` without its port.

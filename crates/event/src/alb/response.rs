@@ -10,22 +10,19 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{MAX_RESPONSE_FIELDS, MAX_RESPONSE_JSON};
+use super::{HeaderMode, MAX_RESPONSE_FIELDS, MAX_RESPONSE_JSON};
+use crate::EncodeError;
 use crate::content;
 use crate::json::{write_field_value, write_string};
-use crate::{EncodeError, HeaderMode};
 
 // === The function's side
 
 /// Writes no `null` and only string values: ALB answers 502 to anything else.
-pub(crate) fn encode_response(
-    mode: HeaderMode,
-    response: &Response<Bytes>,
-    out: &mut Vec<u8>,
-) -> Result<(), EncodeError> {
+pub(super) fn encode(mode: HeaderMode, response: &Response<Bytes>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    let service = mode.format().service;
     let fields_size = size_of_fields(response.headers());
     if fields_size > MAX_RESPONSE_FIELDS {
-        return Err(EncodeError::FieldsTooLarge { size: fields_size, limit: MAX_RESPONSE_FIELDS });
+        return Err(EncodeError::FieldsTooLarge { service, size: fields_size, limit: MAX_RESPONSE_FIELDS });
     }
     let start = out.len();
     out.reserve(256 + fields_size + response.body().len() * 4 / 3);
@@ -54,7 +51,7 @@ pub(crate) fn encode_response(
         }
         Err(size) => {
             out.truncate(start);
-            Err(EncodeError::TooLarge { size: envelope + size, limit: MAX_RESPONSE_JSON })
+            Err(EncodeError::TooLarge { service, size: envelope + size, limit: MAX_RESPONSE_JSON })
         }
     }
 }
