@@ -15,15 +15,14 @@ const EDGES: [(&str, &[&str]); 12] = [
     ("crossfade-journal", &[]),
     ("crossfade-rule", &[]),
     ("crossfade-compare", &["crossfade-journal"]),
-    ("crossfade-parity", &["crossfade-compare"]),
+    ("crossfade-parity", &["crossfade-journal"]),
     ("crossfade-route", &["crossfade-compare", "crossfade-document", "crossfade-journal", "crossfade-rule"]),
     ("crossfade-proxy", &["crossfade-compare", "crossfade-event", "crossfade-journal", "crossfade-route"]),
-    ("crossfade-function", &["crossfade-event", "crossfade-proxy", "crossfade-route"]),
+    ("crossfade-function", &["crossfade-event", "crossfade-journal", "crossfade-proxy", "crossfade-route"]),
     ("crossfade-emulator", &["crossfade-document", "crossfade-event", "crossfade-rule"]),
     (
         "crossfade",
         &[
-            "crossfade-compare",
             "crossfade-emulator",
             "crossfade-event",
             "crossfade-function",

@@ -3,10 +3,10 @@
 
 use std::time::SystemTime;
 
+use crossfade_journal::comparison::{Class, Difference, Verdict};
 use http::{HeaderMap, StatusCode};
 
 use crate::findings::Findings;
-use crate::record::{Class, Difference, Verdict};
 use crate::rules::Rules;
 use crate::spot::Spot;
 use crate::work::{Stop, Work, never_over};

@@ -1,6 +1,7 @@
 //! Comparing content. Owns what kind of content it is, and what happens if it cannot be read; how a kind is compared is
 //! for `walk` and `text`.
 
+use crossfade_journal::comparison::Class;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 
@@ -9,7 +10,6 @@ use crate::comparison::Answer;
 use crate::findings::Findings;
 use crate::json::{self, NoTree, Tree};
 use crate::matcher::Matcher;
-use crate::record::Class;
 use crate::spot::Spot;
 use crate::text::{self, Language};
 use crate::walk;

@@ -1,10 +1,10 @@
-//! Two answers to the same request: what differs, by which rules, and the record of it that the log carries.
+//! Two answers to the same request: what differs, and by which rules.
 //!
-//! Owns comparing, the rules for it, and the format of the record, in both directions. Sends nothing and knows neither
-//! configuration file nor Lambda; does no I/O, and takes the date as an argument.
+//! Owns comparing and the rules for it. The record that the log carries is `crossfade-journal`'s. Sends nothing and knows
+//! neither configuration file nor Lambda; does no I/O, and takes the date as an argument.
 //!
-//! Reading order: `comparison` (the order of everything), `rules` (what can be asked for), `record` (what comes out),
-//! `findings` (what holds for all kinds of differences), `work` (how much a comparison may do), `matcher` (which rules hold
+//! Reading order: `comparison` (the order of everything), `rules` (what can be asked for), `findings` (what
+//! holds for all kinds of differences), `work` (how much a comparison may do), `matcher` (which rules hold
 //! at a place), then the part of an answer that you look for: `fields`, `content`
 //! with `coding`, `json` and `walk`, `text` and `markup`.
 
@@ -31,7 +31,6 @@ mod findings;
 mod json;
 mod markup;
 mod matcher;
-mod record;
 mod rules;
 mod shown;
 mod spot;
@@ -40,8 +39,9 @@ mod treat_equal;
 mod walk;
 mod work;
 
+pub use crossfade_journal::comparison::{Class, Difference, Verdict};
+
 pub use comparison::{Answer, Comparison, compare, compare_until, measured};
 pub use endpoint::{PathTemplate, endpoint};
-pub use record::{Against, Class, Difference, Kind, Record, Side, VERSION, Verdict};
 pub use rules::{Accepted, Date, FieldNames, Place, Pointer, Rules, Tolerance, TreatEqual, Unordered};
 pub use work::MAX_WORK;

@@ -3,13 +3,14 @@
 
 use std::fmt::Write;
 
-use crossfade_compare::{Against, Class, Record, Side, Verdict};
 use crossfade_emulator::Exchange;
+use crossfade_journal::Skipped;
+use crossfade_journal::comparison::{Against, Class, Record, Side, Verdict};
 use crossfade_parity::number::{self, grouped};
 
 use super::Shared;
 use super::curl;
-use super::line::{Access, PassedOver};
+use super::line::Access;
 use super::list::marks;
 use super::messages;
 use super::page::{bytes, escape, frame, milliseconds, status, time};
@@ -20,7 +21,7 @@ use crate::report::class_name;
 
 /// Differences of a comparison, and back ends that failed first, that are shown.
 const MOST_DIFFERENCES: usize = 200;
-const MOST_PASSED_OVER: usize = 20;
+const MOST_SKIPPED: usize = 20;
 
 pub(super) fn page(shared: &Shared, id: u64) -> Option<String> {
     let (entry, clock, newer, older) = {
@@ -140,7 +141,7 @@ fn facts(entry: &Entry) -> String {
         fact("Memory", &bytes(usize::try_from(memory).unwrap_or(usize::MAX)));
     }
     let request_id =
-        exchange.request_id.clone().or_else(|| entry.access.as_ref().map(|access| access.request_id.clone()));
+        exchange.request_id.clone().or_else(|| entry.access.as_ref().map(|access| access.request_id.to_string()));
     fact("Request id", &text(&request_id));
     fact("Trace", &escape(&exchange.trace_id));
     html + "</dl>\n"
@@ -171,10 +172,10 @@ fn way(secrets: Secrets, entry: &Entry) -> String {
         if let Some(route) = &access.route {
             step("route", escape(route));
         }
-        for PassedOver { backend, outcome } in access.passed_over.iter().take(MOST_PASSED_OVER) {
+        for Skipped { backend, outcome } in access.skipped.iter().take(MOST_SKIPPED) {
             step("not", format!("<s>{}</s> <small>{}</small>", escape(backend), escape(outcome)));
         }
-        if let Some(more @ 1..) = access.passed_over.len().checked_sub(MOST_PASSED_OVER) {
+        if let Some(more @ 1..) = access.skipped.len().checked_sub(MOST_SKIPPED) {
             step("not", format!("<small>{more} more, not shown</small>"));
         }
         if let Some(backend) = &access.backend {
@@ -208,13 +209,13 @@ fn timing(exchange: &Exchange, access: Option<&Access>) -> String {
         rows.push(("Before the function", "balancer", 0.0, invoked));
         rows.push(("Function", "function", invoked, answered - invoked));
         function_start = invoked;
-        if let Some(total) = access.and_then(|access| access.total_ms) {
+        if let Some(total) = access.map(|access| access.total_ms) {
             // What the function does not see of it: a cold start, and the way to it.
             function_start = (answered - total).max(invoked);
         }
     }
     if let Some(access) = access {
-        let total = access.total_ms.unwrap_or_default();
+        let total = access.total_ms;
         rows.push(("In the function", "function", function_start, total));
         if let Some(connect) = access.connect_ms {
             rows.push(("New connection", "connect", function_start, connect));

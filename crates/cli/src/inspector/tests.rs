@@ -244,7 +244,7 @@ async fn a_page_has_a_part_of_what_is_long_and_says_so() {
 fn access(request_id: &str, path: &str) -> String {
     format!(
         r#"{{"type":"access","time":"2026-11-24T10:57:42.123Z","request_id":"{request_id}","method":"GET","path":"{path}","route":"orders",
-        "backend":"legacy","chosen":"weight","passed_over":[{{"backend":"modern","outcome":"503"}}],"status":200,"total_ms":12.5,
+        "backend":"legacy","chosen":"weight","skipped":[{{"backend":"modern","outcome":"503"}}],"status":200,"total_ms":12.5,
         "connect_ms":2.0,"first_byte_ms":10.0,"attempts":2}}"#
     )
 }

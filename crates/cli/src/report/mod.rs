@@ -73,8 +73,8 @@ impl Report {
 }
 
 /// The word for a class of differences in the log and in the outputs.
-pub(crate) fn class_name(class: crossfade_compare::Class) -> &'static str {
-    use crossfade_compare::Class;
+pub(crate) fn class_name(class: crossfade_journal::comparison::Class) -> &'static str {
+    use crossfade_journal::comparison::Class;
     match class {
         Class::Status => "status",
         Class::Header => "header",

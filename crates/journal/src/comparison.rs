@@ -3,7 +3,9 @@
 
 use std::time::SystemTime;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::written::rfc3339;
 
 /// The version of the format.
 pub const VERSION: u32 = 1;
@@ -17,7 +19,7 @@ pub struct Record {
     /// [`VERSION`].
     pub version: u32,
     /// When the request came, UTC.
-    #[serde(serialize_with = "rfc3339", deserialize_with = "from_rfc3339")]
+    #[serde(with = "rfc3339")]
     pub time: SystemTime,
     /// What the primary's answer is compared with.
     pub against: Against,
@@ -31,8 +33,9 @@ pub struct Record {
     pub endpoint: String,
     /// What came out.
     pub verdict: Verdict,
-    /// Why there is nothing to compare, in a word: `time`, `budget`, `shutdown`, `frozen`, `down`, `too-large`, `off`, …
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Why there is nothing to compare, in a word: `time`, `budget`, `shutdown`, `frozen`, `open`, `too-large`, `off`, …
+    /// An `open` circuit breaker was `down` once, and is read as `open`.
+    #[serde(default, deserialize_with = "reason", skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// At most 20, each pointer and class once; those that nobody accepted first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -158,6 +161,11 @@ pub struct Side {
     pub url: Option<String>,
 }
 
+fn reason<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let reason = Option::<String>::deserialize(deserializer)?;
+    Ok(reason.map(|reason| if reason == "down" { "open".to_owned() } else { reason }))
+}
+
 fn is_zero(count: &u32) -> bool {
     *count == 0
 }
@@ -165,13 +173,4 @@ fn is_zero(count: &u32) -> bool {
 #[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
 fn is_false(flag: &bool) -> bool {
     !*flag
-}
-
-fn rfc3339<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&humantime::format_rfc3339_millis(*time))
-}
-
-fn from_rfc3339<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SystemTime, D::Error> {
-    let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-    humantime::parse_rfc3339(&text).map_err(serde::de::Error::custom)
 }
