@@ -1,5 +1,5 @@
-//! How a value is shown in a record: cut, and without what looks like a secret. Which texts look like one is
-//! `crossfade-journal`'s to say; what the configuration redacts besides is for `findings`.
+//! Values as records show them: truncated and without secrets. `crossfade-journal` detects secrets; `findings` applies the
+//! configuration's `redact`.
 
 pub(crate) use crossfade_journal::redaction::{HIDDEN, is_secret_name};
 use crossfade_journal::redaction::{hide_secrets, is_secret_parameter};

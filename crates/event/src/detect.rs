@@ -1,5 +1,5 @@
-//! Which front end sent an event: told by the members that it has. Owns the look at them, which ends as soon as a format is
-//! recognized; the events of ALB begin with the member that gives them away. What is in them is read by the format.
+//! Detects which front end sent an event, by the members that the event has. Owns the scan, which ends as soon as a format
+//! is recognized. Reading an event is up to its format.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -33,6 +33,9 @@ impl Shape<'_> {
 
 /// The first format that recognizes an event.
 pub(crate) fn detect(formats: &[&'static Format], text: &str) -> Result<&'static Format, DecodeError> {
+    if let Some(format) = formats.iter().find(|format| !format.prefix.is_empty() && text.starts_with(format.prefix)) {
+        return Ok(format);
+    }
     let (mut shape, mut found) = (Shape::default(), None);
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let look = Look { formats, shape: &mut shape, found: &mut found };
@@ -137,6 +140,7 @@ mod tests {
     fn a_load_balancer_is_known_by_its_context() {
         for event in [
             r#"{"requestContext":{"elb":{"targetGroupArn":"arn"}},"path":"/"}"#,
+            r#" {"requestContext": {"elb": {}}}"#,
             r#"{"path":"/","body":"{\"requestContext\":{}}","requestContext":{"other":null,"elb":{}}}"#,
             // The rest is for its format to refuse.
             r#"{"requestContext":{"elb":{}}, nonsense"#,

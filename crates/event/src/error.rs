@@ -1,4 +1,4 @@
-//! What can be wrong with an event or too large in a reply. The words are for logs: they quote names, never values.
+//! Problems of events, and replies that are too large. The messages are for logs: they quote names, never values.
 
 /// A problem with an event.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +21,7 @@ pub enum DecodeError {
     #[error("`httpMethod` is not a method")]
     Method,
     /// The target could only be forwarded with other bytes than the client sent.
-    #[error("`path` or query cannot stand in a request line: {0}")]
+    #[error("`path` or query is invalid in a request line: {0}")]
     Target(String),
     /// `isBase64Encoded` is true and `body` is something else.
     #[error("`body` is not base64")]
@@ -29,7 +29,7 @@ pub enum DecodeError {
 }
 
 impl DecodeError {
-    /// serde quotes the value that has the wrong type, which may be a secret: then only its place is told.
+    /// serde quotes the value that has the wrong type, which may be a secret: then the message has only its place.
     pub(crate) fn json(error: serde_json::Error) -> Self {
         let text = error.to_string();
         DecodeError::Json(if text.starts_with("invalid ") {

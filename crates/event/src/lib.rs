@@ -34,7 +34,7 @@ pub use detect::Shape;
 pub use error::{DecodeError, EncodeError};
 pub use front::{Event, Format, Front, Undecodable, is_vouched_for};
 
-/// The formats that Crossfade knows, in the order in which they are asked whether an event is theirs.
+/// The formats that Crossfade knows, in the order in which detection tries them.
 pub const FORMATS: &[&Format] = &[&alb::SINGLE];
 
 /// Reads an event of one of these formats. Field values, and content that needs no decoding, share the event's memory.

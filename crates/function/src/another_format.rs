@@ -20,6 +20,7 @@ use crate::invoke::{answer, decode};
 static COURIER: Format = Format {
     name: "courier",
     service: "the courier",
+    prefix: "",
     recognizes: |shape| shape.has("courier"),
     decode: |event, _| read(event).map_err(|error| Undecodable { format: &COURIER, error }),
     encode: |response, out| {

@@ -1,4 +1,4 @@
-//! The proxy as the configuration has it now. Owns its start, and the taking up of a changed file where that is asked for
+//! The proxy of the current configuration. Owns its start, and reloading a changed file if that is enabled
 //! (`CROSSFADE_RELOAD`); watches nothing in between requests.
 
 use std::fs;
@@ -13,7 +13,7 @@ use crate::run::RunError;
 use crate::settings::{ConfigSource, Settings, load};
 use crate::{log_error, log_warning};
 
-/// The proxy, and what it is made of.
+/// The proxy, and the sources that it is made from.
 pub(crate) struct Current {
     config: ConfigSource,
     cert_file: Option<PathBuf>,
@@ -31,7 +31,7 @@ struct Loaded {
 pub struct FileVersion(i64, i64, u64, u64);
 
 impl FileVersion {
-    /// What is there now; `None` if nothing is.
+    /// The version that exists now; `None` without a file.
     #[must_use]
     pub fn of(path: &Path) -> Option<Self> {
         let file = fs::metadata(path).ok()?;
@@ -62,7 +62,7 @@ impl Current {
                 });
                 match successor {
                     Ok(proxy) => loaded.proxy = Arc::new(proxy),
-                    Err(error) => log_error(&format!("the configuration stays as it was: {error}")),
+                    Err(error) => log_error(&format!("the configuration is unchanged: {error}")),
                 }
                 loaded.version = version;
             }
@@ -71,7 +71,7 @@ impl Current {
     }
 }
 
-/// The table, and what is trusted besides the built-in roots. Warns of what should not stay as it is.
+/// The table, and the authorities that are trusted besides the built-in roots. Warns of settings that should not stay.
 fn compile(config: &ConfigSource, cert_file: Option<&Path>) -> Result<(RoutingTable, Option<PemFile>), RunError> {
     let (table, cert_file) = load(config, cert_file)?;
     for backend in table.backends().iter().filter(|backend| backend.tls.insecure_skip_verify) {

@@ -1,4 +1,4 @@
-//! One invocation: event in, reply out, and the record of it. Whatever goes wrong becomes a reply.
+//! One invocation: event in, reply out, and the record of it. Every failure becomes a reply.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,8 +23,8 @@ pub(crate) fn decode(formats: &[&'static Format], event: Bytes) -> (Result<Reque
     }
 }
 
-/// Writes the reply to a request, or to what should have been one, into `reply`, which must be empty. What is left to do once
-/// it is posted comes back beside the record.
+/// Writes the reply to a request, or to an event that could not be decoded, into `reply`, which must be empty. Returns the
+/// record, and the work that is left once the reply has been posted.
 pub(crate) async fn answer<'p>(
     proxy: &'p Proxy,
     request: Result<Request<Bytes>, DecodeError>,
@@ -53,7 +53,7 @@ pub(crate) async fn answer<'p>(
     (record, pending)
 }
 
-/// Sends the copies of a request that has been answered, and gives the lines that say what came of them. What breaks there
+/// Sends the shadow requests of a request that has been answered, and returns the log lines about them. A panic there
 /// reaches no client, and leaves a line in the log.
 pub(crate) async fn mirror(
     proxy: &Proxy,
@@ -63,7 +63,7 @@ pub(crate) async fn mirror(
 ) -> Vec<String> {
     let lost = proxy.lost(&pending, invocation, "proxy_internal_error");
     let records = caught(proxy.mirror(pending, invocation, stop)).await.unwrap_or_else(|message| {
-        log_error(&format!("mirroring {} broke: {message}", invocation.request_id));
+        log_error(&format!("mirroring {} failed: {message}", invocation.request_id));
         vec![lost]
     });
     records.iter().filter_map(|record| serde_json::to_string(record).ok()).collect()
@@ -111,7 +111,8 @@ async fn caught<T>(future: impl Future<Output = T>) -> Result<T, String> {
     .await
 }
 
-/// A message with something put into it may have a piece of the request: then the place, which the hook has logged, must do.
+/// The message of a panic. One that was formatted may have a piece of the request in it, so only literal ones are used; the
+/// hook has logged the place.
 fn message_of(panic: &(dyn Any + Send)) -> String {
     panic.downcast_ref::<&str>().copied().unwrap_or("panic").to_owned()
 }

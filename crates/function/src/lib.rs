@@ -62,6 +62,6 @@ fn log_warning(message: &str) {
 fn write_line(mut line: String) {
     use std::io::Write;
     line.push('\n');
-    // There is nobody to tell if the log is gone.
+    // Without a log there is no place to report that.
     let _ = std::io::stdout().lock().write_all(line.as_bytes());
 }

@@ -24,17 +24,17 @@ use crate::write_line;
 /// Time kept back from an invocation's deadline for encoding and posting the answer.
 const MARGIN: Duration = Duration::from_millis(250);
 
-/// How long an invocation may take if nobody says.
+/// Limit of an invocation without a deadline.
 const NO_DEADLINE: Duration = Duration::from_secs(30);
 
-/// A deadline before it, in milliseconds since 1970, is no date: it is of 2001.
+/// Deadlines below it, in milliseconds since 1970, are not dates: it is in 2001.
 const FIRST_DEADLINE: u64 = 1_000_000_000_000;
 
-/// How often it is looked whether the process stood still, and how much later than that it may be on a busy machine. What
-/// is shorter than both does to a copy what a slow network does.
+/// Polling interval for detecting that the process was frozen, and the delay that a busy machine may add to it. A shorter
+/// freeze affects a shadow request as a slow network does.
 const BEAT: Duration = Duration::from_millis(250);
 
-/// Why the process ends other than at Lambda's wish.
+/// A reason for the process to end that is not Lambda's.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RunError {
     #[error("{0}")]
@@ -45,7 +45,7 @@ pub(crate) enum RunError {
     Api(#[from] ApiError),
     #[error("cannot wait for signals: {0}")]
     Signal(#[source] std::io::Error),
-    #[error("a lane broke: {0}")]
+    #[error("a lane failed: {0}")]
     Lane(String),
 }
 
@@ -164,8 +164,8 @@ async fn serve(current: Arc<Current>, mut api: RuntimeApi, mut stop: watch::Rece
     }
 }
 
-/// Done once the process has stood still: stopped, or suspended with its machine. What was on its way then has met time
-/// limits of ours and of others that say nothing of who was asked. Of two clocks the one that went on counts.
+/// Completes once the process has been frozen: stopped, or suspended with its machine. Requests that were in flight then hit
+/// time limits, ours and those of others, that say nothing about the back end. Of two clocks the one that kept running counts.
 async fn standstill() {
     loop {
         let (before, time) = (Instant::now(), SystemTime::now());
@@ -176,7 +176,7 @@ async fn standstill() {
     }
 }
 
-/// Random bits for shares of traffic and for ids that nobody should guess: SipHash with a key of the system's.
+/// Random bits for shares of traffic and for ids that must not be guessed: SipHash with a key from the system.
 struct Random {
     keyed: [RandomState; 2],
     count: u64,
@@ -194,8 +194,8 @@ impl Random {
     }
 }
 
-/// What is left until the deadline, less the margin; nothing, if it has passed while the process stood still: nobody waits
-/// for the answer any more. `cargo lambda watch` sends a duration in its place.
+/// Time until the deadline, less the margin; zero if the deadline passed while the process was frozen, since nobody waits
+/// for the response any more. `cargo lambda watch` sends a duration instead of a deadline.
 fn time_to_answer(deadline_ms: Option<u64>, now: SystemTime) -> Duration {
     let since_epoch = deadline_ms.filter(|since_epoch| *since_epoch >= FIRST_DEADLINE).map(Duration::from_millis);
     let Some(deadline) = since_epoch.and_then(|since_epoch| UNIX_EPOCH.checked_add(since_epoch)) else {

@@ -1,4 +1,4 @@
-//! What an invocation brings besides its request: the front end, ids, time. Decides nothing.
+//! The part of an invocation that is not the request: front end, ids, time. Decides nothing.
 
 use std::time::SystemTime;
 
@@ -18,11 +18,11 @@ pub struct Invocation {
     /// Tells functions of one name in different accounts and regions apart, for loops. The same in all invocations of a
     /// process; `None` if it is not known.
     pub deployment: Option<u32>,
-    /// When it began.
+    /// The start of the invocation.
     pub started: Instant,
     /// The same by the clock on the wall.
     pub time: SystemTime,
-    /// When the answer must be there.
+    /// The end of the time for the response.
     pub deadline: Instant,
     /// Random bits, others for each invocation: for shares of traffic and for ids.
     pub seed: u128,

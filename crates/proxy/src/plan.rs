@@ -1,5 +1,5 @@
-//! What is going to happen to a request: its route, the target and why, and the request as that target gets it. Decides
-//! and prepares, sends nothing: what `crossfade explain` shows is what `pipeline` sends.
+//! The plan for a request: its route, the target and the reason for it, and the request as that target gets it. Decides and
+//! prepares, but sends nothing: `crossfade explain` shows exactly the plan that `pipeline` carries out.
 
 use std::net::IpAddr;
 
@@ -24,11 +24,11 @@ use crate::{ProxyError, hop_by_hop, lookalikes, respond};
 pub struct Plan<'t> {
     /// Its route and what is known of it.
     pub context: Context<'t>,
-    /// What happens.
+    /// The action that follows.
     pub step: Step<'t>,
 }
 
-/// What is known of a request once it has met its route.
+/// A request's route, and the facts that the route's action needs.
 #[derive(Debug)]
 pub struct Context<'t> {
     /// The route that it meets.
@@ -40,7 +40,7 @@ pub struct Context<'t> {
     captures: Captures,
 }
 
-/// What happens to a request.
+/// The action for a request.
 #[derive(Debug)]
 pub enum Step<'t> {
     /// It gets this answer from us.
@@ -51,18 +51,18 @@ pub enum Step<'t> {
     Fail(ProxyError),
 }
 
-/// Where a request goes, and why.
+/// The destination of a request, and the reason for it.
 #[derive(Debug)]
 pub struct Sending<'t> {
     /// The targets it could go to.
     pub forward: &'t Forward,
-    /// Which of them, and why.
+    /// The target, and the reason for it.
     pub choice: Choice,
-    /// What is sent.
+    /// The request to send.
     pub outgoing: Outgoing<'t>,
-    /// What is needed to send it elsewhere, if that can be wanted.
+    /// The received request for `failover`; `None` without one.
     pub(crate) otherwise: Option<Box<Otherwise<'t>>>,
-    /// What is needed to copy it, if it is to be copied.
+    /// The received request for the mirror; `None` unless the mirror takes it.
     pub(crate) copy: Option<Box<ShadowRequest<'t>>>,
 }
 
@@ -93,7 +93,7 @@ pub(crate) struct ShadowRequest<'t> {
     pub(crate) received: request::Parts,
 }
 
-/// What all requests have in common.
+/// The values that plans of all requests share, and the invocation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Planner<'t> {
     pub(crate) table: &'t RoutingTable,
@@ -131,7 +131,7 @@ impl<'t> Planner<'t> {
         let choice = forward.choose(&seen, is_https, seed);
         let mirror = context.route.mirror.as_ref().filter(|mirror| mirror.takes(&parts.method, &seen, seed));
         let target = forward.targets.get(choice.target);
-        let target = target.ok_or_else(|| ProxyError::Internal("a target that is none".to_owned()))?;
+        let target = target.ok_or_else(|| ProxyError::Internal("unknown target".to_owned()))?;
         let failover = forward.failover.as_ref().filter(|failover| failover.to != target.backend);
         let otherwise = failover.map(|failover| Box::new(Otherwise { failover, received: parts.clone() }));
         let copy = mirror.map(|mirror| Box::new(ShadowRequest { mirror, received: parts.clone() }));
@@ -144,7 +144,7 @@ impl<'t> Planner<'t> {
         Step::Answer(response)
     }
 
-    /// The same request for the back end that `failover` names; if that is a target, too, with its transforms.
+    /// The same request for the back end that `failover` names, with the transforms of that target if it is one.
     pub(crate) fn elsewhere(
         &self,
         context: &Context<'t>,
@@ -156,7 +156,7 @@ impl<'t> Planner<'t> {
         self.outgoing(context, forward.transforms_for(to), to, otherwise.received, body)
     }
 
-    /// What is not forwarded at all.
+    /// Rejects requests that are never forwarded.
     fn refuse(&self, parts: &request::Parts) -> Result<(), ProxyError> {
         if matches!(parts.method, Method::TRACE | Method::CONNECT) {
             return Err(ProxyError::MethodRefused(parts.method.clone()));
@@ -181,7 +181,7 @@ impl<'t> Planner<'t> {
         body: &Bytes,
     ) -> Result<Outgoing<'t>, ProxyError> {
         let backend = self.table.backends().get(index);
-        let backend = backend.ok_or_else(|| ProxyError::Internal("a back end that is none".to_owned()))?.as_ref();
+        let backend = backend.ok_or_else(|| ProxyError::Internal("unknown back end".to_owned()))?.as_ref();
         let (transformed, host) = transform(context, target, &parts)?;
         let edits = &context.route.request_fields;
         let id_field = &self.table.request_id_field;
@@ -197,7 +197,7 @@ impl<'t> Planner<'t> {
         Ok(Outgoing { index, backend, transformed, parts })
     }
 
-    /// What a back end learns besides the client's fields. `host` is what transforms have made of the client's.
+    /// The fields that a back end gets besides the client's. `host` is the client's host after the transforms.
     fn forwarding<'a>(&'a self, backend: &'a Backend, host: Option<HeaderValue>) -> Forwarding<'a> {
         Forwarding {
             backend,
@@ -225,7 +225,7 @@ impl Context<'_> {
         host_name(self.host.as_ref().filter(|host| forwarding::is_authority(host)))
     }
 
-    /// What configured field values can refer to.
+    /// Values of the variables that configured field values can refer to.
     pub(crate) fn variables<'a>(&'a self, invocation: &'a Invocation, backend: Option<&'a Backend>) -> Variables<'a> {
         Variables {
             client_ip: self.client_ip,
@@ -255,7 +255,7 @@ impl Context<'_> {
         });
         let location = location.and_then(|location| HeaderValue::try_from(location).ok());
         let location = location.ok_or_else(|| {
-            ProxyError::RequestInvalid("no address can be made of this request to redirect it to".to_owned())
+            ProxyError::RequestInvalid("the redirect produced an invalid URL for this request".to_owned())
         })?;
         Ok(respond::redirect(redirect.status, location))
     }
@@ -284,7 +284,7 @@ fn transform(
         host = changed.or(host);
     }
     let host = host.map(HeaderValue::try_from).transpose();
-    let host = host.map_err(|_| ProxyError::TransformFailed("the host that results is none".to_owned()))?;
+    let host = host.map_err(|_| ProxyError::TransformFailed("the transform produced an invalid host".to_owned()))?;
     Ok((path_and_query, host))
 }
 
@@ -297,11 +297,11 @@ fn target_uri(backend: &Backend, transformed: Option<&str>, uri: Uri) -> Result<
     let path_and_query = transformed.unwrap_or_else(|| uri.path_and_query().map_or("", PathAndQuery::as_str));
     let path = path_and_query.split('?').next().unwrap_or_default();
     if has_dot_segment(path) {
-        let problem = "a path with dot segments could leave the base path, or what a transform makes of it";
+        let problem = "a path with dot segments could leave the base path";
         return Err(ProxyError::RequestInvalid(problem.to_owned()));
     }
     if !path_and_query.starts_with('/') {
-        return Err(ProxyError::RequestInvalid(format!("`{path}` has no place below a base path")));
+        return Err(ProxyError::RequestInvalid(format!("`{path}` cannot be appended to a base path")));
     }
     PathAndQuery::try_from(format!("{}{path_and_query}", backend.base_path))
         .map(Uri::from)

@@ -19,31 +19,31 @@ use crate::proxy::Proxy;
 use crate::time::{Allowance, TimeLimit, by};
 use crate::upstream::{Opened, Upstream};
 
-/// What one destination of a back end shows.
+/// The result for one destination of a back end.
 #[derive(Debug)]
 pub struct Probe {
     /// `host:port` as configured: of `addresses`, else of the URL.
     pub destination: String,
     /// The `Host` that a request would have.
     pub host: HeaderValue,
-    /// The connection, or why there is none.
+    /// The connection, or the reason why it failed.
     pub outcome: Result<Reached, ProxyError>,
 }
 
 /// A connection that was made.
 #[derive(Debug)]
 pub struct Reached {
-    /// Where it leads.
+    /// The address and port of the connection.
     pub address: SocketAddr,
     /// The time for look-up, TCP and TLS together.
     pub took: Duration,
-    /// What TLS agreed on; `None` for plain `http`.
+    /// The TLS session; `None` for plain `http`.
     pub tls: Option<Session>,
     /// The head of the response to `HEAD`.
     pub answer: Result<Answer, ProxyError>,
 }
 
-/// What a TLS handshake agreed on.
+/// The parameters that a TLS handshake agreed on.
 #[derive(Debug)]
 pub struct Session {
     /// Such as `TLSv1_3`. A handshake that is complete has agreed on one, and on a cipher suite.

@@ -1,6 +1,5 @@
 //! The proxy as all invocations share it: the routing table and the live clients of its back ends. Owns how it is made, from
-//! nothing or from the one whose place it takes, and the little that every stage asks it for. What happens to a request is
-//! `pipeline`'s.
+//! nothing or from its predecessor, and the values that every stage needs. The steps of a request are `pipeline`'s.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,7 +24,7 @@ pub struct Proxy {
     pub(crate) upstreams: Vec<Arc<Upstream>>,
     /// The same for copies of requests, which must not be felt by the requests themselves; empty if no route has a mirror.
     pub(crate) apart: Vec<Arc<Upstream>>,
-    /// What is trusted besides the built-in roots.
+    /// Authorities that are trusted besides the built-in roots.
     cert_file: Option<PemFile>,
     pub(crate) identity: Arc<Identity>,
 }

@@ -22,6 +22,7 @@ pub static MULTI: Format =
 const ALB: Format = Format {
     name: "alb-single",
     service: "the load balancer",
+    prefix: r#"{"requestContext":{"elb":{"#,
     recognizes: |shape| shape.context_has("elb"),
     decode: request::decode,
     encode: |response, out| response::encode(HeaderMode::Single, response, out),

@@ -99,7 +99,7 @@ fn target(path: Bytes, query: BytesMut) -> Result<Uri, DecodeError> {
     }
 }
 
-/// What RFC 3986 does not allow in a target, for a message. Much of it passes all the same, as servers take it.
+/// Names, for a message, the first problem that RFC 3986 has with a target. Servers accept many such targets, and so do we.
 fn why_no_target(target: &[u8]) -> String {
     let is_wrong = |byte: &u8| byte.is_ascii_control() || b" \"#<>`".contains(byte);
     match target.iter().copied().find(is_wrong) {
@@ -306,7 +306,7 @@ where
 
 // === ALB's side
 
-/// What ALB cannot put into an event: access log reason `LambdaBadRequest`.
+/// A request that ALB cannot put into an event; `error_reason` in its access log is `LambdaBadRequest`.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum EncodeRequestError {
     /// JSON strings are Unicode.
@@ -327,7 +327,7 @@ pub struct RequestLine<'a> {
     pub method: &'a str,
     /// Percent-encoded as sent.
     pub path: &'a [u8],
-    /// What follows the `?`; `None` is the same as empty.
+    /// The part after the `?`; `None` is the same as empty.
     pub query: Option<&'a [u8]>,
 }
 
@@ -445,7 +445,7 @@ fn write_groups(out: &mut Vec<u8>, mode: HeaderMode, groups: &Groups<'_>) {
     out.push(b'}');
 }
 
-/// Whether ALB hands the content on as text: its type says so and it is not encoded (ELB guide, "Lambda functions as
+/// Returns whether ALB hands content on as text: its type says so and it is not encoded (ELB guide, "Lambda functions as
 /// targets"). Content without a type is not text.
 fn is_text(fields: &HeaderMap) -> bool {
     if fields.contains_key(CONTENT_ENCODING) {

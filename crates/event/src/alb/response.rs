@@ -130,13 +130,13 @@ fn spelling(name: &str, mut index: usize) -> String {
 /// A reply that ALB accepts.
 #[derive(Debug)]
 pub struct Reply {
-    /// What the client gets, before the load balancer adds its own fields.
+    /// The response for the client, before the load balancer adds its own fields.
     pub response: Response<Bytes>,
-    /// What ALB loses of it without a word, one line each.
+    /// The parts of the reply that ALB drops silently, one line each.
     pub warnings: Vec<String>,
 }
 
-/// Why ALB answers 502 instead of passing a reply on.
+/// The reason why ALB answers 502 instead of passing a reply on.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplyError {
     /// Over [`MAX_RESPONSE_JSON`].
@@ -153,7 +153,7 @@ pub enum ReplyError {
     Member {
         /// Its name.
         member: &'static str,
-        /// What is wrong with it and what it should be.
+        /// The problem, and the value that ALB expects.
         problem: String,
     },
 }
