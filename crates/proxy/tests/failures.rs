@@ -201,6 +201,9 @@ async fn a_dying_connection_is_replaced_only_where_that_is_safe() {
         assert_eq!(origin.requests().len(), sent, "{method}");
         if status == 200 {
             assert_eq!(answer.record["attempts"], 2);
+            let roles: Vec<_> = (0..2).map(|at| &answer.record["journal"][at]["role"]).collect();
+            assert_eq!(roles, ["first", "resent"]);
+            assert_eq!(answer.record["journal"][0]["outcome"], "connection_terminated");
         } else {
             assert_eq!(answer.error(), "connection_terminated");
         }
