@@ -250,7 +250,7 @@ fn environments_are_started_as_concurrency_needs_and_the_last_used_is_reused() {
     assert!(changes <= 4, "{used:?}");
 }
 
-// G30
+// A slow back end uses up the concurrency.
 #[test]
 fn beyond_the_limit_lambda_throttles() {
     let mut settings = settings(HeaderMode::Single);

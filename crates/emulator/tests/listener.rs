@@ -29,7 +29,6 @@ fn refuses_what_an_alb_refuses() {
     let alb = &mut alb;
     refuses(alb, "TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", 405, "", "a load balancer does not take TRACE");
     refuses(alb, "CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n", 400, "", "a load balancer does not take CONNECT");
-    // T15
     refuses(
         alb,
         "GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\r\n",
@@ -77,7 +76,6 @@ fn limits_of_the_head() {
     assert!(alb.send(&request).head.starts_with("HTTP/1.1 463 \r\n"));
 }
 
-// T5
 #[test]
 fn a_body_of_one_mebibyte_passes_and_one_byte_more_does_not() {
     let mut alb = single();
@@ -112,7 +110,6 @@ fn a_body_of_one_mebibyte_passes_and_one_byte_more_does_not() {
     assert!(client.is_closed());
 }
 
-// T15
 #[test]
 fn expect_100_continue_is_answered_here_and_not_forwarded() {
     let alb = single();
@@ -127,7 +124,6 @@ fn expect_100_continue_is_answered_here_and_not_forwarded() {
     assert_eq!(event["headers"].get("expect"), None);
 }
 
-// T15
 #[test]
 fn what_is_no_request_is_told_too() {
     let mut alb = single();
@@ -204,7 +200,7 @@ fn a_request_under_way_at_the_end_is_answered_and_told() {
     assert_eq!(alb.exchange().status, 502);
 }
 
-// T28: user information is a secret
+// User information is a secret.
 #[test]
 fn user_information_in_a_target_is_not_told() {
     let mut alb = single();
@@ -258,7 +254,6 @@ fn rule(priority: u32, mode: HeaderMode, conditions: Vec<Condition>) -> Rule {
     Rule { action, ..support::rule(priority, conditions) }
 }
 
-// T11
 #[test]
 fn the_first_rule_by_priority_wins_and_sets_the_mode() {
     let mut alb = Alb::with_rules(vec![
@@ -274,7 +269,7 @@ fn the_first_rule_by_priority_wins_and_sets_the_mode() {
     assert_eq!(alb.send("GET http://other.net/a HTTP/1.1\r\nHost: shop.example.com\r\n\r\n").status, 404);
     let exchange = alb.exchange();
     assert_eq!((exchange.rule, exchange.actions.as_slice()), (RuleRef::Default, ["fixed-response"].as_slice()));
-    // T14: an address that the client claims opens nothing
+    // An address that the client claims opens nothing.
     assert_eq!(alb.send("GET /a HTTP/1.1\r\nHost: x.net\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n").status, 404);
 }
 
@@ -284,7 +279,6 @@ fn reply(alb: &Alb, method: &str, reply: &str) -> support::Response {
     if method == "HEAD" { client.read_bodyless() } else { client.read() }
 }
 
-// T2, T6, G12
 #[test]
 fn a_malformed_reply_is_a_502_and_the_problem_says_why() {
     let mut alb = single();
@@ -311,7 +305,7 @@ fn a_malformed_reply_is_a_502_and_the_problem_says_why() {
     assert_eq!(alb.get("/pid", "").json()["served"], bad.len() + 1);
 }
 
-// T2: several cookies in both modes
+// Several cookies in both modes.
 #[test]
 fn a_reply_keeps_its_cookies() {
     let cookies = |alb: &Alb, text: &str| {
@@ -322,7 +316,6 @@ fn a_reply_keeps_its_cookies() {
     assert_eq!(cookies(&multi(), r#"{"statusCode":200,"multiValueHeaders":{"set-cookie":["a=1","b=2"]}}"#), 2);
 }
 
-// T4, T6, G14
 #[test]
 fn statuses_and_methods_without_a_body() {
     let mut alb = single();
@@ -359,7 +352,6 @@ fn server_and_date_are_added_and_a_function_s_own_are_kept() {
     assert_eq!(response.head.to_lowercase().matches("\r\nserver: ").count(), 1);
 }
 
-// T4
 #[test]
 fn a_binary_reply_arrives_as_it_was_and_stays_encoded() {
     let alb = multi();
@@ -369,7 +361,6 @@ fn a_binary_reply_arrives_as_it_was_and_stays_encoded() {
     assert_eq!((response.field("content-encoding"), response.field("content-length")), (Some("gzip"), Some("8")));
 }
 
-// T13
 #[test]
 fn hop_by_hop_fields_of_a_reply_are_dropped_with_a_warning() {
     let mut alb = single();
@@ -384,7 +375,6 @@ fn hop_by_hop_fields_of_a_reply_are_dropped_with_a_warning() {
     }
 }
 
-// T5
 #[test]
 fn too_large_replies_are_502_and_say_which_limit() {
     let mut alb = single();
@@ -405,7 +395,6 @@ fn too_large_replies_are_502_and_say_which_limit() {
     assert!(problem.contains("32768"), "{problem}");
 }
 
-// T2
 #[test]
 fn what_single_mode_loses_is_warned_about() {
     let mut alb = single();

@@ -29,7 +29,7 @@ fn inputs(corpora: &Path, target: &str) -> Vec<(String, Vec<u8>)> {
     inputs
 }
 
-#[test] // T7, T16, T23
+#[test]
 fn no_input_of_a_corpus_breaks_its_target() {
     let corpora = Path::new(env!("CARGO_MANIFEST_DIR")).join("../corpus");
     let mut archives = 0;

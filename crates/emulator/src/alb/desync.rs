@@ -62,7 +62,7 @@ mod tests {
         assert_eq!(told, outcomes, "{request:?}");
     }
 
-    #[test] // T16
+    #[test] // request smuggling
     fn the_classifier_decides_with_the_mode() {
         is("GET / HTTP/1.1\r\nHost: a\r\n\r\n", "Compliant", "", "ppp");
         is("GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", "Acceptable", "SpaceInUri", "ppr");

@@ -195,7 +195,7 @@ mod tests {
         parse(text.as_bytes()).unwrap_err().status.as_u16()
     }
 
-    #[test] // T1, T8
+    #[test] // the path that rules see is the path that is forwarded
     fn a_target_stays_as_it_is() {
         for target in ["/a/../%2e/b//c?x=%E9&y=<>&&`", "/a b", "*", "/\\\"{}|^", "/?"] {
             assert_eq!(line(&format!("GET {target} HTTP/1.1")).target, target);
@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(line("GET /a#b HTTP/1.1").target, "/a");
     }
 
-    #[test] // T15
+    #[test]
     fn what_is_no_request_is_refused() {
         for text in [
             "\r\n\r\n",

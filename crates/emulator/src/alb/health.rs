@@ -124,7 +124,7 @@ mod tests {
         assert_eq!(told, "H....U....H.U");
     }
 
-    #[test] // T3
+    #[test] // it has one field, and no `Host`
     fn the_event_is_as_aws_shows_it() {
         let check = HealthCheck { path: "/up?full=1".into(), ..HealthCheck::default() };
         let group = TargetGroup::new("g", HeaderMode::Single, None);
