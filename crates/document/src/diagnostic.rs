@@ -20,9 +20,10 @@ pub struct Diagnostic {
     pub severity: Severity,
     /// Where it is. Absent where the text has no lines.
     pub place: Option<Place>,
-    /// The keys that lead there, like `backends.legacy.url` or `routes[2].forward`, or the part that it belongs to, like
-    /// ``function `a`, event 2``; empty at the top.
+    /// The keys that lead there, like `backends.legacy.url` or `routes[2].forward`; empty at the top.
     pub path: String,
+    /// The part that it belongs to, in words with literals in backticks, like ``function `a`, event 2``; may be empty.
+    pub part: String,
     /// The name of the route that it belongs to.
     pub route: Option<String>,
     /// What is wrong.
@@ -44,8 +45,8 @@ impl Diagnostic {
     /// An error without a path and a hint.
     #[must_use]
     pub fn error(place: Place, message: String) -> Self {
-        let (path, route, hint) = (String::new(), None, None);
-        Diagnostic { severity: Severity::Error, place: Some(place), path, route, message, hint }
+        let (path, part, route, hint) = (String::new(), String::new(), None, None);
+        Diagnostic { severity: Severity::Error, place: Some(place), path, part, route, message, hint }
     }
 }
 
@@ -56,6 +57,8 @@ pub struct Diagnostics {
     pub source_name: String,
     /// The findings.
     pub list: Vec<Diagnostic>,
+    /// The names of the files from number 1 on.
+    further_files: Vec<String>,
     /// For excerpts.
     text: String,
     mask: fn(&str) -> String,
@@ -65,7 +68,21 @@ impl Diagnostics {
     /// Findings in `text`. `mask` returns a line of it as it may be shown, with a character for each one.
     #[must_use]
     pub fn new(source_name: &str, text: String, list: Vec<Diagnostic>, mask: fn(&str) -> String) -> Self {
-        Diagnostics { source_name: source_name.to_owned(), list, text, mask }
+        Diagnostics { source_name: source_name.to_owned(), list, further_files: Vec::new(), text, mask }
+    }
+
+    /// Findings in several files, named by the numbers in their places. They are shown without lines.
+    #[must_use]
+    pub fn in_files(mut names: Vec<String>, list: Vec<Diagnostic>) -> Self {
+        let further_files = names.split_off(names.len().min(1));
+        let source_name = names.pop().unwrap_or_default();
+        Diagnostics { source_name, list, further_files, text: String::new(), mask: str::to_owned }
+    }
+
+    /// One text for each finding, as [`fmt::Display`] shows it.
+    #[must_use]
+    pub fn texts(&self) -> Vec<String> {
+        self.list.iter().map(|diagnostic| One { all: self, diagnostic }.to_string()).collect()
     }
 
     /// Whether the configuration cannot be used.
@@ -77,8 +94,8 @@ impl Diagnostics {
 
 impl std::error::Error for Diagnostics {}
 
-/// One block for each finding: `file:line:column: message`, the hint. Nothing of the file's lines, which may have secrets
-/// beside a mistake: this is for logs.
+/// One block for each finding: `file:line:column: message`, the hint. Nothing of the file's lines, which may have
+/// secrets beside a mistake: this is for logs.
 impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write(f, &[])
@@ -96,6 +113,18 @@ impl fmt::Display for WithLines<'_> {
     }
 }
 
+/// One of the findings.
+struct One<'d> {
+    all: &'d Diagnostics,
+    diagnostic: &'d Diagnostic,
+}
+
+impl fmt::Display for One<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.all.write_one(f, self.diagnostic, &[])
+    }
+}
+
 /// A character of an excerpt, in one column, so that the caret below points right.
 fn visible(c: char) -> char {
     match c {
@@ -110,8 +139,8 @@ fn in_one_line(text: &str) -> Cow<'_, str> {
     if text.contains('\n') { Cow::Owned(text.replace('\n', "\\n")) } else { Cow::Borrowed(text) }
 }
 
-/// Returns whether a character steers a terminal, or makes text look like other text: control characters but for line break
-/// and tab, line and paragraph separators, marks of writing direction, and characters that nobody sees.
+/// Returns whether a character steers a terminal, or makes text look like other text: control characters but for line
+/// break and tab, line and paragraph separators, marks of writing direction, and characters that nobody sees.
 #[must_use]
 pub fn misleads(c: char) -> bool {
     (c.is_control() && !matches!(c, '\n' | '\t'))
@@ -142,7 +171,8 @@ impl Diagnostics {
     }
 
     fn write_one(&self, f: &mut fmt::Formatter<'_>, diagnostic: &Diagnostic, lines: &[&str]) -> fmt::Result {
-        f.write_str(&self.source_name)?;
+        let file = diagnostic.place.and_then(|place| self.further_files.get(place.file.checked_sub(1)? as usize));
+        f.write_str(file.unwrap_or(&self.source_name))?;
         if let Some(Place { line, column, .. }) = diagnostic.place {
             write!(f, ":{line}:{column}")?;
         }
@@ -159,6 +189,9 @@ impl Diagnostics {
         };
         if !path.is_empty() {
             write!(f, ": `{}`", in_one_line(path))?;
+        }
+        if !diagnostic.part.is_empty() {
+            write!(f, ": {}", in_one_line(&diagnostic.part))?;
         }
         write!(f, ": {}", in_one_line(&diagnostic.message))?;
         if let Some(Place { line, column, .. }) = diagnostic.place

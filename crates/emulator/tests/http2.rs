@@ -59,7 +59,7 @@ fn the_authority_becomes_host_and_split_cookies_stay_apart_in_multi_mode() {
     let event = json(&send(&single, vec![request()])[0]);
     assert_eq!(event["headers"]["cookie"], "b=2");
     let warnings = single.exchange().warnings;
-    let warning = "field `cookie` came 2 times (HTTP/2 clients may split their cookies), only the last is passed on without multi-value headers";
+    let warning = "field `cookie` occurs 2 times (HTTP/2 clients may split their cookies); without multi-value headers only the last value is forwarded";
     assert_eq!(warnings, [warning]);
 }
 
