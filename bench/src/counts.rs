@@ -1,5 +1,5 @@
-//! Figures that no busy machine can blur: system calls (`strace`), instructions (`valgrind`) and the size of the package
-//! (`zip`). It owns the use of these tools; where one is missing or refused it says so, and the run goes on.
+//! Figures that no busy machine can blur: system calls (`strace`), instructions (`valgrind`) and the size of the
+//! package (`zip`). It owns the use of these tools; where one is missing or refused it says so, and the run goes on.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -62,7 +62,8 @@ pub struct Instructions {
     pub per_request: u64,
 }
 
-/// Counts instructions: three runs of 1, 50 and 50 + `count` requests; the difference of the last two is the steady state.
+/// Counts instructions: three runs of 1, 50 and 50 + `count` requests; the difference of the last two is the steady
+/// state.
 ///
 /// # Errors
 /// When `valgrind` is missing or cannot run the function.
@@ -97,7 +98,7 @@ pub fn instructions_of(program: &Path, arguments: &[&str]) -> anyhow::Result<u64
     valgrind.collected()
 }
 
-/// What stands before a command to count it, and where the count will be.
+/// The words to put before a command to count its instructions, and the file that gets the count.
 struct Valgrind {
     words: Vec<OsString>,
     log: PathBuf,

@@ -1,5 +1,5 @@
-//! The exchanges that are measured: what the client asks, the event ALB makes of it, what the origin answers, and the check
-//! that an answer is the right one. It owns content and the origin's script; it takes no time.
+//! The exchanges that are measured: what the client asks, the event ALB makes of it, what the origin answers, and the
+//! check that an answer is the right one. It owns content and the origin's script; it takes no time.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -35,11 +35,11 @@ const FIELDS: [(&str, &str); 12] = [
 pub struct Exchange {
     /// As it is called in the tables.
     pub name: &'static str,
-    /// How many times fewer of these are sent than small ones.
+    /// The number of small ones that are sent for each of these.
     pub share: usize,
     target: &'static str,
     upload: Option<Vec<u8>>,
-    /// What the client must get.
+    /// The content that the client must get.
     body: Vec<u8>,
     /// The origin's whole answer.
     answer: Arc<[u8]>,
@@ -109,7 +109,7 @@ impl Exchange {
         request
     }
 
-    /// Whether a function's reply is one that ALB takes, with the right status and every byte of the body. Fields are the
+    /// Checks that ALB accepts a function's reply, and that status and body are the expected ones. Fields are the
     /// conformance suite's business: the article's handler returns the wrong ones and is measured all the same.
     ///
     /// # Errors
@@ -125,7 +125,7 @@ impl Exchange {
         self.check_body(response.body())
     }
 
-    /// Whether these are the bytes the client must get.
+    /// Checks that these are the bytes that the client must get.
     ///
     /// # Errors
     /// Says how they differ.
@@ -145,8 +145,8 @@ pub fn check_constant(mode: HeaderMode, reply: &[u8]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What the origin does: by path, so that a handler that loses the query is still served; an upload is answered with what
-/// was really received.
+/// The origin's script. It goes by path, so that a handler that loses the query is still served; the response to an
+/// upload is what was really received.
 pub fn script(exchanges: &[Exchange]) -> impl Fn(usize, &Message<'_>) -> Action + Send + Sync + 'static {
     let answers: Vec<(&'static str, Arc<[u8]>, bool)> = exchanges
         .iter()

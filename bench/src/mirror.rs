@@ -1,4 +1,4 @@
-//! What a mirror costs the client, and what it costs in Lambda's time: the same function without one, with one that is
+//! The cost of a mirror in latency for the client and in Lambda time: the same function without one, with one that is
 //! compared, and with one that takes five seconds, in turns. It owns these configurations and their table.
 
 use std::ffi::OsString;
@@ -16,7 +16,7 @@ use crate::process;
 use crate::runtime_api::Timing;
 use crate::warm::Lane;
 
-/// How long the slow mirror takes.
+/// The response time of the slow mirror.
 const SLOW: Duration = Duration::from_secs(5);
 /// One request to the slow one in each round, and one after the same wait without a mirror.
 const ROUNDS: usize = 40;

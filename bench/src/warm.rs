@@ -1,5 +1,5 @@
-//! Warm exchanges: all functions are kept alive and take turns in rounds, so that whatever disturbs the machine disturbs
-//! them alike. It owns rounds and medians; what is sent is `exchange`'s, the clock is `runtime_api`'s.
+//! Warm exchanges: all functions are kept alive and take turns in rounds, so that whatever disturbs the machine
+//! disturbs them alike. It owns rounds and medians; what is sent is `exchange`'s, the clock is `runtime_api`'s.
 
 use std::io::Write as _;
 use std::net::TcpStream;
@@ -21,7 +21,7 @@ use crate::runtime_api::{RuntimeApi, Timing};
 /// The harness's own connection to the origin, as it is called in the tables.
 pub const DIRECT: &str = "direct";
 
-/// How much is measured.
+/// The size of a measurement.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
     /// Rounds; every figure is a median over them.
@@ -98,7 +98,8 @@ impl Lane {
         (0..count).map(|_| self.api.invoke(event, check)).collect()
     }
 
-    /// Sends `event` `count` times, checks every answer, and returns the medians of latency and cycle and the mean CPU time.
+    /// Sends `event` `count` times, checks every answer, and returns the medians of latency and cycle and the mean CPU
+    /// time.
     ///
     /// # Errors
     /// At the first answer that is wrong.

@@ -1,5 +1,6 @@
-//! The conformance suite: the same raw requests through the local ALB to each function, compared with what the origin must
-//! receive and the client must get. It owns the run and the table; cases are text files in `bench/cases`, read by `case`.
+//! The conformance suite: the same raw requests through the local ALB to each function, compared with what the origin
+//! must receive and the client must get. It owns the run and the table; cases are text files in `bench/cases`, read by
+//! `case`.
 
 mod case;
 mod run;
@@ -13,7 +14,7 @@ pub use run::Bed;
 
 use crate::function::Function;
 
-/// What came of one case with one function: for each header mode nothing, or what was wrong in a few words.
+/// The results of one case with one function: for each header mode, success or a short description of the failure.
 pub type Outcome = Vec<(HeaderMode, Result<(), String>)>;
 
 /// Runs every case on every function, in the header modes that each case names.

@@ -1,5 +1,5 @@
-//! One case against one function: a fresh origin, a fresh local ALB, a fresh function process, so that no case sees what
-//! another left behind. It owns sockets and processes; what is compared is `case`'s.
+//! One case against one function: a fresh origin, a fresh local ALB, a fresh function process, so that no case sees
+//! what another left behind. It owns sockets and processes; what is compared is `case`'s.
 
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -27,7 +27,7 @@ const CLIENT_TIMEOUT: Duration = Duration::from_secs(20);
 /// Between two requests of a case: time for a closed connection to be noticed, or not.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// What all cases share: certificates and a thread for the local ALB.
+/// The parts that all cases share: certificates and a thread for the local ALB.
 #[derive(Debug)]
 pub struct Bed {
     tls: Tls,
@@ -37,7 +37,7 @@ pub struct Bed {
     runtime: Runtime,
 }
 
-/// What the origin saw and how far its script is.
+/// The requests that the origin got; their number is the position in its script.
 type Record = Arc<Mutex<Vec<Seen>>>;
 
 impl Bed {
@@ -57,7 +57,7 @@ impl Bed {
     /// Runs one case in one mode.
     ///
     /// # Errors
-    /// What was wrong, in a few words.
+    /// A short description of the first failure.
     pub fn try_case(&self, case: &Case, function: &Function, mode: HeaderMode) -> Result<(), String> {
         let record = Record::default();
         let exchange = self.exchange(case, function, mode, &record);
@@ -176,16 +176,16 @@ impl Bed {
     }
 }
 
-/// What the local ALB told besides the answer.
+/// The local ALB's notices about one exchange.
 #[derive(Debug, Default)]
 struct Told {
-    /// Why it answered itself, in ALB's word; empty if it did not.
+    /// ALB's error reason, if the response is its own; else empty.
     reason: String,
-    /// What the function printed.
+    /// The function's output.
     log: String,
 }
 
-/// What stands before the function.
+/// The front end of the function.
 enum Front {
     Alb { address: SocketAddr, emulator: crossfade_emulator::Emulator, notices: mpsc::UnboundedReceiver<Notice> },
     Lambda { api: RuntimeApi, _process: crate::function::Process },

@@ -1,6 +1,6 @@
-//! Load for a long time: `crossfade dev` with the real function, clients that know every byte they must get, back ends that
-//! are killed, stopped and started again meanwhile. It owns the run and its figures; `content` says what is asked and
-//! answered, `back_ends` who answers, `client` what counts as right.
+//! Load for a long time: `crossfade dev` with the real function, clients that know every byte they must get, back ends
+//! that are killed, stopped and started again meanwhile. It owns the run and its figures; `content` says what is asked
+//! and answered, `back_ends` who answers, `client` what counts as right.
 
 mod back_ends;
 mod client;
@@ -30,11 +30,11 @@ pub use back_ends::serve;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two looks at the processes.
 const LOOK: Duration = Duration::from_millis(500);
-/// Environments may outnumber clients: on a busy machine one that has answered may be slow to ask for more, and a new one is
-/// started in its place. So many for each client, that none is throttled for that.
+/// Environments may outnumber clients: on a busy machine one that has answered may be slow to ask for more, and a new
+/// one is started in its place. So many for each client, that none is throttled for that.
 const SPARE: usize = 2;
 
-/// How long and how hard.
+/// The duration and the load of a run.
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// Of the traffic.
@@ -45,7 +45,7 @@ pub struct Plan {
     pub pause_ms: (u64, u64),
     /// For how long a back end is stopped now and then, beyond its `backendRequest`; never if `None`.
     pub stop_ms: Option<u64>,
-    /// Whether memory must be flat: a short run has not seen its largest bodies in each process before it is over.
+    /// Memory must not grow. A short run cannot check this: it ends before each process has had its largest bodies.
     pub must_be_flat: bool,
 }
 
@@ -76,7 +76,7 @@ pub struct Programs {
     pub bench: PathBuf,
 }
 
-/// What the processes held at one moment.
+/// The memory and file descriptors of the processes at one moment.
 #[derive(Debug, Clone, Default)]
 struct Look {
     /// Of each function process, by its id: KiB of memory of its own, descriptors.
@@ -99,8 +99,8 @@ impl Look {
         self.functions.values().map(|(memory, _)| *memory)
     }
 
-    /// KiB of one function process, of those that are in both looks: others have carried less in the one than in the other.
-    /// NaN if there are none.
+    /// KiB of one function process, of those that are in both looks: others have carried less in the one than in the
+    /// other. NaN if there are none.
     fn mean_memory_beside(&self, other: &Look) -> f64 {
         let both: Vec<u64> = (self.functions.iter())
             .filter(|(pid, _)| other.functions.contains_key(pid))
@@ -114,7 +114,7 @@ impl Look {
     }
 }
 
-/// What came of a run.
+/// The results of a run.
 #[derive(Debug)]
 pub struct Figures {
     plan: Plan,
@@ -127,14 +127,14 @@ pub struct Figures {
     /// Of all looks: the most memory of one function process, the most environments.
     most_memory: u64,
     most_environments: usize,
-    /// Why the load balancer answered for the function, the last times.
+    /// The most recent reasons of the load balancer's own error responses.
     reasons: Vec<String>,
     /// By error type: what the function's log said of it the first time.
     details: BTreeMap<String, String>,
 }
 
 impl Figures {
-    /// What is wrong with them.
+    /// Checks the figures.
     ///
     /// # Errors
     /// All of it, in words.
@@ -159,7 +159,8 @@ impl Figures {
         if self.plan.must_be_flat && self.end.emulator.0 as f64 > self.start.emulator.0 as f64 * 1.25 + 16.0 * 1024.0 {
             wrong.push("the emulator's memory has grown".to_owned());
         }
-        // Those of the runtime and of its API, and what is left for a moment of connections to back ends that were killed.
+        // Those of the runtime and of its API, and what is left for a moment of connections to back ends that were
+        // killed.
         if self.end.most_descriptors() > 32 {
             wrong.push(format!("a function has {} descriptors", self.end.most_descriptors()));
         }
@@ -304,9 +305,9 @@ struct Dev {
     child: Child,
     /// `127.0.0.1:PORT`
     alb: String,
-    /// What it said last.
+    /// Its last lines of output.
     words: Kept,
-    /// Why the load balancer answered for the function.
+    /// The reasons of the load balancer's own error responses.
     reasons: Kept,
     /// By error type: what the function's log said of it the first time.
     details: Arc<Mutex<BTreeMap<String, String>>>,
