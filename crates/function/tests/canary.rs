@@ -179,7 +179,7 @@ fn a_changed_configuration_that_is_wrong_keeps_its_secrets() {
         lines += 2;
         let log = function.log(lines);
         let told = log.iter().rev().find(|line| line["type"] == "error").unwrap()["message"].as_str().unwrap();
-        assert!(told.starts_with("the configuration stays as it was: "), "{told}");
+        assert!(told.starts_with("the configuration is unchanged: "), "{told}");
         assert_clean(&text, &function.said());
     }
 }

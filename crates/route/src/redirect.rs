@@ -30,6 +30,8 @@ pub struct RequestParts<'a> {
     pub host: &'a str,
     /// Where the client connected to.
     pub port: &'a str,
+    /// The part of the client's path that never reaches the proxy, such as the stage of an API; `/prod`, or nothing.
+    pub base_path: &'a str,
     /// With its first `/`.
     pub path: &'a str,
     /// Without `?`.
@@ -100,7 +102,9 @@ impl Redirect {
         // The port that the client used belongs to the protocol that it used.
         let same_port = if protocol == request.protocol { request.port } else { "" };
         let port = render(&self.port, same_port)?;
-        let path = render(&self.path, request.path)?;
+        // Another host has its own paths.
+        let base_path = if self.host.is_none() { request.base_path } else { "" };
+        let path = format!("{base_path}{}", render(&self.path, request.path)?);
         let query = render(&self.query, request.query)?;
 
         let is_text = |byte: u8| byte.is_ascii_graphic() || byte >= 0x80;
@@ -143,11 +147,16 @@ mod tests {
     }
 
     fn location(redirect: &Redirect) -> Option<String> {
+        below("", redirect)
+    }
+
+    fn below(base_path: &str, redirect: &Redirect) -> Option<String> {
         let captures = Captures(vec![Some("/a".into()), Some("a".into()), None]);
         redirect.location(&RequestParts {
             protocol: "http",
             host: "old.example",
             port: "8080",
+            base_path,
             path: "/a/b",
             query: "x=1",
             captures: &captures,
@@ -175,6 +184,14 @@ mod tests {
     }
 
     #[test]
+    fn a_client_stays_below_the_base_path_of_its_front_end() {
+        let same_host = Redirect { path: template("/new/#{path}"), ..AS_IT_IS };
+        assert_eq!(below("/prod", &same_host).unwrap(), "http://old.example:8080/prod/new/a/b?x=1");
+        let other_host = Redirect { host: template("new.example"), ..AS_IT_IS };
+        assert_eq!(below("/prod", &other_host).unwrap(), "http://new.example:8080/a/b?x=1");
+    }
+
+    #[test]
     fn own_ports_and_empty_queries_are_left_out() {
         let redirect = Redirect { port: template("80"), query: template(""), ..AS_IT_IS };
         assert_eq!(location(&redirect).unwrap(), "http://old.example/a/b");
@@ -188,6 +205,7 @@ mod tests {
                 protocol: "https",
                 host,
                 port: "443",
+                base_path: "",
                 path,
                 query: "",
                 captures: &captures,

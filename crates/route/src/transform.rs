@@ -86,7 +86,7 @@ impl Transforms {
             let port_is_right =
                 |it: &http::uri::Authority| it.as_str().len() == it.host().len() || it.port_u16().is_some();
             if !host.bytes().all(is_host_byte) || !authority.is_some_and(|it| port_is_right(&it)) {
-                return Err(TransformError("the host that results is none".to_owned()));
+                return Err(TransformError("the transform produced an invalid host".to_owned()));
             }
         }
         Ok(result)

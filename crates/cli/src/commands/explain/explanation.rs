@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use crossfade_compare::is_secret_name;
 use crossfade_emulator::{Action, FixedResponse, Listener, Redirect, Rule, Settings, Transforms, source};
+use crossfade_event::{Front, alb};
 use crossfade_proxy::{Invocation, Outgoing, Plan, Proxy, ProxyError, Sending, Step};
 use crossfade_route::{Backend, Failover, Forward, Observer, Reason, RequestView, Retry, Route};
 use crossfade_rule::Condition;
@@ -237,7 +238,7 @@ impl Explanation {
             let outcome = Outcome::Answered { answer };
             return Ok(Explanation { method, url, load_balancer, passed_over: Vec::new(), route: None, outcome });
         }
-        let invocation = invocation();
+        let invocation = invocation(Front::from_fields(&alb::MULTI, request.headers()));
         let seen = request.clone();
         let mut passed_over = Observed(Vec::new());
         let (route, outcome) = match proxy.plan(request, &invocation, &mut passed_over) {
@@ -298,9 +299,10 @@ impl Asked {
 }
 
 /// Nothing that it holds is seen: what is by chance or by time is told as such.
-fn invocation() -> Invocation {
+fn invocation(front: Front) -> Invocation {
     let started = Instant::now();
     Invocation {
+        front,
         request_id: "00000000-0000-0000-0000-000000000000".to_owned(),
         trace_id: None,
         deployment: None,
