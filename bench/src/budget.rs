@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context as _, ensure};
 
 use crate::certificate::Tls;
-use crate::exchange::{Exchange, script};
+use crate::workload::{Workload, script};
 use crate::function::{Backend, Function};
 use crate::origin::Origin;
 use crate::warm::Lane;
@@ -42,9 +42,9 @@ pub fn check() -> anyhow::Result<bool> {
 
     let folder = tempfile::tempdir()?;
     let tls = Tls::generate(folder.path())?;
-    let exchanges = Exchange::all();
-    let small = exchanges.first().context("there is no exchange")?;
-    let origin = Origin::start(tls.server.clone(), script(&exchanges))?;
+    let workloads = Workload::all();
+    let small = workloads.first().context("there is no workload")?;
+    let origin = Origin::start(tls.server.clone(), script(&workloads))?;
     let backend = Backend { url: origin.url(), ca_file: tls.ca_file.clone() };
 
     let mut lane = Lane::start(&ours, &backend, folder.path(), &[])?;

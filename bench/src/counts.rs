@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 
-use crate::exchange::Exchange;
+use crate::workload::Workload;
 use crate::function::{Backend, Function};
 use crate::warm::Lane;
 
@@ -18,7 +18,7 @@ const ATTACH_LIMIT: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// When `strace` is missing or may not attach.
-pub fn system_calls(lane: &mut Lane, exchange: &Exchange, folder: &Path, count: usize) -> anyhow::Result<f64> {
+pub fn system_calls(lane: &mut Lane, workload: &Workload, folder: &Path, count: usize) -> anyhow::Result<f64> {
     let summary = folder.join("strace.txt");
     let attached = folder.join("strace.log");
     let pid = lane.process.pid().to_string();
@@ -40,8 +40,8 @@ pub fn system_calls(lane: &mut Lane, exchange: &Exchange, folder: &Path, count: 
         }
         std::thread::sleep(Duration::from_millis(10));
     }
-    let event = exchange.event(lane.function.mode)?;
-    let outcome = lane.run(exchange, &event, count);
+    let event = workload.event(lane.function.mode)?;
+    let outcome = lane.run(workload, &event, count);
     let signal = rustix::process::kill_process(rustix::process::Pid::from_child(&strace), rustix::process::Signal::INT);
     strace.wait()?;
     outcome?;
@@ -69,7 +69,7 @@ pub struct Instructions {
 /// When `valgrind` is missing or cannot run the function.
 pub fn instructions(
     function: &Function,
-    exchange: &Exchange,
+    workload: &Workload,
     backend: &Backend,
     folder: &Path,
     count: usize,
@@ -77,7 +77,7 @@ pub fn instructions(
     let counted = |requests: usize| -> anyhow::Result<u64> {
         let valgrind = Valgrind::new(folder)?;
         let mut lane = Lane::start(function, backend, folder, &valgrind.words)?;
-        lane.run(exchange, &exchange.event(function.mode)?, requests)?;
+        lane.run(workload, &workload.event(function.mode)?, requests)?;
         lane.process.terminate()?;
         valgrind.collected()
     };

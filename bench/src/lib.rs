@@ -10,7 +10,7 @@ pub mod cold;
 pub mod conformance;
 pub mod counts;
 pub mod emulator;
-pub mod exchange;
+pub mod workload;
 pub mod function;
 pub mod message;
 pub mod mirror;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 
 use crate::certificate::Tls;
-use crate::exchange::{Exchange, script};
+use crate::workload::{Workload, script};
 use crate::function::{Backend, Function, build};
 use crate::origin::{Action, Origin};
 use crate::process;
@@ -40,9 +40,9 @@ pub fn run() -> anyhow::Result<()> {
     let cpu = process::pin_to_one_cpu()?;
     let folder = tempfile::tempdir()?;
     let tls = Tls::generate(folder.path())?;
-    let exchanges = Exchange::all();
-    let small = exchanges.first().context("no exchange")?;
-    let origin = Origin::start(tls.server.clone(), script(&exchanges))?;
+    let workloads = Workload::all();
+    let small = workloads.first().context("no workload")?;
+    let origin = Origin::start(tls.server.clone(), script(&workloads))?;
     let hanging = Origin::start(tls.server.clone(), |_, _| Action::Hang)?;
     let backend = Backend { url: origin.url(), ca_file: tls.ca_file.clone() };
     let event = small.event(function.mode)?;

@@ -69,9 +69,9 @@ pub(crate) fn run() -> Result<bool> {
     Ok(passes)
 }
 
-type Outcome = (String, Verdict, f64);
+type StepResult = (String, Verdict, f64);
 
-fn step(name: &str, arguments: &[&str]) -> Result<Outcome> {
+fn step(name: &str, arguments: &[&str]) -> Result<StepResult> {
     eprintln!("\n== {name}: cargo {}", arguments.join(" "));
     let start = Instant::now();
     // The only way to say it to rustdoc; the other steps do not look at it.
@@ -90,7 +90,7 @@ fn deny<'a>(manifest: &'a str, checks: &[&'a str]) -> Vec<&'a str> {
 
 /// Known faults of our dependencies. Their list is a repository on GitHub; where that is out of reach, only the
 /// versions that `deny.toml` names are known to be bad.
-fn advisories(manifest: &str) -> Result<Outcome> {
+fn advisories(manifest: &str) -> Result<StepResult> {
     let name = format!("advisories {manifest}");
     let arguments = deny(manifest, &["advisories"]);
     eprintln!("\n== {name}: cargo {}", arguments.join(" "));

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use crossfade_event::HeaderMode;
 
-use crate::exchange::{binary, text};
+use crate::workload::{binary, text};
 use crate::message::{Message, find};
 
 /// One case.

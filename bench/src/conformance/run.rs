@@ -31,7 +31,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub struct Bed {
     tls: Tls,
-    /// Of an authority that no function is told of.
+    /// The certificate of an authority that no function trusts.
     untrusted: Tls,
     folder: TempDir,
     runtime: Runtime,
@@ -61,7 +61,7 @@ impl Bed {
     pub fn try_case(&self, case: &Case, function: &Function, mode: HeaderMode) -> Result<(), String> {
         let record = Record::default();
         let exchange = self.exchange(case, function, mode, &record);
-        let (answer, names, Told { reason: elb_reason, log }) = exchange.map_err(|error| format!("{error:#}"))?;
+        let (answer, names, Observed { reason: elb_reason, log }) = exchange.map_err(|error| format!("{error:#}"))?;
         let received = lock(&record);
         for check in &case.checks {
             check.hold(&received, &answer, &log, &names).map_err(|reason| {
@@ -79,7 +79,7 @@ impl Bed {
         function: &Function,
         mode: HeaderMode,
         record: &Record,
-    ) -> anyhow::Result<(Seen, Names, Told)> {
+    ) -> anyhow::Result<(Seen, Names, Observed)> {
         let (origin, port) = if matches!(case.answers.first(), Some(Answer::Down)) {
             // A port that was free a moment ago: nobody listens there.
             let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
@@ -109,9 +109,9 @@ impl Bed {
                 _ => anyhow::bail!("a case has requests or events, not both"),
             };
         }
-        let told = self.close(front);
+        let observed = self.close(front);
         drop(origin);
-        Ok((answer, names, told))
+        Ok((answer, names, observed))
     }
 
     fn origin(&self, case: &Case, record: &Record) -> anyhow::Result<Origin> {
@@ -159,26 +159,26 @@ impl Bed {
     }
 
     /// Ends what was started.
-    fn close(&self, front: Front) -> Told {
-        let mut told = Told::default();
+    fn close(&self, front: Front) -> Observed {
+        let mut observed = Observed::default();
         let Front::Alb { emulator, mut notices, .. } = front else {
-            return told;
+            return observed;
         };
         self.runtime.block_on(emulator.shutdown());
         while let Ok(notice) = notices.try_recv() {
             match notice {
-                Notice::Exchange(exchange) => told.reason = exchange.elb_reason.unwrap_or_default(),
-                Notice::FunctionLine { line, .. } => told.log.extend([line.as_str(), "\n"]),
+                Notice::Exchange(exchange) => observed.reason = exchange.elb_reason.unwrap_or_default(),
+                Notice::FunctionLine { line, .. } => observed.log.extend([line.as_str(), "\n"]),
                 _ => {}
             }
         }
-        told
+        observed
     }
 }
 
 /// The local ALB's notices about one exchange.
 #[derive(Debug, Default)]
-struct Told {
+struct Observed {
     /// ALB's error reason, if the response is its own; else empty.
     reason: String,
     /// The function's output.

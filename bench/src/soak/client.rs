@@ -26,7 +26,7 @@ const TOLD: usize = 10;
 
 /// The results of the requests.
 #[derive(Debug, Default)]
-pub(super) struct Outcome {
+pub(super) struct Tally {
     pub(super) requests: u64,
     /// Answers of the back end, each the very same.
     pub(super) identical: u64,
@@ -50,8 +50,8 @@ enum Verdict {
     Error(String),
 }
 
-impl Outcome {
-    pub(super) fn add(&mut self, other: Outcome) {
+impl Tally {
+    pub(super) fn add(&mut self, other: Tally) {
         self.requests += other.requests;
         self.identical += other.identical;
         self.answer_bytes += other.answer_bytes;
@@ -110,9 +110,9 @@ impl Outcome {
 }
 
 /// Sends requests until told to end.
-pub(super) fn run(alb: &str, seed: u64, back_ends: &[BackEnd], ended: &AtomicBool) -> Outcome {
+pub(super) fn run(alb: &str, seed: u64, back_ends: &[BackEnd], ended: &AtomicBool) -> Tally {
     let mut random = Random(seed);
-    let mut outcome = Outcome::default();
+    let mut tally = Tally::default();
     let mut connection = None;
     while !ended.load(Ordering::Relaxed) {
         let ask = Ask::random(&mut random);
@@ -121,10 +121,10 @@ pub(super) fn run(alb: &str, seed: u64, back_ends: &[BackEnd], ended: &AtomicBoo
         if verdict.is_err() {
             connection = None;
         }
-        outcome.take(&ask, verdict, begun, &back_ends[ask.back_end]);
+        tally.take(&ask, verdict, begun, &back_ends[ask.back_end]);
         std::thread::sleep(Duration::from_millis(random.between(0, 100)));
     }
-    outcome
+    tally
 }
 
 fn exchange(connection: &mut Option<Reader<TcpStream>>, alb: &str, ask: &Ask) -> anyhow::Result<Verdict> {

@@ -19,7 +19,7 @@ use anyhow::{Context as _, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
 use self::back_ends::{BackEnd, Troubles, trouble};
-use self::client::{HOLD, Outcome};
+use self::client::{HOLD, Tally};
 use self::content::BACK_ENDS;
 use crate::certificate::Tls;
 use crate::process;
@@ -118,7 +118,7 @@ impl Look {
 #[derive(Debug)]
 pub struct Figures {
     plan: Plan,
-    outcome: Outcome,
+    tally: Tally,
     troubles: Troubles,
     /// After a quarter of the time, when everything has been used.
     start: Look,
@@ -139,11 +139,11 @@ impl Figures {
     /// # Errors
     /// All of it, in words.
     pub fn verdict(&self) -> Result<(), String> {
-        let mut wrong = [&self.outcome.told[..], &self.reasons].concat();
-        if self.outcome.wrong > 0 {
-            wrong.push(format!("{} answers are wrong", self.outcome.wrong));
+        let mut wrong = [&self.tally.told[..], &self.reasons].concat();
+        if self.tally.wrong > 0 {
+            wrong.push(format!("{} answers are wrong", self.tally.wrong));
         }
-        if self.outcome.identical == 0 || self.troubles.kills == 0 || self.outcome.errors.is_empty() {
+        if self.tally.identical == 0 || self.troubles.kills == 0 || self.tally.errors.is_empty() {
             wrong.push("nothing was answered, or no back end was missed: that is no test".to_owned());
         }
         let (start, end) = (self.start.mean_memory_beside(&self.end), self.end.mean_memory_beside(&self.start));
@@ -176,19 +176,19 @@ impl Figures {
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Figures { plan, outcome, troubles, start, end, .. } = self;
+        let Figures { plan, tally, troubles, start, end, .. } = self;
         let mib = |kib: u64| kib as f64 / 1024.0;
         let bytes = |bytes: u64| bytes as f64 / 1e6;
         writeln!(f, "| | |\n|---|--:|")?;
         writeln!(f, "| traffic | {:.1} min, {} clients |", plan.duration.as_secs_f64() / 60.0, plan.clients)?;
         writeln!(f, "| back ends killed; stopped | {}; {} |", troubles.kills, troubles.stops)?;
-        writeln!(f, "| requests | {} |", outcome.requests)?;
-        writeln!(f, "| the back end's answer, byte for byte | {} |", outcome.identical)?;
-        for (kind, count) in &outcome.errors {
+        writeln!(f, "| requests | {} |", tally.requests)?;
+        writeln!(f, "| the back end's answer, byte for byte | {} |", tally.identical)?;
+        for (kind, count) in &tally.errors {
             writeln!(f, "| back end not there: {kind} | {count} |")?;
         }
-        writeln!(f, "| wrong or without an answer | {} |", outcome.wrong)?;
-        let (answers, requests) = (bytes(outcome.answer_bytes), bytes(outcome.request_bytes));
+        writeln!(f, "| wrong or without an answer | {} |", tally.wrong)?;
+        let (answers, requests) = (bytes(tally.answer_bytes), bytes(tally.request_bytes));
         writeln!(f, "| content compared: of answers; of requests | {answers:.1} MB; {requests:.1} MB |")?;
         writeln!(f, "| environments, at most | {} |", self.most_environments)?;
         for (error, detail) in &self.details {
@@ -207,7 +207,7 @@ impl fmt::Display for Figures {
     }
 }
 
-/// Runs it. What is wrong with the outcome is [`Figures::verdict`]'s to say.
+/// Runs the load. [`Figures::verdict`] checks the figures.
 ///
 /// # Errors
 /// When something cannot be started.
@@ -220,7 +220,7 @@ pub fn run(plan: &Plan, programs: &Programs) -> anyhow::Result<Figures> {
     let dev = Dev::start(programs, folder.path(), plan.clients * SPARE)?;
 
     let ended = AtomicBool::new(false);
-    let (outcome, troubles, start, looks) = std::thread::scope(|scope| {
+    let (tally, troubles, start, looks) = std::thread::scope(|scope| {
         let clients: Vec<_> = (0..plan.clients as u64)
             .map(|seed| {
                 scope.spawn({
@@ -232,21 +232,21 @@ pub fn run(plan: &Plan, programs: &Programs) -> anyhow::Result<Figures> {
         let troubles = scope.spawn(|| trouble(&back_ends, plan.pause_ms, plan.stop_ms, &ended));
         let looks = watch(dev.child.id(), plan.duration, &ended);
         ended.store(true, Ordering::Relaxed);
-        let mut outcome = Outcome::default();
+        let mut tally = Tally::default();
         for client in clients {
-            outcome.add(client.join().map_err(|_| anyhow::anyhow!("a client broke"))?);
+            tally.add(client.join().map_err(|_| anyhow::anyhow!("a client broke"))?);
         }
-        outcome.settle();
+        tally.settle();
         let troubles = troubles.join().map_err(|_| anyhow::anyhow!("nobody made trouble"))??;
         let looks = looks?;
         let start = looks.get(looks.len() / 4).cloned().unwrap_or_default();
-        anyhow::Ok((outcome, troubles, start, looks))
+        anyhow::Ok((tally, troubles, start, looks))
     })?;
     let end = Look::at(dev.child.id())?;
     let each = |of: fn(&Look) -> u64| looks.iter().chain([&end]).map(of).max().unwrap_or(0);
     let figures = Figures {
         plan: plan.clone(),
-        outcome,
+        tally,
         troubles,
         start,
         most_memory: each(|look| look.memory().max().unwrap_or(0)),

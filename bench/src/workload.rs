@@ -1,4 +1,4 @@
-//! The exchanges that are measured: what the client asks, the event ALB makes of it, what the origin answers, and the
+//! The workloads that are measured: the client's request, the event that ALB makes of it, the origin's response, and the
 //! check that an answer is the right one. It owns content and the origin's script; it takes no time.
 
 use std::fmt::Write as _;
@@ -30,9 +30,9 @@ const FIELDS: [(&str, &str); 12] = [
     ("x-forwarded-proto", "https"),
 ];
 
-/// One exchange.
+/// A request with its expected response.
 #[derive(Debug)]
-pub struct Exchange {
+pub struct Workload {
     /// As it is called in the tables.
     pub name: &'static str,
     /// The number of small ones that are sent for each of these.
@@ -45,7 +45,7 @@ pub struct Exchange {
     answer: Arc<[u8]>,
 }
 
-impl Exchange {
+impl Workload {
     fn get(name: &'static str, share: usize, target: &'static str, content_type: &'static str, body: Vec<u8>) -> Self {
         let mut answer = format!(
             "HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nCache-Control: private, max-age=60\r\nETag: \"5f2b8c1e\"\r\nContent-Length: {}\r\n\r\n",
@@ -147,8 +147,8 @@ pub fn check_constant(mode: HeaderMode, reply: &[u8]) -> anyhow::Result<()> {
 
 /// The origin's script. It goes by path, so that a handler that loses the query is still served; the response to an
 /// upload is what was really received.
-pub fn script(exchanges: &[Exchange]) -> impl Fn(usize, &Message<'_>) -> Action + Send + Sync + 'static {
-    let answers: Vec<(&'static str, Arc<[u8]>, bool)> = exchanges
+pub fn script(workloads: &[Workload]) -> impl Fn(usize, &Message<'_>) -> Action + Send + Sync + 'static {
+    let answers: Vec<(&'static str, Arc<[u8]>, bool)> = workloads
         .iter()
         .map(|one| {
             let path = one.target.split('?').next().unwrap_or_default();
