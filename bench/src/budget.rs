@@ -7,10 +7,10 @@ use std::process::Command;
 use anyhow::{Context as _, ensure};
 
 use crate::certificate::Tls;
-use crate::workload::{Workload, script};
 use crate::function::{Backend, Function};
 use crate::origin::Origin;
 use crate::warm::Lane;
+use crate::workload::{Workload, script};
 use crate::{counts, function};
 
 /// Instructions from the start of the process to its first answer over TLS.

@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 
-use crate::workload::{Workload, check_constant};
 use crate::function::{Backend, Function};
 use crate::runtime_api::RuntimeApi;
 use crate::warm::median;
+use crate::workload::{Workload, check_constant};
 
 /// Medians of one function's starts, in milliseconds.
 #[derive(Debug, Clone, Copy)]

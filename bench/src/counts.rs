@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 
-use crate::workload::Workload;
 use crate::function::{Backend, Function};
 use crate::warm::Lane;
+use crate::workload::Workload;
 
 const ATTACH_LIMIT: Duration = Duration::from_secs(10);
 

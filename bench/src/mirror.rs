@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 
 use crate::certificate::Tls;
-use crate::workload::{Workload, script};
 use crate::function::{Backend, Function, build};
 use crate::origin::{Action, Origin};
 use crate::process;
 use crate::runtime_api::Timing;
 use crate::warm::Lane;
+use crate::workload::{Workload, script};
 
 /// The response time of the slow mirror.
 const SLOW: Duration = Duration::from_secs(5);

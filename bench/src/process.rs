@@ -36,7 +36,7 @@ pub fn peak_memory_kib(pid: u32) -> anyhow::Result<u64> {
 /// the wake-ups between them drown what is measured.
 ///
 /// # Errors
-/// When the kernel refuses.
+/// If the kernel rejects it.
 pub fn pin_to_one_cpu() -> anyhow::Result<usize> {
     let allowed = sched_getaffinity(None)?;
     let cpu = (0..CpuSet::MAX_CPU).rev().find(|&cpu| allowed.is_set(cpu)).context("this process may use no CPU")?;

@@ -1,4 +1,5 @@
-//! The benchmark from start to end: builds, pins, measures, prints. It owns the order of things and the list of functions.
+//! The benchmark from start to end: builds, pins, measures, prints. It owns the order of things and the list of
+//! functions.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,7 +7,6 @@ use std::process::Command;
 use anyhow::{bail, ensure};
 
 use crate::certificate::Tls;
-use crate::workload::{Workload, script};
 use crate::function::{
     ARTICLE, Backend, ECHO_FLOOR, FIXED, FLOOR, Function, OURS, RAW_FLOOR, RAW_PROXY, build, build_official_anchors,
     install_node_packages, node_folder,
@@ -14,6 +14,7 @@ use crate::function::{
 use crate::origin::Origin;
 use crate::report::{Counts, bodies_table, cold_table, warm_table};
 use crate::warm::{Direct, Lane, Plan, measure};
+use crate::workload::{Workload, script};
 use crate::{cold, counts, process};
 
 /// The whole run.
@@ -25,7 +26,8 @@ const QUICK: Plan = Plan { rounds: 3, requests: 50, warm_up: 200, cold: 3, count
 /// measure; empty means all of them.
 ///
 /// # Errors
-/// When a name is none of ours, when something cannot be built or started, or in a debug build: its figures would be the harness's own.
+/// For an unknown name, for anything that cannot be built or started, and in a debug build, which would measure the
+/// harness itself.
 pub fn run(quick: bool, only: &[&str]) -> anyhow::Result<()> {
     ensure!(
         quick || !cfg!(debug_assertions),

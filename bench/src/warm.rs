@@ -12,11 +12,11 @@ use crossfade_event::HeaderMode;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
-use crate::workload::{Workload, check_constant};
 use crate::function::{Backend, Function, Process};
 use crate::message::{Kind, Reader};
 use crate::process::{cpu_nanoseconds, peak_memory_kib};
 use crate::runtime_api::{RuntimeApi, Timing};
+use crate::workload::{Workload, check_constant};
 
 /// The harness's own connection to the origin, as it is called in the tables.
 pub const DIRECT: &str = "direct";

@@ -1,5 +1,5 @@
-//! The workloads that are measured: the client's request, the event that ALB makes of it, the origin's response, and the
-//! check that an answer is the right one. It owns content and the origin's script; it takes no time.
+//! The workloads that are measured: the client's request, the event that ALB makes of it, the origin's response, and
+//! the check that an answer is the right one. It owns content and the origin's script; it takes no time.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -76,7 +76,7 @@ impl Workload {
     /// The event, as ALB's encoder writes it.
     ///
     /// # Errors
-    /// When the encoder refuses, which would be a fault of this file.
+    /// If the event cannot be encoded, which would be a bug in this file.
     pub fn event(&self, mode: HeaderMode) -> anyhow::Result<Vec<u8>> {
         let mut request =
             http::Request::builder().method(if self.upload.is_some() { "POST" } else { "GET" }).uri(self.target);

@@ -36,8 +36,7 @@ enum Verdict {
     NotChecked,
 }
 
-/// Runs all steps, and says at last what came of them; `false` when one of them found something, or could not be made
-/// and nobody has said why that is accepted.
+/// Runs all steps and prints their results. Returns `false` if a step failed, or could not run without an accepted reason.
 pub(crate) fn run() -> Result<bool> {
     let start = Instant::now();
     let mut results = Vec::new();

@@ -125,7 +125,7 @@ mod tests {
         assert_eq!(fine.problems(), [""; 0]);
     }
 
-    /// The test's own executable is a Rust binary as good as any.
+    /// The test's own executable serves as the Rust binary.
     #[test]
     #[cfg(target_os = "linux")]
     fn a_rust_binary_is_read() {

@@ -6,8 +6,8 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use crossfade_event::HeaderMode;
 
-use crate::workload::{binary, text};
 use crate::message::{Message, find};
+use crate::workload::{binary, text};
 
 /// One case.
 #[derive(Debug)]

@@ -129,7 +129,7 @@ pub(super) struct Troubles {
     pub(super) stops: u32,
 }
 
-/// Makes trouble until told to end; then all back ends are there again.
+/// Kills and stops back ends until `ended`; then all of them run again.
 pub(super) fn trouble(
     back_ends: &[BackEnd],
     pause_ms: (u64, u64),

@@ -109,7 +109,7 @@ impl Tally {
     }
 }
 
-/// Sends requests until told to end.
+/// Sends requests until `ended`.
 pub(super) fn run(alb: &str, seed: u64, back_ends: &[BackEnd], ended: &AtomicBool) -> Tally {
     let mut random = Random(seed);
     let mut tally = Tally::default();

@@ -291,7 +291,7 @@ fn write_configuration(folder: &Path, back_ends: &[BackEnd], plan: &Plan) -> any
         folder.join("crossfade.yaml"),
         format!("{config}{routes}default: {{ fixedResponse: {{ status: 404 }} }}\n"),
     )?;
-    // The timeout lets a stopped back end be the function's to tell of.
+    // With this timeout, the function itself reports a stopped back end.
     let listeners = "service: soak\nprovider: { name: aws, runtime: provided.al2023, memorySize: 128, timeout: 29 }\n\
                      functions:\n  proxy:\n    handler: bootstrap\n    events:\n      \
                      - alb: { listenerArn: x, priority: 1, multiValueHeaders: true, conditions: { path: '/multi/*' } }\n      \
@@ -395,7 +395,7 @@ fn keep(kept: &Kept, line: String) {
     kept.push(line);
 }
 
-/// Error type and detail of a line of the function's log, if it tells of an error.
+/// The error type and detail in a line of the function's log, if it reports an error.
 fn error_of(line: &str) -> Option<(String, String)> {
     let record: serde_json::Value = serde_json::from_str(line.split_once(" | ")?.1).ok()?;
     Some((record["error"].as_str()?.to_owned(), record["detail"].as_str()?.to_owned()))

@@ -235,6 +235,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn findings_in_several_files_name_theirs_and_are_one_line_each() {
+        let at = |file, line| Place { file, line, column: 2 };
+        let error = Diagnostic { part: "function `a`".to_owned(), ..Diagnostic::error(at(1, 3), "bad".to_owned()) };
+        let warning = Diagnostic {
+            severity: Severity::Warning,
+            hint: Some("mend it".to_owned()),
+            ..Diagnostic::error(at(0, 4), "odd\nz.yml:1:1: made up".to_owned())
+        };
+        let nowhere = Diagnostic { place: None, ..Diagnostic::error(at(0, 1), "empty".to_owned()) };
+        let names = ["x.yml", "y.yml"].map(str::to_owned);
+        let found = Diagnostics::in_files(names.into(), vec![error, warning, nowhere]);
+        let expected = [
+            "y.yml:3:2: function `a`: bad",
+            "x.yml:4:2: warning: odd\\nz.yml:1:1: made up\n   hint: mend it",
+            "x.yml: empty",
+        ];
+        assert_eq!(found.texts(), expected);
+        assert_eq!(found.to_string(), expected.join("\n"));
+    }
+
+    #[test]
     fn misspelt_keys() {
         assert_eq!(closest("backend", &["backends", "default"]), Some("backends"));
         assert_eq!(closest("hostheader", &["hostHeader", "http2"]), Some("hostHeader"));

@@ -68,7 +68,7 @@ fn init_error(api: &mut Api) {
     std::process::exit(1);
 }
 
-/// An internal extension: a thread that asks for events and tells them.
+/// An internal extension: a thread that requests events and prints them.
 fn internal(api: &mut Api, name: &str, events: &[&str]) {
     let registered = api.register(name, events);
     assert_eq!(registered.status, 200);
@@ -86,7 +86,7 @@ fn internal(api: &mut Api, name: &str, events: &[&str]) {
     asked.recv().unwrap();
 }
 
-/// Registers in all ways that are refused, and once more when it is too late; tells the answers in a line.
+/// Registers in all ways that are rejected, and once more when it is too late; prints the responses in one line.
 fn registrations(api: &mut Api) {
     let path = format!("{EXTENSION}register");
     let id_fields = |id: &'static str| [("lambda-extension-identifier", id)];

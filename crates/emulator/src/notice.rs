@@ -20,7 +20,7 @@ pub enum Notice {
     FunctionLine {
         /// The environment that wrote it.
         environment: u32,
-        /// Without the line break; what is not UTF-8 is replaced, lines of more than 1 MiB come in pieces.
+        /// The line without its line break. Bytes that are not UTF-8 are replaced; lines over 1 MiB are split.
         line: String,
         /// Keep this until the line has been handled: while too many bytes wait, further lines are skipped.
         waiting: Waiting,

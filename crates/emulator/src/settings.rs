@@ -151,7 +151,7 @@ pub struct Listener {
     pub tls: Option<Tls>,
     /// Listener attributes.
     pub attributes: ListenerAttributes,
-    /// In any order; priorities must differ.
+    /// The rules, in any order; priorities must differ.
     pub rules: Vec<Rule>,
     /// The action for requests that no rule matches.
     pub default_action: Action,
@@ -339,7 +339,7 @@ impl Action {
 /// `forward`
 #[derive(Clone, Debug)]
 pub struct Forward {
-    /// At least one, at most five.
+    /// The target groups: at least one, at most five.
     pub targets: Vec<WeightedGroup>,
     /// The time for which a client stays with its target group, 1 s to 7 days; `None` without stickiness.
     pub stickiness: Option<Duration>,
@@ -391,9 +391,9 @@ impl Redirect {
 pub struct FixedResponse {
     /// 2xx, 4xx or 5xx.
     pub status: StatusCode,
-    /// One of five.
+    /// The content type: one of the five that ALB allows.
     pub content_type: Option<String>,
-    /// At most 1024 characters.
+    /// The content: at most 1024 characters.
     pub body: String,
 }
 
@@ -429,7 +429,7 @@ impl TargetGroup {
 /// targets").
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HealthCheck {
-    /// May have a query.
+    /// The path; it may have a query.
     pub path: String,
     /// 5 to 300 s.
     pub interval: Duration,
@@ -513,7 +513,7 @@ pub struct Function {
     pub env: Vec<(String, String)>,
     /// The time limit of one invocation; then the process is killed.
     pub timeout: Duration,
-    /// From the start of a process to its asking for the first invocation; Lambda allows 10 s, and on Managed Instances
+    /// From the start of a process until it requests the first invocation; Lambda allows 10 s, and on Managed Instances
     /// 130 s or the timeout, if that is longer, which a smaller value here does not change.
     pub init_timeout: Duration,
     /// The most concurrent environments (reserved concurrency); beyond it Lambda throttles. 0 throttles everything.

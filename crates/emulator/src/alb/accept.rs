@@ -40,7 +40,7 @@ impl Listener {
                 Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
             }
         }
-        // From here on nobody can connect.
+        // From here on no client can connect.
         drop(listener);
         while connections.join_next().await.is_some() {}
     }

@@ -51,9 +51,9 @@ pub fn line(exchange: &Exchange) -> String {
     // On a 502 of its own a load balancer has no status of a function's.
     line.quoted(&exchange.target_status.map_or_else(|| "-".to_owned(), |status| status.to_string()));
     let classification = exchange.classification.as_ref();
-    let doubtful = classification.filter(|classification| classification.reason.is_some());
-    line.quoted(doubtful.map_or("-", |classification| classification.tier));
-    line.quoted(doubtful.and_then(|classification| classification.reason.as_deref()).unwrap_or("-"));
+    let suspicious = classification.filter(|classification| classification.reason.is_some());
+    line.quoted(suspicious.map_or("-", |classification| classification.tier));
+    line.quoted(suspicious.and_then(|classification| classification.reason.as_deref()).unwrap_or("-"));
     line.plain(&format!("TID_{:032x}", exchange.connection));
     let transformed = exchange.transformed.as_ref();
     line.quoted(transformed.and_then(|it| it.host.as_deref()).unwrap_or("-"));

@@ -227,7 +227,7 @@ impl Listener {
     }
 
     /// Reports a request whose client has left: 460 in the access log, whatever the function returns.
-    pub(super) async fn left(self: Arc<Self>, invocation: JoinHandle<Answered>) {
+    pub(super) async fn client_left(self: Arc<Self>, invocation: JoinHandle<Answered>) {
         let answered: Result<Answered, JoinError> = invocation.await;
         if let Ok((mut exchange, mut response)) = answered {
             exchange.problem = Some("the client closed the connection before it had a response".to_owned());

@@ -41,7 +41,7 @@ impl Request {
 ///
 /// # Panics
 ///
-/// Without a runtime.
+/// If it runs without a runtime.
 pub async fn requests(bytes: &[u8], length: usize) -> Vec<Result<Request, u16>> {
     let pieces = Pieces { rest: bytes, length: length.max(1) };
     let (_never, closing) = tokio::sync::watch::channel(false);

@@ -117,7 +117,7 @@ async fn serve_one<S: AsyncRead + AsyncWrite + Unpin + Send>(
                 let answered = tokio::select! {
                     answered = &mut invocation => answered,
                     () = client.client_leaves() => {
-                        tokio::spawn(Arc::clone(listener).left(invocation));
+                        tokio::spawn(Arc::clone(listener).client_left(invocation));
                         return None;
                     }
                 };

@@ -179,7 +179,7 @@ impl Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         if let Some(invocation) = self.invocation.take() {
-            tokio::spawn(Arc::clone(&self.listener).left(invocation));
+            tokio::spawn(Arc::clone(&self.listener).client_left(invocation));
         }
     }
 }

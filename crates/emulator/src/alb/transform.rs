@@ -33,7 +33,7 @@ pub(super) fn apply(
             _ => return Err(failed("TransformInvalidHost", "host-header-rewrite", &new)),
         }
     }
-    // What is not UTF-8 cannot become an event; that is told when one is built.
+    // A target that is not UTF-8 is rejected later, when the event is built.
     let target = std::str::from_utf8(&head.target).ok();
     if let Some(new) = transforms.url.as_ref().zip(target).and_then(|(rewrite, target)| rewrite.apply(target)) {
         if !new.starts_with('/') || !new.bytes().all(|byte| byte > b' ' && byte != 0x7f && byte != b'#') {

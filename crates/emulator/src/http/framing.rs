@@ -17,7 +17,7 @@ pub(crate) enum Framing {
 ///
 /// # Errors
 ///
-/// For a transfer coding other than `chunked` and `identity`, and for lengths that are no numbers or differ.
+/// For a transfer coding other than `chunked` and `identity`, and for lengths that are not numbers or that differ.
 pub(crate) fn framing(head: &Head) -> Result<Framing, RequestError> {
     unknown_coding(&head.headers)?;
     let mut codings = list(&head.headers, "transfer-encoding");

@@ -63,7 +63,7 @@ impl Head {
     ///
     /// # Errors
     ///
-    /// For bytes that are no HTTP/1 request, for other versions than 1.0 and 1.1, and for too many fields.
+    /// For bytes that are not an HTTP/1 request, for versions other than 1.0 and 1.1, and for too many fields.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Head, RequestError> {
         let mut lines = bytes.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
         let first = lines.next().unwrap_or_default();

@@ -85,7 +85,7 @@ impl Coordinator {
     }
 
     /// Queues an invocation for the runtime. Its `answer` always gets a result, even if the environment has ended.
-    pub(super) fn leave(&self, invocation: Invocation) {
+    pub(super) fn enqueue(&self, invocation: Invocation) {
         let mut state = self.lock();
         if let Phase::Closed(status) = &state.phase {
             let _ = invocation.answer.send(Err(Failure::NeverTaken(status.clone())));
@@ -94,8 +94,8 @@ impl Coordinator {
         state.thaw();
         state.idle = false;
         state.until = Some(invocation.until);
-        let tells_extensions = state.extensions.iter().any(|extension| extension.invoke);
-        if tells_extensions {
+        let has_listeners = state.extensions.iter().any(|extension| extension.invoke);
+        if has_listeners {
             let event = self.invoke_event(&invocation);
             for extension in state.extensions.iter_mut().filter(|extension| extension.invoke) {
                 extension.pending.push_back(event.clone());
@@ -105,7 +105,7 @@ impl Coordinator {
         let starts_ticking = !std::mem::replace(&mut state.ticking, true);
         drop(state);
         self.queued.notify_one();
-        if tells_extensions {
+        if has_listeners {
             self.events.notify_waiters();
         }
         if starts_ticking {
@@ -378,7 +378,7 @@ mod tests {
         for _ in 0..3 {
             assert!(tokio::time::timeout(Duration::from_millis(1), coordinator.next()).await.is_err());
         }
-        coordinator.leave(invocation("a"));
+        coordinator.enqueue(invocation("a"));
         assert!(coordinator.next().await.is_ok_and(|handed| handed.request_id == "a"));
         assert!(matches!(received.try_recv(), Ok(Signal::Ready)));
         assert!(received.try_recv().is_err());
@@ -395,7 +395,7 @@ mod tests {
                 })
                 .collect();
             for number in 0..4 {
-                coordinator.leave(invocation(&format!("{turn}-{number}")));
+                coordinator.enqueue(invocation(&format!("{turn}-{number}")));
             }
             let mut ids = Vec::new();
             for worker in workers {

@@ -24,7 +24,7 @@ use crate::{Function, Notice, closing, random};
 /// The interval at which memory and time are checked while there is work.
 const TICK: Duration = Duration::from_millis(50);
 /// The time for a process to end by itself after it has reported an error.
-const LAST_WORDS: Duration = Duration::from_millis(200);
+const EXIT_GRACE: Duration = Duration::from_millis(200);
 
 /// An environment, seen from outside.
 pub(super) struct Environment {
@@ -104,7 +104,14 @@ impl Environment {
         let (answer, answered) = oneshot::channel();
         let request_id = random::uuid();
         let (deadline, until) = (SystemTime::now() + left, Instant::now() + left);
-        self.coordinator.leave(Invocation { request_id: request_id.clone(), event, trace_id, deadline, until, answer });
+        self.coordinator.enqueue(Invocation {
+            request_id: request_id.clone(),
+            event,
+            trace_id,
+            deadline,
+            until,
+            answer,
+        });
         let outcome = match tokio::time::timeout(left, answered).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(Failure::ShuttingDown),
@@ -214,7 +221,7 @@ impl Watcher {
                     Signal::Registered => if let Err(failure) = self.start(Role::Runtime, runtime_api) {
                         return End::Failed(failure);
                     },
-                    Signal::Ready => self.tell_ready(),
+                    Signal::Ready => self.notify_ready(),
                     Signal::Failed(failure) => return End::Failed(failure),
                     Signal::TimedOut => return End::TimedOut,
                 },
@@ -259,7 +266,7 @@ impl Watcher {
         Ok(())
     }
 
-    fn tell_ready(&mut self) {
+    fn notify_ready(&mut self) {
         if let Some(ready) = self.ready.take() {
             let (environment, function) = (self.coordinator.number, self.coordinator.function.name.clone());
             let init = self.started.elapsed();
@@ -273,7 +280,7 @@ impl Watcher {
         // Its last words may still wait here.
         while let (End::Exit(..), Ok(signal)) = (&end, signals.try_recv()) {
             match signal {
-                Signal::Ready => self.tell_ready(),
+                Signal::Ready => self.notify_ready(),
                 Signal::Failed(failure) => end = End::Failed(failure),
                 Signal::Registered | Signal::TimedOut => {}
             }
@@ -300,7 +307,7 @@ impl Watcher {
             if let Some(pool) = self.context.pool.upgrade() {
                 pool.forget(self.coordinator.number);
             }
-            // Where no exchange will tell.
+            // No exchange will report it.
             let by_extension = matches!(failure, Failure::ExtensionExit { .. } | Failure::ExtensionError { .. });
             if by_extension && !self.coordinator.has_work() {
                 self.coordinator.warn(failure.to_string());
@@ -311,7 +318,7 @@ impl Watcher {
             let _ = ready.send(Err(failure));
         }
         if reported {
-            let _ = tokio::time::timeout(LAST_WORDS, self.processes.ended()).await;
+            let _ = tokio::time::timeout(EXIT_GRACE, self.processes.ended()).await;
         }
         shut_down(&mut self.processes, &self.coordinator, reason).await;
     }

@@ -126,7 +126,7 @@ impl Coordinator {
     }
 
     /// Sends the SHUTDOWN event. Returns the indices of the external extensions that do not get it.
-    pub(super) fn tell_shutdown(&self, reason: Reason, deadline: SystemTime) -> Vec<usize> {
+    pub(super) fn send_shutdown(&self, reason: Reason, deadline: SystemTime) -> Vec<usize> {
         let event = json!({
             "eventType": "SHUTDOWN",
             "shutdownReason": reason.as_str(),
@@ -136,12 +136,12 @@ impl Coordinator {
         for extension in state.extensions.iter_mut().filter(|extension| extension.external && extension.shutdown) {
             extension.pending.push_back(event.to_string());
         }
-        let told = |name: &String| state.extensions.iter().any(|it| it.name == *name && it.shutdown && !it.failed);
-        let untold = self.externals.iter().enumerate().filter(|(_, name)| !told(name)).map(|(index, _)| index);
-        let untold = untold.collect();
+        let is_sent = |name: &String| state.extensions.iter().any(|it| it.name == *name && it.shutdown && !it.failed);
+        let others = self.externals.iter().enumerate().filter(|(_, name)| !is_sent(name)).map(|(index, _)| index);
+        let others = others.collect();
         drop(state);
         self.events.notify_waiters();
-        untold
+        others
     }
 
     /// Warns once per function.

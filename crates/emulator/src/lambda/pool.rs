@@ -112,8 +112,8 @@ impl Pool {
             alive: Mutex::new(Some(alive)),
             telemetry_warned: AtomicBool::new(false),
         };
-        let doubts = [variables::too_many(&pool.function), extension::same_name(&pool.function)];
-        doubts.into_iter().flatten().for_each(|text| pool.warn(text));
+        let warnings = [variables::too_many(&pool.function), extension::same_name(&pool.function)];
+        warnings.into_iter().flatten().for_each(|text| pool.warn(text));
         (Arc::new(pool), ended)
     }
 

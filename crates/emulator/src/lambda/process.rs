@@ -113,10 +113,10 @@ impl Processes {
         let id = child.id().and_then(|id| i32::try_from(id).ok()).unwrap_or_default();
         let group = Group(Arc::new(AtomicI32::new(id)));
         if let Some(stdout) = child.stdout.take() {
-            self.tell_lines(stdout);
+            self.send_lines(stdout);
         }
         if let Some(stderr) = child.stderr.take() {
-            self.tell_lines(stderr);
+            self.send_lines(stderr);
         }
         self.list.push(Process { role, group: group.clone(), status: None });
         let exit = self.exit.clone();
@@ -127,9 +127,9 @@ impl Processes {
         Ok(group)
     }
 
-    fn tell_lines(&mut self, output: impl AsyncRead + Unpin + Send + 'static) {
+    fn send_lines(&mut self, output: impl AsyncRead + Unpin + Send + 'static) {
         let (notices, backlog) = (self.notices.clone(), Arc::clone(&self.backlog));
-        self.output.push(tokio::spawn(tell_lines(output, self.environment, notices, backlog)));
+        self.output.push(tokio::spawn(send_lines(output, self.environment, notices, backlog)));
     }
 
     /// Waits until one of them has ended. Dropping the future loses nothing.
@@ -194,7 +194,7 @@ fn describe(status: io::Result<ExitStatus>) -> String {
 
 /// Sends each line as a notice. Reads on even if they are not handled, since the function would block on a full pipe:
 /// lines beyond the limit are skipped and counted.
-async fn tell_lines(
+async fn send_lines(
     output: impl AsyncRead + Unpin,
     environment: u32,
     notices: mpsc::UnboundedSender<Notice>,
@@ -239,9 +239,9 @@ mod tests {
     use super::*;
 
     /// The notices of an output while nobody handles them.
-    async fn told(output: &[u8], backlog: &Arc<Backlog>) -> Vec<Notice> {
+    async fn notices_of(output: &[u8], backlog: &Arc<Backlog>) -> Vec<Notice> {
         let (notices, mut inbox) = mpsc::unbounded_channel();
-        tell_lines(output, 1, notices, Arc::clone(backlog)).await;
+        send_lines(output, 1, notices, Arc::clone(backlog)).await;
         std::iter::from_fn(|| inbox.try_recv().ok()).collect()
     }
 
@@ -256,12 +256,12 @@ mod tests {
         for length in [0, 1, 65_535, 65_536, 65_537, 1 << 20] {
             for end in ["\n", "\r\n", ""] {
                 let output = format!("{}{end}", "x".repeat(length));
-                let lines = told(output.as_bytes(), &backlog).await;
+                let lines = notices_of(output.as_bytes(), &backlog).await;
                 let lengths: Vec<usize> = lines.iter().map(|line| text(line).len()).collect();
                 assert_eq!(lengths, if output.is_empty() { vec![] } else { vec![length] }, "{length} {end:?}");
             }
         }
-        let lines = told(&vec![b'x'; 3 << 20], &backlog).await;
+        let lines = notices_of(&vec![b'x'; 3 << 20], &backlog).await;
         assert_eq!(lines.iter().map(|line| text(line).len()).sum::<usize>(), 3 << 20);
     }
 
@@ -271,13 +271,13 @@ mod tests {
             let backlog = Arc::default();
             let count = (2 * Backlog::MOST_BYTES / (length + 1)).min(400_000);
             let output = format!("{}\n", "x".repeat(length)).repeat(count);
-            let lines = told(output.as_bytes(), &backlog).await;
+            let lines = notices_of(output.as_bytes(), &backlog).await;
             let kept = lines.len() - 1;
             let bytes: usize = lines.iter().map(|line| text(line).len()).sum();
             assert!(bytes <= Backlog::MOST_BYTES && kept > 0 && kept < count, "{length}: {bytes} {kept}");
             let last = text(lines.last().unwrap()).to_owned();
             assert_eq!(last, skipped_lines((count - kept) as u64), "{length}");
-            // Another process waits for the same room, and gets it when the lines are told.
+            // Another process shares the same room, and gets it when the lines are dropped.
             assert!(backlog.place(Backlog::MOST_BYTES / 2).is_none());
             drop(lines);
             assert!(backlog.place(Backlog::MOST_BYTES / 2).is_some());

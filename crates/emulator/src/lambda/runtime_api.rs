@@ -46,9 +46,9 @@ pub(super) fn post(
     match (call, invocation) {
         ("init/error", _) => coordinator.init_error(describe_error(headers, ERROR_TYPE, content))?,
         (_, Some((id, "response"))) => {
-            let Posted { answer, told } = response(headers, content)?;
+            let Posted { answer, verdict } = response(headers, content)?;
             coordinator.finish(id, echoed, answer)?;
-            told?;
+            verdict?;
         }
         (_, Some((id, "error"))) => {
             let error = describe_error(headers, ERROR_TYPE, content);
@@ -62,7 +62,7 @@ pub(super) fn post(
 /// The result for the load balancer, and the response to the function.
 struct Posted {
     answer: Result<Bytes, Failure>,
-    told: Result<(), Rejection>,
+    verdict: Result<(), Rejection>,
 }
 
 fn response(headers: &HeaderMap, content: Content) -> Result<Posted, Rejection> {
@@ -73,17 +73,17 @@ fn response(headers: &HeaderMap, content: Content) -> Result<Posted, Rejection> 
         return Err(Rejection(StatusCode::BAD_REQUEST, "InvalidFunctionResponseMode", message));
     }
     Ok(match content {
-        _ if streamed => Posted { answer: Err(Failure::Streaming), told: Ok(()) },
-        Content::Whole(bytes) => Posted { answer: Ok(bytes), told: Ok(()) },
+        _ if streamed => Posted { answer: Err(Failure::Streaming), verdict: Ok(()) },
+        Content::Whole(bytes) => Posted { answer: Ok(bytes), verdict: Ok(()) },
         Content::TooLarge => {
             let message = format!("Exceeded maximum allowed payload size ({MAX_RESPONSE} bytes).");
-            let told = Err(Rejection(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", message));
-            Posted { answer: Err(Failure::ResponseTooLarge { limit: MAX_RESPONSE }), told }
+            let verdict = Err(Rejection(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", message));
+            Posted { answer: Err(Failure::ResponseTooLarge { limit: MAX_RESPONSE }), verdict }
         }
         Content::CutOff => {
             let message = "HTTP request detected as truncated".to_owned();
-            let told = Err(Rejection(StatusCode::BAD_REQUEST, "TruncatedHTTPRequest", message));
-            Posted { answer: Err(Failure::CutOff), told }
+            let verdict = Err(Rejection(StatusCode::BAD_REQUEST, "TruncatedHTTPRequest", message));
+            Posted { answer: Err(Failure::CutOff), verdict }
         }
     })
 }

@@ -49,8 +49,8 @@ pub(super) async fn shut_down(processes: &mut Processes, coordinator: &Coordinat
         processes.wait(Some(Role::Runtime), Some(start + runtime)).await;
         processes.signal(Some(Role::Runtime), Signal::KILL);
         if extensions == Extensions::External {
-            for untold in coordinator.tell_shutdown(reason, deadline) {
-                processes.signal(Some(Role::Extension(untold)), Signal::KILL);
+            for index in coordinator.send_shutdown(reason, deadline) {
+                processes.signal(Some(Role::Extension(index)), Signal::KILL);
             }
         }
         processes.wait(None, Some(start + all)).await;

@@ -112,7 +112,7 @@ const RESOURCE_KEYS: [&str; 10] = [
 /// Lambda's longest timeout and largest memory (developer guide, "Lambda quotas").
 const MAX_TIMEOUT: u64 = 900;
 const MAX_MEMORY: u32 = 10_240;
-/// Of environments: more than any account has.
+/// The most concurrent environments: more than any account has.
 const MAX_CONCURRENCY: usize = 100_000;
 
 pub(super) fn read(draft: &mut Draft<'_>, document: Node) {
@@ -250,7 +250,7 @@ fn empty_map(place: &Place) -> Node {
 }
 
 fn function(draft: &mut Draft<'_>, resource: &Resource, template: &Node, intrinsics: &mut Intrinsics<'_>) {
-    // One that stands in for a function of a `serverless.yml` is known already.
+    // A placeholder for a function of a `serverless.yml` is already known.
     if draft.names.iter().any(|names| names.contains(&resource.id)) {
         return;
     }

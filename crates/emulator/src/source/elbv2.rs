@@ -277,7 +277,7 @@ fn redirect(findings: &mut Findings, action: &Node) -> Option<Redirect> {
     for (name, part) in parts {
         match config.get(name) {
             Some(node) if node.is_null() => {}
-            // An empty query is none; other parts have to be something.
+            // An empty query removes the query; other parts must not be empty.
             Some(node) if node.as_text() == Some("") && name == "Query" => part.clear(),
             Some(node) => *part = findings.string(name, node)?,
             None => {}

@@ -34,7 +34,7 @@ impl Findings {
         &self.part
     }
 
-    /// Of a part that was read with a findings of its own.
+    /// Adds the warnings of a part that was read with findings of its own.
     pub(super) fn take_warnings(&mut self, warnings: Vec<Diagnostic>) {
         warnings.into_iter().for_each(|warning| note(&mut self.warnings, warning));
     }
@@ -49,7 +49,7 @@ impl Findings {
 
     /// Adds an error about an unknown word, with the closest known one as a hint.
     pub(super) fn unknown_word(&mut self, place: &Place, message: impl fmt::Display, word: &str, known: &[&str]) {
-        // Looking for it takes time, and nobody reads more.
+        // The search takes time, and further hints would not be shown.
         let hint = if self.errors.len() < MAX_FINDINGS { did_you_mean(word, known) } else { None };
         self.error_and(place, message, hint);
     }
@@ -209,11 +209,11 @@ impl Findings {
         }
     }
 
-    /// Adds a warning for each key that is not among `known` but looks like one of them. Other keys are ignored: formats
-    /// have many that have no meaning here.
+    /// Adds a warning for each key that is not among `known` but looks like one of them. Other keys are ignored:
+    /// formats have many that have no meaning here.
     pub(super) fn misspelt(&mut self, members: &[(Key, Node)], known: &[&str]) {
         for (key, _) in members.iter().filter(|(key, _)| !known.contains(&&*key.name)) {
-            // Comparing takes time, and nobody reads more.
+            // The search takes time, and further hints would not be shown.
             if self.comparisons >= MAX_FINDINGS {
                 return;
             }
@@ -225,8 +225,8 @@ impl Findings {
         }
     }
 
-    /// Adds an error about a missing key of a map, with a hint if another key looks like it. If that other key has an error
-    /// already, there is none for this one.
+    /// Adds an error about a missing key of a map, with a hint if another key looks like it. If that other key has an
+    /// error already, there is none for this one.
     pub(super) fn missing(&mut self, place: &Place, map: &Node, name: &str) {
         let keys: Vec<&str> = map.members().iter().take(MAX_FINDINGS).map(|(key, _)| &*key.name).collect();
         let similar = if self.errors.len() < MAX_FINDINGS { closest(name, &keys) } else { None };

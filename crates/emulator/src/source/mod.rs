@@ -119,7 +119,7 @@ pub(crate) fn interpret_as_each(file: &Path, text: &str, options: &Options) -> [
 /// Reads a regular file, up to one byte more than a document may have.
 fn text(file: &Path) -> std::io::Result<String> {
     use std::io::Read;
-    // The byte more tells that the file is too large.
+    // The additional byte shows that the file is too large.
     const MOST: u64 = MAX_TEXT as u64 + 1;
     let mut bytes = Vec::new();
     // Reading a pipe could wait for ever.

@@ -112,7 +112,7 @@ mod tests {
         super::parse(text, 0)
     }
 
-    /// As JSON, more or less.
+    /// A node in a form like JSON.
     fn shown(node: &Node) -> String {
         match &node.value {
             Value::Scalar(scalar) if scalar.is_null() => "null".to_owned(),

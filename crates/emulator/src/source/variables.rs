@@ -36,7 +36,7 @@ pub(super) struct Variables<'o> {
     root: Arc<Node>,
     folder: PathBuf,
     options: &'o Options,
-    /// Of the environment.
+    /// The variables of the environment that were used, with their values.
     used: BTreeMap<String, String>,
     files: Files,
     contents: BTreeMap<PathBuf, Result<Arc<Node>, Unknown>>,
@@ -439,7 +439,7 @@ fn inner_and_rest(text: &str) -> Option<(&str, &str)> {
 /// `${Name}` and `${AWS::Region}` are CloudFormation's, `${!x}` escapes them: no variables here.
 fn parts(text: &str) -> Result<Vec<Part<'_>>, String> {
     let mut parts = Vec::new();
-    // The text that is no variable begins here; behind `at` nobody has looked.
+    // The literal text begins at `begin`; the text behind `at` has not been searched.
     let (mut begin, mut at) = (0, 0);
     let between = |begin, end| text.get(begin..end).unwrap_or_default();
     while let Some((before, inner)) = between(at, text.len()).split_once("${") {
