@@ -8,7 +8,7 @@ use http::StatusCode;
 use crate::table::Route;
 use crate::template::{Template, Variable};
 
-/// `redirect`, compiled. What is absent is as in the request.
+/// A compiled `redirect`. Absent parts are those of the request.
 #[derive(Clone, Debug)]
 pub struct Redirect {
     /// 301, 302, 303, 307 or 308.
@@ -21,31 +21,31 @@ pub struct Redirect {
     pub(crate) query: Option<Template>,
 }
 
-/// What a redirect can be made of.
+/// The parts of a request that a redirect can use.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestParts<'a> {
     /// `http` or `https`.
     pub protocol: &'a str,
     /// Without its port.
     pub host: &'a str,
-    /// Where the client connected to.
+    /// The port that the client connected to.
     pub port: &'a str,
-    /// The part of the client's path that never reaches the proxy, such as the stage of an API; `/prod`, or nothing.
+    /// The part of the client's path that never reaches the proxy, such as the stage of an API: `/prod`, or empty.
     pub base_path: &'a str,
-    /// With its first `/`.
+    /// With its leading `/`.
     pub path: &'a str,
     /// Without `?`.
     pub query: &'a str,
-    /// Of the path's regex.
+    /// Groups of the path's regex.
     pub captures: &'a Captures,
 }
 
-/// The groups of the regex by which a route took a path; empty if there is none.
+/// The groups of the regex that matched a path; empty if none did.
 #[derive(Clone, Debug, Default)]
 pub struct Captures(Vec<Option<String>>);
 
 impl Captures {
-    /// A group by its number; 0 is the whole match.
+    /// Returns a group by its number; 0 is the whole match.
     #[must_use]
     pub fn get(&self, group: usize) -> Option<&str> {
         self.0.get(group)?.as_deref()
@@ -59,7 +59,7 @@ impl Captures {
 }
 
 impl Route {
-    /// The groups of the first regex of its `path` condition that matches.
+    /// Returns the groups of the first regex in the route's `path` condition that matches.
     #[must_use]
     pub fn captures(&self, path: &str) -> Captures {
         if !self.uses_groups {
@@ -71,13 +71,12 @@ impl Route {
 }
 
 impl Redirect {
-    /// Whether a group of the path's regex stands in it.
+    /// Returns `true` if a group of the path's regex is used.
     pub(crate) fn has_group(&self) -> bool {
         [&self.host, &self.port, &self.path, &self.query].into_iter().flatten().any(Template::has_group)
     }
 
-    /// The `Location` for a request; `None` if nothing that can be one results. The port is left out where it is the
-    /// protocol's own.
+    /// Returns the `Location` for a request, without a default port; `None` if the result is not a valid URL.
     #[must_use]
     pub fn location(&self, request: &RequestParts<'_>) -> Option<String> {
         let value = |variable: Variable| {
@@ -87,7 +86,7 @@ impl Redirect {
                 Variable::Port => request.port,
                 Variable::Path => request.path.strip_prefix('/').unwrap_or(request.path),
                 Variable::Query => request.query,
-                // A group that took no part is empty.
+                // A group that did not take part in the match is empty.
                 Variable::Group(group) => request.captures.get(group).unwrap_or_default(),
                 Variable::ClientIp | Variable::RequestId | Variable::Route | Variable::Backend => return None,
             };
@@ -99,7 +98,7 @@ impl Redirect {
         };
         let protocol = self.protocol.unwrap_or(request.protocol);
         let host = render(&self.host, request.host)?;
-        // The port that the client used belongs to the protocol that it used.
+        // The client's port belongs to the protocol that it used.
         let same_port = if protocol == request.protocol { request.port } else { "" };
         let port = render(&self.port, same_port)?;
         // Another host has its own paths.
@@ -120,8 +119,8 @@ impl Redirect {
     }
 }
 
-/// Returns whether a text is a host as an authority has it (RFC 3986 section 3.2.2): a name, an IPv4 address, or an IPv6
-/// address in brackets. Percent-encoded names and other characters that no resolver takes are rejected.
+/// Returns `true` if a text is a valid host in an authority (RFC 3986 section 3.2.2): a name, an IPv4 address, or an
+/// IPv6 address in brackets. Rejects percent-encoded names and other characters that resolvers do not accept.
 #[must_use]
 pub fn is_host(text: &str) -> bool {
     match text.strip_prefix('[') {
@@ -192,12 +191,12 @@ mod tests {
     }
 
     #[test]
-    fn own_ports_and_empty_queries_are_left_out() {
+    fn default_ports_and_empty_queries_are_omitted() {
         let redirect = Redirect { port: template("80"), query: template(""), ..AS_IT_IS };
         assert_eq!(location(&redirect).unwrap(), "http://old.example/a/b");
     }
 
-    #[test] // T20's kin
+    #[test]
     fn a_request_cannot_smuggle_another_host_or_line() {
         let captures = Captures::default();
         let with = |host, path| {

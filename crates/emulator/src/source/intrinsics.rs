@@ -433,7 +433,7 @@ fn unavailable(why: &str) -> Unknown {
 }
 
 fn misused(name: &str) -> Unknown {
-    invalid(format!("`{name}` has other arguments than it takes"))
+    invalid(format!("`{name}` has the wrong arguments"))
 }
 
 #[cfg(test)]
@@ -516,7 +516,7 @@ mod tests {
             ("!Ref AWS::StackId", "only a deployed stack has it"),
             ("!Select [2, [a, b]]", "`Fn::Select` has no item `2`"),
             ("!FindInMap [M, a, z]", "`Fn::FindInMap` finds no `M.a.z`"),
-            ("!Join [a]", "`Fn::Join` has other arguments than it takes"),
+            ("!Join [a]", "`Fn::Join` has the wrong arguments"),
             ("!Equals [a, a]", "`Fn::Equals` is only valid in `Conditions`"),
             ("!Nonsense a", "there is no function `Fn::Nonsense`"),
         ] {

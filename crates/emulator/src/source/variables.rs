@@ -239,7 +239,7 @@ impl<'o> Variables<'o> {
         };
         let Some(address) = rest.strip_prefix(':').or(rest.is_empty().then_some("")) else {
             return Err(invalid(format!(
-                "`{source}` is no variable: it needs a source such as `self:`, `env:`, `opt:`"
+                "`{source}` is not a variable; it needs a source such as `self:`, `env:`, `opt:`"
             )));
         };
         let parameter = parameter.map(|text| self.plain_text(place, text)).transpose()?;
