@@ -74,7 +74,7 @@ async fn each_attempt_is_recorded_with_its_own_times() {
     );
 }
 
-#[tokio::test] // T20
+#[tokio::test]
 async fn a_write_that_a_back_end_may_have_seen_goes_nowhere_else_unless_asked() {
     let legacy = Origin::answering(Tls::Good, LEGACY).await;
     let modern = Origin::answering(Tls::Plain, UNAVAILABLE).await;
@@ -87,7 +87,7 @@ async fn a_write_that_a_back_end_may_have_seen_goes_nowhere_else_unless_asked() 
     assert_eq!(ask(&asked, post()).await.status, 200);
 }
 
-#[tokio::test] // T20
+#[tokio::test]
 async fn a_write_that_was_seen_goes_nowhere_else_though_its_back_end_cannot_be_reached_any_more() {
     let legacy = Origin::answering(Tls::Good, LEGACY).await;
     let taken = Arc::new(Notify::new());
@@ -115,7 +115,7 @@ async fn a_write_that_was_seen_goes_nowhere_else_though_its_back_end_cannot_be_r
     assert_eq!(legacy.requests().len(), 0);
 }
 
-#[tokio::test] // T20
+#[tokio::test]
 async fn a_write_that_a_retry_has_sent_before_goes_nowhere_else_either() {
     let legacy = Origin::answering(Tls::Good, LEGACY).await;
     let taken = Arc::new(Notify::new());
@@ -216,7 +216,7 @@ async fn retries_are_counted_and_only_for_what_may_be_repeated() {
     assert_eq!(ask(&proxy, post()).await.status, 200);
 }
 
-#[tokio::test] // G30
+#[tokio::test] // retries amplify an outage
 async fn the_budget_ends_retries_before_they_double_the_load() {
     let unavailable = Origin::answering(Tls::Plain, UNAVAILABLE).await;
     let proxy = config(
@@ -279,7 +279,7 @@ async fn the_first_address_that_answers_is_taken() {
     assert!(origin.requests()[0].contains(&format!("host: localhost:{port}\n")));
 }
 
-#[tokio::test] // G30
+#[tokio::test] // waiting would use up the concurrency
 async fn where_nobody_else_can_be_asked_what_is_down_answers_at_once_and_says_for_how_long() {
     let mute = Origin::start(Tls::Plain, |mut conn| async move {
         conn.request().await;
@@ -332,7 +332,7 @@ async fn if_both_are_down_neither_is_asked() {
     assert_eq!((modern.requests().len(), legacy.requests().len()), (1, 1));
 }
 
-#[tokio::test] // G30
+#[tokio::test] // waiting would use up the concurrency
 async fn a_request_that_cannot_be_answered_in_time_is_not_sent() {
     let origin = Origin::answering(Tls::Plain, OK).await;
     let proxy = origin.proxy();
@@ -362,7 +362,7 @@ async fn mute() -> Origin {
     .await
 }
 
-#[tokio::test] // G30
+#[tokio::test]
 async fn a_back_end_that_hangs_does_not_take_the_healthy_one_with_it() {
     let (modern, legacy) = (mute().await, slow(Duration::from_millis(400)).await);
     let proxy = config(
@@ -383,7 +383,7 @@ async fn a_back_end_that_hangs_does_not_take_the_healthy_one_with_it() {
     assert_eq!((answer.status, &answer.body[..]), (200, &b"legacy"[..]), "{}", answer.record);
 }
 
-#[tokio::test] // G30
+#[tokio::test]
 async fn a_timeout_counts_if_the_back_end_had_its_own_limit() {
     let mute = mute().await;
     let silent = support::silent().await;
