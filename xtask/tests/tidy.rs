@@ -91,6 +91,29 @@ fn no_file_is_longer_than_a_reader_can_bear() {
     assert!(long.is_empty(), "more than {MOST_LINES} lines: {long:#?}");
 }
 
+/// The templates of pages escape every value. HTML that is not escaped has one place, where its few lines can be checked.
+#[test]
+fn html_is_written_by_templates_that_escape() {
+    const UNESCAPED: [&str; 5] = ["PreEscaped", "Escaper", "Render for", "</", "\"<!"];
+    let source = Path::new(ROOT).join("crates/cli/src");
+    let exempt = [source.join("html.rs"), source.join("inspector/tests.rs")];
+    let (mut templates, mut wrong) = (0, Vec::new());
+    for file in rust_files().into_iter().filter(|file| file.starts_with(&source) && !exempt.contains(file)) {
+        let text = fs::read_to_string(&file).unwrap();
+        let has_templates = text.contains("maud");
+        templates += usize::from(has_templates);
+        for (index, line) in text.lines().enumerate().take_while(|(_, line)| line.trim() != "#[cfg(test)]") {
+            let is_unescaped = UNESCAPED.iter().any(|pattern| line.contains(pattern));
+            let is_rendered = has_templates && line.contains(".into_string()");
+            if (is_unescaped || is_rendered) && !line.trim_start().starts_with("//") {
+                wrong.push(format!("{}:{}: {}", file.display(), index + 1, line.trim()));
+            }
+        }
+    }
+    assert!(templates >= 8, "only {templates} files with templates: this test looks in the wrong place");
+    assert!(wrong.is_empty(), "HTML that no template escapes; only `cli/src/html.rs` may have some: {wrong:#?}");
+}
+
 /// A lock file must install the same from anywhere, so it names versions and checksums and no machine.
 #[test]
 fn lock_files_name_no_registry_but_the_public_index() {

@@ -114,6 +114,24 @@ pub enum Class {
     Bytes,
 }
 
+impl Class {
+    /// The word for it in a record.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Class::Status => "status",
+            Class::Header => "header",
+            Class::Missing => "missing",
+            Class::Extra => "extra",
+            Class::Type => "type",
+            Class::Value => "value",
+            Class::Order => "order",
+            Class::Length => "length",
+            Class::Text => "text",
+            Class::Bytes => "bytes",
+        }
+    }
+}
+
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Difference {

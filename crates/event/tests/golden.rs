@@ -1,4 +1,4 @@
-//! Events and replies beside what they must become, in `fixtures/events/alb`. A new case is a new file; with
+//! Events and replies beside what they must become, in `tests/alb`. A new case is a new file; with
 //! `BLESS=1` in the environment the expectations are written anew, to be read in the diff.
 //!
 //! `NAME.event.json` -> `NAME.request.txt`; `NAME.response.txt` -> `NAME.single.json` and `NAME.multi.json`;
@@ -17,7 +17,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response};
 const MODES: [(HeaderMode, &str); 2] = [(HeaderMode::Single, "single"), (HeaderMode::Multi, "multi")];
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/events/alb")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/alb")
 }
 
 /// All cases whose file name ends so.

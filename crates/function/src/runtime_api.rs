@@ -4,7 +4,7 @@
 //! buffer is read into again and again. How HTTP frames a message is `http1`'s. Decides nothing about invocations.
 //!
 //! An own client because the official crate cannot lend the event's memory, and alone takes as many instructions as a
-//! whole request here (`echo-floor` in bench/RESULTS.md); a general HTTP client took some 20 k more.
+//! whole request here (`echo-floor` in bench/runs); a general HTTP client took some 20 k more.
 
 use std::time::Duration;
 

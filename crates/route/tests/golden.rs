@@ -1,5 +1,5 @@
-//! Configurations with their compiled form and diagnostics, in `fixtures/config`: `NAME.yaml` -> `NAME.txt`. A new case
-//! is a new file; `BLESS=1` in the environment rewrites the expectations.
+//! Configurations with their compiled form and diagnostics, in `tests/config`: `NAME.yaml` -> `NAME.txt`. A new case is a
+//! new file; `BLESS=1` in the environment rewrites the expectations.
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
@@ -28,7 +28,7 @@ impl Surroundings for Fixtures {
 
 #[test]
 fn configurations_compile_or_report_errors() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/config");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config");
     let mut cases = 0;
     for entry in fs::read_dir(&folder).unwrap() {
         let path = entry.unwrap().path();

@@ -24,7 +24,7 @@ impl Surroundings for Fixtures {
 }
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/config")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config")
 }
 
 fn check(text: &str) -> Checked {

@@ -10,14 +10,15 @@ use crossfade_compare::is_secret_name;
 use crossfade_emulator::{Action, FixedResponse, Listener, Redirect, Rule, Settings, Transforms, source};
 use crossfade_event::{Front, alb};
 use crossfade_proxy::{Invocation, Outgoing, Plan, Proxy, ProxyError, Sending, Step};
-use crossfade_route::{Backend, Failover, Forward, Observer, Reason, RequestView, Retry, Route};
+use crossfade_route::{Failover, Forward, Observer, Reason, RequestView, Retry, Route};
 use crossfade_rule::Condition;
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, LOCATION};
-use http::{Method, Request, Response, Uri, request};
+use http::{Method, Request, Response, Uri};
 use serde::Serialize;
 use tokio::time::Instant;
 
 use super::mirrored::Mirrored;
+use super::upstream::{Upstream, lossy};
 use crate::commands::environment::Environment;
 
 /// A request as a client would send it.
@@ -128,15 +129,6 @@ pub(in crate::commands) struct Target {
     pub(in crate::commands) why: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) set_cookie: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-pub(in crate::commands) struct Upstream {
-    pub(super) method: String,
-    pub(in crate::commands) url: String,
-    pub(super) headers: Vec<(String, String)>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) addresses: Vec<String>,
 }
 
 /// In milliseconds.
@@ -453,19 +445,6 @@ impl Sent {
     }
 }
 
-impl Upstream {
-    /// `asked` has the fields on the command line.
-    pub(super) fn of(backend: &Backend, parts: &request::Parts, asked: &HeaderMap) -> Upstream {
-        let authority = backend.authority.to_str().unwrap_or_default();
-        Upstream {
-            method: parts.method.to_string(),
-            url: format!("{}://{authority}{}", backend.scheme.as_str(), parts.uri),
-            headers: lines(&parts.headers, asked),
-            addresses: backend.addresses.iter().map(|(host, port)| format!("{host} port {port}")).collect(),
-        }
-    }
-}
-
 fn is_by_chance(forward: &Forward, reason: Reason) -> bool {
     let possible = forward.targets.iter().filter(|target| target.weight > 0).count();
     possible > 1 && matches!(reason, Reason::Weight | Reason::Assigned)
@@ -523,21 +502,4 @@ impl Answer {
         let by = format!("the proxy: {error} ({})", error.error_type());
         Answer { status: error.status().as_u16(), location: None, by }
     }
-}
-
-/// The fields of a request. What looks like a secret and was not on the command line is one of the configuration's, perhaps from
-/// the environment: it is left out.
-fn lines(fields: &HeaderMap, asked: &HeaderMap) -> Vec<(String, String)> {
-    let shown = |name: &HeaderName, value: &HeaderValue| {
-        let typed: Vec<String> = asked.get_all(name).iter().map(lossy).collect();
-        let value = lossy(value);
-        // Several lines of `Cookie` have become one.
-        let is_typed = typed.contains(&value) || typed.join("; ") == value;
-        if is_secret_name(name.as_str()) && !is_typed { "•••".to_owned() } else { value }
-    };
-    fields.iter().map(|(name, value)| (name.to_string(), shown(name, value))).collect()
-}
-
-fn lossy(value: &HeaderValue) -> String {
-    String::from_utf8_lossy(value.as_bytes()).into_owned()
 }

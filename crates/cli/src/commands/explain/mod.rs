@@ -5,6 +5,7 @@
 mod explanation;
 mod mirrored;
 mod text;
+mod upstream;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
