@@ -281,7 +281,7 @@ async fn the_runtime_api_is_no_back_end_by_any_name() {
         format!("https://127.1.1.1:{port}"),
     ] {
         let mistakes = RoutingTable::from_backend_url(&url, "test", &surroundings).unwrap_err().to_string();
-        assert!(mistakes.contains("that of the Runtime API"), "{mistakes}");
+        assert!(mistakes.contains("belongs to the Lambda Runtime API"), "{mistakes}");
         let text = format!(
             "version: 1\nbackends:\n  a:\n    url: {url}\n    allowLinkLocal: true\ndefault: {{ forward: a }}\n"
         );

@@ -89,7 +89,7 @@ impl Requirement {
                 }
             }
             Requirement::AnyOf(_) => "none of them matches".to_owned(),
-            Requirement::Not(_) => "they match".to_owned(),
+            Requirement::Not(_) => "its conditions hold".to_owned(),
         }
     }
 }
