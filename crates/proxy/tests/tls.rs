@@ -14,7 +14,7 @@ use support::{OK, Origin, Pems, ProxyOf as _, Tls, ask, config_with, get, proxy}
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-#[tokio::test] // T25
+#[tokio::test]
 async fn verification_can_be_switched_off_for_one_back_end_alone() {
     for tls in [Tls::SelfSigned, Tls::Expired, Tls::WrongHost, Tls::Good] {
         let origin = Origin::answering(tls, OK).await;
@@ -76,7 +76,7 @@ fn showing(certificate: &Identity, key: &KeyPair) -> Origin {
     })
 }
 
-#[tokio::test] // T25
+#[tokio::test]
 async fn a_certificate_that_is_named_needs_no_authority_and_everything_else() {
     let (key, other_key) = (new_key(), new_key());
     let self_signed = |change: fn(&mut CertificateParams)| {

@@ -153,7 +153,6 @@ fn found(shared: &Shared, exchange: &Exchange, condition: &Condition) -> Markup 
             }
             values.join(", ")
         }
-        _ => return html! {},
     };
     html! { " " small { "the request has " code { (value) } } }
 }

@@ -1,5 +1,4 @@
-//! What the scripted function and the scripted extension have in common: a blocking client of Lambda's local
-//! APIs.
+//! The common part of the scripted function and the scripted extension: a blocking client of Lambda's local APIs.
 #![allow(dead_code, reason = "each example uses its part")]
 
 use std::io::Write;

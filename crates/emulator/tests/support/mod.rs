@@ -162,7 +162,7 @@ impl Alb {
         })
     }
 
-    /// True if such a notice has come so far.
+    /// Returns whether such a notice has arrived.
     pub fn has_seen(&mut self, wanted: impl Fn(&Notice) -> bool) -> bool {
         while let Ok(notice) = self.notices.try_recv() {
             self.seen.push_back(notice);
@@ -203,7 +203,7 @@ impl Drop for Alb {
     }
 }
 
-/// True if a process with this id exists and is not a zombie.
+/// Returns whether a process with this ID exists and is not a zombie.
 pub fn is_alive(pid: u64) -> bool {
     !matches!(state_of(pid), None | Some('Z'))
 }
