@@ -105,7 +105,7 @@ fn each_kind_of_file_has_its_option() {
     assert!(errors.contains("`R`: `Priority` is `!Ref P`: the parameter has no default"), "{errors}");
     let (_, errors) = told(&list(&["--template", "template.yml", "--describe-rules", "rules.json"]), 2);
     assert!(errors.contains("cannot be used with"), "{errors}");
-    assert!(told(&list(&[]), 2).1.contains("`--list-rules` lists those of a file"));
+    assert!(told(&list(&[]), 2).1.contains("`--list-rules` needs a file with rules"));
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn all_mistakes_are_told_at_once_and_lenient_makes_warnings_of_quotas() {
     let list = ["dev", "--list-rules", "--serverless", "serverless.yml"];
     let (_, errors) = told(&crossfade(folder.path(), &list), 2);
     assert!(
-        errors.starts_with("error: 2 mistakes in `serverless.yml`\nserverless.yml:4:14: function `a`, event 1"),
+        errors.starts_with("error: 2 errors in `serverless.yml`\nserverless.yml:4:14: function `a`, event 1"),
         "{errors}"
     );
     let (table, warnings) = told(&crossfade(folder.path(), &[&list[..], &["--lenient"]].concat()), 0);
@@ -134,7 +134,7 @@ fn several_functions_need_a_command_each() {
     let errors = dev(&[]);
     assert!(errors.contains("2 functions and no command for `web` and `api`"), "{errors}");
     assert!(errors.contains("  --function 'api=node handler.js'"), "{errors}");
-    assert!(dev(&["--function", "nope=true"]).contains("there is no function `nope`"));
+    assert!(dev(&["--function", "nope=true"]).contains("unknown function `nope`"));
     assert!(
         dev(&["--function", "web=true", "--function", "api=true", "--env", "NOT_SET_ANYWHERE"])
             .contains("`--env NOT_SET_ANYWHERE`")
