@@ -16,7 +16,7 @@ const EDGES: [(&str, &[&str]); 11] = [
     ("crossfade-compare", &[]),
     ("crossfade-parity", &["crossfade-compare"]),
     ("crossfade-route", &["crossfade-compare", "crossfade-document", "crossfade-rule"]),
-    ("crossfade-proxy", &["crossfade-compare", "crossfade-route"]),
+    ("crossfade-proxy", &["crossfade-compare", "crossfade-event", "crossfade-route"]),
     ("crossfade-function", &["crossfade-event", "crossfade-proxy", "crossfade-route"]),
     ("crossfade-emulator", &["crossfade-document", "crossfade-event", "crossfade-rule"]),
     (
@@ -47,12 +47,13 @@ const PURE: [&str; 6] = [
 const NOT_PURE: [&str; 7] = ["clap", "tokio", "mio", "hyper", "hyper-util", "rustls", "ring"];
 
 /// Weight or cold start that the deployed binary must not have.
-const NOT_DEPLOYED: [&str; 10] = [
+const NOT_DEPLOYED: [&str; 11] = [
     "anyhow",
     "aws-lc-rs",
     "aws-lc-sys",
     "clap",
     "crossfade-emulator",
+    "maud",
     "native-tls",
     "openssl",
     "rcgen",

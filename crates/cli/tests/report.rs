@@ -97,7 +97,23 @@ fn a_log_is_summed_up() {
     }
 }
 
-/// What a person reads in the page, a line for each line of it. How it looks is in `report_page.rs`.
+/// Ends of elements that a reader sees as the end of a line.
+const LINE_ENDS: [&str; 12] = [
+    "</h1>",
+    "</h2>",
+    "</h3>",
+    "</p>",
+    "</dl>",
+    "</figure>",
+    "</section>",
+    "</thead>",
+    "</tr>",
+    "</li>",
+    "</summary>",
+    "</pre>",
+];
+
+/// What a person reads in the page, line by line. How it looks is in `report_page.rs`.
 #[test]
 fn the_page_has_what_the_text_has() {
     let folder = tempfile::tempdir().unwrap();
@@ -108,6 +124,8 @@ fn the_page_has_what_the_text_has() {
     let page = std::fs::read_to_string(&file).unwrap();
     let (head, body) = page.split_once("<style>").unwrap();
     let body = body.split_once("</style>").unwrap().1;
+    let body = LINE_ENDS.iter().fold(body.to_owned(), |body, end| body.replace(end, &format!("{end}\n")));
+    let head = head.replace('<', "\n<");
     let mut outline = String::new();
     for line in head.lines().chain(body.lines()) {
         // A tag becomes a gap, but those that say what part this is.
@@ -233,7 +251,7 @@ fn refused_copies_without_credentials_are_explained() {
     let text = told(&report(&(refused + &record(&[])), &[]), 0);
     assert!(
         text.contains(
-            "note: 1 of 2 copies were refused and had gone without the client's credentials: see `mirror.credentials`\n"
+            "note: 1 of 2 shadow requests were rejected and had been sent without the client's credentials: see `mirror.credentials`\n"
         ),
         "{text}"
     );

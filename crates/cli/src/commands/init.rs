@@ -179,8 +179,6 @@ fn members(conditions: &[Condition]) -> String {
         Condition::Header { .. } => headers.clone(),
         Condition::Query(values) => query(values),
         Condition::Ip(ranges) => list(ranges.iter().map(|range| scalar(&range.to_string()))),
-        // A new kind: text that `check` rejects is better than a lost condition.
-        other => scalar(&other.to_string()),
     };
     let mut members: Vec<_> = conditions.iter().map(|condition| (condition.kind(), value(condition))).collect();
     members.dedup();

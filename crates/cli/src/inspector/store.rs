@@ -8,7 +8,6 @@ use std::sync::Arc;
 use crossfade_compare::{Record, Verdict};
 use crossfade_emulator::{Exchange, Messages};
 
-use super::filter::Filter;
 use super::line::{Access, Line};
 use super::secrets::Secrets;
 
@@ -209,6 +208,10 @@ impl Store {
         self.make_room();
     }
 
+    pub(super) fn clock(&self) -> u64 {
+        self.clock
+    }
+
     fn position(&self, id: u64) -> Option<usize> {
         usize::try_from(id.checked_sub(self.entries.front()?.id)?).ok()
     }
@@ -227,8 +230,8 @@ impl Store {
         self.entries.iter().rev().find(|entry| entry.exchange.client == Some(client))
     }
 
-    /// Up to `most` that match, newest first, from below an id.
-    pub(super) fn part(&self, filter: &Filter, before: Option<u64>, most: usize) -> Part {
+    /// Up to `most` entries that match, newest first, from below an id.
+    pub(super) fn part(&self, matches: impl Fn(&Entry) -> bool, before: Option<u64>, most: usize) -> Part {
         let mut part = Part {
             entries: Vec::new(),
             matching: 0,
@@ -237,7 +240,7 @@ impl Store {
             has_older: false,
             clock: self.clock,
         };
-        for entry in self.entries.iter().rev().filter(|entry| filter.matches(entry)) {
+        for entry in self.entries.iter().rev().filter(|entry| matches(entry)) {
             part.matching += 1;
             if before.is_some_and(|before| entry.id >= before) {
                 continue;
@@ -252,13 +255,13 @@ impl Store {
     }
 
     /// What is new since the clock and the id that somebody knows.
-    pub(super) fn news(&self, filter: &Filter, since: u64, known: u64, most: usize) -> News {
+    pub(super) fn news(&self, matches: impl Fn(&Entry) -> bool, since: u64, known: u64, most: usize) -> News {
         let mut news =
             News { entries: Vec::new(), new: 0, seen: self.last_id, kept: self.entries.len(), clock: self.clock };
         if self.clock == since {
             return news;
         }
-        let changed = self.entries.iter().rev().filter(|entry| entry.changed > since && filter.matches(entry));
+        let changed = self.entries.iter().rev().filter(|entry| entry.changed > since && matches(entry));
         for entry in changed {
             news.new += u64::from(entry.id > known);
             if news.entries.len() < most {

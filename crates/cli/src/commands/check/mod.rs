@@ -12,7 +12,7 @@ use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
 use crossfade_function::Here;
-use crossfade_proxy::{Limits, Proxy};
+use crossfade_proxy::Proxy;
 use crossfade_route::{Checked, Diagnostic, Diagnostics, PemFile, Place, Severity};
 use http::header::HeaderValue;
 use serde_json::{Value, json};
@@ -89,8 +89,8 @@ impl Report {
         if let Some(table) = table {
             (backends, routes) = (table.backends().len(), table.routes().len());
             let cert_file = if *connect { cert_file()? } else { None };
-            // Only building a client parses certificates and keys. The limit does not matter for that.
-            match Proxy::new(table, cert_file, "crossfade-check", Limits { response_bytes: 1 << 20 }) {
+            // Only building a client parses certificates and keys.
+            match Proxy::new(table, cert_file, "crossfade-check") {
                 Ok(proxy) if *connect => looks = connect::look(proxy, host.as_ref())?,
                 Ok(_) => {}
                 Err(error) => findings.list.push(finding(None, error.to_string(), None)),

@@ -11,7 +11,6 @@ use crossfade_emulator::{Exchange, Notice};
 use serde_json::Value;
 
 use crate::inspector::Secrets;
-use crate::report::class_name;
 use crate::terminal::printable;
 
 /// How long a finished request waits for its access-log line, which comes through another pipe.
@@ -288,7 +287,7 @@ fn compared(record: &Record) -> String {
     let more = differences().count().saturating_sub(MOST_NAMED) as u64 + u64::from(record.more);
     let differences = differences().take(MOST_NAMED);
     let differences: Vec<String> =
-        differences.map(|it| format!("{} {}", class_name(it.class), cut(&it.pointer))).collect();
+        differences.map(|it| format!("{} {}", it.class.as_str(), cut(&it.pointer))).collect();
     let more = if more > 0 { format!(", {more} more") } else { String::new() };
     let verdict = match record.verdict {
         Verdict::Match => "match".to_owned(),
