@@ -1,6 +1,7 @@
-//! The command: `run`, `routes`, `mirror` and `emulator` measure, `soak` lasts, `budget` holds limits, `conformance` compares. It owns the
-//! command line alone.
+//! The command: `run`, `routes`, `mirror` and `emulator` measure, `soak` lasts, `budget` holds limits, `conformance` compares,
+//! and `folder` says where to keep figures. It owns the command line alone.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use crossfade_bench::conformance;
@@ -14,7 +15,8 @@ const USAGE: &str = "usage: cargo run --release -p crossfade-bench -- run [--qui
        cargo run --release -p crossfade-bench -- emulator [--quick]
        cargo run --release -p crossfade-bench -- soak [--minutes N]
        cargo run -p crossfade-bench -- budget
-       cargo run -p crossfade-bench -- conformance [FUNCTION...]";
+       cargo run -p crossfade-bench -- conformance [FUNCTION...]
+       cargo run -p crossfade-bench -- folder";
 
 fn main() -> anyhow::Result<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -36,6 +38,11 @@ fn main() -> anyhow::Result<ExitCode> {
         ["budget"] if !crossfade_bench::budget::check()? => return Ok(ExitCode::FAILURE),
         ["budget"] => {}
         ["conformance", only @ ..] => return conformance(only),
+        ["folder"] => {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("runs").join(crossfade_bench::process::run_name());
+            std::fs::create_dir_all(&folder)?;
+            println!("{}", folder.display());
+        }
         _ => {
             eprintln!("{USAGE}");
             return Ok(ExitCode::from(2));

@@ -1,7 +1,8 @@
-//! What Linux says of a process and of the machine: CPU time, peak memory, the one CPU everything is pinned to. It starts
-//! and ends nothing.
+//! What Linux says of a process and of the machine: CPU time, peak memory, the one CPU everything is pinned to, and the name
+//! of the folder that figures of this machine go to. It starts and ends nothing.
 
 use std::fs;
+use std::time::SystemTime;
 
 use anyhow::Context as _;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -46,22 +47,45 @@ pub fn pin_to_one_cpu() -> anyhow::Result<usize> {
     Ok(cpu)
 }
 
+/// A line of `/proc/cpuinfo`.
+fn cpu(key: &str) -> String {
+    let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let line = cpuinfo.lines().find(|line| line.starts_with(key));
+    line.and_then(|line| line.split(':').nth(1)).map_or_else(|| "?".to_owned(), |value| value.trim().to_owned())
+}
+
+fn cpus() -> usize {
+    let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    cpuinfo.lines().filter(|line| line.starts_with("processor")).count()
+}
+
 /// One line about the machine: CPU model, how many CPUs, kernel.
 #[must_use]
 pub fn machine() -> String {
-    let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let of = |key: &str| {
-        let line = cpuinfo.lines().find(|line| line.starts_with(key));
-        line.and_then(|line| line.split(':').nth(1)).map_or_else(|| "?".to_owned(), |value| value.trim().to_owned())
-    };
-    let cpus = cpuinfo.lines().filter(|line| line.starts_with("processor")).count();
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     format!(
-        "{} (family {}, model {}), {cpus} CPUs, Linux {}",
-        of("model name"),
-        of("cpu family"),
-        of("model\t"),
+        "{} (family {}, model {}), {} CPUs, Linux {}",
+        cpu("model name"),
+        cpu("cpu family"),
+        cpu("model\t"),
+        cpus(),
         kernel.trim()
+    )
+}
+
+/// The name in `bench/runs` of the folder for figures of today and of this machine: `2026-11-24-amd-epyc-f25m1-2cpu`.
+#[must_use]
+pub fn run_name() -> String {
+    let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    let model = cpu("model name").to_ascii_lowercase();
+    let words = model.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let words = words.collect::<Vec<_>>().join("-");
+    format!(
+        "{}-{words}-f{}m{}-{}cpu",
+        now.split('T').next().unwrap_or_default(),
+        cpu("cpu family"),
+        cpu("model\t"),
+        cpus()
     )
 }
 

@@ -22,7 +22,7 @@ const STEPS: [(&str, &[&str]); 6] = [
 /// The workspaces whose lock files are checked: ours, those of the fuzz targets and of the bench's anchors, that of a function
 /// of other people.
 const MANIFESTS: [&str; 4] =
-    ["Cargo.toml", "fuzz/Cargo.toml", "bench/anchors/Cargo.toml", "fixtures/functions/rust/Cargo.toml"];
+    ["Cargo.toml", "fuzz/Cargo.toml", "bench/anchors/Cargo.toml", "crates/cli/tests/functions/rust/Cargo.toml"];
 
 /// Why it is accepted that the advisory database is out of reach. Without it, that is a failure.
 const REASON: &str = "CI_WITHOUT_ADVISORIES";

@@ -16,7 +16,7 @@ const EDGES: [(&str, &[&str]); 11] = [
     ("crossfade-compare", &[]),
     ("crossfade-parity", &["crossfade-compare"]),
     ("crossfade-route", &["crossfade-compare", "crossfade-document", "crossfade-rule"]),
-    ("crossfade-proxy", &["crossfade-compare", "crossfade-route"]),
+    ("crossfade-proxy", &["crossfade-compare", "crossfade-event", "crossfade-route"]),
     ("crossfade-function", &["crossfade-event", "crossfade-proxy", "crossfade-route"]),
     ("crossfade-emulator", &["crossfade-document", "crossfade-event", "crossfade-rule"]),
     (

@@ -66,7 +66,7 @@ fn offline() -> anyhow::Result<PathBuf> {
     for file in [".npmrc", "package.json", "package-lock.json", "serverless.yml"] {
         std::fs::copy(source.join(file), folder.join(file))?;
     }
-    std::fs::copy(workspace().join("fixtures/functions/node/handler.js"), folder.join("handler.js"))?;
+    std::fs::copy(workspace().join("crates/cli/tests/functions/node/handler.js"), folder.join("handler.js"))?;
     if !same || !folder.join("node_modules/.package-lock.json").exists() {
         let npm = Command::new("npm").args(["ci", "--silent"]).current_dir(&folder).status()?;
         ensure!(npm.success(), "`npm ci` failed in `{}`", folder.display());

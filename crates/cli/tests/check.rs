@@ -1,6 +1,6 @@
 //! `crossfade check` as a user meets it: what is printed, as text and as JSON, and the exit codes.
 //!
-//! Which mistakes there are is in `fixtures/config`.
+//! Which mistakes there are is in `crates/route/tests/config`.
 
 #![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
 

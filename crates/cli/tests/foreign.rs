@@ -1,5 +1,5 @@
 //! Other people's functions behind `crossfade dev`, unchanged: Node on `aws-lambda-ric`, Python on `awslambdaric`, Rust on
-//! `lambda_http` built with `cargo lambda`. They are in `fixtures/functions/`.
+//! `lambda_http` built with `cargo lambda`. They are in `tests/functions/`.
 //!
 //! What they need is fetched into `target/foreign/` and kept there. A language whose tools are missing is passed over,
 //! unless the variable `CI` is `true`. With `TRANSCRIPT=FOLDER` each test writes what was said, as in
@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use install::{available, installed_from, path_with, run, target, virtual_environment};
 use support::Dev;
 
-const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/functions");
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/functions");
 
 /// Lambda's default, much shorter than what `/slow` is asked for.
 const TIMEOUT: &str = "3s";

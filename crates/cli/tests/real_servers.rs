@@ -1,5 +1,5 @@
 //! Servers and frameworks that people have, unchanged behind Crossfade: what they answer must be what they answer when they
-//! are asked directly. They are in `fixtures/servers/`; what Django needs is fetched into `target/servers/` and kept there.
+//! are asked directly. They are in `tests/servers/`; what Django needs is fetched into `target/servers/` and kept there.
 //! A server that is missing is passed over, unless the variable `CI` is `true`.
 
 #![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use install::{available, installed_from, virtual_environment};
 use support::{Dev, word_after};
 
-const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/servers");
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers");
 
 /// The host that clients ask for.
 const PUBLIC: &str = "shop.example.com";

@@ -251,7 +251,7 @@ fn refused_copies_without_credentials_are_explained() {
     let text = told(&report(&(refused + &record(&[])), &[]), 0);
     assert!(
         text.contains(
-            "note: 1 of 2 copies were refused and had gone without the client's credentials: see `mirror.credentials`\n"
+            "note: 1 of 2 shadow requests were rejected and had been sent without the client's credentials: see `mirror.credentials`\n"
         ),
         "{text}"
     );

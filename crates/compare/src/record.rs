@@ -1,51 +1,51 @@
-//! One comparison as a line of the log: written by the function, read by `crossfade report`. The format is documented in
-//! `docs/comparison-log.md`; a change that old readers would misread needs a new [`VERSION`].
+//! One comparison as a line of the log: written by the function, read by `crossfade report`. `docs/comparison-log.md`
+//! documents the format; a change that old readers would misread needs a new [`VERSION`].
 
 use std::time::SystemTime;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The version of the format.
+/// Version of the format.
 pub const VERSION: u32 = 1;
 
-/// One line: what became of one copy of a request.
+/// One line: the outcome of one copy of a request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// Always `compare`, and always first: tells the line from others in the same log.
+    /// Always `compare`, and always first: distinguishes the line from others in the same log.
     #[serde(rename = "type")]
     pub kind: Kind,
     /// [`VERSION`].
     pub version: u32,
-    /// When the request came, UTC.
+    /// Time of the client's request, UTC.
     #[serde(serialize_with = "rfc3339", deserialize_with = "from_rfc3339")]
     pub time: SystemTime,
-    /// What the primary's answer is compared with.
+    /// The response that the primary's is compared with.
     pub against: Against,
-    /// The Lambda request id, as in the access log: the id of this sample.
+    /// The Lambda request ID, as in the access log: identifies this sample.
     pub request_id: String,
-    /// The route that matched.
+    /// Name of the route that matched.
     pub route: String,
-    /// Of the client's request.
+    /// Method of the client's request.
     pub method: String,
-    /// The path with its changing segments folded: `/orders/{id}`.
+    /// The path with its variable segments replaced, such as `/orders/{id}`.
     pub endpoint: String,
-    /// What came out.
+    /// Result of the comparison.
     pub verdict: Verdict,
-    /// Why there is nothing to compare, in a word: `time`, `budget`, `shutdown`, `frozen`, `down`, `too-large`, `off`, …
+    /// Reason why nothing was compared: `time`, `budget`, `shutdown`, `frozen`, `down`, `too-large`, `off`, …
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// At most 20, each pointer and class once; those that nobody accepted first.
+    /// At most 20, each pointer and class once, unaccepted ones first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub differences: Vec<Difference>,
-    /// How many more there are.
+    /// Number of further differences.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub more: u32,
-    /// Whether the copy went without the client's credentials.
+    /// `true` if the copy was sent without the client's credentials.
     #[serde(default, skip_serializing_if = "is_false")]
     pub credentials_withheld: bool,
-    /// The back end whose answer the client got.
+    /// The back end whose response the client got.
     pub primary: Side,
-    /// The back end whose answer nobody got: the mirror, or the primary's again.
+    /// The back end whose response was discarded: the mirror, or the primary again.
     pub mirror: Side,
 }
 
@@ -58,40 +58,41 @@ pub enum Kind {
     Compare,
 }
 
-/// What an answer is compared with.
+/// The response that the primary's is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Against {
-    /// That of the other system.
+    /// The response of the other system.
     Mirror,
-    /// That of the same system, asked once more: what differs is noise.
+    /// A second response of the same system; its differences are noise.
     #[serde(rename = "self")]
     Itself,
 }
 
-/// What came of a comparison.
+/// Result of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// Nothing differs that matters.
+    /// There is no relevant difference.
     Match,
-    /// All that differs has been accepted.
+    /// All differences are accepted.
     Accepted,
-    /// Something differs, or the mirror gave no answer or one from 500.
+    /// There is a difference, or the mirror did not respond or responded with 5xx.
     Different,
-    /// The primary gave no answer or one from 500: there is nothing to hold the mirror to. Two failures are no match.
+    /// The primary did not respond, or responded with 5xx: there is nothing to compare with. Two failures are not a
+    /// match.
     Failed,
-    /// Both answered, but could not be compared; `reason` says why.
+    /// Both responded, but could not be compared; `reason` says why.
     Unknown,
-    /// The copy was not sent, its answer did not come in time, or the comparison did not end in time; `reason` says why.
+    /// The copy was not sent, or the response or the comparison took too long; `reason` says why.
     Lost,
 }
 
-/// How a thing differs.
+/// Kind of a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Class {
-    /// Another status, or no answer.
+    /// Another status, or no response.
     Status,
     /// A field is missing, extra or has another value.
     Header,
@@ -99,7 +100,7 @@ pub enum Class {
     Missing,
     /// JSON: a member that only the mirror has.
     Extra,
-    /// JSON: another type of value; or content that is JSON on one side only.
+    /// JSON: another type of value; or only one of the contents is JSON.
     Type,
     /// JSON: another value of the same type.
     Value,
@@ -109,7 +110,7 @@ pub enum Class {
     Length,
     /// Text or HTML that differs after normalisation.
     Text,
-    /// Any other content that is not the same byte for byte.
+    /// Other content that is not byte for byte the same.
     Bytes,
 }
 
@@ -134,43 +135,43 @@ impl Class {
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Difference {
-    /// How it differs.
+    /// Kind of the difference.
     pub class: Class,
-    /// Where: `status`, a field's name, `body`, or a JSON Pointer (RFC 6901) with `*` for the indices of arrays and for
-    /// members whose names look like ids.
+    /// The place: `status`, a field's name, `body`, or a JSON Pointer (RFC 6901) with `*` for array indices and for
+    /// members whose names look like IDs.
     pub pointer: String,
-    /// The first place in this answer, if it is not the pointer itself: indices in full.
+    /// The first place in this response with its indices, if it is not the pointer itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<String>,
-    /// Whether it has been accepted.
+    /// `true` if the configuration accepts the difference.
     #[serde(default, skip_serializing_if = "is_false")]
     pub accepted: bool,
-    /// The primary's value, cut and redacted; only if `keepValues` asks for it.
+    /// The primary's value, truncated and redacted; only with `keepValues`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub primary: Option<String>,
-    /// The mirror's.
+    /// The mirror's value, likewise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mirror: Option<String>,
 }
 
-/// One of the two answers.
+/// One of the two responses.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Side {
-    /// The name of the back end.
+    /// Name of the back end.
     pub backend: String,
-    /// Absent if there was no answer.
+    /// Status code; `None` without a response.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// Why there was none (RFC 9209).
+    /// Error type (RFC 9209) if there is no response.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// From sending to the last byte, without the time for a new connection. Milliseconds.
+    /// Milliseconds from sending to the last byte, without the time to establish a connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ms: Option<f64>,
-    /// Content, as it was sent. Bytes.
+    /// Bytes of content as sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
-    /// What was asked, for repeating it: values of the query as `REDACTED` unless `keepValues` asks for them. Only with
+    /// URL of the request, to repeat it. Values of the query are `REDACTED` unless `keepValues` is set. Only with
     /// [`Verdict::Different`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,

@@ -1,5 +1,5 @@
-//! How a value is shown in a record: cut, and without what looks like a secret. Owns what looks like one; what the
-//! configuration redacts besides is for `findings`.
+//! Values as records show them: truncated and without secrets. Owns the detection of secrets; `findings` applies the
+//! configuration's `redact`.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,8 @@ use crate::treat_equal;
 
 /// The most of a value that is shown, in characters.
 const MAX_SHOWN: usize = 100;
-/// How much of a value is looked into for secrets: enough for what is cut to have been seen to its end.
+/// Characters of a value that are searched for secrets: enough to see the end of a secret that starts in the part that
+/// is shown.
 const MAX_READ: usize = 4 * MAX_SHOWN;
 /// Instead of a secret.
 pub(crate) const HIDDEN: &str = "***";
@@ -76,8 +77,8 @@ pub(crate) fn value(value: &str, is_secret: bool) -> String {
     }
 }
 
-/// The query of a request as a record has it. Its keys say what was asked; its values are the client's, and are left out
-/// unless `keep_values` says that they may be there and they do not look like secrets.
+/// The query of a request as records show it: keys stay, values become `REDACTED` unless `keep_values` is set and they
+/// do not look like secrets.
 #[must_use]
 pub fn shown_query(query: &str, keep_values: bool) -> String {
     let pairs = query.split('&').map(|pair| match pair.split_once('=') {
@@ -97,7 +98,7 @@ pub(crate) fn head(value: &str) -> &str {
     }
 }
 
-/// Whether the name of a field, or that of any member on the way, looks like that of a secret.
+/// Returns `true` if the name of a field, or of a member on the path, looks like that of a secret.
 pub(crate) fn is_secret_spot(spot: &Spot<'_>) -> bool {
     match spot {
         Spot::Status | Spot::Body => false,
@@ -109,7 +110,7 @@ pub(crate) fn is_secret_spot(spot: &Spot<'_>) -> bool {
     }
 }
 
-/// Whether a name looks like that of a secret, or a text speaks of one.
+/// Returns `true` if a name looks like that of a secret, or a text mentions one.
 #[must_use]
 pub fn is_secret_name(name: &str) -> bool {
     // All words in a row, and where the last one begins.
@@ -160,7 +161,7 @@ fn is_delimiter(character: char) -> bool {
     character.is_whitespace() || "\"'`<>()[]{},;:&?|=/\\".contains(character)
 }
 
-/// Whether a word looks like a mail address, as it is or percent-encoded.
+/// Returns `true` if a word looks like a mail address, plain or percent-encoded.
 fn is_address(word: &str) -> bool {
     let parts = word.split_once('@').or_else(|| word.split_once("%40"));
     parts.is_some_and(|(before, behind)| !before.is_empty() && !behind.is_empty())
@@ -198,7 +199,7 @@ fn without_long_numbers(text: &str, hidden: &str) -> String {
 mod tests {
     use super::*;
 
-    #[test] // T28
+    #[test]
     fn queries_keep_their_keys_and_no_secret() {
         let query = "page=2&access_token=abc&mail=a%40example.com&card=4111111111111111&flag&x=eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.c2ln";
         assert_eq!(

@@ -1,6 +1,8 @@
-//! Pairs of answers beside what is found to differ, in `fixtures/comparisons/NAME`: `primary.http`, `mirror.http` and, if
-//! there are rules, `rules.txt` -> `expected.txt`. A new case is a new folder; with `BLESS=1` in the environment the
-//! expectations are written anew.
+//! Pairs of answers beside the differences that comparing them finds: one file each in `tests/comparisons/`.
+//!
+//! A file says in `about:` what it shows. Its sections are `--- rules`, which may be missing, `--- primary` and `--- mirror`
+//! (a line for the status, one for each header field, an empty one, the content), and `--- expect`. A new case is a new file;
+//! `BLESS=1 cargo test` writes the last section, to be read in the diff.
 
 #![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
 
@@ -13,36 +15,48 @@ use crossfade_compare::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-/// On this day all is compared.
+/// The date of the comparisons.
 const NOW: &str = "2026-06-01T12:00:00Z";
+
+const EXPECT: &str = "--- expect\n";
 
 #[test]
 fn answers_are_compared() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/comparisons");
-    let mut names: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    names.sort();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/comparisons");
+    let mut files: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
     let mut failures = String::new();
-    for case in &names {
-        let (primary, mirror) = (Stored::read(&case.join("primary.http")), Stored::read(&case.join("mirror.http")));
-        let rules = rules(&fs::read_to_string(case.join("rules.txt")).unwrap_or_default());
+    for file in &files {
+        let text = fs::read_to_string(file).unwrap();
+        let (case, expected) = text.split_once(EXPECT).unwrap_or((&text, ""));
+        assert!(case.starts_with("about: "), "{}: no `about:`", file.display());
+        for name in case.lines().filter_map(|line| line.strip_prefix("--- ")) {
+            assert!(["rules", "primary", "mirror"].contains(&name), "{}: unknown section `{name}`", file.display());
+        }
+        let answer =
+            |name| Stored::parse(section(case, name).unwrap_or_else(|| panic!("{}: no {name}", file.display())));
+        let (primary, mirror) = (answer("primary"), answer("mirror"));
+        let rules = rules(section(case, "rules").unwrap_or_default());
         let now = humantime::parse_rfc3339(NOW).unwrap();
         let actual = describe(&compare(&primary.answer(), &mirror.answer(), &rules, now));
-        let golden = case.join("expected.txt");
         if std::env::var_os("BLESS").is_some() {
-            fs::write(&golden, &actual).unwrap();
-        }
-        let expected = fs::read_to_string(&golden).unwrap_or_default();
-        if expected != actual {
-            let name = case.file_name().unwrap().display();
-            writeln!(failures, "{name}\n--- expected\n{expected}\n--- actual\n{actual}").unwrap();
+            fs::write(file, format!("{case}{EXPECT}{actual}")).unwrap();
+        } else if expected != actual {
+            writeln!(failures, "{}\n--- expected\n{expected}\n--- actual\n{actual}", file.display()).unwrap();
         }
     }
     assert!(failures.is_empty(), "{failures}");
-    assert!(names.len() > 30);
+    assert!(files.len() > 30);
 }
 
-/// An answer as a file has it: a line for the status, one for each field, an empty one, and the content without the last
-/// end of line.
+/// The lines between `--- NAME` and the empty line before the next section.
+fn section<'a>(case: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = case.split_once(&format!("\n--- {name}\n"))?;
+    let text = rest.find("\n--- ").map_or(rest, |end| &rest[..=end]);
+    text.strip_suffix("\n\n").or(text.strip_suffix('\n'))
+}
+
+/// An answer as a section has it.
 struct Stored {
     status: StatusCode,
     headers: HeaderMap,
@@ -50,17 +64,15 @@ struct Stored {
 }
 
 impl Stored {
-    fn read(path: &Path) -> Self {
-        let text = fs::read_to_string(path).unwrap();
-        let (head, body) = text.split_once("\n\n").unwrap_or((text.trim_end(), ""));
+    fn parse(text: &str) -> Self {
+        let (head, body) = text.split_once("\n\n").unwrap_or((text, ""));
         let (status, fields) = head.split_once('\n').unwrap_or((head, ""));
         let mut headers = HeaderMap::new();
         for field in fields.lines() {
             let (name, value) = field.split_once(':').unwrap();
             headers.append(HeaderName::try_from(name).unwrap(), HeaderValue::try_from(value.trim()).unwrap());
         }
-        let body = body.strip_suffix('\n').unwrap_or(body).to_owned();
-        Stored { status: status.parse().unwrap(), headers, body }
+        Stored { status: status.parse().unwrap(), headers, body: body.to_owned() }
     }
 
     fn answer(&self) -> Answer<'_> {
@@ -68,7 +80,7 @@ impl Stored {
     }
 }
 
-/// One rule a line, its name first.
+/// One rule per line, its name first.
 fn rules(text: &str) -> Rules {
     let mut rules = Rules::default();
     for line in text.lines() {

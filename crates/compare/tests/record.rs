@@ -1,4 +1,4 @@
-//! The lines of the log: each shape as it is written, and read again as what it was.
+//! The lines of the log: each variant as it is written, and read back.
 
 #![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
 

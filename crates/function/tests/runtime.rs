@@ -261,7 +261,10 @@ fn the_runtime_api_is_no_back_end_however_its_address_is_written() {
         // Refused where it is written, or where it resolves to it.
         if !back_end.contains("localhost") {
             let posted = function.posted().json();
-            assert!(posted["errorMessage"].as_str().unwrap().contains("that of the Runtime API"), "{own} {posted}");
+            assert!(
+                posted["errorMessage"].as_str().unwrap().contains("belongs to the Lambda Runtime API"),
+                "{own} {posted}"
+            );
         } else {
             let reply = function.invoke(&event("GET", "/2018-06-01/runtime/invocation/next")).json();
             assert_eq!(reply["headers"]["proxy-status"], "crossfade; error=destination_ip_prohibited", "{own}");
@@ -321,14 +324,14 @@ fn mistakes_in_the_configuration_are_init_errors() {
         (
             "CROSSFADE_BACKEND",
             "https://user:hunter2@a.example",
-            "CROSSFADE_BACKEND: a back end's URL has no user name\n",
+            "CROSSFADE_BACKEND: the URL must not have a user name\n",
         ),
         (
             "CROSSFADE_CONFIG",
             config.to_str().unwrap(),
             "crossfade.yaml:2:57: `backends.a.tls.caFile`: cannot read `no.pem`: No such file",
         ),
-        ("CROSSFADE_CONFIG", broken.to_str().unwrap(), "there is no back end `b`"),
+        ("CROSSFADE_CONFIG", broken.to_str().unwrap(), "unknown back end `b`"),
         ("CROSSFADE_CONFIG", "/nonexistent/x.yaml", "cannot read `/nonexistent/x.yaml`: No such file"),
         ("NOTHING", "", "no configuration: set `CROSSFADE_BACKEND="),
     ] {

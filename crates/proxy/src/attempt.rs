@@ -8,6 +8,7 @@ use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use crossfade_event::Format;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::uri::{Authority, PathAndQuery, Scheme as UriScheme, Uri};
 use http::{HeaderMap, Method, Request, Response, request};
@@ -26,8 +27,8 @@ use crate::{ProxyError, connection_auth};
 pub(crate) struct Bounds {
     /// For the whole answer.
     pub(crate) deadline: Instant,
-    /// Bytes of content that the front end could carry at most.
-    pub(crate) response_bytes: usize,
+    /// What the front end can carry.
+    pub(crate) format: &'static Format,
     /// When the invocation began.
     pub(crate) started: Instant,
     /// The same by the clock on the wall.
@@ -160,7 +161,7 @@ async fn finish(
         trace.connection_auth = Some(scheme);
         connection.keep_from_others();
     }
-    let response = read(head, bounds.response_bytes).await?;
+    let response = read(head, bounds.format).await?;
     if !(200..=599).contains(&response.status().as_u16()) {
         return Err(ProxyError::StatusNotCarried(response.status().as_u16()));
     }
@@ -251,11 +252,12 @@ fn absolute(request: &mut Request<Full<Bytes>>, scheme: Scheme) {
 }
 
 /// Reads the content, up to what the front end could carry.
-async fn read(response: Response<Incoming>, limit: usize) -> Result<Response<Bytes>, ProxyError> {
+async fn read(response: Response<Incoming>, format: &Format) -> Result<Response<Bytes>, ProxyError> {
     let (parts, incoming) = response.into_parts();
+    let (limit, service) = (format.max_response_bytes, format.service);
     let too_large = || {
-        let limit = format!("more than {limit} bytes of content");
-        ProxyError::ResponseTooLarge(format!("the response is too large for the load balancer: {limit}"))
+        let problem = format!("the response is too large for {service}: more than {limit} bytes of content");
+        ProxyError::ResponseTooLarge(problem)
     };
     // Over HTTP/2 the hint is the length that the field names, also where there is no content: HEAD, 304.
     if incoming.size_hint().lower() > limit as u64 && !incoming.is_end_stream() {

@@ -8,7 +8,6 @@
 
 mod access_log;
 mod attempt;
-mod client_ip;
 mod comparing;
 mod connection_auth;
 mod error;
@@ -34,7 +33,7 @@ mod upstream;
 
 pub use access_log::{AccessRecord, PassedOver};
 pub use error::ProxyError;
-pub use invocation::{Invocation, Limits};
+pub use invocation::Invocation;
 pub use mirror::Pending;
 pub use pipeline::Exchange;
 pub use plan::{Context, Outgoing, Plan, Sending, Step};

@@ -11,7 +11,7 @@ use crate::invocation::Invocation;
 use crate::mirror::{Pending, Primary};
 use crate::plan::{Context, Outgoing, Plan, Sending, Step};
 use crate::proxy::Proxy;
-use crate::{AccessRecord, ProxyError, forwarding, respond, shared_cache};
+use crate::{AccessRecord, ProxyError, respond, shared_cache};
 
 /// An answer and the record of how it came to be.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl Proxy {
         let mut record = AccessRecord {
             time: Some(invocation.time),
             request_id: invocation.request_id.clone(),
-            trace_id: trace_id(request.headers().get(forwarding::X_AMZN_TRACE_ID).or(invocation.trace_id.as_ref())),
+            trace_id: trace_id(invocation.front.trace_id.as_ref().or(invocation.trace_id.as_ref())),
             method: Some(request.method().to_string()),
             path: Some(request.uri().path().to_owned()),
             request_bytes: request.body().len(),

@@ -284,7 +284,7 @@ async fn the_log_says_what_the_system_said() {
     .await;
     let answer = ask(&origin.proxy(), get("/")).await;
     let detail = answer.record["detail"].as_str().unwrap();
-    assert!(detail.starts_with("the answer is incomplete: ") && detail.matches(": ").count() >= 2, "{detail}");
+    assert!(detail.starts_with("the response is incomplete: ") && detail.matches(": ").count() >= 2, "{detail}");
 }
 
 #[tokio::test]

@@ -7,9 +7,9 @@ use crate::text;
 struct Everything;
 
 impl Observer for Everything {
-    const LOOKS_AT_ALL: bool = true;
+    const EVALUATES_ALL: bool = true;
 
-    fn passed_over(&mut self, _: &Route, condition: &dyn std::fmt::Display, _: &str) {
+    fn skipped(&mut self, _: &Route, condition: &dyn std::fmt::Display, _: &str) {
         assert!(!condition.to_string().is_empty());
     }
 }

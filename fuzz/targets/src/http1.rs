@@ -5,7 +5,7 @@ use std::cell::RefCell;
 
 use bytes::Bytes;
 use crossfade_emulator::fuzzing::{self, Request};
-use crossfade_event::{HeaderMode, decode_request};
+use crossfade_event::{FORMATS, HeaderMode, decode_request};
 use tokio::runtime::{Builder, Runtime};
 
 thread_local! {
@@ -66,7 +66,7 @@ fn the_function_gets_it(request: Request) {
     for mode in [HeaderMode::Single, HeaderMode::Multi] {
         let Ok(event) = fuzzing::event(request.clone(), mode) else { continue };
         // What cannot stand in a request line is the function's to refuse.
-        let Ok(event) = decode_request(&Bytes::from(event)) else { continue };
+        let Ok(event) = decode_request(FORMATS, &Bytes::from(event)) else { continue };
         assert_eq!(event.request.method().as_str(), method);
         assert_eq!(event.request.uri().path().as_bytes(), path);
         assert_eq!(event.request.body(), &request.body);

@@ -20,7 +20,7 @@ pub use source::source;
 /// A target.
 pub type Target = fn(&[u8]);
 
-/// All of them, by the names of their archives in `fuzz/corpus`.
+/// All of them, by the names of their folders and archives in `fuzz/corpus`.
 pub const TARGETS: [(&str, Target); 7] = [
     ("compare", compare),
     ("config", config),

@@ -246,7 +246,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             let size = line.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
             let size = std::str::from_utf8(size).ok().filter(|size| size.bytes().all(|byte| byte.is_ascii_hexdigit()));
             let size = size.and_then(|size| usize::from_str_radix(size, 16).ok());
-            let size = size.ok_or_else(|| bad_chunk("a chunk has no size"))?;
+            let size = size.ok_or_else(|| bad_chunk("a chunk has no valid size"))?;
             if size == 0 {
                 return self.skip_trailers().await.map(|()| body.freeze());
             }

@@ -155,12 +155,12 @@ mod tests {
         for level in 1..40 {
             laughs.push_str(&format!("a{level}: &a{level} [*a{0}, *a{0}]\n", level - 1));
         }
-        assert_eq!(parse(&laughs).unwrap_err().message, "the document is too large");
+        assert_eq!(parse(&laughs).unwrap_err().message, "the document has too many nodes");
         let mut deep = "a0: &a0 [x]\n".to_owned();
         for level in 1..100 {
             deep.push_str(&format!("a{level}: &a{level} [*a{}]\n", level - 1));
         }
-        assert_eq!(parse(&deep).unwrap_err().message, "the document is too deep");
+        assert_eq!(parse(&deep).unwrap_err().message, "the document is nested too deeply");
         for text in ["[".repeat(100_000), "{a: ".repeat(100_000), "- ".repeat(100_000), "? ".repeat(100_000)] {
             assert!(parse(&text).is_err());
         }

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use crossfade_compare::is_secret_name;
 use crossfade_emulator::{Action, FixedResponse, Listener, Redirect, Rule, Settings, Transforms, source};
+use crossfade_event::{Front, alb};
 use crossfade_proxy::{Invocation, Outgoing, Plan, Proxy, ProxyError, Sending, Step};
 use crossfade_route::{Failover, Forward, Observer, Reason, RequestView, Retry, Route};
 use crossfade_rule::Condition;
@@ -229,7 +230,7 @@ impl Explanation {
             let outcome = Outcome::Answered { answer };
             return Ok(Explanation { method, url, load_balancer, passed_over: Vec::new(), route: None, outcome });
         }
-        let invocation = invocation();
+        let invocation = invocation(Front::from_fields(&alb::MULTI, request.headers()));
         let seen = request.clone();
         let mut passed_over = Observed(Vec::new());
         let (route, outcome) = match proxy.plan(request, &invocation, &mut passed_over) {
@@ -290,9 +291,10 @@ impl Asked {
 }
 
 /// Nothing that it holds is seen: what is by chance or by time is told as such.
-fn invocation() -> Invocation {
+fn invocation(front: Front) -> Invocation {
     let started = Instant::now();
     Invocation {
+        front,
         request_id: "00000000-0000-0000-0000-000000000000".to_owned(),
         trace_id: None,
         deployment: None,
@@ -306,9 +308,9 @@ fn invocation() -> Invocation {
 struct Observed(Vec<PassedOver>);
 
 impl Observer for Observed {
-    const LOOKS_AT_ALL: bool = true;
+    const EVALUATES_ALL: bool = true;
 
-    fn passed_over(&mut self, route: &Route, condition: &dyn std::fmt::Display, found: &str) {
+    fn skipped(&mut self, route: &Route, condition: &dyn std::fmt::Display, found: &str) {
         self.0.push(PassedOver {
             priority: route.priority,
             name: route.name.clone(),
