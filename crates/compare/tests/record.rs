@@ -99,3 +99,22 @@ fn lines_are_written_and_read() {
     }
     assert!(serde_json::from_str::<Record>(r#"{"type":"access"}"#).is_err());
 }
+
+#[test]
+fn a_class_has_one_word() {
+    let all = [
+        Class::Status,
+        Class::Header,
+        Class::Missing,
+        Class::Extra,
+        Class::Type,
+        Class::Value,
+        Class::Order,
+        Class::Length,
+        Class::Text,
+        Class::Bytes,
+    ];
+    for class in all {
+        assert_eq!(serde_json::to_value(class).unwrap(), class.as_str());
+    }
+}
