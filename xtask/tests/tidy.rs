@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 /// Made by tools, not by us.
 const NOT_OURS: [&str; 4] = ["target", "node_modules", ".git", ".serverless"];
-/// Where code stops being graspable; tests are not counted.
+/// The most lines of a file, not counting tests.
 const MOST_LINES: usize = 800;
 
 fn files(wanted: impl Fn(&Path) -> bool) -> Vec<PathBuf> {
@@ -130,8 +130,8 @@ fn lock_files_name_no_registry_but_the_public_index() {
     }
 }
 
-/// `deny.toml` names versions with known faults. CI asks `cargo deny` about them; this needs no tool and no network, and finds
-/// lines that would match nothing.
+/// `deny.toml` names versions with known faults. CI asks `cargo deny` about them; this needs no tool and no network,
+/// and finds lines that would match nothing.
 #[test]
 fn no_lock_file_has_a_version_with_a_known_fault() {
     let version = |text: &str| -> Vec<u64> {

@@ -219,7 +219,7 @@ fn what_the_primary_does_to_itself_is_noise() {
     assert_eq!(document["timeline"]["buckets"], json!([{ "begin": 1_795_507_200, "compared": 1020, "same": 1000 }]));
 }
 
-/// Both failing is no match, and what says nothing about the mirror is no sample. // T24
+/// Both failing is no match, and what says nothing about the mirror is no sample.
 #[test]
 fn only_what_was_compared_counts_for_parity() {
     let mut log = String::new();
@@ -281,7 +281,7 @@ fn several_files_are_one_report() {
     assert_eq!(document["overall"], json_of(&log, &[])["overall"]);
 }
 
-/// What an endpoint, a pointer, a value, a URL or a reason could hold. // T23
+/// What an endpoint, a pointer, a value, a URL or a reason could hold.
 const HOSTILE: [&str; 8] = [
     "\u{1b}[2J\u{1b}]0;owned\u{7}",
     "</style><script>alert(1)</script>",
@@ -385,7 +385,7 @@ fn ten_times_the_log_needs_no_more_memory() {
     assert!(large < 64 * 1024, "{large} KiB");
 }
 
-/// Dates and numbers that no function of ours writes: a record has them, or is counted as unreadable. // T23, I10
+/// Dates and numbers that no function of ours writes: a record has them, or is counted as unreadable.
 #[test]
 fn no_date_and_no_number_breaks_a_report() {
     let side = |ms: &str, status: &str, bytes: &str| {

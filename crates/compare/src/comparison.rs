@@ -3,11 +3,11 @@
 
 use std::time::SystemTime;
 
+use crossfade_journal::comparison::{Class, Verdict};
 use http::StatusCode;
 
 use crate::answer::Answer;
 use crate::findings::{Comparison, Findings};
-use crate::record::{Class, Verdict};
 use crate::rules::Rules;
 use crate::spot::Spot;
 use crate::work::{Stop, Work, never_over};

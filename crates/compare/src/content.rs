@@ -1,6 +1,7 @@
 //! Compares content. Owns the kinds of content and the handling of content that cannot be read; `walk` and `text`
 //! compare each kind.
 
+use crossfade_journal::comparison::Class;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 
@@ -9,7 +10,6 @@ use crate::coding::{self, NotDecoded};
 use crate::findings::Findings;
 use crate::json::{self, NoTree, Tree};
 use crate::matcher::Matcher;
-use crate::record::Class;
 use crate::spot::Spot;
 use crate::text::{self, Language};
 use crate::walk;

@@ -1,7 +1,9 @@
 //! Names endpoints: replaces the variable segments of a path, so that a report shows `/orders/{id}` instead of one line
 //! per order. Owns the rules for what looks like an ID, which `walk` also applies to JSON members.
 
-use crate::treat_equal::{is_date, is_jwt, is_ulid, is_uuid};
+use crossfade_journal::redaction::is_jwt;
+
+use crate::treat_equal::{is_date, is_ulid, is_uuid};
 
 /// Segments of a name; the rest is `…`.
 const MAX_SEGMENTS: usize = 12;

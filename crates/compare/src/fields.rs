@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use crossfade_journal::comparison::Class;
 use http::HeaderMap;
 use http::header::{self, HeaderName};
 
 use crate::findings::Findings;
-use crate::record::Class;
 use crate::rules::FieldNames;
 use crate::spot::Spot;
 use crate::treat_equal::replaced;

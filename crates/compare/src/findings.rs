@@ -6,8 +6,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
+use crossfade_journal::comparison::{Class, Difference, Verdict};
+
 use crate::matcher::Marks;
-use crate::record::{Class, Difference, Verdict};
 use crate::rules::{Place, Rules};
 use crate::shown;
 use crate::spot::Spot;

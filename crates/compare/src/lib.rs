@@ -1,11 +1,9 @@
-//! Compares two responses to the same request: the differences, the rules for them, and the record that the log
-//! carries.
+//! Compares two responses to the same request: the differences, and the rules for them.
 //!
-//! Owns comparison, its rules, and the format of the record in both directions. Sends nothing, and knows neither the
-//! configuration file nor Lambda. Does no I/O; the date is an argument.
+//! Owns comparison and its rules. The record that the log carries is `crossfade-journal`'s. Sends nothing, and knows neither
+//! the configuration file nor Lambda. Does no I/O; the date is an argument.
 //!
-//! Reading order: `comparison` (the order of everything), `rules` (what users can configure), `record` (the result),
-//! `findings` (common to all kinds of differences), `work` (the work limit), `matcher` (the rules at a place), then the
+//! Reading order: `comparison` (the order of everything), `rules` (what users can configure), `findings` (common to all kinds of differences), `work` (the work limit), `matcher` (the rules at a place), then the
 //! part of a response that you look for: `fields`, `content` with `coding`, `json` and `walk`, `text` and `markup`.
 
 // No input may end the process. `clippy.toml` lists the arithmetic that is left to the fuzz targets.
@@ -32,7 +30,6 @@ mod findings;
 mod json;
 mod markup;
 mod matcher;
-mod record;
 mod rules;
 mod shown;
 mod spot;
@@ -41,12 +38,12 @@ mod treat_equal;
 mod walk;
 mod work;
 
+pub use crossfade_journal::comparison::{Class, Difference, Verdict};
+
 pub use answer::Answer;
 pub use comparison::{compare, compare_until, measured};
 pub use endpoint::{PathTemplate, endpoint};
 pub use findings::Comparison;
-pub use record::{Against, Class, Difference, Kind, Record, Side, VERSION, Verdict};
 pub use rules::{Accepted, Date, FieldNames, Place, Pointer, Rules, Tolerance, Unordered};
-pub use shown::{hide_secrets, is_secret_name, shown_query};
 pub use treat_equal::TreatEqual;
 pub use work::MAX_WORK;

@@ -3,10 +3,11 @@
 
 use std::borrow::Cow;
 
+use crossfade_journal::comparison::Class;
+
 use crate::coding::MAX_DECODED;
 use crate::findings::Findings;
 use crate::markup::{Markup, Piece};
-use crate::record::Class;
 use crate::shown;
 use crate::spot::Spot;
 use crate::treat_equal::replaced;

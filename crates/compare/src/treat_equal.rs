@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use crossfade_journal::redaction::is_jwt;
+
 use crate::work::{Stop, Work};
 
 /// 2000 to 2050 in seconds since 1970.
@@ -104,14 +106,6 @@ pub(crate) fn is_ulid(text: &str) -> bool {
         && matches!(text.as_bytes().first(), Some(b'0'..=b'7'))
         && text.bytes().all(is_digit)
         && !(text.bytes().any(|byte| byte.is_ascii_lowercase()) && text.bytes().any(|byte| byte.is_ascii_uppercase()))
-}
-
-/// Returns `true` for a JWT, even if it is truncated: two or three parts in base64url, of which the first is an object
-/// (RFC 7519 section 3).
-pub(crate) fn is_jwt(text: &str) -> bool {
-    text.len() >= MIN_TOKEN
-        && text.starts_with("eyJ")
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'='))
 }
 
 /// Returns `true` for base64 (RFC 4648 sections 4 and 5). Paths consist of the same characters but are not tokens: the

@@ -3,11 +3,12 @@
 
 use std::cmp::Ordering;
 
+use crossfade_journal::comparison::Class;
+
 use crate::endpoint;
 use crate::findings::Findings;
 use crate::json::{Node, Number, Tree, Value};
 use crate::matcher::Matcher;
-use crate::record::Class;
 use crate::rules::{Tolerance, Unordered};
 use crate::shown;
 use crate::spot::{PathStep, Spot};

@@ -21,9 +21,11 @@ pub struct Diagnostic {
     pub severity: Severity,
     /// Position in the text; `None` if the text has no lines.
     pub place: Option<Place>,
-    /// Keys from the top to the element, such as `backends.legacy.url` or `routes[2].forward`, or the name of a part,
-    /// such as ``function `a`, event 2``. Empty for the document as a whole.
+    /// Keys from the top to the element, such as `backends.legacy.url` or `routes[2].forward`. Empty for the document as a
+    /// whole.
     pub path: String,
+    /// The part that contains it, in words with literals in backticks, such as ``function `a`, event 2``; may be empty.
+    pub part: String,
     /// Name of the route that contains it.
     pub route: Option<String>,
     /// States the problem: lower case, without a full stop.
@@ -45,8 +47,8 @@ impl Diagnostic {
     /// Returns an error without a path, route or hint.
     #[must_use]
     pub fn error(place: Place, message: String) -> Self {
-        let (path, route, hint) = (String::new(), None, None);
-        Diagnostic { severity: Severity::Error, place: Some(place), path, route, message, hint }
+        let (path, part, route, hint) = (String::new(), String::new(), None, None);
+        Diagnostic { severity: Severity::Error, place: Some(place), path, part, route, message, hint }
     }
 }
 
@@ -57,6 +59,8 @@ pub struct Diagnostics {
     pub source_name: String,
     /// The errors and warnings.
     pub list: Vec<Diagnostic>,
+    /// Names of the files with the numbers from 1 on.
+    further_files: Vec<String>,
     /// The text, for excerpts.
     text: String,
     mask: fn(&str) -> String,
@@ -67,7 +71,21 @@ impl Diagnostics {
     /// the caret points to the right column.
     #[must_use]
     pub fn new(source_name: &str, text: String, list: Vec<Diagnostic>, mask: fn(&str) -> String) -> Self {
-        Diagnostics { source_name: source_name.to_owned(), list, text, mask }
+        Diagnostics { source_name: source_name.to_owned(), list, further_files: Vec::new(), text, mask }
+    }
+
+    /// Returns diagnostics in several files, which the numbers in their places select from `names`. They have no excerpts.
+    #[must_use]
+    pub fn in_files(mut names: Vec<String>, list: Vec<Diagnostic>) -> Self {
+        let further_files = names.split_off(names.len().min(1));
+        let source_name = names.pop().unwrap_or_default();
+        Diagnostics { source_name, list, further_files, text: String::new(), mask: str::to_owned }
+    }
+
+    /// Returns one text for each diagnostic, as [`fmt::Display`] shows it.
+    #[must_use]
+    pub fn texts(&self) -> Vec<String> {
+        self.list.iter().map(|diagnostic| One { all: self, diagnostic }.to_string()).collect()
     }
 
     /// Returns `true` if at least one diagnostic is an error.
@@ -95,6 +113,18 @@ impl fmt::Display for WithLines<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lines: Vec<&str> = self.0.text.lines().collect();
         self.0.write(f, &lines)
+    }
+}
+
+/// One of the diagnostics.
+struct One<'d> {
+    all: &'d Diagnostics,
+    diagnostic: &'d Diagnostic,
+}
+
+impl fmt::Display for One<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.all.write_one(f, self.diagnostic, &[])
     }
 }
 
@@ -144,7 +174,8 @@ impl Diagnostics {
     }
 
     fn write_one(&self, f: &mut fmt::Formatter<'_>, diagnostic: &Diagnostic, lines: &[&str]) -> fmt::Result {
-        f.write_str(&self.source_name)?;
+        let file = diagnostic.place.and_then(|place| self.further_files.get(place.file.checked_sub(1)? as usize));
+        f.write_str(file.unwrap_or(&self.source_name))?;
         if let Some(Place { line, column, .. }) = diagnostic.place {
             write!(f, ":{line}:{column}")?;
         }
@@ -161,6 +192,9 @@ impl Diagnostics {
         };
         if !path.is_empty() {
             write!(f, ": `{}`", in_one_line(path))?;
+        }
+        if !diagnostic.part.is_empty() {
+            write!(f, ": {}", in_one_line(&diagnostic.part))?;
         }
         write!(f, ": {}", in_one_line(&diagnostic.message))?;
         if let Some(Place { line, column, .. }) = diagnostic.place
@@ -203,6 +237,27 @@ pub fn closest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn findings_in_several_files_name_theirs_and_are_one_line_each() {
+        let at = |file, line| Place { file, line, column: 2 };
+        let error = Diagnostic { part: "function `a`".to_owned(), ..Diagnostic::error(at(1, 3), "bad".to_owned()) };
+        let warning = Diagnostic {
+            severity: Severity::Warning,
+            hint: Some("mend it".to_owned()),
+            ..Diagnostic::error(at(0, 4), "odd\nz.yml:1:1: made up".to_owned())
+        };
+        let nowhere = Diagnostic { place: None, ..Diagnostic::error(at(0, 1), "empty".to_owned()) };
+        let names = ["x.yml", "y.yml"].map(str::to_owned);
+        let found = Diagnostics::in_files(names.into(), vec![error, warning, nowhere]);
+        let expected = [
+            "y.yml:3:2: function `a`: bad",
+            "x.yml:4:2: warning: odd\\nz.yml:1:1: made up\n   hint: mend it",
+            "x.yml: empty",
+        ];
+        assert_eq!(found.texts(), expected);
+        assert_eq!(found.to_string(), expected.join("\n"));
+    }
 
     #[test]
     fn misspelt_keys() {

@@ -57,7 +57,7 @@ fn response() -> impl Strategy<Value = Response<Bytes>> {
 }
 
 proptest! {
-    #[test] // T1, T2, T4, T8, G1, G2, G6
+    #[test] // path, query, fields and body, byte for byte, in both modes
     fn a_request_survives_the_event(
         mode in mode(),
         method in method(),
@@ -99,7 +99,7 @@ proptest! {
         }
     }
 
-    #[test] // T2, T4, G7, G11, G12
+    #[test] // binary content and several cookies, in both modes
     fn a_response_survives_the_reply(mode in mode(), response in response()) {
         let mut reply = b"kept".to_vec();
         (mode.format().encode)(&response, &mut reply).unwrap();
@@ -120,14 +120,14 @@ proptest! {
         }
     }
 
-    #[test] // T7
+    #[test] // a panic would cost the environment
     fn no_event_panics(event in vec(any::<u8>(), 0..200)) {
         let _ = decode_request(FORMATS, &Bytes::from(event.clone()));
         let _ = alb::decode_response(HeaderMode::Single, &event);
         let _ = alb::decode_response(HeaderMode::Multi, &event);
     }
 
-    #[test] // T7: JSON with the right names and anything below them
+    #[test] // JSON with the right names and anything below them
     fn no_json_event_panics(
         method in json(), path in json(), query in json(), headers in json(), multi in json(), body in json(), flag in json(),
     ) {

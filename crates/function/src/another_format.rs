@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use crossfade_event::{DecodeError, Event, FORMATS, Format, Front, Undecodable};
-use crossfade_proxy::{AccessRecord, Invocation, Proxy};
+use crossfade_journal::AccessRecord;
+use crossfade_proxy::{Invocation, Proxy};
 use crossfade_route::{Nothing, RoutingTable};
 use http::uri::Scheme;
 use http::{Request, Response};
@@ -67,7 +68,7 @@ fn back_end(length: usize) -> String {
     url
 }
 
-async fn asked(config: &str, event: &str) -> (String, AccessRecord) {
+async fn asked(config: &str, event: &str) -> (String, AccessRecord<'static>) {
     let proxy = Proxy::new(RoutingTable::from_config(config, "", &Nothing).unwrap(), None, "test").unwrap();
     let formats = [FORMATS, &[&COURIER]].concat();
     let (request, front) = decode(&formats, Bytes::copy_from_slice(event.as_bytes()));
@@ -84,6 +85,7 @@ async fn asked(config: &str, event: &str) -> (String, AccessRecord) {
     };
     let mut reply = Vec::new();
     let (record, _) = answer(&proxy, request, &invocation, &mut reply).await;
+    let record = serde_json::from_str(&serde_json::to_string(&record).unwrap()).unwrap();
     (String::from_utf8(reply).unwrap(), record)
 }
 

@@ -7,7 +7,8 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use crossfade_event::{DecodeError, EncodeError, Event, Format, Front, Undecodable, decode_request, fallback};
-use crossfade_proxy::{AccessRecord, Exchange, Invocation, Pending, Proxy, ProxyError, failure, healthy};
+use crossfade_journal::{AccessRecord, Journal, milliseconds};
+use crossfade_proxy::{Exchange, Invocation, Pending, Proxy, ProxyError, failure, healthy};
 use crossfade_route::HealthCheck;
 use http::{Request, Response};
 
@@ -29,16 +30,16 @@ pub(crate) async fn answer<'p>(
     request: Result<Request<Bytes>, DecodeError>,
     invocation: &'p Invocation,
     reply: &mut Vec<u8>,
-) -> (AccessRecord, Option<Box<Pending<'p>>>) {
+) -> (AccessRecord<'p>, Option<Box<Pending<'p>>>) {
     let Front { format, is_health_check, .. } = invocation.front;
     let exchange = match request {
         Ok(_) if is_health_check && proxy.table().health_check == HealthCheck::Function => {
-            own(invocation, healthy(), |record| record.route = Some("health-check".to_owned()))
+            own(invocation, healthy(), |record| record.route = Some("health-check".into()))
         }
         Ok(request) => guarded(proxy.handle(request, invocation), invocation).await,
         Err(error) => {
             let error = ProxyError::RequestInvalid(error.to_string());
-            own(invocation, failure(&error), |record| record.note(&error))
+            own(invocation, failure(&error), |record| error.note(record))
         }
     };
     let Exchange { response, mut record, pending } = exchange;
@@ -69,34 +70,34 @@ pub(crate) async fn mirror(
 }
 
 /// An answer that no back end gave.
-fn own<'p>(invocation: &Invocation, response: Response<Bytes>, note: impl FnOnce(&mut AccessRecord)) -> Exchange<'p> {
-    let mut record = AccessRecord {
-        time: Some(invocation.time),
-        request_id: invocation.request_id.clone(),
-        status: response.status().as_u16(),
-        response_bytes: response.body().len(),
-        total_ms: Some(invocation.started.elapsed()),
-        ..AccessRecord::default()
-    };
+fn own<'p>(
+    invocation: &'p Invocation,
+    response: Response<Bytes>,
+    note: impl FnOnce(&mut AccessRecord<'p>),
+) -> Exchange<'p> {
+    let mut record = AccessRecord::new(invocation.time, &invocation.request_id, &Journal::default());
+    record.status = response.status().as_u16();
+    record.response_bytes = response.body().len() as u64;
+    record.total_ms = milliseconds(invocation.started.elapsed());
     note(&mut record);
     Exchange { response, record, pending: None }
 }
 
 /// Replaces an answer that cannot be carried by one that says so.
-fn replace(format: &Format, error: &ProxyError, record: &mut AccessRecord, reply: &mut Vec<u8>) {
+fn replace(format: &Format, error: &ProxyError, record: &mut AccessRecord<'_>, reply: &mut Vec<u8>) {
     let response = failure(error);
-    record.note(error);
+    error.note(record);
     record.status = response.status().as_u16();
-    record.response_bytes = response.body().len();
+    record.response_bytes = response.body().len() as u64;
     // Our own answers are small.
     let _ = (format.encode)(&response, reply);
 }
 
 /// A panic costs this one request a 500.
-async fn guarded<'p>(exchange: impl Future<Output = Exchange<'p>>, invocation: &Invocation) -> Exchange<'p> {
+async fn guarded<'p>(exchange: impl Future<Output = Exchange<'p>>, invocation: &'p Invocation) -> Exchange<'p> {
     caught(exchange).await.unwrap_or_else(|message| {
         let error = ProxyError::Internal(message);
-        own(invocation, failure(&error), |record| record.note(&error))
+        own(invocation, failure(&error), |record| error.note(record))
     })
 }
 

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use crossfade_compare::Class;
+use crossfade_journal::comparison::Class;
 use serde::{Serialize, Serializer};
 
 use crate::latency::Histogram;
@@ -187,7 +187,7 @@ pub struct Endpoint {
 pub struct Difference {
     /// The kind of difference.
     pub class: Class,
-    /// The place: see [`crossfade_compare::Difference::pointer`].
+    /// The place: see [`crossfade_journal::comparison::Difference::pointer`].
     pub pointer: String,
     /// Conclusion about this place.
     pub mark: Mark,

@@ -10,7 +10,7 @@
 
 use std::borrow::Cow;
 
-use crossfade_compare::{Record, VERSION};
+use crossfade_journal::comparison::{Record, VERSION};
 use memchr::memmem::Finder;
 use serde::Deserialize;
 

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crossfade_compare::{Against, Class, Difference, Record, Side, Verdict};
+use crossfade_journal::comparison::{Against, Class, Difference, Record, Side, Verdict};
 
 use crate::latency::Histogram;
 
@@ -484,7 +484,7 @@ fn cut(text: &str) -> String {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use crossfade_compare::Kind;
+    use crossfade_journal::comparison::Kind;
 
     use super::*;
 

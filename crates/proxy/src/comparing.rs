@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use crossfade_compare::{Answer, Comparison, Rules, Verdict, compare_until};
+use crossfade_compare::{Answer, Comparison, Rules, compare_until};
+use crossfade_journal::comparison::Verdict;
 use http::Response;
 use tokio::sync::Mutex;
 use tokio::time::Instant;

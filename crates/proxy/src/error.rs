@@ -7,6 +7,7 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crossfade_journal::AccessRecord;
 use crossfade_route::Prohibited;
 use http::StatusCode;
 
@@ -167,6 +168,28 @@ pub(crate) enum Failure {
 }
 
 impl ProxyError {
+    /// Notes in the record of a request that its response is ours, and why.
+    pub fn note(&self, record: &mut AccessRecord<'_>) {
+        record.error = Some(self.error_type().into());
+        record.detail = Some(self.with_causes().into());
+    }
+
+    /// The error and, where the text of its source does not have them, the causes behind that: what the system said of a
+    /// connection. They are words of libraries and of the system, never of a message.
+    fn with_causes(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = self.source().and_then(Error::source);
+        while let Some(inner) = cause {
+            let words = inner.to_string();
+            if !text.ends_with(&words) {
+                text.push_str(": ");
+                text.push_str(&words);
+            }
+            cause = inner.source();
+        }
+        text
+    }
+
     /// The status that the client gets: 4xx where the request is at fault, 508 (RFC 5842) for loops, otherwise as RFC 9209
     /// section 2.3 recommends.
     #[must_use]

@@ -6,7 +6,6 @@
 //! Reading order: `pipeline` (everything in its order), `plan` (all before something is sent), `failover`, `retry` and `attempt`
 //! (sending), then the stage you look for.
 
-mod access_log;
 mod attempt;
 mod comparing;
 mod connection_auth;
@@ -31,7 +30,6 @@ mod time;
 mod tls_hint;
 mod upstream;
 
-pub use access_log::{AccessRecord, PassedOver};
 pub use error::ProxyError;
 pub use invocation::Invocation;
 pub use mirror::Pending;

@@ -13,7 +13,7 @@ use rustls::{CipherSuite, ClientConnection, ProtocolVersion};
 use tokio::time::Instant;
 
 use crate::ProxyError;
-use crate::attempt::{self, Trace};
+use crate::attempt;
 use crate::forwarding::Forwarding;
 use crate::proxy::Proxy;
 use crate::time::{Allowance, TimeLimit, by};
@@ -133,7 +133,7 @@ async fn reach(
 async fn ask(upstream: &Upstream, opened: Opened, parts: &request::Parts) -> Result<Answer, ProxyError> {
     let connection = upstream.speak(opened).await?;
     let started = Instant::now();
-    let asked = attempt::exchange(upstream, connection, parts, &Bytes::new(), &mut Trace::default()).await;
+    let asked = attempt::exchange(upstream, connection, parts, &Bytes::new()).await;
     let (_connection, head) = asked.map_err(attempt::no_answer)?;
     Ok(Answer { version: head.version(), status: head.status(), took: started.elapsed() })
 }

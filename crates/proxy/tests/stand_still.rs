@@ -35,7 +35,7 @@ fn hold_up() {
     });
 }
 
-#[test] // G25
+#[test] // Lambda freezes the process
 fn a_connection_that_came_about_while_the_thread_was_held_up_is_no_timeout() {
     let back_ends = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
@@ -67,7 +67,7 @@ fn a_connection_that_came_about_while_the_thread_was_held_up_is_no_timeout() {
     }
 }
 
-#[test] // G25
+#[test] // Lambda freezes the process
 fn a_timeout_while_the_thread_was_held_up_takes_no_back_end_down() {
     let back_ends = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();

@@ -1,7 +1,7 @@
 //! Masks secrets in a configuration's own text: users and passwords in URLs, and everything after the name of a secret.
-//! `crossfade-compare` decides which names are secrets. Owns no message.
+//! `crossfade-journal` decides which names are secrets. Owns no message.
 
-use crossfade_compare::is_secret_name;
+use crossfade_journal::redaction::is_secret_name;
 
 /// Keys of this file that look like names of secrets but hold names.
 const OWN_KEYS: [&str; 4] = ["cookie", "credentials", "jwtClaim", "pin"];

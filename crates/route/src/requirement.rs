@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crossfade_compare::is_secret_name;
+use crossfade_journal::redaction::{HIDDEN, is_secret_name, is_secret_parameter};
 use crossfade_rule::{Condition, Pattern, RequestView};
 use http::header::{AUTHORIZATION, COOKIE, HeaderName, PROXY_AUTHORIZATION};
 
@@ -89,7 +89,7 @@ impl Requirement {
                 }
             }
             Requirement::AnyOf(_) => "none of them matches".to_owned(),
-            Requirement::Not(_) => "they match".to_owned(),
+            Requirement::Not(_) => "its conditions hold".to_owned(),
         }
     }
 }
@@ -114,8 +114,8 @@ fn lossy(bytes: &[u8]) -> String {
 impl fmt::Display for Requirement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Requirement::Alb(condition) => condition.without_secrets(is_secret_name).fmt(f),
-            Requirement::Cookie { name, .. } if is_secret_name(name) => write!(f, "cookie {name} is •••"),
+            Requirement::Alb(condition) => condition.without_secrets(is_secret_parameter, HIDDEN).fmt(f),
+            Requirement::Cookie { name, .. } if is_secret_name(name) => write!(f, "cookie {name} is {HIDDEN}"),
             Requirement::Cookie { name, values } => {
                 let values: Vec<_> = values.iter().map(ToString::to_string).collect();
                 write!(f, "cookie {name} is {}", values.join(" or "))

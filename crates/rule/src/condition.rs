@@ -287,11 +287,11 @@ impl Condition {
         }
     }
 
-    /// Returns a copy for display, in which `•••` replaces the values of fields and query keys that `is_secret` names.
+    /// Returns a copy for display, in which `hidden` replaces the values of fields and query keys that `is_secret` names.
     /// Values of `Cookie` stay, since they match only a part of the field, such as `*beta=1*`.
     #[must_use]
-    pub fn without_secrets(&self, is_secret: impl Fn(&str) -> bool) -> Self {
-        let hidden = || Pattern::exact("•••");
+    pub fn without_secrets(&self, is_secret: impl Fn(&str) -> bool, hidden: &str) -> Self {
+        let hidden = || Pattern::exact(hidden);
         match self {
             Self::Header { name, .. } if *name != header::COOKIE && is_secret(name.as_str()) => {
                 Self::Header { name: name.clone(), values: vec![hidden()] }

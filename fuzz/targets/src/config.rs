@@ -1,4 +1,4 @@
-//! Any text as `crossfade.yaml`: every mistake can be shown, and what compiles finds a route for any request.
+//! Any text as `crossfade.yaml`: every error can be shown, and a valid configuration finds a route for any request.
 
 use crossfade_route::{Action, Checked, Nothing, Observer, RequestView, Route, RoutingTable};
 

@@ -1,4 +1,4 @@
-//! Any bytes as an event: whatever is read can be built again, and stands in a request line.
+//! Any bytes as an event: a request that is read can be built again, and its target can be in a request line.
 
 use bytes::Bytes;
 use crossfade_event::alb::RequestLine;

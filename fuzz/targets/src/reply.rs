@@ -22,7 +22,8 @@ pub fn reply(data: &[u8]) {
     }
 }
 
-/// What goes to the client ends where its framing says, and has the lines that it has fields, whatever is in them.
+/// Checks that the bytes for the client are one response: it ends where its framing says, and has one line for each
+/// field.
 fn is_one_answer(response: &Response<Bytes>) {
     let (head, body) = fuzzing::answer(&Method::GET, response.clone());
     let text = |at: usize| head.get(at..).unwrap_or_default();

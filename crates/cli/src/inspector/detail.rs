@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use crossfade_compare::{Against, Class, Difference, Record, Side, Verdict};
 use crossfade_emulator::Exchange;
+use crossfade_journal::Skipped;
+use crossfade_journal::comparison::{Against, Class, Difference, Record, Side, Verdict};
 use crossfade_parity::number::{self, grouped};
 use maud::{Markup, html};
 
 use super::Shared;
 use super::curl;
-use super::line::{Access, PassedOver};
+use super::line::Access;
 use super::list::marks;
 use super::messages;
 use super::page::{bytes, frame, milliseconds, section, status, time};
@@ -21,7 +22,7 @@ use crate::terminal::printable;
 
 /// Differences of a comparison, and back ends that failed first, that are shown.
 const MOST_DIFFERENCES: usize = 200;
-const MOST_PASSED_OVER: usize = 20;
+const MOST_SKIPPED: usize = 20;
 
 pub(super) fn page(shared: &Shared, id: u64) -> Option<Markup> {
     let (entry, clock, newer, older) = {
@@ -73,7 +74,7 @@ fn actions(shared: &Shared, entry: &Entry) -> Markup {
 /// Errors and warnings, which a developer must see first.
 fn problems(secrets: Secrets, entry: &Entry) -> Markup {
     let exchange = &entry.exchange;
-    let callout = |class, mark, kind: Option<&str>, text: Option<&String>| {
+    let callout = |class, mark, kind: Option<&str>, text: Option<&str>| {
         html! {
             p class={ "callout " (class) } {
                 span class={ "mark " (class) } { (mark) } " "
@@ -85,10 +86,10 @@ fn problems(secrets: Secrets, entry: &Entry) -> Markup {
     let access = entry.access.as_deref().filter(|access| access.error.is_some() || access.detail.is_some());
     html! {
         @if exchange.problem.is_some() || exchange.elb_reason.is_some() {
-            (callout("error", "error", exchange.elb_reason.as_deref(), exchange.problem.as_ref()))
+            (callout("error", "error", exchange.elb_reason.as_deref(), exchange.problem.as_deref()))
         }
         @if let Some(access) = access {
-            (callout("error", "back end", access.error.as_deref(), access.detail.as_ref()))
+            (callout("error", "back end", access.error.as_deref(), access.detail.as_deref()))
         }
         @for warning in &exchange.warnings { (callout("warning", "warning", None, Some(warning))) }
     }
@@ -98,7 +99,7 @@ fn facts(entry: &Entry) -> Markup {
     let exchange = &entry.exchange;
     let text = |name, text: &str| (!text.is_empty()).then(|| (name, html! { (text) }));
     let memory = exchange.memory.map(|memory| bytes(usize::try_from(memory).unwrap_or(usize::MAX)));
-    let of_access = || entry.access.as_ref().map(|access| &access.request_id);
+    let of_access = || entry.access.as_ref().map(|access| &*access.request_id);
     let facts = [
         Some(("Time", time(exchange.time))),
         text("Duration", &milliseconds(exchange.duration)),
@@ -113,7 +114,7 @@ fn facts(entry: &Entry) -> Markup {
             .as_ref()
             .map(|desync| ("Desync", html! { (desync.tier) " " (desync.reason.as_deref().unwrap_or_default()) })),
         text("Memory", &memory.unwrap_or_default()),
-        exchange.request_id.as_ref().or_else(of_access).and_then(|request_id| text("Request id", request_id)),
+        exchange.request_id.as_deref().or_else(of_access).and_then(|request_id| text("Request id", request_id)),
         text("Trace", &exchange.trace_id),
     ];
     html! {
@@ -147,10 +148,10 @@ fn way(secrets: Secrets, entry: &Entry) -> Markup {
     }
     if let Some(access) = &entry.access {
         steps.extend(access.route.as_ref().map(|route| ("route", html! { (route) })));
-        for PassedOver { backend, outcome } in access.passed_over.iter().take(MOST_PASSED_OVER) {
+        for Skipped { backend, outcome } in access.skipped.iter().take(MOST_SKIPPED) {
             steps.push(("not", html! { s { (backend) } " " small { (outcome) } }));
         }
-        if let Some(more @ 1..) = access.passed_over.len().checked_sub(MOST_PASSED_OVER) {
+        if let Some(more @ 1..) = access.skipped.len().checked_sub(MOST_SKIPPED) {
             steps.push(("not", html! { small { (more) " more, not shown" } }));
         }
         steps.extend(access.backend.as_ref().map(|backend| ("back end", answering(backend, access))));
@@ -185,13 +186,13 @@ fn timing(exchange: &Exchange, access: Option<&Access>) -> Markup {
         rows.push(("Before the function", "balancer", 0.0, invoked));
         rows.push(("Function", "function", invoked, answered - invoked));
         function_start = invoked;
-        if let Some(total) = access.and_then(|access| access.total_ms) {
+        if let Some(total) = access.map(|access| access.total_ms) {
             // What the function does not see of it: a cold start, and the way to it.
             function_start = (answered - total).max(invoked);
         }
     }
     if let Some(access) = access {
-        let total = access.total_ms.unwrap_or_default();
+        let total = access.total_ms;
         rows.push(("In the function", "function", function_start, total));
         if let Some(connect) = access.connect_ms {
             rows.push(("New connection", "connect", function_start, connect));

@@ -154,7 +154,6 @@ fn found(shared: &Shared, exchange: &Exchange, condition: &Condition) -> Markup 
             }
             values.join(", ")
         }
-        _ => return html! {},
     };
     html! { " " small { "the request has " code { (value) } } }
 }

@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use crossfade_compare::{Record, Verdict};
 use crossfade_emulator::{Exchange, Messages};
+use crossfade_journal::comparison::{Record, Verdict};
 
 use super::line::{Access, Line};
 use super::secrets::Secrets;
@@ -79,7 +79,7 @@ impl Entry {
             Mark::Warning => !exchange.warnings.is_empty(),
             Mark::Differs => self.comparisons.iter().any(|record| record.verdict == Verdict::Different),
             Mark::Cold => exchange.cold,
-            Mark::Failover => access.is_some_and(|access| !access.passed_over.is_empty()),
+            Mark::Failover => access.is_some_and(|access| !access.skipped.is_empty()),
         }
     }
 
@@ -175,7 +175,8 @@ impl Store {
     fn drop_oldest(&mut self) {
         let Some(entry) = self.entries.pop_front() else { return };
         self.bytes -= size(&entry.exchange) + entry.bytes;
-        let request_ids = [entry.exchange.request_id.as_ref(), entry.access.as_ref().map(|access| &access.request_id)];
+        let request_ids =
+            [entry.exchange.request_id.as_deref(), entry.access.as_deref().map(|access| &*access.request_id)];
         for request_id in request_ids.into_iter().flatten() {
             self.by_request_id.remove(request_id);
         }

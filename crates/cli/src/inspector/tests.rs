@@ -247,7 +247,7 @@ async fn a_page_has_a_part_of_what_is_long_and_says_so() {
 fn access(request_id: &str, path: &str) -> String {
     format!(
         r#"{{"type":"access","time":"2026-11-24T10:57:42.123Z","request_id":"{request_id}","method":"GET","path":"{path}","route":"orders",
-        "backend":"legacy","chosen":"weight","passed_over":[{{"backend":"modern","outcome":"503"}}],"status":200,"total_ms":12.5,
+        "backend":"legacy","chosen":"weight","skipped":[{{"backend":"modern","outcome":"503"}}],"status":200,"total_ms":12.5,
         "connect_ms":2.0,"first_byte_ms":10.0,"attempts":2}}"#
     )
 }
@@ -470,7 +470,7 @@ async fn secrets_are_masked_unless_asked_for() {
         assert_eq!(get(&inspector, "/?q=s3cret-l").await.contains("None matches"), !show);
         if !show {
             for part in
-                ["Bearer •••", "session=•••; theme=•••", "id=•••; Path=/", "Bearer REPLACE_ME", "token=REPLACE_ME"]
+                ["Bearer ***", "session=***; theme=***", "id=***; Path=/", "Bearer REPLACE_ME", "token=REPLACE_ME"]
             {
                 assert!(detail.contains(part), "{part}: {detail}");
             }

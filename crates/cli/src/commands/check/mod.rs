@@ -166,7 +166,7 @@ fn not_utf8(bytes: &[u8]) -> Option<Diagnostic> {
 }
 
 fn finding(place: Option<Place>, message: String, hint: Option<String>) -> Diagnostic {
-    Diagnostic { severity: Severity::Error, place, path: String::new(), route: None, message, hint }
+    Diagnostic { place, hint, ..Diagnostic::error(Place::new(1, 1), message) }
 }
 
 /// `SSL_CERT_FILE`, as the function reads it.

@@ -6,9 +6,9 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use crossfade_compare::is_secret_name;
 use crossfade_emulator::{Action, FixedResponse, Listener, Redirect, Rule, Settings, Transforms, source};
 use crossfade_event::{Front, alb};
+use crossfade_journal::redaction::{HIDDEN, is_secret_parameter};
 use crossfade_proxy::{Invocation, Outgoing, Plan, Proxy, ProxyError, Sending, Step};
 use crossfade_route::{Failover, Forward, Observer, Reason, RequestView, Retry, Route};
 use crossfade_rule::Condition;
@@ -161,8 +161,8 @@ impl Explanation {
         let redact = |url: &mut String| {
             let Some((path, query)) = url.split_once('?') else { return };
             let pairs = query.split('&').map(|pair| match pair.split_once('=') {
-                Some((key, _)) if is_secret_name(key) && !asked.iter().any(|asked| asked == pair) => {
-                    format!("{key}=•••")
+                Some((key, _)) if is_secret_parameter(key) && !asked.iter().any(|asked| asked == pair) => {
+                    format!("{key}={HIDDEN}")
                 }
                 _ => pair.to_owned(),
             });
@@ -368,7 +368,7 @@ impl LoadBalancer {
 
 /// What a condition compares a secret with is one, too.
 fn shown(condition: &Condition) -> String {
-    condition.without_secrets(is_secret_name).to_string()
+    condition.without_secrets(is_secret_parameter, HIDDEN).to_string()
 }
 
 /// The one that has the URL's port in AWS, or its protocol, or the first.

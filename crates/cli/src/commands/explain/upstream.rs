@@ -1,6 +1,6 @@
 //! A request as a back end gets it, the primary's or the mirror's. Owns which of its fields are shown.
 
-use crossfade_compare::is_secret_name;
+use crossfade_journal::redaction::{HIDDEN, is_secret_parameter};
 use crossfade_route::Backend;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::request;
@@ -36,7 +36,7 @@ fn lines(fields: &HeaderMap, asked: &HeaderMap) -> Vec<(String, String)> {
         let value = lossy(value);
         // Several lines of `Cookie` have become one.
         let is_typed = typed.contains(&value) || typed.join("; ") == value;
-        if is_secret_name(name.as_str()) && !is_typed { "•••".to_owned() } else { value }
+        if is_secret_parameter(name.as_str()) && !is_typed { HIDDEN.to_owned() } else { value }
     };
     fields.iter().map(|(name, value)| (name.to_string(), shown(name, value))).collect()
 }

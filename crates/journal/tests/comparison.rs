@@ -4,7 +4,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use crossfade_compare::{Against, Class, Difference, Kind, Record, Side, VERSION, Verdict};
+use crossfade_journal::comparison::{Against, Class, Difference, Kind, Record, Side, VERSION, Verdict};
 
 fn record() -> Record {
     Record {
@@ -98,6 +98,10 @@ fn lines_are_written_and_read() {
         assert_eq!(serde_json::to_string(&verdict).unwrap(), format!("\"{name}\""));
     }
     assert!(serde_json::from_str::<Record>(r#"{"type":"access"}"#).is_err());
+    // As records once called an open circuit breaker.
+    let open = Record { verdict: Verdict::Lost, reason: Some("open".to_owned()), ..record() };
+    let line = serde_json::to_string(&open).unwrap().replace("\"open\"", "\"down\"");
+    assert_eq!(serde_json::from_str::<Record>(&line).unwrap(), open);
 }
 
 #[test]

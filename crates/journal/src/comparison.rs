@@ -3,7 +3,9 @@
 
 use std::time::SystemTime;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::written::rfc3339;
 
 /// Version of the format.
 pub const VERSION: u32 = 1;
@@ -17,7 +19,7 @@ pub struct Record {
     /// [`VERSION`].
     pub version: u32,
     /// Time of the client's request, UTC.
-    #[serde(serialize_with = "rfc3339", deserialize_with = "from_rfc3339")]
+    #[serde(with = "rfc3339")]
     pub time: SystemTime,
     /// The response that the primary's is compared with.
     pub against: Against,
@@ -31,8 +33,9 @@ pub struct Record {
     pub endpoint: String,
     /// Result of the comparison.
     pub verdict: Verdict,
-    /// Reason why nothing was compared: `time`, `budget`, `shutdown`, `frozen`, `down`, `too-large`, `off`, …
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Reason why nothing was compared: `time`, `budget`, `shutdown`, `frozen`, `open`, `too-large`, `off`, …
+    /// Older lines have `down` for an `open` circuit breaker; it is read as `open`.
+    #[serde(default, deserialize_with = "reason", skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// At most 20, each pointer and class once, unaccepted ones first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -171,10 +174,15 @@ pub struct Side {
     /// Bytes of content as sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
-    /// URL of the request, to repeat it. Values of the query are `REDACTED` unless `keepValues` is set. Only with
+    /// URL of the request, to repeat it. Values of the query are `***` unless `keepValues` is set. Only with
     /// [`Verdict::Different`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
+}
+
+fn reason<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let reason = Option::<String>::deserialize(deserializer)?;
+    Ok(reason.map(|reason| if reason == "down" { "open".to_owned() } else { reason }))
 }
 
 fn is_zero(count: &u32) -> bool {
@@ -184,13 +192,4 @@ fn is_zero(count: &u32) -> bool {
 #[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
 fn is_false(flag: &bool) -> bool {
     !*flag
-}
-
-fn rfc3339<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&humantime::format_rfc3339_millis(*time))
-}
-
-fn from_rfc3339<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SystemTime, D::Error> {
-    let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-    humantime::parse_rfc3339(&text).map_err(serde::de::Error::custom)
 }
