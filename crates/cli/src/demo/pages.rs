@@ -275,6 +275,15 @@ mod tests {
     }
 
     #[test]
+    fn a_name_in_a_page_stays_text() {
+        for (system, words) in [(System::Legacy, "Call us"), (System::Modern, "Write to us")] {
+            let (_, page) = ask(system, Request::get("/help/\"onload='x'&{}"), b"");
+            let page = String::from_utf8(page).unwrap();
+            assert!(page.contains(&format!("<p>About &quot;onload='x'&amp;{{}}. {words}")), "{page}");
+        }
+    }
+
+    #[test]
     fn the_two_systems_differ_in_the_data_and_in_the_field_that_names_them() {
         let (legacy, old) = ask(System::Legacy, Request::get("/orders/42"), b"");
         let (modern, new) = ask(System::Modern, Request::get("/orders/42"), b"");
