@@ -8,7 +8,8 @@ use crate::spot::{PathStep, Spot};
 
 /// The most of a value that is shown, in characters.
 const MAX_SHOWN: usize = 100;
-/// How much of a value is looked into for secrets: enough for what is cut to have been seen to its end.
+/// Characters of a value that are searched for secrets: enough to see the end of a secret that starts in the part that
+/// is shown.
 const MAX_READ: usize = 4 * MAX_SHOWN;
 /// A value as a record has it.
 pub(crate) fn value(value: &str, is_secret: bool) -> String {
@@ -32,7 +33,7 @@ pub(crate) fn head(value: &str) -> &str {
     }
 }
 
-/// Whether the name of a field, or that of any member on the way, looks like that of a secret.
+/// Returns `true` if the name of a field, or of a member on the path, looks like that of a secret.
 pub(crate) fn is_secret_spot(spot: &Spot<'_>) -> bool {
     match spot {
         Spot::Status | Spot::Body => false,
