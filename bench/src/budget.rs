@@ -1,15 +1,16 @@
-//! What the function as it ships may cost, in figures that a busy machine does not blur. A change that goes over a limit
-//! raises it here, with its reason in the commit, or does better. It owns the limits; how things are counted is `counts`'.
+//! The limits on the cost of the shipped function, in figures that other load on the machine does not change. A change
+//! that goes over a limit raises it here, with its reason in the commit, or does better. It owns the limits; how things
+//! are counted is `counts`'.
 
 use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 
 use crate::certificate::Tls;
-use crate::exchange::{Exchange, script};
 use crate::function::{Backend, Function};
 use crate::origin::Origin;
 use crate::warm::Lane;
+use crate::workload::{Workload, script};
 use crate::{counts, function};
 
 /// Instructions from the start of the process to its first answer over TLS.
@@ -18,8 +19,8 @@ const TO_FIRST_ANSWER: u64 = 4_000_000;
 const PER_REQUEST: u64 = 105_000;
 /// System calls for each small GET.
 const SYSTEM_CALLS: f64 = 11.0;
-/// The zip of the binary, bytes. Comparing answers is a seventh of it, nearly half of that brotli and zstd; the language of
-/// the routes, with its regexes and its messages, a tenth.
+/// The zip of the binary, bytes. Comparing answers is a seventh of it, nearly half of that brotli and zstd; the
+/// language of the routes, with its regexes and its messages, a tenth.
 const ZIP: u64 = 2_070_000;
 
 /// Counts over so many requests.
@@ -41,9 +42,9 @@ pub fn check() -> anyhow::Result<bool> {
 
     let folder = tempfile::tempdir()?;
     let tls = Tls::generate(folder.path())?;
-    let exchanges = Exchange::all();
-    let small = exchanges.first().context("there is no exchange")?;
-    let origin = Origin::start(tls.server.clone(), script(&exchanges))?;
+    let workloads = Workload::all();
+    let small = workloads.first().context("there is no workload")?;
+    let origin = Origin::start(tls.server.clone(), script(&workloads))?;
     let backend = Backend { url: origin.url(), ca_file: tls.ca_file.clone() };
 
     let mut lane = Lane::start(&ours, &backend, folder.path(), &[])?;

@@ -1,5 +1,5 @@
-//! The test certificate authority and the origin's certificate, made anew at each start. It owns keys and TLS settings of
-//! this package only; what Crossfade trusts is its own affair.
+//! The test certificate authority and the origin's certificate, made anew at each start. It owns keys and TLS settings
+//! of this package only; what Crossfade trusts is its own affair.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,8 +9,8 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedN
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
-/// Names the certificate holds. `www.example.com` is what clients ask the local ALB for: a handler that copies `Host` (the
-/// article's does) makes Node check the certificate against it, and must not fail for that alone.
+/// Names the certificate holds. `www.example.com` is what clients ask the local ALB for: a handler that copies `Host`
+/// (the article's does) makes Node check the certificate against it, and must not fail for that alone.
 const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "www.example.com"];
 
 /// Files of the origin's certificate and of its key, DER.
@@ -20,7 +20,7 @@ const KEY: &str = "origin.key";
 /// TLS for both sides of one run.
 #[derive(Debug, Clone)]
 pub struct Tls {
-    /// What an origin presents; HTTP/1.1 only.
+    /// The origin's certificate and key; HTTP/1.1 only.
     pub server: Arc<ServerConfig>,
     /// A client that trusts the authority.
     pub client: Arc<ClientConfig>,
@@ -58,7 +58,7 @@ impl Tls {
     }
 }
 
-/// What an origin in another process presents, of the same authority: read from the folder that it was made in.
+/// Reads the certificate and key that an origin in another process presents from the folder in which they were made.
 ///
 /// # Errors
 /// When it is not there.

@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 
-use crate::exchange::{Exchange, check_constant};
 use crate::function::{Backend, Function};
 use crate::runtime_api::RuntimeApi;
 use crate::warm::median;
+use crate::workload::{Workload, check_constant};
 
 /// Medians of one function's starts, in milliseconds.
 #[derive(Debug, Clone, Copy)]
@@ -26,7 +26,7 @@ pub struct Cold {
 /// When a function does not come up or answers wrongly.
 pub fn measure(
     functions: &[Function],
-    exchange: &Exchange,
+    workload: &Workload,
     backend: &Backend,
     folder: &Path,
     count: usize,
@@ -36,7 +36,7 @@ pub fn measure(
     let mut times: Vec<(Vec<f64>, Vec<f64>)> = vec![Default::default(); functions.len()];
     for round in 0..=count {
         for (function, (inits, answers)) in functions.iter().zip(&mut times) {
-            let event = exchange.event(function.mode)?;
+            let event = workload.event(function.mode)?;
             api.reset();
             let started = Instant::now();
             let process = function.start(&address, backend, folder, &[])?;
@@ -46,7 +46,7 @@ pub fn measure(
             let handed_over = Instant::now();
             let timing = api.invoke(&event, |reply| match function.is_constant() {
                 true => check_constant(function.mode, reply),
-                false => exchange.check(function.mode, reply),
+                false => workload.check(function.mode, reply),
             });
             let timing = timing.with_context(|| format!("first answer of `{}`", function.name))?;
             let answered = handed_over.duration_since(started) + timing.latency;

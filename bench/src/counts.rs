@@ -1,5 +1,5 @@
-//! Figures that no busy machine can blur: system calls (`strace`), instructions (`valgrind`) and the size of the package
-//! (`zip`). It owns the use of these tools; where one is missing or refused it says so, and the run goes on.
+//! Figures that no busy machine can blur: system calls (`strace`), instructions (`valgrind`) and the size of the
+//! package (`zip`). It owns the use of these tools; where one is missing or refused it says so, and the run goes on.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 
-use crate::exchange::Exchange;
 use crate::function::{Backend, Function};
 use crate::warm::Lane;
+use crate::workload::Workload;
 
 const ATTACH_LIMIT: Duration = Duration::from_secs(10);
 
@@ -18,7 +18,7 @@ const ATTACH_LIMIT: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// When `strace` is missing or may not attach.
-pub fn system_calls(lane: &mut Lane, exchange: &Exchange, folder: &Path, count: usize) -> anyhow::Result<f64> {
+pub fn system_calls(lane: &mut Lane, workload: &Workload, folder: &Path, count: usize) -> anyhow::Result<f64> {
     let summary = folder.join("strace.txt");
     let attached = folder.join("strace.log");
     let pid = lane.process.pid().to_string();
@@ -40,8 +40,8 @@ pub fn system_calls(lane: &mut Lane, exchange: &Exchange, folder: &Path, count: 
         }
         std::thread::sleep(Duration::from_millis(10));
     }
-    let event = exchange.event(lane.function.mode)?;
-    let outcome = lane.run(exchange, &event, count);
+    let event = workload.event(lane.function.mode)?;
+    let outcome = lane.run(workload, &event, count);
     let signal = rustix::process::kill_process(rustix::process::Pid::from_child(&strace), rustix::process::Signal::INT);
     strace.wait()?;
     outcome?;
@@ -62,13 +62,14 @@ pub struct Instructions {
     pub per_request: u64,
 }
 
-/// Counts instructions: three runs of 1, 50 and 50 + `count` requests; the difference of the last two is the steady state.
+/// Counts instructions: three runs of 1, 50 and 50 + `count` requests; the difference of the last two is the steady
+/// state.
 ///
 /// # Errors
 /// When `valgrind` is missing or cannot run the function.
 pub fn instructions(
     function: &Function,
-    exchange: &Exchange,
+    workload: &Workload,
     backend: &Backend,
     folder: &Path,
     count: usize,
@@ -76,7 +77,7 @@ pub fn instructions(
     let counted = |requests: usize| -> anyhow::Result<u64> {
         let valgrind = Valgrind::new(folder)?;
         let mut lane = Lane::start(function, backend, folder, &valgrind.words)?;
-        lane.run(exchange, &exchange.event(function.mode)?, requests)?;
+        lane.run(workload, &workload.event(function.mode)?, requests)?;
         lane.process.terminate()?;
         valgrind.collected()
     };
@@ -97,7 +98,7 @@ pub fn instructions_of(program: &Path, arguments: &[&str]) -> anyhow::Result<u64
     valgrind.collected()
 }
 
-/// What stands before a command to count it, and where the count will be.
+/// The words to put before a command to count its instructions, and the file that gets the count.
 struct Valgrind {
     words: Vec<OsString>,
     log: PathBuf,

@@ -1,5 +1,5 @@
-//! The functions that are compared: how each is built, started and told where its back end is. It owns processes, and no
-//! measuring: a [`Process`] ends when it is dropped.
+//! The functions that are compared: how each is built, started and told where its back end is. It owns processes, and
+//! no measuring: a [`Process`] ends when it is dropped.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -57,7 +57,7 @@ impl Function {
         Self { name, mode, command: vec!["node".into(), folder.join("runtime.js").into(), script.into()] }
     }
 
-    /// Whether it answers the same whatever it is asked.
+    /// Returns whether its response is always the same.
     #[must_use]
     pub fn is_constant(&self) -> bool {
         [RAW_FLOOR, ECHO_FLOOR].contains(&self.name)
@@ -95,7 +95,7 @@ impl Function {
     }
 }
 
-/// Where a function finds its back end, and whom it trusts.
+/// The address of a function's back end, and the authority that it trusts.
 #[derive(Debug, Clone)]
 pub struct Backend {
     /// `https://localhost:PORT`
@@ -183,8 +183,8 @@ pub fn install_node_packages() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Builds binaries with cargo in the profile that this program itself was built in, each package for itself, so that what is
-/// measured is what would ship. Returns the folder they are in.
+/// Builds binaries with cargo in the profile that this program itself was built in, each package for itself, so that
+/// what is measured is what would ship. Returns the folder they are in.
 ///
 /// # Errors
 /// When cargo fails.
@@ -197,7 +197,8 @@ pub fn build(package: &str, binaries: &[&str]) -> anyhow::Result<PathBuf> {
     own_folder()
 }
 
-/// Builds `echo-floor` and `floor`, which have a workspace of their own, beside the others. Returns the folder they are in.
+/// Builds `echo-floor` and `floor`, which have a workspace of their own, beside the others. Returns the folder they are
+/// in.
 ///
 /// # Errors
 /// When cargo fails.
@@ -228,7 +229,7 @@ fn cargo_build(arguments: Vec<OsString>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Where release builds are, whatever profile this program was built in.
+/// The folder of release builds, whatever profile this program was built in.
 ///
 /// # Errors
 /// When this program's own place is not known.
@@ -236,7 +237,7 @@ pub fn release_folder() -> anyhow::Result<PathBuf> {
     Ok(own_folder()?.with_file_name("release"))
 }
 
-/// Where this program is; tests run from `deps`, one level below.
+/// The folder of this program's build; tests run from `deps`, one level below.
 fn own_folder() -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe()?;
     let folder = own.parent().context("this program is in no folder")?;

@@ -1,5 +1,5 @@
-//! Reads HTTP/1.1 messages off a blocking stream, byte for byte, into a kept buffer (RFC 9112). It owns framing only: it
-//! judges no field, follows no semantics and writes nothing. Everything here that speaks HTTP reads through it.
+//! Reads HTTP/1.1 messages off a blocking stream, byte for byte, into a kept buffer (RFC 9112). It owns framing only:
+//! it judges no field, follows no semantics and writes nothing. Everything here that speaks HTTP reads through it.
 
 use std::borrow::Cow;
 use std::io::{self, Read};
@@ -8,7 +8,7 @@ use std::io::{self, Read};
 const MAX_HEAD: usize = 256 * 1024;
 const FIRST_BUFFER: usize = 16 * 1024;
 
-/// What is expected next on the stream: it decides when the body ends (RFC 9112 section 6.3).
+/// The kind of message expected next on the stream, which decides where the body ends (RFC 9112 section 6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A request: no `Content-Length` and no `Transfer-Encoding` means no body.
@@ -75,14 +75,14 @@ impl<S: Read> Reader<S> {
         Self { stream, buffer: vec![0; FIRST_BUFFER], start: 0, filled: 0 }
     }
 
-    /// Whether bytes of a further message are here already.
+    /// Returns whether bytes of a further message have been read already.
     #[must_use]
     pub fn has_more(&self) -> bool {
         self.start < self.filled
     }
 
-    /// The next whole message; `None` when the stream ended before its first byte. Whatever the stream returns as an error
-    /// (also a time-out before the first byte) is passed on and loses nothing that was read.
+    /// The next whole message; `None` when the stream ended before its first byte. Whatever the stream returns as an
+    /// error (also a time-out before the first byte) is passed on and loses nothing that was read.
     ///
     /// # Errors
     /// The stream's own, `UnexpectedEof` inside a message, `InvalidData` for broken framing.
@@ -235,7 +235,7 @@ fn decimal(value: &[u8]) -> io::Result<usize> {
         .ok_or_else(|| invalid("a content-length that is no number"))
 }
 
-/// Where `wanted` first begins in `held`.
+/// The index at which `wanted` first occurs in `held`.
 #[must_use]
 pub fn find(held: &[u8], wanted: &[u8]) -> Option<usize> {
     memchr::memmem::find(held, wanted)

@@ -1,4 +1,4 @@
-//! What a mirror costs the client, and what it costs in Lambda's time: the same function without one, with one that is
+//! The cost of a mirror in latency for the client and in Lambda time: the same function without one, with one that is
 //! compared, and with one that takes five seconds, in turns. It owns these configurations and their table.
 
 use std::ffi::OsString;
@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 
 use crate::certificate::Tls;
-use crate::exchange::{Exchange, script};
 use crate::function::{Backend, Function, build};
 use crate::origin::{Action, Origin};
 use crate::process;
 use crate::runtime_api::Timing;
 use crate::warm::Lane;
+use crate::workload::{Workload, script};
 
-/// How long the slow mirror takes.
+/// The response time of the slow mirror.
 const SLOW: Duration = Duration::from_secs(5);
 /// One request to the slow one in each round, and one after the same wait without a mirror.
 const ROUNDS: usize = 40;
@@ -40,9 +40,9 @@ pub fn run() -> anyhow::Result<()> {
     let cpu = process::pin_to_one_cpu()?;
     let folder = tempfile::tempdir()?;
     let tls = Tls::generate(folder.path())?;
-    let exchanges = Exchange::all();
-    let small = exchanges.first().context("no exchange")?;
-    let origin = Origin::start(tls.server.clone(), script(&exchanges))?;
+    let workloads = Workload::all();
+    let small = workloads.first().context("no workload")?;
+    let origin = Origin::start(tls.server.clone(), script(&workloads))?;
     let hanging = Origin::start(tls.server.clone(), |_, _| Action::Hang)?;
     let backend = Backend { url: origin.url(), ca_file: tls.ca_file.clone() };
     let event = small.event(function.mode)?;

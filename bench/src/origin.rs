@@ -1,5 +1,6 @@
-//! An HTTPS origin on loopback, HTTP/1.1 only, one blocking thread a connection. It reads requests byte for byte and does
-//! what its script says; it owns no meaning of requests or answers. The benchmark and the conformance suite share it.
+//! An HTTPS origin on loopback, HTTP/1.1 only, one blocking thread a connection. It reads requests byte for byte and
+//! does what its script says; it owns no meaning of requests or answers. The benchmark and the conformance suite share
+//! it.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -15,7 +16,7 @@ use crate::message::{Kind, Message, Reader};
 /// A connection that says nothing for so long is given up, so that no thread outlives a run by much.
 const IDLE: Duration = Duration::from_secs(120);
 
-/// What the origin does with a request.
+/// The origin's reaction to a request.
 #[derive(Debug, Clone)]
 pub enum Action {
     /// Sends these bytes as they are and keeps the connection.
@@ -37,8 +38,8 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// Listens on a free port of 127.0.0.1. `script` is asked for each request; its first argument counts the requests on
-    /// this connection before it.
+    /// Listens on a free port of 127.0.0.1. `script` is asked for each request; its first argument counts the requests
+    /// on this connection before it.
     ///
     /// # Errors
     /// When no port can be bound.

@@ -1,5 +1,5 @@
-//! What Linux says of a process and of the machine: CPU time, peak memory, the one CPU everything is pinned to, and the name
-//! of the folder that figures of this machine go to. It starts and ends nothing.
+//! Figures from Linux about a process and the machine: CPU time, peak memory, the one CPU everything is pinned to, and the
+//! name of the folder for the figures of this machine. It starts and ends nothing.
 
 use std::fs;
 use std::time::SystemTime;
@@ -7,8 +7,8 @@ use std::time::SystemTime;
 use anyhow::Context as _;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// CPU time of all threads that the process has now, in nanoseconds (`/proc/PID/task/*/schedstat`, first figure). Threads
-/// that ended are not counted, and none of the functions measured ends threads while it serves.
+/// CPU time of all threads that the process has now, in nanoseconds (`/proc/PID/task/*/schedstat`, first figure).
+/// Threads that ended are not counted, and none of the functions measured ends threads while it serves.
 ///
 /// # Errors
 /// When the process is gone.
@@ -33,11 +33,11 @@ pub fn peak_memory_kib(pid: u32) -> anyhow::Result<u64> {
     number.and_then(|number| number.parse().ok()).context("`/proc/PID/status` has no `VmHWM`")
 }
 
-/// Pins this process, its threads and children to come to one CPU, the last it may use; returns which. On several CPUs the
-/// wake-ups between them drown what is measured.
+/// Pins this process, its threads and children to come to one CPU, the last it may use; returns which. On several CPUs
+/// the wake-ups between them drown what is measured.
 ///
 /// # Errors
-/// When the kernel refuses.
+/// If the kernel rejects it.
 pub fn pin_to_one_cpu() -> anyhow::Result<usize> {
     let allowed = sched_getaffinity(None)?;
     let cpu = (0..CpuSet::MAX_CPU).rev().find(|&cpu| allowed.is_set(cpu)).context("this process may use no CPU")?;
@@ -100,7 +100,7 @@ pub fn own_memory_kib(pid: u32) -> anyhow::Result<u64> {
     Ok(resident.saturating_sub(shared) * rustix::param::page_size() as u64 / 1024)
 }
 
-/// How many descriptors the process has open.
+/// The number of open file descriptors of a process.
 ///
 /// # Errors
 /// When the process is gone.

@@ -6,7 +6,7 @@ use crate::counts::Instructions;
 use crate::function::{ECHO_FLOOR, RAW_FLOOR, RAW_PROXY};
 use crate::warm::{DIRECT, Sample, Series, median};
 
-/// What was counted for one function; what could not be counted is empty.
+/// The counts for one function; those that could not be taken are empty.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Counts {
     /// System calls a small GET.

@@ -1,4 +1,4 @@
-//! What routes cost: compiling them at start, and finding the one that a request meets. Instructions, which a busy machine
+//! The cost of routes: compiling them at start, and selecting one for a request. Instructions, which a busy machine
 //! does not blur, and the clock for compiling. It owns the routes and requests that are measured.
 
 use std::fmt::Write as _;
@@ -13,16 +13,16 @@ use serde_json::{Value, json};
 
 use crate::counts;
 
-/// How many routes there are in a round.
+/// The number of routes in each round.
 const SIZES: [usize; 3] = [10, 1_000, 10_000];
-/// How often a route is looked for.
+/// The number of selections in a round.
 const SELECTIONS: usize = 1_000;
-/// How often the clock is looked at; the median counts.
+/// The number of timed repetitions, of which the median is shown.
 const REPEATED: usize = 5;
 /// Services of one team, which begin alike.
 const TEAM: usize = 10;
 
-/// How the file is written.
+/// The syntax of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
     /// As people do.

@@ -1,4 +1,5 @@
-//! The benchmark from start to end: builds, pins, measures, prints. It owns the order of things and the list of functions.
+//! The benchmark from start to end: builds, pins, measures, prints. It owns the order of things and the list of
+//! functions.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,7 +7,6 @@ use std::process::Command;
 use anyhow::{bail, ensure};
 
 use crate::certificate::Tls;
-use crate::exchange::{Exchange, script};
 use crate::function::{
     ARTICLE, Backend, ECHO_FLOOR, FIXED, FLOOR, Function, OURS, RAW_FLOOR, RAW_PROXY, build, build_official_anchors,
     install_node_packages, node_folder,
@@ -14,6 +14,7 @@ use crate::function::{
 use crate::origin::Origin;
 use crate::report::{Counts, bodies_table, cold_table, warm_table};
 use crate::warm::{Direct, Lane, Plan, measure};
+use crate::workload::{Workload, script};
 use crate::{cold, counts, process};
 
 /// The whole run.
@@ -25,7 +26,8 @@ const QUICK: Plan = Plan { rounds: 3, requests: 50, warm_up: 200, cold: 3, count
 /// measure; empty means all of them.
 ///
 /// # Errors
-/// When a name is none of ours, when something cannot be built or started, or in a debug build: its figures would be the harness's own.
+/// For an unknown name, for anything that cannot be built or started, and in a debug build, which would measure the
+/// harness itself.
 pub fn run(quick: bool, only: &[&str]) -> anyhow::Result<()> {
     ensure!(
         quick || !cfg!(debug_assertions),
@@ -57,11 +59,11 @@ pub fn run(quick: bool, only: &[&str]) -> anyhow::Result<()> {
     let cpu = process::pin_to_one_cpu()?;
     let folder = tempfile::tempdir()?;
     let tls = Tls::generate(folder.path())?;
-    let exchanges = Exchange::all();
-    let Some((small, larger)) = exchanges.split_first() else {
+    let workloads = Workload::all();
+    let Some((small, larger)) = workloads.split_first() else {
         return Ok(());
     };
-    let origin = Origin::start(tls.server.clone(), script(&exchanges))?;
+    let origin = Origin::start(tls.server.clone(), script(&workloads))?;
     let backend = Backend { url: origin.url(), ca_file: tls.ca_file.clone() };
 
     progress("cold starts");
@@ -76,15 +78,15 @@ pub fn run(quick: bool, only: &[&str]) -> anyhow::Result<()> {
     let warm = measure(&mut lanes, &mut direct, small, plan.rounds, plan.requests, plan.warm_up)?;
 
     let mut bodies = Vec::new();
-    for exchange in larger {
-        progress(exchange.name);
-        let count = plan.requests / exchange.share;
-        let series = measure(&mut lanes, &mut direct, exchange, plan.rounds, count, plan.warm_up / exchange.share)?;
-        bodies.push((exchange.name, series));
+    for workload in larger {
+        progress(workload.name);
+        let count = plan.requests / workload.share;
+        let series = measure(&mut lanes, &mut direct, workload, plan.rounds, count, plan.warm_up / workload.share)?;
+        bodies.push((workload.name, series));
     }
 
     let mut notes = Vec::new();
-    let large = larger.iter().max_by_key(|exchange| (exchange.share, exchange.name.contains("binary")));
+    let large = larger.iter().max_by_key(|workload| (workload.share, workload.name.contains("binary")));
     let mut counted = Vec::new();
     for (function, lane) in functions.iter().zip(&mut lanes) {
         progress(&format!("counts of {}", function.name));

@@ -1,6 +1,6 @@
-//! A neutral Lambda Runtime API server for measuring: one function process, one invocation at a time, blocking sockets, the
-//! clock read right where bytes leave and arrive (AWS page "Using the Lambda runtime API"). It owns the timing of one
-//! exchange. It enforces no limit, runs no process and knows nothing of ALB; the emulator does that.
+//! A neutral Lambda Runtime API server for measuring: one function process, one invocation at a time, blocking sockets,
+//! the clock read right where bytes leave and arrive (AWS page "Using the Lambda runtime API"). It owns the timing of
+//! one exchange. It enforces no limit, runs no process and knows nothing of ALB; the emulator does that.
 
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -13,18 +13,18 @@ use crate::message::{Kind, Message, Reader};
 
 /// A function that says nothing for so long has failed.
 const LIMIT: Duration = Duration::from_secs(60);
-/// How long a read waits before a second connection is looked for.
+/// The time that a read waits before it looks for a second connection.
 const GLANCE: Duration = Duration::from_millis(20);
 const ACCEPTED: &[u8] =
     b"HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n{\"status\":\"OK\"}\n";
 
-/// What one invocation took.
+/// The times of one invocation.
 #[derive(Debug, Clone, Copy)]
 pub struct Timing {
     /// From the event's first byte written to the answer's last byte read.
     pub latency: Duration,
-    /// From the event's first byte written to the following `next`, without the harness's own check of the answer. It is
-    /// what Lambda bills.
+    /// From the event's first byte written to the following `next`, without the harness's own check of the answer. It
+    /// is what Lambda bills.
     pub cycle: Duration,
 }
 
@@ -81,10 +81,11 @@ impl RuntimeApi {
         Ok(())
     }
 
-    /// Hands over `event`, takes the answer and waits for the next `next`. `check` sees the answer while the clocks stand.
+    /// Hands over `event`, takes the answer and waits for the next `next`. `check` sees the answer while the clocks
+    /// stand.
     ///
     /// # Errors
-    /// What `check` returns, and whatever keeps the exchange from ending well.
+    /// The error of `check`, or any error of the exchange.
     pub fn invoke(&mut self, event: &[u8], check: impl FnOnce(&[u8]) -> anyhow::Result<()>) -> anyhow::Result<Timing> {
         self.wait_for_next()?;
         let waiting = self.waiting.take().context("no function is waiting")?;

@@ -1,5 +1,5 @@
-//! Warm exchanges: all functions are kept alive and take turns in rounds, so that whatever disturbs the machine disturbs
-//! them alike. It owns rounds and medians; what is sent is `exchange`'s, the clock is `runtime_api`'s.
+//! Warm exchanges: all functions are kept alive and take turns in rounds, so that whatever disturbs the machine
+//! disturbs them alike. It owns rounds and medians; what is sent is `workload`'s, the clock is `runtime_api`'s.
 
 use std::io::Write as _;
 use std::net::TcpStream;
@@ -12,16 +12,16 @@ use crossfade_event::HeaderMode;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
-use crate::exchange::{Exchange, check_constant};
 use crate::function::{Backend, Function, Process};
 use crate::message::{Kind, Reader};
 use crate::process::{cpu_nanoseconds, peak_memory_kib};
 use crate::runtime_api::{RuntimeApi, Timing};
+use crate::workload::{Workload, check_constant};
 
 /// The harness's own connection to the origin, as it is called in the tables.
 pub const DIRECT: &str = "direct";
 
-/// How much is measured.
+/// The size of a measurement.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
     /// Rounds; every figure is a median over them.
@@ -47,7 +47,7 @@ pub struct Sample {
     pub cpu: f64,
 }
 
-/// All rounds of one function and one exchange.
+/// All rounds of one function and one workload.
 #[derive(Debug)]
 pub struct Series {
     /// The function.
@@ -89,22 +89,23 @@ impl Lane {
     ///
     /// # Errors
     /// At the first answer that is wrong.
-    pub fn timings(&mut self, exchange: &Exchange, event: &[u8], count: usize) -> anyhow::Result<Vec<Timing>> {
+    pub fn timings(&mut self, workload: &Workload, event: &[u8], count: usize) -> anyhow::Result<Vec<Timing>> {
         let mode = self.function.mode;
         let constant = self.function.is_constant();
         let check = |reply: &[u8]| {
-            if constant { check_constant(HeaderMode::Multi, reply) } else { exchange.check(mode, reply) }
+            if constant { check_constant(HeaderMode::Multi, reply) } else { workload.check(mode, reply) }
         };
         (0..count).map(|_| self.api.invoke(event, check)).collect()
     }
 
-    /// Sends `event` `count` times, checks every answer, and returns the medians of latency and cycle and the mean CPU time.
+    /// Sends `event` `count` times, checks every answer, and returns the medians of latency and cycle and the mean CPU
+    /// time.
     ///
     /// # Errors
     /// At the first answer that is wrong.
-    pub fn run(&mut self, exchange: &Exchange, event: &[u8], count: usize) -> anyhow::Result<Sample> {
+    pub fn run(&mut self, workload: &Workload, event: &[u8], count: usize) -> anyhow::Result<Sample> {
         let before = cpu_nanoseconds(self.process.pid())?;
-        let timings = self.timings(exchange, event, count)?;
+        let timings = self.timings(workload, event, count)?;
         let micros =
             |of: fn(&Timing) -> Duration| timings.iter().map(|timing| of(timing).as_secs_f64() * 1e6).collect();
         let (latencies, cycles) = (micros(|timing| timing.latency), micros(|timing| timing.cycle));
@@ -129,48 +130,48 @@ impl Direct {
         Ok(Self(Reader::new(StreamOwned::new(connection, stream))))
     }
 
-    fn run(&mut self, exchange: &Exchange, count: usize) -> anyhow::Result<Sample> {
-        let request = exchange.direct();
+    fn run(&mut self, workload: &Workload, count: usize) -> anyhow::Result<Sample> {
+        let request = workload.direct();
         let mut latencies = Vec::with_capacity(count);
         for _ in 0..count {
             let started = Instant::now();
             self.0.stream.write_all(&request)?;
             let response = self.0.read(Kind::Response)?.context("the origin closed the connection")?;
             latencies.push(started.elapsed().as_secs_f64() * 1e6);
-            exchange.check_body(&response.body)?;
+            workload.check_body(&response.body)?;
         }
         let latency = median(latencies);
         Ok(Sample { latency, cycle: latency, cpu: f64::NAN })
     }
 }
 
-/// Measures one exchange on every lane and on `direct`, `rounds` rounds of `count` requests, in an order that turns.
+/// Measures one workload on every lane and on `direct`, `rounds` rounds of `count` requests, in an order that turns.
 ///
 /// # Errors
 /// When `direct` fails. A function's failure is its own result.
 pub fn measure(
     lanes: &mut [Lane],
     direct: &mut Direct,
-    exchange: &Exchange,
+    workload: &Workload,
     rounds: usize,
     count: usize,
     warm_up: usize,
 ) -> anyhow::Result<Vec<Series>> {
     let events: Vec<Vec<u8>> =
-        lanes.iter().map(|lane| exchange.event(lane.function.mode)).collect::<anyhow::Result<_>>()?;
-    direct.run(exchange, count)?;
+        lanes.iter().map(|lane| workload.event(lane.function.mode)).collect::<anyhow::Result<_>>()?;
+    direct.run(workload, count)?;
     let mut direct_samples = Vec::with_capacity(rounds);
     let mut samples: Vec<Result<Vec<Sample>, String>> = Vec::with_capacity(lanes.len());
     for (lane, event) in lanes.iter_mut().zip(&events) {
-        let warm = lane.run(exchange, event, warm_up);
+        let warm = lane.run(workload, event, warm_up);
         samples.push(warm.map(|_| Vec::with_capacity(rounds)).map_err(|error| error.to_string()));
     }
     for round in 0..rounds {
-        direct_samples.push(direct.run(exchange, count)?);
+        direct_samples.push(direct.run(workload, count)?);
         for turn in 0..lanes.len() {
             let at = (round + turn) % lanes.len();
             let Ok(taken) = &mut samples[at] else { continue };
-            match lanes[at].run(exchange, &events[at], count) {
+            match lanes[at].run(workload, &events[at], count) {
                 Ok(sample) => taken.push(sample),
                 Err(error) => samples[at] = Err(error.to_string()),
             }

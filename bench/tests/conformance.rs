@@ -1,10 +1,10 @@
 //! The conformance suite as a test: ours passes every case, and the article's handler fails exactly those it is known to
 //! fail, so that neither the product nor the table can rot.
 
-use crossfade_bench::conformance::{self, Case, Outcome};
+use crossfade_bench::conformance::{self, Case, CaseResult};
 use crossfade_bench::function::{ARTICLE, Function, build, install_node_packages};
 
-fn outcomes(function: Function, cases: &[Case]) -> Vec<Outcome> {
+fn outcomes(function: Function, cases: &[Case]) -> Vec<CaseResult> {
     let rows = conformance::run(&[function], cases).expect("the test bed");
     rows.into_iter().map(|mut row| row.remove(0)).collect()
 }

@@ -1,6 +1,7 @@
 //! The zip file that Lambda unpacks: a pure function of names, modes and contents.
 //!
-//! Owns reproducibility: same input, same bytes, on every machine and day, so that a deploy without a change is none.
+//! Owns reproducibility: the same input gives the same bytes on every machine and day, so that deploying without a
+//! change has no effect.
 
 use std::io::{Cursor, Write};
 
@@ -17,8 +18,8 @@ pub(crate) struct Entry {
     pub(crate) data: Vec<u8>,
 }
 
-/// Zopfli in four rounds: a few seconds here, some per cent fewer bytes in every cold start. Levels from 10 on choose it
-/// (documentation of `zip::write::FileOptions::compression_level`).
+/// Zopfli in four rounds: a few seconds here, some per cent fewer bytes in every cold start. Levels from 10 on choose
+/// it (documentation of `zip::write::FileOptions::compression_level`).
 const LEVEL: i64 = 13;
 
 /// Writes the entries in the order given, all dated 1980-01-01, the earliest date of the format.

@@ -1,7 +1,7 @@
 //! `cargo xtask ci`: every check that a change has to pass, in one list.
 //!
-//! Owns the list and its order (cheap ones first), and what may be said at the end. All steps run even when one fails: one
-//! round tells everything.
+//! Owns the list and its order (cheap ones first), and what may be said at the end. All steps run even when one fails:
+//! one round tells everything.
 
 use std::time::Instant;
 
@@ -19,15 +19,16 @@ const STEPS: [(&str, &[&str]); 6] = [
     ("budget", &["run", "--quiet", "--locked", "--package", "crossfade-bench", "--", "budget"]),
 ];
 
-/// The workspaces whose lock files are checked: ours, those of the fuzz targets and of the bench's anchors, that of a function
-/// of other people.
+/// The workspaces whose lock files are checked: ours, those of the fuzz targets and of the bench's anchors, that of a
+/// function of other people.
 const MANIFESTS: [&str; 4] =
     ["Cargo.toml", "fuzz/Cargo.toml", "bench/anchors/Cargo.toml", "crates/cli/tests/functions/rust/Cargo.toml"];
 
-/// Why it is accepted that the advisory database is out of reach. Without it, that is a failure.
+/// The variable with the reason why CI may pass without the advisory database. Without it, an unreachable database is a
+/// failure.
 const REASON: &str = "CI_WITHOUT_ADVISORIES";
 
-/// What came of a step.
+/// The result of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
     Ok,
@@ -35,8 +36,7 @@ enum Verdict {
     NotChecked,
 }
 
-/// Runs all steps, and says at last what came of them; `false` when one of them found something, or could not be made and
-/// nobody has said why that is accepted.
+/// Runs all steps and prints their results. Returns `false` if a step failed, or could not run without an accepted reason.
 pub(crate) fn run() -> Result<bool> {
     let start = Instant::now();
     let mut results = Vec::new();
@@ -68,9 +68,9 @@ pub(crate) fn run() -> Result<bool> {
     Ok(passes)
 }
 
-type Outcome = (String, Verdict, f64);
+type StepResult = (String, Verdict, f64);
 
-fn step(name: &str, arguments: &[&str]) -> Result<Outcome> {
+fn step(name: &str, arguments: &[&str]) -> Result<StepResult> {
     eprintln!("\n== {name}: cargo {}", arguments.join(" "));
     let start = Instant::now();
     // The only way to say it to rustdoc; the other steps do not look at it.
@@ -87,9 +87,9 @@ fn deny<'a>(manifest: &'a str, checks: &[&'a str]) -> Vec<&'a str> {
     [&begin[..], &quiet, checks].concat()
 }
 
-/// Known faults of our dependencies. Their list is a repository on GitHub; where that is out of reach, only the versions that
-/// `deny.toml` names are known to be bad.
-fn advisories(manifest: &str) -> Result<Outcome> {
+/// Known faults of our dependencies. Their list is a repository on GitHub; where that is out of reach, only the
+/// versions that `deny.toml` names are known to be bad.
+fn advisories(manifest: &str) -> Result<StepResult> {
     let name = format!("advisories {manifest}");
     let arguments = deny(manifest, &["advisories"]);
     eprintln!("\n== {name}: cargo {}", arguments.join(" "));
@@ -105,7 +105,7 @@ fn advisories(manifest: &str) -> Result<Outcome> {
     Ok((name, verdict, start.elapsed().as_secs_f64()))
 }
 
-/// Whether all is well, and the last line.
+/// Returns whether CI passes, and the last line of its output.
 fn conclusion(verdicts: &[Verdict], reason: &str) -> (bool, String) {
     if verdicts.contains(&Verdict::Failed) {
         return (false, "checks FAILED".to_owned());

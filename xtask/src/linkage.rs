@@ -1,4 +1,4 @@
-//! Whether a binary can be loaded on Amazon Linux 2023, read from the file itself.
+//! Checks from a binary's own headers that Amazon Linux 2023 can load it.
 //!
 //! Owns what `readelf -d` and `objdump -T` would say, without needing either. Runs nothing.
 
@@ -9,10 +9,11 @@ use object::Endianness;
 use object::elf;
 use object::read::elf::{Dyn, ElfFile64, FileHeader};
 
-/// The C library of Amazon Linux 2023 and so of `provided.al2023` (AWS, "Comparing Amazon Linux 2 and Amazon Linux 2023").
+/// The C library of Amazon Linux 2023 and so of `provided.al2023` (AWS, "Comparing Amazon Linux 2 and Amazon Linux
+/// 2023").
 pub(crate) const NEWEST_GLIBC: GlibcVersion = GlibcVersion(2, 34);
 
-/// What the base image has and a Rust binary may ask for.
+/// The libraries of the base image that a Rust binary may need.
 const LIBRARIES: [&str; 5] =
     ["libc.so.6", "libm.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"];
 
@@ -33,7 +34,7 @@ impl fmt::Display for GlibcVersion {
     }
 }
 
-/// What the loader will look for.
+/// The requirements that the loader resolves.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Linkage {
     /// As Lambda names it: `x86_64` or `arm64`.
@@ -81,7 +82,7 @@ impl Linkage {
         Ok(Linkage { architecture, libraries, glibc })
     }
 
-    /// Why Amazon Linux 2023 could not load it; empty when it can.
+    /// The reasons why Amazon Linux 2023 cannot load it; empty if it can.
     pub(crate) fn problems(&self) -> Vec<String> {
         let strange = self
             .libraries
@@ -124,7 +125,7 @@ mod tests {
         assert_eq!(fine.problems(), [""; 0]);
     }
 
-    /// The test's own executable is a Rust binary as good as any.
+    /// The test's own executable serves as the Rust binary.
     #[test]
     #[cfg(target_os = "linux")]
     fn a_rust_binary_is_read() {

@@ -9,23 +9,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 /// All that is allowed. A new edge is a decision: change it here and in ARCHITECTURE.md.
-const EDGES: [(&str, &[&str]); 11] = [
+const EDGES: [(&str, &[&str]); 12] = [
     ("crossfade-document", &[]),
     ("crossfade-event", &[]),
+    ("crossfade-journal", &[]),
     ("crossfade-rule", &[]),
-    ("crossfade-compare", &[]),
-    ("crossfade-parity", &["crossfade-compare"]),
-    ("crossfade-route", &["crossfade-compare", "crossfade-document", "crossfade-rule"]),
-    ("crossfade-proxy", &["crossfade-compare", "crossfade-route"]),
-    ("crossfade-function", &["crossfade-event", "crossfade-proxy", "crossfade-route"]),
+    ("crossfade-compare", &["crossfade-journal"]),
+    ("crossfade-parity", &["crossfade-journal"]),
+    ("crossfade-route", &["crossfade-compare", "crossfade-document", "crossfade-journal", "crossfade-rule"]),
+    ("crossfade-proxy", &["crossfade-compare", "crossfade-event", "crossfade-journal", "crossfade-route"]),
+    ("crossfade-function", &["crossfade-event", "crossfade-journal", "crossfade-proxy", "crossfade-route"]),
     ("crossfade-emulator", &["crossfade-document", "crossfade-event", "crossfade-rule"]),
     (
         "crossfade",
         &[
-            "crossfade-compare",
             "crossfade-emulator",
             "crossfade-event",
             "crossfade-function",
+            "crossfade-journal",
             "crossfade-parity",
             "crossfade-proxy",
             "crossfade-route",
@@ -36,10 +37,11 @@ const EDGES: [(&str, &[&str]); 11] = [
 ];
 
 /// Crates that need no runtime, no socket, no clock and no command line must be unable to have one.
-const PURE: [&str; 6] = [
+const PURE: [&str; 7] = [
     "crossfade-compare",
     "crossfade-document",
     "crossfade-event",
+    "crossfade-journal",
     "crossfade-parity",
     "crossfade-rule",
     "crossfade-route",
@@ -47,12 +49,13 @@ const PURE: [&str; 6] = [
 const NOT_PURE: [&str; 7] = ["clap", "tokio", "mio", "hyper", "hyper-util", "rustls", "ring"];
 
 /// Weight or cold start that the deployed binary must not have.
-const NOT_DEPLOYED: [&str; 10] = [
+const NOT_DEPLOYED: [&str; 11] = [
     "anyhow",
     "aws-lc-rs",
     "aws-lc-sys",
     "clap",
     "crossfade-emulator",
+    "maud",
     "native-tls",
     "openssl",
     "rcgen",

@@ -9,12 +9,16 @@ use std::path::{Path, PathBuf};
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 /// Made by tools, not by us.
 const NOT_OURS: [&str; 4] = ["target", "node_modules", ".git", ".serverless"];
-/// Where code stops being graspable; tests are not counted.
+/// The most lines of a file, not counting tests.
 const MOST_LINES: usize = 800;
 
 fn files(wanted: impl Fn(&Path) -> bool) -> Vec<PathBuf> {
+    files_below(Path::new(ROOT), wanted)
+}
+
+fn files_below(root: &Path, wanted: impl Fn(&Path) -> bool) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let mut folders = vec![PathBuf::from(ROOT)];
+    let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).unwrap() {
             let path = entry.unwrap().path();
@@ -32,8 +36,12 @@ fn files(wanted: impl Fn(&Path) -> bool) -> Vec<PathBuf> {
     found
 }
 
+fn has_extension_rs(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "rs")
+}
+
 fn rust_files() -> Vec<PathBuf> {
-    let found = files(|path| path.extension().is_some_and(|extension| extension == "rs"));
+    let found = files(has_extension_rs);
     assert!(found.len() > 20, "only {} Rust files found: this test looks in the wrong place", found.len());
     found
 }
@@ -43,6 +51,30 @@ fn every_rust_file_opens_by_saying_what_it_owns() {
     let silent: Vec<_> =
         rust_files().into_iter().filter(|file| !fs::read_to_string(file).unwrap().starts_with("//! ")).collect();
     assert!(silent.is_empty(), "without `//!` in the first line: {silent:#?}");
+}
+
+/// Crates whose doc comments have been rewritten as contracts. Add a crate here when its comments are.
+const CONTRACTS: [&str; 5] = ["compare", "document", "parity", "route", "rule"];
+
+/// A doc comment states what an item returns or guarantees. One that opens with a question word is a title.
+#[test]
+fn doc_comments_are_contracts() {
+    const QUESTIONS: [&str; 6] = ["What", "Whether", "How", "Why", "Where", "Which"];
+    let crates = Path::new(ROOT).join("crates");
+    let mut titles = Vec::new();
+    for file in CONTRACTS.iter().flat_map(|name| files_below(&crates.join(name), has_extension_rs)) {
+        let text = fs::read_to_string(&file).unwrap();
+        let mut is_inside = false;
+        for (index, line) in text.lines().map(str::trim_start).enumerate() {
+            let comment = line.strip_prefix("///").or_else(|| line.strip_prefix("//!"));
+            let first_word = comment.and_then(|comment| comment.split_whitespace().next()).unwrap_or_default();
+            if !is_inside && QUESTIONS.contains(&first_word) {
+                titles.push(format!("{}:{}: {line}", file.display(), index + 1));
+            }
+            is_inside = comment.is_some();
+        }
+    }
+    assert!(titles.is_empty(), "doc comments that open with a question word: {titles:#?}");
 }
 
 #[test]
@@ -57,6 +89,29 @@ fn no_file_is_longer_than_a_reader_can_bear() {
         })
         .collect();
     assert!(long.is_empty(), "more than {MOST_LINES} lines: {long:#?}");
+}
+
+/// The templates of pages escape every value. HTML that is not escaped has one place, where its few lines can be checked.
+#[test]
+fn html_is_written_by_templates_that_escape() {
+    const UNESCAPED: [&str; 5] = ["PreEscaped", "Escaper", "Render for", "</", "\"<!"];
+    let source = Path::new(ROOT).join("crates/cli/src");
+    let exempt = [source.join("html.rs"), source.join("inspector/tests.rs")];
+    let (mut templates, mut wrong) = (0, Vec::new());
+    for file in rust_files().into_iter().filter(|file| file.starts_with(&source) && !exempt.contains(file)) {
+        let text = fs::read_to_string(&file).unwrap();
+        let has_templates = text.contains("maud");
+        templates += usize::from(has_templates);
+        for (index, line) in text.lines().enumerate().take_while(|(_, line)| line.trim() != "#[cfg(test)]") {
+            let is_unescaped = UNESCAPED.iter().any(|pattern| line.contains(pattern));
+            let is_rendered = has_templates && line.contains(".into_string()");
+            if (is_unescaped || is_rendered) && !line.trim_start().starts_with("//") {
+                wrong.push(format!("{}:{}: {}", file.display(), index + 1, line.trim()));
+            }
+        }
+    }
+    assert!(templates >= 8, "only {templates} files with templates: this test looks in the wrong place");
+    assert!(wrong.is_empty(), "HTML that no template escapes; only `cli/src/html.rs` may have some: {wrong:#?}");
 }
 
 /// A lock file must install the same from anywhere, so it names versions and checksums and no machine.
@@ -75,8 +130,8 @@ fn lock_files_name_no_registry_but_the_public_index() {
     }
 }
 
-/// `deny.toml` names versions with known faults. CI asks `cargo deny` about them; this needs no tool and no network, and finds
-/// lines that would match nothing.
+/// `deny.toml` names versions with known faults. CI asks `cargo deny` about them; this needs no tool and no network,
+/// and finds lines that would match nothing.
 #[test]
 fn no_lock_file_has_a_version_with_a_known_fault() {
     let version = |text: &str| -> Vec<u64> {

@@ -1,6 +1,7 @@
-//! The anchor `raw-proxy`: `raw-floor` plus one kept, blocking rustls connection to the back end, which is the least that a
-//! proxy can be. It forwards method, path, query, a few fields and the body, and answers as base64. What it leaves
-//! out on purpose is what a proxy is for: no validation, no time-out, no hop-by-hop rule, no unescaping of text bodies.
+//! The anchor `raw-proxy`: `raw-floor` plus one kept, blocking rustls connection to the back end, which is the least
+//! that a proxy can be. It forwards method, path, query, a few fields and the body, and answers as base64. What it
+//! leaves out on purpose is what a proxy is for: no validation, no time-out, no hop-by-hop rule, no unescaping of text
+//! bodies.
 
 use std::io::{self, Write};
 use std::net::TcpStream;
@@ -138,7 +139,7 @@ fn write_answer(response: &Message<'_>, multi: bool, answer: &mut Vec<u8>) {
     answer.extend_from_slice(b"\",\"isBase64Encoded\":true}");
 }
 
-/// What is left of a JSON text that is taken to be well formed. Strings stay as they are written.
+/// The unread rest of a JSON text, which is assumed to be well formed. Strings keep their escapes.
 struct Json<'a>(&'a [u8]);
 
 impl<'a> Json<'a> {

@@ -1,22 +1,22 @@
-//! One case of the conformance suite as a text file: reading it, and what its directives mean. It owns the format (which
-//! `bench/README.md` shows) and the comparison; it opens no socket.
+//! One case of the conformance suite as a text file: reading it, and what its directives mean. It owns the format
+//! (which `bench/README.md` shows) and the comparison; it opens no socket.
 
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use crossfade_event::HeaderMode;
 
-use crate::exchange::{binary, text};
 use crate::message::{Message, find};
+use crate::workload::{binary, text};
 
 /// One case.
 #[derive(Debug)]
 pub struct Case {
     /// The file's name without its ending.
     pub name: String,
-    /// What must hold, in one line.
+    /// The requirement, in one line.
     pub about: String,
-    /// Which known mistakes it covers.
+    /// The numbers of known faults that it covers.
     pub pitfalls: String,
     /// The header modes it is run in.
     pub modes: Vec<HeaderMode>,
@@ -27,7 +27,7 @@ pub struct Case {
     pub(super) checks: Vec<Check>,
 }
 
-/// What is done in turn.
+/// One step of a case.
 #[derive(Debug)]
 pub(super) enum Step {
     /// A raw request to the local ALB, on a connection of its own.
@@ -36,7 +36,7 @@ pub(super) enum Step {
     Event(String),
 }
 
-/// What the origin does with its first, second, … request; the last answer holds for all further ones.
+/// The origin's reaction to its first, second, … request; the last one applies to all further requests.
 #[derive(Debug)]
 pub(super) enum Answer {
     Send(String),
@@ -64,7 +64,7 @@ enum Side {
 
 #[derive(Debug)]
 enum What {
-    /// How many requests the origin got.
+    /// The number of requests that the origin got.
     Requests(usize),
     Method(String),
     Target(String),
@@ -74,7 +74,7 @@ enum What {
     Contains(String, String),
     Body(String),
     BodyLacks(String),
-    /// What the function printed.
+    /// The function's output.
     LogLacks(String),
 }
 
@@ -105,7 +105,7 @@ impl Seen {
     }
 }
 
-/// What a text may refer to with `{backend}` and `{cdn-loop}`.
+/// The values of `{backend}` and `{cdn-loop}`.
 #[derive(Debug, Clone)]
 pub(super) struct Names {
     /// The origin's authority, `localhost:PORT`.
@@ -219,8 +219,8 @@ fn check(line: &str) -> anyhow::Result<Check> {
 }
 
 impl Check {
-    /// Compares; what is wrong in a few words. `received` is all that the origin got, `answer` what the client got last,
-    /// `log` what the function printed.
+    /// Compares; what is wrong in a few words. `received` is all that the origin got, `answer` what the client got
+    /// last, `log` what the function printed.
     pub(super) fn hold(&self, received: &[Seen], answer: &Seen, log: &str, names: &Names) -> Result<(), String> {
         if let What::LogLacks(piece) = &self.what {
             return match log.contains(piece) {
@@ -317,8 +317,8 @@ pub(super) fn message(source: &str, names: &Names) -> Vec<u8> {
     message
 }
 
-/// Resolves `\\`, `\r`, `\n`, `\t`, `\xNN`, `{backend}`, `{cdn-loop}`, `{binary N}`, `{text N}`, `{a N}` and, in a head, `{length}`; whatever
-/// else stands as it is.
+/// Resolves `\\`, `\r`, `\n`, `\t`, `\xNN`, `{backend}`, `{cdn-loop}`, `{binary N}`, `{text N}`, `{a N}` and, in a
+/// head, `{length}`; whatever else stands as it is.
 pub(super) fn expand(source: &str, names: &Names, length: Option<usize>) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(source.len());
     let mut rest = source;

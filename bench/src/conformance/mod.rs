@@ -1,5 +1,6 @@
-//! The conformance suite: the same raw requests through the local ALB to each function, compared with what the origin must
-//! receive and the client must get. It owns the run and the table; cases are text files in `bench/cases`, read by `case`.
+//! The conformance suite: the same raw requests through the local ALB to each function, compared with what the origin
+//! must receive and the client must get. It owns the run and the table; cases are text files in `bench/cases`, read by
+//! `case`.
 
 mod case;
 mod run;
@@ -13,18 +14,18 @@ pub use run::Bed;
 
 use crate::function::Function;
 
-/// What came of one case with one function: for each header mode nothing, or what was wrong in a few words.
-pub type Outcome = Vec<(HeaderMode, Result<(), String>)>;
+/// The results of one case with one function: for each header mode, success or a short description of the failure.
+pub type CaseResult = Vec<(HeaderMode, Result<(), String>)>;
 
 /// Runs every case on every function, in the header modes that each case names.
 ///
 /// # Errors
 /// When the test bed cannot be made; a function's failure is an outcome.
-pub fn run(functions: &[Function], cases: &[Case]) -> anyhow::Result<Vec<Vec<Outcome>>> {
+pub fn run(functions: &[Function], cases: &[Case]) -> anyhow::Result<Vec<Vec<CaseResult>>> {
     let bed = Bed::new()?;
     let mut rows = Vec::with_capacity(cases.len());
     for case in cases {
-        let row: Vec<Outcome> = functions
+        let row: Vec<CaseResult> = functions
             .iter()
             .map(|function| case.modes.iter().map(|&mode| (mode, bed.try_case(case, function, mode))).collect())
             .collect();
@@ -35,7 +36,7 @@ pub fn run(functions: &[Function], cases: &[Case]) -> anyhow::Result<Vec<Vec<Out
 
 /// The table in Markdown: a row for each case, a column for each function, and the totals.
 #[must_use]
-pub fn table(functions: &[Function], cases: &[Case], rows: &[Vec<Outcome>]) -> String {
+pub fn table(functions: &[Function], cases: &[Case], rows: &[Vec<CaseResult>]) -> String {
     let names: Vec<&str> = functions.iter().map(|function| function.name).collect();
     let mut table = format!("| case | pitfalls | {} |\n|---|---|{}\n", names.join(" | "), "---|".repeat(names.len()));
     for (case, row) in cases.iter().zip(rows) {
@@ -46,7 +47,7 @@ pub fn table(functions: &[Function], cases: &[Case], rows: &[Vec<Outcome>]) -> S
         table.push_str(" |\n");
     }
     let totals = (0..names.len()).map(|column| {
-        let column: Vec<&Outcome> = rows.iter().map(|row| &row[column]).collect();
+        let column: Vec<&CaseResult> = rows.iter().map(|row| &row[column]).collect();
         let passed = column.iter().filter(|outcome| outcome.iter().all(|(_, result)| result.is_ok())).count();
         let [single, multi] = [HeaderMode::Single, HeaderMode::Multi].map(|mode| {
             let tried: Vec<_> = column.iter().flat_map(|outcome| outcome.iter()).filter(|one| one.0 == mode).collect();
@@ -59,7 +60,7 @@ pub fn table(functions: &[Function], cases: &[Case], rows: &[Vec<Outcome>]) -> S
 }
 
 /// `pass`, or the first reason; a failure in one of two modes says which.
-fn cell(outcome: &Outcome) -> String {
+fn cell(outcome: &CaseResult) -> String {
     let failed: Vec<_> = outcome.iter().filter_map(|(mode, result)| Some((mode, result.as_ref().err()?))).collect();
     let Some((mode, reason)) = failed.first() else {
         return "pass".to_owned();

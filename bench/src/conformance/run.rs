@@ -1,5 +1,5 @@
-//! One case against one function: a fresh origin, a fresh local ALB, a fresh function process, so that no case sees what
-//! another left behind. It owns sockets and processes; what is compared is `case`'s.
+//! One case against one function: a fresh origin, a fresh local ALB, a fresh function process, so that no case sees
+//! what another left behind. It owns sockets and processes; what is compared is `case`'s.
 
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -27,17 +27,17 @@ const CLIENT_TIMEOUT: Duration = Duration::from_secs(20);
 /// Between two requests of a case: time for a closed connection to be noticed, or not.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// What all cases share: certificates and a thread for the local ALB.
+/// The parts that all cases share: certificates and a thread for the local ALB.
 #[derive(Debug)]
 pub struct Bed {
     tls: Tls,
-    /// Of an authority that no function is told of.
+    /// The certificate of an authority that no function trusts.
     untrusted: Tls,
     folder: TempDir,
     runtime: Runtime,
 }
 
-/// What the origin saw and how far its script is.
+/// The requests that the origin got; their number is the position in its script.
 type Record = Arc<Mutex<Vec<Seen>>>;
 
 impl Bed {
@@ -57,11 +57,11 @@ impl Bed {
     /// Runs one case in one mode.
     ///
     /// # Errors
-    /// What was wrong, in a few words.
+    /// A short description of the first failure.
     pub fn try_case(&self, case: &Case, function: &Function, mode: HeaderMode) -> Result<(), String> {
         let record = Record::default();
         let exchange = self.exchange(case, function, mode, &record);
-        let (answer, names, Told { reason: elb_reason, log }) = exchange.map_err(|error| format!("{error:#}"))?;
+        let (answer, names, Observed { reason: elb_reason, log }) = exchange.map_err(|error| format!("{error:#}"))?;
         let received = lock(&record);
         for check in &case.checks {
             check.hold(&received, &answer, &log, &names).map_err(|reason| {
@@ -79,7 +79,7 @@ impl Bed {
         function: &Function,
         mode: HeaderMode,
         record: &Record,
-    ) -> anyhow::Result<(Seen, Names, Told)> {
+    ) -> anyhow::Result<(Seen, Names, Observed)> {
         let (origin, port) = if matches!(case.answers.first(), Some(Answer::Down)) {
             // A port that was free a moment ago: nobody listens there.
             let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
@@ -109,9 +109,9 @@ impl Bed {
                 _ => anyhow::bail!("a case has requests or events, not both"),
             };
         }
-        let told = self.close(front);
+        let observed = self.close(front);
         drop(origin);
-        Ok((answer, names, told))
+        Ok((answer, names, observed))
     }
 
     fn origin(&self, case: &Case, record: &Record) -> anyhow::Result<Origin> {
@@ -159,33 +159,33 @@ impl Bed {
     }
 
     /// Ends what was started.
-    fn close(&self, front: Front) -> Told {
-        let mut told = Told::default();
+    fn close(&self, front: Front) -> Observed {
+        let mut observed = Observed::default();
         let Front::Alb { emulator, mut notices, .. } = front else {
-            return told;
+            return observed;
         };
         self.runtime.block_on(emulator.shutdown());
         while let Ok(notice) = notices.try_recv() {
             match notice {
-                Notice::Exchange(exchange) => told.reason = exchange.elb_reason.unwrap_or_default(),
-                Notice::FunctionLine { line, .. } => told.log.extend([line.as_str(), "\n"]),
+                Notice::Exchange(exchange) => observed.reason = exchange.elb_reason.unwrap_or_default(),
+                Notice::FunctionLine { line, .. } => observed.log.extend([line.as_str(), "\n"]),
                 _ => {}
             }
         }
-        told
+        observed
     }
 }
 
-/// What the local ALB told besides the answer.
+/// The local ALB's notices about one exchange.
 #[derive(Debug, Default)]
-struct Told {
-    /// Why it answered itself, in ALB's word; empty if it did not.
+struct Observed {
+    /// ALB's error reason, if the response is its own; else empty.
     reason: String,
-    /// What the function printed.
+    /// The function's output.
     log: String,
 }
 
-/// What stands before the function.
+/// The front end of the function.
 enum Front {
     Alb { address: SocketAddr, emulator: crossfade_emulator::Emulator, notices: mpsc::UnboundedReceiver<Notice> },
     Lambda { api: RuntimeApi, _process: crate::function::Process },

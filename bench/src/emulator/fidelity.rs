@@ -1,4 +1,4 @@
-//! What both emulators make of the same requests, beside what AWS documents. It owns the requests and what is looked at.
+//! The same requests through both emulators, compared with AWS's documentation. It owns the requests and the checks.
 
 use std::process::Command;
 
@@ -17,7 +17,7 @@ struct Case {
     seen: fn(&Answer) -> String,
 }
 
-/// What curl got.
+/// The response that curl got.
 #[derive(Default)]
 struct Answer {
     status: String,
@@ -33,7 +33,7 @@ impl Answer {
         values.join(" and ")
     }
 
-    /// What the handler says it was told; or the status.
+    /// A part of the event, as the handler reports it; or the status of a failed response.
     fn told(&self, of: fn(&Value) -> String) -> String {
         let told = serde_json::from_slice::<Value>(&self.body).ok().filter(|_| self.status == "200");
         told.map_or_else(|| self.status.clone(), |told| of(&told))
@@ -87,8 +87,9 @@ fn observe(server: &mut Server, case: &Case) -> anyhow::Result<String> {
     Ok((case.seen)(&answer))
 }
 
-/// User guide, "Lambda functions as targets" and "Troubleshoot your Application Load Balancers". Documented nowhere but seen by
-/// many: paths and queries stay encoded, cookies by names that differ in case, `"body": null`, `Server` of an ALB's own answers.
+/// User guide, "Lambda functions as targets" and "Troubleshoot your Application Load Balancers". Documented nowhere but
+/// seen by many: paths and queries stay encoded, cookies by names that differ in case, `"body": null`, `Server` of an
+/// ALB's own answers.
 fn cases(binary: &str, large: &str) -> Vec<Case> {
     let status: fn(&Answer) -> String = |answer| answer.status.clone();
     let case = |request, target, arguments: &[&str], aws, seen| {

@@ -1,5 +1,5 @@
-//! The local ALB beside `serverless-offline`'s, with the same rules and the same Node handler: what each makes of the same
-//! requests (`fidelity`), and how many it answers in a second (`load`). It owns the order and what is printed.
+//! The local ALB beside `serverless-offline`'s, with the same rules and the same Node handler: what each makes of the
+//! same requests (`fidelity`), and how many it answers in a second (`load`). It owns the order and what is printed.
 
 mod fidelity;
 mod load;
@@ -84,7 +84,7 @@ fn node_version() -> String {
     output.map_or_else(|_| "?".to_owned(), |output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// What was really installed.
+/// The versions that were installed.
 fn versions(kit: &Kit) -> String {
     let version = |folder: &Path, name: &str| {
         let text = std::fs::read_to_string(folder.join("node_modules").join(name).join("package.json"));

@@ -11,18 +11,18 @@ use anyhow::{Context as _, bail};
 /// Longest wait for an emulator to answer its first request.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How `aws-lambda-ric` is started.
+/// The command that starts `aws-lambda-ric`.
 const NODE: &str = "env _HANDLER=handler.handler node node_modules/aws-lambda-ric/index.mjs";
 
-/// What is started: programs and folders.
+/// The programs and folders of both emulators.
 pub(super) struct Kit {
     /// The command `crossfade`.
     pub(super) crossfade: PathBuf,
     /// The function that answers always the same.
     pub(super) floor: PathBuf,
-    /// Where the Node handler and `aws-lambda-ric` are.
+    /// The folder with the Node handler and `aws-lambda-ric`.
     pub(super) node: PathBuf,
-    /// Where the Node handler, `serverless-offline` and the rules are.
+    /// The folder with the Node handler, `serverless-offline` and the rules.
     pub(super) offline: PathBuf,
 }
 
@@ -73,7 +73,7 @@ impl Kit {
 }
 
 impl Server {
-    /// What it prints goes nowhere.
+    /// Starts a command. Its output is discarded.
     fn start(mut command: Command, port: u16) -> anyhow::Result<Self> {
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let child = child.with_context(|| format!("cannot start {:?}", command.get_program()))?;
@@ -96,7 +96,7 @@ impl Server {
         format!("http://127.0.0.1:{}{target}", self.port)
     }
 
-    /// Whether it still runs.
+    /// Returns whether it is still running.
     pub(super) fn runs(&mut self) -> bool {
         self.child.try_wait().is_ok_and(|status| status.is_none())
     }

@@ -1,5 +1,5 @@
-//! The back ends as processes of their own: started, killed, stopped and started again on the same port; and when each of
-//! them was not there. What they answer is `content`'s.
+//! The back ends as processes of their own: started, killed, stopped and started again on the same port; and when each
+//! of them was not there. What they answer is `content`'s.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use crate::certificate;
 use crate::message::Message;
 use crate::origin::{Action, Origin};
 
-/// How long a back end may take to start; its port may be somebody's for a moment.
+/// The longest time for a back end to start; its port can be in use for a moment.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One back end.
@@ -103,7 +103,7 @@ impl BackEnd {
         }
     }
 
-    /// Whether it was not there at some moment of this time.
+    /// Returns whether it was down at any moment of this period.
     pub(super) fn was_gone(&self, from: Instant, to: Instant) -> bool {
         lock(&self.gone).iter().any(|(left, back)| *left <= to && back.is_none_or(|back| from <= back))
     }
@@ -122,14 +122,14 @@ impl Drop for BackEnd {
     }
 }
 
-/// How often the back ends went: killed, stopped.
+/// The number of times that back ends were killed and stopped.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Troubles {
     pub(super) kills: u32,
     pub(super) stops: u32,
 }
 
-/// Makes trouble until told to end; then all back ends are there again.
+/// Kills and stops back ends until `ended`; then all of them run again.
 pub(super) fn trouble(
     back_ends: &[BackEnd],
     pause_ms: (u64, u64),

@@ -1,5 +1,5 @@
-//! The clients: one request after the other on a kept connection, and what came of each. An answer is either the back end's,
-//! byte for byte, or an error of ours that the back end was the reason for; all else is wrong.
+//! The clients: one request after the other on a kept connection, and what came of each. An answer is either the back
+//! end's, byte for byte, or an error of ours that the back end was the reason for; all else is wrong.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -15,18 +15,18 @@ use crate::message::{Kind, Message, Reader};
 
 /// Longer than the function may take.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long an outlier counts as down in the configuration, since a request to it has failed.
+/// The time for which the configuration keeps the circuit breaker open after a failed request.
 pub(super) const HOLD: Duration = Duration::from_secs(1);
-/// What is said while it does.
+/// The response while the breaker is open.
 const DOWN: &str = "503 destination_unavailable";
-/// Another client may be that slow to take note of the failure.
+/// The longest time until another client has noted a failure.
 const LATE: Duration = Duration::from_secs(1);
-/// So many wrong answers are told in words.
+/// The most wrong responses that are described.
 const TOLD: usize = 10;
 
-/// What came of the requests.
+/// The results of the requests.
 #[derive(Debug, Default)]
-pub(super) struct Outcome {
+pub(super) struct Tally {
     pub(super) requests: u64,
     /// Answers of the back end, each the very same.
     pub(super) identical: u64,
@@ -37,7 +37,7 @@ pub(super) struct Outcome {
     pub(super) errors: BTreeMap<String, u64>,
     /// When requests to the back end with a breaker had failed, for its breaker: these, and its own answers from 500.
     failures: Vec<Instant>,
-    /// What the breaker answered: the request, when it began and ended. Right if a failure went before.
+    /// The responses of the breaker: the request, its begin and end. Each is right if a failure went before it.
     held: Vec<(String, Instant, Instant)>,
     pub(super) wrong: u64,
     /// The first of them in words.
@@ -50,8 +50,8 @@ enum Verdict {
     Error(String),
 }
 
-impl Outcome {
-    pub(super) fn add(&mut self, other: Outcome) {
+impl Tally {
+    pub(super) fn add(&mut self, other: Tally) {
         self.requests += other.requests;
         self.identical += other.identical;
         self.answer_bytes += other.answer_bytes;
@@ -109,10 +109,10 @@ impl Outcome {
     }
 }
 
-/// Sends requests until told to end.
-pub(super) fn run(alb: &str, seed: u64, back_ends: &[BackEnd], ended: &AtomicBool) -> Outcome {
+/// Sends requests until `ended`.
+pub(super) fn run(alb: &str, seed: u64, back_ends: &[BackEnd], ended: &AtomicBool) -> Tally {
     let mut random = Random(seed);
-    let mut outcome = Outcome::default();
+    let mut tally = Tally::default();
     let mut connection = None;
     while !ended.load(Ordering::Relaxed) {
         let ask = Ask::random(&mut random);
@@ -121,10 +121,10 @@ pub(super) fn run(alb: &str, seed: u64, back_ends: &[BackEnd], ended: &AtomicBoo
         if verdict.is_err() {
             connection = None;
         }
-        outcome.take(&ask, verdict, begun, &back_ends[ask.back_end]);
+        tally.take(&ask, verdict, begun, &back_ends[ask.back_end]);
         std::thread::sleep(Duration::from_millis(random.between(0, 100)));
     }
-    outcome
+    tally
 }
 
 fn exchange(connection: &mut Option<Reader<TcpStream>>, alb: &str, ask: &Ask) -> anyhow::Result<Verdict> {

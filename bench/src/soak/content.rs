@@ -1,4 +1,4 @@
-//! What is asked for and what must come back, all of it computed from the path: so client and back end need not talk to each
+//! Requests and their expected responses, all computed from the path: so client and back end need not talk to each
 //! other to agree on every byte.
 
 use anyhow::Context as _;
@@ -24,14 +24,14 @@ pub(super) struct Ask {
     pub(super) seed: u64,
 }
 
-/// What the content is made of.
+/// The kind of content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Text,
     Binary,
 }
 
-/// What the back end answers.
+/// The back end's response.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -90,7 +90,8 @@ impl Ask {
         }
     }
 
-    /// How long the back end takes, in milliseconds: enough for all environments to be wanted at a time.
+    /// The response time of the back end, in milliseconds: long enough that all environments are needed at the same
+    /// time.
     pub(super) fn delay(&self) -> u64 {
         self.seed % 60
     }

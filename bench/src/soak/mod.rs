@@ -1,6 +1,6 @@
-//! Load for a long time: `crossfade dev` with the real function, clients that know every byte they must get, back ends that
-//! are killed, stopped and started again meanwhile. It owns the run and its figures; `content` says what is asked and
-//! answered, `back_ends` who answers, `client` what counts as right.
+//! Load for a long time: `crossfade dev` with the real function, clients that know every byte they must get, back ends
+//! that are killed, stopped and started again meanwhile. It owns the run and its figures; `content` says what is asked
+//! and answered, `back_ends` who answers, `client` what counts as right.
 
 mod back_ends;
 mod client;
@@ -19,7 +19,7 @@ use anyhow::{Context as _, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
 use self::back_ends::{BackEnd, Troubles, trouble};
-use self::client::{HOLD, Outcome};
+use self::client::{HOLD, Tally};
 use self::content::BACK_ENDS;
 use crate::certificate::Tls;
 use crate::process;
@@ -30,11 +30,11 @@ pub use back_ends::serve;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two looks at the processes.
 const LOOK: Duration = Duration::from_millis(500);
-/// Environments may outnumber clients: on a busy machine one that has answered may be slow to ask for more, and a new one is
-/// started in its place. So many for each client, that none is throttled for that.
+/// Environments may outnumber clients: on a busy machine one that has answered may be slow to ask for more, and a new
+/// one is started in its place. So many for each client, that none is throttled for that.
 const SPARE: usize = 2;
 
-/// How long and how hard.
+/// The duration and the load of a run.
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// Of the traffic.
@@ -45,7 +45,7 @@ pub struct Plan {
     pub pause_ms: (u64, u64),
     /// For how long a back end is stopped now and then, beyond its `backendRequest`; never if `None`.
     pub stop_ms: Option<u64>,
-    /// Whether memory must be flat: a short run has not seen its largest bodies in each process before it is over.
+    /// Memory must not grow. A short run cannot check this: it ends before each process has had its largest bodies.
     pub must_be_flat: bool,
 }
 
@@ -76,7 +76,7 @@ pub struct Programs {
     pub bench: PathBuf,
 }
 
-/// What the processes held at one moment.
+/// The memory and file descriptors of the processes at one moment.
 #[derive(Debug, Clone, Default)]
 struct Look {
     /// Of each function process, by its id: KiB of memory of its own, descriptors.
@@ -99,8 +99,8 @@ impl Look {
         self.functions.values().map(|(memory, _)| *memory)
     }
 
-    /// KiB of one function process, of those that are in both looks: others have carried less in the one than in the other.
-    /// NaN if there are none.
+    /// KiB of one function process, of those that are in both looks: others have carried less in the one than in the
+    /// other. NaN if there are none.
     fn mean_memory_beside(&self, other: &Look) -> f64 {
         let both: Vec<u64> = (self.functions.iter())
             .filter(|(pid, _)| other.functions.contains_key(pid))
@@ -114,11 +114,11 @@ impl Look {
     }
 }
 
-/// What came of a run.
+/// The results of a run.
 #[derive(Debug)]
 pub struct Figures {
     plan: Plan,
-    outcome: Outcome,
+    tally: Tally,
     troubles: Troubles,
     /// After a quarter of the time, when everything has been used.
     start: Look,
@@ -127,23 +127,23 @@ pub struct Figures {
     /// Of all looks: the most memory of one function process, the most environments.
     most_memory: u64,
     most_environments: usize,
-    /// Why the load balancer answered for the function, the last times.
+    /// The most recent reasons of the load balancer's own error responses.
     reasons: Vec<String>,
     /// By error type: what the function's log said of it the first time.
     details: BTreeMap<String, String>,
 }
 
 impl Figures {
-    /// What is wrong with them.
+    /// Checks the figures.
     ///
     /// # Errors
     /// All of it, in words.
     pub fn verdict(&self) -> Result<(), String> {
-        let mut wrong = [&self.outcome.told[..], &self.reasons].concat();
-        if self.outcome.wrong > 0 {
-            wrong.push(format!("{} answers are wrong", self.outcome.wrong));
+        let mut wrong = [&self.tally.told[..], &self.reasons].concat();
+        if self.tally.wrong > 0 {
+            wrong.push(format!("{} answers are wrong", self.tally.wrong));
         }
-        if self.outcome.identical == 0 || self.troubles.kills == 0 || self.outcome.errors.is_empty() {
+        if self.tally.identical == 0 || self.troubles.kills == 0 || self.tally.errors.is_empty() {
             wrong.push("nothing was answered, or no back end was missed: that is no test".to_owned());
         }
         let (start, end) = (self.start.mean_memory_beside(&self.end), self.end.mean_memory_beside(&self.start));
@@ -159,7 +159,8 @@ impl Figures {
         if self.plan.must_be_flat && self.end.emulator.0 as f64 > self.start.emulator.0 as f64 * 1.25 + 16.0 * 1024.0 {
             wrong.push("the emulator's memory has grown".to_owned());
         }
-        // Those of the runtime and of its API, and what is left for a moment of connections to back ends that were killed.
+        // Those of the runtime and of its API, and what is left for a moment of connections to back ends that were
+        // killed.
         if self.end.most_descriptors() > 32 {
             wrong.push(format!("a function has {} descriptors", self.end.most_descriptors()));
         }
@@ -175,19 +176,19 @@ impl Figures {
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Figures { plan, outcome, troubles, start, end, .. } = self;
+        let Figures { plan, tally, troubles, start, end, .. } = self;
         let mib = |kib: u64| kib as f64 / 1024.0;
         let bytes = |bytes: u64| bytes as f64 / 1e6;
         writeln!(f, "| | |\n|---|--:|")?;
         writeln!(f, "| traffic | {:.1} min, {} clients |", plan.duration.as_secs_f64() / 60.0, plan.clients)?;
         writeln!(f, "| back ends killed; stopped | {}; {} |", troubles.kills, troubles.stops)?;
-        writeln!(f, "| requests | {} |", outcome.requests)?;
-        writeln!(f, "| the back end's answer, byte for byte | {} |", outcome.identical)?;
-        for (kind, count) in &outcome.errors {
+        writeln!(f, "| requests | {} |", tally.requests)?;
+        writeln!(f, "| the back end's answer, byte for byte | {} |", tally.identical)?;
+        for (kind, count) in &tally.errors {
             writeln!(f, "| back end not there: {kind} | {count} |")?;
         }
-        writeln!(f, "| wrong or without an answer | {} |", outcome.wrong)?;
-        let (answers, requests) = (bytes(outcome.answer_bytes), bytes(outcome.request_bytes));
+        writeln!(f, "| wrong or without an answer | {} |", tally.wrong)?;
+        let (answers, requests) = (bytes(tally.answer_bytes), bytes(tally.request_bytes));
         writeln!(f, "| content compared: of answers; of requests | {answers:.1} MB; {requests:.1} MB |")?;
         writeln!(f, "| environments, at most | {} |", self.most_environments)?;
         for (error, detail) in &self.details {
@@ -206,7 +207,7 @@ impl fmt::Display for Figures {
     }
 }
 
-/// Runs it. What is wrong with the outcome is [`Figures::verdict`]'s to say.
+/// Runs the load. [`Figures::verdict`] checks the figures.
 ///
 /// # Errors
 /// When something cannot be started.
@@ -219,7 +220,7 @@ pub fn run(plan: &Plan, programs: &Programs) -> anyhow::Result<Figures> {
     let dev = Dev::start(programs, folder.path(), plan.clients * SPARE)?;
 
     let ended = AtomicBool::new(false);
-    let (outcome, troubles, start, looks) = std::thread::scope(|scope| {
+    let (tally, troubles, start, looks) = std::thread::scope(|scope| {
         let clients: Vec<_> = (0..plan.clients as u64)
             .map(|seed| {
                 scope.spawn({
@@ -231,21 +232,21 @@ pub fn run(plan: &Plan, programs: &Programs) -> anyhow::Result<Figures> {
         let troubles = scope.spawn(|| trouble(&back_ends, plan.pause_ms, plan.stop_ms, &ended));
         let looks = watch(dev.child.id(), plan.duration, &ended);
         ended.store(true, Ordering::Relaxed);
-        let mut outcome = Outcome::default();
+        let mut tally = Tally::default();
         for client in clients {
-            outcome.add(client.join().map_err(|_| anyhow::anyhow!("a client broke"))?);
+            tally.add(client.join().map_err(|_| anyhow::anyhow!("a client broke"))?);
         }
-        outcome.settle();
+        tally.settle();
         let troubles = troubles.join().map_err(|_| anyhow::anyhow!("nobody made trouble"))??;
         let looks = looks?;
         let start = looks.get(looks.len() / 4).cloned().unwrap_or_default();
-        anyhow::Ok((outcome, troubles, start, looks))
+        anyhow::Ok((tally, troubles, start, looks))
     })?;
     let end = Look::at(dev.child.id())?;
     let each = |of: fn(&Look) -> u64| looks.iter().chain([&end]).map(of).max().unwrap_or(0);
     let figures = Figures {
         plan: plan.clone(),
-        outcome,
+        tally,
         troubles,
         start,
         most_memory: each(|look| look.memory().max().unwrap_or(0)),
@@ -290,7 +291,7 @@ fn write_configuration(folder: &Path, back_ends: &[BackEnd], plan: &Plan) -> any
         folder.join("crossfade.yaml"),
         format!("{config}{routes}default: {{ fixedResponse: {{ status: 404 }} }}\n"),
     )?;
-    // The timeout lets a stopped back end be the function's to tell of.
+    // With this timeout, the function itself reports a stopped back end.
     let listeners = "service: soak\nprovider: { name: aws, runtime: provided.al2023, memorySize: 128, timeout: 29 }\n\
                      functions:\n  proxy:\n    handler: bootstrap\n    events:\n      \
                      - alb: { listenerArn: x, priority: 1, multiValueHeaders: true, conditions: { path: '/multi/*' } }\n      \
@@ -304,9 +305,9 @@ struct Dev {
     child: Child,
     /// `127.0.0.1:PORT`
     alb: String,
-    /// What it said last.
+    /// Its last lines of output.
     words: Kept,
-    /// Why the load balancer answered for the function.
+    /// The reasons of the load balancer's own error responses.
     reasons: Kept,
     /// By error type: what the function's log said of it the first time.
     details: Arc<Mutex<BTreeMap<String, String>>>,
@@ -394,7 +395,7 @@ fn keep(kept: &Kept, line: String) {
     kept.push(line);
 }
 
-/// Error type and detail of a line of the function's log, if it tells of an error.
+/// The error type and detail in a line of the function's log, if it reports an error.
 fn error_of(line: &str) -> Option<(String, String)> {
     let record: serde_json::Value = serde_json::from_str(line.split_once(" | ")?.1).ok()?;
     Some((record["error"].as_str()?.to_owned(), record["detail"].as_str()?.to_owned()))

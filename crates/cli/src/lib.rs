@@ -9,6 +9,7 @@
 mod certificate;
 pub mod commands;
 pub mod demo;
+mod html;
 mod inspector;
 mod report;
 mod terminal;

@@ -1,4 +1,4 @@
-//! What a slow back end costs in environments, and what ends it (G30, docs/back-pressure.md): the local load balancer, real
+//! What a slow back end costs in environments, and what ends it (docs/back-pressure.md): the local load balancer, real
 //! function processes, a back end that answers when it is told to. Counts, no times.
 
 #![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
@@ -109,7 +109,7 @@ fn start(folder: &Path, environments: usize, url: &str, keys: &str) -> Dev {
 }
 
 /// rate x duration = requests under way = environments. So many at a time, so many environments: what is more is throttled.
-#[test] // G30
+#[test]
 fn throttling_begins_where_rate_times_duration_exceeds_the_environments() {
     let environments = 4;
     let folder = tempfile::tempdir().unwrap();
@@ -143,7 +143,7 @@ fn throttling_begins_where_rate_times_duration_exceeds_the_environments() {
 }
 
 /// The same in time: a rate that the environments can bear, and four times the rate that they can.
-#[test] // G30
+#[test]
 fn a_rate_is_borne_up_to_environments_by_duration() {
     let folder = tempfile::tempdir().unwrap();
     let back_end = BackEnd::start();
@@ -172,7 +172,7 @@ fn a_rate_is_borne_up_to_environments_by_duration() {
 }
 
 /// Without a limit and a breaker a back end that hangs has all environments, and what needs another back end is turned away.
-#[test] // G30
+#[test]
 fn a_back_end_that_hangs_takes_all_environments() {
     let folder = tempfile::tempdir().unwrap();
     let back_end = BackEnd::start();
@@ -193,7 +193,7 @@ fn a_back_end_that_hangs_takes_all_environments() {
 }
 
 /// With both, each environment waits for it as often as `failures` says, and then not at all.
-#[test] // G30
+#[test]
 fn with_a_breaker_a_back_end_that_hangs_takes_no_environment_for_long() {
     let (environments, failures) = (3, 2);
     let folder = tempfile::tempdir().unwrap();

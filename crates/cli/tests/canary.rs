@@ -333,7 +333,7 @@ fn what_is_secret_is_in_no_output() {
         } else {
             log
         };
-        assert!(log.contains(r#""verdict":"different""#) && log.contains("REDACTED"), "{log}");
+        assert!(log.contains(r#""verdict":"different""#) && log.contains("***"), "{log}");
         for line in log.lines() {
             assert_clean_but("the comparison log", line, if line.contains("\"route\":\"kept\"") { &KEPT } else { &[] });
         }
@@ -364,7 +364,7 @@ fn what_is_secret_is_in_no_output() {
         assert_clean("the banner", &dev.banner);
         let said: Vec<String> = dev.stdout.iter().chain(dev.stderr.iter()).collect();
         let said = said.join("\n");
-        assert!(said.contains("/plain/1?q=•••"), "{said}");
+        assert!(said.contains("/plain/1?q=***"), "{said}");
         assert_eq!(said.contains(r#""type":"access""#), arguments.contains(&"--verbose"), "{said}");
         // With `--verbose` the function's log is on it as it is.
         for line in said.lines() {
@@ -732,7 +732,7 @@ fn listener_rules_keep_their_secrets() {
         std::fs::write(folder.join("serverless.yml"), service(event)).unwrap();
         let rules = ["--serverless", "serverless.yml"];
         let listed = crossfade(folder, &[&["dev", "--list-rules"][..], &rules].concat());
-        assert!(listed.status.success() && printed(&listed).contains("•••"), "{}", printed(&listed));
+        assert!(listed.status.success() && printed(&listed).contains("***"), "{}", printed(&listed));
         assert_clean("--list-rules", &printed(&listed));
         for format in [&[][..], &["--json"]] {
             let said =

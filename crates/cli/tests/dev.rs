@@ -70,7 +70,7 @@ fn binary_file(folder: &Path) -> String {
     format!("@{}", file.display())
 }
 
-/// T1, T4, T8, G1, G7, G11: nothing is lost or changed between the client and the back end.
+/// Nothing is lost or changed between the client and the back end.
 #[test]
 fn what_comes_through_is_byte_identical_to_asking_the_back_end() {
     let dev = Dev::start(&[]);
@@ -107,7 +107,7 @@ fn what_comes_through_is_byte_identical_to_asking_the_back_end() {
     assert!(dev.stop("-INT").success());
 }
 
-/// T1, T8, G1, G2, G3: the request reaches the back end as the client wrote it.
+/// The request reaches the back end as the client wrote it.
 #[test]
 fn path_query_and_cookies_arrive_as_they_were_sent() {
     let dev = Dev::start(&[]);
@@ -131,7 +131,7 @@ fn path_query_and_cookies_arrive_as_they_were_sent() {
     assert!(dev.stop("-INT").success());
 }
 
-/// T2, G11: a target group without multi-value headers keeps one field of a name, and cookies survive all the same.
+/// A target group without multi-value headers keeps one field of a name, and cookies survive all the same.
 #[test]
 fn three_cookies_survive_single_value_headers() {
     let dev = Dev::start(&["--single-value-headers"]);
@@ -148,13 +148,13 @@ fn each_request_is_one_readable_line() {
     let (first, second) = (dev.next_line(), dev.next_line());
     let words: Vec<&str> = first.split_whitespace().collect();
     assert_eq!((words[1..4].join(" "), words[5]), ("GET 200 legacy".to_string(), "ms"), "{first}");
-    assert!(first.ends_with("/orders/42?q=•••  [orders, weight]  [cold start]"), "{first}");
+    assert!(first.ends_with("/orders/42?q=***  [orders, weight]  [cold start]"), "{first}");
     assert_eq!(second.split_whitespace().skip(1).take(3).collect::<Vec<_>>(), ["DELETE", "404", "legacy"], "{second}");
     assert!(second.ends_with("ms  /status/404"), "a second cold start: {second}");
     assert!(dev.stop("-INT").success());
 }
 
-/// G15: a back end that is not there is an answer with a reason, not an error of the function.
+/// A back end that is not there is an answer with a reason, not an error of the function.
 #[test]
 fn a_dead_back_end_is_told_with_its_cause() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

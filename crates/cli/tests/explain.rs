@@ -75,7 +75,7 @@ fn what_cannot_be_explained_is_refused() {
     for (arguments, told) in [
         (&["explain", "/path"][..], "hint: write `https://host/path`"),
         (&["explain", "https://a/", "--config", "nowhere.yaml"], "cannot read `nowhere.yaml`"),
-        (&["explain", "https://a/", "--serverless", "crossfade.yaml"], "no `alb` event"),
+        (&["explain", "https://a/", "--serverless", "crossfade.yaml"], "no function has an `alb` event"),
         (&["explain", "https://a/", "-H", "no colon"], "expected `name: value`"),
         (&["test", "nowhere.yaml"], "cannot read `nowhere.yaml`"),
     ] {

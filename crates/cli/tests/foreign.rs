@@ -157,7 +157,7 @@ fn answers_as_alb_would_send_them(talk: &mut Talk, cookies: &[&str], error: &str
 
     let answer = talk.ask("/slow?ms=60000", &[]);
     assert_eq!((answer.status.as_str(), answer.values("server")), ("502", vec!["awselb/2.0"]));
-    assert!(answer.detail.starts_with("LambdaUnhandled: the function did not answer within"), "{}", answer.detail);
+    assert!(answer.detail.starts_with("LambdaUnhandled: the function did not respond within"), "{}", answer.detail);
     let answer = talk.ask("/slow?ms=1", &[]);
     assert_eq!((answer.status.as_str(), answer.body.as_slice()), ("200", &b"at last"[..]));
     assert!(answer.line.ends_with("[cold start]"), "the process was killed: {}", answer.line);

@@ -191,21 +191,21 @@ fn rules_that_hardly_work_are_told_at_once() {
     let output = crossfade(&folder, &["init", "--serverless", "serverless.yml"]);
     let errors = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success());
-    assert!(errors.contains("route `a-b-2`: this route can never match: `a-b-1`"), "{errors}");
+    assert!(errors.contains("route `a-b-2`: this route never matches: `a-b-1`"), "{errors}");
 }
 
 #[test]
 fn a_serverless_file_that_gives_no_routes_is_refused() {
     let rule = "\n      - alb: { listenerArn: x, priority: 7, conditions: { path: /a } }\n";
     for (text, reason) in [
-        ("service: x\n".to_owned(), "no `alb` event in any function"),
+        ("service: x\n".to_owned(), "no function has an `alb` event"),
         (
             format!("functions:\n  a:\n    events:{rule}  b:\n    events:{rule}"),
             "function `b`, event 1, priority 7: priority 7 is already taken by function `a`, event 1, priority 7 at serverless.yml:4",
         ),
         (
             "functions:\n  a:\n    events:\n      - alb: ${file(alb.yml)}\n".to_owned(),
-            "`alb` is `${file(alb.yml)}`: nothing there has a value",
+            "`alb` is `${file(alb.yml)}`: none of its sources has a value",
         ),
         ("a: [".to_owned(), "serverless.yml"),
     ] {

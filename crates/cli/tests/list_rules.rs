@@ -88,7 +88,7 @@ fn the_table_is_printed_and_nothing_is_started() {
            shop-dev-web: handler web.handler, nodejs22.x, 1024 MiB, 7 s, concurrency 1000, environment SHARED WHO\n  \
            shop-dev-api: handler api.handler, nodejs22.x, 1024 MiB, 6 s, concurrency 1000, environment SHARED\n"
     );
-    assert!(warnings.contains("`a=b` OR `c=d` is enough"), "{warnings}");
+    assert!(warnings.contains("`a=b` OR `c=d` matches"), "{warnings}");
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn all_mistakes_are_told_at_once_and_lenient_makes_warnings_of_quotas() {
     let list = ["dev", "--list-rules", "--serverless", "serverless.yml"];
     let (_, errors) = told(&crossfade(folder.path(), &list), 2);
     assert!(
-        errors.starts_with("error: 2 mistakes in `serverless.yml`\nserverless.yml:4:14: function `a`, event 1"),
+        errors.starts_with("error: 2 errors in `serverless.yml`\nserverless.yml:4:14: function `a`, event 1"),
         "{errors}"
     );
     let (table, warnings) = told(&crossfade(folder.path(), &[&list[..], &["--lenient"]].concat()), 0);

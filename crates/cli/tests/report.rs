@@ -97,7 +97,23 @@ fn a_log_is_summed_up() {
     }
 }
 
-/// What a person reads in the page, a line for each line of it. How it looks is in `report_page.rs`.
+/// Ends of elements that a reader sees as the end of a line.
+const LINE_ENDS: [&str; 12] = [
+    "</h1>",
+    "</h2>",
+    "</h3>",
+    "</p>",
+    "</dl>",
+    "</figure>",
+    "</section>",
+    "</thead>",
+    "</tr>",
+    "</li>",
+    "</summary>",
+    "</pre>",
+];
+
+/// What a person reads in the page, line by line. How it looks is in `report_page.rs`.
 #[test]
 fn the_page_has_what_the_text_has() {
     let folder = tempfile::tempdir().unwrap();
@@ -108,6 +124,8 @@ fn the_page_has_what_the_text_has() {
     let page = std::fs::read_to_string(&file).unwrap();
     let (head, body) = page.split_once("<style>").unwrap();
     let body = body.split_once("</style>").unwrap().1;
+    let body = LINE_ENDS.iter().fold(body.to_owned(), |body, end| body.replace(end, &format!("{end}\n")));
+    let head = head.replace('<', "\n<");
     let mut outline = String::new();
     for line in head.lines().chain(body.lines()) {
         // A tag becomes a gap, but those that say what part this is.
@@ -201,7 +219,7 @@ fn what_the_primary_does_to_itself_is_noise() {
     assert_eq!(document["timeline"]["buckets"], json!([{ "begin": 1_795_507_200, "compared": 1020, "same": 1000 }]));
 }
 
-/// Both failing is no match, and what says nothing about the mirror is no sample. // T24
+/// Both failing is no match, and what says nothing about the mirror is no sample.
 #[test]
 fn only_what_was_compared_counts_for_parity() {
     let mut log = String::new();
@@ -233,7 +251,7 @@ fn refused_copies_without_credentials_are_explained() {
     let text = told(&report(&(refused + &record(&[])), &[]), 0);
     assert!(
         text.contains(
-            "note: 1 of 2 copies were refused and had gone without the client's credentials: see `mirror.credentials`\n"
+            "note: 1 of 2 shadow requests were rejected and had been sent without the client's credentials: see `mirror.credentials`\n"
         ),
         "{text}"
     );
@@ -263,7 +281,7 @@ fn several_files_are_one_report() {
     assert_eq!(document["overall"], json_of(&log, &[])["overall"]);
 }
 
-/// What an endpoint, a pointer, a value, a URL or a reason could hold. // T23
+/// What an endpoint, a pointer, a value, a URL or a reason could hold.
 const HOSTILE: [&str; 8] = [
     "\u{1b}[2J\u{1b}]0;owned\u{7}",
     "</style><script>alert(1)</script>",
@@ -346,7 +364,7 @@ fn ten_times_the_log_needs_no_more_memory() {
     assert!(large < 64 * 1024, "{large} KiB");
 }
 
-/// Dates and numbers that no function of ours writes: a record has them, or is counted as unreadable. // T23, I10
+/// Dates and numbers that no function of ours writes: a record has them, or is counted as unreadable.
 #[test]
 fn no_date_and_no_number_breaks_a_report() {
     let side = |ms: &str, status: &str, bytes: &str| {

@@ -67,7 +67,7 @@ fn the_page_leads_with_the_gate() {
     }
 }
 
-/// Neither nothing, nor one record, nor names without end break the page. // T23
+/// Neither nothing, nor one record, nor names without end break the page.
 #[test]
 fn odd_logs_make_sound_pages() {
     let one = logs::log(1, true);

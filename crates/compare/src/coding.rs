@@ -1,5 +1,5 @@
-//! `Content-Encoding` undone, for the comparison alone. Owns the codings that are known, how large content may become and
-//! how much memory a decoder may take; what the content is is for `content`.
+//! Decodes `Content-Encoding`, for comparison only. Owns the supported codings and the limits on the size of content
+//! and on the memory of decoders; `content` interprets the result.
 
 use std::borrow::Cow;
 use std::io::Read;
@@ -12,36 +12,36 @@ use ruzstd::decoding::errors::FrameDecoderError;
 
 use crate::work::{Stop, Work};
 
-/// The most that content may become, in bytes.
+/// Size of decoded content in bytes.
 pub(crate) const MAX_DECODED: usize = 4 * 1024 * 1024;
-/// The most codings on top of each other.
+/// Number of codings applied to one content.
 const MAX_CODINGS: usize = 4;
-/// `Window_Descriptor` (RFC 8878 section 3.1.1.1.2) of the largest window of Zstandard that a sender may use for the web:
-/// 8 MiB (RFC 9659).
+/// `Window_Descriptor` (RFC 8878 section 3.1.1.1.2) of 8 MiB, the largest Zstandard window that senders may use on the
+/// web (RFC 9659).
 const MAX_ZSTD_WINDOW: u8 = 13 << 3;
-/// That of [`MAX_DECODED`].
+/// `Window_Descriptor` of [`MAX_DECODED`].
 const ZSTD_WINDOW: u8 = 12 << 3;
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
-/// A decoder of Zstandard is made for each frame: in units of work.
+/// Cost of creating a Zstandard decoder, which happens for each frame, in units of work.
 const ZSTD_FRAME_WORK: usize = 32 * 1024;
-/// A byte of input may be a table to build, or a member of its own: in units of work.
+/// Cost of a byte of input, which may be a table to build or a member of its own, in units of work.
 const INPUT_WORK: usize = 16;
-/// How much is decoded, and how much input is taken, between two looks at the work.
+/// Bytes decoded, and bytes of input consumed, between two checks of the work limit.
 const CHUNK: usize = 4 * 1024;
 
-/// Why content could not be decoded.
+/// A reason why content could not be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotDecoded {
-    /// It may be right, but is not decoded here.
+    /// The content may be valid, but is not decoded.
     Stopped(Stop),
-    /// It is not what the coding says.
+    /// The content does not conform to its coding.
     Broken,
 }
 
 const UNKNOWN: NotDecoded = NotDecoded::Stopped(Stop::Coding);
 const LARGE: NotDecoded = NotDecoded::Stopped(Stop::TooLarge);
 
-/// A coding (RFC 9110 section 8.4.1, RFC 7932, RFC 8878).
+/// A content coding (RFC 9110 section 8.4.1, RFC 7932, RFC 8878).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Coding {
     Gzip,
@@ -51,7 +51,7 @@ pub(crate) enum Coding {
     Unknown,
 }
 
-/// The codings in the order in which they were applied; `identity` is none.
+/// Returns the codings in the order in which they were applied, without `identity`.
 pub(crate) fn codings(headers: &HeaderMap) -> Vec<Coding> {
     let names = headers.get_all(CONTENT_ENCODING).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
     names.filter_map(|name| Coding::named(name.trim_ascii())).take(MAX_CODINGS + 1).collect()
@@ -75,7 +75,7 @@ impl Coding {
         let mut content = Vec::new();
         match self {
             Coding::Gzip => read(&mut MultiGzDecoder::new(input), &mut content, work)?,
-            // It is zlib's format (RFC 9110 section 8.4.1.2), but not all who send it know.
+            // `deflate` is zlib's format (RFC 9110 section 8.4.1.2), but some senders omit the zlib wrapper.
             Coding::Deflate => match read(&mut ZlibDecoder::new(input), &mut content, work) {
                 Err(NotDecoded::Broken) => {
                     content = Vec::new();
@@ -91,31 +91,31 @@ impl Coding {
     }
 }
 
-/// The first byte says how large a window is (RFC 7932 section 9.1). The decoder allocates all of it, so one that is larger
-/// than content may be is read as the largest that is not: no reference back can go beyond what is there.
+/// The first byte is the window size (RFC 7932 section 9.1), which the decoder allocates in full. A size above the
+/// content limit is reduced to the largest one within it: no backward reference can reach beyond the content.
 fn brotli(body: &[u8], content: &mut Vec<u8>, work: &Work<'_>) -> Result<(), NotDecoded> {
     let Some((first, rest)) = body.split_first() else { return Err(NotDecoded::Broken) };
     let (first, most) = match first {
-        // No window of RFC 7932, but the mark of the "large window" of up to 1 GiB.
+        // Not a window of RFC 7932, but the mark of a "large window" of up to 1 GiB.
         first if first & 0x7F == 0x11 => return Err(UNKNOWN),
-        // 2^23 and 2^24 bytes become 2^22, of which 16 bytes are not used.
+        // 2^23 and 2^24 bytes become 2^22, of which 16 bytes are not usable.
         first if first & 0x0F == 0x0D || first & 0x0F == 0x0F => (first & 0xF0 | 0x0B, MAX_DECODED - 16),
         first => (*first, MAX_DECODED),
     };
     let first = [first];
     let mut input = Metered { rest: &first, work }.chain(Metered { rest, work });
-    // By a pointer, as all decoders: one copy of the code is enough.
+    // Dynamic dispatch, as for all decoders, keeps the code small.
     let input: &mut dyn Read = &mut input;
     read(&mut brotli_decompressor::Decompressor::new(input, CHUNK), content, work)?;
     if content.len() > most { Err(LARGE) } else { Ok(()) }
 }
 
-/// All frames, one behind the other (RFC 8878 section 3.1).
+/// Decodes all frames, which follow one another (RFC 8878 section 3.1).
 fn zstd<'a>(mut body: &'a [u8], content: &mut Vec<u8>, work: &'a Work<'_>) -> Result<(), NotDecoded> {
     while !body.is_empty() {
         work.spend(ZSTD_FRAME_WORK).map_err(NotDecoded::Stopped)?;
         let (magic, frame) = body.split_at_checked(4).ok_or(NotDecoded::Broken)?;
-        // A frame to skip: four bytes have its length.
+        // A skippable frame: four bytes hold its length.
         if matches!(magic, [0x50..=0x5F, 0x2A, 0x4D, 0x18]) {
             let (length, rest) = frame.split_first_chunk().ok_or(NotDecoded::Broken)?;
             body = rest.get(u32::from_le_bytes(*length) as usize..).ok_or(NotDecoded::Broken)?;
@@ -133,7 +133,7 @@ fn zstd<'a>(mut body: &'a [u8], content: &mut Vec<u8>, work: &'a Work<'_>) -> Re
                 if *window > MAX_ZSTD_WINDOW {
                     return Err(UNKNOWN);
                 }
-                // No more than content may be: the decoder keeps as much before it gives any.
+                // No more than the content limit, since the decoder buffers a whole window before it returns anything.
                 head[5] = ZSTD_WINDOW.min(*window);
                 (&head[..], rest)
             }
@@ -143,7 +143,7 @@ fn zstd<'a>(mut body: &'a [u8], content: &mut Vec<u8>, work: &'a Work<'_>) -> Re
         let pointer: &mut dyn Read = &mut input;
         let mut decoder = match StreamingDecoder::new_with_max_window_size(pointer, MAX_DECODED as u64) {
             Ok(decoder) => decoder,
-            // The size of a single segment is that of its content.
+            // A single segment declares the size of its content.
             Err(FrameDecoderError::WindowSizeTooBig { .. }) => return Err(LARGE),
             Err(FrameDecoderError::DictNotProvided { .. }) => return Err(UNKNOWN),
             Err(_) => return Err(broken(work)),
@@ -155,14 +155,14 @@ fn zstd<'a>(mut body: &'a [u8], content: &mut Vec<u8>, work: &'a Work<'_>) -> Re
     Ok(())
 }
 
-/// Content with all its codings undone.
+/// Decodes all codings of a content.
 pub(crate) fn decode<'a>(codings: &[Coding], body: &'a [u8], work: &Work<'_>) -> Result<Cow<'a, [u8]>, NotDecoded> {
     if codings.len() > MAX_CODINGS || codings.contains(&Coding::Unknown) {
         return Err(UNKNOWN);
     }
     let mut content = Cow::Borrowed(body);
     for coding in codings.iter().rev() {
-        // The answer to a HEAD, or a 204: there is nothing to decode.
+        // A response to HEAD, or a 204: nothing to decode.
         if content.is_empty() {
             break;
         }
@@ -171,7 +171,7 @@ pub(crate) fn decode<'a>(codings: &[Coding], body: &'a [u8], work: &Work<'_>) ->
     if content.len() > MAX_DECODED { Err(LARGE) } else { Ok(content) }
 }
 
-/// Adds all that a decoder gives, as long as that is not too much.
+/// Appends the output of a decoder, up to the limits of size and work.
 fn read(decoder: &mut dyn Read, content: &mut Vec<u8>, work: &Work<'_>) -> Result<(), NotDecoded> {
     let mut chunk = [0; CHUNK];
     loop {
@@ -183,7 +183,7 @@ fn read(decoder: &mut dyn Read, content: &mut Vec<u8>, work: &Work<'_>) -> Resul
             return Err(LARGE);
         }
         if length > content.capacity() {
-            // Twice as much, but never more than can be needed.
+            // Doubles the capacity, but never beyond what can be needed.
             let capacity = (2 * content.capacity()).clamp(length, MAX_DECODED);
             content.try_reserve_exact(capacity - content.len()).map_err(|_| LARGE)?;
         }
@@ -191,12 +191,12 @@ fn read(decoder: &mut dyn Read, content: &mut Vec<u8>, work: &Work<'_>) -> Resul
     }
 }
 
-/// A decoder that fails may have failed because the work is over.
+/// The decoder may have failed because the work limit was reached.
 fn broken(work: &Work<'_>) -> NotDecoded {
     work.stopped().map_or(NotDecoded::Broken, NotDecoded::Stopped)
 }
 
-/// Input that is paid for.
+/// Input that charges work as it is read.
 struct Metered<'a, 'w> {
     rest: &'a [u8],
     work: &'a Work<'w>,
@@ -256,7 +256,7 @@ mod tests {
     #[test]
     fn codings_are_undone() {
         let text = b"Hello, hello!".as_slice();
-        // Stored, not compressed.
+        // Stored without compression.
         let brotli = b"\x0b\x06\x80Hello, hello!\x03";
         let zstd = b"\x28\xb5\x2f\xfd\x20\x0d\x69\x00\x00Hello, hello!";
         let two = [gzip(b"Hello, "), gzip(b"hello!")].concat();
@@ -275,7 +275,7 @@ mod tests {
             (&["br"], [b"\x0d", &brotli[1..]].concat()),
             (&["br"], [b"\x0f", &brotli[1..]].concat()),
             (&["zstd"], zstd.to_vec()),
-            // A window of 8 MiB, a frame to skip, and two frames.
+            // A window of 8 MiB, a skippable frame, and two frames.
             (&["zstd"], b"\x28\xb5\x2f\xfd\x00\x68\x69\x00\x00Hello, hello!".to_vec()),
             (&["zstd"], [b"\x5f\x2a\x4d\x18\x02\0\0\0ab", zstd.as_slice()].concat()),
             (
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn what_other_software_compressed() {
+    fn content_compressed_by_other_software() {
         let text = "Hello, hello! ".repeat(20);
         for (name, body) in [
             ("br", b"\x1b\x17\x01\xf8\x8d\xd4\x46\xf3\x5a\x46\x0d\x82\x54\x86\xa6\xd9\xde\x42\x58\xc6\x82\xf1\x00\x44\xa3\x73\x34\x00".as_slice()),
@@ -302,7 +302,7 @@ mod tests {
     #[test]
     fn what_cannot_be_undone() {
         use NotDecoded::Broken;
-        // T23
+        // Decompression bombs.
         let bomb = gzip(&gzip(&vec![0; 64 * 1024 * 1024]));
         assert!(bomb.len() < 10_000);
         let cut = gzip(b"Hello").get(..12).unwrap().to_vec();
@@ -320,7 +320,7 @@ mod tests {
             (&["zstd"], b"\x28\xb5\x2f\xfd\x00\x69\x69\x00\x00Hello, hello!".to_vec(), UNKNOWN),
             // A single segment of 4 GiB.
             (&["zstd"], b"\x28\xb5\x2f\xfd\xa0\xff\xff\xff\xff\x69\x00\x00".to_vec(), LARGE),
-            // A frame to skip that is longer than the content.
+            // A skippable frame that is longer than the content.
             (&["zstd"], b"\x50\x2a\x4d\x18\xff\xff\xff\xff".to_vec(), Broken),
             // The large window of 2^30 bytes.
             (&["br"], b"\x11\x1e\x03Hello, hello!".to_vec(), UNKNOWN),

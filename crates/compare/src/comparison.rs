@@ -1,58 +1,27 @@
-//! Comparing two answers: status, fields, content, in this order. Owns the order; how each part is compared has its own
-//! module, and what comes of it is in `findings`.
+//! Compares two responses: status, fields, content, in this order. Owns the order; each part has a module of its own,
+//! and `findings` collects the differences.
 
 use std::time::SystemTime;
 
-use http::{HeaderMap, StatusCode};
+use crossfade_journal::comparison::{Class, Verdict};
+use http::StatusCode;
 
-use crate::findings::Findings;
-use crate::record::{Class, Difference, Verdict};
+use crate::answer::Answer;
+use crate::findings::{Comparison, Findings};
 use crate::rules::Rules;
 use crate::spot::Spot;
 use crate::work::{Stop, Work, never_over};
 use crate::{content, fields};
 
-/// An answer as its back end gave it.
-#[derive(Clone, Copy, Debug)]
-pub struct Answer<'a> {
-    /// Its status.
-    pub status: StatusCode,
-    /// Its fields.
-    pub headers: &'a HeaderMap,
-    /// Its content, encoded as `Content-Encoding` says.
-    pub body: &'a [u8],
-}
-
-/// What came out.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Comparison {
-    /// [`Verdict::Match`], `Accepted`, `Different`, `Failed` or `Unknown`; `Lost` if the time was over before the end.
-    pub verdict: Verdict,
-    /// For `Unknown`: why; `coding`, `not-modified` or `too-large`. For `Lost` what said that the time is over.
-    pub reason: Option<&'static str>,
-    /// Each pointer and class once, at most 20; those that nobody accepted first.
-    pub differences: Vec<Difference>,
-    /// How many more there are; beyond some hundreds they are not counted.
-    pub more: u32,
-}
-
-impl Comparison {
-    /// A verdict that has no differences.
-    #[must_use]
-    pub fn without_differences(verdict: Verdict, reason: Option<&'static str>) -> Self {
-        Comparison { verdict, reason, differences: Vec::new(), more: 0 }
-    }
-}
-
-/// Compares the answers of the primary and of the mirror to the same request. Bounded in work and memory, whatever they
-/// hold: what is more than that is `Unknown`, `too-large`.
+/// Compares the responses of the primary and of the mirror to the same request. Work and memory are bounded, whatever
+/// the responses contain: beyond the limits the result is `Unknown`, `too-large`.
 #[must_use]
 pub fn compare(primary: &Answer<'_>, mirror: &Answer<'_>, rules: &Rules, now: SystemTime) -> Comparison {
     compare_until(primary, mirror, rules, now, &never_over)
 }
 
-/// The same, as long as there is time: `is_over` is asked again and again, at least after each 16,384 units of work, and if
-/// it gives a reason the comparison ends as `Lost` with that.
+/// Like [`compare`], with a time limit: `is_over` is called at least once per 16,384 units of work, and if it returns a
+/// reason the comparison ends as `Lost` with that reason.
 #[must_use]
 pub fn compare_until(
     primary: &Answer<'_>,
@@ -64,7 +33,7 @@ pub fn compare_until(
     measured(primary, mirror, rules, now, is_over).0
 }
 
-/// The same, with the units of work that it took; never more than [`MAX_WORK`](crate::MAX_WORK).
+/// Like [`compare_until`], and also returns the units of work spent, at most [`MAX_WORK`](crate::MAX_WORK).
 #[must_use]
 pub fn measured(
     primary: &Answer<'_>,
@@ -82,20 +51,20 @@ pub fn measured(
     (findings.conclude(stop), work.spent())
 }
 
-/// One after the other.
+/// Compares the parts in order.
 fn parts(primary: &Answer<'_>, mirror: &Answer<'_>, findings: &mut Findings<'_>) -> Result<(), Stop> {
     if (primary.status == StatusCode::NOT_MODIFIED) != (mirror.status == StatusCode::NOT_MODIFIED)
         && [primary, mirror]
             .iter()
             .all(|answer| answer.status == StatusCode::NOT_MODIFIED || answer.status.is_success())
     {
-        // Validators are each system's own: the client has the one system's, the other cannot know them.
+        // A validator belongs to one system: the client has the primary's, which the mirror cannot know.
         return Err(Stop::NotModified);
     }
     let marks = findings.marks(&Spot::Status);
     if primary.status != mirror.status && !marks.is_ignored {
         let status = |answer: &Answer<'_>| Some(answer.status.as_u16().to_string().into());
-        // An answer of another status is about something else: the rest would differ in everything.
+        // With different statuses, everything else would differ as well.
         return findings.report(Class::Status, &Spot::Status, marks, &|| [status(primary), status(mirror)]);
     }
     fields::compare(primary.headers, mirror.headers, findings)?;

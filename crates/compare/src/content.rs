@@ -1,31 +1,31 @@
-//! Comparing content. Owns what kind of content it is, and what happens if it cannot be read; how a kind is compared is
-//! for `walk` and `text`.
+//! Compares content. Owns the kinds of content and the handling of content that cannot be read; `walk` and `text`
+//! compare each kind.
 
+use crossfade_journal::comparison::Class;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 
+use crate::answer::Answer;
 use crate::coding::{self, NotDecoded};
-use crate::comparison::Answer;
 use crate::findings::Findings;
 use crate::json::{self, NoTree, Tree};
 use crate::matcher::Matcher;
-use crate::record::Class;
 use crate::spot::Spot;
 use crate::text::{self, Language};
 use crate::walk;
 use crate::work::Stop;
 
-/// What content is, by its media type.
+/// A kind of content, derived from its media type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Json,
     Text(Language),
-    /// Said to be plain text, or nothing is said: JSON if it looks so.
+    /// Plain text, or no media type: treated as JSON if it parses as JSON.
     Plain,
     Bytes,
 }
 
-/// Reports what differs. `Err` says why nobody can know.
+/// Reports the differences. `Err` is the reason why the comparison is impossible.
 pub(crate) fn compare(primary: &Answer<'_>, mirror: &Answer<'_>, findings: &mut Findings<'_>) -> Result<(), Stop> {
     let work = findings.work;
     let (ours, theirs) = (coding::codings(primary.headers), coding::codings(mirror.headers));
@@ -34,7 +34,7 @@ pub(crate) fn compare(primary: &Answer<'_>, mirror: &Answer<'_>, findings: &mut 
         return Ok(());
     }
     let decoded = coding::decode(&ours, primary.body, work);
-    // What stops the one stops all; if the one is broken, the other may still say that nobody can know.
+    // A stop on either side ends the comparison, even if the other side's content is broken.
     let decoded = match decoded {
         Err(NotDecoded::Stopped(stop @ (Stop::Over | Stop::TooLarge))) => return Err(stop),
         decoded => (decoded, coding::decode(&theirs, mirror.body, work)),
@@ -61,13 +61,13 @@ pub(crate) fn compare(primary: &Answer<'_>, mirror: &Answer<'_>, findings: &mut 
     }
 }
 
-/// A difference that has nothing to show.
+/// Reports a difference without values.
 fn report(class: Class, spot: &Spot<'_>, findings: &mut Findings<'_>) -> Result<(), Stop> {
     let marks = findings.marks(spot);
     findings.report(class, spot, marks, &|| [None, None])
 }
 
-/// `Err` if the primary's content is no JSON, or one of both is too large.
+/// Compares JSON. `Err` if the primary's content is not JSON, or either content is too large.
 fn compare_json(kind: Kind, primary: &[u8], mirror: &[u8], findings: &mut Findings<'_>) -> Result<(), NoTree> {
     let is_container = |content: &[u8]| matches!(content.trim_ascii_start().first(), Some(b'{' | b'['));
     if kind == Kind::Plain && !(is_container(primary) && is_container(mirror)) {
@@ -97,7 +97,7 @@ fn compare_text(kind: Kind, primary: &[u8], mirror: &[u8], findings: &mut Findin
     }
 }
 
-/// The kind of content that a media type (RFC 9110 section 8.3.1) stands for.
+/// Returns the kind of content for a media type (RFC 9110 section 8.3.1).
 fn kind(headers: &HeaderMap) -> Kind {
     let value = headers.get(CONTENT_TYPE).map(|value| value.as_bytes()).unwrap_or_default();
     let media_type = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();

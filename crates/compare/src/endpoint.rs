@@ -1,21 +1,23 @@
-//! The name of an endpoint: a path with its changing segments folded, so that a report has `/orders/{id}` and not a line
-//! for each order. Owns what looks like an id in a path; members of JSON are folded by the same.
+//! Names endpoints: replaces the variable segments of a path, so that a report shows `/orders/{id}` instead of one line
+//! per order. Owns the rules for what looks like an ID, which `walk` also applies to JSON members.
 
-use crate::treat_equal::{is_date, is_jwt, is_ulid, is_uuid};
+use crossfade_journal::redaction::is_jwt;
 
-/// The most segments of a name; `…` for the rest.
+use crate::treat_equal::{is_date, is_ulid, is_uuid};
+
+/// Segments of a name; the rest is `…`.
 const MAX_SEGMENTS: usize = 12;
-/// The most bytes of a name; `…` for the segment with which it would be longer, and the rest.
+/// Bytes of a name; a segment that would exceed this, and the rest, is `…`.
 const MAX_NAME: usize = 200;
-/// Lengths of hashes in hexadecimal digits, short ones of commits and builds among them.
+/// Lengths of hashes in hexadecimal digits, including short ones of commits and builds.
 const HASHES: &[usize] = &[8, 10, 12, 16, 20, 24, 32, 40, 48, 56, 64, 96, 128];
 
-/// A configured name: `/products/{slug}/reviews`.
+/// A configured name, such as `/products/{slug}/reviews`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PathTemplate {
     text: String,
     segments: Vec<Segment>,
-    /// Whether it ends in `**`.
+    /// `true` if the template ends in `**`.
     is_open: bool,
 }
 
@@ -27,8 +29,8 @@ enum Segment {
 }
 
 impl PathTemplate {
-    /// Reads a template: `{name}` stands for one segment, which is not empty, `**` at the end for all that follow, if any
-    /// do. `None` for what is none.
+    /// Parses a template: `{name}` matches one segment that is not empty, and a final `**` any number of segments,
+    /// including none. Returns `None` if the template is invalid.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let path = text.strip_prefix('/')?;
@@ -65,9 +67,9 @@ impl Segment {
     }
 }
 
-/// The name of a path: that of the first template that fits, or the path with all segments folded that look like ids:
-/// numbers, UUIDs, hashes, dates, tokens. What comes behind `;` in a segment is left out. The path's own words stay as
-/// they were sent: who shows the name must expect anything.
+/// Returns the name of a path: the first matching template, or the path with its ID-like segments (numbers, UUIDs,
+/// hashes, dates, tokens) replaced. Path parameters (`;…`) are dropped. Other segments stay as they were sent: escape
+/// the name before showing it.
 #[must_use]
 pub fn endpoint(path: &str, templates: &[PathTemplate]) -> String {
     if let Some(template) = templates.iter().find(|template| template.fits(path)) {
@@ -79,7 +81,7 @@ pub fn endpoint(path: &str, templates: &[PathTemplate]) -> String {
             name.push('/');
         }
         let segment = fold(segment.split(';').next().unwrap_or_default());
-        // The first segment is what comes before the first slash: nothing.
+        // The first segment is the empty text before the first slash.
         if index > MAX_SEGMENTS || name.len() + segment.len() > MAX_NAME {
             name.push('…');
             break;
@@ -89,7 +91,7 @@ pub fn endpoint(path: &str, templates: &[PathTemplate]) -> String {
     name
 }
 
-/// Whether a text looks like an id: where it stands, there is another one each time.
+/// Returns `true` if a text looks like an ID, which differs from request to request.
 pub(crate) fn is_id(text: &str) -> bool {
     let is_dotted_number = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
         && text.bytes().any(|byte| byte.is_ascii_digit());
@@ -103,7 +105,7 @@ pub(crate) fn is_id(text: &str) -> bool {
         || (!is_version(text) && has_id_shape(text))
 }
 
-/// A segment with `{id}` or `{date}` instead of what looks like one; its extension stays.
+/// Returns a segment in which `{id}` or `{date}` replaces what looks like one. A file extension stays.
 fn fold(segment: &str) -> String {
     let whole = |text: &str| match text {
         _ if is_date(text) => Some("{date}"),
@@ -120,7 +122,7 @@ fn fold(segment: &str) -> String {
     parts.join(".")
 }
 
-/// `v2`, `v1.4`.
+/// Returns `true` for `v2` and `v1.4`.
 fn is_version(text: &str) -> bool {
     text.strip_prefix(['v', 'V']).is_some_and(|number| {
         number.len() <= 8
@@ -129,14 +131,15 @@ fn is_version(text: &str) -> bool {
     })
 }
 
-/// Digits and letters as words do not have them. `oauth2`, `s3`, `step-10` and `summer-sale-2026` are words.
+/// Returns `true` if digits and letters are mixed as they are not in words. `oauth2`, `s3`, `step-10` and
+/// `summer-sale-2026` are words.
 fn has_id_shape(text: &str) -> bool {
     if text.contains('.') {
         return false;
     }
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     let letters = text.bytes().filter(u8::is_ascii_alphabetic).count();
-    // Percent-encoded bytes have digits, too.
+    // Percent-encoded bytes contain digits.
     if digits == 0 || text.contains('%') {
         return false;
     }
@@ -148,7 +151,7 @@ fn has_id_shape(text: &str) -> bool {
         || (bytes.len() >= 40 && digits + letters == bytes.len())
 }
 
-/// Whether a part without punctuation makes an id of the whole: a hash, or a number of five digits or more.
+/// Returns `true` if a part without punctuation makes the whole an ID: a hash, or a number of at least five digits.
 fn is_id_part(part: &[u8]) -> bool {
     let is_hash = HASHES.contains(&part.len())
         && part.iter().all(u8::is_ascii_hexdigit)
@@ -157,7 +160,7 @@ fn is_id_part(part: &[u8]) -> bool {
     is_hash || part.split(|byte| !byte.is_ascii_digit()).any(|number| number.len() >= 5)
 }
 
-/// Whether a digit stands beside a letter, or a capital behind a small one.
+/// Returns `true` between a digit and a letter, and between a lower-case and an upper-case letter.
 fn is_change(one: u8, other: u8) -> bool {
     (one.is_ascii_digit() && other.is_ascii_alphabetic())
         || (one.is_ascii_alphabetic() && other.is_ascii_digit())

@@ -1,21 +1,20 @@
-//! Comparing fields. Owns which are compared where nothing is said, which differ by nature, and in what form their values
-//! are compared.
+//! Compares fields. Owns the default set of fields, the fields that differ by nature, and the normalisation of values.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use crossfade_journal::comparison::Class;
 use http::HeaderMap;
 use http::header::{self, HeaderName};
 
 use crate::findings::Findings;
-use crate::record::Class;
 use crate::rules::FieldNames;
 use crate::spot::Spot;
 use crate::treat_equal::replaced;
 use crate::work::Stop;
 
-/// What [`FieldNames::Usual`] compares: what clients act on. Not `Vary`, which follows the compression, nor what only
-/// protects (`Content-Security-Policy` and the like), which new systems seldom have in the words of the old.
+/// The fields of [`FieldNames::Usual`]: those that clients act on. Excludes `Vary`, which depends on compression, and
+/// purely protective fields such as `Content-Security-Policy`, which new systems rarely copy verbatim.
 const USUAL: &[HeaderName] = &[
     header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
     header::ACCESS_CONTROL_ALLOW_HEADERS,
@@ -33,8 +32,8 @@ const USUAL: &[HeaderName] = &[
     header::WWW_AUTHENTICATE,
 ];
 
-/// What [`FieldNames::All`] leaves out: another one each time, about the connection or the software, or about the form in
-/// which content travels, which is undone before it is compared.
+/// Fields that [`FieldNames::All`] excludes: they differ on every response, or describe the connection, the software or
+/// the transfer encoding of the content, which is decoded before comparison.
 const BY_NATURE: &[&str] = &[
     "accept-ranges",
     "age",
@@ -77,10 +76,10 @@ const BY_NATURE: &[&str] = &[
     "x-trace-id",
     "x-transaction-id",
 ];
-/// The same, by how they begin.
+/// Prefixes of further fields that [`FieldNames::All`] excludes.
 const BY_NATURE_BEGIN: &[&str] = &["x-amz-", "x-amzn-", "x-b3-", "x-datadog-", "x-ratelimit-", "ratelimit"];
 
-/// Comparing a field, besides its length, in units of work.
+/// Cost of comparing a field, in addition to its length, in units of work.
 const FIELD_WORK: usize = 64;
 
 /// Reports each field that differs.
@@ -91,7 +90,7 @@ pub(crate) fn compare(primary: &HeaderMap, mirror: &HeaderMap, findings: &mut Fi
         FieldNames::Usual => USUAL.iter().map(Cow::Borrowed).collect(),
         FieldNames::Named(names) => names.iter().map(Cow::Borrowed).collect(),
         FieldNames::All => {
-            // Sorted: the order of a record is that of nobody's hashing.
+            // Sorted, so that the order of a record does not depend on hashing.
             all = primary.keys().chain(mirror.keys()).map(HeaderName::as_str).collect();
             let compared = all.iter().filter(|name| !differs_by_nature(name));
             compared.filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok()).map(Cow::Owned).collect()
@@ -118,9 +117,9 @@ fn differs_by_nature(name: &str) -> bool {
     BY_NATURE.contains(&name) || BY_NATURE_BEGIN.iter().any(|begin| name.starts_with(begin))
 }
 
-/// What of a field's values is compared. `None` if there is no such field.
+/// Returns the normalised value of a field; `None` if the field is absent.
 fn value(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    // Octets beyond ASCII have no meaning (RFC 9110 section 5.5), but are not all the same.
+    // Bytes beyond ASCII have no defined meaning (RFC 9110 section 5.5), but must stay distinct.
     let lines = headers.get_all(name).iter();
     let lines = lines.map(|line| line.as_bytes().iter().map(|byte| char::from(*byte)).collect::<String>());
     let mut lines: Vec<String> = lines.collect();
@@ -146,7 +145,7 @@ fn value(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     })
 }
 
-/// RFC 9110 section 5.6.1; a comma in quotes is taken for one that separates, on both sides alike.
+/// Splits a list (RFC 9110 section 5.6.1). A comma in quotes also separates, for both responses alike.
 fn elements(lines: &[String]) -> impl Iterator<Item = &str> {
     lines.iter().flat_map(|line| line.split(',')).map(str::trim).filter(|element| !element.is_empty())
 }
@@ -157,8 +156,8 @@ fn in_any_order<'e>(elements: impl Iterator<Item = &'e str>) -> String {
     elements.join(", ")
 }
 
-/// A media type (RFC 9110 section 8.3.1) with nothing but its `charset`; without that, too, if it says of JSON what holds
-/// anyway (RFC 8259 section 8.1).
+/// Returns a media type (RFC 9110 section 8.3.1) with its `charset` only, and without that if it is JSON's default (RFC
+/// 8259 section 8.1).
 fn media_type(line: &str) -> String {
     let line = line.to_ascii_lowercase();
     let mut parts = line.split(';').map(str::trim);
@@ -171,7 +170,7 @@ fn media_type(line: &str) -> String {
     }
 }
 
-/// A cookie (RFC 6265 section 4.1.1) without its value and the times in its attributes.
+/// Returns a cookie (RFC 6265 section 4.1.1) without its value and without the times in its attributes.
 fn cookie(line: &str) -> String {
     let mut parts = line.split(';').map(str::trim);
     let name = parts.next().unwrap_or_default().split('=').next().unwrap_or_default().trim();
@@ -198,7 +197,8 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
-    use crate::rules::{Rules, TreatEqual};
+    use crate::rules::Rules;
+    use crate::treat_equal::TreatEqual;
     use crate::work::{Work, never_over};
 
     fn map(lines: &[&'static str]) -> HeaderMap {
@@ -209,7 +209,7 @@ mod tests {
         lines.iter().map(line).collect()
     }
 
-    /// The names of those that differ.
+    /// Returns the names of the fields that differ.
     fn differ(headers: &FieldNames, primary: &[&'static str], mirror: &[&'static str]) -> Vec<String> {
         let rules = Rules { headers: headers.clone(), treat_equal: vec![TreatEqual::Uuid], ..Rules::default() };
         let work = Work::new(&never_over);
@@ -274,7 +274,7 @@ mod tests {
         let named = |names: &[&'static str]| {
             FieldNames::Named(names.iter().map(|name| HeaderName::from_static(name)).collect())
         };
-        // T24
+        // Fields that differ on every response must not be reported by default.
         assert_eq!(differ(&FieldNames::Usual, primary, &[]), ["content-type"]);
         assert_eq!(differ(&FieldNames::All, primary, &[]), ["content-type", "x-a", "x-b"]);
         assert_eq!(

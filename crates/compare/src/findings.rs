@@ -1,39 +1,62 @@
-//! What has been found to differ: each kind of difference at each pointer once, with what was accepted told apart. Owns
-//! the limits, and that `ignore`, `accepted`, `keepValues` and `redact` hold for all kinds of content alike.
+//! Collects the differences into the result: each class at each pointer once, with accepted ones marked. Owns the
+//! limits, and applies
+//! `ignore`, `accepted`, `keepValues` and `redact` to all kinds of content.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
+use crossfade_journal::comparison::{Class, Difference, Verdict};
+
 use crate::matcher::Marks;
-use crate::record::{Class, Difference, Verdict};
 use crate::rules::{Place, Rules};
 use crate::shown;
 use crate::spot::Spot;
 use crate::work::{Stop, Work};
 
-/// The most differences in a record, each pointer and class once. Those that nobody accepted come first.
+/// Differences in a record, each pointer and class once, unaccepted ones first.
 const MAX_LISTED: usize = 20;
-/// The most that are told apart; the rest is not counted.
+/// Distinct differences that are counted.
 const MAX_DISTINCT: usize = 500;
-/// The most memory for distinct differences, in bytes of their places.
+/// Memory for distinct differences, in bytes of their pointers.
 const MAX_KEPT: usize = 1024 * 1024;
-/// Noting a difference, in units of work.
+/// Cost of recording a difference, in units of work.
 const FOUND_WORK: usize = 64;
 
-/// See the module.
+/// The result of a comparison.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Comparison {
+    /// [`Verdict::Match`], `Accepted`, `Different`, `Failed` or `Unknown`; `Lost` if time ran out.
+    pub verdict: Verdict,
+    /// For `Unknown`: `coding`, `not-modified` or `too-large`. For `Lost`: the reason that `is_over` returned.
+    pub reason: Option<&'static str>,
+    /// At most 20, each pointer and class once, unaccepted ones first.
+    pub differences: Vec<Difference>,
+    /// Number of further differences; beyond a few hundred they are not counted.
+    pub more: u32,
+}
+
+impl Comparison {
+    /// Returns a result without differences.
+    #[must_use]
+    pub fn without_differences(verdict: Verdict, reason: Option<&'static str>) -> Self {
+        Comparison { verdict, reason, differences: Vec::new(), more: 0 }
+    }
+}
+
+/// Collects differences; see the module.
 pub(crate) struct Findings<'r> {
     pub(crate) rules: &'r Rules,
     pub(crate) work: &'r Work<'r>,
     pub(crate) now: SystemTime,
-    /// The number says in which order they were found.
+    /// Keyed by class and pointer; the number is the order in which they were found.
     found: BTreeMap<(Class, String), (usize, Found)>,
     kept: usize,
     is_any_open: bool,
     is_any_accepted: bool,
 }
 
-/// What is known of a difference besides its class and pointer.
+/// A difference without its class and pointer.
 struct Found {
     at: Option<String>,
     accepted: bool,
@@ -45,9 +68,9 @@ impl<'r> Findings<'r> {
         Self { rules, work, now, found: BTreeMap::new(), kept: 0, is_any_open: false, is_any_accepted: false }
     }
 
-    /// Which rules hold for a spot that is not in JSON.
+    /// Returns the rules that apply to a spot outside JSON.
     pub(crate) fn marks(&self, spot: &Spot<'_>) -> Marks {
-        // Text may hold whatever a rule means in JSON.
+        // Text may contain values that a rule describes by their place in JSON.
         let is_hidden = |place: &Place| place.is(spot) || matches!((place, spot), (Place::Pointer(_), Spot::Body));
         Marks {
             is_ignored: self.rules.ignore.iter().any(|place| place.is(spot)),
@@ -56,7 +79,8 @@ impl<'r> Findings<'r> {
         }
     }
 
-    /// Takes a difference down. `values` are those of the primary and the mirror, if there is something to show.
+    /// Records a difference. `values` returns the values of the primary and of the mirror, if there is something to
+    /// show.
     pub(crate) fn report<'v>(
         &mut self,
         class: Class,
@@ -67,7 +91,7 @@ impl<'r> Findings<'r> {
         self.report_at(class, spot, marks, &|| spot.at(), values)
     }
 
-    /// The same, with the place within the spot in the words of its kind of content.
+    /// Like [`Findings::report`], with a place inside the spot that the kind of content describes in words.
     pub(crate) fn report_at<'v>(
         &mut self,
         class: Class,
@@ -86,7 +110,7 @@ impl<'r> Findings<'r> {
         self.work.spend(FOUND_WORK + 2 * pointer.len())?;
         let key = (class, pointer);
         let order = match self.found.get(&key) {
-            // The first that nobody accepted is the one to show.
+            // The first unaccepted occurrence is the one to show.
             Some((order, known)) if known.accepted && !accepted => *order,
             Some(_) => return Ok(()),
             None if self.found.len() >= MAX_DISTINCT || self.kept >= MAX_KEPT => return Ok(()),
@@ -105,12 +129,13 @@ impl<'r> Findings<'r> {
         Ok(())
     }
 
-    /// What is in the record: the verdict, the differences, and how many more there are. `stop` says why the rest could not
-    /// be compared. A comparison that the time has ended has no differences, as it would have others with more time.
-    pub(crate) fn conclude(self, stop: Option<Stop>) -> crate::Comparison {
+    /// Returns the result: the verdict, the differences, and the number of further ones. `stop` is the reason why the
+    /// rest could not be compared. If time ran out there are no differences, because their number would depend on the
+    /// time.
+    pub(crate) fn conclude(self, stop: Option<Stop>) -> Comparison {
         let (verdict, reason) = match stop {
             Some(Stop::Over) => {
-                return crate::Comparison::without_differences(Verdict::Lost, Some(self.work.reason()));
+                return Comparison::without_differences(Verdict::Lost, Some(self.work.reason()));
             }
             _ if self.is_any_open => (Verdict::Different, None),
             Some(Stop::TooLarge) => (Verdict::Unknown, Some("too-large")),
@@ -120,7 +145,7 @@ impl<'r> Findings<'r> {
             None => (Verdict::Match, None),
         };
         let mut list: Vec<_> = self.found.into_iter().map(Some).collect();
-        // Numbers are sorted by code that is there anyway.
+        // Sorting numbers reuses code that is already linked.
         let place = |(index, entry): (usize, &Option<(_, (usize, Found))>)| {
             let (order, accepted) = entry.as_ref().map_or((0, false), |(_, (order, found))| (*order, found.accepted));
             u64::from(accepted) << 63 | (order as u64) << 32 | index as u64
@@ -135,6 +160,6 @@ impl<'r> Findings<'r> {
             Difference { class, pointer, at, accepted, primary, mirror }
         });
         let differences = differences.collect();
-        crate::Comparison { verdict, reason, differences, more: u32::try_from(more).unwrap_or(u32::MAX) }
+        Comparison { verdict, reason, differences, more: u32::try_from(more).unwrap_or(u32::MAX) }
     }
 }

@@ -1,5 +1,5 @@
-//! JSON text as a tree of few bytes a value. Owns reading it, the limits of its size, numbers, and the digests by which
-//! arrays are told to hold the same in another order; comparing two trees is for `walk`.
+//! JSON text as a compact tree. Owns parsing, size limits, numbers, and the digests that detect reordered arrays;
+//! `walk` compares two trees.
 
 mod reader;
 
@@ -8,31 +8,31 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use self::reader::Reader;
 use crate::matcher::Matcher;
-use crate::rules::{Rules, TreatEqual};
+use crate::rules::Rules;
 use crate::spot::PathStep;
-use crate::treat_equal;
+use crate::treat_equal::{self, TreatEqual};
 use crate::work::{Stop, Work};
 
-/// The most values in a document.
+/// Values in a document.
 const MAX_NODES: usize = 250_000;
-/// The deepest that they may be nested.
+/// Nesting depth.
 const MAX_DEPTH: usize = 100;
-/// The most memory of the trees of two documents together, in bytes: twice an array of a megabyte of small objects.
+/// Memory of the trees of both documents together in bytes: twice what a megabyte of small objects needs.
 pub(crate) const MAX_TREES: usize = 16 * 1024 * 1024;
-/// Looking at a value, in units of work.
+/// Cost of visiting a value, in units of work.
 const VALUE_WORK: usize = 4;
 
-/// A document: all its values in the order of the text, each with what is in it behind it. A member is its name, then its
+/// A document: its values in the order of the text, each followed by its content. A member is its name followed by its
 /// value; an array or object has a second slot for its digest.
 #[derive(Debug)]
 pub(crate) struct Tree<'a> {
     text: &'a str,
-    /// Texts that have escapes, without them.
+    /// Unescaped copies of texts that contain escapes.
     unescaped: String,
     slots: Vec<Slot>,
 }
 
-/// Twelve bytes: all numbers and positions are two halves, so that nothing is aligned to eight.
+/// Twelve bytes: numbers and positions are stored as two halves, which avoids alignment to eight bytes.
 #[derive(Clone, Copy, Debug)]
 struct Slot {
     tag: Tag,
@@ -48,14 +48,14 @@ enum Tag {
     Whole,
     Large,
     Float,
-    /// Where it begins and ends in the document.
+    /// Start and end in the document.
     Text,
-    /// The same in `unescaped`.
+    /// Start and end in `unescaped`.
     Unescaped,
-    /// How many elements or members there are, each name as often as it is there, and which slot is behind the last.
+    /// Number of elements, or of members including duplicates, and the slot behind the last one.
     Array,
     Object,
-    /// The same for two values that count as equal, as far as [`Tree::fill_digests`] can tell.
+    /// Equal for values that count as equal, as far as [`Tree::fill_digests`] can tell.
     Digest,
 }
 
@@ -69,35 +69,35 @@ pub(crate) enum Value<'t> {
     Bool(bool),
     Number(Number),
     Text(&'t str),
-    /// How many elements.
+    /// Number of elements.
     Array(usize),
-    /// How many members.
+    /// Number of members.
     Object(usize),
 }
 
-/// A number: whole ones exactly, as far as 64 bits go.
+/// A number; integers are exact within 64 bits.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Number {
-    /// Also 1.0 and 1e3.
+    /// An integer, including 1.0 and 1e3.
     Whole(i64),
-    /// Above the others.
+    /// An integer above `i64::MAX`.
     Large(u64),
-    /// All the rest.
+    /// Any other number.
     Float(f64),
 }
 
-/// Why there is no tree.
+/// A reason why there is no tree.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum NoTree {
-    /// The text is no JSON.
+    /// The text is not JSON.
     NotJson,
-    /// It is not read to its end; too many values, nested too deep, or the work is over.
+    /// Parsing stopped: too many values, nested too deeply, or no work left.
     Stopped(Stop),
 }
 
 const TOO_MUCH: NoTree = NoTree::Stopped(Stop::TooLarge);
 
-/// Reads a document (RFC 8259) into at most `memory` bytes. A byte order mark is passed over.
+/// Parses a document (RFC 8259) into at most `memory` bytes. A byte order mark is skipped.
 pub(crate) fn parse<'a>(text: &'a [u8], memory: usize, work: &Work<'_>) -> Result<Tree<'a>, NoTree> {
     let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
     work.spend(text.len())?;
@@ -112,7 +112,7 @@ impl<'a> Tree<'a> {
     /// The document itself.
     pub(crate) const ROOT: Node = Node(0);
 
-    /// How many bytes it holds.
+    /// Returns the bytes that the tree occupies.
     pub(crate) fn memory(&self) -> usize {
         self.slots.capacity() * size_of::<Slot>() + self.unescaped.capacity()
     }
@@ -132,17 +132,17 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// The name of a member.
+    /// Returns the name of a member.
     pub(crate) fn name(&self, node: Node) -> &str {
         self.text_of(self.slot(node))
     }
 
-    /// The value of the member with this name.
+    /// Returns the value of the member with this name node.
     pub(crate) fn value_of(name: Node) -> Node {
         Node(name.0.saturating_add(1))
     }
 
-    /// The elements of an array, or the names of an object, in the order of the text.
+    /// Returns the elements of an array, or the names of an object, in the order of the text.
     pub(crate) fn children(&self, node: Node) -> impl Iterator<Item = Node> {
         let slot = self.slot(node);
         let (count, is_object) = match slot.tag {
@@ -158,7 +158,7 @@ impl<'a> Tree<'a> {
         })
     }
 
-    /// The names of an object, sorted; of those that are there twice the last one, as most readers have it.
+    /// Returns the names of an object, sorted. Of duplicates only the last is returned, as in most readers.
     pub(crate) fn names(&self, node: Node, work: &Work<'_>) -> Result<Vec<Node>, Stop> {
         let mut names: Vec<Node> = self.children(node).collect();
         let bytes: usize = names.iter().map(|name| self.name(*name).len()).sum();
@@ -168,13 +168,13 @@ impl<'a> Tree<'a> {
         Ok(names)
     }
 
-    /// The member of an object with this name; the last one.
+    /// Returns the member of an object with this name, the last one if there are several.
     pub(crate) fn member(&self, node: Node, name: &str) -> Option<Node> {
         let Value::Object(_) = self.value(node) else { return None };
         self.children(node).filter(|child| self.name(*child) == name).last().map(Self::value_of)
     }
 
-    /// The digest of a value: what [`Tree::fill_digests`] has made of an array or object.
+    /// Returns the digest of a value; for an array or object, the one that [`Tree::fill_digests`] computed.
     pub(crate) fn digest(&self, node: Node, kinds: &[TreatEqual]) -> u64 {
         let slot = self.slot(node);
         let mut hasher = DefaultHasher::new();
@@ -190,7 +190,7 @@ impl<'a> Tree<'a> {
         hasher.finish()
     }
 
-    /// A hash of a text, a number or a boolean as it is; `None` for others.
+    /// Returns a hash of a text, number or boolean without any rule applied; `None` for other values.
     pub(crate) fn key(&self, node: Node) -> Option<u64> {
         match self.value(node) {
             Value::Text(_) | Value::Number(_) | Value::Bool(_) => Some(self.digest(node, &[])),
@@ -198,8 +198,8 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// Fills in the digests of arrays and objects: without what is ignored, with all texts of one of `treatEqual` alike,
-    /// and with the elements of `unordered` arrays in any order.
+    /// Computes the digests of arrays and objects: without ignored places, with all texts of one `treatEqual` kind
+    /// alike, and with the elements of `unordered` arrays in any order.
     pub(crate) fn fill_digests(&mut self, rules: &Rules, work: &Work<'_>) -> Result<(), Stop> {
         self.fill_from(Self::ROOT, rules, &mut Matcher::of_digests(rules), work)
     }
@@ -255,7 +255,7 @@ impl<'a> Tree<'a> {
         Ok(())
     }
 
-    /// As a record shows it: what is inside of an array or object is not.
+    /// Renders a value for a record. The contents of arrays and objects are not shown.
     pub(crate) fn shown(&self, node: Node) -> Cow<'_, str> {
         match self.value(node) {
             Value::Null => "null".into(),
@@ -275,7 +275,7 @@ impl<'a> Tree<'a> {
         self.slots.get(node.0 as usize).copied().unwrap_or(Slot { tag: Tag::Null, low: 0, high: 0 })
     }
 
-    /// The slot behind a value and all that is in it.
+    /// Returns the slot behind a value and its content.
     fn behind(&self, node: Node) -> Node {
         let slot = self.slot(node);
         match slot.tag {
@@ -289,7 +289,7 @@ impl<'a> Tree<'a> {
         text.get(slot.low as usize..slot.high as usize).unwrap_or_default()
     }
 
-    /// How many slots the document needs, if it is JSON.
+    /// Returns the number of slots that the document needs if it is valid JSON.
     fn count_slots(&self) -> usize {
         let (mut slots, mut is_text, mut is_escaped) = (1_usize, false, false);
         let mut has_opened = false;
@@ -313,7 +313,7 @@ impl<'a> Tree<'a> {
 }
 
 impl Tag {
-    /// What is the same for values that may be equal.
+    /// Returns a number that is the same for values that may be equal.
     fn class(self) -> u8 {
         match self {
             Tag::Null | Tag::Digest => 0,
@@ -343,7 +343,7 @@ impl From<Stop> for NoTree {
 }
 
 impl Number {
-    /// `None` for what no float can hold.
+    /// Returns `None` for numbers beyond the range of floats.
     fn read(text: &str, is_whole: bool) -> Option<Self> {
         if is_whole {
             if let Ok(number) = text.parse() {
@@ -365,7 +365,7 @@ impl Number {
     }
 
     fn from_f64(number: f64) -> Self {
-        // Below 2^63 a whole one converts without loss.
+        // Below 2^63 an integral float converts without loss.
         if number.fract() == 0.0 && number.abs() < 9_223_372_036_854_775_808.0 {
             Number::Whole(number as i64)
         } else {
@@ -381,8 +381,8 @@ impl Number {
         }
     }
 
-    /// Whether two are the same. Whole numbers exactly; others as closely as they are read, which is to some units in
-    /// the last place.
+    /// Returns `true` for equal numbers: integers exactly, others within the precision of parsing, which is a few units
+    /// in the last place.
     pub(crate) fn is_same(self, other: Self) -> bool {
         match (self, other) {
             (Number::Whole(one), Number::Whole(other)) => one == other,
@@ -399,12 +399,12 @@ impl Number {
         if treat_equal.iter().any(|kind| kind.fits_number(self.as_f64())) {
             return;
         }
-        // Coarse enough for those that are nearly the same, too.
+        // Coarse enough to be the same for nearly equal numbers.
         match self {
             Number::Whole(number) => number.hash(hasher),
             Number::Large(number) => number.hash(hasher),
-            // Rounded, so that what is the same up to the last bits has one hash; what is beyond an `f32` would all be 0 or
-            // infinite there.
+            // Rounded, so that numbers that are equal up to the last bits have the same hash. Beyond the range of `f32`
+            // all would be 0 or infinite.
             Number::Float(number) => match number as f32 {
                 narrow if narrow.is_normal() => narrow.to_bits().hash(hasher),
                 _ => (number.to_bits() >> 29).hash(hasher),
@@ -431,7 +431,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_the_same_has_the_same_digest() {
+    fn equal_values_have_equal_digests() {
         let rules = Rules::default();
         for (one, other, is_same) in [
             ("1", "1.0", true),
@@ -466,7 +466,7 @@ mod tests {
             ("18446744073709551615", "18446744073709551614", false),
             ("1e100", "1e100", true),
         ] {
-            // One that no float can hold is no JSON here.
+            // A number beyond the range of floats is treated as invalid JSON.
             if parse(one.as_bytes()).is_ok() {
                 assert_eq!(number(one).is_same(number(other)), is_same, "{one} {other}");
                 assert_eq!(number(other).is_same(number(one)), is_same, "{other} {one}");
@@ -476,7 +476,7 @@ mod tests {
 
     #[test]
     fn limits() {
-        // T23
+        // Nesting and size must not exhaust the stack or the memory.
         let error = |text: &str| parse(text.as_bytes()).unwrap_err();
         assert_eq!(error(&"[".repeat(1_000_000)), TOO_MUCH);
         assert_eq!(error(&format!("[{}1]", "1,".repeat(MAX_NODES))), TOO_MUCH);
@@ -496,7 +496,7 @@ mod tests {
             let ratio = tree.memory() as f64 / text.len() as f64;
             assert!(ratio <= most, "{unit}: {ratio} bytes a byte");
         }
-        // Neither slots nor texts without escapes take more than they may.
+        // Slots and texts without escapes stay within their limits.
         let escaped = format!("[{}\"\"]", format!("\"{}\",", "a\\n".repeat(1000)).repeat(1000));
         for text in [&escaped, &format!("[{}[]]", "[],".repeat(200_000)), &"[,".repeat(100_000)] {
             let tree = super::parse(text.as_bytes(), 1_000_000, &Work::new(&never_over));
@@ -504,7 +504,7 @@ mod tests {
         }
     }
 
-    /// What `serde_json` makes of it, with the members of each object sorted.
+    /// Converts to the value that `serde_json` parses, with the members of each object sorted.
     fn as_value(tree: &Tree<'_>, node: Node) -> serde_json::Value {
         match tree.value(node) {
             Value::Null => serde_json::Value::Null,
@@ -524,7 +524,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_document_is_read_as_others_read_it(
+        fn documents_parse_as_with_serde_json(
             text in "\\PC{0,20}|[\\[\\]{}:,\"\\\\aeu0D8. -]{0,12}|[\\[{]{0,3}\"(a|\\\\[nu/x\"]|\\\\u[dD][89cC]00){0,4}\":?[0-9.eE+-]{0,6}[\\]} ]{0,3}|-?[0-9]{1,20}(\\.[0-9]{1,3})?",
         ) {
             let others = serde_json::from_str::<serde_json::Value>(&text);

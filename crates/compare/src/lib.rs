@@ -1,14 +1,12 @@
-//! Two answers to the same request: what differs, by which rules, and the record of it that the log carries.
+//! Compares two responses to the same request: the differences, and the rules for them.
 //!
-//! Owns comparing, the rules for it, and the format of the record, in both directions. Sends nothing and knows neither
-//! configuration file nor Lambda; does no I/O, and takes the date as an argument.
+//! Owns comparison and its rules. The record that the log carries is `crossfade-journal`'s. Sends nothing, and knows neither
+//! the configuration file nor Lambda. Does no I/O; the date is an argument.
 //!
-//! Reading order: `comparison` (the order of everything), `rules` (what can be asked for), `record` (what comes out),
-//! `findings` (what holds for all kinds of differences), `work` (how much a comparison may do), `matcher` (which rules hold
-//! at a place), then the part of an answer that you look for: `fields`, `content`
-//! with `coding`, `json` and `walk`, `text` and `markup`.
+//! Reading order: `comparison` (the order of everything), `rules` (what users can configure), `findings` (common to all kinds of differences), `work` (the work limit), `matcher` (the rules at a place), then the
+//! part of a response that you look for: `fields`, `content` with `coding`, `json` and `walk`, `text` and `markup`.
 
-// No input may end the process. `clippy.toml` says which arithmetic is left to the fuzz targets.
+// No input may end the process. `clippy.toml` lists the arithmetic that is left to the fuzz targets.
 #![cfg_attr(
     not(test),
     deny(
@@ -22,6 +20,7 @@
     )
 )]
 
+mod answer;
 mod coding;
 mod comparison;
 mod content;
@@ -31,7 +30,6 @@ mod findings;
 mod json;
 mod markup;
 mod matcher;
-mod record;
 mod rules;
 mod shown;
 mod spot;
@@ -40,9 +38,12 @@ mod treat_equal;
 mod walk;
 mod work;
 
-pub use comparison::{Answer, Comparison, compare, compare_until, measured};
+pub use crossfade_journal::comparison::{Class, Difference, Verdict};
+
+pub use answer::Answer;
+pub use comparison::{compare, compare_until, measured};
 pub use endpoint::{PathTemplate, endpoint};
-pub use record::{Against, Class, Difference, Kind, Record, Side, VERSION, Verdict};
-pub use rules::{Accepted, Date, FieldNames, Place, Pointer, Rules, Tolerance, TreatEqual, Unordered};
-pub use shown::{hide_secrets, is_secret_name, shown_query};
+pub use findings::Comparison;
+pub use rules::{Accepted, Date, FieldNames, Place, Pointer, Rules, Tolerance, Unordered};
+pub use treat_equal::TreatEqual;
 pub use work::MAX_WORK;

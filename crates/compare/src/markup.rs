@@ -1,34 +1,41 @@
-//! HTML and XML as a row of tags and the text between them. Owns what does not matter: white space, comments, the order,
-//! the quotes and the references of attributes, and in HTML the case of names. Builds no tree and knows no schema: what a
-//! browser would repair is taken as it is. Each byte is looked at a bounded number of times.
+//! HTML and XML as a sequence of tags and text. Owns what is insignificant: white space, comments, the order, quotes
+//! and references of attributes, and in HTML the case of names. Builds no tree and knows no schema: markup that a
+//! browser would repair is compared as it is. Each byte is visited a bounded number of times.
 
 use std::borrow::Cow;
 
-use crate::rules::TreatEqual;
-use crate::text::Piece;
-use crate::treat_equal::replaced;
+use crate::treat_equal::{TreatEqual, replaced};
 use crate::work::{Stop, Work};
 
-/// Elements of HTML whose content is no markup (HTML, 13.1.2).
+/// HTML elements whose content is not markup (HTML, 13.1.2).
 const RAW: &[&str] = &["script", "style", "textarea", "title"];
 
-/// A tag, a text or an attribute, besides its length, in units of work.
+/// Cost of a tag, a text or an attribute, in addition to its length, in units of work.
 const PIECE_WORK: usize = 16;
-/// The most attributes of a tag.
+/// Attributes of a tag.
 const MAX_ATTRIBUTES: usize = 10_000;
 
-/// The pieces of a document.
+/// A part of a text that is compared as a whole.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Piece<'a> {
+    pub(crate) text: Cow<'a, str>,
+    /// Number of bytes before it.
+    pub(crate) begin: usize,
+    pub(crate) is_tag: bool,
+}
+
+/// An iterator over the pieces of a document.
 pub(crate) struct Markup<'a, 'w> {
     text: &'a str,
     at: usize,
     is_html: bool,
     kinds: &'a [TreatEqual],
     work: &'w Work<'w>,
-    /// The element whose content comes next, if that is no markup.
+    /// The element whose content comes next, if that content is not markup.
     raw: Option<&'static str>,
-    /// The end tag of an XML element that has just been closed in its start tag.
+    /// The implied end tag of an XML element that was closed in its start tag.
     end: Option<Piece<'a>>,
-    /// Whether quotes have been found that nothing closes: from there on they are taken for other characters.
+    /// `true` after an unclosed quote; from there on, quotes are ordinary characters.
     has_open_quote: bool,
 }
 
@@ -41,7 +48,8 @@ impl<'a, 'w> Markup<'a, 'w> {
         self.text.get(self.at..).unwrap_or_default()
     }
 
-    /// What comes up to `end`, and behind it; all that is left if it does not come.
+    /// Consumes `end` and everything before it, and returns what comes before it; everything that is left if `end` is
+    /// absent.
     fn take_until(&mut self, end: &str) -> &'a str {
         let rest = self.rest();
         let (taken, length) = match rest.find(end) {
@@ -52,7 +60,7 @@ impl<'a, 'w> Markup<'a, 'w> {
         taken
     }
 
-    /// The content of an element that holds no markup.
+    /// Reads the content of an element that contains no markup.
     fn raw_text(&mut self, name: &str) -> &'a str {
         let rest = self.rest();
         let is_end = |at: &usize| {
@@ -64,7 +72,7 @@ impl<'a, 'w> Markup<'a, 'w> {
         rest.get(..end).unwrap_or_default()
     }
 
-    /// Text up to the next tag, without comments.
+    /// Reads text up to the next tag, without comments.
     fn text(&mut self) -> Result<String, Stop> {
         let mut text = Collapsed::default();
         loop {
@@ -78,18 +86,18 @@ impl<'a, 'w> Markup<'a, 'w> {
                 self.at += rest.len() - behind.len();
                 text.push(self.take_until("]]>"), self.work)?;
             } else {
-                // A `<` at the begin is no tag's.
+                // A `<` at the start does not begin a tag.
                 let first = rest.chars().next().map_or(0, char::len_utf8);
                 let end = rest.get(first..).and_then(|behind| behind.find('<')).map_or(rest.len(), |at| at + first);
                 push_decoded(&mut text, rest.get(..end).unwrap_or_default(), self.work)?;
                 self.at += end;
             }
-            // What is in a comment is not pushed.
+            // Comments are not pushed, so their work is charged here.
             self.work.spend(PIECE_WORK + self.at - at)?;
         }
     }
 
-    /// A tag, or all that is left if it has no end.
+    /// Reads a tag, or everything that is left if it has no end.
     fn tag(&mut self) -> Result<Piece<'a>, Stop> {
         let (begin, rest) = (self.at, self.rest());
         let quoted = if self.has_open_quote { None } else { end_of_tag(rest) };
@@ -107,7 +115,7 @@ impl<'a, 'w> Markup<'a, 'w> {
         if inside.starts_with(['!', '?']) {
             let text = collapsed(inside, self.work)?;
             let text = if self.is_html { text.to_lowercase() } else { text };
-            // The declaration says how the document is encoded, and nothing of what it says.
+            // The XML declaration describes the encoding, not the content.
             let text = if text.starts_with("?xml ") { String::new() } else { format!("<{text}>") };
             return Ok(Piece { text: text.into(), begin, is_tag: true });
         }
@@ -127,9 +135,9 @@ impl<'a, 'w> Markup<'a, 'w> {
         Ok(Piece { text: text.into(), begin, is_tag: true })
     }
 
-    /// Attributes, sorted, each with a space before it.
+    /// Returns the attributes, sorted, each preceded by a space.
     fn attributes(&self, attributes: &'a str) -> Result<String, Stop> {
-        // All in one text, and where each begins and ends: a string each would take many times what they take.
+        // One string with positions: a string per attribute would take many times the memory.
         let (mut all, mut places) = (String::new(), Vec::new());
         for (name, value) in Attributes(attributes) {
             self.work.spend(PIECE_WORK)?;
@@ -155,7 +163,7 @@ impl<'a, 'w> Markup<'a, 'w> {
         Ok(sorted.concat())
     }
 
-    /// What comes next; an empty text may be white space alone.
+    /// Returns the next piece; its text may be empty after white space.
     fn piece(&mut self) -> Result<Option<Piece<'a>>, Stop> {
         if let Some(end) = self.end.take() {
             return Ok(Some(end));
@@ -170,7 +178,7 @@ impl<'a, 'w> Markup<'a, 'w> {
         } else if is_tag(self.rest()) {
             self.tag()?
         } else {
-            // White space before the text is not where it begins.
+            // White space before a text is not part of its position.
             let rest = self.rest();
             let begin = begin + (rest.len() - rest.trim_start().len());
             Piece { text: self.text()?.into(), begin, is_tag: false }
@@ -205,7 +213,7 @@ fn is_tag(text: &str) -> bool {
     }
 }
 
-/// Where the `>` of a tag is that is not in quotes.
+/// Returns the position of the `>` that ends a tag, outside quotes.
 fn end_of_tag(text: &str) -> Option<usize> {
     let mut quote = None;
     for (at, byte) in text.bytes().enumerate() {
@@ -219,7 +227,7 @@ fn end_of_tag(text: &str) -> Option<usize> {
     None
 }
 
-/// Attributes and their values; an empty one for those that have none.
+/// An iterator over attributes and their values, which are empty for attributes without one.
 struct Attributes<'a>(&'a str);
 
 impl<'a> Iterator for Attributes<'a> {
@@ -231,7 +239,7 @@ impl<'a> Iterator for Attributes<'a> {
             return None;
         }
         let is_end = |character: char| character.is_whitespace() || character == '=' || character == '/';
-        // A `=` at the begin is part of the name: there is always something to take.
+        // A `=` at the start is part of the name, so that each step consumes something.
         let first = rest.chars().next().map_or(0, char::len_utf8);
         let length = rest.get(first..).and_then(|behind| behind.find(is_end)).map_or(rest.len(), |at| at + first);
         let (name, rest) = rest.split_at_checked(length)?;
@@ -249,14 +257,14 @@ impl<'a> Iterator for Attributes<'a> {
     }
 }
 
-/// Words with one space between.
+/// Returns the words of a text, separated by single spaces.
 fn collapsed(text: &str, work: &Work<'_>) -> Result<String, Stop> {
     let mut collapsed = Collapsed::default();
     collapsed.push(text, work)?;
     Ok(collapsed.out)
 }
 
-/// The same, of a text that comes in parts.
+/// Collapses white space in a text that arrives in parts.
 #[derive(Default)]
 struct Collapsed {
     out: String,
@@ -281,7 +289,7 @@ impl Collapsed {
     }
 }
 
-/// Text with its character references as characters: by number, and those that every serializer has its own habits with.
+/// Decodes character references: numeric ones, and those that serializers use inconsistently.
 fn push_decoded(out: &mut Collapsed, text: &str, work: &Work<'_>) -> Result<(), Stop> {
     let mut pieces = text.split('&');
     out.push(pieces.next().unwrap_or_default(), work)?;

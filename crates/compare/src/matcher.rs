@@ -1,9 +1,9 @@
-//! Which rules hold at a place in JSON, found on the way down. Owns how pointers with `*` and `**` are matched; what the
-//! rules then do is for `walk`, `json` and `findings`.
+//! Determines the rules that apply at a place in JSON while descending to it. Owns matching of pointers with `*` and
+//! `**`; `walk`, `json` and `findings` apply the rules.
 //!
-//! A pointer is an automaton: state `n` says that its first `n` steps have been taken. A step down takes all states that
-//! are reached to the next ones, so that a place costs no more for lying deep, and a rule nothing once it cannot hold any
-//! more.
+//! A pointer is an automaton: state `n` means that its first `n` steps have matched. Each step into the document
+//! advances all active states, so the cost of a place does not depend on its depth, and a rule that can no longer match
+//! costs nothing.
 
 use std::time::SystemTime;
 
@@ -11,11 +11,11 @@ use crate::rules::{Accepted, MAX_STEPS, Place, Pointer, Rules, Step, Tolerance, 
 use crate::spot::PathStep;
 use crate::work::{Stop, Work};
 
-/// A set of states: the begin of a pointer, and one behind each of its steps.
+/// A set of states: the start of a pointer, and one behind each of its steps.
 type States = u128;
 const _: () = assert!(MAX_STEPS < States::BITS as usize);
 
-/// What holds for a place and all that is below it.
+/// The rules that apply to a place, and to everything below it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Marks {
     pub(crate) is_ignored: bool,
@@ -23,11 +23,11 @@ pub(crate) struct Marks {
     pub(crate) is_redacted: bool,
 }
 
-/// See the module. Begins at the document itself.
+/// Follows a path through a document; see the module. Starts at the document itself.
 #[derive(Debug)]
 pub(crate) struct Matcher<'r> {
     rules: Vec<Rule<'r>>,
-    /// The rules that may hold at or below each level, and their states.
+    /// The rules that can still match at or below each level, and their states.
     live: Vec<(usize, States)>,
     levels: Vec<Level<'r>>,
 }
@@ -52,7 +52,7 @@ enum Role<'r> {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Level<'r> {
-    /// Where its rules begin in `live`.
+    /// Index in `live` of this level's first rule.
     begin: usize,
     marks: Marks,
     tolerance: Option<Tolerance>,
@@ -60,19 +60,19 @@ struct Level<'r> {
 }
 
 impl<'r> Matcher<'r> {
-    /// All rules. `accepted` has ended for some of them at `now`.
+    /// Returns a matcher of all rules. Entries of `accepted` that have expired at `now` do not apply.
     pub(crate) fn new(rules: &'r Rules, now: SystemTime) -> Self {
         let accepted = rules.accepted.iter().filter(|accepted: &&Accepted| accepted.holds(now));
         let places = rules.ignore.iter().map(|place| (place, Role::Ignore));
         let places = places.chain(accepted.map(|accepted| (&accepted.place, Role::Accept)));
-        // Nothing is redacted where nothing is kept.
+        // Without kept values there is nothing to redact.
         let redact = rules.redact.iter().filter(|_| rules.keep_values);
         let places = places.chain(redact.map(|place| (place, Role::Redact)));
         let tolerance = rules.tolerance.iter().map(|(pointer, tolerance)| (pointer, Role::Tolerance(*tolerance)));
         Self::of(places, tolerance.chain(unordered(rules)))
     }
 
-    /// Those that count for digests.
+    /// Returns a matcher of the rules that affect digests.
     pub(crate) fn of_digests(rules: &'r Rules) -> Self {
         Self::of(rules.ignore.iter().map(|place| (place, Role::Ignore)), unordered(rules))
     }
@@ -98,7 +98,7 @@ impl<'r> Matcher<'r> {
         matcher
     }
 
-    /// Goes a step down.
+    /// Descends one step.
     pub(crate) fn enter(&mut self, step: &PathStep<'_>, work: &Work<'_>) -> Result<(), Stop> {
         let above = self.levels.last().copied().unwrap_or_default();
         let begin = self.live.len();
@@ -125,7 +125,7 @@ impl<'r> Matcher<'r> {
         Ok(())
     }
 
-    /// Goes back up.
+    /// Ascends one step.
     pub(crate) fn leave(&mut self) {
         // The document itself stays.
         if self.levels.len() > 1
@@ -139,12 +139,12 @@ impl<'r> Matcher<'r> {
         self.level().marks
     }
 
-    /// The first tolerance that holds here.
+    /// Returns the first tolerance that applies here.
     pub(crate) fn tolerance(&self) -> Option<Tolerance> {
         self.level().tolerance
     }
 
-    /// The first rule by which the array here has no order.
+    /// Returns the first rule that makes the array here unordered.
     pub(crate) fn unordered(&self) -> Option<&'r Unordered> {
         self.level().unordered
     }
@@ -169,7 +169,7 @@ impl<'r> Rule<'r> {
         Rule { steps, role, named, any, any_depth: states(|step| matches!(step, Step::AnyDepth)) }
     }
 
-    /// With all that `**` reaches by no step at all.
+    /// Adds the states that `**` reaches by matching no step.
     fn closed(&self, mut states: States) -> States {
         loop {
             let more = states | (states & self.any_depth) << 1;
@@ -180,14 +180,14 @@ impl<'r> Rule<'r> {
         }
     }
 
-    /// Notes at a level that these states are reached there.
+    /// Records that these states are reached at a level.
     fn arrive(&self, index: usize, states: States, level: &mut Level<'r>, live: &mut Vec<(usize, States)>) {
         let end = 1 << self.steps.len();
         let has_ended = states & end != 0;
         if has_ended {
             level.hold(self.role);
         }
-        // What holds for all below needs no second look.
+        // A rule that applies to everything below needs no further matching.
         let is_done = has_ended && matches!(self.role, Role::Ignore | Role::Accept | Role::Redact);
         if states & !end != 0 && !is_done {
             live.push((index, states & !end));
@@ -216,7 +216,7 @@ mod tests {
     use super::*;
     use crate::work::never_over;
 
-    /// Whether a path is the place of a pointer or, if `below` says so, lies below it.
+    /// Returns `true` if a pointer matches a path or, if `below` is set, one of the path's ancestors.
     fn is_covered(pointer: &Pointer, path: &[PathStep<'_>], below: bool) -> bool {
         let rules = Rules {
             ignore: vec![Place::Pointer(pointer.clone())],
@@ -274,7 +274,7 @@ mod tests {
         }
     }
 
-    /// The plain definition of a cover, in exponential time.
+    /// The definition of a match, in exponential time.
     fn covers_slowly(steps: &[Step], path: &[PathStep<'_>], below: bool) -> bool {
         match (steps, path) {
             ([], []) => true,
@@ -292,7 +292,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_cover_is_what_it_is_said_to_be(
+        fn covering_matches_its_definition(
             pointer in "(/(a|b|\\*|\\*\\*)){1,6}",
             path in prop::collection::vec("a|b", 0..8),
             below: bool,

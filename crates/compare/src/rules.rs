@@ -1,5 +1,5 @@
-//! What a comparison takes into account: the compiled form of `compare` in the configuration, and how its texts are read.
-//! How they act is for the modules of the kinds of content.
+//! The rules of a comparison: the compiled form of `compare` in the configuration, and the parsers of its values. The
+//! modules of each kind of content apply them.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -8,53 +8,54 @@ use http::header::HeaderName;
 
 use crate::endpoint::PathTemplate;
 use crate::spot::Spot;
+use crate::treat_equal::TreatEqual;
 
-/// The most steps of a pointer.
+/// Steps of a pointer.
 pub(crate) const MAX_STEPS: usize = 64;
-/// The most `**` in a pointer.
+/// Occurrences of `**` in a pointer.
 const MAX_ANY_DEPTH: usize = 2;
 
-/// All of it. The default is what holds where nothing is said.
+/// All rules. The default is that of an empty `compare`.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
-    /// `headers`: which fields are compared.
+    /// `headers`: the fields that are compared.
     pub headers: FieldNames,
-    /// `ignore`: what may differ in any way, with all that is below it.
+    /// `ignore`: places that may differ in any way, including everything below.
     pub ignore: Vec<Place>,
     /// `unordered`: arrays whose order does not matter.
     pub unordered: Vec<Unordered>,
-    /// `tolerance`: numbers that may differ a little.
+    /// `tolerance`: numbers that may differ slightly.
     pub tolerance: Vec<(Pointer, Tolerance)>,
-    /// `treatEqual`: texts that are the same if both are of such a kind.
+    /// `treatEqual`: kinds of texts whose values are interchangeable.
     pub treat_equal: Vec<TreatEqual>,
-    /// `accepted`: differences that are known and wanted.
+    /// `accepted`: known and intended differences.
     pub accepted: Vec<Accepted>,
-    /// `keepValues`: whether the record gets what differs, too.
+    /// `keepValues`: `true` if records contain the values that differ.
     pub keep_values: bool,
-    /// `redact`: values that never get into a record, besides those that look like secrets.
+    /// `redact`: places whose values never get into a record, in addition to those that look like secrets.
     pub redact: Vec<Place>,
-    /// `endpoints`: how paths are named; the first that fits.
+    /// `endpoints`: templates for paths, of which the first match applies.
     pub endpoints: Vec<PathTemplate>,
 }
 
-/// Which fields are compared.
+/// The fields that are compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum FieldNames {
-    /// Those that clients act on: media type, location, caching, cookies and the like.
+    /// Fields that clients act on: media type, location, caching, cookies and the like.
     #[default]
     Usual,
-    /// All but those that differ by nature (`Date`, `Age`, `Server`, ids of requests).
+    /// All fields except those that differ by nature (`Date`, `Age`, `Server`, request IDs).
     All,
-    /// These.
+    /// These fields.
     Named(Vec<HeaderName>),
 }
 
-/// A place in an answer.
+/// A place in a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     /// `status`.
     Status,
-    /// A field's name.
+    /// The name of a field.
     Field(HeaderName),
     /// `body`: the content as a whole.
     Body,
@@ -62,7 +63,7 @@ pub enum Place {
     Pointer(Pointer),
 }
 
-/// A JSON Pointer (RFC 6901) in which `*` stands for any one step and `**` for any number of them.
+/// A JSON Pointer (RFC 6901) in which `*` matches any one step and `**` any number of steps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pointer(Vec<Step>);
 
@@ -76,50 +77,36 @@ pub(crate) enum Step {
 /// `unordered`: an array.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unordered {
-    /// Where it is.
+    /// Place of the array.
     pub pointer: Pointer,
-    /// `by`: the member by which its elements are matched; by all that they hold if absent.
+    /// `by`: the member that pairs elements. If absent, elements are paired by their whole content.
     pub by: Option<String>,
 }
 
-/// How far two numbers may be apart.
+/// The largest difference between numbers that count as equal.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Tolerance {
     /// `0.01`.
     Absolute(f64),
-    /// `1%` of the larger one, as a share: 0.01.
+    /// `1%` of the larger number, stored as 0.01.
     Relative(f64),
 }
 
-/// A kind of text that is another one each time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TreatEqual {
-    /// `uuid`: RFC 9562, and ULIDs.
-    Uuid,
-    /// `timestamp`: a date with a time (RFC 3339, RFC 9110), or a number of seconds or milliseconds since 1970 that lies
-    /// within this century's first half.
-    Timestamp,
-    /// `hash`: 16 hexadecimal digits or more.
-    Hash,
-    /// `token`: 20 or more characters of base64, digits and letters among them; JWTs.
-    Token,
-}
-
-/// `accepted`: a difference that is known.
+/// `accepted`: a known difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accepted {
-    /// Where, with all that is below it.
+    /// The place, including everything below.
     pub place: Place,
-    /// `until`: the last day of it, UTC.
+    /// `until`: the last day on which it is accepted, UTC.
     pub until: Option<Date>,
 }
 
-/// The end of a day, UTC.
+/// A date, which lasts until its end in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Date(SystemTime);
 
 impl Place {
-    /// Reads `status`, `body`, a field's name, or a pointer, which begins with `/`. `None` for what is none of these.
+    /// Parses `status`, `body`, a field's name, or a pointer, which begins with `/`. Returns `None` for anything else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         match text {
@@ -130,7 +117,7 @@ impl Place {
         }
     }
 
-    /// Whether a spot that is not in JSON is this place. Places in JSON are for `matcher`.
+    /// Returns `true` if a spot outside JSON is this place. `matcher` handles places in JSON.
     pub(crate) fn is(&self, spot: &Spot<'_>) -> bool {
         match (self, spot) {
             (Place::Status, Spot::Status) | (Place::Body, Spot::Body) => true,
@@ -141,8 +128,8 @@ impl Place {
 }
 
 impl Pointer {
-    /// Reads a pointer, or `body` for the document itself. `None` for what else does not begin with `/`, has a `~` that is
-    /// neither `~0` nor `~1`, more than 64 steps or more than two of them `**`.
+    /// Parses a pointer, or `body` for the document itself. Returns `None` if it does not begin with `/`, has a `~`
+    /// that is neither `~0` nor `~1`, more than 64 steps, or more than two `**`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if text == "body" {
@@ -163,7 +150,7 @@ impl Pointer {
     }
 }
 
-/// RFC 6901 section 4.
+/// Decodes a step (RFC 6901 section 4).
 fn unescape(step: &str) -> Option<String> {
     let mut pieces = step.split('~');
     let mut text = pieces.next().unwrap_or_default().to_owned();
@@ -179,7 +166,7 @@ fn unescape(step: &str) -> Option<String> {
 }
 
 impl Tolerance {
-    /// Reads `0.01` or `1%`. `None` for what is negative or no number.
+    /// Parses `0.01` or `1%`. Returns `None` if it is negative or not a number.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (number, is_relative) = match text.strip_suffix('%') {
@@ -195,17 +182,17 @@ impl Tolerance {
 }
 
 impl Accepted {
-    /// Whether it still holds.
+    /// Returns `true` until the date has passed.
     pub(crate) fn holds(&self, now: SystemTime) -> bool {
         self.until.is_none_or(|until| !until.is_over(now))
     }
 }
 
 impl Date {
-    /// Reads `2026-12-31`; the day itself is included.
+    /// Parses `2026-12-31`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        // The length keeps out what the library would take besides.
+        // The library also accepts shorter forms.
         if text.len() != "2026-12-31".len() {
             return None;
         }

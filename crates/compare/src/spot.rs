@@ -1,43 +1,43 @@
-//! Where a difference is, and how that is written. Owns pointers with their changing parts folded; the patterns that the
-//! rules have are in `rules`.
+//! The location of a difference and its notation. Owns pointers with their variable parts replaced; `rules` owns the
+//! patterns of rules.
 
 use std::fmt::Write;
 
 use http::header::HeaderName;
 
-/// Where two answers differ.
+/// A location at which two responses differ.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Spot<'a> {
-    /// Their status.
+    /// The status.
     Status,
     /// A field.
     Field(&'a HeaderName),
-    /// The content as a whole, if it is no JSON.
+    /// The content as a whole, if it is not JSON.
     Body,
-    /// A place in JSON; without a step the whole of it.
+    /// A place in JSON; an empty path is the whole document.
     Json(&'a [PathStep<'a>]),
 }
 
-/// A step down in JSON.
+/// A step into JSON.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum PathStep<'a> {
     /// To an element.
     Index(usize),
     /// To a member.
     Name {
-        /// Unescaped.
+        /// The name without escapes.
         name: &'a str,
-        /// Whether it stands for many, and is shown as `*`.
+        /// `true` if the name is data and is shown as `*`.
         is_folded: bool,
     },
 }
 
 impl PathStep<'_> {
-    /// Whether it goes to the member, or the element, that a rule calls so.
+    /// Returns `true` if it leads to the member, or the element, with this name in a rule.
     pub(crate) fn is_named(&self, text: &str) -> bool {
         match self {
             PathStep::Name { name, .. } => *name == text,
-            // Without leading zeros (RFC 6901 section 4).
+            // Indices have no leading zeros (RFC 6901 section 4).
             PathStep::Index(index) => {
                 text.starts_with(|first: char| first.is_ascii_digit())
                     && text.parse() == Ok(*index)
@@ -48,7 +48,7 @@ impl PathStep<'_> {
 }
 
 impl Spot<'_> {
-    /// As [`crate::Difference::pointer`] has it.
+    /// Returns the form of [`crate::Difference::pointer`].
     pub(crate) fn pointer(&self) -> String {
         match self {
             Spot::Status => "status".to_owned(),
@@ -58,13 +58,13 @@ impl Spot<'_> {
         }
     }
 
-    /// How long its names are together, in bytes.
+    /// Returns the total length of its names in bytes.
     pub(crate) fn length(&self) -> usize {
         let Spot::Json(path) = self else { return 0 };
         path.iter().map(|step| if let PathStep::Name { name, .. } = step { name.len() } else { 0 }).sum()
     }
 
-    /// As [`crate::Difference::at`] has it.
+    /// Returns the form of [`crate::Difference::at`].
     pub(crate) fn at(&self) -> Option<String> {
         match self {
             Spot::Json(path) if path.iter().any(|step| matches!(step, PathStep::Index(_))) => {
@@ -75,7 +75,7 @@ impl Spot<'_> {
     }
 }
 
-/// RFC 6901 section 3.
+/// Encodes a path (RFC 6901 section 3).
 fn json_pointer(path: &[PathStep<'_>], has_indices: bool) -> String {
     let mut text = String::with_capacity(path.len() * 8);
     for step in path {

@@ -1,28 +1,29 @@
-//! Comparing text by lines, and markup by the pieces that `markup` makes of it. Owns what does not matter in lines, and
-//! how the first difference is told.
+//! Compares text line by line, and markup by the pieces of `markup`. Owns what is insignificant in lines, and the
+//! description of the first difference.
 
 use std::borrow::Cow;
 
+use crossfade_journal::comparison::Class;
+
 use crate::coding::MAX_DECODED;
 use crate::findings::Findings;
-use crate::markup::Markup;
-use crate::record::Class;
+use crate::markup::{Markup, Piece};
 use crate::shown;
 use crate::spot::Spot;
 use crate::treat_equal::replaced;
 use crate::work::{Stop, Work};
 
-/// What a text is written in.
+/// The language of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Language {
-    /// Lines.
+    /// Compared line by line.
     Plain,
-    /// Names of tags and attributes in any case; some elements hold no markup.
+    /// Names of tags and attributes ignore case; some elements contain no markup.
     Html,
     Xml,
 }
 
-/// Reports whether two texts differ, and where they do so first.
+/// Reports the first difference of two texts.
 pub(crate) fn compare(
     language: Language,
     primary: &[u8],
@@ -40,15 +41,6 @@ pub(crate) fn compare(
             compare_pieces(&ours, &mut markup(&ours), &mut markup(&theirs), findings)
         }
     }
-}
-
-/// A part of a text that is compared as a whole.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Piece<'a> {
-    pub(crate) text: Cow<'a, str>,
-    /// How many bytes come before it.
-    pub(crate) begin: usize,
-    pub(crate) is_tag: bool,
 }
 
 fn compare_pieces<'a>(
@@ -79,7 +71,7 @@ fn compare_pieces<'a>(
     }
 }
 
-/// In which line something begins, or that all lines have been seen: `line 7 of 120`.
+/// Describes the line in which something begins, such as `line 7 of 120`; the last one if `begin` is `None`.
 fn line(text: &str, begin: Option<usize>) -> String {
     let text = text.trim_end();
     let breaks = |text: &str| text.bytes().filter(|byte| *byte == b'\n').count();
@@ -87,19 +79,20 @@ fn line(text: &str, begin: Option<usize>) -> String {
     format!("line {} of {}", breaks(before) + 1, breaks(text) + 1)
 }
 
-/// A piece as a record may have it: nothing of it if it speaks of a secret, which may be anywhere in it.
+/// Returns a piece as a record may show it. If it mentions a secret nothing is shown, since the secret may be anywhere
+/// in it.
 fn value(text: &str) -> Cow<'static, str> {
     let text = shown::head(text.trim());
     if shown::is_secret_name(text) { shown::HIDDEN.into() } else { text.to_owned().into() }
 }
 
-/// Text in UTF-8; what is not that is taken for ISO 8859-1, in which no two contents are the same.
+/// Decodes UTF-8, and other content as ISO 8859-1, which maps different contents to different texts.
 fn characters(content: &[u8]) -> Result<Cow<'_, str>, Stop> {
     let content = content.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(content);
     if let Ok(text) = std::str::from_utf8(content) {
         return Ok(Cow::Borrowed(text));
     }
-    // Half of the characters have two bytes: it may be too much only now.
+    // Half of the characters take two bytes, which may exceed the limit only now.
     let length = content.len() + content.iter().filter(|byte| !byte.is_ascii()).count();
     if length > MAX_DECODED {
         return Err(Stop::TooLarge);
@@ -110,7 +103,7 @@ fn characters(content: &[u8]) -> Result<Cow<'_, str>, Stop> {
     Ok(text.into())
 }
 
-/// Lines without the white space at their ends, and without the empty ones at the end.
+/// Returns lines without trailing white space, and without empty lines at the end.
 fn lines<'a>(text: &'a str, work: &Work<'_>) -> impl Iterator<Item = Result<Piece<'a>, Stop>> {
     let mut begin = 0;
     text.trim_end().split('\n').map(move |line| {
@@ -126,10 +119,11 @@ mod tests {
     use std::time::UNIX_EPOCH;
 
     use super::*;
-    use crate::rules::{Rules, TreatEqual};
+    use crate::rules::Rules;
+    use crate::treat_equal::TreatEqual;
     use crate::work::never_over;
 
-    /// Where and how two texts differ.
+    /// Describes the first difference of two texts.
     fn differ(language: Language, primary: &[u8], mirror: &[u8]) -> Option<String> {
         let rules =
             Rules { keep_values: true, treat_equal: vec![TreatEqual::Uuid, TreatEqual::Token], ..Rules::default() };
@@ -157,7 +151,7 @@ mod tests {
             let actual = differ(Language::Plain, primary.as_bytes(), mirror.as_bytes());
             assert_eq!(actual.as_deref(), expected, "{primary:?} {mirror:?}");
         }
-        // Two letters that UTF-8 would show as the same mark.
+        // Two letters that lossy UTF-8 would turn into the same mark.
         assert!(differ(Language::Plain, b"caf\xE9", b"caf\xE8").is_some());
         assert_eq!(differ(Language::Plain, b"caf\xE9", "caf\u{E9}".as_bytes()), None);
     }
@@ -198,8 +192,8 @@ mod tests {
     }
 
     #[test]
-    fn hostile_markup_takes_no_longer_than_other() {
-        // T23
+    fn hostile_markup_takes_linear_time() {
+        // Hostile markup must take linear time.
         for unit in ["<", "<a", "<a '", "<a'>'", "<!--", "<![CDATA[", "<script>", "</", "<a =", "&", "<?", "<a \"x\" "]
         {
             let (one, other) = (unit.repeat(100_000 / unit.len()), format!("{}.", unit.repeat(100_000 / unit.len())));

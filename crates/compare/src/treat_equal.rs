@@ -1,22 +1,37 @@
-//! Texts that are another one each time: UUIDs, times, hashes, tokens. Owns how they are recognised; where they count as
-//! equal is for the kinds of content, and what of a path is an id for `endpoint`.
+//! Recognises texts that differ on every response: UUIDs, times, hashes, tokens. The modules of each kind of content
+//! decide where they count as equal, and `endpoint` which path segments are IDs.
 
 use std::borrow::Cow;
 
-use crate::rules::TreatEqual;
+use crossfade_journal::redaction::is_jwt;
+
 use crate::work::{Stop, Work};
 
 /// 2000 to 2050 in seconds since 1970.
 const HALF_CENTURY: std::ops::Range<f64> = 946_684_800.0..2_524_608_000.0;
-/// The least of a hash, in digits.
+/// Length of the shortest hash in digits.
 const MIN_HASH: usize = 16;
-/// The least of a token, in characters.
+/// Length of the shortest token in characters.
 const MIN_TOKEN: usize = 20;
-/// The least of its longest part without punctuation: what `summer-sale-2026` has not.
+/// Length of a token's longest part without punctuation, which `summer-sale-2026` does not reach.
 const MIN_TOKEN_PART: usize = 8;
 
+/// A kind of text that differs on every response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TreatEqual {
+    /// `uuid`: UUIDs (RFC 9562) and ULIDs.
+    Uuid,
+    /// `timestamp`: a date with a time (RFC 3339, RFC 9110), or seconds or milliseconds since 1970 that fall between
+    /// 2000 and 2050.
+    Timestamp,
+    /// `hash`: at least 16 hexadecimal digits.
+    Hash,
+    /// `token`: at least 20 characters of base64 with digits and letters, and JWTs.
+    Token,
+}
+
 impl TreatEqual {
-    /// Whether a text is of this kind.
+    /// Returns `true` if a text is of this kind.
     pub(crate) fn fits(self, text: &str) -> bool {
         match self {
             TreatEqual::Uuid => is_uuid(text) || is_ulid(text),
@@ -26,8 +41,8 @@ impl TreatEqual {
         }
     }
 
-    /// What stands for a text of this kind in those that are compared as a whole. Shorter than any of them: a text does not
-    /// grow by it.
+    /// Returns the replacement for a text of this kind in larger texts. It is shorter than any of them, so that a text
+    /// does not grow.
     fn placeholder(self) -> &'static str {
         match self {
             TreatEqual::Uuid => "\u{FFFD}u",
@@ -37,18 +52,18 @@ impl TreatEqual {
         }
     }
 
-    /// Whether a number is of this kind.
+    /// Returns `true` if a number is of this kind.
     pub(crate) fn fits_number(self, number: f64) -> bool {
         self == TreatEqual::Timestamp && (HALF_CENTURY.contains(&number) || HALF_CENTURY.contains(&(number / 1000.0)))
     }
 }
 
-/// Whether a text is of any of these kinds.
+/// Returns `true` if a text is of any of these kinds.
 pub(crate) fn is_any(text: &str, kinds: &[TreatEqual]) -> bool {
     kinds.iter().any(|kind| kind.fits(text))
 }
 
-/// A text with what is of one of these kinds replaced: the whole of it, or words.
+/// Replaces texts of these kinds: the text as a whole, or words in it.
 pub(crate) fn replaced<'a>(text: &'a str, kinds: &[TreatEqual], work: &Work<'_>) -> Result<Cow<'a, str>, Stop> {
     if kinds.is_empty() {
         return Ok(Cow::Borrowed(text));
@@ -75,7 +90,7 @@ pub(crate) fn replaced<'a>(text: &'a str, kinds: &[TreatEqual], work: &Work<'_>)
     Ok(Cow::Owned(out))
 }
 
-/// RFC 9562 section 4.
+/// Returns `true` for a UUID (RFC 9562 section 4).
 pub(crate) fn is_uuid(text: &str) -> bool {
     text.len() == 36
         && text.bytes().enumerate().all(|(at, byte)| match at {
@@ -84,7 +99,7 @@ pub(crate) fn is_uuid(text: &str) -> bool {
         })
 }
 
-/// 26 digits of Crockford's base 32, upper or lower case; the first one has three bits.
+/// Returns `true` for a ULID: 26 digits of Crockford's base 32 in upper or lower case, the first of three bits.
 pub(crate) fn is_ulid(text: &str) -> bool {
     let is_digit = |byte: u8| byte.is_ascii_digit() || (byte.is_ascii_alphabetic() && !b"ILOUilou".contains(&byte));
     text.len() == 26
@@ -93,15 +108,8 @@ pub(crate) fn is_ulid(text: &str) -> bool {
         && !(text.bytes().any(|byte| byte.is_ascii_lowercase()) && text.bytes().any(|byte| byte.is_ascii_uppercase()))
 }
 
-/// Two or three parts in base64url, of which the first is an object (RFC 7519 section 3); also if it has been cut.
-pub(crate) fn is_jwt(text: &str) -> bool {
-    text.len() >= MIN_TOKEN
-        && text.starts_with("eyJ")
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'='))
-}
-
-/// RFC 4648 sections 4 and 5. A path is none, though its characters are: those of section 4 need the length and the
-/// letters of a token, and the two alphabets do not mix.
+/// Returns `true` for base64 (RFC 4648 sections 4 and 5). Paths consist of the same characters but are not tokens: the
+/// standard alphabet also needs the length and letters of a token, and the two alphabets do not mix.
 fn is_token(text: &str) -> bool {
     let token = text.trim_end_matches('=');
     let is_part = |byte: &u8| byte.is_ascii_alphanumeric();
@@ -120,7 +128,7 @@ fn is_token(text: &str) -> bool {
         && token.as_bytes().split(|byte| !is_part(byte)).any(is_mixed)
 }
 
-/// `2026-12-31`.
+/// Returns `true` for `2026-12-31`.
 pub(crate) fn is_date(text: &str) -> bool {
     let number = |range, most: u32| {
         text.get(range)
@@ -142,7 +150,8 @@ fn is_timestamp(text: &str) -> bool {
     is_rfc3339(text) || is_http_date(text)
 }
 
-/// RFC 3339 section 5.6, also with a space for the `T` and, as much software has it, without an offset or seconds.
+/// Returns `true` for a time of RFC 3339 section 5.6, also with a space for the `T` and, as much software writes it,
+/// without an offset or seconds.
 fn is_rfc3339(text: &str) -> bool {
     let Some((date, time)) = text.split_at_checked(10) else { return false };
     let Some(time) = time.strip_prefix(['T', 't', ' ']) else { return false };
@@ -172,7 +181,7 @@ fn is_rfc3339(text: &str) -> bool {
     is_date(date) && is_clock(clock) && is_offset
 }
 
-/// IMF-fixdate, RFC 9110 section 5.6.7, also with dashes in the date, as cookies have it.
+/// Returns `true` for an IMF-fixdate (RFC 9110 section 5.6.7), also with dashes in the date as in cookies.
 fn is_http_date(text: &str) -> bool {
     const SHAPE: &[u8] = b"Aaa, 00 Aaa 0000 00:00:00 GMT";
     text.len() == SHAPE.len()

@@ -1,26 +1,28 @@
-//! Two JSON documents side by side. Owns what counts as equal in JSON, which elements of two arrays belong together, and
-//! which member names stand for many; the tree itself is in `json`.
+//! Compares two JSON documents side by side. Owns equality in JSON, the pairing of array elements, and the detection of
+//! member names that are data; `json` owns the tree.
 
 use std::cmp::Ordering;
+
+use crossfade_journal::comparison::Class;
 
 use crate::endpoint;
 use crate::findings::Findings;
 use crate::json::{Node, Number, Tree, Value};
 use crate::matcher::Matcher;
-use crate::record::Class;
-use crate::rules::{Tolerance, TreatEqual, Unordered};
+use crate::rules::{Tolerance, Unordered};
 use crate::shown;
 use crate::spot::{PathStep, Spot};
+use crate::treat_equal::TreatEqual;
 use crate::work::{Stop, Work};
 
-/// Objects with more members, and not the same ones, are taken for maps: the names are data.
+/// Objects with more members, and different ones, are treated as maps whose names are data.
 const MAX_NAMES: usize = 50;
-/// A longer name is data.
+/// Longer names are data.
 const MAX_NAME: usize = 64;
-/// Looking at a pair of values, in units of work.
+/// Cost of visiting a pair of values, in units of work.
 const PAIR_WORK: usize = 8;
 
-/// Reports all that differs.
+/// Reports all differences.
 pub(crate) fn compare(primary: &mut Tree<'_>, mirror: &mut Tree<'_>, findings: &mut Findings<'_>) -> Result<(), Stop> {
     let (rules, work) = (findings.rules, findings.work);
     primary.fill_digests(rules, work)?;
@@ -39,13 +41,13 @@ struct Walk<'a, 'r, 'f> {
     matcher: Matcher<'r>,
     findings: &'f mut Findings<'r>,
     path: Vec<PathStep<'a>>,
-    /// If it is only asked whether anything differs: whether it does.
+    /// If set, nothing is reported, and this becomes `true` at the first difference.
     silent: Option<bool>,
 }
 
-/// A key by which elements of two arrays belong together, and the index of the element.
+/// A key that pairs elements of two arrays, and the index of the element.
 type Keyed = (u64, u32);
-/// The key of what belongs to nothing.
+/// Key of elements that pair with nothing.
 const NO_KEY: u64 = u64::MAX;
 
 impl<'a> Walk<'a, '_, '_> {
@@ -128,7 +130,7 @@ impl<'a> Walk<'a, '_, '_> {
         self.pairs(ours.children(primary).zip(theirs.children(mirror)).enumerate())
     }
 
-    /// Compares pairs of elements; the index is that of the primary's.
+    /// Compares pairs of elements; the index is that of the primary's element.
     fn pairs(&mut self, pairs: impl Iterator<Item = (usize, (Node, Node))>) -> Result<(), Stop> {
         for (index, (primary, mirror)) in pairs {
             self.enter(PathStep::Index(index))?;
@@ -138,9 +140,9 @@ impl<'a> Walk<'a, '_, '_> {
         Ok(())
     }
 
-    /// Whether two arrays have the same elements, but not in the same places.
+    /// Returns `true` if two arrays have the same elements at different places.
     fn is_reordered(&mut self, arrays: [Node; 2]) -> Result<bool, Stop> {
-        // Asked silently, what is in another order differs; why does not matter.
+        // In silent mode another order is a difference, and its class does not matter.
         if self.silent.is_some() {
             return Ok(false);
         }
@@ -151,7 +153,7 @@ impl<'a> Walk<'a, '_, '_> {
             is_in_place &= digests[0] == digests[1];
             sums = [sums[0].wrapping_add(digests[0]), sums[1].wrapping_add(digests[1])];
         }
-        // The sums need no memory, and are the same if the elements are.
+        // Equal elements have equal sums, which need no memory.
         if is_in_place || sums[0] != sums[1] {
             return Ok(false);
         }
@@ -161,14 +163,14 @@ impl<'a> Walk<'a, '_, '_> {
         if !left.iter().map(|(key, _)| key).eq(right.iter().map(|(key, _)| key)) {
             return Ok(false);
         }
-        // Digests may be the same by chance.
+        // Digests may collide, so compare the elements.
         self.silent = Some(false);
         let pairs = left.iter().zip(&right).map(|((_, one), (_, other))| paired(*one, *other));
         self.pairs(pairs.filter_map(|pair| at(&items, &others, pair)))?;
         Ok(self.silent.take() == Some(false))
     }
 
-    /// What two elements of an array have in common that are the same; all that are ignored are.
+    /// Returns a number that is the same for equal elements, and for all ignored ones.
     fn digest(&mut self, tree: &Tree<'_>, index: usize, item: Node) -> Result<u64, Stop> {
         self.work.spend(PAIR_WORK + text_of(tree, item))?;
         self.matcher.enter(&PathStep::Index(index), self.work)?;
@@ -177,7 +179,7 @@ impl<'a> Walk<'a, '_, '_> {
         Ok(if is_ignored { 0 } else { tree.digest(item, self.kinds) })
     }
 
-    /// Compares elements with the same key, wherever they are, and those that are left over in their order.
+    /// Compares elements with the same key, wherever they are, and the remaining ones in their order.
     fn unordered(&mut self, arrays: [Node; 2], counts: [usize; 2], rule: &Unordered) -> Result<(), Stop> {
         let (ours, theirs, work) = (self.ours, self.theirs, self.work);
         let mut key_in = |tree: &Tree<'_>, index: usize, item: Node| {
@@ -188,7 +190,7 @@ impl<'a> Walk<'a, '_, '_> {
             work.spend(count)?;
             let Some(member) = tree.member(item, name) else { return Ok(NO_KEY) };
             work.spend(text_of(tree, member))?;
-            // As it is, whatever counts as equal to it.
+            // The value itself, not what counts as equal to it.
             Ok(tree.key(member).map_or(NO_KEY, |key| key.min(NO_KEY - 1)))
         };
         let [items, others] = [ours.children(arrays[0]).collect::<Vec<_>>(), theirs.children(arrays[1]).collect()];
@@ -221,7 +223,7 @@ impl<'a> Walk<'a, '_, '_> {
         self.note(class, &|| [primary.map(|node| ours.shown(node)), mirror.map(|node| theirs.shown(node))])
     }
 
-    /// Texts in quotes: `"1"` is not 1.
+    /// Texts are quoted, since `"1"` is not 1.
     fn report_type(&mut self, primary: Node, mirror: Node) -> Result<(), Stop> {
         let value = |tree: &'a Tree<'_>, node| match tree.value(node) {
             Value::Text(text) => Some(format!("\"{}\"", shown::head(text)).into()),
@@ -249,12 +251,12 @@ impl<'a> Walk<'a, '_, '_> {
     }
 }
 
-/// How long a text is, as work.
+/// Returns the length of a text, as work.
 fn text_of(tree: &Tree<'_>, node: Node) -> usize {
     if let Value::Text(text) = tree.value(node) { text.len() } else { 0 }
 }
 
-/// The elements' keys and indices, sorted.
+/// Returns the elements' keys and indices, sorted.
 fn keyed(
     items: &[Node],
     work: &Work<'_>,
@@ -269,18 +271,18 @@ fn keyed(
     Ok(keys)
 }
 
-/// The indices of a pair in one number: pairs, indices and digests are all sorted by the same code.
+/// Packs a pair of indices into one number, so that pairs, indices and digests share the sorting code.
 fn paired(one: u32, other: u32) -> u64 {
     u64::from(one) << 32 | u64::from(other)
 }
 
-/// The elements of a pair, with the index of the first.
+/// Returns the elements of a pair, with the index of the first.
 fn at(ours: &[Node], theirs: &[Node], pair: u64) -> Option<(usize, (Node, Node))> {
     let (one, other) = ((pair >> 32) as usize, pair as u32 as usize);
     Some((one, (*ours.get(one)?, *theirs.get(other)?)))
 }
 
-/// Two sorted lists side by side: what is in both, and what is in one alone.
+/// Merges two sorted lists into pairs of equal keys and single entries.
 fn merged<'i, T>(
     ours: &'i [T],
     theirs: &'i [T],
@@ -300,11 +302,11 @@ fn merged<'i, T>(
 }
 
 fn is_within(tolerance: Tolerance, one: f64, other: f64) -> bool {
-    let apart = (one - other).abs();
+    let distance = (one - other).abs();
     let limit = match tolerance {
         Tolerance::Absolute(limit) => limit,
         Tolerance::Relative(share) => share * one.abs().max(other.abs()),
     };
-    // 1.01 is 0.01 from 1, though its float is a little more.
-    apart <= limit + 4.0 * f64::EPSILON * one.abs().max(other.abs())
+    // 1.01 is 0.01 from 1, though its float is slightly more.
+    distance <= limit + 4.0 * f64::EPSILON * one.abs().max(other.abs())
 }

@@ -1,32 +1,32 @@
-//! How much a comparison may do. Owns the limit of work, the question whether the time is over, and the reasons for which a
-//! comparison ends early; what the work is spent on is for the modules that spend it.
+//! Limits the work of a comparison. Owns the limit, the check for the end of time, and the reasons for which a
+//! comparison ends early; other modules spend the work.
 
 use std::cell::Cell;
 
-/// The most work of a comparison, in units: a byte looked at is one, a value some. A processor does it in a second or two,
-/// and what content of a megabyte needs in a tenth of that.
+/// Units of work of a comparison: one per byte visited, a few per value. A processor needs a second or two for all, and
+/// a tenth of that for a megabyte of content.
 pub const MAX_WORK: u64 = 128 * 1024 * 1024;
-/// After so much work it is asked again whether the time is over: some tens of microseconds.
+/// Units of work between two checks of the time: some tens of microseconds.
 const ASK_AFTER: u64 = 16 * 1024;
 
-/// Why a comparison ends before all has been compared.
+/// A reason why a comparison ends before everything has been compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
     /// There is too much to compare.
     TooLarge,
-    /// There is a coding that is not decoded here.
+    /// A coding is not supported.
     Coding,
-    /// Only one of both answers has content, as the client has it already.
+    /// Only one response has content, because the client has the other in its cache.
     NotModified,
-    /// The time is over. [`Work::reason`] says why.
+    /// Time ran out. [`Work::reason`] returns the reason.
     Over,
 }
 
-/// What is left to spend. Once it has ended it stays ended.
+/// The remaining work. Once it has ended it stays ended.
 pub(crate) struct Work<'w> {
-    /// How much may be spent without a question.
+    /// Units that may be spent before the next check.
     granted: Cell<u64>,
-    /// How much is left besides.
+    /// Further units.
     left: Cell<u64>,
     stopped: Cell<Option<Stop>>,
     reason: Cell<&'static str>,
@@ -39,7 +39,7 @@ impl<'w> Work<'w> {
         Work { granted: Cell::new(ASK_AFTER), left, stopped: Cell::new(None), reason: Cell::new(""), is_over }
     }
 
-    /// To be called before the work is done.
+    /// Charges units; call it before doing the work.
     #[inline]
     pub(crate) fn spend(&self, units: usize) -> Result<(), Stop> {
         match self.granted.get().checked_sub(units as u64) {
@@ -73,17 +73,17 @@ impl<'w> Work<'w> {
         Ok(())
     }
 
-    /// Why it has ended, if it has.
+    /// Returns the reason why it has ended, if it has.
     pub(crate) fn stopped(&self) -> Option<Stop> {
         self.stopped.get()
     }
 
-    /// What said that the time is over.
+    /// Returns the reason that `is_over` gave.
     pub(crate) fn reason(&self) -> &'static str {
         self.reason.get()
     }
 
-    /// How much has been spent.
+    /// Returns the units spent.
     pub(crate) fn spent(&self) -> u64 {
         MAX_WORK.saturating_sub(self.left.get()).saturating_sub(self.granted.get())
     }
@@ -94,7 +94,7 @@ impl<'w> Work<'w> {
     }
 }
 
-/// Nobody waits: only the work is limited.
+/// For callers without a time limit: only the work is limited.
 pub(crate) fn never_over() -> Option<&'static str> {
     None
 }

@@ -1,4 +1,5 @@
-//! What a comparison may take, whatever answers hold: memory, measured in a process of its own for each case, and work.
+//! Limits of a comparison, whatever the responses contain: memory, measured in a separate process for each case, and
+//! work.
 
 #![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
 
@@ -21,12 +22,12 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 const MIB: usize = 1024 * 1024;
-/// What any comparison may take besides the two answers, in bytes.
+/// Memory of any comparison besides the two responses, in bytes.
 const MOST: usize = 40 * MIB;
-/// The same for content of a megabyte that is no attack.
+/// Memory for a megabyte of ordinary content, in bytes.
 const USUAL: usize = 16 * MIB;
 
-/// Two answers, and how much memory comparing them may take.
+/// Two responses, and the memory that comparing them may take.
 struct Case {
     name: String,
     media_type: &'static str,
@@ -45,7 +46,7 @@ fn gzip(content: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// A frame of blocks of 128 KiB that repeat a byte.
+/// Returns a frame of 128 KiB blocks that repeat a byte.
 fn zstd(window: u8, blocks: usize) -> Vec<u8> {
     let mut frame = vec![0x28, 0xB5, 0x2F, 0xFD, 0, window];
     for block in 1..=blocks {
@@ -56,7 +57,7 @@ fn zstd(window: u8, blocks: usize) -> Vec<u8> {
     frame
 }
 
-/// A window of 16 MiB, and blocks of 64 KiB that are not compressed.
+/// Returns a stream with a window of 16 MiB and uncompressed 64 KiB blocks.
 fn brotli(blocks: usize) -> Vec<u8> {
     let mut content = vec![0x8F, 0xFF, 0xFF];
     for block in 0..blocks {
@@ -67,12 +68,12 @@ fn brotli(blocks: usize) -> Vec<u8> {
     content
 }
 
-/// As many of a text as fit into so many bytes, between a begin and an end.
+/// Repeats `unit` as often as `bytes` allows, between `begin` and `end`.
 fn repeated(begin: &str, unit: &str, end: &str, bytes: usize) -> Vec<u8> {
     format!("{begin}{}{end}", unit.repeat(bytes / unit.len())).into_bytes()
 }
 
-/// The same twice, the second with something else at its end.
+/// Returns two such texts with different ends.
 fn pair(begin: &str, unit: &str, ends: [&str; 2], bytes: usize) -> [Vec<u8>; 2] {
     ends.map(|end| repeated(begin, unit, end, bytes))
 }
@@ -85,7 +86,7 @@ fn cases() -> Vec<Case> {
     const JSON: &str = "application/json";
     const HTML: &str = "text/html";
     let mut cases = Vec::new();
-    // Content that somebody may well send.
+    // Ordinary content.
     for (name, unit) in [
         ("small objects", "{\"id\":7,\"name\":\"x\"},"),
         ("smallest objects", "{\"a\":1},"),
@@ -99,7 +100,7 @@ fn cases() -> Vec<Case> {
     cases.push(case("another order", JSON, "", [shuffled(1), shuffled(7)].map(String::into_bytes), USUAL));
     cases.push(case("a page", HTML, "", pair("<p>", "<a href=\"/x\">y</a> ", ["a", "b"], MIB), USUAL));
     cases.push(case("lines", "text/csv", "", pair("", "1;2;3;4\n", ["a", "b"], MIB), USUAL));
-    // Content that nobody sends but to do harm.
+    // Hostile content.
     for (name, begin, unit, ends) in [
         ("numbers", "[", "1,", ["1]", "2]"]),
         ("empty arrays", "[", "[],", ["1]", "2]"]),
@@ -108,8 +109,8 @@ fn cases() -> Vec<Case> {
         ("escapes", "[", "\"\\n\",", ["1]", "2]"]),
         ("one text of escapes", "[\"", "\\u00e9", ["1\"]", "2\"]"]),
         ("open arrays", "", "[", ["", "["]),
-        ("no JSON but commas", "{", ",", ["", ","]),
-        ("no JSON but names", "{\"a\":1 ", "\"a\":", ["", ","]),
+        ("commas, not JSON", "{", ",", ["", ","]),
+        ("names, not JSON", "{\"a\":1 ", "\"a\":", ["", ","]),
     ] {
         for (size, bytes) in [("some", 700_000), ("many", 4 * MIB - 100)] {
             let contents = pair(begin, unit, ends, bytes).map(|content| gzip(&content));
@@ -135,17 +136,23 @@ fn cases() -> Vec<Case> {
         for bytes in [2 * MIB - 100, 4 * MIB - 100] {
             let latin = |last: u8| gzip(&[vec![0xE9; bytes], vec![last]].concat());
             let contents = [latin(0xE9), latin(0xE8)];
-            cases.push(case(&format!("{bytes} bytes of no UTF-8 in {media_type}"), media_type, "gzip", contents, MOST));
+            cases.push(case(
+                &format!("{bytes} bytes that are not UTF-8 in {media_type}"),
+                media_type,
+                "gzip",
+                contents,
+                MOST,
+            ));
         }
         let words = pair("", "0123456789abcdef0 ", ["b", "c"], 4 * MIB - 100).map(|content| gzip(&content));
         cases.push(case(&format!("hashes in {media_type}"), media_type, "gzip", words, MOST));
-        // What is replaced must not make the text longer, least of all one that is not UTF-8.
+        // Replacements must not lengthen a text, least of all one that is not UTF-8.
         let times = pair("<a a='", "1767225600 ", ["1 \u{E9}'>", "2 \u{E9}'>"], 4 * MIB - 200);
         let times = times
             .map(|content| gzip(&String::from_utf8(content).unwrap().chars().map(|c| c as u8).collect::<Vec<_>>()));
         cases.push(case(&format!("times in {media_type}"), media_type, "gzip", times, MOST));
     }
-    // Decoders that may take more than content.
+    // Decoders that may take more memory than the content.
     let other = || b"x".to_vec();
     for (name, coding, content) in [
         ("a large window", "br", b"\x11\x1e\x8d\xff\x7f\x03".to_vec()),
@@ -164,7 +171,7 @@ fn cases() -> Vec<Case> {
     cases
 }
 
-/// Rules of each kind, that go all ways.
+/// Returns rules of each kind, in every variant.
 fn rules(count: usize) -> Rules {
     let pointer = |text: &str| Pointer::parse(text).unwrap();
     let place = |text: &str| Place::parse(text).unwrap();
@@ -199,7 +206,7 @@ fn run(
     measured(&primary, &mirror, rules, UNIX_EPOCH, is_over)
 }
 
-/// A line of `/proc/self/status`, in bytes.
+/// Returns a line of `/proc/self/status` in bytes.
 fn status(name: &str) -> usize {
     let text = fs::read_to_string("/proc/self/status").unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
@@ -211,7 +218,7 @@ fn file(name: &str, which: usize) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bounds-{name}-{which}"))
 }
 
-/// Compares what is in two files, and says how much memory that took; does nothing without a case.
+/// Compares the contents of two files and prints the memory that it took. Does nothing unless a case is set.
 #[test]
 fn in_a_process_of_its_own() {
     let Ok(name) = std::env::var("BOUNDS_CASE") else { return };
@@ -241,9 +248,9 @@ fn measure(Case { name, media_type, coding, contents, .. }: &Case) -> (usize, St
     (figures.split(' ').next().unwrap().parse().unwrap(), figures.to_owned())
 }
 
-/// T23
+/// Memory must stay bounded for hostile responses.
 #[test]
-fn memory_is_bounded_whatever_answers_hold() {
+fn memory_is_bounded_for_any_responses() {
     let cases = cases();
     let next = AtomicUsize::new(0);
     let lane = || {
@@ -267,7 +274,7 @@ fn memory_is_bounded_whatever_answers_hold() {
     assert!(failures.is_empty(), "{failures}");
 }
 
-/// A document with one array or object in another.
+/// Returns a document of nested arrays or objects.
 fn tower(depth: usize, begin: &str, inside: &str, end: &str) -> Vec<u8> {
     format!("{}{inside}{}", begin.repeat(depth), end.repeat(depth)).into_bytes()
 }
@@ -284,7 +291,7 @@ fn the_work_of_rules_grows_with_the_values_and_not_with_their_depth() {
 }
 
 #[test]
-fn work_beyond_the_limit_is_not_done_and_said() {
+fn work_beyond_the_limit_is_denied_and_reported() {
     let values = numbered(100_000, |index| format!("{{\"b\":{index}}}"));
     let contents = ["1", "2"].map(|last| tower(90, "{\"a\":", &format!("[{values},{last}]"), "}"));
     let (comparison, work) = run("application/json", "", &contents, &rules(400), &|| None);
@@ -293,7 +300,7 @@ fn work_beyond_the_limit_is_not_done_and_said() {
 
 #[test]
 fn a_comparison_ends_when_its_time_is_over() {
-    // One of each kind of content and coding, that it takes not too long to go through thrice.
+    // One of each kind of content and coding that is fast enough to be repeated three times.
     let names =
         ["small objects", "another order", "a page", "lines", "names", "attributes", "tags", "gzip, many members"];
     for Case { name, media_type, coding, contents, .. } in
@@ -305,7 +312,7 @@ fn a_comparison_ends_when_its_time_is_over() {
             asked.set(asked.get() + 1);
             None
         });
-        // Asked often enough: nothing between two times is more than all content at once.
+        // Checked often enough: at most one pass over all content between two checks.
         assert!(asked.get() >= work / (5 * MIB as u64), "{name}: {} times in {work}", asked.get());
         for end in [1, asked.get() / 2, asked.get()] {
             let again = Cell::new(0);

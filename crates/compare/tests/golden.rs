@@ -15,7 +15,7 @@ use crossfade_compare::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-/// On this day all is compared.
+/// The date of the comparisons.
 const NOW: &str = "2026-06-01T12:00:00Z";
 
 const EXPECT: &str = "--- expect\n";
@@ -80,7 +80,7 @@ impl Stored {
     }
 }
 
-/// One rule a line, its name first.
+/// One rule per line, its name first.
 fn rules(text: &str) -> Rules {
     let mut rules = Rules::default();
     for line in text.lines() {

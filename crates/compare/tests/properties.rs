@@ -1,4 +1,4 @@
-//! What holds for any two answers: no panic, the same is a match, and who is the primary changes the words alone.
+//! Properties of any two responses: no panic, identical responses match, and swapping them changes only the words.
 
 #![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
 
@@ -19,7 +19,7 @@ fn with(rules: &Rules, media_type: &str, coding: &str, primary: &[u8], mirror: &
     headers.insert(CONTENT_ENCODING, HeaderValue::from_str(coding).unwrap());
     let answer = |body| Answer { status: StatusCode::OK, headers: &headers, body };
     let (comparison, work) = measured(&answer(primary), &answer(mirror), rules, UNIX_EPOCH, &|| None);
-    // In proportion to what there is, unless it is compressed.
+    // Proportional to the input, unless it is compressed.
     let most = 20_000 + 2_000 * (primary.len() + mirror.len()) as u64;
     assert!(!coding.is_empty() || work <= most, "{work}");
     comparison
@@ -51,7 +51,7 @@ fn values() -> impl Strategy<Value = Value> {
     })
 }
 
-/// The same document with its members the other way round.
+/// Writes the same document with its members in reverse order.
 fn reversed(value: &Value, out: &mut String) {
     match value {
         Value::Array(items) => {
@@ -75,7 +75,7 @@ fn reversed(value: &Value, out: &mut String) {
     }
 }
 
-/// Changes the leaf, or empty container, that the numbers lead to; its pointer.
+/// Changes the leaf, or empty container, that the numbers lead to, and returns its pointer.
 fn mutate(value: &mut Value, way: &[usize]) -> String {
     let (step, way) = way.split_first().map_or((0, way), |(step, way)| (*step, way));
     match value {
@@ -110,7 +110,7 @@ proptest! {
     }
 
     #[test]
-    fn who_is_the_primary_changes_the_words_alone(one in values(), other in values()) {
+    fn swapping_the_responses_changes_only_the_words(one in values(), other in values()) {
         let (rules, one, other) = (Rules::default(), one.to_string(), other.to_string());
         let (there, back) = (json_with(&rules, &one, &other), json_with(&rules, &other, &one));
         prop_assert_eq!(there.verdict, back.verdict);
@@ -150,7 +150,7 @@ proptest! {
     }
 
     #[test]
-    fn a_tree_that_is_ignored_or_in_any_order_is_one_however_deep_the_rules_look(
+    fn ignored_and_unordered_trees_are_equal_at_any_depth(
         value in values(),
         name in "[a-d]",
         depth in 0..20_usize,
@@ -171,7 +171,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_ignored_is_not_found(one in values(), other in values()) {
+    fn ignored_places_are_not_reported(one in values(), other in values()) {
         let (one, other) = (one.to_string(), other.to_string());
         for difference in json_with(&Rules::default(), &one, &other).differences {
             let ignore = vec![Place::parse(&difference.pointer).unwrap()];
@@ -199,7 +199,7 @@ proptest! {
     }
 }
 
-/// T23
+/// Hostile documents must end with a verdict.
 #[test]
 fn hostile_documents_have_a_verdict() {
     let mut rules = Rules { keep_values: true, ..Rules::default() };
@@ -227,7 +227,7 @@ fn hostile_documents_have_a_verdict() {
     };
     assert_eq!(verdict(&rules, &keys("a"), &keys("b")), different);
 
-    // Long names one below the other, and many leaves.
+    // Long names at every level, and many leaves.
     let tower = |leaf: &str| {
         let name = "n".repeat(60);
         let leaves: Vec<String> = (0..20_000).map(|index| format!("{{\"k{index}\":{leaf}}}")).collect();

@@ -1,74 +1,94 @@
-//! One finding in a text, and how findings are shown: place, hint, and for a terminal the source line. Finds nothing
-//! itself.
+//! Diagnostics: errors and warnings with a position, a hint and, for terminals, the source line.
+//!
+//! Owns their form and how they are printed, and "did you mean". Does not own any rule: callers create diagnostics.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use crate::tree::Place;
 
-/// More than these are not even noted: a file of many megabytes can be nothing but mistakes.
+/// Limit for one text, checked by whoever adds diagnostics: an invalid file of many megabytes must not exhaust memory.
 pub const MAX_FINDINGS: usize = 1000;
-/// More than these nobody reads at once.
+/// Diagnostics printed before the rest is only counted.
 const SHOWN: usize = 100;
-/// The longest line that is shown, in bytes: a file can be one line, with all that nobody needs to see.
+/// Length in bytes of the longest line that is printed as an excerpt. A generated file can be one long line.
 const EXCERPT: usize = 250;
 
-/// One finding.
+/// One error or warning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// How bad it is.
+    /// Decides whether the text can be used.
     pub severity: Severity,
-    /// Where it is. Absent where the text has no lines.
+    /// Position in the text; `None` if the text has no lines.
     pub place: Option<Place>,
-    /// The keys that lead there, like `backends.legacy.url` or `routes[2].forward`, or the part that it belongs to, like
-    /// ``function `a`, event 2``; empty at the top.
+    /// Keys from the top to the element, such as `backends.legacy.url` or `routes[2].forward`. Empty for the document as a
+    /// whole.
     pub path: String,
-    /// The name of the route that it belongs to.
+    /// The part that contains it, in words with literals in backticks, such as ``function `a`, event 2``; may be empty.
+    pub part: String,
+    /// Name of the route that contains it.
     pub route: Option<String>,
-    /// What is wrong.
+    /// States the problem: lower case, without a full stop.
     pub message: String,
-    /// What to do about it.
+    /// States the remedy, if it is not obvious.
     pub hint: Option<String>,
 }
 
-/// How bad a finding is.
+/// Severity of a diagnostic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// The configuration cannot be used.
+    /// The text cannot be used.
     Error,
-    /// It can, but hardly means what was meant.
+    /// The text can be used, but probably does not do what its author intended.
     Warning,
 }
 
 impl Diagnostic {
-    /// An error without a path and a hint.
+    /// Returns an error without a path, route or hint.
     #[must_use]
     pub fn error(place: Place, message: String) -> Self {
-        let (path, route, hint) = (String::new(), None, None);
-        Diagnostic { severity: Severity::Error, place: Some(place), path, route, message, hint }
+        let (path, part, route, hint) = (String::new(), String::new(), None, None);
+        Diagnostic { severity: Severity::Error, place: Some(place), path, part, route, message, hint }
     }
 }
 
-/// What was found in one text, in its order.
+/// All diagnostics of one text, in the order of the text.
 #[derive(Clone, Debug)]
 pub struct Diagnostics {
-    /// The file's name, or that of the environment variable.
+    /// Name of the file or of the environment variable that holds the text.
     pub source_name: String,
-    /// The findings.
+    /// The errors and warnings.
     pub list: Vec<Diagnostic>,
-    /// For excerpts.
+    /// Names of the files with the numbers from 1 on.
+    further_files: Vec<String>,
+    /// The text, for excerpts.
     text: String,
     mask: fn(&str) -> String,
 }
 
 impl Diagnostics {
-    /// Findings in `text`. `mask` returns a line of it as it may be shown, with a character for each one.
+    /// `mask` is applied to a source line before it is printed. It must return as many characters as it gets, so that
+    /// the caret points to the right column.
     #[must_use]
     pub fn new(source_name: &str, text: String, list: Vec<Diagnostic>, mask: fn(&str) -> String) -> Self {
-        Diagnostics { source_name: source_name.to_owned(), list, text, mask }
+        Diagnostics { source_name: source_name.to_owned(), list, further_files: Vec::new(), text, mask }
     }
 
-    /// Whether the configuration cannot be used.
+    /// Returns diagnostics in several files, which the numbers in their places select from `names`. They have no excerpts.
+    #[must_use]
+    pub fn in_files(mut names: Vec<String>, list: Vec<Diagnostic>) -> Self {
+        let further_files = names.split_off(names.len().min(1));
+        let source_name = names.pop().unwrap_or_default();
+        Diagnostics { source_name, list, further_files, text: String::new(), mask: str::to_owned }
+    }
+
+    /// Returns one text for each diagnostic, as [`fmt::Display`] shows it.
+    #[must_use]
+    pub fn texts(&self) -> Vec<String> {
+        self.list.iter().map(|diagnostic| One { all: self, diagnostic }.to_string()).collect()
+    }
+
+    /// Returns `true` if at least one diagnostic is an error.
     #[must_use]
     pub fn has_errors(&self) -> bool {
         self.list.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
@@ -77,15 +97,15 @@ impl Diagnostics {
 
 impl std::error::Error for Diagnostics {}
 
-/// One block for each finding: `file:line:column: message`, the hint. Nothing of the file's lines, which may have secrets
-/// beside a mistake: this is for logs.
+/// For logs: one block per diagnostic, `file:line:column: message` and the hint. It never contains a source line,
+/// because the lines next to an error may hold secrets.
 impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write(f, &[])
     }
 }
 
-/// The same with the line in question and a caret below it.
+/// Prints each diagnostic with its source line and a caret below it. See [`Diagnostics::with_lines`].
 #[derive(Clone, Copy, Debug)]
 pub struct WithLines<'d>(&'d Diagnostics);
 
@@ -96,7 +116,19 @@ impl fmt::Display for WithLines<'_> {
     }
 }
 
-/// A character of an excerpt, in one column, so that the caret below points right.
+/// One of the diagnostics.
+struct One<'d> {
+    all: &'d Diagnostics,
+    diagnostic: &'d Diagnostic,
+}
+
+impl fmt::Display for One<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.all.write_one(f, self.diagnostic, &[])
+    }
+}
+
+/// Replaces characters that would take no column or more than one, so that the caret points to the right column.
 fn visible(c: char) -> char {
     match c {
         _ if c.is_control() => ' ',
@@ -105,13 +137,13 @@ fn visible(c: char) -> char {
     }
 }
 
-/// Text of the file in one line: a line break in it could look like another finding.
+/// Escapes line breaks: text from the file must not be able to imitate another diagnostic.
 fn in_one_line(text: &str) -> Cow<'_, str> {
     if text.contains('\n') { Cow::Owned(text.replace('\n', "\\n")) } else { Cow::Borrowed(text) }
 }
 
-/// Returns whether a character steers a terminal, or makes text look like other text: control characters but for line break
-/// and tab, line and paragraph separators, marks of writing direction, and characters that nobody sees.
+/// Returns `true` for characters that control a terminal or disguise text: control characters except line feed and tab,
+/// line and paragraph separators, writing direction marks, and invisible characters.
 #[must_use]
 pub fn misleads(c: char) -> bool {
     (c.is_control() && !matches!(c, '\n' | '\t'))
@@ -122,7 +154,7 @@ pub fn misleads(c: char) -> bool {
 }
 
 impl Diagnostics {
-    /// For the terminal of somebody whose file it is.
+    /// For the terminal of the file's owner: source lines are included, masked.
     #[must_use]
     pub fn with_lines(&self) -> WithLines<'_> {
         WithLines(self)
@@ -142,7 +174,8 @@ impl Diagnostics {
     }
 
     fn write_one(&self, f: &mut fmt::Formatter<'_>, diagnostic: &Diagnostic, lines: &[&str]) -> fmt::Result {
-        f.write_str(&self.source_name)?;
+        let file = diagnostic.place.and_then(|place| self.further_files.get(place.file.checked_sub(1)? as usize));
+        f.write_str(file.unwrap_or(&self.source_name))?;
         if let Some(Place { line, column, .. }) = diagnostic.place {
             write!(f, ":{line}:{column}")?;
         }
@@ -153,12 +186,15 @@ impl Diagnostics {
             write!(f, ": route `{}`", in_one_line(route))?;
         }
         let path = match &diagnostic.route {
-            // The name says which of the routes.
+            // The route's name replaces its index.
             Some(_) => diagnostic.path.split_once("].").map_or("", |(_, within)| within),
             None => &diagnostic.path,
         };
         if !path.is_empty() {
             write!(f, ": `{}`", in_one_line(path))?;
+        }
+        if !diagnostic.part.is_empty() {
+            write!(f, ": {}", in_one_line(&diagnostic.part))?;
         }
         write!(f, ": {}", in_one_line(&diagnostic.message))?;
         if let Some(Place { line, column, .. }) = diagnostic.place
@@ -178,16 +214,17 @@ impl Diagnostics {
     }
 }
 
-/// The hint at the known word that a misspelt one most likely means.
+/// Returns a hint that names the known word closest to a misspelt one, or `None` if no word is close.
 #[must_use]
 pub fn did_you_mean(word: &str, known: &[&str]) -> Option<String> {
     closest(word, known).map(|known| format!("did you mean `{known}`?"))
 }
 
-/// The known word that a misspelt one most likely means.
+/// Returns the known word closest to a misspelt one, ignoring ASCII case, or `None` if no word is close. Words longer
+/// than 64 bytes have no close word.
 #[must_use]
 pub fn closest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
-    // The distance takes time by the product of both.
+    // The distance takes time proportional to the product of both lengths.
     let word = if word.len() > 64 { return None } else { word.to_ascii_lowercase() };
     known
         .iter()
@@ -200,6 +237,27 @@ pub fn closest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn findings_in_several_files_name_theirs_and_are_one_line_each() {
+        let at = |file, line| Place { file, line, column: 2 };
+        let error = Diagnostic { part: "function `a`".to_owned(), ..Diagnostic::error(at(1, 3), "bad".to_owned()) };
+        let warning = Diagnostic {
+            severity: Severity::Warning,
+            hint: Some("mend it".to_owned()),
+            ..Diagnostic::error(at(0, 4), "odd\nz.yml:1:1: made up".to_owned())
+        };
+        let nowhere = Diagnostic { place: None, ..Diagnostic::error(at(0, 1), "empty".to_owned()) };
+        let names = ["x.yml", "y.yml"].map(str::to_owned);
+        let found = Diagnostics::in_files(names.into(), vec![error, warning, nowhere]);
+        let expected = [
+            "y.yml:3:2: function `a`: bad",
+            "x.yml:4:2: warning: odd\\nz.yml:1:1: made up\n   hint: mend it",
+            "x.yml: empty",
+        ];
+        assert_eq!(found.texts(), expected);
+        assert_eq!(found.to_string(), expected.join("\n"));
+    }
 
     #[test]
     fn misspelt_keys() {

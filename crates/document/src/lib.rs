@@ -1,13 +1,13 @@
-//! YAML and JSON text as a tree whose nodes know their place, and diagnostics: `crossfade.yaml`, files of the Serverless
-//! Framework and templates are read with this.
+//! Parses YAML and JSON into a tree whose nodes have positions, and prints diagnostics. Used for `crossfade.yaml`,
+//! Serverless Framework files and CloudFormation templates.
 //!
-//! Owns the syntax, its limits (size, nodes, depth, aliases), the form of a finding and "did you mean". Knows no key of
-//! any file, no variable and no name of a secret: callers pass in how variables are replaced, what a tag means and how
-//! text is masked. Does no I/O.
+//! Owns the syntax, its limits (size, nodes, depth, aliases), the form of diagnostics, and "did you mean". Does not
+//! know the keys of any file, the names of variables or of secrets: callers pass functions that replace variables,
+//! apply tags and mask text. Does no I/O.
 //!
-//! Reading order: `tree`, `yaml`, `json` (the same tree without places, faster), `diagnostic`.
+//! Reading order: `tree`, `yaml`, `json` (the same tree without positions, faster), `diagnostic`.
 
-// No input may end the process. `clippy.toml` says which arithmetic is left to the fuzz targets.
+// No input may end the process. `clippy.toml` lists the arithmetic that is left to the fuzz targets.
 #![cfg_attr(
     not(test),
     deny(

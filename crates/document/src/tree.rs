@@ -1,84 +1,85 @@
-//! The tree: what a document is once it is read. Owns no syntax and no message.
+//! The tree that a document is parsed into. Owns no syntax and no messages.
 
 use std::convert::Infallible;
 
-/// Where something is in a text.
+/// A position in a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
-    /// The caller's number of the file.
+    /// Number that the caller gave to the file.
     pub file: u32,
-    /// From 1.
+    /// Counted from 1.
     pub line: u32,
-    /// From 1, in characters.
+    /// Counted from 1, in characters.
     pub column: u32,
 }
 
 impl Place {
-    /// A place in the file with the number 0.
+    /// Returns a position in the file with the number 0.
     #[must_use]
     pub fn new(line: u32, column: u32) -> Self {
         Place { file: 0, line, column }
     }
 }
 
-/// A value and where it is. `X` is what else a value may be for those who resolve references in a tree; no text gives it.
+/// A value and its position. `X` is an additional kind of value for callers that resolve references in a tree; parsing
+/// never creates one.
 #[derive(Clone, Debug)]
 pub struct Node<X = Infallible> {
-    /// Different for all nodes of one text, even for those that an alias repeats. 0 in nodes that no text gave.
+    /// Unique among the nodes of one text, including those that an alias repeats. 0 for nodes that were not parsed.
     pub id: u32,
-    /// Where it begins.
+    /// Position of the first character.
     pub place: Place,
     /// The value.
     pub value: Value<X>,
 }
 
-/// Any value.
+/// A scalar, a list or a map.
 #[derive(Clone, Debug)]
 pub enum Value<X = Infallible> {
-    /// A value that is no collection.
+    /// A string, number, boolean or null.
     Scalar(Scalar),
     /// Values in order.
     List(Vec<Node<X>>),
-    /// In the order of the text.
+    /// Members in the order of the text.
     Map(Vec<(Key, Node<X>)>),
-    /// Put there by those who resolve references.
+    /// Created by callers that resolve references.
     Unknown(X),
 }
 
-/// A value that is no collection. Its reader decides what type it has: `010` is a number in one place and a customer's id
-/// in another.
+/// A value that is not a collection. The reader of the value decides its type: `010` is a number in one context and a
+/// customer ID in another.
 #[derive(Clone, Debug)]
 pub struct Scalar {
-    /// The value's text.
+    /// The value as text, with variables replaced and escapes decoded.
     pub text: Box<str>,
-    /// Without quotes: it can be a number, a boolean or nothing.
+    /// `true` if the value was not quoted: only then can it be a number, a boolean or null.
     pub is_plain: bool,
-    /// The form in the file, where it differs from `text`.
+    /// The source form, if variables were replaced.
     pub written: Option<Box<Written>>,
 }
 
-/// A text with variables: as it is in the file, since their values are not shown, and split into its pieces.
+/// A text with variables. Messages show the source form, since the values may be secrets.
 #[derive(Clone, Debug)]
 pub struct Written {
-    /// As it is in the file.
+    /// The text as it is in the file.
     pub text: Box<str>,
-    /// The same with the values.
+    /// The text with the values of the variables.
     pub pieces: Vec<Piece>,
 }
 
-/// A part of a text. Only text of the file can mean something where a text has a syntax of its own, such as `${host}`.
+/// A part of a text. In a text with a syntax of its own, such as `${host}`, only parts from the file are interpreted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Piece {
-    /// Written in the file.
+    /// Text from the file.
     OfFile(String),
-    /// The value of a variable of the environment.
+    /// The value of an environment variable.
     OfEnvironment(String),
 }
 
-/// A name in a map.
+/// A key of a map.
 #[derive(Clone, Debug)]
 pub struct Key {
-    /// Where it begins.
+    /// Position of the first character.
     pub place: Place,
     /// The name.
     pub name: Box<str>,
@@ -93,30 +94,30 @@ impl Piece {
 }
 
 impl Scalar {
-    /// A text without quotes.
+    /// Returns an unquoted scalar.
     pub fn plain(text: impl Into<Box<str>>) -> Self {
         Scalar { text: text.into(), is_plain: true, written: None }
     }
 
-    /// A text within quotes.
+    /// Returns a quoted scalar, which is always a string.
     pub fn quoted(text: impl Into<Box<str>>) -> Self {
         Scalar { text: text.into(), is_plain: false, written: None }
     }
 
-    /// A text with the values of variables in it; these can be of any type, even within quotes.
+    /// Returns a scalar made of text and values of variables. It counts as unquoted, so the result can be of any type.
     #[must_use]
     pub fn expanded(text: &str, pieces: Vec<Piece>) -> Self {
         let expanded: String = pieces.iter().map(Piece::text).collect();
         Scalar { written: Some(Box::new(Written { text: text.into(), pieces })), ..Scalar::plain(expanded) }
     }
 
-    /// Returns whether it is null in the core schema (YAML 1.2 section 10.3): a text in quotes never is.
+    /// Returns `true` for null of the core schema (YAML 1.2 section 10.3). A quoted text is never null.
     #[must_use]
     pub fn is_null(&self) -> bool {
         self.is_plain && matches!(&*self.text, "" | "~" | "null" | "Null" | "NULL")
     }
 
-    /// The boolean of the core schema.
+    /// Returns the boolean of the core schema.
     #[must_use]
     pub fn as_bool(&self) -> Option<bool> {
         match &*self.text {
@@ -126,7 +127,7 @@ impl Scalar {
         }
     }
 
-    /// The decimal number, if it is a finite one.
+    /// Returns the number if it is decimal and unquoted.
     #[must_use]
     pub fn as_number(&self) -> Option<f64> {
         let digits = self.text.trim_start_matches(['-', '+', '.']);
@@ -136,57 +137,57 @@ impl Scalar {
 }
 
 impl<X> Value<X> {
-    /// The type, for messages.
+    /// Returns the type with its article, for messages.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
-            Value::Scalar(scalar) if scalar.is_null() => "nothing",
+            Value::Scalar(scalar) if scalar.is_null() => "an empty value",
             Value::Scalar(scalar) if scalar.as_bool().is_some() => "a boolean",
             Value::Scalar(scalar) if scalar.as_number().is_some() => "a number",
-            Value::Scalar(_) => "a text",
+            Value::Scalar(_) => "a string",
             Value::List(_) => "a list",
             Value::Map(_) => "a map",
-            Value::Unknown(_) => "something unknown",
+            Value::Unknown(_) => "an unresolved value",
         }
     }
 }
 
 impl<X> Node<X> {
-    /// A node that no text gave.
+    /// Returns a node that was not parsed.
     #[must_use]
     pub fn new(place: Place, value: Value<X>) -> Self {
         Node { id: 0, place, value }
     }
 
-    /// A text within quotes that no file gave.
+    /// Returns a quoted scalar that was not parsed.
     pub fn quoted(place: Place, text: impl Into<Box<str>>) -> Self {
         Node::new(place, Value::Scalar(Scalar::quoted(text)))
     }
 
-    /// A text without quotes that no file gave.
+    /// Returns an unquoted scalar that was not parsed.
     pub fn plain(place: Place, text: impl Into<Box<str>>) -> Self {
         Node::new(place, Value::Scalar(Scalar::plain(text)))
     }
 
-    /// Returns whether it is null.
+    /// Returns `true` if the value is null.
     #[must_use]
     pub fn is_null(&self) -> bool {
         matches!(&self.value, Value::Scalar(scalar) if scalar.is_null())
     }
 
-    /// The member of a map.
+    /// Returns the first member of a map with this name; `None` if there is none or the node is not a map.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Node<X>> {
         self.members().iter().find(|(key, _)| &*key.name == name).map(|(_, node)| node)
     }
 
-    /// By the names of maps, from this node down.
+    /// Follows the names of nested maps from this node.
     #[must_use]
     pub fn at(&self, path: &[&str]) -> Option<&Node<X>> {
         path.iter().try_fold(self, |node, name| node.get(name))
     }
 
-    /// The scalar, unless it is null.
+    /// Returns the scalar unless it is null.
     #[must_use]
     pub fn as_scalar(&self) -> Option<&Scalar> {
         match &self.value {
@@ -195,13 +196,13 @@ impl<X> Node<X> {
         }
     }
 
-    /// The text of a scalar, unless it is null.
+    /// Returns the text of a scalar unless it is null.
     #[must_use]
     pub fn as_text(&self) -> Option<&str> {
         self.as_scalar().map(|scalar| &*scalar.text)
     }
 
-    /// The members, if it is a map.
+    /// Returns the members of a map; `None` for other nodes.
     #[must_use]
     pub fn as_map(&self) -> Option<&[(Key, Node<X>)]> {
         match &self.value {
@@ -210,13 +211,13 @@ impl<X> Node<X> {
         }
     }
 
-    /// The members of a map; nothing else has any.
+    /// Returns the members of a map; empty for other nodes.
     #[must_use]
     pub fn members(&self) -> &[(Key, Node<X>)] {
         self.as_map().unwrap_or_default()
     }
 
-    /// The items of a list; nothing else has any.
+    /// Returns the items of a list; empty for other nodes.
     #[must_use]
     pub fn items(&self) -> &[Node<X>] {
         match &self.value {
@@ -225,7 +226,7 @@ impl<X> Node<X> {
         }
     }
 
-    /// The member of a map that has exactly one.
+    /// Returns the member of a map that has exactly one.
     #[must_use]
     pub fn only_member(&self) -> Option<(&str, &Node<X>)> {
         match self.members() {
@@ -234,7 +235,7 @@ impl<X> Node<X> {
         }
     }
 
-    /// The number of nodes in it, itself included, and the number of levels they are on.
+    /// Returns the number of nodes, this one included, and the number of levels that they span.
     #[must_use]
     pub fn extent(&self) -> (usize, usize) {
         let sum = |(nodes, levels): (usize, usize), inner: &Node<X>| {
@@ -250,7 +251,7 @@ impl<X> Node<X> {
 }
 
 impl<X> Node<X> {
-    /// Gives all nodes new IDs, from `next` on.
+    /// Assigns new consecutive IDs to all nodes, starting with `next`.
     pub(crate) fn renumber(&mut self, next: &mut u32) {
         self.id = *next;
         *next = next.saturating_add(1);
@@ -262,7 +263,7 @@ impl<X> Node<X> {
     }
 }
 
-/// Keys of one map that have the same name, each with the one before it.
+/// Returns pairs of keys that have the same name: the earlier and the later one.
 pub(crate) fn duplicates(mut keys: Vec<&Key>) -> Vec<(&Key, &Key)> {
     keys.sort_by_key(|key| &key.name);
     let pairs = keys.iter().zip(keys.iter().skip(1)).map(|(first, second)| (*first, *second));

@@ -1,8 +1,7 @@
-//! YAML (and so JSON) text as a tree. Owns the syntax, what of it is supported, and its limits; knows nothing of what the
-//! text means.
+//! YAML (and so JSON) text as a tree. Owns the syntax, the supported subset and the limits; does not interpret values.
 //!
-//! Built on the parser's events, not on serde: the tree is all that is needed, and a third of the size in the function.
-//! Anchors and aliases work, several documents do not; tags and merge keys are the caller's choice.
+//! Built on the parser's events, not on serde, which would triple the size of this code in the function. Anchors and
+//! aliases are supported, several documents in one file are not. Callers decide about tags and merge keys.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,45 +10,46 @@ use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput};
 use crate::diagnostic::{Diagnostic, MAX_FINDINGS};
 use crate::tree::{Key, Node, Piece, Place, Scalar, Value, duplicates};
 
-/// The longest text, in bytes: some ten thousand routes, and still read in a moment.
+/// Longest text in bytes: enough for some ten thousand routes, which still parse quickly.
 pub const MAX_TEXT: usize = 8 * 1024 * 1024;
 
-/// Nodes in one document: more than any real one has, few enough that aliases of aliases cannot grow without end.
+/// Nodes in one document, including those repeated by aliases. Stops aliases of aliases from growing exponentially.
 pub const MAX_NODES: usize = 1_000_000;
 
-/// Levels of nodes: more than any real document has, few enough for the smallest stack.
+/// Nesting depth of a document. Deeper recursion could overflow a small stack.
 pub const MAX_DEPTH: usize = 64;
 
-/// Replaces the variables in a text; `None` if there is none in it.
+/// Replaces the variables in a text. Returns `None` if it contains none.
 pub type Substitute<'s> = &'s dyn Fn(&str) -> Option<Result<Vec<Piece>, Unresolved>>;
 
-/// Returns what a tag makes of the node it is at. Its handle and suffix are `!` and `Ref` for `!Ref`.
+/// Applies a tag to its node. For `!Ref`, `handle` is `!` and `suffix` is `Ref`.
 pub type Tag<X> = fn(Node<X>, handle: &str, suffix: &str) -> Node<X>;
 
-/// Returns the members of a map, with those that its `<<` gives; `None` if that is neither a map nor a list of maps.
+/// Returns the members of a map together with those merged by `<<`; `None` if a merged value is neither a map nor a
+/// list of maps.
 pub type Merge<X> = fn(members: Vec<(Key, Node<X>)>, merged: Vec<Node<X>>) -> Option<Vec<(Key, Node<X>)>>;
 
-/// Why a variable has no value.
+/// A variable that has no value.
 #[derive(Clone, Debug)]
 pub struct Unresolved {
-    /// What is wrong.
+    /// States the problem.
     pub message: String,
-    /// What to do about it.
+    /// States the remedy.
     pub hint: String,
 }
 
-/// The choices of a caller.
+/// Options of the caller.
 #[derive(Clone, Copy)]
 pub struct Options<'o, X> {
-    /// The number of the file in all places.
+    /// File number stored in all positions.
     pub file: u32,
-    /// Without it, tags are errors.
+    /// Applies tags. If `None`, a tag is an error.
     pub tag: Option<Tag<X>>,
-    /// Without it, `<<` is a key like any other.
+    /// Resolves merge keys. If `None`, `<<` is an ordinary key.
     pub merge: Option<Merge<X>>,
-    /// Variables are replaced in values; in a key one is an error.
+    /// Replaces variables in values. A variable in a key is an error.
     pub substitute: Option<Substitute<'o>>,
-    /// A key as a message may show it.
+    /// Masks secrets in a key before a message shows it.
     pub mask: fn(&str) -> String,
 }
 
@@ -59,24 +59,24 @@ impl<X> std::fmt::Debug for Options<'_, X> {
     }
 }
 
-/// Parses a text that holds one document; an empty one is null. Findings that do not make the tree useless go into
-/// `mistakes`: duplicate keys, of which the tree has all, and variables.
+/// Parses a text that holds one document. An empty text is null. Duplicate keys and errors in variables are added to
+/// `diagnostics`, and the tree is still returned, with all duplicates.
 ///
 /// # Errors
 ///
-/// The first mistake in the syntax, or a limit that the text exceeds.
+/// The first syntax error, or the limit that the text exceeds.
 pub fn parse<X: Clone>(
     text: &str,
     options: &Options<'_, X>,
-    mistakes: &mut Vec<Diagnostic>,
+    diagnostics: &mut Vec<Diagnostic>,
 ) -> Result<Node<X>, Box<Diagnostic>> {
     let start = Place { file: options.file, line: 1, column: 1 };
     if text.len() > MAX_TEXT {
-        let message = format!("the file has {} bytes, it may have {MAX_TEXT}", text.len());
+        let message = format!("the file is {} bytes long, the limit is {MAX_TEXT}", text.len());
         return Err(Box::new(Diagnostic { place: None, ..Diagnostic::error(start, message) }));
     }
     let events = Parser::new_from_str(text);
-    let mut reader = Reader { events, anchors: BTreeMap::new(), nodes: 0, depth: 0, options, mistakes };
+    let mut reader = Reader { events, anchors: BTreeMap::new(), nodes: 0, depth: 0, options, diagnostics };
     let document = loop {
         match reader.next()? {
             (Event::StreamStart | Event::DocumentStart(..), _) => {}
@@ -88,7 +88,7 @@ pub fn parse<X: Clone>(
         match reader.next()? {
             (Event::DocumentEnd, _) => {}
             (Event::StreamEnd, _) => return Ok(document),
-            (_, span) => return Err(reader.wrong(span, "a second document begins here, there may be one only")),
+            (_, span) => return Err(reader.error(span, "a second document starts here, expected only one")),
         }
     }
 }
@@ -99,7 +99,7 @@ struct Reader<'t, 'o, X> {
     nodes: usize,
     depth: usize,
     options: &'o Options<'o, X>,
-    mistakes: &'o mut Vec<Diagnostic>,
+    diagnostics: &'o mut Vec<Diagnostic>,
 }
 
 impl<'t, X: Clone> Reader<'t, '_, X> {
@@ -108,7 +108,7 @@ impl<'t, X: Clone> Reader<'t, '_, X> {
         event.map_err(|error| self.not_yaml(&error))
     }
 
-    /// The node that an event begins.
+    /// Builds the node that starts with `event`.
     fn node(&mut self, event: Event<'t>, span: Span) -> Result<Node<X>, Box<Diagnostic>> {
         self.depth += 1;
         self.nodes += 1;
@@ -119,12 +119,12 @@ impl<'t, X: Clone> Reader<'t, '_, X> {
             Event::SequenceStart(_, anchor, tag) => (Value::List(self.items()?), anchor, tag),
             Event::MappingStart(_, anchor, tag) => (Value::Map(self.members()?), anchor, tag),
             Event::Alias(anchor) => return self.alias(anchor, span),
-            _ => return Err(self.wrong(span, "this is not expected here")),
+            _ => return Err(self.error(span, "unexpected content")),
         };
         self.depth -= 1;
         let mut node = Node { id, place: self.place(span), value };
         if let Some(tag) = tag {
-            let Some(apply) = self.options.tag else { return Err(self.wrong(span, "tags are not supported")) };
+            let Some(apply) = self.options.tag else { return Err(self.error(span, "tags are not supported")) };
             let (handle, suffix) = tag.parts();
             node = apply(node, handle, suffix);
         }
@@ -134,10 +134,10 @@ impl<'t, X: Clone> Reader<'t, '_, X> {
         Ok(node)
     }
 
-    /// A copy of what has the anchor, with IDs of its own.
+    /// Copies the anchored node and gives the copy new IDs.
     fn alias(&mut self, anchor: usize, span: Span) -> Result<Node<X>, Box<Diagnostic>> {
         let Some(node) = self.anchors.get(&anchor) else {
-            return Err(self.wrong(span, "an alias within what it stands for"));
+            return Err(self.error(span, "an alias inside its own anchor"));
         };
         let (nodes, levels) = node.extent();
         let mut next = self.last_id();
@@ -151,15 +151,15 @@ impl<'t, X: Clone> Reader<'t, '_, X> {
 
     fn check_limits(&self, span: Span, levels_below: usize) -> Result<(), Box<Diagnostic>> {
         if self.nodes > MAX_NODES {
-            return Err(self.wrong(span, "the document is too large"));
+            return Err(self.error(span, "the document has too many nodes"));
         }
         if self.depth + levels_below > MAX_DEPTH {
-            return Err(self.wrong(span, "the document is too deep"));
+            return Err(self.error(span, "the document is nested too deeply"));
         }
         Ok(())
     }
 
-    /// There are far fewer nodes than numbers.
+    /// `MAX_NODES` fits in 32 bits.
     fn last_id(&self) -> u32 {
         self.nodes as u32
     }
@@ -185,11 +185,11 @@ impl<'t, X: Clone> Reader<'t, '_, X> {
                     let is_merge = self.options.merge.is_some() && text == "<<" && style == ScalarStyle::Plain;
                     (Key { place: self.place(span), name: text.into() }, is_merge)
                 }
-                (_, span) => return Err(self.wrong(span, "a key must be a text")),
+                (_, span) => return Err(self.error(span, "a key must be a string")),
             };
             if self.options.substitute.is_some_and(|substitute| substitute(&key.name).is_some()) {
-                let hint = Some("variables are replaced in values only".to_owned());
-                self.mistakes
+                let hint = Some("variables work in values only".to_owned());
+                self.diagnostics
                     .push(Diagnostic { hint, ..Diagnostic::error(key.place, "a variable in a key".to_owned()) });
             }
             let (event, span) = self.next()?;
@@ -203,17 +203,17 @@ impl<'t, X: Clone> Reader<'t, '_, X> {
         }
         self.note_duplicates(&members);
         if let (Some(merge), Some(span)) = (self.options.merge, merged_at) {
-            return merge(members, merged).ok_or_else(|| self.wrong(span, "`<<` takes a map or a list of maps"));
+            return merge(members, merged).ok_or_else(|| self.error(span, "`<<` needs a map or a list of maps"));
         }
         Ok(members)
     }
 
     fn note_duplicates(&mut self, members: &[(Key, Node<X>)]) {
         for (first, second) in duplicates(members.iter().map(|(key, _)| key).collect()) {
-            if self.mistakes.len() < MAX_FINDINGS {
+            if self.diagnostics.len() < MAX_FINDINGS {
                 let message = format!("duplicate key `{}`", (self.options.mask)(&second.name));
-                let hint = Some(format!("it stands in line {}, too", first.place.line));
-                self.mistakes.push(Diagnostic { hint, ..Diagnostic::error(second.place, message) });
+                let hint = Some(format!("first defined in line {}", first.place.line));
+                self.diagnostics.push(Diagnostic { hint, ..Diagnostic::error(second.place, message) });
             }
         }
     }
@@ -225,7 +225,7 @@ impl<'t, X: Clone> Reader<'t, '_, X> {
             Some(Ok(pieces)) => Scalar::expanded(text, pieces),
             Some(Err(Unresolved { message, hint })) => {
                 let place = self.place(span);
-                self.mistakes.push(Diagnostic { hint: Some(hint), ..Diagnostic::error(place, message) });
+                self.diagnostics.push(Diagnostic { hint: Some(hint), ..Diagnostic::error(place, message) });
                 as_it_is()
             }
         })
@@ -235,22 +235,23 @@ impl<'t, X: Clone> Reader<'t, '_, X> {
         self.place_at(span.start.line(), span.start.col())
     }
 
-    /// A text is far shorter than these numbers reach.
+    /// Lines and columns fit in 32 bits, since `MAX_TEXT` does.
     fn place_at(&self, line: usize, column: usize) -> Place {
         Place { file: self.options.file, line: line as u32, column: (column as u32).saturating_add(1) }
     }
 
-    fn wrong(&self, span: Span, message: &str) -> Box<Diagnostic> {
+    fn error(&self, span: Span, message: &str) -> Box<Diagnostic> {
         Box::new(Diagnostic::error(self.place(span), message.to_owned()))
     }
 
     fn not_yaml(&self, error: &ScanError) -> Box<Diagnostic> {
         let place = self.place_at(error.marker().line(), error.marker().col());
-        Box::new(Diagnostic::error(place, format!("this is not YAML: {}", error.kind())))
+        Box::new(Diagnostic::error(place, format!("invalid YAML: {}", error.kind())))
     }
 }
 
-/// YAML 1.1's merge keys, for [`Options::merge`]: written members win over merged ones, and of those the first.
+/// YAML 1.1's merge keys, for [`Options::merge`]: explicit members override merged ones, and earlier merged maps
+/// override later ones.
 #[must_use]
 pub fn merge_keys<X>(mut members: Vec<(Key, Node<X>)>, merged: Vec<Node<X>>) -> Option<Vec<(Key, Node<X>)>> {
     fn add<X>(node: Node<X>, known: &mut BTreeSet<Box<str>>, members: &mut Vec<(Key, Node<X>)>) -> Option<()> {
@@ -278,7 +279,7 @@ mod tests {
         super::parse(text, &PLAIN, &mut Vec::new())
     }
 
-    /// As JSON, more or less.
+    /// Renders a tree in a form close to JSON.
     fn shown(node: &Node) -> String {
         match &node.value {
             Value::Scalar(scalar) if scalar.is_null() => "null".to_owned(),
@@ -314,13 +315,13 @@ mod tests {
     }
 
     #[test]
-    fn aliases_stand_for_what_they_name() {
-        let Value::Map(members) = parse("a: &x {b: 1}\nc: *x\n").unwrap().value else { panic!("no map") };
+    fn aliases_repeat_the_anchored_node() {
+        let Value::Map(members) = parse("a: &x {b: 1}\nc: *x\n").unwrap().value else { panic!("not a map") };
         assert!(matches!(&members[1].1.value, Value::Map(inner) if &*inner[0].0.name == "b"));
         assert_eq!(members[1].1.place, Place::new(2, 4));
     }
 
-    #[test] // T23's kin: a few lines that stand for billions of nodes
+    #[test] // "billion laughs": a few lines that expand to billions of nodes
     fn aliases_cannot_explode() {
         for (open, close, separator) in [("{x: ", "}", ", y: "), ("[", "]", ", ")] {
             let mut text = format!("a0: &a0 {open}1{close}\n");
@@ -328,12 +329,12 @@ mod tests {
                 let below = level - 1;
                 text.push_str(&format!("a{level}: &a{level} {open}*a{below} {separator}*a{below} {close}\n"));
             }
-            assert_eq!(parse(&text).unwrap_err().message, "the document is too large");
+            assert_eq!(parse(&text).unwrap_err().message, "the document has too many nodes");
         }
     }
 
     #[test]
-    fn deep_nesting_is_refused_and_does_not_overflow_the_stack() {
+    fn deep_nesting_is_rejected_and_does_not_overflow_the_stack() {
         for text in
             ["[".repeat(65), "[".repeat(100_000), "{a: ".repeat(100_000), "- ".repeat(100_000), "? ".repeat(100_000)]
         {
@@ -347,11 +348,11 @@ mod tests {
         for level in 1..100 {
             text.push_str(&format!("a{level}: &a{level} [*a{}]\n", level - 1));
         }
-        assert_eq!(parse(&text).unwrap_err().message, "the document is too deep");
+        assert_eq!(parse(&text).unwrap_err().message, "the document is nested too deeply");
     }
 
     #[test]
-    fn large_texts_and_maps_take_no_time() {
+    fn large_texts_are_rejected_and_large_maps_are_not_quadratic() {
         assert!(parse(&"a".repeat(10_000_000)).unwrap_err().message.contains("bytes"));
         let many: String = (0..100_000).map(|number| format!("k{number}: 1\n")).collect();
         assert!(parse(&many).is_ok());
@@ -369,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_are_the_callers() {
+    fn the_caller_applies_tags() {
         assert_eq!(parse("a: !x 1").unwrap_err().message, "tags are not supported");
         let tag: Tag<Infallible> = |node, handle, suffix| Node::quoted(node.place, format!("{handle}{suffix}"));
         let node = super::parse("[!x 1, !y {}]", &Options { tag: Some(tag), ..PLAIN }, &mut Vec::new()).unwrap();
@@ -406,10 +407,10 @@ mod tests {
     }
 
     #[test]
-    fn duplicates_are_found_and_a_second_document_is_refused() {
-        let mut mistakes = Vec::new();
-        super::parse("a: 1\na: 2\nb: { c: 1, c: 2 }", &PLAIN, &mut mistakes).unwrap();
-        let found: Vec<_> = mistakes.iter().map(|it| (it.message.as_str(), it.place)).collect();
+    fn duplicates_are_reported_and_a_second_document_is_rejected() {
+        let mut diagnostics = Vec::new();
+        super::parse("a: 1\na: 2\nb: { c: 1, c: 2 }", &PLAIN, &mut diagnostics).unwrap();
+        let found: Vec<_> = diagnostics.iter().map(|it| (it.message.as_str(), it.place)).collect();
         let expected = [("duplicate key `c`", Some(Place::new(3, 12))), ("duplicate key `a`", Some(Place::new(2, 1)))];
         assert_eq!(found, expected);
         assert!(parse("a: 1\n---\nb: 2").unwrap_err().message.contains("second document"));

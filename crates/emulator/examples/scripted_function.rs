@@ -1,12 +1,12 @@
 //! A Lambda function for the tests, which does what the request asks for.
 //!
-//! By path: `/crash`, `/error`, `/huge`, `/big/<bytes>`,
-//! `/big-fields/<bytes>`, `/streaming`, `/sleep/<ms>`, `/slow-next/<ms>` (answers, then lingers), `/exit-after`
-//! (answers, then ends), `/post/<case>` (misuses the Runtime API and reports the statuses that it got), `/env`, `/child`
-//! (starts a process and tells its id), `/memory/<MiB>/<ms>` (uses so much for so long), `/directory`, `/register-late`,
-//! `/init-error-late`, else the event as text. A field `x-reply` is posted as it is. By the variable `SCRIPT`: `init-error`,
-//! `exit`, `silent`, each also with `-once` (the first time; later ones see the file `ONCE`), `init-memory`, `internal` (has
-//! an internal extension), `internal-invoke` (which asks for INVOKE), `registrations` (registers in all wrong ways).
+//! By path: `/crash`, `/error`, `/huge`, `/big/<bytes>`, `/big-fields/<bytes>`, `/streaming`, `/sleep/<ms>`,
+//! `/slow-next/<ms>` (answers, then lingers), `/exit-after` (answers, then ends), `/post/<case>` (misuses the Runtime
+//! API and reports the statuses that it got), `/env`, `/child` (starts a process and tells its id),
+//! `/memory/<MiB>/<ms>` (uses so much for so long), `/directory`, `/register-late`, `/init-error-late`, else the event
+//! as text. A field `x-reply` is posted as it is. By the variable `SCRIPT`: `init-error`, `exit`, `silent`, each also
+//! with `-once` (the first time; later ones see the file `ONCE`), `init-memory`, `internal` (has an internal
+//! extension), `internal-invoke` (which asks for INVOKE), `registrations` (registers in all wrong ways).
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a crash, which the tests see")]
 
 mod api;
@@ -56,7 +56,7 @@ fn work(api: &mut Api) {
     }
 }
 
-/// Whether no process of this test was here before; they leave a file.
+/// Returns whether this is the first process of its test; each leaves a file.
 fn is_first() -> bool {
     let file = std::env::var("ONCE").unwrap();
     !Path::new(&file).exists() && std::fs::write(file, "").is_ok()
@@ -68,7 +68,7 @@ fn init_error(api: &mut Api) {
     std::process::exit(1);
 }
 
-/// An internal extension: a thread that asks for events and tells them.
+/// An internal extension: a thread that requests events and prints them.
 fn internal(api: &mut Api, name: &str, events: &[&str]) {
     let registered = api.register(name, events);
     assert_eq!(registered.status, 200);
@@ -86,7 +86,7 @@ fn internal(api: &mut Api, name: &str, events: &[&str]) {
     asked.recv().unwrap();
 }
 
-/// Registers in all ways that are refused, and once more when it is too late; tells the answers in a line.
+/// Registers in all ways that are rejected, and once more when it is too late; prints the responses in one line.
 fn registrations(api: &mut Api) {
     let path = format!("{EXTENSION}register");
     let id_fields = |id: &'static str| [("lambda-extension-identifier", id)];
@@ -163,7 +163,8 @@ fn serve(api: &mut Api, next: &Answer, served: u32) {
         "/env" => serde_json::to_string(&std::env::vars().collect::<std::collections::BTreeMap<_, _>>()).unwrap(),
         "/pid" => json!({"pid": std::process::id(), "served": served}).to_string(),
         "/child" => {
-            // `exec`: a shell that is stopped while its child begins would wait for that, and not show that it is stopped.
+            // `exec`: a shell that is stopped while its child begins would wait for that, and not show that it is
+            // stopped.
             let command = "trap '' TERM; exec sleep 600";
             let mut child = std::process::Command::new("sh").args(["-c", command]).spawn().unwrap();
             let answer = json!({"pid": std::process::id(), "child": child.id()}).to_string();

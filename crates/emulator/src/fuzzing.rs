@@ -1,5 +1,5 @@
-//! Doors for `fuzz/`: what reads bytes from outside, without its sockets and files. No part of the interface, and nothing of
-//! its own but what carries the bytes in.
+//! Entry points for `fuzz/`: the readers of outside bytes, without sockets and files. Not part of the public interface.
+//! Owns only the stream that carries the bytes.
 
 use std::io;
 use std::path::Path;
@@ -9,10 +9,10 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 pub use crate::alb::fuzzing::{Request, answer, classify, event, requests};
-use crate::source::{self, Loaded, Mistakes, Options};
+use crate::source::{self, Loaded, Options, SourceError};
 
-/// What a text means as a file of the Serverless Framework, as a template, and as what `describe-rules` prints.
-pub fn rules(file: &Path, text: &str, options: &Options) -> [Result<Loaded, Mistakes>; 3] {
+/// Reads a text as a file of the Serverless Framework, as a template, and as the output of `describe-rules`.
+pub fn rules(file: &Path, text: &str, options: &Options) -> [Result<Loaded, SourceError>; 3] {
     source::interpret_as_each(file, text, options)
 }
 

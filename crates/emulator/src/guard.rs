@@ -1,14 +1,14 @@
-//! Telling programs of this machine from web pages, for servers that listen on loopback and are not for browsers.
+//! Rejects requests of web pages, for servers on loopback that are for programs of this machine only.
 //!
-//! A page of any site can send requests to loopback, and read the answers if a name of its own leads there (DNS rebinding).
-//! It chooses neither `Host` nor what its browser says of it: `Origin`, and Fetch Metadata (`Sec-Fetch-*`). The load
-//! balancer's listeners are for browsers and ask none of this.
+//! A page of any site can send requests to loopback, and read the responses if its own name resolves there (DNS
+//! rebinding). It cannot choose `Host` and the fields that its browser adds: `Origin` and Fetch Metadata
+//! (`Sec-Fetch-*`). The load balancer's listeners are for browsers and do not check this.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use http::{HeaderMap, header};
 
-/// The one field that Node's own `fetch` sends in every request. A browser never sends it alone.
+/// The field that Node's `fetch` sends in every request. A browser never sends it alone.
 const FETCH_OF_NODE: (&str, &[u8]) = ("sec-fetch-mode", b"cors");
 
 /// Returns whether the value of a `Host` field is an address of this machine, or `localhost`, with this port.
@@ -25,8 +25,8 @@ pub fn is_loopback_host(host: &str, port: u16) -> bool {
     name.eq_ignore_ascii_case("localhost") || name.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Returns why a request must not be answered by a server that has this port and is for programs only; `None` for those of
-/// programs. One without `Host` is a program's: every browser sends the field.
+/// Returns the reason to reject a request to a server on this port that is for programs only; `None` for requests of
+/// programs. A request without `Host` is a program's: every browser sends the field.
 pub(crate) fn page(fields: &HeaderMap, port: u16) -> Option<&'static str> {
     let mut hosts = fields.get_all(header::HOST).iter();
     let first = hosts.next();

@@ -1,10 +1,10 @@
-//! A local stand-in for an Application Load Balancer (ALB) with Lambda functions as its targets.
+//! A local Application Load Balancer (ALB) with Lambda functions as its targets.
 //!
-//! Listeners take HTTP/1 and HTTP/2 requests, plain or over TLS, evaluate listener rules, build the event that an ALB would
-//! build, hand it over a Lambda Runtime API to a real process, hold the reply to an ALB's rules, and answer the client. It
-//! knows nothing of what a function does: any program that speaks the Runtime API will do.
+//! Listeners accept HTTP/1 and HTTP/2 requests, plain or over TLS, evaluate listener rules, build the event that ALB
+//! would build, pass it over a Lambda Runtime API to a real process, check the reply as ALB does, and respond to the
+//! client. It knows nothing about the function: any program that speaks the Runtime API works.
 //!
-//! Owns no output: what happens is told as [`Notice`]s. What is emulated, and what is not, is the table in
+//! Prints nothing: everything is reported as [`Notice`]s. The table of emulated behaviour is in
 //! `docs/local-alb.md`.
 
 // No input may end the process. `clippy.toml` says which arithmetic is left to the fuzz targets.
@@ -22,9 +22,11 @@
 )]
 
 mod alb;
+mod closing;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod guard;
+mod http;
 mod lambda;
 mod notice;
 mod pieces;
@@ -51,46 +53,48 @@ pub use settings::{
     Tls, Transforms, WeightedGroup,
 };
 
-/// Why the emulator could not start.
+/// The reasons for which the emulator cannot start.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The address cannot be listened on.
+    /// A listener's address cannot be used.
     #[error("cannot listen on {address}: {}", bind_problem(.error))]
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the operating system says.
+        /// The operating system's error.
         #[source]
         error: std::io::Error,
     },
-    /// Two rules of a listener have one priority.
+    /// Two rules of a listener have the same priority.
     #[error("two rules have the priority {0}; a listener's priorities must differ")]
     DuplicatePriority(u32),
-    /// There is no program to start.
+    /// A function has no command.
     #[error("the command of function `{0}` is empty")]
     NoCommand(String),
-    /// The certificate of a listener, or what it verifies clients by, is of no use.
+    /// The certificate, key or trust store of a listener cannot be used.
     #[error("listener `{listener}`: {problem}")]
     Tls {
         /// Its name.
         listener: String,
-        /// What is wrong.
+        /// The problem.
         problem: String,
     },
-    /// Neither is there anything to listen for.
+    /// The settings have no listener.
     #[error("there is no listener")]
     NoListener,
 }
 
 fn bind_problem(error: &std::io::Error) -> String {
     match error.kind() {
-        std::io::ErrorKind::AddrInUse => "the port is in use; stop what uses it or choose another port".to_owned(),
+        std::io::ErrorKind::AddrInUse => {
+            "the port is in use; stop the program that uses it or choose another port".to_owned()
+        }
         _ => error.to_string(),
     }
 }
 
-/// How long connections may take to get their last answer.
+/// The time for connections to send their last response at the shutdown.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
 
 /// A running emulator. Dropping it stops it without waiting; [`Emulator::shutdown`] waits.
@@ -118,12 +122,12 @@ impl Drop for Closer {
     }
 }
 
-/// Starts to listen. No process is started before the first request or health check, as in Lambda: a function that cannot be
-/// started shows in the [`Exchange::problem`] of the first request.
+/// Starts listening. As in Lambda, no process is started before the first request or health check: a function that
+/// cannot be started shows in the [`Exchange::problem`] of the first request.
 ///
 /// # Errors
 ///
-/// [`StartError`] if an address is taken or the settings contradict themselves.
+/// [`StartError`] if an address is in use or the settings are invalid.
 pub async fn start(settings: Settings, notices: UnboundedSender<Notice>) -> Result<Emulator, StartError> {
     check(&settings)?;
     let mut sockets = Vec::new();
@@ -153,7 +157,7 @@ pub async fn start(settings: Settings, notices: UnboundedSender<Notice>) -> Resu
         tasks.spawn(Arc::new(listener).serve(socket, closes.clone()));
     }
     for group in 0..settings.target_groups.len() {
-        tasks.spawn(alb::until(closes.clone(), alb::health::watch(Arc::clone(&balancer), group)));
+        tasks.spawn(closing::until(closes.clone(), alb::health::watch(Arc::clone(&balancer), group)));
     }
     Ok(Emulator { local_addrs, closing, tasks, pools: pools.into_iter().map(Closer).collect(), ended })
 }
@@ -177,19 +181,19 @@ fn check(settings: &Settings) -> Result<(), StartError> {
 }
 
 impl Emulator {
-    /// Where its first listener listens.
+    /// The address of its first listener.
     #[expect(clippy::indexing_slicing, reason = "it is not started without a listener, see `check`")]
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addrs[0]
     }
 
-    /// Where its listeners listen, in the order of [`Settings::listeners`].
+    /// The addresses of its listeners, in the order of [`Settings::listeners`].
     pub fn local_addrs(&self) -> &[SocketAddr] {
         &self.local_addrs
     }
 
-    /// Stops listening, ends processes as Lambda does and connections once they have their answer, and waits until they are
-    /// gone.
+    /// Stops listening, ends processes as Lambda does and connections after their last response, and waits until they
+    /// are gone.
     pub async fn shutdown(mut self) {
         self.closing.send_replace(true);
         for pool in &self.pools {

@@ -1,5 +1,5 @@
-//! What the emulator tells whoever started it: plain data, one value for each thing that happened, and how much of a
-//! function's output may wait to be told. Owns no printing.
+//! The notices that the emulator sends to the program that started it: plain data, one value per event; and the limit
+//! on how much of a function's output may wait. Prints nothing.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -14,63 +14,63 @@ use http::HeaderMap;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Notice {
-    /// A request was answered.
+    /// A request has its response.
     Exchange(Box<Exchange>),
     /// The function or an extension of it wrote a line to its standard output or standard error.
     FunctionLine {
         /// The environment that wrote it.
         environment: u32,
-        /// Without the line break; what is not UTF-8 is replaced, lines of more than 1 MiB come in pieces.
+        /// The line without its line break. Bytes that are not UTF-8 are replaced; lines over 1 MiB are split.
         line: String,
-        /// Held until the line is told: while lines of too many bytes wait, the next ones are skipped.
+        /// Keep this until the line has been handled: while too many bytes wait, further lines are skipped.
         waiting: Waiting,
     },
     /// An environment asked for its first invocation.
     Started {
         /// Its number, counting from 1 over all functions.
         environment: u32,
-        /// Whose it is.
+        /// The function's name.
         function: String,
-        /// From the start of the process to that moment.
+        /// The time since the start of the process.
         init: Duration,
     },
-    /// The process of an environment is gone, for whatever reason.
+    /// The process of an environment has ended, for any reason.
     Exited {
         /// Its number.
         environment: u32,
         /// For example `exit status: 1` or `signal: 9 (SIGKILL)`.
         status: String,
     },
-    /// A connection ended before the client had said anything in HTTP.
+    /// A connection ended in the TLS handshake.
     Handshake {
         /// The other end.
         client: SocketAddr,
-        /// What went wrong with TLS.
+        /// The TLS error.
         problem: String,
     },
     /// A target has become healthy or unhealthy.
     Health {
         /// The target group.
         target_group: String,
-        /// What it is now.
+        /// The new state.
         healthy: bool,
-        /// What the last check saw.
+        /// The result of the last check.
         detail: String,
     },
-    /// Something that a developer should know and that belongs to no request.
+    /// A message for the developer that belongs to no request.
     Warning {
-        /// Of which function.
+        /// The function's name.
         function: String,
         /// One line.
         text: String,
     },
 }
 
-/// The place of a line that is not told yet. Free again when all copies of it are dropped.
+/// The room of a line that has not been handled. It becomes free when all clones are dropped.
 #[derive(Clone, Debug, Default)]
 pub struct Waiting(#[expect(dead_code, reason = "held for its drop")] Option<Arc<Place>>);
 
-/// The bytes of all lines that wait to be told.
+/// The bytes of all lines that wait to be handled.
 #[derive(Debug, Default)]
 pub(crate) struct Backlog(AtomicUsize);
 
@@ -81,12 +81,12 @@ struct Place {
 }
 
 impl Backlog {
-    /// The most bytes of lines that wait, whatever processes they come from.
+    /// The most bytes of waiting lines, over all processes.
     pub(crate) const MOST_BYTES: usize = 32 * 1024 * 1024;
-    /// What a line takes besides its text.
+    /// The overhead of a line besides its text, in bytes.
     const LINE: usize = 128;
 
-    /// A place for a line of so many bytes; `None` while there is no room.
+    /// Takes room for a line of this length in bytes. Returns `None` if there is none.
     pub(crate) fn place(self: &Arc<Self>, length: usize) -> Option<Waiting> {
         let bytes = length.saturating_add(Self::LINE);
         let room = |waiting: usize| waiting.checked_add(bytes).filter(|waiting| *waiting <= Self::MOST_BYTES);
@@ -101,12 +101,12 @@ impl Drop for Place {
     }
 }
 
-/// One request and what became of it.
+/// One request and its response.
 #[derive(Clone, Debug)]
 pub struct Exchange {
     /// Counting from 1 over all listeners.
     pub number: u64,
-    /// When the load balancer had the request's head.
+    /// The time at which the load balancer had read the request's head.
     pub time: SystemTime,
     /// Index into [`crate::Settings::listeners`].
     pub listener: usize,
@@ -114,72 +114,73 @@ pub struct Exchange {
     pub kind: &'static str,
     /// The other end of the connection.
     pub client: Option<SocketAddr>,
-    /// As sent; `-` where the request was too malformed to have one.
+    /// As sent; `-` if the request is too malformed to have one.
     pub method: String,
     /// Path and query as sent; `-` as above.
     pub target: String,
     /// `HTTP/1.1` and so on; `-` as above.
     pub version: &'static str,
-    /// `Host` as it was settled; empty if the request has none.
+    /// The effective `Host`; empty if the request has none.
     pub host: String,
     /// `User-Agent`
     pub user_agent: String,
     /// `X-Amzn-Trace-Id` as the target gets it.
     pub trace_id: String,
-    /// Of the TLS connection.
+    /// The TLS session; `None` without TLS.
     pub tls: Option<TlsInfo>,
     /// The rule that was applied.
     pub rule: RuleRef,
-    /// The rules that were looked at and passed over, in their order: priority, and the first of its conditions that does
-    /// not hold, counting from 0.
+    /// The rules that did not match, in order of evaluation: priority, and the index of the first condition that does
+    /// not hold.
     pub passed_over: Vec<(u32, usize)>,
-    /// What the load balancer did, in the words of the access log: `forward`, `redirect`, `fixed-response`, `rewrite`.
+    /// The actions taken, in the words of the access log: `forward`, `redirect`, `fixed-response`, `rewrite`.
     pub actions: Vec<&'static str>,
     /// `Location` of a redirect action.
     pub redirect: Option<String>,
-    /// What transforms made of the request.
+    /// The result of the transforms.
     pub transformed: Option<Transformed>,
-    /// ARN of the target group that was chosen.
+    /// ARN of the selected target group.
     pub target_group: Option<String>,
     /// The function that was invoked.
     pub function: Option<String>,
-    /// What the desync classifier says, and why if it is not `Compliant`.
+    /// The classification by desync mitigation. `None` for HTTP/2.
     pub classification: Option<Classification>,
-    /// The status that the client was sent.
+    /// The status code that the client was sent.
     pub status: u16,
-    /// The status that the function gave.
+    /// The status code that the function returned.
     pub target_status: Option<u16>,
     /// The `error_reason` that an ALB's access log would have, for example `LambdaInvalidResponse`.
     pub elb_reason: Option<String>,
-    /// Why the load balancer answered and not the function: one line for the developer.
+    /// The reason for the load balancer's own error response: one line for the developer.
     pub problem: Option<String>,
-    /// What went right but not as meant, for example fields that were lost. One line each.
+    /// Effects that are probably not intended, for example fields that were lost. One line each.
     pub warnings: Vec<String>,
-    /// From the request's head to the answer, ready to be sent.
+    /// From the request's head until the response is ready to be sent.
     pub duration: Duration,
-    /// Of that: until the function was invoked, and until it had answered. `None` if it was not.
+    /// From the request's head until the function was invoked, and until it had responded. `None` if it was not
+    /// invoked.
     pub target_times: Option<(Duration, Duration)>,
     /// The environment that was invoked.
     pub environment: Option<u32>,
-    /// Whether a process had to be started for this request.
+    /// A process was started for this request.
     pub cold: bool,
     /// The Lambda request id.
     pub request_id: Option<String>,
-    /// The most memory that the environment has used so far, in bytes.
+    /// The peak memory of the environment so far, in bytes.
     pub memory: Option<u64>,
-    /// Length of the request's body.
+    /// Length of the request's body, in bytes.
     pub request_bytes: usize,
-    /// Length of the response's body.
+    /// Length of the response's body, in bytes.
     pub response_bytes: usize,
-    /// Bytes of the request and of the response with their heads.
+    /// Bytes of the request and of the response, including their heads.
     pub wire_bytes: (usize, usize),
-    /// What was said, if [`crate::Settings::keep_messages`].
+    /// The messages, if [`crate::Settings::keep_messages`] is set.
     pub messages: Option<Box<Messages>>,
     /// This end of the connection.
     pub local: Option<SocketAddr>,
-    /// A number that all requests of a connection have.
+    /// The connection's number, which all its requests share.
     pub connection: u64,
-    /// When the load balancer had the request's head, by the clock that measures.
+    /// The same time by the monotonic clock.
     pub started: Instant,
 }
 
@@ -192,7 +193,7 @@ pub struct Messages {
     pub request_body: Bytes,
     /// The event that the function got.
     pub event: Option<Bytes>,
-    /// What the function answered.
+    /// The function's reply.
     pub reply: Option<Bytes>,
     /// The fields that the client was sent.
     pub response_fields: HeaderMap,
@@ -200,7 +201,7 @@ pub struct Messages {
     pub response_body: Bytes,
 }
 
-/// Of a TLS connection, in OpenSSL's words, as the access log has them.
+/// A TLS session, with OpenSSL's names, as in the access log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsInfo {
     /// `TLSv1.2` or `TLSv1.3`.
@@ -211,7 +212,7 @@ pub struct TlsInfo {
     pub server_name: Option<String>,
 }
 
-/// What transforms made of a request, in the words of the access log.
+/// The result of a rule's transforms, in the words of the access log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Transformed {
     /// The new host.
@@ -232,7 +233,7 @@ pub struct Classification {
 }
 
 impl Exchange {
-    /// One of which nothing is known yet.
+    /// An exchange that begins now, with everything else at its default.
     #[must_use]
     pub fn new(method: impl Into<String>, target: impl Into<String>) -> Self {
         Self {
@@ -278,14 +279,14 @@ impl Exchange {
     }
 }
 
-/// The rule that a request met.
+/// The rule that matched a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RuleRef {
     /// The listener rule with this priority.
     Priority(u32),
     /// The listener's default rule.
     Default,
-    /// The request was refused before rules are looked at.
+    /// The request was rejected before any rule was evaluated.
     None,
 }
 

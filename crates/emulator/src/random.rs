@@ -1,10 +1,10 @@
-//! Random identifiers, from the random keys that the standard library gives every hash map. Good enough to be unique; not
-//! for secrets.
+//! Random identifiers, from the random keys that the standard library gives every hash map. Good enough to be unique;
+//! not for secrets.
 
 use std::fmt::Write as _;
 use std::hash::{BuildHasher, RandomState};
 
-/// So many random lower-case hexadecimal digits.
+/// Returns this number of random lower-case hexadecimal digits.
 pub(crate) fn hex(digits: usize) -> String {
     let mut text = String::with_capacity(digits + 16);
     while text.len() < digits {

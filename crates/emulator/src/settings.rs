@@ -1,6 +1,6 @@
-//! What to emulate, as plain data in ELBv2's and Lambda's own terms: a load balancer with listeners, rules and target
-//! groups, and the functions behind them. Owns meaning, defaults and ranges; reads no file (`source` does) and starts
-//! nothing.
+//! The emulator's settings, as plain data in ELBv2's and Lambda's terms: a load balancer with listeners, rules and
+//! target groups, and the functions behind them. Owns meaning, defaults and ranges; reads no file (`source` does) and
+//! starts nothing.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -10,23 +10,23 @@ use crossfade_event::HeaderMode;
 use crossfade_rule::{Condition, Rewrite};
 use http::{HeaderName, HeaderValue, StatusCode};
 
-/// All of it. Indices in it (of target groups and functions) are into its own lists.
+/// All settings. Indices of target groups and functions are into its own lists.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// What holds for all listeners.
+    /// The attributes that apply to all listeners.
     pub load_balancer: LoadBalancerAttributes,
     /// At least one.
     pub listeners: Vec<Listener>,
-    /// Where rules forward to.
+    /// The target groups of all rules.
     pub target_groups: Vec<TargetGroup>,
     /// The targets of target groups.
     pub functions: Vec<Function>,
-    /// Keep the messages of each exchange in its [`crate::Notice`]: for an inspector.
+    /// Keep the messages of each exchange in its [`crate::Notice`] for an inspector.
     pub keep_messages: bool,
 }
 
 impl Settings {
-    /// One HTTP listener on a port that the system chooses, that forwards everything to one function.
+    /// One HTTP listener, on a port that the system chooses, that forwards all requests to one function.
     #[must_use]
     pub fn forward_all(mode: HeaderMode, function: Function) -> Self {
         let group = TargetGroup::new(&function.name, mode, Some(0));
@@ -78,34 +78,34 @@ impl Default for LoadBalancerAttributes {
     }
 }
 
-/// What is done with requests that two servers may read differently.
+/// The treatment of requests that two servers may read differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DesyncMitigation {
-    /// Everything passes.
+    /// Forwards all of them.
     Monitor,
-    /// Severe ones are refused; after ambiguous ones the connection is closed.
+    /// Rejects severe ones, and closes the connection after ambiguous ones.
     Defensive,
-    /// Whatever is not compliant is refused.
+    /// Rejects all that are not compliant.
     Strictest,
 }
 
-/// What is done with `X-Forwarded-For`.
+/// The treatment of `X-Forwarded-For`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ForwardedFor {
-    /// The client's address goes behind what is there.
+    /// Appends the client's address.
     Append,
-    /// It stays as it is.
+    /// Leaves the field unchanged.
     Preserve,
-    /// It is taken out.
+    /// Removes the field.
     Remove,
 }
 
 impl LoadBalancerAttributes {
-    /// Sets an attribute by its key in the ELBv2 API. `false`: no attribute that this emulator knows.
+    /// Sets an attribute by its key in the ELBv2 API. Returns `false` for a key that this emulator does not know.
     ///
     /// # Errors
     ///
-    /// What the value must be.
+    /// The requirement that the value violates, as "it must be …".
     pub fn set(&mut self, key: &str, value: &str) -> Result<bool, String> {
         match key {
             "idle_timeout.timeout_seconds" => self.idle_timeout = seconds(value, 1, 4000)?,
@@ -140,20 +140,20 @@ impl LoadBalancerAttributes {
 /// One listener: a port, its rules, its attributes.
 #[derive(Clone, Debug)]
 pub struct Listener {
-    /// For messages: a logical id, or the last part of an ARN.
+    /// The name in messages: a logical ID, or the last part of an ARN.
     pub name: String,
-    /// The port that it has in AWS, if a file says so: it decides about the port in `Host`.
+    /// The port in AWS, if known; it decides the port in `Host`.
     pub port: Option<u16>,
-    /// Where it listens here; port 0 lets the operating system choose. Meant for loopback: there is no protection of any
-    /// kind.
+    /// The local address; port 0 lets the operating system choose. Meant for loopback: there is no access control of
+    /// any kind.
     pub listen: SocketAddr,
     /// HTTPS with this certificate, or plain HTTP.
     pub tls: Option<Tls>,
     /// Listener attributes.
     pub attributes: ListenerAttributes,
-    /// In any order; priorities must differ.
+    /// The rules, in any order; priorities must differ.
     pub rules: Vec<Rule>,
-    /// What to do with a request that no rule matches.
+    /// The action for requests that no rule matches.
     pub default_action: Action,
 }
 
@@ -173,26 +173,26 @@ impl Listener {
     }
 }
 
-/// What an HTTPS listener shows its clients and asks of them.
+/// The TLS settings of an HTTPS listener.
 #[derive(Clone, Debug, Default)]
 pub struct Tls {
-    /// The certificate chain, leaf first, PEM. Must be there when the emulator starts.
+    /// The certificate chain, leaf first, PEM. Required when the emulator starts.
     pub certificate_pem: String,
     /// Its private key, PEM.
     pub key_pem: String,
-    /// Whether clients show a certificate.
+    /// The authentication of clients by certificates.
     pub mutual: MutualAuthentication,
 }
 
 /// Mutual TLS of a listener (user guide, "Mutual authentication with TLS").
 #[derive(Clone, Debug, Default)]
 pub enum MutualAuthentication {
-    /// No client certificate is asked for.
+    /// Requests no client certificate.
     #[default]
     Off,
-    /// Any is taken unverified, and handed to the target as `X-Amzn-Mtls-Clientcert`.
+    /// Accepts any certificate unverified, and passes it to the target as `X-Amzn-Mtls-Clientcert`.
     Passthrough,
-    /// One is demanded that these authorities (PEM) vouch for; what it says is handed to the target.
+    /// Requires a certificate of these authorities (PEM), and passes its content to the target.
     Verify {
         /// The trust store.
         ca_pem: String,
@@ -206,7 +206,7 @@ pub struct ListenerAttributes {
     pub server_field: bool,
     /// `routing.http.response.*.header_value`: set in every answer, over what is there.
     pub response_fields: Vec<(HeaderName, HeaderValue)>,
-    /// `routing.http.request.*.header_name`: what a TLS or mTLS field is called instead of its own name.
+    /// `routing.http.request.*.header_name`: own and new name of TLS and mTLS fields.
     pub request_names: Vec<(HeaderName, HeaderName)>,
 }
 
@@ -216,7 +216,7 @@ impl Default for ListenerAttributes {
     }
 }
 
-/// Request fields that a listener can be told to call otherwise, by the part of the attribute's key.
+/// Request fields that a listener can rename, by the part of the attribute's key.
 const RENAMED: [(&str, &str); 8] = [
     ("x_amzn_mtls_clientcert_serial_number", "x-amzn-mtls-clientcert-serial-number"),
     ("x_amzn_mtls_clientcert_issuer", "x-amzn-mtls-clientcert-issuer"),
@@ -246,11 +246,11 @@ const INSERTED: [&str; 10] = [
 const MAX_INSERTED: usize = 1024;
 
 impl ListenerAttributes {
-    /// Sets an attribute by its key in the ELBv2 API. `false`: no attribute that this emulator knows.
+    /// Sets an attribute by its key in the ELBv2 API. Returns `false` for a key that this emulator does not know.
     ///
     /// # Errors
     ///
-    /// What the value must be.
+    /// The requirement that the value violates, as "it must be …".
     pub fn set(&mut self, key: &str, value: &str) -> Result<bool, String> {
         if key == "routing.http.response.server.enabled" {
             self.server_field = boolean(value)?;
@@ -261,9 +261,9 @@ impl ListenerAttributes {
             && INSERTED.contains(&name)
         {
             if value.len() > MAX_INSERTED {
-                return Err(format!("it has {} bytes, it may have {MAX_INSERTED}", value.len()));
+                return Err(format!("it must have at most {MAX_INSERTED} bytes, and has {}", value.len()));
             }
-            let name = HeaderName::try_from(name.replace('_', "-")).map_err(|_| "no field name".to_owned())?;
+            let name = HeaderName::try_from(name.replace('_', "-")).map_err(|_| "it must name a field".to_owned())?;
             let value = HeaderValue::from_str(value).map_err(|_| "it must be visible ASCII".to_owned())?;
             self.response_fields.retain(|(other, _)| *other != name);
             self.response_fields.push((name, value));
@@ -279,7 +279,7 @@ impl ListenerAttributes {
         Ok(false)
     }
 
-    /// What a field is called here.
+    /// Returns the name of one of the load balancer's own fields on this listener.
     pub(crate) fn name_of(&self, own: &'static str) -> HeaderName {
         let own = HeaderName::from_static(own);
         let new = self.request_names.iter().rev().find(|(name, _)| *name == own);
@@ -290,15 +290,15 @@ impl ListenerAttributes {
 /// A listener rule.
 #[derive(Clone, Debug)]
 pub struct Rule {
-    /// 1 to 50000; the lowest is looked at first.
+    /// 1 to 50000; the lowest is evaluated first.
     pub priority: u32,
-    /// All must hold.
+    /// All must match.
     pub conditions: Vec<Condition>,
-    /// What is changed before the request is forwarded.
+    /// The changes to a request that is forwarded.
     pub transforms: Transforms,
-    /// What happens then.
+    /// The action for a request that matches.
     pub action: Action,
-    /// Where the rule was written, for messages; may be empty.
+    /// The file and line of the rule, for messages; may be empty.
     pub origin: String,
 }
 
@@ -314,22 +314,22 @@ pub struct Transforms {
 /// The action of a rule.
 #[derive(Clone, Debug)]
 pub enum Action {
-    /// To one of the target groups.
+    /// Forwards to one of the target groups.
     Forward(Forward),
-    /// `Location`, made of the request.
+    /// Redirects to a location made from the request.
     Redirect(Redirect),
-    /// Always the same answer.
+    /// Always returns the same response.
     FixedResponse(FixedResponse),
 }
 
 impl Action {
-    /// Forward to one target group.
+    /// Returns the action that forwards to one target group.
     #[must_use]
     pub fn forward_to(group: usize) -> Self {
         Action::Forward(Forward { targets: vec![WeightedGroup { group, weight: 1 }], stickiness: None })
     }
 
-    /// A fixed answer without content.
+    /// Returns a fixed response without content.
     #[must_use]
     pub fn status(status: StatusCode) -> Self {
         Action::FixedResponse(FixedResponse { status, content_type: None, body: String::new() })
@@ -339,9 +339,9 @@ impl Action {
 /// `forward`
 #[derive(Clone, Debug)]
 pub struct Forward {
-    /// At least one, at most five.
+    /// The target groups: at least one, at most five.
     pub targets: Vec<WeightedGroup>,
-    /// How long a client stays with its target group: 1 s to 7 days.
+    /// The time for which a client stays with its target group, 1 s to 7 days; `None` without stickiness.
     pub stickiness: Option<Duration>,
 }
 
@@ -372,7 +372,7 @@ pub struct Redirect {
 }
 
 impl Redirect {
-    /// With each part as in the request.
+    /// Returns a redirect with each part as in the request.
     #[must_use]
     pub fn to_itself(status: StatusCode) -> Self {
         Redirect {
@@ -391,29 +391,29 @@ impl Redirect {
 pub struct FixedResponse {
     /// 2xx, 4xx or 5xx.
     pub status: StatusCode,
-    /// One of five.
+    /// The content type: one of the five that ALB allows.
     pub content_type: Option<String>,
-    /// At most 1024 characters.
+    /// The content: at most 1024 characters.
     pub body: String,
 }
 
 /// A Lambda target group.
 #[derive(Clone, Debug)]
 pub struct TargetGroup {
-    /// For messages: its name or logical id.
+    /// The name in messages: its name or logical ID.
     pub name: String,
-    /// In events and in the access log.
+    /// The ARN in events and in the access log.
     pub arn: String,
     /// `lambda.multi_value_headers.enabled`
     pub mode: HeaderMode,
-    /// Index into [`Settings::functions`]; `None`: no target is registered, which is 503.
+    /// Index into [`Settings::functions`]; `None` if no target is registered, which is a 503.
     pub function: Option<usize>,
     /// Off by default, as in AWS for Lambda targets.
     pub health_check: Option<HealthCheck>,
 }
 
 impl TargetGroup {
-    /// Without health checks, with an ARN made of its name.
+    /// Returns a target group without health checks, with an ARN made from its name.
     #[must_use]
     pub fn new(name: &str, mode: HeaderMode, function: Option<usize>) -> Self {
         let id = match mode {
@@ -425,10 +425,11 @@ impl TargetGroup {
     }
 }
 
-/// Health checks of a target group; the defaults are those of Lambda targets (user guide, "Lambda functions as targets").
+/// Health checks of a target group; the defaults are those of Lambda targets (user guide, "Lambda functions as
+/// targets").
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HealthCheck {
-    /// May have a query.
+    /// The path; it may have a query.
     pub path: String,
     /// 5 to 300 s.
     pub interval: Duration,
@@ -455,16 +456,16 @@ impl Default for HealthCheck {
     }
 }
 
-/// Which statuses count as healthy: ranges, both ends included.
+/// The status codes of healthy responses: ranges, both ends included.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Matcher(Vec<(u16, u16)>);
 
 impl Matcher {
-    /// `200`, `200,202` or `200-299`.
+    /// Parses status codes such as `200`, `200,202` or `200-299`.
     ///
     /// # Errors
     ///
-    /// What it must look like.
+    /// A message with the expected form.
     pub fn parse(text: &str) -> Result<Self, String> {
         let status = |text: &str| text.trim().parse().ok().filter(|status: &u16| (200..=499).contains(status));
         let range = |part: &str| match part.split_once('-') {
@@ -472,9 +473,9 @@ impl Matcher {
             None => status(part).map(|status| (status, status)),
         };
         let ranges: Option<Vec<_>> = text.split(',').map(range).collect();
-        ranges
-            .map(Matcher)
-            .ok_or_else(|| format!("`{text}` are no statuses: from 200 to 499, such as `200`, `200,202` or `200-299`"))
+        ranges.map(Matcher).ok_or_else(|| {
+            format!("`{text}` is not a list of status codes from 200 to 499, such as `200`, `200,202` or `200-299`")
+        })
     }
 
     pub(crate) fn matches(&self, status: u16) -> bool {
@@ -495,34 +496,34 @@ impl std::fmt::Display for Matcher {
     }
 }
 
-/// A Lambda function: how to start a process of it, and the limits that Lambda sets.
+/// A Lambda function: the command that starts a process of it, and Lambda's limits.
 #[derive(Clone, Debug)]
 pub struct Function {
     /// The function's name.
     pub name: String,
     /// The program and its arguments. It must speak the Runtime API, as any Lambda runtime does.
     pub command: Vec<String>,
-    /// The folder it runs in and is told as `LAMBDA_TASK_ROOT`; the present one if `None`.
+    /// The working directory, also in `LAMBDA_TASK_ROOT`; the current one if `None`.
     pub directory: Option<PathBuf>,
-    /// Told as `_HANDLER`.
+    /// The value of `_HANDLER`.
     pub handler: String,
-    /// Such as `nodejs22.x`; told as `AWS_EXECUTION_ENV`, save for OS-only runtimes, as in Lambda.
+    /// Such as `nodejs22.x`; it goes into `AWS_EXECUTION_ENV`, except for OS-only runtimes, as in Lambda.
     pub runtime: Option<String>,
     /// Environment variables besides those that Lambda sets; they win over those.
     pub env: Vec<(String, String)>,
-    /// For one invocation; then the process is killed.
+    /// The time limit of one invocation; then the process is killed.
     pub timeout: Duration,
-    /// From the start of a process to its asking for the first invocation; Lambda allows 10 s, and on Managed Instances
+    /// From the start of a process until it requests the first invocation; Lambda allows 10 s, and on Managed Instances
     /// 130 s or the timeout, if that is longer, which a smaller value here does not change.
     pub init_timeout: Duration,
-    /// The most environments at a time, as by reserved concurrency; beyond it Lambda throttles. 0 throttles everything.
+    /// The most concurrent environments (reserved concurrency); beyond it Lambda throttles. 0 throttles everything.
     pub max_concurrency: usize,
-    /// Invocations at a time in one environment. More than 1 is Lambda Managed Instances: told as
+    /// Concurrent invocations in one environment. More than 1 is Lambda Managed Instances: the value of
     /// `AWS_LAMBDA_MAX_CONCURRENCY`, nothing is frozen, and an invocation that takes too long does not end the process.
     pub invocations_per_environment: usize,
     /// MiB. An environment that uses more is ended; Linux only.
     pub memory_mib: u32,
-    /// External extensions: commands that are started with each environment. The name that they register with is the file
+    /// Commands of external extensions, started with each environment. Each must register with the file
     /// name of the program.
     pub extensions: Vec<Vec<String>>,
     /// Stop the process between invocations, as Lambda does.
@@ -530,7 +531,7 @@ pub struct Function {
 }
 
 impl Function {
-    /// With Lambda's defaults (developer guide, "Lambda quotas"): 3 s, 128 MiB, concurrency 1000.
+    /// Returns a function with Lambda's defaults (developer guide, "Lambda quotas"): 3 s, 128 MiB, concurrency 1000.
     #[must_use]
     pub fn new(name: &str, command: Vec<String>) -> Self {
         Function {

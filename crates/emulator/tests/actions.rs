@@ -1,4 +1,4 @@
-//! What rules do with requests: forwarding by weight and cookie, redirects, fixed answers, transforms.
+//! The actions of rules: forwarding by weight and cookie, redirects, fixed responses, transforms.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod support;
@@ -80,7 +80,7 @@ fn redirects_fill_their_keywords() {
     assert_eq!(location("/q/a?b=#{host}"), format!("http://shop.example.com:{port}/s?b=&p=q/a&s=http"));
     let long = alb.get(&format!("/long/{}", "a".repeat(9000)), "");
     assert_eq!(long.status, 507);
-    assert!(alb.exchange().problem.unwrap().starts_with("the redirect's URL has 1"));
+    assert!(alb.exchange().problem.unwrap().starts_with("the redirect's URL is 1"));
 }
 
 #[test]
@@ -98,7 +98,10 @@ fn a_host_that_is_none_is_redirected_nowhere() {
     {
         let response = alb.send(format!("GET /own HTTP/1.1\r\nHost: {host}\r\n\r\n"));
         assert_eq!((response.status, response.field("location")), (400, None), "{host}");
-        assert!(alb.exchange().problem.unwrap().starts_with("the request's `Host` makes no URL"), "{host}");
+        assert!(
+            alb.exchange().problem.unwrap().starts_with("the request's `Host` makes the redirect's host invalid"),
+            "{host}"
+        );
         // Where the rule names the host, the client's does not matter.
         let response = alb.send(format!("GET /fixed HTTP/1.1\r\nHost: {host}\r\n\r\n"));
         assert_eq!(response.status, 302, "{host}");
@@ -124,7 +127,10 @@ fn a_redirect_to_another_listener_says_where_that_is_here() {
     let mut alb = Alb::start(settings);
     assert_eq!(alb.get("/", "").field("location"), Some("http://shop.example.com:443/"));
     let warning = alb.exchange().warnings.remove(0);
-    assert!(warning.starts_with("the listener on port 443 in AWS listens on "), "{warning}");
+    assert!(
+        warning.starts_with("the redirect leads to the listener on port 443 in AWS, which listens on "),
+        "{warning}"
+    );
 }
 
 fn two_functions(weights: [u16; 2], stickiness: Option<Duration>) -> Alb {
@@ -206,7 +212,7 @@ fn transforms_change_what_the_function_gets_and_not_which_rule_is_met() {
     assert_eq!(alb.get("/broken", "").status, 500);
     let exchange = alb.exchange();
     assert_eq!(exchange.transformed.unwrap().status, "TransformInvalidPath");
-    assert_eq!(exchange.problem.unwrap(), "the transform `url-rewrite` makes `nowhere` of the request");
+    assert_eq!(exchange.problem.unwrap(), "the transform `url-rewrite` has the invalid result `nowhere`");
 }
 
 #[test]

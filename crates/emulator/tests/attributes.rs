@@ -25,7 +25,6 @@ fn fields(alb: &Alb, fields: &str) -> serde_json::Value {
     alb.get("/", fields).json()["multiValueHeaders"].clone()
 }
 
-// T14
 #[test]
 fn forwarded_for_is_appended_preserved_or_removed() {
     let sent = "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-For: 192.0.2.2\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Port: 1\r\n";
@@ -63,7 +62,6 @@ fn the_port_of_host_depends_on_the_listener_unless_it_is_preserved() {
     assert_eq!(host(None, "false", "shop.example.com:PORT"), "shop.example.com:PORT");
 }
 
-// T15
 #[test]
 fn invalid_field_names_are_dropped_if_asked_for() {
     let sent = "x_under: 1\r\nx-fine: 2\r\n";
@@ -107,7 +105,7 @@ fn desync(request: &str, outcomes: [(u16, bool); 3], tier: &'static str, reason:
     }
 }
 
-// T16: what two servers may read differently
+// What two servers may read differently.
 #[test]
 fn ambiguous_requests_pass_are_the_last_or_are_refused() {
     let (pass, last, refused) = ((200, false), (200, true), (400, true));
@@ -126,7 +124,7 @@ fn ambiguous_requests_pass_are_the_last_or_are_refused() {
     desync(space, [refused, refused, refused], "Ambiguous", "SuspiciousHeader");
 }
 
-// T16: a request that hides behind another one is never served
+// A request that hides behind another one is never served.
 #[test]
 fn nothing_is_smuggled() {
     let hidden = "GET /hidden HTTP/1.1\r\nHost: a\r\n\r\n";

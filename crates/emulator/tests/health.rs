@@ -28,7 +28,7 @@ fn a_function_that_answers_is_healthy() {
     let mut alb = checked("/", |_| {});
     assert_eq!(health(&mut alb), (true, "status 200".into()));
     let mut alb = checked("/", |check| check.matcher = Matcher::parse("300-399").unwrap());
-    assert_eq!(health(&mut alb), (false, "status 200 is not among those that count as healthy".into()));
+    assert_eq!(health(&mut alb), (false, "status 200, expected 300-399".into()));
 }
 
 #[test]
@@ -38,5 +38,5 @@ fn one_that_fails_or_takes_too_long_is_not_and_gets_requests_all_the_same() {
     assert!(!healthy && detail.starts_with("the function reported an error"), "{detail}");
     assert_eq!(alb.get("/", "").status, 200);
     let mut alb = checked("/sleep/5000", |check| check.timeout = Duration::from_millis(50));
-    assert_eq!(health(&mut alb), (false, "no answer within 0.05 s".into()));
+    assert_eq!(health(&mut alb), (false, "no response within 0.05 s".into()));
 }

@@ -54,12 +54,12 @@ fn the_authority_becomes_host_and_split_cookies_stay_apart_in_multi_mode() {
     assert_eq!(event["multiValueHeaders"]["host"], serde_json::json!(["shop.example.com"]));
     assert_eq!(event["multiValueHeaders"]["cookie"], serde_json::json!(["a=1", "b=2"]));
 
-    // G3: what an ALB loses without multi-value headers is lost here too, but not in silence.
+    // What an ALB loses without multi-value headers is lost here too, but not in silence.
     let mut single = single();
     let event = json(&send(&single, vec![request()])[0]);
     assert_eq!(event["headers"]["cookie"], "b=2");
     let warnings = single.exchange().warnings;
-    let warning = "field `cookie` came 2 times (HTTP/2 clients may split their cookies), only the last is passed on without multi-value headers";
+    let warning = "field `cookie` occurs 2 times (HTTP/2 clients may split their cookies); without multi-value headers only the last value is forwarded";
     assert_eq!(warnings, [warning]);
 }
 

@@ -71,7 +71,7 @@ fn more_variables_than_lambda_takes_are_told_once() {
     let inherited = ("PATH".to_owned(), std::env::var("PATH").unwrap());
     settings.functions[0].env = vec![("LARGE".into(), "x".repeat(4092)), inherited];
     let mut alb = Alb::start(settings);
-    let text = "the environment variables are 4097 bytes, names included; Lambda takes 4096 of a function";
+    let text = "the environment variables are 4097 bytes long, names included; Lambda's limit is 4096";
     assert_eq!(alb.warning(), text);
     assert_eq!(alb.get("/", "").status, 200);
     assert!(!alb.has_seen(|notice| matches!(notice, Notice::Warning { .. })));
@@ -135,7 +135,7 @@ fn a_reported_error_is_a_502_and_the_environment_lives_on() {
     let problem = "the function reported an error: Function.Odd: it went wrong";
     assert_eq!(alb.outcome(), (502, "LambdaUnhandled".into(), problem.into()));
     assert_eq!(alb.get("/streaming", "").status, 502);
-    let problem = "the function streamed its answer, but a load balancer takes buffered answers only";
+    let problem = "the function streamed its response, but ALB accepts only buffered responses";
     assert_eq!(alb.outcome(), (502, "LambdaInvalidResponse".into(), problem.into()));
     assert_eq!(alb.get("/pid", "").json()["served"], 3);
 }
@@ -146,7 +146,7 @@ fn a_crash_is_a_502_at_once_and_the_next_request_gets_a_new_process() {
     assert_eq!(alb.get("/pid", "").status, 200);
     alb.exchange();
     assert_eq!(alb.get("/crash", "").status, 502);
-    let problem = "the function's process ended before it answered (exit status: 3)";
+    let problem = "the function's process exited before it responded (exit status: 3)";
     assert_eq!(alb.outcome(), (502, "LambdaUnhandled".into(), problem.into()));
     assert_eq!(alb.exited(), (1, "exit status: 3".into()));
     // What it wrote is there, from both streams, before its end was told.
@@ -185,7 +185,7 @@ fn a_timeout_kills_the_process_and_replaces_it() {
     let pid = alb.get("/pid", "").json()["pid"].as_u64().unwrap();
     alb.exchange();
     assert_eq!(alb.get("/sleep/60000", "").status, 502);
-    let problem = "the function did not answer within its timeout of 0.4 s; its process was killed";
+    let problem = "the function did not respond within its timeout of 0.4 s; its process was killed";
     assert_eq!(alb.outcome(), (502, "LambdaUnhandled".into(), problem.into()));
     // The killed one no longer counts towards the limit.
     assert_eq!(alb.get("/pid", "").json()["served"], 1);
@@ -207,13 +207,12 @@ fn failures_to_start_are_told_in_words() {
     assert_eq!(outcome(missing), "cannot start `/no/such/program`: No such file or directory");
     let error = "the function failed to initialise: Config.Missing: no back end configured";
     assert_eq!(outcome(scripted("init-error")), error);
-    let exit = "the function's process ended before it asked for an invocation (exit status: 7)";
+    let exit = "the function's process exited before it requested an invocation (exit status: 7)";
     assert_eq!(outcome(scripted("exit")), exit);
     let mut silent = scripted("silent");
     silent.functions[0].init_timeout = Duration::from_millis(300);
     silent.functions[0].timeout = Duration::from_millis(400);
-    let timeout =
-        "the function was started once more, and did not ask for its first invocation within its timeout of 0.4 s";
+    let timeout = "the function was restarted and did not request its first invocation within its timeout of 0.4 s";
     assert_eq!(outcome(silent), timeout);
 }
 
@@ -250,7 +249,7 @@ fn environments_are_started_as_concurrency_needs_and_the_last_used_is_reused() {
     assert!(changes <= 4, "{used:?}");
 }
 
-// G30
+// A slow back end uses up the concurrency.
 #[test]
 fn beyond_the_limit_lambda_throttles() {
     let mut settings = settings(HeaderMode::Single);
@@ -264,7 +263,7 @@ fn beyond_the_limit_lambda_throttles() {
         _ => None,
     });
     assert_eq!(throttled.elb_reason.as_deref(), Some("LambdaThrottling"));
-    let problem = "throttled: all 2 environments are busy; raise the concurrency limit if that is not what you test";
+    let problem = "throttled: all 2 environments are busy; raise the concurrency limit unless you are testing this";
     assert_eq!(throttled.problem.as_deref(), Some(problem));
     assert_eq!(throttled.environment, None);
     assert_eq!(alb.get("/", "").status, 200);
@@ -296,7 +295,8 @@ fn a_next_that_never_comes_ends_the_environment() {
     let mut alb = Alb::start(settings);
     assert_eq!(alb.get("/slow-next/600000", "").status, 200);
     assert_eq!(alb.exchange().problem, None);
-    let text = "environment 1 answered, but did not ask for more within the timeout of 0.4 s; it was killed";
+    let text =
+        "environment 1 responded but did not request another invocation within the timeout of 0.4 s; it was killed";
     assert_eq!(alb.warning(), text);
     assert_eq!(alb.exited(), (1, "signal: 9 (SIGKILL)".into()));
     assert_eq!(alb.get("/", "").status, 200);

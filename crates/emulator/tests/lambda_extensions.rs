@@ -82,7 +82,8 @@ fn an_extension_that_is_never_through_runs_into_the_timeout() {
     settings.functions[0].timeout = Duration::from_millis(600);
     let mut alb = Alb::start(settings);
     assert_eq!(alb.get("/", "").status, 200);
-    let text = "environment 1 answered, but did not ask for more within the timeout of 0.6 s; it was killed";
+    let text =
+        "environment 1 responded but did not request another invocation within the timeout of 0.6 s; it was killed";
     assert_eq!(alb.warning(), text);
     // The runtime hears of it, and has ended before the extension's time is up.
     assert_eq!(alb.exited(), (1, "signal: 15 (SIGTERM)".into()));
@@ -138,12 +139,12 @@ fn extensions_are_told_why_an_environment_is_reset() {
 
 #[test]
 fn an_extension_that_fails_in_init_fails_the_init() {
-    let exit = "the extension `scripted_extension` ended (exit status: 5), and the environment with it";
+    let exit = "the extension `scripted_extension` exited (exit status: 5), which ends the environment";
     let error = "the extension `scripted_extension` reported an error: Extension.Odd";
     for (script, told) in [("exit", exit), ("init-error", error)] {
         let mut alb = Alb::start(with_extension("INVOKE", script));
         assert_eq!(alb.get("/", "").status, 502);
-        assert_eq!(alb.warning(), format!("{told}; it is started once more, within the invocation, as Lambda does"));
+        assert_eq!(alb.warning(), format!("{told}; its init phase is retried within the invocation, as in Lambda"));
         assert_eq!(alb.outcome(), (502, "LambdaUnhandled".into(), told.into()));
         if script == "init-error" {
             assert_eq!(alb.line("extension without a type: "), "403 Extension.MissingHeader");
@@ -159,7 +160,7 @@ fn an_extension_that_fails_in_init_fails_the_init() {
 
 #[test]
 fn an_extension_that_fails_takes_the_environment_with_it() {
-    let exit = "the extension `scripted_extension` ended (exit status: 4), and the environment with it";
+    let exit = "the extension `scripted_extension` exited (exit status: 4), which ends the environment";
     let error = "the extension `scripted_extension` reported an error: Extension.Odd: no more";
     for (script, told) in [("crash", exit), ("report", error)] {
         let mut alb = Alb::start(with_extension("INVOKE", script));
@@ -200,7 +201,7 @@ fn a_subscription_to_telemetry_is_taken_and_nothing_comes() {
     let mut alb = Alb::start(with_extension("INVOKE", "telemetry"));
     assert_eq!(alb.get("/", "").status, 200);
     assert_eq!(alb.line("extension subscribed: "), "202 Telemetry.NotSupported");
-    let text = "the extension `scripted_extension` subscribed to telemetry or logs; none is sent here";
+    let text = "the extension `scripted_extension` subscribed to telemetry or logs, which are not emulated";
     assert_eq!(alb.warning(), text);
 }
 
@@ -225,8 +226,8 @@ fn extensions_are_frozen_too() {
 fn two_extensions_of_one_name_are_told() {
     let mut settings = settings(HeaderMode::Single);
     settings.functions[0].extensions = vec![vec!["node".into(), "a.js".into()], vec!["/bin/node".into()]];
-    let text = "two external extensions are called `node`, and only one can register: \
-                start them by scripts with names of their own";
+    let text = "two external extensions are called `node`, but only one can register; \
+                start each by a script with a name of its own";
     assert_eq!(Alb::start(settings).warning(), text);
 }
 
@@ -236,7 +237,7 @@ fn an_extension_that_fails_after_the_answer_is_told_all_the_same() {
     let mut alb = Alb::start(with_extension("INVOKE", "crash-late"));
     assert_eq!(alb.get("/", "").status, 200);
     assert_eq!(alb.exchange().problem, None);
-    let told = "the extension `scripted_extension` ended (exit status: 4), and the environment with it";
+    let told = "the extension `scripted_extension` exited (exit status: 4), which ends the environment";
     assert_eq!(alb.warning(), told);
     assert_eq!(alb.get("/pid", "").json()["served"], 1);
 }

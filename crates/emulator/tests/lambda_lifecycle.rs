@@ -38,8 +38,8 @@ impl Drop for Once {
 fn a_failed_init_is_tried_once_more_within_the_invocation() {
     for (script, told) in [
         ("init-error-once", "the function failed to initialise: Config.Missing: no back end configured"),
-        ("exit-once", "the function's process ended before it asked for an invocation (exit status: 7)"),
-        ("silent-once", "the function did not ask for its first invocation within 0.5 s (init timeout)"),
+        ("exit-once", "the function's process exited before it requested an invocation (exit status: 7)"),
+        ("silent-once", "the function did not request its first invocation within the init timeout of 0.5 s"),
     ] {
         let once = Once::new(script);
         let mut settings = once.scripted(script);
@@ -47,7 +47,7 @@ fn a_failed_init_is_tried_once_more_within_the_invocation() {
         settings.functions[0].max_concurrency = 1;
         let mut alb = Alb::start(settings);
         assert_eq!(alb.get("/", "").status, 200, "{script}");
-        assert_eq!(alb.warning(), format!("{told}; it is started once more, within the invocation, as Lambda does"));
+        assert_eq!(alb.warning(), format!("{told}; its init phase is retried within the invocation, as in Lambda"));
         let exchange = alb.exchange();
         assert_eq!((exchange.environment, exchange.cold, exchange.problem), (Some(2), true, None));
     }
@@ -123,7 +123,7 @@ fn too_much_memory_is_the_end() {
     let used = problem.strip_prefix("out of memory: the function used ").unwrap();
     let (used, rest) = used.split_once(' ').unwrap();
     assert!((129..=230).contains(&used.parse().unwrap()), "{problem}");
-    assert_eq!(rest, "MiB and has 128; its process was killed (`Runtime.OutOfMemory`)");
+    assert_eq!(rest, "MiB of 128 MiB; its process was killed (`Runtime.OutOfMemory`)");
     assert_eq!(alb.exited(), (1, "signal: 9 (SIGKILL)".into()));
     assert_eq!(alb.get("/pid", "").json()["served"], 1);
     // With another limit the same is fine.

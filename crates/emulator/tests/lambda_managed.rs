@@ -64,8 +64,8 @@ fn a_timeout_fails_the_invocation_and_nothing_else() {
     let pid = alb.get("/pid", "").json()["pid"].clone();
     alb.exchange();
     assert_eq!(alb.get("/sleep/1500", "").status, 502);
-    let problem = "the function did not answer within its timeout of 0.9 s; \
-                   its process goes on, as on Lambda Managed Instances";
+    let problem = "the function did not respond within its timeout of 0.9 s; \
+                   its process keeps running, as on Lambda Managed Instances";
     assert_eq!(alb.outcome(), (502, "LambdaUnhandled".into(), problem.into()));
     // Its worker is still at it, and the other one serves.
     assert_eq!(alb.get("/pid", "").json()["pid"], pid);
@@ -86,7 +86,7 @@ fn a_crash_fails_all_invocations_of_the_environment() {
         assert_eq!(slow.join().unwrap(), 502);
     });
     for _ in 0..2 {
-        let exit = "the function's process ended before it answered (exit status: 3)";
+        let exit = "the function's process exited before it responded (exit status: 3)";
         assert_eq!(alb.outcome(), (502, "LambdaUnhandled".into(), exit.into()));
     }
     assert_eq!(alb.get("/pid", "").json()["served"], 1);
@@ -98,7 +98,7 @@ fn nothing_is_repaired_and_an_init_is_not_tried_twice() {
     settings.functions[0].env.push(("SCRIPT".into(), "exit".into()));
     let mut alb = Alb::start(settings);
     assert_eq!(alb.get("/", "").status, 502);
-    let exit = "the function's process ended before it asked for an invocation (exit status: 7)";
+    let exit = "the function's process exited before it requested an invocation (exit status: 7)";
     assert_eq!(alb.outcome().2, exit);
     assert!(!alb.has_seen(|notice| matches!(notice, Notice::Warning { .. })));
 }

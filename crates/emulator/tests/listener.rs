@@ -27,9 +27,8 @@ fn refuses(alb: &mut Alb, request: &str, status: u16, reason: &str, problem: &st
 fn refuses_what_an_alb_refuses() {
     let mut alb = single();
     let alb = &mut alb;
-    refuses(alb, "TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", 405, "", "a load balancer does not take TRACE");
-    refuses(alb, "CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n", 400, "", "a load balancer does not take CONNECT");
-    // T15
+    refuses(alb, "TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", 405, "", "ALB rejects TRACE");
+    refuses(alb, "CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n", 400, "", "ALB rejects CONNECT");
     refuses(
         alb,
         "GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\r\n",
@@ -58,12 +57,12 @@ fn limits_of_the_head() {
     assert_eq!(alb.get(&target(16_384), "").status, 200);
     alb.exchange();
     let line = format!("GET {} HTTP/1.1\r\nHost: a\r\n\r\n", target(16_385));
-    refuses(alb, &line, 414, "", "the request line has 16385 bytes, a load balancer takes 16384");
+    refuses(alb, &line, 414, "", "the request line is 16385 bytes long, the limit is 16384");
     let field = format!("GET / HTTP/1.1\r\nHost: a\r\nX-Big: {}\r\n\r\n", "b".repeat(16_384));
-    refuses(alb, &field, 413, "", "the field `x-big` has 16393 bytes, a load balancer takes 16384");
+    refuses(alb, &field, 413, "", "the field `x-big` is 16393 bytes long, the limit is 16384");
     let fields: String = (0..5).map(|n| format!("X-{n}: {}\r\n", "b".repeat(15_000))).collect();
     let fields = format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
-    refuses(alb, &fields, 413, "", "all fields have 75044 bytes, a load balancer takes 65536");
+    refuses(alb, &fields, 413, "", "all fields together are 75044 bytes long, the limit is 65536");
     // Many small fields are fine.
     let many: String = (0..300).map(|n| format!("X-{n}: b\r\n")).collect();
     assert_eq!(alb.get("/", &many).status, 200);
@@ -73,11 +72,10 @@ fn limits_of_the_head() {
     alb.exchange();
     let request =
         format!("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: {thirty}\r\nX-Forwarded-For: 10.0.0.2\r\n\r\n");
-    refuses(alb, &request, 463, "", "`X-Forwarded-For` has 31 addresses, a load balancer takes 30");
+    refuses(alb, &request, 463, "", "`X-Forwarded-For` has 31 addresses, the limit is 30");
     assert!(alb.send(&request).head.starts_with("HTTP/1.1 463 \r\n"));
 }
 
-// T5
 #[test]
 fn a_body_of_one_mebibyte_passes_and_one_byte_more_does_not() {
     let mut alb = single();
@@ -89,18 +87,18 @@ fn a_body_of_one_mebibyte_passes_and_one_byte_more_does_not() {
     assert_eq!(alb.exchange().request_bytes, 1_048_576);
 
     let declared = post("Content-Length: 1048577\r\n", &format!("{body}x"));
-    let problem = "the request's body has 1048577 bytes, a load balancer hands 1048576 bytes to a function";
+    let problem = "the body is 1048577 bytes long, the limit is 1048576 bytes";
     refuses(&mut alb, &declared, 413, "LambdaRequestTooLarge", problem);
     let chunked = post("Transfer-Encoding: chunked\r\n", &format!("100001\r\n{body}x\r\n0\r\n\r\n"));
-    let problem = "the request's body has more, a load balancer hands 1048576 bytes to a function";
+    let problem = "the body is too long, the limit is 1048576 bytes";
     refuses(&mut alb, &chunked, 413, "LambdaRequestTooLarge", problem);
 
     // A client that sends a lot before it reads gets to see the answer all the same.
     let large = "x".repeat(5_000_000);
-    let problem = "the request's body has 5000000 bytes, a load balancer hands 1048576 bytes to a function";
+    let problem = "the body is 5000000 bytes long, the limit is 1048576 bytes";
     let declared = post("Content-Length: 5000000\r\n", &large);
     refuses(&mut alb, &declared, 413, "LambdaRequestTooLarge", problem);
-    let problem = "the request's body has more, a load balancer hands 1048576 bytes to a function";
+    let problem = "the body is too long, the limit is 1048576 bytes";
     let chunked = post("Transfer-Encoding: chunked\r\n", &format!("4c4b40\r\n{large}\r\n0\r\n\r\n"));
     refuses(&mut alb, &chunked, 413, "LambdaRequestTooLarge", problem);
 
@@ -112,7 +110,6 @@ fn a_body_of_one_mebibyte_passes_and_one_byte_more_does_not() {
     assert!(client.is_closed());
 }
 
-// T15
 #[test]
 fn expect_100_continue_is_answered_here_and_not_forwarded() {
     let alb = single();
@@ -127,7 +124,6 @@ fn expect_100_continue_is_answered_here_and_not_forwarded() {
     assert_eq!(event["headers"].get("expect"), None);
 }
 
-// T15
 #[test]
 fn what_is_no_request_is_told_too() {
     let mut alb = single();
@@ -204,7 +200,7 @@ fn a_request_under_way_at_the_end_is_answered_and_told() {
     assert_eq!(alb.exchange().status, 502);
 }
 
-// T28: user information is a secret
+// User information is a secret.
 #[test]
 fn user_information_in_a_target_is_not_told() {
     let mut alb = single();
@@ -258,7 +254,6 @@ fn rule(priority: u32, mode: HeaderMode, conditions: Vec<Condition>) -> Rule {
     Rule { action, ..support::rule(priority, conditions) }
 }
 
-// T11
 #[test]
 fn the_first_rule_by_priority_wins_and_sets_the_mode() {
     let mut alb = Alb::with_rules(vec![
@@ -274,7 +269,7 @@ fn the_first_rule_by_priority_wins_and_sets_the_mode() {
     assert_eq!(alb.send("GET http://other.net/a HTTP/1.1\r\nHost: shop.example.com\r\n\r\n").status, 404);
     let exchange = alb.exchange();
     assert_eq!((exchange.rule, exchange.actions.as_slice()), (RuleRef::Default, ["fixed-response"].as_slice()));
-    // T14: an address that the client claims opens nothing
+    // An address that the client claims opens nothing.
     assert_eq!(alb.send("GET /a HTTP/1.1\r\nHost: x.net\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n").status, 404);
 }
 
@@ -284,7 +279,6 @@ fn reply(alb: &Alb, method: &str, reply: &str) -> support::Response {
     if method == "HEAD" { client.read_bodyless() } else { client.read() }
 }
 
-// T2, T6, G12
 #[test]
 fn a_malformed_reply_is_a_502_and_the_problem_says_why() {
     let mut alb = single();
@@ -311,7 +305,7 @@ fn a_malformed_reply_is_a_502_and_the_problem_says_why() {
     assert_eq!(alb.get("/pid", "").json()["served"], bad.len() + 1);
 }
 
-// T2: several cookies in both modes
+// Several cookies in both modes.
 #[test]
 fn a_reply_keeps_its_cookies() {
     let cookies = |alb: &Alb, text: &str| {
@@ -322,13 +316,12 @@ fn a_reply_keeps_its_cookies() {
     assert_eq!(cookies(&multi(), r#"{"statusCode":200,"multiValueHeaders":{"set-cookie":["a=1","b=2"]}}"#), 2);
 }
 
-// T4, T6, G14
 #[test]
 fn statuses_and_methods_without_a_body() {
     let mut alb = single();
     let response = reply(&alb, "GET", r#"{"statusCode":204,"headers":{"content-length":"3"},"body":"abc"}"#);
     assert_eq!((response.status, response.field("content-length")), (204, None));
-    assert_eq!(alb.exchange().warnings, ["the body of 3 bytes was dropped: a 204 has none"]);
+    assert_eq!(alb.exchange().warnings, ["the body of 3 bytes was dropped: a 204 response has no body"]);
     let response = reply(&alb, "GET", r#"{"statusCode":304,"headers":{"etag":"x"}}"#);
     assert_eq!((response.status, response.field("etag"), response.field("content-length")), (304, Some("x"), None));
     alb.exchange();
@@ -359,7 +352,6 @@ fn server_and_date_are_added_and_a_function_s_own_are_kept() {
     assert_eq!(response.head.to_lowercase().matches("\r\nserver: ").count(), 1);
 }
 
-// T4
 #[test]
 fn a_binary_reply_arrives_as_it_was_and_stays_encoded() {
     let alb = multi();
@@ -369,7 +361,6 @@ fn a_binary_reply_arrives_as_it_was_and_stays_encoded() {
     assert_eq!((response.field("content-encoding"), response.field("content-length")), (Some("gzip"), Some("8")));
 }
 
-// T13
 #[test]
 fn hop_by_hop_fields_of_a_reply_are_dropped_with_a_warning() {
     let mut alb = single();
@@ -384,7 +375,6 @@ fn hop_by_hop_fields_of_a_reply_are_dropped_with_a_warning() {
     }
 }
 
-// T5
 #[test]
 fn too_large_replies_are_502_and_say_which_limit() {
     let mut alb = single();
@@ -397,7 +387,7 @@ fn too_large_replies_are_502_and_say_which_limit() {
     alb.exchange();
     assert_eq!(alb.get("/huge", "").status, 502);
     let outcome = alb.outcome();
-    let problem = "the function's answer is larger than the 6291556 bytes that Lambda takes";
+    let problem = "the function's response is larger than Lambda's limit of 6291556 bytes";
     assert_eq!(outcome, (502, "LambdaResponseTooLarge".into(), problem.into()));
     assert_eq!(alb.get("/big-fields/33000", "").status, 502);
     let (_, reason, problem) = alb.outcome();
@@ -405,7 +395,6 @@ fn too_large_replies_are_502_and_say_which_limit() {
     assert!(problem.contains("32768"), "{problem}");
 }
 
-// T2
 #[test]
 fn what_single_mode_loses_is_warned_about() {
     let mut alb = single();
@@ -413,8 +402,8 @@ fn what_single_mode_loses_is_warned_about() {
     assert_eq!(
         alb.exchange().warnings,
         [
-            "field `cookie` came 2 times, only the last is passed on without multi-value headers",
-            "query key `a` came 2 times, only the last is passed on without multi-value headers",
+            "field `cookie` occurs 2 times; without multi-value headers only the last value is forwarded",
+            "query key `a` occurs 2 times; without multi-value headers only the last value is forwarded",
         ]
     );
     let many: String = (0..50).map(|n| format!("k{n}=1&k{n}=2&")).collect();
@@ -445,7 +434,10 @@ fn a_body_that_is_cut_off_is_not_forwarded() {
     let mut client = alb.connect();
     client.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf");
     drop(client);
-    assert_eq!(alb.outcome(), (400, String::new(), "the client did not send the whole body".into()));
+    assert_eq!(
+        alb.outcome(),
+        (400, String::new(), "the client closed the connection before it had sent the whole body".into())
+    );
 }
 
 #[test]
@@ -455,7 +447,7 @@ fn a_port_in_use_is_told() {
     settings.listeners[0].listen = alb.address;
     let error =
         alb.block_on(crossfade_emulator::start(settings, tokio::sync::mpsc::unbounded_channel().0)).unwrap_err();
-    let problem = "the port is in use; stop what uses it or choose another port";
+    let problem = "the port is in use; stop the program that uses it or choose another port";
     assert_eq!(error.to_string(), format!("cannot listen on {}: {problem}", alb.address));
 
     let twice = vec![

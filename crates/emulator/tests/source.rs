@@ -1,13 +1,13 @@
 //! Files that rules come from, and what is made of them. Each folder in `source/` is a case: `serverless.yml`,
-//! `template.yml`, `template.json` or `rules.json`, perhaps `options.txt`, and `expected.txt`: the table and the warnings, or
-//! the mistakes. `BLESS=1` writes that anew.
+//! `template.yml`, `template.json` or `rules.json`, perhaps `options.txt`, and `expected.txt`: the table and the
+//! warnings, or the mistakes. `BLESS=1` writes that anew.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crossfade_emulator::source::{self, Loaded, Mistakes, Options};
+use crossfade_emulator::source::{self, Loaded, Options, SourceError};
 use proptest::prelude::*;
 
 fn folder() -> PathBuf {
@@ -33,7 +33,7 @@ fn options(text: &str) -> Options {
     options
 }
 
-fn load(file: &Path, options: &Options) -> Result<Loaded, Mistakes> {
+fn load(file: &Path, options: &Options) -> Result<Loaded, SourceError> {
     match file.file_name().unwrap().to_str().unwrap() {
         "serverless.yml" => source::serverless(file, options),
         "rules.json" => source::describe_rules(file, options),
@@ -41,7 +41,7 @@ fn load(file: &Path, options: &Options) -> Result<Loaded, Mistakes> {
     }
 }
 
-fn shown(loaded: Result<Loaded, Mistakes>) -> String {
+fn shown(loaded: Result<Loaded, SourceError>) -> String {
     match loaded {
         Ok(Loaded { settings, warnings, left_out, .. }) => {
             let mut text = source::table(&settings);
@@ -81,7 +81,7 @@ fn each_file_gives_its_table_or_its_mistakes() {
 }
 
 /// A file in a folder that goes when the test ends.
-fn in_file(name: &str, text: &str, options: &Options) -> Result<Loaded, Mistakes> {
+fn in_file(name: &str, text: &str, options: &Options) -> Result<Loaded, SourceError> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join(name);
     fs::write(&file, text).unwrap();
@@ -112,7 +112,7 @@ fn large_files_end_in_a_moment_and_are_told_in_part() {
     let wrong = "      - alb: { priority: x }\n".repeat(20_000);
     let mistakes = in_file("serverless.yml", &format!("functions:\n  a:\n    events:\n{wrong}"), &Options::default());
     let mistakes = mistakes.unwrap_err();
-    assert_eq!(mistakes.list().len(), 1000);
+    assert_eq!(mistakes.count(), 1000);
     assert!(mistakes.to_string().ends_with("… and 900 more"));
 
     let resources: String = (0..20_000).map(|number| format!("  R{number}: {{ Type: AWS::SNS::Topic }}\n")).collect();
@@ -222,7 +222,7 @@ proptest! {
         let options = Options { lenient, ..Options::default() };
         // Whatever it is: an answer, and no mistake without a place.
         if let Err(mistakes) = in_file(name, &text, &options) {
-            prop_assert!(!mistakes.list().is_empty());
+            prop_assert!(mistakes.count() > 0);
         }
     }
 

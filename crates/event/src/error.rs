@@ -1,19 +1,6 @@
-//! What can be wrong with an event or too large in a reply. The words are for logs: they quote names, never values.
+//! Problems of events, and replies that are too large. The messages are for logs: they quote names, never values.
 
-use crate::EventFormat;
-
-/// An event that is no HTTP request, and the format in which its sender expects the answer.
-#[derive(Debug, thiserror::Error)]
-#[error("{error}")]
-pub struct Undecodable {
-    /// As far as the event lets one see it.
-    pub format: EventFormat,
-    /// What is wrong.
-    #[source]
-    pub error: DecodeError,
-}
-
-/// What is wrong with an event.
+/// A problem with an event.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
     /// JSON is Unicode.
@@ -23,7 +10,9 @@ pub enum DecodeError {
     #[error("the event cannot be read: {0}")]
     Json(String),
     /// JSON, but from no front end that we know: a scheduled event, a direct invocation.
-    #[error("the event is not an HTTP request: `requestContext.elb` is missing")]
+    #[error(
+        "unsupported event: not an HTTP request from an Application Load Balancer (`requestContext.elb` is missing)"
+    )]
     UnknownFormat,
     /// A member that every HTTP event has.
     #[error("the event has no `{0}`")]
@@ -32,7 +21,7 @@ pub enum DecodeError {
     #[error("`httpMethod` is not a method")]
     Method,
     /// The target could only be forwarded with other bytes than the client sent.
-    #[error("`path` or query cannot stand in a request line: {0}")]
+    #[error("`path` or query is invalid in a request line: {0}")]
     Target(String),
     /// `isBase64Encoded` is true and `body` is something else.
     #[error("`body` is not base64")]
@@ -40,7 +29,7 @@ pub enum DecodeError {
 }
 
 impl DecodeError {
-    /// serde quotes the value that has the wrong type, which may be a secret: then only its place is told.
+    /// serde quotes the value that has the wrong type, which may be a secret: then the message has only its place.
     pub(crate) fn json(error: serde_json::Error) -> Self {
         let text = error.to_string();
         DecodeError::Json(if text.starts_with("invalid ") {
@@ -55,16 +44,20 @@ impl DecodeError {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum EncodeError {
     /// The whole reply, after base64 or escaping.
-    #[error("the response is too large for the load balancer: {size} bytes of JSON, {limit} are allowed")]
+    #[error("the response is too large for {service}: {size} bytes of JSON, {limit} are allowed")]
     TooLarge {
+        /// See [`crate::Format::service`].
+        service: &'static str,
         /// Bytes that the reply would take.
         size: usize,
         /// Bytes that it may take.
         limit: usize,
     },
     /// All fields together.
-    #[error("the response fields are too large for the load balancer: {size} bytes, {limit} are allowed")]
+    #[error("the response fields are too large for {service}: {size} bytes, {limit} are allowed")]
     FieldsTooLarge {
+        /// See [`crate::Format::service`].
+        service: &'static str,
         /// Bytes of all names and values.
         size: usize,
         /// Bytes that they may take.

@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use crossfade_event::{EventFormat, HeaderMode, alb, decode_request, encode_response};
+use crossfade_event::{FORMATS, HeaderMode, alb, decode_request};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 
 const MODES: [(HeaderMode, &str); 2] = [(HeaderMode::Single, "single"), (HeaderMode::Multi, "multi")];
@@ -58,10 +58,10 @@ fn write_message(text: &mut String, fields: &HeaderMap, body: &[u8]) {
 fn events_become_requests() {
     for (name, event) in cases(".event.json") {
         let mut text = String::new();
-        match decode_request(&Bytes::from(event)) {
+        match decode_request(FORMATS, &Bytes::from(event)) {
             Ok(event) => {
-                let health_check = if event.is_health_check { ", health check" } else { "" };
-                writeln!(text, "# {:?}{health_check}", event.format).unwrap();
+                let health_check = if event.front.is_health_check { ", health check" } else { "" };
+                writeln!(text, "# {:?}{health_check}", event.front.format).unwrap();
                 writeln!(text, "{} {}", event.request.method(), event.request.uri()).unwrap();
                 write_message(&mut text, event.request.headers(), event.request.body());
             }
@@ -77,7 +77,7 @@ fn responses_become_replies() {
         let response = parse_response(&source);
         for (mode, mode_name) in MODES {
             let mut reply = Vec::new();
-            encode_response(EventFormat::Alb(mode), &response, &mut reply).unwrap();
+            (mode.format().encode)(&response, &mut reply).unwrap();
             check(&format!("{name}.{mode_name}.json"), &(String::from_utf8(reply).unwrap() + "\n"));
         }
     }

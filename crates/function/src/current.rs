@@ -1,4 +1,4 @@
-//! The proxy as the configuration has it now. Owns its start, and the taking up of a changed file where that is asked for
+//! The proxy of the current configuration. Owns its start, and reloading a changed file if that is enabled
 //! (`CROSSFADE_RELOAD`); watches nothing in between requests.
 
 use std::fs;
@@ -6,15 +6,14 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crossfade_event::alb::MAX_RESPONSE_JSON;
-use crossfade_proxy::{Limits, Proxy};
+use crossfade_proxy::Proxy;
 use crossfade_route::{PemFile, RoutingTable};
 
 use crate::run::RunError;
 use crate::settings::{ConfigSource, Settings, load};
 use crate::{log_error, log_warning};
 
-/// The proxy, and what it is made of.
+/// The proxy, and the sources that it is made from.
 pub(crate) struct Current {
     config: ConfigSource,
     cert_file: Option<PathBuf>,
@@ -32,7 +31,7 @@ struct Loaded {
 pub struct FileVersion(i64, i64, u64, u64);
 
 impl FileVersion {
-    /// What is there now; `None` if nothing is.
+    /// The version that exists now; `None` without a file.
     #[must_use]
     pub fn of(path: &Path) -> Option<Self> {
         let file = fs::metadata(path).ok()?;
@@ -47,9 +46,7 @@ impl Current {
         let config = config?;
         let version = version(&config);
         let (table, certificates) = compile(&config, cert_file.as_deref())?;
-        // Plain text takes at least its own length in the reply.
-        let limits = Limits { response_bytes: MAX_RESPONSE_JSON };
-        let proxy = Arc::new(Proxy::new(table, certificates, &pseudonym, limits)?);
+        let proxy = Arc::new(Proxy::new(table, certificates, &pseudonym)?);
         Ok(Current { config, cert_file, reload, loaded: Mutex::new(Loaded { proxy, version }) })
     }
 
@@ -65,7 +62,7 @@ impl Current {
                 });
                 match successor {
                     Ok(proxy) => loaded.proxy = Arc::new(proxy),
-                    Err(error) => log_error(&format!("the configuration stays as it was: {error}")),
+                    Err(error) => log_error(&format!("the configuration is unchanged: {error}")),
                 }
                 loaded.version = version;
             }
@@ -74,7 +71,7 @@ impl Current {
     }
 }
 
-/// The table, and what is trusted besides the built-in roots. Warns of what should not stay as it is.
+/// The table, and the authorities that are trusted besides the built-in roots. Warns of settings that should not stay.
 fn compile(config: &ConfigSource, cert_file: Option<&Path>) -> Result<(RoutingTable, Option<PemFile>), RunError> {
     let (table, cert_file) = load(config, cert_file)?;
     for backend in table.backends().iter().filter(|backend| backend.tls.insecure_skip_verify) {

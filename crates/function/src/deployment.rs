@@ -1,7 +1,7 @@
-//! Where the function is deployed, as a number. Functions of one name in several accounts or regions are several proxies, and
-//! one may have another as its back end; only the ARN of an invocation tells them apart.
+//! A number for the place where the function is deployed. Functions of one name in several accounts or regions are several
+//! proxies, and one may be the back end of another; only the ARN of an invocation tells them apart.
 
-/// A hash (FNV-1a) of partition, region and account in the ARN of a function; `None` if it is no such ARN. Name and
+/// A hash (FNV-1a) of partition, region and account in the ARN of a function; `None` for any other text. Name and
 /// qualifier are left out, so all versions and aliases of a function have the same.
 pub(crate) fn deployment(function_arn: &[u8]) -> Option<u32> {
     // arn:PARTITION:lambda:REGION:ACCOUNT:function:NAME:QUALIFIER

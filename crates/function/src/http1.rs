@@ -23,7 +23,7 @@ pub(crate) struct Head {
     pub(crate) trace_id: Option<HeaderValue>,
 }
 
-/// How content is delimited (RFC 9112 section 6).
+/// The delimiter of content (RFC 9112 section 6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
     /// So many bytes.
@@ -37,9 +37,9 @@ pub(crate) enum Framing {
 pub(crate) enum Malformed {
     #[error("{0}")]
     Head(#[from] httparse::Error),
-    #[error("neither length nor chunks")]
+    #[error("the response has neither a length nor chunks")]
     Framing,
-    #[error("a chunk has no size")]
+    #[error("a chunk has no valid size")]
     Chunk,
 }
 
@@ -90,7 +90,7 @@ pub(crate) fn parse_head(bytes: &[u8], deployment: &mut Option<u32>) -> Result<O
     Ok(Some(head))
 }
 
-/// Joins the chunks at the beginning of `bytes`; `None` if the last one is not there yet. What follows them is dropped:
+/// Joins the chunks at the beginning of `bytes`; `None` if the last one is not there yet. Bytes after them are dropped:
 /// the Runtime API says nothing unasked.
 pub(crate) fn parse_chunked(bytes: &[u8]) -> Result<Option<Bytes>, Malformed> {
     let mut chunks: Vec<&[u8]> = Vec::new();

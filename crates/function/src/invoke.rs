@@ -1,4 +1,4 @@
-//! One invocation: event in, reply out, and the record of it. Whatever goes wrong becomes a reply.
+//! One invocation: event in, reply out, and the record of it. Every failure becomes a reply.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -6,40 +6,44 @@ use std::pin::pin;
 use std::task::Poll;
 
 use bytes::Bytes;
-use crossfade_event::{
-    DecodeError, EncodeError, EventFormat, HeaderMode, Undecodable, decode_request, encode_response,
-};
-use crossfade_proxy::{AccessRecord, Exchange, Invocation, Pending, Proxy, ProxyError, failure, healthy};
+use crossfade_event::{DecodeError, EncodeError, Event, Format, Front, Undecodable, decode_request, fallback};
+use crossfade_journal::{AccessRecord, Journal, milliseconds};
+use crossfade_proxy::{Exchange, Invocation, Pending, Proxy, ProxyError, failure, healthy};
 use crossfade_route::HealthCheck;
-use http::Response;
+use http::{Request, Response};
 
 use crate::log_error;
 
-/// Writes the reply to an event into `reply`, which must be empty. What is left to do once it is posted comes back beside
-/// the record. The event's memory is free as soon as nothing of the request is in it.
+/// Reads an event that has one of these formats. The event's memory is free as soon as nothing of the request is in it.
+pub(crate) fn decode(formats: &[&'static Format], event: Bytes) -> (Result<Request<Bytes>, DecodeError>, Front) {
+    match catch_unwind(|| decode_request(formats, &event)) {
+        Ok(Ok(Event { request, front })) => (Ok(request), front),
+        Ok(Err(Undecodable { format, error })) => (Err(error), Front::new(format)),
+        Err(panic) => (Err(DecodeError::Json(message_of(&*panic))), Front::new(fallback(&event))),
+    }
+}
+
+/// Writes the reply to a request, or to an event that could not be decoded, into `reply`, which must be empty. Returns the
+/// record, and the work that is left once the reply has been posted.
 pub(crate) async fn answer<'p>(
     proxy: &'p Proxy,
-    event: Bytes,
+    request: Result<Request<Bytes>, DecodeError>,
     invocation: &'p Invocation,
     reply: &mut Vec<u8>,
-) -> (AccessRecord, Option<Box<Pending<'p>>>) {
-    let decoded = catch_unwind(|| decode_request(&event)).unwrap_or_else(|panic| {
-        let error = DecodeError::Json(message_of(&*panic));
-        Err(Undecodable { format: EventFormat::Alb(HeaderMode::Single), error })
-    });
-    drop(event);
-    let (format, exchange) = match decoded {
-        Ok(event) if event.is_health_check && proxy.table().health_check == HealthCheck::Function => {
-            (event.format, own(invocation, healthy(), |record| record.route = Some("health-check".to_owned())))
+) -> (AccessRecord<'p>, Option<Box<Pending<'p>>>) {
+    let Front { format, is_health_check, .. } = invocation.front;
+    let exchange = match request {
+        Ok(_) if is_health_check && proxy.table().health_check == HealthCheck::Function => {
+            own(invocation, healthy(), |record| record.route = Some("health-check".into()))
         }
-        Ok(event) => (event.format, guarded(proxy.handle(event.request, invocation), invocation).await),
-        Err(undecodable) => {
-            let error = ProxyError::RequestInvalid(undecodable.error.to_string());
-            (undecodable.format, own(invocation, failure(&error), |record| record.note(&error)))
+        Ok(request) => guarded(proxy.handle(request, invocation), invocation).await,
+        Err(error) => {
+            let error = ProxyError::RequestInvalid(error.to_string());
+            own(invocation, failure(&error), |record| error.note(record))
         }
     };
     let Exchange { response, mut record, pending } = exchange;
-    if let Err(error) = encode_response(format, &response, reply) {
+    if let Err(error) = (format.encode)(&response, reply) {
         let error = match error {
             EncodeError::TooLarge { .. } => ProxyError::ResponseTooLarge(error.to_string()),
             EncodeError::FieldsTooLarge { .. } => ProxyError::ResponseFieldsTooLarge(error.to_string()),
@@ -49,7 +53,7 @@ pub(crate) async fn answer<'p>(
     (record, pending)
 }
 
-/// Sends the copies of a request that has been answered, and gives the lines that say what came of them. What breaks there
+/// Sends the shadow requests of a request that has been answered, and returns the log lines about them. A panic there
 /// reaches no client, and leaves a line in the log.
 pub(crate) async fn mirror(
     proxy: &Proxy,
@@ -59,41 +63,41 @@ pub(crate) async fn mirror(
 ) -> Vec<String> {
     let lost = proxy.lost(&pending, invocation, "proxy_internal_error");
     let records = caught(proxy.mirror(pending, invocation, stop)).await.unwrap_or_else(|message| {
-        log_error(&format!("mirroring {} broke: {message}", invocation.request_id));
+        log_error(&format!("mirroring {} failed: {message}", invocation.request_id));
         vec![lost]
     });
     records.iter().filter_map(|record| serde_json::to_string(record).ok()).collect()
 }
 
 /// An answer that no back end gave.
-fn own<'p>(invocation: &Invocation, response: Response<Bytes>, note: impl FnOnce(&mut AccessRecord)) -> Exchange<'p> {
-    let mut record = AccessRecord {
-        time: Some(invocation.time),
-        request_id: invocation.request_id.clone(),
-        status: response.status().as_u16(),
-        response_bytes: response.body().len(),
-        total_ms: Some(invocation.started.elapsed()),
-        ..AccessRecord::default()
-    };
+fn own<'p>(
+    invocation: &'p Invocation,
+    response: Response<Bytes>,
+    note: impl FnOnce(&mut AccessRecord<'p>),
+) -> Exchange<'p> {
+    let mut record = AccessRecord::new(invocation.time, &invocation.request_id, &Journal::default());
+    record.status = response.status().as_u16();
+    record.response_bytes = response.body().len() as u64;
+    record.total_ms = milliseconds(invocation.started.elapsed());
     note(&mut record);
     Exchange { response, record, pending: None }
 }
 
 /// Replaces an answer that cannot be carried by one that says so.
-fn replace(format: EventFormat, error: &ProxyError, record: &mut AccessRecord, reply: &mut Vec<u8>) {
+fn replace(format: &Format, error: &ProxyError, record: &mut AccessRecord<'_>, reply: &mut Vec<u8>) {
     let response = failure(error);
-    record.note(error);
+    error.note(record);
     record.status = response.status().as_u16();
-    record.response_bytes = response.body().len();
+    record.response_bytes = response.body().len() as u64;
     // Our own answers are small.
-    let _ = encode_response(format, &response, reply);
+    let _ = (format.encode)(&response, reply);
 }
 
 /// A panic costs this one request a 500.
-async fn guarded<'p>(exchange: impl Future<Output = Exchange<'p>>, invocation: &Invocation) -> Exchange<'p> {
+async fn guarded<'p>(exchange: impl Future<Output = Exchange<'p>>, invocation: &'p Invocation) -> Exchange<'p> {
     caught(exchange).await.unwrap_or_else(|message| {
         let error = ProxyError::Internal(message);
-        own(invocation, failure(&error), |record| record.note(&error))
+        own(invocation, failure(&error), |record| error.note(record))
     })
 }
 
@@ -107,7 +111,8 @@ async fn caught<T>(future: impl Future<Output = T>) -> Result<T, String> {
     .await
 }
 
-/// A message with something put into it may have a piece of the request: then the place, which the hook has logged, must do.
+/// The message of a panic. One that was formatted may have a piece of the request in it, so only literal ones are used; the
+/// hook has logged the place.
 fn message_of(panic: &(dyn Any + Send)) -> String {
     panic.downcast_ref::<&str>().copied().unwrap_or("panic").to_owned()
 }

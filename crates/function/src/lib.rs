@@ -3,6 +3,8 @@
 //! Owns all that is Lambda's: environment variables, invocations, deadlines, the log on stdout. Knows no ALB rule and
 //! no back end connection. The same code is the binary `bootstrap` in Lambda and a child process of `crossfade dev`.
 
+#[cfg(test)]
+mod another_format;
 mod current;
 mod deployment;
 mod http1;
@@ -60,6 +62,6 @@ fn log_warning(message: &str) {
 fn write_line(mut line: String) {
     use std::io::Write;
     line.push('\n');
-    // There is nobody to tell if the log is gone.
+    // Without a log there is no place to report that.
     let _ = std::io::stdout().lock().write_all(line.as_bytes());
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use crossfade_event::FORMATS;
 use crossfade_proxy::{Invocation, SetupError};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -14,7 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::current::Current;
-use crate::invoke::{answer, mirror};
+use crate::invoke::{answer, decode, mirror};
 use crate::log_error;
 use crate::runtime_api::{ApiError, NextEvent, RuntimeApi};
 use crate::settings::{Settings, SettingsError};
@@ -23,17 +24,17 @@ use crate::write_line;
 /// Time kept back from an invocation's deadline for encoding and posting the answer.
 const MARGIN: Duration = Duration::from_millis(250);
 
-/// How long an invocation may take if nobody says.
+/// Limit of an invocation without a deadline.
 const NO_DEADLINE: Duration = Duration::from_secs(30);
 
-/// A deadline before it, in milliseconds since 1970, is no date: it is of 2001.
+/// Deadlines below it, in milliseconds since 1970, are not dates: it is in 2001.
 const FIRST_DEADLINE: u64 = 1_000_000_000_000;
 
-/// How often it is looked whether the process stood still, and how much later than that it may be on a busy machine. What
-/// is shorter than both does to a copy what a slow network does.
+/// Polling interval for detecting that the process was frozen, and the delay that a busy machine may add to it. A shorter
+/// freeze affects a shadow request as a slow network does.
 const BEAT: Duration = Duration::from_millis(250);
 
-/// Why the process ends other than at Lambda's wish.
+/// A reason for the process to end that is not Lambda's.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RunError {
     #[error("{0}")]
@@ -44,7 +45,7 @@ pub(crate) enum RunError {
     Api(#[from] ApiError),
     #[error("cannot wait for signals: {0}")]
     Signal(#[source] std::io::Error),
-    #[error("a lane broke: {0}")]
+    #[error("a lane failed: {0}")]
     Lane(String),
 }
 
@@ -120,10 +121,11 @@ async fn serve(current: Arc<Current>, mut api: RuntimeApi, mut stop: watch::Rece
         let time = SystemTime::now();
         let deadline = started + time_to_answer(deadline_ms, time);
         let seed = random.next();
-        let invocation = Invocation { request_id, trace_id, deployment, started, time, deadline, seed };
+        let (request, front) = decode(FORMATS, event);
+        let invocation = Invocation { front, request_id, trace_id, deployment, started, time, deadline, seed };
 
         let proxy = current.proxy();
-        let (record, pending) = answer(&proxy, event, &invocation, &mut buffer).await;
+        let (record, pending) = answer(&proxy, request, &invocation, &mut buffer).await;
         let reply = Bytes::from(std::mem::take(&mut buffer));
         let posted = api.respond(&invocation.request_id, invocation_id.as_deref(), reply.clone()).await;
         if let Ok(line) = serde_json::to_string(&record) {
@@ -162,8 +164,8 @@ async fn serve(current: Arc<Current>, mut api: RuntimeApi, mut stop: watch::Rece
     }
 }
 
-/// Done once the process has stood still: stopped, or suspended with its machine. What was on its way then has met time
-/// limits of ours and of others that say nothing of who was asked. Of two clocks the one that went on counts.
+/// Completes once the process has been frozen: stopped, or suspended with its machine. Requests that were in flight then hit
+/// time limits, ours and those of others, that say nothing about the back end. Of two clocks the one that kept running counts.
 async fn standstill() {
     loop {
         let (before, time) = (Instant::now(), SystemTime::now());
@@ -174,7 +176,7 @@ async fn standstill() {
     }
 }
 
-/// Random bits for shares of traffic and for ids that nobody should guess: SipHash with a key of the system's.
+/// Random bits for shares of traffic and for ids that must not be guessed: SipHash with a key from the system.
 struct Random {
     keyed: [RandomState; 2],
     count: u64,
@@ -192,8 +194,8 @@ impl Random {
     }
 }
 
-/// What is left until the deadline, less the margin; nothing, if it has passed while the process stood still: nobody waits
-/// for the answer any more. `cargo lambda watch` sends a duration in its place.
+/// Time until the deadline, less the margin; zero if the deadline passed while the process was frozen, since nobody waits
+/// for the response any more. `cargo lambda watch` sends a duration instead of a deadline.
 fn time_to_answer(deadline_ms: Option<u64>, now: SystemTime) -> Duration {
     let since_epoch = deadline_ms.filter(|since_epoch| *since_epoch >= FIRST_DEADLINE).map(Duration::from_millis);
     let Some(deadline) = since_epoch.and_then(|since_epoch| UNIX_EPOCH.checked_add(since_epoch)) else {

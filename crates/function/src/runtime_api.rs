@@ -31,13 +31,13 @@ pub(crate) struct RuntimeApi {
     /// Before every path: nothing in Lambda, the function's name in `cargo lambda watch`.
     base: String,
     stream: Option<TcpStream>,
-    /// What has been read and not been used.
+    /// Bytes that have been read and not used.
     inbox: BytesMut,
-    /// Whether anything of the present answer has come.
+    /// A part of the present response has arrived.
     has_begun: bool,
-    /// Whether the last content was larger than is kept.
+    /// The last content was larger than the buffer that is kept.
     was_large: bool,
-    /// Where the function is deployed, from the first event on.
+    /// The function's deployment, known from the first event on.
     deployment: Option<u32>,
 }
 
@@ -120,7 +120,7 @@ impl RuntimeApi {
     /// # Errors
     ///
     /// `Status` says that Lambda has given the invocation up (410 Gone, 400) or refuses the reply; the next event can
-    /// be asked for all the same, unless the status is 5xx.
+    /// be requested anyway, unless the status is 5xx.
     pub(crate) async fn respond(
         &mut self,
         request_id: &str,

@@ -13,7 +13,7 @@ use crate::runtime_api;
 
 const RUNTIME_API_VARIABLE: &str = "AWS_LAMBDA_RUNTIME_API";
 
-/// What the environment says.
+/// The settings in the environment.
 #[derive(Debug)]
 pub(crate) struct Settings {
     /// `AWS_LAMBDA_RUNTIME_API`: `host:port` of the Runtime API.
@@ -33,7 +33,7 @@ pub(crate) struct Settings {
     pub(crate) concurrency: usize,
 }
 
-/// Where the configuration is.
+/// The source of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConfigSource {
     /// A URL that gets everything.
@@ -42,7 +42,7 @@ pub enum ConfigSource {
     File {
         /// The file.
         path: PathBuf,
-        /// Where the relative paths in it begin.
+        /// The folder that relative paths in it start from.
         folder: PathBuf,
     },
 }
@@ -56,7 +56,7 @@ impl ConfigSource {
     }
 }
 
-/// What keeps the function from starting.
+/// A problem that keeps the function from starting.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// Started by hand.
@@ -78,10 +78,10 @@ pub enum SettingsError {
     File {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         error: std::io::Error,
     },
-    /// A configuration file that is no text.
+    /// A configuration file that is not text.
     #[error("`{0}` is not UTF-8")]
     NotText(PathBuf),
     /// The file that the environment names is not there or may not be read.
@@ -142,7 +142,7 @@ fn config_source(
 ///
 /// # Errors
 ///
-/// [`SettingsError`] for files that cannot be read and for every mistake in the configuration.
+/// [`SettingsError`] for files that cannot be read, and with all errors of the configuration.
 pub fn load(source: &ConfigSource, cert_file: Option<&Path>) -> Result<(RoutingTable, Option<PemFile>), SettingsError> {
     let table = match source {
         ConfigSource::BackendUrl(url) => {
@@ -160,10 +160,10 @@ pub fn load(source: &ConfigSource, cert_file: Option<&Path>) -> Result<(RoutingT
     Ok((table, cert_file.map(pem).transpose()?))
 }
 
-/// What a configuration may refer to: this process's environment, and the files of a folder.
+/// The surroundings that a configuration may refer to: this process's environment, and the files of a folder.
 #[derive(Clone, Copy, Debug)]
 pub struct Here<'p> {
-    /// Where relative paths begin.
+    /// The folder that relative paths start from.
     pub folder: &'p Path,
 }
 
@@ -185,7 +185,7 @@ impl Surroundings for Here<'_> {
 }
 
 /// Looks a Runtime API up as a connection to it would, so that every spelling that leads there is known. In Lambda it is an
-/// IP address, and nobody is asked. A name that has no address yet is known by itself alone.
+/// IP address. A name without an address yet is compared by itself alone.
 fn resolve(address: &str) -> Option<RuntimeApi> {
     let (authority, _) = runtime_api::split(address);
     let (host, port) = authority.rsplit_once(':')?;

@@ -148,7 +148,7 @@ fn a_message_in_the_log_gives_the_place_and_not_the_line() {
     let function = Function::start(&[("CROSSFADE_CONFIG", &file)]);
     let text = function.posted().json()["errorMessage"].as_str().unwrap().to_owned();
     let expected = format!(
-        "{file}:3:67: `default.requestHeaders.set.x-a`: this cannot be the value of a field\n   hint: visible characters in \
+        "{file}:3:67: `default.requestHeaders.set.x-a`: invalid field value\n   hint: use visible characters on \
          one line"
     );
     assert_eq!(text, expected);
@@ -179,7 +179,7 @@ fn a_changed_configuration_that_is_wrong_keeps_its_secrets() {
         lines += 2;
         let log = function.log(lines);
         let told = log.iter().rev().find(|line| line["type"] == "error").unwrap()["message"].as_str().unwrap();
-        assert!(told.starts_with("the configuration stays as it was: "), "{told}");
+        assert!(told.starts_with("the configuration is unchanged: "), "{told}");
         assert_clean(&text, &function.said());
     }
 }

@@ -27,7 +27,7 @@ fn changed(member: &str, value: Value) -> Value {
     event
 }
 
-#[test] // T8, T15, T26, G2, G26: what cannot be one request line with one host of the configuration is refused
+#[test] // request smuggling and forgery
 fn no_event_makes_another_request_than_its_own() {
     let (url, calls) = back_end();
     let function = Function::start(&[("CROSSFADE_BACKEND", &url)]);
@@ -83,7 +83,7 @@ fn no_event_makes_another_request_than_its_own() {
     }
 }
 
-#[test] // T13, T16: the event's own framing fields are not the back end's
+#[test] // the event's own framing fields are not the back end's
 fn no_field_frames_another_request() {
     let (url, calls) = back_end();
     let function = Function::start(&[("CROSSFADE_BACKEND", &url)]);
@@ -110,7 +110,7 @@ fn no_field_frames_another_request() {
     }
 }
 
-#[test] // T16: what a back end writes behind its answer, or into a field, is in no reply
+#[test] // response splitting
 fn no_answer_splits_the_reply() {
     let raw: Arc<Mutex<&'static str>> = Arc::default();
     let answer = raw.clone();
@@ -140,7 +140,7 @@ fn no_answer_splits_the_reply() {
     }
 }
 
-#[test] // T26
+#[test] // request forgery against the environment itself
 fn the_function_is_not_its_own_back_end() {
     // A Runtime API that is there, and can be told why the process does not start.
     let (url, _) = back_end();
@@ -162,7 +162,7 @@ fn the_function_is_not_its_own_back_end() {
     }
 }
 
-#[test] // T18
+#[test] // a loop is billed without end
 fn a_loop_costs_one_round() {
     let (url, calls) = back_end();
     let function = Function::start(&[("CROSSFADE_BACKEND", &url), ("AWS_LAMBDA_FUNCTION_NAME", "shop")]);

@@ -39,7 +39,7 @@ fn comparisons(log: &[Value]) -> Vec<&Value> {
     log.iter().filter(|line| line["type"] == "compare").collect()
 }
 
-#[test] // T19
+#[test]
 fn a_copy_is_sent_after_the_reply_and_before_the_next_event() {
     let modern = held();
     let (_folder, file) = config(legacy(), modern.address, "");
@@ -62,7 +62,7 @@ fn a_copy_is_sent_after_the_reply_and_before_the_next_event() {
     assert_eq!((&log[2]["verdict"], &log[2]["request_id"]), (&json!("match"), &log[1]["request_id"]));
 }
 
-#[test] // T22
+#[test]
 fn a_mirror_that_hangs_ends_with_the_invocation() {
     let modern = held();
     let (_folder, file) = config(legacy(), modern.address, "budget: 60s");
@@ -75,7 +75,7 @@ fn a_mirror_that_hangs_ends_with_the_invocation() {
     assert_eq!(function.invoke(&event("GET", "/plain")).json()["statusCode"], 200);
 }
 
-#[test] // T22
+#[test]
 fn the_end_of_the_environment_loses_a_copy_and_says_so() {
     let modern = held();
     let (_folder, file) = config(legacy(), modern.address, "");
@@ -91,7 +91,7 @@ fn the_end_of_the_environment_loses_a_copy_and_says_so() {
     );
 }
 
-#[test] // T19
+#[test]
 fn copies_that_hang_hold_up_only_their_own_lane() {
     const LANES: usize = 8;
     let modern = held();
@@ -136,7 +136,7 @@ fn long_comparison(keys: &str) -> (TempDir, String) {
     config(legacy, modern, &format!("{keys} compare: {{ ignore: [{}] }}", rules.join(", ")))
 }
 
-#[test] // T19, T23
+#[test]
 fn a_long_comparison_holds_up_only_its_own_lane_and_has_a_record() {
     let (_folder, file) = long_comparison("budget: 2s,");
     let function = Function::start(&[("CROSSFADE_CONFIG", &file), ("AWS_LAMBDA_MAX_CONCURRENCY", "3")]);
@@ -158,7 +158,7 @@ fn a_long_comparison_holds_up_only_its_own_lane_and_has_a_record() {
     }
 }
 
-#[test] // T22, T23
+#[test]
 fn a_comparison_ends_with_the_budget() {
     let (_folder, file) = long_comparison("budget: 200ms,");
     let function = Function::start(&[("CROSSFADE_CONFIG", &file)]);
@@ -170,7 +170,7 @@ fn a_comparison_ends_with_the_budget() {
     assert_eq!((&lost["verdict"], &lost["reason"]), (&json!("lost"), &json!("budget")));
 }
 
-#[test] // T22, T23
+#[test]
 fn the_end_of_the_environment_ends_a_comparison_and_says_so() {
     let (_folder, file) = long_comparison("");
     let mut function = Function::start(&[("CROSSFADE_CONFIG", &file)]);
@@ -184,7 +184,7 @@ fn the_end_of_the_environment_ends_a_comparison_and_says_so() {
     assert_eq!((&lost["verdict"], &lost["reason"]), (&json!("lost"), &json!("shutdown")));
 }
 
-#[test] // T23
+#[test] // a few bytes that decode to gigabytes
 fn an_answer_of_some_bytes_takes_no_memory() {
     let legacy = serve(|_| response("200 OK", &[("content-type", "text/plain")], b"ok"));
     // The mark of a large window, and one of 2^30 bytes.

@@ -64,7 +64,7 @@ fn an_invocation() {
     }
 }
 
-#[test] // G23
+#[test] // the variable `_X_AMZN_TRACE_ID` is not set
 fn a_request_without_a_trace_gets_lambdas() {
     let (url, calls) = back_end();
     let function = Function::start(&[("CROSSFADE_BACKEND", &url)]);
@@ -84,7 +84,7 @@ fn one_connection_to_each_side() {
     assert!(calls.lock().unwrap().iter().all(|call| call.connection == 0));
 }
 
-#[test] // T3, T7, T15, G26, G28
+#[test] // a panic would cost the environment
 fn undecodable_events_cost_an_answer_and_nothing_else() {
     let (url, calls) = back_end();
     let function = Function::start(&[("CROSSFADE_BACKEND", &url)]);
@@ -128,7 +128,7 @@ fn undecodable_events_cost_an_answer_and_nothing_else() {
     assert_eq!(calls.lock().unwrap().len(), 1);
 }
 
-#[test] // T3, G16
+#[test] // they have no `Host`, and their number is not that of the traffic
 fn health_checks_do_not_reach_the_back_end() {
     let (url, calls) = back_end();
     let function = Function::start(&[("CROSSFADE_BACKEND", &url)]);
@@ -146,7 +146,7 @@ fn health_checks_do_not_reach_the_back_end() {
     assert_eq!(calls.lock().unwrap().len(), 1);
 }
 
-#[test] // G13, T5, G29
+#[test] // it would answer 502 without a reason
 fn replies_that_the_load_balancer_would_refuse_are_replaced() {
     let address = serve(|call| {
         let path = call.line.split(' ').nth(1).unwrap().to_owned();
@@ -182,7 +182,7 @@ fn replies_that_the_load_balancer_would_refuse_are_replaced() {
     assert_eq!(log[0]["status"], 502);
 }
 
-#[test] // G15
+#[test] // Lambda would answer 502 without a reason
 fn the_answer_is_out_before_the_deadline() {
     let address = serve(|_| {
         std::thread::sleep(Duration::from_secs(3600));
@@ -248,7 +248,7 @@ fn a_lane_that_fails_is_logged_at_once_and_ends_the_process_when_the_others_have
     assert!(asked.try_recv().is_err());
 }
 
-#[test] // T26
+#[test]
 fn the_runtime_api_is_no_back_end_however_its_address_is_written() {
     for (own, back_end) in [
         ("http://127.0.0.1:PORT/", "http://127.0.0.1:PORT"),
@@ -261,7 +261,10 @@ fn the_runtime_api_is_no_back_end_however_its_address_is_written() {
         // Refused where it is written, or where it resolves to it.
         if !back_end.contains("localhost") {
             let posted = function.posted().json();
-            assert!(posted["errorMessage"].as_str().unwrap().contains("that of the Runtime API"), "{own} {posted}");
+            assert!(
+                posted["errorMessage"].as_str().unwrap().contains("belongs to the Lambda Runtime API"),
+                "{own} {posted}"
+            );
         } else {
             let reply = function.invoke(&event("GET", "/2018-06-01/runtime/invocation/next")).json();
             assert_eq!(reply["headers"]["proxy-status"], "crossfade; error=destination_ip_prohibited", "{own}");
@@ -321,14 +324,14 @@ fn mistakes_in_the_configuration_are_init_errors() {
         (
             "CROSSFADE_BACKEND",
             "https://user:hunter2@a.example",
-            "CROSSFADE_BACKEND: a back end's URL has no user name\n",
+            "CROSSFADE_BACKEND: the URL must not have a user name\n",
         ),
         (
             "CROSSFADE_CONFIG",
             config.to_str().unwrap(),
             "crossfade.yaml:2:57: `backends.a.tls.caFile`: cannot read `no.pem`: No such file",
         ),
-        ("CROSSFADE_CONFIG", broken.to_str().unwrap(), "there is no back end `b`"),
+        ("CROSSFADE_CONFIG", broken.to_str().unwrap(), "unknown back end `b`"),
         ("CROSSFADE_CONFIG", "/nonexistent/x.yaml", "cannot read `/nonexistent/x.yaml`: No such file"),
         ("NOTHING", "", "no configuration: set `CROSSFADE_BACKEND="),
     ] {

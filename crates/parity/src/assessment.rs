@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use crossfade_compare::Class;
+use crossfade_journal::comparison::Class;
 use serde::{Serialize, Serializer};
 
 use crate::latency::Histogram;
@@ -20,9 +20,9 @@ pub struct Assessment {
     pub judgement: Judgement,
     /// Sentences that say why the systems differ, or why there are not enough samples; each without a full stop.
     pub because: Vec<String>,
-    /// Records that were counted, those of the primary against itself included.
+    /// Records that were counted, including self-comparisons of the primary.
     pub records: u64,
-    /// When the first and the last request came; `None` without records.
+    /// Times of the first and the last request; `None` without records.
     pub span: Option<(SystemTime, SystemTime)>,
     /// Names of the primary and of the mirror, from the first record that compares the two.
     pub backends: Option<(String, String)>,
@@ -46,11 +46,11 @@ pub enum Judgement {
     Same,
     /// Parity is too low, overall or at an endpoint, or the new system is slower.
     Differs,
-    /// Nothing says that they differ, and too little says that they do not.
+    /// There is no sign that they differ, but there are too few samples to say that they do not.
     NotEnoughSamples,
 }
 
-/// Figures of everything, of a route, or of an endpoint.
+/// Figures for all routes, for one route or for one endpoint.
 #[derive(Debug, Default, Serialize)]
 pub struct Summary {
     /// Copies that were to be sent: the sum of `compared`, `failed`, `unknown` and `lost`.
@@ -59,11 +59,11 @@ pub struct Summary {
     pub compared: u64,
     /// The sum of `matching`, `accepted` and `noise_only`.
     pub same: u64,
-    /// Nothing differs that matters.
+    /// Pairs without a relevant difference.
     pub matching: u64,
-    /// All that differs has been accepted.
+    /// Pairs in which every difference is accepted.
     pub accepted: u64,
-    /// All that differs and is not accepted is noise.
+    /// Pairs in which every difference that is not accepted is noise.
     pub noise_only: u64,
     /// Compared copies that differ beyond noise.
     pub different: u64,
@@ -76,7 +76,7 @@ pub struct Summary {
     /// `None` if nothing was compared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parity: Option<Parity>,
-    /// Places where the mirror differs, beyond noise and what is accepted.
+    /// Places at which the mirror differs beyond noise and accepted differences.
     pub regressions: u64,
     /// Compared pairs in which the mirror alone did not respond, or responded with 5xx.
     pub mirror_failed: u64,
@@ -85,9 +85,9 @@ pub struct Summary {
     /// `None` without a pair of responses below 500.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency: Option<Latency>,
-    /// Responses of the old system.
+    /// Responses of the primary (the old system).
     pub primary: Responses,
-    /// Responses of the new system.
+    /// Responses of the mirror (the new system).
     pub mirror: Responses,
     /// Splits `lost` by reason; at most 31 for one endpoint.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -119,13 +119,13 @@ pub struct Parity {
 pub struct Latency {
     /// Number of pairs.
     pub pairs: u64,
-    /// Milliseconds of the old system.
+    /// Milliseconds of the primary (the old system).
     pub primary: Percentiles,
-    /// Milliseconds of the new system.
+    /// Milliseconds of the mirror (the new system).
     pub mirror: Percentiles,
-    /// The new system against the old one, as a ratio less 1: 0.1 is 10 % slower.
+    /// Mirror divided by primary, minus 1: 0.1 means 10 % slower.
     pub change: Percentiles,
-    /// All times, of the old and of the new system; not serialised.
+    /// All times of the primary and of the mirror; not serialised.
     #[serde(skip)]
     pub histograms: (Histogram, Histogram),
 }
@@ -169,34 +169,34 @@ pub struct Route {
 /// Figures of an endpoint, and where its responses differ.
 #[derive(Debug, Serialize)]
 pub struct Endpoint {
-    /// The route that it belongs to.
+    /// Name of its route.
     pub route: String,
-    /// Of the requests, or `*` if it collects endpoints beyond the limit.
+    /// Method of the requests, or `*` if this entry collects endpoints beyond the limit.
     pub method: String,
     /// A path with its changing segments folded, such as `/orders/{id}`, or `(other)` if it collects endpoints.
     pub endpoint: String,
-    /// Of this endpoint alone.
+    /// Figures of this endpoint.
     #[serde(flatten)]
     pub summary: Summary,
     /// Regressions first, then accepted ones, then noise; each by falling count. At most 500.
     pub differences: Vec<Difference>,
 }
 
-/// A place where responses differ.
+/// A place at which responses differ.
 #[derive(Debug, Serialize)]
 pub struct Difference {
     /// The kind of difference.
     pub class: Class,
-    /// The place: see [`crossfade_compare::Difference::pointer`].
+    /// The place: see [`crossfade_journal::comparison::Difference::pointer`].
     pub pointer: String,
-    /// The conclusion about this place.
+    /// Conclusion about this place.
     pub mark: Mark,
-    /// Records in which the mirror differs there.
+    /// Records in which the mirror differs at this place.
     pub count: u64,
-    /// Their share of the compared ones.
+    /// Share of the compared records that differ at this place.
     #[serde(serialize_with = "rounded")]
     pub raw: f64,
-    /// The share of comparisons of the primary with itself that differ there; `None` if there were none.
+    /// Share of the self-comparisons that differ at this place; `None` without self-comparisons.
     #[serde(serialize_with = "rounded_if")]
     pub noise: Option<f64>,
     /// At most as many as [`Tally::new`](crate::Tally::new) was asked to keep.
@@ -204,36 +204,36 @@ pub struct Difference {
     pub examples: Vec<Example>,
 }
 
-/// The conclusion about a place. The order is that of importance.
+/// Conclusion about a place, ordered by importance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mark {
     /// The mirror differs there clearly more often than the primary differs from itself.
     Regression,
-    /// Every difference there has been accepted.
+    /// Every difference at this place is accepted.
     Accepted,
-    /// The primary differs from itself there about as often.
+    /// The primary differs from itself at this place about as often.
     Noise,
 }
 
 /// One request whose responses differ at a place.
 #[derive(Debug, Serialize)]
 pub struct Example {
-    /// When the request came: RFC 3339, UTC, with milliseconds.
+    /// Time of the request: RFC 3339, UTC, with milliseconds.
     pub time: String,
     /// The Lambda request ID, as in the access log.
     pub request_id: String,
     /// The exact place in this response, with the indices of arrays.
     pub at: String,
-    /// The old system's response.
-    pub primary: ExampleSide,
-    /// The new system's response.
-    pub mirror: ExampleSide,
+    /// The primary's response.
+    pub primary: ExampleResponse,
+    /// The mirror's response.
+    pub mirror: ExampleResponse,
 }
 
 /// One of the two responses.
 #[derive(Debug, Serialize)]
-pub struct ExampleSide {
+pub struct ExampleResponse {
     /// Name of the back end.
     pub backend: String,
     /// The status code, or the error type if there is no response.
@@ -254,18 +254,18 @@ pub struct Timeline {
     pub buckets: Vec<Bucket>,
 }
 
-/// A span of time, as wide as [`Timeline::seconds`] says.
+/// A span of time of the width [`Timeline::seconds`].
 #[derive(Debug, Serialize)]
 pub struct Bucket {
     /// Seconds since 1970.
     pub begin: u64,
-    /// Compared copies of requests that came in it.
+    /// Compared copies of requests that arrived in this span.
     pub compared: u64,
-    /// Those that are the same, with noise counted as the same.
+    /// Those whose responses are the same, counting noise as the same.
     pub same: u64,
 }
 
-/// Six digits after the point are more than the samples carry.
+/// Rounds to six decimal places, more than samples support.
 fn rounded<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64((number * 1e6).round() / 1e6)
 }

@@ -1,7 +1,6 @@
-//! Gates: what has to hold for a pipeline to go on, such as `parity>=99.5%,samples>=5000,p95<=+10%`.
+//! Gates: conditions that a pipeline requires, such as `parity>=99.5%,samples>=5000,p95<=+10%`.
 //!
-//! Owns how a gate is written, the errors in it, and which of its conditions hold. `docs/report.md` documents metrics and
-//! bounds.
+//! Owns the syntax of gates, its errors, and the evaluation. `docs/report.md` documents metrics and bounds.
 
 use std::fmt::Write;
 
@@ -14,7 +13,7 @@ use crate::proportion::share;
 /// Conditions on the figures of one route, or on those of all routes together.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gate {
-    /// `None` for all together.
+    /// `None` applies to all routes together.
     route: Option<String>,
     conditions: Vec<Condition>,
 }
@@ -67,7 +66,7 @@ enum Operator {
     Equal,
 }
 
-/// The longer ones first.
+/// Longer operators first.
 const OPERATORS: [(&str, Operator); 5] = [
     (">=", Operator::AtLeast),
     ("<=", Operator::AtMost),
@@ -78,7 +77,7 @@ const OPERATORS: [(&str, Operator); 5] = [
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Bound {
-    /// Of `99.5%`: 0.995.
+    /// A percentage as a fraction: `99.5%` is 0.995.
     Share(f64),
     Count(f64),
     Milliseconds(f64),
@@ -87,18 +86,18 @@ enum Bound {
 /// The result of one condition.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ConditionResult {
-    /// The route that it is about; `None` for all together.
+    /// Route that the condition applies to; `None` for all routes together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub route: Option<String>,
-    /// As it was written, such as `p95<=+10%`.
+    /// The condition as it was written, such as `p95<=+10%`.
     pub condition: String,
-    /// `true` if it holds.
+    /// `true` if the condition holds.
     pub ok: bool,
-    /// The measured value in words, such as `+12.0 % (90 ms to 101 ms)`, or why nothing was measured.
+    /// The measured value for display, such as `+12.0 % (90 ms to 101 ms)`, or the reason why there is none.
     pub measured: String,
 }
 
-/// A text that is not a gate. `Display` says what is wrong, where, and what would be right.
+/// A text that is not a valid gate. `Display` states the problem, its position and the valid forms.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GateError(String);
 
@@ -111,19 +110,19 @@ impl std::fmt::Display for GateError {
 impl std::error::Error for GateError {}
 
 impl Gate {
-    /// Reads `[ROUTE: ]CONDITION[,CONDITION]...`, where a condition is a metric, an operator and a bound.
+    /// Parses `[ROUTE: ]CONDITION[,CONDITION]...`, where a condition is a metric, an operator and a bound.
     ///
     /// # Errors
     ///
-    /// The first condition that has an unknown metric, no operator, or a bound that its metric cannot have; and a route
-    /// without a name.
+    /// The first condition with an unknown metric, without an operator, or with a bound that its metric does not
+    /// support; or an empty route name.
     pub fn parse(text: &str) -> Result<Gate, GateError> {
         let (route, conditions) = match text.rsplit_once(':') {
             Some((route, conditions)) => (Some(route.trim().to_owned()), conditions),
             None => (None, text),
         };
         if route.as_deref() == Some("") {
-            return Err(GateError("there is no name of a route before `:`".to_owned()));
+            return Err(GateError("missing route name before `:`".to_owned()));
         }
         let mut place = text.len() - conditions.len() + 1;
         let mut parsed = Vec::new();
@@ -137,8 +136,8 @@ impl Gate {
         Ok(Gate { route, conditions: parsed })
     }
 
-    /// The results of its conditions, in the order in which they were written. A condition never holds where nothing was
-    /// compared, nor for a route that no record names.
+    /// Evaluates the conditions in the order in which they were written. A condition fails if nothing was compared, or
+    /// if no record is of its route.
     pub fn check(&self, assessment: &Assessment) -> Vec<ConditionResult> {
         let summary = match &self.route {
             None => Some(&assessment.overall),
@@ -170,7 +169,7 @@ impl Condition {
         Ok(Condition { text: text.to_owned(), metric, operator, bound })
     }
 
-    /// `true` if it holds, and the measured value in words.
+    /// Returns `true` and the measured value for display if the condition holds, `false` and that value otherwise.
     fn measure(&self, summary: &Summary) -> (bool, String) {
         if self.metric == Metric::Samples {
             let holds = summary.compared > 0 && self.holds(summary.compared as f64);
@@ -178,7 +177,7 @@ impl Condition {
         }
         let Some(parity) = summary.parity else { return (false, "nothing was compared".to_owned()) };
         let latency = |of: fn(&Percentiles) -> f64| match (&summary.latency, self.bound) {
-            (None, _) => (false, "no pair of answers".to_owned()),
+            (None, _) => (false, "no pair of responses".to_owned()),
             (Some(latency), Bound::Milliseconds(_)) => {
                 (self.holds(of(&latency.mirror)), milliseconds(of(&latency.mirror)))
             }
@@ -212,7 +211,7 @@ impl Condition {
 
     fn holds(&self, measured: f64) -> bool {
         let (Bound::Share(bound) | Bound::Count(bound) | Bound::Milliseconds(bound)) = self.bound;
-        // 99.9 / 100 is not to the last digit what 999 / 1000 is.
+        // 99.9 / 100 and 999 / 1000 differ in the last digit.
         let is_equal = (measured - bound).abs() <= 1e-12 * bound.abs().max(1.0);
         match self.operator {
             Operator::AtLeast => is_equal || measured > bound,
@@ -262,12 +261,12 @@ impl Metric {
 
 fn unknown_metric(name: &str) -> String {
     let near = METRICS.iter().map(|(known, _)| (strsim::damerau_levenshtein(name, known), *known)).min();
-    let mut text = format!("there is no `{name}`; ");
+    let mut text = format!("unknown metric `{name}`; ");
     if let Some((_, near)) = near.filter(|(distance, _)| *distance <= 2) {
         let _ = write!(text, "did you mean `{near}`? ");
     }
     let known: Vec<_> = METRICS.iter().map(|(known, _)| *known).collect();
-    text + "known are " + &known.join(", ")
+    text + "known metrics: " + &known.join(", ")
 }
 
 #[cfg(test)]
@@ -276,14 +275,14 @@ mod tests {
 
     #[test]
     fn errors_name_their_place() {
-        for (gate, told) in [
-            ("", "at character 1: there is no ``; "),
-            ("parity>=99.5%,", "at character 15: there is no ``; "),
+        for (gate, expected) in [
+            ("", "at character 1: unknown metric ``; "),
+            ("parity>=99.5%,", "at character 15: unknown metric ``; "),
             (
                 "parity>=99.5%, sample>=1",
-                "at character 16: there is no `sample`; did you mean `samples`? known are parity, ",
+                "at character 16: unknown metric `sample`; did you mean `samples`? known metrics: parity, ",
             ),
-            ("latency<1", "at character 1: there is no `latency`; known are parity, "),
+            ("latency<1", "at character 1: unknown metric `latency`; known metrics: parity, "),
             ("parity", "at character 1: `parity` needs one of `>=`"),
             ("parity>=0.995", "at character 1: `parity` needs a percentage such as `99.5%`, not `0.995`"),
             ("parity>=101%", "at character 1: `parity` needs a percentage"),
@@ -293,10 +292,10 @@ mod tests {
             ("p95<=-1ms", "at character 1: `p95` needs"),
             ("p95<=NaN%", "at character 1: `p95` needs"),
             ("orders: parity>=x", "at character 9: `parity` needs"),
-            (": parity>=1%", "there is no name of a route before `:`"),
+            (": parity>=1%", "missing route name before `:`"),
         ] {
             let error = Gate::parse(gate).unwrap_err().to_string();
-            assert!(error.starts_with(told), "{gate}: {error}");
+            assert!(error.starts_with(expected), "{gate}: {error}");
         }
     }
 

@@ -1,30 +1,30 @@
-//! From counts to a judgement: what is noise, parity with its interval, who is slower.
+//! Turns counts into a judgement: noise, parity with its interval, and latency.
 //!
-//! Owns the formulas and the thresholds that hold without a gate; `docs/report.md` explains both. `assessment` owns the
-//! form of the result.
+//! Owns the formulas and the thresholds that apply without a gate; `docs/report.md` explains both. `assessment` owns
+//! the form of the result.
 
 use std::collections::BTreeMap;
 
 use crate::assessment::{
-    Assessment, Bucket, Difference, Endpoint, Example, ExampleSide, Judgement, Latency, Mark, Parity, Percentiles,
+    Assessment, Bucket, Difference, Endpoint, Example, ExampleResponse, Judgement, Latency, Mark, Parity, Percentiles,
     Responses, Route, Summary, Timeline,
 };
 use crate::latency::Histogram;
 use crate::proportion::{share, wilson};
 use crate::repeat;
-use crate::tally::{self, Answered, Answers, MOST_ENDPOINTS, Tally, Verdicts, merge_words};
+use crate::tally::{self, MAX_ENDPOINTS, PairCounts, ResponseCounts, Tally, Verdicts, merge_words};
 
-/// Fewer comparisons of the primary with itself than this ([`Summary::self_compared`]) say little about noise.
+/// Below this number of self-comparisons ([`Summary::self_compared`]), noise is not known reliably.
 pub const MIN_SELF_COMPARED: u64 = 30;
-/// The parity below which systems differ, without a gate: 99.5 %.
+/// Parity below which systems differ, without a gate: 99.5 %.
 pub const PARITY_THRESHOLD: f64 = 0.995;
-/// The change of p95 above which the new system is slower, and from how many pairs on it counts.
-const SLOWER: f64 = 0.10;
+/// Relative change of p95 above which the new system is slower, and the number of pairs that this requires.
+const SLOWER_THRESHOLD: f64 = 0.10;
 const PAIRS: u64 = 100;
-/// More lost copies than this share are too many to call the rest the same.
-const LOST: f64 = 0.01;
+/// Share of lost copies above which the remaining ones cannot prove that the systems are the same.
+const LOST_THRESHOLD: f64 = 0.01;
 
-/// Judges what has been counted. The same counts give the same assessment.
+/// Judges the counted records. The result is a function of the counts alone.
 pub fn judge(tally: &Tally) -> Assessment {
     let mut overall = Sum::default();
     let mut routes = BTreeMap::<&str, Sum>::new();
@@ -71,8 +71,8 @@ pub fn judge(tally: &Tally) -> Assessment {
     }
 }
 
-/// For each place of an endpoint, `true` if the mirror differs there no more than the primary does from itself. As in
-/// Diffy, a rate is a regression if it is above the noise by more than 20 % of both together and by more than 0.03 %.
+/// Returns for each place of an endpoint whether the mirror differs there no more than the primary differs from itself.
+/// As in Diffy, a rate is a regression if it exceeds the noise by more than 20 % of their sum and by more than 0.03 %.
 fn noise(endpoint: &tally::Endpoint) -> Vec<bool> {
     let is_noise = |place: &tally::Place| {
         let raw = share(place.raw, endpoint.mirror.compared());
@@ -83,7 +83,7 @@ fn noise(endpoint: &tally::Endpoint) -> Vec<bool> {
     endpoint.places.iter().map(is_noise).collect()
 }
 
-/// `true` if noise explains all of a set of differences.
+/// Returns `true` if noise explains all differences of a set.
 fn is_noise_only(signature: &tally::Signature, noise: &[bool]) -> bool {
     let mut places = signature.places.iter();
     !signature.places.is_empty() && places.all(|place| noise.get(*place).copied().unwrap_or_default())
@@ -119,12 +119,12 @@ fn mark(place: &tally::Place, is_noise: bool) -> Mark {
 }
 
 fn example(method: &str, kept: &tally::Example) -> Example {
-    let side = |side: &tally::ExampleSide| ExampleSide {
+    let side = |side: &tally::ExampleResponse| ExampleResponse {
         backend: side.backend.clone(),
         outcome: match (side.status, &side.error) {
             (Some(status), _) => status.to_string(),
             (None, Some(error)) => error.clone(),
-            (None, None) => "no answer".to_owned(),
+            (None, None) => "no response".to_owned(),
         },
         value: side.value.clone(),
         repeat: repeat::command(method, side.url.as_deref()),
@@ -154,15 +154,15 @@ fn timeline(tally: &Tally, noise: &[Vec<bool>]) -> Timeline {
     Timeline { seconds: tally.timeline.width, buckets: tally.timeline.buckets.iter().map(bucket).collect() }
 }
 
-/// Sums of counts. Shares are taken after adding up.
+/// Sums of counts. Shares are computed after adding up.
 #[derive(Default)]
 struct Sum {
     mirror: Verdicts,
     itself: Verdicts,
     noise_only: u64,
     regressions: u64,
-    refused: u64,
-    answers: Answers,
+    denied: u64,
+    pairs: PairCounts,
     lost: BTreeMap<String, u64>,
     unknown: BTreeMap<String, u64>,
 }
@@ -176,8 +176,8 @@ impl Sum {
             itself: endpoint.itself,
             noise_only: explained.map(|signature| signature.count).sum(),
             regressions: places.filter(|(place, noise)| mark(place, **noise) == Mark::Regression).count() as u64,
-            refused: endpoint.refused,
-            answers: endpoint.answers.clone(),
+            denied: endpoint.denied,
+            pairs: endpoint.pairs.clone(),
             lost: endpoint.lost.clone(),
             unknown: endpoint.unknown.clone(),
         }
@@ -188,8 +188,8 @@ impl Sum {
         self.itself.merge(&other.itself);
         self.noise_only += other.noise_only;
         self.regressions += other.regressions;
-        self.refused += other.refused;
-        self.answers.merge(&other.answers);
+        self.denied += other.denied;
+        self.pairs.merge(&other.pairs);
         merge_words(&mut self.lost, &other.lost);
         merge_words(&mut self.unknown, &other.unknown);
     }
@@ -198,7 +198,7 @@ impl Sum {
         let compared = self.mirror.compared();
         let equal = self.mirror.matching + self.mirror.accepted;
         let same = equal + self.noise_only;
-        let side = |side: &Answered| Responses { statuses: side.statuses, errors: side.errors.clone() };
+        let side = |side: &ResponseCounts| Responses { statuses: side.statuses, errors: side.errors.clone() };
         Summary {
             copies: self.mirror.all(),
             compared,
@@ -215,25 +215,25 @@ impl Sum {
                 Parity { share: share(same, compared), low, high, raw: share(equal, compared) }
             }),
             regressions: self.regressions,
-            mirror_failed: self.answers.mirror_failed,
+            mirror_failed: self.pairs.mirror_failed,
             self_compared: self.itself.compared(),
-            latency: latency(&self.answers),
-            primary: side(&self.answers.primary),
-            mirror: side(&self.answers.mirror),
+            latency: latency(&self.pairs),
+            primary: side(&self.pairs.primary),
+            mirror: side(&self.pairs.mirror),
             lost_by_reason: self.lost.clone(),
             unknown_by_reason: self.unknown.clone(),
         }
     }
 }
 
-fn latency(answers: &Answers) -> Option<Latency> {
+fn latency(pairs: &PairCounts) -> Option<Latency> {
     let of = |histogram: &Histogram| {
         let at = |share| histogram.percentile(share);
         Some(Percentiles { p50: at(0.5)?, p90: at(0.9)?, p95: at(0.95)?, p99: at(0.99)? })
     };
-    let (primary, mirror) = (of(&answers.primary.latency)?, of(&answers.mirror.latency)?);
+    let (primary, mirror) = (of(&pairs.primary.latency)?, of(&pairs.mirror.latency)?);
     Some(Latency {
-        pairs: answers.primary.latency.count(),
+        pairs: pairs.primary.latency.count(),
         primary,
         mirror,
         change: Percentiles {
@@ -242,33 +242,35 @@ fn latency(answers: &Answers) -> Option<Latency> {
             p95: mirror.p95 / primary.p95 - 1.0,
             p99: mirror.p99 / primary.p99 - 1.0,
         },
-        histograms: (answers.primary.latency.clone(), answers.mirror.latency.clone()),
+        histograms: (pairs.primary.latency.clone(), pairs.mirror.latency.clone()),
     })
 }
 
-/// Without a gate. An endpoint differs if even the upper end of its interval is below the threshold, so that one request
-/// to a rare endpoint decides nothing.
+/// Judges without a gate. An endpoint differs if even the upper end of its interval is below the threshold, so that a
+/// single request to a rare endpoint is not decisive.
 fn judgement(overall: &Summary, endpoints: &[Endpoint]) -> (Judgement, Vec<String>) {
     let mut because = Vec::new();
     let Some(parity) = overall.parity else { return (Judgement::NotEnoughSamples, because) };
     if parity.share < PARITY_THRESHOLD {
         because.push(format!("parity is below {} %", PARITY_THRESHOLD * 100.0));
     }
-    let slower = overall.latency.as_ref().filter(|latency| latency.pairs >= PAIRS && latency.change.p95 > SLOWER);
+    let slower =
+        overall.latency.as_ref().filter(|latency| latency.pairs >= PAIRS && latency.change.p95 > SLOWER_THRESHOLD);
     because.extend(slower.map(|latency| format!("p95 is {:.0} % slower", latency.change.p95 * 100.0)));
     let is_below = |endpoint: &&Endpoint| endpoint.summary.parity.is_some_and(|parity| parity.high < PARITY_THRESHOLD);
     let below = endpoints.iter().filter(is_below).count();
     if below > 0 {
         let noun = if below == 1 { "endpoint differs" } else { "endpoints differ" };
-        because.push(format!("{below} {noun} in more than {:.1} % of their answers", (1.0 - PARITY_THRESHOLD) * 100.0));
+        because
+            .push(format!("{below} {noun} in more than {:.1} % of their responses", (1.0 - PARITY_THRESHOLD) * 100.0));
     }
     let is_different = !because.is_empty();
     // A system that does not respond is not compared: its copies are lost, which must not look like parity.
     let lost = share(overall.lost, overall.copies);
-    if lost > LOST {
+    if lost > LOST_THRESHOLD {
         because.push(format!("{:.1} % of the copies were lost, perhaps the slowest", lost * 100.0));
     }
-    let judgement = match (is_different, parity.low >= PARITY_THRESHOLD && lost <= LOST) {
+    let judgement = match (is_different, parity.low >= PARITY_THRESHOLD && lost <= LOST_THRESHOLD) {
         (true, _) => Judgement::Differs,
         (false, true) => Judgement::Same,
         (false, false) => Judgement::NotEnoughSamples,
@@ -279,27 +281,27 @@ fn judgement(overall: &Summary, endpoints: &[Endpoint]) -> (Judgement, Vec<Strin
 fn hints(tally: &Tally, overall: &Sum) -> Vec<String> {
     let mut hints = Vec::new();
     let (copies, compared) = (overall.mirror.all(), overall.mirror.compared());
-    if overall.refused > 0 {
+    if overall.denied > 0 {
         hints.push(format!(
-            "{} of {copies} copies were refused and had gone without the client's credentials: see `mirror.credentials`",
-            overall.refused
+            "{} of {copies} shadow requests were rejected and had been sent without the client's credentials: see `mirror.credentials`",
+            overall.denied
         ));
     }
     if compared > 0 && overall.itself.compared() == 0 {
-        hints.push("the primary was never compared with itself: no difference can be told from noise".to_owned());
+        hints.push(
+            "the primary was never compared with itself: differences cannot be distinguished from noise".to_owned(),
+        );
     }
     if overall.mirror.lost * 10 > copies {
-        hints.push("more than 10 % of the copies were lost: what is left may not be a fair sample".to_owned());
+        hints.push("more than 10 % of the copies were lost: the rest may not be representative".to_owned());
     }
     if tally.folded_endpoints {
         hints.push(format!(
-            "more than {MOST_ENDPOINTS} endpoints: the others are counted as `(other)`; name them with `compare.endpoints`"
+            "more than {MAX_ENDPOINTS} endpoints: the others are counted as `(other)`; name them with `compare.endpoints`"
         ));
     }
     if tally.folded_differences {
-        hints.push(
-            "too many different differences to keep apart: those that are not shown count as different".to_owned(),
-        );
+        hints.push("too many distinct differences to track: those beyond the limit count as different".to_owned());
     }
     hints
 }
@@ -310,7 +312,7 @@ mod tests {
     use crate::tally::tests::record;
 
     #[test]
-    fn what_is_clearly_above_the_noise_is_a_regression() {
+    fn rates_clearly_above_noise_are_regressions() {
         for (raw, noise, expected) in [
             (500, 490, Mark::Noise),
             (500, 334, Mark::Noise),
@@ -334,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn one_request_to_a_rare_endpoint_decides_nothing_but_an_endpoint_that_differs_does() {
+    fn one_request_to_a_rare_endpoint_is_not_decisive_but_a_differing_endpoint_is() {
         let judged = |rare: u64, differ: u64| {
             let mut tally = Tally::new(0);
             (0..20_000).for_each(|_| tally.add(&record("mirror", "/", &[], 0)));

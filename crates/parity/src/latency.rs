@@ -4,22 +4,22 @@
 
 use std::collections::BTreeMap;
 
-/// Neighbouring buckets are 2 % apart, so that the middle of one is within 1 % of everything in it.
+/// Ratio of neighbouring buckets: the middle of a bucket is within 1 % of everything in it.
 const RATIO: f64 = 1.02;
-/// Milliseconds that faster and slower durations count as: ten microseconds, and almost three hours.
+/// Range in milliseconds to which durations are clamped: ten microseconds to almost three hours.
 const RANGE: (f64, f64) = (0.01, 1.0e7);
 
-/// Counts of durations, each known within 1 %; what is faster than 10 microseconds or slower than 10,000 seconds counts as
-/// that. Takes the same memory however many there are.
+/// Counts of durations, each known within 1 % and clamped to 10 microseconds to 10,000 seconds. Memory does not depend
+/// on their number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Histogram {
-    /// By the logarithm of milliseconds; at most 1,047 of them.
+    /// Indexed by the logarithm of milliseconds; at most 1,047 buckets.
     buckets: BTreeMap<i16, u64>,
     count: u64,
 }
 
 impl Histogram {
-    /// Adds a duration in milliseconds. What is no number is left out.
+    /// Adds a duration in milliseconds. NaN is ignored.
     pub(crate) fn add(&mut self, milliseconds: f64) {
         if milliseconds.is_nan() {
             return;
@@ -40,8 +40,7 @@ impl Histogram {
         self.count
     }
 
-    /// The duration in milliseconds that this share of them (0 to 1) does not exceed, by nearest rank; `None` if there are
-    /// none.
+    /// Returns the percentile in milliseconds by nearest rank, for a share between 0 and 1; `None` without durations.
     pub fn percentile(&self, share: f64) -> Option<f64> {
         let rank = ((self.count as f64 * share).ceil() as u64).max(1);
         let mut seen = 0;
@@ -51,7 +50,8 @@ impl Histogram {
         })
     }
 
-    /// The buckets that hold something, from fast to slow: the middle in milliseconds, and the number of durations.
+    /// Returns the buckets that are not empty, in ascending order: the middle in milliseconds and the number of
+    /// durations.
     pub fn buckets(&self) -> impl Iterator<Item = (f64, u64)> {
         self.buckets.iter().map(|(bucket, count)| (middle(*bucket), *count))
     }
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_has_no_percentile_and_what_is_no_number_is_nothing() {
+    fn no_durations_have_no_percentile_and_nan_is_ignored() {
         assert_eq!(of(&[f64::NAN]).percentile(0.5), None);
         for (odd, near) in [(-3.0, 0.01), (0.0, 0.01), (f64::INFINITY, 1.0e7), (f64::NEG_INFINITY, 0.01)] {
             let found = of(&[odd]).percentile(0.5).unwrap();

@@ -1,11 +1,11 @@
 //! Judges a migration from many comparison records: does the new system respond as the old one does?
 //!
-//! Owns finding records in logs, counting them in constant memory, the formulas of the judgement, and gates. Does no I/O:
-//! the caller reads the log and passes bytes in. Does not own comparing two responses and the format of a record
-//! (`crossfade-compare`), nor any output but the words of a gate and of a judgement.
+//! Owns finding records in logs, counting them in constant memory, the formulas of the judgement, and gates. Does no
+//! I/O: the caller reads the log and passes bytes in. Does not own the comparison of two responses or the format of a
+//! record (`crossfade-compare`), nor any output except the texts of gates and judgements.
 //!
 //! Reading order: `lines` (finds the records), `tally` (counts them), `judge` (turns the counts into an `assessment`),
-//! `gate` (conditions on it). `docs/report.md` documents the formulas, the thresholds and the limits.
+//! `gate` (evaluates conditions on it). `docs/report.md` documents the formulas, the thresholds and the limits.
 //!
 //! ```
 //! use crossfade_parity::{Gate, Judgement, RecordFinder, Tally, judge};
@@ -29,7 +29,7 @@
 //! # Ok::<(), crossfade_parity::GateError>(())
 //! ```
 
-// No input may end the process. `clippy.toml` says which arithmetic is left to the fuzz targets.
+// No input may end the process. `clippy.toml` lists the arithmetic that is left to the fuzz targets.
 #![cfg_attr(
     not(test),
     deny(
@@ -45,7 +45,7 @@
 
 mod assessment;
 mod gate;
-// No log has 2^64 records: the sums of counts cannot overflow.
+// No log has 2^64 records, so sums of counts cannot overflow.
 #[allow(clippy::arithmetic_side_effects)]
 mod judge;
 #[allow(clippy::arithmetic_side_effects)] // as above
@@ -58,7 +58,7 @@ mod repeat;
 mod tally;
 
 pub use assessment::{
-    Assessment, Bucket, Difference, Endpoint, Example, ExampleSide, Judgement, Latency, Mark, Parity, Percentiles,
+    Assessment, Bucket, Difference, Endpoint, Example, ExampleResponse, Judgement, Latency, Mark, Parity, Percentiles,
     Responses, Route, Summary, Timeline,
 };
 pub use gate::{ConditionResult, Gate, GateError};

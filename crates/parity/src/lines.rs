@@ -1,60 +1,60 @@
-//! Finding records in logs, however the log was fetched: as they are, after a prefix, as a string within JSON, in CSV.
+//! Finds comparison records in logs, however a log was fetched: plain, after a prefix, as a string within JSON, in CSV.
 //!
-//! Owns finding and reading, with a window over the input instead of lines, so that a log that is one line of a gigabyte
-//! needs no more memory than another. Does not own where the bytes come from, nor decompressing them; `tally` owns what
-//! records mean.
+//! Owns finding and reading, with a window over the input instead of lines, so that a log that is one line of a
+//! gigabyte needs no more memory than any other. Does not own the source of the bytes or their decompression; `tally`
+//! owns the meaning of records.
 //!
-//! A record begins with `{"type":"compare"`, and stands alone: at the beginning of a line, after a blank, as an element or
-//! a member, or as a whole string. So no client can forge one by a path that the access log repeats: there it stands within
-//! a string, behind a `/`, and a string within that one is not looked into.
+//! A record begins with `{"type":"compare"` at the beginning of a line, after a blank, as an element or a member of
+//! JSON, or as a whole string. A client therefore cannot forge one with a path that the access log repeats: there it is
+//! inside a string and follows a `/`, and strings inside that string are not searched.
 
 use std::borrow::Cow;
 
-use crossfade_compare::{Record, VERSION};
+use crossfade_journal::comparison::{Record, VERSION};
 use memchr::memmem::Finder;
 use serde::Deserialize;
 
-/// Bytes of the longest record; an event of CloudWatch Logs has at most a fourth of it.
-const LONGEST: usize = 1 << 20;
-/// Bytes that are looked at, and forgotten, at once.
+/// Length of the longest record in bytes. An event of CloudWatch Logs has at most a fourth of this.
+const MAX_RECORD: usize = 1 << 20;
+/// Bytes that are searched, and then dropped, at once.
 const CHUNK: usize = 1 << 18;
 /// Bytes before the word `compare` within which a record begins, blanks and escapes included.
 const LOOK_BACK: usize = 64;
-/// Levels of JSON strings within which something still looks like a record. Only the first is read: a client may have made
-/// the others.
-const MOST_STRINGS: u32 = 3;
+/// Levels of JSON strings within which records are recognised. Only the first is read: a client may have created the
+/// others.
+const MAX_NESTING: u32 = 3;
 
-/// Places in a log that look like a record and cannot be read as one.
+/// Places in a log that look like a record but cannot be read.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Skipped {
     /// Number of such places.
     pub count: u64,
-    /// The first of them.
+    /// The first of those places.
     pub first: Option<Unreadable>,
 }
 
-/// A place that looks like a record and cannot be read as one: cut off, garbled, longer than 1 MiB, or of another version
-/// of the format.
+/// A place that looks like a record but cannot be read: cut off, garbled, longer than 1 MiB, or of another version of
+/// the format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreadable {
-    /// The line on which it begins, counted from 1.
+    /// Line on which it begins, counted from 1.
     pub line: u64,
-    /// Why it cannot be read, without a full stop. May have text from the log: whoever shows it must escape it.
+    /// The reason, without a full stop. It may contain text from the log: escape it before showing it.
     pub reason: String,
 }
 
-/// Finds the comparison records in the bytes of one log. Everything else in the log is ignored.
+/// Finds the comparison records in the bytes of one log and ignores everything else.
 ///
-/// The bytes may be cut into pieces anywhere: that has no influence on what is found. A few MiB of memory are enough,
-/// however long the log and its lines are.
+/// The bytes may be split anywhere; the result is the same. Memory is limited to a few MiB, however long the log and
+/// its lines are.
 #[derive(Debug)]
 pub struct RecordFinder {
     skipped: Skipped,
-    /// The part of the log that is looked at.
+    /// The part of the log in the window.
     bytes: Vec<u8>,
-    /// Up to where `bytes` has been dealt with.
+    /// Offset in `bytes` up to which the search is complete.
     done: usize,
-    /// Nothing new can be seen before `bytes` is as long as this.
+    /// Length of `bytes` below which another search would find nothing new.
     enough: usize,
     ended: bool,
     /// Lines before `done`.
@@ -88,11 +88,11 @@ enum Found {
     CutOff,
 }
 
-/// The result of looking at a place.
+/// The outcome of examining a place.
 enum Look {
-    /// Dealt with up to here.
+    /// Complete up to this offset.
     Done(usize),
-    /// Its end has not been read yet.
+    /// The end has not been read yet.
     More,
 }
 
@@ -103,11 +103,11 @@ impl Default for RecordFinder {
 }
 
 impl RecordFinder {
-    /// A finder at the beginning of a log.
+    /// Returns a finder at the beginning of a log.
     pub fn new() -> RecordFinder {
         RecordFinder {
             skipped: Skipped::default(),
-            bytes: Vec::with_capacity(LONGEST + 2 * CHUNK),
+            bytes: Vec::with_capacity(MAX_RECORD + 2 * CHUNK),
             done: 0,
             enough: 0,
             ended: false,
@@ -116,8 +116,8 @@ impl RecordFinder {
         }
     }
 
-    /// Takes the next bytes of the log, and calls `each` with every record that is complete. A record may be reported by
-    /// a later call, or by [`finish`](RecordFinder::finish), if what follows it decides.
+    /// Takes the next bytes of the log and calls `each` for every complete record. A record is reported by a later
+    /// call, or by [`finish`](RecordFinder::finish), if the decision depends on the bytes that follow it.
     pub fn push(&mut self, bytes: &[u8], mut each: impl FnMut(Record)) {
         for piece in bytes.chunks(CHUNK) {
             self.bytes.extend_from_slice(piece);
@@ -128,24 +128,24 @@ impl RecordFinder {
         }
     }
 
-    /// Ends the log: calls `each` with the records that were left, and returns what could not be read.
+    /// Ends the log: calls `each` for the remaining records and returns the unreadable ones.
     pub fn finish(mut self, mut each: impl FnMut(Record)) -> Skipped {
         self.ended = true;
         self.scan(&mut each);
         self.skipped
     }
 
-    /// Looks as far as possible without more bytes.
+    /// Searches as far as possible without more bytes.
     fn scan(&mut self, each: &mut impl FnMut(Record)) {
         loop {
             let rest = self.bytes.get(self.done..).unwrap_or_default();
             let Some(at) = self.word.find(rest).map(|at| self.done + at) else {
-                // The word and what stands before it may have begun here.
+                // The word and the text before it may have begun here.
                 self.advance(self.bytes.len().saturating_sub(LOOK_BACK).max(self.done));
                 self.enough = 0;
                 return;
             };
-            // What stands after it decides as well.
+            // The decision also depends on the text after it.
             if at + LOOK_BACK > self.bytes.len() && !self.ended {
                 self.enough = at + LOOK_BACK;
                 return;
@@ -157,9 +157,10 @@ impl RecordFinder {
             match self.look(&candidate, each) {
                 Look::Done(end) => self.advance(end.max(at + 1)),
                 Look::More => {
-                    // Twice as much, so that small pieces do not make it look at the same bytes again and again.
+                    // Wait for twice as much, so that small pieces do not cause the same bytes to be searched again and
+                    // again.
                     let seen = self.bytes.len() - candidate.begin;
-                    self.enough = candidate.begin + (2 * seen).min(LONGEST);
+                    self.enough = candidate.begin + (2 * seen).min(MAX_RECORD);
                     return;
                 }
             }
@@ -172,7 +173,7 @@ impl RecordFinder {
         self.done = to;
     }
 
-    /// Forgets what has been dealt with but for the little that is looked back at.
+    /// Drops the bytes that are complete, except those that `LOOK_BACK` needs.
     fn forget(&mut self) {
         let keep = self.done.saturating_sub(LOOK_BACK);
         if keep >= CHUNK {
@@ -184,15 +185,15 @@ impl RecordFinder {
 
     fn look(&mut self, candidate: &Candidate, each: &mut impl FnMut(Record)) -> Look {
         let text = self.bytes.get(candidate.begin..).unwrap_or_default();
-        let is_all = self.ended || text.len() >= LONGEST;
-        let text = text.get(..LONGEST).unwrap_or(text);
+        let is_all = self.ended || text.len() >= MAX_RECORD;
+        let text = text.get(..MAX_RECORD).unwrap_or(text);
         let (found, mut length) = match candidate.wrapping {
             Some(Wrapping { doubled: false, strings: 0 }) => plain(text),
             Some(wrapping) => match unwrapped(text, wrapping, is_all) {
                 Ok((inner, length)) => (only(&inner), length),
                 Err(found) => (found, 0),
             },
-            None => (Found::Garbled("`type` is not its first member, or it stands within other text".to_owned()), 0),
+            None => (Found::Garbled("`type` is not its first member, or it is inside other text".to_owned()), 0),
         };
         let reason = match found {
             Found::Record(record) => {
@@ -200,13 +201,13 @@ impl RecordFinder {
                 return Look::Done(candidate.begin + length);
             }
             Found::CutOff if !is_all => return Look::More,
-            // Nothing else can begin in what was looked through: it would have ended this one.
+            // Nothing else can begin in the searched bytes: it would have ended this record.
             Found::CutOff => {
                 length = text.len();
                 "its end is missing, or it is longer than 1 MiB".to_owned()
             }
             Found::OtherVersion(version) => {
-                format!("version {version} of the format, and only {VERSION} is supported")
+                format!("format version {version}, only {VERSION} is supported")
             }
             Found::Garbled(reason) => reason,
         };
@@ -222,7 +223,7 @@ fn newlines(bytes: &[u8]) -> u64 {
     memchr::memchr_iter(b'\n', bytes).count() as u64
 }
 
-/// The record whose `"type":"compare"` has its `compare` at this place; `None` if that word is another one.
+/// Returns the record whose `"type":"compare"` has its `compare` at `at`; `None` if the word is part of something else.
 fn candidate(bytes: &[u8], at: usize) -> Option<Candidate> {
     let mut before = Backwards(bytes.get(..at)?);
     let quote = before.quote()?;
@@ -247,7 +248,7 @@ fn candidate(bytes: &[u8], at: usize) -> Option<Candidate> {
 }
 
 impl Wrapping {
-    /// A quote as it looks wrapped like this.
+    /// Returns a quotation mark in this encoding.
     fn written(self) -> Vec<u8> {
         let mut written = vec![b'\\'; (1 << self.strings) - 1];
         written.extend_from_slice(if self.doubled { b"\"\"" } else { b"\"" });
@@ -272,7 +273,7 @@ impl Backwards<'_> {
         self.text(b"\"")?;
         let doubled = self.text(b"\"").is_some();
         let escapes = self.0.iter().rev().take_while(|byte| **byte == b'\\').count();
-        let strings = (0..=MOST_STRINGS).find(|strings| (1 << strings) - 1 == escapes)?;
+        let strings = (0..=MAX_NESTING).find(|strings| (1 << strings) - 1 == escapes)?;
         self.0 = self.0.get(..self.0.len() - escapes)?;
         Some(Wrapping { doubled, strings })
     }
@@ -292,7 +293,7 @@ impl Backwards<'_> {
             (None, false) => match self.0.last() {
                 None => true,
                 Some(b':' | b'[' | b',' | b'}') => true,
-                // The end of a colour.
+                // The end of a colour sequence.
                 Some(b'm') => self.0.iter().rev().take(12).any(|byte| *byte == 0x1b),
                 Some(byte) => byte.is_ascii_whitespace(),
             },
@@ -300,7 +301,7 @@ impl Backwards<'_> {
     }
 }
 
-/// The record at the beginning of a text, and how long it is.
+/// Reads the record at the beginning of a text and returns its length.
 fn plain(text: &[u8]) -> (Found, usize) {
     #[derive(Deserialize)]
     struct Head {
@@ -315,7 +316,7 @@ fn plain(text: &[u8]) -> (Found, usize) {
         Some(Err(error)) if !error.is_eof() => error,
         _ => return (Found::CutOff, 0),
     };
-    // Another version may well have what this one cannot read.
+    // Another version of the format may contain values that this version cannot read.
     let head = serde_json::Deserializer::from_slice(text).into_iter::<Head>().next();
     match head {
         Some(Ok(Head { version })) if version != VERSION => (Found::OtherVersion(version), 0),
@@ -323,7 +324,7 @@ fn plain(text: &[u8]) -> (Found, usize) {
     }
 }
 
-/// The record that a text consists of.
+/// Reads the record that a text consists of.
 fn only(text: &[u8]) -> Found {
     match plain(text) {
         (Found::Record(_), end) if text.get(end..).is_some_and(|rest| memchr::memchr(b'{', rest).is_some()) => {
@@ -333,7 +334,7 @@ fn only(text: &[u8]) -> Found {
     }
 }
 
-/// The JSON that begins here, and how long it is as it stands here.
+/// Decodes the JSON that begins here and returns its encoded length.
 fn unwrapped(text: &[u8], wrapping: Wrapping, is_all: bool) -> Result<(Cow<'_, [u8]>, usize), Found> {
     let (mut inner, mut length) = (Cow::Borrowed(text), None);
     if wrapping.doubled {
@@ -350,7 +351,7 @@ fn unwrapped(text: &[u8], wrapping: Wrapping, is_all: bool) -> Result<(Cow<'_, [
     Ok((inner, length.unwrap_or_default()))
 }
 
-/// RFC 4180 section 2: the rest of a field in quotes, its doubled quotes as one.
+/// Decodes the rest of a quoted field (RFC 4180 section 2), in which quotation marks are doubled.
 fn undoubled(text: &[u8], is_all: bool) -> Option<(Vec<u8>, usize)> {
     let (mut single, mut begin) = (Vec::new(), 0);
     loop {
@@ -365,7 +366,7 @@ fn undoubled(text: &[u8], is_all: bool) -> Option<(Vec<u8>, usize)> {
     }
 }
 
-/// Position of the quote that ends a JSON string, of which this is the text after the opening quote.
+/// Returns the position of the quotation mark that ends a JSON string, given the text after the opening one.
 fn end_of_string(text: &[u8]) -> Option<usize> {
     let mut begin = 0;
     loop {
@@ -390,7 +391,7 @@ mod tests {
         RECORD.replace("ID", id)
     }
 
-    /// The ids of what is found, and what is skipped.
+    /// Returns the IDs of the records that are found, and what is skipped.
     fn found<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<String>, Skipped) {
         let (mut ids, mut finder) = (Vec::new(), RecordFinder::new());
         for piece in pieces {
@@ -458,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_record_in_small_pieces_is_not_looked_at_for_each_of_them() {
+    fn a_long_record_in_small_pieces_is_not_searched_for_each_of_them() {
         let (mut finder, mut looks, mut ids) = (RecordFinder::new(), 0, Vec::new());
         for byte in record(&"x".repeat(100_000)).as_bytes().chunks(1) {
             looks += u32::from(finder.bytes.len() + 1 >= finder.enough);
@@ -471,13 +472,13 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_counted_with_the_first_reason_and_hides_nothing() {
+    fn unreadable_records_are_counted_with_the_first_reason_and_hide_no_others() {
         let a = record("a");
         for (line, reason) in [
             (RECORD.get(..100).unwrap().to_owned(), "expected `,` or `}`"),
             (RECORD.replace("\"match\"", "\"perhaps\""), "unknown variant `perhaps`"),
-            (RECORD.replace("\"version\":1", "\"version\":2"), "version 2 of the format, and only 1 is supported"),
-            (RECORD.replace("\"version\":1,\"time\"", "\"version\":7,\"when\""), "version 7 of the format"),
+            (RECORD.replace("\"version\":1", "\"version\":2"), "format version 2, only 1 is supported"),
+            (RECORD.replace("\"version\":1,\"time\"", "\"version\":7,\"when\""), "format version 7"),
             (
                 RECORD.replace("\"type\":\"compare\",", "").replace("}}", "},\"type\":\"compare\"}"),
                 "`type` is not its first",
@@ -502,7 +503,7 @@ mod tests {
         );
     }
 
-    /// Paths are written by clients, and the access log repeats them.
+    /// Clients choose paths, and the access log repeats them.
     #[test]
     fn no_client_can_forge_a_record() {
         let quoted = Value::from(RECORD).to_string();
@@ -541,7 +542,7 @@ mod tests {
         }
 
         #[test]
-        fn no_input_does_harm(text in r#"([ {}\[\]:,"\\]|type|compare|"type":"compare"|\{\\"type\\":\\"compare\\"|\{""type"":""compare""|\n){0,60}"#) {
+        fn no_input_panics(text in r#"([ {}\[\]:,"\\]|type|compare|"type":"compare"|\{\\"type\\":\\"compare\\"|\{""type"":""compare""|\n){0,60}"#) {
             found([text.as_bytes()]);
         }
     }

@@ -1,8 +1,8 @@
-//! Numbers as people write them. Reports, gates and the inspector share them, so that the same figure looks the same
+//! Formats numbers for people. Reports, gates and the inspector share this, so that the same figure looks the same
 //! everywhere.
 
-/// A share between 0 and 1 as a percentage with two digits: `99.62 %`. Only 1 is `100 %` and only 0 is `0 %`: anything
-/// else is rounded to at most `99.99 %` and at least `0.01 %`.
+/// Formats a share between 0 and 1 as a percentage with two digits: `99.62 %`. Only 1 is `100 %` and only 0 is `0 %`;
+/// other values are rounded to at most `99.99 %` and at least `0.01 %`.
 pub fn percent(share: f64) -> String {
     let text = format!("{:.2}", share * 100.0);
     match text.as_str() {
@@ -14,7 +14,7 @@ pub fn percent(share: f64) -> String {
     }
 }
 
-/// Milliseconds with two or three digits and the unit that fits: `8.2 ms`, `412 ms`, `1.25 s`.
+/// Formats milliseconds with two or three digits and a suitable unit: `8.2 ms`, `412 ms`, `1.25 s`.
 pub fn milliseconds(number: f64) -> String {
     match number {
         _ if number < 9.95 => format!("{number:.1} ms"),
@@ -23,7 +23,7 @@ pub fn milliseconds(number: f64) -> String {
     }
 }
 
-/// A count with its digits in groups of three: `5,120`.
+/// Formats a count with its digits in groups of three: `5,120`.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_shown_as_people_write_them() {
+    fn numbers_are_formatted_for_people() {
         assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!(
             [1.0, 0.999_99, 0.995, 0.000_01, 0.0].map(percent),

@@ -1,12 +1,12 @@
-//! A part of a whole, and how far the part that was sampled may be from the true one.
+//! Shares and their confidence intervals.
 
-/// `part` of `whole` as a number between 0 and 1; 0 if the whole is 0.
+/// Returns `part` divided by `whole`, between 0 and 1; 0 if `whole` is 0.
 pub fn share(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
-/// The 95 % interval of a share, from low to high, both between 0 and 1 (Wilson 1927, without correction for
-/// continuity). It is (0, 1) if the whole is 0. `part` must not be more than `whole`.
+/// Returns the bounds of the 95 % interval of a share (Wilson 1927, without continuity correction), both between 0 and
+/// 1; (0, 1) if `whole` is 0. `part` must not exceed `whole`.
 pub fn wilson(part: u64, whole: u64) -> (f64, f64) {
     const Z: f64 = 1.959_963_984_540_054;
     if whole == 0 {
@@ -15,7 +15,7 @@ pub fn wilson(part: u64, whole: u64) -> (f64, f64) {
     let (n, share) = (whole as f64, share(part, whole));
     let (centre, scale) = (share + Z * Z / (2.0 * n), 1.0 + Z * Z / n);
     let half = Z * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
-    // At the ends rounding would leave them by a hair.
+    // Rounding errors could exceed the range at its ends.
     let low = if part == 0 { 0.0 } else { (centre - half) / scale };
     let high = if part == whole { 1.0 } else { (centre + half) / scale };
     (low, high)

@@ -1,15 +1,16 @@
-//! A command that repeats what was sent to a back end.
+//! A shell command that repeats a request to a back end.
 //!
-//! Owns that nothing but a URL can get into it, whatever the log says. The values of a query are usually not in the log.
+//! Guarantees that nothing except a URL gets into the command, whatever the log contains. The log usually has no query
+//! values.
 
-/// A `curl` for a request, or a comment that says why there is none.
+/// Returns a `curl` command for a request, or a `#` comment with the reason why there is none.
 pub(crate) fn command(method: &str, url: Option<&str>) -> String {
     let option = match method {
         "GET" => "-i",
         "HEAD" => "-I",
         _ => return "# its content is not in the log, so it can't be repeated".to_owned(),
     };
-    // Anything else could be an option, or a file.
+    // Anything else could be an option or a file name.
     let Some(url) = url.filter(|url| url.starts_with("https://") || url.starts_with("http://")) else {
         return "# no URL in the log".to_owned();
     };

@@ -1,39 +1,39 @@
-//! Counting records, in constant memory however many there are.
+//! Counts records in constant memory, however many there are.
 //!
-//! Owns what is counted and the limits: everything beyond a limit is counted together, as a difference where it is one, and
-//! a flag says so. `judge` owns what the counts mean: noise is known only when all has been read, so records are kept as
+//! Owns the counters and their limits: everything beyond a limit is counted together, differences as differences, and a
+//! flag records it. `judge` interprets the counts. Noise is known only after the last record, so records are kept as
 //! counts of equal sets of differences.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crossfade_compare::{Against, Class, Difference, Record, Side, Verdict};
+use crossfade_journal::comparison::{Against, Class, Difference, Record, Side, Verdict};
 
 use crate::latency::Histogram;
 
-/// Endpoints in all; those that come later are one for each route.
-pub(crate) const MOST_ENDPOINTS: usize = 1000;
-const MOST_ROUTES: usize = 200;
-/// Places at an endpoint, and in all.
-const MOST_PLACES: (usize, usize) = (500, 20_000);
-/// Different sets of differences at an endpoint, and in all.
-const MOST_SIGNATURES: (usize, usize) = (500, 5_000);
-/// Differences in one of them.
-const LONGEST_SIGNATURE: usize = 64;
-/// Kinds of errors and reasons, each.
-const MOST_WORDS: usize = 30;
-/// Examples in all, whatever is asked for at each place.
-const MOST_EXAMPLES: usize = 1_000;
-/// Buckets of time; the narrowest is a second.
-const MOST_BUCKETS: u64 = 240;
+/// Endpoints in total; later ones are counted together, per route.
+pub(crate) const MAX_ENDPOINTS: usize = 1000;
+const MAX_ROUTES: usize = 200;
+/// Places per endpoint and in total.
+const MAX_PLACES: (usize, usize) = (500, 20_000);
+/// Distinct sets of differences per endpoint and in total.
+const MAX_SIGNATURES: (usize, usize) = (500, 5_000);
+/// Differences in one set.
+const MAX_SIGNATURE: usize = 64;
+/// Distinct error types, and distinct reasons.
+const MAX_REASONS: usize = 30;
+/// Examples in total, whatever the limit per place is.
+const MAX_EXAMPLES: usize = 1_000;
+/// Buckets of the timeline; the narrowest is one second wide.
+const MAX_BUCKETS: u64 = 240;
 const NARROWEST: u64 = 1;
-/// Characters of a name, a pointer or a value, and of a URL, that are kept.
-const LONGEST_TEXT: usize = 200;
+/// Characters that are kept of a name, a pointer, a value or a URL.
+const MAX_TEXT: usize = 200;
 const LONGEST_URL: usize = 2_000;
-/// The name of everything beyond a limit.
+/// Name of the entry that collects everything beyond a limit.
 pub(crate) const OTHER: &str = "(other)";
 
-/// Counts of records, for [`judge`](crate::judge()). Takes a bounded amount of memory however many there are and whatever
+/// Counts of records, for [`judge`](crate::judge()). Memory is bounded, however many records there are and whatever
 /// clients put into them; `docs/report.md` documents the limits.
 #[derive(Debug, Default)]
 pub struct Tally {
@@ -41,12 +41,12 @@ pub struct Tally {
     index: HashMap<Name, usize>,
     routes: BTreeSet<String>,
     pub(crate) timeline: Timeline,
-    /// When the first and the last request came.
+    /// Times of the first and the last request.
     pub(crate) span: Option<(SystemTime, SystemTime)>,
-    /// Names of the back ends that were compared; from the first such record.
+    /// Names of the compared back ends, from the first such record.
     pub(crate) backends: Option<(String, String)>,
     pub(crate) records: u64,
-    /// `true` if endpoints, or places and sets of differences, were counted together.
+    /// `true` if endpoints, or places and sets of differences, exceeded a limit and were counted together.
     pub(crate) folded_endpoints: bool,
     pub(crate) folded_differences: bool,
     examples_of_place: usize,
@@ -66,17 +66,17 @@ pub(crate) struct Name {
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     pub(crate) name: Name,
-    /// Records against the mirror, and of the primary against itself.
+    /// Records against the mirror, and self-comparisons of the primary.
     pub(crate) mirror: Verdicts,
     pub(crate) itself: Verdicts,
     pub(crate) places: Vec<Place>,
     place_index: HashMap<(Class, String), usize>,
-    /// Sets of differences that records against the mirror had; the first stands for all that are over a cap.
+    /// Sets of differences in records against the mirror; the first collects those beyond a limit.
     pub(crate) signatures: Vec<Signature>,
     signature_index: HashMap<Vec<usize>, usize>,
-    pub(crate) answers: Answers,
-    /// Copies that were answered with 401 or 403, the request not, and had gone without the client's credentials.
-    pub(crate) refused: u64,
+    pub(crate) pairs: PairCounts,
+    /// Copies sent without the client's credentials that got 401 or 403 while the request did not.
+    pub(crate) denied: u64,
     pub(crate) lost: BTreeMap<String, u64>,
     pub(crate) unknown: BTreeMap<String, u64>,
 }
@@ -97,10 +97,10 @@ pub(crate) struct Verdicts {
 pub(crate) struct Place {
     pub(crate) class: Class,
     pub(crate) pointer: String,
-    /// Records in which the mirror differs there, and in which that is accepted.
+    /// Records in which the mirror differs at this place, and those among them in which the difference is accepted.
     pub(crate) raw: u64,
     pub(crate) accepted: u64,
-    /// Records in which the primary differs from itself there.
+    /// Records in which the primary differs from itself at this place.
     pub(crate) noise: u64,
     pub(crate) examples: Vec<Example>,
 }
@@ -108,57 +108,57 @@ pub(crate) struct Place {
 /// Records with the same differences.
 #[derive(Debug, Default)]
 pub(crate) struct Signature {
-    /// Those that are not accepted, as indices of places. Empty if not all of them are known: then noise can't explain
-    /// them.
+    /// Differences that are not accepted, as indices of places. Empty if some of them exceeded a limit: then noise
+    /// can't explain them.
     pub(crate) places: Vec<usize>,
     pub(crate) count: u64,
 }
 
-/// The answers of both systems.
+/// Responses of both systems.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Answers {
-    pub(crate) primary: Answered,
-    pub(crate) mirror: Answered,
-    /// Compared records in which the primary answered below 500 and the mirror did not.
+pub(crate) struct PairCounts {
+    pub(crate) primary: ResponseCounts,
+    pub(crate) mirror: ResponseCounts,
+    /// Compared records in which the primary responded below 500 and the mirror did not.
     pub(crate) mirror_failed: u64,
 }
 
-/// The answers of one of them.
+/// Responses of one system.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Answered {
-    /// Of the pairs that both answered below 500.
+pub(crate) struct ResponseCounts {
+    /// Of pairs in which both responded below 500.
     pub(crate) latency: Histogram,
-    /// By the first digit, from 1 to 5.
+    /// Indexed by the first digit minus 1.
     pub(crate) statuses: [u64; 5],
     pub(crate) errors: BTreeMap<String, u64>,
 }
 
-/// A record that has a difference, for looking at it.
+/// A record that contains a difference, as an example.
 #[derive(Clone, Debug)]
 pub(crate) struct Example {
     pub(crate) time: SystemTime,
     pub(crate) request_id: String,
     pub(crate) at: String,
-    pub(crate) primary: ExampleSide,
-    pub(crate) mirror: ExampleSide,
+    pub(crate) primary: ExampleResponse,
+    pub(crate) mirror: ExampleResponse,
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct ExampleSide {
+pub(crate) struct ExampleResponse {
     pub(crate) backend: String,
     pub(crate) status: Option<u16>,
     pub(crate) error: Option<String>,
     pub(crate) value: Option<String>,
-    /// Absent if it is too long to be kept: half a URL repeats nothing.
+    /// `None` if it is too long to be kept: a truncated URL could not be repeated.
     pub(crate) url: Option<String>,
 }
 
 /// Records against the mirror over time.
 #[derive(Debug)]
 pub(crate) struct Timeline {
-    /// Seconds.
+    /// Width in seconds.
     pub(crate) width: u64,
-    /// By the number of widths since 1970.
+    /// Indexed by the number of widths since 1970.
     pub(crate) buckets: BTreeMap<u64, Bucket>,
 }
 
@@ -170,20 +170,20 @@ impl Default for Timeline {
 
 #[derive(Debug, Default)]
 pub(crate) struct Bucket {
-    /// Matches and accepted ones.
+    /// Records that match or whose differences are accepted.
     pub(crate) same: u64,
-    /// Different ones, by the indices of endpoint and signature.
+    /// Other records, by the indices of endpoint and set of differences.
     pub(crate) different: BTreeMap<(usize, usize), u64>,
 }
 
 impl Tally {
-    /// Counts nothing yet. Keeps at most this many examples of each place, and 1,000 in all.
+    /// Returns an empty tally, which keeps at most `examples_of_place` examples of each place, and 1,000 in total.
     pub fn new(examples_of_place: usize) -> Tally {
         Tally { examples_of_place, ..Tally::default() }
     }
 
-    /// Counts a record. The order of records matters only beyond a limit, where those that come later are counted
-    /// together, and for which examples are kept.
+    /// Counts a record. The order of records matters only beyond a limit, where later ones are counted together, and
+    /// for the choice of examples.
     pub fn add(&mut self, record: &Record) {
         self.records += 1;
         let (first, last) = self.span.unwrap_or((record.time, record.time));
@@ -200,10 +200,10 @@ impl Tally {
         if let Some(index) = self.index.get(&name) {
             return *index;
         }
-        if !self.routes.contains(&name.route) && self.routes.len() >= MOST_ROUTES {
+        if !self.routes.contains(&name.route) && self.routes.len() >= MAX_ROUTES {
             name.route = OTHER.to_owned();
         }
-        if self.endpoints.len() >= MOST_ENDPOINTS {
+        if self.endpoints.len() >= MAX_ENDPOINTS {
             self.folded_endpoints = true;
             (name.method, name.endpoint) = ("*".to_owned(), OTHER.to_owned());
         }
@@ -240,10 +240,10 @@ impl Tally {
             Verdict::Unknown => count_word(&mut endpoint.unknown, reason()),
             Verdict::Match | Verdict::Accepted | Verdict::Different | Verdict::Failed => {}
         }
-        endpoint.answers.count(record);
-        let was_refused = |side: &Side| matches!(side.status, Some(401 | 403));
-        if record.credentials_withheld && was_refused(&record.mirror) && !was_refused(&record.primary) {
-            endpoint.refused += 1;
+        endpoint.pairs.count(record);
+        let was_denied = |side: &Side| matches!(side.status, Some(401 | 403));
+        if record.credentials_withheld && was_denied(&record.mirror) && !was_denied(&record.primary) {
+            endpoint.denied += 1;
         }
         for (place, difference) in places.iter().zip(&record.differences) {
             let Some(place) = place.and_then(|place| endpoint.places.get_mut(place)) else { continue };
@@ -251,7 +251,7 @@ impl Tally {
             place.accepted += u64::from(difference.accepted);
             // Only these have URLs.
             let is_wanted = record.verdict == Verdict::Different && !difference.accepted;
-            if is_wanted && place.examples.len() < self.examples_of_place && self.examples < MOST_EXAMPLES {
+            if is_wanted && place.examples.len() < self.examples_of_place && self.examples < MAX_EXAMPLES {
                 self.examples += 1;
                 place.examples.push(Example::of(record, difference));
             }
@@ -266,14 +266,14 @@ impl Tally {
         }
     }
 
-    /// The indices of the places of differences; none for what is over a cap.
+    /// Returns the indices of the places of differences; `None` for places beyond a limit.
     fn places_of(&mut self, endpoint: usize, differences: &[Difference]) -> Vec<Option<usize>> {
         let Some(endpoint) = self.endpoints.get_mut(endpoint) else { return Vec::new() };
         let mut found = Vec::new();
-        for difference in differences.iter().take(LONGEST_SIGNATURE) {
+        for difference in differences.iter().take(MAX_SIGNATURE) {
             let key = (difference.class, cut(&difference.pointer));
             let known = endpoint.place_index.get(&key).copied();
-            let has_room = endpoint.places.len() < MOST_PLACES.0 && self.places < MOST_PLACES.1;
+            let has_room = endpoint.places.len() < MAX_PLACES.0 && self.places < MAX_PLACES.1;
             let place = known.or_else(|| {
                 has_room.then(|| {
                     self.places += 1;
@@ -282,7 +282,7 @@ impl Tally {
                     endpoint.places.len() - 1
                 })
             });
-            // Each once, whatever a line says.
+            // A malformed record may repeat a place.
             let place = place.filter(|place| !found.contains(&Some(*place)));
             self.folded_differences |= known.is_none() && !has_room;
             found.push(place);
@@ -290,7 +290,7 @@ impl Tally {
         found
     }
 
-    /// The index of the record's set of differences.
+    /// Returns the index of the record's set of differences.
     fn signature(&mut self, endpoint: usize, record: &Record, places: &[Option<usize>]) -> usize {
         let Some(endpoint) = self.endpoints.get_mut(endpoint) else { return 0 };
         let is_known = record.more == 0 && record.differences.len() == places.len() && !places.contains(&None);
@@ -299,7 +299,7 @@ impl Tally {
         key.sort_unstable();
         let index = match endpoint.signature_index.get(&key) {
             Some(index) => *index,
-            None if endpoint.signatures.len() >= MOST_SIGNATURES.0 || self.signatures >= MOST_SIGNATURES.1 => {
+            None if endpoint.signatures.len() >= MAX_SIGNATURES.0 || self.signatures >= MAX_SIGNATURES.1 => {
                 self.folded_differences = true;
                 0
             }
@@ -327,8 +327,8 @@ impl Endpoint {
             place_index: HashMap::new(),
             signatures: vec![Signature::default()],
             signature_index: HashMap::from([(Vec::new(), 0)]),
-            answers: Answers::default(),
-            refused: 0,
+            pairs: PairCounts::default(),
+            denied: 0,
             lost: BTreeMap::new(),
             unknown: BTreeMap::new(),
         }
@@ -356,18 +356,18 @@ impl Verdicts {
         self.lost += other.lost;
     }
 
-    /// Those that say something about parity.
+    /// Records that contribute to parity.
     pub(crate) fn compared(&self) -> u64 {
         self.matching + self.accepted + self.different
     }
 
-    /// Copies that were to be sent.
+    /// All copies, whether sent or not.
     pub(crate) fn all(&self) -> u64 {
         self.compared() + self.failed + self.unknown + self.lost
     }
 }
 
-impl Answers {
+impl PairCounts {
     fn count(&mut self, record: &Record) {
         let is_well = |side: &Side| side.status.is_some_and(|status| status < 500);
         let (primary_is_well, mirror_is_well) = (is_well(&record.primary), is_well(&record.mirror));
@@ -382,14 +382,14 @@ impl Answers {
         }
     }
 
-    pub(crate) fn merge(&mut self, other: &Answers) {
+    pub(crate) fn merge(&mut self, other: &PairCounts) {
         self.primary.merge(&other.primary);
         self.mirror.merge(&other.mirror);
         self.mirror_failed += other.mirror_failed;
     }
 }
 
-impl Answered {
+impl ResponseCounts {
     fn count(&mut self, side: &Side) {
         let digit = side.status.and_then(|status| (status / 100).checked_sub(1));
         if let Some(count) = digit.and_then(|digit| self.statuses.get_mut(usize::from(digit))) {
@@ -400,7 +400,7 @@ impl Answered {
         }
     }
 
-    fn merge(&mut self, other: &Answered) {
+    fn merge(&mut self, other: &ResponseCounts) {
         self.latency.merge(&other.latency);
         for (count, more) in self.statuses.iter_mut().zip(other.statuses) {
             *count += more;
@@ -417,7 +417,7 @@ impl Place {
 
 impl Example {
     fn of(record: &Record, difference: &Difference) -> Example {
-        let side = |side: &Side, value: &Option<String>| ExampleSide {
+        let side = |side: &Side, value: &Option<String>| ExampleResponse {
             backend: cut(&side.backend),
             status: side.status,
             error: side.error.as_deref().map(cut),
@@ -449,7 +449,7 @@ impl Timeline {
     fn covers(&self, number: u64) -> bool {
         let first = self.buckets.first_key_value().map_or(number, |(first, _)| number.min(*first));
         let last = self.buckets.last_key_value().map_or(number, |(last, _)| number.max(*last));
-        last - first < MOST_BUCKETS
+        last - first < MAX_BUCKETS
     }
 }
 
@@ -464,7 +464,7 @@ impl Bucket {
 
 fn count_word(words: &mut BTreeMap<String, u64>, word: &str) {
     let word = cut(word);
-    let word = if words.len() < MOST_WORDS || words.contains_key(&word) { word } else { OTHER.to_owned() };
+    let word = if words.len() < MAX_REASONS || words.contains_key(&word) { word } else { OTHER.to_owned() };
     *words.entry(word).or_default() += 1;
 }
 
@@ -474,9 +474,9 @@ pub(crate) fn merge_words(words: &mut BTreeMap<String, u64>, other: &BTreeMap<St
     }
 }
 
-/// A text from a line, as much of it as is kept.
+/// Truncates text from a record.
 fn cut(text: &str) -> String {
-    match text.char_indices().nth(LONGEST_TEXT) {
+    match text.char_indices().nth(MAX_TEXT) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),
     }
@@ -484,11 +484,11 @@ fn cut(text: &str) -> String {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use crossfade_compare::Kind;
+    use crossfade_journal::comparison::Kind;
 
     use super::*;
 
-    /// A record with differences at these pointers, so many seconds after a fixed time.
+    /// Returns a record with differences at these pointers, `seconds` after a fixed time.
     pub(crate) fn record(against: &str, endpoint: &str, pointers: &[&str], seconds: u64) -> Record {
         let difference = |pointer: &&str| Difference {
             class: Class::Value,
@@ -517,9 +517,9 @@ pub(crate) mod tests {
         }
     }
 
-    /// Whoever names endpoints or members may have as many as there are requests.
+    /// Clients can create as many endpoints and members as they send requests.
     #[test]
-    fn nothing_grows_with_the_log_and_nothing_is_lost() {
+    fn memory_is_bounded_and_every_record_is_counted() {
         let mut tally = Tally::new(3);
         for number in 0..3_000 {
             let mut record = record("mirror", &format!("/{number}"), &[&format!("/{number}"), "/same"], number);
@@ -531,15 +531,15 @@ pub(crate) mod tests {
             tally.add(&record);
         }
         assert!(tally.folded_endpoints && tally.folded_differences);
-        assert_eq!(tally.endpoints.len(), MOST_ENDPOINTS + 1);
+        assert_eq!(tally.endpoints.len(), MAX_ENDPOINTS + 1);
         assert_eq!(tally.endpoints.iter().map(|endpoint| endpoint.mirror.different).sum::<u64>(), 6_000);
         let root = tally.endpoints.iter().find(|endpoint| endpoint.name.endpoint == "/").unwrap();
-        assert!(root.places.len() <= MOST_PLACES.0 && root.signatures.len() <= MOST_SIGNATURES.0);
+        assert!(root.places.len() <= MAX_PLACES.0 && root.signatures.len() <= MAX_SIGNATURES.0);
         assert_eq!(root.signatures.iter().map(|signature| signature.count).sum::<u64>(), 3_000);
-        assert_eq!((root.lost.len(), root.lost.values().sum::<u64>()), (MOST_WORDS + 1, 3_000));
+        assert_eq!((root.lost.len(), root.lost.values().sum::<u64>()), (MAX_REASONS + 1, 3_000));
         assert_eq!(tally.endpoints.last().map(|endpoint| endpoint.name.endpoint.as_str()), Some(OTHER));
         let examples = tally.endpoints.iter().flat_map(|endpoint| &endpoint.places).map(|place| place.examples.len());
-        assert!(examples.sum::<usize>() <= MOST_EXAMPLES);
+        assert!(examples.sum::<usize>() <= MAX_EXAMPLES);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use crossfade_event::Format;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::uri::{Authority, PathAndQuery, Scheme as UriScheme, Uri};
 use http::{HeaderMap, Method, Request, Response, request};
@@ -15,8 +16,10 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Body, Incoming};
 use tokio::time::Instant;
 
+use crossfade_journal::{Attempt, Journal, Outcome, Role};
 use crossfade_route::Scheme;
 
+use crate::error::Failure;
 use crate::time::{self, Allowance, SHORTEST, TimeLimit, by};
 use crate::upstream::{Connection, Progress, SendFailure, Upstream};
 use crate::{ProxyError, connection_auth};
@@ -26,8 +29,8 @@ use crate::{ProxyError, connection_auth};
 pub(crate) struct Bounds {
     /// For the whole answer.
     pub(crate) deadline: Instant,
-    /// Bytes of content that the front end could carry at most.
-    pub(crate) response_bytes: usize,
+    /// What the front end can carry.
+    pub(crate) format: &'static Format,
     /// When the invocation began.
     pub(crate) started: Instant,
     /// The same by the clock on the wall.
@@ -43,81 +46,61 @@ impl Bounds {
     }
 }
 
-/// What happened, for the access log.
-#[derive(Debug, Default)]
-pub(crate) struct Trace {
-    pub(crate) attempts: u32,
-    pub(crate) retries: u32,
-    /// Whether one of the attempts may have reached the back end.
-    pub(crate) may_be_seen: bool,
-    pub(crate) connect_started: Option<Instant>,
-    pub(crate) connected: Option<Instant>,
-    pub(crate) first_byte: Option<Instant>,
-    /// The last attempt, from sending to the last byte, without the time for a new connection.
-    pub(crate) took: Duration,
-    /// The scheme of authentication that belongs to a connection, if there was one.
-    pub(crate) connection_auth: Option<&'static str>,
-}
-
-impl Trace {
-    /// How long a connection took that was opened after an instant.
-    fn connecting_since(&self, since: Instant) -> Duration {
-        match (self.connect_started, self.connected) {
-            (Some(begin), Some(end)) if begin >= since => end.saturating_duration_since(begin),
-            _ => Duration::ZERO,
-        }
-    }
-}
-
-/// Sends a request and reads the whole answer, within `limit` (`backendRequest`).
-pub(crate) async fn send(
-    upstream: &Upstream,
+/// Sends a request and reads the whole answer, within `limit` (`backendRequest`). Adds an entry to the journal, or two if a
+/// kept connection was dead.
+pub(crate) async fn send<'t>(
+    upstream: &'t Upstream,
     parts: &request::Parts,
     body: &Bytes,
     bounds: Bounds,
     limit: Option<Duration>,
-    trace: &mut Trace,
+    mut role: Role,
+    journal: &mut Journal<'t>,
 ) -> Result<Response<Bytes>, ProxyError> {
-    let started = Instant::now();
+    let mut began = Instant::now();
     let (mut end, mut limit) = match limit {
-        Some(limit) => time::end(started, limit, bounds.deadline, TimeLimit::Cut),
+        Some(limit) => time::end(began, limit, bounds.deadline, TimeLimit::Cut),
         None => (bounds.deadline, TimeLimit::Cut),
     };
     let presented = connection_auth::presented(&parts.headers);
-    trace.connection_auth = presented;
     let mut kept = match presented {
         None => upstream.checkout(bounds.now, parts.method.is_idempotent()).await,
         // Others may be on it.
         Some(_) => None,
     };
     loop {
+        let attempt = journal.begin(&upstream.backend.name, role, began.saturating_duration_since(bounds.started));
+        attempt.auth = presented;
         let was_kept = kept.is_some();
         let connection = match kept.take() {
             Some(connection) => connection,
-            None => {
-                let (connection, made_up) = connect(upstream, end, limit, bounds.deadline, trace).await?;
-                if !made_up.is_zero() {
-                    (end, limit) = ((end + made_up).min(bounds.deadline), TimeLimit::Cut);
+            None => match connect(upstream, end, limit, bounds.deadline, attempt).await {
+                Ok((connection, made_up)) => {
+                    if !made_up.is_zero() {
+                        (end, limit) = ((end + made_up).min(bounds.deadline), TimeLimit::Cut);
+                    }
+                    connection
                 }
-                connection
-            }
+                Err(error) => return ended(Err(error), attempt, bounds),
+            },
         };
         if presented.is_some() {
             connection.keep_from_others();
         }
         // The process may have stood still meanwhile.
         if end <= Instant::now() {
-            return Err(ProxyError::ResponseTimeout(TimeLimit::Cut));
+            return ended(Err(ProxyError::ResponseTimeout(TimeLimit::Cut)), attempt, bounds);
         }
+        attempt.is_sent = true;
         let result = {
             // In place, since it is large.
             let answer = pin!(async {
-                let (connection, head) = match exchange(upstream, connection, parts, body, trace).await {
+                let (connection, head) = match exchange(upstream, connection, parts, body).await {
                     Ok(answer) => answer,
                     Err(failure) => return Ok(Err(failure)),
                 };
-                trace.first_byte = Some(Instant::now());
-                finish(upstream, connection, head, bounds, trace).await.map(Ok)
+                attempt.first_byte = Some(bounds.started.elapsed());
+                finish(upstream, connection, head, bounds, attempt).await.map(Ok)
             });
             by(end, limit, answer).await.unwrap_or_else(|limit| Err(ProxyError::ResponseTimeout(limit)))
         };
@@ -125,25 +108,41 @@ pub(crate) async fn send(
             Ok(Ok(response)) => Ok(response),
             Ok(Err(failure)) if was_kept && may_send_again(&parts.method, failure.progress) => {
                 upstream.discard_idle();
-                trace.may_be_seen |= !failure.progress.nothing_sent;
+                let may_be_seen = !failure.progress.nothing_sent;
+                let outcome = Outcome::Error(no_answer(failure).error_type());
+                attempt.end(bounds.started.elapsed(), outcome, may_be_seen);
+                (role, began) = (Role::Resent, Instant::now());
                 continue;
             }
             Ok(Err(failure)) => Err(no_answer(failure)),
             Err(error) => Err(error),
         };
-        match result {
-            // An HTTP/2 connection is kept while requests are on it; the next one shall not try a dead one again.
-            Err(
-                ProxyError::ResponseTimeout(_)
-                | ProxyError::ConnectionTerminated(_)
-                | ProxyError::ResponseIncomplete(_)
-                | ProxyError::ResponseCutShort { .. },
-            ) => upstream.discard_idle(),
-            Err(_) => {}
-            Ok(_) => trace.took = started.elapsed().saturating_sub(trace.connecting_since(started)),
+        // An HTTP/2 connection is kept while requests are on it; the next one shall not try a dead one again.
+        if let Err(
+            ProxyError::ResponseTimeout(_)
+            | ProxyError::ConnectionTerminated(_)
+            | ProxyError::ResponseIncomplete(_)
+            | ProxyError::ResponseCutShort { .. },
+        ) = &result
+        {
+            upstream.discard_idle();
         }
-        return result;
+        return ended(result, attempt, bounds);
     }
+}
+
+/// Completes the entry of an attempt.
+fn ended(
+    result: Result<Response<Bytes>, ProxyError>,
+    attempt: &mut Attempt<'_>,
+    bounds: Bounds,
+) -> Result<Response<Bytes>, ProxyError> {
+    let (outcome, may_be_seen) = match &result {
+        Ok(response) => (Outcome::Status(response.status().as_u16()), true),
+        Err(error) => (Outcome::Error(error.error_type()), error.failure() != Some(Failure::Connect)),
+    };
+    attempt.end(bounds.started.elapsed(), outcome, may_be_seen);
+    result
 }
 
 /// Reads the content of an answer, and puts its connection back if another request may come on it.
@@ -152,15 +151,15 @@ async fn finish(
     connection: Connection,
     head: Response<Incoming>,
     bounds: Bounds,
-    trace: &mut Trace,
+    attempt: &mut Attempt<'_>,
 ) -> Result<Response<Bytes>, ProxyError> {
     let is_unambiguous = is_unambiguous(head.headers())?;
     let keep_alive = keep_alive(head.headers());
     if let Some(scheme) = connection_auth::asked_for(head.headers()) {
-        trace.connection_auth = Some(scheme);
+        attempt.auth = Some(scheme);
         connection.keep_from_others();
     }
-    let response = read(head, bounds.response_bytes).await?;
+    let response = read(head, bounds.format).await?;
     if !(200..=599).contains(&response.status().as_u16()) {
         return Err(ProxyError::StatusNotCarried(response.status().as_u16()));
     }
@@ -203,14 +202,13 @@ async fn connect(
     end: Instant,
     limit: TimeLimit,
     latest: Instant,
-    trace: &mut Trace,
+    attempt: &mut Attempt<'_>,
 ) -> Result<(Connection, Duration), ProxyError> {
     let started = Instant::now();
-    trace.connect_started = Some(started);
     let (end, limit) = time::end(started, upstream.backend.timeouts.connect, end, limit);
     let mut time = Allowance::new(end, limit, latest);
     let connection = upstream.connect(&mut time).await?;
-    trace.connected = Some(Instant::now());
+    attempt.connect = Some(started.elapsed());
     Ok((connection, time.made_up))
 }
 
@@ -220,9 +218,7 @@ pub(crate) async fn exchange(
     mut connection: Connection,
     parts: &request::Parts,
     body: &Bytes,
-    trace: &mut Trace,
 ) -> Result<(Connection, Response<Incoming>), SendFailure> {
-    trace.attempts += 1;
     let mut request = Request::new(Full::new(body.clone()));
     *request.method_mut() = parts.method.clone();
     *request.headers_mut() = parts.headers.clone();
@@ -251,11 +247,12 @@ fn absolute(request: &mut Request<Full<Bytes>>, scheme: Scheme) {
 }
 
 /// Reads the content, up to what the front end could carry.
-async fn read(response: Response<Incoming>, limit: usize) -> Result<Response<Bytes>, ProxyError> {
+async fn read(response: Response<Incoming>, format: &Format) -> Result<Response<Bytes>, ProxyError> {
     let (parts, incoming) = response.into_parts();
+    let (limit, service) = (format.max_response_bytes, format.service);
     let too_large = || {
-        let limit = format!("more than {limit} bytes of content");
-        ProxyError::ResponseTooLarge(format!("the response is too large for the load balancer: {limit}"))
+        let problem = format!("the response is too large for {service}: more than {limit} bytes of content");
+        ProxyError::ResponseTooLarge(problem)
     };
     // Over HTTP/2 the hint is the length that the field names, also where there is no content: HEAD, 304.
     if incoming.size_hint().lower() > limit as u64 && !incoming.is_end_stream() {

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use crossfade_compare::{Answer, Comparison, Rules, Verdict, compare_until};
+use crossfade_compare::{Answer, Comparison, Rules, compare_until};
+use crossfade_journal::comparison::Verdict;
 use http::Response;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -17,10 +18,10 @@ use tokio::time::Instant;
 /// One comparison at a time in the whole process: its memory must not be multiplied by the number of invocations.
 static TURN: Mutex<()> = Mutex::const_new(());
 
-/// How long a comparison may take when everything else has been stopped.
+/// Time that a comparison still gets when everything else has been stopped.
 const AFTER_STOP: Duration = Duration::from_millis(50);
 
-/// When everything ends, and what is said of what has not come by then.
+/// The end of all shadow requests and comparisons, and the reason recorded for those that have not finished by then.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct End {
     pub(crate) at: Instant,
@@ -34,7 +35,7 @@ impl End {
     }
 }
 
-/// Tells the thread, when nobody waits for it any more, that it need not go on.
+/// Tells the thread to stop once nothing waits for its result any more.
 struct Waiting(Arc<AtomicBool>);
 
 impl Drop for Waiting {
@@ -43,8 +44,8 @@ impl Drop for Waiting {
     }
 }
 
-/// Compares two answers on a thread, which is made for the first and kept for some seconds. `Lost` if that does not come to
-/// its end in time, `Unknown` if it panics. Once nobody waits for the result, the thread stops soon after.
+/// Compares two responses on a thread, which is started for the first comparison and kept for some seconds. `Lost` if the
+/// comparison does not end in time, `Unknown` if it panics. The thread stops soon after its result is no longer needed.
 pub(crate) async fn compare(
     primary: Response<Bytes>,
     mirror: Response<Bytes>,
@@ -124,7 +125,7 @@ mod tests {
         assert!(left.await.is_err());
         let small = [response("1"), response("2")];
         assert_eq!(compared(small, end(Duration::from_secs(60))).await.verdict, Verdict::Different);
-        // A panic is a result, and keeps nobody from the next turn.
+        // A panic is a result, and must not block the next comparison.
         let broken = apart(end(Duration::from_secs(60)), |_| panic!("a defect")).await;
         assert_eq!(broken, Comparison::without_differences(Verdict::Unknown, Some("proxy_internal_error")));
         // It is not begun while another one has its turn.

@@ -15,7 +15,7 @@ pub(crate) fn asked_for(response: &HeaderMap) -> Option<&'static str> {
     response.get_all(WWW_AUTHENTICATE).iter().flat_map(parts).find_map(scheme)
 }
 
-/// A comma in a quoted parameter makes parts that are none. One that looks like a challenge costs a connection, no more.
+/// A comma in a quoted parameter makes false parts. One that looks like a challenge costs a connection, nothing more.
 fn parts(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
     value.as_bytes().split(|byte| *byte == b',')
 }

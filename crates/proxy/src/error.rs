@@ -7,6 +7,7 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crossfade_journal::AccessRecord;
 use crossfade_route::Prohibited;
 use http::StatusCode;
 
@@ -24,12 +25,12 @@ pub enum ProxyError {
     #[error("method `{0}` is not forwarded")]
     MethodRefused(http::Method),
     /// A WebSocket cannot pass a Lambda function.
-    #[error("an upgrade to WebSocket is not possible")]
+    #[error("WebSocket upgrades are unsupported")]
     WebSocketRefused,
     /// Our own name is in `CDN-Loop` or `Via`.
-    #[error("the request has been here before: `{field}` names `{id}`")]
+    #[error("the request has already passed through this proxy: `{field}` names `{id}`")]
     Loop {
-        /// Which of the two.
+        /// `cdn-loop` or `via`.
         field: &'static str,
         /// The name.
         id: String,
@@ -42,7 +43,7 @@ pub enum ProxyError {
     Dns {
         /// The name that was looked up.
         host: String,
-        /// What the resolver said.
+        /// The resolver's error.
         source: io::Error,
     },
     /// An address that no back end may have.
@@ -52,7 +53,7 @@ pub enum ProxyError {
         host: String,
         /// The last of its addresses.
         ip: IpAddr,
-        /// What is wrong with it.
+        /// The reason why it must not be contacted.
         reason: Prohibited,
     },
     /// Nobody listens.
@@ -61,15 +62,15 @@ pub enum ProxyError {
     /// No route, network down, too many descriptors.
     #[error("no connection to {address}: {source}")]
     Unroutable {
-        /// Where to.
+        /// The address and port.
         address: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// TCP or TLS not there in time.
     #[error("no connection to {0} in time")]
     ConnectTimeout(String, TimeLimit),
-    /// The certificate is not the back end's, or nobody we trust vouches for it.
+    /// The certificate is not the back end's, or no trusted authority has issued it.
     #[error("certificate: {0}{hint}", hint = tls_hint::of(.0))]
     TlsCertificate(#[source] rustls::Error),
     /// The back end ended the TLS handshake.
@@ -81,37 +82,37 @@ pub enum ProxyError {
     /// `http2: always`, but the back end does not speak it.
     #[error("the back end does not offer HTTP/2")]
     Http2NotOffered,
-    /// The connection was made, and broke at once or in the handshake of TLS.
-    #[error("the connection broke before it could be used: {0}")]
+    /// The connection was made, and closed immediately or in the TLS handshake.
+    #[error("the connection closed before it could be used: {0}")]
     BrokenEarly(#[source] io::Error),
-    /// The connection was made, and broke before HTTP began on it.
-    #[error("the connection broke at once: {cause}", cause = Causes(.0))]
+    /// The connection was made, and closed before HTTP began on it.
+    #[error("the connection closed immediately: {cause}", cause = Causes(.0))]
     Handshake(#[source] hyper::Error),
-    /// The connection broke before an answer came.
-    #[error("the connection broke before the answer: {cause}", cause = Causes(.0))]
+    /// The connection closed before a response came.
+    #[error("the connection closed before the response: {cause}", cause = Causes(.0))]
     ConnectionTerminated(#[source] hyper::Error),
-    /// The connection broke within the answer.
-    #[error("the answer is incomplete: {cause}", cause = Causes(.0))]
+    /// The connection closed within the response.
+    #[error("the response is incomplete: {cause}", cause = Causes(.0))]
     ResponseIncomplete(#[source] hyper::Error),
     /// Over HTTP/2: the back end ended the stream before the length that it had named, and called that no error.
-    #[error("the answer is incomplete: it ended after {received} of {promised} bytes")]
+    #[error("the response is incomplete: it ended after {received} of {promised} bytes")]
     ResponseCutShort {
         /// `Content-Length`.
         promised: u64,
         /// Bytes of content.
         received: usize,
     },
-    /// What came is not HTTP.
-    #[error("the answer is not valid HTTP: {cause}", cause = Causes(.0))]
+    /// The back end sent bytes that are not HTTP.
+    #[error("the response is not valid HTTP: {cause}", cause = Causes(.0))]
     Protocol(#[source] hyper::Error),
-    /// A coding of the message that we have not asked for, and cannot take off.
-    #[error("the answer has a `Transfer-Encoding` that is not `chunked`")]
+    /// A transfer coding that Crossfade has not asked for and cannot decode.
+    #[error("the response has a `Transfer-Encoding` other than `chunked`")]
     TransferCoding,
-    /// A status that no front end carries: 101 to nobody's request, or one above 599.
-    #[error("the answer has the status {0}")]
+    /// A status that no front end carries: 101 without an upgrade, or one above 599.
+    #[error("the response has the invalid status {0}")]
     StatusNotCarried(u16),
     /// No complete answer in time.
-    #[error("no complete answer in time")]
+    #[error("no complete response in time")]
     ResponseTimeout(TimeLimit),
     /// More than the front end carries.
     #[error("{0}")]
@@ -119,8 +120,8 @@ pub enum ProxyError {
     /// More fields than the front end carries.
     #[error("{0}")]
     ResponseFieldsTooLarge(String),
-    /// It keeps failing, and there is no other back end for the request.
-    #[error("`{backend}` counts as down, for {} ms more", .left.as_millis())]
+    /// The circuit breaker is open, and there is no other back end for the request.
+    #[error("`{backend}`: the circuit breaker is open for {} ms more", .left.as_millis())]
     Down {
         /// Its name.
         backend: String,
@@ -128,7 +129,7 @@ pub enum ProxyError {
         left: Duration,
     },
     /// Nothing that is begun now could end in time.
-    #[error("too little time is left to ask a back end")]
+    #[error("too little time is left to send the request")]
     NoTime,
     /// A transform of the configuration makes something of this request that cannot be sent.
     #[error("{0}")]
@@ -153,20 +154,42 @@ impl fmt::Display for Causes<'_> {
     }
 }
 
-/// How a back end failed.
+/// Kinds of failures of a back end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
     /// There was no connection: it has not seen the request.
     Connect,
     /// No complete answer in time.
     Timeout,
-    /// The connection broke, or what came is no HTTP.
+    /// The connection closed, or the response is not HTTP.
     Reset,
     /// An answer with this status.
     Status(StatusCode),
 }
 
 impl ProxyError {
+    /// Notes in the record of a request that its response is ours, and why.
+    pub fn note(&self, record: &mut AccessRecord<'_>) {
+        record.error = Some(self.error_type().into());
+        record.detail = Some(self.with_causes().into());
+    }
+
+    /// The error and, where the text of its source does not have them, the causes behind that: what the system said of a
+    /// connection. They are words of libraries and of the system, never of a message.
+    fn with_causes(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = self.source().and_then(Error::source);
+        while let Some(inner) = cause {
+            let words = inner.to_string();
+            if !text.ends_with(&words) {
+                text.push_str(": ");
+                text.push_str(&words);
+            }
+            cause = inner.source();
+        }
+        text
+    }
+
     /// The status that the client gets: 4xx where the request is at fault, 508 (RFC 5842) for loops, otherwise as RFC 9209
     /// section 2.3 recommends.
     #[must_use]
@@ -224,15 +247,15 @@ impl ProxyError {
             Self::ResponseTooLarge(_) => "http_response_body_size",
             Self::ResponseFieldsTooLarge(_) => "http_response_header_section_size",
             Self::Down { .. } => "destination_unavailable",
-            // The only type that says that no back end was asked.
+            // The only type that says that the request was sent to no back end.
             Self::NoTime => "proxy_internal_response",
             Self::TransformFailed(_) => "proxy_configuration_error",
             Self::Internal(_) => "proxy_internal_error",
         }
     }
 
-    /// What kind of failure of its back end this is, for retry, failover and breaker; `None` if the back end is not at
-    /// fault, or another one could do no better.
+    /// The kind of failure that this is, for retry, failover and circuit breaker; `None` if the back end is not at fault, or
+    /// another one could do no better.
     pub(crate) fn failure(&self) -> Option<Failure> {
         match self {
             Self::DnsTimeout(..)
@@ -267,8 +290,8 @@ impl ProxyError {
         }
     }
 
-    /// Whether this says that the back end is out of service (`outlier`). Not so where the time was shorter than its own
-    /// limit, where the fault is the request's, and where we ran out of something.
+    /// Returns whether this error counts toward opening the circuit breaker (`outlier`). It does not if the time was shorter
+    /// than the back end's own limit, if the request is at fault, or if this process ran out of a resource.
     pub(crate) fn is_outage(&self) -> bool {
         match self {
             Self::DnsTimeout(_, limit) | Self::ConnectTimeout(_, limit) | Self::ResponseTimeout(limit) => {
@@ -280,7 +303,7 @@ impl ProxyError {
         }
     }
 
-    /// Whether the end of the time is all that went wrong.
+    /// Returns whether the end of the time is the only problem.
     pub(crate) fn is_timeout(&self) -> bool {
         matches!(self, Self::DnsTimeout(..) | Self::ConnectTimeout(..) | Self::ResponseTimeout(_))
     }
@@ -294,7 +317,7 @@ impl ProxyError {
         }
     }
 
-    /// What the client may know besides the type: limits of the front end, which are public.
+    /// Details that the client may see besides the type: limits of the front end, which are public.
     pub(crate) fn public_details(&self) -> Option<&str> {
         match self {
             Self::ResponseTooLarge(details) | Self::ResponseFieldsTooLarge(details) => Some(details),
@@ -303,7 +326,7 @@ impl ProxyError {
     }
 }
 
-/// Whether this environment has no descriptor, port or memory left: the same on Linux and macOS.
+/// Returns whether this environment has no descriptor, port or memory left. The codes are the same on Linux and macOS.
 fn is_of_this_process(error: &io::Error) -> bool {
     const ENFILE: i32 = 23;
     const EMFILE: i32 = 24;
@@ -311,8 +334,8 @@ fn is_of_this_process(error: &io::Error) -> bool {
         || matches!(error.kind(), io::ErrorKind::AddrNotAvailable | io::ErrorKind::OutOfMemory)
 }
 
-/// Whether a back end has refused this one request over HTTP/2 for what it is (RFC 9113 section 7), on a connection that
-/// goes on.
+/// Returns whether a back end has rejected this one request over HTTP/2 (RFC 9113 section 7), on a connection that stays
+/// open.
 fn is_of_the_request(error: &hyper::Error) -> bool {
     let cause = error.source().and_then(|cause| cause.downcast_ref::<h2::Error>());
     cause.is_some_and(|cause| {

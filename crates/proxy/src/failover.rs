@@ -1,20 +1,19 @@
 //! `failover`: the one back end that a request is sent to, or the two. Owns when the second one is asked, and which answer
 //! counts then. Sending to one back end, as often as its `retry` says, is `retry`'s.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
+use crossfade_journal::{Journal, Outcome, Role};
 use crossfade_route::Failover;
 use http::{Method, Response};
-use tokio::time::Instant;
 
-use crate::attempt::{Bounds, Trace};
+use crate::attempt::Bounds;
 use crate::error::Failure;
 use crate::invocation::Invocation;
 use crate::plan::{Context, Outgoing, Sending};
 use crate::proxy::Proxy;
-use crate::{AccessRecord, ProxyError, retry};
+use crate::{ProxyError, retry};
 
 /// The answer of a back end.
 #[derive(Clone, Debug)]
@@ -35,7 +34,7 @@ impl Proxy {
         sending: Sending<'t>,
         body: &Bytes,
         invocation: &'t Invocation,
-        record: &mut AccessRecord,
+        journal: &mut Journal<'t>,
     ) -> Result<Answered<'t>, ProxyError> {
         let bounds = self.bounds(invocation);
         let Sending { forward, outgoing: first, otherwise, .. } = sending;
@@ -50,59 +49,62 @@ impl Proxy {
         let mut first_answer = None;
         let otherwise = match (down_for(first.index), otherwise) {
             (Some(left), otherwise) => {
-                record.pass_over(first.backend, "down".into());
+                journal.skip(&first.backend.name, Role::First, bounds.started.elapsed());
                 let down = |left| ProxyError::Down { backend: first.backend.name.clone(), left };
                 let otherwise = otherwise.ok_or_else(|| down(left))?;
                 if let Some(other_left) = down_for(otherwise.failover.to) {
-                    record.pass_over(&self.upstreams[otherwise.failover.to].backend, "down".into());
+                    let name = &self.upstreams[otherwise.failover.to].backend.name;
+                    journal.skip(name, Role::Failover, bounds.started.elapsed());
                     return Err(down(left.min(other_left)));
                 }
                 otherwise
             }
             (None, otherwise) => {
-                let (result, Trace { took, may_be_seen, .. }) = self.send_one(&first, body, bounds, record).await;
+                let (result, took) = self.send_one(&first, body, bounds, Role::First, journal).await;
+                let may_be_seen = journal.attempts().any(|attempt| attempt.may_be_seen);
                 let failure = retry::failure(&result);
                 let is_wanted =
                     |failover| failure.is_some_and(|it| is_wanted(failover, &first.parts.method, it, may_be_seen));
                 match otherwise.filter(|otherwise| is_wanted(otherwise.failover) && !bounds.is_over()) {
                     None => return result.map(|response| Answered { response, sent: first, took }),
                     Some(otherwise) => {
-                        record.pass_over(first.backend, outcome(&result));
                         first_answer = result.ok().map(|response| (response, took));
                         otherwise
                     }
                 }
             }
         };
-        let to = otherwise.failover.to;
+        let (to, of_first) = (&self.upstreams[otherwise.failover.to].backend, journal.len().saturating_sub(1));
         let elsewhere = async {
-            let second = self.planner(invocation).elsewhere(context, forward, *otherwise, body)?;
-            let (result, Trace { took, .. }) = self.send_one(&second, body, bounds, record).await;
+            let second =
+                self.planner(invocation).elsewhere(context, forward, *otherwise, body).inspect_err(|error| {
+                    let now = bounds.started.elapsed();
+                    journal.begin(&to.name, Role::Failover, now).end(now, Outcome::Error(error.error_type()), false);
+                })?;
+            let (result, took) = self.send_one(&second, body, bounds, Role::Failover, journal).await;
             result.map(|response| Answered { response, sent: second, took })
         };
         match (elsewhere.await, first_answer) {
             // A bad answer is better than none.
-            (Err(error), Some((response, took))) => {
-                record.pass_over(&self.upstreams[to].backend, error.error_type().into());
-                record.backend = Some(first.backend.name.clone());
+            (Err(_), Some((response, took))) => {
+                journal.decide(of_first);
                 Ok(Answered { response, sent: first, took })
             }
             (result, _) => result,
         }
     }
 
-    async fn send_one(
-        &self,
+    async fn send_one<'t>(
+        &'t self,
         outgoing: &Outgoing<'_>,
         body: &Bytes,
         bounds: Bounds,
-        record: &mut AccessRecord,
-    ) -> (Result<Response<Bytes>, ProxyError>, Trace) {
-        let mut trace = Trace::default();
-        let result = retry::send(&self.upstreams[outgoing.index], &outgoing.parts, body, bounds, &mut trace).await;
-        record.backend = Some(outgoing.backend.name.clone());
-        note(record, &trace, bounds.started);
-        (result, trace)
+        role: Role,
+        journal: &mut Journal<'t>,
+    ) -> (Result<Response<Bytes>, ProxyError>, Duration) {
+        let upstream = &self.upstreams[outgoing.index];
+        let result = retry::send(upstream, &outgoing.parts, body, bounds, role, journal).await;
+        (result, journal.last().map_or(Duration::ZERO, |attempt| attempt.took))
     }
 }
 
@@ -117,24 +119,4 @@ fn is_wanted(failover: &Failover, method: &Method, failure: Failure, may_be_seen
         Failure::Status(status) => failover.on_codes.contains(status),
     };
     is_named && (!may_be_seen || method.is_safe() || failover.methods.contains(method))
-}
-
-/// How a back end failed, in a word for the log.
-fn outcome(result: &Result<Response<Bytes>, ProxyError>) -> Cow<'static, str> {
-    match result {
-        Ok(response) => response.status().as_str().to_owned().into(),
-        Err(error) => error.error_type().into(),
-    }
-}
-
-/// Adds what happened at one back end.
-fn note(record: &mut AccessRecord, trace: &Trace, started: Instant) {
-    let since = |earlier: Option<Instant>, later: Option<Instant>| -> Option<Duration> {
-        Some(later?.saturating_duration_since(earlier?))
-    };
-    record.attempts += trace.attempts;
-    record.retries += trace.retries;
-    record.connect_ms = since(trace.connect_started, trace.connected);
-    record.first_byte_ms = since(Some(started), trace.first_byte);
-    record.connection_auth = trace.connection_auth.or(record.connection_auth);
 }

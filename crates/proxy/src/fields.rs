@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use crossfade_route::{Captures, FieldEdits, FieldValue, Variable};
 use http::header::{HeaderMap, HeaderValue};
 
-/// What the variables in a configured value stand for.
+/// Values of the variables in a configured field value.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Variables<'a> {
     pub(crate) client_ip: Option<IpAddr>,
@@ -19,7 +19,7 @@ pub(crate) struct Variables<'a> {
     pub(crate) captures: &'a Captures,
 }
 
-/// Removes, then sets, then adds. What is set without a value goes: what a client claims must not stand in its place.
+/// Removes, then sets, then adds. A field that is set to no value is removed: the client's claim must not take its place.
 pub(crate) fn apply(edits: &FieldEdits, fields: &mut HeaderMap, variables: Variables<'_>) {
     for name in &edits.remove {
         fields.remove(name);
@@ -37,7 +37,7 @@ pub(crate) fn apply(edits: &FieldEdits, fields: &mut HeaderMap, variables: Varia
     }
 }
 
-/// `None` if a variable has no value, or what comes out cannot stand in a field.
+/// `None` if a variable has no value, or the result is not a valid field value.
 fn render(value: &FieldValue, variables: Variables<'_>) -> Option<HeaderValue> {
     match value {
         FieldValue::Constant(value) => Some(value.clone()),
@@ -57,7 +57,7 @@ impl Variables<'_> {
             Variable::Route => self.route,
             Variable::Backend => self.backend?,
             Variable::Group(number) => self.captures.get(number)?,
-            // These stand in redirects only.
+            // Only redirects have these.
             Variable::Protocol | Variable::Port | Variable::Path | Variable::Query => return None,
         };
         Some(text.to_owned())

@@ -1,5 +1,5 @@
-//! What the back end is told about the request: `Host`, `X-Forwarded-Host`, `CDN-Loop`, `Via`, the request's id and
-//! trace. The load balancer's `X-Forwarded-For`, `-Proto` and `-Port` pass untouched. Loops are `identity`'s.
+//! Fields that tell the back end about the request: `Host`, `X-Forwarded-Host`, `CDN-Loop`, `Via`, the request's id and
+//! trace. The front end's `X-Forwarded-For`, `-Proto` and `-Port` pass unchanged. Detecting loops is `identity`'s.
 
 use bytes::Bytes;
 use crossfade_route::{Backend, HostHeader, MIRROR_FIELD, is_host};
@@ -11,20 +11,18 @@ use crate::ProxyError;
 use crate::identity::{CDN_LOOP, Identity};
 
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-pub(crate) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-pub(crate) const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
-pub(crate) const X_AMZN_TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
+/// The field of AWS X-Ray, which Lambda and the services in front of it share.
+const X_AMZN_TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 
-/// Whether a field of this name never passes, whatever `Connection` says. The client library writes the length of what is
-/// sent; the load balancer has answered `Expect` itself; nothing on the way keeps `Forwarded` true, so it can only be the
-/// client's claim; some servers hand `Proxy` to programs as `HTTP_PROXY`, the address of an outgoing proxy (httpoxy); and only
-/// a copy of ours is marked as one.
+/// Returns whether a field of this name never passes, whatever `Connection` says. The client library writes the length of
+/// the content; the front end has answered `Expect` itself; nothing on the way keeps `Forwarded` true, so it can only be the
+/// client's claim; some servers hand `Proxy` to programs as `HTTP_PROXY`, the address of an outgoing proxy (httpoxy); and
+/// only a shadow request of ours is marked as one.
 pub(crate) fn is_removed(name: &str) -> bool {
     matches!(name, "content-length" | "expect" | "forwarded" | "proxy") || name == MIRROR_FIELD
 }
 
-/// Whether the client asks for a WebSocket.
+/// Returns whether the client asks for a WebSocket.
 pub(crate) fn is_websocket(fields: &HeaderMap) -> bool {
     fields
         .get_all(UPGRADE)
@@ -34,10 +32,10 @@ pub(crate) fn is_websocket(fields: &HeaderMap) -> bool {
         .any(|protocol| protocol.trim().eq_ignore_ascii_case("websocket"))
 }
 
-/// What is told besides the fields that the client sent.
+/// The values of the fields that Crossfade adds to the client's.
 pub(crate) struct Forwarding<'a> {
     pub(crate) backend: &'a Backend,
-    /// What a transform has made of the client's host: it is used instead of what `hostHeader` says.
+    /// The client's host after a transform, used instead of the one that `hostHeader` selects.
     pub(crate) host: Option<HeaderValue>,
     pub(crate) identity: &'a Identity,
     pub(crate) deployment: Option<u32>,
@@ -74,7 +72,7 @@ impl Forwarding<'_> {
         self.set_host(fields)
     }
 
-    /// `X-Forwarded-Host` is always ours: ALB never sets it, so what is there is the client's claim.
+    /// `X-Forwarded-Host` is always ours: no front end sets it, so what is there is the client's claim.
     fn set_host(self, fields: &mut HeaderMap) -> Result<(), ProxyError> {
         let received = match (&self.backend.host_header, self.host) {
             (_, Some(host)) => fields.insert(HOST, host),
@@ -90,8 +88,8 @@ impl Forwarding<'_> {
     }
 }
 
-/// Appends a member to a list (RFC 9110 section 5.6.1), in one line with those that are there: of several lines a load
-/// balancer hands on the last one only, unless its multi-value headers are on.
+/// Appends a member to a list (RFC 9110 section 5.6.1), in one line with those that are there: of several lines a front
+/// end may hand on the last one only.
 fn append_member(fields: &mut HeaderMap, name: &HeaderName, member: HeaderValue) {
     match fields.entry(name) {
         Entry::Vacant(entry) => {
@@ -113,7 +111,7 @@ fn preserve_host(fields: &mut HeaderMap, instead: &HeaderValue) -> Result<Option
         return Ok(None);
     }
     let host = only_host(fields).filter(|host| is_authority(host)).cloned();
-    host.map(Some).ok_or_else(|| ProxyError::RequestInvalid("`host` is not one host".to_owned()))
+    host.map(Some).ok_or_else(|| ProxyError::RequestInvalid("`Host` is missing, repeated or invalid".to_owned()))
 }
 
 /// The `Host` of a request that has one line of it.
@@ -122,7 +120,7 @@ pub(crate) fn only_host(fields: &HeaderMap) -> Option<&HeaderValue> {
     hosts.next().filter(|_| hosts.next().is_none())
 }
 
-/// Whether a `Host` is a host and perhaps a port. The library only looks for brackets and colons.
+/// Returns whether a `Host` is a host with an optional port. The library only checks brackets and colons.
 pub(crate) fn is_authority(host: &HeaderValue) -> bool {
     if host.as_bytes().contains(&b'@') {
         return false;

@@ -22,7 +22,7 @@ fn is_hop_by_hop(name: &str) -> bool {
 /// Removes what is hop-by-hop by definition, what `Connection` names, and what else does not pass: all in one look at the
 /// names, since every request pays for it.
 ///
-/// A sender may not take away what the load balancer or we vouch for: naming such a field in `Connection` has no
+/// A sender may not take away what the front end or we vouch for: naming such a field in `Connection` has no
 /// effect (CVE-2021-32813 and its kin).
 pub(crate) fn remove(fields: &mut HeaderMap, request_id_field: &HeaderName, other: impl Fn(&str) -> bool) {
     if fields.contains_key(CONNECTION) {
@@ -49,13 +49,13 @@ pub(crate) fn remove_where(fields: &mut HeaderMap, fits: impl Fn(&str) -> bool) 
     }
 }
 
-/// Whether a field of this name is hop-by-hop, or the load balancer's or our own word.
+/// Returns whether a field of this name is hop-by-hop, or vouched for by the front end or by us.
 pub(crate) fn is_protected(name: &str) -> bool {
     is_hop_by_hop(name) || is_vouched_for(name)
 }
 
 fn is_vouched_for(name: &str) -> bool {
-    matches!(name, "host" | "cdn-loop" | "via") || name.starts_with("x-forwarded-") || name.starts_with("x-amzn-")
+    matches!(name, "host" | "cdn-loop" | "via") || crossfade_event::is_vouched_for(name)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue, VIA};
 
 pub(crate) static CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
 
-/// The parameter that tells proxies of one name apart.
+/// The parameter that distinguishes proxies of one name.
 const DEPLOYMENT: &[u8] = b"deployment";
 
 /// The name of this proxy. It is the same for all copies of the function.
@@ -76,13 +76,14 @@ impl Identity {
             let value = value.get(1..).and_then(|value| std::str::from_utf8(value).ok()).unwrap_or_default();
             name.eq_ignore_ascii_case(DEPLOYMENT).then(|| u32::from_str_radix(value, 16).ok())
         });
-        // What is no number is no other deployment, either.
+        // An invalid number does not name another deployment.
         named.flatten().is_none_or(|named| named == own)
     }
 }
 
-/// Whether a member of a list (RFC 9110 section 5.6.1) fits. Commas within quoted strings end no member; but where a quoted
-/// string does not end, the quotes say nothing: a client could hide with one what proxies behind it append.
+/// Returns whether a member of a list (RFC 9110 section 5.6.1) fits. Commas within quoted strings do not end a member; but
+/// the quotes of a string that never ends are ignored: a client could use one to hide the members that proxies behind it
+/// append.
 fn any_member(list: &[u8], fits: impl Fn(&[u8]) -> bool) -> bool {
     let (mut is_quoted, mut is_escaped) = (false, false);
     let mut quoted = |byte: &u8| {

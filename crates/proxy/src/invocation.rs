@@ -1,20 +1,16 @@
-//! What an invocation brings besides its request, and what the front end can carry. Decides nothing.
+//! The part of an invocation that is not the request: front end, ids, time. Decides nothing.
 
 use std::time::SystemTime;
 
+use crossfade_event::Front;
 use http::header::HeaderValue;
 use tokio::time::Instant;
 
-/// What the front end can carry.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Content of a response, bytes; more is not even read.
-    pub response_bytes: usize,
-}
-
-/// What is known of an invocation besides its request.
+/// One invocation of the function, its request apart.
 #[derive(Debug)]
 pub struct Invocation {
+    /// The service that the request came through.
+    pub front: Front,
     /// Goes to the back end and into the log.
     pub request_id: String,
     /// The trace header of the platform, for requests that bring none.
@@ -22,11 +18,11 @@ pub struct Invocation {
     /// Tells functions of one name in different accounts and regions apart, for loops. The same in all invocations of a
     /// process; `None` if it is not known.
     pub deployment: Option<u32>,
-    /// When it began.
+    /// The start of the invocation.
     pub started: Instant,
     /// The same by the clock on the wall.
     pub time: SystemTime,
-    /// When the answer must be there.
+    /// The end of the time for the response.
     pub deadline: Instant,
     /// Random bits, others for each invocation: for shares of traffic and for ids.
     pub seed: u128,

@@ -6,9 +6,7 @@
 //! Reading order: `pipeline` (everything in its order), `plan` (all before something is sent), `failover`, `retry` and `attempt`
 //! (sending), then the stage you look for.
 
-mod access_log;
 mod attempt;
-mod client_ip;
 mod comparing;
 mod connection_auth;
 mod error;
@@ -32,9 +30,8 @@ mod time;
 mod tls_hint;
 mod upstream;
 
-pub use access_log::{AccessRecord, PassedOver};
 pub use error::ProxyError;
-pub use invocation::{Invocation, Limits};
+pub use invocation::Invocation;
 pub use mirror::Pending;
 pub use pipeline::Exchange;
 pub use plan::{Context, Outgoing, Plan, Sending, Step};

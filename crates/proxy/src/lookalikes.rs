@@ -8,15 +8,15 @@ use http::header::{HeaderMap, HeaderName};
 use crate::forwarding;
 use crate::hop_by_hop::{self, remove_where};
 
-/// Returns whether CGI could take a client's field of this name for one that the load balancer or Crossfade vouches for, or
+/// Returns whether CGI could take a client's field of this name for one that the front end or Crossfade vouches for, or
 /// that never passes. Those fields themselves are not lookalikes.
 pub(crate) fn is_lookalike(name: &str, request_id_field: &str) -> bool {
     let is_ours = |plain: &str| hop_by_hop::is_protected(plain) || forwarding::is_removed(plain);
     name != request_id_field && (is_same_to_cgi(name, request_id_field) || (!is_plain(name) && is_ours(&plain(name))))
 }
 
-/// Removes the client's fields that CGI could take for one that `edits` are about. What is vouched for stays, whatever the
-/// edits are called.
+/// Removes the client's fields that CGI could take for one that `edits` are about. Fields that the front end or Crossfade
+/// vouch for stay, whatever the names of the edits.
 pub(crate) fn remove_edited(fields: &mut HeaderMap, request_id_field: &HeaderName, edits: &FieldEdits) {
     if !edits.is_empty() {
         let is_genuine = |name: &str| name == request_id_field.as_str() || hop_by_hop::is_protected(name);
@@ -24,7 +24,7 @@ pub(crate) fn remove_edited(fields: &mut HeaderMap, request_id_field: &HeaderNam
     }
 }
 
-/// A name as CGI leaves it to be told apart: with a hyphen for everything but letters and digits.
+/// A name as CGI sees it: with a hyphen for everything but letters and digits.
 pub(crate) fn plain(name: &str) -> String {
     name.chars().map(|character| if character.is_ascii_alphanumeric() { character } else { '-' }).collect()
 }
@@ -42,7 +42,7 @@ fn is_plain(name: &str) -> bool {
     name.bytes().all(|byte| PLAIN[usize::from(byte)])
 }
 
-/// Whether an edit is about a field that has another name, but not to CGI.
+/// Returns whether an edit is about a field with another name that CGI cannot tell from this one.
 fn is_edited(name: &str, edits: &FieldEdits) -> bool {
     edits.names().any(|edited| edited.as_str() != name && is_same_to_cgi(edited.as_str(), name))
 }

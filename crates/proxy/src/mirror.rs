@@ -10,16 +10,16 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use crossfade_compare::{
-    Against, Class, Comparison, Difference, Kind, Record, Rules, Side, VERSION, Verdict, endpoint, is_secret_name,
-    shown_query,
-};
+use crossfade_compare::{Comparison, Rules, endpoint};
+use crossfade_journal::comparison::{Against, Class, Difference, Kind, Record, Side, VERSION, Verdict};
+use crossfade_journal::redaction::{is_credential, shown_query};
+use crossfade_journal::{Journal, Role, milliseconds};
 use crossfade_route::{Credentials, Forward, MIRROR_FIELD, Mirror, PublicUrl};
 use http::Response;
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
 
-use crate::attempt::{self, Bounds, Trace};
+use crate::attempt::{self, Bounds};
 use crate::comparing::{self, End};
 use crate::failover::Answered;
 use crate::invocation::Invocation;
@@ -27,52 +27,6 @@ use crate::plan::{Context, Outgoing, Planner, ShadowRequest};
 use crate::proxy::Proxy;
 use crate::time::SHORTEST;
 use crate::{ProxyError, fields, lookalikes, public_url, retry};
-
-/// What says who a client is, under names that [`is_secret_name`] does not know: parts of a name without its separators, and
-/// words of it.
-const CREDENTIAL_PARTS: [&str; 14] = [
-    "clientcert",
-    "sslcert",
-    "sslclient",
-    "clientdn",
-    "authenti",
-    "oauth",
-    "basicauth",
-    "userauth",
-    "accesskey",
-    "appkey",
-    "licensekey",
-    "principal",
-    "remoteuser",
-    "remotegroup",
-];
-const CREDENTIAL_WORDS: [&str; 22] = [
-    "key",
-    "pass",
-    "sid",
-    "sso",
-    "mfa",
-    "2fa",
-    "totp",
-    "wsse",
-    "sig",
-    "signed",
-    "authn",
-    "authz",
-    "cert",
-    "clientcert",
-    "creds",
-    "kerberos",
-    "ntlm",
-    "webauth",
-    "vouch",
-    "oam",
-    "iv",
-    "sm",
-];
-/// Identities that a proxy in front of us vouches for.
-const IDENTITY_PREFIXES: [&str; 5] =
-    ["x-amzn-mtls-", "x-forwarded-user", "x-forwarded-preferred-username", "x-forwarded-groups", "tailscale-user-"];
 
 /// What is left to do for a request when its client has the answer.
 #[derive(Debug)]
@@ -82,13 +36,15 @@ pub struct Pending<'t> {
     pub(crate) forward: &'t Forward,
     pub(crate) body: Bytes,
     pub(crate) primary: Primary<'t>,
+    /// What happened until now.
+    pub(crate) journal: Journal<'t>,
 }
 
 /// What the client's own request has come to.
 #[derive(Debug)]
 pub(crate) struct Primary<'t> {
-    /// The name of the back end that was asked last.
-    backend: String,
+    /// The name of the back end whose answer, or whose failure, that is.
+    backend: &'t str,
     /// Its answer, before the route's changes to it.
     answer: Result<Answered<'t>, &'static str>,
 }
@@ -102,13 +58,22 @@ enum Outcome {
     Lost(&'static str),
 }
 
+/// What the copies of one request have in common.
+#[derive(Clone, Copy, Debug)]
+struct Copies<'a> {
+    body: &'a Bytes,
+    neutral: &'a PublicUrl,
+    bounds: Bounds,
+    end: End,
+}
+
 impl<'t> Primary<'t> {
-    pub(crate) fn of(result: &Result<Answered<'t>, ProxyError>, asked: Option<&String>) -> Self {
+    pub(crate) fn of(result: &Result<Answered<'t>, ProxyError>, backend: &'t str) -> Self {
         let answer = match result {
             Ok(answered) => Ok(answered.clone()),
             Err(error) => Err(error.error_type()),
         };
-        Primary { backend: asked.cloned().unwrap_or_default(), answer }
+        Primary { backend, answer }
     }
 
     pub(crate) fn is(&self, backend: &str) -> bool {
@@ -169,14 +134,14 @@ impl Proxy {
     /// Sends the copies of a request that has been answered, and compares. Ends when all is done, at the latest when the
     /// budget or the invocation's time is over, or soon after `stop` is done, which says why; what has not come by then, or
     /// has not been compared, is recorded as lost.
-    pub async fn mirror(
-        &self,
-        pending: Pending<'_>,
+    pub async fn mirror<'t>(
+        &'t self,
+        pending: Pending<'t>,
         invocation: &Invocation,
         stop: impl Future<Output = &'static str>,
     ) -> Vec<Record> {
         let common = self.lost(&pending, invocation, "");
-        let Pending { copy, context, forward, body, mut primary } = pending;
+        let Pending { copy, context, forward, body, mut primary, mut journal } = pending;
         let mirror = copy.mirror;
         let neutral =
             PublicUrl { origin: String::new(), host: context.host_name().to_owned(), base_path: String::new() };
@@ -191,17 +156,19 @@ impl Proxy {
         };
 
         let end = end_of(mirror, invocation);
+        let bounds = Bounds { deadline: end.at, ..self.bounds(invocation) };
+        let copies = Copies { body: &body, neutral: &neutral, bounds, end };
         let (mut of_mirror, mut of_itself) = (None, None);
         // One after the other: side by side they would slow each other, and be told apart from the primary by that.
         let both = async {
             of_mirror = Some(match &outgoing {
                 Ok(outgoing) => {
-                    self.send_copy(outgoing, &body, mirror.backend_request, end, &neutral, invocation).await
+                    self.send_copy(outgoing, Role::Mirror, mirror.backend_request, copies, &mut journal).await
                 }
                 Err(error) => Outcome::Lost(error.error_type()),
             });
             if let Some(again) = &again {
-                of_itself = Some(self.send_copy(again, &body, None, end, &neutral, invocation).await);
+                of_itself = Some(self.send_copy(again, Role::Again, None, copies, &mut journal).await);
             }
         };
         let mut stop = pin!(stop);
@@ -260,34 +227,31 @@ impl Proxy {
     }
 
     /// Sends a copy, within the limit that is its own and until the end that is everything's.
-    async fn send_copy(
-        &self,
+    async fn send_copy<'t>(
+        &'t self,
         outgoing: &Outgoing<'_>,
-        body: &Bytes,
+        role: Role,
         limit: Option<Duration>,
-        end: End,
-        neutral: &PublicUrl,
-        invocation: &Invocation,
+        Copies { body, neutral, bounds, end }: Copies<'_>,
+        journal: &mut Journal<'t>,
     ) -> Outcome {
         let now = Instant::now();
         let Some(upstream) = self.apart.get(outgoing.index) else { return Outcome::Lost("proxy_internal_error") };
-        let bounds = self.bounds(invocation);
         if upstream.health.is_down(bounds.wall_clock()) {
-            return Outcome::Lost("down");
+            journal.skip(&upstream.backend.name, role, bounds.started.elapsed());
+            return Outcome::Lost("open");
         }
         if end.at < now + SHORTEST {
             return Outcome::Lost(end.reason);
         }
         let limit = limit.or(outgoing.backend.timeouts.backend_request);
-        let bounds = Bounds { deadline: end.at, ..bounds };
-        let mut trace = Trace::default();
-        let result = attempt::send(upstream, &outgoing.parts, body, bounds, limit, &mut trace).await;
+        let result = attempt::send(upstream, &outgoing.parts, body, bounds, limit, role, journal).await;
         upstream.health.note(retry::sign(&outgoing.parts, &result), bounds.wall_clock());
         match result {
             Ok(mut response) => {
                 self.received(&mut response, outgoing);
                 without_own_name(neutral, &mut response, outgoing);
-                Outcome::Answer(response, trace.took)
+                Outcome::Answer(response, journal.last().map_or(Duration::ZERO, |attempt| attempt.took))
             }
             Err(error) if error.is_timeout() && end.at <= Instant::now() => Outcome::Lost(end.reason),
             Err(error) => Outcome::NoAnswer(error.error_type()),
@@ -307,7 +271,7 @@ fn end_of(mirror: &Mirror, invocation: &Invocation) -> End {
 
 impl Primary<'_> {
     fn side(&self) -> Side {
-        let side = Side { backend: self.backend.clone(), ..Side::default() };
+        let side = Side { backend: self.backend.to_owned(), ..Side::default() };
         match &self.answer {
             Ok(answered) => answered_side(&answered.response, answered.took, side),
             Err(error) => Side { error: Some((*error).to_owned()), ..side },
@@ -327,10 +291,9 @@ impl Outcome {
 }
 
 fn answered_side(response: &Response<Bytes>, took: Duration, side: Side) -> Side {
-    let micros = took.as_micros();
     Side {
         status: Some(response.status().as_u16()),
-        ms: Some(micros as f64 / 1000.0),
+        ms: Some(milliseconds(took)),
         bytes: Some(response.body().len() as u64),
         ..side
     }
@@ -384,33 +347,22 @@ fn without_own_name(neutral: &PublicUrl, response: &mut Response<Bytes>, sent: &
     }
 }
 
-/// Removes the client's credentials but those that may pass; whether there were any.
+/// Removes the client's credentials, in any spelling, but those that may pass; whether there were any.
 fn withhold(credentials: &Credentials, fields: &mut HeaderMap) -> bool {
     let passes = |name: &HeaderName| match credentials {
         Credentials::Withheld => false,
         Credentials::Passed => true,
         Credentials::Only(names) => names.contains(name),
     };
-    let withheld: Vec<HeaderName> =
-        fields.keys().filter(|name| is_credential(name) && !passes(name)).cloned().collect();
+    let withheld: Vec<HeaderName> = fields
+        .keys()
+        .filter(|name| is_credential(&lookalikes::plain(name.as_str())) && !passes(name))
+        .cloned()
+        .collect();
     for name in &withheld {
         fields.remove(name);
     }
     !withheld.is_empty()
-}
-
-/// Whether a field says who the client is, in any spelling: to the system that the client talks to, and to no other unless the
-/// configuration says so. An idempotency key is the request's.
-fn is_credential(name: &HeaderName) -> bool {
-    let name = lookalikes::plain(name.as_str());
-    if name == "idempotency-key" {
-        return false;
-    }
-    let joined = name.replace('-', "");
-    is_secret_name(&name)
-        || CREDENTIAL_PARTS.iter().any(|part| joined.contains(part))
-        || name.split('-').any(|word| CREDENTIAL_WORDS.contains(&word))
-        || IDENTITY_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn mark(fields: &mut HeaderMap) {

@@ -1,9 +1,12 @@
 //! What happens to a request, from top to bottom. The stages have their own modules; this one owns their order, and what is
 //! done with the answer.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
+use crossfade_journal::{AccessRecord, Journal, milliseconds};
 use crossfade_route::Observer;
-use http::header::{HeaderValue, SET_COOKIE};
+use http::header::SET_COOKIE;
 use http::{Request, Response};
 
 use crate::failover::Answered;
@@ -11,7 +14,7 @@ use crate::invocation::Invocation;
 use crate::mirror::{Pending, Primary};
 use crate::plan::{Context, Outgoing, Plan, Sending, Step};
 use crate::proxy::Proxy;
-use crate::{AccessRecord, ProxyError, forwarding, respond, shared_cache};
+use crate::{ProxyError, respond, shared_cache};
 
 /// An answer and the record of how it came to be.
 #[derive(Debug)]
@@ -19,7 +22,7 @@ pub struct Exchange<'t> {
     /// For the client.
     pub response: Response<Bytes>,
     /// For the log.
-    pub record: AccessRecord,
+    pub record: AccessRecord<'t>,
     /// For [`Proxy::mirror`], once the client has its answer.
     pub pending: Option<Box<Pending<'t>>>,
 }
@@ -27,23 +30,25 @@ pub struct Exchange<'t> {
 impl Proxy {
     /// Answers a request. A failure is an answer, too.
     pub async fn handle<'t>(&'t self, request: Request<Bytes>, invocation: &'t Invocation) -> Exchange<'t> {
-        let mut record = AccessRecord {
-            time: Some(invocation.time),
-            request_id: invocation.request_id.clone(),
-            trace_id: trace_id(request.headers().get(forwarding::X_AMZN_TRACE_ID).or(invocation.trace_id.as_ref())),
-            method: Some(request.method().to_string()),
-            path: Some(request.uri().path().to_owned()),
-            request_bytes: request.body().len(),
-            ..AccessRecord::default()
-        };
-        let mut pending = None;
-        let response = self.answer(request, invocation, &mut record, &mut pending).await.unwrap_or_else(|error| {
-            record.note(&error);
+        let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
+        let request_bytes = request.body().len() as u64;
+        let (mut journal, mut pending) = (Journal::default(), None);
+        let result = self.answer(request, invocation, &mut journal, &mut pending).await;
+
+        let mut record = AccessRecord::new(invocation.time, &invocation.request_id, &journal);
+        let response = result.unwrap_or_else(|error| {
+            error.note(&mut record);
             respond::failure(&error)
         });
+        let trace_id = invocation.front.trace_id.as_ref().or(invocation.trace_id.as_ref());
+        record.trace_id = trace_id.and_then(|value| value.to_str().ok()).map(Cow::from);
+        (record.method, record.path) = (Some(method.into()), Some(path.into()));
         record.status = response.status().as_u16();
-        record.response_bytes = response.body().len();
-        record.total_ms = Some(invocation.started.elapsed());
+        (record.request_bytes, record.response_bytes) = (request_bytes, response.body().len() as u64);
+        record.total_ms = milliseconds(invocation.started.elapsed());
+        if let Some(pending) = &mut pending {
+            pending.journal = journal;
+        }
         Exchange { response, record, pending }
     }
 
@@ -51,25 +56,25 @@ impl Proxy {
         &'t self,
         request: Request<Bytes>,
         invocation: &'t Invocation,
-        record: &mut AccessRecord,
+        journal: &mut Journal<'t>,
         pending: &mut Option<Box<Pending<'t>>>,
     ) -> Result<Response<Bytes>, ProxyError> {
         let (parts, body) = request.into_parts();
         let Plan { context, step } = self.planner(invocation).plan(parts, &body, &mut ())?;
-        record.route = Some(context.route.name.clone());
+        journal.route = Some(&context.route.name);
 
         let mut sending = match step {
             Step::Fail(error) => return Err(error),
             Step::Answer(response) => return Ok(response),
             Step::Send(sending) => sending,
         };
-        record.chosen = Some(sending.choice.reason.as_str());
+        journal.chosen = Some(sending.choice.reason.as_str());
         let (forward, set_cookie, copy) = (sending.forward, sending.choice.set_cookie.clone(), sending.copy.take());
-        let mut result = self.send(&context, *sending, &body, invocation, record).await;
+        let mut result = self.send(&context, *sending, &body, invocation, journal).await;
         if let Ok(Answered { response, sent, .. }) = &mut result {
             self.received(response, sent);
         }
-        let copied = copy.map(|copy| (copy, Primary::of(&result, record.backend.as_ref())));
+        let copied = copy.map(|copy| (copy, Primary::of(&result, journal.backend().unwrap_or_default())));
         let result = result.map(|Answered { mut response, sent, .. }| {
             context.edit_response(invocation, Some(sent.backend), response.headers_mut());
             // Ours comes last: without it users would change sides. But a cache would hand it to everyone.
@@ -79,9 +84,10 @@ impl Proxy {
             }
             response
         });
-        *pending = copied
-            .filter(|(copy, primary)| !primary.is(self.name_of(copy.mirror.backend)))
-            .map(|(copy, primary)| Box::new(Pending { copy: *copy, context, forward, body, primary }));
+        *pending =
+            copied.filter(|(copy, primary)| !primary.is(self.name_of(copy.mirror.backend))).map(|(copy, primary)| {
+                Box::new(Pending { copy: *copy, context, forward, body, primary, journal: Journal::default() })
+            });
         result
     }
 
@@ -115,8 +121,4 @@ impl Proxy {
         let copy = copy.ok_or_else(|| ProxyError::Internal("nothing is copied".to_owned()))?;
         self.planner(invocation).copy(context, sending.forward, copy, &Bytes::new()).0
     }
-}
-
-fn trace_id(value: Option<&HeaderValue>) -> Option<String> {
-    value.and_then(|value| value.to_str().ok()).map(str::to_owned)
 }

@@ -1,20 +1,20 @@
-//! What is going to happen to a request: its route, the target and why, and the request as that target gets it. Decides
-//! and prepares, sends nothing: what `crossfade explain` shows is what `pipeline` sends.
+//! The plan for a request: its route, the target and the reason for it, and the request as that target gets it. Decides and
+//! prepares, but sends nothing: `crossfade explain` shows exactly the plan that `pipeline` carries out.
 
 use std::net::IpAddr;
 
 use bytes::Bytes;
+use crossfade_event::Front;
 use crossfade_route::{
     Action, Backend, Captures, Choice, Failover, Forward, Mirror, Observer, Redirect, RequestParts, RequestView, Route,
     RoutingTable, Transforms, has_dot_segment,
 };
-use http::header::{HeaderMap, HeaderName, HeaderValue};
-use http::uri::{PathAndQuery, Uri};
+use http::header::{HeaderMap, HeaderValue};
+use http::uri::{PathAndQuery, Scheme, Uri};
 use http::{Method, Response, request};
 
-use crate::client_ip::client_ip;
 use crate::fields::{self, Variables};
-use crate::forwarding::{self, Forwarding, X_FORWARDED_PORT, X_FORWARDED_PROTO};
+use crate::forwarding::{self, Forwarding};
 use crate::identity::Identity;
 use crate::invocation::Invocation;
 use crate::{ProxyError, hop_by_hop, lookalikes, respond};
@@ -24,11 +24,11 @@ use crate::{ProxyError, hop_by_hop, lookalikes, respond};
 pub struct Plan<'t> {
     /// Its route and what is known of it.
     pub context: Context<'t>,
-    /// What happens.
+    /// The action that follows.
     pub step: Step<'t>,
 }
 
-/// What is known of a request once it has met its route.
+/// A request's route, and the facts that the route's action needs.
 #[derive(Debug)]
 pub struct Context<'t> {
     /// The route that it meets.
@@ -40,7 +40,7 @@ pub struct Context<'t> {
     captures: Captures,
 }
 
-/// What happens to a request.
+/// The action for a request.
 #[derive(Debug)]
 pub enum Step<'t> {
     /// It gets this answer from us.
@@ -51,18 +51,18 @@ pub enum Step<'t> {
     Fail(ProxyError),
 }
 
-/// Where a request goes, and why.
+/// The destination of a request, and the reason for it.
 #[derive(Debug)]
 pub struct Sending<'t> {
     /// The targets it could go to.
     pub forward: &'t Forward,
-    /// Which of them, and why.
+    /// The target, and the reason for it.
     pub choice: Choice,
-    /// What is sent.
+    /// The request to send.
     pub outgoing: Outgoing<'t>,
-    /// What is needed to send it elsewhere, if that can be wanted.
+    /// The received request for `failover`; `None` without one.
     pub(crate) otherwise: Option<Box<Otherwise<'t>>>,
-    /// What is needed to copy it, if it is to be copied.
+    /// The received request for the mirror; `None` unless the mirror takes it.
     pub(crate) copy: Option<Box<ShadowRequest<'t>>>,
 }
 
@@ -93,7 +93,7 @@ pub(crate) struct ShadowRequest<'t> {
     pub(crate) received: request::Parts,
 }
 
-/// What all requests have in common.
+/// The values that plans of all requests share, and the invocation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Planner<'t> {
     pub(crate) table: &'t RoutingTable,
@@ -110,7 +110,7 @@ impl<'t> Planner<'t> {
         observer: &mut O,
     ) -> Result<Plan<'t>, ProxyError> {
         self.refuse(&parts)?;
-        let client_ip = client_ip(&parts.headers, self.table.trusted_hops);
+        let client_ip = self.invocation.front.client_ip(&parts.headers, self.table.trusted_hops);
         let route = self.table.select_observed(&view(&parts, client_ip), observer);
         let host = forwarding::only_host(&parts.headers).cloned();
         let context = Context { route, client_ip, host, captures: route.captures(parts.uri.path()) };
@@ -121,15 +121,17 @@ impl<'t> Planner<'t> {
     fn step(&self, context: &Context<'t>, parts: request::Parts, body: &Bytes) -> Result<Step<'t>, ProxyError> {
         let forward = match &context.route.action {
             Action::FixedResponse(fixed) => return Ok(self.answer(context, respond::fixed(fixed, &parts.method))),
-            Action::Redirect(redirect) => return Ok(self.answer(context, context.redirect(redirect, &parts)?)),
+            Action::Redirect(redirect) => {
+                return Ok(self.answer(context, context.redirect(redirect, &parts, &self.invocation.front)?));
+            }
             Action::Forward(forward) => forward,
         };
-        let is_https = protocol(&parts.headers) == "https";
+        let is_https = self.invocation.front.scheme == Scheme::HTTPS;
         let (seen, seed) = (view(&parts, context.client_ip), self.invocation.seed);
         let choice = forward.choose(&seen, is_https, seed);
         let mirror = context.route.mirror.as_ref().filter(|mirror| mirror.takes(&parts.method, &seen, seed));
         let target = forward.targets.get(choice.target);
-        let target = target.ok_or_else(|| ProxyError::Internal("a target that is none".to_owned()))?;
+        let target = target.ok_or_else(|| ProxyError::Internal("unknown target".to_owned()))?;
         let failover = forward.failover.as_ref().filter(|failover| failover.to != target.backend);
         let otherwise = failover.map(|failover| Box::new(Otherwise { failover, received: parts.clone() }));
         let copy = mirror.map(|mirror| Box::new(ShadowRequest { mirror, received: parts.clone() }));
@@ -142,7 +144,7 @@ impl<'t> Planner<'t> {
         Step::Answer(response)
     }
 
-    /// The same request for the back end that `failover` names; if that is a target, too, with its transforms.
+    /// The same request for the back end that `failover` names, with the transforms of that target if it is one.
     pub(crate) fn elsewhere(
         &self,
         context: &Context<'t>,
@@ -154,7 +156,7 @@ impl<'t> Planner<'t> {
         self.outgoing(context, forward.transforms_for(to), to, otherwise.received, body)
     }
 
-    /// What is not forwarded at all.
+    /// Rejects requests that are never forwarded.
     fn refuse(&self, parts: &request::Parts) -> Result<(), ProxyError> {
         if matches!(parts.method, Method::TRACE | Method::CONNECT) {
             return Err(ProxyError::MethodRefused(parts.method.clone()));
@@ -179,7 +181,7 @@ impl<'t> Planner<'t> {
         body: &Bytes,
     ) -> Result<Outgoing<'t>, ProxyError> {
         let backend = self.table.backends().get(index);
-        let backend = backend.ok_or_else(|| ProxyError::Internal("a back end that is none".to_owned()))?.as_ref();
+        let backend = backend.ok_or_else(|| ProxyError::Internal("unknown back end".to_owned()))?.as_ref();
         let (transformed, host) = transform(context, target, &parts)?;
         let edits = &context.route.request_fields;
         let id_field = &self.table.request_id_field;
@@ -195,8 +197,8 @@ impl<'t> Planner<'t> {
         Ok(Outgoing { index, backend, transformed, parts })
     }
 
-    /// What a back end learns besides the client's fields. `host` is what transforms have made of the client's.
-    pub(crate) fn forwarding<'a>(&'a self, backend: &'a Backend, host: Option<HeaderValue>) -> Forwarding<'a> {
+    /// The fields that a back end gets besides the client's. `host` is the client's host after the transforms.
+    fn forwarding<'a>(&'a self, backend: &'a Backend, host: Option<HeaderValue>) -> Forwarding<'a> {
         Forwarding {
             backend,
             host,
@@ -223,7 +225,7 @@ impl Context<'_> {
         host_name(self.host.as_ref().filter(|host| forwarding::is_authority(host)))
     }
 
-    /// What configured field values can refer to.
+    /// Values of the variables that configured field values can refer to.
     pub(crate) fn variables<'a>(&'a self, invocation: &'a Invocation, backend: Option<&'a Backend>) -> Variables<'a> {
         Variables {
             client_ip: self.client_ip,
@@ -235,20 +237,25 @@ impl Context<'_> {
         }
     }
 
-    fn redirect(&self, redirect: &Redirect, parts: &request::Parts) -> Result<Response<Bytes>, ProxyError> {
-        let protocol = protocol(&parts.headers);
-        let default_port = if protocol == "https" { "443" } else { "80" };
+    fn redirect(
+        &self,
+        redirect: &Redirect,
+        parts: &request::Parts,
+        front: &Front,
+    ) -> Result<Response<Bytes>, ProxyError> {
+        let default_port = if front.scheme == Scheme::HTTPS { 443 } else { 80 };
         let location = redirect.location(&RequestParts {
-            protocol,
+            protocol: front.scheme.as_str(),
             host: self.host_name(),
-            port: text(&parts.headers, &X_FORWARDED_PORT).unwrap_or(default_port),
+            port: &front.port.unwrap_or(default_port).to_string(),
+            base_path: &front.base_path,
             path: parts.uri.path(),
             query: parts.uri.query().unwrap_or_default(),
             captures: &self.captures,
         });
         let location = location.and_then(|location| HeaderValue::try_from(location).ok());
         let location = location.ok_or_else(|| {
-            ProxyError::RequestInvalid("no address can be made of this request to redirect it to".to_owned())
+            ProxyError::RequestInvalid("the redirect produced an invalid URL for this request".to_owned())
         })?;
         Ok(respond::redirect(redirect.status, location))
     }
@@ -277,7 +284,7 @@ fn transform(
         host = changed.or(host);
     }
     let host = host.map(HeaderValue::try_from).transpose();
-    let host = host.map_err(|_| ProxyError::TransformFailed("the host that results is none".to_owned()))?;
+    let host = host.map_err(|_| ProxyError::TransformFailed("the transform produced an invalid host".to_owned()))?;
     Ok((path_and_query, host))
 }
 
@@ -290,24 +297,15 @@ fn target_uri(backend: &Backend, transformed: Option<&str>, uri: Uri) -> Result<
     let path_and_query = transformed.unwrap_or_else(|| uri.path_and_query().map_or("", PathAndQuery::as_str));
     let path = path_and_query.split('?').next().unwrap_or_default();
     if has_dot_segment(path) {
-        let problem = "a path with dot segments could leave the base path, or what a transform makes of it";
+        let problem = "a path with dot segments could leave the base path";
         return Err(ProxyError::RequestInvalid(problem.to_owned()));
     }
     if !path_and_query.starts_with('/') {
-        return Err(ProxyError::RequestInvalid(format!("`{path}` has no place below a base path")));
+        return Err(ProxyError::RequestInvalid(format!("`{path}` cannot be appended to a base path")));
     }
     PathAndQuery::try_from(format!("{}{path_and_query}", backend.base_path))
         .map(Uri::from)
         .map_err(|_| ProxyError::RequestInvalid("the target is too long for its back end".to_owned()))
-}
-
-/// The scheme that the client used, as the load balancer saw it.
-fn protocol(fields: &HeaderMap) -> &str {
-    text(fields, &X_FORWARDED_PROTO).filter(|scheme| matches!(*scheme, "http" | "https")).unwrap_or("https")
-}
-
-fn text<'f>(fields: &'f HeaderMap, name: &HeaderName) -> Option<&'f str> {
-    fields.get(name).and_then(|value| value.to_str().ok())
 }
 
 /// A `Host` without its port.

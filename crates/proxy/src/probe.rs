@@ -2,7 +2,7 @@
 //! request, and one `HEAD` on it. For `crossfade check --connect`; the function never looks, so its binary has none of this.
 
 use std::net::SocketAddr;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use crossfade_route::Backend;
@@ -13,37 +13,37 @@ use rustls::{CipherSuite, ClientConnection, ProtocolVersion};
 use tokio::time::Instant;
 
 use crate::ProxyError;
-use crate::attempt::{self, Trace};
-use crate::invocation::Invocation;
+use crate::attempt;
+use crate::forwarding::Forwarding;
 use crate::proxy::Proxy;
 use crate::time::{Allowance, TimeLimit, by};
 use crate::upstream::{Opened, Upstream};
 
-/// What one destination of a back end shows.
+/// The result for one destination of a back end.
 #[derive(Debug)]
 pub struct Probe {
     /// `host:port` as configured: of `addresses`, else of the URL.
     pub destination: String,
     /// The `Host` that a request would have.
     pub host: HeaderValue,
-    /// The connection, or why there is none.
+    /// The connection, or the reason why it failed.
     pub outcome: Result<Reached, ProxyError>,
 }
 
 /// A connection that was made.
 #[derive(Debug)]
 pub struct Reached {
-    /// Where it leads.
+    /// The address and port of the connection.
     pub address: SocketAddr,
     /// The time for look-up, TCP and TLS together.
     pub took: Duration,
-    /// What TLS agreed on; `None` for plain `http`.
+    /// The TLS session; `None` for plain `http`.
     pub tls: Option<Session>,
     /// The head of the response to `HEAD`.
     pub answer: Result<Answer, ProxyError>,
 }
 
-/// What a TLS handshake agreed on.
+/// The parameters that a TLS handshake agreed on.
 #[derive(Debug)]
 pub struct Session {
     /// Such as `TLSv1_3`. A handshake that is complete has agreed on one, and on a cipher suite.
@@ -94,18 +94,22 @@ impl Proxy {
         backend: &Backend,
         client_host: Option<&HeaderValue>,
     ) -> Result<request::Parts, ProxyError> {
-        let now = Instant::now();
-        let (started, deadline, time) = (now, now, SystemTime::now());
-        let request_id = "crossfade-check".to_owned();
-        let invocation = Invocation { request_id, trace_id: None, deployment: None, started, time, deadline, seed: 0 };
         let target = PathAndQuery::try_from(format!("{}/", backend.base_path));
         let target = target.map_err(|error| ProxyError::Internal(error.to_string()))?;
         let (mut parts, ()) = Request::new(()).into_parts();
         parts.method = Method::HEAD;
         parts.uri = Uri::from(target);
         parts.headers.extend(client_host.map(|host| (HOST, host.clone())));
-        let planner = self.planner(&invocation);
-        planner.forwarding(backend, None).apply(&mut parts.headers, &parts.method, &Bytes::new())?;
+        let forwarding = Forwarding {
+            backend,
+            host: None,
+            identity: &self.identity,
+            deployment: None,
+            request_id_field: &self.table().request_id_field,
+            request_id: "crossfade-check",
+            trace_id: None,
+        };
+        forwarding.apply(&mut parts.headers, &parts.method, &Bytes::new())?;
         Ok(parts)
     }
 }
@@ -129,7 +133,7 @@ async fn reach(
 async fn ask(upstream: &Upstream, opened: Opened, parts: &request::Parts) -> Result<Answer, ProxyError> {
     let connection = upstream.speak(opened).await?;
     let started = Instant::now();
-    let asked = attempt::exchange(upstream, connection, parts, &Bytes::new(), &mut Trace::default()).await;
+    let asked = attempt::exchange(upstream, connection, parts, &Bytes::new()).await;
     let (_connection, head) = asked.map_err(attempt::no_answer)?;
     Ok(Answer { version: head.version(), status: head.status(), took: started.elapsed() })
 }

@@ -1,6 +1,5 @@
 //! The proxy as all invocations share it: the routing table and the live clients of its back ends. Owns how it is made, from
-//! nothing or from the one whose place it takes, and the little that every stage asks it for. What happens to a request is
-//! `pipeline`'s.
+//! nothing or from its predecessor, and the values that every stage needs. The steps of a request are `pipeline`'s.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,7 +11,7 @@ use http::{Method, Response, StatusCode};
 
 use crate::attempt::Bounds;
 use crate::identity::Identity;
-use crate::invocation::{Invocation, Limits};
+use crate::invocation::Invocation;
 use crate::plan::{Outgoing, Planner};
 use crate::upstream::{SetupError, Upstream, Upstreams};
 use crate::{hop_by_hop, public_url};
@@ -25,10 +24,9 @@ pub struct Proxy {
     pub(crate) upstreams: Vec<Arc<Upstream>>,
     /// The same for copies of requests, which must not be felt by the requests themselves; empty if no route has a mirror.
     pub(crate) apart: Vec<Arc<Upstream>>,
-    /// What is trusted besides the built-in roots.
+    /// Authorities that are trusted besides the built-in roots.
     cert_file: Option<PemFile>,
-    identity: Arc<Identity>,
-    limits: Limits,
+    pub(crate) identity: Arc<Identity>,
 }
 
 impl Proxy {
@@ -38,13 +36,8 @@ impl Proxy {
     /// # Errors
     ///
     /// [`SetupError`] for what cannot work with any request.
-    pub fn new(
-        table: RoutingTable,
-        cert_file: Option<PemFile>,
-        pseudonym: &str,
-        limits: Limits,
-    ) -> Result<Self, SetupError> {
-        Self::made(table, cert_file, Arc::new(Identity::new(pseudonym)), limits, None)
+    pub fn new(table: RoutingTable, cert_file: Option<PemFile>, pseudonym: &str) -> Result<Self, SetupError> {
+        Self::made(table, cert_file, Arc::new(Identity::new(pseudonym)), None)
     }
 
     /// Makes the proxy that takes the place of this one when the configuration has changed. A back end whose settings are the
@@ -54,14 +47,13 @@ impl Proxy {
     ///
     /// As [`Proxy::new`].
     pub fn successor(&self, table: RoutingTable, cert_file: Option<PemFile>) -> Result<Self, SetupError> {
-        Self::made(table, cert_file, self.identity.clone(), self.limits, Some(self))
+        Self::made(table, cert_file, self.identity.clone(), Some(self))
     }
 
     fn made(
         table: RoutingTable,
         cert_file: Option<PemFile>,
         identity: Arc<Identity>,
-        limits: Limits,
         before: Option<&Proxy>,
     ) -> Result<Self, SetupError> {
         // With other roots of trust no connection is the same.
@@ -86,7 +78,7 @@ impl Proxy {
             kept(|proxy| &proxy.apart, &upstream.backend).unwrap_or_else(|| Arc::new(upstream.apart()))
         };
         let apart = if has_mirror { upstreams.iter().map(apart).collect() } else { Vec::new() };
-        Ok(Proxy { table, upstreams, apart, cert_file, identity, limits })
+        Ok(Proxy { table, upstreams, apart, cert_file, identity })
     }
 
     /// The configuration.
@@ -121,7 +113,7 @@ impl Proxy {
         };
         Bounds {
             deadline,
-            response_bytes: self.limits.response_bytes,
+            format: invocation.front.format,
             started: invocation.started,
             now: invocation.time,
             // The low bits choose targets.
@@ -130,7 +122,7 @@ impl Proxy {
     }
 }
 
-/// The load balancer computes the length of what it gets. Only where there is no content by definition does the field
+/// The front end computes the length of what it gets. Only where there is no content by definition does the field
 /// say something else (RFC 9110 section 8.6).
 fn drop_length(method: &Method, response: &mut Response<Bytes>) {
     if *method != Method::HEAD && response.status() != StatusCode::NOT_MODIFIED {

@@ -20,7 +20,7 @@ pub(crate) fn apply(public: &PublicUrl, backend: &Backend, host: Option<&HeaderV
 fn each_value(fields: &mut HeaderMap, name: &HeaderName, replacement: impl Fn(&str) -> Option<String>) {
     if let http::header::Entry::Occupied(mut entry) = fields.entry(name) {
         for value in entry.iter_mut() {
-            // What is not UTF-8 is read, and written, as Latin-1.
+            // Other text is read, and written, as Latin-1.
             let mapped = match std::str::from_utf8(value.as_bytes()) {
                 Ok(text) => replacement(text).map(String::into_bytes),
                 Err(_) => {
@@ -38,7 +38,7 @@ fn each_value(fields: &mut HeaderMap, name: &HeaderName, replacement: impl Fn(&s
 struct Map<'a> {
     public: &'a PublicUrl,
     backend: &'a Backend,
-    /// The host by which the back end was asked.
+    /// The `Host` of the request to the back end.
     seen: &'a str,
 }
 
@@ -81,7 +81,7 @@ impl Map<'_> {
     }
 
     /// `5; url=https://…`, in every form that browsers take (HTML, "shared declarative refresh steps"): with a comma for the
-    /// semicolon, in quotes, without `url=`. What follows a quoted URL is dropped by them, and here.
+    /// semicolon, in quotes, without `url=`. They drop text after a quoted URL, and so do we.
     fn refresh(&self, value: &str) -> Option<String> {
         let at = value.find([';', ','])? + 1;
         let (time, rest) = value.split_at_checked(at)?;
@@ -151,8 +151,8 @@ impl Map<'_> {
     }
 }
 
-/// Whether a path stays one without the base path that stood before it. A second slash would begin a host (RFC 3986 section
-/// 4.2), and browsers take a backslash for one and drop tabs and line breaks before they look (WHATWG URL).
+/// Returns whether a path is still a path after its base path has been removed. A second slash would begin a host (RFC 3986
+/// section 4.2), and browsers treat a backslash as a slash and drop tabs and line breaks first (WHATWG URL).
 fn names_no_host(path: &str) -> bool {
     let second = path.chars().nth(1);
     second.is_none_or(|second| !matches!(second, '/' | '\\') && !second.is_whitespace() && !second.is_control())
@@ -178,7 +178,7 @@ mod tests {
 
     use super::*;
 
-    /// What becomes of a field of a back end with this URL and this public URL, asked by its own host.
+    /// Maps a field of a back end with this URL and this public URL, which was asked by its own host.
     fn mapped(backend: &str, public: &str, name: &str, value: &str) -> String {
         mapped_for(None, backend, public, name, value)
     }

@@ -4,30 +4,31 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use crossfade_journal::{Journal, Role};
 use crossfade_route::{Retry, may_repeat};
 use http::{Method, Response, request};
 use tokio::time::Instant;
 
 use crate::ProxyError;
-use crate::attempt::{self, Bounds, Trace};
+use crate::attempt::{self, Bounds};
 use crate::error::Failure;
 use crate::time::SHORTEST;
 use crate::upstream::{Sign, Upstream};
 
 /// Sends a request, as often as `retry` of the back end allows, and tells the back end's health how it went.
-pub(crate) async fn send(
-    upstream: &Upstream,
+pub(crate) async fn send<'t>(
+    upstream: &'t Upstream,
     parts: &request::Parts,
     body: &Bytes,
     bounds: Bounds,
-    trace: &mut Trace,
+    mut role: Role,
+    journal: &mut Journal<'t>,
 ) -> Result<Response<Bytes>, ProxyError> {
     upstream.health.earn_retry();
     let mut sent_again = 0;
     loop {
         let limit = upstream.backend.timeouts.backend_request;
-        let result = attempt::send(upstream, parts, body, bounds, limit, trace).await;
-        trace.may_be_seen |= failure(&result) != Some(Failure::Connect);
+        let result = attempt::send(upstream, parts, body, bounds, limit, role, journal).await;
         upstream.health.note(sign(parts, &result), bounds.wall_clock());
         let Some(wait) = wait_before_next(upstream.backend.retry.as_ref(), &parts.method, &result, sent_again) else {
             return result;
@@ -43,7 +44,7 @@ pub(crate) async fn send(
             return result;
         }
         sent_again += 1;
-        trace.retries += 1;
+        role = Role::Retry;
     }
 }
 

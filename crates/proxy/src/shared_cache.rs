@@ -10,12 +10,12 @@ const TARGETED: [&str; 3] = ["edge-control", "surrogate-control", "x-accel-expir
 /// Everything in a year before says that a response is always stale: 1970, 1981 (PHP), 1984 (WordPress), 1997.
 const FIRST_YEAR: u16 = 2002;
 
-/// What the directives of a field say of storing.
+/// The directives of a field that decide about storing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Storing {
     /// It has a lifetime, or is public.
     Allowed,
-    /// It is one user's, or has to be asked for each time.
+    /// It is one user's, or must be revalidated each time.
     Forbidden,
     /// Nothing.
     Unsaid,
@@ -45,8 +45,7 @@ pub(crate) fn may_store(method: &Method, status: StatusCode, fields: &HeaderMap)
     }
 }
 
-/// Whether `Expires` is a date that can lie ahead; everything else is in the past (RFC 9111 section 5.3). Where that cannot be
-/// told, it can.
+/// Returns whether `Expires` may be a date in the future; an invalid date is in the past (RFC 9111 section 5.3).
 fn is_in_future(expires: &HeaderValue, date: Option<&HeaderValue>) -> bool {
     let text = expires.to_str().unwrap_or_default();
     let digits = text.split(|character: char| !character.is_ascii_digit());
@@ -73,7 +72,7 @@ fn storing(fields: &HeaderMap, name: &HeaderName) -> Storing {
     match (is_public || lives, must_ask) {
         (true, _) => Storing::Allowed,
         (false, true) => Storing::Forbidden,
-        // It may be stored, and is asked for each time.
+        // It may be stored, and is revalidated each time.
         (false, false) if is_stale => Storing::Allowed,
         (false, false) => Storing::Unsaid,
     }

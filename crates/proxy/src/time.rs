@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 /// the process stood still.
 pub(crate) const SHORTEST: Duration = Duration::from_millis(20);
 
-/// Which time ran out on a back end.
+/// The limit that ran out on a back end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimeLimit {
     /// The back end's own, `connect` or `backendRequest`, and it had nine tenths of it at least.
@@ -21,8 +21,9 @@ pub enum TimeLimit {
     Cut,
 }
 
-/// When a limit of the back end's own that begins at `started` ends, at the latest at `latest`, and which time runs out then:
-/// its own also if it has all but a tenth of it, since limits that are written alike differ by what came before them.
+/// The end of a back end's own limit that begins at `started`, at the latest `latest`, and the limit that runs out then.
+/// That is its own limit also if only a tenth of it or less is cut off: limits with the same value end at different times
+/// because of earlier steps.
 pub(crate) fn end(started: Instant, own: Duration, latest: Instant, cut: TimeLimit) -> (Instant, TimeLimit) {
     let limit = if latest.saturating_duration_since(started) >= own - own / 10 { TimeLimit::Own } else { cut };
     ((started + own).min(latest), limit)
@@ -35,7 +36,7 @@ pub(crate) struct Allowance {
     /// No second look makes it last longer than this.
     latest: Instant,
     limit: TimeLimit,
-    /// How much later it ends because the process stood still.
+    /// The extension of the limit for the time that the process was frozen.
     pub(crate) made_up: Duration,
 }
 
@@ -44,7 +45,7 @@ impl Allowance {
         Allowance { end, latest, limit, made_up: Duration::ZERO }
     }
 
-    /// Which time it is that runs out.
+    /// The limit that runs out.
     pub(crate) fn limit(&self) -> TimeLimit {
         self.limit
     }
@@ -135,7 +136,7 @@ mod tests {
         let mut time = allowance();
         assert_eq!(time.step(after_a_stop(3 * LIMIT)).await, Some(7));
         assert_eq!(time.limit(), TimeLimit::Cut);
-        // What comes after it has time, too.
+        // The steps after it have time as well.
         assert_eq!(time.step(sleep(LIMIT / 6)).await, Some(()));
     }
 

@@ -29,7 +29,7 @@ const VERSION_1: &str = "; certificates of X.509 version 1 are unsupported: issu
 const SIGNATURE: &str =
     "; its signature algorithm is unsupported (such as SHA-1 or MD5), or its key is too weak: issue another one";
 
-/// What to add to the text of an error of TLS: empty, or `; ` and a hint.
+/// The hint to append to the text of a TLS error: empty, or `; ` and a sentence.
 pub(crate) fn of(error: &Error) -> Cow<'static, str> {
     if let Error::InvalidCertificate(error) = error
         && let Some((what, time)) = beyond(error)

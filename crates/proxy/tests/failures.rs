@@ -9,7 +9,7 @@ use http::Method;
 use support::{OK, Origin, Tls, ask, ask_later, ask_within, closed_port, get, proxy, request, silent};
 use tokio::io::AsyncWriteExt;
 
-#[tokio::test] // G15, T25, T26
+#[tokio::test] // each gets a status and a reason, and certificates are verified
 async fn connections_that_cannot_be_made() {
     let closed = closed_port().await;
     let untrusted = Origin::answering(Tls::Good, OK).await;
@@ -48,7 +48,7 @@ async fn a_server_name_can_differ_from_the_host() {
     assert_eq!(answer.status, 200);
 }
 
-#[tokio::test] // G15
+#[tokio::test]
 async fn nothing_takes_longer_than_the_deadline() {
     let limit = Duration::from_millis(300);
     let mute = silent().await;
@@ -90,7 +90,7 @@ async fn nothing_takes_longer_than_the_deadline() {
     }
 }
 
-#[tokio::test] // T16
+#[tokio::test] // response smuggling
 async fn answers_that_break_or_make_no_sense() {
     for (raw, error) in [
         ("", "connection_terminated"),
@@ -114,7 +114,7 @@ async fn answers_that_break_or_make_no_sense() {
     }
 }
 
-#[tokio::test] // T16: what follows an answer must not become the answer to the next request
+#[tokio::test] // response smuggling: leftover bytes must not become the next response
 async fn bytes_behind_an_answer_are_no_answer() {
     let origin = Origin::start(Tls::Plain, |mut conn| async move {
         while let Some(request) = conn.request().await {
@@ -132,7 +132,7 @@ async fn bytes_behind_an_answer_are_no_answer() {
     }
 }
 
-#[tokio::test] // G13, T5
+#[tokio::test] // a load balancer takes 1 MB of JSON
 async fn answers_too_large_for_the_front_end() {
     let promised = Origin::start(Tls::Good, |mut conn| async move {
         conn.request().await;
@@ -159,7 +159,7 @@ async fn answers_too_large_for_the_front_end() {
     }
 }
 
-#[tokio::test] // G17
+#[tokio::test] // back ends close idle connections while the function is frozen
 async fn a_connection_closed_while_idle_costs_nothing() {
     for method in [Method::GET, Method::POST] {
         let origin = Origin::start(Tls::Good, |mut conn| async move {
@@ -179,7 +179,7 @@ async fn a_connection_closed_while_idle_costs_nothing() {
     }
 }
 
-#[tokio::test] // G17, T20: the back end closes just when the request arrives
+#[tokio::test] // the back end closes the connection while the request arrives
 async fn a_dying_connection_is_replaced_only_where_that_is_safe() {
     for (method, status, sent) in
         [(Method::GET, 200, 3), (Method::PUT, 200, 3), (Method::POST, 502, 2), (Method::PATCH, 502, 2)]
@@ -201,13 +201,16 @@ async fn a_dying_connection_is_replaced_only_where_that_is_safe() {
         assert_eq!(origin.requests().len(), sent, "{method}");
         if status == 200 {
             assert_eq!(answer.record["attempts"], 2);
+            let roles: Vec<_> = (0..2).map(|at| &answer.record["journal"][at]["role"]).collect();
+            assert_eq!(roles, ["first", "resent"]);
+            assert_eq!(answer.record["journal"][0]["outcome"], "connection_terminated");
         } else {
             assert_eq!(answer.error(), "connection_terminated");
         }
     }
 }
 
-#[tokio::test] // G17, T16
+#[tokio::test] // a second answer could be mixed into the first
 async fn an_answer_that_has_begun_is_never_asked_for_again() {
     let origin = Origin::start(Tls::Good, |mut conn| async move {
         conn.request().await;
@@ -223,7 +226,7 @@ async fn an_answer_that_has_begun_is_never_asked_for_again() {
     assert_eq!(origin.requests().len(), 2);
 }
 
-#[tokio::test] // G17
+#[tokio::test] // one that is older than a freeze may be dead
 async fn how_long_a_connection_is_kept() {
     let silent = Origin::answering(Tls::Plain, OK).await;
     let five_seconds = "HTTP/1.1 200 OK\r\nkeep-alive: timeout=5\r\ncontent-length: 2\r\n\r\nok";
@@ -249,7 +252,7 @@ async fn how_long_a_connection_is_kept() {
     }
 }
 
-#[tokio::test] // T16: an answer before the request was read, on a connection that stays open
+#[tokio::test] // a response before the request was read, on a connection that stays open
 async fn an_early_answer_does_not_block_the_next_request() {
     let origin = Origin::start(Tls::Plain, |mut conn| async move {
         if conn.number == 0 {
@@ -266,7 +269,7 @@ async fn an_early_answer_does_not_block_the_next_request() {
     assert_eq!(answer.status, 200, "{}", answer.record);
 }
 
-#[tokio::test] // T6
+#[tokio::test]
 async fn statuses_that_no_front_end_carries() {
     for raw in ["HTTP/1.1 999 No\r\ncontent-length: 0\r\n\r\n", "HTTP/1.1 600 No\r\ncontent-length: 0\r\n\r\n"] {
         let origin = Origin::answering(Tls::Plain, raw).await;
@@ -284,7 +287,7 @@ async fn the_log_says_what_the_system_said() {
     .await;
     let answer = ask(&origin.proxy(), get("/")).await;
     let detail = answer.record["detail"].as_str().unwrap();
-    assert!(detail.starts_with("the answer is incomplete: ") && detail.matches(": ").count() >= 2, "{detail}");
+    assert!(detail.starts_with("the response is incomplete: ") && detail.matches(": ").count() >= 2, "{detail}");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ mod support;
 use http::Method;
 use support::{OK, Origin, Tls, ask, get, proxy, request};
 
-#[tokio::test] // G1, G2, T1, T8, T10
+#[tokio::test]
 async fn targets_pass_byte_for_byte() {
     let origin = Origin::answering(Tls::Good, OK).await;
     let proxy = origin.proxy();
@@ -30,7 +30,7 @@ async fn targets_pass_byte_for_byte() {
     assert_eq!(origin.connections(), 1);
 }
 
-#[tokio::test] // T13, T14, T15, G3, G4, G5, G18, G20
+#[tokio::test] // hop-by-hop fields, spoofed `X-Forwarded-*`, `Host`
 async fn fields_are_the_back_ends_own() {
     let origin = Origin::answering(Tls::Good, OK).await;
     let fields = [
@@ -114,7 +114,7 @@ async fn the_host_is_chosen_by_configuration() {
 }
 
 /// nginx and IIS do not compress what a request with this field asks for.
-#[tokio::test] // T18
+#[tokio::test] // so that other proxies see a loop
 async fn via_is_added_where_the_configuration_asks_for_it() {
     let origin = Origin::answering(Tls::Good, OK).await;
     for (keys, sent, received) in [
@@ -132,7 +132,7 @@ async fn via_is_added_where_the_configuration_asks_for_it() {
     }
 }
 
-#[tokio::test] // T15
+#[tokio::test]
 async fn a_preserved_host_is_one_host() {
     let origin = Origin::answering(Tls::Plain, OK).await;
     let proxy = origin.proxy_with("hostHeader: preserve");
@@ -144,7 +144,7 @@ async fn a_preserved_host_is_one_host() {
     assert_eq!(origin.requests().len(), 1);
 }
 
-#[tokio::test] // T10
+#[tokio::test] // path traversal
 async fn a_base_path_is_put_before_and_cannot_be_left() {
     let origin = Origin::answering(Tls::Plain, OK).await;
     let proxy = proxy(&format!("{}/v2", origin.url()), "", b"");
@@ -158,7 +158,7 @@ async fn a_base_path_is_put_before_and_cannot_be_left() {
     assert_eq!(lines, ["GET /v2/orders/7?x=1 HTTP/1.1", "GET /v2/ HTTP/1.1"]);
 }
 
-#[tokio::test] // T17, G9, G10, G11
+#[tokio::test] // redirects are not followed, cookies not folded, request fields not reflected
 async fn answers_pass_as_they_are() {
     let answer = "HTTP/1.1 302 Found\r\nlocation: https://other.example.com/x\r\nset-cookie: a=1\r\nset-cookie: b=2\r\n\
                   content-encoding: gzip\r\nconnection: close, x-hop\r\nx-hop: 1\r\nkeep-alive: timeout=5\r\n\
@@ -176,7 +176,7 @@ async fn answers_pass_as_they_are() {
     assert_eq!(origin.requests().len(), 1);
 }
 
-#[tokio::test] // G14, T6
+#[tokio::test]
 async fn answers_without_content() {
     for (method, raw, status, length) in [
         (Method::HEAD, "HTTP/1.1 200 OK\r\ncontent-length: 1234\r\n\r\n", 200, Some("1234")),
@@ -205,7 +205,7 @@ async fn chunked_answers_are_joined() {
     assert!(!answer.fields.contains_key("transfer-encoding"));
 }
 
-#[tokio::test] // T15, T18, G20
+#[tokio::test] // `TRACE`, `CONNECT`, `Upgrade`, loops
 async fn some_requests_are_not_forwarded() {
     let origin = Origin::answering(Tls::Plain, OK).await;
     let proxy = origin.proxy();
@@ -221,7 +221,7 @@ async fn some_requests_are_not_forwarded() {
     assert_eq!(origin.connections(), 0);
 }
 
-#[tokio::test] // T28
+#[tokio::test]
 async fn the_record_knows_no_secrets() {
     let origin = Origin::answering(Tls::Plain, OK).await;
     let fields = [("authorization", "Bearer SECRET"), ("cookie", "s=SECRET")];

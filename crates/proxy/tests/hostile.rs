@@ -18,7 +18,7 @@ fn only(origin: &Origin) -> Vec<String> {
     requests[0].lines().map(str::to_owned).collect()
 }
 
-#[tokio::test] // T8, T10, T26, G2: whatever the target looks like, the connection is the configuration's
+#[tokio::test] // the configuration alone decides where to connect
 async fn no_target_leaves_the_back_end() {
     let evil = Origin::answering(Tls::Plain, OK).await;
     let port = evil.address.port();
@@ -53,7 +53,7 @@ async fn no_target_leaves_the_back_end() {
     assert_eq!(evil.connections(), 0);
 }
 
-#[tokio::test] // T26: a target in absolute form, as no event has it, is not a destination either
+#[tokio::test] // request forgery by a target in absolute form, which no event has
 async fn an_absolute_target_is_not_a_destination() {
     let evil = Origin::answering(Tls::Plain, OK).await;
     let authority = evil.address;
@@ -72,7 +72,7 @@ async fn an_absolute_target_is_not_a_destination() {
     assert_eq!(evil.connections(), 0);
 }
 
-#[tokio::test] // T14, T15, G4: the client's words on hosts are words
+#[tokio::test] // spoofed hosts have no effect
 async fn hosts_and_forwarded_hosts_decide_nothing() {
     let evil = Origin::answering(Tls::Plain, OK).await;
     let evil_host = evil.address.to_string();
@@ -102,7 +102,7 @@ async fn hosts_and_forwarded_hosts_decide_nothing() {
     assert_eq!(evil.connections(), 0);
 }
 
-#[tokio::test] // T14: CGI and WSGI read `x_forwarded_for` as `X-Forwarded-For`
+#[tokio::test] // CGI and WSGI read `x_forwarded_for` as `X-Forwarded-For`
 async fn lookalikes_of_what_is_vouched_for_reach_nobody() {
     let origin = Origin::answering(Tls::Plain, OK).await;
     let proxy = origin.proxy();
@@ -113,7 +113,7 @@ async fn lookalikes_of_what_is_vouched_for_reach_nobody() {
     assert_eq!(forged, ["x_customer: forged"]);
 }
 
-#[tokio::test] // T13, T16: what frames a message is written anew
+#[tokio::test] // framing fields are always rewritten
 async fn the_clients_framing_is_not_the_back_ends() {
     let cases: [&[(&str, &str)]; 9] = [
         &[("transfer-encoding", "chunked")],
@@ -148,7 +148,7 @@ fn is_framing(line: &str) -> bool {
         .any(|name| line.starts_with(name))
 }
 
-#[tokio::test] // T15: no value begins a line
+#[tokio::test] // header injection
 async fn no_field_becomes_two() {
     for value in ["a\r\nx-evil: 1", "a\nx-evil: 1", "a\rx-evil: 1", "a\0", "\r\n\r\nGET /hidden HTTP/1.1"] {
         assert!(HeaderValue::from_str(value).is_err(), "the type lets it in: {value:?}");
@@ -162,7 +162,7 @@ async fn no_field_becomes_two() {
     assert!(!only(&origin).iter().any(|line| line.starts_with("x-evil")));
 }
 
-#[tokio::test] // T16: a back end that answers twice, or frames in two ways
+#[tokio::test] // response smuggling
 async fn no_answer_becomes_two() {
     let split = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nstale";
     for (raw, status) in [
@@ -189,7 +189,7 @@ async fn no_answer_becomes_two() {
     }
 }
 
-#[tokio::test] // T18
+#[tokio::test] // a loop is billed without end
 async fn loops_end_in_508_and_reach_nobody() {
     let origin = Origin::answering(Tls::Plain, OK).await;
     let proxy = origin.proxy();
@@ -237,7 +237,7 @@ async fn loops_end_in_508_and_reach_nobody() {
     assert_eq!(sent, [format!("{others}, crossfade-test")]);
 }
 
-#[tokio::test] // T18: with multi-value headers off, a load balancer hands on the last line of a field only
+#[tokio::test] // without multi-value headers ALB forwards only the last line of a field
 async fn a_loop_through_two_proxies_is_seen_by_the_last_line_alone() {
     let origin = Origin::answering(Tls::Plain, OK).await;
     let proxy = origin.proxy_with("via: true");
@@ -270,7 +270,7 @@ impl Surroundings for InLambda {
     }
 }
 
-#[tokio::test] // T26
+#[tokio::test] // request forgery against the environment itself
 async fn the_runtime_api_is_no_back_end_by_any_name() {
     let api = Origin::answering(Tls::Plain, OK).await;
     let surroundings = InLambda(api.address);
@@ -281,7 +281,7 @@ async fn the_runtime_api_is_no_back_end_by_any_name() {
         format!("https://127.1.1.1:{port}"),
     ] {
         let mistakes = RoutingTable::from_backend_url(&url, "test", &surroundings).unwrap_err().to_string();
-        assert!(mistakes.contains("that of the Runtime API"), "{mistakes}");
+        assert!(mistakes.contains("belongs to the Lambda Runtime API"), "{mistakes}");
         let text = format!(
             "version: 1\nbackends:\n  a:\n    url: {url}\n    allowLinkLocal: true\ndefault: {{ forward: a }}\n"
         );

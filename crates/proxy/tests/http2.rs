@@ -61,7 +61,7 @@ async fn requests_share_one_connection() {
     assert_eq!(origin.connections(), 1);
 }
 
-#[tokio::test] // G17
+#[tokio::test] // back ends close idle connections while the function is frozen
 async fn a_connection_closed_while_idle_costs_nothing() {
     let origin = server(Duration::from_millis(50)).await;
     let proxy = origin.proxy();
@@ -83,7 +83,7 @@ async fn a_connection_that_went_silent_is_not_used_again() {
     assert_eq!(origin.connections(), 2);
 }
 
-#[tokio::test] // G14
+#[tokio::test]
 async fn a_length_without_content_is_no_content() {
     let origin = server(Duration::from_secs(60)).await;
     let answer = ask(&origin.proxy(), request(Method::HEAD, "/large", &[], "")).await;
@@ -95,7 +95,7 @@ async fn a_length_without_content_is_no_content() {
     );
 }
 
-#[tokio::test] // G29
+#[tokio::test] // fields may take 32 K together
 async fn fields_that_the_front_end_carries_are_carried() {
     let origin = server(Duration::from_secs(60)).await;
     let answer = ask(&origin.proxy(), get("/fields")).await;

@@ -100,7 +100,7 @@ impl Surroundings for Files {
 
 const NAME: &str = "subjectAltName=DNS:localhost\n";
 
-#[tokio::test] // T25
+#[tokio::test] // certificates are always verified
 async fn unsupported_tls_is_named_with_what_to_do() {
     if !has("openssl") {
         return;
@@ -140,7 +140,7 @@ async fn unsupported_tls_is_named_with_what_to_do() {
     }
 }
 
-#[tokio::test] // T25
+#[tokio::test]
 async fn a_self_signed_certificate_is_trusted_where_it_is_named() {
     if !has("openssl") {
         return;
@@ -191,7 +191,7 @@ print(server.server_address[1], flush=True)
 server.serve_forever()
 "#;
 
-#[tokio::test] // T16
+#[tokio::test] // nobody can tell it from an answer that was cut off
 async fn content_that_ends_with_its_connection_alone_is_complete_only_where_the_configuration_says_so() {
     if !has("openssl") || !has("python3") {
         return;

@@ -54,7 +54,7 @@ async fn the_first_route_by_priority_is_taken_and_sees_the_request_as_received()
     }
 }
 
-#[tokio::test] // T14
+#[tokio::test] // a spoofed `X-Forwarded-For`
 async fn ip_is_what_the_load_balancer_saw_and_not_what_the_client_claims() {
     let (proxy, ..) =
         two("", "  - { name: office, priority: 1, conditions: { ip: 192.0.2.0/24 }, fixedResponse: { status: 404 } }")
@@ -91,7 +91,7 @@ async fn redirects_and_fixed_responses_are_complete_answers() {
     assert_eq!(legacy.requests().len() + modern.requests().len(), 0);
 }
 
-#[tokio::test] // T9, T12
+#[tokio::test]
 async fn transforms_work_on_raw_bytes_and_the_target_has_its_own() {
     let (proxy, legacy, modern) = two(
         "",
@@ -111,7 +111,7 @@ async fn transforms_work_on_raw_bytes_and_the_target_has_its_own() {
     assert_eq!(line(&modern), "GET /v2/o?id=7 HTTP/1.1");
 }
 
-#[tokio::test] // T26
+#[tokio::test] // request forgery
 async fn a_transformed_host_is_what_the_back_end_sees_and_not_what_is_contacted() {
     let (proxy, legacy, _) = two(
         "",
@@ -178,7 +178,7 @@ async fn fields_are_removed_set_and_added_with_variables() {
     assert!(!seen.contains("x-client") && !seen.contains("x-tenant"), "{seen}");
 }
 
-#[tokio::test] // T27's kin: a variable cannot smuggle a line
+#[tokio::test] // header injection through a variable
 async fn a_variable_cannot_become_a_second_field() {
     let (proxy, legacy, _) = two(
         "",

@@ -65,7 +65,7 @@ async fn serve(mut conn: Conn, seen: &AtomicUsize) {
     conn.reset();
 }
 
-#[test] // T20
+#[test]
 fn an_order_that_a_back_end_has_begun_to_read_is_not_sent_again() {
     let back_ends = Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();

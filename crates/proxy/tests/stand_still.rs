@@ -65,7 +65,7 @@ fn a_connection_that_came_about_meanwhile_is_no_timeout(tls: Tls) {
     }
 }
 
-// Each of them waits for seconds: side by side. G25
+// Lambda freezes the process; a test for each kind of connection, so that they wait side by side.
 
 #[test]
 fn a_tls_connection_that_came_about_while_the_thread_was_held_up_is_no_timeout() {
@@ -82,7 +82,7 @@ fn a_connection_without_tls_that_came_about_while_the_thread_was_held_up_is_no_t
     a_connection_that_came_about_meanwhile_is_no_timeout(Tls::Plain);
 }
 
-#[test] // G25
+#[test] // Lambda freezes the process
 fn a_timeout_while_the_thread_was_held_up_takes_no_back_end_down() {
     let back_ends = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();

@@ -15,7 +15,7 @@ use support::{OK, Origin, Pems, Tls, ask, config_with, get, proxy};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-#[tokio::test] // T25
+#[tokio::test]
 async fn verification_can_be_switched_off_for_one_back_end_alone() {
     for tls in [Tls::SelfSigned, Tls::Expired, Tls::WrongHost, Tls::Good] {
         let origin = Origin::answering(tls, OK).await;
@@ -83,7 +83,7 @@ fn showing(certificate: &Certificate, key: &KeyPair) -> Origin {
     })
 }
 
-#[tokio::test] // T25
+#[tokio::test]
 async fn a_certificate_that_is_named_needs_no_authority_and_everything_else() {
     let key = KeyPair::generate().unwrap();
     let params = |change: fn(&mut CertificateParams)| {

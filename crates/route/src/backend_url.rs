@@ -1,4 +1,4 @@
-//! A back end's URL, taken apart once. Knows nothing of files and diagnostics: it yields a sentence for what is wrong.
+//! Parses the URL of a back end. Knows nothing of files and diagnostics: an error is a sentence and a hint.
 
 use std::net::IpAddr;
 
@@ -19,68 +19,68 @@ pub(crate) struct BackendUrl {
     pub(crate) base_path: String,
 }
 
-/// What is wrong with a URL, and what to do.
+/// An invalid URL: the problem and the remedy.
 #[derive(Debug, PartialEq)]
-pub(crate) struct UrlMistake {
+pub(crate) struct UrlError {
     pub(crate) message: String,
     pub(crate) hint: &'static str,
 }
 
 const FORM: &str = "write https://host, https://host:port or https://host/base";
 
-pub(crate) fn parse(text: &str) -> Result<BackendUrl, UrlMistake> {
-    let mistake = |message: &str, hint| Err(UrlMistake { message: message.to_owned(), hint });
+pub(crate) fn parse(text: &str) -> Result<BackendUrl, UrlError> {
+    let error = |message: &str, hint| Err(UrlError { message: message.to_owned(), hint });
     let Some((scheme_text, rest)) = text.split_once("://") else {
-        return mistake("the URL has no scheme", FORM);
+        return error("the URL has no scheme", FORM);
     };
     let scheme = match scheme_text.to_ascii_lowercase().as_str() {
         "https" => Scheme::Https,
         "http" => Scheme::Http,
-        // Not which one: it may be a value from the environment.
-        _ => return mistake("this scheme is not supported", "use `https`, or `http` for a private network"),
+        // The scheme is not shown: it may come from the environment.
+        _ => return error("unsupported scheme", "use `https`, or `http` for a private network"),
     };
     if rest.contains(['?', '#']) {
-        return mistake("a back end's URL has no query and no fragment", "keep scheme, host, port and base path");
+        return error("the URL must not have a query or a fragment", "keep only scheme, host, port and base path");
     }
     if rest.split('/').next().is_some_and(|authority| authority.contains('@')) {
-        return mistake("a back end's URL has no user name", "let the client send its own `Authorization`");
+        return error("the URL must not have a user name", "let the client send its own `Authorization`");
     }
     let Ok(uri) = text.parse::<Uri>() else {
-        return mistake("this is not a URL", FORM);
+        return error("invalid URL", FORM);
     };
     let Some(authority) = uri.authority().filter(|authority| !authority.host().is_empty()) else {
-        return mistake("the URL has no host", FORM);
+        return error("the URL has no host", FORM);
     };
     let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
     let port = match authority.as_str().strip_prefix(authority.host()).and_then(|rest| rest.strip_prefix(':')) {
         None => scheme.default_port(),
         Some(digits) => match digits.parse() {
             Ok(port) if port > 0 && !digits.starts_with('+') => port,
-            _ => return mistake("the port is not a number from 1 to 65535", FORM),
+            _ => return error("the port is not a number from 1 to 65535", FORM),
         },
     };
     let ip = host.parse::<IpAddr>().ok();
-    // A link-local one is refused by `reach`, unless the back end asks for it.
+    // `reach` rejects link-local addresses, unless the back end allows them.
     if scheme == Scheme::Http && ip.is_some_and(|ip| !is_private(ip) && !is_link_local(ip)) {
-        return mistake("plain `http` is allowed to loopback and private addresses only", "use `https`");
+        return error("plain `http` is allowed to loopback and private addresses only", "use `https`");
     }
     let is_name = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
     if ip.is_none() && !is_name {
-        return mistake("the host has a character that no host name has", FORM);
+        return error("the host has a character that is not allowed in host names", FORM);
     }
-    // No top-level domain is a number (RFC 3696 section 2), but resolvers read `2852039166`, `0xa9fea9fe` and `0251.1` as
-    // IPv4 addresses: which one, a reader does not see.
+    // No top-level domain is a number (RFC 3696 section 2), but resolvers read `2852039166`, `0xa9fea9fe` and `0251.1`
+    // as IPv4 addresses that a reader does not recognise.
     if ip.is_none() && host.rsplit('.').find(|label| !label.is_empty()).is_some_and(is_number) {
-        return mistake("the host is a number, but no IPv4 address", "write four decimal numbers, as in 192.0.2.7");
+        return error("the host is a number, but not an IPv4 address", "write four decimal numbers, as in 192.0.2.7");
     }
     let bracketed = if matches!(ip, Some(IpAddr::V6(_))) { format!("[{host}]") } else { host.clone() };
     let authority = if port == scheme.default_port() { bracketed } else { format!("{bracketed}:{port}") };
     let base_path = uri.path().trim_end_matches('/').to_owned();
     if has_dot_segment(&base_path) {
-        return mistake("the base path has a `.` or `..` segment", "write the path that they stand for");
+        return error("the base path has a `.` or `..` segment", "write the resolved path");
     }
     let Ok(authority) = HeaderValue::from_str(&authority) else {
-        return mistake("the host cannot stand in a `Host` field", FORM);
+        return error("the host is not a valid `Host` field value", FORM);
     };
     Ok(BackendUrl { scheme, host, port, authority, base_path })
 }
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_urls_are_refused() {
+    fn bad_urls_are_rejected() {
         for text in [
             "",
             "shop.example.com",
@@ -145,7 +145,7 @@ mod tests {
             "https://h.example:+80",
             "https://h,i",
             "https://h'i",
-            // T26
+            // Numbers and other disguises of addresses, and user names that look like hosts.
             "https://2852039166",
             "https://0xa9fea9fe",
             "https://0251.0376.0251.0376",

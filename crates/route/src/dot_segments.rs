@@ -1,33 +1,34 @@
-//! Paths that could leave the directory they begin in. Owns every disguise of a dot segment that some server undoes;
-//! changes no path.
+//! Detects paths that could leave the directory that they begin in. Owns every disguise of a dot segment that some
+//! server decodes; changes no path.
 
-/// The deepest sequence of bytes that a lenient UTF-8 decoder reads as one character.
+/// Bytes in the longest sequence that a lenient UTF-8 decoder reads as one character.
 const LONGEST_SEQUENCE: usize = 6;
 
-/// How a server reads bytes that are no UTF-8.
+/// A server's way of reading bytes that are not valid UTF-8.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Utf8 {
-    /// As what they are.
+    /// As invalid.
     Strict,
-    /// An ASCII character may take more bytes than it needs (overlong).
+    /// Overlong forms of ASCII characters are accepted.
     Overlong,
-    /// Besides, the two high bits of all bytes but the first are not looked at.
+    /// In addition, the two high bits of continuation bytes are ignored.
     Masked,
 }
 
-/// Returns whether a server that normalises paths could leave the directory `path` begins in.
+/// Returns `true` if a server that normalises paths could leave the directory that `path` begins in.
 ///
-/// A segment counts if it is `.` or `..` once everything is decoded: percent-encoding nested to any depth, `%uXXXX`, overlong
-/// UTF-8, full-width and other characters that are taken for ASCII, a backslash for a slash. What some servers drop or cut
-/// off is ignored: white space, control characters, bytes that are no text, a path parameter (`..;x`), a NUL and what
-/// follows it, a query or fragment that appears only when decoded. Takes time linear in the length of the path.
+/// A segment counts if it is `.` or `..` after all decoding: percent-encoding nested to any depth, `%uXXXX`, overlong
+/// UTF-8, full-width and other characters that are mapped to ASCII, and a backslash for a slash. Whatever some servers
+/// drop or cut off is ignored: white space, control characters, invalid bytes, a path parameter (`..;x`), a NUL and
+/// what follows it, and a query or fragment that appears only after decoding. Takes time linear in the length of the
+/// path.
 #[must_use]
 pub fn has_dot_segment(path: &str) -> bool {
-    // All that a dot can be made of; nearly every path ends here.
+    // A dot segment needs one of these; nearly every path ends here.
     if !path.contains(['.', '%']) && path.is_ascii() {
         return false;
     }
-    // Each reading hides a segment that another one sees: it may take a slash for a part of a character.
+    // No reading is enough: each may take a slash, which ends a segment in another reading, for a part of a character.
     [Utf8::Strict, Utf8::Overlong, Utf8::Masked].into_iter().any(|utf8| {
         let decoded = decode(path.as_bytes(), utf8);
         let text = String::from_utf8_lossy(&decoded);
@@ -46,7 +47,7 @@ fn is_dot_segment(segment: &str) -> bool {
     })
 }
 
-/// Whether some server drops a character, or cannot read it.
+/// Returns `true` if some server drops a character, or cannot read it.
 fn is_dropped(character: char) -> bool {
     character.is_whitespace()
         || character.is_control()
@@ -55,8 +56,8 @@ fn is_dropped(character: char) -> bool {
 
 /// Decodes until nothing is left to decode.
 ///
-/// An escape is replaced as soon as its last byte is there, and what it stands for may complete the next one. No two kinds
-/// of percent-encoding overlap, so the result is the one that repeated decoding of the whole would give, without its
+/// An escape is replaced as soon as its last byte is read, and its result may complete the next one. Different kinds of
+/// percent-encoding do not overlap, so the result equals that of decoding the whole path repeatedly, which would take
 /// quadratic time.
 fn decode(path: &[u8], utf8: Utf8) -> Vec<u8> {
     let mut out = Vec::with_capacity(path.len());
@@ -68,7 +69,7 @@ fn decode(path: &[u8], utf8: Utf8) -> Vec<u8> {
                 Decoded::Byte(byte) => out.push(byte),
                 Decoded::Character(character) => {
                     out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
-                    // It is no byte of an escape.
+                    // It is not part of an escape.
                     if !character.is_ascii() {
                         break;
                     }
@@ -79,13 +80,13 @@ fn decode(path: &[u8], utf8: Utf8) -> Vec<u8> {
     out
 }
 
-/// What an escape stands for.
+/// The result of an escape.
 enum Decoded {
     Byte(u8),
     Character(char),
 }
 
-/// The escape that the bytes end with: its length, and what it stands for.
+/// Returns the length and the result of the escape that the bytes end with.
 fn escape_at_end(bytes: &[u8], utf8: Utf8) -> Option<(usize, Decoded)> {
     if let Some([b'%', high, low]) = bytes.last_chunk()
         && let Some(byte) = hex(&[*high, *low])
@@ -103,8 +104,7 @@ fn escape_at_end(bytes: &[u8], utf8: Utf8) -> Option<(usize, Decoded)> {
     Some((length, Decoded::Byte(byte)))
 }
 
-/// The same for an ASCII character in more bytes than it needs. A `%` may begin an escape that stands for the next of these
-/// bytes.
+/// Likewise for an overlong ASCII character. A `%` may begin an escape for the next of these bytes.
 fn overlong_at_end(bytes: &[u8], utf8: Utf8) -> Option<(usize, u8)> {
     if utf8 == Utf8::Strict || bytes.last() == Some(&b'%') {
         return None;
@@ -123,12 +123,13 @@ fn overlong_at_end(bytes: &[u8], utf8: Utf8) -> Option<(usize, u8)> {
     })
 }
 
-/// The ASCII character that servers on Windows, or after a compatibility normalisation (NFKC), take a character for.
+/// Returns the ASCII character that servers on Windows, or after compatibility normalisation (NFKC), map a character
+/// to.
 fn ascii_of(character: char) -> Option<char> {
     match character {
         '\u{2024}' | '\u{FE52}' => Some('.'),
         '\u{2044}' | '\u{2215}' => Some('/'),
-        // The currency signs stand where a backslash does, in Japan and Korea.
+        // Japanese and Korean code pages have a currency sign in place of the backslash.
         '\u{2216}' | '\u{FE68}' | '\u{A5}' | '\u{20A9}' | '\u{FFE5}' => Some('\\'),
         '\u{FF01}'..='\u{FF5E}' => char::from_u32(u32::from(character).wrapping_sub(0xFEE0)),
         _ => character.is_ascii().then_some(character),
@@ -143,8 +144,8 @@ fn hex(digits: &[u8]) -> Option<u32> {
 mod tests {
     use super::*;
 
-    #[test] // T10
-    fn dot_segments_are_seen_in_every_disguise() {
+    #[test]
+    fn dot_segments_are_detected_in_every_disguise() {
         for path in [
             "/..",
             "/a/../b",
@@ -163,7 +164,7 @@ mod tests {
             "/%%32%65./",
             "/%2%65./",
             "/%25%32%35%25%33%32%25%36%35./",
-            // Code units, and characters that are taken for ASCII.
+            // Code units, and characters that are mapped to ASCII.
             "/%u002e%u002e/",
             "/%U002E./",
             "/..%u2215admin",
@@ -174,7 +175,7 @@ mod tests {
             "/\u{FF0E}\u{FF0E}/",
             "/\u{2025}/",
             "/..%ef%bc%8fadmin",
-            // Overlong UTF-8, also with what only the most lenient accept.
+            // Overlong UTF-8, including forms that only the most lenient decoders accept.
             "/%c0%ae%c0%ae/",
             "/%c0%2e%c0%2e/",
             "/..%c0%afadmin",
@@ -186,7 +187,7 @@ mod tests {
             "/%fc%80%80%80%80%ae./",
             "/%25c0%25ae./",
             "/%c0%a52e./",
-            // A slash that a lenient decoder takes for a part of a character is one to all others.
+            // A slash that a lenient decoder takes for a part of a character is a slash to all others.
             "/;%c1/../admin",
             "/;%e0%81/../admin",
             "/%c1/../admin",
@@ -197,7 +198,7 @@ mod tests {
             "/;%25c1/../x",
             "/;%c1/..;%c1/..;%c1/../admin",
             "/%c0/../admin",
-            // What is dropped.
+            // Characters that are dropped.
             "/.%09./admin",
             "/.%0a./admin",
             "/%00../admin",
@@ -207,14 +208,14 @@ mod tests {
             "/..%E2%80%8B/admin",
             "/..%EF%BB%BF/admin",
             "/.%C2%AD./admin",
-            // More characters that are taken for ASCII.
+            // More characters that are mapped to ASCII.
             "/%EF%B9%92%EF%B9%92/admin",
             "/%EF%B8%B0/admin",
             "/..%EF%B9%A8admin",
             "/%u2025/admin",
             "/..%C2%A5admin",
             "/..%uFFE5admin",
-            // What is cut off.
+            // Suffixes that are cut off.
             "/..;/b",
             "/..;x/b",
             "/..%3bx",
@@ -256,9 +257,9 @@ mod tests {
         }
     }
 
-    #[test] // T23
-    fn deep_encoding_takes_no_longer_than_any_other() {
-        // Decoded as a whole until nothing changes, this would take half a million rounds over a megabyte.
+    #[test]
+    fn deep_encoding_takes_linear_time() {
+        // Decoding the whole path until nothing changes would take half a million passes over a megabyte.
         let path = format!("/a.b/%{}2e./", "25".repeat(500_000));
         assert!(has_dot_segment(&path));
     }

@@ -1,4 +1,4 @@
-//! `tests` of a configuration: a request and what is to become of it. Compares nothing: `crossfade test` does.
+//! `tests` of a configuration: a request and its expected result. `crossfade test` compares them.
 
 use std::net::IpAddr;
 
@@ -8,24 +8,24 @@ use http::{Method, StatusCode, Uri};
 /// One of the `tests`.
 #[derive(Clone, Debug)]
 pub struct Expectation {
-    /// The line that it begins in, from 1.
+    /// The line that it begins on, counted from 1.
     pub line: u32,
-    /// As a client would send it.
+    /// Method of the request.
     pub method: Method,
     /// Scheme, host, path and query.
     pub url: Uri,
-    /// Its fields.
+    /// Fields of the request.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The client's address.
     pub ip: Option<IpAddr>,
-    /// The route that it is to meet.
+    /// The route that must match.
     pub route: Option<String>,
-    /// The back end that it is to go to.
+    /// The back end that must be chosen.
     pub backend: Option<String>,
-    /// `https://host/path?query` at the back end; from the path on if it begins with `/`.
+    /// `https://host/path?query` at the back end, or only the path and query if it begins with `/`.
     pub upstream: Option<String>,
-    /// Of an answer that comes from no back end.
+    /// The status of a response that does not come from a back end.
     pub status: Option<StatusCode>,
-    /// Where a redirect is to lead.
+    /// The `Location` of a redirect.
     pub location: Option<String>,
 }

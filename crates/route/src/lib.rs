@@ -1,13 +1,13 @@
-//! `crossfade.yaml`: from text to diagnostics or an immutable [`RoutingTable`].
+//! `crossfade.yaml`: compiles text to diagnostics or an immutable [`RoutingTable`].
 //!
-//! Owns the configuration's vocabulary and everything that is decided before a request comes: names, addresses and
-//! durations are parsed here, once, and every mistake is reported with its place. Does no I/O: no file, no
+//! Owns the configuration's vocabulary and everything that is decided before a request arrives: names, addresses and
+//! durations are parsed here, once, and every error is reported with its position. Does no I/O: no files, no
 //! environment, no clock, no randomness.
 //!
-//! Reading order: `table` (what comes out), `select` (which route a request meets), the modules of the parts of a route,
-//! `config` (how all that is read), `read` and `variables` (its tools; the text itself is read by `crossfade-document`).
+//! Reading order: `table` (the result), `select` (which route a request matches), the modules of the parts of a route,
+//! `config` (how the file is read), `read` and `variables` (its tools; `crossfade-document` parses the text).
 
-// No input may end the process. `clippy.toml` says which arithmetic is left to the fuzz targets.
+// No input may end the process. `clippy.toml` lists the arithmetic that is left to the fuzz targets.
 #![cfg_attr(
     not(test),
     deny(
@@ -40,7 +40,8 @@ mod template;
 mod transform;
 mod variables;
 
-/// The JSON Schema of the file, for editors. What it cannot say (names that must exist, regexes) only [`Checked`] says.
+/// The JSON Schema of the file, for editors. Only [`Checked`] verifies what a schema cannot express, such as references
+/// to names and the syntax of regexes.
 pub const SCHEMA: &str = include_str!("../crossfade.schema.json");
 
 pub use config::Checked;

@@ -1,13 +1,14 @@
-//! What is shown of a configuration's own text: neither user and password of a URL nor what stands behind the name of a
-//! secret. Which names are such is `crossfade-compare`'s to say. Owns no message.
+//! Masks secrets in a configuration's own text: users and passwords in URLs, and everything after the name of a secret.
+//! `crossfade-journal` decides which names are secrets. Owns no message.
 
-use crossfade_compare::is_secret_name;
+use crossfade_journal::redaction::is_secret_name;
 
-/// Keys of this file that look like names of secrets, and hold names.
+/// Keys of this file that look like names of secrets but hold names.
 const OWN_KEYS: [&str; 4] = ["cookie", "credentials", "jwtClaim", "pin"];
 
-/// A line, a key or a value with a star for each character of a secret, so that a caret below still points right. Behind the
-/// name of a secret nothing more is shown: where its value ends is not to be known of a text that has a mistake in it.
+/// Returns a line, a key or a value in which stars replace the characters of secrets, so that a caret below still
+/// points to the right column. Everything after the name of a secret is masked: in a text with an error, the end of the
+/// value is unknown.
 pub(crate) fn masked(text: &str) -> String {
     let (shown, hidden) = text.split_at_checked(secret_begins(text)).unwrap_or((text, ""));
     let mut masked = without_users(shown);
@@ -19,7 +20,8 @@ fn star(c: char) -> char {
     if c == ' ' { ' ' } else { '*' }
 }
 
-/// Behind the first name of a secret that has a value, as in `token: x`, `?token=x` or `name: token, values: [x]`; else the end.
+/// Returns the position after the first name of a secret that has a value, as in `token: x`, `?token=x` or `name:
+/// token, values: [x]`; the length of the text if there is none.
 fn secret_begins(text: &str) -> usize {
     let last_pair = text.rfind('=');
     let mut begin = 0;
@@ -27,7 +29,7 @@ fn secret_begins(text: &str) -> usize {
         let (before, behind) = (text.get(begin..at).unwrap_or_default(), at + separator.len());
         begin = behind;
         let name = before.trim_end_matches([' ', '\'', '"']).rsplit(is_no_part_of_a_name).next().unwrap_or_default();
-        // Unless it is the value of the field `Cookie`.
+        // Unless it is a value of the field `Cookie`.
         let has_names = OWN_KEYS.contains(&name) && separator == ":" && last_pair.is_none_or(|last| last < at);
         if is_secret_name(name) && !has_names {
             return behind;
@@ -48,7 +50,7 @@ fn is_no_part_of_a_name(c: char) -> bool {
     !c.is_alphanumeric() && c != '-' && c != '_'
 }
 
-/// User names and passwords of URLs. A password may have any character in it but those that end a text or a word.
+/// Masks user names and passwords in URLs. A password may contain any character except those that end a text or a word.
 fn without_users(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for word in text.split_inclusive([' ', '\'', '"']) {
@@ -67,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_user_of_a_url_is_shown() {
+    fn users_of_urls_are_masked() {
         for (line, shown) in [
             (r#"{"a": "https://l.example", "b": "ftp://x@y"}"#, r#"{"a": "https://l.example", "b": "ftp://*@y"}"#),
             ("https://ann:a/b@m.example, https://n", "https://*******@m.example, https://n"),
@@ -81,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_shown_behind_the_name_of_a_secret() {
+    fn everything_after_the_name_of_a_secret_is_masked() {
         for (line, shown) in [
             ("set: { authorization: 'Bearer x', x-a: b }", "set: { authorization: ******* *** **** * *"),
             ("  authorization: Bearer a,b # c", "  authorization: ****** *** * *"),
@@ -92,7 +94,7 @@ mod tests {
             ("cookie: 'session=1; b=2'", "cookie: *********** ****"),
             ("https://a.example/?token=x&b=1", "https://a.example/?token=*****"),
             ("header: { name: x-api-key, values: [a] }", "header: { name: x-api-key* ******* *** *"),
-            // Names of cookies and of fields are none.
+            // Names of cookies and fields are not secrets.
             ("sticky: { by: { cookie: customer_id } }", "sticky: { by: { cookie: customer_id } }"),
             ("credentials: [cookie, authorization]", "credentials: [cookie, authorization]"),
             ("forward: token", "forward: token"),
@@ -106,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_takes_no_long_time() {
+    fn long_text_takes_linear_time() {
         for text in ["cookie:", "token", "name:", "://", "a@://", "name: x"] {
             let long = text.repeat(100_000);
             assert_eq!(masked(&long).chars().count(), long.len());

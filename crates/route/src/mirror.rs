@@ -1,5 +1,5 @@
-//! `mirror` of a route: which requests are copied to another back end once the client has its answer. Owns that choice;
-//! sends nothing, and knows nothing of what is compared but its rules.
+//! `mirror` of a route: selects the requests that are copied to another back end after the client got its response.
+//! Owns that choice. Sends nothing, and stores the rules of comparison without interpreting them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,13 +13,13 @@ use crate::sticky::{Sticky, hash};
 use crate::table::FieldEdits;
 use crate::transform::Transforms;
 
-/// The field by which a back end knows a copy: its value is `1`. Clients cannot send it.
+/// Field that marks a copy for its back end; its value is `1`. It is removed from clients' requests.
 pub const MIRROR_FIELD: HeaderName = HeaderName::from_static("x-crossfade-mirror");
 
-/// The whole, in the units of a [`Share`].
+/// 100 % in the units of a [`Share`].
 const WHOLE: u32 = 100_000;
 
-/// What users are hashed with here. Never the name of a target: who is mirrored must not hang on who is on which side.
+/// Hashed with users. It is never the name of a target, so that being mirrored does not depend on a user's target.
 const SALT: &[u8] = b"\xFFmirror";
 
 /// `mirror` of a route.
@@ -27,26 +27,26 @@ const SALT: &[u8] = b"\xFFmirror";
 pub struct Mirror {
     /// Index into `RoutingTable::backends`.
     pub backend: usize,
-    /// `percent`: how many of the requests, or of the users where there is something to know them by.
+    /// `percent`: share of the requests, or of the users if they can be identified.
     pub share: Share,
-    /// What tells users apart: `mirror.sticky`, or that of `forward`.
+    /// Identifies users: `mirror.sticky`, or that of `forward`.
     pub sticky: Option<Sticky>,
-    /// `methods`: copied, too, though they are not safe.
+    /// `methods`: unsafe methods that are mirrored as well.
     pub methods: Vec<Method>,
-    /// After those of the route. `None`: those of the target of the same back end, if there is one.
+    /// Applied after those of the route. `None`: those of the target with the same back end, if there is one.
     pub transforms: Option<Transforms>,
-    /// `requestHeaders`, after those of the route.
+    /// `requestHeaders`, applied after those of the route.
     pub request_fields: FieldEdits,
-    /// `credentials`: which of the client's the copy has.
+    /// `credentials`: the client's credentials that a copy carries.
     pub credentials: Credentials,
-    /// `timeouts.backendRequest`: for the copy, instead of that of its back end.
+    /// `timeouts.backendRequest`: overrides that of the back end for copies.
     pub backend_request: Option<Duration>,
-    /// `budget`: how long after the answer all of this may take.
+    /// `budget`: time limit for copies and comparisons, counted from the response.
     pub budget: Duration,
-    /// `compare`; `None`: statuses and times are noted, nothing is compared. Shared with the thread that compares.
+    /// `compare`. `None` records statuses and times without comparing. Shared with the thread that compares.
     pub compare: Option<Arc<Rules>>,
-    /// `compare.noise.selfCompare`: of the copied requests with a safe method, how many go to the first back end once
-    /// more, to see what differs by itself.
+    /// `compare.noise.selfCompare`: share of the mirrored requests with a safe method that are also sent to the primary
+    /// again, to measure noise.
     pub self_compare: Share,
 }
 
@@ -57,18 +57,18 @@ pub struct Share(pub(crate) u32);
 /// `mirror.credentials`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Credentials {
-    /// The client's credentials are for the system that it talks to.
+    /// No credentials: they are for the system that the client talks to.
     #[default]
     Withheld,
-    /// All of them.
+    /// All credentials.
     Passed,
     /// These fields.
     Only(Vec<HeaderName>),
 }
 
 impl Mirror {
-    /// Whether a request is copied. The same user always or never, and with a larger share those of a smaller one; requests
-    /// without a user by chance.
+    /// Returns `true` if a request is mirrored. For an identified user the result is always the same, and a larger
+    /// share includes the users of a smaller one; other requests are chosen by `seed`.
     #[must_use]
     pub fn takes(&self, method: &Method, request: &RequestView<'_>, seed: u128) -> bool {
         if !method.is_safe() && !self.methods.contains(method) {
@@ -76,12 +76,12 @@ impl Mirror {
         }
         match self.sticky.as_ref().and_then(|sticky| sticky.value_or_assigned(request, seed)) {
             Some(value) => self.share.has(hash(SALT, &value)),
-            // Other bits than those that choose a target.
+            // Not the bits that choose a target.
             None => self.share.has((seed >> 48) as u64),
         }
     }
 
-    /// Whether the first back end is asked once more.
+    /// Returns `true` if the request is sent to the primary again.
     #[must_use]
     pub fn compares_itself(&self, method: &Method, seed: u128) -> bool {
         method.is_safe() && self.self_compare.has((seed >> 32) as u64)
@@ -89,7 +89,7 @@ impl Mirror {
 }
 
 impl Share {
-    /// Reads a number of percents with at most three decimals.
+    /// Parses a percentage with at most three decimals.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
         let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -100,19 +100,19 @@ impl Share {
         (thousandths <= WHOLE).then_some(Share(thousandths))
     }
 
-    /// Whether a uniform number is within it.
+    /// Returns `true` for this share of uniformly distributed numbers.
     #[expect(clippy::arithmetic_side_effects, reason = "a product of 64 and 32 bits")]
     fn has(self, number: u64) -> bool {
         (u128::from(number) * u128::from(WHOLE)) >> 64 < u128::from(self.0)
     }
 
-    /// In percent.
+    /// Returns the share in percent.
     #[must_use]
     pub fn percent(self) -> f64 {
         f64::from(self.0) / 1000.0
     }
 
-    /// Whether there is anything in it.
+    /// Returns `true` if the share is 0.
     #[must_use]
     pub fn is_zero(self) -> bool {
         self.0 == 0
@@ -159,20 +159,20 @@ mod tests {
         mirror.takes(method, &view, seed)
     }
 
-    /// As random as the function's.
+    /// Returns a seed as random as the function's.
     fn seed(number: u64) -> u128 {
         u128::from(hash(b"a", &number.to_le_bytes())) << 64 | u128::from(hash(b"b", &number.to_le_bytes()))
     }
 
     #[test]
-    fn whole_users_are_copied_and_a_larger_share_only_adds_some() {
+    fn all_requests_of_a_user_are_mirrored_and_a_larger_share_only_adds_users() {
         let [ten, half] = [mirror(10, true), mirror(50, true)];
         let taken = |mirror: &Mirror, draw: u64| -> Vec<u32> {
             (0..2000).filter(|user| takes(mirror, &Method::GET, Some(*user), seed(draw))).collect()
         };
         let first = taken(&ten, 1);
         assert!((150..250).contains(&first.len()), "{}", first.len());
-        assert_eq!(first, taken(&ten, 2), "whatever chance says");
+        assert_eq!(first, taken(&ten, 2), "whatever the seed is");
         let more = taken(&half, 3);
         assert!((900..1100).contains(&more.len()), "{}", more.len());
         assert!(first.iter().all(|user| more.contains(user)));
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_without_a_user_are_copied_by_chance() {
+    fn requests_without_a_user_are_mirrored_at_random() {
         let taken = |percent, sticky| {
             (0..10_000).filter(|draw| takes(&mirror(percent, sticky), &Method::GET, None, seed(*draw))).count()
         };
@@ -190,7 +190,7 @@ mod tests {
         }
     }
 
-    #[test] // T20
+    #[test]
     fn only_safe_methods_are_copied_unless_named() {
         let mut mirror = mirror(100, false);
         let taken = |mirror: &Mirror| {
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_mirrored_does_not_hang_on_chance_that_chooses_targets_or_the_second_question() {
+    fn mirroring_is_independent_of_target_choice_and_self_comparison() {
         let (mirror, draws) = (mirror(50, false), 20_000);
         let both =
             (0..draws).filter(|draw| takes(&mirror, &Method::GET, None, seed(*draw)) && seed(*draw).is_multiple_of(2));

@@ -1,5 +1,5 @@
-//! What to do when a back end fails: retry, failover, breaker. Compiled data and the pure decisions on it; who acts on
-//! them is the proxy's.
+//! Policies for failures of back ends: retry, failover, circuit breaker. Owns compiled data and pure decisions; the
+//! proxy acts on them.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -10,39 +10,41 @@ use http::{Method, StatusCode};
 /// `retry` of a back end: sending a request to it again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Retry {
-    /// `attempts`: how often at most, besides the first time; 1 to 5.
+    /// `attempts`: number of retries after the first attempt, 1 to 5.
     pub attempts: u32,
-    /// `codes`: answers that are as good as none.
+    /// `codes`: statuses that are retried.
     pub codes: Codes,
-    /// `backoff`: the wait before the first retry; it doubles each time.
+    /// `backoff`: time before the first retry; doubles with each retry.
     pub backoff: Duration,
-    /// `methods`: sent again, too, though they are not idempotent, where the back end may have seen them.
+    /// `methods`: methods that are retried although they are not idempotent, even if the back end may have seen the
+    /// request.
     pub methods: Vec<Method>,
-    /// `budget`: retries as a share of all requests to the back end, in percent.
+    /// `budget`: retries as a percentage of all requests to the back end.
     pub budget: u32,
 }
 
-/// `failover` of a route: another back end in the same request.
+/// `failover` of a route: another back end for the same request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failover {
-    /// `on`: no connection could be made.
+    /// `on`: no connection could be established.
     pub on_connect_error: bool,
-    /// `on`: no answer in time.
+    /// `on`: no response in time.
     pub on_timeout: bool,
-    /// `on`: the connection broke, or the answer is no HTTP.
+    /// `on`: the connection broke, or the response is not valid HTTP.
     pub on_reset: bool,
     /// `on`: statuses.
     pub on_codes: Codes,
     /// `to`: index into `RoutingTable::backends`.
     pub to: usize,
-    /// `methods`: sent elsewhere, too, though they are not safe, where the back end may have seen them.
+    /// `methods`: methods that fail over although they are not safe, even if the back end may have seen the request.
     pub methods: Vec<Method>,
 }
 
-/// `outlier` of a back end: after `failures` in a row in this environment it counts as down for the time of `hold`.
+/// `outlier` of a back end: after `failures` consecutive failures in this environment its circuit breaker opens for
+/// `hold`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outlier {
-    /// `failures`: failed connections, timeouts, broken answers and statuses from 500.
+    /// `failures`: failed connections, timeouts, broken responses and 5xx statuses.
     pub failures: u32,
     /// `for`.
     pub hold: Duration,
@@ -53,13 +55,13 @@ pub struct Outlier {
 pub struct Codes(Vec<RangeInclusive<u16>>);
 
 impl Codes {
-    /// Whether a status is one of them.
+    /// Returns `true` if the set contains a status.
     #[must_use]
     pub fn contains(&self, status: StatusCode) -> bool {
         self.0.iter().any(|range| range.contains(&status.as_u16()))
     }
 
-    /// Whether there is none.
+    /// Returns `true` if the set is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -72,7 +74,7 @@ impl FromIterator<RangeInclusive<u16>> for Codes {
     }
 }
 
-/// As in the file: `502, 5xx`.
+/// Renders as in the file: `502, 5xx`.
 impl fmt::Display for Codes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, range) in self.0.iter().enumerate() {
@@ -86,8 +88,8 @@ impl fmt::Display for Codes {
     }
 }
 
-/// Whether a request that a back end may have seen can be sent again: it is idempotent (RFC 9110 section 9.2.2), or the
-/// configuration names its method.
+/// Returns `true` if a request that a back end may have seen can be sent again: its method is idempotent (RFC 9110
+/// section 9.2.2), or the configuration lists it.
 #[must_use]
 pub fn may_repeat(method: &Method, named: &[Method]) -> bool {
     method.is_idempotent() || named.contains(method)

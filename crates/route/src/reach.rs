@@ -1,5 +1,5 @@
-//! Where the function may go for a back end, and where it never goes whatever a name resolves to: decided for the literals of
-//! the configuration when it compiles, and for every address when a connection is made. Resolves nothing.
+//! The addresses that a back end may have. Checked for literals when the configuration compiles, and for every resolved
+//! address when a connection is made. Resolves nothing.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -8,10 +8,10 @@ use std::sync::Arc;
 use crate::surroundings::Surroundings;
 use crate::table::Scheme;
 
-/// What the addresses of a back end are held to.
+/// Restrictions on the addresses of a back end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reach {
-    /// Plain text stays in loopback and private networks.
+    /// Plain text is limited to loopback and private networks.
     pub scheme: Scheme,
     /// `allowLinkLocal`.
     pub link_local: bool,
@@ -19,31 +19,31 @@ pub struct Reach {
     pub runtime_api: Option<Arc<RuntimeApi>>,
 }
 
-/// Where the Runtime API is.
+/// Location of the Runtime API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuntimeApi {
-    /// As it is written, without brackets: a name or an IP address.
+    /// Name or IP address as it is written, without brackets.
     pub host: String,
-    /// The port.
+    /// Port.
     pub port: u16,
     /// All addresses that the host resolves to; for an IP address, that one.
     pub addresses: Vec<IpAddr>,
 }
 
-/// Why no back end may be at an address.
+/// A reason why a back end must not have an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Prohibited {
-    /// Unspecified, multicast, broadcast.
+    /// Unspecified, multicast or broadcast.
     NoHost,
-    /// The metadata services of clouds are there.
+    /// Clouds have their metadata services there.
     LinkLocal,
-    /// A request there would take the function's own events, or answer them.
+    /// A request there could consume the function's own events, or respond to them.
     RuntimeApi,
     /// Plain text would leave the private network.
     PlainText,
 }
 
-/// `fd00:ec2::/32`: the instance metadata service and its like over IPv6.
+/// `fd00:ec2::/32`: the instance metadata service and similar services over IPv6.
 const AWS_SERVICES: [u16; 2] = [0xfd00, 0x0ec2];
 
 impl Reach {
@@ -51,11 +51,11 @@ impl Reach {
         Reach { scheme, link_local, runtime_api: surroundings.runtime_api() }
     }
 
-    /// Whether a back end may be at an address.
+    /// Accepts the addresses that the back end may have.
     ///
     /// # Errors
     ///
-    /// Why it may not.
+    /// The reason why it may not have this one.
     pub fn check(&self, ip: IpAddr, port: u16) -> Result<(), Prohibited> {
         let ip = ip.to_canonical();
         if is_no_host(ip) {
@@ -74,7 +74,7 @@ impl Reach {
         Ok(())
     }
 
-    /// The same for a host as it is written; a name is allowed, until it is resolved.
+    /// Likewise for a host as it is written. Names are accepted until they are resolved.
     pub(crate) fn check_host(&self, host: &str, port: u16) -> Result<(), Prohibited> {
         match host.parse() {
             Ok(ip) => self.check(ip, port),
@@ -85,8 +85,8 @@ impl Reach {
         }
     }
 
-    /// All of loopback is one host: what listens there may listen on each of its addresses. To connect to the unspecified
-    /// address is to connect to loopback.
+    /// Returns `true` if the address is the Runtime API's. All loopback addresses count as one host, because a server
+    /// may listen on any of them, and connecting to the unspecified address connects to loopback.
     fn is_runtime_api(&self, ip: IpAddr, port: u16) -> bool {
         let Some(own) = self.runtime_api.as_deref().filter(|own| own.port == port) else { return false };
         own.addresses
@@ -97,38 +97,39 @@ impl Reach {
 }
 
 impl Prohibited {
-    /// What to do about it.
+    /// Returns the remedy.
     pub(crate) fn hint(self) -> &'static str {
         match self {
             Prohibited::NoHost => "write the address of the back end",
-            Prohibited::LinkLocal => "write the address of the back end; if it is this one, `allowLinkLocal: true`",
+            Prohibited::LinkLocal => "write the address of the back end, or set `allowLinkLocal: true` if this is it",
             Prohibited::RuntimeApi => "write the address of the back end",
             Prohibited::PlainText => "use `https`",
         }
     }
 }
 
-/// What follows "the address …".
+/// Completes the sentence "the address …".
 impl fmt::Display for Prohibited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Prohibited::NoHost => "is none that a host can have",
-            Prohibited::LinkLocal => "is link-local, where clouds keep credentials",
-            Prohibited::RuntimeApi => "is that of the Runtime API, where this function gets its events from",
-            Prohibited::PlainText => "is public, and plain `http` goes to loopback and private addresses only",
+            Prohibited::NoHost => "is not an address of a host",
+            Prohibited::LinkLocal => "is link-local, where cloud metadata services provide credentials",
+            Prohibited::RuntimeApi => "belongs to the Lambda Runtime API",
+            Prohibited::PlainText => "is public, but plain `http` is limited to loopback and private addresses",
         })
     }
 }
 
 pub(crate) fn is_private(ip: IpAddr) -> bool {
     match ip.to_canonical() {
-        // 100.64.0.0/10 is shared address space (RFC 6598), which containers get in some VPCs.
+        // 100.64.0.0/10 is shared address space (RFC 6598), which containers in some VPCs use.
         IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || matches!(v4.octets(), [100, 64..=127, ..]),
         IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local(),
     }
 }
 
-/// Link-local, or what clouds treat as such: `169.254.169.254` and `169.254.170.2` give out credentials.
+/// Returns `true` for link-local addresses and those that clouds treat alike: `169.254.169.254` and `169.254.170.2`
+/// provide credentials.
 pub(crate) fn is_link_local(ip: IpAddr) -> bool {
     match ip.to_canonical() {
         IpAddr::V4(v4) => v4.is_link_local(),
@@ -138,7 +139,7 @@ pub(crate) fn is_link_local(ip: IpAddr) -> bool {
     }
 }
 
-/// The IPv4 address that a translator on the way makes of an IPv6 one: NAT64 (RFC 6052, `64:ff9b::/96`), 6to4 (RFC 3056,
+/// Returns the IPv4 address to which a translator maps an IPv6 one: NAT64 (RFC 6052, `64:ff9b::/96`), 6to4 (RFC 3056,
 /// `2002::/16`), and the old IPv4-compatible form (`::a.b.c.d`).
 fn embedded(v6: Ipv6Addr) -> Option<Ipv4Addr> {
     let of = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
@@ -182,7 +183,7 @@ mod tests {
         Reach { scheme, link_local, runtime_api: None }
     }
 
-    /// For a function whose Runtime API is at port 9001 of a host with these addresses.
+    /// Returns the restrictions of a function whose Runtime API is at port 9001 of a host with these addresses.
     fn beside(host: &str, addresses: &[&str]) -> Reach {
         let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
         let runtime_api = RuntimeApi { host: host.to_owned(), port: 9001, addresses };
@@ -195,8 +196,8 @@ mod tests {
         assert_eq!(reach.check_host(host, port).err(), expected, "{host} {port} {reach:?}");
     }
 
-    #[test] // T26
-    fn addresses_that_no_back_end_has() {
+    #[test]
+    fn prohibited_addresses() {
         for scheme in [Scheme::Http, Scheme::Https] {
             for host in ["0.0.0.0", "::", "::ffff:0.0.0.0", "224.0.0.1", "255.255.255.255", "ff02::1"] {
                 is(&reach(scheme, true), host, 443, Some(Prohibited::NoHost));
@@ -213,8 +214,8 @@ mod tests {
         is(&reach(Scheme::Http, true), "203.0.113.7", 80, Some(Prohibited::PlainText));
     }
 
-    #[test] // T26
-    fn the_runtime_api_is_no_back_end() {
+    #[test]
+    fn the_runtime_api_is_prohibited() {
         for local in [beside("127.0.0.1", &["127.0.0.1"]), beside("0.0.0.0", &["0.0.0.0"]), beside("::", &["::"])] {
             for host in ["127.0.0.1", "127.0.0.2", "::1", "::ffff:127.0.0.1"] {
                 is(&local, host, 9001, Some(Prohibited::RuntimeApi));
@@ -225,7 +226,7 @@ mod tests {
         let in_lambda = beside("169.254.100.1", &["169.254.100.1"]);
         is(&in_lambda, "169.254.100.1", 9001, Some(Prohibited::RuntimeApi));
         is(&beside("fd00::1", &["fd00::1"]), "fd00::1", 9001, Some(Prohibited::RuntimeApi));
-        // A name has all its addresses, and is itself refused where it is written.
+        // A name stands for all its addresses, and is rejected where it is written.
         let named = beside("runtime.internal", &["10.0.0.1", "::ffff:10.0.0.2"]);
         for host in ["10.0.0.1", "10.0.0.2"] {
             is(&named, host, 9001, Some(Prohibited::RuntimeApi));

@@ -8,7 +8,7 @@ use http::StatusCode;
 use crate::table::Route;
 use crate::template::{Template, Variable};
 
-/// `redirect`, compiled. What is absent is as in the request.
+/// A compiled `redirect`. Absent parts are those of the request.
 #[derive(Clone, Debug)]
 pub struct Redirect {
     /// 301, 302, 303, 307 or 308.
@@ -21,29 +21,31 @@ pub struct Redirect {
     pub(crate) query: Option<Template>,
 }
 
-/// What a redirect can be made of.
+/// The parts of a request that a redirect can use.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestParts<'a> {
     /// `http` or `https`.
     pub protocol: &'a str,
     /// Without its port.
     pub host: &'a str,
-    /// Where the client connected to.
+    /// The port that the client connected to.
     pub port: &'a str,
-    /// With its first `/`.
+    /// The part of the client's path that never reaches the proxy, such as the stage of an API: `/prod`, or empty.
+    pub base_path: &'a str,
+    /// With its leading `/`.
     pub path: &'a str,
     /// Without `?`.
     pub query: &'a str,
-    /// Of the path's regex.
+    /// Groups of the path's regex.
     pub captures: &'a Captures,
 }
 
-/// The groups of the regex by which a route took a path; empty if there is none.
+/// The groups of the regex that matched a path; empty if none did.
 #[derive(Clone, Debug, Default)]
 pub struct Captures(Vec<Option<String>>);
 
 impl Captures {
-    /// A group by its number; 0 is the whole match.
+    /// Returns a group by its number; 0 is the whole match.
     #[must_use]
     pub fn get(&self, group: usize) -> Option<&str> {
         self.0.get(group)?.as_deref()
@@ -57,7 +59,7 @@ impl Captures {
 }
 
 impl Route {
-    /// The groups of the first regex of its `path` condition that matches.
+    /// Returns the groups of the first regex in the route's `path` condition that matches.
     #[must_use]
     pub fn captures(&self, path: &str) -> Captures {
         if !self.uses_groups {
@@ -69,13 +71,12 @@ impl Route {
 }
 
 impl Redirect {
-    /// Whether a group of the path's regex stands in it.
+    /// Returns `true` if a group of the path's regex is used.
     pub(crate) fn has_group(&self) -> bool {
         [&self.host, &self.port, &self.path, &self.query].into_iter().flatten().any(Template::has_group)
     }
 
-    /// The `Location` for a request; `None` if nothing that can be one results. The port is left out where it is the
-    /// protocol's own.
+    /// Returns the `Location` for a request, without a default port; `None` if the result is not a valid URL.
     #[must_use]
     pub fn location(&self, request: &RequestParts<'_>) -> Option<String> {
         let value = |variable: Variable| {
@@ -85,7 +86,7 @@ impl Redirect {
                 Variable::Port => request.port,
                 Variable::Path => request.path.strip_prefix('/').unwrap_or(request.path),
                 Variable::Query => request.query,
-                // A group that took no part is empty.
+                // A group that did not take part in the match is empty.
                 Variable::Group(group) => request.captures.get(group).unwrap_or_default(),
                 Variable::ClientIp | Variable::RequestId | Variable::Route | Variable::Backend => return None,
             };
@@ -97,10 +98,12 @@ impl Redirect {
         };
         let protocol = self.protocol.unwrap_or(request.protocol);
         let host = render(&self.host, request.host)?;
-        // The port that the client used belongs to the protocol that it used.
+        // The client's port belongs to the protocol that it used.
         let same_port = if protocol == request.protocol { request.port } else { "" };
         let port = render(&self.port, same_port)?;
-        let path = render(&self.path, request.path)?;
+        // Another host has its own paths.
+        let base_path = if self.host.is_none() { request.base_path } else { "" };
+        let path = format!("{base_path}{}", render(&self.path, request.path)?);
         let query = render(&self.query, request.query)?;
 
         let is_text = |byte: u8| byte.is_ascii_graphic() || byte >= 0x80;
@@ -116,8 +119,8 @@ impl Redirect {
     }
 }
 
-/// Returns whether a text is a host as an authority has it (RFC 3986 section 3.2.2): a name, an IPv4 address, or an IPv6
-/// address in brackets. Percent-encoded names and other characters that no resolver takes are rejected.
+/// Returns `true` if a text is a valid host in an authority (RFC 3986 section 3.2.2): a name, an IPv4 address, or an
+/// IPv6 address in brackets. Rejects percent-encoded names and other characters that resolvers do not accept.
 #[must_use]
 pub fn is_host(text: &str) -> bool {
     match text.strip_prefix('[') {
@@ -143,11 +146,16 @@ mod tests {
     }
 
     fn location(redirect: &Redirect) -> Option<String> {
+        below("", redirect)
+    }
+
+    fn below(base_path: &str, redirect: &Redirect) -> Option<String> {
         let captures = Captures(vec![Some("/a".into()), Some("a".into()), None]);
         redirect.location(&RequestParts {
             protocol: "http",
             host: "old.example",
             port: "8080",
+            base_path,
             path: "/a/b",
             query: "x=1",
             captures: &captures,
@@ -175,12 +183,20 @@ mod tests {
     }
 
     #[test]
-    fn own_ports_and_empty_queries_are_left_out() {
+    fn a_client_stays_below_the_base_path_of_its_front_end() {
+        let same_host = Redirect { path: template("/new/#{path}"), ..AS_IT_IS };
+        assert_eq!(below("/prod", &same_host).unwrap(), "http://old.example:8080/prod/new/a/b?x=1");
+        let other_host = Redirect { host: template("new.example"), ..AS_IT_IS };
+        assert_eq!(below("/prod", &other_host).unwrap(), "http://new.example:8080/a/b?x=1");
+    }
+
+    #[test]
+    fn default_ports_and_empty_queries_are_omitted() {
         let redirect = Redirect { port: template("80"), query: template(""), ..AS_IT_IS };
         assert_eq!(location(&redirect).unwrap(), "http://old.example/a/b");
     }
 
-    #[test] // T20's kin
+    #[test]
     fn a_request_cannot_smuggle_another_host_or_line() {
         let captures = Captures::default();
         let with = |host, path| {
@@ -188,6 +204,7 @@ mod tests {
                 protocol: "https",
                 host,
                 port: "443",
+                base_path: "",
                 path,
                 query: "",
                 captures: &captures,

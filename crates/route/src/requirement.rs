@@ -1,26 +1,26 @@
-//! The conditions of a route: those of ALB from `crossfade-rule`, and what ALB has no word for. Owns when they hold and how
-//! they read; how they are written in the file is `config`'s.
+//! The conditions of a route: ALB's from `crossfade-rule`, and those that ALB lacks. Owns their evaluation and
+//! description; `config` owns their syntax.
 
 use std::fmt;
 
-use crossfade_compare::is_secret_name;
+use crossfade_journal::redaction::{HIDDEN, is_secret_name, is_secret_parameter};
 use crossfade_rule::{Condition, Pattern, RequestView};
 use http::header::{AUTHORIZATION, COOKIE, HeaderName, PROXY_AUTHORIZATION};
 
-/// One thing that must hold for a route.
+/// One condition of a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Requirement {
-    /// One of ALB's six.
+    /// One of ALB's six condition types.
     Alb(Condition),
     /// `cookie`: any cookie of this name has one of the values.
     Cookie { name: Box<str>, values: Vec<Pattern> },
-    /// `anyOf`: all of one group.
+    /// `anyOf`: all conditions of one group hold.
     AnyOf(Vec<Vec<Requirement>>),
-    /// `not`: these do not hold together.
+    /// `not`: not all of these hold.
     Not(Vec<Requirement>),
 }
 
-/// Whether all of them hold.
+/// Returns `true` if all conditions hold.
 pub(crate) fn all_hold(requirements: &[Requirement], request: &RequestView<'_>) -> bool {
     requirements.iter().all(|requirement| requirement.holds(request))
 }
@@ -37,7 +37,8 @@ impl Requirement {
         }
     }
 
-    /// Whether it holds for every request that `other` holds for. May say no though it does.
+    /// Returns `true` only if this condition holds for every request that `other` holds for. May return `false` even if
+    /// it does.
     pub(crate) fn covers(&self, other: &Requirement) -> bool {
         match (self, other) {
             (Requirement::Alb(wide), Requirement::Alb(narrow)) => wide.covers(narrow),
@@ -48,7 +49,7 @@ impl Requirement {
         }
     }
 
-    /// The values of a `path` condition.
+    /// Returns the values of a `path` condition.
     pub(crate) fn path_patterns(&self) -> Option<&[Pattern]> {
         match self {
             Requirement::Alb(Condition::Path(patterns)) => Some(patterns),
@@ -56,7 +57,7 @@ impl Requirement {
         }
     }
 
-    /// The values of a `host` condition.
+    /// Returns the values of a `host` condition.
     pub(crate) fn host_patterns(&self) -> Option<&[Pattern]> {
         match self {
             Requirement::Alb(Condition::Host(patterns)) => Some(patterns),
@@ -64,7 +65,7 @@ impl Requirement {
         }
     }
 
-    /// What a request has where this looks, for people. No credentials.
+    /// Describes the tested part of the request, without credentials.
     pub(crate) fn found(&self, request: &RequestView<'_>) -> String {
         match self {
             Requirement::Alb(Condition::Host(_)) => format!("the host is {}", lossy(request.host_name())),
@@ -77,9 +78,8 @@ impl Requirement {
             },
             Requirement::Alb(Condition::Ip(_)) => match request.source_ip {
                 Some(ip) => format!("the client is {ip}"),
-                None => "the client's address is not known".to_owned(),
+                None => "the client's address is unknown".to_owned(),
             },
-            Requirement::Alb(_) => String::new(),
             Requirement::Cookie { name, .. } => {
                 let mut sent = request.cookies().filter(|(key, _)| *key == name.as_bytes()).peekable();
                 if sent.peek().is_none() {
@@ -88,8 +88,8 @@ impl Requirement {
                     "it has another value".to_owned()
                 }
             }
-            Requirement::AnyOf(_) => "none of them holds".to_owned(),
-            Requirement::Not(_) => "that holds".to_owned(),
+            Requirement::AnyOf(_) => "none of them matches".to_owned(),
+            Requirement::Not(_) => "its conditions hold".to_owned(),
         }
     }
 }
@@ -109,12 +109,13 @@ fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// `path is /a/* or /b`, `cookie beta is 1`, `not (method is GET and path is /a)`, `any of (host is a.b), (ip is in ::/0)`.
+/// Renders as `path is /a/* or /b`, `cookie beta is 1`, `not (method is GET and path is /a)` or `any of (host is a.b),
+/// (ip is in ::/0)`.
 impl fmt::Display for Requirement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Requirement::Alb(condition) => condition.without_secrets(is_secret_name).fmt(f),
-            Requirement::Cookie { name, .. } if is_secret_name(name) => write!(f, "cookie {name} is •••"),
+            Requirement::Alb(condition) => condition.without_secrets(is_secret_parameter, HIDDEN).fmt(f),
+            Requirement::Cookie { name, .. } if is_secret_name(name) => write!(f, "cookie {name} is {HIDDEN}"),
             Requirement::Cookie { name, values } => {
                 let values: Vec<_> = values.iter().map(ToString::to_string).collect();
                 write!(f, "cookie {name} is {}", values.join(" or "))
@@ -128,7 +129,7 @@ impl fmt::Display for Requirement {
     }
 }
 
-/// All of some, in words.
+/// Renders conditions, joined by `and`.
 pub(crate) struct All<'a>(pub(crate) &'a [Requirement]);
 
 impl fmt::Display for All<'_> {

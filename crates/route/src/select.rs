@@ -1,39 +1,39 @@
-//! Which route a request meets: first match by priority. Owns the index that finds the few routes which a request can meet
-//! by its host and path, so that the time does not grow with the routes.
+//! Selects the route of a request: the first match by priority. Owns the index that narrows the routes by host and
+//! path, so that the time does not grow with their number.
 
 use crossfade_rule::{Pattern, RequestView};
 
 use crate::requirement::{Requirement, all_hold};
 use crate::table::{Route, RoutingTable};
 
-/// A route with more hosts times paths stands under fewer, wider entries.
+/// Routes with more combinations of host and path get fewer, less specific entries.
 const MAX_ENTRIES_OF_A_ROUTE: usize = 256;
 
-/// Finds the routes that a request can meet, by exact host and by the literal beginning of the path.
+/// Finds the routes that a request can match, by exact host and by the literal prefix of the path.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Index {
     /// Sorted by host, in lower case.
     hosts: Vec<(Box<[u8]>, PathIndex)>,
-    /// Routes that take any host, or hosts by pattern.
+    /// Routes for any host, or for hosts by pattern.
     any_host: PathIndex,
 }
 
-/// Literal beginnings of paths, sorted. All that begin a given path are on the way from the last one that is not greater
-/// than it to the root, along `parent`.
+/// Literal prefixes of paths, sorted. All prefixes of a given path are on the chain of `parent` that starts at the last
+/// entry that is not greater than the path.
 #[derive(Clone, Debug, Default)]
 struct PathIndex(Vec<Entry>);
 
 #[derive(Clone, Debug)]
 struct Entry {
     prefix: Box<[u8]>,
-    /// The longest other entry that this one begins with.
+    /// The longest other entry that is a prefix of this one.
     parent: Option<usize>,
     /// Indices of routes, ascending.
     routes: Vec<usize>,
 }
 
 impl Index {
-    /// `routes` in the order of their priorities.
+    /// `routes` must be in the order of their priorities.
     pub(crate) fn new(routes: &[Route]) -> Self {
         let mut places: Vec<(Option<Vec<u8>>, Vec<u8>, usize)> = Vec::new();
         for (route, Route { requirements, .. }) in routes.iter().enumerate() {
@@ -71,7 +71,8 @@ impl Index {
         index
     }
 
-    /// The groups of routes that a request with this host and path can meet, each ascending. No other route can match.
+    /// Returns groups of the routes that a request with this host and path can match, each ascending. No other route
+    /// can match.
     pub(crate) fn candidates<'i>(&'i self, host: &'i [u8], path: &'i [u8]) -> impl Iterator<Item = &'i [usize]> {
         let lower = || host.iter().map(u8::to_ascii_lowercase);
         let found = self.hosts.binary_search_by(|(entry, _)| entry.iter().copied().cmp(lower())).ok();
@@ -81,7 +82,7 @@ impl Index {
 }
 
 impl PathIndex {
-    /// Prefixes come sorted, and the routes of each ascending.
+    /// Prefixes must arrive sorted, and the routes of each ascending.
     fn push(&mut self, prefix: Vec<u8>, route: usize) {
         if let Some(last) = self.0.last_mut().filter(|last| *last.prefix == *prefix) {
             last.routes.push(route);
@@ -98,7 +99,7 @@ impl PathIndex {
         begins.map(|(_, entry)| entry.routes.as_slice())
     }
 
-    /// From an entry to the root.
+    /// Iterates from an entry to the root.
     fn chain(&self, from: Option<usize>) -> impl Iterator<Item = (usize, &Entry)> {
         std::iter::successors(from.and_then(|at| Some((at, self.0.get(at)?))), |(_, entry)| {
             entry.parent.and_then(|at| Some((at, self.0.get(at)?)))
@@ -106,58 +107,58 @@ impl PathIndex {
     }
 }
 
-/// The hosts of a route if it takes these only, in lower case; otherwise `None` for any.
+/// Returns the hosts of a route in lower case if it matches exact hosts only; otherwise a single `None`.
 fn exact_hosts(requirements: &[Requirement]) -> Vec<Option<Vec<u8>>> {
     let patterns = requirements.iter().find_map(Requirement::host_patterns);
     let exact = patterns.and_then(|patterns| patterns.iter().map(Pattern::only_match).collect::<Option<Vec<_>>>());
     exact.map_or_else(|| vec![None], |hosts| hosts.into_iter().map(Some).collect())
 }
 
-/// How the paths of a route begin.
+/// Returns the literal prefixes of a route's paths.
 fn path_prefixes(requirements: &[Requirement]) -> Vec<Vec<u8>> {
     let patterns = requirements.iter().find_map(Requirement::path_patterns);
     patterns.map_or_else(|| vec![Vec::new()], |patterns| patterns.iter().map(Pattern::literal_prefix).collect())
 }
 
-/// Is told how a selection goes. `()` does not listen.
+/// Observes a selection. `()` ignores it.
 pub trait Observer {
-    /// Whether every route before the one that matches is to be looked at, also those that the index rules out.
-    const LOOKS_AT_ALL: bool;
+    /// `true` to evaluate every route before the match, even those that the index excludes.
+    const EVALUATES_ALL: bool;
 
-    /// A route was passed over, because of `condition`: as written, and what the request has instead.
-    fn passed_over(&mut self, route: &Route, condition: &dyn std::fmt::Display, found: &str);
+    /// A route was skipped because of `condition`, as it is written; `found` describes the request.
+    fn skipped(&mut self, route: &Route, condition: &dyn std::fmt::Display, found: &str);
 }
 
 impl Observer for () {
-    const LOOKS_AT_ALL: bool = false;
+    const EVALUATES_ALL: bool = false;
 
-    fn passed_over(&mut self, _: &Route, _: &dyn std::fmt::Display, _: &str) {}
+    fn skipped(&mut self, _: &Route, _: &dyn std::fmt::Display, _: &str) {}
 }
 
 impl RoutingTable {
-    /// The route that a request meets.
+    /// Returns the route that a request matches.
     #[must_use]
     pub fn select(&self, request: &RequestView<'_>) -> &Route {
         self.select_observed(request, &mut ())
     }
 
-    /// The same, telling an observer.
+    /// Like [`RoutingTable::select`], with an observer.
     pub fn select_observed<O: Observer>(&self, request: &RequestView<'_>, observer: &mut O) -> &Route {
-        if O::LOOKS_AT_ALL { self.scan(request, observer) } else { self.look_up(request) }.unwrap_or(&self.default)
+        if O::EVALUATES_ALL { self.scan(request, observer) } else { self.look_up(request) }.unwrap_or(&self.default)
     }
 
-    /// Every route in its order.
+    /// Evaluates every route in order.
     fn scan<O: Observer>(&self, request: &RequestView<'_>, observer: &mut O) -> Option<&Route> {
         self.routes.iter().find(|route| match route.requirements.iter().find(|it| !it.holds(request)) {
             Some(failed) => {
-                observer.passed_over(route, failed, &failed.found(request));
+                observer.skipped(route, failed, &failed.found(request));
                 false
             }
             None => true,
         })
     }
 
-    /// Only those that the index names; of these, none behind one that matches.
+    /// Evaluates only the routes of the index, and none behind a match.
     fn look_up(&self, request: &RequestView<'_>) -> Option<&Route> {
         let mut best: Option<usize> = None;
         for group in self.index.candidates(request.host_name(), request.path) {
@@ -169,8 +170,8 @@ impl RoutingTable {
         best.and_then(|best| self.routes.get(best))
     }
 
-    /// Routes that no request can ever meet, as far as that can be told: each with one before it that takes all of its
-    /// requests. In the order of their priorities.
+    /// Returns the routes that can never match, as far as this can be determined, each with an earlier route that
+    /// matches all of its requests, in the order of their priorities.
     #[must_use]
     pub fn shadowed(&self) -> Vec<(&Route, &Route)> {
         self.routes.iter().enumerate().filter_map(|(at, route)| Some((route, self.shadow_of(at, route)?))).collect()
@@ -180,7 +181,7 @@ impl RoutingTable {
         let covers = |wide: &Route| {
             wide.requirements.iter().all(|wide| route.requirements.iter().any(|narrow| wide.covers(narrow)))
         };
-        // What takes all of a route's requests stands where one of them would be looked up.
+        // A route that covers this one is found by looking up any of its requests.
         let host = exact_hosts(&route.requirements).into_iter().next().flatten().unwrap_or_default();
         let path = path_prefixes(&route.requirements).into_iter().next().unwrap_or_default();
         let mut candidates: Vec<usize> =
@@ -198,7 +199,7 @@ mod tests {
     use crate::surroundings::Nothing;
 
     #[test]
-    fn the_routes_to_look_at_do_not_grow_with_those_there_are() {
+    fn the_number_of_candidates_does_not_grow_with_the_routes() {
         for count in [10, 2_000] {
             let mut text = "version: 1\nbackends: {b: https://b.example}\ndefault: {forward: b}\nroutes:\n".to_owned();
             for route in 0..count {

@@ -1,5 +1,5 @@
-//! Which target a request gets: by its own wish, its user's pin or hash, or the weights. Owns those decisions and the
-//! cookies that remember them. Draws no lots itself: chance comes in as a seed. Reads no configuration.
+//! Chooses the target of a request: by opt-in, by the user's pin or hash, or by weight. Owns those decisions and the
+//! cookies that remember them. Randomness is an argument. Reads no configuration.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -10,9 +10,9 @@ use serde_json::value::RawValue;
 
 use crate::table::{Forward, Target};
 
-/// `Max-Age` of an assigned cookie: 400 days, the most that browsers keep (RFC 6265bis).
+/// `Max-Age` of an assigned cookie: 400 days, the longest that browsers keep (RFC 6265bis).
 const ASSIGNED_MAX_AGE: u64 = 400 * 24 * 60 * 60;
-/// The longest token that is looked into, in bytes.
+/// Length in bytes of the longest token that is parsed.
 const MAX_TOKEN: usize = 16 * 1024;
 /// Fractional bits of a logarithm.
 const FRACTION_BITS: u32 = 48;
@@ -20,22 +20,22 @@ const FRACTION_BITS: u32 = 48;
 /// `sticky` of a `forward`.
 #[derive(Clone, Debug)]
 pub struct Sticky {
-    /// What tells users apart.
+    /// Identifies users.
     pub(crate) by: StickyKey,
-    /// Values whose target is written down: indices into the targets of the forward, whatever their weight.
+    /// Pinned values: indices into the targets of the forward, whatever their weight.
     pub(crate) pins: HashMap<Box<[u8]>, usize>,
-    /// The target of requests without a value; by weight if absent. Without effect on `assigned`.
+    /// Target of requests without a value; `None` chooses by weight. No effect with `assigned`.
     pub(crate) otherwise: Option<usize>,
 }
 
-/// What tells users apart. An empty value is none.
+/// The part of a request that identifies its user. An empty value counts as absent.
 #[derive(Clone, Debug)]
 pub(crate) enum StickyKey {
     /// The first cookie of this name that is not empty.
     Cookie(Box<[u8]>),
     /// The first field of this name.
     Header(HeaderName),
-    /// The first pair of the query with this key, undecoded.
+    /// The first pair of the query with this key, not decoded.
     Query(Box<[u8]>),
     /// The client's address.
     Ip,
@@ -43,58 +43,58 @@ pub(crate) enum StickyKey {
     JwtClaim {
         /// Its name.
         claim: String,
-        /// Where the token is.
+        /// Location of the token.
         from: JwtSource,
     },
-    /// A random id in a cookie of our own.
+    /// A random ID in a cookie that Crossfade sets.
     Assigned {
         /// The cookie's name.
         cookie: String,
     },
 }
 
-/// Where a request has its JWT.
+/// The part of a request that holds its JWT.
 #[derive(Clone, Debug)]
 pub(crate) enum JwtSource {
     /// `Authorization: Bearer <token>`.
     Authorization,
-    /// The first field of this name, nothing but the token.
+    /// The first field of this name, whose value is the token alone.
     Header(HeaderName),
     /// The first cookie of this name that is not empty.
     Cookie(Box<[u8]>),
 }
 
-/// `optIn` of a `forward`: a request names its target itself, whatever the target's weight. The query goes before the
-/// header, the header before the cookie; a value that names no target is as good as none.
+/// `optIn` of a `forward`: a request names its target itself, whatever the target's weight. The query precedes the
+/// header, the header precedes the cookie. Values that name no target are ignored.
 #[derive(Clone, Debug)]
 pub struct OptIn {
-    /// A key of the query; the first pair with it counts, undecoded.
+    /// A key of the query; its first pair counts, not decoded.
     pub(crate) query: Option<Box<[u8]>>,
     /// A field; the first of this name counts.
     pub(crate) header: Option<HeaderName>,
-    /// Name of the cookie that remembers the wish.
+    /// Name of the cookie that remembers the opt-in.
     pub(crate) cookie: String,
-    /// For how long, in seconds.
+    /// `Max-Age` of that cookie in seconds.
     pub(crate) max_age: u64,
 }
 
-/// The target of a request, and why.
+/// The target of a request, with the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {
     /// Index into the targets of the forward.
     pub target: usize,
-    /// Why this one.
+    /// Reason for the choice.
     pub reason: Reason,
     /// `Set-Cookie` for the client.
     pub set_cookie: Option<HeaderValue>,
 }
 
-/// Why a request gets its target.
+/// A reason for the choice of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// There is no other.
+    /// It is the only target.
     Only,
-    /// Chance, by weight.
+    /// Random choice by weight.
     Weight,
     /// Hash of the user's value, by weight.
     Hash,
@@ -104,12 +104,12 @@ pub enum Reason {
     OptIn,
     /// The request has no value.
     Otherwise,
-    /// Hash of a new id, which the client gets as a cookie.
+    /// Hash of a new ID, which the client gets as a cookie.
     Assigned,
 }
 
 impl Reason {
-    /// As it stands in logs.
+    /// Returns the word for logs.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -125,27 +125,27 @@ impl Reason {
 }
 
 impl Forward {
-    /// The target for a request. `seed` is as random as the choice is to be.
+    /// Chooses the target for a request. `seed` must be random where the choice is to be random.
     #[must_use]
     pub fn choose(&self, request: &RequestView<'_>, is_https: bool, seed: u128) -> Choice {
         let Some(opt_in) = &self.opt_in else { return self.assign(request, is_https, seed) };
-        match opt_in.wish(request, &self.targets) {
-            Wish::Asked { target, name } => {
+        match opt_in.state(request, &self.targets) {
+            OptInState::Requested { target, name } => {
                 let set_cookie = set_cookie(&opt_in.cookie, name, opt_in.max_age, is_https);
                 Choice { target, reason: Reason::OptIn, set_cookie }
             }
-            Wish::Remembered { target } => Choice { target, reason: Reason::OptIn, set_cookie: None },
-            // There is room for one cookie. This one comes first: an assigned id can wait for the next request, a user
-            // who wants out cannot.
-            Wish::Over => Choice {
+            OptInState::Remembered { target } => Choice { target, reason: Reason::OptIn, set_cookie: None },
+            // Only one cookie can be set. This one takes precedence: an assigned ID can wait for the next request, a
+            // user who opts out cannot.
+            OptInState::Revoked => Choice {
                 set_cookie: set_cookie(&opt_in.cookie, "", 0, is_https),
                 ..self.assign(request, is_https, seed)
             },
-            Wish::None => self.assign(request, is_https, seed),
+            OptInState::None => self.assign(request, is_https, seed),
         }
     }
 
-    /// The target of a request without a wish.
+    /// Chooses the target of a request without opt-in.
     fn assign(&self, request: &RequestView<'_>, is_https: bool, seed: u128) -> Choice {
         let choice = |target, reason| Choice { target, reason, set_cookie: None };
         if self.targets.len() == 1 {
@@ -169,7 +169,7 @@ impl Forward {
         }
     }
 
-    /// Index of a target, as often as its weight says if the seeds are uniform.
+    /// Returns the index of a target, in proportion to its weight if seeds are uniform.
     fn by_weight(&self, seed: u128) -> usize {
         let total: u64 = self.targets.iter().map(|target| u64::from(target.weight)).sum();
         let mut left = (seed as u64).checked_rem(total).unwrap_or_default();
@@ -183,25 +183,26 @@ impl Forward {
         hit.unwrap_or_default()
     }
 
-    /// Index of a value's target, by weighted rendezvous hashing: each target draws a number u in (0, 1) from its name
-    /// and the value, and the greatest `weight / -log2(u)` wins. A weight that rises can only win users, one that falls
-    /// can only lose some: no user moves between two targets that did not change.
+    /// Returns the index of a value's target, by weighted rendezvous hashing: each target draws a number u in (0, 1)
+    /// from its name and the value, and the greatest `weight / -log2(u)` wins. A target whose weight increases can only
+    /// gain users, one whose weight decreases can only lose them: no user moves between two targets that did not
+    /// change.
     ///
-    /// Nothing but the targets' names goes in, so that all routes with the same targets agree on a user; and integers
-    /// only, so that all machines do.
+    /// Only the targets' names are hashed, so that all routes with the same targets agree on a user. Only integers are
+    /// used, so that all machines agree.
     #[expect(clippy::arithmetic_side_effects, reason = "products of 32 and 64 bits")]
     fn by_hash(&self, value: &[u8]) -> usize {
         let scores = self.targets.iter().enumerate().map(|(index, target)| {
             (index, u128::from(target.weight), u128::from(minus_log2(hash(target.name.as_bytes(), value))))
         });
-        // Fractions compared without a division. Without a weight the score is 0, which beats none.
+        // Compares fractions without a division. Weight 0 gives score 0, which never wins.
         let best = scores.reduce(|best, next| if next.1 * best.2 > best.1 * next.2 { next } else { best });
         best.map_or(0, |(index, ..)| index)
     }
 }
 
 impl Sticky {
-    /// What tells users apart, in the words of the configuration: `cookie customer_id`.
+    /// Describes the source of the value as in the configuration: `cookie customer_id`.
     #[must_use]
     pub fn describe(&self) -> String {
         match &self.by {
@@ -214,12 +215,12 @@ impl Sticky {
         }
     }
 
-    /// Without pins.
+    /// Returns a `Sticky` without pins.
     pub(crate) fn by(by: StickyKey) -> Self {
         Sticky { by, pins: HashMap::new(), otherwise: None }
     }
 
-    /// The same as [`Sticky::value`]; for a new user, the id that [`Forward::choose`] assigns by this seed.
+    /// Returns [`Sticky::value`], or for a new user the ID that [`Forward::choose`] assigns with this seed.
     pub(crate) fn value_or_assigned<'a>(&self, request: &RequestView<'a>, seed: u128) -> Option<Cow<'a, [u8]>> {
         self.value(request).or_else(|| match self.by {
             StickyKey::Assigned { .. } => Some(assigned_id(seed).into_bytes().into()),
@@ -227,7 +228,7 @@ impl Sticky {
         })
     }
 
-    /// What tells the user of a request from others; never empty.
+    /// Returns the value that identifies the user of a request; never empty.
     fn value<'a>(&self, request: &RequestView<'a>) -> Option<Cow<'a, [u8]>> {
         let value: Cow<'a, [u8]> = match &self.by {
             StickyKey::Cookie(name) => cookie(request, name)?.into(),
@@ -255,82 +256,82 @@ impl JwtSource {
     }
 }
 
-/// What a request says about its target.
-enum Wish<'a> {
-    /// Here and now, in the query or in a header.
-    Asked { target: usize, name: &'a str },
-    /// Earlier: it has the cookie.
+/// The opt-in of a request.
+enum OptInState<'a> {
+    /// Named in this request's query or header.
+    Requested { target: usize, name: &'a str },
+    /// Named earlier: the request has the cookie.
     Remembered { target: usize },
-    /// What it said earlier is to be forgotten.
-    Over,
-    /// Nothing.
+    /// The request clears an earlier opt-in.
+    Revoked,
+    /// There is no opt-in.
     None,
 }
 
 impl OptIn {
-    fn wish<'a>(&self, request: &RequestView<'_>, targets: &'a [Target]) -> Wish<'a> {
+    fn state<'a>(&self, request: &RequestView<'_>, targets: &'a [Target]) -> OptInState<'a> {
         let named = |value: &[u8]| targets.iter().enumerate().find(|(_, target)| target.name.as_bytes() == value);
         let in_query = self.query.as_deref().and_then(|key| query(request, key));
         let in_field = self.header.as_ref().and_then(|name| field(request, name));
         for value in [in_query, in_field].into_iter().flatten() {
             if value.is_empty() {
-                return Wish::Over;
+                return OptInState::Revoked;
             }
             if let Some((target, Target { name, .. })) = named(value) {
-                return Wish::Asked { target, name };
+                return OptInState::Requested { target, name };
             }
         }
         let remembered = cookies(request, self.cookie.as_bytes()).find_map(named);
-        remembered.map_or(Wish::None, |(target, _)| Wish::Remembered { target })
+        remembered.map_or(OptInState::None, |(target, _)| OptInState::Remembered { target })
     }
 }
 
-/// The values of all cookies of a name.
+/// Returns the values of all cookies of a name.
 fn cookies<'a>(request: &RequestView<'a>, name: &[u8]) -> impl Iterator<Item = &'a [u8]> {
     request.cookies().filter(move |(sent, _)| *sent == name).map(|(_, value)| value)
 }
 
-/// The first cookie of a name that is not empty.
+/// Returns the first cookie of a name that is not empty.
 fn cookie<'a>(request: &RequestView<'a>, name: &[u8]) -> Option<&'a [u8]> {
     cookies(request, name).find(|value| !value.is_empty())
 }
 
-/// The first field of a name.
+/// Returns the first field of a name.
 fn field<'a>(request: &RequestView<'a>, name: &HeaderName) -> Option<&'a [u8]> {
     request.headers.get(name).map(|value| value.as_bytes().trim_ascii())
 }
 
-/// The first pair of the query with a key.
+/// Returns the first pair of the query with a key.
 fn query<'a>(request: &RequestView<'a>, key: &[u8]) -> Option<&'a [u8]> {
     request.query_pairs().find(|(sent, _)| *sent == key).map(|(_, value)| value)
 }
 
-/// The id of a new user.
+/// Returns the ID of a new user.
 fn assigned_id(seed: u128) -> String {
     format!("{seed:032x}")
 }
 
-/// A cookie for the whole site that scripts do not see. None if a name is unfit for a field.
+/// Returns a cookie for the whole site, invisible to scripts; `None` if a name is not valid in a field.
 fn set_cookie(name: &str, value: &str, max_age: u64, is_https: bool) -> Option<HeaderValue> {
     let secure = if is_https { "; Secure" } else { "" };
     HeaderValue::try_from(format!("{name}={value}; Path=/; Max-Age={max_age}; HttpOnly; SameSite=Lax{secure}")).ok()
 }
 
-/// A claim of a JWT: the text of a string, or a number as it is written.
+/// Returns a claim of a JWT: a string, or a number as it is written.
 ///
-/// The signature is not verified: that is for the back end, whichever it is. All that a forged token gets is the other
-/// side of the migration.
+/// The signature is not verified, which is up to the back ends. A forged token only reaches the other system of the
+/// migration.
 fn jwt_claim(token: &[u8], claim: &str) -> Option<String> {
     if token.len() > MAX_TOKEN {
         return None;
     }
     let mut payload = token.split(|byte| *byte == b'.').nth(1)?;
-    // There should be no padding (RFC 7515 section 2), but ALB pads the tokens that it makes.
+    // There should be no padding (RFC 7515 section 2), but ALB pads the tokens that it creates.
     while let Some(unpadded) = payload.strip_suffix(b"=") {
         payload = unpadded;
     }
     let payload = base64_simd::URL_SAFE_NO_PAD.decode_to_vec(payload).ok()?;
-    // Raw: a number that went through a float would come out as another.
+    // Raw, since a number converted to a float would change.
     let claims: HashMap<String, &RawValue> = serde_json::from_slice(&payload).ok()?;
     let value = claims.get(claim)?.get();
     match value.as_bytes().first()? {
@@ -340,9 +341,9 @@ fn jwt_claim(token: &[u8], claim: &str) -> Option<String> {
     }
 }
 
-/// FNV-1a of a name and a value, stirred by the finaliser of MurmurHash3.
+/// FNV-1a of a name and a value, mixed by the finaliser of MurmurHash3.
 pub(crate) fn hash(name: &[u8], value: &[u8]) -> u64 {
-    // 0xFF is in no name, which is UTF-8: no name and value run into each other.
+    // Names are UTF-8 and cannot contain 0xFF, so the boundary between name and value is unambiguous.
     let bytes = name.iter().chain(&[0xFF]).chain(value);
     let mut hash =
         bytes.fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3));
@@ -351,12 +352,12 @@ pub(crate) fn hash(name: &[u8], value: &[u8]) -> u64 {
     hash ^ (hash >> 33)
 }
 
-/// `-log2(u)` of u = `(hash | 1) / 2^64`, which is neither 0 nor 1, with [`FRACTION_BITS`]; never 0.
+/// Returns `-log2(u)` for u = `(hash | 1) / 2^64`, which is neither 0 nor 1, with [`FRACTION_BITS`]; never 0.
 #[expect(clippy::arithmetic_side_effects, reason = "a product of 64 and 64 bits; the fraction is below its whole")]
 fn minus_log2(hash: u64) -> u64 {
     let number = hash | 1;
     let zeros = number.leading_zeros();
-    // From 1 to below 2, with 63 fractional bits. Each squaring doubles its logarithm, and so brings out one more bit.
+    // From 1 to below 2, with 63 fractional bits. Each squaring doubles the logarithm and so yields one more bit.
     let mut mantissa = number << zeros;
     let mut fraction = 0;
     for _ in 0..FRACTION_BITS {
@@ -434,7 +435,7 @@ mod tests {
         RequestView { method: "GET", host: b"a.example", path: b"/", query, headers, source_ip: None }
     }
 
-    /// Target, reason and cookie over https.
+    /// Returns target, reason and cookie over https.
     fn chosen(forward: &Forward, query: &str, lines: &[(&'static str, &str)]) -> (usize, &'static str, Option<String>) {
         let Choice { target, reason, set_cookie } = forward.choose(&request(query, &headers(lines)), true, 0);
         (target, reason.as_str(), set_cookie.map(|value| value.to_str().unwrap().to_owned()))
@@ -473,14 +474,14 @@ mod tests {
     }
 
     #[test]
-    fn the_query_goes_before_the_header_and_the_header_before_the_cookie() {
+    fn the_query_precedes_the_header_and_the_header_the_cookie() {
         let forward = with_opt_in(migration());
         assert_eq!(chosen(&forward, "side=modern", &[("x-side", "legacy"), ("cookie", "side=legacy")]).0, 1);
         assert_eq!(chosen(&forward, "", &[("x-side", "modern"), ("cookie", "side=legacy")]).0, 1);
     }
 
     #[test]
-    fn an_unknown_wish_leaves_the_next_one_to_decide() {
+    fn an_unknown_opt_in_value_leaves_the_decision_to_the_next() {
         let forward = with_opt_in(migration());
         assert_eq!(chosen(&forward, "side=old", &[("x-side", "modern")]).0, 1);
         assert_eq!(chosen(&forward, "side=old", &[("x-side", "")]).2.as_deref(), Some(FORGET));
@@ -490,7 +491,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_wish_removes_the_cookie_and_goes_on_without_it() {
+    fn an_empty_opt_in_deletes_the_cookie_and_is_ignored() {
         let forward = with_opt_in(migration());
         let forgotten = (0, "weight", Some(FORGET.to_owned()));
         assert_eq!(chosen(&forward, "side=", &[("x-side", "modern"), ("cookie", "side=modern")]), forgotten);
@@ -503,7 +504,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wish_is_compared_as_sent_and_only_the_first_counts() {
+    fn opt_in_values_are_compared_as_sent_and_only_the_first_counts() {
         let forward = with_opt_in(migration());
         for query in
             ["Side=modern", "side=Modern", "side=mod%65rn", "s%69de=modern", "side=modern2", "side=old&side=modern"]
@@ -515,7 +516,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_configured_opts_in() {
+    fn only_configured_sources_opt_in() {
         let mut forward = with_opt_in(migration());
         let everywhere = [("x-side", "modern"), ("cookie", "side=modern")];
         forward.opt_in.as_mut().unwrap().query = None;
@@ -546,7 +547,7 @@ mod tests {
     // --- Only, pins, otherwise
 
     #[test]
-    fn a_single_target_is_the_only_one_whatever_ties_users() {
+    fn a_single_target_gets_every_user() {
         let sticky = sticky(StickyKey::Assigned { cookie: "crossfade".to_owned() });
         let forward = Forward { sticky: Some(sticky), ..forward(&[("legacy", 1)]) };
         assert_eq!(chosen(&forward, "", &[]), (0, "only", None));
@@ -564,7 +565,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_without_a_value_goes_elsewhere_or_by_weight() {
+    fn a_request_without_a_value_uses_otherwise_or_weight() {
         let mut forward = Forward { sticky: Some(sticky(by_header())), ..migration() };
         assert_eq!(chosen(&forward, "", &[]), (0, "weight", None));
         forward.sticky.as_mut().unwrap().otherwise = Some(1);
@@ -679,7 +680,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_decides_and_garbage_is_no_value() {
+    fn a_claim_identifies_the_user_and_garbage_does_not() {
         let mut sticky = sticky(by_claim(JwtSource::Authorization));
         sticky.pins.insert(b"42".as_slice().into(), 1);
         let forward = Forward { sticky: Some(sticky), ..migration() };
@@ -693,7 +694,7 @@ mod tests {
     // --- Assigned
 
     #[test]
-    fn a_new_client_gets_an_id_that_brings_it_back_to_the_same_target() {
+    fn a_new_client_gets_an_id_that_leads_to_the_same_target() {
         let sticky = Sticky { otherwise: Some(0), ..sticky(StickyKey::Assigned { cookie: "crossfade".to_owned() }) };
         let forward = Forward { sticky: Some(sticky), ..forward(&[("legacy", 50), ("modern", 50)]) };
         let nobody = HeaderMap::new();
@@ -730,7 +731,7 @@ mod tests {
     // --- Weight and hash
 
     #[test]
-    fn seeds_are_shared_out_exactly_by_weight() {
+    fn seeds_are_distributed_exactly_by_weight() {
         let forward = forward(&[("a", 0), ("b", 3), ("c", 0), ("d", 7)]);
         let mut met = [0; 4];
         for seed in 0..1000 {
@@ -742,9 +743,9 @@ mod tests {
     }
 
     #[test]
-    fn users_never_change_sides_with_a_new_version() {
-        // These must never change: users would change sides in the middle of a migration. They come from a second
-        // implementation, with 200 bits of precision; the customers are the closest calls of the first 3000.
+    fn users_keep_their_target_in_every_version() {
+        // These must never change: users would switch systems in the middle of a migration. They come from a second
+        // implementation with 200 bits of precision; the customers are the closest decisions among the first 3000.
         for (user, at_90_10, at_50_50) in [
             ("42", "modern", "modern"),
             ("alice", "legacy", "modern"),
@@ -804,7 +805,7 @@ mod tests {
         }
     }
 
-    /// Targets of different names, at least one of them with a weight.
+    /// Targets with different names, at least one of them with a weight.
     fn weights() -> impl Strategy<Value = Vec<(String, u32)>> {
         let weight = prop_oneof![1 => Just(0), 4 => 0..=999_u32];
         let targets = proptest::collection::btree_map("[a-z][a-z0-9-]{0,8}", weight, 2..6);
@@ -812,7 +813,7 @@ mod tests {
         targets.prop_filter("all weights are 0", |targets| targets.iter().any(|(_, weight)| *weight > 0)).prop_shuffle()
     }
 
-    /// The names of the users' targets.
+    /// Returns the names of the users' targets.
     fn sides(weights: &[(String, u32)]) -> Vec<String> {
         let weights: Vec<_> = weights.iter().map(|(name, weight)| (name.as_str(), *weight)).collect();
         let forward = forward(&weights);
@@ -823,7 +824,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn users_are_shared_out_by_weight(weights in weights(), prefix in "[a-z]{0,8}") {
+        fn users_are_distributed_by_weight(weights in weights(), prefix in "[a-z]{0,8}") {
             const USERS: u32 = 20_000;
             let weights: Vec<_> = weights.iter().map(|(name, weight)| (name.as_str(), *weight)).collect();
             let forward = forward(&weights);
@@ -840,7 +841,7 @@ mod tests {
         }
 
         #[test]
-        fn a_weight_that_rises_only_wins_users(weights in weights(), chosen: prop::sample::Index, more in 1..999_u32) {
+        fn an_increased_weight_only_gains_users(weights in weights(), chosen: prop::sample::Index, more in 1..999_u32) {
             let mut raised = weights.clone();
             let (name, weight) = chosen.get_mut(&mut raised);
             *weight += more;
@@ -851,7 +852,7 @@ mod tests {
         }
 
         #[test]
-        fn a_target_that_comes_or_goes_moves_only_its_own_users(weights in weights(), place: prop::sample::Index) {
+        fn adding_or_removing_a_target_moves_only_its_own_users(weights in weights(), place: prop::sample::Index) {
             let mut more = weights.clone();
             more.insert(place.index(weights.len() + 1), ("0".to_owned(), 500));
             for (without, with) in sides(&weights).into_iter().zip(sides(&more)) {
@@ -864,14 +865,14 @@ mod tests {
         }
 
         #[test]
-        fn the_order_of_the_targets_is_of_no_account(
+        fn the_order_of_targets_does_not_matter(
             (weights, shuffled) in weights().prop_flat_map(|same| (Just(same.clone()), Just(same).prop_shuffle())),
         ) {
             prop_assert_eq!(sides(&weights), sides(&shuffled));
         }
 
         #[test]
-        fn a_seed_is_of_no_account_to_a_user(weights in weights(), user in "[a-z]{1,8}", seeds: (u128, u128)) {
+        fn the_seed_does_not_affect_a_user(weights in weights(), user in "[a-z]{1,8}", seeds: (u128, u128)) {
             let weights: Vec<_> = weights.iter().map(|(name, weight)| (name.as_str(), *weight)).collect();
             let forward = Forward { sticky: Some(sticky(by_header())), ..forward(&weights) };
             let headers = headers(&[("x-user", &user)]);
@@ -892,7 +893,7 @@ mod tests {
         }
 
         #[test]
-        fn bytes_without_meaning_have_no_claim(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+        fn arbitrary_bytes_have_no_claim(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
             let payload = base64_simd::URL_SAFE_NO_PAD.encode_to_string(&bytes);
             prop_assert_eq!(jwt_claim(&bytes, "sub"), None);
             prop_assert_eq!(jwt_claim(format!("e30.{payload}.c2ln").as_bytes(), "sub"), None);

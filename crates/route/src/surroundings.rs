@@ -1,19 +1,20 @@
-//! What a configuration may refer to outside of its text. Whoever compiles one brings it: this crate does no I/O.
+//! The environment variables and files that a configuration may refer to. Callers implement the access, since this
+//! crate does no I/O.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::reach::RuntimeApi;
 
-/// Environment variables and files.
+/// Access to environment variables and files.
 pub trait Surroundings {
-    /// The value of an environment variable; `None` if it is not set.
+    /// Returns the value of an environment variable; `None` if it is not set.
     fn variable(&self, name: &str) -> Option<String>;
 
-    /// The content of a file that the configuration names, relative to it; or why it cannot be read.
+    /// Returns the content of a file that the configuration names, relative to it; or the reason why it cannot be read.
     fn file(&self, path: &Path) -> Result<Vec<u8>, String>;
 
-    /// The Runtime API that this process gets its events from, which no back end may be; `None` outside of Lambda.
+    /// Returns the Runtime API that this process gets its events from, which no back end may be; `None` outside Lambda.
     fn runtime_api(&self) -> Option<Arc<RuntimeApi>> {
         None
     }
@@ -29,6 +30,6 @@ impl Surroundings for Nothing {
     }
 
     fn file(&self, _: &Path) -> Result<Vec<u8>, String> {
-        Err("there are no files here".to_owned())
+        Err("files are not available here".to_owned())
     }
 }

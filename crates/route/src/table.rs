@@ -1,5 +1,5 @@
-//! What a configuration compiles to: names resolved, nothing left to parse at request time. How it is written in the
-//! file is `config`'s, which route a request meets is `select`'s.
+//! The compiled configuration: names are resolved, and nothing is left to parse at request time. `config` owns the
+//! syntax of the file, `select` the choice of a route.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,87 +23,88 @@ use crate::transform::Transforms;
 #[derive(Debug)]
 pub struct RoutingTable {
     pub(crate) backends: Vec<Arc<Backend>>,
-    /// Those that are enabled, by ascending priority.
+    /// Enabled routes by ascending priority.
     pub(crate) routes: Vec<Route>,
-    /// Finds the few routes that a request can meet.
+    /// Finds the few routes that a request can match.
     pub(crate) index: Index,
-    /// For a request that meets none: no conditions.
+    /// Route without conditions for requests that match no other.
     pub(crate) default: Route,
-    /// `timeouts.request`: a limit for the whole exchange. The invocation's deadline holds besides it.
+    /// `timeouts.request`: time limit for the whole exchange, in addition to the invocation's deadline.
     pub request_timeout: Option<Duration>,
-    /// `requestId.header`: the field that takes the request's id to the back end, if the client has not set it.
+    /// `requestId.header`: field that passes the request ID to the back end, unless the client has set it.
     pub request_id_field: HeaderName,
     /// `healthCheck.answer`.
     pub health_check: HealthCheck,
-    /// `clientIp.trustedHops`: how many proxies, the load balancer the first of them, have put the address that they saw
-    /// at the end of `X-Forwarded-For`.
+    /// `clientIp.trustedHops`: number of proxies, starting with the load balancer, that appended the address they saw
+    /// to `X-Forwarded-For`.
     pub trusted_hops: usize,
 }
 
 impl RoutingTable {
-    /// All back ends, in the order of the file.
+    /// Returns all back ends, in the order of the file.
     #[must_use]
     pub fn backends(&self) -> &[Arc<Backend>] {
         &self.backends
     }
 
-    /// The routes that are enabled, by ascending priority, without the default.
+    /// Returns the enabled routes by ascending priority, without the default.
     #[must_use]
     pub fn routes(&self) -> &[Route] {
         &self.routes
     }
 
-    /// The route of a request that meets no other.
+    /// Returns the route for requests that match no other.
     #[must_use]
     pub fn default_route(&self) -> &Route {
         &self.default
     }
 }
 
-/// A rule: which requests, and what happens to them.
+/// A rule: conditions and what happens to matching requests.
 #[derive(Clone, Debug)]
 pub struct Route {
-    /// Its name in the file; `default` for the last.
+    /// Its name in the file; `default` for the last route.
     pub name: String,
-    /// The lowest is looked at first; absent for the default.
+    /// Lower numbers are evaluated first; `None` for the default.
     pub priority: Option<u32>,
-    /// All must hold.
+    /// Conditions, all of which must hold.
     pub(crate) requirements: Vec<Requirement>,
-    /// Before the request goes to a back end.
+    /// Applied before the request goes to a back end.
     pub transforms: Transforms,
-    /// What happens.
+    /// The action.
     pub action: Action,
-    /// `requestHeaders`: changes to the fields that a back end gets.
+    /// `requestHeaders`: changes to the fields sent to a back end.
     pub request_fields: FieldEdits,
-    /// `responseHeaders`: changes to the fields that the client gets.
+    /// `responseHeaders`: changes to the fields sent to the client.
     pub response_fields: FieldEdits,
     /// `mirror`: copies for another back end.
     pub mirror: Option<Mirror>,
-    /// Whether groups of the path's regex are needed for any of this.
+    /// `true` if any of this uses groups of the path's regex.
     pub(crate) uses_groups: bool,
 }
 
 impl Route {
-    /// Its conditions in words; empty if there are none.
+    /// Describes the conditions; empty if there are none.
     #[must_use]
     pub fn conditions(&self) -> String {
         All(&self.requirements).to_string()
     }
 
-    /// The values of the `path` condition, whose regex has the groups for `${1}`; empty if there is none.
+    /// Returns the values of the `path` condition, whose regexes define the groups such as `${1}`; empty if there is
+    /// none.
     pub(crate) fn path_patterns(&self) -> &[Pattern] {
         self.requirements.iter().find_map(Requirement::path_patterns).unwrap_or_default()
     }
 }
 
-/// What happens to a request.
+/// The action of a route.
 #[derive(Clone, Debug)]
 pub enum Action {
-    /// It goes to a back end.
+    /// Sends the request to a back end.
     Forward(Forward),
-    /// The client is sent elsewhere.
+    /// Redirects the client.
     Redirect(Redirect),
-    /// The client gets this.
+    /// Responds without a back end.
     FixedResponse(FixedResponse),
 }
 
@@ -112,16 +113,16 @@ pub enum Action {
 pub struct Forward {
     /// Never empty; the weights do not sum to zero.
     pub targets: Vec<Target>,
-    /// What ties a user to a target.
+    /// Ties users to targets.
     pub sticky: Option<Sticky>,
-    /// How a request can choose for itself.
+    /// Lets requests choose a target.
     pub opt_in: Option<OptIn>,
-    /// Where to go when a target fails.
+    /// Used when a target fails.
     pub failover: Option<Failover>,
 }
 
 impl Forward {
-    /// The transforms of the target that a back end is, if it is one.
+    /// Returns the transforms of the target with this back end, if there is one.
     #[must_use]
     pub fn transforms_for(&self, backend: usize) -> Option<&Transforms> {
         self.targets.iter().find(|target| target.backend == backend).map(|target| &target.transforms)
@@ -133,11 +134,11 @@ impl Forward {
 pub struct Target {
     /// Index into [`RoutingTable::backends`].
     pub backend: usize,
-    /// The back end's name, which users are hashed with.
+    /// The back end's name, which is hashed with users.
     pub name: String,
-    /// Its share, relative to the others: 0 to 999.
+    /// Share relative to the other targets: 0 to 999.
     pub weight: u32,
-    /// After those of the route.
+    /// Applied after those of the route.
     pub transforms: Transforms,
 }
 
@@ -148,28 +149,28 @@ pub struct FixedResponse {
     pub status: StatusCode,
     /// `contentType`.
     pub content_type: Option<HeaderValue>,
-    /// `body`, or what the file named by `bodyFile` holds.
+    /// `body`, or the content of `bodyFile`.
     pub body: bytes::Bytes,
 }
 
-/// `requestHeaders` or `responseHeaders`; applied in the order of the members.
+/// `requestHeaders` or `responseHeaders`, applied in the order of these members.
 #[derive(Clone, Debug, Default)]
 pub struct FieldEdits {
-    /// Every value goes.
+    /// Removes all values of these fields.
     pub remove: Vec<HeaderName>,
-    /// Replaces what is there; takes it away if a variable in it has no value.
+    /// Replaces the values of a field; removes it if a variable has no value.
     pub set: Vec<(HeaderName, FieldValue)>,
-    /// Comes besides what is there; nothing happens if a variable in it has no value.
+    /// Adds a value to a field; does nothing if a variable has no value.
     pub add: Vec<(HeaderName, FieldValue)>,
 }
 
 impl FieldEdits {
-    /// The names of all fields that an edit is about.
+    /// Returns the names of all fields that are changed.
     pub fn names(&self) -> impl Iterator<Item = &HeaderName> {
         self.remove.iter().chain(self.set.iter().chain(&self.add).map(|(name, _)| name))
     }
 
-    /// Whether nothing changes.
+    /// Returns `true` if nothing changes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.remove.is_empty() && self.set.is_empty() && self.add.is_empty()
@@ -179,9 +180,9 @@ impl FieldEdits {
 /// The value of a field that the configuration sets.
 #[derive(Clone, Debug)]
 pub enum FieldValue {
-    /// Always the same.
+    /// A constant.
     Constant(HeaderValue),
-    /// With variables.
+    /// A text with variables.
     Template(Template),
 }
 
@@ -190,39 +191,39 @@ pub enum FieldValue {
 pub struct Backend {
     /// Its name in the file.
     pub name: String,
-    /// How it is spoken to.
+    /// Protocol.
     pub scheme: Scheme,
     /// Name or IP address to connect to; an IPv6 address without brackets.
     pub host: String,
     /// Port to connect to.
     pub port: u16,
-    /// `host[:port]` as it stands in a `Host` field: without the scheme's default port.
+    /// `host[:port]` for the `Host` field, without the scheme's default port.
     pub authority: HeaderValue,
-    /// Put before every path: empty, or begins with `/` and does not end with one.
+    /// Prefix of every path: empty, or begins with `/` and does not end with one.
     pub base_path: String,
-    /// What the back end sees as `Host`.
+    /// The `Host` that the back end gets.
     pub host_header: HostHeader,
-    /// Whether its requests get a `Via` of ours.
+    /// `true` to add `Via` to its requests.
     pub via: bool,
-    /// How an `https` back end is verified.
+    /// TLS settings of an `https` back end.
     pub tls: TlsSettings,
-    /// Which HTTP version is spoken.
+    /// HTTP version.
     pub http2: Http2,
-    /// Limits for this back end.
+    /// Time limits.
     pub timeouts: Timeouts,
-    /// Where to connect instead of to what `host` resolves to: names or IP addresses with their ports, tried in this order.
+    /// Names or IP addresses with ports to connect to instead of `host`, tried in this order.
     pub addresses: Vec<(String, u16)>,
-    /// Which addresses it may have.
+    /// Restrictions on its addresses.
     pub reach: Reach,
-    /// When a request is sent to it again.
+    /// Retry policy.
     pub retry: Option<Retry>,
-    /// When it counts as down.
+    /// Circuit breaker policy.
     pub outlier: Option<Outlier>,
-    /// What clients see in its place.
+    /// The URL that clients see instead.
     pub public_url: Option<PublicUrl>,
 }
 
-/// `publicUrl` of a back end: what stands in its answers where it names itself.
+/// `publicUrl` of a back end: replaces its own URL in its responses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicUrl {
     /// `https://host[:port]`, without a path.
@@ -236,14 +237,14 @@ pub struct PublicUrl {
 /// The scheme of a back end's URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
-    /// Only for loopback and private networks.
+    /// For loopback and private networks only.
     Http,
-    /// Certificates are always verified.
+    /// Certificates are verified.
     Https,
 }
 
 impl Scheme {
-    /// As it stands in a URL.
+    /// Returns the scheme as in a URL.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -256,9 +257,9 @@ impl Scheme {
 /// `hostHeader` of a back end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HostHeader {
-    /// The authority of the back end's URL; what the client asked for is in `X-Forwarded-Host`.
+    /// The authority of the back end's URL; the client's host is in `X-Forwarded-Host`.
     Backend,
-    /// What the client sent.
+    /// The client's `Host`.
     Preserve,
     /// This value.
     Literal(HeaderValue),
@@ -267,17 +268,17 @@ pub enum HostHeader {
 /// `tls` of a back end.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsSettings {
-    /// Name for SNI and for verification; the URL's host if absent.
+    /// Name for SNI and verification; the URL's host if `None`.
     pub server_name: Option<String>,
-    /// `caFile`: certificates to trust besides the built-in roots.
+    /// `caFile`: certificates to trust in addition to the built-in roots.
     pub ca: Option<Arc<PemFile>>,
-    /// `clientCert`: how we identify ourselves.
+    /// `clientCert`: certificate that Crossfade presents.
     pub client_cert: Option<ClientCert>,
     /// `minVersion`.
     pub min_version: TlsVersion,
-    /// `insecureSkipVerify`: any certificate will do.
+    /// `insecureSkipVerify`: certificates are not verified.
     pub insecure_skip_verify: bool,
-    /// `allowMissingCloseNotify`: an answer without a length may end with the connection alone, not with the end of TLS.
+    /// `allowMissingCloseNotify`: a response without a length may end with the connection, without the end of TLS.
     pub allow_missing_close_notify: bool,
 }
 
@@ -294,7 +295,7 @@ pub enum TlsVersion {
 /// `tls.clientCert`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientCert {
-    /// `certFile`: the certificate, and those between it and its authority.
+    /// `certFile`: the certificate and its intermediates.
     pub certificates: Arc<PemFile>,
     /// `keyFile`.
     pub key: Arc<PemFile>,
@@ -303,9 +304,9 @@ pub struct ClientCert {
 /// A PEM file as it was read.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PemFile {
-    /// As the configuration writes it.
+    /// Path as in the configuration.
     pub path: PathBuf,
-    /// All of it.
+    /// Content of the whole file.
     pub text: Vec<u8>,
 }
 
@@ -318,21 +319,21 @@ impl std::fmt::Debug for PemFile {
 /// `http2` of a back end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Http2 {
-    /// Where the back end offers it in the TLS handshake (ALPN).
+    /// Used if the back end offers it in the TLS handshake (ALPN).
     #[default]
     Auto,
     /// HTTP/1.1 only.
     Never,
-    /// HTTP/2 or failure; over plain `http` by prior knowledge.
+    /// Required; over plain `http` by prior knowledge.
     Always,
 }
 
 /// `timeouts` of a back end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// Name look-up, TCP and TLS together.
+    /// Limit for name resolution, TCP and TLS together.
     pub connect: Duration,
-    /// One attempt, from the connection to the last byte received.
+    /// Limit for one attempt, from the connection to the last byte received.
     pub backend_request: Option<Duration>,
 }
 
@@ -342,7 +343,7 @@ impl Default for Timeouts {
     }
 }
 
-/// `healthCheck.answer`: who answers the load balancer's health checks.
+/// `healthCheck.answer`: selects what responds to the load balancer's health checks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HealthCheck {
     /// The function itself, with 200: a broken back end must not take the proxy out of service.

@@ -1,10 +1,10 @@
 //! Texts with variables: `${clientIp}` in field values, `#{host}` in redirects, `${1}` for a group of the path's regex.
-//! Owns their syntax and which variables there are; what they stand for is said by whoever renders.
+//! Owns the syntax and the list of variables; callers supply the values.
 
 use crossfade_document::Piece;
 use crossfade_rule::Pattern;
 
-/// A text with variables, compiled.
+/// A compiled text with variables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
     parts: Vec<Part>,
@@ -16,14 +16,14 @@ enum Part {
     Variable(Variable),
 }
 
-/// What can stand in a template.
+/// A variable of a template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Variable {
     /// `${clientIp}`
     ClientIp,
     /// `${requestId}`
     RequestId,
-    /// `${host}`, `#{host}`: what the client asked for, without the port.
+    /// `${host}`, `#{host}`: the client's host, without the port.
     Host,
     /// `${route}`
     Route,
@@ -33,7 +33,7 @@ pub enum Variable {
     Protocol,
     /// `#{port}`
     Port,
-    /// `#{path}`: without its first `/`.
+    /// `#{path}`: without its leading `/`.
     Path,
     /// `#{query}`: without `?`.
     Query,
@@ -41,7 +41,7 @@ pub enum Variable {
     Group(usize),
 }
 
-/// What the values of fields can have.
+/// Variables in the values of fields.
 pub(crate) const FIELD_VARIABLES: [(&str, Variable); 5] = [
     ("clientIp", Variable::ClientIp),
     ("requestId", Variable::RequestId),
@@ -50,7 +50,7 @@ pub(crate) const FIELD_VARIABLES: [(&str, Variable); 5] = [
     ("backend", Variable::Backend),
 ];
 
-/// What redirects can have, as ALB writes it.
+/// Keywords in redirects, with ALB's syntax.
 pub(crate) const REDIRECT_KEYWORDS: [(&str, Variable); 5] = [
     ("protocol", Variable::Protocol),
     ("host", Variable::Host),
@@ -59,12 +59,12 @@ pub(crate) const REDIRECT_KEYWORDS: [(&str, Variable); 5] = [
     ("query", Variable::Query),
 ];
 
-/// The groups that the `path` condition of a route has. Where it has several regexes, a name or number must be a group in
-/// each of them, and a name must have the same number. A path that was taken by other than a regex gives them no value.
+/// The groups that the `path` condition of a route defines. With several regexes, a name or number must be a group in
+/// each of them, and a name must have the same number. If a path was matched by another pattern, groups have no value.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Groups {
     names: Vec<(String, usize)>,
-    /// With the whole match, 0.
+    /// Includes group 0, the whole match.
     count: usize,
 }
 
@@ -95,21 +95,21 @@ impl Groups {
     }
 }
 
-/// A variable that is none.
+/// An invalid variable.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct TemplateMistake {
+pub(crate) struct TemplateError {
     pub(crate) message: String,
     pub(crate) hint: String,
 }
 
 impl Template {
-    /// With `${name}` for these variables and groups; `$$` is a dollar. What looks like a variable of another place, `$1` or
-    /// `#{host}`, is a mistake.
+    /// Parses `${name}` for these variables and groups; `$$` is a dollar. A variable of another syntax, `$1` or
+    /// `#{host}`, is an error.
     pub(crate) fn parse(
         pieces: &[Piece],
         known: &[(&'static str, Variable)],
         groups: &Groups,
-    ) -> Result<Template, TemplateMistake> {
+    ) -> Result<Template, TemplateError> {
         Template::read(pieces, |kind, name| match kind {
             // A keyword of redirects.
             '#' if REDIRECT_KEYWORDS.iter().any(|(keyword, _)| *keyword == name) => Some(None),
@@ -122,8 +122,8 @@ impl Template {
         })
     }
 
-    /// With `#{keyword}` and, for groups, `${1}`.
-    pub(crate) fn parse_redirect(pieces: &[Piece], groups: &Groups) -> Result<Template, TemplateMistake> {
+    /// Parses `#{keyword}` and, for groups, `${1}`.
+    pub(crate) fn parse_redirect(pieces: &[Piece], groups: &Groups) -> Result<Template, TemplateError> {
         Template::read(pieces, |kind, name| match kind {
             '#' => Some(REDIRECT_KEYWORDS.iter().find(|(known, _)| *known == name).map(|(_, it)| *it)),
             '$' => Some(groups.get(name)),
@@ -135,8 +135,8 @@ impl Template {
         })
     }
 
-    /// `variable` is asked for each `$` or `#` before braces: `None` if that is text, else the variable, if there is one.
-    /// A value of the environment is text, whatever it looks like: a password may have a `$`.
+    /// Calls `variable` for each `$` or `#` before braces. It returns `None` for literal text, otherwise the variable,
+    /// if it exists. A value of the environment is literal: a password may contain a `$`.
     fn read(pieces: &[Piece], variable: impl Fn(char, &str) -> Option<Option<Variable>>) -> Result<Template, String> {
         let mut parts = Vec::new();
         let mut plain = String::new();
@@ -152,7 +152,7 @@ impl Template {
         Ok(Template { parts })
     }
 
-    /// `plain` is the text that has come so far behind the last of `parts`.
+    /// `plain` is the literal text since the last of `parts`.
     fn read_piece(
         text: &str,
         variable: &impl Fn(char, &str) -> Option<Option<Variable>>,
@@ -190,7 +190,7 @@ impl Template {
         Ok(())
     }
 
-    /// The text, if there is no variable in it.
+    /// Returns the text if it contains no variable.
     pub(crate) fn constant(&self) -> Option<&str> {
         match self.parts.as_slice() {
             [] => Some(""),
@@ -199,7 +199,7 @@ impl Template {
         }
     }
 
-    /// What stands between the variables.
+    /// Returns the literal texts between the variables.
     pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().filter_map(|part| match part {
             Part::Text(text) => Some(&**text),
@@ -207,12 +207,12 @@ impl Template {
         })
     }
 
-    /// Whether a group stands in it.
+    /// Returns `true` if a group is used.
     pub(crate) fn has_group(&self) -> bool {
         self.parts.iter().any(|part| matches!(part, Part::Variable(Variable::Group(_))))
     }
 
-    /// The text with values; `None` if one of the variables has none.
+    /// Renders the text; `None` if one of the variables has no value.
     #[must_use]
     pub fn render(&self, value: &dyn Fn(Variable) -> Option<String>) -> Option<String> {
         let mut text = String::new();
@@ -226,12 +226,12 @@ impl Template {
     }
 }
 
-fn unknown_variable(kind: char, unknown: &str, known: &[&str], groups: &Groups) -> TemplateMistake {
+fn unknown_variable(kind: char, unknown: &str, known: &[&str], groups: &Groups) -> TemplateError {
     if let Some(begin) = unknown.strip_prefix('$') {
-        let message = format!("`${begin}` is no variable");
-        return TemplateMistake { message, hint: "write `${name}` or `${1}`, and `$$` for a dollar".to_owned() };
+        let message = format!("`${begin}` is not a variable");
+        return TemplateError { message, hint: "write `${name}` or `${1}`, and `$$` for a dollar".to_owned() };
     }
-    let message = format!("there is no variable `{unknown}` here");
+    let message = format!("unknown variable `{unknown}`");
     let closest = crossfade_document::closest(unknown, known);
     let hint = if unknown.parse::<usize>().is_ok() {
         "groups come from a `regex` in the route's `path` condition".to_owned()
@@ -241,9 +241,9 @@ fn unknown_variable(kind: char, unknown: &str, known: &[&str], groups: &Groups) 
         let mut list: Vec<String> = known.iter().map(|name| format!("{kind}{{{name}}}")).collect();
         list.extend((1..groups.count).map(|number| format!("${{{number}}}")));
         list.extend(groups.names.iter().map(|(name, _)| format!("${{{name}}}")));
-        format!("there are {}", list.join(", "))
+        format!("known variables: {}", list.join(", "))
     };
-    TemplateMistake { message, hint }
+    TemplateError { message, hint }
 }
 
 #[cfg(test)]
@@ -261,7 +261,7 @@ mod tests {
         [Piece::OfFile(text.to_owned())]
     }
 
-    fn render(text: &str, groups: &Groups) -> Result<String, TemplateMistake> {
+    fn render(text: &str, groups: &Groups) -> Result<String, TemplateError> {
         let template = Template::parse(&of_file(text), &FIELD_VARIABLES, groups)?;
         Ok(template.render(&|variable| Some(format!("<{variable:?}>"))).unwrap())
     }
@@ -286,16 +286,16 @@ mod tests {
     }
 
     #[test]
-    fn unknown_variables_are_refused_with_a_hint() {
-        let mistake = render("${clientip}", &Groups::default()).unwrap_err();
-        assert_eq!(mistake.hint, "did you mean `${clientIp}`?");
-        let mistake = Template::parse_redirect(&of_file("/#{pth}"), &Groups::default()).unwrap_err();
-        assert_eq!(mistake.hint, "did you mean `#{path}`?");
+    fn unknown_variables_are_rejected_with_a_hint() {
+        let error = render("${clientip}", &Groups::default()).unwrap_err();
+        assert_eq!(error.hint, "did you mean `${clientIp}`?");
+        let error = Template::parse_redirect(&of_file("/#{pth}"), &Groups::default()).unwrap_err();
+        assert_eq!(error.hint, "did you mean `#{path}`?");
         assert!(render("${secret}", &Groups::default()).unwrap_err().hint.contains("${requestId}"));
     }
 
     #[test]
-    fn what_looks_like_a_variable_is_not_text() {
+    fn unknown_variable_syntax_is_an_error() {
         for text in ["$1", "a $host", "${host", "#{host}"] {
             assert!(render(text, &Groups::default()).is_err(), "{text}");
         }
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_of_the_environment_is_text() {
+    fn values_from_the_environment_are_literal() {
         let none = Groups::default();
         let value = || Piece::OfEnvironment("p$$w${host}#{host}$1".to_owned());
         let file = |text: &str| Piece::OfFile(text.to_owned());
@@ -312,11 +312,11 @@ mod tests {
         assert_eq!(template.render(&|_| Some("<host>".into())).unwrap(), "Bearer p$$w${host}#{host}$1 <host>");
         let template = Template::parse(&[file(""), value(), file("")], &FIELD_VARIABLES, &none).unwrap();
         assert_eq!(template.constant(), Some("p$$w${host}#{host}$1"));
-        // A name of a variable does not come from there, and no message has it.
-        let mistake = Template::parse(&[file("${"), value(), file("}")], &FIELD_VARIABLES, &none).unwrap_err();
-        assert_eq!(mistake.message, "`${` is no variable");
-        let mistake = Template::parse_redirect(&[file("/${"), value(), file("}")], &none).unwrap_err();
-        assert_eq!(mistake.message, "`${` is no variable");
+        // A variable's name never comes from the environment, and messages never show its values.
+        let error = Template::parse(&[file("${"), value(), file("}")], &FIELD_VARIABLES, &none).unwrap_err();
+        assert_eq!(error.message, "`${` is not a variable");
+        let error = Template::parse_redirect(&[file("/${"), value(), file("}")], &none).unwrap_err();
+        assert_eq!(error.message, "`${` is not a variable");
     }
 
     #[test]

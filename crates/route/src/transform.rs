@@ -1,5 +1,5 @@
-//! Transforms of path, query and host towards a back end: on raw bytes, once, on segment boundaries. The first entry that
-//! matches is applied; a match that cannot be carried out is an error, as with ALB's own transforms.
+//! Transforms path, query and host on their way to a back end: raw bytes, once, at segment boundaries. The first
+//! matching entry is applied; a match with an invalid result is an error, as with ALB's transforms.
 
 use std::fmt;
 
@@ -9,24 +9,24 @@ use http::uri::PathAndQuery;
 /// `transforms` of a route or of a target.
 #[derive(Clone, Debug, Default)]
 pub struct Transforms {
-    /// For the path without the query; may yield a path with one.
+    /// Applied to the path without the query; the result may contain a query.
     pub(crate) path: Vec<Rewrite>,
-    /// For the query without its `?`; may yield nothing.
+    /// Applied to the query without its `?`; the result may be empty.
     pub(crate) query: Vec<Rewrite>,
-    /// For the host that the client asked for; the result becomes `Host`, never what is connected to.
+    /// Applied to the client's host; the result becomes `Host`, never the host to connect to.
     pub(crate) host: Vec<Rewrite>,
 }
 
 /// One entry of a list.
 #[derive(Clone, Debug)]
 pub(crate) enum Rewrite {
-    /// `{prefix, replace}`: whole segments at the beginning of a path; both without a `/` at the end.
+    /// `{prefix, replace}`: whole segments at the start of a path; both without a trailing `/`.
     Prefix { prefix: Box<str>, replace: Box<str> },
-    /// `{regex, replace}`: the first match, wherever it stands.
+    /// `{regex, replace}`: the first match, anywhere.
     Regex(rule::Rewrite),
 }
 
-/// A request that a transform makes something impossible of.
+/// A request for which a transform produced an invalid result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransformError(String);
 
@@ -37,17 +37,17 @@ impl fmt::Display for TransformError {
 }
 
 impl Transforms {
-    /// Whether nothing changes.
+    /// Returns `true` if nothing changes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.path.is_empty() && self.query.is_empty() && self.host.is_empty()
     }
 
-    /// Path and query as these transforms make them; `None` where nothing matches.
+    /// Returns the transformed path and query; `None` if nothing matches.
     ///
     /// # Errors
     ///
-    /// [`TransformError`] if what results is no path and query.
+    /// [`TransformError`] if the result is not a valid path and query.
     pub fn target(&self, path_and_query: &str) -> Result<Option<String>, TransformError> {
         let (path, query) = match path_and_query.split_once('?') {
             Some((path, query)) => (path, Some(query)),
@@ -64,29 +64,31 @@ impl Transforms {
         };
         let mut result = new_path.unwrap_or_else(|| path.to_owned());
         if let Some(query) = query {
-            // A path may have become path and query: the client's comes behind.
+            // The path may have become path and query: the client's query is appended.
             result.push(if result.contains('?') { '&' } else { '?' });
             result.push_str(query);
         }
         let is_target = result.starts_with('/') && !result.contains('#') && PathAndQuery::try_from(&*result).is_ok();
-        is_target.then_some(Some(result)).ok_or_else(|| TransformError("the path that results is none".to_owned()))
+        is_target
+            .then_some(Some(result))
+            .ok_or_else(|| TransformError("the transform produced an invalid path".to_owned()))
     }
 
-    /// The host as these transforms make it; `None` where nothing matches.
+    /// Returns the transformed host; `None` if nothing matches.
     ///
     /// # Errors
     ///
-    /// [`TransformError`] if what results is no host.
+    /// [`TransformError`] if the result is not a valid host.
     pub fn host(&self, host: &str) -> Result<Option<String>, TransformError> {
         let result = first(&self.host, host);
         if let Some(host) = &result {
             let is_host_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:[]".contains(&byte);
-            // Parsing looks at its brackets, a port has to be a number.
+            // Parsing checks the brackets, but not that a port is a number.
             let authority = host.parse::<http::uri::Authority>().ok();
             let port_is_right =
                 |it: &http::uri::Authority| it.as_str().len() == it.host().len() || it.port_u16().is_some();
             if !host.bytes().all(is_host_byte) || !authority.is_some_and(|it| port_is_right(&it)) {
-                return Err(TransformError("the host that results is none".to_owned()));
+                return Err(TransformError("the transform produced an invalid host".to_owned()));
             }
         }
         Ok(result)
@@ -98,13 +100,13 @@ fn first(rewrites: &[Rewrite], input: &str) -> Option<String> {
 }
 
 impl Rewrite {
-    /// `/api` -> `/v2` makes `/v2/x` of `/api/x`; to `/` it takes the prefix away.
+    /// With `/api` and `/v2`, `/api/x` becomes `/v2/x`; replacing with `/` removes the prefix.
     pub(crate) fn prefix(prefix: &str, replace: &str) -> Self {
         let without_slash = |text: &str| text.strip_suffix('/').unwrap_or(text).into();
         Rewrite::Prefix { prefix: without_slash(prefix), replace: without_slash(replace) }
     }
 
-    /// The input with its match replaced; `None` without a match.
+    /// Returns the input with its match replaced; `None` if nothing matches.
     fn apply(&self, input: &str) -> Option<String> {
         match self {
             Rewrite::Prefix { prefix, replace } => {
@@ -133,7 +135,7 @@ mod tests {
         transforms.target(target).unwrap().unwrap_or_else(|| "unchanged".to_owned())
     }
 
-    #[test] // T9
+    #[test]
     fn a_prefix_is_of_whole_segments_and_makes_no_double_slash() {
         for (prefix, replace) in [("/api", "/v2"), ("/api/", "/v2/"), ("/api", "/v2/")] {
             let to = |target| path(vec![Rewrite::prefix(prefix, replace)], target);
@@ -152,7 +154,7 @@ mod tests {
         assert_eq!(under("/"), "/v2/");
     }
 
-    #[test] // T12
+    #[test]
     fn a_regex_is_applied_once_and_the_first_that_matches_alone() {
         assert_eq!(path(vec![regex("a", "b")], "/aa"), "/ba");
         assert_eq!(path(vec![regex("^/x", "/y"), regex("^/a", "/x"), regex("^/", "/z/")], "/a/1"), "/x/1");
@@ -181,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_target_is_an_error() {
+    fn an_invalid_result_is_an_error() {
         for (from, replace) in
             [("^/", ""), ("^/", "https://evil.example/"), ("$", "#x"), ("$", " x"), ("$", "\r\nx: y")]
         {

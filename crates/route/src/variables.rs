@@ -1,18 +1,18 @@
-//! `${env:NAME}` in values: its syntax, and what it is replaced by. Owns no tree.
+//! `${env:NAME}` in values: its syntax and replacement. Owns no tree.
 
 use crossfade_document::{Piece, Unresolved};
 
 use crate::surroundings::Surroundings;
 
-/// How a variable of the environment begins.
+/// The start of an environment variable.
 const VARIABLE: &str = "${env:";
 
-/// A text with its variables replaced; `None` if it has none.
+/// Returns a text with its variables replaced; `None` if it has none.
 pub(crate) fn substitute(text: &str, surroundings: &dyn Surroundings) -> Option<Result<Vec<Piece>, Unresolved>> {
     text.contains(VARIABLE).then(|| expand(text, surroundings))
 }
 
-/// Replaces `${env:NAME}` and `${env:NAME, default}`; `$${env:` stands for `${env:`.
+/// Replaces `${env:NAME}` and `${env:NAME, default}`; `$${env:` is a literal `${env:`.
 fn expand(text: &str, surroundings: &dyn Surroundings) -> Result<Vec<Piece>, Unresolved> {
     let (mut pieces, mut of_file) = (Vec::new(), String::new());
     let mut rest = text;
@@ -25,7 +25,7 @@ fn expand(text: &str, surroundings: &dyn Surroundings) -> Result<Vec<Piece>, Unr
         }
         let Some((inner, behind)) = after.split_once('}') else {
             let hint = "write `${env:NAME}` or `${env:NAME, default}`".to_owned();
-            return Err(Unresolved { message: "`${env:` has no `}`".to_owned(), hint });
+            return Err(Unresolved { message: "`${env:` without a closing `}`".to_owned(), hint });
         };
         let (name, default) = match inner.split_once(',') {
             Some((name, default)) => (name.trim(), Some(unquoted(default.trim()))),

@@ -1,5 +1,5 @@
-//! Configurations beside what they compile to and what is wrong with them, in `tests/config`: `NAME.yaml` ->
-//! `NAME.txt`. A new case is a new file; with `BLESS=1` in the environment the expectations are written anew.
+//! Configurations with their compiled form and diagnostics, in `tests/config`: `NAME.yaml` -> `NAME.txt`. A new case is a
+//! new file; `BLESS=1` in the environment rewrites the expectations.
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crossfade_route::{Action, Checked, Expectation, Forward, Route, RoutingTable, Surroundings};
 
-/// The files beside the configurations, and two variables.
+/// The files next to the configurations, and two variables.
 struct Fixtures(PathBuf);
 
 impl Surroundings for Fixtures {
@@ -27,7 +27,7 @@ impl Surroundings for Fixtures {
 }
 
 #[test]
-fn configurations_compile_or_say_why_not() {
+fn configurations_compile_or_report_errors() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config");
     let mut cases = 0;
     for entry in fs::read_dir(&folder).unwrap() {

@@ -1,4 +1,4 @@
-//! The JSON Schema and the parser: both know the same keys and defaults, and agree on what can stand in a file.
+//! The JSON Schema and the parser know the same keys and defaults, and accept the same values.
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
@@ -10,7 +10,7 @@ use crossfade_route::{Checked, SCHEMA, Surroundings};
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
-/// The files beside the configurations, and two variables.
+/// The files next to the configurations, and two variables.
 struct Fixtures(PathBuf);
 
 impl Surroundings for Fixtures {
@@ -40,7 +40,7 @@ fn full() -> Value {
     parse(&fs::read_to_string(folder().join("full.yaml")).unwrap())
 }
 
-/// The document with another value in one place.
+/// Returns the document with another value in one place.
 fn with(document: &Value, pointer: &str, value: Value) -> Value {
     let mut document = document.clone();
     let (parent, key) = pointer.rsplit_once('/').unwrap();
@@ -62,7 +62,7 @@ fn assert_valid(validator: &Validator, document: &Value, name: &str) {
     assert!(errors.is_empty(), "{name}: {errors:#?}");
 }
 
-/// Every schema within a schema that has `properties`, with its JSON pointer.
+/// Returns every schema within a schema that has `properties`, with its JSON pointer.
 fn maps<'s>(schema: &'s Value, pointer: &str) -> Vec<(String, &'s Value)> {
     let own = schema.get("properties").map(|_| (pointer.to_owned(), schema));
     let inner: Vec<(String, &Value)> = match schema {
@@ -77,7 +77,7 @@ fn keys(map: &Value) -> BTreeSet<&str> {
     map["properties"].as_object().unwrap().keys().map(String::as_str).collect()
 }
 
-/// What else can stand in some places of `full.yaml`.
+/// Values that are accepted in some places of `full.yaml`.
 fn allowed() -> Vec<(&'static str, Value)> {
     let by = "/routes/0/forward/sticky/by";
     vec![
@@ -128,8 +128,8 @@ fn allowed() -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// What cannot.
-fn refused() -> Vec<(&'static str, Value)> {
+/// Values that are rejected.
+fn rejected() -> Vec<(&'static str, Value)> {
     let by = "/routes/0/forward/sticky/by";
     vec![
         ("/colour", json!("red")),
@@ -200,7 +200,7 @@ fn refused() -> Vec<(&'static str, Value)> {
 }
 
 #[test]
-fn what_the_parser_accepts_is_valid_and_has_every_key_of_the_schema() {
+fn accepted_files_are_valid_and_use_every_key_of_the_schema() {
     let (schema, validator, full) = (schema(), validator(), full());
     let mut accepted: Vec<(String, Value)> = Vec::new();
     for entry in fs::read_dir(folder()).unwrap() {
@@ -224,7 +224,7 @@ fn what_the_parser_accepts_is_valid_and_has_every_key_of_the_schema() {
     let mut used = BTreeSet::new();
     for (name, document) in &accepted {
         assert_valid(&validator, document, name);
-        // Every key that is there has annotations: its description at least.
+        // Every key has annotations, at least a description.
         let evaluation = validator.evaluate(document);
         let places = evaluation.iter_annotations().filter_map(|entry| entry.schema_location.split_once('#'));
         used.extend(places.map(|(_, pointer)| pointer.to_owned()));
@@ -239,18 +239,18 @@ fn what_the_parser_accepts_is_valid_and_has_every_key_of_the_schema() {
 }
 
 #[test]
-fn both_refuse_the_same_mistakes() {
+fn both_reject_the_same_values() {
     let (validator, full) = (validator(), full());
-    for (pointer, value) in refused() {
+    for (pointer, value) in rejected() {
         let document = with(&full, pointer, value.clone());
-        assert!(check(&document.to_string()).table.is_none(), "the parser takes {value} at {pointer}");
-        assert!(!validator.is_valid(&document), "the schema takes {value} at {pointer}");
+        assert!(check(&document.to_string()).table.is_none(), "the parser accepts {value} at {pointer}");
+        assert!(!validator.is_valid(&document), "the schema accepts {value} at {pointer}");
     }
 }
 
 #[test]
 fn defaults_are_those_of_the_parser() {
-    // Pins are a hash map: it has another order each time.
+    // Pins are a hash map, whose order is random.
     let full = with(&full(), "/routes/0/forward/sticky/pin", json!({}));
     let compiled = |document: &Value| format!("{:?}", check(&document.to_string()).table.unwrap());
     let validator = validator();
@@ -268,7 +268,7 @@ fn defaults_are_those_of_the_parser() {
     assert!(compared > 10);
 }
 
-/// A document for each map of the schema, with a key there that nobody knows.
+/// A document for each map of the schema, with an unknown key in it.
 const UNKNOWN_KEYS: &[(&str, &str)] = &[
     ("", "zzzzzz: 1"),
     ("/definitions/backend", "backends: { a: { zzzzzz: 1 } }"),

@@ -1,4 +1,4 @@
-//! The index finds what a look at every route would find, for any routes and any request.
+//! The index finds the same route as an evaluation of every route, for any routes and any request.
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
@@ -8,16 +8,16 @@ use http::header::HeaderValue;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-/// Looks at every route in its order.
+/// Evaluates every route in order.
 struct Everything;
 
 impl Observer for Everything {
-    const LOOKS_AT_ALL: bool = true;
+    const EVALUATES_ALL: bool = true;
 
-    fn passed_over(&mut self, _: &Route, _: &dyn std::fmt::Display, _: &str) {}
+    fn skipped(&mut self, _: &Route, _: &dyn std::fmt::Display, _: &str) {}
 }
 
-/// A small alphabet: hosts and paths meet, lie below each other, and just miss.
+/// A small alphabet: hosts and paths match, nest, and nearly match.
 fn path() -> impl Strategy<Value = String> {
     "/[ab]{0,2}(/[ab]{0,2}){0,2}"
 }
@@ -71,7 +71,7 @@ fn table(conditions: &[Value], priorities: &[u32]) -> RoutingTable {
         })
         .collect();
     let config = json!({ "version": 1, "backends": { "b": "https://b.example" }, "routes": routes, "default": { "forward": "b" } });
-    RoutingTable::from_config(&config.to_string(), "test", &Nothing).unwrap_or_else(|mistakes| panic!("{mistakes}"))
+    RoutingTable::from_config(&config.to_string(), "test", &Nothing).unwrap_or_else(|errors| panic!("{errors}"))
 }
 
 fn view<'a>(host: &'a str, path: &'a str, headers: &'a HeaderMap) -> RequestView<'a> {
@@ -93,7 +93,7 @@ proptest! {
             let (found, expected) = (table.select(&request), table.select_observed(&request, &mut Everything));
             prop_assert_eq!(&found.name, &expected.name, "{} {}", host, path);
         }
-        // A route that can never match is never met.
+        // A route that can never match is never selected.
         for (route, by) in table.shadowed() {
             prop_assert!(by.priority < route.priority);
             for (host, path) in &requests {

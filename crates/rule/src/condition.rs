@@ -1,6 +1,7 @@
-//! The six condition types of an ALB listener rule: what each accepts as a value, and when each holds. The source of every
-//! rule is the page "Condition types for listener rules" of the ALB user guide and the ELBv2 API reference.
-//! Does not own the wildcard matching (`wildcard.rs`) nor how many and how long values may be (`quota.rs`).
+//! The six condition types of an ALB listener rule: which values each accepts, and when it matches.
+//!
+//! Implements the page "Condition types for listener rules" of the ALB user guide and the ELBv2 API reference. Does not
+//! own wildcard matching (`wildcard.rs`) or quotas on the number and length of values (`quota.rs`).
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
@@ -13,107 +14,106 @@ use crate::pattern::Pattern;
 use crate::request::RequestView;
 use crate::wildcard::{Case, Escapes};
 
-/// One condition of a listener rule. It holds if any of its values matches; a rule holds if all its conditions do.
+/// One condition of a listener rule. It matches if any of its values matches; a rule matches if all its conditions do.
 ///
-/// Made by the constructors, which validate as ALB does and compile the values; or, where ALB's alphabets do not hold, put
-/// together of patterns. How many and how long values may be is [`crate::check_quotas`]'s.
+/// The constructors validate as ALB does and compile the values. Where ALB's alphabets do not apply, callers build the
+/// variants from patterns. [`crate::check_quotas`] checks the number and length of values.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum Condition {
-    /// `host-header`: the host without its port; case is ignored.
+    /// `host-header`: the host without its port, ignoring case.
     Host(Vec<Pattern>),
-    /// `path-pattern`: the path without the query; case counts.
+    /// `path-pattern`: the path without the query, case-sensitive.
     Path(Vec<Pattern>),
-    /// `http-request-method`: exact, no wildcards.
+    /// `http-request-method`: the exact method, without wildcards.
     Method(Vec<Box<str>>),
-    /// `http-header`: any of the values that the request has for this field; case is ignored.
+    /// `http-header`: any value of this field, ignoring case.
     Header {
         /// The field's name.
         name: HeaderName,
-        /// Any of these.
+        /// Alternatives.
         values: Vec<Pattern>,
     },
-    /// `query-string`: any pair of the query, undecoded; case is ignored.
+    /// `query-string`: any pair of the query, not decoded, ignoring case.
     Query(Vec<QueryValue>),
-    /// `source-ip`: the TCP peer is in one of the ranges.
+    /// `source-ip`: ranges that contain the TCP peer's address.
     Ip(Vec<IpNet>),
 }
 
 /// One value of a query condition.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct QueryValue {
-    /// `None`: any key.
+    /// `None` matches any key.
     pub key: Option<Pattern>,
-    /// What the pair's value must match.
+    /// Pattern for the pair's value.
     pub value: Pattern,
 }
 
-/// A condition that ALB would refuse.
+/// A condition that ALB would reject.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum ConditionError {
     /// A condition without values.
     #[error("condition `{kind}` has no values")]
     NoValues {
-        /// The kind of condition.
+        /// The condition type, as [`Condition::kind`] returns it.
         kind: &'static str,
     },
-    /// An empty value (or key, or header name).
+    /// An empty value, query key or header name.
     #[error("condition `{kind}` has an empty {part}")]
     Empty {
-        /// The kind of condition.
+        /// The condition type.
         kind: &'static str,
-        /// The part of it.
+        /// The empty part: `value`, `key` or `name`.
         part: &'static str,
     },
-    /// A regex that is none, or too large.
-    #[error("condition `{kind}`: `{value}` is no regex that ALB takes: {problem}")]
+    /// An invalid or too large regex.
+    #[error("condition `{kind}`: `{value}` is not a regex that ALB accepts: {problem}")]
     Regex {
-        /// The kind of condition.
+        /// The condition type.
         kind: &'static str,
-        /// The value.
+        /// The regex.
         value: String,
-        /// What is wrong with it.
+        /// The regex engine's error.
         problem: String,
     },
-    /// A value with a character that ALB does not take in this kind of condition.
+    /// A value with a character that ALB does not allow in this condition type.
     #[error("condition `{kind}`: `{value}` contains {character:?}, ALB allows {allowed}")]
     Character {
-        /// The kind of condition.
+        /// The condition type.
         kind: &'static str,
         /// The value.
         value: String,
         /// The first character that is not allowed.
         character: char,
-        /// What is.
+        /// The allowed characters in words.
         allowed: &'static str,
     },
-    /// A host that ALB does not take as a pattern.
+    /// A host that ALB does not accept as a pattern.
     #[error("condition `host`: `{value}` is not a host pattern: it needs a `.` and only letters after the last one")]
     Host {
         /// The value.
         value: String,
     },
-    /// A header name that cannot be one, or `Host`.
+    /// An invalid header name, or `Host`.
     #[error("condition `header`: `{name}` {problem}")]
     HeaderName {
         /// The name.
         name: String,
-        /// What is wrong with it.
+        /// The problem, to be read after the name.
         problem: &'static str,
     },
-    /// An address range that is none.
+    /// An invalid address range.
     #[error("condition `ip`: `{value}` {problem}")]
     Range {
         /// The value.
         value: String,
-        /// What is wrong with it.
+        /// The problem, to be read after the value.
         problem: &'static str,
     },
 }
 
 impl Condition {
-    /// `host-header`. Of `A-Z a-z 0-9 - . * ?`, at least one `.`, only letters after the last.
+    /// Builds a `host-header` condition. Values consist of `A-Z a-z 0-9 - . * ?` and have at least one `.`, with only
+    /// letters after the last one.
     pub fn host<S: AsRef<str>>(values: impl IntoIterator<Item = S>) -> Result<Self, ConditionError> {
         let allowed = Allowed { bytes: b"-.*?", described: "letters, digits and `- . * ?`" };
         collect("host", values, |value| {
@@ -127,8 +127,8 @@ impl Condition {
         .map(Self::Host)
     }
 
-    /// `path-pattern`. Of `A-Z a-z 0-9 _ - . $ / ~ " ' @ : + & * ?`, and `%`: the documented alphabet has no `%`,
-    /// yet it is how users write what is not ASCII. `&` may be written `&amp;`, as the documentation asks for.
+    /// Builds a `path-pattern` condition. Values consist of `A-Z a-z 0-9 _ - . $ / ~ " ' @ : + & * ?` and `%`. The
+    /// documented alphabet has no `%`, but users need it for non-ASCII characters. `&amp;` means `&`, as documented.
     pub fn path<S: AsRef<str>>(values: impl IntoIterator<Item = S>) -> Result<Self, ConditionError> {
         let allowed =
             Allowed { bytes: b"_-.$/~\"'@:+&*?%", described: "letters, digits and `_ - . $ / ~ \" ' @ : + & % * ?`" };
@@ -140,7 +140,7 @@ impl Condition {
         .map(Self::Path)
     }
 
-    /// `http-request-method`. Of `A-Z - _`.
+    /// Builds an `http-request-method` condition. Values consist of `A-Z - _`.
     pub fn method<S: AsRef<str>>(values: impl IntoIterator<Item = S>) -> Result<Self, ConditionError> {
         collect("method", values, |value| {
             match value.chars().find(|c| !(c.is_ascii_uppercase() || matches!(c, '-' | '_'))) {
@@ -156,8 +156,8 @@ impl Condition {
         .map(Self::Method)
     }
 
-    /// `http-header`. The name: a field name without wildcards, not `Host` (there is a condition for
-    /// that). Values: visible ASCII characters and spaces.
+    /// Builds an `http-header` condition. The name is a field name without wildcards and not `Host`, which has a
+    /// condition of its own. Values consist of visible ASCII characters and spaces.
     pub fn header<S: AsRef<str>>(name: &str, values: impl IntoIterator<Item = S>) -> Result<Self, ConditionError> {
         let name = header_name(name)?;
         let values = collect("header", values, |value| {
@@ -167,17 +167,17 @@ impl Condition {
         Ok(Self::Header { name, values })
     }
 
-    /// `host-header` by regexes, which search and ignore case.
+    /// Builds a `host-header` condition from regexes, which are unanchored and ignore case.
     pub fn host_regex<S: AsRef<str>>(values: impl IntoIterator<Item = S>) -> Result<Self, ConditionError> {
         regexes("host", values, Case::Insensitive).map(Self::Host)
     }
 
-    /// `path-pattern` by regexes, which search; case counts.
+    /// Builds a `path-pattern` condition from regexes, which are unanchored and case-sensitive.
     pub fn path_regex<S: AsRef<str>>(values: impl IntoIterator<Item = S>) -> Result<Self, ConditionError> {
         regexes("path", values, Case::Sensitive).map(Self::Path)
     }
 
-    /// `http-header` by regexes, which search and ignore case.
+    /// Builds an `http-header` condition from regexes, which are unanchored and ignore case.
     pub fn header_regex<S: AsRef<str>>(
         name: &str,
         values: impl IntoIterator<Item = S>,
@@ -186,8 +186,8 @@ impl Condition {
         Ok(Self::Header { name, values: regexes("header", values, Case::Insensitive)? })
     }
 
-    /// `query-string`. Each value is a pair of an optional key (`None`: any key) and a value, of visible ASCII
-    /// characters; `\*` and `\?` are the characters themselves.
+    /// Builds a `query-string` condition. Each value is an optional key (`None` matches any key) and a value, both of
+    /// visible ASCII characters. `\*` and `\?` are literal.
     pub fn query<K: AsRef<str>, V: AsRef<str>>(
         pairs: impl IntoIterator<Item = (Option<K>, V)>,
     ) -> Result<Self, ConditionError> {
@@ -209,7 +209,7 @@ impl Condition {
         Ok(Self::Query(values))
     }
 
-    /// `source-ip`. Ranges in CIDR notation, IPv4 or IPv6, not `255.255.255.255/32`.
+    /// Builds a `source-ip` condition from IPv4 or IPv6 ranges in CIDR notation, except `255.255.255.255/32`.
     pub fn ip<S: AsRef<str>>(values: impl IntoIterator<Item = S>) -> Result<Self, ConditionError> {
         let ranges = collect("ip", values, |value| {
             let error = |problem| ConditionError::Range { value: value.to_owned(), problem };
@@ -224,14 +224,14 @@ impl Condition {
                 Err(_) => return Err(error("is not a CIDR range such as `192.0.2.0/24` or `2001:db8::/32`")),
             };
             if range.addr() == IpAddr::V4(Ipv4Addr::BROADCAST) && range.prefix_len() == 32 {
-                return Err(error("is not allowed by ALB"));
+                return Err(error("is rejected by ALB"));
             }
             Ok(range)
         })?;
         Ok(Self::Ip(ranges))
     }
 
-    /// Whether the request meets this condition.
+    /// Returns `true` if the request satisfies this condition.
     pub fn matches(&self, request: &RequestView<'_>) -> bool {
         match self {
             Self::Host(values) => {
@@ -257,7 +257,8 @@ impl Condition {
         }
     }
 
-    /// Whether it holds for every request that `other` holds for. May say no though it does.
+    /// Returns `true` only if this condition matches every request that `other` matches. May return `false` even if it
+    /// does.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
         match (self, other) {
@@ -274,7 +275,7 @@ impl Condition {
         }
     }
 
-    /// The word for this kind of condition in configuration files: `host`, `path`, `method`, `header`, `query` or `ip`.
+    /// Returns the condition type's name in configuration files: `host`, `path`, `method`, `header`, `query` or `ip`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Host(_) => "host",
@@ -286,11 +287,11 @@ impl Condition {
         }
     }
 
-    /// The same to be read by people: the values of fields and of keys of the query that `is_secret` names are `•••`. Those
-    /// of `Cookie` stay, since a condition on it is a part of one, such as `*beta=1*`.
+    /// Returns a copy for display, in which `hidden` replaces the values of fields and query keys that `is_secret` names.
+    /// Values of `Cookie` stay, since they match only a part of the field, such as `*beta=1*`.
     #[must_use]
-    pub fn without_secrets(&self, is_secret: impl Fn(&str) -> bool) -> Self {
-        let hidden = || Pattern::exact("•••");
+    pub fn without_secrets(&self, is_secret: impl Fn(&str) -> bool, hidden: &str) -> Self {
+        let hidden = || Pattern::exact(hidden);
         match self {
             Self::Header { name, .. } if *name != header::COOKIE && is_secret(name.as_str()) => {
                 Self::Header { name: name.clone(), values: vec![hidden()] }
@@ -329,7 +330,7 @@ impl Condition {
     }
 }
 
-/// `path is /a/* or /b`, `header x-beta is 1`, `query v=2 or *=3`, `ip is in 10.0.0.0/8`.
+/// Renders as `path is /a/* or /b`, `header x-beta is 1`, `query has v=2 or *=3` or `ip is in 10.0.0.0/8`.
 impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -356,7 +357,7 @@ fn each_is_covered<T>(wide: &[T], narrow: &[T], covers: impl Fn(&T, &T) -> bool)
     narrow.iter().all(|narrow| wide.iter().any(|wide| covers(wide, narrow)))
 }
 
-/// `key=value`; a pair that takes any key is shown with the key `*`.
+/// Renders as `key=value`; the key is `*` if any key matches.
 impl fmt::Display for QueryValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.key {
@@ -384,7 +385,7 @@ struct Allowed {
     described: &'static str,
 }
 
-/// ALB compares visible ASCII characters; a space is one of a header value's.
+/// ALB compares visible ASCII characters; header values may also contain spaces.
 const VISIBLE: Allowed =
     Allowed { bytes: b" !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", described: "visible ASCII characters" };
 
@@ -399,7 +400,7 @@ fn check(kind: &'static str, value: &str, allowed: &Allowed) -> Result<(), Condi
     }
 }
 
-/// Case counts in paths only, as with globs.
+/// Compiles regexes; paths are case-sensitive, as with wildcards.
 fn regexes<S: AsRef<str>>(
     kind: &'static str,
     values: impl IntoIterator<Item = S>,
@@ -419,7 +420,7 @@ fn header_name(name: &str) -> Result<HeaderName, ConditionError> {
     if name.is_empty() {
         return Err(ConditionError::Empty { kind: "header", part: "name" });
     }
-    // `*` is a legal character of a field name (RFC 9110 section 5.6.2), but ALB users mean a wildcard by it.
+    // `*` is legal in a field name (RFC 9110 section 5.6.2), but ALB users expect it to be a wildcard.
     if name.contains(['*', '?']) {
         return Err(error("is not a header name: wildcards work in values only"));
     }
@@ -430,7 +431,7 @@ fn header_name(name: &str) -> Result<HeaderName, ConditionError> {
     }
 }
 
-/// Compiles each value; none at all and an empty one are errors in every kind of condition.
+/// Compiles each value. Rejects an empty list and empty values, as every condition type does.
 fn collect<S: AsRef<str>, T>(
     kind: &'static str,
     values: impl IntoIterator<Item = S>,

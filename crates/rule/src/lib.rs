@@ -1,14 +1,12 @@
-//! The rule language of Application Load Balancer (ALB) listeners: conditions over a request, with ALB's exact meaning.
+//! The rule language of Application Load Balancer (ALB) listeners: conditions on a request, with ALB's exact semantics.
 //!
-//! Owns: the six condition types, their patterns, their validation, ALB's quotas for one rule, and the rewriting of
-//! transforms. Pure: no input, no
-//! output, no clock. Does not own: the order of rules, actions, or where a rule is written down; those belong to whoever
-//! evaluates rules.
+//! Owns the six condition types, their patterns and validation, ALB's quotas for one rule, and the rewriting of
+//! transforms. Pure: no I/O, no clock. Does not own the order of rules, actions, or the files that define rules; those
+//! belong to the crates that evaluate rules.
 //!
-//! Every function that takes part in a match works on raw bytes as the client sent them: nothing is percent-decoded or
-//! normalised. ALB's documentation says that path rules run "after URI normalization" without saying what that is; matching
-//! the very bytes that are forwarded is the reading under which a decision can never be about another path than the one that
-//! the target sees.
+//! Matching works on raw bytes as the client sent them: nothing is percent-decoded or normalised. ALB's documentation
+//! says that path rules are evaluated "after URI normalization" without defining it. Matching the bytes that are
+//! forwarded ensures that a decision is always about the path that the target sees.
 //!
 //! ```
 //! use crossfade_rule::{Condition, RequestView};
@@ -22,7 +20,7 @@
 //! # Ok::<(), crossfade_rule::ConditionError>(())
 //! ```
 
-// No input may end the process. `clippy.toml` says which arithmetic is left to the fuzz targets.
+// No input may end the process. `clippy.toml` lists the arithmetic that is left to the fuzz targets.
 #![cfg_attr(
     not(test),
     deny(

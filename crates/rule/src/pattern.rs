@@ -1,12 +1,11 @@
-//! One comparison value of a condition, compiled. Owns the ways of comparing; which of them a condition takes is decided
-//! by whoever builds it.
+//! One compiled value of a condition. Owns the ways to compare; the builder of a condition chooses among them.
 
 use std::fmt;
 
 use crate::regex::{Regex, RegexError};
 use crate::wildcard::{Case, Escapes, Wildcard};
 
-/// One comparison value of a condition, compiled once, with the text that it was made from.
+/// One value of a condition, compiled once, with its source text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pattern {
     source: Box<str>,
@@ -17,47 +16,48 @@ pub struct Pattern {
 enum Matcher {
     Wildcard(Wildcard),
     Regex(Regex),
-    /// A path without its last `/`, and all below it.
+    /// A path without its last `/`, and everything below it.
     Prefix(Box<str>),
     Exact(Box<str>),
 }
 
 impl Pattern {
-    /// ALB's globs: `*` for any run of bytes, `?` for one; they cover the whole input.
+    /// Returns an ALB wildcard pattern, which must match the whole input: `*` matches any bytes, `?` exactly one.
     #[must_use]
     pub fn wildcard(source: &str, case: Case, escapes: Escapes) -> Self {
         Self { source: source.into(), matcher: Matcher::Wildcard(Wildcard::new(source, case, escapes)) }
     }
 
-    /// A regex, which searches unless it has anchors.
+    /// Returns a regex pattern, which is unanchored unless it contains anchors.
     ///
     /// # Errors
     ///
-    /// [`RegexError`] for what is none, or too large.
+    /// [`RegexError`] if the regex is invalid or too large.
     pub fn regex(source: &str, case: Case) -> Result<Self, RegexError> {
         Ok(Self { source: source.into(), matcher: Matcher::Regex(Regex::with_case(source, case)?) })
     }
 
-    /// A path and everything below it: `/api` takes `/api` and `/api/x`, not `/apix`. A `/` at its end says nothing.
+    /// Returns a pattern for a path and everything below it: `/api` matches `/api` and `/api/x`, not `/apix`. A
+    /// trailing `/` makes no difference.
     #[must_use]
     pub fn path_prefix(source: &str) -> Self {
         let path = source.strip_suffix('/').unwrap_or(source);
         Self { source: source.into(), matcher: Matcher::Prefix(path.into()) }
     }
 
-    /// This text and no other; case counts.
+    /// Returns a pattern that matches exactly this text, case-sensitively.
     #[must_use]
     pub fn exact(source: &str) -> Self {
         Self { source: source.into(), matcher: Matcher::Exact(source.into()) }
     }
 
-    /// The value as it was written.
+    /// Returns the value as it was written.
     #[must_use]
     pub fn source(&self) -> &str {
         &self.source
     }
 
-    /// The regex, if it is one.
+    /// Returns the regex if this pattern is one.
     #[must_use]
     pub fn as_regex(&self) -> Option<&Regex> {
         match &self.matcher {
@@ -66,7 +66,7 @@ impl Pattern {
         }
     }
 
-    /// The bytes that every match begins with, empty if there are none; lower-case where case is ignored.
+    /// Returns the bytes that every match starts with, possibly none; in lower case if case is ignored.
     #[must_use]
     pub fn literal_prefix(&self) -> Vec<u8> {
         match &self.matcher {
@@ -76,7 +76,7 @@ impl Pattern {
         }
     }
 
-    /// The only input that matches, if there is but one; lower-case where case is ignored.
+    /// Returns the only input that matches, if there is exactly one; in lower case if case is ignored.
     #[must_use]
     pub fn only_match(&self) -> Option<Vec<u8>> {
         match &self.matcher {
@@ -86,7 +86,8 @@ impl Pattern {
         }
     }
 
-    /// Whether it matches whatever `other` does. May say no though it does.
+    /// Returns `true` only if this pattern matches every input that `other` matches. May return `false` even if it
+    /// does.
     #[must_use]
     pub fn covers(&self, other: &Pattern) -> bool {
         match (&self.matcher, &other.matcher) {
@@ -97,11 +98,11 @@ impl Pattern {
                 Case::Sensitive,
                 Escapes::None,
             )),
-            // What it begins with is lower-case, the inputs need not be.
+            // The wildcard's literal prefix is in lower case, the inputs need not be.
             (Matcher::Prefix(_), Matcher::Wildcard(narrow)) if narrow.ignores_case() => false,
             (Matcher::Prefix(_), _) => {
                 let literal = other.literal_prefix();
-                // Below `/api` is what begins with `/api/`.
+                // Below `/api` means starting with `/api/`.
                 let is_below = self.matches(&literal) && literal.len() > self.literal_prefix().len();
                 is_below || self.matcher == other.matcher
             }
@@ -109,7 +110,7 @@ impl Pattern {
         }
     }
 
-    /// Whether an input has this value.
+    /// Returns `true` if the input matches.
     #[must_use]
     pub fn matches(&self, input: &[u8]) -> bool {
         match &self.matcher {
@@ -128,12 +129,12 @@ impl Pattern {
     }
 }
 
-/// Whether a path is `prefix`, which has no `/` at its end, or lies below it.
+/// Returns `true` if `path` equals `prefix`, which has no trailing `/`, or lies below it.
 fn is_below(path: &[u8], prefix: &[u8]) -> bool {
     path.strip_prefix(prefix).is_some_and(|rest| matches!(rest.first(), None | Some(b'/')))
 }
 
-/// As written; what is not a glob says so: `regex ^/a`, `prefix /a`, `exact /a`.
+/// Renders the source; other kinds than wildcards are marked: `regex ^/a`, `prefix /a`, `exact /a`.
 impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let way = match &self.matcher {
@@ -154,7 +155,7 @@ mod tests {
         Pattern::wildcard(source, Case::Sensitive, Escapes::None)
     }
 
-    #[test] // T9
+    #[test]
     fn a_prefix_ends_at_a_segment() {
         for source in ["/api", "/api/"] {
             let api = Pattern::path_prefix(source);
@@ -203,7 +204,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn what_is_covered_is_matched(
+        fn covered_inputs_match(
             wide in pattern(),
             narrow in pattern(),
             input in "/?[ab/]{0,6}",

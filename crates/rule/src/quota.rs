@@ -1,6 +1,6 @@
-//! ALB's quotas for the conditions of one rule: counts and lengths (user guide, "Quotas for your Application Load Balancers"
-//! and "Condition types for listener rules"). Apart from the conditions themselves, since a rule that never goes to an ALB
-//! need not keep them.
+//! ALB's quotas for the conditions of one rule: counts and lengths (user guide, "Quotas for your Application Load
+//! Balancers" and "Condition types for listener rules"). Separate from `condition`, since rules that are never deployed
+//! to an ALB need not meet them.
 
 use thiserror::Error;
 
@@ -9,46 +9,45 @@ use crate::{Condition, Pattern};
 /// Condition values per rule.
 pub const MAX_VALUES_PER_RULE: usize = 5;
 
-/// Wildcards per rule ("Condition types for listener rules" says 5, the quota page, which counts, says 6).
+/// Wildcards per rule. "Condition types for listener rules" says 5; the quotas page, which is authoritative, says 6.
 pub const MAX_WILDCARDS_PER_RULE: usize = 6;
 
-/// Values of one condition, as the documentation has it; the API takes as many as a rule may have.
+/// Documented number of values of one condition; the API accepts as many as a rule may have.
 const DOCUMENTED_VALUES: usize = 3;
-/// The longest value, in characters, of a host, path, header or query condition, globs and regexes alike.
+/// Length in characters of a value in a host, path, header or query condition, wildcards and regexes alike.
 const MAX_VALUE: usize = 128;
-/// The longest header name and method, in characters.
+/// Length in characters of a header name or a method.
 const MAX_WORD: usize = 40;
-/// The most address ranges of one condition.
+/// Address ranges of one condition.
 const MAX_RANGES: usize = 5;
 
-/// A quota that the conditions of a rule do not keep.
+/// A quota that the conditions of a rule exceed.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum QuotaError {
-    /// More than [`MAX_VALUES_PER_RULE`] values over all conditions.
+    /// More than [`MAX_VALUES_PER_RULE`] values in all conditions together.
     #[error("{0} condition values, but ALB allows {MAX_VALUES_PER_RULE} per rule; split the rule in two")]
     TooManyValues(usize),
-    /// More than [`MAX_WILDCARDS_PER_RULE`] wildcards over all conditions.
+    /// More than [`MAX_WILDCARDS_PER_RULE`] wildcards in all conditions together.
     #[error("{0} wildcards, but ALB allows {MAX_WILDCARDS_PER_RULE} per rule; split the rule in two")]
     TooManyWildcards(usize),
-    /// A kind of condition that a rule can have once only.
+    /// A condition type that occurs more than once, though a rule may have only one.
     #[error("{count} conditions `{kind}`, but ALB allows one per rule; put their values into one")]
     Repeated {
-        /// The kind of condition.
+        /// The condition type.
         kind: &'static str,
-        /// How many there are.
+        /// Number of conditions of this type.
         count: usize,
     },
-    /// A value, a header name or a method that is too long.
+    /// A value, header name or method that is too long.
     #[error("condition `{kind}`: `{value}` is {length} characters long, ALB allows {limit}")]
     TooLong {
-        /// The kind of condition.
+        /// The condition type.
         kind: &'static str,
         /// The value.
         value: String,
         /// Its length in characters.
         length: usize,
-        /// The most that ALB takes.
+        /// The longest that ALB accepts.
         limit: usize,
     },
     /// Too many address ranges.
@@ -59,22 +58,22 @@ pub enum QuotaError {
         "condition `{kind}` has {count} values; {DOCUMENTED_VALUES} are documented, {MAX_VALUES_PER_RULE} were seen to work"
     )]
     Undocumented {
-        /// The kind of condition.
+        /// The condition type.
         kind: &'static str,
-        /// How many there are.
+        /// Number of values.
         count: usize,
     },
 }
 
 impl QuotaError {
-    /// Whether ALB is known to refuse the rule.
+    /// Returns `true` if ALB is known to reject the rule.
     #[must_use]
     pub fn is_certain(&self) -> bool {
         !matches!(self, QuotaError::Undocumented { .. })
     }
 }
 
-/// All quotas that the conditions of one rule do not keep.
+/// Returns all quotas that the conditions of one rule exceed.
 #[must_use]
 pub fn check_quotas(conditions: &[Condition]) -> Vec<QuotaError> {
     let mut broken = Vec::new();
@@ -125,7 +124,7 @@ fn check_one(condition: &Condition, values_of_rule: usize, broken: &mut Vec<Quot
         Condition::Ip(_) => {}
     }
     let count = condition.value_count();
-    // Beyond that the rule as a whole is refused, which is said already.
+    // With more values the whole rule is rejected, which is already reported.
     if count > DOCUMENTED_VALUES && values_of_rule <= MAX_VALUES_PER_RULE {
         broken.push(QuotaError::Undocumented { kind, count });
     }
@@ -150,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_is_too_much_is_told_at_once() {
+    fn all_exceeded_quotas_are_reported_at_once() {
         let long = "/".repeat(129);
         let regex = format!("^{}$", "a".repeat(128));
         let conditions = [
@@ -159,12 +158,12 @@ mod tests {
             Condition::header(&"h".repeat(41), ["v"]).unwrap(),
             Condition::method(["M".repeat(41)]).unwrap(),
         ];
-        let told: Vec<String> = check_quotas(&conditions).iter().map(ToString::to_string).collect();
-        assert_eq!(told[0], "2 conditions `path`, but ALB allows one per rule; put their values into one");
-        assert_eq!(told[1], format!("condition `path`: `{long}` is 129 characters long, ALB allows 128"));
-        assert!(told[2].ends_with("is 130 characters long, ALB allows 128"), "{}", told[2]);
-        assert!(told[3].ends_with("is 41 characters long, ALB allows 40"), "{}", told[3]);
-        assert_eq!(told.len(), 5);
+        let errors: Vec<String> = check_quotas(&conditions).iter().map(ToString::to_string).collect();
+        assert_eq!(errors[0], "2 conditions `path`, but ALB allows one per rule; put their values into one");
+        assert_eq!(errors[1], format!("condition `path`: `{long}` is 129 characters long, ALB allows 128"));
+        assert!(errors[2].ends_with("is 130 characters long, ALB allows 128"), "{}", errors[2]);
+        assert!(errors[3].ends_with("is 41 characters long, ALB allows 40"), "{}", errors[3]);
+        assert_eq!(errors.len(), 5);
         let ranges = check_quotas(&[Condition::ip(["10.0.0.0/8"; 6]).unwrap()]);
         assert_eq!(ranges, [QuotaError::TooManyValues(6), QuotaError::TooManyRanges(6)]);
     }

@@ -1,5 +1,5 @@
-//! Regular expressions as ALB has them: linear time, ASCII classes, no look-around and no back-references (user guide,
-//! "Transforms for listener rules"). Owns the engine and its limits; where a regex is allowed is decided by its callers.
+//! Regular expressions with ALB's syntax: linear time, ASCII classes, no look-around and no back-references (user
+//! guide, "Transforms for listener rules"). Owns the engine and its limits; callers decide where a regex is allowed.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -8,31 +8,31 @@ use thiserror::Error;
 
 use crate::wildcard::Case;
 
-/// The longest regex, in characters. ALB allows 128 in conditions and 1,024 in transforms.
+/// Length in characters. ALB allows 128 in conditions and 1,024 in transforms.
 const MAX_LENGTH: usize = 1024;
-/// The most memory that one compiled regex may take, in bytes.
+/// Memory of one compiled regex in bytes.
 const MAX_COMPILED: usize = 256 * 1024;
-/// The deepest nesting of groups.
+/// Nesting depth of groups.
 const MAX_NESTING: u32 = 32;
 
-/// A compiled regular expression. It searches: without `^` and `$` a match may stand anywhere.
+/// A compiled regular expression. It is unanchored: without `^` and `$` it matches anywhere in the input.
 #[derive(Clone, Debug)]
 pub struct Regex {
     compiled: regex_lite::Regex,
     ignores_case: bool,
 }
 
-/// Why a text is no regular expression here.
+/// An invalid or too large regular expression.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{0}")]
 pub struct RegexError(String);
 
 impl Regex {
-    /// Compiles; upper and lower case differ.
+    /// Compiles a case-sensitive regex.
     ///
     /// # Errors
     ///
-    /// [`RegexError`] for what is none, or too large.
+    /// [`RegexError`] if it is invalid or too large.
     pub fn new(source: &str) -> Result<Self, RegexError> {
         Self::with_case(source, Case::Sensitive)
     }
@@ -43,7 +43,7 @@ impl Regex {
         }
         let length = source.chars().count();
         if length > MAX_LENGTH {
-            return Err(RegexError(format!("{length} characters, a regex may have {MAX_LENGTH}")));
+            return Err(RegexError(format!("{length} characters long, the limit is {MAX_LENGTH}")));
         }
         regex_lite::RegexBuilder::new(source)
             .case_insensitive(case == Case::Insensitive)
@@ -54,24 +54,24 @@ impl Regex {
             .map_err(|error| RegexError(error.to_string()))
     }
 
-    /// Whether it matches anywhere. What is not UTF-8 never matches.
+    /// Returns `true` if it matches anywhere in the input. Input that is not UTF-8 never matches.
     #[must_use]
     pub fn is_match(&self, input: &[u8]) -> bool {
         std::str::from_utf8(input).is_ok_and(|input| self.compiled.is_match(input))
     }
 
-    /// The first match with its groups.
+    /// Returns the first match with its groups.
     #[must_use]
     pub fn captures<'i>(&self, input: &'i str) -> Option<regex_lite::Captures<'i>> {
         self.compiled.captures(input)
     }
 
-    /// The names of its groups, in their order. The first is the whole match and has none.
+    /// Returns the names of the groups in order. The first group is the whole match and has no name.
     pub fn group_names(&self) -> impl Iterator<Item = Option<&str>> {
         self.compiled.capture_names()
     }
 
-    /// The bytes that every match begins with; empty where the regex does not plainly say.
+    /// Returns bytes that every match starts with; may be shorter than possible, or empty.
     pub(crate) fn literal_prefix(&self) -> Vec<u8> {
         let source = self.source();
         let Some(anchored) = source.strip_prefix('^').filter(|_| !source.contains('|') && !self.ignores_case) else {
@@ -79,14 +79,14 @@ impl Regex {
         };
         let is_literal = |c: &char| c.is_ascii_alphanumeric() || "/_-~%&=:@,;!'\" ".contains(*c);
         let mut literal: String = anchored.chars().take_while(is_literal).collect();
-        // The last one belongs to what repeats it.
+        // The last character belongs to the repetition that follows.
         if anchored.strip_prefix(&*literal).is_some_and(|rest| rest.starts_with(['*', '?', '{'])) {
             literal.pop();
         }
         literal.into_bytes()
     }
 
-    /// As it was written.
+    /// Returns the regex as it was written.
     #[must_use]
     pub fn source(&self) -> &str {
         self.compiled.as_str()
@@ -117,8 +117,8 @@ impl fmt::Display for Regex {
 mod tests {
     use super::*;
 
-    #[test] // T12
-    fn what_could_take_long_is_refused_or_linear() {
+    #[test]
+    fn slow_regexes_are_rejected_or_run_in_linear_time() {
         for source in ["", "(", "a{99999}", "(a{500}){500}", &"(".repeat(40), &"a".repeat(1025), r"(a)\1", "(?=a)"] {
             assert!(Regex::new(source).is_err(), "{source}");
         }
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn it_searches_and_knows_its_case() {
+    fn regexes_are_unanchored_and_case_sensitive() {
         assert!(Regex::new("b").unwrap().is_match(b"abc"));
         assert!(!Regex::new("^B").unwrap().is_match(b"bc"));
         assert!(Regex::with_case("^B", Case::Insensitive).unwrap().is_match(b"bc"));

@@ -1,20 +1,21 @@
-//! What a condition looks at: a borrowed view of one request. Owns taking a host and a query string apart; builds nothing.
+//! A borrowed view of the parts of a request that conditions can test. Owns splitting a host and a query string;
+//! allocates nothing.
 
 use std::net::IpAddr;
 
 use http::header::{COOKIE, HOST, HeaderMap, HeaderValue};
 use http::{Method, Uri};
 
-/// The parts of one request that conditions can see, as raw bytes, nothing decoded.
+/// The parts of one request that conditions can test, as raw bytes without decoding.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestView<'a> {
     /// The method as sent; methods are case-sensitive (RFC 9110 section 9.1).
     pub method: &'a str,
-    /// The `Host` field, with or without a port; empty when there is none.
+    /// The `Host` field, with or without a port; empty if absent.
     pub host: &'a [u8],
     /// The path, percent-encoded as sent, without the query.
     pub path: &'a [u8],
-    /// What follows the first `?`, as sent.
+    /// Everything after the first `?`, as sent.
     pub query: Option<&'a [u8]>,
     /// The request's fields.
     pub headers: &'a HeaderMap,
@@ -23,7 +24,7 @@ pub struct RequestView<'a> {
 }
 
 impl<'a> RequestView<'a> {
-    /// The parts of a request whose host is in its `Host` field.
+    /// Returns the view of a request whose host is in its `Host` field.
     #[must_use]
     pub fn new(method: &'a Method, uri: &'a Uri, headers: &'a HeaderMap, source_ip: Option<IpAddr>) -> Self {
         RequestView {
@@ -36,7 +37,7 @@ impl<'a> RequestView<'a> {
         }
     }
 
-    /// The host without its port: `a.example:8080` is `a.example`, `[::1]:80` is `[::1]`.
+    /// Returns the host without its port: `a.example` for `a.example:8080`, `[::1]` for `[::1]:80`.
     #[must_use]
     pub fn host_name(&self) -> &'a [u8] {
         let name_end = match self.host.iter().rposition(|byte| *byte == b':') {
@@ -47,8 +48,8 @@ impl<'a> RequestView<'a> {
         self.host.get(..name_end).unwrap_or_default()
     }
 
-    /// The key/value pairs of the query, undecoded. A piece without `=` is a key with an empty value; empty pieces do not
-    /// count; the query ends at a `#`.
+    /// Returns the key/value pairs of the query, not decoded. A piece without `=` is a key with an empty value, empty
+    /// pieces are skipped, and a `#` ends the query.
     pub fn query_pairs(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
         let query = self.query.unwrap_or_default();
         let query = query.split(|byte| *byte == b'#').next().unwrap_or_default();
@@ -56,7 +57,7 @@ impl<'a> RequestView<'a> {
         pieces.map(|piece| at_equals(piece).unwrap_or((piece, &[])))
     }
 
-    /// Name and value of every cookie (RFC 6265 section 5.4), as sent.
+    /// Returns the name and value of each cookie (RFC 6265 section 5.4), as sent.
     pub fn cookies(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
         let lines = self.headers.get_all(COOKIE).iter();
         let cookies = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
@@ -67,7 +68,7 @@ impl<'a> RequestView<'a> {
     }
 }
 
-/// What stands before and behind the first `=`.
+/// Returns the bytes before and after the first `=`.
 fn at_equals(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let equals = bytes.iter().position(|byte| *byte == b'=')?;
     Some((bytes.get(..equals)?, bytes.get(equals + 1..)?))

@@ -1,9 +1,9 @@
-//! Replacing the first match of a regex by text and groups: what ALB's transforms do (user guide, "Transforms for listener
-//! rules"). What is rewritten, and what becomes of a result that makes no sense, is its callers' business.
+//! Replaces the first match of a regex by a template, as ALB's transforms do (user guide, "Transforms for listener
+//! rules"). Callers choose the input and validate the result.
 
 use crate::Regex;
 
-/// A regex and what stands in for its first match, wherever that is.
+/// A regex and the replacement for its first match.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rewrite {
     regex: Regex,
@@ -11,12 +11,12 @@ pub struct Rewrite {
     pieces: Vec<Piece>,
 }
 
-/// A part of what stands in for a match.
+/// A part of a replacement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Replacement<'p> {
-    /// With groups in it.
+    /// Text with group references.
     Template(&'p str),
-    /// As it is.
+    /// Literal text.
     Text(&'p str),
 }
 
@@ -27,7 +27,8 @@ enum Piece {
 }
 
 impl Rewrite {
-    /// `$1`, `${1}` and `${name}` are groups, `$$` is a dollar. Digits only: `$1x` is group 1 and an `x`.
+    /// In `replace`, `$1`, `${1}` and `${name}` are groups and `$$` is a dollar. Unbraced references are digits only:
+    /// `$1x` is group 1 followed by an `x`.
     ///
     /// # Errors
     ///
@@ -36,11 +37,11 @@ impl Rewrite {
         Rewrite::of_parts(regex, [Replacement::Template(replace)])
     }
 
-    /// The same for a replacement of several parts, of which some are text whatever they look like.
+    /// Like [`Rewrite::new`], for a replacement of several parts, some of which are literal.
     ///
     /// # Errors
     ///
-    /// As [`Rewrite::new`].
+    /// The name of a group that the regex does not have.
     pub fn of_parts<'p>(regex: Regex, parts: impl IntoIterator<Item = Replacement<'p>>) -> Result<Self, String> {
         let (mut replace, mut pieces) = (String::new(), Vec::new());
         for part in parts {
@@ -54,7 +55,7 @@ impl Rewrite {
         Ok(Rewrite { regex, replace: replace.into(), pieces })
     }
 
-    /// The input with its match replaced; `None` without a match.
+    /// Returns the input with its first match replaced; `None` if nothing matches.
     #[must_use]
     pub fn apply(&self, input: &str) -> Option<String> {
         let captures = self.regex.captures(input)?;
@@ -64,7 +65,7 @@ impl Rewrite {
         for piece in &self.pieces {
             match piece {
                 Piece::Text(text) => result.push_str(text),
-                // A group that took no part is empty.
+                // A group that did not take part in the match is empty.
                 Piece::Group(group) => result.push_str(captures.get(*group).map_or("", |it| it.as_str())),
             }
         }
@@ -72,13 +73,13 @@ impl Rewrite {
         Some(result)
     }
 
-    /// What is looked for, as it was written.
+    /// Returns the regex as it was written.
     #[must_use]
     pub fn regex(&self) -> &str {
         self.regex.source()
     }
 
-    /// What stands in for it, as it was written; of several parts all in a row, whose `$` may be text.
+    /// Returns the replacement as it was written. Several parts are joined; a `$` may then be literal.
     #[must_use]
     pub fn replace(&self) -> &str {
         &self.replace
@@ -132,7 +133,7 @@ mod tests {
         Rewrite::new(Regex::new(regex).unwrap(), replace).unwrap().apply(input)
     }
 
-    #[test] // T12
+    #[test]
     fn the_first_match_alone_is_replaced() {
         assert_eq!(apply("a", "b", "/aa").as_deref(), Some("/ba"));
         assert_eq!(apply("x", "b", "/aa"), None);

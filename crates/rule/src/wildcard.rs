@@ -1,22 +1,22 @@
-//! ALB's wildcards: `*` stands for any run of bytes, also an empty one and also one with `/`; `?` for exactly one byte; all
-//! else, `[` included, for itself. A pattern covers the whole input. Owns compiling and matching; which field allows
-//! wildcards or ignores case is decided in `condition.rs`.
+//! ALB's wildcards: `*` matches any run of bytes, including none and including `/`; `?` matches exactly one byte;
+//! everything else, even `[`, is literal. A pattern must match the whole input. Owns compiling and matching;
+//! `condition.rs` decides which fields allow wildcards and ignore case.
 
-/// Whether ASCII letters match in both cases.
+/// Case sensitivity for ASCII letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Case {
-    /// They do not.
+    /// Upper and lower case differ.
     Sensitive,
-    /// They do.
+    /// Upper and lower case are equal.
     Insensitive,
 }
 
-/// Whether `\*` and `\?` mean the characters themselves. ALB has this in query-string conditions only.
+/// Escapes of wildcards. ALB has them in query-string conditions only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Escapes {
-    /// A backslash is one.
+    /// A backslash is literal.
     None,
-    /// They do.
+    /// `\*` and `\?` are literal.
     Backslash,
 }
 
@@ -40,7 +40,7 @@ impl Wildcard {
         let mut bytes = source.bytes().peekable();
         while let Some(byte) = bytes.next() {
             let token = match byte {
-                // Neighbouring stars mean the same as one.
+                // Consecutive stars are equivalent to one.
                 b'*' if tokens.last() == Some(&Token::Any) => continue,
                 b'*' => Token::Any,
                 b'?' => Token::One,
@@ -56,7 +56,7 @@ impl Wildcard {
         Self { tokens: tokens.into(), case }
     }
 
-    /// How many wildcard characters count towards ALB's quota.
+    /// Returns the number of wildcards, as ALB's quota counts them.
     pub(crate) fn wildcards(&self) -> usize {
         self.tokens.iter().filter(|token| !matches!(token, Token::Byte(_))).count()
     }
@@ -65,7 +65,7 @@ impl Wildcard {
         self.case == Case::Insensitive
     }
 
-    /// The bytes that every match begins with; lower-case where case is ignored.
+    /// Returns the bytes that every match starts with; in lower case if case is ignored.
     pub(crate) fn literal_prefix(&self) -> Vec<u8> {
         let literals = self.tokens.iter().map_while(|token| match token {
             Token::Byte(byte) => Some(*byte),
@@ -81,7 +81,8 @@ impl Wildcard {
         })
     }
 
-    /// Whether it matches whatever `other` does. May say no though it does.
+    /// Returns `true` only if this pattern matches every input that `other` matches. May return `false` even if it
+    /// does.
     pub(crate) fn covers(&self, other: &Wildcard) -> bool {
         let same_case = self.case == other.case || self.case == Case::Insensitive;
         same_case
@@ -92,11 +93,11 @@ impl Wildcard {
             })
     }
 
-    /// Greedy matching that comes back to the last star only: time is at most pattern x input, memory constant.
-    /// `fits` says whether a token takes one symbol of the input; a star takes any run of those that fit it.
+    /// Matches greedily and backtracks to the last star only: time is at most pattern × input, memory constant. `fits`
+    /// decides whether a token matches one symbol of the input; a star matches any run of symbols that fit it.
     fn accepts<S>(&self, input: &[S], fits: impl Fn(Token, &S) -> bool) -> bool {
         let (mut at, mut next) = (0, 0);
-        // Where to go on when the present attempt fails: after the last star, one symbol further than last time.
+        // Where to continue after a mismatch: behind the last star, one symbol further than last time.
         let mut retry: Option<(usize, usize)> = None;
         loop {
             match (self.tokens.get(next), input.get(at)) {
@@ -134,7 +135,6 @@ mod tests {
         Wildcard::new(pattern, Case::Sensitive, Escapes::None).matches(input.as_bytes())
     }
 
-    // T11
     #[test]
     fn the_whole_input_must_match_and_a_star_spans_slashes() {
         assert!(matches("/img/*", "/img/a/b/c.png"));
@@ -148,7 +148,6 @@ mod tests {
         assert!(matches("*.jpg", "/a.jpg/b.jpg"));
     }
 
-    // T11
     #[test]
     fn a_question_mark_is_exactly_one_byte_and_brackets_are_literal() {
         assert!(matches("/v?/x", "/v1/x"));
@@ -189,7 +188,7 @@ mod tests {
         assert!(!covers("/a*", "/b"));
     }
 
-    /// The definition, written down without any thought for speed.
+    /// The definition of matching, written without regard to speed.
     fn oracle(pattern: &[u8], input: &[u8]) -> bool {
         match (pattern.split_first(), input.split_first()) {
             (None, None) => true,
@@ -210,7 +209,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_covered_is_matched(wide in "[ab*?]{0,6}", narrow in "[ab*?]{0,6}", input in "[ab]{0,8}") {
+        fn covered_inputs_match(wide in "[ab*?]{0,6}", narrow in "[ab*?]{0,6}", input in "[ab]{0,8}") {
             let [wide, narrow] = [wide, narrow].map(|text| Wildcard::new(&text, Case::Sensitive, Escapes::None));
             prop_assert!(wide.covers(&wide));
             if wide.covers(&narrow) && narrow.matches(input.as_bytes()) {

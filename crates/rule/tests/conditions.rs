@@ -1,11 +1,11 @@
-//! Each condition type against ALB's table: what matches, what does not, and what is refused.
+//! Each condition type against ALB's documentation: what matches, what does not, and what is rejected.
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use crossfade_rule::{Condition, RequestView};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// A request as text: `METHOD TARGET`, then `name: value` lines. `host` is taken from the fields, as a listener does.
+/// Parses `METHOD TARGET` and `name: value` lines. `host` comes from the fields, as in a listener.
 fn holds_for(condition: &Condition, request: &str) -> bool {
     let mut lines = request.lines();
     let (method, target) = lines.next().unwrap().split_once(' ').unwrap();
@@ -25,11 +25,10 @@ fn holds_for(condition: &Condition, request: &str) -> bool {
 }
 
 #[track_caller]
-fn refused<T: std::fmt::Debug>(made: Result<T, crossfade_rule::ConditionError>, message: &str) {
+fn rejected<T: std::fmt::Debug>(made: Result<T, crossfade_rule::ConditionError>, message: &str) {
     assert_eq!(made.expect_err("accepted").to_string(), message);
 }
 
-// T11
 #[test]
 fn host_ignores_case_and_port() {
     let condition = Condition::host(["*.Example.com", "shop.example.org"]).unwrap();
@@ -42,9 +41,8 @@ fn host_ignores_case_and_port() {
     assert!(!holds_for(&condition, "GET /\nhost: [::1]:80"));
 }
 
-// T11
 #[test]
-fn path_counts_case_sees_no_query_and_is_not_decoded() {
+fn path_is_case_sensitive_without_query_and_not_decoded() {
     let condition = Condition::path(["/api/*/items", "/V?"]).unwrap();
     assert!(holds_for(&condition, "GET /api/a/b/items"));
     assert!(holds_for(&condition, "GET /api//items?x=/nothing"));
@@ -56,7 +54,7 @@ fn path_counts_case_sees_no_query_and_is_not_decoded() {
     assert!(holds_for(&ampersand, "GET /a&b"));
 }
 
-// T8: what is decided on is what is forwarded
+// A decision must be about the path that is forwarded.
 #[test]
 fn path_is_not_normalised() {
     let admin = Condition::path(["/admin*"]).unwrap();
@@ -76,7 +74,6 @@ fn method_is_exact() {
     assert!(!holds_for(&condition, "GETS /"));
 }
 
-// T11
 #[test]
 fn header_takes_any_value_of_a_repeated_field_and_does_not_split_commas() {
     let condition = Condition::header("X-Beta", ["yes", "on-*"]).unwrap();
@@ -86,7 +83,6 @@ fn header_takes_any_value_of_a_repeated_field_and_does_not_split_commas() {
     assert!(!holds_for(&condition, "GET /\nx-alpha: yes"));
 }
 
-// T11
 #[test]
 fn query_pairs_are_alternatives_undecoded_and_escapable() {
     let condition = Condition::query([(Some("v"), "2"), (Some("beta*"), "*")]).unwrap();
@@ -102,7 +98,7 @@ fn query_pairs_are_alternatives_undecoded_and_escapable() {
     assert!(!holds_for(&any_key, "GET /?x=a=a*b"), "the value goes from the first `=` to the end");
 }
 
-// T11, T14: never an address that the client could write itself
+// A client must not be able to choose the address that is tested.
 #[test]
 fn ip_is_the_peer_and_not_what_the_client_claims() {
     let peer = Condition::ip(["10.0.0.0/8", "203.0.113.0/24"]).unwrap();
@@ -121,40 +117,43 @@ fn ip_is_the_peer_and_not_what_the_client_claims() {
 }
 
 #[test]
-fn refuses_what_alb_refuses_and_names_field_and_value() {
+fn rejects_what_alb_rejects_and_names_field_and_value() {
     let none: [&str; 0] = [];
-    refused(Condition::host(none), "condition `host` has no values");
-    refused(Condition::path([""]), "condition `path` has an empty value");
+    rejected(Condition::host(none), "condition `host` has no values");
+    rejected(Condition::path([""]), "condition `path` has an empty value");
     let localhost =
         "condition `host`: `localhost` is not a host pattern: it needs a `.` and only letters after the last one";
-    refused(Condition::host(["localhost"]), localhost);
+    rejected(Condition::host(["localhost"]), localhost);
     assert!(Condition::host(["10.0.0.1"]).is_err());
     assert!(Condition::host(["example.*"]).is_err());
     assert!(Condition::host(["a_b.example.com"]).is_err());
     assert!(Condition::path(["/ü"]).is_err());
-    refused(
+    rejected(
         Condition::path(["/a b"]),
         "condition `path`: `/a b` contains ' ', ALB allows letters, digits and `_ - . $ / ~ \" ' @ : + & % * ?`",
     );
-    refused(
+    rejected(
         Condition::method(["get"]),
         "condition `method`: `get` contains 'g', ALB allows capital letters, `-` and `_`",
     );
-    refused(
+    rejected(
         Condition::header("X-*", ["a"]),
         "condition `header`: `X-*` is not a header name: wildcards work in values only",
     );
-    refused(Condition::header("host", ["a"]), "condition `header`: `host` is not allowed here; use a `host` condition");
-    refused(Condition::header("a b", ["a"]), "condition `header`: `a b` is not a header name");
+    rejected(
+        Condition::header("host", ["a"]),
+        "condition `header`: `host` is not allowed here; use a `host` condition",
+    );
+    rejected(Condition::header("a b", ["a"]), "condition `header`: `a b` is not a header name");
     assert!(Condition::header("x-a", ["tab\t"]).is_err());
-    refused(Condition::query([(Some(""), "a")]), "condition `query` has an empty key");
-    refused(Condition::query([(Some("a"), "")]), "condition `query` has an empty value");
-    refused(Condition::ip(["10.0.0.1"]), "condition `ip`: `10.0.0.1` is not a CIDR range; for one address add `/32`");
-    refused(
+    rejected(Condition::query([(Some(""), "a")]), "condition `query` has an empty key");
+    rejected(Condition::query([(Some("a"), "")]), "condition `query` has an empty value");
+    rejected(Condition::ip(["10.0.0.1"]), "condition `ip`: `10.0.0.1` is not a CIDR range; for one address add `/32`");
+    rejected(
         Condition::ip(["10.0.0.0/33"]),
         "condition `ip`: `10.0.0.0/33` is not a CIDR range such as `192.0.2.0/24` or `2001:db8::/32`",
     );
-    refused(Condition::ip(["255.255.255.255/32"]), "condition `ip`: `255.255.255.255/32` is not allowed by ALB");
+    rejected(Condition::ip(["255.255.255.255/32"]), "condition `ip`: `255.255.255.255/32` is rejected by ALB");
 }
 
 #[test]
@@ -173,7 +172,7 @@ fn reads_well() {
     }
 }
 
-/// Regex values search, and mind case where globs do.
+/// Regexes are unanchored, and case-sensitive where wildcards are.
 #[test]
 fn regex_values() {
     let path = Condition::path_regex(["^/api/v[12]/", "Exact$"]).unwrap();
@@ -183,10 +182,10 @@ fn regex_values() {
     let host = Condition::host_regex(["^(.+)\\.example\\.com$"]).unwrap();
     assert!(holds_for(&host, "GET /\nhost: A.EXAMPLE.com:8080") && !holds_for(&host, "GET /\nhost: example.com"));
     assert!(holds_for(&Condition::header_regex("X-A", ["^beta-\\d+$"]).unwrap(), "GET /\nx-a: Beta-7"));
-    refused(
+    rejected(
         Condition::header_regex("host", ["a"]),
         "condition `header`: `host` is not allowed here; use a `host` condition",
     );
-    assert!(Condition::path_regex(["(?=a)"]).unwrap_err().to_string().contains("no regex"));
-    refused(Condition::host_regex([""]), "condition `host` has an empty value");
+    assert!(Condition::path_regex(["(?=a)"]).unwrap_err().to_string().contains("not a regex"));
+    rejected(Condition::host_regex([""]), "condition `host` has an empty value");
 }

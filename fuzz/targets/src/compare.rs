@@ -1,5 +1,5 @@
-//! Two answers of any kind: the same is a match, there are as many differences as a record may have, and neither the work
-//! nor the memory that it takes to know is more than it may be.
+//! Two answers of any kind: the same is a match, there are as many differences as a record may have, and neither the
+//! work nor the memory that it takes to know is more than it may be.
 
 use std::time::UNIX_EPOCH;
 
@@ -18,7 +18,7 @@ const SEPARATOR: &[u8] = b"\n---\n";
 /// The most memory that a comparison may take, in KiB.
 const MAX_MEMORY: u64 = 48 * 1024;
 
-/// What the process has taken at most so far, in KiB; 0 where the system does not say.
+/// The peak memory of this process, in KiB; 0 where the system does not report it.
 fn peak_memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

@@ -1,4 +1,4 @@
-//! Any text as `crossfade.yaml`: every mistake can be shown, and what compiles finds a route for any request.
+//! Any text as `crossfade.yaml`: every error can be shown, and a valid configuration finds a route for any request.
 
 use crossfade_route::{Action, Checked, Nothing, Observer, RequestView, Route, RoutingTable};
 
@@ -7,9 +7,9 @@ use crate::text;
 struct Everything;
 
 impl Observer for Everything {
-    const LOOKS_AT_ALL: bool = true;
+    const EVALUATES_ALL: bool = true;
 
-    fn passed_over(&mut self, _: &Route, condition: &dyn std::fmt::Display, _: &str) {
+    fn skipped(&mut self, _: &Route, condition: &dyn std::fmt::Display, _: &str) {
         assert!(!condition.to_string().is_empty());
     }
 }

@@ -1,12 +1,12 @@
-//! Any bytes as an event: whatever is read can be built again, and stands in a request line.
+//! Any bytes as an event: a request that is read can be built again, and its target can be in a request line.
 
 use bytes::Bytes;
 use crossfade_event::alb::RequestLine;
-use crossfade_event::{HeaderMode, alb, decode_request};
+use crossfade_event::{FORMATS, HeaderMode, alb, decode_request};
 
 /// The event.
 pub fn event(data: &[u8]) {
-    let Ok(event) = decode_request(&Bytes::copy_from_slice(data)) else { return };
+    let Ok(event) = decode_request(FORMATS, &Bytes::copy_from_slice(data)) else { return };
     let (parts, body) = event.request.into_parts();
     assert!(parts.uri.scheme().is_none() && parts.uri.authority().is_none(), "the event names a host to go to");
     let target = parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
@@ -15,7 +15,7 @@ pub fn event(data: &[u8]) {
         // A text body or field that is not UTF-8 is the only thing an event cannot carry.
         let line = RequestLine::new(&parts.method, &parts.uri);
         let Ok(again) = alb::encode_request(mode, "arn", line, &parts.headers, &body) else { continue };
-        let again = decode_request(&Bytes::from(again)).map(|again| again.request);
+        let again = decode_request(FORMATS, &Bytes::from(again)).map(|again| again.request);
         let again = again.unwrap_or_else(|error| panic!("what was built cannot be read: {error}"));
         assert_eq!((again.method(), again.uri().path()), (&parts.method, parts.uri.path()));
         assert_eq!(again.body(), &body);

@@ -1,11 +1,11 @@
-//! Any bytes as a client's connection: however they are cut, the same requests are read; a second reader reads the same; and
-//! the function gets the request that was sent.
+//! Any bytes as a client's connection: however they are cut, the same requests are read; a second reader reads the
+//! same; and the function gets the request that was sent.
 
 use std::cell::RefCell;
 
 use bytes::Bytes;
 use crossfade_emulator::fuzzing::{self, Request};
-use crossfade_event::{HeaderMode, decode_request};
+use crossfade_event::{FORMATS, HeaderMode, decode_request};
 use tokio::runtime::{Builder, Runtime};
 
 thread_local! {
@@ -65,8 +65,8 @@ fn the_function_gets_it(request: Request) {
     let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
     for mode in [HeaderMode::Single, HeaderMode::Multi] {
         let Ok(event) = fuzzing::event(request.clone(), mode) else { continue };
-        // What cannot stand in a request line is the function's to refuse.
-        let Ok(event) = decode_request(&Bytes::from(event)) else { continue };
+        // The function must reject a target that cannot be in a request line.
+        let Ok(event) = decode_request(FORMATS, &Bytes::from(event)) else { continue };
         assert_eq!(event.request.method().as_str(), method);
         assert_eq!(event.request.uri().path().as_bytes(), path);
         assert_eq!(event.request.body(), &request.body);

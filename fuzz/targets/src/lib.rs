@@ -1,5 +1,6 @@
-//! What the fuzz targets do with any bytes: call what reads input from outside, and hold what comes out to what must be true
-//! of it. Used by libFuzzer (`fuzz/fuzz_targets`) and by a test over the corpora (`tests/corpus.rs`). Owns no input.
+//! The fuzz targets: each calls a reader of outside input with arbitrary bytes, and checks properties that the result
+//! must have for any input. Used by libFuzzer (`fuzz/fuzz_targets`) and by a test over the corpora (`tests/corpus.rs`).
+//! Owns no input.
 
 mod compare;
 mod config;

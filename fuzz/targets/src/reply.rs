@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use crossfade_emulator::fuzzing;
-use crossfade_event::{EventFormat, HeaderMode, alb, encode_response};
+use crossfade_event::{HeaderMode, alb};
 use http::{Method, Response};
 
 /// The reply, in either header mode.
@@ -14,7 +14,7 @@ pub fn reply(data: &[u8]) {
         assert!((200..=599).contains(&response.status().as_u16()));
         is_one_answer(&response);
         let mut out = Vec::new();
-        if encode_response(EventFormat::Alb(mode), &response, &mut out).is_ok() {
+        if (mode.format().encode)(&response, &mut out).is_ok() {
             let again = alb::decode_response(mode, &out).map(|again| again.response);
             let again = again.unwrap_or_else(|error| panic!("what was written cannot be read: {error}"));
             assert_eq!((again.status(), again.body()), (response.status(), response.body()));
@@ -22,7 +22,8 @@ pub fn reply(data: &[u8]) {
     }
 }
 
-/// What goes to the client ends where its framing says, and has the lines that it has fields, whatever is in them.
+/// Checks that the bytes for the client are one response: it ends where its framing says, and has one line for each
+/// field.
 fn is_one_answer(response: &Response<Bytes>) {
     let (head, body) = fuzzing::answer(&Method::GET, response.clone());
     let text = |at: usize| head.get(at..).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Any text as each kind of file that listener rules come from: an answer in bounded time, and no mistake without words.
+//! Any text as each kind of file with listener rules: a result in bounded time, and no error without a message.
 
 use std::path::Path;
 
@@ -24,7 +24,7 @@ pub fn source(data: &[u8]) {
                 assert_eq!((loaded.names.len(), loaded.left_out.len()), (functions, functions));
                 assert!(!table(&loaded.settings).is_empty());
             }
-            Err(mistakes) => assert!(!mistakes.list().is_empty() && !mistakes.to_string().is_empty()),
+            Err(error) => assert!(error.count() > 0 && !error.to_string().is_empty()),
         }
     }
 }

@@ -48,7 +48,7 @@ fn packed(archive: &Path) -> Vec<Input> {
     inputs
 }
 
-#[test] // T7, T16, T23
+#[test]
 fn no_committed_input_breaks_its_target() {
     let corpora = Path::new(env!("CARGO_MANIFEST_DIR")).join("../corpus");
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../crates");

@@ -175,8 +175,6 @@ fn members(conditions: &[Condition]) -> String {
         Condition::Header { .. } => headers.clone(),
         Condition::Query(values) => query(values),
         Condition::Ip(ranges) => list(ranges.iter().map(|range| scalar(&range.to_string()))),
-        // A kind that is new: words that `check` refuses are better than a condition that is lost.
-        other => scalar(&other.to_string()),
     };
     let mut members: Vec<_> = conditions.iter().map(|condition| (condition.kind(), value(condition))).collect();
     members.dedup();

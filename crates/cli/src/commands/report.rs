@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::{Context, Result};
-use crossfade_compare::Record;
+use crossfade_journal::comparison::Record;
 use crossfade_parity::{Gate, Tally, judge};
 
 use super::Verdict;

@@ -75,9 +75,9 @@ impl Sources {
         };
         // What a user looks for is below the last line that was typed.
         let Loaded { settings, names, left_out, environment, warnings } =
-            loaded.map_err(|mistakes| match mistakes.list() {
-                [one] => anyhow!("{one}"),
-                list => anyhow!("{} mistakes in `{}`\n{mistakes}", list.len(), file.display()),
+            loaded.map_err(|error| match error.count() {
+                1 => anyhow!("{error}"),
+                count => anyhow!("{count} errors in `{}`\n{error}", file.display()),
             })?;
         for warning in warnings {
             say(&warning);

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use crossfade_compare::shown_query;
+use crossfade_journal::redaction::shown_query;
 use crossfade_route::{Checked, Expectation};
 
 use super::Verdict;

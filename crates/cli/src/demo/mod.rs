@@ -3,6 +3,7 @@
 //! Owns their sockets and counts what reaches them. What they answer is in `pages`, the bytes of it in `content`; their
 //! certificates come from `crate::certificate`. Nothing here knows Lambda, ALB or the proxy.
 
+mod answer;
 mod content;
 mod pages;
 mod shop;
@@ -209,7 +210,7 @@ async fn serve(socket: TcpStream, system: System, tls: TlsAcceptor, counters: Ar
 async fn respond(system: System, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let (parts, body) = request.into_parts();
     let Ok(body) = Limited::new(body, MAX_BODY).collect().await else {
-        return Ok(pages::text(StatusCode::PAYLOAD_TOO_LARGE, "body broken off or too large\n"));
+        return Ok(answer::text(StatusCode::PAYLOAD_TOO_LARGE, "body broken off or too large\n"));
     };
     let delay = pages::delay(system, &parts.uri);
     if !delay.is_zero() {

@@ -14,9 +14,12 @@ use http::request::Parts;
 use http::{Method, Response, StatusCode, Uri};
 use http_body_util::Full;
 use hyper::body::Body;
+use maud::{DOCTYPE, html};
 use serde_json::json;
 
+use super::answer::{Answer, content, text};
 use super::{MAX_BODY, System, content, shop};
+use crate::html::render;
 
 /// Says which system answered; the `Server` field may be replaced on the way, this one may not.
 const DEMO_BACKEND: HeaderName = HeaderName::from_static("x-demo-backend");
@@ -29,8 +32,6 @@ const MAX_DELAY: Duration = Duration::from_secs(60);
 const ENTITY_TAG: &str = "\"crossfade-demo-1\"";
 
 static PICTURE: LazyLock<Bytes> = LazyLock::new(|| content::png().into());
-
-pub(super) type Answer = Response<Full<Bytes>>;
 
 /// How long `/slow?ms=N` waits before it answers: at most a minute; others as the shop says.
 pub(super) fn delay(system: System, uri: &Uri) -> Duration {
@@ -49,7 +50,7 @@ pub(super) fn answer(system: System, parts: &Parts, body: Bytes, now: SystemTime
         "/echo" => echo(system, parts, &body),
         "/image" => content("image/png", PICTURE.clone()),
         "/gzip" => gzip(),
-        "/latin1" => content("text/html; charset=iso-8859-1", &b"<title>Caf\xe9</title>\n<p>d\xe9j\xe0 vu\n"[..]),
+        "/latin1" => content("text/html; charset=iso-8859-1", &b"<p>Caf\xe9\n<p>d\xe9j\xe0 vu\n"[..]),
         "/cookies" => cookies(),
         "/redirect" => redirect(&parts.uri),
         "/slow" => text(StatusCode::OK, "here at last\n"),
@@ -79,59 +80,46 @@ fn without_body(answer: Answer) -> Answer {
     Response::from_parts(head, Full::default())
 }
 
-/// A short plain answer.
-pub(super) fn text(status: StatusCode, message: &'static str) -> Answer {
-    let mut answer = content("text/plain; charset=utf-8", message);
-    *answer.status_mut() = status;
-    answer
-}
-
-pub(super) fn content(media_type: &'static str, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(body.into()));
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
-    answer
-}
-
-pub(super) fn json(value: &serde_json::Value) -> Answer {
-    content("application/json", format!("{value:#}\n"))
-}
+/// Paths that show what a demo back end can do.
+const PATHS: [&str; 21] = [
+    "/orders/42",
+    "/products/7",
+    "/customers/10",
+    "/carts/3",
+    "/reviews/5",
+    "/search?q=cup",
+    "/help/returns",
+    "/invoices/9.pdf",
+    "/echo?q=a%20b",
+    "/image",
+    "/bytes/1000",
+    "/text/1000",
+    "/gzip",
+    "/latin1",
+    "/cookies",
+    "/redirect?to=/orders/42",
+    "/status/404",
+    "/slow?ms=500",
+    "/head",
+    "/etag",
+    "/obs-text",
+];
 
 /// The page that a newcomer sees first.
 fn index(system: System) -> Answer {
-    let name = system.name();
-    let links: String = [
-        "/orders/42",
-        "/products/7",
-        "/customers/10",
-        "/carts/3",
-        "/reviews/5",
-        "/search?q=cup",
-        "/help/returns",
-        "/invoices/9.pdf",
-        "/echo?q=a%20b",
-        "/image",
-        "/bytes/1000",
-        "/text/1000",
-        "/gzip",
-        "/latin1",
-        "/cookies",
-        "/redirect?to=/orders/42",
-        "/status/404",
-        "/slow?ms=500",
-        "/head",
-        "/etag",
-        "/obs-text",
-    ]
-    .iter()
-    .map(|link| format!("  <li><a href=\"{link}\">{link}</a>\n"))
-    .collect();
-    content(
-        "text/html; charset=utf-8",
-        format!(
-            "<!doctype html>\n<html lang=\"en\">\n<title>The {name} system</title>\n<h1>The {name} system</h1>\n\
-             <p>A demo back end of Crossfade. POST something to <code>/upload</code> and it comes back.\n<ul>\n{links}</ul>\n"
-        ),
-    )
+    let title = format!("The {} system", system.name());
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head { meta charset="utf-8"; title { (title) } }
+            body {
+                h1 { (title) }
+                p { "A demo back end of Crossfade. POST something to " code { "/upload" } " and it comes back." }
+                ul { @for path in PATHS { li { a href=(path) { (path) } } } }
+            }
+        }
+    };
+    content("text/html; charset=utf-8", render(page) + "\n")
 }
 
 /// The request as it arrived, one field a line. Field names are lower case (HTTP/2 sends them so, and HTTP/1.1 compares

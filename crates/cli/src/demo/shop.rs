@@ -6,10 +6,12 @@ use std::time::{Duration, SystemTime};
 
 use http::header::{CACHE_CONTROL, HeaderValue};
 use http::{StatusCode, Uri};
+use maud::html;
 use serde_json::{Value, json};
 
 use super::System;
-use super::pages::{self, Answer};
+use super::answer::{Answer, content, json as json_answer, text};
+use crate::html::render;
 
 /// What the new system's search takes, on top of everything.
 const SLOW_SEARCH: Duration = Duration::from_millis(40);
@@ -22,20 +24,20 @@ pub(super) fn delay(system: System, uri: &Uri) -> Duration {
 /// The page of a path, if the shop has one.
 pub(super) fn page(system: System, path: &str, now: SystemTime) -> Option<Answer> {
     if path == "/search" {
-        return Some(pages::json(&results(system)));
+        return Some(json_answer(&results(system)));
     }
     let (folder, name) = path.strip_prefix('/')?.split_once('/')?;
     if name.is_empty() || name.contains('/') {
         return None;
     }
     Some(match folder {
-        "orders" => pages::json(&order(system, name)),
+        "orders" => json_answer(&order(system, name)),
         "products" => product(system, name),
         "customers" => customer(system, name),
-        "carts" => pages::json(&cart(name, now)),
-        "reviews" => pages::json(&json!({ "id": name, "stars": 4, "text": "does what it says" })),
+        "carts" => json_answer(&cart(name, now)),
+        "reviews" => json_answer(&json!({ "id": name, "stars": 4, "text": "does what it says" })),
         "help" => help(system, name),
-        "invoices" => pages::content("application/pdf", invoice(system)),
+        "invoices" => content("application/pdf", invoice(system)),
         _ => return None,
     })
 }
@@ -62,7 +64,7 @@ fn product(system: System, id: &str) -> Answer {
         System::Legacy => (json!({ "id": id, "name": "Cup", "price": "14.95" }), "max-age=60"),
         System::Modern => (json!({ "id": id, "name": "Cup", "price": 14.95, "currency": "EUR" }), "no-store"),
     };
-    let mut answer = pages::json(&value);
+    let mut answer = json_answer(&value);
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(caching));
     answer
 }
@@ -70,9 +72,9 @@ fn product(system: System, id: &str) -> Answer {
 /// Every tenth customer has not been moved: another `status`.
 fn customer(system: System, id: &str) -> Answer {
     if system == System::Modern && id.ends_with('0') {
-        return pages::text(StatusCode::NOT_FOUND, "no such customer\n");
+        return text(StatusCode::NOT_FOUND, "no such customer\n");
     }
-    pages::json(&json!({ "id": id, "name": "A. Smith", "newsletter": false }))
+    json_answer(&json!({ "id": id, "name": "A. Smith", "newsletter": false }))
 }
 
 /// What is another one each time, in both systems: noise.
@@ -93,10 +95,14 @@ fn results(system: System) -> Value {
 /// The same page in other markup, but for one `text`.
 fn help(system: System, name: &str) -> Answer {
     let page = match system {
-        System::Legacy => format!("<h1 class='big'>Help</h1>\n\n  <p>About {name}. Call us   any day.</p>\n"),
-        System::Modern => format!("<h1 class=\"big\">Help</h1><p>About {name}. Write to us any day.</p>"),
+        System::Legacy => html! {
+            h1 lang="en" class="big" { "Help" } "\n\n  " p { "About " (name) ". Call us   any day." } "\n"
+        },
+        System::Modern => html! {
+            h1 class="big" lang="en" { "Help" } p { "About " (name) ". Write to us any day." }
+        },
     };
-    pages::content("text/html; charset=utf-8", page)
+    content("text/html; charset=utf-8", render(page))
 }
 
 /// Other `bytes`.

@@ -1,204 +1,181 @@
-//! The page of one request: what went wrong, how it went its way and how long that took, its rule, what mirroring found,
-//! and its messages.
+//! The page of one request: its errors, its way and its times, its rule, the results of mirroring, and its messages.
 
-use std::fmt::Write;
+use std::sync::Arc;
 
-use crossfade_compare::{Against, Class, Record, Side, Verdict};
 use crossfade_emulator::Exchange;
+use crossfade_journal::Skipped;
+use crossfade_journal::comparison::{Against, Class, Difference, Record, Side, Verdict};
 use crossfade_parity::number::{self, grouped};
+use maud::{Markup, html};
 
 use super::Shared;
 use super::curl;
-use super::line::{Access, PassedOver};
+use super::line::Access;
 use super::list::marks;
 use super::messages;
-use super::page::{bytes, escape, frame, milliseconds, status, time};
+use super::page::{bytes, frame, milliseconds, section, status, time};
 use super::rules;
 use super::secrets::Secrets;
 use super::store::Entry;
-use crate::report::class_name;
+use crate::terminal::printable;
 
 /// Differences of a comparison, and back ends that failed first, that are shown.
 const MOST_DIFFERENCES: usize = 200;
-const MOST_PASSED_OVER: usize = 20;
+const MOST_SKIPPED: usize = 20;
 
-pub(super) fn page(shared: &Shared, id: u64) -> Option<String> {
+pub(super) fn page(shared: &Shared, id: u64) -> Option<Markup> {
     let (entry, clock, newer, older) = {
         let store = shared.store();
-        let entry = store.get(id)?.clone();
-        (
-            entry,
-            store.part(&super::filter::Filter::default(), None, 0).clock,
-            store.get(id + 1).is_some(),
-            id > 1 && store.get(id - 1).is_some(),
-        )
+        let neighbour = |id| store.get(id).map(|entry| entry.id);
+        (store.get(id)?.clone(), store.clock(), neighbour(id + 1), id.checked_sub(1).and_then(neighbour))
     };
     let secrets = shared.setup.secrets;
     let exchange = &entry.exchange;
-    let title = format!("{} {}", exchange.method, entry.shown.target);
-    let mut main =
-        "<nav class=\"bar\" aria-label=\"Requests\"><a id=\"list-link\" href=\"/\">All requests</a>".to_owned();
-    for (is_there, id, rel, label) in [(newer, id + 1, "prev", "Newer"), (older, id.saturating_sub(1), "next", "Older")]
-    {
-        if is_there {
-            let _ = write!(main, " <a rel=\"{rel}\" href=\"/requests/{id}\">{label}</a>");
+    let main = html! {
+        nav.bar aria-label="Requests" {
+            a #list-link href="/" { "All requests" }
+            @if let Some(id) = newer { " " a rel="prev" href={ "/requests/" (id) } { "Newer" } }
+            @if let Some(id) = older { " " a rel="next" href={ "/requests/" (id) } { "Older" } }
+        }
+        div.head #detail data-id=(id) data-run=(shared.run) data-clock=(clock) {
+            h1 {
+                (status(exchange.status)) " " span.method { (exchange.method) } " " span.target { (entry.shown.target) }
+            }
+            p.marks { (marks(&entry)) }
+            (actions(shared, &entry))
+        }
+        (problems(secrets, &entry))
+        (facts(&entry))
+        (way(secrets, &entry))
+        (comparisons(secrets, &entry.comparisons))
+        (rules::section(shared, &entry))
+        (messages::sections(secrets, &entry))
+        (curl_section(shared, &entry))
+        (access_log(secrets, &entry))
+    };
+    Some(frame(shared, &format!("{} {}", exchange.method, entry.shown.target), main))
+}
+
+fn actions(shared: &Shared, entry: &Entry) -> Markup {
+    html! {
+        div.actions {
+            @if super::replay::can_be_repeated(entry) {
+                form #replay method="post" action={ "/requests/" (entry.id) "/replay" } {
+                    input type="hidden" name="token" value=(shared.token);
+                    button.primary type="submit" { "Replay" }
+                }
+                button type="button" data-copy="curl-text" hidden { "Copy as curl" } " " a href="#curl" { "curl" }
+            }
         }
     }
-    let _ = write!(
-        main,
-        "</nav>\n<div class=\"head\" id=\"detail\" data-id=\"{id}\" data-run=\"{}\" data-clock=\"{clock}\">\n\
-         <h1>{} <span class=\"method\">{}</span> <span class=\"target\">{}</span></h1>\n<p class=\"marks\">{}</p>\n",
-        shared.run,
-        status(exchange.status),
-        escape(&exchange.method),
-        escape(&entry.shown.target),
-        marks(&entry),
-    );
-    main += &replay_form(shared, &entry);
-    main += "</div>\n";
-    main += &problems(secrets, &entry);
-    main += &facts(&entry);
-    main += &way(secrets, &entry);
-    main += &comparisons(secrets, &entry.comparisons);
-    main += &rules::section(shared, &entry);
-    main += &messages::sections(secrets, &entry);
-    main += &curl_section(shared, &entry);
-    main += &access_log(secrets, &entry);
-    Some(frame(shared, &format!("{title} - Crossfade inspector"), &main))
 }
 
-fn replay_form(shared: &Shared, entry: &Entry) -> String {
-    let id = entry.id;
-    let mut html = "<div class=\"actions\">".to_owned();
-    if super::replay::can_be_repeated(entry) {
-        let _ = write!(
-            html,
-            "<form method=\"post\" action=\"/requests/{id}/replay\" id=\"replay\"><input type=\"hidden\" name=\"token\" value=\"{}\">\
-             <button type=\"submit\" class=\"primary\">Replay</button></form>\
-             <button type=\"button\" data-copy=\"curl-text\" hidden>Copy as curl</button> <a href=\"#curl\">curl</a>",
-            shared.token
-        );
-    }
-    html + "</div>\n"
-}
-
-/// What a developer must see first.
-fn problems(secrets: Secrets, entry: &Entry) -> String {
+/// Errors and warnings, which a developer must see first.
+fn problems(secrets: Secrets, entry: &Entry) -> Markup {
     let exchange = &entry.exchange;
-    let mut html = String::new();
-    if exchange.problem.is_some() || exchange.elb_reason.is_some() {
-        let reason =
-            exchange.elb_reason.as_ref().map(|reason| format!("<b>{}</b> ", escape(reason))).unwrap_or_default();
-        let problem = exchange.problem.as_deref().map(|problem| escape(&secrets.sentence(problem))).unwrap_or_default();
-        let _ = writeln!(
-            html,
-            "<p class=\"callout error\" id=\"problem\"><span class=\"mark error\">error</span> {reason}{problem}</p>"
-        );
-    }
-    if let Some(access) = &entry.access
-        && let (Some(_), _) | (_, Some(_)) = (&access.error, &access.detail)
-    {
-        let kind = access.error.as_deref().map(|kind| format!("<b>{}</b> ", escape(kind))).unwrap_or_default();
-        let detail = access.detail.as_deref().map(|detail| escape(&secrets.sentence(detail))).unwrap_or_default();
-        let _ =
-            writeln!(html, "<p class=\"callout error\"><span class=\"mark error\">back end</span> {kind}{detail}</p>");
-    }
-    for warning in &exchange.warnings {
-        let warning = escape(&secrets.sentence(warning));
-        let _ =
-            writeln!(html, "<p class=\"callout warning\"><span class=\"mark warning\">warning</span> {warning}</p>");
-    }
-    html
-}
-
-fn facts(entry: &Entry) -> String {
-    let exchange = &entry.exchange;
-    let mut html = "<dl class=\"facts\" id=\"facts\" aria-label=\"Facts\">".to_owned();
-    let mut fact = |name: &str, value: &str| {
-        if !value.is_empty() {
-            let _ = write!(html, "<div><dt>{name}</dt><dd>{value}</dd></div>");
+    let callout = |class, mark, kind: Option<&str>, text: Option<&str>| {
+        html! {
+            p class={ "callout " (class) } {
+                span class={ "mark " (class) } { (mark) } " "
+                @if let Some(kind) = kind { b { (kind) } " " }
+                @if let Some(text) = text { (secrets.sentence(text)) }
+            }
         }
     };
-    let text = |text: &Option<String>| text.as_deref().map(escape).unwrap_or_default();
-    fact("Time", &time(exchange.time));
-    fact("Duration", &milliseconds(exchange.duration));
-    fact("Host", &escape(&entry.shown.host));
-    fact("Client", &exchange.client.map(|client| client.to_string()).unwrap_or_default());
-    fact("Request", &bytes(exchange.request_bytes));
-    fact("Response", &bytes(exchange.response_bytes));
-    if let Some(target_status) = exchange.target_status {
-        fact("Function's status", &status(target_status));
+    let access = entry.access.as_deref().filter(|access| access.error.is_some() || access.detail.is_some());
+    html! {
+        @if exchange.problem.is_some() || exchange.elb_reason.is_some() {
+            (callout("error", "error", exchange.elb_reason.as_deref(), exchange.problem.as_deref()))
+        }
+        @if let Some(access) = access {
+            (callout("error", "back end", access.error.as_deref(), access.detail.as_deref()))
+        }
+        @for warning in &exchange.warnings { (callout("warning", "warning", None, Some(warning))) }
     }
-    if let Some(tls) = &exchange.tls {
-        fact("TLS", &format!("{} {}", escape(tls.version), escape(tls.cipher_suite)));
-    }
-    if let Some(classification) = &exchange.classification {
-        let reason = classification.reason.as_deref().unwrap_or_default();
-        fact("Desync", &format!("{} {}", escape(classification.tier), escape(reason)));
-    }
-    if let Some(memory) = exchange.memory {
-        fact("Memory", &bytes(usize::try_from(memory).unwrap_or(usize::MAX)));
-    }
-    let request_id =
-        exchange.request_id.clone().or_else(|| entry.access.as_ref().map(|access| access.request_id.clone()));
-    fact("Request id", &text(&request_id));
-    fact("Trace", &escape(&exchange.trace_id));
-    html + "</dl>\n"
 }
 
-/// Through which hands the request went, and where its time went.
-fn way(secrets: Secrets, entry: &Entry) -> String {
+fn facts(entry: &Entry) -> Markup {
+    let exchange = &entry.exchange;
+    let text = |name, text: &str| (!text.is_empty()).then(|| (name, html! { (text) }));
+    let memory = exchange.memory.map(|memory| bytes(usize::try_from(memory).unwrap_or(usize::MAX)));
+    let of_access = || entry.access.as_ref().map(|access| &*access.request_id);
+    let facts = [
+        Some(("Time", time(exchange.time))),
+        text("Duration", &milliseconds(exchange.duration)),
+        text("Host", &entry.shown.host),
+        text("Client", &exchange.client.map(|client| client.to_string()).unwrap_or_default()),
+        text("Request", &bytes(exchange.request_bytes)),
+        text("Response", &bytes(exchange.response_bytes)),
+        exchange.target_status.map(|target_status| ("Function's status", status(target_status))),
+        exchange.tls.as_ref().map(|tls| ("TLS", html! { (tls.version) " " (tls.cipher_suite) })),
+        exchange
+            .classification
+            .as_ref()
+            .map(|desync| ("Desync", html! { (desync.tier) " " (desync.reason.as_deref().unwrap_or_default()) })),
+        text("Memory", &memory.unwrap_or_default()),
+        exchange.request_id.as_deref().or_else(of_access).and_then(|request_id| text("Request id", request_id)),
+        text("Trace", &exchange.trace_id),
+    ];
+    html! {
+        dl.facts #facts aria-label="Facts" {
+            @for (name, value) in facts.into_iter().flatten() { div { dt { (name) } dd { (value) } } }
+        }
+    }
+}
+
+/// The hands that the request went through, and where its time went.
+fn way(secrets: Secrets, entry: &Entry) -> Markup {
     let exchange = &entry.exchange;
     let mut steps = Vec::new();
-    let mut step =
-        |label: &str, html: String| steps.push(format!("<li><span><small>{label}</small> {html}</span></li>"));
     if !exchange.actions.is_empty() {
-        step("load balancer", escape(&exchange.actions.join(", ")));
+        steps.push(("load balancer", html! { (exchange.actions.join(", ")) }));
     }
     if let Some(redirect) = &exchange.redirect {
-        step("to", format!("<code>{}</code>", escape(&secrets.target(redirect))));
+        steps.push(("to", html! { code { (secrets.target(redirect)) } }));
     }
     if let Some(group) = &exchange.target_group {
         let name = group.split(":targetgroup/").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or(group);
-        step("target group", escape(name));
+        steps.push(("target group", html! { (name) }));
     }
     if let Some(function) = &exchange.function {
-        let number = exchange.environment.map(|number| format!(" <small>environment {number}</small>"));
-        let cold = if exchange.cold { " <b class=\"mark cold\">cold</b>" } else { "" };
-        step("function", format!("{}{}{cold}", escape(function), number.unwrap_or_default()));
+        let step = html! {
+            (function)
+            @if let Some(number) = exchange.environment { " " small { "environment " (number) } }
+            @if exchange.cold { " " b.mark.cold { "cold" } }
+        };
+        steps.push(("function", step));
     }
     if let Some(access) = &entry.access {
-        if let Some(route) = &access.route {
-            step("route", escape(route));
+        steps.extend(access.route.as_ref().map(|route| ("route", html! { (route) })));
+        for Skipped { backend, outcome } in access.skipped.iter().take(MOST_SKIPPED) {
+            steps.push(("not", html! { s { (backend) } " " small { (outcome) } }));
         }
-        for PassedOver { backend, outcome } in access.passed_over.iter().take(MOST_PASSED_OVER) {
-            step("not", format!("<s>{}</s> <small>{}</small>", escape(backend), escape(outcome)));
+        if let Some(more @ 1..) = access.skipped.len().checked_sub(MOST_SKIPPED) {
+            steps.push(("not", html! { small { (more) " more, not shown" } }));
         }
-        if let Some(more @ 1..) = access.passed_over.len().checked_sub(MOST_PASSED_OVER) {
-            step("not", format!("<small>{more} more, not shown</small>"));
-        }
-        if let Some(backend) = &access.backend {
-            let chosen = access.chosen.as_deref().filter(|chosen| *chosen != "only");
-            let chosen = chosen.map(|chosen| format!(" <small>chosen by {}</small>", escape(chosen)));
-            let attempts = match access.attempts {
-                0 | 1 => String::new(),
-                attempts => format!(" <small>{attempts} attempts, {} of them retries</small>", access.retries),
-            };
-            step("back end", format!("{}{}{attempts}", escape(backend), chosen.unwrap_or_default()));
-        }
+        steps.extend(access.backend.as_ref().map(|backend| ("back end", answering(backend, access))));
     }
-    let mut html =
-        "<section id=\"way\" aria-labelledby=\"way-title\"><h2 id=\"way-title\">Way and time</h2>\n".to_owned();
-    if steps.is_empty() {
-        html += "<p class=\"line\">The load balancer has answered by itself.</p>\n";
-    } else {
-        let _ = writeln!(html, "<ol class=\"way\">{}</ol>", steps.concat());
-    }
-    html += &timing(exchange, entry.access.as_deref());
-    html + "</section>\n"
+    let content = html! {
+        @if steps.is_empty() { p.line { "The load balancer has answered by itself." } } @else {
+            ol.way { @for (label, step) in steps { li { span { small { (label) } " " (step) } } } }
+        }
+        (timing(exchange, entry.access.as_deref()))
+    };
+    section("way", "Way and time", content)
 }
 
-fn timing(exchange: &Exchange, access: Option<&Access>) -> String {
+fn answering(backend: &str, access: &Access) -> Markup {
+    let chosen = access.chosen.as_deref().filter(|chosen| *chosen != "only");
+    html! {
+        (backend)
+        @if let Some(chosen) = chosen { " " small { "chosen by " (chosen) } }
+        @if access.attempts > 1 {
+            " " small { (access.attempts) " attempts, " (access.retries) " of them retries" }
+        }
+    }
+}
+
+fn timing(exchange: &Exchange, access: Option<&Access>) -> Markup {
     let whole = exchange.duration.as_secs_f64() * 1000.0;
     let mut rows: Vec<(&str, &str, f64, f64)> = vec![("Whole request", "whole", 0.0, whole)];
     // When the function began, on the scale of the request; unknown times are not drawn.
@@ -208,13 +185,13 @@ fn timing(exchange: &Exchange, access: Option<&Access>) -> String {
         rows.push(("Before the function", "balancer", 0.0, invoked));
         rows.push(("Function", "function", invoked, answered - invoked));
         function_start = invoked;
-        if let Some(total) = access.and_then(|access| access.total_ms) {
+        if let Some(total) = access.map(|access| access.total_ms) {
             // What the function does not see of it: a cold start, and the way to it.
             function_start = (answered - total).max(invoked);
         }
     }
     if let Some(access) = access {
-        let total = access.total_ms.unwrap_or_default();
+        let total = access.total_ms;
         rows.push(("In the function", "function", function_start, total));
         if let Some(connect) = access.connect_ms {
             rows.push(("New connection", "connect", function_start, connect));
@@ -226,36 +203,38 @@ fn timing(exchange: &Exchange, access: Option<&Access>) -> String {
         }
     }
     let scale = rows.iter().map(|(_, _, start, length)| start + length).fold(f64::MIN_POSITIVE, f64::max);
-    let mut html = "<table class=\"timing\"><caption class=\"unseen\">Where the time went</caption><thead class=\"unseen\"><tr>\
-                    <th scope=\"col\">Part</th><th scope=\"col\">Time</th><th scope=\"col\">Chart</th></tr></thead><tbody>\n"
-        .to_owned();
-    for (name, class, start, length) in rows {
-        let (x, width) = (start / scale * 100.0, (length / scale * 100.0).max(0.3));
-        let _ = writeln!(
-            html,
-            "<tr><th scope=\"row\">{name}</th><td class=\"number\">{}</td><td class=\"chart\"><svg viewBox=\"0 0 100 1\" \
-             preserveAspectRatio=\"none\" aria-hidden=\"true\"><rect class=\"{class}\" x=\"{x:.2}\" width=\"{width:.2}\" height=\"1\"/>\
-             </svg></td></tr>",
-            number::milliseconds(length)
-        );
+    // The smallest bar can be seen.
+    let (x, width) = (|start: f64| start / scale * 100.0, |length: f64| (length / scale * 100.0).max(0.3));
+    html! {
+        table.timing {
+            caption.unseen { "Where the time went" }
+            thead.unseen { tr { @for name in ["Part", "Time", "Chart"] { th scope="col" { (name) } } } }
+            tbody {
+                @for (name, class, start, length) in rows {
+                    tr {
+                        th scope="row" { (name) }
+                        td.number { (number::milliseconds(length)) }
+                        td.chart {
+                            svg viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true" {
+                                rect class=(class) x=(format_args!("{:.2}", x(start))) width=(format_args!("{:.2}", width(length))) height="1" {}
+                            }
+                        }
+                    }
+                }
+            }
+        }
     }
-    html + "</tbody></table>\n"
 }
 
-fn comparisons(secrets: Secrets, records: &[std::sync::Arc<Record>]) -> String {
-    let mut html = String::new();
-    if records.is_empty() {
-        return html;
+fn comparisons(secrets: Secrets, records: &[Arc<Record>]) -> Markup {
+    html! {
+        @if !records.is_empty() {
+            (section("comparison", "Comparison", html! { @for record in records { (comparison(secrets, record)) } }))
+        }
     }
-    html +=
-        "<section id=\"comparison\" aria-labelledby=\"comparison-title\"><h2 id=\"comparison-title\">Comparison</h2>\n";
-    for record in records {
-        html += &comparison(secrets, record);
-    }
-    html + "</section>\n"
 }
 
-fn comparison(secrets: Secrets, record: &Record) -> String {
+fn comparison(secrets: Secrets, record: &Record) -> Markup {
     let who = match record.against {
         Against::Mirror => "mirror",
         Against::Itself => "once more",
@@ -268,74 +247,74 @@ fn comparison(secrets: Secrets, record: &Record) -> String {
         Verdict::Unknown => ("warning", "not compared"),
         Verdict::Lost => ("warning", "lost"),
     };
-    let reason = record.reason.as_deref().map(|reason| format!(": {}", escape(reason))).unwrap_or_default();
-    let side = |side: &Side| {
-        let mut text = format!("<b>{}</b>", escape(&side.backend));
-        if let Some(code) = side.status {
-            let _ = write!(text, " {}", status(code));
+    html! {
+        h3 {
+            small { (who) } " " (side(&record.mirror)) " against " (side(&record.primary)) " "
+            span class={ "mark " (class) } { (verdict) }
+            @if let Some(reason) = &record.reason { ": " (printable(reason)) }
         }
-        if let Some(error) = &side.error {
-            let _ = write!(text, " {}", escape(error));
+        @if let Some(url) = &record.mirror.url { p.line { code { (secrets.target(url)) } } }
+        @if !record.differences.is_empty() {
+            div.scroll tabindex="0" role="region" aria-label="Differences" {
+                table.differences {
+                    caption.unseen { "Differences" }
+                    thead { tr {
+                        @for name in ["Class", "Where", "Primary", "Mirror"] { th scope="col" { (name) } }
+                    } }
+                    tbody {
+                        @for difference in record.differences.iter().take(MOST_DIFFERENCES) {
+                            (one_difference(secrets, difference))
+                        }
+                    }
+                }
+            }
+            @if let Some(more @ 1..) = record.differences.len().checked_sub(MOST_DIFFERENCES) {
+                p.lead { (grouped(more as u64)) " more are not shown." }
+            }
+            @if record.more > 0 { p.lead { (grouped(record.more.into())) " more are not in the record." } }
         }
-        if let Some(ms) = side.ms {
-            let _ = write!(text, " <small>{}</small>", number::milliseconds(ms));
-        }
-        text
-    };
-    let mut html = format!(
-        "<h3><small>{who}</small> {} against {} <span class=\"mark {class}\">{verdict}</span>{reason}</h3>\n",
-        side(&record.mirror),
-        side(&record.primary)
-    );
-    if let Some(url) = &record.mirror.url {
-        let _ = writeln!(html, "<p class=\"line\"><code>{}</code></p>", escape(&secrets.target(url)));
     }
-    if record.differences.is_empty() {
-        return html;
-    }
-    html += "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Differences\"><table class=\"differences\">\
-             <caption class=\"unseen\">Differences</caption><thead><tr><th scope=\"col\">Class</th>\
-             <th scope=\"col\">Where</th><th scope=\"col\">Primary</th><th scope=\"col\">Mirror</th></tr></thead><tbody>\n";
-    for difference in record.differences.iter().take(MOST_DIFFERENCES) {
-        let place = difference.at.as_deref().unwrap_or(&difference.pointer);
-        let value = |value: &Option<String>, absent: Class| match value {
-            Some(value) => format!("<code>{}</code>", escape(&secrets.difference(&difference.pointer, value))),
-            None if difference.class == absent => "<small>not there</small>".to_owned(),
-            None => "<small>not kept</small>".to_owned(),
-        };
-        let accepted = if difference.accepted { " <span class=\"mark good\">accepted</span>" } else { "" };
-        let _ = writeln!(
-            html,
-            "<tr><td>{}{accepted}</td><th scope=\"row\"><code>{}</code></th><td>{}</td><td>{}</td></tr>",
-            class_name(difference.class),
-            escape(&secrets.text(place)),
-            value(&difference.primary, Class::Extra),
-            value(&difference.mirror, Class::Missing)
-        );
-    }
-    html += "</tbody></table></div>\n";
-    if let Some(more @ 1..) = record.differences.len().checked_sub(MOST_DIFFERENCES) {
-        let _ = writeln!(html, "<p class=\"lead\">{} more are not shown.</p>", grouped(more as u64));
-    }
-    if record.more > 0 {
-        let _ = writeln!(html, "<p class=\"lead\">{} more are not in the record.</p>", grouped(record.more.into()));
-    }
-    html
 }
 
-fn curl_section(shared: &Shared, entry: &Entry) -> String {
-    let Some(text) = curl::text(shared, entry) else { return String::new() };
-    let lead = match shared.setup.secrets {
-        Secrets::Masked if text.contains(curl::PLACEHOLDER) => {
-            format!("<p class=\"lead\">Put the secrets where it says <code>{}</code>.</p>", curl::PLACEHOLDER)
+fn side(side: &Side) -> Markup {
+    html! {
+        b { (printable(&side.backend)) }
+        @if let Some(code) = side.status { " " (status(code)) }
+        @if let Some(error) = &side.error { " " (printable(error)) }
+        @if let Some(ms) = side.ms { " " small { (number::milliseconds(ms)) } }
+    }
+}
+
+/// A row for a difference. Values are of one line, so that a line break among them is seen.
+fn one_difference(secrets: Secrets, difference: &Difference) -> Markup {
+    let place = difference.at.as_deref().unwrap_or(&difference.pointer);
+    let value = |value: &Option<String>, absent: Class| {
+        html! {
+            @match value {
+                Some(value) => code { (printable(&secrets.difference(&difference.pointer, value))) },
+                None if difference.class == absent => small { "not there" },
+                None => small { "not kept" },
+            }
         }
-        _ => String::new(),
     };
-    format!(
-        "<section id=\"curl\" aria-labelledby=\"curl-title\"><h2 id=\"curl-title\">curl</h2>\n{lead}\
-         <pre id=\"curl-text\" tabindex=\"0\" aria-label=\"curl command\">{}</pre></section>\n",
-        super::page::escape_lines(&text)
-    )
+    html! {
+        tr {
+            td { (difference.class.as_str()) @if difference.accepted { " " span.mark.good { "accepted" } } }
+            th scope="row" { code { (printable(&secrets.text(place))) } }
+            td { (value(&difference.primary, Class::Extra)) }
+            td { (value(&difference.mirror, Class::Missing)) }
+        }
+    }
+}
+
+fn curl_section(shared: &Shared, entry: &Entry) -> Markup {
+    let Some(text) = curl::text(shared, entry) else { return html! {} };
+    let has_placeholder = shared.setup.secrets == Secrets::Masked && text.contains(curl::PLACEHOLDER);
+    let content = html! {
+        @if has_placeholder { p.lead { "Put the secrets where it says " code { (curl::PLACEHOLDER) } "." } }
+        pre #curl-text tabindex="0" aria-label="curl command" { (text) }
+    };
+    section("curl", "curl", content)
 }
 
 /// The fields of an ALB's access log, in their order (user guide, "Access logs for your Application Load Balancer").
@@ -375,8 +354,8 @@ const LOG_FIELDS: [&str; 33] = [
     "request_transform_status",
 ];
 
-/// What an ALB would write into its access log, field by field.
-fn access_log(secrets: Secrets, entry: &Entry) -> String {
+/// The line of an ALB's access log for this request, field by field.
+fn access_log(secrets: Secrets, entry: &Entry) -> Markup {
     let mut exchange = Exchange { messages: None, ..Exchange::clone(&entry.exchange) };
     exchange.host.clone_from(&entry.shown.host);
     exchange.target.clone_from(&entry.shown.target);
@@ -387,15 +366,20 @@ fn access_log(secrets: Secrets, entry: &Entry) -> String {
         transformed.uri = transformed.uri.take().map(|uri| secrets.target(&uri));
     }
     let line = crossfade_emulator::access_log::line(&exchange);
-    let mut html =
-        "<section id=\"access-log\" aria-labelledby=\"access-log-title\"><h2 id=\"access-log-title\">ALB access log</h2>\n\
-                    <details id=\"access-log-fields\"><summary>Fields</summary><table class=\"fields\">\
-                    <caption class=\"unseen\">Fields of the access log</caption><tbody>\n"
-            .to_owned();
-    for (name, value) in LOG_FIELDS.into_iter().zip(log_fields(&line)) {
-        let _ = writeln!(html, "<tr><th scope=\"row\">{name}</th><td>{}</td></tr>", escape(value));
-    }
-    html + "</tbody></table></details></section>\n"
+    let content = html! {
+        details #access-log-fields {
+            summary { "Fields" }
+            table.fields {
+                caption.unseen { "Fields of the access log" }
+                tbody {
+                    @for (name, value) in LOG_FIELDS.into_iter().zip(log_fields(&line)) {
+                        tr { th scope="row" { (name) } td { (value) } }
+                    }
+                }
+            }
+        }
+    };
+    section("access-log", "ALB access log", content)
 }
 
 /// The fields of a line, in quotes or not; a quote within quotes is escaped in the line.

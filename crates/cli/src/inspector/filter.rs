@@ -1,7 +1,6 @@
 //! What the list is narrowed to: words of a line such as `orders method:GET -status:2xx is:cold`, and the choices of the
 //! form, which mean the same. Matches what is shown, never what is masked.
 
-use super::page::escape;
 use super::secrets::percent_decoded;
 use super::store::{Entry, Mark};
 
@@ -75,12 +74,12 @@ impl Filter {
             && self.words.iter().all(|word| word.what.holds(entry) != word.is_negated)
     }
 
-    /// As the query of a link: `q=a&status=5xx`. For HTML, escaped.
+    /// As the query of a link: `q=a&status=5xx`.
     pub(super) fn query(&self) -> String {
         let parts = [("q", &self.q), ("method", &self.method), ("status", &self.status), ("rule", &self.rule)];
         let parts = parts.into_iter().filter(|(_, value)| !value.is_empty());
         let parts = parts.map(|(name, value)| format!("{name}={}", percent_encoded(value)));
-        escape(&parts.collect::<Vec<_>>().join("&"))
+        parts.collect::<Vec<_>>().join("&")
     }
 }
 

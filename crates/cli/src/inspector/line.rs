@@ -1,10 +1,10 @@
-//! What our function's log says of a request: its access line, and what came of each copy. The formats are the function's
-//! (`crossfade_proxy::AccessRecord`) and the comparison's.
+//! What our function's log says of a request: its access line, and what came of each copy. The formats are
+//! `crossfade-journal`'s, which the function writes.
 
 use std::sync::Arc;
 
-use crossfade_compare::Record;
-use serde::Deserialize;
+use crossfade_journal::AccessRecord;
+use crossfade_journal::comparison::Record;
 
 /// How the lines begin that are looked at.
 const BEGINNINGS: [&str; 2] = [r#"{"type":"access","#, r#"{"type":"compare","#];
@@ -16,33 +16,8 @@ pub(super) enum Line {
     Comparison { record: Arc<Record>, bytes: usize },
 }
 
-/// As much of an access line as is shown.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Access {
-    pub(super) request_id: String,
-    pub(super) path: Option<String>,
-    pub(super) route: Option<String>,
-    pub(super) backend: Option<String>,
-    pub(super) chosen: Option<String>,
-    pub(super) passed_over: Vec<PassedOver>,
-    pub(super) total_ms: Option<f64>,
-    pub(super) connect_ms: Option<f64>,
-    pub(super) first_byte_ms: Option<f64>,
-    pub(super) request_bytes: u64,
-    pub(super) response_bytes: u64,
-    pub(super) attempts: u32,
-    pub(super) retries: u32,
-    pub(super) error: Option<String>,
-    pub(super) detail: Option<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct PassedOver {
-    pub(super) backend: String,
-    pub(super) outcome: String,
-}
+/// An access line as it was read.
+pub(super) type Access = AccessRecord<'static>;
 
 impl Line {
     /// Whether a line is worth parsing.

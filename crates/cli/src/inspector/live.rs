@@ -13,6 +13,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use super::Shared;
 use super::filter::Filter;
 use super::list::{counts, row};
+use crate::html::render;
 
 const TICK: Duration = Duration::from_millis(250);
 /// Rows of one tick: 32 a second.
@@ -44,7 +45,7 @@ pub(super) async fn tell(shared: Arc<Shared>, filter: Filter, mut known: Known, 
     let mut last = Instant::now();
     loop {
         ticks.tick().await;
-        let news = shared.store().news(&filter, known.clock, known.id, MOST_ROWS);
+        let news = shared.store().news(|entry| filter.matches(entry), known.clock, known.id, MOST_ROWS);
         let event = if news.clock == known.clock {
             if last.elapsed() < HEARTBEAT {
                 if out.is_closed() {
@@ -60,7 +61,8 @@ pub(super) async fn tell(shared: Arc<Shared>, filter: Filter, mut known: Known, 
             let lost = shared.lost.load(Ordering::Relaxed);
             // Oldest first, so that each goes above the one before it.
             let rows = news.entries.iter().rev();
-            let rows: Vec<_> = rows.map(|entry| json!({ "id": entry.id, "html": row(&shared, entry) })).collect();
+            let rows: Vec<_> =
+                rows.map(|entry| json!({ "id": entry.id, "html": render(row(&shared, entry)) })).collect();
             let data = json!({
                 "rows": rows,
                 "new": new,

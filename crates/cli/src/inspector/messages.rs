@@ -1,85 +1,80 @@
 //! The messages of a request: fields as a table, documents laid out and folded when they are long.
 
-use std::fmt::Write;
-
 use crossfade_parity::number::grouped;
 use http::HeaderMap;
+use maud::{Markup, html};
 
 use super::json::{Rest, end_of_string};
-use super::page::{bytes, escape, escape_lines};
+use super::page::{bytes, section};
 use super::secrets::{Content, MOST_SHOWN, Secrets};
 use super::store::Entry;
 
 /// Lines that are shown unfolded.
 const MOST_OPEN: usize = 60;
 
-pub(super) fn sections(secrets: Secrets, entry: &Entry) -> String {
+pub(super) fn sections(secrets: Secrets, entry: &Entry) -> Markup {
     let Some(messages) = entry.messages() else {
-        return "<section id=\"messages\"><h2>Messages</h2><p class=\"lead\">They are not kept: the request was refused before, or too \
-                much came at once.</p></section>\n"
-            .to_owned();
-    };
-    let exchange = &entry.exchange;
-    let mut html = "<div class=\"two\">\n".to_owned();
-    html += "<section id=\"request\" aria-labelledby=\"request-title\"><h2 id=\"request-title\">Request</h2>\n";
-    let _ = writeln!(
-        html,
-        "<p class=\"line\"><code>{} {} {}</code></p>",
-        escape(&exchange.method),
-        escape(&entry.shown.target),
-        escape(exchange.version)
-    );
-    html += &fields(secrets, "Fields of the request", &messages.request_fields);
-    html += &body(secrets, "request-body", &messages.request_fields, &messages.request_body, "");
-    html += "</section>\n";
-    html += "<section id=\"response\" aria-labelledby=\"response-title\"><h2 id=\"response-title\">Response</h2>\n";
-    let reason = http::StatusCode::from_u16(exchange.status).ok().and_then(|status| status.canonical_reason());
-    let _ = writeln!(html, "<p class=\"line\"><code>{} {}</code></p>", exchange.status, reason.unwrap_or_default());
-    html += &fields(secrets, "Fields of the response", &messages.response_fields);
-    html += &body(secrets, "response-body", &messages.response_fields, &messages.response_body, "");
-    html += "</section>\n</div>\n<div class=\"two\">\n";
-    for (id, title, lead, content) in [
-        ("event", "Event", "What the function got.", &messages.event),
-        ("reply", "Reply", "What the function answered.", &messages.reply),
-    ] {
-        let _ =
-            writeln!(html, "<section id=\"{id}\" aria-labelledby=\"{id}-title\"><h2 id=\"{id}-title\">{title}</h2>");
-        html += &match content {
-            Some(content) => document(&format!("{id}-json"), lead, content.len(), &secrets.envelope(content)),
-            None => {
-                "<p class=\"lead\">There is none: the function was not invoked, or gave no answer.</p>\n".to_owned()
+        return html! {
+            section #messages {
+                h2 { "Messages" }
+                p.lead { "They are not kept: the request was refused before, or too much came at once." }
             }
         };
-        html += "</section>\n";
+    };
+    let exchange = &entry.exchange;
+    let reason = http::StatusCode::from_u16(exchange.status).ok().and_then(|status| status.canonical_reason());
+    let request = html! {
+        p.line { code { (exchange.method) " " (entry.shown.target) " " (exchange.version) } }
+        (fields(secrets, "Fields of the request", &messages.request_fields))
+        (body(secrets, "request-body", &messages.request_fields, &messages.request_body))
+    };
+    let response = html! {
+        p.line { code { (exchange.status) " " (reason.unwrap_or_default()) } }
+        (fields(secrets, "Fields of the response", &messages.response_fields))
+        (body(secrets, "response-body", &messages.response_fields, &messages.response_body))
+    };
+    let envelope = |id, lead, content: &Option<bytes::Bytes>| match content {
+        Some(content) => document(id, lead, content.len(), &secrets.envelope(content)),
+        None => html! { p.lead { "There is none: the function was not invoked, or gave no answer." } },
+    };
+    html! {
+        div.two { (section("request", "Request", request)) (section("response", "Response", response)) }
+        div.two {
+            (section("event", "Event", envelope("event-json", "What the function got.", &messages.event)))
+            (section("reply", "Reply", envelope("reply-json", "What the function answered.", &messages.reply)))
+        }
     }
-    html + "</div>\n"
 }
 
-fn fields(secrets: Secrets, caption: &str, fields: &HeaderMap) -> String {
-    if fields.is_empty() {
-        return "<p class=\"lead\">No fields.</p>\n".to_owned();
+fn fields(secrets: Secrets, caption: &str, fields: &HeaderMap) -> Markup {
+    let shown = |name: &str, value: &[u8]| secrets.field(name, &String::from_utf8_lossy(value));
+    html! {
+        @if fields.is_empty() { p.lead { "No fields." } } @else {
+            table.fields {
+                caption.unseen { (caption) }
+                tbody {
+                    @for (name, value) in fields {
+                        tr { th scope="row" { (name.as_str()) } td { (shown(name.as_str(), value.as_bytes())) } }
+                    }
+                }
+            }
+        }
     }
-    let mut html = format!("<table class=\"fields\"><caption class=\"unseen\">{caption}</caption><tbody>\n");
-    for (name, value) in fields {
-        let value = secrets.field(name.as_str(), &String::from_utf8_lossy(value.as_bytes()));
-        let _ = writeln!(html, "<tr><th scope=\"row\">{}</th><td>{}</td></tr>", escape(name.as_str()), escape(&value));
-    }
-    html + "</tbody></table>\n"
 }
 
-fn body(secrets: Secrets, id: &str, fields: &HeaderMap, body: &[u8], lead: &str) -> String {
+fn body(secrets: Secrets, id: &str, fields: &HeaderMap, body: &[u8]) -> Markup {
     let field = |name| fields.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     let content_type = field(http::header::CONTENT_TYPE).unwrap_or_default();
     let coding = field(http::header::CONTENT_ENCODING).unwrap_or_default();
-    document(id, lead, body.len(), &secrets.content(&content_type, &coding, body))
+    document(id, "Body", body.len(), &secrets.content(&content_type, &coding, body))
 }
 
 /// A document with its size, folded when it is long.
-fn document(id: &str, lead: &str, size: usize, content: &Content) -> String {
+fn document(id: &str, lead: &str, size: usize, content: &Content) -> Markup {
     let (kind, laid) = match content {
-        Content::Empty => return "<p class=\"lead\">No body.</p>\n".to_owned(),
+        Content::Empty => return html! { p.lead { "No body." } },
         Content::NotShown(why) => {
-            return format!("<p class=\"lead\">{} that are not shown: {}.</p>\n", bytes(size), escape(why));
+            return html! { p.lead { (bytes(size)) " that are not shown: " (why) "." } };
         }
         Content::Json(laid) => ("JSON, ", laid),
         Content::Text(laid) => ("", laid),
@@ -89,11 +84,6 @@ fn document(id: &str, lead: &str, size: usize, content: &Content) -> String {
     let end = text.char_indices().nth(MOST_SHOWN).map_or(text.len(), |(end, _)| end);
     let (shown, cut) = text.split_at(end);
     let lines = shown.lines().count();
-    let open = if lines <= MOST_OPEN && shown.len() < 20_000 { " open" } else { "" };
-    let html = match content {
-        Content::Json(_) => coloured(shown),
-        _ => escape_lines(shown),
-    };
     let cut = (!cut.is_empty()).then(|| bytes(cut.len()));
     let rest = laid.rest.map(|rest| match rest {
         Rest::Values(1) => "1 value".to_owned(),
@@ -101,32 +91,44 @@ fn document(id: &str, lead: &str, size: usize, content: &Content) -> String {
         Rest::Bytes(count) => bytes(count),
     });
     let missing: Vec<String> = cut.into_iter().chain(rest).collect();
-    let cut = match missing.is_empty() {
-        true => String::new(),
-        false => format!("<p class=\"lead\">Cut here: {} more, not shown.</p>", missing.join(" and ")),
-    };
-    let lead = if lead.is_empty() { "Body" } else { lead };
-    let lines = if lines == 1 { "1 line".to_owned() } else { format!("{lines} lines") };
-    format!(
-        "<details id=\"{id}\"{open}><summary>{lead} <small>{kind}{}, {lines}</small></summary>\
-         <pre tabindex=\"0\" aria-label=\"{lead}\">{html}</pre>{cut}</details>\n",
-        bytes(size)
-    )
+    html! {
+        details id=(id) open[lines <= MOST_OPEN && shown.len() < 20_000] {
+            summary {
+                (lead) " "
+                small { (kind) (bytes(size)) ", " (lines) @if lines == 1 { " line" } @else { " lines" } }
+            }
+            pre tabindex="0" aria-label=(lead) {
+                @match content {
+                    Content::Json(_) => (coloured(shown)),
+                    _ => (shown.replace("\r\n", "\n")),
+                }
+            }
+            @if !missing.is_empty() { p.lead { "Cut here: " (missing.join(" and ")) " more, not shown." } }
+        }
+    }
 }
 
 /// JSON as `json` lays it out, with the names of members set apart.
-fn coloured(text: &str) -> String {
-    let lines = text.split('\n').map(|line| {
-        let start = line.len() - line.trim_start().len();
-        let end = end_of_string(line.as_bytes(), start);
-        let is_member = line.get(start..).is_some_and(|line| line.starts_with('"'))
-            && line.get(end..).is_some_and(|rest| rest.starts_with(": "));
-        if !is_member {
-            return escape(line);
+fn coloured(text: &str) -> Markup {
+    html! {
+        @for (number, line) in text.split('\n').enumerate() {
+            @if number > 0 { "\n" }
+            @let (indent, name, value) = member(line);
+            (indent) @if !name.is_empty() { span.name { (name) } } (value)
         }
-        let (name, value) = line.split_at(end);
-        let (indent, name) = name.split_at(start);
-        format!("{indent}<span class=\"name\">{}</span>{}", escape(name), escape(value))
-    });
-    lines.collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// The indent and the name of a member in a line, each empty if there is none, and the rest.
+fn member(line: &str) -> (&str, &str, &str) {
+    let start = line.len() - line.trim_start().len();
+    let end = end_of_string(line.as_bytes(), start);
+    let is_member = line.get(start..).is_some_and(|line| line.starts_with('"'))
+        && line.get(end..).is_some_and(|rest| rest.starts_with(": "));
+    if !is_member {
+        return ("", "", line);
+    }
+    let (name, value) = line.split_at(end);
+    let (indent, name) = name.split_at(start);
+    (indent, name, value)
 }

@@ -1,32 +1,33 @@
-//! Why a request met its rule: each rule that was looked at, with the condition that did not hold and what the request
-//! had there.
-
-use std::fmt::Write;
+//! The section on rules: the rule that a request met, and each rule before it with the condition that did not hold and the
+//! request's own value there.
 
 use crossfade_emulator::{Action, Exchange, Forward, Rule, RuleRef};
 use crossfade_rule::Condition;
+use maud::{Markup, html};
 
 use super::Shared;
-use super::page::{escape, status};
+use super::page::{self, status};
 use super::store::Entry;
 
 /// Rules that are shown unfolded.
 const MOST_OPEN: usize = 12;
 
-/// How a rule or a condition came out.
+/// The result of a condition for a request.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Outcome {
+enum Check {
     Holds,
     Fails,
     NotLookedAt,
 }
 
-impl Outcome {
-    fn html(self) -> &'static str {
-        match self {
-            Outcome::Holds => "<span class=\"outcome holds\"><i aria-hidden=\"true\">✓</i> holds</span>",
-            Outcome::Fails => "<span class=\"outcome fails\"><i aria-hidden=\"true\">✗</i> does not hold</span>",
-            Outcome::NotLookedAt => "<span class=\"outcome\">not looked at</span>",
+impl Check {
+    fn html(self) -> Markup {
+        html! {
+            @match self {
+                Check::Holds => span.outcome.holds { i aria-hidden="true" { "✓" } " holds" },
+                Check::Fails => span.outcome.fails { i aria-hidden="true" { "✗" } " does not hold" },
+                Check::NotLookedAt => span.outcome { "not looked at" },
+            }
         }
     }
 }
@@ -48,159 +49,163 @@ impl Shared {
     }
 }
 
-pub(super) fn section(shared: &Shared, entry: &Entry) -> String {
+pub(super) fn section(shared: &Shared, entry: &Entry) -> Markup {
     let exchange = &entry.exchange;
-    let Some(listener) = shared.setup.listeners.get(exchange.listener) else { return String::new() };
-    let mut html =
-        "<section id=\"rules\" aria-labelledby=\"rules-title\"><h2 id=\"rules-title\">Rule</h2>\n".to_owned();
-    if exchange.rule == RuleRef::None {
-        return html + "<p>The request was refused before rules are looked at.</p></section>\n";
-    }
-    let action = shared.action(entry).map(|action| describe(shared, action)).unwrap_or_default();
-    let name = match exchange.rule {
-        RuleRef::Priority(priority) => format!("Rule {priority}"),
-        _ => "The default rule".to_owned(),
+    let Some(listener) = shared.setup.listeners.get(exchange.listener) else { return html! {} };
+    let content = html! {
+        @if exchange.rule == RuleRef::None { p { "The request was refused before rules are looked at." } } @else {
+            dl.facts {
+                div {
+                    dt { "Met" }
+                    dd { b {
+                        @match exchange.rule {
+                            RuleRef::Priority(priority) => { "Rule " (priority) },
+                            _ => "The default rule",
+                        }
+                    } }
+                }
+                div { dt { "Action" } dd { @if let Some(action) = shared.action(entry) { (describe(shared, action)) } } }
+                (transforms(shared, exchange))
+                div { dt { "Listener" } dd { (listener.name) } }
+            }
+            @if listener.rules.is_empty() { p.lead { "The listener has no other rule." } } @else {
+                (table(shared, exchange, &listener.rules))
+            }
+        }
     };
-    let _ = write!(
-        html,
-        "<dl class=\"facts\"><div><dt>Met</dt><dd><b>{name}</b></dd></div><div><dt>Action</dt><dd>{action}</dd></div>"
-    );
-    html += &transforms(shared, exchange);
-    let _ = writeln!(html, "<div><dt>Listener</dt><dd>{}</dd></div></dl>", escape(&listener.name));
-    if listener.rules.is_empty() {
-        return html + "<p class=\"lead\">The listener has no other rule.</p></section>\n";
-    }
+    page::section("rules", "Rule", content)
+}
+
+fn table(shared: &Shared, exchange: &Exchange, rules: &[Rule]) -> Markup {
     let looked_at = exchange.passed_over.len() + usize::from(matches!(exchange.rule, RuleRef::Priority(_)));
-    let open = if looked_at <= MOST_OPEN { " open" } else { "" };
-    let _ = write!(
-        html,
-        "<details id=\"rules-table\"{open}><summary>{looked_at} of {} rules looked at, by priority</summary>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Rules\"><table>\
-         <caption class=\"unseen\">Rules and how their conditions came out</caption>\
-         <thead><tr><th scope=\"col\">Rule</th><th scope=\"col\">Condition</th><th scope=\"col\">Outcome</th></tr></thead>\n",
-        listener.rules.len()
-    );
-    for rule in &listener.rules {
-        let failed = exchange.passed_over.iter().find(|(priority, _)| *priority == rule.priority).map(|(_, at)| *at);
-        let is_met = exchange.rule == RuleRef::Priority(rule.priority);
-        if failed.is_none() && !is_met {
-            continue;
+    html! {
+        details #rules-table open[looked_at <= MOST_OPEN] {
+            summary { (looked_at) " of " (rules.len()) " rules looked at, by priority" }
+            div.scroll tabindex="0" role="region" aria-label="Rules" {
+                table {
+                    caption.unseen { "Rules and how their conditions came out" }
+                    thead { tr { @for name in ["Rule", "Condition", "Outcome"] { th scope="col" { (name) } } } }
+                    @for rule in rules {
+                        @let failed = exchange.passed_over.iter().find(|(priority, _)| *priority == rule.priority);
+                        @if failed.is_some() || exchange.rule == RuleRef::Priority(rule.priority) {
+                            (one(shared, exchange, rule, failed.map(|(_, at)| *at)))
+                        }
+                    }
+                    @if exchange.rule == RuleRef::Default {
+                        tbody.met {
+                            tr {
+                                th scope="row" { "default" }
+                                td { "every request that no other rule takes" }
+                                td { (Check::Holds.html()) }
+                            }
+                        }
+                    }
+                }
+            }
         }
-        html += &one(shared, exchange, rule, failed, is_met);
     }
-    if exchange.rule == RuleRef::Default {
-        let _ = writeln!(
-            html,
-            "<tbody class=\"met\"><tr><th scope=\"row\">default</th><td>every request that no other rule takes</td><td>{}</td></tr></tbody>",
-            Outcome::Holds.html()
-        );
-    }
-    html + "</table></div></details></section>\n"
 }
 
-fn one(shared: &Shared, exchange: &Exchange, rule: &Rule, failed: Option<usize>, is_met: bool) -> String {
-    let mut html = format!("<tbody{}>", if is_met { " class=\"met\"" } else { "" });
-    let count = rule.conditions.len().max(1);
-    let origin =
-        if rule.origin.is_empty() { String::new() } else { format!("<small>{}</small>", escape(&rule.origin)) };
-    for (index, condition) in rule.conditions.iter().enumerate() {
-        let outcome = match failed {
-            Some(at) if index == at => Outcome::Fails,
-            Some(at) if index > at => Outcome::NotLookedAt,
-            _ => Outcome::Holds,
-        };
-        html += "<tr>";
-        if index == 0 {
-            let _ = write!(html, "<th scope=\"rowgroup\" rowspan=\"{count}\">{}{origin}</th>", rule.priority);
+fn one(shared: &Shared, exchange: &Exchange, rule: &Rule, failed: Option<usize>) -> Markup {
+    let check = |index| match failed {
+        Some(at) if index == at => Check::Fails,
+        Some(at) if index > at => Check::NotLookedAt,
+        _ => Check::Holds,
+    };
+    html! {
+        tbody.met[exchange.rule == RuleRef::Priority(rule.priority)] {
+            @for (index, condition) in rule.conditions.iter().enumerate() {
+                tr {
+                    @if index == 0 {
+                        th scope="rowgroup" rowspan=(rule.conditions.len()) {
+                            (rule.priority) @if !rule.origin.is_empty() { small { (rule.origin) } }
+                        }
+                    }
+                    td {
+                        code { (shared.setup.secrets.condition(condition)) }
+                        @if check(index) == Check::Fails { (found(shared, exchange, condition)) }
+                    }
+                    td { (check(index).html()) }
+                }
+            }
         }
-        let had = if outcome == Outcome::Fails { had(shared, exchange, condition) } else { String::new() };
-        let _ = writeln!(
-            html,
-            "<td><code>{}</code>{had}</td><td>{}</td></tr>",
-            escape(&shared.setup.secrets.condition(condition)),
-            outcome.html()
-        );
     }
-    html + "</tbody>\n"
 }
 
-/// What the request had where a condition did not hold.
-fn had(shared: &Shared, exchange: &Exchange, condition: &Condition) -> String {
+/// The request's own value where a condition did not hold.
+fn found(shared: &Shared, exchange: &Exchange, condition: &Condition) -> Markup {
     let secrets = shared.setup.secrets;
     let (path, query) = exchange.target.split_once('?').unwrap_or((&exchange.target, ""));
     let value = match condition {
         Condition::Host(_) => secrets.text(&exchange.host),
         Condition::Path(_) => secrets.target(path),
         Condition::Method(_) => exchange.method.clone(),
-        Condition::Query(_) if query.is_empty() => return " <small>the request has no query</small>".to_owned(),
+        Condition::Query(_) if query.is_empty() => return html! { " " small { "the request has no query" } },
         Condition::Query(_) => secrets.target(&format!("?{query}")),
         Condition::Ip(_) => exchange.client.map(|client| client.ip().to_string()).unwrap_or_default(),
         Condition::Header { name, .. } => {
-            let Some(messages) = &exchange.messages else { return String::new() };
+            let Some(messages) = &exchange.messages else { return html! {} };
             let values = messages.request_fields.get_all(name).iter();
             let values: Vec<String> =
                 values.map(|value| secrets.field(name.as_str(), &String::from_utf8_lossy(value.as_bytes()))).collect();
             if values.is_empty() {
-                return " <small>the request has no such field</small>".to_owned();
+                return html! { " " small { "the request has no such field" } };
             }
             values.join(", ")
         }
-        _ => return String::new(),
     };
-    format!(" <small>the request has <code>{}</code></small>", escape(&value))
+    html! { " " small { "the request has " code { (value) } } }
 }
 
-fn transforms(shared: &Shared, exchange: &Exchange) -> String {
-    let mut html = String::new();
-    let Some(rule) = shared.rule(exchange) else { return html };
-    for (name, rewrite) in [("Host rewrite", &rule.transforms.host), ("URL rewrite", &rule.transforms.url)] {
-        if let Some(rewrite) = rewrite {
-            let (regex, replace) = (escape(rewrite.regex()), escape(rewrite.replace()));
-            let _ = write!(html, "<div><dt>{name}</dt><dd><code>{regex}</code> to <code>{replace}</code></dd></div>");
+fn transforms(shared: &Shared, exchange: &Exchange) -> Markup {
+    let Some(rule) = shared.rule(exchange) else { return html! {} };
+    let rewrites = [("Host rewrite", &rule.transforms.host), ("URL rewrite", &rule.transforms.url)];
+    let secrets = shared.setup.secrets;
+    html! {
+        @for (name, rewrite) in rewrites {
+            @if let Some(rewrite) = rewrite {
+                div { dt { (name) } dd { code { (rewrite.regex()) } " to " code { (rewrite.replace()) } } }
+            }
+        }
+        @if let Some(transformed) = &exchange.transformed {
+            div {
+                dt { "Became" }
+                dd {
+                    @if let Some(host) = &transformed.host { code { (secrets.text(host)) } " " }
+                    @if let Some(uri) = &transformed.uri { code { (secrets.target(uri)) } " " }
+                    small { (transformed.status) }
+                }
+            }
         }
     }
-    if let Some(transformed) = &exchange.transformed {
-        let secrets = shared.setup.secrets;
-        let host = transformed.host.as_ref().map(|host| secrets.text(host));
-        let uri = transformed.uri.as_ref().map(|uri| secrets.target(uri));
-        let parts = [host, uri].into_iter().flatten().map(|part| format!("<code>{}</code> ", escape(&part)));
-        let parts: String = parts.collect();
-        let _ = write!(html, "<div><dt>Became</dt><dd>{parts}<small>{}</small></dd></div>", escape(transformed.status));
-    }
-    html
 }
 
-fn describe(shared: &Shared, action: &Action) -> String {
+fn describe(shared: &Shared, action: &Action) -> Markup {
     match action {
         Action::Forward(Forward { targets, stickiness }) => {
-            let targets = targets.iter().filter_map(|target| {
-                let group = shared.setup.target_groups.get(target.group)?;
-                Some((escape(&group.name), target.weight))
-            });
-            let targets: Vec<(String, u16)> = targets.collect();
-            let mut html = match targets.as_slice() {
-                [(name, _)] => format!("forward to target group <b>{name}</b>"),
-                several => {
-                    let names: Vec<_> =
-                        several.iter().map(|(name, weight)| format!("<b>{name}</b> (weight {weight})")).collect();
-                    format!("forward to one of the target groups {}", names.join(", "))
+            let name = |group: usize| shared.setup.target_groups.get(group).map(|it| it.name.as_str());
+            let targets = targets.iter().filter_map(|target| Some((name(target.group)?, target.weight)));
+            let targets: Vec<(&str, u16)> = targets.collect();
+            html! {
+                @if let [(name, _)] = targets.as_slice() { "forward to target group " b { (name) } } @else {
+                    "forward to one of the target groups "
+                    @for (index, (name, weight)) in targets.iter().enumerate() {
+                        @if index > 0 { ", " }
+                        b { (name) } " (weight " (weight) ")"
+                    }
                 }
-            };
-            if let Some(stickiness) = stickiness {
-                let _ = write!(html, ", clients stay for {} s", stickiness.as_secs());
+                @if let Some(stickiness) = stickiness { ", clients stay for " (stickiness.as_secs()) " s" }
             }
-            html
         }
         Action::Redirect(redirect) => {
             let to = format!(
                 "{}://{}:{}{}?{}",
                 redirect.protocol, redirect.host, redirect.port, redirect.path, redirect.query
             );
-            format!(
-                "redirect {} to <code>{}</code>",
-                status(redirect.status.as_u16()),
-                escape(&shared.setup.secrets.url(&to))
-            )
+            html! {
+                "redirect " (status(redirect.status.as_u16())) " to " code { (shared.setup.secrets.url(&to)) }
+            }
         }
-        Action::FixedResponse(fixed) => format!("fixed response {}", status(fixed.status.as_u16())),
+        Action::FixedResponse(fixed) => html! { "fixed response " (status(fixed.status.as_u16())) },
     }
 }

@@ -1,17 +1,15 @@
-//! What is shown of messages: everything but what looks like a secret. What looks like one is `crossfade-compare`'s to
+//! What is shown of messages: everything but what looks like a secret. What looks like one is `crossfade-journal`'s to
 //! say; here is where it is looked for: fields, paths and queries, JSON, forms, other text.
 //!
 //! What cannot be read cannot be looked through, and is not shown.
 
 use std::io::Read;
 
-use crossfade_compare::{hide_secrets, is_secret_name};
+use crossfade_journal::redaction::{HIDDEN, MIN_SECRET_DIGITS, hide_secrets, is_secret_name, is_secret_parameter};
 use crossfade_rule::Condition;
 
 use super::json::{self, Laid, Masks, Path, Rest};
 
-/// Instead of a secret.
-pub(super) const HIDDEN: &str = "•••";
 /// What a compressed body is unpacked to at most.
 const MOST_UNPACKED: u64 = 2 * 1024 * 1024;
 /// The most bytes of a document that are looked through and shown; and how far a word may go on behind that.
@@ -19,14 +17,9 @@ pub(super) const MOST_SHOWN: usize = 200_000;
 const LONGEST_WORD: usize = 64 * 1024;
 /// The longest name of a field or a member that is looked at more than once.
 const LONGEST_NAME: usize = 256;
-/// As many digits may be the number of a card; compare does the same in texts.
-const SECRET_DIGITS: usize = 13;
 /// Names whose values are ids made for logs, however they look.
 const PLAIN_NAMES: [&str; 6] =
     ["x-amzn-trace-id", "x-amzn-requestid", "x-request-id", "traceparent", "targetGroupArn", "x-amzn-tls-cipher-suite"];
-/// Names of secrets in HTTP that compare has no reason to know: OAuth's code, the signature of a signed URL, what a client's
-/// certificate and an identity provider say.
-const SECRET_NAMES: [&str; 5] = ["code", "sig", "x-forwarded-client-cert", "x-amzn-oidc-data", "x-amzn-oidc-identity"];
 /// How tokens of well-known services begin.
 const TOKENS: [&str; 12] =
     ["AKIA", "ASIA", "AIza", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "sk_live_", "sk-"];
@@ -48,10 +41,6 @@ pub(super) enum Content {
     NotShown(String),
 }
 
-fn is_secret(name: &str) -> bool {
-    SECRET_NAMES.iter().any(|secret| name.eq_ignore_ascii_case(secret)) || is_secret_name(name)
-}
-
 impl Secrets {
     /// Free text that may have a target in it, such as why a request was refused.
     pub(crate) fn sentence(self, text: &str) -> String {
@@ -64,7 +53,7 @@ impl Secrets {
     pub(super) fn condition(self, condition: &Condition) -> String {
         match self {
             Secrets::Shown => condition.to_string(),
-            Secrets::Masked => condition.without_secrets(is_secret).to_string(),
+            Secrets::Masked => condition.without_secrets(is_secret_parameter, HIDDEN).to_string(),
         }
     }
 
@@ -84,7 +73,7 @@ impl Secrets {
     pub(super) fn text(self, text: &str) -> String {
         match self {
             Secrets::Shown => text.to_owned(),
-            Secrets::Masked => without_tokens(&hide_secrets(&without_members(text), HIDDEN)),
+            Secrets::Masked => without_tokens(&hide_secrets(&without_members(text))),
         }
     }
 
@@ -111,7 +100,7 @@ impl Secrets {
                 None => HIDDEN.to_owned(),
             },
             "location" | "content-location" | "referer" => self.target(value),
-            name if is_secret(name) => HIDDEN.to_owned(),
+            name if is_secret_parameter(name) => HIDDEN.to_owned(),
             _ => self.text(value),
         }
     }
@@ -150,7 +139,7 @@ impl Secrets {
     /// The pairs of a form.
     fn pairs(self, pairs: &str) -> String {
         let pairs = pairs.split('&').map(|pair| match pair.split_once('=') {
-            Some((key, _)) if is_secret(&percent_decoded(key)) => format!("{key}={HIDDEN}"),
+            Some((key, _)) if is_secret_parameter(&percent_decoded(key)) => format!("{key}={HIDDEN}"),
             Some((key, value)) => format!("{}={}", self.encoded(key), self.encoded(value)),
             None => self.encoded(pair),
         });
@@ -259,7 +248,7 @@ impl Secrets {
         let name = path.names().next_back().filter(|name| name.len() <= LONGEST_NAME).unwrap_or_default();
         let Ok(value) = serde_json::from_str::<String>(scalar) else {
             let digits = scalar.bytes().filter(u8::is_ascii_digit).count();
-            let is_long = digits >= SECRET_DIGITS && !scalar.contains(['.', 'e', 'E']);
+            let is_long = digits >= MIN_SECRET_DIGITS && !scalar.contains(['.', 'e', 'E']);
             return is_long.then(|| quoted(HIDDEN));
         };
         let is_document = value.trim_start().starts_with(['{', '[']);
@@ -519,15 +508,15 @@ mod tests {
     #[test]
     fn fields_keep_what_is_no_secret() {
         for (name, value, shown) in [
-            ("Authorization", "Bearer abc", "Bearer •••"),
-            ("authorization", "abc", "•••"),
-            ("cookie", "session=a; theme=dark", "session=•••; theme=•••"),
-            ("set-cookie", "id=1; Path=/; HttpOnly", "id=•••; Path=/; HttpOnly"),
-            ("x-api-key", "k", "•••"),
+            ("Authorization", "Bearer abc", "Bearer ***"),
+            ("authorization", "abc", "***"),
+            ("cookie", "session=a; theme=dark", "session=***; theme=***"),
+            ("set-cookie", "id=1; Path=/; HttpOnly", "id=***; Path=/; HttpOnly"),
+            ("x-api-key", "k", "***"),
             ("X-Amzn-Trace-Id", "Root=1-67891233-012345678912345678912345", "Root=1-67891233-012345678912345678912345"),
-            ("location", "/a?token=b&c=d", "/a?token=•••&c=•••"),
+            ("location", "/a?token=b&c=d", "/a?token=***&c=***"),
             ("accept", "text/html", "text/html"),
-            ("x-note", "AKIAIOSFODNN7EXAMPLE", "•••"),
+            ("x-note", "AKIAIOSFODNN7EXAMPLE", "***"),
         ] {
             assert_eq!(MASKED.field(name, value), shown, "{name}");
             assert_eq!(Secrets::Shown.field(name, value), value, "{name}");
@@ -537,11 +526,11 @@ mod tests {
     #[test]
     fn targets_keep_their_form() {
         for (target, shown) in [
-            ("/orders/42?q=a%20b&r=&s", "/orders/42?q=•••&r=&s"),
-            ("/a?%74oken=x&b=jane%40example.com&c", "/a?%74oken=•••&b=•••&c"),
-            ("/reset/eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.c2ln", "/reset/•••"),
-            ("/a;jsessionid=abc", "/a;jsessionid=•••"),
-            ("/u/jane%40example.com/x%20y", "/u/•••/x%20y"),
+            ("/orders/42?q=a%20b&r=&s", "/orders/42?q=***&r=&s"),
+            ("/a?%74oken=x&b=jane%40example.com&c", "/a?%74oken=***&b=***&c"),
+            ("/reset/eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.c2ln", "/reset/***"),
+            ("/a;jsessionid=abc", "/a;jsessionid=***"),
+            ("/u/jane%40example.com/x%20y", "/u/***/x%20y"),
             ("/%E4%zz", "/%E4%zz"),
         ] {
             assert_eq!(MASKED.target(target), shown);
@@ -559,31 +548,31 @@ mod tests {
             text("application/json", r#"{"a":1,"password":"x","card":{"n":1},"big":4111111111111111,"ok":true}"#);
         assert_eq!(
             laid,
-            "{\n  \"a\": 1,\n  \"password\": \"•••\",\n  \"card\": {\n    \"n\": \"•••\"\n  },\n  \"big\": \"•••\",\n  \"ok\": true\n}"
+            "{\n  \"a\": 1,\n  \"password\": \"***\",\n  \"card\": {\n    \"n\": \"***\"\n  },\n  \"big\": \"***\",\n  \"ok\": true\n}"
         );
-        assert_eq!(text("application/x-www-form-urlencoded", "user=a&password=b"), "user=a&password=•••");
+        assert_eq!(text("application/x-www-form-urlencoded", "user=a&password=b"), "user=a&password=***");
         assert_eq!(
             text("text/xml", "<a><password>my dog</password><b>c</b></a>"),
-            "<a><password>•••</password><b>c</b></a>"
+            "<a><password>***</password><b>c</b></a>"
         );
         assert!(text("multipart/form-data; boundary=x", "--x").contains("several parts"));
         let utf_16: String = r#"{"password":"hunter2"}"#.chars().flat_map(|letter| [letter, '\0']).collect();
         assert!(text("application/json", &utf_16).contains("NUL characters"));
         assert!(!text("application/json", r#"{"a":"{\"\\u0070assword\":\"hunter2\"}"}"#).contains("hunter2"));
-        assert_eq!(Secrets::Masked.target("/cb?code=abc&sig=x%3D&q=1"), "/cb?code=•••&sig=•••&q=•••");
-        assert_eq!(Secrets::Masked.field("x-amzn-oidc-data", "opaque"), "•••");
-        assert_eq!(Secrets::Masked.sentence("no rule for /a?%74oken=x here"), "no rule for /a?%74oken=••• here");
-        assert_eq!(text("text/plain", "token: abc"), "token: •••");
+        assert_eq!(Secrets::Masked.target("/cb?code=abc&sig=x%3D&q=1"), "/cb?code=***&sig=***&q=***");
+        assert_eq!(Secrets::Masked.field("x-amzn-oidc-data", "opaque"), "***");
+        assert_eq!(Secrets::Masked.sentence("no rule for /a?%74oken=x here"), "no rule for /a?%74oken=*** here");
+        assert_eq!(text("text/plain", "token: abc"), "token: ***");
         assert_eq!(
             text("text/plain", r#"{"password" : "a b\"c", "n": 1, "pin":12,"#),
-            r#"{"password" : "•••", "n": 1, "pin":"•••","#
+            r#"{"password" : "***", "n": 1, "pin":"***","#
         );
         for (page, shown) in [
             (
                 r#"<input name="csrf_token" type=hidden value='a b'>"#,
-                r#"<input name="csrf_token" type=hidden value='•••'>"#,
+                r#"<input name="csrf_token" type=hidden value='***'>"#,
             ),
-            ("<meta content=abc name=csrf-token>", "<meta content=••• name=csrf-token>"),
+            ("<meta content=abc name=csrf-token>", "<meta content=*** name=csrf-token>"),
             (r#"<input name="q" value="a b">"#, r#"<input name="q" value="a b">"#),
         ] {
             assert_eq!(text("text/html", page), shown);
@@ -591,7 +580,7 @@ mod tests {
         let nested = text("application/json", r#"{"payload":"{\"password\":\"a b\"}"}"#);
         assert!(!nested.contains("a b"), "{nested}");
         assert!(matches!(MASKED.content("text/plain", "", b"p\0a\0\xff\0"), Content::NotShown(why) if why == "binary"));
-        assert_eq!(text("", "{\"token\":\"a b\"}\n[1]\n"), "{\"token\":\"•••\"}\n[1]");
+        assert_eq!(text("", "{\"token\":\"a b\"}\n[1]\n"), "{\"token\":\"***\"}\n[1]");
         assert!(matches!(MASKED.content("image/png", "", b"\x89PNG"), Content::NotShown(why) if why == "binary"));
     }
 
@@ -601,10 +590,10 @@ mod tests {
             "application/x-www-form-urlencoded"},"body":"cGFzc3dvcmQ9YQ==","isBase64Encoded":true}"#;
         let Content::Json(laid) = MASKED.envelope(event.as_bytes()) else { panic!("no JSON") };
         for part in [
-            "\"token\": \"•••\"",
-            "\"q\": \"•••\"",
-            "\"cookie\": \"a=•••\"",
-            "\"body\": \"••• (16 characters of base64, shown decoded with the message)\"",
+            "\"token\": \"***\"",
+            "\"q\": \"***\"",
+            "\"cookie\": \"a=***\"",
+            "\"body\": \"*** (16 characters of base64, shown decoded with the message)\"",
         ] {
             assert!(laid.text.contains(part), "{part}: {}", laid.text);
         }

@@ -13,6 +13,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use maud::{Markup, html};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
@@ -20,6 +21,7 @@ use tokio::task::JoinSet;
 use super::filter::{Filter, parameter};
 use super::live::{self, Known};
 use super::{Shared, detail, guard, list, page, replay};
+use crate::html::render;
 
 /// Connections at a time; one more waits.
 const MOST_CONNECTIONS: usize = 64;
@@ -123,14 +125,14 @@ async fn page_of(shared: Arc<Shared>, request: Request<Incoming>) -> Answer {
     match path.as_str() {
         "/" if is_get => {
             let before = parameter(&query, "before").and_then(|before| before.parse().ok());
-            html(StatusCode::OK, list::page(&shared, &Filter::parse(&query), before))
+            page_with(StatusCode::OK, list::page(&shared, &Filter::parse(&query), before))
         }
         "/live" if is_get => events(shared, &request, &query),
         "/style.css" if is_get => file("text/css; charset=utf-8", include_str!("style.css")),
         "/script.js" if is_get => file("text/javascript; charset=utf-8", include_str!("script.js")),
         _ => match (id, replayed) {
             (Some(id), _) if is_get => match detail::page(&shared, id) {
-                Some(page) => html(StatusCode::OK, page),
+                Some(page) => page_with(StatusCode::OK, page),
                 None => gone(&shared),
             },
             (_, Some(id)) if is_post => send_again(&shared, request, id).await,
@@ -183,17 +185,21 @@ async fn send_again(shared: &Shared, request: Request<Incoming>, id: u64) -> Ans
 }
 
 fn gone(shared: &Shared) -> Answer {
-    let main = "<section><h1>No such request</h1><p class=\"lead\">It is not kept any more, or never came. <a href=\"/\">All \
-                requests</a></p></section>\n";
-    html(StatusCode::NOT_FOUND, page::frame(shared, "No such request - Crossfade inspector", main))
+    let main = html! {
+        section {
+            h1 { "No such request" }
+            p.lead { "It is not kept any more, or never came. " a href="/" { "All requests" } }
+        }
+    };
+    page_with(StatusCode::NOT_FOUND, page::frame(shared, "No such request", main))
 }
 
 fn sorry(status: StatusCode, why: &str) -> Answer {
-    html(status, page::sorry(&status.to_string(), why))
+    page_with(status, page::sorry(&status.to_string(), why))
 }
 
-fn html(status: StatusCode, text: String) -> Answer {
-    let mut answer = with_type("text/html; charset=utf-8", Content::Page(Full::from(text)));
+fn page_with(status: StatusCode, page: Markup) -> Answer {
+    let mut answer = with_type("text/html; charset=utf-8", Content::Page(Full::from(render(page) + "\n")));
     *answer.status_mut() = status;
     answer
 }

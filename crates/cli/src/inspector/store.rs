@@ -5,10 +5,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use crossfade_compare::{Record, Verdict};
 use crossfade_emulator::{Exchange, Messages};
+use crossfade_journal::comparison::{Record, Verdict};
 
-use super::filter::Filter;
 use super::line::{Access, Line};
 use super::secrets::Secrets;
 
@@ -80,7 +79,7 @@ impl Entry {
             Mark::Warning => !exchange.warnings.is_empty(),
             Mark::Differs => self.comparisons.iter().any(|record| record.verdict == Verdict::Different),
             Mark::Cold => exchange.cold,
-            Mark::Failover => access.is_some_and(|access| !access.passed_over.is_empty()),
+            Mark::Failover => access.is_some_and(|access| !access.skipped.is_empty()),
         }
     }
 
@@ -176,7 +175,8 @@ impl Store {
     fn drop_oldest(&mut self) {
         let Some(entry) = self.entries.pop_front() else { return };
         self.bytes -= size(&entry.exchange) + entry.bytes;
-        let request_ids = [entry.exchange.request_id.as_ref(), entry.access.as_ref().map(|access| &access.request_id)];
+        let request_ids =
+            [entry.exchange.request_id.as_deref(), entry.access.as_deref().map(|access| &*access.request_id)];
         for request_id in request_ids.into_iter().flatten() {
             self.by_request_id.remove(request_id);
         }
@@ -209,6 +209,10 @@ impl Store {
         self.make_room();
     }
 
+    pub(super) fn clock(&self) -> u64 {
+        self.clock
+    }
+
     fn position(&self, id: u64) -> Option<usize> {
         usize::try_from(id.checked_sub(self.entries.front()?.id)?).ok()
     }
@@ -227,8 +231,8 @@ impl Store {
         self.entries.iter().rev().find(|entry| entry.exchange.client == Some(client))
     }
 
-    /// Up to `most` that match, newest first, from below an id.
-    pub(super) fn part(&self, filter: &Filter, before: Option<u64>, most: usize) -> Part {
+    /// Up to `most` entries that match, newest first, from below an id.
+    pub(super) fn part(&self, matches: impl Fn(&Entry) -> bool, before: Option<u64>, most: usize) -> Part {
         let mut part = Part {
             entries: Vec::new(),
             matching: 0,
@@ -237,7 +241,7 @@ impl Store {
             has_older: false,
             clock: self.clock,
         };
-        for entry in self.entries.iter().rev().filter(|entry| filter.matches(entry)) {
+        for entry in self.entries.iter().rev().filter(|entry| matches(entry)) {
             part.matching += 1;
             if before.is_some_and(|before| entry.id >= before) {
                 continue;
@@ -252,13 +256,13 @@ impl Store {
     }
 
     /// What is new since the clock and the id that somebody knows.
-    pub(super) fn news(&self, filter: &Filter, since: u64, known: u64, most: usize) -> News {
+    pub(super) fn news(&self, matches: impl Fn(&Entry) -> bool, since: u64, known: u64, most: usize) -> News {
         let mut news =
             News { entries: Vec::new(), new: 0, seen: self.last_id, kept: self.entries.len(), clock: self.clock };
         if self.clock == since {
             return news;
         }
-        let changed = self.entries.iter().rev().filter(|entry| entry.changed > since && filter.matches(entry));
+        let changed = self.entries.iter().rev().filter(|entry| entry.changed > since && matches(entry));
         for entry in changed {
             news.new += u64::from(entry.id > known);
             if news.entries.len() < most {

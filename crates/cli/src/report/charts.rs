@@ -7,6 +7,7 @@ use std::fmt::Write;
 
 use crossfade_parity::number::{grouped, milliseconds, percent};
 use crossfade_parity::{Bucket, Latency, Percentiles, Timeline, share, wilson};
+use maud::{Markup, html};
 
 /// Units of a plot, whatever its size on the screen.
 const WIDTH: f64 = 1000.0;
@@ -19,135 +20,169 @@ const LABEL: f64 = 80.0;
 /// Points of a distribution.
 const BINS: usize = 64;
 
-/// Parity over time with its interval, and the threshold as a dashed line. Empty with nothing to show.
-pub(crate) fn parity(timeline: &Timeline, threshold: f64) -> String {
+/// Parity over time with its interval, and the threshold as a dashed line. `None` without a comparison.
+pub(crate) fn parity(timeline: &Timeline, threshold: f64) -> Option<Markup> {
     let (width, buckets) = merged(timeline);
-    let (Some(first), Some(last)) = (buckets.first(), buckets.last()) else { return String::new() };
-    let (begin, end) = (first.begin, last.begin + width);
+    let (begin, end) = (buckets.first()?.begin, buckets.last()?.begin + width);
     let points = || buckets.iter().map(|bucket| (bucket.same, bucket.compared));
-    // Room for the intervals, too, but not for that of a point that stands for two or three.
+    // Room for the intervals as well, but not for that of a point that stands for two or three.
     let typical = wilson_of_typical(points());
     let lowest = points().map(|(same, compared)| share(same, compared)).fold(threshold.min(typical), f64::min);
     let floor = [0.998, 0.99, 0.98, 0.95, 0.9, 0.8, 0.5].into_iter().find(|floor| *floor < lowest).unwrap_or(0.0);
     let x = |time: u64| share(time - begin, end - begin) * WIDTH;
     let y = |value: f64| (1.0 - (value.max(floor) - floor) / (1.0 - floor)) * HEIGHT;
-
-    let mut svg = open("parity-chart", "Parity over time");
-    let mut ticks = String::new();
-    for step in 0..=4 {
-        let value = floor + (1.0 - floor) * f64::from(step) / 4.0;
-        let _ = write!(svg, r#"<line class="grid" x1="0" x2="{WIDTH}" y1="{0:.1}" y2="{0:.1}"/>"#, y(value));
-        let digits = if floor >= 0.99 { 2 } else { 1 };
-        let _ =
-            write!(ticks, r#"<span style="top:{:.2}%">{:.digits$} %</span>"#, y(value) / HEIGHT * 100.0, value * 100.0);
-    }
-    for run in buckets.chunk_by(|a, b| a.begin + width == b.begin) {
-        let middle = |bucket: &Bucket| x(bucket.begin) + x(begin + width) / 2.0;
-        let (mut upper, mut lower, mut line) = (String::new(), Vec::new(), String::new());
-        for bucket in run {
-            let (low, high) = wilson(bucket.same, bucket.compared);
-            let at = middle(bucket);
-            let _ = write!(upper, "{at:.1},{:.1} ", y(high));
-            lower.push(format!("{at:.1},{:.1}", y(low)));
-            let _ = write!(line, "{at:.1},{:.1} ", y(share(bucket.same, bucket.compared)));
+    let middle = |bucket: &Bucket| x(bucket.begin) + x(begin + width) / 2.0;
+    let digits = if floor >= 0.99 { 2 } else { 1 };
+    let steps = [0.0, 0.25, 0.5, 0.75, 1.0].map(|step| floor + (1.0 - floor) * step);
+    let shapes = html! {
+        @for value in steps { (horizontal("grid", y(value))) }
+        @for run in buckets.chunk_by(|a, b| a.begin + width == b.begin) {
+            @let upper = run.iter().map(|bucket| (middle(bucket), y(wilson(bucket.same, bucket.compared).1)));
+            @let lower = run.iter().rev().map(|bucket| (middle(bucket), y(wilson(bucket.same, bucket.compared).0)));
+            @let line = || run.iter().map(|bucket| (middle(bucket), y(share(bucket.same, bucket.compared))));
+            // A line from a point to itself is a dot.
+            @let dot = line().take(if run.len() == 1 { 1 } else { 0 });
+            polygon.band points=(coordinates(upper.chain(lower))) {}
+            polyline.line points=(coordinates(line().chain(dot))) {}
         }
-        lower.reverse();
-        let _ = write!(svg, r#"<polygon class="band" points="{upper}{}"/>"#, lower.join(" "));
-        // A line from a point to itself is a dot.
-        let dot = if run.len() == 1 { line.clone() } else { String::new() };
-        let _ = write!(svg, r#"<polyline class="line" points="{line}{dot}"/>"#);
-    }
-    let _ = write!(svg, r#"<line class="threshold" x1="0" x2="{WIDTH}" y1="{0:.1}" y2="{0:.1}"/>"#, y(threshold));
-    for bucket in &buckets {
-        let _ = write!(
-            svg,
-            r#"<rect class="touch" x="{:.1}" y="0" width="{:.1}" height="{HEIGHT}"><title>{} UTC: {} of {} compared</title></rect>"#,
-            x(bucket.begin),
-            x(begin + width),
-            clock(bucket.begin, end - begin),
-            percent(share(bucket.same, bucket.compared)),
-            grouped(bucket.compared)
-        );
-    }
-    svg += "</svg>";
-    let mut times = String::new();
-    for step in 0..=4 {
-        let time = begin + (end - begin) * step / 4;
-        let _ =
-            write!(times, r#"<span style="left:{:.2}%">{}</span>"#, x(time) / WIDTH * 100.0, clock(time, end - begin));
-    }
-    plot(&ticks, &svg, &times, "Time, UTC")
+        (horizontal("threshold", y(threshold)))
+        @for bucket in &buckets {
+            rect.touch x=(tenths(x(bucket.begin))) y="0" width=(tenths(x(begin + width))) height=(HEIGHT) {
+                title {
+                    (clock(bucket.begin, end - begin)) " UTC: " (percent(share(bucket.same, bucket.compared)))
+                    " of " (grouped(bucket.compared)) " compared"
+                }
+            }
+        }
+    };
+    let ticks = html! {
+        @for value in steps {
+            span style=(offset("top", y(value) / HEIGHT)) { (format_args!("{:.digits$} %", value * 100.0)) }
+        }
+    };
+    let times = html! {
+        @for step in 0..=4 {
+            @let time = begin + (end - begin) * step / 4;
+            span style=(offset("left", x(time) / WIDTH)) { (clock(time, end - begin)) }
+        }
+    };
+    Some(plot(Some(ticks), svg("parity-chart", "Parity over time", shapes), times, "Time, UTC"))
 }
 
-/// How long both systems took: two densities over a logarithmic axis, with the percentiles of each.
-pub(crate) fn latency(id: &str, latency: &Latency) -> String {
+/// The latency of both systems: two densities over a logarithmic axis, with the percentiles of each. Empty without a
+/// spread to show.
+pub(crate) fn latency(id: &str, latency: &Latency) -> Markup {
     let (old, new) = &latency.histograms;
     let ends = [old, new].map(|histogram| (histogram.percentile(0.002), histogram.percentile(0.998)));
     let low = ends.iter().filter_map(|(low, _)| *low).fold(f64::INFINITY, f64::min) / 1.25;
     let high = ends.iter().filter_map(|(_, high)| *high).fold(0.0, f64::max) * 1.25;
     if !(low > 0.0 && low < high && high.is_finite()) {
-        return String::new();
+        return html! {};
     }
     let x = |value: f64| ((value / low).ln() / (high / low).ln()).clamp(0.0, 1.0) * WIDTH;
     let curves = [old, new].map(|histogram| density(histogram.buckets().map(|(value, count)| (x(value), count))));
     let peak = curves.iter().flatten().copied().fold(f64::MIN_POSITIVE, f64::max);
-
-    let mut svg = open(id, "Distribution of the latency of both systems");
-    let mut ticks = String::new();
-    for value in decades(low, high) {
-        let _ = write!(svg, r#"<line class="grid" x1="{0:.1}" x2="{0:.1}" y1="0" y2="{HEIGHT}"/>"#, x(value));
-        let _ = write!(ticks, r#"<span style="left:{:.2}%">{}</span>"#, x(value) / WIDTH * 100.0, short(value));
-    }
-    for (side, curve) in ["old", "new"].iter().zip(&curves) {
-        let mut points = format!("0,{HEIGHT} ");
-        for (at, value) in (0_u32..).zip(curve) {
-            let _ = write!(points, "{:.1},{:.1} ", step(at), HEIGHT * (1.0 - 0.92 * value / peak));
+    let point = |(at, value): (u32, &f64)| (step(at), HEIGHT * (1.0 - 0.92 * value / peak));
+    let sides = [("old", &latency.primary), ("new", &latency.mirror)];
+    let decades = decades(low, high);
+    let shapes = html! {
+        @for value in &decades { (vertical("grid", x(*value), None)) }
+        @for (side, curve) in ["old", "new"].iter().zip(&curves) {
+            @let outline = [(0.0, HEIGHT)].into_iter().chain((0..).zip(curve).map(point)).chain([(WIDTH, HEIGHT)]);
+            polygon class={ "area " (side) } points=(coordinates(outline)) {}
         }
-        let _ = write!(svg, r#"<polygon class="area {side}" points="{points}{WIDTH},{HEIGHT}"/>"#);
-    }
-    let mut labels = String::new();
-    for (side, name, percentiles) in [("old", "old", &latency.primary), ("new", "new", &latency.mirror)] {
-        let _ = write!(labels, r#"<p class="marks {side}"><b>{name}</b>"#);
-        let mut labelled = f64::NEG_INFINITY;
-        for (label, value) in marks(percentiles) {
-            let at = x(value);
-            let _ = write!(
-                svg,
-                r#"<line class="mark {side}" x1="{at:.1}" x2="{at:.1}" y1="0" y2="{HEIGHT}"><title>{name} {label}: {}</title></line>"#,
-                milliseconds(value)
-            );
-            // One that would stand on another's place is left out; the line has its name.
-            if at >= labelled + LABEL {
-                let _ = write!(labels, r#"<span style="left:{:.2}%">{label}</span>"#, at / WIDTH * 100.0);
-                labelled = at;
+        @for (side, percentiles) in sides {
+            @for (label, value) in marks(percentiles) {
+                @let title = format!("{side} {label}: {}", milliseconds(value));
+                (vertical(&format!("mark {side}"), x(value), Some(title)))
             }
         }
-        labels += "</p>";
+    };
+    let ticks = html! {
+        @for value in &decades { span style=(offset("left", x(*value) / WIDTH)) { (short(*value)) } }
+    };
+    html! {
+        @for (side, percentiles) in sides {
+            p class={ "marks " (side) } {
+                b { (side) }
+                @for (label, at) in without_overlaps(marks(percentiles).map(|(label, value)| (label, x(value)))) {
+                    span style=(offset("left", at / WIDTH)) { (label) }
+                }
+            }
+        }
+        (plot(None, svg(id, "Distribution of the latency of both systems", shapes), ticks, "Milliseconds, logarithmic"))
     }
-    svg += "</svg>";
-    labels + &plot("", &svg, &ticks, "Milliseconds, logarithmic")
 }
 
-/// A bar for a share of the largest one.
-pub(crate) fn bar(class: &str, value: f64, largest: f64) -> String {
-    // What is there is seen.
+/// A bar for a share of the largest one. A share above zero is visible, however small.
+pub(crate) fn bar(class: &str, value: f64, largest: f64) -> Markup {
     let width = if value > 0.0 { (value / largest * 100.0).clamp(0.6, 100.0) } else { 0.0 };
-    format!(
-        r#"<svg class="bar {class}" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true"><rect width="{width:.1}" height="8"/></svg>"#
-    )
+    html! {
+        svg class={ "bar " (class) } viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true" {
+            rect width=(tenths(width)) height="8" {}
+        }
+    }
 }
 
-fn open(id: &str, title: &str) -> String {
-    format!(
-        r#"<svg id="{id}" viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none" role="img" aria-label="{title}"><title>{title}</title>"#
-    )
+fn svg(id: &str, title: &str, shapes: Markup) -> Markup {
+    html! {
+        svg id=(id) viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } preserveAspectRatio="none" role="img" aria-label=(title) {
+            title { (title) }
+            (shapes)
+        }
+    }
 }
 
-fn plot(y: &str, svg: &str, x: &str, axis: &str) -> String {
-    let class = if y.is_empty() { "plot" } else { "plot scaled" };
-    format!(
-        r#"<div class="{class}"><div class="y" aria-hidden="true">{y}</div>{svg}<div class="x" aria-hidden="true">{x}</div></div><p class="axis">{axis}</p>"#
-    )
+fn plot(y: Option<Markup>, svg: Markup, x: Markup, axis: &str) -> Markup {
+    html! {
+        div.plot.scaled[y.is_some()] {
+            div.y aria-hidden="true" { @if let Some(y) = y { (y) } }
+            (svg)
+            div.x aria-hidden="true" { (x) }
+        }
+        p.axis { (axis) }
+    }
+}
+
+fn horizontal(class: &str, y: f64) -> Markup {
+    html! { line class=(class) x1="0" x2=(WIDTH) y1=(tenths(y)) y2=(tenths(y)) {} }
+}
+
+fn vertical(class: &str, x: f64, title: Option<String>) -> Markup {
+    html! {
+        line class=(class) x1=(tenths(x)) x2=(tenths(x)) y1="0" y2=(HEIGHT) {
+            @if let Some(title) = title { title { (title) } }
+        }
+    }
+}
+
+fn tenths(number: f64) -> String {
+    format!("{number:.1}")
+}
+
+/// A share of the width or height as a style.
+fn offset(side: &str, share: f64) -> String {
+    format!("{side}:{:.2}%", share * 100.0)
+}
+
+/// Points as SVG's `points` has them.
+fn coordinates(points: impl Iterator<Item = (f64, f64)>) -> String {
+    let mut list = String::new();
+    for (x, y) in points {
+        let _ = write!(list, "{x:.1},{y:.1} ");
+    }
+    list.truncate(list.trim_end().len());
+    list
+}
+
+/// The labels that do not stand on another's place; the lines of the others have their names.
+fn without_overlaps<const N: usize>(labels: [(&'static str, f64); N]) -> impl Iterator<Item = (&'static str, f64)> {
+    let mut labelled = f64::NEG_INFINITY;
+    labels.into_iter().filter(move |(_, at)| {
+        let has_room = *at >= labelled + LABEL;
+        labelled = if has_room { *at } else { labelled };
+        has_room
+    })
 }
 
 /// Buckets wide enough for a line that says something, and their width.

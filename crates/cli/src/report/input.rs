@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Result};
 
-use crossfade_compare::Record;
+use crossfade_journal::comparison::Record;
 use crossfade_parity::RecordFinder;
 use flate2::bufread::MultiGzDecoder;
 

@@ -71,20 +71,3 @@ impl Report {
         Report { version: 1, title, judgement, because, gate, input, overall, routes, endpoints, timeline, hints }
     }
 }
-
-/// The word for a class of differences in the log and in the outputs.
-pub(crate) fn class_name(class: crossfade_compare::Class) -> &'static str {
-    use crossfade_compare::Class;
-    match class {
-        Class::Status => "status",
-        Class::Header => "header",
-        Class::Missing => "missing",
-        Class::Extra => "extra",
-        Class::Type => "type",
-        Class::Value => "value",
-        Class::Order => "order",
-        Class::Length => "length",
-        Class::Text => "text",
-        Class::Bytes => "bytes",
-    }
-}

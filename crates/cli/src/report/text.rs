@@ -5,7 +5,7 @@
 use crossfade_parity::number::{grouped, milliseconds, percent};
 use crossfade_parity::{Difference, Endpoint, Judgement, MIN_SELF_COMPARED, Mark, Percentiles, Summary, share};
 
-use super::{Report, class_name};
+use super::Report;
 use crate::terminal::printable;
 
 /// How many endpoints, and differences of each, are shown; `--html` and `--json` have all.
@@ -237,7 +237,7 @@ impl Text {
                 let mark = self.paint(tone, &format!("{mark:<10}"));
                 let noise = noise.map_or("-".to_owned(), percent);
                 let pointer = pad(&cell(pointer), 51);
-                let (class, count) = (class_name(*class), grouped(*count));
+                let (class, count) = (class.as_str(), grouped(*count));
                 self.line(&format!("  {mark} {class:<7} {pointer} {count:>8} {:>9} {noise:>9}", percent(*raw)));
             }
             if endpoint.differences.len() > DIFFERENCES {
@@ -257,8 +257,7 @@ impl Text {
                 if std::mem::take(&mut is_first) {
                     self.heading("Examples");
                 }
-                let line =
-                    format!("{}: {} {}", name(endpoint), class_name(difference.class), cell(&difference.pointer));
+                let line = format!("{}: {} {}", name(endpoint), difference.class.as_str(), cell(&difference.pointer));
                 self.line(&line);
                 for example in &difference.examples {
                     self.line(&format!("  {} {} at {}", example.time, cell(&example.request_id), cell(&example.at)));
@@ -309,7 +308,7 @@ pub(crate) fn name(endpoint: &Endpoint) -> String {
 
 /// How and where answers differ.
 pub(crate) fn what(difference: &Difference) -> String {
-    let (class, pointer) = (class_name(difference.class), cell(&difference.pointer));
+    let (class, pointer) = (difference.class.as_str(), cell(&difference.pointer));
     if class == pointer { pointer } else { format!("{class} {pointer}") }
 }
 

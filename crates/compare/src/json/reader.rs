@@ -1,9 +1,9 @@
-//! Reading JSON text (RFC 8259) into a tree. Owns the grammar; what a tree is and how large it may become is in `json`.
+//! Parses JSON text (RFC 8259) into a tree. Owns the grammar; `json` owns the tree and its limits.
 
 use super::{MAX_DEPTH, MAX_NODES, NoTree, Node, Number, Slot, TOO_MUCH, Tag, Tree, VALUE_WORK};
 use crate::work::Work;
 
-/// Reads a document without recursion.
+/// Parses a document without recursion.
 pub(super) struct Reader<'a, 'w> {
     tree: Tree<'a>,
     at: usize,
@@ -18,10 +18,10 @@ impl<'a, 'w> Reader<'a, 'w> {
     }
 
     pub(super) fn document(mut self) -> Result<Tree<'a>, NoTree> {
-        // The arrays and objects that are open.
+        // Arrays and objects that are open.
         let mut open: Vec<u32> = Vec::new();
         loop {
-            // Here a value begins, in an object behind its name.
+            // At the start of a value; in an object, behind its name.
             if self.value(&mut open)? {
                 continue;
             }
@@ -43,7 +43,7 @@ impl<'a, 'w> Reader<'a, 'w> {
         }
     }
 
-    /// Reads a value. Whether another one comes first in it: then it stays open.
+    /// Reads a value. Returns `true` if it is an array or object that is not empty, which stays open.
     fn value(&mut self, open: &mut Vec<u32>) -> Result<bool, NoTree> {
         self.work.spend(VALUE_WORK)?;
         self.values += 1;
@@ -114,7 +114,7 @@ impl<'a, 'w> Reader<'a, 'w> {
         Ok(())
     }
 
-    /// What comes behind white space.
+    /// Skips white space and returns the next byte without consuming it.
     fn peek(&mut self) -> Option<u8> {
         while let Some(byte) = self.byte() {
             if !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
@@ -131,12 +131,12 @@ impl<'a, 'w> Reader<'a, 'w> {
         Some(byte)
     }
 
-    /// What comes.
+    /// Returns the byte at the current position.
     fn byte(&self) -> Option<u8> {
         self.tree.text.as_bytes().get(self.at).copied()
     }
 
-    /// A text in quotes.
+    /// Reads a text in quotes.
     fn text(&mut self) -> Result<Slot, NoTree> {
         self.at += 1;
         let (begin, unescaped) = (self.at, self.tree.unescaped.len());
@@ -166,12 +166,12 @@ impl<'a, 'w> Reader<'a, 'w> {
         }
     }
 
-    /// Copies a part of the document to the texts without escapes.
+    /// Copies a part of the document to the unescaped texts.
     fn copy(&mut self, from: usize, to: usize) -> Result<(), NoTree> {
         let text = self.tree.text.get(from..to).unwrap_or_default();
         let Tree { slots, unescaped, .. } = &mut self.tree;
         let left = self.memory.saturating_sub(slots.capacity() * size_of::<Slot>());
-        // With the character behind it.
+        // Includes the character that follows.
         let length = unescaped.len() + text.len() + char::MAX.len_utf8();
         if length > left {
             return Err(TOO_MUCH);
@@ -184,7 +184,7 @@ impl<'a, 'w> Reader<'a, 'w> {
         Ok(())
     }
 
-    /// The character that an escape stands for.
+    /// Reads an escape and returns its character.
     fn escape(&mut self) -> Option<char> {
         let kind = self.tree.text.as_bytes().get(self.at + 1)?;
         self.at += 2;
@@ -204,7 +204,7 @@ impl<'a, 'w> Reader<'a, 'w> {
                     second = Some(self.hexadecimal()?);
                 }
                 let character = char::decode_utf16([first].into_iter().chain(second)).next()?.ok()?;
-                // What could not be its second half would be a character of its own.
+                // A second unit that is not a low surrogate would be a character of its own.
                 (character.len_utf16() == 1 + usize::from(second.is_some())).then_some(character)?
             }
             _ => return None,
@@ -214,7 +214,7 @@ impl<'a, 'w> Reader<'a, 'w> {
     fn hexadecimal(&mut self) -> Option<u16> {
         let digits = self.tree.text.get(self.at..self.at + 4)?;
         self.at += 4;
-        // `from_str_radix` takes a sign.
+        // `from_str_radix` accepts a sign.
         digits.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| u16::from_str_radix(digits, 16).ok()).flatten()
     }
 

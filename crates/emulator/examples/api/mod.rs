@@ -1,4 +1,4 @@
-//! What the scripted function and the scripted extension have in common: a client of Lambda's local APIs on the standard
+//! The common part of the scripted function and the scripted extension: a client of Lambda's local APIs on the standard
 //! library alone.
 #![allow(dead_code, reason = "each example uses its part")]
 

@@ -1,12 +1,12 @@
-//! The access log of a load balancer: one line of 33 fields for each request (user guide, "Access logs for your Application
-//! Load Balancer"). Owns the format; where lines go is the caller's business.
+//! The access log of a load balancer: one line of 33 fields for each request (user guide, "Access logs for your
+//! Application Load Balancer"). Owns the format; where lines go is the caller's business.
 
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
 use crate::{Exchange, RuleRef};
 
-/// What stands in for names that only AWS gives.
+/// Placeholders for names that only AWS assigns.
 const LOAD_BALANCER: &str = "app/local/0000000000000000";
 const CERTIFICATE: &str = "arn:aws:acm:us-east-1:000000000000:certificate/local";
 
@@ -51,9 +51,9 @@ pub fn line(exchange: &Exchange) -> String {
     // On a 502 of its own a load balancer has no status of a function's.
     line.quoted(&exchange.target_status.map_or_else(|| "-".to_owned(), |status| status.to_string()));
     let classification = exchange.classification.as_ref();
-    let doubtful = classification.filter(|classification| classification.reason.is_some());
-    line.quoted(doubtful.map_or("-", |classification| classification.tier));
-    line.quoted(doubtful.and_then(|classification| classification.reason.as_deref()).unwrap_or("-"));
+    let suspicious = classification.filter(|classification| classification.reason.is_some());
+    line.quoted(suspicious.map_or("-", |classification| classification.tier));
+    line.quoted(suspicious.and_then(|classification| classification.reason.as_deref()).unwrap_or("-"));
     line.plain(&format!("TID_{:032x}", exchange.connection));
     let transformed = exchange.transformed.as_ref();
     line.quoted(transformed.and_then(|it| it.host.as_deref()).unwrap_or("-"));
@@ -72,7 +72,7 @@ impl Line {
         self.0.push_str(text);
     }
 
-    /// What could end the field or the line is written as `\xNN`.
+    /// Characters that could end the field or the line are written as `\xNN`.
     fn quoted(&mut self, text: &str) {
         self.0.push_str(" \"");
         for character in text.chars() {
@@ -94,7 +94,8 @@ fn or_dash(text: &str) -> &str {
     if text.is_empty() { "-" } else { text }
 }
 
-/// Seconds until the function was asked, until it had answered, and until the answer was sent; -1 where it was not asked.
+/// Seconds until the function was invoked, until it had responded, and until the response was sent; -1 if it was not
+/// invoked.
 fn times(exchange: &Exchange) -> (String, String, String) {
     let seconds = |duration: Duration| format!("{:.3}", duration.as_secs_f64());
     match exchange.target_times {

@@ -1,5 +1,5 @@
-//! What actions do: which target group a `forward` takes, where a `redirect` leads, what a `fixed-response` says (user guide,
-//! "Action types for listener rules").
+//! The actions of rules: the target group of a `forward`, the location of a `redirect`, the content of a
+//! `fixed-response` (user guide, "Action types for listener rules").
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, SystemTime};
@@ -8,71 +8,78 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use httpdate::HttpDate;
 
+use super::connection_info::ConnectionInfo;
 use super::error_page::{self, Refusal};
-use super::exchange::Ends;
-use super::head::Head;
 use super::host::is_host;
+use super::request;
+use crate::http::Head;
 use crate::{FixedResponse, Forward, Redirect, random};
 
-/// The cookies that keep a client with its target group.
+/// The stickiness cookies.
 const COOKIE: &str = "AWSALBTG";
 const CORS_COOKIE: &str = "AWSALBTGCORS";
 
-/// The longest `Location`, in bytes. That there is a limit is documented, not where: the one of a field is taken.
+/// The longest `Location`, in bytes. AWS documents that there is a limit but not its value, so this is the limit of a
+/// field.
 const MAX_LOCATION: usize = 16 * 1024;
 
-/// A `forward` that has decided.
+/// The decision of a `forward`.
 pub(super) struct Chosen {
     pub(super) group: usize,
-    /// `Set-Cookie` lines for the answer.
+    /// Values of `Set-Cookie` for the response.
     pub(super) cookies: Vec<HeaderValue>,
 }
 
-/// Seals stickiness cookies: what another run, or nobody, has made is no cookie of ours.
-pub(super) struct Seal(RandomState);
+/// Signs stickiness cookies with a random key: cookies of another run, or made up, are ignored.
+pub(super) struct CookieSigner(RandomState);
 
-impl Seal {
+impl CookieSigner {
     pub(super) fn new() -> Self {
-        Seal(RandomState::new())
+        CookieSigner(RandomState::new())
     }
 
-    fn value(&self, rule: &str, group: usize) -> String {
+    fn sign(&self, rule: &str, group: usize) -> String {
         let salt = random::hex(8);
         format!("{group:04x}{salt}{:016x}", self.0.hash_one((rule, group, &salt)))
     }
 
-    /// The group in a cookie. Stateless, so a copy of the load balancer that has the key reads it, too.
-    fn open(&self, rule: &str, value: &str) -> Option<usize> {
+    /// Returns the group in a cookie of this rule; `None` if the signature does not match.
+    fn verify(&self, rule: &str, value: &str) -> Option<usize> {
         let (group, rest) = value.split_at_checked(4)?;
-        let (salt, seal) = rest.split_at_checked(8)?;
+        let (salt, signature) = rest.split_at_checked(8)?;
         let group = usize::from_str_radix(group, 16).ok()?;
-        (seal == format!("{:016x}", self.0.hash_one((rule, group, salt)))).then_some(group)
+        (signature == format!("{:016x}", self.0.hash_one((rule, group, salt)))).then_some(group)
     }
 }
 
-/// Chooses by cookie, else by weight.
+/// Selects a target group by cookie, else by weight.
 ///
 /// # Errors
 ///
-/// 503 where all weights are 0; 400 for a cookie that somebody has encoded.
-pub(super) fn choose(forward: &Forward, rule: &str, seal: &Seal, headers: &HeaderMap) -> Result<Chosen, Refusal> {
+/// 503 if all weights are 0; 400 for a cookie that is URL-encoded.
+pub(super) fn choose(
+    forward: &Forward,
+    rule: &str,
+    signer: &CookieSigner,
+    headers: &HeaderMap,
+) -> Result<Chosen, Refusal> {
     let Some(duration) = forward.stickiness else {
         return Ok(Chosen { group: by_weight(forward)?, cookies: Vec::new() });
     };
     let sent = cookie(headers, COOKIE).or_else(|| cookie(headers, CORS_COOKIE));
     if sent.is_some_and(|value| value.contains('%')) {
         // "Access logs", error reason codes: cookie values that are URL encoded. The status is not documented.
-        let problem = format!("the cookie `{COOKIE}` is URL-encoded, a client must send it as it came");
+        let problem = format!("the cookie `{COOKIE}` is URL-encoded; clients must return it unchanged");
         return Err(Refusal::because("AWSALBTGCookieInvalid", StatusCode::BAD_REQUEST, problem));
     }
-    let known = sent.and_then(|value| seal.open(rule, value));
+    let known = sent.and_then(|value| signer.verify(rule, value));
     // A group that the rule no longer names is forgotten.
     let known = known.filter(|known| forward.targets.iter().any(|target| target.group == *known));
     let group = match known {
         Some(group) => group,
         None => by_weight(forward)?,
     };
-    let value = seal.value(rule, group);
+    let value = signer.sign(rule, group);
     Ok(Chosen { group, cookies: cookies(&value, duration) })
 }
 
@@ -105,18 +112,22 @@ fn cookies(value: &str, duration: Duration) -> Vec<HeaderValue> {
     texts.iter().filter_map(|text| HeaderValue::from_str(text).ok()).collect()
 }
 
-/// The answer of a `redirect`.
+/// Returns the response of a `redirect`, and its location.
 ///
 /// # Errors
 ///
-/// 507 for a `Location` that is too long; if it has no valid host, 400 where the client's is in it and else 500.
-pub(super) fn redirect(redirect: &Redirect, head: &Head, ends: &Ends) -> Result<(Response<Bytes>, String), Refusal> {
-    let protocol = if ends.tls.is_some() { "https" } else { "http" };
-    let host = head.view(ends.peer.ip()).host_name();
+/// 507 for a `Location` that is too long. For an invalid host in it, 400 if it is the client's, else 500.
+pub(super) fn redirect(
+    redirect: &Redirect,
+    head: &Head,
+    connection: &ConnectionInfo,
+) -> Result<(Response<Bytes>, String), Refusal> {
+    let protocol = if connection.tls.is_some() { "https" } else { "http" };
+    let host = request::view(head, connection.peer.ip()).host_name();
     let host = String::from_utf8_lossy(host);
     let path = String::from_utf8_lossy(head.path());
     let query = String::from_utf8_lossy(head.query().unwrap_or_default());
-    let local = ends.local.port().to_string();
+    let local = connection.local.port().to_string();
     // The leading `/` of `#{path}` is the template's.
     let keywords = [
         ("protocol}", protocol),
@@ -132,7 +143,7 @@ pub(super) fn redirect(redirect: &Redirect, head: &Head, ends: &Ends) -> Result<
     let mark = if query.is_empty() { "" } else { "?" };
     let location = format!("{protocol}://{to_host}:{port}{path}{mark}{query}");
     if location.len() > MAX_LOCATION {
-        let problem = format!("the redirect's URL has {} bytes", location.len());
+        let problem = format!("the redirect's URL is {} bytes long, the limit is {MAX_LOCATION}", location.len());
         return Err(Refusal::new(StatusCode::INSUFFICIENT_STORAGE, problem));
     }
     if !is_host(&format!("{to_host}:{port}")) {
@@ -140,17 +151,18 @@ pub(super) fn redirect(redirect: &Redirect, head: &Head, ends: &Ends) -> Result<
             true => (StatusCode::BAD_REQUEST, "the request's `Host`"),
             false => (StatusCode::INTERNAL_SERVER_ERROR, "the rule"),
         };
-        let problem = format!("{whose} makes no URL to redirect to: `{}:{port}`", to_host.escape_debug());
+        let problem = format!("{whose} makes the redirect's host invalid: `{}:{port}`", to_host.escape_debug());
         return Err(Refusal::new(status, problem));
     }
-    let value = HeaderValue::from_str(&location)
-        .map_err(|_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the redirect's URL is none"))?;
+    let value = HeaderValue::from_str(&location).map_err(|_| {
+        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the redirect's URL has a character that a field cannot hold")
+    })?;
     let mut response = error_page::page(redirect.status);
     response.headers_mut().insert(header::LOCATION, value);
     Ok((response, location))
 }
 
-/// Once from left to right: what a keyword brings is not looked at again. The keywords are given as what follows a `#{`.
+/// Replaces keywords in one pass: their values are not searched for keywords. `keywords` have no leading `#{`.
 fn fill(template: &str, keywords: &[(&str, &str)]) -> String {
     let mut out = String::new();
     let mut rest = template;
@@ -164,7 +176,7 @@ fn fill(template: &str, keywords: &[(&str, &str)]) -> String {
     out + rest
 }
 
-/// The answer of a `fixed-response`.
+/// Returns the response of a `fixed-response`.
 pub(super) fn fixed(fixed: &FixedResponse) -> Response<Bytes> {
     let mut response = Response::new(Bytes::from(fixed.body.clone()));
     *response.status_mut() = fixed.status;
@@ -187,10 +199,10 @@ mod tests {
 
     #[test]
     fn shares_follow_weights_and_zero_gets_nothing() {
-        let (forward, seal) = (forward(&[750, 250, 0], None), Seal::new());
+        let (forward, signer) = (forward(&[750, 250, 0], None), CookieSigner::new());
         let mut counts = [0; 3];
         for _ in 0..4000 {
-            counts[choose(&forward, "1", &seal, &HeaderMap::new()).unwrap().group] += 1;
+            counts[choose(&forward, "1", &signer, &HeaderMap::new()).unwrap().group] += 1;
         }
         // Ten standard deviations.
         assert!((2726..=3274).contains(&counts[0]), "{counts:?}");
@@ -199,33 +211,35 @@ mod tests {
 
     #[test]
     fn without_any_weight_there_is_no_target() {
-        let refusal = choose(&forward(&[0, 0], None), "1", &Seal::new(), &HeaderMap::new()).err().unwrap();
+        let refusal = choose(&forward(&[0, 0], None), "1", &CookieSigner::new(), &HeaderMap::new()).err().unwrap();
         assert_eq!(refusal.status, 503);
     }
 
     #[test]
     fn a_cookie_keeps_its_group_and_is_of_one_rule_and_run() {
-        let (sticky, seal) = (forward(&[1, 1], Some(Duration::from_secs(60))), Seal::new());
-        let first = choose(&sticky, "1", &seal, &HeaderMap::new()).unwrap();
+        let (sticky, signer) = (forward(&[1, 1], Some(Duration::from_secs(60))), CookieSigner::new());
+        let first = choose(&sticky, "1", &signer, &HeaderMap::new()).unwrap();
         assert!(first.cookies[1].to_str().unwrap().contains("; SameSite=None; Secure"));
         let value = first.cookies[0].to_str().unwrap().split(';').next().unwrap().to_owned();
         let headers = |cookie: &str| HeaderMap::from_iter([(header::COOKIE, cookie.parse().unwrap())]);
         let sent = headers(&format!("a=b; {value}"));
         for _ in 0..50 {
-            assert_eq!(choose(&sticky, "1", &seal, &sent).unwrap().group, first.group);
+            assert_eq!(choose(&sticky, "1", &signer, &sent).unwrap().group, first.group);
         }
         // Of another rule, of another run, made up: a new choice, and no error.
-        let spread = |rule: &str, seal: &Seal, sent: &HeaderMap| {
-            (0..50).map(|_| choose(&sticky, rule, seal, sent).unwrap().group).collect::<std::collections::BTreeSet<_>>()
+        let spread = |rule: &str, signer: &CookieSigner, sent: &HeaderMap| {
+            (0..50)
+                .map(|_| choose(&sticky, rule, signer, sent).unwrap().group)
+                .collect::<std::collections::BTreeSet<_>>()
         };
-        assert_eq!(spread("2", &seal, &sent).len(), 2);
-        assert_eq!(spread("1", &Seal::new(), &sent).len(), 2);
-        assert_eq!(spread("1", &seal, &headers("AWSALBTG=é")).len(), 2);
-        let encoded = choose(&sticky, "1", &seal, &headers("AWSALBTG=a%3D")).err().unwrap();
+        assert_eq!(spread("2", &signer, &sent).len(), 2);
+        assert_eq!(spread("1", &CookieSigner::new(), &sent).len(), 2);
+        assert_eq!(spread("1", &signer, &headers("AWSALBTG=é")).len(), 2);
+        let encoded = choose(&sticky, "1", &signer, &headers("AWSALBTG=a%3D")).err().unwrap();
         assert_eq!((encoded.status.as_u16(), encoded.reason), (400, Some("AWSALBTGCookieInvalid")));
         // A group of weight 0 keeps those who have it, as AWS documents for draining.
         let drained = forward(&[0, 0], Some(Duration::from_secs(60)));
-        assert_eq!(choose(&drained, "1", &seal, &sent).unwrap().group, first.group);
+        assert_eq!(choose(&drained, "1", &signer, &sent).unwrap().group, first.group);
     }
 
     #[test]

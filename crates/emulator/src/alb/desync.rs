@@ -1,4 +1,4 @@
-//! What ALB's own classifier of HTTP/1 requests says of a head, and what follows from it in each mitigation mode (user guide,
+//! Desync mitigation: ALB's own classifier of HTTP/1 requests, and the consequence in each mode (user guide,
 //! "Desync mitigation mode"; crate `http_desync_guardian`, which AWS publishes).
 
 use http::StatusCode;
@@ -8,10 +8,10 @@ use http_desync_guardian::{ClassificationReason, RequestSafetyTier};
 use super::error_page::Refusal;
 use crate::{Classification, DesyncMitigation};
 
-/// What becomes of a request.
+/// The classification of a request, and its consequence.
 pub(super) struct Verdict {
     pub(super) classification: Classification,
-    /// The connection is not used again: what follows may not be what the client meant.
+    /// Close the connection after this request: the bytes that follow may be a smuggled request.
     pub(super) close: bool,
     pub(super) refusal: Option<Refusal>,
 }
@@ -33,7 +33,7 @@ pub(super) fn classify(head: &[u8], mode: DesyncMitigation) -> Verdict {
     };
     let refusal = refuses.then(|| {
         let reason = reason.as_deref().unwrap_or_default();
-        let problem = format!("desync mitigation refuses what is classified as {tier}: {reason}");
+        let problem = format!("desync mitigation rejects the request as {tier}: {reason}");
         Refusal::new(StatusCode::BAD_REQUEST, problem)
     });
     Verdict { classification: Classification { tier, reason }, close, refusal }
@@ -43,8 +43,8 @@ pub(super) fn classify(head: &[u8], mode: DesyncMitigation) -> Verdict {
 mod tests {
     use super::*;
 
-    /// Tier, reason, and whether the modes monitor, defensive and strictest let it pass (`p`), pass it and close (`c`), or
-    /// refuse it (`r`).
+    /// Tier, reason, and whether the modes monitor, defensive and strictest let it pass (`p`), pass it and close (`c`),
+    /// or refuse it (`r`).
     #[track_caller]
     fn is(request: &str, tier: &str, reason: &str, outcomes: &str) {
         let modes = [DesyncMitigation::Monitor, DesyncMitigation::Defensive, DesyncMitigation::Strictest];
@@ -62,7 +62,7 @@ mod tests {
         assert_eq!(told, outcomes, "{request:?}");
     }
 
-    #[test] // T16
+    #[test] // request smuggling
     fn the_classifier_decides_with_the_mode() {
         is("GET / HTTP/1.1\r\nHost: a\r\n\r\n", "Compliant", "", "ppp");
         is("GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", "Acceptable", "SpaceInUri", "ppr");
@@ -71,5 +71,15 @@ mod tests {
         is(both, "Ambiguous", "BothTeClPresent", "pcr");
         let twice = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n";
         is(twice, "Severe", "MultipleContentLength", "prr");
+    }
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_make_the_classifier_panic(
+            head in "(GET |POST |/a| HTTP/1\\.[01]|\r\n|\n|: |Host: a\r\n|Content-Length: [0-9]{1,3}\r\n|[\\PC]){0,30}",
+            noise in proptest::collection::vec(proptest::num::u8::ANY, 0..40),
+        ) {
+            let _ = classify(head.as_bytes(), DesyncMitigation::Defensive);
+            let _ = classify(&noise, DesyncMitigation::Strictest);
+        }
     }
 }

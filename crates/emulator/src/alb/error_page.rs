@@ -1,18 +1,20 @@
-//! What the load balancer says in its own name: a refusal, and the tiny page that shows it.
+//! The load balancer's own error responses: a refusal, and the small page that shows it.
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 
-/// What an ALB writes into `Server`.
+use crate::http::phrase;
+
+/// The value of `Server` in ALB's own responses.
 pub(super) const SERVER: HeaderValue = HeaderValue::from_static("awselb/2.0");
 
-/// A request that the load balancer answers itself.
+/// A request that the load balancer rejects, and its status code.
 #[derive(Debug)]
 pub(super) struct Refusal {
     pub(super) status: StatusCode,
     /// The `error_reason` of the access log, where AWS has one.
     pub(super) reason: Option<&'static str>,
-    /// For the developer, one line.
+    /// One line for the developer.
     pub(super) problem: String,
 }
 
@@ -26,12 +28,7 @@ impl Refusal {
     }
 }
 
-/// The reason phrase of a status line; empty where HTTP has none.
-pub(super) fn phrase(status: StatusCode) -> &'static str {
-    status.canonical_reason().unwrap_or_default()
-}
-
-/// The page as an ALB sends it; statuses that HTTP has no phrase for are shown by their number alone.
+/// Returns ALB's error page. Status codes without a reason phrase are shown as a number.
 pub(super) fn page(status: StatusCode) -> Response<Bytes> {
     let title = format!("{} {}", status.as_str(), phrase(status)).trim_end().to_owned();
     let body = format!(

@@ -1,7 +1,6 @@
-//! One request, from its head to the answer: the steps in their order, whatever version of HTTP it came by. Read
+//! One request from its head to its response: the steps in their order, for every version of HTTP. Read
 //! [`Listener::decide`] and [`Listener::invoke`]. Owns no socket.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::SystemTime;
@@ -11,32 +10,24 @@ use crossfade_event::{HeaderMode, alb};
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use tokio::task::{JoinError, JoinHandle};
 
+use super::connection_info::ConnectionInfo;
 use super::error_page::{self, Refusal};
-use super::head::Head;
 use super::listener::Listener;
 use super::rule::Selected;
-use super::{action, forwarded, limits, loss, reply, tls, transform};
+use super::{action, forwarded, limits, loss, reply, request, transform};
+use crate::http::Head;
 use crate::{Action, Exchange, Messages, Notice, RuleRef};
 
-/// The two ends of a connection, and what TLS says of the client.
-#[derive(Debug)]
-pub(super) struct Ends {
-    pub(super) peer: SocketAddr,
-    pub(super) local: SocketAddr,
-    pub(super) tls: Option<tls::Session>,
-    pub(super) connection: u64,
-}
-
-/// What becomes of a request that is not refused.
+/// The next step of a request that is not refused.
 pub(super) enum Decision {
-    /// The load balancer answers itself.
-    Answer(Response<Bytes>),
-    /// The function is asked.
-    Invoke(Invocation),
+    /// The load balancer's own response.
+    Respond(Response<Bytes>),
+    /// Invoke the function of a target group.
+    Invoke(ForwardTarget),
 }
 
-/// Whom to ask, and what to add to the answer.
-pub(super) struct Invocation {
+/// The target group that a request is forwarded to, and the `Set-Cookie` fields to add to the response.
+pub(super) struct ForwardTarget {
     group: usize,
     cookies: Vec<HeaderValue>,
 }
@@ -44,16 +35,16 @@ pub(super) struct Invocation {
 pub(super) type Answered = (Box<Exchange>, Response<Bytes>);
 
 impl Listener {
-    /// Notes what is known of a request at once.
-    pub(super) fn begin(&self, ends: &Ends, head: &Head) -> Box<Exchange> {
+    /// Returns a new exchange with everything that the head says.
+    pub(super) fn begin(&self, connection: &ConnectionInfo, head: &Head) -> Box<Exchange> {
         let text = |name| head.headers.get(name).map(|value: &HeaderValue| lossy(value.as_bytes())).unwrap_or_default();
-        let mut exchange = self.numbered(ends, Exchange::new(head.method.as_str(), lossy(&head.target)));
+        let mut exchange = self.numbered(connection, Exchange::new(head.method.as_str(), lossy(&head.target)));
         exchange.version = head.version_text();
         exchange.user_agent = text(header::USER_AGENT);
         let authority = head.authority.as_deref().and_then(|authority| authority.rsplit('@').next());
         exchange.host = authority.map_or_else(|| text(header::HOST), str::to_owned);
-        exchange.warnings = head.warnings.clone();
-        if ends.tls.as_ref().is_some_and(|session| session.is_http2) || head.version == http::Version::HTTP_2 {
+        exchange.warnings = vec![loss::FOLDED_LINE.to_owned(); head.folded_lines];
+        if connection.tls.as_ref().is_some_and(|session| session.is_http2) || head.version == http::Version::HTTP_2 {
             exchange.kind = "h2";
         }
         if self.balancer().keep_messages {
@@ -63,49 +54,55 @@ impl Listener {
         exchange
     }
 
-    fn numbered(&self, ends: &Ends, exchange: Exchange) -> Box<Exchange> {
+    fn numbered(&self, connection: &ConnectionInfo, exchange: Exchange) -> Box<Exchange> {
         Box::new(Exchange {
             number: self.balancer().last_number.fetch_add(1, Ordering::Relaxed).wrapping_add(1),
             time: SystemTime::now(),
             listener: self.index(),
-            kind: if ends.tls.is_some() { "https" } else { "http" },
-            client: Some(ends.peer),
-            local: Some(ends.local),
-            connection: ends.connection,
-            tls: ends.tls.as_ref().map(|session| session.info.clone()),
+            kind: if connection.tls.is_some() { "https" } else { "http" },
+            client: Some(connection.peer),
+            local: Some(connection.local),
+            connection: connection.id,
+            tls: connection.tls.as_ref().map(|session| session.info.clone()),
             ..exchange
         })
     }
 
-    /// The steps that need no body: checks, host, rule, action, transforms.
-    pub(super) fn decide(&self, ends: &Ends, head: &mut Head, exchange: &mut Exchange) -> Result<Decision, Refusal> {
+    /// Performs the steps that need no body: checks, host, rule, action, transforms.
+    pub(super) fn decide(
+        &self,
+        connection: &ConnectionInfo,
+        head: &mut Head,
+        exchange: &mut Exchange,
+    ) -> Result<Decision, Refusal> {
         let attributes = &self.balancer().attributes;
         exchange.rule = RuleRef::None;
         limits::check_head(head)?;
-        forwarded::settle_host(head, attributes.preserve_host_header, self.port(), ends.local)?;
+        forwarded::settle_host(head, attributes.preserve_host_header, self.port(), connection.local)?;
         exchange.host = head.headers.get(header::HOST).map(|host| lossy(host.as_bytes())).unwrap_or_default();
         if attributes.drop_invalid_header_fields {
             limits::drop_invalid_fields(&mut head.headers, &mut exchange.warnings);
         }
 
-        let Selected { rule, passed_over, transforms, action } = self.rules().select(&head.view(ends.peer.ip()));
+        let Selected { rule, passed_over, transforms, action } =
+            self.rules().select(&request::view(head, connection.peer.ip()));
         exchange.rule = rule;
         exchange.passed_over = passed_over;
         match action {
             Action::FixedResponse(fixed) => {
                 exchange.actions.push("fixed-response");
-                Ok(Decision::Answer(action::fixed(fixed)))
+                Ok(Decision::Respond(action::fixed(fixed)))
             }
             Action::Redirect(redirect) => {
                 exchange.actions.push("redirect");
-                let (response, location) = action::redirect(redirect, head, ends)?;
-                exchange.warnings.extend(self.balancer().other_port(&location, ends.local.port()));
+                let (response, location) = action::redirect(redirect, head, connection)?;
+                exchange.warnings.extend(self.balancer().other_port(&location, connection.local.port()));
                 exchange.redirect = Some(location);
-                Ok(Decision::Answer(response))
+                Ok(Decision::Respond(response))
             }
             Action::Forward(forward) => {
                 let name = rule.to_string();
-                let chosen = action::choose(forward, &name, &self.balancer().seal, &head.headers)?;
+                let chosen = action::choose(forward, &name, &self.balancer().cookie_signer, &head.headers)?;
                 if let Some(transforms) = transforms {
                     match transform::apply(transforms, head, &mut exchange.warnings) {
                         Ok(None) => {}
@@ -123,25 +120,25 @@ impl Listener {
                 exchange.actions.push("forward");
                 exchange.target_group = self.balancer().group(chosen.group).map(|group| group.settings.arn.clone());
                 limits::check_lambda(head.version, &head.headers)?;
-                Ok(Decision::Invoke(Invocation { group: chosen.group, cookies: chosen.cookies }))
+                Ok(Decision::Invoke(ForwardTarget { group: chosen.group, cookies: chosen.cookies }))
             }
         }
     }
 
-    /// The steps from the whole request to the function's answer: fields, event, invocation, reply.
+    /// Performs the steps from the whole request to the function's response: fields, event, invocation, reply.
     pub(super) async fn invoke(
         self: Arc<Self>,
-        ends: Arc<Ends>,
+        connection: Arc<ConnectionInfo>,
         mut head: Head,
         body: Bytes,
-        invocation: Invocation,
+        target: ForwardTarget,
         mut exchange: Box<Exchange>,
     ) -> Answered {
         exchange.request_bytes = body.len();
-        match self.try_invoke(&ends, &mut head, body, &invocation, &mut exchange).await {
+        match self.try_invoke(&connection, &mut head, body, &target, &mut exchange).await {
             Ok(mut response) => {
                 exchange.target_status = Some(response.status().as_u16());
-                for cookie in invocation.cookies {
+                for cookie in target.cookies {
                     response.headers_mut().append(header::SET_COOKIE, cookie);
                 }
                 (exchange, response)
@@ -155,27 +152,27 @@ impl Listener {
 
     async fn try_invoke(
         &self,
-        ends: &Ends,
+        connection: &ConnectionInfo,
         head: &mut Head,
         body: Bytes,
-        invocation: &Invocation,
+        target: &ForwardTarget,
         exchange: &mut Exchange,
     ) -> Result<Response<Bytes>, Refusal> {
         let no_target = || Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "the target group has no registered target");
-        let group = self.balancer().group(invocation.group).ok_or_else(no_target)?;
+        let group = self.balancer().group(target.group).ok_or_else(no_target)?;
         let (function, pool) = group.function.as_ref().ok_or_else(no_target)?;
         exchange.function = Some(function.clone());
         if let Some(messages) = &mut exchange.messages {
             messages.request_body = body.clone();
         }
 
-        forwarded::add_fields(&mut head.headers, &self.balancer().attributes, ends);
+        forwarded::add_fields(&mut head.headers, &self.balancer().attributes, connection);
         exchange.trace_id = forwarded::trace_of(&head.headers);
         let mode = group.settings.mode;
         if mode == HeaderMode::Single {
             exchange.warnings.extend(loss::of_single_mode(head));
         }
-        let event: Bytes = alb::encode_request(mode, &group.settings.arn, head.line(), &head.headers, &body)
+        let event: Bytes = alb::encode_request(mode, &group.settings.arn, request::line(head), &head.headers, &body)
             .map_err(|error| Refusal::because("LambdaBadRequest", StatusCode::BAD_REQUEST, error.to_string()))?
             .into();
         if let Some(messages) = &mut exchange.messages {
@@ -205,7 +202,7 @@ impl Listener {
         Ok(reply.response)
     }
 
-    /// The load balancer's own answer to what it refuses.
+    /// Notes a refusal, and returns the load balancer's own response.
     pub(super) fn refuse(&self, exchange: &mut Exchange, refusal: Refusal) -> Response<Bytes> {
         let Refusal { status, reason, problem } = refusal;
         exchange.elb_reason = reason.map(str::to_owned);
@@ -213,32 +210,35 @@ impl Listener {
         error_page::page(status)
     }
 
-    /// The answer to what is no request.
-    pub(super) fn malformed(&self, ends: &Ends, refusal: Refusal) -> Answered {
-        let mut exchange = self.numbered(ends, Exchange::new("-", "-"));
+    /// Returns the response to a request that could not be read.
+    pub(super) fn malformed(&self, connection: &ConnectionInfo, refusal: Refusal) -> Answered {
+        let mut exchange = self.numbered(connection, Exchange::new("-", "-"));
         exchange.rule = RuleRef::None;
         let response = self.refuse(&mut exchange, refusal);
         (exchange, response)
     }
 
-    /// The answer if a step panics, which none should.
-    pub(super) fn broken(&self, ends: &Ends) -> Answered {
-        self.malformed(ends, Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the emulator has failed; this is a bug"))
+    /// Returns the response if a step panics, which is a bug.
+    pub(super) fn broken(&self, connection: &ConnectionInfo) -> Answered {
+        self.malformed(
+            connection,
+            Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the emulator failed; this is a bug"),
+        )
     }
 
-    /// Tells of a request whose client is gone: 460 in the access log, whatever the function answers.
-    pub(super) async fn left(self: Arc<Self>, invocation: JoinHandle<Answered>) {
+    /// Reports a request whose client has left: 460 in the access log, whatever the function returns.
+    pub(super) async fn client_left(self: Arc<Self>, invocation: JoinHandle<Answered>) {
         let answered: Result<Answered, JoinError> = invocation.await;
         if let Ok((mut exchange, mut response)) = answered {
-            exchange.problem = Some("the client closed the connection before it had an answer".to_owned());
+            exchange.problem = Some("the client closed the connection before it had a response".to_owned());
             exchange.elb_reason = None;
             *response.body_mut() = Bytes::new();
             *response.status_mut() = StatusCode::from_u16(460).unwrap_or(StatusCode::BAD_REQUEST);
-            self.tell(exchange, response);
+            self.notify(exchange, response);
         }
     }
 
-    /// Gives an answer its last touch.
+    /// Completes a response's fields.
     pub(super) fn finish(
         &self,
         exchange: &mut Exchange,
@@ -249,8 +249,8 @@ impl Listener {
         response
     }
 
-    /// Says what happened.
-    pub(super) fn tell(&self, mut exchange: Box<Exchange>, response: Response<Bytes>) {
+    /// Sends the notice of a completed exchange.
+    pub(super) fn notify(&self, mut exchange: Box<Exchange>, response: Response<Bytes>) {
         exchange.status = response.status().as_u16();
         exchange.response_bytes = response.body().len();
         exchange.duration = exchange.started.elapsed();

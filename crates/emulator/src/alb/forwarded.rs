@@ -1,26 +1,26 @@
-//! What an ALB writes into a request: `Host`, `X-Forwarded-*` (user guide, "HTTP headers and Application Load Balancers") and
-//! `X-Amzn-Trace-Id` ("Request tracing"), and what it knows of the client's TLS connection.
+//! The fields that ALB writes into a request: `Host`, `X-Forwarded-*` (user guide, "HTTP headers and Application Load
+//! Balancers"), `X-Amzn-Trace-Id` ("Request tracing"), and those about the client's TLS connection.
 
 use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
 
+use super::connection_info::ConnectionInfo;
 use super::error_page::Refusal;
-use super::exchange::Ends;
-use super::head::Head;
+use crate::http::Head;
 use crate::{ForwardedFor, LoadBalancerAttributes, random};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
-/// A longer trace field is replaced.
+/// The longest trace field, in bytes; a longer one is replaced.
 const MAX_TRACE: usize = 7 * 1024;
 
-/// Settles `Host`: the authority of an absolute target or of HTTP/2 if there is one, else the field as it came; then its
-/// port by `routing.http.preserve_host_header.enabled`, if the listener's port in AWS is known. Where it is not, this listener
-/// stands in for any, and the port stays as it came.
+/// Settles `Host`: the authority of an absolute target or of HTTP/2 if there is one, else the field as it came; then
+/// its port by `routing.http.preserve_host_header.enabled`, if the listener's port in AWS is known. Where it is not,
+/// this listener stands in for any, and the port stays as it came.
 pub(super) fn settle_host(
     head: &mut Head,
     preserve: bool,
@@ -53,8 +53,8 @@ pub(super) fn settle_host(
     Ok(())
 }
 
-/// On 80 and 443 the port goes; on another one it is added (API reference, `LoadBalancerAttribute`). Here clients come to
-/// another port than in AWS, which stands for that one.
+/// Removes the port for 80 and 443, else adds it (API reference, `LoadBalancerAttribute`). Clients connect to `local`
+/// instead of the listener's `port` in AWS, so `local` counts as that port.
 fn with_port(host: HeaderValue, port: u16, local: u16) -> HeaderValue {
     let Ok(text) = host.to_str() else { return host };
     let (name, sent) = match text.rsplit_once(':') {
@@ -70,27 +70,27 @@ fn with_port(host: HeaderValue, port: u16, local: u16) -> HeaderValue {
     HeaderValue::from_str(&new).unwrap_or(host)
 }
 
-/// Adds what a load balancer tells the target about the client, and takes out what it deals with itself.
-pub(super) fn add_fields(headers: &mut HeaderMap, attributes: &LoadBalancerAttributes, ends: &Ends) {
+/// Adds the fields about the client, and removes those that the load balancer handles itself.
+pub(super) fn add_fields(headers: &mut HeaderMap, attributes: &LoadBalancerAttributes, connection: &ConnectionInfo) {
     // Answered by the load balancer ("How Elastic Load Balancing works").
     headers.remove(header::EXPECT);
     match attributes.forwarded_for {
-        ForwardedFor::Append => append_address(headers, attributes.forwarded_for_port, ends.peer),
+        ForwardedFor::Append => append_address(headers, attributes.forwarded_for_port, connection.peer),
         ForwardedFor::Preserve => {}
         ForwardedFor::Remove => {
             headers.remove(&FORWARDED_FOR);
         }
     }
-    insert(headers, FORWARDED_PORT, ends.local.port().to_string().as_bytes());
-    insert(headers, FORWARDED_PROTO, if ends.tls.is_some() { b"https" } else { b"http" });
+    insert(headers, FORWARDED_PORT, connection.local.port().to_string().as_bytes());
+    insert(headers, FORWARDED_PROTO, if connection.tls.is_some() { b"https" } else { b"http" });
 
     let trace = headers.get(&TRACE_ID).map(|trace| trace.as_bytes().to_vec());
     let trace = trace.filter(|trace| trace.len() <= MAX_TRACE);
     insert(headers, TRACE_ID, &trace_id(trace.as_deref(), &new_trace_id()));
-    for name in ends.tls.iter().flat_map(|session| &session.own_names) {
+    for name in connection.tls.iter().flat_map(|session| &session.own_names) {
         headers.remove(name);
     }
-    for (name, value) in ends.tls.iter().flat_map(|session| &session.fields) {
+    for (name, value) in connection.tls.iter().flat_map(|session| &session.fields) {
         headers.insert(name, value.clone());
     }
 }
@@ -109,7 +109,7 @@ fn append_address(headers: &mut HeaderMap, with_port: bool, peer: SocketAddr) {
     insert(headers, FORWARDED_FOR, &addresses);
 }
 
-/// The trace field, as the target gets it.
+/// Returns the value of the trace field, as the target gets it.
 pub(super) fn trace_of(headers: &HeaderMap) -> String {
     headers.get(&TRACE_ID).map(|trace| String::from_utf8_lossy(trace.as_bytes()).into_owned()).unwrap_or_default()
 }
@@ -127,7 +127,8 @@ fn new_trace_id() -> String {
     format!("1-{seconds:08x}-{}", random::hex(24))
 }
 
-/// The trace field for the target: a new `Root` if there is none, else `Self` in front of what was sent.
+/// Returns the trace field for the target: a new `Root` if none was sent, else `Self` in front of the parts that were
+/// sent.
 fn trace_id(sent: Option<&[u8]>, new: &str) -> Vec<u8> {
     let kept: Vec<&[u8]> = sent
         .unwrap_or_default()
@@ -144,7 +145,7 @@ fn trace_id(sent: Option<&[u8]>, new: &str) -> Vec<u8> {
     value
 }
 
-/// The trace of an invocation, as Lambda's Runtime API gives it: the request's root with a parent of its own.
+/// Returns the trace of an invocation, for Lambda's Runtime API: the request's root with a new parent.
 pub(super) fn invocation_trace(headers: &HeaderMap) -> String {
     let field = headers.get(&TRACE_ID).map(HeaderValue::as_bytes).unwrap_or_default();
     let root = field.split(|byte| *byte == b';').find_map(|part| part.strip_prefix(b"Root="));

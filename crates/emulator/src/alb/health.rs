@@ -1,6 +1,6 @@
-//! Health checks of target groups: an event to the function every so often, and a count of good and bad answers (user guide,
-//! "Lambda functions as targets", "Health checks"). A target group of a function has one target; when that is unhealthy, all
-//! are, and the load balancer goes on sending requests ("fails open"): so this decides nothing, it tells.
+//! Health checks of target groups: an event to the function at each interval, and a count of good and bad responses
+//! (user guide, "Lambda functions as targets", "Health checks"). The target group of a function has one target. If it
+//! is unhealthy, ALB still sends requests to it ("fails open"), so health checks are only reported.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,14 +9,14 @@ use bytes::Bytes;
 use crossfade_event::alb::{self, RequestLine};
 use http::{HeaderMap, HeaderValue, header};
 
-use super::{Balancer, Group};
+use super::balancer::{Balancer, Group};
 use crate::lambda::Pool;
 use crate::{HealthCheck, Notice, TargetGroup};
 
-/// The only field that a health check has.
+/// The only field of a health check.
 const USER_AGENT: HeaderValue = HeaderValue::from_static("ELB-HealthChecker/2.0");
 
-/// Checks one target group for as long as the future lives. Ends at once if there is nothing to check.
+/// Checks one target group until the future is dropped. Returns immediately if the group has no health check.
 pub(crate) async fn watch(balancer: Arc<Balancer>, group: usize) {
     let Some(Group { settings, function: Some((_, pool)) }) = balancer.group(group) else { return };
     let Some(check) = &settings.health_check else { return };
@@ -27,7 +27,7 @@ pub(crate) async fn watch(balancer: Arc<Balancer>, group: usize) {
         ticks.tick().await;
         let (good, detail) = match ask(settings, check, pool).await {
             Ok(status) if check.matcher.matches(status) => (true, format!("status {status}")),
-            Ok(status) => (false, format!("status {status} is not among those that count as healthy")),
+            Ok(status) => (false, format!("status {status}, expected {}", check.matcher)),
             Err(problem) => (false, problem),
         };
         let (next, healthy) = state.after(good, check);
@@ -39,7 +39,7 @@ pub(crate) async fn watch(balancer: Arc<Balancer>, group: usize) {
     }
 }
 
-/// The status that the function answers, or what went wrong.
+/// Returns the status code of the function's response, or a message about the failure.
 async fn ask(settings: &TargetGroup, check: &HealthCheck, pool: &Arc<Pool>) -> Result<u16, String> {
     let event = event(settings, check)?;
     // A task of its own: an invocation completes even if nobody waits for it any more.
@@ -48,8 +48,8 @@ async fn ask(settings: &TargetGroup, check: &HealthCheck, pool: &Arc<Pool>) -> R
     let invoked = tokio::spawn(async move { pool.invoke(event, &trace).await.answer });
     let answer = match tokio::time::timeout(check.timeout, invoked).await {
         Ok(Ok(answer)) => answer.map_err(|failure| failure.to_string())?,
-        Ok(Err(_)) => return Err("the emulator has failed; this is a bug".to_owned()),
-        Err(_) => return Err(format!("no answer within {} s", seconds(check.timeout))),
+        Ok(Err(_)) => return Err("the emulator failed; this is a bug".to_owned()),
+        Err(_) => return Err(format!("no response within {} s", seconds(check.timeout))),
     };
     let reply = alb::decode_response(settings.mode, &answer);
     let reply = reply.map_err(|error| format!("the function's reply is malformed: {error}"))?;
@@ -73,16 +73,16 @@ fn seconds(duration: Duration) -> f64 {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Nothing is known; the first good answer decides ("Target health status").
+    /// Unknown; the first response decides ("Target health status").
     Initial,
-    /// So many bad answers in a row.
+    /// With the number of bad responses in a row.
     Healthy(u32),
-    /// So many good ones.
+    /// With the number of good responses in a row.
     Unhealthy(u32),
 }
 
 impl State {
-    /// The state after an answer, and whether it is another one now.
+    /// Returns the state after a response, and the new health if it has changed.
     fn after(self, good: bool, check: &HealthCheck) -> (State, Option<bool>) {
         match (self, good) {
             (State::Initial, true) => (State::Healthy(0), Some(true)),
@@ -124,7 +124,7 @@ mod tests {
         assert_eq!(told, "H....U....H.U");
     }
 
-    #[test] // T3
+    #[test] // it has one field, and no `Host`
     fn the_event_is_as_aws_shows_it() {
         let check = HealthCheck { path: "/up?full=1".into(), ..HealthCheck::default() };
         let group = TargetGroup::new("g", HeaderMode::Single, None);

@@ -1,4 +1,4 @@
-//! What is a host: for those parts of the load balancer that make URLs or requests of one.
+//! The syntax of a host, for the parts of the load balancer that build URLs or requests with one.
 
 use std::net::Ipv6Addr;
 

@@ -1,85 +1,90 @@
-//! What an ALB refuses by the head of a request alone (user guide, "Troubleshoot your Application Load Balancers" and
-//! "Quotas"), and how it reads the body of an HTTP/2 request. A refusal here needs no rule. What cannot be read as HTTP at all
-//! is refused in `head`, what is suspicious in `desync`.
+//! ALB's limits, and the requests that it refuses by their heads alone, before any rule (user guide, "Troubleshoot your
+//! Application Load Balancers" and "Quotas"). Suspicious requests are refused in `desync`.
 
-use bytes::Bytes;
+use std::time::Duration;
+
 use crossfade_event::alb::MAX_REQUEST_BODY;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
-use tokio::time::{Duration, timeout};
 
 use super::error_page::Refusal;
-use super::head::Head;
-use crate::pieces;
+use crate::http::{Head, Limits, RequestError, list, unknown_coding};
 
 /// The longest request line, in bytes.
-pub(super) const MAX_REQUEST_LINE: usize = 16 * 1024;
+const MAX_REQUEST_LINE: usize = 16 * 1024;
 /// The longest single field, name and value, in bytes.
 const MAX_FIELD: usize = 16 * 1024;
 /// The most bytes of all fields.
-pub(super) const MAX_FIELDS: usize = 64 * 1024;
+const MAX_FIELDS: usize = 64 * 1024;
 /// The most addresses in `X-Forwarded-For`.
 const MAX_FORWARDED_FOR: usize = 30;
 
-/// Checks that hold for every target of a load balancer.
+/// The limits of an HTTP/1 connection with this idle timeout.
+pub(super) fn of_http1(idle: Duration) -> Limits {
+    Limits { request_line: MAX_REQUEST_LINE, fields: MAX_FIELDS, body: MAX_REQUEST_BODY, idle }
+}
+
+/// ALB's status codes for requests that cannot be read.
+impl From<RequestError> for Refusal {
+    fn from(error: RequestError) -> Self {
+        let status = match error {
+            RequestError::Malformed(_) | RequestError::HeadCutOff | RequestError::BodyCutOff => StatusCode::BAD_REQUEST,
+            RequestError::UnsupportedVersion(_) => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            RequestError::UnsupportedCoding(_) => StatusCode::NOT_IMPLEMENTED,
+            RequestError::LineTooLong { .. } => StatusCode::URI_TOO_LONG,
+            RequestError::FieldsTooLong { .. } | RequestError::TooManyFields { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            RequestError::BodyTooLarge { .. } => {
+                let (reason, status) = ("LambdaRequestTooLarge", StatusCode::PAYLOAD_TOO_LARGE);
+                return Refusal::because(reason, status, error.to_string());
+            }
+            RequestError::HeadTimedOut | RequestError::BodyTimedOut => StatusCode::REQUEST_TIMEOUT,
+        };
+        Refusal::new(status, error.to_string())
+    }
+}
+
+/// Makes the checks that hold for every kind of target.
+///
+/// # Errors
+///
+/// The refusal of the first check that fails.
 pub(super) fn check_head(head: &Head) -> Result<(), Refusal> {
     if head.method == Method::TRACE {
-        return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "a load balancer does not take TRACE"));
+        return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "ALB rejects TRACE"));
     }
     if head.method == Method::CONNECT {
-        return Err(Refusal::new(StatusCode::BAD_REQUEST, "a load balancer does not take CONNECT"));
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, "ALB rejects CONNECT"));
     }
     // Only CONNECT has an authority for a target (RFC 9112 section 3.2), and only OPTIONS an asterisk.
     if !head.path().starts_with(b"/") && &*head.target != b"*" {
         return Err(Refusal::new(StatusCode::BAD_REQUEST, "the request's target has no path"));
     }
     if head.line_length > MAX_REQUEST_LINE {
-        return Err(line_too_long(head.line_length));
+        return Err(RequestError::LineTooLong { length: head.line_length, limit: MAX_REQUEST_LINE }.into());
     }
     let mut all = 0;
     for (name, value) in &head.headers {
         let length = name.as_str().len() + value.len() + ": \r\n".len();
         if length > MAX_FIELD {
-            let problem = format!("the field `{name}` has {length} bytes, a load balancer takes {MAX_FIELD}");
+            let problem = format!("the field `{name}` is {length} bytes long, the limit is {MAX_FIELD}");
             return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, problem));
         }
         all += length;
     }
     if all > MAX_FIELDS {
-        return Err(fields_too_long(all));
+        return Err(RequestError::FieldsTooLong { length: all, limit: MAX_FIELDS }.into());
     }
-    if let Some(refusal) = unknown_coding(&head.headers) {
-        return Err(refusal);
-    }
+    unknown_coding(&head.headers)?;
     let addresses = list(&head.headers, "x-forwarded-for").count();
     if addresses > MAX_FORWARDED_FOR {
-        let problem = format!("`X-Forwarded-For` has {addresses} addresses, a load balancer takes {MAX_FORWARDED_FOR}");
+        let problem = format!("`X-Forwarded-For` has {addresses} addresses, the limit is {MAX_FORWARDED_FOR}");
         let status = StatusCode::from_u16(463).unwrap_or(StatusCode::BAD_REQUEST);
         return Err(Refusal::new(status, problem));
     }
     Ok(())
 }
 
-pub(super) fn line_too_long(length: usize) -> Refusal {
-    let problem = format!("the request line has {length} bytes, a load balancer takes {MAX_REQUEST_LINE}");
-    Refusal::new(StatusCode::URI_TOO_LONG, problem)
-}
-
-pub(super) fn fields_too_long(length: usize) -> Refusal {
-    let problem = format!("all fields have {length} bytes, a load balancer takes {MAX_FIELDS}");
-    Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, problem)
-}
-
-/// A transfer coding that a load balancer does not know, so that nobody can say where the body ends.
-pub(super) fn unknown_coding(headers: &HeaderMap) -> Option<Refusal> {
-    let known = |coding: &&[u8]| coding.eq_ignore_ascii_case(b"chunked") || coding.eq_ignore_ascii_case(b"identity");
-    let coding = list(headers, "transfer-encoding").find(|coding| !known(coding))?;
-    let problem = format!("transfer coding `{}` is not supported", coding.escape_ascii());
-    Some(Refusal::new(StatusCode::NOT_IMPLEMENTED, problem))
-}
-
-/// With `routing.http.drop_invalid_header_fields.enabled`: names of other characters than letters, digits and `-` go.
+/// Drops fields whose names have other characters than letters, digits and `-`, as with
+/// `routing.http.drop_invalid_header_fields.enabled`.
 pub(super) fn drop_invalid_fields(headers: &mut HeaderMap, warnings: &mut Vec<String>) {
     let is_invalid =
         |name: &&HeaderName| !name.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
@@ -90,11 +95,15 @@ pub(super) fn drop_invalid_fields(headers: &mut HeaderMap, warnings: &mut Vec<St
     }
 }
 
-/// Checks that hold for Lambda targets only.
+/// Makes the checks that hold for Lambda targets only.
+///
+/// # Errors
+///
+/// 464 for gRPC over HTTP/2, 400 for a WebSocket.
 pub(super) fn check_lambda(version: Version, headers: &HeaderMap) -> Result<(), Refusal> {
     let content_type = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
     if version == Version::HTTP_2 && content_type.starts_with(b"application/grpc") {
-        let problem = "a target group of a function speaks HTTP/1, gRPC needs HTTP/2";
+        let problem = "gRPC needs HTTP/2, but Lambda target groups use HTTP/1";
         return Err(Refusal::new(StatusCode::from_u16(464).unwrap_or(StatusCode::BAD_REQUEST), problem));
     }
     let upgrades = list(headers, "connection").any(|option| option.eq_ignore_ascii_case(b"upgrade"));
@@ -105,47 +114,24 @@ pub(super) fn check_lambda(version: Version, headers: &HeaderMap) -> Result<(), 
     Ok(())
 }
 
-/// Reads the whole body of an HTTP/2 request, as a load balancer does before it invokes a function, but no more than a
-/// function gets.
-pub(super) async fn read_body(headers: &HeaderMap, mut body: Incoming, idle: Duration) -> Result<Bytes, Refusal> {
-    let declared = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if let Some(length) = declared.filter(|length| *length > MAX_REQUEST_BODY as u64) {
-        return Err(body_too_large(&format!("{length} bytes")));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_that_cannot_be_read_have_albs_status_codes() {
+        let status = |error: RequestError| Refusal::from(error).status.as_u16();
+        assert_eq!(status(RequestError::Malformed("x".to_owned())), 400);
+        assert_eq!(status(RequestError::HeadCutOff), 400);
+        assert_eq!(status(RequestError::BodyCutOff), 400);
+        assert_eq!(status(RequestError::HeadTimedOut), 408);
+        assert_eq!(status(RequestError::BodyTimedOut), 408);
+        assert_eq!(status(RequestError::BodyTooLarge { length: None, limit: 1 }), 413);
+        // RFC 6585 has 431 for both.
+        assert_eq!(status(RequestError::FieldsTooLong { length: 2, limit: 1 }), 413);
+        assert_eq!(status(RequestError::TooManyFields { limit: 1 }), 413);
+        assert_eq!(status(RequestError::LineTooLong { length: 2, limit: 1 }), 414);
+        assert_eq!(status(RequestError::UnsupportedCoding("x".to_owned())), 501);
+        assert_eq!(status(RequestError::UnsupportedVersion("x".to_owned())), 505);
     }
-    let mut pieces = Vec::new();
-    let mut length = 0;
-    loop {
-        let frame = timeout(idle, body.frame()).await.map_err(|_| body_too_slow())?;
-        let Some(frame) = frame else { break };
-        let Ok(data) = frame.map_err(|_| body_cut_off())?.into_data() else { continue };
-        length += data.len();
-        if length > MAX_REQUEST_BODY {
-            return Err(body_too_large("more"));
-        }
-        pieces.push(data);
-    }
-    Ok(pieces::join(pieces))
-}
-
-pub(super) fn body_too_large(length: &str) -> Refusal {
-    let problem =
-        format!("the request's body has {length}, a load balancer hands {MAX_REQUEST_BODY} bytes to a function");
-    Refusal::because("LambdaRequestTooLarge", StatusCode::PAYLOAD_TOO_LARGE, problem)
-}
-
-pub(super) fn body_cut_off() -> Refusal {
-    Refusal::new(StatusCode::BAD_REQUEST, "the client did not send the whole body")
-}
-
-pub(super) fn body_too_slow() -> Refusal {
-    Refusal::new(StatusCode::REQUEST_TIMEOUT, "the client stopped in the middle of the body")
-}
-
-/// The members of a comma-separated field, over all its lines.
-pub(super) fn list<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-    let lines = headers.get_all(name).into_iter();
-    lines
-        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
-        .map(<[u8]>::trim_ascii)
-        .filter(|item| !item.is_empty())
 }

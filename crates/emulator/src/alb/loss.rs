@@ -1,16 +1,20 @@
-//! What a target group without multi-value headers loses of a request (user guide, "Multi-value headers"): all but the last
-//! value of a repeated field or query key. The load balancer is silent about it; a developer should know.
+//! Warnings about parts of a request that get lost: folded lines, and in a target group without multi-value headers
+//! (user guide) all but the last value of a repeated field or query key. ALB drops them silently.
 
 use std::collections::BTreeMap;
 
 use http::{Version, header};
 
-use super::head::Head;
+use crate::http::Head;
 
-/// So many lines at most; a client may repeat thousands of keys.
+/// Said for each folded field line. ALB supports none: it appends a colon to the line, which then goes on as a field of
+/// a name that cannot be held here ("Troubleshoot your Application Load Balancers").
+pub(super) const FOLDED_LINE: &str = "a folded field line was dropped; ALB turns it into a field with a malformed name";
+
+/// The most warnings of a request: a client may repeat thousands of keys.
 const MOST: usize = 5;
 
-/// One line for each name that is repeated.
+/// Returns one line for each name that is repeated.
 pub(super) fn of_single_mode(head: &Head) -> Vec<String> {
     let mut lost = Vec::new();
     for name in head.headers.keys() {
@@ -19,7 +23,7 @@ pub(super) fn of_single_mode(head: &Head) -> Vec<String> {
             let cookie_crumbs = name == header::COOKIE && head.version == Version::HTTP_2;
             let why = if cookie_crumbs { " (HTTP/2 clients may split their cookies)" } else { "" };
             lost.push(format!(
-                "field `{name}` came {count} times{why}, only the last is passed on without multi-value headers"
+                "field `{name}` occurs {count} times{why}; without multi-value headers only the last value is forwarded"
             ));
         }
     }
@@ -31,12 +35,12 @@ pub(super) fn of_single_mode(head: &Head) -> Vec<String> {
     for (key, count) in keys.into_iter().filter(|(_, count)| *count > 1) {
         let key = if key.chars().count() > 60 { "…" } else { key };
         lost.push(format!(
-            "query key `{key}` came {count} times, only the last is passed on without multi-value headers"
+            "query key `{key}` occurs {count} times; without multi-value headers only the last value is forwarded"
         ));
     }
     if lost.len() > MOST {
         let more = lost.split_off(MOST - 1).len();
-        lost.push(format!("{more} more names came several times"));
+        lost.push(format!("{more} more names occur several times"));
     }
     lost
 }

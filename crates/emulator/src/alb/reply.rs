@@ -1,4 +1,4 @@
-//! The last step of an answer, whoever gave it: the fields that are the load balancer's own, and no body where HTTP has none.
+//! The last step of every response: the load balancer's own fields, and no body where HTTP allows none.
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header};
@@ -6,7 +6,7 @@ use http::{HeaderValue, Method, Response, StatusCode, header};
 use super::error_page;
 use crate::ListenerAttributes;
 
-/// Makes the answer ready to be sent, but for `Connection`, and `Date` where it has none.
+/// Completes a response, except for `Connection` and a missing `Date`.
 pub(super) fn finish(
     attributes: &ListenerAttributes,
     method: &Method,
@@ -32,7 +32,7 @@ pub(super) fn finish(
         fields.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }
     if bodyless && length > 0 {
-        warnings.push(format!("the body of {length} bytes was dropped: a {} has none", status.as_str()));
+        warnings.push(format!("the body of {length} bytes was dropped: a {} response has no body", status.as_str()));
     }
     if bodyless || method == Method::HEAD {
         *response.body_mut() = Bytes::new();

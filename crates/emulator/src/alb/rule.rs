@@ -1,4 +1,4 @@
-//! Which rule a request meets: ascending priority, the first whose conditions all hold, else the default rule (user guide,
+//! Rule selection: by ascending priority the first rule whose conditions all match, else the default rule (user guide,
 //! "Listener rules"). What a condition means is `crossfade-rule`'s; what an action does is `action`'s.
 
 use crossfade_rule::RequestView;
@@ -11,10 +11,10 @@ pub(super) struct Rules {
     default_action: Action,
 }
 
-/// What applies to a request.
+/// The selected rule.
 pub(super) struct Selected<'r> {
     pub(super) rule: RuleRef,
-    /// Priority and first condition that does not hold, of each rule before it.
+    /// For each rule before it, the priority and the index of the first condition that does not match.
     pub(super) passed_over: Vec<(u32, usize)>,
     pub(super) transforms: Option<&'r Transforms>,
     pub(super) action: &'r Action,

@@ -1,5 +1,6 @@
-//! HTTPS listeners: the certificate that clients see, the one that they show, and what an ALB tells the target of either
-//! (user guide, "Mutual authentication with TLS"; API reference, `routing.http.x_amzn_tls_version_and_cipher_suite.enabled`).
+//! HTTPS listeners: the server's certificate, client certificates, and the fields about them that ALB adds to requests
+//! (user guide, "Mutual authentication with TLS"; API reference,
+//! `routing.http.x_amzn_tls_version_and_cipher_suite.enabled`).
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -27,13 +28,13 @@ use crate::{ListenerAttributes, MutualAuthentication, Tls, TlsInfo};
 pub(super) struct Session {
     pub(super) info: TlsInfo,
     pub(super) is_http2: bool,
-    /// What the target is told.
+    /// The fields that the target gets.
     pub(super) fields: Vec<(HeaderName, HeaderValue)>,
-    /// Fields that are the load balancer's own on this listener: what clients send under these names goes.
+    /// Names of fields that only the load balancer sets on this listener: those that clients send are removed.
     pub(super) own_names: Vec<HeaderName>,
 }
 
-/// What mutual TLS tells a target.
+/// The fields that mutual TLS can add.
 const MUTUAL_FIELDS: [&str; 6] = [
     "x-amzn-mtls-clientcert",
     "x-amzn-mtls-clientcert-serial-number",
@@ -43,11 +44,11 @@ const MUTUAL_FIELDS: [&str; 6] = [
     "x-amzn-mtls-clientcert-leaf",
 ];
 
-/// Settings of a listener's TLS, checked.
+/// Returns rustls's configuration of a listener.
 ///
 /// # Errors
 ///
-/// What is wrong with the certificate, its key or the trust store.
+/// A message about a certificate, key or trust store that cannot be used.
 pub(super) fn server_config(tls: &Tls, http2: bool) -> Result<ServerConfig, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let chain = certificates(&tls.certificate_pem, "certificate")?;
@@ -62,7 +63,9 @@ pub(super) fn server_config(tls: &Tls, http2: bool) -> Result<ServerConfig, Stri
         MutualAuthentication::Verify { ca_pem } => {
             let mut roots = RootCertStore::empty();
             for root in certificates(ca_pem, "trust store")? {
-                roots.add(root).map_err(|error| format!("the trust store has a certificate of no use: {error}"))?;
+                roots
+                    .add(root)
+                    .map_err(|error| format!("the trust store has a certificate that cannot be used: {error}"))?;
             }
             let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
             builder.with_client_cert_verifier(verifier.map_err(|error| format!("the trust store: {error}"))?)
@@ -70,7 +73,7 @@ pub(super) fn server_config(tls: &Tls, http2: bool) -> Result<ServerConfig, Stri
     };
     let mut config = builder
         .with_single_cert(chain, key)
-        .map_err(|error| format!("certificate and private key are of no use: {error}"))?;
+        .map_err(|error| format!("certificate and private key cannot be used: {error}"))?;
     if http2 {
         config.alpn_protocols.push(b"h2".to_vec());
     }
@@ -84,7 +87,7 @@ fn certificates(pem: &str, what: &str) -> Result<Vec<CertificateDer<'static>>, S
     if chain.is_empty() { Err(format!("the {what} has no certificate in PEM")) } else { Ok(chain) }
 }
 
-/// What there is to say of a connection after its handshake.
+/// Returns the facts about a connection after its handshake.
 pub(super) fn session(
     connection: &ServerConnection,
     mutual: &MutualAuthentication,
@@ -154,7 +157,7 @@ fn openssl_name(suite: CipherSuite) -> &'static str {
     }
 }
 
-/// PEM, percent-encoded but for `+`, `=`, `/` and what no URL needs encoded.
+/// A certificate in PEM, percent-encoded except for `+`, `=`, `/` and unreserved characters.
 fn url_encoded_pem(der: &[u8]) -> String {
     let base64 = BASE64.encode_to_string(der);
     let mut pem = "-----BEGIN CERTIFICATE-----\n".to_owned();
@@ -174,7 +177,7 @@ fn url_encoded_pem(der: &[u8]) -> String {
     encoded
 }
 
-/// Without the zero that keeps a number positive.
+/// A serial number in upper-case hexadecimal, without the leading zero byte that keeps it positive.
 fn hexadecimal(bytes: &[u8]) -> String {
     let bytes = bytes.strip_prefix(&[0]).filter(|rest| !rest.is_empty()).unwrap_or(bytes);
     bytes.iter().fold(String::new(), |mut text, byte| {
@@ -231,7 +234,7 @@ fn escape(value: &str) -> String {
     out
 }
 
-/// Passthrough: whatever a client shows is taken, as the target is to judge it. That the client has its key is checked.
+/// Passthrough: accepts any client certificate, which the target must verify. Checks only that the client has its key.
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
 

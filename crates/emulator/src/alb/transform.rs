@@ -1,22 +1,22 @@
-//! Carrying out the transforms of a rule: after the rule is chosen, before the target sees the request (user guide,
-//! "Transforms for listener rules"). A match that comes to nothing sensible is 500.
+//! The transforms of a rule, applied after the rule is selected and before the target gets the request (user guide,
+//! "Transforms for listener rules"). An invalid result is a 500.
 //!
-//! The input of `url-rewrite` is path and query as one text: both can be changed, as the guide says, and the guide gives no
-//! other way to get at the query.
+//! The input of `url-rewrite` is path and query as one text: both can be changed, as the guide says, and the guide
+//! gives no other way to get at the query.
 
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 
 use super::error_page::Refusal;
-use super::head::Head;
 use super::host::is_host;
+use crate::http::Head;
 use crate::{Transformed, Transforms};
 
-/// Changes the request.
+/// Applies the transforms to a request. Returns `None` if they change nothing.
 ///
 /// # Errors
 ///
-/// 500, with the status of the access log in `Transformed`, if what results is no path or host.
+/// 500, with the status of the access log in `Transformed`, if the result is not a path or not a host.
 pub(super) fn apply(
     transforms: &Transforms,
     head: &mut Head,
@@ -33,17 +33,15 @@ pub(super) fn apply(
             _ => return Err(failed("TransformInvalidHost", "host-header-rewrite", &new)),
         }
     }
-    // What is not UTF-8 cannot become an event; that is told when one is built.
+    // A target that is not UTF-8 is rejected later, when the event is built.
     let target = std::str::from_utf8(&head.target).ok();
     if let Some(new) = transforms.url.as_ref().zip(target).and_then(|(rewrite, target)| rewrite.apply(target)) {
         if !new.starts_with('/') || !new.bytes().all(|byte| byte > b' ' && byte != 0x7f && byte != b'#') {
             return Err(failed("TransformInvalidPath", "url-rewrite", &new));
         }
         if new.split('?').next().unwrap_or_default().contains('%') {
-            warnings.push(
-                "a load balancer was seen to decode some escapes, such as `%3A`, of a path that it rewrites; here they stay"
-                    .to_owned(),
-            );
+            warnings
+                .push("ALB may decode some escapes, such as `%3A`, in a rewritten path; here they are kept".to_owned());
         }
         head.target = Bytes::from(new.clone());
         done.uri = Some(new);
@@ -52,7 +50,7 @@ pub(super) fn apply(
 }
 
 fn failed(status: &'static str, kind: &str, result: &str) -> (Transformed, Refusal) {
-    let problem = format!("the transform `{kind}` makes `{}` of the request", result.escape_debug());
+    let problem = format!("the transform `{kind}` has the invalid result `{}`", result.escape_debug());
     let transformed = Transformed { status, ..Transformed::default() };
     (transformed, Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, problem))
 }
@@ -62,7 +60,6 @@ mod tests {
     use crossfade_rule::{Regex, Rewrite};
 
     use super::*;
-    use crate::alb::head;
 
     fn rewrite(regex: &str, replace: &str) -> Option<Rewrite> {
         Some(Rewrite::new(Regex::new(regex).unwrap(), replace).unwrap())
@@ -71,7 +68,7 @@ mod tests {
     /// Target, host and status after the transforms.
     fn transformed(transforms: &Transforms, target: &str) -> (String, String, &'static str) {
         let mut head =
-            head::parse(format!("GET {target} HTTP/1.1\r\nHost: www.example.com\r\n\r\n").as_bytes()).unwrap();
+            Head::parse(format!("GET {target} HTTP/1.1\r\nHost: www.example.com\r\n\r\n").as_bytes()).unwrap();
         let status = match apply(transforms, &mut head, &mut Vec::new()) {
             Ok(Some(done)) => done.status,
             Ok(None) => "none",

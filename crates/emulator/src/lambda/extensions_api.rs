@@ -1,9 +1,8 @@
-//! The Extensions API of one environment: `register`, `event/next`, `init/error`, `exit/error` (Lambda developer guide, "Using
-//! the Lambda Extensions API to create extensions"), and subscriptions to telemetry, of which none comes. Error types are
-//! those of aws-lambda-runtime-interface-emulator.
+//! The Extensions API of one environment: `register`, `event/next`, `init/error`, `exit/error` (Lambda developer guide,
+//! "Using the Lambda Extensions API to create extensions"), and subscriptions to telemetry, of which none is sent.
+//! Error types are those of aws-lambda-runtime-interface-emulator.
 
 use std::collections::VecDeque;
-use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
@@ -13,14 +12,15 @@ use http_body_util::Full;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::api::{Content, Rejection, accepted, describe_error, json};
-use super::desk::{Desk, Signal};
+use super::call::{Content, Rejection, accepted, describe_error, json};
+use super::coordinator::{Coordinator, Signal};
+use super::extension::{Extension, Extensions};
 use super::failure::Failure;
 use super::shutdown::Reason;
 use super::state::{Phase, State, milliseconds};
-use crate::{Function, random};
+use crate::random;
 
-/// Extensions of one function ("Lambda Extensions API", init phase).
+/// The most extensions of one function ("Lambda Extensions API", init phase).
 const MOST_EXTENSIONS: usize = 10;
 /// The account of local functions, as in their ARN.
 const ACCOUNT: &str = "000000000000";
@@ -31,46 +31,7 @@ const IDENTIFIER: &str = "lambda-extension-identifier";
 const EVENT_IDENTIFIER: &str = "lambda-extension-event-identifier";
 const ERROR_TYPE: &str = "lambda-extension-function-error-type";
 
-pub(super) struct Extension {
-    id: String,
-    name: String,
-    pub(super) external: bool,
-    pub(super) invoke: bool,
-    shutdown: bool,
-    /// It has called `next` and not got an event since.
-    pub(super) asking: bool,
-    failed: bool,
-    pub(super) pending: VecDeque<String>,
-}
-
-/// The names of a function's external extensions: the file names of their programs.
-pub(super) fn names(function: &Function) -> Vec<String> {
-    let programs = function.extensions.iter().map(|command| command.first().map(String::as_str).unwrap_or_default());
-    let name =
-        |program| Path::new(program).file_name().map_or_else(String::new, |it| it.to_string_lossy().into_owned());
-    programs.map(name).collect()
-}
-
-/// Says so if two of them have one name.
-pub(super) fn same_name(function: &Function) -> Option<String> {
-    let mut names = names(function);
-    names.sort_unstable();
-    let (twice, _) = names.iter().zip(names.iter().skip(1)).find(|(one, next)| one == next)?;
-    Some(format!(
-        "two external extensions are called `{twice}`, and only one can register: start them by scripts with names of their \
-         own"
-    ))
-}
-
-/// Which extensions there are: this decides how an environment is shut down.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Extensions {
-    None,
-    Internal,
-    External,
-}
-
-impl Desk {
+impl Coordinator {
     fn register(&self, name: &str, events: &[String]) -> Result<String, Rejection> {
         let external = self.externals.iter().any(|external| external == name);
         for event in events {
@@ -115,7 +76,7 @@ impl Desk {
         Ok(id)
     }
 
-    /// An extension's long poll.
+    /// Waits for the next event of an extension.
     async fn next_event(&self, id: &str) -> Result<String, Rejection> {
         {
             let mut state = self.lock();
@@ -139,7 +100,7 @@ impl Desk {
         }
     }
 
-    /// An extension gives up: no further call of it succeeds.
+    /// Notes that an extension has failed: all its further calls are rejected.
     fn extension_failed(&self, id: &str, error: String) -> Result<(), Rejection> {
         let name = {
             let mut state = self.lock();
@@ -151,7 +112,7 @@ impl Desk {
         Ok(())
     }
 
-    /// Of an external extension, by its place in [`Function::extensions`].
+    /// Returns the name of an external extension, by its index in [`crate::Function::extensions`].
     pub(super) fn external(&self, index: usize) -> &str {
         self.externals.get(index).map_or("", String::as_str)
     }
@@ -164,8 +125,8 @@ impl Desk {
         }
     }
 
-    /// Sends the SHUTDOWN event, and says which external extensions get none.
-    pub(super) fn tell_shutdown(&self, reason: Reason, deadline: SystemTime) -> Vec<usize> {
+    /// Sends the SHUTDOWN event. Returns the indices of the external extensions that do not get it.
+    pub(super) fn send_shutdown(&self, reason: Reason, deadline: SystemTime) -> Vec<usize> {
         let event = json!({
             "eventType": "SHUTDOWN",
             "shutdownReason": reason.as_str(),
@@ -175,19 +136,19 @@ impl Desk {
         for extension in state.extensions.iter_mut().filter(|extension| extension.external && extension.shutdown) {
             extension.pending.push_back(event.to_string());
         }
-        let told = |name: &String| state.extensions.iter().any(|it| it.name == *name && it.shutdown && !it.failed);
-        let untold = self.externals.iter().enumerate().filter(|(_, name)| !told(name)).map(|(index, _)| index);
-        let untold = untold.collect();
+        let is_sent = |name: &String| state.extensions.iter().any(|it| it.name == *name && it.shutdown && !it.failed);
+        let others = self.externals.iter().enumerate().filter(|(_, name)| !is_sent(name)).map(|(index, _)| index);
+        let others = others.collect();
         drop(state);
         self.events.notify_waiters();
-        untold
+        others
     }
 
-    /// Told once for each function.
+    /// Warns once per function.
     fn warn_of_telemetry(&self, name: &str) {
         let Some(pool) = self.pool.upgrade() else { return };
-        if !pool.telemetry_told.swap(true, Ordering::Relaxed) {
-            self.warn(format!("the extension `{name}` subscribed to telemetry or logs; none is sent here"));
+        if !pool.telemetry_warned.swap(true, Ordering::Relaxed) {
+            self.warn(format!("the extension `{name}` subscribed to telemetry or logs, which are not emulated"));
         }
     }
 }
@@ -204,9 +165,9 @@ impl State {
     }
 }
 
-/// The long poll: takes as long as it takes, as the extension may be frozen inside the call.
-pub(super) async fn next(desk: &Desk, headers: &HeaderMap) -> Result<Response<Full<Bytes>>, Rejection> {
-    let event = desk.next_event(&identifier(headers)?).await?;
+/// Serves the long poll, without a time limit, as the extension may be frozen during the call.
+pub(super) async fn next(coordinator: &Coordinator, headers: &HeaderMap) -> Result<Response<Full<Bytes>>, Rejection> {
+    let event = coordinator.next_event(&identifier(headers)?).await?;
     let mut response = json(StatusCode::OK, event.into());
     if let Ok(id) = HeaderValue::try_from(random::uuid()) {
         response.headers_mut().insert(EVENT_IDENTIFIER, id);
@@ -215,27 +176,31 @@ pub(super) async fn next(desk: &Desk, headers: &HeaderMap) -> Result<Response<Fu
 }
 
 pub(super) fn post(
-    desk: &Desk,
+    coordinator: &Coordinator,
     call: &str,
     headers: &HeaderMap,
     content: Content,
 ) -> Result<Response<Full<Bytes>>, Rejection> {
     match call {
-        "register" => register(desk, headers, content),
+        "register" => register(coordinator, headers, content),
         "init/error" | "exit/error" => {
             let id = identifier(headers)?;
             if !headers.contains_key(ERROR_TYPE) {
                 let message = "Lambda-Extension-Function-Error-Type not found";
                 return Err(Rejection::forbidden("Extension.MissingHeader", message));
             }
-            desk.extension_failed(&id, describe_error(headers, ERROR_TYPE, content))?;
+            coordinator.extension_failed(&id, describe_error(headers, ERROR_TYPE, content))?;
             Ok(accepted())
         }
         _ => Err(Rejection::no_such_call()),
     }
 }
 
-fn register(desk: &Desk, headers: &HeaderMap, content: Content) -> Result<Response<Full<Bytes>>, Rejection> {
+fn register(
+    coordinator: &Coordinator,
+    headers: &HeaderMap,
+    content: Content,
+) -> Result<Response<Full<Bytes>>, Rejection> {
     #[derive(Deserialize)]
     struct Sent {
         #[serde(default)]
@@ -250,8 +215,8 @@ fn register(desk: &Desk, headers: &HeaderMap, content: Content) -> Result<Respon
     };
     let sent: Sent = serde_json::from_slice(&body)
         .map_err(|error| Rejection::forbidden("InvalidRequestFormat", error.to_string()))?;
-    let id = desk.register(&name, &sent.events)?;
-    let (name, handler) = (&desk.function.name, &desk.function.handler);
+    let id = coordinator.register(&name, &sent.events)?;
+    let (name, handler) = (&coordinator.function.name, &coordinator.function.handler);
     let wants_account = text(headers, FEATURES).split(',').any(|feature| feature.trim() == "accountId");
     let answer = match wants_account {
         true => json!({ "functionName": name, "functionVersion": "$LATEST", "handler": handler, "accountId": ACCOUNT }),
@@ -264,10 +229,15 @@ fn register(desk: &Desk, headers: &HeaderMap, content: Content) -> Result<Respon
     Ok(response)
 }
 
-/// Telemetry API and Logs API. AWS's own emulator answers 202 with this body, so that extensions start all the same.
-pub(super) fn subscribe(desk: &Desk, headers: &HeaderMap, path: &str) -> Result<Response<Full<Bytes>>, Rejection> {
-    let name = desk.lock().extension(&identifier(headers)?)?.name.clone();
-    desk.warn_of_telemetry(&name);
+/// Serves a subscription to the Telemetry API or Logs API. Like AWS's own emulator it responds 202, so that extensions
+/// start.
+pub(super) fn subscribe(
+    coordinator: &Coordinator,
+    headers: &HeaderMap,
+    path: &str,
+) -> Result<Response<Full<Bytes>>, Rejection> {
+    let name = coordinator.lock().extension(&identifier(headers)?)?.name.clone();
+    coordinator.warn_of_telemetry(&name);
     let (kind, message) = match path.ends_with("logs") {
         true => ("Logs.NotSupported", "Logs API is not supported"),
         false => ("Telemetry.NotSupported", "Telemetry API is not supported"),

@@ -1,10 +1,10 @@
-//! Every way in which an invocation can fail, what it is called in an ALB's access log, and how it is told to the developer.
+//! The ways in which an invocation can fail: the message for the developer, and the reason in ALB's access log.
 
 use std::time::Duration;
 
 use thiserror::Error;
 
-/// The reason that an ALB logs for whatever goes wrong inside the function.
+/// The reason that ALB logs for all failures inside the function.
 const UNHANDLED: &str = "LambdaUnhandled";
 
 #[derive(Clone, Debug, Error)]
@@ -13,42 +13,42 @@ pub(crate) enum Failure {
     Throttled { limit: usize },
     #[error("cannot start `{program}`: {error}")]
     CannotStart { program: String, error: String },
-    #[error("the function did not ask for its first invocation within {} s (init timeout)", .0.as_secs_f64())]
+    #[error("the function did not request its first invocation within the init timeout of {} s", .0.as_secs_f64())]
     InitTimeout(Duration),
     #[error(
-        "the function was started once more, and did not ask for its first invocation within its timeout of {} s",
+        "the function was restarted and did not request its first invocation within its timeout of {} s",
         .0.as_secs_f64()
     )]
     SecondInitTimeout(Duration),
     #[error("the function failed to initialise: {0}")]
     InitError(String),
-    #[error("the function's process ended before it asked for an invocation ({0})")]
+    #[error("the function's process exited before it requested an invocation ({0})")]
     InitExit(String),
     #[error("the extension `{name}` reported an error: {error}")]
     ExtensionError { name: String, error: String },
-    #[error("the extension `{name}` ended ({status}), and the environment with it")]
+    #[error("the extension `{name}` exited ({status}), which ends the environment")]
     ExtensionExit { name: String, status: String },
-    #[error("the function did not answer within its timeout of {} s; {}", .limit.as_secs_f64(), after_timeout(*.killed))]
+    #[error("the function did not respond within its timeout of {} s; {}", .limit.as_secs_f64(), after_timeout(*.killed))]
     TimedOut { limit: Duration, killed: bool },
-    #[error("the function's process ended before it answered ({0})")]
+    #[error("the function's process exited before it responded ({0})")]
     Exited(String),
     /// The process ended while it was idle and the invocation never reached it: another environment may serve it.
-    #[error("the function's process ended before it took the invocation ({0})")]
+    #[error("the function's process exited before it received the invocation ({0})")]
     NeverTaken(String),
     /// In Lambda's log: `Runtime.OutOfMemory`, `signal: killed`.
     #[error(
-        "out of memory: the function used {} MiB and has {limit_mib}; its process was killed \
+        "out of memory: the function used {} MiB of {limit_mib} MiB; its process was killed \
          (`Runtime.OutOfMemory`)",
         .used.div_ceil(1 << 20)
     )]
     OutOfMemory { used: u64, limit_mib: u32 },
     #[error("the function reported an error: {0}")]
     FunctionError(String),
-    #[error("the function's answer is larger than the {limit} bytes that Lambda takes")]
+    #[error("the function's response is larger than Lambda's limit of {limit} bytes")]
     ResponseTooLarge { limit: usize },
-    #[error("the function streamed its answer, but a load balancer takes buffered answers only")]
+    #[error("the function streamed its response, but ALB accepts only buffered responses")]
     Streaming,
-    #[error("the answer was cut off while the function sent it")]
+    #[error("the function's connection closed before it had sent the whole response")]
     CutOff,
     #[error("the emulator is shutting down")]
     ShuttingDown,
@@ -57,14 +57,14 @@ pub(crate) enum Failure {
 fn throttled(limit: usize) -> String {
     match limit {
         0 => "the function's reserved concurrency is 0".to_owned(),
-        _ => format!("all {limit} environments are busy; raise the concurrency limit if that is not what you test"),
+        _ => format!("all {limit} environments are busy; raise the concurrency limit unless you are testing this"),
     }
 }
 
 fn after_timeout(killed: bool) -> &'static str {
     match killed {
         true => "its process was killed",
-        false => "its process goes on, as on Lambda Managed Instances",
+        false => "its process keeps running, as on Lambda Managed Instances",
     }
 }
 
@@ -92,7 +92,8 @@ impl Failure {
         }
     }
 
-    /// Whether Lambda tries the init phase once more, within the invocation. What cannot be started would fail alike.
+    /// Returns whether Lambda retries the init phase within the invocation. A program that cannot be started is not
+    /// retried.
     pub(super) fn is_of_init(&self) -> bool {
         matches!(
             self,

@@ -1,5 +1,5 @@
-//! How much memory an environment uses: anonymous pages of all processes in its groups, from `/proc`. Linux only; elsewhere
-//! nothing is known and nothing is limited.
+//! The memory use of an environment: anonymous pages of all processes in its groups, from `/proc`. Linux only;
+//! elsewhere it is unknown and unlimited.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use super::process::Group;
 
-/// Looking for new processes reads all of `/proc`.
+/// The shortest time between two searches for new processes, each of which reads all of `/proc`.
 const BETWEEN_SEARCHES: Duration = Duration::from_millis(500);
-/// Answers may come by the thousands in a second.
+/// The shortest time between two measurements at responses, of which there can be thousands per second.
 const BETWEEN_ANSWERS: Duration = Duration::from_millis(20);
 
 #[derive(Default)]
@@ -33,12 +33,12 @@ impl Memory {
         state.groups.push(group);
     }
 
-    /// The most so far, in bytes.
+    /// Returns the peak so far, in bytes.
     pub(super) fn peak(&self) -> Option<u64> {
         Some(self.peak.load(Ordering::Relaxed)).filter(|peak| *peak > 0)
     }
 
-    /// Bytes in use now. To be called now and then while there is work.
+    /// Returns the bytes in use. Call it at intervals while there is work.
     pub(super) fn look(&self) -> u64 {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
@@ -50,7 +50,7 @@ impl Memory {
         self.sum(&mut state, now)
     }
 
-    /// Bytes in use when an answer is posted, unless that has just been looked at.
+    /// Returns the bytes in use when a response is posted, unless they have just been measured.
     pub(super) fn look_at_answer(&self) -> Option<u64> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
@@ -89,7 +89,8 @@ mod linux {
         rest.split_ascii_whitespace().nth(2)?.parse().ok()
     }
 
-    /// `Pss_Anon` of `/proc/<pid>/smaps_rollup`, which has kB (proc(5)); where there is none, what is not shared by files.
+    /// `Pss_Anon` of `/proc/<pid>/smaps_rollup`, which has kB (proc(5)); where there is none, what is not shared by
+    /// files.
     pub(super) fn proportional(process: u32) -> u64 {
         let rollup = std::fs::read_to_string(format!("/proc/{process}/smaps_rollup")).unwrap_or_default();
         let line = rollup.lines().find_map(|line| line.strip_prefix("Pss_Anon:"));

@@ -1,10 +1,12 @@
-//! The local Lambda: execution environments as child processes, each with a Runtime API and an Extensions API of its own, and
-//! the pool of them. Knows nothing of HTTP requests of clients: an invocation is bytes in, bytes or a [`failure::Failure`]
-//! out.
+//! The local Lambda: execution environments as child processes, each with a Runtime API and an Extensions API of its
+//! own, and the pool of them. Knows nothing of HTTP requests of clients: an invocation is bytes in, bytes or a
+//! [`failure::Failure`] out.
 
 mod api;
-mod desk;
+mod call;
+mod coordinator;
 mod environment;
+mod extension;
 mod extensions_api;
 mod failure;
 mod memory;

@@ -1,6 +1,6 @@
-//! The environments of the function, and which of them gets an invocation: one at a time each (several on Lambda Managed
-//! Instances), idle ones first, a new one when all are busy, none beyond the limit; and the second try of an init phase that
-//! failed. Does not own how an environment is started, watched or ended.
+//! The environments of the function, and which of them gets an invocation: one at a time each (several on Lambda
+//! Managed Instances), idle ones first, a new one when all are busy, none beyond the limit; and the second try of an
+//! init phase that failed. Does not own how an environment is started, watched or ended.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -11,25 +11,26 @@ use bytes::Bytes;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 
-use super::environment::{Environment, Surroundings, Time};
+use super::environment::{Environment, EnvironmentContext, TimeLimit};
 use super::failure::Failure;
-use super::{extensions_api, variables};
+use super::{extension, variables};
 use crate::notice::Backlog;
 use crate::{Function, Notice};
 
-/// How long a request waits for an environment that has answered but not yet asked for more, before a new one is started.
-/// Without it a client that sends request after request would have two environments.
+/// The time that a request waits for an environment that has responded but not yet called `next`, before a new one is
+/// started. Without it, sequential requests would use two environments.
 const ABOUT_TO_BE_IDLE: Duration = Duration::from_millis(500);
-/// On Managed Instances requests wait for an environment that starts. It becomes ready or is forgotten long before.
+/// On Managed Instances, requests wait for an environment that is starting. It becomes ready or is removed long before
+/// this.
 const ABOUT_TO_START: Duration = Duration::from_secs(3600);
-/// The init phase on Managed Instances: so long, or the function's timeout if that is longer.
+/// The shortest limit of the init phase on Managed Instances; the function's timeout if that is longer.
 const MANAGED_INIT: Duration = Duration::from_secs(130);
-/// How often an invocation is given to another environment because the chosen one ended without having taken it.
+/// The most environments that are tried for an invocation, if each ends without having received it.
 const ATTEMPTS: usize = 3;
 
 pub(crate) struct Pool {
     function: Arc<Function>,
-    /// The last number that an environment has got, of all functions.
+    /// The number of the last environment, over all functions.
     numbers: Arc<AtomicU32>,
     notices: mpsc::UnboundedSender<Notice>,
     backlog: Arc<Backlog>,
@@ -38,11 +39,11 @@ pub(crate) struct Pool {
     closing: watch::Sender<bool>,
     /// Cloned into every environment; `None` once the pool is closed.
     alive: Mutex<Option<mpsc::Sender<()>>>,
-    /// Whether a developer knows that there is no telemetry.
-    pub(super) telemetry_told: AtomicBool,
+    /// The warning that there is no telemetry has been sent.
+    pub(super) telemetry_warned: AtomicBool,
 }
 
-/// An invocation that was tried: by which environment, and whether it had to be started.
+/// The result of an invocation, and the environment that served it.
 pub(crate) struct Invoked {
     pub(crate) answer: Result<Bytes, Failure>,
     pub(crate) environment: Option<u32>,
@@ -57,17 +58,17 @@ struct State {
     slots: BTreeMap<u32, Slot>,
     /// Environments that take another invocation, the last used at the end.
     free: Vec<u32>,
-    /// How many requests wait for an environment that is about to be free.
+    /// The number of requests that wait for an environment that is about to be free.
     waiting: usize,
 }
 
 struct Slot {
     stage: Stage,
-    /// Counts the invocations, so that a late message about one is not taken for the next.
+    /// Counts the invocations, so that a late message about one is not mistaken for the next.
     turn: u64,
-    /// Invocations that it has.
+    /// The number of its open invocations.
     in_hand: usize,
-    /// `None` while it starts.
+    /// `None` while it is starting.
     environment: Option<Arc<Environment>>,
 }
 
@@ -75,12 +76,12 @@ struct Slot {
 enum Stage {
     /// Starting or working.
     Busy,
-    /// Has answered, and has not yet asked for more.
+    /// It has responded and not yet called `next`.
     Answered,
     Idle,
 }
 
-enum Turn {
+enum Choice {
     Reuse(Arc<Environment>, u64),
     Start(u32),
 }
@@ -89,7 +90,7 @@ struct Acquired {
     environment: Arc<Environment>,
     turn: u64,
     cold: bool,
-    time: Time,
+    time: TimeLimit,
 }
 
 impl Pool {
@@ -109,14 +110,15 @@ impl Pool {
             changed: Notify::new(),
             closing: watch::Sender::new(false),
             alive: Mutex::new(Some(alive)),
-            telemetry_told: AtomicBool::new(false),
+            telemetry_warned: AtomicBool::new(false),
         };
-        let doubts = [variables::too_many(&pool.function), extensions_api::same_name(&pool.function)];
-        doubts.into_iter().flatten().for_each(|text| pool.warn(text));
+        let warnings = [variables::too_many(&pool.function), extension::same_name(&pool.function)];
+        warnings.into_iter().flatten().for_each(|text| pool.warn(text));
         (Arc::new(pool), ended)
     }
 
-    /// Invokes the function once. Do not drop the future early: an invocation completes even if nobody waits for it.
+    /// Invokes the function once. Do not drop the future early: Lambda completes an invocation even if nobody waits for
+    /// it.
     pub(crate) async fn invoke(self: &Arc<Self>, event: Bytes, trace_id: &str) -> Invoked {
         let mut attempt = 1;
         loop {
@@ -143,13 +145,13 @@ impl Pool {
         }
     }
 
-    /// Ends every environment. Await the receiver that [`Pool::new`] gave to know that all are gone.
+    /// Ends every environment. The receiver from [`Pool::new`] closes when all have ended.
     pub(crate) fn close(&self) {
         self.closing.send_replace(true);
         self.alive.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
-    /// An environment asks for another invocation.
+    /// Notes that an environment has called `next`.
     pub(super) fn waiting(&self, number: u32) {
         let mut state = self.lock();
         if let Some(slot) = state.slots.get_mut(&number).filter(|slot| slot.stage != Stage::Idle) {
@@ -161,7 +163,7 @@ impl Pool {
         self.changed.notify_waiters();
     }
 
-    /// On Managed Instances: one of an environment's invocations is over.
+    /// On Managed Instances: notes that one of an environment's invocations has finished.
     pub(super) fn done(&self, number: u32) {
         let mut state = self.lock();
         let capacity = self.capacity();
@@ -176,7 +178,7 @@ impl Pool {
         self.changed.notify_waiters();
     }
 
-    /// An environment has ended or is about to.
+    /// Removes an environment that has ended or is about to.
     pub(super) fn forget(&self, number: u32) {
         let mut state = self.lock();
         state.slots.remove(&number);
@@ -196,22 +198,22 @@ impl Pool {
     async fn acquire(self: &Arc<Self>) -> Result<Acquired, Failure> {
         let limit = self.function.timeout;
         let number = match self.choose().await? {
-            Turn::Reuse(environment, turn) => {
-                return Ok(Acquired { environment, turn, cold: false, time: Time { limit, left: limit } });
+            Choice::Reuse(environment, turn) => {
+                return Ok(Acquired { environment, turn, cold: false, time: TimeLimit { limit, left: limit } });
             }
-            Turn::Start(number) => number,
+            Choice::Start(number) => number,
         };
         match self.start(number, self.init_timeout()).await {
-            Ok(environment) => Ok(self.enter(environment, Time { limit, left: limit })),
+            Ok(environment) => Ok(self.enter(environment, TimeLimit { limit, left: limit })),
             // On Managed Instances nothing is repaired, environments are replaced.
             Err(failure) if failure.is_of_init() && !self.function.is_managed() => {
-                self.warn(format!("{failure}; it is started once more, within the invocation, as Lambda does"));
+                self.warn(format!("{failure}; its init phase is retried within the invocation, as in Lambda"));
                 let number = self.renumber(number);
                 let started = Instant::now();
                 match self.start(number, limit).await {
                     Ok(environment) => {
                         let left = limit.saturating_sub(started.elapsed());
-                        Ok(self.enter(environment, Time { limit, left }))
+                        Ok(self.enter(environment, TimeLimit { limit, left }))
                     }
                     Err(failure) => {
                         self.forget(number);
@@ -236,14 +238,14 @@ impl Pool {
         }
     }
 
-    /// A place for the second try, without a moment in which another request could take it.
+    /// Replaces a failed environment by a slot for the second try, so that no other request can take its place.
     fn renumber(&self, failed: u32) -> u32 {
         let mut state = self.lock();
         state.slots.remove(&failed);
         state.place(&self.numbers)
     }
 
-    fn enter(&self, environment: Arc<Environment>, time: Time) -> Acquired {
+    fn enter(&self, environment: Arc<Environment>, time: TimeLimit) -> Acquired {
         let mut state = self.lock();
         let number = environment.number;
         if let Some(slot) = state.slots.get_mut(&number) {
@@ -260,17 +262,17 @@ impl Pool {
 
     async fn start(self: &Arc<Self>, number: u32, limit: Duration) -> Result<Arc<Environment>, Failure> {
         let alive = self.alive.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let surroundings = Surroundings {
+        let context = EnvironmentContext {
             pool: Arc::downgrade(self),
             notices: self.notices.clone(),
             backlog: Arc::clone(&self.backlog),
             closing: self.closing.subscribe(),
             alive: alive.ok_or(Failure::ShuttingDown)?,
         };
-        Environment::start(number, &self.function, limit, surroundings).await
+        Environment::start(number, &self.function, limit, context).await
     }
 
-    async fn choose(&self) -> Result<Turn, Failure> {
+    async fn choose(&self) -> Result<Choice, Failure> {
         let now = Instant::now();
         let (managed, capacity) = (self.function.is_managed(), self.capacity());
         let patience = now + if managed { ABOUT_TO_START } else { ABOUT_TO_BE_IDLE };
@@ -299,7 +301,7 @@ impl Pool {
         }
     }
 
-    /// Invocations at a time in one environment.
+    /// The most concurrent invocations in one environment.
     fn capacity(&self) -> usize {
         self.function.invocations_per_environment.max(1)
     }
@@ -314,7 +316,7 @@ impl Pool {
 }
 
 impl State {
-    fn reuse(&mut self, capacity: usize) -> Option<Turn> {
+    fn reuse(&mut self, capacity: usize) -> Option<Choice> {
         while let Some(number) = self.free.last() {
             let slot = self.slots.get_mut(number);
             let Some((environment, slot)) = slot.and_then(|slot| Some((slot.environment.clone()?, slot))) else {
@@ -328,15 +330,15 @@ impl State {
             if slot.in_hand >= capacity {
                 self.free.pop();
             }
-            return Some(Turn::Reuse(environment, turn));
+            return Some(Choice::Reuse(environment, turn));
         }
         None
     }
 
-    fn reserve(&mut self, limit: usize, numbers: &AtomicU32) -> Result<Turn, Failure> {
+    fn reserve(&mut self, limit: usize, numbers: &AtomicU32) -> Result<Choice, Failure> {
         match self.slots.len() >= limit {
             true => Err(Failure::Throttled { limit }),
-            false => Ok(Turn::Start(self.place(numbers))),
+            false => Ok(Choice::Start(self.place(numbers))),
         }
     }
 

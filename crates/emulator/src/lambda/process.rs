@@ -17,27 +17,28 @@ use tokio::time::Instant;
 
 use crate::notice::{Backlog, Notice, Waiting};
 
-/// How long to wait for the rest of the output of processes that have ended.
+/// The time to wait for the rest of the output of processes that have ended.
 const LAST_OUTPUT: Duration = Duration::from_millis(500);
-/// Longer output lines are told in pieces: a record of 1 MiB, the longest that `crossfade report` reads, and its line break.
+/// The longest output line, in bytes; longer ones are split. 1 MiB, the longest record that `crossfade report` reads,
+/// and CR LF.
 const LONGEST_LINE: u64 = 1024 * 1024 + 2;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Who {
+pub(super) enum Role {
     Runtime,
-    /// By its place in [`crate::Function::extensions`].
+    /// With its index in [`crate::Function::extensions`].
     Extension(usize),
 }
 
-/// What to start.
-pub(super) struct Start<'a> {
-    pub(super) who: Who,
+/// A process to start.
+pub(super) struct LaunchSpec<'a> {
+    pub(super) role: Role,
     pub(super) command: &'a [String],
     pub(super) directory: Option<&'a Path>,
     pub(super) variables: Vec<(String, String)>,
 }
 
-/// A process group; 0 once it is gone, since its id may then become another one's.
+/// A process group; 0 after it has ended, since the system may reuse its ID.
 #[derive(Clone)]
 pub(super) struct Group(Arc<AtomicI32>);
 
@@ -53,7 +54,7 @@ impl Group {
         }
     }
 
-    /// Kills what is left of it, for the last time.
+    /// Kills all remaining processes, and forgets the ID.
     fn finish(&self) {
         self.signal(Signal::KILL);
         self.0.store(0, Ordering::Relaxed);
@@ -61,7 +62,7 @@ impl Group {
 }
 
 struct Process {
-    who: Who,
+    role: Role,
     group: Group,
     status: Option<String>,
 }
@@ -80,8 +81,8 @@ pub(super) struct Processes {
     backlog: Arc<Backlog>,
     list: Vec<Process>,
     output: Vec<JoinHandle<()>>,
-    exit: mpsc::UnboundedSender<(Who, String)>,
-    exits: mpsc::UnboundedReceiver<(Who, String)>,
+    exit: mpsc::UnboundedSender<(Role, String)>,
+    exits: mpsc::UnboundedReceiver<(Role, String)>,
 }
 
 impl Processes {
@@ -90,8 +91,8 @@ impl Processes {
         Self { environment, notices, backlog, list: Vec::new(), output: Vec::new(), exit, exits }
     }
 
-    pub(super) fn start(&mut self, start: Start<'_>) -> io::Result<Group> {
-        let Start { who, command, directory, variables } = start;
+    pub(super) fn start(&mut self, start: LaunchSpec<'_>) -> io::Result<Group> {
+        let LaunchSpec { role, command, directory, variables } = start;
         let Some((program, arguments)) = command.split_first() else {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the command is empty"));
         };
@@ -112,53 +113,53 @@ impl Processes {
         let id = child.id().and_then(|id| i32::try_from(id).ok()).unwrap_or_default();
         let group = Group(Arc::new(AtomicI32::new(id)));
         if let Some(stdout) = child.stdout.take() {
-            self.tell_lines(stdout);
+            self.send_lines(stdout);
         }
         if let Some(stderr) = child.stderr.take() {
-            self.tell_lines(stderr);
+            self.send_lines(stderr);
         }
-        self.list.push(Process { who, group: group.clone(), status: None });
+        self.list.push(Process { role, group: group.clone(), status: None });
         let exit = self.exit.clone();
         tokio::spawn(async move {
             let status = describe(child.wait().await);
-            let _ = exit.send((who, status));
+            let _ = exit.send((role, status));
         });
         Ok(group)
     }
 
-    fn tell_lines(&mut self, output: impl AsyncRead + Unpin + Send + 'static) {
+    fn send_lines(&mut self, output: impl AsyncRead + Unpin + Send + 'static) {
         let (notices, backlog) = (self.notices.clone(), Arc::clone(&self.backlog));
-        self.output.push(tokio::spawn(tell_lines(output, self.environment, notices, backlog)));
+        self.output.push(tokio::spawn(send_lines(output, self.environment, notices, backlog)));
     }
 
-    /// Waits until one of them has ended. May be dropped and called again.
-    pub(super) async fn ended(&mut self) -> (Who, String) {
+    /// Waits until one of them has ended. Dropping the future loses nothing.
+    pub(super) async fn ended(&mut self) -> (Role, String) {
         // There is always a sender: the one in here.
-        let Some((who, status)) = self.exits.recv().await else { return std::future::pending().await };
-        if let Some(process) = self.list.iter_mut().find(|process| process.who == who) {
+        let Some((role, status)) = self.exits.recv().await else { return std::future::pending().await };
+        if let Some(process) = self.list.iter_mut().find(|process| process.role == role) {
             process.status = Some(status.clone());
             // What it has left behind goes with it.
             process.group.finish();
         }
-        (who, status)
+        (role, status)
     }
 
-    /// How the runtime ended, or that it was never started.
+    /// Returns the exit status of the runtime, or `not started`.
     pub(super) fn status(&self) -> String {
-        let runtime = self.list.iter().find(|process| process.who == Who::Runtime);
+        let runtime = self.list.iter().find(|process| process.role == Role::Runtime);
         runtime.and_then(|process| process.status.clone()).unwrap_or_else(|| "not started".to_owned())
     }
 
-    /// Sends it to one of them, or to all.
-    pub(super) fn signal(&self, who: Option<Who>, signal: Signal) {
-        let meant = |process: &&Process| who.is_none_or(|who| process.who == who) && process.status.is_none();
+    /// Sends a signal to one of them, or to all.
+    pub(super) fn signal(&self, role: Option<Role>, signal: Signal) {
+        let meant = |process: &&Process| role.is_none_or(|role| process.role == role) && process.status.is_none();
         self.list.iter().filter(meant).for_each(|process| process.group.signal(signal));
     }
 
-    /// Waits until one has ended, or all, but no longer than that.
-    pub(super) async fn wait(&mut self, who: Option<Who>, until: Option<Instant>) {
+    /// Waits until one has ended, or all, but no longer than `until`.
+    pub(super) async fn wait(&mut self, role: Option<Role>, until: Option<Instant>) {
         let wanted = |this: &Self| {
-            this.list.iter().any(|process| who.is_none_or(|who| process.who == who) && process.status.is_none())
+            this.list.iter().any(|process| role.is_none_or(|role| process.role == role) && process.status.is_none())
         };
         while wanted(self) {
             match until {
@@ -172,7 +173,7 @@ impl Processes {
         }
     }
 
-    /// After the end: kills what the processes left behind and waits for their last output.
+    /// Kills all processes that are left and waits for their last output.
     pub(super) async fn tidy_up(mut self) {
         self.list.clear();
         for lines in self.output {
@@ -191,9 +192,9 @@ fn describe(status: io::Result<ExitStatus>) -> String {
     }
 }
 
-/// Reads on whatever becomes of the lines: the function would block on a full pipe. Whoever does not keep up with telling
-/// them gets the number of those that were skipped.
-async fn tell_lines(
+/// Sends each line as a notice. Reads on even if they are not handled, since the function would block on a full pipe:
+/// lines beyond the limit are skipped and counted.
+async fn send_lines(
     output: impl AsyncRead + Unpin,
     environment: u32,
     notices: mpsc::UnboundedSender<Notice>,
@@ -237,10 +238,10 @@ fn skipped_lines(count: u64) -> String {
 mod tests {
     use super::*;
 
-    /// What is told of an output while nobody takes it: the lines, and the bytes that they have together.
-    async fn told(output: &[u8], backlog: &Arc<Backlog>) -> Vec<Notice> {
+    /// The notices of an output while nobody handles them.
+    async fn notices_of(output: &[u8], backlog: &Arc<Backlog>) -> Vec<Notice> {
         let (notices, mut inbox) = mpsc::unbounded_channel();
-        tell_lines(output, 1, notices, Arc::clone(backlog)).await;
+        send_lines(output, 1, notices, Arc::clone(backlog)).await;
         std::iter::from_fn(|| inbox.try_recv().ok()).collect()
     }
 
@@ -255,12 +256,12 @@ mod tests {
         for length in [0, 1, 65_535, 65_536, 65_537, 1 << 20] {
             for end in ["\n", "\r\n", ""] {
                 let output = format!("{}{end}", "x".repeat(length));
-                let lines = told(output.as_bytes(), &backlog).await;
+                let lines = notices_of(output.as_bytes(), &backlog).await;
                 let lengths: Vec<usize> = lines.iter().map(|line| text(line).len()).collect();
                 assert_eq!(lengths, if output.is_empty() { vec![] } else { vec![length] }, "{length} {end:?}");
             }
         }
-        let lines = told(&vec![b'x'; 3 << 20], &backlog).await;
+        let lines = notices_of(&vec![b'x'; 3 << 20], &backlog).await;
         assert_eq!(lines.iter().map(|line| text(line).len()).sum::<usize>(), 3 << 20);
     }
 
@@ -270,13 +271,13 @@ mod tests {
             let backlog = Arc::default();
             let count = (2 * Backlog::MOST_BYTES / (length + 1)).min(400_000);
             let output = format!("{}\n", "x".repeat(length)).repeat(count);
-            let lines = told(output.as_bytes(), &backlog).await;
+            let lines = notices_of(output.as_bytes(), &backlog).await;
             let kept = lines.len() - 1;
             let bytes: usize = lines.iter().map(|line| text(line).len()).sum();
             assert!(bytes <= Backlog::MOST_BYTES && kept > 0 && kept < count, "{length}: {bytes} {kept}");
             let last = text(lines.last().unwrap()).to_owned();
             assert_eq!(last, skipped_lines((count - kept) as u64), "{length}");
-            // Another process waits for the same room, and gets it when the lines are told.
+            // Another process shares the same room, and gets it when the lines are dropped.
             assert!(backlog.place(Backlog::MOST_BYTES / 2).is_none());
             drop(lines);
             assert!(backlog.place(Backlog::MOST_BYTES / 2).is_some());

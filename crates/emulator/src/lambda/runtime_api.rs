@@ -1,29 +1,29 @@
-//! The Lambda Runtime API of one environment: `next`, `response`, `error`, `init/error` (Lambda developer guide, "Using the
-//! Lambda runtime API for custom runtimes"). Owns fields and statuses; what they do is the desk's.
+//! The Lambda Runtime API of one environment: `next`, `response`, `error`, `init/error` (Lambda developer guide, "Using
+//! the Lambda runtime API for custom runtimes"). Owns fields and status codes; the state is `coordinator`'s.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 
-use super::api::{Content, MAX_RESPONSE, Rejection, accepted, describe_error, json};
-use super::desk::Desk;
+use super::call::{Content, MAX_RESPONSE, Rejection, accepted, describe_error, json};
+use super::coordinator::Coordinator;
 use super::failure::Failure;
-use super::state::Handed;
+use super::state::NextInvocation;
 
 const REQUEST_ID: &str = "lambda-runtime-aws-request-id";
 const INVOCATION_ID: &str = "lambda-runtime-invocation-id";
 const RESPONSE_MODE: &str = "lambda-runtime-function-response-mode";
 const ERROR_TYPE: &str = "lambda-runtime-function-error-type";
 
-/// The long poll: takes as long as it takes, as the function may be frozen inside the call.
-pub(super) async fn next(desk: &Desk) -> Result<Response<Full<Bytes>>, Rejection> {
-    let Handed { request_id, invocation_id, event, trace_id, deadline_ms } = desk.next().await?;
+/// Serves the long poll, without a time limit, as the function may be frozen during the call.
+pub(super) async fn next(coordinator: &Coordinator) -> Result<Response<Full<Bytes>>, Rejection> {
+    let NextInvocation { request_id, invocation_id, event, trace_id, deadline_ms } = coordinator.next().await?;
     let mut response = json(StatusCode::OK, event);
     let fields = [
         (REQUEST_ID, request_id),
         (INVOCATION_ID, invocation_id),
         ("lambda-runtime-deadline-ms", deadline_ms.to_string()),
-        ("lambda-runtime-invoked-function-arn", desk.function_arn.clone()),
+        ("lambda-runtime-invoked-function-arn", coordinator.function_arn.clone()),
         ("lambda-runtime-trace-id", trace_id),
     ];
     for (name, value) in fields {
@@ -36,7 +36,7 @@ pub(super) async fn next(desk: &Desk) -> Result<Response<Full<Bytes>>, Rejection
 }
 
 pub(super) fn post(
-    desk: &Desk,
+    coordinator: &Coordinator,
     call: &str,
     headers: &HeaderMap,
     content: Content,
@@ -44,25 +44,25 @@ pub(super) fn post(
     let invocation = call.strip_prefix("invocation/").and_then(|call| call.split_once('/'));
     let echoed = headers.get(INVOCATION_ID).map(HeaderValue::as_bytes);
     match (call, invocation) {
-        ("init/error", _) => desk.init_error(describe_error(headers, ERROR_TYPE, content))?,
+        ("init/error", _) => coordinator.init_error(describe_error(headers, ERROR_TYPE, content))?,
         (_, Some((id, "response"))) => {
-            let Posted { answer, told } = response(headers, content)?;
-            desk.finish(id, echoed, answer)?;
-            told?;
+            let Posted { answer, verdict } = response(headers, content)?;
+            coordinator.finish(id, echoed, answer)?;
+            verdict?;
         }
         (_, Some((id, "error"))) => {
             let error = describe_error(headers, ERROR_TYPE, content);
-            desk.finish(id, echoed, Err(Failure::FunctionError(error)))?;
+            coordinator.finish(id, echoed, Err(Failure::FunctionError(error)))?;
         }
         _ => return Err(Rejection::no_such_call()),
     }
     Ok(accepted())
 }
 
-/// What the load balancer gets, and what the function is told.
+/// The result for the load balancer, and the response to the function.
 struct Posted {
     answer: Result<Bytes, Failure>,
-    told: Result<(), Rejection>,
+    verdict: Result<(), Rejection>,
 }
 
 fn response(headers: &HeaderMap, content: Content) -> Result<Posted, Rejection> {
@@ -73,17 +73,17 @@ fn response(headers: &HeaderMap, content: Content) -> Result<Posted, Rejection> 
         return Err(Rejection(StatusCode::BAD_REQUEST, "InvalidFunctionResponseMode", message));
     }
     Ok(match content {
-        _ if streamed => Posted { answer: Err(Failure::Streaming), told: Ok(()) },
-        Content::Whole(bytes) => Posted { answer: Ok(bytes), told: Ok(()) },
+        _ if streamed => Posted { answer: Err(Failure::Streaming), verdict: Ok(()) },
+        Content::Whole(bytes) => Posted { answer: Ok(bytes), verdict: Ok(()) },
         Content::TooLarge => {
             let message = format!("Exceeded maximum allowed payload size ({MAX_RESPONSE} bytes).");
-            let told = Err(Rejection(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", message));
-            Posted { answer: Err(Failure::ResponseTooLarge { limit: MAX_RESPONSE }), told }
+            let verdict = Err(Rejection(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", message));
+            Posted { answer: Err(Failure::ResponseTooLarge { limit: MAX_RESPONSE }), verdict }
         }
         Content::CutOff => {
             let message = "HTTP request detected as truncated".to_owned();
-            let told = Err(Rejection(StatusCode::BAD_REQUEST, "TruncatedHTTPRequest", message));
-            Posted { answer: Err(Failure::CutOff), told }
+            let verdict = Err(Rejection(StatusCode::BAD_REQUEST, "TruncatedHTTPRequest", message));
+            Posted { answer: Err(Failure::CutOff), verdict }
         }
     })
 }

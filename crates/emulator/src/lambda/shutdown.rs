@@ -1,18 +1,18 @@
-//! How an environment ends (Lambda developer guide, "Lambda Extensions API", shutdown phase): at once without extensions,
-//! with a SIGTERM and 500 ms with internal ones, with SHUTDOWN events and 2 s with external ones.
+//! The shutdown phase of an environment (Lambda developer guide, "Lambda Extensions API"): immediate without
+//! extensions, with a SIGTERM and 500 ms with internal ones, with SHUTDOWN events and 2 s with external ones.
 
 use std::time::{Duration, SystemTime};
 
 use rustix::process::Signal;
 use tokio::time::Instant;
 
-use super::desk::Desk;
-use super::extensions_api::Extensions;
-use super::process::{Processes, Who};
+use super::coordinator::Coordinator;
+use super::extension::Extensions;
+use super::process::{Processes, Role};
 
 const WITH_INTERNAL: Duration = Duration::from_millis(500);
 const WITH_EXTERNAL: Duration = Duration::from_millis(2000);
-/// The runtime's share of the latter; then the extensions hear of the end (aws-lambda-runtime-interface-emulator).
+/// The runtime's share of the latter; then the extensions get SHUTDOWN (aws-lambda-runtime-interface-emulator).
 const OF_RUNTIME: Duration = Duration::from_millis(600);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,10 +34,10 @@ impl Reason {
 }
 
 /// Ends all processes. The Extensions API must be served meanwhile.
-pub(super) async fn shut_down(processes: &mut Processes, desk: &Desk, reason: Reason) {
-    let extensions = desk.extensions();
+pub(super) async fn shut_down(processes: &mut Processes, coordinator: &Coordinator, reason: Reason) {
+    let extensions = coordinator.extensions();
     if extensions != Extensions::None {
-        desk.thaw();
+        coordinator.thaw();
         let (all, runtime) = match extensions {
             Extensions::External => (WITH_EXTERNAL, OF_RUNTIME),
             _ => (WITH_INTERNAL, WITH_INTERNAL),
@@ -45,12 +45,12 @@ pub(super) async fn shut_down(processes: &mut Processes, desk: &Desk, reason: Re
         let start = Instant::now();
         let deadline = SystemTime::now() + all;
         // First the runtime, then the extensions.
-        processes.signal(Some(Who::Runtime), Signal::TERM);
-        processes.wait(Some(Who::Runtime), Some(start + runtime)).await;
-        processes.signal(Some(Who::Runtime), Signal::KILL);
+        processes.signal(Some(Role::Runtime), Signal::TERM);
+        processes.wait(Some(Role::Runtime), Some(start + runtime)).await;
+        processes.signal(Some(Role::Runtime), Signal::KILL);
         if extensions == Extensions::External {
-            for untold in desk.tell_shutdown(reason, deadline) {
-                processes.signal(Some(Who::Extension(untold)), Signal::KILL);
+            for index in coordinator.send_shutdown(reason, deadline) {
+                processes.signal(Some(Role::Extension(index)), Signal::KILL);
             }
         }
         processes.wait(None, Some(start + all)).await;

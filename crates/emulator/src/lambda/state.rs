@@ -1,5 +1,5 @@
-//! The data behind the desk: an environment's phase, its invocations from waiting to over, its extensions. Owns no decision;
-//! those are in `desk` and `extensions_api`.
+//! The data behind the coordinator: an environment's phase, its invocations from queued to finished, its extensions.
+//! Makes no decision; those are in `coordinator` and `extensions_api`.
 
 use std::collections::VecDeque;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -8,26 +8,27 @@ use bytes::Bytes;
 use rustix::process::Signal;
 use tokio::sync::oneshot;
 
-use super::extensions_api::Extension;
+use super::extension::Extension;
 use super::failure::Failure;
 use super::process::Group;
 
-/// How many finished invocations are remembered, to tell a late answer (410) from a made-up id (400).
+/// The number of finished invocations that are remembered, to distinguish a late response (410) from an unknown ID
+/// (400).
 const REMEMBERED: usize = 16;
 
-/// One event to be handed over.
+/// An event for the runtime, and the channel for its response.
 pub(super) struct Invocation {
     pub(super) request_id: String,
     pub(super) event: Bytes,
     pub(super) trace_id: String,
-    /// When it times out, as it is told, and by the clock that does not jump.
+    /// The time at which it times out, by the wall clock for the function, and by the monotonic clock.
     pub(super) deadline: SystemTime,
     pub(super) until: Instant,
     pub(super) answer: oneshot::Sender<Result<Bytes, Failure>>,
 }
 
-/// What the runtime gets of it.
-pub(super) struct Handed {
+/// The part of an invocation that the runtime gets.
+pub(super) struct NextInvocation {
     pub(super) request_id: String,
     pub(super) invocation_id: String,
     pub(super) event: Bytes,
@@ -40,18 +41,18 @@ pub(super) struct State {
     pub(super) phase: Phase,
     pub(super) groups: Vec<Group>,
     pub(super) frozen: bool,
-    /// Nothing to do until the pool leaves something: the invoke phase is over.
+    /// The invoke phase is over; nothing to do until the next invocation.
     pub(super) idle: bool,
-    /// Whether somebody calls `Desk::tick`.
+    /// The environment calls `Coordinator::tick` at intervals.
     pub(super) ticking: bool,
-    /// The runtime has asked at least once; from then on no extension can register.
+    /// The runtime has called `next` at least once; from then on no extension can register.
     pub(super) has_asked: bool,
-    /// How many `next` calls of the runtime are open.
+    /// The number of open `next` calls of the runtime.
     pub(super) polls: usize,
     pub(super) queued: VecDeque<Invocation>,
-    pub(super) open: Vec<Open>,
-    pub(super) over: VecDeque<Over>,
-    /// Of the last invocation.
+    pub(super) open: Vec<InProgress>,
+    pub(super) over: VecDeque<Finished>,
+    /// The time at which the last invocation times out.
     pub(super) until: Option<Instant>,
     pub(super) extensions: Vec<Extension>,
 }
@@ -61,25 +62,25 @@ pub(super) enum Phase {
     #[default]
     Init,
     Running,
-    /// How the environment ended.
+    /// With the status with which the environment ended.
     Closed(String),
 }
 
 /// An invocation that the runtime works on.
-pub(super) struct Open {
+pub(super) struct InProgress {
     pub(super) request_id: String,
     pub(super) invocation_id: String,
-    /// `None` once it has timed out, on Managed Instances.
+    /// `None` after it has timed out, on Managed Instances.
     pub(super) answer: Option<oneshot::Sender<Result<Bytes, Failure>>>,
 }
 
-pub(super) struct Over {
+pub(super) struct Finished {
     pub(super) request_id: String,
     pub(super) timed_out: bool,
 }
 
 impl State {
-    pub(super) fn remember(&mut self, over: Over) {
+    pub(super) fn remember(&mut self, over: Finished) {
         if self.over.len() == REMEMBERED {
             self.over.pop_front();
         }

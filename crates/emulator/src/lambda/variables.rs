@@ -4,13 +4,13 @@
 use std::net::SocketAddr;
 use std::time::SystemTime;
 
-use super::process::Who;
+use super::process::Role;
 use crate::{Function, random};
 
-/// All variables of a function together ("Lambda quotas").
+/// The most bytes of all variables of a function, names included ("Lambda quotas").
 const MOST_BYTES: usize = 4096;
 
-/// Those are the runtime's alone ("Lambda Extensions API", "Permissions and configuration").
+/// Variables that only the runtime gets ("Lambda Extensions API", "Permissions and configuration").
 const NOT_FOR_EXTENSIONS: [&str; 7] = [
     "AWS_EXECUTION_ENV",
     "AWS_LAMBDA_LOG_GROUP_NAME",
@@ -21,14 +21,14 @@ const NOT_FOR_EXTENSIONS: [&str; 7] = [
     "_HANDLER",
 ];
 
-/// What a process gets. `Function::env` wins, except over the address of the Runtime API.
+/// Returns the environment variables of a process. `Function::env` wins, except over the address of the Runtime API.
 ///
-/// With `PATH` and `HOME` of this machine, as the programs are this machine's. Left out are:
+/// `PATH` and `HOME` are those of this machine, as the programs are. Left out are:
 /// - the AWS credentials: local code must not act with made-up keys; `Function::env` may bring real ones
 /// - `LD_LIBRARY_PATH`: its folders are those of Lambda's image, and libraries there need not fit this machine
 /// - `_X_AMZN_TRACE_ID`: a runtime sets it from the invocation
 /// - `AWS_LAMBDA_METADATA_API` with its token, `AWS_XRAY_DAEMON_ADDRESS`: there are no such services here
-pub(super) fn variables(function: &Function, who: Who, runtime_api: SocketAddr) -> Vec<(String, String)> {
+pub(super) fn variables(function: &Function, role: Role, runtime_api: SocketAddr) -> Vec<(String, String)> {
     let region = function.region();
     let initialization = if function.is_managed() { "lambda-managed-instances" } else { "on-demand" };
     let log_stream = format!("{}/[$LATEST]{}", date(), random::hex(32));
@@ -63,7 +63,7 @@ pub(super) fn variables(function: &Function, who: Who, runtime_api: SocketAddr) 
             variables.push((name, value));
         }
     }
-    if who != Who::Runtime {
+    if role != Role::Runtime {
         variables.retain(|(name, _)| !NOT_FOR_EXTENSIONS.contains(name));
     }
     let mut variables: Vec<_> = variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
@@ -73,13 +73,13 @@ pub(super) fn variables(function: &Function, who: Who, runtime_api: SocketAddr) 
     variables
 }
 
-/// Says so if Lambda would not take that many. What is handed on as it is on this machine does not count: it is there for
-/// a local configuration, and is not deployed.
+/// Returns a warning if Lambda would reject that many bytes. Variables with their values from this machine do not
+/// count: they are for a local configuration, and is not deployed.
 pub(super) fn too_many(function: &Function) -> Option<String> {
     let own = function.env.iter().filter(|(name, value)| std::env::var(name).as_ref() != Ok(value));
     let bytes: usize = own.map(|(name, value)| name.len() + value.len()).sum();
     (bytes > MOST_BYTES).then(|| {
-        format!("the environment variables are {bytes} bytes, names included; Lambda takes {MOST_BYTES} of a function")
+        format!("the environment variables are {bytes} bytes long, names included; Lambda's limit is {MOST_BYTES}")
     })
 }
 

@@ -1,5 +1,5 @@
-//! CloudFormation and SAM templates: which resources count and how they refer to one another. Owns no function of the
-//! template language (`intrinsics`) and no shape of ELBv2 (`elbv2`).
+//! CloudFormation and SAM templates: the resources that are read, and how they refer to one another. Owns no function
+//! of the template language (`intrinsics`) and no shape of ELBv2 (`elbv2`).
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use crossfade_document::{Key, Place, did_you_mean};
 use crossfade_event::HeaderMode;
 use http::StatusCode;
 
+use super::draft::{Draft, name_in_arn};
 use super::intrinsics::{Intrinsics, names};
-use super::node::{Node, Value};
-use super::report::excerpt;
-use super::{Draft, elbv2, name_in_arn, quota};
+use super::node::{Node, Value, excerpt};
+use super::{elbv2, quota};
 use crate::{Action, Function, Listener, Rule, Tls, Transforms};
 
 const LOAD_BALANCER: &str = "AWS::ElasticLoadBalancingV2::LoadBalancer";
@@ -20,22 +20,111 @@ const TARGET_GROUP: &str = "AWS::ElasticLoadBalancingV2::TargetGroup";
 const FUNCTION: &str = "AWS::Lambda::Function";
 const SAM_FUNCTION: &str = "AWS::Serverless::Function";
 
+/// All properties of a load balancer, a listener and a target group (template reference).
+const LOAD_BALANCER_KEYS: [&str; 14] = [
+    "EnableCapacityReservationProvisionStabilize",
+    "EnablePrefixForIpv6SourceNat",
+    "EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic",
+    "IpAddressType",
+    "Ipv4IpamPoolId",
+    "LoadBalancerAttributes",
+    "MinimumLoadBalancerCapacity",
+    "Name",
+    "Scheme",
+    "SecurityGroups",
+    "SubnetMappings",
+    "Subnets",
+    "Tags",
+    "Type",
+];
+const LISTENER_KEYS: [&str; 9] = [
+    "AlpnPolicy",
+    "Certificates",
+    "DefaultActions",
+    "ListenerAttributes",
+    "LoadBalancerArn",
+    "MutualAuthentication",
+    "Port",
+    "Protocol",
+    "SslPolicy",
+];
+const TARGET_GROUP_KEYS: [&str; 20] = [
+    "HealthCheckEnabled",
+    "HealthCheckIntervalSeconds",
+    "HealthCheckPath",
+    "HealthCheckPort",
+    "HealthCheckProtocol",
+    "HealthCheckTimeoutSeconds",
+    "HealthyThresholdCount",
+    "IpAddressType",
+    "Matcher",
+    "Name",
+    "Port",
+    "Protocol",
+    "ProtocolVersion",
+    "Tags",
+    "TargetControlPort",
+    "TargetGroupAttributes",
+    "TargetType",
+    "Targets",
+    "UnhealthyThresholdCount",
+    "VpcId",
+];
+/// The properties of a function that are read; no other one looks like any of them.
+const FUNCTION_KEYS: [&str; 8] = [
+    "CodeUri",
+    "Environment",
+    "FunctionName",
+    "Handler",
+    "MemorySize",
+    "ReservedConcurrentExecutions",
+    "Runtime",
+    "Timeout",
+];
+/// The sections of a template.
+const SECTIONS: [&str; 11] = [
+    "AWSTemplateFormatVersion",
+    "Conditions",
+    "Description",
+    "Globals",
+    "Hooks",
+    "Mappings",
+    "Metadata",
+    "Outputs",
+    "Parameters",
+    "Resources",
+    "Rules",
+];
+/// The attributes of a resource (template reference, "Resource attributes").
+const RESOURCE_KEYS: [&str; 10] = [
+    "Condition",
+    "Connectors",
+    "CreationPolicy",
+    "DeletionPolicy",
+    "DependsOn",
+    "Metadata",
+    "Properties",
+    "Type",
+    "UpdatePolicy",
+    "UpdateReplacePolicy",
+];
+
 /// Lambda's longest timeout and largest memory (developer guide, "Lambda quotas").
 const MAX_TIMEOUT: u64 = 900;
 const MAX_MEMORY: u32 = 10_240;
-/// Of environments: more than any account has.
+/// The most concurrent environments: more than any account has.
 const MAX_CONCURRENCY: usize = 100_000;
 
 pub(super) fn read(draft: &mut Draft<'_>, document: Node) {
     if document.get("Resources").is_none() {
-        let hint = "a template has `Resources`; a file of the Serverless Framework goes to `--serverless`";
-        draft.report.mistake_with_hint(&document.place, "this is no CloudFormation template", hint);
+        let hint = "a template has `Resources`; use `--serverless` for a file of the Serverless Framework";
+        draft.findings.error_with_hint(&document.place, "this is not a CloudFormation template", hint);
         return;
     }
     resources(draft, &document);
 }
 
-/// Whether there is anything of a load balancer in a template.
+/// Returns whether a template has any resource of a load balancer.
 pub(super) fn has_load_balancing(template: &Node) -> bool {
     let kinds = [LOAD_BALANCER, LISTENER, RULE, TARGET_GROUP];
     let resources = template.get("Resources").map_or(&[][..], Node::members);
@@ -44,7 +133,7 @@ pub(super) fn has_load_balancing(template: &Node) -> bool {
         .any(|(_, resource)| resource.get("Type").and_then(Node::as_text).is_some_and(|kind| kinds.contains(&kind)))
 }
 
-/// What a reference to a listener of this template stands for.
+/// Returns the ID that a reference to a listener of this template evaluates to.
 pub(super) fn listener_id(template: &Node, draft: &Draft<'_>, name: &str) -> Option<String> {
     template.at(&["Resources", name])?;
     let mut intrinsics = Intrinsics::new(template, draft.options, &draft.region);
@@ -54,7 +143,7 @@ pub(super) fn listener_id(template: &Node, draft: &Draft<'_>, name: &str) -> Opt
     intrinsics.evaluate(&reference)?.as_text().map(str::to_owned)
 }
 
-/// A resource that counts.
+/// A resource that is read.
 struct Resource {
     id: String,
     kind: String,
@@ -62,35 +151,40 @@ struct Resource {
     properties: Node,
 }
 
-/// Functions first, since target groups name them, and so on down to the rules.
+/// Reads resources: functions first, since target groups refer to them, and so on down to the rules.
 pub(super) fn resources(draft: &mut Draft<'_>, template: &Node) {
     let mut intrinsics = Intrinsics::new(template, draft.options, &draft.region);
     unknown_parameters(draft, template);
-    let Some(members) = template.get("Resources").and_then(|node| draft.report.map("Resources", node)) else { return };
+    draft.findings.misspelt(template.members(), &SECTIONS);
+    let Some(members) = template.get("Resources").and_then(|node| draft.findings.map("Resources", node)) else {
+        return;
+    };
     let kinds = [FUNCTION, SAM_FUNCTION, LOAD_BALANCER, TARGET_GROUP, LISTENER, RULE];
     let mut found = Vec::new();
     for (key, node) in members {
         if key.name.starts_with("Fn::") {
-            draft
-                .report
-                .warning(&key.place, format!("`{}` is not evaluated here, so what it makes is missing", key.name));
+            draft.findings.warning(
+                &key.place,
+                format!("`{}` is not emulated, so the resources that it creates are missing", key.name),
+            );
             continue;
         }
         let Some(kind) = node.get("Type").and_then(Node::as_text).filter(|kind| kinds.contains(kind)) else { continue };
-        draft.report.about(format!("`{}`", excerpt(&key.name)));
+        draft.findings.set_part(format!("`{}`", excerpt(&key.name)));
         if !exists(draft, &mut intrinsics, node) {
             continue;
         }
+        draft.findings.misspelt(node.members(), &RESOURCE_KEYS);
         let properties = node.get("Properties").and_then(|node| intrinsics.evaluate(node));
         let properties = properties.filter(|node| !node.is_null()).unwrap_or_else(|| empty_map(&node.place));
-        if draft.report.map("Properties", &properties).is_none() {
+        if draft.findings.map("Properties", &properties).is_none() {
             continue;
         }
         found.push(Resource { id: key.name.to_string(), kind: kind.to_owned(), place: key.place, properties });
     }
     for kind in kinds {
         for resource in found.iter().filter(|resource| resource.kind == kind) {
-            draft.report.about(format!("`{}`", excerpt(&resource.id)));
+            draft.findings.set_part(format!("`{}`", excerpt(&resource.id)));
             match kind {
                 LOAD_BALANCER => load_balancer(draft, resource),
                 TARGET_GROUP => target_group(draft, resource, &intrinsics),
@@ -102,45 +196,49 @@ pub(super) fn resources(draft: &mut Draft<'_>, template: &Node) {
     }
     let balancers: Vec<&Resource> = found.iter().filter(|resource| resource.kind == LOAD_BALANCER).collect();
     if let [_, second, ..] = balancers[..] {
-        draft.report.about("");
-        let message = "several load balancers: all listeners have the attributes of all of them here";
-        draft.report.warning(&second.place, message);
+        draft.findings.set_part("");
+        let message = "several load balancers: here every listener gets the attributes of all of them";
+        draft.findings.warning(&second.place, message);
     }
 }
 
-/// A misspelt parameter would have no effect.
+/// Warns of parameters that the template does not have: a misspelt one would have no effect.
 fn unknown_parameters(draft: &mut Draft<'_>, template: &Node) {
     for (name, _) in &draft.options.parameters {
         let is_known = name.starts_with("AWS::") || template.at(&["Parameters", name]).is_some();
         if !is_known && template.get("AWSTemplateFormatVersion").is_some() {
             let message = format!("the template has no parameter `{}`", excerpt(name));
             match did_you_mean(name, &names(template, &["Parameters"])) {
-                Some(hint) => draft.report.warning_with_hint(&template.place, message, hint),
-                None => draft.report.warning(&template.place, message),
+                Some(hint) => draft.findings.warning_with_hint(&template.place, message, hint),
+                None => draft.findings.warning(&template.place, message),
             }
         }
     }
 }
 
-/// By its `Condition`.
+/// Evaluates a resource's `Condition`.
 fn exists(draft: &mut Draft<'_>, intrinsics: &mut Intrinsics<'_>, resource: &Node) -> bool {
     let Some(condition) = resource.get("Condition") else { return true };
-    let Some(name) = draft.report.string("Condition", condition) else { return false };
+    let Some(name) = draft.findings.string("Condition", condition) else { return false };
     match intrinsics.condition(&name) {
         Ok(holds) => holds,
-        Err(unknown) if unknown.is_mistake => {
+        Err(unknown) if unknown.is_error => {
             let message = format!("condition `{}`: {}", excerpt(&name), unknown.why);
             match unknown.hint {
-                Some(hint) => draft.report.mistake_with_hint(&condition.place, message, hint),
-                None => draft.report.mistake(&condition.place, message),
+                Some(hint) => draft.findings.error_with_hint(&condition.place, message, hint),
+                None => draft.findings.error(&condition.place, message),
             }
             false
         }
         Err(unknown) => {
-            let message = format!("condition `{}` is not known ({}), it is taken to hold", excerpt(&name), unknown.why);
+            let message = format!(
+                "condition `{}` cannot be evaluated ({}) and is assumed to be true",
+                excerpt(&name),
+                unknown.why
+            );
             match unknown.hint {
-                Some(hint) => draft.report.warning_with_hint(&condition.place, message, hint),
-                None => draft.report.warning(&condition.place, message),
+                Some(hint) => draft.findings.warning_with_hint(&condition.place, message, hint),
+                None => draft.findings.warning(&condition.place, message),
             }
             true
         }
@@ -152,11 +250,12 @@ fn empty_map(place: &Place) -> Node {
 }
 
 fn function(draft: &mut Draft<'_>, resource: &Resource, template: &Node, intrinsics: &mut Intrinsics<'_>) {
-    // One that stands in for a function of a `serverless.yml` is known already.
+    // A placeholder for a function of a `serverless.yml` is already known.
     if draft.names.iter().any(|names| names.contains(&resource.id)) {
         return;
     }
     let own = &resource.properties;
+    draft.findings.misspelt(own.members(), &FUNCTION_KEYS);
     let globals = template.at(&["Globals", "Function"]).filter(|_| resource.kind == SAM_FUNCTION);
     let globals =
         globals.and_then(|globals| intrinsics.evaluate(globals)).unwrap_or_else(|| empty_map(&resource.place));
@@ -178,9 +277,16 @@ fn function(draft: &mut Draft<'_>, resource: &Resource, template: &Node, intrins
     );
     function.env = draft.region_variable();
     let mut left_out = Vec::new();
-    for environment in [globals.at(&["Environment", "Variables"]), own.at(&["Environment", "Variables"])] {
-        let Some(variables) = environment.and_then(|node| draft.report.map("Variables", node)) else { continue };
-        let (known, unknown) = elbv2::environment(&mut draft.report, variables);
+    for environment in [globals.get("Environment"), own.get("Environment")] {
+        if let Some(environment) = environment {
+            draft.findings.only("Environment", environment.members(), &["Variables"]);
+        }
+        let Some(variables) =
+            environment.and_then(|node| node.get("Variables")).and_then(|node| draft.findings.map("Variables", node))
+        else {
+            continue;
+        };
+        let (known, unknown) = elbv2::environment(&mut draft.findings, variables);
         function.env.retain(|(name, _)| !known.iter().any(|(other, _)| other == name));
         function.env.extend(known);
         left_out.extend(unknown);
@@ -191,58 +297,63 @@ fn function(draft: &mut Draft<'_>, resource: &Resource, template: &Node, intrins
     if let Some(key) = resource.id.strip_suffix("LambdaFunction") {
         let mut characters = key.chars();
         let first = characters.next().map(|first| first.to_ascii_lowercase());
-        draft.call(index, &first.into_iter().chain(characters).collect::<String>());
+        draft.add_name(index, &first.into_iter().chain(characters).collect::<String>());
     }
 }
 
-/// Timeout in seconds, memory in MiB, reserved concurrency, with their names in the file.
+/// Reads timeout (seconds), memory (MiB) and reserved concurrency, each given with its name in the file.
 pub(super) fn limits(draft: &mut Draft<'_>, function: &mut Function, given: [(&str, Option<&Node>); 3]) {
-    let report = &mut draft.report;
+    let findings = &mut draft.findings;
     let [(timeout, seconds), (memory, mebibytes), (concurrency, reserved)] = given;
-    if let Some(seconds) = seconds.and_then(|node| report.number(timeout, node, 1..=MAX_TIMEOUT)) {
+    if let Some(seconds) = seconds.and_then(|node| findings.number(timeout, node, 1..=MAX_TIMEOUT)) {
         function.timeout = Duration::from_secs(seconds);
     }
-    if let Some(mebibytes) = mebibytes.and_then(|node| report.number(memory, node, 128..=MAX_MEMORY)) {
+    if let Some(mebibytes) = mebibytes.and_then(|node| findings.number(memory, node, 128..=MAX_MEMORY)) {
         function.memory_mib = mebibytes;
     }
-    if let Some(reserved) = reserved.and_then(|node| report.number(concurrency, node, 0..=MAX_CONCURRENCY)) {
+    if let Some(reserved) = reserved.and_then(|node| findings.number(concurrency, node, 0..=MAX_CONCURRENCY)) {
         function.max_concurrency = reserved;
     }
 }
 
 fn load_balancer(draft: &mut Draft<'_>, resource: &Resource) {
+    draft.findings.misspelt(resource.properties.members(), &LOAD_BALANCER_KEYS);
     if let Some(attributes) = resource.properties.get("LoadBalancerAttributes") {
-        elbv2::load_balancer_attributes(&mut draft.report, attributes, &mut draft.settings.load_balancer);
+        elbv2::load_balancer_attributes(&mut draft.findings, attributes, &mut draft.settings.load_balancer);
     }
 }
 
 fn target_group(draft: &mut Draft<'_>, resource: &Resource, intrinsics: &Intrinsics<'_>) {
     let properties = &resource.properties;
+    draft.findings.misspelt(properties.members(), &TARGET_GROUP_KEYS);
     let name = properties.get("Name").and_then(Node::as_text).unwrap_or(&resource.id).to_owned();
     let kind = properties.get("TargetType").and_then(Node::as_text).unwrap_or("instance");
     let mut function = None;
     if kind == "lambda" {
-        function = Some(match properties.get("Targets").map(|targets| draft.report.list("Targets", targets)) {
-            Some(Some([target])) => match target.get("Id") {
-                Some(id) => target_function(draft, id, &name),
-                None => return draft.report.mistake(&target.place, "`Id` of the target is missing"),
-            },
+        function = Some(match properties.get("Targets").map(|targets| draft.findings.list("Targets", targets)) {
+            Some(Some([target])) => {
+                draft.findings.only("Targets", target.members(), &["Id", "Port", "AvailabilityZone", "QuicServerId"]);
+                match target.get("Id") {
+                    Some(id) => target_function(draft, id, &name),
+                    None => return draft.findings.missing(&target.place, target, "Id"),
+                }
+            }
             Some(Some(targets)) if targets.len() > 1 => {
-                return draft.report.mistake(&resource.place, "a Lambda target group has one target at most");
+                return draft.findings.error(&resource.place, "a Lambda target group has at most one target");
             }
             // Registered from elsewhere.
             _ => draft.add_function(Function::new(&name, Vec::new()), vec![name.clone()]),
         });
     } else {
-        let message = format!("the targets of `{}` are no functions (`TargetType` is `{}`)", name, excerpt(kind));
-        draft.report.warning_with_hint(&resource.place, message, "requests to it get 503 here");
+        let message = format!("the targets of `{}` are not functions (`TargetType` is `{}`)", name, excerpt(kind));
+        draft.findings.warning_with_hint(&resource.place, message, "requests to it get 503 here");
     }
     let mut group = draft.new_group(&name, HeaderMode::Single, function);
     if kind == "lambda" {
         if let Some(attributes) = properties.get("TargetGroupAttributes") {
-            elbv2::target_group_attributes(&mut draft.report, attributes, &mut group);
+            elbv2::target_group_attributes(&mut draft.findings, attributes, &mut group);
         }
-        group.health_check = elbv2::health_check(&mut draft.report, properties);
+        group.health_check = elbv2::health_check(&mut draft.findings, properties);
     }
     let id = format!(
         "arn:aws:elasticloadbalancing:{}:{}:targetgroup/{}/0",
@@ -251,21 +362,21 @@ fn target_group(draft: &mut Draft<'_>, resource: &Resource, intrinsics: &Intrins
         resource.id
     );
     if let Some(function) = group.function {
-        draft.call(function, &resource.id);
+        draft.add_name(function, &resource.id);
     }
     draft.add_group(&id, group);
 }
 
-/// The function that a target's `Id` names, with or without an alias or version.
+/// Returns the index of the function that a target's `Id` names, with or without an alias or version.
 fn target_function(draft: &mut Draft<'_>, id: &Node, group: &str) -> usize {
     let text = match &id.value {
-        Value::Unknown(unknown) if !unknown.is_mistake => group.to_owned(),
-        _ => draft.report.string("Id", id).unwrap_or_else(|| group.to_owned()),
+        Value::Unknown(unknown) if !unknown.is_error => group.to_owned(),
+        _ => draft.findings.string("Id", id).unwrap_or_else(|| group.to_owned()),
     };
     function_named(draft, &text)
 }
 
-/// By an ARN or a name. One of which the file says no more has Lambda's defaults.
+/// Returns the index of a function by ARN or name. One that the file does not define gets Lambda's defaults.
 pub(super) fn function_named(draft: &mut Draft<'_>, text: &str) -> usize {
     let name = name_in_arn(text);
     let name = name.split(':').next().unwrap_or_default().to_owned();
@@ -277,30 +388,33 @@ pub(super) fn function_named(draft: &mut Draft<'_>, text: &str) -> usize {
 
 fn listener(draft: &mut Draft<'_>, resource: &Resource, intrinsics: &Intrinsics<'_>) {
     let properties = &resource.properties;
+    draft.findings.misspelt(properties.members(), &LISTENER_KEYS);
     let protocol = properties.get("Protocol").and_then(Node::as_text).unwrap_or("HTTP").to_owned();
     if !matches!(protocol.as_str(), "HTTP" | "HTTPS") {
-        let message =
-            format!("left out: its protocol is `{}`, which is no Application Load Balancer's", excerpt(&protocol));
-        return draft.report.warning(&resource.place, message);
+        let message = format!(
+            "ignored: its protocol is `{}`, which Application Load Balancers do not support",
+            excerpt(&protocol)
+        );
+        return draft.findings.warning(&resource.place, message);
     }
     let default_action = match properties.get("DefaultActions") {
         Some(actions) => elbv2::actions(draft, "DefaultActions", actions),
         None => {
-            draft.report.mistake(&resource.place, "`DefaultActions` is missing");
+            draft.findings.missing(&resource.place, properties, "DefaultActions");
             None
         }
     };
     let mut listener = Listener::http(default_action.unwrap_or_else(|| Action::status(StatusCode::NOT_FOUND)));
     listener.name.clone_from(&resource.id);
     let port = properties.get("Port").filter(|port| !matches!(port.value, Value::Unknown(_)));
-    listener.port = port.and_then(|port| draft.report.number("Port", port, 1..=u16::MAX));
+    listener.port = port.and_then(|port| draft.findings.number("Port", port, 1..=u16::MAX));
     if protocol == "HTTPS" {
         let mutual = properties.get("MutualAuthentication");
-        let mutual = mutual.map(|mutual| elbv2::mutual_authentication(&mut draft.report, mutual));
+        let mutual = mutual.map(|mutual| elbv2::mutual_authentication(&mut draft.findings, mutual));
         listener.tls = Some(Tls { mutual: mutual.unwrap_or_default(), ..Tls::default() });
     }
     if let Some(attributes) = properties.get("ListenerAttributes") {
-        elbv2::listener_attributes(&mut draft.report, attributes, &mut listener.attributes);
+        elbv2::listener_attributes(&mut draft.findings, attributes, &mut listener.attributes);
     }
     let id = format!(
         "arn:aws:elasticloadbalancing:{}:{}:listener/app/local/0/{}",
@@ -314,23 +428,23 @@ fn listener(draft: &mut Draft<'_>, resource: &Resource, intrinsics: &Intrinsics<
 fn rule(draft: &mut Draft<'_>, resource: &Resource) {
     let properties = &resource.properties;
     let known = ["ListenerArn", "Priority", "Conditions", "Actions", "Transforms", "Tags"];
-    draft.report.only("Properties", properties.members(), &known);
+    draft.findings.only("Properties", properties.members(), &known);
     for name in ["ListenerArn", "Priority", "Conditions", "Actions"] {
         if properties.get(name).is_none() {
-            draft.report.mistake(&resource.place, format!("`{name}` is missing"));
+            draft.findings.missing(&resource.place, properties, name);
         }
     }
-    let priority = properties.get("Priority").and_then(|node| elbv2::priority(&mut draft.report, node));
+    let priority = properties.get("Priority").and_then(|node| elbv2::priority(&mut draft.findings, node));
     if let Some(priority) = priority {
-        draft.report.about(format!("`{}`, priority {priority}", excerpt(&resource.id)));
+        draft.findings.set_part(format!("`{}`, priority {priority}", excerpt(&resource.id)));
     }
     let listener = properties.get("ListenerArn").and_then(|node| match &node.value {
-        Value::Unknown(unknown) if !unknown.is_mistake => Some(unknown.written.clone()),
-        _ => draft.report.string("ListenerArn", node),
+        Value::Unknown(unknown) if !unknown.is_error => Some(unknown.written.clone()),
+        _ => draft.findings.string("ListenerArn", node),
     });
     let read = rule_parts(draft, properties);
     if let (Some(priority), Some(listener), Some((conditions, transforms, action))) = (priority, listener, read) {
-        quota::conditions(&mut draft.report, &resource.place, &conditions);
+        quota::conditions(&mut draft.findings, &resource.place, &conditions);
         let origin = draft.origin(&resource.place);
         let listener = draft.listener(&listener, &resource.place);
         draft.add_rule(listener, Rule { priority, conditions, transforms, action, origin }, &resource.place);
@@ -339,11 +453,11 @@ fn rule(draft: &mut Draft<'_>, resource: &Resource) {
 
 type Parts = (Vec<crossfade_rule::Condition>, Transforms, Action);
 
-/// All three are read, so that the mistakes of each are told.
+/// Reads all three parts of a rule, so that the errors of each are reported.
 pub(super) fn rule_parts(draft: &mut Draft<'_>, rule: &Node) -> Option<Parts> {
-    let conditions = rule.get("Conditions").and_then(|node| elbv2::conditions(&mut draft.report, node));
+    let conditions = rule.get("Conditions").and_then(|node| elbv2::conditions(&mut draft.findings, node));
     let transforms = match rule.get("Transforms").filter(|node| !node.is_null()) {
-        Some(node) => elbv2::transforms(&mut draft.report, node),
+        Some(node) => elbv2::transforms(&mut draft.findings, node),
         None => Some(Transforms::default()),
     };
     let action = rule.get("Actions").and_then(|node| elbv2::actions(draft, "Actions", node));

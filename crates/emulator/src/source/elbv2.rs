@@ -9,15 +9,16 @@ use crossfade_event::HeaderMode;
 use crossfade_rule::{Condition, Regex, Rewrite};
 use http::StatusCode;
 
-use super::node::{Node, Value};
-use super::report::{Report, excerpt};
-use super::{Draft, quota};
+use super::draft::Draft;
+use super::findings::Findings;
+use super::node::{Node, Value, excerpt};
+use super::quota;
 use crate::{
     Action, FixedResponse, Forward, HealthCheck, ListenerAttributes, LoadBalancerAttributes, Matcher,
     MutualAuthentication, Redirect, TargetGroup, Transforms, WeightedGroup,
 };
 
-/// Attributes that exist and alter nothing here (API reference, `LoadBalancerAttribute`, `ListenerAttribute`,
+/// Attributes that exist and have no effect here (API reference, `LoadBalancerAttribute`, `ListenerAttribute`,
 /// `TargetGroupAttribute`).
 const WITHOUT_EFFECT: [&str; 12] = [
     "access_logs.s3.",
@@ -34,18 +35,18 @@ const WITHOUT_EFFECT: [&str; 12] = [
     "zonal_shift.config.enabled",
 ];
 
-/// `Conditions` of a rule. `None` if one of them is no condition.
-pub(super) fn conditions(report: &mut Report, node: &Node) -> Option<Vec<Condition>> {
-    let items = report.list("Conditions", node)?;
+/// Reads `Conditions` of a rule. Returns `None` if one of them is invalid.
+pub(super) fn conditions(findings: &mut Findings, node: &Node) -> Option<Vec<Condition>> {
+    let items = findings.list("Conditions", node)?;
     if items.is_empty() {
-        report.mistake(&node.place, "a rule needs at least one condition");
+        findings.error(&node.place, "a rule needs at least one condition");
         return None;
     }
-    let conditions: Vec<Condition> = items.iter().filter_map(|item| condition(report, item)).collect();
+    let conditions: Vec<Condition> = items.iter().filter_map(|item| condition(findings, item)).collect();
     (conditions.len() == items.len()).then_some(conditions)
 }
 
-/// The kinds of conditions and where each has its values.
+/// The kinds of conditions, and the member that has the values of each.
 const KINDS: [(&str, &str); 6] = [
     ("host-header", "HostHeaderConfig"),
     ("path-pattern", "PathPatternConfig"),
@@ -55,49 +56,57 @@ const KINDS: [(&str, &str); 6] = [
     ("source-ip", "SourceIpConfig"),
 ];
 
-fn condition(report: &mut Report, node: &Node) -> Option<Condition> {
-    let members = report.map("Conditions", node)?;
+fn condition(findings: &mut Findings, node: &Node) -> Option<Condition> {
+    let members = findings.map("Conditions", node)?;
     let known: Vec<&str> =
         ["Field", "Values", "RegexValues"].into_iter().chain(KINDS.map(|(_, config)| config)).collect();
-    report.only("Conditions", members, &known);
+    findings.only("Conditions", members, &known);
     let field = match node.get("Field") {
-        Some(field) => report.string("Field", field)?,
+        Some(field) => findings.string("Field", field)?,
         None => KINDS.iter().find(|(_, config)| node.get(config).is_some()).map_or("", |(kind, _)| kind).to_owned(),
     };
     let Some((_, config)) = KINDS.iter().find(|(kind, _)| *kind == field) else {
         let kinds = KINDS.map(|(kind, _)| kind);
-        let message = format!("`Field` is `{}`, it must be one of {}", excerpt(&field), kinds.join(", "));
-        report.unknown_word(&node.place, message, &field, &kinds);
+        let message = format!("`Field` is `{}`; it must be one of {}", excerpt(&field), kinds.join(", "));
+        findings.unknown_word(&node.place, message, &field, &kinds);
         return None;
     };
     // `describe-rules` has the values of some kinds in both places.
     let within = node.get(config).unwrap_or(node);
-    report.map(config, within)?;
-    let values = |report: &mut Report, name: &str| match within.get(name) {
-        Some(list) => report.strings(name, list),
+    let members = findings.map(config, within)?;
+    if node.get(config).is_some() {
+        let known: &[&str] = match field.as_str() {
+            "http-header" => &["HttpHeaderName", "Values", "RegexValues"],
+            "host-header" | "path-pattern" => &["Values", "RegexValues"],
+            _ => &["Values"],
+        };
+        findings.only(config, members, known);
+    }
+    let values = |findings: &mut Findings, name: &str| match within.get(name) {
+        Some(list) => findings.strings(name, list),
         None => Some(Vec::new()),
     };
     let made = match field.as_str() {
         "query-string" => {
             let mut pairs = Vec::new();
-            for pair in within.get("Values").map_or(Some(&[][..]), |list| report.list("Values", list))? {
-                let members = report.map("Values", pair)?;
-                report.only("Values", members, &["Key", "Value"]);
-                let key = pair.get("Key").filter(|key| !key.is_null()).map(|key| report.string("Key", key));
+            for pair in within.get("Values").map_or(Some(&[][..]), |list| findings.list("Values", list))? {
+                let members = findings.map("Values", pair)?;
+                findings.only("Values", members, &["Key", "Value"]);
+                let key = pair.get("Key").filter(|key| !key.is_null()).map(|key| findings.string("Key", key));
                 let Some(value) = pair.get("Value") else {
-                    report.mistake(&pair.place, "`Value` is missing");
+                    findings.missing(&pair.place, pair, "Value");
                     return None;
                 };
-                pairs.push((key.map_or(Some(None), |key| key.map(Some))?, report.string("Value", value)?));
+                pairs.push((key.map_or(Some(None), |key| key.map(Some))?, findings.string("Value", value)?));
             }
             Condition::query(pairs)
         }
-        "http-request-method" => Condition::method(values(report, "Values")?),
-        "source-ip" => Condition::ip(values(report, "Values")?),
+        "http-request-method" => Condition::method(values(findings, "Values")?),
+        "source-ip" => Condition::ip(values(findings, "Values")?),
         _ => {
-            let (globs, regexes) = (values(report, "Values")?, values(report, "RegexValues")?);
+            let (globs, regexes) = (values(findings, "Values")?, values(findings, "RegexValues")?);
             if !globs.is_empty() && !regexes.is_empty() {
-                report.mistake(&within.place, "a condition has either `Values` or `RegexValues`");
+                findings.error(&within.place, "a condition cannot have both `Values` and `RegexValues`");
                 return None;
             }
             let is_regex = !regexes.is_empty();
@@ -108,43 +117,56 @@ fn condition(report: &mut Report, node: &Node) -> Option<Condition> {
                 "path-pattern" => Condition::path(globs),
                 _ => {
                     let Some(name) = within.get("HttpHeaderName") else {
-                        report.mistake(&within.place, "`HttpHeaderName` is missing");
+                        findings.missing(&within.place, within, "HttpHeaderName");
                         return None;
                     };
-                    let name = report.string("HttpHeaderName", name)?;
+                    let name = findings.string("HttpHeaderName", name)?;
                     if is_regex { Condition::header_regex(&name, regexes) } else { Condition::header(&name, globs) }
                 }
             }
         }
     };
-    made.map_err(|error| report.mistake(&within.place, error)).ok()
+    made.map_err(|error| findings.error(&within.place, error)).ok()
 }
 
 const ACTIONS: [&str; 6] =
     ["forward", "redirect", "fixed-response", "authenticate-oidc", "authenticate-cognito", "jwt-validation"];
 
-/// `Actions` of a rule or `DefaultActions` of a listener: at most one that authenticates, and one that answers.
+const ACTION_KEYS: [&str; 9] = [
+    "Type",
+    "Order",
+    "TargetGroupArn",
+    "ForwardConfig",
+    "RedirectConfig",
+    "FixedResponseConfig",
+    "AuthenticateOidcConfig",
+    "AuthenticateCognitoConfig",
+    "JwtValidationConfig",
+];
+
+/// Reads `Actions` of a rule or `DefaultActions` of a listener: any that authenticate, and exactly one other.
 pub(super) fn actions(draft: &mut Draft<'_>, what: &str, node: &Node) -> Option<Action> {
-    let items = draft.report.list(what, node)?;
+    let items = draft.findings.list(what, node)?;
     let mut answering = Vec::new();
     for item in items {
-        draft.report.map(what, item)?;
+        let members = draft.findings.map(what, item)?;
+        draft.findings.only(what, members, &ACTION_KEYS);
         let Some(kind) = item.get("Type") else {
-            draft.report.mistake(&item.place, "`Type` of the action is missing");
+            draft.findings.missing(&item.place, item, "Type");
             return None;
         };
-        let kind = draft.report.string("Type", kind)?;
+        let kind = draft.findings.string("Type", kind)?;
         match kind.as_str() {
             "forward" | "redirect" | "fixed-response" => answering.push((kind, item)),
-            "authenticate-oidc" | "authenticate-cognito" | "jwt-validation" => draft.report.unless_lenient(
+            "authenticate-oidc" | "authenticate-cognito" | "jwt-validation" => draft.findings.unless_lenient(
                 &item.place,
                 format!("the action `{kind}` is not emulated"),
-                "`--lenient` passes over it: requests then come unauthenticated",
+                "`--lenient` ignores it: requests are then unauthenticated",
             ),
             other => {
                 let message =
                     format!("the action `{}` does not exist; there are {}", excerpt(other), ACTIONS.join(", "));
-                draft.report.unknown_word(&item.place, message, other, &ACTIONS);
+                draft.findings.unknown_word(&item.place, message, other, &ACTIONS);
                 return None;
             }
         }
@@ -152,32 +174,37 @@ pub(super) fn actions(draft: &mut Draft<'_>, what: &str, node: &Node) -> Option<
     let [(kind, item)] = &answering[..] else {
         let count = answering.len();
         let message = format!("{count} of forward, redirect and fixed-response, there must be exactly one");
-        draft.report.mistake(&node.place, message);
+        draft.findings.error(&node.place, message);
         return None;
     };
     let action = match kind.as_str() {
         "forward" => Action::Forward(forward(draft, item)?),
-        "redirect" => Action::Redirect(redirect(&mut draft.report, item)?),
-        _ => Action::FixedResponse(fixed_response(&mut draft.report, item)?),
+        "redirect" => Action::Redirect(redirect(&mut draft.findings, item)?),
+        _ => Action::FixedResponse(fixed_response(&mut draft.findings, item)?),
     };
-    quota::action(&mut draft.report, &item.place, &action);
+    quota::action(&mut draft.findings, &item.place, &action);
     Some(action)
 }
 
 fn forward(draft: &mut Draft<'_>, action: &Node) -> Option<Forward> {
     let config = action.get("ForwardConfig").filter(|config| !config.is_null());
     let mut targets = Vec::new();
+    if let Some(config) = config {
+        let members = draft.findings.map("ForwardConfig", config)?;
+        draft.findings.only("ForwardConfig", members, &["TargetGroups", "TargetGroupStickinessConfig"]);
+    }
     let listed = config.and_then(|config| config.get("TargetGroups")).filter(|groups| !groups.is_null());
     match (listed, action.get("TargetGroupArn")) {
         (Some(groups), _) => {
-            for item in draft.report.list("TargetGroups", groups)? {
+            for item in draft.findings.list("TargetGroups", groups)? {
+                draft.findings.only("TargetGroups", item.members(), &["TargetGroupArn", "Weight"]);
                 let Some(arn) = item.get("TargetGroupArn") else {
-                    draft.report.mistake(&item.place, "`TargetGroupArn` is missing");
+                    draft.findings.missing(&item.place, item, "TargetGroupArn");
                     return None;
                 };
                 let group = group_of(draft, arn)?;
                 let weight = match item.get("Weight").filter(|weight| !weight.is_null()) {
-                    Some(weight) => draft.report.number("Weight", weight, 0..=u16::MAX)?,
+                    Some(weight) => draft.findings.number("Weight", weight, 0..=u16::MAX)?,
                     None => 1,
                 };
                 targets.push(WeightedGroup { group, weight });
@@ -187,54 +214,55 @@ fn forward(draft: &mut Draft<'_>, action: &Node) -> Option<Forward> {
         (None, None) => {}
     }
     if targets.is_empty() {
-        draft.report.mistake(&action.place, "a forward needs `TargetGroupArn` or `ForwardConfig` with `TargetGroups`");
+        draft.findings.error(&action.place, "a forward needs `TargetGroupArn` or `ForwardConfig` with `TargetGroups`");
         return None;
     }
     let mut stickiness = None;
     if let Some(sticky) = config.and_then(|config| config.get("TargetGroupStickinessConfig")) {
-        let report = &mut draft.report;
-        let enabled = sticky.get("Enabled").map_or(Some(false), |enabled| report.boolean("Enabled", enabled))?;
+        let findings = &mut draft.findings;
+        findings.only("TargetGroupStickinessConfig", sticky.members(), &["Enabled", "DurationSeconds"]);
+        let enabled = sticky.get("Enabled").map_or(Some(false), |enabled| findings.boolean("Enabled", enabled))?;
         if enabled {
             let Some(duration) = sticky.get("DurationSeconds") else {
-                report.mistake(&sticky.place, "`DurationSeconds` is missing");
+                findings.missing(&sticky.place, sticky, "DurationSeconds");
                 return None;
             };
-            let seconds = report.number_within("DurationSeconds", duration, 1..=604_800)?;
+            let seconds = findings.number_within("DurationSeconds", duration, 1..=604_800)?;
             stickiness = Some(Duration::from_secs(seconds.into()));
         }
     }
     Some(Forward { targets, stickiness })
 }
 
-/// A target group that only AWS could name is still one: it is called as the file calls it.
+/// Returns the index of a target group. If only AWS knows its ARN, the text in the file is its ID.
 fn group_of(draft: &mut Draft<'_>, arn: &Node) -> Option<usize> {
     let id = match &arn.value {
-        Value::Unknown(unknown) if !unknown.is_mistake => unknown.written.clone(),
-        _ => draft.report.string("TargetGroupArn", arn)?,
+        Value::Unknown(unknown) if !unknown.is_error => unknown.written.clone(),
+        _ => draft.findings.string("TargetGroupArn", arn)?,
     };
     if !draft.group_ids.contains(&id) {
-        let message = format!("nothing is known of the target group `{}`", excerpt(&id));
+        let message = format!("the file does not define the target group `{}`", excerpt(&id));
         let hint = "it gets a function of that name, with Lambda's defaults and single-value headers";
-        draft.report.warning_with_hint(&arn.place, message, hint);
+        draft.findings.warning_with_hint(&arn.place, message, hint);
     }
     Some(draft.group(&id))
 }
 
-fn redirect(report: &mut Report, action: &Node) -> Option<Redirect> {
-    let config = config(report, action, "RedirectConfig")?;
-    report.only("RedirectConfig", config.members(), &["Protocol", "Port", "Host", "Path", "Query", "StatusCode"]);
-    let status = match config.get("StatusCode").map(|status| report.string("StatusCode", status)) {
+fn redirect(findings: &mut Findings, action: &Node) -> Option<Redirect> {
+    let config = config(findings, action, "RedirectConfig")?;
+    findings.only("RedirectConfig", config.members(), &["Protocol", "Port", "Host", "Path", "Query", "StatusCode"]);
+    let status = match config.get("StatusCode").map(|status| findings.string("StatusCode", status)) {
         Some(status) => match status?.as_str() {
             "HTTP_301" => StatusCode::MOVED_PERMANENTLY,
             "HTTP_302" => StatusCode::FOUND,
             other => {
-                let message = format!("`StatusCode` is `{}`, it must be HTTP_301 or HTTP_302", excerpt(other));
-                report.mistake(&config.place, message);
+                let message = format!("`StatusCode` is `{}`; it must be HTTP_301 or HTTP_302", excerpt(other));
+                findings.error(&config.place, message);
                 return None;
             }
         },
         None => {
-            report.mistake(&config.place, "`StatusCode` is missing");
+            findings.missing(&config.place, config, "StatusCode");
             return None;
         }
     };
@@ -249,20 +277,21 @@ fn redirect(report: &mut Report, action: &Node) -> Option<Redirect> {
     for (name, part) in parts {
         match config.get(name) {
             Some(node) if node.is_null() => {}
-            // An empty query is none; other parts have to be something.
+            // An empty query removes the query; other parts must not be empty.
             Some(node) if node.as_text() == Some("") && name == "Query" => part.clear(),
-            Some(node) => *part = report.string(name, node)?,
+            Some(node) => *part = findings.string(name, node)?,
             None => {}
         }
     }
     let problem = problem_of(&redirect);
     if let Some(problem) = &problem {
-        report.mistake(&config.place, problem);
+        findings.error(&config.place, problem);
     }
     problem.is_none().then_some(redirect)
 }
 
-/// The keywords that each part may have (API reference, `RedirectActionConfig`), and its form.
+/// Returns an error if a part of a redirect has a keyword or a form that it may not have (API reference,
+/// `RedirectActionConfig`).
 fn problem_of(redirect: &Redirect) -> Option<String> {
     let Redirect { protocol, host, port, path, query, .. } = redirect;
     let parts: [(&str, &str, &[&str]); 5] = [
@@ -278,150 +307,154 @@ fn problem_of(redirect: &Redirect) -> Option<String> {
             if !allowed.contains(&keyword) {
                 let keyword = excerpt(keyword);
                 return Some(format!(
-                    "`{name}` has the keyword `#{{{keyword}}}`, it may have #{{{}}}",
+                    "`{name}` has the keyword `#{{{keyword}}}`; it may have #{{{}}}",
                     allowed.join("} #{")
                 ));
             }
         }
     }
     if !matches!(protocol.as_str(), "HTTP" | "HTTPS" | "#{protocol}") {
-        return Some(format!("`Protocol` is `{}`, it must be HTTP, HTTPS or #{{protocol}}", excerpt(protocol)));
+        return Some(format!("`Protocol` is `{}`; it must be HTTP, HTTPS or #{{protocol}}", excerpt(protocol)));
     }
     if port != "#{port}" && !port.parse().is_ok_and(|port: u16| port > 0) {
-        return Some(format!("`Port` is `{}`, it must be a number from 1 to 65535 or #{{port}}", excerpt(port)));
+        return Some(format!("`Port` is `{}`; it must be a number from 1 to 65535 or #{{port}}", excerpt(port)));
     }
     (!path.starts_with('/')).then(|| format!("`Path` is `{}`, it must begin with `/`", excerpt(path)))
 }
 
-fn fixed_response(report: &mut Report, action: &Node) -> Option<FixedResponse> {
-    let config = config(report, action, "FixedResponseConfig")?;
-    report.only("FixedResponseConfig", config.members(), &["StatusCode", "ContentType", "MessageBody"]);
+fn fixed_response(findings: &mut Findings, action: &Node) -> Option<FixedResponse> {
+    let config = config(findings, action, "FixedResponseConfig")?;
+    findings.only("FixedResponseConfig", config.members(), &["StatusCode", "ContentType", "MessageBody"]);
     let Some(status) = config.get("StatusCode") else {
-        report.mistake(&config.place, "`StatusCode` is missing");
+        findings.missing(&config.place, config, "StatusCode");
         return None;
     };
-    let text = report.string("StatusCode", status)?;
+    let text = findings.string("StatusCode", status)?;
     let code = text.parse().ok().and_then(|code: u16| StatusCode::from_u16(code).ok());
     let Some(code) = code.filter(|code| matches!(code.as_u16() / 100, 2 | 4 | 5)) else {
-        report.mistake(&status.place, format!("`StatusCode` is `{}`, it must be 2xx, 4xx or 5xx", excerpt(&text)));
+        findings.error(&status.place, format!("`StatusCode` is `{}`; it must be 2xx, 4xx or 5xx", excerpt(&text)));
         return None;
     };
-    let optional = |report: &mut Report, name: &str| match config.get(name).filter(|node| !node.is_null()) {
-        Some(node) => report.string(name, node).map(Some),
+    let optional = |findings: &mut Findings, name: &str| match config.get(name).filter(|node| !node.is_null()) {
+        Some(node) => findings.string(name, node).map(Some),
         None => Some(None),
     };
-    let content_type = optional(report, "ContentType")?.filter(|kind| !kind.is_empty());
-    let body = optional(report, "MessageBody")?.unwrap_or_default();
+    let content_type = optional(findings, "ContentType")?.filter(|kind| !kind.is_empty());
+    let body = optional(findings, "MessageBody")?.unwrap_or_default();
     Some(FixedResponse { status: code, content_type, body })
 }
 
-fn config<'n>(report: &mut Report, action: &'n Node, name: &str) -> Option<&'n Node> {
+fn config<'n>(findings: &mut Findings, action: &'n Node, name: &str) -> Option<&'n Node> {
     match action.get(name) {
-        Some(config) => report.map(name, config).map(|_| config),
+        Some(config) => findings.map(name, config).map(|_| config),
         None => {
-            report.mistake(&action.place, format!("`{name}` is missing"));
+            findings.missing(&action.place, action, name);
             None
         }
     }
 }
 
-/// `Transforms` of a rule.
-pub(super) fn transforms(report: &mut Report, node: &Node) -> Option<Transforms> {
+/// Reads `Transforms` of a rule.
+pub(super) fn transforms(findings: &mut Findings, node: &Node) -> Option<Transforms> {
     let mut transforms = Transforms::default();
-    for item in report.list("Transforms", node)? {
-        report.map("Transforms", item)?;
-        let kind = item.get("Type").map_or(Some(String::new()), |kind| report.string("Type", kind))?;
+    for item in findings.list("Transforms", node)? {
+        let members = findings.map("Transforms", item)?;
+        findings.only("Transforms", members, &["Type", "UrlRewriteConfig", "HostHeaderRewriteConfig"]);
+        let kind = item.get("Type").map_or(Some(String::new()), |kind| findings.string("Type", kind))?;
         let (slot, name) = match kind.as_str() {
             "url-rewrite" => (&mut transforms.url, "UrlRewriteConfig"),
             "host-header-rewrite" => (&mut transforms.host, "HostHeaderRewriteConfig"),
             other => {
-                let message = format!("`Type` is `{}`, it must be url-rewrite or host-header-rewrite", excerpt(other));
-                report.unknown_word(&item.place, message, other, &["url-rewrite", "host-header-rewrite"]);
+                let message = format!("`Type` is `{}`; it must be url-rewrite or host-header-rewrite", excerpt(other));
+                findings.unknown_word(&item.place, message, other, &["url-rewrite", "host-header-rewrite"]);
                 return None;
             }
         };
-        let rewrite = rewrite(report, item, name)?;
+        let rewrite = rewrite(findings, item, name)?;
         if slot.replace(rewrite).is_some() {
-            report.mistake(&item.place, format!("a rule has one `{kind}` at most"));
+            findings.error(&item.place, format!("a rule has at most one `{kind}`"));
         }
     }
     Some(transforms)
 }
 
-fn rewrite(report: &mut Report, transform: &Node, name: &str) -> Option<Rewrite> {
-    let config = config(report, transform, name)?;
+fn rewrite(findings: &mut Findings, transform: &Node, name: &str) -> Option<Rewrite> {
+    let config = config(findings, transform, name)?;
     let Some([item]) = config.get("Rewrites").map(Node::items) else {
-        report.mistake(&config.place, format!("`{name}` needs `Rewrites` with one item"));
+        findings.error(&config.place, format!("`{name}` needs `Rewrites` with one item"));
         return None;
     };
+    findings.only(name, config.members(), &["Rewrites"]);
+    findings.only("Rewrites", item.members(), &["Regex", "Replace"]);
     let (Some(regex), Some(replace)) = (item.get("Regex"), item.get("Replace")) else {
-        report.mistake(&item.place, "a rewrite needs `Regex` and `Replace`");
+        findings.error(&item.place, "a rewrite needs `Regex` and `Replace`");
         return None;
     };
-    let (source, replace) = (report.string("Regex", regex)?, report.string("Replace", replace)?);
+    let (source, replace) = (findings.string("Regex", regex)?, findings.string("Replace", replace)?);
     let compiled = Regex::new(&source);
-    let compiled = compiled.map_err(|error| report.mistake(&regex.place, format!("`Regex`: {error}"))).ok()?;
+    let compiled = compiled.map_err(|error| findings.error(&regex.place, format!("`Regex`: {error}"))).ok()?;
     let rewrite = Rewrite::new(compiled, &replace);
     let rewrite = rewrite.map_err(|group| {
-        report.mistake(
+        findings.error(
             &item.place,
             format!("`Replace` names the group `{}`, which `Regex` does not have", excerpt(&group)),
         );
     });
     let rewrite = rewrite.ok()?;
-    quota::rewrite(report, &item.place, &rewrite);
+    quota::rewrite(findings, &item.place, &rewrite);
     Some(rewrite)
 }
 
-/// `Key` and `Value` of each attribute, where both are known.
-fn attributes(report: &mut Report, what: &str, node: &Node) -> Vec<(String, String, Node)> {
+/// Returns key, value and node of each attribute that has an effect.
+fn attributes(findings: &mut Findings, what: &str, node: &Node) -> Vec<(String, String, Node)> {
     let mut attributes = Vec::new();
-    for item in report.list(what, node).unwrap_or_default() {
+    for item in findings.list(what, node).unwrap_or_default() {
+        findings.only(what, item.members(), &["Key", "Value"]);
         match (item.get("Key"), item.get("Value")) {
             (Some(key), Some(value)) => {
-                let Some(key) = report.string("Key", key) else { continue };
+                let Some(key) = findings.string("Key", key) else { continue };
                 let has_effect = !WITHOUT_EFFECT.iter().any(|known| key.starts_with(known));
-                if let (true, Some(text)) = (has_effect, has_effect.then(|| text_of(report, &key, value)).flatten()) {
+                if let (true, Some(text)) = (has_effect, has_effect.then(|| text_of(findings, &key, value)).flatten()) {
                     attributes.push((key, text, item.clone()));
                 }
             }
-            _ => report.mistake(&item.place, format!("an item of `{what}` needs `Key` and `Value`")),
+            _ => findings.error(&item.place, format!("an item of `{what}` needs `Key` and `Value`")),
         }
     }
     attributes
 }
 
-/// An empty value is one, too.
-fn text_of(report: &mut Report, what: &str, node: &Node) -> Option<String> {
-    if node.is_null() { Some(String::new()) } else { report.string(what, node) }
+/// Returns a text; a null value is an empty text.
+fn text_of(findings: &mut Findings, what: &str, node: &Node) -> Option<String> {
+    if node.is_null() { Some(String::new()) } else { findings.string(what, node) }
 }
 
-fn set(report: &mut Report, what: &str, node: &Node, mut set: impl FnMut(&str, &str) -> Result<bool, String>) {
-    for (key, value, item) in attributes(report, what, node) {
+fn set(findings: &mut Findings, what: &str, node: &Node, mut set: impl FnMut(&str, &str) -> Result<bool, String>) {
+    for (key, value, item) in attributes(findings, what, node) {
         match set(&key, &value) {
             Ok(true) => {}
-            Ok(false) => report.warning(&item.place, format!("`{what}` has no attribute `{}`", excerpt(&key))),
+            Ok(false) => findings.warning(&item.place, format!("`{what}` has no attribute `{}`", excerpt(&key))),
             Err(must) => {
-                report.mistake(&item.place, format!("the attribute `{key}` is `{}`: {must}", excerpt(&value)));
+                findings.error(&item.place, format!("the attribute `{key}` is `{}`: {must}", excerpt(&value)));
             }
         }
     }
 }
 
-pub(super) fn load_balancer_attributes(report: &mut Report, node: &Node, attributes: &mut LoadBalancerAttributes) {
-    set(report, "LoadBalancerAttributes", node, |key, value| attributes.set(key, value));
+pub(super) fn load_balancer_attributes(findings: &mut Findings, node: &Node, attributes: &mut LoadBalancerAttributes) {
+    set(findings, "LoadBalancerAttributes", node, |key, value| attributes.set(key, value));
 }
 
-/// An empty value stands for the default.
-pub(super) fn listener_attributes(report: &mut Report, node: &Node, attributes: &mut ListenerAttributes) {
-    set(report, "ListenerAttributes", node, |key, value| match value {
+/// Reads `ListenerAttributes`. An empty value is the default.
+pub(super) fn listener_attributes(findings: &mut Findings, node: &Node, attributes: &mut ListenerAttributes) {
+    set(findings, "ListenerAttributes", node, |key, value| match value {
         "" if key.starts_with("routing.http.") => Ok(true),
         _ => attributes.set(key, value),
     });
 }
 
-pub(super) fn target_group_attributes(report: &mut Report, node: &Node, group: &mut TargetGroup) {
-    set(report, "TargetGroupAttributes", node, |key, value| {
+pub(super) fn target_group_attributes(findings: &mut Findings, node: &Node, group: &mut TargetGroup) {
+    set(findings, "TargetGroupAttributes", node, |key, value| {
         if key != "lambda.multi_value_headers.enabled" {
             return Ok(false);
         }
@@ -434,32 +467,40 @@ pub(super) fn target_group_attributes(report: &mut Report, node: &Node, group: &
     });
 }
 
-/// `MutualAuthentication` of a listener. The trust store is in S3, so whoever calls must bring it.
-pub(super) fn mutual_authentication(report: &mut Report, node: &Node) -> MutualAuthentication {
+/// Reads `MutualAuthentication` of a listener. The trust store is in S3, so the caller must provide it.
+pub(super) fn mutual_authentication(findings: &mut Findings, node: &Node) -> MutualAuthentication {
+    let known = [
+        "Mode",
+        "TrustStoreArn",
+        "IgnoreClientCertificateExpiry",
+        "AdvertiseTrustStoreCaNames",
+        "TrustStoreAssociationStatus",
+    ];
+    findings.only("MutualAuthentication", node.members(), &known);
     let Some(mode) = node.get("Mode").filter(|mode| !mode.is_null()) else { return MutualAuthentication::Off };
-    match report.string("MutualAuthentication.Mode", mode).as_deref() {
+    match findings.string("MutualAuthentication.Mode", mode).as_deref() {
         Some("off") | None => MutualAuthentication::Off,
         Some("passthrough") => MutualAuthentication::Passthrough,
         Some("verify") => MutualAuthentication::Verify { ca_pem: String::new() },
         Some(other) => {
-            let message = format!("`Mode` is `{}`, it must be off, passthrough or verify", excerpt(other));
-            report.unknown_word(&mode.place, message, other, &["off", "passthrough", "verify"]);
+            let message = format!("`Mode` is `{}`; it must be off, passthrough or verify", excerpt(other));
+            findings.unknown_word(&mode.place, message, other, &["off", "passthrough", "verify"]);
             MutualAuthentication::Off
         }
     }
 }
 
-/// The health check of a Lambda target group; off unless `HealthCheckEnabled`.
-pub(super) fn health_check(report: &mut Report, group: &Node) -> Option<HealthCheck> {
+/// Reads the health check of a Lambda target group; off unless `HealthCheckEnabled`.
+pub(super) fn health_check(findings: &mut Findings, group: &Node) -> Option<HealthCheck> {
     let known = |name: &str| group.get(name).filter(|node| !node.is_null());
-    if !report.boolean("HealthCheckEnabled", known("HealthCheckEnabled")?)? {
+    if !findings.boolean("HealthCheckEnabled", known("HealthCheckEnabled")?)? {
         return None;
     }
     let mut check = HealthCheck::default();
     if let Some(path) = known("HealthCheckPath") {
-        check.path = report.string("HealthCheckPath", path)?;
+        check.path = findings.string("HealthCheckPath", path)?;
     }
-    let mut number = |name: &str, range| known(name).and_then(|node| report.number(name, node, range));
+    let mut number = |name: &str, range| known(name).and_then(|node| findings.number(name, node, range));
     let interval = number("HealthCheckIntervalSeconds", 5..=300);
     let timeout = number("HealthCheckTimeoutSeconds", 2..=120);
     check.healthy_threshold = number("HealthyThresholdCount", 2..=10).unwrap_or(check.healthy_threshold);
@@ -468,35 +509,38 @@ pub(super) fn health_check(report: &mut Report, group: &Node) -> Option<HealthCh
         |number: Option<u32>, otherwise| number.map_or(otherwise, |seconds| Duration::from_secs(seconds.into()));
     check.interval = seconds(interval, check.interval);
     check.timeout = seconds(timeout, check.timeout);
+    if let Some(matcher) = known("Matcher") {
+        findings.only("Matcher", matcher.members(), &["HttpCode", "GrpcCode"]);
+    }
     if let Some(codes) = known("Matcher").and_then(|matcher| matcher.get("HttpCode")) {
-        let text = report.string("Matcher.HttpCode", codes)?;
+        let text = findings.string("Matcher.HttpCode", codes)?;
         match Matcher::parse(&text) {
             Ok(matcher) => check.matcher = matcher,
-            Err(problem) => report.mistake(&codes.place, format!("`Matcher`: {problem}")),
+            Err(problem) => findings.error(&codes.place, format!("`Matcher`: {problem}")),
         }
     }
     if check.timeout >= check.interval {
-        report.mistake(&group.place, "the health check's timeout must be shorter than its interval");
+        findings.error(&group.place, "the health check's timeout must be shorter than its interval");
     }
     Some(check)
 }
 
-/// `Priority` of a rule.
-pub(super) fn priority(report: &mut Report, node: &Node) -> Option<u32> {
-    report.number("Priority", node, 1..=quota::MAX_PRIORITY)
+/// Reads `Priority` of a rule.
+pub(super) fn priority(findings: &mut Findings, node: &Node) -> Option<u32> {
+    findings.number("Priority", node, 1..=quota::MAX_PRIORITY)
 }
 
-/// Texts by name, such as `Environment.Variables`; with the names of those that only AWS knows.
-pub(super) fn environment(report: &mut Report, members: &[(Key, Node)]) -> (Vec<(String, String)>, Vec<String>) {
+/// Reads texts by name, such as `Environment.Variables`. The second list is the names whose values only AWS knows.
+pub(super) fn environment(findings: &mut Findings, members: &[(Key, Node)]) -> (Vec<(String, String)>, Vec<String>) {
     let (mut known, mut unknown) = (Vec::new(), Vec::new());
     for (key, node) in members {
         match &node.value {
-            Value::Unknown(value) if !value.is_mistake => unknown.push(key.name.to_string()),
+            Value::Unknown(value) if !value.is_error => unknown.push(key.name.to_string()),
             Value::Scalar(scalar) => known.push((key.name.to_string(), scalar.text.to_string())),
             // What is left of a function that is not evaluated here.
             Value::Map(_) => unknown.push(key.name.to_string()),
             Value::List(_) | Value::Unknown(_) => {
-                report.string(&key.name, node);
+                findings.string(&key.name, node);
             }
         }
     }

@@ -1,27 +1,26 @@
 //! CloudFormation's intrinsic functions, evaluated as far as no AWS is needed (template reference, "Intrinsic function
-//! reference" and "Pseudo parameters"). Owns what a reference to a resource stands for here: names and ARNs made of
+//! reference" and "Pseudo parameters"). Owns the local values of references to resources: names and ARNs made of
 //! logical ids, with the account 000000000000. What only AWS knows becomes [`Value::Unknown`].
 
 use crossfade_document::{Place, did_you_mean};
 
-use super::Options;
-use super::node::{Node, Unknown, Value};
-use super::report::excerpt;
+use super::draft::Options;
+use super::node::{Node, Unknown, Value, excerpt};
 
 /// Functions, references and conditions within one another, and levels of the tree: few enough for the smallest stack.
 const MAX_NESTING: usize = 100;
-/// Nodes that are looked at for one file.
+/// The most nodes evaluated for one file.
 const MAX_STEPS: usize = 1_000_000;
-/// The longest text that functions may grow.
+/// The most text that functions may produce, in bytes.
 const MAX_GROWN: usize = 1024 * 1024;
 
-/// Names that are compared with all others of a template: each takes time.
+/// The most unknown names that get a hint: each is compared with all names of the template.
 const MAX_HINTS: usize = 100;
 
 /// The account of all ARNs here.
 pub(super) const ACCOUNT: &str = "000000000000";
 
-/// Those that are evaluated here.
+/// The functions that are evaluated here.
 const FUNCTIONS: [&str; 8] =
     ["Ref", "Fn::GetAtt", "Fn::Sub", "Fn::Join", "Fn::Split", "Fn::Select", "Fn::If", "Fn::FindInMap"];
 
@@ -47,12 +46,12 @@ impl<'t> Intrinsics<'t> {
         &self.region
     }
 
-    /// The same tree with all functions in it evaluated; `AWS::NoValue` takes out what it stands at.
+    /// Returns the same tree with all functions evaluated. `AWS::NoValue` removes its node.
     pub(super) fn evaluate(&mut self, node: &Node) -> Option<Node> {
         self.steps += 1;
         if self.nesting > MAX_NESTING || self.steps > MAX_STEPS {
-            let why = "it leads too far, or in a circle";
-            return Some(unknown_node(node, mistake(why.to_owned())));
+            let why = "the references are circular or nested too deep";
+            return Some(unknown_node(node, invalid(why.to_owned())));
         }
         self.nesting += 1;
         let evaluated = self.one(node);
@@ -109,7 +108,7 @@ impl<'t> Intrinsics<'t> {
                 let [separator, whole] = self.arguments(name, argument)?;
                 let (separator, whole) = (self.text(&separator)?, self.text(&whole)?);
                 if separator.is_empty() {
-                    return Err(mistake("`Fn::Split` has an empty separator".to_owned()));
+                    return Err(invalid("`Fn::Split` has an empty separator".to_owned()));
                 }
                 let pieces = whole.split(&separator).map(|piece| Node::quoted(*place, piece)).collect();
                 Ok(Some(Node::new(*place, Value::List(pieces))))
@@ -119,7 +118,7 @@ impl<'t> Intrinsics<'t> {
                 let index = self.text(&index)?;
                 let list = self.list(&list)?;
                 let item = index.parse().ok().and_then(|index: usize| list.get(index));
-                let item = item.ok_or_else(|| mistake(format!("`Fn::Select` has no item `{}`", excerpt(&index))))?;
+                let item = item.ok_or_else(|| invalid(format!("`Fn::Select` has no item `{}`", excerpt(&index))))?;
                 known(item.clone()).map(Some)
             }
             "Fn::If" => {
@@ -136,18 +135,18 @@ impl<'t> Intrinsics<'t> {
                 let found = (names.len() == 3).then(|| self.template.at(&path)).flatten();
                 let default = parts.get(3).and_then(|extra| extra.get("DefaultValue"));
                 let found = found.or(default);
-                let found = found.ok_or_else(|| mistake(format!("`Fn::FindInMap` finds no `{}`", names.join("."))))?;
+                let found = found.ok_or_else(|| invalid(format!("`Fn::FindInMap` finds no `{}`", names.join("."))))?;
                 self.evaluate(found).map(known).transpose()
             }
-            "Fn::ImportValue" => Err(elsewhere("another stack exports it")),
+            "Fn::ImportValue" => Err(unavailable("another stack exports it")),
             "Fn::Base64" | "Fn::Cidr" | "Fn::GetAZs" | "Fn::Transform" | "Fn::Length" | "Fn::ToJsonString"
-            | "Fn::GetStackOutput" => Err(elsewhere("this function is not evaluated here")),
+            | "Fn::GetStackOutput" => Err(unavailable("this function is not emulated")),
             "Fn::Equals" | "Fn::And" | "Fn::Or" | "Fn::Not" => {
-                Err(mistake(format!("`{name}` belongs into `Conditions`")))
+                Err(invalid(format!("`{name}` is only valid in `Conditions`")))
             }
             _ => {
                 let why = format!("there is no function `{}`", excerpt(name));
-                Err(Unknown { hint: did_you_mean(name, &FUNCTIONS), ..mistake(why) })
+                Err(Unknown { hint: did_you_mean(name, &FUNCTIONS), ..invalid(why) })
             }
         }
     }
@@ -166,8 +165,8 @@ impl<'t> Intrinsics<'t> {
             "AWS::AccountId" => return text(ACCOUNT),
             "AWS::URLSuffix" => return text("amazonaws.com"),
             _ if name.starts_with("AWS::") => {
-                let hint = format!("give it with `--parameter {name}=VALUE`");
-                return Err(Unknown { hint: Some(hint), ..elsewhere("only a stack has it") });
+                let hint = format!("set it with `--parameter {name}=VALUE`");
+                return Err(Unknown { hint: Some(hint), ..unavailable("only a deployed stack has it") });
             }
             _ => {}
         }
@@ -178,16 +177,16 @@ impl<'t> Intrinsics<'t> {
             return match declared.get("Default").filter(|_| !is_in_store) {
                 Some(default) => self.parameter(place, Some(declared), default.clone()),
                 None => {
-                    let hint = Some(format!("give it with `--parameter {name}=VALUE`"));
+                    let hint = Some(format!("set it with `--parameter {name}=VALUE`"));
                     let why = if is_in_store { "it is in the parameter store" } else { "the parameter has no default" };
-                    Err(Unknown { hint, ..elsewhere(why) })
+                    Err(Unknown { hint, ..unavailable(why) })
                 }
             };
         }
         text(&self.resource(name)?)
     }
 
-    /// Some parameters are lists.
+    /// Returns a parameter's value, split where its type is a list.
     fn parameter(&mut self, place: &Place, declared: Option<&Node>, value: Node) -> Evaluated {
         let kind = declared.and_then(|declared| declared.get("Type")).and_then(Node::as_text).unwrap_or_default();
         if kind != "CommaDelimitedList" && !kind.starts_with("List<") {
@@ -198,7 +197,7 @@ impl<'t> Intrinsics<'t> {
         Ok(Some(Node::new(*place, Value::List(items))))
     }
 
-    /// What `Ref` of a resource gives.
+    /// Returns the value of `Ref` to a resource.
     fn resource(&mut self, name: &str) -> Result<String, Unknown> {
         // SAM's references to the alias that it makes.
         if let Some((function, "Alias" | "Version")) = name.split_once('.') {
@@ -222,7 +221,7 @@ impl<'t> Intrinsics<'t> {
             }
             "AWS::Lambda::Alias" | "AWS::Lambda::Version" => {
                 let Some(function) = property("FunctionName") else {
-                    return Err(mistake(format!("`{name}` has no `FunctionName`")));
+                    return Err(invalid(format!("`{name}` has no `FunctionName`")));
                 };
                 let function = self.text(function)?;
                 let qualifier = match property("Name") {
@@ -232,7 +231,7 @@ impl<'t> Intrinsics<'t> {
                 let arn = if function.starts_with("arn:") { function } else { self.function_arn(&function) };
                 Ok(format!("{arn}:{qualifier}"))
             }
-            _ => Err(elsewhere("the resource exists in AWS only")),
+            _ => Err(unavailable("the resource exists only in AWS")),
         }
     }
 
@@ -249,7 +248,7 @@ impl<'t> Intrinsics<'t> {
             (_, "Arn" | "TargetGroupArn" | "ListenerArn" | "LoadBalancerArn" | "AliasArn" | "FunctionArn") => {
                 self.resource(resource)
             }
-            _ => Err(elsewhere("the resource exists in AWS only")),
+            _ => Err(unavailable("the resource exists only in AWS")),
         }
     }
 
@@ -257,7 +256,7 @@ impl<'t> Intrinsics<'t> {
         format!("arn:aws:lambda:{}:{ACCOUNT}:function:{name}", self.region)
     }
 
-    /// `${Name}`, `${Resource.Attribute}`, names of its own, and `${!Literal}`.
+    /// Evaluates `Fn::Sub`: `${Name}`, `${Resource.Attribute}`, its own names, and `${!Literal}`.
     fn substitute(&mut self, argument: &Node) -> Result<String, Unknown> {
         let (template, own) = match &argument.value {
             Value::List(parts) => match &parts[..] {
@@ -271,7 +270,7 @@ impl<'t> Intrinsics<'t> {
         while let Some((before, after)) = rest.split_once("${") {
             whole.push_str(before);
             let Some((name, behind)) = after.split_once('}') else {
-                return Err(mistake(format!("`{}` has a `${{` without a `}}`", excerpt(&template))));
+                return Err(invalid(format!("`{}` has a `${{` without a `}}`", excerpt(&template))));
             };
             rest = behind;
             if let Some(literal) = name.strip_prefix('!') {
@@ -297,25 +296,25 @@ impl<'t> Intrinsics<'t> {
         Ok(whole)
     }
 
-    /// For a name that sections of the template do not have.
+    /// Returns the error for a name that is not in these sections of the template.
     fn no_such(&mut self, why: String, name: &str, sections: &[&str]) -> Unknown {
         let hint = match self.hints {
             0..MAX_HINTS => did_you_mean(name, &names(self.template, sections)),
             _ => None,
         };
         self.hints += 1;
-        Unknown { hint, ..mistake(why) }
+        Unknown { hint, ..invalid(why) }
     }
 
     fn grow(&mut self, text: String) -> Result<String, Unknown> {
         self.grown += text.len();
         if self.grown > MAX_GROWN {
-            return Err(mistake("the functions of this template make a text that is too long".to_owned()));
+            return Err(invalid("the functions of this template produce too much text".to_owned()));
         }
         Ok(text)
     }
 
-    /// A condition of `Conditions`.
+    /// Evaluates a condition of `Conditions`.
     pub(super) fn condition(&mut self, name: &str) -> Result<bool, Unknown> {
         let Some(condition) = self.template.at(&["Conditions", name]) else {
             let why = format!("there is no condition `{}`", excerpt(name));
@@ -327,10 +326,10 @@ impl<'t> Intrinsics<'t> {
     fn holds(&mut self, condition: &Node) -> Result<bool, Unknown> {
         self.steps += 1;
         if self.nesting > MAX_NESTING || self.steps > MAX_STEPS {
-            return Err(mistake("it leads too far, or in a circle".to_owned()));
+            return Err(invalid("the references are circular or nested too deep".to_owned()));
         }
         let Some((name, argument)) = condition.only_member() else {
-            return Err(mistake("a condition is one function such as `Fn::Equals`".to_owned()));
+            return Err(invalid("a condition must be one function, such as `Fn::Equals`".to_owned()));
         };
         self.nesting += 1;
         let result = self.holds_by(name, argument);
@@ -365,11 +364,11 @@ impl<'t> Intrinsics<'t> {
                 }
                 unknown.map_or(Ok(!decisive), Err)
             }
-            _ => Err(mistake(format!("`{}` is no function for conditions", excerpt(name)))),
+            _ => Err(invalid(format!("`{}` is not a condition function", excerpt(name)))),
         }
     }
 
-    /// A function's arguments, evaluated.
+    /// Evaluates a function's arguments.
     fn arguments<const N: usize>(&mut self, name: &str, argument: &Node) -> Result<[Node; N], Unknown> {
         let evaluated: Vec<Node> = argument.items().iter().filter_map(|item| self.evaluate(item)).collect();
         evaluated.try_into().map_err(|_| misused(name))
@@ -380,9 +379,7 @@ impl<'t> Intrinsics<'t> {
         match node.value {
             Value::Scalar(scalar) => Ok(scalar.text.into_string()),
             Value::Unknown(unknown) => Err(unknown),
-            Value::List(_) | Value::Map(_) => {
-                Err(mistake(format!("{} stands where a text belongs", node.value.kind())))
-            }
+            Value::List(_) | Value::Map(_) => Err(invalid(format!("expected a text, found {}", node.value.kind()))),
         }
     }
 
@@ -390,7 +387,7 @@ impl<'t> Intrinsics<'t> {
         match self.evaluate(node).map(|node| node.value) {
             Some(Value::List(items)) => Ok(items),
             Some(Value::Unknown(unknown)) => Err(unknown),
-            _ => Err(mistake("a list is missing".to_owned())),
+            _ => Err(invalid("expected a list".to_owned())),
         }
     }
 }
@@ -402,13 +399,13 @@ fn known(node: Node) -> Result<Node, Unknown> {
     }
 }
 
-/// Names the innermost function that has no value.
+/// Returns an unknown value that names the innermost function without a value.
 fn unknown_node(node: &Node, unknown: Unknown) -> Node {
     let written = if unknown.written.is_empty() { written(node) } else { unknown.written };
     Node::new(node.place, Value::Unknown(Unknown { written, ..unknown }))
 }
 
-/// As one writes it in YAML.
+/// The short form of a function, as in YAML.
 fn written(node: &Node) -> String {
     let Some((name, argument)) = node.only_member() else { return node.as_text().unwrap_or("...").to_owned() };
     let name = name.strip_prefix("Fn::").unwrap_or(name);
@@ -421,8 +418,8 @@ fn written(node: &Node) -> String {
     format!("!{name} {argument}")
 }
 
-fn mistake(why: String) -> Unknown {
-    Unknown { written: String::new(), why, hint: None, is_mistake: true }
+fn invalid(why: String) -> Unknown {
+    Unknown { written: String::new(), why, hint: None, is_error: true }
 }
 
 /// The names in sections of a template.
@@ -431,12 +428,12 @@ pub(super) fn names<'t>(template: &'t Node, sections: &[&str]) -> Vec<&'t str> {
     members.map(|(key, _)| &*key.name).collect()
 }
 
-fn elsewhere(why: &str) -> Unknown {
-    Unknown { written: String::new(), why: why.to_owned(), hint: None, is_mistake: false }
+fn unavailable(why: &str) -> Unknown {
+    Unknown { written: String::new(), why: why.to_owned(), hint: None, is_error: false }
 }
 
 fn misused(name: &str) -> Unknown {
-    mistake(format!("`{name}` has other arguments than it takes"))
+    invalid(format!("`{name}` has the wrong arguments"))
 }
 
 #[cfg(test)]
@@ -510,17 +507,17 @@ mod tests {
             ("!Ref N", "the parameter has no default"),
             ("!Ref S", "it is in the parameter store"),
             ("!If [Maybe, a, b]", "the parameter has no default"),
-            ("!If [Round, a, b]", "it leads too far, or in a circle"),
+            ("!If [Round, a, b]", "the references are circular or nested too deep"),
             ("!If [None, a, b]", "there is no condition `None`"),
             ("!ImportValue z", "another stack exports it"),
-            ("!Ref B", "the resource exists in AWS only"),
-            ("!GetAtt F.Nothing", "the resource exists in AWS only"),
+            ("!Ref B", "the resource exists only in AWS"),
+            ("!GetAtt F.Nothing", "the resource exists only in AWS"),
             ("!Ref Nothing", "there is no parameter or resource `Nothing`"),
-            ("!Ref AWS::StackId", "only a stack has it"),
+            ("!Ref AWS::StackId", "only a deployed stack has it"),
             ("!Select [2, [a, b]]", "`Fn::Select` has no item `2`"),
             ("!FindInMap [M, a, z]", "`Fn::FindInMap` finds no `M.a.z`"),
-            ("!Join [a]", "`Fn::Join` has other arguments than it takes"),
-            ("!Equals [a, a]", "`Fn::Equals` belongs into `Conditions`"),
+            ("!Join [a]", "`Fn::Join` has the wrong arguments"),
+            ("!Equals [a, a]", "`Fn::Equals` is only valid in `Conditions`"),
             ("!Nonsense a", "there is no function `Fn::Nonsense`"),
         ] {
             assert_eq!(x(text), Err(why.to_owned()), "{text}");

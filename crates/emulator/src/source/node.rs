@@ -1,23 +1,21 @@
-//! The tree of a file that describes listeners: what it has beyond `crossfade-document`'s. Owns the values that cannot be
-//! known here, the files that nodes come from, and CloudFormation's short tags, which are read as the long form: `!Ref X`
-//! is `{ Ref: X }`, `!Sub x` is `{ "Fn::Sub": x }`.
+//! The tree of a file that describes listeners: what it has beyond `crossfade-document`'s. Owns the values that cannot
+//! be known here, the files that nodes come from, and CloudFormation's short tags, which are read as the long form:
+//! `!Ref X` is `{ Ref: X }`, `!Sub x` is `{ "Fn::Sub": x }`.
 
 use crossfade_document::{Diagnostic, Key, Options, Place, Scalar, merge_keys};
-
-use super::report::excerpt;
 
 pub(super) type Node = crossfade_document::Node<Unknown>;
 pub(super) type Value = crossfade_document::Value<Unknown>;
 
-/// A value that only AWS, or nobody, could tell.
+/// A value that cannot be known here.
 #[derive(Clone, Debug)]
 pub(super) struct Unknown {
-    /// As it stands in the file.
+    /// The text in the file.
     pub(super) written: String,
     pub(super) why: String,
     pub(super) hint: Option<String>,
-    /// A mistake of whoever wrote it, and not a matter of AWS.
-    pub(super) is_mistake: bool,
+    /// It is an error in the file; otherwise only AWS knows the value.
+    pub(super) is_error: bool,
 }
 
 /// The names of files by the numbers that places have.
@@ -35,13 +33,29 @@ impl Files {
         self.0.get(file as usize).map(String::as_str).unwrap_or_default()
     }
 
+    /// The names by number.
+    pub(super) fn into_names(self) -> Vec<String> {
+        self.0
+    }
+
     /// `file:line:column`.
     pub(super) fn shown(&self, place: Place) -> String {
         format!("{}:{}:{}", self.name(place.file), place.line, place.column)
     }
 }
 
-/// Parses a text that holds one document; an empty one is nothing.
+/// Longer values are cut in messages.
+const EXCERPT: usize = 120;
+
+/// A value as a message shows it: cut to a reasonable length.
+pub(super) fn excerpt(text: &str) -> String {
+    match text.char_indices().nth(EXCERPT).and_then(|(end, _)| text.get(..end)) {
+        Some(start) => format!("{start}…"),
+        None => text.to_owned(),
+    }
+}
+
+/// Parses a text that holds one document. An empty text gives a null node.
 pub(super) fn parse(text: &str, file: u32) -> Result<Node, Box<Diagnostic>> {
     let options = Options { file, tag: Some(tagged), merge: Some(merge_keys), substitute: None, mask: excerpt };
     let mut mistakes = Vec::new();
@@ -49,17 +63,17 @@ pub(super) fn parse(text: &str, file: u32) -> Result<Node, Box<Diagnostic>> {
     let document = crossfade_document::parse(text, &options, &mut mistakes);
     // With duplicate keys it is no tree.
     match mistakes.into_iter().min_by_key(|mistake| mistake.place) {
-        Some(Diagnostic { hint: Some(hint), message, severity, place, path, route }) => {
+        Some(Diagnostic { hint: Some(hint), message, severity, place, .. }) => {
             let message = format!("{message}, {hint}");
-            Err(Box::new(Diagnostic { severity, place, path, route, message, hint: None }))
+            Err(Box::new(Diagnostic { severity, place, message, ..Diagnostic::error(Place::new(1, 1), String::new()) }))
         }
         Some(mistake) => Err(Box::new(mistake)),
         None => document,
     }
 }
 
-/// `!!str` makes a text of what it stands at; other tags of YAML say what is plain anyway. A tag of CloudFormation is a
-/// function with what it stands at as its argument.
+/// Applies a tag. `!!str` makes a text; other tags of YAML change nothing. A tag of CloudFormation becomes a
+/// function with the node as its argument.
 fn tagged(node: Node, handle: &str, suffix: &str) -> Node {
     if handle != "!" || suffix.is_empty() {
         let is_text = suffix == "str" || handle == "!";
@@ -98,7 +112,7 @@ mod tests {
         super::parse(text, 0)
     }
 
-    /// As JSON, more or less.
+    /// A node in a form like JSON.
     fn shown(node: &Node) -> String {
         match &node.value {
             Value::Scalar(scalar) if scalar.is_null() => "null".to_owned(),
@@ -155,12 +169,12 @@ mod tests {
         for level in 1..40 {
             laughs.push_str(&format!("a{level}: &a{level} [*a{0}, *a{0}]\n", level - 1));
         }
-        assert_eq!(parse(&laughs).unwrap_err().message, "the document is too large");
+        assert_eq!(parse(&laughs).unwrap_err().message, "the document has too many nodes");
         let mut deep = "a0: &a0 [x]\n".to_owned();
         for level in 1..100 {
             deep.push_str(&format!("a{level}: &a{level} [*a{}]\n", level - 1));
         }
-        assert_eq!(parse(&deep).unwrap_err().message, "the document is too deep");
+        assert_eq!(parse(&deep).unwrap_err().message, "the document is nested too deeply");
         for text in ["[".repeat(100_000), "{a: ".repeat(100_000), "- ".repeat(100_000), "? ".repeat(100_000)] {
             assert!(parse(&text).is_err());
         }

@@ -1,5 +1,5 @@
-//! What AWS allows, over everything that a file gives (user guide, "Quotas for your Application Load Balancers"; API
-//! reference for lengths). Each quota that is not kept is a mistake, or a warning where the user wants it so. Quotas of
+//! AWS quotas over all settings of a file (user guide, "Quotas for your Application Load Balancers"; API
+//! reference for lengths). A violation is an error, or a warning with `lenient`. Quotas of
 //! conditions are `crossfade-rule`'s.
 
 use std::collections::BTreeMap;
@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use crossfade_document::Place;
 use crossfade_rule::{Condition, Rewrite, check_quotas};
 
-use super::report::{Report, excerpt};
-use super::{Draft, DraftRule};
+use super::draft::{Draft, DraftRule};
+use super::findings::Findings;
+use super::node::excerpt;
 use crate::{Action, FixedResponse, Forward, Redirect};
 
 pub(super) const MAX_PRIORITY: u32 = 50_000;
@@ -17,31 +18,32 @@ const MAX_LISTENERS: usize = 50;
 const MAX_GROUPS: usize = 100;
 const MAX_GROUPS_OF_ACTION: usize = 5;
 const MAX_WEIGHT: u16 = 999;
-/// Of a part of a redirect, in characters.
+/// The longest part of a redirect, in characters.
 const MAX_REDIRECT: usize = 128;
-/// Of the body of a fixed response, and of a replacement, in characters.
+/// The longest body of a fixed response, and the longest replacement, in characters.
 const MAX_BODY: usize = 1024;
 const CONTENT_TYPES: [&str; 5] = ["text/plain", "text/css", "text/html", "application/javascript", "application/json"];
 
-pub(super) fn conditions(report: &mut Report, place: &Place, conditions: &[Condition]) {
+pub(super) fn conditions(findings: &mut Findings, place: &Place, conditions: &[Condition]) {
     for broken in check_quotas(conditions) {
         match broken.is_certain() {
-            true => report.quota(place, broken),
-            false => report.warning(place, broken),
+            true => findings.quota(place, broken),
+            false => findings.warning(place, broken),
         }
     }
 }
 
-pub(super) fn action(report: &mut Report, place: &Place, action: &Action) {
+pub(super) fn action(findings: &mut Findings, place: &Place, action: &Action) {
     match action {
         Action::Forward(Forward { targets, .. }) => {
             if targets.len() > MAX_GROUPS_OF_ACTION {
                 let count = targets.len();
-                let message = format!("the forward has {count} target groups, ALB allows {MAX_GROUPS_OF_ACTION}");
-                report.quota(place, message);
+                let message = format!("the forward has {count} target groups; ALB allows {MAX_GROUPS_OF_ACTION}");
+                findings.quota(place, message);
             }
             for target in targets.iter().filter(|target| target.weight > MAX_WEIGHT) {
-                report.quota(place, format!("the weight {} is too large, ALB allows 0 to {MAX_WEIGHT}", target.weight));
+                findings
+                    .quota(place, format!("the weight {} is too large; ALB allows 0 to {MAX_WEIGHT}", target.weight));
             }
         }
         Action::Redirect(redirect) => {
@@ -49,38 +51,38 @@ pub(super) fn action(report: &mut Report, place: &Place, action: &Action) {
             for (name, part) in [("Host", host), ("Port", port), ("Path", path), ("Query", query)] {
                 let length = part.chars().count();
                 if length > MAX_REDIRECT {
-                    report.quota(place, format!("`{name}` is {length} characters long, ALB allows {MAX_REDIRECT}"));
+                    findings.quota(place, format!("`{name}` is {length} characters long; ALB allows {MAX_REDIRECT}"));
                 }
             }
             let same = Redirect::to_itself(redirect.status);
             if (protocol, host, port, path) == (&same.protocol, &same.host, &same.port, &same.path) {
-                report.quota(place, "the redirect leads to itself; it must change protocol, host, port or path");
+                findings.quota(place, "the redirect leads to itself; it must change protocol, host, port or path");
             }
         }
         Action::FixedResponse(FixedResponse { content_type, body, .. }) => {
             let length = body.chars().count();
             if length > MAX_BODY {
-                report.quota(place, format!("`MessageBody` is {length} characters long, ALB allows {MAX_BODY}"));
+                findings.quota(place, format!("`MessageBody` is {length} characters long; ALB allows {MAX_BODY}"));
             }
             if let Some(kind) = content_type.as_deref().filter(|kind| !CONTENT_TYPES.contains(kind)) {
                 let kind = excerpt(kind);
-                report.quota(place, format!("`ContentType` is `{kind}`, ALB allows {}", CONTENT_TYPES.join(", ")));
+                findings.quota(place, format!("`ContentType` is `{kind}`; ALB allows {}", CONTENT_TYPES.join(", ")));
             }
         }
     }
 }
 
-/// The regex has its limit by itself.
-pub(super) fn rewrite(report: &mut Report, place: &Place, rewrite: &Rewrite) {
+/// Checks the length of a replacement. Regexes have a limit of their own.
+pub(super) fn rewrite(findings: &mut Findings, place: &Place, rewrite: &Rewrite) {
     let length = rewrite.replace().chars().count();
     if length > MAX_BODY {
-        report.quota(place, format!("`Replace` is {length} characters long, ALB allows {MAX_BODY}"));
+        findings.quota(place, format!("`Replace` is {length} characters long; ALB allows {MAX_BODY}"));
     }
 }
 
-/// Counts, unique priorities, and what a listener's protocol forbids.
+/// Checks counts, unique priorities, and redirects that a listener's protocol forbids.
 pub(super) fn whole(draft: &mut Draft<'_>) {
-    let Draft { report, listeners, settings, files, .. } = draft;
+    let Draft { findings, listeners, settings, files, .. } = draft;
     let Some(first) = listeners.first().map(|listener| listener.place) else { return };
     let counts = [
         (listeners.len(), MAX_LISTENERS, "listeners"),
@@ -89,7 +91,7 @@ pub(super) fn whole(draft: &mut Draft<'_>) {
     ];
     for (count, most, what) in counts {
         if count > most {
-            report.quota(&first, format!("{count} {what}, but ALB allows {most} per load balancer"));
+            findings.quota(&first, format!("{count} {what}, but ALB allows {most} per load balancer"));
         }
     }
     for listener in listeners {
@@ -97,23 +99,23 @@ pub(super) fn whole(draft: &mut Draft<'_>) {
         let is_https = listener.listener.tls.is_some();
         let name = &listener.listener.name;
         if is_https && is_downgrade(&listener.listener.default_action) {
-            report.about(format!("listener `{}`", excerpt(name)));
-            report.quota(&listener.place, DOWNGRADE);
+            findings.set_part(format!("listener `{}`", excerpt(name)));
+            findings.quota(&listener.place, DOWNGRADE);
         }
         for draft in &listener.rules {
-            report.about(draft.about.clone());
+            findings.set_part(draft.part.clone());
             let priority = draft.rule.priority;
-            if let Some(DraftRule { about, place, .. }) = taken.insert(priority, draft) {
+            if let Some(DraftRule { part, place, .. }) = taken.insert(priority, draft) {
                 let (file, line) = (files.name(place.file), place.line);
                 let message = format!(
-                    "priority {priority} is already taken by {about} at {file}:{line}; the priorities of a listener must \
+                    "priority {priority} is already taken by {part} at {file}:{line}; the priorities of a listener must \
                      differ, and both are of listener `{}`",
                     excerpt(name)
                 );
-                report.mistake(&draft.place, message);
+                findings.error(&draft.place, message);
             }
             if is_https && is_downgrade(&draft.rule.action) {
-                report.quota(&draft.place, DOWNGRADE);
+                findings.quota(&draft.place, DOWNGRADE);
             }
         }
     }

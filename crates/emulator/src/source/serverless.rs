@@ -1,27 +1,33 @@
 //! Files of the Serverless Framework: which parts of them make listeners, rules, target groups and functions. Owns the
-//! framework's shapes, names and defaults (its guide, "Application Load Balancer" and "Functions", and osls 4); variables
-//! are `variables`', what a condition may hold is `crossfade-rule`'s.
+//! framework's shapes, names and defaults (its guide, "Application Load Balancer" and "Functions", and osls 4);
+//! variables are `variables`', what a condition may hold is `crossfade-rule`'s.
 //!
-//! As the framework does: each condition may be one value or a list, `header` one header or a list of them (each a condition
-//! of its own), and all keys of `query` together are ONE condition, of which any may match.
+//! As the framework does: each condition may be one value or a list, `header` one header or a list of them (each a
+//! condition of its own), and all keys of `query` together are ONE condition, of which any may match.
 
 use std::time::Duration;
 
-use crossfade_document::{Key, Place};
+use crossfade_document::{Diagnostic, Diagnostics, Key, Place};
 use crossfade_event::HeaderMode;
 use crossfade_rule::{Condition, ConditionError};
 
-use super::node::{Node, Unknown, Value};
-use super::report::{Report, excerpt};
+use super::draft::Draft;
+use super::findings::Findings;
+use super::node::{Node, Unknown, Value, excerpt};
 use super::variables::Variables;
-use super::{Draft, cloudformation, elbv2, quota, report};
+use super::{cloudformation, elbv2, quota};
 use crate::{Action, Function, HealthCheck, Matcher, Rule, Transforms};
 
 const EVENT_KEYS: [&str; 7] =
     ["listenerArn", "priority", "conditions", "multiValueHeaders", "healthCheck", "targetGroupName", "authorizer"];
+/// The top-level keys and those of `provider` and of a function that are read; no other one looks like any of them.
+const FILE_KEYS: [&str; 5] = ["functions", "params", "provider", "resources", "service"];
+const PROVIDER_KEYS: [&str; 6] = ["environment", "memorySize", "region", "runtime", "stage", "timeout"];
+const FUNCTION_KEYS: [&str; 8] =
+    ["environment", "events", "handler", "memorySize", "name", "reservedConcurrency", "runtime", "timeout"];
 const CONDITION_KEYS: [&str; 6] = ["host", "path", "method", "header", "query", "ip"];
 
-/// A function's key, what it holds, and its `alb` events with their numbers.
+/// A function's key and definition, and its `alb` events with their numbers.
 struct Defined {
     key: String,
     place: Place,
@@ -29,7 +35,7 @@ struct Defined {
     events: Vec<(usize, Node)>,
 }
 
-/// What functions have in common.
+/// The settings that all functions of a file share.
 struct Service {
     name: String,
     stage: String,
@@ -40,13 +46,15 @@ struct Service {
 
 pub(super) fn read(draft: &mut Draft<'_>, document: Node) {
     let start = document.place;
+    draft.findings.misspelt(document.members(), &FILE_KEYS);
     let folder = draft.folder.clone();
     let mut variables = Variables::new(document, &folder, draft.options, std::mem::take(&mut draft.files));
     let nothing = || Node::plain(start, "");
     let provider = variables.at(&["provider"]).unwrap_or_else(nothing);
     if let Value::Unknown(unknown) = &provider.value {
-        draft.report.unknown("provider", &provider, unknown);
+        draft.findings.unknown("provider", &provider, unknown);
     }
+    draft.findings.misspelt(provider.members(), &PROVIDER_KEYS);
     draft.knows_region |= provider.get("region").and_then(Node::as_text).is_some();
     draft.region = variables.region();
     let name = match variables.at(&["service"]) {
@@ -57,11 +65,11 @@ pub(super) fn read(draft: &mut Draft<'_>, document: Node) {
     let resources = variables.at(&["resources"]);
     if let Some(Node { value: Value::Unknown(unknown), place, .. }) = &resources {
         let message = format!(
-            "`resources` is `{}`, {}: a load balancer in it is not seen",
+            "`resources` is `{}`, {}: a load balancer in it is ignored",
             excerpt(&unknown.written),
             unknown.why
         );
-        draft.report.warning(place, message);
+        draft.findings.warning(place, message);
     }
     let resources = resources.map(|node| template(&node)).filter(cloudformation::has_load_balancing);
     let mut service = Service { name, stage, provider, resources };
@@ -69,59 +77,61 @@ pub(super) fn read(draft: &mut Draft<'_>, document: Node) {
     let functions = variables.at(&["functions"]).unwrap_or_else(nothing);
     (draft.files, draft.environment) = variables.finish();
     let mut defined = Vec::new();
-    functions_of(&mut draft.report, &functions, &mut defined);
+    functions_of(&mut draft.findings, &functions, &mut defined);
     let is_needed = |function: &Defined| service.resources.is_some() || !function.events.is_empty();
     let defined: Vec<Defined> = defined.into_iter().filter(is_needed).collect();
     let mut indices = Vec::new();
     for function in &defined {
-        draft.report.about(format!("function `{}`", excerpt(&function.key)));
+        draft.findings.set_part(format!("function `{}`", excerpt(&function.key)));
         indices.push(add_function(draft, &service, function));
     }
-    draft.report.about("");
+    draft.findings.set_part("");
     read_resources(draft, &mut service, &defined);
     let mut groups = Vec::new();
     for (function, index) in defined.iter().zip(indices) {
         for (number, event) in &function.events {
-            draft.report.about(format!("function `{}`, event {number}", excerpt(&function.key)));
+            draft.findings.set_part(format!("function `{}`, event {number}", excerpt(&function.key)));
             read_event(draft, &service, function, index, event, &mut groups);
         }
     }
-    draft.report.about("");
-    if draft.listeners.is_empty() && !draft.report.has_mistakes() {
+    draft.findings.set_part("");
+    if draft.listeners.is_empty() && !draft.findings.has_errors() {
         draft
-            .report
-            .mistake(&start, "no `alb` event in any function; rules come from `functions.<name>.events: - alb: ...`");
+            .findings
+            .error(&start, "no function has an `alb` event; add one under `functions.<name>.events`, as `- alb: ...`");
     }
 }
 
 /// `functions` is a map, or a list of maps.
-fn functions_of(report: &mut Report, node: &Node, defined: &mut Vec<Defined>) {
+fn functions_of(findings: &mut Findings, node: &Node, defined: &mut Vec<Defined>) {
     match &node.value {
-        Value::List(parts) => parts.iter().for_each(|part| functions_of(report, part, defined)),
+        Value::List(parts) => parts.iter().for_each(|part| functions_of(findings, part, defined)),
         _ if node.is_null() => {}
         _ => {
-            for (key, definition) in report.map("functions", node).unwrap_or_default() {
-                report.about(format!("function `{}`", excerpt(&key.name)));
-                let events = alb_events(report, &key.name, definition);
+            for (key, definition) in findings.map("functions", node).unwrap_or_default() {
+                findings.set_part(format!("function `{}`", excerpt(&key.name)));
+                findings.misspelt(definition.members(), &FUNCTION_KEYS);
+                let events = alb_events(findings, &key.name, definition);
                 let definition = definition.clone();
                 defined.push(Defined { key: key.name.to_string(), place: key.place, definition, events });
-                report.about("");
+                findings.set_part("");
             }
         }
     }
 }
 
-/// The `alb` events of a function, with their position among all its events. What is not known in the place of any of
-/// these may stand for rules, which must not be lost without a word.
-fn alb_events(report: &mut Report, key: &str, definition: &Node) -> Vec<(usize, Node)> {
-    if definition.is_null() || report.map(&format!("functions.{}", excerpt(key)), definition).is_none() {
+/// Returns the `alb` events of a function with their numbers among all its events. An unknown value in place of an
+/// event is an error, since it could be a rule.
+fn alb_events(findings: &mut Findings, key: &str, definition: &Node) -> Vec<(usize, Node)> {
+    if definition.is_null() || findings.map(&format!("functions.{}", excerpt(key)), definition).is_none() {
         return Vec::new();
     }
     let Some(events) = definition.get("events").filter(|events| !events.is_null()) else { return Vec::new() };
     let mut found = Vec::new();
-    for (index, event) in report.list("events", events).unwrap_or_default().iter().enumerate() {
+    for (index, event) in findings.list("events", events).unwrap_or_default().iter().enumerate() {
         match &event.value {
-            Value::Unknown(unknown) => report.unknown("events", event, unknown),
+            Value::Unknown(unknown) => findings.unknown("events", event, unknown),
+            Value::Map(members) if event.get("alb").is_none() => findings.misspelt(members, &["alb"]),
             _ => found.extend(event.get("alb").map(|alb| (index + 1, alb.clone()))),
         }
     }
@@ -151,12 +161,12 @@ fn add_function(draft: &mut Draft<'_>, service: &Service, defined: &Defined) -> 
     let mut left_out = Vec::new();
     for holder in [&service.provider, definition] {
         let Some(environment) = holder.get("environment").filter(|node| !node.is_null()) else { continue };
-        if let Value::Unknown(Unknown { is_mistake: false, .. }) = environment.value {
+        if let Value::Unknown(Unknown { is_error: false, .. }) = environment.value {
             left_out.push("environment".to_owned());
             continue;
         }
-        let Some(variables) = draft.report.map("environment", environment) else { continue };
-        let (known, unknown) = elbv2::environment(&mut draft.report, variables);
+        let Some(variables) = draft.findings.map("environment", environment) else { continue };
+        let (known, unknown) = elbv2::environment(&mut draft.findings, variables);
         function.env.retain(|(name, _)| !known.iter().any(|(other, _)| other == name));
         left_out.retain(|name| !known.iter().any(|(other, _)| other == name));
         function.env.extend(known);
@@ -167,7 +177,7 @@ fn add_function(draft: &mut Draft<'_>, service: &Service, defined: &Defined) -> 
     index
 }
 
-/// As the framework calls a function in its template.
+/// The logical ID of a function in the framework's template.
 fn logical_id(key: &str) -> String {
     let plain = key.replace('-', "Dash").replace('_', "Underscore");
     let mut rest = plain.chars();
@@ -175,7 +185,7 @@ fn logical_id(key: &str) -> String {
     format!("{first}{}LambdaFunction", rest.as_str())
 }
 
-/// `resources` is a template, or a list of such.
+/// Merges `resources`, which is a template or a list of templates, into one.
 fn template(node: &Node) -> Node {
     let parts: &[Node] = if node.items().is_empty() { std::slice::from_ref(node) } else { node.items() };
     let mut sections: Vec<(Key, Node)> = Vec::new();
@@ -189,7 +199,8 @@ fn template(node: &Node) -> Node {
     Node::new(node.place, Value::Map(sections))
 }
 
-/// The load balancer's part of `resources`, if it can be read without the rest of the stack.
+/// Reads the load balancer in `resources`. If that has errors without the rest of the stack, it is left out with a
+/// warning.
 fn read_resources(draft: &mut Draft<'_>, service: &mut Service, defined: &[Defined]) {
     let Some(resources) = &mut service.resources else { return };
     // So that references to the functions mean something.
@@ -200,24 +211,25 @@ fn read_resources(draft: &mut Draft<'_>, service: &mut Service, defined: &[Defin
         members.extend(defined.iter().map(|function| stand_in(&service.name, &service.stage, function)));
     }
     let before = (draft.listeners.len(), draft.group_ids.len(), draft.names.len());
-    let trial = Report::new(draft.options.lenient);
-    let report = std::mem::replace(&mut draft.report, trial);
+    let trial = Findings::new(draft.options.lenient);
+    let findings = std::mem::replace(&mut draft.findings, trial);
     cloudformation::resources(draft, resources);
-    let trial = std::mem::replace(&mut draft.report, report);
+    let trial = std::mem::replace(&mut draft.findings, findings);
     match trial.finish() {
-        Ok(warnings) => draft.report.take_warnings(warnings),
-        Err(mistakes) => {
+        Ok(warnings) => draft.findings.take_warnings(warnings),
+        Err(errors) => {
             draft.listeners.truncate(before.0);
             draft.group_ids.truncate(before.1);
             draft.settings.target_groups.truncate(before.1);
             draft.names.truncate(before.2);
             draft.left_out.truncate(before.2);
             draft.settings.functions.truncate(before.2);
-            let first = report::texts(mistakes.into_iter().take(1).collect(), &draft.files).concat();
-            draft.report.warning_with_hint(
+            let first = errors.into_iter().take(1).map(|error| Diagnostic { hint: None, ..error }).collect();
+            let first = Diagnostics::in_files(draft.files.clone().into_names(), first).texts().concat();
+            draft.findings.warning_with_hint(
                 &resources.place,
-                format!("the load balancer in `resources` is left out, it does not stand alone ({first})"),
-                "`osls package` writes a template that has everything: \
+                format!("the load balancer in `resources` is ignored, since it depends on other parts of the stack ({first})"),
+                "`osls package` writes a complete template; use it with \
                  `--template .serverless/cloudformation-template-update-stack.json`",
             );
         }
@@ -250,32 +262,32 @@ fn read_event(
     alb: &Node,
     groups: &mut Vec<Group>,
 ) {
-    let Some(members) = draft.report.map("alb", alb) else { return };
-    draft.report.only("alb", members, &EVENT_KEYS);
+    let Some(members) = draft.findings.map("alb", alb) else { return };
+    draft.findings.only("alb", members, &EVENT_KEYS);
     for name in ["priority", "conditions"] {
         if alb.get(name).is_none() {
-            draft.report.mistake(&alb.place, format!("`{name}` is missing"));
+            draft.findings.missing(&alb.place, alb, name);
         }
     }
-    let report = &mut draft.report;
-    let priority = alb.get("priority").and_then(|node| report.number("priority", node, 1..=quota::MAX_PRIORITY));
+    let findings = &mut draft.findings;
+    let priority = alb.get("priority").and_then(|node| findings.number("priority", node, 1..=quota::MAX_PRIORITY));
     if let Some(priority) = priority {
-        let about = report.subject().to_owned();
-        report.about(format!("{about}, priority {priority}"));
+        let part = findings.part().to_owned();
+        findings.set_part(format!("{part}, priority {priority}"));
     }
-    let conditions = alb.get("conditions").and_then(|node| conditions(report, node));
+    let conditions = alb.get("conditions").and_then(|node| conditions(findings, node));
     if let Some(authorizer) = alb.get("authorizer") {
-        let hint = "`--lenient` passes over it: requests then come unauthenticated";
-        report.unless_lenient(&authorizer.place, "`authorizer` is not emulated", hint);
+        let hint = "`--lenient` ignores it: requests are then unauthenticated";
+        findings.unless_lenient(&authorizer.place, "`authorizer` is not emulated", hint);
     }
-    let is_multi = alb.get("multiValueHeaders").and_then(|node| report.boolean("multiValueHeaders", node));
+    let is_multi = alb.get("multiValueHeaders").and_then(|node| findings.boolean("multiValueHeaders", node));
     let mode = if is_multi == Some(true) { HeaderMode::Multi } else { HeaderMode::Single };
-    let check = alb.get("healthCheck").and_then(|node| health_check(report, node));
-    let name = alb.get("targetGroupName").and_then(|node| report.string("targetGroupName", node));
+    let check = alb.get("healthCheck").and_then(|node| health_check(findings, node));
+    let name = alb.get("targetGroupName").and_then(|node| findings.string("targetGroupName", node));
     let listener = listener(draft, service, alb);
     let group = group(draft, groups, Wanted { function, mode, name, check }, defined, &alb.place);
     if let (Some(priority), Some(conditions), Some(listener)) = (priority, conditions, listener) {
-        quota::conditions(&mut draft.report, &alb.place, &conditions);
+        quota::conditions(&mut draft.findings, &alb.place, &conditions);
         let listener = draft.listener(&listener, &alb.place);
         let (transforms, action) = (Transforms::default(), Action::forward_to(group));
         draft.add_rule(
@@ -286,30 +298,30 @@ fn read_event(
     }
 }
 
-/// What tells this event's listener from others. One that only AWS could name is called as the file calls it.
+/// Returns the ID of this event's listener. If only AWS knows its ARN, the text in the file is the ID.
 fn listener(draft: &mut Draft<'_>, service: &Service, alb: &Node) -> Option<String> {
     let Some(node) = alb.get("listenerArn") else {
-        draft.report.warning(&alb.place, "`listenerArn` is missing, which the framework refuses");
+        draft.findings.warning(&alb.place, "`listenerArn` is missing, which the framework rejects");
         return Some("http".to_owned());
     };
     match &node.value {
-        Value::Unknown(unknown) if !unknown.is_mistake => Some(unknown.written.clone()),
+        Value::Unknown(unknown) if !unknown.is_error => Some(unknown.written.clone()),
         Value::Map(_) => match node.only_member() {
             Some(("Ref", name)) => {
-                let name = draft.report.string("Ref", name)?;
+                let name = draft.findings.string("Ref", name)?;
                 let known = service.resources.as_ref().and_then(|it| cloudformation::listener_id(it, draft, &name));
                 // What could not be read is left out already.
                 let is_known =
                     known.as_ref().is_some_and(|id| draft.listeners.iter().any(|listener| listener.id == *id));
                 Some(known.filter(|_| is_known).unwrap_or(name))
             }
-            _ => draft.report.string("listenerArn", node),
+            _ => draft.findings.string("listenerArn", node),
         },
-        _ => draft.report.string("listenerArn", node),
+        _ => draft.findings.string("listenerArn", node),
     }
 }
 
-/// What an event says of its target group.
+/// The target group that an event describes.
 struct Wanted {
     function: usize,
     mode: HeaderMode,
@@ -317,7 +329,7 @@ struct Wanted {
     check: Option<HealthCheck>,
 }
 
-/// The target group of a function and a header mode. What the last event says holds for all.
+/// Returns the index of the target group of a function and a header mode. The last event's settings apply.
 fn group(draft: &mut Draft<'_>, groups: &mut Vec<Group>, wanted: Wanted, defined: &Defined, place: &Place) -> usize {
     let Wanted { function, mode, name, check } = wanted;
     let known = groups.iter().find(|group| (group.function, group.mode) == (function, mode)).map(|group| group.index);
@@ -326,14 +338,15 @@ fn group(draft: &mut Draft<'_>, groups: &mut Vec<Group>, wanted: Wanted, defined
             let Some(group) = draft.settings.target_groups.get_mut(index) else { return index };
             if group.health_check != check {
                 let hint =
-                    "a target group has one health check; repeat it at every event, for example by a YAML anchor";
-                let message = "another health check than at an earlier event of this target group; the last one holds";
-                draft.report.warning_with_hint(place, message, hint);
+                    "a target group has one health check; repeat it in every event, for example with a YAML anchor";
+                let message =
+                    "the health check differs from that of an earlier event of this target group; the last one applies";
+                draft.findings.warning_with_hint(place, message, hint);
                 group.health_check = check;
             }
             if let Some(name) = name {
                 group.name.clone_from(&name);
-                draft.call(function, &name);
+                draft.add_name(function, &name);
             }
             index
         }
@@ -348,11 +361,11 @@ fn group(draft: &mut Draft<'_>, groups: &mut Vec<Group>, wanted: Wanted, defined
     }
 }
 
-/// `true`, `false`, or what differs from the framework's defaults, which are not quite ELBv2's.
-fn health_check(report: &mut Report, node: &Node) -> Option<HealthCheck> {
+/// Reads `healthCheck`: `true`, `false`, or a map over the framework's defaults, which differ from ELBv2's.
+fn health_check(findings: &mut Findings, node: &Node) -> Option<HealthCheck> {
     let mut check = HealthCheck { unhealthy_threshold: 5, ..HealthCheck::default() };
     if !matches!(node.value, Value::Map(_)) {
-        return report.boolean("healthCheck", node)?.then_some(check);
+        return findings.boolean("healthCheck", node)?.then_some(check);
     }
     let known = [
         "enabled",
@@ -363,87 +376,91 @@ fn health_check(report: &mut Report, node: &Node) -> Option<HealthCheck> {
         "unhealthyThresholdCount",
         "matcher",
     ];
-    report.only("healthCheck", node.members(), &known);
-    if node.get("enabled").is_some_and(|enabled| report.boolean("enabled", enabled) == Some(false)) {
+    findings.only("healthCheck", node.members(), &known);
+    if node.get("enabled").is_some_and(|enabled| findings.boolean("enabled", enabled) == Some(false)) {
         return None;
     }
-    let mut number = |name: &str, range| node.get(name).and_then(|node| report.number(name, node, range));
+    let mut number = |name: &str, range| node.get(name).and_then(|node| findings.number(name, node, range));
     let seconds = |number: u32| Duration::from_secs(number.into());
     check.interval = number("intervalSeconds", 5..=300).map_or(check.interval, seconds);
     check.timeout = number("timeoutSeconds", 2..=120).map_or(check.timeout, seconds);
     check.healthy_threshold = number("healthyThresholdCount", 2..=10).unwrap_or(check.healthy_threshold);
     check.unhealthy_threshold = number("unhealthyThresholdCount", 2..=10).unwrap_or(check.unhealthy_threshold);
-    if let Some(path) = node.get("path").and_then(|path| report.string("path", path)) {
+    if let Some(path) = node.get("path").and_then(|path| findings.string("path", path)) {
         check.path = path;
     }
+    if let Some(matcher) = node.get("matcher") {
+        findings.only("matcher", matcher.members(), &["httpCode"]);
+    }
     if let Some(codes) = node.at(&["matcher", "httpCode"])
-        && let Some(text) = report.string("httpCode", codes)
+        && let Some(text) = findings.string("httpCode", codes)
     {
         match Matcher::parse(&text) {
             Ok(matcher) => check.matcher = matcher,
-            Err(problem) => report.mistake(&codes.place, format!("`httpCode`: {problem}")),
+            Err(problem) => findings.error(&codes.place, format!("`httpCode`: {problem}")),
         }
     }
     if check.timeout >= check.interval {
-        report.mistake(&node.place, "`timeoutSeconds` must be less than `intervalSeconds`");
+        findings.error(&node.place, "`timeoutSeconds` must be less than `intervalSeconds`");
     }
     Some(check)
 }
 
-fn conditions(report: &mut Report, node: &Node) -> Option<Vec<Condition>> {
-    let members = report.map("conditions", node)?;
-    report.only("conditions", members, &CONDITION_KEYS);
+fn conditions(findings: &mut Findings, node: &Node) -> Option<Vec<Condition>> {
+    let members = findings.map("conditions", node)?;
+    findings.only("conditions", members, &CONDITION_KEYS);
     let mut conditions = Vec::new();
     let mut are_all_good = members.iter().all(|(key, _)| CONDITION_KEYS.contains(&&*key.name));
     for (key, node) in members {
         if &*key.name == "header" {
             let headers = if node.items().is_empty() { std::slice::from_ref(node) } else { node.items() };
             for node in headers {
-                let header = header(report, node);
+                let header = header(findings, node);
                 are_all_good &= header.is_some();
                 conditions.extend(header);
             }
             continue;
         }
         let made = match &*key.name {
-            "query" => query(report, node),
-            "host" => report.one_or_more("host", node).map(Condition::host),
-            "path" => report.one_or_more("path", node).map(Condition::path),
-            "method" => report.one_or_more("method", node).map(Condition::method),
-            "ip" => report.one_or_more("ip", node).map(Condition::ip),
+            "query" => query(findings, node),
+            "host" => findings.one_or_more("host", node).map(Condition::host),
+            "path" => findings.one_or_more("path", node).map(Condition::path),
+            "method" => findings.one_or_more("method", node).map(Condition::method),
+            "ip" => findings.one_or_more("ip", node).map(Condition::ip),
             _ => continue,
         };
-        let condition = made.and_then(|made| made.map_err(|error| report.mistake(&node.place, error)).ok());
+        let condition = made.and_then(|made| made.map_err(|error| findings.error(&node.place, error)).ok());
         are_all_good &= condition.is_some();
         conditions.extend(condition);
     }
     if members.is_empty() {
-        report.mistake(&node.place, "a rule needs at least one condition");
+        findings.error(&node.place, "a rule needs at least one condition");
         return None;
     }
     are_all_good.then_some(conditions)
 }
 
-fn header(report: &mut Report, node: &Node) -> Option<Condition> {
-    let members = report.map("header", node)?;
-    report.only("header", members, &["name", "values"]);
+fn header(findings: &mut Findings, node: &Node) -> Option<Condition> {
+    let members = findings.map("header", node)?;
+    findings.only("header", members, &["name", "values"]);
     let (Some(name), Some(values)) = (node.get("name"), node.get("values")) else {
-        report.mistake(&node.place, "`header` needs `name` and `values`");
+        findings.error(&node.place, "`header` needs `name` and `values`");
         return None;
     };
-    let (name, values) = (report.string("header", name)?, report.one_or_more("header", values)?);
-    Condition::header(&name, values).map_err(|error| report.mistake(&node.place, error)).ok()
+    let (name, values) = (findings.string("header", name)?, findings.one_or_more("header", values)?);
+    Condition::header(&name, values).map_err(|error| findings.error(&node.place, error)).ok()
 }
 
-/// The trap of this format: what looks like AND is OR.
-fn query(report: &mut Report, node: &Node) -> Option<Result<Condition, ConditionError>> {
-    let members = report.map("query", node)?;
+/// Reads `query`, whose keys are ORed although they look ANDed.
+fn query(findings: &mut Findings, node: &Node) -> Option<Result<Condition, ConditionError>> {
+    let members = findings.map("query", node)?;
     let mut pairs = Vec::new();
     for (key, value) in members {
         if let Value::List(_) = value.value {
-            report.warning(&value.place, "`query` has a list of values, which the framework refuses");
+            findings.warning(&value.place, "`query` has a list of values, which the framework rejects");
         }
-        pairs.extend(report.one_or_more("query", value)?.into_iter().map(|value| (Some(key.name.to_string()), value)));
+        pairs
+            .extend(findings.one_or_more("query", value)?.into_iter().map(|value| (Some(key.name.to_string()), value)));
     }
     if members.len() < 2 {
         return Some(Condition::query(pairs));
@@ -453,14 +470,14 @@ fn query(report: &mut Report, node: &Node) -> Option<Result<Condition, Condition
             format!("`{}={}`", excerpt(key.as_deref().unwrap_or_default()), excerpt(value))
         };
         let message = format!(
-            "{} pairs in one `query` are alternatives: {} OR {} is enough, since the framework makes one condition of them",
+            "{} pairs in one `query` are ORed: {} OR {} matches, since the framework creates one condition for all of them",
             pairs.len(),
             shown(first),
             shown(second)
         );
-        let hint = "an `alb` event cannot ask for both, and two events are two rules, so alternatives again; write the rule \
+        let hint = "an `alb` event cannot require both, and two events are two rules, which are ORed as well; define the rule \
                     under `resources` as an `AWS::ElasticLoadBalancingV2::ListenerRule` with two `query-string` conditions";
-        report.warning_with_hint(&node.place, message, hint);
+        findings.warning_with_hint(&node.place, message, hint);
     }
     Some(Condition::query(pairs))
 }

@@ -1,5 +1,5 @@
-//! The effective rules as a text for people: listeners, rules by priority, target groups, functions, and what is not at its
-//! default. Owns wording and layout only.
+//! The effective rules as text: listeners, rules by priority, target groups, functions, and attributes that are not at
+//! their defaults. Owns wording and layout only.
 
 use std::fmt::Write;
 
@@ -10,7 +10,7 @@ use crate::{
     Rule, Settings, TargetGroup, Transforms,
 };
 
-/// All of it. Writing to a `String` cannot fail.
+/// Returns the whole table.
 #[must_use]
 pub fn table(settings: &Settings) -> String {
     let mut text = String::new();
@@ -110,7 +110,7 @@ fn check_text(check: &HealthCheck) -> String {
     )
 }
 
-/// An action in a few words.
+/// Describes an action on one line.
 #[must_use]
 pub fn action_text(settings: &Settings, action: &Action) -> String {
     match action {
@@ -147,7 +147,7 @@ pub fn action_text(settings: &Settings, action: &Action) -> String {
     }
 }
 
-/// With its function, unless one can tell that from its name: some tools make names of hashes.
+/// Returns a target group's name, with its function's unless that contains it: some tools generate names.
 fn group_name(settings: &Settings, group: &TargetGroup) -> String {
     match group.function.and_then(|index| settings.functions.get(index)) {
         Some(function) if !function.name.contains(&group.name) => format!("{} [{}]", group.name, function.name),
@@ -155,7 +155,7 @@ fn group_name(settings: &Settings, group: &TargetGroup) -> String {
     }
 }
 
-/// One line for each transform.
+/// Returns one line for each transform.
 #[must_use]
 pub fn transforms_text(transforms: &Transforms) -> Vec<String> {
     let rewrites = [("rewrite of the host", &transforms.host), ("rewrite of the URL", &transforms.url)];
@@ -165,7 +165,7 @@ pub fn transforms_text(transforms: &Transforms) -> Vec<String> {
     rewrites.into_iter().filter_map(text).collect()
 }
 
-/// By their keys in the ELBv2 API.
+/// Returns the attributes that differ from their defaults, by their keys in the ELBv2 API.
 fn changed_attributes(settings: &Settings) -> Vec<String> {
     let facts = |attributes: &LoadBalancerAttributes| {
         let LoadBalancerAttributes {

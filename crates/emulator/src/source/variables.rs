@@ -1,6 +1,7 @@
 //! Variables of the Serverless Framework, `${...}`, resolved as far as no AWS is needed. Owns their syntax and sources;
-//! what resolves to nothing or to something that only AWS knows stays in the tree as [`Value::Unknown`], for its reader to
-//! say whether that matters. Source: the framework's guide, "Variables", and `lib/configuration/variables` of osls 4.
+//! what resolves to nothing or to something that only AWS knows stays in the tree as [`Value::Unknown`], for its reader
+//! to say whether that matters. Source: the framework's guide, "Variables", and `lib/configuration/variables` of osls
+//! 4.
 //!
 //! As there: the first source that has a value wins, `null` has none, files are looked for from the folder of the
 //! `serverless.yml`.
@@ -11,19 +12,19 @@ use std::sync::Arc;
 
 use crossfade_document::{MAX_DEPTH, MAX_NODES, MAX_TEXT, Place, Scalar, did_you_mean};
 
-use super::Options;
-use super::node::{self, Files, Node, Unknown, Value};
+use super::draft::Options;
+use super::node::{self, Files, Node, Unknown, Value, excerpt};
 
-/// How far a variable may lead to another one.
+/// The most variables that may refer to one another in a chain.
 const MAX_NESTING: usize = 24;
-/// Levels of the tree, those that variables add included: few enough for the smallest stack.
+/// The most levels of the tree, including those that variables add: few enough for the smallest stack.
 const MAX_LEVELS: usize = 2 * MAX_DEPTH;
-/// Variables that are looked up for one file: more than any has, few enough to end in a moment.
+/// The most look-ups for one file: more than any file needs, few enough to end soon.
 const MAX_LOOKUPS: usize = 20_000;
-/// The longest text that variables may grow.
+/// The most text that variables may produce, in bytes.
 const MAX_GROWN: usize = 1024 * 1024;
 
-/// Sources that ask AWS, or that only a deployment has.
+/// Sources whose values only AWS or a deployment has.
 const ELSEWHERE: [&str; 6] = ["ssm", "cf", "s3", "aws", "git", "output"];
 
 /// All sources.
@@ -35,11 +36,11 @@ pub(super) struct Variables<'o> {
     root: Arc<Node>,
     folder: PathBuf,
     options: &'o Options,
-    /// Of the environment.
+    /// The variables of the environment that were used, with their values.
     used: BTreeMap<String, String>,
     files: Files,
     contents: BTreeMap<PathBuf, Result<Arc<Node>, Unknown>>,
-    /// What is being resolved: a variable that leads here again goes in a circle.
+    /// The variables that are being resolved; one that occurs again is a cycle.
     open: Vec<String>,
     levels: usize,
     lookups: usize,
@@ -47,7 +48,7 @@ pub(super) struct Variables<'o> {
     grown: usize,
 }
 
-/// What a source says.
+/// The answer of a source.
 enum Found {
     Value(Node),
     Nothing,
@@ -57,7 +58,7 @@ enum Found {
 /// A text in its parts.
 enum Part<'t> {
     Text(&'t str),
-    /// What stands between `${` and `}`.
+    /// The text between `${` and `}`.
     Variable(&'t str),
 }
 
@@ -79,7 +80,7 @@ impl<'o> Variables<'o> {
         }
     }
 
-    /// The value at a path from the root, resolved throughout.
+    /// Returns the value at a path from the root, with all variables in it resolved.
     pub(super) fn at(&mut self, path: &[&str]) -> Option<Node> {
         let root = Arc::clone(&self.root);
         match self.follow(&root, path) {
@@ -107,11 +108,12 @@ impl<'o> Variables<'o> {
         self.options.region.clone().or_else(|| own(self)).unwrap_or_else(|| "us-east-1".to_owned())
     }
 
-    /// The same tree with all variables in it replaced.
+    /// Returns the same tree with all variables resolved.
     fn resolve(&mut self, node: &Node) -> Node {
         let place = node.place;
         if self.levels > MAX_LEVELS {
-            let unknown = Unknown { written: "...".to_owned(), ..mistake("the variables lead too deep".to_owned()) };
+            let unknown =
+                Unknown { written: "...".to_owned(), ..invalid("the variables are nested too deep".to_owned()) };
             return Node::new(place, Value::Unknown(unknown));
         }
         self.levels += 1;
@@ -137,9 +139,9 @@ impl<'o> Variables<'o> {
         }
     }
 
-    /// A text that is one variable is that variable's value; others are texts again.
+    /// Resolves a text. A text that is one variable has that variable's value, of any type.
     fn text(&mut self, place: &Place, text: &str) -> Result<Node, Unknown> {
-        let parts = parts(text).map_err(mistake)?;
+        let parts = parts(text).map_err(invalid)?;
         if let [Part::Variable(variable)] = parts[..] {
             return self.variable(place, variable);
         }
@@ -158,14 +160,14 @@ impl<'o> Variables<'o> {
                     }
                     Value::Unknown(unknown) => return Err(unknown),
                     Value::List(_) | Value::Map(_) => {
-                        return Err(mistake(format!("`${{{variable}}}` is no text, so it cannot be part of one")));
+                        return Err(invalid(format!("`${{{variable}}}` is not a text, so it cannot be part of one")));
                     }
                 },
             }
         }
         self.grown += whole.len();
         if self.grown > MAX_GROWN {
-            return Err(mistake("the variables of this file make a text that is too long".to_owned()));
+            return Err(invalid("the variables of this file produce too much text".to_owned()));
         }
         Ok(Node::new(*place, Value::Scalar(Scalar { is_plain, ..Scalar::plain(whole) })))
     }
@@ -173,14 +175,14 @@ impl<'o> Variables<'o> {
     fn variable(&mut self, place: &Place, variable: &str) -> Result<Node, Unknown> {
         self.lookups += 1;
         if self.lookups > MAX_LOOKUPS || self.nodes > MAX_NODES {
-            return Err(mistake("the file has too many variables, or they multiply".to_owned()));
+            return Err(invalid("the file has too many variables".to_owned()));
         }
         if self.open.len() > MAX_NESTING {
-            return Err(mistake(format!("the variables lead from one to another more than {MAX_NESTING} times")));
+            return Err(invalid(format!("more than {MAX_NESTING} variables refer to one another in a chain")));
         }
         if self.open.iter().any(|open| open == variable) {
             let circle = self.open.iter().map(|open| format!("`${{{open}}}`")).collect::<Vec<_>>().join(" -> ");
-            return Err(mistake(format!("the variables go in a circle: {circle} -> `${{{variable}}}`")));
+            return Err(invalid(format!("the variables are circular: {circle} -> `${{{variable}}}`")));
         }
         self.open.push(variable.to_owned());
         let found = self.first_of(place, variable);
@@ -189,13 +191,13 @@ impl<'o> Variables<'o> {
         let (nodes, depth) = node.extent();
         self.nodes += nodes;
         if self.nodes > MAX_NODES || depth > MAX_DEPTH {
-            return Err(mistake("the variables of this file make a tree that is too large".to_owned()));
+            return Err(invalid("the variables of this file make a tree that is too large".to_owned()));
         }
         Ok(node)
     }
 
     fn first_of(&mut self, place: &Place, variable: &str) -> Result<Node, Unknown> {
-        let sources = split(variable, ',').map_err(mistake)?;
+        let sources = split(variable, ',').map_err(invalid)?;
         for source in &sources {
             match self.source(place, source.trim())? {
                 Found::Value(node) if node.is_null() => {}
@@ -209,8 +211,8 @@ impl<'o> Variables<'o> {
             return Ok(Node::plain(*place, ""));
         }
         let hint = hint_for(sources.first().map_or("", |source| source.trim()));
-        let why = "nothing there has a value".to_owned();
-        Err(Unknown { written: String::new(), why, hint, is_mistake: false })
+        let why = "none of its sources has a value".to_owned();
+        Err(Unknown { written: String::new(), why, hint, is_error: false })
     }
 
     /// `type:address`, `type(parameter):address`, or a literal.
@@ -232,12 +234,12 @@ impl<'o> Variables<'o> {
         let (kind, rest) = source.split_at(kind_ends);
         let (parameter, rest) = match rest.strip_prefix('(').map(|inner| inner_and_rest(inner)) {
             Some(Some((parameter, rest))) => (Some(parameter), rest),
-            Some(None) => return Err(mistake(format!("`{source}` has no `)`"))),
+            Some(None) => return Err(invalid(format!("`{source}` has no `)`"))),
             None => (None, rest),
         };
         let Some(address) = rest.strip_prefix(':').or(rest.is_empty().then_some("")) else {
-            return Err(mistake(format!(
-                "`{source}` is no variable: it needs a source such as `self:`, `env:`, `opt:`"
+            return Err(invalid(format!(
+                "`{source}` is not a variable; it needs a source such as `self:`, `env:`, `opt:`"
             )));
         };
         let parameter = parameter.map(|text| self.plain_text(place, text)).transpose()?;
@@ -274,7 +276,7 @@ impl<'o> Variables<'o> {
             ("opt", None) if address == "region" => of_text(self.options.region.clone()),
             ("opt", None) => of_text(named(&self.options.options)),
             ("sls", None) if address == "stage" => of_text(Some(self.stage())),
-            ("sls", None) => Found::Unknown(elsewhere(source, "only a deployment has it")),
+            ("sls", None) => Found::Unknown(unavailable(source, "only a deployment has it")),
             ("aws", None) if address == "region" => of_text(Some(self.region())),
             ("param", None) => match named(&self.options.parameters) {
                 Some(text) => of_text(Some(text)),
@@ -284,13 +286,13 @@ impl<'o> Variables<'o> {
             ("strToBool", Some(text)) => match text.trim().to_ascii_lowercase().as_str() {
                 "true" | "1" => Found::Value(Node::plain(*place, "true")),
                 "false" | "0" => Found::Value(Node::plain(*place, "false")),
-                other => return Err(mistake(format!("`strToBool` takes true, false, 1 or 0, not `{other}`"))),
+                other => return Err(invalid(format!("`strToBool` accepts true, false, 1 or 0, not `{other}`"))),
             },
-            (kind, _) if ELSEWHERE.contains(&kind) => Found::Unknown(elsewhere(source, "only AWS knows it")),
+            (kind, _) if ELSEWHERE.contains(&kind) => Found::Unknown(unavailable(source, "only AWS knows its value")),
             _ => {
                 let hint = did_you_mean(kind, &SOURCES);
-                let why = format!("`{source}`: there is no source `{kind}` of variables");
-                return Err(Unknown { hint, ..mistake(why) });
+                let why = format!("`{source}`: unknown variable source `{kind}`");
+                return Err(Unknown { hint, ..invalid(why) });
             }
         })
     }
@@ -305,7 +307,7 @@ impl<'o> Variables<'o> {
         }
     }
 
-    /// Walks down. A variable on the way is resolved, and the way goes on in its value.
+    /// Follows a path from a node. Variables on the way are resolved.
     fn follow(&mut self, node: &Node, path: &[&str]) -> Found {
         let Some((name, rest)) = path.split_first() else {
             let resolved = self.resolve(node);
@@ -349,7 +351,7 @@ impl<'o> Variables<'o> {
         }
     }
 
-    /// Variables within a variable, which must give a text.
+    /// Resolves variables within a variable, which must be texts.
     fn plain_text(&mut self, place: &Place, text: &str) -> Result<String, Unknown> {
         if !text.contains("${") {
             return Ok(quoted(text.trim()).unwrap_or(text).to_owned());
@@ -357,49 +359,49 @@ impl<'o> Variables<'o> {
         match self.text(place, text)?.value {
             Value::Scalar(scalar) => Ok(scalar.text.into_string()),
             Value::Unknown(unknown) => Err(unknown),
-            Value::List(_) | Value::Map(_) => Err(mistake(format!("`{text}` is no text"))),
+            Value::List(_) | Value::Map(_) => Err(invalid(format!("`{text}` is not a text"))),
         }
     }
 }
 
-/// A file's content. One that is not there has no value, so that a fallback can stand in.
+/// Reads a file. One that does not exist has no value, so that a fallback applies.
 fn read(path: &Path, source: &str, files: &mut Files) -> Result<Node, Unknown> {
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     let name = path.to_string_lossy();
     if matches!(extension, "js" | "cjs" | "mjs" | "ts") {
-        return Err(elsewhere(source, "code is not run here"));
+        return Err(unavailable(source, "code is not executed"));
     }
     let start = Place { file: files.add(&name), line: 1, column: 1 };
     // Not a device or a pipe, which would never end.
     if !path.is_file() {
         return Ok(Node::plain(start, ""));
     }
-    let broken = |error: String| mistake(format!("cannot read `{name}`: {error}"));
+    let broken = |error: String| invalid(format!("cannot read `{name}`: {error}"));
     let size = path.metadata().map_err(|error| broken(error.to_string()))?.len();
     if size > MAX_TEXT as u64 {
-        return Err(broken(format!("it has {size} bytes, it may have {MAX_TEXT}")));
+        return Err(broken(format!("it is {size} bytes long, the limit is {MAX_TEXT}")));
     }
     let text = std::fs::read_to_string(path).map_err(|error| broken(error.to_string()))?;
     match extension {
         "yml" | "yaml" | "json" | "tfstate" => node::parse(&text, start.file).map_err(|malformed| {
-            mistake(format!("{}: {}", files.shown(malformed.place.unwrap_or(start)), malformed.message))
+            invalid(format!("{}: {}", files.shown(malformed.place.unwrap_or(start)), malformed.message))
         }),
         _ => Ok(Node::quoted(start, text)),
     }
 }
 
-fn mistake(why: String) -> Unknown {
-    Unknown { written: String::new(), why, hint: None, is_mistake: true }
+fn invalid(why: String) -> Unknown {
+    Unknown { written: String::new(), why, hint: None, is_error: true }
 }
 
-fn elsewhere(source: &str, why: &str) -> Unknown {
+fn unavailable(source: &str, why: &str) -> Unknown {
     let hint = Some("write the value, or take it from `${env:...}`, `${opt:...}` or `${param:...}`".to_owned());
-    Unknown { written: format!("${{{source}}}"), why: why.to_owned(), hint, is_mistake: false }
+    Unknown { written: format!("${{{source}}}"), why: why.to_owned(), hint, is_error: false }
 }
 
-/// What has no value makes room for the next source; a mistake does not.
+/// Turns a missing value into [`Found::Nothing`], so that the next source is tried. Errors stay.
 fn or_nothing(unknown: Unknown) -> Result<Found, Unknown> {
-    if unknown.is_mistake { Err(unknown) } else { Ok(Found::Nothing) }
+    if unknown.is_error { Err(unknown) } else { Ok(Found::Nothing) }
 }
 
 fn hint_for(source: &str) -> Option<String> {
@@ -407,20 +409,20 @@ fn hint_for(source: &str) -> Option<String> {
     let name = name.trim();
     Some(match kind {
         "env" => format!("set the environment variable `{name}`, or give a fallback: `${{{source}, 'value'}}`"),
-        "opt" if name == "stage" || name == "region" => format!("give it with `--{name} VALUE`"),
-        "opt" => format!("give it with `--opt {name}=VALUE`"),
-        "param" => format!("give it with `--param {name}=VALUE`"),
+        "opt" if name == "stage" || name == "region" => format!("set it with `--{name} VALUE`"),
+        "opt" => format!("set it with `--opt {name}=VALUE`"),
+        "param" => format!("set it with `--param {name}=VALUE`"),
         _ => return None,
     })
 }
 
-/// Within quotes of either kind.
+/// Returns the text within quotes of either kind.
 fn quoted(text: &str) -> Option<&str> {
     let within = |quote| text.strip_prefix(quote).and_then(|text: &str| text.strip_suffix(quote));
     within('\'').or_else(|| within('"'))
 }
 
-/// At the `)` that closes.
+/// Splits at the closing `)`.
 fn inner_and_rest(text: &str) -> Option<(&str, &str)> {
     let mut depth = 0_usize;
     for (index, character) in text.char_indices() {
@@ -437,14 +439,14 @@ fn inner_and_rest(text: &str) -> Option<(&str, &str)> {
 /// `${Name}` and `${AWS::Region}` are CloudFormation's, `${!x}` escapes them: no variables here.
 fn parts(text: &str) -> Result<Vec<Part<'_>>, String> {
     let mut parts = Vec::new();
-    // The text that is no variable begins here; behind `at` nobody has looked.
+    // The literal text begins at `begin`; the text behind `at` has not been searched.
     let (mut begin, mut at) = (0, 0);
     let between = |begin, end| text.get(begin..end).unwrap_or_default();
     while let Some((before, inner)) = between(at, text.len()).split_once("${") {
         let start = at + before.len();
         let Some(length) = closing(inner) else {
             if is_variable(inner) {
-                return Err(format!("`{}` has no `}}`", super::report::excerpt(between(start, text.len()))));
+                return Err(format!("`{}` has no `}}`", excerpt(between(start, text.len()))));
             }
             break;
         };
@@ -465,8 +467,8 @@ fn parts(text: &str) -> Result<Vec<Part<'_>>, String> {
     Ok(parts)
 }
 
-/// A source's name begins with a small letter and is followed by `:` or `(` (`isType` in the framework's parser); `::` is
-/// CloudFormation's.
+/// A source's name begins with a small letter and is followed by `:` or `(` (`isType` in the framework's parser); `::`
+/// is CloudFormation's.
 fn is_variable(inner: &str) -> bool {
     let inner = inner.trim_start();
     let ends = inner.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(inner.len());
@@ -475,7 +477,7 @@ fn is_variable(inner: &str) -> bool {
         && (rest.starts_with('(') || (rest.starts_with(':') && !rest.starts_with("::")))
 }
 
-/// Where the `}` is that closes; those in quotes and of inner variables do not.
+/// Returns the index of the closing `}`, skipping those in quotes and of inner variables.
 fn closing(text: &str) -> Option<usize> {
     let mut depth = 0_usize;
     let mut quote = None;
@@ -495,7 +497,7 @@ fn closing(text: &str) -> Option<usize> {
     None
 }
 
-/// At each separator that stands for itself: not in quotes, parentheses or inner variables.
+/// Splits at each separator outside quotes, parentheses and inner variables.
 fn split(text: &str, separator: char) -> Result<Vec<&str>, String> {
     let mut pieces = Vec::new();
     let (mut begin, mut depth, mut quote) = (0, 0_usize, None);
@@ -581,17 +583,17 @@ mod tests {
     #[test]
     fn what_is_not_known_says_why() {
         for (text, why) in [
-            ("x: '${env:NO}'", "nothing there has a value"),
-            ("x: '${ssm:/a, ''fallback''}'", "only AWS knows it"),
+            ("x: '${env:NO}'", "none of its sources has a value"),
+            ("x: '${ssm:/a, ''fallback''}'", "only AWS knows its value"),
             ("x: '${sls:instanceId}'", "only a deployment has it"),
-            ("x: '${file(a.js):b}'", "code is not run here"),
-            ("x: '${self:x}'", "the variables go in a circle: `${self:x}` -> `${self:x}`"),
-            ("x: 'a${self:a}'\na: { b: c }", "`${self:a}` is no text, so it cannot be part of one"),
+            ("x: '${file(a.js):b}'", "code is not executed"),
+            ("x: '${self:x}'", "the variables are circular: `${self:x}` -> `${self:x}`"),
+            ("x: 'a${self:a}'\na: { b: c }", "`${self:a}` is not a text, so it cannot be part of one"),
             ("x: '${self:a'", "`${self:a` has no `}`"),
             ("x: '${env:NO, ''a}'", "`${env:NO, 'a}` has no `}`"),
-            ("x: '${what:ever}'", "`what:ever`: there is no source `what` of variables"),
+            ("x: '${what:ever}'", "`what:ever`: unknown variable source `what`"),
             ("x: '${file(a.yml}'", "`file(a.yml` has no `)`"),
-            ("x: '${strToBool(maybe)}'", "`strToBool` takes true, false, 1 or 0, not `maybe`"),
+            ("x: '${strToBool(maybe)}'", "`strToBool` accepts true, false, 1 or 0, not `maybe`"),
         ] {
             assert_eq!(x(text), Err(why.to_owned()), "{text}");
         }

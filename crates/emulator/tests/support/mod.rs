@@ -188,7 +188,7 @@ impl Alb {
         })
     }
 
-    /// Whether such a notice has come so far.
+    /// Returns whether such a notice has arrived.
     pub fn has_seen(&mut self, wanted: impl Fn(&Notice) -> bool) -> bool {
         while let Ok(notice) = self.notices.try_recv() {
             self.seen.push_back(notice);
@@ -268,7 +268,7 @@ impl Client {
     }
 }
 
-/// Whether a process with this id exists and is not a zombie.
+/// Returns whether a process with this ID exists and is not a zombie.
 pub fn is_alive(pid: u64) -> bool {
     !matches!(state_of(pid), None | Some('Z'))
 }

@@ -6,10 +6,50 @@
 mod request;
 mod response;
 
-pub(crate) use request::decode_request;
+use crate::front::Format;
+
+pub(crate) use request::format_of;
 pub use request::{EncodeRequestError, RequestLine, encode_request};
-pub(crate) use response::encode_response;
 pub use response::{Reply, ReplyError, decode_response};
+
+/// ALB with `headers`; see [`HeaderMode::Single`]. It recognizes and reads the events of both modes.
+pub static SINGLE: Format = ALB;
+
+/// ALB with `multiValueHeaders`; see [`HeaderMode::Multi`].
+pub static MULTI: Format =
+    Format { name: "alb-multi", encode: |response, out| response::encode(HeaderMode::Multi, response, out), ..ALB };
+
+const ALB: Format = Format {
+    name: "alb-single",
+    service: "the load balancer",
+    prefix: r#"{"requestContext":{"elb":{"#,
+    recognizes: |shape| shape.context_has("elb"),
+    decode: request::decode,
+    encode: |response, out| response::encode(HeaderMode::Single, response, out),
+    // Plain text takes at least its own length in the reply.
+    max_response_bytes: MAX_RESPONSE_JSON,
+};
+
+/// The target group attribute `lambda.multi_value_headers.enabled`: the shape of header fields (and, in requests, of
+/// query parameters). It holds for the request and its reply alike (ELB guide, "Lambda functions as targets").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeaderMode {
+    /// `headers`: one string for each name; the default of a target group.
+    Single,
+    /// `multiValueHeaders`: an array of strings for each name.
+    Multi,
+}
+
+impl HeaderMode {
+    /// The event format of target groups in this mode.
+    #[must_use]
+    pub fn format(self) -> &'static Format {
+        match self {
+            HeaderMode::Single => &SINGLE,
+            HeaderMode::Multi => &MULTI,
+        }
+    }
+}
 
 /// Content of a request, bytes before base64; above it ALB answers 413 (ELB guide, "Lambda functions as targets").
 pub const MAX_REQUEST_BODY: usize = 1024 * 1024;

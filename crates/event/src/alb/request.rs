@@ -12,9 +12,10 @@ use http::uri::{PathAndQuery, Uri};
 use http::{Method, Request};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::HeaderMode;
 use crate::content;
 use crate::json::{Text, write_string};
-use crate::{DecodeError, Event, EventFormat, HeaderMode, Undecodable};
+use crate::{DecodeError, Event, Format, Front, Undecodable};
 
 /// ALB's health checker has no other field than this one (ELB guide, "Lambda functions as targets").
 const HEALTH_CHECKER: &[u8] = b"ELB-HealthChecker/";
@@ -24,19 +25,14 @@ const LARGE_EVENT: usize = 64 * 1024;
 
 // === The function's side
 
-pub(crate) fn decode_request(event: &Bytes) -> Result<Event, Undecodable> {
-    read(event).map_err(|error| Undecodable { format: EventFormat::Alb(mode_of(event)), error })
+pub(super) fn decode(event: &Bytes, text: &str) -> Result<Event, Undecodable> {
+    read(event, text).map_err(|error| Undecodable { format: format_of(event), error })
 }
 
-fn read(event: &Bytes) -> Result<Event, DecodeError> {
-    // Checked once as a whole, which is several times cheaper than string by string.
-    let text = std::str::from_utf8(event).map_err(|_| DecodeError::NotUtf8)?;
+fn read(event: &Bytes, text: &str) -> Result<Event, DecodeError> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let members = MembersSeed { event }.deserialize(&mut deserializer).map_err(DecodeError::json)?;
     deserializer.end().map_err(DecodeError::json)?;
-    if !members.from_elb {
-        return Err(DecodeError::UnknownFormat);
-    }
     let method = members.method.ok_or(DecodeError::Missing("httpMethod"))?;
     let path = members.path.ok_or(DecodeError::Missing("path"))?;
 
@@ -55,8 +51,9 @@ fn read(event: &Bytes) -> Result<Event, DecodeError> {
             detach(&mut request);
         }
     }
+    let front = Front::from_fields(members.mode.format(), request.headers());
     let is_health_check = is_health_check(request.headers());
-    Ok(Event { format: EventFormat::Alb(members.mode), request, is_health_check })
+    Ok(Event { request, front: Front { is_health_check, ..front } })
 }
 
 /// Copies what a request still shares with its event, so that the event's memory is free while a back end is asked.
@@ -102,7 +99,7 @@ fn target(path: Bytes, query: BytesMut) -> Result<Uri, DecodeError> {
     }
 }
 
-/// What RFC 3986 does not allow in a target, for a message. Much of it passes all the same, as servers take it.
+/// Names, for a message, the first problem that RFC 3986 has with a target. Servers accept many such targets, and so do we.
 fn why_no_target(target: &[u8]) -> String {
     let is_wrong = |byte: &u8| byte.is_ascii_control() || b" \"#<>`".contains(byte);
     match target.iter().copied().find(is_wrong) {
@@ -111,22 +108,21 @@ fn why_no_target(target: &[u8]) -> String {
     }
 }
 
-/// The mode of an event that could not be decoded, so that its sender can read the answer.
-fn mode_of(event: &[u8]) -> HeaderMode {
+/// The format of an event that cannot be decoded, as far as it shows one, so that its sender can read the response.
+pub(crate) fn format_of(event: &[u8]) -> &'static Format {
     #[derive(serde::Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Peek {
         multi_value_headers: Option<IgnoredAny>,
     }
     match serde_json::from_slice::<Peek>(event) {
-        Ok(Peek { multi_value_headers: Some(_) }) => HeaderMode::Multi,
-        _ => HeaderMode::Single,
+        Ok(Peek { multi_value_headers: Some(_) }) => &super::MULTI,
+        _ => &super::SINGLE,
     }
 }
 
 /// The event's members, as far as a request needs them.
 struct Members<'a> {
-    from_elb: bool,
     mode: HeaderMode,
     method: Option<Text<'a>>,
     path: Option<Text<'a>>,
@@ -157,7 +153,6 @@ impl<'de> Visitor<'de> for MembersSeed<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut members = Members {
-            from_elb: false,
             mode: HeaderMode::Single,
             method: None,
             path: None,
@@ -168,7 +163,6 @@ impl<'de> Visitor<'de> for MembersSeed<'_> {
         };
         while let Some(key) = map.next_key::<Text<'de>>()? {
             match &*key.0 {
-                "requestContext" => members.from_elb = map.next_value_seed(FromElb)?,
                 "httpMethod" => members.method = map.next_value()?,
                 "path" => members.path = map.next_value()?,
                 "body" => members.body = map.next_value()?,
@@ -224,22 +218,6 @@ fn append_field(fields: &mut HeaderMap, event: &Bytes, name: &Text<'_>, value: T
         .map_err(|_| format!("the value of field `{field}` has a control character"))?;
     fields.try_append(field, value).map_err(|_| "there are too many fields".to_owned())?;
     Ok(())
-}
-
-/// `requestContext` as a value: does it come from a load balancer?
-struct FromElb;
-
-impl<'de> DeserializeSeed<'de> for FromElb {
-    type Value = bool;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
-        #[derive(serde::Deserialize)]
-        struct RequestContext {
-            elb: Option<IgnoredAny>,
-        }
-        let context: Option<RequestContext> = serde::Deserialize::deserialize(deserializer)?;
-        Ok(context.is_some_and(|context| context.elb.is_some()))
-    }
 }
 
 /// An object of strings, or of arrays of strings, handed to a function pair by pair in the event's order. `null` is
@@ -328,7 +306,7 @@ where
 
 // === ALB's side
 
-/// What ALB cannot put into an event: access log reason `LambdaBadRequest`.
+/// A request that ALB cannot put into an event; `error_reason` in its access log is `LambdaBadRequest`.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum EncodeRequestError {
     /// JSON strings are Unicode.
@@ -349,7 +327,7 @@ pub struct RequestLine<'a> {
     pub method: &'a str,
     /// Percent-encoded as sent.
     pub path: &'a [u8],
-    /// What follows the `?`; `None` is the same as empty.
+    /// The part after the `?`; `None` is the same as empty.
     pub query: Option<&'a [u8]>,
 }
 
@@ -467,7 +445,7 @@ fn write_groups(out: &mut Vec<u8>, mode: HeaderMode, groups: &Groups<'_>) {
     out.push(b'}');
 }
 
-/// Whether ALB hands the content on as text: its type says so and it is not encoded (ELB guide, "Lambda functions as
+/// Returns whether ALB hands content on as text: its type says so and it is not encoded (ELB guide, "Lambda functions as
 /// targets"). Content without a type is not text.
 fn is_text(fields: &HeaderMap) -> bool {
     if fields.contains_key(CONTENT_ENCODING) {
@@ -502,7 +480,7 @@ mod tests {
             ("a".repeat(100_000), false, true),
         ] {
             let event = event(&body, is_base64);
-            let request = decode_request(&event).unwrap().request;
+            let request = crate::decode_request(crate::FORMATS, &event).unwrap().request;
             assert_eq!(event.is_unique(), !is_kept);
             assert_eq!(
                 (request.uri().to_string().as_str(), &request.headers()["x-a"]),

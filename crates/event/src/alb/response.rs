@@ -10,22 +10,19 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{MAX_RESPONSE_FIELDS, MAX_RESPONSE_JSON};
+use super::{HeaderMode, MAX_RESPONSE_FIELDS, MAX_RESPONSE_JSON};
+use crate::EncodeError;
 use crate::content;
 use crate::json::{write_field_value, write_string};
-use crate::{EncodeError, HeaderMode};
 
 // === The function's side
 
 /// Writes no `null` and only string values: ALB answers 502 to anything else.
-pub(crate) fn encode_response(
-    mode: HeaderMode,
-    response: &Response<Bytes>,
-    out: &mut Vec<u8>,
-) -> Result<(), EncodeError> {
+pub(super) fn encode(mode: HeaderMode, response: &Response<Bytes>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    let service = mode.format().service;
     let fields_size = size_of_fields(response.headers());
     if fields_size > MAX_RESPONSE_FIELDS {
-        return Err(EncodeError::FieldsTooLarge { size: fields_size, limit: MAX_RESPONSE_FIELDS });
+        return Err(EncodeError::FieldsTooLarge { service, size: fields_size, limit: MAX_RESPONSE_FIELDS });
     }
     let start = out.len();
     out.reserve(256 + fields_size + response.body().len() * 4 / 3);
@@ -54,7 +51,7 @@ pub(crate) fn encode_response(
         }
         Err(size) => {
             out.truncate(start);
-            Err(EncodeError::TooLarge { size: envelope + size, limit: MAX_RESPONSE_JSON })
+            Err(EncodeError::TooLarge { service, size: envelope + size, limit: MAX_RESPONSE_JSON })
         }
     }
 }
@@ -133,13 +130,13 @@ fn spelling(name: &str, mut index: usize) -> String {
 /// A reply that ALB accepts.
 #[derive(Debug)]
 pub struct Reply {
-    /// What the client gets, before the load balancer adds its own fields.
+    /// The response for the client, before the load balancer adds its own fields.
     pub response: Response<Bytes>,
-    /// What ALB loses of it without a word, one line each.
+    /// The parts of the reply that ALB drops silently, one line each.
     pub warnings: Vec<String>,
 }
 
-/// Why ALB answers 502 instead of passing a reply on.
+/// The reason why ALB answers 502 instead of passing a reply on.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplyError {
     /// Over [`MAX_RESPONSE_JSON`].
@@ -156,7 +153,7 @@ pub enum ReplyError {
     Member {
         /// Its name.
         member: &'static str,
-        /// What is wrong with it and what it should be.
+        /// The problem, and the value that ALB expects.
         problem: String,
     },
 }

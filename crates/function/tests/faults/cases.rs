@@ -115,23 +115,28 @@ const CASE: Case = Case {
 /// No connection.
 const UNCONNECTED: Case = Case { when: Accepted, sent: 0, pitfalls: "G15", ..CASE };
 const BAD_CERTIFICATE: Case = Case { error: "tls_certificate_error", sent: 0, pitfalls: "T25, G22", ..CASE };
-const TIMEOUT: Case =
-    Case { status: 504, error: "http_response_timeout", detail: "no complete answer in time", pitfalls: "G15", ..CASE };
+const TIMEOUT: Case = Case {
+    status: 504,
+    error: "http_response_timeout",
+    detail: "no complete response in time",
+    pitfalls: "G15",
+    ..CASE
+};
 /// The connection broke without an answer.
 const BROKEN: Case = Case {
     error: "connection_terminated",
-    detail: "the connection broke before the answer: ",
+    detail: "the connection closed before the response: ",
     pitfalls: "G15, G17",
     ..CASE
 };
 /// It broke within the answer.
 const INCOMPLETE: Case =
-    Case { error: "http_response_incomplete", detail: "the answer is incomplete: ", pitfalls: "T16", ..CASE };
+    Case { error: "http_response_incomplete", detail: "the response is incomplete: ", pitfalls: "T16", ..CASE };
 const INVALID: Case =
-    Case { error: "http_protocol_error", detail: "the answer is not valid HTTP: ", pitfalls: "T16", ..CASE };
+    Case { error: "http_protocol_error", detail: "the response is not valid HTTP: ", pitfalls: "T16", ..CASE };
 const CODED: Case = Case {
     error: "http_response_transfer_coding",
-    detail: "the answer has a `Transfer-Encoding`",
+    detail: "the response has a `Transfer-Encoding`",
     pitfalls: "T16",
     ..CASE
 };
@@ -210,7 +215,7 @@ const HTTP1: &[Case] = &[
         fault: "resets before TLS",
         acts: &[Reset],
         error: "connection_terminated",
-        detail: "the connection broke before it could be used: ",
+        detail: "the connection closed before it could be used: ",
         ..UNCONNECTED
     },
     // TLS.
@@ -234,14 +239,14 @@ const HTTP1: &[Case] = &[
         fault: "resets in TLS",
         acts: &[Write(b"\x16\x03\x03\x00\x7a\x02\x00"), Pause, Reset],
         error: "connection_terminated",
-        detail: "the connection broke before it could be used: ",
+        detail: "the connection closed before it could be used: ",
         ..UNCONNECTED
     },
     Case {
         fault: "closes in TLS",
         acts: &[Write(b"\x16\x03\x03\x00\x7a\x02\x00"), Close],
         error: "connection_terminated",
-        detail: "the connection broke before it could be used: ",
+        detail: "the connection closed before it could be used: ",
         ..UNCONNECTED
     },
     Case {
@@ -586,7 +591,7 @@ const HTTP1: &[Case] = &[
         pitfalls: "T6, G20",
         acts: &[Write(b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")],
         error: "http_protocol_error",
-        detail: "the answer has the status 101",
+        detail: "the response has the invalid status 101",
         ..CASE
     },
     Case {
@@ -671,7 +676,7 @@ const HTTP1: &[Case] = &[
         pitfalls: "T6",
         acts: &[Write(b"HTTP/1.1 999 No\r\ncontent-length: 4\r\n\r\nfine")],
         error: "http_protocol_error",
-        detail: "the answer has the status 999",
+        detail: "the response has the invalid status 999",
         ..CASE
     },
     Case { fault: "speaks another protocol", acts: &[Write(b"220 smtp.example.com ESMTP\r\n")], ..INVALID },

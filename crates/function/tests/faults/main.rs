@@ -109,7 +109,6 @@ fn run(case: &'static Case, runtime: &Runtime) -> String {
     assert!(line["detail"].is_string() == line["error"].is_string(), "{name}: {line}");
     assert_eq!(line["attempts"], case.sent, "{name}: {line}");
     let reached = set.stage.served();
-    // T20
     let may_repeat = case.method != "POST" || case.status == 200;
     assert!(may_repeat || reached.len() <= served_before + 1, "{name}: the back end had it {reached:?}");
 

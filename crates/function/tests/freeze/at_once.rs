@@ -17,7 +17,7 @@ use crate::{Figures, LIMIT, Random, signal};
 
 const AT_ONCE: usize = 8;
 
-#[test] // G17, T19, T20, G25
+#[test] // connections die while the process is frozen
 fn side_by_side_each_gets_its_own_answer() {
     crate::run("at once", |random, runtime, invocations| Run::start(random, runtime).go(invocations));
 }

@@ -12,7 +12,7 @@ use crate::origin::Tls;
 use crate::support::{Function, event};
 use crate::{Figures, LIMIT, Random, signal};
 
-#[test] // G17, T20, G25
+#[test] // connections die while the process is frozen
 fn nothing_is_lost_and_nothing_repeated_that_must_not_be() {
     crate::run("between invocations", |random, runtime, invocations| Run::start(random, runtime).go(invocations));
 }

@@ -15,7 +15,7 @@ use crate::records::{Known, check, of_mirror, of_primary};
 use crate::support::{Function, event};
 use crate::{Figures, LIMIT, Random, signal};
 
-#[test] // T19, T20, T22
+#[test] // the process is frozen while copies are on their way
 fn copies_are_compared_or_lost_and_never_felt() {
     crate::run("copies", |random, runtime, invocations| Run::start(random, runtime).go(invocations));
 }

@@ -24,7 +24,7 @@ fn still(function: &Function, length: Duration, meanwhile: impl FnOnce()) {
     signal(function, Signal::CONT);
 }
 
-#[test] // G25
+#[test]
 fn a_request_whose_time_is_over_before_it_begins_is_not_sent() {
     let back_end = held();
     back_end.release(9);
@@ -42,7 +42,7 @@ fn a_request_whose_time_is_over_before_it_begins_is_not_sent() {
     assert_eq!(asked, ["GET /first HTTP/1.1", "GET /next HTTP/1.1"]);
 }
 
-#[test] // G25
+#[test]
 fn a_time_that_ends_while_the_process_stands_still_is_over_when_it_goes_on() {
     let back_end = held();
     let folder = tempfile::tempdir().unwrap();
@@ -72,7 +72,7 @@ fn a_time_that_ends_while_the_process_stands_still_is_over_when_it_goes_on() {
     }
 }
 
-#[test] // G25
+#[test]
 fn a_retry_is_not_sent_when_its_time_was_over_in_the_wait_before_it() {
     let (tell, asked) = channel();
     let tell = Mutex::new(tell);
@@ -97,7 +97,7 @@ fn a_retry_is_not_sent_when_its_time_was_over_in_the_wait_before_it() {
     assert_eq!(asked.try_iter().count(), 0, "sent again after its time");
 }
 
-#[test] // G25
+#[test]
 fn an_answer_that_came_while_the_process_stood_still_is_not_too_late() {
     let back_end = held();
     let folder = tempfile::tempdir().unwrap();
@@ -139,7 +139,7 @@ fn comparisons(log: &[Value]) -> Vec<Value> {
     comparisons.map(|line| json!([line["request_id"], line["verdict"], line["reason"], line["mirror"]["ms"]])).collect()
 }
 
-#[test] // T22
+#[test]
 fn a_copy_that_is_on_its_way_while_the_process_stands_still_is_lost() {
     let cases = [
         // Its own time would be over, which otherwise is a difference.
@@ -184,7 +184,7 @@ fn copy_on_its_way(keys: &str, is_answered: bool) {
     }
 }
 
-#[test] // T22
+#[test]
 fn a_second_question_is_lost_alone_if_the_process_stands_still_then() {
     let (primary, mirror) = (held(), held());
     mirror.release(1);
@@ -200,7 +200,7 @@ fn a_second_question_is_lost_alone_if_the_process_stands_still_then() {
     assert_eq!(json!(said), json!([["mirror", "match", null], ["self", "lost", "frozen"]]));
 }
 
-#[test] // T22
+#[test]
 fn a_copy_is_not_begun_when_the_time_for_it_is_over() {
     let (primary, mirror) = (held(), held());
     let (_folder, function) = mirrored(&primary, &mirror, "budget: 60s");

@@ -34,12 +34,12 @@ pub(super) struct Connector {
 #[derive(Debug)]
 pub(crate) struct Opened {
     stream: Stream,
-    /// Where it leads.
+    /// The address and port that was reached.
     pub(crate) address: SocketAddr,
 }
 
 impl Opened {
-    /// What TLS agreed on, if it is used.
+    /// The TLS session, if there is one.
     pub(crate) fn session(&self) -> Option<&ClientConnection> {
         self.stream.session()
     }

@@ -1,5 +1,5 @@
-//! What one environment has seen of a back end: whether it counts as down (`outlier`), and how many retries it may still
-//! get (`retry.budget`). Both by observation only, nothing asks the back end.
+//! The health of a back end as one environment has seen it: whether its circuit breaker is open (`outlier`), and how many
+//! retries it may still get (`retry.budget`). Both come from observing requests; nothing probes the back end.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -11,7 +11,7 @@ use crossfade_route::{Outlier, Retry};
 const MAX_SAVED: u32 = 10 * RETRY;
 const RETRY: u32 = 100;
 
-/// What an attempt says about its back end.
+/// The result of an attempt, as the circuit breaker counts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sign {
     /// An answer of its own.
@@ -43,12 +43,13 @@ impl Health {
         Health { outlier, earned: retry.map_or(0, |retry| retry.budget), state: Mutex::new(state) }
     }
 
-    /// Whether the back end counts as down. After its time it does not, and the next failure is enough for another.
+    /// Returns whether the circuit breaker is open. Once its time has passed it is closed, and one more failure opens it
+    /// again.
     pub(crate) fn is_down(&self, now: SystemTime) -> bool {
         self.down_for(now).is_some()
     }
 
-    /// For how long it still counts as down, if it does.
+    /// Time until the circuit breaker closes, if it is open.
     pub(crate) fn down_for(&self, now: SystemTime) -> Option<Duration> {
         let outlier = self.outlier?;
         let until = self.with(|state| state.down_until)?;

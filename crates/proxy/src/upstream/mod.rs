@@ -1,7 +1,7 @@
 //! The live client of one back end: connections kept across invocations, one request over one of them.
 //!
 //! Owns the pool and its rules for connections that died while the environment was frozen. Whether a failed request
-//! may be sent again is `attempt`'s decision; it is told here what was sent and received.
+//! may be sent again is `attempt`'s decision; this module says how much was sent and received.
 
 mod connect;
 mod health;
@@ -40,7 +40,7 @@ const MAX_IDLE_FOR_ONCE: Duration = Duration::from_secs(4);
 /// Idle HTTP/1.1 connections kept: more than one only where invocations run side by side.
 const MAX_IDLE_CONNECTIONS: usize = 32;
 
-/// Makes the clients of one configuration. What is equal in them is there once.
+/// Makes the clients of one configuration. Equal TLS settings are shared.
 #[derive(Debug)]
 pub(crate) struct Upstreams<'c> {
     tls: TlsConfigs<'c>,
@@ -74,7 +74,7 @@ pub(crate) struct Upstream {
 struct Idle {
     connection: Connection,
     since: SystemTime,
-    /// How long the back end said it would keep it.
+    /// The idle time that the back end has announced.
     keep_alive: Option<Duration>,
 }
 
@@ -91,14 +91,14 @@ enum Sender {
     Http2(http2::SendRequest<Full<Bytes>>),
 }
 
-/// What went wrong with a request on a connection, and what is known of how far it got.
+/// A failed request on a connection, and its known progress.
 #[derive(Debug)]
 pub(crate) struct SendFailure {
     pub(crate) error: hyper::Error,
     pub(crate) progress: Progress,
 }
 
-/// How far a failed request got.
+/// The progress of a failed request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Progress {
     /// The back end cannot have seen any of it.
@@ -144,7 +144,7 @@ impl Upstream {
         self.connector.connect(time).await
     }
 
-    /// Where the back end can be reached: names or addresses with their ports, in the order in which they are tried.
+    /// Names or addresses of the back end with their ports, in the order in which they are tried.
     pub(crate) fn destinations(&self) -> &[(String, u16)] {
         self.connector.destinations()
     }
@@ -184,8 +184,8 @@ impl Upstream {
     }
 }
 
-/// Whether the back end says over HTTP/2 that it has not looked at the request (RFC 9113 section 8.7): it refuses the
-/// stream, or has closed the connection, in an orderly way, to streams as late as this one. The library tells only those.
+/// Returns whether the back end says over HTTP/2 that it has not processed the request (RFC 9113 section 8.7): it rejects
+/// the stream, or has closed the connection in an orderly way before it. The library reports only these two cases.
 fn was_refused(error: &hyper::Error) -> bool {
     let cause = error.source().and_then(|cause| cause.downcast_ref::<h2::Error>());
     cause.is_some_and(|cause| {
@@ -196,8 +196,8 @@ fn was_refused(error: &hyper::Error) -> bool {
 }
 
 impl Connection {
-    /// Whether a request can be sent at once. Not so where the connection is closed, nor where the previous request is
-    /// still being sent: a back end may answer before it has read all, and then read no more.
+    /// Returns whether a request can be sent at once. It cannot if the connection is closed, or if the previous request is
+    /// still being sent: a back end may respond before it has read everything, and then read no more.
     async fn is_ready(&mut self) -> bool {
         std::future::poll_fn(|cx| {
             let poll = match &mut self.sender {

@@ -15,7 +15,7 @@ use tokio_rustls::client::TlsStream;
 /// A TLS record is at most 16 KiB; reading several at once saves most system calls on large answers.
 const READ_BUFFER: usize = 64 * 1024;
 
-/// So much is read in a row before others get their turn. What HTTP reads and throws away, such as informational answers,
+/// Bytes that are read in a row before other tasks get their turn. Messages that HTTP reads and discards, such as informational answers,
 /// would otherwise hold up the clock for as long as it comes.
 const TURN: usize = 64 * 1024;
 
@@ -45,17 +45,18 @@ pub(super) struct Socket {
     traffic: Traffic,
 }
 
-/// What passed a connection so far, and whether others may use it. Shared with whoever asks how far a request got.
+/// Counts of the bytes on a connection, and whether other requests may use it. Shared with the code that needs to know how
+/// far a request got.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Traffic(Arc<Counters>);
 
 #[derive(Debug, Default)]
 struct Counters {
-    /// Bytes that HTTP has read. What TLS has for itself, such as tickets, is not in it.
+    /// Bytes that HTTP has read, without those that TLS keeps to itself, such as tickets.
     read: AtomicU64,
-    /// How often HTTP had something to write.
+    /// Number of writes by HTTP.
     given: AtomicU64,
-    /// Bytes that the system took for the socket. What TLS has to say for itself is in it.
+    /// Bytes that the system accepted for the socket, including TLS's own messages.
     sent: AtomicU64,
     /// The connection is for the request that is on it, and no other.
     is_kept_from_others: AtomicBool,
@@ -86,7 +87,7 @@ impl Traffic {
 }
 
 impl Snapshot {
-    /// Whether nothing that HTTP wrote since then can have left. An alert or the end of TLS alone is nothing of HTTP.
+    /// Returns whether nothing that HTTP has written since then can have left. A TLS alert alone does not count.
     pub(super) fn nothing_sent_until(self, later: Snapshot) -> bool {
         self.given == later.given || self.sent == later.sent
     }
@@ -144,7 +145,7 @@ impl AsyncWrite for Socket {
     }
 }
 
-/// What TLS reads from.
+/// A buffer for TLS to read from.
 pub(super) fn buffered(socket: Socket) -> BufReader<Socket> {
     BufReader::with_capacity(READ_BUFFER, socket)
 }
@@ -164,7 +165,7 @@ impl Stream {
         self.traffic.clone()
     }
 
-    /// What TLS has agreed on; `None` without TLS.
+    /// The TLS session; `None` without TLS.
     pub(super) fn session(&self) -> Option<&ClientConnection> {
         match &self.transport {
             Transport::Plain(_) => None,
@@ -213,7 +214,7 @@ fn poll_read_records(
         let before = buf.filled().len();
         match Pin::new(&mut *tls).poll_read(cx, buf) {
             Poll::Ready(Ok(())) => {}
-            // What was read before is handed out first; the error or the wait comes again.
+            // Bytes that were read before are returned first; the error or the wait comes again.
             _ if before > start => return Poll::Ready(Ok(())),
             other => return other,
         }

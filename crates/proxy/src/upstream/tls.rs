@@ -14,7 +14,7 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStor
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 
-/// Why no client can be made for a back end.
+/// A reason why no client can be made for a back end.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// A file of certificates that holds none.
@@ -22,7 +22,7 @@ pub enum SetupError {
     CaFile {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The problem.
         reason: String,
     },
     /// A client certificate that cannot be used.
@@ -30,11 +30,11 @@ pub enum SetupError {
     ClientCert {
         /// The back end.
         backend: String,
-        /// What is wrong.
+        /// The problem.
         reason: String,
     },
     /// A name that no certificate can have. Not which one: it may be a value from the environment.
-    #[error("back end `{backend}`: its name is none that a certificate can have; set `tls.serverName` to one")]
+    #[error("back end `{backend}`: no certificate can have its name; set `tls.serverName`")]
     ServerName {
         /// The back end.
         backend: String,
@@ -44,7 +44,7 @@ pub enum SetupError {
     Tls(#[from] rustls::Error),
 }
 
-/// How to open TLS to a back end.
+/// TLS settings for connections to a back end.
 #[derive(Clone)]
 pub(super) struct Tls {
     pub(super) config: Arc<ClientConfig>,
@@ -57,7 +57,7 @@ pub(super) struct Tls {
 pub(super) struct TlsConfigs<'c> {
     cert_file: Option<&'c PemFile>,
     provider: Arc<CryptoProvider>,
-    /// How many sessions one setting may have to keep for its back ends.
+    /// Number of sessions to keep for all back ends with the same settings.
     sessions: usize,
     verifiers: HashMap<Option<&'c Path>, Arc<Verifier>>,
     configs: HashMap<Setting<'c>, Arc<ClientConfig>>,
@@ -167,7 +167,7 @@ fn identity(cert: &ClientCert) -> Result<(Vec<CertificateDer<'static>>, PrivateK
     Ok((chain, key))
 }
 
-/// Who is taken for the back end. Whoever it is, that it has the key of the certificate it shows is checked.
+/// The certificates that identify the back end. In every case it must prove that it has the key of its certificate.
 #[derive(Debug)]
 struct Verifier {
     trust: Trust,
@@ -178,7 +178,7 @@ struct Verifier {
 enum Trust {
     /// `insecureSkipVerify`.
     Anyone,
-    /// Who has a certificate of one of these authorities.
+    /// A certificate for the expected name, issued by one of these authorities.
     Named {
         roots: RootCertStore,
         /// The certificates of the files. Who shows one of them needs no authority: that is how a self-signed one is trusted.
@@ -231,7 +231,7 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// Whether a certificate cannot be used whoever vouches for it.
+/// Returns whether a certificate is invalid, whoever issued it.
 fn is_unusable(error: &CertificateError) -> bool {
     matches!(
         error,

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use crossfade_proxy::{Exchange, Invocation, Limits, Proxy};
+use crossfade_event::{Front, alb};
+use crossfade_proxy::{Exchange, Invocation, Proxy};
 use crossfade_route::{Nothing, PemFile, RoutingTable, Surroundings};
 use http::{HeaderMap, Method, Request};
 #[allow(unused_imports, reason = "every test binary uses its own part")]
@@ -43,8 +44,7 @@ pub fn config(text: &str, ca_pems: &[&[u8]]) -> Proxy {
 
 /// The same with files.
 pub fn config_with(text: &str, surroundings: &dyn Surroundings, ca_pems: &[&[u8]]) -> Proxy {
-    let limits = Limits { response_bytes: 1024 * 1024 };
-    Proxy::new(table(text, surroundings), cert_file(ca_pems), "crossfade-test", limits).unwrap()
+    Proxy::new(table(text, surroundings), cert_file(ca_pems), "crossfade-test").unwrap()
 }
 
 /// The proxy that takes the place of another one when this has become its configuration.
@@ -92,7 +92,8 @@ pub async fn ask_later(proxy: &Proxy, request: Request<Bytes>, later: Duration) 
 }
 
 async fn ask_at(proxy: &Proxy, request: Request<Bytes>, limit: Duration, time: SystemTime) -> Answer {
-    let invocation = invocation(limit, time);
+    let front = Front::from_fields(&alb::SINGLE, request.headers());
+    let invocation = Invocation { front, ..invocation(limit, time) };
     let Exchange { response, record, pending } = proxy.handle(request, &invocation).await;
     let (head, body) = response.into_parts();
     let record = serde_json::to_value(record).unwrap();
@@ -107,6 +108,7 @@ async fn ask_at(proxy: &Proxy, request: Request<Bytes>, limit: Duration, time: S
 pub fn invocation(limit: Duration, time: SystemTime) -> Invocation {
     let started = Instant::now();
     Invocation {
+        front: Front::new(&alb::SINGLE),
         request_id: "8476a536-e9f4-11e8-9739-2dfe598c3fcd".to_owned(),
         trace_id: None,
         deployment: None,

@@ -1,4 +1,4 @@
-//! `compare` of a mirror: what counts as a difference. How it is found is `crossfade-compare`'s.
+//! `compare` of a mirror: the rules of comparison. `crossfade-compare` applies them.
 
 use crossfade_compare::{
     Accepted, Date, FieldNames, PathTemplate, Place, Pointer, Rules, Tolerance, TreatEqual, Unordered,
@@ -7,25 +7,25 @@ use crossfade_document::Node;
 
 use super::forward::field_name;
 use crate::mirror::Share;
-use crate::read::{Findings, Read};
+use crate::read::{Collector, Read};
 
-/// The rules, or `None` for `compare: false`; and the share of requests that the first back end gets twice.
-pub(super) fn read(node: Option<&Node>, mistakes: &mut Findings) -> (Option<Rules>, Share) {
+/// Returns the rules, or `None` for `compare: false`, and the share of requests for self-comparison.
+pub(super) fn read(node: Option<&Node>, diagnostics: &mut Collector) -> (Option<Rules>, Share) {
     let usual = (Some(Rules::default()), Share::default());
     let Some(node) = node else { return usual };
     if node.as_text().is_some() {
-        return match node.boolean(mistakes) {
+        return match node.boolean(diagnostics) {
             Some(false) => (None, Share::default()),
             _ => usual,
         };
     }
-    read_rules(node, mistakes).unwrap_or(usual)
+    read_rules(node, diagnostics).unwrap_or(usual)
 }
 
-fn read_rules(node: &Node, mistakes: &mut Findings) -> Option<(Option<Rules>, Share)> {
+fn read_rules(node: &Node, diagnostics: &mut Collector) -> Option<(Option<Rules>, Share)> {
     let [headers, ignore, unordered, tolerance, treat_equal, accepted, noise, keep_values, redact, endpoints] = node
         .keys(
-            mistakes,
+            diagnostics,
             [
                 "headers",
                 "ignore",
@@ -40,88 +40,88 @@ fn read_rules(node: &Node, mistakes: &mut Findings) -> Option<(Option<Rules>, Sh
             ],
         )?;
     let self_compare = noise.and_then(|node| {
-        let [self_compare] = node.keys(mistakes, ["selfCompare"])?;
-        self_compare?.share(mistakes)
+        let [self_compare] = node.keys(diagnostics, ["selfCompare"])?;
+        self_compare?.share(diagnostics)
     });
     let rules = Rules {
-        headers: headers.and_then(|node| read_headers(node, mistakes)).unwrap_or_default(),
-        ignore: list(ignore, mistakes, read_place),
-        unordered: list(unordered, mistakes, read_unordered),
-        tolerance: tolerance.map(|node| read_tolerance(node, mistakes)).unwrap_or_default(),
-        treat_equal: list(treat_equal, mistakes, read_treat_equal),
-        accepted: list(accepted, mistakes, read_accepted),
-        keep_values: keep_values.and_then(|node| node.boolean(mistakes)).unwrap_or_default(),
-        redact: list(redact, mistakes, read_place),
-        endpoints: list(endpoints, mistakes, read_endpoint),
+        headers: headers.and_then(|node| read_headers(node, diagnostics)).unwrap_or_default(),
+        ignore: list(ignore, diagnostics, read_place),
+        unordered: list(unordered, diagnostics, read_unordered),
+        tolerance: tolerance.map(|node| read_tolerance(node, diagnostics)).unwrap_or_default(),
+        treat_equal: list(treat_equal, diagnostics, read_treat_equal),
+        accepted: list(accepted, diagnostics, read_accepted),
+        keep_values: keep_values.and_then(|node| node.boolean(diagnostics)).unwrap_or_default(),
+        redact: list(redact, diagnostics, read_place),
+        endpoints: list(endpoints, diagnostics, read_endpoint),
     };
     if let Some(node) = redact.filter(|_| !rules.keep_values) {
-        node.doubtful(mistakes, "has no effect without `keepValues: true`: no value gets into the log", None);
+        node.warn(diagnostics, "has no effect without `keepValues: true`: values are not logged", None);
     }
     Some((Some(rules), self_compare.unwrap_or_default()))
 }
 
 fn list<'n, T>(
     node: Option<&'n Node>,
-    mistakes: &mut Findings,
-    read: fn(&'n Node, &mut Findings) -> Option<T>,
+    diagnostics: &mut Collector,
+    read: fn(&'n Node, &mut Collector) -> Option<T>,
 ) -> Vec<T> {
-    let items = node.and_then(|node| node.one_or_more(mistakes)).unwrap_or_default();
-    items.iter().filter_map(|item| read(item, mistakes)).collect()
+    let items = node.and_then(|node| node.one_or_more(diagnostics)).unwrap_or_default();
+    items.iter().filter_map(|item| read(item, diagnostics)).collect()
 }
 
-/// `usual`, `all`, or the names of fields.
-fn read_headers(node: &Node, mistakes: &mut Findings) -> Option<FieldNames> {
+/// Reads `usual`, `all`, or names of fields.
+fn read_headers(node: &Node, diagnostics: &mut Collector) -> Option<FieldNames> {
     match node.as_text() {
         Some("usual") => return Some(FieldNames::Usual),
         Some("all") => return Some(FieldNames::All),
         _ => {}
     }
-    let items = node.one_or_more(mistakes)?;
-    items.iter().map(|item| field_name(item, mistakes)).collect::<Option<_>>().map(FieldNames::Named)
+    let items = node.one_or_more(diagnostics)?;
+    items.iter().map(|item| field_name(item, diagnostics)).collect::<Option<_>>().map(FieldNames::Named)
 }
 
-fn read_place(node: &Node, mistakes: &mut Findings) -> Option<Place> {
-    let place = Place::parse(node.text(mistakes)?);
+fn read_place(node: &Node, diagnostics: &mut Collector) -> Option<Place> {
+    let place = Place::parse(node.text(diagnostics)?);
     if place.is_none() {
         let hint = "write a JSON Pointer like `/items/*/price`, a field's name, `status` or `body`";
-        node.wrong(mistakes, format!("`{}` is no place in an answer", node.shown()), Some(hint.into()));
+        node.error(diagnostics, format!("`{}` is not a place in a response", node.shown()), Some(hint.into()));
     }
     place
 }
 
-fn read_pointer(text: &str, node: &Node, mistakes: &mut Findings) -> Option<Pointer> {
+fn read_pointer(text: &str, node: &Node, diagnostics: &mut Collector) -> Option<Pointer> {
     let pointer = Pointer::parse(text);
     if pointer.is_none() {
         let hint = "write `/items/*/price`: `*` is any one step, `**` any number, `~1` a slash in a name";
-        node.wrong(mistakes, "this is no JSON Pointer", Some(hint.into()));
+        node.error(diagnostics, "invalid JSON Pointer", Some(hint.into()));
     }
     pointer
 }
 
-/// A pointer, or `{pointer, by}`.
-fn read_unordered(node: &Node, mistakes: &mut Findings) -> Option<Unordered> {
+/// Reads a pointer, or `{pointer, by}`.
+fn read_unordered(node: &Node, diagnostics: &mut Collector) -> Option<Unordered> {
     if let Some(text) = node.as_text() {
-        return Some(Unordered { pointer: read_pointer(text, node, mistakes)?, by: None });
+        return Some(Unordered { pointer: read_pointer(text, node, diagnostics)?, by: None });
     }
-    let [pointer, by] = node.keys(mistakes, ["pointer", "by"])?;
+    let [pointer, by] = node.keys(diagnostics, ["pointer", "by"])?;
     let Some(pointer) = pointer else {
-        node.wrong(mistakes, "`pointer` is missing", Some("write `{pointer: /items, by: id}`".into()));
+        node.error(diagnostics, "missing key `pointer`", Some("write `{pointer: /items, by: id}`".into()));
         return None;
     };
-    let by = by.and_then(|node| node.text(mistakes)).map(str::to_owned);
-    Some(Unordered { pointer: read_pointer(pointer.text(mistakes)?, pointer, mistakes)?, by })
+    let by = by.and_then(|node| node.text(diagnostics)).map(str::to_owned);
+    Some(Unordered { pointer: read_pointer(pointer.text(diagnostics)?, pointer, diagnostics)?, by })
 }
 
-/// Distances by pointers.
-fn read_tolerance(node: &Node, mistakes: &mut Findings) -> Vec<(Pointer, Tolerance)> {
+/// Reads a map of tolerances by pointer.
+fn read_tolerance(node: &Node, diagnostics: &mut Collector) -> Vec<(Pointer, Tolerance)> {
     let mut read = Vec::new();
-    for (key, node) in node.map(mistakes).unwrap_or_default() {
-        let pointer = read_pointer(&key.name, node, mistakes);
-        let tolerance = node.text(mistakes).and_then(|text| {
+    for (key, node) in node.map(diagnostics).unwrap_or_default() {
+        let pointer = read_pointer(&key.name, node, diagnostics);
+        let tolerance = node.text(diagnostics).and_then(|text| {
             let tolerance = Tolerance::parse(text);
             if tolerance.is_none() {
-                let hint = "write a distance like 0.01, or a share like 1%";
-                node.wrong(mistakes, format!("`{}` is no tolerance", node.shown()), Some(hint.into()));
+                let hint = "write an absolute difference like 0.01, or a percentage like 1%";
+                node.error(diagnostics, format!("`{}` is not a tolerance", node.shown()), Some(hint.into()));
             }
             tolerance
         });
@@ -130,45 +130,45 @@ fn read_tolerance(node: &Node, mistakes: &mut Findings) -> Vec<(Pointer, Toleran
     read
 }
 
-fn read_treat_equal(node: &Node, mistakes: &mut Findings) -> Option<TreatEqual> {
+fn read_treat_equal(node: &Node, diagnostics: &mut Collector) -> Option<TreatEqual> {
     let words = [
         ("uuid", TreatEqual::Uuid),
         ("timestamp", TreatEqual::Timestamp),
         ("hash", TreatEqual::Hash),
         ("token", TreatEqual::Token),
     ];
-    node.word(mistakes, &words)
+    node.word(diagnostics, &words)
 }
 
-/// A place, or `{pointer, until}`.
-fn read_accepted(node: &Node, mistakes: &mut Findings) -> Option<Accepted> {
+/// Reads a place, or `{pointer, until}`.
+fn read_accepted(node: &Node, diagnostics: &mut Collector) -> Option<Accepted> {
     if node.as_text().is_some() {
-        return Some(Accepted { place: read_place(node, mistakes)?, until: None });
+        return Some(Accepted { place: read_place(node, diagnostics)?, until: None });
     }
-    let [pointer, until] = node.keys(mistakes, ["pointer", "until"])?;
+    let [pointer, until] = node.keys(diagnostics, ["pointer", "until"])?;
     let Some(pointer) = pointer else {
-        node.wrong(mistakes, "`pointer` is missing", Some("write `{pointer: /total, until: 2026-12-31}`".into()));
+        node.error(diagnostics, "missing key `pointer`", Some("write `{pointer: /total, until: 2026-12-31}`".into()));
         return None;
     };
     let until = match until {
         Some(node) => {
-            let date = Date::parse(node.text(mistakes)?);
+            let date = Date::parse(node.text(diagnostics)?);
             if date.is_none() {
-                let hint = "write its last day, like 2026-12-31";
-                node.wrong(mistakes, format!("`{}` is no date", node.shown()), Some(hint.into()));
+                let hint = "write the last day, like 2026-12-31";
+                node.error(diagnostics, format!("`{}` is not a date", node.shown()), Some(hint.into()));
             }
             Some(date?)
         }
         None => None,
     };
-    Some(Accepted { place: read_place(pointer, mistakes)?, until })
+    Some(Accepted { place: read_place(pointer, diagnostics)?, until })
 }
 
-fn read_endpoint(node: &Node, mistakes: &mut Findings) -> Option<PathTemplate> {
-    let template = PathTemplate::parse(node.text(mistakes)?);
+fn read_endpoint(node: &Node, diagnostics: &mut Collector) -> Option<PathTemplate> {
+    let template = PathTemplate::parse(node.text(diagnostics)?);
     if template.is_none() {
-        let hint = "write `/products/{slug}/reviews`; `**` at the end stands for all that follows";
-        node.wrong(mistakes, format!("`{}` names no endpoint", node.shown()), Some(hint.into()));
+        let hint = "write `/products/{slug}/reviews`; a final `**` matches any number of segments";
+        node.error(diagnostics, format!("`{}` is not an endpoint template", node.shown()), Some(hint.into()));
     }
     template
 }

@@ -1,5 +1,5 @@
-//! `conditions` of a route. ALB's six have ALB's meaning but not its limits on length and number: those protect a shared
-//! load balancer, and are for the rules that it evaluates itself.
+//! `conditions` of a route. ALB's six condition types have ALB's semantics but not its limits on length and number:
+//! those protect a shared load balancer, and apply to the rules that ALB evaluates itself.
 
 use std::net::IpAddr;
 
@@ -9,121 +9,122 @@ use http::header::{HOST, HeaderName};
 use ipnet::IpNet;
 
 use super::backends::read_method;
-use crate::read::{Findings, Read};
+use crate::read::{Collector, Read};
 use crate::requirement::Requirement;
 
 /// Reads a map of conditions, all of which must hold.
-pub(super) fn read(node: &Node, mistakes: &mut Findings) -> Vec<Requirement> {
+pub(super) fn read(node: &Node, diagnostics: &mut Collector) -> Vec<Requirement> {
     let known = ["host", "path", "method", "header", "query", "ip", "cookie", "not", "anyOf"];
-    let Some([host, path, method, header, query, ip, cookie, not, any_of]) = node.keys(mistakes, known) else {
+    let Some([host, path, method, header, query, ip, cookie, not, any_of]) = node.keys(diagnostics, known) else {
         return Vec::new();
     };
     let mut all = Vec::new();
-    // The cheapest first.
+    // Cheapest conditions first.
     if let Some(node) = method {
-        let methods = values(node, mistakes, |node, mistakes| Some(read_method(node, mistakes)?.as_str().into()));
+        let methods =
+            values(node, diagnostics, |node, diagnostics| Some(read_method(node, diagnostics)?.as_str().into()));
         all.push(Requirement::Alb(Condition::Method(methods)));
     }
     if let Some(node) = host {
-        all.push(Requirement::Alb(Condition::Host(values(node, mistakes, read_host))));
+        all.push(Requirement::Alb(Condition::Host(values(node, diagnostics, read_host))));
     }
     if let Some(node) = path {
-        all.push(Requirement::Alb(Condition::Path(values(node, mistakes, read_path))));
+        all.push(Requirement::Alb(Condition::Path(values(node, diagnostics, read_path))));
     }
     if let Some(node) = ip {
-        all.push(Requirement::Alb(Condition::Ip(values(node, mistakes, read_range))));
+        all.push(Requirement::Alb(Condition::Ip(values(node, diagnostics, read_range))));
     }
     if let Some(node) = header {
-        all.extend(values(node, mistakes, read_header));
+        all.extend(values(node, diagnostics, read_header));
     }
     if let Some(node) = cookie {
-        all.extend(values(node, mistakes, read_cookie));
+        all.extend(values(node, diagnostics, read_cookie));
     }
     if let Some(node) = query {
-        all.extend(read_query(node, mistakes));
+        all.extend(read_query(node, diagnostics));
     }
     if let Some(node) = not {
-        let group = read_group(node, mistakes);
+        let group = read_group(node, diagnostics);
         all.push(Requirement::Not(group));
     }
     if let Some(node) = any_of {
-        let groups = node.list(mistakes).unwrap_or_default();
-        all.push(Requirement::AnyOf(groups.iter().map(|group| read_group(group, mistakes)).collect()));
+        let groups = node.list(diagnostics).unwrap_or_default();
+        all.push(Requirement::AnyOf(groups.iter().map(|group| read_group(group, diagnostics)).collect()));
     }
     all
 }
 
-/// Conditions within a condition: none at all would hold always.
-fn read_group(node: &Node, mistakes: &mut Findings) -> Vec<Requirement> {
+/// Reads nested conditions. An empty map would always hold, so it is an error.
+fn read_group(node: &Node, diagnostics: &mut Collector) -> Vec<Requirement> {
     if node.as_map().is_some_and(<[_]>::is_empty) {
-        node.wrong(mistakes, "there is no condition", Some("name one, like `path: [/api/*]`".into()));
+        node.error(diagnostics, "expected at least one condition", Some("add one, like `path: [/api/*]`".into()));
     }
-    read(node, mistakes)
+    read(node, diagnostics)
 }
 
-/// One value or a list of them.
+/// Reads one value or a list of values.
 fn values<'n, T>(
     node: &'n Node,
-    mistakes: &mut Findings,
-    read: impl Fn(&'n Node, &mut Findings) -> Option<T>,
+    diagnostics: &mut Collector,
+    read: impl Fn(&'n Node, &mut Collector) -> Option<T>,
 ) -> Vec<T> {
-    let items = node.one_or_more(mistakes).unwrap_or_default();
-    items.iter().filter_map(|item| read(item, mistakes)).collect()
+    let items = node.one_or_more(diagnostics).unwrap_or_default();
+    items.iter().filter_map(|item| read(item, diagnostics)).collect()
 }
 
-/// A text, or one of the ways that a map names by its only key.
+/// Reads a string, or a map whose only key is one of `ways`.
 fn read_pattern<'n, const N: usize>(
     node: &'n Node,
-    mistakes: &mut Findings,
+    diagnostics: &mut Collector,
     ways: [&'static str; N],
     case: Case,
     escapes: Escapes,
 ) -> Option<Pattern> {
-    let text = |node: &'n Node, mistakes: &mut Findings| {
-        let text = node.text(mistakes)?;
+    let text = |node: &'n Node, diagnostics: &mut Collector| {
+        let text = node.text(diagnostics)?;
         if text.is_empty() {
-            node.wrong(mistakes, "is empty", Some("leave it out; for any value write `*`".into()));
+            node.error(diagnostics, "must not be empty", Some("remove it, or write `*` to match any value".into()));
         }
         Some(text).filter(|text| !text.is_empty())
     };
     if !matches!(node.value, Value::Map(_)) {
-        return Some(Pattern::wildcard(text(node, mistakes)?, case, escapes));
+        return Some(Pattern::wildcard(text(node, diagnostics)?, case, escapes));
     }
-    let found = node.keys(mistakes, ways)?;
+    let found = node.keys(diagnostics, ways)?;
     let mut named = ways.into_iter().zip(found).filter_map(|(way, node)| Some((way, node?)));
     let (Some((way, value)), None) = (named.next(), named.next()) else {
         let ways = ways.map(|way| format!("{{{way}: …}}")).join(" or ");
-        node.wrong(mistakes, format!("expected a text or {ways}"), None);
+        node.error(diagnostics, format!("expected a string or {ways}"), None);
         return None;
     };
-    let source = text(value, mistakes)?;
+    let source = text(value, diagnostics)?;
     match way {
         "prefix" => Some(Pattern::path_prefix(source)),
         "exact" => Some(Pattern::exact(source)),
         _ => match Pattern::regex(source, case) {
             Ok(pattern) => Some(pattern),
             Err(error) => {
-                let hint = "no look-around and no back-references; every regex takes linear time";
-                value.wrong(mistakes, format!("this is no regex: {error}"), Some(hint.into()));
+                let hint = "look-around and back-references are not supported";
+                value.error(diagnostics, format!("invalid regex: {error}"), Some(hint.into()));
                 None
             }
         },
     }
 }
 
-fn read_host(node: &Node, mistakes: &mut Findings) -> Option<Pattern> {
-    let pattern = read_pattern(node, mistakes, ["regex"], Case::Insensitive, Escapes::None)?;
+fn read_host(node: &Node, diagnostics: &mut Collector) -> Option<Pattern> {
+    let pattern = read_pattern(node, diagnostics, ["regex"], Case::Insensitive, Escapes::None)?;
     let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._*?[]:".contains(&byte);
     let has_port = pattern.source().contains(':') && !pattern.source().contains('[');
     if pattern.as_regex().is_none() && (has_port || !pattern.source().bytes().all(is_host)) {
         let hint = "write a name without scheme, port and path, like `*.example.com`";
-        node.wrong(mistakes, format!("`{}` is no host", node.shown()), Some(hint.into()));
+        node.error(diagnostics, format!("`{}` is not a valid host", node.shown()), Some(hint.into()));
     }
     Some(pattern)
 }
 
-fn read_path(node: &Node, mistakes: &mut Findings) -> Option<Pattern> {
-    let pattern = read_pattern(node, mistakes, ["regex", "prefix", "exact"], Case::Sensitive, Escapes::None)?;
+fn read_path(node: &Node, diagnostics: &mut Collector) -> Option<Pattern> {
+    let pattern = read_pattern(node, diagnostics, ["regex", "prefix", "exact"], Case::Sensitive, Escapes::None)?;
     if pattern.as_regex().is_some() {
         return Some(pattern);
     }
@@ -131,82 +132,89 @@ fn read_path(node: &Node, mistakes: &mut Findings) -> Option<Pattern> {
     let can_be_glob = node.as_map().is_none();
     let begins = if can_be_glob { source.starts_with(['/', '*', '?']) } else { source.starts_with('/') };
     if !begins {
-        node.wrong(mistakes, "never matches: every path begins with `/`", None);
+        node.error(diagnostics, "never matches: every path begins with `/`", None);
     }
     if let Some(odd) = source.chars().find(|c| !c.is_ascii_graphic() || "#\"<>\\^`{|}".contains(*c)) {
         let hint = "paths are compared as they are sent: percent-encoded, like `/caf%C3%A9`";
-        node.wrong(mistakes, format!("{odd:?} stands in no path"), Some(hint.into()));
+        node.error(diagnostics, format!("{odd:?} cannot occur in a path"), Some(hint.into()));
     }
     if can_be_glob && source.split_once('?').is_some_and(|(_, after)| after.contains('=')) {
-        let hint = "for the query there is a condition: `query: {key: value}`";
-        node.doubtful(mistakes, "`?` stands for any one character here", Some(hint.into()));
+        let hint = "to match the query, use `query: {key: value}`";
+        node.warn(diagnostics, "`?` matches any one character here", Some(hint.into()));
     }
     Some(pattern)
 }
 
-fn read_range(node: &Node, mistakes: &mut Findings) -> Option<IpNet> {
-    let text = node.text(mistakes)?;
+fn read_range(node: &Node, diagnostics: &mut Collector) -> Option<IpNet> {
+    let text = node.text(diagnostics)?;
     let range = text.parse().ok().or_else(|| text.parse::<IpAddr>().map(IpNet::from).ok());
     if range.is_none() {
         let hint = "write an address or a range, like `192.0.2.0/24` or `2001:db8::/32`";
-        node.wrong(mistakes, format!("`{}` is no address range", node.shown()), Some(hint.into()));
+        node.error(diagnostics, format!("`{}` is not an address range", node.shown()), Some(hint.into()));
     }
     range
 }
 
-/// `{name, values}`; without values it is enough that it is there.
-fn named_values<'n>(node: &'n Node, mistakes: &mut Findings, case: Case) -> Option<(&'n Node, &'n str, Vec<Pattern>)> {
-    let [name, compared] = node.keys(mistakes, ["name", "values"])?;
+/// Reads `{name, values}`; without values, presence is enough.
+fn named_values<'n>(
+    node: &'n Node,
+    diagnostics: &mut Collector,
+    case: Case,
+) -> Option<(&'n Node, &'n str, Vec<Pattern>)> {
+    let [name, compared] = node.keys(diagnostics, ["name", "values"])?;
     let compared = match compared {
-        Some(node) => {
-            values(node, mistakes, |node, mistakes| read_pattern(node, mistakes, ["regex"], case, Escapes::None))
-        }
+        Some(node) => values(node, diagnostics, |node, diagnostics| {
+            read_pattern(node, diagnostics, ["regex"], case, Escapes::None)
+        }),
         None => vec![Pattern::wildcard("*", case, Escapes::None)],
     };
     let Some(name) = name else {
-        node.wrong(mistakes, "`name` is missing", Some("write `{name: x-beta, values: [\"1\"]}`".into()));
+        node.error(diagnostics, "missing key `name`", Some("write `{name: x-beta, values: [\"1\"]}`".into()));
         return None;
     };
-    Some((name, name.text(mistakes)?, compared))
+    Some((name, name.text(diagnostics)?, compared))
 }
 
-fn read_header(node: &Node, mistakes: &mut Findings) -> Option<Requirement> {
-    let (node, text, values) = named_values(node, mistakes, Case::Insensitive)?;
+fn read_header(node: &Node, diagnostics: &mut Collector) -> Option<Requirement> {
+    let (node, text, values) = named_values(node, diagnostics, Case::Insensitive)?;
     match HeaderName::from_bytes(text.as_bytes()) {
-        Ok(HOST) => node.wrong(mistakes, "there is a condition for that", Some("use `host`".into())),
+        Ok(HOST) => {
+            node.error(diagnostics, "`host` cannot be matched as a header", Some("use the `host` condition".into()))
+        }
         Ok(name) => return Some(Requirement::Alb(Condition::Header { name, values })),
-        Err(_) => node.wrong(mistakes, format!("`{}` is not a field name", node.shown()), None),
+        Err(_) => node.error(diagnostics, format!("`{}` is not a field name", node.shown()), None),
     }
     None
 }
 
-fn read_cookie(node: &Node, mistakes: &mut Findings) -> Option<Requirement> {
-    let (node, _, values) = named_values(node, mistakes, Case::Sensitive)?;
-    Some(Requirement::Cookie { name: cookie_name(node, mistakes)?.into(), values })
+fn read_cookie(node: &Node, diagnostics: &mut Collector) -> Option<Requirement> {
+    let (node, _, values) = named_values(node, diagnostics, Case::Sensitive)?;
+    Some(Requirement::Cookie { name: cookie_name(node, diagnostics)?.into(), values })
 }
 
-/// A token (RFC 6265 section 4.1.1).
-pub(super) fn cookie_name<'n>(node: &'n Node, mistakes: &mut Findings) -> Option<&'n str> {
-    let text = node.text(mistakes)?;
-    // A field name is the same token.
+/// Reads a token (RFC 6265 section 4.1.1).
+pub(super) fn cookie_name<'n>(node: &'n Node, diagnostics: &mut Collector) -> Option<&'n str> {
+    let text = node.text(diagnostics)?;
+    // Field names are tokens as well.
     let is_token = HeaderName::from_bytes(text.as_bytes()).is_ok();
     if !is_token {
-        node.wrong(mistakes, format!("`{}` is no cookie name", node.shown()), None);
+        node.error(diagnostics, format!("`{}` is not a cookie name", node.shown()), None);
     }
     is_token.then_some(text)
 }
 
-/// `{key: value}` where one pair is enough, `{allOf: {key: value}}`, or a list of values that any key may have.
-fn read_query<'n>(node: &'n Node, mistakes: &mut Findings) -> Vec<Requirement> {
+/// Reads `{key: value}`, where one matching pair is enough, `{allOf: {key: value}}`, or a list of values that any key
+/// may have.
+fn read_query<'n>(node: &'n Node, diagnostics: &mut Collector) -> Vec<Requirement> {
     let any = |pairs| Requirement::Alb(Condition::Query(pairs));
     let Some(members) = node.as_map() else {
-        let of_any_key = |node: &'n Node, mistakes: &mut Findings| {
-            Some(QueryValue { key: None, value: read_query_value(node, mistakes)? })
+        let of_any_key = |node: &'n Node, diagnostics: &mut Collector| {
+            Some(QueryValue { key: None, value: read_query_value(node, diagnostics)? })
         };
-        return vec![any(values(node, mistakes, of_any_key))];
+        return vec![any(values(node, diagnostics, of_any_key))];
     };
     if members.is_empty() {
-        node.wrong(mistakes, "there is no value", Some("write `query: {key: value}`".into()));
+        node.error(diagnostics, "expected at least one value", Some("write `query: {key: value}`".into()));
     }
     let mut alternatives = Vec::new();
     let mut all = Vec::new();
@@ -214,11 +222,11 @@ fn read_query<'n>(node: &'n Node, mistakes: &mut Findings) -> Vec<Requirement> {
         match value.as_map() {
             Some(pairs) if &*key.name == "allOf" => {
                 if pairs.is_empty() {
-                    value.wrong(mistakes, "there is no value", Some("write `allOf: {key: value}`".into()));
+                    value.error(diagnostics, "expected at least one value", Some("write `allOf: {key: value}`".into()));
                 }
-                all.extend(pairs.iter().map(|(key, value)| any(query_values(&key.name, value, mistakes))));
+                all.extend(pairs.iter().map(|(key, value)| any(query_values(&key.name, value, diagnostics))));
             }
-            _ => alternatives.extend(query_values(&key.name, value, mistakes)),
+            _ => alternatives.extend(query_values(&key.name, value, diagnostics)),
         }
     }
     if !alternatives.is_empty() {
@@ -227,17 +235,17 @@ fn read_query<'n>(node: &'n Node, mistakes: &mut Findings) -> Vec<Requirement> {
     all
 }
 
-fn query_values(key: &str, node: &Node, mistakes: &mut Findings) -> Vec<QueryValue> {
+fn query_values(key: &str, node: &Node, diagnostics: &mut Collector) -> Vec<QueryValue> {
     let key = Pattern::wildcard(key, Case::Insensitive, Escapes::Backslash);
-    values(node, mistakes, |node, mistakes| {
-        Some(QueryValue { key: Some(key.clone()), value: read_query_value(node, mistakes)? })
+    values(node, diagnostics, |node, diagnostics| {
+        Some(QueryValue { key: Some(key.clone()), value: read_query_value(node, diagnostics)? })
     })
 }
 
-/// An empty value is one: `?a=`.
-fn read_query_value(node: &Node, mistakes: &mut Findings) -> Option<Pattern> {
+/// An empty value is valid: `?a=`.
+fn read_query_value(node: &Node, diagnostics: &mut Collector) -> Option<Pattern> {
     if node.as_text() == Some("") {
         return Some(Pattern::wildcard("", Case::Insensitive, Escapes::None));
     }
-    read_pattern(node, mistakes, ["regex"], Case::Insensitive, Escapes::Backslash)
+    read_pattern(node, diagnostics, ["regex"], Case::Insensitive, Escapes::Backslash)
 }

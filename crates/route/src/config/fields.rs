@@ -1,22 +1,22 @@
-//! `requestHeaders`, `responseHeaders` and `requestId`: which fields can be changed, and how their values are read.
+//! `requestHeaders`, `responseHeaders` and `requestId`: the fields that can be changed, and the syntax of their values.
 
 use crossfade_document::Node;
 use http::header::{HeaderName, HeaderValue};
 
 use crate::mirror::MIRROR_FIELD;
-use crate::read::{Findings, Read};
+use crate::read::{Collector, Read};
 use crate::table::{FieldEdits, FieldValue};
 use crate::template::{FIELD_VARIABLES, Groups, Template};
 
-/// Which message is changed.
+/// The message whose fields are changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
     Request,
     Response,
 }
 
-/// Fields that belong to one connection or frame the content (RFC 9110 section 7.6.1): they are made anew for each
-/// connection, and a wrong one would take the message apart in another place.
+/// Fields that belong to one connection or frame the content (RFC 9110 section 7.6.1). They are set for each
+/// connection, and a wrong one would cause request smuggling.
 const OF_THE_CONNECTION: [&str; 9] = [
     "connection",
     "content-length",
@@ -29,10 +29,10 @@ const OF_THE_CONNECTION: [&str; 9] = [
     "expect",
 ];
 
-/// They name the proxies that a request has passed (RFC 8586, RFC 9110 section 7.6.3).
+/// Fields that record the proxies that a request has passed (RFC 8586, RFC 9110 section 7.6.3).
 const LOOPS: [&str; 2] = ["cdn-loop", "via"];
 
-/// Besides: the proxy sets these itself, or they mean something else. No place for a request's id.
+/// Further fields that cannot hold the request ID: the proxy sets them, or they have another meaning.
 const NOT_FOR_THE_ID: [&str; 12] = [
     "authorization",
     "cdn-loop",
@@ -48,63 +48,63 @@ const NOT_FOR_THE_ID: [&str; 12] = [
     "x-forwarded-proto",
 ];
 
-pub(super) fn read<'n>(node: &'n Node, side: Side, groups: &Groups, mistakes: &mut Findings) -> FieldEdits {
-    let Some([set, add, remove]) = node.keys(mistakes, ["set", "add", "remove"]) else {
+pub(super) fn read<'n>(node: &'n Node, side: Side, groups: &Groups, diagnostics: &mut Collector) -> FieldEdits {
+    let Some([set, add, remove]) = node.keys(diagnostics, ["set", "add", "remove"]) else {
         return FieldEdits::default();
     };
     let mut values = |node: Option<&'n Node>, several: bool| {
-        let members = node.and_then(|node| node.map(mistakes)).unwrap_or_default();
+        let members = node.and_then(|node| node.map(diagnostics)).unwrap_or_default();
         let mut list = Vec::new();
         for (key, node) in members {
-            let name = check_name(&key.name, node, side, mistakes);
+            let name = check_name(&key.name, node, side, diagnostics);
             let items =
-                if several { node.one_or_more(mistakes).unwrap_or_default() } else { std::slice::from_ref(node) };
+                if several { node.one_or_more(diagnostics).unwrap_or_default() } else { std::slice::from_ref(node) };
             for item in items {
-                list.extend(name.clone().zip(read_value(item, groups, mistakes)));
+                list.extend(name.clone().zip(read_value(item, groups, diagnostics)));
             }
         }
         list
     };
     let (set, add) = (values(set, false), values(add, true));
-    let remove = remove.and_then(|node| node.one_or_more(mistakes)).unwrap_or_default();
-    let read_name = |node: &'n Node, mistakes: &mut Findings| {
-        let text = node.text(mistakes)?;
-        check_name(text, node, side, mistakes)
+    let remove = remove.and_then(|node| node.one_or_more(diagnostics)).unwrap_or_default();
+    let read_name = |node: &'n Node, diagnostics: &mut Collector| {
+        let text = node.text(diagnostics)?;
+        check_name(text, node, side, diagnostics)
     };
-    FieldEdits { remove: remove.iter().filter_map(|node| read_name(node, mistakes)).collect(), set, add }
+    FieldEdits { remove: remove.iter().filter_map(|node| read_name(node, diagnostics)).collect(), set, add }
 }
 
-fn check_name(text: &str, node: &Node, side: Side, mistakes: &mut Findings) -> Option<HeaderName> {
+fn check_name(text: &str, node: &Node, side: Side, diagnostics: &mut Collector) -> Option<HeaderName> {
     let Ok(name) = HeaderName::from_bytes(text.as_bytes()) else {
-        // A name that is a key is in the path already.
-        node.wrong(mistakes, "this is not a field name", None);
+        // The path already shows a name that is a key.
+        node.error(diagnostics, "invalid field name", None);
         return None;
     };
     if OF_THE_CONNECTION.contains(&name.as_str()) {
-        node.wrong(mistakes, format!("`{name}` belongs to the connection: the proxy makes it itself"), None);
+        node.error(diagnostics, format!("`{name}` belongs to the connection and is set by the proxy"), None);
     } else if side == Side::Request && name == http::header::HOST {
         let hint = "set `hostHeader` of the back end, or use `transforms: {host: …}`";
-        node.wrong(mistakes, "`host` is not set here", Some(hint.into()));
+        node.error(diagnostics, "`host` cannot be set here", Some(hint.into()));
     } else if side == Side::Request && name == MIRROR_FIELD {
-        node.wrong(mistakes, format!("`{MIRROR_FIELD}` is how copies are known: it stays as it is"), None);
+        node.error(diagnostics, format!("`{MIRROR_FIELD}` marks shadow requests and cannot be changed"), None);
     } else if side == Side::Request && LOOPS.contains(&name.as_str()) {
         let hint = (name == http::header::VIA).then(|| "to add to it, set `via: true` at the back end".into());
-        node.wrong(mistakes, format!("`{name}` is how proxies see loops: it stays as it is"), hint);
+        node.error(diagnostics, format!("`{name}` lets proxies detect loops and cannot be changed"), hint);
     }
     Some(name)
 }
 
-fn read_value(node: &Node, groups: &Groups, mistakes: &mut Findings) -> Option<FieldValue> {
-    let text = node.text(mistakes)?;
+fn read_value(node: &Node, groups: &Groups, diagnostics: &mut Collector) -> Option<FieldValue> {
+    let text = node.text(diagnostics)?;
     let template = match Template::parse(&node.pieces(), &FIELD_VARIABLES, groups) {
         Ok(template) => template,
-        Err(mistake) => {
-            node.wrong(mistakes, mistake.message, Some(mistake.hint));
+        Err(error) => {
+            node.error(diagnostics, error.message, Some(error.hint));
             return None;
         }
     };
     if HeaderValue::from_str(text).is_err() {
-        node.wrong(mistakes, "this cannot be the value of a field", Some("visible characters in one line".into()));
+        node.error(diagnostics, "invalid field value", Some("use visible characters on one line".into()));
         return None;
     }
     Some(match template.constant().and_then(|text| HeaderValue::from_str(text).ok()) {
@@ -113,18 +113,18 @@ fn read_value(node: &Node, groups: &Groups, mistakes: &mut Findings) -> Option<F
     })
 }
 
-/// `requestId.header`.
-pub(super) fn read_request_id(node: &Node, mistakes: &mut Findings) -> Option<HeaderName> {
-    let text = node.text(mistakes)?;
+/// Reads `requestId.header`.
+pub(super) fn read_request_id(node: &Node, diagnostics: &mut Collector) -> Option<HeaderName> {
+    let text = node.text(diagnostics)?;
     let Ok(name) = HeaderName::from_bytes(text.as_bytes()) else {
-        node.wrong(mistakes, format!("`{}` is not a field name", node.shown()), None);
+        node.error(diagnostics, format!("`{}` is not a field name", node.shown()), None);
         return None;
     };
     if OF_THE_CONNECTION.contains(&name.as_str()) || NOT_FOR_THE_ID.contains(&name.as_str()) {
-        node.wrong(
-            mistakes,
-            format!("`{}` has another meaning", node.shown()),
-            Some("choose a field of its own".into()),
+        node.error(
+            diagnostics,
+            format!("`{}` is reserved for another purpose", node.shown()),
+            Some("choose a separate field".into()),
         );
     }
     Some(name)

@@ -1,4 +1,4 @@
-//! `mirror` of a route: who gets copies of which requests. What is compared is in `compare`.
+//! `mirror` of a route: the requests that are mirrored, and where to. `compare` reads the rules of comparison.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,12 +12,12 @@ use super::fields::{self, Side};
 use super::forward::{field_name, read_key};
 use super::transforms;
 use crate::mirror::{Credentials, Mirror};
-use crate::read::{Findings, Read};
+use crate::read::{Collector, Read};
 use crate::sticky::{Sticky, StickyKey};
 use crate::table::{FieldEdits, Forward};
 use crate::template::Groups;
 
-/// Where nothing is said: long enough for a slow page, short enough for Lambda's usual timeouts.
+/// The default: long enough for a slow page, short enough for typical Lambda timeouts.
 const BUDGET: Duration = Duration::from_secs(10);
 
 pub(super) fn read<'n>(
@@ -25,11 +25,11 @@ pub(super) fn read<'n>(
     forward: Option<&Forward>,
     groups: &Groups,
     backends: &mut Backends<'n>,
-    mistakes: &mut Findings,
+    diagnostics: &mut Collector,
 ) -> Option<Mirror> {
     let [backend, percent, sticky, methods, transforms, request_headers, credentials, timeouts, budget, compare] = node
         .keys(
-            mistakes,
+            diagnostics,
             [
                 "backend",
                 "percent",
@@ -45,37 +45,42 @@ pub(super) fn read<'n>(
         )?;
     for (key, member, example) in [("backend", backend, "modern"), ("percent", percent, "20")] {
         if member.is_none() {
-            node.wrong(mistakes, format!("`{key}` is missing"), Some(format!("write `{key}: {example}`")));
+            node.error(diagnostics, format!("missing key `{key}`"), Some(format!("write `{key}: {example}`")));
         }
     }
-    let index = backend.and_then(|node| backends.find(node, mistakes));
+    let index = backend.and_then(|node| backends.find(node, diagnostics));
     if let (Some(node), Some(index), Some(forward)) = (backend, index, forward)
         && forward.targets.iter().all(|target| target.backend == index)
     {
-        node.doubtful(mistakes, "has all the requests already: nothing is copied to the one that answers", None);
+        node.warn(
+            diagnostics,
+            "receives all requests already: a request is not mirrored to the back end that serves it",
+            None,
+        );
     }
-    let share = percent.and_then(|node| node.share(mistakes));
+    let share = percent.and_then(|node| node.share(diagnostics));
     let sticky = match sticky {
-        Some(node) => read_sticky(node, mistakes),
+        Some(node) => read_sticky(node, diagnostics),
         None => forward.and_then(|forward| forward.sticky.clone()),
     };
-    let named = methods.map(|node| read_methods(node, mistakes)).unwrap_or_default();
+    let named = methods.map(|node| read_methods(node, diagnostics)).unwrap_or_default();
     let unsafe_methods: Vec<_> = named.iter().filter(|method| !method.is_safe()).map(Method::as_str).collect();
     if let Some(node) = methods.filter(|_| !unsafe_methods.is_empty()) {
-        let hint = "see that the new system knows these requests by `x-crossfade-mirror: 1`, or has data of its own";
-        let message = format!("{} may change something, and happens twice", unsafe_methods.join(", "));
-        node.doubtful(mistakes, message, Some(hint.into()));
+        let hint =
+            "make sure that the new system recognises shadow requests by `x-crossfade-mirror: 1`, or has its own data";
+        let message = format!("{} may have side effects, which would happen twice", unsafe_methods.join(", "));
+        node.warn(diagnostics, message, Some(hint.into()));
     }
     let timeout = timeouts.and_then(|node| {
-        let [backend_request] = node.keys(mistakes, ["backendRequest"])?;
-        backend_request?.duration(mistakes)
+        let [backend_request] = node.keys(diagnostics, ["backendRequest"])?;
+        backend_request?.duration(diagnostics)
     });
-    let transforms = transforms.map(|node| transforms::read(node, mistakes));
+    let transforms = transforms.map(|node| transforms::read(node, diagnostics));
     let request_fields =
-        request_headers.map_or_else(FieldEdits::default, |node| fields::read(node, Side::Request, groups, mistakes));
-    let credentials = credentials.and_then(|node| read_credentials(node, mistakes));
-    let budget = budget.and_then(|node| node.duration(mistakes));
-    let (rules, self_compare) = compare::read(compare, mistakes);
+        request_headers.map_or_else(FieldEdits::default, |node| fields::read(node, Side::Request, groups, diagnostics));
+    let credentials = credentials.and_then(|node| read_credentials(node, diagnostics));
+    let budget = budget.and_then(|node| node.duration(diagnostics));
+    let (rules, self_compare) = compare::read(compare, diagnostics);
     Some(Mirror {
         backend: index?,
         share: share?,
@@ -91,27 +96,27 @@ pub(super) fn read<'n>(
     })
 }
 
-fn read_sticky(node: &Node, mistakes: &mut Findings) -> Option<Sticky> {
-    let [by] = node.keys(mistakes, ["by"])?;
+fn read_sticky(node: &Node, diagnostics: &mut Collector) -> Option<Sticky> {
+    let [by] = node.keys(diagnostics, ["by"])?;
     let Some(by) = by else {
-        node.wrong(mistakes, "`by` is missing", Some("write `by: {cookie: NAME}`".into()));
+        node.error(diagnostics, "missing key `by`", Some("write `by: {cookie: NAME}`".into()));
         return None;
     };
-    let key = read_key(by, mistakes)?;
+    let key = read_key(by, diagnostics)?;
     if matches!(key, StickyKey::Assigned { .. }) {
-        let hint = "write it in `forward.sticky`: a mirror goes by that one, too";
-        by.wrong(mistakes, "a mirror gives out no cookies", Some(hint.into()));
+        let hint = "set it in `forward.sticky`, which also applies to the mirror";
+        by.error(diagnostics, "a mirror cannot assign cookies", Some(hint.into()));
     }
     Some(Sticky::by(key))
 }
 
-/// `true`, `false`, or the fields that pass.
-fn read_credentials(node: &Node, mistakes: &mut Findings) -> Option<Credentials> {
+/// Reads `true`, `false`, or the names of fields that are passed on.
+fn read_credentials(node: &Node, diagnostics: &mut Collector) -> Option<Credentials> {
     match node.as_text() {
         Some("true") => return Some(Credentials::Passed),
         Some("false") => return Some(Credentials::Withheld),
         _ => {}
     }
-    let items = node.one_or_more(mistakes)?;
-    items.iter().map(|item| field_name(item, mistakes)).collect::<Option<_>>().map(Credentials::Only)
+    let items = node.one_or_more(diagnostics)?;
+    items.iter().map(|item| field_name(item, diagnostics)).collect::<Option<_>>().map(Credentials::Only)
 }

@@ -1,5 +1,5 @@
-//! The file format: which keys there are, what each may hold, and which [`RoutingTable`] they make. The parts of the file
-//! have their own modules; this one owns the top level.
+//! The file format: its keys, their values, and the [`RoutingTable`] that they define. The parts of the file have
+//! modules of their own; this one owns the top level.
 
 mod backends;
 mod compare;
@@ -17,11 +17,11 @@ use std::time::Duration;
 
 use crossfade_document::{Diagnostic, Diagnostics, Node, Options, Place, parse, parse_json};
 
-use crate::backend_url::{self, UrlMistake};
+use crate::backend_url::{self, UrlError};
 use crate::expectation::Expectation;
 use crate::masked::masked;
 use crate::reach::Reach;
-use crate::read::{Findings, Read};
+use crate::read::{Collector, Read};
 use crate::select::Index;
 use crate::surroundings::Surroundings;
 use crate::table::{Action, Backend, FieldEdits, Forward, HealthCheck, Route, RoutingTable, Target};
@@ -32,13 +32,13 @@ use http::header::HeaderName;
 
 use backends::Backends;
 
-/// `requestId.header` where nothing is said.
+/// The default of `requestId.header`.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// What came of a configuration.
+/// The result of checking a configuration.
 #[derive(Debug)]
 pub struct Checked {
-    /// Absent if there are errors.
+    /// `None` if there are errors.
     pub table: Option<RoutingTable>,
     /// `tests`, for `crossfade test`.
     pub expectations: Vec<Expectation>,
@@ -47,12 +47,12 @@ pub struct Checked {
 }
 
 impl RoutingTable {
-    /// The configuration that a single URL stands for: everything goes there. `source_name` is for messages; of the
-    /// surroundings the Runtime API's address counts.
+    /// Compiles the configuration of a single URL, to which all traffic goes. `source_name` is for messages;
+    /// `surroundings` supply the Runtime API's address.
     ///
     /// # Errors
     ///
-    /// [`Diagnostics`] with the one thing that is wrong with the URL.
+    /// [`Diagnostics`] with the problem of the URL.
     pub fn from_backend_url(
         url: &str,
         source_name: &str,
@@ -62,31 +62,31 @@ impl RoutingTable {
             let reach = Reach::new(parsed.scheme, false, surroundings);
             match reach.check_host(&parsed.host, parsed.port) {
                 Ok(()) => Ok(Backend::new("backend", parsed, reach)),
-                Err(it) => Err(UrlMistake { message: format!("the host {it}"), hint: it.hint() }),
+                Err(it) => Err(UrlError { message: format!("the host {it}"), hint: it.hint() }),
             }
         });
-        parsed.map(RoutingTable::everything_to).map_err(|mistake| {
-            // Not the URL: whatever was put there by mistake may be a secret.
-            let hint = Some(mistake.hint.to_owned());
-            let list = vec![Diagnostic { place: None, hint, ..Diagnostic::error(Place::new(1, 1), mistake.message) }];
+        parsed.map(RoutingTable::everything_to).map_err(|error| {
+            // The URL itself is not shown: it may be a secret that was put there by accident.
+            let hint = Some(error.hint.to_owned());
+            let list = vec![Diagnostic { place: None, hint, ..Diagnostic::error(Place::new(1, 1), error.message) }];
             Diagnostics::new(source_name, String::new(), list, masked)
         })
     }
 
-    /// Compiles the text of a `crossfade.yaml` (or of the same in JSON). Warnings are not looked for.
+    /// Compiles the text of a `crossfade.yaml` (or of equivalent JSON) without looking for warnings.
     ///
     /// # Errors
     ///
-    /// [`Diagnostics`] with every mistake in the text.
+    /// [`Diagnostics`] with every error in the text.
     pub fn from_config(
         text: &str,
         source_name: &str,
         surroundings: &dyn Surroundings,
     ) -> Result<RoutingTable, Diagnostics> {
         if let Some(document) = parse_json(text, &|text| substitute(text, surroundings)) {
-            let mut mistakes = Findings::default();
-            let table = read(&document, surroundings, false, &mut Vec::new(), &mut mistakes);
-            if let Some(table) = table.filter(|_| !mistakes.has_errors()) {
+            let mut diagnostics = Collector::default();
+            let table = read(&document, surroundings, false, &mut Vec::new(), &mut diagnostics);
+            if let Some(table) = table.filter(|_| !diagnostics.has_errors()) {
                 return Ok(table);
             }
         }
@@ -121,32 +121,34 @@ impl RoutingTable {
 }
 
 impl Checked {
-    /// Compiles the text of a `crossfade.yaml`, and looks for what can hardly be meant, too.
+    /// Compiles the text of a `crossfade.yaml` and looks for warnings.
     #[must_use]
     pub fn new(text: &str, source_name: &str, surroundings: &dyn Surroundings) -> Checked {
         check(text, source_name, surroundings, true)
     }
 }
 
-fn check(text: &str, source_name: &str, surroundings: &dyn Surroundings, doubts: bool) -> Checked {
+fn check(text: &str, source_name: &str, surroundings: &dyn Surroundings, with_warnings: bool) -> Checked {
     let mut list = Vec::new();
     let (mut table, mut expectations) = (None, Vec::new());
     let substitute = |text: &str| substitute(text, surroundings);
     let options = Options { file: 0, tag: None, merge: None, substitute: Some(&substitute), mask: masked };
     match parse(text, &options, &mut list) {
         Ok(document) => {
-            let mut mistakes = Findings::default();
-            let doubts = doubts && list.is_empty();
-            table = read(&document, surroundings, doubts, &mut expectations, &mut mistakes);
-            // What follows from a mistake in the text itself is not one more.
-            let first: Vec<_> = list.iter().map(|mistake: &Diagnostic| mistake.place).collect();
-            list.extend(mistakes.located(&document).into_iter().filter(|mistake| !first.contains(&mistake.place)));
+            let mut diagnostics = Collector::default();
+            let with_warnings = with_warnings && list.is_empty();
+            table = read(&document, surroundings, with_warnings, &mut expectations, &mut diagnostics);
+            // Errors that follow from an error in the text itself are not reported again.
+            let first: Vec<_> = list.iter().map(|diagnostic: &Diagnostic| diagnostic.place).collect();
+            list.extend(
+                diagnostics.located(&document).into_iter().filter(|diagnostic| !first.contains(&diagnostic.place)),
+            );
         }
-        Err(mistake) => list.push(*mistake),
+        Err(error) => list.push(*error),
     }
     list.sort_by_key(|diagnostic| diagnostic.place);
-    // For excerpts only: a function that starts well has no use for it.
-    let text = if list.is_empty() && !doubts { String::new() } else { text.to_owned() };
+    // Needed for excerpts only: a function that starts without errors does not keep it.
+    let text = if list.is_empty() && !with_warnings { String::new() } else { text.to_owned() };
     let diagnostics = Diagnostics::new(source_name, text, list, masked);
     let table = table.filter(|_| !diagnostics.has_errors());
     Checked { table, expectations, diagnostics }
@@ -155,60 +157,61 @@ fn check(text: &str, source_name: &str, surroundings: &dyn Surroundings, doubts:
 fn read(
     top: &Node,
     surroundings: &dyn Surroundings,
-    doubts: bool,
+    with_warnings: bool,
     expectations: &mut Vec<Expectation>,
-    mistakes: &mut Findings,
+    diagnostics: &mut Collector,
 ) -> Option<RoutingTable> {
     let [version, backends, routes, default, timeouts, request_id, client_ip, health_check, tests] = top.keys(
-        mistakes,
+        diagnostics,
         ["version", "backends", "routes", "default", "timeouts", "requestId", "clientIp", "healthCheck", "tests"],
     )?;
     match version {
-        None => top.wrong(mistakes, "`version` is missing", Some("begin the file with `version: 1`".into())),
+        None => top.error(diagnostics, "missing key `version`", Some("start the file with `version: 1`".into())),
         Some(version) => {
             if version.as_text() != Some("1") {
-                version.wrong(mistakes, "this program reads version 1", None);
+                version.error(diagnostics, "unsupported version, expected 1", None);
             }
         }
     }
     let mut backends = match backends {
-        Some(node) => Backends::read(node, surroundings, mistakes),
+        Some(node) => Backends::read(node, surroundings, diagnostics),
         None => {
-            let hint = "name at least one: `backends: {legacy: https://…}`";
-            top.wrong(mistakes, "`backends` is missing", Some(hint.into()));
+            let hint = "define at least one: `backends: {legacy: https://…}`";
+            top.error(diagnostics, "missing key `backends`", Some(hint.into()));
             Backends::default()
         }
     };
-    let read_routes = routes.map(|node| routes::read(node, &mut backends, surroundings, mistakes)).unwrap_or_default();
+    let read_routes =
+        routes.map(|node| routes::read(node, &mut backends, surroundings, diagnostics)).unwrap_or_default();
     let default = match default {
-        Some(node) => routes::read_default(node, &mut backends, surroundings, mistakes),
+        Some(node) => routes::read_default(node, &mut backends, surroundings, diagnostics),
         None => {
-            let hint = "say where requests go that meet no route: `default: {forward: NAME}`";
-            top.wrong(mistakes, "`default` is missing", Some(hint.into()));
+            let hint = "set the target of requests that match no route: `default: {forward: NAME}`";
+            top.error(diagnostics, "missing key `default`", Some(hint.into()));
             None
         }
     };
     let request_timeout = timeouts.and_then(|node| {
-        let [request] = node.keys(mistakes, ["request"])?;
-        request?.duration(mistakes)
+        let [request] = node.keys(diagnostics, ["request"])?;
+        request?.duration(diagnostics)
     });
     let request_id_field = request_id.and_then(|node| {
-        let [header] = node.keys(mistakes, ["header"])?;
-        fields::read_request_id(header?, mistakes)
+        let [header] = node.keys(diagnostics, ["header"])?;
+        fields::read_request_id(header?, diagnostics)
     });
     let trusted_hops = client_ip.and_then(|node| {
-        let [hops] = node.keys(mistakes, ["trustedHops"])?;
-        hops?.whole(mistakes, 1..=10)
+        let [hops] = node.keys(diagnostics, ["trustedHops"])?;
+        hops?.whole(diagnostics, 1..=10)
     });
     let health_check = health_check.and_then(|node| {
-        let [answer] = node.keys(mistakes, ["answer"])?;
-        answer?.word(mistakes, &[("function", HealthCheck::Function), ("backend", HealthCheck::Backend)])
+        let [answer] = node.keys(diagnostics, ["answer"])?;
+        answer?.word(diagnostics, &[("function", HealthCheck::Function), ("backend", HealthCheck::Backend)])
     });
     if let Some(node) = tests {
-        *expectations = expectations::read(node, &read_routes, &backends, mistakes);
+        *expectations = expectations::read(node, &read_routes, &backends, diagnostics);
     }
-    if doubts && !mistakes.has_errors() {
-        backends.doubt_unused(mistakes);
+    if with_warnings && !diagnostics.has_errors() {
+        backends.warn_unused(diagnostics);
     }
     let nodes = read_routes.nodes;
     let index = Index::new(&read_routes.routes);
@@ -222,23 +225,23 @@ fn read(
         request_id_field: request_id_field.unwrap_or(REQUEST_ID),
         health_check: health_check.unwrap_or_default(),
     };
-    if doubts && !mistakes.has_errors() {
+    if with_warnings && !diagnostics.has_errors() {
         for (route, by) in table.shadowed() {
             let Some(node) = nodes.get(&route.name) else { continue };
             let priority = by.priority.unwrap_or_default();
             let message =
-                format!("this route can never match: `{}` (priority {priority}) takes all of its requests", by.name);
-            node.doubtful(mistakes, message, Some("give it a lower priority number, or remove it".into()));
+                format!("this route never matches: `{}` (priority {priority}) matches all of its requests", by.name);
+            node.warn(diagnostics, message, Some("give it a lower priority number, or remove it".into()));
         }
         if let (Some(node), Some(limit)) = (timeouts, table.request_timeout) {
-            doubt_late_failover(node, limit, &table, mistakes);
+            warn_of_late_failover(node, limit, &table, diagnostics);
         }
     }
     Some(table)
 }
 
-/// Warns of a `failover` after a timeout that comes only when `timeouts.request` is over.
-fn doubt_late_failover(node: &Node, limit: Duration, table: &RoutingTable, mistakes: &mut Findings) {
+/// Warns about a `failover` on timeout that cannot happen because `timeouts.request` expires first.
+fn warn_of_late_failover(node: &Node, limit: Duration, table: &RoutingTable, diagnostics: &mut Collector) {
     let mut names = BTreeSet::new();
     for route in table.routes.iter().chain([&table.default]) {
         let Action::Forward(Forward { targets, failover: Some(failover), .. }) = &route.action else { continue };
@@ -248,7 +251,7 @@ fn doubt_late_failover(node: &Node, limit: Duration, table: &RoutingTable, mista
         names.extend(slow.filter(|_| failover.on_timeout).map(|backend| &*backend.name));
     }
     for name in names {
-        let message = format!("`{name}` may take all of it: after a timeout there no time is left for `failover`");
-        node.doubtful(mistakes, message, Some(format!("give `{name}` a shorter `backendRequest`")));
+        let message = format!("`{name}` may use all of it, so a timeout leaves no time for `failover`");
+        node.warn(diagnostics, message, Some(format!("give `{name}` a shorter `backendRequest`")));
     }
 }

@@ -1,4 +1,4 @@
-//! `routes` and `default`: which requests, and what happens to them.
+//! `routes` and `default`: conditions and actions.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use http::header::HeaderValue;
 use super::backends::{Backends, is_name, read_file};
 use super::fields::{self, Side};
 use super::{conditions, forward, mirror, transforms};
-use crate::read::{Findings, Read};
+use crate::read::{Collector, Read};
 use crate::redirect::{Redirect, is_host};
 use crate::requirement::Requirement;
 use crate::surroundings::Surroundings;
@@ -21,7 +21,7 @@ use crate::transform::Transforms;
 /// The name of the last route.
 pub(super) const DEFAULT: &str = "default";
 
-/// The routes that are enabled, by ascending priority, and where each stands.
+/// The enabled routes by ascending priority, with their nodes.
 #[derive(Debug, Default)]
 pub(super) struct Routes<'n> {
     pub(super) routes: Vec<Route>,
@@ -32,28 +32,28 @@ pub(super) fn read<'n>(
     node: &'n Node,
     backends: &mut Backends<'n>,
     surroundings: &dyn Surroundings,
-    mistakes: &mut Findings,
+    diagnostics: &mut Collector,
 ) -> Routes<'n> {
-    // Nothing but comments is as good as no routes.
-    let items = if node.is_empty() { &[] } else { node.list(mistakes).unwrap_or_default() };
+    // A key with only comments below it is equivalent to no routes.
+    let items = if node.is_empty() { &[] } else { node.list(diagnostics).unwrap_or_default() };
     let mut read = Routes { routes: Vec::with_capacity(items.len()), nodes: HashMap::new() };
     let mut priorities: HashMap<u32, &'n Node> = HashMap::new();
     for item in items {
-        let Some(Header { name, priority, enabled }) = read_header(item, mistakes) else { continue };
+        let Some(Header { name, priority, enabled }) = read_header(item, diagnostics) else { continue };
         if let Some(name) = name
             && let Some(other) = read.nodes.insert(name.to_owned(), item)
         {
-            let hint = format!("the other one begins in line {}", other.place.line);
+            let hint = format!("first used in line {}", other.place.line);
             let shown = item.get("name").map(Node::shown).unwrap_or_default();
-            item.wrong(mistakes, format!("there are two routes `{shown}`"), Some(hint));
+            item.error(diagnostics, format!("duplicate route name `{shown}`"), Some(hint));
         }
         if let Some(priority) = priority
             && let Some(other) = priorities.insert(priority, item)
         {
-            let hint = format!("the other one begins in line {}", other.place.line);
-            item.wrong(mistakes, format!("there are two routes with priority {priority}"), Some(hint));
+            let hint = format!("first used in line {}", other.place.line);
+            item.error(diagnostics, format!("duplicate priority {priority}"), Some(hint));
         }
-        let body = read_body(item, true, backends, surroundings, mistakes);
+        let body = read_body(item, true, backends, surroundings, diagnostics);
         if let (Some(body), Some(name), Some(priority)) = (body, name, priority)
             && enabled
         {
@@ -68,14 +68,14 @@ pub(super) fn read_default<'n>(
     node: &'n Node,
     backends: &mut Backends<'n>,
     surroundings: &dyn Surroundings,
-    mistakes: &mut Findings,
+    diagnostics: &mut Collector,
 ) -> Option<Route> {
     if node.as_text().is_some() {
         let hint = format!("write `default: {{forward: {}}}`", node.shown());
-        node.wrong(mistakes, "is a text, expected a map", Some(hint));
+        node.error(diagnostics, "expected a map, found a string", Some(hint));
         return None;
     }
-    read_body(node, false, backends, surroundings, mistakes)
+    read_body(node, false, backends, surroundings, diagnostics)
 }
 
 struct Header<'n> {
@@ -84,46 +84,50 @@ struct Header<'n> {
     enabled: bool,
 }
 
-fn read_header<'n>(node: &'n Node, mistakes: &mut Findings) -> Option<Header<'n>> {
-    node.map(mistakes)?;
+fn read_header<'n>(node: &'n Node, diagnostics: &mut Collector) -> Option<Header<'n>> {
+    node.map(diagnostics)?;
     let name = match node.get("name") {
         Some(node) => {
-            let name = node.text(mistakes);
+            let name = node.text(diagnostics);
             if name.is_some_and(|name| !is_name(name)) {
-                node.wrong(mistakes, "a route's name has letters, digits, `-`, `_` and `.` only", None);
+                node.error(diagnostics, "a route's name may contain only letters, digits, `-`, `_` and `.`", None);
             } else if name == Some(DEFAULT) {
-                node.wrong(mistakes, "this is the name of the last route, which has no conditions", None);
+                node.error(diagnostics, "`default` is reserved for the last route", None);
             }
             name
         }
         None => {
-            node.wrong(mistakes, "`name` is missing", Some("name it: logs and `crossfade explain` do, too".into()));
+            node.error(
+                diagnostics,
+                "missing key `name`",
+                Some("logs and `crossfade explain` refer to routes by name".into()),
+            );
             None
         }
     };
     let priority = match node.get("priority") {
-        Some(node) => node.whole(mistakes, 1..=50_000),
+        Some(node) => node.whole(diagnostics, 1..=50_000),
         None => {
-            let hint = "the lowest is looked at first, as with ALB; leave room: 10, 20, 30";
-            node.wrong(mistakes, "`priority` is missing", Some(hint.into()));
+            let hint = "routes are evaluated by ascending priority, as in ALB; leave gaps: 10, 20, 30";
+            node.error(diagnostics, "missing key `priority`", Some(hint.into()));
             None
         }
     };
-    let enabled = node.get("enabled").and_then(|node| node.boolean(mistakes)).unwrap_or(true);
+    let enabled = node.get("enabled").and_then(|node| node.boolean(diagnostics)).unwrap_or(true);
     Some(Header { name, priority, enabled })
 }
 
-/// All but name, priority and `enabled`; those are missing in the result. The default has fewer keys.
+/// Reads everything except name, priority and `enabled`, which are empty in the result. `default` has fewer keys.
 fn read_body<'n>(
     node: &'n Node,
     is_route: bool,
     backends: &mut Backends<'n>,
     surroundings: &dyn Surroundings,
-    mistakes: &mut Findings,
+    diagnostics: &mut Collector,
 ) -> Option<Route> {
     let (conditions, rest) = if is_route {
         let [_, _, _, conditions, rest @ ..] = node.keys(
-            mistakes,
+            diagnostics,
             [
                 "name",
                 "priority",
@@ -142,39 +146,39 @@ fn read_body<'n>(
     } else {
         let keys =
             ["forward", "redirect", "fixedResponse", "transforms", "requestHeaders", "responseHeaders", "mirror"];
-        (None, node.keys(mistakes, keys)?)
+        (None, node.keys(diagnostics, keys)?)
     };
     let [forward, redirect, fixed, transforms, request_headers, response_headers, mirror] = rest;
     let requirements = match conditions {
-        Some(node) => conditions::read(node, mistakes),
+        Some(node) => conditions::read(node, diagnostics),
         None => Vec::new(),
     };
     if is_route && conditions.is_none_or(|node| node.as_map().is_some_and(<[_]>::is_empty)) {
-        let hint = "name `conditions`; for all other requests there is `default`";
-        node.doubtful(mistakes, "a route without conditions takes every request", Some(hint.into()));
+        let hint = "add `conditions`; `default` handles all other requests";
+        node.warn(diagnostics, "a route without conditions matches every request", Some(hint.into()));
     }
     let groups = requirements.iter().find_map(Requirement::path_patterns).map(Groups::of).unwrap_or_default();
     let mut edits = |node: Option<&'n Node>, side| {
-        node.map_or_else(FieldEdits::default, |node| fields::read(node, side, &groups, mistakes))
+        node.map_or_else(FieldEdits::default, |node| fields::read(node, side, &groups, diagnostics))
     };
     let (request_fields, response_fields) =
         (edits(request_headers, Side::Request), edits(response_headers, Side::Response));
-    let compiled_transforms = transforms.map_or_else(Transforms::default, |node| transforms::read(node, mistakes));
+    let compiled_transforms = transforms.map_or_else(Transforms::default, |node| transforms::read(node, diagnostics));
 
     if [forward, redirect, fixed].iter().flatten().count() != 1 {
         let hint = if is_route { "write `forward: NAME`" } else { "write `default: {forward: NAME}`" };
-        node.wrong(mistakes, "expected one of forward, redirect, fixedResponse", Some(hint.into()));
+        node.error(diagnostics, "expected one of forward, redirect, fixedResponse", Some(hint.into()));
     }
     if forward.is_none() {
         for node in [transforms, request_headers, mirror].into_iter().flatten() {
-            node.wrong(mistakes, "has no meaning without `forward`", None);
+            node.error(diagnostics, "requires `forward`", None);
         }
     }
-    let forward = forward.and_then(|node| forward::read(node, backends, mistakes));
-    let mirror = mirror.and_then(|node| mirror::read(node, forward.as_ref(), &groups, backends, mistakes));
+    let forward = forward.and_then(|node| forward::read(node, backends, diagnostics));
+    let mirror = mirror.and_then(|node| mirror::read(node, forward.as_ref(), &groups, backends, diagnostics));
     let forward = forward.map(Action::Forward);
-    let redirect = redirect.and_then(|node| read_redirect(node, &groups, mistakes)).map(Action::Redirect);
-    let fixed = fixed.and_then(|node| read_fixed(node, surroundings, mistakes)).map(Action::FixedResponse);
+    let redirect = redirect.and_then(|node| read_redirect(node, &groups, diagnostics)).map(Action::Redirect);
+    let fixed = fixed.and_then(|node| read_fixed(node, surroundings, diagnostics)).map(Action::FixedResponse);
     let action = forward.or(redirect).or(fixed)?;
 
     let has_group = |edits: &FieldEdits| {
@@ -198,19 +202,19 @@ fn read_body<'n>(
     })
 }
 
-fn read_redirect<'n>(node: &'n Node, groups: &Groups, mistakes: &mut Findings) -> Option<Redirect> {
+fn read_redirect<'n>(node: &'n Node, groups: &Groups, diagnostics: &mut Collector) -> Option<Redirect> {
     let [protocol, host, port, path, query, status] =
-        node.keys(mistakes, ["protocol", "host", "port", "path", "query", "status"])?;
+        node.keys(diagnostics, ["protocol", "host", "port", "path", "query", "status"])?;
     // ALB writes them in capitals.
     let (http, https) = (Some("http"), Some("https"));
     let words = [("http", http), ("https", https), ("#{protocol}", None), ("HTTP", http), ("HTTPS", https)];
-    let to = protocol.and_then(|node| node.word(mistakes, &words)).flatten();
+    let to = protocol.and_then(|node| node.word(diagnostics, &words)).flatten();
     if to.is_none() && [host, port, path].iter().all(Option::is_none) {
-        let hint = "name protocol, host, port or path, as ALB asks for";
-        node.wrong(mistakes, "this leads back to the same route", Some(hint.into()));
+        let hint = "set at least one of protocol, host, port and path, as ALB requires";
+        node.error(diagnostics, "this redirects to the same URL", Some(hint.into()));
     }
     if let Some(node) = protocol.filter(|_| to == Some("http")) {
-        node.doubtful(mistakes, "this takes clients from https to http", Some("redirect to https".into()));
+        node.warn(diagnostics, "this redirects clients from https to http", Some("redirect to https".into()));
     }
     let words = [
         ("301", StatusCode::MOVED_PERMANENTLY),
@@ -219,17 +223,17 @@ fn read_redirect<'n>(node: &'n Node, groups: &Groups, mistakes: &mut Findings) -
         ("307", StatusCode::TEMPORARY_REDIRECT),
         ("308", StatusCode::PERMANENT_REDIRECT),
     ];
-    let status = status.map_or(Some(StatusCode::FOUND), |node| node.word(mistakes, &words));
+    let status = status.map_or(Some(StatusCode::FOUND), |node| node.word(diagnostics, &words));
     let mut template = |node: Option<&'n Node>, is_right: fn(&str) -> bool, hint: &str| {
         let node = node?;
-        let text = node.text(mistakes)?;
+        let text = node.text(diagnostics)?;
         if !is_right(text) {
-            node.wrong(mistakes, format!("`{}` cannot stand here", node.shown()), Some(hint.to_owned()));
+            node.error(diagnostics, format!("`{}` is not allowed here", node.shown()), Some(hint.to_owned()));
         }
         match Template::parse_redirect(&node.pieces(), groups) {
             Ok(template) => Some(template),
-            Err(mistake) => {
-                node.wrong(mistakes, mistake.message, Some(mistake.hint));
+            Err(error) => {
+                node.error(diagnostics, error.message, Some(error.hint));
                 None
             }
         }
@@ -244,14 +248,14 @@ fn read_redirect<'n>(node: &'n Node, groups: &Groups, mistakes: &mut Findings) -
             "write a path that begins with `/`, like `/#{path}`",
         ),
         query: template(query, |text| !text.starts_with('?') && is_visible(text), "write it without its `?`"),
-        // With a mistake in it the table is not used.
+        // With an error the table is not used.
         status: status.unwrap_or(StatusCode::FOUND),
     };
     if let (Some(node), Some(template)) = (host, &redirect.host)
         && !template.texts().all(|text| text.is_empty() || is_host(text))
     {
-        let hint = "write a host without scheme, port and path; for the port there is `port`";
-        node.wrong(mistakes, format!("`{}` is no host", node.shown()), Some(hint.into()));
+        let hint = "write a host without scheme, port and path; use `port` for the port";
+        node.error(diagnostics, format!("`{}` is not a valid host", node.shown()), Some(hint.into()));
     }
     Some(redirect)
 }
@@ -264,29 +268,30 @@ fn is_visible(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-fn read_fixed(node: &Node, surroundings: &dyn Surroundings, mistakes: &mut Findings) -> Option<FixedResponse> {
-    let [status, content_type, body, body_file] = node.keys(mistakes, ["status", "contentType", "body", "bodyFile"])?;
+fn read_fixed(node: &Node, surroundings: &dyn Surroundings, diagnostics: &mut Collector) -> Option<FixedResponse> {
+    let [status, content_type, body, body_file] =
+        node.keys(diagnostics, ["status", "contentType", "body", "bodyFile"])?;
     let status = match status {
-        Some(node) => node.whole(mistakes, 200..=599),
+        Some(node) => node.whole(diagnostics, 200..=599),
         None => {
-            node.wrong(mistakes, "`status` is missing", Some("write `status: 503`".into()));
+            node.error(diagnostics, "missing key `status`", Some("write `status: 503`".into()));
             None
         }
     };
     let content_type = content_type.and_then(|node| {
-        let value = HeaderValue::from_str(node.text(mistakes)?).ok();
+        let value = HeaderValue::from_str(node.text(diagnostics)?).ok();
         if value.is_none() {
-            node.wrong(mistakes, format!("`{}` is no content type", node.shown()), None);
+            node.error(diagnostics, format!("`{}` is not a content type", node.shown()), None);
         }
         value
     });
     let body = match (body, body_file) {
         (Some(_), Some(file)) => {
-            file.wrong(mistakes, "`body` and `bodyFile`: keep one", None);
+            file.error(diagnostics, "`body` and `bodyFile` are mutually exclusive", None);
             None
         }
-        (Some(node), None) => node.text(mistakes).map(|text| Bytes::copy_from_slice(text.as_bytes())),
-        (None, Some(node)) => read_file(node, surroundings, mistakes).map(Bytes::from),
+        (Some(node), None) => node.text(diagnostics).map(|text| Bytes::copy_from_slice(text.as_bytes())),
+        (None, Some(node)) => read_file(node, surroundings, diagnostics).map(Bytes::from),
         (None, None) => Some(Bytes::new()),
     };
     let status = u16::try_from(status?).ok().and_then(|status| StatusCode::from_u16(status).ok());

@@ -4,59 +4,59 @@ use crossfade_document::{Node, Piece};
 use crossfade_rule as rule;
 use crossfade_rule::{Regex, Replacement};
 
-use crate::read::{Findings, Read};
+use crate::read::{Collector, Read};
 use crate::transform::{Rewrite, Transforms};
 
-pub(super) fn read<'n>(node: &'n Node, mistakes: &mut Findings) -> Transforms {
-    let Some([path, query, host]) = node.keys(mistakes, ["path", "query", "host"]) else {
+pub(super) fn read<'n>(node: &'n Node, diagnostics: &mut Collector) -> Transforms {
+    let Some([path, query, host]) = node.keys(diagnostics, ["path", "query", "host"]) else {
         return Transforms::default();
     };
-    let mut list = |node: Option<&'n Node>, read: fn(&'n Node, &mut Findings) -> Option<Rewrite>| {
-        let items = node.and_then(|node| node.one_or_more(mistakes)).unwrap_or_default();
-        items.iter().filter_map(|item| read(item, mistakes)).collect()
+    let mut list = |node: Option<&'n Node>, read: fn(&'n Node, &mut Collector) -> Option<Rewrite>| {
+        let items = node.and_then(|node| node.one_or_more(diagnostics)).unwrap_or_default();
+        items.iter().filter_map(|item| read(item, diagnostics)).collect()
     };
     Transforms { path: list(path, read_path), query: list(query, read_text), host: list(host, read_text) }
 }
 
-fn read_path<'n>(node: &'n Node, mistakes: &mut Findings) -> Option<Rewrite> {
-    let [prefix, regex, replace] = node.keys(mistakes, ["prefix", "regex", "replace"])?;
+fn read_path<'n>(node: &'n Node, diagnostics: &mut Collector) -> Option<Rewrite> {
+    let [prefix, regex, replace] = node.keys(diagnostics, ["prefix", "regex", "replace"])?;
     match (prefix, regex, replace) {
         (Some(prefix), None, Some(replace)) => {
             let mut path = |node: &'n Node| {
-                let text = node.text(mistakes)?;
+                let text = node.text(diagnostics)?;
                 let is_path = text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic());
                 if !is_path || text.contains(['?', '#']) {
-                    let hint = "write a path like `/api`; to take a prefix away, replace it by `/`";
-                    node.wrong(mistakes, format!("`{}` is no path", node.shown()), Some(hint.into()));
+                    let hint = "write a path like `/api`; to remove a prefix, replace it with `/`";
+                    node.error(diagnostics, format!("`{}` is not a path", node.shown()), Some(hint.into()));
                 }
                 Some(text)
             };
             Some(Rewrite::prefix(path(prefix)?, path(replace)?))
         }
-        (None, Some(regex), Some(replace)) => read_regex(regex, replace, mistakes),
+        (None, Some(regex), Some(replace)) => read_regex(regex, replace, diagnostics),
         _ => {
-            node.wrong(mistakes, "expected `prefix` or `regex`, and `replace`", None);
+            node.error(diagnostics, "expected `prefix` or `regex`, and `replace`", None);
             None
         }
     }
 }
 
-fn read_text(node: &Node, mistakes: &mut Findings) -> Option<Rewrite> {
-    let [regex, replace] = node.keys(mistakes, ["regex", "replace"])?;
+fn read_text(node: &Node, diagnostics: &mut Collector) -> Option<Rewrite> {
+    let [regex, replace] = node.keys(diagnostics, ["regex", "replace"])?;
     let (Some(regex), Some(replace)) = (regex, replace) else {
-        node.wrong(mistakes, "expected `regex` and `replace`", None);
+        node.error(diagnostics, "expected `regex` and `replace`", None);
         return None;
     };
-    read_regex(regex, replace, mistakes)
+    read_regex(regex, replace, diagnostics)
 }
 
-fn read_regex<'n>(node: &'n Node, replace: &'n Node, mistakes: &mut Findings) -> Option<Rewrite> {
-    replace.text(mistakes)?;
-    let regex = match Regex::new(node.text(mistakes)?) {
+fn read_regex<'n>(node: &'n Node, replace: &'n Node, diagnostics: &mut Collector) -> Option<Rewrite> {
+    replace.text(diagnostics)?;
+    let regex = match Regex::new(node.text(diagnostics)?) {
         Ok(regex) => regex,
         Err(error) => {
-            let hint = "no look-around and no back-references; every regex takes linear time";
-            node.wrong(mistakes, format!("this is no regex: {error}"), Some(hint.into()));
+            let hint = "look-around and back-references are not supported";
+            node.error(diagnostics, format!("invalid regex: {error}"), Some(hint.into()));
             return None;
         }
     };
@@ -68,8 +68,8 @@ fn read_regex<'n>(node: &'n Node, replace: &'n Node, mistakes: &mut Findings) ->
     match rule::Rewrite::of_parts(regex, parts) {
         Ok(rewrite) => Some(Rewrite::Regex(rewrite)),
         Err(group) => {
-            let hint = "`$1` is the first group, `${1}0` that and a zero, `${name}` one with a name, `$$` a dollar";
-            replace.wrong(mistakes, format!("the regex has no group `{group}`"), Some(hint.into()));
+            let hint = "`$1` is the first group, `${1}0` that group and a zero, `${name}` a named group, `$$` a dollar";
+            replace.error(diagnostics, format!("the regex has no group `{group}`"), Some(hint.into()));
             None
         }
     }

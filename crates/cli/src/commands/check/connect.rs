@@ -75,6 +75,7 @@ impl Look {
             severity,
             place: None,
             path: format!("backends.{}", self.backend.name),
+            part: String::new(),
             route: None,
             message: printable(&format!("{}: {message}", probe.destination)),
             hint: hint.map(str::to_owned),

@@ -12,7 +12,7 @@ use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
 use crossfade_function::Here;
-use crossfade_proxy::{Limits, Proxy};
+use crossfade_proxy::Proxy;
 use crossfade_route::{Checked, Diagnostic, Diagnostics, PemFile, Place, Severity};
 use http::header::HeaderValue;
 use serde_json::{Value, json};
@@ -89,8 +89,8 @@ impl Report {
         if let Some(table) = table {
             (backends, routes) = (table.backends().len(), table.routes().len());
             let cert_file = if *connect { cert_file()? } else { None };
-            // Certificates and keys are looked into only where a client is made of them. The limit has no part in that.
-            match Proxy::new(table, cert_file, "crossfade-check", Limits { response_bytes: 1 << 20 }) {
+            // Certificates and keys are read only when a client is made of them.
+            match Proxy::new(table, cert_file, "crossfade-check") {
                 Ok(proxy) if *connect => looks = connect::look(proxy, host.as_ref())?,
                 Ok(_) => {}
                 Err(error) => findings.list.push(finding(None, error.to_string(), None)),
@@ -166,7 +166,7 @@ fn not_utf8(bytes: &[u8]) -> Option<Diagnostic> {
 }
 
 fn finding(place: Option<Place>, message: String, hint: Option<String>) -> Diagnostic {
-    Diagnostic { severity: Severity::Error, place, path: String::new(), route: None, message, hint }
+    Diagnostic { place, hint, ..Diagnostic::error(Place::new(1, 1), message) }
 }
 
 /// `SSL_CERT_FILE`, as the function reads it.

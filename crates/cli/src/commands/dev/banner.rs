@@ -6,9 +6,9 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use crossfade_compare::is_secret_name;
 use crossfade_emulator::{Listener, Rule, source};
 use crossfade_event::HeaderMode;
+use crossfade_journal::redaction::{HIDDEN, is_secret_parameter};
 
 use super::Surroundings;
 use super::functions::Command;
@@ -134,8 +134,11 @@ fn rules(text: &mut String, plan: &Plan, listener: &Listener) {
     let mut rules: Vec<&Rule> = listener.rules.iter().collect();
     rules.sort_by_key(|rule| rule.priority);
     for rule in rules {
-        let conditions: Vec<String> =
-            rule.conditions.iter().map(|condition| condition.without_secrets(is_secret_name).to_string()).collect();
+        let conditions: Vec<String> = rule
+            .conditions
+            .iter()
+            .map(|condition| condition.without_secrets(is_secret_parameter, HIDDEN).to_string())
+            .collect();
         let mut what = source::transforms_text(&rule.transforms);
         what.push(source::action_text(&plan.template, &rule.action));
         let _ = writeln!(text, "  {:<7} {} -> {}", rule.priority, conditions.join(", "), what.join(", "));

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use crossfade_compare::is_secret_name;
 use crossfade_emulator::{Function, Settings, source};
 use crossfade_event::HeaderMode;
 use crossfade_function::ConfigSource;
+use crossfade_journal::redaction::{HIDDEN, is_secret_parameter};
 use crossfade_route::{Nothing, RoutingTable};
 
 use super::functions::{self, Command};
@@ -65,7 +65,7 @@ pub(super) fn list_rules(options: &Options) -> Result<()> {
             // What a rule compares a secret with is one, too.
             for rule in rules.settings.listeners.iter_mut().flat_map(|listener| &mut listener.rules) {
                 for condition in &mut rule.conditions {
-                    *condition = condition.without_secrets(is_secret_name);
+                    *condition = condition.without_secrets(is_secret_parameter, HIDDEN);
                 }
             }
             crate::terminal::print(&source::table(&rules.settings))

@@ -3,15 +3,15 @@
 //! Owns the pairing of a request with the access-log line that our function wrote for it, and the wording. It prints
 //! nothing and reads no clock for decisions: `dev` passes the time in and writes the lines.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crossfade_compare::{Against, Record, Side, Verdict};
 use crossfade_emulator::{Exchange, Notice};
-use serde_json::Value;
+use crossfade_journal::comparison::{Against, Record, Side, Verdict};
+use crossfade_journal::{AccessRecord, Skipped};
 
 use crate::inspector::Secrets;
-use crate::report::class_name;
 use crate::terminal::printable;
 
 /// How long a finished request waits for its access-log line, which comes through another pipe.
@@ -44,39 +44,30 @@ struct Access {
 impl Access {
     /// Reads a line of the function's output; nothing if it is not an access-log line.
     fn parse(line: &str) -> Option<Access> {
-        let value: Value = serde_json::from_str(line).ok()?;
-        if value.get("type")?.as_str()? != "access" {
-            return None;
-        }
-        let field = |name: &str| match value.get(name)? {
-            Value::Null => None,
-            Value::String(text) => Some(cut(text)),
-            other => Some(cut(&other.to_string())),
-        };
-        let error = match (field("error"), field("detail")) {
+        let record: AccessRecord<'_> = serde_json::from_str(line).ok()?;
+        let text = |text: Option<&Cow<'_, str>>| text.map(|text| cut(text));
+        let error = match (text(record.error.as_ref()), text(record.detail.as_ref())) {
             (Some(kind), Some(detail)) => Some(format!("{kind}: {detail}")),
             (kind, detail) => kind.or(detail),
         };
-        let way = Access::way(&value, field("route"), field("chosen"));
-        Some(Access { request_id: field("request_id").unwrap_or_default(), backend: field("backend"), error, way })
+        let way = Access::way(&record);
+        Some(Access { request_id: cut(&record.request_id), backend: text(record.backend.as_ref()), error, way })
     }
 
-    fn way(value: &Value, route: Option<String>, chosen: Option<String>) -> Vec<String> {
-        let route = route.filter(|route| route != "default");
-        let chosen = chosen.filter(|chosen| chosen != "only");
+    fn way(record: &AccessRecord<'_>) -> Vec<String> {
+        let route = record.route.as_deref().filter(|route| *route != "default").map(cut);
+        let chosen = record.chosen.as_deref().filter(|chosen| *chosen != "only").map(cut);
         let mut way: Vec<String> = match (route, chosen) {
             (Some(route), Some(chosen)) => vec![format!("{route}, {chosen}")],
             (route, chosen) => route.or(chosen).into_iter().collect(),
         };
-        let passed_over = value.get("passed_over").and_then(Value::as_array);
-        for passed_over in passed_over.into_iter().flatten().take(MOST_NAMED) {
-            let word = |name: &str| cut(passed_over.get(name).and_then(Value::as_str).unwrap_or_default());
-            way.push(format!("not {}: {}", word("backend"), word("outcome")));
+        for Skipped { backend, outcome } in record.skipped.iter().take(MOST_NAMED) {
+            way.push(format!("not {}: {}", cut(backend), cut(outcome)));
         }
-        match value.get("retries").and_then(Value::as_u64) {
-            Some(1) => way.push("1 retry".to_owned()),
-            Some(retries) => way.push(format!("{retries} retries")),
-            None => {}
+        match record.retries {
+            0 => {}
+            1 => way.push("1 retry".to_owned()),
+            retries => way.push(format!("{retries} retries")),
         }
         way
     }
@@ -288,7 +279,7 @@ fn compared(record: &Record) -> String {
     let more = differences().count().saturating_sub(MOST_NAMED) as u64 + u64::from(record.more);
     let differences = differences().take(MOST_NAMED);
     let differences: Vec<String> =
-        differences.map(|it| format!("{} {}", class_name(it.class), cut(&it.pointer))).collect();
+        differences.map(|it| format!("{} {}", it.class.as_str(), cut(&it.pointer))).collect();
     let more = if more > 0 { format!(", {more} more") } else { String::new() };
     let verdict = match record.verdict {
         Verdict::Match => "match".to_owned(),
@@ -367,7 +358,7 @@ mod tests {
         let target = "/a/b%20c?user=anna&x&y=";
         assert_eq!(
             texts(report.tell(Notice::Exchange(Box::new(exchange(target, None))), Instant::now())),
-            ["GET     200 -            12.3 ms  /a/b%20c?user=•••&x&y="]
+            ["GET     200 -            12.3 ms  /a/b%20c?user=***&x&y="]
         );
     }
 
@@ -417,7 +408,7 @@ mod tests {
     #[test]
     fn how_a_back_end_came_to_be_asked_is_told() {
         let line = r#"{"type":"access","request_id":"/a","route":"orders","backend":"legacy","chosen":"hash","retries":2,
-            "passed_over":[{"backend":"modern","outcome":"503"}]}"#;
+            "skipped":[{"backend":"modern","outcome":"503"}]}"#;
         let mut report = Report::new(false, true, false, false);
         report.tell(
             Notice::FunctionLine { environment: 1, line: line.into(), waiting: Waiting::default() },
@@ -440,8 +431,8 @@ mod tests {
         let different = r#""verdict":"different","mirror":{"backend":"modern","status":200,"ms":23.1},"more":2,"differences":
             [{"class":"missing","pointer":"/a\u001b[2J"},{"class":"extra","pointer":"/b","accepted":true}]"#;
         assert_eq!(told(different), ["mirror modern 200 23.1 ms: different: missing /a\\u{1b}[2J, 2 more"]);
-        let lost = r#""verdict":"lost","reason":"down","mirror":{"backend":"modern"}"#;
-        assert_eq!(told(lost), ["mirror modern: lost: down"]);
+        let lost = r#""verdict":"lost","reason":"open","mirror":{"backend":"modern"}"#;
+        assert_eq!(told(lost), ["mirror modern: lost: open"]);
         let failed = r#""verdict":"failed","mirror":{"backend":"modern","error":"connection_refused"}"#;
         assert_eq!(told(failed), ["mirror modern connection_refused: legacy failed, nothing to compare with"]);
     }

@@ -6,17 +6,19 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use crossfade_compare::is_secret_name;
 use crossfade_emulator::{Action, FixedResponse, Listener, Redirect, Rule, Settings, Transforms, source};
+use crossfade_event::{Front, alb};
+use crossfade_journal::redaction::{HIDDEN, is_secret_parameter};
 use crossfade_proxy::{Invocation, Outgoing, Plan, Proxy, ProxyError, Sending, Step};
-use crossfade_route::{Backend, Failover, Forward, Observer, Reason, RequestView, Retry, Route};
+use crossfade_route::{Failover, Forward, Observer, Reason, RequestView, Retry, Route};
 use crossfade_rule::Condition;
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, LOCATION};
-use http::{Method, Request, Response, Uri, request};
+use http::{Method, Request, Response, Uri};
 use serde::Serialize;
 use tokio::time::Instant;
 
 use super::mirrored::Mirrored;
+use super::upstream::{Upstream, lossy};
 use crate::commands::environment::Environment;
 
 /// A request as a client would send it.
@@ -129,15 +131,6 @@ pub(in crate::commands) struct Target {
     pub(super) set_cookie: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
-pub(in crate::commands) struct Upstream {
-    pub(super) method: String,
-    pub(in crate::commands) url: String,
-    pub(super) headers: Vec<(String, String)>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) addresses: Vec<String>,
-}
-
 /// In milliseconds.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -168,8 +161,8 @@ impl Explanation {
         let redact = |url: &mut String| {
             let Some((path, query)) = url.split_once('?') else { return };
             let pairs = query.split('&').map(|pair| match pair.split_once('=') {
-                Some((key, _)) if is_secret_name(key) && !asked.iter().any(|asked| asked == pair) => {
-                    format!("{key}=•••")
+                Some((key, _)) if is_secret_parameter(key) && !asked.iter().any(|asked| asked == pair) => {
+                    format!("{key}={HIDDEN}")
                 }
                 _ => pair.to_owned(),
             });
@@ -237,7 +230,7 @@ impl Explanation {
             let outcome = Outcome::Answered { answer };
             return Ok(Explanation { method, url, load_balancer, passed_over: Vec::new(), route: None, outcome });
         }
-        let invocation = invocation();
+        let invocation = invocation(Front::from_fields(&alb::MULTI, request.headers()));
         let seen = request.clone();
         let mut passed_over = Observed(Vec::new());
         let (route, outcome) = match proxy.plan(request, &invocation, &mut passed_over) {
@@ -298,9 +291,10 @@ impl Asked {
 }
 
 /// Nothing that it holds is seen: what is by chance or by time is told as such.
-fn invocation() -> Invocation {
+fn invocation(front: Front) -> Invocation {
     let started = Instant::now();
     Invocation {
+        front,
         request_id: "00000000-0000-0000-0000-000000000000".to_owned(),
         trace_id: None,
         deployment: None,
@@ -314,9 +308,9 @@ fn invocation() -> Invocation {
 struct Observed(Vec<PassedOver>);
 
 impl Observer for Observed {
-    const LOOKS_AT_ALL: bool = true;
+    const EVALUATES_ALL: bool = true;
 
-    fn passed_over(&mut self, route: &Route, condition: &dyn std::fmt::Display, found: &str) {
+    fn skipped(&mut self, route: &Route, condition: &dyn std::fmt::Display, found: &str) {
         self.0.push(PassedOver {
             priority: route.priority,
             name: route.name.clone(),
@@ -374,7 +368,7 @@ impl LoadBalancer {
 
 /// What a condition compares a secret with is one, too.
 fn shown(condition: &Condition) -> String {
-    condition.without_secrets(is_secret_name).to_string()
+    condition.without_secrets(is_secret_parameter, HIDDEN).to_string()
 }
 
 /// The one that has the URL's port in AWS, or its protocol, or the first.
@@ -451,19 +445,6 @@ impl Sent {
     }
 }
 
-impl Upstream {
-    /// `asked` has the fields on the command line.
-    pub(super) fn of(backend: &Backend, parts: &request::Parts, asked: &HeaderMap) -> Upstream {
-        let authority = backend.authority.to_str().unwrap_or_default();
-        Upstream {
-            method: parts.method.to_string(),
-            url: format!("{}://{authority}{}", backend.scheme.as_str(), parts.uri),
-            headers: lines(&parts.headers, asked),
-            addresses: backend.addresses.iter().map(|(host, port)| format!("{host} port {port}")).collect(),
-        }
-    }
-}
-
 fn is_by_chance(forward: &Forward, reason: Reason) -> bool {
     let possible = forward.targets.iter().filter(|target| target.weight > 0).count();
     possible > 1 && matches!(reason, Reason::Weight | Reason::Assigned)
@@ -521,21 +502,4 @@ impl Answer {
         let by = format!("the proxy: {error} ({})", error.error_type());
         Answer { status: error.status().as_u16(), location: None, by }
     }
-}
-
-/// The fields of a request. What looks like a secret and was not on the command line is one of the configuration's, perhaps from
-/// the environment: it is left out.
-fn lines(fields: &HeaderMap, asked: &HeaderMap) -> Vec<(String, String)> {
-    let shown = |name: &HeaderName, value: &HeaderValue| {
-        let typed: Vec<String> = asked.get_all(name).iter().map(lossy).collect();
-        let value = lossy(value);
-        // Several lines of `Cookie` have become one.
-        let is_typed = typed.contains(&value) || typed.join("; ") == value;
-        if is_secret_name(name.as_str()) && !is_typed { "•••".to_owned() } else { value }
-    };
-    fields.iter().map(|(name, value)| (name.to_string(), shown(name, value))).collect()
-}
-
-fn lossy(value: &HeaderValue) -> String {
-    String::from_utf8_lossy(value.as_bytes()).into_owned()
 }

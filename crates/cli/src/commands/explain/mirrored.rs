@@ -6,7 +6,7 @@ use crossfade_route::{Mirror, RequestView};
 use http::Request;
 use serde::Serialize;
 
-use super::explanation::Upstream;
+use super::upstream::Upstream;
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]

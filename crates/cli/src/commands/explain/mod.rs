@@ -5,13 +5,14 @@
 mod explanation;
 mod mirrored;
 mod text;
+mod upstream;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use crossfade_function::{ConfigSource, load};
-use crossfade_proxy::{Limits, Proxy};
+use crossfade_proxy::Proxy;
 use crossfade_route::RoutingTable;
 use http::header::{HeaderName, HeaderValue};
 use http::{Method, Uri};
@@ -94,7 +95,5 @@ fn environment(config: &Path) -> Result<Environment> {
 /// The proxy as the function would start it with this file.
 pub(super) fn proxy(config: &Path) -> Result<Proxy> {
     let (table, cert_file) = load(&ConfigSource::file(config.to_owned()), super::cert_file()?.as_deref())?;
-    // Nothing is received.
-    let limits = Limits { response_bytes: 0 };
-    Ok(Proxy::new(table, cert_file, "crossfade", limits)?)
+    Ok(Proxy::new(table, cert_file, "crossfade")?)
 }

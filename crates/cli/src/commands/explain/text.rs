@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
-use super::explanation::{Answer, Explanation, LoadBalancer, Outcome, PassedOver, Sent, Taken, Timeouts, Upstream};
+use super::explanation::{Answer, Explanation, LoadBalancer, Outcome, PassedOver, Sent, Taken, Timeouts};
 use super::mirrored::{Copied, Mirrored};
+use super::upstream::Upstream;
 
 /// Writing to a `String` cannot fail.
 pub(super) fn render(explanation: &Explanation) -> String {

@@ -1,6 +1,6 @@
-//! What the pool, the runtime and the extensions of one environment know of each other: invocations that wait, that are
-//! worked on, that are over; who has asked for more; whether the environment is frozen. Owns no I/O: `runtime_api` and
-//! `extensions_api` speak for the processes, `environment` acts on the [`Signal`]s.
+//! The state that the pool, the runtime and the extensions of one environment share: queued, open and finished
+//! invocations, open calls, and whether the environment is frozen. Does no I/O: `runtime_api` and `extensions_api`
+//! speak for the processes, `environment` acts on the [`Signal`]s.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
@@ -9,28 +9,28 @@ use bytes::Bytes;
 use serde_json::json;
 use tokio::sync::{Notify, mpsc};
 
-use super::api::Rejection;
-use super::extensions_api;
+use super::call::Rejection;
+use super::extension;
 use super::failure::Failure;
 use super::pool::Pool;
 use super::process::Group;
-use super::state::{Handed, Invocation, Open, Over, Phase, State, milliseconds};
+use super::state::{Finished, InProgress, Invocation, NextInvocation, Phase, State, milliseconds};
 use crate::{Function, Notice, random};
 
-/// What happened, for the environment to act on.
+/// Events that the environment reacts to.
 #[derive(Debug)]
 pub(super) enum Signal {
-    /// All external extensions have registered: the runtime is to be started.
+    /// All external extensions have registered: start the runtime.
     Registered,
     /// Init is done.
     Ready,
-    /// The runtime or an extension reported that it cannot go on, or the memory is used up.
+    /// The runtime or an extension reported a fatal error, or the memory is used up.
     Failed(Failure),
     /// The time for init or for an invocation is up.
     TimedOut,
 }
 
-pub(super) struct Desk {
+pub(super) struct Coordinator {
     pub(super) number: u32,
     pub(super) function: Arc<Function>,
     pub(super) function_arn: String,
@@ -43,20 +43,20 @@ pub(super) struct Desk {
     queued: Notify,
     /// There is something new for an extension.
     pub(super) events: Notify,
-    /// Told when there is something to watch again, see [`Desk::tick`].
+    /// Notified when ticks are needed again, see [`Coordinator::tick`].
     pub(super) work: Notify,
 }
 
-/// What [`Desk::tick`] finds.
+/// The result of [`Coordinator::tick`].
 pub(super) enum Tick {
-    /// Nothing to watch: no more ticks until [`Desk::work`] says so.
+    /// There is no work: no more ticks until [`Coordinator::work`] is notified.
     Calm,
     Busy,
-    /// The answer is there, but runtime or extensions have not asked for more in time.
+    /// The response was posted, but the runtime or an extension has not called `next` in time.
     Overdue,
 }
 
-impl Desk {
+impl Coordinator {
     pub(super) fn new(
         number: u32,
         function: Arc<Function>,
@@ -66,7 +66,7 @@ impl Desk {
     ) -> Self {
         let state = Mutex::new(State { ticking: true, ..State::default() });
         let (queued, events, work) = (Notify::new(), Notify::new(), Notify::new());
-        let (function_arn, externals) = (function.arn(), extensions_api::names(&function));
+        let (function_arn, externals) = (function.arn(), extension::names(&function));
         Self { number, function, function_arn, externals, pool, notices, signals, state, queued, events, work }
     }
 
@@ -79,13 +79,13 @@ impl Desk {
         let _ = self.signals.send(signal);
     }
 
-    /// A process that is frozen and thawed with the environment.
+    /// Adds a process group that is frozen and thawed with the environment.
     pub(super) fn add(&self, group: Group) {
         self.lock().groups.push(group);
     }
 
-    /// Leaves an invocation for the runtime. Its `answer` is served in any case, also if the environment has ended.
-    pub(super) fn leave(&self, invocation: Invocation) {
+    /// Queues an invocation for the runtime. Its `answer` always gets a result, even if the environment has ended.
+    pub(super) fn enqueue(&self, invocation: Invocation) {
         let mut state = self.lock();
         if let Phase::Closed(status) = &state.phase {
             let _ = invocation.answer.send(Err(Failure::NeverTaken(status.clone())));
@@ -94,8 +94,8 @@ impl Desk {
         state.thaw();
         state.idle = false;
         state.until = Some(invocation.until);
-        let tells_extensions = state.extensions.iter().any(|extension| extension.invoke);
-        if tells_extensions {
+        let has_listeners = state.extensions.iter().any(|extension| extension.invoke);
+        if has_listeners {
             let event = self.invoke_event(&invocation);
             for extension in state.extensions.iter_mut().filter(|extension| extension.invoke) {
                 extension.pending.push_back(event.clone());
@@ -105,7 +105,7 @@ impl Desk {
         let starts_ticking = !std::mem::replace(&mut state.ticking, true);
         drop(state);
         self.queued.notify_one();
-        if tells_extensions {
+        if has_listeners {
             self.events.notify_waiters();
         }
         if starts_ticking {
@@ -124,7 +124,7 @@ impl Desk {
         .to_string()
     }
 
-    /// On Managed Instances a timed-out invocation is not interrupted: it keeps its worker until that answers.
+    /// Expires an invocation on Managed Instances. It is not interrupted, and occupies its worker until that responds.
     pub(super) fn expire(&self, request_id: &str) {
         let mut state = self.lock();
         if let Some(open) = state.open.iter_mut().find(|open| open.request_id == request_id) {
@@ -140,7 +140,7 @@ impl Desk {
         }
     }
 
-    /// The environment ends: what is worked on fails as said, what has not been taken may be served by another one.
+    /// Closes the environment: open invocations fail with `failure`, queued ones may be served by another environment.
     pub(super) fn close(&self, failure: &Failure, status: &str) {
         let mut state = self.lock();
         state.phase = Phase::Closed(status.to_owned());
@@ -152,7 +152,7 @@ impl Desk {
         }
     }
 
-    /// Whether an invocation waits or is worked on.
+    /// Returns whether an invocation is queued or open.
     pub(super) fn has_work(&self) -> bool {
         let state = self.lock();
         !state.queued.is_empty() || !state.open.is_empty()
@@ -162,7 +162,7 @@ impl Desk {
         self.lock().thaw();
     }
 
-    /// To be called now and then while there is work; cheap.
+    /// Checks the state. Call it at intervals while there is work; it is cheap.
     pub(super) fn tick(&self) -> Tick {
         let mut state = self.lock();
         let has_work = !state.queued.is_empty() || !state.open.is_empty();
@@ -183,9 +183,9 @@ impl Desk {
         }
     }
 
-    /// The runtime's long poll. A caller that hangs up drops this future between two invocations. One that it has just
-    /// been given is lost, as in Lambda, until the timeout.
-    pub(super) async fn next(&self) -> Result<Handed, Rejection> {
+    /// Waits for the next invocation. A caller that hangs up drops this future between two invocations. One that it has
+    /// just received is lost until the timeout, as in Lambda.
+    pub(super) async fn next(&self) -> Result<NextInvocation, Rejection> {
         let mut polling = self.ask()?;
         loop {
             if let Some(handed) = self.take(&mut polling) {
@@ -200,8 +200,8 @@ impl Desk {
         let most = self.function.invocations_per_environment.max(1);
         if !self.is_managed() && !state.open.is_empty() || self.is_managed() && state.polls >= most {
             let message = match self.is_managed() {
-                true => "all workers are waiting already",
-                false => "the present invocation has not been answered",
+                true => "all workers are already waiting",
+                false => "the current invocation has no response yet",
             };
             return Err(Rejection::forbidden("InvalidStateTransition", message));
         }
@@ -213,23 +213,24 @@ impl Desk {
             false => None,
         };
         if let Some(index) = given_up {
-            let Open { request_id, .. } = state.open.swap_remove(index);
-            state.remember(Over { request_id, timed_out: true });
+            let InProgress { request_id, .. } = state.open.swap_remove(index);
+            state.remember(Finished { request_id, timed_out: true });
         }
         self.settle(state);
         if given_up.is_some() {
             self.done();
         }
-        Ok(Polling { desk: self, counted: true })
+        Ok(Polling { coordinator: self, counted: true })
     }
 
-    fn take(&self, polling: &mut Polling<'_>) -> Option<Handed> {
+    fn take(&self, polling: &mut Polling<'_>) -> Option<NextInvocation> {
         let mut state = self.lock();
         let Invocation { request_id, event, trace_id, deadline, answer, .. } = state.queued.pop_front()?;
         polling.counted = false;
         state.polls -= 1;
         let invocation_id = random::uuid();
-        let open = Open { request_id: request_id.clone(), invocation_id: invocation_id.clone(), answer: Some(answer) };
+        let open =
+            InProgress { request_id: request_id.clone(), invocation_id: invocation_id.clone(), answer: Some(answer) };
         state.open.push(open);
         let more = !state.queued.is_empty();
         drop(state);
@@ -237,10 +238,10 @@ impl Desk {
             // One notice may have stood for two invocations.
             self.queued.notify_one();
         }
-        Some(Handed { request_id, invocation_id, event, trace_id, deadline_ms: milliseconds(deadline) })
+        Some(NextInvocation { request_id, invocation_id, event, trace_id, deadline_ms: milliseconds(deadline) })
     }
 
-    /// Takes an answer, if it may be given under this id and with the invocation id that was echoed. Echoing none is
+    /// Accepts a response under this request ID and with the invocation ID that was echoed. A missing invocation ID is
     /// tolerated.
     pub(super) fn finish(
         &self,
@@ -250,7 +251,7 @@ impl Desk {
     ) -> Result<(), Rejection> {
         let gone = |timed_out| match timed_out {
             true => Rejection(http::StatusCode::GONE, "InvokeTimeout", "the invocation has timed out".to_owned()),
-            false => Rejection(http::StatusCode::GONE, "InvocationOver", "the invocation is over".to_owned()),
+            false => Rejection(http::StatusCode::GONE, "InvocationOver", "the invocation has finished".to_owned()),
         };
         let bad = |kind, message: &str| Rejection(http::StatusCode::BAD_REQUEST, kind, message.to_owned());
         let mut state = self.lock();
@@ -264,8 +265,8 @@ impl Desk {
         if echoed.is_some() && echoed != own {
             return Err(bad("InvalidInvocationId", "the invocation id is not the one of this request"));
         }
-        let Open { request_id, answer: waiting, .. } = state.open.swap_remove(index);
-        state.remember(Over { request_id, timed_out: waiting.is_none() });
+        let InProgress { request_id, answer: waiting, .. } = state.open.swap_remove(index);
+        state.remember(Finished { request_id, timed_out: waiting.is_none() });
         drop(state);
         if self.is_managed() {
             self.done();
@@ -279,7 +280,7 @@ impl Desk {
         }
     }
 
-    /// The runtime cannot start.
+    /// Reports that the runtime cannot initialise.
     pub(super) fn init_error(&self, error: String) -> Result<(), Rejection> {
         if self.lock().phase != Phase::Init {
             return Err(Rejection::forbidden("InvalidStateTransition", "the init phase is over"));
@@ -292,14 +293,15 @@ impl Desk {
         let _ = self.notices.send(Notice::Warning { function: self.function.name.clone(), text });
     }
 
-    /// A worker is free again.
+    /// Notes that a worker is free again.
     fn done(&self) {
         if let Some(pool) = self.pool.upgrade() {
             pool.done(self.number);
         }
     }
 
-    /// Moves on if all have asked that have to: from init to the first invocation, from an invocation to being idle.
+    /// Advances the phase when the runtime and all extensions have called `next`: from init to running, from an
+    /// invocation to idle.
     pub(super) fn settle(&self, mut state: MutexGuard<'_, State>) {
         match state.phase {
             Phase::Init => {
@@ -335,14 +337,14 @@ impl Desk {
 
 /// An open `next` call of the runtime.
 struct Polling<'a> {
-    desk: &'a Desk,
+    coordinator: &'a Coordinator,
     counted: bool,
 }
 
 impl Drop for Polling<'_> {
     fn drop(&mut self) {
         if self.counted {
-            self.desk.lock().polls -= 1;
+            self.coordinator.lock().polls -= 1;
         }
     }
 }
@@ -355,12 +357,12 @@ mod tests {
 
     use super::*;
 
-    fn desk(invocations: usize) -> (Arc<Desk>, mpsc::UnboundedReceiver<Signal>) {
+    fn coordinator(invocations: usize) -> (Arc<Coordinator>, mpsc::UnboundedReceiver<Signal>) {
         let (signals, received) = mpsc::unbounded_channel();
         let mut function = Function::new("a", vec!["a".to_owned()]);
         function.invocations_per_environment = invocations;
         let notices = mpsc::unbounded_channel().0;
-        (Arc::new(Desk::new(1, Arc::new(function), Weak::new(), notices, signals)), received)
+        (Arc::new(Coordinator::new(1, Arc::new(function), Weak::new(), notices, signals)), received)
     }
 
     fn invocation(request_id: &str) -> Invocation {
@@ -372,26 +374,28 @@ mod tests {
 
     #[tokio::test]
     async fn a_runtime_that_hangs_up_and_asks_again_is_told_once() {
-        let (desk, mut received) = desk(1);
+        let (coordinator, mut received) = coordinator(1);
         for _ in 0..3 {
-            assert!(tokio::time::timeout(Duration::from_millis(1), desk.next()).await.is_err());
+            assert!(tokio::time::timeout(Duration::from_millis(1), coordinator.next()).await.is_err());
         }
-        desk.leave(invocation("a"));
-        assert!(desk.next().await.is_ok_and(|handed| handed.request_id == "a"));
+        coordinator.enqueue(invocation("a"));
+        assert!(coordinator.next().await.is_ok_and(|handed| handed.request_id == "a"));
         assert!(matches!(received.try_recv(), Ok(Signal::Ready)));
         assert!(received.try_recv().is_err());
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn as_many_workers_as_invocations_get_one_each() {
-        let (desk, _received) = desk(4);
+        let (coordinator, _received) = coordinator(4);
         for turn in 0..200 {
             let workers: Vec<_> = (0..4)
-                .map(|_| Arc::clone(&desk))
-                .map(|desk| tokio::spawn(async move { desk.next().await.map(|handed| handed.request_id).ok() }))
+                .map(|_| Arc::clone(&coordinator))
+                .map(|coordinator| {
+                    tokio::spawn(async move { coordinator.next().await.map(|handed| handed.request_id).ok() })
+                })
                 .collect();
             for number in 0..4 {
-                desk.leave(invocation(&format!("{turn}-{number}")));
+                coordinator.enqueue(invocation(&format!("{turn}-{number}")));
             }
             let mut ids = Vec::new();
             for worker in workers {
@@ -401,7 +405,7 @@ mod tests {
             ids.sort_unstable();
             assert_eq!(ids, [0, 1, 2, 3].map(|number| format!("{turn}-{number}")));
             for id in ids {
-                assert!(desk.finish(&id, None, Ok(Bytes::new())).is_ok());
+                assert!(coordinator.finish(&id, None, Ok(Bytes::new())).is_ok());
             }
         }
     }

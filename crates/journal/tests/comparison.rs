@@ -1,10 +1,10 @@
-//! The lines of the log: each shape as it is written, and read again as what it was.
+//! The lines of the log: each variant as it is written, and read back.
 
 #![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use crossfade_compare::{Against, Class, Difference, Kind, Record, Side, VERSION, Verdict};
+use crossfade_journal::comparison::{Against, Class, Difference, Kind, Record, Side, VERSION, Verdict};
 
 fn record() -> Record {
     Record {
@@ -98,4 +98,8 @@ fn lines_are_written_and_read() {
         assert_eq!(serde_json::to_string(&verdict).unwrap(), format!("\"{name}\""));
     }
     assert!(serde_json::from_str::<Record>(r#"{"type":"access"}"#).is_err());
+    // As records once called an open circuit breaker.
+    let open = Record { verdict: Verdict::Lost, reason: Some("open".to_owned()), ..record() };
+    let line = serde_json::to_string(&open).unwrap().replace("\"open\"", "\"down\"");
+    assert_eq!(serde_json::from_str::<Record>(&line).unwrap(), open);
 }

@@ -1,5 +1,5 @@
-//! The exchanges that are measured: what the client asks, the event ALB makes of it, what the origin answers, and the check
-//! that an answer is the right one. It owns content and the origin's script; it takes no time.
+//! The workloads that are measured: the client's request, the event that ALB makes of it, the origin's response, and
+//! the check that an answer is the right one. It owns content and the origin's script; it takes no time.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -30,22 +30,22 @@ const FIELDS: [(&str, &str); 12] = [
     ("x-forwarded-proto", "https"),
 ];
 
-/// One exchange.
+/// A request with its expected response.
 #[derive(Debug)]
-pub struct Exchange {
+pub struct Workload {
     /// As it is called in the tables.
     pub name: &'static str,
-    /// How many times fewer of these are sent than small ones.
+    /// The number of small ones that are sent for each of these.
     pub share: usize,
     target: &'static str,
     upload: Option<Vec<u8>>,
-    /// What the client must get.
+    /// The content that the client must get.
     body: Vec<u8>,
     /// The origin's whole answer.
     answer: Arc<[u8]>,
 }
 
-impl Exchange {
+impl Workload {
     fn get(name: &'static str, share: usize, target: &'static str, content_type: &'static str, body: Vec<u8>) -> Self {
         let mut answer = format!(
             "HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nCache-Control: private, max-age=60\r\nETag: \"5f2b8c1e\"\r\nContent-Length: {}\r\n\r\n",
@@ -76,7 +76,7 @@ impl Exchange {
     /// The event, as ALB's encoder writes it.
     ///
     /// # Errors
-    /// When the encoder refuses, which would be a fault of this file.
+    /// If the event cannot be encoded, which would be a bug in this file.
     pub fn event(&self, mode: HeaderMode) -> anyhow::Result<Vec<u8>> {
         let mut request =
             http::Request::builder().method(if self.upload.is_some() { "POST" } else { "GET" }).uri(self.target);
@@ -109,7 +109,7 @@ impl Exchange {
         request
     }
 
-    /// Whether a function's reply is one that ALB takes, with the right status and every byte of the body. Fields are the
+    /// Checks that ALB accepts a function's reply, and that status and body are the expected ones. Fields are the
     /// conformance suite's business: the article's handler returns the wrong ones and is measured all the same.
     ///
     /// # Errors
@@ -125,7 +125,7 @@ impl Exchange {
         self.check_body(response.body())
     }
 
-    /// Whether these are the bytes the client must get.
+    /// Checks that these are the bytes that the client must get.
     ///
     /// # Errors
     /// Says how they differ.
@@ -145,10 +145,10 @@ pub fn check_constant(mode: HeaderMode, reply: &[u8]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What the origin does: by path, so that a handler that loses the query is still served; an upload is answered with what
-/// was really received.
-pub fn script(exchanges: &[Exchange]) -> impl Fn(usize, &Message<'_>) -> Action + Send + Sync + 'static {
-    let answers: Vec<(&'static str, Arc<[u8]>, bool)> = exchanges
+/// The origin's script. It goes by path, so that a handler that loses the query is still served; the response to an
+/// upload is what was really received.
+pub fn script(workloads: &[Workload]) -> impl Fn(usize, &Message<'_>) -> Action + Send + Sync + 'static {
+    let answers: Vec<(&'static str, Arc<[u8]>, bool)> = workloads
         .iter()
         .map(|one| {
             let path = one.target.split('?').next().unwrap_or_default();

@@ -1,0 +1,261 @@
+//! The settings of a file while it is read: functions, target groups, listeners and rules, by the names that the file
+//! gives them. Reads nothing itself.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crossfade_document::{Diagnostics, Place};
+use crossfade_event::HeaderMode;
+use http::StatusCode;
+
+use super::findings::Findings;
+use super::node::Files;
+use crate::{Action, Function, Listener, Rule, Settings, TargetGroup};
+
+/// The values that a file does not have, given by the user.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Downgrade violations of AWS quotas and unsupported features to warnings.
+    pub lenient: bool,
+    /// The stage of the Serverless Framework; by default that of the file, or `dev`.
+    pub stage: Option<String>,
+    /// By default that of the file, or `us-east-1`.
+    pub region: Option<String>,
+    /// For `${opt:NAME}`.
+    pub options: Vec<(String, String)>,
+    /// For `${param:NAME}` and for the parameters of a template.
+    pub parameters: Vec<(String, String)>,
+    /// For `${env:NAME}`.
+    pub environment: Vec<(String, String)>,
+}
+
+/// The settings in a file.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// Complete except for `command` of the functions, `listen` of the listeners, and certificates of listeners with
+    /// `tls`.
+    pub settings: Settings,
+    /// For each function, the names by which users know it: its key or logical id, its name, its target groups.
+    pub names: Vec<Vec<String>>,
+    /// For each function, the environment variables that are left out because their values are not known here.
+    pub left_out: Vec<Vec<String>>,
+    /// The variables of [`Options::environment`] that the file, or one that it includes, refers to.
+    pub environment: BTreeMap<String, String>,
+    /// One text for each warning, with its place: settings that are probably not intended, or not emulated.
+    pub warnings: Vec<String>,
+}
+
+/// The settings as far as they have been read.
+pub(super) struct Draft<'o> {
+    pub(super) options: &'o Options,
+    /// The folder that functions run in.
+    pub(super) folder: PathBuf,
+    pub(super) region: String,
+    /// The region comes from the file or the user, and is not the default.
+    pub(super) knows_region: bool,
+    pub(super) files: Files,
+    pub(super) findings: Findings,
+    /// Its listeners stay empty until the end.
+    pub(super) settings: Settings,
+    pub(super) listeners: Vec<DraftListener>,
+    /// The IDs by which rules name the target groups of the settings.
+    pub(super) group_ids: Vec<String>,
+    /// As [`Loaded::names`].
+    pub(super) names: Vec<Vec<String>>,
+    /// As [`Loaded::left_out`].
+    pub(super) left_out: Vec<Vec<String>>,
+    /// As [`Loaded::environment`].
+    pub(super) environment: BTreeMap<String, String>,
+}
+
+/// A listener with the places of its rules.
+pub(super) struct DraftListener {
+    /// The ID by which rules name it: an ARN or a logical ID.
+    pub(super) id: String,
+    pub(super) listener: Listener,
+    pub(super) rules: Vec<DraftRule>,
+    pub(super) place: Place,
+}
+
+/// A rule with its place and the part of the file that it belongs to.
+pub(super) struct DraftRule {
+    pub(super) rule: Rule,
+    pub(super) place: Place,
+    pub(super) part: String,
+}
+
+impl<'o> Draft<'o> {
+    pub(super) fn new(file: &Path, options: &'o Options) -> Self {
+        Draft {
+            options,
+            folder: folder_of(file),
+            region: options.region.clone().unwrap_or_else(|| "us-east-1".to_owned()),
+            knows_region: options.region.is_some(),
+            files: Files::default(),
+            findings: Findings::new(options.lenient),
+            settings: Settings::default(),
+            listeners: Vec::new(),
+            group_ids: Vec::new(),
+            names: Vec::new(),
+            left_out: Vec::new(),
+            environment: BTreeMap::new(),
+        }
+    }
+
+    /// `AWS_REGION` for a function's environment, if the region is known.
+    pub(super) fn region_variable(&self) -> Vec<(String, String)> {
+        let region = self.knows_region.then(|| ("AWS_REGION".to_owned(), self.region.clone()));
+        region.into_iter().collect()
+    }
+
+    pub(super) fn add_function(&mut self, function: Function, names: Vec<String>) -> usize {
+        self.settings.functions.push(function);
+        self.names.push(Vec::new());
+        self.left_out.push(Vec::new());
+        let index = self.names.len() - 1;
+        names.into_iter().for_each(|name| self.add_name(index, &name));
+        index
+    }
+
+    /// Notes the variables that a function goes without.
+    pub(super) fn leave_out(&mut self, function: usize, names: Vec<String>) {
+        if let Some(left_out) = self.left_out.get_mut(function) {
+            *left_out = names;
+        }
+    }
+
+    /// Adds a name by which users may know a function.
+    pub(super) fn add_name(&mut self, function: usize, name: &str) {
+        if let Some(names) = self.names.get_mut(function)
+            && !names.iter().any(|known| known == name)
+        {
+            names.push(name.to_owned());
+        }
+    }
+
+    /// Adds a target group that rules name by `id`, and returns its index.
+    pub(super) fn add_group(&mut self, id: &str, group: TargetGroup) -> usize {
+        if let Some(function) = group.function {
+            self.add_name(function, &group.name);
+        }
+        self.settings.target_groups.push(group);
+        self.group_ids.push(id.to_owned());
+        self.group_ids.len() - 1
+    }
+
+    /// A target group with an ARN of this region.
+    pub(super) fn new_group(&self, name: &str, mode: HeaderMode, function: Option<usize>) -> TargetGroup {
+        let group = TargetGroup::new(name, mode, function);
+        TargetGroup { arn: group.arn.replace("us-east-1", &self.region), ..group }
+    }
+
+    /// Returns the index of the target group that a rule names. If the file does not define it, it gets a function of
+    /// its own.
+    pub(super) fn group(&mut self, id: &str) -> usize {
+        if let Some(index) = self.group_ids.iter().position(|known| known == id) {
+            return index;
+        }
+        let name = name_in_arn(id);
+        let function = self.add_function(Function::new(&name, Vec::new()), vec![name.clone()]);
+        let mut group = self.new_group(&name, HeaderMode::Single, Some(function));
+        if id.starts_with("arn:") {
+            group.arn = id.to_owned();
+        }
+        self.add_group(id, group)
+    }
+
+    /// Returns the index of the listener that a rule names. If the file does not define it, its default action is 404.
+    pub(super) fn listener(&mut self, id: &str, place: &Place) -> usize {
+        if let Some(index) = self.listeners.iter().position(|known| known.id == id) {
+            return index;
+        }
+        let listener = Listener { name: name_in_arn(id), ..Listener::http(Action::status(StatusCode::NOT_FOUND)) };
+        self.add_listener(id, listener, place)
+    }
+
+    pub(super) fn add_listener(&mut self, id: &str, listener: Listener, place: &Place) -> usize {
+        self.listeners.push(DraftListener { id: id.to_owned(), listener, rules: Vec::new(), place: *place });
+        self.listeners.len() - 1
+    }
+
+    pub(super) fn add_rule(&mut self, listener: usize, rule: Rule, place: &Place) {
+        if let Some(listener) = self.listeners.get_mut(listener) {
+            listener.rules.push(DraftRule { rule, place: *place, part: self.findings.part().to_owned() });
+        }
+    }
+
+    /// `file:line`, for [`Rule::origin`].
+    pub(super) fn origin(&self, place: &Place) -> String {
+        format!("{}:{}", self.files.name(place.file), place.line)
+    }
+
+    pub(super) fn finish(self) -> Result<Loaded, Diagnostics> {
+        let Draft { mut settings, listeners, names, left_out, environment, files, findings, .. } = self;
+        for DraftListener { mut listener, rules, .. } in listeners {
+            listener.rules = rules.into_iter().map(|draft| draft.rule).collect();
+            settings.listeners.push(listener);
+        }
+        let in_files = |list| Diagnostics::in_files(files.into_names(), list);
+        let warnings = match findings.finish() {
+            Ok(warnings) => in_files(warnings).texts(),
+            Err(errors) => return Err(in_files(errors)),
+        };
+        Ok(Loaded { settings, names, left_out, environment, warnings })
+    }
+}
+
+/// The folder that functions run in: that of the file, or its parent for a file that `osls package` wrote.
+fn folder_of(file: &Path) -> PathBuf {
+    let absolute = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    let folder = absolute.parent().unwrap_or(Path::new("/"));
+    match folder.file_name() {
+        Some(name) if name == ".serverless" => folder.parent().unwrap_or(folder).to_owned(),
+        _ => folder.to_owned(),
+    }
+}
+
+/// The name in an ARN: of a target group its own, of a listener that of its load balancer and its ID.
+pub(super) fn name_in_arn(id: &str) -> String {
+    if let Some(parameter) = id.strip_prefix("!Ref ") {
+        return parameter.to_owned();
+    }
+    let resource = id.strip_prefix("arn:").and_then(|rest| rest.splitn(5, ':').nth(4)).unwrap_or(id);
+    let parts: Vec<&str> = resource.split('/').collect();
+    match parts[..] {
+        ["targetgroup", name, ..] => name.to_owned(),
+        // What is made up here for a logical id.
+        ["listener", _, "local", _, name] => name.to_owned(),
+        ["listener", _, balancer, _, own] => format!("{balancer}/{own}"),
+        _ => resource.strip_prefix("function:").map_or(id, |name| name).to_owned(),
+    }
+}
+
+impl fmt::Debug for Draft<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Draft").field("findings", &self.findings).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arns_have_names() {
+        for (arn, name) in [
+            ("arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/shop/73e2d6bc24d8a067", "shop"),
+            (
+                "arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener/app/front/50dc6c495c0c9188/f2f7dc8e",
+                "front/f2f7dc8e",
+            ),
+            ("arn:aws:lambda:eu-west-1:123456789012:function:shop", "shop"),
+            ("${env:ALB_LISTENER_ARN}", "${env:ALB_LISTENER_ARN}"),
+            ("!Ref Listener", "Listener"),
+            ("arn:", "arn:"),
+            ("", ""),
+        ] {
+            assert_eq!(name_in_arn(arn), name);
+        }
+    }
+}

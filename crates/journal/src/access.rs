@@ -1,0 +1,217 @@
+//! One request as a line of the log: written by the function, read by `crossfade dev` and its inspector. The format is
+//! documented in `docs/configuration.md`; a change that old readers would misread needs a new version.
+//!
+//! Knows no bodies, no fields of the client, no query: nothing secret can get into it, save what a path has.
+
+use std::borrow::Cow;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::attempt::{Attempt, Journal, Outcome, Role};
+use crate::written::{milliseconds, rfc3339};
+
+/// The version of the format. The first one had no `version` and no `journal`, `passed_over` for `skipped`, and in it `down`
+/// for `open`.
+const VERSION: u32 = 2;
+
+/// One line of the access log. Times are milliseconds, sizes are bytes of content. It borrows what it is written from; a
+/// line that is read owns its texts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AccessRecord<'t> {
+    /// Always `access`, and always first: tells the line from others in the same log.
+    #[serde(rename = "type")]
+    kind: Kind,
+    /// 2. A line without one is of version 1, and becomes one of version 2 when it is read.
+    #[serde(default = "version")]
+    version: u32,
+    /// When the request came, UTC.
+    #[serde(default = "unknown_time", with = "rfc3339")]
+    pub time: SystemTime,
+    /// The Lambda request id.
+    #[serde(default)]
+    pub request_id: Cow<'t, str>,
+    /// The value of `X-Amzn-Trace-Id`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<Cow<'t, str>>,
+    /// Absent, like the next, if the event could not be read or was a health check.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<Cow<'t, str>>,
+    /// Without the query.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<Cow<'t, str>>,
+    /// The route that matched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<Cow<'t, str>>,
+    /// The back end whose response, or whose error, is the client's; absent if none was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backend: Option<Cow<'t, str>>,
+    /// Why that back end: `only`, `weight`, `hash`, `pin`, `opt-in`, `otherwise` or `assigned`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chosen: Option<Cow<'t, str>>,
+    /// The back ends that failed before another one was asked, or were not asked at all.
+    #[serde(default, alias = "passed_over", skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<Skipped<'t>>,
+    /// The client's status.
+    #[serde(default)]
+    pub status: u16,
+    /// Content received.
+    #[serde(default)]
+    pub request_bytes: u64,
+    /// Content of the response.
+    #[serde(default)]
+    pub response_bytes: u64,
+    /// From the event to the response.
+    #[serde(default)]
+    pub total_ms: f64,
+    /// For a new connection; absent if one was there. Like the next, of the attempt that decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect_ms: Option<f64>,
+    /// From the event to the head of the response.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_byte_ms: Option<f64>,
+    /// How often the request was sent, to all back ends together; a connection that could not be made does not count.
+    #[serde(default)]
+    pub attempts: u32,
+    /// How many of these `retry` asked for.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub retries: u32,
+    /// Each attempt in order, including those without a connection and back ends that were skipped. Absent if there was only
+    /// one: then the line says it all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub journal: Vec<AttemptRecord<'t>>,
+    /// `ntlm` or `negotiate`: the request or a response had authentication of that kind, which belongs to a connection.
+    /// The connection was closed after it, so that nobody else is authenticated by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection_auth: Option<Cow<'t, str>>,
+    /// The error type (RFC 9209) of a response that is ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Cow<'t, str>>,
+    /// The same in words, with what the client does not see.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Cow<'t, str>>,
+}
+
+/// A back end that another one was asked after or instead of.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Skipped<'t> {
+    /// Its name.
+    #[serde(default)]
+    pub backend: Cow<'t, str>,
+    /// `open` (the circuit breaker), a status, or an error type (RFC 9209).
+    #[serde(default, deserialize_with = "outcome")]
+    pub outcome: Cow<'t, str>,
+}
+
+/// One attempt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AttemptRecord<'t> {
+    /// The name of the back end.
+    pub backend: Cow<'t, str>,
+    /// Why there was this attempt.
+    pub role: Role,
+    /// `open` (the circuit breaker: not asked), a status, or an error type (RFC 9209).
+    pub outcome: Cow<'t, str>,
+    /// For a new connection; absent if one was there, or none could be made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect_ms: Option<f64>,
+    /// From the event to the head of the response.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_byte_ms: Option<f64>,
+    /// From the event to the beginning of the attempt.
+    pub began_ms: f64,
+    /// From there to its end, without the time for a new connection.
+    pub took_ms: f64,
+    /// As [`AccessRecord::connection_auth`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection_auth: Option<Cow<'t, str>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    Access,
+}
+
+impl<'t> AccessRecord<'t> {
+    /// The record of a request that came at `time`, as far as its journal tells it.
+    #[must_use]
+    pub fn new(time: SystemTime, request_id: &'t str, journal: &Journal<'t>) -> Self {
+        let deciding = journal.deciding();
+        let is_retry = |attempt: &&Attempt<'_>| attempt.role == Role::Retry;
+        let attempts = || journal.attempts();
+        AccessRecord {
+            kind: Kind::Access,
+            version: VERSION,
+            time,
+            request_id: request_id.into(),
+            trace_id: None,
+            method: None,
+            path: None,
+            route: journal.route.map(Cow::from),
+            backend: journal.backend().map(Cow::from),
+            chosen: journal.chosen.map(Cow::from),
+            skipped: journal.skipped().map(Skipped::from).collect(),
+            status: 0,
+            request_bytes: 0,
+            response_bytes: 0,
+            total_ms: 0.0,
+            connect_ms: deciding.and_then(|attempt| attempt.connect).map(milliseconds),
+            first_byte_ms: deciding.and_then(|attempt| attempt.first_byte).map(milliseconds),
+            attempts: attempts().filter(|attempt| attempt.is_sent).count() as u32,
+            retries: attempts().filter(is_retry).count() as u32,
+            journal: if journal.len() > 1 { attempts().map(AttemptRecord::from).collect() } else { Vec::new() },
+            connection_auth: attempts().filter_map(|attempt| attempt.auth).last().map(Cow::from),
+            error: None,
+            detail: None,
+        }
+    }
+}
+
+impl<'t> From<&Attempt<'t>> for Skipped<'t> {
+    fn from(attempt: &Attempt<'t>) -> Self {
+        Skipped { backend: attempt.backend.into(), outcome: word(attempt.outcome) }
+    }
+}
+
+impl<'t> From<&Attempt<'t>> for AttemptRecord<'t> {
+    fn from(attempt: &Attempt<'t>) -> Self {
+        AttemptRecord {
+            backend: attempt.backend.into(),
+            role: attempt.role,
+            outcome: word(attempt.outcome),
+            connect_ms: attempt.connect.map(milliseconds),
+            first_byte_ms: attempt.first_byte.map(milliseconds),
+            began_ms: milliseconds(attempt.began),
+            took_ms: milliseconds(attempt.took),
+            connection_auth: attempt.auth.map(Cow::from),
+        }
+    }
+}
+
+fn word(outcome: Outcome) -> Cow<'static, str> {
+    match outcome {
+        Outcome::Unfinished => "unfinished".into(),
+        Outcome::Open => "open".into(),
+        Outcome::Status(status) => status.to_string().into(),
+        Outcome::Error(error_type) => error_type.into(),
+    }
+}
+
+/// An outcome in this version's words.
+fn outcome<'de, 't, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'t, str>, D::Error> {
+    let outcome = String::deserialize(deserializer)?;
+    Ok(if outcome == "down" { "open".into() } else { outcome.into() })
+}
+
+fn version() -> u32 {
+    VERSION
+}
+
+fn unknown_time() -> SystemTime {
+    UNIX_EPOCH
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}

@@ -1,0 +1,128 @@
+//! The lines of the access log: each shape as it is written, and read again as what it was.
+
+#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crossfade_journal::{AccessRecord, Journal, Outcome, Role, milliseconds};
+
+fn time() -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(1_767_225_600_123)
+}
+
+fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+fn record<'t>(journal: &Journal<'t>) -> AccessRecord<'t> {
+    let mut record = AccessRecord::new(time(), "8f5c", journal);
+    record.trace_id = Some("Root=1".into());
+    (record.method, record.path) = (Some("GET".into()), Some("/a".into()));
+    (record.status, record.request_bytes, record.response_bytes) = (200, 1, 2);
+    record.total_ms = milliseconds(Duration::from_micros(40_500));
+    record
+}
+
+const HEAD: &str = r#"{"type":"access","version":2,"time":"2026-01-01T00:00:00.123Z","request_id":"8f5c","trace_id":"Root=1","method":"GET","path":"/a""#;
+const SIZES: &str = r#","status":200,"request_bytes":1,"response_bytes":2,"total_ms":40.5"#;
+
+/// The line of a record, which is read as the same again.
+fn line(record: &AccessRecord<'_>) -> String {
+    let line = serde_json::to_string(record).unwrap();
+    assert_eq!(&serde_json::from_str::<AccessRecord<'_>>(&line).unwrap(), record);
+    line
+}
+
+#[test]
+fn the_common_line_has_no_more_than_it_needs() {
+    let mut journal = Journal::default();
+    (journal.route, journal.chosen) = (Some("orders"), Some("weight"));
+    let attempt = journal.begin("modern", Role::First, ms(1));
+    (attempt.connect, attempt.first_byte, attempt.is_sent) = (Some(ms(5)), Some(ms(30)), true);
+    attempt.end(ms(40), Outcome::Status(200), true);
+    let expected = format!(
+        r#"{HEAD},"route":"orders","backend":"modern","chosen":"weight"{SIZES},"connect_ms":5.0,"first_byte_ms":30.0,"attempts":1}}"#
+    );
+    assert_eq!(line(&record(&journal)), expected);
+}
+
+#[test]
+fn several_attempts_are_told_one_by_one() {
+    let mut journal = Journal::default();
+    (journal.route, journal.chosen) = (Some("orders"), Some("hash"));
+    let attempt = journal.begin("modern", Role::First, ms(1));
+    attempt.is_sent = true;
+    attempt.end(ms(2), Outcome::Error("connection_terminated"), false);
+    let attempt = journal.begin("modern", Role::Resent, ms(2));
+    (attempt.connect, attempt.first_byte, attempt.is_sent) = (Some(ms(3)), Some(ms(9)), true);
+    attempt.auth = Some("ntlm");
+    attempt.end(ms(10), Outcome::Status(503), true);
+    let attempt = journal.begin("modern", Role::Retry, ms(15));
+    attempt.end(ms(16), Outcome::Error("connection_refused"), false);
+    let attempt = journal.begin("legacy", Role::Failover, ms(16));
+    (attempt.first_byte, attempt.is_sent) = (Some(ms(39)), true);
+    attempt.end(ms(40), Outcome::Status(200), true);
+    let entries = [
+        r#"{"backend":"modern","role":"first","outcome":"connection_terminated","began_ms":1.0,"took_ms":1.0}"#,
+        r#"{"backend":"modern","role":"resent","outcome":"503","connect_ms":3.0,"first_byte_ms":9.0,"began_ms":2.0,"took_ms":5.0,"connection_auth":"ntlm"}"#,
+        r#"{"backend":"modern","role":"retry","outcome":"connection_refused","began_ms":15.0,"took_ms":1.0}"#,
+        r#"{"backend":"legacy","role":"failover","outcome":"200","first_byte_ms":39.0,"began_ms":16.0,"took_ms":24.0}"#,
+    ];
+    let expected = format!(
+        r#"{HEAD},"route":"orders","backend":"legacy","chosen":"hash","skipped":[{{"backend":"modern","outcome":"connection_refused"}}]{SIZES},"first_byte_ms":39.0,"attempts":3,"retries":1,"journal":[{}],"connection_auth":"ntlm"}}"#,
+        entries.join(",")
+    );
+    assert_eq!(line(&record(&journal)), expected);
+}
+
+#[test]
+fn the_times_are_those_of_the_attempt_whose_response_the_client_gets() {
+    let mut journal = Journal::default();
+    let attempt = journal.begin("modern", Role::First, ms(1));
+    (attempt.connect, attempt.first_byte, attempt.is_sent) = (Some(ms(3)), Some(ms(9)), true);
+    attempt.end(ms(10), Outcome::Status(503), true);
+    let attempt = journal.begin("legacy", Role::Failover, ms(11));
+    (attempt.connect, attempt.is_sent) = (Some(ms(4)), true);
+    attempt.end(ms(40), Outcome::Error("http_response_timeout"), true);
+    journal.decide(0);
+    let record = record(&journal);
+    assert_eq!((record.backend.as_deref(), record.attempts), (Some("modern"), 2));
+    assert_eq!((record.connect_ms, record.first_byte_ms), (Some(3.0), Some(9.0)));
+    let skipped: Vec<_> = record.skipped.iter().map(|it| (&*it.backend, &*it.outcome)).collect();
+    assert_eq!(skipped, [("modern", "503"), ("legacy", "http_response_timeout")]);
+    line(&record);
+}
+
+#[test]
+fn a_response_of_ours_says_why() {
+    let mut journal = Journal::default();
+    journal.skip("modern", Role::First, ms(1));
+    let mut record = record(&journal);
+    record.error = Some("destination_unavailable".into());
+    record.detail = Some("\"x\"".into());
+    let expected = format!(
+        r#"{HEAD},"skipped":[{{"backend":"modern","outcome":"open"}}]{SIZES},"attempts":0,"error":"destination_unavailable","detail":"\"x\""}}"#
+    );
+    assert_eq!(line(&record), expected);
+}
+
+#[test]
+fn lines_of_the_first_version_are_read() {
+    let old = r#"{"type":"access","time":"2026-01-01T00:00:00.123Z","request_id":"8f5c","method":"GET","path":"/a","backend":"legacy",
+        "passed_over":[{"backend":"modern","outcome":"down"},{"backend":"other","outcome":"503"}],"status":200,"request_bytes":0,
+        "response_bytes":2,"total_ms":1.5,"attempts":1}"#;
+    let record: AccessRecord<'static> = serde_json::from_str(old).unwrap();
+    assert_eq!((record.time, &*record.request_id, record.status), (time(), "8f5c", 200));
+    let skipped: Vec<_> = record.skipped.iter().map(|it| (&*it.backend, &*it.outcome)).collect();
+    assert_eq!(skipped, [("modern", "open"), ("other", "503")]);
+    assert!(record.journal.is_empty());
+}
+
+#[test]
+fn other_lines_are_no_access_lines() {
+    for line in [r#"{"type":"compare"}"#, r#"{"message":"hello"}"#, r#"{"type":"access","status":"x"}"#, "[]", "hello"]
+    {
+        assert!(serde_json::from_str::<AccessRecord<'static>>(line).is_err(), "{line}");
+    }
+    assert!(serde_json::from_str::<AccessRecord<'static>>(r#"{"type":"access","of_the_future":1}"#).is_ok());
+}
