@@ -6,11 +6,10 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::PathBuf;
 
 use crossfade::demo::Demo;
+use crossfade_testkit::client;
 use support::Dev;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -52,7 +51,7 @@ struct File(PathBuf);
 impl File {
     fn write(&self, dev: &Dev, text: &str) {
         std::fs::write(&self.0, text).unwrap();
-        dev.told("has changed: the next request goes by it");
+        dev.told("has changed: the next request uses it");
     }
 }
 
@@ -83,17 +82,12 @@ fn on_modern(dev: &Dev) -> BTreeSet<usize> {
 }
 
 fn answered_by(dev: &Dev, customer: usize) -> String {
-    let mut connection = TcpStream::connect(dev.alb.strip_prefix("http://").unwrap()).unwrap();
-    write!(
-        connection,
+    let request = format!(
         "GET /orders/{customer} HTTP/1.1\r\nhost: shop.example.com\r\ncookie: customer_id={customer}\r\nconnection: close\r\n\r\n"
-    )
-    .unwrap();
-    let mut answer = Vec::new();
-    connection.read_to_end(&mut answer).unwrap();
-    let answer = String::from_utf8_lossy(&answer).to_ascii_lowercase();
-    assert!(answer.starts_with("http/1.1 200"), "customer {customer}: {answer}");
-    support::word_after(&answer, "x-demo-backend:")
+    );
+    let answer = client::send(client::host(&dev.alb), request);
+    assert_eq!(answer.status, 200, "customer {customer}: {}", answer.whole());
+    answer.field("x-demo-backend").unwrap().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -131,7 +125,7 @@ async fn all_customers_move_without_an_error_and_none_moves_back() {
         gate.open.send(true).unwrap();
         std::fs::write(&file.0, step(50).replace("priority: 10", "priorty: 10")).unwrap();
         dev.told("unknown key `priorty`");
-        dev.told("has mistakes: the last good one stays in use");
+        dev.told("has errors: the last valid configuration stays in use");
         assert_eq!(on_modern(&dev).len(), 0);
 
         // The environments go on passing over a back end that they have seen down, until its own settings change.
