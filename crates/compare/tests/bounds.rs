@@ -234,7 +234,7 @@ fn in_a_process_of_its_own() {
     println!("\nBOUNDS {taken} {work} {time:?} {:?} {:?}", comparison.verdict, comparison.reason);
 }
 
-/// What a process of its own says of a case: the memory that it took, and a line with all of its figures.
+/// Compares the two in a process of its own: the memory that it took in bytes, and a line with all of its figures.
 fn measure(Case { name, media_type, coding, contents, .. }: &Case) -> (usize, String) {
     contents.iter().enumerate().for_each(|(which, content)| fs::write(file(name, which), content).unwrap());
     let output = Command::new(std::env::current_exe().unwrap())

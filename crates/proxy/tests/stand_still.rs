@@ -35,7 +35,7 @@ fn hold_up() {
     });
 }
 
-/// However its addresses are written.
+/// Holds for each way to write the addresses of the back end.
 fn a_connection_that_came_about_meanwhile_is_no_timeout(tls: Tls) {
     let back_ends = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
