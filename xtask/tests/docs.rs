@@ -11,7 +11,7 @@ const IMAGES: &str = "docs/images";
 /// Pages load on a slow connection, and clones stay small.
 const LARGEST_IMAGE: u64 = 200_000;
 /// Folders with pages of their own.
-const FOLDERS: [&str; 6] = ["", "docs", "bench", "fuzz", "deploy/serverless", "fixtures"];
+const FOLDERS: [&str; 6] = ["", "docs", "bench", "fuzz", "deploy/serverless", "bench/runs"];
 
 fn pages() -> Vec<PathBuf> {
     let mut pages = Vec::new();
