@@ -5,10 +5,10 @@
 use std::process::Command;
 
 use anyhow::{Context as _, ensure};
+use crossfade_testkit::server::Server;
 
 use crate::certificate::Tls;
 use crate::function::{Backend, Function};
-use crate::origin::Origin;
 use crate::warm::Lane;
 use crate::workload::{Workload, script};
 use crate::{counts, function};
@@ -44,7 +44,7 @@ pub fn check() -> anyhow::Result<bool> {
     let tls = Tls::generate(folder.path())?;
     let workloads = Workload::all();
     let small = workloads.first().context("there is no workload")?;
-    let origin = Origin::start(tls.server.clone(), script(&workloads))?;
+    let origin = Server::start(Some(tls.server.clone()), script(&workloads))?;
     let backend = Backend { url: origin.url(), ca_file: tls.ca_file.clone() };
 
     let mut lane = Lane::start(&ours, &backend, folder.path(), &[])?;

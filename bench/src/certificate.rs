@@ -1,11 +1,11 @@
-//! The test certificate authority and the origin's certificate, made anew at each start. It owns keys and TLS settings
-//! of this package only; what Crossfade trusts is its own affair.
+//! TLS of one run: the files of a new authority and of the origin's certificate, and settings for both sides. What Crossfade
+//! trusts is its own affair.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair};
+use crossfade_testkit::authority::Authority;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
@@ -32,27 +32,20 @@ impl Tls {
     /// Makes an authority and a certificate for `localhost`, and writes the authority to `folder`.
     ///
     /// # Errors
-    /// When the file cannot be written, or the key generator fails.
+    /// When the files cannot be written.
     pub fn generate(folder: &Path) -> anyhow::Result<Self> {
-        let mut authority = CertificateParams::new(Vec::new())?;
-        authority.distinguished_name = name("Crossfade bench authority");
-        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
-        let key = KeyPair::generate()?;
-        let names: Vec<String> = NAMES.map(str::to_owned).into();
-        let mut certificate = CertificateParams::new(names)?;
-        certificate.distinguished_name = name("Crossfade bench origin");
-        let certificate = certificate.signed_by(&key, &authority)?;
+        let authority = Authority::new();
+        let origin = authority.issue(&NAMES);
 
         let ca_file = folder.join("ca.pem");
         std::fs::write(&ca_file, authority.pem()).with_context(|| format!("cannot write `{}`", ca_file.display()))?;
 
-        std::fs::write(folder.join(CERTIFICATE), certificate.der())?;
-        std::fs::write(folder.join(KEY), key.serialize_der())?;
+        std::fs::write(folder.join(CERTIFICATE), origin.der())?;
+        std::fs::write(folder.join(KEY), origin.key_der().secret_der())?;
         let server = server_of(folder)?;
 
         let mut roots = RootCertStore::empty();
-        roots.add(authority.der().clone())?;
+        roots.add(authority.der())?;
         let client = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
         Ok(Self { server, client: Arc::new(client), ca_file })
     }
@@ -68,11 +61,4 @@ pub fn server_of(folder: &Path) -> anyhow::Result<Arc<ServerConfig>> {
     let mut server = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key)?;
     server.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(server))
-}
-
-/// The two names must differ: OpenSSL takes a certificate whose issuer is its own name for self-signed.
-fn name(common: &str) -> DistinguishedName {
-    let mut name = DistinguishedName::new();
-    name.push(DnType::CommonName, common);
-    name
 }

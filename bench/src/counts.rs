@@ -78,7 +78,7 @@ pub fn instructions(
         let valgrind = Valgrind::new(folder)?;
         let mut lane = Lane::start(function, backend, folder, &valgrind.words)?;
         lane.run(workload, &workload.event(function.mode)?, requests)?;
-        lane.process.terminate()?;
+        lane.process.terminate();
         valgrind.collected()
     };
     let (first, few, many) = (counted(1)?, counted(50)?, counted(50 + count)?);

@@ -4,10 +4,11 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail, ensure};
 use crossfade_event::HeaderMode;
+use crossfade_testkit::process;
 
 /// One of the functions compared.
 #[derive(Debug, Clone)]
@@ -91,7 +92,7 @@ impl Function {
             .stderr(File::create(&log)?)
             .spawn()
             .with_context(|| format!("cannot start `{}`", program.to_string_lossy()))?;
-        Ok(Process { child, log })
+        Ok(Process { child: child.into(), log })
     }
 }
 
@@ -121,7 +122,7 @@ impl Backend {
 /// A running function; killed and waited for when dropped.
 #[derive(Debug)]
 pub struct Process {
-    child: Child,
+    child: process::Process,
     log: PathBuf,
 }
 
@@ -143,20 +144,11 @@ impl Process {
 
     /// Asks it to end, as Lambda does, and waits for it: so that a wrapper can write what it counted.
     ///
-    /// # Errors
-    /// When the signal cannot be sent.
-    pub fn terminate(mut self) -> anyhow::Result<()> {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
-        self.child.wait()?;
-        Ok(())
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    /// # Panics
+    /// When it does not end.
+    pub fn terminate(mut self) {
+        self.child.signal(process::Signal::TERM);
+        self.child.wait();
     }
 }
 

@@ -7,10 +7,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use crossfade_testkit::server::{Action, Server};
 
 use crate::certificate::Tls;
 use crate::function::{Backend, Function, build};
-use crate::origin::{Action, Origin};
 use crate::process;
 use crate::runtime_api::Timing;
 use crate::warm::Lane;
@@ -42,8 +42,8 @@ pub fn run() -> anyhow::Result<()> {
     let tls = Tls::generate(folder.path())?;
     let workloads = Workload::all();
     let small = workloads.first().context("no workload")?;
-    let origin = Origin::start(tls.server.clone(), script(&workloads))?;
-    let hanging = Origin::start(tls.server.clone(), |_, _| Action::Hang)?;
+    let origin = Server::start(Some(tls.server.clone()), script(&workloads))?;
+    let hanging = Server::start(Some(tls.server.clone()), |_, _| Action::Hang)?;
     let backend = Backend { url: origin.url(), ca_file: tls.ca_file.clone() };
     let event = small.event(function.mode)?;
 

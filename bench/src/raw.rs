@@ -5,7 +5,7 @@
 use std::io::{self, Write};
 use std::net::TcpStream;
 
-use crate::message::{Kind, Reader};
+use crossfade_testkit::message::{Kind, Reader};
 
 /// Digits that are kept free for the length of an answer which is known only when it is written. Leading zeros are within
 /// `1*DIGIT` (RFC 9110 section 8.6).

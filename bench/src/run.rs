@@ -5,13 +5,13 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{bail, ensure};
+use crossfade_testkit::server::Server;
 
 use crate::certificate::Tls;
 use crate::function::{
     ARTICLE, Backend, ECHO_FLOOR, FIXED, FLOOR, Function, OURS, RAW_FLOOR, RAW_PROXY, build, build_official_anchors,
     install_node_packages, node_folder,
 };
-use crate::origin::Origin;
 use crate::report::{Counts, bodies_table, cold_table, warm_table};
 use crate::warm::{Direct, Lane, Plan, measure};
 use crate::workload::{Workload, script};
@@ -63,7 +63,7 @@ pub fn run(quick: bool, only: &[&str]) -> anyhow::Result<()> {
     let Some((small, larger)) = workloads.split_first() else {
         return Ok(());
     };
-    let origin = Origin::start(tls.server.clone(), script(&workloads))?;
+    let origin = Server::start(Some(tls.server.clone()), script(&workloads))?;
     let backend = Backend { url: origin.url(), ca_file: tls.ca_file.clone() };
 
     progress("cold starts");

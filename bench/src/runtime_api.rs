@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, bail, ensure};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::message::{Kind, Message, Reader};
+use crossfade_testkit::message::{Kind, Message, Reader};
 
 /// A function that says nothing for so long has failed.
 const LIMIT: Duration = Duration::from_secs(60);

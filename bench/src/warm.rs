@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use crossfade_event::HeaderMode;
+use crossfade_testkit::message::{Kind, Reader};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 use crate::function::{Backend, Function, Process};
-use crate::message::{Kind, Reader};
 use crate::process::{cpu_nanoseconds, peak_memory_kib};
 use crate::runtime_api::{RuntimeApi, Timing};
 use crate::workload::{Workload, check_constant};

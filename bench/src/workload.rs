@@ -8,8 +8,8 @@ use anyhow::{Context as _, ensure};
 use crossfade_event::HeaderMode;
 use crossfade_event::alb::{self, RequestLine};
 
-use crate::message::Message;
-use crate::origin::Action;
+use crossfade_testkit::message::Message;
+use crossfade_testkit::server::{Action, At};
 
 const KIB: usize = 1024;
 const TARGET_GROUP: &str = "arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/bench/0123456789abcdef";
@@ -145,9 +145,9 @@ pub fn check_constant(mode: HeaderMode, reply: &[u8]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The origin's script. It goes by path, so that a handler that loses the query is still served; the response to an
-/// upload is what was really received.
-pub fn script(workloads: &[Workload]) -> impl Fn(usize, &Message<'_>) -> Action + Send + Sync + 'static {
+/// What the origin does: by path, so that a handler that loses the query is still served; an upload is answered with what
+/// was really received.
+pub fn script(workloads: &[Workload]) -> impl Fn(At, &Message<'_>) -> Action + Send + Sync + 'static {
     let answers: Vec<(&'static str, Arc<[u8]>, bool)> = workloads
         .iter()
         .map(|one| {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 /// All that is allowed. A new edge is a decision: change it here and in ARCHITECTURE.md.
-const EDGES: [(&str, &[&str]); 12] = [
+const EDGES: [(&str, &[&str]); 13] = [
     ("crossfade-document", &[]),
     ("crossfade-event", &[]),
     ("crossfade-journal", &[]),
@@ -33,6 +33,8 @@ const EDGES: [(&str, &[&str]); 12] = [
             "crossfade-rule",
         ],
     ),
+    // What is under test must not check itself.
+    ("crossfade-testkit", &[]),
     ("xtask", &[]),
 ];
 
@@ -49,12 +51,13 @@ const PURE: [&str; 7] = [
 const NOT_PURE: [&str; 7] = ["clap", "tokio", "mio", "hyper", "hyper-util", "rustls", "ring"];
 
 /// Weight or cold start that the deployed binary must not have.
-const NOT_DEPLOYED: [&str; 11] = [
+const NOT_DEPLOYED: [&str; 12] = [
     "anyhow",
     "aws-lc-rs",
     "aws-lc-sys",
     "clap",
     "crossfade-emulator",
+    "crossfade-testkit",
     "maud",
     "native-tls",
     "openssl",
@@ -107,6 +110,26 @@ fn our_crates_use_each_other_only_as_the_table_says() {
             }
         }
     }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Only the benchmark, which nobody uses, builds with it.
+#[test]
+fn testkit_is_a_dev_dependency() {
+    let metadata = cargo(&["metadata", "--no-deps", "--format-version=1", "--locked"]);
+    let metadata: serde_json::Value = serde_json::from_str(&metadata).unwrap();
+    let (mut tested, mut wrong) = (0, Vec::new());
+    for package in metadata["packages"].as_array().unwrap() {
+        let uses = package["dependencies"].as_array().unwrap().iter();
+        for dependency in uses.filter(|dependency| dependency["name"] == "crossfade-testkit") {
+            match (package["name"].as_str().unwrap(), dependency["kind"].as_str()) {
+                (_, Some("dev")) => tested += 1,
+                ("crossfade-bench", None) => {}
+                (name, kind) => wrong.push(format!("`{name}`: {}", kind.unwrap_or("normal"))),
+            }
+        }
+    }
+    assert!(tested > 0, "no crate has it as a dev-dependency: this test reads `cargo metadata` wrongly");
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use crossfade_event::HeaderMode;
+use crossfade_testkit::message::{Message, find};
 
-use crate::message::{Message, find};
 use crate::workload::{binary, text};
 
 /// One case.

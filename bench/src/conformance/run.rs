@@ -9,6 +9,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use crossfade_emulator::{Notice, Settings};
 use crossfade_event::{HeaderMode, alb};
+use crossfade_testkit::message::{Kind, Reader};
+use crossfade_testkit::server::{Action, Server};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
@@ -16,8 +18,6 @@ use tokio::sync::mpsc;
 use super::case::{Answer, Case, Names, Seen, Step, expand, message};
 use crate::certificate::Tls;
 use crate::function::{Backend, Function};
-use crate::message::{Kind, Reader};
-use crate::origin::{Action, Origin};
 use crate::runtime_api::RuntimeApi;
 
 /// Lambda's limit for one invocation here: short, so that an origin that hangs costs seconds.
@@ -114,7 +114,7 @@ impl Bed {
         Ok((answer, names, observed))
     }
 
-    fn origin(&self, case: &Case, record: &Record) -> anyhow::Result<Origin> {
+    fn origin(&self, case: &Case, record: &Record) -> anyhow::Result<Server> {
         let nobody = Names { backend: String::new(), cdn_loop: String::new() };
         let script: Vec<Action> = case
             .answers
@@ -129,7 +129,7 @@ impl Bed {
         let record = Arc::clone(record);
         let untrusted = matches!(case.answers.first(), Some(Answer::Untrusted));
         let tls = if untrusted { &self.untrusted } else { &self.tls };
-        let origin = Origin::start(tls.server.clone(), move |_, request| {
+        let origin = Server::start(Some(tls.server.clone()), move |_, request| {
             let mut received = lock(&record);
             let at = received.len().min(script.len().saturating_sub(1));
             received.push(Seen::of(request));

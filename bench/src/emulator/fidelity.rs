@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use anyhow::Context as _;
+use crossfade_testkit::client::Response;
 use serde_json::Value;
 
 use super::server::{Kit, Server, file};
@@ -73,16 +74,13 @@ fn observe(server: &mut Server, case: &Case) -> anyhow::Result<String> {
     if !server.runs() {
         return Ok("its process ends".to_owned());
     }
-    let end = output.stdout.windows(4).position(|bytes| bytes == b"\r\n\r\n");
-    let Some((head, body)) = end.map(|end| output.stdout.split_at(end + 4)) else {
+    let Some(response) = Response::of_curl(&output.stdout) else {
         return Ok("no answer".to_owned());
     };
-    let head = String::from_utf8_lossy(head);
-    let fields = head.lines().filter_map(|line| line.split_once(": "));
     let answer = Answer {
-        status: head.split(' ').nth(1).unwrap_or_default().to_owned(),
-        fields: fields.map(|(name, value)| (name.to_ascii_lowercase(), value.trim_end().to_owned())).collect(),
-        body: body.to_vec(),
+        status: response.status.to_string(),
+        fields: response.fields().map(|(name, value)| (name, value.to_owned())).collect(),
+        body: response.body,
     };
     Ok((case.seen)(&answer))
 }

@@ -3,10 +3,11 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use crossfade_testkit::process::Process;
 
 /// Longest wait for an emulator to answer its first request.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -28,7 +29,7 @@ pub(super) struct Kit {
 
 /// A running emulator; asked to end when dropped.
 pub(super) struct Server {
-    child: Child,
+    child: Process,
     port: u16,
 }
 
@@ -77,7 +78,8 @@ impl Server {
     fn start(mut command: Command, port: u16) -> anyhow::Result<Self> {
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let child = child.with_context(|| format!("cannot start {:?}", command.get_program()))?;
-        let mut server = Server { child, port };
+        // Or its function processes are left.
+        let mut server = Server { child: Process::from(child).asked_to_end(), port };
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE {
             let arguments = ["--silent", "--max-time", "10", "--noproxy", "*", "--fail", "--output", "/dev/null"];
@@ -99,21 +101,6 @@ impl Server {
     /// Returns whether it is still running.
     pub(super) fn runs(&mut self) -> bool {
         self.child.try_wait().is_ok_and(|status| status.is_none())
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // Politely, or its function processes are left.
-        let pid = rustix::process::Pid::from_child(&self.child);
-        if self.runs() && rustix::process::kill_process(pid, rustix::process::Signal::TERM).is_ok() {
-            let begun = Instant::now();
-            while self.runs() && begun.elapsed() < Duration::from_secs(10) {
-                std::thread::sleep(Duration::from_millis(20));
-            }
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

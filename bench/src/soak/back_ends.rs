@@ -3,19 +3,19 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use rustix::process::{Pid, Signal, kill_process};
+use crossfade_testkit::message::Message;
+use crossfade_testkit::process::{Process, Signal};
+use crossfade_testkit::server::{Action, Server};
 
 use super::content::{Ask, BACK_ENDS, Random};
 use super::lock;
 use crate::certificate;
-use crate::message::Message;
-use crate::origin::{Action, Origin};
 
 /// The longest time for a back end to start; its port can be in use for a moment.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -26,7 +26,7 @@ pub(super) struct BackEnd {
     program: PathBuf,
     folder: PathBuf,
     pub(super) port: u16,
-    child: Mutex<Option<Child>>,
+    child: Mutex<Option<Process>>,
     /// When it was not there: from before it was killed or stopped until after it was back.
     gone: Mutex<Vec<(Instant, Option<Instant>)>>,
 }
@@ -59,7 +59,7 @@ impl BackEnd {
             let mut line = String::new();
             BufReader::new(child.stdout.take().context("no output")?).read_line(&mut line)?;
             if let Ok(port) = line.trim().parse() {
-                *lock(&self.child) = Some(child);
+                *lock(&self.child) = Some(child.into());
                 return Ok(port);
             }
             child.wait()?;
@@ -71,7 +71,7 @@ impl BackEnd {
     /// Kills it, and starts it again some time later.
     fn kill(&self, down: Duration) -> anyhow::Result<()> {
         self.leave();
-        self.end();
+        *lock(&self.child) = None;
         std::thread::sleep(down);
         self.spawn()?;
         self.come_back();
@@ -81,16 +81,11 @@ impl BackEnd {
     /// Stops it, so that connections are taken and nothing is answered, and lets it go on some time later.
     fn stop(&self, down: Duration) -> anyhow::Result<()> {
         self.leave();
-        self.signal(Signal::STOP)?;
+        lock(&self.child).as_ref().context("no process")?.signal(Signal::STOP);
         std::thread::sleep(down);
-        self.signal(Signal::CONT)?;
+        lock(&self.child).as_ref().context("no process")?.signal(Signal::CONT);
         self.come_back();
         Ok(())
-    }
-
-    fn signal(&self, signal: Signal) -> anyhow::Result<()> {
-        let child = lock(&self.child);
-        Ok(kill_process(Pid::from_child(child.as_ref().context("no process")?), signal)?)
     }
 
     fn leave(&self) {
@@ -106,19 +101,6 @@ impl BackEnd {
     /// Returns whether it was down at any moment of this period.
     pub(super) fn was_gone(&self, from: Instant, to: Instant) -> bool {
         lock(&self.gone).iter().any(|(left, back)| *left <= to && back.is_none_or(|back| from <= back))
-    }
-
-    fn end(&self) {
-        if let Some(mut child) = lock(&self.child).take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
-impl Drop for BackEnd {
-    fn drop(&mut self) {
-        self.end();
     }
 }
 
@@ -165,7 +147,7 @@ pub(super) fn trouble(
 /// # Errors
 /// When the port is taken or the certificate cannot be read.
 pub fn serve(port: u16, folder: &Path) -> anyhow::Result<()> {
-    let origin = Origin::start_at(port, certificate::server_of(folder)?, |_, request| answer(request))?;
+    let origin = Server::start_at(port, Some(certificate::server_of(folder)?), |_, request| answer(request))?;
     println!("{}", origin.port());
     std::io::stdout().flush()?;
     loop {

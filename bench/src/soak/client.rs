@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
+use crossfade_testkit::message::{Kind, Message, Reader};
 
 use super::back_ends::BackEnd;
 use super::content::{Ask, BACK_ENDS, Random};
-use crate::message::{Kind, Message, Reader};
 
 /// Longer than the function may take.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -10,13 +10,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use rustix::process::{Pid, Signal, kill_process};
+use crossfade_testkit::process::{Process, Signal};
 
 use self::back_ends::{BackEnd, Troubles, trouble};
 use self::client::{HOLD, Tally};
@@ -302,7 +302,7 @@ fn write_configuration(folder: &Path, back_ends: &[BackEnd], plan: &Plan) -> any
 /// A running `crossfade dev`.
 #[derive(Debug)]
 struct Dev {
-    child: Child,
+    child: Process,
     /// `127.0.0.1:PORT`
     alb: String,
     /// Its last lines of output.
@@ -330,7 +330,7 @@ impl Dev {
             .with_context(|| format!("cannot start `{}`", programs.crossfade.display()))?;
         let (stdout, stderr) = (child.stdout.take().context("no output")?, child.stderr.take().context("no output")?);
         let mut dev = Dev {
-            child,
+            child: Process::from(child).asked_to_end(),
             alb: String::new(),
             words: Kept::default(),
             reasons: Kept::default(),
@@ -367,20 +367,13 @@ impl Dev {
 
     /// As with Ctrl-C; it takes its functions with it.
     fn stop(mut self) -> anyhow::Result<()> {
-        kill_process(Pid::from_child(&self.child), Signal::INT)?;
+        self.child.signal(Signal::INT);
         let begun = Instant::now();
         while self.child.try_wait()?.is_none() {
             ensure!(begun.elapsed() < PATIENCE, "`crossfade dev` does not end");
             std::thread::sleep(Duration::from_millis(50));
         }
         Ok(())
-    }
-}
-
-impl Drop for Dev {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -5,15 +5,15 @@
 
 mod support;
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crossfade_testkit::client;
+use crossfade_testkit::message::Message;
+use crossfade_testkit::server::{Action, Server, response};
+use crossfade_testkit::wait::{PATIENCE, eventually};
 use support::Dev;
-
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A back end that answers `/ok` at once, `/after/MS` after so many milliseconds, `/held` when it is told to, `/never` not.
 struct BackEnd {
@@ -30,17 +30,10 @@ struct State {
 
 impl BackEnd {
     fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
         let state = Arc::<(Mutex<State>, Condvar)>::default();
         let shared = Arc::clone(&state);
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let (Ok(stream), shared) = (stream, Arc::clone(&shared)) else { return };
-                std::thread::spawn(move || answer(stream, &shared));
-            }
-        });
-        BackEnd { url, state }
+        let server = Server::start(None, move |_, message| answer(message, &shared)).unwrap();
+        BackEnd { url: format!("http://{}", server.keep()), state }
     }
 
     fn received(&self) -> usize {
@@ -53,37 +46,23 @@ impl BackEnd {
     }
 }
 
-fn answer(mut stream: TcpStream, (state, changed): &(Mutex<State>, Condvar)) {
-    let mut request = Vec::new();
-    let mut piece = [0; 4096];
-    while !request.ends_with(b"\r\n\r\n") {
-        match stream.read(&mut piece) {
-            Ok(read) if read > 0 => request.extend_from_slice(&piece[..read]),
-            _ => return,
-        }
-    }
-    let request = String::from_utf8_lossy(&request).into_owned();
-    let target = request.split(' ').nth(1).unwrap();
+fn answer(message: &Message<'_>, (state, changed): &(Mutex<State>, Condvar)) -> Action {
+    let target = String::from_utf8_lossy(message.second_word());
     if target != "/ok" {
         state.lock().unwrap().received += 1;
         changed.notify_all();
     }
     match target.split('/').nth(1).unwrap() {
-        "never" => return drop(stream.read(&mut piece)),
+        "never" => return Action::Hang,
         "held" => drop(changed.wait_timeout_while(state.lock().unwrap(), PATIENCE, |state| !state.released).unwrap()),
         "after" => std::thread::sleep(Duration::from_millis(target.split('/').nth(2).unwrap().parse().unwrap())),
         _ => {}
     }
-    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok");
+    Action::SendAndClose(response("200 OK", &[("connection", "close")], b"ok").into())
 }
 
 fn get(alb: &str, target: &str) -> String {
-    let mut stream = TcpStream::connect(alb.strip_prefix("http://").unwrap()).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.write_all(format!("GET {target} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer.to_ascii_lowercase()
+    client::get(alb, target).whole().to_ascii_lowercase()
 }
 
 /// A request that the load balancer found no environment for: its own 502, without a word of the function's.
@@ -91,14 +70,6 @@ fn is_throttled(answer: &str) -> bool {
     answer.starts_with("http/1.1 502 ")
         && answer.contains("\r\nserver: awselb/2.0\r\n")
         && !answer.contains("proxy-status")
-}
-
-fn eventually(what: &str, holds: impl Fn() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !holds() {
-        assert!(Instant::now() < end, "{what} did not happen");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 fn start(folder: &Path, environments: usize, url: &str, keys: &str) -> Dev {

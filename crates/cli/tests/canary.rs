@@ -5,16 +5,16 @@
 
 mod support;
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
+use crossfade_testkit::authority::Identity;
+use crossfade_testkit::client::{Client, host};
+use crossfade_testkit::server::{closed_port, serve};
+use crossfade_testkit::wait::{PATIENCE, until_ok};
 use support::Dev;
-
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Every secret has this in it, and the place where it is put behind it.
 const CANARY: &str = "canary-";
@@ -49,22 +49,11 @@ fn assert_clean_but(what: &str, text: &str, asked_for: &[&str]) {
 
 /// A back end whose answers are full of secrets, other ones than those of its neighbour.
 fn back_end(name: &'static str) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { return };
-            std::thread::spawn(move || {
-                let request = read_message(&mut stream);
-                let _ = stream.write_all(answer(name, &request).as_bytes());
-            });
-        }
-    });
-    url
+    format!("http://{}", serve(move |call| answer(name, call.target()).into_bytes()))
 }
 
-fn answer(name: &str, request: &str) -> String {
-    let (status, body) = match request.split(' ').nth(1).unwrap_or_default() {
+fn answer(name: &str, target: &str) -> String {
+    let (status, body) = match target {
         path if path.contains("/redirect") => ("302 Found", String::new()),
         path if path.contains("/form") => ("200 OK", format!("password={CANARY}answer-form-{name}&a=b")),
         _ => (
@@ -85,35 +74,11 @@ fn answer(name: &str, request: &str) -> String {
     )
 }
 
-/// Head and content by its length.
-fn read_message(stream: &mut TcpStream) -> String {
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut bytes = Vec::new();
-    let mut piece = [0; 4096];
-    loop {
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let lower = head.to_ascii_lowercase();
-            let length = lower.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
-            if body.len() >= length.unwrap_or(0) {
-                return text;
-            }
-        }
-        match stream.read(&mut piece) {
-            Ok(read) if read > 0 => bytes.extend_from_slice(&piece[..read]),
-            _ => return text,
-        }
-    }
-}
-
-/// Sends bytes, and reads one answer.
+/// Sends bytes, and reads all that comes.
 fn exchange(url: &str, request: &[u8]) -> String {
-    let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.write_all(request).unwrap();
-    let mut answer = Vec::new();
-    let _ = stream.read_to_end(&mut answer);
-    String::from_utf8_lossy(&answer).into_owned()
+    let mut client = Client::connect(host(url));
+    client.write(request);
+    String::from_utf8_lossy(&client.read_all()).into_owned()
 }
 
 /// What the inspector's page is sent while it is open: a thread reads it until the inspector ends.
@@ -121,38 +86,30 @@ fn live(inspector: &str) -> Arc<Mutex<String>> {
     let page = get(inspector, "/");
     let (_, run) = page.split_once("data-run=\"").unwrap();
     let run = run.split('"').next().unwrap();
-    let host = inspector.strip_prefix("http://").unwrap();
-    let mut stream = TcpStream::connect(host).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.write_all(format!("GET /live?since={run}.0.0 HTTP/1.1\r\nhost: {host}\r\n\r\n").as_bytes()).unwrap();
+    let host = host(inspector);
+    let mut client = Client::connect(host);
+    client.write(format!("GET /live?since={run}.0.0 HTTP/1.1\r\nhost: {host}\r\n\r\n"));
     let told = Arc::new(Mutex::new(String::new()));
     let kept = told.clone();
     std::thread::spawn(move || {
-        let mut piece = [0; 4096];
-        while let Ok(read) = stream.read(&mut piece)
-            && read > 0
+        while let Ok(piece) = client.read_some()
+            && !piece.is_empty()
         {
-            kept.lock().unwrap().push_str(&String::from_utf8_lossy(&piece[..read]));
+            kept.lock().unwrap().push_str(&String::from_utf8_lossy(&piece));
         }
     });
     told
 }
 
 fn wait_for_words(told: &Mutex<String>, words: &str) -> String {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
+    until_ok(words, || {
         let text = told.lock().unwrap().clone();
-        if text.contains(words) {
-            return text;
-        }
-        assert!(Instant::now() < deadline, "no `{words}`: {text}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+        if text.contains(words) { Ok(text) } else { Err(text) }
+    })
 }
 
 fn get(url: &str, target: &str) -> String {
-    let host = url.strip_prefix("http://").unwrap();
-    exchange(url, format!("GET {target} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").as_bytes())
+    exchange(url, format!("GET {target} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", host(url)).as_bytes())
 }
 
 /// The fields of every request, `${}` apart one secret each.
@@ -223,11 +180,11 @@ fn requests() -> Vec<Vec<u8>> {
 
 /// A configuration with a secret in each place for one, and the files that it names.
 fn write_configuration(folder: &Path) {
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let closed = closed_port();
     let (legacy, modern) = (back_end("legacy"), back_end("modern"));
-    let own = |name: &str| std::fs::write(folder.join(name), rcgen_key(name)).unwrap();
-    own("client.pem");
-    own("client.key");
+    let client = Identity::self_signed(&["client"]);
+    std::fs::write(folder.join("client.pem"), client.pem()).unwrap();
+    std::fs::write(folder.join("client.key"), client.key_pem()).unwrap();
     let with_token = "requestHeaders: { set: { x-backend-token: '${env:API_TOKEN}' } }";
     let mirror = |compare: &str| {
         format!(
@@ -263,15 +220,6 @@ fn write_configuration(folder: &Path) {
     std::fs::write(folder.join("crossfade.yaml"), text).unwrap();
 }
 
-/// A certificate or a key that rustls takes.
-fn rcgen_key(name: &str) -> String {
-    let key = rcgen::generate_simple_self_signed(vec!["client".to_owned()]).unwrap();
-    // Both of one pair.
-    static PAIR: std::sync::OnceLock<(String, String)> = std::sync::OnceLock::new();
-    let (certificate, private) = PAIR.get_or_init(|| (key.cert.pem(), key.signing_key.serialize_pem()));
-    if name.ends_with("key") { private.clone() } else { certificate.clone() }
-}
-
 fn crossfade(folder: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_crossfade"))
         .args(arguments)
@@ -287,15 +235,10 @@ fn printed(output: &Output) -> String {
 
 /// Waits until a file has so many lines with these words.
 fn wait_for_lines(file: &Path, words: &str, count: usize) -> String {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
+    until_ok(&format!("{count} times `{words}`"), || {
         let text = std::fs::read_to_string(file).unwrap_or_default();
-        if text.matches(words).count() >= count {
-            return text;
-        }
-        assert!(Instant::now() < deadline, "not {count} times `{words}`: {text}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+        if text.matches(words).count() >= count { Ok(text) } else { Err(text) }
+    })
 }
 
 #[test]
@@ -767,11 +710,6 @@ fn listener_rules_keep_their_secrets() {
 
 /// As after Ctrl-C: its pipes end.
 fn stopped(mut dev: Dev) -> Dev {
-    Command::new("kill").args(["-INT", &dev.child.id().to_string()]).status().unwrap();
-    let deadline = Instant::now() + PATIENCE;
-    while dev.child.try_wait().unwrap().is_none() {
-        assert!(Instant::now() < deadline, "it does not end");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    dev.end("-INT");
     dev
 }

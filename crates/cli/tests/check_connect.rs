@@ -2,34 +2,30 @@
 
 #![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
 
-use std::io::{Read, Write};
-use std::net::TcpListener;
 use std::process::{Command, Output};
-use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, SystemTime};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use crossfade_testkit::authority::Authority;
+use crossfade_testkit::folder::Folder;
+use crossfade_testkit::message::Message;
+use crossfade_testkit::rcgen::DnType;
+use crossfade_testkit::server::{Action, Server, closed_port, response};
+use crossfade_testkit::{rustls, tls};
 use serde_json::{Value, json};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// An authority, with the folder of a configuration that trusts it.
 struct Workplace {
-    folder: tempfile::TempDir,
-    authority: CertifiedIssuer<'static, KeyPair>,
+    folder: Folder,
+    authority: Authority,
 }
 
 impl Workplace {
     fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.distinguished_name.push(DnType::CommonName, "Corp CA");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("ca.pem"), authority.pem()).unwrap();
+        let authority = Authority::with(|params| params.distinguished_name.push(DnType::CommonName, "Corp CA"));
+        let folder = Folder::new();
+        folder.write("ca.pem", authority.pem());
         Workplace { folder, authority }
     }
 
@@ -40,30 +36,15 @@ impl Workplace {
     }
 
     fn server_of(&self, name: &str, days: i32, alpn: &[&str]) -> u16 {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-        params.distinguished_name.push(DnType::CommonName, name);
         // A quarter of a day, so that what is left is whole days while the test runs.
         let now = SystemTime::now() + DAY / 4;
         let end = if days < 0 { now - days.unsigned_abs() * DAY } else { now + days.unsigned_abs() * DAY };
-        params.not_after = end.into();
-        let certificate = params.signed_by(&key, &self.authority).unwrap();
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(&[&rustls::version::TLS13]);
-        let mut config =
-            builder.unwrap().with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key).unwrap();
-        config.alpn_protocols = alpn.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
-        let config = Arc::new(config);
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        thread::spawn(move || {
-            for tcp in listener.incoming().map_while(Result::ok) {
-                let tls = StreamOwned::new(ServerConnection::new(config.clone()).unwrap(), tcp);
-                thread::spawn(move || answer(tls));
-            }
+        let identity = self.authority.issue_with(&["localhost"], |params| {
+            params.distinguished_name.push(DnType::CommonName, name);
+            params.not_after = end.into();
         });
-        port
+        let config = tls::server(&identity, &[&rustls::version::TLS13], None, alpn);
+        Server::start(Some(config), |_, message| answer(message)).unwrap().keep().port()
     }
 
     fn check(&self, backends: &str, arguments: &[&str]) -> Output {
@@ -80,7 +61,7 @@ impl Workplace {
         let text = format!(
             "version: 1\nbackends:\n{backends}\nroutes:\n{routes}default: {{ fixedResponse: {{ status: 404 }} }}\n"
         );
-        std::fs::write(self.folder.path().join("crossfade.yaml"), text).unwrap();
+        self.folder.write("crossfade.yaml", text);
         Command::new(env!("CARGO_BIN_EXE_crossfade"))
             .args(["check", "--connect"])
             .args(arguments)
@@ -91,25 +72,15 @@ impl Workplace {
     }
 }
 
-fn answer(mut tls: StreamOwned<ServerConnection, std::net::TcpStream>) {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        if tls.read_exact(&mut byte).is_err() {
-            return;
-        }
-        head.extend(byte);
-    }
-    let head = String::from_utf8(head).unwrap();
-    let host = head.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default();
-    let status = match host {
-        _ if !head.starts_with("HEAD /v2/ HTTP/1.1\r\n") => "404 Not Found",
-        "other.example" => "421 Misdirected Request",
-        "unknown.example" => "400 Bad Request",
-        "down.example" => "503 Service Unavailable",
+fn answer(message: &Message<'_>) -> Action {
+    let status = match message.field("host").unwrap_or_default() {
+        _ if message.start_line() != b"HEAD /v2/ HTTP/1.1" => "404 Not Found",
+        b"other.example" => "421 Misdirected Request",
+        b"unknown.example" => "400 Bad Request",
+        b"down.example" => "503 Service Unavailable",
         _ => "200 OK",
     };
-    let _ = write!(tls, "HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
+    Action::Send(response(status, &[], b"").into())
 }
 
 fn text(output: &Output) -> String {
@@ -155,10 +126,7 @@ fn a_back_end_that_is_well_is_shown_with_all_that_was_agreed_on() {
 fn what_keeps_requests_from_a_back_end_is_an_error() {
     let workplace = Workplace::new();
     let port = workplace.server(90, &[]);
-    let closed = {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.local_addr().unwrap().port()
-    };
+    let closed = closed_port();
     for (backend, message) in [
         (
             backend("a", closed, ""),
@@ -186,7 +154,7 @@ fn what_keeps_requests_from_a_back_end_is_an_error() {
 fn what_is_not_urgent_is_a_warning() {
     let workplace = Workplace::new();
     let (soon, port) = (workplace.server(12, &[]), workplace.server(90, &[]));
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let closed = closed_port();
     for (backend, message) in [
         (backend("a", soon, ""), " (in 12 days): CN=shop".to_owned()),
         (backend("a", port, ", hostHeader: unknown.example"), "it answers 400 (Bad Request) to `HEAD`".to_owned()),

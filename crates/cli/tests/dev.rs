@@ -8,10 +8,13 @@ mod support;
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::mpsc::channel;
 
-use support::{Dev, word_after};
+use crossfade_testkit::client::Response;
+use crossfade_testkit::process::{Process, Signal};
+use crossfade_testkit::server::closed_port;
+use support::{Dev, command, word_after};
 
 /// An answer as far as both ways to a back end must agree on it.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,20 +43,15 @@ fn curl(url: &str, arguments: &[&str]) -> Answer {
         .output()
         .expect("curl is installed");
     assert!(output.status.success(), "curl {url} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    let end = output.stdout.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("a head");
-    let (head, body) = output.stdout.split_at(end + 4);
-    let head = String::from_utf8_lossy(head);
-    let mut head = head.lines();
-    let status = head.next().and_then(|line| line.split(' ').nth(1)).unwrap_or_default().to_string();
+    let response = Response::of_curl(&output.stdout).expect("a head");
     let kept = ["content-type", "content-encoding", "etag", "location", "set-cookie"];
-    let mut fields: Vec<String> = head
-        .filter_map(|line| line.split_once(": "))
-        .map(|(name, value)| (name.to_ascii_lowercase(), value))
+    let mut fields: Vec<String> = response
+        .fields()
         .filter(|(name, _)| kept.contains(&name.as_str()))
         .map(|(name, value)| format!("{name}: {value}"))
         .collect();
     fields.sort();
-    Answer { status, fields, body: body.to_vec() }
+    Answer { status: response.status.to_string(), fields, body: response.body }
 }
 
 /// `/echo` through the load balancer.
@@ -157,8 +155,8 @@ fn each_request_is_one_readable_line() {
 /// A back end that is not there is an answer with a reason, not an error of the function.
 #[test]
 fn a_dead_back_end_is_told_with_its_cause() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let dev = Dev::start(&["--backend", &format!("http://{free}")]);
+    let free = closed_port();
+    let dev = Dev::start(&["--backend", &format!("http://127.0.0.1:{free}")]);
     assert_eq!(curl(&dev.alb, &[]).status, "502");
     let (line, detail) = (dev.next_line(), dev.next_line());
     assert!(line.contains(" GET     502 "), "{line}");
@@ -171,8 +169,8 @@ fn a_dead_back_end_is_told_with_its_cause() {
 fn a_configuration_in_the_current_folder_does_not_contradict_an_option() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("crossfade.yaml"), "not even a configuration").unwrap();
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let dev = Dev::start_in(folder.path(), &["--backend", &format!("http://{free}")]);
+    let free = closed_port();
+    let dev = Dev::start_in(folder.path(), &["--backend", &format!("http://127.0.0.1:{free}")]);
     curl(&dev.alb, &[]);
     let (line, detail) = (dev.next_line(), dev.next_line());
     assert!(detail.contains("refused"), "{line}\n{detail}");
@@ -237,15 +235,9 @@ fn a_signal_stops_everything_and_leaves_nothing_behind() {
 /// Whoever read the output may go first, as with `| head` or a closed terminal.
 #[test]
 fn nobody_reading_is_no_reason_to_fail() {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_crossfade"))
-        .args(["dev", "--port", "0"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    drop(child.stdout.take());
-    let mut banner = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let mut child = Process::start(&mut command(Path::new("."))).asked_to_end();
+    drop(child.child.stdout.take());
+    let mut banner = BufReader::new(child.child.stderr.take().unwrap()).lines().map_while(Result::ok);
     let alb = word_after(&banner.find(|line| line.contains("local ALB")).unwrap(), "local ALB");
     drop(banner);
     let dev =
@@ -288,14 +280,10 @@ fn long_lines_that_nobody_reads_are_borne() {
     let file = folder.path().join("lines");
     std::fs::write(&file, format!("{}\n", "\u{1b}".repeat(900_000)).repeat(20)).unwrap();
     let function = format!("sh -c 'while :; do cat {}; done'", file.display());
-    let mut child = Command::new(env!("CARGO_BIN_EXE_crossfade"))
-        .args(["dev", "--port", "0", "--no-inspect", "--function", &function])
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    let stdout = child.stdout.take().unwrap();
-    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut command = command(folder.path());
+    let mut child = Process::start(command.args(["--no-inspect", "--function", &function])).asked_to_end();
+    let stdout = child.child.stdout.take().unwrap();
+    let mut stderr = BufReader::new(child.child.stderr.take().unwrap());
     let mut banner = String::new();
     while !banner.contains("Try:") {
         assert!(stderr.read_line(&mut banner).unwrap() > 0, "{banner}");
@@ -305,12 +293,8 @@ fn long_lines_that_nobody_reads_are_borne() {
     assert!(!asked.success(), "it never asks for the request");
     let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
     let resident = word_after(&status, "VmHWM:").parse::<u64>().unwrap() / 1024;
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
-    while child.try_wait().unwrap().is_none() {
-        assert!(std::time::Instant::now() < deadline, "it does not end");
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
+    child.signal(Signal::INT);
+    child.wait();
     drop((stdout, stderr));
     assert!(resident < 400, "{resident} MiB");
 }

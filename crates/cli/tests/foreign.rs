@@ -18,6 +18,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use base64_simd::STANDARD;
+use crossfade_testkit::client::Response;
 use serde_json::{Value, json};
 
 use install::{available, installed_from, path_with, run, target, virtual_environment};
@@ -219,12 +220,9 @@ impl Talk {
         let fixed = ["--silent", "--show-error", "--include", "--path-as-is", "--max-time", "25", "--noproxy", "*"];
         let output = Command::new("curl").args(fixed).args(arguments).arg(&url).output().expect("curl is installed");
         assert!(output.status.success(), "{target}: {}", String::from_utf8_lossy(&output.stderr));
-        let end = output.stdout.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("a head");
-        let (head, body) = output.stdout.split_at(end + 4);
-        let head = String::from_utf8_lossy(head).into_owned();
-        let status = head.split(' ').nth(1).unwrap_or_default().to_owned();
-        let fields = head.lines().filter_map(|line| line.split_once(": "));
-        let fields = fields.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
+        let response = Response::of_curl(&output.stdout).expect("a head");
+        let status = response.status.to_string();
+        let fields = response.fields().map(|(name, value)| (name, value.to_owned())).collect();
         let line = self.dev.next_line();
         let mut details = Vec::new();
         // An answer of the load balancer's own always has a reason; anything else may have warnings.
@@ -234,8 +232,8 @@ impl Talk {
         while let Ok(line) = self.dev.stdout.recv_timeout(Duration::from_millis(50)) {
             details.push(line.trim_start().to_owned());
         }
-        self.note(&url, arguments, head.trim_end(), body, &line, &details);
-        Answer { status, fields, body: body.to_vec(), line, detail: details.first().cloned().unwrap_or_default() }
+        self.note(&url, arguments, response.head.trim_end(), &response.body, &line, &details);
+        Answer { status, fields, body: response.body, line, detail: details.first().cloned().unwrap_or_default() }
     }
 
     fn note(&mut self, url: &str, arguments: &[&str], head: &str, body: &[u8], line: &str, details: &[String]) {

@@ -5,25 +5,19 @@
 
 mod support;
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::process::Command;
 use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
 
+use crossfade_testkit::client::{self, Client};
+use crossfade_testkit::server::{Action, Server, response};
+use crossfade_testkit::wait::{PATIENCE, until_ok};
 use support::Dev;
-
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A request by hand, `{host}` being the server's own; the whole answer, head and all.
 fn send(url: &str, request: &str) -> String {
-    let host = url.strip_prefix("http://").unwrap();
-    let mut stream = TcpStream::connect(host).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.write_all(request.replace("{host}", host).as_bytes()).unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    String::from_utf8_lossy(&answer).into_owned()
+    let host = client::host(url);
+    client::send(host, request.replace("{host}", host)).whole()
 }
 
 fn get(url: &str, target: &str) -> String {
@@ -42,15 +36,10 @@ fn post(url: &str, target: &str, fields: &str, body: &str) -> String {
 
 /// A page, once it has these words.
 fn page_with(dev: &Dev, target: &str, words: &str) -> String {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
+    until_ok(words, || {
         let page = get(&dev.inspector, target);
-        if page.contains(words) {
-            return page;
-        }
-        assert!(Instant::now() < deadline, "no `{words}`: {page}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+        if page.contains(words) { Ok(page) } else { Err(page) }
+    })
 }
 
 fn token(dev: &Dev) -> String {
@@ -66,30 +55,14 @@ fn start(arguments: &[&str]) -> Dev {
     Dev::start(&[&["--inspect", "0"], arguments].concat())
 }
 
-/// A back end that keeps what it got.
+/// A back end that tells what it got.
 fn back_end() -> (String, Receiver<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
     let (sender, requests) = channel();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { return };
-            let mut request = Vec::new();
-            let mut piece = [0; 4096];
-            // Up to the marker that each body of these tests ends with.
-            while !request.ends_with(b"end") {
-                match stream.read(&mut piece) {
-                    Ok(read) if read > 0 => request.extend_from_slice(&piece[..read]),
-                    _ => break,
-                }
-            }
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok");
-            if sender.send(String::from_utf8_lossy(&request).into_owned()).is_err() {
-                return;
-            }
-        }
+    let server = Server::start(None, move |_, message| {
+        let _ = sender.send(String::from_utf8_lossy(&[message.head, &message.body].concat()).into_owned());
+        Action::SendAndClose(response("200 OK", &[("connection", "close")], b"ok").into())
     });
-    (url, requests)
+    (format!("http://{}", server.unwrap().keep()), requests)
 }
 
 #[test]
@@ -283,39 +256,20 @@ fn the_list_is_narrowed_by_words_and_by_choices() {
     assert!(dev.stop("-INT").success());
 }
 
-/// Reads one answer off a connection that stays open.
-fn read_answer(stream: &mut TcpStream) {
-    let mut answer = Vec::new();
-    let mut piece = [0; 4096];
-    loop {
-        let text = String::from_utf8_lossy(&answer).to_ascii_lowercase();
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-            if body.len() >= length.map_or(0, |length| length.parse().unwrap()) {
-                return;
-            }
-        }
-        let read = stream.read(&mut piece).unwrap();
-        assert!(read > 0, "{text}");
-        answer.extend_from_slice(&piece[..read]);
-    }
-}
-
 /// More requests than a page can show are counted, all of them, and `dev` tells each.
 #[test]
 fn many_requests_are_all_counted() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/serverless/serverless.yml");
     let dev = start(&["--serverless", file]);
     let request = "GET /hardly/anything HTTP/1.1\r\nhost: a.example\r\n\r\n";
-    let alb = dev.alb.strip_prefix("http://").unwrap();
+    let alb = client::host(&dev.alb);
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
-                let mut stream = TcpStream::connect(alb).unwrap();
-                stream.set_read_timeout(Some(PATIENCE)).unwrap();
+                let mut client = Client::connect(alb);
                 for _ in 0..500 {
-                    stream.write_all(request.as_bytes()).unwrap();
-                    read_answer(&mut stream);
+                    client.write(request);
+                    client.read();
                 }
             });
         }

@@ -2,36 +2,19 @@
 //! `crossfade dev` has no option for it.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::time::{Duration, Instant};
+use std::net::{TcpListener, TcpStream};
 
 use crossfade_emulator::{Function, Notice, Settings, start};
 use crossfade_event::HeaderMode;
+use crossfade_testkit::client;
+use crossfade_testkit::wait::{PATIENCE, until_ok};
 
-const PATIENCE: Duration = Duration::from_secs(20);
 const AT_ONCE: usize = 4;
-
-fn status(alb: SocketAddr) -> String {
-    let mut client = TcpStream::connect(alb).unwrap();
-    client.set_read_timeout(Some(PATIENCE)).unwrap();
-    client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
-    let mut answer = Vec::new();
-    client.read_to_end(&mut answer).unwrap();
-    String::from_utf8_lossy(&answer[..12]).into_owned()
-}
 
 /// `accept` for as long as a test may take.
 fn accept(listener: &TcpListener) -> TcpStream {
     listener.set_nonblocking(true).unwrap();
-    let end = Instant::now() + PATIENCE;
-    loop {
-        match listener.accept() {
-            Ok((stream, _)) => return stream,
-            Err(error) => assert!(Instant::now() < end, "the function does not connect: {error}"),
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    until_ok("a connection of the function", || listener.accept()).0
 }
 
 #[test]
@@ -51,12 +34,14 @@ fn one_process_serves_several_requests_at_a_time() {
     let emulator = runtime.block_on(start(Settings::forward_all(HeaderMode::Single, function), sender)).unwrap();
     let alb = emulator.local_addr();
     std::thread::scope(|scope| {
-        let clients: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(move || status(alb))).collect();
+        let clients: Vec<_> = (0..AT_ONCE)
+            .map(|_| scope.spawn(move || client::send(alb, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")))
+            .collect();
         // They wait side by side.
         let connections: Vec<_> = (0..AT_ONCE).map(|_| accept(&backend)).collect();
         drop((backend, connections));
         for client in clients {
-            assert_eq!(client.join().unwrap(), "HTTP/1.1 502");
+            assert_eq!(client.join().unwrap().status, 502);
         }
     });
     runtime.block_on(emulator.shutdown());

@@ -6,11 +6,10 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::PathBuf;
 
 use crossfade::demo::Demo;
+use crossfade_testkit::client;
 use support::Dev;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -83,17 +82,12 @@ fn on_modern(dev: &Dev) -> BTreeSet<usize> {
 }
 
 fn answered_by(dev: &Dev, customer: usize) -> String {
-    let mut connection = TcpStream::connect(dev.alb.strip_prefix("http://").unwrap()).unwrap();
-    write!(
-        connection,
+    let request = format!(
         "GET /orders/{customer} HTTP/1.1\r\nhost: shop.example.com\r\ncookie: customer_id={customer}\r\nconnection: close\r\n\r\n"
-    )
-    .unwrap();
-    let mut answer = Vec::new();
-    connection.read_to_end(&mut answer).unwrap();
-    let answer = String::from_utf8_lossy(&answer).to_ascii_lowercase();
-    assert!(answer.starts_with("http/1.1 200"), "customer {customer}: {answer}");
-    support::word_after(&answer, "x-demo-backend:")
+    );
+    let answer = client::send(client::host(&dev.alb), request);
+    assert_eq!(answer.status, 200, "customer {customer}: {}", answer.whole());
+    answer.field("x-demo-backend").unwrap().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]

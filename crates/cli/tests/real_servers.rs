@@ -11,11 +11,14 @@ mod support;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crossfade_testkit::client::Response;
+use crossfade_testkit::process::Process;
+use crossfade_testkit::server::closed_port;
 use install::{available, installed_from, virtual_environment};
 use support::{Dev, word_after};
 
@@ -147,19 +150,9 @@ fn crossfade(folder: &Path, arguments: &[&str]) -> Result<String, String> {
     if output.status.success() { Ok(told) } else { Err(told) }
 }
 
-/// A process that is ended with the test.
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 struct Nginx {
     port: u16,
-    _server: Server,
+    _server: Process,
     _folder: tempfile::TempDir,
 }
 
@@ -180,13 +173,13 @@ impl Nginx {
         let config = fs::read_to_string(Path::new(FIXTURES).join("nginx.conf")).unwrap();
         // It takes no port 0: one that was free a moment ago, and another if it is not any more.
         for _ in 0..5 {
-            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let port = closed_port();
             fs::write(folder.path().join("nginx.conf"), config.replace("<port>", &port.to_string())).unwrap();
             let mut command = Command::new(&program);
             command.arg("-p").arg(folder.path()).args(["-e", "stderr", "-c", "nginx.conf"]).stdin(Stdio::null());
-            let mut server = Server(command.spawn().unwrap());
+            let mut server = Process::start(&mut command);
             let deadline = Instant::now() + Duration::from_secs(20);
-            while server.0.try_wait().unwrap().is_none() && Instant::now() < deadline {
+            while server.try_wait().unwrap().is_none() && Instant::now() < deadline {
                 if TcpStream::connect(("127.0.0.1", port)).is_ok() {
                     return Some(Nginx { port, _server: server, _folder: folder });
                 }
@@ -232,16 +225,16 @@ fn resources(folder: &Path) {
 /// `login_site.py`.
 struct Site {
     url: String,
-    _server: Server,
+    _server: Process,
 }
 
 impl Site {
     fn start(environment: &Path, arguments: &[&str]) -> Site {
         let mut command = Command::new(environment.join("bin/python"));
         command.arg(Path::new(FIXTURES).join("login_site.py")).args(arguments);
-        let mut server = Server(command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap());
+        let mut server = Process::start(command.stdin(Stdio::null()).stdout(Stdio::piped()));
         let mut port = String::new();
-        BufReader::new(server.0.stdout.take().unwrap()).read_line(&mut port).unwrap();
+        BufReader::new(server.child.stdout.take().unwrap()).read_line(&mut port).unwrap();
         assert!(!port.is_empty(), "the site does not start");
         Site { url: format!("http://127.0.0.1:{}", port.trim()), _server: server }
     }
@@ -345,14 +338,10 @@ fn ask(base: &str, arguments: &[&str], target: &str) -> Answer {
     let output =
         Command::new("curl").args(fixed).args(host).args(arguments).arg(&url).output().expect("curl is installed");
     assert!(output.status.success(), "{url}: {}", String::from_utf8_lossy(&output.stderr));
-    let end = output.stdout.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("a head");
-    let (head, body) = output.stdout.split_at(end + 4);
-    let head = String::from_utf8_lossy(head).into_owned();
-    let status = head.split(' ').nth(1).unwrap().to_owned();
-    let fields = head.lines().filter_map(|line| line.split_once(": "));
-    let mut fields: Vec<_> = fields.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
+    let response = Response::of_curl(&output.stdout).expect("a head");
+    let mut fields: Vec<_> = response.fields().map(|(name, value)| (name, value.to_owned())).collect();
     let of_the_connection = ["connection", "content-length", "date", "keep-alive", "transfer-encoding"];
     fields.retain(|(name, _)| !of_the_connection.contains(&name.as_str()));
     fields.sort();
-    Answer { status, fields, body: body.to_vec() }
+    Answer { status: response.status.to_string(), fields, body: response.body }
 }

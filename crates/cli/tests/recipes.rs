@@ -5,17 +5,17 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
+use crossfade_testkit::message::Message;
+use crossfade_testkit::server::{Action, Server, response};
 use support::Dev;
 
 #[test]
 fn assets_come_from_the_system_that_has_them() {
-    let (legacy, modern) = (System::start("legacy"), System::start("modern"));
+    let (legacy, mut modern) = (System::start("legacy"), System::start("modern"));
     let recipe = Recipe::start("name: assets", &legacy, &modern);
 
     // Whoever has the file sends it, whichever system the user is on.
@@ -74,8 +74,8 @@ impl Recipe {
         let mut blocks = page.split("```yaml\n").skip(1).filter_map(|rest| rest.split_once("```"));
         let (example, _) = blocks.find(|(block, _)| block.contains(words)).unwrap();
         let (example, _) = example.split_once("tests:").unwrap();
-        let example = example.replace("https://legacy.example.com", &legacy.url());
-        let example = example.replace("https://modern.example.com", &modern.url());
+        let example = example.replace("https://legacy.example.com", &legacy.url);
+        let example = example.replace("https://modern.example.com", &modern.url);
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("crossfade.yaml"), example).unwrap();
         let dev = Dev::start_in(folder.path(), &["--config", "crossfade.yaml", "--https-port", "0", "--no-inspect"]);
@@ -100,63 +100,39 @@ fn ask(base: &str, path: &str, arguments: &[&str]) -> String {
 
 /// A server that has what is named after it, and what both have; else 404. Its answers say who it is.
 struct System {
-    address: SocketAddr,
-    seen: Arc<Mutex<Seen>>,
-}
-
-#[derive(Default)]
-struct Seen {
-    requests: Vec<String>,
-    is_closed: bool,
+    url: String,
+    requests: Arc<Mutex<Vec<String>>>,
+    server: Option<Server>,
 }
 
 impl System {
     fn start(name: &'static str) -> System {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let seen = Arc::new(Mutex::new(Seen::default()));
-        let shared = seen.clone();
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                if shared.lock().unwrap().is_closed {
-                    return;
-                }
-                answer(stream.unwrap(), name, &shared);
-            }
-        });
-        System { address, seen }
-    }
-
-    fn url(&self) -> String {
-        format!("http://{}", self.address)
+        let requests = Arc::<Mutex<Vec<String>>>::default();
+        let seen = requests.clone();
+        let server = Server::start(None, move |_, message| answer(message, name, &seen)).unwrap();
+        System { url: server.url(), requests, server: Some(server) }
     }
 
     fn forget(&self) {
-        self.seen.lock().unwrap().requests.clear();
+        self.requests.lock().unwrap().clear();
     }
 
     fn asked(&self) -> Vec<String> {
-        self.seen.lock().unwrap().requests.clone()
+        self.requests.lock().unwrap().clone()
     }
 
     /// Nobody listens afterwards.
-    fn close(&self) {
-        self.seen.lock().unwrap().is_closed = true;
-        let _ = TcpStream::connect(self.address);
+    fn close(&mut self) {
+        self.server = None;
     }
 }
 
 /// One request for each connection.
-fn answer(stream: TcpStream, name: &str, seen: &Mutex<Seen>) {
-    let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
-    let Some(line) = lines.next() else { return };
-    // The content of a form is small enough to be left unread.
-    let _ = lines.find(String::is_empty);
-    let words: Vec<&str> = line.split(' ').collect();
-    let [method, target] = [words[0], words[1]];
-    seen.lock().unwrap().requests.push(format!("{method} {target}"));
-    let has_it = [name, "both"].iter().any(|piece| target.contains(piece));
+fn answer(message: &Message<'_>, name: &str, requests: &Mutex<Vec<String>>) -> Action {
+    let line = String::from_utf8_lossy(message.start_line());
+    let request = line.strip_suffix(" HTTP/1.1").unwrap();
+    requests.lock().unwrap().push(request.to_owned());
+    let has_it = [name, "both"].iter().any(|piece| request.contains(piece));
     let status = if has_it { "200 OK" } else { "404 Not Found" };
-    let head = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", name.len());
-    let _ = (&stream).write_all(format!("{head}{name}").as_bytes());
+    Action::SendAndClose(response(status, &[("connection", "close")], name.as_bytes()).into())
 }

@@ -8,8 +8,8 @@ mod support;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Output};
-use std::time::{Duration, Instant};
 
+use crossfade_testkit::wait::eventually;
 use serde_json::Value;
 use support::Dev;
 
@@ -49,12 +49,9 @@ fn browse(dev: &Dev, log: &Path) {
     let curl =
         Command::new("curl").args(["--silent", "--fail-with-body", "--noproxy", "*"]).args(urls).output().unwrap();
     assert!(curl.status.success(), "{}", String::from_utf8_lossy(&curl.stderr));
-    let deadline = Instant::now() + Duration::from_secs(30);
-    let compared = || std::fs::read_to_string(log).unwrap().matches(r#""against":"mirror""#).count();
-    while compared() < PAGES.len() * TIMES {
-        assert!(Instant::now() < deadline, "{} comparisons", compared());
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    eventually("the comparison of all copies", || {
+        std::fs::read_to_string(log).unwrap().matches(r#""against":"mirror""#).count() >= PAGES.len() * TIMES
+    });
 }
 
 fn report(arguments: &[&str]) -> Output {

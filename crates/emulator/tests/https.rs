@@ -4,79 +4,50 @@
 
 mod support;
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use crossfade_emulator::{MutualAuthentication, Notice, Settings, Tls, access_log};
 use crossfade_event::HeaderMode;
+use crossfade_testkit::authority::{Authority, Identity};
+use crossfade_testkit::rcgen::{self, BasicConstraints, DistinguishedName, DnType, IsCa};
+use crossfade_testkit::tls;
 use http::Request;
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::ServerName;
 use support::{Alb, settings};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-/// Certificate and key.
-struct Identity(CertificateDer<'static>, PrivateKeyDer<'static>, String, String);
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
+fn authority() -> Authority {
+    Authority::with(|params| {
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         // Its default has a name already, in the first place.
         params.distinguished_name = DistinguishedName::new();
         params.distinguished_name.push(DnType::CountryName, "NL");
         params.distinguished_name.push(DnType::OrganizationName, "Test, Ltd");
         params.distinguished_name.push(DnType::CommonName, "Test authority");
-        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
-    }
+    })
+}
 
-    fn issue(&self, name: &str) -> Identity {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        params.distinguished_name.push(DnType::CommonName, name);
+fn issue(authority: &Authority, name: &str) -> Identity {
+    authority.issue_with(&[name], |params| {
         params.serial_number = Some(vec![0x03, 0xa5, 0xb1].into());
         params.not_before = rcgen::date_time_ymd(2023, 9, 21);
         params.not_after = rcgen::date_time_ymd(2090, 9, 20);
-        let certificate = params.signed_by(&key, &self.0).unwrap();
-        let der = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
-        Identity(certificate.der().clone(), der, certificate.pem(), key.serialize_pem())
-    }
+    })
+}
 
-    fn listener(&self, mutual: MutualAuthentication) -> Settings {
-        let Identity(_, _, certificate_pem, key_pem) = self.issue("shop.example.com");
-        let mut settings = settings(HeaderMode::Single);
-        settings.listeners[0].tls = Some(Tls { certificate_pem, key_pem, mutual });
-        settings
-    }
+/// Settings with a listener that has a certificate of this authority.
+fn listener(authority: &Authority, mutual: MutualAuthentication) -> Settings {
+    let identity = issue(authority, "shop.example.com");
+    let (certificate_pem, key_pem) = (identity.pem(), identity.key_pem());
+    let mut settings = settings(HeaderMode::Single);
+    settings.listeners[0].tls = Some(Tls { certificate_pem, key_pem, mutual });
+    settings
+}
 
-    fn client(&self, identity: Option<Identity>, alpn: &[&str]) -> TlsConnector {
-        self.client_of(rustls::DEFAULT_VERSIONS, identity, alpn)
-    }
-
-    fn client_of(
-        &self,
-        versions: &[&'static rustls::SupportedProtocolVersion],
-        identity: Option<Identity>,
-        alpn: &[&str],
-    ) -> TlsConnector {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.0.der().clone()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();
-        let builder = builder.with_root_certificates(roots);
-        let mut config = match identity {
-            Some(Identity(certificate, key, ..)) => builder.with_client_auth_cert(vec![certificate], key).unwrap(),
-            None => builder.with_no_client_auth(),
-        };
-        config.alpn_protocols = alpn.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
-        Arc::new(config).into()
-    }
+fn client(authority: &Authority, identity: Option<Identity>, alpn: &[&str]) -> TlsConnector {
+    tls::client(authority, rustls::DEFAULT_VERSIONS, identity.as_ref(), alpn).into()
 }
 
 /// A GET over TLS, by HTTP/2 if the listener chooses it: its version and the event.
@@ -110,13 +81,13 @@ fn get(alb: &Alb, connector: &TlsConnector) -> Result<(String, serde_json::Value
 
 #[test]
 fn https_speaks_both_versions_and_tells_the_function_so() {
-    let authority = Authority::new();
-    let mut settings = authority.listener(MutualAuthentication::Off);
+    let authority = authority();
+    let mut settings = listener(&authority, MutualAuthentication::Off);
     settings.load_balancer.tls_fields = true;
     let mut alb = Alb::start(settings);
     for (alpn, version, kind) in [(&["http/1.1"][..], "HTTP/1.1", "https"), (&["h2", "http/1.1"][..], "HTTP/2.0", "h2")]
     {
-        let (spoken, event) = get(&alb, &authority.client(None, alpn)).unwrap();
+        let (spoken, event) = get(&alb, &client(&authority, None, alpn)).unwrap();
         assert_eq!((spoken.as_str(), event["path"].as_str()), (version, Some("/a%20b")));
         assert_eq!(event["headers"]["x-forwarded-proto"], "https");
         assert_eq!(event["headers"]["host"], "shop.example.com");
@@ -137,11 +108,11 @@ fn https_speaks_both_versions_and_tells_the_function_so() {
 
 #[test]
 fn tls_1_2_is_spoken_and_its_ciphers_have_openssl_s_names() {
-    let authority = Authority::new();
-    let mut settings = authority.listener(MutualAuthentication::Off);
+    let authority = authority();
+    let mut settings = listener(&authority, MutualAuthentication::Off);
     settings.load_balancer.tls_fields = true;
     let alb = Alb::start(settings);
-    let (_, event) = get(&alb, &authority.client_of(&[&rustls::version::TLS12], None, &[])).unwrap();
+    let (_, event) = get(&alb, &tls::client(&authority, &[&rustls::version::TLS12], None, &[]).into()).unwrap();
     assert_eq!(event["headers"]["x-amzn-tls-version"], "TLSv1.2");
     let suite = event["headers"]["x-amzn-tls-cipher-suite"].as_str().unwrap();
     assert!(suite.starts_with("ECDHE-ECDSA-"), "{suite}");
@@ -149,36 +120,36 @@ fn tls_1_2_is_spoken_and_its_ciphers_have_openssl_s_names() {
 
 #[test]
 fn without_http2_the_listener_speaks_http_1_and_fields_can_be_renamed() {
-    let authority = Authority::new();
-    let mut settings = authority.listener(MutualAuthentication::Off);
+    let authority = authority();
+    let mut settings = listener(&authority, MutualAuthentication::Off);
     settings.load_balancer.tls_fields = true;
     settings.load_balancer.http2 = false;
     let attributes = &mut settings.listeners[0].attributes;
     attributes.set("routing.http.request.x_amzn_tls_version.header_name", "x-my-tls").unwrap();
     let alb = Alb::start(settings);
-    let (version, event) = get(&alb, &authority.client(None, &["h2", "http/1.1"])).unwrap();
+    let (version, event) = get(&alb, &client(&authority, None, &["h2", "http/1.1"])).unwrap();
     assert_eq!((version.as_str(), event["headers"]["x-my-tls"].as_str()), ("HTTP/1.1", Some("TLSv1.3")));
     assert_eq!(event["headers"].get("x-amzn-tls-version"), None);
 }
 
 #[test]
 fn passthrough_hands_any_client_certificate_to_the_function() {
-    let (authority, stranger) = (Authority::new(), Authority::new());
-    let alb = Alb::start(authority.listener(MutualAuthentication::Passthrough));
-    let (_, event) = get(&alb, &authority.client(Some(stranger.issue("client")), &[])).unwrap();
+    let (authority, stranger) = (authority(), authority());
+    let alb = Alb::start(listener(&authority, MutualAuthentication::Passthrough));
+    let (_, event) = get(&alb, &client(&authority, Some(issue(&stranger, "client")), &[])).unwrap();
     let certificate = event["headers"]["x-amzn-mtls-clientcert"].as_str().unwrap();
     assert!(certificate.starts_with("-----BEGIN%20CERTIFICATE-----%0AMII"), "{certificate}");
     assert!(certificate.ends_with("-----END%20CERTIFICATE-----%0A"), "{certificate}");
-    let (_, event) = get(&alb, &authority.client(None, &[])).unwrap();
+    let (_, event) = get(&alb, &client(&authority, None, &[])).unwrap();
     assert_eq!(event["headers"].get("x-amzn-mtls-clientcert"), None, "T15");
 }
 
 #[test]
 fn verify_demands_a_certificate_of_the_trust_store_and_tells_what_it_says() {
-    let (authority, stranger) = (Authority::new(), Authority::new());
-    let ca_pem = authority.0.pem();
-    let alb = Alb::start(authority.listener(MutualAuthentication::Verify { ca_pem }));
-    let (_, event) = get(&alb, &authority.client(Some(authority.issue("client")), &[])).unwrap();
+    let (authority, stranger) = (authority(), authority());
+    let ca_pem = authority.pem();
+    let alb = Alb::start(listener(&authority, MutualAuthentication::Verify { ca_pem }));
+    let (_, event) = get(&alb, &client(&authority, Some(issue(&authority, "client")), &[])).unwrap();
     let fields = &event["headers"];
     assert_eq!(fields["x-amzn-mtls-clientcert-serial-number"], "03A5B1");
     assert_eq!(fields["x-amzn-mtls-clientcert-subject"], "CN=client");
@@ -188,17 +159,17 @@ fn verify_demands_a_certificate_of_the_trust_store_and_tells_what_it_says() {
         "NotBefore=2023-09-21T00:00:00Z;NotAfter=2090-09-20T00:00:00Z"
     );
     assert!(fields["x-amzn-mtls-clientcert-leaf"].as_str().unwrap().contains("CERTIFICATE"));
-    for identity in [None, Some(stranger.issue("client"))] {
-        assert!(get(&alb, &authority.client(identity, &[])).is_err());
+    for identity in [None, Some(issue(&stranger, "client"))] {
+        assert!(get(&alb, &client(&authority, identity, &[])).is_err());
     }
 }
 
 #[test]
 fn a_handshake_that_fails_is_told() {
-    let (authority, stranger) = (Authority::new(), Authority::new());
-    let mut alb = Alb::start(authority.listener(MutualAuthentication::Off));
+    let (authority, stranger) = (authority(), authority());
+    let mut alb = Alb::start(listener(&authority, MutualAuthentication::Off));
     // A client that does not trust us, and one that does not speak TLS.
-    assert!(get(&alb, &stranger.client(None, &[])).is_err());
+    assert!(get(&alb, &client(&stranger, None, &[])).is_err());
     alb.connect().write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     for _ in 0..2 {
         let problem = alb.notice(|notice| match notice {
@@ -211,13 +182,13 @@ fn a_handshake_that_fails_is_told() {
 
 #[test]
 fn a_certificate_that_is_none_is_told_at_start() {
-    let authority = Authority::new();
+    let authority = authority();
     for change in [
         (|tls: &mut Tls| tls.certificate_pem = "nothing".into()) as fn(&mut Tls),
         |tls| tls.key_pem.clear(),
         |tls| tls.mutual = MutualAuthentication::Verify { ca_pem: String::new() },
     ] {
-        let mut settings = authority.listener(MutualAuthentication::Off);
+        let mut settings = listener(&authority, MutualAuthentication::Off);
         change(settings.listeners[0].tls.as_mut().unwrap());
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let (sender, _notices) = tokio::sync::mpsc::unbounded_channel();

@@ -3,13 +3,12 @@
 
 mod support;
 
-use std::io::{Read, Write};
 use std::time::Duration;
 
 use crossfade_emulator::Notice;
 use crossfade_event::HeaderMode;
 use serde_json::Value;
-use support::{Alb, eventually, is_alive, scripted, settings, single};
+use support::{Alb, client, eventually, is_alive, scripted, settings, single};
 
 #[test]
 fn the_environment_is_lambda_s() {
@@ -337,13 +336,8 @@ fn no_web_page_gets_an_event() {
     let address = variables["AWS_LAMBDA_RUNTIME_API"].as_str().unwrap();
     let port = address.rsplit(':').next().unwrap();
     let ask = |line: &str, fields: &str| {
-        let mut stream = std::net::TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         let text = format!("{line} HTTP/1.1\r\n{fields}content-length: 2\r\nconnection: close\r\n\r\n{{}}");
-        stream.write_all(text.as_bytes()).unwrap();
-        let mut answer = String::new();
-        let _ = stream.read_to_string(&mut answer);
-        answer.split(' ').nth(1).unwrap_or_default().to_owned()
+        client::send(address, text).status
     };
     let own = format!("host: {address}\r\n");
     let pages = [
@@ -365,14 +359,14 @@ fn no_web_page_gets_an_event() {
             "PUT /2022-07-01/telemetry",
             "OPTIONS /2018-06-01/runtime/invocation/next",
         ] {
-            assert_eq!(ask(line, fields), "403", "{line} {fields}");
+            assert_eq!(ask(line, fields), 403, "{line} {fields}");
         }
     }
     // Programs are answered, by whatever spelling of the address.
     for host in [address, &format!("localhost:{port}"), &format!("LOCALHOST:{port}"), &format!("[::1]:{port}")] {
         for more in ["", "user-agent: Mozilla/5.0\r\n", "sec-fetch-mode: cors\r\n"] {
             let fields = format!("host: {host}\r\n{more}");
-            assert_eq!(ask("POST /2018-06-01/runtime/none", &fields), "404", "{fields}");
+            assert_eq!(ask("POST /2018-06-01/runtime/none", &fields), 404, "{fields}");
         }
     }
     assert_eq!(alb.get("/env", "").status, 200);

@@ -3,33 +3,25 @@
 
 mod support;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crossfade_emulator::{Notice, Settings};
 use crossfade_event::HeaderMode;
+use crossfade_testkit::folder::Folder;
 use support::{Alb, eventually, is_alive, scripted, settings, single, state_of};
 
 /// A file that the first process leaves for the second one.
-struct Once(PathBuf);
+struct Once(Folder);
 
 impl Once {
-    fn new(name: &str) -> Self {
-        let once = Self(std::env::temp_dir().join(format!("crossfade-once-{name}-{}", std::process::id())));
-        let _ = std::fs::remove_file(&once.0);
-        once
+    fn new() -> Self {
+        Self(Folder::new())
     }
 
     fn scripted(&self, script: &str) -> Settings {
         let mut settings = scripted(script);
-        settings.functions[0].env.push(("ONCE".into(), self.0.to_str().unwrap().into()));
+        settings.functions[0].env.push(("ONCE".into(), self.0.join("once").to_str().unwrap().into()));
         settings
-    }
-}
-
-impl Drop for Once {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
     }
 }
 
@@ -41,7 +33,7 @@ fn a_failed_init_is_tried_once_more_within_the_invocation() {
         ("exit-once", "the function's process exited before it requested an invocation (exit status: 7)"),
         ("silent-once", "the function did not request its first invocation within the init timeout of 0.5 s"),
     ] {
-        let once = Once::new(script);
+        let once = Once::new();
         let mut settings = once.scripted(script);
         settings.functions[0].init_timeout = Duration::from_millis(500);
         settings.functions[0].max_concurrency = 1;

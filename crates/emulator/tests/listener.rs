@@ -117,7 +117,7 @@ fn expect_100_continue_is_answered_here_and_not_forwarded() {
     client.write(
         b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\n",
     );
-    assert_eq!(client.read_head().1, "HTTP/1.1 100 Continue\r\n\r\n");
+    assert_eq!(client.read().head, "HTTP/1.1 100 Continue\r\n\r\n");
     client.write(b"hello");
     let event = client.read().json();
     assert_eq!(event["body"], "hello");

@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crossfade_emulator::source::{self, Loaded, Options, SourceError};
+use crossfade_testkit::folder::Folder;
 use proptest::prelude::*;
 
 fn folder() -> PathBuf {
@@ -82,10 +83,8 @@ fn each_file_gives_its_table_or_its_mistakes() {
 
 /// A file in a folder that goes when the test ends.
 fn in_file(name: &str, text: &str, options: &Options) -> Result<Loaded, SourceError> {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join(name);
-    fs::write(&file, text).unwrap();
-    load(&file, options)
+    let folder = Folder::new();
+    load(Path::new(&folder.write(name, text)), options)
 }
 
 #[test]

@@ -5,11 +5,11 @@
 
 mod support;
 
-use std::path::Path;
 use std::time::Duration;
 
+use crossfade_testkit::server::closed_port;
 use serde_json::json;
-use support::{Function, event, response, serve};
+use support::{Folder, Function, event, response, serve};
 
 /// What `${env:API_TOKEN}` stands for: nothing of it may be shown, whatever of a template's syntax it has.
 const FROM_ENVIRONMENT: &str = "canary-environment$canary_name${canary_braces}#{host}$1";
@@ -47,16 +47,10 @@ fn fails(what: &str, environment: &[(&str, &str)], levels: &[(&str, &str)], expe
     assert_clean(what, &function.said());
 }
 
-fn write(folder: &Path, name: &str, text: &str) -> String {
-    let file = folder.join(name);
-    std::fs::write(&file, text).unwrap();
-    file.to_str().unwrap().to_owned()
-}
-
-fn folder_with_keys() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), "text.key", "canary-key");
-    write(folder.path(), "broken.key", "-----BEGIN PRIVATE KEY-----\ncanary-key\n-----END PRIVATE KEY-----\n");
+fn folder_with_keys() -> Folder {
+    let folder = Folder::new();
+    folder.write("text.key", "canary-key");
+    folder.write("broken.key", "-----BEGIN PRIVATE KEY-----\ncanary-key\n-----END PRIVATE KEY-----\n");
     folder
 }
 
@@ -112,7 +106,7 @@ fn wrong_configurations() -> Vec<String> {
 fn a_configuration_that_cannot_be_used_keeps_its_secrets() {
     let folder = folder_with_keys();
     for (text, levels) in wrong_configurations().iter().zip(LEVELS.iter().cycle()) {
-        let file = write(folder.path(), "crossfade.yaml", &format!("version: 1\n{text}"));
+        let file = folder.write("crossfade.yaml", format!("version: 1\n{text}"));
         fails(text, &[("CROSSFADE_CONFIG", &file)], levels, "");
         // JSON has another way to be read.
         let json = text.starts_with("backends: { a: 'https").then(|| {
@@ -120,7 +114,7 @@ fn a_configuration_that_cannot_be_used_keeps_its_secrets() {
             json!({ "version": 1, "backends": { "a": url }, "default": { "forward": "a" } }).to_string()
         });
         if let Some(json) = json {
-            let file = write(folder.path(), "crossfade.json", &json);
+            let file = folder.write("crossfade.json", &json);
             fails(&json, &[("CROSSFADE_CONFIG", &file)], levels, "crossfade.json:1:");
         }
     }
@@ -135,16 +129,16 @@ fn a_configuration_that_cannot_be_used_keeps_its_secrets() {
     ] {
         fails(url, &[("CROSSFADE_BACKEND", url)], &[], "CROSSFADE_BACKEND: ");
     }
-    let key = write(folder.path(), "ca.pem", "-----BEGIN CERTIFICATE-----\ncanary\n-----END CERTIFICATE-----\n");
+    let key = folder.write("ca.pem", "-----BEGIN CERTIFICATE-----\ncanary\n-----END CERTIFICATE-----\n");
     fails("ca.pem", &[("CROSSFADE_BACKEND", "https://a.example"), ("SSL_CERT_FILE", &key)], &[], "ca.pem");
 }
 
 /// What the file's line would show is asked for by nobody who reads a log.
 #[test]
 fn a_message_in_the_log_gives_the_place_and_not_the_line() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::new();
     let text = "version: 1\nbackends: { a: https://a.example }\ndefault: { forward: a, requestHeaders: { set: { x: 'canary', x-a: \"\\u0001\" } } }\n";
-    let file = write(folder.path(), "crossfade.yaml", text);
+    let file = folder.write("crossfade.yaml", text);
     let function = Function::start(&[("CROSSFADE_CONFIG", &file)]);
     let text = function.posted().json()["errorMessage"].as_str().unwrap().to_owned();
     let expected = format!(
@@ -162,7 +156,7 @@ fn a_changed_configuration_that_is_wrong_keeps_its_secrets() {
         "version: 1\nbackends: {{ a: 'http://{address}' }}\ndefault: {{ forward: a, requestHeaders: {{ set: {{ x-token: \
          '${{env:API_TOKEN}}' }} }} }}\n"
     );
-    let file = write(folder.path(), "crossfade.yaml", &good);
+    let file = folder.write("crossfade.yaml", &good);
     let function = Function::start(&[
         ("CROSSFADE_CONFIG", file.as_str()),
         ("CROSSFADE_RELOAD", "1"),
@@ -173,7 +167,7 @@ fn a_changed_configuration_that_is_wrong_keeps_its_secrets() {
     assert_eq!(invoke(&function), FROM_ENVIRONMENT);
     let mut lines = 1;
     for text in wrong_configurations() {
-        write(folder.path(), "next.yaml", &format!("version: 1\n{text}"));
+        folder.write("next.yaml", format!("version: 1\n{text}"));
         std::fs::rename(folder.path().join("next.yaml"), &file).unwrap();
         assert_eq!(invoke(&function), FROM_ENVIRONMENT);
         lines += 2;
@@ -186,8 +180,8 @@ fn a_changed_configuration_that_is_wrong_keeps_its_secrets() {
 
 #[test]
 fn an_event_leaves_nothing_of_its_values_in_the_log() {
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let url = format!("http://{closed}");
+    let closed = closed_port();
+    let url = format!("http://127.0.0.1:{closed}");
     let headers = json!({
         "host": "shop.example.com", "authorization": "Bearer canary-authorization", "cookie": "session=canary-cookie",
         "x-api-key": "canary-key", "x-plain": "canary-plain", "user-agent": "canary-agent", "referer": "https://a/?x=canary",

@@ -145,7 +145,7 @@ fn the_function_is_not_its_own_back_end() {
     // A Runtime API that is there, and can be told why the process does not start.
     let (url, _) = back_end();
     let function = Function::start(&[("CROSSFADE_BACKEND", &url)]);
-    let api = function.runtime_api;
+    let api = function.address;
     drop(function);
     for (url, error) in [
         (format!("http://{api}"), "Runtime API"),

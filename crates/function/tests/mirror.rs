@@ -6,12 +6,11 @@
 mod support;
 
 use std::net::SocketAddr;
-use std::process::Command;
 use std::time::Duration;
 
+use crossfade_testkit::process::Signal;
 use serde_json::{Value, json};
-use support::{Function, Held, event, response, serve};
-use tempfile::TempDir;
+use support::{Folder, Function, Held, event, response, serve};
 
 fn held() -> Held {
     Held::start("text/plain", |_| "ok".to_owned())
@@ -22,16 +21,14 @@ fn legacy() -> SocketAddr {
 }
 
 /// Requests to `/mirrored` are copied, others are not.
-fn config(legacy: SocketAddr, modern: SocketAddr, mirror: &str) -> (TempDir, String) {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("crossfade.yaml");
+fn config(legacy: SocketAddr, modern: SocketAddr, mirror: &str) -> (Folder, String) {
+    let folder = Folder::new();
     let text = format!(
         "version: 1\nbackends: {{ legacy: 'http://{legacy}', modern: 'http://{modern}' }}\nroutes:\n  - name: mirrored\n    priority: 1\n    \
          conditions: {{ path: /mirrored }}\n    forward: legacy\n    mirror: {{ backend: modern, percent: 100, {mirror} }}\ndefault: {{ \
          forward: legacy }}\n"
     );
-    std::fs::write(&file, text).unwrap();
-    let file = file.to_str().unwrap().to_owned();
+    let file = folder.write("crossfade.yaml", text);
     (folder, file)
 }
 
@@ -82,7 +79,7 @@ fn the_end_of_the_environment_loses_a_copy_and_says_so() {
     let mut function = Function::start(&[("CROSSFADE_CONFIG", &file)]);
     function.invoke(&event("GET", "/mirrored"));
     modern.asked();
-    assert!(Command::new("kill").arg(function.child.id().to_string()).status().unwrap().success());
+    function.child.signal(Signal::TERM);
     assert!(function.wait().success());
     let log = function.log(2);
     assert_eq!(
@@ -127,7 +124,7 @@ fn a_mirror_costs_the_client_nothing_that_can_be_told_from_its_answer() {
 }
 
 /// Two systems whose answers take long to compare, with rules that make it longer, and the reason for which that may end.
-fn long_comparison(keys: &str) -> (TempDir, String) {
+fn long_comparison(keys: &str) -> (Folder, String) {
     let content = |last: &str| format!("[{}{last}]", "{\"b\":1},".repeat(100_000)).into_bytes();
     let answer =
         |content: Vec<u8>| serve(move |_| response("200 OK", &[("content-type", "application/json")], &content));
@@ -177,7 +174,7 @@ fn the_end_of_the_environment_ends_a_comparison_and_says_so() {
     function.invoke(&event("GET", "/mirrored"));
     // It compares when both answers are there.
     std::thread::sleep(Duration::from_millis(150));
-    assert!(Command::new("kill").arg(function.child.id().to_string()).status().unwrap().success());
+    function.child.signal(Signal::TERM);
     assert!(function.wait().success());
     let log = function.log(2);
     let lost = comparisons(&log)[0];

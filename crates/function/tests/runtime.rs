@@ -8,8 +8,9 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crossfade_testkit::process::Signal;
 use serde_json::{Value, json};
-use support::{Call, Function, event, response, serve};
+use support::{Call, Folder, Function, event, response, serve};
 
 /// A back end that answers `ok`, and what it received.
 fn back_end() -> (String, Arc<Mutex<Vec<Call>>>) {
@@ -137,11 +138,11 @@ fn health_checks_do_not_reach_the_back_end() {
     assert_eq!(function.invoke(&check).json()["statusCode"], 200);
     assert!(calls.lock().unwrap().is_empty());
 
-    let file = tempfile::NamedTempFile::new().unwrap();
+    let folder = Folder::new();
     let text =
         format!("{{version: 1, backends: {{a: '{url}'}}, healthCheck: {{answer: backend}}, default: {{forward: a}}}}");
-    std::fs::write(file.path(), text).unwrap();
-    let function = Function::start(&[("CROSSFADE_CONFIG", file.path().to_str().unwrap())]);
+    let file = folder.write("crossfade.yaml", text);
+    let function = Function::start(&[("CROSSFADE_CONFIG", &file)]);
     assert_eq!(function.invoke(&check).json()["body"], "ok");
     assert_eq!(calls.lock().unwrap().len(), 1);
 }
@@ -277,8 +278,7 @@ fn sigterm_ends_the_process_cleanly() {
     let (url, _) = back_end();
     let mut function = Function::start(&[("CROSSFADE_BACKEND", &url)]);
     function.invoke(&event("GET", "/"));
-    let status = Command::new("kill").args(["-TERM", &function.child.id().to_string()]).status().unwrap();
-    assert!(status.success());
+    function.child.signal(Signal::TERM);
     assert_eq!(function.wait().code(), Some(0));
 }
 
@@ -306,15 +306,12 @@ fn concurrent_invocations_share_the_process() {
 
 #[test]
 fn mistakes_in_the_configuration_are_init_errors() {
-    let folder = tempfile::tempdir().unwrap();
-    let config = folder.path().join("crossfade.yaml");
-    std::fs::write(
-        &config,
+    let folder = Folder::new();
+    let config = folder.write(
+        "crossfade.yaml",
         "version: 1\nbackends: { a: { url: https://a.example, tls: { caFile: no.pem } } }\ndefault: { forward: a }\n",
-    )
-    .unwrap();
-    let broken = folder.path().join("broken.yaml");
-    std::fs::write(&broken, "version: 1\nbackends: { a: a.example }\ndefault: { forward: b }\n").unwrap();
+    );
+    let broken = folder.write("broken.yaml", "version: 1\nbackends: { a: a.example }\ndefault: { forward: b }\n");
     for (name, value, message) in [
         (
             "CROSSFADE_BACKEND",
@@ -328,10 +325,10 @@ fn mistakes_in_the_configuration_are_init_errors() {
         ),
         (
             "CROSSFADE_CONFIG",
-            config.to_str().unwrap(),
+            &config,
             "crossfade.yaml:2:57: `backends.a.tls.caFile`: cannot read `no.pem`: No such file",
         ),
-        ("CROSSFADE_CONFIG", broken.to_str().unwrap(), "unknown back end `b`"),
+        ("CROSSFADE_CONFIG", &broken, "unknown back end `b`"),
         ("CROSSFADE_CONFIG", "/nonexistent/x.yaml", "cannot read `/nonexistent/x.yaml`: No such file"),
         ("NOTHING", "", "no configuration: set `CROSSFADE_BACKEND="),
     ] {
@@ -347,15 +344,13 @@ fn mistakes_in_the_configuration_are_init_errors() {
 
 #[test]
 fn certificates_are_found_beside_the_configuration() {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("ca.pem"), "no certificate").unwrap();
-    let config = folder.path().join("crossfade.yaml");
-    std::fs::write(
-        &config,
+    let folder = Folder::new();
+    folder.write("ca.pem", "no certificate");
+    let config = folder.write(
+        "crossfade.yaml",
         "version: 1\nbackends: { a: { url: https://a.example, tls: { caFile: ca.pem } } }\ndefault: { forward: a }\n",
-    )
-    .unwrap();
-    let function = Function::start(&[("CROSSFADE_CONFIG", config.to_str().unwrap())]);
+    );
+    let function = Function::start(&[("CROSSFADE_CONFIG", &config)]);
     let message = function.posted().json()["errorMessage"].as_str().unwrap().to_owned();
     assert_eq!(message, "ca.pem: no certificate in it; a PEM file with `BEGIN CERTIFICATE` blocks is expected");
 }

@@ -18,7 +18,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use support::{OK, Origin, Tls, ask, config, get, request};
+use support::{OK, Origin, ProxyOf as _, Tls, ask, config, get, request};
 
 /// Who the connection belongs to.
 type User = Arc<Mutex<Option<String>>>;

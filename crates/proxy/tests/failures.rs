@@ -6,12 +6,12 @@ mod support;
 use std::time::{Duration, Instant};
 
 use http::Method;
-use support::{OK, Origin, Tls, ask, ask_later, ask_within, closed_port, get, proxy, request, silent};
+use support::{OK, Origin, ProxyOf as _, Tls, ask, ask_later, ask_within, closed_port, get, proxy, request, silent};
 use tokio::io::AsyncWriteExt;
 
 #[tokio::test] // each gets a status and a reason, and certificates are verified
 async fn connections_that_cannot_be_made() {
-    let closed = closed_port().await;
+    let closed = closed_port();
     let untrusted = Origin::answering(Tls::Good, OK).await;
     let self_signed = Origin::answering(Tls::SelfSigned, OK).await;
     let expired = Origin::answering(Tls::Expired, OK).await;

@@ -3,7 +3,7 @@
 mod support;
 
 use http::Method;
-use support::{OK, Origin, Tls, ask, get, proxy, request};
+use support::{OK, Origin, ProxyOf as _, Tls, ask, get, proxy, request};
 
 #[tokio::test]
 async fn targets_pass_byte_for_byte() {

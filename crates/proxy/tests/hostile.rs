@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crossfade_route::{RoutingTable, RuntimeApi, Surroundings};
 use http::{HeaderValue, Method, Request};
-use support::{OK, Origin, Tls, ask, config_with, get, request};
+use support::{OK, Origin, ProxyOf as _, Tls, ask, config_with, get, request};
 
 /// The lines of the only request that came.
 fn only(origin: &Origin) -> Vec<String> {

@@ -12,7 +12,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use support::{Origin, Tls, ask, ask_within, get, request};
+use support::{Origin, ProxyOf as _, Tls, ask, ask_within, get, request};
 
 /// Answers with what it received, in text; some paths get something else.
 async fn echo(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, h2::Error> {

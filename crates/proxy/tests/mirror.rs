@@ -202,7 +202,7 @@ async fn credentials_are_withheld_under_every_name() {
 
 #[tokio::test]
 async fn a_mirror_that_fails_is_neither_retried_nor_felt() {
-    let closed = format!("https://127.0.0.1:{}", closed_port().await);
+    let closed = format!("https://127.0.0.1:{}", closed_port());
     let legacy = Origin::answering(Tls::Good, LEGACY).await;
     let proxy = mirrored(&legacy.url(), &closed, "", &[&legacy.ca_pem]);
     let mut seen = Vec::new();
@@ -289,7 +289,7 @@ async fn two_failures_are_no_match() {
     let (proxy, ..) = pair(LEGACY, BROKEN, "compare: { ignore: status, accepted: status }").await;
     assert_eq!(only(&ask(&proxy, get("/a")).await)["verdict"], "different", "no rule makes a breakdown right");
     let modern = Origin::answering(Tls::Good, LEGACY).await;
-    let closed = format!("https://127.0.0.1:{}", closed_port().await);
+    let closed = format!("https://127.0.0.1:{}", closed_port());
     let proxy = mirrored(&closed, &modern.url(), "", &[&modern.ca_pem]);
     let answer = ask(&proxy, get("/a")).await;
     assert_eq!(answer.status, 502);
@@ -324,7 +324,7 @@ async fn the_first_back_end_is_asked_twice_to_learn_what_differs_by_itself() {
 #[tokio::test]
 async fn nothing_is_copied_to_the_one_that_answers() {
     let (legacy, modern) = (Origin::answering(Tls::Plain, LEGACY).await, Origin::answering(Tls::Plain, MODERN).await);
-    let closed = format!("https://127.0.0.1:{}", closed_port().await);
+    let closed = format!("https://127.0.0.1:{}", closed_port());
     for (targets, failover) in [("[modern]", ""), ("[closed]", ", failover: { to: modern }")] {
         let proxy = config(
             &format!(

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
-use support::{OK, Origin, Tls, ask, ask_later, ask_within, closed_port, config, get, request};
+use support::{OK, Origin, ProxyOf as _, Tls, ask, ask_later, ask_within, closed_port, config, get, request};
 use tokio::sync::Notify;
 
 const UNAVAILABLE: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 4\r\n\r\nbusy";
@@ -31,7 +31,7 @@ fn post() -> http::Request<bytes::Bytes> {
 #[tokio::test]
 async fn a_back_end_that_is_down_costs_nothing_but_a_line_in_the_log() {
     let legacy = Origin::answering(Tls::Good, LEGACY).await;
-    let closed = format!("https://127.0.0.1:{}", closed_port().await);
+    let closed = format!("https://127.0.0.1:{}", closed_port());
     let proxy = with_failover(&closed, "", "", &legacy);
     for request in [get("/"), post()] {
         let answer = ask(&proxy, request).await;
@@ -177,7 +177,7 @@ async fn each_kind_of_failure_is_named_for_itself() {
 #[tokio::test]
 async fn if_both_fail_the_client_gets_the_better_of_the_two() {
     let unavailable = Origin::answering(Tls::Plain, UNAVAILABLE).await;
-    let closed = closed_port().await;
+    let closed = closed_port();
     let proxy = config(
         &format!(
             "backends:\n  modern: {}\n  legacy: http://127.0.0.1:{closed}\ndefault:\n  forward: {{ targets: [modern], \
@@ -270,7 +270,7 @@ async fn a_back_end_that_keeps_failing_is_skipped_at_once_and_tried_again_later(
 #[tokio::test]
 async fn the_first_address_that_answers_is_taken() {
     let origin = Origin::answering(Tls::Good, OK).await;
-    let closed = closed_port().await;
+    let closed = closed_port();
     let port = origin.address.port();
     let proxy =
         origin.proxy_with(&format!("addresses: ['127.0.0.1:{closed}', no-such-host.invalid, '127.0.0.1:{port}']"));

@@ -7,23 +7,17 @@ mod support;
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use crossfade_proxy::Proxy;
 use crossfade_route::Surroundings;
+use crossfade_testkit::folder;
+use crossfade_testkit::process::Process;
 use support::{ask, config_with, get};
 
-/// Ends with its owner.
 struct Server {
-    child: Child,
+    _process: Process,
     port: u16,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 fn has(program: &str) -> bool {
@@ -34,11 +28,11 @@ fn has(program: &str) -> bool {
 }
 
 /// A folder with keys and certificates of `openssl`.
-struct Folder(tempfile::TempDir);
+struct Folder(folder::Folder);
 
 impl Folder {
     fn new() -> Self {
-        Folder(tempfile::tempdir().unwrap())
+        Folder(folder::Folder::new())
     }
 
     fn path(&self) -> &Path {
@@ -54,7 +48,7 @@ impl Folder {
 
     /// `NAME.pem` and `NAME.key`, signed by itself or by another one of these, with these extensions.
     fn certificate(&self, name: &str, subject: &str, issuer: &str, extensions: &str) {
-        std::fs::write(self.path().join("extensions"), extensions).unwrap();
+        self.0.write("extensions", extensions);
         self.openssl(&format!("req -new -newkey rsa:2048 -nodes -keyout {name}.key -subj {subject} -out {name}.csr"));
         let signer = match issuer {
             "" => format!("-signkey {name}.key"),
@@ -70,11 +64,11 @@ impl Folder {
             .current_dir(self.path())
             .args("s_server -accept 127.0.0.1:0 -www".split(' '))
             .args(arguments.split(' '));
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut process = Process::start(command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()));
+        let lines = BufReader::new(process.child.stdout.take().unwrap()).lines();
         let port =
             lines.map_while(Result::ok).find_map(|line| line.strip_prefix("ACCEPT ")?.rsplit(':').next()?.parse().ok());
-        Server { child, port: port.unwrap() }
+        Server { _process: process, port: port.unwrap() }
     }
 
     fn proxy(&self, server: &Server, tls: &str) -> Proxy {
@@ -203,11 +197,11 @@ async fn content_that_ends_with_its_connection_alone_is_complete_only_where_the_
     );
     let mut python = Command::new("python3");
     python.current_dir(folder.path()).arg("-").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut child = python.spawn().unwrap();
-    child.stdin.take().unwrap().write_all(PYTHON.as_bytes()).unwrap();
+    let mut process = Process::start(&mut python);
+    process.child.stdin.take().unwrap().write_all(PYTHON.as_bytes()).unwrap();
     let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let server = Server { child, port: line.trim().parse().unwrap() };
+    BufReader::new(process.child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let server = Server { _process: process, port: line.trim().parse().unwrap() };
 
     let strict = folder.proxy(&server, "caFile: own.pem");
     let lenient = folder.proxy(&server, "caFile: own.pem, allowMissingCloseNotify: true");

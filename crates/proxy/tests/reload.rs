@@ -62,7 +62,7 @@ async fn a_circuit_breaker_stays_open_until_its_back_end_changes() {
 
 #[tokio::test]
 async fn a_retry_budget_is_not_filled_by_a_change() {
-    let closed = format!("https://127.0.0.1:{}", closed_port().await);
+    let closed = format!("https://127.0.0.1:{}", closed_port());
     let modern = Origin::answering(Tls::Plain, OK).await;
     let text = |route: &str| {
         format!(

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use http::Method;
-use support::{Conn, OK, Origin, Tls, ask, get, request};
+use support::{Conn, OK, Origin, ProxyOf as _, Tls, ask, get, request};
 use tokio::net::TcpSocket;
 use tokio::runtime::{Builder, Runtime};
 

@@ -8,7 +8,7 @@ mod support;
 use std::future::pending;
 use std::time::Duration;
 
-use support::{OK, Origin, Tls, ask, closed_port, get};
+use support::{OK, Origin, ProxyOf as _, Tls, ask, closed_port, get};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::sleep;
@@ -41,7 +41,7 @@ fn a_connection_that_came_about_while_the_thread_was_held_up_is_no_timeout() {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let _in_back_ends = back_ends.enter();
     let silent = back_ends.block_on(support::silent());
-    let closed = back_ends.block_on(closed_port());
+    let closed = closed_port();
     for tls in [Tls::Good, Tls::Tls12, Tls::Plain] {
         let origin = slow(&back_ends, tls);
         let port = origin.address.port();

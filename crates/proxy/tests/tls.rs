@@ -5,13 +5,12 @@
 mod support;
 
 use std::path::Path;
-use std::sync::Arc;
 
 use crossfade_route::Surroundings;
-use rcgen::{BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls_pki_types::PrivateKeyDer;
-use support::{OK, Origin, Pems, Tls, ask, config_with, get, proxy};
+use crossfade_testkit::authority::{Authority, Identity, key_der, new_key};
+use crossfade_testkit::rcgen::{self, BasicConstraints, CertificateParams, IsCa, KeyPair};
+use crossfade_testkit::tls::server_showing;
+use support::{OK, Origin, Pems, ProxyOf as _, Tls, ask, config_with, get, proxy};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
@@ -65,14 +64,8 @@ async fn a_back_end_that_wants_a_certificate_gets_ours() {
 }
 
 /// A back end that shows a certificate and has some key.
-fn showing(certificate: &Certificate, key: &KeyPair) -> Origin {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let der = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-    let signing = provider.key_provider.load_private_key(der).unwrap();
-    let shown = SingleCertAndKey::from(CertifiedKey::new(vec![certificate.der().clone()], signing));
-    let builder = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let config = builder.with_no_client_auth().with_cert_resolver(Arc::new(shown));
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+fn showing(certificate: &Identity, key: &KeyPair) -> Origin {
+    let acceptor = TlsAcceptor::from(server_showing(certificate.der(), key_der(key)));
     Origin::new(Tls::Good, move |door| {
         let acceptor = acceptor.clone();
         async move {
@@ -85,24 +78,20 @@ fn showing(certificate: &Certificate, key: &KeyPair) -> Origin {
 
 #[tokio::test]
 async fn a_certificate_that_is_named_needs_no_authority_and_everything_else() {
-    let key = KeyPair::generate().unwrap();
-    let params = |change: fn(&mut CertificateParams)| {
-        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        change(&mut params);
-        params
+    let (key, other_key) = (new_key(), new_key());
+    let self_signed = |change: fn(&mut CertificateParams)| {
+        Identity::self_signed_for(&key, &["localhost"], |params| {
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            change(params);
+        })
     };
-    let own = params(|_| {}).self_signed(&key).unwrap();
-    let expired = params(|it| it.not_after = rcgen::date_time_ymd(2020, 1, 1)).self_signed(&key).unwrap();
-    let early = params(|it| it.not_before = rcgen::date_time_ymd(3000, 1, 1)).self_signed(&key).unwrap();
-    let without_ca = params(|it| it.is_ca = IsCa::NoCa).self_signed(&key).unwrap();
+    let own = self_signed(|_| {});
+    let expired = self_signed(|it| it.not_after = rcgen::date_time_ymd(2020, 1, 1));
+    let early = self_signed(|it| it.not_before = rcgen::date_time_ymd(3000, 1, 1));
+    let without_ca = self_signed(|it| it.is_ca = IsCa::NoCa);
     // Another one of the same name and key.
-    let twin = params(|it| it.serial_number = Some(7.into())).self_signed(&key).unwrap();
-    let mut unknown = CertificateParams::new(Vec::new()).unwrap();
-    unknown.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let unknown = CertifiedIssuer::self_signed(unknown, KeyPair::generate().unwrap()).unwrap();
-    let issued = params(|it| it.is_ca = IsCa::NoCa).signed_by(&key, &unknown).unwrap();
-    let other_key = KeyPair::generate().unwrap();
+    let twin = self_signed(|it| it.serial_number = Some(7.into()));
+    let issued = Authority::new().issue_for(&key, &["localhost"], |_| {});
     for (name, shown, key, named, keys, is_accepted) in [
         ("self-signed", &own, &key, &own, "", true),
         ("self-signed, no authority's", &without_ca, &key, &without_ca, "", true),

@@ -9,6 +9,8 @@ use crossfade_emulator::{
 };
 use crossfade_event::HeaderMode;
 use crossfade_rule::{Condition, Regex, Rewrite};
+use crossfade_testkit::authority::Identity;
+use crossfade_testkit::tls;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -536,15 +538,9 @@ async fn the_events_of_another_run_are_no_continuation() {
 /// An HTTPS listener is known by its certificate, and nothing but that is talked to.
 #[tokio::test]
 async fn a_replay_goes_to_the_listeners_own_certificate() {
-    let key = rcgen::KeyPair::generate().unwrap();
-    let certificate = rcgen::CertificateParams::new(vec!["a.example".to_owned()]).unwrap().self_signed(&key).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let key_der = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-    let config = config.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key_der).unwrap();
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-    let other = rcgen::generate_simple_self_signed(vec!["a.example".to_owned()]).unwrap().cert.pem();
-    for (pem, is_own) in [(certificate.pem(), true), (other, false)] {
+    let [own, other] = [0, 1].map(|_| Identity::self_signed(&["a.example"]));
+    let acceptor = tokio_rustls::TlsAcceptor::from(tls::server(&own, rustls::DEFAULT_VERSIONS, None, &[]));
+    for (pem, is_own) in [(own.pem(), true), (other.pem(), false)] {
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap();
         let mut settings = Settings::forward_all(HeaderMode::Multi, Function::new("local", vec!["true".to_owned()]));

@@ -46,12 +46,12 @@ fn succeeded(mut command: Command) -> Output {
     output
 }
 
-/// Whether there is one.
+/// True if there is one.
 pub fn is_here() -> bool {
     CHROMIUM.is_some()
 }
 
-/// What a script of the folder says, given Chromium and these arguments. Nothing without a browser.
+/// The output of a script of the folder, given Chromium and these arguments. Nothing without a browser.
 pub fn run(script: &str, arguments: &[&OsStr]) -> Option<Vec<u8>> {
     let chromium = CHROMIUM.as_ref()?;
     let mut node = Command::new("node");

@@ -1,4 +1,4 @@
-//! What tests of other people's programs need: fetched into `target/` and kept there, and whether a program is here at all.
+//! The needs of tests of other people's programs: fetched into `target/` and kept there, and whether a program is here at all.
 
 #![allow(clippy::unwrap_used, dead_code, unreachable_pub)] // a test may panic; not every test uses everything
 
@@ -43,7 +43,7 @@ pub fn path_with(folder: &Path) -> std::ffi::OsString {
     std::env::join_paths(std::iter::once(folder.to_owned()).chain(std::env::split_paths(&old))).unwrap()
 }
 
-/// Whether all these programs are there; in CI they must be.
+/// True if all these programs are there; in CI they must be.
 pub fn available(programs: &[&str]) -> bool {
     let missing = |program: &&&str| Command::new(program).arg("--version").output().is_err();
     let Some(program) = programs.iter().find(missing) else { return true };

@@ -2,18 +2,16 @@
 
 #![allow(clippy::unwrap_used, dead_code, unreachable_pub)] // a test may panic; not every test uses everything
 
-use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc::Receiver;
 
-/// Longest wait for anything that should happen at once.
-const PATIENCE: Duration = Duration::from_secs(30);
+use crossfade_testkit::process::{Process, Signal, lines};
+use crossfade_testkit::wait::PATIENCE;
 
 /// A running `crossfade dev`.
 pub struct Dev {
-    pub child: Child,
+    pub child: Process,
     /// `http://127.0.0.1:PORT`
     pub alb: String,
     /// The same of the inspector; empty without one.
@@ -35,19 +33,10 @@ impl Dev {
 
     /// With more in the environment.
     pub fn start_with(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Dev {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_crossfade"))
-            .args(["dev", "--port", "0"])
-            .current_dir(folder)
-            .args(arguments)
-            .envs(environment.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let stdout = lines(child.stdout.take().unwrap());
-        let stderr = lines(child.stderr.take().unwrap());
-        // From here on a panic stops the child.
+        let mut command = command(folder);
+        let mut child = Process::start(command.args(arguments).envs(environment.iter().copied())).asked_to_end();
+        let stdout = lines(child.child.stdout.take().unwrap());
+        let stderr = lines(child.child.stderr.take().unwrap());
         let mut dev =
             Dev { child, alb: String::new(), inspector: String::new(), banner: String::new(), stdout, stderr };
         // It ends with a blank line below the commands to type, or the rules.
@@ -95,39 +84,27 @@ impl Dev {
 
     /// Sends a signal and waits for the end.
     pub fn stop(mut self, signal: &str) -> ExitStatus {
-        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
-        assert!(sent.success());
-        let deadline = Instant::now() + PATIENCE;
-        while Instant::now() < deadline {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        panic!("still running after {signal}");
+        self.end(signal)
+    }
+
+    /// The same, for what is still in its pipes.
+    pub fn end(&mut self, signal: &str) -> ExitStatus {
+        self.child.signal(match signal {
+            "-HUP" => Signal::HUP,
+            "-INT" => Signal::INT,
+            "-TERM" => Signal::TERM,
+            _ => panic!("{signal}"),
+        });
+        self.child.wait()
     }
 }
 
-impl Drop for Dev {
-    fn drop(&mut self) {
-        // A test that fails leaves nothing behind; one that stopped it already finds nothing to kill.
-        if self.child.try_wait().is_ok_and(|status| status.is_none()) {
-            let _ = Command::new("kill").arg(self.child.id().to_string()).status();
-            let _ = self.child.wait();
-        }
-    }
-}
-
-fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
-    let (sender, receiver) = channel();
-    std::thread::spawn(move || {
-        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
-            if sender.send(line).is_err() {
-                return;
-            }
-        }
-    });
-    receiver
+/// `crossfade dev` on a free port, with pipes.
+pub fn command(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_crossfade"));
+    command.args(["dev", "--port", "0"]).current_dir(folder);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
 }
 
 pub fn word_after(text: &str, label: &str) -> String {

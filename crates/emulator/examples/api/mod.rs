@@ -1,18 +1,15 @@
-//! The common part of the scripted function and the scripted extension: a client of Lambda's local APIs on the standard
-//! library alone.
+//! The common part of the scripted function and the scripted extension: a blocking client of Lambda's local APIs.
 #![allow(dead_code, reason = "each example uses its part")]
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::net::TcpStream;
 
+use crossfade_testkit::message::{Kind, Reader};
 use serde_json::Value;
 
 pub(crate) const EXTENSION: &str = "/2020-01-01/extension/";
 
-pub(crate) struct Api {
-    stream: BufReader<TcpStream>,
-    host: String,
-}
+pub(crate) struct Api(Reader<TcpStream>);
 
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -20,45 +17,36 @@ pub(crate) struct Answer {
     pub(crate) body: Vec<u8>,
 }
 
+fn host() -> String {
+    std::env::var("AWS_LAMBDA_RUNTIME_API").unwrap()
+}
+
 impl Api {
     pub(crate) fn connect() -> Self {
-        let host = std::env::var("AWS_LAMBDA_RUNTIME_API").unwrap();
-        let stream = TcpStream::connect(&host).unwrap();
+        let stream = TcpStream::connect(host()).unwrap();
         stream.set_nodelay(true).unwrap();
-        Self { stream: BufReader::new(stream), host }
+        Self(Reader::new(stream))
     }
 
     /// A call of the Runtime API, or of another one if the path begins with `/`.
     pub(crate) fn call(&mut self, method: &str, path: &str, fields: &[(&str, &str)], body: &[u8]) -> Answer {
         let base = if path.starts_with('/') { "" } else { "/2018-06-01/runtime/" };
-        let mut head = format!("{method} {base}{path} HTTP/1.1\r\nhost: {}\r\n", self.host);
+        let mut head = format!("{method} {base}{path} HTTP/1.1\r\nhost: {}\r\n", host());
         for (name, value) in fields {
             head += &format!("{name}: {value}\r\n");
         }
         head += &format!("content-length: {}\r\n\r\n", body.len());
-        let stream = self.stream.get_mut();
+        let stream = &mut self.0.stream;
         stream.write_all(head.as_bytes()).unwrap();
         stream.write_all(body).unwrap();
         self.read()
     }
 
     fn read(&mut self) -> Answer {
-        let mut line = String::new();
-        self.stream.read_line(&mut line).unwrap();
-        let status = line.split(' ').nth(1).unwrap().parse().unwrap();
-        let mut fields = Vec::new();
-        loop {
-            line.clear();
-            self.stream.read_line(&mut line).unwrap();
-            match line.trim_end().split_once(": ") {
-                Some((name, value)) => fields.push((name.to_owned(), value.to_owned())),
-                None => break,
-            }
-        }
-        let mut answer = Answer { status, fields, body: Vec::new() };
-        answer.body = vec![0; answer.field("content-length").parse().unwrap()];
-        self.stream.read_exact(&mut answer.body).unwrap();
-        answer
+        let message = self.0.read(Kind::Response).unwrap().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        let fields = message.fields().map(|(name, value)| (text(name), text(value))).collect();
+        Answer { status: message.status(), fields, body: message.body.to_vec() }
     }
 
     pub(crate) fn register(&mut self, name: &str, events: &[&str]) -> Answer {

@@ -1,4 +1,4 @@
-//! Starts an emulator around the scripted function, and speaks HTTP/1.1 to it by hand where bytes matter.
+//! An emulator around the scripted function, and what it tells.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -7,22 +7,22 @@
 )]
 
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use crossfade_emulator::{
     Action, Emulator, Exchange, Function, Notice, Rule, Settings, TargetGroup, Transforms, start,
 };
 use crossfade_event::HeaderMode;
 use crossfade_rule::Condition;
+#[allow(unused_imports, reason = "each test file uses its part")]
+pub use crossfade_testkit::{
+    client::{self, Client, Response},
+    wait::{PATIENCE, eventually},
+};
 use http::StatusCode;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-
-/// Nothing in a test takes longer unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 pub struct Alb {
     runtime: Runtime,
@@ -30,27 +30,6 @@ pub struct Alb {
     notices: UnboundedReceiver<Notice>,
     seen: VecDeque<Notice>,
     pub address: SocketAddr,
-}
-
-pub struct Response {
-    pub status: u16,
-    pub head: String,
-    pub body: Vec<u8>,
-}
-
-impl Response {
-    pub fn field(&self, name: &str) -> Option<&str> {
-        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
-        lines.find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value)
-    }
-
-    pub fn text(&self) -> &str {
-        std::str::from_utf8(&self.body).unwrap()
-    }
-
-    pub fn json(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
-    }
 }
 
 pub fn scripted_function() -> Vec<String> {
@@ -125,17 +104,12 @@ impl Alb {
     }
 
     pub fn connect(&self) -> Client {
-        let stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_nodelay(true).unwrap();
-        Client { stream: BufReader::new(stream) }
+        Client::connect(self.address)
     }
 
     /// One request on a connection of its own.
     pub fn send(&self, request: impl AsRef<[u8]>) -> Response {
-        let mut client = self.connect();
-        client.write(request.as_ref());
-        client.read()
+        client::send(self.address, request)
     }
 
     /// A GET with the given fields, each line with its CR LF.
@@ -229,45 +203,6 @@ impl Drop for Alb {
     }
 }
 
-pub struct Client {
-    stream: BufReader<TcpStream>,
-}
-
-impl Client {
-    pub fn write(&mut self, bytes: &[u8]) {
-        self.stream.get_mut().write_all(bytes).expect("the connection ended before all was sent");
-    }
-
-    pub fn read_head(&mut self) -> (u16, String) {
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            let read = self.stream.read_line(&mut head).expect("the answer did not come");
-            assert_ne!(read, 0, "the connection ended within the head: {head:?}");
-        }
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, head)
-    }
-
-    pub fn read(&mut self) -> Response {
-        let (status, head) = self.read_head();
-        let mut response = Response { status, head, body: Vec::new() };
-        let length = response.field("content-length").map_or(0, |length| length.parse().unwrap());
-        response.body.resize(length, 0);
-        self.stream.read_exact(&mut response.body).unwrap();
-        response
-    }
-
-    /// The head of an answer that has no body whatever its length field says, as to a HEAD.
-    pub fn read_bodyless(&mut self) -> Response {
-        let (status, head) = self.read_head();
-        Response { status, head, body: Vec::new() }
-    }
-
-    pub fn is_closed(&mut self) -> bool {
-        matches!(self.stream.fill_buf(), Ok([]) | Err(_))
-    }
-}
-
 /// Returns whether a process with this ID exists and is not a zombie.
 pub fn is_alive(pid: u64) -> bool {
     !matches!(state_of(pid), None | Some('Z'))
@@ -277,13 +212,4 @@ pub fn is_alive(pid: u64) -> bool {
 pub fn state_of(pid: u64) -> Option<char> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ")?.1.chars().next()
-}
-
-/// Waits, within bounds, for what happens in another process.
-pub fn eventually(what: &str, holds: impl Fn() -> bool) {
-    let end = std::time::Instant::now() + PATIENCE;
-    while !holds() {
-        assert!(std::time::Instant::now() < end, "{what} did not happen");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }

@@ -4,16 +4,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use crossfade_testkit::authority::{key_der, new_key};
+use crossfade_testkit::http2::{self, frame};
+use crossfade_testkit::origin::{Conn, Door, Origin, Tls};
+use crossfade_testkit::tls::server_showing;
+use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
 
 use crate::cases::{Act, Case, Certificate, When};
-use crate::http2::{self, frame};
-use crate::origin::{Conn, Door, Origin, Tls};
 
 /// What the runner and the back end share.
 pub(crate) struct Stage {
@@ -177,11 +178,6 @@ pub(crate) const WEAK_AUTHORITIES: [&[u8]; 2] =
 /// A certificate that `rcgen` does not make: by an RSA key of 1024 bits, or signed with SHA-1. Its key is nobody's: what is
 /// signed with the one that is made here is not looked at, since the certificate is rejected before.
 fn committed(pem: &[u8]) -> TlsAcceptor {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let key = PrivateKeyDer::Pkcs8(rcgen::KeyPair::generate().unwrap().serialize_der().into());
-    let key = provider.key_provider.load_private_key(key).unwrap();
-    let shown = CertifiedKey::new(vec![CertificateDer::from_pem_slice(pem).unwrap()], key);
-    let builder = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let resolver = Arc::new(SingleCertAndKey::from(shown));
-    TlsAcceptor::from(Arc::new(builder.with_no_client_auth().with_cert_resolver(resolver)))
+    let certificate = CertificateDer::from_pem_slice(pem).unwrap();
+    TlsAcceptor::from(server_showing(certificate, key_der(&new_key())))
 }

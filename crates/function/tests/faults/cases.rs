@@ -3,7 +3,7 @@
 
 mod http2;
 
-use crate::origin::Tls;
+use crossfade_testkit::origin::Tls;
 
 /// When a back end does what it does, once; before and after it answers well.
 #[derive(Clone, Copy, PartialEq)]

@@ -7,12 +7,8 @@
 
 mod back_end;
 mod cases;
-#[path = "../support/http2.rs"]
-mod http2;
 #[cfg(target_os = "linux")]
 mod names;
-#[path = "../../../proxy/tests/support/origin.rs"]
-mod origin;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -23,14 +19,14 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crossfade_testkit::origin::{Origin, silent};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::Runtime;
 
 use back_end::{Stage, WEAK_AUTHORITIES};
 use cases::{Case, When};
-use origin::{Origin, silent};
-use support::{Call, Function, event};
+use support::{Call, Folder, Function, event};
 
 /// Cases at a time: most of them wait.
 const WORKERS: usize = 12;
@@ -162,7 +158,7 @@ struct Set {
     /// Bound, and not listening yet; connections that fill the queue of a listener.
     held: Option<TcpSocket>,
     full: Option<(TcpListener, Vec<TcpStream>)>,
-    _folder: tempfile::TempDir,
+    _folder: Folder,
 }
 
 impl Set {
@@ -181,7 +177,7 @@ impl Set {
             ports.iter().fold(text.to_owned(), |text, (name, address)| text.replace(name, &address.port().to_string()))
         };
         let mute = silent().await;
-        let folder = tempfile::tempdir().unwrap();
+        let folder = Folder::new();
         let config = format!(
             "version: 1\nbackends:\n  legacy:\n    url: {}\n    {}\n  spare: https://localhost:{}\nroutes:\n  - name: spare\n    \
              priority: 1\n    conditions: {{ path: /spare }}\n    forward: spare\ndefault: {{ forward: legacy }}\n",
@@ -189,13 +185,8 @@ impl Set {
             place(case.keys, mute).replace('\n', "\n    "),
             home.port()
         );
-        let file = |name: &str, content: &[u8]| {
-            let path = folder.path().join(name);
-            std::fs::write(&path, content).unwrap();
-            path.to_str().unwrap().to_owned()
-        };
-        let certificates = file("ca.pem", &[&origin.ca_pem, WEAK_AUTHORITIES[0], WEAK_AUTHORITIES[1]].concat());
-        let config = file("crossfade.yaml", config.as_bytes());
+        let certificates = folder.write("ca.pem", [&origin.ca_pem, WEAK_AUTHORITIES[0], WEAK_AUTHORITIES[1]].concat());
+        let config = folder.write("crossfade.yaml", config);
         let function = Function::start(&[("CROSSFADE_CONFIG", &config), ("SSL_CERT_FILE", &certificates)]);
         Set { stage, origin, function, case, home, other: Some(other), _closed: nobody, held, full, _folder: folder }
     }

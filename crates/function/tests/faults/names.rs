@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crossfade_testkit::origin::{Door, Origin, Tls};
 use serde_json::json;
 use tokio::net::{TcpListener, UdpSocket};
 
-use crate::origin::{Door, Origin, Tls};
-use crate::support::{Function, event};
+use crate::support::{Folder, Function, event};
 
 /// What goes before each row that the inner test prints.
 const MARK: &str = "row: ";
@@ -185,18 +185,13 @@ fn run(index: usize, case: &'static Case, runtime: &tokio::runtime::Runtime, zon
     listen(&mut at_home, home);
     listen(&mut elsewhere, away);
 
-    let folder = tempfile::tempdir().unwrap();
-    let file = |name: &str, content: &[u8]| {
-        let path = folder.path().join(name);
-        std::fs::write(&path, content).unwrap();
-        path.to_str().unwrap().to_owned()
-    };
-    let certificates = file("ca.pem", &[at_home.ca_pem.as_slice(), &elsewhere.ca_pem].concat());
+    let folder = Folder::new();
+    let certificates = folder.write("ca.pem", [at_home.ca_pem.as_slice(), &elsewhere.ca_pem].concat());
     let config = format!(
         "version: 1\nbackends:\n  legacy: {{ url: 'https://{name}', tls: {{ serverName: localhost }}, timeouts: {{ connect: 2s }} }}\n\
          default: {{ forward: legacy }}\n"
     );
-    let config = file("crossfade.yaml", config.as_bytes());
+    let config = folder.write("crossfade.yaml", config);
     let function = Function::start(&[("CROSSFADE_CONFIG", &config), ("SSL_CERT_FILE", &certificates)]);
     let ask = |method| {
         let mut event = event(method, "/orders/7");

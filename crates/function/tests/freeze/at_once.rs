@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::Signal;
+use crossfade_testkit::origin::Tls;
+use crossfade_testkit::process::Signal;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use crate::back_end::{BackEnd, TROUBLES};
-use crate::origin::Tls;
 use crate::records::{Known, check, of_mirror, of_primary};
-use crate::support::{Function, event};
+use crate::support::{Folder, Function, event};
 use crate::{Figures, LIMIT, Random, signal};
 
 const AT_ONCE: usize = 8;
@@ -33,7 +33,7 @@ struct Run<'r> {
     troubles: usize,
     known: BTreeMap<String, Known>,
     figures: Figures,
-    _folder: tempfile::TempDir,
+    _folder: Folder,
 }
 
 impl<'r> Run<'r> {
@@ -42,9 +42,8 @@ impl<'r> Run<'r> {
         // They take their time, so that requests are side by side.
         let slow = |id: &str| (of_mirror(id).0 / 4, of_primary(id).1);
         let back_ends = [start(Tls::Good, slow), start(Tls::Http2, slow), start(Tls::Good, of_mirror)];
-        let folder = tempfile::tempdir().unwrap();
-        let [certificates, config] = ["ca.pem", "crossfade.yaml"].map(|name| folder.path().join(name));
-        BackEnd::write_certificates(&back_ends, &certificates);
+        let folder = Folder::new();
+        let certificates = folder.write("ca.pem", BackEnd::certificates(&back_ends));
         // With several at a time two troubles can meet one request.
         let [http1, http2] =
             [0, 1].map(|index| back_ends[index].config(", retry: { attempts: 5, backoff: 20ms, budget: 100% }"));
@@ -54,8 +53,7 @@ impl<'r> Run<'r> {
              backend: mirror, percent: 100, methods: [POST], compare: {{ keepValues: true }} }}\n",
             back_ends[2].config("")
         );
-        std::fs::write(&config, text).unwrap();
-        let [certificates, config] = [certificates, config].map(|path| path.to_str().unwrap().to_owned());
+        let config = folder.write("crossfade.yaml", text);
         let function = Function::start(&[
             ("CROSSFADE_CONFIG", &config),
             ("SSL_CERT_FILE", &certificates),

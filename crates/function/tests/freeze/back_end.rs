@@ -2,18 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crossfade_testkit::http2;
+use crossfade_testkit::origin::{Conn, Door, Origin, Tls};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use crate::http2;
-use crate::origin::{Conn, Door, Origin, Tls};
 use crate::support::PATIENCE;
 
 /// What happens to a back end.
@@ -101,10 +100,10 @@ impl BackEnd {
         format!("{{ url: '{}', addresses: ['{home}', '{elsewhere}']{more} }}", self.origin.url())
     }
 
-    /// Writes what these back ends' certificates are checked by.
-    pub(crate) fn write_certificates(back_ends: &[BackEnd], path: &Path) {
+    /// What these back ends' certificates are checked by.
+    pub(crate) fn certificates(back_ends: &[BackEnd]) -> Vec<u8> {
         let pems: Vec<&[u8]> = back_ends.iter().map(|back_end| back_end.origin.ca_pem.as_slice()).collect();
-        std::fs::write(path, pems.concat()).unwrap();
+        pems.concat()
     }
 
     pub(crate) async fn suffer(&mut self, trouble: Trouble) {

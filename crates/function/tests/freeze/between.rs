@@ -3,13 +3,13 @@
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::Signal;
+use crossfade_testkit::origin::Tls;
+use crossfade_testkit::process::Signal;
 use serde_json::json;
 use tokio::runtime::Runtime;
 
 use crate::back_end::{BackEnd, TROUBLES, Trouble};
-use crate::origin::Tls;
-use crate::support::{Function, event};
+use crate::support::{Folder, Function, event};
 use crate::{Figures, LIMIT, Random, signal};
 
 #[test] // connections die while the process is frozen
@@ -34,23 +34,21 @@ struct Run<'r> {
     back_ends: [BackEnd; 2],
     function: Function,
     figures: Figures,
-    _folder: tempfile::TempDir,
+    _folder: Folder,
 }
 
 impl<'r> Run<'r> {
     fn start(random: Random, runtime: &'r Runtime) -> Run<'r> {
         let echo = |id: &str| (Duration::ZERO, id.to_owned());
         let back_ends = [Tls::Good, Tls::Http2].map(|tls| runtime.block_on(BackEnd::start(tls, echo)));
-        let folder = tempfile::tempdir().unwrap();
-        let [certificates, config] = ["ca.pem", "crossfade.yaml"].map(|name| folder.path().join(name));
-        BackEnd::write_certificates(&back_ends, &certificates);
+        let folder = Folder::new();
+        let certificates = folder.write("ca.pem", BackEnd::certificates(&back_ends));
         let [http1, http2] = [0, 1].map(|index| back_ends[index].config(""));
         let text = format!(
             "version: 1\nbackends:\n  http1: {http1}\n  http2: {http2}\nroutes:\n  - name: http2\n    priority: 1\n    \
              conditions: {{ path: /1/* }}\n    forward: http2\ndefault: {{ forward: http1 }}\n",
         );
-        std::fs::write(&config, text).unwrap();
-        let [certificates, config] = [certificates, config].map(|path| path.to_str().unwrap().to_owned());
+        let config = folder.write("crossfade.yaml", text);
         let function = Function::start(&[("CROSSFADE_CONFIG", &config), ("SSL_CERT_FILE", &certificates)]);
         Run { random, runtime, back_ends, function, figures: Figures::default(), _folder: folder }
     }

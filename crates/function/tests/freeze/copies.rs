@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::Signal;
+use crossfade_testkit::origin::Tls;
+use crossfade_testkit::process::Signal;
 use serde_json::json;
 use tokio::runtime::Runtime;
 
 use crate::back_end::{BackEnd, TROUBLES, Trouble};
-use crate::origin::Tls;
 use crate::records::{Known, check, of_mirror, of_primary};
-use crate::support::{Function, event};
+use crate::support::{Folder, Function, event};
 use crate::{Figures, LIMIT, Random, signal};
 
 #[test] // the process is frozen while copies are on their way
@@ -49,16 +49,15 @@ struct Run<'r> {
     /// The present request and the one before, whose copy may be on its way.
     recent: [String; 2],
     figures: Figures,
-    _folder: tempfile::TempDir,
+    _folder: Folder,
 }
 
 impl<'r> Run<'r> {
     fn start(random: Random, runtime: &'r Runtime) -> Run<'r> {
         let start = |tls, answers| runtime.block_on(BackEnd::start(tls, answers));
         let back_ends = [start(Tls::Good, of_primary), start(Tls::Good, of_mirror), start(Tls::Http2, of_mirror)];
-        let folder = tempfile::tempdir().unwrap();
-        let [certificates, config] = ["ca.pem", "crossfade.yaml"].map(|name| folder.path().join(name));
-        BackEnd::write_certificates(&back_ends, &certificates);
+        let folder = Folder::new();
+        let certificates = folder.write("ca.pem", BackEnd::certificates(&back_ends));
         let mut text = "version: 1\nbackends:\n".to_owned();
         for (index, back_end) in back_ends.iter().enumerate() {
             text.push_str(&format!("  back{index}: {}\n", back_end.config("")));
@@ -72,8 +71,7 @@ impl<'r> Run<'r> {
             ));
         }
         text.push_str("default: { forward: back0 }\n");
-        std::fs::write(&config, text).unwrap();
-        let [certificates, config] = [certificates, config].map(|path| path.to_str().unwrap().to_owned());
+        let config = folder.write("crossfade.yaml", text);
         let function = Function::start(&[("CROSSFADE_CONFIG", &config), ("SSL_CERT_FILE", &certificates)]);
         let (known, recent, figures) = Default::default();
         Run { random, runtime, back_ends, function, known, recent, figures, _folder: folder }

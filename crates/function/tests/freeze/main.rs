@@ -11,10 +11,6 @@ mod at_once;
 mod back_end;
 mod between;
 mod copies;
-#[path = "../support/http2.rs"]
-mod http2;
-#[path = "../../../proxy/tests/support/origin.rs"]
-mod origin;
 mod records;
 mod stand_still;
 #[path = "../support/mod.rs"]
@@ -26,7 +22,7 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rustix::process::{Pid, Signal, kill_process};
+use crossfade_testkit::process::Signal;
 use tokio::runtime::Runtime;
 
 use support::Function;
@@ -86,7 +82,7 @@ fn run(name: &str, environment: impl Fn(Random, &Runtime, u64) -> Figures + Sync
 }
 
 fn signal(function: &Function, signal: Signal) {
-    kill_process(Pid::from_child(&function.child), signal).unwrap();
+    function.child.signal(signal);
 }
 
 /// What a process holds, as far as the system tells: descriptors, and memory in KiB.

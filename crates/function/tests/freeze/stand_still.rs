@@ -5,11 +5,10 @@ use std::sync::mpsc::channel;
 use std::thread::{self, sleep};
 use std::time::Duration;
 
-use rustix::process::Signal;
+use crossfade_testkit::process::Signal;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use crate::support::{Function, Held, PATIENCE, event, response, serve};
+use crate::support::{Folder, Function, Held, PATIENCE, event, response, serve};
 use crate::{LIMIT, signal};
 
 /// A back end that answers with the request line when the test says so.
@@ -38,22 +37,21 @@ fn a_request_whose_time_is_over_before_it_begins_is_not_sent() {
     let late = function.posted().json();
     assert_eq!(late["statusCode"], 503, "{late}");
     assert!(function.invoke(&event("GET", "/next")).json()["body"].as_str().unwrap().contains("/next"));
-    let asked: Vec<_> = back_end.asked.try_iter().map(|call| call.line).collect();
+    let asked: Vec<_> = back_end.asked_so_far().map(|call| call.line).collect();
     assert_eq!(asked, ["GET /first HTTP/1.1", "GET /next HTTP/1.1"]);
 }
 
 #[test]
 fn a_time_that_ends_while_the_process_stands_still_is_over_when_it_goes_on() {
     let back_end = held();
-    let folder = tempfile::tempdir().unwrap();
-    let config = folder.path().join("crossfade.yaml");
+    let folder = Folder::new();
     let text = format!(
         "version: 1\nbackends:\n  back: {{ url: 'http://{}', retry: {{ attempts: 3, methods: [POST] }} }}\ndefault: \
          {{ forward: back }}\n",
         back_end.address
     );
-    std::fs::write(&config, text).unwrap();
-    let function = Function::start(&[("CROSSFADE_CONFIG", config.to_str().unwrap())]);
+    let config = folder.write("crossfade.yaml", text);
+    let function = Function::start(&[("CROSSFADE_CONFIG", &config)]);
     for method in ["GET", "POST"] {
         function.give_as("late", &event(method, "/late"), Duration::from_millis(800));
         assert_eq!(back_end.asked().line, format!("{method} /late HTTP/1.1"));
@@ -81,14 +79,13 @@ fn a_retry_is_not_sent_when_its_time_was_over_in_the_wait_before_it() {
         let _ = tell.lock().unwrap().send(call.line);
         response("503 Service Unavailable", &[], b"busy")
     });
-    let folder = tempfile::tempdir().unwrap();
-    let config = folder.path().join("crossfade.yaml");
+    let folder = Folder::new();
     let text = format!(
         "version: 1\nbackends:\n  back: {{ url: 'http://{address}', retry: {{ attempts: 1, codes: [503], backoff: 600ms, methods: \
          [POST] }} }}\ndefault: {{ forward: back }}\n"
     );
-    std::fs::write(&config, text).unwrap();
-    let function = Function::start(&[("CROSSFADE_CONFIG", config.to_str().unwrap())]);
+    let config = folder.write("crossfade.yaml", text);
+    let function = Function::start(&[("CROSSFADE_CONFIG", &config)]);
     function.give_as("a", &event("POST", "/a"), Duration::from_secs(2));
     asked.recv_timeout(PATIENCE).unwrap();
     sleep(Duration::from_millis(100));
@@ -100,15 +97,14 @@ fn a_retry_is_not_sent_when_its_time_was_over_in_the_wait_before_it() {
 #[test]
 fn an_answer_that_came_while_the_process_stood_still_is_not_too_late() {
     let back_end = held();
-    let folder = tempfile::tempdir().unwrap();
-    let config = folder.path().join("crossfade.yaml");
+    let folder = Folder::new();
     let text = format!(
         "version: 1\nbackends:\n  back:\n    url: 'http://{}'\n    timeouts: {{ backendRequest: 700ms }}\n    outlier: {{ \
          failures: 1 }}\ndefault: {{ forward: back }}\n",
         back_end.address
     );
-    std::fs::write(&config, text).unwrap();
-    let function = Function::start(&[("CROSSFADE_CONFIG", config.to_str().unwrap())]);
+    let config = folder.write("crossfade.yaml", text);
+    let function = Function::start(&[("CROSSFADE_CONFIG", &config)]);
     // On a new connection, then on a kept one.
     for method in ["GET", "POST", "GET"] {
         function.give_as("a", &event(method, "/a"), LIMIT);
@@ -117,20 +113,19 @@ fn an_answer_that_came_while_the_process_stood_still_is_not_too_late() {
         let reply = function.posted().json();
         assert_eq!(reply["statusCode"], 200, "{method}: {reply}");
     }
-    assert_eq!(back_end.asked.try_iter().count(), 0);
+    assert_eq!(back_end.asked_so_far().count(), 0);
 }
 
 /// Everything to `primary`, with copies.
-fn mirrored(primary: &Held, mirror: &Held, keys: &str) -> (TempDir, Function) {
-    let folder = tempfile::tempdir().unwrap();
-    let config = folder.path().join("crossfade.yaml");
+fn mirrored(primary: &Held, mirror: &Held, keys: &str) -> (Folder, Function) {
+    let folder = Folder::new();
     let text = format!(
         "version: 1\nbackends: {{ primary: 'http://{}', mirror: 'http://{}' }}\ndefault:\n  forward: primary\n  mirror: \
          {{ backend: mirror, percent: 100, methods: [POST], {keys} }}\n",
         primary.address, mirror.address
     );
-    std::fs::write(&config, text).unwrap();
-    let function = Function::start(&[("CROSSFADE_CONFIG", config.to_str().unwrap())]);
+    let config = folder.write("crossfade.yaml", text);
+    let function = Function::start(&[("CROSSFADE_CONFIG", &config)]);
     (folder, function)
 }
 
@@ -209,5 +204,5 @@ fn a_copy_is_not_begun_when_the_time_for_it_is_over() {
     still(&function, Duration::from_millis(1200), || primary.release(1));
     function.posted();
     assert_eq!(comparisons(&function.log(2)), [json!(["a", "lost", "time", null])]);
-    assert_eq!(mirror.asked.try_iter().count(), 0);
+    assert_eq!(mirror.asked_so_far().count(), 0);
 }

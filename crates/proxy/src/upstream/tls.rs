@@ -254,6 +254,7 @@ impl std::fmt::Debug for Tls {
 #[cfg(test)]
 mod tests {
     use crossfade_route::{RoutingTable, Surroundings};
+    use crossfade_testkit::authority::Identity;
 
     use super::*;
 
@@ -272,9 +273,7 @@ mod tests {
 
     #[test]
     fn what_is_equal_is_there_once() {
-        let key = rcgen::KeyPair::generate().unwrap();
-        let certificate =
-            rcgen::CertificateParams::new(vec!["a.example.com".to_owned()]).unwrap().self_signed(&key).unwrap();
+        let certificate = Identity::self_signed(&["a.example.com"]);
         let files = Files(certificate.pem().into_bytes());
         // (tls and http2, how many settings there are by then, how many sets of roots)
         let cases = [

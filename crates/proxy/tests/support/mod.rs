@@ -3,8 +3,6 @@
 #![allow(dead_code, unreachable_pub, missing_debug_implementations, reason = "every test binary uses its own part")]
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
-mod origin;
-
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -12,22 +10,29 @@ use bytes::Bytes;
 use crossfade_event::{Front, alb};
 use crossfade_proxy::{Exchange, Invocation, Proxy};
 use crossfade_route::{Nothing, PemFile, RoutingTable, Surroundings};
-use http::{HeaderMap, Method, Request};
 #[allow(unused_imports, reason = "every test binary uses its own part")]
-pub use origin::{Conn, OK, Origin, Pems, Tls, closed_port, silent};
+pub use crossfade_testkit::{
+    origin::{Conn, OK, Origin, Pems, Tls, silent},
+    server::closed_port,
+};
+use http::{HeaderMap, Method, Request};
 use tokio::time::Instant;
 
 /// Another one for each request.
 static SEED: AtomicU64 = AtomicU64::new(1);
 
-impl Origin {
-    /// A proxy whose only back end is this one.
-    pub fn proxy(&self) -> Proxy {
+/// A proxy whose only back end is this one.
+pub trait ProxyOf {
+    fn proxy(&self) -> Proxy {
         self.proxy_with("")
     }
 
     /// The same with more keys in the back end's map, each on its own line.
-    pub fn proxy_with(&self, keys: &str) -> Proxy {
+    fn proxy_with(&self, keys: &str) -> Proxy;
+}
+
+impl ProxyOf for Origin {
+    fn proxy_with(&self, keys: &str) -> Proxy {
         proxy(&self.url(), keys, &self.ca_pem)
     }
 }
@@ -67,7 +72,7 @@ pub struct Answer {
     pub fields: HeaderMap,
     pub body: Bytes,
     pub record: serde_json::Value,
-    /// What came of copies of it.
+    /// The records of its shadow requests.
     pub comparisons: Vec<serde_json::Value>,
 }
 

@@ -1,16 +1,11 @@
-//! A back end that does what a test says, byte by byte, over real sockets and real TLS. Used by the tests of the
-//! function, too; knows neither proxy nor Lambda.
-
-#![allow(dead_code, unreachable_pub, missing_debug_implementations, reason = "every test binary uses its own part")]
-#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+//! A back end that does what a test says, byte by byte and at any point, over real sockets and real TLS. It needs a tokio
+//! runtime and knows neither proxy nor Lambda.
 
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -18,7 +13,13 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::authority::{Authority, Identity};
+use crate::message::{Buffer, Kind};
+use crate::tls;
+
+/// A connection with or without TLS.
 pub trait Socket: AsyncRead + AsyncWrite + Unpin + Send {
+    /// The socket below.
     fn tcp(&self) -> &TcpStream;
 }
 
@@ -36,6 +37,7 @@ impl Socket for TlsStream<TcpStream> {
 
 /// A connection that has been accepted, before anything was said on it.
 pub struct Door {
+    /// The socket.
     pub tcp: TcpStream,
     acceptor: Option<TlsAcceptor>,
     authority: Arc<Authority>,
@@ -51,7 +53,7 @@ impl Door {
             None => Box::new(tcp) as Box<dyn Socket>,
             Some(acceptor) => Box::new(acceptor.accept(tcp).await.ok()?),
         };
-        Some(Conn { socket, number, origin })
+        Some(Conn { socket, number, buffer: Buffer::default(), origin })
     }
 
     /// The same with another certificate of the same authority.
@@ -68,15 +70,18 @@ impl Door {
 
     /// As it is, whatever the client believes.
     pub fn raw(self) -> Conn {
-        Conn { socket: Box::new(self.tcp), number: self.number, origin: self.origin }
+        let Door { tcp, number, origin, .. } = self;
+        Conn { socket: Box::new(tcp), number, buffer: Buffer::default(), origin }
     }
 }
 
 /// One accepted connection.
 pub struct Conn {
+    /// For what is not a request: what [`Conn::request`] has read is gone from it.
     pub socket: Box<dyn Socket>,
     /// Counts from 0.
     pub number: usize,
+    buffer: Buffer,
     origin: Arc<Seen>,
 }
 
@@ -87,33 +92,24 @@ struct Seen {
 }
 
 impl Conn {
-    /// Reads a whole request (head, and content by `Content-Length`); `None` at the end of the connection.
+    /// Reads a whole HTTP/1 request: head and content, with `\n` for line ends. `None` at the end of the connection.
     pub async fn request(&mut self) -> Option<String> {
-        let mut bytes = Vec::new();
-        let head_end = loop {
-            if let Some(at) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
-                break at + 4;
+        let length = loop {
+            if let Some(length) = self.buffer.whole(Kind::Request, false).ok()? {
+                break length;
             }
-            let mut chunk = [0; 4096];
-            match self.socket.read(&mut chunk).await {
+            match self.socket.read(self.buffer.room()).await {
                 Ok(0) | Err(_) => return None,
-                Ok(count) => bytes.extend_from_slice(&chunk[..count]),
+                Ok(count) => self.buffer.add(count),
             }
         };
-        let head = String::from_utf8_lossy(&bytes[..head_end]).into_owned();
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok()).unwrap_or(0);
-        while bytes.len() < head_end + length {
-            let mut chunk = [0; 4096];
-            match self.socket.read(&mut chunk).await {
-                Ok(0) | Err(_) => return None,
-                Ok(count) => bytes.extend_from_slice(&chunk[..count]),
-            }
-        }
-        let text = bytes.escape_ascii().to_string().replace("\\r\\n", "\n");
+        let message = self.buffer.message(length);
+        let text = [message.head, &message.body].concat().escape_ascii().to_string().replace("\\r\\n", "\n");
         self.origin.requests.lock().unwrap().push(text.clone());
         Some(text)
     }
 
+    /// Sends these bytes, if there is still somebody.
     pub async fn write(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = self.socket.write_all(bytes.as_ref()).await;
         let _ = self.socket.flush().await;
@@ -132,19 +128,27 @@ impl Conn {
     }
 }
 
+/// An answer.
 pub const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
-/// How a back end presents itself.
+/// The side that a back end shows to a client.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Tls {
+    /// Without TLS.
     Plain,
+    /// With all that a client wants.
     Good,
+    /// For another name.
     WrongHost,
+    /// Since 2020.
     Expired,
+    /// Until 3000.
     NotYetValid,
+    /// By no authority.
     SelfSigned,
     /// Of an authority that nobody knows.
     Untrusted,
+    /// Speaks HTTP/2 only.
     Http2,
     /// Speaks TLS 1.2 only.
     Tls12,
@@ -154,9 +158,13 @@ pub enum Tls {
 
 type Serve = dyn Fn(Door) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync;
 
+/// The back end. Its listener and its connections live as long as the runtime, or until [`Origin::stop`].
 pub struct Origin {
+    /// Its address.
     pub address: SocketAddr,
+    /// The certificate of its authority; empty without TLS.
     pub ca_pem: Vec<u8>,
+    /// A certificate for a client of it.
     pub pems: Pems,
     tls: Tls,
     authority: Arc<Authority>,
@@ -167,6 +175,7 @@ pub struct Origin {
 }
 
 impl Origin {
+    /// One that listens on a free port and serves each connection like this.
     pub async fn start<F, Fut>(tls: Tls, serve: F) -> Origin
     where
         F: Fn(Conn) -> Fut + Send + Sync + 'static,
@@ -191,14 +200,15 @@ impl Origin {
         F: Fn(Door) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        let authority = Arc::new(authority());
+        let authority = Arc::new(Authority::new());
         let (acceptor, pems) = match tls {
             Tls::Plain => (None, Pems::default()),
             tls => (Some(acceptor(tls, &authority)), pems(&authority)),
         };
+        let ca_pem = if acceptor.is_some() { authority.pem().into_bytes() } else { Vec::new() };
         Origin {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
-            ca_pem: pems.ca.clone(),
+            ca_pem,
             pems,
             tls,
             authority,
@@ -248,11 +258,13 @@ impl Origin {
         Origin::start(tls, move |conn| conn.answer_all(answer)).await
     }
 
+    /// Its address as a back end.
     pub fn url(&self) -> String {
         let scheme = if self.tls == Tls::Plain { "http" } else { "https" };
         format!("{scheme}://localhost:{}", self.address.port())
     }
 
+    /// The number of connections that it has accepted.
     pub fn connections(&self) -> usize {
         self.seen.connections.load(Ordering::SeqCst)
     }
@@ -263,73 +275,34 @@ impl Origin {
     }
 }
 
-/// What the client of a back end needs.
+/// A certificate and key of a client, as PEM texts; empty without TLS.
 #[derive(Default)]
 pub struct Pems {
-    ca: Vec<u8>,
+    /// The certificate.
     pub client: Vec<u8>,
+    /// Its key.
     pub client_key: Vec<u8>,
 }
 
-type Authority = CertifiedIssuer<'static, KeyPair>;
-
-fn authority() -> Authority {
-    let mut ca = CertificateParams::new(Vec::new()).unwrap();
-    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    CertifiedIssuer::self_signed(ca, KeyPair::generate().unwrap()).unwrap()
-}
-
-fn pems(ca: &Authority) -> Pems {
-    let client_key = KeyPair::generate().unwrap();
-    let client = CertificateParams::new(vec!["client".to_owned()]).unwrap().signed_by(&client_key, ca).unwrap();
-    Pems {
-        ca: ca.pem().into_bytes(),
-        client: client.pem().into_bytes(),
-        client_key: client_key.serialize_pem().into_bytes(),
-    }
+fn pems(authority: &Authority) -> Pems {
+    let client = authority.issue(&["client"]);
+    Pems { client: client.pem().into_bytes(), client_key: client.key_pem().into_bytes() }
 }
 
 /// A server's side of TLS.
-fn acceptor(tls: Tls, ca: &Authority) -> TlsAcceptor {
-    let name = if tls == Tls::WrongHost { "other.example.com" } else { "localhost" };
-    let mut leaf = CertificateParams::new(vec![name.to_owned()]).unwrap();
-    match tls {
-        Tls::Expired => leaf.not_after = rcgen::date_time_ymd(2020, 1, 1),
-        Tls::NotYetValid => leaf.not_before = rcgen::date_time_ymd(3000, 1, 1),
-        _ => {}
-    }
-    let key = KeyPair::generate().unwrap();
-    let certificate = match tls {
-        Tls::SelfSigned => leaf.self_signed(&key).unwrap(),
-        Tls::Untrusted => leaf.signed_by(&key, &authority()).unwrap(),
-        _ => leaf.signed_by(&key, ca).unwrap(),
+fn acceptor(tls: Tls, authority: &Authority) -> TlsAcceptor {
+    let names = &["localhost"];
+    let identity = match tls {
+        Tls::WrongHost => authority.issue(&["other.example.com"]),
+        Tls::Expired => authority.issue_with(names, |it| it.not_after = rcgen::date_time_ymd(2020, 1, 1)),
+        Tls::NotYetValid => authority.issue_with(names, |it| it.not_before = rcgen::date_time_ymd(3000, 1, 1)),
+        Tls::SelfSigned => Identity::self_signed(names),
+        Tls::Untrusted => Authority::new().issue(names),
+        _ => authority.issue(names),
     };
-
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
     let versions = if tls == Tls::Tls12 { &[&rustls::version::TLS12][..] } else { rustls::DEFAULT_VERSIONS };
-    let builder =
-        rustls::ServerConfig::builder_with_provider(provider.clone()).with_protocol_versions(versions).unwrap();
-    let builder = if tls == Tls::Mutual {
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add(CertificateDer::from(ca.der().to_vec())).unwrap();
-        let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-        builder.with_client_cert_verifier(verifier.build().unwrap())
-    } else {
-        builder.with_no_client_auth()
-    };
-    let mut config = builder
-        .with_single_cert(
-            vec![CertificateDer::from(certificate.der().to_vec())],
-            PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
-        )
-        .unwrap();
-    config.alpn_protocols = if tls == Tls::Http2 { vec![b"h2".to_vec()] } else { vec![b"http/1.1".to_vec()] };
-    TlsAcceptor::from(Arc::new(config))
-}
-
-/// A port where nobody listens.
-pub async fn closed_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port()
+    let alpn = if tls == Tls::Http2 { "h2" } else { "http/1.1" };
+    tls::server(&identity, versions, Some(authority).filter(|_| tls == Tls::Mutual), &[alpn]).into()
 }
 
 /// Accepts connections and never says a word.

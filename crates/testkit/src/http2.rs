@@ -1,4 +1,4 @@
-//! The little of a server's HTTP/2 (RFC 9113) that back ends of these tests need, frame by frame: one request at a time,
+//! The little of a server's HTTP/2 (RFC 9113) that back ends of tests need, frame by frame: one request at a time,
 //! whose fields nobody reads.
 
 use tokio::io::AsyncReadExt;
@@ -15,8 +15,8 @@ const ACK: u8 = 1;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
-/// What comes before the first request.
-pub(crate) async fn greet(conn: &mut Conn) -> Option<()> {
+/// Exchanges all that comes before the first request.
+pub async fn greet(conn: &mut Conn) -> Option<()> {
     conn.socket.read_exact(&mut [0; 24]).await.ok()?;
     // SETTINGS_INITIAL_WINDOW_SIZE, and the same for the connection: room for whatever a request brings.
     conn.write(frame(SETTINGS, 0, 0, b"\0\x04\x7f\xff\xff\xff")).await;
@@ -25,7 +25,7 @@ pub(crate) async fn greet(conn: &mut Conn) -> Option<()> {
 }
 
 /// The next request that is there as a whole: its stream and its content.
-pub(crate) async fn request(conn: &mut Conn) -> Option<(u32, Vec<u8>)> {
+pub async fn request(conn: &mut Conn) -> Option<(u32, Vec<u8>)> {
     let mut content = Vec::new();
     loop {
         let mut head = [0; 9];
@@ -46,22 +46,23 @@ pub(crate) async fn request(conn: &mut Conn) -> Option<(u32, Vec<u8>)> {
 }
 
 /// Status 200 with this content.
-pub(crate) async fn answer(conn: &mut Conn, stream: u32, content: &[u8]) {
+pub async fn answer(conn: &mut Conn, stream: u32, content: &[u8]) {
     // 0x88 is `:status: 200` (RFC 7541).
     let mut bytes = frame(HEADERS, END_HEADERS, stream, b"\x88");
     bytes.extend(frame(DATA, END_STREAM, stream, content));
     conn.write(bytes).await;
 }
 
-/// No stream after this one will be answered.
-#[allow(dead_code, reason = "every test binary uses its own part")]
-pub(crate) fn go_away(last: u32) -> Vec<u8> {
+/// GOAWAY: no stream after this one will be answered.
+#[must_use]
+pub fn go_away(last: u32) -> Vec<u8> {
     // With NO_ERROR.
     frame(GOAWAY, 0, 0, &[last.to_be_bytes(), [0; 4]].concat())
 }
 
-/// Section 4.1.
-pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+/// A frame (section 4.1).
+#[must_use]
+pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let [_, a, b, c] = (payload.len() as u32).to_be_bytes();
     let mut bytes = vec![a, b, c, kind, flags];
     bytes.extend(stream.to_be_bytes());
