@@ -145,8 +145,8 @@ pub fn check_constant(mode: HeaderMode, reply: &[u8]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What the origin does: by path, so that a handler that loses the query is still served; an upload is answered with what
-/// was really received.
+/// The origin's script. It goes by path, so that a handler that loses the query is still served; the response to an
+/// upload is what was really received.
 pub fn script(workloads: &[Workload]) -> impl Fn(At, &Message<'_>) -> Action + Send + Sync + 'static {
     let answers: Vec<(&'static str, Arc<[u8]>, bool)> = workloads
         .iter()

@@ -134,7 +134,7 @@ fn logins_work(version: &str) {
     let (login, checked) = config("", &site.url);
     assert_eq!(login.unwrap_err(), "403");
     let told = checked.unwrap_err();
-    assert!(told.contains("`backends.a.publicUrl`: logins and forms may be rejected"), "{told}");
+    assert!(told.contains("`backends.a.publicUrl`: the back end may reject logins and forms"), "{told}");
     assert!(told.contains("`hostHeader: preserve`"), "{told}");
     let (login, checked) = config(", hostHeader: preserve", &site.url);
     assert_eq!((login.map(|_| ()), checked.map(|_| ())), (Ok(()), Ok(())));
