@@ -54,7 +54,7 @@ fn every_rust_file_opens_by_saying_what_it_owns() {
 }
 
 /// Crates whose doc comments have been rewritten as contracts. Add a crate here when its comments are.
-const CONTRACTS: [&str; 6] = ["compare", "document", "parity", "route", "rule", "testkit"];
+const CONTRACTS: [&str; 7] = ["compare", "document", "emulator", "parity", "route", "rule", "testkit"];
 
 /// A doc comment states what an item returns or guarantees. One that opens with a question word is a title.
 #[test]

@@ -1,13 +1,13 @@
-//! Certificates for this machine, made at start and forgotten at exit: of the demo back ends, and of local HTTPS listeners.
+//! Certificates of one run, for the demo back ends and local HTTPS listeners.
 //!
-//! Owns one certificate authority a run. Private keys never leave memory.
+//! Owns one certificate authority per run. Private keys never leave memory.
 
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     KeyUsagePurpose,
 };
 
-/// The names that this machine is reached by.
+/// The names of this machine.
 pub(crate) const LOCAL_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 /// A certificate authority for one run.
@@ -29,7 +29,7 @@ impl Authority {
         self.issuer.pem()
     }
 
-    /// A fresh certificate of a server with these names, and its key.
+    /// Issues a server certificate for these names, with a new key.
     pub(crate) fn issue(&self, common_name: &str, names: Vec<String>) -> Result<(Certificate, KeyPair), rcgen::Error> {
         let key = KeyPair::generate()?;
         let mut params = CertificateParams::new(names)?;

@@ -1,9 +1,9 @@
-//! HTML on its way out: a finished page as text, and the only parts of pages that are not escaped.
+//! HTML of all pages: a finished page as text, the only parts of pages that are not escaped, and the head of a table.
 //!
 //! The templates are maud's `html!`, which escapes every value, in text and in attributes. A test of `xtask` keeps
 //! `PreEscaped` and handwritten tags out of all other files of this crate. Owns no page.
 
-use maud::{Markup, PreEscaped};
+use maud::{Markup, PreEscaped, html};
 
 use crate::terminal::safe;
 
@@ -18,10 +18,14 @@ pub(crate) fn style_sheet(css: &'static str) -> PreEscaped<&'static str> {
     PreEscaped(css)
 }
 
+/// The head of a table: the name and the class of each column, an empty one for none.
+pub(crate) fn table_head<const N: usize>(columns: [(&str, &str); N]) -> Markup {
+    let columns = columns.map(|(name, class)| (name, Some(class).filter(|class| !class.is_empty())));
+    html! { thead { tr { @for (name, class) in columns { th scope="col" class=[class] { (name) } } } } }
+}
+
 #[cfg(test)]
 mod tests {
-    use maud::html;
-
     use super::*;
 
     #[test]

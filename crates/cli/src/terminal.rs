@@ -1,5 +1,5 @@
-//! The way to the terminal: all that a command prints goes through here, and text of others comes out harmless. Also what is
-//! shown of such text in a page.
+//! The only path to the terminal: all output of the commands passes through here, which makes foreign text harmless. Pages use
+//! the same escapes.
 //!
 //! Owns standard output and standard error of the commands. It escapes nothing for HTML or a shell. Clippy denies `println!`
 //! and the like in this crate, so that no command goes another way.
@@ -10,30 +10,29 @@ use std::io::{ErrorKind, IsTerminal, Write};
 use anyhow::{Context, Result};
 use crossfade_route::misleads;
 
-/// The colours that our own lines have: the parameters of SGR (ECMA-48).
+/// The colours of our own lines: parameters of SGR (ECMA-48).
 const COLOURS: [&str; 10] = ["0", "1", "2", "31", "32", "33", "36", "31;1", "32;1", "33;1"];
 
-/// Returns whether standard output takes colours. They are for people at a terminal, and only those who did not decline
-/// (no-color.org).
+/// Returns true if standard output is a terminal and the user has not opted out of colours (no-color.org).
 pub(crate) fn has_colours() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// Writes text to standard output, as [`safe`] makes it. A reader who has seen enough, such as `head`, is no failure.
+/// Writes text to standard output, escaped by [`safe`]. A closed pipe, as with `head`, is not an error.
 ///
 /// # Errors
 ///
-/// If it cannot be written for another reason.
+/// If writing fails for another reason.
 pub(crate) fn print(text: &str) -> Result<()> {
     write_out(&safe(text))
 }
 
-/// The same for text with our own colours, if there are any.
+/// Like [`print`], for text with our own colours.
 pub(crate) fn print_painted(text: &str) -> Result<()> {
     write_out(&painted(text, has_colours()))
 }
 
-/// The same for a JSON document, which stays the same document.
+/// Like [`print`], for a JSON document: escapes leave its meaning unchanged.
 pub(crate) fn print_json(document: &str) -> Result<()> {
     write_out(&printable_json(document))
 }
@@ -46,18 +45,18 @@ fn write_out(text: &str) -> Result<()> {
     }
 }
 
-/// Writes text and a line break to standard error, as [`safe`] makes it. If nobody can read it there, nobody does.
+/// Writes text and a line break to standard error, escaped by [`safe`]. Ignores failures.
 pub(crate) fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "{}", safe(text));
 }
 
-/// Text of several lines, with whatever misleads as an escape such as `\u{1b}`.
+/// Text of several lines, with misleading characters escaped, such as `\u{1b}`.
 pub(crate) fn safe(text: &str) -> String {
     painted(text, false)
 }
 
-/// The same, with our own colours kept if `has_colours`. What others have written must have been made [`printable`] before it
-/// was painted: a colour of theirs would stay one.
+/// Like [`safe`], but keeps our own colours if `has_colours`. Foreign text must be [`printable`] before it is painted, or its
+/// colours would be kept as well.
 pub(crate) fn painted(text: &str, has_colours: bool) -> String {
     let mut safe = String::with_capacity(text.len());
     let mut rest = text;
@@ -74,14 +73,14 @@ pub(crate) fn painted(text: &str, has_colours: bool) -> String {
     safe + rest
 }
 
-/// The colour that a text begins with.
+/// The colour at the start of a text.
 fn colour(text: &str) -> Option<&str> {
     let (parameters, _) = text.strip_prefix("\x1b[")?.split_once('m')?;
     let length = "\x1b[".len() + parameters.len() + "m".len();
     COLOURS.contains(&parameters).then(|| text.get(..length)).flatten()
 }
 
-/// Text of others in one line: also a line break is an escape.
+/// Foreign text in one line, with line breaks escaped as well.
 pub(crate) fn printable(text: &str) -> String {
     let mut printable = String::with_capacity(text.len());
     for c in text.chars() {
@@ -90,7 +89,7 @@ pub(crate) fn printable(text: &str) -> String {
     printable
 }
 
-/// A JSON document with what misleads as JSON's own escapes (RFC 8259 section 7): it can only stand within a string.
+/// A JSON document with misleading characters as JSON escapes (RFC 8259 section 7): they can only occur in strings.
 pub(crate) fn printable_json(document: &str) -> String {
     let mut printable = String::with_capacity(document.len());
     for character in document.chars() {

@@ -586,7 +586,7 @@ fn what_goes_wrong_in_dev_keeps_its_secrets() {
         std::fs::rename(folder.join("next.yaml"), folder.join("crossfade.yaml")).unwrap();
         loop {
             let line = dev.stderr.recv_timeout(PATIENCE).unwrap();
-            let is_last = line.contains("has mistakes: the last good one stays in use");
+            let is_last = line.contains("has errors: the last valid configuration stays in use");
             said.push(line);
             if is_last {
                 break;

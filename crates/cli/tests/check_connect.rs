@@ -139,7 +139,9 @@ fn what_keeps_requests_from_a_back_end_is_an_error() {
         ),
         (
             backend("a", port, ", hostHeader: other.example"),
-            format!("`backends.a`: localhost:{port}: it answers 421 (Misdirected Request) to the Host `other.example`"),
+            format!(
+                "`backends.a`: localhost:{port}: it responds with 421 (Misdirected Request) to the Host `other.example`"
+            ),
         ),
         (backend("a", port, ", http2: always"), format!("`backends.a`: localhost:{port}: ")),
         (backend("a", workplace.server(-2, &[]), ""), "; it ended 20".to_owned()),
@@ -157,8 +159,14 @@ fn what_is_not_urgent_is_a_warning() {
     let closed = closed_port();
     for (backend, message) in [
         (backend("a", soon, ""), " (in 12 days): CN=shop".to_owned()),
-        (backend("a", port, ", hostHeader: unknown.example"), "it answers 400 (Bad Request) to `HEAD`".to_owned()),
-        (backend("a", port, ", hostHeader: down.example"), "it answers 503 Service Unavailable to `HEAD`".to_owned()),
+        (
+            backend("a", port, ", hostHeader: unknown.example"),
+            "it responds with 400 (Bad Request) to `HEAD`".to_owned(),
+        ),
+        (
+            backend("a", port, ", hostHeader: down.example"),
+            "it responds with 503 Service Unavailable to `HEAD`".to_owned(),
+        ),
         (
             backend("a", port, &format!(", addresses: ['127.0.0.1:{closed}', '127.0.0.1:{port}']")),
             format!("127.0.0.1:{closed}: connection refused by 127.0.0.1:{closed}"),
@@ -179,7 +187,9 @@ fn the_host_of_clients_is_named_by_an_option_or_by_the_public_url() {
     let preserve = backend("a", port, ", hostHeader: preserve");
     let shown = text(&workplace.check(&preserve, &[]));
     assert!(
-        shown.contains(&format!("Host         localhost:{port}; requests have the client's, which `--host` names\n"))
+        shown.contains(&format!(
+            "Host         localhost:{port}; requests have the client's Host: name it with `--host`\n"
+        ))
     );
     let output = workplace.check(&preserve, &["--host", "other.example"]);
     assert_eq!(output.status.code(), Some(1));

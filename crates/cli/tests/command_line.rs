@@ -100,8 +100,8 @@ fn a_serverless_file_without_rules_is_refused() {
 #[test]
 fn a_function_that_cannot_be_run_is_refused() {
     let told = refusal(&["dev", "--port", "0", "--function", "no-such-program --flag"]);
-    assert!(told.contains("no program `no-such-program`"), "{told}");
-    assert!(refusal(&["dev", "--port", "0", "--function", "sh -c 'open"]).contains("cannot be split"));
+    assert!(told.contains("cannot find the program `no-such-program`"), "{told}");
+    assert!(refusal(&["dev", "--port", "0", "--function", "sh -c 'open"]).contains("invalid quoting"));
 }
 
 #[test]

@@ -57,7 +57,7 @@ fn mistakes_in_the_front_are_told_before_anything_starts() {
     for (arguments, words) in [
         (&["--attribute", "nonsense"][..], "expected KEY=VALUE"),
         (&["--attribute", "routing.http2.enabled=maybe"], "it must be true or false"),
-        (&["--attribute", "deletion_protection.enabled=true"], "no attribute"),
+        (&["--attribute", "deletion_protection.enabled=true"], "unsupported attribute"),
         (&["--client-certificates", "passthrough"], "there is no HTTPS listener"),
         (&["--https-port", "0", "--client-certificates", "/no/such/file"], "cannot read `/no/such/file`"),
         (&["--https-port", "0", "--certificate", "/no/such/file", "--key", "/no/such/key"], "cannot read"),

@@ -141,7 +141,7 @@ fn nothing_is_overwritten_without_force() {
     let errors = refusal(&folder, &[]);
     assert_eq!(
         errors,
-        "error: `crossfade.yaml` exists\n  hint: `--force` overwrites it, `--output` names another file\n"
+        "error: `crossfade.yaml` already exists\n  hint: overwrite it with `--force`, or name another file with `--output`\n"
     );
     assert!(read(&folder, "crossfade.yaml").starts_with("mine"));
     assert_eq!(init(&folder, &["--force"]), include_str!("golden/init.yaml"));

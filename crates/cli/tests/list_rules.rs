@@ -105,7 +105,7 @@ fn each_kind_of_file_has_its_option() {
     assert!(errors.contains("`R`: `Priority` is `!Ref P`: the parameter has no default"), "{errors}");
     let (_, errors) = told(&list(&["--template", "template.yml", "--describe-rules", "rules.json"]), 2);
     assert!(errors.contains("cannot be used with"), "{errors}");
-    assert!(told(&list(&[]), 2).1.contains("`--list-rules` lists those of a file"));
+    assert!(told(&list(&[]), 2).1.contains("`--list-rules` needs a file with rules"));
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn several_functions_need_a_command_each() {
     let errors = dev(&[]);
     assert!(errors.contains("2 functions and no command for `web` and `api`"), "{errors}");
     assert!(errors.contains("  --function 'api=node handler.js'"), "{errors}");
-    assert!(dev(&["--function", "nope=true"]).contains("there is no function `nope`"));
+    assert!(dev(&["--function", "nope=true"]).contains("unknown function `nope`"));
     assert!(
         dev(&["--function", "web=true", "--function", "api=true", "--env", "NOT_SET_ANYWHERE"])
             .contains("`--env NOT_SET_ANYWHERE`")

@@ -51,7 +51,7 @@ struct File(PathBuf);
 impl File {
     fn write(&self, dev: &Dev, text: &str) {
         std::fs::write(&self.0, text).unwrap();
-        dev.told("has changed: the next request goes by it");
+        dev.told("has changed: the next request uses it");
     }
 }
 
@@ -125,7 +125,7 @@ async fn all_customers_move_without_an_error_and_none_moves_back() {
         gate.open.send(true).unwrap();
         std::fs::write(&file.0, step(50).replace("priority: 10", "priorty: 10")).unwrap();
         dev.told("unknown key `priorty`");
-        dev.told("has mistakes: the last good one stays in use");
+        dev.told("has errors: the last valid configuration stays in use");
         assert_eq!(on_modern(&dev).len(), 0);
 
         // The environments go on passing over a back end that they have seen down, until its own settings change.

@@ -74,7 +74,7 @@ fn nginx_answers_as_it_does_directly() {
 
     // And what `via` is for that reason not sent for.
     fs::write(&file, config("via: true")).unwrap();
-    dev.told("has changed: the next request goes by it");
+    dev.told("has changed: the next request uses it");
     let small = ask(&dev.alb, &["-H", gzip], "/small.txt");
     assert_eq!((small.status.as_str(), small.value("content-encoding")), ("200", None));
     assert_ne!(small.value("etag").unwrap(), etag);
@@ -125,7 +125,7 @@ fn logins_work(version: &str) {
             "version: 1\nbackends: {{ a: {{ url: '{url}', publicUrl: '{public}'{host} }} }}\ndefault: {{ forward: a }}\n"
         );
         fs::write(&file, text).unwrap();
-        dev.told("has changed: the next request goes by it");
+        dev.told("has changed: the next request uses it");
         let mut browser = Browser { jar: browser.jar.with_extension(format!("{}", host.len())), ..browser.clone() };
         let checked = crossfade(folder.path(), &["check", "--deny-warnings"]);
         (browser.logs_in(), checked)

@@ -334,6 +334,27 @@ fn nothing_in_a_log_can_run_in_the_page_or_steer_the_terminal() {
     assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
 }
 
+/// The same of what is not in a log: the name of its file, and the routes of a gate.
+#[test]
+fn nothing_on_the_command_line_can_run_in_the_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, page) = (folder.path().join("\"'><img src=x onerror=alert(1)>"), folder.path().join("report.html"));
+    std::fs::write(&log, record(&[]) + &record(&[("verdict", json!(1))])).unwrap();
+    let gate = "\"'><script>alert(1)</script>: samples>=1";
+    let title = "</title></style><script>alert(1)</script>\u{202e}";
+    let mut command = command(&["--title", title, "--gate", gate, "--html"]);
+    let output = command.args([&page, &log]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    let page = std::fs::read_to_string(&page).unwrap();
+    for shown in ["&quot;'&gt;&lt;img src=x", "&quot;'&gt;&lt;script&gt;alert(1)", "&lt;/title&gt;&lt;/style&gt;"] {
+        assert!(page.contains(shown), "{shown}: {page}");
+    }
+    for raw in ["<script", "<img", "\"'>", "\u{202e}"] {
+        assert!(!page.contains(raw), "{raw}: {page}");
+    }
+    assert_eq!(page.matches("</style>").count(), 1);
+}
+
 /// Peak memory of a report on so many bytes, in KiB.
 #[cfg(target_os = "linux")]
 fn peak_memory(log: &str, times: usize) -> u64 {

@@ -83,7 +83,7 @@ fn every_difference_is_found_noise_is_told_apart_and_what_is_accepted_passes_the
     let text = std::fs::read_to_string(&config).unwrap();
     let write = |text: &str| {
         std::fs::write(&config, text).unwrap();
-        dev.told("has changed: the next request goes by it");
+        dev.told("has changed: the next request uses it");
     };
     // All of them are asked twice, so that twenty requests are enough to know what is noise.
     let text = text.replace("selfCompare: 25%", "selfCompare: 100");

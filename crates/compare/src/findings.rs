@@ -1,6 +1,5 @@
 //! Collects the differences into the result: each class at each pointer once, with accepted ones marked. Owns the
-//! limits, and applies
-//! `ignore`, `accepted`, `keepValues` and `redact` to all kinds of content.
+//! limits, and applies `ignore`, `accepted`, `keepValues` and `redact` to all kinds of content.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -6,11 +6,13 @@ use crossfade_journal::redaction::{hide_secrets, is_secret_parameter};
 
 use crate::spot::{PathStep, Spot};
 
-/// The most of a value that is shown, in characters.
+/// Characters of a value that are shown.
 const MAX_SHOWN: usize = 100;
-/// How much of a value is looked into for secrets: enough for what is cut to have been seen to its end.
+/// Characters of a value that are searched for secrets: enough to see the end of a secret that begins in the shown
+/// part.
 const MAX_READ: usize = 4 * MAX_SHOWN;
-/// A value as a record has it.
+
+/// Returns a value as records show it: [`HIDDEN`] if `is_secret`, otherwise without secrets and truncated.
 pub(crate) fn value(value: &str, is_secret: bool) -> String {
     if is_secret {
         return HIDDEN.to_owned();
@@ -24,7 +26,7 @@ pub(crate) fn value(value: &str, is_secret: bool) -> String {
     }
 }
 
-/// As much of a value as may be shown, and what must be seen of it for that.
+/// Returns the part of a value that has to be searched before it is shown.
 pub(crate) fn head(value: &str) -> &str {
     match value.char_indices().nth(MAX_READ) {
         Some((end, _)) => value.get(..end).unwrap_or_default(),
@@ -32,7 +34,7 @@ pub(crate) fn head(value: &str) -> &str {
     }
 }
 
-/// Whether the name of a field, or that of any member on the way, looks like that of a secret.
+/// Returns `true` if the name of a field, or of a member on the path, looks like that of a secret.
 pub(crate) fn is_secret_spot(spot: &Spot<'_>) -> bool {
     match spot {
         Spot::Status | Spot::Body => false,

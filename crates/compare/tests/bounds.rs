@@ -8,6 +8,8 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::{Instant, UNIX_EPOCH};
 
 use crossfade_compare::{
@@ -232,26 +234,43 @@ fn in_a_process_of_its_own() {
     println!("\nBOUNDS {taken} {work} {time:?} {:?} {:?}", comparison.verdict, comparison.reason);
 }
 
+/// Compares the two in a process of its own: the memory that it took in bytes, and a line with all of its figures.
+fn measure(Case { name, media_type, coding, contents, .. }: &Case) -> (usize, String) {
+    contents.iter().enumerate().for_each(|(which, content)| fs::write(file(name, which), content).unwrap());
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "in_a_process_of_its_own", "--nocapture", "--test-threads=1"])
+        .envs([("BOUNDS_CASE", &**name), ("BOUNDS_MEDIA_TYPE", media_type), ("BOUNDS_CODING", coding)])
+        .output()
+        .unwrap();
+    [0, 1].into_iter().for_each(|which| fs::remove_file(file(name, which)).unwrap());
+    let text = String::from_utf8_lossy(&output.stdout);
+    let figures = text.lines().find_map(|line| line.strip_prefix("BOUNDS ")).unwrap_or("0 ended badly");
+    (figures.split(' ').next().unwrap().parse().unwrap(), figures.to_owned())
+}
+
 /// Memory must stay bounded for hostile responses.
 #[test]
 fn memory_is_bounded_for_any_responses() {
-    let mut failures = String::new();
-    for Case { name, media_type, coding, contents, most } in cases() {
-        contents.iter().enumerate().for_each(|(which, content)| fs::write(file(&name, which), content).unwrap());
-        let output = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "in_a_process_of_its_own", "--nocapture", "--test-threads=1"])
-            .envs([("BOUNDS_CASE", &*name), ("BOUNDS_MEDIA_TYPE", media_type), ("BOUNDS_CODING", coding)])
-            .output()
-            .unwrap();
-        let text = String::from_utf8_lossy(&output.stdout);
-        let figures = text.lines().find_map(|line| line.strip_prefix("BOUNDS ")).unwrap_or("0 ended badly");
-        let taken: usize = figures.split(' ').next().unwrap().parse().unwrap();
-        println!("{name}: {:.1} MiB; bytes, work, time, verdict, reason: {figures}", taken as f64 / MIB as f64);
-        if taken == 0 || taken > most {
-            failures.push_str(&format!("{name}: {figures}\n"));
+    let cases = cases();
+    let next = AtomicUsize::new(0);
+    let lane = || {
+        let mut failures = String::new();
+        while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let (taken, figures) = measure(case);
+            let mib = taken as f64 / MIB as f64;
+            println!("{}: {mib:.1} MiB; bytes, work, time, verdict, reason: {figures}", case.name);
+            if taken == 0 || taken > case.most {
+                failures.push_str(&format!("{}: {figures}\n", case.name));
+            }
         }
-        [0, 1].into_iter().for_each(|which| fs::remove_file(file(&name, which)).unwrap());
-    }
+        failures
+    };
+    // On all CPUs that there are; what is measured is in other processes.
+    let lanes = thread::available_parallelism().map_or(1, usize::from);
+    let failures: String = thread::scope(|scope| {
+        let lanes: Vec<_> = (0..lanes).map(|_| scope.spawn(lane)).collect();
+        lanes.into_iter().map(|lane| lane.join().unwrap()).collect()
+    });
     assert!(failures.is_empty(), "{failures}");
 }
 

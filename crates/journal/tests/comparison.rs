@@ -103,3 +103,22 @@ fn lines_are_written_and_read() {
     let line = serde_json::to_string(&open).unwrap().replace("\"open\"", "\"down\"");
     assert_eq!(serde_json::from_str::<Record>(&line).unwrap(), open);
 }
+
+#[test]
+fn a_class_has_one_word() {
+    let all = [
+        Class::Status,
+        Class::Header,
+        Class::Missing,
+        Class::Extra,
+        Class::Type,
+        Class::Value,
+        Class::Order,
+        Class::Length,
+        Class::Text,
+        Class::Bytes,
+    ];
+    for class in all {
+        assert_eq!(serde_json::to_value(class).unwrap(), class.as_str());
+    }
+}

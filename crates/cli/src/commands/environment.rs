@@ -1,7 +1,7 @@
-//! Values that a file has taken from the environment by `${env:NAME}`: they may be secrets, and are shown by their names.
+//! Values that a file takes from the environment with `${env:NAME}`. They may be secrets, so output shows their names instead.
 //!
-//! Owns recording them while a file is read, and finding them in what is to be shown, however it is rendered. Messages about
-//! mistakes never have them: readers of files keep the text as it is written.
+//! Owns recording the values while a file is read, and finding them in output in every rendering. Error messages never contain
+//! them, because the readers of files quote the text as written.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -12,29 +12,29 @@ use std::sync::Arc;
 use crossfade_function::Here;
 use crossfade_route::{RuntimeApi, Surroundings};
 
-/// Shorter values are hidden only where they stand alone: `1` is in many a text by chance.
+/// Shorter values are hidden only as whole words: `1` occurs in many texts by chance.
 const SHORT: usize = 4;
 
 /// The variables that a file refers to.
 #[derive(Default)]
 pub(super) struct Environment {
-    /// Values and their renderings, with what is shown instead; the longest first.
+    /// Values and their renderings, each with its replacement; the longest first.
     hidden: Vec<(String, String)>,
 }
 
-/// [`Here`], which remembers each variable that a configuration is given.
+/// [`Here`], recording each variable that a configuration reads.
 pub(super) struct Recorder<'p> {
     here: Here<'p>,
     given: RefCell<BTreeMap<String, String>>,
 }
 
 impl<'p> Recorder<'p> {
-    /// `folder`: where relative paths begin.
+    /// Relative paths start at `folder`.
     pub(super) fn new(folder: &'p Path) -> Recorder<'p> {
         Recorder { here: Here { folder }, given: RefCell::default() }
     }
 
-    /// Of the configuration that was read with this.
+    /// The variables of the configuration that was read with this recorder.
     pub(super) fn environment(self) -> Environment {
         Environment::of(self.given.into_inner())
     }
@@ -57,7 +57,7 @@ impl Surroundings for Recorder<'_> {
 }
 
 impl Environment {
-    /// Of names and values.
+    /// From names and values.
     pub(super) fn of(variables: impl IntoIterator<Item = (String, String)>) -> Environment {
         let mut hidden = Vec::new();
         for (name, value) in variables {
@@ -67,7 +67,7 @@ impl Environment {
         Environment { hidden }.sorted()
     }
 
-    /// Those of two files.
+    /// The union of two files' variables.
     pub(super) fn and(mut self, other: Option<Environment>) -> Environment {
         self.hidden.extend(other.into_iter().flat_map(|other| other.hidden));
         self.sorted()
@@ -79,7 +79,7 @@ impl Environment {
         self
     }
 
-    /// A text with `${env:NAME}` in place of each value.
+    /// Replaces each value in a text with `${env:NAME}`.
     pub(super) fn hide(&self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
@@ -100,7 +100,7 @@ impl Environment {
     }
 }
 
-/// A value, what is shown of it where it is taken apart, and how it is written there. Letter case makes no difference.
+/// A value, the parts of it that output can show, and their spellings. Matching ignores case.
 fn renderings(value: &str) -> Vec<String> {
     let mut all = vec![value.to_owned(), value.trim().to_owned()];
     let value = value.trim();
@@ -137,16 +137,16 @@ fn host_and_port(authority: &str) -> (&str, Option<u16>) {
     }
 }
 
-/// Conditions show a CIDR range so.
+/// The form in which conditions show a CIDR range.
 fn canonical_range(value: &str) -> Option<String> {
     let (address, length) = value.split_once('/')?;
     Some(format!("{}/{}", address.parse::<IpAddr>().ok()?, length.parse::<u8>().ok()?))
 }
 
-/// Hosts are compared without regard to case; whatever is shown in another case is hidden as well.
+/// Ignores case, because hosts are case-insensitive and may be shown in another case.
 fn begins_with(text: &str, value: &str, before: Option<char>) -> bool {
     let Some((head, behind)) = text.split_at_checked(value.len()) else { return false };
-    // A path ends what is before it.
+    // A path ends the word before it.
     let before = before.filter(|_| value.len() == 1 || !value.starts_with('/'));
     let stands_alone = || !before.into_iter().chain(behind.chars().next()).any(char::is_alphanumeric);
     head.eq_ignore_ascii_case(value) && (value.len() >= SHORT || stands_alone())

@@ -1,7 +1,7 @@
-//! `crossfade init`: a `crossfade.yaml` to begin with, on its own or from the `alb` events of a Serverless Framework file.
+//! `crossfade init`: writes a starter `crossfade.yaml`, with routes from listener rules if a file has some.
 //!
-//! Owns the starter's text, which is in `init/`, and how ALB conditions are written in our file. Reading and validating a
-//! `serverless.yml` is the emulator's.
+//! Owns the starter's text in `init/` and the translation of ALB conditions. The emulator reads and validates files with
+//! listener rules.
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write as _};
@@ -16,26 +16,26 @@ use crossfade_rule::{Condition, Pattern, QueryValue};
 use super::sources::{Rules, Sources};
 use crate::terminal::{print, printable_json, say};
 
-/// Write a crossfade.yaml to begin with
+/// Write a starter crossfade.yaml
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   crossfade init --legacy https://old.example.com --modern https://new.example.com
-  crossfade init --serverless serverless.yml    one route for each rule, all to legacy
-  crossfade init --output -                     only look at it")]
+  crossfade init --serverless serverless.yml    one route per rule, all to legacy
+  crossfade init --output -                     print it")]
 pub(super) struct Options {
-    /// The file to write; `-` for standard output
+    /// File to write; `-` for standard output
     #[arg(long, value_name = "FILE", default_value = "crossfade.yaml")]
     output: PathBuf,
     #[command(flatten)]
     sources: Sources,
-    /// Where the old system is
+    /// URL of the old system
     #[arg(long, value_name = "URL", default_value = "https://legacy.example.com")]
     legacy: String,
-    /// Where the new system is
+    /// URL of the new system
     #[arg(long, value_name = "URL", default_value = "https://modern.example.com")]
     modern: String,
-    /// Overwrite the file
+    /// Overwrite an existing file
     #[arg(long)]
     force: bool,
 }
@@ -44,12 +44,12 @@ pub(super) struct Options {
 struct ListenerRule {
     priority: u32,
     conditions: Vec<Condition>,
-    /// The function that it forwards to.
+    /// Name of the function that the rule forwards to.
     function: String,
 }
 
-/// Those that forward, by their listeners and in the order of the file. Priorities of several listeners would meet in one
-/// list: then they are counted anew.
+/// The rules that forward, by listener and in the order of the file. Rules of several listeners get new priorities, because
+/// routes share one list.
 fn listener_rules(rules: &Rules) -> Vec<ListenerRule> {
     let function = |action: &Action| {
         let Action::Forward(Forward { targets, .. }) = action else { return None };
@@ -80,9 +80,10 @@ const MODERN: &str = include_str!("init/modern.yaml");
 const EXAMPLE: &str = include_str!("init/example.yaml");
 const TEST: &str = include_str!("init/test.yaml");
 
-const ABOUT_ROUTES: &str = "  # The lowest priority is looked at first. All conditions of a route must hold; of several values one is enough.\n";
+const ABOUT_ROUTES: &str =
+    "  # The lowest priority number wins. All conditions of a route must match; one of several values is enough.\n";
 const ABOUT_RULES: &str = concat!(
-    "  # The rules of the load balancer: so far all requests go to the old system. To move those of a route, uncomment\n",
+    "  # The rules of the load balancer. All requests still go to the old system. To move a route, uncomment\n",
     "  # `modern` above and give the route a `forward` like that of `orders-read` below.\n",
 );
 
@@ -106,13 +107,16 @@ fn write(file: &Path, text: &str, force: bool) -> Result<()> {
     options.write(true).truncate(force).create(force).create_new(!force);
     match options.open(file).and_then(|mut file| file.write_all(text.as_bytes())) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            bail!("`{}` exists\n  hint: `--force` overwrites it, `--output` names another file", file.display())
+            bail!(
+                "`{}` already exists\n  hint: overwrite it with `--force`, or name another file with `--output`",
+                file.display()
+            )
         }
         written => written.with_context(|| format!("cannot write `{}`", file.display())),
     }
 }
 
-/// An ALB takes rules that can never match: better told now than by the next command.
+/// Prints the findings of the new file: an ALB accepts rules that can never match.
 fn tell_findings(text: &str, output: &Path) {
     let folder = output.parent().unwrap_or(Path::new(""));
     let findings = Checked::new(text, &output.display().to_string(), &Here { folder }).diagnostics;
@@ -121,7 +125,7 @@ fn tell_findings(text: &str, output: &Path) {
     }
 }
 
-/// The whole file. With rules the example is a comment, and so is `modern`, to which nothing else forwards.
+/// The whole file. With rules, the example and the unused `modern` are comments.
 fn starter(legacy: &str, modern: &str, rules: Option<&[ListenerRule]>) -> String {
     let (routes, example): (_, fn(&str) -> String) = match rules {
         None => (ABOUT_ROUTES.to_owned(), str::to_owned),
@@ -129,7 +133,7 @@ fn starter(legacy: &str, modern: &str, rules: Option<&[ListenerRule]>) -> String
     };
     let highest = rules.unwrap_or_default().iter().map(|rule| rule.priority).max().unwrap_or_default();
     let priority = |step: u32| (highest.next_multiple_of(10) + step).to_string();
-    // What is not ours comes last: no URL has `<` in it, but a rule may.
+    // User input comes last: no URL contains `<`, but a rule may.
     STARTER
         .replace("<modern>\n", &example(MODERN))
         .replace("<example>\n", &example(EXAMPLE))
@@ -142,7 +146,7 @@ fn starter(legacy: &str, modern: &str, rules: Option<&[ListenerRule]>) -> String
         .replace("<routes>\n", &routes)
 }
 
-/// A part of a list or map, as an editor comments it out.
+/// Comments out a part of a list or map, as an editor does.
 fn commented(part: &str) -> String {
     let lines = part.lines().map(|line| format!("  # {}\n", line.strip_prefix("  ").unwrap_or(line)));
     lines.collect()
@@ -161,7 +165,7 @@ fn routes(rules: &[ListenerRule]) -> String {
     rules.iter().enumerate().map(route).collect()
 }
 
-/// `conditions` in the order of the rule. A rule of such a file has each key once; several headers share theirs.
+/// `conditions` in the order of the rule. Each key occurs once; several headers share one.
 fn members(conditions: &[Condition]) -> String {
     let headers = list(conditions.iter().filter_map(|condition| match condition {
         Condition::Header { name, values } => {
@@ -181,7 +185,7 @@ fn members(conditions: &[Condition]) -> String {
     members.iter().map(|(kind, value)| format!("      {kind}: {value}\n")).collect()
 }
 
-/// The values of each key together; a list where no value has a key.
+/// Groups the values by key; a plain list if no value has a key.
 fn query(values: &[QueryValue]) -> String {
     if values.iter().all(|pair| pair.key.is_none()) {
         return list(values.iter().map(|pair| scalar(pair.value.source())));
@@ -211,11 +215,11 @@ fn list(items: impl Iterator<Item = String>) -> String {
     format!("[{}]", items.collect::<Vec<_>>().join(", "))
 }
 
-/// A text that is the same text in YAML: quoted unless it is plainly a word, a path or a URL. A JSON string is a YAML string.
+/// A text as a YAML string: quoted unless it is clearly a word, a path or a URL. A JSON string is a YAML string.
 fn scalar(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/_.*?:-".contains(c);
     let begins = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/') && !text.ends_with(':');
-    // In one version of YAML or another these are no texts.
+    // Some version of YAML reads these as other types.
     let is_a_word_of_yaml = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"]
         .iter()
         .any(|word| word.eq_ignore_ascii_case(text));

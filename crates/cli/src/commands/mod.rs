@@ -1,7 +1,7 @@
 //! The command line: which commands exist, their exit codes, and how an error is shown.
 //!
-//! Owns clap's top level and what several commands need; each has a file (or folder) of its own with its options. Exit
-//! codes: 0 all well, 1 the command found something, 2 it could not run.
+//! Owns clap's top level and the helpers that several commands share. Each command and its options are in a file (or folder)
+//! of its own. Exit codes: 0 success, 1 the command has findings, 2 it could not run.
 
 mod check;
 mod dev;
@@ -23,7 +23,7 @@ use crossfade_function::SettingsError;
 
 use crate::terminal::{safe, say};
 
-/// A reverse proxy for application migrations, 100 % serverless
+/// A serverless reverse proxy for application migrations
 #[derive(Parser)]
 #[command(name = "crossfade", version, disable_help_subcommand = true)]
 struct CommandLine {
@@ -45,7 +45,7 @@ enum Command {
     Function,
 }
 
-/// What a command that looks for something has come to.
+/// The result of a command that looks for findings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
     Clean,
@@ -73,7 +73,7 @@ pub fn run() -> ExitCode {
         Ok(Verdict::Findings) => ExitCode::from(1),
         Err(error) => {
             match error.downcast_ref::<SettingsError>() {
-                Some(mistakes) => say(&format!("error: {}", with_lines(mistakes))),
+                Some(errors) => say(&format!("error: {}", with_lines(errors))),
                 None => say(&format!("error: {error:#}")),
             }
             ExitCode::from(2)
@@ -81,16 +81,16 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// What is wrong with a configuration, with its lines: this is the terminal of somebody who has the file. The function's
-/// log gets none.
+/// The errors of a configuration with their lines. The reader of this terminal has the file; the function's log never gets
+/// its lines.
 fn with_lines(error: &SettingsError) -> String {
     match error {
-        SettingsError::Config(mistakes) => mistakes.with_lines().to_string(),
+        SettingsError::Config(errors) => errors.with_lines().to_string(),
         other => other.to_string(),
     }
 }
 
-/// Help, the version, or what is wrong with the command line, with the exit code for it. Arguments may have anything in them.
+/// Prints help, the version or an error of the command line, and returns its exit code. Arguments may contain anything.
 fn refuse(error: &clap::Error) -> ExitCode {
     let text = error.render().to_string();
     match safe(&text) {
@@ -101,7 +101,7 @@ fn refuse(error: &clap::Error) -> ExitCode {
     u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
-/// `SSL_CERT_FILE`, made absolute: the user's word on whom to trust besides the public authorities.
+/// `SSL_CERT_FILE` as an absolute path: certificates to trust in addition to the public authorities.
 fn cert_file() -> Result<Option<PathBuf>> {
     let file = std::env::var_os("SSL_CERT_FILE").filter(|file| !file.is_empty());
     file.map(std::path::absolute).transpose().context("`SSL_CERT_FILE`")

@@ -1,7 +1,7 @@
-//! `crossfade report`: the comparisons of a log, and whether they allow to go on.
+//! `crossfade report`: judges the comparisons in a log.
 //!
 //! Owns the options, the input and output files and the exit code. Records are found and judged by `crossfade-parity`;
-//! `crate::report` owns how logs are read and how the report looks.
+//! `crate::report` owns reading logs and the output formats.
 
 use std::fs::File;
 use std::io::Write;
@@ -17,7 +17,7 @@ use crate::report::input::{self, Unreadable};
 use crate::report::{Report, html, text};
 use crate::terminal::{has_colours, print_json, print_painted};
 
-/// Say whether the new system answers the same: from the comparisons that mirroring has logged
+/// Report from logged comparisons whether the new system gives the same responses
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -26,35 +26,35 @@ Examples:
   crossfade report --gate 'parity>=99.5%,samples>=5000,p95<=+10%,lost<=1%' comparisons.log
   crossfade report --gate 'orders: parity>=99.9%' --gate 'lost<=1%' comparisons.log
 
-Records are found however the log was fetched; other lines are passed over.
-A gate compares parity, parity-low, raw-parity, samples, p50, p90, p95, p99, lost, errors, unknown, regressions.
-Exit code: 0 all gates hold, 1 one fails, 2 the report could not be made.")]
+Logs can have any format that contains the records; other lines are ignored.
+Gates can test parity, parity-low, raw-parity, samples, p50, p90, p95, p99, lost, errors, unknown and regressions.
+Exit codes: 0 all gates pass, 1 a gate fails, 2 the report could not be made.")]
 pub(super) struct Options {
-    /// Logs, also compressed ones (.gz); standard input if there is none or for `-`
+    /// Logs, plain or gzipped; `-` or no file reads standard input
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Write a page to this file, too
+    /// Also write an HTML page to this file
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     /// Print one JSON document instead of text
     #[arg(long)]
     json: bool,
-    /// Exit with 1 unless this holds: `[ROUTE: ]CONDITION[,CONDITION]...`; can be repeated
+    /// Exit with 1 unless all conditions hold: `[ROUTE: ]CONDITION[,CONDITION]...`; can be repeated
     #[arg(long, value_parser = Gate::parse)]
     gate: Vec<Gate>,
-    /// Only this route; can be repeated
+    /// Include only this route; can be repeated
     #[arg(long, value_name = "NAME")]
     route: Vec<String>,
-    /// Only requests from this time on, such as 2026-11-24T08:00:00Z
+    /// Include only requests from this time on, such as 2026-11-24T08:00:00Z
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_rfc3339_weak)]
     since: Option<SystemTime>,
-    /// Only requests before this time
+    /// Include only requests before this time
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_rfc3339_weak)]
     until: Option<SystemTime>,
-    /// Most examples of each difference
+    /// Maximum number of examples per difference
     #[arg(long, value_name = "N", default_value_t = 1)]
     examples: usize,
-    /// What the report is about, as its heading
+    /// Heading of the report
     #[arg(long)]
     title: Option<String>,
 }
@@ -104,7 +104,7 @@ impl Options {
     }
 }
 
-/// Whole or not at all: a page that is being looked at is never half a page.
+/// Replaces the file atomically: a reader never sees half a page.
 fn write(file: &Path, page: &str) -> std::io::Result<()> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut temporary = tempfile::Builder::new().permissions(permissions()).tempfile_in(folder)?;
@@ -113,7 +113,7 @@ fn write(file: &Path, page: &str) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Those of any file: a temporary file is its owner's alone otherwise, and reports are for others.
+/// The permissions of an ordinary file: others read reports, and temporary files are private by default.
 #[cfg(unix)]
 fn permissions() -> std::fs::Permissions {
     std::os::unix::fs::PermissionsExt::from_mode(0o666)

@@ -1,21 +1,21 @@
-//! `crossfade schema`: the JSON Schema of `crossfade.yaml`, for editors. Owns where it goes; what it says is
-//! `crossfade-route`'s.
+//! `crossfade schema`: the JSON Schema of `crossfade.yaml`, for editors. Owns the destination;
+//! `crossfade-route` owns the schema.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-/// Print the JSON Schema of crossfade.yaml, for completion and checks in your editor
+/// Print the JSON Schema of crossfade.yaml for completion and validation in your editor
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   crossfade schema --output crossfade.schema.json
 
-Then let crossfade.yaml begin with this line, as `crossfade init` does:
+Then start crossfade.yaml with this line, as `crossfade init` does:
   # yaml-language-server: $schema=./crossfade.schema.json")]
 pub(super) struct Options {
-    /// Write it to this file instead of standard output
+    /// Write to this file instead of standard output
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! Options for where listener rules come from, for all commands that look at some. Reading the files is the emulator's.
+//! The options that name a source of listener rules, for all commands that use them. The emulator reads the files.
 
 use std::path::{Path, PathBuf};
 
@@ -9,44 +9,44 @@ use crossfade_emulator::source::{self, Loaded};
 use super::environment::Environment;
 use crate::terminal::say;
 
-/// Files that listener rules come from, and what a file cannot know.
+/// Files with listener rules, and values that a file lacks.
 #[derive(clap::Args)]
 pub(super) struct Sources {
-    /// Take listeners, rules and functions from the `alb` events of this Serverless Framework file
+    /// Read listeners, rules and functions from the `alb` events of this Serverless Framework file
     #[arg(long, value_name = "FILE", conflicts_with_all = ["template", "describe_rules"])]
     serverless: Option<PathBuf>,
-    /// Take them from this CloudFormation or SAM template; `osls package` and `cdk synth` write such
+    /// Read them from this CloudFormation or SAM template, such as `osls package` and `cdk synth` write
     #[arg(long, value_name = "FILE", conflicts_with = "describe_rules")]
     template: Option<PathBuf>,
-    /// Take them from what `aws elbv2 describe-rules` prints
+    /// Read them from the output of `aws elbv2 describe-rules`
     #[arg(long, value_name = "FILE")]
     describe_rules: Option<PathBuf>,
-    /// Warn of quotas that AWS has and of what is not emulated, instead of refusing it
+    /// Downgrade AWS quota violations and unsupported features to warnings
     #[arg(long)]
     lenient: bool,
-    /// The stage, for variables of the file; by default what the file says, or `dev`
+    /// Stage for variables in the file [default: the file's, or `dev`]
     #[arg(long, value_name = "NAME")]
     stage: Option<String>,
-    /// The region; by default what the file says, or `us-east-1`
+    /// Region for variables in the file [default: the file's, or `us-east-1`]
     #[arg(long, value_name = "NAME")]
     region: Option<String>,
-    /// A value for `${opt:NAME}`; can be repeated
+    /// Value for `${opt:NAME}`; can be repeated
     #[arg(long = "opt", value_name = "NAME=VALUE", value_parser = pair)]
     options: Vec<(String, String)>,
-    /// A value for `${param:NAME}` or for a parameter of the template; can be repeated
+    /// Value for `${param:NAME}` or for a parameter of the template; can be repeated
     #[arg(long = "param", visible_alias = "parameter", value_name = "NAME=VALUE", value_parser = pair)]
     parameters: Vec<(String, String)>,
 }
 
-/// What a file gives.
+/// The contents of a file with listener rules.
 pub(super) struct Rules {
     pub(super) file: PathBuf,
     pub(super) settings: Settings,
-    /// By which each function may be known.
+    /// All names of each function.
     pub(super) names: Vec<Vec<String>>,
-    /// Variables that each function goes without.
+    /// Environment variables that each function lacks.
     pub(super) left_out: Vec<Vec<String>>,
-    /// What the file has from the environment.
+    /// The environment variables that the file uses.
     pub(super) environment: Environment,
 }
 
@@ -73,7 +73,7 @@ impl Sources {
             (None, Some(file)) => source::cloudformation(file, &options),
             (None, None) => source::describe_rules(file, &options),
         };
-        // What a user looks for is below the last line that was typed.
+        // Below the command line, where a user looks first.
         let Loaded { settings, names, left_out, environment, warnings } =
             loaded.map_err(|error| match error.count() {
                 1 => anyhow!("{error}"),

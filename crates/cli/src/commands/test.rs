@@ -1,6 +1,6 @@
-//! `crossfade test`: the expectations that a configuration holds itself, checked by what `explain` finds out.
+//! `crossfade test`: checks the expectations in a configuration against `explain`.
 //!
-//! Owns the comparison and its report. How an expectation is written is `crossfade-route`'s.
+//! Owns the comparison and its report. `crossfade-route` owns the syntax of expectations.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use super::environment::{Environment, Recorder};
 use super::explain::{Asked, Explanation, LOCALHOST, Outcome, proxy};
 use crate::terminal::print;
 
-/// Run the `tests` of a configuration: requests, and what is to become of them
+/// Run the `tests` of a configuration: requests and their expected routing
 #[derive(clap::Args)]
 #[command(after_help = "\
 A test in the configuration:
@@ -22,16 +22,16 @@ A test in the configuration:
       headers: { cookie: customer_id=42 }
       expect: { route: orders-read, backend: modern, upstream: /v2/orders/7 }
 
-Nothing is sent. Exit code 1 if a test fails.")]
+No request is sent. Exit codes: 0 all tests pass, 1 a test fails, 2 the tests could not run.")]
 pub(super) struct Options {
-    /// The configuration
+    /// Configuration file
     #[arg(value_name = "FILE", default_value = "crossfade.yaml")]
     config: PathBuf,
 }
 
 pub(super) fn run(options: &Options) -> Result<Verdict> {
     let file = options.config.display();
-    // Everything wrong with the file is told here.
+    // Reports all errors of the file.
     let proxy = proxy(&options.config)?;
     let text = std::fs::read_to_string(&options.config).with_context(|| format!("cannot read `{file}`"))?;
     let recorder = Recorder::new(options.config.parent().unwrap_or(&options.config));
@@ -57,7 +57,7 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
     Ok(if failed == 0 { Verdict::Clean } else { Verdict::Findings })
 }
 
-/// A line for each thing that is not as expected, with no value of the environment.
+/// A line for each unmet expectation, without values of the environment.
 fn differences(expected: &Expectation, found: &Explanation, environment: &Environment) -> Vec<String> {
     let sent = match &found.outcome {
         Outcome::Sent(sent) => Some(sent),
@@ -89,7 +89,7 @@ fn differences(expected: &Expectation, found: &Explanation, environment: &Enviro
     let mut different: Vec<String> = different.collect();
     let is_about_target = expected.backend.is_some() || expected.upstream.is_some();
     if let Some(sent) = sent.filter(|sent| is_about_target && sent.target.by_chance) {
-        // Right this time proves nothing.
+        // A match this time proves nothing.
         return vec![environment.hide(&format!("the target is chosen {}", sent.target.why))];
     }
     if let (false, Some(sent)) = (different.is_empty(), sent) {
@@ -98,7 +98,7 @@ fn differences(expected: &Expectation, found: &Explanation, environment: &Enviro
     different
 }
 
-/// A URL, or what else is expected: no value of the environment, and of its query nothing that looks like a secret.
+/// A URL or another expected value, without values of the environment and without secrets in its query.
 fn shown(url: &str, environment: &Environment) -> String {
     let url = environment.hide(url);
     match url.split_once('?') {
@@ -107,7 +107,7 @@ fn shown(url: &str, environment: &Environment) -> String {
     }
 }
 
-/// What follows the authority of a URL.
+/// The part of a URL after the authority.
 fn path_of(url: &str) -> &str {
     let after_scheme = url.find("://").map_or(0, |at| at + 3);
     let path = url.get(after_scheme..).and_then(|rest| rest.find('/')).map_or(url.len(), |at| after_scheme + at);

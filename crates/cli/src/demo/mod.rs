@@ -34,22 +34,22 @@ use crate::certificate::{Authority, LOCAL_NAMES};
 /// Largest request body that a demo back end reads, in bytes; more gets 413. Far above ALB's 1 MiB for a Lambda target.
 pub const MAX_BODY: usize = 16 * 1024 * 1024;
 
-/// A silent client may not hold a task for ever.
+/// A silent client must not occupy a task forever.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Both demo back ends, running until this value is dropped.
 #[derive(Debug)]
 pub struct Demo {
-    /// Where the old system listens; always loopback.
+    /// Address of the old system, on loopback.
     pub legacy: SocketAddr,
-    /// Where the new system listens; always loopback.
+    /// Address of the new system, on loopback.
     pub modern: SocketAddr,
     /// The certificate authority that signed both certificates. They are valid for `localhost`, `127.0.0.1` and `::1`.
     pub ca_pem: String,
     servers: [Server; 2],
 }
 
-/// What reached the two back ends since they were started.
+/// Counters of the two back ends since their start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stats {
     /// The old system.
@@ -58,7 +58,7 @@ pub struct Stats {
     pub modern: BackendStats,
 }
 
-/// What reached one back end since it was started.
+/// Counters of one back end since its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BackendStats {
     /// Connections whose TLS handshake succeeded.
@@ -67,7 +67,7 @@ pub struct BackendStats {
     pub requests: u64,
 }
 
-/// Which of the two systems answers: one program, two slightly different data models, as in a migration.
+/// The two systems: one program, two slightly different data models, as in a migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum System {
     Legacy,
@@ -112,7 +112,7 @@ impl Demo {
         Ok(Demo { legacy: legacy.address, modern: modern.address, ca_pem: authority.pem(), servers: [legacy, modern] })
     }
 
-    /// What reached the back ends so far: how a test sees whether connections are pooled and bodies are sent once.
+    /// Returns the counters, which show whether connections are pooled and bodies are sent once.
     pub fn stats(&self) -> Stats {
         let [legacy, modern] = &self.servers;
         Stats { legacy: legacy.counters.read(), modern: modern.counters.read() }

@@ -1,4 +1,4 @@
-//! What a demo back end answers: a pure function of the request and the time, one arm a path.
+//! The responses of a demo back end: a pure function of the request and the time, one arm per path.
 //!
 //! Owns status, fields and choice of content; the bytes themselves come from `content`, the pages in which the systems
 //! differ are `shop`'s, sockets and waiting belong to `demo`.
@@ -33,7 +33,7 @@ const ENTITY_TAG: &str = "\"crossfade-demo-1\"";
 
 static PICTURE: LazyLock<Bytes> = LazyLock::new(|| content::png().into());
 
-/// How long `/slow?ms=N` waits before it answers: at most a minute; others as the shop says.
+/// Response time: `/slow?ms=N` waits `N` ms, at most a minute; the shop defines the other pages.
 pub(super) fn delay(system: System, uri: &Uri) -> Duration {
     if uri.path() != "/slow" {
         return shop::delay(system, uri);
@@ -272,6 +272,15 @@ mod tests {
         assert_eq!(body, b"");
         assert_eq!(head.headers()[CONTENT_LENGTH], page.len().to_string());
         assert_eq!(head.headers()[CONTENT_TYPE], get.headers()[CONTENT_TYPE]);
+    }
+
+    #[test]
+    fn a_name_in_a_page_stays_text() {
+        for (system, words) in [(System::Legacy, "Call us"), (System::Modern, "Write to us")] {
+            let (_, page) = ask(system, Request::get("/help/\"onload='x'&{}"), b"");
+            let page = String::from_utf8(page).unwrap();
+            assert!(page.contains(&format!("<p>About &quot;onload='x'&amp;{{}}. {words}")), "{page}");
+        }
     }
 
     #[test]

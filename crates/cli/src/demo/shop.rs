@@ -13,10 +13,10 @@ use super::System;
 use super::answer::{Answer, content, json as json_answer, text};
 use crate::html::render;
 
-/// What the new system's search takes, on top of everything.
+/// Extra response time of the new system's search.
 const SLOW_SEARCH: Duration = Duration::from_millis(40);
 
-/// How long an answer takes.
+/// Response time of a page.
 pub(super) fn delay(system: System, uri: &Uri) -> Duration {
     if system == System::Modern && uri.path() == "/search" { SLOW_SEARCH } else { Duration::ZERO }
 }
@@ -77,7 +77,7 @@ fn customer(system: System, id: &str) -> Answer {
     json_answer(&json!({ "id": id, "name": "A. Smith", "newsletter": false }))
 }
 
-/// What is another one each time, in both systems: noise.
+/// Noise: values that change on every request, in both systems.
 fn cart(id: &str, now: SystemTime) -> Value {
     let nanos = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
     json!({ "id": id, "items": [{ "sku": "tea", "count": 2 }], "requestId": format!("{nanos:032x}"), "servedAt": nanos.to_string() })

@@ -17,6 +17,7 @@ use super::page::{bytes, frame, milliseconds, section, status, time};
 use super::rules;
 use super::secrets::Secrets;
 use super::store::Entry;
+use crate::html::table_head;
 use crate::terminal::printable;
 
 /// Differences of a comparison, and back ends that failed first, that are shown.
@@ -258,9 +259,7 @@ fn comparison(secrets: Secrets, record: &Record) -> Markup {
             div.scroll tabindex="0" role="region" aria-label="Differences" {
                 table.differences {
                     caption.unseen { "Differences" }
-                    thead { tr {
-                        @for name in ["Class", "Where", "Primary", "Mirror"] { th scope="col" { (name) } }
-                    } }
+                    (table_head(["Class", "Where", "Primary", "Mirror"].map(|name| (name, ""))))
                     tbody {
                         @for difference in record.differences.iter().take(MOST_DIFFERENCES) {
                             (one_difference(secrets, difference))

@@ -1,4 +1,4 @@
-//! What the list is narrowed to: words of a line such as `orders method:GET -status:2xx is:cold`, and the choices of the
+//! The filter of the list: words of a line such as `orders method:GET -status:2xx is:cold`, and the choices of the
 //! form, which mean the same. Matches what is shown, never what is masked.
 
 use super::secrets::percent_decoded;

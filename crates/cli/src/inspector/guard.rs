@@ -1,4 +1,4 @@
-//! Who may ask for what: the page is for a browser on this machine, and for its own forms.
+//! Access control: the page is for a browser on this machine, and for its own forms.
 //!
 //! A foreign page must not read it (by a name that leads here, DNS rebinding), embed it, or make it do something. What
 //! defends is the `Host` field, which a page cannot choose; what a browser says of the page that asks (`Origin`, Fetch
@@ -10,7 +10,7 @@ use anyhow::{Result, anyhow};
 use crossfade_emulator::guard::is_loopback_host;
 use http::{HeaderMap, Method, StatusCode, header};
 
-/// Why a request is not answered.
+/// The status and the reason of a rejected request.
 #[derive(Debug)]
 pub(super) struct Refusal {
     pub(super) status: StatusCode,
@@ -25,7 +25,7 @@ pub(super) fn random() -> Result<String> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// What holds for every request.
+/// Checks host, origin and method of a request.
 pub(super) fn check(address: SocketAddr, method: &Method, fields: &HeaderMap) -> Result<(), Refusal> {
     let mut hosts = fields.get_all(header::HOST).iter();
     let host = hosts.next().and_then(|host| host.to_str().ok()).unwrap_or_default();

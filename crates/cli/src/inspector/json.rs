@@ -11,13 +11,13 @@ const MOST_INLINE: usize = 72;
 /// A document that is laid out, or as much of it as is shown.
 pub(super) struct Laid {
     pub(super) text: String,
-    /// Whether something was replaced.
+    /// Something was replaced.
     pub(super) is_changed: bool,
-    /// What follows and is not in `text`.
+    /// The rest of the document, which is not in `text`.
     pub(super) rest: Option<Rest>,
 }
 
-/// What of a document is not shown.
+/// The part of a document that is not shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rest {
     Values(usize),
@@ -25,7 +25,7 @@ pub(super) enum Rest {
 }
 
 impl Laid {
-    /// Whether a reader has all of it, as it was sent.
+    /// Returns true if a reader has all of it, as it was sent.
     pub(super) fn is_as_sent(&self) -> bool {
         !self.is_changed && self.rest.is_none()
     }
@@ -37,11 +37,11 @@ impl Laid {
     }
 }
 
-/// What is replaced, and how.
+/// The replacements in a document.
 pub(super) struct Masks<'a> {
     /// Asked once for each name.
     pub(super) is_secret: &'a dyn Fn(&str) -> bool,
-    /// What replaces a scalar, of which this is the text in the document, such as `"a\n"` or `1.0`.
+    /// Returns the replacement of a scalar. Its argument is the text in the document, such as `"a\n"` or `1.0`.
     pub(super) replace: &'a dyn Fn(&Path, &str) -> Option<String>,
 }
 
@@ -57,7 +57,7 @@ impl Path {
         self.names.iter().map(|(name, _)| name.as_str())
     }
 
-    /// Whether one of them is that of a secret.
+    /// Returns true if one of the names is that of a secret.
     pub(super) fn is_secret(&self) -> bool {
         self.secrets > 0
     }
@@ -194,7 +194,7 @@ impl Writer {
     }
 }
 
-/// Whether these are the rest of an array of few, short scalars.
+/// Returns true for the rest of an array of few, short scalars.
 fn is_short(tokens: Tokens<'_>) -> bool {
     let mut length = 0;
     for token in tokens {
@@ -222,7 +222,7 @@ impl<'d> Tokens<'d> {
         Tokens { document, at: 0 }
     }
 
-    /// How many values begin here or later.
+    /// Counts the values that begin here or later.
     fn values(self) -> usize {
         self.fold(0_usize, |count, token| match token {
             "}" | "]" | "," => count,

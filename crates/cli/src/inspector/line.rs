@@ -1,4 +1,4 @@
-//! What our function's log says of a request: its access line, and what came of each copy. The formats are
+//! The lines of our function's log on a request: its access line, and the comparison of each copy. The formats are
 //! `crossfade-journal`'s, which the function writes.
 
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crossfade_journal::AccessRecord;
 use crossfade_journal::comparison::Record;
 
-/// How the lines begin that are looked at.
+/// The beginnings of the lines that are read.
 const BEGINNINGS: [&str; 2] = [r#"{"type":"access","#, r#"{"type":"compare","#];
 
 /// A line of the function's log that tells of a request.
@@ -20,7 +20,7 @@ pub(super) enum Line {
 pub(super) type Access = AccessRecord<'static>;
 
 impl Line {
-    /// Whether a line is worth parsing.
+    /// Returns true if a line is worth parsing.
     pub(super) fn is_one(text: &str) -> bool {
         BEGINNINGS.iter().any(|beginning| text.starts_with(beginning))
     }

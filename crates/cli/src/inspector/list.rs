@@ -11,6 +11,7 @@ use super::Shared;
 use super::filter::Filter;
 use super::page::{frame, milliseconds, status, time};
 use super::store::{Entry, Mark};
+use crate::html::table_head;
 
 /// Rows of a page, and of the live list.
 pub(super) const MOST_ROWS: usize = 200;
@@ -53,17 +54,10 @@ pub(super) fn page(shared: &Shared, filter: &Filter, before: Option<u64>) -> Mar
             table #list data-live=(before.is_none()) data-run=(shared.run) data-clock=(part.clock) data-known=(part.seen)
                 data-most=(MOST_ROWS) data-query=(filter.query()) {
                 caption.unseen { "Requests, newest first; times are UTC" }
-                thead {
-                    tr {
-                        th scope="col" { "Time" }
-                        th scope="col" { "Method" }
-                        th.what scope="col" { "Request" }
-                        th scope="col" { "Status" }
-                        th.wide scope="col" { "Rule" }
-                        th.wide scope="col" { "Answered by" }
-                        th.number scope="col" { "Duration" }
-                    }
-                }
+                (table_head([
+                    ("Time", ""), ("Method", ""), ("Request", "what"), ("Status", ""), ("Rule", "wide"),
+                    ("Answered by", "wide"), ("Duration", "number"),
+                ]))
                 tbody { @for entry in &part.entries { (row(shared, entry)) } }
             }
             @if part.entries.is_empty() {

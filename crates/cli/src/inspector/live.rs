@@ -1,5 +1,5 @@
-//! What happens while a page is open, as Server-Sent Events (HTML, "Server-sent events"): a few rows a few times a second,
-//! the newest ones, and how many there were. A browser gets no more than it can show, whatever comes.
+//! Changes while a page is open, as Server-Sent Events (HTML, "Server-sent events"): a few rows a few times a second, the
+//! newest ones, and their number. A browser gets no more than it can show, whatever comes.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -21,7 +21,7 @@ pub(super) const MOST_ROWS: usize = 8;
 /// A silent connection is spoken on, so that a browser that is gone is noticed.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// What a page knows already.
+/// The state that a page has: a clock and the newest id.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Known {
     pub(super) clock: u64,

@@ -39,18 +39,18 @@ use line::Line;
 pub(crate) use secrets::Secrets;
 use store::Store;
 
-/// Where it listens if nobody says otherwise and nobody else does.
+/// The port without `--inspect`, unless another program has it.
 const USUAL_PORT: u16 = 8081;
 /// Notices that may wait for the inspector; a request takes two or three.
 const QUEUE: usize = 4096;
 /// Bytes of messages and lines that may wait; what comes while there are more is kept without its messages, lines are not.
 const QUEUED_BYTES: usize = 32 * 1024 * 1024;
 
-/// What is emulated, as far as pages tell of it.
+/// The part of the emulated settings that pages show.
 pub(crate) struct Setup {
     listeners: Vec<Listener>,
     target_groups: Vec<TargetGroup>,
-    /// Whether the function is ours and writes lines that tell of a request.
+    /// The function is ours and writes log lines for its requests.
     own_function: bool,
     secrets: Secrets,
 }
@@ -70,13 +70,13 @@ impl Setup {
     }
 }
 
-/// What all parts of a running inspector have in common.
+/// The state that all parts of a running inspector share.
 struct Shared {
     setup: Setup,
     /// Of the emulator's listeners.
     listeners: Vec<SocketAddr>,
     address: SocketAddr,
-    /// What a form must bring, and the name of this run. Random.
+    /// The token that a form must bring, and the name of this run. Both are random.
     token: String,
     run: String,
     store: Mutex<Store>,
@@ -95,25 +95,25 @@ impl Shared {
     }
 }
 
-/// What goes through the queue.
-enum Noted {
+/// An item of the queue.
+enum Queued {
     Exchange(Box<Exchange>),
     Text(String),
 }
 
-impl Noted {
+impl Queued {
     /// Bytes of messages, or of a line.
     fn size(&self) -> usize {
         match self {
-            Noted::Exchange(exchange) => store::size(exchange),
-            Noted::Text(line) => line.len(),
+            Queued::Exchange(exchange) => store::size(exchange),
+            Queued::Text(line) => line.len(),
         }
     }
 }
 
 /// A running inspector; it ends when dropped.
 pub(crate) struct Inspector {
-    queue: Sender<Noted>,
+    queue: Sender<Queued>,
     shared: Arc<Shared>,
     _tasks: JoinSet<()>,
 }
@@ -165,7 +165,7 @@ impl Inspector {
 
     /// Takes what it wants of a notice, and the messages out of it. Never waits: what has no room is counted.
     pub(crate) fn tell(&self, notice: &mut Notice) {
-        let noted = match notice {
+        let queued = match notice {
             Notice::Exchange(exchange) => {
                 let messages = exchange.messages.take();
                 let mut exchange = exchange.clone();
@@ -176,7 +176,7 @@ impl Inspector {
                     exchange.messages = None;
                     self.shared.queued.fetch_sub(size - store::size(&exchange), Ordering::Relaxed);
                 }
-                Noted::Exchange(exchange)
+                Queued::Exchange(exchange)
             }
             Notice::FunctionLine { line, .. } if self.shared.setup.own_function && Line::is_one(line) => {
                 let before = self.shared.queued.fetch_add(line.len(), Ordering::Relaxed);
@@ -185,15 +185,15 @@ impl Inspector {
                     self.shared.lost_lines.fetch_add(1, Ordering::Relaxed);
                     return;
                 }
-                Noted::Text(line.clone())
+                Queued::Text(line.clone())
             }
             _ => return,
         };
-        if let Err(TrySendError::Full(noted) | TrySendError::Closed(noted)) = self.queue.try_send(noted) {
-            self.shared.queued.fetch_sub(noted.size(), Ordering::Relaxed);
-            let lost = match noted {
-                Noted::Exchange(_) => &self.shared.lost,
-                Noted::Text(_) => &self.shared.lost_lines,
+        if let Err(TrySendError::Full(queued) | TrySendError::Closed(queued)) = self.queue.try_send(queued) {
+            self.shared.queued.fetch_sub(queued.size(), Ordering::Relaxed);
+            let lost = match queued {
+                Queued::Exchange(_) => &self.shared.lost,
+                Queued::Text(_) => &self.shared.lost_lines,
             };
             lost.fetch_add(1, Ordering::Relaxed);
         }
@@ -201,30 +201,30 @@ impl Inspector {
 }
 
 /// From the queue to the store.
-async fn keep(shared: Arc<Shared>, mut inbox: Receiver<Noted>) {
+async fn keep(shared: Arc<Shared>, mut inbox: Receiver<Queued>) {
     let mut batch = Vec::new();
     while inbox.recv_many(&mut batch, 64).await > 0 {
         // Parsing and masking before the lock is taken, so that pages wait for nothing.
-        let mut ready = Vec::with_capacity(batch.len());
-        for noted in batch.drain(..) {
-            shared.queued.fetch_sub(noted.size(), Ordering::Relaxed);
-            match noted {
-                Noted::Exchange(exchange) => ready.push(Ready::Exchange(exchange)),
-                Noted::Text(text) => ready.extend(Line::parse(&text).map(Ready::Line)),
+        let mut parsed = Vec::with_capacity(batch.len());
+        for queued in batch.drain(..) {
+            shared.queued.fetch_sub(queued.size(), Ordering::Relaxed);
+            match queued {
+                Queued::Exchange(exchange) => parsed.push(Parsed::Exchange(exchange)),
+                Queued::Text(text) => parsed.extend(Line::parse(&text).map(Parsed::Line)),
             }
         }
         let mut store = shared.store();
-        for ready in ready {
-            match ready {
-                Ready::Exchange(exchange) => store.add(*exchange, shared.setup.secrets),
-                Ready::Line(line) => store.add_line(line),
+        for parsed in parsed {
+            match parsed {
+                Parsed::Exchange(exchange) => store.add(*exchange, shared.setup.secrets),
+                Parsed::Line(line) => store.add_line(line),
             }
         }
     }
 }
 
-/// What the store takes.
-enum Ready {
+/// An item for the store, parsed.
+enum Parsed {
     Exchange(Box<Exchange>),
     Line(Line),
 }

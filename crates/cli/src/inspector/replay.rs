@@ -19,9 +19,9 @@ use tokio::time::{Instant, sleep, timeout};
 use super::Shared;
 use super::store::Entry;
 
-/// How long somebody waits for the page of a replay; the request goes on after that.
+/// The longest wait for the page of a replay; the request goes on after that.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How long the access line of a replay may take once the answer is there.
+/// The longest wait for the access line of a replay after its answer.
 const LINE_PATIENCE: Duration = Duration::from_millis(300);
 /// The longest that a function may take, and a little more.
 const LONGEST: Duration = Duration::from_secs(960);
@@ -57,7 +57,8 @@ pub(super) async fn replay(shared: &Shared, entry: &Entry) -> Result<Option<u64>
     Ok(arrived(shared, own).await)
 }
 
-/// Whether all that decides about the answer is kept: not of what was no HTTP, nor of a body that was refused.
+/// Returns true if everything that decides about the answer is kept. It is not for malformed requests and for bodies that were
+/// rejected.
 pub(super) fn can_be_repeated(entry: &Entry) -> bool {
     let (exchange, Some(messages)) = (&entry.exchange, entry.messages()) else { return false };
     let length = messages.request_fields.get("content-length").and_then(|length| length.to_str().ok()?.parse().ok());

@@ -8,6 +8,7 @@ use maud::{Markup, html};
 use super::Shared;
 use super::page::{self, status};
 use super::store::Entry;
+use crate::html::table_head;
 
 /// Rules that are shown unfolded.
 const MOST_OPEN: usize = 12;
@@ -84,7 +85,7 @@ fn table(shared: &Shared, exchange: &Exchange, rules: &[Rule]) -> Markup {
             div.scroll tabindex="0" role="region" aria-label="Rules" {
                 table {
                     caption.unseen { "Rules and how their conditions came out" }
-                    thead { tr { @for name in ["Rule", "Condition", "Outcome"] { th scope="col" { (name) } } } }
+                    (table_head(["Rule", "Condition", "Outcome"].map(|name| (name, ""))))
                     @for rule in rules {
                         @let failed = exchange.passed_over.iter().find(|(priority, _)| *priority == rule.priority);
                         @if failed.is_some() || exchange.rule == RuleRef::Priority(rule.priority) {

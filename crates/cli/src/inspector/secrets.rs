@@ -1,7 +1,7 @@
-//! What is shown of messages: everything but what looks like a secret. What looks like one is `crossfade-journal`'s to
-//! say; here is where it is looked for: fields, paths and queries, JSON, forms, other text.
+//! Redaction of messages: everything is shown except what looks like a secret. `crossfade-journal` defines what looks like
+//! one; this module looks for it in fields, paths and queries, JSON, forms and other text.
 //!
-//! What cannot be read cannot be looked through, and is not shown.
+//! Content that cannot be read cannot be searched, and is not shown.
 
 use std::io::Read;
 
@@ -10,7 +10,7 @@ use crossfade_rule::Condition;
 
 use super::json::{self, Laid, Masks, Path, Rest};
 
-/// What a compressed body is unpacked to at most.
+/// The most bytes that a compressed body is unpacked to.
 const MOST_UNPACKED: u64 = 2 * 1024 * 1024;
 /// The most bytes of a document that are looked through and shown; and how far a word may go on behind that.
 pub(super) const MOST_SHOWN: usize = 200_000;
@@ -20,7 +20,7 @@ const LONGEST_NAME: usize = 256;
 /// Names whose values are ids made for logs, however they look.
 const PLAIN_NAMES: [&str; 6] =
     ["x-amzn-trace-id", "x-amzn-requestid", "x-request-id", "traceparent", "targetGroupArn", "x-amzn-tls-cipher-suite"];
-/// How tokens of well-known services begin.
+/// The beginnings of the tokens of well-known services.
 const TOKENS: [&str; 12] =
     ["AKIA", "ASIA", "AIza", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "sk_live_", "sk-"];
 
@@ -237,7 +237,7 @@ impl Secrets {
         Some(all)
     }
 
-    /// What replaces a scalar of a JSON document.
+    /// Returns the replacement of a scalar of a JSON document.
     fn member(self, path: &Path, scalar: &str) -> Option<String> {
         if path.is_secret() {
             // `null`, `true` and `false` give nothing away.
@@ -327,7 +327,7 @@ impl Secrets {
     }
 }
 
-/// What an event or a reply says of its body.
+/// The members of an event or a reply that describe its body.
 struct Envelope {
     is_base64_encoded: bool,
     content_type: String,
@@ -376,7 +376,7 @@ fn unpacked(body: &[u8]) -> Option<Vec<u8>> {
     (unpacked.len() as u64 <= MOST_UNPACKED).then_some(unpacked)
 }
 
-/// What a form would read: `%XX` and `+`; anything else stays.
+/// Decodes `%XX` and `+` as a form would; anything else stays.
 pub(super) fn percent_decoded(text: &str) -> String {
     let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
     let sent = text.as_bytes();
@@ -648,7 +648,7 @@ mod tests {
         assert!(matches!(MASKED.content("", "", &[b'a'; 1 << 20]), Content::NotShown(_)));
     }
 
-    /// Documents that once took a time that grew with the square of their length: each is done in one go. // T23
+    /// Documents that once took a time that grew with the square of their length: each is done in one go.
     #[test]
     fn no_document_takes_long() {
         let started = std::time::Instant::now();

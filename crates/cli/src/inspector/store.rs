@@ -35,7 +35,7 @@ pub(super) struct Entry {
     bytes: usize,
 }
 
-/// What the list shows of a request and the filter looks at, without secrets.
+/// The text of a request for the list and the filter, without secrets.
 pub(super) struct Shown {
     pub(super) host: String,
     pub(super) target: String,
@@ -43,7 +43,7 @@ pub(super) struct Shown {
     pub(super) text: String,
 }
 
-/// What stands out about a request.
+/// A flag of a request in the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mark {
     Error,
@@ -92,7 +92,7 @@ impl Entry {
     }
 }
 
-/// What a request takes.
+/// The bytes of memory that the messages of a request take.
 pub(super) fn size(exchange: &Exchange) -> usize {
     let Some(messages) = exchange.messages.as_deref() else { return 0 };
     let fields = |fields: &http::HeaderMap| fields.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
@@ -124,20 +124,20 @@ pub(super) struct Store {
 pub(super) struct Part {
     /// Newest first.
     pub(super) entries: Vec<Entry>,
-    /// How many match, of all that are kept.
+    /// The number of kept entries that match.
     pub(super) matching: usize,
     pub(super) kept: usize,
-    /// How many have come.
+    /// The number of requests so far, kept or not.
     pub(super) seen: u64,
     pub(super) has_older: bool,
     pub(super) clock: u64,
 }
 
-/// What has changed since somebody looked.
+/// The changes since a clock.
 pub(super) struct News {
     /// The newest of what is new or changed and matches, newest first.
     pub(super) entries: Vec<Entry>,
-    /// How many that match are new.
+    /// The number of new entries that match.
     pub(super) new: u64,
     pub(super) seen: u64,
     pub(super) kept: usize,
@@ -255,7 +255,7 @@ impl Store {
         part
     }
 
-    /// What is new since the clock and the id that somebody knows.
+    /// The changes since a clock; entries with an id above `known` count as new.
     pub(super) fn news(&self, matches: impl Fn(&Entry) -> bool, since: u64, known: u64, most: usize) -> News {
         let mut news =
             News { entries: Vec::new(), new: 0, seen: self.last_id, kept: self.entries.len(), clock: self.clock };

@@ -4,9 +4,11 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use crossfade_emulator::{Action, Function, Messages, Rule, RuleRef, Waiting};
+use crossfade_emulator::{
+    Action, Forward, Function, Messages, Redirect, Rule, RuleRef, Transformed, Transforms, Waiting, WeightedGroup,
+};
 use crossfade_event::HeaderMode;
-use crossfade_rule::Condition;
+use crossfade_rule::{Condition, Regex, Rewrite};
 use crossfade_testkit::authority::Identity;
 use crossfade_testkit::tls;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -364,13 +366,63 @@ async fn hostile_messages_stay_text() {
         render(list::page(&inspector.shared, &hostile, None)),
         live,
     ];
-    for page in &pages {
-        assert!(page.contains("&lt;img src=x onerror"), "{page}");
-        for raw in ["<script>alert", "<img", "onerror=alert(1)>", "\u{202e}", "\u{1b}", "\"'>"] {
-            assert!(!page.contains(raw), "{raw}: {page}");
-        }
-    }
+    pages.iter().for_each(|page| is_all_text(page));
     assert!(pages[1].contains("the request has <code>&lt;/script&gt;"), "{}", pages[1]);
+}
+
+/// What others wrote is on the page, and none of it is markup, an attribute or the target of a link.
+fn is_all_text(page: &str) {
+    assert!(page.contains("&lt;img src=x onerror"), "{page}");
+    for raw in ["<script>alert", "<img", "onerror=alert(1)>", "\u{202e}", "\u{1b}", "\"'>"] {
+        assert!(!page.contains(raw), "{raw}: {page}");
+    }
+    for part in page.split("href=\"").skip(1) {
+        assert!(part.starts_with(['/', '#']), "a link elsewhere: {part}");
+    }
+    for part in page.split(" action=\"").skip(1) {
+        assert!(part.starts_with('/'), "a form for elsewhere: {part}");
+    }
+}
+
+/// The same of what the files of rules hold: names, rewrites and the targets of redirects.
+#[tokio::test]
+async fn hostile_settings_stay_text() {
+    let redirect = Redirect {
+        protocol: "javascript".to_owned(),
+        host: HOSTILE.to_owned(),
+        port: String::new(),
+        path: HOSTILE.to_owned(),
+        query: HOSTILE.to_owned(),
+        status: http::StatusCode::FOUND,
+    };
+    let group = |weight| WeightedGroup { group: 0, weight };
+    let several = Forward { targets: vec![group(1), group(2)], stickiness: Some(Duration::from_secs(60)) };
+    for action in [Action::forward_to(0), Action::Forward(several), Action::Redirect(redirect)] {
+        let function = Function::new(HOSTILE, vec!["true".to_owned()]);
+        let mut settings = Settings::forward_all(HeaderMode::Multi, function);
+        settings.target_groups[0].name = HOSTILE.to_owned();
+        settings.listeners[0].name = HOSTILE.to_owned();
+        let regex = || Regex::new("<script>alert.1.</script>(\"'>)").unwrap();
+        let rewrite = || Some(Rewrite::new(regex(), HOSTILE).unwrap());
+        settings.listeners[0].rules.push(Rule {
+            priority: 10,
+            conditions: vec![Condition::header("x-a", ["\"'><script>alert*"]).unwrap()],
+            transforms: Transforms { url: rewrite(), host: rewrite() },
+            action,
+            origin: HOSTILE.to_owned(),
+        });
+        let inspector = start_with(settings, true).await;
+        let transformed =
+            Transformed { host: Some(HOSTILE.to_owned()), uri: Some(HOSTILE.to_owned()), status: "TransformSuccess" };
+        let rule = RuleRef::Priority(10);
+        let target = format!("javascript:{HOSTILE}");
+        tell(&inspector, Exchange { rule, transformed: Some(transformed), ..exchange("GET", &target) });
+        seen(&inspector, 1).await;
+        let page = get(&inspector, "/requests/1").await;
+        is_all_text(&page);
+        assert!(page.contains("Host rewrite") && page.contains("Became"), "{page}");
+        is_all_text(&get(&inspector, "/").await);
+    }
 }
 
 /// Each place where a secret may stand, with and without `--show-secrets`.

@@ -11,12 +11,24 @@ use maud::{DOCTYPE, Markup, html};
 
 use super::text::{headline, interval, verdict};
 use super::{Report, charts};
-use crate::html::{render, style_sheet};
+use crate::html::{render, style_sheet, table_head};
 use crate::terminal::printable;
 
 /// Endpoints with details, and differences in the chart; all are in `--json`.
 const DETAILED: usize = 200;
 const BARS: usize = 12;
+/// The table of routes and endpoints; a narrow screen has no room for the wide ones.
+const COLUMNS: [(&str, &str); 9] = [
+    ("Endpoint", ""),
+    ("Parity", ""),
+    ("95 % interval", "wide"),
+    ("Compared", ""),
+    ("p95 old", "wide"),
+    ("p95 new", "wide"),
+    ("Change", ""),
+    ("Errors", "wide"),
+    ("Lost", "wide"),
+];
 
 /// The whole page.
 pub(crate) fn page(report: &Report) -> String {
@@ -228,19 +240,7 @@ fn table(report: &Report) -> Markup {
             p.lead { "The worst first." }
             div.scroll tabindex="0" {
                 table {
-                    thead {
-                        tr {
-                            th scope="col" { "Endpoint" }
-                            th scope="col" { "Parity" }
-                            th.wide scope="col" { "95 % interval" }
-                            th scope="col" { "Compared" }
-                            th.wide scope="col" { "p95 old" }
-                            th.wide scope="col" { "p95 new" }
-                            th scope="col" { "Change" }
-                            th.wide scope="col" { "Errors" }
-                            th.wide scope="col" { "Lost" }
-                        }
-                    }
+                    (table_head(COLUMNS))
                     tbody {
                         @if report.routes.len() > 1 {
                             @for route in &report.routes {
@@ -343,9 +343,7 @@ fn detail(number: usize, endpoint: &Endpoint) -> Markup {
         @if !endpoint.differences.is_empty() {
             div.scroll tabindex="0" {
                 table {
-                    thead { tr {
-                        @for name in ["Difference", "Count", "Share", "Noise"] { th scope="col" { (name) } }
-                    } }
+                    (table_head(["Difference", "Count", "Share", "Noise"].map(|name| (name, ""))))
                     tbody {
                         @for difference in &endpoint.differences {
                             tr {

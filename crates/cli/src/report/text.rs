@@ -8,7 +8,7 @@ use crossfade_parity::{Difference, Endpoint, Judgement, MIN_SELF_COMPARED, Mark,
 use super::Report;
 use crate::terminal::printable;
 
-/// How many endpoints, and differences of each, are shown; `--html` and `--json` have all.
+/// The most endpoints, and differences of each, that are shown; `--html` and `--json` have all.
 const ENDPOINTS: usize = 30;
 const DIFFERENCES: usize = 10;
 /// Columns of the first one in a table.
@@ -306,7 +306,7 @@ pub(crate) fn name(endpoint: &Endpoint) -> String {
     format!("{} {}", cell(&endpoint.method), cell(&endpoint.endpoint))
 }
 
-/// How and where answers differ.
+/// The class of a difference and its place, as `missing /phone`.
 pub(crate) fn what(difference: &Difference) -> String {
     let (class, pointer) = (difference.class.as_str(), cell(&difference.pointer));
     if class == pointer { pointer } else { format!("{class} {pointer}") }

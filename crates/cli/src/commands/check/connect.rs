@@ -1,5 +1,6 @@
-//! `crossfade check --connect`: a look at each back end over the network, from where the command runs. Owns what is shown of
-//! it and which of it is a finding; connections are made by `crossfade-proxy`, as those of requests are.
+//! `crossfade check --connect`: connects to each back end from this machine.
+//!
+//! Owns the output and which results are findings. `crossfade-proxy` makes the connections, as it does for requests.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -16,25 +17,25 @@ use x509_parser::prelude::FromDer;
 
 use crate::terminal::printable;
 
-/// A response that takes longer is not waited for.
+/// Longest wait for a response.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Back ends that are looked at side by side.
+/// Back ends that are contacted concurrently.
 const AT_ONCE: usize = 16;
-/// A certificate that ends sooner than this is a warning: most authorities renew a third of the lifetime before it ends.
+/// A certificate that expires sooner is a warning: most authorities renew after two thirds of the lifetime.
 const SOON: Duration = Duration::from_secs(30 * DAY);
 const DAY: u64 = 24 * 60 * 60;
 
-/// A back end and what its destinations showed.
+/// A back end and the results for its destinations.
 pub(super) struct Look {
     backend: Arc<Backend>,
     probes: Vec<Probe>,
 }
 
-/// Looks at every back end. `host` stands for that of a client; without one, that of `publicUrl` does.
+/// Contacts every back end with the client's `host`, by default the host of `publicUrl`.
 ///
 /// # Errors
 ///
-/// If there is no runtime for it. What is wrong with a back end is a finding.
+/// If the runtime cannot start. Problems of a back end are findings.
 pub(super) fn look(proxy: Proxy, host: Option<&HeaderValue>) -> Result<Vec<Look>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.context("cannot open connections")?.block_on(look_at_all(Arc::new(proxy), host))
@@ -56,16 +57,17 @@ async fn look_at_all(proxy: Arc<Proxy>, host: Option<&HeaderValue>) -> Result<Ve
         });
     }
     looks.extend(at_work.join_all().await.into_iter().map(Ok));
-    let mut looks = looks.into_iter().collect::<Result<Vec<_>, _>>().context("a look at a back end broke off")?;
+    let mut looks =
+        looks.into_iter().collect::<Result<Vec<_>, _>>().context("a connection check ended unexpectedly")?;
     looks.sort_by_key(|(index, _)| *index);
     Ok(looks.into_iter().map(|(_, look)| look).collect())
 }
 
 impl Look {
-    /// What is wrong, or soon will be.
+    /// Current problems, and certificates that expire soon.
     pub(super) fn findings(&self, now: SystemTime) -> Vec<Diagnostic> {
         let is_reached = |probe: &Probe| matches!(&probe.outcome, Ok(Reached { answer: Ok(_), .. }));
-        // The next destination takes the place of one that cannot be reached.
+        // A request uses the next destination if one cannot be reached.
         let unreached = if self.probes.iter().any(is_reached) { Severity::Warning } else { Severity::Error };
         self.probes.iter().flat_map(|probe| self.findings_at(probe, unreached, now)).collect()
     }
@@ -87,9 +89,9 @@ impl Look {
         let mut findings = Vec::new();
         for certificate in reached.tls.iter().flat_map(certificates) {
             let message = match certificate.not_after.duration_since(now) {
-                Ok(left) if left < SOON => format!("its certificate ends {}", certificate.end(now)),
+                Ok(left) if left < SOON => format!("its certificate expires {}", certificate.end(now)),
                 Ok(_) => continue,
-                Err(_) => format!("its certificate ended {}", certificate.end(now)),
+                Err(_) => format!("its certificate expired {}", certificate.end(now)),
             };
             findings.push(finding(Severity::Warning, format!("{message}: {}", certificate.subject), None));
         }
@@ -97,17 +99,18 @@ impl Look {
         match &reached.answer {
             Err(error) => findings.push(finding(unreached, error.to_string(), None)),
             Ok(Answer { status, .. }) if status.as_u16() == 421 => {
-                let message = format!("it answers 421 (Misdirected Request) to the Host `{host}`");
+                let message = format!("it responds with 421 (Misdirected Request) to the Host `{host}`");
                 let hint = "set `hostHeader` to a host that it serves";
                 findings.push(finding(Severity::Error, message, Some(hint)));
             }
             Ok(Answer { status, .. }) if !(200..500).contains(&status.as_u16()) => {
-                let message = format!("it answers {status} to `HEAD`");
-                findings.push(finding(Severity::Warning, message, Some("see the log of the back end")));
+                let message = format!("it responds with {status} to `HEAD`");
+                findings.push(finding(Severity::Warning, message, Some("see the back end's log")));
             }
             Ok(Answer { status, .. }) if status.as_u16() == 400 => {
-                let message = format!("it answers 400 (Bad Request) to `HEAD` with the Host `{host}`");
-                let hint = "if it serves certain hosts only (Django: `ALLOWED_HOSTS`), add this one there, or set `hostHeader`";
+                let message = format!("it responds with 400 (Bad Request) to `HEAD` with the Host `{host}`");
+                let hint =
+                    "if it serves only certain hosts (Django: `ALLOWED_HOSTS`), add this one, or set `hostHeader`";
                 findings.push(finding(Severity::Warning, message, Some(hint)));
             }
             Ok(_) => {}
@@ -150,11 +153,11 @@ impl Look {
         text
     }
 
-    /// The `Host` that the back end got, and where it is from.
+    /// The `Host` that the back end received, with a note if requests will have another one.
     fn host(&self, probe: &Probe) -> String {
         let host = String::from_utf8_lossy(probe.host.as_bytes());
         let is_unknown = self.backend.host_header == HostHeader::Preserve && probe.host == self.backend.authority;
-        let note = if is_unknown { "; requests have the client's, which `--host` names" } else { "" };
+        let note = if is_unknown { "; requests have the client's Host: name it with `--host`" } else { "" };
         format!("{host}{note}")
     }
 
@@ -196,7 +199,7 @@ fn probe_json(probe: &Probe) -> Value {
     members
 }
 
-/// What is shown of a certificate.
+/// The displayed parts of a certificate.
 struct Certificate {
     subject: String,
     issuer: String,
@@ -204,7 +207,7 @@ struct Certificate {
 }
 
 impl Certificate {
-    /// A certificate that the TLS library took and this one cannot read is left out.
+    /// `None` if the TLS library accepted a certificate that this parser cannot read.
     fn read(der: &[u8]) -> Option<Self> {
         let (_, certificate) = X509Certificate::from_der(der).ok()?;
         Some(Certificate {
@@ -222,7 +225,7 @@ impl Certificate {
         json!({ "subject": self.subject, "issuer": self.issuer, "not_after": date(self.not_after) })
     }
 
-    /// Its last day, and how far away that is.
+    /// Its last day, and the number of days until or since then.
     fn end(&self, now: SystemTime) -> String {
         let days = |duration: Duration| super::counted((duration.as_secs() / DAY) as usize, "day");
         let distance = match self.not_after.duration_since(now) {
@@ -233,7 +236,7 @@ impl Certificate {
     }
 }
 
-/// An instant that dates can be written of: from 1970 to 9999.
+/// A time from 1970 to 9999, the range that dates can show.
 fn at(seconds: i64) -> Option<SystemTime> {
     const END_OF_9999: u64 = 253_402_300_799;
     let seconds = u64::try_from(seconds).ok().filter(|seconds| *seconds <= END_OF_9999)?;

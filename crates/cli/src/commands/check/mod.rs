@@ -1,7 +1,7 @@
-//! `crossfade check`: everything that is wrong with a configuration, told before anybody deploys it.
+//! `crossfade check`: all errors and warnings of a configuration before it is deployed.
 //!
-//! Owns how findings are shown and what the exit code says of them. What counts as a finding is decided by
-//! `crossfade-route`, by the proxy where it cannot start, and with `--connect` by `connect`.
+//! Owns the output and the exit code. Findings come from `crossfade-route`, from the proxy if it cannot start, and with
+//! `--connect` from `connect`.
 
 mod connect;
 
@@ -21,7 +21,7 @@ use self::connect::Look;
 use super::Verdict;
 use crate::terminal::{print, print_json};
 
-/// Check a crossfade.yaml: all mistakes at once, each with its line and what to do
+/// Check a crossfade.yaml and report all errors at once, each with its line and a hint
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -30,27 +30,27 @@ Examples:
   crossfade check --json | jq -r '.findings[].message'
   crossfade check --connect --deny-warnings                before a deployment, from the function's network
 
-With `--connect` it also connects to each back end, from where it runs, as the function would: it trusts `SSL_CERT_FILE`
-besides the public authorities, and sends one `HEAD` for the base path to each of the back end's `addresses`. A back end
-that cannot be reached, or answers 421 to the `Host` that it would get, is an error. A warning: one of several addresses
-that cannot be reached, a certificate that ends within 30 days, a 400, a 5xx.
+`--connect` connects from this machine to each back end, as the function would: it trusts `SSL_CERT_FILE` in addition to
+the public authorities, and sends one `HEAD` for the base path to each of the back end's `addresses`. A back end that
+cannot be reached, or that responds with 421 to its `Host`, is an error. One unreachable address of several, a
+certificate that expires within 30 days, a 400 and a 5xx are warnings.
 
-Files that the configuration names are read from its folder, `${env:NAME}` comes from this shell's environment.
-Findings are on standard output. Exit code: 0 no errors, 1 errors, 2 the check could not run.")]
+Relative paths in the configuration start at its folder. `${env:NAME}` comes from this shell's environment.
+Findings go to standard output. Exit codes: 0 no errors, 1 errors, 2 the check could not run.")]
 pub(super) struct Options {
-    /// The configuration
+    /// Configuration file
     #[arg(value_name = "FILE", default_value = "crossfade.yaml")]
     file: PathBuf,
     /// Print one JSON document instead of text
     #[arg(long)]
     json: bool,
-    /// Exit with 1 for warnings, too
+    /// Exit with 1 for warnings as well
     #[arg(long)]
     deny_warnings: bool,
-    /// Connect to each back end: address, TLS, certificates, time, and whether it accepts the Host
+    /// Connect to each back end: check address, TLS, certificates, latency and Host
     #[arg(long)]
     connect: bool,
-    /// The Host of the clients, for `hostHeader: preserve` [default: that of `publicUrl`]
+    /// Host that clients send, for `hostHeader: preserve` [default: the host of `publicUrl`]
     #[arg(long, value_name = "HOST", requires = "connect")]
     host: Option<HeaderValue>,
 }
@@ -67,7 +67,7 @@ struct Report {
     findings: Diagnostics,
     backends: usize,
     routes: usize,
-    /// Without `--connect`, and where the configuration has errors, there are none.
+    /// Empty without `--connect`, and if the configuration has errors.
     looks: Vec<Look>,
     now: SystemTime,
 }
@@ -76,7 +76,7 @@ impl Report {
     fn of(Options { file, connect, host, .. }: &Options) -> Result<Report> {
         let bytes = match fs::read(file) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                bail!("cannot read `{}`: {error}\n  hint: `crossfade init` writes a file to begin with", file.display())
+                bail!("cannot read `{}`: {error}\n  hint: `crossfade init` writes a starter file", file.display())
             }
             read => read.with_context(|| format!("cannot read `{}`", file.display()))?,
         };
@@ -89,7 +89,7 @@ impl Report {
         if let Some(table) = table {
             (backends, routes) = (table.backends().len(), table.routes().len());
             let cert_file = if *connect { cert_file()? } else { None };
-            // Certificates and keys are read only when a client is made of them.
+            // Only building a client parses certificates and keys.
             match Proxy::new(table, cert_file, "crossfade-check") {
                 Ok(proxy) if *connect => looks = connect::look(proxy, host.as_ref())?,
                 Ok(_) => {}
@@ -136,7 +136,7 @@ impl Report {
     }
 }
 
-/// Without the members that have no value.
+/// Omits members without a value.
 fn as_json(finding: &Diagnostic) -> Value {
     let severity = match finding.severity {
         Severity::Error => "error",
@@ -155,7 +155,7 @@ fn as_json(finding: &Diagnostic) -> Value {
     Value::Object(present.map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
-/// The first byte that is no text.
+/// An error for the first byte that is not UTF-8.
 fn not_utf8(bytes: &[u8]) -> Option<Diagnostic> {
     let first = bytes.utf8_chunks().next().filter(|chunk| !chunk.invalid().is_empty())?;
     let line = first.valid().matches('\n').count() + 1;

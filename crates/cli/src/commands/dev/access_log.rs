@@ -1,4 +1,4 @@
-//! The load balancer's access log, in a file: a line for each request, in ALB's own format (docs/local-alb.md).
+//! Writes the load balancer's access log to a file: a line per request, in ALB's format (docs/local-alb.md).
 
 use std::fs::File;
 use std::io::Write;
@@ -12,14 +12,14 @@ use super::append_to;
 pub(super) struct AccessLog(Option<File>);
 
 impl AccessLog {
-    /// Appends to the file, if one is named.
+    /// Appends to the named file, if any.
     pub(super) fn start(named: Option<&Path>) -> Result<AccessLog> {
         Ok(AccessLog(named.map(append_to).transpose()?))
     }
 
     pub(super) fn keep(&mut self, notice: &Notice) {
         if let (Some(file), Notice::Exchange(exchange)) = (&mut self.0, notice) {
-            // A full disk is no reason to stop serving; the request is on the screen, too.
+            // A full disk must not stop `dev`; the terminal shows the request as well.
             let _ = file.write_all(format!("{}\n", access_log::line(exchange)).as_bytes());
         }
     }

@@ -1,4 +1,4 @@
-//! What `crossfade dev` says once everything runs: what is where, and what to type.
+//! The start message of `crossfade dev`: addresses, files and commands to try.
 //!
 //! Owns wording only.
 
@@ -37,7 +37,7 @@ pub(super) fn text(
         row("to trust it", format!("curl --cacert {}", shell_words::quote(&authority.to_string_lossy())));
     }
     if let Some(inspector) = inspector {
-        row("inspector", format!("{inspector} (each request, and why it went where)"));
+        row("inspector", format!("{inspector} (each request, and the reasons for its routing)"));
     }
     match &plan.file {
         Some(file) => {
@@ -69,15 +69,18 @@ pub(super) fn text(
     }
     let folder = surroundings.folder.path();
     if let Some(demo) = &surroundings.demo {
-        row("legacy", format!("https://localhost:{} (demo back end, gets everything at first)", demo.legacy.port()));
+        row(
+            "legacy",
+            format!("https://localhost:{} (demo back end, receives all requests at first)", demo.legacy.port()),
+        );
         row("modern", format!("https://localhost:{} (demo back end)", demo.modern.port()));
         row("config", folder.join(CONFIG_FILE).display().to_string());
     }
     if plan.own_function {
-        row("comparisons", format!("{} (what `mirror` finds)", comparisons.display()));
+        row("comparisons", format!("{} (results of `mirror`)", comparisons.display()));
     }
 
-    // Which requests pass is the rules' matter then: they are what to look at.
+    // With rules, a fixed request to try may match none: show the rules instead.
     if plan.has_rules() {
         let _ = writeln!(text, "\nRules, by priority:");
         for listener in listeners {
@@ -98,11 +101,11 @@ pub(super) fn text(
                  curl http://{address}/orders/42\n  \
                  curl 'http://{address}/echo?q=a%20b'\n  \
                  curl --data-binary @FILE http://{address}/upload\n\
-                 for comparison, the demo back end itself:\n  \
+                 the same from the demo back end directly:\n  \
                  curl --cacert {} https://localhost:{}/orders/42\n\
-                 and move customers: raise the weight of `modern` in the config above, save it, and\n  \
+                 move customers: raise the weight of `modern` in the config above, save it, and run\n  \
                  for id in 1 2 3 4 5; do curl -s -b customer_id=$id http://{address}/orders/42; done\n\
-                 before that, see what the new system would have answered; it gets copies of all of these:\n  \
+                 before that, check the responses of the new system, which gets copies of all these requests:\n  \
                  for id in $(seq 100); do for page in orders products customers carts reviews help; do \\\n    \
                  curl -s -o /dev/null http://{address}/$page/$id; done; done\n  \
                  cargo crossfade report {comparisons}",

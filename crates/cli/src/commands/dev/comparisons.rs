@@ -1,4 +1,4 @@
-//! The comparisons that the function logs, kept in a file for `crossfade report`.
+//! Writes the comparisons that the function logs to a file, for `crossfade report`. Owns that file and nothing of the format.
 
 use std::fs::File;
 use std::io::Write;
@@ -9,10 +9,10 @@ use crossfade_emulator::Notice;
 
 use super::append_to;
 
-/// The file's name in the folder of a run.
+/// Name of the default file, in the folder of a run.
 const FILE: &str = "comparisons.log";
 
-/// What every line of a comparison begins with.
+/// The start of every comparison's line.
 const BEGINNING: &str = r#"{"type":"compare","#;
 
 pub(super) struct Comparisons {
@@ -21,7 +21,7 @@ pub(super) struct Comparisons {
 }
 
 impl Comparisons {
-    /// Appends to a file: the one that is named, or one in the folder of the run, which goes with it.
+    /// Appends to the named file, or to one in the folder of the run, which is removed with it.
     pub(super) fn start(named: Option<&Path>, folder: &Path) -> Result<Comparisons> {
         let path = named.map_or_else(|| folder.join(FILE), Path::to_owned);
         let file = append_to(&path)?;
@@ -32,12 +32,12 @@ impl Comparisons {
         &self.path
     }
 
-    /// Keeps a line of the function's log if it is a comparison.
+    /// Writes a line of the function's log if it is a comparison.
     pub(super) fn keep(&mut self, notice: &Notice) {
         if let Notice::FunctionLine { line, .. } = notice
             && line.starts_with(BEGINNING)
         {
-            // A full disk is no reason to stop serving; the line is on the screen, too.
+            // A full disk must not stop `dev`; the terminal shows the result as well.
             let _ = self.file.write_all(format!("{line}\n").as_bytes());
         }
     }

@@ -1,5 +1,6 @@
-//! The local load balancer's front, as options say: attributes, an HTTPS listener, certificates, client certificates.
-//! Owns what a file with rules does not say; applied to the settings that a file, or none, has given.
+//! Options of the local load balancer: attributes, an HTTPS listener, certificates, client certificates.
+//!
+//! Owns the settings that a file with rules cannot contain, and applies them to the settings of the file.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -9,34 +10,34 @@ use crossfade_emulator::{Listener, MutualAuthentication, Settings, Tls};
 
 use crate::certificate::{Authority, LOCAL_NAMES};
 
-/// Where the certificate of this run's authority is put, in the folder of the run.
+/// Name of the file with the certificate of this run's authority, in the folder of the run.
 const CA_FILE: &str = "https-ca.pem";
 
-/// Options of the load balancer's front.
+/// Options of the load balancer.
 #[derive(clap::Args)]
 pub(super) struct Front {
-    /// Listen with HTTPS (and HTTP/2) as well, on this port, with the first listener's rules; 0 lets the system choose
+    /// Also listen for HTTPS and HTTP/2 on this port, with the first listener's rules; 0 picks a free one
     #[arg(long, value_name = "PORT")]
     https_port: Option<u16>,
-    /// The certificate of HTTPS listeners, PEM, leaf first; otherwise one is made for this run
+    /// Certificate of HTTPS listeners, PEM, leaf first [default: one generated for this run]
     #[arg(long, value_name = "FILE", requires = "key")]
     certificate: Option<PathBuf>,
-    /// The private key of the certificate, PEM
+    /// Private key of the certificate, PEM
     #[arg(long, value_name = "FILE", requires = "certificate")]
     key: Option<PathBuf>,
-    /// Ask clients of HTTPS listeners for a certificate: `passthrough` takes any, a PEM file is what it is verified by
+    /// Request client certificates on HTTPS listeners: accept any (`passthrough`), or verify against a PEM file
     #[arg(long, value_name = "passthrough|FILE")]
     client_certificates: Option<String>,
-    /// Set an attribute of load balancer or listeners by its ELBv2 key, such as routing.http.xff_client_port.enabled=true
+    /// Set an attribute of the load balancer or its listeners, such as routing.http.xff_client_port.enabled=true
     #[arg(long = "attribute", value_name = "KEY=VALUE")]
     attributes: Vec<String>,
 }
 
-/// Applies the options, but for certificates.
+/// Applies the options, except for generating certificates.
 ///
 /// # Errors
 ///
-/// What is wrong with an option or a file that it names.
+/// If an option, or a file that it names, is invalid.
 pub(super) fn apply(options: &Front, settings: &mut Settings) -> Result<()> {
     for attribute in &options.attributes {
         set(settings, attribute)?;
@@ -50,8 +51,8 @@ pub(super) fn apply(options: &Front, settings: &mut Settings) -> Result<()> {
         listener.tls = Some(Tls::default());
         settings.listeners.push(listener);
     }
-    if let Some(wish) = &options.client_certificates {
-        let mutual = match wish.as_str() {
+    if let Some(mode) = &options.client_certificates {
+        let mutual = match mode.as_str() {
             "passthrough" => MutualAuthentication::Passthrough,
             file => MutualAuthentication::Verify { ca_pem: read(Path::new(file))? },
         };
@@ -67,7 +68,7 @@ pub(super) fn apply(options: &Front, settings: &mut Settings) -> Result<()> {
             |tls: &Tls| matches!(&tls.mutual, MutualAuthentication::Verify { ca_pem } if ca_pem.is_empty());
         ensure!(
             !listener.tls.as_ref().is_some_and(lacks_store),
-            "listener `{}` verifies client certificates by a trust store that only AWS has\n  hint: name a local one with \
+            "listener `{}` verifies client certificates with a trust store in AWS\n  hint: name a local one with \
              `--client-certificates FILE`",
             listener.name
         );
@@ -99,26 +100,27 @@ fn set(settings: &mut Settings, attribute: &str) -> Result<()> {
     for listener in &mut settings.listeners {
         ensure!(
             listener.attributes.set(key, value).map_err(wrong)?,
-            "`--attribute`: no attribute `{key}` that alters traffic\n  hint: docs/local-alb.md has those that are emulated"
+            "`--attribute`: unsupported attribute `{key}`\n  hint: docs/local-alb.md lists the supported attributes"
         );
     }
     Ok(())
 }
 
-/// Makes a certificate for every HTTPS listener that has none; the file of the authority to trust, if there was one to make.
+/// Generates a certificate for every HTTPS listener without one. Returns the file of the authority to trust, if it generated
+/// any.
 ///
 /// # Errors
 ///
-/// If one cannot be made or written.
+/// If a certificate cannot be generated or written.
 pub(super) fn certify(settings: &mut Settings, folder: &Path) -> Result<Option<PathBuf>> {
     let bare = without_certificate(settings);
     if bare.is_empty() {
         return Ok(None);
     }
-    let authority = Authority::new("Crossfade local load balancer").context("cannot make a certificate")?;
+    let authority = Authority::new("Crossfade local load balancer").context("cannot generate a certificate")?;
     for tls in bare {
         let names = LOCAL_NAMES.map(String::from).to_vec();
-        let (certificate, key) = authority.issue("localhost", names).context("cannot make a certificate")?;
+        let (certificate, key) = authority.issue("localhost", names).context("cannot generate a certificate")?;
         (tls.certificate_pem, tls.key_pem) = (certificate.pem(), key.serialize_pem());
     }
     let file = folder.join(CA_FILE);
@@ -126,13 +128,13 @@ pub(super) fn certify(settings: &mut Settings, folder: &Path) -> Result<Option<P
     Ok(Some(file))
 }
 
-/// Bound and released at once: the emulator binds it for good, but by then the back ends would run.
+/// Returns an address after checking that it can be bound, before the back ends start. The emulator binds it later.
 pub(super) fn free(address: SocketAddr) -> Result<SocketAddr> {
     match TcpListener::bind(address) {
         Ok(_) => Ok(address),
         Err(error) => {
             bail!(
-                "cannot listen on `{address}`: {error}\n  hint: choose another port with `--port` or `--https-port`, 0 takes any free one"
+                "cannot listen on `{address}`: {error}\n  hint: choose another port with `--port` or `--https-port`, 0 picks a free one"
             )
         }
     }

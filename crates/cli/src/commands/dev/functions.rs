@@ -1,5 +1,6 @@
-//! Which command runs which function: `--function COMMAND` and `--function NAME=COMMAND`. Owns how these are understood
-//! and what is said where they are not enough; what functions there are is the file's to say.
+//! Commands of functions: `--function COMMAND` and `--function NAME=COMMAND`.
+//!
+//! Owns parsing these options and their errors. The file with the rules defines the functions.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -9,10 +10,10 @@ use anyhow::{Context, Result, bail, ensure};
 /// The name of our own function as a command.
 const OWN: &str = "crossfade";
 
-/// What to run.
+/// The program that runs a function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Command {
-    /// The function of this program.
+    /// Crossfade's own function.
     Own,
     /// Program and arguments.
     Of(Vec<String>),
@@ -24,16 +25,20 @@ struct Given {
     command: Command,
 }
 
-/// The command of each function. `names` has those by which each function may be known.
+/// The command of each function. `names` has all names of each function.
 pub(super) fn commands(given: &[String], names: &[Vec<String>]) -> Result<Vec<Command>> {
     let given: Vec<Given> = given.iter().map(|text| parse(text)).collect::<Result<_>>()?;
     let for_all: Vec<&Given> = given.iter().filter(|given| given.name.is_none()).collect();
-    ensure!(for_all.len() < 2, "`--function` without a name is given {} times; write `NAME=COMMAND`", for_all.len());
+    ensure!(
+        for_all.len() < 2,
+        "`--function` without a name occurs {} times\n  hint: write `--function NAME=COMMAND`",
+        for_all.len()
+    );
     for Given { name, .. } in &given {
         if let Some(name) = name
             && !names.iter().any(|of_one| of_one.contains(name))
         {
-            bail!("`--function`: there is no function `{name}`\n  hint: there is {}", listed(names));
+            bail!("`--function`: unknown function `{name}`\n  hint: the file defines {}", listed(names));
         }
     }
     let mut commands = Vec::new();
@@ -54,14 +59,14 @@ pub(super) fn commands(given: &[String], names: &[Vec<String>]) -> Result<Vec<Co
         .map(|of_one| format!("  --function '{}=node handler.js'", of_one.first().map_or("NAME", |it| it)))
         .collect();
     bail!(
-        "{} functions and no command for {}\n  hint: say what each runs, or one `--function COMMAND` for all; `crossfade` is this proxy itself\n{}",
+        "{} functions and no command for {}\n  hint: name a command for each, or one for all with `--function COMMAND`; `crossfade` runs this proxy\n{}",
         names.len(),
         listed(&missing),
         examples.join("\n")
     );
 }
 
-/// By the first name of each.
+/// A list of the first name of each.
 fn listed(names: &[Vec<String>]) -> String {
     let first: Vec<String> = names.iter().filter_map(|of_one| Some(format!("`{}`", of_one.first()?))).collect();
     match &first[..] {
@@ -70,7 +75,7 @@ fn listed(names: &[Vec<String>]) -> String {
     }
 }
 
-/// A name has no character that a command usually begins with.
+/// Splits `NAME=COMMAND`. A name contains no character that is common at the start of a command.
 fn parse(text: &str) -> Result<Given> {
     let is_name = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
     let (name, command) = match text.split_once('=') {
@@ -81,18 +86,18 @@ fn parse(text: &str) -> Result<Given> {
     Ok(Given { name, command })
 }
 
-/// As a shell does, and run without one.
+/// Splits a command into words as a shell does; it runs without a shell.
 pub(super) fn split(command: &str) -> Result<Vec<String>> {
-    let words = shell_words::split(command).with_context(|| format!("`--function` cannot be split: `{command}`"))?;
+    let words = shell_words::split(command).with_context(|| format!("`--function`: invalid quoting in `{command}`"))?;
     let Some(program) = words.first() else { bail!("`--function` is empty") };
     ensure!(
         is_program(Path::new(program), std::env::var_os("PATH").as_deref()),
-        "`--function`: no program `{program}`\n  hint: it is not run by a shell, name a program and its arguments"
+        "`--function`: cannot find the program `{program}`\n  hint: name a program and its arguments; no shell interprets them"
     );
     Ok(words)
 }
 
-/// As `execvp` looks for it: a path is taken as it is, a bare name is looked for in `PATH`.
+/// Finds a program as `execvp` does: a path as it is, a bare name in `PATH`.
 fn is_program(program: &Path, path: Option<&OsStr>) -> bool {
     if program.components().count() > 1 || program.is_absolute() {
         return program.is_file();
@@ -144,7 +149,7 @@ mod tests {
         assert!(told.contains("no command for `api`") && told.contains("--function 'api=node handler.js'"), "{told}");
         let told = given(&[], two).unwrap_err().to_string();
         assert!(told.contains("2 functions and no command for `web` and `api`"), "{told}");
-        assert!(given(&["nope=sh"], two).unwrap_err().to_string().contains("there is `web` and `api`"));
+        assert!(given(&["nope=sh"], two).unwrap_err().to_string().contains("the file defines `web` and `api`"));
         assert!(given(&["sh a", "sh b"], two).is_err());
     }
 }

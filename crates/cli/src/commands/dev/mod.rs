@@ -1,7 +1,7 @@
-//! `crossfade dev`: a local ALB, the function as a real child process and, if nothing else is named, demo back ends.
+//! `crossfade dev`: a local ALB, the function as a real child process and, by default, demo back ends.
 //!
-//! Owns the options and the life of the whole: check everything, start, report, stop. What is checked is in `plan`, what
-//! is printed at start in `banner`, what is printed for each request in `report`.
+//! Owns the options and the sequence: check everything, start, report, stop. `plan` checks, `banner` prints the start message,
+//! and `report` prints each request.
 
 mod access_log;
 mod banner;
@@ -34,83 +34,83 @@ use printer::Printer;
 use report::{Line, Report};
 use watch::{Change, Watch};
 
-/// Run the proxy on this machine: a local load balancer, the function, and demo back ends
+/// Run the proxy on this machine with a local load balancer and demo back ends
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  crossfade dev                                  the tour, with two demo back ends
+  crossfade dev                                  start the tour, with two demo back ends
   crossfade dev --backend https://example.com    your back end behind the proxy
   crossfade dev --config crossfade.yaml --serverless serverless.yml
   crossfade dev --serverless serverless.yml --list-rules
   crossfade dev --function 'env HOST=example.com node handler.js'
   crossfade dev --template template.yml --function 'web=node web.js' --function api=./api
 
-Requests are told on standard output, one line each; everything else goes to standard error.")]
+Prints one line per request to standard output, and everything else to standard error.")]
 pub(super) struct Options {
-    /// Where the local load balancer listens on 127.0.0.1, further listeners on the ports after it; 0 lets the system choose
+    /// Port of the local load balancer on 127.0.0.1; further listeners use the next ports; 0 picks a free one
     #[arg(long, value_name = "PORT", default_value_t = 8080)]
     port: u16,
-    /// Forward everything to this back end
+    /// Forward all requests to this back end
     #[arg(long, value_name = "URL", conflicts_with = "config")]
     backend: Option<String>,
-    /// Forward as this crossfade.yaml says; a change of the file holds from the next request
+    /// Route with this crossfade.yaml; changes apply from the next request
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(flatten)]
     sources: Sources,
-    /// Print listeners, rules, target groups and functions as they are read, and end
+    /// Print the listeners, rules, target groups and functions of the file, and exit
     #[arg(long)]
     list_rules: bool,
-    /// Run this command as the function instead of Crossfade's own, or as one of several, in the folder of the file with the rules; its environment is Lambda's, not this shell's; can be repeated
+    /// Run this command as the function instead of Crossfade's own, or as the one with this name. It runs in the folder of the file with the rules and gets Lambda's environment, not this shell's; can be repeated
     #[arg(long = "function", value_name = "[NAME=]COMMAND")]
     functions: Vec<String>,
-    /// A variable for the environment of all functions, such as `_HANDLER=index.handler` for a runtime client, or one to take over from this shell; can be repeated
+    /// Environment variable for all functions, such as `_HANDLER=index.handler` for a runtime client; without a value, copied from this shell; can be repeated
     #[arg(long, value_name = "NAME[=VALUE]")]
     env: Vec<String>,
-    /// Most copies of a function at a time; more requests are throttled, as Lambda does; by default what the file reserves, or 10
+    /// Maximum number of concurrent copies of a function; further requests are throttled, as in Lambda [default: the file's reserved concurrency, or 10]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     max_concurrency: Option<u16>,
-    /// A function's time limit for one request, such as `30s` or `500ms`; by default what the file says, or 30s
+    /// Time limit of a function for one request, such as `30s` or `500ms` [default: the file's, or 30s]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     timeout: Option<Duration>,
-    /// A function's memory, after which it is killed; by default what the file says, or 128
+    /// Memory limit of a function; exceeding it kills the process [default: the file's, or 128]
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(128..=10_240))]
     memory: Option<u32>,
-    /// Requests at a time in one copy of a function, as Lambda Managed Instances have them
+    /// Concurrent requests in one copy of a function, as with Lambda Managed Instances
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
     concurrency_per_environment: u16,
-    /// Stop the processes between requests, as Lambda does
+    /// Freeze the processes between requests, as Lambda does
     #[arg(long)]
     freeze: bool,
-    /// An external extension, started with each copy of a function; can be repeated
+    /// External extension to start with each copy of a function; can be repeated
     #[arg(long = "extension", value_name = "COMMAND")]
     extensions: Vec<String>,
-    /// Send events without multi-value headers, as a target group does by default
+    /// Send events without multi-value headers, the default of a target group
     #[arg(long, conflicts_with_all = ["serverless", "template", "describe_rules"])]
     single_value_headers: bool,
     #[command(flatten)]
     front: front::Front,
-    /// Append a line for each request to this file, in the format of ALB's access log
+    /// Append a line per request to this file, in the format of ALB's access log
     #[arg(long, value_name = "FILE")]
     access_log: Option<PathBuf>,
-    /// Append what mirroring finds to this file, for `crossfade report`; otherwise it goes when this command ends
+    /// Append the comparisons of shadow requests to this file, for `crossfade report` [default: a temporary file]
     #[arg(long, value_name = "FILE")]
     comparisons: Option<PathBuf>,
-    /// Where the inspector's page listens on 127.0.0.1 instead of 8081, or any port if that is taken; 0 lets the system choose
+    /// Port of the inspector on 127.0.0.1; 0 picks a free one [default: 8081, or a free one if that is taken]
     #[arg(long, value_name = "PORT")]
     inspect: Option<u16>,
-    /// Do without the inspector
+    /// Start no inspector
     #[arg(long, conflicts_with = "inspect")]
     no_inspect: bool,
-    /// Let the inspector show cookies, tokens and whatever else looks like a secret, and show values of queries
+    /// Show cookies, tokens, query values and other secrets in the inspector and the terminal
     #[arg(long)]
     show_secrets: bool,
-    /// Also print the function's log lines as they are, and when copies of it start
+    /// Also print the function's raw log lines, and each start of a copy
     #[arg(long)]
     verbose: bool,
 }
 
-/// How often the configuration file is looked at.
+/// Polling interval for changes of the configuration file.
 const LOOK_AT_CONFIG: Duration = Duration::from_millis(250);
 
 /// Lambda's longest timeout (Lambda developer guide, "Lambda quotas").
@@ -128,12 +128,12 @@ fn duration(text: &str) -> Result<Duration, String> {
         digits.parse().map_err(|_| "expected a whole number with the unit `ms`, `s` or `m`".to_string())?;
     let duration = Duration::from_millis(number.saturating_mul(unit));
     if duration.is_zero() || duration > LONGEST_TIMEOUT {
-        return Err("expected more than nothing and at most `900s`, the longest that Lambda allows".to_string());
+        return Err("expected more than 0 and at most `900s`, the longest timeout that Lambda allows".to_string());
     }
     Ok(duration)
 }
 
-/// Checks everything first, so that a mistake is told before anything has started.
+/// Checks everything first, to report errors before anything has started.
 pub(super) fn run(options: &Options) -> Result<()> {
     if options.list_rules {
         return plan::list_rules(options);
@@ -144,9 +144,9 @@ pub(super) fn run(options: &Options) -> Result<()> {
 }
 
 async fn serve(plan: Plan, options: &Options) -> Result<()> {
-    // First of all: from here on a signal stops in an orderly way instead of killing.
+    // First of all: from here on a signal stops everything in order instead of killing the process.
     let mut stop = Stop::new().context("cannot listen for signals")?;
-    // A port that was asked for is taken before anything has started, any other one after the listeners have theirs.
+    // A requested port is bound before anything starts, a free one after the listeners have theirs.
     let asked_for = match options.inspect {
         Some(port) => Some(inspector::bind(Some(port)).await?),
         None => None,
@@ -188,7 +188,7 @@ async fn serve(plan: Plan, options: &Options) -> Result<()> {
     surroundings.end()
 }
 
-/// What is done with the emulator's notices.
+/// The consumers of the emulator's notices.
 struct Teller {
     report: Report,
     comparisons: Comparisons,
@@ -216,7 +216,7 @@ async fn tell_until_stopped(
 ) {
     let mut look = tokio::time::interval(LOOK_AT_CONFIG);
     loop {
-        // Something is always due some day, which keeps the `select!` free of options.
+        // A distant deadline keeps the `select!` free of options.
         let due = teller.report.due().unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
         tokio::select! {
             () = stop.requested() => return,
@@ -227,12 +227,12 @@ async fn tell_until_stopped(
     }
 }
 
-/// What there is to say of a change to the configuration file.
+/// The message for a change of the configuration file.
 fn told(watch: &mut Watch) -> Option<Line> {
     let file = watch.file().display().to_string();
     Some(Line::Talk(match watch.look()? {
-        Change::Taken => format!("{file} has changed: the next request goes by it"),
-        Change::Refused(reasons) => format!("{reasons}\n{file} has mistakes: the last good one stays in use"),
+        Change::Taken => format!("{file} has changed: the next request uses it"),
+        Change::Refused(reasons) => format!("{reasons}\n{file} has errors: the last valid configuration stays in use"),
     }))
 }
 
@@ -250,14 +250,14 @@ async fn shut_down(
     printer.print(teller.report.everything());
 }
 
-/// A file that lines are added to, made if there is none.
+/// Opens a file for appending; creates it if necessary.
 fn append_to(path: &Path) -> Result<File> {
     let file = OpenOptions::new().append(true).create(true).open(path);
     file.with_context(|| format!("cannot write `{}`", path.display()))
 }
 
-/// What the function needs around it: a folder for generated files, the demo back ends and a configuration file that
-/// may change, if there are such.
+/// The function's surroundings: a folder for generated files, the demo back ends if used, and a watched configuration file
+/// if there is one.
 struct Surroundings {
     folder: TempDir,
     demo: Option<Demo>,
@@ -290,12 +290,12 @@ impl Surroundings {
     }
 }
 
-/// What is in the folder of a run is nobody else's business: comparisons may have values.
+/// Permissions for the owner only: comparisons may contain values.
 fn private() -> std::fs::Permissions {
     std::os::unix::fs::PermissionsExt::from_mode(0o700)
 }
 
-/// Ctrl-C, a polite kill, or the terminal going away.
+/// Ctrl-C, SIGTERM, or a closed terminal.
 struct Stop {
     interrupt: Signal,
     terminate: Signal,

@@ -1,7 +1,7 @@
-//! What `crossfade dev` is going to run, checked as far as can be without starting anything.
+//! The plan of a `crossfade dev` run, checked as far as possible without starting anything.
 //!
-//! Owns reading the user's files and turning options into the emulator's settings. The files' formats belong to
-//! `crossfade-route` and to the emulator.
+//! Owns reading the user's files and translating options into the emulator's settings. `crossfade-route` and the emulator own
+//! the file formats.
 
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -25,33 +25,33 @@ use crate::terminal::say;
 pub(super) const CA_FILE: &str = "ca.pem";
 pub(super) const CONFIG_FILE: &str = "crossfade.yaml";
 
-/// As in `deploy/serverless/serverless.yml`.
+/// The value in `deploy/serverless/serverless.yml`.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// Copies of a function for which a file reserves none: what a laptop can bear.
+/// Copies of a function without reserved concurrency: few enough for a laptop.
 const MAX_CONCURRENCY: usize = 10;
 
-/// Where the function forwards to.
+/// The source of the function's routing.
 pub(super) enum Routing {
     /// Two built-in back ends.
     Demo,
     /// `--backend`
     Backend(String),
-    /// `--config`, made absolute: the function may look at it from elsewhere.
+    /// `--config` as an absolute path: the function may run in another folder.
     Config(PathBuf),
-    /// `--function` alone: the command knows.
+    /// `--function` alone: only the command knows.
     Unknown,
 }
 
 /// Checked options.
 pub(super) struct Plan {
     pub(super) routing: Routing,
-    /// All but the environment of our own function.
+    /// Everything except the environment of our own function.
     pub(super) template: Settings,
-    /// What each function runs.
+    /// The command of each function.
     pub(super) commands: Vec<Command>,
-    /// Whether our own function is among them.
+    /// True if our own function is among them.
     pub(super) own_function: bool,
-    /// Where the rules come from.
+    /// The file with the rules.
     pub(super) file: Option<PathBuf>,
     pub(super) mode: HeaderMode,
     /// For all functions.
@@ -62,7 +62,7 @@ pub(super) struct Plan {
 pub(super) fn list_rules(options: &Options) -> Result<()> {
     match options.sources.load()? {
         Some(mut rules) => {
-            // What a rule compares a secret with is one, too.
+            // A value that a rule compares with a secret is a secret as well.
             for rule in rules.settings.listeners.iter_mut().flat_map(|listener| &mut listener.rules) {
                 for condition in &mut rule.conditions {
                     *condition = condition.without_secrets(is_secret_parameter, HIDDEN);
@@ -71,14 +71,14 @@ pub(super) fn list_rules(options: &Options) -> Result<()> {
             crate::terminal::print(&source::table(&rules.settings))
         }
         None => bail!(
-            "`--list-rules` lists those of a file; name one with `--serverless`, `--template` or `--describe-rules`"
+            "`--list-rules` needs a file with rules\n  hint: name one with `--serverless`, `--template` or `--describe-rules`"
         ),
     }
 }
 
 impl Plan {
     /// # Errors
-    /// The first mistake in the options, or all mistakes in the first file that has some.
+    /// The first error in the options, or all errors in the first invalid file.
     pub(super) fn check(options: &Options) -> Result<Plan> {
         let mode = if options.single_value_headers { HeaderMode::Single } else { HeaderMode::Multi };
         let rules = options.sources.load()?;
@@ -105,7 +105,7 @@ impl Plan {
                 Command::Of(words) => function.command.clone_from(words),
                 Command::Own => {
                     function.command = own_command()?;
-                    // Its own variables are what the options of this command are for.
+                    // The options of this command set its variables.
                     function.env.retain(|(name, _)| !name.starts_with("CROSSFADE_"));
                     // A `crossfade.yaml` in the file's folder would contradict `--backend`.
                     function.directory = None;
@@ -118,19 +118,19 @@ impl Plan {
         Ok(Plan { routing, template, commands, own_function, file, mode, env })
     }
 
-    /// Whether requests may meet different rules.
+    /// True if a file defines the rules.
     pub(super) fn has_rules(&self) -> bool {
         self.file.is_some()
     }
 
-    /// The emulator's settings, once it is known where generated files are.
+    /// The emulator's settings, with the paths of generated files.
     pub(super) fn settings(&self, surroundings: &Surroundings) -> Result<Settings> {
         let mut settings = self.template.clone();
         for (function, command) in settings.functions.iter_mut().zip(&self.commands) {
             match command {
                 Command::Own => {
                     let mut environment = self.own_environment(surroundings)?;
-                    // What the file says of the function is closer to it than this shell.
+                    // The file's values override those of this shell.
                     let of_file = std::mem::take(&mut function.env);
                     environment.retain(|(name, _)| !of_file.iter().any(|(other, _)| other == name));
                     function.env = [of_file, environment].concat();
@@ -144,7 +144,7 @@ impl Plan {
     }
 
     fn own_environment(&self, surroundings: &Surroundings) -> Result<Vec<(String, String)>> {
-        // A configuration may have `${env:NAME}` in it, today or after its next change.
+        // A configuration may contain `${env:NAME}`, now or after its next change.
         let mut environment: Vec<_> = std::env::vars_os().filter_map(for_config).collect();
         environment.extend(given_to_all(&self.routing, surroundings)?);
         // Otherwise the current folder, where a `crossfade.yaml` would contradict `--backend`.
@@ -153,7 +153,7 @@ impl Plan {
     }
 }
 
-/// What tells a function where to forward to, and whom to trust.
+/// The variables that define a function's routing and trusted certificates.
 fn given_to_all(routing: &Routing, surroundings: &Surroundings) -> Result<Vec<(String, String)>> {
     let mut environment = Vec::new();
     let mut set = |name: &str, value: String| environment.push((name.to_string(), value));
@@ -172,7 +172,7 @@ fn given_to_all(routing: &Routing, surroundings: &Surroundings) -> Result<Vec<(S
     Ok(environment)
 }
 
-/// Our own function is told by options where to forward to; others would miss what is not in their environment.
+/// Warns about missing environment variables of functions other than our own, which gets its settings from options.
 fn tell_left_out(settings: &Settings, left_out: &[Vec<String>], commands: &[Command], given: &[String]) {
     for ((function, names), command) in settings.functions.iter().zip(left_out).zip(commands) {
         let is_given = |name: &str| given.iter().any(|given| given.split('=').next() == Some(name));
@@ -181,14 +181,14 @@ fn tell_left_out(settings: &Settings, left_out: &[Vec<String>], commands: &[Comm
             let name = &function.name;
             let names = names.join(", ");
             say(&format!(
-                "warning: function `{name}` goes without environment variables whose values only AWS knows: {names}\n  \
-                 hint: give them with `--env {first}=VALUE`"
+                "warning: function `{name}` lacks environment variables whose values only AWS knows: {names}\n  \
+                 hint: set them with `--env {first}=VALUE`"
             ));
         }
     }
 }
 
-/// What options say wins over what the file says.
+/// Applies options, which override the file.
 fn limit(function: &mut Function, options: &Options) {
     let unreserved = Function::new("", Vec::new()).max_concurrency;
     let own = if function.max_concurrency == unreserved { MAX_CONCURRENCY } else { function.max_concurrency };
@@ -199,12 +199,12 @@ fn limit(function: &mut Function, options: &Options) {
     function.freeze = options.freeze;
 }
 
-/// The first listener has the port, the next ones those after it.
+/// Assigns consecutive ports to the listeners.
 fn listen(settings: &mut Settings, port: u16) -> Result<()> {
     for (listener, index) in settings.listeners.iter_mut().zip(0..) {
         let own = if port == 0 { Some(0) } else { port.checked_add(index) };
         let Some(own) = own else {
-            bail!("there are more listeners than ports from {port} on; choose a lower `--port`")
+            bail!("not enough ports from {port} on for all listeners\n  hint: choose a lower `--port`")
         };
         listener.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, own));
         front::free(listener.listen)?;
@@ -224,18 +224,18 @@ fn variable(text: &str) -> Result<(String, String)> {
     Ok((name.to_owned(), value))
 }
 
-/// This shell's variables, without those that tell the function how it runs.
+/// A variable of this shell, unless it belongs to the Lambda platform or to Crossfade.
 fn for_config((name, value): (OsString, OsString)) -> Option<(String, String)> {
     let name = name.into_string().ok()?;
     let is_of_the_platform = ["AWS_", "CROSSFADE_", "LAMBDA_", "_"].iter().any(|prefix| name.starts_with(prefix));
     (!is_of_the_platform).then_some((name, value.into_string().ok()?))
 }
 
-/// The only place that looks into a configuration. It asks the function's own code, which is as strict here as there.
+/// The only function that reads a configuration. It uses the function's own code, so that both are equally strict.
 fn routing(options: &Options, own_function: bool) -> Result<Routing> {
     let cert_file = cert_file()?;
     if let Some(url) = &options.backend {
-        // Once more than needed, so that a mistake is told with the option's name.
+        // Checked twice, so that the error names the option.
         RoutingTable::from_backend_url(url, "--backend", &Nothing)?;
         crossfade_function::load(&ConfigSource::BackendUrl(url.clone()), cert_file.as_deref())?;
         return Ok(Routing::Backend(url.clone()));
@@ -248,7 +248,7 @@ fn routing(options: &Options, own_function: bool) -> Result<Routing> {
 }
 
 fn own_command() -> Result<Vec<String>> {
-    let program = std::env::current_exe().context("cannot find this program's own file")?;
+    let program = std::env::current_exe().context("cannot find the executable of this program")?;
     Ok(vec![text(&program)?, "function".to_string()])
 }
 
@@ -256,7 +256,7 @@ fn text(path: &Path) -> Result<String> {
     path.to_str().map(String::from).with_context(|| format!("the path `{}` is not UTF-8", path.display()))
 }
 
-/// The configuration of the tour: also an example of what a user writes.
+/// The configuration of the tour, which is also an example for users.
 pub(super) fn demo_config(folder: &Path, demo: &Demo) -> String {
     // A JSON string is a YAML string, whatever characters the folder's name has.
     let ca_file = serde_json::json!(folder.join(CA_FILE).to_string_lossy());
@@ -268,11 +268,11 @@ pub(super) fn demo_config(folder: &Path, demo: &Demo) -> String {
            modern:\n    url: https://localhost:{modern}\n    tls: {{ caFile: {ca_file} }}\n\
          routes:\n  \
            - name: orders\n    priority: 10\n    conditions: {{ path: [/orders/*] }}\n    forward:\n      \
-               # Raise the weight of modern, save, and ask again: some customers have moved, and stay there.\n      \
+               # Raise the weight of modern, save, and send requests again: some customers move, and stay there.\n      \
                targets: [{{ backend: legacy, weight: 100 }}, {{ backend: modern, weight: 0 }}]\n      \
                sticky: {{ by: {{ cookie: customer_id }} }}\n      \
                failover: {{ to: legacy }}\n    \
-             # Copies for modern, once the client has its answer: `crossfade report` says what differs.\n    \
+             # Copies for modern, sent after the client has its response: `crossfade report` shows the differences.\n    \
              mirror: &copies\n      \
                backend: modern\n      \
                percent: 100\n      \
@@ -316,8 +316,8 @@ mod tests {
         let folder = tempfile::Builder::new().prefix("it's \"here\": #1").tempdir().unwrap();
         std::fs::write(folder.path().join(CA_FILE), &demo.ca_pem).unwrap();
         let config = demo_config(folder.path(), &demo);
-        if let Err(mistakes) = RoutingTable::from_config(&config, CONFIG_FILE, &Here { folder: folder.path() }) {
-            panic!("{config}\n{mistakes}");
+        if let Err(errors) = RoutingTable::from_config(&config, CONFIG_FILE, &Here { folder: folder.path() }) {
+            panic!("{config}\n{errors}");
         }
     }
 }

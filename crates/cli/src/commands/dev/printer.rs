@@ -1,7 +1,6 @@
-//! Writing lines on a thread of its own: a reader that has stopped reading must not keep Ctrl-C from working, nor fill the
-//! memory.
+//! Prints lines on a separate thread, so that a reader that stops reading cannot block Ctrl-C or exhaust memory.
 //!
-//! Owns the queue and its bounds. How lines read is `report`'s.
+//! Owns the queue and its bounds. `report` formats the lines.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -12,15 +11,15 @@ use std::time::Duration;
 use super::report::Line;
 use crate::terminal::{has_colours, painted, safe};
 
-/// Lines that wait for a reader, and their bytes. What comes while there are more is skipped, and counted.
+/// Limits of the queue, in lines and bytes. Further lines are skipped and counted.
 const MOST_LINES: usize = 10_000;
 const MOST_BYTES: usize = 16 * 1024 * 1024;
-/// How long the last lines may take when everything else has ended.
+/// Longest wait for the last lines at the end.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 pub(super) struct Printer {
     lines: SyncSender<Line>,
-    /// Bytes of the lines that wait.
+    /// Bytes in the queue.
     waiting: Arc<AtomicUsize>,
     skipped: u64,
     done: Receiver<()>,
@@ -40,7 +39,7 @@ impl Printer {
         std::thread::spawn(move || {
             for line in received {
                 let size = size(&line);
-                // A closed pipe or terminal is the reader's choice, not a reason to panic as `println!` does.
+                // Do not panic on a closed pipe, as `println!` does.
                 let _ = match line {
                     Line::Data(text) => writeln!(out, "{}", painted(&text, has_colours)),
                     Line::Talk(text) => writeln!(err, "{}", safe(&text)),
@@ -52,7 +51,7 @@ impl Printer {
         Printer { lines, waiting, skipped: 0, done }
     }
 
-    /// Hands lines over; never waits.
+    /// Queues lines; never blocks.
     pub(super) fn print(&mut self, lines: Vec<Line>) {
         for line in lines {
             if self.skipped > 0 && self.hand_over(skipped_lines(self.skipped)) {
@@ -77,7 +76,7 @@ impl Printer {
         has_room
     }
 
-    /// Waits until all is written, or nobody seems to read it.
+    /// Waits until all lines are written, for a limited time.
     pub(super) fn finish(self) {
         if self.skipped > 0 {
             self.hand_over(skipped_lines(self.skipped));
@@ -103,7 +102,7 @@ mod tests {
 
     use super::*;
 
-    /// What is written, while the lock is not held by somebody.
+    /// The written text; writing blocks while the lock is held.
     #[derive(Clone, Default)]
     struct Screen(Arc<Mutex<String>>);
 

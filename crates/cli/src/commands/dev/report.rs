@@ -14,7 +14,7 @@ use crossfade_journal::{AccessRecord, Skipped};
 use crate::inspector::Secrets;
 use crate::terminal::printable;
 
-/// How long a finished request waits for its access-log line, which comes through another pipe.
+/// The longest wait of a finished request for its access-log line, which comes through another pipe.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Access-log lines that wait for their request, and the most of a text of one that is shown, in characters.
 const MOST_EARLY: usize = 1000;
@@ -31,13 +31,13 @@ pub(super) enum Line {
     Talk(String),
 }
 
-/// What our function says about a request in its access log, as far as it is shown.
+/// The shown part of our function's access-log line for a request.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 struct Access {
     request_id: String,
     backend: Option<String>,
     error: Option<String>,
-    /// How the back end came to be the one: the route and the choice, and who failed first.
+    /// The way to the back end: the route and the choice, and the back ends that failed first.
     way: Vec<String>,
 }
 
@@ -118,12 +118,12 @@ impl Report {
         self.stopping = true;
     }
 
-    /// When `overdue` has something to say.
+    /// The next time at which `overdue` has lines to print.
     pub(super) fn due(&self) -> Option<Instant> {
         self.waiting.values().map(|waiting| waiting.until).min()
     }
 
-    /// What is to be printed now that this happened.
+    /// Returns the lines to print for a notice.
     pub(super) fn tell(&mut self, notice: Notice, now: Instant) -> Vec<Line> {
         match notice {
             Notice::Exchange(exchange) => self.exchange(*exchange, now),
@@ -259,7 +259,7 @@ impl Report {
     }
 }
 
-/// What came of a copy, in a line: `mirror modern 200 23.1 ms: different: missing /phone, order /items`.
+/// The result of a copy in one line: `mirror modern 200 23.1 ms: different: missing /phone, order /items`.
 fn compared(record: &Record) -> String {
     let who = match record.against {
         Against::Mirror => "mirror",
@@ -456,7 +456,7 @@ mod tests {
         assert_eq!(texts(foreign.tell(Notice::Exchange(Box::new(exchange("/a", Some(7)))), now)).len(), 1);
     }
 
-    /// Lines of a function that look like access-log lines of requests that never were. // T23
+    /// Lines of a function that look like access-log lines of requests that never were.
     #[test]
     fn made_up_access_lines_fill_nothing() {
         let now = Instant::now();

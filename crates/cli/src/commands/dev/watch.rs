@@ -1,5 +1,7 @@
-//! The configuration file while `crossfade dev` runs: each change is checked here, and only a good one reaches the
-//! function, as a copy that it takes up with its next request. Owns that copy and what is said about changes.
+//! Watches the configuration file while `crossfade dev` runs.
+//!
+//! Checks each change. Only a valid one reaches the function, as a copy that it loads with its next request. Owns that copy
+//! and the messages about changes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,35 +14,35 @@ use crate::commands::with_lines;
 /// The copy's name, beside the demo's own files.
 const COPY: &str = "active.yaml";
 
-/// A configuration file and the copy of its last good content.
+/// A configuration file and the copy of its last valid content.
 pub(super) struct Watch {
     file: PathBuf,
     copy: PathBuf,
     seen: Option<FileVersion>,
 }
 
-/// What has become of a change.
+/// The result of a change.
 pub(super) enum Change {
-    /// It is in use from the next request.
+    /// The next request uses it.
     Taken,
-    /// It is wrong, for these reasons; the last good one stays.
+    /// It has these errors; the last valid one stays in use.
     Refused(String),
 }
 
 impl Watch {
-    /// Copies a file that is known to be good into a folder.
+    /// Copies a valid file into a folder.
     pub(super) fn start(file: &Path, folder: &Path) -> Result<Watch> {
         let watch = Watch { file: file.to_owned(), copy: folder.join(COPY), seen: FileVersion::of(file) };
         watch.take().with_context(|| format!("cannot copy `{}`", file.display()))?;
         Ok(watch)
     }
 
-    /// Where the function finds the configuration.
+    /// The function's configuration file.
     pub(super) fn copy(&self) -> &Path {
         &self.copy
     }
 
-    /// Where relative paths in the configuration begin.
+    /// The folder at which relative paths in the configuration start.
     pub(super) fn folder(&self) -> &Path {
         self.file.parent().unwrap_or(Path::new(""))
     }
@@ -49,15 +51,15 @@ impl Watch {
         &self.file
     }
 
-    /// Looks whether the file has changed, and takes the change up if it is good. A file that is gone is one that an
-    /// editor is about to write.
+    /// Checks whether the file has changed, and adopts a valid change. Ignores a missing file: an editor is about to write
+    /// it.
     pub(super) fn look(&mut self) -> Option<Change> {
         let now = FileVersion::of(&self.file)?;
         if self.seen == Some(now) {
             return None;
         }
         self.seen = Some(now);
-        let checked = load(&ConfigSource::file(self.file.clone()), None).map_err(|mistakes| with_lines(&mistakes));
+        let checked = load(&ConfigSource::file(self.file.clone()), None).map_err(|errors| with_lines(&errors));
         let taken = checked.and_then(|_| self.take().map_err(|error| error.to_string()));
         Some(match taken {
             Ok(()) => Change::Taken,
@@ -65,7 +67,7 @@ impl Watch {
         })
     }
 
-    /// A function sees the old copy or the new one, never a half of it.
+    /// Replaces the copy atomically: the function never reads half a file.
     fn take(&self) -> std::io::Result<()> {
         let next = self.copy.with_extension("next");
         fs::write(&next, fs::read(&self.file)?)?;

@@ -1,5 +1,5 @@
-//! What would happen to a request, as data. Owns the request as a load balancer would hand it on, and what is worth
-//! telling of the proxy's plan for it.
+//! The routing of a request, as data. Owns building the request that a load balancer would forward, and selecting the facts
+//! of the proxy's plan.
 
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
@@ -21,7 +21,7 @@ use super::mirrored::Mirrored;
 use super::upstream::{Upstream, lossy};
 use crate::commands::environment::Environment;
 
-/// A request as a client would send it.
+/// A client's request.
 #[derive(Clone, Debug)]
 pub(in crate::commands) struct Asked {
     pub(in crate::commands) method: Method,
@@ -30,7 +30,7 @@ pub(in crate::commands) struct Asked {
     pub(in crate::commands) ip: IpAddr,
 }
 
-/// What would happen. Members that do not apply are absent.
+/// The routing of a request. Members that do not apply are absent.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::commands) struct Explanation {
@@ -46,35 +46,35 @@ pub(in crate::commands) struct Explanation {
     pub(in crate::commands) outcome: Outcome,
 }
 
-/// What the listener rules of the load balancer say.
+/// The result of the load balancer's listener rules.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct LoadBalancer {
     pub(super) passed_over: Vec<PassedOver>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) rule: Option<Taken>,
-    /// What it does, if that is more than to forward to one target group.
+    /// The rule's effects, if it does more than forward to one target group.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) does: Vec<String>,
-    /// What it answers by itself.
+    /// The load balancer's own response.
     #[serde(skip)]
     answer: Option<Answer>,
 }
 
-/// A rule or a route that the request does not meet.
+/// A rule or route that the request does not match.
 #[derive(Debug, Serialize)]
 pub(super) struct PassedOver {
     pub(super) priority: Option<u32>,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) name: String,
-    /// The first condition that does not hold.
+    /// The first condition that failed.
     pub(super) condition: String,
-    /// What the request has instead.
+    /// The value that the request has instead.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) found: String,
 }
 
-/// The one that it meets.
+/// The rule or route that the request matches.
 #[derive(Debug, Serialize)]
 pub(in crate::commands) struct Taken {
     pub(super) priority: Option<u32>,
@@ -83,13 +83,13 @@ pub(in crate::commands) struct Taken {
     pub(super) conditions: String,
 }
 
-/// What becomes of it.
+/// The fate of the request.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(in crate::commands) enum Outcome {
-    /// It goes to a back end.
+    /// A back end receives it.
     Sent(Box<Sent>),
-    /// It is answered at once.
+    /// Crossfade or the load balancer responds.
     Answered { answer: Answer },
 }
 
@@ -121,11 +121,11 @@ pub(super) struct Change {
 #[serde(rename_all = "camelCase")]
 pub(in crate::commands) struct Target {
     pub(in crate::commands) backend: String,
-    /// The access log's word for why.
+    /// The reason, as a value of the access log.
     pub(super) chosen: &'static str,
-    /// Whether it could be another one for another request like this.
+    /// True if an equal request could get another target.
     pub(in crate::commands) by_chance: bool,
-    /// Why, for people.
+    /// The reason, for people.
     pub(in crate::commands) why: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) set_cookie: Option<String>,
@@ -147,15 +147,15 @@ pub(in crate::commands) struct Answer {
     pub(in crate::commands) status: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::commands) location: Option<String>,
-    /// Who answers, and why.
+    /// The component that responds, and its reason.
     pub(super) by: String,
 }
 
 impl Explanation {
-    /// For whoever reads it: what the files have from the environment is shown by its name. What else looks like a secret in
-    /// the query of a URL, and was not on the command line, is one of the configuration's, and is left out.
+    /// Replaces values of the environment with their names, and hides whatever else looks like a secret in the query of a URL,
+    /// unless it was on the command line.
     pub(super) fn without_secrets(mut self, environment: &Environment) -> Explanation {
-        // Before anything is cut: only a whole value is found.
+        // Before anything is cut: only whole values are found.
         self.texts().into_iter().for_each(|text| *text = environment.hide(text));
         let asked: Vec<String> = environment.hide(&self.url).split(['?', '&']).skip(1).map(str::to_owned).collect();
         let redact = |url: &mut String| {
@@ -183,7 +183,7 @@ impl Explanation {
         self
     }
 
-    /// All that is shown of files; the request is the command line's.
+    /// All texts that come from files; the request comes from the command line.
     fn texts(&mut self) -> Vec<&mut String> {
         let Explanation { method: _, url: _, load_balancer, passed_over, route, outcome } = self;
         let mut texts = Vec::new();
@@ -221,7 +221,7 @@ impl Explanation {
         texts
     }
 
-    /// Asks the listener rules, if there are some, and then the proxy.
+    /// Evaluates the listener rules, if any, and then the proxy's routes.
     pub(in crate::commands) fn of(proxy: &Proxy, rules: Option<&Settings>, asked: &Asked) -> Result<Explanation> {
         let mut request = asked.as_handed_on()?;
         let mut load_balancer = rules.map(|rules| LoadBalancer::of(rules, asked, &mut request));
@@ -253,7 +253,7 @@ impl Explanation {
 }
 
 impl Asked {
-    /// As the function gets it, with the fields that a load balancer adds.
+    /// The request that the function receives, with the load balancer's fields.
     fn as_handed_on(&self) -> Result<Request<Bytes>> {
         let mut request = Request::new(Bytes::new());
         *request.method_mut() = self.method.clone();
@@ -279,7 +279,7 @@ impl Asked {
         ];
         for (name, value) in of_load_balancer {
             let value = HeaderValue::try_from(value)?;
-            // It puts the address behind what the client has claimed, and its own word in place of the rest.
+            // It appends the address to the client's list, and replaces the other fields.
             if name == "x-forwarded-for" {
                 fields.append(name, value)
             } else {
@@ -290,7 +290,7 @@ impl Asked {
     }
 }
 
-/// Nothing that it holds is seen: what is by chance or by time is told as such.
+/// Its values are never shown: random or time-dependent results are marked as such.
 fn invocation(front: Front) -> Invocation {
     let started = Instant::now();
     Invocation {
@@ -321,7 +321,7 @@ impl Observer for Observed {
 }
 
 impl LoadBalancer {
-    /// Also changes the request as the transforms of the rule say.
+    /// Applies the rule's transforms to the request as well.
     fn of(settings: &Settings, asked: &Asked, request: &mut Request<Bytes>) -> LoadBalancer {
         let mut told = LoadBalancer { passed_over: Vec::new(), rule: None, does: Vec::new(), answer: None };
         let Some(listener) = listener_for(settings, &asked.url) else { return told };
@@ -366,12 +366,12 @@ impl LoadBalancer {
     }
 }
 
-/// What a condition compares a secret with is one, too.
+/// Hides values that a condition compares with a secret.
 fn shown(condition: &Condition) -> String {
     condition.without_secrets(is_secret_parameter, HIDDEN).to_string()
 }
 
-/// The one that has the URL's port in AWS, or its protocol, or the first.
+/// The listener with the URL's port in AWS, else with its protocol, else the first.
 fn listener_for<'s>(settings: &'s Settings, url: &Uri) -> Option<&'s Listener> {
     let is_https = url.scheme_str() == Some("https");
     let port = url.port_u16().unwrap_or(if is_https { 443 } else { 80 });
@@ -381,7 +381,7 @@ fn listener_for<'s>(settings: &'s Settings, url: &Uri) -> Option<&'s Listener> {
     by_port.or_else(by_protocol).or_else(|| settings.listeners.first())
 }
 
-/// Path and query as one text, and the host; what is not matched stays.
+/// Applies transforms to path and query as one text, and to the host. A pattern that does not match changes nothing.
 fn transform(transforms: &Transforms, request: &mut Request<Bytes>) -> Result<()> {
     if let Some(new) = transforms.url.as_ref().and_then(|rewrite| rewrite.apply(&request.uri().to_string())) {
         *request.uri_mut() = new.parse().with_context(|| format!("`{new}`"))?;
@@ -434,7 +434,7 @@ impl Sent {
             retry: backend.retry.as_ref().map(retry),
             outlier: backend
                 .outlier
-                .map(|it| format!("{} failures in a row take it out for {:?}", it.failures, it.hold)),
+                .map(|it| format!("{} failures in a row open the circuit breaker for {:?}", it.failures, it.hold)),
             failover: forward
                 .failover
                 .as_ref()
@@ -450,7 +450,7 @@ fn is_by_chance(forward: &Forward, reason: Reason) -> bool {
     possible > 1 && matches!(reason, Reason::Weight | Reason::Assigned)
 }
 
-/// Why a target was chosen, with the shares of all where they decide.
+/// The reason for the target, with the shares of all targets if they decide.
 fn why(forward: &Forward, reason: Reason) -> String {
     let total: u32 = forward.targets.iter().map(|target| target.weight).sum();
     let share = |weight: u32| f64::from(weight) * 100.0 / f64::from(total.max(1));
@@ -462,13 +462,13 @@ fn why(forward: &Forward, reason: Reason) -> String {
     let by = forward.sticky.as_ref().map(crossfade_route::Sticky::describe).unwrap_or_default();
     match reason {
         Reason::Only => "the only target".to_owned(),
-        Reason::Weight if by.is_empty() => format!("by chance, another time it may be another one ({shares})"),
-        Reason::Weight => format!("by chance, as the request has no {by} ({shares})"),
+        Reason::Weight if by.is_empty() => format!("at random, and may differ next time ({shares})"),
+        Reason::Weight => format!("at random, since the request has no {by} ({shares})"),
         Reason::Hash => format!("hash of {by} ({shares})"),
         Reason::Pin => format!("pinned by {by}"),
-        Reason::OptIn => "the client has asked for it (optIn)".to_owned(),
+        Reason::OptIn => "requested by the client (optIn)".to_owned(),
         Reason::Otherwise => format!("the request has no {by} (otherwise)"),
-        Reason::Assigned => format!("hash of a new id, which the client gets as {by} ({shares})"),
+        Reason::Assigned => format!("hash of a new id, sent to the client as {by} ({shares})"),
     }
 }
 

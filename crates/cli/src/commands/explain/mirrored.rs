@@ -1,4 +1,4 @@
-//! What `mirror` would make of a request: whether it is copied, and the copy as the other back end would get it.
+//! The shadow request that `mirror` would send: whether there is one, and its content.
 
 use bytes::Bytes;
 use crossfade_proxy::{Context, Invocation, Outgoing, Proxy, Sending};
@@ -13,14 +13,14 @@ use super::upstream::Upstream;
 pub(in crate::commands) struct Mirrored {
     pub(super) backend: String,
     pub(super) copied: Copied,
-    /// How it is decided, for people.
+    /// The reason, for people.
     pub(super) why: String,
-    /// Absent if the request is not copied.
+    /// Absent if there is no copy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) upstream: Option<Upstream>,
 }
 
-/// Whether a request is copied.
+/// The decision to copy a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum Copied {
@@ -40,13 +40,13 @@ impl Mirrored {
         let mirror = context.route.mirror.as_ref()?;
         let backend = proxy.table().backends().get(mirror.backend)?;
         let (copied, why) = if sending.outgoing.index == mirror.backend {
-            (Copied::No, "it is the one that answers".to_owned())
+            (Copied::No, "it already receives the request".to_owned())
         } else {
             copied(mirror, asked, context)
         };
         let upstream = match copied {
             Copied::No => None,
-            // A mirror sends nothing that it cannot make.
+            // A mirror skips copies that it cannot build.
             Copied::Yes | Copied::ByChance => proxy.copy(context, sending, invocation).ok(),
         };
         let upstream = upstream.map(|Outgoing { backend, parts, .. }| Upstream::of(backend, &parts, asked.headers()));
@@ -57,10 +57,10 @@ impl Mirrored {
 fn copied(mirror: &Mirror, asked: &Request<Bytes>, context: &Context<'_>) -> (Copied, String) {
     let method = asked.method();
     if !method.is_safe() && !mirror.methods.contains(method) {
-        return (Copied::No, format!("`methods` does not name {method}, which is not safe"));
+        return (Copied::No, format!("{method} is not a safe method, and `methods` does not name it"));
     }
     let view = RequestView::new(method, asked.uri(), asked.headers(), context.client_ip);
-    // The lowest and the highest lot: what both agree on does not hang on chance.
+    // If the lowest and the highest random number agree, the decision is not random.
     let copied = match [0, u128::MAX].map(|seed| mirror.takes(method, &view, seed)) {
         [true, true] => Copied::Yes,
         [false, false] => Copied::No,
@@ -69,9 +69,9 @@ fn copied(mirror: &Mirror, asked: &Request<Bytes>, context: &Context<'_>) -> (Co
     let percent = mirror.share.percent();
     let by = mirror.sticky.as_ref().map(crossfade_route::Sticky::describe);
     let why = match (copied, by) {
-        (Copied::ByChance, Some(by)) => format!("{percent} % by chance, as the request has no {by}"),
+        (Copied::ByChance, Some(by)) => format!("{percent} % at random, since the request has no {by}"),
         (_, Some(by)) => format!("hash of {by} ({percent} %)"),
-        (_, None) => format!("{percent} % by chance"),
+        (_, None) => format!("{percent} % at random"),
     };
     (copied, why)
 }

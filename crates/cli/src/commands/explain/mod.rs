@@ -1,6 +1,6 @@
-//! `crossfade explain`: what would happen to a request, by the code that does it in production, with nothing sent.
+//! `crossfade explain`: shows the routing of a request with the code that runs in production, without sending it.
 //!
-//! Owns the options. What is found out is `explanation`'s, how it reads is `text`'s.
+//! Owns the options. `explanation` gathers the facts, `text` prints them.
 
 mod explanation;
 mod mirrored;
@@ -23,7 +23,7 @@ use super::sources::Sources;
 use crate::terminal::{print, print_json, printable};
 pub(super) use explanation::{Asked, Explanation, Outcome};
 
-/// Say what would happen to a request, and why, without sending it
+/// Explain where a request would go, and why, without sending it
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -32,21 +32,21 @@ Examples:
   crossfade explain --serverless serverless.yml --ip 192.0.2.7 https://shop.example.com/
   crossfade explain --json https://shop.example.com/ | jq .target.backend")]
 pub(super) struct Options {
-    /// A method, GET if there is none, and a URL
+    /// Method (GET if omitted) and URL
     #[arg(required = true, num_args = 1..=2, value_names = ["METHOD", "URL"])]
     request: Vec<String>,
-    /// A field of the request; can be repeated
+    /// Header field of the request; can be repeated
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header)]
     headers: Vec<(HeaderName, HeaderValue)>,
-    /// The address that the load balancer sees the client at
+    /// Client address that the load balancer sees
     #[arg(long, value_name = "ADDRESS", default_value_t = LOCALHOST)]
     ip: IpAddr,
-    /// The configuration
+    /// Configuration file
     #[arg(long, value_name = "FILE", default_value = "crossfade.yaml")]
     config: PathBuf,
     #[command(flatten)]
     sources: Sources,
-    /// Print JSON
+    /// Print one JSON document instead of text
     #[arg(long)]
     json: bool,
 }
@@ -56,7 +56,7 @@ pub(super) const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
     let (name, value) = text.split_once(':').ok_or("expected `name: value`")?;
     let name = name.trim().parse().map_err(|_| format!("`{}` is not a field name", name.trim()))?;
-    let value = value.trim().parse().map_err(|_| "this cannot be the value of a field".to_owned())?;
+    let value = value.trim().parse().map_err(|_| "invalid field value".to_owned())?;
     Ok((name, value))
 }
 
@@ -68,7 +68,7 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
     };
     let uri: Uri = url.parse().with_context(|| format!("`{}`", printable(url)))?;
     if uri.scheme().is_none() || uri.authority().is_none() {
-        bail!("`{url}` is no complete URL\n  hint: write `https://host/path`");
+        bail!("`{url}` is not a complete URL\n  hint: write `https://host/path`");
     }
     let asked = Asked { method, url: uri, headers: options.headers.clone(), ip: options.ip };
     let rules = options.sources.load()?;
@@ -83,16 +83,16 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
     Ok(Verdict::Clean)
 }
 
-/// What a configuration has from the environment.
+/// The environment variables that a configuration uses.
 fn environment(config: &Path) -> Result<Environment> {
     let text = std::fs::read_to_string(config).with_context(|| format!("cannot read `{}`", config.display()))?;
     let recorder = Recorder::new(config.parent().unwrap_or(config));
-    // Mistakes have been told by `proxy`.
+    // `proxy` has reported all errors.
     let _ = RoutingTable::from_config(&text, "", &recorder);
     Ok(recorder.environment())
 }
 
-/// The proxy as the function would start it with this file.
+/// The proxy that the function would start with this file.
 pub(super) fn proxy(config: &Path) -> Result<Proxy> {
     let (table, cert_file) = load(&ConfigSource::file(config.to_owned()), super::cert_file()?.as_deref())?;
     Ok(Proxy::new(table, cert_file, "crossfade")?)

@@ -1,4 +1,4 @@
-//! An explanation for people. Owns wording and layout only.
+//! Renders an explanation as text. Owns wording and layout only.
 
 use std::fmt::Write;
 
@@ -21,7 +21,7 @@ pub(super) fn render(explanation: &Explanation) -> String {
     match outcome {
         Outcome::Sent(sent) => render_sent(&mut text, sent),
         Outcome::Answered { answer: Answer { status, location, by } } => {
-            let _ = writeln!(text, "\nanswer        {status} by {by}");
+            let _ = writeln!(text, "\nresponse      {status} by {by}");
             if let Some(location) = location {
                 let _ = writeln!(text, "  location: {location}");
             }
@@ -34,7 +34,7 @@ fn render_rules(text: &mut String, load_balancer: &LoadBalancer) {
     let _ = writeln!(text, "\nload balancer");
     let nothing = Taken { priority: None, name: "no rule matches".to_owned(), conditions: String::new() };
     render_list(text, &load_balancer.passed_over, load_balancer.rule.as_ref().unwrap_or(&nothing));
-    // What happens to a request that no rule matches is told as the answer.
+    // For a request that no rule matches, the response says it.
     for line in load_balancer.does.iter().filter(|_| load_balancer.rule.is_some()) {
         let _ = writeln!(text, "             {line}");
     }

@@ -1,4 +1,4 @@
-//! A request as a back end gets it, the primary's or the mirror's. Owns which of its fields are shown.
+//! The request that a back end receives, the primary or the mirror. Owns hiding its secrets.
 
 use crossfade_journal::redaction::{HIDDEN, is_secret_parameter};
 use crossfade_route::Backend;
@@ -16,7 +16,7 @@ pub(in crate::commands) struct Upstream {
 }
 
 impl Upstream {
-    /// `asked` has the fields on the command line.
+    /// `asked` has the fields from the command line.
     pub(super) fn of(backend: &Backend, parts: &request::Parts, asked: &HeaderMap) -> Upstream {
         let authority = backend.authority.to_str().unwrap_or_default();
         Upstream {
@@ -28,13 +28,13 @@ impl Upstream {
     }
 }
 
-/// The fields of a request. What looks like a secret and was not on the command line is one of the configuration's, perhaps from
-/// the environment: it is left out.
+/// The fields of a request, without values that look like secrets and were not on the command line: those come from the
+/// configuration or the environment.
 fn lines(fields: &HeaderMap, asked: &HeaderMap) -> Vec<(String, String)> {
     let shown = |name: &HeaderName, value: &HeaderValue| {
         let typed: Vec<String> = asked.get_all(name).iter().map(lossy).collect();
         let value = lossy(value);
-        // Several lines of `Cookie` have become one.
+        // Several `Cookie` lines were joined.
         let is_typed = typed.contains(&value) || typed.join("; ") == value;
         if is_secret_parameter(name.as_str()) && !is_typed { HIDDEN.to_owned() } else { value }
     };
