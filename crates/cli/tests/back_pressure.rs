@@ -1,5 +1,5 @@
-//! What a slow back end costs in environments, and what ends it (docs/back-pressure.md): the local load balancer, real
-//! function processes, a back end that answers when it is told to. Counts, no times.
+//! The cost of a slow back end in environments, and its limits (docs/back-pressure.md): the local load balancer, real
+//! function processes, and a back end that the test controls. It asserts counts, not times.
 
 #![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
 
@@ -15,7 +15,8 @@ use crossfade_testkit::server::{Action, Server, response};
 use crossfade_testkit::wait::{PATIENCE, eventually};
 use support::Dev;
 
-/// A back end that answers `/ok` at once, `/after/MS` after so many milliseconds, `/held` when it is told to, `/never` not.
+/// A back end that responds to `/ok` immediately, to `/after/MS` after MS milliseconds, to `/held` when the test releases it, and
+/// never to `/never`.
 struct BackEnd {
     url: String,
     state: Arc<(Mutex<State>, Condvar)>,
@@ -79,7 +80,7 @@ fn start(folder: &Path, environments: usize, url: &str, keys: &str) -> Dev {
     Dev::start_in(folder, &["--config", "crossfade.yaml", "--no-inspect", "--max-concurrency", &count])
 }
 
-/// rate x duration = requests under way = environments. So many at a time, so many environments: what is more is throttled.
+/// rate x duration = concurrent requests = environments. Requests beyond the limit are throttled.
 #[test]
 fn throttling_begins_where_rate_times_duration_exceeds_the_environments() {
     let environments = 4;
@@ -94,7 +95,7 @@ fn throttling_begins_where_rate_times_duration_exceeds_the_environments() {
         back_end.set_released(false);
         let answers: Vec<String> = std::thread::scope(|scope| {
             let clients: Vec<_> = (0..under_way).map(|_| scope.spawn(|| get(alb, "/held"))).collect();
-            // The back end answers nobody before all that will ever come have come, and the others have been sent away.
+            // The back end responds only after all requests have arrived or been throttled.
             eventually("as many requests at the back end as there are environments", || {
                 back_end.received() - before == under_way.min(environments)
             });

@@ -29,7 +29,7 @@ impl Workplace {
         Workplace { folder, authority }
     }
 
-    /// The port of a server whose certificate, for `localhost`, lasts so many days. It answers a `HEAD` for `/v2/` by the
+    /// The port of a server whose certificate, for `localhost`, lasts this number of days. It answers a `HEAD` for `/v2/` by the
     /// `Host`: 200, or what stands for a name below.
     fn server(&self, days: i32, alpn: &[&str]) -> u16 {
         self.server_of("shop", days, alpn)

@@ -47,7 +47,7 @@ fn crossfade(folder: &TempDir, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_crossfade")).current_dir(folder.path()).args(arguments).output().unwrap()
 }
 
-/// What is in the file that `init` writes.
+/// The content of the file that `init` writes.
 #[track_caller]
 fn init(folder: &TempDir, arguments: &[&str]) -> String {
     let output = crossfade(folder, &[&["init"], arguments].concat());

@@ -157,7 +157,7 @@ struct Nginx {
 }
 
 impl Nginx {
-    /// `None` if there is none on this machine.
+    /// `None` if this machine has none.
     fn start() -> Option<Nginx> {
         // Debian keeps it where only root looks.
         let folders = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect::<Vec<_>>();
@@ -240,7 +240,7 @@ impl Site {
     }
 }
 
-/// What a browser sends besides: its cookies, `Origin` with a form, `Referer` with everything.
+/// Fields that a browser adds: its cookies, `Origin` with a form, `Referer` with everything.
 #[derive(Clone)]
 struct Browser {
     /// `https://shop.example.com:PORT`, which is the local load balancer.
@@ -286,7 +286,7 @@ impl Browser {
         answer
     }
 
-    /// Sends a form, with the token in a field as scripts do it if there is none in the form.
+    /// Sends a form. If it has no token, the token is in a header field, as scripts send it.
     fn post(&mut self, path: &str, form: &[(&str, &str)]) -> Answer {
         let origin = format!("origin: {}", self.origin);
         let token = format!("x-csrftoken: {}", self.cookie("csrftoken").unwrap());

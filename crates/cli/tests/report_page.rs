@@ -13,7 +13,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-/// What the browser shows of a log's page, in light and dark, on a desk and on a phone. Nothing without a browser.
+/// The rendered page of a log, in light and dark, on a desktop and on a phone. Returns nothing without a browser.
 fn looks(log: &str, arguments: &[&str]) -> Vec<Value> {
     if !browser::is_here() {
         return Vec::new();
@@ -31,7 +31,7 @@ fn looks(log: &str, arguments: &[&str]) -> Vec<Value> {
     looks
 }
 
-/// What holds for every page.
+/// Checks of every page.
 fn is_sound(look: &Value) {
     assert_eq!(look["messages"], json!([]), "the console is silent: {look}");
     assert_eq!(look["requests"], json!(["file"]), "nothing but the page is fetched");

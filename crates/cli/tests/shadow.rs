@@ -13,7 +13,7 @@ use crossfade_testkit::wait::eventually;
 use serde_json::Value;
 use support::Dev;
 
-/// How often each page is asked for.
+/// Number of requests for each page.
 const TIMES: usize = 20;
 const PAGES: [&str; 8] = [
     "/orders/7",
@@ -26,7 +26,7 @@ const PAGES: [&str; 8] = [
     "/invoices/7.pdf",
 ];
 
-/// Where the demo back ends differ: endpoint, class, pointer, judgement.
+/// The differences between the demo back ends: endpoint, class, pointer, judgement.
 const DIFFERENCES: [(&str, &str, &str, &str); 12] = [
     ("/carts/{id}", "value", "/requestId", "noise"),
     ("/carts/{id}", "value", "/servedAt", "noise"),
@@ -58,7 +58,7 @@ fn report(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_crossfade")).arg("report").args(arguments).output().unwrap()
 }
 
-/// What a report says of each place that differs.
+/// The judgement of each difference in a report.
 fn differences(report: &Value) -> BTreeSet<(String, String, String, String)> {
     let text =
         |value: &Value, key: &str| value[key].as_str().unwrap_or_else(|| panic!("no `{key}` in {value}")).to_owned();

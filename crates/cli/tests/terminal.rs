@@ -41,7 +41,7 @@ fn assert_harmless(what: &str, text: &str) {
     assert!(found.is_empty(), "{what} has {found:?}: {text:?}");
 }
 
-/// What a command prints: harmless, and with the text that it was given in another form.
+/// Output of a command: harmless, with its input in escaped form.
 #[track_caller]
 fn printed(folder: &Path, arguments: &[&str]) -> String {
     let output = crossfade(folder, arguments);
@@ -95,7 +95,7 @@ fn configurations_are_told_of_and_explained_harmlessly() {
             "routes: [{{ name: a, priority: 1, conditions: {{ path: [{{ regex: {} }}] }} }}]\n",
             yaml(&format!("({HOSTILE}"))
         ),
-        // Beside the mistake, in the line that is shown.
+        // Beside the error, in the line that is shown.
         format!("backends: {{ a: 7, b: '{raw}' }}\n"),
         format!("# {raw}\nnothing: '{raw}'\n"),
         format!("a: {HOSTILE}\n"),
@@ -115,7 +115,7 @@ fn configurations_are_told_of_and_explained_harmlessly() {
     }
 }
 
-/// The caret points at the mistake, also behind what is not shown as it is.
+/// The caret points at the error, also after escaped characters.
 #[test]
 fn excerpts_point_right() {
     let folder = tempfile::tempdir().unwrap();

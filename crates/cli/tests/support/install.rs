@@ -48,7 +48,7 @@ pub fn available(programs: &[&str]) -> bool {
     let missing = |program: &&&str| Command::new(program).arg("--version").output().is_err();
     let Some(program) = programs.iter().find(missing) else { return true };
     assert!(std::env::var_os("CI").is_none_or(|value| value != "true"), "`{program}` is missing");
-    eprintln!("passed over: `{program}` is missing");
+    eprintln!("skipped: `{program}` is missing");
     false
 }
 
