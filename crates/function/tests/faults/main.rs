@@ -129,7 +129,7 @@ fn run(case: &'static Case, runtime: &Runtime) -> String {
 fn row(fault: &str, status: u16, proxy_status: &str, is_sent_again: bool, next_is_kept: bool) -> String {
     let proxy_status = if proxy_status.is_empty() { String::new() } else { format!("`{proxy_status}`") };
     let again = if is_sent_again { "yes" } else { "no" };
-    let connection = if next_is_kept { "right, same connection" } else { "right, new connection" };
+    let connection = if next_is_kept { "correct, same connection" } else { "correct, new connection" };
     format!("| {fault} | {status} | {proxy_status} | {again} | {connection} |\n")
 }
 
