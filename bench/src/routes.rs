@@ -31,7 +31,7 @@ enum Form {
     Json,
 }
 
-/// Which route a request meets.
+/// The route that a request matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meets {
     /// The one with the highest priority number.

@@ -61,7 +61,7 @@ pub struct Series {
 /// A function that is kept alive, with a Runtime API of its own.
 #[derive(Debug)]
 pub struct Lane {
-    /// Which function.
+    /// The measured function.
     pub function: Function,
     /// Its process.
     pub process: Process,
