@@ -196,17 +196,18 @@ fn timing(exchange: &Exchange, access: Option<&Access>) -> Markup {
     if let Some(access) = access {
         let total = access.total_ms;
         rows.push(("In the function", "function", function_start, total));
+        // The two times are those of the last attempt at the back end whose response the client got.
+        let deciding = access.journal.iter().rfind(|attempt| Some(&attempt.backend) == access.backend.as_ref());
+        let began = deciding.map_or(0.0, |attempt| attempt.began_ms).max(0.0);
+        if access.journal.len() > 1 {
+            rows.push(("Earlier attempts", "balancer", function_start, began));
+        }
         if let Some(connect) = access.connect_ms {
-            rows.push(("New connection", "connect", function_start, connect));
+            rows.push(("New connection", "connect", function_start + began, connect));
         }
         if let Some(first_byte) = access.first_byte_ms {
-            let connect = access.connect_ms.unwrap_or_default();
-            rows.push((
-                "Wait for the first byte",
-                "upstream",
-                function_start + connect,
-                (first_byte - connect).max(0.0),
-            ));
+            let sent = began + access.connect_ms.unwrap_or_default();
+            rows.push(("Wait for the first byte", "upstream", function_start + sent, (first_byte - sent).max(0.0)));
             rows.push(("Rest of the response", "rest", function_start + first_byte, (total - first_byte).max(0.0)));
         }
     }

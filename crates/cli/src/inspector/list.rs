@@ -56,7 +56,7 @@ pub(super) fn page(shared: &Shared, filter: &Filter, before: Option<u64>) -> Mar
                 caption.unseen { "Requests, newest first; times are UTC" }
                 (table_head([
                     ("Time", ""), ("Method", ""), ("Request", "what"), ("Status", ""), ("Rule", "wide"),
-                    ("Answered by", "wide"), ("Duration", "number"),
+                    ("Response from", "wide"), ("Duration", "number"),
                 ]))
                 tbody { @for entry in &part.entries { (row(shared, entry)) } }
             }
@@ -162,7 +162,7 @@ pub(super) fn row(shared: &Shared, entry: &Entry) -> Markup {
             }
             td { (status(exchange.status)) }
             td.wide { (rule) }
-            td.wide { (answered_by(shared, entry)) }
+            td.wide { (responder(shared, entry)) }
             td.number { (milliseconds(exchange.duration)) }
         }
     }
@@ -173,11 +173,11 @@ pub(super) fn marks(entry: &Entry) -> Markup {
     html! { @for word in marks { " " span class={ "mark " (word) } { (word) } } }
 }
 
-fn answered_by(shared: &Shared, entry: &Entry) -> Markup {
+fn responder(shared: &Shared, entry: &Entry) -> Markup {
     let exchange = &entry.exchange;
     html! {
         @match (&exchange.function, entry.backend()) {
-            (Some(function), Some(backend)) => { b { (backend) } " " small { "by " (function) } },
+            (Some(function), Some(backend)) => { b { (backend) } " " small { "via " (function) } },
             // For example, throttled.
             (Some(function), None) if exchange.environment.is_none() => {
                 "load balancer " small { "for " (function) }

@@ -12,7 +12,7 @@ use super::json::{self, Laid, Masks, Path, Rest};
 
 /// Maximum size of a decompressed body.
 const MOST_UNPACKED: u64 = 2 * 1024 * 1024;
-/// The most bytes of a document that are looked through and shown; and how far a word may go on behind that.
+/// Maximum bytes of a document that are searched and shown, and how far its last word may extend beyond them.
 pub(super) const MOST_SHOWN: usize = 200_000;
 const LONGEST_WORD: usize = 64 * 1024;
 /// Longer names of fields and members are inspected once at most.

@@ -309,7 +309,12 @@ async fn a_page_shows_every_attempt() {
         {"backend":"modern","role":"retry","outcome":"503","connect_ms":2.0,"first_byte_ms":150.0,"began_ms":101.0,"took_ms":50.0},
         {"backend":"legacy","role":"failover","outcome":"200","first_byte_ms":171.0,"began_ms":152.0,"took_ms":20.0}]"#;
     for (id, line) in [
-        ("one", access("one", "/a").replace(r#""attempts":2"#, journal)),
+        (
+            "one",
+            access("one", "/a")
+                .replace(r#""attempts":2"#, journal)
+                .replace(r#""first_byte_ms":10.0"#, r#""first_byte_ms":171.0"#),
+        ),
         ("two", access("two", "/b")),
         ("three", access("three", "/c").replace(r#""attempts":2"#, &journal.replace("legacy", "</td><b>"))),
     ] {
@@ -330,6 +335,11 @@ async fn a_page_shows_every_attempt() {
             ["legacy", "failover", "200", "152 ms", "", "171 ms", "20 ms"],
         ]
     );
+    // The chart has the times of the attempt that decided: it began at 152 ms and took 2 ms to connect.
+    for (part, time) in [("Earlier attempts", "152 ms"), ("Wait for the first byte", "17 ms")] {
+        let row = format!("<th scope=\"row\">{part}</th><td class=\"number\">{time}</td>");
+        assert!(page.contains(&row), "{row}: {page}");
+    }
     assert!(!get(&inspector, "/requests/2").await.contains("id=\"attempts\""));
     assert!(get(&inspector, "/requests/3").await.contains("&lt;/td&gt;&lt;b&gt;"));
 }
