@@ -324,7 +324,7 @@ mod tests {
         Exchange { status: 200, duration, environment, request_id, ..Exchange::new("GET", target) }
     }
 
-    /// Of the request whose target is its id.
+    /// The access log line of the request whose target is its id.
     fn access(target: &str, backend: &str) -> Notice {
         let line = format!(r#"{{"type":"access","request_id":"{target}","backend":"{backend}","error":null}}"#);
         Notice::FunctionLine { environment: 1, line, waiting: Waiting::default() }
