@@ -1,5 +1,5 @@
-//! Canaries: recognisable secrets in every place that a request, an answer or a configuration has for them, and a search for
-//! them in everything that is printed, logged, answered or shown. Nothing may have them unless somebody asked for it.
+//! Canaries: recognisable secrets in every part of requests, responses and configurations, and a search for them in all output,
+//! logs, responses and pages. None may contain them unless an option allows it.
 
 #![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
 

@@ -1,4 +1,4 @@
-//! `crossfade check` as a user meets it: what is printed, as text and as JSON, and the exit codes.
+//! `crossfade check` from outside: its output as text and as JSON, and the exit codes.
 //!
 //! `crates/route/tests/config` has the errors themselves.
 

@@ -1,4 +1,4 @@
-//! `crossfade check --connect` before real TLS servers: what it shows of each back end, what it finds, and the exit code.
+//! `crossfade check --connect` with real TLS servers: its output for each back end, its findings, and the exit code.
 
 #![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
 

@@ -1,4 +1,4 @@
-//! The demo back ends as others meet them: over TLS, with a client that is not ours.
+//! The demo back ends from outside: over TLS, with an independent client.
 
 #![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
 

@@ -2,7 +2,7 @@
 //! `lambda_http` built with `cargo lambda`. They are in `tests/functions/`.
 //!
 //! Their dependencies are downloaded into `target/foreign/` and kept there. A language whose tools are missing is skipped,
-//! unless the variable `CI` is `true`. With `TRANSCRIPT=FOLDER` each test writes what was said, as in
+//! unless the variable `CI` is `true`. With `TRANSCRIPT=FOLDER` each test writes a transcript, as in
 //! `docs/foreign-functions.md`.
 
 #![allow(clippy::unwrap_used)] // a test may panic, in its helpers too

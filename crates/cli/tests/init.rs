@@ -1,5 +1,5 @@
-//! `crossfade init` as a user meets it: the files that it writes, which `check` finds nothing in, and those that it does
-//! not overwrite.
+//! `crossfade init` from outside: the files that it writes, in which `check` finds nothing, and those that it does not
+//! overwrite.
 
 #![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
 

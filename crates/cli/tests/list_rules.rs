@@ -1,5 +1,4 @@
-//! `crossfade dev` with files that rules come from: what is listed, what is refused, and that each function runs its own
-//! command.
+//! `crossfade dev` with files with listener rules: the list of rules, errors, and the command of each function.
 
 #![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
 

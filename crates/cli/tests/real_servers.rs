@@ -1,6 +1,6 @@
-//! Servers and frameworks that people have, unchanged behind Crossfade: what they answer must be what they answer when they
-//! are asked directly. They are in `tests/servers/`; what Django needs is fetched into `target/servers/` and kept there.
-//! A server that is missing is passed over, unless the variable `CI` is `true`.
+//! Common servers and frameworks, unchanged behind Crossfade: they must respond as they do directly. They are in
+//! `tests/servers/`; Django's packages are downloaded into `target/servers/` and kept there. A missing server is skipped, unless
+//! the variable `CI` is `true`.
 
 #![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
 

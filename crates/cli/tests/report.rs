@@ -1,6 +1,6 @@
-//! `crossfade report` as a user meets it: what is read, what is printed, the gates and the exit codes.
+//! `crossfade report` from outside: input, output, gates and exit codes.
 //!
-//! `report/*.txt` and `.json` are what is made of a made-up log (`report/logs.rs`); `BLESS=1` writes them anew.
+//! `report/*.txt` and `.json` are the reports on generated logs (`report/logs.rs`); `BLESS=1` writes them.
 
 #![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
 

@@ -1,6 +1,6 @@
 //! The page of `crossfade report` in a real browser: Chromium, driven by `browser/look.mjs`.
 //!
-//! Without Chromium the tests say so and pass over it; where the variable `CI` is `true` they fail.
+//! Without Chromium the tests are skipped, unless the variable `CI` is `true`.
 
 #![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
 

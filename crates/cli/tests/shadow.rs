@@ -1,5 +1,5 @@
 //! Shadow traffic from the first request to the gate: local load balancer, function and both demo back ends as real
-//! processes, which differ in every way that a comparison knows.
+//! processes, which differ in every way that a comparison detects.
 
 #![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
 

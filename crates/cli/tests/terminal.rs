@@ -1,5 +1,5 @@
-//! No text of a file, a log, a function or the command line steers the terminal or looks like other text, whatever command
-//! prints it. What is printed of a report is in `report.rs`.
+//! Text from files, logs, functions and the command line cannot control the terminal or imitate other text, in any command.
+//! `report.rs` tests the output of reports.
 
 #![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
 

@@ -1,4 +1,4 @@
-//! Made-up logs for the tests of `report`: always the same, and as a migration would write them.
+//! Generated logs for the tests of `report`: deterministic, and like those of a migration.
 
 #![allow(dead_code, unreachable_pub)] // not every test uses everything
 

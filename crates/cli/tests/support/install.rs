@@ -1,4 +1,4 @@
-//! The needs of tests of other people's programs: fetched into `target/` and kept there, and whether a program is here at all.
+//! Programs and packages that tests of foreign software need: downloads them into `target/`, and checks whether a program exists.
 
 #![allow(clippy::unwrap_used, dead_code, unreachable_pub)] // a test may panic; not every test uses everything
 
