@@ -119,13 +119,6 @@ impl Front {
     }
 }
 
-/// Returns whether AWS's services write a field of this name (in lower case) themselves, so that what it says is not the
-/// client's claim.
-#[must_use]
-pub fn is_vouched_for(name: &str) -> bool {
-    name.starts_with("x-forwarded-") || name.starts_with("x-amzn-")
-}
-
 /// A member of `X-Forwarded-For`, counted from the end: 1 is the last one.
 fn forwarded_for(fields: &HeaderMap, from_end: usize) -> Option<IpAddr> {
     let lines = fields.get_all(X_FORWARDED_FOR);
