@@ -212,7 +212,7 @@ fn extensions_are_frozen_too() {
     settings.functions[0].freeze = true;
     let mut alb = Alb::start(settings);
     let pid = alb.get("/pid", "").json()["pid"].as_u64().unwrap();
-    let extension = process_with_parent_and_name(std::process::id(), "scripted_extens", pid);
+    let extension = extension_beside(pid);
     for _ in 0..2 {
         eventually("the freezing", || state_of(pid) == Some('T') && state_of(extension) == Some('T'));
         assert_eq!(alb.get("/pid", "").json()["pid"], pid);
@@ -242,14 +242,18 @@ fn an_extension_that_fails_after_the_answer_is_told_all_the_same() {
     assert_eq!(alb.get("/pid", "").json()["served"], 1);
 }
 
-/// The extension that was started shortly before this function.
+/// The extension in the environment of this function: other tests have some at the same time, but each environment has a
+/// Runtime API of its own.
 #[cfg(target_os = "linux")]
-fn process_with_parent_and_name(parent: u32, name: &str, before: u64) -> u64 {
+fn extension_beside(function: u64) -> u64 {
+    let runtime_api = |pid: u64| {
+        let variables = std::fs::read_to_string(format!("/proc/{pid}/environ")).unwrap_or_default();
+        variables.split('\0').find(|variable| variable.starts_with("AWS_LAMBDA_RUNTIME_API=")).map(str::to_owned)
+    };
+    let own = runtime_api(function).unwrap();
     let all = std::fs::read_dir("/proc").unwrap();
     let pids = all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u64>().ok());
-    let is_it = |pid: &u64| {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        stat.contains(&format!("({name})")) && stat.contains(&format!(" {parent} ")) && *pid < before
-    };
-    pids.filter(is_it).max().unwrap()
+    let others: Vec<u64> = pids.filter(|pid| *pid != function && runtime_api(*pid).as_ref() == Some(&own)).collect();
+    let [extension] = others[..] else { panic!("processes with {own}: {others:?}") };
+    extension
 }
