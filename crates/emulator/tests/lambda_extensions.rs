@@ -8,7 +8,7 @@ use std::time::Duration;
 use crossfade_emulator::Settings;
 use crossfade_event::HeaderMode;
 use serde_json::{Value, json};
-use support::{Alb, eventually, example, scripted, settings, state_of};
+use support::{Alb, PATIENCE, eventually, example, scripted, settings, state_of};
 
 fn with_extension(events: &str, script: &str) -> Settings {
     let mut settings = settings(HeaderMode::Single);
@@ -123,18 +123,17 @@ fn shutdown_kills_an_extension_that_does_not_go() {
 
 #[test]
 fn extensions_are_told_why_an_environment_is_reset() {
-    let mut settings = with_extension("SHUTDOWN", "");
-    settings.functions[0].timeout = Duration::from_millis(800);
-    let mut alb = Alb::start(settings);
-    for (path, reason) in [("/crash", "failure"), ("/sleep/60000", "timeout")] {
+    let told = |path, timeout| {
+        let mut settings = with_extension("SHUTDOWN", "");
+        settings.functions[0].timeout = timeout;
+        let mut alb = Alb::start(settings);
         assert_eq!(alb.get(path, "").status, 502);
-        assert_eq!(event(&mut alb)["shutdownReason"], reason, "{path}");
-    }
+        event(&mut alb)["shutdownReason"].clone()
+    };
+    assert_eq!(told("/crash", PATIENCE), "failure");
+    assert_eq!(told("/sleep/60000", Duration::from_millis(800)), "timeout");
     #[cfg(target_os = "linux")]
-    {
-        assert_eq!(alb.get("/memory/200/60000", "").status, 502);
-        assert_eq!(event(&mut alb)["shutdownReason"], "failure");
-    }
+    assert_eq!(told("/memory/200/60000", PATIENCE), "failure");
 }
 
 #[test]

@@ -388,7 +388,7 @@ async fn a_timeout_counts_if_the_back_end_had_its_own_limit() {
     let mute = mute().await;
     let silent = support::silent().await;
     let (url, tls_url) = (mute.url(), format!("https://{silent}"));
-    for (url, timeouts, time, is_down) in [
+    for (url, timeouts, time, is_open) in [
         (&url, "backendRequest: 100ms", 10_000, true),
         (&url, "backendRequest: 5s", 100, false),
         // Limits that are written alike: what came before the attempt does not make it too short.
@@ -405,7 +405,7 @@ async fn a_timeout_counts_if_the_back_end_had_its_own_limit() {
         let keys = format!("timeouts: {{ {timeouts} }}\noutlier: {{ failures: 2, for: 10m }}");
         let proxy = support::proxy(url, &keys, b"");
         // A timer that a busy machine makes late is no sign of a back end: there it takes more requests.
-        let mut left = if is_down { 100 } else { 4 };
+        let mut left = if is_open { 100 } else { 4 };
         let answer = loop {
             let answer = ask_within(&proxy, get("/"), Duration::from_millis(time)).await;
             left -= 1;
@@ -413,7 +413,7 @@ async fn a_timeout_counts_if_the_back_end_had_its_own_limit() {
                 break answer;
             }
         };
-        assert_eq!(answer.status == 503, is_down, "{url} {timeouts} within {time} ms: {}", answer.record);
+        assert_eq!(answer.status == 503, is_open, "{url} {timeouts} within {time} ms: {}", answer.record);
     }
 }
 
