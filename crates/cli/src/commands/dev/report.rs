@@ -189,7 +189,8 @@ impl Reporter {
         }
         let access = Access::parse(line).filter(|_| self.expects_access);
         if access.is_none() || self.verbose {
-            lines.push(Line::Talk(format!("function {environment} | {}", printable(line))));
+            // Escaped only when it is printed: most of what nobody reads is skipped before.
+            lines.push(Line::Talk(format!("function {environment} | {line}")));
         }
         let Some(access) = access else { return lines };
         match self.waiting.remove(&access.request_id) {
