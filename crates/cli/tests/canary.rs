@@ -1,10 +1,6 @@
 //! Canaries: recognisable secrets in every place that a request, an answer or a configuration has for them, and a search for
 //! them in everything that is printed, logged, answered or shown. Nothing may have them unless somebody asked for it.
 
-#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
-
-mod support;
-
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -14,7 +10,8 @@ use crossfade_testkit::authority::Identity;
 use crossfade_testkit::client::{Client, host};
 use crossfade_testkit::server::{closed_port, serve};
 use crossfade_testkit::wait::{PATIENCE, until_ok};
-use support::Dev;
+
+use crate::support::Dev;
 
 /// Every secret has this in it, and the place where it is put behind it.
 const CANARY: &str = "canary-";

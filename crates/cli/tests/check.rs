@@ -2,8 +2,6 @@
 //!
 //! Which mistakes there are is in `crates/route/tests/config`.
 
-#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
-
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};

@@ -1,7 +1,5 @@
 //! `crossfade check --connect` before real TLS servers: what it shows of each back end, what it finds, and the exit code.
 
-#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
-
 use std::process::{Command, Output};
 use std::time::{Duration, SystemTime};
 

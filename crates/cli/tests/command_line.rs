@@ -2,8 +2,6 @@
 //!
 //! What a run does is in `dev.rs`.
 
-#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
-
 use std::net::TcpListener;
 use std::process::{Command, Output};
 

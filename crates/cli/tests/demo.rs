@@ -1,7 +1,5 @@
 //! The demo back ends as others meet them: over TLS, with a client that is not ours.
 
-#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
-
 use std::process::Command;
 
 use crossfade::demo::{BackendStats, Demo};

@@ -2,8 +2,6 @@
 //!
 //! The zip file here is a placeholder in a temporary folder: making the real one is `cargo xtask package`'s job.
 
-#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
-
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;

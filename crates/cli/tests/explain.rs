@@ -1,8 +1,6 @@
 //! `crossfade explain` and `crossfade test` as a user meets them. The configuration is `explain/crossfade.yaml`; each case
 //! is a file `explain/NAME.args` with one argument a line, beside what is printed. `BLESS=1` writes that anew.
 
-#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -1,12 +1,8 @@
 //! The load balancer's front as `crossfade dev` is told to make it: HTTPS, attributes, the access log.
 
-#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
-
-mod support;
-
 use std::process::Command;
 
-use support::{Dev, word_after};
+use crate::support::{Dev, word_after};
 
 /// What curl prints: head and body.
 fn curl(arguments: &[&str]) -> String {

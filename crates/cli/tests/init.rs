@@ -1,8 +1,6 @@
 //! `crossfade init` as a user meets it: the files that it writes, which `check` finds nothing in, and those that it does
 //! not overwrite.
 
-#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
-
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};

@@ -1,10 +1,6 @@
 //! The inspector of `crossfade dev`, from outside: the real binary, requests through its load balancer, and the pages over
 //! HTTP by hand. How it looks and is used is in `inspector_page.rs`.
 
-#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
-
-mod support;
-
 use std::net::TcpListener;
 use std::process::Command;
 use std::sync::mpsc::{Receiver, channel};
@@ -12,7 +8,8 @@ use std::sync::mpsc::{Receiver, channel};
 use crossfade_testkit::client::{self, Client};
 use crossfade_testkit::server::{Action, Server, response};
 use crossfade_testkit::wait::{PATIENCE, until_ok};
-use support::Dev;
+
+use crate::support::Dev;
 
 /// A request by hand, `{host}` being the server's own; the whole answer, head and all.
 fn send(url: &str, request: &str) -> String {

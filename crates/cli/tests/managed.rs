@@ -1,7 +1,5 @@
 //! Our own function on Lambda Managed Instances: several requests at a time in one process, over the emulator's library, as
 //! `crossfade dev` has no option for it.
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-
 use std::net::{TcpListener, TcpStream};
 
 use crossfade_emulator::{Function, Notice, Settings, start};

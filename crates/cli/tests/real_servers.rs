@@ -2,12 +2,6 @@
 //! are asked directly. They are in `tests/servers/`; what Django needs is fetched into `target/servers/` and kept there.
 //! A server that is missing is passed over, unless the variable `CI` is `true`.
 
-#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
-
-#[path = "support/install.rs"]
-mod install;
-mod support;
-
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -19,8 +13,9 @@ use std::time::{Duration, Instant};
 use crossfade_testkit::client::Response;
 use crossfade_testkit::process::Process;
 use crossfade_testkit::server::closed_port;
-use install::{available, installed_from, virtual_environment};
-use support::{Dev, word_after};
+
+use crate::support::install::{available, installed_from, virtual_environment};
+use crate::support::{Dev, word_after};
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers");
 

@@ -2,16 +2,12 @@
 //!
 //! Without Chromium the tests say so and pass over it; where the variable `CI` is `true` they fail.
 
-#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
-
-#[path = "support/browser.rs"]
-mod browser;
-#[path = "report/logs.rs"]
-mod logs;
-
 use std::process::Command;
 
 use serde_json::{Value, json};
+
+use crate::report::logs;
+use crate::support::browser;
 
 /// What the browser shows of a log's page, in light and dark, on a desk and on a phone. Nothing without a browser.
 fn looks(log: &str, arguments: &[&str]) -> Vec<Value> {

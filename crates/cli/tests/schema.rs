@@ -1,7 +1,5 @@
 //! `crossfade schema` as a user meets it: where the schema goes. What it says is checked in `crossfade-route`.
 
-#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
-
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 

@@ -1,15 +1,12 @@
 //! No text of a file, a log, a function or the command line steers the terminal or looks like other text, whatever command
 //! prints it. What is printed of a report is in `report.rs`.
 
-#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
-
-mod support;
-
 use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
-use support::Dev;
+
+use crate::support::Dev;
 
 /// Clears the screen, rings, goes back, turns the direction of writing, hides, breaks lines.
 const HOSTILE: &str =

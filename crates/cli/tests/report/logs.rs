@@ -1,6 +1,6 @@
 //! Made-up logs for the tests of `report`: always the same, and as a migration would write them.
 
-#![allow(dead_code, unreachable_pub)] // not every test uses everything
+#![allow(unreachable_pub, reason = "the page's tests use it too")]
 
 use std::fmt::Write;
 use std::time::{Duration, UNIX_EPOCH};

@@ -1,7 +1,5 @@
 //! The needs of tests of other people's programs: fetched into `target/` and kept there, and whether a program is here at all.
 
-#![allow(clippy::unwrap_used, dead_code, unreachable_pub)] // a test may panic; not every test uses everything
-
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
