@@ -7,29 +7,8 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
 use crate::DecodeError;
-use crate::front::Format;
+use crate::front::{Format, Shape};
 use crate::json::Text;
-
-/// The names of members of an event that are there and not `null`, as far as it has been looked at.
-#[derive(Debug, Default)]
-pub struct Shape<'e> {
-    members: Vec<Cow<'e, str>>,
-    context: Vec<Cow<'e, str>>,
-}
-
-impl Shape<'_> {
-    /// Returns whether the event has a member.
-    #[must_use]
-    pub fn has(&self, member: &str) -> bool {
-        self.members.iter().any(|name| name == member)
-    }
-
-    /// Returns whether `requestContext` has a member.
-    #[must_use]
-    pub fn context_has(&self, member: &str) -> bool {
-        self.context.iter().any(|name| name == member)
-    }
-}
 
 /// The first format that recognizes an event.
 pub(crate) fn detect(formats: &[&'static Format], text: &str) -> Result<&'static Format, DecodeError> {
