@@ -101,6 +101,34 @@ fn no_file_is_longer_than_a_reader_can_bear() {
     assert!(long.is_empty(), "more than {MOST_LINES} lines: {long:#?}");
 }
 
+/// Crates whose test files are modules of one binary, `tests/it.rs`, list them there: cargo finds no file by itself, and a
+/// file that nobody lists is never compiled.
+#[test]
+fn every_test_file_is_compiled() {
+    let manifests = files_below(&Path::new(ROOT).join("crates"), |path| path.ends_with("Cargo.toml"));
+    let (mut merged, mut left_out) = (0, Vec::new());
+    for manifest in manifests {
+        let text = fs::read_to_string(&manifest).unwrap();
+        if !text.contains("\nautotests = false\n") {
+            continue;
+        }
+        let folder = manifest.with_file_name("tests");
+        let root = fs::read_to_string(folder.join("it.rs")).unwrap();
+        for entry in fs::read_dir(&folder).unwrap() {
+            let file = entry.unwrap().path();
+            let name = file.file_stem().unwrap().to_str().unwrap();
+            let is_listed = root.lines().any(|line| line == format!("mod {name};"))
+                || text.lines().any(|line| line == format!("path = \"tests/{name}.rs\""));
+            if has_extension_rs(&file) && !is_listed {
+                left_out.push(file);
+            }
+        }
+        merged += 1;
+    }
+    assert!(merged > 0, "no crate with `autotests = false`: this test looks in the wrong place");
+    assert!(left_out.is_empty(), "neither a module of `it.rs` nor a `[[test]]` of its crate: {left_out:#?}");
+}
+
 /// The templates of pages escape every value. HTML that is not escaped has one place, where its few lines can be checked.
 #[test]
 fn html_is_written_by_templates_that_escape() {

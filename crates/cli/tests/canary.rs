@@ -1,10 +1,6 @@
 //! Canaries: recognisable secrets in every part of requests, responses and configurations, and a search for them in all output,
 //! logs, responses and pages. None may contain them unless an option allows it.
 
-#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
-
-mod support;
-
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -14,7 +10,8 @@ use crossfade_testkit::authority::Identity;
 use crossfade_testkit::client::{Client, host};
 use crossfade_testkit::server::{closed_port, serve};
 use crossfade_testkit::wait::{PATIENCE, until_ok};
-use support::Dev;
+
+use crate::support::Dev;
 
 /// Every secret has this in it, and the place where it is put behind it.
 const CANARY: &str = "canary-";

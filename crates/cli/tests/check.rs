@@ -2,8 +2,6 @@
 //!
 //! `crates/route/tests/config` has the errors themselves.
 
-#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
-
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};

@@ -1,7 +1,5 @@
 //! `crossfade check --connect` with real TLS servers: its output for each back end, its findings, and the exit code.
 
-#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
-
 use std::process::{Command, Output};
 use std::time::{Duration, SystemTime};
 

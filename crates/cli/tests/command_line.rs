@@ -2,8 +2,6 @@
 //!
 //! `dev.rs` tests the runs themselves.
 
-#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
-
 use std::net::TcpListener;
 use std::process::{Command, Output};
 

@@ -1,7 +1,5 @@
 //! The demo back ends from outside: over TLS, with an independent client.
 
-#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
-
 use std::process::Command;
 
 use crossfade::demo::{BackendStats, Demo};

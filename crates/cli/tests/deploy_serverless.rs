@@ -2,8 +2,6 @@
 //!
 //! The zip file is a placeholder in a temporary folder; `cargo xtask package` builds the real one.
 
-#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
-
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;

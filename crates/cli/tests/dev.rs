@@ -2,10 +2,6 @@
 //!
 //! `command_line.rs` tests invalid command lines.
 
-#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
-
-mod support;
-
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::Command;
@@ -14,7 +10,8 @@ use std::sync::mpsc::channel;
 use crossfade_testkit::client::Response;
 use crossfade_testkit::process::{Process, Signal};
 use crossfade_testkit::server::closed_port;
-use support::{Dev, command, word_after};
+
+use crate::support::{Dev, command, word_after};
 
 /// An answer as far as both ways to a back end must agree on it.
 #[derive(Debug, PartialEq, Eq)]

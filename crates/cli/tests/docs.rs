@@ -1,8 +1,6 @@
 //! The examples in the documentation: configurations are free of errors and warnings and their tests pass, and the output that
 //! the README shows is the output of the command above it.
 
-#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

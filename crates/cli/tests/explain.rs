@@ -1,8 +1,6 @@
 //! `crossfade explain` and `crossfade test` from outside. The configuration is `explain/crossfade.yaml`; each case is a file
 //! `explain/NAME.args` with one argument per line, beside the expected output, which `BLESS=1` writes.
 
-#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

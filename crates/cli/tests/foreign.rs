@@ -5,12 +5,6 @@
 //! unless the variable `CI` is `true`. With `TRANSCRIPT=FOLDER` each test writes a transcript, as in
 //! `docs/foreign-functions.md`.
 
-#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
-
-#[path = "support/install.rs"]
-mod install;
-mod support;
-
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,8 +15,8 @@ use base64_simd::STANDARD;
 use crossfade_testkit::client::Response;
 use serde_json::{Value, json};
 
-use install::{available, installed_from, path_with, run, target, virtual_environment};
-use support::Dev;
+use crate::support::Dev;
+use crate::support::install::{available, installed_from, path_with, run, target, virtual_environment};
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/functions");
 

@@ -1,12 +1,8 @@
 //! The load balancer's options of `crossfade dev`: HTTPS, attributes, the access log.
 
-#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
-
-mod support;
-
 use std::process::Command;
 
-use support::{Dev, word_after};
+use crate::support::{Dev, word_after};
 
 /// The output of curl: head and body.
 fn curl(arguments: &[&str]) -> String {

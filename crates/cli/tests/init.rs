@@ -1,8 +1,6 @@
 //! `crossfade init` from outside: the files that it writes, in which `check` finds nothing, and those that it does not
 //! overwrite.
 
-#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
-
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};

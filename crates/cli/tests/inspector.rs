@@ -1,10 +1,6 @@
 //! The inspector of `crossfade dev`, from outside: the real binary, requests through its load balancer, and the pages over
 //! raw HTTP. `inspector_page.rs` tests appearance and use in a browser.
 
-#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
-
-mod support;
-
 use std::net::TcpListener;
 use std::process::Command;
 use std::sync::mpsc::{Receiver, channel};
@@ -12,7 +8,8 @@ use std::sync::mpsc::{Receiver, channel};
 use crossfade_testkit::client::{self, Client};
 use crossfade_testkit::server::{Action, Server, response};
 use crossfade_testkit::wait::{PATIENCE, until_ok};
-use support::Dev;
+
+use crate::support::Dev;
 
 /// Sends a raw request, with the server's own `{host}`. Returns the whole response with its head.
 fn send(url: &str, request: &str) -> String {

@@ -3,14 +3,10 @@
 //!
 //! Without Chromium the test is skipped, unless the variable `CI` is `true`.
 
-#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
-
-#[path = "support/browser.rs"]
-mod browser;
-mod support;
-
 use serde_json::{Value, json};
-use support::Dev;
+
+use crate::support::Dev;
+use crate::support::browser;
 
 #[test]
 fn a_person_finds_out_what_became_of_a_request() {

@@ -1,15 +1,12 @@
 //! `crossfade dev` with files with listener rules: the list of rules, errors, and the command of each function.
 
-#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
-
-mod support;
-
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use support::Dev;
 use tempfile::TempDir;
+
+use crate::support::Dev;
 
 fn crossfade(folder: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_crossfade")).args(arguments).current_dir(folder).output().unwrap()

@@ -1,5 +1,4 @@
 //! Crossfade's function on Lambda Managed Instances: several concurrent requests in one process, with the emulator's library.
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use std::net::{TcpListener, TcpStream};
 

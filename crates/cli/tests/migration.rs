@@ -1,18 +1,15 @@
 //! A migration from the first day to the last: two HTTPS back ends, the local load balancer and the function as real
 //! processes, and one file that is edited seven times while all of it runs.
 
-#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
-
-mod support;
-
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crossfade::demo::Demo;
 use crossfade_testkit::client;
-use support::Dev;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+
+use crate::support::Dev;
 
 const CUSTOMERS: usize = 200;
 

@@ -1,17 +1,14 @@
 //! The recipes of `docs/back-ends.md`, verbatim, with two small servers as the systems. `docs.rs` runs the tests in the page's
 //! examples.
 
-#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
-
-mod support;
-
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use crossfade_testkit::message::Message;
 use crossfade_testkit::server::{Action, Server, response};
-use support::Dev;
+
+use crate::support::Dev;
 
 #[test]
 fn assets_come_from_the_system_that_has_them() {

@@ -2,10 +2,7 @@
 //!
 //! `report/*.txt` and `.json` are the reports on generated logs (`report/logs.rs`); `BLESS=1` writes them.
 
-#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
-
-#[path = "report/logs.rs"]
-mod logs;
+pub(crate) mod logs;
 
 use std::io::Write;
 use std::path::Path;

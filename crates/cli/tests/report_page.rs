@@ -2,16 +2,12 @@
 //!
 //! Without Chromium the tests are skipped, unless the variable `CI` is `true`.
 
-#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
-
-#[path = "support/browser.rs"]
-mod browser;
-#[path = "report/logs.rs"]
-mod logs;
-
 use std::process::Command;
 
 use serde_json::{Value, json};
+
+use crate::report::logs;
+use crate::support::browser;
 
 /// The rendered page of a log, in light and dark, on a desktop and on a phone. Returns nothing without a browser.
 fn looks(log: &str, arguments: &[&str]) -> Vec<Value> {

@@ -1,7 +1,5 @@
 //! `crossfade schema` from outside: the destination of the schema. `crossfade-route` tests its content.
 
-#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
-
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 

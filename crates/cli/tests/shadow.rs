@@ -1,17 +1,14 @@
 //! Shadow traffic from the first request to the gate: local load balancer, function and both demo back ends as real
 //! processes, which differ in every way that a comparison detects.
 
-#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
-
-mod support;
-
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Output};
 
 use crossfade_testkit::wait::eventually;
 use serde_json::Value;
-use support::Dev;
+
+use crate::support::{self, Dev};
 
 /// Number of requests for each page.
 const TIMES: usize = 20;

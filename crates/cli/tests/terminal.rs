@@ -1,15 +1,12 @@
 //! Text from files, logs, functions and the command line cannot control the terminal or imitate other text, in any command.
 //! `report.rs` tests the output of reports.
 
-#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
-
-mod support;
-
 use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
-use support::Dev;
+
+use crate::support::Dev;
 
 /// Clears the screen, rings, goes back, turns the direction of writing, hides, breaks lines.
 const HOSTILE: &str =

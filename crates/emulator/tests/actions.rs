@@ -1,7 +1,4 @@
 //! The actions of rules: forwarding by weight and cookie, redirects, fixed responses, transforms.
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-
-mod support;
 
 use std::time::Duration;
 
@@ -11,7 +8,8 @@ use crossfade_emulator::{
 use crossfade_event::HeaderMode;
 use crossfade_rule::{Condition, Regex, Rewrite};
 use http::StatusCode;
-use support::{Alb, settings};
+
+use crate::support::{self, Alb, settings};
 
 fn path(pattern: &str) -> Vec<Condition> {
     vec![Condition::path([pattern]).unwrap()]

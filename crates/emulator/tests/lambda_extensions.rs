@@ -1,14 +1,12 @@
 //! Extensions: registration, events, what they hold up and what ends with them.
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-
-mod support;
 
 use std::time::Duration;
 
 use crossfade_emulator::Settings;
 use crossfade_event::HeaderMode;
 use serde_json::{Value, json};
-use support::{Alb, PATIENCE, eventually, example, scripted, settings, state_of};
+
+use crate::support::{Alb, PATIENCE, eventually, example, scripted, settings, state_of};
 
 fn with_extension(events: &str, script: &str) -> Settings {
     let mut settings = settings(HeaderMode::Single);

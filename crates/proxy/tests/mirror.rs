@@ -1,16 +1,13 @@
 //! Copies of requests: what the other back end gets, what never happens to the client's own request, and what is
 //! recorded.
 
-#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
-
-mod support;
-
 use std::time::Duration;
 
 use crossfade_proxy::Proxy;
 use http::Method;
 use serde_json::json;
-use support::{Answer, Origin, Tls, ask, ask_later, ask_within, closed_port, config, get, request};
+
+use crate::support::{self, Answer, Origin, Tls, ask, ask_later, ask_within, closed_port, config, get, request};
 
 const LEGACY: &str =
     "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 27\r\n\r\n{\"id\": 7, \"total\": \"19.90\"}";

@@ -1,13 +1,14 @@
 //! What happens when a back end fails and the configuration says what to do: retry, failover, breaker, addresses.
 
-mod support;
-
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
-use support::{OK, Origin, ProxyOf as _, Tls, ask, ask_later, ask_within, closed_port, config, get, request};
 use tokio::sync::Notify;
+
+use crate::support::{
+    self, OK, Origin, ProxyOf as _, Tls, ask, ask_later, ask_within, closed_port, config, get, request,
+};
 
 const UNAVAILABLE: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 4\r\n\r\nbusy";
 const LEGACY: &str = "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nlegacy";

@@ -1,17 +1,14 @@
 //! The only thread is held up while a connection comes about: that is no fault of the back end. The back ends have a
 //! thread of their own.
 
-#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
-
-mod support;
-
 use std::future::pending;
 use std::time::Duration;
 
-use support::{OK, Origin, ProxyOf as _, Tls, ask, closed_port, get};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::sleep;
+
+use crate::support::{self, OK, Origin, ProxyOf as _, Tls, ask, closed_port, get};
 
 const CONNECT: Duration = Duration::from_millis(400);
 

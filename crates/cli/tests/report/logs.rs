@@ -1,6 +1,6 @@
 //! Generated logs for the tests of `report`: deterministic, and like those of a migration.
 
-#![allow(dead_code, unreachable_pub)] // not every test uses everything
+#![allow(unreachable_pub, reason = "the page's tests use it too")]
 
 use std::fmt::Write;
 use std::time::{Duration, UNIX_EPOCH};

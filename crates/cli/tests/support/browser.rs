@@ -1,7 +1,5 @@
 //! Chromium for the tests that look at a page, and the scripts that drive it.
 
-#![allow(clippy::unwrap_used, dead_code, unreachable_pub)] // a test may panic, in its helpers too
-
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -9,7 +7,7 @@ use std::sync::LazyLock;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser");
 
-/// Chromium, if it is here; with what drives it installed, once for all tests of this file.
+/// Chromium, if it is here; with what drives it installed, once for all tests.
 static CHROMIUM: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
     let named = std::env::var_os("CHROMIUM").map(PathBuf::from);
     let path = std::env::var_os("PATH").unwrap_or_default();

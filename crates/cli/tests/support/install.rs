@@ -1,7 +1,5 @@
 //! Programs and packages that tests of foreign software need: downloads them into `target/`, and checks whether a program exists.
 
-#![allow(clippy::unwrap_used, dead_code, unreachable_pub)] // a test may panic; not every test uses everything
-
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

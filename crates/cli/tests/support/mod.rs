@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, dead_code, unreachable_pub)] // a test may panic; not every test uses everything
 
+pub mod browser;
+pub mod install;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::Receiver;
