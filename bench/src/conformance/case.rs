@@ -16,8 +16,6 @@ pub struct Case {
     pub name: String,
     /// The requirement, in one line.
     pub about: String,
-    /// The numbers of known faults that it covers.
-    pub pitfalls: String,
     /// The header modes it is run in.
     pub modes: Vec<HeaderMode>,
     /// The functions known to fail it in the first of its modes.
@@ -136,7 +134,6 @@ fn parse(name: &str, source: &str) -> anyhow::Result<Case> {
     let mut case = Case {
         name: name.to_owned(),
         about: String::new(),
-        pitfalls: String::new(),
         modes: vec![HeaderMode::Single, HeaderMode::Multi],
         fails: Vec::new(),
         steps: Vec::new(),
@@ -149,7 +146,6 @@ fn parse(name: &str, source: &str) -> anyhow::Result<Case> {
         let (key, value) = line.split_once(": ").with_context(|| format!("`{line}` is not `key: value`"))?;
         match key {
             "about" => value.clone_into(&mut case.about),
-            "pitfalls" => value.clone_into(&mut case.pitfalls),
             "modes" => case.modes = value.split(' ').map(mode).collect::<anyhow::Result<_>>()?,
             "fails" => case.fails = value.split(' ').map(str::to_owned).collect(),
             _ => bail!("no key `{key}`"),

@@ -38,9 +38,9 @@ pub fn run(functions: &[Function], cases: &[Case]) -> anyhow::Result<Vec<Vec<Cas
 #[must_use]
 pub fn table(functions: &[Function], cases: &[Case], rows: &[Vec<CaseResult>]) -> String {
     let names: Vec<&str> = functions.iter().map(|function| function.name).collect();
-    let mut table = format!("| case | pitfalls | {} |\n|---|---|{}\n", names.join(" | "), "---|".repeat(names.len()));
+    let mut table = format!("| case | {} |\n|---|{}\n", names.join(" | "), "---|".repeat(names.len()));
     for (case, row) in cases.iter().zip(rows) {
-        let _ = write!(table, "| {}: {} | {}", case.name, case.about, case.pitfalls);
+        let _ = write!(table, "| {}: {}", case.name, case.about);
         for outcome in row {
             let _ = write!(table, " | {}", cell(outcome));
         }

@@ -173,7 +173,7 @@ fn the_function_is_the_binary_on_amazon_linux_2023() {
     assert_eq!(function["Handler"], "bootstrap");
     assert_eq!(function["Architectures"], json!(["x86_64"]));
     assert_eq!((&function["MemorySize"], &function["Timeout"]), (&json!(128), &json!(30)));
-    assert_eq!(function["ReservedConcurrentExecutions"], 50, "G30");
+    assert_eq!(function["ReservedConcurrentExecutions"], 50, "bounds the cost of a flood");
     assert_eq!(function["Environment"]["Variables"], json!({ "CROSSFADE_BACKEND": "https://legacy.example.com" }));
     assert!(function["Code"]["S3Key"].as_str().unwrap().ends_with("/bootstrap.zip"));
     assert_eq!(only("AWS::Logs::LogGroup").1["RetentionInDays"], 14);

@@ -8,30 +8,8 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
 use crate::DecodeError;
-use crate::front::Format;
+use crate::front::{Format, Shape};
 use crate::json::Text;
-
-/// The names of members of an event that are there and not `null`, as far as it has been looked at. Sets, since each member
-/// of an event may lead to a search.
-#[derive(Debug, Default)]
-pub struct Shape<'e> {
-    members: BTreeSet<Cow<'e, str>>,
-    context: BTreeSet<Cow<'e, str>>,
-}
-
-impl Shape<'_> {
-    /// Returns whether the event has a member.
-    #[must_use]
-    pub fn has(&self, member: &str) -> bool {
-        self.members.contains(member)
-    }
-
-    /// Returns whether `requestContext` has a member.
-    #[must_use]
-    pub fn context_has(&self, member: &str) -> bool {
-        self.context.contains(member)
-    }
-}
 
 /// The first format that recognizes an event.
 pub(crate) fn detect(formats: &[&'static Format], text: &str) -> Result<&'static Format, DecodeError> {

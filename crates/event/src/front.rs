@@ -1,6 +1,8 @@
 //! The AWS service in front of the function: the format of its events, what it knows of a request, and what it can carry of a
 //! response. Owns the types that say so; which format an event has is found in `detect`, and the bytes are the format's own.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
@@ -9,7 +11,6 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::uri::Scheme;
 use http::{Request, Response};
 
-use crate::detect::Shape;
 use crate::{DecodeError, EncodeError};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -36,6 +37,28 @@ pub struct Format {
     pub encode: fn(&Response<Bytes>, &mut Vec<u8>) -> Result<(), EncodeError>,
     /// Content of a response that could fit into a reply, bytes; more is not even read from a back end.
     pub max_response_bytes: usize,
+}
+
+/// The names of members of an event that are there and not `null`, as far as it has been looked at. Sets, since each member
+/// of an event may lead to a search.
+#[derive(Debug, Default)]
+pub struct Shape<'e> {
+    pub(crate) members: BTreeSet<Cow<'e, str>>,
+    pub(crate) context: BTreeSet<Cow<'e, str>>,
+}
+
+impl Shape<'_> {
+    /// Returns whether the event has a member.
+    #[must_use]
+    pub fn has(&self, member: &str) -> bool {
+        self.members.contains(member)
+    }
+
+    /// Returns whether `requestContext` has a member.
+    #[must_use]
+    pub fn context_has(&self, member: &str) -> bool {
+        self.context.contains(member)
+    }
 }
 
 /// A request with the service that it came through.
@@ -117,13 +140,6 @@ impl Front {
             hops => forwarded_for(fields, hops),
         }
     }
-}
-
-/// Returns whether AWS's services write a field of this name (in lower case) themselves, so that what it says is not the
-/// client's claim.
-#[must_use]
-pub fn is_vouched_for(name: &str) -> bool {
-    name.starts_with("x-forwarded-") || name.starts_with("x-amzn-")
 }
 
 /// A member of `X-Forwarded-For`, counted from the end: 1 is the last one.

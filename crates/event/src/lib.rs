@@ -24,15 +24,16 @@ pub mod alb;
 mod content;
 mod detect;
 mod error;
+mod fields;
 mod front;
 mod json;
 
 use bytes::Bytes;
 
 pub use alb::HeaderMode;
-pub use detect::Shape;
 pub use error::{DecodeError, EncodeError};
-pub use front::{Event, Format, Front, Undecodable, is_vouched_for};
+pub use fields::{CONNECTION_FIELDS, is_vouched_for};
+pub use front::{Event, Format, Front, Shape, Undecodable};
 
 /// The formats that Crossfade knows, in the order in which detection tries them.
 pub const FORMATS: &[&Format] = &[&alb::SINGLE];

@@ -6,11 +6,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crossfade_proxy::Proxy;
+use crossfade_proxy::{Proxy, SetupError};
 use crossfade_route::{PemFile, RoutingTable};
 
-use crate::run::RunError;
-use crate::settings::{ConfigSource, Settings, load};
+use crate::settings::{ConfigSource, Settings, SettingsError, load};
 use crate::{log_error, log_warning};
 
 /// The proxy, and the sources that it is made from.
@@ -19,6 +18,15 @@ pub(crate) struct Current {
     cert_file: Option<PathBuf>,
     reload: bool,
     loaded: Mutex<Loaded>,
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigurationError {
+    #[error("{0}")]
+    Settings(#[from] SettingsError),
+    #[error("{0}")]
+    Setup(#[from] SetupError),
 }
 
 struct Loaded {
@@ -41,7 +49,7 @@ impl FileVersion {
 
 impl Current {
     /// Compiles the configuration.
-    pub(crate) fn start(settings: Settings) -> Result<Self, RunError> {
+    pub(crate) fn start(settings: Settings) -> Result<Self, ConfigurationError> {
         let Settings { config, cert_file, pseudonym, reload, .. } = settings;
         let config = config?;
         let version = version(&config);
@@ -58,7 +66,7 @@ impl Current {
             if version.is_some() && version != loaded.version {
                 let compiled = compile(&self.config, self.cert_file.as_deref());
                 let successor = compiled.and_then(|(table, certificates)| {
-                    loaded.proxy.successor(table, certificates).map_err(RunError::from)
+                    loaded.proxy.successor(table, certificates).map_err(ConfigurationError::from)
                 });
                 match successor {
                     Ok(proxy) => loaded.proxy = Arc::new(proxy),
@@ -72,7 +80,10 @@ impl Current {
 }
 
 /// The table, and the authorities that are trusted besides the built-in roots. Warns of settings that should not stay.
-fn compile(config: &ConfigSource, cert_file: Option<&Path>) -> Result<(RoutingTable, Option<PemFile>), RunError> {
+fn compile(
+    config: &ConfigSource,
+    cert_file: Option<&Path>,
+) -> Result<(RoutingTable, Option<PemFile>), ConfigurationError> {
     let (table, cert_file) = load(config, cert_file)?;
     for backend in table.backends().iter().filter(|backend| backend.tls.insecure_skip_verify) {
         log_warning(&format!("back end `{}`: its certificate is not verified (`insecureSkipVerify`)", backend.name));

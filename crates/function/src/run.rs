@@ -8,17 +8,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use crossfade_event::FORMATS;
-use crossfade_proxy::{Invocation, SetupError};
+use crossfade_proxy::Invocation;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::current::Current;
+use crate::current::{ConfigurationError, Current};
 use crate::invoke::{answer, decode, mirror};
 use crate::log_error;
 use crate::runtime_api::{ApiError, NextEvent, RuntimeApi};
-use crate::settings::{Settings, SettingsError};
+use crate::settings::Settings;
 use crate::write_line;
 
 /// Time kept back from an invocation's deadline for encoding and posting the answer.
@@ -38,9 +38,7 @@ const BEAT: Duration = Duration::from_millis(250);
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RunError {
     #[error("{0}")]
-    Settings(#[from] SettingsError),
-    #[error("{0}")]
-    Setup(#[from] SetupError),
+    Configuration(#[from] ConfigurationError),
     #[error("{0}")]
     Api(#[from] ApiError),
     #[error("cannot wait for signals: {0}")]
@@ -60,7 +58,7 @@ pub(crate) async fn run(settings: Settings) -> Result<(), RunError> {
             if let Err(api_error) = api.init_error("Crossfade.Configuration", &error.to_string()).await {
                 log_error(&api_error.to_string());
             }
-            return Err(error);
+            return Err(error.into());
         }
     };
     tokio::spawn(tick());

@@ -205,7 +205,7 @@ fn read(path: &Path) -> Result<Vec<u8>, SettingsError> {
 mod tests {
     use super::*;
 
-    #[test] // T26
+    #[test]
     fn the_runtime_api_is_found_by_every_spelling_that_leads_there() {
         for address in [
             "127.0.0.1:9001",

@@ -25,7 +25,7 @@ pub struct AccessRecord<'t> {
     /// 2. A line without one is of version 1, and becomes one of version 2 when it is read.
     #[serde(default = "version")]
     version: u32,
-    /// When the request came, UTC.
+    /// Arrival of the request, UTC.
     #[serde(default = "unknown_time", with = "rfc3339")]
     pub time: SystemTime,
     /// The Lambda request id.
@@ -43,13 +43,13 @@ pub struct AccessRecord<'t> {
     /// The route that matched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub route: Option<Cow<'t, str>>,
-    /// The back end whose response, or whose error, is the client's; absent if none was asked.
+    /// The back end whose response or error the client got; absent if the request was sent to none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backend: Option<Cow<'t, str>>,
-    /// Why that back end: `only`, `weight`, `hash`, `pin`, `opt-in`, `otherwise` or `assigned`.
+    /// The reason for that back end: `only`, `weight`, `hash`, `pin`, `opt-in`, `otherwise` or `assigned`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chosen: Option<Cow<'t, str>>,
-    /// The back ends that failed before another one was asked, or were not asked at all.
+    /// The back ends that failed before the request went to another one, and those whose circuit breaker was open.
     #[serde(default, alias = "passed_over", skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<Skipped<'t>>,
     /// The client's status.
@@ -70,10 +70,10 @@ pub struct AccessRecord<'t> {
     /// From the event to the head of the response.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_byte_ms: Option<f64>,
-    /// How often the request was sent, to all back ends together; a connection that could not be made does not count.
+    /// Number of times the request was sent, to all back ends together; a connection that could not be made does not count.
     #[serde(default)]
     pub attempts: u32,
-    /// How many of these `retry` asked for.
+    /// Number of these that `retry` asked for.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub retries: u32,
     /// Each attempt in order, including those without a connection and back ends that were skipped. Absent if there was only
@@ -81,7 +81,7 @@ pub struct AccessRecord<'t> {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub journal: Vec<AttemptRecord<'t>>,
     /// `ntlm` or `negotiate`: the request or a response had authentication of that kind, which belongs to a connection.
-    /// The connection was closed after it, so that nobody else is authenticated by it.
+    /// The connection was closed after it, so that no other client is authenticated by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection_auth: Option<Cow<'t, str>>,
     /// The error type (RFC 9209) of a response that is ours.
@@ -92,7 +92,7 @@ pub struct AccessRecord<'t> {
     pub detail: Option<Cow<'t, str>>,
 }
 
-/// A back end that another one was asked after or instead of.
+/// A back end that failed or was passed by, and that another one replaced.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Skipped<'t> {
     /// Its name.
@@ -108,9 +108,9 @@ pub struct Skipped<'t> {
 pub struct AttemptRecord<'t> {
     /// The name of the back end.
     pub backend: Cow<'t, str>,
-    /// Why there was this attempt.
+    /// The reason for the attempt.
     pub role: Role,
-    /// `open` (the circuit breaker: not asked), a status, or an error type (RFC 9209).
+    /// `open` (circuit breaker: not sent), a status, or an error type (RFC 9209).
     pub outcome: Cow<'t, str>,
     /// For a new connection; absent if one was there, or none could be made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -134,7 +134,7 @@ enum Kind {
 }
 
 impl<'t> AccessRecord<'t> {
-    /// The record of a request that came at `time`, as far as its journal tells it.
+    /// The record of a request that came at `time`, as far as its journal has it.
     #[must_use]
     pub fn new(time: SystemTime, request_id: &'t str, journal: &Journal<'t>) -> Self {
         let deciding = journal.deciding();

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// What happened to a request.
+/// The history of one request.
 #[derive(Debug, Default)]
 pub struct Journal<'t> {
     /// The name of the route that matched.
     pub route: Option<&'t str>,
-    /// Why the route's target was chosen, in a word.
+    /// The reason for the route's choice of a target, in a word.
     pub chosen: Option<&'static str>,
     earlier: Vec<Attempt<'t>>,
     last: Option<Attempt<'t>>,
@@ -25,9 +25,9 @@ pub struct Journal<'t> {
 pub struct Attempt<'t> {
     /// The name of the back end.
     pub backend: &'t str,
-    /// Why there was this attempt.
+    /// The reason for the attempt.
     pub role: Role,
-    /// What came of it.
+    /// The result of the attempt.
     pub outcome: Outcome,
     /// From the beginning of the invocation to that of the attempt.
     pub began: Duration,
@@ -45,7 +45,7 @@ pub struct Attempt<'t> {
     pub may_be_seen: bool,
 }
 
-/// Why there was an attempt.
+/// The reason for an attempt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -54,9 +54,9 @@ pub enum Role {
     First,
     /// The one before found its kept connection dead.
     Resent,
-    /// `retry` of the back end asked for it.
+    /// `retry` of the back end.
     Retry,
-    /// `failover` asked for it, after the failure of another back end or instead of it.
+    /// `failover`, after the failure of another back end or instead of it.
     Failover,
     /// A shadow request for the back end of `mirror`.
     Mirror,
@@ -64,7 +64,7 @@ pub enum Role {
     Again,
 }
 
-/// What came of an attempt.
+/// The result of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It was given up before there was one.
@@ -109,7 +109,7 @@ impl<'t> Journal<'t> {
         self.last.insert(Attempt::new(backend, role, now))
     }
 
-    /// Adds a back end that is not asked, since its circuit breaker is open.
+    /// Adds a back end that the request is not sent to because its circuit breaker is open.
     pub fn skip(&mut self, backend: &'t str, role: Role, now: Duration) {
         self.begin(backend, role, now).outcome = Outcome::Open;
     }
@@ -119,7 +119,7 @@ impl<'t> Journal<'t> {
         self.earlier.iter().chain(&self.last)
     }
 
-    /// How many there are.
+    /// The number of attempts, skipped back ends included.
     #[must_use]
     pub fn len(&self) -> usize {
         self.earlier.len() + usize::from(self.last.is_some())
@@ -151,13 +151,13 @@ impl<'t> Journal<'t> {
         }
     }
 
-    /// The name of the back end whose response, or whose error, is the client's; `None` if none was asked.
+    /// The name of the back end whose response or error the client got; `None` if the request was sent to none.
     #[must_use]
     pub fn backend(&self) -> Option<&'t str> {
         self.deciding().filter(|attempt| attempt.outcome != Outcome::Open).map(|attempt| attempt.backend)
     }
 
-    /// The last attempt at each back end that another one was asked after or instead of, and at each that was skipped.
+    /// The last attempt at each back end that another one replaced, and at each that was skipped.
     pub(crate) fn skipped(&self) -> impl Iterator<Item = &Attempt<'t>> {
         let next = self.attempts().skip(1).map(Some).chain([None]);
         let is_last_decided = self.deciding.is_none_or(|at| at.saturating_add(1) == self.len());

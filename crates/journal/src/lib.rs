@@ -1,4 +1,4 @@
-//! What happened to a request, how the log records it, and what nobody may see of it.
+//! The history of a request, its record in the log, and the secrets that neither may show.
 //!
 //! Owns the journal of the attempts (`attempt`), the lines of the log in both directions (`access`, `comparison`), the
 //! definition of a secret and the marker that replaces one (`redaction`). Does no I/O and reads no clock: whoever sends

@@ -104,7 +104,7 @@ const CREDENTIAL_WORDS: [&str; 22] = [
     "iv",
     "sm",
 ];
-/// How the names of fields begin in which a proxy in front of us vouches for an identity.
+/// Beginnings of the names of fields in which a proxy in front of us vouches for an identity.
 const IDENTITY_PREFIXES: [&str; 5] =
     ["x-amzn-mtls-", "x-forwarded-user", "x-forwarded-preferred-username", "x-forwarded-groups", "tailscale-user-"];
 
@@ -236,7 +236,7 @@ fn without_long_numbers(text: &str) -> String {
 mod tests {
     use super::*;
 
-    #[test] // T28
+    #[test]
     fn queries_keep_their_keys_and_no_secret() {
         let query = "page=2&access_token=abc&mail=a%40example.com&card=4111111111111111&flag&x=eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.c2ln";
         assert_eq!(shown_query(query, true), "page=2&access_token=***&mail=***&card=***&flag&x=***");

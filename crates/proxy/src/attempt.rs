@@ -1,6 +1,6 @@
 //! Sending a request to a back end: once, and once more where a kept connection turns out to be dead.
 //!
-//! Owns the rule for that second time, and the reading of the whole answer. Connections are `upstream`'s.
+//! Owns the rule for that second time, and the reading of the whole response. Connections are `upstream`'s.
 
 use std::error::Error;
 use std::io;
@@ -24,14 +24,14 @@ use crate::time::{self, Allowance, SHORTEST, TimeLimit, by};
 use crate::upstream::{Connection, Progress, SendFailure, Upstream};
 use crate::{ProxyError, connection_auth};
 
-/// When things have to be done, and how much may come.
+/// Limits of an attempt in time and size.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
-    /// For the whole answer.
+    /// For the whole response.
     pub(crate) deadline: Instant,
-    /// What the front end can carry.
+    /// The format of the reply, which limits the size of the response.
     pub(crate) format: &'static Format,
-    /// When the invocation began.
+    /// The start of the invocation.
     pub(crate) started: Instant,
     /// The same by the clock on the wall.
     pub(crate) now: SystemTime,
@@ -40,13 +40,13 @@ pub(crate) struct Bounds {
 }
 
 impl Bounds {
-    /// Whether too little time is left to begin anything.
+    /// Returns whether too little time is left to start anything.
     pub(crate) fn is_over(&self) -> bool {
         self.deadline < Instant::now() + SHORTEST
     }
 }
 
-/// Sends a request and reads the whole answer, within `limit` (`backendRequest`). Adds an entry to the journal, or two if a
+/// Sends a request and reads the whole response, within `limit` (`backendRequest`). Adds an entry to the journal, or two if a
 /// kept connection was dead.
 pub(crate) async fn send<'t>(
     upstream: &'t Upstream,
@@ -87,7 +87,7 @@ pub(crate) async fn send<'t>(
         if presented.is_some() {
             connection.keep_from_others();
         }
-        // The process may have stood still meanwhile.
+        // The process may have been frozen meanwhile.
         if end <= Instant::now() {
             return ended(Err(ProxyError::ResponseTimeout(TimeLimit::Cut)), attempt, bounds);
         }
@@ -117,7 +117,7 @@ pub(crate) async fn send<'t>(
             Ok(Err(failure)) => Err(no_answer(failure)),
             Err(error) => Err(error),
         };
-        // An HTTP/2 connection is kept while requests are on it; the next one shall not try a dead one again.
+        // An HTTP/2 connection is kept while requests are on it; the next request must not use a dead one.
         if let Err(
             ProxyError::ResponseTimeout(_)
             | ProxyError::ConnectionTerminated(_)
@@ -145,7 +145,7 @@ fn ended(
     result
 }
 
-/// Reads the content of an answer, and puts its connection back if another request may come on it.
+/// Reads the content of a response, and returns its connection to the pool if another request may use it.
 async fn finish(
     upstream: &Upstream,
     connection: Connection,
@@ -169,9 +169,9 @@ async fn finish(
     Ok(response)
 }
 
-/// Whether there are no two opinions on where the answer ends. With both `Transfer-Encoding` and `Content-Length` the
-/// first one counts, but the second may be what the back end goes by (RFC 9112 section 6.3): what comes next on the
-/// connection cannot be trusted.
+/// Returns whether the end of the response is unambiguous. With both `Transfer-Encoding` and `Content-Length` the first one
+/// counts, but the back end may go by the second (RFC 9112 section 6.3), so that further bytes on the connection cannot be
+/// trusted.
 fn is_unambiguous(fields: &HeaderMap) -> Result<bool, ProxyError> {
     let mut codings = fields.get_all(TRANSFER_ENCODING).iter();
     let Some(coding) = codings.next() else { return Ok(true) };
@@ -190,13 +190,13 @@ fn keep_alive(fields: &HeaderMap) -> Option<Duration> {
 }
 
 /// A kept connection may be dead without anyone's fault. Sending again is safe if the back end cannot have seen the
-/// request, or if seeing it twice is the same to it (RFC 9110 section 9.2.2) and it has not begun to answer.
+/// request, or if seeing it twice is the same to it (RFC 9110 section 9.2.2) and it has not begun to respond.
 fn may_send_again(method: &Method, progress: Progress) -> bool {
     progress.nothing_sent || (method.is_idempotent() && progress.nothing_received)
 }
 
-/// A new connection, within `timeouts.connect` and what is left of the attempt; and how much later the attempt ends because
-/// the process stood still meanwhile.
+/// A new connection, within `timeouts.connect` and what is left of the attempt; and the time by which the attempt ends later because
+/// the process was frozen meanwhile.
 async fn connect(
     upstream: &Upstream,
     end: Instant,
@@ -212,7 +212,7 @@ async fn connect(
     Ok((connection, time.made_up))
 }
 
-/// Sends a request on a connection and waits for the head of the answer.
+/// Sends a request on a connection and waits for the head of the response.
 pub(crate) async fn exchange(
     upstream: &Upstream,
     mut connection: Connection,
@@ -278,7 +278,7 @@ async fn read(response: Response<Incoming>, format: &Format) -> Result<Response<
     }
 }
 
-/// Whether an answer broke off because it cannot be understood: chunks that are none, frames that must not be there.
+/// Returns whether a response failed because it is malformed: invalid chunks, or frames that are not allowed there.
 fn is_nonsense(error: &hyper::Error) -> bool {
     let Some(cause) = error.source() else { return error.is_parse() };
     if let Some(cause) = cause.downcast_ref::<io::Error>() {
@@ -288,7 +288,7 @@ fn is_nonsense(error: &hyper::Error) -> bool {
     error.is_parse() || cause.downcast_ref::<h2::Error>().is_some_and(h2::Error::is_library)
 }
 
-/// Why there is no answer.
+/// The error for a request without a response.
 pub(crate) fn no_answer(failure: SendFailure) -> ProxyError {
     let error = failure.error;
     // The library has a method for it, but for servers only.

@@ -53,11 +53,11 @@ pub(crate) async fn compare(
     now: SystemTime,
     end: End,
 ) -> Comparison {
-    apart(end, move |is_over| compare_until(&seen(&primary), &seen(&mirror), &rules, now, is_over)).await
+    on_thread(end, move |is_over| compare_until(&seen(&primary), &seen(&mirror), &rules, now, is_over)).await
 }
 
 /// Does the work of a comparison on the thread. It asks whether its time is over, and for the reason.
-async fn apart(
+async fn on_thread(
     end: End,
     work: impl FnOnce(&dyn Fn() -> Option<&'static str>) -> Comparison + Send + 'static,
 ) -> Comparison {
@@ -126,7 +126,7 @@ mod tests {
         let small = [response("1"), response("2")];
         assert_eq!(compared(small, end(Duration::from_secs(60))).await.verdict, Verdict::Different);
         // A panic is a result, and must not block the next comparison.
-        let broken = apart(end(Duration::from_secs(60)), |_| panic!("a defect")).await;
+        let broken = on_thread(end(Duration::from_secs(60)), |_| panic!("a defect")).await;
         assert_eq!(broken, Comparison::without_differences(Verdict::Unknown, Some("proxy_internal_error")));
         // It is not begun while another one has its turn.
         let turn = TURN.lock().await;

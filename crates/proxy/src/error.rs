@@ -122,7 +122,7 @@ pub enum ProxyError {
     ResponseFieldsTooLarge(String),
     /// The circuit breaker is open, and there is no other back end for the request.
     #[error("`{backend}`: the circuit breaker is open for {} ms more", .left.as_millis())]
-    Down {
+    CircuitOpen {
         /// Its name.
         backend: String,
         /// For how long.
@@ -199,7 +199,7 @@ impl ProxyError {
             Self::MethodRefused(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Loop { .. } => StatusCode::LOOP_DETECTED,
             Self::DnsTimeout(..) | Self::ConnectTimeout(..) | Self::ResponseTimeout(_) => StatusCode::GATEWAY_TIMEOUT,
-            Self::Down { .. } | Self::NoTime => StatusCode::SERVICE_UNAVAILABLE,
+            Self::CircuitOpen { .. } | Self::NoTime => StatusCode::SERVICE_UNAVAILABLE,
             Self::TransformFailed(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Dns { .. }
             | Self::AddressProhibited { .. }
@@ -246,7 +246,7 @@ impl ProxyError {
             Self::ResponseTimeout(_) => "http_response_timeout",
             Self::ResponseTooLarge(_) => "http_response_body_size",
             Self::ResponseFieldsTooLarge(_) => "http_response_header_section_size",
-            Self::Down { .. } => "destination_unavailable",
+            Self::CircuitOpen { .. } => "destination_unavailable",
             // The only type that says that the request was sent to no back end.
             Self::NoTime => "proxy_internal_response",
             Self::TransformFailed(_) => "proxy_configuration_error",
@@ -283,7 +283,7 @@ impl ProxyError {
             | Self::Loop { .. }
             | Self::ResponseTooLarge(_)
             | Self::ResponseFieldsTooLarge(_)
-            | Self::Down { .. }
+            | Self::CircuitOpen { .. }
             | Self::NoTime
             | Self::TransformFailed(_)
             | Self::Internal(_) => None,
@@ -311,7 +311,7 @@ impl ProxyError {
     /// In how many seconds another try can do better (RFC 9110 section 10.2.3), where that is known.
     pub(crate) fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::Down { left, .. } => Some(left.as_millis().div_ceil(1000).max(1) as u64),
+            Self::CircuitOpen { left, .. } => Some(left.as_millis().div_ceil(1000).max(1) as u64),
             Self::NoTime => Some(1),
             _ => None,
         }

@@ -1,4 +1,4 @@
-//! `failover`: the one back end that a request is sent to, or the two. Owns when the second one is asked, and which answer
+//! `failover`: sending a request to one back end, or to two. Owns the decision to use the second one, and which response
 //! counts then. Sending to one back end, as often as its `retry` says, is `retry`'s.
 
 use std::time::Duration;
@@ -15,18 +15,18 @@ use crate::plan::{Context, Outgoing, Sending};
 use crate::proxy::Proxy;
 use crate::{ProxyError, retry};
 
-/// The answer of a back end.
+/// The response of a back end.
 #[derive(Clone, Debug)]
 pub(crate) struct Answered<'t> {
     pub(crate) response: Response<Bytes>,
-    /// What it is the answer to.
+    /// The request that it answers.
     pub(crate) sent: Outgoing<'t>,
     /// From sending to the last byte, without the time for a new connection.
     pub(crate) took: Duration,
 }
 
 impl Proxy {
-    /// Sends a request to the back end that was chosen, or, where that fails or is known to be down, to the one that
+    /// Sends a request to the back end that was chosen, or, if that fails or its circuit breaker is open, to the one that
     /// `failover` names.
     pub(crate) async fn send<'t>(
         &'t self,
@@ -41,21 +41,21 @@ impl Proxy {
         if bounds.is_over() {
             return Err(ProxyError::NoTime);
         }
-        let down_for = |index: usize| {
+        let open_for = |index: usize| {
             let upstream = &self.upstreams[index];
-            upstream.backend.outlier.and_then(|_| upstream.health.down_for(bounds.wall_clock()))
+            upstream.backend.outlier.and_then(|_| upstream.health.open_for(bounds.wall_clock()))
         };
 
         let mut first_answer = None;
-        let otherwise = match (down_for(first.index), otherwise) {
+        let otherwise = match (open_for(first.index), otherwise) {
             (Some(left), otherwise) => {
                 journal.skip(&first.backend.name, Role::First, bounds.started.elapsed());
-                let down = |left| ProxyError::Down { backend: first.backend.name.clone(), left };
-                let otherwise = otherwise.ok_or_else(|| down(left))?;
-                if let Some(other_left) = down_for(otherwise.failover.to) {
+                let open = |left| ProxyError::CircuitOpen { backend: first.backend.name.clone(), left };
+                let otherwise = otherwise.ok_or_else(|| open(left))?;
+                if let Some(other_left) = open_for(otherwise.failover.to) {
                     let name = &self.upstreams[otherwise.failover.to].backend.name;
                     journal.skip(name, Role::Failover, bounds.started.elapsed());
-                    return Err(down(left.min(other_left)));
+                    return Err(open(left.min(other_left)));
                 }
                 otherwise
             }
@@ -85,7 +85,7 @@ impl Proxy {
             result.map(|response| Answered { response, sent: second, took })
         };
         match (elsewhere.await, first_answer) {
-            // A bad answer is better than none.
+            // A bad response is better than none.
             (Err(_), Some((response, took))) => {
                 journal.decide(of_first);
                 Ok(Answered { response, sent: first, took })
@@ -108,9 +108,10 @@ impl Proxy {
     }
 }
 
-/// Whether this failure of the first back end sends the request to the other one. What the first may have seen, in this
-/// attempt or in one before it, goes to the second only if it changes nothing, or the configuration names its method: two
-/// systems with stores of their own are not one server, for which idempotence (RFC 9110 section 9.2.2) would be enough.
+/// Returns whether this failure of the first back end sends the request to the other one. A request that the first may have
+/// seen, in this attempt or an earlier one, goes to the second only if it is safe, or if the configuration names its
+/// method: two systems with separate stores are not one server, for which idempotence (RFC 9110 section 9.2.2) would be
+/// enough.
 fn is_wanted(failover: &Failover, method: &Method, failure: Failure, may_be_seen: bool) -> bool {
     let is_named = match failure {
         Failure::Connect => failover.on_connect_error,

@@ -1,22 +1,11 @@
 //! Fields that belong to one connection and never pass (RFC 9110 section 7.6.1). What is added instead is
 //! `forwarding`'s.
 
+use crossfade_event::{CONNECTION_FIELDS, is_vouched_for};
 use http::header::{CONNECTION, HeaderMap, HeaderName};
 
-/// `Keep-Alive` and `Proxy-Connection` are not in the registry any more, but still sent.
 fn is_hop_by_hop(name: &str) -> bool {
-    matches!(
-        name,
-        "connection"
-            | "keep-alive"
-            | "proxy-authenticate"
-            | "proxy-authorization"
-            | "proxy-connection"
-            | "te"
-            | "trailer"
-            | "transfer-encoding"
-            | "upgrade"
-    )
+    CONNECTION_FIELDS.contains(&name) || matches!(name, "proxy-authenticate" | "proxy-authorization")
 }
 
 /// Removes what is hop-by-hop by definition, what `Connection` names, and what else does not pass: all in one look at the
@@ -31,7 +20,7 @@ pub(crate) fn remove(fields: &mut HeaderMap, request_id_field: &HeaderName, othe
             .iter()
             .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
             .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
-            .filter(|name: &HeaderName| name != request_id_field && !is_vouched_for(name.as_str()))
+            .filter(|name: &HeaderName| name != request_id_field && !is_ours(name.as_str()))
             .collect();
         for name in named {
             fields.remove(name);
@@ -51,11 +40,12 @@ pub(crate) fn remove_where(fields: &mut HeaderMap, fits: impl Fn(&str) -> bool) 
 
 /// Returns whether a field of this name is hop-by-hop, or vouched for by the front end or by us.
 pub(crate) fn is_protected(name: &str) -> bool {
-    is_hop_by_hop(name) || is_vouched_for(name)
+    is_hop_by_hop(name) || is_ours(name)
 }
 
-fn is_vouched_for(name: &str) -> bool {
-    matches!(name, "host" | "cdn-loop" | "via") || crossfade_event::is_vouched_for(name)
+/// The name of a field that the front end or this proxy writes.
+fn is_ours(name: &str) -> bool {
+    matches!(name, "host" | "cdn-loop" | "via") || is_vouched_for(name)
 }
 
 #[cfg(test)]
@@ -73,7 +63,7 @@ mod tests {
         names
     }
 
-    #[test] // T13, G5
+    #[test]
     fn named_fields_go_on_every_connection_line() {
         let lines = [
             ("connection", "close, X-One, caf\u{E9}"),
@@ -85,7 +75,7 @@ mod tests {
         assert_eq!(left(&lines), ["x"]);
     }
 
-    #[test] // T13
+    #[test]
     fn a_client_cannot_take_away_what_is_vouched_for() {
         let lines = [
             ("connection", "x-forwarded-for, host, x-amzn-trace-id, x-request-id, cdn-loop"),
@@ -104,5 +94,16 @@ mod tests {
     fn hop_by_hop_fields_go_without_a_connection_field() {
         let lines = [("te", "trailers"), ("keep-alive", "timeout=5"), ("upgrade", "h2c"), ("accept", "*/*")];
         assert_eq!(left(&lines), ["accept"]);
+    }
+
+    #[test]
+    fn no_configuration_can_set_what_belongs_to_a_connection() {
+        use crossfade_route::{Nothing, RoutingTable};
+        for name in CONNECTION_FIELDS {
+            let text = format!(
+                "{{version: 1, backends: {{b: 'https://b'}}, default: {{forward: b, requestHeaders: {{set: {{{name}: x}}}}}}}}"
+            );
+            assert!(RoutingTable::from_config(&text, "", &Nothing).is_err(), "{name}");
+        }
     }
 }

@@ -107,7 +107,7 @@ mod tests {
         lines.iter().map(|line| (name.clone(), line.parse().unwrap())).collect()
     }
 
-    #[test] // T18
+    #[test]
     fn only_our_own_name_is_a_loop() {
         let is_loop = |lines: &[&str]| Identity::new("crossfade-shop").already_in(&fields(&VIA, lines), None).is_some();
         assert!(is_loop(&["1.1 crossfade-shop"]));

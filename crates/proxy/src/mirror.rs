@@ -1,9 +1,8 @@
-//! `mirror`: copies of a request for another back end, once its client has the answer, and what comparing the answers
-//! says.
+//! `mirror`: shadow requests to another back end, once the client has its response, and the records of the comparison.
 //!
-//! Owns what a copy looks like, how long it may take, and the record of it. Whether a request is copied is decided with
-//! its plan; where it is compared is for `comparing`. Nothing here can reach the client: copies have connections and
-//! a breaker of their own.
+//! Owns the content of a shadow request, its time limits, and its record. The plan decides whether a request is mirrored;
+//! `comparing` runs the comparison. Nothing here can reach the client: shadow requests have connections and circuit breakers
+//! of their own.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -28,7 +27,7 @@ use crate::proxy::Proxy;
 use crate::time::SHORTEST;
 use crate::{ProxyError, fields, lookalikes, public_url, retry};
 
-/// What is left to do for a request when its client has the answer.
+/// The work that is left for a request when its client has the response.
 #[derive(Debug)]
 pub struct Pending<'t> {
     pub(crate) copy: ShadowRequest<'t>,
@@ -36,29 +35,29 @@ pub struct Pending<'t> {
     pub(crate) forward: &'t Forward,
     pub(crate) body: Bytes,
     pub(crate) primary: Primary<'t>,
-    /// What happened until now.
+    /// The history so far.
     pub(crate) journal: Journal<'t>,
 }
 
-/// What the client's own request has come to.
+/// The result of the client's own request.
 #[derive(Debug)]
 pub(crate) struct Primary<'t> {
-    /// The name of the back end whose answer, or whose failure, that is.
+    /// The name of the back end that responded or failed.
     backend: &'t str,
-    /// Its answer, before the route's changes to it.
+    /// Its response, before the route's changes to it.
     answer: Result<Answered<'t>, &'static str>,
 }
 
-/// What a copy has come to.
+/// The result of a shadow request.
 #[derive(Debug)]
 enum Outcome {
     Answer(Response<Bytes>, Duration),
     NoAnswer(&'static str),
-    /// Not sent, or not waited for. The word is the reason in the record.
+    /// Not sent, or given up. The word is the reason in the record.
     Lost(&'static str),
 }
 
-/// What the copies of one request have in common.
+/// The values that the shadow requests of one request share.
 #[derive(Clone, Copy, Debug)]
 struct Copies<'a> {
     body: &'a Bytes,
@@ -82,7 +81,7 @@ impl<'t> Primary<'t> {
 }
 
 impl<'t> Planner<'t> {
-    /// Makes a received request the copy for the back end of the mirror. Says, too, whether it lost credentials.
+    /// Makes the shadow request from a received request. Also returns whether it lost credentials.
     pub(crate) fn copy(
         &self,
         context: &Context<'t>,
@@ -107,7 +106,7 @@ impl<'t> Planner<'t> {
 }
 
 impl Proxy {
-    /// The record of a copy that has come to nothing, for a reason.
+    /// The record of a shadow request that was lost, with the reason.
     #[must_use]
     pub fn lost(&self, pending: &Pending<'_>, invocation: &Invocation, reason: &'static str) -> Record {
         let Pending { copy, context, primary, .. } = pending;
@@ -131,9 +130,9 @@ impl Proxy {
         }
     }
 
-    /// Sends the copies of a request that has been answered, and compares. Ends when all is done, at the latest when the
-    /// budget or the invocation's time is over, or soon after `stop` is done, which says why; what has not come by then, or
-    /// has not been compared, is recorded as lost.
+    /// Sends the shadow requests of a request that has its response, and compares the responses. Ends when everything is done,
+    /// when the budget or the invocation's time is used up, or soon after `stop` completes with a reason. Responses that have
+    /// not arrived or not been compared by then are recorded as lost.
     pub async fn mirror<'t>(
         &'t self,
         pending: Pending<'t>,
@@ -159,7 +158,7 @@ impl Proxy {
         let bounds = Bounds { deadline: end.at, ..self.bounds(invocation) };
         let copies = Copies { body: &body, neutral: &neutral, bounds, end };
         let (mut of_mirror, mut of_itself) = (None, None);
-        // One after the other: side by side they would slow each other, and be told apart from the primary by that.
+        // One after the other: in parallel they would slow each other down, and differ from the primary by that.
         let both = async {
             of_mirror = Some(match &outgoing {
                 Ok(outgoing) => {
@@ -179,8 +178,8 @@ impl Proxy {
             () = both => None,
         };
         if stopped.is_some() {
-            // The connections that the copies were on may have died meanwhile, and nobody has found out.
-            let copies = outgoing.iter().chain(&again).filter_map(|outgoing| self.apart.get(outgoing.index));
+            // Their connections may have died meanwhile without a sign.
+            let copies = outgoing.iter().chain(&again).filter_map(|outgoing| self.mirror_upstreams.get(outgoing.index));
             copies.for_each(|upstream| upstream.discard_idle());
         }
         let not_sent = Outcome::Lost(stopped.unwrap_or("proxy_internal_error"));
@@ -236,8 +235,10 @@ impl Proxy {
         journal: &mut Journal<'t>,
     ) -> Outcome {
         let now = Instant::now();
-        let Some(upstream) = self.apart.get(outgoing.index) else { return Outcome::Lost("proxy_internal_error") };
-        if upstream.health.is_down(bounds.wall_clock()) {
+        let Some(upstream) = self.mirror_upstreams.get(outgoing.index) else {
+            return Outcome::Lost("proxy_internal_error");
+        };
+        if upstream.health.is_open(bounds.wall_clock()) {
             journal.skip(&upstream.backend.name, role, bounds.started.elapsed());
             return Outcome::Lost("open");
         }
@@ -246,7 +247,7 @@ impl Proxy {
         }
         let limit = limit.or(outgoing.backend.timeouts.backend_request);
         let result = attempt::send(upstream, &outgoing.parts, body, bounds, limit, role, journal).await;
-        upstream.health.note(retry::sign(&outgoing.parts, &result), bounds.wall_clock());
+        upstream.health.note(retry::signal(&outgoing.parts, &result), bounds.wall_clock());
         match result {
             Ok(mut response) => {
                 self.received(&mut response, outgoing);
@@ -299,7 +300,7 @@ fn answered_side(response: &Response<Bytes>, took: Duration, side: Side) -> Side
     }
 }
 
-/// What to say of a copy, by then.
+/// The verdict on a shadow request, reached before the end of the budget.
 async fn judge(
     primary: &Primary<'_>,
     outcome: &Outcome,
@@ -376,7 +377,7 @@ fn marked<'t>(sent: &Outgoing<'t>) -> Outgoing<'t> {
     again
 }
 
-/// What was asked.
+/// The URL of the request.
 fn url(outgoing: &Outgoing<'_>, keep_values: bool) -> String {
     let Outgoing { backend, parts, .. } = outgoing;
     let scheme = backend.scheme.as_str();

@@ -1,5 +1,5 @@
-//! What happens to a request, from top to bottom. The stages have their own modules; this one owns their order, and what is
-//! done with the answer.
+//! The steps of a request, from top to bottom. The stages have their own modules; this one owns their order, and the
+//! changes to the response.
 
 use std::borrow::Cow;
 
@@ -16,19 +16,19 @@ use crate::plan::{Context, Outgoing, Plan, Sending, Step};
 use crate::proxy::Proxy;
 use crate::{ProxyError, respond, shared_cache};
 
-/// An answer and the record of how it came to be.
+/// A response and the record of the request.
 #[derive(Debug)]
 pub struct Exchange<'t> {
     /// For the client.
     pub response: Response<Bytes>,
     /// For the log.
     pub record: AccessRecord<'t>,
-    /// For [`Proxy::mirror`], once the client has its answer.
+    /// For [`Proxy::mirror`], once the client has its response.
     pub pending: Option<Box<Pending<'t>>>,
 }
 
 impl Proxy {
-    /// Answers a request. A failure is an answer, too.
+    /// Responds to a request. A failure is a response as well.
     pub async fn handle<'t>(&'t self, request: Request<Bytes>, invocation: &'t Invocation) -> Exchange<'t> {
         let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
         let request_bytes = request.body().len() as u64;
@@ -91,11 +91,11 @@ impl Proxy {
         result
     }
 
-    /// What would happen to a request, without sending anything. The observer is told of the routes passed over.
+    /// Plans a request without sending anything. The observer learns of the routes that are skipped.
     ///
     /// # Errors
     ///
-    /// What the request would fail with before anything is sent.
+    /// The failure that the request would have before anything is sent.
     pub fn plan<'t, O: Observer>(
         &'t self,
         request: Request<Bytes>,
@@ -110,7 +110,7 @@ impl Proxy {
     ///
     /// # Errors
     ///
-    /// Why no copy can be made, or [`ProxyError::Internal`] if it is not copied.
+    /// The reason why no copy can be made, or [`ProxyError::Internal`] if the request is not mirrored.
     pub fn copy<'t>(
         &'t self,
         context: &Context<'t>,

@@ -23,7 +23,7 @@ pub struct Proxy {
     /// In the order of [`RoutingTable::backends`].
     pub(crate) upstreams: Vec<Arc<Upstream>>,
     /// The same for copies of requests, which must not be felt by the requests themselves; empty if no route has a mirror.
-    pub(crate) apart: Vec<Arc<Upstream>>,
+    pub(crate) mirror_upstreams: Vec<Arc<Upstream>>,
     /// Authorities that are trusted besides the built-in roots.
     cert_file: Option<PemFile>,
     pub(crate) identity: Arc<Identity>,
@@ -74,11 +74,11 @@ impl Proxy {
             });
         }
         let has_mirror = table.routes().iter().chain([table.default_route()]).any(|route| route.mirror.is_some());
-        let apart = |upstream: &Arc<Upstream>| {
-            kept(|proxy| &proxy.apart, &upstream.backend).unwrap_or_else(|| Arc::new(upstream.apart()))
+        let for_mirror = |upstream: &Arc<Upstream>| {
+            kept(|proxy| &proxy.mirror_upstreams, &upstream.backend).unwrap_or_else(|| Arc::new(upstream.for_mirror()))
         };
-        let apart = if has_mirror { upstreams.iter().map(apart).collect() } else { Vec::new() };
-        Ok(Proxy { table, upstreams, apart, cert_file, identity })
+        let mirror_upstreams = if has_mirror { upstreams.iter().map(for_mirror).collect() } else { Vec::new() };
+        Ok(Proxy { table, upstreams, mirror_upstreams, cert_file, identity })
     }
 
     /// The configuration.

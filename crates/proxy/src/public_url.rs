@@ -199,7 +199,7 @@ mod tests {
     const BACKEND: &str = "https://modern.internal:8443/v2";
     const PUBLIC: &str = "https://shop.example.com";
 
-    #[test] // T15's kin: the client stays on the public host
+    #[test]
     fn references_to_the_back_end_become_public() {
         let location = |value: &str| mapped(BACKEND, PUBLIC, "location", value);
         assert_eq!(location("https://modern.internal:8443/v2/a?b#c"), "https://shop.example.com/a?b#c");

@@ -13,9 +13,9 @@ use crate::ProxyError;
 use crate::attempt::{self, Bounds};
 use crate::error::Failure;
 use crate::time::SHORTEST;
-use crate::upstream::{Sign, Upstream};
+use crate::upstream::{Signal, Upstream};
 
-/// Sends a request, as often as `retry` of the back end allows, and tells the back end's health how it went.
+/// Sends a request, as often as `retry` of the back end allows, and reports each result to the circuit breaker.
 pub(crate) async fn send<'t>(
     upstream: &'t Upstream,
     parts: &request::Parts,
@@ -29,7 +29,7 @@ pub(crate) async fn send<'t>(
     loop {
         let limit = upstream.backend.timeouts.backend_request;
         let result = attempt::send(upstream, parts, body, bounds, limit, role, journal).await;
-        upstream.health.note(sign(parts, &result), bounds.wall_clock());
+        upstream.health.note(signal(parts, &result), bounds.wall_clock());
         let Some(wait) = wait_before_next(upstream.backend.retry.as_ref(), &parts.method, &result, sent_again) else {
             return result;
         };
@@ -39,7 +39,7 @@ pub(crate) async fn send<'t>(
             return result;
         }
         tokio::time::sleep(wait).await;
-        // The process may have stood still meanwhile.
+        // The process may have been frozen meanwhile.
         if bounds.is_over() {
             return result;
         }
@@ -64,7 +64,7 @@ fn wait_before_next(
     is_wanted.then(|| retry.backoff.saturating_mul(1 << sent_again.min(8)))
 }
 
-/// How a back end failed, every answer taken for a failure of its status.
+/// The kind of failure that a result is; a response is a failure of its status.
 pub(crate) fn failure(result: &Result<Response<Bytes>, ProxyError>) -> Option<Failure> {
     match result {
         Ok(response) => Some(Failure::Status(response.status())),
@@ -73,23 +73,23 @@ pub(crate) fn failure(result: &Result<Response<Bytes>, ProxyError>) -> Option<Fa
 }
 
 /// Fields and target of a request, in bytes, beyond what common servers take (8 KB by default). Many of them break the
-/// connection rather than answer 431, above all over HTTP/2.
+/// connection rather than respond with 431, above all over HTTP/2.
 const LARGE_HEAD: usize = 8000;
 
-/// What an attempt counts as for `outlier`.
-pub(crate) fn sign(sent: &request::Parts, result: &Result<Response<Bytes>, ProxyError>) -> Sign {
+/// The result of an attempt, as the circuit breaker (`outlier`) counts it.
+pub(crate) fn signal(sent: &request::Parts, result: &Result<Response<Bytes>, ProxyError>) -> Signal {
     match result {
         Ok(response) => match response.status().as_u16() {
-            // The fault of this request or of what it asks for: an unknown method, a version of HTTP, negotiation without
-            // end, a loop, an extension, a network that wants a login. Anybody can send such requests on purpose.
-            501 | 505 | 506 | 508 | 510 | 511 => Sign::Neither,
-            500.. => Sign::Ill,
-            _ => Sign::Well,
+            // Caused by this request: an unknown method, a version of HTTP, endless negotiation, a loop, an extension, a
+            // network that requires a login. Any client can send such requests on purpose.
+            501 | 505 | 506 | 508 | 510 | 511 => Signal::Ignored,
+            500.. => Signal::Failure,
+            _ => Signal::Success,
         },
-        // Anybody can send so many fields on purpose.
-        Err(error) if error.failure() == Some(Failure::Reset) && size_of_head(sent) > LARGE_HEAD => Sign::Neither,
-        Err(error) if error.is_outage() => Sign::Ill,
-        Err(_) => Sign::Neither,
+        // Any client can send so many fields on purpose.
+        Err(error) if error.failure() == Some(Failure::Reset) && size_of_head(sent) > LARGE_HEAD => Signal::Ignored,
+        Err(error) if error.is_outage() => Signal::Failure,
+        Err(_) => Signal::Ignored,
     }
 }
 
@@ -99,7 +99,7 @@ fn size_of_head(parts: &request::Parts) -> usize {
 }
 
 impl Bounds {
-    /// The time by the clock on the wall, which the breaker goes by: others may stand still in a frozen environment.
+    /// The wall-clock time, which the circuit breaker uses: other clocks may stop in a frozen environment.
     pub(crate) fn wall_clock(&self) -> SystemTime {
         self.now + self.started.elapsed()
     }

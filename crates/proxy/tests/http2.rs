@@ -113,11 +113,11 @@ async fn a_back_end_that_speaks_only_http2_can_be_refused() {
 #[tokio::test]
 async fn a_stream_that_is_refused_for_its_request_does_not_take_the_back_end_down() {
     let origin = server(Duration::from_secs(60)).await;
-    for (target, is_down) in [("/malformed", false), ("/http1", false), ("/broken", true)] {
+    for (target, is_open) in [("/malformed", false), ("/http1", false), ("/broken", true)] {
         let proxy = origin.proxy_with("outlier: { failures: 2, for: 30s }");
         for _ in 0..3 {
             ask(&proxy, request(Method::POST, target, &[("host", "www.example.com")], "x")).await;
         }
-        assert_eq!(ask(&proxy, get("/")).await.status == 503, is_down, "{target}");
+        assert_eq!(ask(&proxy, get("/")).await.status == 503, is_open, "{target}");
     }
 }

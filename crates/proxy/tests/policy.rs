@@ -388,7 +388,7 @@ async fn a_timeout_counts_if_the_back_end_had_its_own_limit() {
     let mute = mute().await;
     let silent = support::silent().await;
     let (url, tls_url) = (mute.url(), format!("https://{silent}"));
-    for (url, timeouts, time, is_down) in [
+    for (url, timeouts, time, is_open) in [
         (&url, "backendRequest: 100ms", 10_000, true),
         (&url, "backendRequest: 5s", 100, false),
         // Limits that are written alike: what came before the attempt does not make it too short.
@@ -408,7 +408,7 @@ async fn a_timeout_counts_if_the_back_end_had_its_own_limit() {
             ask_within(&proxy, get("/"), Duration::from_millis(time)).await;
         }
         let answer = ask_within(&proxy, get("/"), Duration::from_millis(100)).await;
-        assert_eq!(answer.status == 503, is_down, "{url} {timeouts} within {time} ms: {}", answer.record);
+        assert_eq!(answer.status == 503, is_open, "{url} {timeouts} within {time} ms: {}", answer.record);
     }
 }
 

@@ -11,9 +11,9 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{HeaderMode, MAX_RESPONSE_FIELDS, MAX_RESPONSE_JSON};
-use crate::EncodeError;
 use crate::content;
 use crate::json::{write_field_value, write_string};
+use crate::{CONNECTION_FIELDS, EncodeError};
 
 // === The function's side
 
@@ -382,7 +382,7 @@ fn append(fields: &mut HeaderMap, member: &'static str, name: &str, value: &Valu
 /// ALB recomputes the length and does not honour hop-by-hop fields (ELB guide, "Lambda functions as targets").
 fn drop_own_fields(fields: &mut HeaderMap, warnings: &mut Vec<String>) {
     fields.remove(CONTENT_LENGTH);
-    for name in ["connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"] {
+    for name in CONNECTION_FIELDS {
         if fields.remove(name).is_some() {
             warnings.push(format!("field `{name}` is not honoured: it belongs to one connection"));
         }

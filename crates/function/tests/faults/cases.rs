@@ -65,8 +65,6 @@ pub(crate) enum Act {
 
 pub(crate) struct Case {
     pub fault: &'static str,
-    /// What it covers of the known mistakes of others.
-    pub pitfalls: &'static str,
     pub method: &'static str,
     /// The connection has served a request before.
     pub kept: bool,
@@ -96,7 +94,6 @@ use When::*;
 
 const CASE: Case = Case {
     fault: "",
-    pitfalls: "",
     method: "GET",
     kept: false,
     tls: Tls::Good,
@@ -113,37 +110,21 @@ const CASE: Case = Case {
 };
 
 /// No connection.
-const UNCONNECTED: Case = Case { when: Accepted, sent: 0, pitfalls: "G15", ..CASE };
-const BAD_CERTIFICATE: Case = Case { error: "tls_certificate_error", sent: 0, pitfalls: "T25, G22", ..CASE };
-const TIMEOUT: Case = Case {
-    status: 504,
-    error: "http_response_timeout",
-    detail: "no complete response in time",
-    pitfalls: "G15",
-    ..CASE
-};
+const UNCONNECTED: Case = Case { when: Accepted, sent: 0, ..CASE };
+const BAD_CERTIFICATE: Case = Case { error: "tls_certificate_error", sent: 0, ..CASE };
+const TIMEOUT: Case =
+    Case { status: 504, error: "http_response_timeout", detail: "no complete response in time", ..CASE };
 /// The connection broke without an answer.
-const BROKEN: Case = Case {
-    error: "connection_terminated",
-    detail: "the connection closed before the response: ",
-    pitfalls: "G15, G17",
-    ..CASE
-};
+const BROKEN: Case =
+    Case { error: "connection_terminated", detail: "the connection closed before the response: ", ..CASE };
 /// It broke within the answer.
-const INCOMPLETE: Case =
-    Case { error: "http_response_incomplete", detail: "the response is incomplete: ", pitfalls: "T16", ..CASE };
-const INVALID: Case =
-    Case { error: "http_protocol_error", detail: "the response is not valid HTTP: ", pitfalls: "T16", ..CASE };
-const CODED: Case = Case {
-    error: "http_response_transfer_coding",
-    detail: "the response has a `Transfer-Encoding`",
-    pitfalls: "T16",
-    ..CASE
-};
+const INCOMPLETE: Case = Case { error: "http_response_incomplete", detail: "the response is incomplete: ", ..CASE };
+const INVALID: Case = Case { error: "http_protocol_error", detail: "the response is not valid HTTP: ", ..CASE };
+const CODED: Case =
+    Case { error: "http_response_transfer_coding", detail: "the response has a `Transfer-Encoding`", ..CASE };
 const TOO_MANY_FIELDS: Case = Case {
     error: "http_response_header_section_size; details=\"the response fields are too many or too large to be read\"",
     detail: "the response fields are too many or too large to be read",
-    pitfalls: "G29",
     ..CASE
 };
 /// What is no harm.
@@ -180,7 +161,6 @@ const HTTP1: &[Case] = &[
     },
     Case {
         fault: "the back end moves to its other address, with a connection kept; GET",
-        pitfalls: "G17",
         kept: true,
         keys: "addresses: ['127.0.0.1:PORT', '127.0.0.1:OTHER']",
         when: Moved,
@@ -188,7 +168,6 @@ const HTTP1: &[Case] = &[
     },
     Case {
         fault: "the same; POST",
-        pitfalls: "G17, T20",
         method: "POST",
         kept: true,
         keys: "addresses: ['127.0.0.1:PORT', '127.0.0.1:OTHER']",
@@ -319,9 +298,9 @@ const HTTP1: &[Case] = &[
     Case { fault: "closes when TLS is there", when: Connected, acts: &[Close], ..BROKEN },
     Case { fault: "closes after the request", acts: &[Close], ..BROKEN },
     Case { fault: "resets after the request; GET", acts: &[Reset], ..BROKEN },
-    Case { fault: "resets after the request; POST", pitfalls: "T20, G25", method: "POST", acts: &[Reset], ..BROKEN },
+    Case { fault: "resets after the request; POST", method: "POST", acts: &[Reset], ..BROKEN },
     Case { fault: "stalls after the request; GET", acts: &[Stall], ..TIMEOUT },
-    Case { fault: "stalls after the request; POST", pitfalls: "T20, G15", method: "POST", acts: &[Stall], ..TIMEOUT },
+    Case { fault: "stalls after the request; POST", method: "POST", acts: &[Stall], ..TIMEOUT },
     Case {
         fault: "stalls after the request, longer than `backendRequest`",
         keys: "timeouts: { backendRequest: 500ms }",
@@ -330,7 +309,6 @@ const HTTP1: &[Case] = &[
     },
     Case {
         fault: "resets while it reads the request on a kept connection; GET",
-        pitfalls: "G17",
         kept: true,
         when: Idle,
         acts: &[ReadSome, Reset],
@@ -339,7 +317,6 @@ const HTTP1: &[Case] = &[
     },
     Case {
         fault: "the same; POST of 720 KB",
-        pitfalls: "G17, T20",
         method: "POST",
         kept: true,
         when: Idle,
@@ -402,7 +379,6 @@ const HTTP1: &[Case] = &[
     },
     Case {
         fault: "the same with `allowMissingCloseNotify`",
-        pitfalls: "T16",
         keys: "tls: { allowMissingCloseNotify: true }",
         acts: &[Write(b"HTTP/1.1 200 OK\r\n\r\nhalf"), Pause, Break],
         body: "half",
@@ -425,7 +401,6 @@ const HTTP1: &[Case] = &[
     },
     Case {
         fault: "sends a body that the load balancer does not take",
-        pitfalls: "T5, G13",
         acts: &[WriteLarge(b"HTTP/1.1 200 OK\r\ncontent-length: 2000000\r\n\r\n", 2_000_000, b"")],
         error: "http_response_body_size; details=\"the response is too large for the load balancer: more than 1048576 bytes of content\"",
         detail: "the response is too large",
@@ -433,7 +408,6 @@ const HTTP1: &[Case] = &[
     },
     Case {
         fault: "sends a body without end",
-        pitfalls: "T5, G13",
         acts: &[Write(b"HTTP/1.1 200 OK\r\n\r\n"), Repeat(&[b'x'; 10_000])],
         error: "http_response_body_size; details=\"the response is too large for the load balancer: more than 1048576 bytes of content\"",
         detail: "the response is too large",
@@ -442,7 +416,6 @@ const HTTP1: &[Case] = &[
     // Framing.
     Case {
         fault: "sends a body that is longer than promised",
-        pitfalls: "T16",
         acts: &[Write(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nfine and more")],
         body: "fine",
         next_kept: false,
@@ -450,7 +423,6 @@ const HTTP1: &[Case] = &[
     },
     Case {
         fault: "sends a second answer behind the first",
-        pitfalls: "T16",
         acts: &[Write(
             b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nfineHTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nsmuggled",
         )],
@@ -460,7 +432,6 @@ const HTTP1: &[Case] = &[
     },
     Case {
         fault: "sends an answer to no request while idle; POST",
-        pitfalls: "T16",
         method: "POST",
         kept: true,
         when: Idle,
@@ -469,7 +440,6 @@ const HTTP1: &[Case] = &[
     },
     Case {
         fault: "sends content with an answer that has none (204)",
-        pitfalls: "T16, G14",
         acts: &[Write(b"HTTP/1.1 204 No Content\r\ncontent-length: 8\r\n\r\nsmuggled")],
         status: 204,
         body: "-",
@@ -478,7 +448,6 @@ const HTTP1: &[Case] = &[
     },
     Case {
         fault: "sends content with the answer to HEAD",
-        pitfalls: "T16, G14",
         method: "HEAD",
         acts: &[Write(b"HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nsmuggled")],
         body: "-",
@@ -487,7 +456,6 @@ const HTTP1: &[Case] = &[
     },
     Case {
         fault: "sends `Content-Length` and `Transfer-Encoding`",
-        pitfalls: "T16",
         acts: &[Write(
             b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n4\r\nfine\r\n0\r\n\r\n",
         )],
@@ -516,7 +484,6 @@ const HTTP1: &[Case] = &[
     },
     Case {
         fault: "sends a length twice",
-        pitfalls: "T16",
         acts: &[Write(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\ncontent-length: 4\r\n\r\nfine")],
         body: "fine",
         ..FINE
@@ -557,7 +524,6 @@ const HTTP1: &[Case] = &[
     // Early answers.
     Case {
         fault: "sends 100 before its answer; POST",
-        pitfalls: "G20, T16",
         method: "POST",
         acts: &[Write(b"HTTP/1.1 100 Continue\r\n\r\n"), Pause, Write(OK)],
         body: "fine",
@@ -565,7 +531,6 @@ const HTTP1: &[Case] = &[
     },
     Case {
         fault: "sends 103 twice before its answer",
-        pitfalls: "T6, T16",
         acts: &[
             Write(b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </b>\r\n\r\n"),
             Pause,
@@ -576,19 +541,16 @@ const HTTP1: &[Case] = &[
     },
     Case {
         fault: "sends 103 without end",
-        pitfalls: "G15",
         acts: &[RepeatSlowly(b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n")],
         ..TIMEOUT
     },
     Case {
         fault: "sends 103 without end, as fast as it can",
-        pitfalls: "G15",
         acts: &[Repeat(b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n")],
         ..TIMEOUT
     },
     Case {
         fault: "switches protocols, unasked",
-        pitfalls: "T6, G20",
         acts: &[Write(b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")],
         error: "http_protocol_error",
         detail: "the response has the invalid status 101",
@@ -596,7 +558,6 @@ const HTTP1: &[Case] = &[
     },
     Case {
         fault: "answers before it has read the request, and closes; POST",
-        pitfalls: "T16",
         method: "POST",
         when: Connected,
         acts: &[ReadSome, Write(b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 4\r\n\r\nfine"), Pause, Close],
@@ -608,7 +569,6 @@ const HTTP1: &[Case] = &[
     // Fields.
     Case {
         fault: "sends fields that the load balancer does not take",
-        pitfalls: "G29",
         acts: &[WriteLarge(
             b"HTTP/1.1 200 OK\r\nset-cookie: canary-answer",
             40_000,
@@ -637,43 +597,36 @@ const HTTP1: &[Case] = &[
     Case { fault: "sends a reason without end", acts: &[Write(b"HTTP/1.1 200 "), Repeat(b"fine ")], ..TOO_MANY_FIELDS },
     Case {
         fault: "sends a field with a control character",
-        pitfalls: "T15",
         acts: &[Write(b"HTTP/1.1 200 OK\r\nx-bad: canary-answer\x01\r\ncontent-length: 4\r\n\r\nfine")],
         ..INVALID
     },
     Case {
         fault: "sends a field with a NUL",
-        pitfalls: "T15",
         acts: &[Write(b"HTTP/1.1 200 OK\r\nx-bad: canary-answer\0\r\ncontent-length: 4\r\n\r\nfine")],
         ..INVALID
     },
     Case {
         fault: "sends a field with a bare CR",
-        pitfalls: "T15",
         acts: &[Write(b"HTTP/1.1 200 OK\r\nx-bad: canary\r-answer\r\ncontent-length: 4\r\n\r\nfine")],
         ..INVALID
     },
     Case {
         fault: "sends a field without a colon",
-        pitfalls: "T15",
         acts: &[Write(b"HTTP/1.1 200 OK\r\ncanary-answer\r\ncontent-length: 4\r\n\r\nfine")],
         ..INVALID
     },
     Case {
         fault: "sends a field with a space in its name",
-        pitfalls: "T15",
         acts: &[Write(b"HTTP/1.1 200 OK\r\nx-bad : canary-answer\r\ncontent-length: 4\r\n\r\nfine")],
         ..INVALID
     },
     Case {
         fault: "sends a field over two lines (obs-fold)",
-        pitfalls: "T15",
         acts: &[Write(b"HTTP/1.1 200 OK\r\nx-bad: canary\r\n answer\r\ncontent-length: 4\r\n\r\nfine")],
         ..INVALID
     },
     Case {
         fault: "sends a status that nobody carries (999)",
-        pitfalls: "T6",
         acts: &[Write(b"HTTP/1.1 999 No\r\ncontent-length: 4\r\n\r\nfine")],
         error: "http_protocol_error",
         detail: "the response has the invalid status 999",
@@ -681,19 +634,10 @@ const HTTP1: &[Case] = &[
     },
     Case { fault: "speaks another protocol", acts: &[Write(b"220 smtp.example.com ESMTP\r\n")], ..INVALID },
     // Kept connections.
-    Case { fault: "closes an idle connection; GET", pitfalls: "G17", kept: true, when: Idle, acts: &[Close], ..FINE },
-    Case {
-        fault: "closes an idle connection; POST",
-        pitfalls: "G17, T20",
-        method: "POST",
-        kept: true,
-        when: Idle,
-        acts: &[Close],
-        ..FINE
-    },
+    Case { fault: "closes an idle connection; GET", kept: true, when: Idle, acts: &[Close], ..FINE },
+    Case { fault: "closes an idle connection; POST", method: "POST", kept: true, when: Idle, acts: &[Close], ..FINE },
     Case {
         fault: "resets an idle connection; POST",
-        pitfalls: "G17, T20",
         method: "POST",
         kept: true,
         when: Idle,
@@ -702,7 +646,6 @@ const HTTP1: &[Case] = &[
     },
     Case {
         fault: "closes a kept connection when a request is on it; GET",
-        pitfalls: "G17",
         kept: true,
         acts: &[Close],
         sent: 2,
@@ -710,7 +653,6 @@ const HTTP1: &[Case] = &[
     },
     Case {
         fault: "resets a kept connection when a request is on it; GET",
-        pitfalls: "G17",
         kept: true,
         acts: &[Reset],
         sent: 2,
@@ -718,7 +660,6 @@ const HTTP1: &[Case] = &[
     },
     Case {
         fault: "resets a kept connection when a request is on it; POST",
-        pitfalls: "G17, T20",
         method: "POST",
         kept: true,
         acts: &[Reset],
@@ -726,7 +667,6 @@ const HTTP1: &[Case] = &[
     },
     Case {
         fault: "resets a kept connection in its answer; GET",
-        pitfalls: "G17, T16",
         kept: true,
         acts: &[Write(b"HTTP/1.1 200 OK\r\nset-coo"), Pause, Reset],
         ..INCOMPLETE

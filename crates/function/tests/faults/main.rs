@@ -67,7 +67,7 @@ fn every_fault_has_its_answer_and_leaves_no_trace() {
 
 /// The row of the page.
 fn run(case: &'static Case, runtime: &Runtime) -> String {
-    let name = format!("{} ({})", case.fault, case.pitfalls);
+    let name = case.fault;
     let mut set = runtime.block_on(Set::up(case));
     if case.when == When::Idle {
         set.stage.arm();

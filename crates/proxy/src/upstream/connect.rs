@@ -214,7 +214,7 @@ mod tests {
         }
     }
 
-    #[tokio::test] // T26: a name that resolves to something else than when it was looked at
+    #[tokio::test] // a name may resolve to another address than at the check (DNS rebinding)
     async fn addresses_are_checked_when_a_connection_is_made() {
         let table = RoutingTable::from_backend_url("https://shop.example.com", "test", &InLambda).unwrap();
         let connector = Connector::new(table.backends()[0].clone(), None);

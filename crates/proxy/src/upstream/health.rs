@@ -13,13 +13,13 @@ const RETRY: u32 = 100;
 
 /// The result of an attempt, as the circuit breaker counts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sign {
-    /// An answer of its own.
-    Well,
+pub(crate) enum Signal {
+    /// It responded.
+    Success,
     /// It is out of service.
-    Ill,
-    /// Nothing: neither a failure more in the row, nor the end of the row.
-    Neither,
+    Failure,
+    /// It says nothing about the back end, and neither continues nor ends a row of failures.
+    Ignored,
 }
 
 #[derive(Debug)]
@@ -33,43 +33,43 @@ pub(crate) struct Health {
 #[derive(Debug)]
 struct State {
     failures_in_a_row: u32,
-    down_until: Option<SystemTime>,
+    open_until: Option<SystemTime>,
     saved: u32,
 }
 
 impl Health {
     pub(super) fn new(outlier: Option<Outlier>, retry: Option<&Retry>) -> Self {
-        let state = State { failures_in_a_row: 0, down_until: None, saved: MAX_SAVED };
+        let state = State { failures_in_a_row: 0, open_until: None, saved: MAX_SAVED };
         Health { outlier, earned: retry.map_or(0, |retry| retry.budget), state: Mutex::new(state) }
     }
 
     /// Returns whether the circuit breaker is open. Once its time has passed it is closed, and one more failure opens it
     /// again.
-    pub(crate) fn is_down(&self, now: SystemTime) -> bool {
-        self.down_for(now).is_some()
+    pub(crate) fn is_open(&self, now: SystemTime) -> bool {
+        self.open_for(now).is_some()
     }
 
     /// Time until the circuit breaker closes, if it is open.
-    pub(crate) fn down_for(&self, now: SystemTime) -> Option<Duration> {
+    pub(crate) fn open_for(&self, now: SystemTime) -> Option<Duration> {
         let outlier = self.outlier?;
-        let until = self.with(|state| state.down_until)?;
+        let until = self.with(|state| state.open_until)?;
         // A clock that was set back must not make a minute of an hour.
         until.duration_since(now).ok().filter(|left| !left.is_zero() && *left <= outlier.hold)
     }
 
     /// Takes note of how an attempt went.
-    pub(crate) fn note(&self, sign: Sign, now: SystemTime) {
+    pub(crate) fn note(&self, signal: Signal, now: SystemTime) {
         let Some(outlier) = self.outlier else { return };
-        self.with(|state| match sign {
-            Sign::Neither => {}
-            Sign::Well => {
+        self.with(|state| match signal {
+            Signal::Ignored => {}
+            Signal::Success => {
                 state.failures_in_a_row = 0;
-                state.down_until = None;
+                state.open_until = None;
             }
-            Sign::Ill => {
+            Signal::Failure => {
                 state.failures_in_a_row = state.failures_in_a_row.saturating_add(1);
                 if state.failures_in_a_row >= outlier.failures {
-                    state.down_until = now.checked_add(outlier.hold);
+                    state.open_until = now.checked_add(outlier.hold);
                 }
             }
         });
@@ -110,40 +110,42 @@ mod tests {
     #[test]
     fn failures_in_a_row_and_only_those_take_a_back_end_down() {
         let health = Health::new(Some(Outlier { failures: 3, hold: 10 * SECOND }), None);
-        for sign in [Sign::Ill, Sign::Ill, Sign::Well, Sign::Ill, Sign::Neither, Sign::Ill] {
+        for sign in
+            [Signal::Failure, Signal::Failure, Signal::Success, Signal::Failure, Signal::Ignored, Signal::Failure]
+        {
             health.note(sign, START);
         }
-        assert!(!health.is_down(START));
-        health.note(Sign::Ill, START);
-        assert_eq!(health.down_for(START + 9 * SECOND), Some(SECOND));
-        assert!(!health.is_down(START + 10 * SECOND));
+        assert!(!health.is_open(START));
+        health.note(Signal::Failure, START);
+        assert_eq!(health.open_for(START + 9 * SECOND), Some(SECOND));
+        assert!(!health.is_open(START + 10 * SECOND));
     }
 
     #[test]
     fn a_clock_that_is_set_back_keeps_nothing_down() {
         let health = Health::new(Some(Outlier { failures: 1, hold: 10 * SECOND }), None);
-        health.note(Sign::Ill, START + 3600 * SECOND);
-        assert!(!health.is_down(START));
+        health.note(Signal::Failure, START + 3600 * SECOND);
+        assert!(!health.is_open(START));
     }
 
     #[test]
     fn after_its_time_one_failure_is_enough_and_one_answer_heals() {
         let health = Health::new(Some(Outlier { failures: 2, hold: 10 * SECOND }), None);
-        health.note(Sign::Ill, START);
-        health.note(Sign::Ill, START);
+        health.note(Signal::Failure, START);
+        health.note(Signal::Failure, START);
         let later = START + 11 * SECOND;
-        health.note(Sign::Ill, later);
-        assert!(health.is_down(later + 9 * SECOND));
-        health.note(Sign::Well, later + 11 * SECOND);
-        health.note(Sign::Ill, later + 12 * SECOND);
-        assert!(!health.is_down(later + 12 * SECOND));
+        health.note(Signal::Failure, later);
+        assert!(health.is_open(later + 9 * SECOND));
+        health.note(Signal::Success, later + 11 * SECOND);
+        health.note(Signal::Failure, later + 12 * SECOND);
+        assert!(!health.is_open(later + 12 * SECOND));
     }
 
     #[test]
     fn without_an_outlier_nothing_is_down() {
         let health = Health::new(None, None);
-        (0..100).for_each(|_| health.note(Sign::Ill, START));
-        assert!(!health.is_down(START));
+        (0..100).for_each(|_| health.note(Signal::Failure, START));
+        assert!(!health.is_open(START));
     }
 
     #[test]

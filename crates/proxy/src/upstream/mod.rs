@@ -19,7 +19,7 @@ use bytes::Bytes;
 pub(crate) use connect::Opened;
 use crossfade_route::{Backend, PemFile};
 use health::Health;
-pub(crate) use health::Sign;
+pub(crate) use health::Signal;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -110,7 +110,7 @@ pub(crate) struct Progress {
 impl Upstream {
     /// A client of the same back end that shares nothing with this one that a request could notice: no connection and no
     /// health.
-    pub(crate) fn apart(&self) -> Self {
+    pub(crate) fn for_mirror(&self) -> Self {
         let health = Health::new(self.backend.outlier, None);
         Upstream { backend: self.backend.clone(), health, connector: self.connector.clone(), idle: Mutex::default() }
     }

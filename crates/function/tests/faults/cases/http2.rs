@@ -82,7 +82,6 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         fault: "HTTP/2: refuses the stream (REFUSED_STREAM); POST",
-        pitfalls: "T20",
         method: "POST",
         kept: true,
         acts: &[Frame(RST_STREAM, 0, b"\0\0\0\x07")],
@@ -93,7 +92,6 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         fault: "HTTP/2: says GOAWAY while idle; POST",
-        pitfalls: "G17",
         method: "POST",
         kept: true,
         when: Idle,
@@ -104,7 +102,6 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         fault: "HTTP/2: says GOAWAY without having seen the request; POST",
-        pitfalls: "G17, T20",
         method: "POST",
         kept: true,
         acts: &[ConnectionFrame(GOAWAY, b"\0\0\0\x01\0\0\0\0"), Pause, Close],
@@ -115,7 +112,6 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         fault: "HTTP/2: says GOAWAY and closes within the request; GET",
-        pitfalls: "G17",
         kept: true,
         acts: &[ConnectionFrame(GOAWAY, b"\0\0\0\x03\0\0\0\0"), Pause, Close],
         status: 200,
@@ -125,7 +121,6 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         fault: "HTTP/2: says GOAWAY and closes within the request; POST",
-        pitfalls: "G17, T20",
         method: "POST",
         kept: true,
         acts: &[ConnectionFrame(GOAWAY, b"\0\0\0\x03\0\0\0\0"), Pause, Close],
@@ -134,7 +129,6 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         fault: "HTTP/2: says GOAWAY, and answers all the same",
-        pitfalls: "G17",
         acts: &[
             ConnectionFrame(GOAWAY, b"\0\0\0\x01\0\0\0\0"),
             Frame(HEADERS, END_HEADERS, STATUS_200),
@@ -164,21 +158,18 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         fault: "HTTP/2: sends fields without end",
-        pitfalls: "G29",
         acts: &[Frame(HEADERS, 0, STATUS_200), RepeatFrame(CONTINUATION, 0, b"\x00\x06x-more\x0dcanary-answer")],
         tls: Tls::Http2,
         ..INVALID
     },
     Case {
         fault: "HTTP/2: sends 103 without end, as fast as it can",
-        pitfalls: "G15",
         acts: &[RepeatFrame(HEADERS, END_HEADERS, b"\x08\x03103")],
         tls: Tls::Http2,
         ..TIMEOUT
     },
     Case {
         fault: "HTTP/2: sends empty pieces of content without end",
-        pitfalls: "G15",
         acts: &[Frame(HEADERS, END_HEADERS, STATUS_200), RepeatFrame(DATA, 0, b"")],
         tls: Tls::Http2,
         ..INVALID
@@ -191,7 +182,6 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         fault: "HTTP/2: sends a field with a line end",
-        pitfalls: "T15",
         acts: &[Frame(HEADERS, END_HEADERS | END_STREAM, b"\x88\x00\x05x-bad\x0ba\r\nb: canary")],
         tls: Tls::Http2,
         ..INVALID
