@@ -1,10 +1,11 @@
 //! The page of one request: its errors, its way and its times, its rule, the results of mirroring, and its messages.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crossfade_emulator::Exchange;
-use crossfade_journal::Skipped;
 use crossfade_journal::comparison::{Against, Class, Difference, Record, Side, Verdict};
+use crossfade_journal::{AttemptRecord, Skipped};
 use crossfade_parity::number::{self, grouped};
 use maud::{Markup, html};
 
@@ -20,9 +21,10 @@ use super::store::Entry;
 use crate::html::table_head;
 use crate::terminal::printable;
 
-/// Differences of a comparison, and back ends that failed first, that are shown.
+/// Differences of a comparison, back ends that failed first, and attempts that are shown.
 const MOST_DIFFERENCES: usize = 200;
 const MOST_SKIPPED: usize = 20;
+const MOST_ATTEMPTS: usize = 50;
 
 pub(super) fn page(shared: &Shared, id: u64) -> Option<Markup> {
     let (entry, clock, newer, older) = {
@@ -178,13 +180,13 @@ fn answering(backend: &str, access: &Access) -> Markup {
 
 fn timing(exchange: &Exchange, access: Option<&Access>) -> Markup {
     let whole = exchange.duration.as_secs_f64() * 1000.0;
-    let mut rows: Vec<(&str, &str, f64, f64)> = vec![("Whole request", "whole", 0.0, whole)];
+    let mut rows: Vec<(Cow<'_, str>, &str, f64, f64)> = vec![("Whole request".into(), "whole", 0.0, whole)];
     // When the function began, on the scale of the request; unknown times are not drawn.
     let mut function_start = 0.0;
     if let Some((invoked, answered)) = exchange.target_times {
         let (invoked, answered) = (invoked.as_secs_f64() * 1000.0, answered.as_secs_f64() * 1000.0);
-        rows.push(("Before the function", "balancer", 0.0, invoked));
-        rows.push(("Function", "function", invoked, answered - invoked));
+        rows.push(("Before the function".into(), "balancer", 0.0, invoked));
+        rows.push(("Function".into(), "function", invoked, answered - invoked));
         function_start = invoked;
         if let Some(total) = access.map(|access| access.total_ms) {
             // What the function does not see of it: a cold start, and the way to it.
@@ -193,19 +195,13 @@ fn timing(exchange: &Exchange, access: Option<&Access>) -> Markup {
     }
     if let Some(access) = access {
         let total = access.total_ms;
-        rows.push(("In the function", "function", function_start, total));
-        if let Some(connect) = access.connect_ms {
-            rows.push(("New connection", "connect", function_start, connect));
-        }
-        if let Some(first_byte) = access.first_byte_ms {
-            let connect = access.connect_ms.unwrap_or_default();
-            rows.push(("Until the first byte", "upstream", function_start + connect, (first_byte - connect).max(0.0)));
-            rows.push(("Rest of the answer", "rest", function_start + first_byte, (total - first_byte).max(0.0)));
-        }
+        rows.push(("In the function".into(), "function", function_start, total));
+        rows.extend(attempts(access, function_start));
     }
     let scale = rows.iter().map(|(_, _, start, length)| start + length).fold(f64::MIN_POSITIVE, f64::max);
-    // The smallest bar can be seen.
-    let (x, width) = (|start: f64| start / scale * 100.0, |length: f64| (length / scale * 100.0).max(0.3));
+    // The smallest bar can be seen. What is not a number, since a line may have any, becomes the least.
+    let percent = |part: f64, least: f64| (part / scale * 100.0).max(least).min(100.0);
+    let (x, width) = (|start: f64| percent(start, 0.0), |length: f64| percent(length, 0.3));
     html! {
         table.timing {
             caption.unseen { "Where the time went" }
@@ -225,6 +221,30 @@ fn timing(exchange: &Exchange, access: Option<&Access>) -> Markup {
             }
         }
     }
+}
+
+/// Returns a row of the timing for each attempt; for a single one, which has no journal, a row for each part of it.
+fn attempts(access: &Access, function_start: f64) -> Vec<(Cow<'_, str>, &'static str, f64, f64)> {
+    if !access.journal.is_empty() {
+        let row = |attempt: &'_ AttemptRecord<'_>| {
+            let name = format!("{}: {}", attempt.backend, attempt.outcome);
+            let length = attempt.connect_ms.unwrap_or_default() + attempt.took_ms;
+            (name.into(), "upstream", function_start + attempt.began_ms, length)
+        };
+        return access.journal.iter().take(MOST_ATTEMPTS).map(row).collect();
+    }
+    let mut rows = Vec::new();
+    let connect = access.connect_ms.unwrap_or_default();
+    if access.connect_ms.is_some() {
+        rows.push(("New connection".into(), "connect", function_start, connect));
+    }
+    if let Some(first_byte) = access.first_byte_ms {
+        let rest = (access.total_ms - first_byte).max(0.0);
+        let wait = (first_byte - connect).max(0.0);
+        rows.push(("Until the first byte".into(), "upstream", function_start + connect, wait));
+        rows.push(("Rest of the answer".into(), "rest", function_start + first_byte, rest));
+    }
+    rows
 }
 
 fn comparisons(secrets: Secrets, records: &[Arc<Record>]) -> Markup {

@@ -193,14 +193,19 @@ async fn numbers_of_lines_may_be_anything() {
         ("12.5", "1e308"),
         ("12.5", "-1e308"),
         ("2.0", "1e300"),
-        ("10.0", "-0.0"),
+        ("10.0", "1e308"),
         ("2.5", "1e308"),
+        ("10.0", "-0.0"),
         ("12.5", "1e999"),
     ];
     for (number, (usual, odd)) in (1..).zip(odd) {
         let id = format!("r{number}");
         tell(&inspector, request(&id));
-        tell_line(&inspector, &access(&id, "/a").replace(usual, odd));
+        let attempts = format!(
+            r#""attempts":2,"journal":[{{"backend":"b","role":"retry","outcome":"200","began_ms":{odd},"took_ms":{odd},"connect_ms":{odd}}}]"#
+        );
+        let line = access(&id, "/a").replace(usual, odd);
+        tell_line(&inspector, &if number % 2 == 0 { line.replace(r#""attempts":2"#, &attempts) } else { line });
         tell_line(&inspector, &compare(&id, "/a").replace(usual, odd));
         tell_line(
             &inspector,
@@ -298,6 +303,42 @@ async fn lines_find_their_request_whichever_comes_first() {
     assert!(!get(&inspector, "/requests/3").await.contains("legacy"));
     assert!(get(&inspector, "/?q=is:differs+backend:legacy").await.contains("of <b id=\"matching\">2</b>"));
     assert!(get(&inspector, "/?q=-is:differs").await.contains("of <b id=\"matching\">1</b>"));
+}
+
+/// The attempts of a request one after the other, each where it was on the scale of the request.
+#[tokio::test]
+async fn each_attempt_has_its_own_time() {
+    let inspector = start().await;
+    let request = |id: &str| {
+        let duration = Duration::from_millis(100);
+        let target_times = Some((Duration::ZERO, duration));
+        Exchange { request_id: Some(id.to_owned()), duration, target_times, ..exchange("GET", "/a") }
+    };
+    tell(&inspector, request("one"));
+    let attempt = |backend: &str, role: &str, outcome: &str, began: u32| {
+        format!(
+            r#"{{"backend":"{backend}","role":"{role}","outcome":"{outcome}","connect_ms":5,"began_ms":{began},"took_ms":15}}"#
+        )
+    };
+    let attempts = [
+        attempt("modern", "first", "503", 0),
+        attempt("modern", "retry", "503", 30),
+        attempt("legacy", "failover", "200", 60),
+    ];
+    let journal = format!(r#""attempts":3,"journal":[{}]"#, attempts.join(","));
+    let line =
+        access("one", "/a").replace(r#""attempts":2"#, &journal).replace(r#""total_ms":12.5"#, r#""total_ms":100"#);
+    tell_line(&inspector, &line);
+    seen(&inspector, 1).await;
+    sleep(Duration::from_millis(50)).await;
+    let page = get(&inspector, "/requests/1").await;
+    let mut rest = page.as_str();
+    for (name, x) in [("modern: 503", "0.00"), ("modern: 503", "30.00"), ("legacy: 200", "60.00")] {
+        rest = rest.split_once(&format!(">{name}</th>")).unwrap_or_else(|| panic!("{name}: {page}")).1;
+        let bar = format!(r#"<rect class="upstream" x="{x}" width="20.00""#);
+        assert!(rest.split("</tr>").next().unwrap().contains(&bar), "{name} {x}: {rest}");
+    }
+    assert!(!page.contains("New connection") && !page.contains("Until the first byte"), "{page}");
 }
 
 const HOSTILE: &str =
