@@ -1,10 +1,6 @@
 //! `crossfade dev` as a user runs it: the real binary, the real function as its child, curl as the client.
 //!
-//! What is refused before anything starts is in `command_line.rs`.
-
-#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
-
-mod support;
+//! `command_line.rs` tests invalid command lines.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -14,7 +10,8 @@ use std::sync::mpsc::channel;
 use crossfade_testkit::client::Response;
 use crossfade_testkit::process::{Process, Signal};
 use crossfade_testkit::server::closed_port;
-use support::{Dev, command, word_after};
+
+use crate::support::{Dev, command, word_after};
 
 /// An answer as far as both ways to a back end must agree on it.
 #[derive(Debug, PartialEq, Eq)]
@@ -164,7 +161,7 @@ fn a_dead_back_end_is_told_with_its_cause() {
     assert!(dev.stop("-INT").success());
 }
 
-/// An option is the user's last word, whatever lies in the current folder.
+/// An option takes precedence over files in the current folder.
 #[test]
 fn a_configuration_in_the_current_folder_does_not_contradict_an_option() {
     let folder = tempfile::tempdir().unwrap();
@@ -270,7 +267,7 @@ fn a_function_that_writes_without_end_is_borne() {
     assert!(dev.stop("-INT").success());
 }
 
-/// A function that writes long lines, to a terminal that nobody reads, with what takes more room when it is shown.
+/// A function writes long lines, with characters that need escapes, to a terminal that is not read.
 #[test]
 #[cfg(target_os = "linux")]
 fn long_lines_that_nobody_reads_are_borne() {

@@ -1,8 +1,6 @@
 //! The examples in the documentation: configurations are free of errors and warnings and their tests pass, and the output that
 //! the README shows is the output of the command above it.
 
-#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -71,7 +69,7 @@ fn the_readme_shows_the_output_of_its_commands() {
     assert_eq!(shown, 2, "`explain` and `report`");
 }
 
-/// Whether `found` is `expected`, in which a line `…` stands for any number of lines.
+/// Returns true if `found` is `expected`, in which a line `…` matches any number of lines.
 fn has_all(found: &str, expected: &str) -> bool {
     let lines: Vec<&str> = found.lines().collect();
     let expected: Vec<&str> = expected.lines().collect();

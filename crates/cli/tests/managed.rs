@@ -1,6 +1,4 @@
-//! Our own function on Lambda Managed Instances: several requests at a time in one process, over the emulator's library, as
-//! `crossfade dev` has no option for it.
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+//! Crossfade's function on Lambda Managed Instances: several concurrent requests in one process, with the emulator's library.
 
 use std::net::{TcpListener, TcpStream};
 

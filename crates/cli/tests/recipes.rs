@@ -1,9 +1,5 @@
-//! The recipes of `docs/back-ends.md`, as they stand there, with two small servers in the place of both systems. What the
-//! page's own tests expect is checked by `docs.rs`.
-
-#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
-
-mod support;
+//! The recipes of `docs/back-ends.md`, verbatim, with two small servers as the systems. `docs.rs` runs the tests in the page's
+//! examples.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,7 +7,8 @@ use std::sync::{Arc, Mutex};
 
 use crossfade_testkit::message::Message;
 use crossfade_testkit::server::{Action, Server, response};
-use support::Dev;
+
+use crate::support::Dev;
 
 #[test]
 fn assets_come_from_the_system_that_has_them() {

@@ -1,7 +1,4 @@
 //! The actions of rules: forwarding by weight and cookie, redirects, fixed responses, transforms.
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-
-mod support;
 
 use std::time::Duration;
 
@@ -11,7 +8,8 @@ use crossfade_emulator::{
 use crossfade_event::HeaderMode;
 use crossfade_rule::{Condition, Regex, Rewrite};
 use http::StatusCode;
-use support::{Alb, settings};
+
+use crate::support::{self, Alb, settings};
 
 fn path(pattern: &str) -> Vec<Condition> {
     vec![Condition::path([pattern]).unwrap()]
@@ -224,5 +222,5 @@ fn what_was_passed_over_is_told_with_the_condition_that_did_not_hold() {
     ]);
     alb.get("/a/b", "");
     let exchange = alb.exchange();
-    assert_eq!((exchange.rule, exchange.passed_over), (RuleRef::Priority(9), vec![(3, 0), (5, 1)]));
+    assert_eq!((exchange.rule, exchange.skipped), (RuleRef::Priority(9), vec![(3, 0), (5, 1)]));
 }

@@ -1,11 +1,9 @@
 //! Attributes of load balancer and listener that alter traffic.
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-
-mod support;
 
 use crossfade_emulator::{Classification, Settings};
 use crossfade_event::HeaderMode;
-use support::{Alb, settings};
+
+use crate::support::{Alb, settings};
 
 fn with(attributes: &[(&str, &str)]) -> Alb {
     let mut settings = settings(HeaderMode::Multi);

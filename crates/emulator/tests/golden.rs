@@ -6,13 +6,11 @@
 //!
 //! Whole exchanges are in `tests/exchanges/`: besides, `source:` says where it is known from that AWS does so, `=== reply` is
 //! what the function answers, and then comes what the developer is told and what the client gets.
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-
-mod support;
 
 use crossfade_event::HeaderMode;
 use serde_json::Value;
-use support::Alb;
+
+use crate::support::{self, Alb};
 
 #[test]
 fn events_are_as_an_alb_builds_them() {

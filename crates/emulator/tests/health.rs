@@ -1,12 +1,11 @@
 //! Health checks, against a real function that is well, broken, or gone.
 
-mod support;
-
 use std::time::Duration;
 
 use crossfade_emulator::{HealthCheck, Matcher, Notice};
 use crossfade_event::HeaderMode;
-use support::{Alb, settings};
+
+use crate::support::{Alb, settings};
 
 fn checked(path: &str, change: fn(&mut HealthCheck)) -> Alb {
     let mut check = HealthCheck { path: path.into(), interval: Duration::from_millis(20), ..HealthCheck::default() };

@@ -2,10 +2,9 @@
 //! bodies that hide a request, replies that hide an answer. What the load balancer does not refuse, the function gets as one
 //! request. Framing in each mitigation mode is in `attributes`.
 
-mod support;
-
 use serde_json::{Value, json};
-use support::{Alb, multi, single};
+
+use crate::support::{Alb, multi, single};
 
 /// The event that a request becomes, or the status of its refusal.
 #[track_caller]

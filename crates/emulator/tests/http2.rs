@@ -1,15 +1,13 @@
 //! HTTP/2 with prior knowledge, by a real client.
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-
-mod support;
 
 use bytes::Bytes;
 use http::{Request, Version};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
-use support::{Alb, multi, single};
 use tokio::net::TcpStream;
+
+use crate::support::{self, Alb, multi, single};
 
 fn send(alb: &Alb, requests: Vec<Request<Empty<Bytes>>>) -> Vec<(u16, Bytes)> {
     alb.block_on(async {

@@ -1,8 +1,5 @@
 //! HTTPS listeners: HTTP/1 and HTTP/2 over TLS, what the function is told of the connection, client certificates. Keys and
 //! certificates are made for each run.
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-
-mod support;
 
 use bytes::Bytes;
 use crossfade_emulator::{MutualAuthentication, Notice, Settings, Tls, access_log};
@@ -14,9 +11,10 @@ use http::Request;
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::ServerName;
-use support::{Alb, settings};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+
+use crate::support::{Alb, settings};
 
 fn authority() -> Authority {
     Authority::with(|params| {

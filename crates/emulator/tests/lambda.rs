@@ -1,14 +1,12 @@
 //! The Lambda side: environments, their Runtime API, and every way in which a function can fail.
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-
-mod support;
 
 use std::time::Duration;
 
 use crossfade_emulator::Notice;
 use crossfade_event::HeaderMode;
 use serde_json::Value;
-use support::{Alb, client, eventually, is_alive, scripted, settings, single};
+
+use crate::support::{self, Alb, client, eventually, is_alive, scripted, settings, single};
 
 #[test]
 fn the_environment_is_lambda_s() {

@@ -1,14 +1,12 @@
 //! The life of an environment: init and its second try, freezing, memory, how it ends.
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-
-mod support;
 
 use std::time::Duration;
 
 use crossfade_emulator::{Notice, Settings};
 use crossfade_event::HeaderMode;
 use crossfade_testkit::folder::Folder;
-use support::{Alb, eventually, is_alive, scripted, settings, single, state_of};
+
+use crate::support::{self, Alb, eventually, is_alive, scripted, settings, single, state_of};
 
 /// A file that the first process leaves for the second one.
 struct Once(Folder);

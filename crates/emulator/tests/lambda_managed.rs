@@ -1,12 +1,11 @@
 //! Several invocations at a time in one environment: Lambda Managed Instances.
 
-mod support;
-
 use std::time::Duration;
 
 use crossfade_emulator::{Notice, Settings};
 use crossfade_event::HeaderMode;
-use support::{Alb, example, settings};
+
+use crate::support::{self, Alb, example, settings};
 
 fn managed(invocations: usize) -> Settings {
     let mut settings = settings(HeaderMode::Single);

@@ -1,12 +1,10 @@
 //! The load balancer's side of an exchange: what it refuses, how it says so, how it treats a connection and a reply.
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-
-mod support;
 
 use crossfade_emulator::{Action, Rule, RuleRef};
 use crossfade_event::HeaderMode;
 use crossfade_rule::Condition;
-use support::{Alb, multi, single};
+
+use crate::support::{self, Alb, multi, single};
 
 /// A refusal is an ALB's page with an ALB's reason, and the function never hears of the request.
 #[track_caller]

@@ -1,8 +1,6 @@
 //! Files that rules come from, and what is made of them. Each folder in `source/` is a case: `serverless.yml`,
 //! `template.yml`, `template.json` or `rules.json`, perhaps `options.txt`, and `expected.txt`: the table and the
 //! warnings, or the mistakes. `BLESS=1` writes that anew.
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -3,10 +3,6 @@
 //! The back end is a stand-in: it takes any NTLM or Negotiate credentials for a user's name and, as IIS does, every later
 //! request on that connection for that user's. It does none of the cryptography.
 
-#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
-
-mod support;
-
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,7 +14,8 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use support::{OK, Origin, ProxyOf as _, Tls, ask, config, get, request};
+
+use crate::support::{self, OK, Origin, ProxyOf as _, Tls, ask, config, get, request};
 
 /// Who the connection belongs to.
 type User = Arc<Mutex<Option<String>>>;

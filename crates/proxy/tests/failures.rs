@@ -1,13 +1,14 @@
 //! Back ends that fail at every stage: status, `Proxy-Status`, time, what is sent again, and that nothing internal
 //! shows.
 
-mod support;
-
 use std::time::{Duration, Instant};
 
 use http::Method;
-use support::{OK, Origin, ProxyOf as _, Tls, ask, ask_later, ask_within, closed_port, get, proxy, request, silent};
 use tokio::io::AsyncWriteExt;
+
+use crate::support::{
+    OK, Origin, ProxyOf as _, Tls, ask, ask_later, ask_within, closed_port, get, proxy, request, silent,
+};
 
 #[tokio::test] // each gets a status and a reason, and certificates are verified
 async fn connections_that_cannot_be_made() {

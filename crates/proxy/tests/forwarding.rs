@@ -1,9 +1,8 @@
 //! What reaches the back end, and what of its answer reaches the client: bytes, fields, destinations.
 
-mod support;
-
 use http::Method;
-use support::{OK, Origin, ProxyOf as _, Tls, ask, get, proxy, request};
+
+use crate::support::{OK, Origin, ProxyOf as _, Tls, ask, get, proxy, request};
 
 #[tokio::test]
 async fn targets_pass_byte_for_byte() {

@@ -1,15 +1,14 @@
 //! Requests and answers that want to get somewhere else: to another host, past the fields that are vouched for, into a second
 //! request or a second answer, round in circles. Each as a table of cases.
 
-mod support;
-
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 use crossfade_route::{RoutingTable, RuntimeApi, Surroundings};
 use http::{HeaderValue, Method, Request};
-use support::{OK, Origin, ProxyOf as _, Tls, ask, config_with, get, request};
+
+use crate::support::{OK, Origin, ProxyOf as _, Tls, ask, config_with, get, request};
 
 /// The lines of the only request that came.
 fn only(origin: &Origin) -> Vec<String> {

@@ -1,9 +1,5 @@
 //! HTTP/2 to the back end: chosen by ALPN, one connection for all requests, stale ones replaced.
 
-#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
-
-mod support;
-
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,7 +8,8 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use support::{Origin, ProxyOf as _, Tls, ask, ask_within, get, request};
+
+use crate::support::{Origin, ProxyOf as _, Tls, ask, ask_within, get, request};
 
 /// Answers with what it received, in text; some paths get something else.
 async fn echo(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, h2::Error> {

@@ -1,16 +1,13 @@
 //! Copies of requests: what the other back end gets, what never happens to the client's own request, and what is
 //! recorded.
 
-#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
-
-mod support;
-
 use std::time::Duration;
 
 use crossfade_proxy::Proxy;
 use http::Method;
 use serde_json::json;
-use support::{Answer, Origin, Tls, ask, ask_later, ask_within, closed_port, config, get, request};
+
+use crate::support::{self, Answer, Origin, Tls, ask, ask_later, ask_within, closed_port, config, get, request};
 
 const LEGACY: &str =
     "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 27\r\n\r\n{\"id\": 7, \"total\": \"19.90\"}";
@@ -413,15 +410,20 @@ async fn a_copy_that_is_cut_short_does_not_take_the_mirror_down() {
     for (mirror, time, reason) in [
         ("budget: 150ms", 10_000, json!("budget")),
         ("budget: 150ms, timeouts: { backendRequest: 5s }", 10_000, json!("budget")),
-        ("budget: 30s, timeouts: { backendRequest: 5s }", 300, json!("time")),
+        ("budget: 30s, timeouts: { backendRequest: 5s }", 1_500, json!("time")),
         ("budget: 30s, timeouts: { backendRequest: 100ms }", 10_000, json!("open")),
     ] {
         let proxy = mirrored(&legacy.url(), &mute.url(), mirror, &[&legacy.ca_pem]);
-        let mut last = json!(null);
-        for _ in 0..3 {
+        // A timer that a busy machine makes late is no sign of a mirror: there it takes more requests until it is down.
+        let mut left = if reason == "open" { 100 } else { 3 };
+        let last = loop {
             let answer = ask_within(&proxy, get("/a"), Duration::from_millis(time)).await;
-            last = only(&answer)["reason"].clone();
-        }
+            let last = only(&answer)["reason"].clone();
+            left -= 1;
+            if last == "open" || left == 0 {
+                break last;
+            }
+        };
         assert_eq!(last, reason, "{mirror}");
     }
 }

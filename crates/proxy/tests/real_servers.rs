@@ -1,10 +1,6 @@
 //! TLS of servers that are not ours: OpenSSL's `s_server` and Python's `http.server`. Without them the tests pass over,
 //! unless `CI` is `true`.
 
-#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
-
-mod support;
-
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -13,7 +9,8 @@ use crossfade_proxy::Proxy;
 use crossfade_route::Surroundings;
 use crossfade_testkit::folder;
 use crossfade_testkit::process::Process;
-use support::{ask, config_with, get};
+
+use crate::support::{ask, config_with, get};
 
 struct Server {
     _process: Process,

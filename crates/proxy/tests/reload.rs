@@ -1,10 +1,6 @@
 //! A configuration that changes while the proxy serves: what a back end keeps, and what it loses.
 
-#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
-
-mod support;
-
-use support::{OK, Origin, Tls, ask, changed, closed_port, config, get};
+use crate::support::{OK, Origin, Tls, ask, changed, closed_port, config, get};
 
 const FAILED: &str = "HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n";
 

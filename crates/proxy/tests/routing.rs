@@ -1,11 +1,8 @@
 //! Routes as a client and a back end see them: conditions, actions, transforms, fields, and who gets which target.
 
-#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
-
-mod support;
-
 use http::{Method, Request};
-use support::{Origin, Tls, ask, config, get, request};
+
+use crate::support::{self, Origin, Tls, ask, config, get, request};
 
 const ECHO: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 

@@ -1,18 +1,15 @@
 //! TLS as the configuration asks for it: who we are, which versions, and the one switch that takes verification off.
 
-#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
-
-mod support;
-
 use std::path::Path;
 
 use crossfade_route::Surroundings;
 use crossfade_testkit::authority::{Authority, Identity, key_der, new_key};
 use crossfade_testkit::rcgen::{self, BasicConstraints, CertificateParams, IsCa, KeyPair};
 use crossfade_testkit::tls::server_showing;
-use support::{OK, Origin, Pems, ProxyOf as _, Tls, ask, config_with, get, proxy};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
+
+use crate::support::{OK, Origin, Pems, ProxyOf as _, Tls, ask, config_with, get, proxy};
 
 #[tokio::test]
 async fn verification_can_be_switched_off_for_one_back_end_alone() {

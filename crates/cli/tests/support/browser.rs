@@ -1,7 +1,5 @@
 //! Chromium for the tests that look at a page, and the scripts that drive it.
 
-#![allow(clippy::unwrap_used, dead_code, unreachable_pub)] // a test may panic, in its helpers too
-
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -9,7 +7,7 @@ use std::sync::LazyLock;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser");
 
-/// Chromium, if it is here; with what drives it installed, once for all tests of this file.
+/// Chromium, if it is here; with what drives it installed, once for all tests.
 static CHROMIUM: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
     let named = std::env::var_os("CHROMIUM").map(PathBuf::from);
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -22,7 +20,7 @@ static CHROMIUM: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
         None if std::env::var_os("CI").is_some_and(|value| value == "true") => {
             panic!("there is no Chromium; hint: install it, or name it in the variable `CHROMIUM`")
         }
-        None => eprintln!("passed over: there is no Chromium; it can be named in the variable `CHROMIUM`"),
+        None => eprintln!("skipped: Chromium is missing; the variable `CHROMIUM` can name it"),
     }
     found
 });

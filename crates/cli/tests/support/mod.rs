@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, dead_code, unreachable_pub)] // a test may panic; not every test uses everything
 
+pub mod browser;
+pub mod install;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::Receiver;
@@ -65,7 +68,7 @@ impl Dev {
     pub fn next_line(&self) -> String {
         loop {
             let line = self.stdout.recv_timeout(PATIENCE).expect("a line for a request");
-            if !["mirror ", "once more "].iter().any(|word| line.trim_start().starts_with(word)) {
+            if !["mirror ", "self-comparison "].iter().any(|word| line.trim_start().starts_with(word)) {
                 return line;
             }
         }

@@ -1,10 +1,5 @@
 //! An emulator around the scripted function, and what it tells.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    clippy::unwrap_used,
-    reason = "each test file uses its part; a failed unwrap is a failed test"
-)]
+#![allow(unreachable_pub, reason = "the tests beside it use it")]
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -15,7 +10,6 @@ use crossfade_emulator::{
 };
 use crossfade_event::HeaderMode;
 use crossfade_rule::Condition;
-#[allow(unused_imports, reason = "each test file uses its part")]
 pub use crossfade_testkit::{
     client::{self, Client, Response},
     wait::{PATIENCE, eventually},

@@ -1,6 +1,6 @@
 //! A proxy in front of back ends that do what a test says, and requests for it.
 
-#![allow(dead_code, unreachable_pub, missing_debug_implementations, reason = "every test binary uses its own part")]
+#![allow(dead_code, unreachable_pub, missing_debug_implementations, reason = "each test binary uses its own part")]
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use bytes::Bytes;
 use crossfade_event::{Front, alb};
 use crossfade_proxy::{Exchange, Invocation, Proxy};
 use crossfade_route::{Nothing, PemFile, RoutingTable, Surroundings};
-#[allow(unused_imports, reason = "every test binary uses its own part")]
+#[allow(unused_imports, reason = "each test binary uses its own part")]
 pub use crossfade_testkit::{
     origin::{Conn, OK, Origin, Pems, Tls, silent},
     server::closed_port,

@@ -1,0 +1,30 @@
+//! The tests of the `crossfade` binary, as one binary: one for each file would link the whole command line two dozen times.
+//! Each module is a file here; `back_pressure` is a binary of its own.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+
+mod canary;
+mod check;
+mod check_connect;
+mod command_line;
+mod demo;
+mod deploy_serverless;
+mod dev;
+mod docs;
+mod explain;
+mod foreign;
+mod front;
+mod init;
+mod inspector;
+mod inspector_page;
+mod list_rules;
+mod managed;
+mod migration;
+mod real_servers;
+mod recipes;
+mod report;
+mod report_page;
+mod schema;
+mod shadow;
+mod support;
+mod terminal;
