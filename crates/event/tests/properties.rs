@@ -1,4 +1,4 @@
-//! What holds for every event and every reply: nothing is lost that ALB keeps, and nothing panics.
+//! Properties of every event and every reply: nothing is lost that ALB keeps, and nothing panics.
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 

@@ -11,7 +11,7 @@ use crossfade_testkit::server::closed_port;
 use serde_json::json;
 use support::{Folder, Function, event, response, serve};
 
-/// What `${env:API_TOKEN}` stands for: nothing of it may be shown, whatever of a template's syntax it has.
+/// The value of `${env:API_TOKEN}`, with the syntax of every template in it. No part of it may be shown.
 const FROM_ENVIRONMENT: &str = "canary-environment$canary_name${canary_braces}#{host}$1";
 
 /// There is one log and one way to write it, whatever these ask for.
@@ -133,7 +133,7 @@ fn a_configuration_that_cannot_be_used_keeps_its_secrets() {
     fails("ca.pem", &[("CROSSFADE_BACKEND", "https://a.example"), ("SSL_CERT_FILE", &key)], &[], "ca.pem");
 }
 
-/// What the file's line would show is asked for by nobody who reads a log.
+/// The log must not contain the line of the file.
 #[test]
 fn a_message_in_the_log_gives_the_place_and_not_the_line() {
     let folder = Folder::new();

@@ -1,5 +1,5 @@
-//! When copies are sent: after the reply, before the next event, and not after the end. The real process between a
-//! Runtime API and two back ends.
+//! Timing of shadow requests: after the reply, before the next event, and not after the end. The real process runs between
+//! a Runtime API and two back ends.
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 

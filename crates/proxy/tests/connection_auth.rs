@@ -17,7 +17,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 
 use crate::support::{self, OK, Origin, ProxyOf as _, Tls, ask, config, get, request};
 
-/// Who the connection belongs to.
+/// The user that the connection belongs to.
 type User = Arc<Mutex<Option<String>>>;
 
 async fn answer(

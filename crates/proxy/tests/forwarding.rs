@@ -1,4 +1,4 @@
-//! What reaches the back end, and what of its answer reaches the client: bytes, fields, destinations.
+//! The requests that reach the back end, and the responses that reach the client: bytes, fields, destinations.
 
 use http::Method;
 

@@ -1,4 +1,4 @@
-//! What happens when a back end fails and the configuration says what to do: retry, failover, breaker, addresses.
+//! Failures of back ends with a policy in the configuration: retry, failover, circuit breaker, addresses.
 
 use std::sync::Arc;
 use std::time::Duration;

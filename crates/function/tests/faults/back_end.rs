@@ -16,12 +16,12 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::cases::{Act, Case, Certificate, When};
 
-/// What the runner and the back end share.
+/// The state that the runner and the back end share.
 pub(crate) struct Stage {
     case: &'static Case,
     /// The next opportunity is the fault's.
     is_armed: AtomicBool,
-    /// What it does with an idle connection is done.
+    /// The action on an idle connection has been carried out.
     is_done: AtomicBool,
     /// The content of good answers.
     marker: Mutex<String>,

@@ -5,7 +5,7 @@ mod http2;
 
 use crossfade_testkit::origin::Tls;
 
-/// When a back end does what it does, once; before and after it answers well.
+/// The moment at which a back end misbehaves, once; before and after it responds correctly.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum When {
     /// The port is taken, but nobody listens.
@@ -35,7 +35,7 @@ pub(crate) enum Certificate {
     WeakSignature,
 }
 
-/// What a back end does. It goes on as usual afterwards, unless it closes, resets or stalls.
+/// An action of a back end. It continues as usual afterwards, unless it closes, resets or stalls.
 pub(crate) enum Act {
     Write(&'static [u8]),
     /// With so many bytes of content between the two.
@@ -49,7 +49,7 @@ pub(crate) enum Act {
     RepeatFrame(u8, u8, &'static [u8]),
     /// Some times a second.
     RepeatSlowly(&'static [u8]),
-    /// What there is of the request, which is not all.
+    /// Reads a part of the request.
     ReadSome,
     /// A byte a second, over and over.
     Trickle(&'static [u8]),
@@ -79,7 +79,7 @@ pub(crate) struct Case {
     pub status: u16,
     /// `Proxy-Status` without `crossfade; error=`; empty if there must be none.
     pub error: &'static str,
-    /// How `detail` of the log begins.
+    /// The beginning of `detail` in the log.
     pub detail: &'static str,
     /// `attempts` of the log.
     pub sent: u32,
@@ -127,7 +127,7 @@ const TOO_MANY_FIELDS: Case = Case {
     detail: "the response fields are too many or too large to be read",
     ..CASE
 };
-/// What is no harm.
+/// A case that is harmless.
 const FINE: Case = Case { status: 200, next_kept: true, ..CASE };
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nfine";

@@ -157,7 +157,7 @@ struct Set {
     origin: Origin,
     function: Function,
     case: &'static Case,
-    /// Where the back end listens when all is well.
+    /// The address of a back end that works.
     home: SocketAddr,
     /// A second address of it, on which it does not listen yet.
     other: Option<TcpSocket>,
@@ -244,7 +244,7 @@ impl Set {
     }
 }
 
-/// How long the function's thread has waited for a CPU so far, while others had them. Known on Linux only.
+/// The time that the function's thread has waited for a CPU while other threads had them. Known on Linux only.
 fn held_up(function: &Function) -> Duration {
     let statistics = std::fs::read_to_string(format!("/proc/{}/schedstat", function.child.id())).unwrap_or_default();
     let nanoseconds = statistics.split(' ').nth(1).and_then(|waited| waited.parse().ok());

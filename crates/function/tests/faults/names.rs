@@ -14,13 +14,13 @@ use tokio::net::{TcpListener, UdpSocket};
 
 use crate::support::{Folder, Function, event};
 
-/// What goes before each row that the inner test prints.
+/// The mark before each row that the inner test prints.
 const MARK: &str = "row: ";
 /// Runs the words after it with a network whose only name server is ours. Nothing of the system is changed.
 const NAMESPACE: &str = "ip link set lo up && mount -t tmpfs none /etc && echo 'nameserver 127.0.0.1' > /etc/resolv.conf \
                          && echo 'hosts: files dns' > /etc/nsswitch.conf && exec \"$@\"";
 
-/// What the name server says.
+/// The response of the name server.
 #[derive(Clone, Copy, PartialEq)]
 enum Answer {
     /// `HOME` and `AWAY` are the two addresses of the back end; any others are not its.
@@ -44,7 +44,7 @@ struct Case {
     method: &'static str,
     /// The connection has served a request before, while the name led home.
     kept: bool,
-    /// Whether the back end is at its two addresses when the name resolves as `answer` says.
+    /// The back end is at its two addresses when the name resolves as `answer` says.
     home: bool,
     away: bool,
     answer: Answer,

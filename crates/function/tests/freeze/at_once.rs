@@ -132,7 +132,7 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// How many there have been, and how many are over.
+    /// The number of troubles that began, and of those that ended.
     fn troubles(&self) -> (usize, usize) {
         let deaths = self.back_ends.iter().map(BackEnd::deaths);
         deaths.fold((self.troubles, self.troubles), |(begun, over), (killed, closed)| (begun + killed, over + closed))

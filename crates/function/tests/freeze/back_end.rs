@@ -15,7 +15,7 @@ use tokio::time::sleep;
 
 use crate::support::PATIENCE;
 
-/// What happens to a back end.
+/// An event in the life of a back end.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Trouble {
     /// It closes its connections in an orderly way: over HTTP/2 with GOAWAY.
@@ -37,7 +37,7 @@ pub(crate) enum Trouble {
 pub(crate) const TROUBLES: [Trouble; 6] =
     [Trouble::Closes, Trouble::Drops, Trouble::Resets, Trouble::Restarts, Trouble::Moves, Trouble::Dies];
 
-/// What a back end answers to a request of this id, and after what time.
+/// The response of a back end to a request with this ID, and the time that it takes.
 pub(crate) type Answers = fn(&str) -> (Duration, String);
 
 pub(crate) struct BackEnd {
@@ -53,18 +53,19 @@ struct Shared {
     /// To every connection that there is.
     tell: Mutex<watch::Sender<Option<Trouble>>>,
     dies: AtomicBool,
-    /// Whether it has a new certificate for each connection.
+    /// The back end has a new certificate for each connection.
     forgets: AtomicBool,
-    /// How often each request came. That of a copy begins with `copy of `, if the fields can be read: over HTTP/1.1.
+    /// The number of times that each request came. A copy's begins with `copy of ` if its fields can be read: over
+    /// HTTP/1.1.
     seen: Mutex<BTreeMap<String, u32>>,
     /// The requests that it has died of.
     killed: Mutex<Vec<String>>,
-    /// How many of those connections are closed.
+    /// The number of those connections that are closed.
     closed: AtomicUsize,
 }
 
 impl Shared {
-    /// Whether the request is to be answered.
+    /// Returns whether the request is to be answered.
     fn take(&self, id: &str, is_first: bool) -> bool {
         *self.seen.lock().unwrap().entry(id.to_owned()).or_insert(0) += 1;
         let dies = !is_first && self.dies.swap(false, Ordering::SeqCst);
@@ -100,7 +101,7 @@ impl BackEnd {
         format!("{{ url: '{}', addresses: ['{home}', '{elsewhere}']{more} }}", self.origin.url())
     }
 
-    /// What these back ends' certificates are checked by.
+    /// The authorities of these back ends' certificates.
     pub(crate) fn certificates(back_ends: &[BackEnd]) -> Vec<u8> {
         let pems: Vec<&[u8]> = back_ends.iter().map(|back_end| back_end.origin.ca_pem.as_slice()).collect();
         pems.concat()
@@ -145,7 +146,7 @@ impl BackEnd {
         self.origin.listen(listener);
     }
 
-    /// How often each request came.
+    /// The number of times that each request came.
     pub(crate) fn seen(&self) -> BTreeMap<String, u32> {
         self.shared.seen.lock().unwrap().clone()
     }
@@ -154,7 +155,7 @@ impl BackEnd {
         self.shared.killed.lock().unwrap().iter().any(|killed| killed == id)
     }
 
-    /// How often it has begun to die of a request, and how often that is over.
+    /// The number of requests it began to die of, and of those that are over.
     pub(crate) fn deaths(&self) -> (usize, usize) {
         (self.shared.killed.lock().unwrap().len(), self.shared.closed.load(Ordering::SeqCst))
     }

@@ -17,7 +17,7 @@ fn nothing_is_lost_and_nothing_repeated_that_must_not_be() {
     crate::run("between invocations", |random, runtime, invocations| Run::start(random, runtime).go(invocations));
 }
 
-/// How long the process stands still.
+/// The length of a freeze.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Pause {
     Short,

@@ -20,15 +20,15 @@ fn copies_are_compared_or_lost_and_never_felt() {
     crate::run("copies", |random, runtime, invocations| Run::start(random, runtime).go(invocations));
 }
 
-/// When the process stands still.
+/// The moment of a freeze.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Moment {
     Never,
     /// Before the event comes: in Lambda no other.
     Between,
-    /// When the event has been given.
+    /// After the event has been delivered.
     Answering,
-    /// When the reply is posted.
+    /// After the reply has been posted.
     Copying,
 }
 

@@ -34,7 +34,7 @@ const SHORT_FORM: u64 = 300;
 /// For one invocation.
 const LIMIT: Duration = Duration::from_secs(15);
 
-/// What happened how often.
+/// Counts of the events of a run.
 #[derive(Default)]
 struct Figures(BTreeMap<String, u64>);
 
@@ -85,7 +85,7 @@ fn signal(function: &Function, signal: Signal) {
     function.child.signal(signal);
 }
 
-/// What a process holds, as far as the system tells: descriptors, and memory in KiB.
+/// The resources of a process: descriptors, and memory in KiB.
 fn held(function: &Function) -> Option<(u64, u64)> {
     let folder = format!("/proc/{}", function.child.id());
     let descriptors = fs::read_dir(format!("{folder}/fd")).ok()?.count() as u64;
@@ -128,7 +128,7 @@ impl Random {
         &items[index]
     }
 
-    /// How long a process stands still: mostly a moment.
+    /// The length of a freeze, mostly a moment.
     fn pause(&mut self) -> Duration {
         Duration::from_millis(match self.below(10) {
             0..7 => 2 + self.below(8),

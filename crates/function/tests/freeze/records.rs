@@ -1,4 +1,4 @@
-//! What must be true of the comparisons in the log, whatever happened: each is of one request, and right or lost.
+//! Requirements for the comparisons in the log, whatever happened: each belongs to one request, and is correct or lost.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,23 +10,23 @@ use crate::{Figures, LIMIT};
 
 /// A stop that is shorter than this goes by unnoticed, unless something else adds to it.
 const NOTICED: Duration = Duration::from_millis(240);
-/// What one of two addresses gets of the shortest limit, 700 ms: a stop from here to half a second, which may go unnoticed too,
-/// looks like a back end that is not there.
+/// The share of one of two addresses in the shortest limit, 700 ms. A freeze from here to half a second, which may go
+/// unnoticed, looks like a back end that is unreachable.
 const SHARE: Duration = Duration::from_millis(350);
 
-/// What is known of an invocation whose request may have been copied.
+/// The facts about an invocation whose request may have been copied.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
     /// For the mirror: its index among the back ends, and whether answers are compared.
     pub(crate) mirror: usize,
     pub(crate) is_compared: bool,
-    /// Whether there is a copy.
+    /// There is a copy.
     pub(crate) is_copied: bool,
-    /// Whether the client got the answer of the back end.
+    /// The client got the response of the back end.
     pub(crate) is_answered: bool,
-    /// Whether the mirror came into trouble when the copy may have been on its way.
+    /// The mirror failed while the copy may have been in flight.
     pub(crate) was_troubled: bool,
-    /// How long the process stood still when it may have been, at most at once.
+    /// The longest freeze while the copy may have been in flight.
     pub(crate) stood_still: Duration,
 }
 
