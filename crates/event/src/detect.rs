@@ -2,6 +2,7 @@
 //! is recognized. Reading an event is up to its format.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
@@ -56,7 +57,7 @@ impl<'e> Visitor<'e> for Look<'_, 'e> {
                 _ => map.next_value::<Option<IgnoredAny>>()?.is_some(),
             };
             if is_there {
-                self.shape.members.push(key.0);
+                self.shape.members.insert(key.0);
                 *self.found = self.formats.iter().copied().find(|format| (format.recognizes)(self.shape));
                 if self.found.is_some() {
                     break;
@@ -68,7 +69,7 @@ impl<'e> Visitor<'e> for Look<'_, 'e> {
 }
 
 /// The names of the members of an object that are not `null`; `null` is the empty object. Yields whether there was an object.
-struct Names<'l, 'e>(&'l mut Vec<Cow<'e, str>>);
+struct Names<'l, 'e>(&'l mut BTreeSet<Cow<'e, str>>);
 
 impl<'e> DeserializeSeed<'e> for Names<'_, 'e> {
     type Value = bool;
@@ -96,7 +97,7 @@ impl<'e> Visitor<'e> for Names<'_, 'e> {
     fn visit_map<A: MapAccess<'e>>(self, mut map: A) -> Result<bool, A::Error> {
         while let Some(name) = map.next_key::<Text<'e>>()? {
             if map.next_value::<Option<IgnoredAny>>()?.is_some() {
-                self.0.push(name.0);
+                self.0.insert(name.0);
             }
         }
         Ok(true)
@@ -145,5 +146,18 @@ mod tests {
         for event in ["", "[]", "null", r#""elb""#, r#"{"requestContext":"elb"}"#, r#"{"a":1} trailing"#] {
             assert!(detected(event).starts_with("the event cannot be read: "), "{event}: {}", detected(event));
         }
+    }
+
+    #[test]
+    fn the_time_does_not_grow_with_the_product_of_members_and_context() {
+        let names = (0..20_000).map(|index| format!("\"{index}\":1")).collect::<Vec<_>>().join(",");
+        let time = |events: &[&str]| {
+            let started = std::time::Instant::now();
+            events.iter().for_each(|event| assert_eq!(detected(event), DecodeError::UnknownFormat.to_string()));
+            started.elapsed()
+        };
+        let apart = time(&[&format!("{{{names}}}"), &format!("{{\"requestContext\":{{{names}}}}}")]);
+        let together = time(&[&format!("{{\"requestContext\":{{{names}}},{names}}}")]);
+        assert!(together < 20 * apart, "{together:?}, {apart:?}");
     }
 }

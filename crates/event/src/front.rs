@@ -2,6 +2,7 @@
 //! response. Owns the types that say so; which format an event has is found in `detect`, and the bytes are the format's own.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
@@ -38,24 +39,25 @@ pub struct Format {
     pub max_response_bytes: usize,
 }
 
-/// The names of members of an event that are there and not `null`, as far as it has been looked at.
+/// The names of members of an event that are there and not `null`, as far as it has been looked at. Sets, since each member
+/// of an event may lead to a search.
 #[derive(Debug, Default)]
 pub struct Shape<'e> {
-    pub(crate) members: Vec<Cow<'e, str>>,
-    pub(crate) context: Vec<Cow<'e, str>>,
+    pub(crate) members: BTreeSet<Cow<'e, str>>,
+    pub(crate) context: BTreeSet<Cow<'e, str>>,
 }
 
 impl Shape<'_> {
     /// Returns whether the event has a member.
     #[must_use]
     pub fn has(&self, member: &str) -> bool {
-        self.members.iter().any(|name| name == member)
+        self.members.contains(member)
     }
 
     /// Returns whether `requestContext` has a member.
     #[must_use]
     pub fn context_has(&self, member: &str) -> bool {
-        self.context.iter().any(|name| name == member)
+        self.context.contains(member)
     }
 }
 

@@ -212,8 +212,9 @@ fn timing(exchange: &Exchange, access: Option<&Access>) -> Markup {
         }
     }
     let scale = rows.iter().map(|(_, _, start, length)| start + length).fold(f64::MIN_POSITIVE, f64::max);
-    // Even the smallest bar stays visible.
-    let (x, width) = (|start: f64| start / scale * 100.0, |length: f64| (length / scale * 100.0).max(0.3));
+    // Even the smallest bar stays visible. A line may have any numbers: a share that is not one becomes the least.
+    let percent = |part: f64, least: f64| (part / scale * 100.0).max(least).min(100.0);
+    let (x, width) = (|start: f64| percent(start, 0.0), |length: f64| percent(length, 0.3));
     html! {
         table.timing {
             caption.unseen { "Time by part" }

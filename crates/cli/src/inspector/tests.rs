@@ -192,6 +192,7 @@ async fn numbers_of_lines_may_be_anything() {
     let odd = [
         ("12.5", "1e308"),
         ("12.5", "-1e308"),
+        ("2.0", "1e308"),
         ("2.0", "1e300"),
         ("10.0", "-0.0"),
         ("2.5", "1e308"),
@@ -200,7 +201,10 @@ async fn numbers_of_lines_may_be_anything() {
     for (number, (usual, odd)) in (1..).zip(odd) {
         let id = format!("r{number}");
         tell(&inspector, request(&id));
-        tell_line(&inspector, &access(&id, "/a").replace(usual, odd));
+        let journal = format!(
+            r#""attempts":2,"journal":[{{"backend":"legacy","role":"first","outcome":"200","began_ms":{odd},"took_ms":{odd}}}]"#
+        );
+        tell_line(&inspector, &access(&id, "/a").replace(usual, odd).replace(r#""attempts":2"#, &journal));
         tell_line(&inspector, &compare(&id, "/a").replace(usual, odd));
         tell_line(
             &inspector,

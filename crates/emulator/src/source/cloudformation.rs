@@ -463,3 +463,27 @@ pub(super) fn rule_parts(draft: &mut Draft<'_>, rule: &Node) -> Option<Parts> {
     let action = rule.get("Actions").and_then(|node| elbv2::actions(draft, "Actions", node));
     Some((conditions?, transforms?, action?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Properties of functions in templates that are not read here (template reference, both kinds).
+    #[test]
+    fn properties_of_functions_are_not_taken_for_misspelt_ones() {
+        let keys = "Architectures AssumeRolePolicyDocument AutoPublishAlias AutoPublishAliasAllProperties AutoPublishCodeSha256 \
+                    CapacityProviderConfig Code CodeSigningConfigArn DeadLetterConfig DeadLetterQueue DeploymentPreference \
+                    Description DurableConfig EphemeralStorage EventInvokeConfig Events FileSystemConfigs FunctionScalingConfig \
+                    FunctionUrlConfig ImageConfig ImageUri InlineCode KmsKeyArn Layers LoggingConfig PackageType \
+                    PermissionsBoundary Policies PropagateTags ProvisionedConcurrencyConfig PublishToLatestPublished \
+                    RecursiveLoop Role RolePath RuntimeManagementConfig SnapStart SourceKMSKeyArn Tags TenancyConfig Tracing \
+                    TracingConfig VersionDeletionPolicy VersionDescription VpcConfig";
+        for key in keys.split_whitespace() {
+            assert_eq!(did_you_mean(key, &FUNCTION_KEYS), None, "{key}");
+        }
+        for key in ["Transform", "IgnoreGlobals"] {
+            assert_eq!(did_you_mean(key, &SECTIONS), None, "{key}");
+            assert_eq!(did_you_mean(key, &RESOURCE_KEYS), None, "{key}");
+        }
+    }
+}

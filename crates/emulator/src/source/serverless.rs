@@ -20,9 +20,10 @@ use crate::{Action, Function, HealthCheck, Matcher, Rule, Transforms};
 
 const EVENT_KEYS: [&str; 7] =
     ["listenerArn", "priority", "conditions", "multiValueHeaders", "healthCheck", "targetGroupName", "authorizer"];
-/// The top-level keys and those of `provider` and of a function that are read; no other one looks like any of them.
+/// The top-level keys and those of `provider` and of a function that are read, and two others that look like `stage` or each
+/// other; no further one looks like any of them.
 const FILE_KEYS: [&str; 5] = ["functions", "params", "provider", "resources", "service"];
-const PROVIDER_KEYS: [&str; 6] = ["environment", "memorySize", "region", "runtime", "stage", "timeout"];
+const PROVIDER_KEYS: [&str; 8] = ["environment", "logs", "memorySize", "region", "runtime", "stage", "tags", "timeout"];
 const FUNCTION_KEYS: [&str; 8] =
     ["environment", "events", "handler", "memorySize", "name", "reservedConcurrency", "runtime", "timeout"];
 const CONDITION_KEYS: [&str; 6] = ["host", "path", "method", "header", "query", "ip"];
@@ -485,6 +486,33 @@ fn query(findings: &mut Findings, node: &Node) -> Option<Result<Condition, Condi
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Keys of the framework's schema that are not read here.
+    #[test]
+    fn keys_of_the_framework_are_not_taken_for_misspelt_ones() {
+        let file = "app build configValidationMode custom deprecationNotificationMode disabledDeprecations frameworkVersion layers \
+                    org outputs package plugins projectDir stages state unresolvedVariablesNotificationMode useDotenv \
+                    variablesResolutionMode";
+        let provider = "alb apiGateway apiKeys apiName architecture cfnRole cloudFront deploymentBucket deploymentMethod \
+                        deploymentPrefix disableRollback ecr endpointType eventBridge httpApi iam iamManagedPolicies \
+                        iamRoleStatements kmsKeyArn lambdaHashingVersion layers logRetentionInDays logs name notificationArns \
+                        profile resolver resourcePolicy role rolePermissionsBoundary rollbackConfiguration runtimeManagement s3 \
+                        snapStart stackName stackParameters stackPolicy stackTags tags tracing usagePlan versionFunctions vpc \
+                        vpcEndpointIds websocket websocketsApiName";
+        let function = "architecture awsKmsKeyArn build capacityProvider concurrencyAutoscaling condition dependsOn description \
+                        destinations disableLogs ephemeralStorageSize fileSystemConfig iamRoleStatements image kmsKeyArn layers \
+                        logDataProtectionPolicy logRetentionInDays logs maximumEventAge maximumRetryAttempts onError package \
+                        provisionedConcurrency role runtimeManagement snapStart tags tracing url versionFunction vpc";
+        let event = "activemq alexaSkill alexaSmartHome cloudFront cloudwatchEvent cloudwatchLog cognitoUserPool eventBridge http \
+                     httpApi iot iotFleetProvisioning kafka msk rabbitmq s3 schedule sns sqs stream websocket";
+        let known: [(&str, &[&str]); 4] =
+            [(file, &FILE_KEYS), (provider, &PROVIDER_KEYS), (function, &FUNCTION_KEYS), (event, &["alb"])];
+        for (keys, known) in known {
+            for key in keys.split_whitespace().filter(|key| !known.contains(key)) {
+                assert_eq!(crossfade_document::did_you_mean(key, known), None, "{key}");
+            }
+        }
+    }
 
     #[test]
     fn logical_ids_are_the_frameworks() {
