@@ -1,6 +1,6 @@
 //! The limits on the cost of the shipped function, in figures that other load on the machine does not change. A change
-//! that goes over a limit raises it here, with its reason in the commit, or does better. It owns the limits; how things
-//! are counted is `counts`'.
+//! that exceeds a limit raises it here, with its reason in the commit, or does better. It owns the limits; `counts` does the
+//! counting.
 
 use std::process::Command;
 
@@ -19,15 +19,15 @@ const TO_FIRST_ANSWER: u64 = 4_000_000;
 const PER_REQUEST: u64 = 105_000;
 /// System calls for each small GET.
 const SYSTEM_CALLS: f64 = 11.0;
-/// The zip of the binary, bytes. Comparing answers is a seventh of it, nearly half of that brotli and zstd; the
+/// The zip of the binary, in bytes. Comparing responses is a seventh of it, nearly half of that brotli and zstd; the
 /// language of the routes, with its regexes and its messages, a tenth.
 const ZIP: u64 = 2_070_000;
 
-/// Counts over so many requests.
+/// Number of requests to count over.
 const COUNTED: usize = 200;
 
-/// Builds the function, counts, prints a line for each figure. False if one is over its limit or
-/// cannot be counted, except for want of `valgrind`, `strace` or `zip`: that is named and passed over.
+/// Builds the function and prints a line for each figure. Returns false if one exceeds its limit or
+/// cannot be counted. Figures that need a missing `valgrind`, `strace` or `zip` are named and skipped.
 ///
 /// # Errors
 /// When the function cannot be built or does not work.

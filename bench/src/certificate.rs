@@ -1,5 +1,4 @@
-//! TLS of one run: the files of a new authority and of the origin's certificate, and settings for both sides. What Crossfade
-//! trusts is its own affair.
+//! TLS of one run: the files of a new authority and of the origin's certificate, and the settings of client and server.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,5 +1,5 @@
 //! Cold starts: a new process each time, the functions taking turns. It owns the clock from the start of the process to its
-//! first `next` (what Lambda calls init) and to its first answer, which includes the first TLS handshake.
+//! first `next` (what Lambda calls init) and to its first response, which includes the first TLS handshake.
 
 use std::path::Path;
 use std::time::Instant;

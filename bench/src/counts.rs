@@ -1,5 +1,5 @@
-//! Figures that no busy machine can blur: system calls (`strace`), instructions (`valgrind`) and the size of the
-//! package (`zip`). It owns the use of these tools; where one is missing or refused it says so, and the run goes on.
+//! Figures that do not depend on the load of the machine: system calls (`strace`), instructions (`valgrind`) and the size of the
+//! package (`zip`). It owns the use of these tools; if one is missing or not permitted, it says so and the run continues.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

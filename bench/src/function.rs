@@ -1,4 +1,4 @@
-//! The functions that are compared: how each is built, started and told where its back end is. It owns processes, and
+//! The compared functions: builds and starts each, and passes it the address of its back end. It owns processes, and
 //! no measuring: a [`Process`] ends when it is dropped.
 
 use std::ffi::OsString;
@@ -13,7 +13,7 @@ use crossfade_testkit::process;
 /// One of the functions compared.
 #[derive(Debug, Clone)]
 pub struct Function {
-    /// As it is called in the tables.
+    /// The name in the tables.
     pub name: &'static str,
     /// The header mode its events come in. The article's handler fails every event in multi-value mode.
     pub mode: HeaderMode,
@@ -221,7 +221,7 @@ fn cargo_build(arguments: Vec<OsString>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The folder of release builds, whatever profile this program was built in.
+/// The folder of release builds, regardless of the profile of this program.
 ///
 /// # Errors
 /// When this program's own place is not known.

@@ -22,7 +22,7 @@ pub fn cpu_nanoseconds(pid: u32) -> anyhow::Result<u64> {
     Ok(total)
 }
 
-/// The most memory the process has held so far, in KiB (`VmHWM`).
+/// Peak memory of the process so far, in KiB (`VmHWM`).
 ///
 /// # Errors
 /// When the process is gone.
@@ -111,7 +111,7 @@ pub fn descriptors(pid: u32) -> anyhow::Result<usize> {
 /// The processes that it has started itself.
 ///
 /// # Errors
-/// When there is no `/proc`.
+/// If `/proc` is missing.
 pub fn children(pid: u32) -> anyhow::Result<Vec<u32>> {
     let all = fs::read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     Ok(all.filter(|child| parent_of(*child) == Some(pid)).collect())

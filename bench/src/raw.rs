@@ -1,6 +1,6 @@
-//! The Lambda Runtime API loop by hand, on one blocking socket: the least that a function can be, and what the two anchors
-//! `raw-floor` and `raw-proxy` share. It owns the loop, not the answer. It has no error path, no time-out and no
-//! validation on purpose: it is a floor to measure against, not a runtime to use.
+//! A minimal loop for the Lambda Runtime API on one blocking socket, which the anchors `raw-floor` and `raw-proxy` share. It owns
+//! the loop, not the response. It deliberately has no error path, timeout or validation: it is a lower bound for measurements, not
+//! a runtime to use.
 
 use std::io::{self, Write};
 use std::net::TcpStream;

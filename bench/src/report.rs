@@ -1,5 +1,4 @@
-//! The tables in Markdown. It owns figures' form and the ratios between series; every figure it prints was measured in
-//! this run. It measures nothing.
+//! The tables in Markdown. It owns the format of figures and the ratios between series, and measures nothing.
 
 use crate::cold::Cold;
 use crate::counts::Instructions;

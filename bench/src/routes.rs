@@ -31,7 +31,7 @@ enum Form {
     Json,
 }
 
-/// Which route a request meets.
+/// The route that a request matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meets {
     /// The one with the highest priority number.
@@ -82,7 +82,7 @@ fn milliseconds(text: &str) -> anyhow::Result<f64> {
     Ok(times[REPEATED / 2].as_secs_f64() * 1000.0)
 }
 
-/// Instructions of a process of this program that compiles a file of so many routes and looks for one.
+/// Instructions of a process of this program that compiles a file with this number of routes and finds one.
 fn counted(file: &Path, routes: usize, selections: usize, meets: Meets) -> anyhow::Result<u64> {
     let program = std::env::current_exe()?;
     let file = file.to_str().context("an odd folder")?;

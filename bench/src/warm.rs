@@ -1,5 +1,5 @@
-//! Warm exchanges: all functions are kept alive and take turns in rounds, so that whatever disturbs the machine
-//! disturbs them alike. It owns rounds and medians; what is sent is `workload`'s, the clock is `runtime_api`'s.
+//! Warm exchanges: all functions stay alive and take turns in rounds, so that disturbances of the machine affect all of them. It
+//! owns rounds and medians; `workload` has the content and `runtime_api` the clock.
 
 use std::io::Write as _;
 use std::net::TcpStream;
@@ -58,10 +58,10 @@ pub struct Series {
     pub peak_kib: Option<u64>,
 }
 
-/// A function that is kept alive, with a Runtime API of its own.
+/// A function that stays alive, with its own Runtime API.
 #[derive(Debug)]
 pub struct Lane {
-    /// Which function.
+    /// The measured function.
     pub function: Function,
     /// Its process.
     pub process: Process,
@@ -69,7 +69,7 @@ pub struct Lane {
 }
 
 impl Lane {
-    /// Starts the function, under `wrapper` if there is one, and waits until it asks for work.
+    /// Starts the function, under `wrapper` if given, and waits for its first `next`.
     ///
     /// # Errors
     /// When it does not come up, with what it wrote to standard error.

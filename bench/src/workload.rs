@@ -1,5 +1,5 @@
 //! The workloads that are measured: the client's request, the event that ALB makes of it, the origin's response, and
-//! the check that an answer is the right one. It owns content and the origin's script; it takes no time.
+//! the check of the response. It owns content and the origin's script, and measures nothing.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ const FIELDS: [(&str, &str); 12] = [
 /// A request with its expected response.
 #[derive(Debug)]
 pub struct Workload {
-    /// As it is called in the tables.
+    /// The name in the tables.
     pub name: &'static str,
     /// The number of small ones that are sent for each of these.
     pub share: usize,
@@ -135,7 +135,7 @@ impl Workload {
     }
 }
 
-/// The check for the anchor that answers the same whatever it is asked.
+/// The check for the anchors with a constant response.
 ///
 /// # Errors
 /// When it does not.

@@ -1,5 +1,4 @@
-//! The conformance suite as a test: ours passes every case, and the article's handler fails exactly those it is known to
-//! fail, so that neither the product nor the table can rot.
+//! The conformance suite as a test: Crossfade passes every case, and the article's handler fails exactly the expected ones.
 
 use crossfade_bench::conformance::{self, Case, CaseResult};
 use crossfade_bench::function::{ARTICLE, Function, build, install_node_packages};

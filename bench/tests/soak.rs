@@ -1,4 +1,4 @@
-//! The soak in its short form: so that neither the product nor the instrument can rot.
+//! The short form of the soak.
 
 use std::path::PathBuf;
 

@@ -1,7 +1,7 @@
 //! The zip file that Lambda unpacks: a pure function of names, modes and contents.
 //!
-//! Owns reproducibility: the same input gives the same bytes on every machine and day, so that deploying without a
-//! change has no effect.
+//! Owns reproducibility: the same input gives the same bytes on every machine and day, so that a deployment without a change has
+//! no effect.
 
 use std::io::{Cursor, Write};
 

@@ -1,7 +1,7 @@
 //! `cargo xtask ci`: every check that a change has to pass, in one list.
 //!
-//! Owns the list and its order (cheap ones first), and what may be said at the end. All steps run even when one fails:
-//! one round tells everything.
+//! Owns the list, its order (cheap ones first) and the summary at the end. All steps run even if one fails, so that one run
+//! reports everything.
 
 use std::time::Instant;
 

@@ -1,6 +1,6 @@
 //! Checks from a binary's own headers that Amazon Linux 2023 can load it.
 //!
-//! Owns what `readelf -d` and `objdump -T` would say, without needing either. Runs nothing.
+//! Owns reading what `readelf -d` and `objdump -T` would show, without either tool. Runs nothing.
 
 use std::fmt;
 

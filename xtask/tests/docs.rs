@@ -1,4 +1,5 @@
-//! The documentation's links and images: each link leads to a file that exists, each image is small and is shown somewhere.
+//! The documentation's links, images and paths: each link leads to a file that exists, each image is small and is shown
+//! somewhere, and each path in ARCHITECTURE.md exists.
 
 #![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
 
@@ -62,6 +63,53 @@ fn every_link_leads_to_a_file_and_every_image_is_shown() {
         assert!(size < LARGEST_IMAGE, "{} has {size} bytes; the limit is {LARGEST_IMAGE}", image.display());
         assert!(shown.contains(&image.canonicalize().unwrap()), "no page shows {}", image.display());
     }
+}
+
+/// A path is written as code and begins with a folder of the repository. A bare file name follows a path of the same paragraph or
+/// table row, and is in the folder of one of them.
+#[test]
+fn every_path_in_the_architecture_exists() {
+    let text = fs::read_to_string(Path::new(ROOT).join("ARCHITECTURE.md")).unwrap();
+    let (mut named, mut missing) = (0, Vec::new());
+    for paragraph in paragraphs(&text) {
+        let mut folders = Vec::new();
+        for path in paths(&paragraph) {
+            named += 1;
+            let exists = match path.split_once('/') {
+                Some(_) if TOP_FOLDERS.iter().any(|top| path.starts_with(top)) => {
+                    let whole = Path::new(ROOT).join(path);
+                    folders.push(if whole.is_dir() { whole.clone() } else { whole.parent().unwrap().to_owned() });
+                    whole.exists()
+                }
+                _ => folders
+                    .iter()
+                    .flat_map(|folder| folder.ancestors().take(3))
+                    .any(|folder| folder.join(path).exists()),
+            };
+            if !exists {
+                missing.push(path.to_owned());
+            }
+        }
+    }
+    assert!(named > 100, "only {named} paths found: this test looks in the wrong place");
+    assert!(missing.is_empty(), "ARCHITECTURE.md names paths that do not exist: {missing:#?}");
+}
+
+const TOP_FOLDERS: [&str; 6] = ["crates/", "bench/", "docs/", "fuzz/", "xtask/", "deploy/"];
+
+/// Paragraphs and table rows, outside blocks of code.
+fn paragraphs(text: &str) -> Vec<String> {
+    let prose: String = text.split("```").step_by(2).collect();
+    prose.replace("\n|", "\n\n|").replace("\n- ", "\n\n- ").split("\n\n").map(str::to_owned).collect()
+}
+
+/// The paths in the code spans of a paragraph.
+fn paths(paragraph: &str) -> Vec<&str> {
+    let is_path = |code: &&str| {
+        let has_extension = [".rs", ".md", ".toml", ".json"].iter().any(|extension| code.ends_with(extension));
+        !code.contains([' ', '{', '*']) && (has_extension || TOP_FOLDERS.iter().any(|top| code.starts_with(top)))
+    };
+    paragraph.split('`').skip(1).step_by(2).filter(is_path).collect()
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Which of our crates uses which, and what must stay out of the pure ones and of the deployed binary.
+//! The allowed dependencies between our crates, and the crates that must stay out of the pure ones and of the deployed binary.
 //!
 //! Cargo refuses what a manifest does not declare; these tests refuse declaring it. Only normal dependencies count: a test
 //! may use anything.

@@ -1,4 +1,4 @@
-//! The anchor `raw-floor`: the Runtime API by hand and a constant answer. No function can be faster, whatever it does.
+//! The anchor `raw-floor`: the Runtime API by hand and a constant response. No function can be faster.
 
 fn main() -> std::io::Result<()> {
     crossfade_bench::raw::serve(|_event, answer| {

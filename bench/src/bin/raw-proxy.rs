@@ -1,7 +1,6 @@
-//! The anchor `raw-proxy`: `raw-floor` plus one kept, blocking rustls connection to the back end, which is the least
-//! that a proxy can be. It forwards method, path, query, a few fields and the body, and answers as base64. What it
-//! leaves out on purpose is what a proxy is for: no validation, no time-out, no hop-by-hop rule, no unescaping of text
-//! bodies.
+//! The anchor `raw-proxy`: `raw-floor` plus one kept, blocking rustls connection to the back end, the minimal proxy. It forwards
+//! method, path, query, a few fields and the body, and responds with base64. It deliberately lacks validation, timeouts, hop-by-hop
+//! rules and the unescaping of text bodies.
 
 use std::io::{self, Write};
 use std::net::TcpStream;
@@ -134,7 +133,7 @@ fn write_answer(response: &Message<'_>, multi: bool, answer: &mut Vec<u8>) {
         }
     }
     answer.extend_from_slice(b"},\"body\":\"");
-    // Text too: escaping costs more than it saves.
+    // Text as well: escaping costs more than it saves.
     base64_simd::STANDARD.encode_append(&*response.body, answer);
     answer.extend_from_slice(b"\",\"isBase64Encoded\":true}");
 }

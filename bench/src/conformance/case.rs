@@ -1,4 +1,4 @@
-//! One case of the conformance suite as a text file: reading it, and what its directives mean. It owns the format
+//! Parses a case of the conformance suite from a text file, and evaluates its directives. It owns the format
 //! (which `bench/README.md` shows) and the comparison; it opens no socket.
 
 use std::path::Path;
@@ -28,7 +28,7 @@ pub struct Case {
 /// One step of a case.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// A raw request to the local ALB, on a connection of its own.
+    /// A raw request to the local ALB, on a separate connection.
     Client(String),
     /// An event handed to the function as it is, for what no client can make ALB say.
     Event(String),

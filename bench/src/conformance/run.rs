@@ -1,5 +1,5 @@
-//! One case against one function: a fresh origin, a fresh local ALB, a fresh function process, so that no case sees
-//! what another left behind. It owns sockets and processes; what is compared is `case`'s.
+//! Runs one case against one function, with a new origin, local ALB and function process, so that cases cannot affect each other.
+//! It owns sockets and processes; `case` compares.
 
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};

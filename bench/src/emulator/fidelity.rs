@@ -8,11 +8,11 @@ use serde_json::Value;
 
 use super::server::{Kit, Server, file};
 
-/// A request, what AWS documents of it, and how to tell.
+/// A request, the behaviour that AWS documents, and a function that extracts the observed one.
 struct Case {
     request: &'static str,
     target: &'static str,
-    /// Of curl.
+    /// Arguments of curl.
     arguments: Vec<String>,
     aws: &'static str,
     seen: fn(&Answer) -> String,

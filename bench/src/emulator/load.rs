@@ -8,7 +8,7 @@ use anyhow::{Context as _, ensure};
 use super::server::{Kit, Server, file};
 use crate::warm::median;
 
-/// Requests at a time: connections of HTTP/1.1, streams of one connection of HTTP/2.
+/// Concurrent requests: connections over HTTP/1.1, streams of one connection over HTTP/2.
 const CONCURRENCY: usize = 8;
 const BODY: usize = 100 * 1024;
 

@@ -1,5 +1,5 @@
-//! The local ALB beside `serverless-offline`'s, with the same rules and the same Node handler: what each makes of the
-//! same requests (`fidelity`), and how many it answers in a second (`load`). It owns the order and what is printed.
+//! The local ALB beside `serverless-offline`'s, with the same rules and the same Node handler: the results of the same requests
+//! (`fidelity`), and requests per second (`load`). It owns the order and the output.
 
 mod fidelity;
 mod load;
@@ -41,7 +41,7 @@ pub fn run(quick: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The Node handler on `aws-lambda-ric`. The test that proves it works installs it, too.
+/// The Node handler on `aws-lambda-ric`. The test that proves it works also installs it.
 fn node() -> anyhow::Result<PathBuf> {
     let folder = workspace().join("target/foreign/node");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

@@ -1,5 +1,5 @@
-//! The back ends as processes of their own: started, killed, stopped and started again on the same port; and when each
-//! of them was not there. What they answer is `content`'s.
+//! The back ends as separate processes: starts, kills, stops and restarts each on the same port, and records when it was
+//! unavailable. `content` has the responses.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use super::content::{Ask, BACK_ENDS, Random};
 use super::lock;
 use crate::certificate;
 
-/// The longest time for a back end to start; its port can be in use for a moment.
+/// Maximum time for a back end to start; its port can be in use for a moment.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One back end.
@@ -32,7 +32,7 @@ pub(super) struct BackEnd {
 }
 
 impl BackEnd {
-    /// `program` is this one: it serves as the back end, too.
+    /// `program` is this program, which also serves as the back end.
     pub(super) fn start(program: &Path, folder: &Path) -> anyhow::Result<Self> {
         let mut back_end = BackEnd {
             program: program.to_owned(),

@@ -1,5 +1,5 @@
-//! The clients: one request after the other on a kept connection, and what came of each. An answer is either the back
-//! end's, byte for byte, or an error of ours that the back end was the reason for; all else is wrong.
+//! The clients: each sends one request after the other on a kept connection and checks the responses. A response is either the
+//! back end's, byte for byte, or an error of Crossfade that the back end caused; everything else is wrong.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -19,9 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) const HOLD: Duration = Duration::from_secs(1);
 /// The response while the breaker is open.
 const DOWN: &str = "503 destination_unavailable";
-/// The longest time until another client has noted a failure.
+/// Maximum time until another client has recorded a failure.
 const LATE: Duration = Duration::from_secs(1);
-/// The most wrong responses that are described.
+/// Maximum number of wrong responses that are described.
 const TOLD: usize = 10;
 
 /// The results of the requests.

@@ -1,9 +1,9 @@
-//! Requests and their expected responses, all computed from the path: so client and back end need not talk to each
-//! other to agree on every byte.
+//! Requests and their expected responses. All content is computed from the path, so client and back end agree on every byte
+//! without communicating.
 
 use anyhow::Context as _;
 
-/// The most that fits into a reply of 1 MiB: as base64, and as text in which one byte of 32 is escaped.
+/// Maximum content of a reply of 1 MiB: as base64, and as text in which one byte of 32 is escaped.
 const MOST_BINARY: usize = 780_000;
 const MOST_TEXT: usize = 1_000_000;
 
@@ -82,7 +82,7 @@ impl Ask {
         self.upload.map(|upload| self.kind.content(upload, !self.seed)).unwrap_or_default()
     }
 
-    /// Of both contents.
+    /// The media type of both contents.
     pub(super) fn content_type(&self) -> &'static str {
         match self.kind {
             Kind::Text => "text/plain; charset=utf-8",

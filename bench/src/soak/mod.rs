@@ -1,6 +1,6 @@
 //! Load for a long time: `crossfade dev` with the real function, clients that know every byte they must get, back ends
-//! that are killed, stopped and started again meanwhile. It owns the run and its figures; `content` says what is asked
-//! and answered, `back_ends` who answers, `client` what counts as right.
+//! that are killed, stopped and restarted meanwhile. It owns the run and its figures; `content` has the requests and responses,
+//! `back_ends` the processes, `client` the checks.
 
 mod back_ends;
 mod client;
@@ -37,9 +37,9 @@ const SPARE: usize = 2;
 /// The duration and the load of a run.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// Of the traffic.
+    /// Duration of the traffic.
     pub duration: Duration,
-    /// Requests at a time.
+    /// Concurrent requests.
     pub clients: usize,
     /// Between two troubles with back ends, milliseconds.
     pub pause_ms: (u64, u64),
@@ -57,7 +57,7 @@ impl Plan {
         Plan { duration, clients: 12, pause_ms: (500, 2000), stop_ms: None, must_be_flat: false }
     }
 
-    /// 50 requests at a time.
+    /// 50 concurrent requests.
     #[must_use]
     pub fn long(minutes: u64) -> Self {
         let duration = Duration::from_secs(minutes * 60);
@@ -79,7 +79,7 @@ pub struct Programs {
 /// The memory and file descriptors of the processes at one moment.
 #[derive(Debug, Clone, Default)]
 struct Look {
-    /// Of each function process, by its id: KiB of memory of its own, descriptors.
+    /// For each function process, by its id: KiB of private memory, and descriptors.
     functions: BTreeMap<u32, (u64, usize)>,
     /// The same of the emulator.
     emulator: (u64, usize),
@@ -124,7 +124,7 @@ pub struct Figures {
     start: Look,
     /// When the traffic had ended.
     end: Look,
-    /// Of all looks: the most memory of one function process, the most environments.
+    /// Maxima of all samples: the memory of one function process, and the number of environments.
     most_memory: u64,
     most_environments: usize,
     /// The most recent reasons of the load balancer's own error responses.

@@ -1,4 +1,4 @@
-//! HTML of all pages: a finished page as text, the only parts of pages that are not escaped, and the head of a table.
+//! Shared HTML: rendering a page to text, the only content that is not escaped, and table heads.
 //!
 //! The templates are maud's `html!`, which escapes every value, in text and in attributes. A test of `xtask` keeps
 //! `PreEscaped` and handwritten tags out of all other files of this crate. Owns no page.
@@ -7,18 +7,18 @@ use maud::{Markup, PreEscaped, html};
 
 use crate::terminal::safe;
 
-/// Returns a page, or a part of one, as text to be sent or written. Control characters and characters that hide or reorder
-/// others become escapes such as `\u{202e}`, and so do tabs; line breaks stay.
+/// Renders a page, or a part of one. Control characters, tabs, and characters that hide or reorder others become escapes such as
+/// `\u{202e}`; line breaks stay.
 pub(crate) fn render(markup: Markup) -> String {
     safe(&markup.into_string()).replace('\t', "\\t")
 }
 
-/// Returns one of our own style sheets as the content of `style`, where HTML has no escapes.
+/// Returns one of our own style sheets as the content of `style`, in which HTML has no escapes.
 pub(crate) fn style_sheet(css: &'static str) -> PreEscaped<&'static str> {
     PreEscaped(css)
 }
 
-/// The head of a table: the name and the class of each column, an empty one for none.
+/// A table head with the name and class of each column; an empty class is omitted.
 pub(crate) fn table_head<const N: usize>(columns: [(&str, &str); N]) -> Markup {
     let columns = columns.map(|(name, class)| (name, Some(class).filter(|class| !class.is_empty())));
     html! { thead { tr { @for (name, class) in columns { th scope="col" class=[class] { (name) } } } } }

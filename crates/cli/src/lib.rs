@@ -3,7 +3,7 @@
 //! Owns nothing of the proxy or of the local load balancer: it wires them together. It is a library so that tests and
 //! the benchmark can start the demo back ends by themselves.
 
-// What is printed goes through `terminal`.
+// All output goes through `terminal`.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod certificate;

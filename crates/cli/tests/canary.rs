@@ -1,5 +1,5 @@
-//! Canaries: recognisable secrets in every place that a request, an answer or a configuration has for them, and a search for
-//! them in everything that is printed, logged, answered or shown. Nothing may have them unless somebody asked for it.
+//! Canaries: recognisable secrets in every part of requests, responses and configurations, and a search for them in all output,
+//! logs, responses and pages. None may contain them unless an option allows it.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -17,10 +17,10 @@ use crate::support::Dev;
 const CANARY: &str = "canary-";
 /// `u:canary-basic`
 const BASIC: &str = "dTpjYW5hcnktYmFzaWM=";
-/// What `${env:API_TOKEN}` stands for.
+/// The value of `${env:API_TOKEN}`.
 const FROM_ENVIRONMENT: &str = "canary-environment$canary-name";
 
-/// The places of all canaries in a text; also of those that stand in base64, as events carry some bodies.
+/// Finds all canaries in a text, including those in base64, as in the bodies of events.
 fn canaries(text: &str) -> Vec<String> {
     let place = |at: usize| text.get(at..).unwrap_or_default().chars().take(40).collect::<String>();
     let lower = text.to_ascii_lowercase();
@@ -78,7 +78,7 @@ fn exchange(url: &str, request: &[u8]) -> String {
     String::from_utf8_lossy(&client.read_all()).into_owned()
 }
 
-/// What the inspector's page is sent while it is open: a thread reads it until the inspector ends.
+/// The events of an open inspector page. A thread reads them until the inspector ends.
 fn live(inspector: &str) -> Arc<Mutex<String>> {
     let page = get(inspector, "/");
     let (_, run) = page.split_once("data-run=\"").unwrap();
@@ -128,7 +128,7 @@ fn fields() -> String {
 
 const QUERY: &str = "?q=canary-query&token=canary-query-token&redirect=https%3A%2F%2Fa%3Fx%3Dcanary-nested&bare";
 
-/// What `keepValues` asks for: what differs, and the query, where it does not look like a secret.
+/// With `keepValues` differing values and queries are logged, unless they look like secrets.
 const KEPT: [&str; 3] = ["canary-query&", "canary-nested", "canary-answer-location"];
 
 /// All requests of a run.
@@ -162,7 +162,7 @@ fn requests() -> Vec<Vec<u8>> {
         with("TRACE", "/plain/1", "", ""),
         with("GET", "/plain/1", "upgrade: websocket\r\n", ""),
         with("GET", "/plain/1", "via: 1.1 crossfade-proxy, 1.1 crossfade-crossfade, 1.1 crossfade\r\n", ""),
-        // Of these an ALB makes something: what is lost is told.
+        // An ALB changes these, and `dev` warns about losses.
         with("GET", "/plain/twice", "cookie: session=canary-second-cookie\r\nauthorization: canary-second\r\n", ""),
         with("GET", "/plain/odd", "x_odd token: canary-invalid-name\r\n folded: canary-folded\r\n", ""),
         with("GET", "/plain/both", "transfer-encoding: chunked\r\nx-secret: canary-smuggled\r\n", "0\r\n\r\n"),
@@ -230,7 +230,7 @@ fn printed(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-/// Waits until a file has so many lines with these words.
+/// Waits until a file has this number of lines with these words.
 fn wait_for_lines(file: &Path, words: &str, count: usize) -> String {
     until_ok(&format!("{count} times `{words}`"), || {
         let text = std::fs::read_to_string(file).unwrap_or_default();
@@ -313,7 +313,7 @@ fn what_is_secret_is_in_no_output() {
     }
 }
 
-/// What a configuration has from the environment is not in what commands say of it, nor what its mistakes are made of.
+/// Commands print neither the values that a configuration takes from the environment nor errors that contain them.
 #[test]
 fn a_configuration_keeps_its_secrets() {
     let folder = tempfile::tempdir().unwrap();
@@ -429,14 +429,14 @@ fn a_configuration_keeps_its_secrets() {
             &["dev", "--port", &port, "--config", "wrong.yaml"],
         ] {
             let said = printed(&crossfade(folder, arguments));
-            assert!(said.contains("wrong.yaml") || said.contains("error"), "no mistake in {text}: {said}");
+            assert!(said.contains("wrong.yaml") || said.contains("error"), "no error in {text}: {said}");
             told.extend(canaries(&said).iter().map(|found| format!("{found}: {arguments:?} of {text}\n{said}")));
         }
     }
     assert!(told.is_empty(), "{}", told.join("\n"));
 }
 
-/// What `test` and `explain` show of a file that is right, wherever in it a value of the environment is: not only behind the name
+/// The output of `test` and `explain` for a valid file, wherever it contains a value of the environment: not only behind the name
 /// of a secret, and of all lengths.
 #[test]
 fn values_of_the_environment_are_shown_by_their_names() {
@@ -515,7 +515,7 @@ fn values_of_the_environment_are_shown_by_their_names_however_they_are_rendered(
         - { request: 'GET https://a/half/1', expect: { upstream: '/x' } }\n  \
         - { request: 'GET https://a/moved', expect: { location: '/x' } }\n";
     std::fs::write(folder.join("crossfade.yaml"), text).unwrap();
-    // Where the reference is in a file of its own, and has an escape.
+    // The reference is in a separate file and contains an escape.
     let service = "service: shop\nprovider: { name: aws, runtime: nodejs22.x }\nfunctions:\n  web:\n    handler: a.b\n    events:\n      \
         - alb: { listenerArn: a, priority: 1, conditions: { host: '${file(own.yml):host}', path: \"/\\x24{env:ESCAPED}\" } }\n      \
         - alb: { listenerArn: a, priority: 2, conditions: { path: '/*' } }\n";
@@ -628,7 +628,7 @@ fn assert_fails_cleanly(folder: &Path, options: &[&str], why: &str) {
     assert_clean("the terminal", &said);
 }
 
-/// A function that is not ours says what it likes; what of it is told beside a request is looked through.
+/// A foreign function may log anything; the part that is shown with a request is redacted.
 #[test]
 fn what_another_function_reports_is_looked_through() {
     let folder = tempfile::tempdir().unwrap();
@@ -653,7 +653,7 @@ fn what_another_function_reports_is_looked_through() {
     }
 }
 
-/// Rules from a file: what they compare a secret with, and mistakes in them.
+/// Rules from a file: values that they compare with secrets, and errors in them.
 #[test]
 fn listener_rules_keep_their_secrets() {
     let folder = tempfile::tempdir().unwrap();
@@ -686,7 +686,7 @@ fn listener_rules_keep_their_secrets() {
         let told = live(&dev.inspector);
         assert_clean("the live stream", &wait_for_words(&told, "\"seen\":\"1 seen"));
         let page = get(&dev.inspector, "/requests/1");
-        assert!(page.contains("rules looked at"), "{page}");
+        assert!(page.contains("rules evaluated"), "{page}");
         assert_clean("the inspector", &page);
         assert_clean("the banner", &stopped(dev).banner);
         let file =
@@ -694,7 +694,7 @@ fn listener_rules_keep_their_secrets() {
         // A file for the function has to have them.
         assert_clean("what init says beside it", &String::from_utf8_lossy(&file.stderr));
     }
-    // A value that is wrong is told, wherever it comes from: none of these keys is a place for a secret. Those are not.
+    // Invalid values are shown, because none of these keys can contain a secret. These are not:
     let header = "header: [{ name: x-api-key, values: [canary-literal, '${env:API_TOKEN}'] }]";
     for wrong in ["path: 7, nonsense: 1", "ip: nowhere", "method: 'a b'", "query: 1"] {
         std::fs::write(folder.join("serverless.yml"), service(&format!("conditions: {{ {header}, {wrong} }}")))

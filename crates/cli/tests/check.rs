@@ -1,6 +1,6 @@
-//! `crossfade check` as a user meets it: what is printed, as text and as JSON, and the exit codes.
+//! `crossfade check` from outside: its output as text and as JSON, and the exit codes.
 //!
-//! Which mistakes there are is in `crates/route/tests/config`.
+//! `crates/route/tests/config` has the errors themselves.
 
 use std::process::{Command, Output};
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const CLEAN: &str = "version: 1\nbackends: { legacy: https://a.example }\ndefault: { forward: legacy }\n";
-const MISTAKES: &str = "\
+const ERRORS: &str = "\
 version: 1
 backends:
   legacy: { uri: https://a.example }
@@ -19,7 +19,7 @@ routes:
     forward: legcy
 default: { forward: legacy }
 ";
-const DOUBTS: &str = "\
+const WARNINGS: &str = "\
 version: 1
 backends:
   legacy: https://a.example
@@ -89,21 +89,21 @@ fn a_good_file_is_summed_up() {
 }
 
 #[test]
-fn mistakes_are_shown_all_at_once() {
-    assert_eq!(told(&check(MISTAKES, &[]), 1), include_str!("golden/check-mistakes.txt"));
+fn errors_are_shown_all_at_once() {
+    assert_eq!(told(&check(ERRORS, &[]), 1), include_str!("golden/check-errors.txt"));
 }
 
 #[test]
-fn mistakes_as_json_have_what_the_text_has() {
-    let document = told_as_json(&check(MISTAKES, &["--json"]), 1);
-    assert_eq!(document, serde_json::from_str::<Value>(include_str!("golden/check-mistakes.json")).unwrap());
+fn errors_as_json_have_what_the_text_has() {
+    let document = told_as_json(&check(ERRORS, &["--json"]), 1);
+    assert_eq!(document, serde_json::from_str::<Value>(include_str!("golden/check-errors.json")).unwrap());
 }
 
 #[test]
 fn warnings_count_where_they_are_denied() {
-    assert_eq!(told(&check(DOUBTS, &[]), 0), include_str!("golden/check-doubts.txt"));
-    assert_eq!(told(&check(DOUBTS, &["--deny-warnings"]), 1), include_str!("golden/check-doubts.txt"));
-    let document = told_as_json(&check(DOUBTS, &["--json"]), 0);
+    assert_eq!(told(&check(WARNINGS, &[]), 0), include_str!("golden/check-warnings.txt"));
+    assert_eq!(told(&check(WARNINGS, &["--deny-warnings"]), 1), include_str!("golden/check-warnings.txt"));
+    let document = told_as_json(&check(WARNINGS, &["--json"]), 0);
     assert_eq!((&document["errors"], &document["warnings"]), (&json!(0), &json!(2)));
     assert_eq!(document["findings"][1]["route"], "none");
 }

@@ -1,4 +1,4 @@
-//! `crossfade check --connect` before real TLS servers: what it shows of each back end, what it finds, and the exit code.
+//! `crossfade check --connect` with real TLS servers: its output for each back end, its findings, and the exit code.
 
 use std::process::{Command, Output};
 use std::time::{Duration, SystemTime};
@@ -27,7 +27,7 @@ impl Workplace {
         Workplace { folder, authority }
     }
 
-    /// The port of a server whose certificate, for `localhost`, lasts so many days. It answers a `HEAD` for `/v2/` by the
+    /// The port of a server whose certificate, for `localhost`, lasts this number of days. It answers a `HEAD` for `/v2/` by the
     /// `Host`: 200, or what stands for a name below.
     fn server(&self, days: i32, alpn: &[&str]) -> u16 {
         self.server_of("shop", days, alpn)

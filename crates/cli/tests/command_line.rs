@@ -1,6 +1,6 @@
-//! The command line as a user meets it: help texts, and mistakes that are told before anything starts.
+//! The command line: help texts, and errors that are reported before anything starts.
 //!
-//! What a run does is in `dev.rs`.
+//! `dev.rs` tests the runs themselves.
 
 use std::net::TcpListener;
 use std::process::{Command, Output};
@@ -63,7 +63,7 @@ fn a_bad_back_end_is_told_with_the_option_it_came_from() {
 }
 
 #[test]
-fn every_mistake_of_a_configuration_is_told_at_once_with_its_line() {
+fn all_errors_of_a_configuration_are_reported_at_once_with_their_lines() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("crossfade.yaml");
     std::fs::write(&file, "version: 1\nbackends:\n  legacy: {uri: https://a.example}\ndefault: {forward: modern}\n")

@@ -1,4 +1,4 @@
-//! The demo back ends as others meet them: over TLS, with a client that is not ours.
+//! The demo back ends from outside: over TLS, with an independent client.
 
 use std::process::Command;
 
@@ -39,7 +39,7 @@ async fn both_versions_of_http_give_the_same_bytes() {
     }
 }
 
-/// The certificates name the address as well as the host, and nobody else's authority vouches for them.
+/// The certificates name the address and the host, and only this run's authority signed them.
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_demo_authority_vouches_for_the_back_ends() {
     let demo = Demo::start().await.unwrap();

@@ -1,6 +1,6 @@
-//! `deploy/serverless/` packaged by the real tool, without credentials: what AWS would be asked to create.
+//! `deploy/serverless/` packaged by the real tool, without credentials: the resources that AWS would create.
 //!
-//! The zip file here is a placeholder in a temporary folder: making the real one is `cargo xtask package`'s job.
+//! The zip file is a placeholder in a temporary folder; `cargo xtask package` builds the real one.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

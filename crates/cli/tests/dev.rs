@@ -1,6 +1,6 @@
 //! `crossfade dev` as a user runs it: the real binary, the real function as its child, curl as the client.
 //!
-//! What is refused before anything starts is in `command_line.rs`.
+//! `command_line.rs` tests invalid command lines.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -161,7 +161,7 @@ fn a_dead_back_end_is_told_with_its_cause() {
     assert!(dev.stop("-INT").success());
 }
 
-/// An option is the user's last word, whatever lies in the current folder.
+/// An option takes precedence over files in the current folder.
 #[test]
 fn a_configuration_in_the_current_folder_does_not_contradict_an_option() {
     let folder = tempfile::tempdir().unwrap();
@@ -267,7 +267,7 @@ fn a_function_that_writes_without_end_is_borne() {
     assert!(dev.stop("-INT").success());
 }
 
-/// A function that writes long lines, to a terminal that nobody reads, with what takes more room when it is shown.
+/// A function writes long lines, with characters that need escapes, to a terminal that is not read.
 #[test]
 #[cfg(target_os = "linux")]
 fn long_lines_that_nobody_reads_are_borne() {

@@ -69,7 +69,7 @@ fn the_readme_shows_the_output_of_its_commands() {
     assert_eq!(shown, 2, "`explain` and `report`");
 }
 
-/// Whether `found` is `expected`, in which a line `…` stands for any number of lines.
+/// Returns true if `found` is `expected`, in which a line `…` matches any number of lines.
 fn has_all(found: &str, expected: &str) -> bool {
     let lines: Vec<&str> = found.lines().collect();
     let expected: Vec<&str> = expected.lines().collect();

@@ -1,5 +1,5 @@
-//! `crossfade explain` and `crossfade test` as a user meets them. The configuration is `explain/crossfade.yaml`; each case
-//! is a file `explain/NAME.args` with one argument a line, beside what is printed. `BLESS=1` writes that anew.
+//! `crossfade explain` and `crossfade test` from outside. The configuration is `explain/crossfade.yaml`; each case is a file
+//! `explain/NAME.args` with one argument per line, beside the expected output, which `BLESS=1` writes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -72,6 +72,9 @@ fn the_tests_of_a_configuration_pass_or_say_what_is_different() {
 fn what_cannot_be_explained_is_refused() {
     for (arguments, told) in [
         (&["explain", "/path"][..], "hint: write `https://host/path`"),
+        (&["explain", "http://"], "error: `http://` is not a complete URL"),
+        (&["explain", "G T", "https://a/"], "error: `G T` is not a method"),
+        (&["report", "--since", "yesterday"], "expected a time in UTC such as `2026-11-24T08:00:00Z`"),
         (&["explain", "https://a/", "--config", "nowhere.yaml"], "cannot read `nowhere.yaml`"),
         (&["explain", "https://a/", "--serverless", "crossfade.yaml"], "no function has an `alb` event"),
         (&["explain", "https://a/", "-H", "no colon"], "expected `name: value`"),

@@ -1,8 +1,8 @@
 //! Other people's functions behind `crossfade dev`, unchanged: Node on `aws-lambda-ric`, Python on `awslambdaric`, Rust on
 //! `lambda_http` built with `cargo lambda`. They are in `tests/functions/`.
 //!
-//! What they need is fetched into `target/foreign/` and kept there. A language whose tools are missing is passed over,
-//! unless the variable `CI` is `true`. With `TRANSCRIPT=FOLDER` each test writes what was said, as in
+//! Their dependencies are downloaded into `target/foreign/` and kept there. A language whose tools are missing is skipped,
+//! unless the variable `CI` is `true`. With `TRANSCRIPT=FOLDER` each test writes a transcript, as in
 //! `docs/foreign-functions.md`.
 
 use std::fmt::Write as _;
@@ -158,7 +158,7 @@ fn answers_as_alb_would_send_them(talk: &mut Talk, cookies: &[&str], error: &str
     assert!(answer.line.ends_with("[cold start]"), "the process was killed: {}", answer.line);
 }
 
-/// What `/cookies` sets.
+/// The cookies of `/cookies`.
 const BOTH: [&str; 2] = ["a=1", "b=2"];
 
 const MODES: [&str; 2] = ["multi", "single"];
@@ -177,7 +177,7 @@ struct Answer {
     /// Names in lower case.
     fields: Vec<(String, String)>,
     body: Vec<u8>,
-    /// What `dev` printed of the request, and what it says is wrong with it.
+    /// The lines that `dev` printed for the request, with errors and warnings.
     line: String,
     detail: String,
 }
@@ -201,7 +201,7 @@ impl Talk {
         Talk { dev: Dev::start_in(folder, &arguments), mode, scratch, transcript, file: format!("{name}-{mode}.md") }
     }
 
-    /// What the function says it was asked.
+    /// The request as the function received it.
     fn told(&mut self, target: &str, arguments: &[&str]) -> Value {
         let answer = self.ask(target, arguments);
         assert_eq!(answer.status, "200", "{target}: {} {}", answer.line, answer.detail);

@@ -1,10 +1,10 @@
-//! The load balancer's front as `crossfade dev` is told to make it: HTTPS, attributes, the access log.
+//! The load balancer's options of `crossfade dev`: HTTPS, attributes, the access log.
 
 use std::process::Command;
 
 use crate::support::{Dev, word_after};
 
-/// What curl prints: head and body.
+/// The output of curl: head and body.
 fn curl(arguments: &[&str]) -> String {
     let output = Command::new("curl")
         .args(["--silent", "--show-error", "--include", "--max-time", "25", "--noproxy", "*"])
@@ -49,7 +49,7 @@ fn https_with_a_certificate_of_this_run_attributes_and_an_access_log() {
 }
 
 #[test]
-fn mistakes_in_the_front_are_told_before_anything_starts() {
+fn errors_in_options_are_reported_before_anything_starts() {
     for (arguments, words) in [
         (&["--attribute", "nonsense"][..], "expected KEY=VALUE"),
         (&["--attribute", "routing.http2.enabled=maybe"], "it must be true or false"),

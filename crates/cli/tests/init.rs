@@ -1,5 +1,5 @@
-//! `crossfade init` as a user meets it: the files that it writes, which `check` finds nothing in, and those that it does
-//! not overwrite.
+//! `crossfade init` from outside: the files that it writes, in which `check` finds nothing, and those that it does not
+//! overwrite.
 
 use std::fs;
 use std::path::Path;
@@ -45,7 +45,7 @@ fn crossfade(folder: &TempDir, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_crossfade")).current_dir(folder.path()).args(arguments).output().unwrap()
 }
 
-/// What is in the file that `init` writes.
+/// The content of the file that `init` writes.
 #[track_caller]
 fn init(folder: &TempDir, arguments: &[&str]) -> String {
     let output = crossfade(folder, &[&["init"], arguments].concat());

@@ -1,5 +1,5 @@
 //! The inspector of `crossfade dev`, from outside: the real binary, requests through its load balancer, and the pages over
-//! HTTP by hand. How it looks and is used is in `inspector_page.rs`.
+//! raw HTTP. `inspector_page.rs` tests appearance and use in a browser.
 
 use std::net::TcpListener;
 use std::process::Command;
@@ -11,7 +11,7 @@ use crossfade_testkit::wait::{PATIENCE, until_ok};
 
 use crate::support::Dev;
 
-/// A request by hand, `{host}` being the server's own; the whole answer, head and all.
+/// Sends a raw request, with the server's own `{host}`. Returns the whole response with its head.
 fn send(url: &str, request: &str) -> String {
     let host = client::host(url);
     client::send(host, request.replace("{host}", host)).whole()
@@ -143,11 +143,11 @@ fn every_answer_is_guarded() {
         }
         assert!(!head.contains("access-control"), "{head}");
     }
-    assert!(with_host("rebound.example").contains("under no other name"));
+    assert!(with_host("rebound.example").contains("only at the address"));
     assert!(dev.stop("-INT").success());
 }
 
-/// The one thing that a page can make happen, by the page itself and nobody else; with the real secrets, which nobody sees.
+/// Replay, the only action, works only from the page itself. It sends the real secrets, which no page shows.
 #[test]
 fn a_replay_needs_the_token_and_sends_what_was_sent() {
     let (url, requests) = back_end();

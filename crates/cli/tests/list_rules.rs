@@ -1,5 +1,4 @@
-//! `crossfade dev` with files that rules come from: what is listed, what is refused, and that each function runs its own
-//! command.
+//! `crossfade dev` with files with listener rules: the list of rules, errors, and the command of each function.
 
 use std::fs;
 use std::path::Path;
@@ -106,7 +105,7 @@ fn each_kind_of_file_has_its_option() {
 }
 
 #[test]
-fn all_mistakes_are_told_at_once_and_lenient_makes_warnings_of_quotas() {
+fn all_errors_are_reported_at_once_and_lenient_downgrades_quotas() {
     let text = "functions:\n  a:\n    events:\n      - alb: { listenerArn: x, priority: 1, conditions: { path: [/1, /2, /3, /4, /5, /6] } }\n      - alb: { listenerArn: x, priority: 2, authorizer: y, conditions: { path: / } }\n";
     let folder = folder_with(&[("serverless.yml", text)]);
     let list = ["dev", "--list-rules", "--serverless", "serverless.yml"];

@@ -1,5 +1,5 @@
-//! Our own function on Lambda Managed Instances: several requests at a time in one process, over the emulator's library, as
-//! `crossfade dev` has no option for it.
+//! Crossfade's function on Lambda Managed Instances: several concurrent requests in one process, with the emulator's library.
+
 use std::net::{TcpListener, TcpStream};
 
 use crossfade_emulator::{Function, Notice, Settings, start};

@@ -13,7 +13,7 @@ use crate::support::Dev;
 
 const CUSTOMERS: usize = 200;
 
-/// What stands before a back end, so that it can break and come back at the same address.
+/// A relay in front of a back end, which can break and recover at the same address.
 struct Gate {
     port: u16,
     open: watch::Sender<bool>,
@@ -98,7 +98,7 @@ async fn all_customers_move_without_an_error_and_none_moves_back() {
     let step = |percent| share(legacy_port, gate.port, percent);
 
     tokio::task::block_in_place(|| {
-        // The proxy stands in front of the old system, and nothing changes for anyone.
+        // The proxy is in front of the old system, and nothing changes for users.
         std::fs::write(&file.0, step(0)).unwrap();
         let dev = Dev::start_in(folder.path(), &["--config", "crossfade.yaml"]);
         assert_eq!(on_modern(&dev).len(), 0);
@@ -113,12 +113,12 @@ async fn all_customers_move_without_an_error_and_none_moves_back() {
         gate.open.send(false).unwrap();
         assert_eq!(on_modern(&dev).len(), 0);
         let told: Vec<String> = dev.stdout.try_iter().collect();
-        let skipped = |how: &str| told.iter().filter(|line| line.contains(&format!("[not modern: {how}"))).count();
+        let skipped = |how: &str| told.iter().filter(|line| line.contains(&format!("[skipped modern: {how}"))).count();
         // Three failures in a row, then it is not even asked; but for each environment by itself.
         assert!(skipped("open") >= first.len() / 2, "{told:#?}");
         assert_eq!(skipped(""), first.len());
 
-        // It is well again. A mistake in the file changes nothing, and is told.
+        // It has recovered. An error in the file changes nothing and is reported.
         gate.open.send(true).unwrap();
         std::fs::write(&file.0, step(50).replace("priority: 10", "priorty: 10")).unwrap();
         dev.told("unknown key `priorty`");

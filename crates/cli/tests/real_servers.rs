@@ -1,6 +1,6 @@
-//! Servers and frameworks that people have, unchanged behind Crossfade: what they answer must be what they answer when they
-//! are asked directly. They are in `tests/servers/`; what Django needs is fetched into `target/servers/` and kept there.
-//! A server that is missing is passed over, unless the variable `CI` is `true`.
+//! Common servers and frameworks, unchanged behind Crossfade: they must respond as they do directly. They are in
+//! `tests/servers/`; Django's packages are downloaded into `target/servers/` and kept there. A missing server is skipped, unless
+//! the variable `CI` is `true`.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -155,7 +155,7 @@ struct Nginx {
 }
 
 impl Nginx {
-    /// `None` if there is none on this machine.
+    /// `None` if this machine has none.
     fn start() -> Option<Nginx> {
         // Debian keeps it where only root looks.
         let folders = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect::<Vec<_>>();
@@ -238,7 +238,7 @@ impl Site {
     }
 }
 
-/// What a browser sends besides: its cookies, `Origin` with a form, `Referer` with everything.
+/// Fields that a browser adds: its cookies, `Origin` with a form, `Referer` with everything.
 #[derive(Clone)]
 struct Browser {
     /// `https://shop.example.com:PORT`, which is the local load balancer.
@@ -284,7 +284,7 @@ impl Browser {
         answer
     }
 
-    /// Sends a form, with the token in a field as scripts do it if there is none in the form.
+    /// Sends a form. If it has no token, the token is in a header field, as scripts send it.
     fn post(&mut self, path: &str, form: &[(&str, &str)]) -> Answer {
         let origin = format!("origin: {}", self.origin);
         let token = format!("x-csrftoken: {}", self.cookie("csrftoken").unwrap());

@@ -1,5 +1,5 @@
-//! The recipes of `docs/back-ends.md`, as they stand there, with two small servers in the place of both systems. What the
-//! page's own tests expect is checked by `docs.rs`.
+//! The recipes of `docs/back-ends.md`, verbatim, with two small servers as the systems. `docs.rs` runs the tests in the page's
+//! examples.
 
 use std::path::Path;
 use std::process::Command;

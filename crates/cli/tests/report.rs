@@ -1,6 +1,6 @@
-//! `crossfade report` as a user meets it: what is read, what is printed, the gates and the exit codes.
+//! `crossfade report` from outside: input, output, gates and exit codes.
 //!
-//! `report/*.txt` and `.json` are what is made of a made-up log (`report/logs.rs`); `BLESS=1` writes them anew.
+//! `report/*.txt` and `.json` are the reports on generated logs (`report/logs.rs`); `BLESS=1` writes them.
 
 pub(crate) mod logs;
 
@@ -110,7 +110,7 @@ const LINE_ENDS: [&str; 12] = [
     "</pre>",
 ];
 
-/// What a person reads in the page, line by line. How it looks is in `report_page.rs`.
+/// The visible text of the page, line by line. `report_page.rs` tests its appearance.
 #[test]
 fn the_page_has_what_the_text_has() {
     let folder = tempfile::tempdir().unwrap();
@@ -278,7 +278,7 @@ fn several_files_are_one_report() {
     assert_eq!(document["overall"], json_of(&log, &[])["overall"]);
 }
 
-/// What an endpoint, a pointer, a value, a URL or a reason could hold.
+/// Possible contents of an endpoint, a pointer, a value, a URL or a reason.
 const HOSTILE: [&str; 8] = [
     "\u{1b}[2J\u{1b}]0;owned\u{7}",
     "</style><script>alert(1)</script>",
@@ -352,7 +352,7 @@ fn nothing_on_the_command_line_can_run_in_the_page() {
     assert_eq!(page.matches("</style>").count(), 1);
 }
 
-/// Peak memory of a report on so many bytes, in KiB.
+/// Peak memory in KiB of a report on this number of bytes.
 #[cfg(target_os = "linux")]
 fn peak_memory(log: &str, times: usize) -> u64 {
     use std::io::Read;

@@ -1,6 +1,6 @@
 //! The page of `crossfade report` in a real browser: Chromium, driven by `browser/look.mjs`.
 //!
-//! Without Chromium the tests say so and pass over it; where the variable `CI` is `true` they fail.
+//! Without Chromium the tests are skipped, unless the variable `CI` is `true`.
 
 use std::process::Command;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::report::logs;
 use crate::support::browser;
 
-/// What the browser shows of a log's page, in light and dark, on a desk and on a phone. Nothing without a browser.
+/// The rendered page of a log, in light and dark, on a desktop and on a phone. Returns nothing without a browser.
 fn looks(log: &str, arguments: &[&str]) -> Vec<Value> {
     if !browser::is_here() {
         return Vec::new();
@@ -27,7 +27,7 @@ fn looks(log: &str, arguments: &[&str]) -> Vec<Value> {
     looks
 }
 
-/// What holds for every page.
+/// Checks of every page.
 fn is_sound(look: &Value) {
     assert_eq!(look["messages"], json!([]), "the console is silent: {look}");
     assert_eq!(look["requests"], json!(["file"]), "nothing but the page is fetched");

@@ -1,4 +1,4 @@
-//! `crossfade schema` as a user meets it: where the schema goes. What it says is checked in `crossfade-route`.
+//! `crossfade schema` from outside: the destination of the schema. `crossfade-route` tests its content.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

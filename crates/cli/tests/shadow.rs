@@ -1,5 +1,5 @@
 //! Shadow traffic from the first request to the gate: local load balancer, function and both demo back ends as real
-//! processes, which differ in every way that a comparison knows.
+//! processes, which differ in every way that a comparison detects.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::support::{self, Dev};
 
-/// How often each page is asked for.
+/// Number of requests for each page.
 const TIMES: usize = 20;
 const PAGES: [&str; 8] = [
     "/orders/7",
@@ -23,7 +23,7 @@ const PAGES: [&str; 8] = [
     "/invoices/7.pdf",
 ];
 
-/// Where the demo back ends differ: endpoint, class, pointer, judgement.
+/// The differences between the demo back ends: endpoint, class, pointer, judgement.
 const DIFFERENCES: [(&str, &str, &str, &str); 12] = [
     ("/carts/{id}", "value", "/requestId", "noise"),
     ("/carts/{id}", "value", "/servedAt", "noise"),
@@ -55,7 +55,7 @@ fn report(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_crossfade")).arg("report").args(arguments).output().unwrap()
 }
 
-/// What a report says of each place that differs.
+/// The judgement of each difference in a report.
 fn differences(report: &Value) -> BTreeSet<(String, String, String, String)> {
     let text =
         |value: &Value, key: &str| value[key].as_str().unwrap_or_else(|| panic!("no `{key}` in {value}")).to_owned();

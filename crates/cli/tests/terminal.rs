@@ -1,5 +1,5 @@
-//! No text of a file, a log, a function or the command line steers the terminal or looks like other text, whatever command
-//! prints it. What is printed of a report is in `report.rs`.
+//! Text from files, logs, functions and the command line cannot control the terminal or imitate other text, in any command.
+//! `report.rs` tests the output of reports.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -38,7 +38,7 @@ fn assert_harmless(what: &str, text: &str) {
     assert!(found.is_empty(), "{what} has {found:?}: {text:?}");
 }
 
-/// What a command prints: harmless, and with the text that it was given in another form.
+/// Output of a command: harmless, with its input in escaped form.
 #[track_caller]
 fn printed(folder: &Path, arguments: &[&str]) -> String {
     let output = crossfade(folder, arguments);
@@ -92,7 +92,7 @@ fn configurations_are_told_of_and_explained_harmlessly() {
             "routes: [{{ name: a, priority: 1, conditions: {{ path: [{{ regex: {} }}] }} }}]\n",
             yaml(&format!("({HOSTILE}"))
         ),
-        // Beside the mistake, in the line that is shown.
+        // Beside the error, in the line that is shown.
         format!("backends: {{ a: 7, b: '{raw}' }}\n"),
         format!("# {raw}\nnothing: '{raw}'\n"),
         format!("a: {HOSTILE}\n"),
@@ -112,7 +112,7 @@ fn configurations_are_told_of_and_explained_harmlessly() {
     }
 }
 
-/// The caret points at the mistake, also behind what is not shown as it is.
+/// The caret points at the error, also after escaped characters.
 #[test]
 fn excerpts_point_right() {
     let folder = tempfile::tempdir().unwrap();

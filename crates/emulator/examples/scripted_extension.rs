@@ -1,8 +1,8 @@
 //! An external Lambda extension for the tests. It registers for the events in `EXTENSION_EVENTS` (such as `INVOKE,SHUTDOWN`)
 //! and tells in a line what it gets. By the variable `EXTENSION_SCRIPT`, a list: `exit` (before it registers),
 //! `late` (takes its time before it registers), `init-error`,
-//! `slow` (600 ms of work after each INVOKE), `stuck` (never asks for more after one), `crash` (ends at an INVOKE),
-//! `crash-late` (600 ms later), `report` (reports an error and ends at an INVOKE), `stay` (does not end at SHUTDOWN), `telemetry` (subscribes).
+//! `slow` (3 s of work after each INVOKE), `stuck` (never asks for more after one), `crash` (ends at an INVOKE),
+//! `crash-late` (600 ms after one), `report` (reports an error and ends at an INVOKE), `stay` (does not end at SHUTDOWN), `telemetry` (subscribes).
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a crash, which the tests see")]
 
 mod api;
@@ -52,7 +52,7 @@ fn main() {
         println!("extension event: {event}");
         match event["eventType"].as_str() {
             Some("SHUTDOWN") if !does("stay") => return,
-            Some("INVOKE") if does("slow") => std::thread::sleep(Duration::from_millis(600)),
+            Some("INVOKE") if does("slow") => std::thread::sleep(Duration::from_secs(3)),
             Some("INVOKE") if does("stuck") => std::thread::sleep(Duration::from_secs(600)),
             Some("INVOKE") if does("crash-late") => {
                 std::thread::sleep(Duration::from_millis(600));

@@ -132,7 +132,7 @@ pub struct Exchange {
     pub rule: RuleRef,
     /// The rules that did not match, in order of evaluation: priority, and the index of the first condition that does
     /// not hold.
-    pub passed_over: Vec<(u32, usize)>,
+    pub skipped: Vec<(u32, usize)>,
     /// The actions taken, in the words of the access log: `forward`, `redirect`, `fixed-response`, `rewrite`.
     pub actions: Vec<&'static str>,
     /// `Location` of a redirect action.
@@ -250,7 +250,7 @@ impl Exchange {
             trace_id: String::new(),
             tls: None,
             rule: RuleRef::Default,
-            passed_over: Vec::new(),
+            skipped: Vec::new(),
             actions: Vec::new(),
             redirect: None,
             transformed: None,

@@ -222,5 +222,5 @@ fn what_was_passed_over_is_told_with_the_condition_that_did_not_hold() {
     ]);
     alb.get("/a/b", "");
     let exchange = alb.exchange();
-    assert_eq!((exchange.rule, exchange.passed_over), (RuleRef::Priority(9), vec![(3, 0), (5, 1)]));
+    assert_eq!((exchange.rule, exchange.skipped), (RuleRef::Priority(9), vec![(3, 0), (5, 1)]));
 }

@@ -6,7 +6,7 @@ use crossfade_emulator::Settings;
 use crossfade_event::HeaderMode;
 use serde_json::{Value, json};
 
-use crate::support::{Alb, eventually, example, scripted, settings, state_of};
+use crate::support::{Alb, PATIENCE, eventually, example, scripted, settings, state_of};
 
 fn with_extension(events: &str, script: &str) -> Settings {
     let mut settings = settings(HeaderMode::Single);
@@ -121,18 +121,17 @@ fn shutdown_kills_an_extension_that_does_not_go() {
 
 #[test]
 fn extensions_are_told_why_an_environment_is_reset() {
-    let mut settings = with_extension("SHUTDOWN", "");
-    settings.functions[0].timeout = Duration::from_millis(800);
-    let mut alb = Alb::start(settings);
-    for (path, reason) in [("/crash", "failure"), ("/sleep/60000", "timeout")] {
+    let told = |path, timeout| {
+        let mut settings = with_extension("SHUTDOWN", "");
+        settings.functions[0].timeout = timeout;
+        let mut alb = Alb::start(settings);
         assert_eq!(alb.get(path, "").status, 502);
-        assert_eq!(event(&mut alb)["shutdownReason"], reason, "{path}");
-    }
+        event(&mut alb)["shutdownReason"].clone()
+    };
+    assert_eq!(told("/crash", PATIENCE), "failure");
+    assert_eq!(told("/sleep/60000", Duration::from_millis(800)), "timeout");
     #[cfg(target_os = "linux")]
-    {
-        assert_eq!(alb.get("/memory/200/60000", "").status, 502);
-        assert_eq!(event(&mut alb)["shutdownReason"], "failure");
-    }
+    assert_eq!(told("/memory/200/60000", PATIENCE), "failure");
 }
 
 #[test]
@@ -210,7 +209,7 @@ fn extensions_are_frozen_too() {
     settings.functions[0].freeze = true;
     let mut alb = Alb::start(settings);
     let pid = alb.get("/pid", "").json()["pid"].as_u64().unwrap();
-    let extension = process_with_parent_and_name(std::process::id(), "scripted_extens", pid);
+    let extension = extension_beside(pid);
     for _ in 0..2 {
         eventually("the freezing", || state_of(pid) == Some('T') && state_of(extension) == Some('T'));
         assert_eq!(alb.get("/pid", "").json()["pid"], pid);
@@ -240,14 +239,18 @@ fn an_extension_that_fails_after_the_answer_is_told_all_the_same() {
     assert_eq!(alb.get("/pid", "").json()["served"], 1);
 }
 
-/// The extension that was started shortly before this function.
+/// The extension in the environment of this function: other tests have some at the same time, but each environment has a
+/// Runtime API of its own.
 #[cfg(target_os = "linux")]
-fn process_with_parent_and_name(parent: u32, name: &str, before: u64) -> u64 {
+fn extension_beside(function: u64) -> u64 {
+    let runtime_api = |pid: u64| {
+        let variables = std::fs::read_to_string(format!("/proc/{pid}/environ")).unwrap_or_default();
+        variables.split('\0').find(|variable| variable.starts_with("AWS_LAMBDA_RUNTIME_API=")).map(str::to_owned)
+    };
+    let own = runtime_api(function).unwrap();
     let all = std::fs::read_dir("/proc").unwrap();
     let pids = all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u64>().ok());
-    let is_it = |pid: &u64| {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        stat.contains(&format!("({name})")) && stat.contains(&format!(" {parent} ")) && *pid < before
-    };
-    pids.filter(is_it).max().unwrap()
+    let others: Vec<u64> = pids.filter(|pid| *pid != function && runtime_api(*pid).as_ref() == Some(&own)).collect();
+    let [extension] = others[..] else { panic!("processes with {own}: {others:?}") };
+    extension
 }

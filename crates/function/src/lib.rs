@@ -16,7 +16,7 @@ mod settings;
 use std::process::ExitCode;
 
 pub use current::FileVersion;
-pub use settings::{ConfigSource, Here, SettingsError, load};
+pub use settings::{ConfigSource, LocalSurroundings, SettingsError, load};
 
 /// The function's entry point: reads the environment and serves until the end of it.
 #[must_use]

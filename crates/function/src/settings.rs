@@ -146,11 +146,11 @@ fn config_source(
 pub fn load(source: &ConfigSource, cert_file: Option<&Path>) -> Result<(RoutingTable, Option<PemFile>), SettingsError> {
     let table = match source {
         ConfigSource::BackendUrl(url) => {
-            RoutingTable::from_backend_url(url, "CROSSFADE_BACKEND", &Here { folder: Path::new("") })?
+            RoutingTable::from_backend_url(url, "CROSSFADE_BACKEND", &LocalSurroundings { folder: Path::new("") })?
         }
         ConfigSource::File { path, folder } => {
             let text = String::from_utf8(read(path)?).map_err(|_| SettingsError::NotText(path.clone()))?;
-            RoutingTable::from_config(&text, &path.display().to_string(), &Here { folder })?
+            RoutingTable::from_config(&text, &path.display().to_string(), &LocalSurroundings { folder })?
         }
     };
     let pem = |path: &Path| {
@@ -162,12 +162,12 @@ pub fn load(source: &ConfigSource, cert_file: Option<&Path>) -> Result<(RoutingT
 
 /// The surroundings that a configuration may refer to: this process's environment, and the files of a folder.
 #[derive(Clone, Copy, Debug)]
-pub struct Here<'p> {
+pub struct LocalSurroundings<'p> {
     /// The folder that relative paths start from.
     pub folder: &'p Path,
 }
 
-impl Surroundings for Here<'_> {
+impl Surroundings for LocalSurroundings<'_> {
     fn variable(&self, name: &str) -> Option<String> {
         env::var(name).ok()
     }

@@ -155,9 +155,20 @@ mod tests {
 
     #[tokio::test]
     async fn without_a_stop_the_limit_is_the_limit() {
-        let mut time = allowance();
-        assert_eq!(time.step(pending::<()>()).await, None);
-        assert_eq!((time.limit(), time.made_up), (TimeLimit::Own, Duration::ZERO));
+        // A busy machine stops the thread as well, and then the limit is no longer its own.
+        let is_undisturbed = async || {
+            let mut time = allowance();
+            assert_eq!(time.step(pending::<()>()).await, None);
+            assert_eq!(time.limit() == TimeLimit::Own, time.made_up == Duration::ZERO);
+            assert!(time.made_up.is_zero() || time.made_up > SHORTEST, "{:?}", time.made_up);
+            time.limit() == TimeLimit::Own
+        };
+        for _ in 0..100 {
+            if is_undisturbed().await {
+                return;
+            }
+        }
+        panic!("the limit is always cut");
     }
 
     #[tokio::test]

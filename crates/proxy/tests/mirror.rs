@@ -410,15 +410,20 @@ async fn a_copy_that_is_cut_short_does_not_take_the_mirror_down() {
     for (mirror, time, reason) in [
         ("budget: 150ms", 10_000, json!("budget")),
         ("budget: 150ms, timeouts: { backendRequest: 5s }", 10_000, json!("budget")),
-        ("budget: 30s, timeouts: { backendRequest: 5s }", 300, json!("time")),
+        ("budget: 30s, timeouts: { backendRequest: 5s }", 1_500, json!("time")),
         ("budget: 30s, timeouts: { backendRequest: 100ms }", 10_000, json!("open")),
     ] {
         let proxy = mirrored(&legacy.url(), &mute.url(), mirror, &[&legacy.ca_pem]);
-        let mut last = json!(null);
-        for _ in 0..3 {
+        // A timer that a busy machine makes late is no sign of a mirror: there it takes more requests until it is down.
+        let mut left = if reason == "open" { 100 } else { 3 };
+        let last = loop {
             let answer = ask_within(&proxy, get("/a"), Duration::from_millis(time)).await;
-            last = only(&answer)["reason"].clone();
-        }
+            let last = only(&answer)["reason"].clone();
+            left -= 1;
+            if last == "open" || left == 0 {
+                break last;
+            }
+        };
         assert_eq!(last, reason, "{mirror}");
     }
 }

@@ -93,8 +93,15 @@ fn a_timeout_while_the_thread_was_held_up_takes_no_back_end_down() {
     runtime.block_on(async {
         hold_up();
         assert_eq!(ask(&proxy, get("/")).await.error(), "connection_timeout");
-        // Now it has all of its time, and that counts.
-        assert_eq!(ask(&proxy, get("/")).await.error(), "connection_timeout");
-        assert_eq!(ask(&proxy, get("/")).await.error(), "destination_unavailable");
+        // Now it has all of its time, and that counts; unless a busy machine holds the thread up once more.
+        let mut timeouts = 0;
+        loop {
+            match ask(&proxy, get("/")).await.error() {
+                "connection_timeout" => timeouts += 1,
+                error => break assert_eq!(error, "destination_unavailable"),
+            }
+            assert!(timeouts < 100);
+        }
+        assert!(timeouts > 0, "the first one took it down");
     });
 }

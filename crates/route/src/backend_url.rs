@@ -7,7 +7,7 @@ use http::header::HeaderValue;
 
 use crate::dot_segments::has_dot_segment;
 use crate::reach::{is_link_local, is_private};
-use crate::table::Scheme;
+use crate::scheme::Scheme;
 
 /// The parts of `https://host[:port][/base]`.
 #[derive(Debug, PartialEq)]

@@ -21,10 +21,12 @@
     )
 )]
 
+mod backend;
 mod backend_url;
 mod config;
 mod dot_segments;
 mod expectation;
+mod field_edits;
 mod masked;
 mod mirror;
 mod policy;
@@ -32,6 +34,7 @@ mod reach;
 mod read;
 mod redirect;
 mod requirement;
+mod scheme;
 mod select;
 mod sticky;
 mod surroundings;
@@ -44,21 +47,21 @@ mod variables;
 /// to names and the syntax of regexes.
 pub const SCHEMA: &str = include_str!("../crossfade.schema.json");
 
+pub use backend::{Backend, ClientCert, HostHeader, Http2, PemFile, PublicUrl, Timeouts, TlsSettings, TlsVersion};
 pub use config::Checked;
 pub use crossfade_document::{Diagnostic, Diagnostics, Place, Severity, WithLines, misleads};
 pub use crossfade_rule::RequestView;
 pub use dot_segments::has_dot_segment;
 pub use expectation::Expectation;
+pub use field_edits::{FieldEdits, FieldValue};
 pub use mirror::{Credentials, MIRROR_FIELD, Mirror, Share};
 pub use policy::{Codes, Failover, Outlier, Retry, may_repeat};
 pub use reach::{Prohibited, Reach, RuntimeApi};
 pub use redirect::{Captures, Redirect, RequestParts, is_host};
+pub use scheme::Scheme;
 pub use select::Observer;
 pub use sticky::{Choice, OptIn, Reason, Sticky};
 pub use surroundings::{Nothing, Surroundings};
-pub use table::{
-    Action, Backend, ClientCert, FieldEdits, FieldValue, FixedResponse, Forward, HealthCheck, HostHeader, Http2,
-    PemFile, PublicUrl, Route, RoutingTable, Scheme, Target, Timeouts, TlsSettings, TlsVersion,
-};
+pub use table::{Action, FixedResponse, Forward, HealthCheck, Route, RoutingTable, Target};
 pub use template::{Template, Variable};
 pub use transform::{TransformError, Transforms};

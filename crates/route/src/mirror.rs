@@ -9,8 +9,8 @@ use crossfade_rule::RequestView;
 use http::Method;
 use http::header::HeaderName;
 
+use crate::field_edits::FieldEdits;
 use crate::sticky::{Sticky, hash};
-use crate::table::FieldEdits;
 use crate::transform::Transforms;
 
 /// Field that marks a copy for its back end; its value is `1`. It is removed from clients' requests.

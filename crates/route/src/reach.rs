@@ -5,8 +5,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use crate::surroundings::Surroundings;
-use crate::table::Scheme;
+use crate::scheme::Scheme;
 
 /// Restrictions on the addresses of a back end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,10 +46,6 @@ pub enum Prohibited {
 const AWS_SERVICES: [u16; 2] = [0xfd00, 0x0ec2];
 
 impl Reach {
-    pub(crate) fn new(scheme: Scheme, link_local: bool, surroundings: &dyn Surroundings) -> Self {
-        Reach { scheme, link_local, runtime_api: surroundings.runtime_api() }
-    }
-
     /// Accepts the addresses that the back end may have.
     ///
     /// # Errors

@@ -2,10 +2,9 @@
 
 use std::net::Ipv6Addr;
 
-use crossfade_rule::{Pattern, Regex};
+use crossfade_rule::Regex;
 use http::StatusCode;
 
-use crate::table::Route;
 use crate::template::{Template, Variable};
 
 /// A compiled `redirect`. Absent parts are those of the request.
@@ -51,22 +50,10 @@ impl Captures {
         self.0.get(group)?.as_deref()
     }
 
-    fn of(regex: &Regex, path: &str) -> Option<Self> {
+    pub(crate) fn of(regex: &Regex, path: &str) -> Option<Self> {
         let captures = regex.captures(path)?;
         let group = |number| captures.get(number).map(|group| group.as_str().to_owned());
         Some(Captures((0..captures.len()).map(group).collect()))
-    }
-}
-
-impl Route {
-    /// Returns the groups of the first regex in the route's `path` condition that matches.
-    #[must_use]
-    pub fn captures(&self, path: &str) -> Captures {
-        if !self.uses_groups {
-            return Captures::default();
-        }
-        let regexes = self.path_patterns().iter().filter_map(Pattern::as_regex);
-        regexes.into_iter().find_map(|regex| Captures::of(regex, path)).unwrap_or_default()
     }
 }
 
@@ -131,7 +118,7 @@ pub fn is_host(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crossfade_rule::Case;
+    use crossfade_rule::{Case, Pattern};
 
     use super::*;
     use crate::template::Groups;

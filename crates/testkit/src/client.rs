@@ -3,7 +3,7 @@
 use std::io::{self, Read as _, Write as _};
 use std::net::{TcpStream, ToSocketAddrs};
 
-use crate::message::{Kind, Message, Reader, find};
+use crate::message::{Kind, Message, Reader, find, read_some};
 use crate::wait::PATIENCE;
 
 /// A connection.
@@ -73,7 +73,7 @@ impl Client {
     /// The socket's own.
     pub fn read_some(&mut self) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; 4096];
-        let count = self.0.stream.read(&mut bytes)?;
+        let count = read_some(&mut self.0.stream, &mut bytes)?;
         bytes.truncate(count);
         Ok(bytes)
     }

@@ -220,9 +220,23 @@ impl<S: Read> Reader<S> {
     /// # Errors
     /// The stream's own.
     pub fn fill(&mut self) -> io::Result<usize> {
-        let count = self.stream.read(self.buffer.room())?;
+        let count = read_some(&mut self.stream, self.buffer.room())?;
         self.buffer.add(count);
         Ok(count)
+    }
+}
+
+/// Reads what is there, in spite of signals such as the end of a child process: the system does not go on with a socket that
+/// has a time limit.
+///
+/// # Errors
+/// The stream's own.
+pub fn read_some(stream: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match stream.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => return read,
+        }
     }
 }
 
@@ -387,5 +401,20 @@ mod tests {
             assert_eq!((message.second_word(), &*message.body), (target.as_bytes(), body.as_bytes()));
         }
         assert!(reader.read(Kind::Request).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_signal_ends_no_message() {
+        struct Interrupted<'b>(bool, &'b [u8]);
+
+        impl Read for Interrupted<'_> {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                self.0 = !self.0;
+                if self.0 { Err(io::ErrorKind::Interrupted.into()) } else { self.1.read(buffer) }
+            }
+        }
+
+        let mut reader = Reader::new(Interrupted(false, b"GET / HTTP/1.1\r\n\r\n"));
+        assert_eq!(reader.read(Kind::Request).unwrap().unwrap().start_line(), b"GET / HTTP/1.1");
     }
 }

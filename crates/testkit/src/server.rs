@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use crate::message::{Kind, Message, Reader};
+use crate::message::{Kind, Message, Reader, read_some};
 use crate::wait::PATIENCE;
 
 /// A connection that says nothing for so long is given up, so that no thread outlives a run by much.
@@ -172,7 +172,7 @@ fn converse(stream: impl Stream, connection: usize, script: &Script) -> io::Resu
                 return reader.stream.close();
             }
             Action::Drop => return Ok(()),
-            Action::Hang => while reader.stream.read(&mut [0; 4096])? > 0 {},
+            Action::Hang => while read_some(&mut reader.stream, &mut [0; 4096])? > 0 {},
         }
         reader.stream.flush()?;
     }

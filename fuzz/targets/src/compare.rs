@@ -15,7 +15,7 @@ const CODINGS: [&str; 5] = ["identity", "gzip", "deflate", "br", "zstd"];
 /// Between the two contents.
 const SEPARATOR: &[u8] = b"\n---\n";
 
-/// The most memory that a comparison may take, in KiB.
+/// Maximum memory of a comparison, in KiB.
 const MAX_MEMORY: u64 = 48 * 1024;
 
 /// The peak memory of this process, in KiB; 0 where the system does not report it.
@@ -56,7 +56,7 @@ pub fn compare(data: &[u8]) {
     let compare = |one, other| {
         let (comparison, work) = measured(&answer(one), &answer(other), &rules, UNIX_EPOCH, &|| None);
         assert!(work <= MAX_WORK);
-        // What is not compressed takes work in proportion to what there is.
+        // The work for uncompressed content is proportional to its size.
         let bytes = (primary.len() + mirror.len()) as u64;
         assert!(coding % 5 != 0 || work <= 20_000 + 2_000 * bytes, "{work} for {bytes} bytes");
         comparison

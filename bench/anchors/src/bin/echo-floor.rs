@@ -1,4 +1,4 @@
-//! The anchor `echo-floor`: the official runtime crate and a constant answer.
+//! The anchor `echo-floor`: the official runtime crate and a constant response.
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::de::IgnoredAny;

@@ -1,5 +1,5 @@
-//! The anchor `floor`: the sixty lines anyone writes first, with the official crates, hyper and rustls on tokio. It is a
-//! yardstick, not an example: it loses the order of the query, checks nothing and has no time-out.
+//! The anchor `floor`: sixty straightforward lines with the official crates, hyper and rustls on tokio. It is a yardstick, not an
+//! example: it loses the order of the query, validates nothing and has no timeout.
 
 use std::sync::Arc;
 

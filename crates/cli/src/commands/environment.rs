@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use crossfade_function::Here;
+use crossfade_function::LocalSurroundings;
 use crossfade_route::{RuntimeApi, Surroundings};
 
 /// Shorter values are hidden only as whole words: `1` occurs in many texts by chance.
@@ -22,16 +22,16 @@ pub(super) struct Environment {
     hidden: Vec<(String, String)>,
 }
 
-/// [`Here`], recording each variable that a configuration reads.
+/// [`LocalSurroundings`], recording each variable that a configuration reads.
 pub(super) struct Recorder<'p> {
-    here: Here<'p>,
+    inner: LocalSurroundings<'p>,
     given: RefCell<BTreeMap<String, String>>,
 }
 
 impl<'p> Recorder<'p> {
     /// Relative paths start at `folder`.
     pub(super) fn new(folder: &'p Path) -> Recorder<'p> {
-        Recorder { here: Here { folder }, given: RefCell::default() }
+        Recorder { inner: LocalSurroundings { folder }, given: RefCell::default() }
     }
 
     /// The variables of the configuration that was read with this recorder.
@@ -42,17 +42,17 @@ impl<'p> Recorder<'p> {
 
 impl Surroundings for Recorder<'_> {
     fn variable(&self, name: &str) -> Option<String> {
-        let value = self.here.variable(name)?;
+        let value = self.inner.variable(name)?;
         self.given.borrow_mut().insert(name.to_owned(), value.clone());
         Some(value)
     }
 
     fn file(&self, path: &Path) -> Result<Vec<u8>, String> {
-        self.here.file(path)
+        self.inner.file(path)
     }
 
     fn runtime_api(&self) -> Option<Arc<RuntimeApi>> {
-        self.here.runtime_api()
+        self.inner.runtime_api()
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use crossfade_emulator::{Action, Forward};
-use crossfade_function::Here;
+use crossfade_function::LocalSurroundings;
 use crossfade_route::{Checked, Nothing, RoutingTable};
 use crossfade_rule::{Condition, Pattern, QueryValue};
 
@@ -119,7 +119,7 @@ fn write(file: &Path, text: &str, force: bool) -> Result<()> {
 /// Prints the findings of the new file: an ALB accepts rules that can never match.
 fn tell_findings(text: &str, output: &Path) {
     let folder = output.parent().unwrap_or(Path::new(""));
-    let findings = Checked::new(text, &output.display().to_string(), &Here { folder }).diagnostics;
+    let findings = Checked::new(text, &output.display().to_string(), &LocalSurroundings { folder }).diagnostics;
     if !findings.list.is_empty() {
         say(&findings.with_lines().to_string());
     }
@@ -274,7 +274,7 @@ mod tests {
             .collect();
         assert_eq!(rules.len(), 35 + 35 * 35);
         let text = starter("https://a.example", "https://b.example", Some(&rules));
-        let nowhere = Here { folder: Path::new("") };
+        let nowhere = LocalSurroundings { folder: Path::new("") };
         let table =
             RoutingTable::from_config(&text, "crossfade.yaml", &nowhere).unwrap_or_else(|error| panic!("{error}"));
         for (route, rule) in table.routes().iter().zip(&rules) {

@@ -46,10 +46,10 @@ pub(super) struct Options {
     #[arg(long, value_name = "NAME")]
     route: Vec<String>,
     /// Include only requests from this time on, such as 2026-11-24T08:00:00Z
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_rfc3339_weak)]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     since: Option<SystemTime>,
     /// Include only requests before this time
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_rfc3339_weak)]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     until: Option<SystemTime>,
     /// Maximum number of examples per difference
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -57,6 +57,10 @@ pub(super) struct Options {
     /// Heading of the report
     #[arg(long)]
     title: Option<String>,
+}
+
+fn time(text: &str) -> Result<SystemTime, &'static str> {
+    humantime::parse_rfc3339_weak(text).map_err(|_| "expected a time in UTC such as `2026-11-24T08:00:00Z`")
 }
 
 pub(super) fn run(options: &Options) -> Result<Verdict> {

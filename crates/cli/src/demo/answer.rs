@@ -1,4 +1,4 @@
-//! The answer of a demo back end, and its usual forms. Owns no page.
+//! The response of a demo back end, and its usual forms. Owns no page.
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
@@ -7,7 +7,7 @@ use http_body_util::Full;
 
 pub(super) type Answer = Response<Full<Bytes>>;
 
-/// A short plain answer.
+/// A short plain-text response.
 pub(super) fn text(status: StatusCode, message: &'static str) -> Answer {
     let mut answer = content("text/plain; charset=utf-8", message);
     *answer.status_mut() = status;

@@ -1,7 +1,7 @@
-//! The bytes that the demo back ends send: each a pure function, the same on every machine and in every run.
+//! The content that the demo back ends send. All functions are pure: the same bytes on every machine and in every run.
 //!
-//! Owns formats (PNG, gzip) only as far as a valid file of known bytes needs them; there is no compressor here, since a
-//! compressor's output may change with its version.
+//! Owns as much of PNG and gzip as a valid file of known bytes needs. It has no compressor, because a compressor's output may
+//! change with its version.
 
 /// `n` bytes that look random: a linear congruential generator, so byte `i` never depends on `n`.
 pub(super) fn noise(n: usize) -> Vec<u8> {
@@ -24,7 +24,7 @@ pub(super) fn prose(n: usize) -> Vec<u8> {
         .collect()
 }
 
-/// Side of the picture in pixels: 320 * (1 + 320 * 3) bytes are the promised 300 KB.
+/// Side of the picture in pixels: 320 * (1 + 320 * 3) bytes, about 300 KB.
 const SIDE: u32 = 320;
 
 /// A valid RGB picture of 300 KB: smooth colours with noise in one channel.
@@ -92,7 +92,7 @@ fn stored_deflate(data: &[u8]) -> Vec<u8> {
     }
 }
 
-/// The checksum of PNG chunks and gzip (RFC 1952 section 8), bit by bit: the picture is made once.
+/// The checksum of PNG chunks and gzip (RFC 1952 section 8), bit by bit: it runs only once.
 fn crc32(data: &[u8]) -> u32 {
     !data.iter().fold(!0_u32, |crc, byte| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 })

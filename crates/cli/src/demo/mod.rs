@@ -1,7 +1,7 @@
 //! Two HTTPS back ends, `legacy` and `modern`, for the first tour, the tests and the conformance suite.
 //!
-//! Owns their sockets and counts what reaches them. What they answer is in `pages`, the bytes of it in `content`; their
-//! certificates come from `crate::certificate`. Nothing here knows Lambda, ALB or the proxy.
+//! Owns their sockets and counts connections and requests. `pages` has the responses, `content` their bytes, and
+//! `crate::certificate` issues the certificates. Nothing here knows Lambda, ALB or the proxy.
 
 mod answer;
 mod content;
@@ -31,7 +31,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::certificate::{Authority, LOCAL_NAMES};
 
-/// Largest request body that a demo back end reads, in bytes; more gets 413. Far above ALB's 1 MiB for a Lambda target.
+/// Maximum request body in bytes; longer ones get 413. Far above ALB's 1 MiB for a Lambda target.
 pub const MAX_BODY: usize = 16 * 1024 * 1024;
 
 /// A silent client must not occupy a task forever.
@@ -99,12 +99,12 @@ fn server_config(authority: &Authority) -> io::Result<ServerConfig> {
 }
 
 impl Demo {
-    /// Makes the certificates and starts both back ends on ports that the operating system chooses.
+    /// Issues the certificates and starts both back ends on free ports.
     ///
     /// They speak HTTP/1.1 and HTTP/2, by ALPN. Must be called inside a tokio runtime.
     ///
     /// # Errors
-    /// When no loopback port can be bound or the certificates cannot be made.
+    /// If no loopback port can be bound or the certificates cannot be issued.
     pub async fn start() -> io::Result<Demo> {
         let authority = Authority::new("Crossfade demo authority").map_err(io::Error::other)?;
         let legacy = Server::start(System::Legacy, server_config(&authority)?).await?;
@@ -118,8 +118,8 @@ impl Demo {
         Stats { legacy: legacy.counters.read(), modern: modern.counters.read() }
     }
 
-    /// Closes every open connection without a word, as a back end does while a Lambda environment is frozen. New
-    /// connections are accepted as before.
+    /// Closes every open connection without notice, as a back end may while a Lambda environment is frozen. Accepts new
+    /// connections as before.
     pub fn close_connections(&self) {
         for server in &self.servers {
             server.generation.send_modify(|generation| *generation += 1);
@@ -131,7 +131,7 @@ impl Demo {
 struct Server {
     address: SocketAddr,
     counters: Arc<Counters>,
-    /// Connections live for one generation; dropping the sender ends them too.
+    /// Connections last for one generation; dropping the sender also ends them.
     generation: watch::Sender<u64>,
     accepting: JoinHandle<()>,
 }
@@ -188,14 +188,14 @@ async fn accept(
                     }
                 });
             }
-            // Out of file descriptors, most likely: waiting is all that helps, and ends the busy loop.
+            // Most likely out of file descriptors: waiting prevents a busy loop.
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
     }
 }
 
 async fn serve(socket: TcpStream, system: System, tls: TlsAcceptor, counters: Arc<Counters>) {
-    // Without it small answers wait for the client's delayed acknowledgement.
+    // Otherwise small responses wait for the client's delayed acknowledgement.
     let _ = socket.set_nodelay(true);
     let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(socket)).await else { return };
     counters.connections.fetch_add(1, Ordering::Relaxed);
@@ -203,7 +203,7 @@ async fn serve(socket: TcpStream, system: System, tls: TlsAcceptor, counters: Ar
         counters.requests.fetch_add(1, Ordering::Relaxed);
         respond(system, request)
     });
-    // The client going away in the middle of a request is its right; there is nobody to tell.
+    // Ignores clients that disconnect in the middle of a request.
     let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
 }
 

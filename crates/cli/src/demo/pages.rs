@@ -1,7 +1,7 @@
-//! The responses of a demo back end: a pure function of the request and the time, one arm per path.
+//! The responses of a demo back end: a pure function of the request and the time, with one arm per path.
 //!
-//! Owns status, fields and choice of content; the bytes themselves come from `content`, the pages in which the systems
-//! differ are `shop`'s, sockets and waiting belong to `demo`.
+//! Owns status, fields and the choice of content. `content` has the bytes, `shop` the pages that differ between the systems, and
+//! `demo` the sockets and waiting.
 
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
@@ -21,12 +21,12 @@ use super::answer::{Answer, content, text};
 use super::{MAX_BODY, System, content, shop};
 use crate::html::render;
 
-/// Says which system answered; the `Server` field may be replaced on the way, this one may not.
+/// Field that names the system that responded. Unlike `Server`, it is not replaced on the way.
 const DEMO_BACKEND: HeaderName = HeaderName::from_static("x-demo-backend");
 const DEMO_METHOD: HeaderName = HeaderName::from_static("x-demo-method");
 const OBS_TEXT: HeaderName = HeaderName::from_static("x-obs-text");
 
-/// Longest wait that `/slow` grants.
+/// Maximum wait of `/slow`.
 const MAX_DELAY: Duration = Duration::from_secs(60);
 
 const ENTITY_TAG: &str = "\"crossfade-demo-1\"";
@@ -42,7 +42,7 @@ pub(super) fn delay(system: System, uri: &Uri) -> Duration {
     Duration::from_millis(milliseconds).min(MAX_DELAY)
 }
 
-/// The whole behaviour of a demo back end.
+/// Returns the response to a request.
 pub(super) fn answer(system: System, parts: &Parts, body: Bytes, now: SystemTime) -> Answer {
     let path = parts.uri.path();
     let mut answer = match path {
@@ -69,7 +69,7 @@ pub(super) fn answer(system: System, parts: &Parts, body: Bytes, now: SystemTime
     if parts.method == Method::HEAD { without_body(answer) } else { answer }
 }
 
-/// RFC 9110 section 9.3.2: the fields of a GET and no body. hyper leaves the body out in HTTP/1.1 only.
+/// The fields of a GET without its body (RFC 9110 section 9.3.2). hyper omits the body in HTTP/1.1 only.
 fn without_body(answer: Answer) -> Answer {
     let (mut head, body) = answer.into_parts();
     if let Some(length) = body.size_hint().exact()
@@ -80,7 +80,7 @@ fn without_body(answer: Answer) -> Answer {
     Response::from_parts(head, Full::default())
 }
 
-/// Paths that show what a demo back end can do.
+/// Paths that demonstrate the abilities of a demo back end.
 const PATHS: [&str; 21] = [
     "/orders/42",
     "/products/7",
@@ -122,9 +122,8 @@ fn index(system: System) -> Answer {
     content("text/html; charset=utf-8", render(page) + "\n")
 }
 
-/// The request as it arrived, one field a line. Field names are lower case (HTTP/2 sends them so, and HTTP/1.1 compares
-/// them so), fields of one name stand together, and a value's bytes above 0x7F are shown as the Latin-1 characters of the
-/// same number.
+/// The request as it arrived, one field per line. Field names are in lower case, as in HTTP/2; fields with the same name are
+/// grouped; bytes of a value above 0x7F are shown as Latin-1 characters.
 fn echo(system: System, parts: &Parts, body: &[u8]) -> Answer {
     let latin1 = |value: &HeaderValue| value.as_bytes().iter().copied().map(char::from).collect::<String>();
     let fields: Vec<String> =
@@ -171,7 +170,7 @@ fn redirect(uri: &Uri) -> Answer {
     answer
 }
 
-/// The body, unchanged, under the type and coding that the client gave it.
+/// The unchanged body, with the client's `Content-Type` and `Content-Encoding`.
 fn upload(parts: &Parts, body: Bytes) -> Answer {
     let mut answer = content("application/octet-stream", body);
     for name in [CONTENT_TYPE, CONTENT_ENCODING] {
@@ -182,7 +181,7 @@ fn upload(parts: &Parts, body: Bytes) -> Answer {
     answer
 }
 
-/// Says which method arrived in a field, since the answer to HEAD has no body to say it in.
+/// Returns the method in a field, because the response to HEAD has no body.
 fn head(parts: &Parts) -> Answer {
     let mut answer = content("text/plain; charset=utf-8", content::prose(1_024));
     let method = if parts.method == Method::HEAD { "HEAD" } else { "not HEAD" };
@@ -203,7 +202,7 @@ fn etag(parts: &Parts) -> Answer {
     answer
 }
 
-/// A field value that is legal in HTTP (RFC 9110 section 5.5, `obs-text`) and not UTF-8: `caf` and the byte 0xE9.
+/// A field value that is valid in HTTP (RFC 9110 section 5.5, `obs-text`) but not UTF-8: `caf` and the byte 0xE9.
 fn obs_text() -> Answer {
     let mut answer = text(StatusCode::OK, "see the field `x-obs-text`\n");
     if let Ok(value) = HeaderValue::from_bytes(b"caf\xe9") {

@@ -1,6 +1,6 @@
-//! A small shop in two systems, and the ways in which its pages differ: what a comparison has to find, each in one place.
+//! A small shop in two systems. Each difference that a comparison detects occurs in one place.
 //!
-//! Owns what these pages hold. All but `/carts` are the same each time.
+//! Owns the content of these pages. All except `/carts` are the same on every request.
 
 use std::time::{Duration, SystemTime};
 
@@ -21,7 +21,7 @@ pub(super) fn delay(system: System, uri: &Uri) -> Duration {
     if system == System::Modern && uri.path() == "/search" { SLOW_SEARCH } else { Duration::ZERO }
 }
 
-/// The page of a path, if the shop has one.
+/// Returns the page of a path, if the shop has one.
 pub(super) fn page(system: System, path: &str, now: SystemTime) -> Option<Answer> {
     if path == "/search" {
         return Some(json_answer(&results(system)));
@@ -42,7 +42,7 @@ pub(super) fn page(system: System, path: &str, now: SystemTime) -> Option<Answer
     })
 }
 
-/// `missing` a member, another `order` of a list, a sum `value` that is rounded another way.
+/// A `missing` member, another `order` of a list, a `value` that is rounded differently.
 fn order(system: System, id: &str) -> Value {
     let items = [json!({ "sku": "tea", "price": 4.95 }), json!({ "sku": "cup", "price": 14.95 })];
     let [tea, cup] = items;
@@ -69,7 +69,7 @@ fn product(system: System, id: &str) -> Answer {
     answer
 }
 
-/// Every tenth customer has not been moved: another `status`.
+/// Every tenth customer has not been migrated: another `status`.
 fn customer(system: System, id: &str) -> Answer {
     if system == System::Modern && id.ends_with('0') {
         return text(StatusCode::NOT_FOUND, "no such customer\n");

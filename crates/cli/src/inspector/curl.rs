@@ -1,4 +1,4 @@
-//! A request as a command line of curl, for a POSIX shell with `$'…'` (bash, zsh). What is masked has a placeholder.
+//! A request as a curl command for a POSIX shell with `$'…'` (bash, zsh). A placeholder replaces each masked value.
 
 use std::fmt::Write;
 
@@ -8,14 +8,14 @@ use super::Shared;
 use super::secrets::{Content, Secrets};
 use super::store::Entry;
 
-/// Instead of a secret.
+/// Replaces a secret.
 pub(super) const PLACEHOLDER: &str = "REPLACE_ME";
-/// Longer bodies are to be put in a file.
+/// The command reads longer bodies from a file.
 const MOST_BODY: usize = 100_000;
-/// curl writes these by itself, from the body or the URL.
+/// Fields that curl derives from the body or the URL.
 const OWN: [&str; 5] = ["content-length", "transfer-encoding", "connection", "host", "expect"];
 
-/// The command, if the messages of the request are kept.
+/// Returns the command, or `None` if the messages of the request were not kept.
 pub(super) fn text(shared: &Shared, entry: &Entry) -> Option<String> {
     let messages = entry.messages().filter(|_| super::replay::can_be_repeated(entry))?;
     let exchange = &entry.exchange;
@@ -46,16 +46,16 @@ pub(super) fn text(shared: &Shared, entry: &Entry) -> Option<String> {
         }
         let text = String::from_utf8_lossy(value.as_bytes());
         let shown = secrets.field(name.as_str(), &text);
-        // Bytes that are no text come as they are where nothing is hidden.
+        // Bytes that are not UTF-8 stay as they are if secrets are shown.
         let shown = if shown == text { value.as_bytes().to_vec() } else { unhidden(&shown).into_bytes() };
-        // curl leaves a field without a value out, unless it is written like this.
+        // Without the semicolon curl omits a field that has no value.
         let field = match shown.is_empty() {
             true => format!("{name};").into_bytes(),
             false => [name.as_str().as_bytes(), b": ", &shown].concat(),
         };
         let _ = write!(command, " \\\n  -H {}", quoted(&field));
     }
-    // What curl would add by itself.
+    // Fields that curl would otherwise add.
     let mut added = vec!["accept", "user-agent"];
     if has_body {
         added.push("content-type");
@@ -71,17 +71,17 @@ pub(super) fn text(shared: &Shared, entry: &Entry) -> Option<String> {
         let is_fit = body.len() <= MOST_BODY && !body.contains(&0);
         let content = is_fit
             .then(|| secrets.content(field(http::header::CONTENT_TYPE), field(http::header::CONTENT_ENCODING), body));
-        // A marker that the client sent cannot be told from one of ours.
+        // A marker that the client sent is indistinguishable from one of ours.
         let has_marker = body.windows(HIDDEN.len()).any(|bytes| bytes == HIDDEN.as_bytes());
         let data = match content.unwrap_or(Content::Empty) {
             Content::Json(laid) | Content::Text(laid) if laid.is_changed && has_marker => None,
-            // What is not shown to its end has not been looked through to its end.
+            // A truncated body was not searched for secrets to its end.
             Content::Json(laid) | Content::Text(laid) if laid.rest.is_some() => {
                 (secrets == Secrets::Shown && std::str::from_utf8(body).is_ok()).then(|| body.to_vec())
             }
             Content::Json(laid) if laid.is_changed => Some(unhidden(&laid.compact()).into_bytes()),
             Content::Text(laid) if laid.is_changed => Some(unhidden(&laid.text).into_bytes()),
-            // As it was sent; a compressed one cannot stand in a command.
+            // Unchanged, but a command cannot contain a compressed body.
             Content::Json(_) | Content::Text(_) if std::str::from_utf8(body).is_ok() => Some(body.to_vec()),
             _ => None,
         };
@@ -93,7 +93,7 @@ pub(super) fn text(shared: &Shared, entry: &Entry) -> Option<String> {
     Some(command)
 }
 
-/// As a word of a shell. What a terminal or a page would not show as it is, is written as an escape.
+/// Quotes a word for the shell. Characters that a terminal or a page would not show are escaped.
 fn quoted(bytes: &[u8]) -> String {
     let is_plain = |text: &str| crate::terminal::printable(text) == text && !text.contains(['\t', '\u{a0}']);
     if let Ok(text) = std::str::from_utf8(bytes)
@@ -111,7 +111,7 @@ fn quoted(bytes: &[u8]) -> String {
             }
             b'\n' => word += "\\n",
             b' '..=b'~' => word.push(char::from(*byte)),
-            // Three octal digits cannot swallow what follows, as hexadecimal ones can.
+            // Hexadecimal escapes would include digits that follow; octal ones end after three.
             _ => {
                 let _ = write!(word, "\\{byte:03o}");
             }

@@ -1,10 +1,10 @@
-//! The page of one request: its errors, its way and its times, its rule, the results of mirroring, and its messages.
+//! The page of one request: its errors, path, times, attempts and rule, the results of mirroring, and its messages.
 
 use std::sync::Arc;
 
 use crossfade_emulator::Exchange;
-use crossfade_journal::Skipped;
 use crossfade_journal::comparison::{Against, Class, Difference, Record, Side, Verdict};
+use crossfade_journal::{Role, Skipped};
 use crossfade_parity::number::{self, grouped};
 use maud::{Markup, html};
 
@@ -20,9 +20,10 @@ use super::store::Entry;
 use crate::html::table_head;
 use crate::terminal::printable;
 
-/// Differences of a comparison, and back ends that failed first, that are shown.
+/// Limits of the page: differences of a comparison, skipped back ends, attempts.
 const MOST_DIFFERENCES: usize = 200;
 const MOST_SKIPPED: usize = 20;
+const MOST_ATTEMPTS: usize = 100;
 
 pub(super) fn page(shared: &Shared, id: u64) -> Option<Markup> {
     let (entry, clock, newer, older) = {
@@ -71,7 +72,7 @@ fn actions(shared: &Shared, entry: &Entry) -> Markup {
     }
 }
 
-/// Errors and warnings, which a developer must see first.
+/// Errors and warnings come first.
 fn problems(secrets: Secrets, entry: &Entry) -> Markup {
     let exchange = &entry.exchange;
     let callout = |class, mark, kind: Option<&str>, text: Option<&str>| {
@@ -124,7 +125,7 @@ fn facts(entry: &Entry) -> Markup {
     }
 }
 
-/// The hands that the request went through, and where its time went.
+/// The path of the request through load balancer, function and back ends, and the time spent in each part.
 fn way(secrets: Secrets, entry: &Entry) -> Markup {
     let exchange = &entry.exchange;
     let mut steps = Vec::new();
@@ -149,23 +150,24 @@ fn way(secrets: Secrets, entry: &Entry) -> Markup {
     if let Some(access) = &entry.access {
         steps.extend(access.route.as_ref().map(|route| ("route", html! { (route) })));
         for Skipped { backend, outcome } in access.skipped.iter().take(MOST_SKIPPED) {
-            steps.push(("not", html! { s { (backend) } " " small { (outcome) } }));
+            steps.push(("skipped", html! { s { (backend) } " " small { (outcome) } }));
         }
         if let Some(more @ 1..) = access.skipped.len().checked_sub(MOST_SKIPPED) {
-            steps.push(("not", html! { small { (more) " more, not shown" } }));
+            steps.push(("skipped", html! { small { (more) " more, not shown" } }));
         }
-        steps.extend(access.backend.as_ref().map(|backend| ("back end", answering(backend, access))));
+        steps.extend(access.backend.as_ref().map(|backend| ("back end", responding(backend, access))));
     }
     let content = html! {
-        @if steps.is_empty() { p.line { "The load balancer has answered by itself." } } @else {
+        @if steps.is_empty() { p.line { "The load balancer responded itself." } } @else {
             ol.way { @for (label, step) in steps { li { span { small { (label) } " " (step) } } } }
         }
         (timing(exchange, entry.access.as_deref()))
+        @if let Some(access) = &entry.access { (attempts(access)) }
     };
-    section("way", "Way and time", content)
+    section("way", "Path and time", content)
 }
 
-fn answering(backend: &str, access: &Access) -> Markup {
+fn responding(backend: &str, access: &Access) -> Markup {
     let chosen = access.chosen.as_deref().filter(|chosen| *chosen != "only");
     html! {
         (backend)
@@ -179,7 +181,7 @@ fn answering(backend: &str, access: &Access) -> Markup {
 fn timing(exchange: &Exchange, access: Option<&Access>) -> Markup {
     let whole = exchange.duration.as_secs_f64() * 1000.0;
     let mut rows: Vec<(&str, &str, f64, f64)> = vec![("Whole request", "whole", 0.0, whole)];
-    // When the function began, on the scale of the request; unknown times are not drawn.
+    // Start of the function, relative to that of the request; unknown times are not drawn.
     let mut function_start = 0.0;
     if let Some((invoked, answered)) = exchange.target_times {
         let (invoked, answered) = (invoked.as_secs_f64() * 1000.0, answered.as_secs_f64() * 1000.0);
@@ -187,28 +189,34 @@ fn timing(exchange: &Exchange, access: Option<&Access>) -> Markup {
         rows.push(("Function", "function", invoked, answered - invoked));
         function_start = invoked;
         if let Some(total) = access.map(|access| access.total_ms) {
-            // What the function does not see of it: a cold start, and the way to it.
+            // The function does not see its own cold start, nor the time until the event arrives.
             function_start = (answered - total).max(invoked);
         }
     }
     if let Some(access) = access {
         let total = access.total_ms;
         rows.push(("In the function", "function", function_start, total));
+        // The two times are those of the last attempt at the back end whose response the client got.
+        let deciding = access.journal.iter().rfind(|attempt| Some(&attempt.backend) == access.backend.as_ref());
+        let began = deciding.map_or(0.0, |attempt| attempt.began_ms).max(0.0);
+        if access.journal.len() > 1 {
+            rows.push(("Earlier attempts", "balancer", function_start, began));
+        }
         if let Some(connect) = access.connect_ms {
-            rows.push(("New connection", "connect", function_start, connect));
+            rows.push(("New connection", "connect", function_start + began, connect));
         }
         if let Some(first_byte) = access.first_byte_ms {
-            let connect = access.connect_ms.unwrap_or_default();
-            rows.push(("Until the first byte", "upstream", function_start + connect, (first_byte - connect).max(0.0)));
-            rows.push(("Rest of the answer", "rest", function_start + first_byte, (total - first_byte).max(0.0)));
+            let sent = began + access.connect_ms.unwrap_or_default();
+            rows.push(("Wait for the first byte", "upstream", function_start + sent, (first_byte - sent).max(0.0)));
+            rows.push(("Rest of the response", "rest", function_start + first_byte, (total - first_byte).max(0.0)));
         }
     }
     let scale = rows.iter().map(|(_, _, start, length)| start + length).fold(f64::MIN_POSITIVE, f64::max);
-    // The smallest bar can be seen.
+    // Even the smallest bar stays visible.
     let (x, width) = (|start: f64| start / scale * 100.0, |length: f64| (length / scale * 100.0).max(0.3));
     html! {
         table.timing {
-            caption.unseen { "Where the time went" }
+            caption.unseen { "Time by part" }
             thead.unseen { tr { @for name in ["Part", "Time", "Chart"] { th scope="col" { (name) } } } }
             tbody {
                 @for (name, class, start, length) in rows {
@@ -227,6 +235,59 @@ fn timing(exchange: &Exchange, access: Option<&Access>) -> Markup {
     }
 }
 
+/// The journal of a request with several attempts. Lines of version 1 have none.
+fn attempts(access: &Access) -> Markup {
+    let optional = |time: Option<f64>| time.map(number::milliseconds).unwrap_or_default();
+    let columns = [
+        ("Back end", ""),
+        ("Role", ""),
+        ("Outcome", ""),
+        ("Start", "number"),
+        ("Connection", "number"),
+        ("First byte", "number"),
+        ("Duration", "number"),
+    ];
+    html! {
+        @if !access.journal.is_empty() {
+            h3 { "Attempts" }
+            div.scroll tabindex="0" role="region" aria-label="Attempts" {
+                table #attempts {
+                    caption.unseen { "Attempts in order" }
+                    (table_head(columns))
+                    tbody {
+                        @for attempt in access.journal.iter().take(MOST_ATTEMPTS) {
+                            tr {
+                                th scope="row" { (attempt.backend) }
+                                td { (role(attempt.role)) }
+                                td { (attempt.outcome) }
+                                td.number { (number::milliseconds(attempt.began_ms)) }
+                                td.number { (optional(attempt.connect_ms)) }
+                                td.number { (optional(attempt.first_byte_ms)) }
+                                td.number { (number::milliseconds(attempt.took_ms)) }
+                            }
+                        }
+                    }
+                }
+            }
+            @if let Some(more @ 1..) = access.journal.len().checked_sub(MOST_ATTEMPTS) {
+                p.lead { (grouped(more as u64)) " more are not shown." }
+            }
+        }
+    }
+}
+
+/// The word for a role in the access log.
+fn role(role: Role) -> &'static str {
+    match role {
+        Role::First => "first",
+        Role::Resent => "resent",
+        Role::Retry => "retry",
+        Role::Failover => "failover",
+        Role::Mirror => "mirror",
+        Role::Again => "again",
+    }
+}
+
 fn comparisons(secrets: Secrets, records: &[Arc<Record>]) -> Markup {
     html! {
         @if !records.is_empty() {
@@ -238,7 +299,7 @@ fn comparisons(secrets: Secrets, records: &[Arc<Record>]) -> Markup {
 fn comparison(secrets: Secrets, record: &Record) -> Markup {
     let who = match record.against {
         Against::Mirror => "mirror",
-        Against::Itself => "once more",
+        Against::Itself => "self-comparison",
     };
     let (class, verdict) = match record.verdict {
         Verdict::Match => ("good", "match"),
@@ -284,14 +345,14 @@ fn side(side: &Side) -> Markup {
     }
 }
 
-/// A row for a difference. Values are of one line, so that a line break among them is seen.
+/// A row for a difference. Values are on one line, with line breaks escaped.
 fn one_difference(secrets: Secrets, difference: &Difference) -> Markup {
     let place = difference.at.as_deref().unwrap_or(&difference.pointer);
     let value = |value: &Option<String>, absent: Class| {
         html! {
             @match value {
                 Some(value) => code { (printable(&secrets.difference(&difference.pointer, value))) },
-                None if difference.class == absent => small { "not there" },
+                None if difference.class == absent => small { "absent" },
                 None => small { "not kept" },
             }
         }
@@ -310,7 +371,7 @@ fn curl_section(shared: &Shared, entry: &Entry) -> Markup {
     let Some(text) = curl::text(shared, entry) else { return html! {} };
     let has_placeholder = shared.setup.secrets == Secrets::Masked && text.contains(curl::PLACEHOLDER);
     let content = html! {
-        @if has_placeholder { p.lead { "Put the secrets where it says " code { (curl::PLACEHOLDER) } "." } }
+        @if has_placeholder { p.lead { "Replace " code { (curl::PLACEHOLDER) } " with the secrets." } }
         pre #curl-text tabindex="0" aria-label="curl command" { (text) }
     };
     section("curl", "curl", content)
@@ -353,7 +414,7 @@ const LOG_FIELDS: [&str; 33] = [
     "request_transform_status",
 ];
 
-/// The line of an ALB's access log for this request, field by field.
+/// The line of this request in an ALB's access log, field by field.
 fn access_log(secrets: Secrets, entry: &Entry) -> Markup {
     let mut exchange = Exchange { messages: None, ..Exchange::clone(&entry.exchange) };
     exchange.host.clone_from(&entry.shown.host);
@@ -381,7 +442,7 @@ fn access_log(secrets: Secrets, entry: &Entry) -> Markup {
     section("access-log", "ALB access log", content)
 }
 
-/// The fields of a line, in quotes or not; a quote within quotes is escaped in the line.
+/// Splits a line into its fields, quoted or not. Lines escape quotes within quotes.
 fn log_fields(line: &str) -> Vec<&str> {
     let mut fields = Vec::new();
     let mut rest = line.trim_start();

@@ -1,20 +1,20 @@
-//! The filter of the list: words of a line such as `orders method:GET -status:2xx is:cold`, and the choices of the
-//! form, which mean the same. Matches what is shown, never what is masked.
+//! The filter of the list: the words of a line such as `orders method:GET -status:2xx is:cold`, and the form's menus, which
+//! have the same effect. It matches text that the page shows, never masked values.
 
 use super::secrets::percent_decoded;
 use super::store::{Entry, Mark};
 
-/// The most words that are looked at.
+/// Further words are ignored.
 const MOST_WORDS: usize = 16;
 
-/// A filter, with what the form shows of it.
+/// A filter and the form's values.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Filter {
     pub(super) q: String,
     pub(super) method: String,
     pub(super) status: String,
     pub(super) rule: String,
-    /// One request only, for its own page.
+    /// Selects a single request, for its own page.
     id: Option<u64>,
     words: Vec<Word>,
 }
@@ -27,12 +27,12 @@ struct Word {
 
 #[derive(Clone, Debug)]
 enum What {
-    /// In method, host, path, query or function; lower case.
+    /// Lower case; matches within method, host, path, query or function.
     Text(String),
     Method(String),
     /// `4xx` or `404`; compared digit by digit.
     Status(String),
-    /// As the list shows it.
+    /// As displayed in the list.
     Rule(String),
     Backend(String),
     Mark(Mark),
@@ -74,7 +74,7 @@ impl Filter {
             && self.words.iter().all(|word| word.what.holds(entry) != word.is_negated)
     }
 
-    /// As the query of a link: `q=a&status=5xx`.
+    /// Returns the filter as the query of a link: `q=a&status=5xx`.
     pub(super) fn query(&self) -> String {
         let parts = [("q", &self.q), ("method", &self.method), ("status", &self.status), ("rule", &self.rule)];
         let parts = parts.into_iter().filter(|(_, value)| !value.is_empty());

@@ -1,8 +1,8 @@
 //! Access control: the page is for a browser on this machine, and for its own forms.
 //!
-//! A foreign page must not read it (by a name that leads here, DNS rebinding), embed it, or make it do something. What
-//! defends is the `Host` field, which a page cannot choose; what a browser says of the page that asks (`Origin`, Fetch
-//! Metadata: `Sec-Fetch-Site`); and a random token in every form.
+//! A foreign page must not read the inspector (DNS rebinding), embed it, or trigger an action. Three things prevent that: the
+//! `Host` field, which a page cannot choose; the fields in which a browser identifies the requesting page (`Origin`, and
+//! `Sec-Fetch-Site` of Fetch Metadata); and a random token in every form.
 
 use std::net::SocketAddr;
 
@@ -17,11 +17,11 @@ pub(super) struct Refusal {
     pub(super) why: &'static str,
 }
 
-/// 256 random bits, fit for secrets.
+/// Returns 256 random bits from the system's generator.
 pub(super) fn random() -> Result<String> {
     let mut bytes = [0; 32];
     let provider = rustls::crypto::ring::default_provider();
-    provider.secure_random.fill(&mut bytes).map_err(|_| anyhow!("the system gives no random numbers"))?;
+    provider.secure_random.fill(&mut bytes).map_err(|_| anyhow!("the system provides no random numbers"))?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
@@ -30,38 +30,38 @@ pub(super) fn check(address: SocketAddr, method: &Method, fields: &HeaderMap) ->
     let mut hosts = fields.get_all(header::HOST).iter();
     let host = hosts.next().and_then(|host| host.to_str().ok()).unwrap_or_default();
     if hosts.next().is_some() || !is_loopback_host(host, address.port()) {
-        let why = "the inspector answers under the address that `crossfade dev` has printed, and under no other name";
+        let why = "the inspector responds only at the address that `crossfade dev` printed";
         return Err(Refusal { status: StatusCode::MISDIRECTED_REQUEST, why });
     }
     let field = |name: &str| fields.get(name).map(|value| value.to_str().unwrap_or("?"));
     let site = field("sec-fetch-site");
     let is_own = matches!(site, None | Some("same-origin" | "none"));
     if *method == Method::GET || *method == Method::HEAD {
-        // A link elsewhere may lead here; a page elsewhere may not load this as a part of itself.
+        // Other pages may link to this one, but not load it as a part of themselves.
         let is_link = field("sec-fetch-mode") == Some("navigate") && field("sec-fetch-dest") == Some("document");
         let has_other_origin = field("origin").is_some_and(|origin| !is_origin(origin, host));
         return if (is_own || is_link) && !has_other_origin { Ok(()) } else { Err(foreign()) };
     }
     let is_own_form = match field("origin") {
-        // With our `Referrer-Policy` a browser keeps the origin of a form to itself (Fetch, "append a request `Origin`
-        // header"), but not whether it is the same.
+        // With our `Referrer-Policy` a browser sends `Origin: null` for a form (Fetch, "append a request `Origin` header");
+        // `Sec-Fetch-Site` still distinguishes the same origin.
         Some("null") => site == Some("same-origin"),
         Some(origin) => is_origin(origin, host),
-        // No browser.
+        // Not a browser.
         None => true,
     };
     if is_own && is_own_form { Ok(()) } else { Err(foreign()) }
 }
 
 fn foreign() -> Refusal {
-    Refusal { status: StatusCode::FORBIDDEN, why: "another page has asked for this, and only the inspector's own may" }
+    Refusal { status: StatusCode::FORBIDDEN, why: "only pages of the inspector may send this request" }
 }
 
 fn is_origin(origin: &str, host: &str) -> bool {
     origin.strip_prefix("http://").is_some_and(|own| own.eq_ignore_ascii_case(host))
 }
 
-/// Compares in a time that does not depend on where the two differ.
+/// Compares in constant time.
 pub(super) fn is_token(sent: &str, token: &str) -> bool {
     let differs = sent.bytes().zip(token.bytes()).fold(0, |differs, (a, b)| differs | (a ^ b));
     sent.len() == token.len() && differs == 0
@@ -100,7 +100,7 @@ mod tests {
             (("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document"), ("sec-fetch-dest", "iframe"));
         assert_eq!(status(Method::GET, &[HOST, site("cross-site"), navigate, document]), None);
         assert_eq!(status(Method::GET, &[HOST, site("cross-site"), navigate, frame]), Some(403));
-        // Another port of this machine is the same site, and not ours.
+        // Another port of this machine is the same site, but another origin.
         for other in ["cross-site", "same-site"] {
             assert_eq!(status(Method::GET, &[HOST, site(other)]), Some(403));
             assert_eq!(status(Method::POST, &[HOST, site(other), navigate, document]), Some(403));

@@ -1,19 +1,19 @@
-//! A JSON document as it is, with other white space and with some of its scalars replaced: order, repeated names and the
-//! text of numbers stay. Owns no opinion on what is replaced.
+//! Re-indents a JSON document and replaces some of its scalars. Keeps the order of members, repeated names and the text of
+//! numbers. The caller decides which scalars are replaced.
 
 use serde::de::IgnoredAny;
 
-/// Deeper documents are not laid out.
+/// Deeper documents are not re-indented.
 const MOST_DEPTH: usize = 64;
-/// Arrays of scalars up to this length stay in one line.
+/// Arrays of scalars up to this length stay on one line.
 const MOST_INLINE: usize = 72;
 
-/// A document that is laid out, or as much of it as is shown.
+/// A re-indented document, possibly truncated.
 pub(super) struct Laid {
     pub(super) text: String,
-    /// Something was replaced.
+    /// True if a scalar was replaced.
     pub(super) is_changed: bool,
-    /// The rest of the document, which is not in `text`.
+    /// The omitted rest of the document, which is not in `text`.
     pub(super) rest: Option<Rest>,
 }
 
@@ -25,12 +25,12 @@ pub(super) enum Rest {
 }
 
 impl Laid {
-    /// Returns true if a reader has all of it, as it was sent.
+    /// Returns true if the text is complete and nothing was replaced.
     pub(super) fn is_as_sent(&self) -> bool {
         !self.is_changed && self.rest.is_none()
     }
 
-    /// Without white space between tokens; where it was cut, an ellipsis.
+    /// Returns the document without white space between tokens. An ellipsis marks the omitted rest.
     pub(super) fn compact(&self) -> String {
         let text: String = Tokens::of(&self.text).collect();
         if self.rest.is_some() { text + "…" } else { text }
@@ -39,7 +39,7 @@ impl Laid {
 
 /// The replacements in a document.
 pub(super) struct Masks<'a> {
-    /// Asked once for each name.
+    /// Called once for each name.
     pub(super) is_secret: &'a dyn Fn(&str) -> bool,
     /// Returns the replacement of a scalar. Its argument is the text in the document, such as `"a\n"` or `1.0`.
     pub(super) replace: &'a dyn Fn(&Path, &str) -> Option<String>,
@@ -74,8 +74,8 @@ impl Path {
     }
 }
 
-/// Lays a document out, and ends with the value that reaches `most` bytes; `None` if it is invalid JSON, or too deep. The time
-/// that it takes grows with the length of the document.
+/// Re-indents a document, up to the value that reaches `most` bytes. Returns `None` if it is invalid JSON or too deep. Runs in
+/// linear time.
 pub(super) fn lay_out(document: &str, most: usize, masks: &Masks<'_>) -> Option<Laid> {
     serde_json::from_str::<IgnoredAny>(document).ok()?;
     let mut tokens = Tokens::of(document);
@@ -141,7 +141,7 @@ struct Level {
     is_object: bool,
     is_inline: bool,
     is_empty: bool,
-    /// The name of a member has been written, its value not yet.
+    /// True between the name of a member and its value.
     has_name: bool,
 }
 
@@ -210,7 +210,7 @@ fn is_short(tokens: Tokens<'_>) -> bool {
     false
 }
 
-/// Of a document that is one, or of the beginning of one.
+/// Reads a valid document, or the start of one.
 #[derive(Clone, Copy)]
 struct Tokens<'d> {
     document: &'d str,
@@ -226,7 +226,7 @@ impl<'d> Tokens<'d> {
     fn values(self) -> usize {
         self.fold(0_usize, |count, token| match token {
             "}" | "]" | "," => count,
-            // What stood before it was a name.
+            // The string before it was a name.
             ":" => count.saturating_sub(1),
             _ => count + 1,
         })
@@ -253,7 +253,7 @@ impl<'d> Iterator for Tokens<'d> {
     }
 }
 
-/// Behind the closing quote of the string that begins here.
+/// Returns the position after the closing quote of the string that begins here.
 pub(super) fn end_of_string(bytes: &[u8], start: usize) -> usize {
     let mut at = start + 1;
     while let Some(byte) = bytes.get(at) {
@@ -329,13 +329,13 @@ mod tests {
             assert!(laid.text.len() < 10_000 + 2000, "{}", laid.text.len());
             let Some(Rest::Values(rest)) = laid.rest else { panic!("{:?}", laid.rest) };
             let shown = Tokens::of(&laid.text).values();
-            // The containers round all of them are among those that are shown.
+            // All of their containers are shown.
             assert!((1..=2).contains(&(shown + rest - values)), "{shown} and {rest} of {values}");
             let (names, scalars) = asked.get();
             assert!(names <= shown && scalars <= shown, "{names} {scalars} {shown}");
             assert!(laid.compact().ends_with('…'));
         }
-        // To its end, or not at all.
+        // Completely, or not at all.
         assert_eq!(lay_out("[1,2]", 6, &NOTHING).unwrap().rest, None);
         assert_eq!(lay_out("[1,2,3]", 4, &NOTHING).unwrap().rest, Some(Rest::Values(1)));
     }

@@ -1,22 +1,22 @@
-//! The lines of our function's log on a request: its access line, and the comparison of each copy. The formats are
-//! `crossfade-journal`'s, which the function writes.
+//! The lines of the function's log that belong to a request: its access line, and the comparison of each copy.
+//! `crossfade-journal` owns the formats.
 
 use std::sync::Arc;
 
 use crossfade_journal::AccessRecord;
 use crossfade_journal::comparison::Record;
 
-/// The beginnings of the lines that are read.
+/// Prefixes of the lines that are parsed.
 const BEGINNINGS: [&str; 2] = [r#"{"type":"access","#, r#"{"type":"compare","#];
 
-/// A line of the function's log that tells of a request.
+/// A line of the function's log that belongs to a request.
 #[derive(Clone, Debug)]
 pub(super) enum Line {
     Access { access: Arc<Access>, bytes: usize },
     Comparison { record: Arc<Record>, bytes: usize },
 }
 
-/// An access line as it was read.
+/// A parsed access line.
 pub(super) type Access = AccessRecord<'static>;
 
 impl Line {
@@ -33,7 +33,7 @@ impl Line {
         serde_json::from_str(text).ok().map(|record| Line::Comparison { record: Arc::new(record), bytes })
     }
 
-    /// Those of its text, and about what it takes.
+    /// Returns the length of the text, which approximates the memory of the parsed line.
     pub(super) fn bytes(&self) -> usize {
         let (Line::Access { bytes, .. } | Line::Comparison { bytes, .. }) = self;
         *bytes

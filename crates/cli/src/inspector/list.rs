@@ -1,4 +1,4 @@
-//! The list of requests: newest first, as a page that works without its script, and each row by itself for the live list.
+//! The list of requests, newest first: a page that works without its script, and single rows for the live list.
 
 use std::fmt::Write;
 use std::sync::atomic::Ordering;
@@ -48,7 +48,7 @@ pub(super) fn page(shared: &Shared, filter: &Filter, before: Option<u64>) -> Mar
                     @if !filter.is_empty() { " that match" }
                 }
                 p #seen { (counts(seen, part.kept, lost, shared.lost_lines.load(Ordering::Relaxed))) }
-                p #sampling hidden { span.mark.warning { "sampling" } " more come than can be shown" }
+                p #sampling hidden { span.mark.warning { "sampling" } " more requests arrive than the page can show" }
                 button #pause type="button" aria-pressed="false" hidden { "Pause" }
             }
             table #list data-live=(before.is_none()) data-run=(shared.run) data-clock=(part.clock) data-known=(part.seen)
@@ -56,13 +56,13 @@ pub(super) fn page(shared: &Shared, filter: &Filter, before: Option<u64>) -> Mar
                 caption.unseen { "Requests, newest first; times are UTC" }
                 (table_head([
                     ("Time", ""), ("Method", ""), ("Request", "what"), ("Status", ""), ("Rule", "wide"),
-                    ("Answered by", "wide"), ("Duration", "number"),
+                    ("Response from", "wide"), ("Duration", "number"),
                 ]))
                 tbody { @for entry in &part.entries { (row(shared, entry)) } }
             }
             @if part.entries.is_empty() {
                 p.lead #empty {
-                    @if filter.is_empty() { "None yet. Ask the local load balancer for something." }
+                    @if filter.is_empty() { "None yet. Send a request to the local load balancer." }
                     @else { "None matches. " a href="/" { "Show all" } }
                 }
             }
@@ -75,14 +75,14 @@ pub(super) fn page(shared: &Shared, filter: &Filter, before: Option<u64>) -> Mar
     frame(shared, "Requests", main)
 }
 
-/// Counts the requests that have come, that are kept and that were lost, as a sentence.
+/// Returns the numbers of requests so far, of kept and of lost ones, as a sentence.
 pub(super) fn counts(seen: u64, kept: usize, lost: u64, lost_lines: u64) -> String {
     let mut text = match kept as u64 {
         all if all == seen => format!("{} seen, all kept", grouped(seen)),
         kept => format!("{} seen, the last {} kept", grouped(seen), grouped(kept)),
     };
     if lost > 0 {
-        let _ = write!(text, ", {} came too fast", grouped(lost));
+        let _ = write!(text, ", {} skipped: too many at once", grouped(lost));
     }
     if lost_lines > 0 {
         let _ = write!(text, ", {} log lines skipped", grouped(lost_lines));
@@ -111,9 +111,9 @@ fn form(shared: &Shared, filter: &Filter, methods: &[String]) -> Markup {
             details.syntax {
                 summary { "Syntax" }
                 p #syntax {
-                    "Words must all hold: text of the method, host, path, query, function or back end, or "
+                    "All words must match: text of the method, host, path, query, function or back end, or "
                     @for (index, word) in SYNTAX.iter().enumerate() { @if index > 0 { ", " } code { (word) } }
-                    ". A dash in front negates."
+                    ". A leading dash negates."
                 }
             }
         }
@@ -121,7 +121,7 @@ fn form(shared: &Shared, filter: &Filter, methods: &[String]) -> Markup {
 }
 
 fn choice(name: &str, label: &str, chosen: &str, values: &[String]) -> Markup {
-    // A choice that a link made stays, whether or not there is such a request.
+    // A value from a link remains selected even if no request has it.
     let missing = Some(chosen).filter(|chosen| !chosen.is_empty() && !values.iter().any(|value| value == chosen));
     html! {
         label {
@@ -139,7 +139,7 @@ fn choice(name: &str, label: &str, chosen: &str, values: &[String]) -> Markup {
 /// One request as a row of the table.
 pub(super) fn row(shared: &Shared, entry: &Entry) -> Markup {
     let (exchange, shown) = (&entry.exchange, &entry.shown);
-    // The load balancer's own address says nothing.
+    // The load balancer's own address carries no information.
     let own = shared.listeners.get(exchange.listener).map(ToString::to_string);
     let host = if own.as_deref() == Some(shown.host.as_str()) { "" } else { &shown.host };
     let (path, query) = match shown.target.split_once('?') {
@@ -162,7 +162,7 @@ pub(super) fn row(shared: &Shared, entry: &Entry) -> Markup {
             }
             td { (status(exchange.status)) }
             td.wide { (rule) }
-            td.wide { (answered_by(shared, entry)) }
+            td.wide { (responder(shared, entry)) }
             td.number { (milliseconds(exchange.duration)) }
         }
     }
@@ -173,12 +173,12 @@ pub(super) fn marks(entry: &Entry) -> Markup {
     html! { @for word in marks { " " span class={ "mark " (word) } { (word) } } }
 }
 
-fn answered_by(shared: &Shared, entry: &Entry) -> Markup {
+fn responder(shared: &Shared, entry: &Entry) -> Markup {
     let exchange = &entry.exchange;
     html! {
         @match (&exchange.function, entry.backend()) {
-            (Some(function), Some(backend)) => { b { (backend) } " " small { "by " (function) } },
-            // Throttled, for instance.
+            (Some(function), Some(backend)) => { b { (backend) } " " small { "via " (function) } },
+            // For example, throttled.
             (Some(function), None) if exchange.environment.is_none() => {
                 "load balancer " small { "for " (function) }
             },

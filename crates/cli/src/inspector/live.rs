@@ -1,5 +1,5 @@
-//! Changes while a page is open, as Server-Sent Events (HTML, "Server-sent events"): a few rows a few times a second, the
-//! newest ones, and their number. A browser gets no more than it can show, whatever comes.
+//! Sends changes to open pages as Server-Sent Events (HTML, "Server-sent events"): a few times a second the newest few rows, and
+//! the number of all. The rate is bounded, whatever the load.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,12 +16,12 @@ use super::list::{counts, row};
 use crate::html::render;
 
 const TICK: Duration = Duration::from_millis(250);
-/// Rows of one tick: 32 a second.
+/// Maximum rows per tick, which makes 32 per second.
 pub(super) const MOST_ROWS: usize = 8;
-/// A silent connection is spoken on, so that a browser that is gone is noticed.
+/// Interval of comments on an idle connection, which detect that the browser has gone.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// The state that a page has: a clock and the newest id.
+/// The state of a page: its clock and its newest id.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Known {
     pub(super) clock: u64,
@@ -29,7 +29,7 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// `RUN.CLOCK.ID`, the id of an event. Nothing if it is that of another run.
+    /// Parses `RUN.CLOCK.ID`, the id of an event. Returns `None` for another run.
     pub(super) fn parse(text: &str, run: &str) -> Option<Known> {
         let mut parts = text.split('.');
         let is_ours = parts.next() == Some(run);
@@ -38,7 +38,7 @@ impl Known {
     }
 }
 
-/// Tells until nobody listens.
+/// Sends events until the browser disconnects.
 pub(super) async fn tell(shared: Arc<Shared>, filter: Filter, mut known: Known, out: Sender<Bytes>) {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -55,11 +55,11 @@ pub(super) async fn tell(shared: Arc<Shared>, filter: Filter, mut known: Known, 
             }
             ": still here\n\n".to_owned()
         } else {
-            // Some may be gone before anybody looked; without a filter it is known that they would have matched.
+            // Some may already be dropped; without a filter all of them would have matched.
             let new = if filter.is_empty() { news.seen.saturating_sub(known.id) } else { news.new };
             known = Known { clock: news.clock, id: news.seen };
             let lost = shared.lost.load(Ordering::Relaxed);
-            // Oldest first, so that each goes above the one before it.
+            // Oldest first, because the page puts each row above the previous one.
             let rows = news.entries.iter().rev();
             let rows: Vec<_> =
                 rows.map(|entry| json!({ "id": entry.id, "html": render(row(&shared, entry)) })).collect();

@@ -1,4 +1,4 @@
-//! The messages of a request: fields as a table, documents laid out and folded when they are long.
+//! The messages of a request: fields as a table; documents re-indented, and collapsed if they are long.
 
 use crossfade_parity::number::grouped;
 use http::HeaderMap;
@@ -9,7 +9,7 @@ use super::page::{bytes, section};
 use super::secrets::{Content, MOST_SHOWN, Secrets};
 use super::store::Entry;
 
-/// Lines that are shown unfolded.
+/// Longer documents are collapsed, in lines.
 const MOST_OPEN: usize = 60;
 
 pub(super) fn sections(secrets: Secrets, entry: &Entry) -> Markup {
@@ -17,7 +17,7 @@ pub(super) fn sections(secrets: Secrets, entry: &Entry) -> Markup {
         return html! {
             section #messages {
                 h2 { "Messages" }
-                p.lead { "They are not kept: the request was refused before, or too much came at once." }
+                p.lead { "They were not kept: the request was rejected early, or too many arrived at once." }
             }
         };
     };
@@ -35,13 +35,13 @@ pub(super) fn sections(secrets: Secrets, entry: &Entry) -> Markup {
     };
     let envelope = |id, lead, content: &Option<bytes::Bytes>| match content {
         Some(content) => document(id, lead, content.len(), &secrets.envelope(content)),
-        None => html! { p.lead { "There is none: the function was not invoked, or gave no answer." } },
+        None => html! { p.lead { "None: the function was not invoked or did not respond." } },
     };
     html! {
         div.two { (section("request", "Request", request)) (section("response", "Response", response)) }
         div.two {
-            (section("event", "Event", envelope("event-json", "What the function got.", &messages.event)))
-            (section("reply", "Reply", envelope("reply-json", "What the function answered.", &messages.reply)))
+            (section("event", "Event", envelope("event-json", "The JSON that the function received.", &messages.event)))
+            (section("reply", "Reply", envelope("reply-json", "The JSON that the function returned.", &messages.reply)))
         }
     }
 }
@@ -69,18 +69,18 @@ fn body(secrets: Secrets, id: &str, fields: &HeaderMap, body: &[u8]) -> Markup {
     document(id, "Body", body.len(), &secrets.content(&content_type, &coding, body))
 }
 
-/// A document with its size, folded when it is long.
+/// A document with its size, collapsed if it is long.
 fn document(id: &str, lead: &str, size: usize, content: &Content) -> Markup {
     let (kind, laid) = match content {
         Content::Empty => return html! { p.lead { "No body." } },
         Content::NotShown(why) => {
-            return html! { p.lead { (bytes(size)) " that are not shown: " (why) "." } };
+            return html! { p.lead { (bytes(size)) " not shown: " (why) "." } };
         }
         Content::Json(laid) => ("JSON, ", laid),
         Content::Text(laid) => ("", laid),
     };
     let text = &laid.text;
-    // A single value can be longer.
+    // A single value can exceed the limit.
     let end = text.char_indices().nth(MOST_SHOWN).map_or(text.len(), |(end, _)| end);
     let (shown, cut) = text.split_at(end);
     let lines = shown.lines().count();
@@ -108,7 +108,7 @@ fn document(id: &str, lead: &str, size: usize, content: &Content) -> Markup {
     }
 }
 
-/// JSON as `json` lays it out, with the names of members set apart.
+/// JSON as `json` formats it, with the names of members highlighted.
 fn coloured(text: &str) -> Markup {
     html! {
         @for (number, line) in text.split('\n').enumerate() {
@@ -119,7 +119,7 @@ fn coloured(text: &str) -> Markup {
     }
 }
 
-/// The indent and the name of a member in a line, each empty if there is none, and the rest.
+/// Splits a line into its indent, the name of a member, and the rest. Each may be empty.
 fn member(line: &str) -> (&str, &str, &str) {
     let start = line.len() - line.trim_start().len();
     let end = end_of_string(line.as_bytes(), start);

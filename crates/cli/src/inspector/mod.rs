@@ -1,10 +1,10 @@
-//! The inspector of `crossfade dev`: a page on a loopback port of its own that shows each request and what became of it.
+//! The inspector of `crossfade dev`: pages on a separate loopback port that show each request and explain its routing.
 //!
-//! Reading order: this file (its life, and the queue between `dev` and it), `store` (what is kept), `secrets` (what is
-//! shown of it), `server` with `guard` (who may ask for what), then the pages: `list` with `filter` and `live`, `detail`
-//! with `rules` and `messages`, `curl`, `replay`. Described in `docs/inspector.md`.
+//! Reading order: this file (start, end, and the queue from `dev`), `store` (the kept requests), `secrets` (redaction), `server`
+//! with `guard` (access control), then the pages: `list` with `filter` and `live`, `detail` with `rules` and `messages`, `curl`,
+//! `replay`. See `docs/inspector.md`.
 //!
-//! `dev` hands notices over and goes on: all work is done in tasks of the inspector's own.
+//! `dev` never waits for the inspector, which does all its work in separate tasks.
 
 mod curl;
 mod detail;
@@ -39,18 +39,18 @@ use line::Line;
 pub(crate) use secrets::Secrets;
 use store::Store;
 
-/// The port without `--inspect`, unless another program has it.
+/// The default port, unless another program uses it.
 const USUAL_PORT: u16 = 8081;
-/// Notices that may wait for the inspector; a request takes two or three.
+/// Length of the queue; a request takes two or three notices.
 const QUEUE: usize = 4096;
-/// Bytes of messages and lines that may wait; what comes while there are more is kept without its messages, lines are not.
+/// Maximum bytes of messages and lines in the queue. Beyond it, requests are kept without their messages and lines are skipped.
 const QUEUED_BYTES: usize = 32 * 1024 * 1024;
 
-/// The part of the emulated settings that pages show.
+/// The emulator's settings that pages show.
 pub(crate) struct Setup {
     listeners: Vec<Listener>,
     target_groups: Vec<TargetGroup>,
-    /// The function is ours and writes log lines for its requests.
+    /// True for Crossfade's own function, which writes a log line for each request.
     own_function: bool,
     secrets: Secrets,
 }
@@ -59,7 +59,7 @@ impl Setup {
     pub(crate) fn new(settings: &Settings, own_function: bool, show_secrets: bool) -> Setup {
         let mut listeners = settings.listeners.clone();
         for listener in &mut listeners {
-            // Rules are looked at in this order.
+            // Rules are evaluated in this order.
             listener.rules.sort_by_key(|rule| rule.priority);
             if let Some(tls) = &mut listener.tls {
                 tls.key_pem.clear();
@@ -73,24 +73,24 @@ impl Setup {
 /// The state that all parts of a running inspector share.
 struct Shared {
     setup: Setup,
-    /// Of the emulator's listeners.
+    /// The emulator's listeners.
     listeners: Vec<SocketAddr>,
     address: SocketAddr,
-    /// The token that a form must bring, and the name of this run. Both are random.
+    /// The token that a form must contain, and the name of this run. Both are random.
     token: String,
     run: String,
     store: Mutex<Store>,
     /// Bytes of messages and lines in the queue.
     queued: AtomicUsize,
-    /// Requests that found the queue full.
+    /// Requests skipped because the queue was full.
     lost: AtomicU64,
-    /// The same of lines of the function's log.
+    /// Lines of the function's log skipped for the same reason.
     lost_lines: AtomicU64,
 }
 
 impl Shared {
     fn store(&self) -> MutexGuard<'_, Store> {
-        // A panic elsewhere leaves counts at worst a request behind.
+        // After a panic elsewhere, counts are off by one request at most.
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -102,7 +102,7 @@ enum Queued {
 }
 
 impl Queued {
-    /// Bytes of messages, or of a line.
+    /// The size of its messages or line.
     fn size(&self) -> usize {
         match self {
             Queued::Exchange(exchange) => store::size(exchange),
@@ -111,20 +111,20 @@ impl Queued {
     }
 }
 
-/// A running inspector; it ends when dropped.
+/// A running inspector, which stops when dropped.
 pub(crate) struct Inspector {
     queue: Sender<Queued>,
     shared: Arc<Shared>,
     _tasks: JoinSet<()>,
 }
 
-/// A port, taken as early as the user's mistake can be told.
+/// A bound port. Binding early reports a port in use before anything starts.
 pub(crate) async fn bind(port: Option<u16>) -> Result<TcpListener> {
     let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     if let Some(port) = port {
         return TcpListener::bind(at(port)).await.map_err(|error| {
             anyhow!(
-                "cannot listen on `{}`: {error}\n  hint: choose another port with `--inspect`, 0 takes any free one",
+                "cannot listen on `{}`: {error}\n  hint: choose another port with `--inspect`, 0 picks a free one",
                 at(port)
             )
         });
@@ -137,7 +137,7 @@ pub(crate) async fn bind(port: Option<u16>) -> Result<TcpListener> {
 
 impl Inspector {
     /// # Errors
-    /// If the system tells no address or gives no random numbers.
+    /// If the system provides no address or no random numbers.
     pub(crate) fn start(setup: Setup, listeners: &[SocketAddr], socket: TcpListener) -> Result<Inspector> {
         let address = socket.local_addr().context("the inspector's address")?;
         let shared = Arc::new(Shared {
@@ -163,7 +163,7 @@ impl Inspector {
         format!("http://{}", self.shared.address)
     }
 
-    /// Takes what it wants of a notice, and the messages out of it. Never waits: what has no room is counted.
+    /// Queues the relevant part of a notice and takes its messages. Never blocks: skips and counts whatever exceeds the limits.
     pub(crate) fn tell(&self, notice: &mut Notice) {
         let queued = match notice {
             Notice::Exchange(exchange) => {
@@ -200,11 +200,11 @@ impl Inspector {
     }
 }
 
-/// From the queue to the store.
+/// Moves items from the queue to the store.
 async fn keep(shared: Arc<Shared>, mut inbox: Receiver<Queued>) {
     let mut batch = Vec::new();
     while inbox.recv_many(&mut batch, 64).await > 0 {
-        // Parsing and masking before the lock is taken, so that pages wait for nothing.
+        // Parses and masks before taking the lock, so that pages do not wait for it.
         let mut parsed = Vec::with_capacity(batch.len());
         for queued in batch.drain(..) {
             shared.queued.fetch_sub(queued.size(), Ordering::Relaxed);
@@ -223,7 +223,7 @@ async fn keep(shared: Arc<Shared>, mut inbox: Receiver<Queued>) {
     }
 }
 
-/// An item for the store, parsed.
+/// A parsed item for the store.
 enum Parsed {
     Exchange(Box<Exchange>),
     Line(Line),

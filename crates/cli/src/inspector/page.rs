@@ -1,5 +1,5 @@
-//! The common parts of all pages: their frame, a section, figures. Text of a message is text in a page, escaped by the
-//! templates, and never a tag's name, a link or a style; the policy of every answer forbids foreign scripts all the same.
+//! The common parts of all pages: frame, section, figures. The templates escape all text of messages, which is never the name of
+//! a tag, a link or a style; in addition, the content security policy of every response forbids foreign scripts.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,7 +9,7 @@ use maud::{DOCTYPE, Markup, html};
 use super::Shared;
 use super::secrets::Secrets;
 
-/// The keys of the pages, as their help shows them.
+/// The keyboard shortcuts, as the help shows them.
 const KEYS: [(&[&str], &str); 6] = [
     (&["Enter"], "open it"),
     (&["r"], "replay it"),
@@ -19,7 +19,7 @@ const KEYS: [(&[&str], &str); 6] = [
     (&["?"], "this help"),
 ];
 
-/// A page of the inspector round its `main`.
+/// A complete page with this `main` element.
 pub(super) fn frame(shared: &Shared, title: &str, main: Markup) -> Markup {
     let listeners = shared.setup.listeners.iter().zip(&shared.listeners);
     let scheme = |is_https| if is_https { "https" } else { "http" };
@@ -58,7 +58,7 @@ pub(super) fn frame(shared: &Shared, title: &str, main: Markup) -> Markup {
                             }
                             @for (keys, meaning) in KEYS { div { dt { @for key in keys { kbd { (key) } } } dd { (meaning) } } }
                         }
-                        p { label { input #use-keys type="checkbox" checked; " Use single keys" } }
+                        p { label { input #use-keys type="checkbox" checked; " Use single-key shortcuts" } }
                     }
                 }
                 p.unseen #news role="status" {}
@@ -67,7 +67,7 @@ pub(super) fn frame(shared: &Shared, title: &str, main: Markup) -> Markup {
     }
 }
 
-/// A page that says why there is none.
+/// An error page with the reason.
 pub(super) fn sorry(title: &str, why: &str) -> Markup {
     html! {
         (DOCTYPE)
@@ -78,7 +78,7 @@ pub(super) fn sorry(title: &str, why: &str) -> Markup {
     }
 }
 
-/// A section with a heading that names it.
+/// A section with a heading.
 pub(super) fn section(id: &str, title: &str, content: Markup) -> Markup {
     html! {
         section id=(id) aria-labelledby={ (id) "-title" } { h2 id={ (id) "-title" } { (title) } (content) }
@@ -105,7 +105,7 @@ pub(super) fn time(time: SystemTime) -> Markup {
     html! { time datetime=(full) title=(full) { (full.get(11..23).unwrap_or_default()) } }
 }
 
-/// A status with its class, for colour; the digits say it as well.
+/// A status with its class as a colour.
 pub(super) fn status(status: u16) -> Markup {
     html! { span class={ "status s" (status / 100) } { (status) } }
 }

@@ -1,5 +1,5 @@
-//! The same request again, to the listener's own address, over a connection of its own. By hand: no library may have an
-//! opinion on a target or a field that a client has sent.
+//! Sends a request again, to the same listener over a new connection. It writes the bytes itself, because a library could
+//! normalise or reject a target or a field that a client sent.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -19,25 +19,25 @@ use tokio::time::{Instant, sleep, timeout};
 use super::Shared;
 use super::store::Entry;
 
-/// The longest wait for the page of a replay; the request goes on after that.
+/// Maximum wait for the page of a replay; the request continues after that.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// The longest wait for the access line of a replay after its answer.
+/// Maximum wait for the access line of a replay after its response.
 const LINE_PATIENCE: Duration = Duration::from_millis(300);
-/// The longest that a function may take, and a little more.
+/// A little more than the longest timeout of a function.
 const LONGEST: Duration = Duration::from_secs(960);
 const LOOK: Duration = Duration::from_millis(10);
-/// Of the connection that the request came over, and not of the request.
+/// Fields of the original connection, which are not part of the request.
 const HOP_BY_HOP: [&str; 6] =
     ["connection", "keep-alive", "transfer-encoding", "content-length", "expect", "proxy-connection"];
 
-/// Sends a request again. The id of the new one, unless it takes too long.
+/// Sends a request again. Returns the id of the new one, or `None` if it takes too long.
 pub(super) async fn replay(shared: &Shared, entry: &Entry) -> Result<Option<u64>> {
     let exchange = &entry.exchange;
-    let request = request(entry).context("not all of this request is kept")?;
+    let request = request(entry).context("this request was not kept completely")?;
     let (Some(address), Some(listener)) =
         (shared.listeners.get(exchange.listener), shared.setup.listeners.get(exchange.listener))
     else {
-        bail!("the listener of this request is gone");
+        bail!("the listener of this request no longer exists");
     };
     let stream = TcpStream::connect(address).await.with_context(|| format!("cannot connect to `{address}`"))?;
     let own = stream.local_addr().context("the address of the connection")?;
@@ -57,23 +57,23 @@ pub(super) async fn replay(shared: &Shared, entry: &Entry) -> Result<Option<u64>
     Ok(arrived(shared, own).await)
 }
 
-/// Returns true if everything that decides about the answer is kept. It is not for malformed requests and for bodies that were
-/// rejected.
+/// Returns true if everything that affects the response was kept, which is not the case for malformed requests and rejected
+/// bodies.
 pub(super) fn can_be_repeated(entry: &Entry) -> bool {
     let (exchange, Some(messages)) = (&entry.exchange, entry.messages()) else { return false };
     let length = messages.request_fields.get("content-length").and_then(|length| length.to_str().ok()?.parse().ok());
     let has_body = length.is_none_or(|length: usize| length == messages.request_body.len());
-    // Rules do not look at it.
+    // Rules do not evaluate it.
     let needs_body = !exchange.actions.iter().any(|action| matches!(*action, "redirect" | "fixed-response"));
     exchange.method != "-" && (has_body || !needs_body)
 }
 
-/// The bytes of the request, as HTTP/1.1 whatever it was.
+/// Returns the bytes of the request in HTTP/1.1, whatever its original version.
 fn request(entry: &Entry) -> Option<Vec<u8>> {
     let messages = entry.messages().filter(|_| can_be_repeated(entry))?;
     let exchange = &entry.exchange;
     let mut head = format!("{} {} HTTP/1.1\r\n", exchange.method, exchange.target);
-    // An absolute target had one of its own, and won.
+    // The host of an absolute target took precedence.
     let _ = write!(head, "host: {}\r\n", exchange.host);
     let mut bytes = head.into_bytes();
     for (name, value) in &messages.request_fields {
@@ -94,11 +94,11 @@ fn request(entry: &Entry) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Sends it and reads the answer, of which the emulator tells.
+/// Sends the request and discards the response, which the emulator reports.
 async fn send(stream: impl AsyncRead + AsyncWrite, request: Vec<u8>) {
     let (mut reader, mut writer) = tokio::io::split(stream);
     let write = async {
-        // A refusal may come, and the connection end, before all is sent.
+        // The listener may reject the request and close the connection before all of it is sent.
         let _ = writer.write_all(&request).await;
         let _ = writer.flush().await;
     };
@@ -109,7 +109,7 @@ async fn send(stream: impl AsyncRead + AsyncWrite, request: Vec<u8>) {
     let _ = timeout(LONGEST, async { tokio::join!(write, read) }).await;
 }
 
-/// Waits for the request that came from an address, and a little for what our function says of it.
+/// Waits for the request that arrived from an address, and briefly for its access line.
 async fn arrived(shared: &Shared, client: SocketAddr) -> Option<u64> {
     let deadline = Instant::now() + PATIENCE;
     let mut line_deadline = None;
@@ -131,10 +131,10 @@ async fn arrived(shared: &Shared, client: SocketAddr) -> Option<u64> {
     }
 }
 
-/// Trusts one certificate, the listener's own, and no authority.
+/// Trusts only the listener's own certificate, and no authority.
 fn pinned(certificate_pem: &str) -> Result<ClientConfig> {
-    let leaf = CertificateDer::from_pem_slice(certificate_pem.as_bytes())
-        .context("the listener's certificate cannot be read")?;
+    let leaf =
+        CertificateDer::from_pem_slice(certificate_pem.as_bytes()).context("cannot read the listener's certificate")?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier = Pinned { leaf, provider: Arc::clone(&provider) };
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();

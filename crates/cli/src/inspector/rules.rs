@@ -1,5 +1,5 @@
-//! The section on rules: the rule that a request met, and each rule before it with the condition that did not hold and the
-//! request's own value there.
+//! The section on rules: the rule that a request matched, and each rule before it with the condition that failed and the value
+//! that the request had there.
 
 use crossfade_emulator::{Action, Exchange, Forward, Rule, RuleRef};
 use crossfade_rule::Condition;
@@ -10,7 +10,7 @@ use super::page::{self, status};
 use super::store::Entry;
 use crate::html::table_head;
 
-/// Rules that are shown unfolded.
+/// Maximum number of rules shown expanded.
 const MOST_OPEN: usize = 12;
 
 /// The result of a condition for a request.
@@ -18,7 +18,7 @@ const MOST_OPEN: usize = 12;
 enum Check {
     Holds,
     Fails,
-    NotLookedAt,
+    NotEvaluated,
 }
 
 impl Check {
@@ -27,14 +27,14 @@ impl Check {
             @match self {
                 Check::Holds => span.outcome.holds { i aria-hidden="true" { "✓" } " holds" },
                 Check::Fails => span.outcome.fails { i aria-hidden="true" { "✗" } " does not hold" },
-                Check::NotLookedAt => span.outcome { "not looked at" },
+                Check::NotEvaluated => span.outcome { "not evaluated" },
             }
         }
     }
 }
 
 impl Shared {
-    /// The action of the rule that a request met.
+    /// Returns the action of the rule that a request matched.
     pub(super) fn action(&self, entry: &Entry) -> Option<&Action> {
         let listener = self.setup.listeners.get(entry.exchange.listener)?;
         match entry.exchange.rule {
@@ -54,10 +54,10 @@ pub(super) fn section(shared: &Shared, entry: &Entry) -> Markup {
     let exchange = &entry.exchange;
     let Some(listener) = shared.setup.listeners.get(exchange.listener) else { return html! {} };
     let content = html! {
-        @if exchange.rule == RuleRef::None { p { "The request was refused before rules are looked at." } } @else {
+        @if exchange.rule == RuleRef::None { p { "The request was rejected before any rule was evaluated." } } @else {
             dl.facts {
                 div {
-                    dt { "Met" }
+                    dt { "Matched" }
                     dd { b {
                         @match exchange.rule {
                             RuleRef::Priority(priority) => { "Rule " (priority) },
@@ -78,16 +78,16 @@ pub(super) fn section(shared: &Shared, entry: &Entry) -> Markup {
 }
 
 fn table(shared: &Shared, exchange: &Exchange, rules: &[Rule]) -> Markup {
-    let looked_at = exchange.passed_over.len() + usize::from(matches!(exchange.rule, RuleRef::Priority(_)));
+    let evaluated = exchange.skipped.len() + usize::from(matches!(exchange.rule, RuleRef::Priority(_)));
     html! {
-        details #rules-table open[looked_at <= MOST_OPEN] {
-            summary { (looked_at) " of " (rules.len()) " rules looked at, by priority" }
+        details #rules-table open[evaluated <= MOST_OPEN] {
+            summary { (evaluated) " of " (rules.len()) " rules evaluated, by priority" }
             div.scroll tabindex="0" role="region" aria-label="Rules" {
                 table {
-                    caption.unseen { "Rules and how their conditions came out" }
+                    caption.unseen { "Rules and the results of their conditions" }
                     (table_head(["Rule", "Condition", "Outcome"].map(|name| (name, ""))))
                     @for rule in rules {
-                        @let failed = exchange.passed_over.iter().find(|(priority, _)| *priority == rule.priority);
+                        @let failed = exchange.skipped.iter().find(|(priority, _)| *priority == rule.priority);
                         @if failed.is_some() || exchange.rule == RuleRef::Priority(rule.priority) {
                             (one(shared, exchange, rule, failed.map(|(_, at)| *at)))
                         }
@@ -96,7 +96,7 @@ fn table(shared: &Shared, exchange: &Exchange, rules: &[Rule]) -> Markup {
                         tbody.met {
                             tr {
                                 th scope="row" { "default" }
-                                td { "every request that no other rule takes" }
+                                td { "all requests that match no other rule" }
                                 td { (Check::Holds.html()) }
                             }
                         }
@@ -110,7 +110,7 @@ fn table(shared: &Shared, exchange: &Exchange, rules: &[Rule]) -> Markup {
 fn one(shared: &Shared, exchange: &Exchange, rule: &Rule, failed: Option<usize>) -> Markup {
     let check = |index| match failed {
         Some(at) if index == at => Check::Fails,
-        Some(at) if index > at => Check::NotLookedAt,
+        Some(at) if index > at => Check::NotEvaluated,
         _ => Check::Holds,
     };
     html! {
@@ -133,7 +133,7 @@ fn one(shared: &Shared, exchange: &Exchange, rule: &Rule, failed: Option<usize>)
     }
 }
 
-/// The request's own value where a condition did not hold.
+/// The value that the request had where a condition failed.
 fn found(shared: &Shared, exchange: &Exchange, condition: &Condition) -> Markup {
     let secrets = shared.setup.secrets;
     let (path, query) = exchange.target.split_once('?').unwrap_or((&exchange.target, ""));
@@ -195,7 +195,7 @@ fn describe(shared: &Shared, action: &Action) -> Markup {
                         b { (name) } " (weight " (weight) ")"
                     }
                 }
-                @if let Some(stickiness) = stickiness { ", clients stay for " (stickiness.as_secs()) " s" }
+                @if let Some(stickiness) = stickiness { ", sticky for " (stickiness.as_secs()) " s" }
             }
         }
         Action::Redirect(redirect) => {

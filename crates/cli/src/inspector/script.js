@@ -1,5 +1,5 @@
-// What the pages do besides being read: live rows, keys, copying. Everything else works without this file.
-// Rows are made and escaped by the server; nothing of a message is put together here.
+// Live rows, keyboard shortcuts and copying. Everything else works without this script.
+// The server renders and escapes rows; the script builds no markup from messages.
 "use strict";
 
 const $ = (selector, within = document) => within.querySelector(selector);
@@ -36,7 +36,7 @@ function live() {
     row.classList.add("fresh");
     body.insertBefore(row, next);
     if ($(".mark.error", row)) unsaidErrors += 1;
-    // The one that has the focus stays, however old it is.
+    // The row with the focus stays, however old it is.
     for (let oldest = body.lastElementChild; body.children.length > most && oldest;) {
       const before = oldest.previousElementSibling;
       if (!oldest.contains(document.activeElement)) oldest.remove();
@@ -70,10 +70,10 @@ function live() {
   pause.addEventListener("click", () => {
     const isPaused = pause.getAttribute("aria-pressed") !== "true";
     pause.setAttribute("aria-pressed", String(isPaused));
-    pause.textContent = isPaused ? "Go on" : "Pause";
+    pause.textContent = isPaused ? "Resume" : "Pause";
     if (isPaused) close(); else open();
   });
-  // A browser has few connections for one address; a page that nobody sees needs none.
+  // Browsers limit connections per host, so hidden pages close theirs.
   document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
   setInterval(() => { $("#sampling").hidden = Date.now() - sampled > 2000; }, 500);
   setInterval(() => {
@@ -85,7 +85,7 @@ function live() {
   open();
 }
 
-// A request of which more becomes known after its page was made: the access line, what came of a copy.
+// Updates the page of a request when its access line or a comparison arrives.
 function watch(detail) {
   const { id, run, clock } = detail.dataset;
   const source = new EventSource(`/live?since=${run}.${clock}.${id}&id=${id}`);
@@ -103,10 +103,10 @@ function watch(detail) {
     $("main").replaceWith(document.adoptNode(main));
     copyButtons();
     if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
-    say("More has become known of this request");
+    say("This request has more details now");
   };
   source.addEventListener("restart", () => source.close());
-  // Copies are compared within seconds, or not at all.
+  // Copies are compared within seconds or never.
   setTimeout(() => source.close(), 30000);
   addEventListener("pagehide", () => source.close());
 }
@@ -125,7 +125,7 @@ function copyButtons() {
   }
 }
 
-// Keys. All of them are on the page as links, buttons and fields, too.
+// Keyboard shortcuts for links, buttons and fields of the page.
 const links = () => [...document.querySelectorAll("#list tbody th a")];
 function move(by) {
   const all = links();
@@ -143,7 +143,7 @@ function replay() {
   if (!form) return;
   if (list) {
     const link = document.activeElement?.closest("tr")?.querySelector("th a");
-    if (!link) return say("Choose a request first");
+    if (!link) return say("Select a request first");
     form.action = `${new URL(link.href).pathname}/replay`;
   }
   form.requestSubmit();
@@ -180,12 +180,12 @@ document.addEventListener("keydown", (event) => {
   keys[event.key]();
 });
 
-// Choices of the form hold at once.
+// Menus of the form apply immediately.
 for (const select of document.querySelectorAll("#filter select")) {
   select.addEventListener("change", () => select.form.requestSubmit());
 }
 $("#filter")?.addEventListener("submit", (event) => {
-  // Without empty parameters the address can be read.
+  // Omits empty parameters from the address.
   for (const field of event.target.querySelectorAll("input, select")) field.disabled = field.value === "";
 });
 addEventListener("pageshow", () => { for (const field of document.querySelectorAll("#filter :disabled")) field.disabled = false; });

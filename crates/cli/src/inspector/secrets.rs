@@ -1,7 +1,7 @@
 //! Redaction of messages: everything is shown except what looks like a secret. `crossfade-journal` defines what looks like
 //! one; this module looks for it in fields, paths and queries, JSON, forms and other text.
 //!
-//! Content that cannot be read cannot be searched, and is not shown.
+//! Content that cannot be decoded cannot be searched, so it is not shown.
 
 use std::io::Read;
 
@@ -10,46 +10,46 @@ use crossfade_rule::Condition;
 
 use super::json::{self, Laid, Masks, Path, Rest};
 
-/// The most bytes that a compressed body is unpacked to.
+/// Maximum size of a decompressed body.
 const MOST_UNPACKED: u64 = 2 * 1024 * 1024;
-/// The most bytes of a document that are looked through and shown; and how far a word may go on behind that.
+/// Maximum bytes of a document that are searched and shown, and how far its last word may extend beyond them.
 pub(super) const MOST_SHOWN: usize = 200_000;
 const LONGEST_WORD: usize = 64 * 1024;
-/// The longest name of a field or a member that is looked at more than once.
+/// Longer names of fields and members are inspected once at most.
 const LONGEST_NAME: usize = 256;
-/// Names whose values are ids made for logs, however they look.
+/// Names whose values are ids for logs, even if they look like secrets.
 const PLAIN_NAMES: [&str; 6] =
     ["x-amzn-trace-id", "x-amzn-requestid", "x-request-id", "traceparent", "targetGroupArn", "x-amzn-tls-cipher-suite"];
-/// The beginnings of the tokens of well-known services.
+/// Prefixes of the tokens of well-known services.
 const TOKENS: [&str; 12] =
     ["AKIA", "ASIA", "AIza", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "sk_live_", "sk-"];
 
-/// `crossfade dev --show-secrets` or not.
+/// The mode: `Shown` with `crossfade dev --show-secrets`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Secrets {
     Shown,
     Masked,
 }
 
-/// A body as it is shown.
+/// A body as the page shows it.
 pub(super) enum Content {
     Empty,
-    /// Laid out.
+    /// Re-indented.
     Json(Laid),
     Text(Laid),
-    /// And why.
+    /// With the reason.
     NotShown(String),
 }
 
 impl Secrets {
-    /// Free text that may have a target in it, such as why a request was refused.
+    /// Redacts free text that may contain a target, such as the reason for a rejection.
     pub(crate) fn sentence(self, text: &str) -> String {
         let shown = self.text(text);
         let words = shown.split(' ').map(|word| if word.contains('?') { self.target(word) } else { word.to_owned() });
         words.collect::<Vec<_>>().join(" ")
     }
 
-    /// A condition of a rule: what it compares a secret with is one, too.
+    /// Redacts a condition of a rule: a value that it compares with a secret is a secret as well.
     pub(super) fn condition(self, condition: &Condition) -> String {
         match self {
             Secrets::Shown => condition.to_string(),
@@ -57,7 +57,7 @@ impl Secrets {
         }
     }
 
-    /// A URL that a file has, and no client: of its query what looks like a secret is hidden.
+    /// Redacts a URL from a file: hides only values in its query that look like secrets.
     pub(super) fn url(self, url: &str) -> String {
         match (self, url.split_once('?')) {
             (Secrets::Masked, Some((path, query))) => format!("{path}?{}", self.pairs(query)),
@@ -69,7 +69,7 @@ impl Secrets {
         if show_secrets { Secrets::Shown } else { Secrets::Masked }
     }
 
-    /// Free text.
+    /// Redacts free text.
     pub(super) fn text(self, text: &str) -> String {
         match self {
             Secrets::Shown => text.to_owned(),
@@ -77,7 +77,7 @@ impl Secrets {
         }
     }
 
-    /// The value of a field.
+    /// Redacts the value of a field.
     pub(super) fn field(self, name: &str, value: &str) -> String {
         if self == Secrets::Masked && name.len() > LONGEST_NAME {
             return HIDDEN.to_owned();
@@ -105,7 +105,7 @@ impl Secrets {
         }
     }
 
-    /// A path with a query, or a whole URL.
+    /// Redacts a path with a query, or a whole URL.
     pub(crate) fn target(self, target: &str) -> String {
         if self == Secrets::Shown {
             return target.to_owned();
@@ -125,8 +125,7 @@ impl Secrets {
         segments.collect::<Vec<_>>().join("/")
     }
 
-    /// A query: its keys. What the client has put into it is nobody else's to see, whatever it is called; a fragment goes
-    /// with it.
+    /// Redacts a query of a client: keeps the keys and hides all values, whatever their keys, and the fragment.
     fn query(self, query: &str) -> String {
         let pairs = query.split('&').map(|pair| match pair.split_once('=') {
             Some((key, "")) => format!("{}=", self.encoded(key)),
@@ -136,7 +135,7 @@ impl Secrets {
         pairs.collect::<Vec<_>>().join("&")
     }
 
-    /// The pairs of a form.
+    /// Redacts the pairs of a form.
     fn pairs(self, pairs: &str) -> String {
         let pairs = pairs.split('&').map(|pair| match pair.split_once('=') {
             Some((key, _)) if is_secret_parameter(&percent_decoded(key)) => format!("{key}={HIDDEN}"),
@@ -146,13 +145,13 @@ impl Secrets {
         pairs.collect::<Vec<_>>().join("&")
     }
 
-    /// Percent-encoded text: as it was sent, or nothing of it.
+    /// Returns percent-encoded text as it was sent, or a marker in place of all of it.
     fn encoded(self, text: &str) -> String {
         let decoded = percent_decoded(text);
         if self.text(&decoded) == decoded { text.to_owned() } else { HIDDEN.to_owned() }
     }
 
-    /// A body by what its fields say of it.
+    /// Redacts a body according to its `Content-Type` and `Content-Encoding`.
     pub(super) fn content(self, content_type: &str, coding: &str, body: &[u8]) -> Content {
         let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         if body.is_empty() {
@@ -162,18 +161,18 @@ impl Secrets {
             "" | "identity" => None,
             "gzip" | "x-gzip" => match unpacked(body) {
                 Some(unpacked) => Some(unpacked),
-                None => return Content::NotShown("compressed with `gzip`, and broken or very large".to_owned()),
+                None => return Content::NotShown("compressed with `gzip`, and invalid or very large".to_owned()),
             },
             other => return Content::NotShown(format!("compressed with `{other}`")),
         };
         let body = unpacked.as_deref().unwrap_or(body);
         if kind.starts_with("multipart/") && self == Secrets::Masked {
-            return Content::NotShown("a form of several parts is not looked through for secrets".to_owned());
+            return Content::NotShown("a multipart form cannot be searched for secrets".to_owned());
         }
         let text = match std::str::from_utf8(body) {
-            // Such as UTF-16 without a mark: between the letters of a secret are others.
+            // For example UTF-16 without a byte order mark, which separates the letters of a secret.
             Ok(text) if text.contains('\0') && self == Secrets::Masked => {
-                return Content::NotShown("not looked through for secrets: it has NUL characters".to_owned());
+                return Content::NotShown("it contains NUL characters and cannot be searched for secrets".to_owned());
             }
             Ok(text) => text.to_owned(),
             Err(_) if kind.starts_with("text/") && !body.contains(&0) => {
@@ -188,7 +187,7 @@ impl Secrets {
             return Content::Json(laid);
         }
         let text = match beginning(&text) {
-            "" => return Content::NotShown("a single word is longer than what is looked through".to_owned()),
+            "" => return Content::NotShown("a word is too long to be searched for secrets".to_owned()),
             beginning => beginning,
         };
         let rest = body.len().saturating_sub(text.len());
@@ -212,7 +211,7 @@ impl Secrets {
         json::lay_out(text, MOST_SHOWN, &masks)
     }
 
-    /// A JSON document a line.
+    /// Redacts one JSON document per line.
     fn json_lines(self, text: &str) -> Option<Laid> {
         let mut lines = text.lines().filter(|line| !line.trim().is_empty());
         let mut all = Laid { text: String::new(), is_changed: false, rest: None };
@@ -240,11 +239,11 @@ impl Secrets {
     /// Returns the replacement of a scalar of a JSON document.
     fn member(self, path: &Path, scalar: &str) -> Option<String> {
         if path.is_secret() {
-            // `null`, `true` and `false` give nothing away.
+            // `null`, `true` and `false` reveal nothing.
             let is_word = matches!(scalar, "null" | "true" | "false");
             return (!is_word).then(|| quoted(HIDDEN));
         }
-        // A longer one has been found to be none of a secret.
+        // A longer name was already found not to be that of a secret.
         let name = path.names().next_back().filter(|name| name.len() <= LONGEST_NAME).unwrap_or_default();
         let Ok(value) = serde_json::from_str::<String>(scalar) else {
             let digits = scalar.bytes().filter(u8::is_ascii_digit).count();
@@ -259,7 +258,7 @@ impl Secrets {
         (shown != value).then(|| quoted(&shown))
     }
 
-    /// The event that a function gets, or its reply.
+    /// Redacts the event of a function, or its reply.
     pub(super) fn envelope(self, document: &[u8]) -> Content {
         let Ok(text) = std::str::from_utf8(document) else { return Content::NotShown("not UTF-8".to_owned()) };
         let envelope = Envelope::of(text);
@@ -285,7 +284,7 @@ impl Secrets {
         }
     }
 
-    /// The `body` of an event or a reply.
+    /// Redacts the `body` of an event or a reply.
     fn body_of(self, envelope: &Envelope, scalar: &str) -> Option<String> {
         let body: String = serde_json::from_str(scalar).ok()?;
         let Envelope { is_base64_encoded, content_type, coding } = envelope;
@@ -309,7 +308,7 @@ impl Secrets {
         }
     }
 
-    /// A value that two answers differ in.
+    /// Redacts a value in which two responses differ.
     pub(super) fn difference(self, pointer: &str, value: &str) -> String {
         let is_secret = self == Secrets::Masked && pointer.split('/').any(is_secret_name);
         match is_secret {
@@ -318,7 +317,7 @@ impl Secrets {
         }
     }
 
-    /// A value by its name; one that is a path or a URL as such.
+    /// Redacts a value according to its name, or as a URL if it is a path or a URL.
     fn value(self, name: &str, value: &str) -> String {
         match value.starts_with('/') || value.contains("://") {
             true => self.target(value),
@@ -350,7 +349,7 @@ impl Envelope {
     }
 }
 
-/// As much of a text as is shown. It ends where no word does: half a secret does not look like one.
+/// Truncates a text. Never cuts a word, because half a secret does not look like one.
 fn beginning(text: &str) -> &str {
     if text.len() <= MOST_SHOWN {
         return text;
@@ -376,7 +375,7 @@ fn unpacked(body: &[u8]) -> Option<Vec<u8>> {
     (unpacked.len() as u64 <= MOST_UNPACKED).then_some(unpacked)
 }
 
-/// Decodes `%XX` and `+` as a form would; anything else stays.
+/// Decodes `%XX` and `+` as in a form, and keeps everything else.
 pub(super) fn percent_decoded(text: &str) -> String {
     let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
     let sent = text.as_bytes();
@@ -396,7 +395,7 @@ pub(super) fn percent_decoded(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Text with what is a token of a well-known service, or long and random enough to be one, hidden.
+/// Hides tokens of well-known services, and words that are long and random enough to be tokens.
 fn without_tokens(text: &str) -> String {
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let mut out = String::with_capacity(text.len());
@@ -422,7 +421,7 @@ fn is_token(word: &str) -> bool {
             && has(u8::is_ascii_lowercase))
 }
 
-/// XML or HTML without the text of elements that are called like a secret, and without the values of such fields of a form.
+/// Hides the text of XML or HTML elements whose name is that of a secret, and the values of such form fields.
 fn without_elements(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -449,7 +448,7 @@ fn without_elements(text: &str) -> String {
     out
 }
 
-/// The value of an attribute, in whatever quotes.
+/// Returns the value of an attribute, quoted or not.
 fn attribute<'t>(tag: &'t str, name: &str) -> Option<&'t str> {
     let mut rest = tag;
     while let Some(at) = rest.find(name) {
@@ -468,12 +467,13 @@ fn attribute<'t>(tag: &'t str, name: &str) -> Option<&'t str> {
     None
 }
 
-/// Text that looks like JSON and is none, such as a part of it: the values of members that are called like a secret.
+/// Hides the values of members with the name of a secret in text that looks like JSON but is invalid, such as a part of a
+/// document.
 fn without_members(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find('"') {
-        // A longer name is not taken for one, so that it is not searched for again and again.
+        // Ignores longer names, which bounds the search.
         let near = rest.as_bytes().get(..start + LONGEST_NAME).unwrap_or(rest.as_bytes());
         let name_end = json::end_of_string(near, start);
         let is_name = name_end < near.len() || name_end == rest.len();
@@ -481,7 +481,7 @@ fn without_members(text: &str) -> String {
         let behind = rest.get(name_end..).unwrap_or_default();
         let value = behind.trim_start().strip_prefix(':').map(str::trim_start).filter(|value| !value.is_empty());
         let Some(value) = value.filter(|_| is_name && is_secret_name(name)) else {
-            // The next quote may be the opening one of a name, too.
+            // The next quote may also open a name.
             let (before, behind) = rest.split_at(start + 1);
             out.push_str(before);
             rest = behind;
@@ -555,7 +555,7 @@ mod tests {
             text("text/xml", "<a><password>my dog</password><b>c</b></a>"),
             "<a><password>***</password><b>c</b></a>"
         );
-        assert!(text("multipart/form-data; boundary=x", "--x").contains("several parts"));
+        assert!(text("multipart/form-data; boundary=x", "--x").contains("multipart"));
         let utf_16: String = r#"{"password":"hunter2"}"#.chars().flat_map(|letter| [letter, '\0']).collect();
         assert!(text("application/json", &utf_16).contains("NUL characters"));
         assert!(!text("application/json", r#"{"a":"{\"\\u0070assword\":\"hunter2\"}"}"#).contains("hunter2"));
@@ -599,7 +599,7 @@ mod tests {
         }
     }
 
-    /// Of what is long a part is shown, and nothing of a secret that reaches across its end.
+    /// A truncated text shows no part of a secret at its end.
     #[test]
     fn long_bodies_are_cut_where_no_secret_is() {
         let rest = |content: Content| match content {
@@ -635,7 +635,7 @@ mod tests {
         let (length, left_out, _) = rest(MASKED.content("application/json", "", list.as_bytes()));
         assert!(length <= MOST_SHOWN + 10);
         assert!(matches!(left_out, Some(Rest::Values(count)) if count > 300_000), "{left_out:?}");
-        // Of what is not shown nothing is in the event, either.
+        // The event does not show the hidden body either.
         let hidden = format!(r#"{{"a":[{}],"password":"hunter2"}}"#, vec!["1"; 400_000].join(","));
         let event =
             serde_json::json!({ "headers": { "content-type": "application/json" }, "body": hidden }).to_string();
@@ -648,7 +648,7 @@ mod tests {
         assert!(matches!(MASKED.content("", "", &[b'a'; 1 << 20]), Content::NotShown(_)));
     }
 
-    /// Documents that once took a time that grew with the square of their length: each is done in one go.
+    /// Documents that could take quadratic time are processed in linear time.
     #[test]
     fn no_document_takes_long() {
         let started = std::time::Instant::now();
@@ -672,7 +672,7 @@ mod tests {
                 MASKED.envelope(document.as_bytes());
             }
         }
-        // Of any of them the square is hours.
+        // Quadratic time would be hours for each of them.
         assert!(started.elapsed() < std::time::Duration::from_secs(300));
     }
 }

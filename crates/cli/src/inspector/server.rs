@@ -1,4 +1,4 @@
-//! The inspector's HTTP server: which address gives which page, and the fields of every answer.
+//! The inspector's HTTP server: maps addresses to pages, and sets the fields of every response.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -23,13 +23,13 @@ use super::live::{self, Known};
 use super::{Shared, detail, guard, list, page, replay};
 use crate::html::render;
 
-/// Connections at a time; one more waits.
+/// Maximum number of connections; further ones wait.
 const MOST_CONNECTIONS: usize = 64;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// Of a form.
+/// Maximum size of a form.
 const MOST_BODY: usize = 4096;
 
-/// Of every answer.
+/// The fields of every response.
 const FIELDS: [(HeaderName, &str); 7] = [
     (
         header::CONTENT_SECURITY_POLICY,
@@ -44,7 +44,7 @@ const FIELDS: [(HeaderName, &str); 7] = [
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
 ];
 
-/// A page, or events until the browser goes.
+/// A page, or events until the browser disconnects.
 pub(super) enum Content {
     Page(Full<Bytes>),
     Events(mpsc::Receiver<Bytes>),
@@ -73,7 +73,7 @@ type Answer = Response<Content>;
 
 pub(super) async fn serve(shared: Arc<Shared>, socket: TcpListener) {
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
-    // Ends its tasks when this one is ended.
+    // Dropping it ends the tasks of all connections.
     let mut connections = JoinSet::new();
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
@@ -99,7 +99,7 @@ async fn connection(shared: Arc<Shared>, stream: TcpStream) {
     });
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
-    // A client that hung up is nobody's problem.
+    // Ignores clients that disconnect.
     let _ = server.serve_connection(TokioIo::new(stream), service).await;
 }
 
@@ -137,12 +137,12 @@ async fn page_of(shared: Arc<Shared>, request: Request<Incoming>) -> Answer {
             },
             (_, Some(id)) if is_post => send_again(&shared, request, id).await,
             (Some(_), _) | (_, Some(_)) => {
-                sorry(StatusCode::METHOD_NOT_ALLOWED, "this address does not take this method")
+                sorry(StatusCode::METHOD_NOT_ALLOWED, "this address does not allow this method")
             }
             _ if ["/", "/live", "/style.css", "/script.js"].contains(&path.as_str()) => {
-                sorry(StatusCode::METHOD_NOT_ALLOWED, "this address does not take this method")
+                sorry(StatusCode::METHOD_NOT_ALLOWED, "this address does not allow this method")
             }
-            _ => sorry(StatusCode::NOT_FOUND, "there is no such page"),
+            _ => sorry(StatusCode::NOT_FOUND, "page not found"),
         },
     }
 }
@@ -153,7 +153,7 @@ fn events(shared: Arc<Shared>, request: &Request<Incoming>, query: &str) -> Answ
     let (out, events) = mpsc::channel(2);
     match Known::parse(&last, &shared.run) {
         Some(known) => drop(tokio::spawn(live::tell(shared, Filter::parse(query), known, out))),
-        // The page is of a `crossfade dev` that has ended.
+        // The page belongs to an earlier run of `crossfade dev`.
         None => drop(out.try_send(Bytes::from_static(b"event: restart\ndata: -\n\n"))),
     }
     with_type("text/event-stream", Content::Events(events))
@@ -166,7 +166,7 @@ async fn send_again(shared: &Shared, request: Request<Incoming>, id: u64) -> Ans
     let body = body.to_bytes();
     let token = parameter(&String::from_utf8_lossy(&body), "token").unwrap_or_default();
     if !guard::is_token(&token, &shared.token) {
-        let why = "the form is not of this run of `crossfade dev`: open the page again";
+        let why = "the form belongs to another run of `crossfade dev`: reload the page";
         return sorry(StatusCode::FORBIDDEN, why);
     }
     // A copy: the lock must not be held while it waits.
@@ -188,7 +188,7 @@ fn gone(shared: &Shared) -> Answer {
     let main = html! {
         section {
             h1 { "No such request" }
-            p.lead { "It is not kept any more, or never came. " a href="/" { "All requests" } }
+            p.lead { "It is no longer kept, or does not exist. " a href="/" { "All requests" } }
         }
     };
     page_with(StatusCode::NOT_FOUND, page::frame(shared, "No such request", main))

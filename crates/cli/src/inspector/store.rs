@@ -1,4 +1,4 @@
-//! The requests that are kept: the newest ones, bounded in number and bytes, each with the lines that belong to it.
+//! The kept requests: the newest ones, bounded in number and bytes, each with the log lines that belong to it.
 //!
 //! Owns pairing, by the Lambda request id. Renders nothing.
 
@@ -11,19 +11,19 @@ use crossfade_journal::comparison::{Record, Verdict};
 use super::line::{Access, Line};
 use super::secrets::Secrets;
 
-/// The most requests that are kept, and the most bytes of all their messages and lines.
+/// Maximum number of kept requests, and of bytes of their messages and lines.
 pub(super) const MOST_ENTRIES: usize = 1000;
 pub(super) const MOST_BYTES: usize = 64 * 1024 * 1024;
-/// Lines that have come before their request, and their bytes.
+/// Maximum number of lines that wait for their request, and their bytes.
 const MOST_EARLY: usize = 64;
 const MOST_EARLY_BYTES: usize = 4 * 1024 * 1024;
-/// Lines that are kept with one request; a mirror writes two.
+/// Maximum number of lines kept with one request; a mirror writes two.
 const MOST_COMPARISONS: usize = 16;
 
-/// A request and all that is known of it. Copies are cheap.
+/// A request and its lines. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Entry {
-    /// Counting from 1, in the order of their ends.
+    /// Counts from 1, in the order in which requests end.
     pub(super) id: u64,
     /// The store's clock when it last changed.
     changed: u64,
@@ -31,7 +31,7 @@ pub(super) struct Entry {
     pub(super) shown: Arc<Shown>,
     pub(super) access: Option<Arc<Access>>,
     pub(super) comparisons: Vec<Arc<Record>>,
-    /// Of the lines.
+    /// The size of its lines.
     bytes: usize,
 }
 
@@ -116,7 +116,7 @@ pub(super) struct Store {
     /// Counts changes.
     clock: u64,
     by_request_id: BTreeMap<String, u64>,
-    /// Lines whose request has not come.
+    /// Lines whose request has not arrived.
     early: VecDeque<Line>,
 }
 
@@ -135,7 +135,7 @@ pub(super) struct Part {
 
 /// The changes since a clock.
 pub(super) struct News {
-    /// The newest of what is new or changed and matches, newest first.
+    /// The newest matching entries that are new or changed, newest first.
     pub(super) entries: Vec<Entry>,
     /// The number of new entries that match.
     pub(super) new: u64,
@@ -182,7 +182,7 @@ impl Store {
         }
     }
 
-    /// Gives a line to its request, or keeps it until that comes.
+    /// Adds a line to its request, or keeps it until the request arrives.
     pub(super) fn add_line(&mut self, line: Line) {
         let Some(id) = self.by_request_id.get(line.request_id()).copied() else {
             self.early.push_back(line);
@@ -226,12 +226,12 @@ impl Store {
         self.entries.get_mut(position)
     }
 
-    /// The newest request of a client's connection, for who knows its own.
+    /// Returns the newest request from a client's address and port.
     pub(super) fn of_client(&self, client: std::net::SocketAddr) -> Option<&Entry> {
         self.entries.iter().rev().find(|entry| entry.exchange.client == Some(client))
     }
 
-    /// Up to `most` entries that match, newest first, from below an id.
+    /// Returns up to `most` matching entries with ids below `id`, newest first.
     pub(super) fn part(&self, matches: impl Fn(&Entry) -> bool, before: Option<u64>, most: usize) -> Part {
         let mut part = Part {
             entries: Vec::new(),
@@ -255,7 +255,7 @@ impl Store {
         part
     }
 
-    /// The changes since a clock; entries with an id above `known` count as new.
+    /// Returns the changes since a clock. Entries with an id above `known` count as new.
     pub(super) fn news(&self, matches: impl Fn(&Entry) -> bool, since: u64, known: u64, most: usize) -> News {
         let mut news =
             News { entries: Vec::new(), new: 0, seen: self.last_id, kept: self.entries.len(), clock: self.clock };
@@ -272,7 +272,7 @@ impl Store {
         news
     }
 
-    /// The methods that are kept, for the form.
+    /// Returns the methods of the kept requests, for the form.
     pub(super) fn methods(&self) -> Vec<String> {
         let methods: std::collections::BTreeSet<&str> =
             self.entries.iter().map(|entry| entry.exchange.method.as_str()).collect();

@@ -1,5 +1,5 @@
-//! The inspector by itself: thousands of notices at once, hostile messages, pairing. With everything real it is tested in
-//! `tests/inspector.rs`.
+//! The inspector alone: thousands of notices at once, hostile messages, pairing. `tests/inspector.rs` tests it with real
+//! processes.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -55,7 +55,7 @@ async fn get(inspector: &Inspector, target: &str) -> String {
     text
 }
 
-/// Waits until so many have come to be seen.
+/// Waits until the store has counted this many requests.
 async fn seen(inspector: &Inspector, count: u64) {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -68,7 +68,7 @@ async fn seen(inspector: &Inspector, count: u64) {
     }
 }
 
-/// The data of the events of a stream until one holds.
+/// Returns the data of a stream's events, up to the first that satisfies the condition.
 async fn events(stream: &mut TcpStream, mut holds: impl FnMut(&serde_json::Value) -> bool) -> serde_json::Value {
     // Each event is a chunk of the transfer, so its lines are whole.
     let mut lines = tokio::io::BufReader::new(stream).lines();
@@ -96,7 +96,7 @@ async fn thousands_at_once_are_sampled_and_counted() {
     }
     seen(&inspector, 6000).await;
     let lost = inspector.shared.lost.load(Ordering::Relaxed);
-    // Whatever was kept and whatever not, all are counted.
+    // All are counted, kept or not.
     let mut rows = 0;
     let last = events(&mut stream, |event| {
         let count = event["rows"].as_array().unwrap().len();
@@ -110,7 +110,7 @@ async fn thousands_at_once_are_sampled_and_counted() {
     let page = get(&inspector, "/").await;
     assert!(page.contains("Showing <b id=\"shown\">200</b> of <b id=\"matching\">6,000</b>"), "{page}");
     assert_eq!(page.contains("came too fast"), lost > 0);
-    // All that are kept can be reached without a script.
+    // All kept requests can be reached without a script.
     assert!(page.contains("Older requests"), "{page}");
     let page = get(&inspector, "/?q=orders&method=POST").await;
     assert!(page.contains("None matches"));
@@ -136,7 +136,7 @@ async fn what_is_kept_is_bounded_in_bytes() {
     assert!(page.contains("4.19 MB") && page.len() < 500_000, "{}", page.len());
 }
 
-/// Notices that nobody takes, as on a machine that is busy, cost neither memory nor time.
+/// Notices that are not processed, as on a busy machine, cost neither memory nor time.
 #[tokio::test(flavor = "current_thread")]
 async fn a_full_queue_counts_and_does_not_wait() {
     let inspector = start().await;
@@ -149,10 +149,10 @@ async fn a_full_queue_counts_and_does_not_wait() {
     assert_eq!(inspector.shared.lost.load(Ordering::Relaxed), 500);
     assert!(inspector.shared.queued.load(Ordering::Relaxed) <= QUEUED_BYTES);
     seen(&inspector, QUEUE as u64 + 500).await;
-    assert!(get(&inspector, "/").await.contains("4,596 seen, the last 1,000 kept, 500 came too fast"));
+    assert!(get(&inspector, "/").await.contains("4,596 seen, the last 1,000 kept, 500 skipped: too many at once"));
 }
 
-/// The same of lines: those of a function can be as long as a record may be.
+/// The same for lines of a function, which can be as long as a record.
 #[tokio::test(flavor = "current_thread")]
 async fn lines_are_bounded_in_bytes_and_counted() {
     let inspector = start().await;
@@ -167,7 +167,7 @@ async fn lines_are_bounded_in_bytes_and_counted() {
     while inspector.shared.queued.load(Ordering::Relaxed) > 0 {
         sleep(Duration::from_millis(5)).await;
     }
-    // The store has a bound of its own, for lines that come one by one.
+    // The store has a separate bound, for lines that arrive one by one.
     for number in 1..=200 {
         let id = number.to_string();
         tell(&inspector, Exchange { request_id: Some(id.clone()), ..exchange("GET", "/") });
@@ -184,7 +184,7 @@ async fn lines_are_bounded_in_bytes_and_counted() {
     assert!(page.contains(&format!("{} log lines skipped", 100 - kept)), "{page}");
 }
 
-/// Numbers of a log line that no request has.
+/// Numbers in a log line that no request can have.
 #[tokio::test]
 async fn numbers_of_lines_may_be_anything() {
     let inspector = start().await;
@@ -215,7 +215,7 @@ async fn numbers_of_lines_may_be_anything() {
     }
 }
 
-/// A body of many values: the page has a part of it and says so.
+/// The page shows a part of a body with many values, and says so.
 #[tokio::test]
 async fn a_page_has_a_part_of_what_is_long_and_says_so() {
     let inspector = start().await;
@@ -274,7 +274,7 @@ async fn lines_find_their_request_whichever_comes_first() {
     tell(&inspector, Exchange { request_id: Some("two".to_owned()), ..exchange("GET", "/b?q") });
     tell_line(&inspector, &compare("two", "/user/password"));
     tell_line(&inspector, &access("two", "/b"));
-    // Of neither.
+    // A line and a request that belong to no other.
     tell_line(&inspector, &access("three", "/c"));
     tell(&inspector, exchange("GET", "/d"));
     seen(&inspector, 3).await;
@@ -284,7 +284,7 @@ async fn lines_find_their_request_whichever_comes_first() {
         for part in [
             pointer,
             "chosen by weight",
-            "Until the first byte",
+            "Wait for the first byte",
             ">differs<",
             "modern",
             "12 ms",
@@ -300,10 +300,61 @@ async fn lines_find_their_request_whichever_comes_first() {
     assert!(get(&inspector, "/?q=-is:differs").await.contains("of <b id=\"matching\">1</b>"));
 }
 
+/// A request with several attempts has a table of them, in order. Lines of version 1 have none, and the page then has no table.
+#[tokio::test]
+async fn a_page_shows_every_attempt() {
+    let inspector = start().await;
+    let journal = r#""attempts":2,"journal":[
+        {"backend":"modern","role":"first","outcome":"connection_refused","began_ms":0.5,"took_ms":1.5},
+        {"backend":"modern","role":"retry","outcome":"503","connect_ms":2.0,"first_byte_ms":150.0,"began_ms":101.0,"took_ms":50.0},
+        {"backend":"legacy","role":"failover","outcome":"200","first_byte_ms":171.0,"began_ms":152.0,"took_ms":20.0}]"#;
+    for (id, line) in [
+        (
+            "one",
+            access("one", "/a")
+                .replace(r#""attempts":2"#, journal)
+                .replace(r#""first_byte_ms":10.0"#, r#""first_byte_ms":171.0"#),
+        ),
+        ("two", access("two", "/b")),
+        ("three", access("three", "/c").replace(r#""attempts":2"#, &journal.replace("legacy", "</td><b>"))),
+    ] {
+        tell(&inspector, Exchange { request_id: Some(id.to_owned()), ..exchange("GET", "/a") });
+        tell_line(&inspector, &line);
+    }
+    seen(&inspector, 3).await;
+    sleep(Duration::from_millis(50)).await;
+    let page = get(&inspector, "/requests/1").await;
+    let table = page.split(r#"<table id="attempts">"#).nth(1).and_then(|rest| rest.split("</table>").next());
+    let rows: Vec<Vec<String>> =
+        table.unwrap_or_else(|| panic!("no table: {page}")).split("<tr>").skip(2).map(cells).collect();
+    assert_eq!(
+        rows,
+        [
+            ["modern", "first", "connection_refused", "0.5 ms", "", "", "1.5 ms"],
+            ["modern", "retry", "503", "101 ms", "2.0 ms", "150 ms", "50 ms"],
+            ["legacy", "failover", "200", "152 ms", "", "171 ms", "20 ms"],
+        ]
+    );
+    // The chart has the times of the attempt that decided: it began at 152 ms and took 2 ms to connect.
+    for (part, time) in [("Earlier attempts", "152 ms"), ("Wait for the first byte", "17 ms")] {
+        let row = format!("<th scope=\"row\">{part}</th><td class=\"number\">{time}</td>");
+        assert!(page.contains(&row), "{row}: {page}");
+    }
+    assert!(!get(&inspector, "/requests/2").await.contains("id=\"attempts\""));
+    assert!(get(&inspector, "/requests/3").await.contains("&lt;/td&gt;&lt;b&gt;"));
+}
+
+/// The texts of a row's cells.
+fn cells(row: &str) -> Vec<String> {
+    let (cells, _) = row.split_once("</tr>").unwrap();
+    let cells = cells.replace("</th>", "</td>");
+    cells.split_terminator("</td>").map(|cell| cell.rsplit_once('>').unwrap().1.to_owned()).collect()
+}
+
 const HOSTILE: &str =
     "</script></style></pre></title>\"'><script>alert(1)</script><img src=x onerror=alert(1)>\u{202e}\u{1b}[2J";
 
-/// Nothing of a message gets into a page as markup, wherever it stands.
+/// No part of a message becomes markup.
 #[tokio::test]
 async fn hostile_messages_stay_text() {
     let mut settings = Settings::forward_all(HeaderMode::Multi, Function::new("local", vec!["true".to_owned()]));
@@ -336,7 +387,7 @@ async fn hostile_messages_stay_text() {
         problem: Some(HOSTILE.to_owned()),
         elb_reason: Some(HOSTILE.to_owned()),
         warnings: vec![HOSTILE.to_owned()],
-        passed_over: vec![(10, 1)],
+        skipped: vec![(10, 1)],
         request_id: Some("one".to_owned()),
         messages: Some(Box::new(Messages {
             request_fields: fields.clone(),
@@ -370,7 +421,7 @@ async fn hostile_messages_stay_text() {
     assert!(pages[1].contains("the request has <code>&lt;/script&gt;"), "{}", pages[1]);
 }
 
-/// What others wrote is on the page, and none of it is markup, an attribute or the target of a link.
+/// The page contains the foreign text, but not as markup, an attribute or the target of a link.
 fn is_all_text(page: &str) {
     assert!(page.contains("&lt;img src=x onerror"), "{page}");
     for raw in ["<script>alert", "<img", "onerror=alert(1)>", "\u{202e}", "\u{1b}", "\"'>"] {
@@ -384,7 +435,7 @@ fn is_all_text(page: &str) {
     }
 }
 
-/// The same of what the files of rules hold: names, rewrites and the targets of redirects.
+/// The same for text from files with listener rules: names, transforms and the targets of redirects.
 #[tokio::test]
 async fn hostile_settings_stay_text() {
     let redirect = Redirect {
@@ -425,7 +476,7 @@ async fn hostile_settings_stay_text() {
     }
 }
 
-/// Each place where a secret may stand, with and without `--show-secrets`.
+/// Each place that can contain a secret, with and without `--show-secrets`.
 #[tokio::test]
 async fn secrets_are_masked_unless_asked_for() {
     for show in [false, true] {
@@ -468,7 +519,7 @@ async fn secrets_are_masked_unless_asked_for() {
             assert!(show || !list.contains(&secret), "{secret}: {list}");
         }
         assert_eq!(list.contains("secrets are hidden"), !show);
-        // What is masked cannot be asked for either.
+        // The filter does not find masked values either.
         assert_eq!(get(&inspector, "/?q=s3cret-l").await.contains("None matches"), !show);
         if !show {
             for part in
@@ -506,7 +557,7 @@ async fn a_rule_says_why_it_was_passed_over() {
     let rule = RuleRef::Priority(20);
     tell(
         &inspector,
-        Exchange { rule, passed_over: vec![(10, 1)], time: SystemTime::UNIX_EPOCH, ..exchange("GET", "/orders/1") },
+        Exchange { rule, skipped: vec![(10, 1)], time: SystemTime::UNIX_EPOCH, ..exchange("GET", "/orders/1") },
     );
     seen(&inspector, 1).await;
     let page = get(&inspector, "/requests/1").await;
@@ -514,18 +565,18 @@ async fn a_rule_says_why_it_was_passed_over() {
     for (row, parts) in rows.iter().zip([
         ["path is /orders/*", "holds"],
         ["method is POST", "does not hold"],
-        ["host is a.example", "not looked at"],
+        ["host is a.example", "not evaluated"],
         ["path is /orders/*", "holds"],
     ]) {
         assert!(parts.iter().all(|part| row.contains(part)), "{row}");
     }
     assert_eq!(rows.len(), 4, "{page}");
     assert!(page.contains("<small>the request has <code>GET</code></small>"), "{page}");
-    assert!(page.contains("2 of 3 rules looked at") && page.contains("forward to target group <b>local</b>"), "{page}");
+    assert!(page.contains("2 of 3 rules evaluated") && page.contains("forward to target group <b>local</b>"), "{page}");
     assert!(page.contains("<time datetime=\"1970-01-01T00:00:00.000Z\""));
 }
 
-/// A page that an earlier run has made is told so.
+/// A page of an earlier run is told to reload.
 #[tokio::test]
 async fn the_events_of_another_run_are_no_continuation() {
     let inspector = start().await;
@@ -535,7 +586,7 @@ async fn the_events_of_another_run_are_no_continuation() {
     }
 }
 
-/// An HTTPS listener is known by its certificate, and nothing but that is talked to.
+/// A replay to an HTTPS listener accepts only the listener's own certificate.
 #[tokio::test]
 async fn a_replay_goes_to_the_listeners_own_certificate() {
     let [own, other] = [0, 1].map(|_| Identity::self_signed(&["a.example"]));

@@ -1,7 +1,7 @@
-//! The charts of the page, as SVG and without a line of script.
+//! The charts of the page, as SVG without scripts.
 //!
-//! Owns scales and shapes. Shapes are stretched to the width there is; labels are HTML beside them, so that they stay
-//! readable on a phone. Nothing of a log is in a chart but numbers.
+//! Owns scales and shapes. Shapes stretch to the available width; labels are separate HTML, so that they stay readable on a phone.
+//! Numbers are the only content of a log in a chart.
 
 use std::fmt::Write;
 
@@ -9,10 +9,10 @@ use crossfade_parity::number::{grouped, milliseconds, percent};
 use crossfade_parity::{Bucket, Latency, Percentiles, Timeline, share, wilson};
 use maud::{Markup, html};
 
-/// Units of a plot, whatever its size on the screen.
+/// Size of a plot in SVG units, whatever its size on the screen.
 const WIDTH: f64 = 1000.0;
 const HEIGHT: f64 = 300.0;
-/// Most points of parity over time, and how many comparisons one should stand for.
+/// Maximum number of points of parity over time, and the desired number of comparisons per point.
 const POINTS: u64 = 40;
 const SAMPLES_OF_POINT: u64 = 50;
 /// The width of a label on the narrowest screen.
@@ -20,12 +20,12 @@ const LABEL: f64 = 80.0;
 /// Points of a distribution.
 const BINS: usize = 64;
 
-/// Parity over time with its interval, and the threshold as a dashed line. `None` without a comparison.
+/// Parity over time with its interval, and the threshold as a dashed line. `None` if nothing was compared.
 pub(crate) fn parity(timeline: &Timeline, threshold: f64) -> Option<Markup> {
     let (width, buckets) = merged(timeline);
     let (begin, end) = (buckets.first()?.begin, buckets.last()?.begin + width);
     let points = || buckets.iter().map(|bucket| (bucket.same, bucket.compared));
-    // Room for the intervals as well, but not for that of a point that stands for two or three.
+    // Includes the intervals, except for points with only two or three comparisons.
     let typical = wilson_of_typical(points());
     let lowest = points().map(|(same, compared)| share(same, compared)).fold(threshold.min(typical), f64::min);
     let floor = [0.998, 0.99, 0.98, 0.95, 0.9, 0.8, 0.5].into_iter().find(|floor| *floor < lowest).unwrap_or(0.0);
@@ -69,8 +69,8 @@ pub(crate) fn parity(timeline: &Timeline, threshold: f64) -> Option<Markup> {
     Some(plot(Some(ticks), svg("parity-chart", "Parity over time", shapes), times, "Time, UTC"))
 }
 
-/// The latency of both systems: two densities over a logarithmic axis, with the percentiles of each. Empty without a
-/// spread to show.
+/// The latency of both systems: two densities over a logarithmic axis, with the percentiles of each. Empty if all values are
+/// equal.
 pub(crate) fn latency(id: &str, latency: &Latency) -> Markup {
     let (old, new) = &latency.histograms;
     let ends = [old, new].map(|histogram| (histogram.percentile(0.002), histogram.percentile(0.998)));
@@ -114,7 +114,7 @@ pub(crate) fn latency(id: &str, latency: &Latency) -> Markup {
     }
 }
 
-/// A bar for a share of the largest one. A share above zero is visible, however small.
+/// A bar relative to the largest value. Every value above zero is visible.
 pub(crate) fn bar(class: &str, value: f64, largest: f64) -> Markup {
     let width = if value > 0.0 { (value / largest * 100.0).clamp(0.6, 100.0) } else { 0.0 };
     html! {
@@ -165,7 +165,7 @@ fn offset(side: &str, share: f64) -> String {
     format!("{side}:{:.2}%", share * 100.0)
 }
 
-/// Points as SVG's `points` has them.
+/// Formats points for SVG's `points` attribute.
 fn coordinates(points: impl Iterator<Item = (f64, f64)>) -> String {
     let mut list = String::new();
     for (x, y) in points {
@@ -175,7 +175,7 @@ fn coordinates(points: impl Iterator<Item = (f64, f64)>) -> String {
     list
 }
 
-/// The labels that do not stand on another's place; the lines of the others have their names.
+/// Returns the labels that do not overlap another one.
 fn without_overlaps<const N: usize>(labels: [(&'static str, f64); N]) -> impl Iterator<Item = (&'static str, f64)> {
     let mut labelled = f64::NEG_INFINITY;
     labels.into_iter().filter(move |(_, at)| {
@@ -185,7 +185,7 @@ fn without_overlaps<const N: usize>(labels: [(&'static str, f64); N]) -> impl It
     })
 }
 
-/// Buckets wide enough for a line that says something, and their width.
+/// Returns buckets with enough comparisons each, and their width.
 fn merged(timeline: &Timeline) -> (u64, Vec<Bucket>) {
     let (Some(first), Some(last)) = (timeline.buckets.first(), timeline.buckets.last()) else {
         return (timeline.seconds, Vec::new());
@@ -235,7 +235,7 @@ fn step(at: u32) -> f64 {
     (f64::from(at) + 0.5) / BINS as f64 * WIDTH
 }
 
-/// The lower end of the interval of all points together, had they as many comparisons as one has on average.
+/// The lower end of an interval for the overall parity and the average number of comparisons of a point.
 fn wilson_of_typical(points: impl Iterator<Item = (u64, u64)>) -> f64 {
     let (same, compared, count) =
         points.fold((0, 0, 0), |(same, compared, count), point| (same + point.0, compared + point.1, count + 1));
@@ -260,7 +260,7 @@ fn short(value: f64) -> String {
 /// The last second of the year 9999: later ones have no date (RFC 3339). Seconds since 1970.
 const LAST_SECOND: u64 = 253_402_300_799;
 
-/// A time as the span needs it. The end of a bucket can be later than any record.
+/// Formats a time with the precision that the span needs. The end of a bucket can be later than any record.
 fn clock(seconds: u64, span: u64) -> String {
     let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds.min(LAST_SECOND));
     let text = humantime::format_rfc3339_seconds(time).to_string();

@@ -1,7 +1,7 @@
 //! The report as one page that needs no network and no script.
 //!
-//! Owns its structure. Values of a log are text in it, escaped by the templates, and never a tag's name, a link or a
-//! style. The policy in its head forbids scripts all the same.
+//! Owns its structure. The templates escape all values of a log, which are never the name of a tag, a link or a style. In
+//! addition, the content security policy in its head forbids scripts.
 
 use crossfade_parity::number::{grouped, milliseconds, percent};
 use crossfade_parity::{
@@ -14,10 +14,10 @@ use super::{Report, charts};
 use crate::html::{render, style_sheet, table_head};
 use crate::terminal::printable;
 
-/// Endpoints with details, and differences in the chart; all are in `--json`.
+/// Maximum number of endpoints with details, and of differences in the chart; `--json` has all.
 const DETAILED: usize = 200;
 const BARS: usize = 12;
-/// The table of routes and endpoints; a narrow screen has no room for the wide ones.
+/// The columns of the table of routes and endpoints; narrow screens hide the wide ones.
 const COLUMNS: [(&str, &str); 9] = [
     ("Endpoint", ""),
     ("Parity", ""),
@@ -70,11 +70,11 @@ pub(crate) fn page(report: &Report) -> String {
 
 fn header(report: &Report, title: &str) -> Markup {
     let (words, is_good) = verdict(report);
-    // A symbol as well, for those who see no colours.
+    // A symbol in addition to the colour.
     let (class, shape) = match is_good {
         Some(true) => ("good", "M4 13l5 5L20 6"),
         Some(false) => ("bad", "M5 5l14 14M19 5L5 19"),
-        None => ("doubt", "M8 8a4 4 0 1 1 5.5 4.2c-1 .5-1.5 1.2-1.5 2.8M12 20v.1"),
+        None => ("unsure", "M8 8a4 4 0 1 1 5.5 4.2c-1 .5-1.5 1.2-1.5 2.8M12 20v.1"),
     };
     let input = &report.input;
     html! {
@@ -127,7 +127,7 @@ fn figures(overall: &Summary) -> Markup {
         let (old, new) = (milliseconds(latency.primary.p95), milliseconds(latency.mirror.p95));
         figures.push(("p95", format!("{:+.1} %", latency.change.p95 * 100.0), format!("{old} to {new}")));
     }
-    figures.push(("New errors", grouped(overall.mirror_failed), "where the old one answered".to_owned()));
+    figures.push(("New errors", grouped(overall.mirror_failed), "where the old system responded".to_owned()));
     figures.push(("Lost copies", grouped(overall.lost), percent(share(overall.lost, overall.copies))));
     html! {
         dl.figures aria-label="Key figures" {
@@ -142,7 +142,7 @@ fn over_time(report: &Report) -> Markup {
             section {
                 h2 { "Parity over time" }
                 p.lead {
-                    "Share of the same answers with its 95 % interval; the dashed line is " (percent(PARITY_THRESHOLD)) "."
+                    "Share of equal responses with its 95 % interval; the dashed line is " (percent(PARITY_THRESHOLD)) "."
                 }
                 figure { (chart) }
             }
@@ -154,7 +154,7 @@ fn latencies(latency: &Latency) -> Markup {
     html! {
         section {
             h2 { "Latency" }
-            p.lead { (grouped(latency.pairs)) " pairs of answers: " b.old { "old" } " and " b.new { "new" } "." }
+            p.lead { (grouped(latency.pairs)) " pairs of responses: " b.old { "old" } " and " b.new { "new" } "." }
             figure { (charts::latency("latency-chart", latency)) }
             (percentiles(latency))
         }
@@ -204,7 +204,7 @@ fn differences(report: &Report) -> Markup {
             h2 { "Differences" }
             @if all.is_empty() { p.lead { "None." } } @else {
                 p.lead {
-                    "Where answers differ: how often the new system differs from the old one, and below it how often the old "
+                    "Share of responses in which the new system differs from the old one, and below it the share in which the old "
                     "one differs from itself."
                 }
                 ul.bars {
@@ -215,7 +215,7 @@ fn differences(report: &Report) -> Markup {
                             div {
                                 div.pair {
                                     (charts::bar(class, difference.raw, largest))
-                                    span { (percent(difference.raw)) " of answers" }
+                                    span { (percent(difference.raw)) " of responses" }
                                 }
                                 div.pair {
                                     (charts::bar("noise", difference.noise.unwrap_or_default(), largest))
@@ -226,7 +226,7 @@ fn differences(report: &Report) -> Markup {
                     }
                 }
                 @if all.len() > shown.len() {
-                    p.lead { (all.len() - shown.len()) " more are with their endpoints below." }
+                    p.lead { (all.len() - shown.len()) " more are listed with their endpoints below." }
                 }
             }
         }
@@ -237,7 +237,7 @@ fn table(report: &Report) -> Markup {
     html! {
         section #endpoints {
             h2 { "Routes and endpoints" }
-            p.lead { "The worst first." }
+            p.lead { "Lowest parity first." }
             div.scroll tabindex="0" {
                 table {
                     (table_head(COLUMNS))
@@ -280,13 +280,13 @@ fn or_dash(figure: Option<String>) -> String {
     figure.unwrap_or_else(|| "-".to_owned())
 }
 
-/// As a sentence begins.
+/// Capitalises the first letter.
 fn capital(text: &str) -> String {
     let mut characters = text.chars();
     characters.next().map_or(String::new(), |first| first.to_uppercase().chain(characters).collect())
 }
 
-/// The answers of each side by status and error, and the reasons for answers that could not be compared.
+/// The responses of each system by status and error, and the reasons for responses that could not be compared.
 fn answers(overall: &Summary) -> Markup {
     let counts = |name: &str, count: u64| format!("{}: {}", printable(name), grouped(count));
     let mut rows = Vec::new();
@@ -303,7 +303,7 @@ fn answers(overall: &Summary) -> Markup {
     }
     html! {
         section {
-            h2 { "Answers" }
+            h2 { "Responses" }
             div.scroll tabindex="0" { table { tbody {
                 @for (name, words) in rows { tr { th scope="row" { (name) } td.left { (words.join(", ")) } } }
             } } }
@@ -391,8 +391,8 @@ fn footer(report: &Report) -> Markup {
     let input = &report.input;
     html! {
         footer {
-            p { (grouped(input.records)) " comparisons were read." }
-            @if input.left_out > 0 { p { (grouped(input.left_out)) " were left out, as asked for." } }
+            p { (grouped(input.records)) " comparisons read." }
+            @if input.left_out > 0 { p { (grouped(input.left_out)) " excluded by options." } }
             @if let Some(first) = &input.first_unreadable {
                 p { (grouped(input.unreadable)) " could not be read, the first at " (printable(first)) "." }
             }

@@ -1,4 +1,4 @@
-//! Reading logs, compressed or not, up to their last byte. Finding the records in them is `crossfade-parity`'s.
+//! Reads logs, compressed or not, to their last byte. `crossfade-parity` finds the records in them.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Result};
 
@@ -6,10 +6,10 @@ use crossfade_journal::comparison::Record;
 use crossfade_parity::RecordFinder;
 use flate2::bufread::MultiGzDecoder;
 
-/// Number of bytes that are read at once.
+/// Size of the read buffer in bytes.
 const CHUNK: usize = 1 << 18;
 
-/// Places in any of the logs that look like a record and cannot be read.
+/// Places in the logs that look like a record but cannot be parsed.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Unreadable {
     pub(crate) count: u64,
@@ -17,7 +17,7 @@ pub(crate) struct Unreadable {
     pub(crate) first: Option<String>,
 }
 
-/// Calls `each` with every record of a log, compressed (RFC 1952) or not. `name` is that of the file, for messages.
+/// Calls `each` with every record of a log, compressed (RFC 1952) or not. Messages use `name` for the file.
 pub(crate) fn read(
     name: &str,
     log: impl Read,

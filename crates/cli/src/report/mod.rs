@@ -1,7 +1,7 @@
-//! `crossfade report` without its command line: reading logs, and the forms of the report.
+//! `crossfade report` without its command line: reads logs and renders the report.
 //!
-//! Owns the JSON document; `input` reads logs, `text` and `html` with its `charts` are the other forms. Does not own what
-//! the figures are and how they are judged: that is `crossfade-parity`.
+//! Owns the JSON document. `input` reads logs; `text`, and `html` with its `charts`, render the other formats. `crossfade-parity`
+//! computes and judges the figures.
 
 mod charts;
 pub(crate) mod html;
@@ -11,16 +11,16 @@ pub(crate) mod text;
 use crossfade_parity::{Assessment, ConditionResult, Endpoint, Judgement, Route, Summary, Timeline};
 use serde::Serialize;
 
-/// Everything that any form of the report shows. Serialised, it is the JSON document of `docs/report.md`.
+/// The contents of a report in every format. Serialised, it is the JSON document of `docs/report.md`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
-    /// Of this document.
+    /// The version of this document.
     version: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     title: Option<String>,
     judgement: Judgement,
     because: Vec<String>,
-    /// Empty without a gate.
+    /// Empty without gates.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) gate: Vec<ConditionResult>,
     input: Input,
@@ -35,13 +35,13 @@ pub(crate) struct Report {
 #[derive(Debug, Serialize)]
 struct Input {
     records: u64,
-    /// Left out by `--route`, `--since`, `--until`.
+    /// Records excluded by `--route`, `--since`, `--until`.
     left_out: u64,
     unreadable: u64,
     /// `FILE:LINE: REASON`.
     #[serde(skip_serializing_if = "Option::is_none")]
     first_unreadable: Option<String>,
-    /// Times of the first and the last request (RFC 3339, UTC, whole seconds).
+    /// Time of the first and of the last request (RFC 3339, UTC, whole seconds).
     #[serde(skip_serializing_if = "Option::is_none")]
     from: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

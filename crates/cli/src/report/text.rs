@@ -1,6 +1,6 @@
-//! The report for a terminal: at most 110 columns, the judgement first.
+//! The report for a terminal: at most 110 columns, verdict first.
 //!
-//! Owns the wording and the tables. Nothing of a log gets out of here but through [`printable`].
+//! Owns the wording and the tables. All text of a log passes through [`printable`].
 
 use crossfade_parity::number::{grouped, milliseconds, percent};
 use crossfade_parity::{Difference, Endpoint, Judgement, MIN_SELF_COMPARED, Mark, Percentiles, Summary, share};
@@ -8,10 +8,10 @@ use crossfade_parity::{Difference, Endpoint, Judgement, MIN_SELF_COMPARED, Mark,
 use super::Report;
 use crate::terminal::printable;
 
-/// The most endpoints, and differences of each, that are shown; `--html` and `--json` have all.
+/// Maximum number of endpoints, and of differences of each; `--html` and `--json` have all.
 const ENDPOINTS: usize = 30;
 const DIFFERENCES: usize = 10;
-/// Columns of the first one in a table.
+/// Width of a table's first column.
 const NAME: usize = 40;
 
 pub(crate) fn text(report: &Report, colour: bool) -> String {
@@ -28,7 +28,7 @@ pub(crate) fn text(report: &Report, colour: bool) -> String {
     text.out
 }
 
-/// The sentence that leads every form of the report.
+/// The first sentence of the report in every format.
 pub(crate) fn headline(summary: &Summary) -> String {
     let Some(parity) = summary.parity else { return "nothing was compared".to_owned() };
     let regressions = match summary.regressions {
@@ -49,7 +49,7 @@ pub(crate) fn interval(low: f64, high: f64) -> String {
     format!("{} to {}", percent(low).trim_end_matches(" %"), percent(high))
 }
 
-/// The judgement in words, or that of the gate if there is one; and whether it is good.
+/// The verdict in words, that of the gates if there are any; and true if it is good.
 pub(crate) fn verdict(report: &Report) -> (&'static str, Option<bool>) {
     if !report.gate.is_empty() {
         let ok = report.gate.iter().all(|part| part.ok);
@@ -71,7 +71,7 @@ struct Text {
 enum Tone {
     Good,
     Bad,
-    Doubtful,
+    Unsure,
     Dim,
     Strong,
 }
@@ -86,7 +86,7 @@ impl Text {
         let code = match tone {
             Tone::Good => "32;1",
             Tone::Bad => "31;1",
-            Tone::Doubtful => "33;1",
+            Tone::Unsure => "33;1",
             Tone::Dim => "2",
             Tone::Strong => "1",
         };
@@ -108,11 +108,11 @@ impl Text {
         let tone = match is_good {
             Some(true) => Tone::Good,
             Some(false) => Tone::Bad,
-            None => Tone::Doubtful,
+            None => Tone::Unsure,
         };
         let words = self.paint(tone, &words.to_uppercase());
         self.line(&format!("{words}  {}", headline(&report.overall)));
-        // With a gate, its parts are the reasons.
+        // With gates, their conditions are the reasons.
         for reason in report.because.iter().filter(|_| report.gate.is_empty()) {
             self.line(&format!("  {reason}"));
         }
@@ -197,7 +197,7 @@ impl Text {
     }
 
     fn answers(&mut self, overall: &Summary) {
-        self.heading("Answers");
+        self.heading("Responses");
         for (name, side) in [("old", &overall.primary), ("new", &overall.mirror)] {
             let statuses = (1..).zip(side.statuses).filter(|(_, count)| *count > 0);
             let statuses = statuses.map(|(digit, count)| format!("{digit}xx {}", grouped(count)));
@@ -278,7 +278,7 @@ impl Text {
             notes.push("no comparison was found; records of mirrored requests have `\"type\":\"compare\"`".to_owned());
         }
         if input.left_out > 0 {
-            notes.push(format!("{} records were left out, as asked for", grouped(input.left_out)));
+            notes.push(format!("{} records were excluded by options", grouped(input.left_out)));
         }
         if let Some(first) = &input.first_unreadable {
             notes.push(format!("{} could not be read, the first at {}", grouped(input.unreadable), cell(first)));
@@ -312,18 +312,18 @@ pub(crate) fn what(difference: &Difference) -> String {
     if class == pointer { pointer } else { format!("{class} {pointer}") }
 }
 
-/// A number of milliseconds whose unit stands behind the next one, if that has the same.
+/// Formats milliseconds, without the unit if the next number has the same.
 fn bare(number: f64) -> String {
     let text = milliseconds(number);
     text.trim_end_matches(" ms").to_owned()
 }
 
-/// Foreign text for a table.
+/// Escapes and truncates foreign text for a table.
 fn cell(text: &str) -> String {
     printable(text).replace('\t', "\\t")
 }
 
-/// A text in so many columns; the end of a long one is what tells it from others.
+/// Truncates a text to this number of columns. Keeps its end, which distinguishes long texts.
 fn pad(text: &str, width: usize) -> String {
     let length = text.chars().count();
     if length <= width {

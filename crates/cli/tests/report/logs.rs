@@ -1,4 +1,4 @@
-//! Made-up logs for the tests of `report`: always the same, and as a migration would write them.
+//! Generated logs for the tests of `report`: deterministic, and like those of a migration.
 
 #![allow(unreachable_pub, reason = "the page's tests use it too")]
 
@@ -41,7 +41,7 @@ const ENDPOINTS: [(&str, &str, &str, f64, f64); 6] = [
     ("search", "GET", "/search", 180.0, 140.0),
 ];
 
-/// A log of so many comparisons over two hours. A healthy one differs by noise only.
+/// A log with this number of comparisons over two hours. A healthy one differs by noise only.
 pub fn log(records: u64, healthy: bool) -> String {
     let mut chance = Chance(0x9e37_79b9_7f4a_7c15);
     let mut text = String::new();

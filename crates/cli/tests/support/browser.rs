@@ -20,7 +20,7 @@ static CHROMIUM: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
         None if std::env::var_os("CI").is_some_and(|value| value == "true") => {
             panic!("there is no Chromium; hint: install it, or name it in the variable `CHROMIUM`")
         }
-        None => eprintln!("passed over: there is no Chromium; it can be named in the variable `CHROMIUM`"),
+        None => eprintln!("skipped: Chromium is missing; the variable `CHROMIUM` can name it"),
     }
     found
 });

@@ -1,4 +1,4 @@
-//! The needs of tests of other people's programs: fetched into `target/` and kept there, and whether a program is here at all.
+//! Programs and packages that tests of foreign software need: downloads them into `target/`, and checks whether a program exists.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -46,7 +46,7 @@ pub fn available(programs: &[&str]) -> bool {
     let missing = |program: &&&str| Command::new(program).arg("--version").output().is_err();
     let Some(program) = programs.iter().find(missing) else { return true };
     assert!(std::env::var_os("CI").is_none_or(|value| value != "true"), "`{program}` is missing");
-    eprintln!("passed over: `{program}` is missing");
+    eprintln!("skipped: `{program}` is missing");
     false
 }
 

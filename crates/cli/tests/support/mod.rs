@@ -68,7 +68,7 @@ impl Dev {
     pub fn next_line(&self) -> String {
         loop {
             let line = self.stdout.recv_timeout(PATIENCE).expect("a line for a request");
-            if !["mirror ", "once more "].iter().any(|word| line.trim_start().starts_with(word)) {
+            if !["mirror ", "self-comparison "].iter().any(|word| line.trim_start().starts_with(word)) {
                 return line;
             }
         }

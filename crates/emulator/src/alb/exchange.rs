@@ -84,10 +84,10 @@ impl Listener {
             limits::drop_invalid_fields(&mut head.headers, &mut exchange.warnings);
         }
 
-        let Selected { rule, passed_over, transforms, action } =
+        let Selected { rule, skipped, transforms, action } =
             self.rules().select(&request::view(head, connection.peer.ip()));
         exchange.rule = rule;
-        exchange.passed_over = passed_over;
+        exchange.skipped = skipped;
         match action {
             Action::FixedResponse(fixed) => {
                 exchange.actions.push("fixed-response");

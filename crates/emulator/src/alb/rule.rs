@@ -15,7 +15,7 @@ pub(super) struct Rules {
 pub(super) struct Selected<'r> {
     pub(super) rule: RuleRef,
     /// For each rule before it, the priority and the index of the first condition that does not match.
-    pub(super) passed_over: Vec<(u32, usize)>,
+    pub(super) skipped: Vec<(u32, usize)>,
     pub(super) transforms: Option<&'r Transforms>,
     pub(super) action: &'r Action,
 }
@@ -27,20 +27,20 @@ impl Rules {
     }
 
     pub(super) fn select(&self, request: &RequestView<'_>) -> Selected<'_> {
-        let mut passed_over = Vec::new();
+        let mut skipped = Vec::new();
         for rule in &self.rules {
             match rule.conditions.iter().position(|condition| !condition.matches(request)) {
-                Some(condition) => passed_over.push((rule.priority, condition)),
+                Some(condition) => skipped.push((rule.priority, condition)),
                 None => {
                     return Selected {
                         rule: RuleRef::Priority(rule.priority),
-                        passed_over,
+                        skipped,
                         transforms: Some(&rule.transforms),
                         action: &rule.action,
                     };
                 }
             }
         }
-        Selected { rule: RuleRef::Default, passed_over, transforms: None, action: &self.default_action }
+        Selected { rule: RuleRef::Default, skipped, transforms: None, action: &self.default_action }
     }
 }

@@ -21,6 +21,8 @@ pub(crate) struct Stage {
     case: &'static Case,
     /// The next opportunity is the fault's.
     is_armed: AtomicBool,
+    /// What it does with an idle connection is done.
+    is_done: AtomicBool,
     /// The content of good answers.
     marker: Mutex<String>,
     /// The connection of every request that came.
@@ -29,12 +31,19 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) fn new(case: &'static Case) -> Arc<Stage> {
-        let (is_armed, marker, served) = (AtomicBool::new(false), Mutex::default(), Mutex::default());
-        Arc::new(Stage { case, is_armed, marker, served })
+        let (is_armed, is_done, marker, served) = Default::default();
+        Arc::new(Stage { case, is_armed, is_done, marker, served })
     }
 
     pub(crate) fn arm(&self) {
         self.is_armed.store(true, Ordering::SeqCst);
+    }
+
+    /// Returns `true` if a request may be sent on the idle connection: what happens to it has happened, or needs that request.
+    pub(crate) fn is_set(&self) -> bool {
+        self.case.when != When::Idle
+            || self.case.acts.iter().any(|act| matches!(act, Act::ReadSome))
+            || self.is_done.load(Ordering::SeqCst)
     }
 
     pub(crate) fn set_marker(&self, marker: &str) {
@@ -99,7 +108,9 @@ async fn serve_http1(mut conn: Conn, stage: &Stage) -> Option<()> {
         let marker = stage.marker();
         conn.write(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{marker}", marker.len())).await;
         if stage.fires(When::Idle) {
-            conn = perform(stage.case.acts, conn, 0).await?;
+            let same = perform(stage.case.acts, conn, 0).await;
+            stage.is_done.store(true, Ordering::SeqCst);
+            conn = same?;
         }
     }
 }
@@ -115,7 +126,9 @@ async fn serve_http2(mut conn: Conn, stage: &Stage) -> Option<()> {
         }
         http2::answer(&mut conn, stream, stage.marker().as_bytes()).await;
         if stage.fires(When::Idle) {
-            conn = perform(stage.case.acts, conn, stream).await?;
+            let same = perform(stage.case.acts, conn, stream).await;
+            stage.is_done.store(true, Ordering::SeqCst);
+            conn = same?;
         }
     }
 }
@@ -155,7 +168,7 @@ async fn perform(acts: &[Act], mut conn: Conn, stream: u32) -> Option<Conn> {
                     sleep(Duration::from_secs(1)).await;
                 }
             }
-            Act::Pause => sleep(Duration::from_millis(50)).await,
+            Act::Pause => sleep(Duration::from_millis(300)).await,
             Act::Stall => std::future::pending().await,
             Act::Close => {
                 let _ = conn.socket.shutdown().await;

@@ -148,13 +148,13 @@ const HTTP1: &[Case] = &[
         ..UNCONNECTED
     },
     Case {
-        fault: "the first of two addresses refuses",
+        fault: "the first of two addresses refuses the connection",
         keys: "addresses: ['127.0.0.1:CLOSED', '127.0.0.1:PORT']",
         when: Never,
         ..FINE
     },
     Case {
-        fault: "the first of two addresses is mute",
+        fault: "the first of two addresses does not respond",
         keys: "addresses: ['127.0.0.1:MUTE', '127.0.0.1:PORT']\ntimeouts: { connect: 2s }",
         when: Never,
         ..FINE
@@ -176,14 +176,14 @@ const HTTP1: &[Case] = &[
     },
     // TCP.
     Case {
-        fault: "refuses",
+        fault: "refuses the connection",
         when: Refused,
         error: "connection_refused",
         detail: "connection refused by ",
         ..UNCONNECTED
     },
     Case {
-        fault: "stalls before it accepts",
+        fault: "does not accept the connection",
         when: Full,
         status: 504,
         error: "connection_timeout",
@@ -191,7 +191,7 @@ const HTTP1: &[Case] = &[
         ..UNCONNECTED
     },
     Case {
-        fault: "resets before TLS",
+        fault: "resets before the TLS handshake",
         acts: &[Reset],
         error: "connection_terminated",
         detail: "the connection closed before it could be used: ",
@@ -199,7 +199,7 @@ const HTTP1: &[Case] = &[
     },
     // TLS.
     Case {
-        fault: "stalls before TLS",
+        fault: "stalls before the TLS handshake",
         acts: &[Stall],
         status: 504,
         error: "connection_timeout",
@@ -207,7 +207,7 @@ const HTTP1: &[Case] = &[
         ..UNCONNECTED
     },
     Case {
-        fault: "stalls in TLS",
+        fault: "stalls in the TLS handshake",
         acts: &[Write(b"\x16\x03\x03\x00\x7a\x02\x00"), Stall],
         status: 504,
         error: "connection_timeout",
@@ -215,21 +215,21 @@ const HTTP1: &[Case] = &[
         ..UNCONNECTED
     },
     Case {
-        fault: "resets in TLS",
+        fault: "resets in the TLS handshake",
         acts: &[Write(b"\x16\x03\x03\x00\x7a\x02\x00"), Pause, Reset],
         error: "connection_terminated",
         detail: "the connection closed before it could be used: ",
         ..UNCONNECTED
     },
     Case {
-        fault: "closes in TLS",
+        fault: "closes in the TLS handshake",
         acts: &[Write(b"\x16\x03\x03\x00\x7a\x02\x00"), Close],
         error: "connection_terminated",
         detail: "the connection closed before it could be used: ",
         ..UNCONNECTED
     },
     Case {
-        fault: "trickles its part of TLS",
+        fault: "sends its part of the TLS handshake byte by byte",
         acts: &[Trickle(b"\x16\x03\x03\x00\x7a\x02\x00\x00\x76\x03\x03")],
         status: 504,
         error: "connection_timeout",
@@ -237,14 +237,14 @@ const HTTP1: &[Case] = &[
         ..UNCONNECTED
     },
     Case {
-        fault: "speaks no TLS",
+        fault: "does not speak TLS",
         acts: &[Write(b"HTTP/1.1 400 Bad Request\r\nset-cookie: canary-answer\r\n\r\n"), Close],
         error: "tls_protocol_error",
         detail: "TLS: ",
         ..UNCONNECTED
     },
     Case {
-        fault: "wants an older TLS",
+        fault: "offers only an older version of TLS",
         acts: &[Write(b"\x15\x03\x01\x00\x02\x02\x46"), Close],
         error: "tls_alert_received",
         detail: "TLS: received fatal alert: ",
@@ -252,50 +252,50 @@ const HTTP1: &[Case] = &[
     },
     // Certificates.
     Case {
-        fault: "shows an expired certificate",
+        fault: "presents an expired certificate",
         when: Shown(Certificate::Of(Tls::Expired)),
         detail: "certificate: invalid peer certificate: certificate expired",
         ..BAD_CERTIFICATE
     },
     Case {
-        fault: "shows a certificate that is not valid yet",
+        fault: "presents a certificate that is not yet valid",
         when: Shown(Certificate::Of(Tls::NotYetValid)),
         detail: "certificate: invalid peer certificate: certificate not valid yet",
         ..BAD_CERTIFICATE
     },
     Case {
-        fault: "shows a certificate for another host",
+        fault: "presents a certificate for another host",
         when: Shown(Certificate::Of(Tls::WrongHost)),
         detail: "certificate: invalid peer certificate: certificate not valid for name \"localhost\"",
         ..BAD_CERTIFICATE
     },
     Case {
-        fault: "shows a self-signed certificate",
+        fault: "presents a self-signed certificate",
         when: Shown(Certificate::Of(Tls::SelfSigned)),
         detail: "certificate: invalid peer certificate: ",
         ..BAD_CERTIFICATE
     },
     Case {
-        fault: "shows a certificate of an unknown authority",
+        fault: "presents a certificate from an unknown authority",
         when: Shown(Certificate::Of(Tls::Untrusted)),
         detail: "certificate: invalid peer certificate: ",
         ..BAD_CERTIFICATE
     },
     Case {
-        fault: "shows a certificate by a weak key (RSA, 1024 bits)",
+        fault: "presents a certificate signed with a weak key (RSA, 1024 bits)",
         when: Shown(Certificate::WeakKey),
         detail: "certificate: invalid peer certificate: ",
         ..BAD_CERTIFICATE
     },
     Case {
-        fault: "shows a certificate with a weak signature (SHA-1)",
+        fault: "presents a certificate with a weak signature (SHA-1)",
         when: Shown(Certificate::WeakSignature),
         detail: "certificate: invalid peer certificate: ",
         ..BAD_CERTIFICATE
     },
-    Case { fault: "wants a certificate of ours", when: Shown(Certificate::Of(Tls::Mutual)), ..BROKEN },
+    Case { fault: "requires a client certificate", when: Shown(Certificate::Of(Tls::Mutual)), ..BROKEN },
     // After the request.
-    Case { fault: "closes when TLS is there", when: Connected, acts: &[Close], ..BROKEN },
+    Case { fault: "closes after the TLS handshake", when: Connected, acts: &[Close], ..BROKEN },
     Case { fault: "closes after the request", acts: &[Close], ..BROKEN },
     Case { fault: "resets after the request; GET", acts: &[Reset], ..BROKEN },
     Case { fault: "resets after the request; POST", method: "POST", acts: &[Reset], ..BROKEN },
@@ -335,10 +335,10 @@ const HTTP1: &[Case] = &[
         ..INCOMPLETE
     },
     Case { fault: "stalls in the head", acts: &[Write(b"HTTP/1.1 200 OK\r\nset-coo"), Stall], ..TIMEOUT },
-    Case { fault: "trickles the head", acts: &[Trickle(b"HTTP/1.1 200 OK\r\nx-long: trickle")], ..TIMEOUT },
+    Case { fault: "sends the head byte by byte", acts: &[Trickle(b"HTTP/1.1 200 OK\r\nx-long: trickle")], ..TIMEOUT },
     // In its body.
     Case {
-        fault: "closes in the body: it is shorter than promised",
+        fault: "closes in the body, before its `Content-Length`",
         acts: &[Write(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf"), Close],
         ..INCOMPLETE
     },
@@ -353,7 +353,7 @@ const HTTP1: &[Case] = &[
         ..TIMEOUT
     },
     Case {
-        fault: "trickles the body",
+        fault: "sends the body byte by byte",
         acts: &[Write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n"), Trickle(b"x")],
         ..TIMEOUT
     },
@@ -368,12 +368,12 @@ const HTTP1: &[Case] = &[
         ..INCOMPLETE
     },
     Case {
-        fault: "resets a body that has no length",
+        fault: "resets in a body without a length",
         acts: &[Write(b"HTTP/1.1 200 OK\r\n\r\nhalf"), Pause, Reset],
         ..INCOMPLETE
     },
     Case {
-        fault: "ends a body that has no length without the end of TLS",
+        fault: "ends a body without a length, and without close_notify",
         acts: &[Write(b"HTTP/1.1 200 OK\r\n\r\nhalf"), Pause, Break],
         ..INCOMPLETE
     },
@@ -386,13 +386,13 @@ const HTTP1: &[Case] = &[
         ..FINE
     },
     Case {
-        fault: "breaks a body that has a length, with `allowMissingCloseNotify`",
+        fault: "truncates a body with a length, with `allowMissingCloseNotify`",
         keys: "tls: { allowMissingCloseNotify: true }",
         acts: &[Write(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf"), Pause, Break],
         ..INCOMPLETE
     },
     Case {
-        fault: "asks for authentication that belongs to the connection (NTLM)",
+        fault: "requests connection-based authentication (NTLM)",
         acts: &[Write(b"HTTP/1.1 401 Unauthorized\r\nwww-authenticate: NTLM\r\ncontent-length: 4\r\n\r\nfine")],
         status: 401,
         body: "fine",
@@ -400,14 +400,14 @@ const HTTP1: &[Case] = &[
         ..FINE
     },
     Case {
-        fault: "sends a body that the load balancer does not take",
+        fault: "sends a body that is too large for the load balancer",
         acts: &[WriteLarge(b"HTTP/1.1 200 OK\r\ncontent-length: 2000000\r\n\r\n", 2_000_000, b"")],
         error: "http_response_body_size; details=\"the response is too large for the load balancer: more than 1048576 bytes of content\"",
         detail: "the response is too large",
         ..CASE
     },
     Case {
-        fault: "sends a body without end",
+        fault: "sends an endless body",
         acts: &[Write(b"HTTP/1.1 200 OK\r\n\r\n"), Repeat(&[b'x'; 10_000])],
         error: "http_response_body_size; details=\"the response is too large for the load balancer: more than 1048576 bytes of content\"",
         detail: "the response is too large",
@@ -415,14 +415,14 @@ const HTTP1: &[Case] = &[
     },
     // Framing.
     Case {
-        fault: "sends a body that is longer than promised",
+        fault: "sends a body that is longer than its `Content-Length`",
         acts: &[Write(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nfine and more")],
         body: "fine",
         next_kept: false,
         ..FINE
     },
     Case {
-        fault: "sends a second answer behind the first",
+        fault: "sends a second response after the first",
         acts: &[Write(
             b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nfineHTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nsmuggled",
         )],
@@ -431,7 +431,7 @@ const HTTP1: &[Case] = &[
         ..FINE
     },
     Case {
-        fault: "sends an answer to no request while idle; POST",
+        fault: "sends an unsolicited response while idle; POST",
         method: "POST",
         kept: true,
         when: Idle,
@@ -439,7 +439,7 @@ const HTTP1: &[Case] = &[
         ..FINE
     },
     Case {
-        fault: "sends content with an answer that has none (204)",
+        fault: "sends content with a 204",
         acts: &[Write(b"HTTP/1.1 204 No Content\r\ncontent-length: 8\r\n\r\nsmuggled")],
         status: 204,
         body: "-",
@@ -447,7 +447,7 @@ const HTTP1: &[Case] = &[
         ..FINE
     },
     Case {
-        fault: "sends content with the answer to HEAD",
+        fault: "sends content in response to HEAD",
         method: "HEAD",
         acts: &[Write(b"HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nsmuggled")],
         body: "-",
@@ -469,7 +469,7 @@ const HTTP1: &[Case] = &[
         ..CODED
     },
     Case {
-        fault: "sends a last coding that is not `chunked`, and a length",
+        fault: "sends a final transfer coding other than `chunked`, and a length",
         acts: &[
             Write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked, identity\r\ncontent-length: 3\r\n\r\n"),
             Write(b"4\r\nfine\r\n0\r\n\r\n"),
@@ -483,18 +483,18 @@ const HTTP1: &[Case] = &[
         ..INVALID
     },
     Case {
-        fault: "sends a length twice",
+        fault: "sends the same length twice",
         acts: &[Write(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\ncontent-length: 4\r\n\r\nfine")],
         body: "fine",
         ..FINE
     },
     Case {
-        fault: "sends a length that is no number",
+        fault: "sends a length that is not a number",
         acts: &[Write(b"HTTP/1.1 200 OK\r\ncontent-length: +2\r\n\r\nab")],
         ..INVALID
     },
     Case {
-        fault: "sends a chunk size that is no number",
+        fault: "sends a chunk size that is not a number",
         acts: &[Write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n-5\r\nabcde\r\n0\r\n\r\n")],
         ..INVALID
     },
@@ -523,14 +523,14 @@ const HTTP1: &[Case] = &[
     },
     // Early answers.
     Case {
-        fault: "sends 100 before its answer; POST",
+        fault: "sends 100 before its response; POST",
         method: "POST",
         acts: &[Write(b"HTTP/1.1 100 Continue\r\n\r\n"), Pause, Write(OK)],
         body: "fine",
         ..FINE
     },
     Case {
-        fault: "sends 103 twice before its answer",
+        fault: "sends 103 twice before its response",
         acts: &[
             Write(b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </b>\r\n\r\n"),
             Pause,
@@ -540,24 +540,24 @@ const HTTP1: &[Case] = &[
         ..FINE
     },
     Case {
-        fault: "sends 103 without end",
+        fault: "sends 103 endlessly",
         acts: &[RepeatSlowly(b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n")],
         ..TIMEOUT
     },
     Case {
-        fault: "sends 103 without end, as fast as it can",
+        fault: "sends 103 endlessly, as fast as it can",
         acts: &[Repeat(b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n")],
         ..TIMEOUT
     },
     Case {
-        fault: "switches protocols, unasked",
+        fault: "switches protocols without being asked",
         acts: &[Write(b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")],
         error: "http_protocol_error",
         detail: "the response has the invalid status 101",
         ..CASE
     },
     Case {
-        fault: "answers before it has read the request, and closes; POST",
+        fault: "responds before it has read the request, and closes; POST",
         method: "POST",
         when: Connected,
         acts: &[ReadSome, Write(b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 4\r\n\r\nfine"), Pause, Close],
@@ -568,7 +568,7 @@ const HTTP1: &[Case] = &[
     },
     // Fields.
     Case {
-        fault: "sends fields that the load balancer does not take",
+        fault: "sends fields that are too large for the load balancer",
         acts: &[WriteLarge(
             b"HTTP/1.1 200 OK\r\nset-cookie: canary-answer",
             40_000,
@@ -590,11 +590,15 @@ const HTTP1: &[Case] = &[
         ..TOO_MANY_FIELDS
     },
     Case {
-        fault: "sends fields without end",
+        fault: "sends endless fields",
         acts: &[Write(b"HTTP/1.1 200 OK\r\n"), Repeat(b"x-more: canary-answer\r\n")],
         ..TOO_MANY_FIELDS
     },
-    Case { fault: "sends a reason without end", acts: &[Write(b"HTTP/1.1 200 "), Repeat(b"fine ")], ..TOO_MANY_FIELDS },
+    Case {
+        fault: "sends an endless reason phrase",
+        acts: &[Write(b"HTTP/1.1 200 "), Repeat(b"fine ")],
+        ..TOO_MANY_FIELDS
+    },
     Case {
         fault: "sends a field with a control character",
         acts: &[Write(b"HTTP/1.1 200 OK\r\nx-bad: canary-answer\x01\r\ncontent-length: 4\r\n\r\nfine")],
@@ -626,7 +630,7 @@ const HTTP1: &[Case] = &[
         ..INVALID
     },
     Case {
-        fault: "sends a status that nobody carries (999)",
+        fault: "sends an invalid status (999)",
         acts: &[Write(b"HTTP/1.1 999 No\r\ncontent-length: 4\r\n\r\nfine")],
         error: "http_protocol_error",
         detail: "the response has the invalid status 999",
@@ -644,29 +648,17 @@ const HTTP1: &[Case] = &[
         acts: &[Pause, Reset],
         ..FINE
     },
+    Case { fault: "closes a kept connection with a request on it; GET", kept: true, acts: &[Close], sent: 2, ..FINE },
+    Case { fault: "resets a kept connection with a request on it; GET", kept: true, acts: &[Reset], sent: 2, ..FINE },
     Case {
-        fault: "closes a kept connection when a request is on it; GET",
-        kept: true,
-        acts: &[Close],
-        sent: 2,
-        ..FINE
-    },
-    Case {
-        fault: "resets a kept connection when a request is on it; GET",
-        kept: true,
-        acts: &[Reset],
-        sent: 2,
-        ..FINE
-    },
-    Case {
-        fault: "resets a kept connection when a request is on it; POST",
+        fault: "resets a kept connection with a request on it; POST",
         method: "POST",
         kept: true,
         acts: &[Reset],
         ..BROKEN
     },
     Case {
-        fault: "resets a kept connection in its answer; GET",
+        fault: "resets a kept connection in its response; GET",
         kept: true,
         acts: &[Write(b"HTTP/1.1 200 OK\r\nset-coo"), Pause, Reset],
         ..INCOMPLETE

@@ -82,35 +82,35 @@ const MOVED: Case = Case { kept: true, home: false, answer: Addresses(&["AWAY"])
 const NOWHERE: &str = "192.0.2.1";
 
 const CASES: &[Case] = &[
-    Case { fault: "the name server knows no such name (`NXDOMAIN`)", answer: Code(3), ..CASE },
-    Case { fault: "the name server knows no address of it", answer: NoAddress, ..CASE },
+    Case { fault: "the name does not exist (`NXDOMAIN`)", answer: Code(3), ..CASE },
+    Case { fault: "the name has no address", answer: NoAddress, ..CASE },
     Case { fault: "the name server fails (`SERVFAIL`)", answer: Code(2), ..CASE },
-    Case { fault: "the name server refuses to answer (`REFUSED`)", answer: Code(5), ..CASE },
-    Case { fault: "the name server takes its time, less than `timeouts.connect`", answer: Late, ..FINE },
-    Case { fault: "the name server is mute", answer: Mute, ..TIMEOUT },
-    Case { fault: "the name server is mute when asked for IPv6 addresses", answer: MuteForIpv6, ..TIMEOUT },
-    Case { fault: "the name server talks nonsense", answer: Garbage, ..CASE },
+    Case { fault: "the name server refuses the query (`REFUSED`)", answer: Code(5), ..CASE },
+    Case { fault: "the name server is slow, but within `timeouts.connect`", answer: Late, ..FINE },
+    Case { fault: "the name server does not respond", answer: Mute, ..TIMEOUT },
+    Case { fault: "the name server does not respond to queries for IPv6 addresses", answer: MuteForIpv6, ..TIMEOUT },
+    Case { fault: "the name server sends an invalid response", answer: Garbage, ..CASE },
     Case {
-        fault: "the name leads to a link-local address",
+        fault: "the name resolves to a link-local address",
         answer: Addresses(&["169.254.169.254"]),
         error: "destination_ip_prohibited",
         detail: "`NAME` has the address 169.254.169.254, which ",
         ..CASE
     },
     Case {
-        fault: "the name leads to where no route goes",
+        fault: "the name resolves to an unroutable address",
         answer: Addresses(&[NOWHERE]),
         error: "destination_ip_unroutable",
         detail: "no connection to 192.0.2.1:443",
         ..CASE
     },
-    Case { fault: "no route goes to the first address", answer: Addresses(&[NOWHERE, "HOME"]), ..FINE },
-    Case { fault: "the first address refuses", answer: Addresses(&["127.9.9.9", "HOME"]), ..FINE },
-    Case { fault: "the IPv6 address refuses", answer: Addresses(&["::1", "HOME"]), ..FINE },
+    Case { fault: "the first address is unroutable", answer: Addresses(&[NOWHERE, "HOME"]), ..FINE },
+    Case { fault: "the first address refuses the connection", answer: Addresses(&["127.9.9.9", "HOME"]), ..FINE },
+    Case { fault: "the IPv6 address refuses the connection", answer: Addresses(&["::1", "HOME"]), ..FINE },
     Case { fault: "the back end and its name move, with a connection kept; GET", ..MOVED },
     Case { fault: "the same; POST", method: "POST", ..MOVED },
     Case {
-        fault: "the name moves, the back end goes on where it was, with a connection kept",
+        fault: "the name moves, but the back end keeps running at the old address, with a connection kept",
         kept: true,
         answer: Addresses(&["AWAY"]),
         ..FINE

@@ -116,6 +116,7 @@ impl<'r> Run<'r> {
     /// Takes the reply that is posted next.
     fn take(&mut self) {
         let posted = self.function.posted();
+        assert!(posted.line.ends_with("/response HTTP/1.1"), "{}: {}", posted.line, posted.json());
         let id = posted.line.split('/').nth(4).unwrap().to_owned();
         let troubles_before = self.waiting.remove(&id).unwrap_or_else(|| panic!("{id} is answered twice"));
         let reply = posted.json();

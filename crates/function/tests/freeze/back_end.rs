@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crossfade_testkit::http2;
 use crossfade_testkit::origin::{Conn, Door, Origin, Tls};
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -43,6 +43,7 @@ pub(crate) type Answers = fn(&str) -> (Duration, String);
 pub(crate) struct BackEnd {
     origin: Origin,
     ports: [SocketAddr; 2],
+    _held: [Option<TcpSocket>; 2],
     shared: Arc<Shared>,
 }
 
@@ -87,11 +88,10 @@ impl BackEnd {
                 serve(door, told, &shared).await;
             }
         });
-        let listeners = [bind().await, bind().await];
-        let ports = [listeners[0].local_addr().unwrap(), listeners[1].local_addr().unwrap()];
-        let [first, _] = listeners;
+        let [(first, held), (second, also_held)] = [bind().await, bind().await];
+        let ports = [first.local_addr().unwrap(), second.local_addr().unwrap()];
         origin.listen(first);
-        BackEnd { origin, ports, shared }
+        BackEnd { origin, ports, shared, _held: [held, also_held] }
     }
 
     /// As `crossfade.yaml` has it, with these keys besides.
@@ -164,14 +164,18 @@ impl BackEnd {
     }
 }
 
-/// A port that nobody else takes while it is not listened on: the address has no other user. Where 127.0.0.1 is the only
-/// one, as on macOS, it is a matter of luck.
-async fn bind() -> TcpListener {
+/// A port that nobody else takes while it is not listened on: the address has no other user. It is held at 127.0.0.1 as well:
+/// a Runtime API that got it there would forbid this back end, as all loopback addresses are one host. Where 127.0.0.1 is the
+/// only one, as on macOS, it is a matter of luck.
+async fn bind() -> (TcpListener, Option<TcpSocket>) {
     static USED: AtomicU8 = AtomicU8::new(1);
     let own = [127, 77, 0, USED.fetch_add(1, Ordering::Relaxed)];
-    match TcpListener::bind(SocketAddr::from((own, 0))).await {
-        Ok(listener) => listener,
-        Err(_) => TcpListener::bind("127.0.0.1:0").await.unwrap(),
+    let held = TcpSocket::new_v4().unwrap();
+    held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = held.local_addr().unwrap().port();
+    match TcpListener::bind(SocketAddr::from((own, port))).await {
+        Ok(listener) => (listener, Some(held)),
+        Err(_) => (TcpListener::bind("127.0.0.1:0").await.unwrap(), None),
     }
 }
 

@@ -10,14 +10,13 @@ use crossfade_document::{Node, did_you_mean};
 use http::Method;
 use http::header::HeaderValue;
 
+use crate::backend::{Backend, ClientCert, HostHeader, Http2, PemFile, PublicUrl, Timeouts, TlsSettings, TlsVersion};
 use crate::backend_url::{self, BackendUrl};
 use crate::policy::{Codes, Outlier, Retry};
 use crate::reach::Reach;
 use crate::read::{Collector, Read};
+use crate::scheme::Scheme;
 use crate::surroundings::Surroundings;
-use crate::table::{
-    Backend, ClientCert, HostHeader, Http2, PemFile, PublicUrl, Scheme, Timeouts, TlsSettings, TlsVersion,
-};
 
 /// The back ends of a file. One with an error keeps its name and index; with any error the table is not used.
 #[derive(Debug, Default)]
@@ -116,7 +115,7 @@ fn read_backend(name: &str, node: &Node, pems: &mut Pems<'_>, diagnostics: &mut 
     }
     if node.as_text().is_some() {
         let url = read_url(node, diagnostics)?;
-        let reach = Reach::new(url.scheme, false, surroundings);
+        let reach = Reach { scheme: url.scheme, link_local: false, runtime_api: surroundings.runtime_api() };
         check_reach(node, &reach, &url.host, url.port, diagnostics);
         return Some(Backend::new(name, url, reach));
     }
@@ -173,7 +172,7 @@ fn read_backend(name: &str, node: &Node, pems: &mut Pems<'_>, diagnostics: &mut 
         node.warn(diagnostics, message, Some(hint.into()));
     }
     let link_local = allow_link_local.and_then(|node| node.boolean(diagnostics)).unwrap_or_default();
-    let reach = Reach::new(parsed.scheme, link_local, surroundings);
+    let reach = Reach { scheme: parsed.scheme, link_local, runtime_api: surroundings.runtime_api() };
     check_reach(url, &reach, &parsed.host, parsed.port, diagnostics);
     let addresses = addresses.map(|node| read_addresses(node, &parsed, &reach, diagnostics)).unwrap_or_default();
     let backend = Backend::new(name, parsed, reach);

@@ -3,9 +3,9 @@
 use crossfade_document::Node;
 use http::header::{HeaderName, HeaderValue};
 
+use crate::field_edits::{FieldEdits, FieldValue};
 use crate::mirror::MIRROR_FIELD;
 use crate::read::{Collector, Read};
-use crate::table::{FieldEdits, FieldValue};
 use crate::template::{FIELD_VARIABLES, Groups, Template};
 
 /// The message whose fields are changed.

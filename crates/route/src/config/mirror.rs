@@ -11,10 +11,11 @@ use super::compare;
 use super::fields::{self, Side};
 use super::forward::{field_name, read_key};
 use super::transforms;
+use crate::field_edits::FieldEdits;
 use crate::mirror::{Credentials, Mirror};
 use crate::read::{Collector, Read};
 use crate::sticky::{Sticky, StickyKey};
-use crate::table::{FieldEdits, Forward};
+use crate::table::Forward;
 use crate::template::Groups;
 
 /// The default: long enough for a slow page, short enough for typical Lambda timeouts.

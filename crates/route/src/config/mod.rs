@@ -17,14 +17,16 @@ use std::time::Duration;
 
 use crossfade_document::{Diagnostic, Diagnostics, Node, Options, Place, parse, parse_json};
 
+use crate::backend::Backend;
 use crate::backend_url::{self, UrlError};
 use crate::expectation::Expectation;
+use crate::field_edits::FieldEdits;
 use crate::masked::masked;
 use crate::reach::Reach;
 use crate::read::{Collector, Read};
 use crate::select::Index;
 use crate::surroundings::Surroundings;
-use crate::table::{Action, Backend, FieldEdits, Forward, HealthCheck, Route, RoutingTable, Target};
+use crate::table::{Action, Forward, HealthCheck, Route, RoutingTable, Target};
 use crate::transform::Transforms;
 use crate::variables::substitute;
 
@@ -59,7 +61,7 @@ impl RoutingTable {
         surroundings: &dyn Surroundings,
     ) -> Result<RoutingTable, Diagnostics> {
         let parsed = backend_url::parse(url).and_then(|parsed| {
-            let reach = Reach::new(parsed.scheme, false, surroundings);
+            let reach = Reach { scheme: parsed.scheme, link_local: false, runtime_api: surroundings.runtime_api() };
             match reach.check_host(&parsed.host, parsed.port) {
                 Ok(()) => Ok(Backend::new("backend", parsed, reach)),
                 Err(it) => Err(UrlError { message: format!("the host {it}"), hint: it.hint() }),

@@ -10,11 +10,12 @@ use http::header::HeaderValue;
 use super::backends::{Backends, is_name, read_file};
 use super::fields::{self, Side};
 use super::{conditions, forward, mirror, transforms};
+use crate::field_edits::{FieldEdits, FieldValue};
 use crate::read::{Collector, Read};
 use crate::redirect::{Redirect, is_host};
 use crate::requirement::Requirement;
 use crate::surroundings::Surroundings;
-use crate::table::{Action, FieldEdits, FieldValue, FixedResponse, Route};
+use crate::table::{Action, FixedResponse, Route};
 use crate::template::{Groups, Template};
 use crate::transform::Transforms;
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
-use crossfade_function::Here;
+use crossfade_function::LocalSurroundings;
 use crossfade_proxy::Proxy;
 use crossfade_route::{Checked, Diagnostic, Diagnostics, PemFile, Place, Severity};
 use http::header::HeaderValue;
@@ -56,14 +56,14 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: &Options) -> Result<Verdict> {
-    let report = Report::of(options)?;
-    if options.json { print_json(&report.json()) } else { print(&report.text()) }?;
-    let (errors, warnings) = (report.count(Severity::Error), report.count(Severity::Warning));
+    let result = CheckResult::of(options)?;
+    if options.json { print_json(&result.json()) } else { print(&result.text()) }?;
+    let (errors, warnings) = (result.count(Severity::Error), result.count(Severity::Warning));
     let is_clean = errors == 0 && (warnings == 0 || !options.deny_warnings);
     Ok(if is_clean { Verdict::Clean } else { Verdict::Findings })
 }
 
-struct Report {
+struct CheckResult {
     findings: Diagnostics,
     backends: usize,
     routes: usize,
@@ -72,8 +72,8 @@ struct Report {
     now: SystemTime,
 }
 
-impl Report {
-    fn of(Options { file, connect, host, .. }: &Options) -> Result<Report> {
+impl CheckResult {
+    fn of(Options { file, connect, host, .. }: &Options) -> Result<CheckResult> {
         let bytes = match fs::read(file) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 bail!("cannot read `{}`: {error}\n  hint: `crossfade init` writes a starter file", file.display())
@@ -83,7 +83,7 @@ impl Report {
         let folder = file.parent().unwrap_or(Path::new(""));
         let text = String::from_utf8_lossy(&bytes);
         let Checked { table, diagnostics: mut findings, .. } =
-            Checked::new(&text, &file.display().to_string(), &Here { folder });
+            Checked::new(&text, &file.display().to_string(), &LocalSurroundings { folder });
         findings.list.extend(not_utf8(&bytes));
         let (mut backends, mut routes, mut looks, now) = (0, 0, Vec::new(), SystemTime::now());
         if let Some(table) = table {
@@ -98,7 +98,7 @@ impl Report {
         }
         findings.list.extend(looks.iter().flat_map(|look| look.findings(now)));
         findings.list.sort_by_key(|finding| finding.place);
-        Ok(Report { findings, backends, routes, looks, now })
+        Ok(CheckResult { findings, backends, routes, looks, now })
     }
 
     fn count(&self, severity: Severity) -> usize {

@@ -10,13 +10,13 @@ use crossfade_emulator::{Listener, Rule, source};
 use crossfade_event::HeaderMode;
 use crossfade_journal::redaction::{HIDDEN, is_secret_parameter};
 
-use super::Surroundings;
+use super::RunResources;
 use super::functions::Command;
 use super::plan::{CA_FILE, CONFIG_FILE, Plan, Routing};
 
 pub(super) fn text(
     plan: &Plan,
-    surroundings: &Surroundings,
+    resources: &RunResources,
     addresses: &[SocketAddr],
     authority: Option<&Path>,
     comparisons: &Path,
@@ -60,15 +60,15 @@ pub(super) fn text(
             Command::Of(words) => shell_words::join(words),
         };
         let (copies, seconds) = (function.max_concurrency, function.timeout.as_secs_f64());
-        row("function", format!("{name}{command} (at most {copies} at a time, {seconds} s a request)"));
+        row("function", format!("{name}{command} (at most {copies} at a time, {seconds} s per request)"));
     }
     match &plan.routing {
         Routing::Backend(url) => row("back end", url.clone()),
         Routing::Config(file) => row("config", file.display().to_string()),
         Routing::Demo | Routing::Unknown => {}
     }
-    let folder = surroundings.folder.path();
-    if let Some(demo) = &surroundings.demo {
+    let folder = resources.folder.path();
+    if let Some(demo) = &resources.demo {
         row(
             "legacy",
             format!("https://localhost:{} (demo back end, receives all requests at first)", demo.legacy.port()),
@@ -88,7 +88,7 @@ pub(super) fn text(
         }
         return text;
     }
-    match &surroundings.demo {
+    match &resources.demo {
         None => {
             let _ = writeln!(text, "\nTry:\n  curl -i http://{address}/");
         }

@@ -4,9 +4,9 @@
 //! and `report` prints each request.
 
 mod access_log;
+mod balancer;
 mod banner;
 mod comparisons;
-mod front;
 mod functions;
 mod plan;
 mod printer;
@@ -31,7 +31,7 @@ use access_log::AccessLog;
 use comparisons::Comparisons;
 use plan::{Plan, Routing};
 use printer::Printer;
-use report::{Line, Report};
+use report::{Line, Reporter};
 use watch::{Change, Watch};
 
 /// Run the proxy on this machine with a local load balancer and demo back ends
@@ -67,7 +67,7 @@ pub(super) struct Options {
     /// Environment variable for all functions, such as `_HANDLER=index.handler` for a runtime client; without a value, copied from this shell; can be repeated
     #[arg(long, value_name = "NAME[=VALUE]")]
     env: Vec<String>,
-    /// Maximum number of concurrent copies of a function; further requests are throttled, as in Lambda [default: the file's reserved concurrency, or 10]
+    /// Maximum number of environments of a function; further requests are throttled, as in Lambda [default: the file's reserved concurrency, or 10]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     max_concurrency: Option<u16>,
     /// Time limit of a function for one request, such as `30s` or `500ms` [default: the file's, or 30s]
@@ -76,20 +76,20 @@ pub(super) struct Options {
     /// Memory limit of a function; exceeding it kills the process [default: the file's, or 128]
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(128..=10_240))]
     memory: Option<u32>,
-    /// Concurrent requests in one copy of a function, as with Lambda Managed Instances
+    /// Concurrent requests in one environment of a function, as with Lambda Managed Instances
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
     concurrency_per_environment: u16,
     /// Freeze the processes between requests, as Lambda does
     #[arg(long)]
     freeze: bool,
-    /// External extension to start with each copy of a function; can be repeated
+    /// External extension to start with each environment of a function; can be repeated
     #[arg(long = "extension", value_name = "COMMAND")]
     extensions: Vec<String>,
     /// Send events without multi-value headers, the default of a target group
     #[arg(long, conflicts_with_all = ["serverless", "template", "describe_rules"])]
     single_value_headers: bool,
     #[command(flatten)]
-    front: front::Front,
+    balancer: balancer::BalancerOptions,
     /// Append a line per request to this file, in the format of ALB's access log
     #[arg(long, value_name = "FILE")]
     access_log: Option<PathBuf>,
@@ -105,7 +105,7 @@ pub(super) struct Options {
     /// Show cookies, tokens, query values and other secrets in the inspector and the terminal
     #[arg(long)]
     show_secrets: bool,
-    /// Also print the function's raw log lines, and each start of a copy
+    /// Also print the function's raw log lines, and each start of an environment
     #[arg(long)]
     verbose: bool,
 }
@@ -151,11 +151,11 @@ async fn serve(plan: Plan, options: &Options) -> Result<()> {
         Some(port) => Some(inspector::bind(Some(port)).await?),
         None => None,
     };
-    let mut surroundings = Surroundings::start(&plan.routing).await?;
-    let comparisons = Comparisons::start(options.comparisons.as_deref(), surroundings.folder.path())?;
+    let mut resources = RunResources::start(&plan.routing).await?;
+    let comparisons = Comparisons::start(options.comparisons.as_deref(), resources.folder.path())?;
     let access_log = AccessLog::start(options.access_log.as_deref())?;
-    let mut settings = plan.settings(&surroundings)?;
-    let authority = front::certify(&mut settings, surroundings.folder.path())?;
+    let mut settings = plan.settings(&resources)?;
+    let authority = balancer::certify(&mut settings, resources.folder.path())?;
     settings.keep_messages = !options.no_inspect;
     let inspected = inspector::Setup::new(&settings, plan.own_function, options.show_secrets);
     let knows_access_lines = plan.own_function;
@@ -170,7 +170,7 @@ async fn serve(plan: Plan, options: &Options) -> Result<()> {
     let inspector_url = inspector.as_ref().map(Inspector::url);
     let banner = banner::text(
         &plan,
-        &surroundings,
+        &resources,
         emulator.local_addrs(),
         authority.as_deref(),
         comparisons.path(),
@@ -178,38 +178,38 @@ async fn serve(plan: Plan, options: &Options) -> Result<()> {
     );
     printer.print(vec![Line::Talk(banner)]);
 
-    let report =
-        Report::new(options.verbose, knows_access_lines, plan.has_rules(), has_colours()).showing(options.show_secrets);
-    let mut teller = Teller { report, comparisons, access_log, inspector };
-    tell_until_stopped(&mut printer, &mut teller, &mut inbox, surroundings.watch.as_mut(), &mut stop).await;
+    let reporter = Reporter::new(options.verbose, knows_access_lines, plan.has_rules(), has_colours())
+        .showing(options.show_secrets);
+    let mut consumers = Consumers { reporter, comparisons, access_log, inspector };
+    report_until_stopped(&mut printer, &mut consumers, &mut inbox, resources.watch.as_mut(), &mut stop).await;
     printer.print(vec![Line::Talk("stopping".to_string())]);
-    shut_down(&mut printer, emulator, teller, inbox).await;
+    shut_down(&mut printer, emulator, consumers, inbox).await;
     printer.finish();
-    surroundings.end()
+    resources.end()
 }
 
-/// The consumers of the emulator's notices.
-struct Teller {
-    report: Report,
+/// Everything that receives the emulator's notices.
+struct Consumers {
+    reporter: Reporter,
     comparisons: Comparisons,
     access_log: AccessLog,
     inspector: Option<Inspector>,
 }
 
-impl Teller {
+impl Consumers {
     fn tell(&mut self, mut notice: Notice) -> Vec<Line> {
         self.comparisons.keep(&notice);
         self.access_log.keep(&notice);
         if let Some(inspector) = &self.inspector {
             inspector.tell(&mut notice);
         }
-        self.report.tell(notice, Instant::now())
+        self.reporter.tell(notice, Instant::now())
     }
 }
 
-async fn tell_until_stopped(
+async fn report_until_stopped(
     printer: &mut Printer,
-    teller: &mut Teller,
+    consumers: &mut Consumers,
     inbox: &mut UnboundedReceiver<Notice>,
     mut watch: Option<&mut Watch>,
     stop: &mut Stop,
@@ -217,18 +217,18 @@ async fn tell_until_stopped(
     let mut look = tokio::time::interval(LOOK_AT_CONFIG);
     loop {
         // A distant deadline keeps the `select!` free of options.
-        let due = teller.report.due().unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
+        let due = consumers.reporter.due().unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
         tokio::select! {
             () = stop.requested() => return,
-            _ = look.tick() => printer.print(watch.as_mut().and_then(|watch| told(watch)).into_iter().collect()),
-            Some(notice) = inbox.recv() => printer.print(teller.tell(notice)),
-            () = tokio::time::sleep_until(due.into()) => printer.print(teller.report.overdue(Instant::now())),
+            _ = look.tick() => printer.print(watch.as_mut().and_then(|watch| change_of(watch)).into_iter().collect()),
+            Some(notice) = inbox.recv() => printer.print(consumers.tell(notice)),
+            () = tokio::time::sleep_until(due.into()) => printer.print(consumers.reporter.overdue(Instant::now())),
         }
     }
 }
 
 /// The message for a change of the configuration file.
-fn told(watch: &mut Watch) -> Option<Line> {
+fn change_of(watch: &mut Watch) -> Option<Line> {
     let file = watch.file().display().to_string();
     Some(Line::Talk(match watch.look()? {
         Change::Taken => format!("{file} has changed: the next request uses it"),
@@ -239,15 +239,15 @@ fn told(watch: &mut Watch) -> Option<Line> {
 async fn shut_down(
     printer: &mut Printer,
     emulator: Emulator,
-    mut teller: Teller,
+    mut consumers: Consumers,
     mut inbox: UnboundedReceiver<Notice>,
 ) {
     emulator.shutdown().await;
-    teller.report.stopping();
+    consumers.reporter.stopping();
     while let Ok(notice) = inbox.try_recv() {
-        printer.print(teller.tell(notice));
+        printer.print(consumers.tell(notice));
     }
-    printer.print(teller.report.everything());
+    printer.print(consumers.reporter.everything());
 }
 
 /// Opens a file for appending; creates it if necessary.
@@ -256,16 +256,16 @@ fn append_to(path: &Path) -> Result<File> {
     file.with_context(|| format!("cannot write `{}`", path.display()))
 }
 
-/// The function's surroundings: a folder for generated files, the demo back ends if used, and a watched configuration file
-/// if there is one.
-struct Surroundings {
+/// The resources of one run: a folder for generated files, the demo back ends if used, and a watched configuration file if
+/// there is one.
+struct RunResources {
     folder: TempDir,
     demo: Option<Demo>,
     watch: Option<Watch>,
 }
 
-impl Surroundings {
-    async fn start(routing: &Routing) -> Result<Surroundings> {
+impl RunResources {
+    async fn start(routing: &Routing) -> Result<RunResources> {
         let folder = tempfile::Builder::new().prefix("crossfade-").permissions(private()).tempdir();
         let folder = folder.context("cannot create a temporary folder")?;
         let (demo, config) = match routing {
@@ -282,7 +282,7 @@ impl Surroundings {
             Routing::Backend(_) | Routing::Unknown => (None, None),
         };
         let watch = config.map(|file| Watch::start(&file, folder.path())).transpose()?;
-        Ok(Surroundings { folder, demo, watch })
+        Ok(RunResources { folder, demo, watch })
     }
 
     fn end(self) -> Result<()> {

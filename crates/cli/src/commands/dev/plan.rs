@@ -16,7 +16,7 @@ use crossfade_journal::redaction::{HIDDEN, is_secret_parameter};
 use crossfade_route::{Nothing, RoutingTable};
 
 use super::functions::{self, Command};
-use super::{Options, Surroundings, front};
+use super::{Options, RunResources, balancer};
 use crate::commands::cert_file;
 use crate::commands::sources::Rules;
 use crate::demo::Demo;
@@ -113,7 +113,7 @@ impl Plan {
             }
         }
         listen(&mut template, options.port)?;
-        front::apply(&options.front, &mut template)?;
+        balancer::apply(&options.balancer, &mut template)?;
         let env = options.env.iter().map(|text| variable(text)).collect::<Result<_>>()?;
         Ok(Plan { routing, template, commands, own_function, file, mode, env })
     }
@@ -124,18 +124,18 @@ impl Plan {
     }
 
     /// The emulator's settings, with the paths of generated files.
-    pub(super) fn settings(&self, surroundings: &Surroundings) -> Result<Settings> {
+    pub(super) fn settings(&self, resources: &RunResources) -> Result<Settings> {
         let mut settings = self.template.clone();
         for (function, command) in settings.functions.iter_mut().zip(&self.commands) {
             match command {
                 Command::Own => {
-                    let mut environment = self.own_environment(surroundings)?;
+                    let mut environment = self.own_environment(resources)?;
                     // The file's values override those of this shell.
                     let of_file = std::mem::take(&mut function.env);
                     environment.retain(|(name, _)| !of_file.iter().any(|(other, _)| other == name));
                     function.env = [of_file, environment].concat();
                 }
-                Command::Of(_) => function.env.extend(given_to_all(&self.routing, surroundings)?),
+                Command::Of(_) => function.env.extend(given_to_all(&self.routing, resources)?),
             }
             function.env.retain(|(name, _)| !self.env.iter().any(|(other, _)| other == name));
             function.env.extend_from_slice(&self.env);
@@ -143,24 +143,24 @@ impl Plan {
         Ok(settings)
     }
 
-    fn own_environment(&self, surroundings: &Surroundings) -> Result<Vec<(String, String)>> {
+    fn own_environment(&self, resources: &RunResources) -> Result<Vec<(String, String)>> {
         // A configuration may contain `${env:NAME}`, now or after its next change.
         let mut environment: Vec<_> = std::env::vars_os().filter_map(for_config).collect();
-        environment.extend(given_to_all(&self.routing, surroundings)?);
+        environment.extend(given_to_all(&self.routing, resources)?);
         // Otherwise the current folder, where a `crossfade.yaml` would contradict `--backend`.
-        environment.push(("LAMBDA_TASK_ROOT".to_owned(), text(surroundings.folder.path())?));
+        environment.push(("LAMBDA_TASK_ROOT".to_owned(), text(resources.folder.path())?));
         Ok(environment)
     }
 }
 
 /// The variables that define a function's routing and trusted certificates.
-fn given_to_all(routing: &Routing, surroundings: &Surroundings) -> Result<Vec<(String, String)>> {
+fn given_to_all(routing: &Routing, resources: &RunResources) -> Result<Vec<(String, String)>> {
     let mut environment = Vec::new();
     let mut set = |name: &str, value: String| environment.push((name.to_string(), value));
     if let Routing::Backend(url) = routing {
         set("CROSSFADE_BACKEND", url.clone());
     }
-    if let Some(watch) = &surroundings.watch {
+    if let Some(watch) = &resources.watch {
         set("CROSSFADE_CONFIG", text(watch.copy())?);
         set("CROSSFADE_CONFIG_FOLDER", text(watch.folder())?);
         set("CROSSFADE_RELOAD", "1".to_string());
@@ -207,7 +207,7 @@ fn listen(settings: &mut Settings, port: u16) -> Result<()> {
             bail!("not enough ports from {port} on for all listeners\n  hint: choose a lower `--port`")
         };
         listener.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, own));
-        front::free(listener.listen)?;
+        balancer::free(listener.listen)?;
     }
     Ok(())
 }
@@ -287,7 +287,7 @@ pub(super) fn demo_config(folder: &Path, demo: &Demo) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crossfade_function::Here;
+    use crossfade_function::LocalSurroundings;
 
     use super::*;
 
@@ -316,7 +316,9 @@ mod tests {
         let folder = tempfile::Builder::new().prefix("it's \"here\": #1").tempdir().unwrap();
         std::fs::write(folder.path().join(CA_FILE), &demo.ca_pem).unwrap();
         let config = demo_config(folder.path(), &demo);
-        if let Err(errors) = RoutingTable::from_config(&config, CONFIG_FILE, &Here { folder: folder.path() }) {
+        if let Err(errors) =
+            RoutingTable::from_config(&config, CONFIG_FILE, &LocalSurroundings { folder: folder.path() })
+        {
             panic!("{config}\n{errors}");
         }
     }

@@ -93,7 +93,7 @@ fn size(line: &Line) -> usize {
 
 fn skipped_lines(count: u64) -> Line {
     let lines = if count == 1 { "line" } else { "lines" };
-    Line::Talk(format!("(skipped {count} {lines}: nobody read them in time)"))
+    Line::Talk(format!("(skipped {count} {lines}: output was not read in time)"))
 }
 
 #[cfg(test)]
@@ -148,7 +148,7 @@ mod tests {
             let said =
                 err.lines().filter_map(|line| line.strip_prefix("(skipped ")?.split(' ').next()?.parse::<usize>().ok());
             let said: usize = said.sum();
-            assert!(err.contains("nobody read them in time"), "{length}: {err}");
+            assert!(err.contains("output was not read in time"), "{length}: {err}");
             assert_eq!(out.lines().count() + said, count, "{length}");
         }
     }

@@ -1,7 +1,7 @@
-//! From the emulator's notices to lines a developer reads: one for each request.
+//! Turns the emulator's notices into lines of the terminal, one for each request.
 //!
-//! Owns the pairing of a request with the access-log line that our function wrote for it, and the wording. It prints
-//! nothing and reads no clock for decisions: `dev` passes the time in and writes the lines.
+//! Owns the wording, and pairs each request with the access log line that Crossfade's function wrote for it. It prints nothing
+//! and reads no clock for decisions: `dev` passes the time and writes the lines.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,12 +14,12 @@ use crossfade_journal::{AccessRecord, Skipped};
 use crate::inspector::Secrets;
 use crate::terminal::printable;
 
-/// The longest wait of a finished request for its access-log line, which comes through another pipe.
+/// Maximum wait of a finished request for its access log line, which arrives through another pipe.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Access-log lines that wait for their request, and the most of a text of one that is shown, in characters.
+/// Maximum number of access log lines that wait for their request, and of characters shown of one of their texts.
 const MOST_EARLY: usize = 1000;
 const LONGEST_TEXT: usize = 1000;
-/// Differences of a comparison, and back ends that failed first, that are named in its line.
+/// Maximum number of differences, and of skipped back ends, named in a line.
 const MOST_NAMED: usize = 20;
 
 /// One finished line without its line break.
@@ -31,18 +31,18 @@ pub(super) enum Line {
     Talk(String),
 }
 
-/// The shown part of our function's access-log line for a request.
+/// The displayed part of an access log line.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 struct Access {
     request_id: String,
     backend: Option<String>,
     error: Option<String>,
-    /// The way to the back end: the route and the choice, and the back ends that failed first.
+    /// The route, the reason for the target, the skipped back ends and the number of retries.
     way: Vec<String>,
 }
 
 impl Access {
-    /// Reads a line of the function's output; nothing if it is not an access-log line.
+    /// Parses a line of the function's output. Returns `None` if it is not an access log line.
     fn parse(line: &str) -> Option<Access> {
         let record: AccessRecord<'_> = serde_json::from_str(line).ok()?;
         let text = |text: Option<&Cow<'_, str>>| text.map(|text| cut(text));
@@ -62,7 +62,7 @@ impl Access {
             (route, chosen) => route.or(chosen).into_iter().collect(),
         };
         for Skipped { backend, outcome } in record.skipped.iter().take(MOST_NAMED) {
-            way.push(format!("not {}: {}", cut(backend), cut(outcome)));
+            way.push(format!("skipped {}: {}", cut(backend), cut(outcome)));
         }
         match record.retries {
             0 => {}
@@ -73,30 +73,31 @@ impl Access {
     }
 }
 
-/// A request whose access-log line has not come yet.
+/// A request whose access log line has not arrived yet.
 struct Waiting {
     exchange: Exchange,
     until: Instant,
 }
 
-/// Pairs and words notices.
-pub(super) struct Report {
+/// Pairs requests with their log lines and formats notices.
+pub(super) struct Reporter {
     verbose: bool,
     expects_access: bool,
     shows_rule: bool,
     colour: bool,
     secrets: Secrets,
     stopping: bool,
-    /// By the request id of Lambda.
+    /// By Lambda's request id.
     waiting: BTreeMap<String, Waiting>,
-    /// Lines that came before the exchange did, or of which none will: health checks. By request id, and until when.
+    /// Lines that arrived before their exchange, or that have none, such as those of health checks. By request id, with the time
+    /// at which each is dropped.
     early: BTreeMap<String, (Access, Instant)>,
 }
 
-impl Report {
-    /// `expects_access`: the function writes access-log lines. `shows_rule`: there is more than the default rule.
-    pub(super) fn new(verbose: bool, expects_access: bool, shows_rule: bool, colour: bool) -> Report {
-        Report {
+impl Reporter {
+    /// `expects_access`: the function writes access log lines. `shows_rule`: there are rules besides the default one.
+    pub(super) fn new(verbose: bool, expects_access: bool, shows_rule: bool, colour: bool) -> Reporter {
+        Reporter {
             verbose,
             expects_access,
             shows_rule,
@@ -108,12 +109,12 @@ impl Report {
         }
     }
 
-    /// Values of queries are shown or not.
-    pub(super) fn showing(self, show_secrets: bool) -> Report {
-        Report { secrets: Secrets::of(show_secrets), ..self }
+    /// Sets whether query values are shown.
+    pub(super) fn showing(self, show_secrets: bool) -> Reporter {
+        Reporter { secrets: Secrets::of(show_secrets), ..self }
     }
 
-    /// From now on the end of a function process is no news.
+    /// From now on the end of a function process is not reported.
     pub(super) fn stopping(&mut self) {
         self.stopping = true;
     }
@@ -145,20 +146,20 @@ impl Report {
                 vec![Line::Talk(format!("local ALB  | no TLS with {client}: {}", printable(&problem)))]
             }
             Notice::Health { target_group, healthy, detail } => {
-                let state = if healthy { "healthy" } else { "unhealthy; requests go to it all the same" };
+                let state = if healthy { "healthy" } else { "unhealthy; it still receives requests" };
                 vec![Line::Talk(format!("local ALB  | target group {target_group} is {state}: {}", printable(&detail)))]
             }
             _ => Vec::new(),
         }
     }
 
-    /// Requests that have waited long enough.
+    /// Returns the lines of requests that have waited long enough.
     pub(super) fn overdue(&mut self, now: Instant) -> Vec<Line> {
         self.early.retain(|_, (_, until)| *until > now);
         self.release(|waiting| waiting.until <= now)
     }
 
-    /// All requests that still wait.
+    /// Returns the lines of all requests that still wait.
     pub(super) fn everything(&mut self) -> Vec<Line> {
         self.release(|_| true)
     }
@@ -188,7 +189,8 @@ impl Report {
         }
         let access = Access::parse(line).filter(|_| self.expects_access);
         if access.is_none() || self.verbose {
-            lines.push(Line::Talk(format!("function {environment} | {}", printable(line))));
+            // Escaped only when it is printed: most of what nobody reads is skipped before.
+            lines.push(Line::Talk(format!("function {environment} | {line}")));
         }
         let Some(access) = access else { return lines };
         match self.waiting.remove(&access.request_id) {
@@ -197,7 +199,7 @@ impl Report {
                 if self.early.len() >= MOST_EARLY {
                     self.early.retain(|_, (_, until)| *until > now);
                 }
-                // Whoever writes so many is no function of ours, or tells of no request.
+                // Only a foreign function writes this many lines without requests.
                 if self.early.len() < MOST_EARLY {
                     self.early.insert(access.request_id.clone(), (access, now + PATIENCE));
                 }
@@ -206,7 +208,7 @@ impl Report {
         lines
     }
 
-    /// Prints what waits, since its access-log line will not come any more.
+    /// Returns the lines of waiting requests whose access log line will not arrive any more.
     fn release(&mut self, ends: impl Fn(&Waiting) -> bool) -> Vec<Line> {
         let over: Vec<Waiting> = self.waiting.extract_if(.., |_, waiting| ends(waiting)).map(|(_, it)| it).collect();
         over.into_iter().flat_map(|waiting| self.lines(&waiting.exchange, None)).collect()
@@ -215,7 +217,7 @@ impl Report {
     fn lines(&self, exchange: &Exchange, access: Option<&Access>) -> Vec<Line> {
         let mut marks = String::new();
         if self.shows_rule {
-            // What a function did is shown by its answer.
+            // The response shows the effect of a function.
             let own = exchange.actions.last().filter(|action| **action != "forward");
             let did = own.map(|action| format!(": {action}")).unwrap_or_default();
             marks += &format!("  [rule {}{did}]", exchange.rule);
@@ -261,9 +263,9 @@ impl Report {
 
 /// The result of a copy in one line: `mirror modern 200 23.1 ms: different: missing /phone, order /items`.
 fn compared(record: &Record) -> String {
-    let who = match record.against {
+    let copy = match record.against {
         Against::Mirror => "mirror",
-        Against::Itself => "once more",
+        Against::Itself => "self-comparison",
     };
     let Side { backend, status, error, ms, .. } = &record.mirror;
     let answer = match (status, error) {
@@ -289,10 +291,10 @@ fn compared(record: &Record) -> String {
         Verdict::Unknown => format!("not compared: {}", record.reason.as_deref().unwrap_or_default()),
         Verdict::Lost => format!("lost: {}", record.reason.as_deref().unwrap_or_default()),
     };
-    format!("{who} {backend}{answer}{time}: {verdict}")
+    format!("{copy} {backend}{answer}{time}: {verdict}")
 }
 
-/// A text of a log line, as much of it as is shown.
+/// The displayed part of a text from a log line.
 fn cut(text: &str) -> String {
     match text.char_indices().nth(LONGEST_TEXT) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
@@ -305,7 +307,7 @@ fn milliseconds(duration: Duration) -> String {
     if milliseconds < 100.0 { format!("{milliseconds:.1} ms") } else { format!("{milliseconds:.0} ms") }
 }
 
-/// Hours, minutes and seconds in UTC, as every log of AWS has them.
+/// Hours, minutes and seconds in UTC, as in the logs of AWS.
 fn time_of_day() -> String {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() % 86_400);
     format!("{:02}:{:02}:{:02}Z", seconds / 3600, seconds / 60 % 60, seconds % 60)
@@ -323,7 +325,7 @@ mod tests {
         Exchange { status: 200, duration, environment, request_id, ..Exchange::new("GET", target) }
     }
 
-    /// Of the request whose target is its id.
+    /// The access log line of the request whose target is its id.
     fn access(target: &str, backend: &str) -> Notice {
         let line = format!(r#"{{"type":"access","request_id":"{target}","backend":"{backend}","error":null}}"#);
         Notice::FunctionLine { environment: 1, line, waiting: Waiting::default() }
@@ -344,7 +346,7 @@ mod tests {
     fn the_access_line_is_folded_in_whichever_comes_first() {
         let now = Instant::now();
         let folded = ["GET     200 legacy       12.3 ms  /a?q=%20"];
-        let mut report = Report::new(false, true, false, false).showing(true);
+        let mut report = Reporter::new(false, true, false, false).showing(true);
         assert_eq!(texts(report.tell(access("/a?q=%20", "legacy"), now)), [""; 0]);
         assert_eq!(texts(report.tell(Notice::Exchange(Box::new(exchange("/a?q=%20", Some(1)))), now)), folded);
         assert_eq!(texts(report.tell(Notice::Exchange(Box::new(exchange("/a?q=%20", Some(1)))), now)), [""; 0]);
@@ -354,7 +356,7 @@ mod tests {
 
     #[test]
     fn values_of_queries_are_told_only_if_asked_for() {
-        let mut report = Report::new(false, true, false, false);
+        let mut report = Reporter::new(false, true, false, false);
         let target = "/a/b%20c?user=anna&x&y=";
         assert_eq!(
             texts(report.tell(Notice::Exchange(Box::new(exchange(target, None))), Instant::now())),
@@ -365,7 +367,7 @@ mod tests {
     #[test]
     fn a_request_is_told_without_its_line_after_a_while_and_a_late_line_is_not_given_to_the_next() {
         let now = Instant::now();
-        let mut report = Report::new(false, true, false, false);
+        let mut report = Reporter::new(false, true, false, false);
         report.tell(Notice::Exchange(Box::new(exchange("/a", Some(1)))), now);
         assert_eq!(texts(report.overdue(now)), [""; 0]);
         assert_eq!(texts(report.overdue(now + PATIENCE)), ["GET     200 -            12.3 ms  /a"]);
@@ -376,7 +378,7 @@ mod tests {
 
     #[test]
     fn reasons_and_warnings_follow_indented() {
-        let mut report = Report::new(false, true, true, false);
+        let mut report = Reporter::new(false, true, true, false);
         let mut failed = exchange("/a", None);
         failed.status = 502;
         failed.cold = true;
@@ -396,7 +398,7 @@ mod tests {
     #[test]
     fn what_the_function_says_of_a_failed_backend_is_told() {
         let line = r#"{"type":"access","request_id":"/a","backend":"legacy","error":"connection_refused","detail":"no `localhost:1`"}"#;
-        let mut report = Report::new(false, true, false, false);
+        let mut report = Reporter::new(false, true, false, false);
         report.tell(
             Notice::FunctionLine { environment: 1, line: line.into(), waiting: Waiting::default() },
             Instant::now(),
@@ -409,13 +411,13 @@ mod tests {
     fn how_a_back_end_came_to_be_asked_is_told() {
         let line = r#"{"type":"access","request_id":"/a","route":"orders","backend":"legacy","chosen":"hash","retries":2,
             "skipped":[{"backend":"modern","outcome":"503"}]}"#;
-        let mut report = Report::new(false, true, false, false);
+        let mut report = Reporter::new(false, true, false, false);
         report.tell(
             Notice::FunctionLine { environment: 1, line: line.into(), waiting: Waiting::default() },
             Instant::now(),
         );
         let lines = texts(report.tell(Notice::Exchange(Box::new(exchange("/a", Some(1)))), Instant::now()));
-        assert_eq!(lines, ["GET     200 legacy       12.3 ms  /a  [orders, hash]  [not modern: 503]  [2 retries]"]);
+        assert_eq!(lines, ["GET     200 legacy       12.3 ms  /a  [orders, hash]  [skipped modern: 503]  [2 retries]"]);
     }
 
     #[test]
@@ -427,7 +429,7 @@ mod tests {
             );
             Notice::FunctionLine { environment: 1, line, waiting: Waiting::default() }
         };
-        let told = |members: &str| texts(Report::new(false, true, false, false).tell(line(members), Instant::now()));
+        let told = |members: &str| texts(Reporter::new(false, true, false, false).tell(line(members), Instant::now()));
         let different = r#""verdict":"different","mirror":{"backend":"modern","status":200,"ms":23.1},"more":2,"differences":
             [{"class":"missing","pointer":"/a\u001b[2J"},{"class":"extra","pointer":"/b","accepted":true}]"#;
         assert_eq!(told(different), ["mirror modern 200 23.1 ms: different: missing /a\\u{1b}[2J, 2 more"]);
@@ -441,17 +443,17 @@ mod tests {
     fn other_output_is_passed_on_and_access_lines_only_when_verbose() {
         let line = |line: &str| Notice::FunctionLine { environment: 7, line: line.into(), waiting: Waiting::default() };
         let now = Instant::now();
-        let mut quiet = Report::new(false, true, false, false);
+        let mut quiet = Reporter::new(false, true, false, false);
         assert_eq!(texts(quiet.tell(line("hello"), now)), ["stderr function 7 | hello"]);
         assert_eq!(texts(quiet.tell(line(r#"{"type":"access"}"#), now)), [""; 0]);
         assert_eq!(texts(quiet.tell(line(r#"{"type":"warning"}"#), now)).len(), 1);
-        let mut verbose = Report::new(true, true, false, false);
+        let mut verbose = Reporter::new(true, true, false, false);
         assert_eq!(
             texts(verbose.tell(line(r#"{"type":"access"}"#), now)),
             [r#"stderr function 7 | {"type":"access"}"#]
         );
         // A foreign function may log what it likes.
-        let mut foreign = Report::new(false, false, false, false);
+        let mut foreign = Reporter::new(false, false, false, false);
         assert_eq!(texts(foreign.tell(line(r#"{"type":"access"}"#), now)).len(), 1);
         assert_eq!(texts(foreign.tell(Notice::Exchange(Box::new(exchange("/a", Some(7)))), now)).len(), 1);
     }
@@ -460,7 +462,7 @@ mod tests {
     #[test]
     fn made_up_access_lines_fill_nothing() {
         let now = Instant::now();
-        let mut report = Report::new(false, true, false, false);
+        let mut report = Reporter::new(false, true, false, false);
         for number in 0..100_000 {
             report.tell(access(&format!("/{number}"), "legacy"), now);
         }
@@ -475,7 +477,7 @@ mod tests {
     #[test]
     fn the_end_of_a_process_is_news_only_while_nothing_stops() {
         let exited = || Notice::Exited { environment: 1, status: "exit status: 1".into() };
-        let mut report = Report::new(false, true, false, false);
+        let mut report = Reporter::new(false, true, false, false);
         report.tell(Notice::Exchange(Box::new(exchange("/a", Some(1)))), Instant::now());
         assert_eq!(
             texts(report.tell(exited(), Instant::now())),
@@ -488,7 +490,7 @@ mod tests {
     #[test]
     fn colour_adds_nothing_to_the_words() {
         let tell = |colour| {
-            let mut report = Report::new(false, false, false, colour);
+            let mut report = Reporter::new(false, false, false, colour);
             texts(report.tell(Notice::Exchange(Box::new(exchange("/a", None))), Instant::now())).concat()
         };
         let coloured = tell(true);
@@ -498,7 +500,7 @@ mod tests {
 
     #[test]
     fn a_request_cannot_steer_the_terminal() {
-        let mut report = Report::new(false, false, false, false);
+        let mut report = Reporter::new(false, false, false, false);
         let lines =
             texts(report.tell(Notice::Exchange(Box::new(exchange("/\u{1b}[2J\u{9b}x", Some(1)))), Instant::now()));
         assert_eq!(lines, ["GET     200 -            12.3 ms  /\\u{1b}[2J\\u{9b}x"]);

@@ -39,7 +39,7 @@ pub(in crate::commands) struct Explanation {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) load_balancer: Option<LoadBalancer>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) passed_over: Vec<PassedOver>,
+    pub(super) skipped: Vec<Skipped>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::commands) route: Option<Taken>,
     #[serde(flatten)]
@@ -50,7 +50,7 @@ pub(in crate::commands) struct Explanation {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct LoadBalancer {
-    pub(super) passed_over: Vec<PassedOver>,
+    pub(super) skipped: Vec<Skipped>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) rule: Option<Taken>,
     /// The rule's effects, if it does more than forward to one target group.
@@ -63,7 +63,7 @@ pub(super) struct LoadBalancer {
 
 /// A rule or route that the request does not match.
 #[derive(Debug, Serialize)]
-pub(super) struct PassedOver {
+pub(super) struct Skipped {
     pub(super) priority: Option<u32>,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) name: String,
@@ -185,14 +185,14 @@ impl Explanation {
 
     /// All texts that come from files; the request comes from the command line.
     fn texts(&mut self) -> Vec<&mut String> {
-        let Explanation { method: _, url: _, load_balancer, passed_over, route, outcome } = self;
+        let Explanation { method: _, url: _, load_balancer, skipped, route, outcome } = self;
         let mut texts = Vec::new();
-        if let Some(LoadBalancer { passed_over, rule, does, answer: _ }) = load_balancer {
-            texts.extend(passed_over.iter_mut().flat_map(PassedOver::texts));
+        if let Some(LoadBalancer { skipped, rule, does, answer: _ }) = load_balancer {
+            texts.extend(skipped.iter_mut().flat_map(Skipped::texts));
             texts.extend(rule.iter_mut().flat_map(Taken::texts));
             texts.extend(does);
         }
-        texts.extend(passed_over.iter_mut().flat_map(PassedOver::texts));
+        texts.extend(skipped.iter_mut().flat_map(Skipped::texts));
         texts.extend(route.iter_mut().flat_map(Taken::texts));
         match outcome {
             Outcome::Sent(sent) => {
@@ -228,12 +228,12 @@ impl Explanation {
         let (method, url) = (asked.method.to_string(), asked.url.to_string());
         if let Some(answer) = load_balancer.as_mut().and_then(|it| it.answer.take()) {
             let outcome = Outcome::Answered { answer };
-            return Ok(Explanation { method, url, load_balancer, passed_over: Vec::new(), route: None, outcome });
+            return Ok(Explanation { method, url, load_balancer, skipped: Vec::new(), route: None, outcome });
         }
         let invocation = invocation(Front::from_fields(&alb::MULTI, request.headers()));
         let seen = request.clone();
-        let mut passed_over = Observed(Vec::new());
-        let (route, outcome) = match proxy.plan(request, &invocation, &mut passed_over) {
+        let mut skipped = Observed(Vec::new());
+        let (route, outcome) = match proxy.plan(request, &invocation, &mut skipped) {
             Ok(Plan { context, step }) => {
                 let outcome = match step {
                     Step::Send(sending) => {
@@ -248,7 +248,7 @@ impl Explanation {
             }
             Err(error) => (None, Outcome::Answered { answer: Answer::of_failure(&error) }),
         };
-        Ok(Explanation { method, url, load_balancer, passed_over: passed_over.0, route, outcome })
+        Ok(Explanation { method, url, load_balancer, skipped: skipped.0, route, outcome })
     }
 }
 
@@ -305,13 +305,13 @@ fn invocation(front: Front) -> Invocation {
     }
 }
 
-struct Observed(Vec<PassedOver>);
+struct Observed(Vec<Skipped>);
 
 impl Observer for Observed {
     const EVALUATES_ALL: bool = true;
 
     fn skipped(&mut self, route: &Route, condition: &dyn std::fmt::Display, found: &str) {
-        self.0.push(PassedOver {
+        self.0.push(Skipped {
             priority: route.priority,
             name: route.name.clone(),
             condition: condition.to_string(),
@@ -323,8 +323,8 @@ impl Observer for Observed {
 impl LoadBalancer {
     /// Applies the rule's transforms to the request as well.
     fn of(settings: &Settings, asked: &Asked, request: &mut Request<Bytes>) -> LoadBalancer {
-        let mut told = LoadBalancer { passed_over: Vec::new(), rule: None, does: Vec::new(), answer: None };
-        let Some(listener) = listener_for(settings, &asked.url) else { return told };
+        let mut result = LoadBalancer { skipped: Vec::new(), rule: None, does: Vec::new(), answer: None };
+        let Some(listener) = listener_for(settings, &asked.url) else { return result };
         let view = RequestView::new(request.method(), request.uri(), request.headers(), Some(asked.ip));
         let mut rules: Vec<&Rule> = listener.rules.iter().collect();
         rules.sort_by_key(|rule| rule.priority);
@@ -333,27 +333,27 @@ impl LoadBalancer {
             let (priority, name) = (Some(rule.priority), String::new());
             match rule.conditions.iter().find(|condition| !condition.matches(&view)) {
                 Some(failed) => {
-                    told.passed_over.push(PassedOver { priority, name, condition: shown(failed), found: String::new() })
+                    result.skipped.push(Skipped { priority, name, condition: shown(failed), found: String::new() })
                 }
                 None => {
                     let conditions: Vec<String> = rule.conditions.iter().map(shown).collect();
-                    told.rule = Some(Taken { priority, name, conditions: conditions.join(" and ") });
+                    result.rule = Some(Taken { priority, name, conditions: conditions.join(" and ") });
                     (action, transforms) = (&rule.action, Some(&rule.transforms));
                     break;
                 }
             }
         }
-        told.does = transforms.map(source::transforms_text).unwrap_or_default();
+        result.does = transforms.map(source::transforms_text).unwrap_or_default();
         if !matches!(action, Action::Forward(forward) if forward.targets.len() == 1) {
-            told.does.push(source::action_text(settings, action));
+            result.does.push(source::action_text(settings, action));
         }
-        let why = match (&told.rule, action) {
+        let why = match (&result.rule, action) {
             (Some(_), action) => source::action_text(settings, action),
             (None, Action::FixedResponse(_)) => "no rule matches".to_owned(),
             (None, action) => format!("no rule matches, {}", source::action_text(settings, action)),
         };
         let answer = |status, by| Some(Answer { status, location: None, by: format!("the load balancer: {by}") });
-        told.answer = match action {
+        result.answer = match action {
             Action::Forward(_) => match transforms.map(|transforms| transform(transforms, request)) {
                 Some(Err(error)) => answer(500, format!("a transform fails: {error}")),
                 _ => None,
@@ -362,7 +362,7 @@ impl LoadBalancer {
                 answer(status.as_u16(), why)
             }
         };
-        told
+        result
     }
 }
 
@@ -394,7 +394,7 @@ fn transform(transforms: &Transforms, request: &mut Request<Bytes>) -> Result<()
     Ok(())
 }
 
-impl PassedOver {
+impl Skipped {
     fn texts(&mut self) -> [&mut String; 3] {
         [&mut self.name, &mut self.condition, &mut self.found]
     }

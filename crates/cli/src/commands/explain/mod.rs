@@ -10,7 +10,7 @@ mod upstream;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use crossfade_function::{ConfigSource, load};
 use crossfade_proxy::Proxy;
 use crossfade_route::RoutingTable;
@@ -62,14 +62,17 @@ fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
 
 pub(super) fn run(options: &Options) -> Result<Verdict> {
     let (method, url) = match options.request.as_slice() {
-        [method, url] => (method.parse::<Method>().with_context(|| format!("`{}`", printable(method)))?, url),
+        [method, url] => {
+            let parsed = method.parse::<Method>();
+            (parsed.map_err(|_| anyhow!("`{}` is not a method", printable(method)))?, url)
+        }
         [url] => (Method::GET, url),
         _ => bail!("expected a method and a URL"),
     };
-    let uri: Uri = url.parse().with_context(|| format!("`{}`", printable(url)))?;
-    if uri.scheme().is_none() || uri.authority().is_none() {
-        bail!("`{url}` is not a complete URL\n  hint: write `https://host/path`");
-    }
+    let uri = url.parse::<Uri>().ok().filter(|uri| uri.scheme().is_some() && uri.authority().is_some());
+    let Some(uri) = uri else {
+        bail!("`{}` is not a complete URL\n  hint: write `https://host/path`", printable(url));
+    };
     let asked = Asked { method, url: uri, headers: options.headers.clone(), ip: options.ip };
     let rules = options.sources.load()?;
     let proxy = proxy(&options.config)?;

@@ -2,21 +2,21 @@
 
 use std::fmt::Write;
 
-use super::explanation::{Answer, Explanation, LoadBalancer, Outcome, PassedOver, Sent, Taken, Timeouts};
+use super::explanation::{Answer, Explanation, LoadBalancer, Outcome, Sent, Skipped, Taken, Timeouts};
 use super::mirrored::{Copied, Mirrored};
 use super::upstream::Upstream;
 
 /// Writing to a `String` cannot fail.
 pub(super) fn render(explanation: &Explanation) -> String {
     let mut text = String::new();
-    let Explanation { method, url, load_balancer, passed_over, route, outcome } = explanation;
+    let Explanation { method, url, load_balancer, skipped, route, outcome } = explanation;
     let _ = writeln!(text, "request       {method} {url}");
     if let Some(load_balancer) = load_balancer {
         render_rules(&mut text, load_balancer);
     }
     if let Some(route) = route {
         let _ = writeln!(text, "\nroutes");
-        render_list(&mut text, passed_over, route);
+        render_list(&mut text, skipped, route);
     }
     match outcome {
         Outcome::Sent(sent) => render_sent(&mut text, sent),
@@ -33,17 +33,17 @@ pub(super) fn render(explanation: &Explanation) -> String {
 fn render_rules(text: &mut String, load_balancer: &LoadBalancer) {
     let _ = writeln!(text, "\nload balancer");
     let nothing = Taken { priority: None, name: "no rule matches".to_owned(), conditions: String::new() };
-    render_list(text, &load_balancer.passed_over, load_balancer.rule.as_ref().unwrap_or(&nothing));
+    render_list(text, &load_balancer.skipped, load_balancer.rule.as_ref().unwrap_or(&nothing));
     // For a request that no rule matches, the response says it.
     for line in load_balancer.does.iter().filter(|_| load_balancer.rule.is_some()) {
         let _ = writeln!(text, "             {line}");
     }
 }
 
-fn render_list(text: &mut String, passed_over: &[PassedOver], taken: &Taken) {
-    let width = passed_over.iter().map(|it| it.name.len()).chain([taken.name.len()]).max().unwrap_or_default();
+fn render_list(text: &mut String, skipped: &[Skipped], taken: &Taken) {
+    let width = skipped.iter().map(|it| it.name.len()).chain([taken.name.len()]).max().unwrap_or_default();
     let number = |priority: Option<u32>| priority.map(|priority| priority.to_string()).unwrap_or_default();
-    for PassedOver { priority, name, condition, found } in passed_over {
+    for Skipped { priority, name, condition, found } in skipped {
         let found = if found.is_empty() { String::new() } else { format!(" ({found})") };
         let _ = writeln!(text, "    {:>5} {name:<width$}  no: {condition}{found}", number(*priority));
     }

@@ -19,7 +19,7 @@ const HTTP2: Case = Case { tls: Tls::Http2, ..CASE };
 
 pub(super) const CASES: &[Case] = &[
     Case { fault: "HTTP/2: closes after the request", acts: &[Close], tls: Tls::Http2, ..BROKEN },
-    Case { fault: "HTTP/2: stalls, and answers no PING", acts: &[Stall], tls: Tls::Http2, ..TIMEOUT },
+    Case { fault: "HTTP/2: stalls, and does not acknowledge PING", acts: &[Stall], tls: Tls::Http2, ..TIMEOUT },
     Case {
         fault: "HTTP/2: stalls with a PING of its own",
         acts: &[ConnectionFrame(PING, b"12345678"), Stall],
@@ -33,7 +33,7 @@ pub(super) const CASES: &[Case] = &[
         ..TIMEOUT
     },
     Case {
-        fault: "HTTP/2: never opens the window for the request's content; POST",
+        fault: "HTTP/2: never opens the flow-control window for the request's content; POST",
         method: "POST",
         when: Connected,
         acts: &[ConnectionFrame(SETTINGS, b"\0\x04\0\0\0\0"), Stall],
@@ -58,7 +58,7 @@ pub(super) const CASES: &[Case] = &[
         ..INCOMPLETE
     },
     Case {
-        fault: "HTTP/2: resets the stream without an error (NO_ERROR) before the promised length",
+        fault: "HTTP/2: resets the stream without an error (NO_ERROR) before its `Content-Length`",
         acts: &[
             Frame(HEADERS, END_HEADERS, STATUS_200_LENGTH_10),
             Frame(DATA, 0, b"half"),
@@ -69,7 +69,7 @@ pub(super) const CASES: &[Case] = &[
         ..INCOMPLETE
     },
     Case {
-        fault: "HTTP/2: says GOAWAY without an error before the promised length",
+        fault: "HTTP/2: sends GOAWAY without an error before its `Content-Length`",
         acts: &[
             Frame(HEADERS, END_HEADERS, STATUS_200_LENGTH_10),
             Frame(DATA, 0, b"half"),
@@ -91,7 +91,7 @@ pub(super) const CASES: &[Case] = &[
         ..HTTP2
     },
     Case {
-        fault: "HTTP/2: says GOAWAY while idle; POST",
+        fault: "HTTP/2: sends GOAWAY while idle; POST",
         method: "POST",
         kept: true,
         when: Idle,
@@ -101,7 +101,7 @@ pub(super) const CASES: &[Case] = &[
         ..HTTP2
     },
     Case {
-        fault: "HTTP/2: says GOAWAY without having seen the request; POST",
+        fault: "HTTP/2: sends GOAWAY without having processed the request; POST",
         method: "POST",
         kept: true,
         acts: &[ConnectionFrame(GOAWAY, b"\0\0\0\x01\0\0\0\0"), Pause, Close],
@@ -111,7 +111,7 @@ pub(super) const CASES: &[Case] = &[
         ..HTTP2
     },
     Case {
-        fault: "HTTP/2: says GOAWAY and closes within the request; GET",
+        fault: "HTTP/2: sends GOAWAY and closes during the request; GET",
         kept: true,
         acts: &[ConnectionFrame(GOAWAY, b"\0\0\0\x03\0\0\0\0"), Pause, Close],
         status: 200,
@@ -120,7 +120,7 @@ pub(super) const CASES: &[Case] = &[
         ..HTTP2
     },
     Case {
-        fault: "HTTP/2: says GOAWAY and closes within the request; POST",
+        fault: "HTTP/2: sends GOAWAY and closes during the request; POST",
         method: "POST",
         kept: true,
         acts: &[ConnectionFrame(GOAWAY, b"\0\0\0\x03\0\0\0\0"), Pause, Close],
@@ -128,7 +128,7 @@ pub(super) const CASES: &[Case] = &[
         ..BROKEN
     },
     Case {
-        fault: "HTTP/2: says GOAWAY, and answers all the same",
+        fault: "HTTP/2: sends GOAWAY, but still responds",
         acts: &[
             ConnectionFrame(GOAWAY, b"\0\0\0\x01\0\0\0\0"),
             Frame(HEADERS, END_HEADERS, STATUS_200),
@@ -139,37 +139,37 @@ pub(super) const CASES: &[Case] = &[
         ..HTTP2
     },
     Case {
-        fault: "HTTP/2: says GOAWAY (ENHANCE_YOUR_CALM)",
+        fault: "HTTP/2: sends GOAWAY (ENHANCE_YOUR_CALM)",
         acts: &[ConnectionFrame(GOAWAY, b"\0\0\0\x01\0\0\0\x0b"), Close],
         tls: Tls::Http2,
         ..BROKEN
     },
     Case {
-        fault: "HTTP/2: sends a body that is shorter than promised",
+        fault: "HTTP/2: sends a body that is shorter than its `Content-Length`",
         acts: &[Frame(HEADERS, END_HEADERS, STATUS_200_LENGTH_10), Frame(DATA, END_STREAM, b"half")],
         tls: Tls::Http2,
         ..INVALID
     },
     Case {
-        fault: "HTTP/2: sends a body that is longer than promised",
+        fault: "HTTP/2: sends a body that is longer than its `Content-Length`",
         acts: &[Frame(HEADERS, END_HEADERS, STATUS_200_LENGTH_10), Frame(DATA, END_STREAM, b"fine and more")],
         tls: Tls::Http2,
         ..INVALID
     },
     Case {
-        fault: "HTTP/2: sends fields without end",
+        fault: "HTTP/2: sends endless fields",
         acts: &[Frame(HEADERS, 0, STATUS_200), RepeatFrame(CONTINUATION, 0, b"\x00\x06x-more\x0dcanary-answer")],
         tls: Tls::Http2,
         ..INVALID
     },
     Case {
-        fault: "HTTP/2: sends 103 without end, as fast as it can",
+        fault: "HTTP/2: sends 103 endlessly, as fast as it can",
         acts: &[RepeatFrame(HEADERS, END_HEADERS, b"\x08\x03103")],
         tls: Tls::Http2,
         ..TIMEOUT
     },
     Case {
-        fault: "HTTP/2: sends empty pieces of content without end",
+        fault: "HTTP/2: sends empty DATA frames endlessly",
         acts: &[Frame(HEADERS, END_HEADERS, STATUS_200), RepeatFrame(DATA, 0, b"")],
         tls: Tls::Http2,
         ..INVALID

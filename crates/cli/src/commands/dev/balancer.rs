@@ -15,7 +15,7 @@ const CA_FILE: &str = "https-ca.pem";
 
 /// Options of the load balancer.
 #[derive(clap::Args)]
-pub(super) struct Front {
+pub(super) struct BalancerOptions {
     /// Also listen for HTTPS and HTTP/2 on this port, with the first listener's rules; 0 picks a free one
     #[arg(long, value_name = "PORT")]
     https_port: Option<u16>,
@@ -38,7 +38,7 @@ pub(super) struct Front {
 /// # Errors
 ///
 /// If an option, or a file that it names, is invalid.
-pub(super) fn apply(options: &Front, settings: &mut Settings) -> Result<()> {
+pub(super) fn apply(options: &BalancerOptions, settings: &mut Settings) -> Result<()> {
     for attribute in &options.attributes {
         set(settings, attribute)?;
     }
