@@ -25,8 +25,8 @@ pub struct Format {
     pub name: &'static str,
     /// The service that sends these events, as messages name it: `the load balancer`.
     pub service: &'static str,
-    /// The first bytes of every event that the service itself sends, if they are enough to recognize it: a shortcut, since a
-    /// scan costs as much as a tenth of decoding. Empty without such bytes.
+    /// The first bytes of every event that the service itself sends, if they are enough to recognize it: a shortcut that
+    /// saves the scan. Empty without such bytes.
     pub prefix: &'static str,
     /// Returns whether an event has this format. It may be asked before all of the event has been seen, so only members that
     /// are there may count, and they must be ones that no other format has.
