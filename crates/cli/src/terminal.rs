@@ -27,12 +27,12 @@ pub(crate) fn print(text: &str) -> Result<()> {
     write_out(&safe(text))
 }
 
-/// Like [`print`], for text with our own colours.
+/// Like [`print()`], for text with our own colours.
 pub(crate) fn print_painted(text: &str) -> Result<()> {
     write_out(&painted(text, has_colours()))
 }
 
-/// Like [`print`], for a JSON document: escapes leave its meaning unchanged.
+/// Like [`print()`], for a JSON document: escapes leave its meaning unchanged.
 pub(crate) fn print_json(document: &str) -> Result<()> {
     write_out(&printable_json(document))
 }
