@@ -46,7 +46,7 @@ pub enum Meets {
 /// When `valgrind` is missing, or the routes are no configuration.
 pub fn run() -> anyhow::Result<()> {
     println!(
-        "| routes | form | file | compile | instructions to compile | to find the last route | to find there is none |"
+        "| routes | form | file | compile | instructions to compile | to find the last route | to find no route |"
     );
     println!("|--:|---|--:|--:|--:|--:|--:|");
     let folder = tempfile::tempdir()?;

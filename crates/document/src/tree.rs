@@ -175,7 +175,7 @@ impl<X> Node<X> {
         matches!(&self.value, Value::Scalar(scalar) if scalar.is_null())
     }
 
-    /// Returns the first member of a map with this name; `None` if there is none or the node is not a map.
+    /// Returns the first member of a map with this name; `None` without one, or if the node is not a map.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Node<X>> {
         self.members().iter().find(|(key, _)| &*key.name == name).map(|(_, node)| node)

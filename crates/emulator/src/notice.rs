@@ -86,7 +86,7 @@ impl Backlog {
     /// The overhead of a line besides its text, in bytes.
     const LINE: usize = 128;
 
-    /// Takes room for a line of this length in bytes. Returns `None` if there is none.
+    /// Takes room for a line of this length in bytes. Returns `None` if the room is used up.
     pub(crate) fn place(self: &Arc<Self>, length: usize) -> Option<Waiting> {
         let bytes = length.saturating_add(Self::LINE);
         let room = |waiting: usize| waiting.checked_add(bytes).filter(|waiting| *waiting <= Self::MOST_BYTES);

@@ -64,6 +64,21 @@ pub enum Role {
     Again,
 }
 
+impl Role {
+    /// The word for it in a record.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Role::First => "first",
+            Role::Resent => "resent",
+            Role::Retry => "retry",
+            Role::Failover => "failover",
+            Role::Mirror => "mirror",
+            Role::Again => "again",
+        }
+    }
+}
+
 /// The result of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {

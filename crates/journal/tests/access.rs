@@ -126,3 +126,10 @@ fn other_lines_are_no_access_lines() {
     }
     assert!(serde_json::from_str::<AccessRecord<'static>>(r#"{"type":"access","of_the_future":1}"#).is_ok());
 }
+
+#[test]
+fn a_role_has_one_word() {
+    for role in [Role::First, Role::Resent, Role::Retry, Role::Failover, Role::Mirror, Role::Again] {
+        assert_eq!(serde_json::to_value(role).unwrap(), role.as_str());
+    }
+}

@@ -241,7 +241,7 @@ pub struct ExampleResponse {
     /// The value at the place, cut and redacted; `None` if the record has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
-    /// A `curl` command that repeats the request, quoted for a POSIX shell, or a `#` comment that says why there is none.
+    /// A `curl` command that repeats the request, quoted for a POSIX shell, or a `#` comment with the reason why it is missing.
     pub repeat: String,
 }
 

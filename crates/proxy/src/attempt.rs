@@ -195,8 +195,8 @@ fn may_send_again(method: &Method, progress: Progress) -> bool {
     progress.nothing_sent || (method.is_idempotent() && progress.nothing_received)
 }
 
-/// A new connection, within `timeouts.connect` and what is left of the attempt; and the time by which the attempt ends later because
-/// the process was frozen meanwhile.
+/// A new connection, within `timeouts.connect` and the rest of the attempt's time; and the time that the attempt gets in
+/// addition because the process was frozen meanwhile.
 async fn connect(
     upstream: &Upstream,
     end: Instant,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crossfade_emulator::Exchange;
+use crossfade_journal::Skipped;
 use crossfade_journal::comparison::{Against, Class, Difference, Record, Side, Verdict};
-use crossfade_journal::{Role, Skipped};
 use crossfade_parity::number::{self, grouped};
 use maud::{Markup, html};
 
@@ -259,7 +259,7 @@ fn attempts(access: &Access) -> Markup {
                         @for attempt in access.journal.iter().take(MOST_ATTEMPTS) {
                             tr {
                                 th scope="row" { (attempt.backend) }
-                                td { (role(attempt.role)) }
+                                td { (attempt.role.as_str()) }
                                 td { (attempt.outcome) }
                                 td.number { (number::milliseconds(attempt.began_ms)) }
                                 td.number { (optional(attempt.connect_ms)) }
@@ -274,18 +274,6 @@ fn attempts(access: &Access) -> Markup {
                 p.lead { (grouped(more as u64)) " more are not shown." }
             }
         }
-    }
-}
-
-/// The word for a role in the access log.
-fn role(role: Role) -> &'static str {
-    match role {
-        Role::First => "first",
-        Role::Resent => "resent",
-        Role::Retry => "retry",
-        Role::Failover => "failover",
-        Role::Mirror => "mirror",
-        Role::Again => "again",
     }
 }
 

@@ -580,7 +580,7 @@ async fn a_rule_says_why_it_was_passed_over() {
     assert!(page.contains("<time datetime=\"1970-01-01T00:00:00.000Z\""));
 }
 
-/// A page of an earlier run is told to reload.
+/// A page of an earlier run must reload.
 #[tokio::test]
 async fn the_events_of_another_run_are_no_continuation() {
     let inspector = start().await;

@@ -89,8 +89,8 @@ mod linux {
         rest.split_ascii_whitespace().nth(2)?.parse().ok()
     }
 
-    /// `Pss_Anon` of `/proc/<pid>/smaps_rollup`, which has kB (proc(5)); where there is none, what is not shared by
-    /// files.
+    /// `Pss_Anon` of `/proc/<pid>/smaps_rollup`, in bytes (proc(5)); without that line, the memory that is not
+    /// backed by files.
     pub(super) fn proportional(process: u32) -> u64 {
         let rollup = std::fs::read_to_string(format!("/proc/{process}/smaps_rollup")).unwrap_or_default();
         let line = rollup.lines().find_map(|line| line.strip_prefix("Pss_Anon:"));

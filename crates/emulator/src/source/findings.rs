@@ -225,8 +225,8 @@ impl Findings {
         }
     }
 
-    /// Adds an error about a missing key of a map, with a hint if another key looks like it. If that other key has an
-    /// error already, there is none for this one.
+    /// Adds an error about a missing key of a map, with a hint if another key looks like it. Adds nothing if that
+    /// other key has an error already.
     pub(super) fn missing(&mut self, place: &Place, map: &Node, name: &str) {
         let keys: Vec<&str> = map.members().iter().take(MAX_FINDINGS).map(|(key, _)| &*key.name).collect();
         let similar = if self.errors.len() < MAX_FINDINGS { closest(name, &keys) } else { None };
