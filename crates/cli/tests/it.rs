@@ -1,5 +1,5 @@
 //! The tests of the `crossfade` binary, as one binary: one for each file would link the whole command line two dozen times.
-//! Each module is a file here; `back_pressure` is a binary of its own.
+//! Each module is a file here; `back_pressure` and `shadow` are binaries of their own.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 
@@ -25,6 +25,5 @@ mod recipes;
 mod report;
 mod report_page;
 mod schema;
-mod shadow;
 mod support;
 mod terminal;

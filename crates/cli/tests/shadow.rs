@@ -1,6 +1,10 @@
 //! Shadow traffic from the first request to the gate: local load balancer, function and both demo back ends as real
 //! processes, which differ in every way that a comparison detects.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+
+mod support;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -8,7 +12,7 @@ use std::process::{Command, Output};
 use crossfade_testkit::wait::eventually;
 use serde_json::Value;
 
-use crate::support::{self, Dev};
+use support::Dev;
 
 /// Number of requests for each page.
 const TIMES: usize = 20;
