@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use crossfade_event::alb::RequestLine;
-use crossfade_event::{FORMATS, HeaderMode, alb, decode_request};
+use crossfade_event::{CONNECTION_FIELDS, FORMATS, HeaderMode, alb, decode_request};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use proptest::collection::vec;
@@ -18,7 +18,7 @@ fn method() -> impl Strategy<Value = Method> {
     prop_oneof![Just(Method::GET), Just(Method::POST), Just(Method::DELETE), Just("REPORT".parse().unwrap())]
 }
 
-/// Field lines as HTTP allows them, UTF-8 as ALB's JSON demands.
+/// Field lines as HTTP allows them, UTF-8 as ALB's JSON demands, and none that ends with the connection or describes the content.
 fn fields() -> impl Strategy<Value = HeaderMap> {
     let name = prop_oneof!["[a-z]{1,8}", "x-[a-z0-9_-]{1,6}", Just("cookie".to_owned()), Just("set-cookie".to_owned())];
     let value = "[ -~\u{e9}\u{1f600}]{0,20}";
@@ -27,7 +27,8 @@ fn fields() -> impl Strategy<Value = HeaderMap> {
             (HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(&value).unwrap())
         };
         let mut fields = HeaderMap::new();
-        for (name, value) in lines.into_iter().map(line).filter(|(name, _)| !name.as_str().starts_with("content-")) {
+        let is_passed_on = |name: &str| !name.starts_with("content-") && !CONNECTION_FIELDS.contains(&name);
+        for (name, value) in lines.into_iter().map(line).filter(|(name, _)| is_passed_on(name.as_str())) {
             fields.append(name, value);
         }
         fields
