@@ -156,7 +156,7 @@ impl<'r> Findings<'r> {
         let listed = listed.filter_map(|place| list.get_mut(place as u32 as usize)?.take());
         let differences = listed.map(|((class, pointer), (_, found))| {
             let Found { at, accepted, values: [primary, mirror] } = found;
-            Difference { class, pointer, at, accepted, primary, mirror }
+            Difference { at, accepted, primary, mirror, ..Difference::new(class, pointer) }
         });
         let differences = differences.collect();
         Comparison { verdict, reason, differences, more: u32::try_from(more).unwrap_or(u32::MAX) }

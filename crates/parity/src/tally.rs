@@ -490,14 +490,7 @@ pub(crate) mod tests {
 
     /// Returns a record with differences at these pointers, `seconds` after a fixed time.
     pub(crate) fn record(against: &str, endpoint: &str, pointers: &[&str], seconds: u64) -> Record {
-        let difference = |pointer: &&str| Difference {
-            class: Class::Value,
-            pointer: (*pointer).to_owned(),
-            at: None,
-            accepted: false,
-            primary: None,
-            mirror: None,
-        };
+        let difference = |pointer: &&str| Difference::new(Class::Value, *pointer);
         Record {
             kind: Kind::Compare,
             version: 1,
@@ -509,6 +502,9 @@ pub(crate) mod tests {
             endpoint: endpoint.to_owned(),
             verdict: if pointers.is_empty() { Verdict::Match } else { Verdict::Different },
             reason: None,
+            not_repeated: None,
+            request: None,
+            salt: None,
             differences: pointers.iter().map(difference).collect(),
             more: 0,
             credentials_withheld: false,

@@ -122,6 +122,9 @@ impl Proxy {
             endpoint: endpoint(copy.received.uri.path(), rules.map_or(&[], |rules| &rules.endpoints)),
             verdict: Verdict::Lost,
             reason: Some(reason.to_owned()),
+            not_repeated: None,
+            request: None,
+            salt: None,
             differences: Vec::new(),
             more: 0,
             credentials_withheld: false,
@@ -330,12 +333,9 @@ async fn judge(
 /// A mirror that fails where the primary does not: no rule makes that right.
 fn breakdown(primary: &Response<Bytes>, mirror: &str, rules: &Rules) -> Comparison {
     let difference = Difference {
-        class: Class::Status,
-        pointer: "status".to_owned(),
-        at: None,
-        accepted: false,
         primary: rules.keep_values.then(|| primary.status().as_str().to_owned()),
         mirror: rules.keep_values.then(|| mirror.to_owned()),
+        ..Difference::new(Class::Status, "status")
     };
     Comparison { verdict: Verdict::Different, reason: None, differences: vec![difference], more: 0 }
 }
