@@ -230,7 +230,7 @@ impl<'a> Tree<'a> {
             let mut item = Node(node.0.saturating_add(2));
             for index in 0..slot.low as usize {
                 work.spend(VALUE_WORK)?;
-                matcher.enter(&PathStep::Index(index), work)?;
+                matcher.enter(&PathStep::Index { index, is_folded: true }, work)?;
                 let is_ignored = matcher.marks().is_ignored;
                 if !is_ignored {
                     self.fill_from(item, rules, matcher, work)?;

@@ -25,6 +25,7 @@ mod coding;
 mod comparison;
 mod content;
 mod endpoint;
+mod evidence;
 mod fields;
 mod findings;
 mod json;
@@ -38,11 +39,12 @@ mod treat_equal;
 mod walk;
 mod work;
 
-pub use crossfade_journal::comparison::{Class, Difference, Verdict};
+pub use crossfade_journal::comparison::{Class, Difference, Digest, Repeated, Verdict};
 
 pub use answer::Answer;
-pub use comparison::{compare, compare_until, measured};
+pub use comparison::{Settings, compare};
 pub use endpoint::{PathTemplate, endpoint};
+pub use evidence::{Places, Salt};
 pub use findings::Comparison;
 pub use rules::{Accepted, Date, FieldNames, Place, Pointer, Rules, Tolerance, Unordered};
 pub use treat_equal::TreatEqual;

@@ -15,6 +15,9 @@ pub(crate) const MAX_STEPS: usize = 64;
 /// Occurrences of `**` in a pointer.
 const MAX_ANY_DEPTH: usize = 2;
 
+/// Beginnings of places in content that is not JSON.
+const WRITTEN: [&str; 4] = ["selector: ", "column: ", "line: ", "url: "];
+
 /// All rules. The default is that of an empty `compare`.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
@@ -61,6 +64,8 @@ pub enum Place {
     Body,
     /// `/items/*/price`: a place in JSON.
     Pointer(Pointer),
+    /// Any other place as records write it, and everything below: `set-cookie/basket`, `selector: main > p.price`.
+    Written(Box<str>),
 }
 
 /// A JSON Pointer (RFC 6901) in which `*` matches any one step and `**` any number of steps.
@@ -112,16 +117,33 @@ impl Place {
         match text {
             "status" => Some(Place::Status),
             "body" => Some(Place::Body),
+            _ if text.contains(" >> ") || WRITTEN.iter().any(|begin| text.starts_with(begin)) => {
+                Some(Place::Written(text.into()))
+            }
             _ if text.starts_with('/') => Pointer::parse(text).map(Place::Pointer),
-            _ => HeaderName::from_bytes(text.as_bytes()).ok().map(Place::Field),
+            _ => match text.split_once('/') {
+                Some((name, part)) if !part.is_empty() => {
+                    HeaderName::from_bytes(name.as_bytes()).ok()?;
+                    Some(Place::Written(text.into()))
+                }
+                _ => HeaderName::from_bytes(text.as_bytes()).ok().map(Place::Field),
+            },
         }
+    }
+
+    /// Returns `true` if a pointer, as records write it, is this place or below it. Other modules match fields and places in
+    /// JSON as they descend.
+    pub(crate) fn covers(&self, pointer: &str) -> bool {
+        let Place::Written(place) = self else { return false };
+        let rest = pointer.strip_prefix(&**place);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', ' ']))
     }
 
     /// Returns `true` if a spot outside JSON is this place. `matcher` handles places in JSON.
     pub(crate) fn is(&self, spot: &Spot<'_>) -> bool {
         match (self, spot) {
             (Place::Status, Spot::Status) | (Place::Body, Spot::Body) => true,
-            (Place::Field(name), Spot::Field(field)) => name == *field,
+            (Place::Field(name), Spot::Field(field) | Spot::Part(field, _)) => name == *field,
             _ => false,
         }
     }

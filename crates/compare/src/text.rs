@@ -6,10 +6,10 @@ use std::borrow::Cow;
 use crossfade_journal::comparison::Class;
 
 use crate::coding::MAX_DECODED;
-use crate::findings::Findings;
+use crate::findings::{Findings, Seen, Values};
 use crate::markup::{Markup, Piece};
 use crate::shown;
-use crate::spot::Spot;
+use crate::spot::{Inner, Spot};
 use crate::treat_equal::replaced;
 use crate::work::{Stop, Work};
 
@@ -63,10 +63,14 @@ fn compare_pieces<'a>(
             _ => false,
         };
         if !is_same {
-            let at = || Some(line(primary, one.as_ref().map(|piece| piece.begin)));
-            let value = |piece: &Option<Piece<'a>>| piece.as_ref().map(|piece| value(&piece.text));
+            let at = line(primary, one.as_ref().map(|piece| piece.begin));
+            let seen = |piece: &Option<Piece<'a>>| match piece {
+                Some(piece) => Seen::Text(value(&piece.text)),
+                None => Seen::Absent,
+            };
             let marks = findings.marks(&Spot::Body);
-            return findings.report_at(Class::Text, &Spot::Body, marks, &at, &|| [value(&one), value(&other)]);
+            let spot = Spot::Other(&Inner { pointer: "body", at: Some(&at), above: &[] });
+            return findings.report(Class::Text, &spot, marks, &|| Values::of(seen(&one), seen(&other)));
         }
     }
 }
@@ -119,6 +123,8 @@ mod tests {
     use std::time::UNIX_EPOCH;
 
     use super::*;
+    use crate::comparison::Settings;
+    use crate::evidence::Salt;
     use crate::rules::Rules;
     use crate::treat_equal::TreatEqual;
     use crate::work::never_over;
@@ -128,7 +134,9 @@ mod tests {
         let rules =
             Rules { keep_values: true, treat_equal: vec![TreatEqual::Uuid, TreatEqual::Token], ..Rules::default() };
         let work = Work::new(&never_over);
-        let mut findings = Findings::new(&rules, &work, UNIX_EPOCH);
+        let salt = Salt::default();
+        let settings = Settings::new(&rules, UNIX_EPOCH, &salt);
+        let mut findings = Findings::new(&settings, &work, [UNIX_EPOCH; 2]);
         let stop = compare(language, primary, mirror, &mut findings).err();
         let difference = findings.conclude(stop).differences.pop()?;
         let shown = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());

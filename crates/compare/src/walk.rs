@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 use crossfade_journal::comparison::Class;
 
 use crate::endpoint;
-use crate::findings::Findings;
+use crate::findings::{Findings, Seen, Values};
 use crate::json::{Node, Number, Tree, Value};
 use crate::matcher::Matcher;
 use crate::rules::{Tolerance, Unordered};
@@ -68,7 +68,7 @@ impl<'a> Walk<'a, '_, '_> {
             }
             _ => return self.report_type(primary, mirror),
         };
-        if is_same { Ok(()) } else { self.report(Class::Value, Some(primary), Some(mirror)) }
+        if is_same { Ok(()) } else { self.report_value(primary, mirror) }
     }
 
     fn is_same_number(&self, one: Number, other: Number) -> bool {
@@ -133,7 +133,7 @@ impl<'a> Walk<'a, '_, '_> {
     /// Compares pairs of elements; the index is that of the primary's element.
     fn pairs(&mut self, pairs: impl Iterator<Item = (usize, (Node, Node))>) -> Result<(), Stop> {
         for (index, (primary, mirror)) in pairs {
-            self.enter(PathStep::Index(index))?;
+            self.enter(PathStep::Index { index, is_folded: true })?;
             self.values(primary, mirror)?;
             self.leave();
         }
@@ -173,7 +173,7 @@ impl<'a> Walk<'a, '_, '_> {
     /// Returns a number that is the same for equal elements, and for all ignored ones.
     fn digest(&mut self, tree: &Tree<'_>, index: usize, item: Node) -> Result<u64, Stop> {
         self.work.spend(PAIR_WORK + text_of(tree, item))?;
-        self.matcher.enter(&PathStep::Index(index), self.work)?;
+        self.matcher.enter(&PathStep::Index { index, is_folded: true }, self.work)?;
         let is_ignored = self.matcher.marks().is_ignored;
         self.matcher.leave();
         Ok(if is_ignored { 0 } else { tree.digest(item, self.kinds) })
@@ -220,34 +220,57 @@ impl<'a> Walk<'a, '_, '_> {
 
     fn report(&mut self, class: Class, primary: Option<Node>, mirror: Option<Node>) -> Result<(), Stop> {
         let (ours, theirs) = (self.ours, self.theirs);
-        self.note(class, &|| [primary.map(|node| ours.shown(node)), mirror.map(|node| theirs.shown(node))])
+        self.note(class, &|| Values::of(seen(ours, primary), seen(theirs, mirror)))
+    }
+
+    fn report_value(&mut self, primary: Node, mirror: Node) -> Result<(), Stop> {
+        let (ours, theirs) = (self.ours, self.theirs);
+        let distance = match (ours.value(primary), theirs.value(mirror)) {
+            (Value::Number(one), Value::Number(other)) => {
+                let (one, other) = (one.as_f64(), other.as_f64());
+                let distance = (one - other).abs();
+                Some([distance, distance / one.abs().max(other.abs()).max(f64::MIN_POSITIVE)])
+            }
+            _ => None,
+        };
+        let seen = || [seen(ours, Some(primary)), seen(theirs, Some(mirror))];
+        self.note(Class::Value, &|| Values { seen: seen(), distance })
     }
 
     /// Texts are quoted, since `"1"` is not 1.
     fn report_type(&mut self, primary: Node, mirror: Node) -> Result<(), Stop> {
         let value = |tree: &'a Tree<'_>, node| match tree.value(node) {
-            Value::Text(text) => Some(format!("\"{}\"", shown::head(text)).into()),
-            _ => Some(tree.shown(node)),
+            Value::Text(text) => Seen::Text(format!("\"{}\"", shown::head(text)).into()),
+            _ => seen(tree, Some(node)),
         };
         let (ours, theirs) = (self.ours, self.theirs);
-        self.note(Class::Type, &|| [value(ours, primary), value(theirs, mirror)])
+        self.note(Class::Type, &|| Values::of(value(ours, primary), value(theirs, mirror)))
     }
 
     fn report_count(&mut self, counts: [usize; 2]) -> Result<(), Stop> {
-        self.note(Class::Length, &|| counts.map(|count| Some(count.to_string().into())))
+        self.note(Class::Length, &|| Values::texts(counts[0].to_string(), counts[1].to_string()))
     }
 
-    fn note<'v>(
-        &mut self,
-        class: Class,
-        values: &dyn Fn() -> [Option<std::borrow::Cow<'v, str>>; 2],
-    ) -> Result<(), Stop> {
+    fn note<'v>(&mut self, class: Class, values: &dyn Fn() -> Values<'v>) -> Result<(), Stop> {
         let marks = self.matcher.marks();
         match &mut self.silent {
             Some(differs) => *differs |= !marks.is_ignored,
             None => self.findings.report(class, &Spot::Json(&self.path), marks, values)?,
         }
         Ok(())
+    }
+}
+
+/// Returns a value for a record; an array or object with the digest of its content.
+fn seen<'t>(tree: &'t Tree<'_>, node: Option<Node>) -> Seen<'t> {
+    match node {
+        None => Seen::Absent,
+        Some(node) => match tree.value(node) {
+            Value::Array(_) | Value::Object(_) => {
+                Seen::Digested { shown: tree.shown(node), digest: tree.digest(node, &[]) }
+            }
+            _ => Seen::Text(tree.shown(node)),
+        },
     }
 }
 

@@ -11,7 +11,8 @@ use std::fs;
 use std::path::Path;
 
 use crossfade_compare::{
-    Accepted, Answer, Comparison, Date, FieldNames, Place, Pointer, Rules, Tolerance, TreatEqual, Unordered, compare,
+    Accepted, Answer, Comparison, Date, FieldNames, Place, Pointer, Rules, Salt, Settings, Tolerance, TreatEqual,
+    Unordered, compare,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
@@ -38,7 +39,8 @@ fn answers_are_compared() {
         let (primary, mirror) = (answer("primary"), answer("mirror"));
         let rules = rules(section(case, "rules").unwrap_or_default());
         let now = humantime::parse_rfc3339(NOW).unwrap();
-        let actual = describe(&compare(&primary.answer(), &mirror.answer(), &rules, now));
+        let actual =
+            describe(&compare(&primary.answer(), &mirror.answer(), &Settings::new(&rules, now, &Salt::default())));
         if std::env::var_os("BLESS").is_some() {
             fs::write(file, format!("{case}{EXPECT}{actual}")).unwrap();
         } else if expected != actual {
@@ -76,7 +78,12 @@ impl Stored {
     }
 
     fn answer(&self) -> Answer<'_> {
-        Answer { status: self.status, headers: &self.headers, body: self.body.as_bytes() }
+        Answer {
+            status: self.status,
+            headers: &self.headers,
+            body: self.body.as_bytes(),
+            time: humantime::parse_rfc3339(NOW).unwrap(),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use crossfade_compare::{Answer, Comparison, Rules, compare_until};
+use crossfade_compare::{Answer, Comparison, Rules, Salt, Settings};
 use crossfade_journal::comparison::Verdict;
 use http::Response;
 use tokio::sync::Mutex;
@@ -53,7 +53,12 @@ pub(crate) async fn compare(
     now: SystemTime,
     end: End,
 ) -> Comparison {
-    on_thread(end, move |is_over| compare_until(&seen(&primary), &seen(&mirror), &rules, now, is_over)).await
+    on_thread(end, move |is_over| {
+        let salt = Salt::default();
+        let settings = Settings { is_over, ..Settings::new(&rules, now, &salt) };
+        crossfade_compare::compare(&seen(&primary, now), &seen(&mirror, now), &settings)
+    })
+    .await
 }
 
 /// Does the work of a comparison on the thread. It asks whether its time is over, and for the reason.
@@ -79,8 +84,8 @@ async fn on_thread(
     }
 }
 
-fn seen(response: &Response<Bytes>) -> Answer<'_> {
-    Answer { status: response.status(), headers: response.headers(), body: response.body() }
+fn seen(response: &Response<Bytes>, time: SystemTime) -> Answer<'_> {
+    Answer { status: response.status(), headers: response.headers(), body: response.body(), time }
 }
 
 #[cfg(test)]

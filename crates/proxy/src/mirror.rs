@@ -207,7 +207,7 @@ impl Proxy {
                     comparison = judge(&primary, outcome, rules, now, end) => comparison,
                 },
             };
-            let Comparison { verdict, reason, differences, more } = comparison;
+            let Comparison { verdict, reason, differences, more, .. } = comparison;
             let is_shown = verdict == Verdict::Different;
             records.push(Record {
                 against,
@@ -337,7 +337,7 @@ fn breakdown(primary: &Response<Bytes>, mirror: &str, rules: &Rules) -> Comparis
         mirror: rules.keep_values.then(|| mirror.to_owned()),
         ..Difference::new(Class::Status, "status")
     };
-    Comparison { verdict: Verdict::Different, reason: None, differences: vec![difference], more: 0 }
+    Comparison::of(difference)
 }
 
 /// Two systems redirect to the same place, each by its own name: where `publicUrl` does not say what the client sees, both
