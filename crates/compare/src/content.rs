@@ -63,7 +63,6 @@ pub(crate) fn compare(primary: &Answer<'_>, mirror: &Answer<'_>, findings: &mut 
 
 /// Compares the contents of two values that differ, if they have contents of a kind that has places of its own: JSON, markup, a
 /// URL, several lines. Returns `false`, without a report, if they have not.
-#[expect(dead_code)]
 pub(crate) fn compare_inside(
     _spot: &Spot<'_>,
     _marks: Marks,
@@ -125,23 +124,13 @@ fn kind(headers: &HeaderMap) -> Kind {
         ("text", "html") | ("application", "xhtml+xml") => Kind::Text(Language::Html),
         ("text" | "application", "xml") => Kind::Text(Language::Xml),
         _ if sub.ends_with("+xml") => Kind::Text(Language::Xml),
-        ("text", _) => Kind::Text(Language::Plain),
-        (
-            "application",
-            "javascript"
-            | "x-javascript"
-            | "ecmascript"
-            | "x-www-form-urlencoded"
-            | "graphql"
-            | "yaml"
-            | "x-yaml"
-            | "toml"
-            | "sql"
-            | "x-ndjson"
-            | "ndjson"
-            | "jsonl"
-            | "csv",
-        ) => Kind::Text(Language::Plain),
+        ("text" | "application", "csv" | "tab-separated-values") => Kind::Text(Language::Table),
+        ("text" | "application", "javascript" | "x-javascript" | "ecmascript") => Kind::Text(Language::Script),
+        ("text" | "application", "x-ndjson" | "ndjson" | "jsonl" | "x-jsonlines" | "json-seq") => {
+            Kind::Text(Language::JsonLines)
+        }
+        ("application", "x-www-form-urlencoded") => Kind::Text(Language::Form),
+        ("text", _) | ("application", "graphql" | "yaml" | "x-yaml" | "toml" | "sql") => Kind::Text(Language::Plain),
         _ => Kind::Bytes,
     }
 }

@@ -11,13 +11,18 @@ use crate::markup::{Markup, Piece};
 use crate::shown;
 use crate::spot::{Inner, Spot};
 use crate::treat_equal::replaced;
-use crate::work::{Stop, Work};
+use crate::work::Stop;
+use crate::{form, lines, ndjson, script, table};
 
 /// The language of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Language {
     /// Compared line by line.
     Plain,
+    Table,
+    Form,
+    Script,
+    JsonLines,
     /// Names of tags and attributes ignore case; some elements contain no markup.
     Html,
     Xml,
@@ -35,7 +40,11 @@ pub(crate) fn compare(
     let (ours, theirs) = (characters(primary)?, characters(mirror)?);
     let kinds = &findings.rules.treat_equal;
     match language {
-        Language::Plain => compare_pieces(&ours, &mut lines(&ours, work), &mut lines(&theirs, work), findings),
+        Language::Plain => lines::compare(&ours, &theirs, findings),
+        Language::Table => table::compare(&ours, &theirs, findings),
+        Language::Form => form::compare(&ours, &theirs, findings),
+        Language::Script => script::compare(&ours, &theirs, findings),
+        Language::JsonLines => ndjson::compare(&ours, &theirs, findings),
         Language::Html | Language::Xml => {
             let markup = |text| Markup::new(text, language == Language::Html, kinds, work);
             compare_pieces(&ours, &mut markup(&ours), &mut markup(&theirs), findings)
@@ -107,17 +116,6 @@ fn characters(content: &[u8]) -> Result<Cow<'_, str>, Stop> {
     Ok(text.into())
 }
 
-/// Returns lines without trailing white space, and without empty lines at the end.
-fn lines<'a>(text: &'a str, work: &Work<'_>) -> impl Iterator<Item = Result<Piece<'a>, Stop>> {
-    let mut begin = 0;
-    text.trim_end().split('\n').map(move |line| {
-        work.spend(1 + line.len())?;
-        let piece = Piece { text: line.trim_end().into(), begin, is_tag: false };
-        begin += line.len() + 1;
-        Ok(piece)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::UNIX_EPOCH;
@@ -127,7 +125,7 @@ mod tests {
     use crate::evidence::Salt;
     use crate::rules::Rules;
     use crate::treat_equal::TreatEqual;
-    use crate::work::never_over;
+    use crate::work::{Work, never_over};
 
     /// Describes the first difference of two texts.
     fn differ(language: Language, primary: &[u8], mirror: &[u8]) -> Option<String> {
@@ -144,21 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_compared() {
-        for (primary, mirror, expected) in [
-            ("a\nb", "a\r\nb  \r\n\r\n", None),
-            ("\u{FEFF}a", "a", None),
-            ("a\nb\nc\n", "a\nx\nc\n", Some("line 2 of 3: b -> x")),
-            ("a\n", "a\nb\n", Some("line 1 of 1: - -> b")),
-            ("a\nb\n", "a\n", Some("line 2 of 2: b -> -")),
-            ("a", "", Some("line 1 of 1: a -> ")),
-            ("  a", "a", Some("line 1 of 1: a -> a")),
-            ("id f47ac10b-58cc-4372-a567-0e02b2c3d479", "id 00000000-58cc-4372-a567-0e02b2c3d479", None),
-            ("password: a", "password: b", Some("line 1 of 1: *** -> ***")),
-        ] {
-            let actual = differ(Language::Plain, primary.as_bytes(), mirror.as_bytes());
-            assert_eq!(actual.as_deref(), expected, "{primary:?} {mirror:?}");
-        }
+    fn other_encodings_are_read() {
         // Two letters that lossy UTF-8 would turn into the same mark.
         assert!(differ(Language::Plain, b"caf\xE9", b"caf\xE8").is_some());
         assert_eq!(differ(Language::Plain, b"caf\xE9", "caf\u{E9}".as_bytes()), None);
