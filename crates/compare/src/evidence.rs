@@ -197,7 +197,7 @@ mod tests {
             // Values without digests equal no others.
             ([Some(1), None], &[("x", [Some(1), None])], None, Varies),
         ] {
-            let mirror = mirror.map(|mirror| places(mirror));
+            let mirror = mirror.map(places);
             let actual = places(&[("x", found)]).weigh(&places(primary), mirror.as_ref());
             assert_eq!(actual, [Some(expected)], "{found:?} {primary:?}");
         }
