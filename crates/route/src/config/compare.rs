@@ -6,23 +6,23 @@ use crossfade_compare::{
 use crossfade_document::Node;
 
 use super::forward::field_name;
-use crate::mirror::Share;
+use crate::mirror::Noise;
 use crate::read::{Collector, Read};
 
-/// Returns the rules, or `None` for `compare: false`, and the share of requests for self-comparison.
-pub(super) fn read(node: Option<&Node>, diagnostics: &mut Collector) -> (Option<Rules>, Share) {
-    let usual = (Some(Rules::default()), Share::default());
+/// Returns the rules, or `None` for `compare: false`, and the requests that are repeated.
+pub(super) fn read(node: Option<&Node>, diagnostics: &mut Collector) -> (Option<Rules>, Noise) {
+    let usual = (Some(Rules::default()), Noise::default());
     let Some(node) = node else { return usual };
     if node.as_text().is_some() {
         return match node.boolean(diagnostics) {
-            Some(false) => (None, Share::default()),
+            Some(false) => (None, Noise::NONE),
             _ => usual,
         };
     }
     read_rules(node, diagnostics).unwrap_or(usual)
 }
 
-fn read_rules(node: &Node, diagnostics: &mut Collector) -> Option<(Option<Rules>, Share)> {
+fn read_rules(node: &Node, diagnostics: &mut Collector) -> Option<(Option<Rules>, Noise)> {
     let [headers, ignore, unordered, tolerance, treat_equal, accepted, noise, keep_values, redact, endpoints] = node
         .keys(
             diagnostics,
@@ -39,10 +39,7 @@ fn read_rules(node: &Node, diagnostics: &mut Collector) -> Option<(Option<Rules>
                 "endpoints",
             ],
         )?;
-    let self_compare = noise.and_then(|node| {
-        let [self_compare] = node.keys(diagnostics, ["selfCompare"])?;
-        self_compare?.share(diagnostics)
-    });
+    let noise = noise.and_then(|node| read_noise(node, diagnostics)).unwrap_or_default();
     let rules = Rules {
         headers: headers.and_then(|node| read_headers(node, diagnostics)).unwrap_or_default(),
         ignore: list(ignore, diagnostics, read_place),
@@ -57,7 +54,20 @@ fn read_rules(node: &Node, diagnostics: &mut Collector) -> Option<(Option<Rules>
     if let Some(node) = redact.filter(|_| !rules.keep_values) {
         node.warn(diagnostics, "has no effect without `keepValues: true`: values are not logged", None);
     }
-    Some((Some(rules), self_compare.unwrap_or_default()))
+    Some((Some(rules), noise))
+}
+
+/// Reads shares, or `false` for none.
+fn read_noise(node: &Node, diagnostics: &mut Collector) -> Option<Noise> {
+    if node.as_text().is_some() {
+        return node.boolean(diagnostics).map(|is_measured| if is_measured { Noise::default() } else { Noise::NONE });
+    }
+    let [repeat, self_compare] = node.keys(diagnostics, ["repeat", "selfCompare"])?;
+    let mut noise = Noise::default();
+    for (node, share) in [(repeat, &mut noise.repeat), (self_compare, &mut noise.self_compare)] {
+        *share = node.and_then(|node| node.share(diagnostics)).unwrap_or(*share);
+    }
+    Some(noise)
 }
 
 fn list<'n, T>(
