@@ -25,6 +25,9 @@ pub(crate) const ABSENT: u64 = 0;
 /// The hash of no place, from which all others begin.
 pub(crate) const NOWHERE: Exact = 0xcbf2_9ce4_8422_2325;
 
+/// The step to the status.
+pub(crate) const STATUS: &[u8] = b"status";
+
 /// Continues a hash with a step (FNV-1a, and a terminator).
 pub(crate) fn continued(hash: Exact, step: &[u8]) -> Exact {
     const PRIME: u64 = 0x0100_0000_01b3;
@@ -137,10 +140,14 @@ impl Places {
         })
     }
 
-    /// Returns the digest of the repeated response's value if it differs at the place, or at one that contains it.
+    /// Returns the digest of the repeated response's value if it differs at the place, or at one that contains it. With another
+    /// status it differs everywhere.
     fn found(&self, place: &Occurrence, index: &Index<'_>) -> Option<Option<u64>> {
         if let Some(found) = index.places.get(&place.exact) {
             return Some(found.digests[1]);
+        }
+        if index.places.contains_key(&continued(NOWHERE, STATUS)) {
+            return Some(None);
         }
         let trail = self.trail.get(place.trail.start as usize..place.trail.end as usize).unwrap_or_default();
         trail.iter().any(|above| index.places.get(above).is_some_and(|found| found.covers)).then_some(None)
@@ -185,6 +192,10 @@ mod tests {
             (&[(0, "x", a)], &[(0, "y", a)], Some(&[]), Some(Same)),
             // The whole that contains it is another.
             (&[(0, "x", a)], &[(0, "above", a)], Some(&[]), Some(Varies)),
+            // With another status nothing else is compared.
+            (&[(0, "x", a)], &[(0, "status", a)], Some(&[]), Some(Varies)),
+            (&[(0, "x", a)], &[], Some(&[(0, "status", a)]), Some(Unstable)),
+            (&[(0, "status", a)], &[(0, "status", a)], None, Some(Swapped)),
             // A noisy place hides nothing but itself.
             (&[(0, "x", a), (0, "y", a)], &[(0, "x", b)], Some(&[]), Some(Same)),
             (&[(0, "x", [Some(1), Some(ABSENT)])], &[(0, "x", [Some(1), Some(ABSENT)])], None, Some(Swapped)),

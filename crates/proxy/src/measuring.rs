@@ -102,7 +102,8 @@ impl Proxy {
         let is_different = comparison.verdict == Verdict::Different;
         // Until there is evidence.
         *not_repeated = is_different.then(|| shadows.may_repeat.err().unwrap_or(NotRepeated::Budget));
-        if !shadows.compares_itself && !(is_different && shadows.may_repeat.is_ok()) {
+        let is_repeated = shadows.compares_itself || (is_different && shadows.may_repeat.is_ok());
+        if !is_repeated {
             return;
         }
         let second = self.send_copy(&primary, shadows, journal).await;

@@ -11,8 +11,8 @@ use crossfade_journal::redaction::{is_credential, shown_query};
 use crossfade_journal::{Journal, Role};
 use crossfade_route::{Credentials, Forward, MIRROR_FIELD, Mirror, PublicUrl};
 use http::Method;
-use http::request::Parts;
 use http::header::{ACCEPT, ACCEPT_LANGUAGE, HOST, HeaderMap, HeaderName, HeaderValue, RANGE};
+use http::request::Parts;
 use tokio::time::Instant;
 
 use crate::attempt::Bounds;
