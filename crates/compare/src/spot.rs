@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use http::header::HeaderName;
 
-use crate::evidence::{Exact, continued};
+use crate::evidence::{Exact, STATUS, continued};
 
 /// A location at which two responses differ.
 #[derive(Clone, Copy, Debug)]
@@ -127,7 +127,7 @@ impl Spot<'_> {
     /// if that is data.
     pub(crate) fn exact(&self, begin: Exact, last: Option<u64>, trail: &mut Vec<Exact>) -> Exact {
         match self {
-            Spot::Status => continued(begin, b"status"),
+            Spot::Status => continued(begin, STATUS),
             Spot::Field(name) => continued(begin, name.as_str().as_bytes()),
             Spot::Part(name, part) => {
                 trail.push(continued(begin, name.as_str().as_bytes()));
