@@ -106,6 +106,7 @@ fn columns<'t>(
 /// Returns the place of a column.
 fn place(name: &str) -> String {
     let is_data = name.len() > MAX_KEY || (is_id(name) && name.parse::<usize>().is_err()) || name.contains(" >> ");
+    let is_data = is_data || name.contains(char::is_control);
     format!("column: {}", if is_data { "*" } else { name })
 }
 
