@@ -105,9 +105,9 @@ fn columns<'t>(
 
 /// Returns the place of a column.
 fn place(name: &str) -> String {
-    let is_data = name.len() > MAX_KEY || (is_id(name) && name.parse::<usize>().is_err()) || name.contains(" >> ");
-    let is_data = is_data || name.contains(char::is_control);
-    format!("column: {}", if is_data { "*" } else { name })
+    let is_data = name.len() > MAX_KEY || (is_id(name) && name.parse::<usize>().is_err());
+    let is_shown = !is_data && !name.contains(char::is_control) && !name.contains(" >> ");
+    format!("column: {}", if is_shown { name } else { "*" })
 }
 
 /// Reports a difference in a table.
@@ -328,9 +328,9 @@ impl Pairing<'_, '_> {
             }
         }
         let beyond = [ours.beyond(self.ours.columns.len()), theirs.beyond(self.theirs.columns.len())];
-        if beyond[0] != beyond[1] && !are_equal(beyond[0], beyond[1], findings)? {
+        if beyond[0] != beyond[1] && !are_equal(&beyond[0], &beyond[1], findings)? {
             let at = format!("{}, behind the last column", self.row(0, one, &ours));
-            report(Class::Value, "column: *", Some(&at), &[], findings, &|| Values::texts(beyond[0], beyond[1]))?;
+            report(Class::Value, "column: *", Some(&at), &[], findings, &|| Values::texts(&*beyond[0], &*beyond[1]))?;
         }
         Ok(())
     }

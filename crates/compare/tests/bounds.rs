@@ -100,6 +100,25 @@ fn cases() -> Vec<Case> {
     cases.push(case("another order", JSON, "", [shuffled(1), shuffled(7)].map(String::into_bytes), USUAL));
     cases.push(case("a page", HTML, "", pair("<p>", "<a href=\"/x\">y</a> ", ["a", "b"], MIB), USUAL));
     cases.push(case("lines", "text/csv", "", pair("", "1;2;3;4\n", ["a", "b"], MIB), USUAL));
+    cases.push(case("lines of text", "text/plain", "", pair("", "1;2;3;4\n", ["a", "b"], MIB), USUAL));
+    for (name, media_type, begin, unit) in [
+        ("shortest lines", "text/plain", "", "a\n"),
+        ("keys", "text/plain", "", "ab: 1\n"),
+        ("statements", "text/css", "", "a;"),
+        ("rows", "text/csv", "a,b\n", "1,2\n"),
+        ("columns", "text/csv", "a", ",1"),
+        ("fields", "application/x-www-form-urlencoded", "", "a=1&"),
+        ("variables", "text/javascript", "", "a=1;"),
+        ("brackets", "text/javascript", "a=", "[[]],"),
+        ("literals", "text/javascript", "a=[", "{a:'\\x41'},"),
+        ("components", "text/calendar", "BEGIN:VCALENDAR\n", "BEGIN:A\nEND:A\n"),
+    ] {
+        let contents = pair(begin, unit, ["1]", "2]"], 4 * MIB - 100).map(|content| gzip(&content));
+        cases.push(case(name, media_type, "gzip", contents, MOST));
+        let other = ["x", "y"]
+            .map(|first| gzip(&repeated(&format!("{begin}{first}"), &format!("{first}{unit}"), "", 4 * MIB - 100)));
+        cases.push(case(&format!("{name}, all different"), media_type, "gzip", other, MOST));
+    }
     // Hostile content.
     for (name, begin, unit, ends) in [
         ("numbers", "[", "1,", ["1]", "2]"]),

@@ -123,8 +123,12 @@ impl<'a> Cells<'a> {
     }
 
     /// Returns what a row has behind this number of cells.
-    pub(super) fn beyond(&self, count: usize) -> &'a str {
-        self.cells.get(count).and_then(|(begin, _)| self.text.get(*begin as usize..)).unwrap_or_default()
+    pub(super) fn beyond(&self, count: usize) -> Cow<'a, str> {
+        let beyond = self.cells.get(count).and_then(|(begin, _)| self.text.get(*begin as usize..));
+        match beyond.unwrap_or_default() {
+            text if text.contains('\r') => text.replace("\r\n", "\n").into(),
+            text => text.into(),
+        }
     }
 }
 
