@@ -50,6 +50,7 @@ fn read_rules(node: &Node, diagnostics: &mut Collector) -> Option<(Option<Rules>
         keep_values: keep_values.and_then(|node| node.boolean(diagnostics)).unwrap_or_default(),
         redact: list(redact, diagnostics, read_place),
         endpoints: list(endpoints, diagnostics, read_endpoint),
+        ..Rules::default()
     };
     if let Some(node) = redact.filter(|_| !rules.keep_values) {
         node.warn(diagnostics, "has no effect without `keepValues: true`: values are not logged", None);
