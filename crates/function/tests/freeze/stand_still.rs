@@ -122,7 +122,7 @@ fn mirrored(primary: &Held, mirror: &Held, keys: &str) -> (Folder, Function) {
     let once = if keys.contains("compare") { "" } else { ", compare: { noise: false }" };
     let text = format!(
         "version: 1\nbackends: {{ primary: 'http://{}', mirror: 'http://{}' }}\ndefault:\n  forward: primary\n  mirror: \
-         {{ backend: mirror, percent: 100, methods: [POST], {keys}{once} }}\n",
+         {{ backend: mirror, percent: 100, methods: [POST]{once}, {keys} }}\n",
         primary.address, mirror.address
     );
     let config = folder.write("crossfade.yaml", text);
