@@ -155,7 +155,7 @@ fn read_place(node: &Node, diagnostics: &mut Collector) -> Option<Place> {
     let place = Place::parse(&text);
     if place.is_none() {
         let hint = "write a JSON Pointer like `/items/*/price`, a field's name, `status`, `body`, or a place as the report shows it";
-        let shown = if node.as_map().is_some() { text } else { node.shown() };
+        let shown = if node.as_map().is_some() { text } else { node.shown().into() };
         node.error(diagnostics, format!("`{shown}` is not a place in a response"), Some(hint.into()));
     }
     place
@@ -170,10 +170,11 @@ fn read_written<'n>(node: &'n Node, diagnostics: &mut Collector) -> Option<Cow<'
     let mut given = PLACE_KEYS.iter().zip(members).filter_map(|(key, value)| Some((key, value?)));
     match (given.next(), given.next()) {
         (Some((key, value)), None) => Some(Cow::Owned(format!("{key}: {}", value.text(diagnostics)?))),
-        _ => {
+        (Some(_), Some(_)) => {
             node.error(diagnostics, "a place has one key", Some("write `{selector: main > p}`".into()));
             None
         }
+        (None, _) => None,
     }
 }
 
