@@ -3,16 +3,16 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crossfade_journal::comparison::{Class, Difference, Digest, Verdict};
 
 use crate::comparison::Settings;
-use crate::evidence::{ABSENT, Exact, NOWHERE, Places, Salt, continued};
+use crate::evidence::{self, ABSENT, Exact, NOWHERE, Places, Salt, continued};
 use crate::matcher::Marks;
 use crate::rules::{Place, Rules};
 use crate::shown;
-use crate::spot::Spot;
+use crate::spot::{PathStep, Spot};
 use crate::treat_equal::{TreatEqual, are_clocks, replaced};
 use crate::work::{Stop, Work};
 
@@ -58,7 +58,8 @@ impl Comparison {
     pub fn of(difference: Difference) -> Self {
         let mut comparison = Self::without_differences(Verdict::Different, None);
         let exact = continued(NOWHERE, difference.pointer.as_bytes());
-        comparison.places.add(0, &[], exact, true, [None; 2]);
+        let chosen = comparison.places.add(&[], exact, true, [None; 2]);
+        comparison.places.choose(vec![chosen]);
         comparison.differences.push(difference);
         comparison
     }
@@ -76,7 +77,7 @@ impl Comparison {
             return;
         }
         let mirror = mirror.filter(|mirror| mirror.is_conclusive()).map(|mirror| &mirror.places);
-        let conclusions = self.places.weigh(self.differences.len(), &primary.places, mirror);
+        let conclusions = self.places.weigh(&primary.places, mirror);
         for (difference, conclusion) in self.differences.iter_mut().zip(conclusions) {
             difference.repeated = conclusion;
         }
@@ -147,6 +148,8 @@ pub(crate) struct Findings<'r> {
     /// Times at which the responses arrived.
     pub(crate) times: [SystemTime; 2],
     salt: &'r Salt,
+    /// Of the choice among exact places.
+    seed: u64,
     /// The values that contain the content that is being compared.
     outer: Vec<Outer>,
     /// Keyed by class and pointer; the number is the order in which they were found.
@@ -170,17 +173,24 @@ struct Outer {
 struct Found {
     difference: Difference,
     kinds: Vec<TreatEqual>,
+    /// The exact place that it is judged by: its number in `places`, itself, and its rank among the others.
+    chosen: Option<usize>,
+    exact: Exact,
+    rank: u64,
 }
 
 impl<'r> Findings<'r> {
     pub(crate) fn new(settings: &Settings<'r>, work: &'r Work<'r>, times: [SystemTime; 2]) -> Self {
         let Settings { rules, now, salt, .. } = *settings;
+        let [primary, mirror] =
+            times.map(|time| time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64));
         Self {
             rules,
             work,
             now,
             times,
             salt,
+            seed: primary ^ mirror.rotate_left(32),
             outer: Vec::new(),
             found: BTreeMap::new(),
             places: Places::default(),
@@ -210,8 +220,23 @@ impl<'r> Findings<'r> {
         if are_clocks(primary, mirror, self.times) {
             return Ok(true);
         }
-        let kinds = &self.rules.treat_equal;
-        Ok(!kinds.is_empty() && replaced(primary, kinds, self.work)? == replaced(mirror, kinds, self.work)?)
+        let Rules { treat_equal, mask, .. } = self.rules;
+        if treat_equal.is_empty() && mask.is_empty() {
+            return Ok(false);
+        }
+        Ok(self.without_masked(primary)? == self.without_masked(mirror)?)
+    }
+
+    /// Returns a text in which everything that is interchangeable is the same.
+    fn without_masked<'t>(&self, text: &'t str) -> Result<Cow<'t, str>, Stop> {
+        let mut text = Cow::Borrowed(text);
+        for mask in &self.rules.mask {
+            text = Cow::Owned(mask.masked(&text, self.work)?.into_owned());
+        }
+        match text {
+            Cow::Borrowed(text) => replaced(text, &self.rules.treat_equal, self.work),
+            Cow::Owned(text) => Ok(Cow::Owned(replaced(&text, &self.rules.treat_equal, self.work)?.into_owned())),
+        }
     }
 
     /// Compares the content of a value, whose places are then inside the value's place. Returns `None`, without comparing,
@@ -225,7 +250,7 @@ impl<'r> Findings<'r> {
         if self.outer.len() >= MAX_NESTING {
             return Ok(None);
         }
-        let (trail, exact) = self.exact(spot);
+        let (trail, exact) = self.exact(spot, None);
         self.work.spend(FOUND_WORK + 8 * trail.len())?;
         let outer = Outer {
             pointer: self.pointer(spot),
@@ -263,27 +288,34 @@ impl<'r> Findings<'r> {
         self.is_any_open |= !accepted;
         self.is_any_accepted |= accepted;
         let key = (class, pointer);
-        let known = self.found.get(&key).map(|(order, found)| (*order, found.difference.accepted));
+        let known = self.found.get(&key);
         if known.is_none() && (self.found.len() >= MAX_DISTINCT || self.kept >= MAX_KEPT) {
             return Ok(());
         }
         let Values { seen, distance } = values();
         self.work.spend(seen.iter().filter_map(Seen::shown).map(str::len).sum())?;
         let digests = seen.each_ref().map(Seen::digest);
-        let order = known.map_or(self.found.len(), |(order, _)| order);
-        let (trail, exact) = self.exact(spot);
-        self.places.add(order, &trail, exact, matches!(class, Class::Missing | Class::Type | Class::Value), digests);
-        let kinds = kinds(&seen);
-        match known {
-            // The first unaccepted occurrence is the one to show.
-            Some((_, true)) if !accepted => {}
-            Some(_) => {
-                if let Some((_, found)) = self.found.get_mut(&key) {
-                    found.merge(&kinds, distance);
-                }
+        let (trail, exact) = self.exact(spot, last_step(class, spot, digests));
+        let covers = matches!(class, Class::Missing | Class::Type | Class::Value);
+        let chosen = self.places.add(&trail, exact, covers, digests);
+        let rank = evidence::rank(exact, self.seed);
+        let (mut kinds, mut distance) = (kinds(&seen), distance);
+        let (mut order, mut slot) = (self.found.len(), None);
+        if let Some((known, found)) = self.found.get_mut(&key) {
+            if found.exact != exact {
+                found.difference.slot.get_or_insert(evidence::slot(found.exact));
+                slot = Some(evidence::slot(exact));
+            }
+            if !found.difference.accepted || accepted {
+                found.merge(&kinds, distance);
+                (kinds, distance) = (found.kinds.clone(), found.difference.distance);
+            }
+            if (found.difference.accepted, found.rank) <= (accepted, rank) {
                 return Ok(());
             }
-            None => {}
+            order = *known;
+            let length = found.difference.at.as_ref().map_or(0, String::len);
+            self.kept = self.kept.saturating_sub(key.1.len().saturating_add(length));
         }
         let mut values = [None, None];
         if self.rules.keep_values && seen.iter().any(|seen| seen.shown().is_some()) {
@@ -294,10 +326,10 @@ impl<'r> Findings<'r> {
         }
         let [primary, mirror] = values;
         let at = self.at(spot.at(), spot);
-        self.kept += key.1.len() + at.as_ref().map_or(0, String::len);
         let digests = digests.map(|digest| digest.filter(|digest| *digest != ABSENT).map(|digest| self.salted(digest)));
-        let difference = Difference { at, accepted, distance, digests, primary, mirror, ..Difference::new(class, "") };
-        self.found.insert(key, (order, Found { difference, kinds }));
+        self.kept += key.1.len() + at.as_ref().map_or(0, String::len);
+        let shown = Difference { at, accepted, slot, distance, digests, primary, mirror, ..Difference::new(class, "") };
+        self.found.insert(key, (order, Found { difference: shown, kinds, chosen, exact, rank }));
         Ok(())
     }
 
@@ -324,7 +356,7 @@ impl<'r> Findings<'r> {
     }
 
     /// Returns the hashes of an exact place's ancestors, and its own.
-    fn exact(&self, spot: &Spot<'_>) -> (Vec<Exact>, Exact) {
+    fn exact(&self, spot: &Spot<'_>, last: Option<u64>) -> (Vec<Exact>, Exact) {
         let (mut trail, begin) = match self.outer.last() {
             Some(outer) => (outer.trail.clone(), outer.exact),
             None => (Vec::new(), NOWHERE),
@@ -332,7 +364,7 @@ impl<'r> Findings<'r> {
         if !self.outer.is_empty() {
             trail.push(begin);
         }
-        let exact = spot.exact(begin, &mut trail);
+        let exact = spot.exact(begin, last, &mut trail);
         (trail, exact)
     }
 
@@ -358,9 +390,9 @@ impl<'r> Findings<'r> {
         let mut list: Vec<_> = self.found.iter().collect();
         list.sort_unstable_by_key(|(_, (order, found))| (found.difference.accepted, *order));
         let mut room = MAX_LISTED;
-        let (mut differences, mut orders) = (Vec::new(), Vec::new());
-        for ((class, pointer), (order, found)) in list.iter().take(MAX_DIFFERENCES) {
-            let Found { difference, kinds } = found;
+        let (mut differences, mut chosen) = (Vec::new(), Vec::new());
+        for ((class, pointer), (_, found)) in list.iter().take(MAX_DIFFERENCES) {
+            let Found { difference, kinds, .. } = found;
             let length = pointer.len() + difference.at.as_ref().map_or(0, String::len);
             let mut difference = difference.clone();
             difference.class = *class;
@@ -374,14 +406,16 @@ impl<'r> Findings<'r> {
                 None => {
                     let Digest(digest) = self.salted(continued(NOWHERE, pointer.as_bytes()));
                     let whole = Difference::new(*class, format!("#{digest:08x}"));
-                    difference = Difference { accepted: difference.accepted, ..whole };
+                    let Difference { accepted, slot, .. } = difference;
+                    difference = Difference { accepted, slot, ..whole };
                 }
             }
             differences.push(difference);
-            orders.push(*order);
+            chosen.push(found.chosen);
         }
         let more = list.len().saturating_sub(differences.len());
-        let places = self.places.reordered(&orders);
+        let mut places = self.places;
+        places.choose(chosen);
         let more = u32::try_from(more).unwrap_or(u32::MAX);
         Comparison { verdict, reason, differences, more, work: self.work.spent(), places }
     }
@@ -393,6 +427,17 @@ impl Found {
         self.kinds.retain(|kind| kinds.contains(kind));
         let larger = |one: [f64; 2], other: [f64; 2]| [one[0].max(other[0]), one[1].max(other[1])];
         self.difference.distance = self.difference.distance.zip(distance).map(|(one, other)| larger(one, other));
+    }
+}
+
+/// Returns what stands for the last step to an element that only one system has, if that step is data. Random elements, such
+/// as advertisements, have other keys and places in every response: one that only the mirror has is like any other. One
+/// that only the primary has is known by its key, or else by its content.
+fn last_step(class: Class, spot: &Spot<'_>, [ours, _]: [Option<u64>; 2]) -> Option<u64> {
+    match (class, spot) {
+        (Class::Extra, _) => Some(ABSENT),
+        (Class::Missing, Spot::Json([.., PathStep::Index { .. }])) => ours,
+        _ => None,
     }
 }
 
