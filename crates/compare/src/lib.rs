@@ -20,6 +20,7 @@
     )
 )]
 
+mod align;
 mod answer;
 mod coding;
 mod comparison;
