@@ -1,9 +1,10 @@
 //! Evidence from repeating a request. Owns exact places and their digests, and the conclusion for each difference; who
 //! repeats requests, and when, is decided by the caller.
 //!
-//! A record folds places (`/items/*/price`), so that a difference in it stands for several. Whether the primary differs
-//! from itself must be known where the systems differ, not somewhere in the same list: a noisy element hides nothing but
-//! itself.
+//! A record folds places (`/items/*/price`), so that a difference in it may stand for several exact ones. Its evidence is that of
+//! one of them, chosen by a rule that depends on the two compared responses only: among many that vary at random, there is
+//! always one that happens to repeat itself, which proves nothing. Over many records, [`slot`] keeps exact places apart, so that a
+//! noisy element hides nothing but itself.
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
@@ -15,6 +16,9 @@ use crossfade_journal::comparison::{Digest, Repeated};
 const MAX_OCCURRENCES: usize = 20_000;
 /// Ancestors of exact places that are kept.
 const MAX_TRAIL: usize = 100_000;
+
+/// Exact places under one folded place that are told apart.
+const SLOTS: u64 = 64;
 
 /// A hash of an exact place: all its steps, with indices.
 pub(crate) type Exact = u64;
@@ -31,6 +35,20 @@ pub(crate) fn continued(hash: Exact, step: &[u8]) -> Exact {
     let next = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(PRIME);
     let hash = step.iter().fold(hash, next);
     next(hash, &0xFF) // occurs in no UTF-8
+}
+
+/// Returns the rank of an exact place in a comparison: of several, the one with the lowest rank is chosen. Pseudo-random,
+/// and different in each comparison (`seed`), so that no place hides another one for long.
+pub(crate) fn rank(exact: Exact, seed: u64) -> u64 {
+    // The finalizer of SplitMix64.
+    let mixed = (exact ^ seed.wrapping_mul(0x9E37_79B9_7F4A_7C15)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^ (mixed >> 31)
+}
+
+/// Returns a number below [`SLOTS`] that is equal for equal exact places, and too small to tell anything about their names.
+pub(crate) fn slot(exact: Exact) -> u8 {
+    (rank(exact, 0) % SLOTS) as u8
 }
 
 /// A secret that makes digests of values meaningless outside the process. Random, and never shown.
@@ -54,8 +72,6 @@ impl Salt {
 /// A difference at an exact place.
 #[derive(Clone, Debug, PartialEq)]
 struct Occurrence {
-    /// Index of the difference in the comparison.
-    difference: u32,
     exact: Exact,
     /// The ancestors, as a range of `trail`.
     trail: std::ops::Range<u32>,
@@ -69,55 +85,46 @@ struct Occurrence {
 pub struct Places {
     occurrences: Vec<Occurrence>,
     trail: Vec<Exact>,
+    /// Indices of the occurrences that differences are judged by; `None` for one that did not fit.
+    chosen: Vec<Option<usize>>,
     /// `true` if some did not fit.
     is_cut: bool,
 }
 
 impl Places {
-    /// Adds a place. `trail` are its ancestors.
+    /// Adds a place and returns its index. `trail` are its ancestors.
     pub(crate) fn add(
         &mut self,
-        difference: usize,
         trail: &[Exact],
         exact: Exact,
         covers: bool,
         digests: [Option<u64>; 2],
-    ) {
+    ) -> Option<usize> {
         if self.occurrences.len() >= MAX_OCCURRENCES || self.trail.len() + trail.len() > MAX_TRAIL {
             self.is_cut = true;
-            return;
+            return None;
         }
         let begin = self.trail.len() as u32;
         self.trail.extend_from_slice(trail);
         let trail = begin..self.trail.len() as u32;
-        self.occurrences.push(Occurrence { difference: difference as u32, exact, trail, covers, digests });
+        self.occurrences.push(Occurrence { exact, trail, covers, digests });
+        Some(self.occurrences.len().saturating_sub(1))
     }
 
-    /// Numbers the differences anew: `orders` has the old numbers, in the new order. Others get none.
-    pub(crate) fn reordered(mut self, orders: &[usize]) -> Places {
-        let new: HashMap<u32, u32> = orders.iter().zip(0..).map(|(old, new)| (*old as u32, new)).collect();
-        for place in &mut self.occurrences {
-            // Places of differences that are not listed still show what varies.
-            place.difference = new.get(&place.difference).copied().unwrap_or(u32::MAX);
-        }
-        self
+    /// Sets the places that the differences are judged by, as [`Places::add`] returned them.
+    pub(crate) fn choose(&mut self, chosen: Vec<Option<usize>>) {
+        self.chosen = chosen;
     }
 
-    /// Returns the conclusion for each of `count` differences. `primary` are the places where the repeated response of the
-    /// primary differs from the first, `mirror` those of the mirror.
-    pub(crate) fn weigh(&self, count: usize, primary: &Places, mirror: Option<&Places>) -> Vec<Option<Repeated>> {
+    /// Returns the conclusion for each difference. `primary` are the places where the repeated response of the primary differs
+    /// from the first, `mirror` those of the mirror.
+    pub(crate) fn weigh(&self, primary: &Places, mirror: Option<&Places>) -> Vec<Option<Repeated>> {
         let (primary, mirror) = (primary.index(), mirror.map(Places::index));
-        let mut conclusions = vec![None; count];
-        for occurrence in &self.occurrences {
-            let here = self.conclusion(occurrence, &primary, mirror.as_ref());
-            if let Some(slot) = conclusions.get_mut(occurrence.difference as usize) {
-                *slot = match (*slot, here) {
-                    (Some(known), Some(here)) => Some(std::cmp::min::<Repeated>(known, here)),
-                    (known, here) => known.or(here),
-                };
-            }
-        }
-        conclusions
+        let conclude = |chosen: &Option<usize>| {
+            let place = self.occurrences.get((*chosen)?)?;
+            self.conclusion(place, &primary, mirror.as_ref())
+        };
+        self.chosen.iter().map(conclude).collect()
     }
 
     fn conclusion(&self, place: &Occurrence, primary: &Index<'_>, mirror: Option<&Index<'_>>) -> Option<Repeated> {
@@ -164,43 +171,54 @@ mod tests {
         continued(NOWHERE, step.as_bytes())
     }
 
-    fn places(found: &[(usize, &str, [Option<u64>; 2])]) -> Places {
+    /// Differences at places; each is judged by its own.
+    fn places(found: &[(&str, [Option<u64>; 2])]) -> Places {
         let mut places = Places::default();
-        for (difference, step, digests) in found {
-            places.add(*difference, &[place("above")], place(step), true, *digests);
-        }
+        let add = |(step, digests): &(&str, _)| places.add(&[place("above")], place(step), true, *digests);
+        let chosen = found.iter().map(add).collect();
+        places.choose(chosen);
         places
     }
 
     #[test]
-    fn a_difference_is_as_certain_as_its_most_certain_place() {
+    fn the_evidence_is_that_of_the_exact_place() {
         use Repeated::{Primary, Same, Swapped, Unstable, Varies};
         let (a, b) = ([Some(1), Some(2)], [Some(1), Some(3)]);
         for (found, primary, mirror, expected) in [
-            (&[(0, "x", a)][..], &[][..], Some(&[][..]), Some(Same)),
-            (&[(0, "x", a)], &[], None, Some(Primary)),
-            (&[(0, "x", a)], &[], Some(&[(0, "x", a)][..]), Some(Unstable)),
-            (&[(0, "x", a)], &[(0, "x", b)], Some(&[]), Some(Varies)),
-            (&[(0, "x", a)], &[(0, "x", a)], Some(&[]), Some(Swapped)),
-            (&[(0, "x", a)], &[(0, "y", a)], Some(&[]), Some(Same)),
+            (a, &[][..], Some(&[][..]), Same),
+            (a, &[], None, Primary),
+            (a, &[], Some(&[("x", a)][..]), Unstable),
+            (a, &[("x", b)], Some(&[]), Varies),
+            (a, &[("x", a)], Some(&[]), Swapped),
+            (a, &[("y", a)], Some(&[]), Same),
             // The whole that contains it is another.
-            (&[(0, "x", a)], &[(0, "above", a)], Some(&[]), Some(Varies)),
-            // A noisy place hides nothing but itself.
-            (&[(0, "x", a), (0, "y", a)], &[(0, "x", b)], Some(&[]), Some(Same)),
-            (&[(0, "x", [Some(1), Some(ABSENT)])], &[(0, "x", [Some(1), Some(ABSENT)])], None, Some(Swapped)),
+            (a, &[("above", a)], Some(&[]), Varies),
+            ([Some(1), Some(ABSENT)], &[("x", [Some(1), Some(ABSENT)])], None, Swapped),
             // Values without digests equal no others.
-            (&[(0, "x", [Some(1), None])], &[(0, "x", [Some(1), None])], None, Some(Varies)),
+            ([Some(1), None], &[("x", [Some(1), None])], None, Varies),
         ] {
             let mirror = mirror.map(|mirror| places(mirror));
-            let actual = places(found).weigh(1, &places(primary), mirror.as_ref());
-            assert_eq!(actual, [expected], "{found:?} {primary:?}");
+            let actual = places(&[("x", found)]).weigh(&places(primary), mirror.as_ref());
+            assert_eq!(actual, [Some(expected)], "{found:?} {primary:?}");
         }
+    }
+
+    /// Every place must be chosen about equally often, or some would never be judged.
+    #[test]
+    fn ranks_favour_no_place() {
+        let mut chosen = [0; 10];
+        for seed in 0..10_000 {
+            let best = (0..10).min_by_key(|at| rank(continued(NOWHERE, &[*at]), seed * 1_000_003)).unwrap();
+            chosen[usize::from(best)] += 1;
+        }
+        assert!(chosen.iter().all(|count| (900..1_100).contains(count)), "{chosen:?}");
     }
 
     #[test]
     fn places_that_do_not_fit_are_no_evidence() {
         let mut many = Places::default();
-        (0..MAX_OCCURRENCES as u64 + 1).for_each(|at| many.add(0, &[], at, true, [None; 2]));
-        assert_eq!(places(&[(0, "x", [None; 2])]).weigh(1, &many, None), [None]);
+        let indices: Vec<_> = (0..MAX_OCCURRENCES as u64 + 1).map(|at| many.add(&[], at, true, [None; 2])).collect();
+        assert_eq!(indices.last(), Some(&None));
+        assert_eq!(places(&[("x", [None; 2])]).weigh(&many, None), [None]);
     }
 }

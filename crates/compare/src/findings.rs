@@ -3,12 +3,12 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crossfade_journal::comparison::{Class, Difference, Digest, Verdict};
 
 use crate::comparison::Settings;
-use crate::evidence::{ABSENT, Exact, NOWHERE, Places, Salt, continued};
+use crate::evidence::{self, ABSENT, Exact, NOWHERE, Places, Salt, continued};
 use crate::matcher::Marks;
 use crate::rules::{Place, Rules};
 use crate::shown;
@@ -58,7 +58,8 @@ impl Comparison {
     pub fn of(difference: Difference) -> Self {
         let mut comparison = Self::without_differences(Verdict::Different, None);
         let exact = continued(NOWHERE, difference.pointer.as_bytes());
-        comparison.places.add(0, &[], exact, true, [None; 2]);
+        let chosen = comparison.places.add(&[], exact, true, [None; 2]);
+        comparison.places.choose(vec![chosen]);
         comparison.differences.push(difference);
         comparison
     }
@@ -76,7 +77,7 @@ impl Comparison {
             return;
         }
         let mirror = mirror.filter(|mirror| mirror.is_conclusive()).map(|mirror| &mirror.places);
-        let conclusions = self.places.weigh(self.differences.len(), &primary.places, mirror);
+        let conclusions = self.places.weigh(&primary.places, mirror);
         for (difference, conclusion) in self.differences.iter_mut().zip(conclusions) {
             difference.repeated = conclusion;
         }
@@ -147,6 +148,8 @@ pub(crate) struct Findings<'r> {
     /// Times at which the responses arrived.
     pub(crate) times: [SystemTime; 2],
     salt: &'r Salt,
+    /// Of the choice among exact places.
+    seed: u64,
     /// The values that contain the content that is being compared.
     outer: Vec<Outer>,
     /// Keyed by class and pointer; the number is the order in which they were found.
@@ -170,17 +173,24 @@ struct Outer {
 struct Found {
     difference: Difference,
     kinds: Vec<TreatEqual>,
+    /// The exact place that it is judged by: its number in `places`, itself, and its rank among the others.
+    chosen: Option<usize>,
+    exact: Exact,
+    rank: u64,
 }
 
 impl<'r> Findings<'r> {
     pub(crate) fn new(settings: &Settings<'r>, work: &'r Work<'r>, times: [SystemTime; 2]) -> Self {
         let Settings { rules, now, salt, .. } = *settings;
+        let [primary, mirror] =
+            times.map(|time| time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64));
         Self {
             rules,
             work,
             now,
             times,
             salt,
+            seed: primary ^ mirror.rotate_left(32),
             outer: Vec::new(),
             found: BTreeMap::new(),
             places: Places::default(),
@@ -263,27 +273,34 @@ impl<'r> Findings<'r> {
         self.is_any_open |= !accepted;
         self.is_any_accepted |= accepted;
         let key = (class, pointer);
-        let known = self.found.get(&key).map(|(order, found)| (*order, found.difference.accepted));
+        let known = self.found.get(&key);
         if known.is_none() && (self.found.len() >= MAX_DISTINCT || self.kept >= MAX_KEPT) {
             return Ok(());
         }
         let Values { seen, distance } = values();
         self.work.spend(seen.iter().filter_map(Seen::shown).map(str::len).sum())?;
         let digests = seen.each_ref().map(Seen::digest);
-        let order = known.map_or(self.found.len(), |(order, _)| order);
         let (trail, exact) = self.exact(spot);
-        self.places.add(order, &trail, exact, matches!(class, Class::Missing | Class::Type | Class::Value), digests);
-        let kinds = kinds(&seen);
-        match known {
-            // The first unaccepted occurrence is the one to show.
-            Some((_, true)) if !accepted => {}
-            Some(_) => {
-                if let Some((_, found)) = self.found.get_mut(&key) {
-                    found.merge(&kinds, distance);
-                }
+        let covers = matches!(class, Class::Missing | Class::Type | Class::Value);
+        let chosen = self.places.add(&trail, exact, covers, digests);
+        let rank = evidence::rank(exact, self.seed);
+        let (mut kinds, mut distance) = (kinds(&seen), distance);
+        let (mut order, mut slot) = (self.found.len(), None);
+        if let Some((known, found)) = self.found.get_mut(&key) {
+            if found.exact != exact {
+                found.difference.slot.get_or_insert(evidence::slot(found.exact));
+                slot = Some(evidence::slot(exact));
+            }
+            if !found.difference.accepted || accepted {
+                found.merge(&kinds, distance);
+                (kinds, distance) = (found.kinds.clone(), found.difference.distance);
+            }
+            if (found.difference.accepted, found.rank) <= (accepted, rank) {
                 return Ok(());
             }
-            None => {}
+            order = *known;
+            let length = found.difference.at.as_ref().map_or(0, String::len);
+            self.kept = self.kept.saturating_sub(key.1.len().saturating_add(length));
         }
         let mut values = [None, None];
         if self.rules.keep_values && seen.iter().any(|seen| seen.shown().is_some()) {
@@ -294,10 +311,10 @@ impl<'r> Findings<'r> {
         }
         let [primary, mirror] = values;
         let at = self.at(spot.at(), spot);
-        self.kept += key.1.len() + at.as_ref().map_or(0, String::len);
         let digests = digests.map(|digest| digest.filter(|digest| *digest != ABSENT).map(|digest| self.salted(digest)));
-        let difference = Difference { at, accepted, distance, digests, primary, mirror, ..Difference::new(class, "") };
-        self.found.insert(key, (order, Found { difference, kinds }));
+        self.kept += key.1.len() + at.as_ref().map_or(0, String::len);
+        let shown = Difference { at, accepted, slot, distance, digests, primary, mirror, ..Difference::new(class, "") };
+        self.found.insert(key, (order, Found { difference: shown, kinds, chosen, exact, rank }));
         Ok(())
     }
 
@@ -358,9 +375,9 @@ impl<'r> Findings<'r> {
         let mut list: Vec<_> = self.found.iter().collect();
         list.sort_unstable_by_key(|(_, (order, found))| (found.difference.accepted, *order));
         let mut room = MAX_LISTED;
-        let (mut differences, mut orders) = (Vec::new(), Vec::new());
-        for ((class, pointer), (order, found)) in list.iter().take(MAX_DIFFERENCES) {
-            let Found { difference, kinds } = found;
+        let (mut differences, mut chosen) = (Vec::new(), Vec::new());
+        for ((class, pointer), (_, found)) in list.iter().take(MAX_DIFFERENCES) {
+            let Found { difference, kinds, .. } = found;
             let length = pointer.len() + difference.at.as_ref().map_or(0, String::len);
             let mut difference = difference.clone();
             difference.class = *class;
@@ -374,14 +391,16 @@ impl<'r> Findings<'r> {
                 None => {
                     let Digest(digest) = self.salted(continued(NOWHERE, pointer.as_bytes()));
                     let whole = Difference::new(*class, format!("#{digest:08x}"));
-                    difference = Difference { accepted: difference.accepted, ..whole };
+                    let Difference { accepted, slot, .. } = difference;
+                    difference = Difference { accepted, slot, ..whole };
                 }
             }
             differences.push(difference);
-            orders.push(*order);
+            chosen.push(found.chosen);
         }
         let more = list.len().saturating_sub(differences.len());
-        let places = self.places.reordered(&orders);
+        let mut places = self.places;
+        places.choose(chosen);
         let more = u32::try_from(more).unwrap_or(u32::MAX);
         Comparison { verdict, reason, differences, more, work: self.work.spent(), places }
     }

@@ -176,9 +176,14 @@ pub struct Difference {
     /// The place, as `docs/comparison-log.md` documents it: `status`, `set-cookie/basket/secure`, `/items/*/price`,
     /// `selector: main > p.price`. `#` and a digest if the record has no room for the place.
     pub pointer: String,
-    /// The first place in this response with its indices, if it is not the pointer itself.
+    /// The exact place with its indices, if it is not the pointer itself. If the responses differ at several exact places, one
+    /// of them, chosen at random; `repeated`, `digests` and the values are of the same one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<String>,
+    /// A number below 64 that is equal for equal exact places; `None` if the responses differ at one exact place only. It keeps
+    /// exact places apart without naming them: among many that vary at random, one may be reproducible.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<u8>,
     /// `true` if the configuration accepts the difference.
     #[serde(default, skip_serializing_if = "is_false")]
     pub accepted: bool,
@@ -192,7 +197,7 @@ pub struct Difference {
     /// else than numbers differs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub distance: Option<[f64; 2]>,
-    /// Digests of the primary's and of the mirror's value at the first place; `None` for a value that is not there.
+    /// Digests of the primary's and of the mirror's value at the exact place; `None` for a value that is not there.
     #[serde(default, skip_serializing_if = "is_empty")]
     pub digests: [Option<Digest>; 2],
     /// The primary's value, truncated and redacted; only with `keepValues`.
@@ -211,6 +216,7 @@ impl Difference {
             class,
             pointer: pointer.into(),
             at: None,
+            slot: None,
             accepted: false,
             repeated: None,
             kinds: Vec::new(),
@@ -222,8 +228,7 @@ impl Difference {
     }
 }
 
-/// The result of repeating the request at once about a difference, at the exact place where the responses differ. If there are
-/// several such places, the first of these that holds for one of them.
+/// The result of repeating the request at once about a difference, at the exact place [`Difference::at`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Repeated {

@@ -52,6 +52,7 @@ fn lines_are_written_and_read() {
     let difference = |class, pointer: &str| Difference::new(class, pointer);
     let shown = Difference {
         at: Some("/items/3/price".to_owned()),
+        slot: Some(63),
         accepted: true,
         primary: Some("1".to_owned()),
         mirror: Some("</script>\n".to_owned()),
@@ -69,7 +70,7 @@ fn lines_are_written_and_read() {
                 ..record()
             },
             format!(
-                r#"{HEAD}"self"{NAMES}"accepted","differences":[{{"class":"value","pointer":"/items/*/price","at":"/items/3/price","accepted":true,"primary":"1","mirror":"</script>\n"}}],"more":3{PRIMARY}{MIRROR}"#
+                r#"{HEAD}"self"{NAMES}"accepted","differences":[{{"class":"value","pointer":"/items/*/price","at":"/items/3/price","slot":63,"accepted":true,"primary":"1","mirror":"</script>\n"}}],"more":3{PRIMARY}{MIRROR}"#
             ),
         ),
         (
