@@ -94,9 +94,10 @@ impl<'a> Run<'a> {
             if differs {
                 let mut of_mirror = None;
                 comparison.repeat(&of_primary, None);
-                let is_confirmed = comparison.differences.iter().any(|difference| {
-                    matches!(difference.repeated, Some(crossfade_compare::Repeated::Primary))
-                });
+                let is_confirmed = comparison
+                    .differences
+                    .iter()
+                    .any(|difference| matches!(difference.repeated, Some(crossfade_compare::Repeated::Primary)));
                 if is_confirmed {
                     let again = ask(self, System::Mirror);
                     of_mirror = Some(self.judge(&mirror, &again, time));
@@ -186,12 +187,9 @@ fn clock_of(response: &Response, otherwise: SystemTime) -> SystemTime {
 fn side(backend: &str, response: &Response, millis: u64) -> Side {
     let side = Side { backend: backend.to_owned(), ..Side::default() };
     match response {
-        Response::Received { status, body, .. } => Side {
-            status: Some(status.as_u16()),
-            ms: Some(millis as f64),
-            bytes: Some(body.len() as u64),
-            ..side
-        },
+        Response::Received { status, body, .. } => {
+            Side { status: Some(status.as_u16()), ms: Some(millis as f64), bytes: Some(body.len() as u64), ..side }
+        }
         Response::None => Side { error: Some("connection_timeout".to_owned()), ..side },
         Response::Lost => side,
     }

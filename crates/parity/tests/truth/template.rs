@@ -158,9 +158,7 @@ fn expression(out: &mut Vec<u8>, text: &str, moment: &mut Moment, index: Option<
         ["clock", "unix"] => seconds(moment).to_string(),
         ["clock", "ms"] => moment.time.duration_since(UNIX_EPOCH).unwrap().as_millis().to_string(),
         ["clock", "date"] => humantime::format_rfc3339_seconds(moment.time).to_string()[..10].to_owned(),
-        ["clock", "basic"] => {
-            humantime::format_rfc3339_seconds(moment.time).to_string().replace(['-', ':'], "")
-        }
+        ["clock", "basic"] => humantime::format_rfc3339_seconds(moment.time).to_string().replace(['-', ':'], ""),
         ["clock", "http"] => http_date(moment.time),
         ["revision", period] => {
             let lag = if moment.system == 0 { 0 } else { LAG };
