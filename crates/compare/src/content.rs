@@ -63,7 +63,6 @@ pub(crate) fn compare(primary: &Answer<'_>, mirror: &Answer<'_>, findings: &mut 
 
 /// Compares the contents of two values that differ, if they have contents of a kind that has places of its own: JSON, markup, a
 /// URL, several lines. Returns `false`, without a report, if they have not.
-#[expect(dead_code)]
 pub(crate) fn compare_inside(
     _spot: &Spot<'_>,
     _marks: Marks,

@@ -63,6 +63,14 @@ pub(crate) enum PathStep<'a> {
 }
 
 impl PathStep<'_> {
+    fn is_folded(&self) -> bool {
+        match self {
+            PathStep::Index { is_folded, .. }
+            | PathStep::Keyed { is_folded, .. }
+            | PathStep::Name { is_folded, .. } => *is_folded,
+        }
+    }
+
     /// Returns `true` if it leads to the member, or the element, with this name in a rule.
     pub(crate) fn is_named(&self, text: &str) -> bool {
         match self {
@@ -115,8 +123,9 @@ impl Spot<'_> {
         }
     }
 
-    /// Adds the hashes of its ancestors to `trail`, beginning with a hash, and returns its own.
-    pub(crate) fn exact(&self, begin: Exact, trail: &mut Vec<Exact>) -> Exact {
+    /// Adds the hashes of its ancestors to `trail`, beginning with a hash, and returns its own. `last` replaces the last step
+    /// if that is data.
+    pub(crate) fn exact(&self, begin: Exact, last: Option<u64>, trail: &mut Vec<Exact>) -> Exact {
         match self {
             Spot::Status => continued(begin, b"status"),
             Spot::Field(name) => continued(begin, name.as_str().as_bytes()),
@@ -125,12 +134,13 @@ impl Spot<'_> {
                 continued(continued(begin, name.as_str().as_bytes()), part.as_bytes())
             }
             Spot::Body => continued(begin, b"body"),
-            Spot::Json(path) => path.iter().fold(continued(begin, b"body"), |hash, step| {
+            Spot::Json(path) => path.iter().enumerate().fold(continued(begin, b"body"), |hash, (at, step)| {
                 trail.push(hash);
-                match step {
-                    PathStep::Index { index, .. } => continued(continued(hash, b"#"), &index.to_le_bytes()),
-                    PathStep::Keyed { key, .. } => continued(continued(hash, b"="), key.as_bytes()),
-                    PathStep::Name { name, .. } => continued(hash, name.as_bytes()),
+                match (last.filter(|_| at + 1 == path.len() && step.is_folded()), step) {
+                    (Some(last), _) => continued(continued(hash, b"*"), &last.to_le_bytes()),
+                    (_, PathStep::Index { index, .. }) => continued(continued(hash, b"#"), &index.to_le_bytes()),
+                    (_, PathStep::Keyed { key, .. }) => continued(continued(hash, b"="), key.as_bytes()),
+                    (_, PathStep::Name { name, .. }) => continued(hash, name.as_bytes()),
                 }
             }),
             Spot::Other(inner) => {

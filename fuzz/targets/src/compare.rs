@@ -4,7 +4,8 @@
 use std::time::UNIX_EPOCH;
 
 use crossfade_compare::{
-    Accepted, Answer, MAX_WORK, Place, Pointer, Rules, Salt, Settings, Tolerance, TreatEqual, Unordered, Verdict, endpoint,
+    Accepted, Answer, MAX_WORK, Place, Pointer, Rules, Salt, Settings, Tolerance, TreatEqual, Unordered, Verdict,
+    endpoint,
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
 
