@@ -22,6 +22,7 @@
 
 mod align;
 mod answer;
+mod charset;
 mod coding;
 mod comparison;
 mod content;

@@ -116,7 +116,9 @@ proptest! {
         let (rules, one, other) = (Rules::default(), one.to_string(), other.to_string());
         let (there, back) = (json_with(&rules, &one, &other), json_with(&rules, &other, &one));
         prop_assert_eq!(there.verdict, back.verdict);
-        if there.more == 0 && back.more == 0 {
+        // Of several alignments that are equally good, another one may be chosen.
+        let has_gaps = places(&there).iter().any(|(class, _)| *class == Class::Length);
+        if there.more == 0 && back.more == 0 && !has_gaps {
             let swapped = |(class, pointer): (Class, String)| match class {
                 Class::Missing => (Class::Extra, pointer),
                 Class::Extra => (Class::Missing, pointer),
