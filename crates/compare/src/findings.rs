@@ -220,8 +220,23 @@ impl<'r> Findings<'r> {
         if are_clocks(primary, mirror, self.times) {
             return Ok(true);
         }
-        let kinds = &self.rules.treat_equal;
-        Ok(!kinds.is_empty() && replaced(primary, kinds, self.work)? == replaced(mirror, kinds, self.work)?)
+        let Rules { treat_equal, mask, .. } = self.rules;
+        if treat_equal.is_empty() && mask.is_empty() {
+            return Ok(false);
+        }
+        Ok(self.without_masked(primary)? == self.without_masked(mirror)?)
+    }
+
+    /// Returns a text in which everything that is interchangeable is the same.
+    fn without_masked<'t>(&self, text: &'t str) -> Result<Cow<'t, str>, Stop> {
+        let mut text = Cow::Borrowed(text);
+        for mask in &self.rules.mask {
+            text = Cow::Owned(mask.masked(&text, self.work)?.into_owned());
+        }
+        match text {
+            Cow::Borrowed(text) => replaced(text, &self.rules.treat_equal, self.work),
+            Cow::Owned(text) => Ok(Cow::Owned(replaced(&text, &self.rules.treat_equal, self.work)?.into_owned())),
+        }
     }
 
     /// Compares the content of a value, whose places are then inside the value's place. Returns `None`, without comparing,

@@ -48,6 +48,6 @@ pub use comparison::{Settings, compare};
 pub use endpoint::{PathTemplate, endpoint};
 pub use evidence::{Places, Salt};
 pub use findings::Comparison;
-pub use rules::{Accepted, Date, FieldNames, Place, Pointer, Rules, Tolerance, Unordered};
+pub use rules::{Accepted, Date, FieldNames, Mask, Place, Pointer, Rules, Scoped, Tolerance, Unordered};
 pub use treat_equal::TreatEqual;
 pub use work::MAX_WORK;

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use http::header::HeaderName;
 
-use crate::evidence::{Exact, continued};
+use crate::evidence::{Exact, STATUS, continued};
 
 /// A location at which two responses differ.
 #[derive(Clone, Copy, Debug)]
@@ -156,7 +156,7 @@ impl Spot<'_> {
     /// Adds the hashes of its ancestors to `trail`, beginning with a hash, and returns its own.
     pub(crate) fn exact(&self, begin: Exact, trail: &mut Vec<Exact>) -> Exact {
         match self {
-            Spot::Status => continued(begin, b"status"),
+            Spot::Status => continued(begin, STATUS),
             Spot::Field(name) => continued(begin, name.as_str().as_bytes()),
             Spot::Part(name, part) => {
                 trail.push(continued(begin, name.as_str().as_bytes()));
