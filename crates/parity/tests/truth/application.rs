@@ -1,5 +1,6 @@
 //! Reads the application from `endpoints/*.txt`, and gives its responses. `README.md` documents the files.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -21,6 +22,8 @@ pub(crate) struct Endpoint {
     pub(crate) requests: u64,
     old: Reply,
     new: Reply,
+    /// The answer of either system without the conditions that led to 304.
+    whole: Option<Reply>,
 }
 
 /// One line of the truth.
@@ -64,10 +67,17 @@ impl Endpoint {
         let (head, replies) = text.split_once("\n\n").unwrap_or_else(|| panic!("no response: {text}"));
         let mut lines = head.lines();
         let (method, target) = lines.next().unwrap().split_once(' ').unwrap();
-        let (old, new) = match replies.strip_prefix("--- old\n").and_then(|both| both.split_once("\n--- new\n")) {
-            Some((old, new)) => (Reply::parse(old), Reply::parse(new)),
-            None => (Reply::parse(replies), Reply::parse(replies)),
-        };
+        let mut parts = BTreeMap::new();
+        for part in replies.strip_prefix("--- ").into_iter().flat_map(|replies| replies.split("\n--- ")) {
+            let (name, reply) = part.split_once('\n').unwrap();
+            parts.insert(name, Reply::parse(reply));
+        }
+        if parts.is_empty() {
+            parts.insert("old", Reply::parse(replies));
+        }
+        let old = parts.remove("old").unwrap_or_else(|| panic!("{target}: no old response"));
+        let (new, whole) = (parts.remove("new").unwrap_or_else(|| old.clone()), parts.remove("whole"));
+        assert!(parts.is_empty(), "{target}: unknown parts: {parts:?}");
         let mut endpoint = Endpoint {
             method: method.to_owned(),
             target: target.to_owned(),
@@ -77,6 +87,7 @@ impl Endpoint {
             requests: 40,
             old,
             new,
+            whole,
         };
         for line in lines {
             match line.split_once(": ") {
@@ -105,9 +116,11 @@ impl Endpoint {
         String::from_utf8(fill(&self.target, &mut moment.clone())).unwrap()
     }
 
-    pub(crate) fn response(&self, moment: &Moment) -> Response {
+    /// The response to a request that has conditions, or has them no more.
+    pub(crate) fn response(&self, moment: &Moment, is_conditional: bool) -> Response {
         let mut moment = moment.clone();
         let reply = if moment.is_new { &self.new } else { &self.old };
+        let reply = self.whole.as_ref().filter(|_| !is_conditional && reply.status == "304").unwrap_or(reply);
         match reply.status.as_str() {
             "no response" => return Response::None,
             "lost" => return Response::Lost,

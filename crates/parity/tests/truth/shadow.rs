@@ -3,7 +3,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use crossfade_compare::{Answer, Comparison, Difference, Rules, Salt, Settings, compare};
+use crossfade_compare::{Answer, Comparison, Difference, Repeated, Rules, Salt, Settings, compare};
 use crossfade_journal::comparison::{Against, Class, Kind, NotRepeated, Record, Side, VERSION, Verdict};
 
 use crate::application::{Endpoint, Response};
@@ -14,7 +14,7 @@ const BEGIN: &str = "2026-06-01T06:00:00Z";
 /// The time over which the requests of each endpoint are spread.
 const SPAN: Duration = Duration::from_secs(6 * 60 * 60);
 /// One request in so many is repeated to the primary whatever the mirror said.
-const SELF_COMPARED: u64 = 10;
+const SELF_COMPARED: u64 = 100;
 
 /// A run over a list of endpoints.
 pub(crate) struct Run<'a> {
@@ -70,43 +70,48 @@ impl<'a> Run<'a> {
         let is_chosen = random.below(SELF_COMPARED) == 0;
         let mut clock = time;
         let mut asked = 0;
-        let mut ask = |run: &mut Self, system| {
-            clock += Duration::from_millis(millis[asked]);
+        let mut is_conditional = true;
+        let mut ask = |run: &mut Self, system, is_conditional| {
+            clock += Duration::from_millis(millis[asked % 4]);
             asked += 1;
-            let seed = random.next();
-            let moment = run.moment(index, system, id, clock, seed);
-            endpoint.response(&moment)
+            let moment = run.moment(index, system, id, clock, random.next());
+            endpoint.response(&moment, is_conditional)
         };
 
-        let primary = ask(self, System::Primary);
-        let mirror = ask(self, System::Mirror);
-        let mut comparison = self.judge(&primary, &mirror, clock_of(&primary, time));
+        let mut primary = ask(self, System::Primary, true);
+        let mut mirror = ask(self, System::Mirror, true);
         let is_safe = matches!(endpoint.method.as_str(), "GET" | "HEAD" | "OPTIONS");
-        let differs = !comparison.differences.is_empty();
-        let mut not_repeated = None;
-        let mut itself = None;
-        if differs && !is_safe {
-            not_repeated = Some(NotRepeated::Unsafe);
+        if is_safe && is_not_modified(&primary) != is_not_modified(&mirror) {
+            is_conditional = false;
+            let (silent, system) = if is_not_modified(&primary) {
+                (&mut primary, System::Primary)
+            } else {
+                (&mut mirror, System::Mirror)
+            };
+            let whole = ask(self, system, false);
+            if !is_not_modified(&whole) {
+                *silent = whole;
+            }
         }
-        if is_safe && (differs || is_chosen) && !matches!(primary, Response::Lost) {
-            let again = ask(self, System::Primary);
+        let mut comparison = self.judge(&primary, &mirror, time);
+        let is_different = comparison.verdict == Verdict::Different;
+        let mut not_repeated = (is_different && !is_safe).then_some(NotRepeated::Unsafe);
+        let mut itself = None;
+        if is_safe && (is_different || is_chosen) {
+            let again = ask(self, System::Primary, is_conditional);
             let of_primary = self.judge(&primary, &again, time);
-            if differs {
-                let mut of_mirror = None;
+            let shows_nothing = (is_setback(&again) && !is_setback(&primary)) || !of_primary.is_conclusive();
+            if is_different && shows_nothing {
+                not_repeated = Some(NotRepeated::Failed);
+            } else if is_different {
                 comparison.repeat(&of_primary, None);
-                let is_confirmed = comparison
-                    .differences
-                    .iter()
-                    .any(|difference| matches!(difference.repeated, Some(crossfade_compare::Repeated::Primary)));
-                if is_confirmed {
-                    let again = ask(self, System::Mirror);
-                    of_mirror = Some(self.judge(&mirror, &again, time));
+                if comparison.differences.iter().any(|difference| difference.repeated == Some(Repeated::Primary)) {
+                    let again = ask(self, System::Mirror, is_conditional);
+                    let of_mirror = self.judge_mirror(&mirror, &again, time);
+                    comparison.repeat(&of_primary, of_mirror.as_ref());
                 }
-                comparison.repeat(&of_primary, of_mirror.as_ref());
             }
-            if is_chosen {
-                itself = Some((of_primary, again));
-            }
+            itself = is_chosen.then_some((of_primary, again));
         }
 
         let target = endpoint.target(&self.moment_of(index, id, time));
@@ -156,19 +161,45 @@ impl<'a> Run<'a> {
     }
 
     /// The comparison of two responses, as the proxy makes it.
-    fn judge(&self, primary: &Response, mirror: &Response, now: SystemTime) -> Comparison {
+    fn judge(&self, primary: &Response, other: &Response, now: SystemTime) -> Comparison {
         let nothing = Comparison::without_differences;
-        let settings = Settings::new(&self.rules, now, &self.salt);
-        match (answer(primary), mirror) {
-            (_, Response::Lost) => nothing(Verdict::Lost, Some("budget")),
-            (None, _) => nothing(Verdict::Failed, None),
-            (Some(primary), _) if primary.status.is_server_error() => nothing(Verdict::Failed, None),
-            (Some(primary), mirror) => match answer(mirror).filter(|mirror| !mirror.status.is_server_error()) {
-                None => Comparison::of(Difference::new(Class::Status, "status")),
-                Some(mirror) => compare(&primary, &mirror, &settings),
-            },
+        match (answer(primary), answer(other)) {
+            _ if matches!(other, Response::Lost) => nothing(Verdict::Lost, Some("budget")),
+            _ if is_broken(primary) => nothing(Verdict::Failed, None),
+            _ if is_broken(other) => Comparison::of(Difference::new(Class::Status, "status")),
+            (Some(primary), Some(other)) => compare(&primary, &other, &Settings::new(&self.rules, now, &self.salt)),
+            _ => nothing(Verdict::Failed, None),
         }
     }
+
+    /// The comparison of the mirror's two responses, likewise.
+    fn judge_mirror(&self, first: &Response, again: &Response, now: SystemTime) -> Option<Comparison> {
+        match () {
+            () if matches!(again, Response::Lost) => None,
+            () if is_broken(first) && is_broken(again) => {
+                Some(Comparison::without_differences(Verdict::Match, None))
+            }
+            () if is_broken(first) => Some(Comparison::of(Difference::new(Class::Status, "status"))),
+            () if is_setback(again) => None,
+            () => Some(self.judge(first, again, now)),
+        }
+    }
+}
+
+fn status(response: &Response) -> Option<u16> {
+    answer(response).map(|answer| answer.status.as_u16())
+}
+
+fn is_not_modified(response: &Response) -> bool {
+    status(response) == Some(304)
+}
+
+fn is_broken(response: &Response) -> bool {
+    matches!(response, Response::None) || status(response).is_some_and(|status| status >= 500)
+}
+
+fn is_setback(response: &Response) -> bool {
+    is_broken(response) || status(response) == Some(429)
 }
 
 fn answer(response: &Response) -> Option<Answer<'_>> {
@@ -178,10 +209,6 @@ fn answer(response: &Response) -> Option<Answer<'_>> {
         }
         Response::None | Response::Lost => None,
     }
-}
-
-fn clock_of(response: &Response, otherwise: SystemTime) -> SystemTime {
-    answer(response).map_or(otherwise, |answer| answer.time)
 }
 
 fn side(backend: &str, response: &Response, millis: u64) -> Side {
