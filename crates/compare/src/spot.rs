@@ -159,8 +159,11 @@ impl Spot<'_> {
             Spot::Status => continued(begin, STATUS),
             Spot::Field(name) => continued(begin, name.as_str().as_bytes()),
             Spot::Part(name, part) => {
-                trail.push(continued(begin, name.as_str().as_bytes()));
-                continued(continued(begin, name.as_str().as_bytes()), part.as_bytes())
+                let field = continued(begin, name.as_str().as_bytes());
+                trail.push(field);
+                let above = part.match_indices('/').filter_map(|(end, _)| part.get(..end));
+                trail.extend(above.map(|above| continued(field, above.as_bytes())));
+                continued(field, part.as_bytes())
             }
             Spot::Body => continued(begin, b"body"),
             Spot::Json(path) => path.iter().fold(continued(begin, b"body"), |array, step| {
