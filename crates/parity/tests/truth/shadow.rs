@@ -83,11 +83,8 @@ impl<'a> Run<'a> {
         let is_safe = matches!(endpoint.method.as_str(), "GET" | "HEAD" | "OPTIONS");
         if is_safe && is_not_modified(&primary) != is_not_modified(&mirror) {
             is_conditional = false;
-            let (silent, system) = if is_not_modified(&primary) {
-                (&mut primary, System::Primary)
-            } else {
-                (&mut mirror, System::Mirror)
-            };
+            let (silent, system) =
+                if is_not_modified(&primary) { (&mut primary, System::Primary) } else { (&mut mirror, System::Mirror) };
             let whole = ask(self, system, false);
             if !is_not_modified(&whole) {
                 *silent = whole;
@@ -176,9 +173,7 @@ impl<'a> Run<'a> {
     fn judge_mirror(&self, first: &Response, again: &Response, now: SystemTime) -> Option<Comparison> {
         match () {
             () if matches!(again, Response::Lost) => None,
-            () if is_broken(first) && is_broken(again) => {
-                Some(Comparison::without_differences(Verdict::Match, None))
-            }
+            () if is_broken(first) && is_broken(again) => Some(Comparison::without_differences(Verdict::Match, None)),
             () if is_broken(first) => Some(Comparison::of(Difference::new(Class::Status, "status"))),
             () if is_setback(again) => None,
             () => Some(self.judge(first, again, now)),
