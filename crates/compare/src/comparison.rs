@@ -7,48 +7,46 @@ use crossfade_journal::comparison::{Class, Verdict};
 use http::StatusCode;
 
 use crate::answer::Answer;
-use crate::findings::{Comparison, Findings};
+use crate::evidence::Salt;
+use crate::findings::{Comparison, Findings, Values};
 use crate::rules::Rules;
 use crate::spot::Spot;
 use crate::work::{Stop, Work, never_over};
 use crate::{content, fields};
 
-/// Compares the responses of the primary and of the mirror to the same request. Work and memory are bounded, whatever
-/// the responses contain: beyond the limits the result is `Unknown`, `too-large`.
-#[must_use]
-pub fn compare(primary: &Answer<'_>, mirror: &Answer<'_>, rules: &Rules, now: SystemTime) -> Comparison {
-    compare_until(primary, mirror, rules, now, &never_over)
+/// The circumstances of a comparison.
+#[derive(Clone, Copy)]
+#[expect(missing_debug_implementations, reason = "a function has none")]
+pub struct Settings<'a> {
+    /// The rules.
+    pub rules: &'a Rules,
+    /// The date, for entries of `accepted` that expire.
+    pub now: SystemTime,
+    /// The salt of digests.
+    pub salt: &'a Salt,
+    /// Called at least once per 16,384 units of work. If it returns a reason the comparison ends as `Lost` with that reason.
+    pub is_over: &'a dyn Fn() -> Option<&'static str>,
 }
 
-/// Like [`compare`], with a time limit: `is_over` is called at least once per 16,384 units of work, and if it returns a
-/// reason the comparison ends as `Lost` with that reason.
-#[must_use]
-pub fn compare_until(
-    primary: &Answer<'_>,
-    mirror: &Answer<'_>,
-    rules: &Rules,
-    now: SystemTime,
-    is_over: &dyn Fn() -> Option<&'static str>,
-) -> Comparison {
-    measured(primary, mirror, rules, now, is_over).0
-}
-
-/// Like [`compare_until`], and also returns the units of work spent, at most [`MAX_WORK`](crate::MAX_WORK).
-#[must_use]
-pub fn measured(
-    primary: &Answer<'_>,
-    mirror: &Answer<'_>,
-    rules: &Rules,
-    now: SystemTime,
-    is_over: &dyn Fn() -> Option<&'static str>,
-) -> (Comparison, u64) {
-    let work = Work::new(is_over);
-    let mut findings = Findings::new(rules, &work, now);
-    if primary.status.as_u16() >= 500 {
-        return (Comparison::without_differences(Verdict::Failed, None), 0);
+impl<'a> Settings<'a> {
+    /// Returns settings without a time limit.
+    #[must_use]
+    pub fn new(rules: &'a Rules, now: SystemTime, salt: &'a Salt) -> Self {
+        Settings { rules, now, salt, is_over: &never_over }
     }
+}
+
+/// Compares two responses to the same request: the primary's and the mirror's, or two of the same system. Work and memory are
+/// bounded, whatever the responses contain: beyond the limits the result is `Unknown`, `too-large`.
+#[must_use]
+pub fn compare(primary: &Answer<'_>, mirror: &Answer<'_>, settings: &Settings<'_>) -> Comparison {
+    let work = Work::new(settings.is_over);
+    if primary.status.as_u16() >= 500 {
+        return Comparison::without_differences(Verdict::Failed, None);
+    }
+    let mut findings = Findings::new(settings, &work, [primary.time, mirror.time]);
     let stop = parts(primary, mirror, &mut findings).err();
-    (findings.conclude(stop), work.spent())
+    findings.conclude(stop)
 }
 
 /// Compares the parts in order.
@@ -63,9 +61,10 @@ fn parts(primary: &Answer<'_>, mirror: &Answer<'_>, findings: &mut Findings<'_>)
     }
     let marks = findings.marks(&Spot::Status);
     if primary.status != mirror.status && !marks.is_ignored {
-        let status = |answer: &Answer<'_>| Some(answer.status.as_u16().to_string().into());
+        let status = |answer: &Answer<'_>| answer.status.as_u16().to_string();
         // With different statuses, everything else would differ as well.
-        return findings.report(Class::Status, &Spot::Status, marks, &|| [status(primary), status(mirror)]);
+        return findings
+            .report(Class::Status, &Spot::Status, marks, &|| Values::texts(status(primary), status(mirror)));
     }
     fields::compare(primary.headers, mirror.headers, findings)?;
     content::compare(primary, mirror, findings)

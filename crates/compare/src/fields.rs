@@ -7,7 +7,7 @@ use crossfade_journal::comparison::Class;
 use http::HeaderMap;
 use http::header::{self, HeaderName};
 
-use crate::findings::Findings;
+use crate::findings::{Findings, Seen, Values};
 use crate::rules::FieldNames;
 use crate::spot::Spot;
 use crate::treat_equal::replaced;
@@ -106,8 +106,8 @@ pub(crate) fn compare(primary: &HeaderMap, mirror: &HeaderMap, findings: &mut Fi
         if ours != theirs && compared(ours.as_ref())? != compared(theirs.as_ref())? {
             let spot = Spot::Field(&name);
             let marks = findings.marks(&spot);
-            let shown = |value: &Option<String>| value.clone().map(Cow::Owned);
-            findings.report(Class::Header, &spot, marks, &|| [shown(&ours), shown(&theirs)])?;
+            let seen = |value: &Option<String>| value.clone().map_or(Seen::Absent, |value| Seen::Text(value.into()));
+            findings.report(Class::Header, &spot, marks, &|| Values::of(seen(&ours), seen(&theirs)))?;
         }
     }
     Ok(())
@@ -197,6 +197,8 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
+    use crate::comparison::Settings;
+    use crate::evidence::Salt;
     use crate::rules::Rules;
     use crate::treat_equal::TreatEqual;
     use crate::work::{Work, never_over};
@@ -213,7 +215,9 @@ mod tests {
     fn differ(headers: &FieldNames, primary: &[&'static str], mirror: &[&'static str]) -> Vec<String> {
         let rules = Rules { headers: headers.clone(), treat_equal: vec![TreatEqual::Uuid], ..Rules::default() };
         let work = Work::new(&never_over);
-        let mut findings = Findings::new(&rules, &work, UNIX_EPOCH);
+        let salt = Salt::default();
+        let settings = Settings::new(&rules, UNIX_EPOCH, &salt);
+        let mut findings = Findings::new(&settings, &work, [UNIX_EPOCH; 2]);
         let stop = compare(&map(primary), &map(mirror), &mut findings).err();
         findings.conclude(stop).differences.into_iter().map(|difference| difference.pointer).collect()
     }

@@ -3,24 +3,31 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use crossfade_journal::comparison::{Class, Difference, Verdict};
+use crossfade_journal::comparison::{Class, Difference, Digest, Verdict};
 
+use crate::comparison::Settings;
+use crate::evidence::{self, ABSENT, Exact, NOWHERE, Places, Salt, continued};
 use crate::matcher::Marks;
 use crate::rules::{Place, Rules};
 use crate::shown;
-use crate::spot::Spot;
+use crate::spot::{PathStep, Spot};
+use crate::treat_equal::{TreatEqual, are_clocks, replaced};
 use crate::work::{Stop, Work};
 
+/// Bytes of the places that a record lists; further ones are digests.
+const MAX_LISTED: usize = 6 * 1024;
 /// Differences in a record, each pointer and class once, unaccepted ones first.
-const MAX_LISTED: usize = 20;
+const MAX_DIFFERENCES: usize = 200;
 /// Distinct differences that are counted.
-const MAX_DISTINCT: usize = 500;
+const MAX_DISTINCT: usize = 2_000;
 /// Memory for distinct differences, in bytes of their pointers.
 const MAX_KEPT: usize = 1024 * 1024;
 /// Cost of recording a difference, in units of work.
 const FOUND_WORK: usize = 64;
+/// Contents within contents.
+const MAX_NESTING: usize = 4;
 
 /// The result of a comparison.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,17 +36,107 @@ pub struct Comparison {
     pub verdict: Verdict,
     /// For `Unknown`: `coding`, `not-modified` or `too-large`. For `Lost`: the reason that `is_over` returned.
     pub reason: Option<&'static str>,
-    /// At most 20, each pointer and class once, unaccepted ones first.
+    /// Each pointer and class once, unaccepted ones first; at most 200, of which those that have no room have a digest as
+    /// their pointer.
     pub differences: Vec<Difference>,
-    /// Number of further differences; beyond a few hundred they are not counted.
+    /// Number of further differences; beyond a few thousand they are not counted.
     pub more: u32,
+    /// Units of work spent, at most [`MAX_WORK`](crate::MAX_WORK).
+    pub work: u64,
+    places: Places,
 }
 
 impl Comparison {
     /// Returns a result without differences.
     #[must_use]
     pub fn without_differences(verdict: Verdict, reason: Option<&'static str>) -> Self {
-        Comparison { verdict, reason, differences: Vec::new(), more: 0 }
+        Comparison { verdict, reason, differences: Vec::new(), more: 0, work: 0, places: Places::default() }
+    }
+
+    /// Returns a result with one difference, which covers all others.
+    #[must_use]
+    pub fn of(difference: Difference) -> Self {
+        let mut comparison = Self::without_differences(Verdict::Different, None);
+        let exact = continued(NOWHERE, difference.pointer.as_bytes());
+        let chosen = comparison.places.add(&[], exact, true, [None; 2]);
+        comparison.places.choose(vec![chosen]);
+        comparison.differences.push(difference);
+        comparison
+    }
+
+    /// Returns whether the comparison came to a result that shows where two responses differ, if they do.
+    #[must_use]
+    pub fn is_conclusive(&self) -> bool {
+        matches!(self.verdict, Verdict::Match | Verdict::Accepted | Verdict::Different)
+    }
+
+    /// Adds the evidence of repeated requests to the differences: `primary` compares the primary's first response with its
+    /// second, `mirror` likewise. Comparisons that are not conclusive add nothing.
+    pub fn repeat(&mut self, primary: &Comparison, mirror: Option<&Comparison>) {
+        if !primary.is_conclusive() {
+            return;
+        }
+        let mirror = mirror.filter(|mirror| mirror.is_conclusive()).map(|mirror| &mirror.places);
+        let conclusions = self.places.weigh(&primary.places, mirror);
+        for (difference, conclusion) in self.differences.iter_mut().zip(conclusions) {
+            difference.repeated = conclusion;
+        }
+    }
+}
+
+/// One of the two values at a place.
+#[derive(Clone, Debug)]
+pub(crate) enum Seen<'v> {
+    /// There is none.
+    Absent,
+    /// There is one, with nothing to show or to compare.
+    Unknown,
+    Text(Cow<'v, str>),
+    /// A value that is shown in another form.
+    Digested {
+        shown: Cow<'v, str>,
+        digest: u64,
+    },
+}
+
+impl Seen<'_> {
+    fn digest(&self) -> Option<u64> {
+        match self {
+            Seen::Absent => Some(ABSENT),
+            Seen::Unknown => None,
+            Seen::Text(text) => Some(continued(NOWHERE, text.as_bytes())),
+            Seen::Digested { digest, .. } => Some(*digest),
+        }
+    }
+
+    fn shown(&self) -> Option<&str> {
+        match self {
+            Seen::Absent | Seen::Unknown => None,
+            Seen::Text(shown) | Seen::Digested { shown, .. } => Some(shown),
+        }
+    }
+}
+
+/// Both values at a place.
+#[derive(Clone, Debug)]
+pub(crate) struct Values<'v> {
+    pub(crate) seen: [Seen<'v>; 2],
+    /// See [`Difference::distance`].
+    pub(crate) distance: Option<[f64; 2]>,
+}
+
+impl<'v> Values<'v> {
+    pub(crate) fn of(primary: Seen<'v>, mirror: Seen<'v>) -> Self {
+        Values { seen: [primary, mirror], distance: None }
+    }
+
+    /// Two values with nothing to show.
+    pub(crate) fn unknown() -> Self {
+        Self::of(Seen::Unknown, Seen::Unknown)
+    }
+
+    pub(crate) fn texts(primary: impl Into<Cow<'v, str>>, mirror: impl Into<Cow<'v, str>>) -> Self {
+        Self::of(Seen::Text(primary.into()), Seen::Text(mirror.into()))
     }
 }
 
@@ -48,23 +145,59 @@ pub(crate) struct Findings<'r> {
     pub(crate) rules: &'r Rules,
     pub(crate) work: &'r Work<'r>,
     pub(crate) now: SystemTime,
+    /// Times at which the responses arrived.
+    pub(crate) times: [SystemTime; 2],
+    salt: &'r Salt,
+    /// Of the choice among exact places.
+    seed: u64,
+    /// The values that contain the content that is being compared.
+    outer: Vec<Outer>,
     /// Keyed by class and pointer; the number is the order in which they were found.
     found: BTreeMap<(Class, String), (usize, Found)>,
+    places: Places,
     kept: usize,
     is_any_open: bool,
     is_any_accepted: bool,
 }
 
+/// A value that contains content of its own.
+struct Outer {
+    pointer: String,
+    at: Option<String>,
+    exact: Exact,
+    trail: Vec<Exact>,
+    marks: Marks,
+}
+
 /// A difference without its class and pointer.
 struct Found {
-    at: Option<String>,
-    accepted: bool,
-    values: [Option<String>; 2],
+    difference: Difference,
+    kinds: Vec<TreatEqual>,
+    /// The exact place that it is judged by: its number in `places`, itself, and its rank among the others.
+    chosen: Option<usize>,
+    exact: Exact,
+    rank: u64,
 }
 
 impl<'r> Findings<'r> {
-    pub(crate) fn new(rules: &'r Rules, work: &'r Work<'r>, now: SystemTime) -> Self {
-        Self { rules, work, now, found: BTreeMap::new(), kept: 0, is_any_open: false, is_any_accepted: false }
+    pub(crate) fn new(settings: &Settings<'r>, work: &'r Work<'r>, times: [SystemTime; 2]) -> Self {
+        let Settings { rules, now, salt, .. } = *settings;
+        let [primary, mirror] =
+            times.map(|time| time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64));
+        Self {
+            rules,
+            work,
+            now,
+            times,
+            salt,
+            seed: primary ^ mirror.rotate_left(32),
+            outer: Vec::new(),
+            found: BTreeMap::new(),
+            places: Places::default(),
+            kept: 0,
+            is_any_open: false,
+            is_any_accepted: false,
+        }
     }
 
     /// Returns the rules that apply to a spot outside JSON.
@@ -78,54 +211,165 @@ impl<'r> Findings<'r> {
         }
     }
 
-    /// Records a difference. `values` returns the values of the primary and of the mirror, if there is something to
-    /// show.
+    /// Returns `true` if two texts are equal for the rules: the same, of one interchangeable kind, or both the time of their
+    /// response.
+    pub(crate) fn are_equal(&self, primary: &str, mirror: &str) -> Result<bool, Stop> {
+        if primary == mirror {
+            return Ok(true);
+        }
+        if are_clocks(primary, mirror, self.times) {
+            return Ok(true);
+        }
+        let Rules { treat_equal, mask, .. } = self.rules;
+        if treat_equal.is_empty() && mask.is_empty() {
+            return Ok(false);
+        }
+        Ok(self.without_masked(primary)? == self.without_masked(mirror)?)
+    }
+
+    /// Returns a text in which everything that is interchangeable is the same.
+    fn without_masked<'t>(&self, text: &'t str) -> Result<Cow<'t, str>, Stop> {
+        let mut text = Cow::Borrowed(text);
+        for mask in &self.rules.mask {
+            text = Cow::Owned(mask.masked(&text, self.work)?.into_owned());
+        }
+        match text {
+            Cow::Borrowed(text) => replaced(text, &self.rules.treat_equal, self.work),
+            Cow::Owned(text) => Ok(Cow::Owned(replaced(&text, &self.rules.treat_equal, self.work)?.into_owned())),
+        }
+    }
+
+    /// Compares the content of a value, whose places are then inside the value's place. Returns `None`, without comparing,
+    /// if contents are nested too deeply.
+    pub(crate) fn inside<T>(
+        &mut self,
+        spot: &Spot<'_>,
+        marks: Marks,
+        compare: impl FnOnce(&mut Self) -> Result<T, Stop>,
+    ) -> Result<Option<T>, Stop> {
+        if self.outer.len() >= MAX_NESTING {
+            return Ok(None);
+        }
+        let (trail, exact) = self.exact(spot, None);
+        self.work.spend(FOUND_WORK + 8 * trail.len())?;
+        let outer = Outer {
+            pointer: self.pointer(spot),
+            at: self.at(spot.at(), spot),
+            exact,
+            trail,
+            marks: marks | self.outer.last().map(|outer| outer.marks).unwrap_or_default(),
+        };
+        self.outer.push(outer);
+        let compared = compare(self);
+        self.outer.pop();
+        compared.map(Some)
+    }
+
+    /// Records a difference. `values` returns the values of the primary and of the mirror.
     pub(crate) fn report<'v>(
         &mut self,
         class: Class,
         spot: &Spot<'_>,
         marks: Marks,
-        values: &dyn Fn() -> [Option<Cow<'v, str>>; 2],
+        values: &dyn Fn() -> Values<'v>,
     ) -> Result<(), Stop> {
-        self.report_at(class, spot, marks, &|| spot.at(), values)
-    }
-
-    /// Like [`Findings::report`], with a place inside the spot that the kind of content describes in words.
-    pub(crate) fn report_at<'v>(
-        &mut self,
-        class: Class,
-        spot: &Spot<'_>,
-        marks: Marks,
-        at: &dyn Fn() -> Option<String>,
-        values: &dyn Fn() -> [Option<Cow<'v, str>>; 2],
-    ) -> Result<(), Stop> {
+        let marks = marks | self.outer.last().map(|outer| outer.marks).unwrap_or_default();
         if marks.is_ignored {
             return Ok(());
         }
-        let accepted = marks.is_accepted;
+        let pointer = self.pointer(spot);
+        self.work.spend(FOUND_WORK + 2 * pointer.len())?;
+        let is_covered = |place: &Place| place.covers(&pointer);
+        if self.rules.ignore.iter().any(is_covered) {
+            return Ok(());
+        }
+        let accepted = marks.is_accepted
+            || self.rules.accepted.iter().any(|accepted| accepted.holds(self.now) && is_covered(&accepted.place));
         self.is_any_open |= !accepted;
         self.is_any_accepted |= accepted;
-        let pointer = spot.pointer();
-        self.work.spend(FOUND_WORK + 2 * pointer.len())?;
         let key = (class, pointer);
-        let order = match self.found.get(&key) {
-            // The first unaccepted occurrence is the one to show.
-            Some((order, known)) if known.accepted && !accepted => *order,
-            Some(_) => return Ok(()),
-            None if self.found.len() >= MAX_DISTINCT || self.kept >= MAX_KEPT => return Ok(()),
-            None => self.found.len(),
-        };
-        let values = if self.rules.keep_values { values() } else { [None, None] };
-        let has_value = values.iter().any(Option::is_some);
-        if has_value {
-            self.work.spend(spot.length())?;
+        let known = self.found.get(&key);
+        if known.is_none() && (self.found.len() >= MAX_DISTINCT || self.kept >= MAX_KEPT) {
+            return Ok(());
         }
-        let is_secret = has_value && (marks.is_redacted || shown::is_secret_spot(spot));
-        let values = values.map(|value| value.map(|value| shown::value(&value, is_secret)));
-        let at = at();
+        let Values { seen, distance } = values();
+        self.work.spend(seen.iter().filter_map(Seen::shown).map(str::len).sum())?;
+        let digests = seen.each_ref().map(Seen::digest);
+        let (trail, exact) = self.exact(spot, last_step(class, spot, digests));
+        let covers = matches!(class, Class::Missing | Class::Type | Class::Value);
+        let chosen = self.places.add(&trail, exact, covers, digests);
+        let rank = evidence::rank(exact, self.seed);
+        let (mut kinds, mut distance) = (kinds(&seen), distance);
+        let (mut order, mut slot) = (self.found.len(), None);
+        if let Some((known, found)) = self.found.get_mut(&key) {
+            if found.exact != exact {
+                found.difference.slot.get_or_insert(evidence::slot(found.exact));
+                slot = Some(evidence::slot(exact));
+            }
+            if !found.difference.accepted || accepted {
+                found.merge(&kinds, distance);
+                (kinds, distance) = (found.kinds.clone(), found.difference.distance);
+            }
+            if (found.difference.accepted, found.rank) <= (accepted, rank) {
+                return Ok(());
+            }
+            order = *known;
+            let length = found.difference.at.as_ref().map_or(0, String::len);
+            self.kept = self.kept.saturating_sub(key.1.len().saturating_add(length));
+        }
+        let mut values = [None, None];
+        if self.rules.keep_values && seen.iter().any(|seen| seen.shown().is_some()) {
+            self.work.spend(spot.length())?;
+            let is_redacted = marks.is_redacted || self.rules.redact.iter().any(|place| place.covers(&key.1));
+            let is_secret = is_redacted || shown::is_secret_spot(spot);
+            values = seen.each_ref().map(|seen| seen.shown().map(|value| shown::value(value, is_secret)));
+        }
+        let [primary, mirror] = values;
+        let at = self.at(spot.at(), spot);
+        let digests = digests.map(|digest| digest.filter(|digest| *digest != ABSENT).map(|digest| self.salted(digest)));
         self.kept += key.1.len() + at.as_ref().map_or(0, String::len);
-        self.found.insert(key, (order, Found { at, accepted, values }));
+        let shown = Difference { at, accepted, slot, distance, digests, primary, mirror, ..Difference::new(class, "") };
+        self.found.insert(key, (order, Found { difference: shown, kinds, chosen, exact, rank }));
         Ok(())
+    }
+
+    /// Returns the pointer of a spot, with those of the values that contain it.
+    fn pointer(&self, spot: &Spot<'_>) -> String {
+        match (self.outer.last(), spot) {
+            (Some(outer), Spot::Body) => outer.pointer.clone(),
+            (Some(outer), _) => format!("{} >> {}", outer.pointer, spot.pointer()),
+            (None, _) => spot.pointer(),
+        }
+    }
+
+    fn at(&self, at: Option<String>, spot: &Spot<'_>) -> Option<String> {
+        let Some(outer) = self.outer.last() else { return at };
+        if at.is_none() && outer.at.is_none() {
+            return None;
+        }
+        let above = outer.at.as_ref().unwrap_or(&outer.pointer);
+        Some(match (at, spot) {
+            (None, Spot::Body) => above.clone(),
+            (None, _) => format!("{above} >> {}", spot.pointer()),
+            (Some(at), _) => format!("{above} >> {at}"),
+        })
+    }
+
+    /// Returns the hashes of an exact place's ancestors, and its own.
+    fn exact(&self, spot: &Spot<'_>, last: Option<u64>) -> (Vec<Exact>, Exact) {
+        let (mut trail, begin) = match self.outer.last() {
+            Some(outer) => (outer.trail.clone(), outer.exact),
+            None => (Vec::new(), NOWHERE),
+        };
+        if !self.outer.is_empty() {
+            trail.push(begin);
+        }
+        let exact = spot.exact(begin, last, &mut trail);
+        (trail, exact)
+    }
+
+    fn salted(&self, digest: u64) -> Digest {
+        self.salt.digest(&digest.to_le_bytes())
     }
 
     /// Returns the result: the verdict, the differences, and the number of further ones. `stop` is the reason why the
@@ -143,22 +387,62 @@ impl<'r> Findings<'r> {
             None if self.is_any_accepted => (Verdict::Accepted, None),
             None => (Verdict::Match, None),
         };
-        let mut list: Vec<_> = self.found.into_iter().map(Some).collect();
-        // Sorting numbers reuses code that is already linked.
-        let place = |(index, entry): (usize, &Option<(_, (usize, Found))>)| {
-            let (order, accepted) = entry.as_ref().map_or((0, false), |(_, (order, found))| (*order, found.accepted));
-            u64::from(accepted) << 63 | (order as u64) << 32 | index as u64
-        };
-        let mut places: Vec<u64> = list.iter().enumerate().map(place).collect();
-        places.sort_unstable();
-        let more = list.len().saturating_sub(MAX_LISTED);
-        let listed = places.into_iter().take(MAX_LISTED);
-        let listed = listed.filter_map(|place| list.get_mut(place as u32 as usize)?.take());
-        let differences = listed.map(|((class, pointer), (_, found))| {
-            let Found { at, accepted, values: [primary, mirror] } = found;
-            Difference { class, pointer, at, accepted, primary, mirror }
-        });
-        let differences = differences.collect();
-        Comparison { verdict, reason, differences, more: u32::try_from(more).unwrap_or(u32::MAX) }
+        let mut list: Vec<_> = self.found.iter().collect();
+        list.sort_unstable_by_key(|(_, (order, found))| (found.difference.accepted, *order));
+        let mut room = MAX_LISTED;
+        let (mut differences, mut chosen) = (Vec::new(), Vec::new());
+        for ((class, pointer), (_, found)) in list.iter().take(MAX_DIFFERENCES) {
+            let Found { difference, kinds, .. } = found;
+            let length = pointer.len() + difference.at.as_ref().map_or(0, String::len);
+            let mut difference = difference.clone();
+            difference.class = *class;
+            match room.checked_sub(length) {
+                Some(left) => {
+                    room = left;
+                    difference.pointer.clone_from(pointer);
+                    difference.kinds = kinds.iter().map(|kind| kind.name().to_owned()).collect();
+                }
+                // Its place still counts, and can be recognised in other records.
+                None => {
+                    let Digest(digest) = self.salted(continued(NOWHERE, pointer.as_bytes()));
+                    let whole = Difference::new(*class, format!("#{digest:08x}"));
+                    let Difference { accepted, slot, .. } = difference;
+                    difference = Difference { accepted, slot, ..whole };
+                }
+            }
+            differences.push(difference);
+            chosen.push(found.chosen);
+        }
+        let more = list.len().saturating_sub(differences.len());
+        let mut places = self.places;
+        places.choose(chosen);
+        let more = u32::try_from(more).unwrap_or(u32::MAX);
+        Comparison { verdict, reason, differences, more, work: self.work.spent(), places }
     }
+}
+
+impl Found {
+    /// Takes in another occurrence at the same place: rules must hold for all of them.
+    fn merge(&mut self, kinds: &[TreatEqual], distance: Option<[f64; 2]>) {
+        self.kinds.retain(|kind| kinds.contains(kind));
+        let larger = |one: [f64; 2], other: [f64; 2]| [one[0].max(other[0]), one[1].max(other[1])];
+        self.difference.distance = self.difference.distance.zip(distance).map(|(one, other)| larger(one, other));
+    }
+}
+
+/// Returns what stands for the last step to an element that only one system has, if that step is data. Random elements, such
+/// as advertisements, have other keys and places in every response: one that only the mirror has is like any other. One
+/// that only the primary has is known by its key, or else by its content.
+fn last_step(class: Class, spot: &Spot<'_>, [ours, _]: [Option<u64>; 2]) -> Option<u64> {
+    match (class, spot) {
+        (Class::Extra, _) => Some(ABSENT),
+        (Class::Missing, Spot::Json([.., PathStep::Index { .. }])) => ours,
+        _ => None,
+    }
+}
+
+/// Returns the kinds that both values are of.
+fn kinds(seen: &[Seen<'_>; 2]) -> Vec<TreatEqual> {
+    let [Seen::Text(one), Seen::Text(other)] = seen else { return Vec::new() };
+    TreatEqual::ALL.into_iter().filter(|kind| kind.fits(one) && kind.fits(other)).collect()
 }

@@ -20,11 +20,14 @@
     )
 )]
 
+mod align;
 mod answer;
+mod charset;
 mod coding;
 mod comparison;
 mod content;
 mod endpoint;
+mod evidence;
 mod fields;
 mod findings;
 mod json;
@@ -38,12 +41,13 @@ mod treat_equal;
 mod walk;
 mod work;
 
-pub use crossfade_journal::comparison::{Class, Difference, Verdict};
+pub use crossfade_journal::comparison::{Class, Difference, Digest, Repeated, Verdict};
 
 pub use answer::Answer;
-pub use comparison::{compare, compare_until, measured};
+pub use comparison::{Settings, compare};
 pub use endpoint::{PathTemplate, endpoint};
+pub use evidence::{Places, Salt};
 pub use findings::Comparison;
-pub use rules::{Accepted, Date, FieldNames, Place, Pointer, Rules, Tolerance, Unordered};
+pub use rules::{Accepted, Date, FieldNames, Mask, Place, Pointer, Rules, Scoped, Tolerance, Unordered};
 pub use treat_equal::TreatEqual;
 pub use work::MAX_WORK;

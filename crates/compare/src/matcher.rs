@@ -23,6 +23,18 @@ pub(crate) struct Marks {
     pub(crate) is_redacted: bool,
 }
 
+impl std::ops::BitOr for Marks {
+    type Output = Marks;
+
+    fn bitor(self, other: Marks) -> Marks {
+        Marks {
+            is_ignored: self.is_ignored || other.is_ignored,
+            is_accepted: self.is_accepted || other.is_accepted,
+            is_redacted: self.is_redacted || other.is_redacted,
+        }
+    }
+}
+
 /// Follows a path through a document; see the module. Starts at the document itself.
 #[derive(Debug)]
 pub(crate) struct Matcher<'r> {
@@ -87,7 +99,7 @@ impl<'r> Matcher<'r> {
             match place {
                 Place::Body => root.hold(role),
                 Place::Pointer(pointer) => matcher.rules.push(Rule::new(pointer, role)),
-                Place::Status | Place::Field(_) => {}
+                Place::Status | Place::Field(_) | Place::Written(_) => {}
             }
         }
         matcher.rules.extend(pointers.map(|(pointer, role)| Rule::new(pointer, role)));
@@ -228,7 +240,7 @@ mod tests {
         path.iter().for_each(|step| matcher.enter(step, &work).unwrap());
         let covered = if below { matcher.marks().is_ignored } else { matcher.tolerance().is_some() };
         let begin = matcher.live.len();
-        matcher.enter(&PathStep::Index(0), &work).unwrap();
+        matcher.enter(&PathStep::Index { index: 0, is_folded: true }, &work).unwrap();
         matcher.leave();
         assert_eq!(matcher.live.len(), begin);
         covered
@@ -239,7 +251,7 @@ mod tests {
             .split('/')
             .skip(1)
             .map(|step| match step.parse() {
-                Ok(index) => PathStep::Index(index),
+                Ok(index) => PathStep::Index { index, is_folded: true },
                 Err(_) => PathStep::Name { name: step, is_folded: false },
             })
             .collect();

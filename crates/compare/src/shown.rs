@@ -38,10 +38,13 @@ pub(crate) fn head(value: &str) -> &str {
 pub(crate) fn is_secret_spot(spot: &Spot<'_>) -> bool {
     match spot {
         Spot::Status | Spot::Body => false,
+        Spot::Other(inner) => is_secret_name(inner.pointer),
+        Spot::Part(name, part) => is_secret_parameter(name.as_str()) || is_secret_name(part),
         Spot::Field(name) => is_secret_parameter(name.as_str()),
         Spot::Json(path) => path.iter().any(|step| match step {
             PathStep::Name { name, .. } => is_secret_name(name),
-            PathStep::Index(_) => false,
+            PathStep::Keyed { key, .. } => is_secret_name(key),
+            PathStep::Index { .. } => false,
         }),
     }
 }

@@ -5,6 +5,8 @@ use std::fmt::Write;
 
 use http::header::HeaderName;
 
+use crate::evidence::{Exact, STATUS, continued};
+
 /// A location at which two responses differ.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Spot<'a> {
@@ -12,17 +14,45 @@ pub(crate) enum Spot<'a> {
     Status,
     /// A field.
     Field(&'a HeaderName),
-    /// The content as a whole, if it is not JSON.
+    /// A part of a field, such as `basket/secure` of `set-cookie`.
+    Part(&'a HeaderName, &'a str),
+    /// The content as a whole.
     Body,
     /// A place in JSON; an empty path is the whole document.
     Json(&'a [PathStep<'a>]),
+    /// A place in content of another kind.
+    Other(&'a Inner<'a>),
+}
+
+/// A place in content other than JSON, which that content's module writes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Inner<'a> {
+    /// See [`Difference::pointer`](crate::Difference::pointer).
+    pub(crate) pointer: &'a str,
+    /// See [`Difference::at`](crate::Difference::at).
+    pub(crate) at: Option<&'a str>,
+    /// The exact places that contain it, as texts that are unique within the content, the outermost first.
+    pub(crate) above: &'a [String],
 }
 
 /// A step into JSON.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum PathStep<'a> {
-    /// To an element.
-    Index(usize),
+    /// To an element by its position.
+    Index {
+        index: usize,
+        /// `true` if the position is shown as `*`.
+        is_folded: bool,
+    },
+    /// To an element by a member that identifies it.
+    Keyed {
+        by: &'a str,
+        key: &'a str,
+        /// The position in the primary's array, or in the mirror's if only that has it.
+        index: usize,
+        /// `true` if the key is data and is shown as `*`.
+        is_folded: bool,
+    },
     /// To a member.
     Name {
         /// The name without escapes.
@@ -33,18 +63,33 @@ pub(crate) enum PathStep<'a> {
 }
 
 impl PathStep<'_> {
+    fn is_folded(&self) -> bool {
+        match self {
+            PathStep::Index { is_folded, .. }
+            | PathStep::Keyed { is_folded, .. }
+            | PathStep::Name { is_folded, .. } => *is_folded,
+        }
+    }
+
     /// Returns `true` if it leads to the member, or the element, with this name in a rule.
     pub(crate) fn is_named(&self, text: &str) -> bool {
         match self {
             PathStep::Name { name, .. } => *name == text,
-            // Indices have no leading zeros (RFC 6901 section 4).
-            PathStep::Index(index) => {
-                text.starts_with(|first: char| first.is_ascii_digit())
-                    && text.parse() == Ok(*index)
-                    && (text == "0" || !text.starts_with('0'))
+            PathStep::Index { index, .. } => is_index(text, *index),
+            PathStep::Keyed { by, key, index, .. } => {
+                let inner = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+                let pair = inner.and_then(|inner| inner.strip_prefix(by)?.strip_prefix('='));
+                pair == Some(key) || is_index(text, *index)
             }
         }
     }
+}
+
+/// Indices have no leading zeros (RFC 6901 section 4).
+fn is_index(text: &str, index: usize) -> bool {
+    text.starts_with(|first: char| first.is_ascii_digit())
+        && text.parse() == Ok(index)
+        && (text == "0" || !text.starts_with('0'))
 }
 
 impl Spot<'_> {
@@ -53,8 +98,10 @@ impl Spot<'_> {
         match self {
             Spot::Status => "status".to_owned(),
             Spot::Field(name) => name.as_str().to_owned(),
+            Spot::Part(name, part) => format!("{name}/{part}"),
             Spot::Body | Spot::Json([]) => "body".to_owned(),
             Spot::Json(path) => json_pointer(path, false),
+            Spot::Other(inner) => inner.pointer.to_owned(),
         }
     }
 
@@ -67,10 +114,41 @@ impl Spot<'_> {
     /// Returns the form of [`crate::Difference::at`].
     pub(crate) fn at(&self) -> Option<String> {
         match self {
-            Spot::Json(path) if path.iter().any(|step| matches!(step, PathStep::Index(_))) => {
-                Some(json_pointer(path, true))
+            Spot::Json(path) => {
+                let (at, pointer) = (json_pointer(path, true), json_pointer(path, false));
+                (at != pointer).then_some(at)
             }
+            Spot::Other(inner) => inner.at.map(str::to_owned),
             _ => None,
+        }
+    }
+
+    /// Adds the hashes of its ancestors to `trail`, beginning with a hash, and returns its own. `last` replaces the last step
+    /// if that is data.
+    pub(crate) fn exact(&self, begin: Exact, last: Option<u64>, trail: &mut Vec<Exact>) -> Exact {
+        match self {
+            Spot::Status => continued(begin, STATUS),
+            Spot::Field(name) => continued(begin, name.as_str().as_bytes()),
+            Spot::Part(name, part) => {
+                trail.push(continued(begin, name.as_str().as_bytes()));
+                continued(continued(begin, name.as_str().as_bytes()), part.as_bytes())
+            }
+            Spot::Body => continued(begin, b"body"),
+            Spot::Json(path) => path.iter().enumerate().fold(continued(begin, b"body"), |hash, (at, step)| {
+                trail.push(hash);
+                match (last.filter(|_| at + 1 == path.len() && step.is_folded()), step) {
+                    (Some(last), _) => continued(continued(hash, b"*"), &last.to_le_bytes()),
+                    (_, PathStep::Index { index, .. }) => continued(continued(hash, b"#"), &index.to_le_bytes()),
+                    (_, PathStep::Keyed { key, .. }) => continued(continued(hash, b"="), key.as_bytes()),
+                    (_, PathStep::Name { name, .. }) => continued(hash, name.as_bytes()),
+                }
+            }),
+            Spot::Other(inner) => {
+                let body = continued(begin, b"body");
+                trail.push(body);
+                trail.extend(inner.above.iter().map(|above| continued(body, above.as_bytes())));
+                continued(body, inner.at.unwrap_or(inner.pointer).as_bytes())
+            }
         }
     }
 }
@@ -81,20 +159,36 @@ fn json_pointer(path: &[PathStep<'_>], has_indices: bool) -> String {
     for step in path {
         text.push('/');
         match step {
-            PathStep::Index(index) if has_indices => {
-                let _ = write!(text, "{index}"); // a String takes all
+            PathStep::Index { index, is_folded: false } => push_index(&mut text, *index),
+            PathStep::Index { index, .. } | PathStep::Keyed { index, .. } if has_indices => {
+                push_index(&mut text, *index)
             }
-            PathStep::Index(_) | PathStep::Name { is_folded: true, .. } => text.push('*'),
-            PathStep::Name { name, .. } => {
-                for character in name.chars() {
-                    match character {
-                        '~' => text.push_str("~0"),
-                        '/' => text.push_str("~1"),
-                        _ => text.push(character),
-                    }
-                }
+            PathStep::Index { .. } | PathStep::Keyed { is_folded: true, .. } => text.push('*'),
+            // A name that is data stays folded, since it may be a secret.
+            PathStep::Name { is_folded: true, .. } => text.push('*'),
+            PathStep::Keyed { by, key, .. } => {
+                text.push('[');
+                push_escaped(&mut text, by);
+                text.push('=');
+                push_escaped(&mut text, key);
+                text.push(']');
             }
+            PathStep::Name { name, .. } => push_escaped(&mut text, name),
         }
     }
     text
+}
+
+fn push_index(text: &mut String, index: usize) {
+    let _ = write!(text, "{index}"); // a String takes all
+}
+
+fn push_escaped(text: &mut String, name: &str) {
+    for character in name.chars() {
+        match character {
+            '~' => text.push_str("~0"),
+            '/' => text.push_str("~1"),
+            _ => text.push(character),
+        }
+    }
 }

@@ -5,11 +5,10 @@ use std::borrow::Cow;
 
 use crossfade_journal::comparison::Class;
 
-use crate::coding::MAX_DECODED;
-use crate::findings::Findings;
+use crate::findings::{Findings, Seen, Values};
 use crate::markup::{Markup, Piece};
 use crate::shown;
-use crate::spot::Spot;
+use crate::spot::{Inner, Spot};
 use crate::treat_equal::replaced;
 use crate::work::{Stop, Work};
 
@@ -24,21 +23,14 @@ pub(crate) enum Language {
 }
 
 /// Reports the first difference of two texts.
-pub(crate) fn compare(
-    language: Language,
-    primary: &[u8],
-    mirror: &[u8],
-    findings: &mut Findings<'_>,
-) -> Result<(), Stop> {
+pub(crate) fn compare(language: Language, ours: &str, theirs: &str, findings: &mut Findings<'_>) -> Result<(), Stop> {
     let work = findings.work;
-    work.spend(primary.len() + mirror.len())?;
-    let (ours, theirs) = (characters(primary)?, characters(mirror)?);
     let kinds = &findings.rules.treat_equal;
     match language {
-        Language::Plain => compare_pieces(&ours, &mut lines(&ours, work), &mut lines(&theirs, work), findings),
+        Language::Plain => compare_pieces(ours, &mut lines(ours, work), &mut lines(theirs, work), findings),
         Language::Html | Language::Xml => {
             let markup = |text| Markup::new(text, language == Language::Html, kinds, work);
-            compare_pieces(&ours, &mut markup(&ours), &mut markup(&theirs), findings)
+            compare_pieces(ours, &mut markup(ours), &mut markup(theirs), findings)
         }
     }
 }
@@ -63,10 +55,14 @@ fn compare_pieces<'a>(
             _ => false,
         };
         if !is_same {
-            let at = || Some(line(primary, one.as_ref().map(|piece| piece.begin)));
-            let value = |piece: &Option<Piece<'a>>| piece.as_ref().map(|piece| value(&piece.text));
+            let at = line(primary, one.as_ref().map(|piece| piece.begin));
+            let seen = |piece: &Option<Piece<'a>>| match piece {
+                Some(piece) => Seen::Text(value(&piece.text)),
+                None => Seen::Absent,
+            };
             let marks = findings.marks(&Spot::Body);
-            return findings.report_at(Class::Text, &Spot::Body, marks, &at, &|| [value(&one), value(&other)]);
+            let spot = Spot::Other(&Inner { pointer: "body", at: Some(&at), above: &[] });
+            return findings.report(Class::Text, &spot, marks, &|| Values::of(seen(&one), seen(&other)));
         }
     }
 }
@@ -86,23 +82,6 @@ fn value(text: &str) -> Cow<'static, str> {
     if shown::is_secret_name(text) { shown::HIDDEN.into() } else { text.to_owned().into() }
 }
 
-/// Decodes UTF-8, and other content as ISO 8859-1, which maps different contents to different texts.
-fn characters(content: &[u8]) -> Result<Cow<'_, str>, Stop> {
-    let content = content.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(content);
-    if let Ok(text) = std::str::from_utf8(content) {
-        return Ok(Cow::Borrowed(text));
-    }
-    // Half of the characters take two bytes, which may exceed the limit only now.
-    let length = content.len() + content.iter().filter(|byte| !byte.is_ascii()).count();
-    if length > MAX_DECODED {
-        return Err(Stop::TooLarge);
-    }
-    let mut text = String::new();
-    text.try_reserve_exact(length).map_err(|_| Stop::TooLarge)?;
-    content.iter().for_each(|byte| text.push(char::from(*byte)));
-    Ok(text.into())
-}
-
 /// Returns lines without trailing white space, and without empty lines at the end.
 fn lines<'a>(text: &'a str, work: &Work<'_>) -> impl Iterator<Item = Result<Piece<'a>, Stop>> {
     let mut begin = 0;
@@ -119,16 +98,20 @@ mod tests {
     use std::time::UNIX_EPOCH;
 
     use super::*;
+    use crate::comparison::Settings;
+    use crate::evidence::Salt;
     use crate::rules::Rules;
     use crate::treat_equal::TreatEqual;
     use crate::work::never_over;
 
     /// Describes the first difference of two texts.
-    fn differ(language: Language, primary: &[u8], mirror: &[u8]) -> Option<String> {
+    fn differ(language: Language, primary: &str, mirror: &str) -> Option<String> {
         let rules =
             Rules { keep_values: true, treat_equal: vec![TreatEqual::Uuid, TreatEqual::Token], ..Rules::default() };
         let work = Work::new(&never_over);
-        let mut findings = Findings::new(&rules, &work, UNIX_EPOCH);
+        let salt = Salt::default();
+        let settings = Settings::new(&rules, UNIX_EPOCH, &salt);
+        let mut findings = Findings::new(&settings, &work, [UNIX_EPOCH; 2]);
         let stop = compare(language, primary, mirror, &mut findings).err();
         let difference = findings.conclude(stop).differences.pop()?;
         let shown = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
@@ -139,7 +122,6 @@ mod tests {
     fn lines_are_compared() {
         for (primary, mirror, expected) in [
             ("a\nb", "a\r\nb  \r\n\r\n", None),
-            ("\u{FEFF}a", "a", None),
             ("a\nb\nc\n", "a\nx\nc\n", Some("line 2 of 3: b -> x")),
             ("a\n", "a\nb\n", Some("line 1 of 1: - -> b")),
             ("a\nb\n", "a\n", Some("line 2 of 2: b -> -")),
@@ -148,12 +130,9 @@ mod tests {
             ("id f47ac10b-58cc-4372-a567-0e02b2c3d479", "id 00000000-58cc-4372-a567-0e02b2c3d479", None),
             ("password: a", "password: b", Some("line 1 of 1: *** -> ***")),
         ] {
-            let actual = differ(Language::Plain, primary.as_bytes(), mirror.as_bytes());
+            let actual = differ(Language::Plain, primary, mirror);
             assert_eq!(actual.as_deref(), expected, "{primary:?} {mirror:?}");
         }
-        // Two letters that lossy UTF-8 would turn into the same mark.
-        assert!(differ(Language::Plain, b"caf\xE9", b"caf\xE8").is_some());
-        assert_eq!(differ(Language::Plain, b"caf\xE9", "caf\u{E9}".as_bytes()), None);
     }
 
     #[test]
@@ -186,7 +165,7 @@ mod tests {
             (Xml, "<a><![CDATA[1 < 2]]></a>", "<a>1 &lt; 2</a>", None),
             (Xml, "<A/>", "<a/>", Some("line 1 of 1: <A> -> <a>")),
         ] {
-            let actual = differ(language, primary.as_bytes(), mirror.as_bytes());
+            let actual = differ(language, primary, mirror);
             assert_eq!(actual.as_deref(), expected, "{primary:?} {mirror:?}");
         }
     }
@@ -198,8 +177,8 @@ mod tests {
         {
             let (one, other) = (unit.repeat(100_000 / unit.len()), format!("{}.", unit.repeat(100_000 / unit.len())));
             for language in [Language::Plain, Language::Html, Language::Xml] {
-                let _ = differ(language, one.as_bytes(), other.as_bytes());
-                assert_eq!(differ(language, one.as_bytes(), one.as_bytes()), None, "{unit}");
+                let _ = differ(language, &one, &other);
+                assert_eq!(differ(language, &one, &one), None, "{unit}");
             }
         }
     }

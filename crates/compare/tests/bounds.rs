@@ -13,8 +13,8 @@ use std::thread;
 use std::time::{Instant, UNIX_EPOCH};
 
 use crossfade_compare::{
-    Accepted, Answer, Comparison, FieldNames, MAX_WORK, Place, Pointer, Rules, Tolerance, TreatEqual, Unordered,
-    Verdict, compare_until, measured,
+    Accepted, Answer, Comparison, FieldNames, MAX_WORK, Place, Pointer, Rules, Salt, Settings, Tolerance, TreatEqual,
+    Unordered, Verdict, compare,
 };
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -202,8 +202,12 @@ fn run(
     is_over: &dyn Fn() -> Option<&'static str>,
 ) -> (Comparison, u64) {
     let headers = headers(media_type, coding);
-    let [primary, mirror] = contents.each_ref().map(|body| Answer { status: StatusCode::OK, headers: &headers, body });
-    measured(&primary, &mirror, rules, UNIX_EPOCH, is_over)
+    let [primary, mirror] =
+        contents.each_ref().map(|body| Answer { status: StatusCode::OK, headers: &headers, body, time: UNIX_EPOCH });
+    let comparison =
+        compare(&primary, &mirror, &Settings { is_over, ..Settings::new(rules, UNIX_EPOCH, &Salt::default()) });
+    let work = comparison.work;
+    (comparison, work)
 }
 
 /// Returns a line of `/proc/self/status` in bytes.
@@ -321,9 +325,15 @@ fn a_comparison_ends_when_its_time_is_over() {
                 (again.get() >= end).then_some("budget")
             };
             let headers = headers(media_type, coding);
-            let [one, other] =
-                contents.each_ref().map(|body| Answer { status: StatusCode::OK, headers: &headers, body });
-            let ended = compare_until(&one, &other, &rules, UNIX_EPOCH, &is_over);
+            let [one, other] = contents.each_ref().map(|body| Answer {
+                status: StatusCode::OK,
+                headers: &headers,
+                body,
+                time: UNIX_EPOCH,
+            });
+            let salt = Salt::default();
+            let settings = Settings { is_over: &is_over, ..Settings::new(&rules, UNIX_EPOCH, &salt) };
+            let ended = compare(&one, &other, &settings);
             if asked.get() == 0 {
                 assert_eq!(ended, whole, "{name}");
             } else {
@@ -346,8 +356,14 @@ fn the_work_of_fields_is_that_of_their_bytes() {
         };
         for (lines, bytes) in [(1, 250_000), (100, 2_500)] {
             let headers = [fields(lines, bytes), fields(lines, bytes + 100)];
-            let [one, other] = headers.each_ref().map(|headers| Answer { status: StatusCode::OK, headers, body: b"" });
-            let (comparison, work) = measured(&one, &other, &rules, UNIX_EPOCH, &|| None);
+            let [one, other] = headers.each_ref().map(|headers| Answer {
+                status: StatusCode::OK,
+                headers,
+                body: b"",
+                time: UNIX_EPOCH,
+            });
+            let comparison = compare(&one, &other, &Settings::new(&rules, UNIX_EPOCH, &Salt::default()));
+            let work = comparison.work;
             assert_eq!(comparison.verdict, Verdict::Different, "{name}");
             assert!(work < 100 * 2 * 250_000, "{name}: {work}");
         }

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use std::time::UNIX_EPOCH;
 
 use crossfade_compare::{
-    Answer, Class, Comparison, Place, Pointer, Rules, Tolerance, TreatEqual, Unordered, Verdict, measured,
+    Answer, Class, Comparison, Place, Pointer, Rules, Salt, Settings, Tolerance, TreatEqual, Unordered, Verdict,
+    compare,
 };
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -17,8 +18,9 @@ fn with(rules: &Rules, media_type: &str, coding: &str, primary: &[u8], mirror: &
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_str(media_type).unwrap());
     headers.insert(CONTENT_ENCODING, HeaderValue::from_str(coding).unwrap());
-    let answer = |body| Answer { status: StatusCode::OK, headers: &headers, body };
-    let (comparison, work) = measured(&answer(primary), &answer(mirror), rules, UNIX_EPOCH, &|| None);
+    let answer = |body| Answer { status: StatusCode::OK, headers: &headers, body, time: UNIX_EPOCH };
+    let comparison = compare(&answer(primary), &answer(mirror), &Settings::new(rules, UNIX_EPOCH, &Salt::default()));
+    let work = comparison.work;
     // Proportional to the input, unless it is compressed.
     let most = 20_000 + 2_000 * (primary.len() + mirror.len()) as u64;
     assert!(!coding.is_empty() || work <= most, "{work}");
@@ -114,7 +116,9 @@ proptest! {
         let (rules, one, other) = (Rules::default(), one.to_string(), other.to_string());
         let (there, back) = (json_with(&rules, &one, &other), json_with(&rules, &other, &one));
         prop_assert_eq!(there.verdict, back.verdict);
-        if there.more == 0 && back.more == 0 {
+        // Of several alignments that are equally good, another one may be chosen.
+        let has_gaps = places(&there).iter().any(|(class, _)| *class == Class::Length);
+        if there.more == 0 && back.more == 0 && !has_gaps {
             let swapped = |(class, pointer): (Class, String)| match class {
                 Class::Missing => (Class::Extra, pointer),
                 Class::Extra => (Class::Missing, pointer),
@@ -205,7 +209,7 @@ fn hostile_documents_have_a_verdict() {
     let mut rules = Rules { keep_values: true, ..Rules::default() };
     let verdict = |rules: &Rules, one: &str, other: &str| {
         let comparison = json_with(rules, one, other);
-        assert!(comparison.differences.len() <= 20);
+        assert!(comparison.differences.len() <= 200);
         (comparison.verdict, comparison.reason)
     };
     let unknown = (Verdict::Unknown, Some("too-large"));

@@ -1,14 +1,21 @@
 //! One comparison as a line of the log: written by the function, read by `crossfade report`. `docs/comparison-log.md`
 //! documents the format; a change that old readers would misread needs a new [`VERSION`].
 
+use std::borrow::Cow;
 use std::time::SystemTime;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::written::rfc3339;
 
-/// Version of the format.
-pub const VERSION: u32 = 1;
+/// Version of the format. Version 1 has no evidence and no digests, and is read as well: see [`is_supported`].
+pub const VERSION: u32 = 2;
+
+/// Returns whether records of a version of the format can be read as [`Record`].
+#[must_use]
+pub fn is_supported(version: u32) -> bool {
+    (1..=VERSION).contains(&version)
+}
 
 /// One line: the outcome of one copy of a request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,10 +44,19 @@ pub struct Record {
     /// Older lines have `down` for an `open` circuit breaker; it is read as `open`.
     #[serde(default, deserialize_with = "reason", skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// At most 20, each pointer and class once, unaccepted ones first.
+    /// Reason why the request was not repeated although the responses differ.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_repeated: Option<NotRepeated>,
+    /// Digest of the method, the host and the whole target: equal for equal requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Digest>,
+    /// Names the secret salt of all digests in the record. Digests with different salts have nothing to do with each other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub salt: Option<Digest>,
+    /// Each pointer and class once, unaccepted ones first. Those that do not fit have a digest as their pointer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub differences: Vec<Difference>,
-    /// Number of further differences.
+    /// Number of further differences, whose places are not known.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub more: u32,
     /// `true` if the copy was sent without the client's credentials.
@@ -72,6 +88,20 @@ pub enum Against {
     Itself,
 }
 
+/// A reason why a request was not repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NotRepeated {
+    /// The method is not safe.
+    Unsafe,
+    /// The share that `noise.repeat` sets excluded it.
+    Share,
+    /// There was no time left.
+    Budget,
+    /// The primary did not respond to the repeated request, or responded with 429 or 5xx and had not done so before.
+    Failed,
+}
+
 /// Result of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -97,24 +127,26 @@ pub enum Verdict {
 pub enum Class {
     /// Another status, or no response.
     Status,
-    /// A field is missing, extra or has another value.
+    /// A field, or a part of it, has another value.
     Header,
-    /// JSON: a member that only the primary has.
+    /// A part that only the primary has: a field, a member, an element, a line.
     Missing,
-    /// JSON: a member that only the mirror has.
+    /// A part that only the mirror has.
     Extra,
-    /// JSON: another type of value; or only one of the contents is JSON.
+    /// JSON: another type of value. Otherwise: another kind of content.
     Type,
-    /// JSON: another value of the same type.
+    /// Another value of the same type.
     Value,
-    /// JSON: an array with the same elements in another order.
+    /// The same elements in another order.
     Order,
-    /// JSON: an array with another number of elements.
+    /// Another number of elements.
     Length,
-    /// Text or HTML that differs after normalisation.
+    /// Text that differs after normalisation.
     Text,
     /// Other content that is not byte for byte the same.
     Bytes,
+    /// Only one of the contents is valid for its media type.
+    Invalid,
 }
 
 impl Class {
@@ -131,6 +163,7 @@ impl Class {
             Class::Length => "length",
             Class::Text => "text",
             Class::Bytes => "bytes",
+            Class::Invalid => "invalid",
         }
     }
 }
@@ -140,21 +173,93 @@ impl Class {
 pub struct Difference {
     /// Kind of the difference.
     pub class: Class,
-    /// The place: `status`, a field's name, `body`, or a JSON Pointer (RFC 6901) with `*` for array indices and for
-    /// members whose names look like IDs.
+    /// The place, as `docs/comparison-log.md` documents it: `status`, `set-cookie/basket/secure`, `/items/*/price`,
+    /// `selector: main > p.price`. `#` and a digest if the record has no room for the place.
     pub pointer: String,
-    /// The first place in this response with its indices, if it is not the pointer itself.
+    /// The exact place with its indices, if it is not the pointer itself. If the responses differ at several exact places, one
+    /// of them, chosen at random; `repeated`, `digests` and the values are of the same one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<String>,
+    /// A number below 64 that is equal for equal exact places; `None` if the responses differ at one exact place only. It keeps
+    /// exact places apart without naming them: among many that vary at random, one may be reproducible.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<u8>,
     /// `true` if the configuration accepts the difference.
     #[serde(default, skip_serializing_if = "is_false")]
     pub accepted: bool,
+    /// The result of repeating the request; `None` if it was not repeated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeated: Option<Repeated>,
+    /// The kinds of `treatEqual` that both values are of, wherever this response differs at the place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kinds: Vec<String>,
+    /// The largest difference between numbers at the place, absolute and as a share of the larger one; `None` if anything
+    /// else than numbers differs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distance: Option<[f64; 2]>,
+    /// Digests of the primary's and of the mirror's value at the exact place; `None` for a value that is not there.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub digests: [Option<Digest>; 2],
     /// The primary's value, truncated and redacted; only with `keepValues`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub primary: Option<String>,
     /// The mirror's value, likewise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mirror: Option<String>,
+}
+
+impl Difference {
+    /// Returns a difference of which only the kind and the place are known.
+    #[must_use]
+    pub fn new(class: Class, pointer: impl Into<String>) -> Self {
+        Difference {
+            class,
+            pointer: pointer.into(),
+            at: None,
+            slot: None,
+            accepted: false,
+            repeated: None,
+            kinds: Vec::new(),
+            distance: None,
+            digests: [None; 2],
+            primary: None,
+            mirror: None,
+        }
+    }
+}
+
+/// The result of repeating the request at once about a difference, at the exact place [`Difference::at`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Repeated {
+    /// Both systems gave their own value again: the difference is reproducible.
+    Same,
+    /// The primary gave its value again; the mirror was not asked again.
+    Primary,
+    /// The primary gave its value again, the mirror gave another one.
+    Unstable,
+    /// The primary gave another value, which is neither its first nor the mirror's.
+    Varies,
+    /// The primary gave the mirror's value.
+    Swapped,
+}
+
+/// A salted 32-bit digest, written as eight hexadecimal digits. It shows whether two values are equal, and nothing else: the
+/// salt is random, and never leaves the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest(pub u32);
+
+impl Serialize for Digest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{:08x}", self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        u32::from_str_radix(&text, 16).map(Digest).map_err(serde::de::Error::custom)
+    }
 }
 
 /// One of the two responses.
@@ -183,6 +288,10 @@ pub struct Side {
 fn reason<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let reason = Option::<String>::deserialize(deserializer)?;
     Ok(reason.map(|reason| if reason == "down" { "open".to_owned() } else { reason }))
+}
+
+fn is_empty(digests: &[Option<Digest>; 2]) -> bool {
+    *digests == [None, None]
 }
 
 fn is_zero(count: &u32) -> bool {

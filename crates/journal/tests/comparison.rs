@@ -4,7 +4,9 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use crossfade_journal::comparison::{Against, Class, Difference, Kind, Record, Side, VERSION, Verdict};
+use crossfade_journal::comparison::{
+    Against, Class, Difference, Digest, Kind, NotRepeated, Record, Repeated, Side, VERSION, Verdict,
+};
 
 fn record() -> Record {
     Record {
@@ -18,6 +20,9 @@ fn record() -> Record {
         endpoint: "/orders/{id}".to_owned(),
         verdict: Verdict::Match,
         reason: None,
+        not_repeated: None,
+        request: None,
+        salt: None,
         differences: Vec::new(),
         more: 0,
         credentials_withheld: false,
@@ -40,20 +45,14 @@ fn record() -> Record {
 
 #[test]
 fn lines_are_written_and_read() {
-    const HEAD: &str = r#"{"type":"compare","version":1,"time":"2026-01-01T00:00:00.123Z","against":"#;
+    const HEAD: &str = r#"{"type":"compare","version":2,"time":"2026-01-01T00:00:00.123Z","against":"#;
     const NAMES: &str = r#","request_id":"8f5c","route":"orders","method":"GET","endpoint":"/orders/{id}","verdict":"#;
     const PRIMARY: &str = r#","primary":{"backend":"legacy","status":200,"ms":12.5,"bytes":80}"#;
     const MIRROR: &str = r#","mirror":{"backend":"modern","status":200,"ms":9.0,"bytes":82}}"#;
-    let difference = |class, pointer: &str| Difference {
-        class,
-        pointer: pointer.to_owned(),
-        at: None,
-        accepted: false,
-        primary: None,
-        mirror: None,
-    };
+    let difference = |class, pointer: &str| Difference::new(class, pointer);
     let shown = Difference {
         at: Some("/items/3/price".to_owned()),
+        slot: Some(63),
         accepted: true,
         primary: Some("1".to_owned()),
         mirror: Some("</script>\n".to_owned()),
@@ -71,7 +70,7 @@ fn lines_are_written_and_read() {
                 ..record()
             },
             format!(
-                r#"{HEAD}"self"{NAMES}"accepted","differences":[{{"class":"value","pointer":"/items/*/price","at":"/items/3/price","accepted":true,"primary":"1","mirror":"</script>\n"}}],"more":3{PRIMARY}{MIRROR}"#
+                r#"{HEAD}"self"{NAMES}"accepted","differences":[{{"class":"value","pointer":"/items/*/price","at":"/items/3/price","slot":63,"accepted":true,"primary":"1","mirror":"</script>\n"}}],"more":3{PRIMARY}{MIRROR}"#
             ),
         ),
         (
@@ -84,6 +83,25 @@ fn lines_are_written_and_read() {
             },
             format!(
                 r#"{HEAD}"mirror"{NAMES}"different","differences":[{{"class":"status","pointer":"status"}}],"credentials_withheld":true{PRIMARY},"mirror":{{"backend":"modern","error":"connection_refused"}}}}"#
+            ),
+        ),
+        (
+            Record {
+                verdict: Verdict::Different,
+                not_repeated: Some(NotRepeated::Budget),
+                request: Some(Digest(0xF)),
+                salt: Some(Digest(0xABCD_EF01)),
+                differences: vec![Difference {
+                    repeated: Some(Repeated::Same),
+                    kinds: vec!["uuid".to_owned()],
+                    distance: Some([0.5, 0.25]),
+                    digests: [Some(Digest(1)), None],
+                    ..difference(Class::Value, "/a")
+                }],
+                ..record()
+            },
+            format!(
+                r#"{HEAD}"mirror"{NAMES}"different","not_repeated":"budget","request":"0000000f","salt":"abcdef01","differences":[{{"class":"value","pointer":"/a","repeated":"same","kinds":["uuid"],"distance":[0.5,0.25],"digests":["00000001",null]}}]{PRIMARY}{MIRROR}"#
             ),
         ),
         (
@@ -117,6 +135,7 @@ fn a_class_has_one_word() {
         Class::Length,
         Class::Text,
         Class::Bytes,
+        Class::Invalid,
     ];
     for class in all {
         assert_eq!(serde_json::to_value(class).unwrap(), class.as_str());

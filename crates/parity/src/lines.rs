@@ -10,7 +10,7 @@
 
 use std::borrow::Cow;
 
-use crossfade_journal::comparison::{Record, VERSION};
+use crossfade_journal::comparison::{Record, VERSION, is_supported};
 use memchr::memmem::Finder;
 use serde::Deserialize;
 
@@ -207,7 +207,7 @@ impl RecordFinder {
                 "its end is missing, or it is longer than 1 MiB".to_owned()
             }
             Found::OtherVersion(version) => {
-                format!("format version {version}, only {VERSION} is supported")
+                format!("format version {version}, only versions up to {VERSION} are supported")
             }
             Found::Garbled(reason) => reason,
         };
@@ -309,7 +309,7 @@ fn plain(text: &[u8]) -> (Found, usize) {
     }
     let mut records = serde_json::Deserializer::from_slice(text).into_iter::<Record>();
     let error = match records.next() {
-        Some(Ok(record)) if record.version == VERSION => {
+        Some(Ok(record)) if is_supported(record.version) => {
             return (Found::Record(Box::new(record)), records.byte_offset());
         }
         Some(Ok(record)) => return (Found::OtherVersion(record.version), records.byte_offset()),
@@ -319,7 +319,7 @@ fn plain(text: &[u8]) -> (Found, usize) {
     // Another version of the format may contain values that this version cannot read.
     let head = serde_json::Deserializer::from_slice(text).into_iter::<Head>().next();
     match head {
-        Some(Ok(Head { version })) if version != VERSION => (Found::OtherVersion(version), 0),
+        Some(Ok(Head { version })) if !is_supported(version) => (Found::OtherVersion(version), 0),
         _ => (Found::Garbled(error.to_string()), 0),
     }
 }
@@ -477,7 +477,7 @@ mod tests {
         for (line, reason) in [
             (RECORD.get(..100).unwrap().to_owned(), "expected `,` or `}`"),
             (RECORD.replace("\"match\"", "\"perhaps\""), "unknown variant `perhaps`"),
-            (RECORD.replace("\"version\":1", "\"version\":2"), "format version 2, only 1 is supported"),
+            (RECORD.replace("\"version\":1", "\"version\":3"), "format version 3, only versions up to 2 are supported"),
             (RECORD.replace("\"version\":1,\"time\"", "\"version\":7,\"when\""), "format version 7"),
             (
                 RECORD.replace("\"type\":\"compare\",", "").replace("}}", "},\"type\":\"compare\"}"),

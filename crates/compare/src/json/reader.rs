@@ -1,7 +1,17 @@
 //! Parses JSON text (RFC 8259) into a tree. Owns the grammar; `json` owns the tree and its limits.
 
-use super::{MAX_DEPTH, MAX_NODES, NoTree, Node, Number, Slot, TOO_MUCH, Tag, Tree, VALUE_WORK};
+use std::fmt::Write;
+
+use super::{MAX_DEPTH, MAX_NODES, NoTree, Node, Slot, TOO_MUCH, Tag, Tree, VALUE_WORK};
 use crate::work::Work;
+
+/// Bytes that an escape can become: the replacement character and four digits.
+const MAX_ESCAPE: usize = '\u{FFFD}'.len_utf8() + 4;
+
+/// Returns the length of a word for a value that is no number.
+fn not_a_number(text: &str) -> Option<usize> {
+    ["NaN", "Infinity", "-Infinity"].iter().find(|word| text.starts_with(**word)).map(|word| word.len())
+}
 
 /// Parses a document without recursion.
 pub(super) struct Reader<'a, 'w> {
@@ -53,13 +63,21 @@ impl<'a, 'w> Reader<'a, 'w> {
         if let Some(slot) = open.last().and_then(|open| self.tree.slots.get_mut(*open as usize)) {
             slot.low = slot.low.saturating_add(1);
         }
-        let slot = match self.peek() {
+        let next = self.peek();
+        let rest = self.tree.text.get(self.at..).unwrap_or_default();
+        let slot = match next {
             Some(b'"') => self.text()?,
+            // Not JSON, but what several languages write.
+            Some(b'N' | b'I' | b'-') if let Some(length) = not_a_number(rest) => {
+                self.tree.invalid.get_or_insert(self.at);
+                let begin = self.at;
+                self.at += length;
+                Slot { tag: Tag::NotANumber, low: begin as u32, high: self.at as u32 }
+            }
             Some(b'-' | b'0'..=b'9') => self.number()?,
             Some(b'[' | b'{') => return self.open(open),
             _ => {
                 let words = [("null", Tag::Null), ("false", Tag::False), ("true", Tag::True)];
-                let rest = self.tree.text.get(self.at..).unwrap_or_default();
                 let (word, tag) = words.iter().find(|(word, _)| rest.starts_with(word)).ok_or(NoTree::NotJson)?;
                 self.at += word.len();
                 Slot::of(*tag, 0)
@@ -156,8 +174,7 @@ impl<'a, 'w> Reader<'a, 'w> {
                 }
                 b'\\' => {
                     self.copy(copied, at)?;
-                    let character = self.escape().ok_or(NoTree::NotJson)?;
-                    self.tree.unescaped.push(character);
+                    self.escape().ok_or(NoTree::NotJson)?;
                     copied = self.at;
                 }
                 0..=0x1F => return Err(NoTree::NotJson),
@@ -171,8 +188,8 @@ impl<'a, 'w> Reader<'a, 'w> {
         let text = self.tree.text.get(from..to).unwrap_or_default();
         let Tree { slots, unescaped, .. } = &mut self.tree;
         let left = self.memory.saturating_sub(slots.capacity() * size_of::<Slot>());
-        // Includes the character that follows.
-        let length = unescaped.len() + text.len() + char::MAX.len_utf8();
+        // Includes the escape that follows.
+        let length = unescaped.len() + text.len() + MAX_ESCAPE;
         if length > left {
             return Err(TOO_MUCH);
         }
@@ -184,11 +201,11 @@ impl<'a, 'w> Reader<'a, 'w> {
         Ok(())
     }
 
-    /// Reads an escape and returns its character.
-    fn escape(&mut self) -> Option<char> {
+    /// Reads an escape and appends its character; for one half of a surrogate pair, its number behind a mark.
+    fn escape(&mut self) -> Option<()> {
         let kind = self.tree.text.as_bytes().get(self.at + 1)?;
         self.at += 2;
-        Some(match kind {
+        let character = match kind {
             b'"' | b'\\' | b'/' => char::from(*kind),
             b'b' => '\u{8}',
             b'f' => '\u{C}',
@@ -197,18 +214,30 @@ impl<'a, 'w> Reader<'a, 'w> {
             b't' => '\t',
             b'u' => {
                 let first = self.hexadecimal()?;
-                let mut second = None;
-                if (0xD800..0xDC00).contains(&first) {
-                    let rest = self.tree.text.get(self.at..)?;
-                    self.at += rest.len() - rest.strip_prefix("\\u")?.len();
-                    second = Some(self.hexadecimal()?);
+                let behind = self.at;
+                let second = self.second_half().filter(|_| (0xD800..0xDC00).contains(&first));
+                if second.is_none() {
+                    self.at = behind;
                 }
-                let character = char::decode_utf16([first].into_iter().chain(second)).next()?.ok()?;
-                // A second unit that is not a low surrogate would be a character of its own.
-                (character.len_utf16() == 1 + usize::from(second.is_some())).then_some(character)?
+                match char::decode_utf16([first].into_iter().chain(second)).next()? {
+                    Ok(character) => character,
+                    Err(_) => {
+                        let _ = write!(self.tree.unescaped, "\u{FFFD}{first:04x}"); // a String takes all
+                        return Some(());
+                    }
+                }
             }
             _ => return None,
-        })
+        };
+        self.tree.unescaped.push(character);
+        Some(())
+    }
+
+    /// Reads the second half of a surrogate pair, if there is one.
+    fn second_half(&mut self) -> Option<u16> {
+        self.tree.text.get(self.at..)?.strip_prefix("\\u")?;
+        self.at += 2;
+        self.hexadecimal().filter(|second| (0xDC00..0xE000).contains(second))
     }
 
     fn hexadecimal(&mut self) -> Option<u16> {
@@ -223,13 +252,10 @@ impl<'a, 'w> Reader<'a, 'w> {
         self.skip(b'-');
         let is_zero = self.skip(b'0');
         let mut is_right = is_zero || self.digits();
-        let mut is_whole = true;
         if self.skip(b'.') {
-            is_whole = false;
             is_right &= self.digits();
         }
         if self.skip(b'e') || self.skip(b'E') {
-            is_whole = false;
             let _ = self.skip(b'+') || self.skip(b'-');
             is_right &= self.digits();
         }
@@ -238,7 +264,7 @@ impl<'a, 'w> Reader<'a, 'w> {
         }
         let text = self.tree.text.get(begin..self.at).unwrap_or_default();
         self.work.spend(text.len())?;
-        Number::read(text, is_whole).map(Number::slot).ok_or(NoTree::NotJson)
+        Ok(Slot { tag: Tag::Number, low: begin as u32, high: self.at as u32 })
     }
 
     fn skip(&mut self, byte: u8) -> bool {
