@@ -10,12 +10,21 @@ use crate::answer::Answer;
 use crate::charset::characters;
 use crate::coding::{self, NotDecoded};
 use crate::findings::{Findings, Seen, Values};
+use crate::form;
 use crate::json::{self, NoTree, Tree};
+use crate::lines;
 use crate::matcher::{Marks, Matcher};
+use crate::ndjson;
+use crate::script;
 use crate::spot::{Inner, Spot};
+use crate::table;
 use crate::text::{self, Language};
+use crate::url;
+use crate::walk;
 use crate::work::Stop;
-use crate::{form, ndjson, script, table, walk};
+
+/// Bytes of a URL that is compared by part.
+const MAX_URL: usize = 8 * 1024;
 
 /// A kind of content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,12 +32,13 @@ enum Kind {
     Json,
     Html,
     Xml,
+    /// CSV and the like.
     Table,
-    Form,
     Script,
     JsonLines,
+    Form,
     /// Everything else that has lines.
-    Text,
+    Lines,
     Bytes,
 }
 
@@ -121,7 +131,7 @@ fn decoded_contents(
         (Kind::Form, _) => form::compare(&ours, &theirs, findings),
         (Kind::Script, _) => script::compare(&ours, &theirs, findings),
         (Kind::JsonLines, _) => ndjson::compare(&ours, &theirs, findings),
-        _ => text::compare(Language::Plain, &ours, &theirs, findings),
+        _ => lines::compare( &ours, &theirs, findings),
     }
 }
 
@@ -155,10 +165,9 @@ fn kind(media_type: &[u8], content: &[u8]) -> Kind {
         _ if sub.ends_with("+xml") => Kind::Xml,
         ("text" | "application", "csv" | "tab-separated-values") => Kind::Table,
         ("text" | "application", "javascript" | "x-javascript" | "ecmascript") => Kind::Script,
-        (_, "x-ndjson" | "ndjson" | "jsonl" | "x-jsonlines" | "json-seq") => Kind::JsonLines,
+        ("text" | "application", "x-ndjson" | "ndjson" | "jsonl" | "x-jsonlines" | "json-seq") => Kind::JsonLines,
         ("application", "x-www-form-urlencoded") => Kind::Form,
-        ("text", _) => Kind::Text,
-        ("application", "graphql" | "yaml" | "x-yaml" | "toml" | "sql" | "x-sh" | "rtf") => Kind::Text,
+        ("text", _) | ("application", "graphql" | "yaml" | "x-yaml" | "toml" | "sql" | "x-sh" | "rtf") => Kind::Lines,
         _ => Kind::Bytes,
     }
 }
@@ -174,7 +183,7 @@ fn sniffed(content: &[u8]) -> Kind {
     }
     let is_utf16 = content.starts_with(b"\xFE\xFF") || content.starts_with(b"\xFF\xFE");
     let is_text = !content.contains(&0) && std::str::from_utf8(content).is_ok();
-    if is_text || is_utf16 { Kind::Text } else { Kind::Bytes }
+    if is_text || is_utf16 { Kind::Lines } else { Kind::Bytes }
 }
 
 /// Returns the number of a well-known binary format that begins like this; `None` for others.
@@ -244,15 +253,34 @@ pub(crate) fn compare_inside(
             return Ok(true);
         }
     }
-    let compare: fn(&str, &str, &mut Findings<'_>) -> Result<(), Stop> = if both(has_markup) {
+    let compare: fn(&str, &str, &mut Findings<'_>) -> Result<(), Stop> = if both(is_url) {
+        compare_urls
+    } else if both(has_markup) {
         |primary, mirror, findings| text::compare(Language::Html, primary, mirror, findings)
     } else if both(|text| text.trim_end().contains('\n')) {
-        |primary, mirror, findings| text::compare(Language::Plain, primary, mirror, findings)
+        lines::compare
     } else {
         return Ok(false);
     };
     let compared = findings.inside(spot, marks, |findings| compare(primary, mirror, findings))?;
     Ok(compared.is_some())
+}
+
+fn compare_urls(primary: &str, mirror: &str, findings: &mut Findings<'_>) -> Result<(), Stop> {
+    url::compare(primary, mirror, findings, &mut |findings, class, part, [ours, theirs]| {
+        let pointer = format!("url: {part}");
+        let class = if class == Class::Header { Class::Value } else { class };
+        let spot = Spot::Other(&Inner { pointer: &pointer, at: None, above: &[] });
+        findings.report(class, &spot, Marks::default(), &|| Values::of(ours.clone(), theirs.clone()))
+    })
+}
+
+/// Returns `true` for a URL, or a reference that begins with its path.
+fn is_url(text: &str) -> bool {
+    let begins = ["http://", "https://", "//", "/", "?"].iter().any(|begin| text.starts_with(begin));
+    begins
+        && text.len() <= MAX_URL
+        && !text.contains(|character: char| character.is_whitespace() || "<>{}\"".contains(character))
 }
 
 /// Returns `true` for a text that contains an element.

@@ -26,7 +26,7 @@ pub(crate) fn compare(primary: &str, mirror: &str, findings: &mut Findings<'_>) 
 fn parsed<'a>((text, count): &'a (String, usize), memory: usize, work: &Work<'_>) -> Result<Option<Tree<'a>>, Stop> {
     match json::parse(text.as_bytes(), memory, work) {
         // A document of several lines would be another number of elements.
-        Ok(tree) => Ok(matches!(tree.value(Tree::ROOT), Value::Array(lines) if lines == *count).then_some(tree)),
+        Ok(tree) => Ok(matches!(tree.value(Tree::ROOT), Value::Array(found) if found == *count).then_some(tree)),
         Err(NoTree::NotJson) => Ok(None),
         Err(NoTree::Stopped(stop)) => Err(stop),
     }

@@ -21,7 +21,7 @@ const MAX_ANY_DEPTH: usize = 2;
 /// Bytes of a compiled mask.
 const MAX_MASK: usize = 64 * 1024;
 /// Beginnings of places in content that is not JSON.
-const WRITTEN: [&str; 5] = ["selector: ", "column: ", "line: ", "url: ", "variable: "];
+const WRITTEN: [&str; 5] = ["selector: ", "column: ", "line: ", "variable: ", "url: "];
 
 /// All rules. The default is that of an empty `compare`.
 #[derive(Clone, Debug, Default)]

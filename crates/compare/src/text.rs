@@ -16,8 +16,6 @@ use crate::work::Stop;
 /// The language of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Language {
-    /// Compared line by line.
-    Plain,
     /// Names of tags and attributes ignore case; some elements contain no markup.
     Html,
     Xml,
@@ -28,7 +26,6 @@ pub(crate) fn compare(language: Language, ours: &str, theirs: &str, findings: &m
     let work = findings.work;
     let kinds = &findings.rules.treat_equal;
     match language {
-        Language::Plain => lines::compare(ours, theirs, findings),
         Language::Html | Language::Xml => {
             let markup = |text| Markup::new(text, language == Language::Html, kinds, work);
             compare_pieces(ours, &mut markup(ours), &mut markup(theirs), findings)
@@ -149,7 +146,7 @@ mod tests {
         for unit in ["<", "<a", "<a '", "<a'>'", "<!--", "<![CDATA[", "<script>", "</", "<a =", "&", "<?", "<a \"x\" "]
         {
             let (one, other) = (unit.repeat(100_000 / unit.len()), format!("{}.", unit.repeat(100_000 / unit.len())));
-            for language in [Language::Plain, Language::Html, Language::Xml] {
+            for language in [Language::Html, Language::Xml] {
                 let _ = differ(language, &one, &other);
                 assert_eq!(differ(language, &one, &one), None, "{unit}");
             }
