@@ -59,7 +59,8 @@ pub(super) fn is_word(byte: u8) -> bool {
 fn push_word(out: &mut String, word: &str, behind: &str) {
     let is_name = behind.trim_start().starts_with(':');
     match word {
-        _ if is_name => {
+        // JSON has no such values; texts like these are unlikely.
+        _ if is_name || matches!(word, "undefined" | "NaN" | "Infinity") => {
             let _ = write!(out, "\"{word}\""); // a String takes all
         }
         _ if word.starts_with('.') => {

@@ -214,7 +214,7 @@ impl<'a> Scan<'a> {
         let length = rest.bytes().position(|byte| !literal::is_word(byte) || byte == b'+').unwrap_or(rest.len());
         let word = rest.get(..length).unwrap_or_default();
         let is_number = word.starts_with(|first: char| first.is_ascii_digit());
-        let is_keyword = matches!(word, "true" | "false" | "null");
+        let is_keyword = matches!(word, "true" | "false" | "null" | "undefined" | "NaN" | "Infinity");
         if is_number || is_keyword {
             if self.before == Before::Assign {
                 self.scalar(length, false);
