@@ -48,6 +48,7 @@ pub use comparison::{Settings, compare};
 pub use endpoint::{PathTemplate, endpoint};
 pub use evidence::{Places, Salt};
 pub use findings::Comparison;
+pub use markup::Selector;
 pub use rules::{Accepted, Date, FieldNames, Place, Pointer, Rules, Tolerance, Unordered};
 pub use treat_equal::TreatEqual;
 pub use work::MAX_WORK;
