@@ -124,7 +124,7 @@ fn of_chunks(content: &[u8]) -> Result<Cow<'static, str>, Stop> {
         }
         text.push_str(chunk.valid());
         for byte in chunk.invalid() {
-            push(&mut text, char::from_u32(u32::from(INVALID) + u32::from(*byte)).unwrap_or_default())?;
+            push(&mut text, char::from_u32(u32::from(INVALID | u16::from(*byte))).unwrap_or_default())?;
         }
     }
     Ok(text.into())

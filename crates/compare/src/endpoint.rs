@@ -43,7 +43,8 @@ impl PathTemplate {
         Some(PathTemplate { text: text.to_owned(), segments, is_open })
     }
 
-    fn fits(&self, path: &str) -> bool {
+    /// Returns `true` if a path matches.
+    pub(crate) fn fits(&self, path: &str) -> bool {
         let Some(path) = path.strip_prefix('/') else { return false };
         let mut sent = path.split('/');
         let is_begin = self.segments.iter().all(|segment| match (segment, sent.next()) {

@@ -29,6 +29,9 @@ pub(crate) const ABSENT: u64 = 0;
 /// The hash of no place, from which all others begin.
 pub(crate) const NOWHERE: Exact = 0xcbf2_9ce4_8422_2325;
 
+/// The step to the status.
+pub(crate) const STATUS: &[u8] = b"status";
+
 /// Continues a hash with a step (FNV-1a, and a terminator).
 pub(crate) fn continued(hash: Exact, step: &[u8]) -> Exact {
     const PRIME: u64 = 0x0100_0000_01b3;
@@ -144,10 +147,14 @@ impl Places {
         })
     }
 
-    /// Returns the digest of the repeated response's value if it differs at the place, or at one that contains it.
+    /// Returns the digest of the repeated response's value if it differs at the place, or at one that contains it. With another
+    /// status it differs everywhere.
     fn found(&self, place: &Occurrence, index: &Index<'_>) -> Option<Option<u64>> {
         if let Some(found) = index.places.get(&place.exact) {
             return Some(found.digests[1]);
+        }
+        if index.places.contains_key(&continued(NOWHERE, STATUS)) {
+            return Some(None);
         }
         let trail = self.trail.get(place.trail.start as usize..place.trail.end as usize).unwrap_or_default();
         trail.iter().any(|above| index.places.get(above).is_some_and(|found| found.covers)).then_some(None)
@@ -193,11 +200,14 @@ mod tests {
             (a, &[("y", a)], Some(&[]), Same),
             // The whole that contains it is another.
             (a, &[("above", a)], Some(&[]), Varies),
+            // With another status nothing else is compared.
+            (a, &[("status", a)], Some(&[]), Varies),
+            (a, &[], Some(&[("status", a)]), Unstable),
             ([Some(1), Some(ABSENT)], &[("x", [Some(1), Some(ABSENT)])], None, Swapped),
             // Values without digests equal no others.
             ([Some(1), None], &[("x", [Some(1), None])], None, Varies),
         ] {
-            let mirror = mirror.map(|mirror| places(mirror));
+            let mirror = mirror.map(places);
             let actual = places(&[("x", found)]).weigh(&places(primary), mirror.as_ref());
             assert_eq!(actual, [Some(expected)], "{found:?} {primary:?}");
         }

@@ -36,13 +36,13 @@ pub(crate) fn compare(is_html: bool, ours: &str, theirs: &str, findings: &mut Fi
         accepted: accepted.filter_map(|accepted| selector(&accepted.place)).collect(),
         redact: rules.redact.iter().filter_map(selector).filter(|_| rules.keep_values).collect(),
     };
-    let tree = |text| {
+    let filled = |text, findings: &Findings<'_>| {
         let mut tree = Tree::parse(text, is_html, work)?;
         let mut ignored = Matching::new(selectors.ignore.iter().copied());
-        tree.fill_digests(&mut ignored, &rules.treat_equal, work)?;
+        tree.fill_digests(&mut ignored, findings)?;
         Ok(tree)
     };
-    let (ours, theirs) = (tree(ours)?, tree(theirs)?);
+    let (ours, theirs) = (filled(ours, findings)?, filled(theirs, findings)?);
     let marks = findings.marks(&Spot::Body);
     Walk::new([&ours, &theirs], &selectors, findings, marks).documents()
 }

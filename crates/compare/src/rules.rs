@@ -1,23 +1,28 @@
 //! The rules of a comparison: the compiled form of `compare` in the configuration, and the parsers of its values. The
 //! modules of each kind of content apply them.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::header::HeaderName;
+use regex_lite::{Regex, RegexBuilder};
 
 use crate::endpoint::PathTemplate;
 use crate::markup::Selector;
 use crate::spot::Spot;
 use crate::treat_equal::TreatEqual;
+use crate::work::{Stop, Work};
 
 /// Steps of a pointer.
 pub(crate) const MAX_STEPS: usize = 64;
 /// Occurrences of `**` in a pointer.
 const MAX_ANY_DEPTH: usize = 2;
 
+/// Bytes of a compiled mask.
+const MAX_MASK: usize = 64 * 1024;
 /// Beginnings of places in content that is not JSON.
-const WRITTEN: [&str; 4] = ["selector: ", "column: ", "line: ", "url: "];
+const WRITTEN: [&str; 5] = ["selector: ", "column: ", "line: ", "variable: ", "url: "];
 
 /// All rules. The default is that of an empty `compare`.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +45,71 @@ pub struct Rules {
     pub redact: Vec<Place>,
     /// `endpoints`: templates for paths, of which the first match applies.
     pub endpoints: Vec<PathTemplate>,
+    /// `mask`: parts of texts that may differ.
+    pub mask: Vec<Mask>,
+    /// `rules`: further rules for some endpoints.
+    pub scoped: Vec<Scoped>,
+}
+
+/// An entry of `rules`: rules that hold for some paths, in addition to the others.
+#[derive(Clone, Debug)]
+pub struct Scoped {
+    /// `endpoints`: the paths. They are not names of endpoints.
+    pub paths: Vec<PathTemplate>,
+    /// The rules. `headers`, if it is not the default, replaces that of all paths; `keepValues` can only be added.
+    pub rules: Rules,
+}
+
+/// An entry of `mask`: a regular expression whose matches are interchangeable.
+#[derive(Clone, Debug)]
+pub struct Mask(Regex);
+
+impl Mask {
+    /// Parses a regular expression. It finds matches within a text: a line, a text of an element, a value.
+    ///
+    /// # Errors
+    ///
+    /// The reason why the expression is invalid, or a note that it matches the empty text.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let regex = RegexBuilder::new(text).size_limit(MAX_MASK).build().map_err(|error| error.to_string())?;
+        if regex.is_match("") {
+            return Err("it matches the empty text".to_owned());
+        }
+        Ok(Mask(regex))
+    }
+
+    /// Replaces all matches.
+    pub(crate) fn masked<'t>(&self, text: &'t str, work: &Work<'_>) -> Result<Cow<'t, str>, Stop> {
+        work.spend(text.len().saturating_mul(self.0.as_str().len()))?;
+        Ok(self.0.replace_all(text, "\u{FFFD}m"))
+    }
+}
+
+impl Rules {
+    /// Returns the rules for a path: these, and those of the entries of `rules` whose paths match.
+    #[must_use]
+    pub fn of(&self, path: &str) -> Cow<'_, Rules> {
+        let mut rules = Cow::Borrowed(self);
+        for scoped in self.scoped.iter().filter(|scoped| scoped.paths.iter().any(|template| template.fits(path))) {
+            rules.to_mut().add(&scoped.rules);
+        }
+        rules
+    }
+
+    fn add(&mut self, more: &Rules) {
+        if more.headers != FieldNames::Usual {
+            self.headers.clone_from(&more.headers);
+        }
+        self.ignore.extend(more.ignore.iter().cloned());
+        self.unordered.extend(more.unordered.iter().cloned());
+        // The first that matches holds, and that of the endpoint comes first.
+        self.tolerance.splice(0..0, more.tolerance.iter().cloned());
+        self.treat_equal.extend(more.treat_equal.iter().copied());
+        self.accepted.extend(more.accepted.iter().cloned());
+        self.redact.extend(more.redact.iter().cloned());
+        self.mask.extend(more.mask.iter().cloned());
+        self.keep_values |= more.keep_values;
+    }
 }
 
 /// The fields that are compared.
@@ -121,6 +191,7 @@ impl Place {
             "status" => Some(Place::Status),
             "body" => Some(Place::Body),
             _ if text.starts_with("selector:") && !text.contains(" >> ") => Selector::parse(text).map(Place::Selector),
+            "rows" => Some(Place::Written(text.into())),
             _ if text.contains(" >> ") || WRITTEN.iter().any(|begin| text.starts_with(begin)) => {
                 Some(Place::Written(text.into()))
             }
@@ -246,6 +317,36 @@ impl fmt::Display for Date {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rules_of_an_endpoint_are_added() {
+        let rule = |place| Rules { ignore: vec![Place::parse(place).unwrap()], ..Rules::default() };
+        let paths = |path| vec![PathTemplate::parse(path).unwrap()];
+        let rules = Rules {
+            scoped: vec![
+                Scoped { paths: paths("/orders/{id}"), rules: rule("/a") },
+                Scoped { paths: paths("/orders/**"), rules: rule("/b") },
+            ],
+            ..rule("/c")
+        };
+        for (path, expected) in
+            [("/orders/7", &["/c", "/a", "/b"][..]), ("/orders/7/items", &["/c", "/b"]), ("/", &["/c"])]
+        {
+            let expected: Vec<_> = expected.iter().map(|place| Place::parse(place).unwrap()).collect();
+            assert_eq!(rules.of(path).ignore, expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn masks_hide_what_they_match() {
+        let work = Work::new(&crate::work::never_over);
+        let mask = Mask::parse("build [0-9]+").unwrap();
+        let masked = |text| mask.masked(text, &work).unwrap().into_owned();
+        assert_eq!(masked("v1 build 7 ok"), masked("v1 build 812 ok"));
+        assert_ne!(masked("v1 build 7 ok"), masked("v2 build 7 ok"));
+        assert!(Mask::parse("(").is_err());
+        assert!(Mask::parse("x*").is_err());
+    }
 
     #[test]
     fn texts_are_read() {

@@ -1,7 +1,8 @@
 //! Pairs of answers beside the differences that comparing them finds: one file each in `tests/comparisons/`.
 //!
 //! A file says in `about:` what it shows. Its sections are `--- rules`, which may be missing, `--- primary` and `--- mirror`
-//! (a line for the status, one for each header field, an empty one, the content), and `--- expect`. A new case is a new file;
+//! (a line for the status, one for each header field, an empty one, the content), perhaps `--- primary again` and `--- mirror again` with
+//! the responses to the repeated request, and `--- expect`. A new case is a new file;
 //! `BLESS=1 cargo test` writes the last section, to be read in the diff.
 
 #![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
@@ -11,7 +12,7 @@ use std::fs;
 use std::path::Path;
 
 use crossfade_compare::{
-    Accepted, Answer, Comparison, Date, FieldNames, Place, Pointer, Rules, Salt, Settings, Tolerance, TreatEqual,
+    Accepted, Answer, Comparison, Date, FieldNames, Mask, Place, Pointer, Rules, Salt, Settings, Tolerance, TreatEqual,
     Unordered, compare,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -32,15 +33,26 @@ fn answers_are_compared() {
         let (case, expected) = text.split_once(EXPECT).unwrap_or((&text, ""));
         assert!(case.starts_with("about: "), "{}: no `about:`", file.display());
         for name in case.lines().filter_map(|line| line.strip_prefix("--- ")) {
-            assert!(["rules", "primary", "mirror"].contains(&name), "{}: unknown section `{name}`", file.display());
+            assert!(
+                ["rules", "primary", "mirror", "primary again", "mirror again"].contains(&name),
+                "{}: unknown section `{name}`",
+                file.display()
+            );
         }
         let answer =
             |name| Stored::parse(section(case, name).unwrap_or_else(|| panic!("{}: no {name}", file.display())));
         let (primary, mirror) = (answer("primary"), answer("mirror"));
         let rules = rules(section(case, "rules").unwrap_or_default());
         let now = humantime::parse_rfc3339(NOW).unwrap();
-        let actual =
-            describe(&compare(&primary.answer(), &mirror.answer(), &Settings::new(&rules, now, &Salt::default())));
+        let salt = Salt::default();
+        let settings = Settings::new(&rules, now, &salt);
+        let compare = |one: &Stored, other: &Stored| compare(&one.answer(), &other.answer(), &settings);
+        let mut comparison = compare(&primary, &mirror);
+        if let Some(again) = section(case, "primary again") {
+            let of_mirror = section(case, "mirror again").map(|again| compare(&mirror, &Stored::parse(again)));
+            comparison.repeat(&compare(&primary, &Stored::parse(again)), of_mirror.as_ref());
+        }
+        let actual = describe(&comparison);
         if std::env::var_os("BLESS").is_some() {
             fs::write(file, format!("{case}{EXPECT}{actual}")).unwrap();
         } else if expected != actual {
@@ -94,12 +106,14 @@ fn rules(text: &str) -> Rules {
         let words: Vec<_> = line.split(' ').collect();
         let pointer = || Pointer::parse(words[1]).unwrap();
         let place = || Place::parse(words[1]).unwrap();
+        // Places of text contain spaces.
+        let whole = || Place::parse(&line[words[0].len() + 1..]).unwrap();
         match words[0] {
             "headers" if words[1] == "all" => rules.headers = FieldNames::All,
             "headers" => {
                 rules.headers = FieldNames::Named(words[1..].iter().map(|name| name.parse().unwrap()).collect())
             }
-            "ignore" => rules.ignore.push(place()),
+            "ignore" => rules.ignore.push(whole()),
             "unordered" => {
                 rules.unordered.push(Unordered { pointer: pointer(), by: words.get(2).map(|name| (*name).to_owned()) });
             }
@@ -115,8 +129,9 @@ fn rules(text: &str) -> Rules {
                 let until = words.get(2).map(|date| Date::parse(date).unwrap());
                 rules.accepted.push(Accepted { place: place(), until });
             }
+            "mask" => rules.mask.push(Mask::parse(line.split_once(' ').unwrap().1).unwrap()),
             "keepValues" => rules.keep_values = true,
-            "redact" => rules.redact.push(place()),
+            "redact" => rules.redact.push(whole()),
             other => panic!("{other}"),
         }
     }
@@ -138,6 +153,9 @@ fn describe(comparison: &Comparison) -> String {
         if difference.primary.is_some() || difference.mirror.is_some() {
             let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
             write!(text, " {} -> {}", value(&difference.primary), value(&difference.mirror)).unwrap();
+        }
+        if let Some(repeated) = difference.repeated {
+            write!(text, " [{}]", format!("{repeated:?}").to_lowercase()).unwrap();
         }
         text.push_str(if difference.accepted { " accepted\n" } else { "\n" });
     }

@@ -7,8 +7,8 @@ use std::borrow::Cow;
 
 /// Replaces a secret wherever one is hidden.
 pub const HIDDEN: &str = "***";
-/// A number with at least this many digits may be that of a card or an account.
-pub const MIN_SECRET_DIGITS: usize = 13;
+/// Digits of the number of a card (ISO/IEC 7812).
+const CARD_DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
 /// A JWT is at least this long.
 const MIN_JWT: usize = 20;
 /// A name with one of these anywhere in it is that of a secret: `userPassword`, `x-api-key`.
@@ -182,7 +182,7 @@ pub fn hide_secrets(text: &str) -> String {
         }
         out.push_str(behind);
     }
-    without_long_numbers(&out)
+    without_card_numbers(&out)
 }
 
 /// Returns true for two or three parts in base64url, of which the first is an object (RFC 7519 section 3), even if the text
@@ -204,32 +204,41 @@ fn is_address(word: &str) -> bool {
     parts.is_some_and(|(before, behind)| !before.is_empty() && !behind.is_empty())
 }
 
-/// A text with long numbers hidden, also those in groups with a space or a dash between.
-fn without_long_numbers(text: &str) -> String {
+/// A text with the numbers of cards hidden, also those in groups with a space or a dash between. Other long numbers, such as
+/// times and totals, are no secrets unless their name says so.
+fn without_card_numbers(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     // A number, with what may stand between its groups.
-    let (mut number, mut digits) = (String::new(), 0);
-    let end = |number: &mut String, digits: &mut usize, out: &mut String| {
+    let mut number = String::new();
+    let end = |number: &mut String, out: &mut String| {
         let trimmed = number.trim_end_matches([' ', '-']).len();
         let (head, tail) = number.split_at(trimmed);
-        out.push_str(if *digits >= MIN_SECRET_DIGITS { HIDDEN } else { head });
+        out.push_str(if is_card_number(head) { HIDDEN } else { head });
         out.push_str(tail);
         number.clear();
-        *digits = 0;
     };
     for character in text.chars() {
-        if character.is_ascii_digit() {
-            number.push(character);
-            digits += 1;
-        } else if matches!(character, ' ' | '-') && number.ends_with(|last: char| last.is_ascii_digit()) {
+        let is_between = matches!(character, ' ' | '-') && number.ends_with(|last: char| last.is_ascii_digit());
+        if character.is_ascii_digit() || is_between {
             number.push(character);
         } else {
-            end(&mut number, &mut digits, &mut out);
+            end(&mut number, &mut out);
             out.push(character);
         }
     }
-    end(&mut number, &mut digits, &mut out);
+    end(&mut number, &mut out);
     out
+}
+
+/// Returns true if a number has the length, the first digit and the check digit (Luhn) of a payment card.
+fn is_card_number(number: &str) -> bool {
+    // The digit sum of twice each digit.
+    const DOUBLED: [u32; 10] = [0, 2, 4, 6, 8, 1, 3, 5, 7, 9];
+    let digits = || number.chars().filter_map(|character| character.to_digit(10));
+    let doubled = |digit: u32| DOUBLED.get(digit as usize).copied().unwrap_or_default();
+    let weighed = digits().rev().enumerate().map(|(at, digit)| if at % 2 == 1 { doubled(digit) } else { digit });
+    let sum: u32 = weighed.sum();
+    CARD_DIGITS.contains(&digits().count()) && matches!(digits().next(), Some(2..=6)) && sum.is_multiple_of(10)
 }
 
 #[cfg(test)]

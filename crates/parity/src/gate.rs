@@ -204,7 +204,7 @@ impl Condition {
             Metric::Lost => counted(summary.lost, summary.copies),
             Metric::Errors => counted(summary.mirror_failed, summary.compared),
             Metric::Unknown => counted(summary.unknown, summary.copies),
-            Metric::Regressions => (self.holds(summary.regressions as f64), grouped(summary.regressions)),
+            Metric::Regressions => (self.holds(summary.places.regressions as f64), grouped(summary.places.regressions)),
             Metric::Samples => (false, String::new()), // above
         }
     }

@@ -1,147 +1,107 @@
-//! Turns counts into a judgement: noise, parity with its interval, and latency.
+//! Turns counts into an assessment: conclusions about places, parity with its interval, and latency.
 //!
-//! Owns the formulas and the thresholds that apply without a gate; `docs/report.md` explains both. `assessment` owns
-//! the form of the result.
+//! Owns how figures add up. `marks` and `verdict` own the conclusions, `assessment` the form of the result.
 
 use std::collections::BTreeMap;
 
 use crate::assessment::{
-    Assessment, Bucket, Difference, Endpoint, Example, ExampleResponse, Judgement, Latency, Mark, Parity, Percentiles,
-    Responses, Route, Summary, Timeline,
+    Assessment, Bucket, Difference, Endpoint, Mark, Parity, Places, Responses, Route, Summary, Timeline,
 };
-use crate::latency::Histogram;
+use crate::latency::latency;
+use crate::marks::{Conclusion, conclusions};
 use crate::proportion::{share, wilson};
-use crate::repeat;
 use crate::tally::{self, MAX_ENDPOINTS, PairCounts, ResponseCounts, Tally, Verdicts, merge_words};
-
-/// Below this number of self-comparisons ([`Summary::self_compared`]), noise is not known reliably.
-pub const MIN_SELF_COMPARED: u64 = 30;
-/// Parity below which systems differ, without a gate: 99.5 %.
-pub const PARITY_THRESHOLD: f64 = 0.995;
-/// Relative change of p95 above which the new system is slower, and the number of pairs that this requires.
-const SLOWER_THRESHOLD: f64 = 0.10;
-const PAIRS: u64 = 100;
-/// Share of lost copies above which the remaining ones cannot prove that the systems are the same.
-const LOST_THRESHOLD: f64 = 0.01;
+use crate::verdict::verdict;
 
 /// Judges the counted records. The result is a function of the counts alone.
 pub fn judge(tally: &Tally) -> Assessment {
+    let conclusions = conclusions(tally);
+    // Each of them, and all together.
+    let tests = tally.endpoints.len() as u64 + 1;
     let mut overall = Sum::default();
     let mut routes = BTreeMap::<&str, Sum>::new();
     let mut endpoints = Vec::new();
-    let mut noise_of_endpoints = Vec::new();
-    for endpoint in &tally.endpoints {
-        let noise = noise(endpoint);
-        let sum = Sum::of(endpoint, &noise);
+    for (endpoint, conclusions) in tally.endpoints.iter().zip(&conclusions) {
+        let sum = Sum::of(endpoint, conclusions);
         overall.merge(&sum);
         routes.entry(&endpoint.name.route).or_default().merge(&sum);
         endpoints.push(Endpoint {
-            route: endpoint.name.route.clone(),
-            method: endpoint.name.method.clone(),
-            endpoint: endpoint.name.endpoint.clone(),
-            summary: sum.summary(),
-            differences: differences(endpoint, &noise),
+            name: endpoint.name.clone(),
+            summary: sum.summary(tests),
+            differences: differences(endpoint, conclusions),
         });
-        noise_of_endpoints.push(noise);
     }
     endpoints.sort_by(|a, b| {
         let key = |endpoint: &Endpoint| endpoint.summary.parity.map_or(f64::MAX, |parity| parity.share);
         key(a)
             .total_cmp(&key(b))
             .then_with(|| b.summary.copies.cmp(&a.summary.copies))
-            .then_with(|| (&a.route, &a.method, &a.endpoint).cmp(&(&b.route, &b.method, &b.endpoint)))
+            .then_with(|| a.name.cmp(&b.name))
     });
     let hints = hints(tally, &overall);
-    let overall = overall.summary();
-    let (judgement, because) = judgement(&overall, &endpoints);
+    let overall = overall.summary(tests);
+    let (verdict, reasons) = verdict(&overall, &endpoints);
     Assessment {
-        judgement,
-        because,
+        verdict,
+        reasons,
         records: tally.records,
         span: tally.span,
         backends: tally.backends.clone(),
         overall,
         routes: routes
             .into_iter()
-            .map(|(route, sum)| Route { route: route.to_owned(), summary: sum.summary() })
+            .map(|(route, sum)| Route { route: route.to_owned(), summary: sum.summary(tests) })
             .collect(),
         endpoints,
-        timeline: timeline(tally, &noise_of_endpoints),
+        timeline: timeline(tally, &conclusions),
         hints,
     }
 }
 
-/// Returns for each place of an endpoint whether the mirror differs there no more than the primary differs from itself.
-/// As in Diffy, a rate is a regression if it exceeds the noise by more than 20 % of their sum and by more than 0.03 %.
-fn noise(endpoint: &tally::Endpoint) -> Vec<bool> {
-    let is_noise = |place: &tally::Place| {
-        let raw = share(place.raw, endpoint.mirror.compared());
-        let noise = share(place.noise, endpoint.itself.compared());
-        let above = raw - noise;
-        place.noise > 0 && !(above > 0.0 && above / (raw + noise) > 0.20 && above > 0.0003)
-    };
-    endpoint.places.iter().map(is_noise).collect()
-}
-
 /// Returns `true` if noise explains all differences of a set.
-fn is_noise_only(signature: &tally::Signature, noise: &[bool]) -> bool {
-    let mut places = signature.places.iter();
-    !signature.places.is_empty() && places.all(|place| noise.get(*place).copied().unwrap_or_default())
+fn is_noise_only(signature: &tally::Signature, conclusions: &[Conclusion]) -> bool {
+    let is_noise = |place: &usize| conclusions.get(*place).is_some_and(|conclusion| conclusion.mark == Mark::Noise);
+    !signature.places.is_empty() && signature.places.iter().all(is_noise)
 }
 
-fn differences(endpoint: &tally::Endpoint, noise: &[bool]) -> Vec<Difference> {
+fn differences(endpoint: &tally::Endpoint, conclusions: &[Conclusion]) -> Vec<Difference> {
     let compared = endpoint.mirror.compared();
     let self_compared = endpoint.itself.compared();
-    let all = endpoint.places.iter().zip(noise).filter(|(place, _)| place.raw > 0);
+    let all = endpoint.places.iter().zip(conclusions).filter(|(place, _)| place.raw > 0);
     let mut all: Vec<_> = all
-        .map(|(place, is_noise)| Difference {
-            class: place.class,
-            pointer: place.pointer.clone(),
-            mark: mark(place, *is_noise),
+        .map(|(place, conclusion)| Difference {
+            class: place.key.class,
+            change: place.key.change,
+            pointer: place.key.pointer.clone(),
+            mark: conclusion.mark,
+            why: conclusion.why,
             count: place.raw,
+            accepted: place.accepted,
             raw: share(place.raw, compared),
             noise: (self_compared > 0).then(|| share(place.noise, self_compared)),
-            examples: place.examples.iter().map(|kept| example(&endpoint.name.method, kept)).collect(),
+            repeated: place.outcomes,
+            e_value: conclusion.e_value,
+            needed: conclusion.needed,
+            examples: place.examples.iter().map(|kept| kept.shown(&endpoint.name.method)).collect(),
         })
         .collect();
     all.sort_by(|a, b| {
-        a.mark.cmp(&b.mark).then(b.count.cmp(&a.count)).then_with(|| (&a.pointer, a.class).cmp(&(&b.pointer, b.class)))
+        let name = |difference: &Difference| (difference.class, difference.change);
+        a.mark
+            .cmp(&b.mark)
+            .then(b.count.cmp(&a.count))
+            .then_with(|| a.pointer.cmp(&b.pointer))
+            .then_with(|| name(a).cmp(&name(b)))
     });
     all
 }
 
-fn mark(place: &tally::Place, is_noise: bool) -> Mark {
-    match (place.accepted == place.raw, is_noise) {
-        (true, _) => Mark::Accepted,
-        (false, true) => Mark::Noise,
-        (false, false) => Mark::Regression,
-    }
-}
-
-fn example(method: &str, kept: &tally::Example) -> Example {
-    let side = |side: &tally::ExampleResponse| ExampleResponse {
-        backend: side.backend.clone(),
-        outcome: match (side.status, &side.error) {
-            (Some(status), _) => status.to_string(),
-            (None, Some(error)) => error.clone(),
-            (None, None) => "no response".to_owned(),
-        },
-        value: side.value.clone(),
-        repeat: repeat::command(method, side.url.as_deref()),
-    };
-    Example {
-        time: humantime::format_rfc3339_millis(kept.time).to_string(),
-        request_id: kept.request_id.clone(),
-        at: kept.at.clone(),
-        primary: side(&kept.primary),
-        mirror: side(&kept.mirror),
-    }
-}
-
-fn timeline(tally: &Tally, noise: &[Vec<bool>]) -> Timeline {
+fn timeline(tally: &Tally, conclusions: &[Vec<Conclusion>]) -> Timeline {
     let is_same = |(endpoint, signature): (usize, usize)| {
         let signature = tally.endpoints.get(endpoint).and_then(|endpoint| endpoint.signatures.get(signature));
-        signature.zip(noise.get(endpoint)).is_some_and(|(signature, noise)| is_noise_only(signature, noise))
+        signature
+            .zip(conclusions.get(endpoint))
+            .is_some_and(|(signature, conclusions)| is_noise_only(signature, conclusions))
     };
     let bucket = |(number, bucket): (&u64, &tally::Bucket)| {
         let (mut same, mut compared) = (bucket.same, bucket.same);
@@ -160,7 +120,8 @@ struct Sum {
     mirror: Verdicts,
     itself: Verdicts,
     noise_only: u64,
-    regressions: u64,
+    places: Places,
+    not_modified: u64,
     denied: u64,
     pairs: PairCounts,
     lost: BTreeMap<String, u64>,
@@ -168,14 +129,25 @@ struct Sum {
 }
 
 impl Sum {
-    fn of(endpoint: &tally::Endpoint, noise: &[bool]) -> Sum {
-        let explained = endpoint.signatures.iter().filter(|signature| is_noise_only(signature, noise));
-        let places = endpoint.places.iter().zip(noise).filter(|(place, _)| place.raw > 0);
+    fn of(endpoint: &tally::Endpoint, conclusions: &[Conclusion]) -> Sum {
+        let explained = endpoint.signatures.iter().filter(|signature| is_noise_only(signature, conclusions));
+        let mut places = Places::default();
+        for (_, conclusion) in endpoint.places.iter().zip(conclusions).filter(|(place, _)| place.raw > 0) {
+            match conclusion.mark {
+                Mark::Regression => places.regressions += 1,
+                Mark::Unjudged => places.unjudged += 1,
+                Mark::NotMeasured => places.not_measured += 1,
+                Mark::Unclear => places.unclear += 1,
+                Mark::Noise => places.noise += 1,
+                Mark::Accepted => {}
+            }
+        }
         Sum {
             mirror: endpoint.mirror,
             itself: endpoint.itself,
             noise_only: explained.map(|signature| signature.count).sum(),
-            regressions: places.filter(|(place, noise)| mark(place, **noise) == Mark::Regression).count() as u64,
+            places,
+            not_modified: endpoint.not_modified,
             denied: endpoint.denied,
             pairs: endpoint.pairs.clone(),
             lost: endpoint.lost.clone(),
@@ -187,14 +159,16 @@ impl Sum {
         self.mirror.merge(&other.mirror);
         self.itself.merge(&other.itself);
         self.noise_only += other.noise_only;
-        self.regressions += other.regressions;
+        self.places.merge(other.places);
+        self.not_modified += other.not_modified;
         self.denied += other.denied;
         self.pairs.merge(&other.pairs);
         merge_words(&mut self.lost, &other.lost);
         merge_words(&mut self.unknown, &other.unknown);
     }
 
-    fn summary(&self) -> Summary {
+    /// `tests` is the number of comparisons of latency in the report.
+    fn summary(&self, tests: u64) -> Summary {
         let compared = self.mirror.compared();
         let equal = self.mirror.matching + self.mirror.accepted;
         let same = equal + self.noise_only;
@@ -214,10 +188,12 @@ impl Sum {
                 let (low, high) = wilson(same, compared);
                 Parity { share: share(same, compared), low, high, raw: share(equal, compared) }
             }),
-            regressions: self.regressions,
+            places: self.places,
             mirror_failed: self.pairs.mirror_failed,
+            primary_failed: self.pairs.primary_failed,
+            not_modified: self.not_modified,
             self_compared: self.itself.compared(),
-            latency: latency(&self.pairs),
+            latency: latency(&self.pairs.primary.latency, &self.pairs.mirror.latency, tests),
             primary: side(&self.pairs.primary),
             mirror: side(&self.pairs.mirror),
             lost_by_reason: self.lost.clone(),
@@ -226,74 +202,24 @@ impl Sum {
     }
 }
 
-fn latency(pairs: &PairCounts) -> Option<Latency> {
-    let of = |histogram: &Histogram| {
-        let at = |share| histogram.percentile(share);
-        Some(Percentiles { p50: at(0.5)?, p90: at(0.9)?, p95: at(0.95)?, p99: at(0.99)? })
-    };
-    let (primary, mirror) = (of(&pairs.primary.latency)?, of(&pairs.mirror.latency)?);
-    Some(Latency {
-        pairs: pairs.primary.latency.count(),
-        primary,
-        mirror,
-        change: Percentiles {
-            p50: mirror.p50 / primary.p50 - 1.0,
-            p90: mirror.p90 / primary.p90 - 1.0,
-            p95: mirror.p95 / primary.p95 - 1.0,
-            p99: mirror.p99 / primary.p99 - 1.0,
-        },
-        histograms: (pairs.primary.latency.clone(), pairs.mirror.latency.clone()),
-    })
-}
-
-/// Judges without a gate. An endpoint differs if even the upper end of its interval is below the threshold, so that a
-/// single request to a rare endpoint is not decisive.
-fn judgement(overall: &Summary, endpoints: &[Endpoint]) -> (Judgement, Vec<String>) {
-    let mut because = Vec::new();
-    let Some(parity) = overall.parity else { return (Judgement::NotEnoughSamples, because) };
-    if parity.share < PARITY_THRESHOLD {
-        because.push(format!("parity is below {} %", PARITY_THRESHOLD * 100.0));
+impl Places {
+    fn merge(&mut self, other: Places) {
+        self.regressions += other.regressions;
+        self.unjudged += other.unjudged;
+        self.not_measured += other.not_measured;
+        self.unclear += other.unclear;
+        self.noise += other.noise;
     }
-    let slower =
-        overall.latency.as_ref().filter(|latency| latency.pairs >= PAIRS && latency.change.p95 > SLOWER_THRESHOLD);
-    because.extend(slower.map(|latency| format!("p95 is {:.0} % slower", latency.change.p95 * 100.0)));
-    let is_below = |endpoint: &&Endpoint| endpoint.summary.parity.is_some_and(|parity| parity.high < PARITY_THRESHOLD);
-    let below = endpoints.iter().filter(is_below).count();
-    if below > 0 {
-        let noun = if below == 1 { "endpoint differs" } else { "endpoints differ" };
-        because
-            .push(format!("{below} {noun} in more than {:.1} % of their responses", (1.0 - PARITY_THRESHOLD) * 100.0));
-    }
-    let is_different = !because.is_empty();
-    // A system that does not respond is not compared: its copies are lost, which must not look like parity.
-    let lost = share(overall.lost, overall.copies);
-    if lost > LOST_THRESHOLD {
-        because.push(format!("{:.1} % of the copies were lost, perhaps the slowest", lost * 100.0));
-    }
-    let judgement = match (is_different, parity.low >= PARITY_THRESHOLD && lost <= LOST_THRESHOLD) {
-        (true, _) => Judgement::Differs,
-        (false, true) => Judgement::Same,
-        (false, false) => Judgement::NotEnoughSamples,
-    };
-    (judgement, because)
 }
 
 fn hints(tally: &Tally, overall: &Sum) -> Vec<String> {
     let mut hints = Vec::new();
-    let (copies, compared) = (overall.mirror.all(), overall.mirror.compared());
+    let copies = overall.mirror.all();
     if overall.denied > 0 {
         hints.push(format!(
             "{} of {copies} shadow requests were rejected and had been sent without the client's credentials: see `mirror.credentials`",
             overall.denied
         ));
-    }
-    if compared > 0 && overall.itself.compared() == 0 {
-        hints.push(
-            "the primary was never compared with itself: differences cannot be distinguished from noise".to_owned(),
-        );
-    }
-    if overall.mirror.lost * 10 > copies {
-        hints.push("more than 10 % of the copies were lost: the rest may not be representative".to_owned());
     }
     if tally.folded_endpoints {
         hints.push(format!(
@@ -301,58 +227,7 @@ fn hints(tally: &Tally, overall: &Sum) -> Vec<String> {
         ));
     }
     if tally.folded_differences {
-        hints.push("too many distinct differences to track: those beyond the limit count as different".to_owned());
+        hints.push("too many distinct differences to track: those beyond the limit are counted together".to_owned());
     }
     hints
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::tally::tests::record;
-
-    #[test]
-    fn rates_clearly_above_noise_are_regressions() {
-        for (raw, noise, expected) in [
-            (500, 490, Mark::Noise),
-            (500, 334, Mark::Noise),
-            (500, 330, Mark::Regression),
-            (100, 400, Mark::Noise),
-            (3, 1, Mark::Noise),
-            (5, 1, Mark::Regression),
-            (5, 0, Mark::Regression),
-        ] {
-            let mut tally = Tally::new(0);
-            for (against, count) in [("mirror", raw), ("self", noise)] {
-                for number in 0..10_000 {
-                    let differences: &[&str] = if number < count { &["/a"] } else { &[] };
-                    tally.add(&record(against, "/", differences, 0));
-                }
-            }
-            let report = judge(&tally);
-            let mark = report.endpoints.first().unwrap().differences.first().unwrap().mark;
-            assert_eq!(mark, expected, "{raw} against {noise}");
-        }
-    }
-
-    #[test]
-    fn one_request_to_a_rare_endpoint_is_not_decisive_but_a_differing_endpoint_is() {
-        let judged = |rare: u64, differ: u64| {
-            let mut tally = Tally::new(0);
-            (0..20_000).for_each(|_| tally.add(&record("mirror", "/", &[], 0)));
-            (0..rare).for_each(|n| tally.add(&record("mirror", "/rare", if n < differ { &["/a"] } else { &[] }, 0)));
-            judge(&tally).judgement
-        };
-        assert_eq!(judged(50, 1), Judgement::Same);
-        assert_eq!(judged(50, 10), Judgement::Differs);
-        let matching = |count: u64| {
-            let mut tally = Tally::new(0);
-            (0..count).for_each(|_| tally.add(&record("mirror", "/", &[], 0)));
-            judge(&tally).judgement
-        };
-        assert_eq!(
-            [0, 764, 765].map(matching),
-            [Judgement::NotEnoughSamples, Judgement::NotEnoughSamples, Judgement::Same]
-        );
-    }
 }

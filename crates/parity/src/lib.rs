@@ -4,11 +4,12 @@
 //! I/O: the caller reads the log and passes bytes in. Does not own the comparison of two responses or the format of a
 //! record (`crossfade-compare`), nor any output except the texts of gates and judgements.
 //!
-//! Reading order: `lines` (finds the records), `tally` (counts them), `judge` (turns the counts into an `assessment`),
-//! `gate` (evaluates conditions on it). `docs/report.md` documents the formulas, the thresholds and the limits.
+//! Reading order: `lines` (finds the records), `tally` (counts them, by `place`), `judge` (turns the counts into an
+//! `assessment`), `marks` (the conclusion about each place, from `evidence` and `history`), `verdict` (the conclusion about
+//! everything, with its `reason`s), `gate` (evaluates conditions on it). `docs/report.md` documents the formulas, the thresholds and the limits.
 //!
 //! ```
-//! use crossfade_parity::{Gate, Judgement, RecordFinder, Tally, judge};
+//! use crossfade_parity::{Gate, RecordFinder, Tally, Verdict, judge};
 //!
 //! let log = br#"2026-11-24T10:57:42 {"type":"compare","version":1,"time":"2026-11-24T10:57:42.123Z","against":"mirror",
 //!     "request_id":"1","route":"orders","method":"GET","endpoint":"/orders/{id}","verdict":"match",
@@ -21,7 +22,7 @@
 //!
 //! let assessment = judge(&tally);
 //! assert_eq!((assessment.overall.same, assessment.overall.compared), (1, 1));
-//! assert_eq!(assessment.judgement, Judgement::NotEnoughSamples);
+//! assert_eq!(assessment.verdict, Verdict::NotEnoughSamples);
 //!
 //! let gate = Gate::parse("orders: parity>=99.5%, samples>=500")?;
 //! let results = gate.check(&assessment);
@@ -43,27 +44,43 @@
     )
 )]
 
-mod assessment;
-mod gate;
 // No log has 2^64 records, so sums of counts cannot overflow.
 #[allow(clippy::arithmetic_side_effects)]
+mod assessment;
+#[allow(clippy::arithmetic_side_effects)] // as above
+mod binomial;
+#[allow(clippy::arithmetic_side_effects)] // as above
+mod evidence;
+mod gate;
+#[allow(clippy::arithmetic_side_effects)] // as above
+mod history;
+#[allow(clippy::arithmetic_side_effects)] // as above
 mod judge;
 #[allow(clippy::arithmetic_side_effects)] // as above
 mod latency;
 mod lines;
+#[allow(clippy::arithmetic_side_effects)] // as above
+mod marks;
 pub mod number;
+#[allow(clippy::arithmetic_side_effects)] // as above
+mod place;
 mod proportion;
+mod reason;
 mod repeat;
 #[allow(clippy::arithmetic_side_effects)] // as above
 mod tally;
+#[allow(clippy::arithmetic_side_effects)] // as above
+mod verdict;
 
 pub use assessment::{
-    Assessment, Bucket, Difference, Endpoint, Example, ExampleResponse, Judgement, Latency, Mark, Parity, Percentiles,
-    Responses, Route, Summary, Timeline,
+    Assessment, Bucket, Change, Difference, Endpoint, EndpointName, Example, ExampleResponse, Interval, Intervals,
+    Latency, Mark, Outcomes, Parity, Percentiles, Places, Responses, Route, Summary, Timeline, Verdict, Why,
 };
 pub use gate::{ConditionResult, Gate, GateError};
-pub use judge::{MIN_SELF_COMPARED, PARITY_THRESHOLD, judge};
-pub use latency::Histogram;
+pub use judge::judge;
+pub use latency::{Histogram, Percentile};
 pub use lines::{RecordFinder, Skipped, Unreadable};
 pub use proportion::{share, wilson};
+pub use reason::{Place, Reason};
 pub use tally::Tally;
+pub use verdict::PARITY_THRESHOLD;

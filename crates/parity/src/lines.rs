@@ -477,7 +477,7 @@ mod tests {
         for (line, reason) in [
             (RECORD.get(..100).unwrap().to_owned(), "expected `,` or `}`"),
             (RECORD.replace("\"match\"", "\"perhaps\""), "unknown variant `perhaps`"),
-            (RECORD.replace("\"version\":1", "\"version\":2"), "format version 2, only 1 is supported"),
+            (RECORD.replace("\"version\":1", "\"version\":3"), "format version 3, only versions up to 2 are supported"),
             (RECORD.replace("\"version\":1,\"time\"", "\"version\":7,\"when\""), "format version 7"),
             (
                 RECORD.replace("\"type\":\"compare\",", "").replace("}}", "},\"type\":\"compare\"}"),

@@ -1,25 +1,35 @@
 //! Counts records in constant memory, however many there are.
 //!
-//! Owns the counters and their limits: everything beyond a limit is counted together, differences as differences, and a
-//! flag records it. `judge` interprets the counts. Noise is known only after the last record, so records are kept as
-//! counts of equal sets of differences.
+//! Owns the counters and their limits: everything beyond a limit is counted together, differences as differences. `judge`
+//! interprets the counts. Noise is known only after the last record, so records are kept as counts of equal sets of
+//! differences.
 
+use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{Hash, Hasher};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crossfade_journal::comparison::{Against, Class, Difference, Record, Side, Verdict};
 
+use crate::assessment::EndpointName;
 use crate::latency::Histogram;
+use crate::place::{Example, ExampleResponse, Place, PlaceKey};
 
 /// Endpoints in total; later ones are counted together, per route.
 pub(crate) const MAX_ENDPOINTS: usize = 1000;
 const MAX_ROUTES: usize = 200;
-/// Places per endpoint and in total.
+/// Places per endpoint and in total, and the room beyond for folded ones. Besides, each endpoint has one place for the rest.
 const MAX_PLACES: (usize, usize) = (500, 20_000);
+const MAX_FOLDED: (usize, usize) = (100, 4_000);
 /// Distinct sets of differences per endpoint and in total.
 const MAX_SIGNATURES: (usize, usize) = (500, 5_000);
-/// Differences in one set.
-const MAX_SIGNATURE: usize = 64;
+/// Places in all sets of differences.
+const MAX_MEMBERS: usize = 200_000;
+/// Requests whose values are kept, of all places.
+const MAX_TRACKS: usize = 20_000;
+/// The sets of differences that noise cannot explain, and the union of those beyond a limit.
+const UNEXPLAINED: usize = 0;
+const BEYOND: usize = 1;
 /// Distinct error types, and distinct reasons.
 const MAX_REASONS: usize = 30;
 /// Examples in total, whatever the limit per place is.
@@ -38,7 +48,7 @@ pub(crate) const OTHER: &str = "(other)";
 #[derive(Debug, Default)]
 pub struct Tally {
     pub(crate) endpoints: Vec<Endpoint>,
-    index: HashMap<Name, usize>,
+    index: HashMap<EndpointName, usize>,
     routes: BTreeSet<String>,
     pub(crate) timeline: Timeline,
     /// Times of the first and the last request.
@@ -52,29 +62,25 @@ pub struct Tally {
     examples_of_place: usize,
     places: usize,
     signatures: usize,
+    members: usize,
+    tracks: usize,
     examples: usize,
-}
-
-/// The key of an endpoint.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Name {
-    pub(crate) route: String,
-    pub(crate) method: String,
-    pub(crate) endpoint: String,
 }
 
 #[derive(Debug)]
 pub(crate) struct Endpoint {
-    pub(crate) name: Name,
+    pub(crate) name: EndpointName,
     /// Records against the mirror, and self-comparisons of the primary.
     pub(crate) mirror: Verdicts,
     pub(crate) itself: Verdicts,
     pub(crate) places: Vec<Place>,
-    place_index: HashMap<(Class, String), usize>,
-    /// Sets of differences in records against the mirror; the first collects those beyond a limit.
+    place_index: HashMap<PlaceKey, usize>,
+    /// Sets of differences in records against the mirror; the first two are [`UNEXPLAINED`] and [`BEYOND`].
     pub(crate) signatures: Vec<Signature>,
     signature_index: HashMap<Vec<usize>, usize>,
     pub(crate) pairs: PairCounts,
+    /// Compared pairs in which both systems responded with 304.
+    pub(crate) not_modified: u64,
     /// Copies sent without the client's credentials that got 401 or 403 while the request did not.
     pub(crate) denied: u64,
     pub(crate) lost: BTreeMap<String, u64>,
@@ -92,24 +98,11 @@ pub(crate) struct Verdicts {
     pub(crate) lost: u64,
 }
 
-/// A place where responses differ, with counts.
-#[derive(Debug)]
-pub(crate) struct Place {
-    pub(crate) class: Class,
-    pub(crate) pointer: String,
-    /// Records in which the mirror differs at this place, and those among them in which the difference is accepted.
-    pub(crate) raw: u64,
-    pub(crate) accepted: u64,
-    /// Records in which the primary differs from itself at this place.
-    pub(crate) noise: u64,
-    pub(crate) examples: Vec<Example>,
-}
-
 /// Records with the same differences.
 #[derive(Debug, Default)]
 pub(crate) struct Signature {
-    /// Differences that are not accepted, as indices of places. Empty if some of them exceeded a limit: then noise
-    /// can't explain them.
+    /// Differences that are not accepted, as sorted indices of places. Empty if they are not all known: then noise can't
+    /// explain them.
     pub(crate) places: Vec<usize>,
     pub(crate) count: u64,
 }
@@ -119,8 +112,11 @@ pub(crate) struct Signature {
 pub(crate) struct PairCounts {
     pub(crate) primary: ResponseCounts,
     pub(crate) mirror: ResponseCounts,
-    /// Compared records in which the primary responded below 500 and the mirror did not.
+    /// Number of pairs.
+    pub(crate) count: u64,
+    /// Pairs in which the primary responded below 500 and the mirror did not, and the other way round.
     pub(crate) mirror_failed: u64,
+    pub(crate) primary_failed: u64,
 }
 
 /// Responses of one system.
@@ -131,26 +127,6 @@ pub(crate) struct ResponseCounts {
     /// Indexed by the first digit minus 1.
     pub(crate) statuses: [u64; 5],
     pub(crate) errors: BTreeMap<String, u64>,
-}
-
-/// A record that contains a difference, as an example.
-#[derive(Clone, Debug)]
-pub(crate) struct Example {
-    pub(crate) time: SystemTime,
-    pub(crate) request_id: String,
-    pub(crate) at: String,
-    pub(crate) primary: ExampleResponse,
-    pub(crate) mirror: ExampleResponse,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct ExampleResponse {
-    pub(crate) backend: String,
-    pub(crate) status: Option<u16>,
-    pub(crate) error: Option<String>,
-    pub(crate) value: Option<String>,
-    /// `None` if it is too long to be kept: a truncated URL could not be repeated.
-    pub(crate) url: Option<String>,
 }
 
 /// Records against the mirror over time.
@@ -196,7 +172,8 @@ impl Tally {
     }
 
     fn endpoint(&mut self, record: &Record) -> usize {
-        let mut name = Name { route: cut(&record.route), method: cut(&record.method), endpoint: cut(&record.endpoint) };
+        let mut name =
+            EndpointName { route: cut(&record.route), method: cut(&record.method), endpoint: cut(&record.endpoint) };
         if let Some(index) = self.index.get(&name) {
             return *index;
         }
@@ -217,10 +194,10 @@ impl Tally {
     }
 
     fn against_itself(&mut self, index: usize, record: &Record) {
-        let places = self.places_of(index, &record.differences);
+        let found = self.places_of(index, record);
         let Some(endpoint) = self.endpoints.get_mut(index) else { return };
         endpoint.itself.count(record.verdict);
-        for place in places.into_iter().flatten() {
+        for (place, _) in found {
             if let Some(place) = endpoint.places.get_mut(place) {
                 place.noise += 1;
             }
@@ -231,7 +208,7 @@ impl Tally {
         if self.backends.is_none() {
             self.backends = Some((cut(&record.primary.backend), cut(&record.mirror.backend)));
         }
-        let places = self.places_of(index, &record.differences);
+        let found = self.places_of(index, record);
         let Some(endpoint) = self.endpoints.get_mut(index) else { return };
         endpoint.mirror.count(record.verdict);
         let reason = || record.reason.as_deref().unwrap_or("no reason given");
@@ -245,12 +222,32 @@ impl Tally {
         if record.credentials_withheld && was_denied(&record.mirror) && !was_denied(&record.primary) {
             endpoint.denied += 1;
         }
-        for (place, difference) in places.iter().zip(&record.differences) {
-            let Some(place) = place.and_then(|place| endpoint.places.get_mut(place)) else { continue };
+        let is_not_modified = |side: &Side| side.status == Some(304);
+        let is_compared = matches!(record.verdict, Verdict::Match | Verdict::Accepted | Verdict::Different);
+        let is_empty = is_compared && is_not_modified(&record.primary) && is_not_modified(&record.mirror);
+        endpoint.not_modified += u64::from(is_empty);
+        for (place, difference) in &found {
+            let Some(place) = endpoint.places.get_mut(*place) else { continue };
             place.raw += 1;
-            place.accepted += u64::from(difference.accepted);
+            if difference.is_some_and(|difference| difference.accepted) {
+                place.accepted += 1;
+                continue;
+            }
+            place.failed += u64::from(place.key.class == Some(Class::Status) && mirror_failed(record));
+            place.count(difference.and_then(|difference| difference.repeated), record.not_repeated);
+            if let Some(difference) = difference {
+                place.slots.count(difference);
+            }
+            let Some(difference) = difference else { continue };
+            if let (Some(salt), Some(request)) = (record.salt, record.request)
+                && difference.digests != [None; 2]
+            {
+                let mut room = MAX_TRACKS.saturating_sub(self.tracks);
+                place.history.add(&mut room, salt, exact(difference), request, difference.digests);
+                self.tracks = MAX_TRACKS.saturating_sub(room);
+            }
             // Only these have URLs.
-            let is_wanted = record.verdict == Verdict::Different && !difference.accepted;
+            let is_wanted = record.verdict == Verdict::Different;
             if is_wanted && place.examples.len() < self.examples_of_place && self.examples < MAX_EXAMPLES {
                 self.examples += 1;
                 place.examples.push(Example::of(record, difference));
@@ -259,56 +256,88 @@ impl Tally {
         match record.verdict {
             Verdict::Match | Verdict::Accepted => self.timeline.bucket(record.time).same += 1,
             Verdict::Different => {
-                let signature = self.signature(index, record, &places);
+                let signature = self.signature(index, &found);
                 *self.timeline.bucket(record.time).different.entry((index, signature)).or_default() += 1;
             }
             Verdict::Failed | Verdict::Unknown | Verdict::Lost => {}
         }
     }
 
-    /// Returns the indices of the places of differences; `None` for places beyond a limit.
-    fn places_of(&mut self, endpoint: usize, differences: &[Difference]) -> Vec<Option<usize>> {
-        let Some(endpoint) = self.endpoints.get_mut(endpoint) else { return Vec::new() };
+    /// Returns the places of a record's differences, each once, sorted. Differences that are not listed are at the place that
+    /// collects everything beyond the limits.
+    fn places_of<'r>(&mut self, endpoint: usize, record: &'r Record) -> Vec<(usize, Option<&'r Difference>)> {
         let mut found = Vec::new();
-        for difference in differences.iter().take(MAX_SIGNATURE) {
-            let key = (difference.class, cut(&difference.pointer));
-            let known = endpoint.place_index.get(&key).copied();
-            let has_room = endpoint.places.len() < MAX_PLACES.0 && self.places < MAX_PLACES.1;
-            let place = known.or_else(|| {
-                has_room.then(|| {
-                    self.places += 1;
-                    endpoint.places.push(Place::new(key.0, key.1.clone()));
-                    endpoint.place_index.insert(key, endpoint.places.len() - 1);
-                    endpoint.places.len() - 1
-                })
-            });
-            // A malformed record may repeat a place.
-            let place = place.filter(|place| !found.contains(&Some(*place)));
-            self.folded_differences |= known.is_none() && !has_room;
-            found.push(place);
+        for difference in &record.differences {
+            let place = self.place(endpoint, PlaceKey::of(difference, record.salt));
+            found.push((place, Some(difference)));
         }
+        let is_different = record.verdict == Verdict::Different;
+        let has_reason = record.differences.iter().any(|difference| !difference.accepted);
+        if record.more > 0 || (is_different && !has_reason) {
+            found.push((self.place(endpoint, PlaceKey::other()), None));
+        }
+        // Of several differences at one place, the most certain one counts, and an accepted one last.
+        found.sort_by_key(|(place, difference)| {
+            let repeated = difference.and_then(|difference| difference.repeated);
+            (*place, difference.is_some_and(|difference| difference.accepted), repeated.is_none(), repeated)
+        });
+        found.dedup_by_key(|(place, _)| *place);
         found
     }
 
-    /// Returns the index of the record's set of differences.
-    fn signature(&mut self, endpoint: usize, record: &Record, places: &[Option<usize>]) -> usize {
+    /// Returns the index of a place. If there is no room for it, it is counted at one that stands for several, or at the one
+    /// for everything.
+    fn place(&mut self, endpoint: usize, key: PlaceKey) -> usize {
         let Some(endpoint) = self.endpoints.get_mut(endpoint) else { return 0 };
-        let is_known = record.more == 0 && record.differences.len() == places.len() && !places.contains(&None);
-        let differences = places.iter().zip(&record.differences).filter(|(_, difference)| !difference.accepted);
-        let mut key: Vec<usize> = differences.filter_map(|(place, _)| *place).filter(|_| is_known).collect();
-        key.sort_unstable();
-        let index = match endpoint.signature_index.get(&key) {
-            Some(index) => *index,
-            None if endpoint.signatures.len() >= MAX_SIGNATURES.0 || self.signatures >= MAX_SIGNATURES.1 => {
-                self.folded_differences = true;
-                0
+        if let Some(place) = endpoint.place_index.get(&key) {
+            return *place;
+        }
+        let has_room =
+            |more: (usize, usize)| endpoint.places.len() < MAX_PLACES.0 + more.0 && self.places < MAX_PLACES.1 + more.1;
+        let (key, is_folded) = if has_room((0, 0)) {
+            (key, false)
+        } else {
+            self.folded_differences = true;
+            let folded = key.folded().filter(|key| endpoint.place_index.contains_key(key) || has_room(MAX_FOLDED));
+            (folded.unwrap_or_else(PlaceKey::other), true)
+        };
+        let next = endpoint.places.len();
+        let place = *endpoint.place_index.entry(key.clone()).or_insert(next);
+        if place == next {
+            self.places += 1;
+            endpoint.places.push(Place::new(key, is_folded));
+        }
+        place
+    }
+
+    /// Returns the index of the record's set of differences.
+    fn signature(&mut self, endpoint: usize, found: &[(usize, Option<&Difference>)]) -> usize {
+        let Some(endpoint) = self.endpoints.get_mut(endpoint) else { return UNEXPLAINED };
+        let is_exact = |place: &usize| endpoint.places.get(*place).is_some_and(|place| !place.collects);
+        let is_accepted = |difference: &Option<&Difference>| difference.is_some_and(|difference| difference.accepted);
+        let key: Vec<usize> =
+            found.iter().filter(|(_, difference)| !is_accepted(difference)).map(|(place, _)| *place).collect();
+        let index = if !key.iter().all(is_exact) {
+            UNEXPLAINED
+        } else if let Some(index) = endpoint.signature_index.get(&key) {
+            *index
+        } else if endpoint.signatures.len() < MAX_SIGNATURES.0
+            && self.signatures < MAX_SIGNATURES.1
+            && self.members + key.len() <= MAX_MEMBERS
+        {
+            self.signatures += 1;
+            self.members += key.len();
+            endpoint.signatures.push(Signature { places: key.clone(), count: 0 });
+            endpoint.signature_index.insert(key, endpoint.signatures.len() - 1);
+            endpoint.signatures.len() - 1
+        } else {
+            // Explained only if noise explains every place of every such set.
+            if let Some(beyond) = endpoint.signatures.get_mut(BEYOND) {
+                beyond.places.extend(key);
+                beyond.places.sort_unstable();
+                beyond.places.dedup();
             }
-            None => {
-                self.signatures += 1;
-                endpoint.signatures.push(Signature { places: key.clone(), count: 0 });
-                endpoint.signature_index.insert(key, endpoint.signatures.len() - 1);
-                endpoint.signatures.len() - 1
-            }
+            BEYOND
         };
         if let Some(signature) = endpoint.signatures.get_mut(index) {
             signature.count += 1;
@@ -318,20 +347,28 @@ impl Tally {
 }
 
 impl Endpoint {
-    fn new(name: Name) -> Endpoint {
+    fn new(name: EndpointName) -> Endpoint {
         Endpoint {
             name,
             mirror: Verdicts::default(),
             itself: Verdicts::default(),
             places: Vec::new(),
             place_index: HashMap::new(),
-            signatures: vec![Signature::default()],
-            signature_index: HashMap::from([(Vec::new(), 0)]),
+            signatures: vec![Signature::default(), Signature::default()],
+            signature_index: HashMap::from([(Vec::new(), UNEXPLAINED)]),
             pairs: PairCounts::default(),
+            not_modified: 0,
             denied: 0,
             lost: BTreeMap::new(),
             unknown: BTreeMap::new(),
         }
+    }
+}
+
+impl Endpoint {
+    /// Returns the place at which the value is in the other system only.
+    pub(crate) fn opposite(&self, place: &Place) -> Option<&Place> {
+        self.places.get(*self.place_index.get(&place.key.opposite()?)?)
     }
 }
 
@@ -369,9 +406,10 @@ impl Verdicts {
 
 impl PairCounts {
     fn count(&mut self, record: &Record) {
-        let is_well = |side: &Side| side.status.is_some_and(|status| status < 500);
         let (primary_is_well, mirror_is_well) = (is_well(&record.primary), is_well(&record.mirror));
-        self.mirror_failed += u64::from(primary_is_well && !mirror_is_well);
+        self.count += 1;
+        self.mirror_failed += u64::from(mirror_failed(record));
+        self.primary_failed += u64::from(!primary_is_well && mirror_is_well);
         self.primary.count(&record.primary);
         self.mirror.count(&record.mirror);
         if let (true, true, Some(primary), Some(mirror)) =
@@ -385,8 +423,18 @@ impl PairCounts {
     pub(crate) fn merge(&mut self, other: &PairCounts) {
         self.primary.merge(&other.primary);
         self.mirror.merge(&other.mirror);
+        self.count += other.count;
         self.mirror_failed += other.mirror_failed;
+        self.primary_failed += other.primary_failed;
     }
+}
+
+fn is_well(side: &Side) -> bool {
+    side.status.is_some_and(|status| status < 500)
+}
+
+fn mirror_failed(record: &Record) -> bool {
+    is_well(&record.primary) && !is_well(&record.mirror)
 }
 
 impl ResponseCounts {
@@ -406,12 +454,6 @@ impl ResponseCounts {
             *count += more;
         }
         merge_words(&mut self.errors, &other.errors);
-    }
-}
-
-impl Place {
-    fn new(class: Class, pointer: String) -> Place {
-        Place { class, pointer, raw: 0, accepted: 0, noise: 0, examples: Vec::new() }
     }
 }
 
@@ -462,6 +504,14 @@ impl Bucket {
     }
 }
 
+/// Returns a hash of the exact place of a difference, if the responses differ at several.
+fn exact(difference: &Difference) -> Option<u64> {
+    let slot = difference.slot?;
+    let mut hasher = DefaultHasher::new();
+    (slot, &difference.at).hash(&mut hasher);
+    Some(hasher.finish())
+}
+
 fn count_word(words: &mut BTreeMap<String, u64>, word: &str) {
     let word = cut(word);
     let word = if words.len() < MAX_REASONS || words.contains_key(&word) { word } else { OTHER.to_owned() };
@@ -475,7 +525,7 @@ pub(crate) fn merge_words(words: &mut BTreeMap<String, u64>, other: &BTreeMap<St
 }
 
 /// Truncates text from a record.
-fn cut(text: &str) -> String {
+pub(crate) fn cut(text: &str) -> String {
     match text.char_indices().nth(MAX_TEXT) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),
@@ -530,7 +580,7 @@ pub(crate) mod tests {
         assert_eq!(tally.endpoints.len(), MAX_ENDPOINTS + 1);
         assert_eq!(tally.endpoints.iter().map(|endpoint| endpoint.mirror.different).sum::<u64>(), 6_000);
         let root = tally.endpoints.iter().find(|endpoint| endpoint.name.endpoint == "/").unwrap();
-        assert!(root.places.len() <= MAX_PLACES.0 && root.signatures.len() <= MAX_SIGNATURES.0);
+        assert!(root.places.len() <= MAX_PLACES.0 + 1 && root.signatures.len() <= MAX_SIGNATURES.0);
         assert_eq!(root.signatures.iter().map(|signature| signature.count).sum::<u64>(), 3_000);
         assert_eq!((root.lost.len(), root.lost.values().sum::<u64>()), (MAX_REASONS + 1, 3_000));
         assert_eq!(tally.endpoints.last().map(|endpoint| endpoint.name.endpoint.as_str()), Some(OTHER));

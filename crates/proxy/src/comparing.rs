@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use crossfade_compare::{Answer, Comparison, Rules, Salt, Settings};
@@ -18,9 +18,6 @@ use tokio::time::Instant;
 /// One comparison at a time in the whole process: its memory must not be multiplied by the number of invocations.
 static TURN: Mutex<()> = Mutex::const_new(());
 
-/// Time that a comparison still gets when everything else has been stopped.
-const AFTER_STOP: Duration = Duration::from_millis(50);
-
 /// The end of all shadow requests and comparisons, and the reason recorded for those that have not finished by then.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct End {
@@ -28,11 +25,12 @@ pub(crate) struct End {
     pub(crate) reason: &'static str,
 }
 
-impl End {
-    /// The same after everything has been stopped for a reason.
-    pub(crate) fn stopped(self, reason: &'static str) -> Self {
-        End { at: self.at.min(Instant::now() + AFTER_STOP), reason }
-    }
+/// A response.
+#[derive(Clone, Debug)]
+pub(crate) struct Arrived {
+    pub(crate) response: Response<Bytes>,
+    /// The date at which it began to arrive.
+    pub(crate) time: SystemTime,
 }
 
 /// Tells the thread to stop once nothing waits for its result any more.
@@ -47,16 +45,15 @@ impl Drop for Waiting {
 /// Compares two responses on a thread, which is started for the first comparison and kept for some seconds. `Lost` if the
 /// comparison does not end in time, `Unknown` if it panics. The thread stops soon after its result is no longer needed.
 pub(crate) async fn compare(
-    primary: Response<Bytes>,
-    mirror: Response<Bytes>,
+    [primary, mirror]: [Arrived; 2],
     rules: Arc<Rules>,
+    salt: Salt,
     now: SystemTime,
     end: End,
 ) -> Comparison {
     on_thread(end, move |is_over| {
-        let salt = Salt::default();
         let settings = Settings { is_over, ..Settings::new(&rules, now, &salt) };
-        crossfade_compare::compare(&seen(&primary, now), &seen(&mirror, now), &settings)
+        crossfade_compare::compare(&seen(&primary), &seen(&mirror), &settings)
     })
     .await
 }
@@ -84,25 +81,28 @@ async fn on_thread(
     }
 }
 
-fn seen(response: &Response<Bytes>, time: SystemTime) -> Answer<'_> {
-    Answer { status: response.status(), headers: response.headers(), body: response.body(), time }
+fn seen(Arrived { response, time }: &Arrived) -> Answer<'_> {
+    Answer { status: response.status(), headers: response.headers(), body: response.body(), time: *time }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
-    fn response(body: &str) -> Response<Bytes> {
-        Response::builder().header("content-type", "application/json").body(body.to_owned().into()).unwrap()
+    fn response(body: &str) -> Arrived {
+        let response = Response::builder().header("content-type", "application/json");
+        Arrived { response: response.body(body.to_owned().into()).unwrap(), time: SystemTime::UNIX_EPOCH }
     }
 
-    fn documents() -> [Response<Bytes>; 2] {
+    fn documents() -> [Arrived; 2] {
         let values = "{\"a\":[1,2,3]},".repeat(40_000);
         ["1", "2"].map(|last| response(&format!("[{values}{last}]")))
     }
 
-    async fn compared([primary, mirror]: [Response<Bytes>; 2], end: End) -> Comparison {
-        compare(primary, mirror, Arc::new(Rules::default()), SystemTime::UNIX_EPOCH, end).await
+    async fn compared(responses: [Arrived; 2], end: End) -> Comparison {
+        compare(responses, Arc::new(Rules::default()), Salt::default(), SystemTime::UNIX_EPOCH, end).await
     }
 
     fn end(left: Duration) -> End {

@@ -17,6 +17,7 @@ mod hop_by_hop;
 mod identity;
 mod invocation;
 mod lookalikes;
+mod measuring;
 mod mirror;
 mod pipeline;
 mod plan;

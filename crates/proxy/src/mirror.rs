@@ -1,31 +1,31 @@
 //! `mirror`: shadow requests to another back end, once the client has its response, and the records of the comparison.
 //!
 //! Owns the content of a shadow request, its time limits, and its record. The plan decides whether a request is mirrored;
-//! `comparing` runs the comparison. Nothing here can reach the client: shadow requests have connections and circuit breakers
+//! `measuring` sends and compares. Nothing here can reach the client: shadow requests have connections and circuit breakers
 //! of their own.
 
-use std::pin::pin;
+use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use crossfade_compare::{Comparison, Rules, endpoint};
-use crossfade_journal::comparison::{Against, Class, Difference, Kind, Record, Side, VERSION, Verdict};
+use crossfade_compare::{Comparison, Digest, Salt, endpoint};
+use crossfade_journal::comparison::{Against, Kind, NotRepeated, Record, Side, VERSION, Verdict};
 use crossfade_journal::redaction::{is_credential, shown_query};
-use crossfade_journal::{Journal, Role, milliseconds};
+use crossfade_journal::{Journal, Role};
 use crossfade_route::{Credentials, Forward, MIRROR_FIELD, Mirror, PublicUrl};
-use http::Response;
-use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
+use http::Method;
+use http::header::{ACCEPT, ACCEPT_LANGUAGE, HOST, HeaderMap, HeaderName, HeaderValue, RANGE};
+use http::request::Parts;
 use tokio::time::Instant;
 
-use crate::attempt::{self, Bounds};
-use crate::comparing::{self, End};
+use crate::attempt::Bounds;
+use crate::comparing::{Arrived, End};
 use crate::failover::Answered;
 use crate::invocation::Invocation;
+use crate::measuring::{Measured, Outcome, Shadows, System, answered_side, arrival, without_own_name};
 use crate::plan::{Context, Outgoing, Planner, ShadowRequest};
 use crate::proxy::Proxy;
-use crate::time::SHORTEST;
-use crate::{ProxyError, fields, lookalikes, public_url, retry};
+use crate::{ProxyError, fields, lookalikes};
 
 /// The work that is left for a request when its client has the response.
 #[derive(Debug)]
@@ -46,24 +46,6 @@ pub(crate) struct Primary<'t> {
     backend: &'t str,
     /// Its response, before the route's changes to it.
     answer: Result<Answered<'t>, &'static str>,
-}
-
-/// The result of a shadow request.
-#[derive(Debug)]
-enum Outcome {
-    Answer(Response<Bytes>, Duration),
-    NoAnswer(&'static str),
-    /// Not sent, or given up. The word is the reason in the record.
-    Lost(&'static str),
-}
-
-/// The values that the shadow requests of one request share.
-#[derive(Clone, Copy, Debug)]
-struct Copies<'a> {
-    body: &'a Bytes,
-    neutral: &'a PublicUrl,
-    bounds: Bounds,
-    end: End,
 }
 
 impl<'t> Primary<'t> {
@@ -143,123 +125,102 @@ impl Proxy {
         stop: impl Future<Output = &'static str>,
     ) -> Vec<Record> {
         let common = self.lost(&pending, invocation, "");
-        let Pending { copy, context, forward, body, mut primary, mut journal } = pending;
+        let Pending { copy, context, forward, body, primary, mut journal } = pending;
         let mirror = copy.mirror;
         let neutral =
             PublicUrl { origin: String::new(), host: context.host_name().to_owned(), base_path: String::new() };
-        if let Ok(Answered { response, sent, .. }) = &mut primary.answer {
-            without_own_name(&neutral, response, sent);
-        }
-        let method = copy.received.method.clone();
-        let (outgoing, credentials_withheld) = self.planner(invocation).copy(&context, forward, copy, &body);
-        let again = match &primary.answer {
-            Ok(answered) if mirror.compares_itself(&method, invocation.seed) => Some(marked(&answered.sent)),
-            _ => None,
+        let primary_side = primary.side();
+        let (sent, first) = match primary.answer {
+            Ok(Answered { mut response, sent, took }) => {
+                without_own_name(&neutral, &mut response, &sent);
+                let time = arrival(invocation, journal.deciding().and_then(|attempt| attempt.first_byte));
+                (Ok(marked(sent)), Outcome::Answer(Arrived { response, time }, took))
+            }
+            Err(error) => (Err(error), Outcome::NoAnswer(error)),
         };
+        let method = copy.received.method.clone();
+        let rules = mirror.compare.as_ref().map(|rules| match rules.of(copy.received.uri.path()) {
+            Cow::Borrowed(_) => rules.clone(),
+            Cow::Owned(rules) => Arc::new(rules),
+        });
+        let (copied, credentials_withheld) = self.planner(invocation).copy(&context, forward, copy, &body);
+        let copied = copied.map_err(|error| error.error_type());
 
         let end = end_of(mirror, invocation);
-        let bounds = Bounds { deadline: end.at, ..self.bounds(invocation) };
-        let copies = Copies { body: &body, neutral: &neutral, bounds, end };
-        let (mut of_mirror, mut of_itself) = (None, None);
-        // One after the other: in parallel they would slow each other down, and differ from the primary by that.
-        let both = async {
-            of_mirror = Some(match &outgoing {
-                Ok(outgoing) => {
-                    self.send_copy(outgoing, Role::Mirror, mirror.backend_request, copies, &mut journal).await
-                }
-                Err(error) => Outcome::Lost(error.error_type()),
-            });
-            if let Some(again) = &again {
-                of_itself = Some(self.send_copy(again, Role::Again, None, copies, &mut journal).await);
-            }
+        let shadows = Shadows {
+            rules: rules.as_ref(),
+            invocation,
+            body: &body,
+            neutral: &neutral,
+            bounds: Bounds { deadline: end.at, ..self.bounds(invocation) },
+            end,
+            may_repeat: may_repeat(mirror, &method, invocation.seed),
+            compares_itself: sent.is_ok() && mirror.compares_itself(&method, invocation.seed),
         };
-        let mut stop = pin!(stop);
+        let [to_primary, to_mirror] = [
+            System { request: sent.clone(), first, role: Role::Again, limit: None },
+            System {
+                request: copied.clone(),
+                first: Outcome::Lost(""),
+                role: Role::Mirror,
+                limit: mirror.backend_request,
+            },
+        ];
+        let mut measured = Measured::default();
+        // Boxed, so that a function without a mirror has no room for it.
+        let measure = Box::pin(self.measure(shadows, to_primary, to_mirror, &mut journal, &mut measured));
         // The reason to stop comes first: what ends at the same moment may have ended because of it.
-        let mut stopped = tokio::select! {
+        let stopped = tokio::select! {
             biased;
-            reason = &mut stop => Some(reason),
-            () = both => None,
+            reason = stop => Some(reason),
+            () = measure => None,
         };
+        let (sent, copied) = (sent.ok(), copied.ok());
         if stopped.is_some() {
             // Their connections may have died meanwhile without a sign.
-            let copies = outgoing.iter().chain(&again).filter_map(|outgoing| self.mirror_upstreams.get(outgoing.index));
-            copies.for_each(|upstream| upstream.discard_idle());
+            let upstreams = copied.iter().chain(&sent).filter_map(|request| self.mirror_upstreams.get(request.index));
+            upstreams.for_each(|upstream| upstream.discard_idle());
         }
-        let not_sent = Outcome::Lost(stopped.unwrap_or("proxy_internal_error"));
-        let copies = [(Against::Mirror, outgoing.as_ref().ok(), of_mirror)].into_iter();
-        let copies = copies.chain(again.iter().map(|again| (Against::Itself, Some(again), of_itself.take())));
 
-        let rules = mirror.compare.as_ref();
-        let url = |outgoing: &Outgoing<'_>| url(outgoing, rules.is_some_and(|rules| rules.keep_values));
-        let sent = primary.answer.as_ref().ok().map(|answered| &answered.sent);
-        let mut records = Vec::new();
-        for (against, outgoing, outcome) in copies {
-            let outcome = outcome.as_ref().unwrap_or(&not_sent);
-            let now = invocation.time + invocation.started.elapsed();
-            let comparison = match stopped {
-                Some(reason) => judge(&primary, outcome, rules, now, end.stopped(reason)).await,
-                None => tokio::select! {
-                    biased;
-                    reason = &mut stop => {
-                        stopped = Some(reason);
-                        Comparison::without_differences(Verdict::Lost, Some(reason))
-                    }
-                    comparison = judge(&primary, outcome, rules, now, end) => comparison,
-                },
-            };
-            let Comparison { verdict, reason, differences, more, .. } = comparison;
+        let lost = || Comparison::without_differences(Verdict::Lost, Some(stopped.unwrap_or("proxy_internal_error")));
+        let url = |outgoing: &Outgoing<'_>| url(outgoing, rules.as_ref().is_some_and(|rules| rules.keep_values));
+        let record = |against, comparison: Option<Comparison>, requested: Option<&Outgoing<'_>>, side| {
+            let Comparison { verdict, reason, differences, more, .. } = comparison.unwrap_or_else(lost);
             let is_shown = verdict == Verdict::Different;
-            records.push(Record {
+            let sent = sent.as_ref().filter(|_| is_shown);
+            Record {
                 against,
                 verdict,
                 reason: reason.map(str::to_owned),
+                request: sent.map(|sent| digest(sent, &body, &self.salt)),
+                salt: sent.map(|_| self.salt.name()),
                 differences,
                 more,
-                credentials_withheld: credentials_withheld && against == Against::Mirror,
-                primary: Side { url: sent.filter(|_| is_shown).map(url), ..primary.side() },
+                primary: Side { url: sent.map(url), ..primary_side.clone() },
                 mirror: Side {
-                    backend: outgoing.map_or(self.name_of(mirror.backend), |it| &it.backend.name).to_owned(),
-                    url: outgoing.filter(|_| is_shown).map(url),
-                    ..outcome.side()
+                    backend: requested.map_or(self.name_of(mirror.backend), |it| &it.backend.name).to_owned(),
+                    url: requested.filter(|_| is_shown).map(url),
+                    ..side
                 },
                 ..common.clone()
-            });
+            }
+        };
+        let Measured { mirror: side, of_mirror, not_repeated, again, of_itself } = measured;
+        let of_mirror = record(Against::Mirror, of_mirror, copied.as_ref(), side);
+        let mut records = vec![Record { not_repeated, credentials_withheld, ..of_mirror }];
+        if shadows.compares_itself {
+            records.push(record(Against::Itself, of_itself, sent.as_ref(), again));
         }
         records
     }
+}
 
-    /// Sends a copy, within the limit that is its own and until the end that is everything's.
-    async fn send_copy<'t>(
-        &'t self,
-        outgoing: &Outgoing<'_>,
-        role: Role,
-        limit: Option<Duration>,
-        Copies { body, neutral, bounds, end }: Copies<'_>,
-        journal: &mut Journal<'t>,
-    ) -> Outcome {
-        let now = Instant::now();
-        let Some(upstream) = self.mirror_upstreams.get(outgoing.index) else {
-            return Outcome::Lost("proxy_internal_error");
-        };
-        if upstream.health.is_open(bounds.wall_clock()) {
-            journal.skip(&upstream.backend.name, role, bounds.started.elapsed());
-            return Outcome::Lost("open");
-        }
-        if end.at < now + SHORTEST {
-            return Outcome::Lost(end.reason);
-        }
-        let limit = limit.or(outgoing.backend.timeouts.backend_request);
-        let result = attempt::send(upstream, &outgoing.parts, body, bounds, limit, role, journal).await;
-        upstream.health.note(retry::signal(&outgoing.parts, &result), bounds.wall_clock());
-        match result {
-            Ok(mut response) => {
-                self.received(&mut response, outgoing);
-                without_own_name(neutral, &mut response, outgoing);
-                Outcome::Answer(response, journal.last().map_or(Duration::ZERO, |attempt| attempt.took))
-            }
-            Err(error) if error.is_timeout() && end.at <= Instant::now() => Outcome::Lost(end.reason),
-            Err(error) => Outcome::NoAnswer(error.error_type()),
-        }
+/// Returns the reason why a request is not repeated if its responses differ.
+fn may_repeat(mirror: &Mirror, method: &Method, seed: u128) -> Result<(), NotRepeated> {
+    match (method.is_safe(), mirror.repeats(seed)) {
+        (false, _) => Err(NotRepeated::Unsafe),
+        (true, false) => Err(NotRepeated::Share),
+        (true, true) => Ok(()),
     }
 }
 
@@ -280,71 +241,6 @@ impl Primary<'_> {
             Ok(answered) => answered_side(&answered.response, answered.took, side),
             Err(error) => Side { error: Some((*error).to_owned()), ..side },
         }
-    }
-}
-
-impl Outcome {
-    /// Without the name of the back end.
-    fn side(&self) -> Side {
-        match self {
-            Outcome::Answer(response, took) => answered_side(response, *took, Side::default()),
-            Outcome::NoAnswer(error) => Side { error: Some((*error).to_owned()), ..Side::default() },
-            Outcome::Lost(_) => Side::default(),
-        }
-    }
-}
-
-fn answered_side(response: &Response<Bytes>, took: Duration, side: Side) -> Side {
-    Side {
-        status: Some(response.status().as_u16()),
-        ms: Some(milliseconds(took)),
-        bytes: Some(response.body().len() as u64),
-        ..side
-    }
-}
-
-/// The verdict on a shadow request, reached before the end of the budget.
-async fn judge(
-    primary: &Primary<'_>,
-    outcome: &Outcome,
-    rules: Option<&Arc<Rules>>,
-    now: SystemTime,
-    end: End,
-) -> Comparison {
-    let nothing = Comparison::without_differences;
-    let primary = match &primary.answer {
-        Ok(answered) if !answered.response.status().is_server_error() => Some(&answered.response),
-        _ => None,
-    };
-    match (primary, outcome, rules) {
-        (_, Outcome::Lost(reason), _) => nothing(Verdict::Lost, Some(*reason)),
-        (_, _, None) => nothing(Verdict::Unknown, Some("off")),
-        (None, ..) => nothing(Verdict::Failed, None),
-        (Some(primary), Outcome::NoAnswer(error), Some(rules)) => breakdown(primary, error, rules),
-        (Some(primary), Outcome::Answer(mirror, _), Some(rules)) if mirror.status().is_server_error() => {
-            breakdown(primary, mirror.status().as_str(), rules)
-        }
-        (Some(primary), Outcome::Answer(mirror, _), Some(rules)) => {
-            comparing::compare(primary.clone(), mirror.clone(), rules.clone(), now, end).await
-        }
-    }
-}
-
-/// A mirror that fails where the primary does not: no rule makes that right.
-fn breakdown(primary: &Response<Bytes>, mirror: &str, rules: &Rules) -> Comparison {
-    let difference = Difference {
-        primary: rules.keep_values.then(|| primary.status().as_str().to_owned()),
-        mirror: rules.keep_values.then(|| mirror.to_owned()),
-        ..Difference::new(Class::Status, "status")
-    };
-    Comparison::of(difference)
-}
-
-/// Two systems redirect to the same place, each by its own name: where `publicUrl` does not say what the client sees, both
-/// names are left out.
-fn without_own_name(neutral: &PublicUrl, response: &mut Response<Bytes>, sent: &Outgoing<'_>) {
-    if sent.backend.public_url.is_none() {
-        public_url::apply(neutral, sent.backend, sent.parts.headers.get(HOST), response.headers_mut());
     }
 }
 
@@ -371,10 +267,33 @@ fn mark(fields: &mut HeaderMap) {
 }
 
 /// The same request once more.
-fn marked<'t>(sent: &Outgoing<'t>) -> Outgoing<'t> {
-    let mut again = sent.clone();
-    mark(&mut again.parts.headers);
-    again
+fn marked(mut sent: Outgoing<'_>) -> Outgoing<'_> {
+    mark(&mut sent.parts.headers);
+    sent
+}
+
+/// Returns the digest of a request: of everything that usually decides about the response. Clients with other credentials or
+/// preferences send another request.
+fn digest(sent: &Outgoing<'_>, body: &Bytes, salt: &Salt) -> Digest {
+    let Parts { method, uri, headers, .. } = &sent.parts;
+    let decides = |name: &HeaderName| {
+        [HOST, ACCEPT, ACCEPT_LANGUAGE, RANGE].contains(name) || is_credential(&lookalikes::plain(name.as_str()))
+    };
+    let target = uri.path_and_query().map_or("", |target| target.as_str());
+    let mut fields: Vec<[&[u8]; 2]> = headers
+        .iter()
+        .filter(|(name, _)| decides(name))
+        .map(|(name, value)| [name.as_str().as_bytes(), value.as_bytes()])
+        .collect();
+    fields.sort_unstable();
+    let pieces = [method.as_str().as_bytes(), target.as_bytes()].into_iter().chain(fields.into_iter().flatten());
+    let mut text = Vec::new();
+    for piece in pieces {
+        text.extend_from_slice(piece);
+        text.push(b'\n'); // occurs in none of them
+    }
+    text.extend_from_slice(&salt.digest(body).0.to_le_bytes());
+    salt.digest(&text)
 }
 
 /// The URL of the request.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use crossfade_compare::Salt;
 use crossfade_route::{Backend, PemFile, RoutingTable};
 use http::header::{CONTENT_LENGTH, HOST};
 use http::{Method, Response, StatusCode};
@@ -27,6 +28,8 @@ pub struct Proxy {
     /// Authorities that are trusted besides the built-in roots.
     cert_file: Option<PemFile>,
     pub(crate) identity: Arc<Identity>,
+    /// The salt of digests in comparison records.
+    pub(crate) salt: Salt,
 }
 
 impl Proxy {
@@ -56,6 +59,7 @@ impl Proxy {
         identity: Arc<Identity>,
         before: Option<&Proxy>,
     ) -> Result<Self, SetupError> {
+        let salt = before.map_or_else(Salt::default, |before| before.salt.clone());
         // With other roots of trust no connection is the same.
         let before = before.filter(|before| before.cert_file == cert_file);
         let known: HashMap<&str, usize> = before.map_or_else(HashMap::new, |before| {
@@ -78,7 +82,7 @@ impl Proxy {
             kept(|proxy| &proxy.mirror_upstreams, &upstream.backend).unwrap_or_else(|| Arc::new(upstream.for_mirror()))
         };
         let mirror_upstreams = if has_mirror { upstreams.iter().map(for_mirror).collect() } else { Vec::new() };
-        Ok(Proxy { table, upstreams, mirror_upstreams, cert_file, identity })
+        Ok(Proxy { table, upstreams, mirror_upstreams, cert_file, identity, salt })
     }
 
     /// The configuration.

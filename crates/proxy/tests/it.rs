@@ -12,6 +12,7 @@ mod mirror;
 mod policy;
 mod real_servers;
 mod reload;
+mod repeated;
 mod routing;
 mod stand_still;
 mod support;

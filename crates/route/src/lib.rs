@@ -54,7 +54,7 @@ pub use crossfade_rule::RequestView;
 pub use dot_segments::has_dot_segment;
 pub use expectation::Expectation;
 pub use field_edits::{FieldEdits, FieldValue};
-pub use mirror::{Credentials, MIRROR_FIELD, Mirror, Share};
+pub use mirror::{Credentials, MIRROR_FIELD, Mirror, Noise, Share};
 pub use policy::{Codes, Failover, Outlier, Retry, may_repeat};
 pub use reach::{Prohibited, Reach, RuntimeApi};
 pub use redirect::{Captures, Redirect, RequestParts, is_host};

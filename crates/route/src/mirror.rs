@@ -45,8 +45,16 @@ pub struct Mirror {
     pub budget: Duration,
     /// `compare`. `None` records statuses and times without comparing. Shared with the thread that compares.
     pub compare: Option<Arc<Rules>>,
-    /// `compare.noise.selfCompare`: share of the mirrored requests with a safe method that are also sent to the primary
-    /// again, to measure noise.
+    /// `compare.noise`: the requests that are repeated to measure noise.
+    pub noise: Noise,
+}
+
+/// `compare.noise`. Only requests with a safe method are repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Noise {
+    /// `repeat`: share of the requests whose responses differ.
+    pub repeat: Share,
+    /// `selfCompare`: share of all mirrored requests.
     pub self_compare: Share,
 }
 
@@ -81,10 +89,48 @@ impl Mirror {
         }
     }
 
-    /// Returns `true` if the request is sent to the primary again.
+    /// Returns this mirror with the rules of comparison of another one, if there is one: `compare` as a whole.
+    #[must_use]
+    pub fn comparing_like(&self, other: Option<&Mirror>) -> Mirror {
+        let Some(other) = other else { return self.clone() };
+        let Mirror { backend, share, backend_request, budget, .. } = *self;
+        let Mirror { sticky, methods, transforms, request_fields, credentials, .. } = self.clone();
+        Mirror {
+            backend,
+            share,
+            sticky,
+            methods,
+            transforms,
+            request_fields,
+            credentials,
+            backend_request,
+            budget,
+            ..other.clone()
+        }
+    }
+
+    /// Returns `true` if the request is sent to the primary again, whatever the mirror responds.
     #[must_use]
     pub fn compares_itself(&self, method: &Method, seed: u128) -> bool {
-        method.is_safe() && self.self_compare.has((seed >> 32) as u64)
+        method.is_safe() && self.noise.self_compare.has((seed >> 32) as u64)
+    }
+
+    /// Returns `true` if a request whose responses differ may be repeated. It must have a safe method.
+    #[must_use]
+    pub fn repeats(&self, seed: u128) -> bool {
+        self.noise.repeat.has((seed >> 16) as u64)
+    }
+}
+
+impl Noise {
+    /// Nothing is repeated.
+    pub const NONE: Noise = Noise { repeat: Share(0), self_compare: Share(0) };
+}
+
+impl Default for Noise {
+    /// All that differ, and one in a hundred.
+    fn default() -> Self {
+        Noise { repeat: Share(WHOLE), self_compare: Share(WHOLE / 100) }
     }
 }
 
@@ -139,7 +185,7 @@ mod tests {
             backend_request: None,
             budget: Duration::from_secs(1),
             compare: None,
-            self_compare: Share(2_000),
+            noise: Noise { repeat: Share(50_000), self_compare: Share(2_000) },
         }
     }
 
@@ -205,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn mirroring_is_independent_of_target_choice_and_self_comparison() {
+    fn mirroring_is_independent_of_target_choice_and_repeats() {
         let (mirror, draws) = (mirror(50, false), 20_000);
         let both =
             (0..draws).filter(|draw| takes(&mirror, &Method::GET, None, seed(*draw)) && seed(*draw).is_multiple_of(2));
@@ -214,5 +260,8 @@ mod tests {
             takes(&mirror, &Method::GET, None, seed(*draw)) && mirror.compares_itself(&Method::GET, seed(*draw))
         });
         assert!((150..250).contains(&both.count()));
+        let both =
+            (0..draws).filter(|draw| takes(&mirror, &Method::GET, None, seed(*draw)) && mirror.repeats(seed(*draw)));
+        assert!((4_700..5_300).contains(&both.count()));
     }
 }

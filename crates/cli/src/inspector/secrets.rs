@@ -5,7 +5,7 @@
 
 use std::io::Read;
 
-use crossfade_journal::redaction::{HIDDEN, MIN_SECRET_DIGITS, hide_secrets, is_secret_name, is_secret_parameter};
+use crossfade_journal::redaction::{HIDDEN, hide_secrets, is_secret_name, is_secret_parameter};
 use crossfade_rule::Condition;
 
 use super::json::{self, Laid, Masks, Path, Rest};
@@ -246,9 +246,7 @@ impl Secrets {
         // A longer name was already found not to be that of a secret.
         let name = path.names().next_back().filter(|name| name.len() <= LONGEST_NAME).unwrap_or_default();
         let Ok(value) = serde_json::from_str::<String>(scalar) else {
-            let digits = scalar.bytes().filter(u8::is_ascii_digit).count();
-            let is_long = digits >= MIN_SECRET_DIGITS && !scalar.contains(['.', 'e', 'E']);
-            return is_long.then(|| quoted(HIDDEN));
+            return (hide_secrets(scalar) != scalar).then(|| quoted(HIDDEN));
         };
         let is_document = value.trim_start().starts_with(['{', '[']);
         if let Some(laid) = is_document.then(|| self.json(&value)).flatten() {

@@ -4,12 +4,10 @@
 //! addition, the content security policy in its head forbids scripts.
 
 use crossfade_parity::number::{grouped, milliseconds, percent};
-use crossfade_parity::{
-    Difference, Endpoint, Example, Latency, MIN_SELF_COMPARED, Mark, PARITY_THRESHOLD, Percentiles, Summary, share,
-};
+use crossfade_parity::{Difference, Endpoint, Example, Latency, Mark, PARITY_THRESHOLD, Percentiles, Summary, share};
 use maud::{DOCTYPE, Markup, html};
 
-use super::text::{headline, interval, verdict};
+use super::text::{REASONS, headline, interval, verdict};
 use super::{Report, charts};
 use crate::html::{render, style_sheet, table_head};
 use crate::terminal::printable;
@@ -89,8 +87,8 @@ fn header(report: &Report, title: &str) -> Markup {
             div.banner.(class) #verdict {
                 h1 { svg viewBox="0 0 24 24" aria-hidden="true" { path d=(shape) {} } (capital(words)) }
                 p.sum { (capital(&headline(&report.overall))) }
-                @if report.gate.is_empty() && !report.because.is_empty() {
-                    ul { @for reason in &report.because { li { (printable(reason)) } } }
+                @if report.gate.is_empty() && !report.reasons.is_empty() {
+                    ul { @for reason in report.reasons.iter().take(REASONS) { li { (printable(&reason.to_string())) } } }
                 }
             }
             @if !report.gate.is_empty() {
@@ -180,12 +178,7 @@ fn percentiles(latency: &Latency) -> Markup {
 }
 
 fn badge(mark: Mark) -> Markup {
-    let (is_bad, word) = match mark {
-        Mark::Regression => (true, "regression"),
-        Mark::Accepted => (false, "accepted"),
-        Mark::Noise => (false, "noise"),
-    };
-    html! { span.badge.bad[is_bad] { (word) } }
+    html! { span.badge.bad[mark == Mark::Regression] { (mark.as_str()) } }
 }
 
 fn what(difference: &Difference) -> Markup {
@@ -248,7 +241,7 @@ fn table(report: &Report) -> Markup {
                             }
                         }
                         @for endpoint in &report.endpoints {
-                            (row(html! { (name(endpoint)) small { (printable(&endpoint.route)) } }, &endpoint.summary))
+                            (row(html! { (name(endpoint)) small { (printable(&endpoint.name.route)) } }, &endpoint.summary))
                         }
                     }
                 }
@@ -336,9 +329,6 @@ fn detail(number: usize, endpoint: &Endpoint) -> Markup {
     html! {
         p {
             (capital(&headline(summary))) "."
-            @if summary.self_compared < MIN_SELF_COMPARED {
-                " Noise sample small: " (summary.self_compared) " comparisons of the old system with itself."
-            }
         }
         @if !endpoint.differences.is_empty() {
             div.scroll tabindex="0" {
@@ -402,7 +392,7 @@ fn footer(report: &Report) -> Markup {
 }
 
 fn name(endpoint: &Endpoint) -> Markup {
-    html! { span.mono { (printable(&endpoint.method)) " " (printable(&endpoint.endpoint)) } }
+    html! { span.mono { (printable(&endpoint.name.to_string())) } }
 }
 
 /// `2026-11-24 08:00 to 09:59`.

@@ -8,7 +8,7 @@ pub(crate) mod html;
 pub(crate) mod input;
 pub(crate) mod text;
 
-use crossfade_parity::{Assessment, ConditionResult, Endpoint, Judgement, Route, Summary, Timeline};
+use crossfade_parity::{Assessment, ConditionResult, Endpoint, Reason, Route, Summary, Timeline, Verdict};
 use serde::Serialize;
 
 /// The contents of a report in every format. Serialised, it is the JSON document of `docs/report.md`.
@@ -18,8 +18,8 @@ pub(crate) struct Report {
     version: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     title: Option<String>,
-    judgement: Judgement,
-    because: Vec<String>,
+    verdict: Verdict,
+    reasons: Vec<Reason>,
     /// Empty without gates.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) gate: Vec<ConditionResult>,
@@ -61,13 +61,13 @@ impl Report {
         left_out: u64,
         unreadable: input::Unreadable,
     ) -> Report {
-        let Assessment { judgement, because, records, span, backends, overall, routes, endpoints, timeline, hints } =
+        let Assessment { verdict, reasons, records, span, backends, overall, routes, endpoints, timeline, hints } =
             assessment;
         let time = |time| humantime::format_rfc3339_seconds(time).to_string();
         let (from, to) = span.map(|(from, to)| (time(from), time(to))).unzip();
         let (primary, mirror) = backends.unzip();
         let input::Unreadable { count: unreadable, first: first_unreadable } = unreadable;
         let input = Input { records, left_out, unreadable, first_unreadable, from, to, primary, mirror };
-        Report { version: 1, title, judgement, because, gate, input, overall, routes, endpoints, timeline, hints }
+        Report { version: 2, title, verdict, reasons, gate, input, overall, routes, endpoints, timeline, hints }
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! Owns the wording and the tables. All text of a log passes through [`printable`].
 
+use crossfade_journal::comparison::Class;
 use crossfade_parity::number::{grouped, milliseconds, percent};
-use crossfade_parity::{Difference, Endpoint, Judgement, MIN_SELF_COMPARED, Mark, Percentiles, Summary, share};
+use crossfade_parity::{Difference, Endpoint, Mark, Percentiles, Place, Summary, Verdict, share};
 
 use super::Report;
 use crate::terminal::printable;
@@ -11,6 +12,7 @@ use crate::terminal::printable;
 /// Maximum number of endpoints, and of differences of each; `--html` and `--json` have all.
 const ENDPOINTS: usize = 30;
 const DIFFERENCES: usize = 10;
+pub(crate) const REASONS: usize = 10;
 /// Width of a table's first column.
 const NAME: usize = 40;
 
@@ -31,7 +33,7 @@ pub(crate) fn text(report: &Report, colour: bool) -> String {
 /// The first sentence of the report in every format.
 pub(crate) fn headline(summary: &Summary) -> String {
     let Some(parity) = summary.parity else { return "nothing was compared".to_owned() };
-    let regressions = match summary.regressions {
+    let regressions = match summary.places.regressions {
         0 => "no regression".to_owned(),
         1 => "1 regression".to_owned(),
         more => format!("{} regressions", grouped(more)),
@@ -55,10 +57,11 @@ pub(crate) fn verdict(report: &Report) -> (&'static str, Option<bool>) {
         let ok = report.gate.iter().all(|part| part.ok);
         return (if ok { "gate passed" } else { "gate failed" }, Some(ok));
     }
-    match report.judgement {
-        Judgement::Same => ("looks the same", Some(true)),
-        Judgement::Differs => ("differs", Some(false)),
-        Judgement::NotEnoughSamples => ("not enough samples", None),
+    match report.verdict {
+        Verdict::Same => ("same", Some(true)),
+        Verdict::Differs => ("differs", Some(false)),
+        Verdict::CannotBeJudged => ("cannot be judged", None),
+        Verdict::NotEnoughSamples => ("not enough samples", None),
     }
 }
 
@@ -113,8 +116,11 @@ impl Text {
         let words = self.paint(tone, &words.to_uppercase());
         self.line(&format!("{words}  {}", headline(&report.overall)));
         // With gates, their conditions are the reasons.
-        for reason in report.because.iter().filter(|_| report.gate.is_empty()) {
-            self.line(&format!("  {reason}"));
+        for reason in report.reasons.iter().take(REASONS).filter(|_| report.gate.is_empty()) {
+            self.line(&format!("  {}", cell(&reason.to_string())));
+        }
+        if report.reasons.len() > REASONS && report.gate.is_empty() {
+            self.line(&format!("  … and {} more reasons", report.reasons.len() - REASONS));
         }
         let input = &report.input;
         if let (Some(from), Some(to)) = (&input.from, &input.to) {
@@ -183,7 +189,7 @@ impl Text {
             if let Some(columns) = columns(&route.summary) {
                 self.line(&format!("{} {columns}", pad(&cell(&route.route), NAME)));
             }
-            for endpoint in report.endpoints.iter().filter(|endpoint| endpoint.route == route.route) {
+            for endpoint in report.endpoints.iter().filter(|endpoint| endpoint.name.route == route.route) {
                 let Some(columns) = columns(&endpoint.summary) else { continue };
                 if left > 0 {
                     self.line(&format!("{} {columns}", pad(&format!("  {}", name(endpoint)), NAME)));
@@ -220,24 +226,18 @@ impl Text {
             return;
         }
         self.heading(&format!(
-            "{:<10} {:<8} {:<52} {:>8} {:>9} {:>9}",
+            "{:<12} {:<8} {:<50} {:>8} {:>9} {:>9}",
             "Differences", "class", "where", "count", "share", "noise"
         ));
         for endpoint in with.iter().take(ENDPOINTS) {
-            let few = endpoint.summary.self_compared < MIN_SELF_COMPARED && report.overall.self_compared > 0;
-            let few = if few { "  (noise sample small)" } else { "" };
-            self.line(&format!("{}{few}", name(endpoint)));
+            self.line(&name(endpoint));
             for difference in endpoint.differences.iter().take(DIFFERENCES) {
-                let Difference { class, pointer, count, raw, noise, .. } = difference;
-                let (tone, mark) = match difference.mark {
-                    Mark::Regression => (Tone::Bad, "regression"),
-                    Mark::Accepted => (Tone::Dim, "accepted"),
-                    Mark::Noise => (Tone::Dim, "noise"),
-                };
-                let mark = self.paint(tone, &format!("{mark:<10}"));
+                let Difference { class, pointer, count, raw, noise, mark, .. } = difference;
+                let tone = if *mark == Mark::Regression { Tone::Bad } else { Tone::Dim };
+                let mark = self.paint(tone, &format!("{:<12}", mark.as_str()));
                 let noise = noise.map_or("-".to_owned(), percent);
-                let pointer = pad(&cell(pointer), 51);
-                let (class, count) = (class.as_str(), grouped(*count));
+                let pointer = pad(&cell(pointer), 49);
+                let (class, count) = (class.map_or("-", Class::as_str), grouped(*count));
                 self.line(&format!("  {mark} {class:<7} {pointer} {count:>8} {:>9} {noise:>9}", percent(*raw)));
             }
             if endpoint.differences.len() > DIFFERENCES {
@@ -257,7 +257,7 @@ impl Text {
                 if std::mem::take(&mut is_first) {
                     self.heading("Examples");
                 }
-                let line = format!("{}: {} {}", name(endpoint), difference.class.as_str(), cell(&difference.pointer));
+                let line = format!("{}: {}", name(endpoint), what(difference));
                 self.line(&line);
                 for example in &difference.examples {
                     self.line(&format!("  {} {} at {}", example.time, cell(&example.request_id), cell(&example.at)));
@@ -303,13 +303,13 @@ impl Text {
 }
 
 pub(crate) fn name(endpoint: &Endpoint) -> String {
-    format!("{} {}", cell(&endpoint.method), cell(&endpoint.endpoint))
+    cell(&endpoint.name.to_string())
 }
 
 /// The class of a difference and its place, as `missing /phone`.
 pub(crate) fn what(difference: &Difference) -> String {
-    let (class, pointer) = (difference.class.as_str(), cell(&difference.pointer));
-    if class == pointer { pointer } else { format!("{class} {pointer}") }
+    let Difference { class, change, pointer, .. } = difference;
+    cell(&Place { class: *class, change: *change, pointer: pointer.clone() }.to_string())
 }
 
 /// Formats milliseconds, without the unit if the next number has the same.

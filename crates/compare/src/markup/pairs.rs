@@ -76,7 +76,7 @@ pub(super) fn pair(trees: [&Tree<'_>; 2], items: [&[Node]; 2], work: &Work<'_>) 
         (!tree.is_text(node) && !is_plain).then(|| tree.digest(node))
     })?;
     pairing.by_key(false, identity)?;
-    pairing.by_key(false, |tree, node| first_text(tree, node))?;
+    pairing.by_key(false, first_text)?;
     pairing.within_gaps(|tree, node| if tree.is_text(node) { 1 } else { hash(&place::word(tree, node).0) }, false)?;
     pairing.within_gaps(|tree, node| if tree.is_text(node) { 1 } else { hash(&tree.folded_name(node)) }, true)?;
     pairing.by_key(false, |tree, node| (!tree.is_text(node)).then(|| hash(&place::word(tree, node).0)))?;

@@ -9,7 +9,7 @@ use super::selector::{Element, Matching};
 use super::tokens::{Attribute, Span, Token, Tokens};
 use super::values::{self, Reading};
 use crate::evidence::{NOWHERE, continued};
-use crate::treat_equal::{TreatEqual, replaced};
+use crate::findings::Findings;
 use crate::work::{Stop, Work};
 
 /// Memory of a tree in bytes.
@@ -172,12 +172,8 @@ impl<'a> Tree<'a> {
     }
 
     /// Sets the digests, which are equal for content that counts as equal.
-    pub(super) fn fill_digests(
-        &mut self,
-        ignored: &mut Matching<'_>,
-        kinds: &[TreatEqual],
-        work: &Work<'_>,
-    ) -> Result<(), Stop> {
+    pub(super) fn fill_digests(&mut self, ignored: &mut Matching<'_>, findings: &Findings<'_>) -> Result<(), Stop> {
+        let work = findings.work;
         // The elements around the present one, and what is known of their digests.
         let mut open: Vec<(Node, u64)> = Vec::new();
         let mut node: Node = 0;
@@ -197,7 +193,7 @@ impl<'a> Tree<'a> {
                 work.spend(self.length(node))?;
                 let digest = {
                     let text = self.text(node);
-                    if text.is_empty() { NOTHING } else { continued(1, replaced(&text, kinds, work)?.as_bytes()) }
+                    if text.is_empty() { NOTHING } else { continued(1, findings.without_masked(&text)?.as_bytes()) }
                 };
                 self.close(node, digest, &mut open);
                 node = node.saturating_add(1);
@@ -209,7 +205,7 @@ impl<'a> Tree<'a> {
                 node = self.end(node);
                 continue;
             }
-            let digest = self.digest_of_tag(node, ignored, kinds, work)?;
+            let digest = self.digest_of_tag(node, ignored, findings)?;
             open.push((node, digest));
             node = node.saturating_add(1);
         }
@@ -228,14 +224,8 @@ impl<'a> Tree<'a> {
         }
     }
 
-    fn digest_of_tag(
-        &self,
-        node: Node,
-        ignored: &Matching<'_>,
-        kinds: &[TreatEqual],
-        work: &Work<'_>,
-    ) -> Result<u64, Stop> {
-        let tag = self.folded_name(node);
+    fn digest_of_tag(&self, node: Node, ignored: &Matching<'_>, findings: &Findings<'_>) -> Result<u64, Stop> {
+        let (tag, work) = (self.folded_name(node), findings.work);
         let mut digest = continued(continued(NOWHERE, tag.as_bytes()), &self.space(node).to_le_bytes());
         for attribute in self.attributes(node) {
             let name = attribute.name.of(self.text);
@@ -248,7 +238,7 @@ impl<'a> Tree<'a> {
                     let byte = if self.is_html { byte.to_ascii_lowercase() } else { byte };
                     digest = continued(digest, &[byte]);
                 }
-                digest = continued(continued(digest, b"="), replaced(&value, kinds, work)?.as_bytes());
+                digest = continued(continued(digest, b"="), findings.without_masked(&value)?.as_bytes());
             }
         }
         Ok(digest.max(1))

@@ -12,12 +12,11 @@ use super::selector::{BEGIN, Matching, Selector};
 use super::tokens::Attribute;
 use super::tree::{NOTHING, Node, Placed, Tree};
 use crate::content;
-use crate::evidence::{NOWHERE, continued};
 use crate::findings::{Findings, Seen, Values};
+use crate::lines::{self, seen};
 use crate::matcher::Marks;
-use crate::shown;
+use crate::script;
 use crate::spot::{Inner, Spot};
-use crate::treat_equal::are_clocks;
 use crate::work::{Stop, Work};
 
 /// Cost of a pair of elements or attributes, in units of work.
@@ -171,12 +170,7 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
 
     /// Compares two texts: their content, if it has places of its own, or the texts as such.
     fn values(&mut self, class: Class, part: Part<'_>, ours: &str, theirs: &str) -> Result<(), Stop> {
-        // The digests of texts have shown already that no rule makes them equal.
-        let are_equal = match part {
-            Part::Text(_) => are_clocks(ours, theirs, self.findings.times),
-            _ => self.findings.are_equal(ours, theirs)?,
-        };
-        if are_equal {
+        if lines::are_equal(ours, theirs, self.findings)? {
             return Ok(());
         }
         let here = self.here(part)?;
@@ -184,10 +178,22 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
             return Ok(());
         }
         let spot = Spot::Other(&Inner { pointer: &here.pointer, at: here.at.as_deref(), above: &self.above });
+        if matches!(part, Part::Text(_)) && self.is_script() && !ours.starts_with(['{', '[']) {
+            let compare = |findings: &mut Findings<'r>| script::compare(ours, theirs, findings);
+            if self.findings.inside(&spot, here.marks, compare)?.is_some() {
+                return Ok(());
+            }
+        }
         if content::compare_inside(&spot, here.marks, ours, theirs, self.findings)? {
             return Ok(());
         }
         self.findings.report(class, &spot, here.marks, &|| Values::of(seen(ours), seen(theirs)))
+    }
+
+    /// Returns `true` in an element whose text is a script.
+    fn is_script(&self) -> bool {
+        let [ours, _] = self.trees;
+        self.frames.last().is_some_and(|frame| ours.is_html && ours.folded_name(frame.nodes[0]) == "script")
     }
 
     fn children(&mut self, ours: Vec<Node>, theirs: Vec<Node>) -> Result<(), Stop> {
@@ -361,13 +367,4 @@ fn order(trees: [&Tree<'_>; 2], [one, other]: [&Attribute; 2]) -> Ordering {
     let (left, right) = (trees[0].attribute_name(one), trees[1].attribute_name(other));
     let lower = |byte: u8| if trees[0].is_html { byte.to_ascii_lowercase() } else { byte };
     one.space.cmp(&other.space).then_with(|| left.bytes().map(lower).cmp(right.bytes().map(lower)))
-}
-
-/// Returns a text as a record may show it. If it mentions a secret nothing is shown, since the secret may be anywhere in it.
-fn seen(text: &str) -> Seen<'static> {
-    let head = shown::head(text);
-    if shown::is_secret_name(head) {
-        return Seen::Digested { shown: shown::HIDDEN.into(), digest: continued(NOWHERE, text.as_bytes()) };
-    }
-    Seen::Text(text.to_owned().into())
 }

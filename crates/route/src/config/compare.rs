@@ -1,63 +1,133 @@
 //! `compare` of a mirror: the rules of comparison. `crossfade-compare` applies them.
 
+use std::borrow::Cow;
+
 use crossfade_compare::{
-    Accepted, Date, FieldNames, PathTemplate, Place, Pointer, Rules, Tolerance, TreatEqual, Unordered,
+    Accepted, Date, FieldNames, Mask, PathTemplate, Place, Pointer, Rules, Scoped, Tolerance, TreatEqual, Unordered,
 };
-use crossfade_document::Node;
+use crossfade_document::{Key, Node};
 
 use super::forward::field_name;
-use crate::mirror::Share;
+use crate::mirror::Noise;
 use crate::read::{Collector, Read};
 
-/// Returns the rules, or `None` for `compare: false`, and the share of requests for self-comparison.
-pub(super) fn read(node: Option<&Node>, diagnostics: &mut Collector) -> (Option<Rules>, Share) {
-    let usual = (Some(Rules::default()), Share::default());
+/// Beginnings of places in content that is not JSON.
+const PLACE_KEYS: [&str; 5] = ["selector", "column", "line", "variable", "url"];
+
+/// Returns the rules, or `None` for `compare: false`, and the requests that are repeated.
+pub(super) fn read(node: Option<&Node>, diagnostics: &mut Collector) -> (Option<Rules>, Noise) {
+    let usual = (Some(Rules::default()), Noise::default());
     let Some(node) = node else { return usual };
     if node.as_text().is_some() {
         return match node.boolean(diagnostics) {
-            Some(false) => (None, Share::default()),
+            Some(false) => (None, Noise::NONE),
             _ => usual,
         };
     }
     read_rules(node, diagnostics).unwrap_or(usual)
 }
 
-fn read_rules(node: &Node, diagnostics: &mut Collector) -> Option<(Option<Rules>, Share)> {
-    let [headers, ignore, unordered, tolerance, treat_equal, accepted, noise, keep_values, redact, endpoints] = node
-        .keys(
-            diagnostics,
-            [
-                "headers",
-                "ignore",
-                "unordered",
-                "tolerance",
-                "treatEqual",
-                "accepted",
-                "noise",
-                "keepValues",
-                "redact",
-                "endpoints",
-            ],
-        )?;
-    let self_compare = noise.and_then(|node| {
-        let [self_compare] = node.keys(diagnostics, ["selfCompare"])?;
-        self_compare?.share(diagnostics)
-    });
+fn read_rules(node: &Node, diagnostics: &mut Collector) -> Option<(Option<Rules>, Noise)> {
+    let [noise, keep_values, endpoints, scoped, rules @ ..] = node.keys(
+        diagnostics,
+        [
+            "noise",
+            "keepValues",
+            "endpoints",
+            "rules",
+            "headers",
+            "ignore",
+            "unordered",
+            "tolerance",
+            "treatEqual",
+            "mask",
+            "accepted",
+            "redact",
+        ],
+    )?;
+    let noise = noise.and_then(|node| read_noise(node, diagnostics)).unwrap_or_default();
+    let [.., redact] = rules;
     let rules = Rules {
-        headers: headers.and_then(|node| read_headers(node, diagnostics)).unwrap_or_default(),
-        ignore: list(ignore, diagnostics, read_place),
-        unordered: list(unordered, diagnostics, read_unordered),
-        tolerance: tolerance.map(|node| read_tolerance(node, diagnostics)).unwrap_or_default(),
-        treat_equal: list(treat_equal, diagnostics, read_treat_equal),
-        accepted: list(accepted, diagnostics, read_accepted),
         keep_values: keep_values.and_then(|node| node.boolean(diagnostics)).unwrap_or_default(),
-        redact: list(redact, diagnostics, read_place),
         endpoints: list(endpoints, diagnostics, read_endpoint),
+        scoped: list(scoped, diagnostics, read_scoped),
+        ..read_common(rules, diagnostics)
     };
     if let Some(node) = redact.filter(|_| !rules.keep_values) {
         node.warn(diagnostics, "has no effect without `keepValues: true`: values are not logged", None);
     }
-    Some((Some(rules), self_compare.unwrap_or_default()))
+    Some((Some(rules), noise))
+}
+
+/// Reads the rules that can be limited to some endpoints.
+fn read_common(
+    [headers, ignore, unordered, tolerance, treat_equal, mask, accepted, redact]: [Option<&Node>; 8],
+    diagnostics: &mut Collector,
+) -> Rules {
+    Rules {
+        headers: headers.and_then(|node| read_headers(node, diagnostics)).unwrap_or_default(),
+        ignore: list(ignore, diagnostics, read_ignored),
+        unordered: list(unordered, diagnostics, read_unordered),
+        tolerance: tolerance.map(|node| read_tolerance(node, diagnostics)).unwrap_or_default(),
+        treat_equal: list(treat_equal, diagnostics, read_treat_equal),
+        mask: list(mask, diagnostics, read_mask),
+        accepted: list(accepted, diagnostics, read_accepted),
+        redact: list(redact, diagnostics, read_place),
+        ..Rules::default()
+    }
+}
+
+/// Reads an entry of `rules`: `endpoints`, and the rules for them.
+fn read_scoped(node: &Node, diagnostics: &mut Collector) -> Option<Scoped> {
+    let [endpoints, rules @ ..] = node.keys(
+        diagnostics,
+        ["endpoints", "headers", "ignore", "unordered", "tolerance", "treatEqual", "mask", "accepted", "redact"],
+    )?;
+    if endpoints.is_none() {
+        let hint = "write `endpoints: [\"/orders/{id}\"]`; rules for all endpoints belong into `compare` itself";
+        node.error(diagnostics, "missing key `endpoints`", Some(hint.into()));
+    }
+    let paths = list(endpoints, diagnostics, read_endpoint);
+    Some(Scoped { paths, rules: read_common(rules, diagnostics) })
+}
+
+/// Reads a place that is left out, and warns if nothing is left.
+fn read_ignored(node: &Node, diagnostics: &mut Collector) -> Option<Place> {
+    let place = read_place(node, diagnostics)?;
+    let blinded = match read_written(node, diagnostics).as_deref() {
+        Some("body" | "/**" | "/*") => Some("no content is compared: the report cannot say that it is the same"),
+        Some("status") => Some("no status is compared: an error page would count as the same"),
+        Some("selector: html" | "selector: body" | "selector: *") => Some("no page is compared"),
+        _ => None,
+    };
+    if let Some(message) = blinded {
+        node.warn(diagnostics, message, Some("ignore the places that may differ, such as `/items/*/price`".into()));
+    }
+    Some(place)
+}
+
+fn read_mask(node: &Node, diagnostics: &mut Collector) -> Option<Mask> {
+    match Mask::parse(node.text(diagnostics)?) {
+        Ok(mask) => Some(mask),
+        Err(error) => {
+            let hint = "write a regular expression such as `build [0-9]+`";
+            node.error(diagnostics, format!("`{}` is not a mask: {error}", node.shown()), Some(hint.into()));
+            None
+        }
+    }
+}
+
+/// Reads shares, or `false` for none.
+fn read_noise(node: &Node, diagnostics: &mut Collector) -> Option<Noise> {
+    if node.as_text().is_some() {
+        return node.boolean(diagnostics).map(|is_measured| if is_measured { Noise::default() } else { Noise::NONE });
+    }
+    let [repeat, self_compare] = node.keys(diagnostics, ["repeat", "selfCompare"])?;
+    let mut noise = Noise::default();
+    for (node, share) in [(repeat, &mut noise.repeat), (self_compare, &mut noise.self_compare)] {
+        *share = node.and_then(|node| node.share(diagnostics)).unwrap_or(*share);
+    }
+    Some(noise)
 }
 
 fn list<'n, T>(
@@ -81,12 +151,31 @@ fn read_headers(node: &Node, diagnostics: &mut Collector) -> Option<FieldNames> 
 }
 
 fn read_place(node: &Node, diagnostics: &mut Collector) -> Option<Place> {
-    let place = Place::parse(node.text(diagnostics)?);
+    let text = read_written(node, diagnostics)?;
+    let place = Place::parse(&text);
     if place.is_none() {
-        let hint = "write a JSON Pointer like `/items/*/price`, a field's name, `status` or `body`";
-        node.error(diagnostics, format!("`{}` is not a place in a response", node.shown()), Some(hint.into()));
+        let hint = "write a JSON Pointer like `/items/*/price`, a field's name, `status`, `body`, or a place as the report shows it";
+        let shown = if node.as_map().is_some() { text } else { node.shown().into() };
+        node.error(diagnostics, format!("`{shown}` is not a place in a response"), Some(hint.into()));
     }
     place
+}
+
+/// Reads the text of a place, or the map that YAML makes of `selector: main > p` without quotes.
+fn read_written<'n>(node: &'n Node, diagnostics: &mut Collector) -> Option<Cow<'n, str>> {
+    if node.as_map().is_none() {
+        return node.text(diagnostics).map(Cow::Borrowed);
+    }
+    let members = node.keys(diagnostics, PLACE_KEYS)?;
+    let mut given = PLACE_KEYS.iter().zip(members).filter_map(|(key, value)| Some((key, value?)));
+    match (given.next(), given.next()) {
+        (Some((key, value)), None) => Some(Cow::Owned(format!("{key}: {}", value.text(diagnostics)?))),
+        (Some(_), Some(_)) => {
+            node.error(diagnostics, "a place has one key", Some("write `{selector: main > p}`".into()));
+            None
+        }
+        (None, _) => None,
+    }
 }
 
 fn read_pointer(text: &str, node: &Node, diagnostics: &mut Collector) -> Option<Pointer> {
@@ -142,7 +231,8 @@ fn read_treat_equal(node: &Node, diagnostics: &mut Collector) -> Option<TreatEqu
 
 /// Reads a place, or `{pointer, until}`.
 fn read_accepted(node: &Node, diagnostics: &mut Collector) -> Option<Accepted> {
-    if node.as_text().is_some() {
+    let is_place = |members: &[(Key, Node)]| matches!(members, [(key, _)] if PLACE_KEYS.contains(&&*key.name));
+    if node.as_map().is_none_or(is_place) {
         return Some(Accepted { place: read_place(node, diagnostics)?, until: None });
     }
     let [pointer, until] = node.keys(diagnostics, ["pointer", "until"])?;

@@ -81,7 +81,7 @@ pub(super) fn read<'n>(
         request_headers.map_or_else(FieldEdits::default, |node| fields::read(node, Side::Request, groups, diagnostics));
     let credentials = credentials.and_then(|node| read_credentials(node, diagnostics));
     let budget = budget.and_then(|node| node.duration(diagnostics));
-    let (rules, self_compare) = compare::read(compare, diagnostics);
+    let (rules, noise) = compare::read(compare, diagnostics);
     Some(Mirror {
         backend: index?,
         share: share?,
@@ -93,7 +93,7 @@ pub(super) fn read<'n>(
         backend_request: timeout,
         budget: budget.unwrap_or(BUDGET),
         compare: rules.map(Arc::new),
-        self_compare,
+        noise,
     })
 }
 
