@@ -339,6 +339,12 @@ impl<'r> Findings<'r> {
         Ok(())
     }
 
+    /// Returns `true` if `ignore` has this place, or one that contains it.
+    pub(crate) fn is_ignored(&self, spot: &Spot<'_>) -> bool {
+        let pointer = self.pointer(spot);
+        self.rules.ignore.iter().any(|place| place.covers(&pointer))
+    }
+
     /// Records elements of an array that vary, as evidence about differences of another comparison.
     pub(crate) fn vary(&mut self, array: &Spot<'_>, elements: &[Elements]) -> Result<(), Stop> {
         self.work.spend(elements.len())?;
@@ -354,7 +360,7 @@ impl<'r> Findings<'r> {
     /// Returns the pointer of a spot, with those of the values that contain it.
     fn pointer(&self, spot: &Spot<'_>) -> String {
         match (self.outer.last(), spot) {
-            (Some(outer), Spot::Body) => outer.pointer.clone(),
+            (Some(outer), Spot::Body | Spot::Json([])) => outer.pointer.clone(),
             (Some(outer), _) => format!("{} >> {}", outer.pointer, spot.pointer()),
             (None, _) => spot.pointer(),
         }
@@ -367,7 +373,7 @@ impl<'r> Findings<'r> {
         }
         let above = outer.at.as_ref().unwrap_or(&outer.pointer);
         Some(match (at, spot) {
-            (None, Spot::Body) => above.clone(),
+            (None, Spot::Body | Spot::Json([])) => above.clone(),
             (None, _) => format!("{above} >> {}", spot.pointer()),
             (Some(at), _) => format!("{above} >> {at}"),
         })

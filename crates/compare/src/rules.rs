@@ -187,6 +187,7 @@ impl Place {
         match text {
             "status" => Some(Place::Status),
             "body" => Some(Place::Body),
+            "rows" => Some(Place::Written(text.into())),
             _ if text.contains(" >> ") || WRITTEN.iter().any(|begin| text.starts_with(begin)) => {
                 Some(Place::Written(text.into()))
             }
