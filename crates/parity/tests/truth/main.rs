@@ -10,8 +10,8 @@ mod template;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use crossfade_journal::comparison::Record;
-use crossfade_parity::{Assessment, Mark, Tally, Verdict, judge};
+use crossfade_journal::comparison::{Against, Record};
+use crossfade_parity::{Assessment, Mark, Places, Tally, Verdict, judge};
 
 use crate::application::{Endpoint, Truth, endpoints};
 use crate::shadow::Run;
@@ -82,6 +82,50 @@ fn the_verdict_says_the_truth() {
 fn differences<'a>(endpoint: &Endpoint, assessment: &'a Assessment) -> &'a [crossfade_parity::Difference] {
     let is_it = |found: &&crossfade_parity::Endpoint| found.name.to_string() == endpoint.name();
     assessment.endpoints.iter().find(is_it).map_or(&[], |found| &found.differences)
+}
+
+/// The same application as both systems: returns what is said to differ, and prints the figures.
+fn false_alarms(seeds: std::ops::Range<u64>, responses: u64) -> Vec<String> {
+    let all = endpoints();
+    let list: Vec<&Endpoint> = all.iter().collect();
+    let sum: u64 = list.iter().map(|endpoint| endpoint.requests).sum();
+    let mut alarms = Vec::new();
+    let (mut sent, mut places) = (0, Places::default());
+    for seed in seeds.clone() {
+        let mut tally = Tally::new(0);
+        Run::new(&list, true, seed).records(
+            |endpoint| (endpoint.requests * responses).div_ceil(sum),
+            &mut |_, record| {
+                sent += u64::from(record.against == Against::Mirror);
+                tally.add(record);
+            },
+        );
+        let assessment = judge(&tally);
+        let Places { regressions, unjudged, not_measured, unclear, noise } = assessment.overall.places;
+        places.regressions += regressions;
+        places.unjudged += unjudged;
+        places.not_measured += not_measured;
+        places.unclear += unclear;
+        places.noise += noise;
+        let differs = assessment.reasons.iter().filter(|reason| reason.verdict() == Verdict::Differs);
+        alarms.extend(differs.map(|reason| format!("seed {seed}: {reason}")));
+    }
+    println!("{} runs, {sent} responses: {} false alarms; {places:?}", seeds.count(), alarms.len());
+    alarms
+}
+
+#[test]
+fn an_application_does_not_differ_from_itself() {
+    let alarms = false_alarms(100..102, 4_000);
+    assert!(alarms.is_empty(), "{alarms:#?}");
+}
+
+/// The figure that `docs/report.md` quotes: `cargo test -p crossfade-parity --test truth -- --ignored --nocapture`.
+#[test]
+#[ignore = "takes a minute"]
+fn twenty_runs_against_itself() {
+    let alarms = false_alarms(0..20, 13_000);
+    assert!(alarms.len() <= 1, "{alarms:#?}");
 }
 
 /// Returns all that the report says wrongly about an endpoint.
