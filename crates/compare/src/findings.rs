@@ -228,7 +228,7 @@ impl<'r> Findings<'r> {
     }
 
     /// Returns a text in which everything that is interchangeable is the same.
-    fn without_masked<'t>(&self, text: &'t str) -> Result<Cow<'t, str>, Stop> {
+    pub(crate) fn without_masked<'t>(&self, text: &'t str) -> Result<Cow<'t, str>, Stop> {
         let mut text = Cow::Borrowed(text);
         for mask in &self.rules.mask {
             text = Cow::Owned(mask.masked(&text, self.work)?.into_owned());

@@ -189,7 +189,10 @@ impl Spot<'_> {
                 let body = continued(begin, b"body");
                 trail.push(body);
                 trail.extend(inner.above.iter().map(|above| continued(body, above.as_bytes())));
-                continued(body, inner.at.unwrap_or(inner.pointer).as_bytes())
+                match (last, inner.at) {
+                    (Some(last), Some(_)) => continued(continued(body, inner.pointer.as_bytes()), &last.to_le_bytes()),
+                    (_, at) => continued(body, at.unwrap_or(inner.pointer).as_bytes()),
+                }
             }
         }
     }

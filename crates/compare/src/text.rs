@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use crossfade_journal::comparison::Class;
 
 use crate::findings::{Findings, Seen, Values};
+use crate::lines;
 use crate::markup::{Markup, Piece};
 use crate::shown;
 use crate::spot::{Inner, Spot};
