@@ -297,7 +297,13 @@ impl<'r> Findings<'r> {
         let digests = seen.each_ref().map(Seen::digest);
         let (trail, exact) = self.exact(spot, class == Class::Extra);
         let covers = matches!(class, Class::Missing | Class::Type | Class::Value);
-        let chosen = self.places.add(&trail, exact, covers, digests);
+        let value = self.places.add(&trail, exact, covers, digests);
+        let chosen = match class {
+            Class::Missing | Class::Extra | Class::Type => {
+                self.places.add(&trail, evidence::kind(exact), false, digests)
+            }
+            _ => value,
+        };
         let rank = evidence::rank(exact, self.seed);
         let (mut kinds, mut distance) = (kinds(&seen), distance);
         let (mut order, mut slot) = (self.found.len(), None);
@@ -344,7 +350,9 @@ impl<'r> Findings<'r> {
         self.work.spend(elements.len())?;
         let (trail, array) = self.exact(array, false);
         for varying in elements {
-            self.places.add(&trail, varying.exact(array), true, [None; 2]);
+            let exact = varying.exact(array);
+            self.places.add(&trail, exact, true, [None; 2]);
+            self.places.add(&trail, evidence::kind(exact), false, [None; 2]);
         }
         Ok(())
     }

@@ -153,9 +153,9 @@ impl Spot<'_> {
         }
     }
 
-    /// Adds the hashes of its ancestors to `trail`, beginning with a hash, and returns its own. A line or an element of a page
-    /// that only the mirror has (`is_extra`) is like any other at its place: random ones, such as advertisements, are elsewhere
-    /// in every response.
+    /// Adds the hashes of its ancestors to `trail`, beginning with a hash, and returns its own. A line, an element of a
+    /// page or of a list that only the mirror has (`is_extra`) is like any other at its place: random ones, such as
+    /// advertisements, are elsewhere in every response, or have another key.
     pub(crate) fn exact(&self, begin: Exact, is_extra: bool, trail: &mut Vec<Exact>) -> Exact {
         match self {
             Spot::Status => continued(begin, STATUS),
@@ -168,9 +168,16 @@ impl Spot<'_> {
                 continued(field, part.as_bytes())
             }
             Spot::Body => continued(begin, b"body"),
-            Spot::Json(path) => path.iter().fold(continued(begin, b"body"), |array, step| {
+            Spot::Json(path) => path.iter().enumerate().fold(continued(begin, b"body"), |array, (at, step)| {
                 trail.push(array);
+                let is_last = at.checked_add(1) == Some(path.len());
                 match step {
+                    PathStep::Keyed { is_folded: true, .. } | PathStep::Name { is_folded: true, .. }
+                        if is_extra && is_last =>
+                    {
+                        trail.push(Elements::Keyless.exact(array));
+                        continued(array, b"+")
+                    }
                     PathStep::Index { index, .. } => {
                         trail.extend([Elements::Keyed, Elements::Moved].map(|elements| elements.exact(array)));
                         Elements::At(*index).exact(array)

@@ -113,12 +113,15 @@ fn cases() -> Vec<Case> {
         ("literals", "text/javascript", "a=[", "{a:'\\x41'},"),
         ("components", "text/calendar", "BEGIN:VCALENDAR\n", "BEGIN:A\nEND:A\n"),
     ] {
-        let contents = pair(begin, unit, ["1]", "2]"], 4 * MIB - 100).map(|content| gzip(&content));
+        let contents = pair(begin, unit, ["1]", "2]"], MIB).map(|content| gzip(&content));
         cases.push(case(name, media_type, "gzip", contents, MOST));
-        let other = ["x", "y"]
-            .map(|first| gzip(&repeated(&format!("{begin}{first}"), &format!("{first}{unit}"), "", 4 * MIB - 100)));
-        cases.push(case(&format!("{name}, all different"), media_type, "gzip", other, MOST));
+        // Nothing is the same.
+        let other =
+            ["x", "y"].map(|first| gzip(&repeated(&format!("{begin}{first}"), &format!("{first}{unit}"), "", MIB)));
+        cases.push(case(&format!("other {name}"), media_type, "gzip", other, MOST));
     }
+    let keys = ["x", "y"].map(|first| gzip(&repeated("", &format!("{first}b: 1\n"), "", 4 * MIB - 100)));
+    cases.push(case("many keys", "text/plain", "gzip", keys, MOST));
     // Hostile content.
     for (name, begin, unit, ends) in [
         ("numbers", "[", "1,", ["1]", "2]"]),
