@@ -102,23 +102,16 @@ fn cases() -> Vec<Case> {
     cases.push(case("lines", "text/csv", "", pair("", "1;2;3;4\n", ["a", "b"], MIB), USUAL));
     cases.push(case("lines of text", "text/plain", "", pair("", "1;2;3;4\n", ["a", "b"], MIB), USUAL));
     for (name, media_type, begin, unit) in [
-        ("shortest lines", "text/plain", "", "a\n"),
         ("keys", "text/plain", "", "ab: 1\n"),
-        ("statements", "text/css", "", "a;"),
-        ("rows", "text/csv", "a,b\n", "1,2\n"),
-        ("columns", "text/csv", "a", ",1"),
-        ("fields", "application/x-www-form-urlencoded", "", "a=1&"),
+        ("rows", "text/csv", "a,b,c\n", "12,34,567\n"),
         ("variables", "text/javascript", "", "a=1;"),
-        ("brackets", "text/javascript", "a=", "[[]],"),
         ("literals", "text/javascript", "a=[", "{a:'\\x41'},"),
         ("components", "text/calendar", "BEGIN:VCALENDAR\n", "BEGIN:A\nEND:A\n"),
     ] {
-        let contents = pair(begin, unit, ["1]", "2]"], MIB).map(|content| gzip(&content));
-        cases.push(case(name, media_type, "gzip", contents, MOST));
         // Nothing is the same.
         let other =
             ["x", "y"].map(|first| gzip(&repeated(&format!("{begin}{first}"), &format!("{first}{unit}"), "", MIB)));
-        cases.push(case(&format!("other {name}"), media_type, "gzip", other, MOST));
+        cases.push(case(name, media_type, "gzip", other, MOST));
     }
     let keys = ["x", "y"].map(|first| gzip(&repeated("", &format!("{first}b: 1\n"), "", 4 * MIB - 100)));
     cases.push(case("many keys", "text/plain", "gzip", keys, MOST));
