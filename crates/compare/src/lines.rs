@@ -21,7 +21,7 @@ use crate::spot::{Inner, Spot};
 use crate::work::{Stop, Work};
 
 /// Lines that are compared one by one. The rest of a longer text counts as one line.
-const MAX_LINES: usize = 90_000;
+const MAX_LINES: usize = 80_000;
 /// Lines beyond this number have no places of their own.
 const MAX_NUMBER: usize = 200;
 /// Longer lines are split into statements: minified scripts and style sheets are one line.
