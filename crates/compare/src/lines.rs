@@ -71,7 +71,7 @@ struct Line<'a> {
     text: &'a str,
     /// The range of its key; empty if it has none.
     key: (u32, u32),
-    /// Where its value begins.
+    /// Begin of its value.
     value: u32,
     /// Index of its section.
     section: u32,

@@ -36,7 +36,7 @@ struct Piece {
 /// A script, taken apart.
 struct Script {
     pieces: Vec<Piece>,
-    /// What is left.
+    /// The text without them.
     rest: String,
 }
 

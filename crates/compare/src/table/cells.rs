@@ -140,7 +140,7 @@ fn push(text: &str, begin: usize, end: usize, rows: &mut Vec<(u32, u32)>) {
     }
 }
 
-/// Where a byte is.
+/// The position behind a byte, within its cell.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     /// At the begin of a cell: only there a quote opens one that is quoted.
