@@ -13,7 +13,7 @@ use crate::matcher::Marks;
 use crate::rules::{Place, Rules};
 use crate::shown;
 use crate::spot::{PathStep, Spot};
-use crate::treat_equal::{TreatEqual, are_clocks, replaced};
+use crate::treat_equal::{TreatEqual, are_alike};
 use crate::work::{Stop, Work};
 
 /// Bytes of the places that a record lists; further ones are digests.
@@ -211,32 +211,23 @@ impl<'r> Findings<'r> {
         }
     }
 
-    /// Returns `true` if two texts are equal for the rules: the same, of one interchangeable kind, or both the time of their
-    /// response.
+    /// Returns `true` if two texts are equal for the rules: the same, apart from what is masked or of an interchangeable kind,
+    /// and from clocks.
     pub(crate) fn are_equal(&self, primary: &str, mirror: &str) -> Result<bool, Stop> {
         if primary == mirror {
             return Ok(true);
         }
-        if are_clocks(primary, mirror, self.times) {
-            return Ok(true);
-        }
-        let Rules { treat_equal, mask, .. } = self.rules;
-        if treat_equal.is_empty() && mask.is_empty() {
-            return Ok(false);
-        }
-        Ok(self.without_masked(primary)? == self.without_masked(mirror)?)
+        let (ours, theirs) = (self.masked(primary)?, self.masked(mirror)?);
+        Ok(ours == theirs || are_alike(&ours, &theirs, &self.rules.treat_equal, self.times, self.work)?)
     }
 
-    /// Returns a text in which everything that is interchangeable is the same.
-    fn without_masked<'t>(&self, text: &'t str) -> Result<Cow<'t, str>, Stop> {
+    /// Returns a text in which everything that is masked is the same.
+    fn masked<'t>(&self, text: &'t str) -> Result<Cow<'t, str>, Stop> {
         let mut text = Cow::Borrowed(text);
         for mask in &self.rules.mask {
             text = Cow::Owned(mask.masked(&text, self.work)?.into_owned());
         }
-        match text {
-            Cow::Borrowed(text) => replaced(text, &self.rules.treat_equal, self.work),
-            Cow::Owned(text) => Ok(Cow::Owned(replaced(&text, &self.rules.treat_equal, self.work)?.into_owned())),
-        }
+        Ok(text)
     }
 
     /// Compares the content of a value, whose places are then inside the value's place. Returns `None`, without comparing,
@@ -299,7 +290,7 @@ impl<'r> Findings<'r> {
         let covers = matches!(class, Class::Missing | Class::Type | Class::Value);
         let chosen = self.places.add(&trail, exact, covers, digests);
         let rank = evidence::rank(exact, self.seed);
-        let (mut kinds, mut distance) = (kinds(&seen), distance);
+        let (mut kinds, mut distance) = (self.kinds(&seen)?, distance);
         let (mut order, mut slot) = (self.found.len(), None);
         if let Some((known, found)) = self.found.get_mut(&key) {
             if found.exact != exact {
@@ -331,6 +322,19 @@ impl<'r> Findings<'r> {
         let shown = Difference { at, accepted, slot, distance, digests, primary, mirror, ..Difference::new(class, "") };
         self.found.insert(key, (order, Found { difference: shown, kinds, chosen, exact, rank }));
         Ok(())
+    }
+
+    /// Returns the kinds that would make both values equal.
+    fn kinds(&self, seen: &[Seen<'_>; 2]) -> Result<Vec<TreatEqual>, Stop> {
+        let mut kinds = Vec::new();
+        if let [Seen::Text(one), Seen::Text(other)] = seen {
+            for kind in TreatEqual::ALL {
+                if are_alike(one, other, &[kind], self.times, self.work)? {
+                    kinds.push(kind);
+                }
+            }
+        }
+        Ok(kinds)
     }
 
     /// Returns the pointer of a spot, with those of the values that contain it.
@@ -439,10 +443,4 @@ fn last_step(class: Class, spot: &Spot<'_>, [ours, _]: [Option<u64>; 2]) -> Opti
         (Class::Missing, Spot::Json([.., PathStep::Index { .. }])) => ours,
         _ => None,
     }
-}
-
-/// Returns the kinds that both values are of.
-fn kinds(seen: &[Seen<'_>; 2]) -> Vec<TreatEqual> {
-    let [Seen::Text(one), Seen::Text(other)] = seen else { return Vec::new() };
-    TreatEqual::ALL.into_iter().filter(|kind| kind.fits(one) && kind.fits(other)).collect()
 }

@@ -9,7 +9,6 @@ use crate::findings::{Findings, Seen, Values};
 use crate::markup::{Markup, Piece};
 use crate::shown;
 use crate::spot::{Inner, Spot};
-use crate::treat_equal::replaced;
 use crate::work::{Stop, Work};
 
 /// The language of a text.
@@ -41,17 +40,13 @@ fn compare_pieces<'a>(
     theirs: &mut dyn Iterator<Item = Result<Piece<'a>, Stop>>,
     findings: &mut Findings<'_>,
 ) -> Result<(), Stop> {
-    let kinds = &findings.rules.treat_equal;
     loop {
         let (one, other) = (ours.next().transpose()?, theirs.next().transpose()?);
         let is_same = match (&one, &other) {
             (None, None) => return Ok(()),
             (Some(one), Some(other)) if one.is_tag != other.is_tag => false,
             (Some(one), Some(other)) if one.text == other.text => true,
-            (Some(one), Some(other)) => {
-                let work = findings.work;
-                !kinds.is_empty() && replaced(&one.text, kinds, work)? == replaced(&other.text, kinds, work)?
-            }
+            (Some(one), Some(other)) => findings.are_equal(&one.text, &other.text)?,
             _ => false,
         };
         if !is_same {
