@@ -12,8 +12,8 @@ use crate::evidence::{self, ABSENT, Exact, NOWHERE, Places, Salt, continued};
 use crate::matcher::Marks;
 use crate::rules::{Place, Rules};
 use crate::shown;
-use crate::spot::{PathStep, Spot};
-use crate::treat_equal::{TreatEqual, are_alike};
+use crate::spot::{Elements, Spot};
+use crate::treat_equal::{TreatEqual, are_alike, replaced};
 use crate::work::{Stop, Work};
 
 /// Bytes of the places that a record lists; further ones are digests.
@@ -24,6 +24,8 @@ const MAX_DIFFERENCES: usize = 200;
 const MAX_DISTINCT: usize = 2_000;
 /// Memory for distinct differences, in bytes of their pointers.
 const MAX_KEPT: usize = 1024 * 1024;
+/// Bytes of a value whose kinds are looked for.
+const MAX_KIND: usize = 2 * 1024;
 /// Cost of recording a difference, in units of work.
 const FOUND_WORK: usize = 64;
 /// Contents within contents.
@@ -221,6 +223,14 @@ impl<'r> Findings<'r> {
         Ok(ours == theirs || are_alike(&ours, &theirs, &self.rules.treat_equal, self.times, self.work)?)
     }
 
+    /// Returns a text in which everything that is interchangeable is the same, apart from times.
+    pub(crate) fn without_masked<'t>(&self, text: &'t str) -> Result<Cow<'t, str>, Stop> {
+        match self.masked(text)? {
+            Cow::Borrowed(text) => replaced(text, &self.rules.treat_equal, self.work),
+            Cow::Owned(text) => Ok(Cow::Owned(replaced(&text, &self.rules.treat_equal, self.work)?.into_owned())),
+        }
+    }
+
     /// Returns a text in which everything that is masked is the same.
     fn masked<'t>(&self, text: &'t str) -> Result<Cow<'t, str>, Stop> {
         let mut text = Cow::Borrowed(text);
@@ -241,7 +251,7 @@ impl<'r> Findings<'r> {
         if self.outer.len() >= MAX_NESTING {
             return Ok(None);
         }
-        let (trail, exact) = self.exact(spot, None);
+        let (trail, exact) = self.exact(spot, false);
         self.work.spend(FOUND_WORK + 8 * trail.len())?;
         let outer = Outer {
             pointer: self.pointer(spot),
@@ -286,9 +296,15 @@ impl<'r> Findings<'r> {
         let Values { seen, distance } = values();
         self.work.spend(seen.iter().filter_map(Seen::shown).map(str::len).sum())?;
         let digests = seen.each_ref().map(Seen::digest);
-        let (trail, exact) = self.exact(spot, last_step(class, spot, digests));
+        let (trail, exact) = self.exact(spot, class == Class::Extra);
         let covers = matches!(class, Class::Missing | Class::Type | Class::Value);
-        let chosen = self.places.add(&trail, exact, covers, digests);
+        let value = self.places.add(&trail, exact, covers, digests);
+        let chosen = match class {
+            Class::Missing | Class::Extra | Class::Type => {
+                self.places.add(&trail, evidence::kind(exact), false, digests)
+            }
+            _ => value,
+        };
         let rank = evidence::rank(exact, self.seed);
         let (mut kinds, mut distance) = (self.kinds(&seen)?, distance);
         let (mut order, mut slot) = (self.found.len(), None);
@@ -324,12 +340,14 @@ impl<'r> Findings<'r> {
         Ok(())
     }
 
-    /// Returns the kinds that would make both values equal.
+    /// Returns the kinds that would make both values equal. Long texts have none.
     fn kinds(&self, seen: &[Seen<'_>; 2]) -> Result<Vec<TreatEqual>, Stop> {
+        let [Seen::Text(one), Seen::Text(other)] = seen else { return Ok(Vec::new()) };
+        let is_alike = |kinds: &[TreatEqual]| are_alike(one, other, kinds, self.times, self.work);
         let mut kinds = Vec::new();
-        if let [Seen::Text(one), Seen::Text(other)] = seen {
+        if one.len().max(other.len()) <= MAX_KIND && is_alike(&TreatEqual::ALL)? {
             for kind in TreatEqual::ALL {
-                if are_alike(one, other, &[kind], self.times, self.work)? {
+                if is_alike(&[kind])? {
                     kinds.push(kind);
                 }
             }
@@ -337,10 +355,28 @@ impl<'r> Findings<'r> {
         Ok(kinds)
     }
 
+    /// Returns `true` if `ignore` has this place, or one that contains it.
+    pub(crate) fn is_ignored(&self, spot: &Spot<'_>) -> bool {
+        let pointer = self.pointer(spot);
+        self.rules.ignore.iter().any(|place| place.covers(&pointer))
+    }
+
+    /// Records elements of an array that vary, as evidence about differences of another comparison.
+    pub(crate) fn vary(&mut self, array: &Spot<'_>, elements: &[Elements]) -> Result<(), Stop> {
+        self.work.spend(elements.len())?;
+        let (trail, array) = self.exact(array, false);
+        for varying in elements {
+            let exact = varying.exact(array);
+            self.places.add(&trail, exact, true, [None; 2]);
+            self.places.add(&trail, evidence::kind(exact), false, [None; 2]);
+        }
+        Ok(())
+    }
+
     /// Returns the pointer of a spot, with those of the values that contain it.
     fn pointer(&self, spot: &Spot<'_>) -> String {
         match (self.outer.last(), spot) {
-            (Some(outer), Spot::Body) => outer.pointer.clone(),
+            (Some(outer), Spot::Body | Spot::Json([])) => outer.pointer.clone(),
             (Some(outer), _) => format!("{} >> {}", outer.pointer, spot.pointer()),
             (None, _) => spot.pointer(),
         }
@@ -353,14 +389,14 @@ impl<'r> Findings<'r> {
         }
         let above = outer.at.as_ref().unwrap_or(&outer.pointer);
         Some(match (at, spot) {
-            (None, Spot::Body) => above.clone(),
+            (None, Spot::Body | Spot::Json([])) => above.clone(),
             (None, _) => format!("{above} >> {}", spot.pointer()),
             (Some(at), _) => format!("{above} >> {at}"),
         })
     }
 
     /// Returns the hashes of an exact place's ancestors, and its own.
-    fn exact(&self, spot: &Spot<'_>, last: Option<u64>) -> (Vec<Exact>, Exact) {
+    fn exact(&self, spot: &Spot<'_>, is_extra: bool) -> (Vec<Exact>, Exact) {
         let (mut trail, begin) = match self.outer.last() {
             Some(outer) => (outer.trail.clone(), outer.exact),
             None => (Vec::new(), NOWHERE),
@@ -368,7 +404,7 @@ impl<'r> Findings<'r> {
         if !self.outer.is_empty() {
             trail.push(begin);
         }
-        let exact = spot.exact(begin, last, &mut trail);
+        let exact = spot.exact(begin, is_extra, &mut trail);
         (trail, exact)
     }
 
@@ -431,16 +467,5 @@ impl Found {
         self.kinds.retain(|kind| kinds.contains(kind));
         let larger = |one: [f64; 2], other: [f64; 2]| [one[0].max(other[0]), one[1].max(other[1])];
         self.difference.distance = self.difference.distance.zip(distance).map(|(one, other)| larger(one, other));
-    }
-}
-
-/// Returns what stands for the last step to an element that only one system has, if that step is data. Random elements, such
-/// as advertisements, have other keys and places in every response: one that only the mirror has is like any other. One
-/// that only the primary has is known by its key, or else by its content.
-fn last_step(class: Class, spot: &Spot<'_>, [ours, _]: [Option<u64>; 2]) -> Option<u64> {
-    match (class, spot) {
-        (Class::Extra, _) => Some(ABSENT),
-        (Class::Missing, Spot::Json([.., PathStep::Index { .. }])) => ours,
-        _ => None,
     }
 }

@@ -51,7 +51,7 @@ pub(crate) fn is_secret_spot(spot: &Spot<'_>) -> bool {
         Spot::Json(path) => path.iter().any(|step| match step {
             PathStep::Name { name, .. } => is_secret_name(name),
             PathStep::Keyed { key, .. } => is_secret_name(key),
-            PathStep::Index { .. } => false,
+            PathStep::Index { .. } | PathStep::Loose { .. } => false,
         }),
     }
 }
