@@ -33,7 +33,7 @@ pub(crate) struct Clock {
     /// Seconds that the text leaves open: 60 if it ends with the minutes.
     open: f64,
     /// `false` if the text names no zone. It is then read as UTC.
-    pub(crate) has_zone: bool,
+    has_zone: bool,
 }
 
 impl Clock {
@@ -49,10 +49,13 @@ impl Clock {
         self.readings.iter().position(is_near).map(|order| order > 0)
     }
 
-    /// Returns `true` if it is the time of a response, within a minute, in some zone.
-    pub(crate) fn is_near_somewhere(&self, time: f64) -> bool {
-        // Zones are whole quarters of an hour, from -12:00 to +14:00.
-        (-48..=56).any(|quarters| self.order_if_near(time + f64::from(quarters) * 900.0).is_some())
+    /// Returns the zone in which it is the time of a response, within a minute: the quarters of an hour ahead of UTC, which are
+    /// 0 if the text names the zone.
+    pub(crate) fn zone_if_near(&self, time: f64) -> Option<i32> {
+        let is_near = |quarters: &i32| self.order_if_near(time + f64::from(*quarters) * 900.0).is_some();
+        // Zones are whole quarters, from -12:00 to +14:00. Times of two zones are never near at once.
+        let zones = if self.has_zone { 0..=0 } else { -48..=56 };
+        zones.into_iter().find(is_near)
     }
 }
 

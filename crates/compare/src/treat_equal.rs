@@ -130,6 +130,8 @@ enum Piece<'t> {
     Plain(&'t str),
     /// A time that is that of its response, and whether its month comes before its day.
     Clock(&'t str, bool),
+    /// For the rule `timestamp`: a time that is that of its response, and the zone for which it is.
+    Time(&'t str, i32),
     /// Something of an interchangeable kind.
     Kind(TreatEqual, &'t str),
 }
@@ -138,9 +140,11 @@ impl Piece<'_> {
     /// Writes it so that pieces that are written the same are equal, and at most as long as they are.
     fn write(&self, out: &mut String) {
         let _ = match self {
-            Piece::Plain(text) | Piece::Clock(text, _) => write!(out, "{text}"),
+            Piece::Plain(text)
+            | Piece::Clock(text, _)
+            | Piece::Time(text, _)
+            | Piece::Kind(TreatEqual::Timestamp, text) => write!(out, "{text}"),
             Piece::Kind(TreatEqual::Uuid, _) => write!(out, "\u{FFFD}u"),
-            Piece::Kind(TreatEqual::Timestamp, _) => write!(out, "\u{FFFD}d"),
             Piece::Kind(TreatEqual::Hash, text) => write!(out, "\u{FFFD}h{}", text.len()),
             Piece::Kind(TreatEqual::Token, text) => write!(out, "{}\u{FFFD}{}", prefix(text), alphabet(text)),
         };
@@ -151,6 +155,8 @@ fn are_equal(primary: &Piece<'_>, mirror: &Piece<'_>) -> bool {
     match (primary, mirror) {
         (Piece::Plain(one), Piece::Plain(other)) => one == other,
         (Piece::Clock(one, order), Piece::Clock(other, same)) => order == same && has_same_form(one, other),
+        // One of two systems may write UTC.
+        (Piece::Time(_, zone), Piece::Time(_, other)) => zone == other || *zone == 0 || *other == 0,
         (Piece::Kind(TreatEqual::Hash, one), Piece::Kind(TreatEqual::Hash, other)) => one.len() == other.len(),
         (Piece::Kind(TreatEqual::Token, one), Piece::Kind(TreatEqual::Token, other)) => {
             let (short, long) = (one.len().min(other.len()), one.len().max(other.len()));
@@ -220,11 +226,10 @@ impl<'r> Scan<'r> {
         let is_rule = self.has(TreatEqual::Timestamp);
         let digits = text.bytes().take(20).take_while(u8::is_ascii_digit).count();
         let is_end = |rest: &str| !rest.starts_with(|next: char| next.is_alphanumeric());
-        let found = |rest: &'t str, is_month_first: bool| {
+        let found = |rest: &'t str, is_month_first: bool, zone: i32| {
             let text = text.get(..text.len().saturating_sub(rest.len())).unwrap_or_default();
-            let piece =
-                if is_rule { Piece::Kind(TreatEqual::Timestamp, text) } else { Piece::Clock(text, is_month_first) };
-            (piece, rest)
+            let piece = if is_rule { Piece::Time(text, zone) } else { Piece::Clock(text, is_month_first) };
+            is_end(rest).then_some((piece, rest))
         };
         if matches!(digits, 10 | 13 | 16 | 19) {
             let behind = text.get(digits..).unwrap_or_default();
@@ -233,12 +238,10 @@ impl<'r> Scan<'r> {
             let length = if count > 0 { digits + 1 + count } else { digits };
             let (number, rest) = text.split_at_checked(length)?;
             let seconds = clock::read_number(number)?;
-            return (is_near(seconds, time) && is_end(rest)).then(|| found(rest, false));
+            return if is_near(seconds, time) { found(rest, false, 0) } else { None };
         }
         let (clock, rest) = clock::read_first(text)?;
-        let somewhere = || (is_rule && !clock.has_zone && clock.is_near_somewhere(time)).then_some(false);
-        let is_month_first = clock.order_if_near(time).or_else(somewhere)?;
-        is_end(rest).then(|| found(rest, is_month_first))
+        if is_rule { found(rest, false, clock.zone_if_near(time)?) } else { found(rest, clock.order_if_near(time)?, 0) }
     }
 }
 
@@ -269,7 +272,7 @@ impl<'t> Iterator for Pieces<'t, '_> {
             let end = self.rest.find(|character: char| character.is_alphanumeric() != is_word);
             Piece::Plain(self.rest.get(..end.unwrap_or(self.rest.len())).unwrap_or_default())
         });
-        let (Piece::Plain(text) | Piece::Clock(text, _) | Piece::Kind(_, text)) = piece;
+        let (Piece::Plain(text) | Piece::Clock(text, _) | Piece::Time(text, _) | Piece::Kind(_, text)) = piece;
         if let Err(stop) = self.work.spend(PIECE_WORK + 4 * text.len()) {
             return Some(Err(stop));
         }

@@ -137,6 +137,9 @@ fn timestamps_are_those_of_the_response_in_any_notation_and_zone() {
     for (primary, mirror, is_equal) in [
         ("2026-11-28T19:12:03Z", "28.11.2026 20:12:04", true),
         ("2026-11-28 14:42:03", "2026-11-28T19:12:04+00:00", true),
+        ("2026-11-28 20:12", "2026-11-28 20:12:04", true),
+        // Two zones, of which none is UTC: a date that happens to be near in one.
+        ("2026-11-28 18:12:03", "2026-11-28 17:12:04", false),
         ("1795893123", "1795893125000000", true),
         ("at 2026-11-28T19:12:03Z, done", "at 28 Nov 2026, 7:12 PM, done", true),
         ("2026-11-28T19:12:03Z", "2026-11-29T19:12:03Z", false),
