@@ -130,7 +130,11 @@ fn decoded_contents(
         (Kind::Table, _) => table::compare(&ours, &theirs, findings),
         (Kind::Form, _) => form::compare(&ours, &theirs, findings),
         (Kind::Script, _) => script::compare(&ours, &theirs, findings),
-        (Kind::JsonLines, _) => ndjson::compare(&ours, &theirs, findings),
+        // What is called JSON and is not may be several documents, or JSONP.
+        (Kind::JsonLines | Kind::Json, _) if ours.trim_start().starts_with(['{', '[', '\u{1E}']) => {
+            ndjson::compare(&ours, &theirs, findings)
+        }
+        (Kind::Json, _) => script::compare(&ours, &theirs, findings),
         _ => lines::compare(&ours, &theirs, findings),
     }
 }
