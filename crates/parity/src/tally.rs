@@ -4,7 +4,9 @@
 //! interprets the counts. Noise is known only after the last record, so records are kept as counts of equal sets of
 //! differences.
 
+use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{Hash, Hasher};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crossfade_journal::comparison::{Against, Class, Difference, Record, Side, Verdict};
@@ -380,11 +382,13 @@ impl Place {
     /// Counts what repeating a request showed about one of its differences.
     fn take_evidence(&mut self, record: &Record, difference: Option<&Difference>, tracks: &mut usize) {
         self.count(difference.and_then(|difference| difference.repeated), record.not_repeated);
-        if let (Some(difference), Some(salt), Some(request)) = (difference, record.salt, record.request)
+        let Some(difference) = difference else { return };
+        self.slots.count(difference);
+        if let (Some(salt), Some(request)) = (record.salt, record.request)
             && difference.digests != [None; 2]
         {
             let mut room = MAX_TRACKS.saturating_sub(*tracks);
-            self.history.add(&mut room, salt, request, difference.digests);
+            self.history.add(&mut room, salt, exact(difference), request, difference.digests);
             *tracks = MAX_TRACKS.saturating_sub(room);
         }
     }
@@ -527,6 +531,14 @@ impl Bucket {
             *self.different.entry(key).or_default() += count;
         }
     }
+}
+
+/// Returns a hash of the exact place of a difference, if the responses differ at several.
+fn exact(difference: &Difference) -> Option<u64> {
+    let slot = difference.slot?;
+    let mut hasher = DefaultHasher::new();
+    (slot, &difference.at).hash(&mut hasher);
+    Some(hasher.finish())
 }
 
 fn count_word(words: &mut BTreeMap<String, u64>, word: &str) {
