@@ -344,6 +344,7 @@ fn what_cannot_be_compared_is_told() {
     let folder = Folder::new();
     folder.write("empty.txt", "# nothing\n");
     folder.write("posts.txt", "POST /a\n");
+    folder.write("traces.txt", "TRACE /a\n");
     folder.write("hostile.txt", "\x1b[2Jsecret\n");
     folder.write("paths.txt", "/a\n");
     let url = format!("http://127.0.0.1:{}", closed_port());
@@ -351,6 +352,11 @@ fn what_cannot_be_compared_is_told() {
         (&*url, &["empty.txt"][..], "the input has no request to send"),
         (&url, &["posts.txt"], "the method is not safe (POST 1)"),
         (&url, &["hostile.txt"], "`\\u{1b}[2Jsecret` is neither a path"),
+        (
+            &url,
+            &["--method", "TRACE", "traces.txt"],
+            "no request could be sent, the first: method `TRACE` is not forwarded",
+        ),
         (&url, &["missing.txt"], "cannot read `missing.txt`"),
         ("ftp://h", &["paths.txt"], "--legacy"),
         ("http://192.0.2.1", &["paths.txt"], "plain `http` is allowed to loopback and private addresses only"),

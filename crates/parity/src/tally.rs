@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{Hash, Hasher};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crossfade_journal::comparison::{Against, Class, Difference, Record, Side, Verdict};
+use crossfade_journal::comparison::{Against, Class, Difference, Digest, Record, Side, Verdict};
 
-use crate::assessment::EndpointName;
+use crate::assessment::{Change, EndpointName};
 use crate::latency::Histogram;
 use crate::place::{Example, ExampleResponse, Place, PlaceKey};
 
@@ -388,7 +388,7 @@ impl Place {
             && difference.digests != [None; 2]
         {
             let mut room = MAX_TRACKS.saturating_sub(*tracks);
-            self.history.add(&mut room, salt, exact(difference), request, difference.digests);
+            self.history.add(&mut room, salt, exact(difference), request, values(difference, self.key.change));
             *tracks = MAX_TRACKS.saturating_sub(room);
         }
     }
@@ -530,6 +530,14 @@ impl Bucket {
         for (key, count) in other.different {
             *self.different.entry(key).or_default() += count;
         }
+    }
+}
+
+/// Returns the values of a difference. Where one of them is absent, it does not matter which one the other is.
+fn values(difference: &Difference, change: Change) -> [Option<Digest>; 2] {
+    match change {
+        Change::Value => difference.digests,
+        Change::Missing | Change::Extra => difference.digests.map(|digest| digest.map(|_| Digest(0))),
     }
 }
 

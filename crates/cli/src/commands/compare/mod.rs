@@ -240,6 +240,9 @@ async fn send_all(
         say(&format!("interrupted after {} of {total} requests", results.finished));
     }
     if let Some(problem) = &results.first_problem {
+        if results.sent == 0 {
+            bail!("no request could be sent, the first: {}", printable(problem));
+        }
         say(&format!("{} requests could not be sent, the first: {}", results.not_sent, printable(problem)));
     }
     Ok(results)
