@@ -85,7 +85,7 @@ fn counts(endpoint: &Endpoint, place: &Place) -> Counts {
     Counts {
         same: place.outcomes.same,
         repeated: place.outcomes.repeated(),
-        measured: compared.saturating_sub(place.outcomes.not_repeated + place.accepted),
+        measured: (compared + endpoint.again).saturating_sub(place.outcomes.not_repeated + place.accepted),
         likeness,
         again: place.history.again(),
         mirror: compared,
