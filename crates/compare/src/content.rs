@@ -131,7 +131,7 @@ fn decoded_contents(
         (Kind::Form, _) => form::compare(&ours, &theirs, findings),
         (Kind::Script, _) => script::compare(&ours, &theirs, findings),
         (Kind::JsonLines, _) => ndjson::compare(&ours, &theirs, findings),
-        _ => lines::compare( &ours, &theirs, findings),
+        _ => lines::compare(&ours, &theirs, findings),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::evidence::{self, ABSENT, Exact, NOWHERE, Places, Salt, continued};
 use crate::matcher::Marks;
 use crate::rules::{Place, Rules};
 use crate::shown;
-use crate::spot::{Elements, Spot};
+use crate::spot::{self, Elements, Spot};
 use crate::treat_equal::{TreatEqual, are_clocks, replaced};
 use crate::work::{Stop, Work};
 
@@ -347,12 +347,22 @@ impl<'r> Findings<'r> {
 
     /// Records elements of an array that vary, as evidence about differences of another comparison.
     pub(crate) fn vary(&mut self, array: &Spot<'_>, elements: &[Elements]) -> Result<(), Stop> {
-        self.work.spend(elements.len())?;
         let (trail, array) = self.exact(array);
+        self.varying(&trail, array, elements)
+    }
+
+    /// Likewise, for a content of lines or rows.
+    pub(crate) fn vary_content(&mut self, elements: &[Elements]) -> Result<(), Stop> {
+        let begin = self.outer.last().map_or(NOWHERE, |outer| outer.exact);
+        self.varying(&[], spot::elements(begin), elements)
+    }
+
+    fn varying(&mut self, trail: &[Exact], sequence: Exact, elements: &[Elements]) -> Result<(), Stop> {
+        self.work.spend(elements.len())?;
         for varying in elements {
-            let exact = varying.exact(array);
-            self.places.add(&trail, exact, true, [None; 2]);
-            self.places.add(&trail, evidence::kind(exact), false, [None; 2]);
+            let exact = varying.exact(sequence);
+            self.places.add(trail, exact, true, [None; 2]);
+            self.places.add(trail, evidence::kind(exact), false, [None; 2]);
         }
         Ok(())
     }

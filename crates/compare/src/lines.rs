@@ -17,7 +17,7 @@ use crate::content;
 use crate::evidence::{NOWHERE, continued};
 use crate::findings::{Findings, Seen, Values};
 use crate::shown;
-use crate::spot::{Inner, Spot};
+use crate::spot::{self, Element, Inner, Spot};
 use crate::work::{Stop, Work};
 
 /// Lines that are compared one by one. The rest of a longer text counts as one line.
@@ -202,6 +202,17 @@ impl<'a> Pairing<'a> {
         }
         findings.work.spend(pairs.len() * (1 + pairs.len().checked_ilog2().unwrap_or(0) as usize))?;
         pairs.sort_unstable();
+        // Of the lines that are equal, only those behind as many others are in their place.
+        let in_place = digests[0].iter().zip(&digests[1]).map(|(one, other)| one == other);
+        let mut is_in_place: Vec<bool> = in_place.chain(std::iter::repeat(false)).take(digests[0].len()).collect();
+        for pair in &pairs {
+            if let (Some(ours), true) = (pair.ours, pair.ours == pair.theirs) {
+                is_in_place.get_mut(ours).into_iter().for_each(|is| *is = true);
+            }
+        }
+        let moved_lines = is_in_place.iter().enumerate().filter(|(_, is)| !**is).map(|(at, _)| at);
+        let varying = spot::varying(moved_lines, [&digests[0], &digests[1]], findings.work)?;
+        findings.vary_content(&varying)?;
         if moved && self.ours.is_ordered {
             let spot = Spot::Other(&Inner { pointer: "line: *", at: Some("order of lines"), above: &[] });
             findings.report(Class::Order, &spot, findings.marks(&Spot::Body), &Values::unknown)?;
@@ -209,7 +220,7 @@ impl<'a> Pairing<'a> {
         let mut last = (usize::MAX, 0);
         for pair in pairs {
             last = if last.0 == pair.before { (pair.before, last.1 + 1) } else { (pair.before, 1) };
-            self.pair(pair, last.1, &counts, findings)?;
+            self.pair(pair, last.1, &counts, &digests, findings)?;
         }
         Ok(())
     }
@@ -361,6 +372,7 @@ impl<'a> Pairing<'a> {
         pair: Pair,
         extra: usize,
         counts: &HashMap<u64, [u32; 2]>,
+        digests: &[Vec<u64>; 2],
         findings: &mut Findings<'_>,
     ) -> Result<(), Stop> {
         let ours = pair.ours.and_then(|at| self.ours.lines.get(at));
@@ -387,13 +399,23 @@ impl<'a> Pairing<'a> {
         };
         // A line with a name of its own is at the same place wherever it is.
         let at = (!is_unique).then_some(&*at);
-        let spot = Spot::Other(&Inner { pointer: &pointer, at, above: &[] });
+        let inner = Inner { pointer: &pointer, at, above: &[] };
+        let digest = |which: usize, at: Option<usize>| digests.get(which).and_then(|all| all.get(at?)).copied();
+        let contents = [digest(0, pair.ours), digest(1, pair.theirs)];
+        let either = contents[0].or(contents[1]).unwrap_or_default();
+        let loose = Spot::Element(&inner, Element::Loose(contents.map(|digest| digest.unwrap_or(either))), "");
+        let spot = if is_unique { Spot::Other(&inner) } else { loose };
+        // A content of its own may vary in parts.
+        let outer = match pair.ours {
+            Some(at) if !is_unique && pair.ours == pair.theirs => Spot::Element(&inner, Element::At(at), ""),
+            _ => spot,
+        };
         let marks = findings.marks(&Spot::Body);
         match (ours, theirs) {
             (Some(one), Some(other)) => {
                 let (one, other) =
                     if one.id == other.id { (one.value(), other.value()) } else { (one.text, other.text) };
-                if !are_equal(one, other, findings)? && !content::compare_inside(&spot, marks, one, other, findings)? {
+                if !are_equal(one, other, findings)? && !content::compare_inside(&outer, marks, one, other, findings)? {
                     findings.report(Class::Value, &spot, marks, &|| Values::of(seen(one), seen(other)))?;
                 }
                 Ok(())
