@@ -250,7 +250,7 @@ impl<'r> Findings<'r> {
         if self.outer.len() >= MAX_NESTING {
             return Ok(None);
         }
-        let (trail, exact) = self.exact(spot);
+        let (trail, exact) = self.exact(spot, false);
         self.work.spend(FOUND_WORK + 8 * trail.len())?;
         let outer = Outer {
             pointer: self.pointer(spot),
@@ -295,7 +295,7 @@ impl<'r> Findings<'r> {
         let Values { seen, distance } = values();
         self.work.spend(seen.iter().filter_map(Seen::shown).map(str::len).sum())?;
         let digests = seen.each_ref().map(Seen::digest);
-        let (trail, exact) = self.exact(spot);
+        let (trail, exact) = self.exact(spot, class == Class::Extra);
         let covers = matches!(class, Class::Missing | Class::Type | Class::Value);
         let value = self.places.add(&trail, exact, covers, digests);
         let chosen = match class {
@@ -347,7 +347,7 @@ impl<'r> Findings<'r> {
 
     /// Records elements of an array that vary, as evidence about differences of another comparison.
     pub(crate) fn vary(&mut self, array: &Spot<'_>, elements: &[Elements]) -> Result<(), Stop> {
-        let (trail, array) = self.exact(array);
+        let (trail, array) = self.exact(array, false);
         self.varying(&trail, array, elements)
     }
 
@@ -390,7 +390,7 @@ impl<'r> Findings<'r> {
     }
 
     /// Returns the hashes of an exact place's ancestors, and its own.
-    fn exact(&self, spot: &Spot<'_>) -> (Vec<Exact>, Exact) {
+    fn exact(&self, spot: &Spot<'_>, is_extra: bool) -> (Vec<Exact>, Exact) {
         let (mut trail, begin) = match self.outer.last() {
             Some(outer) => (outer.trail.clone(), outer.exact),
             None => (Vec::new(), NOWHERE),
@@ -398,7 +398,7 @@ impl<'r> Findings<'r> {
         if !self.outer.is_empty() {
             trail.push(begin);
         }
-        let exact = spot.exact(begin, &mut trail);
+        let exact = spot.exact(begin, is_extra, &mut trail);
         (trail, exact)
     }
 

@@ -241,8 +241,10 @@ impl Spot<'_> {
         }
     }
 
-    /// Adds the hashes of its ancestors to `trail`, beginning with a hash, and returns its own.
-    pub(crate) fn exact(&self, begin: Exact, trail: &mut Vec<Exact>) -> Exact {
+    /// Adds the hashes of its ancestors to `trail`, beginning with a hash, and returns its own. A line, an element of a
+    /// page or of a list that only the mirror has (`is_extra`) is like any other at its place: random ones, such as
+    /// advertisements, are elsewhere in every response, or have another key.
+    pub(crate) fn exact(&self, begin: Exact, is_extra: bool, trail: &mut Vec<Exact>) -> Exact {
         match self {
             Spot::Status => continued(begin, STATUS),
             Spot::Field(name) => continued(begin, name.as_str().as_bytes()),
@@ -279,7 +281,10 @@ impl Spot<'_> {
                 let body = continued(begin, b"body");
                 trail.push(body);
                 trail.extend(inner.above.iter().map(|above| continued(body, above.as_bytes())));
-                continued(body, inner.at.unwrap_or(inner.pointer).as_bytes())
+                match inner.at {
+                    Some(at) if !is_extra => continued(body, at.as_bytes()),
+                    _ => continued(body, inner.pointer.as_bytes()),
+                }
             }
         }
     }
