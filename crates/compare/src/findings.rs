@@ -158,6 +158,8 @@ pub(crate) struct Findings<'r> {
     kept: usize,
     is_any_open: bool,
     is_any_accepted: bool,
+    /// Number of differences that were found, ignored ones as well.
+    pub(crate) reported: u64,
 }
 
 /// A value that contains content of its own.
@@ -197,6 +199,7 @@ impl<'r> Findings<'r> {
             kept: 0,
             is_any_open: false,
             is_any_accepted: false,
+            reported: 0,
         }
     }
 
@@ -273,6 +276,7 @@ impl<'r> Findings<'r> {
         marks: Marks,
         values: &dyn Fn() -> Values<'v>,
     ) -> Result<(), Stop> {
+        self.reported = self.reported.saturating_add(1);
         let marks = marks | self.outer.last().map(|outer| outer.marks).unwrap_or_default();
         if marks.is_ignored {
             return Ok(());

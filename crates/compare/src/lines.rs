@@ -113,6 +113,10 @@ impl<'a> Line<'a> {
         self.text.get(self.key.0 as usize..self.key.1 as usize).unwrap_or_default()
     }
 
+    fn indentation(&self) -> &'a str {
+        self.text.get(..self.text.len() - self.text.trim_start().len()).unwrap_or_default()
+    }
+
     fn value(&self) -> &'a str {
         self.text.get(self.value as usize..).unwrap_or_default().trim_start()
     }
@@ -413,8 +417,9 @@ impl<'a> Pairing<'a> {
         let marks = findings.marks(&Spot::Body);
         match (ours, theirs) {
             (Some(one), Some(other)) => {
-                let (one, other) =
-                    if one.id == other.id { (one.value(), other.value()) } else { (one.text, other.text) };
+                // In YAML, the indentation is the structure.
+                let is_alike = one.id == other.id && one.indentation() == other.indentation();
+                let (one, other) = if is_alike { (one.value(), other.value()) } else { (one.text, other.text) };
                 if !are_equal(one, other, findings)? && !content::compare_inside(&outer, marks, one, other, findings)? {
                     findings.report(Class::Value, &spot, marks, &|| Values::of(seen(one), seen(other)))?;
                 }
