@@ -352,16 +352,21 @@ impl<'r> Findings<'r> {
     /// Records elements of an array that vary, as evidence about differences of another comparison.
     pub(crate) fn vary(&mut self, array: &Spot<'_>, elements: &[Elements]) -> Result<(), Stop> {
         let (trail, array) = self.exact(array, false);
-        self.varying(&trail, array, elements)
+        self.vary_at(&trail, array, elements)
     }
 
     /// Likewise, for a content of lines or rows.
     pub(crate) fn vary_content(&mut self, elements: &[Elements]) -> Result<(), Stop> {
-        let begin = self.outer.last().map_or(NOWHERE, |outer| outer.exact);
-        self.varying(&[], spot::elements(begin), elements)
+        self.vary_at(&[], spot::elements(self.begin()), elements)
     }
 
-    fn varying(&mut self, trail: &[Exact], sequence: Exact, elements: &[Elements]) -> Result<(), Stop> {
+    /// Returns the exact place of the value that contains the content that is being compared.
+    pub(crate) fn begin(&self) -> Exact {
+        self.outer.last().map_or(NOWHERE, |outer| outer.exact)
+    }
+
+    /// Records elements of a sequence that vary, likewise.
+    pub(crate) fn vary_at(&mut self, trail: &[Exact], sequence: Exact, elements: &[Elements]) -> Result<(), Stop> {
         self.work.spend(elements.len())?;
         for varying in elements {
             let exact = varying.exact(sequence);

@@ -29,6 +29,8 @@ pub(crate) enum Spot<'a> {
     Json(&'a [PathStep<'a>]),
     /// A place in content of another kind.
     Other(&'a Inner<'a>),
+    /// Likewise, with its exact place and those that contain it.
+    Exact(&'a Inner<'a>, &'a [Exact], Exact),
     /// A line or a row of it, and a part of that, which may be empty.
     Element(&'a Inner<'a>, Element, &'a str),
 }
@@ -105,7 +107,7 @@ pub(crate) enum Element {
 }
 
 impl Element {
-    fn exact(self, sequence: Exact, trail: &mut Vec<Exact>) -> Exact {
+    pub(crate) fn exact(self, sequence: Exact, trail: &mut Vec<Exact>) -> Exact {
         match self {
             Element::At(index) => {
                 trail.extend([Elements::Keyed, Elements::Moved].map(|elements| elements.exact(sequence)));
@@ -118,7 +120,7 @@ impl Element {
             }
             Element::Keyed(key) => {
                 trail.push(Elements::Keyless.exact(sequence));
-                continued(continued(sequence, b"="), &key.to_le_bytes())
+                Elements::Key(key).exact(sequence)
             }
         }
     }
@@ -135,6 +137,8 @@ pub(crate) enum Elements {
     Content(u64),
     /// Those of which there are more in one array, if they are many.
     Others,
+    /// The one with a key.
+    Key(u64),
     /// All, since elements were paired by a key.
     Keyed,
     /// All, since elements were not paired by a key.
@@ -148,6 +152,7 @@ impl Elements {
             Elements::Moved => continued(array, b"#"),
             Elements::Content(digest) => continued(continued(array, b"*"), &digest.to_le_bytes()),
             Elements::Others => continued(array, b"*"),
+            Elements::Key(key) => continued(continued(array, b"="), &key.to_le_bytes()),
             Elements::Keyed => continued(array, b"=="),
             Elements::Keyless => continued(array, b"!="),
         }
@@ -162,7 +167,7 @@ pub(crate) fn varying(
     contents: [&[u64]; 2],
     work: &Work<'_>,
 ) -> Result<Vec<Elements>, Stop> {
-    let mut elements = vec![Elements::Keyless];
+    let mut elements = Vec::new();
     let moved: Vec<usize> = moved.take(MAX_VARYING + 1).collect();
     match moved.len() {
         0..=MAX_VARYING => elements.extend(moved.into_iter().map(Elements::At)),
@@ -219,7 +224,7 @@ impl Spot<'_> {
             Spot::Part(name, part) => format!("{name}/{part}"),
             Spot::Body | Spot::Json([]) => "body".to_owned(),
             Spot::Json(path) => json_pointer(path, false),
-            Spot::Other(inner) | Spot::Element(inner, ..) => inner.pointer.to_owned(),
+            Spot::Other(inner) | Spot::Exact(inner, ..) | Spot::Element(inner, ..) => inner.pointer.to_owned(),
         }
     }
 
@@ -236,7 +241,7 @@ impl Spot<'_> {
                 let (at, pointer) = (json_pointer(path, true), json_pointer(path, false));
                 (at != pointer).then_some(at)
             }
-            Spot::Other(inner) | Spot::Element(inner, ..) => inner.at.map(str::to_owned),
+            Spot::Other(inner) | Spot::Exact(inner, ..) | Spot::Element(inner, ..) => inner.at.map(str::to_owned),
             _ => None,
         }
     }
@@ -267,6 +272,10 @@ impl Spot<'_> {
                     PathStep::Name { name, .. } => continued(array, name.as_bytes()),
                 }
             }),
+            Spot::Exact(_, above, exact) => {
+                trail.extend_from_slice(above);
+                *exact
+            }
             Spot::Element(_, element, part) => {
                 let (body, elements) = (continued(begin, b"body"), self::elements(begin));
                 trail.extend([body, elements]);

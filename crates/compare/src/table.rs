@@ -307,6 +307,7 @@ impl Pairing<'_, '_> {
             pairs.filter(move |(one, other)| !is_even || Some(*one) != *other).map(|(one, _)| *one)
         });
         let shifted = shifted.into_iter().chain(elsewhere).chain(apart);
+        findings.vary_content(&[Elements::Keyless])?;
         findings.vary_content(&spot::varying(shifted, [&digests[0], &digests[1]], findings.work)?)?;
         lists.iter().try_for_each(|([ours, theirs], before)| self.gap(ours, theirs, *before, digests, findings))
     }

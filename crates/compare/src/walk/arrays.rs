@@ -126,7 +126,9 @@ pub(super) fn varying(
     work: &Work<'_>,
 ) -> Result<Vec<Elements>, Stop> {
     let moved = pairing.pairs.iter().filter(|(at, opposite)| at != opposite).map(|(at, _)| *at);
-    spot::varying(moved.chain(pairing.ours.iter().copied()), [ours, theirs], work)
+    let mut elements = spot::varying(moved.chain(pairing.ours.iter().copied()), [ours, theirs], work)?;
+    elements.push(Elements::Keyless);
+    Ok(elements)
 }
 
 /// Pairs equal elements wherever they are, and the rest in order if the arrays are equally long or order does not matter.
