@@ -17,7 +17,7 @@ use crate::content;
 use crate::evidence::{NOWHERE, continued};
 use crate::findings::{Findings, Seen, Values};
 use crate::shown;
-use crate::spot::{Inner, Spot};
+use crate::spot::{self, Element, Inner, Spot};
 use crate::work::{Stop, Work};
 
 /// Lines that are compared one by one. The rest of a longer text counts as one line.
@@ -120,6 +120,10 @@ impl<'a> Line<'a> {
         self.text.get(self.key.0 as usize..self.key.1 as usize).unwrap_or_default()
     }
 
+    fn indentation(&self) -> &'a str {
+        self.text.get(..self.text.len() - self.text.trim_start().len()).unwrap_or_default()
+    }
+
     fn value(&self) -> &'a str {
         self.text.get(self.value as usize..).unwrap_or_default().trim_start()
     }
@@ -210,6 +214,17 @@ impl<'a> Pairing<'a> {
         }
         findings.work.spend(pairs.len() * (1 + pairs.len().checked_ilog2().unwrap_or(0) as usize))?;
         pairs.sort_unstable();
+        // Of the lines that are equal, only those behind as many others are in their place.
+        let in_place = digests[0].iter().zip(&digests[1]).map(|(one, other)| one == other);
+        let mut is_in_place: Vec<bool> = in_place.chain(std::iter::repeat(false)).take(digests[0].len()).collect();
+        for pair in &pairs {
+            if let (Some(ours), true) = (pair.ours, pair.ours == pair.theirs) {
+                is_in_place.get_mut(ours).into_iter().for_each(|is| *is = true);
+            }
+        }
+        let moved_lines = is_in_place.iter().enumerate().filter(|(_, is)| !**is).map(|(at, _)| at);
+        let varying = spot::varying(moved_lines, [&digests[0], &digests[1]], findings.work)?;
+        findings.vary_content(&varying)?;
         if moved && self.ours.is_ordered {
             let spot = Spot::Other(&Inner { pointer: "line: *", at: Some("order of lines"), above: &[] });
             findings.report(Class::Order, &spot, findings.marks(&Spot::Body), &Values::unknown)?;
@@ -217,7 +232,7 @@ impl<'a> Pairing<'a> {
         let mut last = (usize::MAX, 0);
         for pair in pairs {
             last = if last.0 == pair.before { (pair.before, last.1 + 1) } else { (pair.before, 1) };
-            self.pair(pair, last.1, &counts, findings)?;
+            self.pair(pair, last.1, &counts, &digests, findings)?;
         }
         Ok(())
     }
@@ -324,6 +339,7 @@ impl<'a> Pairing<'a> {
         pair: Pair,
         extra: usize,
         counts: &HashMap<u64, [u32; 2]>,
+        digests: &[Vec<u64>; 2],
         findings: &mut Findings<'_>,
     ) -> Result<(), Stop> {
         let ours = pair.ours.and_then(|at| self.ours.lines.get(at));
@@ -350,14 +366,25 @@ impl<'a> Pairing<'a> {
         };
         // A line with a name of its own is at the same place wherever it is.
         let at = (!is_unique).then_some(&*at);
-        let spot = Spot::Other(&Inner { pointer: &pointer, at, above: &[] });
+        let inner = Inner { pointer: &pointer, at, above: &[] };
+        let digest = |which: usize, at: Option<usize>| digests.get(which).and_then(|all| all.get(at?)).copied();
+        let contents = [digest(0, pair.ours), digest(1, pair.theirs)];
+        let either = contents[0].or(contents[1]).unwrap_or_default();
+        let loose = Spot::Element(&inner, Element::Loose(contents.map(|digest| digest.unwrap_or(either))), "");
+        let spot = if is_unique { Spot::Other(&inner) } else { loose };
+        // A content of its own may vary in parts.
+        let outer = match pair.ours {
+            Some(at) if !is_unique && pair.ours == pair.theirs => Spot::Element(&inner, Element::At(at), ""),
+            _ => spot,
+        };
         let marks = findings.marks(&Spot::Body);
         match (ours, theirs) {
             (Some(one), Some(other)) => {
-                let (one, other) =
-                    if one.id == other.id { (one.value(), other.value()) } else { (one.text, other.text) };
+                // In YAML, the indentation is the structure.
+                let is_alike = one.id == other.id && one.indentation() == other.indentation();
+                let (one, other) = if is_alike { (one.value(), other.value()) } else { (one.text, other.text) };
                 if are_equal(one, other, findings)?
-                    || (!self.is_code && content::compare_inside(&spot, marks, one, other, findings)?)
+                    || (!self.is_code && content::compare_inside(&outer, marks, one, other, findings)?)
                 {
                     return Ok(());
                 }
