@@ -349,6 +349,14 @@ impl<'r> Findings<'r> {
         Ok(())
     }
 
+    /// Records that something varies, as evidence about differences of another comparison.
+    pub(crate) fn vary_at(&mut self, spot: &Spot<'_>) -> Result<(), Stop> {
+        let (trail, exact) = self.exact(spot);
+        self.work.spend(FOUND_WORK + trail.len())?;
+        self.places.add(&trail, exact, true, [None; 2]);
+        Ok(())
+    }
+
     /// Returns the pointer of a spot, with those of the values that contain it.
     fn pointer(&self, spot: &Spot<'_>) -> String {
         match (self.outer.last(), spot) {

@@ -22,6 +22,8 @@ pub(crate) enum Spot<'a> {
     Json(&'a [PathStep<'a>]),
     /// A place in content of another kind.
     Other(&'a Inner<'a>),
+    /// Likewise, with a text for the exact place that is not shown.
+    Hidden(&'a Inner<'a>, &'a str),
 }
 
 /// A place in content other than JSON, which that content's module writes.
@@ -131,7 +133,7 @@ impl Spot<'_> {
             Spot::Part(name, part) => format!("{name}/{part}"),
             Spot::Body | Spot::Json([]) => "body".to_owned(),
             Spot::Json(path) => json_pointer(path, false),
-            Spot::Other(inner) => inner.pointer.to_owned(),
+            Spot::Other(inner) | Spot::Hidden(inner, _) => inner.pointer.to_owned(),
         }
     }
 
@@ -148,7 +150,7 @@ impl Spot<'_> {
                 let (at, pointer) = (json_pointer(path, true), json_pointer(path, false));
                 (at != pointer).then_some(at)
             }
-            Spot::Other(inner) => inner.at.map(str::to_owned),
+            Spot::Other(inner) | Spot::Hidden(inner, _) => inner.at.map(str::to_owned),
             _ => None,
         }
     }
@@ -185,11 +187,12 @@ impl Spot<'_> {
                     PathStep::Name { name, .. } => continued(array, name.as_bytes()),
                 }
             }),
-            Spot::Other(inner) => {
+            Spot::Other(inner) | Spot::Hidden(inner, _) => {
                 let body = continued(begin, b"body");
                 trail.push(body);
                 trail.extend(inner.above.iter().map(|above| continued(body, above.as_bytes())));
-                continued(body, inner.at.unwrap_or(inner.pointer).as_bytes())
+                let exact = if let Spot::Hidden(_, exact) = self { exact } else { inner.at.unwrap_or(inner.pointer) };
+                continued(body, exact.as_bytes())
             }
         }
     }

@@ -27,8 +27,8 @@ const XML_CHILDREN: &[&str] = &["guid", "id", "key", "sku", "code", "name", "loc
 /// The children of two elements, by index.
 #[derive(Debug, Default)]
 pub(super) struct Pairs {
-    /// Pairs that differ, in the order of the primary.
-    pub(super) different: Vec<(usize, usize)>,
+    /// All pairs, in the order of the primary; `true` for those that are equal.
+    pub(super) all: Vec<(usize, usize, bool)>,
     pub(super) ours: Vec<usize>,
     pub(super) theirs: Vec<usize>,
     /// `true` if elements that belong together have another order.
@@ -241,10 +241,9 @@ impl Pairing<'_, '_, '_> {
                 last = Some(*other);
             }
         }
-        let different = self.pairs.iter().filter(|(_, _, is_equal)| !is_equal).map(|(one, other, _)| (*one, *other));
-        let [ours, theirs] = &self.left;
         let indices = |all: &[Left]| all.iter().map(|left| left.index).collect();
-        Pairs { different: different.collect(), ours: indices(ours), theirs: indices(theirs), is_reordered }
+        let [ours, theirs] = &self.left;
+        Pairs { all: self.pairs, ours: indices(ours), theirs: indices(theirs), is_reordered }
     }
 }
 
@@ -308,6 +307,17 @@ fn first_text(tree: &Tree<'_>, node: Node) -> Option<u64> {
     let end = tree.end(node).min(node.saturating_add(MAX_SEARCHED));
     let text = (node.saturating_add(1)..end).find(|inner| tree.is_text(*inner) && tree.digest(*inner) != 0)?;
     Some(continued(hash(&tree.folded_name(node)), &tree.digest(text).to_le_bytes()))
+}
+
+/// Returns `true` for an element with something that may identify it.
+pub(super) fn is_identified(tree: &Tree<'_>, node: Node) -> bool {
+    identity(tree, node).or_else(|| first_text(tree, node)).is_some()
+}
+
+/// Returns a hash of what tells an element from its siblings, whatever the other document is: what identifies it, its first text,
+/// or its whole content.
+pub(super) fn label(tree: &Tree<'_>, node: Node) -> u64 {
+    identity(tree, node).or_else(|| first_text(tree, node)).unwrap_or_else(|| tree.digest(node))
 }
 
 pub(super) fn hash(text: &str) -> u64 {

@@ -21,6 +21,8 @@ use crate::work::{Stop, Work};
 
 /// Cost of a pair of elements or attributes, in units of work.
 const PAIR_WORK: usize = 16;
+/// Children that are noted one by one if they vary.
+const MAX_VARYING: usize = 64;
 
 /// The selectors of the rules.
 #[derive(Debug, Default)]
@@ -39,13 +41,17 @@ pub(super) struct Walk<'t, 'r, 'f> {
     frames: Vec<Frame>,
     /// Those of the frames, as far as they have been needed.
     steps: Vec<Step>,
-    /// The exact places of the frames' elements, likewise.
+    /// The exact places of the frames' elements, and what else says that these vary; likewise.
     above: Vec<String>,
 }
 
 /// A pair of elements that is being compared.
 struct Frame {
     nodes: [Node; 2],
+    /// Their labels, if these are not the same and the pair may be another one in each comparison.
+    labels: Option<[u64; 2]>,
+    /// Number of the exact places that contain what is in it, once they are needed.
+    above: usize,
     /// The numbers of its children, once they are needed.
     tables: [Option<Table>; 2],
 }
@@ -64,10 +70,20 @@ enum Part<'p> {
     Child(usize, Node),
 }
 
+/// An element that varies.
+#[derive(Clone, Copy)]
+enum Varying {
+    Label(u64),
+    /// The one of the primary with this number among its siblings.
+    Number(Node),
+}
+
 /// A place with the rules that apply to it.
 struct Here {
     pointer: String,
     at: Option<String>,
+    /// The exact place of an element or of an order.
+    hidden: Option<String>,
     marks: Marks,
 }
 
@@ -106,14 +122,14 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
         self.findings.report(class, &spot, self.marks, &|| Values::of(seen(&ours), seen(&theirs)))
     }
 
-    fn elements(&mut self, ours: Node, theirs: Node) -> Result<(), Stop> {
+    fn elements(&mut self, ours: Node, theirs: Node, labels: Option<[u64; 2]>) -> Result<(), Stop> {
         let [one, other] = self.trees;
         if one.digest(ours) == other.digest(theirs) {
             return Ok(());
         }
         self.findings.work.spend(PAIR_WORK)?;
         let outside = self.frames.last().map(|frame| frame.nodes);
-        self.frames.push(Frame { nodes: [ours, theirs], tables: [None, None] });
+        self.frames.push(Frame { nodes: [ours, theirs], labels, above: 0, tables: [None, None] });
         let spaces = [one.space(ours), other.space(theirs)];
         let is_inherited =
             outside.is_some_and(|[one_above, other_above]| spaces == [one.space(one_above), other.space(other_above)]);
@@ -123,8 +139,10 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
         self.attributes(ours, theirs)?;
         self.children(one.children(ours).collect(), other.children(theirs).collect())?;
         self.frames.pop();
-        self.steps.truncate(self.frames.len());
-        self.above.truncate(self.frames.len());
+        if self.steps.len() > self.frames.len() {
+            self.steps.pop();
+            self.above.truncate(self.frames.last().map_or(0, |frame| frame.above));
+        }
         Ok(())
     }
 
@@ -204,37 +222,125 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
             nodes.into_iter().filter(|node| tree.digest(*node) != NOTHING).collect()
         };
         let (ours, theirs) = (counting(trees[0], ours), counting(trees[1], theirs));
-        let Pairs { mut different, ours: only_ours, theirs: only_theirs, is_reordered } =
+        let Pairs { all, ours: only_ours, theirs: only_theirs, is_reordered } =
             pairs::pair(trees, [&ours, &theirs], work)?;
+        let is_shifted =
+            !only_ours.is_empty() || !only_theirs.is_empty() || all.iter().any(|(one, other, _)| one != other);
+        let mut pairs = Vec::new();
+        let mut varying = Vec::new();
+        for (one, other, is_equal) in all {
+            let (Some(left), Some(right)) = (ours.get(one).copied(), theirs.get(other).copied()) else { continue };
+            let labels = self.loose([left, right], is_shifted, is_equal, &mut varying)?;
+            if !is_equal {
+                pairs.push((one, left, right, labels));
+            }
+        }
         for (side, (items, only)) in [(&ours, only_ours), (&theirs, only_theirs)].into_iter().enumerate() {
             for index in only {
                 let Some(node) = items.get(index).copied() else { continue };
-                self.single(side, node, items, index)?;
+                self.single(side, node, items, index, &mut varying)?;
             }
         }
+        self.vary(varying)?;
         if is_reordered {
             self.report(Class::Order, Part::Order, &Values::unknown)?;
         }
         // The content of a page says more than its head.
         if self.frames.len() == 1 && trees[0].is_html {
-            different.reverse();
+            pairs.reverse();
         }
-        for (one, other) in different {
-            let (Some(left), Some(right)) = (ours.get(one).copied(), theirs.get(other).copied()) else { continue };
+        for (index, left, right, labels) in pairs {
             if trees[0].is_text(left) {
-                work.spend(trees[0].length(left) + trees[1].length(right))?;
-                let number = number_of_text(trees[0], &ours, one);
-                work.spend(one)?;
+                work.spend(trees[0].length(left) + trees[1].length(right) + index)?;
+                let number = number_of_text(trees[0], &ours, index);
                 self.values(Class::Text, Part::Text(number), &trees[0].text(left), &trees[1].text(right))?;
             } else {
-                self.elements(left, right)?;
+                self.elements(left, right, labels)?;
             }
         }
         Ok(())
     }
 
+    /// Notes that elements without a name of their own vary, and returns the labels of a pair that may be another one in each
+    /// comparison. Evidence about an element must not depend on its partner: it is about its label, or about its number if that
+    /// is the same in both documents.
+    fn loose(
+        &mut self,
+        nodes: [Node; 2],
+        is_shifted: bool,
+        is_equal: bool,
+        varying: &mut Vec<Varying>,
+    ) -> Result<Option<[u64; 2]>, Stop> {
+        let [one, other] = self.trees;
+        if self.frames.is_empty() || one.is_text(nodes[0]) || (is_equal && !is_shifted) {
+            return Ok(None);
+        }
+        let depth = self.frames.len();
+        let ([nth, alike], [other_nth, other_alike]) =
+            (self.numbers(depth, 0, nodes[0])?, self.numbers(depth, 1, nodes[1])?);
+        if alike <= 1 && other_alike <= 1 {
+            return Ok(None);
+        }
+        self.findings.work.spend(4 * PAIR_WORK)?;
+        let is_moved = nth != other_nth;
+        if is_equal {
+            if is_moved && !pairs::is_identified(one, nodes[0]) {
+                varying.push(Varying::Number(nodes[0]));
+            }
+            return Ok(None);
+        }
+        let labels = [pairs::label(one, nodes[0]), pairs::label(other, nodes[1])];
+        if labels[0] == labels[1] {
+            return Ok(None);
+        }
+        varying.extend(labels.map(Varying::Label));
+        if is_moved {
+            varying.push(Varying::Number(nodes[0]));
+        }
+        Ok(is_moved.then_some(labels))
+    }
+
+    /// Records elements that vary as evidence about differences of another comparison.
+    fn vary(&mut self, varying: Vec<Varying>) -> Result<(), Stop> {
+        if varying.is_empty() {
+            return Ok(());
+        }
+        self.fill()?;
+        let parent = format!("{BEGIN}{}", place::exact(&self.steps));
+        let mut texts = Vec::new();
+        if varying.len() > MAX_VARYING {
+            texts.push(format!("{parent} (others)"));
+        } else {
+            for element in varying {
+                texts.push(match element {
+                    Varying::Label(label) => labelled(&parent, label),
+                    Varying::Number(node) => {
+                        let step = self.step(self.frames.len(), 0, node)?;
+                        self.steps.push(step);
+                        let exact = format!("{BEGIN}{} (element)", place::exact(&self.steps));
+                        self.steps.pop();
+                        exact
+                    }
+                });
+            }
+        }
+        for text in texts {
+            self.findings.work.spend(text.len() + self.above.iter().map(String::len).sum::<usize>())?;
+            let inner = Inner { pointer: &text, at: None, above: &self.above };
+            self.findings.vary_at(&Spot::Other(&inner))?;
+        }
+        Ok(())
+    }
+
     /// Reports an element or a text that only one document has.
-    fn single(&mut self, side: usize, node: Node, items: &[Node], index: usize) -> Result<(), Stop> {
+    fn single(
+        &mut self,
+        side: usize,
+        node: Node,
+        items: &[Node],
+        index: usize,
+        varying: &mut Vec<Varying>,
+    ) -> Result<(), Stop> {
         let Some(tree) = self.trees.get(side).copied() else { return Ok(()) };
         let values = |seen| if side == 0 { Values::of(seen, Seen::Absent) } else { Values::of(Seen::Absent, seen) };
         if tree.is_text(node) {
@@ -243,6 +349,9 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
             let text = tree.text(node);
             return self.report(Class::Text, Part::Text(number), &|| values(seen(&text)));
         }
+        if side == 0 && self.numbers(self.frames.len(), side, node)?[1] > 1 {
+            varying.push(Varying::Number(node));
+        }
         let class = if side == 0 { Class::Missing } else { Class::Extra };
         let shown = || Seen::Digested { shown: pairs::outline(tree, node).into(), digest: tree.digest(node) };
         self.report(class, Part::Child(side, node), &|| values(shown()))
@@ -250,50 +359,98 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
 
     fn report<'v>(&mut self, class: Class, part: Part<'_>, values: &dyn Fn() -> Values<'v>) -> Result<(), Stop> {
         let here = self.here(part)?;
-        let spot = Spot::Other(&Inner { pointer: &here.pointer, at: here.at.as_deref(), above: &self.above });
-        self.findings.report(class, &spot, here.marks, values)
+        let inner = Inner { pointer: &here.pointer, at: here.at.as_deref(), above: &self.above };
+        let spot = match &here.hidden {
+            Some(exact) => Spot::Hidden(&inner, exact),
+            None => Spot::Other(&inner),
+        };
+        self.findings.report(class, &spot, here.marks, values)?;
+        self.above.truncate(self.frames.last().map_or(0, |frame| frame.above));
+        Ok(())
     }
 
-    /// Returns a place with the rules that apply to it, and writes down those of the elements around it.
-    fn here(&mut self, part: Part<'_>) -> Result<Here, Stop> {
+    /// Writes down the places of the elements around.
+    fn fill(&mut self) -> Result<(), Stop> {
         while self.steps.len() < self.frames.len() {
             let depth = self.steps.len();
-            let Some(node) = self.frames.get(depth).map(|frame| frame.nodes[0]) else { break };
+            let Some((node, labels)) = self.frames.get(depth).map(|frame| (frame.nodes[0], frame.labels)) else {
+                break;
+            };
+            let parent = format!("{BEGIN}{}", place::exact(&self.steps));
             let step = self.step(depth, 0, node)?;
+            let is_one_of_many = step.alike > 1;
             self.steps.push(step);
-            let exact = format!("{BEGIN}{} (element)", place::exact(&self.steps));
-            self.findings.work.spend(exact.len())?;
-            self.above.push(exact);
+            self.above.push(format!("{BEGIN}{} (element)", place::exact(&self.steps)));
+            if is_one_of_many {
+                self.above.push(format!("{parent} (others)"));
+            }
+            self.above.extend(labels.into_iter().flatten().map(|label| labelled(&parent, label)));
+            self.findings.work.spend(4 * parent.len())?;
+            let count = self.above.len();
+            if let Some(frame) = self.frames.get_mut(depth) {
+                frame.above = count;
+            }
         }
+        Ok(())
+    }
+
+    /// Returns a place with the rules that apply to it.
+    fn here(&mut self, part: Part<'_>) -> Result<Here, Stop> {
+        self.fill()?;
+        let parent = place::exact(&self.steps);
+        let mut label = None;
         if let Part::Child(side, node) = part {
             let step = self.step(self.frames.len(), side, node)?;
+            if step.alike > 1
+                && let Some(tree) = self.trees.get(side)
+            {
+                label = Some(pairs::label(tree, node));
+            }
             self.steps.push(step);
         }
         let (pointer, exact) = (place::pointer(&self.steps), place::exact(&self.steps));
         if let Part::Child(..) = part {
             self.steps.pop();
         }
-        let (pointer, exact) = match part {
+        let (pointer, mut exact) = (format!("{BEGIN}{pointer}"), format!("{BEGIN}{exact}"));
+        let (pointer, hidden) = match part {
             Part::Attribute(name) => {
                 let name = if place::is_stable(name) { name } else { "*" };
-                (format!("{BEGIN}{pointer} @{name}"), format!("{BEGIN}{exact} @{name}"))
+                exact.push_str(&format!(" @{name}"));
+                (format!("{pointer} @{name}"), None)
             }
-            Part::Text(number @ 1..) => (format!("{BEGIN}{pointer}"), format!("{BEGIN}{exact} (text {})", number + 1)),
-            Part::Text(_) => (format!("{BEGIN}{pointer}"), format!("{BEGIN}{exact}")),
-            Part::Order => (format!("{BEGIN}{pointer}"), format!("{BEGIN}{exact} (order)")),
-            Part::Child(..) => (format!("{BEGIN}{pointer}"), format!("{BEGIN}{exact} (element)")),
+            Part::Text(number) => {
+                if number > 0 {
+                    exact.push_str(&format!(" (text {})", number + 1));
+                }
+                (pointer, None)
+            }
+            Part::Order => (pointer, Some(format!("{exact} (order)"))),
+            Part::Child(..) => {
+                let hidden = label.map(|label| labelled(&format!("{BEGIN}{parent}"), label));
+                (pointer, Some(hidden.unwrap_or_else(|| format!("{exact} (element)"))))
+            }
         };
         self.findings.work.spend(exact.len() + self.above.iter().map(String::len).sum::<usize>())?;
         let marks = self.marks_of(part)?;
-        Ok(Here { at: (exact != pointer).then_some(exact), pointer, marks })
+        if label.is_some() {
+            self.above.push(format!("{BEGIN}{parent} (others)"));
+        }
+        Ok(Here { at: (exact != pointer).then_some(exact), pointer, hidden, marks })
     }
 
     /// Returns the step to an element: that of a frame, or a child of the innermost.
     fn step(&mut self, depth: usize, side: usize, node: Node) -> Result<Step, Stop> {
         let Some(tree) = self.trees.get(side).copied() else { return Ok(Step::default()) };
-        let work = self.findings.work;
         let (word, has_id) = place::word(tree, node);
-        let (mut nth, mut alike) = (1, 1);
+        let [nth, alike] = self.numbers(depth, side, node)?;
+        let is_landmark = tree.is_html && matches!(&*tree.folded_name(node), "body" | "head" | "main");
+        Ok(Step { word, nth, alike, is_start: alike == 1 && (has_id || is_landmark) })
+    }
+
+    /// Returns the number of an element among the siblings with its name, and the number of those with its word.
+    fn numbers(&mut self, depth: usize, side: usize, node: Node) -> Result<[u32; 2], Stop> {
+        let (Some(tree), work) = (self.trees.get(side).copied(), self.findings.work) else { return Ok([1, 1]) };
         if let Some(frame) = depth.checked_sub(1).and_then(|above| self.frames.get_mut(above))
             && let (Some(parent), Some(slot)) = (frame.nodes.get(side), frame.tables.get_mut(side))
         {
@@ -302,10 +459,9 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
             }
             let table = slot.as_deref().unwrap_or_default();
             let found = table.binary_search_by_key(&node, |(node, _, _)| *node).ok().and_then(|at| table.get(at));
-            (nth, alike) = found.map_or((1, 1), |(_, nth, alike)| (*nth, *alike));
+            return Ok(found.map_or([1, 1], |(_, nth, alike)| [*nth, *alike]));
         }
-        let is_landmark = tree.is_html && matches!(&*tree.folded_name(node), "body" | "head" | "main");
-        Ok(Step { word, nth, alike, is_start: alike == 1 && (has_id || is_landmark) })
+        Ok([1, 1])
     }
 
     fn marks_of(&self, part: Part<'_>) -> Result<Marks, Stop> {
@@ -340,6 +496,11 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
         }
         Ok(false)
     }
+}
+
+/// Returns the exact place of a child by its label.
+fn labelled(parent: &str, label: u64) -> String {
+    format!("{parent} > (element {label:016x})")
 }
 
 /// Returns the numbers of an element's children.
