@@ -127,10 +127,10 @@ fn decoded_contents(
             markup::compare(false, &ours, &theirs, findings)
         }
         (Kind::Html | Kind::Xml, _) | (_, Kind::Html | Kind::Xml) => report(Class::Type, findings),
-        (Kind::Table, Kind::Table) => table::compare(&ours, &theirs, findings),
-        (Kind::Script, Kind::Script) => script::compare(&ours, &theirs, findings),
-        (Kind::JsonLines, Kind::JsonLines) => ndjson::compare(&ours, &theirs, findings),
-        (Kind::Form, Kind::Form) => form::compare(&ours, &theirs, findings),
+        (Kind::Table, _) => table::compare(&ours, &theirs, findings),
+        (Kind::Form, _) => form::compare(&ours, &theirs, findings),
+        (Kind::Script, _) => script::compare(&ours, &theirs, findings),
+        (Kind::JsonLines, _) => ndjson::compare(&ours, &theirs, findings),
         _ => lines::compare(&ours, &theirs, findings),
     }
 }
@@ -146,7 +146,7 @@ impl<'c> Content<'c> {
     fn may_be_json(&self) -> bool {
         let is_container = || matches!(self.bytes.trim_ascii_start().first(), Some(b'{' | b'['));
         let begins_with_mark = || self.bytes.starts_with(b"\xEF\xBB\xBF") || self.bytes.starts_with(b"\xFF\xFE");
-        self.kind == Kind::Json || is_container() || begins_with_mark()
+        self.kind == Kind::Json || (self.kind != Kind::JsonLines && (is_container() || begins_with_mark()))
     }
 }
 

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use crossfade_journal::comparison::Digest;
 
+use crate::place::Likeness;
+
 /// Requests per place, and distinct values per request and system, that are kept.
 const MAX_TRACKS: usize = 64;
 const MAX_VALUES: usize = 16;
@@ -56,6 +58,9 @@ struct Track {
     mirror: Values,
     /// The last value of the primary, and its request.
     last: Option<(Value, Digest)>,
+    /// The values of the first of a pair of neighbours in time, and such pairs in which one system alone had its value again.
+    first: Option<[Value; 2]>,
+    again: Likeness,
     /// Times that the primary had a value again after another one.
     returns: u64,
     /// Values of the mirror that were not kept, and those of them that the primary had had.
@@ -99,6 +104,16 @@ impl History {
             *room -= usize::from(!known);
             self.tracks.entry(key).or_default().add(request, values);
         }
+    }
+
+    /// Returns in how many pairs of neighbours in time one system alone had its value again. The pairs have no difference in
+    /// common: if both systems draw from the same values, it is either system equally often.
+    pub(crate) fn again(&self) -> Likeness {
+        let of_all = self.tracks.iter().filter(|((.., request), _)| request.is_none()).map(|(_, track)| track.again);
+        of_all.fold(Likeness::default(), |sum, again| Likeness {
+            primary: sum.primary + again.primary,
+            mirror: sum.mirror + again.mirror,
+        })
     }
 
     /// Returns the share of the primary's values that would differ from its value for the same request at any other time. If as
@@ -150,6 +165,14 @@ impl Track {
             self.changes += u64::from(of != request && last != primary);
         }
         self.last = Some((primary, request));
+        match self.first.take() {
+            None => self.first = Some([primary, mirror]),
+            Some([of_primary, of_mirror]) => {
+                let (is_primary, is_mirror) = (of_primary == primary, of_mirror == mirror);
+                self.again.primary += u64::from(is_primary && !is_mirror);
+                self.again.mirror += u64::from(is_mirror && !is_primary);
+            }
+        }
         self.primary.add(primary);
         if !self.mirror.add(mirror) {
             self.others += 1;

@@ -87,6 +87,7 @@ fn counts(endpoint: &Endpoint, place: &Place) -> Counts {
         repeated: place.outcomes.repeated(),
         measured: compared.saturating_sub(place.outcomes.not_repeated + place.accepted),
         likeness,
+        again: place.history.again(),
         mirror: compared,
         mirror_differs: place.raw.min(compared),
         itself: endpoint.itself.compared(),

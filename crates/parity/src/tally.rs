@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{Hash, Hasher};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crossfade_journal::comparison::{Against, Class, Difference, Record, Side, Verdict};
+use crossfade_journal::comparison::{Against, Class, Difference, Digest, Record, Side, Verdict};
 
-use crate::assessment::EndpointName;
+use crate::assessment::{Change, EndpointName};
 use crate::latency::Histogram;
 use crate::place::{Example, ExampleResponse, Place, PlaceKey};
 
@@ -243,7 +243,7 @@ impl Tally {
                 && difference.digests != [None; 2]
             {
                 let mut room = MAX_TRACKS.saturating_sub(self.tracks);
-                place.history.add(&mut room, salt, exact(difference), request, difference.digests);
+                place.history.add(&mut room, salt, exact(difference), request, values(difference, place.key.change));
                 self.tracks = MAX_TRACKS.saturating_sub(room);
             }
             // Only these have URLs.
@@ -501,6 +501,14 @@ impl Bucket {
         for (key, count) in other.different {
             *self.different.entry(key).or_default() += count;
         }
+    }
+}
+
+/// Returns the values of a difference. Where one of them is absent, it does not matter which one the other is.
+fn values(difference: &Difference, change: Change) -> [Option<Digest>; 2] {
+    match change {
+        Change::Value => difference.digests,
+        Change::Missing | Change::Extra => difference.digests.map(|digest| digest.map(|_| Digest(0))),
     }
 }
 
