@@ -309,9 +309,19 @@ fn first_text(tree: &Tree<'_>, node: Node) -> Option<u64> {
     Some(continued(hash(&tree.folded_name(node)), &tree.digest(text).to_le_bytes()))
 }
 
-/// Returns `true` for an element with something that may identify it.
+/// Returns `true` for an element that is the same wherever it is.
 pub(super) fn is_identified(tree: &Tree<'_>, node: Node) -> bool {
-    identity(tree, node).or_else(|| first_text(tree, node)).is_some()
+    identity(tree, node).is_some()
+}
+
+/// Returns the order of elements as a record may show it, and its digest.
+pub(super) fn order(tree: &Tree<'_>, items: &[Node]) -> (String, u64) {
+    const SHOWN: usize = 8;
+    let elements = || items.iter().copied().filter(|node| !tree.is_text(*node));
+    let digest = elements().fold(NOWHERE, |digest, node| continued(digest, &label(tree, node).to_le_bytes()));
+    let shown: Vec<String> =
+        elements().take(SHOWN).map(|node| outline(tree, node).chars().take(20).collect()).collect();
+    (shown.join(", "), digest)
 }
 
 /// Returns a hash of what tells an element from its siblings, whatever the other document is: what identifies it, its first text,

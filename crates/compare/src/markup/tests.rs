@@ -131,7 +131,7 @@ fn each_difference_has_its_place() {
         (
             "<ul><li><a href=/1>One</a> <b>1</b><li><a href=/2>Two</a> <b>2</b></ul>",
             "<ul><li><a href=/2>Two</a> <b>3</b><li><a href=/1>One</a> <b>1</b></ul>",
-            &["order body > ul", "text body > ul > li:nth-of-type(2) > b: 2 -> 3"],
+            &["order body > ul: One 1, Two 2 -> Two 3, One 1", "text body > ul > li:nth-of-type(2) > b: 2 -> 3"],
         ),
         (
             "<main id=x7f3a9b2><div id=content><p>a</p></div></main>",
@@ -173,7 +173,7 @@ fn each_difference_has_its_place() {
         (
             "<f><v name='a'>1</v><v name='b'>2</v></f>",
             "<f><v name='b'>3</v><v name='a'>1</v></f>",
-            &["order f", "text f > v[name=b]: 2 -> 3"],
+            &["order f: 1, 2 -> 3, 1", "text f > v[name=b]: 2 -> 3"],
         ),
     ] {
         assert_eq!(differences(false, primary, mirror), expected, "{primary} {mirror}");
@@ -412,6 +412,52 @@ proptest! {
             let ignore = vec![Place::parse(&difference.pointer).unwrap()];
             let left = comparison(true, &one, &other, &Rules { ignore, ..rules() });
             prop_assert!(left.differences.iter().all(|left| left.pointer != difference.pointer), "{}", difference.pointer);
+        }
+    }
+}
+
+/// Where both systems are the same, a repeated response must be like the primary's first no more often than like the mirror's.
+#[test]
+fn noise_is_no_evidence() {
+    type Random<'r> = &'r mut dyn FnMut(usize) -> usize;
+    type Page = fn(Random<'_>) -> String;
+    const PAGES: [(&str, Page); 6] = [
+        ("random texts", |random| (0..3).map(|_| format!("<li>w{}", random(10))).collect()),
+        ("random products", |random| (0..5).map(|_| format!("<p><a href=/{0}>N{0}</a><b>x", random(20))).collect()),
+        ("an advertisement", |random| format!("<p>a<p>b{}<p>c<p>d", if random(2) == 0 { "<p>ad" } else { "" })),
+        ("a cell of each row", |random| (0..6).map(|row| format!("<p>row {row} <b>{}</b>", random(3))).collect()),
+        ("another order", |random| {
+            let mut items = ["a", "b", "c"];
+            items.swap(random(3), random(3));
+            items.map(|item| format!("<li>{item}")).concat()
+        }),
+        ("a feed that lags", |random| {
+            let from = random(3);
+            (from..from + 4).map(|at| format!("<li><h2>News {at}</h2><p>{}</p>", at % 2)).collect()
+        }),
+    ];
+    let mut state = 12345_u64;
+    let mut random = move |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((state >> 33) as usize) % below
+    };
+    for (name, page) in PAGES {
+        let mut counts = std::collections::BTreeMap::<_, [f64; 2]>::new();
+        for _ in 0..500 {
+            let [p, m, p_again, m_again] = [(); 4].map(|()| page(&mut random));
+            let mut found = comparison(true, &p, &m, &rules());
+            let repeated = [comparison(true, &p, &p_again, &rules()), comparison(true, &m, &m_again, &rules())];
+            found.repeat(&repeated[0], Some(&repeated[1]));
+            for difference in found.differences {
+                use crate::Repeated::{Primary, Same, Swapped, Unstable};
+                let count = counts.entry((format!("{:?}", difference.class), difference.pointer)).or_default();
+                let [like_primary, like_mirror] = count;
+                *like_primary += f64::from(matches!(difference.repeated, Some(Same | Primary | Unstable)));
+                *like_mirror += f64::from(difference.repeated == Some(Swapped));
+            }
+        }
+        for (place, [primary, mirror]) in counts {
+            assert!(primary <= mirror + 3.5 * (primary + mirror).sqrt(), "{name}: {place:?} {primary} {mirror}");
         }
     }
 }

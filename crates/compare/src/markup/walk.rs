@@ -48,8 +48,7 @@ pub(super) struct Walk<'t, 'r, 'f> {
 /// A pair of elements that is being compared.
 struct Frame {
     nodes: [Node; 2],
-    /// Their labels, if these are not the same and the pair may be another one in each comparison.
-    labels: Option<[u64; 2]>,
+    loose: Option<Loose>,
     /// Number of the exact places that contain what is in it, once they are needed.
     above: usize,
     /// The numbers of its children, once they are needed.
@@ -70,10 +69,22 @@ enum Part<'p> {
     Child(usize, Node),
 }
 
+/// A pair of elements that are alike others, and that may be another pair in each comparison: their labels are not the same.
+#[derive(Clone, Copy)]
+struct Loose {
+    labels: [u64; 2],
+    /// `true` if they have different numbers.
+    is_moved: bool,
+}
+
 /// An element that varies.
 #[derive(Clone, Copy)]
 enum Varying {
     Label(u64),
+    /// Those with a label of the mirror are not where they were, or not in the primary's document.
+    Partner(u64),
+    /// Which elements there are, where nothing identifies them.
+    Unidentified,
     /// The one of the primary with this number among its siblings.
     Number(Node),
 }
@@ -122,14 +133,14 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
         self.findings.report(class, &spot, self.marks, &|| Values::of(seen(&ours), seen(&theirs)))
     }
 
-    fn elements(&mut self, ours: Node, theirs: Node, labels: Option<[u64; 2]>) -> Result<(), Stop> {
+    fn elements(&mut self, ours: Node, theirs: Node, loose: Option<Loose>) -> Result<(), Stop> {
         let [one, other] = self.trees;
         if one.digest(ours) == other.digest(theirs) {
             return Ok(());
         }
         self.findings.work.spend(PAIR_WORK)?;
         let outside = self.frames.last().map(|frame| frame.nodes);
-        self.frames.push(Frame { nodes: [ours, theirs], labels, above: 0, tables: [None, None] });
+        self.frames.push(Frame { nodes: [ours, theirs], loose, above: 0, tables: [None, None] });
         let spaces = [one.space(ours), other.space(theirs)];
         let is_inherited =
             outside.is_some_and(|[one_above, other_above]| spaces == [one.space(one_above), other.space(other_above)]);
@@ -230,9 +241,9 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
         let mut varying = Vec::new();
         for (one, other, is_equal) in all {
             let (Some(left), Some(right)) = (ours.get(one).copied(), theirs.get(other).copied()) else { continue };
-            let labels = self.loose([left, right], is_shifted, is_equal, &mut varying)?;
+            let loose = self.loose([left, right], is_shifted, is_equal, &mut varying)?;
             if !is_equal {
-                pairs.push((one, left, right, labels));
+                pairs.push((one, left, right, loose));
             }
         }
         for (side, (items, only)) in [(&ours, only_ours), (&theirs, only_theirs)].into_iter().enumerate() {
@@ -241,36 +252,41 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
                 self.single(side, node, items, index, &mut varying)?;
             }
         }
-        self.vary(varying)?;
+        self.vary(varying, is_reordered)?;
         if is_reordered {
-            self.report(Class::Order, Part::Order, &Values::unknown)?;
+            work.spend(PAIR_WORK * (ours.len() + theirs.len()))?;
+            let seen = |tree: &Tree<'_>, items: &[Node]| {
+                let (shown, digest) = pairs::order(tree, items);
+                Seen::Digested { shown: shown.into(), digest }
+            };
+            let values = || Values::of(seen(trees[0], &ours), seen(trees[1], &theirs));
+            self.report(Class::Order, Part::Order, &values)?;
         }
         // The content of a page says more than its head.
         if self.frames.len() == 1 && trees[0].is_html {
             pairs.reverse();
         }
-        for (index, left, right, labels) in pairs {
+        for (index, left, right, loose) in pairs {
             if trees[0].is_text(left) {
                 work.spend(trees[0].length(left) + trees[1].length(right) + index)?;
                 let number = number_of_text(trees[0], &ours, index);
                 self.values(Class::Text, Part::Text(number), &trees[0].text(left), &trees[1].text(right))?;
             } else {
-                self.elements(left, right, labels)?;
+                self.elements(left, right, loose)?;
             }
         }
         Ok(())
     }
 
-    /// Notes that elements without a name of their own vary, and returns the labels of a pair that may be another one in each
-    /// comparison. Evidence about an element must not depend on its partner: it is about its label, or about its number if that
-    /// is the same in both documents.
+    /// Notes which of the elements that are alike vary. Evidence about such an element must not depend on its partner, which may be
+    /// another one in each comparison: it is about its label if the partner has the same, and otherwise about its number.
     fn loose(
         &mut self,
         nodes: [Node; 2],
         is_shifted: bool,
         is_equal: bool,
         varying: &mut Vec<Varying>,
-    ) -> Result<Option<[u64; 2]>, Stop> {
+    ) -> Result<Option<Loose>, Stop> {
         let [one, other] = self.trees;
         if self.frames.is_empty() || one.is_text(nodes[0]) || (is_equal && !is_shifted) {
             return Ok(None);
@@ -294,26 +310,36 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
             return Ok(None);
         }
         varying.extend(labels.map(Varying::Label));
+        varying.push(Varying::Partner(labels[1]));
+        if !pairs::is_identified(one, nodes[0]) || !pairs::is_identified(other, nodes[1]) {
+            varying.push(Varying::Unidentified);
+        }
         if is_moved {
             varying.push(Varying::Number(nodes[0]));
         }
-        Ok(is_moved.then_some(labels))
+        Ok(Some(Loose { labels, is_moved }))
     }
 
     /// Records elements that vary as evidence about differences of another comparison.
-    fn vary(&mut self, varying: Vec<Varying>) -> Result<(), Stop> {
+    fn vary(&mut self, varying: Vec<Varying>, is_reordered: bool) -> Result<(), Stop> {
         if varying.is_empty() {
             return Ok(());
         }
         self.fill()?;
         let parent = format!("{BEGIN}{}", place::exact(&self.steps));
         let mut texts = Vec::new();
+        if !is_reordered {
+            // Whether there is another order depends on the elements that both have.
+            texts.push(format!("{parent} (order)"));
+        }
         if varying.len() > MAX_VARYING {
-            texts.push(format!("{parent} (others)"));
+            texts.extend(["others", "unidentified"].map(|word| format!("{parent} ({word})")));
         } else {
             for element in varying {
                 texts.push(match element {
                     Varying::Label(label) => labelled(&parent, label),
+                    Varying::Partner(label) => partner(&parent, label),
+                    Varying::Unidentified => format!("{parent} (unidentified)"),
                     Varying::Number(node) => {
                         let step = self.step(self.frames.len(), 0, node)?;
                         self.steps.push(step);
@@ -349,8 +375,12 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
             let text = tree.text(node);
             return self.report(Class::Text, Part::Text(number), &|| values(seen(&text)));
         }
-        if side == 0 && self.numbers(self.frames.len(), side, node)?[1] > 1 {
-            varying.push(Varying::Number(node));
+        if self.numbers(self.frames.len(), side, node)?[1] > 1 {
+            let label = pairs::label(tree, node);
+            varying.push(if side == 0 { Varying::Number(node) } else { Varying::Partner(label) });
+            if !pairs::is_identified(tree, node) {
+                varying.push(Varying::Unidentified);
+            }
         }
         let class = if side == 0 { Class::Missing } else { Class::Extra };
         let shown = || Seen::Digested { shown: pairs::outline(tree, node).into(), digest: tree.digest(node) };
@@ -373,18 +403,23 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
     fn fill(&mut self) -> Result<(), Stop> {
         while self.steps.len() < self.frames.len() {
             let depth = self.steps.len();
-            let Some((node, labels)) = self.frames.get(depth).map(|frame| (frame.nodes[0], frame.labels)) else {
-                break;
-            };
+            let Some((node, loose)) = self.frames.get(depth).map(|frame| (frame.nodes[0], frame.loose)) else { break };
             let parent = format!("{BEGIN}{}", place::exact(&self.steps));
             let step = self.step(depth, 0, node)?;
             let is_one_of_many = step.alike > 1;
             self.steps.push(step);
-            self.above.push(format!("{BEGIN}{} (element)", place::exact(&self.steps)));
+            let exact = format!("{BEGIN}{} (element)", place::exact(&self.steps));
+            match loose {
+                Some(Loose { labels, is_moved }) => {
+                    self.above.extend([exact, partner(&parent, labels[1])]);
+                    self.above.extend(labels.into_iter().filter(|_| is_moved).map(|label| labelled(&parent, label)));
+                }
+                None if is_one_of_many => self.above.push(labelled(&parent, pairs::label(self.trees[0], node))),
+                None => self.above.push(exact),
+            }
             if is_one_of_many {
                 self.above.push(format!("{parent} (others)"));
             }
-            self.above.extend(labels.into_iter().flatten().map(|label| labelled(&parent, label)));
             self.findings.work.spend(4 * parent.len())?;
             let count = self.above.len();
             if let Some(frame) = self.frames.get_mut(depth) {
@@ -398,13 +433,14 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
     fn here(&mut self, part: Part<'_>) -> Result<Here, Stop> {
         self.fill()?;
         let parent = place::exact(&self.steps);
-        let mut label = None;
+        let (mut label, mut is_identified) = (None, true);
         if let Part::Child(side, node) = part {
             let step = self.step(self.frames.len(), side, node)?;
             if step.alike > 1
                 && let Some(tree) = self.trees.get(side)
             {
                 label = Some(pairs::label(tree, node));
+                is_identified = pairs::is_identified(tree, node);
             }
             self.steps.push(step);
         }
@@ -435,6 +471,9 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
         let marks = self.marks_of(part)?;
         if label.is_some() {
             self.above.push(format!("{BEGIN}{parent} (others)"));
+        }
+        if !is_identified {
+            self.above.push(format!("{BEGIN}{parent} (unidentified)"));
         }
         Ok(Here { at: (exact != pointer).then_some(exact), pointer, hidden, marks })
     }
@@ -496,6 +535,11 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
         }
         Ok(false)
     }
+}
+
+/// Returns the text that says that the mirror's children with a label vary.
+fn partner(parent: &str, label: u64) -> String {
+    format!("{parent} > (partner {label:016x})")
 }
 
 /// Returns the exact place of a child by its label.
