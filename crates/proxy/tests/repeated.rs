@@ -10,7 +10,7 @@ use http::Method;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use crate::support::{self, Answer, Origin, Tls, ask, changed, config, get, request};
+use crate::support::{self, Answer, Origin, Tls, ask, ask_later, changed, config, get, request};
 
 /// Responds with `status content` to the first request, the second and so on, and with the last one to all others.
 async fn responding(responses: &'static [&'static str]) -> Origin {
@@ -288,4 +288,29 @@ async fn equal_requests_are_recognised_within_one_process() {
     assert_eq!(digests(&successor, with("/a?x=1", &[])).await, [salt.clone(), first.clone()]);
     let [other, digest] = digests(&mirrored(&legacy, &modern, ""), with("/a?x=1", &[])).await;
     assert!(other != salt && digest != first);
+}
+
+/// Responds with the time, in milliseconds since 1970, of a clock that is `ahead`.
+async fn telling_the_time(ahead: Duration) -> Origin {
+    Origin::start(Tls::Plain, move |mut conn| async move {
+        while conn.request().await.is_some() {
+            let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap() + ahead;
+            // Each request has another one.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            conn.write(message("200", &format!(r#"{{"at":"{}"}}"#, time.as_millis()))).await;
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_value_that_is_the_time_of_its_response_is_a_clock() {
+    let hours = Duration::from_secs(7200);
+    let (legacy, modern) = (telling_the_time(hours).await, telling_the_time(hours).await);
+    let proxy = mirrored(&legacy, &modern, "compare: { noise: { repeat: 0, selfCompare: 100 } }");
+    let answer = ask_later(&proxy, get("/a"), hours).await;
+    assert_eq!(answer.comparisons.iter().map(evidence).collect::<Vec<_>>(), ["match", "match"]);
+    // To a proxy whose clock is right, it is any number.
+    let answer = ask_later(&proxy, get("/a"), Duration::ZERO).await;
+    assert!(answer.comparisons.iter().all(|record| record["verdict"] == "different"), "{:?}", answer.comparisons);
 }
