@@ -12,7 +12,7 @@ use crate::evidence::{self, ABSENT, Exact, NOWHERE, Places, Salt, continued};
 use crate::matcher::Marks;
 use crate::rules::{Place, Rules};
 use crate::shown;
-use crate::spot::{Elements, Spot};
+use crate::spot::{self, Elements, Spot};
 use crate::treat_equal::{TreatEqual, are_alike, generalized, replaced};
 use crate::work::{Stop, Work};
 
@@ -160,6 +160,8 @@ pub(crate) struct Findings<'r> {
     kept: usize,
     is_any_open: bool,
     is_any_accepted: bool,
+    /// Number of differences that were found, ignored ones as well.
+    pub(crate) reported: u64,
 }
 
 /// A value that contains content of its own.
@@ -199,6 +201,7 @@ impl<'r> Findings<'r> {
             kept: 0,
             is_any_open: false,
             is_any_accepted: false,
+            reported: 0,
         }
     }
 
@@ -274,6 +277,7 @@ impl<'r> Findings<'r> {
         marks: Marks,
         values: &dyn Fn() -> Values<'v>,
     ) -> Result<(), Stop> {
+        self.reported = self.reported.saturating_add(1);
         let marks = marks | self.outer.last().map(|outer| outer.marks).unwrap_or_default();
         if marks.is_ignored {
             return Ok(());
@@ -377,12 +381,27 @@ impl<'r> Findings<'r> {
 
     /// Records elements of an array that vary, as evidence about differences of another comparison.
     pub(crate) fn vary(&mut self, array: &Spot<'_>, elements: &[Elements]) -> Result<(), Stop> {
-        self.work.spend(elements.len())?;
         let (trail, array) = self.exact(array, false);
+        self.vary_at(&trail, array, elements)
+    }
+
+    /// Likewise, for a content of lines or rows.
+    pub(crate) fn vary_content(&mut self, elements: &[Elements]) -> Result<(), Stop> {
+        self.vary_at(&[], spot::elements(self.begin()), elements)
+    }
+
+    /// Returns the exact place of the value that contains the content that is being compared.
+    pub(crate) fn begin(&self) -> Exact {
+        self.outer.last().map_or(NOWHERE, |outer| outer.exact)
+    }
+
+    /// Records elements of a sequence that vary, likewise.
+    pub(crate) fn vary_at(&mut self, trail: &[Exact], sequence: Exact, elements: &[Elements]) -> Result<(), Stop> {
+        self.work.spend(elements.len())?;
         for varying in elements {
-            let exact = varying.exact(array);
-            self.places.add(&trail, exact, true, [None; 2]);
-            self.places.add(&trail, evidence::kind(exact), false, [None; 2]);
+            let exact = varying.exact(sequence);
+            self.places.add(trail, exact, true, [None; 2]);
+            self.places.add(trail, evidence::kind(exact), false, [None; 2]);
         }
         Ok(())
     }
