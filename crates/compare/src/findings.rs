@@ -13,7 +13,7 @@ use crate::matcher::Marks;
 use crate::rules::{Place, Rules};
 use crate::shown;
 use crate::spot::{self, Elements, Spot};
-use crate::treat_equal::{TreatEqual, are_alike, replaced};
+use crate::treat_equal::{TreatEqual, are_alike, generalized, replaced};
 use crate::work::{Stop, Work};
 
 /// Bytes of the places that a record lists; further ones are digests.
@@ -299,7 +299,9 @@ impl<'r> Findings<'r> {
         }
         let Values { seen, distance } = values();
         self.work.spend(seen.iter().filter_map(Seen::shown).map(str::len).sum())?;
-        let digests = seen.each_ref().map(Seen::digest);
+        let [ours, theirs] = &seen;
+        let [time, other] = self.times;
+        let digests = [self.digest(ours, time)?, self.digest(theirs, other)?];
         let (trail, exact) = self.exact(spot, class == Class::Extra);
         let covers = matches!(class, Class::Missing | Class::Type | Class::Value);
         let value = self.places.add(&trail, exact, covers, digests);
@@ -342,6 +344,18 @@ impl<'r> Findings<'r> {
         let shown = Difference { at, accepted, slot, distance, digests, primary, mirror, ..Difference::new(class, "") };
         self.found.insert(key, (order, Found { difference: shown, kinds, chosen, exact, rank }));
         Ok(())
+    }
+
+    /// Returns the digest of a value. Those of two values that are equal for the rules are the same, as far as that can be seen
+    /// in one of them: a clock is always the same value.
+    fn digest(&self, seen: &Seen<'_>, time: SystemTime) -> Result<Option<u64>, Stop> {
+        let Seen::Text(text) = seen else { return Ok(seen.digest()) };
+        if text.len() > MAX_KIND {
+            return Ok(seen.digest());
+        }
+        let text = self.masked(text)?;
+        let text = generalized(&text, &self.rules.treat_equal, time, self.work)?;
+        Ok(Some(continued(NOWHERE, text.as_bytes())))
     }
 
     /// Returns the kinds that would make both values equal. Long texts have none.

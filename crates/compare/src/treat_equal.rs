@@ -111,17 +111,12 @@ pub(crate) fn replaced<'a>(text: &'a str, kinds: &[TreatEqual], work: &Work<'_>)
     if kinds.is_empty() {
         return Ok(Cow::Borrowed(text));
     }
-    work.spend(text.len())?;
-    let scan = Scan { kinds, time: None };
-    let mut out = String::with_capacity(text.len());
-    if let Some(whole) = scan.whole(text) {
-        whole.write(&mut out);
-        return Ok(Cow::Owned(out));
-    }
-    for piece in scan.pieces(text, work) {
-        piece?.write(&mut out);
-    }
-    Ok(Cow::Owned(out))
+    Scan { kinds, time: None }.replaced(text, work).map(Cow::Owned)
+}
+
+/// Returns a text in which everything of these kinds is replaced, and so are the times of its response by their notation.
+pub(crate) fn generalized(text: &str, kinds: &[TreatEqual], time: SystemTime, work: &Work<'_>) -> Result<String, Stop> {
+    Scan { kinds, time: Some(clock::seconds(time)) }.replaced(text, work)
 }
 
 /// A part of a text.
@@ -137,13 +132,15 @@ enum Piece<'t> {
 }
 
 impl Piece<'_> {
-    /// Writes it so that pieces that are written the same are equal, and at most as long as they are.
+    /// Writes it so that pieces other than times that are written the same are equal, and at most as long as they are.
     fn write(&self, out: &mut String) {
         let _ = match self {
-            Piece::Plain(text)
-            | Piece::Clock(text, _)
-            | Piece::Time(text, _)
-            | Piece::Kind(TreatEqual::Timestamp, text) => write!(out, "{text}"),
+            Piece::Plain(text) => write!(out, "{text}"),
+            Piece::Clock(text, order) => {
+                form(text).iter().for_each(|part| part.write(out));
+                write!(out, "\u{FFFD}{order}")
+            }
+            Piece::Time(..) | Piece::Kind(TreatEqual::Timestamp, _) => write!(out, "\u{FFFD}d"),
             Piece::Kind(TreatEqual::Uuid, _) => write!(out, "\u{FFFD}u"),
             Piece::Kind(TreatEqual::Hash, text) => write!(out, "\u{FFFD}h{}", text.len()),
             Piece::Kind(TreatEqual::Token, text) => write!(out, "{}\u{FFFD}{}", prefix(text), alphabet(text)),
@@ -211,6 +208,19 @@ impl<'r> Scan<'r> {
 
     fn has(self, kind: TreatEqual) -> bool {
         self.kinds.contains(&kind)
+    }
+
+    fn replaced(self, text: &str, work: &'r Work<'r>) -> Result<String, Stop> {
+        work.spend(text.len())?;
+        let mut out = String::with_capacity(text.len());
+        if let Some(whole) = self.whole(text) {
+            whole.write(&mut out);
+            return Ok(out);
+        }
+        for piece in self.pieces(text, work) {
+            piece?.write(&mut out);
+        }
+        Ok(out)
     }
 
     fn pieces<'t>(self, text: &'t str, work: &'r Work<'r>) -> Pieces<'t, 'r> {
@@ -373,6 +383,18 @@ enum Form<'t> {
     /// The half of a day.
     Half,
     Other(&'t str),
+}
+
+impl Form<'_> {
+    fn write(&self, out: &mut String) {
+        let _ = match self {
+            Form::Digits(digits) => write!(out, "{}", digits.len()),
+            Form::Fraction => write!(out, "f"),
+            Form::Name(is_full) => write!(out, "{is_full}"),
+            Form::Half => write!(out, "h"),
+            Form::Other(text) => write!(out, "{text}"),
+        };
+    }
 }
 
 fn form(time: &str) -> Vec<Form<'_>> {

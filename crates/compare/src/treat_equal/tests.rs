@@ -164,6 +164,25 @@ fn timestamps_are_those_of_the_response_in_any_notation_and_zone() {
     }
 }
 
+#[test]
+fn a_clock_is_always_the_same_value() {
+    let work = Work::new(&never_over);
+    let times = TIMES.map(|time| UNIX_EPOCH + Duration::from_secs(time));
+    for (one, other, is_same) in [
+        ("at 2026-11-28T19:12:03Z.", "at 2026-11-28T19:12:05Z.", true),
+        ("2026-11-28T19:12:03.5Z", "2026-11-28T19:12:05.123Z", true),
+        ("1795893123", "1795893125", true),
+        ("2026-11-28T19:12:03Z", "2026-11-28 19:12:05", false),
+        ("2026-11-28T19:12:03Z", "2026-11-28T18:12:05Z", false),
+        ("11/28/2026 7:12 PM", "28/11/2026 7:12 PM", false),
+        ("1795893123", "1795893125000", false),
+    ] {
+        let [one, other] =
+            [(one, times[0]), (other, times[1])].map(|(text, time)| generalized(text, &[], time, &work).unwrap());
+        assert_eq!(one == other, is_same, "{one} {other}");
+    }
+}
+
 /// Random tokens of several alphabets, from a fixed seed.
 #[test]
 fn most_random_texts_are_tokens() {
