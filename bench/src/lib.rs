@@ -7,6 +7,7 @@
 pub mod budget;
 pub mod certificate;
 pub mod cold;
+pub mod compare;
 pub mod conformance;
 pub mod counts;
 pub mod emulator;

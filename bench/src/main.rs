@@ -1,4 +1,4 @@
-//! The command: `run`, `routes`, `mirror` and `emulator` measure, `soak` lasts, `budget` holds limits, `conformance` compares,
+//! The command: `run`, `routes`, `compare`, `mirror` and `emulator` measure, `soak` lasts, `budget` holds limits, `conformance` compares,
 //! and `folder` says where to keep figures. It owns the command line alone.
 
 use std::path::Path;
@@ -11,6 +11,7 @@ use crossfade_bench::soak::{Plan, Programs};
 
 const USAGE: &str = "usage: cargo run --release -p crossfade-bench -- run [--quick] [FUNCTION...]
        cargo run --release -p crossfade-bench -- routes
+       cargo run --release -p crossfade-bench -- compare
        cargo run --release -p crossfade-bench -- mirror
        cargo run --release -p crossfade-bench -- emulator [--quick]
        cargo run --release -p crossfade-bench -- soak [--minutes N]
@@ -25,6 +26,8 @@ fn main() -> anyhow::Result<ExitCode> {
         ["run", "--quick", only @ ..] => crossfade_bench::run::run(true, only)?,
         ["run", only @ ..] => crossfade_bench::run::run(false, only)?,
         ["routes"] => routes::run()?,
+        ["compare"] => crossfade_bench::compare::run()?,
+        ["compare-probe", case, times] => crossfade_bench::compare::probe(case.parse()?, times.parse()?)?,
         ["mirror"] => crossfade_bench::mirror::run()?,
         ["emulator"] => crossfade_bench::emulator::run(false)?,
         ["emulator", "--quick"] => crossfade_bench::emulator::run(true)?,
