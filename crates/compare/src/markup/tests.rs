@@ -127,7 +127,7 @@ fn each_difference_has_its_place() {
             "<ul class=nav><li><a href=/a>A</a><li><a href=/c>C</a></ul>",
             &["missing body > ul.nav > li:nth-of-type(2): B -> -"],
         ),
-        ("<ul><li>a<li>b<li>c</ul>", "<ul><li>c<li>a<li>b</ul>", &["order body > ul"]),
+        ("<ul><li>a<li>b<li>c</ul>", "<ul><li>c<li>a<li>b</ul>", &["order body > ul: a, b, c -> c, a, b"]),
         (
             "<ul><li><a href=/1>One</a> <b>1</b><li><a href=/2>Two</a> <b>2</b></ul>",
             "<ul><li><a href=/2>Two</a> <b>3</b><li><a href=/1>One</a> <b>1</b></ul>",
