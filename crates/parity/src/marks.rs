@@ -85,7 +85,7 @@ fn counts(endpoint: &Endpoint, place: &Place) -> Counts {
     Counts {
         same: place.outcomes.same,
         repeated: place.outcomes.repeated(),
-        measured: compared.saturating_sub(place.outcomes.not_repeated + place.accepted),
+        measured: (compared + endpoint.again).saturating_sub(place.outcomes.not_repeated + place.accepted),
         likeness,
         again: place.history.again(),
         mirror: compared,
@@ -129,7 +129,13 @@ impl Candidate {
         if repeated == 0 && endpoint.itself.compared() == 0 {
             return (Mark::NotMeasured, Some(place.why_not_repeated()));
         }
-        let is_noisy = if repeated > 0 { place.varied() * VARIES >= repeated } else { place.noise > 0 };
+        // A random element is missing in one of two responses and extra in the other: it is not there again, which is another
+        // value than that of the primary only where it is missing.
+        let (varied, of) = endpoint.opposite(place).map_or((0, 0), |it| (it.varied(), it.outcomes.repeated()));
+        let is_noisy = match repeated {
+            0 => place.noise > 0,
+            _ => (place.varied() + varied) * VARIES >= repeated + of,
+        };
         // A mirror that fails where the primary did not is never noise.
         if !is_noisy || self.e_value >= 1.0 || place.failed > 0 {
             return (Mark::Unclear, None);

@@ -27,8 +27,8 @@ const XML_CHILDREN: &[&str] = &["guid", "id", "key", "sku", "code", "name", "loc
 /// The children of two elements, by index.
 #[derive(Debug, Default)]
 pub(super) struct Pairs {
-    /// All pairs, in the order of the primary; `true` for those that are equal.
-    pub(super) all: Vec<(usize, usize, bool)>,
+    /// Pairs that differ, in the order of the primary.
+    pub(super) different: Vec<(usize, usize)>,
     pub(super) ours: Vec<usize>,
     pub(super) theirs: Vec<usize>,
     /// `true` if elements that belong together have another order.
@@ -241,9 +241,10 @@ impl Pairing<'_, '_, '_> {
                 last = Some(*other);
             }
         }
-        let indices = |all: &[Left]| all.iter().map(|left| left.index).collect();
+        let different = self.pairs.iter().filter(|(_, _, is_equal)| !is_equal).map(|(one, other, _)| (*one, *other));
         let [ours, theirs] = &self.left;
-        Pairs { all: self.pairs, ours: indices(ours), theirs: indices(theirs), is_reordered }
+        let indices = |all: &[Left]| all.iter().map(|left| left.index).collect();
+        Pairs { different: different.collect(), ours: indices(ours), theirs: indices(theirs), is_reordered }
     }
 }
 
@@ -309,25 +310,15 @@ fn first_text(tree: &Tree<'_>, node: Node) -> Option<u64> {
     Some(continued(hash(&tree.folded_name(node)), &tree.digest(text).to_le_bytes()))
 }
 
-/// Returns `true` for an element that is the same wherever it is.
-pub(super) fn is_identified(tree: &Tree<'_>, node: Node) -> bool {
-    identity(tree, node).is_some()
-}
-
 /// Returns the order of elements as a record may show it, and its digest.
 pub(super) fn order(tree: &Tree<'_>, items: &[Node]) -> (String, u64) {
     const SHOWN: usize = 8;
     let elements = || items.iter().copied().filter(|node| !tree.is_text(*node));
-    let digest = elements().fold(NOWHERE, |digest, node| continued(digest, &label(tree, node).to_le_bytes()));
+    let label = |node| identity(tree, node).or_else(|| first_text(tree, node)).unwrap_or_else(|| tree.digest(node));
+    let digest = elements().fold(NOWHERE, |digest, node| continued(digest, &label(node).to_le_bytes()));
     let shown: Vec<String> =
         elements().take(SHOWN).map(|node| outline(tree, node).chars().take(20).collect()).collect();
     (shown.join(", "), digest)
-}
-
-/// Returns a hash of what tells an element from its siblings, whatever the other document is: what identifies it, its first text,
-/// or its whole content.
-pub(super) fn label(tree: &Tree<'_>, node: Node) -> u64 {
-    identity(tree, node).or_else(|| first_text(tree, node)).unwrap_or_else(|| tree.digest(node))
 }
 
 pub(super) fn hash(text: &str) -> u64 {

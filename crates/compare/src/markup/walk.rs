@@ -9,22 +9,22 @@ use crossfade_journal::comparison::Class;
 use super::pairs::{self, Pairs};
 use super::place::{self, Step};
 use super::selector::{BEGIN, Matching, Selector};
+use super::siblings::Siblings;
 use super::tokens::Attribute;
 use super::tree::{NOTHING, Node, Placed, Tree};
 use crate::content;
+use crate::evidence::{Exact, continued};
 use crate::findings::{Findings, Seen, Values};
 use crate::lines::{self, seen};
 use crate::matcher::Marks;
 use crate::script;
-use crate::spot::{Inner, Spot};
+use crate::spot::{Element, Inner, Spot};
 use crate::work::{Stop, Work};
 
 /// Cost of a pair of elements or attributes, in units of work.
 const PAIR_WORK: usize = 16;
 /// Bytes of a text that is compared word by word.
 const MAX_WORDS: usize = 64 * 1024;
-/// Children that are noted one by one if they vary.
-const MAX_VARYING: usize = 64;
 
 /// The selectors of the rules.
 #[derive(Debug, Default)]
@@ -43,16 +43,14 @@ pub(super) struct Walk<'t, 'r, 'f> {
     frames: Vec<Frame>,
     /// Those of the frames, as far as they have been needed.
     steps: Vec<Step>,
-    /// The exact places of the frames' elements, and what else says that these vary; likewise.
-    above: Vec<String>,
+    /// The exact place of the innermost pair, and those around it.
+    exact: Exact,
+    trail: Vec<Exact>,
 }
 
 /// A pair of elements that is being compared.
 struct Frame {
     nodes: [Node; 2],
-    loose: Option<Loose>,
-    /// Number of the exact places that contain what is in it, once they are needed.
-    above: usize,
     /// The numbers of its children, once they are needed.
     tables: [Option<Table>; 2],
 }
@@ -65,38 +63,16 @@ type Table = Vec<(Node, u32, u32)>;
 enum Part<'p> {
     Attribute(&'p str),
     /// A text, by its number among the texts.
-    Text(usize),
+    Text(usize, Element),
     Order,
     /// A child that only one document has.
-    Child(usize, Node),
-}
-
-/// A pair of elements that are alike others, and that may be another pair in each comparison: their labels are not the same.
-#[derive(Clone, Copy)]
-struct Loose {
-    labels: [u64; 2],
-    /// `true` if they have different numbers.
-    is_moved: bool,
-}
-
-/// An element that varies.
-#[derive(Clone, Copy)]
-enum Varying {
-    Label(u64),
-    /// Those with a label of the mirror are not where they were, or not in the primary's document.
-    Partner(u64),
-    /// Which elements there are, where nothing identifies them.
-    Unidentified,
-    /// The one of the primary with this number among its siblings.
-    Number(Node),
+    Child(usize, Node, Element),
 }
 
 /// A place with the rules that apply to it.
 struct Here {
     pointer: String,
     at: Option<String>,
-    /// The exact place of an element or of an order.
-    hidden: Option<String>,
     marks: Marks,
 }
 
@@ -107,7 +83,8 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
         findings: &'f mut Findings<'r>,
         marks: Marks,
     ) -> Self {
-        Walk { trees, selectors, findings, marks, frames: Vec::new(), steps: Vec::new(), above: Vec::new() }
+        let exact = continued(findings.begin(), b"body");
+        Walk { trees, selectors, findings, marks, frames: Vec::new(), steps: Vec::new(), exact, trail: Vec::new() }
     }
 
     /// Reports all differences.
@@ -135,14 +112,17 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
         self.findings.report(class, &spot, self.marks, &|| Values::of(seen(&ours), seen(&theirs)))
     }
 
-    fn elements(&mut self, ours: Node, theirs: Node, loose: Option<Loose>) -> Result<(), Stop> {
+    fn elements(&mut self, ours: Node, theirs: Node, element: Element) -> Result<(), Stop> {
         let [one, other] = self.trees;
         if one.digest(ours) == other.digest(theirs) {
             return Ok(());
         }
         self.findings.work.spend(PAIR_WORK)?;
         let outside = self.frames.last().map(|frame| frame.nodes);
-        self.frames.push(Frame { nodes: [ours, theirs], loose, above: 0, tables: [None, None] });
+        let (sequence, depth) = (self.exact, self.trail.len());
+        self.trail.push(sequence);
+        self.exact = element.exact(sequence, &mut self.trail);
+        self.frames.push(Frame { nodes: [ours, theirs], tables: [None, None] });
         let spaces = [one.space(ours), other.space(theirs)];
         let is_inherited =
             outside.is_some_and(|[one_above, other_above]| spaces == [one.space(one_above), other.space(other_above)]);
@@ -152,10 +132,9 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
         self.attributes(ours, theirs)?;
         self.children(one.children(ours).collect(), other.children(theirs).collect())?;
         self.frames.pop();
-        if self.steps.len() > self.frames.len() {
-            self.steps.pop();
-            self.above.truncate(self.frames.last().map_or(0, |frame| frame.above));
-        }
+        self.steps.truncate(self.frames.len());
+        self.exact = sequence;
+        self.trail.truncate(depth);
         Ok(())
     }
 
@@ -202,7 +181,7 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
     /// Compares two texts: their content, if it has places of its own, or the texts as such.
     fn values(&mut self, class: Class, part: Part<'_>, ours: &str, theirs: &str) -> Result<(), Stop> {
         // The digests of texts have shown already that they are not equal as a whole.
-        let is_long = matches!(part, Part::Text(_)) && ours.len().max(theirs.len()) > MAX_WORDS;
+        let is_long = matches!(part, Part::Text(..)) && ours.len().max(theirs.len()) > MAX_WORDS;
         if !is_long && lines::are_equal(ours, theirs, self.findings)? {
             return Ok(());
         }
@@ -210,8 +189,10 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
         if here.marks.is_ignored {
             return Ok(());
         }
-        let spot = Spot::Other(&Inner { pointer: &here.pointer, at: here.at.as_deref(), above: &self.above });
-        if matches!(part, Part::Text(_)) && self.is_script() && !ours.starts_with(['{', '[']) {
+        let (trail, exact) = self.exact(part)?;
+        let inner = Inner { pointer: &here.pointer, at: here.at.as_deref(), above: &[] };
+        let spot = Spot::Exact(&inner, &trail, exact);
+        if matches!(part, Part::Text(..)) && self.is_script() && !ours.starts_with(['{', '[']) {
             let compare = |findings: &mut Findings<'r>| script::compare(ours, theirs, findings);
             if self.findings.inside(&spot, here.marks, compare)?.is_some() {
                 return Ok(());
@@ -237,263 +218,123 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
             nodes.into_iter().filter(|node| tree.digest(*node) != NOTHING).collect()
         };
         let (ours, theirs) = (counting(trees[0], ours), counting(trees[1], theirs));
-        let Pairs { all, ours: only_ours, theirs: only_theirs, is_reordered } =
+        let Pairs { mut different, ours: only_ours, theirs: only_theirs, is_reordered } =
             pairs::pair(trees, [&ours, &theirs], work)?;
-        let is_shifted =
-            !only_ours.is_empty() || !only_theirs.is_empty() || all.iter().any(|(one, other, _)| one != other);
-        let mut pairs = Vec::new();
-        let mut varying = Vec::new();
-        for (one, other, is_equal) in all {
-            let (Some(left), Some(right)) = (ours.get(one).copied(), theirs.get(other).copied()) else { continue };
-            let loose = self.loose([left, right], is_shifted, is_equal, &mut varying)?;
-            if !is_equal {
-                pairs.push((one, left, right, loose));
-            }
+        if different.is_empty() && only_ours.is_empty() && only_theirs.is_empty() && !is_reordered {
+            return Ok(());
         }
+        let siblings = Siblings::new(trees, [&ours, &theirs], work)?;
+        let varying = siblings.varying(&different, work)?;
+        self.findings.vary_at(&self.trail, self.exact, &varying)?;
         for (side, (items, only)) in [(&ours, only_ours), (&theirs, only_theirs)].into_iter().enumerate() {
             for index in only {
                 let Some(node) = items.get(index).copied() else { continue };
-                self.single(side, node, items, index, &mut varying)?;
+                let element = siblings.element(if side == 0 { [Some(index), None] } else { [None, Some(index)] });
+                self.single(side, node, items, index, element)?;
             }
         }
-        self.vary(varying, is_reordered)?;
         if is_reordered {
             work.spend(PAIR_WORK * (ours.len() + theirs.len()))?;
             let seen = |tree: &Tree<'_>, items: &[Node]| {
                 let (shown, digest) = pairs::order(tree, items);
                 Seen::Digested { shown: shown.into(), digest }
             };
-            let values = || Values::of(seen(trees[0], &ours), seen(trees[1], &theirs));
-            self.report(Class::Order, Part::Order, &values)?;
+            self.report(Class::Order, Part::Order, &|| Values::of(seen(trees[0], &ours), seen(trees[1], &theirs)))?;
         }
         // The content of a page says more than its head.
         if self.frames.len() == 1 && trees[0].is_html {
-            pairs.reverse();
+            different.reverse();
         }
-        for (index, left, right, loose) in pairs {
+        for (one, other) in different {
+            let (Some(left), Some(right)) = (ours.get(one).copied(), theirs.get(other).copied()) else { continue };
+            let element = siblings.element([Some(one), Some(other)]);
             if trees[0].is_text(left) {
-                work.spend(trees[0].length(left) + trees[1].length(right) + index)?;
-                let number = number_of_text(trees[0], &ours, index);
-                self.values(Class::Text, Part::Text(number), &trees[0].text(left), &trees[1].text(right))?;
+                work.spend(trees[0].length(left) + trees[1].length(right))?;
+                let number = number_of_text(trees[0], &ours, one);
+                work.spend(one)?;
+                let (text, other) = (trees[0].text(left), trees[1].text(right));
+                self.values(Class::Text, Part::Text(number, element), &text, &other)?;
             } else {
-                self.elements(left, right, loose)?;
+                self.elements(left, right, element)?;
             }
-        }
-        Ok(())
-    }
-
-    /// Notes which of the elements that are alike vary. Evidence about such an element must not depend on its partner, which may be
-    /// another one in each comparison: it is about its label if the partner has the same, and otherwise about its number.
-    fn loose(
-        &mut self,
-        nodes: [Node; 2],
-        is_shifted: bool,
-        is_equal: bool,
-        varying: &mut Vec<Varying>,
-    ) -> Result<Option<Loose>, Stop> {
-        let [one, other] = self.trees;
-        if self.frames.is_empty() || one.is_text(nodes[0]) || (is_equal && !is_shifted) {
-            return Ok(None);
-        }
-        let depth = self.frames.len();
-        let ([nth, alike], [other_nth, other_alike]) =
-            (self.numbers(depth, 0, nodes[0])?, self.numbers(depth, 1, nodes[1])?);
-        if alike <= 1 && other_alike <= 1 {
-            return Ok(None);
-        }
-        self.findings.work.spend(4 * PAIR_WORK)?;
-        let is_moved = nth != other_nth;
-        if is_equal {
-            if is_moved && !pairs::is_identified(one, nodes[0]) {
-                varying.push(Varying::Number(nodes[0]));
-            }
-            return Ok(None);
-        }
-        let labels = [pairs::label(one, nodes[0]), pairs::label(other, nodes[1])];
-        if labels[0] == labels[1] {
-            return Ok(None);
-        }
-        varying.extend(labels.map(Varying::Label));
-        varying.push(Varying::Partner(labels[1]));
-        if !pairs::is_identified(one, nodes[0]) || !pairs::is_identified(other, nodes[1]) {
-            varying.push(Varying::Unidentified);
-        }
-        if is_moved {
-            varying.push(Varying::Number(nodes[0]));
-        }
-        Ok(Some(Loose { labels, is_moved }))
-    }
-
-    /// Records elements that vary as evidence about differences of another comparison.
-    fn vary(&mut self, varying: Vec<Varying>, is_reordered: bool) -> Result<(), Stop> {
-        if varying.is_empty() {
-            return Ok(());
-        }
-        self.fill()?;
-        let parent = format!("{BEGIN}{}", place::exact(&self.steps));
-        let mut texts = Vec::new();
-        if !is_reordered {
-            // Whether there is another order depends on the elements that both have.
-            texts.push(format!("{parent} (order)"));
-        }
-        if varying.len() > MAX_VARYING {
-            texts.extend(["others", "unidentified"].map(|word| format!("{parent} ({word})")));
-        } else {
-            for element in varying {
-                texts.push(match element {
-                    Varying::Label(label) => labelled(&parent, label),
-                    Varying::Partner(label) => partner(&parent, label),
-                    Varying::Unidentified => format!("{parent} (unidentified)"),
-                    Varying::Number(node) => {
-                        let step = self.step(self.frames.len(), 0, node)?;
-                        self.steps.push(step);
-                        let exact = format!("{BEGIN}{} (element)", place::exact(&self.steps));
-                        self.steps.pop();
-                        exact
-                    }
-                });
-            }
-        }
-        for text in texts {
-            self.findings.work.spend(text.len() + self.above.iter().map(String::len).sum::<usize>())?;
-            let inner = Inner { pointer: &text, at: None, above: &self.above };
-            self.findings.vary_at(&Spot::Other(&inner))?;
         }
         Ok(())
     }
 
     /// Reports an element or a text that only one document has.
-    fn single(
-        &mut self,
-        side: usize,
-        node: Node,
-        items: &[Node],
-        index: usize,
-        varying: &mut Vec<Varying>,
-    ) -> Result<(), Stop> {
+    fn single(&mut self, side: usize, node: Node, items: &[Node], index: usize, element: Element) -> Result<(), Stop> {
         let Some(tree) = self.trees.get(side).copied() else { return Ok(()) };
         let values = |seen| if side == 0 { Values::of(seen, Seen::Absent) } else { Values::of(Seen::Absent, seen) };
         if tree.is_text(node) {
             self.findings.work.spend(tree.length(node) + index)?;
             let number = number_of_text(tree, items, index);
             let text = tree.text(node);
-            return self.report(Class::Text, Part::Text(number), &|| values(seen(&text)));
-        }
-        if self.numbers(self.frames.len(), side, node)?[1] > 1 {
-            let label = pairs::label(tree, node);
-            varying.push(if side == 0 { Varying::Number(node) } else { Varying::Partner(label) });
-            if !pairs::is_identified(tree, node) {
-                varying.push(Varying::Unidentified);
-            }
+            return self.report(Class::Text, Part::Text(number, element), &|| values(seen(&text)));
         }
         let class = if side == 0 { Class::Missing } else { Class::Extra };
         let shown = || Seen::Digested { shown: pairs::outline(tree, node).into(), digest: tree.digest(node) };
-        self.report(class, Part::Child(side, node), &|| values(shown()))
+        self.report(class, Part::Child(side, node, element), &|| values(shown()))
     }
 
     fn report<'v>(&mut self, class: Class, part: Part<'_>, values: &dyn Fn() -> Values<'v>) -> Result<(), Stop> {
         let here = self.here(part)?;
-        let inner = Inner { pointer: &here.pointer, at: here.at.as_deref(), above: &self.above };
-        let spot = match &here.hidden {
-            Some(exact) => Spot::Hidden(&inner, exact),
-            None => Spot::Other(&inner),
-        };
-        self.findings.report(class, &spot, here.marks, values)?;
-        self.above.truncate(self.frames.last().map_or(0, |frame| frame.above));
-        Ok(())
+        let (trail, exact) = self.exact(part)?;
+        let inner = Inner { pointer: &here.pointer, at: here.at.as_deref(), above: &[] };
+        self.findings.report(class, &Spot::Exact(&inner, &trail, exact), here.marks, values)
     }
 
-    /// Writes down the places of the elements around.
-    fn fill(&mut self) -> Result<(), Stop> {
+    /// Returns the exact places around a part, and its own.
+    fn exact(&self, part: Part<'_>) -> Result<(Vec<Exact>, Exact), Stop> {
+        self.findings.work.spend(self.trail.len())?;
+        let mut trail = self.trail.clone();
+        trail.push(self.exact);
+        let exact = match part {
+            Part::Attribute(name) => continued(continued(self.exact, b"@"), name.as_bytes()),
+            Part::Text(_, element) | Part::Child(_, _, element) => element.exact(self.exact, &mut trail),
+            Part::Order => continued(self.exact, b"order"),
+        };
+        Ok((trail, exact))
+    }
+
+    /// Returns a place with the rules that apply to it, and writes down those of the elements around it.
+    fn here(&mut self, part: Part<'_>) -> Result<Here, Stop> {
         while self.steps.len() < self.frames.len() {
             let depth = self.steps.len();
-            let Some((node, loose)) = self.frames.get(depth).map(|frame| (frame.nodes[0], frame.loose)) else { break };
-            let parent = format!("{BEGIN}{}", place::exact(&self.steps));
+            let Some(node) = self.frames.get(depth).map(|frame| frame.nodes[0]) else { break };
             let step = self.step(depth, 0, node)?;
-            let is_one_of_many = step.alike > 1;
             self.steps.push(step);
-            let exact = format!("{BEGIN}{} (element)", place::exact(&self.steps));
-            match loose {
-                Some(Loose { labels, is_moved }) => {
-                    self.above.extend([exact, partner(&parent, labels[1])]);
-                    self.above.extend(labels.into_iter().filter(|_| is_moved).map(|label| labelled(&parent, label)));
-                }
-                None if is_one_of_many => self.above.push(labelled(&parent, pairs::label(self.trees[0], node))),
-                None => self.above.push(exact),
-            }
-            if is_one_of_many {
-                self.above.push(format!("{parent} (others)"));
-            }
-            self.findings.work.spend(4 * parent.len())?;
-            let count = self.above.len();
-            if let Some(frame) = self.frames.get_mut(depth) {
-                frame.above = count;
-            }
         }
-        Ok(())
-    }
-
-    /// Returns a place with the rules that apply to it.
-    fn here(&mut self, part: Part<'_>) -> Result<Here, Stop> {
-        self.fill()?;
-        let parent = place::exact(&self.steps);
-        let (mut label, mut is_identified) = (None, true);
-        if let Part::Child(side, node) = part {
+        if let Part::Child(side, node, _) = part {
             let step = self.step(self.frames.len(), side, node)?;
-            if step.alike > 1
-                && let Some(tree) = self.trees.get(side)
-            {
-                label = Some(pairs::label(tree, node));
-                is_identified = pairs::is_identified(tree, node);
-            }
             self.steps.push(step);
         }
         let (pointer, exact) = (place::pointer(&self.steps), place::exact(&self.steps));
         if let Part::Child(..) = part {
             self.steps.pop();
         }
-        let (pointer, mut exact) = (format!("{BEGIN}{pointer}"), format!("{BEGIN}{exact}"));
-        let (pointer, hidden) = match part {
+        let (pointer, exact) = match part {
             Part::Attribute(name) => {
                 let name = if place::is_stable(name) { name } else { "*" };
-                exact.push_str(&format!(" @{name}"));
-                (format!("{pointer} @{name}"), None)
+                (format!("{BEGIN}{pointer} @{name}"), format!("{BEGIN}{exact} @{name}"))
             }
-            Part::Text(number) => {
-                if number > 0 {
-                    exact.push_str(&format!(" (text {})", number + 1));
-                }
-                (pointer, None)
+            Part::Text(number @ 1.., _) => {
+                (format!("{BEGIN}{pointer}"), format!("{BEGIN}{exact} (text {})", number + 1))
             }
-            Part::Order => (pointer, Some(format!("{exact} (order)"))),
-            Part::Child(..) => {
-                let hidden = label.map(|label| labelled(&format!("{BEGIN}{parent}"), label));
-                (pointer, Some(hidden.unwrap_or_else(|| format!("{exact} (element)"))))
-            }
+            Part::Text(..) => (format!("{BEGIN}{pointer}"), format!("{BEGIN}{exact}")),
+            Part::Order => (format!("{BEGIN}{pointer}"), format!("{BEGIN}{exact} (order)")),
+            Part::Child(..) => (format!("{BEGIN}{pointer}"), format!("{BEGIN}{exact} (element)")),
         };
-        self.findings.work.spend(exact.len() + self.above.iter().map(String::len).sum::<usize>())?;
+        self.findings.work.spend(exact.len())?;
         let marks = self.marks_of(part)?;
-        if label.is_some() {
-            self.above.push(format!("{BEGIN}{parent} (others)"));
-        }
-        if !is_identified {
-            self.above.push(format!("{BEGIN}{parent} (unidentified)"));
-        }
-        Ok(Here { at: (exact != pointer).then_some(exact), pointer, hidden, marks })
+        Ok(Here { at: (exact != pointer).then_some(exact), pointer, marks })
     }
 
     /// Returns the step to an element: that of a frame, or a child of the innermost.
     fn step(&mut self, depth: usize, side: usize, node: Node) -> Result<Step, Stop> {
         let Some(tree) = self.trees.get(side).copied() else { return Ok(Step::default()) };
+        let work = self.findings.work;
         let (word, has_id) = place::word(tree, node);
-        let [nth, alike] = self.numbers(depth, side, node)?;
-        let is_landmark = tree.is_html && matches!(&*tree.folded_name(node), "body" | "head" | "main");
-        Ok(Step { word, nth, alike, is_start: alike == 1 && (has_id || is_landmark) })
-    }
-
-    /// Returns the number of an element among the siblings with its name, and the number of those with its word.
-    fn numbers(&mut self, depth: usize, side: usize, node: Node) -> Result<[u32; 2], Stop> {
-        let (Some(tree), work) = (self.trees.get(side).copied(), self.findings.work) else { return Ok([1, 1]) };
+        let (mut nth, mut alike) = (1, 1);
         if let Some(frame) = depth.checked_sub(1).and_then(|above| self.frames.get_mut(above))
             && let (Some(parent), Some(slot)) = (frame.nodes.get(side), frame.tables.get_mut(side))
         {
@@ -502,9 +343,10 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
             }
             let table = slot.as_deref().unwrap_or_default();
             let found = table.binary_search_by_key(&node, |(node, _, _)| *node).ok().and_then(|at| table.get(at));
-            return Ok(found.map_or([1, 1], |(_, nth, alike)| [*nth, *alike]));
+            (nth, alike) = found.map_or((1, 1), |(_, nth, alike)| (*nth, *alike));
         }
-        Ok([1, 1])
+        let is_landmark = tree.is_html && matches!(&*tree.folded_name(node), "body" | "head" | "main");
+        Ok(Step { word, nth, alike, is_start: alike == 1 && (has_id || is_landmark) })
     }
 
     fn marks_of(&self, part: Part<'_>) -> Result<Marks, Stop> {
@@ -524,7 +366,7 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
         for (side, tree) in self.trees.into_iter().enumerate() {
             let mut matching = Matching::new(selectors.iter().copied());
             let child = match part {
-                Part::Child(of, node) if of == side => Some(node),
+                Part::Child(of, node, _) if of == side => Some(node),
                 Part::Child(..) => continue,
                 _ => None,
             };
@@ -539,16 +381,6 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
         }
         Ok(false)
     }
-}
-
-/// Returns the text that says that the mirror's children with a label vary.
-fn partner(parent: &str, label: u64) -> String {
-    format!("{parent} > (partner {label:016x})")
-}
-
-/// Returns the exact place of a child by its label.
-fn labelled(parent: &str, label: u64) -> String {
-    format!("{parent} > (element {label:016x})")
 }
 
 /// Returns the numbers of an element's children.
