@@ -406,6 +406,11 @@ impl<'r> Findings<'r> {
         Ok(())
     }
 
+    /// Records that something at an exact place varies, as evidence about differences of another comparison.
+    pub(crate) fn vary_here(&mut self, trail: &[Exact], exact: Exact) {
+        self.places.add(trail, exact, true, [None; 2]);
+    }
+
     /// Returns the pointer of a spot, with those of the values that contain it.
     fn pointer(&self, spot: &Spot<'_>) -> String {
         match (self.outer.last(), spot) {

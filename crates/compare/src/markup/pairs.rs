@@ -310,6 +310,21 @@ fn first_text(tree: &Tree<'_>, node: Node) -> Option<u64> {
     Some(continued(hash(&tree.folded_name(node)), &tree.digest(text).to_le_bytes()))
 }
 
+/// Returns a hash of what tells an element from its siblings: what identifies it, its first text, or its whole content.
+pub(super) fn label(tree: &Tree<'_>, node: Node) -> u64 {
+    identity(tree, node).or_else(|| first_text(tree, node)).unwrap_or_else(|| tree.digest(node))
+}
+
+/// Returns the order of elements as a record may show it, and its digest.
+pub(super) fn order(tree: &Tree<'_>, items: &[Node]) -> (String, u64) {
+    const SHOWN: usize = 8;
+    let elements = || items.iter().copied().filter(|node| !tree.is_text(*node));
+    let digest = elements().fold(NOWHERE, |digest, node| continued(digest, &label(tree, node).to_le_bytes()));
+    let shown: Vec<String> =
+        elements().take(SHOWN).map(|node| outline(tree, node).chars().take(20).collect()).collect();
+    (shown.join(", "), digest)
+}
+
 pub(super) fn hash(text: &str) -> u64 {
     continued(NOWHERE, text.as_bytes())
 }

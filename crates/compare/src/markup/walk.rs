@@ -23,6 +23,8 @@ use crate::work::{Stop, Work};
 
 /// Cost of a pair of elements or attributes, in units of work.
 const PAIR_WORK: usize = 16;
+/// Bytes of a text that is compared word by word.
+const MAX_WORDS: usize = 64 * 1024;
 
 /// The selectors of the rules.
 #[derive(Debug, Default)]
@@ -120,6 +122,7 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
         let (sequence, depth) = (self.exact, self.trail.len());
         self.trail.push(sequence);
         self.exact = element.exact(sequence, &mut self.trail);
+        self.trail.extend(composition(element, sequence));
         self.frames.push(Frame { nodes: [ours, theirs], tables: [None, None] });
         let spaces = [one.space(ours), other.space(theirs)];
         let is_inherited =
@@ -178,7 +181,9 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
 
     /// Compares two texts: their content, if it has places of its own, or the texts as such.
     fn values(&mut self, class: Class, part: Part<'_>, ours: &str, theirs: &str) -> Result<(), Stop> {
-        if lines::are_equal(ours, theirs, self.findings)? {
+        // The digests of texts have shown already that they are not equal as a whole.
+        let is_long = matches!(part, Part::Text(..)) && ours.len().max(theirs.len()) > MAX_WORDS;
+        if !is_long && lines::are_equal(ours, theirs, self.findings)? {
             return Ok(());
         }
         let here = self.here(part)?;
@@ -222,6 +227,21 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
         let siblings = Siblings::new(trees, [&ours, &theirs], work)?;
         let varying = siblings.varying(&different, work)?;
         self.findings.vary_at(&self.trail, self.exact, &varying)?;
+        let singles = only_ours.iter().map(|index| [Some(*index), None]);
+        let singles = singles.chain(only_theirs.iter().map(|index| [None, Some(*index)]));
+        let pairs = different.iter().map(|(one, other)| [Some(*one), Some(*other)]);
+        if singles.chain(pairs).any(|indices| matches!(siblings.element(indices), Element::Loose(_))) {
+            let composition = composition(Element::At(0), self.exact).unwrap_or_default();
+            self.findings.vary_here(&self.trail, composition);
+        }
+        let is_other = |(one, other): &(usize, usize)| {
+            let (Some(left), Some(right)) = (ours.get(*one), theirs.get(*other)) else { return false };
+            let is_alike = matches!(siblings.element([Some(*one), Some(*other)]), Element::At(_) | Element::Loose(_));
+            is_alike && pairs::label(trees[0], *left) != pairs::label(trees[1], *right)
+        };
+        if !only_ours.is_empty() || !only_theirs.is_empty() || different.iter().any(is_other) {
+            self.findings.vary_here(&self.trail, continued(self.exact, b"contents"));
+        }
         for (side, (items, only)) in [(&ours, only_ours), (&theirs, only_theirs)].into_iter().enumerate() {
             for index in only {
                 let Some(node) = items.get(index).copied() else { continue };
@@ -229,8 +249,15 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
                 self.single(side, node, items, index, element)?;
             }
         }
+        work.spend(PAIR_WORK * (ours.len() + theirs.len()))?;
+        let orders = [pairs::order(trees[0], &ours), pairs::order(trees[1], &theirs)];
         if is_reordered {
-            self.report(Class::Order, Part::Order, &Values::unknown)?;
+            let seen =
+                |(shown, digest): &(String, u64)| Seen::Digested { shown: shown.clone().into(), digest: *digest };
+            self.report(Class::Order, Part::Order, &|| Values::of(seen(&orders[0]), seen(&orders[1])))?;
+        } else if orders[0].1 != orders[1].1 {
+            // Whether elements have another order depends on those that both documents have.
+            self.findings.vary_here(&self.trail, continued(self.exact, b"order"));
         }
         // The content of a page says more than its head.
         if self.frames.len() == 1 && trees[0].is_html {
@@ -281,7 +308,13 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
         trail.push(self.exact);
         let exact = match part {
             Part::Attribute(name) => continued(continued(self.exact, b"@"), name.as_bytes()),
-            Part::Text(_, element) | Part::Child(_, _, element) => element.exact(self.exact, &mut trail),
+            Part::Text(_, element) | Part::Child(_, _, element) => {
+                trail.extend(composition(element, self.exact));
+                if matches!(element, Element::Loose(_)) {
+                    trail.push(continued(self.exact, b"contents"));
+                }
+                element.exact(self.exact, &mut trail)
+            }
             Part::Order => continued(self.exact, b"order"),
         };
         Ok((trail, exact))
@@ -299,7 +332,12 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
             let step = self.step(self.frames.len(), side, node)?;
             self.steps.push(step);
         }
-        let (pointer, exact) = (place::pointer(&self.steps), place::exact(&self.steps));
+        let exact = place::exact(&self.steps);
+        // There is no telling which of the elements that look alike it is.
+        if let (Part::Child(_, _, Element::Loose(_)), Some(step)) = (part, self.steps.last_mut()) {
+            step.alike = u32::MAX;
+        }
+        let pointer = place::pointer(&self.steps);
         if let Part::Child(..) = part {
             self.steps.pop();
         }
@@ -312,8 +350,8 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
                 (format!("{BEGIN}{pointer}"), format!("{BEGIN}{exact} (text {})", number + 1))
             }
             Part::Text(..) => (format!("{BEGIN}{pointer}"), format!("{BEGIN}{exact}")),
-            Part::Order => (format!("{BEGIN}{pointer}"), format!("{BEGIN}{exact} (order)")),
-            Part::Child(..) => (format!("{BEGIN}{pointer}"), format!("{BEGIN}{exact} (element)")),
+            Part::Order => (format!("{BEGIN}{pointer}"), format!("{BEGIN}{exact}")),
+            Part::Child(..) => (format!("{BEGIN}{pointer}"), format!("{BEGIN}{exact}")),
         };
         self.findings.work.spend(exact.len())?;
         let marks = self.marks_of(part)?;
@@ -372,6 +410,13 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
         }
         Ok(false)
     }
+}
+
+/// Returns the place that says which elements that look alike there are, in the given sequence. If these vary when the request is
+/// repeated, there is no telling which of them are the same.
+fn composition(element: Element, sequence: Exact) -> Option<Exact> {
+    let is_alike = matches!(element, Element::At(_) | Element::Loose(_));
+    is_alike.then(|| continued(sequence, b"composition"))
 }
 
 /// Returns the numbers of an element's children.
