@@ -46,6 +46,11 @@ pub(crate) fn kind(exact: Exact) -> Exact {
     continued(exact, b"kind")
 }
 
+/// Returns the place of the words of a text.
+pub(crate) fn words(exact: Exact) -> Exact {
+    continued(exact, b"words")
+}
+
 /// Returns the rank of an exact place in a comparison: of several, the one with the lowest rank is chosen. Pseudo-random,
 /// and different in each comparison (`seed`), so that no place hides another one for long.
 pub(crate) fn rank(exact: Exact, seed: u64) -> u64 {

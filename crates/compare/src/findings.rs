@@ -117,6 +117,11 @@ impl Seen<'_> {
     }
 }
 
+/// Returns a text that may be shown.
+pub(crate) fn text(text: &str) -> Seen<'_> {
+    Seen::Text(text.into())
+}
+
 /// Both values at a place.
 #[derive(Clone, Debug)]
 pub(crate) struct Values<'v> {
@@ -276,6 +281,28 @@ impl<'r> Findings<'r> {
         marks: Marks,
         values: &dyn Fn() -> Values<'v>,
     ) -> Result<(), Stop> {
+        self.record(class, spot, marks, false, values)
+    }
+
+    /// Records that the words of two texts differ, whatever numbers are between them: a number that varies does not hide a
+    /// word. The digests of the values are those of the words.
+    pub(crate) fn report_words<'v>(
+        &mut self,
+        spot: &Spot<'_>,
+        marks: Marks,
+        values: &dyn Fn() -> Values<'v>,
+    ) -> Result<(), Stop> {
+        self.record(Class::Text, spot, marks, true, values)
+    }
+
+    fn record<'v>(
+        &mut self,
+        class: Class,
+        spot: &Spot<'_>,
+        marks: Marks,
+        is_words: bool,
+        values: &dyn Fn() -> Values<'v>,
+    ) -> Result<(), Stop> {
         self.reported = self.reported.saturating_add(1);
         let marks = marks | self.outer.last().map(|outer| outer.marks).unwrap_or_default();
         if marks.is_ignored {
@@ -300,11 +327,16 @@ impl<'r> Findings<'r> {
         self.work.spend(seen.iter().filter_map(Seen::shown).map(str::len).sum())?;
         let digests = seen.each_ref().map(Seen::digest);
         let (trail, exact) = self.exact(spot, class == Class::Extra);
-        let covers = matches!(class, Class::Missing | Class::Type | Class::Value);
+        let covers = is_words || matches!(class, Class::Missing | Class::Type | Class::Value);
         let value = self.places.add(&trail, exact, covers, digests);
         let chosen = match class {
             Class::Missing | Class::Extra | Class::Type => {
-                self.places.add(&trail, evidence::kind(exact), false, digests)
+                self.places.add(&trail, evidence::kind(exact), true, digests)
+            }
+            Class::Text if is_words => {
+                let mut trail = trail;
+                trail.push(evidence::kind(exact));
+                self.places.add(&trail, evidence::words(exact), false, digests)
             }
             _ => value,
         };
@@ -371,7 +403,7 @@ impl<'r> Findings<'r> {
         for varying in elements {
             let exact = varying.exact(sequence);
             self.places.add(trail, exact, true, [None; 2]);
-            self.places.add(trail, evidence::kind(exact), false, [None; 2]);
+            self.places.add(trail, evidence::kind(exact), true, [None; 2]);
         }
         Ok(())
     }

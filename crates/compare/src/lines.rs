@@ -421,7 +421,7 @@ impl<'a> Pairing<'a> {
                 let is_alike = one.id == other.id && one.indentation() == other.indentation();
                 let (one, other) = if is_alike { (one.value(), other.value()) } else { (one.text, other.text) };
                 if !are_equal(one, other, findings)? && !content::compare_inside(&outer, marks, one, other, findings)? {
-                    findings.report(Class::Value, &spot, marks, &|| Values::of(seen(one), seen(other)))?;
+                    content::report_text(Class::Value, [&spot, &outer], marks, [one, other], seen, findings)?;
                 }
                 Ok(())
             }

@@ -216,7 +216,7 @@ impl Place {
         match self.key.class {
             Some(Class::Bytes) => true,
             Some(Class::Status | Class::Header) => false,
-            _ => self.key.pointer == "body",
+            _ => self.key.pointer == "body" || self.key.pointer.ends_with(" >> body"),
         }
     }
 }

@@ -197,7 +197,7 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
         if content::compare_inside(&spot, here.marks, ours, theirs, self.findings)? {
             return Ok(());
         }
-        self.findings.report(class, &spot, here.marks, &|| Values::of(seen(ours), seen(theirs)))
+        content::report_text(class, [&spot; 2], here.marks, [ours, theirs], seen, self.findings)
     }
 
     /// Returns `true` in an element whose text is a script.
