@@ -20,7 +20,7 @@ use crate::ndjson;
 use crate::script;
 use crate::spot::{Inner, Spot};
 use crate::table;
-use crate::treat_equal::TreatEqual;
+use crate::treat_equal::{TreatEqual, whole};
 use crate::url;
 use crate::walk;
 use crate::work::Stop;
@@ -132,7 +132,11 @@ fn decoded_contents(
         (Kind::Table, _) => table::compare(&ours, &theirs, findings),
         (Kind::Form, _) => form::compare(&ours, &theirs, findings),
         (Kind::Script, _) => script::compare(&ours, &theirs, findings),
-        (Kind::JsonLines, _) => ndjson::compare(&ours, &theirs, findings),
+        // What is called JSON and is not may be several documents, or JSONP.
+        (Kind::JsonLines | Kind::Json, _) if ours.trim_start().starts_with(['{', '[', '\u{1E}']) => {
+            ndjson::compare(&ours, &theirs, findings)
+        }
+        (Kind::Json, _) => script::compare(&ours, &theirs, findings),
         _ => lines::compare(&ours, &theirs, findings),
     }
 }
@@ -294,7 +298,7 @@ pub(crate) fn report_text(
     if [one, other].iter().all(|text| text.starts_with("data:") && text.contains(";base64,")) {
         return findings.report(Class::Bytes, spot, marks, &values);
     }
-    let is_one_kind = TreatEqual::ALL.iter().any(|kind| kind.fits(one) && kind.fits(other));
+    let is_one_kind = [one, other].iter().all(|text| whole(text, &TreatEqual::ALL).is_some());
     if is_one_kind || (!ours.has_numbers && !theirs.has_numbers) {
         return findings.report(class, spot, marks, &values);
     }

@@ -8,12 +8,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crossfade_journal::comparison::{Class, Difference, Digest, Verdict};
 
 use crate::comparison::Settings;
-use crate::evidence::{self, ABSENT, Exact, NOWHERE, Places, Salt, continued};
+use crate::evidence::{self, ABSENT, CLOCK, Exact, NOWHERE, PRESENT, Places, Salt, continued};
 use crate::matcher::Marks;
 use crate::rules::{Place, Rules};
 use crate::shown;
 use crate::spot::{self, Elements, Spot};
-use crate::treat_equal::{TreatEqual, are_clocks, replaced};
+use crate::treat_equal::{TreatEqual, are_alike, is_clock, replaced};
 use crate::work::{Stop, Work};
 
 /// Bytes of the places that a record lists; further ones are digests.
@@ -24,6 +24,8 @@ const MAX_DIFFERENCES: usize = 200;
 const MAX_DISTINCT: usize = 2_000;
 /// Memory for distinct differences, in bytes of their pointers.
 const MAX_KEPT: usize = 1024 * 1024;
+/// Bytes of a value whose kinds are looked for.
+const MAX_KIND: usize = 2 * 1024;
 /// Cost of recording a difference, in units of work.
 const FOUND_WORK: usize = 64;
 /// Contents within contents.
@@ -219,32 +221,31 @@ impl<'r> Findings<'r> {
         }
     }
 
-    /// Returns `true` if two texts are equal for the rules: the same, of one interchangeable kind, or both the time of their
-    /// response.
+    /// Returns `true` if two texts are equal for the rules: the same, apart from what is masked or of an interchangeable kind,
+    /// and from clocks.
     pub(crate) fn are_equal(&self, primary: &str, mirror: &str) -> Result<bool, Stop> {
         if primary == mirror {
             return Ok(true);
         }
-        if are_clocks(primary, mirror, self.times) {
-            return Ok(true);
-        }
-        let Rules { treat_equal, mask, .. } = self.rules;
-        if treat_equal.is_empty() && mask.is_empty() {
-            return Ok(false);
-        }
-        Ok(self.without_masked(primary)? == self.without_masked(mirror)?)
+        let (ours, theirs) = (self.masked(primary)?, self.masked(mirror)?);
+        Ok(ours == theirs || are_alike(&ours, &theirs, &self.rules.treat_equal, self.times, self.work)?)
     }
 
-    /// Returns a text in which everything that is interchangeable is the same.
+    /// Returns a text in which everything that is interchangeable is the same, apart from times.
     pub(crate) fn without_masked<'t>(&self, text: &'t str) -> Result<Cow<'t, str>, Stop> {
+        match self.masked(text)? {
+            Cow::Borrowed(text) => replaced(text, &self.rules.treat_equal, self.work),
+            Cow::Owned(text) => Ok(Cow::Owned(replaced(&text, &self.rules.treat_equal, self.work)?.into_owned())),
+        }
+    }
+
+    /// Returns a text in which everything that is masked is the same.
+    fn masked<'t>(&self, text: &'t str) -> Result<Cow<'t, str>, Stop> {
         let mut text = Cow::Borrowed(text);
         for mask in &self.rules.mask {
             text = Cow::Owned(mask.masked(&text, self.work)?.into_owned());
         }
-        match text {
-            Cow::Borrowed(text) => replaced(text, &self.rules.treat_equal, self.work),
-            Cow::Owned(text) => Ok(Cow::Owned(replaced(&text, &self.rules.treat_equal, self.work)?.into_owned())),
-        }
+        Ok(text)
     }
 
     /// Compares the content of a value, whose places are then inside the value's place. Returns `None`, without comparing,
@@ -325,13 +326,27 @@ impl<'r> Findings<'r> {
         }
         let Values { seen, distance } = values();
         self.work.spend(seen.iter().filter_map(Seen::shown).map(str::len).sum())?;
-        let digests = seen.each_ref().map(Seen::digest);
+        let [ours, theirs] = &seen;
+        let digests = [self.digest(ours, self.times[0]), self.digest(theirs, self.times[1])];
         let (trail, exact) = self.exact(spot, class == Class::Extra);
         let covers = is_words || matches!(class, Class::Missing | Class::Type | Class::Value);
-        let value = self.places.add(&trail, exact, covers, digests);
+        // An array of another length or in another order is there, and has the elements that it has.
+        let value = match class {
+            Class::Length | Class::Order => None,
+            _ => self.places.add(&trail, exact, covers, digests),
+        };
         let chosen = match class {
-            Class::Missing | Class::Extra | Class::Type => {
-                self.places.add(&trail, evidence::kind(exact), true, digests)
+            Class::Length | Class::Order => {
+                let mut trail = trail;
+                trail.push(evidence::kind(exact));
+                self.places.add(&trail, continued(exact, class.as_str().as_bytes()), false, digests)
+            }
+            Class::Type => self.places.add(&trail, evidence::kind(exact), true, digests),
+            // That it is there, whatever the value.
+            Class::Missing | Class::Extra => {
+                let there =
+                    seen.each_ref().map(|seen| Some(if matches!(seen, Seen::Absent) { ABSENT } else { PRESENT }));
+                self.places.add(&trail, evidence::kind(exact), true, there)
             }
             Class::Text if is_words => {
                 let mut trail = trail;
@@ -341,8 +356,9 @@ impl<'r> Findings<'r> {
             _ => value,
         };
         let rank = evidence::rank(exact, self.seed);
-        let (mut kinds, mut distance) = (kinds(&seen), distance);
-        let (mut order, mut slot) = (self.found.len(), None);
+        let (mut kinds, mut distance) = (self.kinds(&seen)?, distance);
+        // What is known by its content only shows whether it is there again.
+        let (mut order, mut slot) = (self.found.len(), spot.is_loose().then(|| evidence::slot(exact)));
         if let Some((known, found)) = self.found.get_mut(&key) {
             if found.exact != exact {
                 found.difference.slot.get_or_insert(evidence::slot(found.exact));
@@ -375,10 +391,33 @@ impl<'r> Findings<'r> {
         Ok(())
     }
 
+    /// Returns the kinds that would make both values equal. Long texts have none.
+    fn kinds(&self, seen: &[Seen<'_>; 2]) -> Result<Vec<TreatEqual>, Stop> {
+        let [Seen::Text(one), Seen::Text(other)] = seen else { return Ok(Vec::new()) };
+        let is_alike = |kinds: &[TreatEqual]| are_alike(one, other, kinds, self.times, self.work);
+        let mut kinds = Vec::new();
+        if one.len().max(other.len()) <= MAX_KIND && is_alike(&TreatEqual::ALL)? {
+            for kind in TreatEqual::ALL {
+                if is_alike(&[kind])? {
+                    kinds.push(kind);
+                }
+            }
+        }
+        Ok(kinds)
+    }
+
     /// Returns `true` if `ignore` has this place, or one that contains it.
     pub(crate) fn is_ignored(&self, spot: &Spot<'_>) -> bool {
         let pointer = self.pointer(spot);
         self.rules.ignore.iter().any(|place| place.covers(&pointer))
+    }
+
+    /// Returns the digest of a value of a response. A clock always has the same one: that it moves on is no other value.
+    fn digest(&self, seen: &Seen<'_>, time: SystemTime) -> Option<u64> {
+        match seen {
+            Seen::Text(text) if text.len() <= MAX_KIND && is_clock(text, time) => Some(CLOCK),
+            seen => seen.digest(),
+        }
     }
 
     /// Records elements of an array that vary, as evidence about differences of another comparison.
@@ -503,10 +542,4 @@ impl Found {
         let larger = |one: [f64; 2], other: [f64; 2]| [one[0].max(other[0]), one[1].max(other[1])];
         self.difference.distance = self.difference.distance.zip(distance).map(|(one, other)| larger(one, other));
     }
-}
-
-/// Returns the kinds that both values are of.
-fn kinds(seen: &[Seen<'_>; 2]) -> Vec<TreatEqual> {
-    let [Seen::Text(one), Seen::Text(other)] = seen else { return Vec::new() };
-    TreatEqual::ALL.into_iter().filter(|kind| kind.fits(one) && kind.fits(other)).collect()
 }

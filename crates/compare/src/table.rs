@@ -105,9 +105,9 @@ fn columns<'t>(
 
 /// Returns the place of a column.
 fn place(name: &str) -> String {
-    let is_data = name.len() > MAX_KEY || (is_id(name) && name.parse::<usize>().is_err()) || name.contains(" >> ");
-    let is_data = is_data || name.contains(char::is_control);
-    format!("column: {}", if is_data { "*" } else { name })
+    let is_data = name.len() > MAX_KEY || (is_id(name) && name.parse::<usize>().is_err());
+    let is_shown = !is_data && !name.contains(char::is_control) && !name.contains(" >> ");
+    format!("column: {}", if is_shown { name } else { "*" })
 }
 
 /// Reports a difference in a table.
@@ -135,7 +135,7 @@ struct Pairing<'t, 'a> {
     key: Option<usize>,
 }
 
-impl Pairing<'_, '_> {
+impl<'t> Pairing<'t, '_> {
     fn compare(mut self, findings: &mut Findings<'_>) -> Result<(), Stop> {
         let digests = [self.digests(0, findings)?, self.digests(1, findings)?];
         if digests[0] == digests[1] {
@@ -312,7 +312,7 @@ impl Pairing<'_, '_> {
         lists.iter().try_for_each(|([ours, theirs], before)| self.gap(ours, theirs, *before, digests, findings))
     }
 
-    /// Compares the rows of a gap: one by one if both have the same number, otherwise those whose first cell is the same.
+    /// Compares the rows of a gap: one by one if both have the same number, otherwise those that are similar.
     fn gap(
         &self,
         ours: &[usize],
@@ -327,17 +327,22 @@ impl Pairing<'_, '_> {
                 .zip(theirs)
                 .try_for_each(|(one, other)| self.pair(*one, *other, Some(digests), findings));
         }
+        // Of many, only those are similar that begin with the same cell.
+        let is_large = ours.len().saturating_mul(theirs.len()) > lines::MAX_SIMILAR;
         let (work, mut cells) = (findings.work, Cells::default());
-        let mut first = |which: usize, rows: &[usize]| -> Result<Vec<u64>, Stop> {
-            let (table, at) = (self.table(which), self.columns.first().and_then(|column| column.at.get(which)));
-            let hash = |row: &usize| {
+        let mut texts = |which: usize, rows: &[usize]| -> Result<Vec<(u64, &'t str)>, Stop> {
+            let table = if which == 0 { self.ours } else { self.theirs };
+            let first = self.columns.first().and_then(|column| column.at.get(which)).copied().unwrap_or(0);
+            let text = |row: &usize| {
                 table.cells(*row, &mut cells, work)?;
-                Ok(continued(NOWHERE, cells.get(at.copied().unwrap_or(0)).as_bytes()))
+                let number = if is_large { continued(NOWHERE, cells.get(first).as_bytes()) } else { 0 };
+                Ok((number, table.row(*row)))
             };
-            rows.iter().map(hash).collect()
+            rows.iter().map(text).collect()
         };
+        let (one, other) = (texts(0, ours)?, texts(1, theirs)?);
         let mut extra = 0;
-        for aligned in align(&first(0, ours)?, &first(1, theirs)?, work)? {
+        for aligned in lines::align_similar(&one, &other, work)? {
             match aligned {
                 Aligned::Both(one, other) => {
                     let (Some(one), Some(other)) = (ours.get(one), theirs.get(other)) else { continue };
@@ -384,12 +389,12 @@ impl Pairing<'_, '_> {
             }
         }
         let beyond = [ours.beyond(self.ours.columns.len()), theirs.beyond(self.theirs.columns.len())];
-        if beyond[0] != beyond[1] && !are_equal(beyond[0], beyond[1], findings)? {
+        if beyond[0] != beyond[1] && !are_equal(&beyond[0], &beyond[1], findings)? {
             let at = format!("{}, behind the last column", self.row(0, one, &ours));
             let inner = Inner { pointer: "column: *", at: Some(&at), above: &[] };
             let element = self.element([Some(one), Some(other)], &ours, digests);
             let spot = Spot::Element(&inner, element, "column: *");
-            let values = || Values::texts(beyond[0], beyond[1]);
+            let values = || Values::texts(&*beyond[0], &*beyond[1]);
             findings.report(Class::Value, &spot, findings.marks(&Spot::Body), &values)?;
         }
         Ok(())

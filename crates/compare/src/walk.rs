@@ -14,7 +14,7 @@ use crate::matcher::Matcher;
 use crate::rules::Tolerance;
 use crate::shown;
 use crate::spot::{Elements, PathStep, Spot, merged};
-use crate::treat_equal::TreatEqual;
+use crate::treat_equal::{TreatEqual, are_alike_numbers};
 use crate::work::{Stop, Work};
 
 /// Objects with more members, and different ones, are treated as maps whose names are data; arrays with more elements as
@@ -89,7 +89,7 @@ impl<'a> Walk<'a, '_, '_> {
 
     fn is_same_number(&self, one: Decimal<'_>, other: Decimal<'_>) -> bool {
         one.is_same(other)
-            || self.kinds.iter().any(|kind| kind.fits_number(one.as_f64()) && kind.fits_number(other.as_f64()))
+            || are_alike_numbers(one.as_f64(), other.as_f64(), self.kinds, self.findings.times)
             || self.matcher.tolerance().is_some_and(|tolerance| is_within(tolerance, one, other))
     }
 

@@ -73,6 +73,8 @@ pub(crate) struct Endpoint {
     /// Records against the mirror, and self-comparisons of the primary.
     pub(crate) mirror: Verdicts,
     pub(crate) itself: Verdicts,
+    /// Compared responses to requests that were sent again because the responses had differed.
+    pub(crate) again: u64,
     pub(crate) places: Vec<Place>,
     place_index: HashMap<PlaceKey, usize>,
     /// Sets of differences in records against the mirror; the first two are [`UNEXPLAINED`] and [`BEYOND`].
@@ -168,6 +170,7 @@ impl Tally {
         match record.against {
             Against::Mirror => self.against_mirror(endpoint, record),
             Against::Itself => self.against_itself(endpoint, record),
+            Against::Again => self.again(endpoint, record),
         }
     }
 
@@ -234,18 +237,8 @@ impl Tally {
                 continue;
             }
             place.failed += u64::from(place.key.class == Some(Class::Status) && mirror_failed(record));
-            place.count(difference.and_then(|difference| difference.repeated), record.not_repeated);
-            if let Some(difference) = difference {
-                place.slots.count(difference);
-            }
+            place.take_evidence(record, *difference, &mut self.tracks);
             let Some(difference) = difference else { continue };
-            if let (Some(salt), Some(request)) = (record.salt, record.request)
-                && difference.digests != [None; 2]
-            {
-                let mut room = MAX_TRACKS.saturating_sub(self.tracks);
-                place.history.add(&mut room, salt, exact(difference), request, values(difference, place.key.change));
-                self.tracks = MAX_TRACKS.saturating_sub(room);
-            }
             // Only these have URLs.
             let is_wanted = record.verdict == Verdict::Different;
             if is_wanted && place.examples.len() < self.examples_of_place && self.examples < MAX_EXAMPLES {
@@ -260,6 +253,25 @@ impl Tally {
                 *self.timeline.bucket(record.time).different.entry((index, signature)).or_default() += 1;
             }
             Verdict::Failed | Verdict::Unknown | Verdict::Lost => {}
+        }
+    }
+
+    /// Counts what a request that was sent again shows about its differences. It is chosen because they differed, so it says
+    /// nothing about how often they do.
+    fn again(&mut self, index: usize, record: &Record) {
+        let found = self.places_of(index, record);
+        let Some(endpoint) = self.endpoints.get_mut(index) else { return };
+        let is_compared = matches!(record.verdict, Verdict::Match | Verdict::Accepted | Verdict::Different);
+        endpoint.again += u64::from(is_compared);
+        for (place, difference) in &found {
+            let Some(place) = endpoint.places.get_mut(*place) else { continue };
+            // A place at which the first responses did not differ is not passed over.
+            place.raw = place.raw.max(1);
+            if difference.is_some_and(|difference| difference.accepted) {
+                place.accepted = place.accepted.max(1);
+                continue;
+            }
+            place.take_evidence(record, *difference, &mut self.tracks);
         }
     }
 
@@ -352,6 +364,7 @@ impl Endpoint {
             name,
             mirror: Verdicts::default(),
             itself: Verdicts::default(),
+            again: 0,
             places: Vec::new(),
             place_index: HashMap::new(),
             signatures: vec![Signature::default(), Signature::default()],
@@ -361,6 +374,22 @@ impl Endpoint {
             denied: 0,
             lost: BTreeMap::new(),
             unknown: BTreeMap::new(),
+        }
+    }
+}
+
+impl Place {
+    /// Counts what repeating a request showed about one of its differences.
+    fn take_evidence(&mut self, record: &Record, difference: Option<&Difference>, tracks: &mut usize) {
+        self.count(difference.and_then(|difference| difference.repeated), record.not_repeated);
+        let Some(difference) = difference else { return };
+        self.weigh(difference);
+        if let (Some(salt), Some(request)) = (record.salt, record.request)
+            && difference.digests != [None; 2]
+        {
+            let mut room = MAX_TRACKS.saturating_sub(*tracks);
+            self.history.add(&mut room, salt, exact(difference), request, values(difference, self.key.change));
+            *tracks = MAX_TRACKS.saturating_sub(room);
         }
     }
 }
@@ -542,9 +571,10 @@ pub(crate) fn cut(text: &str) -> String {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use crossfade_journal::comparison::Kind;
+    use crossfade_journal::comparison::{Kind, Repeated};
 
     use super::*;
+    use crate::assessment::Mark;
 
     /// Returns a record with differences at these pointers, `seconds` after a fixed time.
     pub(crate) fn record(against: &str, endpoint: &str, pointers: &[&str], seconds: u64) -> Record {
@@ -569,6 +599,35 @@ pub(crate) mod tests {
             primary: Side { status: Some(200), ..Side::default() },
             mirror: Side { status: Some(200), ..Side::default() },
         }
+    }
+
+    #[test]
+    fn requests_that_are_sent_again_are_evidence_and_no_sample() {
+        let mut tally = Tally::new(1);
+        let again = |pointer: &str| {
+            let mut record = Record { against: Against::Again, ..record("mirror", "/a", &[pointer], 1) };
+            record.differences.iter_mut().for_each(|difference| difference.repeated = Some(Repeated::Same));
+            record
+        };
+        tally.add(&Record { against: Against::Mirror, ..again("/price") });
+        for other in 0..99 {
+            tally.add(&record("mirror", "/a", &[], other));
+        }
+        let marks = |tally: &Tally| {
+            let assessment = crate::judge(tally);
+            let places = assessment.endpoints.iter().flat_map(|endpoint| &endpoint.differences);
+            let marks: Vec<_> = places.map(|place| (place.pointer.clone(), place.mark, place.count)).collect();
+            (assessment.overall.compared, marks)
+        };
+        assert_eq!(marks(&tally), (100, vec![("/price".to_owned(), Mark::Unclear, 1)]));
+        for _ in 0..7 {
+            tally.add(&again("/price"));
+        }
+        assert_eq!(marks(&tally), (100, vec![("/price".to_owned(), Mark::Regression, 1)]));
+        // The first responses were the same there.
+        tally.add(&again("/late"));
+        let late = ("/late".to_owned(), Mark::Unclear, 1);
+        assert_eq!(marks(&tally), (100, vec![("/price".to_owned(), Mark::Regression, 1), late]));
     }
 
     /// Clients can create as many endpoints and members as they send requests.
