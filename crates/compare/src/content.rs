@@ -9,6 +9,7 @@ use http::header::CONTENT_TYPE;
 use crate::answer::Answer;
 use crate::charset::characters;
 use crate::coding::{self, NotDecoded};
+use crate::evidence::{NOWHERE, continued};
 use crate::findings::{Findings, Seen, Values};
 use crate::form;
 use crate::json::{self, NoTree, Tree};
@@ -19,6 +20,7 @@ use crate::ndjson;
 use crate::script;
 use crate::spot::{Inner, Spot};
 use crate::table;
+use crate::treat_equal::{TreatEqual, whole};
 use crate::url;
 use crate::walk;
 use crate::work::Stop;
@@ -276,6 +278,57 @@ pub(crate) fn compare_inside(
     };
     let compared = findings.inside(spot, marks, |findings| compare(primary, mirror, findings))?;
     Ok(compared.is_some())
+}
+
+/// Reports that two texts without contents of their own differ: as another text if their words differ, as another value if only
+/// the numbers between the words do, and otherwise as `class`. `exact` is the spot if the words matter, and `see` returns a text
+/// as a record may show it.
+pub(crate) fn report_text(
+    class: Class,
+    [spot, exact]: [&Spot<'_>; 2],
+    marks: Marks,
+    [one, other]: [&str; 2],
+    see: for<'t> fn(&'t str) -> Seen<'t>,
+    findings: &mut Findings<'_>,
+) -> Result<(), Stop> {
+    findings.work.spend(one.len() + other.len())?;
+    let (ours, theirs) = (words(one), words(other));
+    let values = || Values::of(see(one), see(other));
+    // Documents of any kind: as with other binary content, what differs in them is not known.
+    if [one, other].iter().all(|text| text.starts_with("data:") && text.contains(";base64,")) {
+        return findings.report(Class::Bytes, spot, marks, &values);
+    }
+    let is_one_kind = [one, other].iter().all(|text| whole(text, &TreatEqual::ALL).is_some());
+    if is_one_kind || (!ours.has_numbers && !theirs.has_numbers) {
+        return findings.report(class, spot, marks, &values);
+    }
+    if ours.digest == theirs.digest {
+        return findings.report(Class::Value, spot, marks, &values);
+    }
+    let seen = |text, digest| match see(text) {
+        Seen::Text(shown) | Seen::Digested { shown, .. } => Seen::Digested { shown, digest },
+        seen => seen,
+    };
+    findings.report_words(exact, marks, &|| Values::of(seen(one, ours.digest), seen(other, theirs.digest)))
+}
+
+/// The words of a text.
+struct Words {
+    digest: u64,
+    /// `true` if there are numbers, or other words with digits, beside words.
+    has_numbers: bool,
+}
+
+fn words(text: &str) -> Words {
+    let (mut digest, mut has_words, mut has_numbers) = (NOWHERE, false, false);
+    let is_delimiter = |letter: char| letter.is_whitespace() || matches!(letter, ',' | ';');
+    for word in text.split(is_delimiter).filter(|word| !word.is_empty()) {
+        let is_number = word.contains(|letter: char| letter.is_ascii_digit());
+        digest = continued(digest, if is_number { b"#" } else { word.as_bytes() });
+        has_words |= !is_number && word.contains(char::is_alphabetic);
+        has_numbers |= is_number;
+    }
+    Words { digest, has_numbers: has_numbers && has_words }
 }
 
 fn compare_urls(primary: &str, mirror: &str, findings: &mut Findings<'_>) -> Result<(), Stop> {

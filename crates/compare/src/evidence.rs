@@ -25,6 +25,10 @@ pub(crate) type Exact = u64;
 
 /// The digest of a value that is not there.
 pub(crate) const ABSENT: u64 = 0;
+/// The digest of a value that is there, whichever it is.
+pub(crate) const PRESENT: u64 = 1;
+/// The digest of a value that is the time of its response.
+pub(crate) const CLOCK: u64 = 2;
 
 /// The hash of no place, from which all others begin.
 pub(crate) const NOWHERE: Exact = 0xcbf2_9ce4_8422_2325;
@@ -44,6 +48,11 @@ pub(crate) fn continued(hash: Exact, step: &[u8]) -> Exact {
 /// matter that its value varies.
 pub(crate) fn kind(exact: Exact) -> Exact {
     continued(exact, b"kind")
+}
+
+/// Returns the place of the words of a text.
+pub(crate) fn words(exact: Exact) -> Exact {
+    continued(exact, b"words")
 }
 
 /// Returns the rank of an exact place in a comparison: of several, the one with the lowest rank is chosen. Pseudo-random,

@@ -8,12 +8,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crossfade_journal::comparison::{Class, Difference, Digest, Verdict};
 
 use crate::comparison::Settings;
-use crate::evidence::{self, ABSENT, Exact, NOWHERE, Places, Salt, continued};
+use crate::evidence::{self, ABSENT, CLOCK, Exact, NOWHERE, PRESENT, Places, Salt, continued};
 use crate::matcher::Marks;
 use crate::rules::{Place, Rules};
 use crate::shown;
 use crate::spot::{self, Elements, Spot};
+<<<<<<< HEAD
 use crate::treat_equal::{TreatEqual, are_alike, generalized, replaced};
+=======
+use crate::treat_equal::{TreatEqual, are_alike, is_clock, replaced};
+>>>>>>> w-truth
 use crate::work::{Stop, Work};
 
 /// Bytes of the places that a record lists; further ones are digests.
@@ -117,6 +121,11 @@ impl Seen<'_> {
             Seen::Text(shown) | Seen::Digested { shown, .. } => Some(shown),
         }
     }
+}
+
+/// Returns a text that may be shown.
+pub(crate) fn text(text: &str) -> Seen<'_> {
+    Seen::Text(text.into())
 }
 
 /// Both values at a place.
@@ -277,6 +286,28 @@ impl<'r> Findings<'r> {
         marks: Marks,
         values: &dyn Fn() -> Values<'v>,
     ) -> Result<(), Stop> {
+        self.record(class, spot, marks, false, values)
+    }
+
+    /// Records that the words of two texts differ, whatever numbers are between them: a number that varies does not hide a
+    /// word. The digests of the values are those of the words.
+    pub(crate) fn report_words<'v>(
+        &mut self,
+        spot: &Spot<'_>,
+        marks: Marks,
+        values: &dyn Fn() -> Values<'v>,
+    ) -> Result<(), Stop> {
+        self.record(Class::Text, spot, marks, true, values)
+    }
+
+    fn record<'v>(
+        &mut self,
+        class: Class,
+        spot: &Spot<'_>,
+        marks: Marks,
+        is_words: bool,
+        values: &dyn Fn() -> Values<'v>,
+    ) -> Result<(), Stop> {
         self.reported = self.reported.saturating_add(1);
         let marks = marks | self.outer.last().map(|outer| outer.marks).unwrap_or_default();
         if marks.is_ignored {
@@ -300,20 +331,43 @@ impl<'r> Findings<'r> {
         let Values { seen, distance } = values();
         self.work.spend(seen.iter().filter_map(Seen::shown).map(str::len).sum())?;
         let [ours, theirs] = &seen;
+<<<<<<< HEAD
         let [time, other] = self.times;
         let digests = [self.digest(ours, time)?, self.digest(theirs, other)?];
+=======
+        let digests = [self.digest(ours, self.times[0]), self.digest(theirs, self.times[1])];
+>>>>>>> w-truth
         let (trail, exact) = self.exact(spot, class == Class::Extra);
-        let covers = matches!(class, Class::Missing | Class::Type | Class::Value);
-        let value = self.places.add(&trail, exact, covers, digests);
+        let covers = is_words || matches!(class, Class::Missing | Class::Type | Class::Value);
+        // An array of another length or in another order is there, and has the elements that it has.
+        let value = match class {
+            Class::Length | Class::Order => None,
+            _ => self.places.add(&trail, exact, covers, digests),
+        };
         let chosen = match class {
-            Class::Missing | Class::Extra | Class::Type => {
-                self.places.add(&trail, evidence::kind(exact), false, digests)
+            Class::Length | Class::Order => {
+                let mut trail = trail;
+                trail.push(evidence::kind(exact));
+                self.places.add(&trail, continued(exact, class.as_str().as_bytes()), false, digests)
+            }
+            Class::Type => self.places.add(&trail, evidence::kind(exact), true, digests),
+            // That it is there, whatever the value.
+            Class::Missing | Class::Extra => {
+                let there =
+                    seen.each_ref().map(|seen| Some(if matches!(seen, Seen::Absent) { ABSENT } else { PRESENT }));
+                self.places.add(&trail, evidence::kind(exact), true, there)
+            }
+            Class::Text if is_words => {
+                let mut trail = trail;
+                trail.push(evidence::kind(exact));
+                self.places.add(&trail, evidence::words(exact), false, digests)
             }
             _ => value,
         };
         let rank = evidence::rank(exact, self.seed);
         let (mut kinds, mut distance) = (self.kinds(&seen)?, distance);
-        let (mut order, mut slot) = (self.found.len(), None);
+        // What is known by its content only shows whether it is there again.
+        let (mut order, mut slot) = (self.found.len(), spot.is_loose().then(|| evidence::slot(exact)));
         if let Some((known, found)) = self.found.get_mut(&key) {
             if found.exact != exact {
                 found.difference.slot.get_or_insert(evidence::slot(found.exact));
@@ -379,6 +433,14 @@ impl<'r> Findings<'r> {
         self.rules.ignore.iter().any(|place| place.covers(&pointer))
     }
 
+    /// Returns the digest of a value of a response. A clock always has the same one: that it moves on is no other value.
+    fn digest(&self, seen: &Seen<'_>, time: SystemTime) -> Option<u64> {
+        match seen {
+            Seen::Text(text) if text.len() <= MAX_KIND && is_clock(text, time) => Some(CLOCK),
+            seen => seen.digest(),
+        }
+    }
+
     /// Records elements of an array that vary, as evidence about differences of another comparison.
     pub(crate) fn vary(&mut self, array: &Spot<'_>, elements: &[Elements]) -> Result<(), Stop> {
         let (trail, array) = self.exact(array, false);
@@ -401,7 +463,7 @@ impl<'r> Findings<'r> {
         for varying in elements {
             let exact = varying.exact(sequence);
             self.places.add(trail, exact, true, [None; 2]);
-            self.places.add(trail, evidence::kind(exact), false, [None; 2]);
+            self.places.add(trail, evidence::kind(exact), true, [None; 2]);
         }
         Ok(())
     }

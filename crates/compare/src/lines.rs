@@ -388,7 +388,7 @@ impl<'a> Pairing<'a> {
                 {
                     return Ok(());
                 }
-                findings.report(Class::Value, &spot, marks, &|| Values::of(seen(one), seen(other)))
+                content::report_text(Class::Value, [&spot, &outer], marks, [one, other], seen, findings)
             }
             (Some(_), None) => {
                 findings.report(Class::Missing, &spot, marks, &|| Values::of(seen(line.value()), Seen::Absent))

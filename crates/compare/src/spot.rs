@@ -29,8 +29,8 @@ pub(crate) enum Spot<'a> {
     Json(&'a [PathStep<'a>]),
     /// A place in content of another kind.
     Other(&'a Inner<'a>),
-    /// Likewise, with its exact place and those that contain it.
-    Exact(&'a Inner<'a>, &'a [Exact], Exact),
+    /// Likewise, with its exact place, those that contain it, and `true` if one of them is known by its content.
+    Exact(&'a Inner<'a>, &'a [Exact], Exact, bool),
     /// A line or a row of it, and a part of that, which may be empty.
     Element(&'a Inner<'a>, Element, &'a str),
 }
@@ -246,6 +246,16 @@ impl Spot<'_> {
         }
     }
 
+    /// Returns `true` if it, or one that contains it, is known by its content.
+    pub(crate) fn is_loose(&self) -> bool {
+        match self {
+            Spot::Json(path) => path.iter().any(|step| matches!(step, PathStep::Loose { .. })),
+            Spot::Element(_, element, _) => matches!(element, Element::Loose(_)),
+            Spot::Exact(.., is_loose) => *is_loose,
+            _ => false,
+        }
+    }
+
     /// Adds the hashes of its ancestors to `trail`, beginning with a hash, and returns its own. A line, an element of a
     /// page or of a list that only the mirror has (`is_extra`) is like any other at its place: random ones, such as
     /// advertisements, are elsewhere in every response, or have another key.
@@ -272,7 +282,7 @@ impl Spot<'_> {
                     PathStep::Name { name, .. } => continued(array, name.as_bytes()),
                 }
             }),
-            Spot::Exact(_, above, exact) => {
+            Spot::Exact(_, above, exact, _) => {
                 trail.extend_from_slice(above);
                 *exact
             }

@@ -14,7 +14,7 @@ use crate::align::{Aligned, align, longest_run};
 use crate::content;
 use crate::endpoint::is_id;
 use crate::evidence::{NOWHERE, continued};
-use crate::findings::{Findings, Seen, Values};
+use crate::findings::{Findings, Seen, Values, text};
 use crate::lines::{self, are_equal};
 use crate::shown;
 use crate::spot::{self, Element, Elements, Inner, Spot};
@@ -385,7 +385,7 @@ impl<'t> Pairing<'t, '_> {
             let spot = Spot::Element(&inner, element, &column.place);
             let marks = findings.marks(&Spot::Body);
             if !content::compare_inside(&spot, marks, &cell, &opposite, findings)? {
-                findings.report(Class::Value, &spot, marks, &|| Values::texts(&*cell, &*opposite))?;
+                content::report_text(Class::Value, [&spot; 2], marks, [&cell, &opposite], text, findings)?;
             }
         }
         let beyond = [ours.beyond(self.ours.columns.len()), theirs.beyond(self.theirs.columns.len())];

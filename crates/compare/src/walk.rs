@@ -8,7 +8,7 @@ use crossfade_journal::comparison::Class;
 use self::arrays::Pairing;
 use crate::content;
 use crate::endpoint;
-use crate::findings::{Findings, Seen, Values};
+use crate::findings::{Findings, Seen, Values, text};
 use crate::json::{Decimal, Node, Tree, Value};
 use crate::matcher::Matcher;
 use crate::rules::Tolerance;
@@ -68,10 +68,14 @@ impl<'a> Walk<'a, '_, '_> {
             (Value::NotANumber(one), Value::NotANumber(other)) => one == other,
             (Value::Text(one), Value::Text(other)) => {
                 self.work.spend(one.len() + other.len() * self.kinds.len())?;
-                self.findings.are_equal(one, other)? || {
-                    let (spot, marks) = (Spot::Json(&self.path), self.matcher.marks());
-                    content::compare_inside(&spot, marks, one, other, self.findings)?
+                if self.findings.are_equal(one, other)? {
+                    return Ok(());
                 }
+                let (spot, marks) = (Spot::Json(&self.path), self.matcher.marks());
+                if content::compare_inside(&spot, marks, one, other, self.findings)? {
+                    return Ok(());
+                }
+                return content::report_text(Class::Value, [&spot; 2], marks, [one, other], text, self.findings);
             }
             _ => return self.report_type(primary, mirror),
         };

@@ -185,8 +185,9 @@ pub struct Difference {
     /// of them, chosen at random; `repeated`, `digests` and the values are of the same one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<String>,
-    /// A number below 64 that is equal for equal exact places; `None` if the responses differ at one exact place only. It keeps
-    /// exact places apart without naming them: among many that vary at random, one may be reproducible.
+    /// A number below 64 that is equal for equal exact places; `None` if the responses differ at one exact place only, which
+    /// has a name or a position. It keeps exact places apart without naming them: among many that vary at random, one may be
+    /// reproducible.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slot: Option<u8>,
     /// `true` if the configuration accepts the difference.

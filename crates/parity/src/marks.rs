@@ -73,12 +73,12 @@ fn candidates(endpoint: &Endpoint) -> Vec<Candidate> {
 
 fn counts(endpoint: &Endpoint, place: &Place) -> Counts {
     let compared = endpoint.mirror.compared();
-    let mut likeness = place.likeness();
+    let mut likeness = place.likeness;
     // A primary that fails is not compared, so that the opposite case of a mirror that fails is not among the differences.
     if place.failed > 0 {
         likeness = Likeness::default();
     }
-    if let Some(Likeness { primary, mirror }) = endpoint.opposite(place).map(Place::likeness) {
+    if let Some(Likeness { primary, mirror }) = endpoint.opposite(place).map(|opposite| opposite.likeness) {
         likeness.primary += primary;
         likeness.mirror += mirror;
     }

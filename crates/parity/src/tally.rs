@@ -383,7 +383,7 @@ impl Place {
     fn take_evidence(&mut self, record: &Record, difference: Option<&Difference>, tracks: &mut usize) {
         self.count(difference.and_then(|difference| difference.repeated), record.not_repeated);
         let Some(difference) = difference else { return };
-        self.slots.count(difference);
+        self.weigh(difference);
         if let (Some(salt), Some(request)) = (record.salt, record.request)
             && difference.digests != [None; 2]
         {

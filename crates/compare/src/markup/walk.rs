@@ -46,6 +46,8 @@ pub(super) struct Walk<'t, 'r, 'f> {
     /// The exact place of the innermost pair, and those around it.
     exact: Exact,
     trail: Vec<Exact>,
+    /// Number of them that are known by their content.
+    loose: usize,
 }
 
 /// A pair of elements that is being compared.
@@ -84,7 +86,17 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
         marks: Marks,
     ) -> Self {
         let exact = continued(findings.begin(), b"body");
-        Walk { trees, selectors, findings, marks, frames: Vec::new(), steps: Vec::new(), exact, trail: Vec::new() }
+        Walk {
+            trees,
+            selectors,
+            findings,
+            marks,
+            frames: Vec::new(),
+            steps: Vec::new(),
+            exact,
+            trail: Vec::new(),
+            loose: 0,
+        }
     }
 
     /// Reports all differences.
@@ -122,7 +134,12 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
         let (sequence, depth) = (self.exact, self.trail.len());
         self.trail.push(sequence);
         self.exact = element.exact(sequence, &mut self.trail);
+<<<<<<< HEAD
         self.trail.extend(composition(element, sequence));
+=======
+        let is_loose = matches!(element, Element::Loose(_));
+        self.loose += usize::from(is_loose);
+>>>>>>> w-truth
         self.frames.push(Frame { nodes: [ours, theirs], tables: [None, None] });
         let spaces = [one.space(ours), other.space(theirs)];
         let is_inherited =
@@ -136,6 +153,7 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
         self.steps.truncate(self.frames.len());
         self.exact = sequence;
         self.trail.truncate(depth);
+        self.loose -= usize::from(is_loose);
         Ok(())
     }
 
@@ -190,9 +208,9 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
         if here.marks.is_ignored {
             return Ok(());
         }
-        let (trail, exact) = self.exact(part)?;
+        let (trail, exact, is_loose) = self.exact(part)?;
         let inner = Inner { pointer: &here.pointer, at: here.at.as_deref(), above: &[] };
-        let spot = Spot::Exact(&inner, &trail, exact);
+        let spot = Spot::Exact(&inner, &trail, exact, is_loose);
         if matches!(part, Part::Text(..)) && self.is_script() && !ours.starts_with(['{', '[']) {
             let compare = |findings: &mut Findings<'r>| script::compare(ours, theirs, findings);
             if self.findings.inside(&spot, here.marks, compare)?.is_some() {
@@ -202,7 +220,7 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
         if content::compare_inside(&spot, here.marks, ours, theirs, self.findings)? {
             return Ok(());
         }
-        self.findings.report(class, &spot, here.marks, &|| Values::of(seen(ours), seen(theirs)))
+        content::report_text(class, [&spot; 2], here.marks, [ours, theirs], seen, self.findings)
     }
 
     /// Returns `true` in an element whose text is a script.
@@ -296,13 +314,13 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
 
     fn report<'v>(&mut self, class: Class, part: Part<'_>, values: &dyn Fn() -> Values<'v>) -> Result<(), Stop> {
         let here = self.here(part)?;
-        let (trail, exact) = self.exact(part)?;
+        let (trail, exact, is_loose) = self.exact(part)?;
         let inner = Inner { pointer: &here.pointer, at: here.at.as_deref(), above: &[] };
-        self.findings.report(class, &Spot::Exact(&inner, &trail, exact), here.marks, values)
+        self.findings.report(class, &Spot::Exact(&inner, &trail, exact, is_loose), here.marks, values)
     }
 
-    /// Returns the exact places around a part, and its own.
-    fn exact(&self, part: Part<'_>) -> Result<(Vec<Exact>, Exact), Stop> {
+    /// Returns the exact places around a part, its own, and `true` if one of them is known by its content.
+    fn exact(&self, part: Part<'_>) -> Result<(Vec<Exact>, Exact, bool), Stop> {
         self.findings.work.spend(self.trail.len())?;
         let mut trail = self.trail.clone();
         trail.push(self.exact);
@@ -317,7 +335,8 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
             }
             Part::Order => continued(self.exact, b"order"),
         };
-        Ok((trail, exact))
+        let is_loose = matches!(part, Part::Text(_, Element::Loose(_)) | Part::Child(_, _, Element::Loose(_)));
+        Ok((trail, exact, is_loose || self.loose > 0))
     }
 
     /// Returns a place with the rules that apply to it, and writes down those of the elements around it.

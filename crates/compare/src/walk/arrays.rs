@@ -76,13 +76,18 @@ pub(super) fn by_member<'t>(
 /// in its array and that at least half of the shorter array shares with the other.
 pub(super) fn identity<'t>(
     ours: (&'t Tree<'_>, &[Node]),
-    theirs: (&Tree<'_>, &[Node]),
+    theirs: (&'t Tree<'_>, &[Node]),
     work: &Work<'_>,
 ) -> Result<Option<&'t str>, Stop> {
-    let (Some(first), Some(_)) = (ours.1.first(), theirs.1.first()) else { return Ok(None) };
-    let Value::Object(count) = ours.0.value(*first) else { return Ok(None) };
+    // Of an empty array every member could be the one.
+    let (tree, first) = match (ours.1.first(), theirs.1.first()) {
+        (Some(first), _) => (ours.0, *first),
+        (None, Some(first)) => (theirs.0, *first),
+        (None, None) => return Ok(None),
+    };
+    let Value::Object(count) = tree.value(first) else { return Ok(None) };
     work.spend(ELEMENT_WORK * count.min(MAX_MEMBERS.0))?;
-    let names = ours.0.children(*first).take(MAX_MEMBERS.0).map(|name| ours.0.name(name));
+    let names = tree.children(first).take(MAX_MEMBERS.0).map(|name| tree.name(name));
     let mut ranked: Vec<(usize, &str)> = names.filter_map(|name| Some((rank(name)?, name))).collect();
     ranked.sort_unstable();
     for (_, name) in ranked.into_iter().take(MAX_MEMBERS.1) {
