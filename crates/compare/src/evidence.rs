@@ -27,8 +27,6 @@ pub(crate) type Exact = u64;
 pub(crate) const ABSENT: u64 = 0;
 /// The digest of a value that is there, whichever it is.
 pub(crate) const PRESENT: u64 = 1;
-/// The digest of a value that is the time of its response.
-pub(crate) const CLOCK: u64 = 2;
 
 /// The hash of no place, from which all others begin.
 pub(crate) const NOWHERE: Exact = 0xcbf2_9ce4_8422_2325;

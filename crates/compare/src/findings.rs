@@ -8,16 +8,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crossfade_journal::comparison::{Class, Difference, Digest, Verdict};
 
 use crate::comparison::Settings;
-use crate::evidence::{self, ABSENT, CLOCK, Exact, NOWHERE, PRESENT, Places, Salt, continued};
+use crate::evidence::{self, ABSENT, Exact, NOWHERE, PRESENT, Places, Salt, continued};
 use crate::matcher::Marks;
 use crate::rules::{Place, Rules};
 use crate::shown;
 use crate::spot::{self, Elements, Spot};
-<<<<<<< HEAD
 use crate::treat_equal::{TreatEqual, are_alike, generalized, replaced};
-=======
-use crate::treat_equal::{TreatEqual, are_alike, is_clock, replaced};
->>>>>>> w-truth
 use crate::work::{Stop, Work};
 
 /// Bytes of the places that a record lists; further ones are digests.
@@ -331,12 +327,8 @@ impl<'r> Findings<'r> {
         let Values { seen, distance } = values();
         self.work.spend(seen.iter().filter_map(Seen::shown).map(str::len).sum())?;
         let [ours, theirs] = &seen;
-<<<<<<< HEAD
         let [time, other] = self.times;
         let digests = [self.digest(ours, time)?, self.digest(theirs, other)?];
-=======
-        let digests = [self.digest(ours, self.times[0]), self.digest(theirs, self.times[1])];
->>>>>>> w-truth
         let (trail, exact) = self.exact(spot, class == Class::Extra);
         let covers = is_words || matches!(class, Class::Missing | Class::Type | Class::Value);
         // An array of another length or in another order is there, and has the elements that it has.
@@ -431,14 +423,6 @@ impl<'r> Findings<'r> {
     pub(crate) fn is_ignored(&self, spot: &Spot<'_>) -> bool {
         let pointer = self.pointer(spot);
         self.rules.ignore.iter().any(|place| place.covers(&pointer))
-    }
-
-    /// Returns the digest of a value of a response. A clock always has the same one: that it moves on is no other value.
-    fn digest(&self, seen: &Seen<'_>, time: SystemTime) -> Option<u64> {
-        match seen {
-            Seen::Text(text) if text.len() <= MAX_KIND && is_clock(text, time) => Some(CLOCK),
-            seen => seen.digest(),
-        }
     }
 
     /// Records elements of an array that vary, as evidence about differences of another comparison.

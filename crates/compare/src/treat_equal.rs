@@ -94,11 +94,6 @@ pub(crate) fn are_alike(
     }
 }
 
-/// Returns `true` for a text that is the time of its response.
-pub(crate) fn is_clock(text: &str, time: SystemTime) -> bool {
-    Scan { kinds: &[], time: Some(clock::seconds(time)) }.whole(text).is_some()
-}
-
 /// Returns what stands for a text that is of one of these kinds: texts for which it is the same are alike. Times have none,
 /// since their response is not known.
 pub(crate) fn whole(text: &str, kinds: &[TreatEqual]) -> Option<String> {

@@ -134,12 +134,9 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
         let (sequence, depth) = (self.exact, self.trail.len());
         self.trail.push(sequence);
         self.exact = element.exact(sequence, &mut self.trail);
-<<<<<<< HEAD
         self.trail.extend(composition(element, sequence));
-=======
         let is_loose = matches!(element, Element::Loose(_));
         self.loose += usize::from(is_loose);
->>>>>>> w-truth
         self.frames.push(Frame { nodes: [ours, theirs], tables: [None, None] });
         let spaces = [one.space(ours), other.space(theirs)];
         let is_inherited =
