@@ -42,6 +42,7 @@ mod parts;
 mod rules;
 mod script;
 mod shown;
+mod sorting;
 mod spot;
 mod table;
 mod treat_equal;
