@@ -10,15 +10,18 @@ use crossfade_journal::comparison::Digest;
 /// Requests per place, and distinct values per request and system, that are kept.
 const MAX_TRACKS: usize = 64;
 const MAX_VALUES: usize = 16;
+/// Of so many requests, one must change over time, for the place to do so: data changes as well, but seldom.
+const MOVING: u64 = 4;
 /// Differences that must be explained by the primary's values at other times, and one in how many.
 const EXPLAINED: (u64, u64) = (2, 10);
 /// Without an explained difference: how often the primary must return to an earlier value, and in how many differences
 /// the mirror's value must not be among them, for the mirror's values to be others.
 const RETURNS: u64 = 2;
 const NEVER: u64 = 8;
-/// Requests that keep their value, from which on values do not belong to the place alone.
-const STEADY_REQUESTS: u64 = 5;
-
+/// One in so many changes may return to an earlier value, if the values depend on the time.
+const FORWARD: u64 = 5;
+/// Requests that keep their value, from which on the values do not depend on the time.
+const STEADY: u64 = 5;
 /// Standard deviations below the mean number of changes from which on chance is no explanation.
 const DEVIATIONS: f64 = 3.0;
 
@@ -37,78 +40,90 @@ pub(crate) struct History {
 pub(crate) enum Slow {
     /// There is no sign that they change, or the mirror's are never among them although they recur.
     No,
-    /// They change, and the mirror's are among them.
+    /// They change over time, and the mirror's are among them.
     Noise,
-    /// They change, and it cannot be said whether the mirror's are among them.
+    /// They change, but it cannot be said whether with the time, and whether the mirror's are among them.
     Changing,
-}
-
-/// That a value belongs to the place and the time, not to the request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Belongs {
-    Surely,
-    Perhaps,
 }
 
 #[derive(Debug, Default)]
 struct Track {
+    differences: u64,
     primary: Values,
     mirror: Values,
     /// The last value of the primary, and its request.
     last: Option<(Value, Digest)>,
-    /// Times that the primary had a value again after another one.
+    /// Times that the primary had another value than before, and those at which it had had it already.
+    changes: u64,
     returns: u64,
     /// Neighbours in time with different requests, and those of them with different values of the primary.
     neighbours: u64,
-    changes: u64,
+    changes_of_neighbours: u64,
 }
 
 /// Counts of values; at most `MAX_VALUES` of them.
 #[derive(Debug, Default)]
 struct Values(Vec<(Value, u64)>);
 
-/// Differences in tracks.
+/// Several tracks together.
 #[derive(Default)]
 struct Sum {
+    /// Tracks with at least two responses, those of them that change, and those whose primary had one value at least twice.
     tracks: u64,
-    changed: u64,
+    moving: u64,
+    steady: u64,
+    /// Differences in which the mirror's value is among the primary's of the track, and others.
     explained: u64,
     unexplained: u64,
+    changes: u64,
     returns: u64,
+    order: Order,
+}
+
+/// The number of changes from one value to the next, and its distribution if the values were in a random order.
+#[derive(Clone, Copy, Default)]
+struct Order {
+    changes: f64,
+    mean: f64,
+    variance: f64,
 }
 
 impl History {
-    /// Adds the values of a difference, in the order of the log. `room` is the number of further tracks in all histories.
-    pub(crate) fn add(&mut self, room: &mut usize, salt: Digest, request: Digest, values: [Value; 2]) {
+    /// Adds a difference, in the order of the log, with its values unless a repeat at once gave others. `room` is the number of
+    /// further tracks in all histories.
+    pub(crate) fn add(&mut self, room: &mut usize, salt: Digest, request: Digest, values: Option<[Value; 2]>) {
         for key in [(salt, None), (salt, Some(request))] {
             let known = self.tracks.contains_key(&key);
             if !known && (*room == 0 || self.tracks.len() >= MAX_TRACKS) {
                 continue;
             }
             *room -= usize::from(!known);
-            self.tracks.entry(key).or_default().add(request, values);
+            let track = self.tracks.entry(key).or_default();
+            track.differences += 1;
+            if let Some(values) = values {
+                track.add(request, values);
+            }
         }
     }
 
-    pub(crate) fn slow(&self) -> Slow {
-        let (mut requests, mut all) = (Sum::default(), Sum::default());
-        let mut is_likely = false;
-        for ((_, request), track) in &self.tracks {
-            match (request, track.belongs_to_the_place()) {
-                (Some(_), _) => requests.add(track),
-                (None, Some(likely)) => {
-                    is_likely |= likely == Belongs::Surely;
-                    all.add(track);
+    /// `responses` returns the number of compared responses to a request, whether they differ or not; 0 if it is not known.
+    pub(crate) fn slow(&self, responses: impl Fn((Digest, Digest)) -> u64) -> Slow {
+        let (mut requests, mut all, mut neighbours) = (Sum::default(), Sum::default(), Order::default());
+        for ((salt, request), track) in &self.tracks {
+            match request {
+                Some(request) => requests.add(track, responses((*salt, *request))),
+                None => {
+                    all.add(track, 0);
+                    neighbours.add(&track.primary, track.neighbours, track.changes_of_neighbours);
                 }
-                (None, None) => {}
             }
         }
-        let is_steady = requests.tracks >= STEADY_REQUESTS && requests.changed == 0;
-        let all = match all.slow() {
-            _ if is_steady => Slow::No,
-            slow if is_likely => slow,
-            Slow::Noise => Slow::Changing,
-            Slow::Changing | Slow::No => Slow::No,
+        // Different requests have the same value at the same time, and another one later.
+        let is_of_the_place = neighbours.is_grouped() && !(requests.moving == 0 && requests.steady >= STEADY);
+        let all = match (is_of_the_place, all.slow()) {
+            (true, slow) if neighbours.is_surely_grouped() => slow,
+            (true, Slow::Noise) => Slow::Changing,
+            _ => Slow::No,
         };
         match (requests.slow(), all) {
             (Slow::Noise, _) | (_, Slow::Noise) => Slow::Noise,
@@ -121,34 +136,24 @@ impl History {
 impl Track {
     fn add(&mut self, request: Digest, [primary, mirror]: [Value; 2]) {
         if let Some((last, of)) = self.last {
+            self.changes += u64::from(last != primary);
             self.returns += u64::from(last != primary && self.primary.count(primary) > 0);
             self.neighbours += u64::from(of != request);
-            self.changes += u64::from(of != request && last != primary);
+            self.changes_of_neighbours += u64::from(of != request && last != primary);
         }
         self.last = Some((primary, request));
         self.primary.add(primary);
         self.mirror.add(mirror);
-    }
-
-    /// Returns how certain it is that different requests have the same value at the same time, and another one later: values
-    /// in a random order change more often from one request to the next. `None` if there is no sign of it.
-    fn belongs_to_the_place(&self) -> Option<Belongs> {
-        let counts = || self.primary.0.iter().map(|(_, count)| *count);
-        let sum: u64 = counts().sum();
-        let equal: f64 = counts().map(|count| (count as f64 / sum.max(1) as f64).powi(2)).sum();
-        let (neighbours, changes) = (self.neighbours as f64, self.changes as f64);
-        let (mean, deviation) = (neighbours * (1.0 - equal), (neighbours * equal * (1.0 - equal)).sqrt());
-        match changes * 2.0 <= mean {
-            true if changes + DEVIATIONS * deviation <= mean => Some(Belongs::Surely),
-            true if self.neighbours >= 3 => Some(Belongs::Perhaps),
-            _ => None,
-        }
     }
 }
 
 impl Values {
     fn count(&self, value: Value) -> u64 {
         self.0.iter().find(|(known, _)| *known == value).map_or(0, |(_, count)| *count)
+    }
+
+    fn sum(&self) -> u64 {
+        self.0.iter().map(|(_, count)| count).sum()
     }
 
     fn add(&mut self, value: Value) {
@@ -160,15 +165,45 @@ impl Values {
     }
 }
 
-impl Sum {
-    fn add(&mut self, track: &Track) {
-        let seen: u64 = track.primary.0.iter().map(|(_, count)| count).sum();
-        self.tracks += u64::from(seen >= 2);
-        if track.primary.0.len() < 2 {
+impl Order {
+    fn add(&mut self, values: &Values, pairs: u64, changes: u64) {
+        let all = values.sum() as f64;
+        if all < 2.0 {
             return;
         }
-        self.changed += 1;
+        let equal: f64 = values.0.iter().map(|(_, count)| *count as f64).map(|count| count * (count - 1.0)).sum();
+        let change = 1.0 - equal / (all * (all - 1.0));
+        self.changes += changes as f64;
+        self.mean += pairs as f64 * change;
+        self.variance += pairs as f64 * change * (1.0 - change);
+    }
+
+    /// Returns whether equal values are next to each other more often than in a random order.
+    fn is_grouped(&self) -> bool {
+        self.mean >= 1.5 && self.changes * 2.0 <= self.mean
+    }
+
+    fn is_surely_grouped(&self) -> bool {
+        self.is_grouped() && self.changes + DEVIATIONS * self.variance.sqrt() <= self.mean
+    }
+}
+
+impl Sum {
+    fn add(&mut self, track: &Track, responses: u64) {
+        let (seen, is_changing) = (track.primary.sum(), track.primary.0.len() > 1);
+        if seen == 0 {
+            return;
+        }
+        self.tracks += u64::from(track.differences.max(responses) >= 2);
+        // A difference that depends on the request alone does not come and go.
+        self.moving += u64::from(is_changing || track.differences < responses);
+        self.steady += u64::from(!is_changing && seen >= 2);
+        if !is_changing {
+            return;
+        }
+        self.changes += track.changes;
         self.returns += track.returns;
+        self.order.add(&track.primary, seen.saturating_sub(1), track.changes);
         for (value, count) in &track.mirror.0 {
             let is_explained = track.primary.count(*value) > 0;
             *if is_explained { &mut self.explained } else { &mut self.unexplained } += count;
@@ -176,14 +211,16 @@ impl Sum {
     }
 
     fn slow(&self) -> Slow {
-        let differences = self.explained + self.unexplained;
-        if self.changed == 0 || self.changed * 4 < self.tracks {
-            // A value that changes with a few requests is data, not noise.
+        let is_explained =
+            self.explained >= EXPLAINED.0 && self.explained * EXPLAINED.1 >= self.explained + self.unexplained;
+        // Values that return in any order may be those of other users.
+        let is_of_its_time = self.returns * FORWARD <= self.changes || self.order.is_surely_grouped();
+        let is_another = self.explained == 0 && self.returns >= RETURNS && self.unexplained >= NEVER;
+        let is_the_mirror = self.changes == 0 && self.steady >= STEADY;
+        if self.moving == 0 || self.moving * MOVING < self.tracks || is_another || is_the_mirror {
             Slow::No
-        } else if self.explained >= EXPLAINED.0 && self.explained * EXPLAINED.1 >= differences {
+        } else if is_explained && is_of_its_time {
             Slow::Noise
-        } else if self.explained == 0 && self.returns >= RETURNS && self.unexplained >= NEVER {
-            Slow::No
         } else {
             Slow::Changing
         }
@@ -198,9 +235,9 @@ mod tests {
     fn slow(differences: &[(u32, u32, u32)]) -> Slow {
         let (mut history, mut room) = (History::default(), 1_000);
         for (request, primary, mirror) in differences {
-            history.add(&mut room, Digest(0), Digest(*request), [Some(Digest(*primary)), Some(Digest(*mirror))]);
+            history.add(&mut room, Digest(0), Digest(*request), Some([Some(Digest(*primary)), Some(Digest(*mirror))]));
         }
-        history.slow()
+        history.slow(|_| 0)
     }
 
     #[test]
@@ -249,18 +286,38 @@ mod tests {
 
     #[test]
     fn a_value_that_never_occurs_among_recurring_ones_is_another() {
+        // Ten requests to one replica, ten to the other.
         let two_replicas =
-            |mirror: fn(u32) -> u32, count: u32| -> Vec<_> { (0..count).map(|n| (1, n / 2 % 2, mirror(n))).collect() };
-        assert_eq!(slow(&two_replicas(|_| 7, 12)), Slow::No);
-        assert_eq!(slow(&two_replicas(|_| 7, 4)), Slow::Changing);
-        assert_eq!(slow(&two_replicas(|n| 1 - n / 2 % 2, 12)), Slow::Noise);
+            |mirror: fn(u32) -> u32, count: u32| -> Vec<_> { (0..count).map(|n| (1, n / 10 % 2, mirror(n))).collect() };
+        assert_eq!(slow(&two_replicas(|_| 7, 60)), Slow::No);
+        assert_eq!(slow(&two_replicas(|_| 7, 15)), Slow::Changing);
+        assert_eq!(slow(&two_replicas(|n| 1 - n / 10 % 2, 60)), Slow::Noise);
+    }
+
+    #[test]
+    fn a_difference_that_comes_and_goes_does_not_depend_on_the_request() {
+        for (requests, responses, expected) in [(3, 1, Slow::No), (3, 2, Slow::Changing), (1, 2, Slow::Changing)] {
+            let (mut history, mut room) = (History::default(), 1_000);
+            for request in 0..requests {
+                history.add(&mut room, Digest(0), Digest(request), Some([Some(Digest(1)), Some(Digest(2))]));
+            }
+            assert_eq!(history.slow(|_| responses), expected, "{requests} requests with {responses} responses");
+        }
+    }
+
+    #[test]
+    fn the_values_of_other_users_are_no_noise() {
+        // The same request by five users, to whom the mirror gives the data of the next one.
+        let users = (0..60_u32).map(|n| n * n * 7 / 3 % 5);
+        let differences: Vec<_> = users.map(|user| (1, user, (user + 1) % 5)).collect();
+        assert_eq!(slow(&differences), Slow::Changing);
     }
 
     #[test]
     fn memory_is_bounded() {
         let (mut history, mut room) = (History::default(), 40);
         for n in 0..10_000 {
-            history.add(&mut room, Digest(n % 3), Digest(n), [Some(Digest(n)), None]);
+            history.add(&mut room, Digest(n % 3), Digest(n), Some([Some(Digest(n)), None]));
         }
         assert_eq!((history.tracks.len(), room), (40, 0));
         assert!(history.tracks.values().all(|track| track.primary.0.len() <= MAX_VALUES));

@@ -3,7 +3,7 @@
 //! Owns the order in which the evidence counts. `evidence` and `history` own the statistics, `verdict` the conclusion about
 //! everything.
 
-use crate::assessment::{Mark, Why};
+use crate::assessment::{Change, Mark, Why};
 use crate::evidence::{Counts, threshold};
 use crate::history::Slow;
 use crate::place::{Likeness, Place};
@@ -12,8 +12,10 @@ use crate::tally::{Endpoint, Tally};
 /// Of so many repeated requests, the primary must have differed from itself in at least one, for a place to be noise.
 /// Of draws from the same values, at least half do.
 const VARIES: u64 = 4;
-/// Of so many repeated requests, the primary may have differed from itself in one, if its values change slowly.
-const STABLE: u64 = 10;
+/// Of so many reproducible differences in which only one system has a value, only the other has it in at least one.
+const ALTERNATES: u64 = 10;
+/// E-value below which a place can be noise: there is no evidence against it.
+const FOR_NOISE: f64 = 2.0;
 
 /// The conclusion about a place.
 #[derive(Clone, Copy, Debug)]
@@ -51,14 +53,20 @@ struct Candidate {
 }
 
 fn candidates(endpoint: &Endpoint) -> Vec<Candidate> {
+    let responses = |request| endpoint.requests.get(&request).copied().unwrap_or_default();
     let candidate = |place: &Place| {
         let counts = counts(endpoint, place);
-        let slow = match place.history.slow() {
-            Slow::Changing if place.varied() * STABLE > place.outcomes.repeated() => Slow::No,
+        // Now only one system has the value, now only the other.
+        let alternates = endpoint
+            .opposite(place)
+            .is_some_and(|other| other.outcomes.same > 0 && other.outcomes.same * ALTERNATES >= place.outcomes.same);
+        let slow = match place.history.slow(responses) {
+            Slow::No if alternates => Slow::Changing,
             slow => slow,
         };
-        // The values of slow noise are not exchangeable: its e-value means nothing.
-        let e_value = if slow == Slow::No { counts.e_value() } else { 0.0 };
+        // Values that change with the time are not exchangeable: their e-value means nothing.
+        let e_value = counts.e_value();
+        let e_value = if slow == Slow::No { e_value } else { e_value.min(1.0) };
         let is_differing = place.raw > place.accepted && place.key.class.is_some();
         Candidate { counts, e_value, is_tested: is_differing && counts.is_testable(), slow }
     };
@@ -103,14 +111,6 @@ impl Candidate {
         if place.key.class.is_none() {
             return (Mark::Unjudged, Some(Why::Collected));
         }
-        match self.slow {
-            Slow::Noise => match is_coarse() {
-                Some(why) => return (Mark::Unjudged, Some(why)),
-                None => return (Mark::Noise, Some(Why::Slow)),
-            },
-            Slow::Changing => return (Mark::NotMeasured, Some(Why::Changing)),
-            Slow::No => {}
-        }
         if self.is_tested && self.e_value >= bound {
             return (Mark::Regression, None);
         }
@@ -118,14 +118,20 @@ impl Candidate {
         if repeated == 0 && endpoint.itself.compared() == 0 {
             return (Mark::NotMeasured, Some(place.why_not_repeated()));
         }
-        let is_noisy = if repeated > 0 { place.varied() * VARIES >= repeated } else { place.noise > 0 };
+        let Likeness { primary, mirror } = self.counts.likeness;
+        let varies = match place.key.change {
+            _ if repeated == 0 => place.noise > 0,
+            Change::Value => place.varied() * VARIES >= repeated,
+            Change::Missing | Change::Extra => mirror * VARIES >= primary + mirror,
+        };
         // A mirror that fails where the primary did not is never noise.
-        if !is_noisy || self.e_value >= 1.0 || place.failed > 0 {
-            return (Mark::Unclear, None);
-        }
-        match is_coarse() {
-            Some(why) => (Mark::Unjudged, Some(why)),
-            None => (Mark::Noise, None),
+        let is_noise = varies && self.counts.e_value() < FOR_NOISE && place.failed == 0;
+        match (is_noise, self.slow, is_coarse()) {
+            (true, _, Some(why)) | (false, Slow::Noise, Some(why)) => (Mark::Unjudged, Some(why)),
+            (true, _, None) => (Mark::Noise, None),
+            (false, Slow::Noise, None) => (Mark::Noise, Some(Why::Slow)),
+            (false, Slow::Changing, _) if !varies => (Mark::NotMeasured, Some(Why::Changing)),
+            (false, Slow::No | Slow::Changing, _) => (Mark::Unclear, None),
         }
     }
 

@@ -83,6 +83,15 @@ impl Change {
             _ => Change::Value,
         }
     }
+
+    /// Returns the values that matter: of a value that only one system has, that it is there.
+    pub(crate) fn values(self, digests: [Option<Digest>; 2]) -> [Option<Digest>; 2] {
+        match self {
+            Change::Value => digests,
+            Change::Missing => [Some(Digest(0)), None],
+            Change::Extra => [None, Some(Digest(0))],
+        }
+    }
 }
 
 /// A place where responses differ, with counts.
