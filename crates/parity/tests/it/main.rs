@@ -9,3 +9,4 @@
 
 mod same_application;
 mod simulation;
+mod verdicts;

@@ -126,7 +126,7 @@ impl World {
                 Noise::Feed(seconds, lag) => Some(((time - phase * lag).max(0.0) / seconds) as u64),
             };
             match *planted {
-                Planted::Other(one_in) if system == MIRROR && request % one_in == 0 => {
+                Planted::Other(one_in) if system == MIRROR && request.is_multiple_of(one_in) => {
                     value.map(|value| value + 1_000_000_000)
                 }
                 Planted::Nothing if system == MIRROR => None,
@@ -207,24 +207,41 @@ impl World {
             Side { backend: backend.to_owned(), status: Some(200), ms, ..Side::default() }
         };
         Record {
-            kind: Kind::Compare,
-            version: VERSION,
             time: UNIX_EPOCH + Duration::from_secs(1_700_000_000) + Duration::from_secs_f64(time),
             against,
-            request_id: "r".to_owned(),
-            route: "shop".to_owned(),
-            method: "GET".to_owned(),
-            endpoint: self.endpoints[endpoint].name.clone(),
             verdict: if differences.is_empty() { Verdict::Match } else { Verdict::Different },
-            reason: None,
-            not_repeated: None,
             request: Some(Digest(request + 10_000 * endpoint as u32)),
             salt: Some(Digest(1)),
             differences,
-            more: 0,
-            credentials_withheld: false,
             primary: side("legacy"),
             mirror: side("modern"),
+            ..matching(&self.endpoints[endpoint].name)
         }
+    }
+}
+
+/// A record of two equal responses.
+pub(crate) fn matching(endpoint: &str) -> Record {
+    let side =
+        |backend: &str| Side { backend: backend.to_owned(), status: Some(200), ms: Some(40.0), ..Side::default() };
+    Record {
+        kind: Kind::Compare,
+        version: VERSION,
+        time: UNIX_EPOCH + Duration::from_secs(1_700_000_000),
+        against: Against::Mirror,
+        request_id: "r".to_owned(),
+        route: "shop".to_owned(),
+        method: "GET".to_owned(),
+        endpoint: endpoint.to_owned(),
+        verdict: Verdict::Match,
+        reason: None,
+        not_repeated: None,
+        request: None,
+        salt: None,
+        differences: Vec::new(),
+        more: 0,
+        credentials_withheld: false,
+        primary: side("legacy"),
+        mirror: side("modern"),
     }
 }
