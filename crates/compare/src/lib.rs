@@ -4,7 +4,7 @@
 //! the configuration file nor Lambda. Does no I/O; the date is an argument.
 //!
 //! Reading order: `comparison` (the order of everything), `rules` (what users can configure), `findings` (common to all kinds of differences), `work` (the work limit), `matcher` (the rules at a place), then the
-//! part of a response that you look for: `fields`, `content` with `coding`, `json` and `walk`, `text` and `markup`.
+//! part of a response that you look for: `fields` with `parts` and `url`, `content` with `coding`, `json` and `walk`, `text` and `markup`.
 
 // No input may end the process. `clippy.toml` lists the arithmetic that is left to the fuzz targets.
 #![cfg_attr(
@@ -23,6 +23,7 @@
 mod align;
 mod answer;
 mod charset;
+mod clock;
 mod coding;
 mod comparison;
 mod content;
@@ -30,14 +31,21 @@ mod endpoint;
 mod evidence;
 mod fields;
 mod findings;
+mod form;
 mod json;
+mod lines;
 mod markup;
 mod matcher;
+mod ndjson;
+mod parts;
 mod rules;
+mod script;
 mod shown;
 mod spot;
+mod table;
 mod text;
 mod treat_equal;
+mod url;
 mod walk;
 mod work;
 

@@ -21,7 +21,7 @@ const MAX_ANY_DEPTH: usize = 2;
 /// Bytes of a compiled mask.
 const MAX_MASK: usize = 64 * 1024;
 /// Beginnings of places in content that is not JSON.
-const WRITTEN: [&str; 4] = ["selector: ", "column: ", "line: ", "url: "];
+const WRITTEN: [&str; 5] = ["selector: ", "column: ", "line: ", "variable: ", "url: "];
 
 /// All rules. The default is that of an empty `compare`.
 #[derive(Clone, Debug, Default)]
@@ -187,6 +187,7 @@ impl Place {
         match text {
             "status" => Some(Place::Status),
             "body" => Some(Place::Body),
+            "rows" => Some(Place::Written(text.into())),
             _ if text.contains(" >> ") || WRITTEN.iter().any(|begin| text.starts_with(begin)) => {
                 Some(Place::Written(text.into()))
             }

@@ -10,13 +10,11 @@ use crate::markup::{Markup, Piece};
 use crate::shown;
 use crate::spot::{Inner, Spot};
 use crate::treat_equal::replaced;
-use crate::work::{Stop, Work};
+use crate::work::Stop;
 
 /// The language of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Language {
-    /// Compared line by line.
-    Plain,
     /// Names of tags and attributes ignore case; some elements contain no markup.
     Html,
     Xml,
@@ -27,7 +25,6 @@ pub(crate) fn compare(language: Language, ours: &str, theirs: &str, findings: &m
     let work = findings.work;
     let kinds = &findings.rules.treat_equal;
     match language {
-        Language::Plain => compare_pieces(ours, &mut lines(ours, work), &mut lines(theirs, work), findings),
         Language::Html | Language::Xml => {
             let markup = |text| Markup::new(text, language == Language::Html, kinds, work);
             compare_pieces(ours, &mut markup(ours), &mut markup(theirs), findings)
@@ -82,17 +79,6 @@ fn value(text: &str) -> Cow<'static, str> {
     if shown::is_secret_name(text) { shown::HIDDEN.into() } else { text.to_owned().into() }
 }
 
-/// Returns lines without trailing white space, and without empty lines at the end.
-fn lines<'a>(text: &'a str, work: &Work<'_>) -> impl Iterator<Item = Result<Piece<'a>, Stop>> {
-    let mut begin = 0;
-    text.trim_end().split('\n').map(move |line| {
-        work.spend(1 + line.len())?;
-        let piece = Piece { text: line.trim_end().into(), begin, is_tag: false };
-        begin += line.len() + 1;
-        Ok(piece)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::UNIX_EPOCH;
@@ -102,7 +88,7 @@ mod tests {
     use crate::evidence::Salt;
     use crate::rules::Rules;
     use crate::treat_equal::TreatEqual;
-    use crate::work::never_over;
+    use crate::work::{Work, never_over};
 
     /// Describes the first difference of two texts.
     fn differ(language: Language, primary: &str, mirror: &str) -> Option<String> {
@@ -116,23 +102,6 @@ mod tests {
         let difference = findings.conclude(stop).differences.pop()?;
         let shown = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
         Some(format!("{}: {} -> {}", difference.at?, shown(difference.primary), shown(difference.mirror)))
-    }
-
-    #[test]
-    fn lines_are_compared() {
-        for (primary, mirror, expected) in [
-            ("a\nb", "a\r\nb  \r\n\r\n", None),
-            ("a\nb\nc\n", "a\nx\nc\n", Some("line 2 of 3: b -> x")),
-            ("a\n", "a\nb\n", Some("line 1 of 1: - -> b")),
-            ("a\nb\n", "a\n", Some("line 2 of 2: b -> -")),
-            ("a", "", Some("line 1 of 1: a -> ")),
-            ("  a", "a", Some("line 1 of 1: a -> a")),
-            ("id f47ac10b-58cc-4372-a567-0e02b2c3d479", "id 00000000-58cc-4372-a567-0e02b2c3d479", None),
-            ("password: a", "password: b", Some("line 1 of 1: *** -> ***")),
-        ] {
-            let actual = differ(Language::Plain, primary, mirror);
-            assert_eq!(actual.as_deref(), expected, "{primary:?} {mirror:?}");
-        }
     }
 
     #[test]
@@ -176,7 +145,7 @@ mod tests {
         for unit in ["<", "<a", "<a '", "<a'>'", "<!--", "<![CDATA[", "<script>", "</", "<a =", "&", "<?", "<a \"x\" "]
         {
             let (one, other) = (unit.repeat(100_000 / unit.len()), format!("{}.", unit.repeat(100_000 / unit.len())));
-            for language in [Language::Plain, Language::Html, Language::Xml] {
+            for language in [Language::Html, Language::Xml] {
                 let _ = differ(language, &one, &other);
                 assert_eq!(differ(language, &one, &one), None, "{unit}");
             }

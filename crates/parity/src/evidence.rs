@@ -3,7 +3,7 @@
 //! Owns the e-values and the procedure of Wang and Ramdas; `docs/report.md` states hypotheses, assumptions and sources.
 
 use crate::binomial::mixture;
-use crate::place::Likeness;
+use crate::place::{Likeness, Trials};
 
 /// The rate of false discoveries over all places of a report.
 pub(crate) const FALSE_DISCOVERIES: f64 = 0.05;
@@ -107,6 +107,12 @@ impl Counts {
     }
 }
 
+/// Returns the average of the e-values of several exact places; `None` if there are not several.
+pub(crate) fn of_slots(trials: impl Iterator<Item = Trials>) -> Option<f64> {
+    let e_values: Vec<f64> = trials.map(|trials| mixture(trials.same, trials.all, SAME_IF_DIFFERENT)).collect();
+    (e_values.len() > 1).then(|| e_values.iter().sum::<f64>() / e_values.len() as f64)
+}
+
 /// Returns the e-value from which on hypotheses are rejected, by the procedure of Wang and Ramdas (2022): under any
 /// dependence between the e-values, the rate of false discoveries is at most [`FALSE_DISCOVERIES`].
 pub(crate) fn threshold(e_values: &[f64]) -> f64 {
@@ -159,6 +165,15 @@ mod tests {
             let found = counts.e_value();
             assert!((at_least..below).contains(&found), "{counts:?}: {found}");
         }
+    }
+
+    #[test]
+    fn one_reproducible_place_is_found_among_many_that_vary() {
+        let trials = |same, all| Trials { same, all };
+        let varying = || std::iter::repeat_n(trials(0, 10), 30);
+        assert!(of_slots(varying().chain([trials(10, 10)])).is_some_and(|e_value| e_value > 1_000.0));
+        assert!(of_slots(varying()).is_some_and(|e_value| e_value < 1.0));
+        assert_eq!(of_slots([trials(10, 10)].into_iter()), None);
     }
 
     #[test]

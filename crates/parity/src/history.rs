@@ -16,7 +16,7 @@ const MOVING: u64 = 4;
 const EXPLAINED: (u64, u64) = (2, 10);
 /// Without an explained difference: how often the primary must return to an earlier value, and in how many differences
 /// the mirror's value must not be among them, for the mirror's values to be others.
-const RETURNS: u64 = 2;
+const RETURNS: u64 = 6;
 const NEVER: u64 = 8;
 /// One in so many changes may return to an earlier value, if the values depend on the time.
 const FORWARD: u64 = 5;
@@ -31,8 +31,8 @@ type Value = Option<Digest>;
 /// The values of both systems at a place.
 #[derive(Debug, Default)]
 pub(crate) struct History {
-    /// By salt and request; without a request: whatever the request.
-    tracks: BTreeMap<(Digest, Option<Digest>), Track>,
+    /// By salt, exact place and request; without a request: whatever the request.
+    tracks: BTreeMap<(Digest, Option<u64>, Option<Digest>), Track>,
 }
 
 /// What the primary's values over time say about the differences.
@@ -56,6 +56,9 @@ struct Track {
     /// Times that the primary had another value than before, and those at which it had had it already.
     changes: u64,
     returns: u64,
+    /// Values of the mirror that were not kept, and those of them that the primary had had.
+    others: u64,
+    others_explained: u64,
     /// Neighbours in time with different requests, and those of them with different values of the primary.
     neighbours: u64,
     changes_of_neighbours: u64,
@@ -89,10 +92,17 @@ struct Order {
 }
 
 impl History {
-    /// Adds a difference, in the order of the log, with its values unless a repeat at once gave others. `room` is the number of
-    /// further tracks in all histories.
-    pub(crate) fn add(&mut self, room: &mut usize, salt: Digest, request: Digest, values: Option<[Value; 2]>) {
-        for key in [(salt, None), (salt, Some(request))] {
+    /// Adds a difference, in the order of the log, with its values unless a repeat at once gave others. `exact` is a hash of the
+    /// exact place if there are several, and `room` the number of further tracks in all histories.
+    pub(crate) fn add(
+        &mut self,
+        room: &mut usize,
+        salt: Digest,
+        exact: Option<u64>,
+        request: Digest,
+        values: Option<[Value; 2]>,
+    ) {
+        for key in [(salt, exact, None), (salt, exact, Some(request))] {
             let known = self.tracks.contains_key(&key);
             if !known && (*room == 0 || self.tracks.len() >= MAX_TRACKS) {
                 continue;
@@ -106,11 +116,26 @@ impl History {
         }
     }
 
+    /// Returns the share of the primary's values that would differ from its value for the same request at any other time. If as
+    /// many differ when the request is repeated at once, the noise is not slow.
+    pub(crate) fn spread(&self) -> f64 {
+        let spread = |is_one_request: bool| {
+            let tracks = self.tracks.iter().filter(|((.., request), _)| request.is_some() == is_one_request);
+            let spreads = tracks.map(|(_, track)| track.spread()).filter(|(values, _)| *values > 1);
+            spreads.fold((0, 0.0), |sum, spread| (sum.0 + spread.0, sum.1 + spread.1))
+        };
+        // If no request comes twice, all of them are taken for one.
+        let (values, differing) = Some(spread(true)).filter(|(values, _)| *values > 0).unwrap_or_else(|| spread(false));
+        differing / values.max(1) as f64
+    }
+
     /// `responses` returns the number of compared responses to a request, whether they differ or not; 0 if it is not known.
     pub(crate) fn slow(&self, responses: impl Fn((Digest, Digest)) -> u64) -> Slow {
         let (mut requests, mut all, mut neighbours) = (Sum::default(), Sum::default(), Order::default());
-        for ((salt, request), track) in &self.tracks {
+        for ((salt, exact, request), track) in &self.tracks {
             match request {
+                // Of several exact places, a record has one.
+                Some(_) if exact.is_some() => requests.add(track, 0),
                 Some(request) => requests.add(track, responses((*salt, *request))),
                 None => {
                     all.add(track, 0);
@@ -143,7 +168,16 @@ impl Track {
         }
         self.last = Some((primary, request));
         self.primary.add(primary);
-        self.mirror.add(mirror);
+        if !self.mirror.add(mirror) {
+            self.others += 1;
+            self.others_explained += u64::from(self.primary.count(mirror) > 0);
+        }
+    }
+
+    /// Returns the number of values of the primary, and how many of them would differ from another one at any other time.
+    fn spread(&self) -> (u64, f64) {
+        let sum = self.primary.sum();
+        (sum, sum as f64 * self.primary.change())
     }
 }
 
@@ -156,23 +190,29 @@ impl Values {
         self.0.iter().map(|(_, count)| count).sum()
     }
 
-    fn add(&mut self, value: Value) {
+    /// Returns the probability that two of the values, at different times, differ.
+    fn change(&self) -> f64 {
+        let all = self.sum() as f64;
+        let equal: f64 = self.0.iter().map(|(_, count)| *count as f64).map(|count| count * (count - 1.0)).sum();
+        if all < 2.0 { 0.0 } else { 1.0 - equal / (all * (all - 1.0)) }
+    }
+
+    /// Returns `false` if there is no room for the value.
+    fn add(&mut self, value: Value) -> bool {
         if let Some((_, count)) = self.0.iter_mut().find(|(known, _)| *known == value) {
             *count += 1;
         } else if self.0.len() < MAX_VALUES {
             self.0.push((value, 1));
+        } else {
+            return false;
         }
+        true
     }
 }
 
 impl Order {
     fn add(&mut self, values: &Values, pairs: u64, changes: u64) {
-        let all = values.sum() as f64;
-        if all < 2.0 {
-            return;
-        }
-        let equal: f64 = values.0.iter().map(|(_, count)| *count as f64).map(|count| count * (count - 1.0)).sum();
-        let change = 1.0 - equal / (all * (all - 1.0));
+        let change = values.change();
         self.changes += changes as f64;
         self.mean += pairs as f64 * change;
         self.variance += pairs as f64 * change * (1.0 - change);
@@ -208,6 +248,8 @@ impl Sum {
             let is_explained = track.primary.count(*value) > 0;
             *if is_explained { &mut self.explained } else { &mut self.unexplained } += count;
         }
+        self.explained += track.others_explained;
+        self.unexplained += track.others - track.others_explained;
     }
 
     fn slow(&self) -> Slow {
@@ -235,7 +277,13 @@ mod tests {
     fn slow(differences: &[(u32, u32, u32)]) -> Slow {
         let (mut history, mut room) = (History::default(), 1_000);
         for (request, primary, mirror) in differences {
-            history.add(&mut room, Digest(0), Digest(*request), Some([Some(Digest(*primary)), Some(Digest(*mirror))]));
+            history.add(
+                &mut room,
+                Digest(0),
+                None,
+                Digest(*request),
+                Some([Some(Digest(*primary)), Some(Digest(*mirror))]),
+            );
         }
         history.slow(|_| 0)
     }
@@ -289,7 +337,7 @@ mod tests {
         // Ten requests to one replica, ten to the other.
         let two_replicas =
             |mirror: fn(u32) -> u32, count: u32| -> Vec<_> { (0..count).map(|n| (1, n / 10 % 2, mirror(n))).collect() };
-        assert_eq!(slow(&two_replicas(|_| 7, 60)), Slow::No);
+        assert_eq!(slow(&two_replicas(|_| 7, 90)), Slow::No);
         assert_eq!(slow(&two_replicas(|_| 7, 15)), Slow::Changing);
         assert_eq!(slow(&two_replicas(|n| 1 - n / 10 % 2, 60)), Slow::Noise);
     }
@@ -299,7 +347,7 @@ mod tests {
         for (requests, responses, expected) in [(3, 1, Slow::No), (3, 2, Slow::Changing), (1, 2, Slow::Changing)] {
             let (mut history, mut room) = (History::default(), 1_000);
             for request in 0..requests {
-                history.add(&mut room, Digest(0), Digest(request), Some([Some(Digest(1)), Some(Digest(2))]));
+                history.add(&mut room, Digest(0), None, Digest(request), Some([Some(Digest(1)), Some(Digest(2))]));
             }
             assert_eq!(history.slow(|_| responses), expected, "{requests} requests with {responses} responses");
         }
@@ -317,7 +365,7 @@ mod tests {
     fn memory_is_bounded() {
         let (mut history, mut room) = (History::default(), 40);
         for n in 0..10_000 {
-            history.add(&mut room, Digest(n % 3), Digest(n), Some([Some(Digest(n)), None]));
+            history.add(&mut room, Digest(n % 3), None, Digest(n), Some([Some(Digest(n)), None]));
         }
         assert_eq!((history.tracks.len(), room), (40, 0));
         assert!(history.tracks.values().all(|track| track.primary.0.len() <= MAX_VALUES));

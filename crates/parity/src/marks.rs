@@ -4,14 +4,17 @@
 //! everything.
 
 use crate::assessment::{Change, Mark, Why};
-use crate::evidence::{Counts, threshold};
+use crate::evidence::{self, Counts, threshold};
 use crate::history::Slow;
 use crate::place::{Likeness, Place};
+use crate::proportion::share;
 use crate::tally::{Endpoint, Tally};
 
 /// Of so many repeated requests, the primary must have differed from itself in at least one, for a place to be noise.
 /// Of draws from the same values, at least half do.
 const VARIES: u64 = 4;
+/// How many times as often the primary must differ from itself over time as at once, for its values to change slowly.
+const SLOWER: f64 = 2.0;
 /// Of so many reproducible differences in which only one system has a value, only the other has it in at least one.
 const ALTERNATES: u64 = 10;
 /// E-value below which a place can be noise: there is no evidence against it.
@@ -61,11 +64,15 @@ fn candidates(endpoint: &Endpoint) -> Vec<Candidate> {
             .opposite(place)
             .is_some_and(|other| other.outcomes.same > 0 && other.outcomes.same * ALTERNATES >= place.outcomes.same);
         let slow = match place.history.slow(responses) {
+            // Two requests at once differ about as often as any two.
+            _ if SLOWER * share(place.varied(), place.outcomes.repeated()) > place.history.spread() => Slow::No,
             Slow::No if alternates => Slow::Changing,
             slow => slow,
         };
         // Values that change with the time are not exchangeable: their e-value means nothing.
         let e_value = counts.e_value();
+        let of_slots = evidence::of_slots(place.slots.trials());
+        let e_value = of_slots.map_or(e_value, |slots| (e_value + slots) / 2.0);
         let e_value = if slow == Slow::No { e_value } else { e_value.min(1.0) };
         let is_differing = place.raw > place.accepted && place.key.class.is_some();
         Candidate { counts, e_value, is_tested: is_differing && counts.is_testable(), slow }
@@ -76,6 +83,10 @@ fn candidates(endpoint: &Endpoint) -> Vec<Candidate> {
 fn counts(endpoint: &Endpoint, place: &Place) -> Counts {
     let compared = endpoint.mirror.compared();
     let mut likeness = place.likeness();
+    // A primary that fails is not compared, so that the opposite case of a mirror that fails is not among the differences.
+    if place.failed > 0 {
+        likeness = Likeness::default();
+    }
     if let Some(Likeness { primary, mirror }) = endpoint.opposite(place).map(Place::likeness) {
         likeness.primary += primary;
         likeness.mirror += mirror;

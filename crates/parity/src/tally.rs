@@ -4,7 +4,9 @@
 //! interprets the counts. Noise is known only after the last record, so records are kept as counts of equal sets of
 //! differences.
 
+use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{Hash, Hasher};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crossfade_journal::comparison::{Against, Class, Difference, Digest, Record, Repeated, Side, Verdict};
@@ -246,6 +248,7 @@ impl Tally {
             place.failed += u64::from(place.key.class == Some(Class::Status) && mirror_failed(record));
             place.count(difference.and_then(|difference| difference.repeated), record.not_repeated);
             let Some(difference) = difference else { continue };
+            place.slots.count(difference);
             if let (Some(salt), Some(request)) = (record.salt, record.request)
                 && difference.digests != [None; 2]
             {
@@ -255,6 +258,7 @@ impl Tally {
                 place.history.add(
                     &mut room,
                     salt,
+                    exact(difference),
                     request,
                     is_stable.then_some(place.key.change.values(difference.digests)),
                 );
@@ -517,6 +521,14 @@ impl Bucket {
             *self.different.entry(key).or_default() += count;
         }
     }
+}
+
+/// Returns a hash of the exact place of a difference, if the responses differ at several.
+fn exact(difference: &Difference) -> Option<u64> {
+    let slot = difference.slot?;
+    let mut hasher = DefaultHasher::new();
+    (slot, &difference.at).hash(&mut hasher);
+    Some(hasher.finish())
 }
 
 fn count_word(words: &mut BTreeMap<String, u64>, word: &str) {

@@ -33,15 +33,8 @@ pub(super) struct Options {
     /// Logs, plain or gzipped; `-` or no file reads standard input
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Also write an HTML page to this file
-    #[arg(long, value_name = "FILE")]
-    html: Option<PathBuf>,
-    /// Print one JSON document instead of text
-    #[arg(long)]
-    json: bool,
-    /// Exit with 1 unless all conditions hold: `[ROUTE: ]CONDITION[,CONDITION]...`; can be repeated
-    #[arg(long, value_parser = Gate::parse)]
-    gate: Vec<Gate>,
+    #[command(flatten)]
+    output: Output,
     /// Include only this route; can be repeated
     #[arg(long, value_name = "NAME")]
     route: Vec<String>,
@@ -51,9 +44,23 @@ pub(super) struct Options {
     /// Include only requests before this time
     #[arg(long, value_name = "TIME", value_parser = time)]
     until: Option<SystemTime>,
+}
+
+/// The options for the report itself, also of `compare`.
+#[derive(clap::Args)]
+pub(super) struct Output {
+    /// Also write an HTML page to this file
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Print one JSON document instead of text
+    #[arg(long)]
+    json: bool,
+    /// Exit with 1 unless all conditions hold: `[ROUTE: ]CONDITION[,CONDITION]...`; can be repeated
+    #[arg(long, value_parser = Gate::parse)]
+    gate: Vec<Gate>,
     /// Maximum number of examples per difference
     #[arg(long, value_name = "N", default_value_t = 1)]
-    examples: usize,
+    pub(super) examples: usize,
     /// Heading of the report
     #[arg(long)]
     title: Option<String>,
@@ -64,20 +71,7 @@ fn time(text: &str) -> Result<SystemTime, &'static str> {
 }
 
 pub(super) fn run(options: &Options) -> Result<Verdict> {
-    let report = read(options)?;
-    if let Some(file) = &options.html {
-        write(file, &html::page(&report)).with_context(|| format!("cannot write `{}`", file.display()))?;
-    }
-    if options.json {
-        print_json(&(serde_json::to_string_pretty(&report)? + "\n"))?;
-    } else {
-        print_painted(&text::text(&report, has_colours()))?;
-    }
-    Ok(if report.gate.iter().all(|part| part.ok) { Verdict::Clean } else { Verdict::Findings })
-}
-
-fn read(options: &Options) -> Result<Report> {
-    let (mut tally, mut unreadable, mut left_out) = (Tally::new(options.examples), Unreadable::default(), 0);
+    let (mut tally, mut unreadable, mut left_out) = (Tally::new(options.output.examples), Unreadable::default(), 0);
     let mut each = |record: Record| {
         if options.asks_for(&record) {
             tally.add(&record);
@@ -95,9 +89,23 @@ fn read(options: &Options) -> Result<Report> {
         };
         read.with_context(|| format!("cannot read `{name}`"))?;
     }
-    let assessment = judge(&tally);
-    let gate = options.gate.iter().flat_map(|gate| gate.check(&assessment)).collect();
-    Ok(Report::new(options.title.clone(), gate, assessment, left_out, unreadable))
+    judged(&options.output, &tally, left_out, unreadable)
+}
+
+/// Judges the records that were counted, and prints the report.
+pub(super) fn judged(output: &Output, tally: &Tally, left_out: u64, unreadable: Unreadable) -> Result<Verdict> {
+    let assessment = judge(tally);
+    let gate = output.gate.iter().flat_map(|gate| gate.check(&assessment)).collect();
+    let report = Report::new(output.title.clone(), gate, assessment, left_out, unreadable);
+    if let Some(file) = &output.html {
+        write(file, &html::page(&report)).with_context(|| format!("cannot write `{}`", file.display()))?;
+    }
+    if output.json {
+        print_json(&(serde_json::to_string_pretty(&report)? + "\n"))?;
+    } else {
+        print_painted(&text::text(&report, has_colours()))?;
+    }
+    Ok(if report.gate.iter().all(|part| part.ok) { Verdict::Clean } else { Verdict::Findings })
 }
 
 impl Options {
