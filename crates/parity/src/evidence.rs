@@ -13,6 +13,8 @@ const SAME_IF_DIFFERENT: f64 = 0.25;
 const SAME: f64 = 0.125;
 /// Probability that a repeated value of the primary is the primary's, if it is one of the two.
 const LIKE_PRIMARY: f64 = 0.5;
+/// Probability that of two systems that draw from the same values it is the mirror that gives a certain value.
+const FAVOURITE: f64 = 0.5;
 /// How many times as often the mirror may differ from the primary as the primary from itself.
 const RATIO: f64 = 1.2;
 
@@ -27,6 +29,8 @@ pub(crate) struct Counts {
     pub(crate) measured: u64,
     /// Of repeated requests, here and where the value is only in the other system.
     pub(crate) likeness: Likeness,
+    /// Differences in which only one system gave the value that the mirror had given most often before.
+    pub(crate) favourite: Likeness,
     /// Comparisons of the primary with the mirror, and those that differ here.
     pub(crate) mirror: u64,
     pub(crate) mirror_differs: u64,
@@ -44,6 +48,7 @@ impl Counts {
             mixture(self.same, self.repeated, SAME_IF_DIFFERENT),
             mixture(self.same, self.measured, SAME),
             mixture(self.likeness.primary, signs, LIKE_PRIMARY),
+            mixture(self.favourite.mirror, self.favourite.mirror + self.favourite.primary, FAVOURITE),
             self.rates(),
         ];
         all.iter().sum::<f64>() / all.len() as f64
@@ -72,6 +77,7 @@ impl Counts {
         let best = Counts {
             same: self.repeated,
             likeness: Likeness { primary: self.repeated.max(self.likeness.primary + self.likeness.mirror), mirror: 0 },
+            favourite: Likeness { primary: 0, mirror: self.favourite.primary + self.favourite.mirror },
             mirror_differs: differ.min(self.mirror),
             itself_differs: differ.saturating_sub(self.mirror),
             ..*self

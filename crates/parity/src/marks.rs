@@ -83,9 +83,9 @@ fn candidates(endpoint: &Endpoint) -> Vec<Candidate> {
 fn counts(endpoint: &Endpoint, place: &Place) -> Counts {
     let compared = endpoint.mirror.compared();
     let mut likeness = place.likeness();
-    // A primary that fails is not compared, so that the opposite case of a mirror that fails is not among the differences.
+    // A primary that fails is not compared: the opposite of a mirror that fails is not among the differences, but counted.
     if place.failed > 0 {
-        likeness = Likeness::default();
+        likeness = Likeness { primary: endpoint.pairs.mirror_failed, mirror: endpoint.pairs.primary_failed };
     }
     if let Some(Likeness { primary, mirror }) = endpoint.opposite(place).map(Place::likeness) {
         likeness.primary += primary;
@@ -96,6 +96,7 @@ fn counts(endpoint: &Endpoint, place: &Place) -> Counts {
         repeated: place.outcomes.repeated(),
         measured: compared.saturating_sub(place.outcomes.not_repeated + place.accepted),
         likeness,
+        favourite: Likeness { primary: place.favourite.primary, mirror: place.favourite.mirror },
         mirror: compared,
         mirror_differs: place.raw.min(compared),
         itself: endpoint.itself.compared(),

@@ -26,8 +26,8 @@ pub(crate) fn verdict(overall: &Summary, endpoints: &[&Endpoint], all: u64) -> (
         found.push((0, Reason::NoData));
     }
     for endpoint in endpoints {
-        found.extend(regressions(endpoint));
         found.extend(fails(endpoint, all));
+        found.extend(regressions(endpoint));
         found.extend(slower(Some(&endpoint.name), endpoint.summary.latency.as_ref()));
         found.extend(not_compared(endpoint));
         found.extend(undecided(endpoint));

@@ -181,6 +181,16 @@ fn places() -> Vec<Case> {
             "GET /a: 50 of 50 responses differ: missing /token",
         ),
         (
+            "a token that is null",
+            Log::busy().add("/a", 60, |number, record| {
+                differs(record, Class::Type, "/token", Repeated::Varies);
+                record.salt = Some(Digest(7));
+                record.differences[0].digests = [Some(Digest(number as u32)), Some(Digest(12_345))];
+            }),
+            Verdict::Differs,
+            "GET /a: 60 of 60 responses differ: type /token",
+        ),
+        (
             "documents that have a date",
             Log::busy().add("/a", 50, |_, record| differs(record, Class::Bytes, "body", Repeated::Varies)),
             Verdict::CannotBeJudged,
