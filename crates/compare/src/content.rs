@@ -13,12 +13,12 @@ use crate::findings::{Findings, Seen, Values};
 use crate::form;
 use crate::json::{self, NoTree, Tree};
 use crate::lines;
+use crate::markup;
 use crate::matcher::{Marks, Matcher};
 use crate::ndjson;
 use crate::script;
 use crate::spot::{Inner, Spot};
 use crate::table;
-use crate::text::{self, Language};
 use crate::url;
 use crate::walk;
 use crate::work::Stop;
@@ -122,15 +122,15 @@ fn decoded_contents(
     let (ours, theirs) = (characters(primary.headers, &ours.bytes)?, characters(mirror.headers, &theirs.bytes)?);
     findings.work.spend(ours.len() + theirs.len())?;
     match (ours_kind, theirs_kind) {
-        (Kind::Html, Kind::Html) => text::compare(Language::Html, &ours, &theirs, findings),
+        (Kind::Html, Kind::Html) => markup::compare(true, &ours, &theirs, findings),
         (Kind::Xml, Kind::Xml | Kind::Html) | (Kind::Html, Kind::Xml) => {
-            text::compare(Language::Xml, &ours, &theirs, findings)
+            markup::compare(false, &ours, &theirs, findings)
         }
         (Kind::Html | Kind::Xml, _) | (_, Kind::Html | Kind::Xml) => report(Class::Type, findings),
-        (Kind::Table, Kind::Table) => table::compare(&ours, &theirs, findings),
-        (Kind::Script, Kind::Script) => script::compare(&ours, &theirs, findings),
-        (Kind::JsonLines, Kind::JsonLines) => ndjson::compare(&ours, &theirs, findings),
-        (Kind::Form, Kind::Form) => form::compare(&ours, &theirs, findings),
+        (Kind::Table, _) => table::compare(&ours, &theirs, findings),
+        (Kind::Form, _) => form::compare(&ours, &theirs, findings),
+        (Kind::Script, _) => script::compare(&ours, &theirs, findings),
+        (Kind::JsonLines, _) => ndjson::compare(&ours, &theirs, findings),
         _ => lines::compare(&ours, &theirs, findings),
     }
 }
@@ -146,7 +146,7 @@ impl<'c> Content<'c> {
     fn may_be_json(&self) -> bool {
         let is_container = || matches!(self.bytes.trim_ascii_start().first(), Some(b'{' | b'['));
         let begins_with_mark = || self.bytes.starts_with(b"\xEF\xBB\xBF") || self.bytes.starts_with(b"\xFF\xFE");
-        self.kind == Kind::Json || is_container() || begins_with_mark()
+        self.kind == Kind::Json || (self.kind != Kind::JsonLines && (is_container() || begins_with_mark()))
     }
 }
 
@@ -256,7 +256,7 @@ pub(crate) fn compare_inside(
     let compare: fn(&str, &str, &mut Findings<'_>) -> Result<(), Stop> = if both(is_url) {
         compare_urls
     } else if both(has_markup) {
-        |primary, mirror, findings| text::compare(Language::Html, primary, mirror, findings)
+        |primary, mirror, findings| markup::compare(true, primary, mirror, findings)
     } else if both(|text| text.trim_end().contains('\n')) {
         lines::compare
     } else {

@@ -228,7 +228,7 @@ impl<'r> Findings<'r> {
     }
 
     /// Returns a text in which everything that is interchangeable is the same.
-    fn without_masked<'t>(&self, text: &'t str) -> Result<Cow<'t, str>, Stop> {
+    pub(crate) fn without_masked<'t>(&self, text: &'t str) -> Result<Cow<'t, str>, Stop> {
         let mut text = Cow::Borrowed(text);
         for mask in &self.rules.mask {
             text = Cow::Owned(mask.masked(&text, self.work)?.into_owned());
@@ -250,7 +250,7 @@ impl<'r> Findings<'r> {
         if self.outer.len() >= MAX_NESTING {
             return Ok(None);
         }
-        let (trail, exact) = self.exact(spot);
+        let (trail, exact) = self.exact(spot, false);
         self.work.spend(FOUND_WORK + 8 * trail.len())?;
         let outer = Outer {
             pointer: self.pointer(spot),
@@ -295,9 +295,15 @@ impl<'r> Findings<'r> {
         let Values { seen, distance } = values();
         self.work.spend(seen.iter().filter_map(Seen::shown).map(str::len).sum())?;
         let digests = seen.each_ref().map(Seen::digest);
-        let (trail, exact) = self.exact(spot);
+        let (trail, exact) = self.exact(spot, class == Class::Extra);
         let covers = matches!(class, Class::Missing | Class::Type | Class::Value);
-        let chosen = self.places.add(&trail, exact, covers, digests);
+        let value = self.places.add(&trail, exact, covers, digests);
+        let chosen = match class {
+            Class::Missing | Class::Extra | Class::Type => {
+                self.places.add(&trail, evidence::kind(exact), false, digests)
+            }
+            _ => value,
+        };
         let rank = evidence::rank(exact, self.seed);
         let (mut kinds, mut distance) = (kinds(&seen), distance);
         let (mut order, mut slot) = (self.found.len(), None);
@@ -342,9 +348,11 @@ impl<'r> Findings<'r> {
     /// Records elements of an array that vary, as evidence about differences of another comparison.
     pub(crate) fn vary(&mut self, array: &Spot<'_>, elements: &[Elements]) -> Result<(), Stop> {
         self.work.spend(elements.len())?;
-        let (trail, array) = self.exact(array);
+        let (trail, array) = self.exact(array, false);
         for varying in elements {
-            self.places.add(&trail, varying.exact(array), true, [None; 2]);
+            let exact = varying.exact(array);
+            self.places.add(&trail, exact, true, [None; 2]);
+            self.places.add(&trail, evidence::kind(exact), false, [None; 2]);
         }
         Ok(())
     }
@@ -372,7 +380,7 @@ impl<'r> Findings<'r> {
     }
 
     /// Returns the hashes of an exact place's ancestors, and its own.
-    fn exact(&self, spot: &Spot<'_>) -> (Vec<Exact>, Exact) {
+    fn exact(&self, spot: &Spot<'_>, is_extra: bool) -> (Vec<Exact>, Exact) {
         let (mut trail, begin) = match self.outer.last() {
             Some(outer) => (outer.trail.clone(), outer.exact),
             None => (Vec::new(), NOWHERE),
@@ -380,7 +388,7 @@ impl<'r> Findings<'r> {
         if !self.outer.is_empty() {
             trail.push(begin);
         }
-        let exact = spot.exact(begin, &mut trail);
+        let exact = spot.exact(begin, is_extra, &mut trail);
         (trail, exact)
     }
 

@@ -18,7 +18,6 @@ use crate::evidence::{NOWHERE, continued};
 use crate::findings::{Findings, Seen, Values};
 use crate::shown;
 use crate::spot::{Inner, Spot};
-use crate::treat_equal::replaced;
 use crate::work::{Stop, Work};
 
 /// Lines that are compared one by one. The rest of a longer text counts as one line.
@@ -323,7 +322,7 @@ impl<'a> Pairing<'a> {
             for theirs in gap.theirs.iter().filter_map(|at| self.theirs.lines.get(*at)) {
                 let similarity =
                     if ours.id == theirs.id { Some(similarity(ours.text, theirs.text, work)?) } else { None };
-                weights.push(similarity.map_or(0, |similarity| 1 + similarity));
+                weights.push(similarity.map_or(0, |similarity| similarity.saturating_add(1)));
             }
         }
         let at = |best: &[u32], row: usize, column: usize| best.get(row * width + column).copied().unwrap_or(0);
@@ -377,7 +376,8 @@ impl<'a> Pairing<'a> {
         let has_place = line.id != 0 && (has_lists || (is_unique && is_same));
         let pointer = match pair.before + 1 {
             _ if has_place => format!("line: {path}{}", line.key()),
-            number if number > MAX_NUMBER => "line: *".to_owned(),
+            // The number of an inserted line is that of another line.
+            number if number > MAX_NUMBER || ours.is_none() => "line: *".to_owned(),
             number => format!("line: {number}"),
         };
         let total = self.ours.lines.len();
@@ -410,7 +410,7 @@ impl<'a> Pairing<'a> {
 fn digests(listing: &Listing<'_>, findings: &Findings<'_>) -> Result<Vec<u64>, Stop> {
     let digest = |line: &Line<'_>| {
         findings.work.spend(LINE_WORK + line.text.len())?;
-        let text = replaced(line.text, &findings.rules.treat_equal, findings.work)?;
+        let text = findings.without_masked(line.text)?;
         let section = listing.sections.get(line.section as usize).map_or(0, |section| section.id);
         Ok(continued(continued(NOWHERE, &section.to_le_bytes()), text.as_bytes()))
     };
@@ -425,7 +425,7 @@ fn similarity(one: &str, other: &str, work: &Work<'_>) -> Result<u32, Stop> {
     let begin = length(left.take(MAX_COMPARED).map(|(one, other)| one == other).try_fold(0, count));
     let end = length(right.take(MAX_COMPARED).map(|(one, other)| one == other).try_fold(0, count));
     work.spend(1 + begin + end)?;
-    let longest = one.len().max(other.len()).min(2 * MAX_COMPARED).max(1);
+    let longest = one.len().max(other.len()).clamp(1, 2 * MAX_COMPARED);
     Ok((8 * (begin + end).min(longest) / longest) as u32)
 }
 

@@ -153,8 +153,10 @@ impl Spot<'_> {
         }
     }
 
-    /// Adds the hashes of its ancestors to `trail`, beginning with a hash, and returns its own.
-    pub(crate) fn exact(&self, begin: Exact, trail: &mut Vec<Exact>) -> Exact {
+    /// Adds the hashes of its ancestors to `trail`, beginning with a hash, and returns its own. A line, an element of a
+    /// page or of a list that only the mirror has (`is_extra`) is like any other at its place: random ones, such as
+    /// advertisements, are elsewhere in every response, or have another key.
+    pub(crate) fn exact(&self, begin: Exact, is_extra: bool, trail: &mut Vec<Exact>) -> Exact {
         match self {
             Spot::Status => continued(begin, STATUS),
             Spot::Field(name) => continued(begin, name.as_str().as_bytes()),
@@ -166,9 +168,16 @@ impl Spot<'_> {
                 continued(field, part.as_bytes())
             }
             Spot::Body => continued(begin, b"body"),
-            Spot::Json(path) => path.iter().fold(continued(begin, b"body"), |array, step| {
+            Spot::Json(path) => path.iter().enumerate().fold(continued(begin, b"body"), |array, (at, step)| {
                 trail.push(array);
+                let is_last = at.checked_add(1) == Some(path.len());
                 match step {
+                    PathStep::Keyed { is_folded: true, .. } | PathStep::Name { is_folded: true, .. }
+                        if is_extra && is_last =>
+                    {
+                        trail.push(Elements::Keyless.exact(array));
+                        continued(array, b"+")
+                    }
                     PathStep::Index { index, .. } => {
                         trail.extend([Elements::Keyed, Elements::Moved].map(|elements| elements.exact(array)));
                         Elements::At(*index).exact(array)
@@ -189,7 +198,10 @@ impl Spot<'_> {
                 let body = continued(begin, b"body");
                 trail.push(body);
                 trail.extend(inner.above.iter().map(|above| continued(body, above.as_bytes())));
-                continued(body, inner.at.unwrap_or(inner.pointer).as_bytes())
+                match inner.at {
+                    Some(at) if !is_extra => continued(body, at.as_bytes()),
+                    _ => continued(body, inner.pointer.as_bytes()),
+                }
             }
         }
     }

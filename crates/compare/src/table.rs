@@ -18,7 +18,6 @@ use crate::findings::{Findings, Seen, Values};
 use crate::lines::{self, are_equal};
 use crate::shown;
 use crate::spot::{Inner, Spot};
-use crate::treat_equal::replaced;
 use crate::work::{Stop, Work};
 
 /// Longer keys of rows are not shown.
@@ -107,6 +106,7 @@ fn columns<'t>(
 /// Returns the place of a column.
 fn place(name: &str) -> String {
     let is_data = name.len() > MAX_KEY || (is_id(name) && name.parse::<usize>().is_err()) || name.contains(" >> ");
+    let is_data = is_data || name.contains(char::is_control);
     format!("column: {}", if is_data { "*" } else { name })
 }
 
@@ -122,6 +122,9 @@ fn report<'v>(
     let spot = Spot::Other(&Inner { pointer, at, above });
     findings.report(class, &spot, findings.marks(&Spot::Body), values)
 }
+
+/// Hashes of rows, sorted, with their numbers.
+type Keys = Vec<(u64, usize)>;
 
 /// Rows of both tables, without their headers.
 struct Pairing<'t, 'a> {
@@ -158,7 +161,7 @@ impl Pairing<'_, '_> {
             let mut hash = NOWHERE;
             for column in &self.columns {
                 let cell = cells.get(column.at.get(which).copied().unwrap_or(0));
-                hash = continued(hash, replaced(&cell, &findings.rules.treat_equal, findings.work)?.as_bytes());
+                hash = continued(hash, findings.without_masked(&cell)?.as_bytes());
             }
             digests.push(continued(hash, cells.beyond(table.columns.len()).as_bytes()));
         }
@@ -167,7 +170,7 @@ impl Pairing<'_, '_> {
 
     /// Finds the column that identifies rows: unique in both tables, and mostly the same. Returns its values' hashes, sorted,
     /// with the numbers of their rows.
-    fn find_key(&mut self, findings: &Findings<'_>) -> Result<Option<[Vec<(u64, usize)>; 2]>, Stop> {
+    fn find_key(&mut self, findings: &Findings<'_>) -> Result<Option<[Keys; 2]>, Stop> {
         if !self.ours.has_header {
             return Ok(None);
         }
@@ -197,7 +200,7 @@ impl Pairing<'_, '_> {
     }
 
     /// Returns the hashes of a column's values, sorted, with the numbers of their rows; `None` if they are not unique.
-    fn keys(&self, column: usize, which: usize, findings: &Findings<'_>) -> Result<Option<Vec<(u64, usize)>>, Stop> {
+    fn keys(&self, column: usize, which: usize, findings: &Findings<'_>) -> Result<Option<Keys>, Stop> {
         let table = self.table(which);
         let Some(at) = self.columns.get(column).and_then(|column| column.at.get(which)) else { return Ok(None) };
         let (mut cells, mut keys) = (Cells::default(), Vec::with_capacity(table.rows.len()));
@@ -212,7 +215,7 @@ impl Pairing<'_, '_> {
     }
 
     /// Compares rows with the same key, wherever they are.
-    fn by_key(&self, [ours, theirs]: [Vec<(u64, usize)>; 2], findings: &mut Findings<'_>) -> Result<(), Stop> {
+    fn by_key(&self, [ours, theirs]: [Keys; 2], findings: &mut Findings<'_>) -> Result<(), Stop> {
         let (mut pairs, mut extra) = (vec![None; self.ours.rows.len()], Vec::new());
         let mut left = ours.iter().peekable();
         for (key, row) in &theirs {
@@ -374,7 +377,7 @@ impl Pairing<'_, '_> {
 /// Returns for each row of two lists if there is an equal one in the other list.
 fn moved(only: &[Vec<usize>; 2], digests: &[Vec<u64>; 2], work: &Work<'_>) -> Result<[Vec<bool>; 2], Stop> {
     let mut moved = [vec![false; only[0].len()], vec![false; only[1].len()]];
-    let sorted = |which: usize| -> Result<Vec<(u64, usize)>, Stop> {
+    let sorted = |which: usize| -> Result<Keys, Stop> {
         let (only, digests) = (only.get(which).map_or(&[][..], |only| only), digests.get(which));
         work.spend(only.len() * (ROW_WORK + only.len().checked_ilog2().unwrap_or(0) as usize))?;
         let digest = |at: &usize| digests.and_then(|digests| digests.get(*at)).copied().unwrap_or(0);

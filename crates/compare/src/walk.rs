@@ -256,9 +256,12 @@ impl<'a> Walk<'a, '_, '_> {
 
     /// Texts are quoted, since `"1"` is not 1.
     fn report_type(&mut self, primary: Node, mirror: Node) -> Result<(), Stop> {
-        let value = |tree: &'a Tree<'_>, node| match tree.value(node) {
-            Value::Text(text) => Seen::Text(format!("\"{}\"", shown::head(text)).into()),
-            _ => seen(tree, Some(node)),
+        let value = |tree: &'a Tree<'_>, node| {
+            let shown = match tree.value(node) {
+                Value::Text(text) => format!("\"{}\"", shown::head(text)).into(),
+                _ => tree.shown(node),
+            };
+            Seen::Digested { shown, digest: tree.value(node).kind() }
         };
         let (ours, theirs) = (self.ours, self.theirs);
         self.note(Class::Type, &|| Values::of(value(ours, primary), value(theirs, mirror)))

@@ -162,6 +162,9 @@ mod tests {
             (Counts { measured: 200, ..repeated(25, 25, 50) }, 0.0, 1.0),
             // The primary varies in 75 %, and never to the mirror's value.
             (repeated(25, 0, 75), 100_000.0, f64::MAX),
+            // A token that is always the same.
+            (Counts { favourite: Likeness { primary: 0, mirror: 20 }, ..repeated(0, 0, 40) }, 5_000.0, f64::MAX),
+            (Counts { favourite: Likeness { primary: 9, mirror: 11 }, ..repeated(0, 0, 40) }, 0.0, 1.0),
             (rates(1, 130, 0, 62), 0.0, 2.0),
             (rates(1_000, 1_000, 750, 1_000), 100_000.0, f64::MAX),
             (rates(490, 10_000, 490, 10_000), 0.0, 1.0),

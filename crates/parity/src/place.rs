@@ -132,8 +132,8 @@ pub(crate) struct Trials {
     pub(crate) all: u64,
 }
 
-/// The value that the mirror gave most often so far, and who gave it since: one that is always there may be the null, the
-/// empty list or the error of a system that is broken, where the values of the old one vary.
+/// Where the primary varies at once: the value that the mirror gave most often so far, and which system gave it since. One that is
+/// always there may be the null, the empty list or the error of a system that is broken.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Favourite {
     salt: Option<Digest>,

@@ -249,7 +249,9 @@ impl Tally {
             place.count(difference.and_then(|difference| difference.repeated), record.not_repeated);
             let Some(difference) = difference else { continue };
             place.slots.count(difference);
-            place.favourite.count(record.salt, difference.digests);
+            if difference.repeated == Some(Repeated::Varies) {
+                place.favourite.count(record.salt, difference.digests);
+            }
             if let (Some(salt), Some(request)) = (record.salt, record.request)
                 && difference.digests != [None; 2]
             {

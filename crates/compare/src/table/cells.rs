@@ -117,6 +117,7 @@ impl<'a> Cells<'a> {
                 inner.replace("\"\"", "\"").replace("\r\n", "\n").into()
             }
             Some(inner) => inner.into(),
+            None if cell.contains('\r') => cell.replace("\r\n", "\n").into(),
             None => cell.into(),
         }
     }

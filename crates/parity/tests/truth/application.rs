@@ -111,6 +111,13 @@ impl Endpoint {
         self.target.split('?').next().unwrap().replace("${id}", "{id}")
     }
 
+    /// Returns `true` if something in the responses changes with time.
+    pub(crate) fn is_slow(&self) -> bool {
+        let changes = |text: &str| ["${every ", "${age ", "${revision ", "${clock"].iter().any(|it| text.contains(it));
+        let changes = |reply: &Reply| changes(&reply.content) || reply.fields.iter().any(|field| changes(field));
+        changes(&self.old) || changes(&self.new)
+    }
+
     /// The path and query of a request.
     pub(crate) fn target(&self, moment: &Moment) -> String {
         String::from_utf8(fill(&self.target, &mut moment.clone())).unwrap()

@@ -7,11 +7,11 @@ mod application;
 mod shadow;
 mod template;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use crossfade_journal::comparison::Record;
-use crossfade_parity::{Assessment, Mark, Tally, Verdict, judge};
+use crossfade_journal::comparison::{Against, Record};
+use crossfade_parity::{Assessment, Mark, Places, Tally, Verdict, judge};
 
 use crate::application::{Endpoint, Truth, endpoints};
 use crate::shadow::Run;
@@ -82,6 +82,80 @@ fn the_verdict_says_the_truth() {
 fn differences<'a>(endpoint: &Endpoint, assessment: &'a Assessment) -> &'a [crossfade_parity::Difference] {
     let is_it = |found: &&crossfade_parity::Endpoint| found.name.to_string() == endpoint.name();
     assessment.endpoints.iter().find(is_it).map_or(&[], |found| &found.differences)
+}
+
+/// The figures of runs with the same application as both systems.
+#[derive(Default)]
+struct Figures {
+    responses: u64,
+    /// All that is said to differ.
+    alarms: Vec<String>,
+    places: Places,
+    /// For each place, by endpoint: differences that both systems repeated, and all that were repeated.
+    reproduced: BTreeMap<String, (u64, u64)>,
+}
+
+fn against_itself(seeds: std::ops::Range<u64>, responses: u64) -> Figures {
+    let all = endpoints();
+    let list: Vec<&Endpoint> = all.iter().collect();
+    let slow: BTreeSet<String> = list.iter().filter(|endpoint| endpoint.is_slow()).map(|it| it.name()).collect();
+    let sum: u64 = list.iter().map(|endpoint| endpoint.requests).sum();
+    let mut figures = Figures::default();
+    for seed in seeds.clone() {
+        let mut tally = Tally::new(0);
+        let requests = |endpoint: &Endpoint| (endpoint.requests * responses).div_ceil(sum);
+        Run::new(&list, true, seed).records(requests, &mut |_, record| {
+            figures.responses += u64::from(record.against == Against::Mirror);
+            tally.add(record);
+        });
+        let assessment = judge(&tally);
+        let Places { regressions, unjudged, not_measured, unclear, noise } = assessment.overall.places;
+        let places = &mut figures.places;
+        places.regressions += regressions;
+        places.unjudged += unjudged;
+        places.not_measured += not_measured;
+        places.unclear += unclear;
+        places.noise += noise;
+        let differs = assessment.reasons.iter().filter(|reason| reason.verdict() == Verdict::Differs);
+        figures.alarms.extend(differs.map(|reason| format!("seed {seed}: {reason}")));
+        for endpoint in assessment.endpoints.iter().filter(|endpoint| !slow.contains(&endpoint.name.to_string())) {
+            for difference in &endpoint.differences {
+                let class = difference.class.map_or("", |class| class.as_str());
+                let place = format!("{} {class} {}", endpoint.name, difference.pointer);
+                let (same, repeated) = figures.reproduced.entry(place).or_default();
+                *same += difference.repeated.same;
+                *repeated += difference.repeated.repeated();
+            }
+        }
+    }
+    let (count, alarms) = (seeds.count(), figures.alarms.len());
+    println!("{count} runs, {} responses: {alarms} false alarms; {:?}", figures.responses, figures.places);
+    figures
+}
+
+/// Two draws from the same values repeat themselves in at most a quarter of the cases in which they differ. The judgement
+/// relies on that, so it must hold at every place that the comparison finds.
+fn assert_that_chance_repeats_itself_rarely(figures: &Figures) {
+    let bound = |repeated: u64| 0.25 * repeated as f64 + 4.0 * (0.1875 * repeated as f64).sqrt();
+    let often: Vec<_> =
+        figures.reproduced.iter().filter(|(_, (same, repeated))| *same as f64 > bound(*repeated)).collect();
+    assert!(often.is_empty(), "{often:#?}");
+}
+
+#[test]
+fn an_application_does_not_differ_from_itself() {
+    let figures = against_itself(100..102, 4_000);
+    assert!(figures.alarms.is_empty(), "{:#?}", figures.alarms);
+    assert_that_chance_repeats_itself_rarely(&figures);
+}
+
+/// The figure that `docs/report.md` quotes: `cargo test -p crossfade-parity --test truth -- --ignored --nocapture`.
+#[test]
+#[ignore = "takes a minute"]
+fn twenty_runs_against_itself() {
+    let figures = against_itself(0..20, 13_000);
+    assert!(figures.alarms.len() <= 1, "{:#?}", figures.alarms);
+    assert_that_chance_repeats_itself_rarely(&figures);
 }
 
 /// Returns all that the report says wrongly about an endpoint.
