@@ -120,6 +120,9 @@ pub(crate) struct Place {
 
 const REASONS: [Why; 5] = [Why::Unsafe, Why::Share, Why::Budget, Why::Failed, Why::NeverRepeated];
 
+/// Number of slots: others than these are in no record of ours.
+const SLOTS: u8 = 64;
+
 /// Repeated requests by exact place, if a place stands for several: see [`Difference::slot`]. One that is reproducible must not
 /// be lost among many that vary.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -168,8 +171,9 @@ impl Favourite {
 impl Slots {
     pub(crate) fn count(&mut self, difference: &Difference) {
         let Some(repeated) = difference.repeated else { return };
-        let index = self.0.iter().position(|(slot, _)| *slot == difference.slot).unwrap_or_else(|| {
-            self.0.push((difference.slot, Trials::default()));
+        let slot = difference.slot.map(|slot| slot % SLOTS);
+        let index = self.0.iter().position(|(known, _)| *known == slot).unwrap_or_else(|| {
+            self.0.push((slot, Trials::default()));
             self.0.len() - 1
         });
         if let Some((_, trials)) = self.0.get_mut(index) {
