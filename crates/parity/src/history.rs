@@ -35,7 +35,7 @@ pub(crate) struct History {
     tracks: BTreeMap<(Digest, Option<u64>, Option<Digest>), Track>,
 }
 
-/// What the primary's values over time say about the differences.
+/// Conclusion about the differences from the primary's values over time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Slow {
     /// There is no sign that they change, or the mirror's are never among them although they recur.

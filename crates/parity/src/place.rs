@@ -135,7 +135,7 @@ pub(crate) struct Trials {
     pub(crate) all: u64,
 }
 
-/// Where the primary varies at once: the value that the mirror gave most often so far, and which system gave it since. One that is
+/// The value that the mirror gave most often so far where the primary varies at once, and which system gave it since. One that is
 /// always there may be the null, the empty list or the error of a system that is broken.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Favourite {
