@@ -94,7 +94,7 @@ fn counts(endpoint: &Endpoint, place: &Place) -> Counts {
     Counts {
         same: place.outcomes.same,
         repeated: place.outcomes.repeated(),
-        measured: compared.saturating_sub(place.outcomes.not_repeated + place.accepted),
+        measured: (compared + endpoint.again).saturating_sub(place.outcomes.not_repeated + place.accepted),
         likeness,
         favourite: Likeness { primary: place.favourite.primary, mirror: place.favourite.mirror },
         mirror: compared,
