@@ -8,14 +8,17 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow, bail};
+use crossfade_function::LocalSurroundings;
 use crossfade_journal::comparison::Record;
 use crossfade_parity::{Gate, Tally, judge};
+use crossfade_route::RoutingTable;
 
 use super::Verdict;
 use crate::report::input::{self, Unreadable};
+use crate::report::rules::Rejudge;
 use crate::report::{Report, html, text};
-use crate::terminal::{has_colours, print_json, print_painted};
+use crate::terminal::{has_colours, print_json, print_painted, printable, say};
 
 /// Report from logged comparisons whether the new system gives the same responses
 #[derive(clap::Args)]
@@ -24,24 +27,18 @@ Examples:
   aws logs tail /aws/lambda/crossfade --since 1d --format short | crossfade report
   crossfade report --html report.html export/*/*.gz
   crossfade report --gate 'parity>=99.5%,samples>=5000,p95<=+10%,lost<=1%' comparisons.log
-  crossfade report --gate 'orders: parity>=99.9%' --gate 'lost<=1%' comparisons.log
+  crossfade report --gate 'orders: parity>=99.9%' --gate 'verdict=same' comparisons.log
+  crossfade report --rules crossfade.yaml comparisons.log
 
 Logs can have any format that contains the records; other lines are ignored.
-Gates can test parity, parity-low, raw-parity, samples, p50, p90, p95, p99, lost, errors, unknown and regressions.
-Exit codes: 0 all gates pass, 1 a gate fails, 2 the report could not be made.")]
+Gates can test parity, parity-low, raw-parity, samples, p50, p90, p95, p99, lost, errors, unknown, regressions and verdict.
+Exit codes: 0 all gates pass, or there is none; 1 a gate fails; 2 the report could not be made.")]
 pub(super) struct Options {
     /// Logs, plain or gzipped; `-` or no file reads standard input
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Also write an HTML page to this file
-    #[arg(long, value_name = "FILE")]
-    html: Option<PathBuf>,
-    /// Print one JSON document instead of text
-    #[arg(long)]
-    json: bool,
-    /// Exit with 1 unless all conditions hold: `[ROUTE: ]CONDITION[,CONDITION]...`; can be repeated
-    #[arg(long, value_parser = Gate::parse)]
-    gate: Vec<Gate>,
+    #[command(flatten)]
+    output: Output,
     /// Include only this route; can be repeated
     #[arg(long, value_name = "NAME")]
     route: Vec<String>,
@@ -51,9 +48,26 @@ pub(super) struct Options {
     /// Include only requests before this time
     #[arg(long, value_name = "TIME", value_parser = time)]
     until: Option<SystemTime>,
+    /// Judge again by the rules of this crossfade.yaml, instead of those that were in force
+    #[arg(long, value_name = "FILE")]
+    rules: Option<PathBuf>,
+}
+
+/// The options for the report itself, also of `compare`.
+#[derive(clap::Args)]
+pub(super) struct Output {
+    /// Also write an HTML page to this file
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Print one JSON document instead of text
+    #[arg(long)]
+    json: bool,
+    /// Exit with 1 unless all conditions hold: `[ROUTE: ]CONDITION[,CONDITION]...`; can be repeated
+    #[arg(long, value_parser = Gate::parse)]
+    gate: Vec<Gate>,
     /// Maximum number of examples per difference
     #[arg(long, value_name = "N", default_value_t = 1)]
-    examples: usize,
+    pub(super) examples: usize,
     /// Heading of the report
     #[arg(long)]
     title: Option<String>,
@@ -64,22 +78,13 @@ fn time(text: &str) -> Result<SystemTime, &'static str> {
 }
 
 pub(super) fn run(options: &Options) -> Result<Verdict> {
-    let report = read(options)?;
-    if let Some(file) = &options.html {
-        write(file, &html::page(&report)).with_context(|| format!("cannot write `{}`", file.display()))?;
-    }
-    if options.json {
-        print_json(&(serde_json::to_string_pretty(&report)? + "\n"))?;
-    } else {
-        print_painted(&text::text(&report, has_colours()))?;
-    }
-    Ok(if report.gate.iter().all(|part| part.ok) { Verdict::Clean } else { Verdict::Findings })
-}
-
-fn read(options: &Options) -> Result<Report> {
-    let (mut tally, mut unreadable, mut left_out) = (Tally::new(options.examples), Unreadable::default(), 0);
-    let mut each = |record: Record| {
+    let (mut tally, mut unreadable, mut left_out) = (Tally::new(options.output.examples), Unreadable::default(), 0);
+    let mut rejudge = options.rules.as_deref().map(rules).transpose()?;
+    let mut each = |mut record: Record| {
         if options.asks_for(&record) {
+            if let Some(rejudge) = &mut rejudge {
+                rejudge.judge(&mut record);
+            }
             tally.add(&record);
         } else {
             left_out += 1;
@@ -95,9 +100,39 @@ fn read(options: &Options) -> Result<Report> {
         };
         read.with_context(|| format!("cannot read `{name}`"))?;
     }
-    let assessment = judge(&tally);
-    let gate = options.gate.iter().flat_map(|gate| gate.check(&assessment)).collect();
-    Ok(Report::new(options.title.clone(), gate, assessment, left_out, unreadable))
+    for warning in rejudge.iter().flat_map(Rejudge::warnings) {
+        say(&format!("warning: {}", printable(&warning)));
+    }
+    judged(&options.output, &tally, left_out, unreadable)
+}
+
+/// The rules of a configuration.
+fn rules(file: &Path) -> Result<Rejudge> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+    let surroundings = LocalSurroundings { folder: file.parent().unwrap_or(Path::new("")) };
+    let table = RoutingTable::from_config(&text, &file.display().to_string(), &surroundings);
+    let table = table.map_err(|errors| anyhow!("{}", errors.with_lines()))?;
+    let rejudge = Rejudge::new(&table);
+    if !rejudge.has_rules() {
+        bail!("no route of `{}` has a `mirror` with rules", file.display());
+    }
+    Ok(rejudge)
+}
+
+/// Judges the records that were counted, and prints the report.
+pub(super) fn judged(output: &Output, tally: &Tally, left_out: u64, unreadable: Unreadable) -> Result<Verdict> {
+    let assessment = judge(tally);
+    let gate = output.gate.iter().flat_map(|gate| gate.check(&assessment)).collect();
+    let report = Report::new(output.title.clone(), gate, assessment, left_out, unreadable);
+    if let Some(file) = &output.html {
+        write(file, &html::page(&report)).with_context(|| format!("cannot write `{}`", file.display()))?;
+    }
+    if output.json {
+        print_json(&(serde_json::to_string_pretty(&report)? + "\n"))?;
+    } else {
+        print_painted(&text::text(&report, has_colours()))?;
+    }
+    Ok(if report.gate.iter().all(|part| part.ok) { Verdict::Clean } else { Verdict::Findings })
 }
 
 impl Options {
