@@ -13,7 +13,8 @@ use maud::{DOCTYPE, Markup, html};
 use super::causes::Cause;
 use super::standing::{Standing, standings};
 use super::text::{
-    REASONS, causes_by_mark, conclusion, extent, first, folded, headline, interval, mark_name, range_of, reasons, sum,
+    REASONS, bare, causes_by_mark, conclusion, extent, first, folded, headline, interval, mark_name, range_of, reasons,
+    sum,
 };
 use super::{Report, charts};
 use crate::html::{render, style_sheet, table_head};
@@ -26,9 +27,8 @@ const CAUSES: usize = 100;
 const OPEN: usize = 3;
 const NAMED: usize = 12;
 /// The columns of the table of routes and endpoints; narrow screens hide the wide ones.
-const COLUMNS: [(&str, &str); 8] = [
+const COLUMNS: [(&str, &str); 7] = [
     ("Endpoint", ""),
-    ("State", "left"),
     ("Parity", ""),
     ("95 % interval", "wide"),
     ("Compared", ""),
@@ -101,7 +101,7 @@ fn header(report: &Report, title: &str) -> Markup {
                 @if !reasons.is_empty() || causes.is_some() {
                     ul {
                         @if let Some(causes) = causes { li { a href="#causes" { "Differences by cause" } ": " (causes) } }
-                        @for reason in reasons.iter().take(REASONS) { li { (reason) } }
+                        @for reason in reasons.iter().take(REASONS) { li { (sentence(reason)) } }
                         @if reasons.len() > REASONS { li { (reasons.len() - REASONS) " more" } }
                     }
                 }
@@ -236,7 +236,7 @@ fn causes(report: &Report) -> Markup {
                 p.lead { "No difference to look at." }
             } @else {
                 p.lead {
-                    "Equal differences at several endpoints are listed once, what is proved and affects most responses first."
+                    "A difference at several endpoints is listed once. What is proved and affects most responses comes first."
                 }
                 ol.causes {
                     @for (number, cause) in report.causes.iter().take(CAUSES).enumerate() {
@@ -266,7 +266,7 @@ fn one_cause(report: &Report, number: usize, cause: &Cause) -> Markup {
             }
             @if cause.endpoints.len() > NAMED { " and " (cause.endpoints.len() - NAMED) " more" }
         }
-        @if let Some(why) = cause.why { p.lead { (capital(why.as_str())) "." } }
+        @if let Some(why) = cause.why { p.lead { (sentence(&capital(why.as_str()))) "." } }
         @let examples = first(report, cause).map(|difference| difference.examples.as_slice()).unwrap_or_default();
         @if cause.rule.is_some() || !examples.is_empty() {
             details open[number < OPEN] {
@@ -275,7 +275,7 @@ fn one_cause(report: &Report, number: usize, cause: &Cause) -> Markup {
                     @for example in examples { (one_example(example)) }
                     @if let Some(rule) = &cause.rule {
                         p.lead { "If it is intended, in " code { "crossfade.yaml" } ", below " code { "mirror" } ":" }
-                        pre { (printable(rule)) }
+                        pre { (rule) }
                     }
                 }
             }
@@ -299,16 +299,17 @@ fn table(report: &Report, standings: &[Standing<'_>]) -> Markup {
                     tbody {
                         @if report.routes.len() > 1 {
                             @for route in &report.routes {
-                                (row(html! { b { (printable(&route.route)) } small { "route" } }, html! {}, &route.summary))
+                                (row(html! { b { (printable(&route.route)) } small { "route" } }, &route.summary))
                             }
                         }
                         @for (at, standing) in standings.iter().enumerate() {
                             @let endpoint = standing.endpoint;
                             @let name = html! {
                                 @if at < DETAILED { (link(standing.number, &endpoint.name)) } @else { (name(&endpoint.name)) }
-                                small { (printable(&endpoint.name.route)) }
+                                @if report.routes.len() > 1 { small { (printable(&endpoint.name.route)) } }
+                                div { (state(standing)) }
                             };
-                            (row(name, state(standing), &endpoint.summary))
+                            (row(name, &endpoint.summary))
                         }
                     }
                 }
@@ -332,12 +333,11 @@ fn state(standing: &Standing<'_>) -> Markup {
     }
 }
 
-fn row(name: Markup, state: Markup, summary: &Summary) -> Markup {
+fn row(name: Markup, summary: &Summary) -> Markup {
     let (parity, latency) = (summary.parity.as_ref(), summary.latency.as_ref());
     html! {
         tr {
             th scope="row" { (name) }
-            td.left { (state) }
             td.bad-text[parity.is_some_and(|parity| parity.high < PARITY_THRESHOLD)] {
                 (or_dash(parity.map(|parity| percent(parity.share))))
             }
@@ -345,13 +345,22 @@ fn row(name: Markup, state: Markup, summary: &Summary) -> Markup {
             td { (grouped(summary.compared)) }
             td.wide {
                 @if let Some(latency) = latency {
-                    (milliseconds(latency.primary.p95)) " to " (milliseconds(latency.mirror.p95)) ", "
+                    (bare(latency.primary.p95)) " to " (milliseconds(latency.mirror.p95)) ", "
                     span.bad-text[latency.slower.contains(&Percentile::P95)] { (change(latency.change.p95)) }
                     @if let Some(range) = range_of(latency.mirror_interval.p95) { small { "new " (range) } }
                 } @else { "-" }
             }
             td.wide { (grouped(summary.mirror_failed)) }
             td.wide { (grouped(summary.lost)) }
+        }
+    }
+}
+
+/// A sentence in which backquotes mark code.
+fn sentence(text: &str) -> Markup {
+    html! {
+        @for (at, piece) in text.split('`').enumerate() {
+            @if at % 2 == 1 { code { (piece) } } @else { (piece) }
         }
     }
 }
@@ -418,7 +427,7 @@ fn detail(standing: &Standing<'_>) -> Markup {
     let summary = &endpoint.summary;
     html! {
         p { (capital(&headline(summary))) "." }
-        @if !reasons.is_empty() { ul { @for reason in reasons { li { (printable(&reason.to_string())) } } } }
+        @if !reasons.is_empty() { ul { @for reason in reasons { li { (sentence(&printable(&reason.to_string()))) } } } }
         @if !endpoint.differences.is_empty() {
             div.scroll tabindex="0" {
                 table {
@@ -467,7 +476,7 @@ fn one_example(example: &Example) -> Markup {
             @for (class, side) in [("old", &example.primary), ("new", &example.mirror)] {
                 p {
                     b.(class) { (printable(&side.backend)) } " " (printable(&side.outcome))
-                    @if let Some(value) = &side.value { ": " code { (printable(value)) } }
+                    @if let Some(value) = side.value.as_ref().filter(|value| **value != side.outcome) { ": " code { (printable(value)) } }
                 }
                 pre { (printable(&side.repeat)) }
             }
@@ -484,7 +493,7 @@ fn footer(report: &Report) -> Markup {
             @if let Some(first) = &input.first_unreadable {
                 p { (grouped(input.unreadable)) " could not be read, the first at " (printable(first)) "." }
             }
-            @for hint in &report.hints { p { "Note: " (printable(hint)) "." } }
+            @for hint in &report.hints { p { "Note: " (sentence(&printable(hint))) "." } }
         }
     }
 }

@@ -38,7 +38,8 @@ pub(super) fn standings(report: &Report) -> Vec<Standing<'_>> {
         .collect();
     standings.sort_by_key(|it| {
         let summary = &it.endpoint.summary;
-        (it.verdict(), Reverse(summary.different), Reverse(summary.places.unclear), Reverse(summary.copies))
+        let is_fine = it.reasons.is_empty();
+        (is_fine, it.verdict(), Reverse(summary.different), Reverse(summary.places.unclear), Reverse(summary.copies))
     });
     standings
 }
@@ -71,7 +72,8 @@ fn words(reason: &Reason) -> String {
         Reason::Unjudged { places, .. } => counted(places, "place cannot be judged", "places cannot be judged"),
         Reason::NotMeasured { places, .. } => counted(places, "place not measured", "places not measured"),
         Reason::Unclear { places, needed, .. } => {
-            let needed = needed.map(|needed| format!(", about {} more responses", grouped(needed))).unwrap_or_default();
+            let needed =
+                needed.map(|needed| format!(" (about {} more responses)", grouped(needed))).unwrap_or_default();
             counted(places, "unclear place", "unclear places") + &needed
         }
         Reason::Lost { .. } | Reason::FewSamples { .. } | Reason::NoData => String::new(),

@@ -14,6 +14,8 @@ use crate::terminal::printable;
 const CAUSES: usize = 10;
 const ENDPOINTS: usize = 30;
 pub(crate) const REASONS: usize = 10;
+/// Columns of a line.
+const WIDTH: usize = 100;
 /// Width of a table's first column, and of a place.
 const NAME: usize = 36;
 const PLACE: usize = 60;
@@ -100,7 +102,8 @@ pub(crate) fn causes_by_mark(report: &Report) -> Option<String> {
         .into_iter()
         .filter_map(|mark| {
             let count = report.causes.iter().filter(|cause| cause.mark == mark).count() as u64;
-            (count > 0).then(|| format!("{} {}", grouped(count), mark_name(mark)))
+            let plural = if mark == Mark::Regression && count > 1 { "s" } else { "" };
+            (count > 0).then(|| format!("{} {}{plural}", grouped(count), mark_name(mark)))
         })
         .collect();
     (!words.is_empty()).then(|| words.join(", "))
@@ -167,6 +170,23 @@ impl Text {
         if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
+    /// A sentence in lines of at most 100 columns, but for words that are longer.
+    fn wrapped(&mut self, sentence: &str, first: &str, others: &str) {
+        let mut line = first.to_owned();
+        let mut is_empty = true;
+        for word in sentence.split(' ') {
+            if !is_empty && line.chars().count() + word.chars().count() >= WIDTH {
+                self.line(&line);
+                line = others.to_owned();
+                is_empty = true;
+            }
+            line += if is_empty { "" } else { " " };
+            line += word;
+            is_empty = false;
+        }
+        self.line(&line);
+    }
+
     fn heading(&mut self, text: &str) {
         let heading = self.paint(Tone::Strong, text);
         self.line("");
@@ -191,7 +211,7 @@ impl Text {
         }
         let reasons = reasons(report);
         for reason in reasons.iter().take(REASONS) {
-            self.line(&format!("  {reason}"));
+            self.wrapped(reason, "  ", "    ");
         }
         if reasons.len() > REASONS {
             self.line(&format!("  … and {} more reasons", reasons.len() - REASONS));
@@ -227,12 +247,13 @@ impl Text {
             self.line(&format!("{number:>2}. {mark} {}", shortened(&cell(&cause.what()), PLACE)));
             self.line(&format!("    {}: {}", extent(cause), names(cause)));
             if let Some(why) = cause.why {
-                self.line(&format!("    {}", why.as_str()));
+                self.wrapped(why.as_str(), "    ", "    ");
             }
             for example in first(report, cause).iter().flat_map(|difference| &difference.examples) {
                 self.line(&format!("    {} {} at {}", example.time, cell(&example.request_id), cell(&example.at)));
                 for side in [&example.primary, &example.mirror] {
-                    let value = side.value.as_ref().map(|value| format!(": {}", cell(value))).unwrap_or_default();
+                    let value = side.value.as_ref().filter(|value| **value != side.outcome);
+                    let value = value.map(|value| format!(": {}", cell(value))).unwrap_or_default();
                     self.line(&format!("      {} {}{value}", cell(&side.backend), cell(&side.outcome)));
                     self.line(&format!("        {}", cell(&side.repeat)));
                 }
@@ -368,7 +389,7 @@ impl Text {
             self.line("");
         }
         for note in notes {
-            self.line(&format!("note: {note}"));
+            self.wrapped(&format!("note: {note}"), "", "  ");
         }
     }
 }
@@ -410,7 +431,7 @@ pub(crate) fn range_of(Interval { low, high }: Interval) -> Option<String> {
 }
 
 /// Formats milliseconds, without the unit if the next number has the same.
-fn bare(number: f64) -> String {
+pub(crate) fn bare(number: f64) -> String {
     let text = milliseconds(number);
     text.trim_end_matches(" ms").to_owned()
 }
