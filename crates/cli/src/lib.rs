@@ -12,4 +12,5 @@ pub mod demo;
 mod html;
 mod inspector;
 mod report;
+mod requests;
 mod terminal;

@@ -9,6 +9,7 @@ use std::io::{ErrorKind, IsTerminal, Write};
 
 use anyhow::{Context, Result};
 use crossfade_route::misleads;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// The colours of our own lines: parameters of SGR (ECMA-48).
 const COLOURS: [&str; 10] = ["0", "1", "2", "31", "32", "33", "36", "31;1", "32;1", "33;1"];
@@ -48,6 +49,14 @@ fn write_out(text: &str) -> Result<()> {
 /// Writes text and a line break to standard error, escaped by [`safe`]. Ignores failures.
 pub(crate) fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "{}", safe(text));
+}
+
+/// A bar on standard error for the progress of many requests, with the time that is left. Nothing is shown if standard error is
+/// not a terminal. Its message must be our own text.
+pub(crate) fn progress(total: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len}  {eta} left  {msg}");
+    let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 /// Text of several lines, with misleading characters escaped, such as `\u{1b}`.

@@ -7,6 +7,7 @@ mod canary;
 mod check;
 mod check_connect;
 mod command_line;
+mod compare;
 mod demo;
 mod deploy_serverless;
 mod dev;

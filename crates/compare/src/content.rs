@@ -10,12 +10,21 @@ use crate::answer::Answer;
 use crate::charset::characters;
 use crate::coding::{self, NotDecoded};
 use crate::findings::{Findings, Seen, Values};
+use crate::form;
 use crate::json::{self, NoTree, Tree};
+use crate::lines;
+use crate::markup;
 use crate::matcher::{Marks, Matcher};
+use crate::ndjson;
+use crate::script;
 use crate::spot::{Inner, Spot};
-use crate::text::{self, Language};
+use crate::table;
+use crate::url;
 use crate::walk;
 use crate::work::Stop;
+
+/// Bytes of a URL that is compared by part.
+const MAX_URL: usize = 8 * 1024;
 
 /// A kind of content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +32,13 @@ enum Kind {
     Json,
     Html,
     Xml,
+    /// CSV and the like.
+    Table,
+    Script,
+    JsonLines,
+    Form,
     /// Everything else that has lines.
-    Text,
+    Lines,
     Bytes,
 }
 
@@ -108,12 +122,16 @@ fn decoded_contents(
     let (ours, theirs) = (characters(primary.headers, &ours.bytes)?, characters(mirror.headers, &theirs.bytes)?);
     findings.work.spend(ours.len() + theirs.len())?;
     match (ours_kind, theirs_kind) {
-        (Kind::Html, Kind::Html) => text::compare(Language::Html, &ours, &theirs, findings),
+        (Kind::Html, Kind::Html) => markup::compare(true, &ours, &theirs, findings),
         (Kind::Xml, Kind::Xml | Kind::Html) | (Kind::Html, Kind::Xml) => {
-            text::compare(Language::Xml, &ours, &theirs, findings)
+            markup::compare(false, &ours, &theirs, findings)
         }
         (Kind::Html | Kind::Xml, _) | (_, Kind::Html | Kind::Xml) => report(Class::Type, findings),
-        _ => text::compare(Language::Plain, &ours, &theirs, findings),
+        (Kind::Table, _) => table::compare(&ours, &theirs, findings),
+        (Kind::Form, _) => form::compare(&ours, &theirs, findings),
+        (Kind::Script, _) => script::compare(&ours, &theirs, findings),
+        (Kind::JsonLines, _) => ndjson::compare(&ours, &theirs, findings),
+        _ => lines::compare(&ours, &theirs, findings),
     }
 }
 
@@ -128,7 +146,7 @@ impl<'c> Content<'c> {
     fn may_be_json(&self) -> bool {
         let is_container = || matches!(self.bytes.trim_ascii_start().first(), Some(b'{' | b'['));
         let begins_with_mark = || self.bytes.starts_with(b"\xEF\xBB\xBF") || self.bytes.starts_with(b"\xFF\xFE");
-        self.kind == Kind::Json || is_container() || begins_with_mark()
+        self.kind == Kind::Json || (self.kind != Kind::JsonLines && (is_container() || begins_with_mark()))
     }
 }
 
@@ -145,27 +163,11 @@ fn kind(media_type: &[u8], content: &[u8]) -> Kind {
         ("text", "html") | ("application", "xhtml+xml") => Kind::Html,
         ("text" | "application", "xml") => Kind::Xml,
         _ if sub.ends_with("+xml") => Kind::Xml,
-        ("text", _) => Kind::Text,
-        (
-            "application",
-            "javascript"
-            | "x-javascript"
-            | "ecmascript"
-            | "x-www-form-urlencoded"
-            | "graphql"
-            | "yaml"
-            | "x-yaml"
-            | "toml"
-            | "sql"
-            | "x-ndjson"
-            | "ndjson"
-            | "jsonl"
-            | "x-jsonlines"
-            | "json-seq"
-            | "csv"
-            | "x-sh"
-            | "rtf",
-        ) => Kind::Text,
+        ("text" | "application", "csv" | "tab-separated-values") => Kind::Table,
+        ("text" | "application", "javascript" | "x-javascript" | "ecmascript") => Kind::Script,
+        ("text" | "application", "x-ndjson" | "ndjson" | "jsonl" | "x-jsonlines" | "json-seq") => Kind::JsonLines,
+        ("application", "x-www-form-urlencoded") => Kind::Form,
+        ("text", _) | ("application", "graphql" | "yaml" | "x-yaml" | "toml" | "sql" | "x-sh" | "rtf") => Kind::Lines,
         _ => Kind::Bytes,
     }
 }
@@ -181,7 +183,7 @@ fn sniffed(content: &[u8]) -> Kind {
     }
     let is_utf16 = content.starts_with(b"\xFE\xFF") || content.starts_with(b"\xFF\xFE");
     let is_text = !content.contains(&0) && std::str::from_utf8(content).is_ok();
-    if is_text || is_utf16 { Kind::Text } else { Kind::Bytes }
+    if is_text || is_utf16 { Kind::Lines } else { Kind::Bytes }
 }
 
 /// Returns the number of a well-known binary format that begins like this; `None` for others.
@@ -251,15 +253,34 @@ pub(crate) fn compare_inside(
             return Ok(true);
         }
     }
-    let compare: fn(&str, &str, &mut Findings<'_>) -> Result<(), Stop> = if both(has_markup) {
-        |primary, mirror, findings| text::compare(Language::Html, primary, mirror, findings)
+    let compare: fn(&str, &str, &mut Findings<'_>) -> Result<(), Stop> = if both(is_url) {
+        compare_urls
+    } else if both(has_markup) {
+        |primary, mirror, findings| markup::compare(true, primary, mirror, findings)
     } else if both(|text| text.trim_end().contains('\n')) {
-        |primary, mirror, findings| text::compare(Language::Plain, primary, mirror, findings)
+        lines::compare
     } else {
         return Ok(false);
     };
     let compared = findings.inside(spot, marks, |findings| compare(primary, mirror, findings))?;
     Ok(compared.is_some())
+}
+
+fn compare_urls(primary: &str, mirror: &str, findings: &mut Findings<'_>) -> Result<(), Stop> {
+    url::compare(primary, mirror, findings, &mut |findings, class, part, [ours, theirs]| {
+        let pointer = format!("url: {part}");
+        let class = if class == Class::Header { Class::Value } else { class };
+        let spot = Spot::Other(&Inner { pointer: &pointer, at: None, above: &[] });
+        findings.report(class, &spot, Marks::default(), &|| Values::of(ours.clone(), theirs.clone()))
+    })
+}
+
+/// Returns `true` for a URL, or a reference that begins with its path.
+fn is_url(text: &str) -> bool {
+    let begins = ["http://", "https://", "//", "/", "?"].iter().any(|begin| text.starts_with(begin));
+    begins
+        && text.len() <= MAX_URL
+        && !text.contains(|character: char| character.is_whitespace() || "<>{}\"".contains(character))
 }
 
 /// Returns `true` for a text that contains an element.

@@ -40,6 +40,12 @@ pub(crate) fn continued(hash: Exact, step: &[u8]) -> Exact {
     next(hash, &0xFF) // occurs in no UTF-8
 }
 
+/// Returns the place of the kind of a value: that it is there, and its type. Where a token is missing, or null, it does not
+/// matter that its value varies.
+pub(crate) fn kind(exact: Exact) -> Exact {
+    continued(exact, b"kind")
+}
+
 /// Returns the rank of an exact place in a comparison: of several, the one with the lowest rank is chosen. Pseudo-random,
 /// and different in each comparison (`seed`), so that no place hides another one for long.
 pub(crate) fn rank(exact: Exact, seed: u64) -> u64 {
@@ -200,10 +206,10 @@ mod tests {
             (a, &[("y", a)], Some(&[]), Same),
             // The whole that contains it is another.
             (a, &[("above", a)], Some(&[]), Varies),
-            ([Some(1), Some(ABSENT)], &[("x", [Some(1), Some(ABSENT)])], None, Swapped),
             // With another status nothing else is compared.
             (a, &[("status", a)], Some(&[]), Varies),
             (a, &[], Some(&[("status", a)]), Unstable),
+            ([Some(1), Some(ABSENT)], &[("x", [Some(1), Some(ABSENT)])], None, Swapped),
             // Values without digests equal no others.
             ([Some(1), None], &[("x", [Some(1), None])], None, Varies),
         ] {

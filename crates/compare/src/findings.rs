@@ -12,7 +12,7 @@ use crate::evidence::{self, ABSENT, Exact, NOWHERE, Places, Salt, continued};
 use crate::matcher::Marks;
 use crate::rules::{Place, Rules};
 use crate::shown;
-use crate::spot::{PathStep, Spot};
+use crate::spot::{Elements, Spot};
 use crate::treat_equal::{TreatEqual, are_clocks, replaced};
 use crate::work::{Stop, Work};
 
@@ -228,7 +228,7 @@ impl<'r> Findings<'r> {
     }
 
     /// Returns a text in which everything that is interchangeable is the same.
-    fn without_masked<'t>(&self, text: &'t str) -> Result<Cow<'t, str>, Stop> {
+    pub(crate) fn without_masked<'t>(&self, text: &'t str) -> Result<Cow<'t, str>, Stop> {
         let mut text = Cow::Borrowed(text);
         for mask in &self.rules.mask {
             text = Cow::Owned(mask.masked(&text, self.work)?.into_owned());
@@ -250,7 +250,7 @@ impl<'r> Findings<'r> {
         if self.outer.len() >= MAX_NESTING {
             return Ok(None);
         }
-        let (trail, exact) = self.exact(spot, None);
+        let (trail, exact) = self.exact(spot, false);
         self.work.spend(FOUND_WORK + 8 * trail.len())?;
         let outer = Outer {
             pointer: self.pointer(spot),
@@ -295,9 +295,15 @@ impl<'r> Findings<'r> {
         let Values { seen, distance } = values();
         self.work.spend(seen.iter().filter_map(Seen::shown).map(str::len).sum())?;
         let digests = seen.each_ref().map(Seen::digest);
-        let (trail, exact) = self.exact(spot, last_step(class, spot, digests));
+        let (trail, exact) = self.exact(spot, class == Class::Extra);
         let covers = matches!(class, Class::Missing | Class::Type | Class::Value);
-        let chosen = self.places.add(&trail, exact, covers, digests);
+        let value = self.places.add(&trail, exact, covers, digests);
+        let chosen = match class {
+            Class::Missing | Class::Extra | Class::Type => {
+                self.places.add(&trail, evidence::kind(exact), false, digests)
+            }
+            _ => value,
+        };
         let rank = evidence::rank(exact, self.seed);
         let (mut kinds, mut distance) = (kinds(&seen), distance);
         let (mut order, mut slot) = (self.found.len(), None);
@@ -333,10 +339,28 @@ impl<'r> Findings<'r> {
         Ok(())
     }
 
+    /// Returns `true` if `ignore` has this place, or one that contains it.
+    pub(crate) fn is_ignored(&self, spot: &Spot<'_>) -> bool {
+        let pointer = self.pointer(spot);
+        self.rules.ignore.iter().any(|place| place.covers(&pointer))
+    }
+
+    /// Records elements of an array that vary, as evidence about differences of another comparison.
+    pub(crate) fn vary(&mut self, array: &Spot<'_>, elements: &[Elements]) -> Result<(), Stop> {
+        self.work.spend(elements.len())?;
+        let (trail, array) = self.exact(array, false);
+        for varying in elements {
+            let exact = varying.exact(array);
+            self.places.add(&trail, exact, true, [None; 2]);
+            self.places.add(&trail, evidence::kind(exact), false, [None; 2]);
+        }
+        Ok(())
+    }
+
     /// Returns the pointer of a spot, with those of the values that contain it.
     fn pointer(&self, spot: &Spot<'_>) -> String {
         match (self.outer.last(), spot) {
-            (Some(outer), Spot::Body) => outer.pointer.clone(),
+            (Some(outer), Spot::Body | Spot::Json([])) => outer.pointer.clone(),
             (Some(outer), _) => format!("{} >> {}", outer.pointer, spot.pointer()),
             (None, _) => spot.pointer(),
         }
@@ -349,14 +373,14 @@ impl<'r> Findings<'r> {
         }
         let above = outer.at.as_ref().unwrap_or(&outer.pointer);
         Some(match (at, spot) {
-            (None, Spot::Body) => above.clone(),
+            (None, Spot::Body | Spot::Json([])) => above.clone(),
             (None, _) => format!("{above} >> {}", spot.pointer()),
             (Some(at), _) => format!("{above} >> {at}"),
         })
     }
 
     /// Returns the hashes of an exact place's ancestors, and its own.
-    fn exact(&self, spot: &Spot<'_>, last: Option<u64>) -> (Vec<Exact>, Exact) {
+    fn exact(&self, spot: &Spot<'_>, is_extra: bool) -> (Vec<Exact>, Exact) {
         let (mut trail, begin) = match self.outer.last() {
             Some(outer) => (outer.trail.clone(), outer.exact),
             None => (Vec::new(), NOWHERE),
@@ -364,7 +388,7 @@ impl<'r> Findings<'r> {
         if !self.outer.is_empty() {
             trail.push(begin);
         }
-        let exact = spot.exact(begin, last, &mut trail);
+        let exact = spot.exact(begin, is_extra, &mut trail);
         (trail, exact)
     }
 
@@ -427,17 +451,6 @@ impl Found {
         self.kinds.retain(|kind| kinds.contains(kind));
         let larger = |one: [f64; 2], other: [f64; 2]| [one[0].max(other[0]), one[1].max(other[1])];
         self.difference.distance = self.difference.distance.zip(distance).map(|(one, other)| larger(one, other));
-    }
-}
-
-/// Returns what stands for the last step to an element that only one system has, if that step is data. Random elements, such
-/// as advertisements, have other keys and places in every response: one that only the mirror has is like any other. One
-/// that only the primary has is known by its key, or else by its content.
-fn last_step(class: Class, spot: &Spot<'_>, [ours, _]: [Option<u64>; 2]) -> Option<u64> {
-    match (class, spot) {
-        (Class::Extra, _) => Some(ABSENT),
-        (Class::Missing, Spot::Json([.., PathStep::Index { .. }])) => ours,
-        _ => None,
     }
 }
 

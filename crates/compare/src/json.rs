@@ -82,6 +82,21 @@ pub(crate) enum Value<'t> {
     Object(usize),
 }
 
+impl Value<'_> {
+    /// Returns a number for each type.
+    pub(crate) fn kind(self) -> u64 {
+        match self {
+            Value::Null => 1,
+            Value::Bool(_) => 2,
+            Value::Number(_) => 3,
+            Value::NotANumber(_) => 4,
+            Value::Text(_) => 5,
+            Value::Array(_) => 6,
+            Value::Object(_) => 7,
+        }
+    }
+}
+
 /// A reason why there is no tree.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum NoTree {

@@ -4,7 +4,8 @@
 //! the configuration file nor Lambda. Does no I/O; the date is an argument.
 //!
 //! Reading order: `comparison` (the order of everything), `rules` (what users can configure), `findings` (common to all kinds of differences), `work` (the work limit), `matcher` (the rules at a place), then the
-//! part of a response that you look for: `fields`, `content` with `coding`, `json` and `walk`, `text` and `markup`.
+//! part of a response that you look for: `fields` with `parts` and `url`, `content` with `coding`, `json` and `walk`, `lines` and the others for text,
+//! `markup`.
 
 // No input may end the process. `clippy.toml` lists the arithmetic that is left to the fuzz targets.
 #![cfg_attr(
@@ -24,6 +25,7 @@ mod afterwards;
 mod align;
 mod answer;
 mod charset;
+mod clock;
 mod coding;
 mod comparison;
 mod content;
@@ -31,14 +33,20 @@ mod endpoint;
 mod evidence;
 mod fields;
 mod findings;
+mod form;
 mod json;
+mod lines;
 mod markup;
 mod matcher;
+mod ndjson;
+mod parts;
 mod rules;
+mod script;
 mod shown;
 mod spot;
-mod text;
+mod table;
 mod treat_equal;
+mod url;
 mod walk;
 mod work;
 
@@ -50,6 +58,7 @@ pub use comparison::{Settings, compare};
 pub use endpoint::{PathTemplate, endpoint};
 pub use evidence::{Places, Salt};
 pub use findings::Comparison;
+pub use markup::Selector;
 pub use rules::{Accepted, Date, FieldNames, Mask, Place, Pointer, Rules, Scoped, Tolerance, Unordered};
 pub use treat_equal::TreatEqual;
 pub use work::MAX_WORK;

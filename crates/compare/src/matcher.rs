@@ -99,7 +99,7 @@ impl<'r> Matcher<'r> {
             match place {
                 Place::Body => root.hold(role),
                 Place::Pointer(pointer) => matcher.rules.push(Rule::new(pointer, role)),
-                Place::Status | Place::Field(_) | Place::Written(_) => {}
+                Place::Status | Place::Field(_) | Place::Selector(_) | Place::Written(_) => {}
             }
         }
         matcher.rules.extend(pointers.map(|(pointer, role)| Rule::new(pointer, role)));

@@ -9,6 +9,7 @@ use http::header::HeaderName;
 use regex_lite::{Regex, RegexBuilder};
 
 use crate::endpoint::PathTemplate;
+use crate::markup::Selector;
 use crate::spot::Spot;
 use crate::treat_equal::TreatEqual;
 use crate::work::{Stop, Work};
@@ -21,7 +22,7 @@ const MAX_ANY_DEPTH: usize = 2;
 /// Bytes of a compiled mask.
 const MAX_MASK: usize = 64 * 1024;
 /// Beginnings of places in content that is not JSON.
-pub(crate) const WRITTEN: [&str; 4] = ["selector: ", "column: ", "line: ", "url: "];
+pub(crate) const WRITTEN: [&str; 5] = ["selector: ", "column: ", "line: ", "variable: ", "url: "];
 
 /// All rules. The default is that of an empty `compare`.
 #[derive(Clone, Debug, Default)]
@@ -134,7 +135,9 @@ pub enum Place {
     Body,
     /// `/items/*/price`: a place in JSON.
     Pointer(Pointer),
-    /// Any other place as records write it, and everything below: `set-cookie/basket`, `selector: main > p.price`.
+    /// `selector: main > p.price`: elements of HTML and XML.
+    Selector(Selector),
+    /// Any other place as records write it, and everything below: `set-cookie/basket`, `column: price`.
     Written(Box<str>),
 }
 
@@ -187,6 +190,8 @@ impl Place {
         match text {
             "status" => Some(Place::Status),
             "body" => Some(Place::Body),
+            _ if text.starts_with("selector:") && !text.contains(" >> ") => Selector::parse(text).map(Place::Selector),
+            "rows" => Some(Place::Written(text.into())),
             _ if text.contains(" >> ") || WRITTEN.iter().any(|begin| text.starts_with(begin)) => {
                 Some(Place::Written(text.into()))
             }
@@ -204,7 +209,11 @@ impl Place {
     /// Returns `true` if a pointer, as records write it, is this place or below it. Other modules match fields and places in
     /// JSON as they descend.
     pub(crate) fn covers(&self, pointer: &str) -> bool {
-        let Place::Written(place) = self else { return false };
+        let place = match self {
+            Place::Selector(selector) => return selector.covers(pointer),
+            Place::Written(place) => place,
+            _ => return false,
+        };
         let rest = pointer.strip_prefix(&**place);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', ' ']))
     }

@@ -4,6 +4,8 @@
 pub(crate) use crossfade_journal::redaction::{HIDDEN, is_secret_name};
 use crossfade_journal::redaction::{hide_secrets, is_secret_parameter};
 
+use http::header::SET_COOKIE;
+
 use crate::spot::{PathStep, Spot};
 
 /// Characters of a value that are shown.
@@ -39,12 +41,17 @@ pub(crate) fn is_secret_spot(spot: &Spot<'_>) -> bool {
     match spot {
         Spot::Status | Spot::Body => false,
         Spot::Other(inner) => is_secret_name(inner.pointer),
-        Spot::Part(name, part) => is_secret_parameter(name.as_str()) || is_secret_name(part),
+        // Values of cookies are not parts, and their attributes are no secrets.
+        Spot::Part(name, _) if **name == SET_COOKIE => false,
+        Spot::Part(name, part) => {
+            let last = part.rsplit('/').next().unwrap_or_default();
+            is_secret_parameter(name.as_str()) || is_secret_parameter(last) || last == "userinfo"
+        }
         Spot::Field(name) => is_secret_parameter(name.as_str()),
         Spot::Json(path) => path.iter().any(|step| match step {
             PathStep::Name { name, .. } => is_secret_name(name),
             PathStep::Keyed { key, .. } => is_secret_name(key),
-            PathStep::Index { .. } => false,
+            PathStep::Index { .. } | PathStep::Loose { .. } => false,
         }),
     }
 }

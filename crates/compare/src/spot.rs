@@ -44,6 +44,12 @@ pub(crate) enum PathStep<'a> {
         /// `true` if the position is shown as `*`.
         is_folded: bool,
     },
+    /// To an element that has another position in the other array; its position is shown as `*`.
+    Loose {
+        index: usize,
+        /// The contents of the primary's and of the mirror's element.
+        contents: [u64; 2],
+    },
     /// To an element by a member that identifies it.
     Keyed {
         by: &'a str,
@@ -63,24 +69,48 @@ pub(crate) enum PathStep<'a> {
 }
 
 impl PathStep<'_> {
-    fn is_folded(&self) -> bool {
-        match self {
-            PathStep::Index { is_folded, .. }
-            | PathStep::Keyed { is_folded, .. }
-            | PathStep::Name { is_folded, .. } => *is_folded,
-        }
-    }
-
     /// Returns `true` if it leads to the member, or the element, with this name in a rule.
     pub(crate) fn is_named(&self, text: &str) -> bool {
         match self {
             PathStep::Name { name, .. } => *name == text,
-            PathStep::Index { index, .. } => is_index(text, *index),
+            PathStep::Index { index, .. } | PathStep::Loose { index, .. } => is_index(text, *index),
             PathStep::Keyed { by, key, index, .. } => {
                 let inner = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
                 let pair = inner.and_then(|inner| inner.strip_prefix(by)?.strip_prefix('='));
                 pair == Some(key) || is_index(text, *index)
             }
+        }
+    }
+}
+
+/// Elements of an array that vary when the request is repeated. Evidence about an element must not depend on its partner, which
+/// is another one in each comparison: it is about its key, about its position if that is the same in both arrays, or about the
+/// number of elements with its content.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Elements {
+    /// The one at a position of the first array.
+    At(usize),
+    /// Those whose position is another one, if they are many.
+    Moved,
+    /// Those with a content.
+    Content(u64),
+    /// Those of which there are more in one array, if they are many.
+    Others,
+    /// All, since elements were paired by a key.
+    Keyed,
+    /// All, since elements were not paired by a key.
+    Keyless,
+}
+
+impl Elements {
+    pub(crate) fn exact(self, array: Exact) -> Exact {
+        match self {
+            Elements::At(index) => continued(continued(array, b"#"), &index.to_le_bytes()),
+            Elements::Moved => continued(array, b"#"),
+            Elements::Content(digest) => continued(continued(array, b"*"), &digest.to_le_bytes()),
+            Elements::Others => continued(array, b"*"),
+            Elements::Keyed => continued(array, b"=="),
+            Elements::Keyless => continued(array, b"!="),
         }
     }
 }
@@ -123,31 +153,55 @@ impl Spot<'_> {
         }
     }
 
-    /// Adds the hashes of its ancestors to `trail`, beginning with a hash, and returns its own. `last` replaces the last step
-    /// if that is data.
-    pub(crate) fn exact(&self, begin: Exact, last: Option<u64>, trail: &mut Vec<Exact>) -> Exact {
+    /// Adds the hashes of its ancestors to `trail`, beginning with a hash, and returns its own. A line, an element of a
+    /// page or of a list that only the mirror has (`is_extra`) is like any other at its place: random ones, such as
+    /// advertisements, are elsewhere in every response, or have another key.
+    pub(crate) fn exact(&self, begin: Exact, is_extra: bool, trail: &mut Vec<Exact>) -> Exact {
         match self {
             Spot::Status => continued(begin, STATUS),
             Spot::Field(name) => continued(begin, name.as_str().as_bytes()),
             Spot::Part(name, part) => {
-                trail.push(continued(begin, name.as_str().as_bytes()));
-                continued(continued(begin, name.as_str().as_bytes()), part.as_bytes())
+                let field = continued(begin, name.as_str().as_bytes());
+                trail.push(field);
+                let above = part.match_indices('/').filter_map(|(end, _)| part.get(..end));
+                trail.extend(above.map(|above| continued(field, above.as_bytes())));
+                continued(field, part.as_bytes())
             }
             Spot::Body => continued(begin, b"body"),
-            Spot::Json(path) => path.iter().enumerate().fold(continued(begin, b"body"), |hash, (at, step)| {
-                trail.push(hash);
-                match (last.filter(|_| at + 1 == path.len() && step.is_folded()), step) {
-                    (Some(last), _) => continued(continued(hash, b"*"), &last.to_le_bytes()),
-                    (_, PathStep::Index { index, .. }) => continued(continued(hash, b"#"), &index.to_le_bytes()),
-                    (_, PathStep::Keyed { key, .. }) => continued(continued(hash, b"="), key.as_bytes()),
-                    (_, PathStep::Name { name, .. }) => continued(hash, name.as_bytes()),
+            Spot::Json(path) => path.iter().enumerate().fold(continued(begin, b"body"), |array, (at, step)| {
+                trail.push(array);
+                let is_last = at.checked_add(1) == Some(path.len());
+                match step {
+                    PathStep::Keyed { is_folded: true, .. } | PathStep::Name { is_folded: true, .. }
+                        if is_extra && is_last =>
+                    {
+                        trail.push(Elements::Keyless.exact(array));
+                        continued(array, b"+")
+                    }
+                    PathStep::Index { index, .. } => {
+                        trail.extend([Elements::Keyed, Elements::Moved].map(|elements| elements.exact(array)));
+                        Elements::At(*index).exact(array)
+                    }
+                    PathStep::Loose { contents: [primary, mirror], .. } => {
+                        let others = [Elements::Keyed, Elements::Others, Elements::Content(*mirror)];
+                        trail.extend(others.map(|elements| elements.exact(array)));
+                        Elements::Content(*primary).exact(array)
+                    }
+                    PathStep::Keyed { key, .. } => {
+                        trail.push(Elements::Keyless.exact(array));
+                        continued(continued(array, b"="), key.as_bytes())
+                    }
+                    PathStep::Name { name, .. } => continued(array, name.as_bytes()),
                 }
             }),
             Spot::Other(inner) => {
                 let body = continued(begin, b"body");
                 trail.push(body);
                 trail.extend(inner.above.iter().map(|above| continued(body, above.as_bytes())));
-                continued(body, inner.at.unwrap_or(inner.pointer).as_bytes())
+                match inner.at {
+                    Some(at) if !is_extra => continued(body, at.as_bytes()),
+                    _ => continued(body, inner.pointer.as_bytes()),
+                }
             }
         }
     }
@@ -160,10 +214,12 @@ fn json_pointer(path: &[PathStep<'_>], has_indices: bool) -> String {
         text.push('/');
         match step {
             PathStep::Index { index, is_folded: false } => push_index(&mut text, *index),
-            PathStep::Index { index, .. } | PathStep::Keyed { index, .. } if has_indices => {
+            PathStep::Index { index, .. } | PathStep::Loose { index, .. } | PathStep::Keyed { index, .. }
+                if has_indices =>
+            {
                 push_index(&mut text, *index)
             }
-            PathStep::Index { .. } | PathStep::Keyed { is_folded: true, .. } => text.push('*'),
+            PathStep::Index { .. } | PathStep::Loose { .. } | PathStep::Keyed { is_folded: true, .. } => text.push('*'),
             // A name that is data stays folded, since it may be a secret.
             PathStep::Name { is_folded: true, .. } => text.push('*'),
             PathStep::Keyed { by, key, .. } => {

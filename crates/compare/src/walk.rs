@@ -15,7 +15,7 @@ use crate::json::{Decimal, Node, Tree, Value};
 use crate::matcher::Matcher;
 use crate::rules::Tolerance;
 use crate::shown;
-use crate::spot::{PathStep, Spot};
+use crate::spot::{Elements, PathStep, Spot};
 use crate::treat_equal::TreatEqual;
 use crate::work::{Stop, Work};
 
@@ -137,10 +137,15 @@ impl<'a> Walk<'a, '_, '_> {
             None => arrays::identity((ours, &items), (theirs, &others), work)?,
         };
         let pairing = match by {
-            Some(name) => arrays::by_member(name, (ours, &items), (theirs, &others), work)?,
+            Some(name) => {
+                self.findings.vary(&Spot::Json(&self.path), &[Elements::Keyed])?;
+                arrays::by_member(name, (ours, &items), (theirs, &others), work)?
+            }
             None => {
                 let (left, right) = (self.digests(ours, &items)?, self.digests(theirs, &others)?);
-                arrays::by_content(&left, &right, rule.is_some(), work)?
+                let pairing = arrays::by_content(&left, &right, rule.is_some(), work)?;
+                self.findings.vary(&Spot::Json(&self.path), &arrays::varying(&pairing, &left, &right, work)?)?;
+                pairing
             }
         };
         // An array of another length says so, even if its elements vary by themselves.
@@ -163,20 +168,31 @@ impl<'a> Walk<'a, '_, '_> {
             && others.iter().all(|node| is_number(theirs, node));
         for (at, opposite) in &pairing.pairs {
             let (Some(item), Some(other)) = (items.get(*at), others.get(*opposite)) else { continue };
-            let step = self.step(ours, *item, *at, pairing.by, longest);
+            let step = match self.step(ours, *item, *at, pairing.by, longest) {
+                PathStep::Index { index, .. } if at != opposite => self.loose(index, Some(*item), Some(*other)),
+                step => step,
+            };
             self.enter(if is_tuple { PathStep::Index { index: *at, is_folded: false } } else { step })?;
             self.values(*item, *other)?;
             self.leave();
         }
         for at in &pairing.ours {
             let Some(item) = items.get(*at) else { continue };
-            self.enter(self.step(ours, *item, *at, pairing.by, longest))?;
+            let step = match self.step(ours, *item, *at, pairing.by, longest) {
+                PathStep::Index { index, .. } => self.loose(index, Some(*item), None),
+                step => step,
+            };
+            self.enter(step)?;
             self.report(Class::Missing, Some(*item), None)?;
             self.leave();
         }
         for at in &pairing.theirs {
             let Some(other) = others.get(*at) else { continue };
-            self.enter(self.step(theirs, *other, *at, pairing.by, longest))?;
+            let step = match self.step(theirs, *other, *at, pairing.by, longest) {
+                PathStep::Index { index, .. } => self.loose(index, None, Some(*other)),
+                step => step,
+            };
+            self.enter(step)?;
             self.report(Class::Extra, None, Some(*other))?;
             self.leave();
         }
@@ -196,6 +212,14 @@ impl<'a> Walk<'a, '_, '_> {
             _ => "false",
         };
         PathStep::Keyed { by, key, index, is_folded: longest > MAX_NAMES || !is_word(key) || shown::is_secret_name(by) }
+    }
+
+    /// Returns the step to an element that has another position in the other array, or is not there.
+    fn loose(&self, index: usize, item: Option<Node>, other: Option<Node>) -> PathStep<'a> {
+        let ours = item.map(|item| self.ours.digest(item, self.kinds));
+        let theirs = other.map(|other| self.theirs.digest(other, self.kinds));
+        let either = ours.or(theirs).unwrap_or_default();
+        PathStep::Loose { index, contents: [ours.unwrap_or(either), theirs.unwrap_or(either)] }
     }
 
     /// Returns numbers that are the same for equal elements, and for all ignored ones.
@@ -232,9 +256,12 @@ impl<'a> Walk<'a, '_, '_> {
 
     /// Texts are quoted, since `"1"` is not 1.
     fn report_type(&mut self, primary: Node, mirror: Node) -> Result<(), Stop> {
-        let value = |tree: &'a Tree<'_>, node| match tree.value(node) {
-            Value::Text(text) => Seen::Text(format!("\"{}\"", shown::head(text)).into()),
-            _ => seen(tree, Some(node)),
+        let value = |tree: &'a Tree<'_>, node| {
+            let shown = match tree.value(node) {
+                Value::Text(text) => format!("\"{}\"", shown::head(text)).into(),
+                _ => tree.shown(node),
+            };
+            Seen::Digested { shown, digest: tree.value(node).kind() }
         };
         let (ours, theirs) = (self.ours, self.theirs);
         self.note(Class::Type, &|| Values::of(value(ours, primary), value(theirs, mirror)))

@@ -347,15 +347,26 @@ fn a_comparison_ends_when_its_time_is_over() {
 #[test]
 fn the_work_of_fields_is_that_of_their_bytes() {
     let rules = rules(1);
-    for (name, unit) in
-        [("set-cookie", "a;"), ("cache-control", "a,"), ("link", "<a>,"), ("x-other", "0123456789abcdef ")]
-    {
-        let fields = |lines: usize, bytes: usize| -> HeaderMap {
-            let value = HeaderValue::from_str(&unit.repeat(bytes / unit.len())).unwrap();
+    for (name, unit, ends) in [
+        ("set-cookie", "a;", ["b", "c"]),
+        ("set-cookie", "a=1;b", ["=1; b=2", "=1; b=3"]),
+        ("cache-control", "a,", ["b", "c"]),
+        ("cache-control", "a=\"", ["\"", "\", b"]),
+        ("content-security-policy", "a a;", ["b", "c"]),
+        ("www-authenticate", "a b=c,", ["d", "e"]),
+        ("link", "<a>,", ["<b>", "<c>"]),
+        ("link", "<a>;rel=a;a,", ["<b>;rel=a", "<c>;rel=a"]),
+        ("link", "<a?a&a&a", [">;rel=\"a b c\"", ">;rel=\"a b d\""]),
+        ("location", "&a=%", ["1", "2"]),
+        ("location", "/..", ["/1", "/2"]),
+        ("x-other", "0123456789abcdef ", ["b", "c"]),
+    ] {
+        let fields = |lines: usize, bytes: usize, end: &str| -> HeaderMap {
+            let value = HeaderValue::from_str(&format!("{}{end}", unit.repeat(bytes / unit.len()))).unwrap();
             (0..lines).map(|_| (name.parse::<HeaderName>().unwrap(), value.clone())).collect()
         };
         for (lines, bytes) in [(1, 250_000), (100, 2_500)] {
-            let headers = [fields(lines, bytes), fields(lines, bytes + 100)];
+            let headers = ends.map(|end| fields(lines, bytes, end));
             let [one, other] = headers.each_ref().map(|headers| Answer {
                 status: StatusCode::OK,
                 headers,

@@ -106,12 +106,14 @@ fn rules(text: &str) -> Rules {
         let words: Vec<_> = line.split(' ').collect();
         let pointer = || Pointer::parse(words[1]).unwrap();
         let place = || Place::parse(words[1]).unwrap();
+        // Places of text contain spaces.
+        let whole = || Place::parse(&line[words[0].len() + 1..]).unwrap();
         match words[0] {
             "headers" if words[1] == "all" => rules.headers = FieldNames::All,
             "headers" => {
                 rules.headers = FieldNames::Named(words[1..].iter().map(|name| name.parse().unwrap()).collect())
             }
-            "ignore" => rules.ignore.push(place()),
+            "ignore" => rules.ignore.push(whole()),
             "unordered" => {
                 rules.unordered.push(Unordered { pointer: pointer(), by: words.get(2).map(|name| (*name).to_owned()) });
             }
@@ -129,7 +131,7 @@ fn rules(text: &str) -> Rules {
             }
             "mask" => rules.mask.push(Mask::parse(line.split_once(' ').unwrap().1).unwrap()),
             "keepValues" => rules.keep_values = true,
-            "redact" => rules.redact.push(place()),
+            "redact" => rules.redact.push(whole()),
             other => panic!("{other}"),
         }
     }

@@ -6,6 +6,7 @@
 mod support;
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crossfade_testkit::process::Signal;
@@ -20,12 +21,13 @@ fn legacy() -> SocketAddr {
     serve(|_| response("200 OK", &[("content-type", "text/plain")], b"ok"))
 }
 
-/// Requests to `/mirrored` are copied, others are not.
+/// Requests to `/mirrored` are copied, others are not. None is repeated unless the keys say so.
 fn config(legacy: SocketAddr, modern: SocketAddr, mirror: &str) -> (Folder, String) {
     let folder = Folder::new();
+    let once = if mirror.contains("compare") { "" } else { ", compare: { noise: false }" };
     let text = format!(
         "version: 1\nbackends: {{ legacy: 'http://{legacy}', modern: 'http://{modern}' }}\nroutes:\n  - name: mirrored\n    priority: 1\n    \
-         conditions: {{ path: /mirrored }}\n    forward: legacy\n    mirror: {{ backend: modern, percent: 100, {mirror} }}\ndefault: {{ \
+         conditions: {{ path: /mirrored }}\n    forward: legacy\n    mirror: {{ backend: modern, percent: 100{once}, {mirror} }}\ndefault: {{ \
          forward: legacy }}\n"
     );
     let file = folder.write("crossfade.yaml", text);
@@ -135,7 +137,7 @@ fn long_comparison(keys: &str) -> (Folder, String) {
     };
     let (legacy, modern) = (answer(content("1")), answer(content("2")));
     let rules: Vec<String> = (0..4000).map(|number| format!("'/**/x/**/y{number}'")).collect();
-    config(legacy, modern, &format!("{keys} compare: {{ ignore: [{}] }}", rules.join(", ")))
+    config(legacy, modern, &format!("{keys} compare: {{ noise: false, ignore: [{}] }}", rules.join(", ")))
 }
 
 #[test]
@@ -208,8 +210,39 @@ fn an_answer_of_some_bytes_takes_no_memory() {
     let log = function.log(2);
     let unknown = comparisons(&log)[0];
     assert_eq!((&unknown["verdict"], &unknown["reason"]), (&json!("unknown"), &json!("coding")));
+    assert!(peak(&function) < 64 * 1024, "{} KiB", peak(&function));
+}
+
+/// The largest memory that the process has had, in KiB.
+fn peak(function: &Function) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", function.child.id())).unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    let peak: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
-    assert!(peak < 64 * 1024, "{peak} KiB");
+    peak.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[test] // the smallest function has 128 MB
+fn four_responses_of_a_megabyte_fit_into_little_memory() {
+    // Nearly as many values as are compared at all, and two at the end.
+    let content = |last: String| format!("{{\"a\":[{}1],{last}}}", "[1234,5678,1234],".repeat(58_000)).into_bytes();
+    let answer = |own: &'static str| {
+        let count = AtomicUsize::new(0);
+        serve(move |_| {
+            let noise = count.fetch_add(1, Ordering::SeqCst);
+            response(
+                "200 OK",
+                &[("content-type", "application/json")],
+                &content(format!("\"b\":\"{own}\",\"c\":\"{own} {noise}\"")),
+            )
+        })
+    };
+    let (_folder, file) = config(answer("old"), answer("new"), "compare: { noise: { repeat: 100 } }, budget: 60s");
+    let function = Function::start(&[("CROSSFADE_CONFIG", &file)]);
+    function.give_as("a", &event("GET", "/mirrored"), 2 * PATIENCE);
+    function.posted();
+    let log = function.log(2);
+    let line = comparisons(&log)[0];
+    let mut found: Vec<_> = line["differences"].as_array().unwrap().iter().map(|it| &it["repeated"]).collect();
+    found.sort_by_key(|repeated| repeated.to_string());
+    assert_eq!(json!(found), json!(["same", "varies"]), "{line}");
+    assert!(peak(&function) < 64 * 1024, "{} KiB", peak(&function));
 }

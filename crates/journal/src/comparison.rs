@@ -47,7 +47,8 @@ pub struct Record {
     /// Reason why the request was not repeated although the responses differ.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_repeated: Option<NotRepeated>,
-    /// Digest of the method, the host and the whole target: equal for equal requests.
+    /// Digest of all that usually decides about the response: method, host, target, content, credentials, and the fields of
+    /// content negotiation and ranges. Equal for equal requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<Digest>,
     /// Names the secret salt of all digests in the record. Digests with different salts have nothing to do with each other.
@@ -98,7 +99,8 @@ pub enum NotRepeated {
     Share,
     /// There was no time left.
     Budget,
-    /// The primary did not respond to the repeated request, or responded with 429 or 5xx and had not done so before.
+    /// The primary did not respond to the repeated request, or responded with 429 or 5xx and had not done so before; or its
+    /// circuit breaker for copies is open, or the response could not be compared.
     Failed,
 }
 

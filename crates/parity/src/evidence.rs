@@ -3,7 +3,7 @@
 //! Owns the e-values and the procedure of Wang and Ramdas; `docs/report.md` states hypotheses, assumptions and sources.
 
 use crate::binomial::mixture;
-use crate::place::Likeness;
+use crate::place::{Likeness, Trials};
 
 /// The rate of false discoveries over all places of a report.
 pub(crate) const FALSE_DISCOVERIES: f64 = 0.05;
@@ -13,6 +13,8 @@ const SAME_IF_DIFFERENT: f64 = 0.25;
 const SAME: f64 = 0.125;
 /// Probability that a repeated value of the primary is the primary's, if it is one of the two.
 const LIKE_PRIMARY: f64 = 0.5;
+/// Probability that it is the mirror, if one system alone has the value again that it had before.
+const MIRROR_AGAIN: f64 = 0.5;
 /// How many times as often the mirror may differ from the primary as the primary from itself.
 const RATIO: f64 = 1.2;
 
@@ -27,6 +29,9 @@ pub(crate) struct Counts {
     pub(crate) measured: u64,
     /// Of repeated requests, here and where the value is only in the other system.
     pub(crate) likeness: Likeness,
+    /// Pairs of differences in which one system alone has its value again: one that always gives the same token is not like
+    /// one that gives another one each time.
+    pub(crate) again: Likeness,
     /// Comparisons of the primary with the mirror, and those that differ here.
     pub(crate) mirror: u64,
     pub(crate) mirror_differs: u64,
@@ -44,6 +49,7 @@ impl Counts {
             mixture(self.same, self.repeated, SAME_IF_DIFFERENT),
             mixture(self.same, self.measured, SAME),
             mixture(self.likeness.primary, signs, LIKE_PRIMARY),
+            mixture(self.again.mirror, self.again.primary + self.again.mirror, MIRROR_AGAIN),
             self.rates(),
         ];
         all.iter().sum::<f64>() / all.len() as f64
@@ -72,6 +78,7 @@ impl Counts {
         let best = Counts {
             same: self.repeated,
             likeness: Likeness { primary: self.repeated.max(self.likeness.primary + self.likeness.mirror), mirror: 0 },
+            again: Likeness { primary: 0, mirror: self.repeated / 2 },
             mirror_differs: differ.min(self.mirror),
             itself_differs: differ.saturating_sub(self.mirror),
             ..*self
@@ -105,6 +112,12 @@ impl Counts {
         }
         Some(most)
     }
+}
+
+/// Returns the average of the e-values of several exact places; `None` if there are not several.
+pub(crate) fn of_slots(trials: impl Iterator<Item = Trials>) -> Option<f64> {
+    let e_values: Vec<f64> = trials.map(|trials| mixture(trials.same, trials.all, SAME_IF_DIFFERENT)).collect();
+    (e_values.len() > 1).then(|| e_values.iter().sum::<f64>() / e_values.len() as f64)
 }
 
 /// Returns the e-value from which on hypotheses are rejected, by the procedure of Wang and Ramdas (2022): under any
@@ -150,6 +163,9 @@ mod tests {
             (Counts { measured: 200, ..repeated(25, 25, 50) }, 0.0, 1.0),
             // The primary varies in 75 %, and never to the mirror's value.
             (repeated(25, 0, 75), 100_000.0, f64::MAX),
+            // A token that is always the same.
+            (Counts { again: Likeness { primary: 0, mirror: 20 }, ..repeated(0, 0, 40) }, 5_000.0, f64::MAX),
+            (Counts { again: Likeness { primary: 9, mirror: 11 }, ..repeated(0, 0, 40) }, 0.0, 1.0),
             (rates(1, 130, 0, 62), 0.0, 2.0),
             (rates(1_000, 1_000, 750, 1_000), 100_000.0, f64::MAX),
             (rates(490, 10_000, 490, 10_000), 0.0, 1.0),
@@ -159,6 +175,15 @@ mod tests {
             let found = counts.e_value();
             assert!((at_least..below).contains(&found), "{counts:?}: {found}");
         }
+    }
+
+    #[test]
+    fn one_reproducible_place_is_found_among_many_that_vary() {
+        let trials = |same, all| Trials { same, all };
+        let varying = || std::iter::repeat_n(trials(0, 10), 30);
+        assert!(of_slots(varying().chain([trials(10, 10)])).is_some_and(|e_value| e_value > 1_000.0));
+        assert!(of_slots(varying()).is_some_and(|e_value| e_value < 1.0));
+        assert_eq!(of_slots([trials(10, 10)].into_iter()), None);
     }
 
     #[test]

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use crossfade_journal::comparison::Digest;
 
+use crate::place::Likeness;
+
 /// Requests per place, and distinct values per request and system, that are kept.
 const MAX_TRACKS: usize = 64;
 const MAX_VALUES: usize = 16;
@@ -14,7 +16,7 @@ const MAX_VALUES: usize = 16;
 const EXPLAINED: (u64, u64) = (2, 10);
 /// Without an explained difference: how often the primary must return to an earlier value, and in how many differences
 /// the mirror's value must not be among them, for the mirror's values to be others.
-const RETURNS: u64 = 2;
+const RETURNS: u64 = 6;
 const NEVER: u64 = 8;
 /// Requests that keep their value, from which on values do not belong to the place alone.
 const STEADY_REQUESTS: u64 = 5;
@@ -28,8 +30,8 @@ type Value = Option<Digest>;
 /// The values of both systems at a place.
 #[derive(Debug, Default)]
 pub(crate) struct History {
-    /// By salt and request; without a request: whatever the request.
-    tracks: BTreeMap<(Digest, Option<Digest>), Track>,
+    /// By salt, exact place and request; without a request: whatever the request.
+    tracks: BTreeMap<(Digest, Option<u64>, Option<Digest>), Track>,
 }
 
 /// What the primary's values over time say about the differences.
@@ -56,8 +58,14 @@ struct Track {
     mirror: Values,
     /// The last value of the primary, and its request.
     last: Option<(Value, Digest)>,
+    /// The values of the first of a pair of neighbours in time, and such pairs in which one system alone had its value again.
+    first: Option<[Value; 2]>,
+    again: Likeness,
     /// Times that the primary had a value again after another one.
     returns: u64,
+    /// Values of the mirror that were not kept, and those of them that the primary had had.
+    others: u64,
+    others_explained: u64,
     /// Neighbours in time with different requests, and those of them with different values of the primary.
     neighbours: u64,
     changes: u64,
@@ -78,9 +86,17 @@ struct Sum {
 }
 
 impl History {
-    /// Adds the values of a difference, in the order of the log. `room` is the number of further tracks in all histories.
-    pub(crate) fn add(&mut self, room: &mut usize, salt: Digest, request: Digest, values: [Value; 2]) {
-        for key in [(salt, None), (salt, Some(request))] {
+    /// Adds the values of a difference, in the order of the log. `exact` is a hash of the exact place if there are
+    /// several, and `room` the number of further tracks in all histories.
+    pub(crate) fn add(
+        &mut self,
+        room: &mut usize,
+        salt: Digest,
+        exact: Option<u64>,
+        request: Digest,
+        values: [Value; 2],
+    ) {
+        for key in [(salt, exact, None), (salt, exact, Some(request))] {
             let known = self.tracks.contains_key(&key);
             if !known && (*room == 0 || self.tracks.len() >= MAX_TRACKS) {
                 continue;
@@ -90,10 +106,33 @@ impl History {
         }
     }
 
+    /// Returns in how many pairs of neighbours in time one system alone had its value again. The pairs have no difference in
+    /// common: if both systems draw from the same values, it is either system equally often.
+    pub(crate) fn again(&self) -> Likeness {
+        let of_all = self.tracks.iter().filter(|((.., request), _)| request.is_none()).map(|(_, track)| track.again);
+        of_all.fold(Likeness::default(), |sum, again| Likeness {
+            primary: sum.primary + again.primary,
+            mirror: sum.mirror + again.mirror,
+        })
+    }
+
+    /// Returns the share of the primary's values that would differ from its value for the same request at any other time. If as
+    /// many differ when the request is repeated at once, the noise is not slow.
+    pub(crate) fn spread(&self) -> f64 {
+        let spread = |is_one_request: bool| {
+            let tracks = self.tracks.iter().filter(|((.., request), _)| request.is_some() == is_one_request);
+            let spreads = tracks.map(|(_, track)| track.spread()).filter(|(values, _)| *values > 1);
+            spreads.fold((0, 0.0), |sum, spread| (sum.0 + spread.0, sum.1 + spread.1))
+        };
+        // If no request comes twice, all of them are taken for one.
+        let (values, differing) = Some(spread(true)).filter(|(values, _)| *values > 0).unwrap_or_else(|| spread(false));
+        differing / values.max(1) as f64
+    }
+
     pub(crate) fn slow(&self) -> Slow {
         let (mut requests, mut all) = (Sum::default(), Sum::default());
         let mut is_likely = false;
-        for ((_, request), track) in &self.tracks {
+        for ((_, _, request), track) in &self.tracks {
             match (request, track.belongs_to_the_place()) {
                 (Some(_), _) => requests.add(track),
                 (None, Some(likely)) => {
@@ -126,16 +165,34 @@ impl Track {
             self.changes += u64::from(of != request && last != primary);
         }
         self.last = Some((primary, request));
+        match self.first.take() {
+            None => self.first = Some([primary, mirror]),
+            Some([of_primary, of_mirror]) => {
+                let (is_primary, is_mirror) = (of_primary == primary, of_mirror == mirror);
+                self.again.primary += u64::from(is_primary && !is_mirror);
+                self.again.mirror += u64::from(is_mirror && !is_primary);
+            }
+        }
         self.primary.add(primary);
-        self.mirror.add(mirror);
+        if !self.mirror.add(mirror) {
+            self.others += 1;
+            self.others_explained += u64::from(self.primary.count(mirror) > 0);
+        }
+    }
+
+    /// Returns the number of values of the primary, and how many of them would differ from another one at any other time.
+    fn spread(&self) -> (u64, f64) {
+        let counts = || self.primary.0.iter().map(|(_, count)| *count);
+        let sum: u64 = counts().sum();
+        let equal: f64 = counts().map(|count| (count as f64 / sum.max(1) as f64).powi(2)).sum();
+        (sum, sum as f64 * (1.0 - equal))
     }
 
     /// Returns how certain it is that different requests have the same value at the same time, and another one later: values
     /// in a random order change more often from one request to the next. `None` if there is no sign of it.
     fn belongs_to_the_place(&self) -> Option<Belongs> {
-        let counts = || self.primary.0.iter().map(|(_, count)| *count);
-        let sum: u64 = counts().sum();
-        let equal: f64 = counts().map(|count| (count as f64 / sum.max(1) as f64).powi(2)).sum();
+        let (sum, differing) = self.spread();
+        let equal = 1.0 - differing / sum.max(1) as f64;
         let (neighbours, changes) = (self.neighbours as f64, self.changes as f64);
         let (mean, deviation) = (neighbours * (1.0 - equal), (neighbours * equal * (1.0 - equal)).sqrt());
         match changes * 2.0 <= mean {
@@ -151,12 +208,16 @@ impl Values {
         self.0.iter().find(|(known, _)| *known == value).map_or(0, |(_, count)| *count)
     }
 
-    fn add(&mut self, value: Value) {
+    /// Returns `false` if there is no room for the value.
+    fn add(&mut self, value: Value) -> bool {
         if let Some((_, count)) = self.0.iter_mut().find(|(known, _)| *known == value) {
             *count += 1;
         } else if self.0.len() < MAX_VALUES {
             self.0.push((value, 1));
+        } else {
+            return false;
         }
+        true
     }
 }
 
@@ -173,6 +234,8 @@ impl Sum {
             let is_explained = track.primary.count(*value) > 0;
             *if is_explained { &mut self.explained } else { &mut self.unexplained } += count;
         }
+        self.explained += track.others_explained;
+        self.unexplained += track.others - track.others_explained;
     }
 
     fn slow(&self) -> Slow {
@@ -198,7 +261,7 @@ mod tests {
     fn slow(differences: &[(u32, u32, u32)]) -> Slow {
         let (mut history, mut room) = (History::default(), 1_000);
         for (request, primary, mirror) in differences {
-            history.add(&mut room, Digest(0), Digest(*request), [Some(Digest(*primary)), Some(Digest(*mirror))]);
+            history.add(&mut room, Digest(0), None, Digest(*request), [Some(Digest(*primary)), Some(Digest(*mirror))]);
         }
         history.slow()
     }
@@ -251,8 +314,8 @@ mod tests {
     fn a_value_that_never_occurs_among_recurring_ones_is_another() {
         let two_replicas =
             |mirror: fn(u32) -> u32, count: u32| -> Vec<_> { (0..count).map(|n| (1, n / 2 % 2, mirror(n))).collect() };
-        assert_eq!(slow(&two_replicas(|_| 7, 12)), Slow::No);
-        assert_eq!(slow(&two_replicas(|_| 7, 4)), Slow::Changing);
+        assert_eq!(slow(&two_replicas(|_| 7, 16)), Slow::No);
+        assert_eq!(slow(&two_replicas(|_| 7, 14)), Slow::Changing);
         assert_eq!(slow(&two_replicas(|n| 1 - n / 2 % 2, 12)), Slow::Noise);
     }
 
@@ -260,7 +323,7 @@ mod tests {
     fn memory_is_bounded() {
         let (mut history, mut room) = (History::default(), 40);
         for n in 0..10_000 {
-            history.add(&mut room, Digest(n % 3), Digest(n), [Some(Digest(n)), None]);
+            history.add(&mut room, Digest(n % 3), None, Digest(n), [Some(Digest(n)), None]);
         }
         assert_eq!((history.tracks.len(), room), (40, 0));
         assert!(history.tracks.values().all(|track| track.primary.0.len() <= MAX_VALUES));

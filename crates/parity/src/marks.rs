@@ -4,16 +4,17 @@
 //! everything.
 
 use crate::assessment::{Mark, Why};
-use crate::evidence::{Counts, threshold};
+use crate::evidence::{self, Counts, threshold};
 use crate::history::Slow;
 use crate::place::{Likeness, Place};
+use crate::proportion::share;
 use crate::tally::{Endpoint, Tally};
 
 /// Of so many repeated requests, the primary must have differed from itself in at least one, for a place to be noise.
 /// Of draws from the same values, at least half do.
 const VARIES: u64 = 4;
-/// Of so many repeated requests, the primary may have differed from itself in one, if its values change slowly.
-const STABLE: u64 = 10;
+/// How many times as often the primary must differ from itself over time as at once, for its values to change slowly.
+const SLOWER: f64 = 2.0;
 
 /// The conclusion about a place.
 #[derive(Clone, Copy, Debug)]
@@ -54,11 +55,16 @@ fn candidates(endpoint: &Endpoint) -> Vec<Candidate> {
     let candidate = |place: &Place| {
         let counts = counts(endpoint, place);
         let slow = match place.history.slow() {
-            Slow::Changing if place.varied() * STABLE > place.outcomes.repeated() => Slow::No,
+            // Two requests at once differ about as often as any two.
+            _ if SLOWER * share(place.varied(), place.outcomes.repeated()) > place.history.spread() => Slow::No,
             slow => slow,
         };
         // The values of slow noise are not exchangeable: its e-value means nothing.
-        let e_value = if slow == Slow::No { counts.e_value() } else { 0.0 };
+        let of_slots = || evidence::of_slots(place.slots.trials());
+        let e_value = match slow {
+            Slow::No => of_slots().map_or(counts.e_value(), |slots| (counts.e_value() + slots) / 2.0),
+            _ => 0.0,
+        };
         let is_differing = place.raw > place.accepted && place.key.class.is_some();
         Candidate { counts, e_value, is_tested: is_differing && counts.is_testable(), slow }
     };
@@ -68,6 +74,10 @@ fn candidates(endpoint: &Endpoint) -> Vec<Candidate> {
 fn counts(endpoint: &Endpoint, place: &Place) -> Counts {
     let compared = endpoint.mirror.compared();
     let mut likeness = place.likeness();
+    // A primary that fails is not compared, so that the opposite case of a mirror that fails is not among the differences.
+    if place.failed > 0 {
+        likeness = Likeness::default();
+    }
     if let Some(Likeness { primary, mirror }) = endpoint.opposite(place).map(Place::likeness) {
         likeness.primary += primary;
         likeness.mirror += mirror;
@@ -77,6 +87,7 @@ fn counts(endpoint: &Endpoint, place: &Place) -> Counts {
         repeated: place.outcomes.repeated(),
         measured: compared.saturating_sub(place.outcomes.not_repeated + place.accepted),
         likeness,
+        again: place.history.again(),
         mirror: compared,
         mirror_differs: place.raw.min(compared),
         itself: endpoint.itself.compared(),

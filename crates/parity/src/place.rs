@@ -98,6 +98,8 @@ pub(crate) struct Place {
     pub(crate) failed: u64,
     /// Without accepted differences.
     pub(crate) outcomes: Outcomes,
+    /// Likewise, by exact place.
+    pub(crate) slots: Slots,
     /// Requests that were not repeated, by reason: in the order of [`REASONS`].
     not_repeated: [u64; REASONS.len()],
     /// Records in which the primary differs from itself at this place.
@@ -107,6 +109,36 @@ pub(crate) struct Place {
 }
 
 const REASONS: [Why; 5] = [Why::Unsafe, Why::Share, Why::Budget, Why::Failed, Why::NeverRepeated];
+
+/// Repeated requests by exact place, if a place stands for several: see [`Difference::slot`]. One that is reproducible must not
+/// be lost among many that vary.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Slots(Vec<(Option<u8>, Trials)>);
+
+/// Repeated requests, and those of them in which both systems gave their own value again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Trials {
+    pub(crate) same: u64,
+    pub(crate) all: u64,
+}
+
+impl Slots {
+    pub(crate) fn count(&mut self, difference: &Difference) {
+        let Some(repeated) = difference.repeated else { return };
+        let index = self.0.iter().position(|(slot, _)| *slot == difference.slot).unwrap_or_else(|| {
+            self.0.push((difference.slot, Trials::default()));
+            self.0.len() - 1
+        });
+        if let Some((_, trials)) = self.0.get_mut(index) {
+            trials.same += u64::from(repeated == Repeated::Same);
+            trials.all += 1;
+        }
+    }
+
+    pub(crate) fn trials(&self) -> impl Iterator<Item = Trials> {
+        self.0.iter().map(|(_, trials)| *trials)
+    }
+}
 
 /// Repeated requests, by what the repeated response of the primary is like where the two responses differ.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -124,6 +156,7 @@ impl Place {
             accepted: 0,
             failed: 0,
             outcomes: Outcomes::default(),
+            slots: Slots::default(),
             not_repeated: [0; REASONS.len()],
             noise: 0,
             history: History::default(),

@@ -4,12 +4,14 @@
 //! interprets the counts. Noise is known only after the last record, so records are kept as counts of equal sets of
 //! differences.
 
+use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{Hash, Hasher};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crossfade_journal::comparison::{Against, Class, Difference, Record, Side, Verdict};
+use crossfade_journal::comparison::{Against, Class, Difference, Digest, Record, Side, Verdict};
 
-use crate::assessment::EndpointName;
+use crate::assessment::{Change, EndpointName};
 use crate::latency::Histogram;
 use crate::place::{Example, ExampleResponse, Place, PlaceKey};
 
@@ -233,12 +235,15 @@ impl Tally {
             }
             place.failed += u64::from(place.key.class == Some(Class::Status) && mirror_failed(record));
             place.count(difference.and_then(|difference| difference.repeated), record.not_repeated);
+            if let Some(difference) = difference {
+                place.slots.count(difference);
+            }
             let Some(difference) = difference else { continue };
             if let (Some(salt), Some(request)) = (record.salt, record.request)
                 && difference.digests != [None; 2]
             {
                 let mut room = MAX_TRACKS.saturating_sub(self.tracks);
-                place.history.add(&mut room, salt, request, difference.digests);
+                place.history.add(&mut room, salt, exact(difference), request, values(difference, place.key.change));
                 self.tracks = MAX_TRACKS.saturating_sub(room);
             }
             // Only these have URLs.
@@ -497,6 +502,22 @@ impl Bucket {
             *self.different.entry(key).or_default() += count;
         }
     }
+}
+
+/// Returns the values of a difference. Where one of them is absent, it does not matter which one the other is.
+fn values(difference: &Difference, change: Change) -> [Option<Digest>; 2] {
+    match change {
+        Change::Value => difference.digests,
+        Change::Missing | Change::Extra => difference.digests.map(|digest| digest.map(|_| Digest(0))),
+    }
+}
+
+/// Returns a hash of the exact place of a difference, if the responses differ at several.
+fn exact(difference: &Difference) -> Option<u64> {
+    let slot = difference.slot?;
+    let mut hasher = DefaultHasher::new();
+    (slot, &difference.at).hash(&mut hasher);
+    Some(hasher.finish())
 }
 
 fn count_word(words: &mut BTreeMap<String, u64>, word: &str) {

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use crossfade_compare::{Comparison, Repeated, Rules};
 use crossfade_journal::comparison::{Class, Difference, NotRepeated, Side, Verdict};
 use crossfade_journal::{Journal, Role, milliseconds};
-use crossfade_route::{Mirror, PublicUrl};
+use crossfade_route::PublicUrl;
 use http::header::{HOST, HeaderMap, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE};
 use http::{Response, StatusCode};
 use tokio::time::Instant;
@@ -28,7 +28,8 @@ use crate::{public_url, retry};
 /// The values that the shadow requests of one request share.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shadows<'a> {
-    pub(crate) mirror: &'a Mirror,
+    /// For the path of the request; `None` if nothing is compared.
+    pub(crate) rules: Option<&'a Arc<Rules>>,
     pub(crate) invocation: &'a Invocation,
     pub(crate) body: &'a Bytes,
     pub(crate) neutral: &'a PublicUrl,
@@ -166,8 +167,7 @@ impl Proxy {
     /// The verdict on a response compared with the primary's.
     async fn judge(&self, primary: &Outcome, other: &Outcome, shadows: Shadows<'_>) -> Comparison {
         let nothing = Comparison::without_differences;
-        let rules = shadows.mirror.compare.as_ref();
-        match (primary, other, rules) {
+        match (primary, other, shadows.rules) {
             (_, Outcome::Lost(reason), _) => nothing(Verdict::Lost, Some(*reason)),
             (_, _, None) => nothing(Verdict::Unknown, Some("off")),
             (Outcome::Answer(ours, _), Outcome::NoAnswer(error), Some(rules)) if !primary.is_broken() => {
@@ -186,7 +186,7 @@ impl Proxy {
 
     /// Compares the mirror's two responses; `None` if they say nothing about its first one.
     async fn judge_mirror(&self, first: &Outcome, again: &Outcome, shadows: Shadows<'_>) -> Option<Comparison> {
-        let rules = shadows.mirror.compare.as_ref()?;
+        let rules = shadows.rules?;
         match (first, again) {
             (_, Outcome::Lost(_)) => None,
             _ if first.is_broken() && again.is_broken() => Some(Comparison::without_differences(Verdict::Match, None)),

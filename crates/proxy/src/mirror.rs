@@ -4,6 +4,9 @@
 //! `measuring` sends and compares. Nothing here can reach the client: shadow requests have connections and circuit breakers
 //! of their own.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use bytes::Bytes;
 use crossfade_compare::{Comparison, Digest, Salt, endpoint};
 use crossfade_journal::comparison::{Against, Kind, NotRepeated, Record, Side, VERSION, Verdict};
@@ -136,12 +139,16 @@ impl Proxy {
             Err(error) => (Err(error), Outcome::NoAnswer(error)),
         };
         let method = copy.received.method.clone();
+        let rules = mirror.compare.as_ref().map(|rules| match rules.of(copy.received.uri.path()) {
+            Cow::Borrowed(_) => rules.clone(),
+            Cow::Owned(rules) => Arc::new(rules),
+        });
         let (copied, credentials_withheld) = self.planner(invocation).copy(&context, forward, copy, &body);
         let copied = copied.map_err(|error| error.error_type());
 
         let end = end_of(mirror, invocation);
         let shadows = Shadows {
-            mirror,
+            rules: rules.as_ref(),
             invocation,
             body: &body,
             neutral: &neutral,
@@ -176,7 +183,7 @@ impl Proxy {
         }
 
         let lost = || Comparison::without_differences(Verdict::Lost, Some(stopped.unwrap_or("proxy_internal_error")));
-        let url = |outgoing: &Outgoing<'_>| url(outgoing, mirror.compare.as_ref().is_some_and(|it| it.keep_values));
+        let url = |outgoing: &Outgoing<'_>| url(outgoing, rules.as_ref().is_some_and(|rules| rules.keep_values));
         let record = |against, comparison: Option<Comparison>, requested: Option<&Outgoing<'_>>, side| {
             let Comparison { verdict, reason, differences, more, .. } = comparison.unwrap_or_else(lost);
             let is_shown = verdict == Verdict::Different;

@@ -86,6 +86,14 @@ async fn values_are_kept_where_the_configuration_says_so() {
 }
 
 #[tokio::test]
+async fn rules_may_hold_for_some_endpoints() {
+    let (proxy, ..) = pair(LEGACY, MODERN, "compare: { rules: [{ endpoints: /orders/**, ignore: /total }] }").await;
+    for (path, verdict) in [("/orders/7?x", "match"), ("/carts/7", "different")] {
+        assert_eq!(only(&ask(&proxy, get(path)).await)["verdict"], verdict, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn writes_are_copied_only_where_named() {
     let body = "x=1";
     let post = || request(Method::POST, "/a", &[("host", "www.example.com")], body);

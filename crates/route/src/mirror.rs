@@ -89,6 +89,26 @@ impl Mirror {
         }
     }
 
+    /// Returns this mirror with the rules of comparison of another one, if there is one: `compare` as a whole.
+    #[must_use]
+    pub fn comparing_like(&self, other: Option<&Mirror>) -> Mirror {
+        let Some(other) = other else { return self.clone() };
+        let Mirror { backend, share, backend_request, budget, .. } = *self;
+        let Mirror { sticky, methods, transforms, request_fields, credentials, .. } = self.clone();
+        Mirror {
+            backend,
+            share,
+            sticky,
+            methods,
+            transforms,
+            request_fields,
+            credentials,
+            backend_request,
+            budget,
+            ..other.clone()
+        }
+    }
+
     /// Returns `true` if the request is sent to the primary again, whatever the mirror responds.
     #[must_use]
     pub fn compares_itself(&self, method: &Method, seed: u128) -> bool {

@@ -57,6 +57,27 @@ impl RoutingTable {
     pub fn default_route(&self) -> &Route {
         &self.default
     }
+
+    /// Returns this table with the names, conditions and rules of comparison of another one's routes. Nothing else is taken
+    /// over: every request follows this table's default route.
+    #[must_use]
+    pub fn comparing_like(self, other: &RoutingTable) -> RoutingTable {
+        let adapt = |route: &Route| Route {
+            name: route.name.clone(),
+            priority: route.priority,
+            requirements: route.requirements.clone(),
+            mirror: self.default.mirror.as_ref().map(|mirror| mirror.comparing_like(route.mirror.as_ref())),
+            ..self.default.clone()
+        };
+        let routes: Vec<Route> = other.routes.iter().map(adapt).collect();
+        let (index, default) = (Index::new(&routes), adapt(&other.default));
+        RoutingTable { routes, index, default, ..self }
+    }
+
+    /// Returns the mirrors of all routes.
+    pub fn mirrors_mut(&mut self) -> impl Iterator<Item = &mut Mirror> {
+        self.routes.iter_mut().chain([&mut self.default]).filter_map(|route| route.mirror.as_mut())
+    }
 }
 
 /// A rule: conditions and what happens to matching requests.

@@ -303,6 +303,8 @@ const UNKNOWN_KEYS: &[(&str, &str)] = &[
     ("/definitions/mirror/properties/sticky", "default: { forward: a, mirror: { sticky: { zzzzzz: 1 } } }"),
     ("/definitions/mirrorTimeouts", "default: { forward: a, mirror: { timeouts: { zzzzzz: 1 } } }"),
     ("/definitions/compare", "default: { forward: a, mirror: { compare: { zzzzzz: 1 } } }"),
+    ("/definitions/scoped", "default: { forward: a, mirror: { compare: { rules: { zzzzzz: 1 } } } }"),
+    ("/definitions/place/anyOf/3", "default: { forward: a, mirror: { compare: { ignore: { zzzzzz: 1 } } } }"),
     ("/definitions/noise", "default: { forward: a, mirror: { compare: { noise: { zzzzzz: 1 } } } }"),
     ("/definitions/unordered/anyOf/1", "default: { forward: a, mirror: { compare: { unordered: { zzzzzz: 1 } } } }"),
     ("/definitions/accepted/anyOf/1", "default: { forward: a, mirror: { compare: { accepted: { zzzzzz: 1 } } } }"),

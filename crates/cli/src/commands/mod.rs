@@ -4,6 +4,7 @@
 //! of its own. Exit codes: 0 success, 1 the command has findings, 2 it could not run.
 
 mod check;
+mod compare;
 mod dev;
 mod environment;
 mod explain;
@@ -23,9 +24,13 @@ use crossfade_function::SettingsError;
 
 use crate::terminal::{safe, say};
 
+const FIRST_STEP: &str = "\
+Before anything is deployed, compare the responses of your old and your new system:
+  crossfade compare --legacy https://old.example.com --modern https://new.example.com paths.txt";
+
 /// A serverless reverse proxy for application migrations
 #[derive(Parser)]
-#[command(name = "crossfade", version, disable_help_subcommand = true)]
+#[command(name = "crossfade", version, disable_help_subcommand = true, after_help = FIRST_STEP)]
 struct CommandLine {
     #[command(subcommand)]
     command: Command,
@@ -33,6 +38,7 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum Command {
+    Compare(Box<compare::Options>),
     Dev(Box<dev::Options>),
     Check(check::Options),
     Explain(explain::Options),
@@ -59,6 +65,7 @@ pub fn run() -> ExitCode {
         Err(error) => return refuse(&error),
     };
     let outcome = match command_line.command {
+        Command::Compare(options) => compare::run(&options),
         Command::Dev(options) => dev::run(&options).map(|()| Verdict::Clean),
         Command::Check(options) => check::run(&options),
         Command::Explain(options) => explain::run(&options),

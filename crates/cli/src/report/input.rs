@@ -24,15 +24,29 @@ pub(crate) fn read(
     unreadable: &mut Unreadable,
     each: &mut impl FnMut(Record),
 ) -> Result<()> {
-    let mut log = BufReader::with_capacity(CHUNK, log);
-    if log.fill_buf()?.starts_with(&[0x1f, 0x8b]) {
-        read_plain(name, BufReader::with_capacity(CHUNK, MultiGzDecoder::new(log)), unreadable, each)
+    read_plain(name, decompressed(log)?, unreadable, each)
+}
+
+/// The content of a file, compressed (RFC 1952) or not.
+pub(crate) fn decompressed<'r>(file: impl Read + 'r) -> Result<Box<dyn BufRead + 'r>> {
+    let mut file = BufReader::with_capacity(CHUNK, file);
+    let is_compressed = file.fill_buf()?.starts_with(&[0x1f, 0x8b]);
+    Ok(if is_compressed {
+        Box::new(BufReader::with_capacity(CHUNK, MultiGzDecoder::new(file)))
     } else {
-        read_plain(name, log, unreadable, each)
+        Box::new(file)
+    })
+}
+
+impl Unreadable {
+    /// Counts a place of a file, and keeps the first one.
+    pub(crate) fn note(&mut self, name: &str, line: u64, reason: &str) {
+        self.count += 1;
+        self.first.get_or_insert_with(|| format!("{name}:{line}: {reason}"));
     }
 }
 
-fn read_plain(
+pub(crate) fn read_plain(
     name: &str,
     mut log: impl BufRead,
     unreadable: &mut Unreadable,

@@ -120,9 +120,9 @@ pub fn invocation(limit: Duration, time: SystemTime) -> Invocation {
         started,
         time,
         deadline: started + limit,
-        seed: u128::from(SEED.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15)) * 0x1_0000_0001
+        seed: (u128::from(SEED.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15)) * 0x1_0000_0001)
             // In no small share of requests that are compared with themselves.
-            | 0xffff << 80,
+            | (0xffff << 80),
     }
 }
 

@@ -1,13 +1,18 @@
 //! `compare` of a mirror: the rules of comparison. `crossfade-compare` applies them.
 
+use std::borrow::Cow;
+
 use crossfade_compare::{
     Accepted, Date, FieldNames, Mask, PathTemplate, Place, Pointer, Rules, Scoped, Tolerance, TreatEqual, Unordered,
 };
-use crossfade_document::Node;
+use crossfade_document::{Key, Node};
 
 use super::forward::field_name;
 use crate::mirror::Noise;
 use crate::read::{Collector, Read};
+
+/// Beginnings of places in content that is not JSON.
+const PLACE_KEYS: [&str; 5] = ["selector", "column", "line", "variable", "url"];
 
 /// Returns the rules, or `None` for `compare: false`, and the requests that are repeated.
 pub(super) fn read(node: Option<&Node>, diagnostics: &mut Collector) -> (Option<Rules>, Noise) {
@@ -89,7 +94,7 @@ fn read_scoped(node: &Node, diagnostics: &mut Collector) -> Option<Scoped> {
 /// Reads a place that is left out, and warns if nothing is left.
 fn read_ignored(node: &Node, diagnostics: &mut Collector) -> Option<Place> {
     let place = read_place(node, diagnostics)?;
-    let blinded = match node.as_text() {
+    let blinded = match read_written(node, diagnostics).as_deref() {
         Some("body" | "/**" | "/*") => Some("no content is compared: the report cannot say that it is the same"),
         Some("status") => Some("no status is compared: an error page would count as the same"),
         Some("selector: html" | "selector: body" | "selector: *") => Some("no page is compared"),
@@ -146,12 +151,31 @@ fn read_headers(node: &Node, diagnostics: &mut Collector) -> Option<FieldNames> 
 }
 
 fn read_place(node: &Node, diagnostics: &mut Collector) -> Option<Place> {
-    let place = Place::parse(node.text(diagnostics)?);
+    let text = read_written(node, diagnostics)?;
+    let place = Place::parse(&text);
     if place.is_none() {
         let hint = "write a JSON Pointer like `/items/*/price`, a field's name, `status`, `body`, or a place as the report shows it";
-        node.error(diagnostics, format!("`{}` is not a place in a response", node.shown()), Some(hint.into()));
+        let shown = if node.as_map().is_some() { text } else { node.shown().into() };
+        node.error(diagnostics, format!("`{shown}` is not a place in a response"), Some(hint.into()));
     }
     place
+}
+
+/// Reads the text of a place, or the map that YAML makes of `selector: main > p` without quotes.
+fn read_written<'n>(node: &'n Node, diagnostics: &mut Collector) -> Option<Cow<'n, str>> {
+    if node.as_map().is_none() {
+        return node.text(diagnostics).map(Cow::Borrowed);
+    }
+    let members = node.keys(diagnostics, PLACE_KEYS)?;
+    let mut given = PLACE_KEYS.iter().zip(members).filter_map(|(key, value)| Some((key, value?)));
+    match (given.next(), given.next()) {
+        (Some((key, value)), None) => Some(Cow::Owned(format!("{key}: {}", value.text(diagnostics)?))),
+        (Some(_), Some(_)) => {
+            node.error(diagnostics, "a place has one key", Some("write `{selector: main > p}`".into()));
+            None
+        }
+        (None, _) => None,
+    }
 }
 
 fn read_pointer(text: &str, node: &Node, diagnostics: &mut Collector) -> Option<Pointer> {
@@ -207,7 +231,8 @@ fn read_treat_equal(node: &Node, diagnostics: &mut Collector) -> Option<TreatEqu
 
 /// Reads a place, or `{pointer, until}`.
 fn read_accepted(node: &Node, diagnostics: &mut Collector) -> Option<Accepted> {
-    if node.as_text().is_some() {
+    let is_place = |members: &[(Key, Node)]| matches!(members, [(key, _)] if PLACE_KEYS.contains(&&*key.name));
+    if node.as_map().is_none_or(is_place) {
         return Some(Accepted { place: read_place(node, diagnostics)?, until: None });
     }
     let [pointer, until] = node.keys(diagnostics, ["pointer", "until"])?;

@@ -53,7 +53,7 @@ pub(super) struct Options {
 
 pub(super) const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
+pub(super) fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
     let (name, value) = text.split_once(':').ok_or("expected `name: value`")?;
     let name = name.trim().parse().map_err(|_| format!("`{}` is not a field name", name.trim()))?;
     let value = value.trim().parse().map_err(|_| "invalid field value".to_owned())?;

@@ -1,0 +1,392 @@
+//! `crossfade compare`: sends requests to both systems and compares the responses, before anything is deployed.
+//!
+//! Owns the options and the order of the steps. `crate::requests` reads the input, `choice` selects, `systems` configures the
+//! proxy, `pace` sets the pace. The proxy sends and compares, as it does for a mirror, and `report` judges.
+
+mod choice;
+mod pace;
+mod systems;
+
+use std::collections::hash_map::RandomState;
+use std::fs::File;
+use std::hash::BuildHasher;
+use std::io::{LineWriter, Write};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, Result, bail};
+use crossfade_event::{Format, Front, alb};
+use crossfade_journal::comparison::{Against, Record, Side, Verdict as Outcome};
+use crossfade_parity::Tally;
+use crossfade_proxy::{Exchange, Invocation, Proxy, Reached};
+use http::header::{ACCEPT, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use http::{Method, Request};
+use tokio::time::Instant;
+
+use self::choice::{Choice, Sample};
+use self::pace::{End, Pace};
+use self::systems::NAMES;
+use super::Verdict;
+use super::explain::header;
+use super::report::{Output, judged};
+use crate::report::input::Unreadable;
+use crate::requests::{self, Asked};
+use crate::terminal::{printable, progress, say};
+
+/// Compare two systems: send requests from a list, a log or a HAR file to both, and report
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  crossfade compare --legacy https://old.example.com --modern https://new.example.com paths.txt
+  crossfade compare --legacy URL --modern URL --dedupe --sample 500 --html report.html alb-logs/*.gz
+  crossfade compare --legacy URL --modern URL --cookie 'session=...' browser.har
+  crossfade compare --legacy URL --modern URL --output new.log old.log    what differed, once more
+
+The format of each file is detected: paths or URLs (one per line, with a method before them or not, `#` comments), access
+logs of ALB, CloudFront (standard log), NGINX and Apache (combined or common), HAR files, or a comparison log.
+Only GET, HEAD and OPTIONS are sent, unless `--method` names others. `http` URLs must be of loopback or private addresses.
+Ctrl-C stops sending and prints the report.
+Exit codes: 0 all gates pass, 1 a gate fails, 2 the comparison could not be made.")]
+pub(super) struct Options {
+    /// Files with requests, plain or gzipped; `-` reads standard input
+    #[arg(value_name = "INPUT", required = true)]
+    input: Vec<PathBuf>,
+    /// URL of the old system; its path is put before that of every request
+    #[arg(long, value_name = "URL")]
+    legacy: String,
+    /// URL of the new system
+    #[arg(long, value_name = "URL")]
+    modern: String,
+    /// Send requests with this unsafe method as well; can be repeated
+    #[arg(long, value_name = "METHOD")]
+    method: Vec<Method>,
+    /// Requests per second; each goes to both systems
+    #[arg(long, value_name = "N", default_value = "10", value_parser = rate)]
+    rate: f64,
+    /// Requests at the same time
+    #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    concurrency: u16,
+    /// Time limit for each response
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = timeout)]
+    timeout: Duration,
+    /// Header field of all requests, to both systems; can be repeated
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header)]
+    headers: Vec<(HeaderName, HeaderValue)>,
+    /// Cookies of all requests, to both systems, such as those of a login
+    #[arg(long, value_name = "NAME=VALUE[; ...]")]
+    cookie: Option<HeaderValue>,
+    /// Send only so many requests, or such a share: the same ones in every run
+    #[arg(long, value_name = "N|P%", value_parser = Sample::parse)]
+    sample: Option<Sample>,
+    /// Send each method and URL once
+    #[arg(long)]
+    dedupe: bool,
+    /// Compare by the `compare` rules of this crossfade.yaml, those of the route that a request matches
+    #[arg(long, value_name = "FILE")]
+    rules: Option<PathBuf>,
+    /// Compare all requests by the rules of this route
+    #[arg(long, value_name = "NAME", requires = "rules")]
+    route: Option<String>,
+    /// Keep differing values and queries out of the report and the log; secrets in them are masked anyway
+    #[arg(long)]
+    hide_values: bool,
+    /// Write the comparison log to this file, for `crossfade report`
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    report: Output,
+}
+
+fn rate(text: &str) -> Result<f64, &'static str> {
+    let rate = text.parse().ok().filter(|rate| (0.001..=1000.0).contains(rate));
+    rate.ok_or("expected requests per second, from 0.001 to 1000")
+}
+
+fn timeout(text: &str) -> Result<Duration, &'static str> {
+    let range = Duration::from_millis(100)..=Duration::from_secs(600);
+    let timeout = humantime::parse_duration(text).ok().filter(|timeout| range.contains(timeout));
+    timeout.ok_or("expected a duration from 100ms to 10m, such as `30s`")
+}
+
+/// Requests after which a system that none of them could connect to is given up.
+const FIRST: u64 = 5;
+
+/// There is no front end that limits a response; the comparison itself decodes 4 MiB. Nothing is decoded or encoded.
+static FORMAT: Format = Format {
+    name: "compare",
+    service: "`crossfade compare`",
+    prefix: "",
+    recognizes: |_| false,
+    decode: alb::SINGLE.decode,
+    encode: |_, _| Ok(()),
+    max_response_bytes: 16 << 20,
+};
+
+/// The result of one request.
+struct Sent {
+    records: Vec<Record>,
+    /// The reason why nothing was sent.
+    problem: Option<String>,
+}
+
+/// The progress of a run.
+struct Results {
+    tally: Tally,
+    log: Option<LineWriter<File>>,
+    /// Requests without a response from each system since the last response.
+    unreached: [u64; 2],
+    sent: u64,
+    not_sent: u64,
+    first_problem: Option<String>,
+    different: u64,
+}
+
+pub(super) fn run(options: &Options) -> Result<Verdict> {
+    let (table, cert_file) = systems::table(options)?;
+    let mut unreadable = Unreadable::default();
+    let asked = read(options, &table, &mut unreadable)?;
+    let proxy = Arc::new(Proxy::new(table, cert_file, "crossfade-compare")?);
+    let log = match &options.output {
+        Some(file) => {
+            let opened = File::create(file).with_context(|| format!("cannot write `{}`", file.display()))?;
+            Some(LineWriter::new(opened))
+        }
+        None => None,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
+    let results = runtime.block_on(send_all(options, &proxy, asked, log))?;
+    // A look-up or a comparison that still runs is not waited for.
+    runtime.shutdown_background();
+    judged(&options.report, &results.tally, 0, unreadable)
+}
+
+/// The requests to send. Prints how many there are, and how many are skipped.
+fn read(options: &Options, table: &crossfade_route::RoutingTable, unreadable: &mut Unreadable) -> Result<Vec<Asked>> {
+    let mut choice = Choice::new(&options.method, table.backends(), options.sample, options.dedupe);
+    for file in &options.input {
+        let name = file.display().to_string();
+        let mut each = |format, line| choice.take(format, line);
+        let read = if name == "-" {
+            requests::read("standard input", std::io::stdin().lock(), unreadable, &mut each)
+        } else {
+            File::open(file).and_then(|opened| requests::read(&name, opened, unreadable, &mut each))
+        };
+        read.with_context(|| format!("cannot read `{name}`"))?;
+    }
+    let (asked, counts) = choice.finish()?;
+    let mut lines = counts.lines();
+    if let Some(first) = &unreadable.first {
+        lines.push(format!("{} unreadable, the first: {}", unreadable.count, printable(first)));
+    }
+    let skipped: String = lines.iter().map(|line| format!("\n  {line}")).collect();
+    if asked.is_empty() {
+        bail!("the input has no request to send{skipped}");
+    }
+    say(&format!("{} of {} requests are sent to both systems{skipped}", asked.len(), counts.read));
+    Ok(asked)
+}
+
+async fn send_all(
+    options: &Options,
+    proxy: &Arc<Proxy>,
+    asked: Vec<Asked>,
+    log: Option<LineWriter<File>>,
+) -> Result<Results> {
+    let fields = Arc::new(options.fields());
+    let host: Option<HeaderValue> = proxy.table().backends().first().map(|backend| backend.authority.clone());
+    let (timeout, random) = (options.timeout, Random([RandomState::new(), RandomState::new()]));
+    let total = asked.len();
+    let bar = progress(total as u64);
+    let mut results = Results {
+        tally: Tally::new(options.report.examples),
+        log,
+        unreached: [0; 2],
+        sent: 0,
+        not_sent: 0,
+        first_problem: None,
+        different: 0,
+    };
+    let work = |(number, asked): (usize, Asked)| {
+        let request = request(asked, &fields, host.as_ref());
+        send(proxy.clone(), request, random.bits(number), timeout)
+    };
+    let mut failed = None;
+    let each = |sent| {
+        let taken = results.take(sent);
+        bar.inc(1);
+        bar.set_message(format!("{} differ", results.different));
+        match taken {
+            Ok(())
+                if results
+                    .unreached
+                    .iter()
+                    .any(|count| *count >= FIRST.min(total as u64) && *count == results.sent) =>
+            {
+                ControlFlow::Break(())
+            }
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    };
+    let pace = Pace { rate: options.rate, concurrency: options.concurrency.into() };
+    let end = pace::run(asked.into_iter().enumerate(), pace, work, interrupted(), each).await;
+    bar.finish_and_clear();
+    if let Some(error) = failed {
+        return Err(error).context("cannot write the comparison log");
+    }
+    for (index, name) in NAMES.iter().enumerate() {
+        if results.sent > 0 && results.unreached.get(index) == Some(&results.sent) {
+            bail!("{}", unreachable(proxy, index, name, results.sent).await);
+        }
+    }
+    if end == End::Interrupted {
+        say(&format!("interrupted after {} of {total} requests", results.sent + results.not_sent));
+    }
+    if let Some(problem) = &results.first_problem {
+        say(&format!("{} requests could not be sent, the first: {}", results.not_sent, printable(problem)));
+    }
+    Ok(results)
+}
+
+/// Completes when the user stops the run.
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    // The second one ends the process at once.
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        std::process::exit(130);
+    });
+}
+
+/// The request as a client of the old system would send it.
+fn request(asked: Asked, common: &HeaderMap, host: Option<&HeaderValue>) -> Request<bytes::Bytes> {
+    let Asked { method, host: own, target, fields, body } = asked;
+    let mut request = Request::new(body);
+    *request.method_mut() = method;
+    *request.uri_mut() = target.into();
+    let headers = request.headers_mut();
+    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("crossfade-compare/", env!("CARGO_PKG_VERSION"))));
+    headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+    let own = own.and_then(|own| HeaderValue::from_str(own.as_str()).ok());
+    headers.extend(own.or_else(|| host.cloned()).map(|host| (HOST, host)));
+    // A field of the options takes the place of the input's.
+    headers.extend(fields);
+    headers.extend(common.clone());
+    request
+}
+
+/// Sends a request to both systems, as the function does for a client and for its mirror.
+async fn send(proxy: Arc<Proxy>, request: Request<bytes::Bytes>, seed: u128, timeout: Duration) -> Sent {
+    let started = Instant::now();
+    let invocation = Invocation {
+        front: Front::new(&FORMAT),
+        request_id: format!("{seed:032x}"),
+        trace_id: None,
+        deployment: None,
+        started,
+        time: SystemTime::now(),
+        // For both systems, and for the repetitions that measure noise.
+        deadline: started + 5 * timeout,
+        seed,
+    };
+    let Exchange { record, pending, .. } = proxy.handle(request, &invocation).await;
+    match pending {
+        Some(pending) => {
+            let records = proxy.mirror(*pending, &invocation, std::future::pending()).await;
+            Sent { records, problem: None }
+        }
+        None => {
+            let problem = record.detail.or(record.error).map_or_else(|| "no reason is known".to_owned(), Into::into);
+            Sent { records: Vec::new(), problem: Some(problem) }
+        }
+    }
+}
+
+impl Results {
+    fn take(&mut self, Sent { records, problem }: Sent) -> std::io::Result<()> {
+        if let Some(problem) = problem {
+            self.not_sent += 1;
+            self.first_problem.get_or_insert(problem);
+            return Ok(());
+        }
+        self.sent += 1;
+        for record in &records {
+            if record.against == Against::Mirror {
+                self.different += u64::from(record.verdict == Outcome::Different);
+                for (count, side) in self.unreached.iter_mut().zip([&record.primary, &record.mirror]) {
+                    *count = if has_no_connection(side) { *count + 1 } else { 0 };
+                }
+            }
+            self.tally.add(record);
+            if let (Some(log), Ok(line)) = (&mut self.log, serde_json::to_string(record)) {
+                writeln!(log, "{line}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns true if no connection could be made: the types of RFC 9209.
+fn has_no_connection(side: &Side) -> bool {
+    let kinds = ["dns_", "connection_refused", "connection_timeout", "connection_terminated", "destination_", "tls_"];
+    side.error.as_deref().is_some_and(|error| kinds.iter().any(|kind| error.starts_with(kind)))
+}
+
+/// The message about a system that cannot be reached, with the reason of one more connection.
+async fn unreachable(proxy: &Proxy, index: usize, name: &str, count: u64) -> String {
+    let probes = proxy.probe(index, None, Duration::from_secs(5)).await;
+    let reasons = probes.iter().filter_map(|probe| match &probe.outcome {
+        Err(error) | Ok(Reached { answer: Err(error), .. }) => Some(format!("{}: {error}", probe.destination)),
+        Ok(_) => None,
+    });
+    let reason = reasons.into_iter().next().unwrap_or_else(|| "no response".to_owned());
+    let first = if count == 1 { "the only request".to_owned() } else { format!("all of the first {count} requests") };
+    let mut text = format!("cannot connect to the {name} system, {}\n  {first} failed", printable(&reason));
+    if reason.contains("certificate") {
+        text += "\n  hint: `SSL_CERT_FILE` names a file with authorities to trust besides the public ones";
+    }
+    text
+}
+
+impl Options {
+    /// Returns true if all requests get one `Host`.
+    fn has_host(&self) -> bool {
+        self.headers.iter().any(|(name, _)| name == HOST)
+    }
+
+    /// The fields that all requests get.
+    fn fields(&self) -> HeaderMap {
+        let cookie = self.cookie.iter().map(|cookie| (COOKIE, cookie.clone()));
+        let mut fields = HeaderMap::new();
+        for (name, value) in self.headers.iter().cloned().chain(cookie) {
+            fields.append(name, value);
+        }
+        fields
+    }
+}
+
+/// Random bits for each request.
+struct Random([RandomState; 2]);
+
+impl Random {
+    fn bits(&self, number: usize) -> u128 {
+        let [high, low] = &self.0;
+        u128::from(high.hash_one(number)) << 64 | u128::from(low.hash_one(number))
+    }
+}
