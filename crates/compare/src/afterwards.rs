@@ -37,7 +37,7 @@ impl Rules {
         let is_at = |place: &Place| match place {
             Place::Status => pointer == "status",
             Place::Field(name) => field.is_some_and(|field| name.as_str().eq_ignore_ascii_case(field)),
-            Place::Written(_) => place.covers(pointer),
+            Place::Selector(_) | Place::Written(_) => place.covers(pointer),
             // `Matcher` follows these.
             Place::Body | Place::Pointer(_) => false,
         };
@@ -121,7 +121,7 @@ impl Rules {
 fn field(difference: &Difference) -> Option<&str> {
     let pointer = difference.pointer.as_str();
     let name = pointer.split('/').next().unwrap_or_default();
-    let is_other = matches!(pointer, "status" | "body")
+    let is_other = matches!(pointer, "status" | "body" | "rows")
         || pointer.starts_with(['/', '#'])
         || WRITTEN.iter().any(|begin| pointer.starts_with(begin))
         || pointer.contains(" >> ");

@@ -465,6 +465,7 @@ impl Example {
             error: side.error.as_deref().map(cut),
             value: value.as_deref().map(cut),
             url: side.url.clone().filter(|url| url.len() <= LONGEST_URL),
+            fields: repeat::harmless(&side.fields),
         };
         Example {
             time: record.time,
