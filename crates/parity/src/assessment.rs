@@ -250,6 +250,8 @@ pub struct Responses {
 pub struct Route {
     /// Its name, or `(other)` for those beyond the first 200.
     pub route: String,
+    /// The conclusion about its endpoints.
+    pub verdict: Verdict,
     /// Of all its endpoints together.
     #[serde(flatten)]
     pub summary: Summary,

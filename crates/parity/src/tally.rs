@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{Hash, Hasher};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crossfade_journal::comparison::{Against, Class, Difference, Digest, Record, Side, Verdict};
+use crossfade_journal::comparison::{Against, Class, Difference, Digest, Record, Repeated, Side, Verdict};
 
-use crate::assessment::{Change, EndpointName};
+use crate::assessment::EndpointName;
 use crate::latency::Histogram;
 use crate::place::{Example, ExampleResponse, Place, PlaceKey};
 
@@ -27,6 +27,8 @@ const MAX_SIGNATURES: (usize, usize) = (500, 5_000);
 const MAX_MEMBERS: usize = 200_000;
 /// Requests whose values are kept, of all places.
 const MAX_TRACKS: usize = 20_000;
+/// Requests that are counted, of all endpoints.
+const MAX_REQUESTS: usize = 100_000;
 /// The sets of differences that noise cannot explain, and the union of those beyond a limit.
 const UNEXPLAINED: usize = 0;
 const BEYOND: usize = 1;
@@ -64,6 +66,7 @@ pub struct Tally {
     signatures: usize,
     members: usize,
     tracks: usize,
+    requests: usize,
     examples: usize,
 }
 
@@ -81,6 +84,8 @@ pub(crate) struct Endpoint {
     pub(crate) pairs: PairCounts,
     /// Compared pairs in which both systems responded with 304.
     pub(crate) not_modified: u64,
+    /// Compared responses by salt and request.
+    pub(crate) requests: HashMap<(Digest, Digest), u64>,
     /// Copies sent without the client's credentials that got 401 or 403 while the request did not.
     pub(crate) denied: u64,
     pub(crate) lost: BTreeMap<String, u64>,
@@ -226,6 +231,13 @@ impl Tally {
         let is_compared = matches!(record.verdict, Verdict::Match | Verdict::Accepted | Verdict::Different);
         let is_empty = is_compared && is_not_modified(&record.primary) && is_not_modified(&record.mirror);
         endpoint.not_modified += u64::from(is_empty);
+        if let (true, Some(salt), Some(request)) = (is_compared, record.salt, record.request) {
+            let is_known = endpoint.requests.contains_key(&(salt, request));
+            if is_known || self.requests < MAX_REQUESTS {
+                self.requests += usize::from(!is_known);
+                *endpoint.requests.entry((salt, request)).or_default() += 1;
+            }
+        }
         for (place, difference) in &found {
             let Some(place) = endpoint.places.get_mut(*place) else { continue };
             place.raw += 1;
@@ -235,15 +247,24 @@ impl Tally {
             }
             place.failed += u64::from(place.key.class == Some(Class::Status) && mirror_failed(record));
             place.count(difference.and_then(|difference| difference.repeated), record.not_repeated);
-            if let Some(difference) = difference {
-                place.slots.count(difference);
-            }
             let Some(difference) = difference else { continue };
+            place.slots.count(difference);
+            if difference.repeated == Some(Repeated::Varies) {
+                place.favourite.count(record.salt, difference.digests);
+            }
             if let (Some(salt), Some(request)) = (record.salt, record.request)
                 && difference.digests != [None; 2]
             {
                 let mut room = MAX_TRACKS.saturating_sub(self.tracks);
-                place.history.add(&mut room, salt, exact(difference), request, values(difference, place.key.change));
+                let is_stable =
+                    !matches!(difference.repeated, Some(Repeated::Unstable | Repeated::Varies | Repeated::Swapped));
+                place.history.add(
+                    &mut room,
+                    salt,
+                    exact(difference),
+                    request,
+                    is_stable.then_some(place.key.change.values(difference.digests)),
+                );
                 self.tracks = MAX_TRACKS.saturating_sub(room);
             }
             // Only these have URLs.
@@ -358,6 +379,7 @@ impl Endpoint {
             signature_index: HashMap::from([(Vec::new(), UNEXPLAINED)]),
             pairs: PairCounts::default(),
             not_modified: 0,
+            requests: HashMap::new(),
             denied: 0,
             lost: BTreeMap::new(),
             unknown: BTreeMap::new(),
@@ -502,14 +524,6 @@ impl Bucket {
         for (key, count) in other.different {
             *self.different.entry(key).or_default() += count;
         }
-    }
-}
-
-/// Returns the values of a difference. Where one of them is absent, it does not matter which one the other is.
-fn values(difference: &Difference, change: Change) -> [Option<Digest>; 2] {
-    match change {
-        Change::Value => difference.digests,
-        Change::Missing | Change::Extra => difference.digests.map(|digest| digest.map(|_| Digest(0))),
     }
 }
 
