@@ -169,6 +169,7 @@ fn a_gate_never_passes_on_nothing() {
             "p95<=1s",
             "p95<=+1000%",
             "unknown=0",
+            "verdict=same",
         ] {
             told(&report(log, &["--gate", gate]), 1);
         }
@@ -244,7 +245,7 @@ fn refused_copies_without_credentials_are_explained() {
         ("credentials_withheld", json!(true)),
         ("mirror", json!({ "backend": "modern", "status": 401 })),
     ]);
-    let text = told(&report(&(refused + &record(&[])), &[]), 0);
+    let text = told(&report(&(refused + &record(&[])), &[]), 0).replace("\n  ", " ");
     assert!(
         text.contains(
             "note: 1 of 2 shadow requests were rejected and had been sent without the client's credentials: see `mirror.credentials`\n"
@@ -275,6 +276,68 @@ fn several_files_are_one_report() {
     let document: Value = serde_json::from_str(&told(&output, 0)).unwrap();
     assert_eq!(document["input"]["records"], 100);
     assert_eq!(document["overall"], json_of(&log, &[])["overall"]);
+}
+
+/// The rule that a report suggests makes its difference intended, without new traffic.
+#[test]
+fn a_suggested_rule_can_be_tried_on_the_same_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("crossfade.yaml");
+    let log = logs::log(6_000, false);
+    let causes = |document: &Value| -> Vec<String> {
+        let pointer = |cause: &Value| cause["pointers"][0].as_str().unwrap().to_owned();
+        document["causes"].as_array().unwrap().iter().map(pointer).collect()
+    };
+    let document = json_of(&log, &[]);
+    let found = causes(&document);
+    assert!(
+        ["strict-transport-security", "/items/*/price"].iter().all(|it| found.contains(&(*it).to_owned())),
+        "{found:?}"
+    );
+    for (cause, pointer) in
+        document["causes"].as_array().unwrap().iter().zip(&found).filter(|(cause, _)| cause["rule"].is_string())
+    {
+        let rule = cause["rule"].as_str().unwrap().replace('\n', "\n    ");
+        let text = format!(
+            "version: 1\nbackends: {{ legacy: https://a.example, modern: https://b.example }}\n\
+             default:\n  forward: legacy\n  mirror:\n    backend: modern\n    percent: 100\n    {rule}\n"
+        );
+        std::fs::write(&config, text).unwrap();
+        let mut again = causes(&json_of(&log, &["--rules", config.to_str().unwrap()]));
+        // The file does not accept what an older one accepted.
+        again.retain(|it| it != "cache-control");
+        let expected: Vec<_> = found.iter().filter(|it| *it != pointer).collect();
+        assert_eq!(again.iter().collect::<Vec<_>>(), expected, "{pointer}");
+    }
+}
+
+#[test]
+fn rules_that_cannot_be_used_are_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("crossfade.yaml");
+    let file = config.to_str().unwrap();
+    let base = "version: 1\nbackends: { legacy: https://a.example, modern: https://b.example }\n";
+    let mirror = |rules: &str| {
+        format!(
+            "{base}default: {{ forward: legacy, mirror: {{ backend: modern, percent: 100, compare: {{ {rules} }} }} }}\n"
+        )
+    };
+    let log = record(&different(&["/a"]));
+    for (text, code, message) in [
+        (format!("{base}default: {{ forward: legacy }}\n"), 2, "has a `mirror` with rules"),
+        (mirror("ignored: /a"), 2, "unknown key `ignored`"),
+        (
+            mirror("mask: '[0-9]+'"),
+            0,
+            "warning: masks could not be applied to 1 differences, whose values are not in the log",
+        ),
+    ] {
+        std::fs::write(&config, text).unwrap();
+        let output = report(&log, &["--rules", file]);
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{errors}");
+        assert!(errors.contains(message), "{errors}");
+    }
 }
 
 /// Possible contents of an endpoint, a pointer, a value, a URL or a reason.

@@ -68,7 +68,10 @@ mod tests {
         for (fields, expected) in [
             (&[("range", "bytes=0-99"), ("accept-encoding", "gzip, br")][..], "--compressed -H 'range: bytes=0-99' "),
             (&[("accept", "*/*")], ""),
-            (&[("accept", "text/html"), ("origin", "https://a.example")], "-H 'accept: text/html' -H 'origin: https://a.example' "),
+            (
+                &[("accept", "text/html"), ("origin", "https://a.example")],
+                "-H 'accept: text/html' -H 'origin: https://a.example' ",
+            ),
             (&[("if-none-match", "\"'$(id)\"")], r#"-H 'if-none-match: "'\''$(id)"' "#),
             // A log can say anything.
             (&[("cookie", "a=b"), ("authorization", "x"), ("-o/etc/passwd", "x"), ("range", "a\nHost: b")], ""),

@@ -14,6 +14,7 @@ use crossfade_journal::comparison::{Against, Class, Difference, Digest, Record, 
 use crate::assessment::EndpointName;
 use crate::latency::Histogram;
 use crate::place::{Example, ExampleResponse, Place, PlaceKey};
+use crate::repeat;
 
 /// Endpoints in total; later ones are counted together, per route.
 pub(crate) const MAX_ENDPOINTS: usize = 1000;

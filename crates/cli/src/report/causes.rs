@@ -133,6 +133,9 @@ fn cause(key: Key, mut members: Vec<(usize, usize, &Difference)>, endpoints: &[E
 impl Cause {
     /// What differs, as a clause: `strict-transport-security is missing`.
     pub(crate) fn what(&self) -> String {
+        if self.class.is_none() {
+            return "further places, counted together".to_owned();
+        }
         let place = match self.pointers.as_slice() {
             [only] => only.clone(),
             [first, ..] => ending(first),
