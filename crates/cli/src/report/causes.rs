@@ -131,7 +131,7 @@ fn cause(key: Key, mut members: Vec<(usize, usize, &Difference)>, endpoints: &[E
 }
 
 impl Cause {
-    /// What differs, as a clause: `strict-transport-security is missing`.
+    /// The difference as a clause: `strict-transport-security is missing`.
     pub(crate) fn what(&self) -> String {
         if self.class.is_none() {
             return "further places, counted together".to_owned();

@@ -138,7 +138,13 @@ fn figures(overall: &Summary) -> Markup {
     figures.push(("Compared", grouped(overall.compared), format!("of {} copies", grouped(overall.copies))));
     if let Some(latency) = &overall.latency {
         let (old, new) = (milliseconds(latency.primary.p95), milliseconds(latency.mirror.p95));
-        figures.push(("p95", format!("{:+.1} %", latency.change.p95 * 100.0), format!("{old} to {new}")));
+        // The judgement, not the number alone, says whether it counts.
+        let judgement = match latency.slower.contains(&Percentile::P95) {
+            true => ", slower",
+            false if latency.change.p95 > 0.1 => ", not proved",
+            false => "",
+        };
+        figures.push(("p95", change(latency.change.p95), format!("{old} to {new}{judgement}")));
     }
     figures.push(("New errors", grouped(overall.mirror_failed), "where the old system responded".to_owned()));
     figures.push(("Lost copies", grouped(overall.lost), percent(share(overall.lost, overall.copies))));
@@ -236,7 +242,7 @@ fn causes(report: &Report) -> Markup {
                 p.lead { "No difference to look at." }
             } @else {
                 p.lead {
-                    "A difference at several endpoints is listed once. What is proved and affects most responses comes first."
+                    "Equal differences are listed once. Those that affect most responses come first."
                 }
                 ol.causes {
                     @for (number, cause) in report.causes.iter().take(CAUSES).enumerate() {

@@ -78,7 +78,7 @@ impl Rejudge {
         apply(rules, record, found);
     }
 
-    /// What could not be judged again, each in a sentence without a full stop.
+    /// The limits of judging again, each in a sentence without a full stop.
     pub(crate) fn warnings(&self) -> Vec<String> {
         let Found { unknown_routes, undecided, digests, uncompared } = &self.found;
         let mut warnings = Vec::new();

@@ -10,7 +10,7 @@ use crossfade_parity::{Endpoint, EndpointName, Percentile, Reason, Verdict};
 
 use super::Report;
 
-/// What is wrong at an endpoint.
+/// An endpoint and the reasons why it is not the same.
 #[derive(Debug)]
 pub(super) struct Standing<'r> {
     pub(super) endpoint: &'r Endpoint,
@@ -89,7 +89,7 @@ fn growth(old: f64, new: f64) -> String {
     }
 }
 
-/// What would help, as part of a sentence.
+/// Advice that would help, as part of a sentence.
 pub(super) fn advice(reason: &Reason) -> Option<&'static str> {
     match reason {
         Reason::NotCompared { mostly, .. } => match mostly.as_str() {
