@@ -27,35 +27,52 @@ const WEEKDAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "frid
 /// A time that a text states.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Clock {
-    /// Seconds since 1970, UTC; times before are 0.
-    pub(crate) seconds: f64,
-    /// The same if the month comes before the day, where the order is not known.
-    month_first: Option<f64>,
+    /// Seconds since 1970, UTC, if the day comes before the month, and if the month comes before the day, where that is not
+    /// known. Times before 1970 are 0.
+    readings: [Option<f64>; 2],
     /// Seconds that the text leaves open: 60 if it ends with the minutes.
     open: f64,
     /// `false` if the text names no zone. It is then read as UTC.
-    pub(crate) has_zone: bool,
+    has_zone: bool,
 }
 
 impl Clock {
-    /// Returns `true` if it is the time of a response, within a minute.
-    pub(crate) fn is_near(&self, time: f64) -> bool {
-        [Some(self.seconds), self.month_first]
-            .into_iter()
-            .flatten()
-            .any(|begin| time > begin - NEAR && time < begin + self.open + NEAR)
+    /// Returns the seconds since 1970.
+    pub(crate) fn seconds(&self) -> f64 {
+        self.readings.into_iter().flatten().next().unwrap_or_default()
     }
 
-    /// Returns `true` if it is the time of a response, within a minute, in some zone.
-    pub(crate) fn is_near_somewhere(&self, time: f64) -> bool {
-        // Zones are whole quarters of an hour, from -12:00 to +14:00.
-        (-48..=56).any(|quarters| self.is_near(time + f64::from(quarters) * 900.0))
+    /// Returns whether the month comes before the day, if it is the time of a response within a minute.
+    pub(crate) fn order_if_near(&self, time: f64) -> Option<bool> {
+        let is_near =
+            |begin: &Option<f64>| begin.is_some_and(|begin| time > begin - NEAR && time < begin + self.open + NEAR);
+        self.readings.iter().position(is_near).map(|order| order > 0)
+    }
+
+    /// Returns the zone in which it is the time of a response, within a minute: the quarters of an hour ahead of UTC, which are
+    /// 0 if the text names the zone.
+    pub(crate) fn zone_if_near(&self, time: f64) -> Option<i32> {
+        let is_near = |quarters: &i32| self.order_if_near(time + f64::from(*quarters) * 900.0).is_some();
+        // Zones are whole quarters, from -12:00 to +14:00. Times of two zones are never near at once.
+        let zones = if self.has_zone { 0..=0 } else { -48..=56 };
+        zones.into_iter().find(is_near)
     }
 }
 
 /// Returns the seconds since 1970.
 pub(crate) fn seconds(time: SystemTime) -> f64 {
     time.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+}
+
+/// Returns `true` for the name of a month or of a weekday.
+pub(crate) fn is_name(word: &str) -> bool {
+    MONTHS.iter().chain(&WEEKDAYS).any(|name| is_name_of(word, name))
+}
+
+/// Returns `true` for a name in full or its first three letters.
+fn is_name_of(word: &str, name: &str) -> bool {
+    word.eq_ignore_ascii_case(name)
+        || (word.len() == 3 && name.get(..3).is_some_and(|name| word.eq_ignore_ascii_case(name)))
 }
 
 /// Reads a text that is a time and nothing else.
@@ -239,7 +256,7 @@ impl<'t> Reader<'t> {
     fn word(&mut self) -> Option<bool> {
         let word = self.take(16, u8::is_ascii_alphabetic);
         let is = |other: &str| word.eq_ignore_ascii_case(other);
-        let is_of = |name: &str| is(name) || (word.len() == 3 && name.get(..3).is_some_and(is));
+        let is_of = |name: &str| is_name_of(word, name);
         match self.time {
             Some(_) if is("z") || is("utc") || is("gmt") => self.zone = Some(0.0),
             Some(time) if (is("am") || is("pm")) && !self.has_half && time < 13.0 * 3600.0 => {
@@ -271,20 +288,22 @@ impl<'t> Reader<'t> {
             2 => Some(if year < 70 { 2000 + year } else { 1900 + year }),
             _ => None,
         };
-        let (date, month_first) = match (self.month, self.numbers.as_slice()) {
-            (Some(month), [(year, 4), (day, 1 | 2)]) => ((*year, month, *day), None),
-            (Some(month), [(day, 1 | 2), year]) => ((century(*year)?, month, *day), None),
-            (None, [(year, 4), (month, 2), (day, 2)]) => ((*year, *month, *day), None),
-            (None, [(one, 1 | 2), (other, 1 | 2), (year, 4)]) => ((*year, *other, *one), Some((*year, *one, *other))),
+        let dates = match (self.month, self.numbers.as_slice()) {
+            (Some(month), [(year, 4), (day, 1 | 2)]) => [Some((*year, month, *day)), None],
+            (Some(month), [(day, 1 | 2), year]) => [Some((century(*year)?, month, *day)), None],
+            (None, [(year, 4), (month, 2), (day, 2)]) => [Some((*year, *month, *day)), None],
+            (None, [(one, 1 | 2), (other, 1 | 2), (year, 4)]) => {
+                [Some((*year, *other, *one)), Some((*year, *one, *other))]
+            }
             _ => return None,
         };
         let at = |(year, month, day)| {
             let days = days(year, month, day)? as f64;
             Some((days * 86_400.0 + time - self.zone.unwrap_or_default()).max(0.0))
         };
-        let month_first = month_first.and_then(at);
-        let seconds = at(date).or(month_first)?;
-        Some(Clock { seconds, month_first, open: self.open, has_zone: self.zone.is_some() })
+        let readings = dates.map(|date| date.and_then(at));
+        let is_date = readings.iter().any(Option::is_some);
+        is_date.then_some(Clock { readings, open: self.open, has_zone: self.zone.is_some() })
     }
 }
 
@@ -336,21 +355,30 @@ mod tests {
             "28.11.2026 19:12:03",
             "19:12:03 28.11.2026",
         ] {
-            assert_eq!(read(text).map(|clock| clock.seconds), Some(at), "{text}");
+            assert_eq!(read(text).map(|clock| clock.seconds()), Some(at), "{text}");
         }
         for text in ["2026-11-28T19:12Z", "28 Nov 2026, 19:12", "11/28/2026 7:12 PM", "28.11.2026, 19:12 Uhr"] {
             let clock = read_first(text).map(|(clock, _)| clock);
-            assert!(clock.is_some_and(|clock| clock.is_near(at) && clock.is_near(at + 100.0)), "{text}");
-            assert!(clock.is_some_and(|clock| !clock.is_near(at + 130.0) && !clock.is_near(at - 64.0)), "{text}");
+            assert!(
+                clock.is_some_and(|clock| clock.order_if_near(at).and(clock.order_if_near(at + 100.0)).is_some()),
+                "{text}"
+            );
+            assert!(
+                clock.is_some_and(|clock| clock.order_if_near(at + 130.0).or(clock.order_if_near(at - 64.0)).is_none()),
+                "{text}"
+            );
         }
         for text in ["1795893123", "1795893123.0", "1795893123000", "1795893123000000", "1795893123000000000"] {
             assert_eq!(read_number(text), Some(at), "{text}");
         }
-        assert_eq!(read("01/02/2026 00:00:00").map(|clock| clock.seconds), Some(1_769_904_000.0));
-        assert_eq!(read("01/02/2026 00:00:00").and_then(|clock| clock.month_first), Some(1_767_312_000.0));
-        assert_eq!(read("Thu, 01 Jan 1970 00:00:00 GMT").map(|clock| clock.seconds), Some(0.0));
-        assert_eq!(read("2000-02-29T12:00:00Z").map(|clock| clock.seconds), Some(951_825_600.0));
-        assert_eq!(read("12:05 AM, 1 Jan 1970").map(|clock| clock.seconds), Some(300.0));
+        assert_eq!(read("01/02/2026 00:00:00").map(|clock| clock.seconds()), Some(1_769_904_000.0));
+        assert_eq!(
+            read("01/02/2026 00:00:00").map(|clock| clock.readings),
+            Some([Some(1_769_904_000.0), Some(1_767_312_000.0)])
+        );
+        assert_eq!(read("Thu, 01 Jan 1970 00:00:00 GMT").map(|clock| clock.seconds()), Some(0.0));
+        assert_eq!(read("2000-02-29T12:00:00Z").map(|clock| clock.seconds()), Some(951_825_600.0));
+        assert_eq!(read("12:05 AM, 1 Jan 1970").map(|clock| clock.seconds()), Some(300.0));
     }
 
     #[test]

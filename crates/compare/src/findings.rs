@@ -12,8 +12,8 @@ use crate::evidence::{self, ABSENT, Exact, NOWHERE, Places, Salt, continued};
 use crate::matcher::Marks;
 use crate::rules::{Place, Rules};
 use crate::shown;
-use crate::spot::{Elements, Spot};
-use crate::treat_equal::{TreatEqual, are_clocks, replaced};
+use crate::spot::{self, Elements, Spot};
+use crate::treat_equal::{TreatEqual, are_alike, replaced};
 use crate::work::{Stop, Work};
 
 /// Bytes of the places that a record lists; further ones are digests.
@@ -24,6 +24,8 @@ const MAX_DIFFERENCES: usize = 200;
 const MAX_DISTINCT: usize = 2_000;
 /// Memory for distinct differences, in bytes of their pointers.
 const MAX_KEPT: usize = 1024 * 1024;
+/// Bytes of a value whose kinds are looked for.
+const MAX_KIND: usize = 2 * 1024;
 /// Cost of recording a difference, in units of work.
 const FOUND_WORK: usize = 64;
 /// Contents within contents.
@@ -158,6 +160,8 @@ pub(crate) struct Findings<'r> {
     kept: usize,
     is_any_open: bool,
     is_any_accepted: bool,
+    /// Number of differences that were found, ignored ones as well.
+    pub(crate) reported: u64,
 }
 
 /// A value that contains content of its own.
@@ -197,6 +201,7 @@ impl<'r> Findings<'r> {
             kept: 0,
             is_any_open: false,
             is_any_accepted: false,
+            reported: 0,
         }
     }
 
@@ -211,32 +216,31 @@ impl<'r> Findings<'r> {
         }
     }
 
-    /// Returns `true` if two texts are equal for the rules: the same, of one interchangeable kind, or both the time of their
-    /// response.
+    /// Returns `true` if two texts are equal for the rules: the same, apart from what is masked or of an interchangeable kind,
+    /// and from clocks.
     pub(crate) fn are_equal(&self, primary: &str, mirror: &str) -> Result<bool, Stop> {
         if primary == mirror {
             return Ok(true);
         }
-        if are_clocks(primary, mirror, self.times) {
-            return Ok(true);
-        }
-        let Rules { treat_equal, mask, .. } = self.rules;
-        if treat_equal.is_empty() && mask.is_empty() {
-            return Ok(false);
-        }
-        Ok(self.without_masked(primary)? == self.without_masked(mirror)?)
+        let (ours, theirs) = (self.masked(primary)?, self.masked(mirror)?);
+        Ok(ours == theirs || are_alike(&ours, &theirs, &self.rules.treat_equal, self.times, self.work)?)
     }
 
-    /// Returns a text in which everything that is interchangeable is the same.
+    /// Returns a text in which everything that is interchangeable is the same, apart from times.
     pub(crate) fn without_masked<'t>(&self, text: &'t str) -> Result<Cow<'t, str>, Stop> {
+        match self.masked(text)? {
+            Cow::Borrowed(text) => replaced(text, &self.rules.treat_equal, self.work),
+            Cow::Owned(text) => Ok(Cow::Owned(replaced(&text, &self.rules.treat_equal, self.work)?.into_owned())),
+        }
+    }
+
+    /// Returns a text in which everything that is masked is the same.
+    fn masked<'t>(&self, text: &'t str) -> Result<Cow<'t, str>, Stop> {
         let mut text = Cow::Borrowed(text);
         for mask in &self.rules.mask {
             text = Cow::Owned(mask.masked(&text, self.work)?.into_owned());
         }
-        match text {
-            Cow::Borrowed(text) => replaced(text, &self.rules.treat_equal, self.work),
-            Cow::Owned(text) => Ok(Cow::Owned(replaced(&text, &self.rules.treat_equal, self.work)?.into_owned())),
-        }
+        Ok(text)
     }
 
     /// Compares the content of a value, whose places are then inside the value's place. Returns `None`, without comparing,
@@ -273,6 +277,7 @@ impl<'r> Findings<'r> {
         marks: Marks,
         values: &dyn Fn() -> Values<'v>,
     ) -> Result<(), Stop> {
+        self.reported = self.reported.saturating_add(1);
         let marks = marks | self.outer.last().map(|outer| outer.marks).unwrap_or_default();
         if marks.is_ignored {
             return Ok(());
@@ -305,7 +310,7 @@ impl<'r> Findings<'r> {
             _ => value,
         };
         let rank = evidence::rank(exact, self.seed);
-        let (mut kinds, mut distance) = (kinds(&seen), distance);
+        let (mut kinds, mut distance) = (self.kinds(&seen)?, distance);
         let (mut order, mut slot) = (self.found.len(), None);
         if let Some((known, found)) = self.found.get_mut(&key) {
             if found.exact != exact {
@@ -339,6 +344,21 @@ impl<'r> Findings<'r> {
         Ok(())
     }
 
+    /// Returns the kinds that would make both values equal. Long texts have none.
+    fn kinds(&self, seen: &[Seen<'_>; 2]) -> Result<Vec<TreatEqual>, Stop> {
+        let [Seen::Text(one), Seen::Text(other)] = seen else { return Ok(Vec::new()) };
+        let is_alike = |kinds: &[TreatEqual]| are_alike(one, other, kinds, self.times, self.work);
+        let mut kinds = Vec::new();
+        if one.len().max(other.len()) <= MAX_KIND && is_alike(&TreatEqual::ALL)? {
+            for kind in TreatEqual::ALL {
+                if is_alike(&[kind])? {
+                    kinds.push(kind);
+                }
+            }
+        }
+        Ok(kinds)
+    }
+
     /// Returns `true` if `ignore` has this place, or one that contains it.
     pub(crate) fn is_ignored(&self, spot: &Spot<'_>) -> bool {
         let pointer = self.pointer(spot);
@@ -347,12 +367,27 @@ impl<'r> Findings<'r> {
 
     /// Records elements of an array that vary, as evidence about differences of another comparison.
     pub(crate) fn vary(&mut self, array: &Spot<'_>, elements: &[Elements]) -> Result<(), Stop> {
-        self.work.spend(elements.len())?;
         let (trail, array) = self.exact(array, false);
+        self.vary_at(&trail, array, elements)
+    }
+
+    /// Likewise, for a content of lines or rows.
+    pub(crate) fn vary_content(&mut self, elements: &[Elements]) -> Result<(), Stop> {
+        self.vary_at(&[], spot::elements(self.begin()), elements)
+    }
+
+    /// Returns the exact place of the value that contains the content that is being compared.
+    pub(crate) fn begin(&self) -> Exact {
+        self.outer.last().map_or(NOWHERE, |outer| outer.exact)
+    }
+
+    /// Records elements of a sequence that vary, likewise.
+    pub(crate) fn vary_at(&mut self, trail: &[Exact], sequence: Exact, elements: &[Elements]) -> Result<(), Stop> {
+        self.work.spend(elements.len())?;
         for varying in elements {
-            let exact = varying.exact(array);
-            self.places.add(&trail, exact, true, [None; 2]);
-            self.places.add(&trail, evidence::kind(exact), false, [None; 2]);
+            let exact = varying.exact(sequence);
+            self.places.add(trail, exact, true, [None; 2]);
+            self.places.add(trail, evidence::kind(exact), false, [None; 2]);
         }
         Ok(())
     }
@@ -452,10 +487,4 @@ impl Found {
         let larger = |one: [f64; 2], other: [f64; 2]| [one[0].max(other[0]), one[1].max(other[1])];
         self.difference.distance = self.difference.distance.zip(distance).map(|(one, other)| larger(one, other));
     }
-}
-
-/// Returns the kinds that both values are of.
-fn kinds(seen: &[Seen<'_>; 2]) -> Vec<TreatEqual> {
-    let [Seen::Text(one), Seen::Text(other)] = seen else { return Vec::new() };
-    TreatEqual::ALL.into_iter().filter(|kind| kind.fits(one) && kind.fits(other)).collect()
 }

@@ -210,11 +210,12 @@ impl<'a> Tree<'a> {
         match self.value(node) {
             Value::Null => {}
             Value::Bool(value) => value.hash(&mut hasher),
-            Value::Number(number) if kinds.iter().any(|kind| kind.fits_number(number.as_f64())) => {}
             Value::Number(number) => number.hash(&mut hasher),
             Value::NotANumber(text) => text.hash(&mut hasher),
-            Value::Text(text) if treat_equal::is_any(text, kinds) => {}
-            Value::Text(text) => text.hash(&mut hasher),
+            Value::Text(text) => match treat_equal::whole(text, kinds) {
+                Some(text) => text.hash(&mut hasher),
+                None => text.hash(&mut hasher),
+            },
             Value::Array(_) | Value::Object(_) => return self.slot(Node(node.0.saturating_add(1))).bits(),
         }
         hasher.finish()

@@ -17,11 +17,11 @@ use crate::content;
 use crate::evidence::{NOWHERE, continued};
 use crate::findings::{Findings, Seen, Values};
 use crate::shown;
-use crate::spot::{Inner, Spot};
+use crate::spot::{self, Element, Inner, Spot};
 use crate::work::{Stop, Work};
 
 /// Lines that are compared one by one. The rest of a longer text counts as one line.
-const MAX_LINES: usize = 100_000;
+const MAX_LINES: usize = 80_000;
 /// Lines beyond this number have no places of their own.
 const MAX_NUMBER: usize = 200;
 /// Longer lines are split into statements: minified scripts and style sheets are one line.
@@ -29,7 +29,7 @@ const MAX_LINE: usize = 1_000;
 /// Bytes of a statement that is split off, so that there are not too many.
 const MIN_PART: usize = 40;
 /// Pairs of lines of a gap that are compared with each other, to find those that are similar.
-const MAX_SIMILAR: usize = 400;
+pub(crate) const MAX_SIMILAR: usize = 400;
 /// Bytes of a line that decide which lines are similar.
 const MAX_COMPARED: usize = 200;
 /// Cost of a line, in addition to its bytes, in units of work.
@@ -42,10 +42,17 @@ pub(crate) fn compare(primary: &str, mirror: &str, findings: &mut Findings<'_>) 
     if calendar::is_calendar(primary) {
         let (ours, theirs) = (calendar::unfolded(primary), calendar::unfolded(mirror));
         let (ours, theirs) = (calendar::read(&ours, findings.work)?, calendar::read(&theirs, findings.work)?);
-        return Pairing { ours, theirs }.compare(findings);
+        return Pairing { ours, theirs, is_code: false }.compare(findings);
     }
     let (ours, theirs) = (keys::read(primary, findings.work)?, keys::read(mirror, findings.work)?);
-    Pairing { ours, theirs }.compare(findings)
+    Pairing { ours, theirs, is_code: false }.compare(findings)
+}
+
+/// Reports all differences of two programs: their lines contain no other content.
+pub(crate) fn compare_code(primary: &str, mirror: &str, findings: &mut Findings<'_>) -> Result<(), Stop> {
+    findings.work.spend(primary.len() + mirror.len())?;
+    let (ours, theirs) = (keys::read(primary, findings.work)?, keys::read(mirror, findings.work)?);
+    Pairing { ours, theirs, is_code: true }.compare(findings)
 }
 
 /// A text, line by line.
@@ -64,7 +71,7 @@ struct Line<'a> {
     text: &'a str,
     /// The range of its key; empty if it has none.
     key: (u32, u32),
-    /// Where its value begins.
+    /// Begin of its value.
     value: u32,
     /// Index of its section.
     section: u32,
@@ -111,6 +118,10 @@ impl<'a> Listing<'a> {
 impl<'a> Line<'a> {
     fn key(&self) -> &'a str {
         self.text.get(self.key.0 as usize..self.key.1 as usize).unwrap_or_default()
+    }
+
+    fn indentation(&self) -> &'a str {
+        self.text.get(..self.text.len() - self.text.trim_start().len()).unwrap_or_default()
     }
 
     fn value(&self) -> &'a str {
@@ -165,6 +176,7 @@ struct Pair {
 struct Pairing<'a> {
     ours: Listing<'a>,
     theirs: Listing<'a>,
+    is_code: bool,
 }
 
 /// Lines between two that are equal.
@@ -202,6 +214,17 @@ impl<'a> Pairing<'a> {
         }
         findings.work.spend(pairs.len() * (1 + pairs.len().checked_ilog2().unwrap_or(0) as usize))?;
         pairs.sort_unstable();
+        // Of the lines that are equal, only those behind as many others are in their place.
+        let in_place = digests[0].iter().zip(&digests[1]).map(|(one, other)| one == other);
+        let mut is_in_place: Vec<bool> = in_place.chain(std::iter::repeat(false)).take(digests[0].len()).collect();
+        for pair in &pairs {
+            if let (Some(ours), true) = (pair.ours, pair.ours == pair.theirs) {
+                is_in_place.get_mut(ours).into_iter().for_each(|is| *is = true);
+            }
+        }
+        let moved_lines = is_in_place.iter().enumerate().filter(|(_, is)| !**is).map(|(at, _)| at);
+        let varying = spot::varying(moved_lines, [&digests[0], &digests[1]], findings.work)?;
+        findings.vary_content(&varying)?;
         if moved && self.ours.is_ordered {
             let spot = Spot::Other(&Inner { pointer: "line: *", at: Some("order of lines"), above: &[] });
             findings.report(Class::Order, &spot, findings.marks(&Spot::Body), &Values::unknown)?;
@@ -209,7 +232,7 @@ impl<'a> Pairing<'a> {
         let mut last = (usize::MAX, 0);
         for pair in pairs {
             last = if last.0 == pair.before { (pair.before, last.1 + 1) } else { (pair.before, 1) };
-            self.pair(pair, last.1, &counts, findings)?;
+            self.pair(pair, last.1, &counts, &digests, findings)?;
         }
         Ok(())
     }
@@ -290,14 +313,10 @@ impl<'a> Pairing<'a> {
 
     /// Pairs the lines of a gap that have the same key, or none, in their order.
     fn within(&self, gap: &Gap, pairs: &mut Vec<Pair>, work: &Work<'_>) -> Result<(), Stop> {
-        let id = |listing: &Listing<'_>, at: &usize| listing.lines.get(*at).map_or(0, |line| line.id);
-        let aligned = if gap.ours.len().saturating_mul(gap.theirs.len()) <= MAX_SIMILAR {
-            self.similar(gap, work)?
-        } else {
-            let ours: Vec<u64> = gap.ours.iter().map(|at| id(&self.ours, at)).collect();
-            let theirs: Vec<u64> = gap.theirs.iter().map(|at| id(&self.theirs, at)).collect();
-            align(&ours, &theirs, work)?
+        let texts = |listing: &Listing<'a>, lines: &[usize]| -> Vec<(u64, &'a str)> {
+            lines.iter().filter_map(|at| listing.lines.get(*at)).map(|line| (line.id, line.text)).collect()
         };
+        let aligned = align_similar(&texts(&self.ours, &gap.ours), &texts(&self.theirs, &gap.theirs), work)?;
         let mut before = gap.before;
         for aligned in aligned {
             let (one, other) = match aligned {
@@ -313,47 +332,6 @@ impl<'a> Pairing<'a> {
         Ok(())
     }
 
-    /// Aligns the lines of a small gap: as many pairs as possible, of lines that are as similar as possible.
-    fn similar(&self, gap: &Gap, work: &Work<'_>) -> Result<Vec<Aligned>, Stop> {
-        let width = gap.theirs.len() + 1;
-        let mut best = vec![0_u32; (gap.ours.len() + 1) * width];
-        let mut weights = Vec::with_capacity(gap.ours.len() * gap.theirs.len());
-        for ours in gap.ours.iter().filter_map(|at| self.ours.lines.get(*at)) {
-            for theirs in gap.theirs.iter().filter_map(|at| self.theirs.lines.get(*at)) {
-                let similarity =
-                    if ours.id == theirs.id { Some(similarity(ours.text, theirs.text, work)?) } else { None };
-                weights.push(similarity.map_or(0, |similarity| similarity.saturating_add(1)));
-            }
-        }
-        let at = |best: &[u32], row: usize, column: usize| best.get(row * width + column).copied().unwrap_or(0);
-        let weight = |row: usize, column: usize| weights.get(row * (width - 1) + column).copied().unwrap_or(0);
-        let with = |best: &[u32], row: usize, column: usize| match weight(row, column) {
-            0 => 0,
-            weight => weight.saturating_add(at(best, row + 1, column + 1)),
-        };
-        for row in (0..gap.ours.len()).rev() {
-            for column in (0..gap.theirs.len()).rev() {
-                let value = with(&best, row, column).max(at(&best, row + 1, column)).max(at(&best, row, column + 1));
-                best.get_mut(row * width + column).into_iter().for_each(|slot| *slot = value);
-            }
-        }
-        let (mut row, mut column, mut aligned) = (0, 0, Vec::new());
-        while row < gap.ours.len() || column < gap.theirs.len() {
-            let here = at(&best, row, column);
-            if here > 0 && here == with(&best, row, column) {
-                aligned.push(Aligned::Both(row, column));
-                (row, column) = (row + 1, column + 1);
-            } else if row < gap.ours.len() && (column == gap.theirs.len() || here == at(&best, row + 1, column)) {
-                aligned.push(Aligned::Ours(row));
-                row += 1;
-            } else {
-                aligned.push(Aligned::Theirs(column));
-                column += 1;
-            }
-        }
-        Ok(aligned)
-    }
-
     /// Compares a pair, or reports a line without an opposite: the primary's, or the `extra`-th one of the mirror behind
     /// the same line.
     fn pair(
@@ -361,6 +339,7 @@ impl<'a> Pairing<'a> {
         pair: Pair,
         extra: usize,
         counts: &HashMap<u64, [u32; 2]>,
+        digests: &[Vec<u64>; 2],
         findings: &mut Findings<'_>,
     ) -> Result<(), Stop> {
         let ours = pair.ours.and_then(|at| self.ours.lines.get(at));
@@ -387,16 +366,29 @@ impl<'a> Pairing<'a> {
         };
         // A line with a name of its own is at the same place wherever it is.
         let at = (!is_unique).then_some(&*at);
-        let spot = Spot::Other(&Inner { pointer: &pointer, at, above: &[] });
+        let inner = Inner { pointer: &pointer, at, above: &[] };
+        let digest = |which: usize, at: Option<usize>| digests.get(which).and_then(|all| all.get(at?)).copied();
+        let contents = [digest(0, pair.ours), digest(1, pair.theirs)];
+        let either = contents[0].or(contents[1]).unwrap_or_default();
+        let loose = Spot::Element(&inner, Element::Loose(contents.map(|digest| digest.unwrap_or(either))), "");
+        let spot = if is_unique { Spot::Other(&inner) } else { loose };
+        // A content of its own may vary in parts.
+        let outer = match pair.ours {
+            Some(at) if !is_unique && pair.ours == pair.theirs => Spot::Element(&inner, Element::At(at), ""),
+            _ => spot,
+        };
         let marks = findings.marks(&Spot::Body);
         match (ours, theirs) {
             (Some(one), Some(other)) => {
-                let (one, other) =
-                    if one.id == other.id { (one.value(), other.value()) } else { (one.text, other.text) };
-                if !are_equal(one, other, findings)? && !content::compare_inside(&spot, marks, one, other, findings)? {
-                    findings.report(Class::Value, &spot, marks, &|| Values::of(seen(one), seen(other)))?;
+                // In YAML, the indentation is the structure.
+                let is_alike = one.id == other.id && one.indentation() == other.indentation();
+                let (one, other) = if is_alike { (one.value(), other.value()) } else { (one.text, other.text) };
+                if are_equal(one, other, findings)?
+                    || (!self.is_code && content::compare_inside(&outer, marks, one, other, findings)?)
+                {
+                    return Ok(());
                 }
-                Ok(())
+                findings.report(Class::Value, &spot, marks, &|| Values::of(seen(one), seen(other)))
             }
             (Some(_), None) => {
                 findings.report(Class::Missing, &spot, marks, &|| Values::of(seen(line.value()), Seen::Absent))
@@ -415,6 +407,56 @@ fn digests(listing: &Listing<'_>, findings: &Findings<'_>) -> Result<Vec<u64>, S
         Ok(continued(continued(NOWHERE, &section.to_le_bytes()), text.as_bytes()))
     };
     listing.lines.iter().map(digest).collect()
+}
+
+/// Aligns texts that are not equal: as many as possible of those with the same number, and few of them those that are most
+/// similar.
+pub(crate) fn align_similar(
+    ours: &[(u64, &str)],
+    theirs: &[(u64, &str)],
+    work: &Work<'_>,
+) -> Result<Vec<Aligned>, Stop> {
+    if ours.len().saturating_mul(theirs.len()) > MAX_SIMILAR {
+        let numbers = |texts: &[(u64, &str)]| texts.iter().map(|(number, _)| *number).collect::<Vec<_>>();
+        return align(&numbers(ours), &numbers(theirs), work);
+    }
+    // The weight of the best alignment of the rests that begin at each pair.
+    let width = theirs.len() + 1;
+    let mut best = vec![0_u32; (ours.len() + 1) * width];
+    let mut weights = Vec::with_capacity(ours.len() * theirs.len());
+    for (number, text) in ours {
+        for (other, opposite) in theirs {
+            let weight = if number == other { similarity(text, opposite, work)?.saturating_add(1) } else { 0 };
+            weights.push(weight);
+        }
+    }
+    let at = |best: &[u32], row: usize, column: usize| best.get(row * width + column).copied().unwrap_or(0);
+    let with = |best: &[u32], row: usize, column: usize| {
+        let weight =
+            weights.get(row * (width - 1) + column).copied().filter(|weight| *weight > 0 && column + 1 < width);
+        weight.map_or(0, |weight| weight.saturating_add(at(best, row + 1, column + 1)))
+    };
+    for row in (0..ours.len()).rev() {
+        for column in (0..theirs.len()).rev() {
+            let value = with(&best, row, column).max(at(&best, row + 1, column)).max(at(&best, row, column + 1));
+            best.get_mut(row * width + column).into_iter().for_each(|slot| *slot = value);
+        }
+    }
+    let (mut row, mut column, mut aligned) = (0, 0, Vec::new());
+    while row < ours.len() || column < theirs.len() {
+        let here = at(&best, row, column);
+        if here > 0 && here == with(&best, row, column) {
+            aligned.push(Aligned::Both(row, column));
+            (row, column) = (row + 1, column + 1);
+        } else if row < ours.len() && (column == theirs.len() || here == at(&best, row + 1, column)) {
+            aligned.push(Aligned::Ours(row));
+            row += 1;
+        } else {
+            aligned.push(Aligned::Theirs(column));
+            column += 1;
+        }
+    }
+    Ok(aligned)
 }
 
 /// Returns the share of two lines that is the same at their begin and end, of eight.

@@ -8,6 +8,7 @@ mod entities;
 mod pairs;
 mod place;
 mod selector;
+mod siblings;
 mod tokens;
 mod tree;
 mod values;

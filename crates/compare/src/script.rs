@@ -36,7 +36,7 @@ struct Piece {
 /// A script, taken apart.
 struct Script {
     pieces: Vec<Piece>,
-    /// What is left.
+    /// The text without them.
     rest: String,
 }
 
@@ -58,7 +58,7 @@ pub(crate) fn compare(primary: &str, mirror: &str, findings: &mut Findings<'_>) 
         }
     }
     variables(&ours.pieces, &theirs.pieces, findings)?;
-    lines::compare(&ours.rest, &theirs.rest, findings)
+    lines::compare_code(&ours.rest, &theirs.rest, findings)
 }
 
 impl Script {
@@ -160,7 +160,7 @@ fn variables(ours: &[Piece], theirs: &[Piece], findings: &mut Findings<'_>) -> R
         };
         let digests = [digests(ours), digests(theirs)];
         let (mut one, mut other) = (0, 0);
-        // Those between equal ones are paired by position, as far as there are any.
+        // Those between equal ones are paired by similarity.
         for aligned in align(&digests[0], &digests[1], findings.work)?.into_iter().map(Some).chain([None]) {
             match aligned {
                 Some(Aligned::Ours(_) | Aligned::Theirs(_)) => continue,
@@ -178,18 +178,25 @@ fn variables(ours: &[Piece], theirs: &[Piece], findings: &mut Findings<'_>) -> R
 }
 
 /// Compares the pieces between two that are equal.
-fn gap(
-    ours: &[&Piece],
-    theirs: &[&Piece],
+fn gap<'p>(
+    ours: &[&'p Piece],
+    theirs: &[&'p Piece],
     (begin, end): (usize, usize),
     (other_begin, other_end): (usize, usize),
     findings: &mut Findings<'_>,
 ) -> Result<(), Stop> {
     let left = ours.get(begin..end).unwrap_or_default();
     let right = theirs.get(other_begin..other_end).unwrap_or_default();
-    for number in 0..left.len().max(right.len()) {
-        let at = (begin + number, ours.len());
-        match (left.get(number), right.get(number)) {
+    let texts =
+        |pieces: &[&'p Piece]| -> Vec<(u64, &'p str)> { pieces.iter().map(|piece| (0, &*piece.json)).collect() };
+    for aligned in lines::align_similar(&texts(left), &texts(right), findings.work)? {
+        let (one, other) = match aligned {
+            Aligned::Both(one, other) => (Some(one), Some(other)),
+            Aligned::Ours(one) => (Some(one), None),
+            Aligned::Theirs(other) => (None, Some(other)),
+        };
+        let at = (begin + one.unwrap_or(0), ours.len());
+        match (one.and_then(|one| left.get(one)), other.and_then(|other| right.get(other))) {
             (Some(one), Some(other)) => pair(one, other, at, findings)?,
             (Some(one), None) => single(Class::Missing, one, at, findings)?,
             (None, Some(other)) => single(Class::Extra, other, at, findings)?,

@@ -40,7 +40,7 @@ pub(crate) fn head(value: &str) -> &str {
 pub(crate) fn is_secret_spot(spot: &Spot<'_>) -> bool {
     match spot {
         Spot::Status | Spot::Body => false,
-        Spot::Other(inner) => is_secret_name(inner.pointer),
+        Spot::Other(inner) | Spot::Exact(inner, ..) | Spot::Element(inner, ..) => is_secret_name(inner.pointer),
         // Values of cookies are not parts, and their attributes are no secrets.
         Spot::Part(name, _) if **name == SET_COOKIE => false,
         Spot::Part(name, part) => {

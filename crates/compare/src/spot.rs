@@ -1,11 +1,18 @@
 //! The location of a difference and its notation. Owns pointers with their variable parts replaced; `rules` owns the
 //! patterns of rules.
 
+use std::cmp::Ordering;
 use std::fmt::Write;
 
 use http::header::HeaderName;
 
-use crate::evidence::{Exact, STATUS, continued};
+use crate::evidence::{Exact, NOWHERE, STATUS, continued};
+use crate::work::{Stop, Work};
+
+/// Elements that are recorded one by one if they vary; more are recorded together.
+const MAX_VARYING: usize = 256;
+/// Cost of looking at an element, in units of work.
+const ELEMENT_WORK: usize = 8;
 
 /// A location at which two responses differ.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +29,10 @@ pub(crate) enum Spot<'a> {
     Json(&'a [PathStep<'a>]),
     /// A place in content of another kind.
     Other(&'a Inner<'a>),
+    /// Likewise, with its exact place and those that contain it.
+    Exact(&'a Inner<'a>, &'a [Exact], Exact),
+    /// A line or a row of it, and a part of that, which may be empty.
+    Element(&'a Inner<'a>, Element, &'a str),
 }
 
 /// A place in content other than JSON, which that content's module writes.
@@ -83,9 +94,39 @@ impl PathStep<'_> {
     }
 }
 
-/// Elements of an array that vary when the request is repeated. Evidence about an element must not depend on its partner, which
-/// is another one in each comparison: it is about its key, about its position if that is the same in both arrays, or about the
-/// number of elements with its content.
+/// Identifies an element of a sequence, as evidence. That must not depend on the element's partner, which is another one in
+/// each comparison.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Element {
+    /// By its position, which is the same in both sequences.
+    At(usize),
+    /// By the number of elements with its content, and with that of its partner.
+    Loose([u64; 2]),
+    /// By a hash of its key.
+    Keyed(u64),
+}
+
+impl Element {
+    pub(crate) fn exact(self, sequence: Exact, trail: &mut Vec<Exact>) -> Exact {
+        match self {
+            Element::At(index) => {
+                trail.extend([Elements::Keyed, Elements::Moved].map(|elements| elements.exact(sequence)));
+                Elements::At(index).exact(sequence)
+            }
+            Element::Loose([primary, mirror]) => {
+                let others = [Elements::Keyed, Elements::Others, Elements::Content(mirror)];
+                trail.extend(others.map(|elements| elements.exact(sequence)));
+                Elements::Content(primary).exact(sequence)
+            }
+            Element::Keyed(key) => {
+                trail.push(Elements::Keyless.exact(sequence));
+                Elements::Key(key).exact(sequence)
+            }
+        }
+    }
+}
+
+/// Elements of a sequence that vary when the request is repeated.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Elements {
     /// The one at a position of the first array.
@@ -96,6 +137,8 @@ pub(crate) enum Elements {
     Content(u64),
     /// Those of which there are more in one array, if they are many.
     Others,
+    /// The one with a key.
+    Key(u64),
     /// All, since elements were paired by a key.
     Keyed,
     /// All, since elements were not paired by a key.
@@ -109,10 +152,60 @@ impl Elements {
             Elements::Moved => continued(array, b"#"),
             Elements::Content(digest) => continued(continued(array, b"*"), &digest.to_le_bytes()),
             Elements::Others => continued(array, b"*"),
+            Elements::Key(key) => continued(continued(array, b"="), &key.to_le_bytes()),
             Elements::Keyed => continued(array, b"=="),
             Elements::Keyless => continued(array, b"!="),
         }
     }
+}
+
+/// Returns the elements of two sequences without keys that are evidence of noise: those at the positions `moved`, which have
+/// no partner or another position, and those of which there are not as many in the other sequence. `contents` are their
+/// digests.
+pub(crate) fn varying(
+    moved: impl Iterator<Item = usize>,
+    contents: [&[u64]; 2],
+    work: &Work<'_>,
+) -> Result<Vec<Elements>, Stop> {
+    let mut elements = Vec::new();
+    let moved: Vec<usize> = moved.take(MAX_VARYING + 1).collect();
+    match moved.len() {
+        0..=MAX_VARYING => elements.extend(moved.into_iter().map(Elements::At)),
+        _ => elements.push(Elements::Moved),
+    }
+    let sorted = |digests: &[u64]| {
+        work.spend(digests.len() * (ELEMENT_WORK + digests.len().checked_ilog2().unwrap_or(0) as usize))?;
+        let mut sorted = digests.to_vec();
+        sorted.sort_unstable();
+        Ok(sorted)
+    };
+    let (left, right) = (sorted(contents[0])?, sorted(contents[1])?);
+    let single = merged(&left, &right, u64::cmp).filter(|(one, other)| one.is_none() || other.is_none());
+    let single: Vec<u64> = single.filter_map(|(one, other)| one.or(other)).copied().take(MAX_VARYING + 1).collect();
+    match single.len() {
+        0..=MAX_VARYING => elements.extend(single.into_iter().map(Elements::Content)),
+        _ => elements.push(Elements::Others),
+    }
+    Ok(elements)
+}
+
+/// Merges two sorted lists into pairs of equal keys and single entries.
+pub(crate) fn merged<'i, T>(
+    ours: &'i [T],
+    theirs: &'i [T],
+    order: impl Fn(&T, &T) -> Ordering,
+) -> impl Iterator<Item = (Option<&'i T>, Option<&'i T>)> {
+    let (mut left, mut right) = (ours.iter().peekable(), theirs.iter().peekable());
+    std::iter::from_fn(move || {
+        let order = match (left.peek(), right.peek()) {
+            (None, None) => return None,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(one), Some(other)) => order(one, other),
+        };
+        let one = if order.is_le() { left.next() } else { None };
+        Some((one, if order.is_ge() { right.next() } else { None }))
+    })
 }
 
 /// Indices have no leading zeros (RFC 6901 section 4).
@@ -131,7 +224,7 @@ impl Spot<'_> {
             Spot::Part(name, part) => format!("{name}/{part}"),
             Spot::Body | Spot::Json([]) => "body".to_owned(),
             Spot::Json(path) => json_pointer(path, false),
-            Spot::Other(inner) => inner.pointer.to_owned(),
+            Spot::Other(inner) | Spot::Exact(inner, ..) | Spot::Element(inner, ..) => inner.pointer.to_owned(),
         }
     }
 
@@ -148,7 +241,7 @@ impl Spot<'_> {
                 let (at, pointer) = (json_pointer(path, true), json_pointer(path, false));
                 (at != pointer).then_some(at)
             }
-            Spot::Other(inner) => inner.at.map(str::to_owned),
+            Spot::Other(inner) | Spot::Exact(inner, ..) | Spot::Element(inner, ..) => inner.at.map(str::to_owned),
             _ => None,
         }
     }
@@ -168,32 +261,31 @@ impl Spot<'_> {
                 continued(field, part.as_bytes())
             }
             Spot::Body => continued(begin, b"body"),
-            Spot::Json(path) => path.iter().enumerate().fold(continued(begin, b"body"), |array, (at, step)| {
+            Spot::Json(path) => path.iter().fold(continued(begin, b"body"), |array, step| {
                 trail.push(array);
-                let is_last = at.checked_add(1) == Some(path.len());
                 match step {
-                    PathStep::Keyed { is_folded: true, .. } | PathStep::Name { is_folded: true, .. }
-                        if is_extra && is_last =>
-                    {
-                        trail.push(Elements::Keyless.exact(array));
-                        continued(array, b"+")
-                    }
-                    PathStep::Index { index, .. } => {
-                        trail.extend([Elements::Keyed, Elements::Moved].map(|elements| elements.exact(array)));
-                        Elements::At(*index).exact(array)
-                    }
-                    PathStep::Loose { contents: [primary, mirror], .. } => {
-                        let others = [Elements::Keyed, Elements::Others, Elements::Content(*mirror)];
-                        trail.extend(others.map(|elements| elements.exact(array)));
-                        Elements::Content(*primary).exact(array)
-                    }
+                    PathStep::Index { index, .. } => Element::At(*index).exact(array, trail),
+                    PathStep::Loose { contents, .. } => Element::Loose(*contents).exact(array, trail),
                     PathStep::Keyed { key, .. } => {
-                        trail.push(Elements::Keyless.exact(array));
-                        continued(continued(array, b"="), key.as_bytes())
+                        Element::Keyed(continued(NOWHERE, key.as_bytes())).exact(array, trail)
                     }
                     PathStep::Name { name, .. } => continued(array, name.as_bytes()),
                 }
             }),
+            Spot::Exact(_, above, exact) => {
+                trail.extend_from_slice(above);
+                *exact
+            }
+            Spot::Element(_, element, part) => {
+                let (body, elements) = (continued(begin, b"body"), self::elements(begin));
+                trail.extend([body, elements]);
+                let element = element.exact(elements, trail);
+                if part.is_empty() {
+                    return element;
+                }
+                trail.push(element);
+                continued(element, part.as_bytes())
+            }
             Spot::Other(inner) => {
                 let body = continued(begin, b"body");
                 trail.push(body);
@@ -205,6 +297,11 @@ impl Spot<'_> {
             }
         }
     }
+}
+
+/// Returns the exact place of all elements of a content that consists of lines or rows.
+pub(crate) fn elements(begin: Exact) -> Exact {
+    continued(continued(begin, b"body"), b"elements")
 }
 
 /// Encodes a path (RFC 6901 section 3).

@@ -17,7 +17,7 @@ use crate::evidence::{NOWHERE, continued};
 use crate::findings::{Findings, Seen, Values};
 use crate::lines::{self, are_equal};
 use crate::shown;
-use crate::spot::{Inner, Spot};
+use crate::spot::{self, Element, Elements, Inner, Spot};
 use crate::work::{Stop, Work};
 
 /// Longer keys of rows are not shown.
@@ -105,9 +105,9 @@ fn columns<'t>(
 
 /// Returns the place of a column.
 fn place(name: &str) -> String {
-    let is_data = name.len() > MAX_KEY || (is_id(name) && name.parse::<usize>().is_err()) || name.contains(" >> ");
-    let is_data = is_data || name.contains(char::is_control);
-    format!("column: {}", if is_data { "*" } else { name })
+    let is_data = name.len() > MAX_KEY || (is_id(name) && name.parse::<usize>().is_err());
+    let is_shown = !is_data && !name.contains(char::is_control) && !name.contains(" >> ");
+    format!("column: {}", if is_shown { name } else { "*" })
 }
 
 /// Reports a difference in a table.
@@ -135,7 +135,7 @@ struct Pairing<'t, 'a> {
     key: Option<usize>,
 }
 
-impl Pairing<'_, '_> {
+impl<'t> Pairing<'t, '_> {
     fn compare(mut self, findings: &mut Findings<'_>) -> Result<(), Stop> {
         let digests = [self.digests(0, findings)?, self.digests(1, findings)?];
         if digests[0] == digests[1] {
@@ -230,20 +230,50 @@ impl Pairing<'_, '_> {
         if !shared.is_sorted() {
             self.report_order(findings)?;
         }
+        findings.vary_content(&[Elements::Keyed])?;
         for (at, pair) in pairs.into_iter().enumerate() {
             match pair {
-                Some(opposite) => self.pair(at, opposite, findings)?,
-                None => self.single(Class::Missing, at, None, findings)?,
+                Some(opposite) => self.pair(at, opposite, None, findings)?,
+                None => self.single(Class::Missing, at, None, None, findings)?,
             }
         }
         extra.sort_unstable();
-        extra.into_iter().try_for_each(|row| self.single(Class::Extra, row, None, findings))
+        extra.into_iter().try_for_each(|row| self.single(Class::Extra, row, None, None, findings))
+    }
+
+    /// Identifies a row of a table by its key, or by its position if that is the same as its partner's, or by its content and its
+    /// partner's. `digests` are the contents, without keys.
+    fn element(
+        &self,
+        [ours, theirs]: [Option<usize>; 2],
+        cells: &Cells<'_>,
+        digests: Option<&[Vec<u64>; 2]>,
+    ) -> Element {
+        let which = usize::from(ours.is_none());
+        let Some([left, right]) = digests else {
+            let column = self.key.and_then(|key| self.columns.get(key)?.at.get(which).copied());
+            return Element::Keyed(continued(NOWHERE, cells.get(column.unwrap_or(0)).as_bytes()));
+        };
+        if let (Some(at), true) = (ours, ours == theirs) {
+            return Element::At(at);
+        }
+        let content = |digests: &[u64], row: Option<usize>| digests.get(row?).copied();
+        let contents = [content(left, ours), content(right, theirs)];
+        let either = contents[0].or(contents[1]).unwrap_or_default();
+        Element::Loose(contents.map(|content| content.unwrap_or(either)))
     }
 
     /// Compares rows that are between the same equal rows.
     fn by_position(&self, digests: &[Vec<u64>; 2], findings: &mut Findings<'_>) -> Result<(), Stop> {
         let (mut only, mut gaps, mut gap) = ([Vec::new(), Vec::new()], Vec::new(), [0, 0]);
+        // Rows of the primary at another position.
+        let mut shifted = Vec::new();
         for aligned in align(&digests[0], &digests[1], findings.work)? {
+            if let Aligned::Both(at, opposite) = aligned
+                && at != opposite
+            {
+                shifted.push(at);
+            }
             match aligned {
                 Aligned::Both(at, _) if only[0].len() > gap[0] || only[1].len() > gap[1] => {
                     gap = [only[0].len(), only[1].len()];
@@ -260,55 +290,85 @@ impl Pairing<'_, '_> {
         if moved.iter().any(|moved| moved.contains(&true)) {
             self.report_order(findings)?;
         }
-        let mut begin = [0, 0];
+        let (mut begin, mut lists) = ([0, 0], Vec::new());
         for (end, before) in gaps {
             let left = |which: usize| -> Vec<usize> {
                 let range = begin.get(which).copied().unwrap_or(0)..end.get(which).copied().unwrap_or(0);
                 let all = range.filter(|at| moved.get(which).and_then(|moved| moved.get(*at)) == Some(&false));
                 all.filter_map(|at| only.get(which)?.get(at).copied()).collect()
             };
-            self.gap(&left(0), &left(1), before, findings)?;
+            lists.push(([left(0), left(1)], before));
             begin = end;
         }
-        Ok(())
+        let elsewhere = only[0].iter().zip(&moved[0]).filter(|(_, moved)| **moved).map(|(at, _)| *at);
+        let apart = lists.iter().flat_map(|([ours, theirs], _)| {
+            let pairs = ours.iter().zip(theirs.iter().map(Some).chain(std::iter::repeat(None)));
+            let is_even = ours.len() == theirs.len();
+            pairs.filter(move |(one, other)| !is_even || Some(*one) != *other).map(|(one, _)| *one)
+        });
+        let shifted = shifted.into_iter().chain(elsewhere).chain(apart);
+        findings.vary_content(&[Elements::Keyless])?;
+        findings.vary_content(&spot::varying(shifted, [&digests[0], &digests[1]], findings.work)?)?;
+        lists.iter().try_for_each(|([ours, theirs], before)| self.gap(ours, theirs, *before, digests, findings))
     }
 
-    /// Compares the rows of a gap: one by one if both have the same number, otherwise those whose first cell is the same.
-    fn gap(&self, ours: &[usize], theirs: &[usize], before: usize, findings: &mut Findings<'_>) -> Result<(), Stop> {
+    /// Compares the rows of a gap: one by one if both have the same number, otherwise those that are similar.
+    fn gap(
+        &self,
+        ours: &[usize],
+        theirs: &[usize],
+        before: usize,
+        digests: &[Vec<u64>; 2],
+        findings: &mut Findings<'_>,
+    ) -> Result<(), Stop> {
         if ours.len() == theirs.len() {
-            return ours.iter().zip(theirs).try_for_each(|(one, other)| self.pair(*one, *other, findings));
+            return ours
+                .iter()
+                .zip(theirs)
+                .try_for_each(|(one, other)| self.pair(*one, *other, Some(digests), findings));
         }
+        // Of many, only those are similar that begin with the same cell.
+        let is_large = ours.len().saturating_mul(theirs.len()) > lines::MAX_SIMILAR;
         let (work, mut cells) = (findings.work, Cells::default());
-        let mut first = |which: usize, rows: &[usize]| -> Result<Vec<u64>, Stop> {
-            let (table, at) = (self.table(which), self.columns.first().and_then(|column| column.at.get(which)));
-            let hash = |row: &usize| {
+        let mut texts = |which: usize, rows: &[usize]| -> Result<Vec<(u64, &'t str)>, Stop> {
+            let table = if which == 0 { self.ours } else { self.theirs };
+            let first = self.columns.first().and_then(|column| column.at.get(which)).copied().unwrap_or(0);
+            let text = |row: &usize| {
                 table.cells(*row, &mut cells, work)?;
-                Ok(continued(NOWHERE, cells.get(at.copied().unwrap_or(0)).as_bytes()))
+                let number = if is_large { continued(NOWHERE, cells.get(first).as_bytes()) } else { 0 };
+                Ok((number, table.row(*row)))
             };
-            rows.iter().map(hash).collect()
+            rows.iter().map(text).collect()
         };
+        let (one, other) = (texts(0, ours)?, texts(1, theirs)?);
         let mut extra = 0;
-        for aligned in align(&first(0, ours)?, &first(1, theirs)?, work)? {
+        for aligned in lines::align_similar(&one, &other, work)? {
             match aligned {
                 Aligned::Both(one, other) => {
                     let (Some(one), Some(other)) = (ours.get(one), theirs.get(other)) else { continue };
-                    self.pair(*one, *other, findings)?;
+                    self.pair(*one, *other, Some(digests), findings)?;
                 }
                 Aligned::Ours(one) => {
                     let Some(one) = ours.get(one) else { continue };
-                    self.single(Class::Missing, *one, None, findings)?;
+                    self.single(Class::Missing, *one, None, Some(digests), findings)?;
                 }
                 Aligned::Theirs(other) => {
                     extra += 1;
                     let Some(other) = theirs.get(other) else { continue };
-                    self.single(Class::Extra, *other, Some((extra, before)), findings)?;
+                    self.single(Class::Extra, *other, Some((extra, before)), Some(digests), findings)?;
                 }
             }
         }
         Ok(())
     }
 
-    fn pair(&self, one: usize, other: usize, findings: &mut Findings<'_>) -> Result<(), Stop> {
+    fn pair(
+        &self,
+        one: usize,
+        other: usize,
+        digests: Option<&[Vec<u64>; 2]>,
+        findings: &mut Findings<'_>,
+    ) -> Result<(), Stop> {
         findings.work.spend(ROW_WORK + self.columns.len())?;
         let (mut ours, mut theirs) = (Cells::default(), Cells::default());
         self.ours.cells(one, &mut ours, findings.work)?;
@@ -320,17 +380,22 @@ impl Pairing<'_, '_> {
             }
             let row = self.row(0, one, &ours);
             let at = format!("{row}, {}", column.place);
-            let above = [column.place.clone(), row];
-            let spot = Spot::Other(&Inner { pointer: &column.place, at: Some(&at), above: &above });
+            let inner = Inner { pointer: &column.place, at: Some(&at), above: &[] };
+            let element = self.element([Some(one), Some(other)], &ours, digests);
+            let spot = Spot::Element(&inner, element, &column.place);
             let marks = findings.marks(&Spot::Body);
             if !content::compare_inside(&spot, marks, &cell, &opposite, findings)? {
                 findings.report(Class::Value, &spot, marks, &|| Values::texts(&*cell, &*opposite))?;
             }
         }
         let beyond = [ours.beyond(self.ours.columns.len()), theirs.beyond(self.theirs.columns.len())];
-        if beyond[0] != beyond[1] && !are_equal(beyond[0], beyond[1], findings)? {
+        if beyond[0] != beyond[1] && !are_equal(&beyond[0], &beyond[1], findings)? {
             let at = format!("{}, behind the last column", self.row(0, one, &ours));
-            report(Class::Value, "column: *", Some(&at), &[], findings, &|| Values::texts(beyond[0], beyond[1]))?;
+            let inner = Inner { pointer: "column: *", at: Some(&at), above: &[] };
+            let element = self.element([Some(one), Some(other)], &ours, digests);
+            let spot = Spot::Element(&inner, element, "column: *");
+            let values = || Values::texts(&*beyond[0], &*beyond[1]);
+            findings.report(Class::Value, &spot, findings.marks(&Spot::Body), &values)?;
         }
         Ok(())
     }
@@ -342,6 +407,7 @@ impl Pairing<'_, '_> {
         class: Class,
         row: usize,
         behind: Option<(usize, usize)>,
+        digests: Option<&[Vec<u64>; 2]>,
         findings: &mut Findings<'_>,
     ) -> Result<(), Stop> {
         let which = usize::from(class == Class::Extra);
@@ -354,7 +420,10 @@ impl Pairing<'_, '_> {
         let digest = continued(NOWHERE, table.row(row).as_bytes());
         let seen = || Seen::Digested { shown: Cow::Borrowed("[…]"), digest };
         let values = || if which == 0 { Values::of(seen(), Seen::Absent) } else { Values::of(Seen::Absent, seen()) };
-        report(class, "rows", Some(&at), &[], findings, &values)
+        let inner = Inner { pointer: "rows", at: Some(&at), above: &[] };
+        let rows = if which == 0 { [Some(row), None] } else { [None, Some(row)] };
+        let spot = Spot::Element(&inner, self.element(rows, &cells, digests), "");
+        findings.report(class, &spot, findings.marks(&Spot::Body), &values)
     }
 
     fn report_order(&self, findings: &mut Findings<'_>) -> Result<(), Stop> {

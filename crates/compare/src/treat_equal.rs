@@ -1,33 +1,40 @@
-//! Recognises texts that differ on every response: UUIDs, times, hashes, tokens. The modules of each kind of content
-//! decide where they count as equal, and `endpoint` which path segments are IDs.
+//! Recognises what differs on every response: UUIDs, times, hashes, tokens. Two such texts are equal where a rule says so, two
+//! clocks in any case.
+//!
+//! A text may contain them among other words, in URLs and in names of files. It is therefore compared piece by piece, and
+//! everything between them must be the same.
+
+mod shape;
 
 use std::borrow::Cow;
+use std::fmt::Write;
 use std::time::SystemTime;
 
 use crossfade_journal::redaction::is_jwt;
 
+use crate::clock::{self, NEAR};
 use crate::work::{Stop, Work};
+use shape::{is_any_uuid, is_hash, is_part_hash, is_token};
+pub(crate) use shape::{is_date, is_ulid, is_uuid};
 
-/// 2000 to 2050 in seconds since 1970.
-const HALF_CENTURY: std::ops::Range<f64> = 946_684_800.0..2_524_608_000.0;
-/// Length of the shortest hash in digits.
-const MIN_HASH: usize = 16;
-/// Length of the shortest token in characters.
-const MIN_TOKEN: usize = 20;
-/// Length of a token's longest part without punctuation, which `summer-sale-2026` does not reach.
-const MIN_TOKEN_PART: usize = 8;
+/// Units of numbers that count the time since 1970, in parts of a second.
+const UNITS: [f64; 4] = [1.0, 1e3, 1e6, 1e9];
+/// Bytes of a text in which its time is looked for.
+const MAX_CLOCK: usize = 80;
+/// Cost of a piece in units of work, in addition to four times its length.
+const PIECE_WORK: usize = 8;
 
 /// A kind of text that differs on every response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TreatEqual {
-    /// `uuid`: UUIDs (RFC 9562) and ULIDs.
+    /// `uuid`: UUIDs (RFC 9562), also without dashes, and ULIDs.
     Uuid,
-    /// `timestamp`: a date with a time (RFC 3339, RFC 9110), or seconds or milliseconds since 1970 that fall between
-    /// 2000 and 2050.
+    /// `timestamp`: times within a minute of the response's arrival, in any notation and, where they name no zone, in any
+    /// zone.
     Timestamp,
-    /// `hash`: at least 16 hexadecimal digits.
+    /// `hash`: as many hexadecimal digits, at least 16, or 8 between separators.
     Hash,
-    /// `token`: at least 20 characters of base64 with digits and letters, and JWTs.
+    /// `token`: at least 20 characters of base64 that look random, and JWTs.
     Token,
 }
 
@@ -45,243 +52,352 @@ impl TreatEqual {
             TreatEqual::Token => "token",
         }
     }
+}
 
-    /// Returns `true` if a text is of this kind.
-    pub(crate) fn fits(self, text: &str) -> bool {
-        match self {
-            TreatEqual::Uuid => is_uuid(text) || is_ulid(text),
-            TreatEqual::Timestamp => is_timestamp(text),
-            TreatEqual::Hash => text.len() >= MIN_HASH && text.bytes().all(|byte| byte.is_ascii_hexdigit()),
-            TreatEqual::Token => is_token(text) || is_jwt(text),
+/// Returns `true` if both numbers are the times of their responses, counted since 1970 in the same unit, or in any if a rule
+/// says so.
+pub(crate) fn are_alike_numbers(primary: f64, mirror: f64, kinds: &[TreatEqual], times: [SystemTime; 2]) -> bool {
+    let [time, other] = times.map(clock::seconds);
+    let unit_of = |number: f64, time| UNITS.iter().position(|unit| is_near(number / unit, time));
+    match (unit_of(primary, time), unit_of(mirror, other)) {
+        (Some(one), Some(other)) => one == other || kinds.contains(&TreatEqual::Timestamp),
+        _ => false,
+    }
+}
+
+fn is_near(seconds: f64, time: f64) -> bool {
+    (seconds - time).abs() <= NEAR
+}
+
+/// Returns `true` if two texts differ only in clocks and in what these kinds make interchangeable. A clock is a time that is
+/// that of its response; two are equal in the same notation.
+pub(crate) fn are_alike(
+    primary: &str,
+    mirror: &str,
+    kinds: &[TreatEqual],
+    times: [SystemTime; 2],
+    work: &Work<'_>,
+) -> Result<bool, Stop> {
+    let [time, other] = times.map(|time| Some(clock::seconds(time)));
+    let (ours, theirs) = (Scan { kinds, time }, Scan { kinds, time: other });
+    work.spend(primary.len().saturating_add(mirror.len()))?;
+    if let (Some(one), Some(other)) = (ours.whole(primary), theirs.whole(mirror)) {
+        return Ok(are_equal(&one, &other));
+    }
+    let (mut ours, mut theirs) = (ours.pieces(primary, work), theirs.pieces(mirror, work));
+    loop {
+        match (ours.next().transpose()?, theirs.next().transpose()?) {
+            (None, None) => return Ok(true),
+            (Some(one), Some(other)) if are_equal(&one, &other) => {}
+            _ => return Ok(false),
         }
     }
+}
 
-    /// Returns the replacement for a text of this kind in larger texts. It is shorter than any of them, so that a text
-    /// does not grow.
-    fn placeholder(self) -> &'static str {
-        match self {
-            TreatEqual::Uuid => "\u{FFFD}u",
-            TreatEqual::Timestamp => "\u{FFFD}d",
-            TreatEqual::Hash => "\u{FFFD}h",
-            TreatEqual::Token => "\u{FFFD}t",
-        }
+/// Returns what stands for a text that is of one of these kinds: texts for which it is the same are alike. Times have none,
+/// since their response is not known.
+pub(crate) fn whole(text: &str, kinds: &[TreatEqual]) -> Option<String> {
+    if kinds.is_empty() {
+        return None;
     }
-
-    /// Returns `true` if a number is of this kind.
-    pub(crate) fn fits_number(self, number: f64) -> bool {
-        self == TreatEqual::Timestamp && (HALF_CENTURY.contains(&number) || HALF_CENTURY.contains(&(number / 1000.0)))
-    }
+    let mut out = String::new();
+    Scan { kinds, time: None }.whole(text)?.write(&mut out);
+    Some(out)
 }
 
-/// Returns `true` if a text is of any of these kinds.
-pub(crate) fn is_any(text: &str, kinds: &[TreatEqual]) -> bool {
-    kinds.iter().any(|kind| kind.fits(text))
-}
-
-/// Returns `true` if both texts are times of the same form, each close to the time of its response: they are clocks, and
-/// differ on every response.
-pub(crate) fn are_clocks(_primary: &str, _mirror: &str, _times: [SystemTime; 2]) -> bool {
-    false
-}
-
-/// Replaces texts of these kinds: the text as a whole, or words in it.
+/// Returns a text in which everything of these kinds is replaced, so that texts that are the same afterwards are alike. Times
+/// are not replaced, since their response is not known.
 pub(crate) fn replaced<'a>(text: &'a str, kinds: &[TreatEqual], work: &Work<'_>) -> Result<Cow<'a, str>, Stop> {
     if kinds.is_empty() {
         return Ok(Cow::Borrowed(text));
     }
     work.spend(text.len())?;
-    let placeholder = |text| {
-        let kind = kinds.iter().find(|kind| kind.fits(text))?;
-        Some(kind.placeholder())
-    };
-    if let Some(whole) = placeholder(text.trim()) {
-        return Ok(Cow::Borrowed(whole));
-    }
-    let is_delimiter = |character: char| character.is_whitespace() || "\"'`<>()[]{},;&?|=/\\#!*".contains(character);
+    let scan = Scan { kinds, time: None };
     let mut out = String::with_capacity(text.len());
-    for piece in text.split_inclusive(is_delimiter) {
-        let word = piece.trim_end_matches(is_delimiter).trim_end_matches(['.', ':']);
-        work.spend(1 + piece.len() * kinds.len())?;
-        match if word.is_empty() { None } else { placeholder(word) } {
-            Some(placeholder) => out.push_str(placeholder),
-            None => out.push_str(word),
-        }
-        out.push_str(piece.get(word.len()..).unwrap_or_default());
+    if let Some(whole) = scan.whole(text) {
+        whole.write(&mut out);
+        return Ok(Cow::Owned(out));
+    }
+    for piece in scan.pieces(text, work) {
+        piece?.write(&mut out);
     }
     Ok(Cow::Owned(out))
 }
 
-/// Returns `true` for a UUID (RFC 9562 section 4).
-pub(crate) fn is_uuid(text: &str) -> bool {
-    text.len() == 36
-        && text.bytes().enumerate().all(|(at, byte)| match at {
-            8 | 13 | 18 | 23 => byte == b'-',
-            _ => byte.is_ascii_hexdigit(),
-        })
+/// A part of a text.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Piece<'t> {
+    Plain(&'t str),
+    /// A time that is that of its response, and whether its month comes before its day.
+    Clock(&'t str, bool),
+    /// For the rule `timestamp`: a time that is that of its response, and the zone for which it is.
+    Time(&'t str, i32),
+    /// Something of an interchangeable kind.
+    Kind(TreatEqual, &'t str),
 }
 
-/// Returns `true` for a ULID: 26 digits of Crockford's base 32 in upper or lower case, the first of three bits.
-pub(crate) fn is_ulid(text: &str) -> bool {
-    let is_digit = |byte: u8| byte.is_ascii_digit() || (byte.is_ascii_alphabetic() && !b"ILOUilou".contains(&byte));
-    text.len() == 26
-        && matches!(text.as_bytes().first(), Some(b'0'..=b'7'))
-        && text.bytes().all(is_digit)
-        && !(text.bytes().any(|byte| byte.is_ascii_lowercase()) && text.bytes().any(|byte| byte.is_ascii_uppercase()))
-}
-
-/// Returns `true` for base64 (RFC 4648 sections 4 and 5). Paths consist of the same characters but are not tokens: the
-/// standard alphabet also needs the length and letters of a token, and the two alphabets do not mix.
-fn is_token(text: &str) -> bool {
-    let token = text.trim_end_matches('=');
-    let is_part = |byte: &u8| byte.is_ascii_alphanumeric();
-    let has = |wanted: &dyn Fn(&u8) -> bool| token.as_bytes().iter().any(wanted);
-    let is_url_safe = token.bytes().all(|byte| is_part(&byte) || matches!(byte, b'-' | b'_'));
-    let is_standard = token.bytes().all(|byte| is_part(&byte) || matches!(byte, b'+' | b'/'))
-        && text.len().is_multiple_of(4)
-        && !token.starts_with('/')
-        && has(&u8::is_ascii_lowercase)
-        && has(&u8::is_ascii_uppercase);
-    let is_mixed = |part: &[u8]| {
-        part.len() >= MIN_TOKEN_PART && part.iter().any(u8::is_ascii_digit) && part.iter().any(u8::is_ascii_alphabetic)
-    };
-    token.len() >= MIN_TOKEN
-        && (is_url_safe || is_standard)
-        && token.as_bytes().split(|byte| !is_part(byte)).any(is_mixed)
-}
-
-/// Returns `true` for `2026-12-31`.
-pub(crate) fn is_date(text: &str) -> bool {
-    let number = |range, most: u32| {
-        text.get(range)
-            .filter(|digits: &&str| digits.bytes().all(|byte| byte.is_ascii_digit()))
-            .is_some_and(|digits| digits.parse().is_ok_and(|number: u32| (1..=most).contains(&number)))
-    };
-    text.len() == 10
-        && text.as_bytes().get(4) == Some(&b'-')
-        && text.as_bytes().get(7) == Some(&b'-')
-        && number(0..4, 9999)
-        && number(5..7, 12)
-        && number(8..10, 31)
-}
-
-fn is_timestamp(text: &str) -> bool {
-    if text.len() >= 10 && text.len() <= 20 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
-        return text.parse().is_ok_and(|number| TreatEqual::Timestamp.fits_number(number));
+impl Piece<'_> {
+    /// Writes it so that pieces that are written the same are equal, and at most as long as they are.
+    fn write(&self, out: &mut String) {
+        let _ = match self {
+            Piece::Plain(text)
+            | Piece::Clock(text, _)
+            | Piece::Time(text, _)
+            | Piece::Kind(TreatEqual::Timestamp, text) => write!(out, "{text}"),
+            Piece::Kind(TreatEqual::Uuid, _) => write!(out, "\u{FFFD}u"),
+            Piece::Kind(TreatEqual::Hash, text) => write!(out, "\u{FFFD}h{}", text.len()),
+            Piece::Kind(TreatEqual::Token, text) => write!(out, "{}\u{FFFD}{}", prefix(text), alphabet(text)),
+        };
     }
-    is_rfc3339(text) || is_http_date(text)
 }
 
-/// Returns `true` for a time of RFC 3339 section 5.6, also with a space for the `T` and, as much software writes it,
-/// without an offset or seconds.
-fn is_rfc3339(text: &str) -> bool {
-    let Some((date, time)) = text.split_at_checked(10) else { return false };
-    let Some(time) = time.strip_prefix(['T', 't', ' ']) else { return false };
-    let Some((clock, rest)) = time.split_at_checked(5) else { return false };
-    let is_clock = |text: &str| {
-        text.bytes().enumerate().all(|(at, byte)| if at == 2 { byte == b':' } else { byte.is_ascii_digit() })
-    };
-    let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
-    let rest = match rest.strip_prefix(':') {
-        Some(seconds) if digits(seconds) == 2 => seconds.get(2..).unwrap_or_default(),
-        Some(_) => return false,
-        None => rest,
-    };
-    let rest = match rest.strip_prefix(['.', ',']) {
-        Some(fraction) if digits(fraction) > 0 => fraction.get(digits(fraction)..).unwrap_or_default(),
-        Some(_) => return false,
-        None => rest,
-    };
-    let is_offset = match rest.strip_prefix(['+', '-']) {
-        Some(offset) => match offset.len() {
-            5 => is_clock(offset),
-            2 | 4 => digits(offset) == offset.len(),
-            _ => false,
-        },
-        None => matches!(rest, "" | "Z" | "z" | " UTC"),
-    };
-    is_date(date) && is_clock(clock) && is_offset
+fn are_equal(primary: &Piece<'_>, mirror: &Piece<'_>) -> bool {
+    match (primary, mirror) {
+        (Piece::Plain(one), Piece::Plain(other)) => one == other,
+        (Piece::Clock(one, order), Piece::Clock(other, same)) => order == same && has_same_form(one, other),
+        // One of two systems may write UTC.
+        (Piece::Time(_, zone), Piece::Time(_, other)) => zone == other || *zone == 0 || *other == 0,
+        (Piece::Kind(TreatEqual::Hash, one), Piece::Kind(TreatEqual::Hash, other)) => one.len() == other.len(),
+        (Piece::Kind(TreatEqual::Token, one), Piece::Kind(TreatEqual::Token, other)) => {
+            let (short, long) = (one.len().min(other.len()), one.len().max(other.len()));
+            prefix(one) == prefix(other) && (alphabet(one) == alphabet(other) || long * 4 <= short * 5)
+        }
+        (Piece::Kind(one, _), Piece::Kind(other, _)) => one == other,
+        _ => false,
+    }
 }
 
-/// Returns `true` for an IMF-fixdate (RFC 9110 section 5.6.7), also with dashes in the date as in cookies.
-fn is_http_date(text: &str) -> bool {
-    const SHAPE: &[u8] = b"Aaa, 00 Aaa 0000 00:00:00 GMT";
-    text.len() == SHAPE.len()
-        && text.ends_with("GMT")
-        && text.bytes().zip(SHAPE).all(|(byte, shape)| match shape {
-            b'A' | b'a' | b'G' | b'M' | b'T' => byte.is_ascii_alphabetic(),
-            b'0' => byte.is_ascii_digit(),
-            b' ' => matches!(byte, b' ' | b'-'),
-            _ => byte == *shape,
+/// Returns the words before the random part of a token: `sk_live_`.
+fn prefix(token: &str) -> &str {
+    let is_word = |part: &str| part.len() > 2 && part.bytes().rev().skip(1).all(|byte| byte.is_ascii_lowercase());
+    let words = token.split_inclusive(['-', '_']).take_while(|part| is_word(part)).map(str::len).sum::<usize>();
+    token.get(..words).unwrap_or_default()
+}
+
+/// Returns the kind of a token: JWT, hexadecimal digits, base64 of one case or of both.
+fn alphabet(token: &str) -> char {
+    match token {
+        _ if is_jwt(token) => 'j',
+        _ if is_hash(token) => 'x',
+        _ if token.bytes().any(|byte| byte.is_ascii_uppercase()) => 't',
+        _ => 'l',
+    }
+}
+
+/// Looks for pieces.
+#[derive(Clone, Copy)]
+struct Scan<'r> {
+    kinds: &'r [TreatEqual],
+    /// The time of the response in seconds since 1970.
+    time: Option<f64>,
+}
+
+impl<'r> Scan<'r> {
+    /// Returns the kind of a whole text.
+    fn whole<'t>(self, text: &'t str) -> Option<Piece<'t>> {
+        let text = text.trim();
+        let first = text.chars().next()?;
+        if let Some((piece, "")) = self.time_at(text, first) {
+            return Some(piece);
+        }
+        let fits = |kind: &TreatEqual| match kind {
+            TreatEqual::Uuid => is_any_uuid(text) || is_ulid(text),
+            TreatEqual::Timestamp => false, // see above
+            TreatEqual::Hash => is_hash(text),
+            TreatEqual::Token => is_token(text),
+        };
+        TreatEqual::ALL.into_iter().filter(|kind| self.has(*kind)).find(fits).map(|kind| Piece::Kind(kind, text))
+    }
+
+    fn has(self, kind: TreatEqual) -> bool {
+        self.kinds.contains(&kind)
+    }
+
+    fn pieces<'t>(self, text: &'t str, work: &'r Work<'r>) -> Pieces<'t, 'r> {
+        Pieces { scan: self, rest: text, previous: ' ', work }
+    }
+
+    /// Returns the time at the beginning of a text if it is that of the response, and the rest.
+    fn time_at<'t>(self, text: &'t str, first: char) -> Option<(Piece<'t>, &'t str)> {
+        let time = self.time?;
+        if !first.is_ascii_alphanumeric() {
+            return None;
+        }
+        let is_rule = self.has(TreatEqual::Timestamp);
+        let digits = text.bytes().take(20).take_while(u8::is_ascii_digit).count();
+        let is_end = |rest: &str| !rest.starts_with(|next: char| next.is_alphanumeric());
+        let found = |rest: &'t str, is_month_first: bool, zone: i32| {
+            let text = text.get(..text.len().saturating_sub(rest.len())).unwrap_or_default();
+            let piece = if is_rule { Piece::Time(text, zone) } else { Piece::Clock(text, is_month_first) };
+            is_end(rest).then_some((piece, rest))
+        };
+        if matches!(digits, 10 | 13 | 16 | 19) {
+            let behind = text.get(digits..).unwrap_or_default();
+            let fraction = behind.strip_prefix('.').unwrap_or_default();
+            let count = fraction.bytes().take(10).take_while(u8::is_ascii_digit).count();
+            let length = if count > 0 { digits + 1 + count } else { digits };
+            let (number, rest) = text.split_at_checked(length)?;
+            let seconds = clock::read_number(number)?;
+            return if is_near(seconds, time) { found(rest, false, 0) } else { None };
+        }
+        let (clock, rest) = clock::read_first(text)?;
+        if is_rule { found(rest, false, clock.zone_if_near(time)?) } else { found(rest, clock.order_if_near(time)?, 0) }
+    }
+}
+
+/// The pieces of a text. Words and what is between them are plain ones.
+struct Pieces<'t, 'r> {
+    scan: Scan<'r>,
+    rest: &'t str,
+    /// The character before the rest.
+    previous: char,
+    work: &'r Work<'r>,
+}
+
+impl<'t> Iterator for Pieces<'t, '_> {
+    type Item = Result<Piece<'t>, Stop>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let first = self.rest.chars().next()?;
+        let special = if first.is_alphanumeric() && !self.previous.is_alphanumeric() {
+            match self.special(first) {
+                Ok(special) => special,
+                Err(stop) => return Some(Err(stop)),
+            }
+        } else {
+            None
+        };
+        let piece = special.unwrap_or_else(|| {
+            let is_word = first.is_alphanumeric();
+            let end = self.rest.find(|character: char| character.is_alphanumeric() != is_word);
+            Piece::Plain(self.rest.get(..end.unwrap_or(self.rest.len())).unwrap_or_default())
+        });
+        let (Piece::Plain(text) | Piece::Clock(text, _) | Piece::Time(text, _) | Piece::Kind(_, text)) = piece;
+        if let Err(stop) = self.work.spend(PIECE_WORK + 4 * text.len()) {
+            return Some(Err(stop));
+        }
+        self.previous = text.chars().next_back()?;
+        self.rest = self.rest.get(text.len()..)?;
+        Some(Ok(piece))
+    }
+}
+
+impl<'t> Pieces<'t, '_> {
+    /// Returns what is at the beginning of the rest, if it is more than a word.
+    fn special(&self, first: char) -> Result<Option<Piece<'t>>, Stop> {
+        let scan = self.scan;
+        let near = self.rest.as_bytes().get(..MAX_CLOCK.min(self.rest.len())).unwrap_or_default();
+        let may_be_time = first.is_ascii_digit() || near.get(3).is_some_and(|byte| !byte.is_ascii_digit());
+        if scan.time.is_some() && may_be_time && first.is_ascii() {
+            self.work.spend(MAX_CLOCK)?;
+            if let Some((piece, _)) = scan.time_at(self.rest, first) {
+                return Ok(Some(piece));
+            }
+        }
+        if scan.kinds.is_empty() {
+            return Ok(None);
+        }
+        let word = self.run(|byte| byte.is_ascii_alphanumeric());
+        if scan.has(TreatEqual::Uuid) {
+            let dashed = self.rest.get(..36).filter(|text| is_uuid(text) && self.is_end(text.len()));
+            if let Some(text) = dashed.or(word.filter(|word| is_any_uuid(word) || is_ulid(word))) {
+                return Ok(Some(Piece::Kind(TreatEqual::Uuid, text)));
+            }
+        }
+        let is_between = |character: char| matches!(character, '-' | '_' | '.' | '/' | '~' | '@');
+        let hash = word.filter(|word| {
+            let next = self.rest.get(word.len()..).and_then(|rest| rest.chars().next()).unwrap_or(' ');
+            is_hash(word) || ((is_between(self.previous) || is_between(next)) && is_part_hash(word))
+        });
+        if let Some(hash) = hash.filter(|_| scan.has(TreatEqual::Hash)) {
+            return Ok(Some(Piece::Kind(TreatEqual::Hash, hash)));
+        }
+        if !scan.has(TreatEqual::Token) {
+            return Ok(None);
+        }
+        // Each run is read from its beginning only, so that the whole takes linear time.
+        let runs = [
+            self.run(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/')),
+            self.run(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')),
+            self.run(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')),
+            word,
+        ];
+        for run in runs.into_iter().flatten() {
+            self.work.spend(run.len())?;
+            let padding = self.rest.get(run.len()..).unwrap_or_default();
+            let padding = padding.bytes().take(2).take_while(|byte| *byte == b'=').count();
+            let padded = self.rest.get(..run.len() + padding).unwrap_or(run);
+            if let Some(token) = [padded, run].into_iter().find(|text| is_token(text)) {
+                return Ok(Some(Piece::Kind(TreatEqual::Token, token)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns the characters at the beginning of the rest that fit, unless the one before does as well.
+    fn run(&self, fits: fn(u8) -> bool) -> Option<&'t str> {
+        if u8::try_from(self.previous).is_ok_and(fits) {
+            return None;
+        }
+        let run = self.rest.get(..self.rest.bytes().take_while(|byte| fits(*byte)).count())?;
+        self.is_end(run.len()).then_some(run)
+    }
+
+    /// Returns `true` if no word continues here.
+    fn is_end(&self, at: usize) -> bool {
+        self.rest.get(at..).is_some_and(|rest| !rest.starts_with(|next: char| next.is_alphanumeric()))
+    }
+}
+
+/// Returns `true` if two times are written in the same way. Fractions of seconds may have another number of digits, and hours
+/// and days one or two.
+fn has_same_form(one: &str, other: &str) -> bool {
+    let (ours, theirs) = (form(one), form(other));
+    ours.len() == theirs.len()
+        && ours.iter().zip(&theirs).all(|pair| match pair {
+            (Form::Digits(one), Form::Digits(other)) => {
+                let is_padded = [one, other].iter().any(|digits| digits.starts_with('0'));
+                one.len() == other.len() || (!is_padded && one.len() <= 2 && other.len() <= 2)
+            }
+            (one, other) => one == other,
         })
+}
+
+#[derive(Debug, PartialEq)]
+enum Form<'t> {
+    Digits(&'t str),
+    /// Of a second.
+    Fraction,
+    /// The name of a month or of a weekday, in full if `true`.
+    Name(bool),
+    /// The half of a day.
+    Half,
+    Other(&'t str),
+}
+
+fn form(time: &str) -> Vec<Form<'_>> {
+    let mut form: Vec<Form<'_>> = Vec::new();
+    let mut rest = time;
+    while let Some(first) = rest.chars().next() {
+        let class = |character: char| (character.is_ascii_digit(), character.is_alphabetic());
+        let end = rest.find(|character: char| class(character) != class(first)).unwrap_or(rest.len());
+        let (run, behind) = rest.split_at_checked(end).unwrap_or((rest, ""));
+        let is_fraction = match form.as_slice() {
+            [Form::Digits(seconds), Form::Other(".")] => seconds.len() >= 10,
+            [.., Form::Other(":"), Form::Digits(_), Form::Other("." | ",")] => true,
+            _ => false,
+        };
+        form.push(match class(first) {
+            (true, _) if is_fraction => Form::Fraction,
+            (true, _) => Form::Digits(run),
+            (_, true) if clock::is_name(run) => Form::Name(run.len() > 3),
+            (_, true) if ["am", "pm"].iter().any(|half| run.eq_ignore_ascii_case(half)) => Form::Half,
+            _ => Form::Other(run),
+        });
+        rest = behind;
+    }
+    form
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::work::never_over;
-
-    #[test]
-    fn kinds_are_recognised() {
-        use TreatEqual::{Hash, Timestamp, Token, Uuid};
-        for (text, kinds) in [
-            ("f47ac10b-58cc-4372-a567-0e02b2c3d479", &[Uuid, Token][..]),
-            ("F47AC10B-58CC-4372-A567-0E02B2C3D479", &[Uuid, Token]),
-            ("f47ac10b-58cc-4372-a567-0e02b2c3d47", &[Token]),
-            ("01ARZ3NDEKTSV4RRFFQ69G5FAV", &[Uuid, Token]),
-            ("91ARZ3NDEKTSV4RRFFQ69G5FAV", &[Token]),
-            ("2026-05-01T10:00:00Z", &[Timestamp]),
-            ("2026-05-01T10:00:00.123456789+02:00", &[Timestamp]),
-            ("2026-05-01 10:00:00", &[Timestamp]),
-            ("2026-05-01T10:00Z", &[Timestamp]),
-            ("2026-05-01T10:00:00+0200", &[Timestamp]),
-            ("2026-13-01T10:00:00Z", &[]),
-            ("2026-05-01", &[]),
-            ("2026-05-01T1:00:00Z", &[]),
-            ("Sun, 06 Nov 1994 08:49:37 GMT", &[Timestamp]),
-            ("Sun, 06 Nov 1994 08:49:37 PST", &[]),
-            ("1767225600", &[Timestamp]),
-            ("1767225600000", &[Timestamp]),
-            ("1767225600.5", &[Timestamp]),
-            ("946684799", &[]),
-            ("2524608000", &[]),
-            ("d41d8cd98f00b204e9800998ecf8427e", &[Hash, Token]),
-            ("d41d8cd98f00b20", &[]),
-            ("d41d8cd98f00b204", &[Hash]),
-            ("3q2+7w9xYzABCDEFghijkl==", &[Token]),
-            ("sk_live_51H8abcXYZdefGHI", &[Token]),
-            ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln", &[Token]),
-            ("internationalization", &[]),
-            ("the-summer-sale-of-2026-is-on", &[]),
-            ("/api/v2/customers/orders", &[]),
-            ("a/f47ac10b-58cc-4372-a567-0e02b2c3d479/b", &[]),
-            ("ab/cd/3f2a1b9c3f2a1b9c/e", &[]),
-            ("ééééééééééééééééééééé1", &[]),
-            ("", &[]),
-        ] {
-            let fits: Vec<_> = [Uuid, Timestamp, Hash, Token].into_iter().filter(|kind| kind.fits(text)).collect();
-            assert_eq!(fits, kinds, "{text}");
-        }
-        for (number, is_time) in
-            [(1_767_225_600.0, true), (1.767e12, true), (5.0, false), (-1e9, false), (1e300, false)]
-        {
-            assert_eq!(Timestamp.fits_number(number), is_time, "{number}");
-        }
-    }
-
-    #[test]
-    fn words_are_replaced() {
-        use TreatEqual::{Timestamp, Token, Uuid};
-        for (one, other, is_same) in [
-            ("id f47ac10b-58cc-4372-a567-0e02b2c3d479.", "id 00000000-58cc-4372-a567-0e02b2c3d479.", true),
-            ("/a/f47ac10b-58cc-4372-a567-0e02b2c3d479/b", "/a/00000000-58cc-4372-a567-0e02b2c3d479/c", false),
-            ("at 2026-05-01T10:00:00Z, done", "at 2026-05-02T10:00:00Z, done", true),
-            ("Sun, 06 Nov 1994 08:49:37 GMT", " Sun, 06 Nov 1995 08:49:37 GMT ", true),
-            ("one", "two", false),
-        ] {
-            let kinds = [Uuid, Timestamp, Token];
-            let work = Work::new(&never_over);
-            let replaced = |text| replaced(text, &kinds, &work).unwrap();
-            assert_eq!(replaced(one) == replaced(other), is_same, "{one}");
-        }
-    }
-}
+mod tests;

@@ -3,8 +3,6 @@
 
 mod arrays;
 
-use std::cmp::Ordering;
-
 use crossfade_journal::comparison::Class;
 
 use self::arrays::Pairing;
@@ -15,8 +13,8 @@ use crate::json::{Decimal, Node, Tree, Value};
 use crate::matcher::Matcher;
 use crate::rules::Tolerance;
 use crate::shown;
-use crate::spot::{Elements, PathStep, Spot};
-use crate::treat_equal::TreatEqual;
+use crate::spot::{Elements, PathStep, Spot, merged};
+use crate::treat_equal::{TreatEqual, are_alike_numbers};
 use crate::work::{Stop, Work};
 
 /// Objects with more members, and different ones, are treated as maps whose names are data; arrays with more elements as
@@ -87,7 +85,7 @@ impl<'a> Walk<'a, '_, '_> {
 
     fn is_same_number(&self, one: Decimal<'_>, other: Decimal<'_>) -> bool {
         one.is_same(other)
-            || self.kinds.iter().any(|kind| kind.fits_number(one.as_f64()) && kind.fits_number(other.as_f64()))
+            || are_alike_numbers(one.as_f64(), other.as_f64(), self.kinds, self.findings.times)
             || self.matcher.tolerance().is_some_and(|tolerance| is_within(tolerance, one, other))
     }
 
@@ -169,7 +167,9 @@ impl<'a> Walk<'a, '_, '_> {
         for (at, opposite) in &pairing.pairs {
             let (Some(item), Some(other)) = (items.get(*at), others.get(*opposite)) else { continue };
             let step = match self.step(ours, *item, *at, pairing.by, longest) {
-                PathStep::Index { index, .. } if at != opposite => self.loose(index, Some(*item), Some(*other)),
+                PathStep::Index { index, .. } if at != opposite || !self.is_container(*item) => {
+                    self.loose(index, Some(*item), Some(*other))
+                }
                 step => step,
             };
             self.enter(if is_tuple { PathStep::Index { index: *at, is_folded: false } } else { step })?;
@@ -214,7 +214,11 @@ impl<'a> Walk<'a, '_, '_> {
         PathStep::Keyed { by, key, index, is_folded: longest > MAX_NAMES || !is_word(key) || shown::is_secret_name(by) }
     }
 
-    /// Returns the step to an element that has another position in the other array, or is not there.
+    fn is_container(&self, node: Node) -> bool {
+        matches!(self.ours.value(node), Value::Array(_) | Value::Object(_))
+    }
+
+    /// Returns the step to an element that has another position in the other array, is not there, or has no parts.
     fn loose(&self, index: usize, item: Option<Node>, other: Option<Node>) -> PathStep<'a> {
         let ours = item.map(|item| self.ours.digest(item, self.kinds));
         let theirs = other.map(|other| self.theirs.digest(other, self.kinds));
@@ -292,25 +296,6 @@ fn is_word(key: &str) -> bool {
         && key.starts_with(|first: char| first.is_ascii_alphabetic())
         && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b':'))
         && !endpoint::is_id(key)
-}
-
-/// Merges two sorted lists into pairs of equal keys and single entries.
-fn merged<'i, T>(
-    ours: &'i [T],
-    theirs: &'i [T],
-    order: impl Fn(&T, &T) -> Ordering,
-) -> impl Iterator<Item = (Option<&'i T>, Option<&'i T>)> {
-    let (mut left, mut right) = (ours.iter().peekable(), theirs.iter().peekable());
-    std::iter::from_fn(move || {
-        let order = match (left.peek(), right.peek()) {
-            (None, None) => return None,
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (Some(one), Some(other)) => order(one, other),
-        };
-        let one = if order.is_le() { left.next() } else { None };
-        Some((one, if order.is_ge() { right.next() } else { None }))
-    })
 }
 
 fn is_within(tolerance: Tolerance, one: Decimal<'_>, other: Decimal<'_>) -> bool {

@@ -100,6 +100,21 @@ fn cases() -> Vec<Case> {
     cases.push(case("another order", JSON, "", [shuffled(1), shuffled(7)].map(String::into_bytes), USUAL));
     cases.push(case("a page", HTML, "", pair("<p>", "<a href=\"/x\">y</a> ", ["a", "b"], MIB), USUAL));
     cases.push(case("lines", "text/csv", "", pair("", "1;2;3;4\n", ["a", "b"], MIB), USUAL));
+    cases.push(case("lines of text", "text/plain", "", pair("", "1;2;3;4\n", ["a", "b"], MIB), USUAL));
+    for (name, media_type, begin, unit) in [
+        ("keys", "text/plain", "", "ab: 1\n"),
+        ("rows", "text/csv", "a,b,c\n", "12,34,567\n"),
+        ("variables", "text/javascript", "", "a=1;"),
+        ("literals", "text/javascript", "a=[", "{a:'\\x41'},"),
+        ("components", "text/calendar", "BEGIN:VCALENDAR\n", "BEGIN:A\nEND:A\n"),
+    ] {
+        // Nothing is the same.
+        let other =
+            ["x", "y"].map(|first| gzip(&repeated(&format!("{begin}{first}"), &format!("{first}{unit}"), "", MIB)));
+        cases.push(case(name, media_type, "gzip", other, MOST));
+    }
+    let keys = ["x", "y"].map(|first| gzip(&repeated("", &format!("{first}b: 1\n"), "", 4 * MIB - 100)));
+    cases.push(case("many keys", "text/plain", "gzip", keys, MOST));
     // Hostile content.
     for (name, begin, unit, ends) in [
         ("numbers", "[", "1,", ["1]", "2]"]),

@@ -88,6 +88,9 @@ pub enum Against {
     /// A second response of the same system; its differences are noise.
     #[serde(rename = "self")]
     Itself,
+    /// The response of the other system, to a request that was sent again because the responses to it had differed. It is evidence
+    /// about these differences, and no sample of the traffic.
+    Again,
 }
 
 /// A reason why a request was not repeated.

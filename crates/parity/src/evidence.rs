@@ -15,10 +15,10 @@ const SAME: f64 = 0.125;
 const LIKE_PRIMARY: f64 = 0.5;
 /// Probability that of two systems that draw from the same values it is the mirror that gives a certain value.
 const FAVOURITE: f64 = 0.5;
-/// How many times as often the mirror may differ from the primary as the primary from itself.
+/// Factor by which the mirror may differ from the primary more often than the primary from itself.
 const RATIO: f64 = 1.2;
 
-/// What is counted at a place.
+/// Counts of a place, for its e-value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     /// Both systems gave their own value again.

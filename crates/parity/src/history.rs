@@ -15,7 +15,8 @@ const MOVING: u64 = 4;
 /// Differences that must be explained by the primary's values at other times, and one in how many.
 const EXPLAINED: (u64, u64) = (2, 10);
 /// Without an explained difference: how often the primary must return to an earlier value, and in how many differences
-/// the mirror's value must not be among them, for the mirror's values to be others.
+/// the mirror's value must not be among them, for the mirror's values to be others. Also the number of changes of the primary
+/// for one of the mirror from which on the mirror's value does not change with the time.
 const RETURNS: u64 = 6;
 const NEVER: u64 = 8;
 /// One in so many changes may return to an earlier value, if the values depend on the time.
@@ -35,7 +36,7 @@ pub(crate) struct History {
     tracks: BTreeMap<(Digest, Option<u64>, Option<Digest>), Track>,
 }
 
-/// What the primary's values over time say about the differences.
+/// Conclusion about the differences from the primary's values over time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Slow {
     /// There is no sign that they change, or the mirror's are never among them although they recur.
@@ -51,8 +52,10 @@ struct Track {
     differences: u64,
     primary: Values,
     mirror: Values,
-    /// The last value of the primary, and its request.
+    /// The last value of the primary, and its request; and the last value of the mirror.
     last: Option<(Value, Digest)>,
+    last_mirror: Option<Value>,
+    mirror_changes: u64,
     /// Times that the primary had another value than before, and those at which it had had it already.
     changes: u64,
     returns: u64,
@@ -79,6 +82,7 @@ struct Sum {
     explained: u64,
     unexplained: u64,
     changes: u64,
+    mirror_changes: u64,
     returns: u64,
     order: Order,
 }
@@ -167,6 +171,7 @@ impl Track {
             self.changes_of_neighbours += u64::from(of != request && last != primary);
         }
         self.last = Some((primary, request));
+        self.mirror_changes += u64::from(self.last_mirror.replace(mirror).is_some_and(|last| last != mirror));
         self.primary.add(primary);
         if !self.mirror.add(mirror) {
             self.others += 1;
@@ -242,6 +247,7 @@ impl Sum {
             return;
         }
         self.changes += track.changes;
+        self.mirror_changes += track.mirror_changes;
         self.returns += track.returns;
         self.order.add(&track.primary, seen.saturating_sub(1), track.changes);
         for (value, count) in &track.mirror.0 {
@@ -259,7 +265,9 @@ impl Sum {
         let is_of_its_time = self.returns * FORWARD <= self.changes || self.order.is_surely_grouped();
         let is_another = self.explained == 0 && self.returns >= RETURNS && self.unexplained >= NEVER;
         let is_the_mirror = self.changes == 0 && self.steady >= STEADY;
-        if self.moving == 0 || self.moving * MOVING < self.tracks || is_another || is_the_mirror {
+        // Noise of the same kind would change in both systems.
+        let is_frozen = self.changes >= NEVER && self.mirror_changes * NEVER <= self.changes;
+        if self.moving == 0 || self.moving * MOVING < self.tracks || is_another || is_the_mirror || is_frozen {
             Slow::No
         } else if is_explained && is_of_its_time {
             Slow::Noise
@@ -351,6 +359,15 @@ mod tests {
             }
             assert_eq!(history.slow(|_| responses), expected, "{requests} requests with {responses} responses");
         }
+    }
+
+    #[test]
+    fn a_value_that_is_frozen_is_no_noise() {
+        let clock = |count: u32, mirror: fn(u32) -> u32| -> Vec<_> { (0..count).map(|n| (1, n, mirror(n))).collect() };
+        assert_eq!(slow(&clock(12, |_| 3)), Slow::No);
+        assert_eq!(slow(&clock(12, |_| 99)), Slow::No);
+        assert_eq!(slow(&clock(12, |n| n + 1)), Slow::Noise);
+        assert_eq!(slow(&clock(4, |_| 99)), Slow::Changing);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::tally::{Endpoint, Tally};
 /// Of so many repeated requests, the primary must have differed from itself in at least one, for a place to be noise.
 /// Of draws from the same values, at least half do.
 const VARIES: u64 = 4;
-/// How many times as often the primary must differ from itself over time as at once, for its values to change slowly.
+/// Factor by which the primary must differ from itself more often over time than at once, for its values to change slowly.
 const SLOWER: f64 = 2.0;
 /// Of so many reproducible differences in which only one system has a value, only the other has it in at least one.
 const ALTERNATES: u64 = 10;
@@ -94,7 +94,7 @@ fn counts(endpoint: &Endpoint, place: &Place) -> Counts {
     Counts {
         same: place.outcomes.same,
         repeated: place.outcomes.repeated(),
-        measured: compared.saturating_sub(place.outcomes.not_repeated + place.accepted),
+        measured: (compared + endpoint.again).saturating_sub(place.outcomes.not_repeated + place.accepted),
         likeness,
         favourite: Likeness { primary: place.favourite.primary, mirror: place.favourite.mirror },
         mirror: compared,

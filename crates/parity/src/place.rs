@@ -122,6 +122,9 @@ pub(crate) struct Place {
 
 const REASONS: [Why; 5] = [Why::Unsafe, Why::Share, Why::Budget, Why::Failed, Why::NeverRepeated];
 
+/// Number of slots: others than these are in no record of ours.
+const SLOTS: u8 = 64;
+
 /// Repeated requests by exact place, if a place stands for several: see [`Difference::slot`]. One that is reproducible must not
 /// be lost among many that vary.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -134,7 +137,7 @@ pub(crate) struct Trials {
     pub(crate) all: u64,
 }
 
-/// Where the primary varies at once: the value that the mirror gave most often so far, and which system gave it since. One that is
+/// The value that the mirror gave most often so far where the primary varies at once, and which system gave it since. One that is
 /// always there may be the null, the empty list or the error of a system that is broken.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Favourite {
@@ -170,8 +173,9 @@ impl Favourite {
 impl Slots {
     pub(crate) fn count(&mut self, difference: &Difference) {
         let Some(repeated) = difference.repeated else { return };
-        let index = self.0.iter().position(|(slot, _)| *slot == difference.slot).unwrap_or_else(|| {
-            self.0.push((difference.slot, Trials::default()));
+        let slot = difference.slot.map(|slot| slot % SLOTS);
+        let index = self.0.iter().position(|(known, _)| *known == slot).unwrap_or_else(|| {
+            self.0.push((slot, Trials::default()));
             self.0.len() - 1
         });
         if let Some((_, trials)) = self.0.get_mut(index) {

@@ -77,6 +77,8 @@ pub(crate) struct Endpoint {
     /// Records against the mirror, and self-comparisons of the primary.
     pub(crate) mirror: Verdicts,
     pub(crate) itself: Verdicts,
+    /// Compared responses to requests that were sent again because the responses had differed.
+    pub(crate) again: u64,
     pub(crate) places: Vec<Place>,
     place_index: HashMap<PlaceKey, usize>,
     /// Sets of differences in records against the mirror; the first two are [`UNEXPLAINED`] and [`BEYOND`].
@@ -174,6 +176,7 @@ impl Tally {
         match record.against {
             Against::Mirror => self.against_mirror(endpoint, record),
             Against::Itself => self.against_itself(endpoint, record),
+            Against::Again => self.again(endpoint, record),
         }
     }
 
@@ -232,13 +235,7 @@ impl Tally {
         let is_compared = matches!(record.verdict, Verdict::Match | Verdict::Accepted | Verdict::Different);
         let is_empty = is_compared && is_not_modified(&record.primary) && is_not_modified(&record.mirror);
         endpoint.not_modified += u64::from(is_empty);
-        if let (true, Some(salt), Some(request)) = (is_compared, record.salt, record.request) {
-            let is_known = endpoint.requests.contains_key(&(salt, request));
-            if is_known || self.requests < MAX_REQUESTS {
-                self.requests += usize::from(!is_known);
-                *endpoint.requests.entry((salt, request)).or_default() += 1;
-            }
-        }
+        endpoint.count_request(record, is_compared, &mut self.requests);
         for (place, difference) in &found {
             let Some(place) = endpoint.places.get_mut(*place) else { continue };
             place.raw += 1;
@@ -247,27 +244,8 @@ impl Tally {
                 continue;
             }
             place.failed += u64::from(place.key.class == Some(Class::Status) && mirror_failed(record));
-            place.count(difference.and_then(|difference| difference.repeated), record.not_repeated);
+            place.take_evidence(record, *difference, &mut self.tracks);
             let Some(difference) = difference else { continue };
-            place.slots.count(difference);
-            if difference.repeated == Some(Repeated::Varies) {
-                place.favourite.count(record.salt, difference.digests);
-            }
-            if let (Some(salt), Some(request)) = (record.salt, record.request)
-                && difference.digests != [None; 2]
-            {
-                let mut room = MAX_TRACKS.saturating_sub(self.tracks);
-                let is_stable =
-                    !matches!(difference.repeated, Some(Repeated::Unstable | Repeated::Varies | Repeated::Swapped));
-                place.history.add(
-                    &mut room,
-                    salt,
-                    exact(difference),
-                    request,
-                    is_stable.then_some(place.key.change.values(difference.digests)),
-                );
-                self.tracks = MAX_TRACKS.saturating_sub(room);
-            }
             // Only these have URLs.
             let is_wanted = record.verdict == Verdict::Different;
             if is_wanted && place.examples.len() < self.examples_of_place && self.examples < MAX_EXAMPLES {
@@ -282,6 +260,26 @@ impl Tally {
                 *self.timeline.bucket(record.time).different.entry((index, signature)).or_default() += 1;
             }
             Verdict::Failed | Verdict::Unknown | Verdict::Lost => {}
+        }
+    }
+
+    /// Counts what a request that was sent again shows about its differences. It is chosen because they differed, so it says
+    /// nothing about how often they do.
+    fn again(&mut self, index: usize, record: &Record) {
+        let found = self.places_of(index, record);
+        let Some(endpoint) = self.endpoints.get_mut(index) else { return };
+        let is_compared = matches!(record.verdict, Verdict::Match | Verdict::Accepted | Verdict::Different);
+        endpoint.again += u64::from(is_compared);
+        endpoint.count_request(record, is_compared, &mut self.requests);
+        for (place, difference) in &found {
+            let Some(place) = endpoint.places.get_mut(*place) else { continue };
+            // A place at which the first responses did not differ is not passed over.
+            place.raw = place.raw.max(1);
+            if difference.is_some_and(|difference| difference.accepted) {
+                place.accepted = place.accepted.max(1);
+                continue;
+            }
+            place.take_evidence(record, *difference, &mut self.tracks);
         }
     }
 
@@ -374,6 +372,7 @@ impl Endpoint {
             name,
             mirror: Verdicts::default(),
             itself: Verdicts::default(),
+            again: 0,
             places: Vec::new(),
             place_index: HashMap::new(),
             signatures: vec![Signature::default(), Signature::default()],
@@ -388,7 +387,39 @@ impl Endpoint {
     }
 }
 
+impl Place {
+    /// Counts what repeating a request showed about one of its differences.
+    fn take_evidence(&mut self, record: &Record, difference: Option<&Difference>, tracks: &mut usize) {
+        self.count(difference.and_then(|difference| difference.repeated), record.not_repeated);
+        let Some(difference) = difference else { return };
+        self.slots.count(difference);
+        if difference.repeated == Some(Repeated::Varies) {
+            self.favourite.count(record.salt, difference.digests);
+        }
+        if let (Some(salt), Some(request)) = (record.salt, record.request)
+            && difference.digests != [None; 2]
+        {
+            let mut room = MAX_TRACKS.saturating_sub(*tracks);
+            let varies = matches!(difference.repeated, Some(Repeated::Unstable | Repeated::Varies | Repeated::Swapped));
+            let values = (!varies).then(|| self.key.change.values(difference.digests));
+            self.history.add(&mut room, salt, exact(difference), request, values);
+            *tracks = MAX_TRACKS.saturating_sub(room);
+        }
+    }
+}
+
 impl Endpoint {
+    /// Counts a response to a request by its digest. `requests` is the number of all that are counted.
+    fn count_request(&mut self, record: &Record, is_compared: bool, requests: &mut usize) {
+        if let (true, Some(salt), Some(request)) = (is_compared, record.salt, record.request) {
+            let is_known = self.requests.contains_key(&(salt, request));
+            if is_known || *requests < MAX_REQUESTS {
+                *requests += usize::from(!is_known);
+                *self.requests.entry((salt, request)).or_default() += 1;
+            }
+        }
+    }
+
     /// Returns the place at which the value is in the other system only.
     pub(crate) fn opposite(&self, place: &Place) -> Option<&Place> {
         self.places.get(*self.place_index.get(&place.key.opposite()?)?)
@@ -558,9 +589,10 @@ pub(crate) fn cut(text: &str) -> String {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use crossfade_journal::comparison::Kind;
+    use crossfade_journal::comparison::{Kind, Repeated};
 
     use super::*;
+    use crate::assessment::Mark;
 
     /// Returns a record with differences at these pointers, `seconds` after a fixed time.
     pub(crate) fn record(against: &str, endpoint: &str, pointers: &[&str], seconds: u64) -> Record {
@@ -585,6 +617,35 @@ pub(crate) mod tests {
             primary: Side { status: Some(200), ..Side::default() },
             mirror: Side { status: Some(200), ..Side::default() },
         }
+    }
+
+    #[test]
+    fn requests_that_are_sent_again_are_evidence_and_no_sample() {
+        let mut tally = Tally::new(1);
+        let again = |pointer: &str| {
+            let mut record = Record { against: Against::Again, ..record("mirror", "/a", &[pointer], 1) };
+            record.differences.iter_mut().for_each(|difference| difference.repeated = Some(Repeated::Same));
+            record
+        };
+        tally.add(&Record { against: Against::Mirror, ..again("/price") });
+        for other in 0..99 {
+            tally.add(&record("mirror", "/a", &[], other));
+        }
+        let marks = |tally: &Tally| {
+            let assessment = crate::judge(tally);
+            let places = assessment.endpoints.iter().flat_map(|endpoint| &endpoint.differences);
+            let marks: Vec<_> = places.map(|place| (place.pointer.clone(), place.mark, place.count)).collect();
+            (assessment.overall.compared, marks)
+        };
+        assert_eq!(marks(&tally), (100, vec![("/price".to_owned(), Mark::Unclear, 1)]));
+        for _ in 0..7 {
+            tally.add(&again("/price"));
+        }
+        assert_eq!(marks(&tally), (100, vec![("/price".to_owned(), Mark::Regression, 1)]));
+        // The first responses were the same there.
+        tally.add(&again("/late"));
+        let late = ("/late".to_owned(), Mark::Unclear, 1);
+        assert_eq!(marks(&tally), (100, vec![("/price".to_owned(), Mark::Regression, 1), late]));
     }
 
     /// Clients can create as many endpoints and members as they send requests.

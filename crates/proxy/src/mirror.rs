@@ -132,6 +132,7 @@ impl Proxy {
         let common = self.lost(&pending, invocation, "");
         let Pending { copy, context, forward, body, primary, mut journal } = pending;
         let mirror = copy.mirror;
+        let method = copy.received.method.clone();
         let neutral =
             PublicUrl { origin: String::new(), host: context.host_name().to_owned(), base_path: String::new() };
         let primary_side = primary.side();
@@ -143,7 +144,6 @@ impl Proxy {
             }
             Err(error) => (Err(error), Outcome::NoAnswer(error)),
         };
-        let method = copy.received.method.clone();
         let rules = mirror.compare.as_ref().map(|rules| match rules.of(copy.received.uri.path()) {
             Cow::Borrowed(_) => rules.clone(),
             Cow::Owned(rules) => Arc::new(rules),
@@ -162,15 +162,10 @@ impl Proxy {
             may_repeat: may_repeat(mirror, &method, invocation.seed),
             compares_itself: sent.is_ok() && mirror.compares_itself(&method, invocation.seed),
         };
-        let [to_primary, to_mirror] = [
-            System { request: sent.clone(), first, role: Role::Again, limit: None },
-            System {
-                request: copied.clone(),
-                first: Outcome::Lost(""),
-                role: Role::Mirror,
-                limit: mirror.backend_request,
-            },
-        ];
+        let to_primary = System { request: sent.clone(), first, role: Role::Again, limit: None };
+        let not_yet = Outcome::Lost("");
+        let to_mirror =
+            System { request: copied.clone(), first: not_yet, role: Role::Mirror, limit: mirror.backend_request };
         let mut measured = Measured::default();
         // Boxed, so that a function without a mirror has no room for it.
         let measure = Box::pin(self.measure(shadows, to_primary, to_mirror, &mut journal, &mut measured));

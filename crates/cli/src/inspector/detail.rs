@@ -289,6 +289,7 @@ fn comparison(secrets: Secrets, record: &Record) -> Markup {
     let who = match record.against {
         Against::Mirror => "mirror",
         Against::Itself => "self-comparison",
+        Against::Again => "mirror, again",
     };
     let (class, verdict) = match record.verdict {
         Verdict::Match => ("good", "match"),

@@ -66,7 +66,7 @@ fn cookie(line: &str, time: f64) -> Cookie {
     for attribute in pieces.filter(|piece| !piece.is_empty()) {
         let (name, value) = pair(attribute).unwrap_or((attribute, ""));
         match &*name.to_ascii_lowercase() {
-            "expires" => expires = clock::read(value.trim_matches('"')).map(|clock| clock.seconds - time).or(expires),
+            "expires" => expires = clock::read(value.trim_matches('"')).map(|clock| clock.seconds() - time).or(expires),
             "max-age" => max_age = age(value.trim_matches('"')).or(max_age),
             "domain" => cookie.domain = Some(value.trim_start_matches('.').to_ascii_lowercase()),
             "path" => cookie.path = value.starts_with('/').then(|| value.to_owned()),

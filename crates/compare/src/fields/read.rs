@@ -289,7 +289,7 @@ fn range(text: &str, parts: &mut Parts) {
 fn retry_after(text: &str, time: f64, parts: &mut Parts) {
     let seconds = match text.parse::<u32>() {
         Ok(seconds) => Some(f64::from(seconds)),
-        Err(_) => clock::read(text).map(|clock| (clock.seconds - time).max(0.0)),
+        Err(_) => clock::read(text).map(|clock| (clock.seconds() - time).max(0.0)),
     };
     parts.add("", seconds.map_or_else(|| Value::Text(text.to_owned()), Value::Seconds));
 }

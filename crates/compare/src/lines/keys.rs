@@ -133,3 +133,48 @@ fn labels(text: &str) -> Option<usize> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::work::never_over;
+
+    #[test]
+    fn lines_name_their_values() {
+        for (line, expected) in [
+            ("Host: a.example", Some(("Host", "a.example"))),
+            ("  key = value", Some(("key", "value"))),
+            ("uptime:12", Some(("uptime", "12"))),
+            ("Last seen: today", Some(("Last seen", "today"))),
+            ("up 1", Some(("up", "1"))),
+            ("up{job=\"a } b\"} 1 1700000000", Some(("up{job=\"a } b\"}", "1 1700000000"))),
+            ("# TYPE up gauge", Some(("# TYPE up", "gauge"))),
+            ("https://a.example", None),
+            ("a == b", None),
+            ("a => b", None),
+            ("He said that he would come: never", None),
+            ("12:30", None),
+            ("jane@example.com: x", None),
+            ("550e8400-e29b-41d4-a716-446655440000: x", None),
+            ("words only", None),
+            ("", None),
+        ] {
+            let found = key(line).map(|(name, value)| (&line[name], line[value..].trim()));
+            assert_eq!(found, expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn keys_belong_to_sections() {
+        let text = "a=1\n[db]\na=1\n[[x]]\nUser-agent: A\nUser-agent: B\nDisallow: /\nSitemap: x";
+        let listing = read(text, &Work::new(&never_over)).unwrap();
+        let places: Vec<_> = listing
+            .lines
+            .iter()
+            .filter(|line| line.id != 0)
+            .map(|line| format!("{}{}", listing.sections[line.section as usize].path, line.key()))
+            .collect();
+        assert_eq!(places, ["a", "db/a", "A/User-agent", "A/User-agent", "A/Disallow", "Sitemap"]);
+        assert!(!listing.is_ordered);
+    }
+}

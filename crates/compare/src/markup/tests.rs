@@ -2,6 +2,8 @@
 
 use std::time::UNIX_EPOCH;
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::comparison::Settings;
 use crate::evidence::Salt;
@@ -129,7 +131,7 @@ fn each_difference_has_its_place() {
         (
             "<ul><li><a href=/1>One</a> <b>1</b><li><a href=/2>Two</a> <b>2</b></ul>",
             "<ul><li><a href=/2>Two</a> <b>3</b><li><a href=/1>One</a> <b>1</b></ul>",
-            &["order body > ul", "text body > ul > li:nth-of-type(2) > b: 2 -> 3"],
+            &["order body > ul: One 1, Two 2 -> Two 3, One 1", "text body > ul > li:nth-of-type(2) > b: 2 -> 3"],
         ),
         (
             "<main id=x7f3a9b2><div id=content><p>a</p></div></main>",
@@ -171,7 +173,7 @@ fn each_difference_has_its_place() {
         (
             "<f><v name='a'>1</v><v name='b'>2</v></f>",
             "<f><v name='b'>3</v><v name='a'>1</v></f>",
-            &["order f", "text f > v[name=b]: 2 -> 3"],
+            &["order f: 1, 2 -> 3, 1", "text f > v[name=b]: 2 -> 3"],
         ),
     ] {
         assert_eq!(differences(false, primary, mirror), expected, "{primary} {mirror}");
@@ -285,4 +287,177 @@ fn many_attributes_and_many_siblings_take_linear_time() {
         |step: usize| (0..20_000).map(|at| format!("<i id=x{0}>{0}</i>", at * step % 20_011)).collect::<String>();
     let found = comparison(true, &siblings(1), &siblings(7), &rules());
     assert!(found.work < 60_000_000, "{}", found.work);
+}
+
+/// An element of a document that can be written in several ways.
+#[derive(Clone, Debug)]
+enum Part {
+    Text(String),
+    Element(&'static str, Vec<(&'static str, String)>, Vec<Part>),
+}
+
+fn parts() -> impl Strategy<Value = Vec<Part>> {
+    let words = || "[a-c<&é]{1,3}( [a-c]{1,2}){0,2}";
+    let attributes = prop::collection::btree_map(prop::sample::select(&["title", "alt", "lang"][..]), words(), 0..3);
+    let leaf = words().prop_map(Part::Text);
+    let part = leaf.prop_recursive(4, 30, 5, move |inner| {
+        let name = prop::sample::select(&["div", "p", "b", "section", "ul", "span"][..]);
+        let children = prop::collection::vec(inner, 0..5);
+        (name, attributes.clone(), children).prop_map(|(name, attributes, mut children)| {
+            // Only phrasing content may be in these.
+            if matches!(name, "p" | "b" | "span") {
+                children.retain(|child| matches!(child, Part::Text(_) | Part::Element("b" | "span", ..)));
+            }
+            // Texts in a row are one.
+            children.dedup_by(|one, other| matches!((one, other), (Part::Text(_), Part::Text(_))));
+            Part::Element(name, attributes.into_iter().collect(), children)
+        })
+    });
+    prop::collection::vec(part.prop_filter("not a text", |part| matches!(part, Part::Element(..))), 1..5)
+}
+
+fn write(parts: &[Part], is_other: bool, out: &mut String) {
+    let escaped = |text: &str| {
+        let amp = if is_other { "&#38;" } else { "&amp;" };
+        text.replace('&', amp).replace('<', "&lt;").replace('é', if is_other { "&eacute;" } else { "é" })
+    };
+    for part in parts {
+        match part {
+            Part::Text(text) if is_other => {
+                *out += &format!("\n {} <!-- {} -->", escaped(text).replace(' ', "\t\n"), out.len())
+            }
+            Part::Text(text) => *out += &escaped(text),
+            Part::Element(name, attributes, children) => {
+                let mut list: Vec<String> = attributes
+                    .iter()
+                    .map(|(key, value)| match is_other {
+                        true => format!(" {}='{}'", key.to_uppercase(), escaped(value)),
+                        false => format!(" {key}=\"{}\"", escaped(value)),
+                    })
+                    .collect();
+                if is_other {
+                    list.reverse();
+                }
+                let tag = if is_other { name.to_uppercase() } else { (*name).to_owned() };
+                *out += &format!("<{tag}{}>", list.concat());
+                write(children, is_other, out);
+                *out += &format!("</{name}>");
+            }
+        }
+    }
+}
+
+fn written(parts: &[Part], is_other: bool) -> String {
+    let mut out = String::new();
+    write(parts, is_other, &mut out);
+    out
+}
+
+/// Changes the text or attribute with a number, counted through the document; returns `true` if there is one.
+fn mutate(parts: &mut [Part], number: &mut usize) -> bool {
+    parts.iter_mut().any(|part| {
+        let (texts, children): (Vec<&mut String>, &mut [Part]) = match part {
+            Part::Text(text) => (vec![text], &mut []),
+            Part::Element(_, attributes, children) => {
+                (attributes.iter_mut().map(|(_, value)| value).collect(), children)
+            }
+        };
+        for text in texts {
+            if *number == 0 {
+                text.push_str(" zz");
+                return true;
+            }
+            *number -= 1;
+        }
+        mutate(children, number)
+    })
+}
+
+proptest! {
+    #[test]
+    fn documents_written_differently_match(parts in parts()) {
+        let (one, other) = (written(&parts, false), written(&parts, true));
+        prop_assert_eq!(differences(true, &one, &other), [""; 0], "{} {}", one, other);
+        let (one, other) = (format!("<r>{one}</r>"), format!("<r>{one}<!-- x --></r><?y?>"));
+        prop_assert_eq!(differences(false, &one, &other), [""; 0], "{} {}", one, other);
+    }
+
+    #[test]
+    fn a_change_is_found_at_its_place_only(parts in parts(), number in 0..20_usize) {
+        let mut changed = parts.clone();
+        if mutate(&mut changed, &mut number.clone()) {
+            let (one, other) = (written(&parts, false), written(&changed, true));
+            let found = differences(true, &one, &other);
+            prop_assert_eq!(found.len(), 1, "{} {} {:?}", one, other, found);
+        }
+    }
+
+    #[test]
+    fn any_text_is_compared(
+        one in "(<|>|</|<!--|-->|<!|\\?>|<p|<li|<table|<tr|<td|<svg|<script|</script|='|\"| a=| |&|amp;|<!\\[CDATA\\[|\\]\\]>|é|x|/>){0,40}",
+        other in "\\PC{0,40}|(<|>|</p|<p|<b a=b>|x){0,40}",
+        is_html: bool,
+    ) {
+        prop_assert_eq!(differences(is_html, &one, &one), [""; 0]);
+        let _ = differences(is_html, &one, &other);
+        let _ = differences(is_html, &other, &one);
+    }
+
+    #[test]
+    fn a_selector_that_a_record_shows_covers_its_place(parts in parts(), number in 0..20_usize) {
+        let mut changed = parts.clone();
+        mutate(&mut changed, &mut number.clone());
+        let (one, other) = (written(&parts, false), written(&changed, false));
+        for difference in comparison(true, &one, &other, &rules()).differences {
+            let ignore = vec![Place::parse(&difference.pointer).unwrap()];
+            let left = comparison(true, &one, &other, &Rules { ignore, ..rules() });
+            prop_assert!(left.differences.iter().all(|left| left.pointer != difference.pointer), "{}", difference.pointer);
+        }
+    }
+}
+
+/// Where both systems are the same, a repeated response must be like the primary's first no more often than like the mirror's.
+#[test]
+fn noise_is_no_evidence() {
+    type Random<'r> = &'r mut dyn FnMut(usize) -> usize;
+    type Page = fn(Random<'_>) -> String;
+    const PAGES: [(&str, Page); 6] = [
+        ("random texts", |random| (0..3).map(|_| format!("<li>w{}", random(10))).collect()),
+        ("random products", |random| (0..5).map(|_| format!("<p><a href=/{0}>N{0}</a><b>x", random(20))).collect()),
+        ("an advertisement", |random| format!("<p>a<p>b{}<p>c<p>d", if random(2) == 0 { "<p>ad" } else { "" })),
+        ("a cell of each row", |random| (0..6).map(|row| format!("<p>row {row} <b>{}</b>", random(3))).collect()),
+        ("another order", |random| {
+            let mut items = ["a", "b", "c"];
+            items.swap(random(3), random(3));
+            items.map(|item| format!("<li>{item}")).concat()
+        }),
+        ("a feed that lags", |random| {
+            let from = random(3);
+            (from..from + 4).map(|at| format!("<li><h2>News {at}</h2><p>{}</p>", at % 2)).collect()
+        }),
+    ];
+    let mut state = 12345_u64;
+    let mut random = move |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((state >> 33) as usize) % below
+    };
+    for (name, page) in PAGES {
+        let mut counts = std::collections::BTreeMap::<_, [f64; 2]>::new();
+        for _ in 0..500 {
+            let [p, m, p_again, m_again] = [(); 4].map(|()| page(&mut random));
+            let mut found = comparison(true, &p, &m, &rules());
+            let repeated = [comparison(true, &p, &p_again, &rules()), comparison(true, &m, &m_again, &rules())];
+            found.repeat(&repeated[0], Some(&repeated[1]));
+            for difference in found.differences {
+                use crate::Repeated::{Primary, Same, Swapped, Unstable};
+                let count = counts.entry((format!("{:?}", difference.class), difference.pointer)).or_default();
+                let [like_primary, like_mirror] = count;
+                *like_primary += f64::from(matches!(difference.repeated, Some(Same | Primary | Unstable)));
+                *like_mirror += f64::from(difference.repeated == Some(Swapped));
+            }
+        }
+        for (place, [primary, mirror]) in counts {
+            assert!(primary <= mirror + 3.5 * (primary + mirror).sqrt(), "{name}: {place:?} {primary} {mirror}");
+        }
+    }
 }

@@ -9,14 +9,16 @@ use crossfade_journal::comparison::Class;
 use super::pairs::{self, Pairs};
 use super::place::{self, Step};
 use super::selector::{BEGIN, Matching, Selector};
+use super::siblings::Siblings;
 use super::tokens::Attribute;
 use super::tree::{NOTHING, Node, Placed, Tree};
 use crate::content;
+use crate::evidence::{Exact, continued};
 use crate::findings::{Findings, Seen, Values};
 use crate::lines::{self, seen};
 use crate::matcher::Marks;
 use crate::script;
-use crate::spot::{Inner, Spot};
+use crate::spot::{Element, Inner, Spot};
 use crate::work::{Stop, Work};
 
 /// Cost of a pair of elements or attributes, in units of work.
@@ -39,8 +41,9 @@ pub(super) struct Walk<'t, 'r, 'f> {
     frames: Vec<Frame>,
     /// Those of the frames, as far as they have been needed.
     steps: Vec<Step>,
-    /// The exact places of the frames' elements, likewise.
-    above: Vec<String>,
+    /// The exact place of the innermost pair, and those around it.
+    exact: Exact,
+    trail: Vec<Exact>,
 }
 
 /// A pair of elements that is being compared.
@@ -58,10 +61,10 @@ type Table = Vec<(Node, u32, u32)>;
 enum Part<'p> {
     Attribute(&'p str),
     /// A text, by its number among the texts.
-    Text(usize),
+    Text(usize, Element),
     Order,
     /// A child that only one document has.
-    Child(usize, Node),
+    Child(usize, Node, Element),
 }
 
 /// A place with the rules that apply to it.
@@ -78,7 +81,8 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
         findings: &'f mut Findings<'r>,
         marks: Marks,
     ) -> Self {
-        Walk { trees, selectors, findings, marks, frames: Vec::new(), steps: Vec::new(), above: Vec::new() }
+        let exact = continued(findings.begin(), b"body");
+        Walk { trees, selectors, findings, marks, frames: Vec::new(), steps: Vec::new(), exact, trail: Vec::new() }
     }
 
     /// Reports all differences.
@@ -106,13 +110,16 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
         self.findings.report(class, &spot, self.marks, &|| Values::of(seen(&ours), seen(&theirs)))
     }
 
-    fn elements(&mut self, ours: Node, theirs: Node) -> Result<(), Stop> {
+    fn elements(&mut self, ours: Node, theirs: Node, element: Element) -> Result<(), Stop> {
         let [one, other] = self.trees;
         if one.digest(ours) == other.digest(theirs) {
             return Ok(());
         }
         self.findings.work.spend(PAIR_WORK)?;
         let outside = self.frames.last().map(|frame| frame.nodes);
+        let (sequence, depth) = (self.exact, self.trail.len());
+        self.trail.push(sequence);
+        self.exact = element.exact(sequence, &mut self.trail);
         self.frames.push(Frame { nodes: [ours, theirs], tables: [None, None] });
         let spaces = [one.space(ours), other.space(theirs)];
         let is_inherited =
@@ -124,7 +131,8 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
         self.children(one.children(ours).collect(), other.children(theirs).collect())?;
         self.frames.pop();
         self.steps.truncate(self.frames.len());
-        self.above.truncate(self.frames.len());
+        self.exact = sequence;
+        self.trail.truncate(depth);
         Ok(())
     }
 
@@ -177,8 +185,10 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
         if here.marks.is_ignored {
             return Ok(());
         }
-        let spot = Spot::Other(&Inner { pointer: &here.pointer, at: here.at.as_deref(), above: &self.above });
-        if matches!(part, Part::Text(_)) && self.is_script() && !ours.starts_with(['{', '[']) {
+        let (trail, exact) = self.exact(part)?;
+        let inner = Inner { pointer: &here.pointer, at: here.at.as_deref(), above: &[] };
+        let spot = Spot::Exact(&inner, &trail, exact);
+        if matches!(part, Part::Text(..)) && self.is_script() && !ours.starts_with(['{', '[']) {
             let compare = |findings: &mut Findings<'r>| script::compare(ours, theirs, findings);
             if self.findings.inside(&spot, here.marks, compare)?.is_some() {
                 return Ok(());
@@ -206,10 +216,17 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
         let (ours, theirs) = (counting(trees[0], ours), counting(trees[1], theirs));
         let Pairs { mut different, ours: only_ours, theirs: only_theirs, is_reordered } =
             pairs::pair(trees, [&ours, &theirs], work)?;
+        if different.is_empty() && only_ours.is_empty() && only_theirs.is_empty() && !is_reordered {
+            return Ok(());
+        }
+        let siblings = Siblings::new(trees, [&ours, &theirs], work)?;
+        let varying = siblings.varying(&different, work)?;
+        self.findings.vary_at(&self.trail, self.exact, &varying)?;
         for (side, (items, only)) in [(&ours, only_ours), (&theirs, only_theirs)].into_iter().enumerate() {
             for index in only {
                 let Some(node) = items.get(index).copied() else { continue };
-                self.single(side, node, items, index)?;
+                let element = siblings.element(if side == 0 { [Some(index), None] } else { [None, Some(index)] });
+                self.single(side, node, items, index, element)?;
             }
         }
         if is_reordered {
@@ -221,37 +238,53 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
         }
         for (one, other) in different {
             let (Some(left), Some(right)) = (ours.get(one).copied(), theirs.get(other).copied()) else { continue };
+            let element = siblings.element([Some(one), Some(other)]);
             if trees[0].is_text(left) {
                 work.spend(trees[0].length(left) + trees[1].length(right))?;
                 let number = number_of_text(trees[0], &ours, one);
                 work.spend(one)?;
-                self.values(Class::Text, Part::Text(number), &trees[0].text(left), &trees[1].text(right))?;
+                let (text, other) = (trees[0].text(left), trees[1].text(right));
+                self.values(Class::Text, Part::Text(number, element), &text, &other)?;
             } else {
-                self.elements(left, right)?;
+                self.elements(left, right, element)?;
             }
         }
         Ok(())
     }
 
     /// Reports an element or a text that only one document has.
-    fn single(&mut self, side: usize, node: Node, items: &[Node], index: usize) -> Result<(), Stop> {
+    fn single(&mut self, side: usize, node: Node, items: &[Node], index: usize, element: Element) -> Result<(), Stop> {
         let Some(tree) = self.trees.get(side).copied() else { return Ok(()) };
         let values = |seen| if side == 0 { Values::of(seen, Seen::Absent) } else { Values::of(Seen::Absent, seen) };
         if tree.is_text(node) {
             self.findings.work.spend(tree.length(node) + index)?;
             let number = number_of_text(tree, items, index);
             let text = tree.text(node);
-            return self.report(Class::Text, Part::Text(number), &|| values(seen(&text)));
+            return self.report(Class::Text, Part::Text(number, element), &|| values(seen(&text)));
         }
         let class = if side == 0 { Class::Missing } else { Class::Extra };
         let shown = || Seen::Digested { shown: pairs::outline(tree, node).into(), digest: tree.digest(node) };
-        self.report(class, Part::Child(side, node), &|| values(shown()))
+        self.report(class, Part::Child(side, node, element), &|| values(shown()))
     }
 
     fn report<'v>(&mut self, class: Class, part: Part<'_>, values: &dyn Fn() -> Values<'v>) -> Result<(), Stop> {
         let here = self.here(part)?;
-        let spot = Spot::Other(&Inner { pointer: &here.pointer, at: here.at.as_deref(), above: &self.above });
-        self.findings.report(class, &spot, here.marks, values)
+        let (trail, exact) = self.exact(part)?;
+        let inner = Inner { pointer: &here.pointer, at: here.at.as_deref(), above: &[] };
+        self.findings.report(class, &Spot::Exact(&inner, &trail, exact), here.marks, values)
+    }
+
+    /// Returns the exact places around a part, and its own.
+    fn exact(&self, part: Part<'_>) -> Result<(Vec<Exact>, Exact), Stop> {
+        self.findings.work.spend(self.trail.len())?;
+        let mut trail = self.trail.clone();
+        trail.push(self.exact);
+        let exact = match part {
+            Part::Attribute(name) => continued(continued(self.exact, b"@"), name.as_bytes()),
+            Part::Text(_, element) | Part::Child(_, _, element) => element.exact(self.exact, &mut trail),
+            Part::Order => continued(self.exact, b"order"),
+        };
+        Ok((trail, exact))
     }
 
     /// Returns a place with the rules that apply to it, and writes down those of the elements around it.
@@ -261,11 +294,8 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
             let Some(node) = self.frames.get(depth).map(|frame| frame.nodes[0]) else { break };
             let step = self.step(depth, 0, node)?;
             self.steps.push(step);
-            let exact = format!("{BEGIN}{} (element)", place::exact(&self.steps));
-            self.findings.work.spend(exact.len())?;
-            self.above.push(exact);
         }
-        if let Part::Child(side, node) = part {
+        if let Part::Child(side, node, _) = part {
             let step = self.step(self.frames.len(), side, node)?;
             self.steps.push(step);
         }
@@ -278,12 +308,14 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
                 let name = if place::is_stable(name) { name } else { "*" };
                 (format!("{BEGIN}{pointer} @{name}"), format!("{BEGIN}{exact} @{name}"))
             }
-            Part::Text(number @ 1..) => (format!("{BEGIN}{pointer}"), format!("{BEGIN}{exact} (text {})", number + 1)),
-            Part::Text(_) => (format!("{BEGIN}{pointer}"), format!("{BEGIN}{exact}")),
+            Part::Text(number @ 1.., _) => {
+                (format!("{BEGIN}{pointer}"), format!("{BEGIN}{exact} (text {})", number + 1))
+            }
+            Part::Text(..) => (format!("{BEGIN}{pointer}"), format!("{BEGIN}{exact}")),
             Part::Order => (format!("{BEGIN}{pointer}"), format!("{BEGIN}{exact} (order)")),
             Part::Child(..) => (format!("{BEGIN}{pointer}"), format!("{BEGIN}{exact} (element)")),
         };
-        self.findings.work.spend(exact.len() + self.above.iter().map(String::len).sum::<usize>())?;
+        self.findings.work.spend(exact.len())?;
         let marks = self.marks_of(part)?;
         Ok(Here { at: (exact != pointer).then_some(exact), pointer, marks })
     }
@@ -325,7 +357,7 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
         for (side, tree) in self.trees.into_iter().enumerate() {
             let mut matching = Matching::new(selectors.iter().copied());
             let child = match part {
-                Part::Child(of, node) if of == side => Some(node),
+                Part::Child(of, node, _) if of == side => Some(node),
                 Part::Child(..) => continue,
                 _ => None,
             };

@@ -59,7 +59,8 @@ pub(super) fn is_word(byte: u8) -> bool {
 fn push_word(out: &mut String, word: &str, behind: &str) {
     let is_name = behind.trim_start().starts_with(':');
     match word {
-        _ if is_name => {
+        // JSON has no such values; texts like these are unlikely.
+        _ if is_name || matches!(word, "undefined" | "NaN" | "Infinity") => {
             let _ = write!(out, "\"{word}\""); // a String takes all
         }
         _ if word.starts_with('.') => {
@@ -129,4 +130,25 @@ fn unquoted(json: &str) -> Option<String> {
     }
     out.extend(char::decode_utf16(units.drain(..)).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)));
     Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn literals_are_json() {
+        for (literal, expected) in [
+            ("{a: 1, 'b': \"c\",}", r#"{"a":1,"b":"c"}"#),
+            (r"'it\'s \x41 \u{1F600} \u0041 \v' ", r#""it's \u0041 😀 \u0041 \u000b""#),
+            ("'\"'", r#""\"""#),
+            ("[!0, !1, .5, null, undefined]", r#"[true,false,0.5,null,"undefined"]"#),
+            ("[1 /* one */, // two\n 2]", "[1,2]"),
+        ] {
+            assert_eq!(json(literal), expected, "{literal}");
+        }
+        assert_eq!(text(r#"{\"a\":\"\u00e9\\n\"}"#).as_deref(), Some("{\"a\":\"é\\n\"}"));
+        assert_eq!(text(r"\ud83d\ude00"), Some("😀".to_owned()));
+        assert_eq!(text(r"\uzz"), None);
+    }
 }

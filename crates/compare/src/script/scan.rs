@@ -214,7 +214,7 @@ impl<'a> Scan<'a> {
         let length = rest.bytes().position(|byte| !literal::is_word(byte) || byte == b'+').unwrap_or(rest.len());
         let word = rest.get(..length).unwrap_or_default();
         let is_number = word.starts_with(|first: char| first.is_ascii_digit());
-        let is_keyword = matches!(word, "true" | "false" | "null");
+        let is_keyword = matches!(word, "true" | "false" | "null" | "undefined" | "NaN" | "Infinity");
         if is_number || is_keyword {
             if self.before == Before::Assign {
                 self.scalar(length, false);
@@ -352,4 +352,39 @@ fn end_of_regex(text: &str) -> Option<usize> {
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::work::never_over;
+
+    #[test]
+    fn data_is_found() {
+        for (script, expected) in [
+            ("var a = {b: 1};", "a={b: 1}!"),
+            ("a = 1\nb = 'x'\n", "a=1! b='x'!"),
+            ("let a = {}, b = [];", "a={} b=[]"),
+            ("window.a['b'] = {\"c\": [1]}", "window.a['b']={\"c\": [1]}!"),
+            ("f({a: 1}, [2])", "f={a: 1} f=[2]"),
+            ("a = JSON.parse('{}')", "a='{}'"),
+            ("x = {a: {b: 1}, c: function () {}}", "a={b: 1}"),
+            ("if (a == {}) { b }", ""),
+            ("a = b ? {} : []", ""),
+            ("function f() { return {a: 1} }", ""),
+            ("a = /[/{]'/.test(b); c = {d: 1}", "c={d: 1}!"),
+            ("a = `{${b}`; c = '}'; // d = {}\n/* e = {} */", "c='}'!"),
+            ("a += {}", ""),
+            ("a = 'b", ""),
+            ("(((((", ""),
+            ("]})", ""),
+        ] {
+            let found = data(script, &Work::new(&never_over)).unwrap();
+            let shown = |data: &Data<'_>| {
+                let whole = if data.statement.is_some() { "!" } else { "" };
+                format!("{}={}{whole}", data.name, &script[data.range.0..data.range.1])
+            };
+            assert_eq!(found.iter().map(shown).collect::<Vec<_>>().join(" "), expected, "{script}");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use crate::work::{Stop, Work};
 
 /// Rows of a table.
-const MAX_ROWS: usize = 150_000;
+const MAX_ROWS: usize = 100_000;
 /// Columns of a table.
 const MAX_COLUMNS: usize = 1_000;
 /// Bytes of a column's name.
@@ -123,8 +123,12 @@ impl<'a> Cells<'a> {
     }
 
     /// Returns what a row has behind this number of cells.
-    pub(super) fn beyond(&self, count: usize) -> &'a str {
-        self.cells.get(count).and_then(|(begin, _)| self.text.get(*begin as usize..)).unwrap_or_default()
+    pub(super) fn beyond(&self, count: usize) -> Cow<'a, str> {
+        let beyond = self.cells.get(count).and_then(|(begin, _)| self.text.get(*begin as usize..));
+        match beyond.unwrap_or_default() {
+            text if text.contains('\r') => text.replace("\r\n", "\n").into(),
+            text => text.into(),
+        }
     }
 }
 
@@ -136,7 +140,7 @@ fn push(text: &str, begin: usize, end: usize, rows: &mut Vec<(u32, u32)>) {
     }
 }
 
-/// Where a byte is.
+/// The position behind a byte, within its cell.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     /// At the begin of a cell: only there a quote opens one that is quoted.
@@ -175,4 +179,34 @@ fn is_header(names: &[Cow<'_, str>]) -> bool {
     let mut sorted: Vec<&str> = names.iter().map(|name| &**name).collect();
     sorted.sort_unstable();
     sorted.iter().all(|name| is_name(name)) && sorted.iter().zip(sorted.iter().skip(1)).all(|(one, other)| one != other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::work::never_over;
+
+    #[test]
+    fn tables_are_read() {
+        let work = Work::new(&never_over);
+        for (text, delimiter, has_header, expected) in [
+            ("a,b\n1,2\n", b',', true, "a|b / 1|2"),
+            ("\u{FEFF}a;b\r\n\"1;\n\"\"2\"\"\";x\r\n", b';', true, "a|b / 1;\n\"2\"|x"),
+            ("1\t2\n3\t4", b'\t', false, "1|2 / 1|2 / 3|4"),
+            ("a,a\n1,2", b',', false, "1|2 / a|a / 1|2"),
+            ("a,b\n\n5\" disk,2\n", b',', true, "a|b / 5\" disk|2"),
+            ("a,b\n1\n", b',', true, "a|b / 1|"),
+            ("", b',', false, "1"),
+        ] {
+            let table = Table::read(text, None, &work).unwrap().unwrap();
+            let mut cells = Cells::default();
+            let mut rows = vec![table.columns.join("|")];
+            for row in 0..table.rows.len() {
+                table.cells(row, &mut cells, &work).unwrap();
+                rows.push((0..table.columns.len()).map(|at| cells.get(at)).collect::<Vec<_>>().join("|"));
+            }
+            assert_eq!((table.delimiter, table.has_header, &*rows.join(" / ")), (delimiter, has_header, expected));
+        }
+        assert!(Table::read("a,b\n1,\"2\n", None, &work).unwrap().is_none());
+    }
 }

@@ -7,16 +7,13 @@
 
 use std::collections::HashSet;
 
-use super::merged;
 use crate::align::{Aligned, align, longest_run};
 use crate::json::{Node, Tree, Value};
-use crate::spot::Elements;
+use crate::spot::{self, Elements};
 use crate::work::{Stop, Work};
 
 /// Cost of looking at an element, in units of work.
 const ELEMENT_WORK: usize = 8;
-/// Elements that are recorded one by one if they vary; more are recorded together.
-const MAX_VARYING: usize = 256;
 /// Members of the first element that may identify elements, and those that are tried.
 const MAX_MEMBERS: (usize, usize) = (64, 5);
 /// Names of members that identify elements, the best first. Others that end like one of [`ENDINGS`] follow.
@@ -121,34 +118,16 @@ fn keys(name: &str, (tree, items): (&Tree<'_>, &[Node]), work: &Work<'_>) -> Res
     items.iter().map(key).collect()
 }
 
-/// Returns the elements of two arrays without keys that are evidence of noise: those that have no partner or another position,
-/// and those of which there are not as many in the other array.
+/// Returns the elements of two arrays without keys that are evidence of noise.
 pub(super) fn varying(
     pairing: &Pairing<'_>,
     ours: &[u64],
     theirs: &[u64],
     work: &Work<'_>,
 ) -> Result<Vec<Elements>, Stop> {
-    let mut elements = vec![Elements::Keyless];
     let moved = pairing.pairs.iter().filter(|(at, opposite)| at != opposite).map(|(at, _)| *at);
-    let moved: Vec<usize> = moved.chain(pairing.ours.iter().copied()).take(MAX_VARYING + 1).collect();
-    match moved.len() {
-        0..=MAX_VARYING => elements.extend(moved.into_iter().map(Elements::At)),
-        _ => elements.push(Elements::Moved),
-    }
-    let sorted = |digests: &[u64]| {
-        work.spend(digests.len() * (ELEMENT_WORK + digests.len().checked_ilog2().unwrap_or(0) as usize))?;
-        let mut sorted = digests.to_vec();
-        sorted.sort_unstable();
-        Ok(sorted)
-    };
-    let (left, right) = (sorted(ours)?, sorted(theirs)?);
-    let single = merged(&left, &right, u64::cmp).filter(|(one, other)| one.is_none() || other.is_none());
-    let contents: Vec<u64> = single.filter_map(|(one, other)| one.or(other)).copied().take(MAX_VARYING + 1).collect();
-    match contents.len() {
-        0..=MAX_VARYING => elements.extend(contents.into_iter().map(Elements::Content)),
-        _ => elements.push(Elements::Others),
-    }
+    let mut elements = spot::varying(moved.chain(pairing.ours.iter().copied()), [ours, theirs], work)?;
+    elements.push(Elements::Keyless);
     Ok(elements)
 }
 

@@ -39,7 +39,7 @@ impl Chance {
     }
 }
 
-/// What the value at a place depends on, besides the request.
+/// Dependencies of the value at a place, besides the request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Noise {
     /// Nothing.
@@ -62,7 +62,7 @@ pub(crate) enum Noise {
     Feed(f64, f64),
 }
 
-/// What the mirror does otherwise at a place.
+/// A real difference of the mirror at a place.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Planted {
     /// Nothing.

@@ -430,3 +430,25 @@ fn a_gate_can_ask_for_the_verdict_and_never_passes_without_data() {
         assert_eq!((all(passing), all(failing)), (has_data, false), "{passing} {failing} {:?}", assessment.reasons);
     }
 }
+
+#[test]
+fn reasons_are_data() {
+    let log = Log::busy().add("/a", 6, |_, record| price(record, Repeated::Same));
+    let log = log.add("/b", 1, |_, record| compared(record, Compared::Lost, "time"));
+    let assessment = log.judged();
+    let found = serde_json::to_value(&assessment.reasons).unwrap();
+    let expected = serde_json::json!([
+        {
+            "kind": "regressions", "route": "shop", "method": "GET", "endpoint": "/a", "places": 1,
+            "place": { "class": "value", "change": "value", "pointer": "/price" }, "responses": 6, "compared": 6,
+        },
+        {
+            "kind": "not-compared", "route": "shop", "method": "GET", "endpoint": "/b", "copies": 1, "compared": 0,
+            "mostly": "time",
+        },
+    ]);
+    assert_eq!(found, expected);
+    let everywhere = Log::default().add("/a", 2_000, |_, record| record.mirror.ms = Some(400.0));
+    let everywhere = everywhere.add("/b", 2, |_, record| record.mirror.ms = Some(400.0)).judged();
+    assert_eq!(serde_json::to_value(&everywhere.reasons[0]).unwrap()["endpoint"], "/a");
+}

@@ -15,6 +15,8 @@ use crate::requests::{Asked, Format, Line, Skip};
 const MAX_REQUESTS: usize = 1_000_000;
 /// Distinct hosts, and distinct methods, that are counted by name.
 const MAX_NAMES: usize = 1_000;
+/// Bytes that are kept of such a name.
+const LONGEST_NAME: usize = 100;
 
 /// `--sample`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -191,8 +193,9 @@ impl Counts {
     }
 }
 
-/// Counts by name, with a limit on the number of names.
+/// Counts by name, with limits on the number of names and on their length.
 fn count(counts: &mut BTreeMap<String, usize>, name: &str) {
+    let name = name.get(..LONGEST_NAME).unwrap_or(name);
     let name = if counts.len() < MAX_NAMES || counts.contains_key(name) { name } else { "others" };
     *counts.entry(name.to_owned()).or_default() += 1;
 }

@@ -1,16 +1,20 @@
 //! `crossfade compare`: sends requests to both systems and compares the responses, before anything is deployed.
 //!
 //! Owns the options and the order of the steps. `crate::requests` reads the input, `choice` selects, `systems` configures the
-//! proxy, `pace` sets the pace. The proxy sends and compares, as it does for a mirror, and `report` judges.
+//! proxy, `pace` sets the pace, `results` takes what comes back. The proxy sends and compares, as it does for a mirror, and
+//! `report` judges.
 
 mod choice;
 mod pace;
+mod results;
 mod systems;
 
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::collections::hash_map::RandomState;
 use std::fs::File;
 use std::hash::BuildHasher;
-use std::io::{LineWriter, Write};
+use std::io::LineWriter;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,8 +22,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use crossfade_event::{Format, Front, alb};
-use crossfade_journal::comparison::{Against, Record, Side, Verdict as Outcome};
-use crossfade_parity::Tally;
+use crossfade_journal::comparison::Record;
 use crossfade_proxy::{Exchange, Invocation, Proxy, Reached};
 use http::header::{ACCEPT, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use http::{Method, Request};
@@ -27,6 +30,7 @@ use tokio::time::Instant;
 
 use self::choice::{Choice, Sample};
 use self::pace::{End, Pace};
+use self::results::Results;
 use self::systems::NAMES;
 use super::Verdict;
 use super::explain::header;
@@ -83,6 +87,9 @@ pub(super) struct Options {
     /// Send each method and URL once
     #[arg(long)]
     dedupe: bool,
+    /// Send a request whose responses differ up to so many more times, until there is enough evidence
+    #[arg(long, value_name = "N", default_value = "7", value_parser = clap::value_parser!(u8).range(0..=100))]
+    again: u8,
     /// Compare by the `compare` rules of this crossfade.yaml, those of the route that a request matches
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
@@ -124,23 +131,18 @@ static FORMAT: Format = Format {
     max_response_bytes: 16 << 20,
 };
 
+/// A request, and how often it has been sent.
+struct Job {
+    asked: Arc<Asked>,
+    sent: u8,
+}
+
 /// The result of one request.
 struct Sent {
+    job: Job,
     records: Vec<Record>,
     /// The reason why nothing was sent.
     problem: Option<String>,
-}
-
-/// The progress of a run.
-struct Results {
-    tally: Tally,
-    log: Option<LineWriter<File>>,
-    /// Requests without a response from each system since the last response.
-    unreached: [u64; 2],
-    sent: u64,
-    not_sent: u64,
-    first_problem: Option<String>,
-    different: u64,
 }
 
 pub(super) fn run(options: &Options) -> Result<Verdict> {
@@ -196,58 +198,51 @@ async fn send_all(
 ) -> Result<Results> {
     let fields = Arc::new(options.fields());
     let host: Option<HeaderValue> = proxy.table().backends().first().map(|backend| backend.authority.clone());
-    let (timeout, random) = (options.timeout, Random([RandomState::new(), RandomState::new()]));
-    let total = asked.len();
-    let bar = progress(total as u64);
-    let mut results = Results {
-        tally: Tally::new(options.report.examples),
-        log,
-        unreached: [0; 2],
-        sent: 0,
-        not_sent: 0,
-        first_problem: None,
-        different: 0,
-    };
-    let work = |(number, asked): (usize, Asked)| {
-        let request = request(asked, &fields, host.as_ref());
-        send(proxy.clone(), request, random.bits(number), timeout)
+    let (timeout, random) = (options.timeout, Random::new());
+    let total = asked.len() as u64;
+    let bar = progress(total);
+    let mut results = Results::new(options, log);
+    let jobs: VecDeque<Job> = asked.into_iter().map(|asked| Job { asked: Arc::new(asked), sent: 0 }).collect();
+    let jobs = RefCell::new(jobs);
+    let next = || jobs.borrow_mut().pop_front();
+    let work = |job: Job| {
+        let request = request(&job.asked, &fields, host.as_ref());
+        send(proxy.clone(), job, request, random.bits(), timeout)
     };
     let mut failed = None;
-    let each = |sent| {
-        let taken = results.take(sent);
-        bar.inc(1);
-        bar.set_message(format!("{} differ", results.different));
-        match taken {
-            Ok(())
-                if results
-                    .unreached
-                    .iter()
-                    .any(|count| *count >= FIRST.min(total as u64) && *count == results.sent) =>
-            {
-                ControlFlow::Break(())
-            }
-            Ok(()) => ControlFlow::Continue(()),
+    let each = |sent: Sent| {
+        let again = match results.take(sent) {
+            Ok(again) => again,
             Err(error) => {
                 failed = Some(error);
-                ControlFlow::Break(())
+                return ControlFlow::Break(());
             }
+        };
+        if let Some(job) = again {
+            bar.inc_length(1);
+            jobs.borrow_mut().push_back(job);
         }
+        bar.inc(1);
+        bar.set_message(format!("{} differ", results.different));
+        let is_unreachable = results.unreachable().is_some() && results.sent >= FIRST;
+        if is_unreachable { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     let pace = Pace { rate: options.rate, concurrency: options.concurrency.into() };
-    let end = pace::run(asked.into_iter().enumerate(), pace, work, interrupted(), each).await;
+    let end = pace::run(next, pace, work, interrupted(), each).await;
     bar.finish_and_clear();
     if let Some(error) = failed {
         return Err(error).context("cannot write the comparison log");
     }
-    for (index, name) in NAMES.iter().enumerate() {
-        if results.sent > 0 && results.unreached.get(index) == Some(&results.sent) {
-            bail!("{}", unreachable(proxy, index, name, results.sent).await);
-        }
+    if let Some(index) = results.unreachable() {
+        bail!("{}", unreachable(proxy, index, results.sent).await);
     }
     if end == End::Interrupted {
-        say(&format!("interrupted after {} of {total} requests", results.sent + results.not_sent));
+        say(&format!("interrupted after {} of {total} requests", results.finished));
     }
     if let Some(problem) = &results.first_problem {
+        if results.sent == 0 {
+            bail!("no request could be sent, the first: {}", printable(problem));
+        }
         say(&format!("{} requests could not be sent, the first: {}", results.not_sent, printable(problem)));
     }
     Ok(results)
@@ -275,24 +270,23 @@ async fn interrupted() {
 }
 
 /// The request as a client of the old system would send it.
-fn request(asked: Asked, common: &HeaderMap, host: Option<&HeaderValue>) -> Request<bytes::Bytes> {
-    let Asked { method, host: own, target, fields, body } = asked;
-    let mut request = Request::new(body);
-    *request.method_mut() = method;
-    *request.uri_mut() = target.into();
+fn request(asked: &Asked, common: &HeaderMap, host: Option<&HeaderValue>) -> Request<bytes::Bytes> {
+    let mut request = Request::new(asked.body.clone());
+    *request.method_mut() = asked.method.clone();
+    *request.uri_mut() = asked.target.clone().into();
     let headers = request.headers_mut();
     headers.insert(USER_AGENT, HeaderValue::from_static(concat!("crossfade-compare/", env!("CARGO_PKG_VERSION"))));
     headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
-    let own = own.and_then(|own| HeaderValue::from_str(own.as_str()).ok());
+    let own = asked.host.as_ref().and_then(|own| HeaderValue::from_str(own.as_str()).ok());
     headers.extend(own.or_else(|| host.cloned()).map(|host| (HOST, host)));
     // A field of the options takes the place of the input's.
-    headers.extend(fields);
+    headers.extend(asked.fields.clone());
     headers.extend(common.clone());
     request
 }
 
 /// Sends a request to both systems, as the function does for a client and for its mirror.
-async fn send(proxy: Arc<Proxy>, request: Request<bytes::Bytes>, seed: u128, timeout: Duration) -> Sent {
+async fn send(proxy: Arc<Proxy>, job: Job, request: Request<bytes::Bytes>, seed: u128, timeout: Duration) -> Sent {
     let started = Instant::now();
     let invocation = Invocation {
         front: Front::new(&FORMAT),
@@ -309,47 +303,18 @@ async fn send(proxy: Arc<Proxy>, request: Request<bytes::Bytes>, seed: u128, tim
     match pending {
         Some(pending) => {
             let records = proxy.mirror(*pending, &invocation, std::future::pending()).await;
-            Sent { records, problem: None }
+            Sent { job, records, problem: None }
         }
         None => {
             let problem = record.detail.or(record.error).map_or_else(|| "no reason is known".to_owned(), Into::into);
-            Sent { records: Vec::new(), problem: Some(problem) }
+            Sent { job, records: Vec::new(), problem: Some(problem) }
         }
     }
-}
-
-impl Results {
-    fn take(&mut self, Sent { records, problem }: Sent) -> std::io::Result<()> {
-        if let Some(problem) = problem {
-            self.not_sent += 1;
-            self.first_problem.get_or_insert(problem);
-            return Ok(());
-        }
-        self.sent += 1;
-        for record in &records {
-            if record.against == Against::Mirror {
-                self.different += u64::from(record.verdict == Outcome::Different);
-                for (count, side) in self.unreached.iter_mut().zip([&record.primary, &record.mirror]) {
-                    *count = if has_no_connection(side) { *count + 1 } else { 0 };
-                }
-            }
-            self.tally.add(record);
-            if let (Some(log), Ok(line)) = (&mut self.log, serde_json::to_string(record)) {
-                writeln!(log, "{line}")?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Returns true if no connection could be made: the types of RFC 9209.
-fn has_no_connection(side: &Side) -> bool {
-    let kinds = ["dns_", "connection_refused", "connection_timeout", "connection_terminated", "destination_", "tls_"];
-    side.error.as_deref().is_some_and(|error| kinds.iter().any(|kind| error.starts_with(kind)))
 }
 
 /// The message about a system that cannot be reached, with the reason of one more connection.
-async fn unreachable(proxy: &Proxy, index: usize, name: &str, count: u64) -> String {
+async fn unreachable(proxy: &Proxy, index: usize, count: u64) -> String {
+    let name = NAMES.get(index).copied().unwrap_or_default();
     let probes = proxy.probe(index, None, Duration::from_secs(5)).await;
     let reasons = probes.iter().filter_map(|probe| match &probe.outcome {
         Err(error) | Ok(Reached { answer: Err(error), .. }) => Some(format!("{}: {error}", probe.destination)),
@@ -382,11 +347,19 @@ impl Options {
 }
 
 /// Random bits for each request.
-struct Random([RandomState; 2]);
+struct Random {
+    keyed: [RandomState; 2],
+    count: Cell<u64>,
+}
 
 impl Random {
-    fn bits(&self, number: usize) -> u128 {
-        let [high, low] = &self.0;
-        u128::from(high.hash_one(number)) << 64 | u128::from(low.hash_one(number))
+    fn new() -> Random {
+        Random { keyed: [RandomState::new(), RandomState::new()], count: Cell::new(0) }
+    }
+
+    fn bits(&self) -> u128 {
+        self.count.set(self.count.get() + 1);
+        let [high, low] = &self.keyed;
+        u128::from(high.hash_one(self.count.get())) << 64 | u128::from(low.hash_one(self.count.get()))
     }
 }

@@ -31,9 +31,10 @@ pub(super) enum End {
     Broken,
 }
 
-/// Runs jobs at a pace, and calls `each` with every result. After an interruption, the running ones get a few seconds.
+/// Runs jobs at a pace until `next` has none and all have finished, and calls `each` with every result, which may lead to more
+/// jobs. After an interruption, the running ones get a few seconds.
 pub(super) async fn run<J, F>(
-    jobs: impl IntoIterator<Item = J>,
+    mut next: impl FnMut() -> Option<J>,
     pace: Pace,
     work: impl Fn(J) -> F,
     interrupted: impl Future<Output = ()>,
@@ -45,12 +46,11 @@ where
     let mut ticks = interval(Duration::from_secs_f64(1.0 / pace.rate));
     // A late start is not made up for: the rate is a promise to the systems.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut jobs = jobs.into_iter().peekable();
-    let mut running = JoinSet::new();
+    let (mut job, mut running) = (next(), JoinSet::new());
     let mut interrupted = pin!(interrupted);
     let (mut end, mut until) = (End::Complete, None);
-    while !running.is_empty() || (until.is_none() && jobs.peek().is_some()) {
-        let may_begin = until.is_none() && jobs.peek().is_some() && running.len() < pace.concurrency;
+    while !running.is_empty() || (until.is_none() && job.is_some()) {
+        let may_begin = until.is_none() && job.is_some() && running.len() < pace.concurrency;
         tokio::select! {
             biased;
             () = &mut interrupted, if until.is_none() => {
@@ -62,6 +62,7 @@ where
                     if each(output).is_break() {
                         return End::Broken;
                     }
+                    job = job.or_else(&mut next);
                 }
                 // A defect of ours is shown as one, in its place.
                 Err(error) => {
@@ -71,7 +72,7 @@ where
                 }
             },
             _ = ticks.tick(), if may_begin => {
-                if let Some(job) = jobs.next() {
+                if let Some(job) = std::mem::replace(&mut job, next()) {
                     running.spawn(work(job));
                 }
             }
@@ -90,7 +91,7 @@ mod tests {
     async fn begins(count: usize, pace: Pace, takes: Duration, stop: Duration) -> (End, Vec<Duration>, usize) {
         let start = Instant::now();
         let (begun, mut finished) = (RefCell::new(Vec::new()), 0);
-        let work = |_| {
+        let work = |_: usize| {
             begun.borrow_mut().push(start.elapsed());
             tokio::time::sleep(takes)
         };
@@ -98,7 +99,8 @@ mod tests {
             finished += 1;
             ControlFlow::Continue(())
         };
-        let end = run(0..count, pace, work, tokio::time::sleep(stop), each).await;
+        let mut jobs = 0..count;
+        let end = run(|| jobs.next(), pace, work, tokio::time::sleep(stop), each).await;
         (end, begun.into_inner(), finished)
     }
 

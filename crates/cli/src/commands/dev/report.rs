@@ -266,6 +266,7 @@ fn compared(record: &Record) -> String {
     let copy = match record.against {
         Against::Mirror => "mirror",
         Against::Itself => "self-comparison",
+        Against::Again => "mirror, again",
     };
     let Side { backend, status, error, ms, .. } = &record.mirror;
     let answer = match (status, error) {
