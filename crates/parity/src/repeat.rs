@@ -36,8 +36,8 @@ pub(crate) fn command(method: &str, url: Option<&str>, fields: &BTreeMap<String,
             "accept-encoding" => command += " --compressed",
             "accept" if value == "*/*" => {}
             name => {
-                command += " -H ";
-                command += &shell_words::quote(&format!("{name}: {value}"));
+                command.push_str(" -H ");
+                command.push_str(&shell_words::quote(&format!("{name}: {value}")));
             }
         }
     }

@@ -6,7 +6,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use crossfade_parity::number::{grouped, percent};
-use crossfade_parity::{Endpoint, EndpointName, Percentile, Reason, Verdict};
+use crossfade_parity::{Endpoint, EndpointName, Reason, Verdict};
 
 use super::Report;
 
