@@ -311,6 +311,40 @@ fn a_suggested_rule_can_be_tried_on_the_same_log() {
     }
 }
 
+/// With the log of the README, which `crossfade dev` wrote.
+#[test]
+fn a_real_log_is_judged_by_new_rules() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("crossfade.yaml");
+    let log = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/docs/comparisons.log.gz");
+    let rules = "version: 1
+backends: { legacy: https://a.example, modern: https://b.example }
+routes:
+  - name: shop
+    priority: 1
+    conditions: { path: /x }
+    forward: legacy
+    mirror: { backend: modern, percent: 1, compare: { rules: [{ endpoints: \"/customers/{id}\", accepted: status }] } }
+  - name: orders
+    priority: 2
+    conditions: { path: /orders/* }
+    forward: legacy
+    mirror:
+      backend: modern
+      percent: 1
+      compare: { ignore: /customer/phone, tolerance: { /discount: DISCOUNT }, unordered: /items }
+default: { forward: legacy }
+";
+    for (tolerance, verdict, causes) in [("0.01", "same", json!([])), ("0.001", "differs", json!(["/discount"]))] {
+        std::fs::write(&config, rules.replace("DISCOUNT", tolerance)).unwrap();
+        let arguments = ["--json", "--rules", config.to_str().unwrap(), log.to_str().unwrap()];
+        let document: Value = serde_json::from_str(&told(&report("", &arguments), 0)).unwrap();
+        let pointers: Vec<_> =
+            document["causes"].as_array().unwrap().iter().map(|cause| &cause["pointers"][0]).collect();
+        assert_eq!((document["verdict"].as_str(), json!(pointers)), (Some(verdict), causes), "{tolerance}");
+    }
+}
+
 #[test]
 fn rules_that_cannot_be_used_are_explained() {
     let folder = tempfile::tempdir().unwrap();

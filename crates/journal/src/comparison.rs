@@ -295,7 +295,7 @@ pub struct Side {
     pub fields: BTreeMap<String, String>,
 }
 
-/// The names of request fields that a record keeps: they are no credentials, and identify nobody.
+/// The names of request fields that a record may keep: they are no credentials.
 pub const REPEATED_FIELDS: [&str; 8] = [
     "accept",
     "accept-encoding",

@@ -16,7 +16,7 @@ use crossfade_journal::redaction::{is_credential, shown_query};
 use crossfade_journal::{Journal, Role};
 use crossfade_route::{Credentials, Forward, MIRROR_FIELD, Mirror, PublicUrl};
 use http::Method;
-use http::header::{ACCEPT, ACCEPT_LANGUAGE, HOST, HeaderMap, HeaderName, HeaderValue, RANGE};
+use http::header::{ACCEPT, ACCEPT_LANGUAGE, HOST, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, RANGE};
 use http::request::Parts;
 use tokio::time::Instant;
 
@@ -198,7 +198,7 @@ impl Proxy {
                 more,
                 primary: Side {
                     url: sent.map(url),
-                    fields: sent.map(repeated_fields).unwrap_or_default(),
+                    fields: sent.map(|sent| repeated_fields(sent, keeps_values)).unwrap_or_default(),
                     ..primary_side.clone()
                 },
                 mirror: Side {
@@ -300,10 +300,11 @@ fn digest(sent: &Outgoing<'_>, body: &Bytes, salt: &Salt) -> Digest {
     salt.digest(&text)
 }
 
-/// The fields of a request that a record keeps, without long values.
-fn repeated_fields(outgoing: &Outgoing<'_>) -> BTreeMap<String, String> {
+/// The fields of a request that a record keeps, without long values. An entity tag may identify a user, so it is a value.
+fn repeated_fields(outgoing: &Outgoing<'_>, keeps_values: bool) -> BTreeMap<String, String> {
     let value = |name: &&str| outgoing.parts.headers.get(*name)?.to_str().ok().filter(|value| value.len() <= MAX_FIELD);
-    let fields = REPEATED_FIELDS.iter().filter_map(|name| Some((*name, value(name)?)));
+    let names = REPEATED_FIELDS.iter().filter(|name| keeps_values || **name != IF_NONE_MATCH.as_str());
+    let fields = names.filter_map(|name| Some((*name, value(name)?)));
     fields.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
