@@ -3,6 +3,8 @@
 //! Owns the identity of places, and the meaning of a repeated request for the kind of difference. `tally` owns the limits,
 //! `evidence` the statistics.
 
+use std::collections::BTreeMap;
+
 use crossfade_journal::comparison::{Class, Difference, Digest, NotRepeated, Repeated};
 
 use crate::assessment::{Change, Example as Shown, ExampleResponse as ShownResponse, Outcomes, Why};
@@ -288,6 +290,8 @@ pub(crate) struct ExampleResponse {
     pub(crate) value: Option<String>,
     /// `None` if it is too long to be kept: a truncated URL could not be repeated.
     pub(crate) url: Option<String>,
+    /// Fields of the request; only of the primary.
+    pub(crate) fields: BTreeMap<String, String>,
 }
 
 impl Example {
@@ -300,7 +304,8 @@ impl Example {
                 (None, None) => "no response".to_owned(),
             },
             value: side.value.clone(),
-            repeat: repeat::command(method, side.url.as_deref()),
+            // Both systems got the same request.
+            repeat: repeat::command(method, side.url.as_deref(), &self.primary.fields),
         };
         Shown {
             time: humantime::format_rfc3339_millis(self.time).to_string(),

@@ -14,6 +14,7 @@ use crossfade_journal::comparison::{Against, Class, Difference, Digest, Record, 
 use crate::assessment::EndpointName;
 use crate::latency::Histogram;
 use crate::place::{Example, ExampleResponse, Place, PlaceKey};
+use crate::repeat;
 
 /// Endpoints in total; later ones are counted together, per route.
 pub(crate) const MAX_ENDPOINTS: usize = 1000;
@@ -518,6 +519,7 @@ impl Example {
             error: side.error.as_deref().map(cut),
             value: value.as_deref().map(cut),
             url: side.url.clone().filter(|url| url.len() <= LONGEST_URL),
+            fields: repeat::harmless(&side.fields),
         };
         Example {
             time: record.time,
