@@ -23,6 +23,7 @@ const EDGES: [(&str, &[&str]); 13] = [
     (
         "crossfade",
         &[
+            "crossfade-compare",
             "crossfade-emulator",
             "crossfade-event",
             "crossfade-function",

@@ -5,6 +5,7 @@
 //! the longest run in order is kept (patience), and the gaps between anchors are treated alike. Small gaps without
 //! anchors get their longest common subsequence.
 
+use crate::sorting;
 use crate::work::{Stop, Work};
 
 /// Rounds of finding anchors within gaps.
@@ -61,7 +62,7 @@ pub(crate) fn align(ours: &[u64], theirs: &[u64], work: &Work<'_>) -> Result<Vec
         }
         gaps = next;
     }
-    pairs.sort_unstable();
+    sorting::sort(&mut pairs);
     Ok(listed(&pairs, ours.len(), theirs.len()))
 }
 
@@ -105,7 +106,7 @@ fn anchors(gap: Gap, ours: &[u64], theirs: &[u64], work: &Work<'_>) -> Result<Ve
             std::cmp::Ordering::Greater => drop(right.next()),
         }
     }
-    shared.sort_unstable();
+    sorting::sort(&mut shared);
     let kept = longest_run(&shared.iter().map(|(_, opposite)| *opposite).collect::<Vec<_>>());
     Ok(kept.into_iter().filter_map(|at| shared.get(at).copied()).collect())
 }
@@ -115,7 +116,7 @@ fn once((begin, end): (usize, usize), all: &[u64], work: &Work<'_>) -> Result<Ve
     let range = all.get(begin..end).unwrap_or_default();
     work.spend(range.len() * (ELEMENT_WORK + range.len().checked_ilog2().unwrap_or(0) as usize))?;
     let mut sorted: Vec<_> = range.iter().copied().zip(begin..).collect();
-    sorted.sort_unstable();
+    sorting::sort(&mut sorted);
     let is_once = |at: usize| {
         let digest = |at: usize| sorted.get(at).map(|(digest, _)| *digest);
         digest(at + 1) != digest(at) && (at == 0 || digest(at - 1) != digest(at))

@@ -12,6 +12,7 @@ use crate::evidence::{self, ABSENT, Exact, NOWHERE, PRESENT, Places, Salt, conti
 use crate::matcher::Marks;
 use crate::rules::{Place, Rules};
 use crate::shown;
+use crate::sorting;
 use crate::spot::{self, Elements, Spot};
 use crate::treat_equal::{TreatEqual, are_alike, generalized, replaced};
 use crate::work::{Stop, Work};
@@ -518,7 +519,9 @@ impl<'r> Findings<'r> {
             None => (Verdict::Match, None),
         };
         let mut list: Vec<_> = self.found.iter().collect();
-        list.sort_unstable_by_key(|(_, (order, found))| (found.difference.accepted, *order));
+        sorting::sort_by(&mut list, &|(_, (one, left)), (_, (other, right))| {
+            (left.difference.accepted, one).cmp(&(right.difference.accepted, other))
+        });
         let mut room = MAX_LISTED;
         let (mut differences, mut chosen) = (Vec::new(), Vec::new());
         for ((class, pointer), (_, found)) in list.iter().take(MAX_DIFFERENCES) {

@@ -12,6 +12,7 @@ use crate::endpoint::is_id;
 use crate::findings::{Findings, Seen, Values};
 use crate::lines::{self, are_equal};
 use crate::matcher::Matcher;
+use crate::sorting;
 use crate::spot::{PathStep, Spot};
 use crate::work::{Stop, Work};
 
@@ -92,7 +93,7 @@ fn fields<'a>(text: &'a str, work: &Work<'_>) -> Result<Option<Vec<Field<'a>>>, 
         fields.push((decoded(name), 0, decoded(value)));
     }
     work.spend(fields.len() * fields.len().checked_ilog2().unwrap_or(0) as usize)?;
-    fields.sort_by(|(one, ..), (other, ..)| one.cmp(other));
+    sorting::sort_by(&mut fields, &|(one, ..), (other, ..)| one.cmp(other));
     let mut before: Option<(Cow<'a, str>, usize)> = None;
     for (name, number, _) in &mut fields {
         *number = before.filter(|(before, _)| before == name).map_or(0, |(_, number)| number + 1);

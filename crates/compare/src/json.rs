@@ -11,6 +11,7 @@ pub(crate) use self::decimal::Decimal;
 use self::reader::Reader;
 use crate::matcher::Matcher;
 use crate::rules::Rules;
+use crate::sorting;
 use crate::spot::PathStep;
 use crate::treat_equal::{self, TreatEqual};
 use crate::work::{Stop, Work};
@@ -183,7 +184,7 @@ impl<'a> Tree<'a> {
         let mut names: Vec<Node> = self.children(node).collect();
         let bytes: usize = names.iter().map(|name| self.name(*name).len()).sum();
         work.spend(bytes + names.len() * (VALUE_WORK + names.len().checked_ilog2().unwrap_or(0) as usize))?;
-        names.sort_unstable_by(|one, other| self.name(*one).cmp(self.name(*other)).then(other.cmp(one)));
+        sorting::sort_by(&mut names, &|one, other| self.name(*one).cmp(self.name(*other)).then(other.cmp(one)));
         names.dedup_by(|later, kept| self.name(*later) == self.name(*kept));
         Ok(names)
     }

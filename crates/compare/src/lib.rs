@@ -21,6 +21,7 @@
     )
 )]
 
+mod afterwards;
 mod align;
 mod answer;
 mod charset;
@@ -42,6 +43,7 @@ mod parts;
 mod rules;
 mod script;
 mod shown;
+mod sorting;
 mod spot;
 mod table;
 mod treat_equal;
@@ -51,6 +53,7 @@ mod work;
 
 pub use crossfade_journal::comparison::{Class, Difference, Digest, Repeated, Verdict};
 
+pub use afterwards::Effect;
 pub use answer::Answer;
 pub use comparison::{Settings, compare};
 pub use endpoint::{PathTemplate, endpoint};

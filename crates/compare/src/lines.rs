@@ -17,6 +17,7 @@ use crate::content;
 use crate::evidence::{NOWHERE, continued};
 use crate::findings::{Findings, Seen, Values};
 use crate::shown;
+use crate::sorting;
 use crate::spot::{self, Element, Inner, Spot};
 use crate::work::{Stop, Work};
 
@@ -213,7 +214,7 @@ impl<'a> Pairing<'a> {
             self.within(gap, &mut pairs, findings.work)?;
         }
         findings.work.spend(pairs.len() * (1 + pairs.len().checked_ilog2().unwrap_or(0) as usize))?;
-        pairs.sort_unstable();
+        sorting::sort(&mut pairs);
         // Of the lines that are equal, only those behind as many others are in their place.
         let in_place = digests[0].iter().zip(&digests[1]).map(|(one, other)| one == other);
         let mut is_in_place: Vec<bool> = in_place.chain(std::iter::repeat(false)).take(digests[0].len()).collect();
@@ -285,7 +286,7 @@ impl<'a> Pairing<'a> {
                     list.extend(left.filter_map(|at| Some((key(which, *at)?, *at, number))));
                 }
                 work.spend(list.len() * (LINE_WORK + list.len().checked_ilog2().unwrap_or(0) as usize))?;
-                list.sort_unstable();
+                sorting::sort(&mut list);
                 Ok(list)
             };
             let (left, right) = (sorted(0, &gone[0])?, sorted(1, &gone[1])?);

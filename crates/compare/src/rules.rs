@@ -22,7 +22,7 @@ const MAX_ANY_DEPTH: usize = 2;
 /// Bytes of a compiled mask.
 const MAX_MASK: usize = 64 * 1024;
 /// Beginnings of places in content that is not JSON.
-const WRITTEN: [&str; 5] = ["selector: ", "column: ", "line: ", "variable: ", "url: "];
+pub(crate) const WRITTEN: [&str; 5] = ["selector: ", "column: ", "line: ", "variable: ", "url: "];
 
 /// All rules. The default is that of an empty `compare`.
 #[derive(Clone, Debug, Default)]
@@ -252,7 +252,7 @@ impl Pointer {
 }
 
 /// Decodes a step (RFC 6901 section 4).
-fn unescape(step: &str) -> Option<String> {
+pub(crate) fn unescape(step: &str) -> Option<String> {
     let mut pieces = step.split('~');
     let mut text = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {

@@ -17,6 +17,7 @@ use crate::evidence::{NOWHERE, continued};
 use crate::findings::{Findings, Seen, Values};
 use crate::json::{self, NoTree};
 use crate::shown;
+use crate::sorting;
 use crate::spot::{Inner, Spot};
 use crate::work::{Stop, Work};
 use crate::{lines, walk};
@@ -210,7 +211,7 @@ fn gap<'p>(
 fn by_name<'p>(pieces: &'p [Piece], work: &Work<'_>) -> Result<Vec<&'p Piece>, Stop> {
     work.spend(pieces.len() * (DATA_WORK + pieces.len().checked_ilog2().unwrap_or(0) as usize))?;
     let mut sorted: Vec<&Piece> = pieces.iter().collect();
-    sorted.sort_by(|one, other| one.name.cmp(&other.name));
+    sorting::sort_by(&mut sorted, &|one, other| one.name.cmp(&other.name));
     Ok(sorted)
 }
 

@@ -17,6 +17,7 @@ use crate::evidence::{NOWHERE, continued};
 use crate::findings::{Findings, Seen, Values, text};
 use crate::lines::{self, are_equal};
 use crate::shown;
+use crate::sorting;
 use crate::spot::{self, Element, Elements, Inner, Spot};
 use crate::work::{Stop, Work};
 
@@ -69,7 +70,7 @@ fn columns<'t>(
 ) -> Result<Vec<Column<'t>>, Stop> {
     let sorted = |table: &'t Table<'_>| {
         let mut names: Vec<_> = table.columns.iter().enumerate().map(|(at, name)| (&**name, at)).collect();
-        names.sort_unstable();
+        sorting::sort(&mut names);
         names
     };
     findings.work.spend(ROW_WORK * (ours.columns.len() + theirs.columns.len()))?;
@@ -184,7 +185,7 @@ impl<'t> Pairing<'t, '_> {
         };
         let mut candidates: Vec<(usize, usize)> =
             self.columns.iter().enumerate().filter_map(|(at, column)| Some((rank(column.name)?, at))).collect();
-        candidates.sort_unstable();
+        sorting::sort(&mut candidates);
         candidates.truncate(4);
         for (_, at) in candidates {
             let keys = [self.keys(at, 0, findings)?, self.keys(at, 1, findings)?];
@@ -209,7 +210,7 @@ impl<'t> Pairing<'t, '_> {
             table.cells(row, &mut cells, findings.work)?;
             keys.push((continued(NOWHERE, cells.get(*at).as_bytes()), row));
         }
-        keys.sort_unstable();
+        sorting::sort(&mut keys);
         let is_unique = keys.iter().zip(keys.iter().skip(1)).all(|((one, _), (other, _))| one != other);
         Ok(is_unique.then_some(keys))
     }
@@ -237,7 +238,7 @@ impl<'t> Pairing<'t, '_> {
                 None => self.single(Class::Missing, at, None, None, findings)?,
             }
         }
-        extra.sort_unstable();
+        sorting::sort(&mut extra);
         extra.into_iter().try_for_each(|row| self.single(Class::Extra, row, None, None, findings))
     }
 
@@ -451,7 +452,7 @@ fn moved(only: &[Vec<usize>; 2], digests: &[Vec<u64>; 2], work: &Work<'_>) -> Re
         work.spend(only.len() * (ROW_WORK + only.len().checked_ilog2().unwrap_or(0) as usize))?;
         let digest = |at: &usize| digests.and_then(|digests| digests.get(*at)).copied().unwrap_or(0);
         let mut list: Vec<_> = only.iter().map(digest).zip(0..).collect();
-        list.sort_unstable();
+        sorting::sort(&mut list);
         Ok(list)
     };
     let (left, right) = (sorted(0)?, sorted(1)?);

@@ -2,6 +2,7 @@
 //! documents the format; a change that old readers would misread needs a new [`VERSION`].
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -289,7 +290,23 @@ pub struct Side {
     /// [`Verdict::Different`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
+    /// Fields of the request that many responses depend on, to repeat it: those of [`REPEATED_FIELDS`]. Only of the primary,
+    /// and only with `url`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<String, String>,
 }
+
+/// The names of request fields that a record may keep: they are no credentials.
+pub const REPEATED_FIELDS: [&str; 8] = [
+    "accept",
+    "accept-encoding",
+    "accept-language",
+    "content-type",
+    "if-modified-since",
+    "if-none-match",
+    "origin",
+    "range",
+];
 
 fn reason<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let reason = Option::<String>::deserialize(deserializer)?;

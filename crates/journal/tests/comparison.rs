@@ -105,6 +105,15 @@ fn lines_are_written_and_read() {
             ),
         ),
         (
+            Record {
+                primary: Side { fields: [("range".to_owned(), "bytes=0-9".to_owned())].into(), ..record().primary },
+                ..record()
+            },
+            format!(
+                r#"{HEAD}"mirror"{NAMES}"match","primary":{{"backend":"legacy","status":200,"ms":12.5,"bytes":80,"fields":{{"range":"bytes=0-9"}}}}{MIRROR}"#
+            ),
+        ),
+        (
             Record { verdict: Verdict::Lost, reason: Some("budget".to_owned()), ..record() },
             format!(r#"{HEAD}"mirror"{NAMES}"lost","reason":"budget"{PRIMARY}{MIRROR}"#),
         ),

@@ -213,6 +213,18 @@ pub struct Intervals {
     pub p99: Interval,
 }
 
+impl Intervals {
+    /// Returns one of them.
+    #[must_use]
+    pub fn of(&self, percentile: Percentile) -> Interval {
+        match percentile {
+            Percentile::P50 => self.p50,
+            Percentile::P95 => self.p95,
+            Percentile::P99 => self.p99,
+        }
+    }
+}
+
 /// A confidence interval in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Interval {
@@ -238,6 +250,8 @@ pub struct Responses {
 pub struct Route {
     /// Its name, or `(other)` for those beyond the first 200.
     pub route: String,
+    /// The conclusion about its endpoints.
+    pub verdict: Verdict,
     /// Of all its endpoints together.
     #[serde(flatten)]
     pub summary: Summary,

@@ -13,12 +13,12 @@ const SAME_IF_DIFFERENT: f64 = 0.25;
 const SAME: f64 = 0.125;
 /// Probability that a repeated value of the primary is the primary's, if it is one of the two.
 const LIKE_PRIMARY: f64 = 0.5;
-/// Probability that it is the mirror, if one system alone has the value again that it had before.
-const MIRROR_AGAIN: f64 = 0.5;
-/// How many times as often the mirror may differ from the primary as the primary from itself.
+/// Probability that of two systems that draw from the same values it is the mirror that gives a certain value.
+const FAVOURITE: f64 = 0.5;
+/// Factor by which the mirror may differ from the primary more often than the primary from itself.
 const RATIO: f64 = 1.2;
 
-/// What is counted at a place.
+/// Counts of a place, for its e-value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     /// Both systems gave their own value again.
@@ -29,9 +29,8 @@ pub(crate) struct Counts {
     pub(crate) measured: u64,
     /// Of repeated requests, here and where the value is only in the other system.
     pub(crate) likeness: Likeness,
-    /// Pairs of differences in which one system alone has its value again: one that always gives the same token is not like
-    /// one that gives another one each time.
-    pub(crate) again: Likeness,
+    /// Differences in which only one system gave the value that the mirror had given most often before.
+    pub(crate) favourite: Likeness,
     /// Comparisons of the primary with the mirror, and those that differ here.
     pub(crate) mirror: u64,
     pub(crate) mirror_differs: u64,
@@ -49,7 +48,7 @@ impl Counts {
             mixture(self.same, self.repeated, SAME_IF_DIFFERENT),
             mixture(self.same, self.measured, SAME),
             mixture(self.likeness.primary, signs, LIKE_PRIMARY),
-            mixture(self.again.mirror, self.again.primary + self.again.mirror, MIRROR_AGAIN),
+            mixture(self.favourite.mirror, self.favourite.mirror + self.favourite.primary, FAVOURITE),
             self.rates(),
         ];
         all.iter().sum::<f64>() / all.len() as f64
@@ -78,7 +77,7 @@ impl Counts {
         let best = Counts {
             same: self.repeated,
             likeness: Likeness { primary: self.repeated.max(self.likeness.primary + self.likeness.mirror), mirror: 0 },
-            again: Likeness { primary: 0, mirror: self.repeated / 2 },
+            favourite: Likeness { primary: 0, mirror: self.favourite.primary + self.favourite.mirror },
             mirror_differs: differ.min(self.mirror),
             itself_differs: differ.saturating_sub(self.mirror),
             ..*self
@@ -164,8 +163,8 @@ mod tests {
             // The primary varies in 75 %, and never to the mirror's value.
             (repeated(25, 0, 75), 100_000.0, f64::MAX),
             // A token that is always the same.
-            (Counts { again: Likeness { primary: 0, mirror: 20 }, ..repeated(0, 0, 40) }, 5_000.0, f64::MAX),
-            (Counts { again: Likeness { primary: 9, mirror: 11 }, ..repeated(0, 0, 40) }, 0.0, 1.0),
+            (Counts { favourite: Likeness { primary: 0, mirror: 20 }, ..repeated(0, 0, 40) }, 5_000.0, f64::MAX),
+            (Counts { favourite: Likeness { primary: 9, mirror: 11 }, ..repeated(0, 0, 40) }, 0.0, 1.0),
             (rates(1, 130, 0, 62), 0.0, 2.0),
             (rates(1_000, 1_000, 750, 1_000), 100_000.0, f64::MAX),
             (rates(490, 10_000, 490, 10_000), 0.0, 1.0),

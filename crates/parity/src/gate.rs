@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use crate::assessment::{Assessment, Percentiles, Summary};
+use crate::assessment::{Assessment, Percentiles, Summary, Verdict};
 use crate::number::{grouped, milliseconds, percent};
 use crate::proportion::share;
 
@@ -40,9 +40,13 @@ enum Metric {
     Errors,
     Unknown,
     Regressions,
+    Unjudged,
+    NotMeasured,
+    Unclear,
+    Verdict,
 }
 
-const METRICS: [(&str, Metric); 12] = [
+const METRICS: [(&str, Metric); 16] = [
     ("parity", Metric::Parity),
     ("parity-low", Metric::ParityLow),
     ("raw-parity", Metric::RawParity),
@@ -55,7 +59,13 @@ const METRICS: [(&str, Metric); 12] = [
     ("errors", Metric::Errors),
     ("unknown", Metric::Unknown),
     ("regressions", Metric::Regressions),
+    ("unjudged", Metric::Unjudged),
+    ("not-measured", Metric::NotMeasured),
+    ("unclear", Metric::Unclear),
+    ("verdict", Metric::Verdict),
 ];
+
+const VERDICTS: [Verdict; 4] = [Verdict::Same, Verdict::Differs, Verdict::CannotBeJudged, Verdict::NotEnoughSamples];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Operator {
@@ -81,6 +91,7 @@ enum Bound {
     Share(f64),
     Count(f64),
     Milliseconds(f64),
+    Verdict(Verdict),
 }
 
 /// The result of one condition.
@@ -140,13 +151,16 @@ impl Gate {
     /// if no record is of its route.
     pub fn check(&self, assessment: &Assessment) -> Vec<ConditionResult> {
         let summary = match &self.route {
-            None => Some(&assessment.overall),
-            Some(name) => assessment.routes.iter().find(|route| route.route == *name).map(|route| &route.summary),
+            None => Some((&assessment.overall, assessment.verdict)),
+            Some(name) => {
+                let route = assessment.routes.iter().find(|route| route.route == *name);
+                route.map(|route| (&route.summary, route.verdict))
+            }
         };
         let result = |condition: &Condition| {
             let (ok, measured) = match summary {
                 None => (false, "no such route in the log".to_owned()),
-                Some(summary) => condition.measure(summary),
+                Some((summary, verdict)) => condition.measure(summary, verdict),
             };
             ConditionResult { route: self.route.clone(), condition: condition.text.clone(), ok, measured }
         };
@@ -166,11 +180,14 @@ impl Condition {
             operator.ok_or_else(|| format!("`{name}` needs one of `>=`, `<=`, `>`, `<`, `=` and a value"))?;
         let value = value.trim();
         let bound = metric.bound(value).ok_or_else(|| format!("`{name}` needs {}, not `{value}`", metric.example()))?;
+        if metric == Metric::Verdict && operator != Operator::Equal {
+            return Err("`verdict` needs `=`".to_owned());
+        }
         Ok(Condition { text: text.to_owned(), metric, operator, bound })
     }
 
     /// Returns `true` and the measured value for display if the condition holds, `false` and that value otherwise.
-    fn measure(&self, summary: &Summary) -> (bool, String) {
+    fn measure(&self, summary: &Summary, verdict: Verdict) -> (bool, String) {
         if self.metric == Metric::Samples {
             let holds = summary.compared > 0 && self.holds(summary.compared as f64);
             return (holds, grouped(summary.compared));
@@ -188,6 +205,7 @@ impl Condition {
             }
         };
         let of_share = |value: f64| (self.holds(value), percent(value));
+        let of_count = |value: u64| (self.holds(value as f64), grouped(value));
         let counted = |part: u64, whole: u64| {
             let value = share(part, whole);
             let measured = if matches!(self.bound, Bound::Count(_)) { part as f64 } else { value };
@@ -204,13 +222,17 @@ impl Condition {
             Metric::Lost => counted(summary.lost, summary.copies),
             Metric::Errors => counted(summary.mirror_failed, summary.compared),
             Metric::Unknown => counted(summary.unknown, summary.copies),
-            Metric::Regressions => (self.holds(summary.places.regressions as f64), grouped(summary.places.regressions)),
+            Metric::Regressions => of_count(summary.places.regressions),
+            Metric::Unjudged => of_count(summary.places.unjudged),
+            Metric::NotMeasured => of_count(summary.places.not_measured),
+            Metric::Unclear => of_count(summary.places.unclear),
+            Metric::Verdict => (self.bound == Bound::Verdict(verdict), verdict.as_str().to_owned()),
             Metric::Samples => (false, String::new()), // above
         }
     }
 
     fn holds(&self, measured: f64) -> bool {
-        let (Bound::Share(bound) | Bound::Count(bound) | Bound::Milliseconds(bound)) = self.bound;
+        let (Bound::Share(bound) | Bound::Count(bound) | Bound::Milliseconds(bound)) = self.bound else { return false };
         // 99.9 / 100 and 999 / 1000 differ in the last digit.
         let is_equal = (measured - bound).abs() <= 1e-12 * bound.abs().max(1.0);
         match self.operator {
@@ -233,7 +255,10 @@ impl Metric {
             Metric::Parity | Metric::ParityLow | Metric::RawParity => {
                 share(text).map(|share| Bound::Share(share / 100.0))
             }
-            Metric::Samples | Metric::Regressions => count(text).map(Bound::Count),
+            Metric::Samples | Metric::Regressions | Metric::Unjudged | Metric::NotMeasured | Metric::Unclear => {
+                count(text).map(Bound::Count)
+            }
+            Metric::Verdict => VERDICTS.into_iter().find(|verdict| verdict.as_str() == text).map(Bound::Verdict),
             Metric::Lost | Metric::Errors | Metric::Unknown => {
                 share(text).map(|share| Bound::Share(share / 100.0)).or_else(|| count(text).map(Bound::Count))
             }
@@ -250,7 +275,11 @@ impl Metric {
     fn example(self) -> &'static str {
         match self {
             Metric::Parity | Metric::ParityLow | Metric::RawParity => "a percentage such as `99.5%`",
-            Metric::Samples | Metric::Regressions => "a whole number such as `5000`",
+            Metric::Samples => "a whole number such as `5000`",
+            Metric::Regressions | Metric::Unjudged | Metric::NotMeasured | Metric::Unclear => {
+                "a whole number such as `0`"
+            }
+            Metric::Verdict => "`same`, `differs`, `cannot-be-judged` or `not-enough-samples`",
             Metric::Lost | Metric::Errors | Metric::Unknown => "a percentage such as `1%`, or a whole number",
             Metric::P50 | Metric::P90 | Metric::P95 | Metric::P99 => {
                 "a change such as `+10%`, or a time such as `300ms`"
@@ -291,6 +320,9 @@ mod tests {
             ("p95<=10", "at character 1: `p95` needs a change such as `+10%`, or a time such as `300ms`, not `10`"),
             ("p95<=-1ms", "at character 1: `p95` needs"),
             ("p95<=NaN%", "at character 1: `p95` needs"),
+            ("verdict=good", "at character 1: `verdict` needs `same`, `differs`, `cannot-be-judged` or `not-enough"),
+            ("verdict>=same", "at character 1: `verdict` needs `=`"),
+            ("unclear>=x", "at character 1: `unclear` needs a whole number such as `0`, not `x`"),
             ("orders: parity>=x", "at character 9: `parity` needs"),
             (": parity>=1%", "missing route name before `:`"),
         ] {
@@ -310,6 +342,7 @@ mod tests {
             ("p99<=1.5s", Bound::Milliseconds(1500.0)),
             ("lost<=1%", Bound::Share(0.01)),
             ("lost=0", Bound::Count(0.0)),
+            ("verdict = same", Bound::Verdict(Verdict::Same)),
         ] {
             assert_eq!(Condition::parse(condition).unwrap().bound, bound, "{condition}");
         }

@@ -7,20 +7,22 @@ use std::collections::BTreeMap;
 
 use crossfade_journal::comparison::Digest;
 
-use crate::place::Likeness;
-
 /// Requests per place, and distinct values per request and system, that are kept.
 const MAX_TRACKS: usize = 64;
 const MAX_VALUES: usize = 16;
+/// Of so many requests, one must change over time, for the place to do so: data changes as well, but seldom.
+const MOVING: u64 = 4;
 /// Differences that must be explained by the primary's values at other times, and one in how many.
 const EXPLAINED: (u64, u64) = (2, 10);
 /// Without an explained difference: how often the primary must return to an earlier value, and in how many differences
-/// the mirror's value must not be among them, for the mirror's values to be others.
+/// the mirror's value must not be among them, for the mirror's values to be others. Also the number of changes of the primary
+/// for one of the mirror from which on the mirror's value does not change with the time.
 const RETURNS: u64 = 6;
 const NEVER: u64 = 8;
-/// Requests that keep their value, from which on values do not belong to the place alone.
-const STEADY_REQUESTS: u64 = 5;
-
+/// One in so many changes may return to an earlier value, if the values depend on the time.
+const FORWARD: u64 = 5;
+/// Requests that keep their value, from which on the values do not depend on the time.
+const STEADY: u64 = 5;
 /// Standard deviations below the mean number of changes from which on chance is no explanation.
 const DEVIATIONS: f64 = 3.0;
 
@@ -34,67 +36,75 @@ pub(crate) struct History {
     tracks: BTreeMap<(Digest, Option<u64>, Option<Digest>), Track>,
 }
 
-/// What the primary's values over time say about the differences.
+/// Conclusion about the differences from the primary's values over time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Slow {
     /// There is no sign that they change, or the mirror's are never among them although they recur.
     No,
-    /// They change, and the mirror's are among them.
+    /// They change over time, and the mirror's are among them.
     Noise,
-    /// They change, and it cannot be said whether the mirror's are among them.
+    /// They change, but it cannot be said whether with the time, and whether the mirror's are among them.
     Changing,
-}
-
-/// That a value belongs to the place and the time, not to the request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Belongs {
-    Surely,
-    Perhaps,
 }
 
 #[derive(Debug, Default)]
 struct Track {
+    differences: u64,
     primary: Values,
     mirror: Values,
-    /// The last value of the primary, and its request.
+    /// The last value of the primary, and its request; and the last value of the mirror.
     last: Option<(Value, Digest)>,
-    /// The values of the first of a pair of neighbours in time, and such pairs in which one system alone had its value again.
-    first: Option<[Value; 2]>,
-    again: Likeness,
-    /// Times that the primary had a value again after another one.
+    last_mirror: Option<Value>,
+    mirror_changes: u64,
+    /// Times that the primary had another value than before, and those at which it had had it already.
+    changes: u64,
     returns: u64,
     /// Values of the mirror that were not kept, and those of them that the primary had had.
     others: u64,
     others_explained: u64,
     /// Neighbours in time with different requests, and those of them with different values of the primary.
     neighbours: u64,
-    changes: u64,
+    changes_of_neighbours: u64,
 }
 
 /// Counts of values; at most `MAX_VALUES` of them.
 #[derive(Debug, Default)]
 struct Values(Vec<(Value, u64)>);
 
-/// Differences in tracks.
+/// Several tracks together.
 #[derive(Default)]
 struct Sum {
+    /// Tracks with at least two responses, those of them that change, and those whose primary had one value at least twice.
     tracks: u64,
-    changed: u64,
+    moving: u64,
+    steady: u64,
+    /// Differences in which the mirror's value is among the primary's of the track, and others.
     explained: u64,
     unexplained: u64,
+    changes: u64,
+    mirror_changes: u64,
     returns: u64,
+    order: Order,
+}
+
+/// The number of changes from one value to the next, and its distribution if the values were in a random order.
+#[derive(Clone, Copy, Default)]
+struct Order {
+    changes: f64,
+    mean: f64,
+    variance: f64,
 }
 
 impl History {
-    /// Adds the values of a difference, in the order of the log. `exact` is a hash of the exact place if there are
-    /// several, and `room` the number of further tracks in all histories.
+    /// Adds a difference, in the order of the log, with its values unless a repeat at once gave others. `exact` is a hash of the
+    /// exact place if there are several, and `room` the number of further tracks in all histories.
     pub(crate) fn add(
         &mut self,
         room: &mut usize,
         salt: Digest,
         exact: Option<u64>,
         request: Digest,
-        values: [Value; 2],
+        values: Option<[Value; 2]>,
     ) {
         for key in [(salt, exact, None), (salt, exact, Some(request))] {
             let known = self.tracks.contains_key(&key);
@@ -102,18 +112,12 @@ impl History {
                 continue;
             }
             *room -= usize::from(!known);
-            self.tracks.entry(key).or_default().add(request, values);
+            let track = self.tracks.entry(key).or_default();
+            track.differences += 1;
+            if let Some(values) = values {
+                track.add(request, values);
+            }
         }
-    }
-
-    /// Returns in how many pairs of neighbours in time one system alone had its value again. The pairs have no difference in
-    /// common: if both systems draw from the same values, it is either system equally often.
-    pub(crate) fn again(&self) -> Likeness {
-        let of_all = self.tracks.iter().filter(|((.., request), _)| request.is_none()).map(|(_, track)| track.again);
-        of_all.fold(Likeness::default(), |sum, again| Likeness {
-            primary: sum.primary + again.primary,
-            mirror: sum.mirror + again.mirror,
-        })
     }
 
     /// Returns the share of the primary's values that would differ from its value for the same request at any other time. If as
@@ -129,25 +133,26 @@ impl History {
         differing / values.max(1) as f64
     }
 
-    pub(crate) fn slow(&self) -> Slow {
-        let (mut requests, mut all) = (Sum::default(), Sum::default());
-        let mut is_likely = false;
-        for ((_, _, request), track) in &self.tracks {
-            match (request, track.belongs_to_the_place()) {
-                (Some(_), _) => requests.add(track),
-                (None, Some(likely)) => {
-                    is_likely |= likely == Belongs::Surely;
-                    all.add(track);
+    /// `responses` returns the number of compared responses to a request, whether they differ or not; 0 if it is not known.
+    pub(crate) fn slow(&self, responses: impl Fn((Digest, Digest)) -> u64) -> Slow {
+        let (mut requests, mut all, mut neighbours) = (Sum::default(), Sum::default(), Order::default());
+        for ((salt, exact, request), track) in &self.tracks {
+            match request {
+                // Of several exact places, a record has one.
+                Some(_) if exact.is_some() => requests.add(track, 0),
+                Some(request) => requests.add(track, responses((*salt, *request))),
+                None => {
+                    all.add(track, 0);
+                    neighbours.add(&track.primary, track.neighbours, track.changes_of_neighbours);
                 }
-                (None, None) => {}
             }
         }
-        let is_steady = requests.tracks >= STEADY_REQUESTS && requests.changed == 0;
-        let all = match all.slow() {
-            _ if is_steady => Slow::No,
-            slow if is_likely => slow,
-            Slow::Noise => Slow::Changing,
-            Slow::Changing | Slow::No => Slow::No,
+        // Different requests have the same value at the same time, and another one later.
+        let is_of_the_place = neighbours.is_grouped() && !(requests.moving == 0 && requests.steady >= STEADY);
+        let all = match (is_of_the_place, all.slow()) {
+            (true, slow) if neighbours.is_surely_grouped() => slow,
+            (true, Slow::Noise) => Slow::Changing,
+            _ => Slow::No,
         };
         match (requests.slow(), all) {
             (Slow::Noise, _) | (_, Slow::Noise) => Slow::Noise,
@@ -160,19 +165,13 @@ impl History {
 impl Track {
     fn add(&mut self, request: Digest, [primary, mirror]: [Value; 2]) {
         if let Some((last, of)) = self.last {
+            self.changes += u64::from(last != primary);
             self.returns += u64::from(last != primary && self.primary.count(primary) > 0);
             self.neighbours += u64::from(of != request);
-            self.changes += u64::from(of != request && last != primary);
+            self.changes_of_neighbours += u64::from(of != request && last != primary);
         }
         self.last = Some((primary, request));
-        match self.first.take() {
-            None => self.first = Some([primary, mirror]),
-            Some([of_primary, of_mirror]) => {
-                let (is_primary, is_mirror) = (of_primary == primary, of_mirror == mirror);
-                self.again.primary += u64::from(is_primary && !is_mirror);
-                self.again.mirror += u64::from(is_mirror && !is_primary);
-            }
-        }
+        self.mirror_changes += u64::from(self.last_mirror.replace(mirror).is_some_and(|last| last != mirror));
         self.primary.add(primary);
         if !self.mirror.add(mirror) {
             self.others += 1;
@@ -182,30 +181,25 @@ impl Track {
 
     /// Returns the number of values of the primary, and how many of them would differ from another one at any other time.
     fn spread(&self) -> (u64, f64) {
-        let counts = || self.primary.0.iter().map(|(_, count)| *count);
-        let sum: u64 = counts().sum();
-        let equal: f64 = counts().map(|count| (count as f64 / sum.max(1) as f64).powi(2)).sum();
-        (sum, sum as f64 * (1.0 - equal))
-    }
-
-    /// Returns how certain it is that different requests have the same value at the same time, and another one later: values
-    /// in a random order change more often from one request to the next. `None` if there is no sign of it.
-    fn belongs_to_the_place(&self) -> Option<Belongs> {
-        let (sum, differing) = self.spread();
-        let equal = 1.0 - differing / sum.max(1) as f64;
-        let (neighbours, changes) = (self.neighbours as f64, self.changes as f64);
-        let (mean, deviation) = (neighbours * (1.0 - equal), (neighbours * equal * (1.0 - equal)).sqrt());
-        match changes * 2.0 <= mean {
-            true if changes + DEVIATIONS * deviation <= mean => Some(Belongs::Surely),
-            true if self.neighbours >= 3 => Some(Belongs::Perhaps),
-            _ => None,
-        }
+        let sum = self.primary.sum();
+        (sum, sum as f64 * self.primary.change())
     }
 }
 
 impl Values {
     fn count(&self, value: Value) -> u64 {
         self.0.iter().find(|(known, _)| *known == value).map_or(0, |(_, count)| *count)
+    }
+
+    fn sum(&self) -> u64 {
+        self.0.iter().map(|(_, count)| count).sum()
+    }
+
+    /// Returns the probability that two of the values, at different times, differ.
+    fn change(&self) -> f64 {
+        let all = self.sum() as f64;
+        let equal: f64 = self.0.iter().map(|(_, count)| *count as f64).map(|count| count * (count - 1.0)).sum();
+        if all < 2.0 { 0.0 } else { 1.0 - equal / (all * (all - 1.0)) }
     }
 
     /// Returns `false` if there is no room for the value.
@@ -221,15 +215,41 @@ impl Values {
     }
 }
 
+impl Order {
+    fn add(&mut self, values: &Values, pairs: u64, changes: u64) {
+        let change = values.change();
+        self.changes += changes as f64;
+        self.mean += pairs as f64 * change;
+        self.variance += pairs as f64 * change * (1.0 - change);
+    }
+
+    /// Returns whether equal values are next to each other more often than in a random order.
+    fn is_grouped(&self) -> bool {
+        self.mean >= 1.5 && self.changes * 2.0 <= self.mean
+    }
+
+    fn is_surely_grouped(&self) -> bool {
+        self.is_grouped() && self.changes + DEVIATIONS * self.variance.sqrt() <= self.mean
+    }
+}
+
 impl Sum {
-    fn add(&mut self, track: &Track) {
-        let seen: u64 = track.primary.0.iter().map(|(_, count)| count).sum();
-        self.tracks += u64::from(seen >= 2);
-        if track.primary.0.len() < 2 {
+    fn add(&mut self, track: &Track, responses: u64) {
+        let (seen, is_changing) = (track.primary.sum(), track.primary.0.len() > 1);
+        if seen == 0 {
             return;
         }
-        self.changed += 1;
+        self.tracks += u64::from(track.differences.max(responses) >= 2);
+        // A difference that depends on the request alone does not come and go.
+        self.moving += u64::from(is_changing || track.differences < responses);
+        self.steady += u64::from(!is_changing && seen >= 2);
+        if !is_changing {
+            return;
+        }
+        self.changes += track.changes;
+        self.mirror_changes += track.mirror_changes;
         self.returns += track.returns;
+        self.order.add(&track.primary, seen.saturating_sub(1), track.changes);
         for (value, count) in &track.mirror.0 {
             let is_explained = track.primary.count(*value) > 0;
             *if is_explained { &mut self.explained } else { &mut self.unexplained } += count;
@@ -239,14 +259,18 @@ impl Sum {
     }
 
     fn slow(&self) -> Slow {
-        let differences = self.explained + self.unexplained;
-        if self.changed == 0 || self.changed * 4 < self.tracks {
-            // A value that changes with a few requests is data, not noise.
+        let is_explained =
+            self.explained >= EXPLAINED.0 && self.explained * EXPLAINED.1 >= self.explained + self.unexplained;
+        // Values that return in any order may be those of other users.
+        let is_of_its_time = self.returns * FORWARD <= self.changes || self.order.is_surely_grouped();
+        let is_another = self.explained == 0 && self.returns >= RETURNS && self.unexplained >= NEVER;
+        let is_the_mirror = self.changes == 0 && self.steady >= STEADY;
+        // Noise of the same kind would change in both systems.
+        let is_frozen = self.changes >= NEVER && self.mirror_changes * NEVER <= self.changes;
+        if self.moving == 0 || self.moving * MOVING < self.tracks || is_another || is_the_mirror || is_frozen {
             Slow::No
-        } else if self.explained >= EXPLAINED.0 && self.explained * EXPLAINED.1 >= differences {
+        } else if is_explained && is_of_its_time {
             Slow::Noise
-        } else if self.explained == 0 && self.returns >= RETURNS && self.unexplained >= NEVER {
-            Slow::No
         } else {
             Slow::Changing
         }
@@ -261,9 +285,15 @@ mod tests {
     fn slow(differences: &[(u32, u32, u32)]) -> Slow {
         let (mut history, mut room) = (History::default(), 1_000);
         for (request, primary, mirror) in differences {
-            history.add(&mut room, Digest(0), None, Digest(*request), [Some(Digest(*primary)), Some(Digest(*mirror))]);
+            history.add(
+                &mut room,
+                Digest(0),
+                None,
+                Digest(*request),
+                Some([Some(Digest(*primary)), Some(Digest(*mirror))]),
+            );
         }
-        history.slow()
+        history.slow(|_| 0)
     }
 
     #[test]
@@ -312,18 +342,47 @@ mod tests {
 
     #[test]
     fn a_value_that_never_occurs_among_recurring_ones_is_another() {
+        // Ten requests to one replica, ten to the other.
         let two_replicas =
-            |mirror: fn(u32) -> u32, count: u32| -> Vec<_> { (0..count).map(|n| (1, n / 2 % 2, mirror(n))).collect() };
-        assert_eq!(slow(&two_replicas(|_| 7, 16)), Slow::No);
-        assert_eq!(slow(&two_replicas(|_| 7, 14)), Slow::Changing);
-        assert_eq!(slow(&two_replicas(|n| 1 - n / 2 % 2, 12)), Slow::Noise);
+            |mirror: fn(u32) -> u32, count: u32| -> Vec<_> { (0..count).map(|n| (1, n / 10 % 2, mirror(n))).collect() };
+        assert_eq!(slow(&two_replicas(|_| 7, 90)), Slow::No);
+        assert_eq!(slow(&two_replicas(|_| 7, 15)), Slow::Changing);
+        assert_eq!(slow(&two_replicas(|n| 1 - n / 10 % 2, 60)), Slow::Noise);
+    }
+
+    #[test]
+    fn a_difference_that_comes_and_goes_does_not_depend_on_the_request() {
+        for (requests, responses, expected) in [(3, 1, Slow::No), (3, 2, Slow::Changing), (1, 2, Slow::Changing)] {
+            let (mut history, mut room) = (History::default(), 1_000);
+            for request in 0..requests {
+                history.add(&mut room, Digest(0), None, Digest(request), Some([Some(Digest(1)), Some(Digest(2))]));
+            }
+            assert_eq!(history.slow(|_| responses), expected, "{requests} requests with {responses} responses");
+        }
+    }
+
+    #[test]
+    fn a_value_that_is_frozen_is_no_noise() {
+        let clock = |count: u32, mirror: fn(u32) -> u32| -> Vec<_> { (0..count).map(|n| (1, n, mirror(n))).collect() };
+        assert_eq!(slow(&clock(12, |_| 3)), Slow::No);
+        assert_eq!(slow(&clock(12, |_| 99)), Slow::No);
+        assert_eq!(slow(&clock(12, |n| n + 1)), Slow::Noise);
+        assert_eq!(slow(&clock(4, |_| 99)), Slow::Changing);
+    }
+
+    #[test]
+    fn the_values_of_other_users_are_no_noise() {
+        // The same request by five users, to whom the mirror gives the data of the next one.
+        let users = (0..60_u32).map(|n| n * n * 7 / 3 % 5);
+        let differences: Vec<_> = users.map(|user| (1, user, (user + 1) % 5)).collect();
+        assert_eq!(slow(&differences), Slow::Changing);
     }
 
     #[test]
     fn memory_is_bounded() {
         let (mut history, mut room) = (History::default(), 40);
         for n in 0..10_000 {
-            history.add(&mut room, Digest(n % 3), None, Digest(n), [Some(Digest(n)), None]);
+            history.add(&mut room, Digest(n % 3), None, Digest(n), Some([Some(Digest(n)), None]));
         }
         assert_eq!((history.tracks.len(), room), (40, 0));
         assert!(history.tracks.values().all(|track| track.primary.0.len() <= MAX_VALUES));

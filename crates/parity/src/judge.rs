@@ -11,12 +11,12 @@ use crate::latency::latency;
 use crate::marks::{Conclusion, conclusions};
 use crate::proportion::{share, wilson};
 use crate::tally::{self, MAX_ENDPOINTS, PairCounts, ResponseCounts, Tally, Verdicts, merge_words};
-use crate::verdict::verdict;
+use crate::verdict::verdict as verdict_of;
 
 /// Judges the counted records. The result is a function of the counts alone.
 pub fn judge(tally: &Tally) -> Assessment {
     let conclusions = conclusions(tally);
-    // Each of them, and all together.
+    // Each endpoint, and all together.
     let tests = tally.endpoints.len() as u64 + 1;
     let mut overall = Sum::default();
     let mut routes = BTreeMap::<&str, Sum>::new();
@@ -40,7 +40,14 @@ pub fn judge(tally: &Tally) -> Assessment {
     });
     let hints = hints(tally, &overall);
     let overall = overall.summary(tests);
-    let (verdict, reasons) = verdict(&overall, &endpoints);
+    let (verdict, reasons) = verdict_of(&overall, &endpoints.iter().collect::<Vec<_>>(), tests);
+    let route = |(name, sum): (&str, Sum)| {
+        let of_route: Vec<_> = endpoints.iter().filter(|endpoint| endpoint.name.route == name).collect();
+        let summary = sum.summary(tests);
+        let (verdict, _) = verdict_of(&summary, &of_route, tests);
+        Route { route: name.to_owned(), verdict, summary }
+    };
+    let routes = routes.into_iter().map(route).collect();
     Assessment {
         verdict,
         reasons,
@@ -48,10 +55,7 @@ pub fn judge(tally: &Tally) -> Assessment {
         span: tally.span,
         backends: tally.backends.clone(),
         overall,
-        routes: routes
-            .into_iter()
-            .map(|(route, sum)| Route { route: route.to_owned(), summary: sum.summary(tests) })
-            .collect(),
+        routes,
         endpoints,
         timeline: timeline(tally, &conclusions),
         hints,

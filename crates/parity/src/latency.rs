@@ -48,7 +48,7 @@ impl Percentile {
         }
     }
 
-    const fn share(self) -> f64 {
+    pub(crate) const fn share(self) -> f64 {
         match self {
             Percentile::P50 => 0.5,
             Percentile::P95 => 0.95,

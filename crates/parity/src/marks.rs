@@ -3,7 +3,7 @@
 //! Owns the order in which the evidence counts. `evidence` and `history` own the statistics, `verdict` the conclusion about
 //! everything.
 
-use crate::assessment::{Mark, Why};
+use crate::assessment::{Change, Mark, Why};
 use crate::evidence::{self, Counts, threshold};
 use crate::history::Slow;
 use crate::place::{Likeness, Place};
@@ -13,8 +13,12 @@ use crate::tally::{Endpoint, Tally};
 /// Of so many repeated requests, the primary must have differed from itself in at least one, for a place to be noise.
 /// Of draws from the same values, at least half do.
 const VARIES: u64 = 4;
-/// How many times as often the primary must differ from itself over time as at once, for its values to change slowly.
+/// Factor by which the primary must differ from itself more often over time than at once, for its values to change slowly.
 const SLOWER: f64 = 2.0;
+/// Of so many reproducible differences in which only one system has a value, only the other has it in at least one.
+const ALTERNATES: u64 = 10;
+/// E-value below which a place can be noise: there is no evidence against it.
+const FOR_NOISE: f64 = 2.0;
 
 /// The conclusion about a place.
 #[derive(Clone, Copy, Debug)]
@@ -52,19 +56,24 @@ struct Candidate {
 }
 
 fn candidates(endpoint: &Endpoint) -> Vec<Candidate> {
+    let responses = |request| endpoint.requests.get(&request).copied().unwrap_or_default();
     let candidate = |place: &Place| {
         let counts = counts(endpoint, place);
-        let slow = match place.history.slow() {
+        // Now only one system has the value, now only the other.
+        let alternates = endpoint
+            .opposite(place)
+            .is_some_and(|other| other.outcomes.same > 0 && other.outcomes.same * ALTERNATES >= place.outcomes.same);
+        let slow = match place.history.slow(responses) {
             // Two requests at once differ about as often as any two.
             _ if SLOWER * share(place.varied(), place.outcomes.repeated()) > place.history.spread() => Slow::No,
+            Slow::No if alternates => Slow::Changing,
             slow => slow,
         };
-        // The values of slow noise are not exchangeable: its e-value means nothing.
-        let of_slots = || evidence::of_slots(place.slots.trials());
-        let e_value = match slow {
-            Slow::No => of_slots().map_or(counts.e_value(), |slots| (counts.e_value() + slots) / 2.0),
-            _ => 0.0,
-        };
+        // Values that change with the time are not exchangeable: their e-value means nothing.
+        let e_value = counts.e_value();
+        let of_slots = evidence::of_slots(place.slots.trials());
+        let e_value = of_slots.map_or(e_value, |slots| (e_value + slots) / 2.0);
+        let e_value = if slow == Slow::No { e_value } else { e_value.min(1.0) };
         let is_differing = place.raw > place.accepted && place.key.class.is_some();
         Candidate { counts, e_value, is_tested: is_differing && counts.is_testable(), slow }
     };
@@ -74,9 +83,9 @@ fn candidates(endpoint: &Endpoint) -> Vec<Candidate> {
 fn counts(endpoint: &Endpoint, place: &Place) -> Counts {
     let compared = endpoint.mirror.compared();
     let mut likeness = place.likeness;
-    // A primary that fails is not compared, so that the opposite case of a mirror that fails is not among the differences.
+    // A primary that fails is not compared: the opposite of a mirror that fails is not among the differences, but counted.
     if place.failed > 0 {
-        likeness = Likeness::default();
+        likeness = Likeness { primary: endpoint.pairs.mirror_failed, mirror: endpoint.pairs.primary_failed };
     }
     if let Some(Likeness { primary, mirror }) = endpoint.opposite(place).map(|opposite| opposite.likeness) {
         likeness.primary += primary;
@@ -87,7 +96,7 @@ fn counts(endpoint: &Endpoint, place: &Place) -> Counts {
         repeated: place.outcomes.repeated(),
         measured: (compared + endpoint.again).saturating_sub(place.outcomes.not_repeated + place.accepted),
         likeness,
-        again: place.history.again(),
+        favourite: Likeness { primary: place.favourite.primary, mirror: place.favourite.mirror },
         mirror: compared,
         mirror_differs: place.raw.min(compared),
         itself: endpoint.itself.compared(),
@@ -114,14 +123,6 @@ impl Candidate {
         if place.key.class.is_none() {
             return (Mark::Unjudged, Some(Why::Collected));
         }
-        match self.slow {
-            Slow::Noise => match is_coarse() {
-                Some(why) => return (Mark::Unjudged, Some(why)),
-                None => return (Mark::Noise, Some(Why::Slow)),
-            },
-            Slow::Changing => return (Mark::NotMeasured, Some(Why::Changing)),
-            Slow::No => {}
-        }
         if self.is_tested && self.e_value >= bound {
             return (Mark::Regression, None);
         }
@@ -129,20 +130,20 @@ impl Candidate {
         if repeated == 0 && endpoint.itself.compared() == 0 {
             return (Mark::NotMeasured, Some(place.why_not_repeated()));
         }
-        // A random element is missing in one of two responses and extra in the other: it is not there again, which is another
-        // value than that of the primary only where it is missing.
-        let (varied, of) = endpoint.opposite(place).map_or((0, 0), |it| (it.varied(), it.outcomes.repeated()));
-        let is_noisy = match repeated {
-            0 => place.noise > 0,
-            _ => (place.varied() + varied) * VARIES >= repeated + of,
+        let Likeness { primary, mirror } = self.counts.likeness;
+        let varies = match place.key.change {
+            _ if repeated == 0 => place.noise > 0,
+            Change::Value => place.varied() * VARIES >= repeated,
+            Change::Missing | Change::Extra => mirror * VARIES >= primary + mirror,
         };
         // A mirror that fails where the primary did not is never noise.
-        if !is_noisy || self.e_value >= 1.0 || place.failed > 0 {
-            return (Mark::Unclear, None);
-        }
-        match is_coarse() {
-            Some(why) => (Mark::Unjudged, Some(why)),
-            None => (Mark::Noise, None),
+        let is_noise = varies && self.counts.e_value() < FOR_NOISE && place.failed == 0;
+        match (is_noise, self.slow, is_coarse()) {
+            (true, _, Some(why)) | (false, Slow::Noise, Some(why)) => (Mark::Unjudged, Some(why)),
+            (true, _, None) => (Mark::Noise, None),
+            (false, Slow::Noise, None) => (Mark::Noise, Some(Why::Slow)),
+            (false, Slow::Changing, _) if !varies => (Mark::NotMeasured, Some(Why::Changing)),
+            (false, Slow::No | Slow::Changing, _) => (Mark::Unclear, None),
         }
     }
 

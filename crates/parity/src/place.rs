@@ -3,6 +3,8 @@
 //! Owns the identity of places, and the meaning of a repeated request for the kind of difference. `tally` owns the limits,
 //! `evidence` the statistics.
 
+use std::collections::BTreeMap;
+
 use crossfade_journal::comparison::{Class, Difference, Digest, NotRepeated, Repeated};
 
 use crate::assessment::{Change, Example as Shown, ExampleResponse as ShownResponse, Outcomes, Why};
@@ -83,6 +85,15 @@ impl Change {
             _ => Change::Value,
         }
     }
+
+    /// Returns the values that matter: of a value that only one system has, that it is there.
+    pub(crate) fn values(self, digests: [Option<Digest>; 2]) -> [Option<Digest>; 2] {
+        match self {
+            Change::Value => digests,
+            Change::Missing => [Some(Digest(0)), None],
+            Change::Extra => [None, Some(Digest(0))],
+        }
+    }
 }
 
 /// A place where responses differ, with counts.
@@ -107,10 +118,14 @@ pub(crate) struct Place {
     /// Records in which the primary differs from itself at this place.
     pub(crate) noise: u64,
     pub(crate) history: History,
+    pub(crate) favourite: Favourite,
     pub(crate) examples: Vec<Example>,
 }
 
 const REASONS: [Why; 5] = [Why::Unsafe, Why::Share, Why::Budget, Why::Failed, Why::NeverRepeated];
+
+/// Number of slots: others than these are in no record of ours.
+const SLOTS: u8 = 64;
 
 /// Repeated requests by exact place, if a place stands for several: see [`Difference::slot`]. One that is reproducible must not
 /// be lost among many that vary.
@@ -124,11 +139,45 @@ pub(crate) struct Trials {
     pub(crate) all: u64,
 }
 
+/// The value that the mirror gave most often so far where the primary varies at once, and which system gave it since. One that is
+/// always there may be the null, the empty list or the error of a system that is broken.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Favourite {
+    salt: Option<Digest>,
+    /// By majority vote (Boyer and Moore).
+    value: Option<Digest>,
+    votes: u64,
+    /// Differences in which only one system gave it.
+    pub(crate) mirror: u64,
+    pub(crate) primary: u64,
+}
+
+impl Favourite {
+    pub(crate) fn count(&mut self, salt: Option<Digest>, [primary, mirror]: [Option<Digest>; 2]) {
+        if primary.is_none() || mirror.is_none() {
+            return;
+        }
+        if self.salt != salt {
+            *self = Favourite { salt, mirror: self.mirror, primary: self.primary, ..Favourite::default() };
+        }
+        if self.votes > 0 {
+            self.mirror += u64::from(mirror == self.value);
+            self.primary += u64::from(primary == self.value);
+        }
+        match self.votes {
+            0 => (self.value, self.votes) = (mirror, 1),
+            _ if self.value == mirror => self.votes += 1,
+            _ => self.votes -= 1,
+        }
+    }
+}
+
 impl Slots {
     pub(crate) fn count(&mut self, difference: &Difference) {
         let Some(repeated) = difference.repeated else { return };
-        let index = self.0.iter().position(|(slot, _)| *slot == difference.slot).unwrap_or_else(|| {
-            self.0.push((difference.slot, Trials::default()));
+        let slot = difference.slot.map(|slot| slot % SLOTS);
+        let index = self.0.iter().position(|(known, _)| *known == slot).unwrap_or_else(|| {
+            self.0.push((slot, Trials::default()));
             self.0.len() - 1
         });
         if let Some((_, trials)) = self.0.get_mut(index) {
@@ -163,6 +212,7 @@ impl Place {
             not_repeated: [0; REASONS.len()],
             noise: 0,
             history: History::default(),
+            favourite: Favourite::default(),
             examples: Vec::new(),
         }
     }
@@ -217,7 +267,7 @@ impl Place {
         match self.key.class {
             Some(Class::Bytes) => true,
             Some(Class::Status | Class::Header) => false,
-            _ => self.key.pointer == "body" || self.key.pointer.ends_with(" >> body"),
+            _ => self.key.pointer == "body" || self.key.pointer.ends_with(">> body"),
         }
     }
 }
@@ -240,6 +290,8 @@ pub(crate) struct ExampleResponse {
     pub(crate) value: Option<String>,
     /// `None` if it is too long to be kept: a truncated URL could not be repeated.
     pub(crate) url: Option<String>,
+    /// Fields of the request; only of the primary.
+    pub(crate) fields: BTreeMap<String, String>,
 }
 
 impl Example {
@@ -252,7 +304,8 @@ impl Example {
                 (None, None) => "no response".to_owned(),
             },
             value: side.value.clone(),
-            repeat: repeat::command(method, side.url.as_deref()),
+            // Both systems got the same request.
+            repeat: repeat::command(method, side.url.as_deref(), &self.primary.fields),
         };
         Shown {
             time: humantime::format_rfc3339_millis(self.time).to_string(),
@@ -288,6 +341,17 @@ mod tests {
         assert_ne!(key("#00c0ffee", 1), key("#00c0ffee", 2));
         assert_eq!(key("/c0ffee", 1), key("/c0ffee", 2));
         assert!(Place::new(key("#00c0ffee", 1), false).collects && !Place::new(key("/a", 1), false).collects);
+    }
+
+    #[test]
+    fn a_value_that_only_the_mirror_has_again_and_again_is_noticed() {
+        let mut favourite = Favourite::default();
+        for (primary, mirror) in [(1, 9), (2, 9), (3, 8), (4, 9), (9, 5), (6, 9), (7, 9)] {
+            favourite.count(Some(Digest(0)), [primary, mirror].map(|value| Some(Digest(value))));
+        }
+        favourite.count(Some(Digest(0)), [Some(Digest(1)), None]);
+        favourite.count(Some(Digest(1)), [9, 9].map(|value| Some(Digest(value))));
+        assert_eq!((favourite.mirror, favourite.primary), (4, 1));
     }
 
     #[test]

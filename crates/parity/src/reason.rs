@@ -48,7 +48,7 @@ pub enum Reason {
         /// The endpoint; `None` for all together.
         #[serde(flatten, skip_serializing_if = "Option::is_none")]
         endpoint: Option<EndpointName>,
-        /// The percentile that grew most.
+        /// The lowest percentile that is slower: most responses are above it.
         percentile: Percentile,
         /// Its milliseconds at the primary.
         primary: f64,

@@ -1,10 +1,25 @@
 //! A shell command that repeats a request to a back end.
 //!
-//! Guarantees that nothing except a URL gets into the command, whatever the log contains. The log usually has no query
+//! Guarantees that nothing except a URL and harmless fields gets into the command, whatever the log contains. The log usually has no query
 //! values.
 
-/// Returns a `curl` command for a request, or a `#` comment with the reason why there is none.
-pub(crate) fn command(method: &str, url: Option<&str>) -> String {
+use std::collections::BTreeMap;
+
+use crossfade_journal::comparison::REPEATED_FIELDS;
+
+/// Characters of a value that is kept.
+const LONGEST: usize = 200;
+
+/// Returns the fields that a command can have.
+pub(crate) fn harmless(fields: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let is_harmless = |(name, value): &(&String, &String)| {
+        REPEATED_FIELDS.contains(&name.as_str()) && value.len() <= LONGEST && !value.contains(char::is_control)
+    };
+    fields.iter().filter(is_harmless).map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// Returns a `curl` command for a request, or a `#` comment with the reason why there is none. `fields` are [`harmless`].
+pub(crate) fn command(method: &str, url: Option<&str>, fields: &BTreeMap<String, String>) -> String {
     let option = match method {
         "GET" => "-i",
         "HEAD" => "-I",
@@ -14,7 +29,19 @@ pub(crate) fn command(method: &str, url: Option<&str>) -> String {
     let Some(url) = url.filter(|url| url.starts_with("https://") || url.starts_with("http://")) else {
         return "# no URL in the log".to_owned();
     };
-    format!("curl -sS {option} --globoff --path-as-is {}", shell_words::quote(url))
+    let mut command = format!("curl -sS {option} --globoff --path-as-is");
+    for (name, value) in fields {
+        match name.as_str() {
+            // `curl` decompresses what it asks for.
+            "accept-encoding" => command += " --compressed",
+            "accept" if value == "*/*" => {}
+            name => {
+                command.push_str(" -H ");
+                command.push_str(&shell_words::quote(&format!("{name}: {value}")));
+            }
+        }
+    }
+    format!("{command} {}", shell_words::quote(url))
 }
 
 #[cfg(test)]
@@ -32,7 +59,27 @@ mod tests {
             ("GET", "file:///etc/passwd", "# no URL in the log"),
             ("GET; id", "https://a", "# its content is not in the log, so it can't be repeated"),
         ] {
-            assert_eq!(command(method, Some(url)), expected);
+            assert_eq!(command(method, Some(url), &BTreeMap::new()), expected);
+        }
+    }
+
+    #[test]
+    fn fields_that_matter_are_sent_again() {
+        for (fields, expected) in [
+            (&[("range", "bytes=0-99"), ("accept-encoding", "gzip, br")][..], "--compressed -H 'range: bytes=0-99' "),
+            (&[("accept", "*/*")], ""),
+            (
+                &[("accept", "text/html"), ("origin", "https://a.example")],
+                "-H 'accept: text/html' -H 'origin: https://a.example' ",
+            ),
+            (&[("if-none-match", "\"'$(id)\"")], r#"-H 'if-none-match: "'\''$(id)"' "#),
+            // A log can say anything.
+            (&[("cookie", "a=b"), ("authorization", "x"), ("-o/etc/passwd", "x"), ("range", "a\nHost: b")], ""),
+        ] {
+            let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            let fields = harmless(&fields);
+            let expected = format!("curl -sS -i --globoff --path-as-is {expected}https://a");
+            assert_eq!(command("GET", Some("https://a"), &fields), expected);
         }
     }
 }

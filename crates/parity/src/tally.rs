@@ -9,11 +9,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{Hash, Hasher};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crossfade_journal::comparison::{Against, Class, Difference, Digest, Record, Side, Verdict};
+use crossfade_journal::comparison::{Against, Class, Difference, Digest, Record, Repeated, Side, Verdict};
 
-use crate::assessment::{Change, EndpointName};
+use crate::assessment::EndpointName;
 use crate::latency::Histogram;
 use crate::place::{Example, ExampleResponse, Place, PlaceKey};
+use crate::repeat;
 
 /// Endpoints in total; later ones are counted together, per route.
 pub(crate) const MAX_ENDPOINTS: usize = 1000;
@@ -27,6 +28,8 @@ const MAX_SIGNATURES: (usize, usize) = (500, 5_000);
 const MAX_MEMBERS: usize = 200_000;
 /// Requests whose values are kept, of all places.
 const MAX_TRACKS: usize = 20_000;
+/// Requests that are counted, of all endpoints.
+const MAX_REQUESTS: usize = 100_000;
 /// The sets of differences that noise cannot explain, and the union of those beyond a limit.
 const UNEXPLAINED: usize = 0;
 const BEYOND: usize = 1;
@@ -64,6 +67,7 @@ pub struct Tally {
     signatures: usize,
     members: usize,
     tracks: usize,
+    requests: usize,
     examples: usize,
 }
 
@@ -83,6 +87,8 @@ pub(crate) struct Endpoint {
     pub(crate) pairs: PairCounts,
     /// Compared pairs in which both systems responded with 304.
     pub(crate) not_modified: u64,
+    /// Compared responses by salt and request.
+    pub(crate) requests: HashMap<(Digest, Digest), u64>,
     /// Copies sent without the client's credentials that got 401 or 403 while the request did not.
     pub(crate) denied: u64,
     pub(crate) lost: BTreeMap<String, u64>,
@@ -229,6 +235,7 @@ impl Tally {
         let is_compared = matches!(record.verdict, Verdict::Match | Verdict::Accepted | Verdict::Different);
         let is_empty = is_compared && is_not_modified(&record.primary) && is_not_modified(&record.mirror);
         endpoint.not_modified += u64::from(is_empty);
+        endpoint.count_request(record, is_compared, &mut self.requests);
         for (place, difference) in &found {
             let Some(place) = endpoint.places.get_mut(*place) else { continue };
             place.raw += 1;
@@ -263,6 +270,7 @@ impl Tally {
         let Some(endpoint) = self.endpoints.get_mut(index) else { return };
         let is_compared = matches!(record.verdict, Verdict::Match | Verdict::Accepted | Verdict::Different);
         endpoint.again += u64::from(is_compared);
+        endpoint.count_request(record, is_compared, &mut self.requests);
         for (place, difference) in &found {
             let Some(place) = endpoint.places.get_mut(*place) else { continue };
             // A place at which the first responses did not differ is not passed over.
@@ -371,6 +379,7 @@ impl Endpoint {
             signature_index: HashMap::from([(Vec::new(), UNEXPLAINED)]),
             pairs: PairCounts::default(),
             not_modified: 0,
+            requests: HashMap::new(),
             denied: 0,
             lost: BTreeMap::new(),
             unknown: BTreeMap::new(),
@@ -384,17 +393,33 @@ impl Place {
         self.count(difference.and_then(|difference| difference.repeated), record.not_repeated);
         let Some(difference) = difference else { return };
         self.weigh(difference);
+        if difference.repeated == Some(Repeated::Varies) {
+            self.favourite.count(record.salt, difference.digests);
+        }
         if let (Some(salt), Some(request)) = (record.salt, record.request)
             && difference.digests != [None; 2]
         {
             let mut room = MAX_TRACKS.saturating_sub(*tracks);
-            self.history.add(&mut room, salt, exact(difference), request, values(difference, self.key.change));
+            let varies = matches!(difference.repeated, Some(Repeated::Unstable | Repeated::Varies | Repeated::Swapped));
+            let values = (!varies).then(|| self.key.change.values(difference.digests));
+            self.history.add(&mut room, salt, exact(difference), request, values);
             *tracks = MAX_TRACKS.saturating_sub(room);
         }
     }
 }
 
 impl Endpoint {
+    /// Counts a response to a request by its digest. `requests` is the number of all that are counted.
+    fn count_request(&mut self, record: &Record, is_compared: bool, requests: &mut usize) {
+        if let (true, Some(salt), Some(request)) = (is_compared, record.salt, record.request) {
+            let is_known = self.requests.contains_key(&(salt, request));
+            if is_known || *requests < MAX_REQUESTS {
+                *requests += usize::from(!is_known);
+                *self.requests.entry((salt, request)).or_default() += 1;
+            }
+        }
+    }
+
     /// Returns the place at which the value is in the other system only.
     pub(crate) fn opposite(&self, place: &Place) -> Option<&Place> {
         self.places.get(*self.place_index.get(&place.key.opposite()?)?)
@@ -494,6 +519,7 @@ impl Example {
             error: side.error.as_deref().map(cut),
             value: value.as_deref().map(cut),
             url: side.url.clone().filter(|url| url.len() <= LONGEST_URL),
+            fields: repeat::harmless(&side.fields),
         };
         Example {
             time: record.time,
@@ -530,14 +556,6 @@ impl Bucket {
         for (key, count) in other.different {
             *self.different.entry(key).or_default() += count;
         }
-    }
-}
-
-/// Returns the values of a difference. Where one of them is absent, it does not matter which one the other is.
-fn values(difference: &Difference, change: Change) -> [Option<Digest>; 2] {
-    match change {
-        Change::Value => difference.digests,
-        Change::Missing | Change::Extra => difference.digests.map(|digest| digest.map(|_| Digest(0))),
     }
 }
 

@@ -17,21 +17,24 @@ const LOST_THRESHOLD: f64 = 0.01;
 /// The chance that any endpoint is said to fail more often by mistake.
 const ERROR: f64 = 0.05;
 
-/// Returns the verdict and everything that speaks against [`Verdict::Same`], by impact.
-pub(crate) fn verdict(overall: &Summary, endpoints: &[Endpoint]) -> (Verdict, Vec<Reason>) {
+/// Returns the verdict on some endpoints and everything that speaks against [`Verdict::Same`], by impact. `overall` are their
+/// figures, `all` is the number of endpoints in the report.
+pub(crate) fn verdict(overall: &Summary, endpoints: &[&Endpoint], all: u64) -> (Verdict, Vec<Reason>) {
     // The impact of a reason is the number of responses that it is about.
     let mut found: Vec<(u64, Reason)> = Vec::new();
     if overall.copies == 0 {
         found.push((0, Reason::NoData));
     }
     for endpoint in endpoints {
+        found.extend(fails(endpoint, all));
         found.extend(regressions(endpoint));
-        found.extend(fails(endpoint, endpoints.len() as u64));
         found.extend(slower(Some(&endpoint.name), endpoint.summary.latency.as_ref()));
         found.extend(not_compared(endpoint));
         found.extend(undecided(endpoint));
     }
-    found.extend(slower(None, overall.latency.as_ref()));
+    if !found.iter().any(|(_, reason)| matches!(reason, Reason::Slower { .. })) {
+        found.extend(slower(None, overall.latency.as_ref()));
+    }
     if share(overall.lost, overall.copies) > LOST_THRESHOLD {
         found.push((overall.lost, Reason::Lost { lost: overall.lost, copies: overall.copies }));
     }
@@ -77,11 +80,11 @@ fn fails(endpoint: &Endpoint, endpoints: u64) -> Option<(u64, Reason)> {
 
 fn slower(endpoint: Option<&EndpointName>, latency: Option<&Latency>) -> Option<(u64, Reason)> {
     let latency = latency?;
-    let growth = |percentile: &crate::Percentile| latency.change.of(*percentile);
-    let percentile = *latency.slower.iter().max_by(|a, b| growth(a).total_cmp(&growth(b)))?;
+    let percentile = *latency.slower.first()?;
     let (primary, mirror) = (latency.primary.of(percentile), latency.mirror.of(percentile));
     let pairs = latency.pairs;
-    Some((pairs, Reason::Slower { endpoint: endpoint.cloned(), percentile, primary, mirror, pairs }))
+    let affected = (pairs as f64 * (1.0 - percentile.share())).ceil() as u64;
+    Some((affected, Reason::Slower { endpoint: endpoint.cloned(), percentile, primary, mirror, pairs }))
 }
 
 /// An endpoint is named if less than half of its copies were compared with their content.

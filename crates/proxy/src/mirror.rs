@@ -7,14 +7,16 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use crossfade_compare::{Comparison, Digest, Salt, endpoint};
-use crossfade_journal::comparison::{Against, Kind, NotRepeated, Record, Side, VERSION, Verdict};
+use crossfade_journal::comparison::{Against, Kind, NotRepeated, REPEATED_FIELDS, Record, Side, VERSION, Verdict};
 use crossfade_journal::redaction::{is_credential, shown_query};
 use crossfade_journal::{Journal, Role};
 use crossfade_route::{Credentials, Forward, MIRROR_FIELD, Mirror, PublicUrl};
 use http::Method;
-use http::header::{ACCEPT, ACCEPT_LANGUAGE, HOST, HeaderMap, HeaderName, HeaderValue, RANGE};
+use http::header::{ACCEPT, ACCEPT_LANGUAGE, HOST, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, RANGE};
 use http::request::Parts;
 use tokio::time::Instant;
 
@@ -26,6 +28,9 @@ use crate::measuring::{Measured, Outcome, Shadows, System, answered_side, arriva
 use crate::plan::{Context, Outgoing, Planner, ShadowRequest};
 use crate::proxy::Proxy;
 use crate::{ProxyError, fields, lookalikes};
+
+/// Bytes of a field that a record keeps.
+const MAX_FIELD: usize = 200;
 
 /// The work that is left for a request when its client has the response.
 #[derive(Debug)]
@@ -191,7 +196,11 @@ impl Proxy {
                 salt: sent.map(|_| self.salt.name()),
                 differences,
                 more,
-                primary: Side { url: sent.map(url), ..primary_side.clone() },
+                primary: Side {
+                    url: sent.map(url),
+                    fields: sent.map(|sent| repeated_fields(sent, keeps_values)).unwrap_or_default(),
+                    ..primary_side.clone()
+                },
                 mirror: Side {
                     backend: requested.map_or(self.name_of(mirror.backend), |it| &it.backend.name).to_owned(),
                     url: requested.filter(|_| is_shown).map(url),
@@ -289,6 +298,14 @@ fn digest(sent: &Outgoing<'_>, body: &Bytes, salt: &Salt) -> Digest {
     }
     text.extend_from_slice(&salt.digest(body).0.to_le_bytes());
     salt.digest(&text)
+}
+
+/// The fields of a request that a record keeps, without long values. An entity tag may identify a user, so it is a value.
+fn repeated_fields(outgoing: &Outgoing<'_>, keeps_values: bool) -> BTreeMap<String, String> {
+    let value = |name: &&str| outgoing.parts.headers.get(*name)?.to_str().ok().filter(|value| value.len() <= MAX_FIELD);
+    let names = REPEATED_FIELDS.iter().filter(|name| keeps_values || **name != IF_NONE_MATCH.as_str());
+    let fields = names.filter_map(|name| Some((*name, value(name)?)));
+    fields.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 /// The URL of the request.

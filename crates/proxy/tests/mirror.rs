@@ -85,6 +85,36 @@ async fn values_are_kept_where_the_configuration_says_so() {
     assert!(record["primary"]["url"].as_str().unwrap().ends_with("/a?x=1"));
 }
 
+/// Enough to repeat the request, and nothing that identifies its client.
+#[tokio::test]
+async fn fields_that_responses_depend_on_are_kept() {
+    let long = "x".repeat(300);
+    for (rules, kept) in [
+        ("", json!({ "accept": "text/html", "range": "bytes=0-9" })),
+        (
+            "compare: { keepValues: true }",
+            json!({ "accept": "text/html", "if-none-match": "\"7\"", "range": "bytes=0-9" }),
+        ),
+    ] {
+        let (proxy, ..) = pair(LEGACY, MODERN, rules).await;
+        let mut request = get("/a");
+        for (name, value) in [
+            ("accept", "text/html"),
+            ("range", "bytes=0-9"),
+            ("if-none-match", "\"7\""),
+            ("accept-language", long.as_str()),
+            ("cookie", "session=secret"),
+            ("authorization", "Bearer secret"),
+        ] {
+            request.headers_mut().insert(name, value.parse().unwrap());
+        }
+        let answer = ask(&proxy, request).await;
+        let record = only(&answer);
+        assert_eq!(record["primary"]["fields"], kept, "{record}");
+        assert!(record["mirror"]["fields"].is_null() && !record.to_string().contains("secret"), "{record}");
+    }
+}
+
 #[tokio::test]
 async fn rules_may_hold_for_some_endpoints() {
     let (proxy, ..) = pair(LEGACY, MODERN, "compare: { rules: [{ endpoints: /orders/**, ignore: /total }] }").await;

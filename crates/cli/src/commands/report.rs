@@ -8,14 +8,17 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow, bail};
+use crossfade_function::LocalSurroundings;
 use crossfade_journal::comparison::Record;
 use crossfade_parity::{Gate, Tally, judge};
+use crossfade_route::RoutingTable;
 
 use super::Verdict;
 use crate::report::input::{self, Unreadable};
+use crate::report::rules::Rejudge;
 use crate::report::{Report, html, text};
-use crate::terminal::{has_colours, print_json, print_painted};
+use crate::terminal::{has_colours, print_json, print_painted, printable, say};
 
 /// Report from logged comparisons whether the new system gives the same responses
 #[derive(clap::Args)]
@@ -24,11 +27,13 @@ Examples:
   aws logs tail /aws/lambda/crossfade --since 1d --format short | crossfade report
   crossfade report --html report.html export/*/*.gz
   crossfade report --gate 'parity>=99.5%,samples>=5000,p95<=+10%,lost<=1%' comparisons.log
-  crossfade report --gate 'orders: parity>=99.9%' --gate 'lost<=1%' comparisons.log
+  crossfade report --gate 'orders: parity>=99.9%' --gate 'verdict=same' comparisons.log
+  crossfade report --rules crossfade.yaml comparisons.log
 
 Logs can have any format that contains the records; other lines are ignored.
-Gates can test parity, parity-low, raw-parity, samples, p50, p90, p95, p99, lost, errors, unknown and regressions.
-Exit codes: 0 all gates pass, 1 a gate fails, 2 the report could not be made.")]
+Gates can test verdict, parity, parity-low, raw-parity, samples, regressions, unjudged, not-measured, unclear, p50, p90, p95, p99,
+errors, lost and unknown.
+Exit codes: 0 all gates pass, or there is none; 1 a gate fails; 2 the report could not be made.")]
 pub(super) struct Options {
     /// Logs, plain or gzipped; `-` or no file reads standard input
     #[arg(value_name = "FILE")]
@@ -44,6 +49,9 @@ pub(super) struct Options {
     /// Include only requests before this time
     #[arg(long, value_name = "TIME", value_parser = time)]
     until: Option<SystemTime>,
+    /// Judge again by the rules of this crossfade.yaml, instead of those that were in force
+    #[arg(long, value_name = "FILE")]
+    rules: Option<PathBuf>,
 }
 
 /// The options for the report itself, also of `compare`.
@@ -72,8 +80,12 @@ fn time(text: &str) -> Result<SystemTime, &'static str> {
 
 pub(super) fn run(options: &Options) -> Result<Verdict> {
     let (mut tally, mut unreadable, mut left_out) = (Tally::new(options.output.examples), Unreadable::default(), 0);
-    let mut each = |record: Record| {
+    let mut rejudge = options.rules.as_deref().map(rules).transpose()?;
+    let mut each = |mut record: Record| {
         if options.asks_for(&record) {
+            if let Some(rejudge) = &mut rejudge {
+                rejudge.judge(&mut record);
+            }
             tally.add(&record);
         } else {
             left_out += 1;
@@ -89,7 +101,23 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
         };
         read.with_context(|| format!("cannot read `{name}`"))?;
     }
+    for warning in rejudge.iter().flat_map(Rejudge::warnings) {
+        say(&format!("warning: {}", printable(&warning)));
+    }
     judged(&options.output, &tally, left_out, unreadable)
+}
+
+/// The rules of a configuration.
+fn rules(file: &Path) -> Result<Rejudge> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+    let surroundings = LocalSurroundings { folder: file.parent().unwrap_or(Path::new("")) };
+    let table = RoutingTable::from_config(&text, &file.display().to_string(), &surroundings);
+    let table = table.map_err(|errors| anyhow!("{}", errors.with_lines()))?;
+    let rejudge = Rejudge::new(&table);
+    if !rejudge.has_rules() {
+        bail!("no route of `{}` has a `mirror` with rules", file.display());
+    }
+    Ok(rejudge)
 }
 
 /// Judges the records that were counted, and prints the report.

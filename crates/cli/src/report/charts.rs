@@ -60,9 +60,10 @@ pub(crate) fn parity(timeline: &Timeline, threshold: f64) -> Option<Markup> {
             span style=(offset("top", y(value) / HEIGHT)) { (format_args!("{:.digits$} %", value * 100.0)) }
         }
     };
+    let mut labelled: Vec<u64> = (0..=4).map(|step| begin + (end - begin) * step / 4).collect();
+    labelled.dedup();
     let times = html! {
-        @for step in 0..=4 {
-            @let time = begin + (end - begin) * step / 4;
+        @for time in labelled {
             span style=(offset("left", x(time) / WIDTH)) { (clock(time, end - begin)) }
         }
     };

@@ -4,26 +4,35 @@
 //! addition, the content security policy in its head forbids scripts.
 
 use crossfade_parity::number::{grouped, milliseconds, percent};
-use crossfade_parity::{Difference, Endpoint, Example, Latency, Mark, PARITY_THRESHOLD, Percentiles, Summary, share};
+use crossfade_parity::{
+    Difference, EndpointName, Example, Intervals, Latency, Mark, PARITY_THRESHOLD, Percentile, Percentiles, Summary,
+    Verdict, share,
+};
 use maud::{DOCTYPE, Markup, html};
 
-use super::text::{REASONS, headline, interval, verdict};
+use super::causes::Cause;
+use super::standing::{Standing, standings};
+use super::text::{
+    REASONS, bare, causes_by_mark, conclusion, extent, first, folded, headline, interval, mark_name, range_of, reasons,
+    sum,
+};
 use super::{Report, charts};
 use crate::html::{render, style_sheet, table_head};
 use crate::terminal::printable;
 
-/// Maximum number of endpoints with details, and of differences in the chart; `--json` has all.
+/// Maximum number of endpoints with details, of causes, of those that are open at first, and of endpoints of a cause; `--json`
+/// has all.
 const DETAILED: usize = 200;
-const BARS: usize = 12;
+const CAUSES: usize = 100;
+const OPEN: usize = 3;
+const NAMED: usize = 12;
 /// The columns of the table of routes and endpoints; narrow screens hide the wide ones.
-const COLUMNS: [(&str, &str); 9] = [
+const COLUMNS: [(&str, &str); 7] = [
     ("Endpoint", ""),
     ("Parity", ""),
     ("95 % interval", "wide"),
     ("Compared", ""),
-    ("p95 old", "wide"),
-    ("p95 new", "wide"),
-    ("Change", ""),
+    ("p95, old to new", "wide"),
     ("Errors", "wide"),
     ("Lost", "wide"),
 ];
@@ -31,6 +40,7 @@ const COLUMNS: [(&str, &str); 9] = [
 /// The whole page.
 pub(crate) fn page(report: &Report) -> String {
     let title = printable(report.title.as_deref().unwrap_or("Old against new"));
+    let standings = standings(report);
     let policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
     let page = html! {
         (DOCTYPE)
@@ -41,7 +51,7 @@ pub(crate) fn page(report: &Report) -> String {
                 meta http-equiv="Content-Security-Policy" content=(policy);
                 meta name="referrer" content="no-referrer";
                 link rel="icon" href="data:,";
-                title { (title) " - " (verdict(report).0) }
+                title { (title) " - " (conclusion(report).0) }
                 style { (style_sheet(include_str!("style.css"))) }
             }
             body {
@@ -49,14 +59,14 @@ pub(crate) fn page(report: &Report) -> String {
                 main {
                     @if report.overall.copies > 0 {
                         (figures(&report.overall))
+                        (causes(report))
+                        (table(report, &standings))
                         div.two {
                             (over_time(report))
                             @if let Some(latency) = &report.overall.latency { (latencies(latency)) }
                         }
-                        (differences(report))
-                        (table(report))
                         (answers(&report.overall))
-                        (details(report))
+                        (details(report, &standings))
                     }
                 }
                 (footer(report))
@@ -67,7 +77,7 @@ pub(crate) fn page(report: &Report) -> String {
 }
 
 fn header(report: &Report, title: &str) -> Markup {
-    let (words, is_good) = verdict(report);
+    let (words, is_good) = conclusion(report);
     // A symbol in addition to the colour.
     let (class, shape) = match is_good {
         Some(true) => ("good", "M4 13l5 5L20 6"),
@@ -86,9 +96,14 @@ fn header(report: &Report, title: &str) -> Markup {
             }
             div.banner.(class) #verdict {
                 h1 { svg viewBox="0 0 24 24" aria-hidden="true" { path d=(shape) {} } (capital(words)) }
-                p.sum { (capital(&headline(&report.overall))) }
-                @if report.gate.is_empty() && !report.reasons.is_empty() {
-                    ul { @for reason in report.reasons.iter().take(REASONS) { li { (printable(&reason.to_string())) } } }
+                p.sum { (capital(&sum(report))) }
+                @let (reasons, causes) = (reasons(report), causes_by_mark(report));
+                @if !reasons.is_empty() || causes.is_some() {
+                    ul {
+                        @if let Some(causes) = causes { li { a href="#causes" { "Differences by cause" } ": " (causes) } }
+                        @for reason in reasons.iter().take(REASONS) { li { (sentence(reason)) } }
+                        @if reasons.len() > REASONS { li { (reasons.len() - REASONS) " more" } }
+                    }
                 }
             }
             @if !report.gate.is_empty() {
@@ -123,7 +138,13 @@ fn figures(overall: &Summary) -> Markup {
     figures.push(("Compared", grouped(overall.compared), format!("of {} copies", grouped(overall.copies))));
     if let Some(latency) = &overall.latency {
         let (old, new) = (milliseconds(latency.primary.p95), milliseconds(latency.mirror.p95));
-        figures.push(("p95", format!("{:+.1} %", latency.change.p95 * 100.0), format!("{old} to {new}")));
+        // The judgement, not the number alone, says whether it counts.
+        let judgement = match latency.slower.contains(&Percentile::P95) {
+            true => ", slower",
+            false if latency.change.p95 > 0.1 => ", not proved",
+            false => "",
+        };
+        figures.push(("p95", change(latency.change.p95), format!("{old} to {new}{judgement}")));
     }
     figures.push(("New errors", grouped(overall.mirror_failed), "where the old system responded".to_owned()));
     figures.push(("Lost copies", grouped(overall.lost), percent(share(overall.lost, overall.copies))));
@@ -160,77 +181,124 @@ fn latencies(latency: &Latency) -> Markup {
 }
 
 fn percentiles(latency: &Latency) -> Markup {
-    let row = |name, &Percentiles { p50, p90, p95, p99 }: &Percentiles, show: fn(f64) -> String| {
-        html! { tr { th scope="row" { (name) } @for value in [p50, p90, p95, p99] { td { (show(value)) } } } }
+    let row = |name, values: &Percentiles, ranges: &Intervals| {
+        html! {
+            tr {
+                th scope="row" { (name) }
+                @for percentile in Percentile::ALL {
+                    td {
+                        (milliseconds(values.of(percentile)))
+                        @if let Some(range) = range_of(ranges.of(percentile)) { small { (range) } }
+                    }
+                }
+            }
+        }
     };
     html! {
         div.scroll tabindex="0" {
             table {
-                thead { tr { td {} @for name in ["p50", "p90", "p95", "p99"] { th scope="col" { (name) } } } }
+                thead { tr { td {} @for percentile in Percentile::ALL { th scope="col" { (percentile.as_str()) } } } }
                 tbody {
-                    (row("old", &latency.primary, milliseconds))
-                    (row("new", &latency.mirror, milliseconds))
-                    (row("change", &latency.change, |change| format!("{:+.1} %", change * 100.0)))
+                    (row("old", &latency.primary, &latency.primary_interval))
+                    (row("new", &latency.mirror, &latency.mirror_interval))
+                    tr {
+                        th scope="row" { "change" }
+                        @for percentile in Percentile::ALL {
+                            td.bad-text[latency.slower.contains(&percentile)] {
+                                (change(latency.change.of(percentile)))
+                                @if latency.slower.contains(&percentile) { small { "slower" } }
+                            }
+                        }
+                    }
                 }
             }
         }
     }
 }
 
+fn change(change: f64) -> String {
+    format!("{:+.0} %", change * 100.0)
+}
+
 fn badge(mark: Mark) -> Markup {
-    html! { span.badge.bad[mark == Mark::Regression] { (mark.as_str()) } }
+    let is_open = matches!(mark, Mark::Unjudged | Mark::NotMeasured | Mark::Unclear);
+    html! { span.badge.bad[mark == Mark::Regression].unsure[is_open] { (mark_name(mark)) } }
 }
 
 fn what(difference: &Difference) -> Markup {
     html! { code { (super::text::what(difference)) } }
 }
 
-fn differences(report: &Report) -> Markup {
-    let endpoints = report.endpoints.iter();
-    let mut all: Vec<(&Endpoint, &Difference)> =
-        endpoints.flat_map(|endpoint| std::iter::repeat(endpoint).zip(&endpoint.differences)).collect();
-    all.sort_by(|(_, a), (_, b)| a.mark.cmp(&b.mark).then(b.count.cmp(&a.count)));
-    let shown = all.get(..BARS).unwrap_or(&all);
-    let largest = shown.iter().map(|(_, d)| d.raw.max(d.noise.unwrap_or_default())).fold(f64::MIN_POSITIVE, f64::max);
+/// The target of links to an endpoint's details.
+fn anchor(number: usize) -> String {
+    format!("endpoint-{number}")
+}
+
+fn causes(report: &Report) -> Markup {
     html! {
-        section #differences {
-            h2 { "Differences" }
-            @if all.is_empty() { p.lead { "None." } } @else {
+        section #causes {
+            h2 { "What to do first" }
+            @if report.causes.is_empty() {
+                p.lead { "No difference to look at." }
+            } @else {
                 p.lead {
-                    "Share of responses in which the new system differs from the old one, and below it the share in which the old "
-                    "one differs from itself."
+                    "Equal differences are listed once. Those that affect most responses come first."
                 }
-                ul.bars {
-                    @for (endpoint, difference) in shown {
-                        @let class = if difference.mark == Mark::Regression { "raw" } else { "quiet" };
-                        li {
-                            p { (what(difference)) " " (badge(difference.mark)) small { (name(endpoint)) } }
-                            div {
-                                div.pair {
-                                    (charts::bar(class, difference.raw, largest))
-                                    span { (percent(difference.raw)) " of responses" }
-                                }
-                                div.pair {
-                                    (charts::bar("noise", difference.noise.unwrap_or_default(), largest))
-                                    span { "noise " (difference.noise.map_or("not measured".to_owned(), percent)) }
-                                }
-                            }
-                        }
+                ol.causes {
+                    @for (number, cause) in report.causes.iter().take(CAUSES).enumerate() {
+                        li { (one_cause(report, number, cause)) }
                     }
                 }
-                @if all.len() > shown.len() {
-                    p.lead { (all.len() - shown.len()) " more are listed with their endpoints below." }
+            }
+            @if report.causes.len() > CAUSES { p.lead { (report.causes.len() - CAUSES) " more are in `--json`." } }
+            @if let Some(folded) = folded(report) { p.lead { "Not listed: " (folded) "." } }
+        }
+    }
+}
+
+fn one_cause(report: &Report, number: usize, cause: &Cause) -> Markup {
+    let largest = report.causes.iter().map(|cause| cause.responses).max().unwrap_or(1).max(1);
+    let class = if cause.mark == Mark::Regression { "raw" } else { "quiet" };
+    html! {
+        p.cause { code { (printable(&cause.what())) } " " (badge(cause.mark)) }
+        div.pair {
+            (charts::bar(class, cause.responses as f64, largest as f64))
+            span { (extent(cause)) }
+        }
+        p.where {
+            @for (at, (number, name)) in cause.numbers.iter().zip(&cause.endpoints).take(NAMED).enumerate() {
+                @if at > 0 { ", " }
+                (link(*number, name))
+            }
+            @if cause.endpoints.len() > NAMED { " and " (cause.endpoints.len() - NAMED) " more" }
+        }
+        @if let Some(why) = cause.why { p.lead { (sentence(&capital(why.as_str()))) "." } }
+        @let examples = first(report, cause).map(|difference| difference.examples.as_slice()).unwrap_or_default();
+        @if cause.rule.is_some() || !examples.is_empty() {
+            details open[number < OPEN] {
+                summary { "Example" @if cause.rule.is_some() { ", and the rule if it is intended" } }
+                div {
+                    @for example in examples { (one_example(example)) }
+                    @if let Some(rule) = &cause.rule {
+                        p.lead { "If it is intended, in " code { "crossfade.yaml" } ", below " code { "mirror" } ":" }
+                        pre { (rule) }
+                    }
                 }
             }
         }
     }
 }
 
-fn table(report: &Report) -> Markup {
+fn link(number: usize, name: &EndpointName) -> Markup {
+    let name = html! { span.mono { (printable(&name.to_string())) } };
+    html! { a href=(format_args!("#{}", anchor(number))) { (name) } }
+}
+
+fn table(report: &Report, standings: &[Standing<'_>]) -> Markup {
     html! {
         section #endpoints {
-            h2 { "Routes and endpoints" }
-            p.lead { "Lowest parity first." }
+            h2 { "Endpoints" }
+            p.lead { "The worst first. Names lead to the details." }
             div.scroll tabindex="0" {
                 table {
                     (table_head(COLUMNS))
@@ -240,12 +308,33 @@ fn table(report: &Report) -> Markup {
                                 (row(html! { b { (printable(&route.route)) } small { "route" } }, &route.summary))
                             }
                         }
-                        @for endpoint in &report.endpoints {
-                            (row(html! { (name(endpoint)) small { (printable(&endpoint.name.route)) } }, &endpoint.summary))
+                        @for (at, standing) in standings.iter().enumerate() {
+                            @let endpoint = standing.endpoint;
+                            @let name = html! {
+                                @if at < DETAILED { (link(standing.number, &endpoint.name)) } @else { (name(&endpoint.name)) }
+                                @if report.routes.len() > 1 { small { (printable(&endpoint.name.route)) } }
+                                div { (state(standing)) }
+                            };
+                            (row(name, &endpoint.summary))
                         }
                     }
                 }
             }
+        }
+    }
+}
+
+/// The words for what is wrong at an endpoint.
+fn state(standing: &Standing<'_>) -> Markup {
+    let words = standing.words();
+    html! {
+        @if words.is_empty() {
+            @if standing.endpoint.summary.compared == 0 { span.badge { "nothing compared" } }
+            @else if standing.endpoint.summary.different > 0 { span.badge { "rare differences" } }
+            @else { span.badge.good { "no difference" } }
+        }
+        @for (verdict, words) in words {
+            span.badge.bad[verdict == Verdict::Differs].unsure[verdict != Verdict::Differs] { (printable(&words)) } " "
         }
     }
 }
@@ -260,11 +349,24 @@ fn row(name: Markup, summary: &Summary) -> Markup {
             }
             td.wide { (or_dash(parity.map(|parity| interval(parity.low, parity.high)))) }
             td { (grouped(summary.compared)) }
-            td.wide { (or_dash(latency.map(|latency| milliseconds(latency.primary.p95)))) }
-            td.wide { (or_dash(latency.map(|latency| milliseconds(latency.mirror.p95)))) }
-            td { (or_dash(latency.map(|latency| format!("{:+.0} %", latency.change.p95 * 100.0)))) }
+            td.wide {
+                @if let Some(latency) = latency {
+                    (bare(latency.primary.p95)) " to " (milliseconds(latency.mirror.p95)) ", "
+                    span.bad-text[latency.slower.contains(&Percentile::P95)] { (change(latency.change.p95)) }
+                    @if let Some(range) = range_of(latency.mirror_interval.p95) { small { "new " (range) } }
+                } @else { "-" }
+            }
             td.wide { (grouped(summary.mirror_failed)) }
             td.wide { (grouped(summary.lost)) }
+        }
+    }
+}
+
+/// A sentence in which backquotes mark code.
+fn sentence(text: &str) -> Markup {
+    html! {
+        @for (at, piece) in text.split('`').enumerate() {
+            @if at % 2 == 1 { code { (piece) } } @else { (piece) }
         }
     }
 }
@@ -304,17 +406,19 @@ fn answers(overall: &Summary) -> Markup {
     }
 }
 
-fn details(report: &Report) -> Markup {
+fn details(report: &Report, standings: &[Standing<'_>]) -> Markup {
     html! {
         section {
             h2 { "Details" }
-            @for (number, endpoint) in report.endpoints.iter().take(DETAILED).enumerate() {
-                @let parity = endpoint.summary.parity.map(|parity| percent(parity.share));
+            @for standing in standings.iter().take(DETAILED) {
+                @let parity = standing.endpoint.summary.parity.map(|parity| percent(parity.share));
                 details {
                     summary {
-                        (name(endpoint)) " " span.badge { (parity.unwrap_or_else(|| "nothing compared".to_owned())) }
+                        (name(&standing.endpoint.name)) " "
+                        span.badge { (parity.unwrap_or_else(|| "nothing compared".to_owned())) }
                     }
-                    div { (detail(number, endpoint)) }
+                    // A link to it opens the details.
+                    div id=(anchor(standing.number)) { (detail(standing)) }
                 }
             }
             @if report.endpoints.len() > DETAILED {
@@ -324,22 +428,23 @@ fn details(report: &Report) -> Markup {
     }
 }
 
-fn detail(number: usize, endpoint: &Endpoint) -> Markup {
+fn detail(standing: &Standing<'_>) -> Markup {
+    let Standing { endpoint, number, reasons } = standing;
     let summary = &endpoint.summary;
     html! {
-        p {
-            (capital(&headline(summary))) "."
-        }
+        p { (capital(&headline(summary))) "." }
+        @if !reasons.is_empty() { ul { @for reason in reasons { li { (sentence(&printable(&reason.to_string()))) } } } }
         @if !endpoint.differences.is_empty() {
             div.scroll tabindex="0" {
                 table {
-                    (table_head(["Difference", "Count", "Share", "Noise"].map(|name| (name, ""))))
+                    (table_head([("Difference", ""), ("Count", ""), ("Share", ""), ("Repeated", "wide"), ("Noise", "")]))
                     tbody {
                         @for difference in &endpoint.differences {
                             tr {
                                 th scope="row" { (what(difference)) " " (badge(difference.mark)) }
                                 td { (grouped(difference.count)) }
                                 td { (percent(difference.raw)) }
+                                td.wide { (repeated(difference)) }
                                 td { (or_dash(difference.noise.map(percent))) }
                             }
                         }
@@ -359,6 +464,14 @@ fn detail(number: usize, endpoint: &Endpoint) -> Markup {
     }
 }
 
+/// The repeated requests in which the old system gave its value again.
+fn repeated(difference: &Difference) -> String {
+    match difference.repeated.repeated() {
+        0 => "-".to_owned(),
+        all => format!("{} of {} confirmed", grouped(difference.repeated.confirmed()), grouped(all)),
+    }
+}
+
 fn one_example(example: &Example) -> Markup {
     html! {
         div.example {
@@ -369,7 +482,7 @@ fn one_example(example: &Example) -> Markup {
             @for (class, side) in [("old", &example.primary), ("new", &example.mirror)] {
                 p {
                     b.(class) { (printable(&side.backend)) } " " (printable(&side.outcome))
-                    @if let Some(value) = &side.value { ": " code { (printable(value)) } }
+                    @if let Some(value) = side.value.as_ref().filter(|value| **value != side.outcome) { ": " code { (printable(value)) } }
                 }
                 pre { (printable(&side.repeat)) }
             }
@@ -386,13 +499,13 @@ fn footer(report: &Report) -> Markup {
             @if let Some(first) = &input.first_unreadable {
                 p { (grouped(input.unreadable)) " could not be read, the first at " (printable(first)) "." }
             }
-            @for hint in &report.hints { p { "Note: " (printable(hint)) "." } }
+            @for hint in &report.hints { p { "Note: " (sentence(&printable(hint))) "." } }
         }
     }
 }
 
-fn name(endpoint: &Endpoint) -> Markup {
-    html! { span.mono { (printable(&endpoint.name.to_string())) } }
+fn name(name: &EndpointName) -> Markup {
+    html! { span.mono { (printable(&name.to_string())) } }
 }
 
 /// `2026-11-24 08:00 to 09:59`.

@@ -1,15 +1,21 @@
 //! `crossfade report` without its command line: reads logs and renders the report.
 //!
-//! Owns the JSON document. `input` reads logs; `text`, and `html` with its `charts`, render the other formats. `crossfade-parity`
-//! computes and judges the figures.
+//! Owns the JSON document. `input` reads logs, `rules` judges their records again; `causes` groups differences, `standing` says
+//! what is wrong at each endpoint; `text`, and `html` with its `charts`, render the other formats. `crossfade-parity` computes and
+//! judges the figures.
 
+mod causes;
 mod charts;
 pub(crate) mod html;
 pub(crate) mod input;
+pub(crate) mod rules;
+mod standing;
 pub(crate) mod text;
 
 use crossfade_parity::{Assessment, ConditionResult, Endpoint, Reason, Route, Summary, Timeline, Verdict};
 use serde::Serialize;
+
+use causes::Cause;
 
 /// The contents of a report in every format. Serialised, it is the JSON document of `docs/report.md`.
 #[derive(Debug, Serialize)]
@@ -20,6 +26,8 @@ pub(crate) struct Report {
     title: Option<String>,
     verdict: Verdict,
     reasons: Vec<Reason>,
+    /// The differences by cause: what to do first.
+    causes: Vec<Cause>,
     /// Empty without gates.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) gate: Vec<ConditionResult>,
@@ -68,6 +76,7 @@ impl Report {
         let (primary, mirror) = backends.unzip();
         let input::Unreadable { count: unreadable, first: first_unreadable } = unreadable;
         let input = Input { records, left_out, unreadable, first_unreadable, from, to, primary, mirror };
-        Report { version: 2, title, verdict, reasons, gate, input, overall, routes, endpoints, timeline, hints }
+        let causes = causes::causes(&endpoints);
+        Report { version: 2, title, verdict, reasons, causes, gate, input, overall, routes, endpoints, timeline, hints }
     }
 }

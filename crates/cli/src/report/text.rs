@@ -1,30 +1,35 @@
-//! The report for a terminal: at most 110 columns, verdict first.
+//! The report for a terminal: 100 columns, but for names, values and commands that are longer. Verdict first, then what to do.
 //!
 //! Owns the wording and the tables. All text of a log passes through [`printable`].
 
-use crossfade_journal::comparison::Class;
 use crossfade_parity::number::{grouped, milliseconds, percent};
-use crossfade_parity::{Difference, Endpoint, Mark, Percentiles, Place, Summary, Verdict, share};
+use crossfade_parity::{Difference, Endpoint, Interval, Mark, Percentile, Place, Reason, Summary, Verdict, share};
 
 use super::Report;
+use super::causes::Cause;
+use super::standing::{advice, standings};
 use crate::terminal::printable;
 
-/// Maximum number of endpoints, and of differences of each; `--html` and `--json` have all.
+/// Maximum number of causes and of endpoints; `--html` and `--json` have all.
+const CAUSES: usize = 10;
 const ENDPOINTS: usize = 30;
-const DIFFERENCES: usize = 10;
 pub(crate) const REASONS: usize = 10;
-/// Width of a table's first column.
-const NAME: usize = 40;
+/// Columns of a line.
+const WIDTH: usize = 100;
+/// Width of a table's first column, and of a place.
+const NAME: usize = 36;
+const PLACE: usize = 60;
+/// Characters of the endpoints of a cause.
+const NAMES: usize = 54;
 
 pub(crate) fn text(report: &Report, colour: bool) -> String {
     let mut text = Text { out: String::new(), colour };
     text.head(report);
     if report.input.records > 0 {
-        text.parity(report);
-        text.latency(report);
+        text.causes(report);
+        text.endpoints(report);
+        text.latency(&report.overall);
         text.answers(&report.overall);
-        text.differences(report);
-        text.examples(report);
     }
     text.foot(report);
     text.out
@@ -51,18 +56,87 @@ pub(crate) fn interval(low: f64, high: f64) -> String {
     format!("{} to {}", percent(low).trim_end_matches(" %"), percent(high))
 }
 
-/// The verdict in words, that of the gates if there are any; and true if it is good.
+/// The verdict in words, and true if it is good.
 pub(crate) fn verdict(report: &Report) -> (&'static str, Option<bool>) {
-    if !report.gate.is_empty() {
-        let ok = report.gate.iter().all(|part| part.ok);
-        return (if ok { "gate passed" } else { "gate failed" }, Some(ok));
-    }
     match report.verdict {
         Verdict::Same => ("same", Some(true)),
         Verdict::Differs => ("differs", Some(false)),
         Verdict::CannotBeJudged => ("cannot be judged", None),
         Verdict::NotEnoughSamples => ("not enough samples", None),
     }
+}
+
+/// The heading of the report: the result of the gates if there are any, or else the verdict; and true if it is good.
+pub(crate) fn conclusion(report: &Report) -> (&'static str, Option<bool>) {
+    if report.gate.is_empty() {
+        return verdict(report);
+    }
+    let ok = report.gate.iter().all(|part| part.ok);
+    (if ok { "gate passed" } else { "gate failed" }, Some(ok))
+}
+
+/// The sentence below the heading: with gates it begins with the verdict.
+pub(crate) fn sum(report: &Report) -> String {
+    let headline = headline(&report.overall);
+    if report.gate.is_empty() { headline } else { format!("{}: {headline}", verdict(report).0) }
+}
+
+/// The reasons that are not differences, which have causes: each as a sentence, with advice if there is any.
+pub(crate) fn reasons(report: &Report) -> Vec<String> {
+    let has_cause = |reason: &&Reason| {
+        matches!(
+            reason,
+            Reason::Regressions { .. } | Reason::Unjudged { .. } | Reason::NotMeasured { .. } | Reason::Unclear { .. }
+        )
+    };
+    let sentence = |reason: &Reason| match advice(reason) {
+        Some(advice) => cell(&format!("{reason}: {advice}")),
+        None => cell(&reason.to_string()),
+    };
+    report.reasons.iter().filter(|reason| !has_cause(reason)).map(sentence).collect()
+}
+
+/// The number of causes by mark: `3 regressions, 1 not measured`. `None` if there are none.
+pub(crate) fn causes_by_mark(report: &Report) -> Option<String> {
+    let words: Vec<String> = [Mark::Regression, Mark::Unjudged, Mark::NotMeasured, Mark::Unclear]
+        .into_iter()
+        .filter_map(|mark| {
+            let count = report.causes.iter().filter(|cause| cause.mark == mark).count() as u64;
+            let plural = if mark == Mark::Regression && count > 1 { "s" } else { "" };
+            (count > 0).then(|| format!("{} {}{plural}", grouped(count), mark_name(mark)))
+        })
+        .collect();
+    (!words.is_empty()).then(|| words.join(", "))
+}
+
+/// `cannot be judged` instead of `unjudged`.
+pub(crate) fn mark_name(mark: Mark) -> &'static str {
+    match mark {
+        Mark::Unjudged => "cannot be judged",
+        Mark::NotMeasured => "not measured",
+        mark => mark.as_str(),
+    }
+}
+
+/// `146 of responses at 2 endpoints`.
+pub(crate) fn extent(cause: &Cause) -> String {
+    let counted = |count: u64, noun: &str| format!("{} {noun}{}", grouped(count), if count == 1 { "" } else { "s" });
+    format!("{} at {}", counted(cause.responses, "response"), counted(cause.endpoints.len() as u64, "endpoint"))
+}
+
+/// The places that are left out of the causes: `noise at 3 places, accepted at 1`.
+pub(crate) fn folded(report: &Report) -> Option<String> {
+    let count = |mark| {
+        let differences = report.endpoints.iter().flat_map(|endpoint| &endpoint.differences);
+        differences.filter(|difference| difference.mark == mark).count() as u64
+    };
+    let words = [(count(Mark::Noise), "noise"), (count(Mark::Accepted), "accepted")];
+    let words: Vec<_> = words
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{word} at {} {}", grouped(*count), if *count == 1 { "place" } else { "places" }))
+        .collect();
+    (!words.is_empty()).then(|| words.join(", "))
 }
 
 struct Text {
@@ -96,6 +170,23 @@ impl Text {
         if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
+    /// A sentence in lines of at most 100 columns, but for words that are longer.
+    fn wrapped(&mut self, sentence: &str, first: &str, others: &str) {
+        let mut line = first.to_owned();
+        let mut is_empty = true;
+        for word in sentence.split(' ') {
+            if !is_empty && line.chars().count() + word.chars().count() >= WIDTH {
+                self.line(&line);
+                line = others.to_owned();
+                is_empty = true;
+            }
+            line += if is_empty { "" } else { " " };
+            line += word;
+            is_empty = false;
+        }
+        self.line(&line);
+    }
+
     fn heading(&mut self, text: &str) {
         let heading = self.paint(Tone::Strong, text);
         self.line("");
@@ -107,20 +198,23 @@ impl Text {
             let title = self.paint(Tone::Strong, &cell(title));
             self.line(&title);
         }
-        let (words, is_good) = verdict(report);
+        let (words, is_good) = conclusion(report);
         let tone = match is_good {
             Some(true) => Tone::Good,
             Some(false) => Tone::Bad,
             None => Tone::Unsure,
         };
         let words = self.paint(tone, &words.to_uppercase());
-        self.line(&format!("{words}  {}", headline(&report.overall)));
-        // With gates, their conditions are the reasons.
-        for reason in report.reasons.iter().take(REASONS).filter(|_| report.gate.is_empty()) {
-            self.line(&format!("  {}", cell(&reason.to_string())));
+        self.line(&format!("{words}  {}", sum(report)));
+        if let Some(causes) = causes_by_mark(report) {
+            self.line(&format!("  differences by cause: {causes}"));
         }
-        if report.reasons.len() > REASONS && report.gate.is_empty() {
-            self.line(&format!("  … and {} more reasons", report.reasons.len() - REASONS));
+        let reasons = reasons(report);
+        for reason in reasons.iter().take(REASONS) {
+            self.wrapped(reason, "  ", "    ");
+        }
+        if reasons.len() > REASONS {
+            self.line(&format!("  … and {} more reasons", reasons.len() - REASONS));
         }
         let input = &report.input;
         if let (Some(from), Some(to)) = (&input.from, &input.to) {
@@ -143,62 +237,111 @@ impl Text {
         }
     }
 
-    fn parity(&mut self, report: &Report) {
-        self.heading(&format!(
-            "{:<NAME$} {:>8} {:>17} {:>9} {:>8} {:>7} {:>7} {:>6}",
-            "Parity", "parity", "95 % interval", "compared", "differ", "failed", "errors", "lost"
-        ));
-        self.table(report, |summary| {
-            let (parity, range) = match summary.parity {
-                Some(parity) => (percent(parity.share), interval(parity.low, parity.high)),
-                None => ("-".to_owned(), "-".to_owned()),
-            };
-            Some(format!(
-                "{parity:>8} {range:>17} {:>9} {:>8} {:>7} {:>7} {:>6}",
-                grouped(summary.compared),
-                grouped(summary.different),
-                grouped(summary.failed),
-                grouped(summary.mirror_failed),
-                grouped(summary.lost)
-            ))
-        });
-    }
-
-    fn latency(&mut self, report: &Report) {
-        if report.overall.latency.is_none() {
-            return;
+    fn causes(&mut self, report: &Report) {
+        if !report.causes.is_empty() {
+            self.heading("What to do first");
         }
-        self.heading(&format!("{:<NAME$} {:>20} {:>20} {:>20}", "Latency, old to new", "p50", "p90", "p99"));
-        self.table(report, |summary| {
-            let latency = summary.latency.as_ref()?;
-            let column = |of: fn(&Percentiles) -> f64| {
-                let (old, new) = (of(&latency.primary), of(&latency.mirror));
-                format!("{} to {} {:>+5.0} %", bare(old), milliseconds(new), of(&latency.change) * 100.0)
-            };
-            Some(format!("{:>20} {:>20} {:>20}", column(|of| of.p50), column(|of| of.p90), column(|of| of.p99)))
-        });
-    }
-
-    /// A line for everything, each route, and each of its endpoints.
-    fn table(&mut self, report: &Report, columns: impl Fn(&Summary) -> Option<String>) {
-        let mut left = ENDPOINTS;
-        if let Some(columns) = columns(&report.overall).filter(|_| report.routes.len() > 1) {
-            self.line(&format!("{} {columns}", pad("all", NAME)));
-        }
-        for route in &report.routes {
-            if let Some(columns) = columns(&route.summary) {
-                self.line(&format!("{} {columns}", pad(&cell(&route.route), NAME)));
+        for (number, cause) in (1..).zip(report.causes.iter().take(CAUSES)) {
+            let tone = if cause.mark == Mark::Regression { Tone::Bad } else { Tone::Unsure };
+            let mark = self.paint(tone, &format!("{:<16}", mark_name(cause.mark)));
+            self.line(&format!("{number:>2}. {mark} {}", shortened(&cell(&cause.what()), PLACE)));
+            self.line(&format!("    {}: {}", extent(cause), names(cause)));
+            if let Some(why) = cause.why {
+                self.wrapped(why.as_str(), "    ", "    ");
             }
-            for endpoint in report.endpoints.iter().filter(|endpoint| endpoint.name.route == route.route) {
-                let Some(columns) = columns(&endpoint.summary) else { continue };
-                if left > 0 {
-                    self.line(&format!("{} {columns}", pad(&format!("  {}", name(endpoint)), NAME)));
-                    left -= 1;
+            for example in first(report, cause).iter().flat_map(|difference| &difference.examples) {
+                self.line(&format!("    {} {} at {}", example.time, cell(&example.request_id), cell(&example.at)));
+                for side in [&example.primary, &example.mirror] {
+                    let value = side.value.as_ref().filter(|value| **value != side.outcome);
+                    let value = value.map(|value| format!(": {}", cell(value))).unwrap_or_default();
+                    self.line(&format!("      {} {}{value}", cell(&side.backend), cell(&side.outcome)));
+                    self.line(&format!("        {}", cell(&side.repeat)));
+                }
+            }
+            if let Some(rule) = &cause.rule {
+                self.line("    if it is intended:");
+                for line in rule.lines() {
+                    let line = self.paint(Tone::Dim, line);
+                    self.line(&format!("      {line}"));
                 }
             }
         }
-        if report.endpoints.len() > ENDPOINTS {
-            self.line(&format!("  … and {} more; `--html` and `--json` have all", report.endpoints.len() - ENDPOINTS));
+        if report.causes.len() > CAUSES {
+            self.line(&format!("… and {} more; `--html` and `--json` have all", report.causes.len() - CAUSES));
+        }
+        if let Some(folded) = folded(report) {
+            let folded = self.paint(Tone::Dim, &format!("Not listed: {folded}"));
+            self.line("");
+            self.line(&folded);
+        }
+    }
+
+    /// The worst endpoints first.
+    fn endpoints(&mut self, report: &Report) {
+        self.heading(&format!(
+            "{:<NAME$} {:>8} {:>8} {:>7} {:>6} {:>6}  {}",
+            "Endpoints", "parity", "compared", "differ", "errors", "lost", "p95, old to new"
+        ));
+        let columns = |summary: &Summary| {
+            let parity = summary.parity.map_or("-".to_owned(), |parity| percent(parity.share));
+            let latency = summary.latency.as_ref().map_or("-".to_owned(), |latency| {
+                let (old, new, change) = (latency.primary.p95, latency.mirror.p95, latency.change.p95 * 100.0);
+                format!("{} to {} {change:>+.0} %", bare(old), milliseconds(new))
+            });
+            format!(
+                "{parity:>8} {:>8} {:>7} {:>6} {:>6}  {latency}",
+                grouped(summary.compared),
+                grouped(summary.different),
+                grouped(summary.mirror_failed),
+                grouped(summary.lost)
+            )
+        };
+        let has_routes = report.routes.len() > 1;
+        if has_routes {
+            self.line(&format!("{} {}", pad("all", NAME), columns(&report.overall)));
+            for route in &report.routes {
+                self.line(&format!(
+                    "{} {}",
+                    pad(&format!("route {}", cell(&route.route)), NAME),
+                    columns(&route.summary)
+                ));
+            }
+        }
+        let standings = standings(report);
+        for standing in standings.iter().take(ENDPOINTS) {
+            let endpoint = standing.endpoint;
+            self.line(&format!("{} {}", pad(&name(endpoint), NAME), columns(&endpoint.summary)));
+            let words: Vec<_> = standing
+                .words()
+                .iter()
+                .map(|(verdict, words)| {
+                    let tone = if *verdict == Verdict::Differs { Tone::Bad } else { Tone::Unsure };
+                    self.paint(tone, &cell(words))
+                })
+                .collect();
+            if !words.is_empty() {
+                self.line(&format!("  {}", words.join(", ")));
+            }
+        }
+        if standings.len() > ENDPOINTS {
+            self.line(&format!("… and {} more; `--html` and `--json` have all", standings.len() - ENDPOINTS));
+        }
+    }
+
+    fn latency(&mut self, overall: &Summary) {
+        let Some(latency) = &overall.latency else { return };
+        self.heading(&format!("{:<10} {:>24} {:>24} {:>9}", "Latency", "old", "new", "change"));
+        for percentile in Percentile::ALL {
+            let column = |value: f64, range: Interval| {
+                let range = range_of(range).map(|range| format!(" ({range})")).unwrap_or_default();
+                milliseconds(value) + &range
+            };
+            let old = column(latency.primary.of(percentile), latency.primary_interval.of(percentile));
+            let new = column(latency.mirror.of(percentile), latency.mirror_interval.of(percentile));
+            let change = format!("{:+.0} %", latency.change.of(percentile) * 100.0);
+            let slower =
+                if latency.slower.contains(&percentile) { self.paint(Tone::Bad, "slower") } else { String::new() };
+            self.line(&format!("  {:<8} {old:>24} {new:>24} {change:>9}  {slower}", percentile.as_str()));
         }
     }
 
@@ -216,57 +359,6 @@ impl Text {
                 let words: Vec<_> =
                     words.iter().map(|(word, count)| format!("{} {}", cell(word), grouped(*count))).collect();
                 self.line(&format!("  {name:<7} {}", words.join(", ")));
-            }
-        }
-    }
-
-    fn differences(&mut self, report: &Report) {
-        let with: Vec<_> = report.endpoints.iter().filter(|endpoint| !endpoint.differences.is_empty()).collect();
-        if with.is_empty() {
-            return;
-        }
-        self.heading(&format!(
-            "{:<12} {:<8} {:<50} {:>8} {:>9} {:>9}",
-            "Differences", "class", "where", "count", "share", "noise"
-        ));
-        for endpoint in with.iter().take(ENDPOINTS) {
-            self.line(&name(endpoint));
-            for difference in endpoint.differences.iter().take(DIFFERENCES) {
-                let Difference { class, pointer, count, raw, noise, mark, .. } = difference;
-                let tone = if *mark == Mark::Regression { Tone::Bad } else { Tone::Dim };
-                let mark = self.paint(tone, &format!("{:<12}", mark.as_str()));
-                let noise = noise.map_or("-".to_owned(), percent);
-                let pointer = pad(&cell(pointer), 49);
-                let (class, count) = (class.map_or("-", Class::as_str), grouped(*count));
-                self.line(&format!("  {mark} {class:<7} {pointer} {count:>8} {:>9} {noise:>9}", percent(*raw)));
-            }
-            if endpoint.differences.len() > DIFFERENCES {
-                self.line(&format!("  … and {} more", endpoint.differences.len() - DIFFERENCES));
-            }
-        }
-        if with.len() > ENDPOINTS {
-            self.line(&format!("… and at {} more endpoints", with.len() - ENDPOINTS));
-        }
-    }
-
-    fn examples(&mut self, report: &Report) {
-        let mut is_first = true;
-        for endpoint in report.endpoints.iter().take(ENDPOINTS) {
-            let regressions = endpoint.differences.iter().filter(|difference| difference.mark == Mark::Regression);
-            for difference in regressions.take(DIFFERENCES).filter(|difference| !difference.examples.is_empty()) {
-                if std::mem::take(&mut is_first) {
-                    self.heading("Examples");
-                }
-                let line = format!("{}: {}", name(endpoint), what(difference));
-                self.line(&line);
-                for example in &difference.examples {
-                    self.line(&format!("  {} {} at {}", example.time, cell(&example.request_id), cell(&example.at)));
-                    for side in [&example.primary, &example.mirror] {
-                        let value = side.value.as_ref().map(|value| format!(": {}", cell(value))).unwrap_or_default();
-                        self.line(&format!("    {} {}{value}", cell(&side.backend), cell(&side.outcome)));
-                        self.line(&format!("      {}", cell(&side.repeat)));
-                    }
-                }
             }
         }
     }
@@ -297,7 +389,7 @@ impl Text {
             self.line("");
         }
         for note in notes {
-            self.line(&format!("note: {note}"));
+            self.wrapped(&format!("note: {note}"), "", "  ");
         }
     }
 }
@@ -312,8 +404,34 @@ pub(crate) fn what(difference: &Difference) -> String {
     cell(&Place { class: *class, change: *change, pointer: pointer.clone() }.to_string())
 }
 
+/// The difference that a cause shows.
+pub(crate) fn first<'r>(report: &'r Report, cause: &Cause) -> Option<&'r Difference> {
+    let (endpoint, difference) = cause.first;
+    report.endpoints.get(endpoint)?.differences.get(difference)
+}
+
+/// The first endpoints of a cause, as far as a line has room for them, and the number of the others.
+fn names(cause: &Cause) -> String {
+    let mut line = String::new();
+    for (at, name) in cause.endpoints.iter().enumerate() {
+        let name = shortened(&cell(&name.to_string()), NAME);
+        if at > 0 && line.chars().count() + name.chars().count() > NAMES {
+            let more = cause.endpoints.len() - at;
+            return format!("{line} and {more} more");
+        }
+        line += if at > 0 { ", " } else { "" };
+        line += &name;
+    }
+    line
+}
+
+/// `43 to 45 ms`; `None` if there are too few samples for it.
+pub(crate) fn range_of(Interval { low, high }: Interval) -> Option<String> {
+    Some(format!("{} to {}", bare(low?), milliseconds(high?)))
+}
+
 /// Formats milliseconds, without the unit if the next number has the same.
-fn bare(number: f64) -> String {
+pub(crate) fn bare(number: f64) -> String {
     let text = milliseconds(number);
     text.trim_end_matches(" ms").to_owned()
 }
@@ -324,11 +442,15 @@ fn cell(text: &str) -> String {
 }
 
 /// Truncates a text to this number of columns. Keeps its end, which distinguishes long texts.
-fn pad(text: &str, width: usize) -> String {
+fn shortened(text: &str, width: usize) -> String {
     let length = text.chars().count();
     if length <= width {
-        return format!("{text:<width$}");
+        return text.to_owned();
     }
     let end: String = text.chars().skip(length + 13 - width).collect();
     format!("{}…{end}", text.chars().take(12).collect::<String>())
+}
+
+fn pad(text: &str, width: usize) -> String {
+    format!("{:<width$}", shortened(text, width))
 }

@@ -7,7 +7,7 @@ import { measure } from "./measure.mjs";
 const [executablePath, file] = process.argv.slice(2);
 const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu"] });
 const looks = [];
-for (const [width, colorScheme] of [[1280, "light"], [1280, "dark"], [360, "light"], [360, "dark"]]) {
+for (const [width, colorScheme] of [[1280, "light"], [1280, "dark"], [390, "light"], [390, "dark"]]) {
   const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme });
   const page = await context.newPage();
   const [messages, requests] = [[], []];
@@ -18,15 +18,26 @@ for (const [width, colorScheme] of [[1280, "light"], [1280, "dark"], [360, "ligh
   // Through the protocol: the policy of the page does not hold for what the test asks.
   const look = await page.evaluate(() => {
     for (const details of document.querySelectorAll("details")) details.open = true;
+    const overlaps = (selector) => {
+      const labels = [...document.querySelectorAll(selector)].filter((label) => label.checkVisibility());
+      const boxes = labels.map((label) => ({ text: label.textContent, parent: label.parentElement, ...label.getBoundingClientRect().toJSON() }));
+      return boxes.flatMap((one, at) => boxes.slice(at + 1)
+        .filter((other) => one.parent === other.parent && one.left < other.right && other.left < one.right && one.top < other.bottom && other.top < one.bottom)
+        .map((other) => `${one.text}|${other.text}`));
+    };
     const points = (selector) => [...document.querySelectorAll(selector)].map((shape) => shape.getAttribute("points"));
     return {
       verdict: document.querySelector("#verdict h1").textContent,
       parity: points("#parity-chart .line").join(" ").trim().split(/\s+/).length,
       parityHeight: document.querySelector("#parity-chart")?.getBoundingClientRect().height,
       latency: points("#latency-chart .area").map((points) => new Set(points.split(" ").map((at) => at.split(",")[1])).size),
-      bars: [...document.querySelectorAll("#differences .bar rect")].filter((bar) => bar.width.baseVal.value > 0).length,
+      causes: document.querySelectorAll("#causes > ol > li").length,
+      rules: document.querySelectorAll("#causes pre").length,
+      // Links to places that are not in the page.
+      lost: [...document.links].filter((link) => link.hash && !document.getElementById(link.hash.slice(1))).map((link) => link.hash),
+      overlaps: overlaps(".plot .x span, .marks span, .plot .y span"),
       scripts: document.scripts.length,
-      links: document.links.length,
+      links: [...document.links].filter((link) => !link.getAttribute("href").startsWith("#")).length,
     };
   });
   if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/${width}-${colorScheme}.png`, fullPage: true });

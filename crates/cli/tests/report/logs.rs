@@ -71,18 +71,26 @@ fn record(text: &mut String, chance: &mut Chance, number: u64, records: u64, hea
     let mut differences: Vec<String> = Vec::new();
     // Noise: another value each time in some answers, whoever gives them.
     if which == 3 && chance.is(0.3) {
-        differences.push(r#"{"class":"value","pointer":"/recommended/*/sku","at":"/recommended/0/sku"}"#.into());
+        // The repeated response has a third value, or that of the mirror.
+        let repeated = if chance.is(0.7) { "varies" } else { "swapped" };
+        differences.push(format!(
+            r#"{{"class":"value","pointer":"/recommended/*/sku","at":"/recommended/0/sku","repeated":"{repeated}"}}"#
+        ));
     }
     // A release in the second hour.
     if !itself && !healthy && which == 0 && number * 2 > records && chance.is(0.06) {
         differences.push(
-            r#"{"class":"value","pointer":"/items/*/price","at":"/items/2/price","primary":"19.90","mirror":"19.9"}"#
+            r#"{"class":"value","pointer":"/items/*/price","at":"/items/2/price","repeated":"same","primary":"19.90","mirror":"19.9"}"#
                 .into(),
         );
     }
     if !itself && !healthy && which == 4 && chance.is(0.015) {
         differences
-            .push(r#"{"class":"missing","pointer":"/reviews/*/author/badge","at":"/reviews/0/author/badge"}"#.into());
+            .push(r#"{"class":"missing","pointer":"/reviews/*/author/badge","at":"/reviews/0/author/badge","repeated":"same"}"#.into());
+    }
+    // One cause at several endpoints.
+    if !itself && !healthy && which >= 3 && chance.is(0.03) {
+        differences.push(r#"{"class":"missing","pointer":"strict-transport-security","repeated":"same"}"#.into());
     }
     if !itself && which == 1 && chance.is(0.2) {
         differences.push(r#"{"class":"header","pointer":"cache-control","accepted":true}"#.into());
@@ -117,7 +125,7 @@ fn record(text: &mut String, chance: &mut Chance, number: u64, records: u64, hea
         }
         share if share < 0.010 && !itself && !healthy => {
             verdict = "different";
-            differences = vec![r#"{"class":"status","pointer":"status","primary":"200"}"#.into()];
+            differences = vec![r#"{"class":"status","pointer":"status","repeated":"unstable","primary":"200"}"#.into()];
             primary = answered("legacy", 200, ms.0, &url("legacy"));
             let to = url("modern");
             mirror = format!(r#"{{"backend":"modern","error":"connection_timeout"{to}}}"#);
@@ -136,7 +144,7 @@ fn record(text: &mut String, chance: &mut Chance, number: u64, records: u64, hea
         if differences.is_empty() { String::new() } else { format!(r#","differences":[{}]"#, differences.join(",")) };
     writeln!(
         text,
-        r#"{{"type":"compare","version":1,"time":"{time}","against":"{against}","request_id":"{number:08x}-5d2b-4e0f-9a31-6f0c2b7d9e55","route":"{route}","method":"{method}","endpoint":"{endpoint}","verdict":"{verdict}"{reason}{differences},"primary":{primary},"mirror":{mirror}}}"#
+        r#"{{"type":"compare","version":2,"time":"{time}","against":"{against}","request_id":"{number:08x}-5d2b-4e0f-9a31-6f0c2b7d9e55","route":"{route}","method":"{method}","endpoint":"{endpoint}","verdict":"{verdict}"{reason}{differences},"primary":{primary},"mirror":{mirror}}}"#
     )
     .unwrap();
 }

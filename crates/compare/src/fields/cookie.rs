@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use super::Lines;
 use crate::clock;
 use crate::parts::{Parts, Value, step};
+use crate::sorting;
 
 /// A line of `Set-Cookie`.
 struct Cookie {
@@ -77,7 +78,7 @@ fn cookie(line: &str, time: f64) -> Cookie {
     }
     // The last one of the same name counts.
     cookie.others.reverse();
-    cookie.others.sort_by(|(one, _), (other, _)| one.cmp(other));
+    sorting::sort_by(&mut cookie.others, &|(one, _), (other, _)| one.cmp(other));
     cookie.others.dedup_by(|(one, _), (other, _)| one == other);
     cookie.lifetime = match max_age.or(expires) {
         _ if value.is_empty() => Lifetime::Over,

@@ -1,5 +1,7 @@
 //! The grammar that fields share (RFC 9110 section 5.6): lists, quoted strings, parameters.
 
+use crate::sorting;
+
 /// Splits at a separator outside quoted strings, into pieces without white space around them. Leaves out empty ones.
 pub(super) fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
     pieces(text, separator, false)
@@ -56,7 +58,7 @@ pub(super) fn unquoted(text: &str) -> String {
 /// Returns words in any order as a text.
 pub(super) fn in_order(words: impl Iterator<Item = String>) -> String {
     let mut words: Vec<_> = words.collect();
-    words.sort_unstable();
+    sorting::sort(&mut words);
     words.dedup();
     words.join(" ")
 }

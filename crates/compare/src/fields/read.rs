@@ -8,6 +8,7 @@ use super::grammar::{elements, in_order, parameter, split, split_links, unquoted
 use super::{Lines, cookie};
 use crate::clock;
 use crate::parts::{Parts, Value, step};
+use crate::sorting;
 use crate::url;
 
 /// Relations of a link that are told apart.
@@ -92,7 +93,7 @@ fn one(name: &HeaderName, lines: &Lines, parts: &mut Parts) {
 /// Adds names without values, in lower case.
 fn members<'m>(names: impl Iterator<Item = &'m str>, parts: &mut Parts) {
     let mut names: Vec<_> = names.map(|name| step(&name.to_ascii_lowercase())).collect();
-    names.sort_unstable();
+    sorting::sort(&mut names);
     names.dedup();
     names.into_iter().for_each(|name| parts.add(name, Value::Present));
 }
@@ -193,7 +194,7 @@ fn policies(lines: &Lines, parts: &mut Parts) {
         }
         policies.push(directives);
     }
-    policies.sort_unstable();
+    sorting::sort(&mut policies);
     for (name, sources) in policies.into_iter().flatten() {
         parts.text(step(&name), sources);
     }

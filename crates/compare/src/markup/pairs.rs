@@ -6,6 +6,7 @@ use super::tree::{Node, Tree};
 use crate::align::{Aligned, align};
 use crate::evidence::{NOWHERE, continued};
 use crate::shown;
+use crate::sorting;
 use crate::work::{Stop, Work};
 
 /// Cost of a child in a round, in units of work.
@@ -105,7 +106,7 @@ impl Pairing<'_, '_, '_> {
                 keyed.extend(key(tree, node).map(|key| (key, at)));
             }
             self.work.spend(keyed.len() * keyed.len().checked_ilog2().unwrap_or(0) as usize)?;
-            keyed.sort_unstable();
+            sorting::sort(keyed);
         }
         let [ours, theirs] = &keyed;
         let mut found = Vec::new();
@@ -232,7 +233,7 @@ impl Pairing<'_, '_, '_> {
     }
 
     fn finish(mut self) -> Pairs {
-        self.pairs.sort_unstable();
+        sorting::sort(&mut self.pairs);
         let (mut last, mut is_reordered) = (None, false);
         for (one, other, _) in &self.pairs {
             let is_text = self.trees[0].is_text(self.node(0, *one));

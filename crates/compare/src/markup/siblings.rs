@@ -7,6 +7,7 @@ use super::pairs::hash;
 use super::place;
 use super::tree::{Node, Tree};
 use crate::evidence::{NOWHERE, continued};
+use crate::sorting;
 use crate::spot::{Element, Elements, varying};
 use crate::work::{Stop, Work};
 
@@ -78,7 +79,7 @@ impl Siblings {
         let mut elements = varying(moved, [&digests(ours), &digests(theirs)], work)?;
         let mut words: Vec<u64> =
             self.counts.iter().filter(|(_, [ours, theirs])| ours != theirs).map(|(word, _)| *word).collect();
-        words.sort_unstable();
+        sorting::sort(&mut words);
         elements.extend(words.into_iter().take(MAX_WORDS).map(Elements::Key));
         Ok(elements)
     }

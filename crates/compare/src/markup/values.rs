@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use super::entities::referenced;
 use super::tokens::{end_of_comment, is_space};
+use crate::sorting;
 
 /// How a text is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -210,7 +211,7 @@ pub(super) fn attribute<'a>(tag: &str, name: &str, raw: &'a str, is_html: bool) 
             return None;
         }
         if !words.is_sorted_by(|one, other| one < other) {
-            words.sort_unstable();
+            sorting::sort(&mut words);
             words.dedup();
             return Some(Cow::Owned(words.join(" ")));
         }
@@ -222,7 +223,7 @@ pub(super) fn attribute<'a>(tag: &str, name: &str, raw: &'a str, is_html: bool) 
     }
     if is(&"srcset") || is(&"imagesrcset") {
         let mut images: Vec<&str> = value.split(", ").map(str::trim).collect();
-        images.sort_unstable();
+        sorting::sort(&mut images);
         return Some(Cow::Owned(images.join(", ")));
     }
     // `text/javascript` is the default of scripts, and `text/css` that of styles.
@@ -253,7 +254,7 @@ fn declarations(style: &str) -> String {
         let (property, value) = declaration.split_once(':').unwrap_or((declaration, ""));
         list.push((property.trim().to_ascii_lowercase(), value.trim().to_owned()));
     }
-    list.sort_by(|(one, _), (other, _)| one.cmp(other));
+    sorting::sort_by(&mut list, &|(one, _), (other, _)| one.cmp(other));
     list.iter().map(|(property, value)| format!("{property}: {value}")).collect::<Vec<_>>().join("; ")
 }
 

@@ -1,6 +1,7 @@
 //! Reads delimited text (RFC 4180): the delimiter, the header, rows and cells. Keeps only where rows are: cells are read when
 //! they are needed.
 
+use crate::sorting;
 use std::borrow::Cow;
 
 use crate::work::{Stop, Work};
@@ -177,7 +178,7 @@ fn trimmed(name: Cow<'_, str>) -> Cow<'_, str> {
 fn is_header(names: &[Cow<'_, str>]) -> bool {
     let is_name = |name: &str| !name.is_empty() && name.len() <= MAX_NAME && name.parse::<f64>().is_err();
     let mut sorted: Vec<&str> = names.iter().map(|name| &**name).collect();
-    sorted.sort_unstable();
+    sorting::sort(&mut sorted);
     sorted.iter().all(|name| is_name(name)) && sorted.iter().zip(sorted.iter().skip(1)).all(|(one, other)| one != other)
 }
 

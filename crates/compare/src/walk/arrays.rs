@@ -9,6 +9,7 @@ use std::collections::HashSet;
 
 use crate::align::{Aligned, align, longest_run};
 use crate::json::{Node, Tree, Value};
+use crate::sorting;
 use crate::spot::{self, Elements};
 use crate::work::{Stop, Work};
 
@@ -70,7 +71,7 @@ pub(super) fn by_member<'t>(
         pairing.theirs.drain(..).partition(|at| is_partnerless(&right, &known, at));
     let shared = loose.len().min(opposite.len());
     pairing.pairs.extend(loose.iter().copied().zip(opposite.iter().copied()));
-    pairing.pairs.sort_unstable();
+    sorting::sort(&mut pairing.pairs);
     pairing.ours = only_ours.into_iter().chain(loose.into_iter().skip(shared)).collect();
     pairing.theirs = only_theirs.into_iter().chain(opposite.into_iter().skip(shared)).collect();
     pairing.by = Some(name);
@@ -94,7 +95,7 @@ pub(super) fn identity<'t>(
     work.spend(ELEMENT_WORK * count.min(MAX_MEMBERS.0))?;
     let names = tree.children(first).take(MAX_MEMBERS.0).map(|name| tree.name(name));
     let mut ranked: Vec<(usize, &str)> = names.filter_map(|name| Some((rank(name)?, name))).collect();
-    ranked.sort_unstable();
+    sorting::sort(&mut ranked);
     for (_, name) in ranked.into_iter().take(MAX_MEMBERS.1) {
         let (left, right) = (keys(name, ours, work)?, keys(name, theirs, work)?);
         let (Some(left), Some(right)) = (unique(&left), unique(&right)) else { continue };
@@ -195,7 +196,7 @@ fn close(gap: &mut Pairing<'_>, pairing: &mut Pairing<'_>) {
 fn pair_rest(pairing: &mut Pairing<'_>) {
     let shared = pairing.ours.len().min(pairing.theirs.len());
     pairing.pairs.extend(pairing.ours.drain(..shared).zip(pairing.theirs.drain(..shared)));
-    pairing.pairs.sort_unstable();
+    sorting::sort(&mut pairing.pairs);
 }
 
 /// Pairs elements with the same key; of equal keys the first with the first.
@@ -222,15 +223,15 @@ fn by_key(ours: &[Option<u64>], theirs: &[Option<u64>], work: &Work<'_>) -> Resu
         |keys: &[Option<u64>]| -> Vec<usize> { (0..keys.len()).filter(|at| keys.get(*at) == Some(&None)).collect() };
     pairing.ours.extend(without_key(ours));
     pairing.theirs.extend(without_key(theirs));
-    pairing.ours.sort_unstable();
-    pairing.theirs.sort_unstable();
-    pairing.pairs.sort_unstable();
+    sorting::sort(&mut pairing.ours);
+    sorting::sort(&mut pairing.theirs);
+    sorting::sort(&mut pairing.pairs);
     Ok(pairing)
 }
 
 fn sorted(keys: &[Option<u64>], work: &Work<'_>) -> Result<Vec<(u64, usize)>, Stop> {
     work.spend(keys.len() * (ELEMENT_WORK + keys.len().checked_ilog2().unwrap_or(0) as usize))?;
     let mut sorted: Vec<_> = keys.iter().zip(0..).filter_map(|(key, at)| Some(((*key)?, at))).collect();
-    sorted.sort_unstable();
+    sorting::sort(&mut sorted);
     Ok(sorted)
 }
