@@ -208,6 +208,8 @@ impl<'a> Pairing<'a> {
             }
         }
         gaps.push(gap);
+        let contents = spot::varying(std::iter::empty(), [&digests[0], &digests[1]], findings.work)?;
+        findings.vary_content(&contents)?;
         let counts = self.counts(&gaps, findings.work)?;
         let (mut pairs, moved) = self.moved(&mut gaps, &digests, &counts, findings.work)?;
         for gap in &gaps {
@@ -224,8 +226,8 @@ impl<'a> Pairing<'a> {
             }
         }
         let moved_lines = is_in_place.iter().enumerate().filter(|(_, is)| !**is).map(|(at, _)| at);
-        let varying = spot::varying(moved_lines, [&digests[0], &digests[1]], findings.work)?;
-        findings.vary_content(&varying)?;
+        let moved_lines = spot::varying(moved_lines, [&[], &[]], findings.work)?;
+        findings.vary_content(&moved_lines)?;
         if moved && self.ours.is_ordered {
             let spot = Spot::Other(&Inner { pointer: "line: *", at: Some("order of lines"), above: &[] });
             findings.report(Class::Order, &spot, findings.marks(&Spot::Body), &Values::unknown)?;
