@@ -458,6 +458,11 @@ impl<'r> Findings<'r> {
         self.places.add(trail, exact, true, [None; 2]);
     }
 
+    /// Likewise, for the order of the elements at an exact place.
+    pub(crate) fn vary_order(&mut self, trail: &[Exact], exact: Exact) {
+        self.places.add(trail, continued(exact, Class::Order.as_str().as_bytes()), false, [None; 2]);
+    }
+
     /// Returns the pointer of a spot, with those of the values that contain it.
     fn pointer(&self, spot: &Spot<'_>) -> String {
         match (self.outer.last(), spot) {
