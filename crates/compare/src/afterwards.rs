@@ -132,7 +132,7 @@ fn field(difference: &Difference) -> Option<&str> {
 fn path_step(name: &str) -> PathStep<'_> {
     let inner = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
     match inner.and_then(|inner| inner.split_once('=')) {
-        Some((by, key)) => PathStep::Keyed { by, key, index: usize::MAX, is_folded: false },
+        Some((by, key)) => PathStep::Keyed { by, key, index: usize::MAX, is_stable: true, is_folded: false },
         None => PathStep::Name { name, is_folded: false },
     }
 }

@@ -333,12 +333,12 @@ impl<'r> Findings<'r> {
         let (trail, exact) = self.exact(spot, class == Class::Extra);
         let covers = is_words || matches!(class, Class::Missing | Class::Type | Class::Value);
         // An array of another length or in another order is there, and has the elements that it has.
-        let value = match class {
-            Class::Length | Class::Order => None,
+        let value = match (class, spot) {
+            (Class::Length | Class::Order, Spot::Json(_)) => None,
             _ => self.places.add(&trail, exact, covers, digests),
         };
         let chosen = match class {
-            Class::Length | Class::Order => {
+            Class::Length | Class::Order if matches!(spot, Spot::Json(_)) => {
                 let mut trail = trail;
                 trail.push(evidence::kind(exact));
                 self.places.add(&trail, continued(exact, class.as_str().as_bytes()), false, digests)
@@ -430,6 +430,12 @@ impl<'r> Findings<'r> {
     pub(crate) fn vary(&mut self, array: &Spot<'_>, elements: &[Elements]) -> Result<(), Stop> {
         let (trail, array) = self.exact(array, false);
         self.vary_at(&trail, array, elements)
+    }
+
+    /// Records that an array has other elements: then the order of those that are left is another as well.
+    pub(crate) fn vary_order(&mut self, array: &Spot<'_>) {
+        let (trail, array) = self.exact(array, false);
+        self.places.add(&trail, continued(array, Class::Order.as_str().as_bytes()), false, [None; 2]);
     }
 
     /// Likewise, for a content of lines or rows.

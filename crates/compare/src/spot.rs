@@ -67,6 +67,8 @@ pub(crate) enum PathStep<'a> {
         key: &'a str,
         /// The position in the primary's array, or in the mirror's if only that has it.
         index: usize,
+        /// `true` if both arrays have the same keys.
+        is_stable: bool,
         /// `true` if the key is data and is shown as `*`.
         is_folded: bool,
     },
@@ -246,10 +248,13 @@ impl Spot<'_> {
         }
     }
 
-    /// Returns `true` if it, or one that contains it, is known by its content.
+    /// Returns `true` if it, or one that contains it, is known by its content, or by a key among others that vary.
     pub(crate) fn is_loose(&self) -> bool {
         match self {
-            Spot::Json(path) => path.iter().any(|step| matches!(step, PathStep::Loose { .. })),
+            // Arrays without keys in common are not compared by keys, so that it depends on them whether a value is recognised.
+            Spot::Json(path) => path
+                .iter()
+                .any(|step| matches!(step, PathStep::Loose { .. } | PathStep::Keyed { is_stable: false, .. })),
             Spot::Element(_, element, _) => matches!(element, Element::Loose(_)),
             Spot::Exact(.., is_loose) => *is_loose,
             _ => false,

@@ -156,6 +156,8 @@ impl<'a> Walk<'a, '_, '_> {
         }
         if rule.is_none() && pairing.is_reordered() {
             self.note(Class::Order, &Values::unknown)?;
+        } else if !pairing.has_same_elements() {
+            self.findings.vary_order(&Spot::Json(&self.path));
         }
         self.pairing(&pairing, &items, &others)
     }
@@ -163,6 +165,7 @@ impl<'a> Walk<'a, '_, '_> {
     fn pairing(&mut self, pairing: &Pairing<'_>, items: &[Node], others: &[Node]) -> Result<(), Stop> {
         let (ours, theirs) = (self.ours, self.theirs);
         let longest = items.len().max(others.len());
+        let is_stable = pairing.has_same_elements();
         let is_number = |tree: &Tree<'_>, node: &Node| matches!(tree.value(*node), Value::Number(_));
         let is_tuple = longest <= MAX_TUPLE
             && items.len() == others.len()
@@ -170,7 +173,7 @@ impl<'a> Walk<'a, '_, '_> {
             && others.iter().all(|node| is_number(theirs, node));
         for (at, opposite) in &pairing.pairs {
             let (Some(item), Some(other)) = (items.get(*at), others.get(*opposite)) else { continue };
-            let step = match self.step(ours, *item, *at, pairing.by, longest) {
+            let step = match self.step(ours, *item, *at, pairing.by, longest, is_stable) {
                 PathStep::Index { index, .. } if at != opposite || !self.is_container(*item) => {
                     self.loose(index, Some(*item), Some(*other))
                 }
@@ -182,7 +185,7 @@ impl<'a> Walk<'a, '_, '_> {
         }
         for at in &pairing.ours {
             let Some(item) = items.get(*at) else { continue };
-            let step = match self.step(ours, *item, *at, pairing.by, longest) {
+            let step = match self.step(ours, *item, *at, pairing.by, longest, is_stable) {
                 PathStep::Index { index, .. } => self.loose(index, Some(*item), None),
                 step => step,
             };
@@ -192,7 +195,7 @@ impl<'a> Walk<'a, '_, '_> {
         }
         for at in &pairing.theirs {
             let Some(other) = others.get(*at) else { continue };
-            let step = match self.step(theirs, *other, *at, pairing.by, longest) {
+            let step = match self.step(theirs, *other, *at, pairing.by, longest, is_stable) {
                 PathStep::Index { index, .. } => self.loose(index, None, Some(*other)),
                 step => step,
             };
@@ -204,7 +207,15 @@ impl<'a> Walk<'a, '_, '_> {
     }
 
     /// Returns the step to an element.
-    fn step(&self, tree: &'a Tree<'a>, item: Node, index: usize, by: Option<&str>, longest: usize) -> PathStep<'a> {
+    fn step(
+        &self,
+        tree: &'a Tree<'a>,
+        item: Node,
+        index: usize,
+        by: Option<&str>,
+        longest: usize,
+        is_stable: bool,
+    ) -> PathStep<'a> {
         // The name as the document has it lives as long as the document.
         let named = by.and_then(|by| tree.children(item).find(|name| tree.name(*name) == by));
         let Some(name) = named else { return PathStep::Index { index, is_folded: true } };
@@ -215,7 +226,13 @@ impl<'a> Walk<'a, '_, '_> {
             Value::Bool(true) => "true",
             _ => "false",
         };
-        PathStep::Keyed { by, key, index, is_folded: longest > MAX_NAMES || !is_word(key) || shown::is_secret_name(by) }
+        PathStep::Keyed {
+            by,
+            key,
+            index,
+            is_stable,
+            is_folded: longest > MAX_NAMES || !is_word(key) || shown::is_secret_name(by),
+        }
     }
 
     fn is_container(&self, node: Node) -> bool {

@@ -414,7 +414,7 @@ proptest! {
     }
 }
 
-/// Where both systems are the same, a repeated response must be like the primary's first no more often than like the mirror's.
+/// If both systems are the same, a repeated response must be like the primary's first no more often than like the mirror's.
 #[test]
 fn noise_is_no_evidence() {
     type Random<'r> = &'r mut dyn FnMut(usize) -> usize;

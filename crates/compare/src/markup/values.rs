@@ -7,7 +7,7 @@ use super::entities::referenced;
 use super::tokens::{end_of_comment, is_space};
 use crate::sorting;
 
-/// How a text is read.
+/// The way in which a text is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Reading {
     /// White space counts.

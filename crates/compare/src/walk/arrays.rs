@@ -37,6 +37,11 @@ pub(super) struct Pairing<'t> {
 }
 
 impl Pairing<'_> {
+    /// Returns `true` if every element has a partner.
+    pub(super) fn has_same_elements(&self) -> bool {
+        self.ours.is_empty() && self.theirs.is_empty()
+    }
+
     /// Returns `true` if the pairs are in another order in the mirror's array.
     pub(super) fn is_reordered(&self) -> bool {
         let theirs: Vec<usize> = self.pairs.iter().map(|(_, other)| *other).collect();

@@ -67,7 +67,7 @@ pub(crate) fn fill(template: &str, moment: &mut Moment) -> Vec<u8> {
 fn fill_into(out: &mut Vec<u8>, template: &str, moment: &mut Moment, index: Option<u64>) {
     let mut rest = template;
     while let Some(begin) = rest.find("${") {
-        out.extend_from_slice(rest[..begin].as_bytes());
+        out.extend_from_slice(&rest.as_bytes()[..begin]);
         let end = begin + 2 + end_of(&rest[begin + 2..]).unwrap_or_else(|| panic!("`}}` is missing: {rest}"));
         expression(out, &rest[begin + 2..end], moment, index);
         rest = &rest[end + 1..];
