@@ -134,7 +134,8 @@ impl Candidate {
         let varies = match place.key.change {
             _ if repeated == 0 => place.noise > 0,
             Change::Value => place.varied() * VARIES >= repeated,
-            Change::Missing | Change::Extra => mirror * VARIES >= primary + mirror,
+            // Another value each time does not explain why only one system has one.
+            Change::Missing | Change::Extra => mirror > 0 && mirror * VARIES >= primary + mirror,
         };
         // A mirror that fails where the primary did not is never noise.
         let is_noise = varies && self.counts.e_value() < FOR_NOISE && place.failed == 0;

@@ -240,8 +240,8 @@ impl Place {
     pub(crate) fn weigh(&mut self, difference: &Difference) {
         self.slots.count(difference);
         // Without values, the mirror's is not recognised. Among several exact places, or at one that is known by its content,
-        // it often is not.
-        if difference.digests == [None; 2] || difference.slot.is_some() {
+        // it often is not; nor is an order, of which only the elements that both responses have count.
+        if difference.digests == [None; 2] || difference.slot.is_some() || difference.class == Class::Order {
             return;
         }
         match difference.repeated {

@@ -183,7 +183,8 @@ impl Proxy {
         }
 
         let lost = || Comparison::without_differences(Verdict::Lost, Some(stopped.unwrap_or("proxy_internal_error")));
-        let url = |outgoing: &Outgoing<'_>| url(outgoing, rules.as_ref().is_some_and(|rules| rules.keep_values));
+        let keeps_values = rules.as_ref().is_some_and(|rules| rules.keep_values);
+        let url = |outgoing: &Outgoing<'_>| url(outgoing, keeps_values);
         let record = |against, comparison: Option<Comparison>, requested: Option<&Outgoing<'_>>, side| {
             let Comparison { verdict, reason, differences, more, .. } = comparison.unwrap_or_else(lost);
             let is_shown = verdict == Verdict::Different;
