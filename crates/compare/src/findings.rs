@@ -333,12 +333,12 @@ impl<'r> Findings<'r> {
         let (trail, exact) = self.exact(spot, class == Class::Extra);
         let covers = is_words || matches!(class, Class::Missing | Class::Type | Class::Value);
         // An array of another length or in another order is there, and has the elements that it has.
-        let value = match (class, spot) {
-            (Class::Length | Class::Order, Spot::Json(_)) => None,
+        let value = match class {
+            Class::Length | Class::Order => None,
             _ => self.places.add(&trail, exact, covers, digests),
         };
         let chosen = match class {
-            Class::Length | Class::Order if matches!(spot, Spot::Json(_)) => {
+            Class::Length | Class::Order => {
                 let mut trail = trail;
                 trail.push(evidence::kind(exact));
                 self.places.add(&trail, continued(exact, class.as_str().as_bytes()), false, digests)

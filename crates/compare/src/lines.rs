@@ -228,8 +228,11 @@ impl<'a> Pairing<'a> {
         let moved_lines = is_in_place.iter().enumerate().filter(|(_, is)| !**is).map(|(at, _)| at);
         let moved_lines = spot::varying(moved_lines, [&[], &[]], findings.work)?;
         findings.vary_content(&moved_lines)?;
-        if moved && self.ours.is_ordered {
-            let spot = Spot::Other(&Inner { pointer: "line: *", at: Some("order of lines"), above: &[] });
+        let spot = Spot::Other(&Inner { pointer: "line: *", at: Some("order of lines"), above: &[] });
+        if !moved {
+            // The order of the lines that are in both depends on which these are.
+            findings.vary_order(&spot);
+        } else if self.ours.is_ordered {
             findings.report(Class::Order, &spot, findings.marks(&Spot::Body), &Values::unknown)?;
         }
         let mut last = (usize::MAX, 0);

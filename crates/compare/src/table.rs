@@ -55,6 +55,9 @@ pub(crate) fn compare(primary: &str, mirror: &str, findings: &mut Findings<'_>) 
     Pairing { ours: &ours, theirs: &theirs, columns, key: None }.compare(findings)
 }
 
+/// The order of rows.
+const ORDER: Spot<'_> = Spot::Other(&Inner { pointer: "rows", at: Some("order of rows"), above: &[] });
+
 /// A column of both tables that is not ignored.
 struct Column<'t> {
     name: &'t str,
@@ -230,6 +233,8 @@ impl<'t> Pairing<'t, '_> {
         let shared: Vec<usize> = pairs.iter().copied().flatten().collect();
         if !shared.is_sorted() {
             self.report_order(findings)?;
+        } else if shared.len() < pairs.len() || !extra.is_empty() {
+            findings.vary_order(&ORDER);
         }
         findings.vary_content(&[Elements::Keyed])?;
         for (at, pair) in pairs.into_iter().enumerate() {
@@ -290,6 +295,9 @@ impl<'t> Pairing<'t, '_> {
         let moved = moved(&only, digests, findings.work)?;
         if moved.iter().any(|moved| moved.contains(&true)) {
             self.report_order(findings)?;
+        } else {
+            // The order of the rows that are in both depends on which these are.
+            findings.vary_order(&ORDER);
         }
         let (mut begin, mut lists) = ([0, 0], Vec::new());
         for (end, before) in gaps {
@@ -428,7 +436,7 @@ impl<'t> Pairing<'t, '_> {
     }
 
     fn report_order(&self, findings: &mut Findings<'_>) -> Result<(), Stop> {
-        report(Class::Order, "rows", Some("order of rows"), &[], findings, &Values::unknown)
+        findings.report(Class::Order, &ORDER, findings.marks(&Spot::Body), &Values::unknown)
     }
 
     /// Describes a row by its key, if that may be shown, or by its number.
