@@ -435,7 +435,7 @@ impl<'r> Findings<'r> {
     /// Records that an array has other elements: then the order of those that are left is another as well.
     pub(crate) fn vary_order(&mut self, array: &Spot<'_>) {
         let (trail, array) = self.exact(array, false);
-        self.places.add(&trail, continued(array, Class::Order.as_str().as_bytes()), false, [None; 2]);
+        self.vary_order_at(&trail, array);
     }
 
     /// Likewise, for a content of lines or rows.
@@ -465,7 +465,7 @@ impl<'r> Findings<'r> {
     }
 
     /// Likewise, for the order of the elements at an exact place.
-    pub(crate) fn vary_order(&mut self, trail: &[Exact], exact: Exact) {
+    pub(crate) fn vary_order_at(&mut self, trail: &[Exact], exact: Exact) {
         self.places.add(trail, continued(exact, Class::Order.as_str().as_bytes()), false, [None; 2]);
     }
 

@@ -272,7 +272,7 @@ impl<'t, 'r, 'f> Walk<'t, 'r, 'f> {
             self.report(Class::Order, Part::Order, &|| Values::of(seen(&orders[0]), seen(&orders[1])))?;
         } else if orders[0].1 != orders[1].1 {
             // Whether elements have another order depends on those that both documents have.
-            self.findings.vary_order(&self.trail, continued(self.exact, b"order"));
+            self.findings.vary_order_at(&self.trail, continued(self.exact, b"order"));
         }
         // The content of a page says more than its head.
         if self.frames.len() == 1 && trees[0].is_html {
