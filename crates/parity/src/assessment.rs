@@ -310,7 +310,7 @@ pub struct Difference {
     /// Results of repeating the requests of `count`, without accepted ones.
     pub repeated: Outcomes,
     /// The evidence that this place is a regression: at least 1 in favour, at most 1 against. See `docs/report.md`.
-    #[serde(serialize_with = "rounded")]
+    #[serde(serialize_with = "significant")]
     pub e_value: f64,
     /// Responses of this endpoint after which the place would be a regression if it goes on like this; only with
     /// [`Mark::Unclear`].
@@ -491,8 +491,13 @@ pub struct Bucket {
 }
 
 /// Rounds to six decimal places, more than samples support.
-fn rounded<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn rounded<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64((number * 1e6).round() / 1e6)
+}
+
+/// Rounds to three significant digits, for numbers of any size.
+fn significant<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(format!("{number:.2e}").parse().unwrap_or(*number))
 }
 
 fn rounded_if<S: Serializer>(number: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {

@@ -7,7 +7,7 @@ use std::fmt::{Display, Formatter, Result};
 use crossfade_journal::comparison::Class;
 use serde::Serialize;
 
-use crate::assessment::{Change, EndpointName, Verdict, Why};
+use crate::assessment::{Change, EndpointName, Verdict, Why, rounded};
 use crate::latency::Percentile;
 use crate::number::{grouped, milliseconds, percent};
 use crate::proportion::share;
@@ -51,8 +51,10 @@ pub enum Reason {
         /// The lowest percentile that is slower: most responses are above it.
         percentile: Percentile,
         /// Its milliseconds at the primary.
+        #[serde(serialize_with = "rounded")]
         primary: f64,
         /// Its milliseconds at the mirror.
+        #[serde(serialize_with = "rounded")]
         mirror: f64,
         /// Number of pairs.
         pairs: u64,
