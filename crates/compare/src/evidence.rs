@@ -15,7 +15,7 @@ use crossfade_journal::comparison::{Digest, Repeated};
 /// Exact places that are kept. Beyond this, the evidence is that of the first ones.
 const MAX_OCCURRENCES: usize = 20_000;
 /// Ancestors of exact places that are kept.
-const MAX_TRAIL: usize = 100_000;
+const MAX_TRAIL: usize = 65_536;
 
 /// Exact places under one folded place that are told apart.
 const SLOTS: u64 = 64;

@@ -217,15 +217,12 @@ impl<'a> Pairing<'a> {
         }
         findings.work.spend(pairs.len() * (1 + pairs.len().checked_ilog2().unwrap_or(0) as usize))?;
         sorting::sort(&mut pairs);
-        // Of the lines that are equal, only those behind as many others are in their place.
-        let in_place = digests[0].iter().zip(&digests[1]).map(|(one, other)| one == other);
-        let mut is_in_place: Vec<bool> = in_place.chain(std::iter::repeat(false)).take(digests[0].len()).collect();
-        for pair in &pairs {
-            if let (Some(ours), true) = (pair.ours, pair.ours == pair.theirs) {
-                is_in_place.get_mut(ours).into_iter().for_each(|is| *is = true);
-            }
-        }
-        let moved_lines = is_in_place.iter().enumerate().filter(|(_, is)| !**is).map(|(at, _)| at);
+        findings.work.spend(8 * digests[0].len())?;
+        let is_in_place = |at: usize| {
+            let pair = Pair { before: at, ours: Some(at), theirs: Some(at) };
+            digests[0].get(at) == digests[1].get(at) || pairs.binary_search(&pair).is_ok()
+        };
+        let moved_lines = (0..digests[0].len()).filter(|at| !is_in_place(*at));
         let moved_lines = spot::varying(moved_lines, [&[], &[]], findings.work)?;
         findings.vary_content(&moved_lines)?;
         let spot = Spot::Other(&Inner { pointer: "line: *", at: Some("order of lines"), above: &[] });
