@@ -25,7 +25,7 @@ const MIB: usize = 1024 * 1024;
 /// Memory of any comparison besides the two responses, in bytes.
 const MOST: usize = 40 * MIB;
 /// Memory for a megabyte of ordinary content, in bytes.
-const USUAL: usize = 16 * MIB;
+const USUAL: usize = 18 * MIB;
 
 /// Two responses, and the memory that comparing them may take.
 struct Case {
