@@ -187,14 +187,17 @@ impl Proxy {
         let url = |outgoing: &Outgoing<'_>| url(outgoing, keeps_values);
         let record = |against, comparison: Option<Comparison>, requested: Option<&Outgoing<'_>>, side| {
             let Comparison { verdict, reason, differences, more, .. } = comparison.unwrap_or_else(lost);
+            // How often a request does not differ tells slow noise from a difference, so that matches have digests as well.
+            let is_compared = matches!(verdict, Verdict::Match | Verdict::Accepted | Verdict::Different);
+            let compared = sent.as_ref().filter(|_| is_compared);
             let is_shown = verdict == Verdict::Different;
             let sent = sent.as_ref().filter(|_| is_shown);
             Record {
                 against,
                 verdict,
                 reason: reason.map(str::to_owned),
-                request: sent.map(|sent| digest(sent, &body, &self.salt)),
-                salt: sent.map(|_| self.salt.name()),
+                request: compared.map(|sent| digest(sent, &body, &self.salt)),
+                salt: compared.map(|_| self.salt.name()),
                 differences,
                 more,
                 primary: Side {
