@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
 
 use std::collections::BTreeSet;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crossfade_compare::{
     Answer, Class, Comparison, Place, Pointer, Rules, Salt, Settings, Tolerance, TreatEqual, Unordered, Verdict,
@@ -14,12 +14,17 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+/// Returns a time that no small number stands for.
+fn now() -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+}
+
 fn with(rules: &Rules, media_type: &str, coding: &str, primary: &[u8], mirror: &[u8]) -> Comparison {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_str(media_type).unwrap());
     headers.insert(CONTENT_ENCODING, HeaderValue::from_str(coding).unwrap());
-    let answer = |body| Answer { status: StatusCode::OK, headers: &headers, body, time: UNIX_EPOCH };
-    let comparison = compare(&answer(primary), &answer(mirror), &Settings::new(rules, UNIX_EPOCH, &Salt::default()));
+    let answer = |body| Answer { status: StatusCode::OK, headers: &headers, body, time: now() };
+    let comparison = compare(&answer(primary), &answer(mirror), &Settings::new(rules, now(), &Salt::default()));
     let work = comparison.work;
     // Proportional to the input, unless it is compressed.
     let most = 20_000 + 2_000 * (primary.len() + mirror.len()) as u64;

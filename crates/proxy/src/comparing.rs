@@ -93,7 +93,7 @@ mod tests {
 
     fn response(body: &str) -> Arrived {
         let response = Response::builder().header("content-type", "application/json");
-        Arrived { response: response.body(body.to_owned().into()).unwrap(), time: SystemTime::UNIX_EPOCH }
+        Arrived { response: response.body(body.to_owned().into()).unwrap(), time: SystemTime::now() }
     }
 
     fn documents() -> [Arrived; 2] {
@@ -102,7 +102,7 @@ mod tests {
     }
 
     async fn compared(responses: [Arrived; 2], end: End) -> Comparison {
-        compare(responses, Arc::new(Rules::default()), Salt::default(), SystemTime::UNIX_EPOCH, end).await
+        compare(responses, Arc::new(Rules::default()), Salt::default(), SystemTime::now(), end).await
     }
 
     fn end(left: Duration) -> End {

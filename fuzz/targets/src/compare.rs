@@ -1,7 +1,7 @@
 //! Two answers of any kind: the same is a match, there are as many differences as a record may have, and neither the
 //! work nor the memory that it takes to know is more than it may be.
 
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crossfade_compare::{
     Accepted, Answer, MAX_WORK, Place, Pointer, Rules, Salt, Settings, Tolerance, TreatEqual, Unordered, Verdict,
@@ -18,6 +18,11 @@ const SEPARATOR: &[u8] = b"\n---\n";
 
 /// Maximum memory of a comparison, in KiB.
 const MAX_MEMORY: u64 = 48 * 1024;
+
+/// Returns a time that no small number stands for.
+fn now() -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+}
 
 /// The peak memory of this process, in KiB; 0 where the system does not report it.
 fn peak_memory() -> u64 {
@@ -37,7 +42,7 @@ pub fn compare(data: &[u8]) {
     let one_of = |list: &[&'static str; 5], choice: u8| HeaderValue::from_static(list[usize::from(choice) % 5]);
     headers.insert("content-type", one_of(&MEDIA_TYPES, *media_type));
     headers.insert("content-encoding", one_of(&CODINGS, *coding));
-    let answer = |body| Answer { status: StatusCode::OK, headers: &headers, body, time: UNIX_EPOCH };
+    let answer = |body| Answer { status: StatusCode::OK, headers: &headers, body, time: now() };
     let pointer = |text: &str| Pointer::parse(text).into_iter();
     let place = |text: &str| Place::parse(text).into_iter();
     let rules = Rules {
@@ -55,7 +60,7 @@ pub fn compare(data: &[u8]) {
     };
     let (peak, salt) = (peak_memory(), Salt::default());
     let compare = |one, other| {
-        let settings = Settings::new(&rules, UNIX_EPOCH, &salt);
+        let settings = Settings::new(&rules, now(), &salt);
         let comparison = crossfade_compare::compare(&answer(one), &answer(other), &settings);
         let work = comparison.work;
         assert!(work <= MAX_WORK);
