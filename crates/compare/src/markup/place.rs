@@ -94,7 +94,9 @@ pub(super) fn word(tree: &Tree<'_>, node: Node) -> (String, bool) {
             None => (name, false),
         };
     }
-    if let Some(id) = value("id").filter(|id| is_plain(id)) {
+    // Numbered IDs, such as those of advertisements, are another one in each response.
+    let is_numbered = |id: &str| id.ends_with(|last: char| last.is_ascii_digit());
+    if let Some(id) = value("id").filter(|id| is_plain(id) && !is_numbered(id)) {
         return (format!("{name}#{id}"), true);
     }
     let named = NAMES.iter().find_map(|attribute| Some((attribute, value(attribute)?)));
