@@ -42,7 +42,7 @@ pub struct Comparison {
     /// Each pointer and class once, unaccepted ones first; at most 200, of which those that have no room have a digest as
     /// their pointer.
     pub differences: Vec<Difference>,
-    /// Number of further differences; beyond a few thousand they are not counted.
+    /// Number of further differences; beyond a few thousand, each of their occurrences counts.
     pub more: u32,
     /// Units of work spent, at most [`MAX_WORK`](crate::MAX_WORK).
     pub work: u64,
@@ -164,6 +164,8 @@ pub(crate) struct Findings<'r> {
     found: BTreeMap<(Class, String), (usize, Found)>,
     places: Places,
     kept: usize,
+    /// Differences for which there was no room.
+    dropped: usize,
     is_any_open: bool,
     is_any_accepted: bool,
     /// Number of differences that were found, ignored ones as well.
@@ -205,6 +207,7 @@ impl<'r> Findings<'r> {
             found: BTreeMap::new(),
             places: Places::default(),
             kept: 0,
+            dropped: 0,
             is_any_open: false,
             is_any_accepted: false,
             reported: 0,
@@ -323,6 +326,7 @@ impl<'r> Findings<'r> {
         let key = (class, pointer);
         let known = self.found.get(&key);
         if known.is_none() && (self.found.len() >= MAX_DISTINCT || self.kept >= MAX_KEPT) {
+            self.dropped = self.dropped.saturating_add(1);
             return Ok(());
         }
         let Values { seen, distance } = values();
@@ -551,7 +555,7 @@ impl<'r> Findings<'r> {
             differences.push(difference);
             chosen.push(found.chosen);
         }
-        let more = list.len().saturating_sub(differences.len());
+        let more = list.len().saturating_sub(differences.len()).saturating_add(self.dropped);
         let mut places = self.places;
         places.choose(chosen);
         let more = u32::try_from(more).unwrap_or(u32::MAX);

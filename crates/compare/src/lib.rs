@@ -3,9 +3,10 @@
 //! Owns comparison and its rules. The record that the log carries is `crossfade-journal`'s. Sends nothing, and knows neither
 //! the configuration file nor Lambda. Does no I/O; the date is an argument.
 //!
-//! Reading order: `comparison` (the order of everything), `rules` (what users can configure), `findings` (common to all kinds of differences), `work` (the work limit), `matcher` (the rules at a place), then the
-//! part of a response that you look for: `fields` with `parts` and `url`, `content` with `coding`, `json` and `walk`, `lines` and the others for text,
-//! `markup`.
+//! Reading order: `comparison` (the order of everything), `rules` (what users can configure) with `matcher` (the rules at a
+//! place), `findings` (common to all kinds of differences), `evidence` (repeated requests), `work` (the work limit), then the
+//! part of a response that you look for: `fields` with `parts` and `url`; `content` with `coding` and `charset`; `json` and
+//! `walk`; `markup`; `lines`, `table`, `form`, `script` and `ndjson`. `align` and `sorting` serve them all.
 
 // No input may end the process. `clippy.toml` lists the arithmetic that is left to the fuzz targets.
 #![cfg_attr(
