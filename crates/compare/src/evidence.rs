@@ -17,7 +17,7 @@ const MAX_OCCURRENCES: usize = 20_000;
 /// Ancestors of exact places that are kept.
 const MAX_TRAIL: usize = 65_536;
 
-/// Exact places under one folded place that are told apart.
+/// Exact places under one folded place that are counted separately.
 const SLOTS: u64 = 64;
 
 /// A hash of an exact place: all its steps, with indices.

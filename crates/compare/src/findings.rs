@@ -90,9 +90,9 @@ impl Comparison {
 /// One of the two values at a place.
 #[derive(Clone, Debug)]
 pub(crate) enum Seen<'v> {
-    /// There is none.
+    /// The response has no value there.
     Absent,
-    /// There is one, with nothing to show or to compare.
+    /// The response has one, with nothing to show or to compare.
     Unknown,
     Text(Cow<'v, str>),
     /// A value that is shown in another form.

@@ -79,7 +79,7 @@ pub(crate) fn add(url: &str, prefix: &str, parts: &mut Parts) {
     }
 }
 
-/// Returns what tells a URL from others with the same purpose: its path, or its host if there is no path.
+/// Returns the part that distinguishes a URL from others with the same purpose: its path, or its host without a path.
 pub(crate) fn label(url: &str) -> String {
     let mut parts = Parts::default();
     add(url, "", &mut parts);

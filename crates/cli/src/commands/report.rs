@@ -33,7 +33,7 @@ Examples:
 Logs can have any format that contains the records; other lines are ignored.
 Gates can test verdict, parity, parity-low, raw-parity, samples, regressions, unjudged, not-measured, unclear, p50, p90, p95, p99,
 errors, lost and unknown.
-Exit codes: 0 all gates pass, or there is none; 1 a gate fails; 2 the report could not be made.")]
+Exit codes: 0 every gate passes, or none is given; 1 a gate fails; 2 the report could not be made.")]
 pub(super) struct Options {
     /// Logs, plain or gzipped; `-` or no file reads standard input
     #[arg(value_name = "FILE")]

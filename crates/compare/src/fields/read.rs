@@ -11,7 +11,7 @@ use crate::parts::{Parts, Value, step};
 use crate::sorting;
 use crate::url;
 
-/// Relations of a link that are told apart.
+/// Relations of a link that are compared separately.
 const MAX_RELATIONS: usize = 8;
 /// Parameters that differ on every response: only their presence is compared.
 const RANDOM: [&str; 2] = ["nonce", "opaque"];

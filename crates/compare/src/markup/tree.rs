@@ -212,7 +212,7 @@ impl<'a> Tree<'a> {
     }
 
     fn close(&mut self, node: Node, digest: u64, open: &mut [(Node, u64)]) {
-        // An element that HTML implies is as good as none if it is empty.
+        // An element that HTML implies counts as absent if it is empty.
         let is_empty = self.end(node) == node.saturating_add(1) && !self.is_text(node);
         let is_nothing = is_empty && self.is_html && self.name(node) == "tbody" && self.attributes(node).is_empty();
         let digest = if is_nothing { NOTHING } else { digest };

@@ -84,7 +84,7 @@ fn is_random(part: &[u8]) -> bool {
 }
 
 /// Counts the characters of another kind than the one before: digits, small letters, capitals. A random text has a change at
-/// half of its characters. A capital before small letters begins a word and is none.
+/// half of its characters. A capital before small letters begins a word and does not count.
 fn changes(part: &[u8]) -> usize {
     let is_change = |pair: &&[u8]| match pair {
         [one, other] if one.is_ascii_digit() || other.is_ascii_digit() => {

@@ -13,7 +13,7 @@ use crossfade_parity::Tally;
 
 use super::{Job, Options, Sent};
 
-/// Places that are told apart; requests that differ at further ones are not sent again.
+/// Places that are counted separately. Requests that differ at further ones are not sent again.
 const MAX_PLACES: usize = 100_000;
 
 /// A place where responses differ: method, endpoint, class and pointer.
