@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use crate::back_end::{BackEnd, TROUBLES};
-use crate::records::{Known, check, of_mirror, of_primary};
+use crate::records::{Known, check, complete_log, of_mirror, of_primary};
 use crate::support::{Folder, Function, event};
 use crate::{Figures, LIMIT, Random, signal};
 
@@ -82,8 +82,7 @@ impl<'r> Run<'r> {
         while !self.waiting.is_empty() {
             self.take();
         }
-        let copies = self.known.values().filter(|known| known.is_copied).count() as u64;
-        let log = self.function.log((invocations + copies) as usize);
+        let log = complete_log(&self.function, invocations, &self.known);
         check(&log, &self.known, &self.back_ends, &mut self.figures);
         crate::assert_flat(warm, &self.function, &mut self.figures);
         for (index, back_end) in self.back_ends.iter().enumerate() {

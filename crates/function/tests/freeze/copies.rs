@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::runtime::Runtime;
 
 use crate::back_end::{BackEnd, TROUBLES, Trouble};
-use crate::records::{Known, check, of_mirror, of_primary};
+use crate::records::{Known, check, complete_log, of_mirror, of_primary};
 use crate::support::{Folder, Function, event};
 use crate::{Figures, LIMIT, Random, signal};
 
@@ -88,8 +88,7 @@ impl<'r> Run<'r> {
         // When this is answered, the last copy is done.
         assert_eq!(self.function.invoke(&event("DELETE", "/3/DELETE-last-0-even")).json()["statusCode"], 200);
         crate::assert_flat(warm, &self.function, &mut self.figures);
-        let copies = self.known.values().filter(|known| known.is_copied).count() as u64;
-        let log = self.function.log((invocations + 1 + copies) as usize);
+        let log = complete_log(&self.function, invocations + 1, &self.known);
         check(&log, &self.known, &self.back_ends, &mut self.figures);
         for (index, back_end) in self.back_ends.iter().enumerate() {
             for (id, count) in back_end.seen() {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::back_end::BackEnd;
+use crate::support::Function;
 use crate::{Figures, LIMIT};
 
 /// A stop that is shorter than this goes by unnoticed, unless something else adds to it.
@@ -42,6 +43,17 @@ pub(crate) fn of_mirror(id: &str) -> (Duration, String) {
 
 pub(crate) fn of_primary(id: &str) -> (Duration, String) {
     (Duration::ZERO, json!({ "id": id, "numbers": [1, 2, 3] }).to_string())
+}
+
+/// The log, once every request and every copy has its record. Second questions have records of their own, which say nothing
+/// about whether the others are there.
+pub(crate) fn complete_log(function: &Function, invocations: u64, known: &BTreeMap<String, Known>) -> Vec<Value> {
+    let copies = known.values().filter(|known| known.is_copied).count();
+    function.log_until(|lines| {
+        let count = |has: fn(&Value) -> bool| lines.iter().filter(|line| has(line)).count();
+        count(|line| line["type"] == "access") >= invocations as usize
+            && count(|line| line["against"] == "mirror") >= copies
+    })
 }
 
 pub(crate) fn check(log: &[Value], known: &BTreeMap<String, Known>, back_ends: &[BackEnd], figures: &mut Figures) {

@@ -80,11 +80,17 @@ impl Function {
 
     /// The log lines, once there are so many of them; or as many as there are after a long wait.
     pub fn log(&self, count: usize) -> Vec<Value> {
+        self.log_until(|lines| lines.len() >= count)
+    }
+
+    /// The log lines, once they are complete; or as many as there are after a long wait.
+    pub fn log_until(&self, is_complete: impl Fn(&[Value]) -> bool) -> Vec<Value> {
         let end = Instant::now() + PATIENCE;
         loop {
             let lines = self.log.lock().unwrap().clone();
-            if lines.len() >= count || Instant::now() > end {
-                return lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+            let lines: Vec<Value> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+            if is_complete(&lines) || Instant::now() > end {
+                return lines;
             }
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
