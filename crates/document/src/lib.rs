@@ -5,7 +5,7 @@
 //! know the keys of any file, the names of variables or of secrets: callers pass functions that replace variables,
 //! apply tags and mask text. Does no I/O.
 //!
-//! Reading order: `tree`, `yaml`, `json` (the same tree without positions, faster), `diagnostic`.
+//! Reading order: `text`, `tree`, `yaml`, `json` (the same tree without positions, faster), `diagnostic`.
 
 // No input may end the process. `clippy.toml` lists the arithmetic that is left to the fuzz targets.
 #![cfg_attr(
@@ -23,10 +23,13 @@
 
 mod diagnostic;
 mod json;
+
+mod text;
 mod tree;
 mod yaml;
 
 pub use diagnostic::{Diagnostic, Diagnostics, MAX_FINDINGS, Severity, WithLines, closest, did_you_mean, misleads};
 pub use json::parse as parse_json;
+pub use text::decode;
 pub use tree::{Key, Node, Piece, Place, Scalar, Value, Written};
 pub use yaml::{MAX_DEPTH, MAX_NODES, MAX_TEXT, Merge, Options, Substitute, Tag, Unresolved, merge_keys, parse};
