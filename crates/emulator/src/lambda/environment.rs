@@ -2,6 +2,7 @@
 //! task that supervises them. Owns the life of an environment from start to end; which one gets an invocation is the
 //! pool's decision.
 
+use std::io;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -14,6 +15,7 @@ use super::coordinator::{Coordinator, Signal, Tick};
 use super::failure::Failure;
 use super::memory::Memory;
 use super::pool::Pool;
+use super::ports::Ports;
 use super::process::{LaunchSpec, Processes, Role};
 use super::shutdown::{Reason, shut_down};
 use super::state::Invocation;
@@ -75,6 +77,7 @@ impl Environment {
             coordinator: Arc::clone(&coordinator),
             memory: Arc::clone(&memory),
             processes,
+            ports: Ports::default(),
             context,
             started,
             ready: Some(ready),
@@ -154,6 +157,7 @@ struct Watcher {
     coordinator: Arc<Coordinator>,
     memory: Arc<Memory>,
     processes: Processes,
+    ports: Ports,
     context: EnvironmentContext,
     started: Instant,
     /// Notified of the end of init; `None` afterwards.
@@ -257,9 +261,14 @@ impl Watcher {
             Role::Extension(index) => function.extensions.get(index).map_or(&[][..], Vec::as_slice),
         };
         let directory = function.directory.as_deref();
-        let variables = variables(function, role, runtime_api);
-        let group = self.processes.start(LaunchSpec { role, command, directory, variables }).map_err(|error| {
-            Failure::CannotStart { program: command.first().cloned().unwrap_or_default(), error: words(&error) }
+        let ports = &mut self.ports;
+        let started = variables(function, role, runtime_api, ports).and_then(|variables| {
+            let command = command.iter().map(|word| ports.fill(word)).collect::<io::Result<Vec<_>>>()?;
+            self.processes.start(LaunchSpec { role, command: &command, directory, variables })
+        });
+        let group = started.map_err(|error| Failure::CannotStart {
+            program: command.first().cloned().unwrap_or_default(),
+            error: words(&error),
         })?;
         self.coordinator.add(group.clone());
         self.memory.add(group);

@@ -11,6 +11,7 @@ mod extensions_api;
 mod failure;
 mod memory;
 mod pool;
+mod ports;
 mod process;
 mod runtime_api;
 mod shutdown;

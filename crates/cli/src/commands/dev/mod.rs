@@ -64,7 +64,7 @@ pub(super) struct Options {
     /// Run this command as the function instead of Crossfade's own, or as the one with this name. It runs in the folder of the file with the rules and gets Lambda's environment, not this shell's; can be repeated
     #[arg(long = "function", value_name = "[NAME=]COMMAND")]
     functions: Vec<String>,
-    /// Environment variable for all functions, such as `_HANDLER=index.handler` for a runtime client; without a value, copied from this shell; can be repeated
+    /// Environment variable for all functions, such as `_HANDLER=index.handler` for a runtime client; without a value, copied from this shell; `{port}` is a free port of each environment; can be repeated
     #[arg(long, value_name = "NAME[=VALUE]")]
     env: Vec<String>,
     /// Maximum number of environments of a function; further requests are throttled, as in Lambda [default: the file's reserved concurrency, or 10]
