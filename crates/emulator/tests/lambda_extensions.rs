@@ -152,7 +152,7 @@ fn an_extension_that_fails_in_init_fails_the_init() {
     missing.functions[0].extensions = vec![vec!["/no/such/extension".into()]];
     let mut alb = Alb::start(missing);
     assert_eq!(alb.get("/", "").status, 502);
-    assert_eq!(alb.outcome().2, "cannot start `/no/such/extension`: No such file or directory");
+    assert_eq!(alb.outcome().2, "cannot start `/no/such/extension`: cannot find the file `/no/such/extension`");
 }
 
 #[test]

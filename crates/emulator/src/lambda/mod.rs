@@ -9,6 +9,7 @@ mod environment;
 mod extension;
 mod extensions_api;
 mod failure;
+pub(crate) mod launch;
 mod memory;
 mod pool;
 mod ports;

@@ -91,8 +91,10 @@ impl Plan {
     pub(super) fn check(options: &Options) -> Result<Plan> {
         let mode = if options.single_value_headers { HeaderMode::Single } else { HeaderMode::Multi };
         let rules = options.sources.load()?;
-        let names = rules.as_ref().map_or_else(|| vec![vec!["local".to_owned()]], |rules| rules.names.clone());
-        let commands = functions::commands(&options.functions, &names)?;
+        let local = || (vec![Function::new("local", Vec::new())], vec![vec!["local".to_owned()]]);
+        let (functions, names) =
+            rules.as_ref().map_or_else(local, |rules| (rules.settings.functions.clone(), rules.names.clone()));
+        let commands = functions::commands(&options.functions, &functions, &names)?;
         let own_function = commands.contains(&Command::Own);
         let routing = routing(options, own_function)?;
         let (file, mut template) = match rules {
@@ -121,9 +123,11 @@ impl Plan {
                 }
             }
         }
+        let variables = Variables::of(&options.env)?;
+        let path = variables.value("PATH").map(OsString::from).or_else(|| std::env::var_os("PATH"));
+        template.functions.iter().try_for_each(|function| functions::check(function, path.as_deref()))?;
         listen(&mut template, options.port)?;
         balancer::apply(&options.balancer, &mut template)?;
-        let variables = Variables::of(&options.env)?;
         Ok(Plan { routing, template, commands, own_function, file, mode, variables })
     }
 
@@ -244,6 +248,10 @@ impl Variables {
             }
         }
         Ok(variables)
+    }
+
+    fn value(&self, name: &str) -> Option<&str> {
+        self.copied.iter().chain(&self.given).find(|(other, _)| other == name).map(|(_, value)| value.as_str())
     }
 }
 
