@@ -91,7 +91,7 @@ pub(super) fn counts(seen: u64, kept: usize, lost: u64, lost_lines: u64) -> Stri
 }
 
 fn form(shared: &Shared, filter: &Filter, methods: &[String]) -> Markup {
-    let listeners = &shared.setup.listeners;
+    let listeners = &shared.balancer().listeners;
     let mut rules: Vec<u32> = listeners.iter().flat_map(|listener| &listener.rules).map(|rule| rule.priority).collect();
     rules.sort_unstable();
     rules.dedup();
@@ -140,7 +140,7 @@ fn choice(name: &str, label: &str, chosen: &str, values: &[String]) -> Markup {
 pub(super) fn row(shared: &Shared, entry: &Entry) -> Markup {
     let (exchange, shown) = (&entry.exchange, &entry.shown);
     // The load balancer's own address carries no information.
-    let own = shared.listeners.get(exchange.listener).map(ToString::to_string);
+    let own = shared.balancer_of(exchange).addresses.get(exchange.listener).map(ToString::to_string);
     let host = if own.as_deref() == Some(shown.host.as_str()) { "" } else { &shown.host };
     let (path, query) = match shown.target.split_once('?') {
         Some((path, query)) => (path, Some(query)),

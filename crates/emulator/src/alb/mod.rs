@@ -25,5 +25,6 @@ mod rule;
 mod tls;
 mod transform;
 
-pub(crate) use balancer::Balancer;
+pub(crate) use accept::accept;
+pub(crate) use balancer::{Balancer, Exchanges};
 pub(crate) use listener::Listener;

@@ -37,6 +37,8 @@ pub(crate) struct Pool {
     state: Mutex<State>,
     changed: Notify,
     closing: watch::Sender<bool>,
+    /// Becomes true when other settings are in use.
+    retiring: watch::Sender<bool>,
     /// Cloned into every environment; `None` once the pool is closed.
     alive: Mutex<Option<mpsc::Sender<()>>>,
     /// The warning that there is no telemetry has been sent.
@@ -109,6 +111,7 @@ impl Pool {
             state: Mutex::default(),
             changed: Notify::new(),
             closing: watch::Sender::new(false),
+            retiring: watch::Sender::new(false),
             alive: Mutex::new(Some(alive)),
             telemetry_warned: AtomicBool::new(false),
         };
@@ -145,10 +148,20 @@ impl Pool {
         }
     }
 
+    /// Ends each environment as soon as it is idle. Further invocations are possible.
+    pub(crate) fn retire(&self) {
+        self.retiring.send_replace(true);
+    }
+
+    /// Lets the receiver from [`Pool::new`] close when all environments have ended: no other one starts.
+    pub(crate) fn leave(&self) {
+        self.alive.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
     /// Ends every environment. The receiver from [`Pool::new`] closes when all have ended.
     pub(crate) fn close(&self) {
         self.closing.send_replace(true);
-        self.alive.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.leave();
     }
 
     /// Notes that an environment has called `next`.
@@ -270,6 +283,7 @@ impl Pool {
             notices: self.notices.clone(),
             backlog: Arc::clone(&self.backlog),
             closing: self.closing.subscribe(),
+            retiring: self.retiring.subscribe(),
             alive: alive.ok_or(Failure::ShuttingDown)?,
         };
         Environment::start(number, &self.function, limit, context).await

@@ -15,6 +15,7 @@ use crossfade_function::ConfigSource;
 use crossfade_journal::redaction::{HIDDEN, is_secret_parameter};
 use crossfade_route::{Nothing, RoutingTable};
 
+use super::changes::Watched;
 use super::functions::{self, Command};
 use super::{Options, RunResources, balancer};
 use crate::commands::cert_file;
@@ -27,10 +28,14 @@ pub(super) const CONFIG_FILE: &str = "crossfade.yaml";
 
 /// The value in `deploy/serverless/serverless.yml`.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// The time limits of `--debug`: long enough for a session, and short enough for a timer in milliseconds of 31 bits, as Node's
+/// are.
+const DEBUG: Duration = Duration::from_secs(10 * 24 * 3600);
 /// Copies of a function without reserved concurrency: few enough for a laptop.
 const MAX_CONCURRENCY: usize = 10;
 
 /// The source of the function's routing.
+#[derive(Clone)]
 pub(super) enum Routing {
     /// Two built-in back ends.
     Demo,
@@ -53,13 +58,15 @@ pub(super) struct Plan {
     pub(super) own_function: bool,
     /// The file with the rules.
     pub(super) file: Option<PathBuf>,
+    /// It, and the files that it includes.
+    rule_files: Vec<PathBuf>,
     pub(super) mode: HeaderMode,
     /// For all functions.
     variables: Variables,
 }
 
 /// The variables of `--env`.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Variables {
     /// Copied from this shell, as they are.
     copied: Vec<(String, String)>,
@@ -89,22 +96,47 @@ impl Plan {
     /// # Errors
     /// The first error in the options, or all errors in the first invalid file.
     pub(super) fn check(options: &Options) -> Result<Plan> {
-        let mode = if options.single_value_headers { HeaderMode::Single } else { HeaderMode::Multi };
+        let plan = Plan::read(options, |own_function| routing(options, own_function))?;
+        for listener in &plan.template.listeners {
+            balancer::free(listener.listen)?;
+        }
+        Ok(plan)
+    }
+
+    /// The plan after a change of the files with rules.
+    ///
+    /// # Errors
+    /// As [`Plan::check`]; and if something has to be started that is not there.
+    pub(super) fn reread(&self, options: &Options) -> Result<Plan> {
+        Plan::read(options, |own_function| match &self.routing {
+            Routing::Unknown if own_function => {
+                bail!(
+                    "a function is now Crossfade's own\n  hint: restart `crossfade dev`, which then starts its back ends"
+                )
+            }
+            routing => Ok(routing.clone()),
+        })
+    }
+
+    fn read(options: &Options, routing: impl FnOnce(bool) -> Result<Routing>) -> Result<Plan> {
         let rules = options.sources.load()?;
         let local = || (vec![Function::new("local", Vec::new())], vec![vec!["local".to_owned()]]);
         let (functions, names) =
             rules.as_ref().map_or_else(local, |rules| (rules.settings.functions.clone(), rules.names.clone()));
         let commands = functions::commands(&options.functions, &functions, &names)?;
         let own_function = commands.contains(&Command::Own);
-        let routing = routing(options, own_function)?;
-        let (file, mut template) = match rules {
-            Some(Rules { file, settings, left_out, .. }) => {
+        let routing = routing(own_function)?;
+        // Ours is deployed with multi-value headers; AWS's default is without.
+        let is_multi = options.multi_value_headers || own_function && !options.single_value_headers;
+        let mode = if is_multi { HeaderMode::Multi } else { HeaderMode::Single };
+        let (file, rule_files, mut template) = match rules {
+            Some(Rules { file, files, settings, left_out, .. }) => {
                 tell_left_out(&settings, &left_out, &commands, &options.env);
-                (Some(file), settings)
+                (Some(file), files, settings)
             }
             None => {
                 let function = Function { timeout: TIMEOUT, ..Function::new("local", Vec::new()) };
-                (None, Settings::forward_all(mode, function))
+                (None, Vec::new(), Settings::forward_all(mode, function))
             }
         };
         let extensions =
@@ -128,7 +160,10 @@ impl Plan {
         template.functions.iter().try_for_each(|function| functions::check(function, path.as_deref()))?;
         listen(&mut template, options.port)?;
         balancer::apply(&options.balancer, &mut template)?;
-        Ok(Plan { routing, template, commands, own_function, file, mode, variables })
+        if options.debug {
+            wait_for_the_debugger(&mut template);
+        }
+        Ok(Plan { routing, template, commands, own_function, file, rule_files, mode, variables })
     }
 
     /// True if a file defines the rules.
@@ -156,6 +191,31 @@ impl Plan {
             function.local_env.clone_from(given);
         }
         Ok(settings)
+    }
+
+    /// Returns true if a change of this file may change the rules.
+    pub(super) fn has_rules_in(&self, file: &Path) -> bool {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        let may_be_included = name.starts_with(".env") || name.ends_with(".yml") || name.ends_with(".yaml");
+        self.rule_files.iter().any(|it| it == file) || self.file.is_some() && may_be_included
+    }
+
+    /// The files whose changes matter: those with rules, and the code of functions other than our own.
+    pub(super) fn watched(&self) -> Watched {
+        let mut watched = Watched { rules: self.rule_files.clone(), ..Watched::default() };
+        for (function, _) in self.template.functions.iter().zip(&self.commands).filter(|(_, it)| **it != Command::Own) {
+            let folder = function.directory.as_deref().unwrap_or(Path::new("."));
+            let Ok(folder) = std::path::absolute(folder) else { continue };
+            let words = function.extensions.iter().flatten().chain(&function.command);
+            let programs = words.map(|word| folder.join(word)).filter(|file| file.is_file());
+            watched.programs.extend(programs);
+            watched.folders.push(folder);
+        }
+        for list in [&mut watched.programs, &mut watched.folders] {
+            list.sort_unstable();
+            list.dedup();
+        }
+        watched
     }
 
     fn own_environment(&self, resources: &RunResources) -> Result<Vec<(String, String)>> {
@@ -214,6 +274,19 @@ fn limit(function: &mut Function, options: &Options) {
     function.freeze = options.freeze;
 }
 
+/// `--debug`: one request at a time, as a debugger has one port, and no time limit, as a person thinks longer than that. Health
+/// checks would take the requests' turn.
+fn wait_for_the_debugger(settings: &mut Settings) {
+    settings.load_balancer.idle_timeout = DEBUG;
+    settings.load_balancer.client_keep_alive = DEBUG;
+    settings.target_groups.iter_mut().for_each(|group| group.health_check = None);
+    for function in &mut settings.functions {
+        (function.timeout, function.init_timeout) = (DEBUG, DEBUG);
+        (function.max_concurrency, function.invocations_per_environment) = (1, 1);
+        function.freeze = false;
+    }
+}
+
 /// Assigns consecutive ports to the listeners.
 fn listen(settings: &mut Settings, port: u16) -> Result<()> {
     for (listener, index) in settings.listeners.iter_mut().zip(0..) {
@@ -222,7 +295,6 @@ fn listen(settings: &mut Settings, port: u16) -> Result<()> {
             bail!("not enough ports from {port} on for all listeners\n  hint: choose a lower `--port`")
         };
         listener.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, own));
-        balancer::free(listener.listen)?;
     }
     Ok(())
 }
