@@ -23,6 +23,7 @@ mod managed;
 mod migration;
 mod real_servers;
 mod recipes;
+mod reload;
 mod report;
 mod report_page;
 mod schema;
