@@ -6,6 +6,7 @@
 
 mod cloudformation;
 mod describe_rules;
+mod dotenv;
 mod draft;
 mod elbv2;
 mod findings;
@@ -18,7 +19,7 @@ mod variables;
 
 use std::path::{Path, PathBuf};
 
-use crossfade_document::{Diagnostics, MAX_TEXT, Place};
+use crossfade_document::{Diagnostics, MAX_TEXT, Place, decode};
 use thiserror::Error;
 
 use draft::Draft;
@@ -116,16 +117,19 @@ pub(crate) fn interpret_as_each(file: &Path, text: &str, options: &Options) -> [
         .map(|read: Reader| interpret(file, text, options, read))
 }
 
-/// Reads a regular file, up to one byte more than a document may have.
+/// Reads a regular file of at most [`MAX_TEXT`] bytes.
 fn text(file: &Path) -> std::io::Result<String> {
     use std::io::Read;
-    // The additional byte shows that the file is too large.
-    const MOST: u64 = MAX_TEXT as u64 + 1;
-    let mut bytes = Vec::new();
+    const MOST: u64 = MAX_TEXT as u64;
     // Reading a pipe could wait for ever.
     if !std::fs::metadata(file)?.is_file() {
         return Err(std::io::Error::other("it is not a file"));
     }
-    std::fs::File::open(file)?.take(MOST).read_to_end(&mut bytes)?;
-    String::from_utf8(bytes).map_err(|_| std::io::Error::new(std::io::ErrorKind::InvalidData, "it is not UTF-8"))
+    let mut bytes = Vec::new();
+    // The additional byte shows that the file is too large.
+    std::fs::File::open(file)?.take(MOST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > MAX_TEXT {
+        return Err(std::io::Error::other(format!("it is longer than {MAX_TEXT} bytes")));
+    }
+    decode(bytes).ok_or_else(|| std::io::Error::other("it is neither UTF-8 nor UTF-16"))
 }

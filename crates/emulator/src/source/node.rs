@@ -59,7 +59,6 @@ pub(super) fn excerpt(text: &str) -> String {
 pub(super) fn parse(text: &str, file: u32) -> Result<Node, Box<Diagnostic>> {
     let options = Options { file, tag: Some(tagged), merge: Some(merge_keys), substitute: None, mask: excerpt };
     let mut mistakes = Vec::new();
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let document = crossfade_document::parse(text, &options, &mut mistakes);
     // With duplicate keys it is no tree.
     match mistakes.into_iter().min_by_key(|mistake| mistake.place) {

@@ -20,9 +20,10 @@ use crate::{Action, Function, HealthCheck, Matcher, Rule, Transforms};
 
 const EVENT_KEYS: [&str; 7] =
     ["listenerArn", "priority", "conditions", "multiValueHeaders", "healthCheck", "targetGroupName", "authorizer"];
-/// The top-level keys and those of `provider` and of a function that are read, and two others that look like `stage` or each
-/// other; no further one looks like any of them.
-const FILE_KEYS: [&str; 5] = ["functions", "params", "provider", "resources", "service"];
+/// The top-level keys and those of `provider` and of a function that are read, and three others that look like `stage`,
+/// `stages` or each other; no further one looks like any of them.
+const FILE_KEYS: [&str; 9] =
+    ["frameworkVersion", "functions", "params", "provider", "resources", "service", "stages", "state", "useDotenv"];
 const PROVIDER_KEYS: [&str; 8] = ["environment", "logs", "memorySize", "region", "runtime", "stage", "tags", "timeout"];
 const FUNCTION_KEYS: [&str; 8] =
     ["environment", "events", "handler", "memorySize", "name", "reservedConcurrency", "runtime", "timeout"];
@@ -50,6 +51,13 @@ pub(super) fn read(draft: &mut Draft<'_>, document: Node) {
     draft.findings.misspelt(document.members(), &FILE_KEYS);
     let folder = draft.folder.clone();
     let mut variables = Variables::new(document, &folder, draft.options, std::mem::take(&mut draft.files));
+    for unreadable in variables.read_dotenv() {
+        draft.findings.warning(&start, unreadable);
+    }
+    if let Some(key) = variables.params_beside_stages() {
+        let message = "Framework v4 rejects `params` beside `stages`; here both count, `stages` first";
+        draft.findings.warning_with_hint(&key, message, "move the parameters to `stages.<stage>.params`");
+    }
     let nothing = || Node::plain(start, "");
     let provider = variables.at(&["provider"]).unwrap_or_else(nothing);
     if let Value::Unknown(unknown) = &provider.value {
