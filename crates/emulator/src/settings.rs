@@ -58,6 +58,8 @@ pub struct LoadBalancerAttributes {
     pub forwarded_for_port: bool,
     /// `routing.http.x_amzn_tls_version_and_cipher_suite.enabled`
     pub tls_fields: bool,
+    /// `routing.http.x_amzn_tls_kx.enabled`
+    pub key_exchange_field: bool,
     /// `routing.http2.enabled`
     pub http2: bool,
 }
@@ -73,6 +75,7 @@ impl Default for LoadBalancerAttributes {
             forwarded_for: ForwardedFor::Append,
             forwarded_for_port: false,
             tls_fields: false,
+            key_exchange_field: false,
             http2: true,
         }
     }
@@ -130,6 +133,7 @@ impl LoadBalancerAttributes {
             }
             "routing.http.xff_client_port.enabled" => self.forwarded_for_port = boolean(value)?,
             "routing.http.x_amzn_tls_version_and_cipher_suite.enabled" => self.tls_fields = boolean(value)?,
+            "routing.http.x_amzn_tls_kx.enabled" => self.key_exchange_field = boolean(value)?,
             "routing.http2.enabled" => self.http2 = boolean(value)?,
             _ => return Ok(false),
         }
@@ -531,6 +535,11 @@ pub struct Function {
 }
 
 impl Function {
+    /// The longest timeout of a function that is invoked synchronously, as by a load balancer (Lambda API, `CreateFunction`).
+    pub const MAX_TIMEOUT: Duration = Duration::from_secs(1800);
+    /// The longest timeout until November 2026, which AWS's other documents and tools still name.
+    pub const FORMER_MAX_TIMEOUT: Duration = Duration::from_secs(900);
+
     /// Returns a function with Lambda's defaults (developer guide, "Lambda quotas"): 3 s, 128 MiB, concurrency 1000.
     #[must_use]
     pub fn new(name: &str, command: Vec<String>) -> Self {
