@@ -87,6 +87,7 @@ pub(super) fn read(draft: &mut Draft<'_>, document: Node) {
     (draft.files, draft.environment) = variables.finish();
     let mut defined = Vec::new();
     functions_of(&mut draft.findings, &functions, &mut defined);
+    let others = other_events(&defined);
     let is_needed = |function: &Defined| service.resources.is_some() || !function.events.is_empty();
     let defined: Vec<Defined> = defined.into_iter().filter(is_needed).collect();
     let mut indices = Vec::new();
@@ -105,9 +106,29 @@ pub(super) fn read(draft: &mut Draft<'_>, document: Node) {
     }
     draft.findings.set_part("");
     if draft.listeners.is_empty() && !draft.findings.has_errors() {
-        draft
-            .findings
-            .error(&start, "no function has an `alb` event; add one under `functions.<name>.events`, as `- alb: ...`");
+        let message = format!("no function has an `alb` event{others}");
+        let hint = "add one under `functions.<name>.events`, as `- alb: ...`; rules that another stack creates are read with \
+                    `--template` or `--describe-rules`";
+        draft.findings.error_with_hint(&start, message, hint);
+    }
+}
+
+/// The front ends that the functions have in place of a load balancer, for a message.
+fn other_events(defined: &[Defined]) -> String {
+    let mut kinds: Vec<&str> = Vec::new();
+    for function in defined.iter().map(|function| &function.definition) {
+        let events = function.get("events").map_or(&[][..], Node::items);
+        let names =
+            events.iter().filter_map(|event| event.as_text().or_else(|| Some(&event.members().first()?.0.name)));
+        let url =
+            function.get("url").filter(|url| !matches!(url.as_text(), Some("" | "false" | "null"))).map(|_| "url");
+        kinds.extend(names.filter(|name| ["http", "httpApi", "websocket", "cloudFront"].contains(name)).chain(url));
+    }
+    kinds.sort_unstable();
+    kinds.dedup();
+    match kinds[..] {
+        [] => String::new(),
+        _ => format!("; `{}` events have no listener rules", kinds.join("`, `")),
     }
 }
 
