@@ -25,7 +25,7 @@ use draft::Draft;
 use node::Node;
 
 pub use draft::{Loaded, Options};
-pub use table::{action_text, table, transforms_text};
+pub use table::{action_text, concurrency_text, table, transforms_text};
 
 /// The errors of a file.
 #[derive(Debug, Error)]
