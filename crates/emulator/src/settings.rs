@@ -500,6 +500,9 @@ impl std::fmt::Display for Matcher {
     }
 }
 
+/// The environments of a function without reserved concurrency: few enough for a laptop.
+const UNRESERVED: usize = 10;
+
 /// A Lambda function: the command that starts a process of it, and Lambda's limits.
 #[derive(Clone, Debug)]
 pub struct Function {
@@ -520,8 +523,11 @@ pub struct Function {
     /// From the start of a process until it requests the first invocation; Lambda allows 10 s, and on Managed Instances
     /// 130 s or the timeout, if that is longer, which a smaller value here does not change.
     pub init_timeout: Duration,
-    /// The most concurrent environments (reserved concurrency); beyond it Lambda throttles. 0 throttles everything.
+    /// The most environments at a time. With [`Function::reserved_by`], 0 throttles everything.
     pub max_concurrency: usize,
+    /// The setting that `max_concurrency` is from, such as `--max-concurrency`: Lambda throttles further requests, as
+    /// for a reserved concurrency. `None`: the number is what this machine can bear, and further requests wait.
+    pub reserved_by: Option<&'static str>,
     /// Concurrent invocations in one environment. More than 1 is Lambda Managed Instances: the value of
     /// `AWS_LAMBDA_MAX_CONCURRENCY`, nothing is frozen, and an invocation that takes too long does not end the process.
     pub invocations_per_environment: usize,
@@ -540,7 +546,7 @@ impl Function {
     /// The longest timeout until November 2026, which AWS's other documents and tools still name.
     pub const FORMER_MAX_TIMEOUT: Duration = Duration::from_secs(900);
 
-    /// Returns a function with Lambda's defaults (developer guide, "Lambda quotas"): 3 s, 128 MiB, concurrency 1000.
+    /// Returns a function with Lambda's defaults (developer guide, "Lambda quotas"): 3 s, 128 MiB, nothing reserved.
     #[must_use]
     pub fn new(name: &str, command: Vec<String>) -> Self {
         Function {
@@ -552,7 +558,8 @@ impl Function {
             env: Vec::new(),
             timeout: Duration::from_secs(3),
             init_timeout: Duration::from_secs(10),
-            max_concurrency: 1000,
+            max_concurrency: UNRESERVED,
+            reserved_by: None,
             invocations_per_environment: 1,
             memory_mib: 128,
             extensions: Vec::new(),

@@ -301,7 +301,7 @@ fn function(draft: &mut Draft<'_>, resource: &Resource, template: &Node, intrins
 }
 
 /// Reads timeout (seconds), memory (MiB) and reserved concurrency, each given with its name in the file.
-pub(super) fn limits(draft: &mut Draft<'_>, function: &mut Function, given: [(&str, Option<&Node>); 3]) {
+pub(super) fn limits(draft: &mut Draft<'_>, function: &mut Function, given: [(&'static str, Option<&Node>); 3]) {
     let findings = &mut draft.findings;
     let [(timeout, seconds), (memory, mebibytes), (concurrency, reserved)] = given;
     if let Some(node) = seconds
@@ -320,6 +320,7 @@ pub(super) fn limits(draft: &mut Draft<'_>, function: &mut Function, given: [(&s
     }
     if let Some(reserved) = reserved.and_then(|node| findings.number(concurrency, node, 0..=MAX_CONCURRENCY)) {
         function.max_concurrency = reserved;
+        function.reserved_by = Some(concurrency);
     }
 }
 

@@ -27,7 +27,7 @@ use draft::Draft;
 
 pub use draft::{Loaded, Options};
 pub use foreign::{Kind, by_keys, bytes};
-pub use table::{action_text, table, transforms_text};
+pub use table::{action_text, concurrency_text, table, transforms_text};
 
 /// The errors of a file.
 #[derive(Debug, Error)]

@@ -67,7 +67,7 @@ pub(super) struct Options {
     /// Environment variable for all functions, such as `_HANDLER=index.handler` for a runtime client; without a value, copied from this shell; can be repeated
     #[arg(long, value_name = "NAME[=VALUE]")]
     env: Vec<String>,
-    /// Maximum number of environments of a function; further requests are throttled, as in Lambda [default: the file's reserved concurrency, or 10]
+    /// Maximum number of environments of a function; further requests get 502, as in Lambda with a reserved concurrency [default: the file's reserved concurrency; without one, 10, and further requests wait]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     max_concurrency: Option<u16>,
     /// Time limit of a function for one request, such as `30s` or `500ms` [default: the file's, or 30s]
