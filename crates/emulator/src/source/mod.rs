@@ -6,8 +6,10 @@
 
 mod cloudformation;
 mod describe_rules;
+mod dialect;
 mod draft;
 mod elbv2;
+mod expression;
 mod findings;
 mod intrinsics;
 mod node;
@@ -21,6 +23,7 @@ use std::path::{Path, PathBuf};
 use crossfade_document::{Diagnostics, MAX_TEXT, Place};
 use thiserror::Error;
 
+use dialect::Dialect;
 use draft::Draft;
 use node::Node;
 
@@ -60,7 +63,7 @@ impl SourceError {
 ///
 /// [`SourceError`] with all errors in the file.
 pub fn serverless(file: &Path, options: &Options) -> Result<Loaded, SourceError> {
-    load(file, options, serverless::read)
+    load(file, options, &SERVERLESS)
 }
 
 /// Reads a CloudFormation or SAM template, in YAML or JSON.
@@ -69,7 +72,7 @@ pub fn serverless(file: &Path, options: &Options) -> Result<Loaded, SourceError>
 ///
 /// [`SourceError`] with all errors in the file.
 pub fn cloudformation(file: &Path, options: &Options) -> Result<Loaded, SourceError> {
-    load(file, options, cloudformation::read)
+    load(file, options, &CLOUDFORMATION)
 }
 
 /// Reads what `aws elbv2 describe-rules` prints, alone or merged with what `describe-listeners`,
@@ -79,26 +82,35 @@ pub fn cloudformation(file: &Path, options: &Options) -> Result<Loaded, SourceEr
 ///
 /// [`SourceError`] with all errors in the file.
 pub fn describe_rules(file: &Path, options: &Options) -> Result<Loaded, SourceError> {
-    load(file, options, describe_rules::read)
+    load(file, options, &DESCRIBE_RULES)
 }
 
-/// The reader of a format.
-type Reader = fn(&mut Draft<'_>, Node);
+/// A format: its dialect, given the text, and its reader.
+struct Format {
+    dialect: fn(&str) -> &'static Dialect,
+    read: fn(&mut Draft<'_>, Node),
+}
 
-fn load(file: &Path, options: &Options, read: Reader) -> Result<Loaded, SourceError> {
+const SERVERLESS: Format = Format { dialect: |_| &dialect::FRAMEWORK, read: serverless::read };
+const CLOUDFORMATION: Format = Format { dialect: Dialect::of_template, read: cloudformation::read };
+const DESCRIBE_RULES: Format = Format { dialect: |_| &dialect::OUTPUT, read: describe_rules::read };
+
+fn load(file: &Path, options: &Options, format: &Format) -> Result<Loaded, SourceError> {
     match text(file) {
-        Ok(text) => interpret(file, &text, options, read),
+        Ok(text) => interpret(file, &text, options, format),
         Err(error) => Err(SourceError::Read { file: file.to_owned(), error }),
     }
 }
 
-fn interpret(file: &Path, text: &str, options: &Options, read: Reader) -> Result<Loaded, SourceError> {
+fn interpret(file: &Path, text: &str, options: &Options, format: &Format) -> Result<Loaded, SourceError> {
     let name = file.to_string_lossy();
-    let mut draft = Draft::new(file, options);
+    let dialect = (format.dialect)(text);
+    let mut draft = Draft::new(file, options, dialect);
     let start = Place { file: draft.files.add(&name), line: 1, column: 1 };
-    match node::parse(text, start.file) {
-        Ok(document) => {
-            read(&mut draft, document);
+    match node::parse(text, start.file, dialect) {
+        Ok((document, warnings)) => {
+            draft.findings.take_warnings(warnings);
+            (format.read)(&mut draft, document);
             draft.findings.set_part("");
             if draft.listeners.is_empty() && !draft.findings.has_errors() {
                 draft.findings.error(&start, "the file defines no listener and no rule");
@@ -112,8 +124,7 @@ fn interpret(file: &Path, text: &str, options: &Options, read: Reader) -> Result
 
 /// For `crate::fuzzing`: reads a text as each kind of file.
 pub(crate) fn interpret_as_each(file: &Path, text: &str, options: &Options) -> [Result<Loaded, SourceError>; 3] {
-    [serverless::read, cloudformation::read, describe_rules::read]
-        .map(|read: Reader| interpret(file, text, options, read))
+    [SERVERLESS, CLOUDFORMATION, DESCRIBE_RULES].map(|format| interpret(file, text, options, &format))
 }
 
 /// Reads a regular file, up to one byte more than a document may have.
