@@ -212,7 +212,8 @@ pub(super) fn resources(draft: &mut Draft<'_>, template: &Node) {
 /// Warns of parameters that the template does not have: a misspelt one would have no effect.
 fn unknown_parameters(draft: &mut Draft<'_>, template: &Node) {
     for (name, _) in &draft.options.parameters {
-        let is_known = name.starts_with("AWS::") || template.at(&["Parameters", name]).is_some();
+        let is_expression = name.starts_with(['!', '{']);
+        let is_known = is_expression || name.starts_with("AWS::") || template.at(&["Parameters", name]).is_some();
         if !is_known && template.get("AWSTemplateFormatVersion").is_some() {
             let message = format!("the template has no parameter `{}`", excerpt(name));
             match did_you_mean(name, &names(template, &["Parameters"])) {
@@ -316,7 +317,8 @@ fn unknown_of(node: &Node) -> Option<&Unknown> {
 /// value. `crossfade dev` lists the environment variables.
 fn say_left_out(draft: &mut Draft<'_>, what: &str, node: Option<&Node>) {
     let unknown = node.and_then(|node| Some((node.place, unknown_of(node)?)));
-    let is_option = |hint: &String| hint.starts_with("set it with");
+    // Those for a single value would be too many.
+    let is_option = |hint: &String| hint.starts_with("set it with") && !hint.contains('\'');
     if let Some((place, Unknown { why, hint: Some(hint), .. })) =
         unknown.filter(|(_, it)| it.hint.as_ref().is_some_and(is_option))
     {

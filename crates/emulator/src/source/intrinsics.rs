@@ -9,7 +9,9 @@ use crossfade_document::{Place, did_you_mean};
 
 use super::draft::Options;
 use super::expression::{brief, call, join, shown};
-use super::node::{Node, Part, Unknown, Value, excerpt, has_dynamic_reference, mark_dynamic_references};
+use super::node::{
+    Node, Part, Unknown, Value, excerpt, option_for, resolve_dynamic_references, without_dynamic_references,
+};
 
 /// Functions, references and conditions within one another, and levels of the tree: few enough for the smallest stack.
 const MAX_NESTING: usize = 100;
@@ -25,9 +27,6 @@ const MAX_HINTS: usize = 100;
 const ACCOUNT: &str = "000000000000";
 const ACCOUNT_ID: &str = "AWS::AccountId";
 const REGION: &str = "AWS::Region";
-
-/// The hint for values without a name that `--param` could set.
-const BY_PARAMETER: &str = "write the value, or make it a parameter and set it with `--param NAME=VALUE`";
 
 /// The functions that are evaluated here.
 const FUNCTIONS: [&str; 8] =
@@ -71,7 +70,7 @@ impl<'t> Intrinsics<'t> {
     /// Returns the same tree with all functions evaluated. `AWS::NoValue` removes its node.
     pub(super) fn evaluate(&mut self, node: &Node) -> Option<Node> {
         let mut node = self.value(node)?;
-        mark_dynamic_references(&mut node, BY_PARAMETER);
+        resolve_dynamic_references(&mut node, &self.options.parameters);
         Some(node)
     }
 
@@ -94,7 +93,10 @@ impl<'t> Intrinsics<'t> {
         {
             return match self.call(name, argument) {
                 Ok(result) => result.map(|result| Node { place: node.place, ..result }),
-                Err(unknown) => Some(unknown_node(node, unknown)),
+                Err(unknown) => match self.given(&unknown.written) {
+                    Some(value) => Some(Node::quoted(node.place, value)),
+                    None => Some(unknown_node(node, unknown)),
+                },
             };
         }
         let value = match &node.value {
@@ -223,7 +225,8 @@ impl<'t> Intrinsics<'t> {
             "AWS::ElasticLoadBalancingV2::Listener" => Ok(self.listener_arn(name)),
             "AWS::Lambda::Function" | "AWS::Serverless::Function" => {
                 let own = property("FunctionName").and_then(|own| self.text(own).ok());
-                Ok(own.filter(|own| !has_dynamic_reference(own)).unwrap_or_else(|| name.to_owned()))
+                let own = own.and_then(|own| without_dynamic_references(&own, &self.options.parameters).ok());
+                Ok(own.unwrap_or_else(|| name.to_owned()))
             }
             "AWS::Lambda::Alias" | "AWS::Lambda::Version" => {
                 let Some(function) = property("FunctionName") else {
@@ -237,7 +240,7 @@ impl<'t> Intrinsics<'t> {
                 let arn = if function.starts_with("arn:") { function } else { self.function_arn(&function) };
                 Ok(format!("{arn}:{qualifier}"))
             }
-            _ => Err(Unknown { written: format!("!Ref {name}"), ..only_in_aws(name) }),
+            _ => Err(only_in_aws(name, format!("!Ref {name}"))),
         }
     }
 
@@ -253,9 +256,12 @@ impl<'t> Intrinsics<'t> {
                 Ok(self.function_arn(&name))
             }
             (_, "Arn" | "TargetGroupArn" | "ListenerArn" | "LoadBalancerArn" | "AliasArn" | "FunctionArn") => {
-                self.resource(resource).map_err(|unknown| Unknown { written: written(), ..unknown })
+                self.resource(resource).map_err(|unknown| {
+                    let hint = unknown.hint.map(|_| option_for(&written()));
+                    Unknown { written: written(), hint, ..unknown }
+                })
             }
-            _ => Err(Unknown { written: written(), ..only_in_aws(resource) }),
+            _ => Err(only_in_aws(resource, written())),
         }
     }
 
@@ -549,7 +555,11 @@ impl<'t> Intrinsics<'t> {
         let argument = self.value(argument).unwrap_or_else(|| Node::quoted(argument.place, ""));
         match argument.value {
             Value::Unknown(unknown) if unknown.is_error => unknown,
-            _ => self.named(call(name, &shown(&argument)), without_name(why)),
+            _ => {
+                let written = call(name, &shown(&argument));
+                let hint = Some(option_for(&written));
+                self.named(written, Unknown { hint, ..Unknown::elsewhere(why) })
+            }
         }
     }
 
@@ -621,12 +631,9 @@ fn unknown_at(place: Place, unknown: Unknown) -> Node {
     Node::new(place, Value::Unknown(unknown))
 }
 
-fn only_in_aws(resource: &str) -> Unknown {
-    without_name(&format!("the resource `{}` exists only in AWS", excerpt(resource)))
-}
-
-fn without_name(why: &str) -> Unknown {
-    Unknown { hint: Some(BY_PARAMETER.to_owned()), ..Unknown::elsewhere(why) }
+fn only_in_aws(resource: &str, written: String) -> Unknown {
+    let hint = Some(option_for(&written));
+    Unknown { written, hint, ..Unknown::elsewhere(format!("the resource `{}` exists only in AWS", excerpt(resource))) }
 }
 
 fn misused(name: &str) -> Unknown {

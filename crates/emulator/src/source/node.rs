@@ -172,31 +172,57 @@ fn tagged(node: Node, handle: &str, suffix: &str) -> Node {
     Node::new(place, Value::Map(vec![(Key { place, name }, argument)]))
 }
 
-/// Returns `true` if CloudFormation replaces a part of the text by a value from the parameter store or Secrets Manager
-/// (user guide, "dynamic references").
-pub(super) fn has_dynamic_reference(text: &str) -> bool {
-    let is_one = |inner: &str| {
+/// Replaces dynamic references to the parameter store and Secrets Manager (user guide, "dynamic references") by the values
+/// that the user gives for them.
+///
+/// # Errors
+///
+/// The first reference that has no value.
+pub(super) fn without_dynamic_references(text: &str, given: &[(String, String)]) -> Result<String, String> {
+    let mut whole = String::new();
+    let mut rest = text;
+    while let Some((before, reference)) = rest.find("{{resolve:").and_then(|start| rest.split_at_checked(start)) {
+        let end = reference.find("}}").map_or(reference.len(), |end| end + "}}".len());
+        let (reference, behind) = reference.split_at_checked(end).unwrap_or((reference, ""));
         let services = ["ssm:", "ssm-secure:", "secretsmanager:"];
-        services.iter().any(|service| inner.starts_with(service)) && inner.contains("}}")
-    };
-    text.split("{{resolve:").skip(1).any(is_one)
+        let service = reference.strip_prefix("{{resolve:").unwrap_or_default();
+        let is_one = reference.ends_with("}}") && services.iter().any(|known| service.starts_with(known));
+        whole.push_str(before);
+        match given.iter().rev().find(|(name, _)| name == reference) {
+            Some((_, value)) => whole.push_str(value),
+            None if is_one => return Err(reference.to_owned()),
+            None => whole.push_str(reference),
+        }
+        rest = behind;
+    }
+    Ok(whole + rest)
 }
 
-/// Marks the texts with dynamic references as unknown. CloudFormation resolves them after all functions, so that they are
-/// ordinary texts until then. `hint` says how to give the value.
-pub(super) fn mark_dynamic_references(node: &mut Node, hint: &str) {
+/// Resolves the dynamic references in a tree; a text with one that has no value becomes unknown. CloudFormation resolves
+/// them after all functions, so that they are ordinary texts until then.
+pub(super) fn resolve_dynamic_references(node: &mut Node, given: &[(String, String)]) {
     match &mut node.value {
-        Value::Scalar(scalar) if has_dynamic_reference(&scalar.text) => {
-            let unknown = Unknown {
-                written: scalar.text.to_string(),
-                hint: Some(hint.to_owned()),
-                ..Unknown::elsewhere("only AWS resolves dynamic references")
+        Value::Scalar(scalar) if scalar.text.contains("{{resolve:") => {
+            node.value = match without_dynamic_references(&scalar.text, given) {
+                Ok(text) => Value::Scalar(Scalar::quoted(text)),
+                Err(reference) => Value::Unknown(Unknown {
+                    written: scalar.text.to_string(),
+                    hint: Some(option_for(&reference)),
+                    ..Unknown::elsewhere("only AWS resolves dynamic references")
+                }),
             };
-            node.value = Value::Unknown(unknown);
         }
-        Value::List(items) => items.iter_mut().for_each(|item| mark_dynamic_references(item, hint)),
-        Value::Map(members) => members.iter_mut().for_each(|(_, member)| mark_dynamic_references(member, hint)),
+        Value::List(items) => items.iter_mut().for_each(|item| resolve_dynamic_references(item, given)),
+        Value::Map(members) => members.iter_mut().for_each(|(_, member)| resolve_dynamic_references(member, given)),
         Value::Scalar(_) | Value::Unknown(_) => {}
+    }
+}
+
+/// The hint for the value of an expression, in a form that a shell takes.
+pub(super) fn option_for(expression: &str) -> String {
+    match expression.contains(['\'', '=']) {
+        true => "write the value, or make it a parameter and set it with `--param NAME=VALUE`".to_owned(),
+        false => format!("set it with `--param '{expression}=VALUE'`"),
     }
 }
 
@@ -267,15 +293,22 @@ mod tests {
 
     #[test]
     fn dynamic_references_are_found_anywhere_in_a_text() {
-        for (text, has) in [
-            ("{{resolve:ssm:/a}}", true),
-            ("x-{{resolve:ssm-secure:a:1}}-{{resolve", true),
-            ("{{resolve:x}} {{resolve:secretsmanager:a:SecretString:b}}", true),
-            ("{{resolve:ssm:/a}", false),
-            ("{{resolve:other:/a}}", false),
-            ("{{ssm:/a}}", false),
+        let given = [("{{resolve:ssm:/b}}".to_owned(), "c".to_owned())];
+        for (text, result) in [
+            ("{{resolve:ssm:/a}}", Err("{{resolve:ssm:/a}}")),
+            ("x-{{resolve:ssm-secure:a:1}}-{{resolve", Err("{{resolve:ssm-secure:a:1}}")),
+            (
+                "{{resolve:x}} {{resolve:secretsmanager:a:SecretString:b}}",
+                Err("{{resolve:secretsmanager:a:SecretString:b}}"),
+            ),
+            ("é{{resolve:ssm:/b}}-{{resolve:ssm:/b}}", Ok("éc-c")),
+            ("{{resolve:ssm:/b}}{{resolve:ssm:/a}}", Err("{{resolve:ssm:/a}}")),
+            ("{{resolve:ssm:/a}", Ok("{{resolve:ssm:/a}")),
+            ("{{resolve:other:/a}}", Ok("{{resolve:other:/a}}")),
+            ("{{ssm:/a}}", Ok("{{ssm:/a}}")),
         ] {
-            assert_eq!(has_dynamic_reference(text), has, "{text}");
+            let result = result.map(str::to_owned).map_err(str::to_owned);
+            assert_eq!(without_dynamic_references(text, &given), result, "{text}");
         }
     }
 

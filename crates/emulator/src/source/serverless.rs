@@ -13,8 +13,8 @@ use crossfade_rule::{Condition, ConditionError};
 
 use super::draft::Draft;
 use super::findings::Findings;
-use super::node::{Node, Unknown, Value, excerpt, mark_dynamic_references};
-use super::variables::{HINT, Variables};
+use super::node::{Node, Unknown, Value, excerpt, resolve_dynamic_references};
+use super::variables::Variables;
 use super::{cloudformation, elbv2, quota};
 use crate::{Action, Function, HealthCheck, Matcher, Rule, Transforms};
 
@@ -76,8 +76,8 @@ pub(super) fn read(draft: &mut Draft<'_>, document: Node) {
     let mut service = Service { name, stage, provider, resources };
 
     let mut functions = variables.at(&["functions"]).unwrap_or_else(nothing);
-    mark_dynamic_references(&mut functions, HINT);
-    mark_dynamic_references(&mut service.provider, HINT);
+    resolve_dynamic_references(&mut functions, &draft.options.parameters);
+    resolve_dynamic_references(&mut service.provider, &draft.options.parameters);
     (draft.files, draft.environment) = variables.finish();
     let mut defined = Vec::new();
     functions_of(&mut draft.findings, &functions, &mut defined);

@@ -28,9 +28,6 @@ const MAX_GROWN: usize = 1024 * 1024;
 /// Sources whose values only AWS or a deployment has.
 const ELSEWHERE: [&str; 6] = ["ssm", "cf", "s3", "aws", "git", "output"];
 
-/// The hint for values that only AWS or a deployment has.
-pub(super) const HINT: &str = "write the value, or take it from `${env:...}`, `${opt:...}` or `${param:...}`";
-
 /// All sources.
 const SOURCES: [&str; 13] =
     ["self", "env", "opt", "sls", "aws", "param", "file", "strToBool", "ssm", "cf", "s3", "git", "output"];
@@ -401,7 +398,7 @@ fn invalid(why: String) -> Unknown {
 }
 
 fn unavailable(source: &str, why: &str) -> Unknown {
-    let hint = Some(HINT.to_owned());
+    let hint = Some("write the value, or take it from `${env:...}`, `${opt:...}` or `${param:...}`".to_owned());
     Unknown { written: format!("${{{source}}}"), hint, ..Unknown::elsewhere(why) }
 }
 
