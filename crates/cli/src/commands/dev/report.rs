@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossfade_emulator::{Exchange, Notice};
-use crossfade_journal::comparison::{Against, Record, Side, Verdict};
+use crossfade_journal::comparison::{Against, Class, Difference, Record, Side, Verdict};
 use crossfade_journal::{AccessRecord, Skipped};
 
 use crate::inspector::Secrets;
@@ -281,8 +281,7 @@ fn compared(record: &Record) -> String {
     let differences = || record.differences.iter().filter(|it| !it.accepted);
     let more = differences().count().saturating_sub(MOST_NAMED) as u64 + u64::from(record.more);
     let differences = differences().take(MOST_NAMED);
-    let differences: Vec<String> =
-        differences.map(|it| format!("{} {}", it.class.as_str(), cut(&it.pointer))).collect();
+    let differences: Vec<String> = differences.map(|it| difference(record, it)).collect();
     let more = if more > 0 { format!(", {more} more") } else { String::new() };
     let verdict = match record.verdict {
         Verdict::Match => "match".to_owned(),
@@ -293,6 +292,19 @@ fn compared(record: &Record) -> String {
         Verdict::Lost => format!("lost: {}", record.reason.as_deref().unwrap_or_default()),
     };
     format!("{copy} {backend}{answer}{time}: {verdict}")
+}
+
+/// A difference in a few words: `missing /phone`, `status 404 instead of 200`.
+fn difference(record: &Record, difference: &Difference) -> String {
+    if difference.class != Class::Status {
+        return format!("{} {}", difference.class.as_str(), cut(&difference.pointer));
+    }
+    let outcome = |side: &Side| match (side.status, &side.error) {
+        (Some(status), _) => status.to_string(),
+        (None, Some(error)) => cut(error),
+        (None, None) => "no response".to_owned(),
+    };
+    format!("status {} instead of {}", outcome(&record.mirror), outcome(&record.primary))
 }
 
 /// The displayed part of a text from a log line.
