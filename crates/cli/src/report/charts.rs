@@ -20,10 +20,11 @@ const SAMPLES_OF_POINT: u64 = 50;
 /// Width in pixels of a plot on a phone, and of the narrowest one elsewhere.
 const PHONE: f64 = 200.0;
 const COLUMN: f64 = 320.0;
-/// Widths in pixels of a character of a label, of the gap to the next label, and of the room beside a plot.
+/// Widths in pixels of a character of a label, of the gap to the next label, of the room beside a plot, and of that for its scale.
 const CHARACTER: f64 = 7.0;
 const GAP: f64 = 8.0;
-const BESIDE: f64 = 24.0;
+const BESIDE: f64 = 28.0;
+const SCALE: f64 = 50.0;
 /// Points of a distribution.
 const BINS: usize = 64;
 
@@ -108,7 +109,7 @@ pub(crate) fn latency(id: &str, latency: &Latency) -> Markup {
             p class={ "marks " (side) } {
                 b { (side) }
                 @let labels = marks(percentiles).map(|(label, value)| (x(value), label.to_owned())).to_vec();
-                (spans(labels, side.len()))
+                (spans(labels, side.len() as f64 * CHARACTER))
             }
         }
         (plot(None, svg(id, "Distribution of the latency of both systems", shapes), labels, "Milliseconds, logarithmic"))
@@ -137,9 +138,9 @@ fn svg(id: &str, title: &str, shapes: Markup) -> Markup {
 fn plot(y: Option<Markup>, svg: Markup, x: Vec<(f64, String)>, axis: &str) -> Markup {
     html! {
         div.plot.scaled[y.is_some()] {
-            div.y aria-hidden="true" { @if let Some(y) = y { (y) } }
+            div.y aria-hidden="true" { @if let Some(y) = &y { (y) } }
             (svg)
-            div.x aria-hidden="true" { (spans(x, 0)) }
+            div.x aria-hidden="true" { (spans(x, if y.is_some() { -SCALE } else { -BESIDE })) }
         }
         p.axis { (axis) }
     }
@@ -176,10 +177,10 @@ fn coordinates(points: impl Iterator<Item = (f64, f64)>) -> String {
     list
 }
 
-/// Labels at places of the width, as many as there is room for. `taken` is the number of characters at the left.
-fn spans(labels: Vec<(f64, String)>, taken: usize) -> Markup {
-    let labels = fitting(labels, COLUMN, taken);
-    let on_phone = fitting(labels.clone(), PHONE, taken);
+/// Labels at places of the width, as many as there is room for from this pixel on.
+fn spans(labels: Vec<(f64, String)>, from: f64) -> Markup {
+    let labels = fitting(labels, COLUMN, from);
+    let on_phone = fitting(labels.clone(), PHONE, from);
     html! {
         @for label in &labels {
             span.wide[!on_phone.contains(label)] style=(offset("left", label.0 / WIDTH)) { (label.1) }
@@ -188,11 +189,10 @@ fn spans(labels: Vec<(f64, String)>, taken: usize) -> Markup {
 }
 
 /// Returns the labels that overlap no other one if the plot is so many pixels wide.
-fn fitting(labels: Vec<(f64, String)>, width: f64, taken: usize) -> Vec<(f64, String)> {
-    let pixels = |characters: usize| characters as f64 * CHARACTER;
-    let mut end = if taken > 0 { pixels(taken) } else { -BESIDE };
+fn fitting(labels: Vec<(f64, String)>, width: f64, from: f64) -> Vec<(f64, String)> {
+    let mut end = from;
     let has_room = |(at, label): &(f64, String)| {
-        let (middle, half) = (at / WIDTH * width, pixels(label.chars().count()) / 2.0);
+        let (middle, half) = (at / WIDTH * width, label.chars().count() as f64 * CHARACTER / 2.0);
         let is_free = middle - half >= end && middle + half <= width + BESIDE;
         end = if is_free { middle + half + GAP } else { end };
         is_free

@@ -438,7 +438,7 @@ mod tests {
         let line = |members: &str| {
             let line = format!(
                 r#"{{"type":"compare","version":1,"time":"2026-11-24T10:57:42.123Z","against":"mirror","request_id":"1","route":"a",
-                "method":"GET","endpoint":"/a","primary":{{"backend":"legacy"}},{members}}}"#
+                "method":"GET","endpoint":"/a","primary":{{"backend":"legacy","status":200}},{members}}}"#
             );
             Notice::FunctionLine { environment: 1, line, waiting: Waiting::default() }
         };
@@ -446,6 +446,15 @@ mod tests {
         let different = r#""verdict":"different","mirror":{"backend":"modern","status":200,"ms":23.1},"more":2,"differences":
             [{"class":"missing","pointer":"/a\u001b[2J"},{"class":"extra","pointer":"/b","accepted":true}]"#;
         assert_eq!(told(different), ["mirror modern 200 23.1 ms: different: missing /a\\u{1b}[2J, 2 more"]);
+        let status = r#"{"class":"status","pointer":"status"},{"class":"value","pointer":"/a"}"#;
+        for (mirror, expected) in [
+            (r#""status":404"#, "mirror modern 404: different: status 404 instead of 200, value /a"),
+            (r#""error":"timeout""#, "mirror modern timeout: different: status timeout instead of 200, value /a"),
+        ] {
+            let members =
+                format!(r#""verdict":"different","mirror":{{"backend":"modern",{mirror}}},"differences":[{status}]"#);
+            assert_eq!(told(&members), [expected]);
+        }
         let lost = r#""verdict":"lost","reason":"open","mirror":{"backend":"modern"}"#;
         assert_eq!(told(lost), ["mirror modern: lost: open"]);
         let failed = r#""verdict":"failed","mirror":{"backend":"modern","error":"connection_refused"}"#;
