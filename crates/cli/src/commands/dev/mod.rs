@@ -29,6 +29,7 @@ use crate::inspector::{self, Inspector};
 use crate::terminal::{has_colours, say};
 use access_log::AccessLog;
 use comparisons::Comparisons;
+pub(super) use plan::CA_FILE;
 use plan::{Plan, Routing};
 use printer::Printer;
 use report::{Line, Reporter};
