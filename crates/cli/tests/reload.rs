@@ -85,6 +85,25 @@ fn without_reload_nothing_changes() {
 }
 
 #[test]
+fn a_debugger_has_one_environment_and_all_the_time() {
+    // Longer than the init phase may take, and the second request waits for the first.
+    let slow = script("one").replace("while :; do", "sleep 11; while :; do");
+    let folder = folder_with(&[("function.sh", &slow)]);
+    let dev = Dev::start_in(folder.path(), &["--function", "./function.sh", "--debug", "--no-inspect"]);
+    assert!(dev.banner.contains("./function.sh, no time limit, 1 environment"), "{}", dev.banner);
+    let alb = &dev.alb;
+    std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..3).map(|_| scope.spawn(|| ask(alb, "/slow"))).collect();
+        for client in clients {
+            assert_eq!(client.join().unwrap(), "200 one single");
+        }
+    });
+    let lines: Vec<String> = (0..4).map(|_| dev.next_line()).collect();
+    assert_eq!(lines.iter().filter(|line| line.contains("[cold start]")).count(), 1, "{lines:?}");
+    assert!(dev.stop("-INT").success());
+}
+
+#[test]
 fn rules_are_read_again_and_errors_change_nothing() {
     let service = |rules: &str| format!("service: a\nfunctions:\n  web:\n    handler: a.b\n    events: {rules}\n");
     let rules = |path: &str| format!("- alb: {{ listenerArn: x, priority: 1, conditions: {{ path: {path} }} }}\n");

@@ -27,4 +27,5 @@ mod transform;
 
 pub(crate) use accept::accept;
 pub(crate) use balancer::{Balancer, Exchanges};
+pub use forwarded::{add_client_fields, with_port};
 pub(crate) use listener::Listener;

@@ -23,16 +23,15 @@ use crate::commands::sources::Rules;
 use crate::demo::Demo;
 use crate::terminal::say;
 
-pub(super) const CA_FILE: &str = "ca.pem";
+/// The authority of the demo back ends. `report` looks for it in the folder of a log.
+pub(in crate::commands) const CA_FILE: &str = "ca.pem";
 pub(super) const CONFIG_FILE: &str = "crossfade.yaml";
 
 /// The value in `deploy/serverless/serverless.yml`.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// The time limits of `--debug`: long enough for a session, and short enough for a timer in milliseconds of 31 bits, as Node's
 /// are.
-const DEBUG: Duration = Duration::from_secs(10 * 24 * 3600);
-/// Copies of a function without reserved concurrency: few enough for a laptop.
-const MAX_CONCURRENCY: usize = 10;
+pub(super) const DEBUG: Duration = Duration::from_secs(10 * 24 * 3600);
 
 /// The source of the function's routing.
 #[derive(Clone)]
@@ -78,6 +77,7 @@ struct Variables {
 pub(super) fn list_rules(options: &Options) -> Result<()> {
     match options.sources.load()? {
         Some(mut rules) => {
+            rules.settings.functions.iter_mut().for_each(|function| limit(function, options));
             // A value that a rule compares with a secret is a secret as well.
             for rule in rules.settings.listeners.iter_mut().flat_map(|listener| &mut listener.rules) {
                 for condition in &mut rule.conditions {
@@ -203,6 +203,12 @@ impl Plan {
     /// The files whose changes matter: those with rules, and the code of functions other than our own.
     pub(super) fn watched(&self) -> Watched {
         let mut watched = Watched { rules: self.rule_files.clone(), ..Watched::default() };
+        if let Some(folder) = self.rule_files.first().and_then(|file| file.parent()) {
+            let is_env = |name: &str| name.starts_with(".env.");
+            let names = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
+            let further = names.filter(|name| name.to_str().is_some_and(is_env)).map(|name| folder.join(name));
+            watched.rules.extend(further.chain([folder.join(".env")]));
+        }
         for (function, _) in self.template.functions.iter().zip(&self.commands).filter(|(_, it)| **it != Command::Own) {
             let folder = function.directory.as_deref().unwrap_or(Path::new("."));
             let Ok(folder) = std::path::absolute(folder) else { continue };
@@ -265,9 +271,9 @@ fn tell_left_out(settings: &Settings, left_out: &[Vec<String>], commands: &[Comm
 
 /// Applies options, which override the file.
 fn limit(function: &mut Function, options: &Options) {
-    let unreserved = Function::new("", Vec::new()).max_concurrency;
-    let own = if function.max_concurrency == unreserved { MAX_CONCURRENCY } else { function.max_concurrency };
-    function.max_concurrency = options.max_concurrency.map_or(own, usize::from);
+    if let Some(limit) = options.max_concurrency {
+        (function.max_concurrency, function.reserved_by) = (limit.into(), Some("--max-concurrency"));
+    }
     function.timeout = options.timeout.unwrap_or(function.timeout);
     function.memory_mib = options.memory.unwrap_or(function.memory_mib);
     function.invocations_per_environment = options.concurrency_per_environment.into();
@@ -282,8 +288,8 @@ fn wait_for_the_debugger(settings: &mut Settings) {
     settings.target_groups.iter_mut().for_each(|group| group.health_check = None);
     for function in &mut settings.functions {
         (function.timeout, function.init_timeout) = (DEBUG, DEBUG);
-        (function.max_concurrency, function.invocations_per_environment) = (1, 1);
-        function.freeze = false;
+        (function.max_concurrency, function.reserved_by) = (1, None);
+        (function.invocations_per_environment, function.freeze) = (1, false);
     }
 }
 
@@ -368,12 +374,15 @@ pub(super) fn demo_config(folder: &Path, demo: &Demo) -> String {
         "version: 1\n\
          backends:\n  \
            legacy:\n    url: https://localhost:{legacy}\n    tls: {{ caFile: {ca_file} }}\n  \
-           modern:\n    url: https://localhost:{modern}\n    tls: {{ caFile: {ca_file} }}\n\
+           modern:\n    url: https://localhost:{modern}\n    tls: {{ caFile: {ca_file} }}\n    \
+               # Without a limit, a timeout would leave no time for failover.\n    \
+               timeouts: {{ backendRequest: 5s }}\n\
          routes:\n  \
            - name: orders\n    priority: 10\n    conditions: {{ path: [/orders/*] }}\n    forward:\n      \
                # Raise the weight of modern, save, and send requests again: some customers move, and stay there.\n      \
                targets: [{{ backend: legacy, weight: 100 }}, {{ backend: modern, weight: 0 }}]\n      \
-               sticky: {{ by: {{ cookie: customer_id }} }}\n      \
+               # The same customer always gets the same system; requests without the cookie stay on legacy.\n      \
+               sticky: {{ by: {{ cookie: customer_id }}, otherwise: legacy }}\n      \
                failover: {{ to: legacy }}\n    \
              # Copies for modern, sent after the client has its response: `crossfade report` shows the differences.\n    \
              mirror: &copies\n      \
@@ -404,13 +413,33 @@ mod tests {
         let limited = |reserved: Option<usize>, words: &[&str]| {
             let line = <Line as clap::Parser>::parse_from([&["dev"], words].concat());
             let mut function = Function::new("a", Vec::new());
-            function.max_concurrency = reserved.unwrap_or(function.max_concurrency);
+            if let Some(reserved) = reserved {
+                (function.max_concurrency, function.reserved_by) = (reserved, Some("reservedConcurrency"));
+            }
             limit(&mut function, &line.options);
-            function.max_concurrency
+            (function.max_concurrency, function.reserved_by)
         };
-        assert_eq!(limited(None, &[]), 10);
-        assert_eq!(limited(Some(50), &[]), 50);
-        assert_eq!(limited(Some(50), &["--max-concurrency", "3"]), 3);
+        assert_eq!(limited(None, &[]), (10, None));
+        assert_eq!(limited(None, &["--max-concurrency", "10"]), (10, Some("--max-concurrency")));
+        for of_file in [50, 1000] {
+            assert_eq!(limited(Some(of_file), &[]), (of_file, Some("reservedConcurrency")));
+            assert_eq!(limited(Some(of_file), &["--max-concurrency", "3"]), (3, Some("--max-concurrency")));
+        }
+    }
+
+    #[test]
+    fn a_debugger_s_session_has_no_limits_and_one_request_at_a_time() {
+        let mut function = Function::new("a", vec!["a".to_owned()]);
+        (function.max_concurrency, function.reserved_by, function.freeze) = (0, Some("reservedConcurrency"), true);
+        let mut settings = Settings::forward_all(HeaderMode::Single, function);
+        settings.target_groups[0].health_check = Some(crossfade_emulator::HealthCheck::default());
+        wait_for_the_debugger(&mut settings);
+        let function = &settings.functions[0];
+        assert_eq!((function.timeout, function.init_timeout), (DEBUG, DEBUG));
+        assert_eq!((function.max_concurrency, function.reserved_by, function.freeze), (1, None, false));
+        assert_eq!(settings.load_balancer.idle_timeout, DEBUG);
+        assert_eq!(settings.target_groups[0].health_check, None);
+        assert!(DEBUG.as_millis() < 1 << 31, "a timer of Node's would fire at once");
     }
 
     #[tokio::test]

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossfade_emulator::{Exchange, Notice};
-use crossfade_journal::comparison::{Against, Record, Side, Verdict};
-use crossfade_journal::{AccessRecord, Skipped};
+use crossfade_journal::comparison::{Against, Class, Difference, Record, Side, Verdict};
+use crossfade_journal::{AccessRecord, Step};
 
 use crate::inspector::Secrets;
 use crate::terminal::{printable, without_colours};
@@ -62,14 +62,20 @@ impl Access {
 
     fn way(record: &AccessRecord<'_>) -> Vec<String> {
         let route = record.route.as_deref().filter(|route| *route != "default").map(cut);
-        let chosen = record.chosen.as_deref().filter(|chosen| *chosen != "only").map(cut);
-        let mut way: Vec<String> = match (route, chosen) {
-            (Some(route), Some(chosen)) => vec![format!("{route}, {chosen}")],
-            (route, chosen) => route.or(chosen).into_iter().collect(),
+        let steps = record.steps();
+        let mut way: Vec<String> = match steps.as_slice() {
+            // The line has the back end already.
+            [Step { by, outcome: None, .. }] => {
+                let by = by.filter(|by| *by != "only").map(cut);
+                Some(route.into_iter().chain(by).collect::<Vec<_>>().join(", "))
+                    .filter(|way| !way.is_empty())
+                    .into_iter()
+                    .collect()
+            }
+            steps => {
+                route.into_iter().chain(steps.iter().take(MOST_NAMED).map(|step| cut(&step.to_string()))).collect()
+            }
         };
-        for Skipped { backend, outcome } in record.skipped.iter().take(MOST_NAMED) {
-            way.push(format!("skipped {}: {}", cut(backend), cut(outcome)));
-        }
         match record.retries {
             0 => {}
             1 => way.push("1 retry".to_owned()),
@@ -365,8 +371,7 @@ fn compared(record: &Record) -> Compared {
     let differences = || record.differences.iter().filter(|it| !it.accepted);
     let more = differences().count().saturating_sub(MOST_NAMED) as u64 + u64::from(record.more);
     let differences = differences().take(MOST_NAMED);
-    let differences: Vec<String> =
-        differences.map(|it| format!("{} {}", it.class.as_str(), cut(&it.pointer))).collect();
+    let differences: Vec<String> = differences.map(|it| difference(record, it)).collect();
     let more = if more > 0 { format!(", {more} more") } else { String::new() };
     let verdict = match record.verdict {
         Verdict::Match => "match".to_owned(),
@@ -377,6 +382,19 @@ fn compared(record: &Record) -> Compared {
         Verdict::Lost => format!("lost: {}", record.reason.as_deref().unwrap_or_default()),
     };
     Compared { copy, backend: backend.to_string(), outcome: format!("{answer}{time}: {verdict}") }
+}
+
+/// A difference in a few words: `missing /phone`, `status 404 instead of 200`.
+fn difference(record: &Record, difference: &Difference) -> String {
+    if difference.class != Class::Status {
+        return format!("{} {}", difference.class.as_str(), cut(&difference.pointer));
+    }
+    let outcome = |side: &Side| match (side.status, &side.error) {
+        (Some(status), _) => status.to_string(),
+        (None, Some(error)) => cut(error),
+        (None, None) => "no response".to_owned(),
+    };
+    format!("status {} instead of {}", outcome(&record.mirror), outcome(&record.primary))
 }
 
 /// The displayed part of a text from a log line.
@@ -501,19 +519,26 @@ mod tests {
     #[test]
     fn how_a_back_end_came_to_be_asked_is_told() {
         let line = r#"{"type":"access","request_id":"/a","route":"orders","backend":"legacy","chosen":"hash","retries":2,
-            "skipped":[{"backend":"modern","outcome":"503"}]}"#;
-        let mut report = Reporter::new(false, true, false, false);
-        report.tell(
-            Notice::FunctionLine {
-                environment: 1,
-                function: "local".into(),
-                line: line.into(),
-                waiting: Waiting::default(),
-            },
-            Instant::now(),
+            "target":"modern","skipped":[{"backend":"modern","outcome":"503"}]}"#;
+        let told = |line: &str| {
+            let mut report = Reporter::new(false, true, false, false);
+            let line = line.to_owned();
+            let function = "local".into();
+            report.tell(
+                Notice::FunctionLine { environment: 1, function, line, waiting: Waiting::default() },
+                Instant::now(),
+            );
+            texts(report.tell(Notice::Exchange(Box::new(exchange("/a", Some(1)))), Instant::now()))
+        };
+        assert_eq!(
+            told(line),
+            [
+                "GET     200 legacy       12.3 ms  /a  [orders]  [modern by hash: 503]  [legacy by failover]  [2 retries]"
+            ]
         );
-        let lines = texts(report.tell(Notice::Exchange(Box::new(exchange("/a", Some(1)))), Instant::now()));
-        assert_eq!(lines, ["GET     200 legacy       12.3 ms  /a  [orders, hash]  [skipped modern: 503]  [2 retries]"]);
+        let one = r#"{"type":"access","request_id":"/a","route":"orders","backend":"legacy","chosen":"hash"}"#;
+        assert_eq!(told(one), ["GET     200 legacy       12.3 ms  /a  [orders, hash]"]);
+        assert_eq!(told(&one.replace("hash", "only")), ["GET     200 legacy       12.3 ms  /a  [orders]"]);
     }
 
     #[test]
@@ -521,7 +546,7 @@ mod tests {
         let line = |members: &str| {
             let line = format!(
                 r#"{{"type":"compare","version":1,"time":"2026-11-24T10:57:42.123Z","against":"mirror","request_id":"1","route":"a",
-                "method":"GET","endpoint":"/a","primary":{{"backend":"legacy"}},{members}}}"#
+                "method":"GET","endpoint":"/a","primary":{{"backend":"legacy","status":200}},{members}}}"#
             );
             Notice::FunctionLine { environment: 1, function: "local".into(), line, waiting: Waiting::default() }
         };
@@ -529,6 +554,15 @@ mod tests {
         let different = r#""verdict":"different","mirror":{"backend":"modern","status":200,"ms":23.1},"more":2,"differences":
             [{"class":"missing","pointer":"/a\u001b[2J"},{"class":"extra","pointer":"/b","accepted":true}]"#;
         assert_eq!(told(different), ["mirror modern 200 23.1 ms: different: missing /a\\u{1b}[2J, 2 more"]);
+        let status = r#"{"class":"status","pointer":"status"},{"class":"value","pointer":"/a"}"#;
+        for (mirror, expected) in [
+            (r#""status":404"#, "mirror modern 404: different: status 404 instead of 200, value /a"),
+            (r#""error":"timeout""#, "mirror modern timeout: different: status timeout instead of 200, value /a"),
+        ] {
+            let members =
+                format!(r#""verdict":"different","mirror":{{"backend":"modern",{mirror}}},"differences":[{status}]"#);
+            assert_eq!(told(&members), [expected]);
+        }
         let lost = r#""verdict":"lost","reason":"open","mirror":{"backend":"modern"}"#;
         assert_eq!(told(lost), ["mirror modern: lost: open"]);
         let failed = r#""verdict":"failed","mirror":{"backend":"modern","error":"connection_refused"}"#;
