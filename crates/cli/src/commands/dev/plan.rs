@@ -145,7 +145,12 @@ impl Plan {
             limit(function, options);
             function.extensions.clone_from(&extensions);
             match command {
-                Command::Of(words) => function.command.clone_from(words),
+                Command::Of(words) => {
+                    function.command.clone_from(words);
+                    if file.is_none() {
+                        function.handler = handler_in(words).unwrap_or_else(|| std::mem::take(&mut function.handler));
+                    }
+                }
                 Command::Own => {
                     function.command = own_command()?;
                     // The options of this command set its variables.
@@ -267,6 +272,16 @@ fn tell_left_out(settings: &Settings, left_out: &[Vec<String>], commands: &[Comm
             ));
         }
     }
+}
+
+/// The handler that a command names, as that of a container image does: its last argument, such as `index.handler`, unless it
+/// is a file. Version 4 of `aws-lambda-ric` reads it from `_HANDLER`.
+fn handler_in(words: &[String]) -> Option<String> {
+    let last = words.get(1..)?.last()?;
+    let is_name =
+        |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "_-/$".contains(c));
+    let is_handler = last.contains('.') && last.split('.').all(is_name) && !last.starts_with('-');
+    (is_handler && !Path::new(last).exists()).then(|| last.clone())
 }
 
 /// Applies options, which override the file.
@@ -424,6 +439,23 @@ mod tests {
         for of_file in [50, 1000] {
             assert_eq!(limited(Some(of_file), &[]), (of_file, Some("reservedConcurrency")));
             assert_eq!(limited(Some(of_file), &["--max-concurrency", "3"]), (3, Some("--max-concurrency")));
+        }
+    }
+
+    #[test]
+    fn a_command_names_its_handler_as_a_container_image_does() {
+        for (command, handler) in [
+            ("npx aws-lambda-ric index.handler", Some("index.handler")),
+            ("python3 -m awslambdaric src/app.pages.main", Some("src/app.pages.main")),
+            ("node src/lib.rs", None),
+            ("node ./server.js", None),
+            ("./bootstrap", None),
+            ("serve --listen=a.b", None),
+            ("sh -c", None),
+            ("python3 -m", None),
+        ] {
+            let words: Vec<String> = command.split(' ').map(str::to_owned).collect();
+            assert_eq!(handler_in(&words).as_deref(), handler, "{command}");
         }
     }
 
