@@ -1,6 +1,7 @@
 //! The routing of a request, as data. Owns building the request that a load balancer would forward, and selecting the facts
 //! of the proxy's plan.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +11,7 @@ use crossfade_emulator::{Action, FixedResponse, Listener, Redirect, Rule, Settin
 use crossfade_event::{Front, alb};
 use crossfade_journal::redaction::{HIDDEN, is_secret_parameter};
 use crossfade_proxy::{Invocation, Outgoing, Plan, Proxy, ProxyError, Sending, Step};
-use crossfade_route::{Failover, Forward, Observer, Reason, RequestView, Retry, Route};
+use crossfade_route::{Failover, Forward, Observer, Reason, RequestView, Retry, Route, normalised};
 use crossfade_rule::Condition;
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use http::{Method, Request, Response, Uri};
@@ -36,6 +37,9 @@ pub(in crate::commands) struct Asked {
 pub(in crate::commands) struct Explanation {
     pub(in crate::commands) method: String,
     pub(in crate::commands) url: String,
+    /// The path as conditions see it, if it was sent in another form.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) normalised_path: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) load_balancer: Option<LoadBalancer>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -185,7 +189,7 @@ impl Explanation {
 
     /// All texts that come from files; the request comes from the command line.
     fn texts(&mut self) -> Vec<&mut String> {
-        let Explanation { method: _, url: _, load_balancer, skipped, route, outcome } = self;
+        let Explanation { method: _, url: _, normalised_path: _, load_balancer, skipped, route, outcome } = self;
         let mut texts = Vec::new();
         if let Some(LoadBalancer { skipped, rule, does, answer: _ }) = load_balancer {
             texts.extend(skipped.iter_mut().flat_map(Skipped::texts));
@@ -226,9 +230,21 @@ impl Explanation {
         let mut request = asked.as_handed_on()?;
         let mut load_balancer = rules.map(|rules| LoadBalancer::of(rules, asked, &mut request));
         let (method, url) = (asked.method.to_string(), asked.url.to_string());
+        let normalised_path = match normalised(asked.url.path().as_bytes()) {
+            Cow::Owned(path) => Some(String::from_utf8_lossy(&path).into_owned()),
+            Cow::Borrowed(_) => None,
+        };
         if let Some(answer) = load_balancer.as_mut().and_then(|it| it.answer.take()) {
             let outcome = Outcome::Answered { answer };
-            return Ok(Explanation { method, url, load_balancer, skipped: Vec::new(), route: None, outcome });
+            return Ok(Explanation {
+                method,
+                url,
+                normalised_path,
+                load_balancer,
+                skipped: Vec::new(),
+                route: None,
+                outcome,
+            });
         }
         let invocation = invocation(Front::from_fields(&alb::MULTI, request.headers()));
         let seen = request.clone();
@@ -248,7 +264,7 @@ impl Explanation {
             }
             Err(error) => (None, Outcome::Answered { answer: Answer::of_failure(&error) }),
         };
-        Ok(Explanation { method, url, load_balancer, skipped: skipped.0, route, outcome })
+        Ok(Explanation { method, url, normalised_path, load_balancer, skipped: skipped.0, route, outcome })
     }
 }
 
