@@ -191,6 +191,7 @@ fn changed_attributes(settings: &Settings) -> Vec<String> {
             forwarded_for,
             forwarded_for_port,
             tls_fields,
+            key_exchange_field,
             http2,
         } = attributes;
         [
@@ -202,6 +203,7 @@ fn changed_attributes(settings: &Settings) -> Vec<String> {
             format!("routing.http.xff_header_processing.mode = {forwarded_for:?}").to_lowercase(),
             format!("routing.http.xff_client_port.enabled = {forwarded_for_port}"),
             format!("routing.http.x_amzn_tls_version_and_cipher_suite.enabled = {tls_fields}"),
+            format!("routing.http.x_amzn_tls_kx.enabled = {key_exchange_field}"),
             format!("routing.http2.enabled = {http2}"),
         ]
     };
