@@ -73,8 +73,8 @@ fn a_request_is_told_from_the_rule_to_the_comparison() {
     }
     let page = page_with(&dev, "/requests/1", "Comparison");
     for part in [
-        "The default rule",
-        "forward to target group <b>local</b>",
+        "<dd>forward to legacy ",
+        "<code>path is /orders/*</code>",
         "<span class=\"name\">&quot;httpMethod&quot;</span>: &quot;GET&quot;",
         "<span class=\"name\">&quot;statusCode&quot;</span>: 200",
         "chosen by weight",

@@ -6,7 +6,7 @@
 mod check;
 mod compare;
 mod dev;
-mod environment;
+pub(crate) mod environment;
 mod explain;
 mod function;
 mod init;
