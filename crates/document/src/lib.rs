@@ -31,7 +31,7 @@ mod yaml;
 
 pub use diagnostic::{Diagnostic, Diagnostics, MAX_FINDINGS, Severity, WithLines, closest, did_you_mean, misleads};
 pub use json::parse as parse_json;
-pub use repair::{Explained, Judgement, explain};
+pub use repair::{Explained, Judgement, explain, to_ascii};
 pub use text::decode;
 pub use tree::{Key, Node, Piece, Place, Scalar, Value, Written};
 pub use yaml::{MAX_DEPTH, MAX_NODES, MAX_TEXT, Merge, Options, Substitute, Tag, Unresolved, merge_keys, parse};

@@ -12,6 +12,8 @@ mod quotes;
 
 use std::cmp::Reverse;
 
+pub use characters::to_ascii;
+
 use crate::diagnostic::Diagnostic;
 use crate::tree::Place;
 
@@ -20,13 +22,11 @@ pub type Judgement = Result<Vec<u32>, Place>;
 
 /// Longest text in bytes, number of attempts, and bytes that all attempts may read. A longer text keeps its message.
 const MAX_TEXT: usize = 1 << 20;
-const MAX_ATTEMPTS: usize = 400;
+const MAX_ATTEMPTS: usize = 600;
 const MAX_READ: usize = 8 << 20;
 /// Longest line in bytes that is changed, and the longest in characters that a hint shows.
 const MAX_LINE: usize = 1000;
 const MAX_SHOWN: usize = 100;
-/// Lines before a syntax error that may have caused it, such as one with an opening quote.
-const REACH: usize = 30;
 
 /// A mistake, and the text without it.
 #[derive(Clone, Debug)]
@@ -50,46 +50,51 @@ struct Repair {
     shows_line: bool,
 }
 
-/// A way to repair the line with an index.
-type Way = fn(&[&str], usize, &mut Vec<Repair>);
+/// A way to repair the line with an index, and the number of lines that are tried.
+type Way = (fn(&[&str], usize, &mut Vec<Repair>), usize);
 
-/// The ways to repair a text that is not YAML, most specific first. Likewise for YAML that means something else than its
-/// author thinks.
+/// The line with the error, the one before it and the one after it.
+const NEAR: usize = 3;
+/// Also those that may contain an opening quote or bracket.
+const FAR: usize = 30;
+
+/// The ways to repair a text that is not YAML, most specific first.
 const OF_SYNTAX: [Way; 14] = [
-    characters::tabs,
-    characters::look_alikes,
-    layout::comments,
-    quotes::escapes,
-    layout::spaces,
-    layout::maps_in_a_line,
-    layout::lists_in_a_line,
-    quotes::indicators,
-    quotes::unbalanced,
-    brackets::closing,
-    brackets::commas,
-    layout::colons,
-    layout::dashes,
-    layout::indentation,
-];
-const OF_MEANING: [Way; 8] = [
-    characters::look_alikes,
-    layout::comments,
-    layout::spaces,
-    layout::lists_in_a_line,
-    quotes::indicators,
-    quotes::unbalanced,
-    layout::dashes,
-    layout::indentation,
+    (characters::tabs, NEAR),
+    (characters::look_alikes, FAR),
+    (layout::comments, NEAR),
+    (quotes::escapes, NEAR),
+    (layout::spaces, NEAR),
+    (layout::maps_in_a_line, NEAR),
+    (layout::lists_in_a_line, NEAR),
+    (quotes::indicators, NEAR),
+    (quotes::unbalanced, FAR),
+    (brackets::closing, FAR),
+    (brackets::commas, NEAR),
+    (layout::colons, NEAR),
+    (layout::dashes, NEAR),
+    (layout::indentation, NEAR),
 ];
 
-/// Looks for the mistake behind an error in a line, counted from 1. A syntax error may also come from a line nearby.
+/// Likewise for YAML that means something else than its author thinks. Changes of its structure are not among them: they
+/// would hide errors.
+const OF_MEANING: [Way; 6] = [
+    (characters::look_alikes, 1),
+    (layout::comments, 1),
+    (layout::spaces, 1),
+    (layout::lists_in_a_line, 1),
+    (quotes::indicators, 1),
+    (quotes::unbalanced, 1),
+];
+
+/// Looks for the mistake behind an error. A syntax error may also come from a line nearby.
 /// `mask` hides secrets in the corrected line.
 ///
 /// Returns `None` if no change of one mistake reduces the errors.
 #[must_use]
 pub fn explain(
     text: &str,
-    line: u32,
+    error: Place,
     mask: fn(&str) -> String,
     judge: &dyn Fn(&str) -> Judgement,
 ) -> Option<Explained> {
@@ -99,19 +104,19 @@ pub fn explain(
     let lines: Vec<&str> = text.lines().collect();
     let before = judge(text);
     if before.is_err()
-        && let Some(explained) = conflict(&lines, text)
+        && let Some(diagnostic) = conflict(&lines, error.file)
     {
-        return Some(explained);
+        return Some(Explained { diagnostic, text: text.to_owned() });
     }
-    let at = (line.saturating_sub(1) as usize).min(lines.len().saturating_sub(1));
+    let at = (error.line.saturating_sub(1) as usize).min(lines.len().saturating_sub(1));
     let is_usual =
         |at: &usize| lines.get(*at).is_some_and(|line| line.len() <= MAX_LINE && !line.trim_start().starts_with('#'));
-    let nearby: Vec<usize> = around(at, before.is_err()).filter(is_usual).collect();
+    let nearby: Vec<usize> = around(at).filter(is_usual).collect();
     let mut repairs = Vec::new();
     // The first of equally good repairs wins, so the most specific ones come first.
     let ways: &[Way] = if before.is_err() { &OF_SYNTAX } else { &OF_MEANING };
-    for way in ways {
-        nearby.iter().for_each(|line| way(&lines, *line, &mut repairs));
+    for (way, count) in ways {
+        nearby.iter().take(*count).for_each(|line| way(&lines, *line, &mut repairs));
     }
     let attempts = MAX_ATTEMPTS.min(MAX_READ / text.len().max(1));
     let mut best = (progress(&before, &lines), None);
@@ -124,15 +129,13 @@ pub fn explain(
         }
     }
     let (repair, text) = best.1?;
-    Some(Explained { diagnostic: repair.diagnostic(&lines, mask), text })
+    Some(Explained { diagnostic: repair.diagnostic(&lines, error.file, mask), text })
 }
 
-/// The line itself, and for syntax errors the lines nearby.
-fn around(at: usize, is_syntax: bool) -> impl Iterator<Item = usize> {
-    let before = (1..=REACH).filter_map(move |distance| at.checked_sub(distance));
-    let mut nearby: Vec<usize> = before.collect();
-    nearby.insert(nearby.len().min(1), at + 1);
-    std::iter::once(at).chain(nearby.into_iter().filter(move |_| is_syntax))
+/// The line itself and those nearby, nearest first.
+fn around(at: usize) -> impl Iterator<Item = usize> {
+    let before = (2..=FAR).filter_map(move |distance| at.checked_sub(distance));
+    [Some(at), at.checked_sub(1), Some(at + 1)].into_iter().flatten().chain(before)
 }
 
 /// Greater for a text that can be read further. The characters after a syntax error count, not those before it, which a
@@ -183,11 +186,11 @@ impl Repair {
         text
     }
 
-    fn diagnostic(&self, lines: &[&str], mask: fn(&str) -> String) -> Diagnostic {
+    fn diagnostic(&self, lines: &[&str], file: u32, mask: fn(&str) -> String) -> Diagnostic {
         let (line, byte) = self.at;
         let before = lines.get(line).and_then(|line| line.get(..byte)).unwrap_or_default();
         // Lines and columns fit in 32 bits, since `MAX_TEXT` does.
-        let place = Place::new(line as u32 + 1, before.chars().count() as u32 + 1);
+        let place = Place { file, line: line as u32 + 1, column: before.chars().count() as u32 + 1 };
         let shown = self.lines.first().map(|line| line.trim()).filter(|line| self.shows_line && !line.is_empty());
         let shown = shown.filter(|line| line.chars().count() <= MAX_SHOWN);
         let hint = match shown {
@@ -201,13 +204,11 @@ impl Repair {
 }
 
 /// Finds the markers that a version control system leaves in a file with conflicting changes.
-fn conflict(lines: &[&str], text: &str) -> Option<Explained> {
+fn conflict(lines: &[&str], file: u32) -> Option<Diagnostic> {
     let is_marker = |line: &&str| ["<<<<<<< ", ">>>>>>> "].iter().any(|marker| line.starts_with(marker));
-    let line = lines.iter().position(is_marker)?;
+    let place = Place { file, line: lines.iter().position(is_marker)? as u32 + 1, column: 1 };
     let hint = "keep one of the versions, and remove the lines with `<<<<<<<`, `=======` and `>>>>>>>`".to_owned();
-    let message = "a merge conflict is not resolved".to_owned();
-    let diagnostic = Diagnostic { hint: Some(hint), ..Diagnostic::error(Place::new(line as u32 + 1, 1), message) };
-    Some(Explained { diagnostic, text: text.to_owned() })
+    Some(Diagnostic { hint: Some(hint), ..Diagnostic::error(place, "a merge conflict is not resolved".to_owned()) })
 }
 
 #[cfg(test)]

@@ -18,8 +18,8 @@ pub(crate) struct Collector {
     findings: Vec<Finding>,
     /// Maps that have a known key under another name: the ID of the map, and the key.
     misnamed: Vec<(u32, &'static str)>,
-    /// Values of misspelt keys: the ID of the value, and the right key.
-    misspelt: Vec<(u32, &'static str)>,
+    /// The IDs of the values of misspelt keys.
+    misspelt: Vec<u32>,
     advice: Option<&'static Advice>,
 }
 
@@ -47,6 +47,8 @@ pub(crate) struct Advice {
 pub(crate) enum Expected {
     Text,
     Boolean,
+    /// Several words.
+    Words,
     /// A number from the first to the second.
     Number(u32, u32),
     Duration,
@@ -76,10 +78,16 @@ impl Collector {
     }
 
     fn add(&mut self, node: &Node, diagnostic: Diagnostic, expected: Option<Expected>) {
-        if self.findings.len() < MAX_FINDINGS {
+        // The value of a misspelt key may be meant for another one.
+        if self.findings.len() < MAX_FINDINGS && !self.misspelt.contains(&node.id) {
             let meant = self.advice.zip(expected).and_then(|(advice, expected)| (advice.meant)(expected, node));
             self.findings.push(Finding { node: node.id, meant, diagnostic });
         }
+    }
+
+    /// Returns the number of diagnostics.
+    pub(crate) fn len(&self) -> usize {
+        self.findings.len()
     }
 
     /// Returns `true` if there is at least one error.
@@ -100,8 +108,6 @@ impl Collector {
         let located = self.findings.into_iter().map(|Finding { node, meant, diagnostic }| {
             let (path, route) = paths.of.get(&node).cloned().flatten().unwrap_or_default();
             let key = path.rsplit('.').next().filter(|key| !key.is_empty() && !key.ends_with(']'));
-            let right = self.misspelt.iter().find(|(id, _)| *id == node).map(|(_, key)| *key);
-            let key = right.or(key);
             let hint = match (meant, key) {
                 (Some(meant), Some(key)) => Some(format!("write `{key}: {meant}`")),
                 (Some(meant), None) => Some(format!("write `{meant}`")),
@@ -185,7 +191,11 @@ pub(crate) trait Read {
         diagnostics: &mut Collector,
         known: [&'static str; N],
     ) -> Option<[Option<&Node>; N]> {
-        let members = self.map(diagnostics)?;
+        if self.node().as_map().is_none() {
+            let hint = format!("known keys: {}", known.join(", "));
+            self.expected(diagnostics, "a map", Some(&hint), Expected::Map);
+        }
+        let members = self.node().as_map()?;
         let mut found = known.map(|known| members.iter().find(|(key, _)| *key.name == *known).map(|(_, node)| node));
         for (key, node) in members.iter().filter(|(key, _)| !known.contains(&&*key.name)) {
             // Computing a hint takes time, and no more diagnostics are kept.
@@ -196,7 +206,7 @@ pub(crate) trait Read {
                 Name::Misspelt(ours) => {
                     if let Some((_, found)) = known.iter().zip(&mut found).find(|(known, _)| **known == ours) {
                         *found = found.or(Some(node));
-                        diagnostics.misspelt.push((node.node().id, ours));
+                        diagnostics.misspelt.push(node.id);
                     }
                     format!("did you mean `{ours}`?")
                 }
@@ -221,7 +231,7 @@ pub(crate) trait Read {
     /// Likewise, for maps that are often written as something else.
     fn map_of(&self, diagnostics: &mut Collector, expected: Expected) -> Option<&[(Key, Node)]> {
         if self.node().as_map().is_none() {
-            let hint = self.node().is_null().then_some("indent its keys below it, or remove it");
+            let hint = self.node().is_null().then_some("indent its keys below it");
             self.expected(diagnostics, "a map", hint, expected);
         }
         self.node().as_map()
@@ -353,6 +363,9 @@ pub(crate) trait Read {
             // A number is not a misspelling of another one.
             let is_word = text.starts_with(|first: char| first.is_ascii_alphabetic());
             let hint = did_you_mean(text, &list).filter(|_| is_word);
+            // `HTTP_301`, `TLSv1.2`.
+            let ends = || list.iter().find(|word| text.ends_with(**word)).map(|word| format!("write `{word}`"));
+            let hint = hint.or_else(ends);
             self.error(diagnostics, format!("`{}` is not one of {}", self.shown(), list.join(", ")), hint);
         }
         found

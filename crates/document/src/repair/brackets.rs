@@ -33,7 +33,7 @@ pub(super) fn closing(lines: &[&str], at: usize, repairs: &mut Vec<Repair>) {
     }
     // The opening bracket may be in a line above.
     for bracket in ['[', '{'] {
-        let above = lines.iter().enumerate().take(at).rev().take(super::REACH);
+        let above = lines.iter().enumerate().take(at).rev().take(super::FAR);
         let mut openers = above.filter(|(_, line)| line.trim_end().ends_with(bracket));
         if let Some((opener, text)) = openers.next() {
             let new = replaced(line, value.end..value.end, closer(bracket));

@@ -41,8 +41,10 @@ pub(super) fn tabs(lines: &[&str], at: usize, repairs: &mut Vec<Repair>) {
     }
 }
 
-/// Returns a text with ASCII characters for those that look like them, the position of the first one, and its name.
-pub(super) fn to_ascii(text: &str) -> Option<(String, usize, &'static str)> {
+/// Returns a text with ASCII characters for those that look like them, the position of the first one in bytes, and its
+/// name with its article; `None` if there are none.
+#[must_use]
+pub fn to_ascii(text: &str) -> Option<(String, usize, &'static str)> {
     let known = |c: char| LOOK_ALIKES.iter().find(|(alike, ..)| alike.contains(c));
     let (byte, name) = text.char_indices().find_map(|(byte, c)| known(c).map(|(_, _, name)| (byte, *name)))?;
     let mut ascii = String::new();

@@ -17,7 +17,7 @@ pub(super) fn spaces(lines: &[&str], at: usize, repairs: &mut Vec<Repair>) {
     for (spaced, sign) in
         [(after_colon as fn(&str) -> Option<(String, usize)>, ':'), (after_colons, ':'), (after_dash, '-')]
     {
-        let fixed: Vec<_> = lines.iter().skip(at).map_while(|line| spaced(line)).take(super::REACH).collect();
+        let fixed: Vec<_> = lines.iter().skip(at).map_while(|line| spaced(line)).take(super::FAR).collect();
         let Some((_, byte)) = fixed.first() else { continue };
         let repair = |count| Repair {
             first: at,
@@ -172,8 +172,8 @@ pub(super) fn indentation(lines: &[&str], at: usize, repairs: &mut Vec<Repair>) 
     if !is_structure {
         return;
     }
-    let before = lines.iter().enumerate().take(at).rev().take(2 * super::REACH);
-    let after = lines.iter().enumerate().skip(at + 1).take(super::REACH);
+    let before = lines.iter().enumerate().take(at).rev().take(super::FAR);
+    let after = lines.iter().enumerate().skip(at + 1).take(super::FAR);
     let others = before.chain(after).filter(|(_, line)| !is_blank(line));
     let mut columns: Vec<(usize, usize, &str)> = Vec::new();
     for (index, other) in others {

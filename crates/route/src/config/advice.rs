@@ -111,15 +111,22 @@ static NAMES: &[(&str, &str)] = &[
     ("cacert", "caFile"),
     ("insecure", "tls.insecureSkipVerify"),
     ("code", "status"),
+    ("to", "targets"),
+    ("name", "backend"),
     // Our own keys, one level too high.
     ("path", "conditions.path"),
     ("host", "conditions.host"),
     ("method", "conditions.method"),
     ("methods", "conditions.method"),
     ("header", "conditions.header"),
+    ("header", "by.header"),
     ("query", "conditions.query"),
+    ("query", "by.query"),
     ("ip", "conditions.ip"),
     ("cookie", "conditions.cookie"),
+    ("cookie", "by.cookie"),
+    ("jwtclaim", "by.jwtClaim"),
+    ("assigned", "by.assigned"),
     ("not", "conditions.not"),
     ("anyof", "conditions.anyOf"),
     ("target", "forward.targets"),
@@ -148,9 +155,19 @@ static NAMES: &[(&str, &str)] = &[
 
 /// See [`Advice::meant`].
 fn meant(expected: Expected, node: &Node) -> Option<String> {
+    if node.is_null() {
+        return None;
+    }
     let text = node.as_scalar().filter(|scalar| scalar.written.is_none()).map(|scalar| &*scalar.text);
     let meant = match expected {
         Expected::Boolean => boolean(text?)?.to_owned(),
+        Expected::Words => {
+            let words: Vec<&str> = text?.split([',', ' ', '|']).filter(|word| !word.is_empty()).collect();
+            if words.len() < 2 {
+                return None;
+            }
+            format!("[{}]", words.join(", ").to_ascii_uppercase())
+        }
         Expected::Number(least, most) => {
             let is_quoted = node.as_scalar().is_some_and(|scalar| !scalar.is_plain);
             let found = number(text?).filter(|number| is_quoted || Some(number.as_str()) != text)?;
@@ -231,13 +248,16 @@ fn map(node: &Node) -> Option<String> {
     }
 }
 
-/// A list of `{name, url}` as a map of names, as far as the first one.
+/// A URL alone, or a list of `{name, url}`, as a map of names.
 fn backends(node: &Node) -> Option<String> {
-    let named = node.items().first().and_then(|item| Some((item.get("name")?.as_text()?, item.get("url")?)));
-    match named {
-        Some((name, url)) => Some(format!("{{{name}: {}}}", flow(url)?)),
-        None => map(node),
+    if let Some(url) = node.as_text().filter(|url| url.starts_with("http")) {
+        return Some(format!("{{legacy: {url}}}"));
     }
+    let named = |item: &Node| Some(format!("{}: {}", item.get("name")?.as_text()?, flow(item.get("url")?)?));
+    if node.items().iter().any(|item| item.get("name").is_some()) {
+        return braces(node.items().iter().map(named));
+    }
+    map(node)
 }
 
 /// A single route, or a map of names, as a list.
@@ -279,7 +299,11 @@ fn targets(node: &Node) -> Option<String> {
         Value::Map(_) if node.get("backend").is_some() => Some(vec![flow(node)?]),
         Value::Map(members) => members.iter().map(target).collect(),
         Value::List(items) => {
-            items.iter().map(|item| item.members().first().map_or_else(|| flow(item), target)).collect()
+            let read = |item: &Node| match item.members() {
+                [member] if &*member.0.name != "backend" => target(member),
+                _ => flow(item),
+            };
+            items.iter().map(read).collect()
         }
         _ => Some(vec![flow(node)?]),
     };

@@ -404,7 +404,8 @@ pub(super) fn read_method(node: &Node, diagnostics: &mut Collector) -> Option<Me
         let is_word = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphabetic());
         // Values from the environment are not shown.
         let hint = hint.filter(|_| is_word && node.shown() == text);
-        node.error(diagnostics, format!("`{}` is not an HTTP method", node.shown()), hint);
+        let message = format!("`{}` is not an HTTP method", node.shown());
+        node.invalid(diagnostics, message, hint.as_deref(), Expected::Words);
     }
     method
 }

@@ -15,7 +15,9 @@ use crate::requirement::Requirement;
 /// Reads a map of conditions, all of which must hold.
 pub(super) fn read(node: &Node, diagnostics: &mut Collector) -> Vec<Requirement> {
     let known = ["host", "path", "method", "header", "query", "ip", "cookie", "not", "anyOf"];
-    if node.map_of(diagnostics, Expected::Conditions).is_none() {
+    // Lists of conditions are usual elsewhere.
+    if !node.items().is_empty() {
+        node.expected(diagnostics, "a map", None, Expected::Conditions);
         return Vec::new();
     }
     let Some([host, path, method, header, query, ip, cookie, not, any_of]) = node.keys(diagnostics, known) else {
@@ -107,8 +109,7 @@ fn read_pattern<'n, const N: usize>(
         _ => match Pattern::regex(source, case) {
             Ok(pattern) => Some(pattern),
             Err(error) => {
-                let hint = "look-around and back-references are not supported";
-                value.error(diagnostics, format!("invalid regex: {error}"), Some(hint.into()));
+                value.error(diagnostics, format!("invalid regex: {error}"), None);
                 None
             }
         },

@@ -50,7 +50,8 @@ pub(super) fn read<'n>(node: &'n Node, backends: &mut Backends<'n>, diagnostics:
         targets_node.error(diagnostics, "all weights are 0: no target would get requests", None);
     }
     let read_failover = failover.and_then(|node| read_failover(node, &targets, backends, diagnostics));
-    let sticky_read = sticky.and_then(|node| read_sticky(node, &targets, diagnostics));
+    let known = Targets { list: &targets, are_complete: targets.len() == items.len() };
+    let sticky_read = sticky.and_then(|node| read_sticky(node, &known, diagnostics));
     let opt_in = opt_in.and_then(|node| read_opt_in(node, diagnostics));
     if let (Some(node), [only]) = (sticky, targets.as_slice()) {
         node.warn(diagnostics, format!("has no effect: `{}` is the only target", only.name), None);
@@ -88,18 +89,24 @@ fn read_target<'n>(node: &'n Node, backends: &mut Backends<'n>, diagnostics: &mu
     })
 }
 
-/// Returns the index of the target that a node names.
-fn find_target(name: &str, node: &Node, targets: &[Target], diagnostics: &mut Collector) -> Option<usize> {
-    let index = targets.iter().position(|target| target.name == name);
-    if index.is_none() {
-        let names: Vec<&str> = targets.iter().map(|target| target.name.as_str()).collect();
+/// The targets of a route that could be read.
+struct Targets<'t> {
+    list: &'t [Target],
+    are_complete: bool,
+}
+
+/// Returns the index of the target that a node names. If some targets could not be read, it may name one of those.
+fn find_target(name: &str, node: &Node, targets: &Targets<'_>, diagnostics: &mut Collector) -> Option<usize> {
+    let index = targets.list.iter().position(|target| target.name == name);
+    if index.is_none() && targets.are_complete {
+        let names: Vec<&str> = targets.list.iter().map(|target| target.name.as_str()).collect();
         let hint = did_you_mean(name, &names).unwrap_or_else(|| format!("targets of this route: {}", names.join(", ")));
         node.error(diagnostics, "not a target of this route", Some(hint));
     }
     index
 }
 
-fn read_sticky(node: &Node, targets: &[Target], diagnostics: &mut Collector) -> Option<Sticky> {
+fn read_sticky(node: &Node, targets: &Targets<'_>, diagnostics: &mut Collector) -> Option<Sticky> {
     let [by, pin, otherwise] = node.keys(diagnostics, ["by", "pin", "otherwise"])?;
     let key = match by {
         Some(node) => read_key(node, diagnostics),

@@ -178,7 +178,11 @@ fn examine(text: &str, surroundings: &dyn Surroundings, advice: Option<&'static 
     }
     list.sort_by_key(|diagnostic| diagnostic.place);
     list.dedup();
-    let has_errors = list.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
+    let has_errors = errors(&list).next().is_some();
+    if has_errors {
+        // Warnings are about a valid file, and may follow from the errors.
+        list.retain(|diagnostic| diagnostic.severity == Severity::Error);
+    }
     Examined { table: table.filter(|_| !has_errors), expectations, list, is_syntax_error }
 }
 
@@ -214,7 +218,8 @@ fn explain_errors(text: &str, found: &mut Examined, examine: &dyn Fn(&str) -> Ex
         if !errors(&found.list).contains(&at) {
             continue;
         }
-        let Some(Explained { diagnostic, text: corrected }) = at.and_then(|at| explain(text, at, masked, &judge))
+        let Some(Explained { diagnostic, text: corrected }) =
+            at.and_then(|at| explain(text, Place::new(at, 1), masked, &judge))
         else {
             continue;
         };
@@ -222,7 +227,7 @@ fn explain_errors(text: &str, found: &mut Examined, examine: &dyn Fn(&str) -> Ex
         let is_left = |error: &Diagnostic| {
             left.iter().any(|other| (line(other), &other.message) == (line(error), &error.message))
         };
-        found.list.retain(|error| error.severity != Severity::Error || is_left(error));
+        found.list.retain(|error| is_left(error));
         mistakes.push(diagnostic);
     }
     found.list.append(&mut mistakes);
@@ -234,7 +239,7 @@ fn syntax_mistakes(text: &str, place: Place, judge: &dyn Fn(&str) -> Judgement) 
     let (mut mistakes, mut text, mut state) = (Vec::new(), text.to_owned(), Err(place));
     while let Err(place) = state
         && mistakes.len() < EXPLAINED
-        && let Some(explained) = explain(&text, place.line, masked, judge)
+        && let Some(explained) = explain(&text, place, masked, judge)
     {
         mistakes.push(explained.diagnostic);
         // A change that does not help is the last one: a merge conflict.

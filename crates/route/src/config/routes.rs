@@ -154,16 +154,21 @@ fn read_body<'n>(
     diagnostics: &mut Collector,
 ) -> Option<Route> {
     let [conditions, forward, redirect, fixed, transforms, request_headers, response_headers, mirror] = parts;
+    let errors = diagnostics.len();
     let requirements = match conditions {
         Some(node) => conditions::read(node, diagnostics),
         None => Vec::new(),
     };
-    let has_none = conditions.is_none_or(|node| node.as_map().is_some_and(<[_]>::is_empty));
-    if is_route && has_none && !diagnostics.is_misnamed(node, "conditions") {
+    let has_errors = diagnostics.len() > errors || diagnostics.is_misnamed(node, "conditions");
+    if is_route && conditions.is_none_or(|node| node.as_map().is_some_and(<[_]>::is_empty)) {
         let hint = "add `conditions`; `default` handles all other requests";
         node.warn(diagnostics, "a route without conditions matches every request", Some(hint.into()));
     }
-    let groups = requirements.iter().find_map(Requirement::path_patterns).map(Groups::of).unwrap_or_default();
+    let groups = match requirements.iter().find_map(Requirement::path_patterns) {
+        _ if has_errors => Groups::unknown(),
+        Some(patterns) => Groups::of(patterns),
+        None => Groups::default(),
+    };
     let mut edits = |node: Option<&'n Node>, side| {
         node.map_or_else(FieldEdits::default, |node| fields::read(node, side, &groups, diagnostics))
     };

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use crossfade_document::Node;
+use crossfade_document::{Node, to_ascii};
 
 use super::Nodes;
 use crate::backend::Backend;
@@ -33,6 +33,22 @@ pub(super) fn warn(table: &RoutingTable, nodes: &Nodes<'_, '_>, diagnostics: &mu
         }
     }
     late_failover(table, nodes.top, diagnostics);
+    look_alikes(nodes.top, diagnostics);
+}
+
+/// Unquoted values that begin or end with a character that looks like another one, such as a typographic quote. They
+/// are part of the value.
+fn look_alikes(node: &Node, diagnostics: &mut Collector) {
+    node.items().iter().for_each(|item| look_alikes(item, diagnostics));
+    node.members().iter().for_each(|(_, member)| look_alikes(member, diagnostics));
+    let Some(scalar) = node.as_scalar().filter(|scalar| scalar.is_plain && scalar.written.is_none()) else { return };
+    let ends = [scalar.text.chars().next(), scalar.text.chars().next_back()];
+    let is_odd = ends.into_iter().flatten().any(|c| to_ascii(c.encode_utf8(&mut [0; 4])).is_some());
+    if let Some((_, _, name)) = to_ascii(&scalar.text).filter(|_| is_odd) {
+        let hint =
+            "type the character of the keyboard; if this one belongs to the value, put the whole value in quotes";
+        node.warn(diagnostics, format!("{name} is part of this value"), Some(hint.into()));
+    }
 }
 
 fn shadowed(node: &Node, by: &Route, diagnostics: &mut Collector) {
