@@ -18,8 +18,15 @@ const LONGEST_WORD: usize = 64 * 1024;
 /// Longer names of fields and members are inspected once at most.
 const LONGEST_NAME: usize = 256;
 /// Names whose values are ids for logs, even if they look like secrets.
-const PLAIN_NAMES: [&str; 6] =
-    ["x-amzn-trace-id", "x-amzn-requestid", "x-request-id", "traceparent", "targetGroupArn", "x-amzn-tls-cipher-suite"];
+const PLAIN_NAMES: [&str; 7] = [
+    "x-amzn-trace-id",
+    "x-amzn-requestid",
+    "x-request-id",
+    "traceparent",
+    "targetGroupArn",
+    "x-amzn-tls-cipher-suite",
+    "x-amzn-tls-kx",
+];
 /// Prefixes of the tokens of well-known services.
 const TOKENS: [&str; 12] =
     ["AKIA", "ASIA", "AIza", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "sk_live_", "sk-"];
