@@ -164,7 +164,7 @@ pub(super) fn row(shared: &Shared, entry: &Entry) -> Markup {
                 }
                 (marks(entry))
                 // In place of the columns that a phone has no room for.
-                @if let Some(route) = routes::name(entry) { small.narrow { (route) " " (from) } }
+                @if let Some(route) = routes::name(entry) { small.narrow { (route) " · " (from) } }
             }
             td { (status(exchange.status)) }
             @if shared.setup.has_rules() { td.wide { (rule) } }
@@ -183,19 +183,19 @@ pub(super) fn marks(entry: &Entry) -> Markup {
 /// The columns of the list. Rules and routes have one each if there are any.
 fn columns(setup: &Setup) -> Markup {
     let all = [
-        ("Time", "time", true),
-        ("Method", "method", true),
-        ("Request", "what", true),
-        ("Status", "code", true),
-        ("Rule", "rule wide", setup.has_rules()),
-        ("Route", "route wide", setup.own_function),
-        ("Response from", "from wide", true),
-        ("Duration", "number", true),
+        ("Time", "time", "", true),
+        ("Method", "method", "", true),
+        ("Request", "what", "what", true),
+        ("Status", "code", "", true),
+        ("Rule", "rule wide", "wide", setup.has_rules()),
+        ("Route", "route wide", "wide", setup.own_function),
+        ("Response from", "from wide", "wide", true),
+        ("Duration", "number", "number", true),
     ];
-    let shown = || all.iter().filter(|(_, _, is_shown)| *is_shown);
+    let shown = || all.iter().filter(|(.., is_shown)| *is_shown);
     html! {
-        colgroup { @for (_, class, _) in shown() { col class=(class); } }
-        (table_head(shown().map(|(name, class, _)| (*name, *class))))
+        colgroup { @for (_, column, ..) in shown() { col class=(column); } }
+        (table_head(shown().map(|(name, _, class, _)| (*name, *class))))
     }
 }
 

@@ -717,7 +717,7 @@ async fn our_routes_are_explained_with_every_step_to_the_back_end() {
 
     let list = get(&inspector, "/").await;
     for part in [
-        "<th scope=\"col\" class=\"route wide\">Route</th>",
+        "<th scope=\"col\" class=\"wide\">Route</th>",
         "<b>legacy</b> <small>modern by pin: 503 → legacy by failover</small>",
         "<td class=\"wide\">redirect</td>",
         "<td class=\"wide\">fixedResponse</td>",

@@ -103,14 +103,15 @@ fn attempt(function_start: f64, attempt: &AttemptRecord<'_>) -> Row {
 }
 
 fn only_attempt(function_start: f64, access: &Access, rows: &mut Vec<Row>) {
-    let connect = access.connect_ms.unwrap_or_default();
+    let (began, connect) = (access.began_ms.unwrap_or_default(), access.connect_ms.unwrap_or_default());
+    let start = function_start + began;
     if access.connect_ms.is_some() {
-        rows.push(Row::of("New connection", "connect", function_start, connect));
+        rows.push(Row::of("New connection", "connect", start, connect));
     }
     if let Some(first_byte) = access.first_byte_ms {
-        let (wait, rest) = ((first_byte - connect).max(0.0), (access.total_ms - first_byte).max(0.0));
-        rows.push(Row::of("Wait for the first byte", "upstream", function_start + connect, wait));
-        rows.push(Row::of("Rest of the response", "rest", function_start + first_byte, rest));
+        let (wait, rest) = ((first_byte - connect).max(0.0), (access.total_ms - began - first_byte).max(0.0));
+        rows.push(Row::of("Wait for the first byte", "upstream", start + connect, wait));
+        rows.push(Row::of("Rest of the response", "rest", start + first_byte, rest));
     }
 }
 
