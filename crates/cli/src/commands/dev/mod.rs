@@ -31,6 +31,7 @@ use crate::inspector::{self, Inspector, Routes};
 use crate::terminal::{has_colours, say};
 use access_log::AccessLog;
 use comparisons::Comparisons;
+pub(super) use plan::CA_FILE;
 use plan::{Plan, Routing};
 use printer::Printer;
 use report::{Line, Reporter};

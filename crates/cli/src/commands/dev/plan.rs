@@ -22,7 +22,8 @@ use crate::commands::sources::Rules;
 use crate::demo::Demo;
 use crate::terminal::say;
 
-pub(super) const CA_FILE: &str = "ca.pem";
+/// The authority of the demo back ends. `report` looks for it in the folder of a log.
+pub(in crate::commands) const CA_FILE: &str = "ca.pem";
 pub(super) const CONFIG_FILE: &str = "crossfade.yaml";
 
 /// The value in `deploy/serverless/serverless.yml`.
@@ -302,12 +303,15 @@ pub(super) fn demo_config(folder: &Path, demo: &Demo) -> String {
         "version: 1\n\
          backends:\n  \
            legacy:\n    url: https://localhost:{legacy}\n    tls: {{ caFile: {ca_file} }}\n  \
-           modern:\n    url: https://localhost:{modern}\n    tls: {{ caFile: {ca_file} }}\n\
+           modern:\n    url: https://localhost:{modern}\n    tls: {{ caFile: {ca_file} }}\n    \
+               # Without a limit, a timeout would leave no time for failover.\n    \
+               timeouts: {{ backendRequest: 5s }}\n\
          routes:\n  \
            - name: orders\n    priority: 10\n    conditions: {{ path: [/orders/*] }}\n    forward:\n      \
                # Raise the weight of modern, save, and send requests again: some customers move, and stay there.\n      \
                targets: [{{ backend: legacy, weight: 100 }}, {{ backend: modern, weight: 0 }}]\n      \
-               sticky: {{ by: {{ cookie: customer_id }} }}\n      \
+               # The same customer always gets the same system; requests without the cookie stay on legacy.\n      \
+               sticky: {{ by: {{ cookie: customer_id }}, otherwise: legacy }}\n      \
                failover: {{ to: legacy }}\n    \
              # Copies for modern, sent after the client has its response: `crossfade report` shows the differences.\n    \
              mirror: &copies\n      \

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossfade_emulator::{Exchange, Notice};
-use crossfade_journal::comparison::{Against, Record, Side, Verdict};
+use crossfade_journal::comparison::{Against, Class, Difference, Record, Side, Verdict};
 use crossfade_journal::{AccessRecord, Step};
 
 use crate::inspector::Secrets;
@@ -369,8 +369,7 @@ fn compared(record: &Record) -> Compared {
     let differences = || record.differences.iter().filter(|it| !it.accepted);
     let more = differences().count().saturating_sub(MOST_NAMED) as u64 + u64::from(record.more);
     let differences = differences().take(MOST_NAMED);
-    let differences: Vec<String> =
-        differences.map(|it| format!("{} {}", it.class.as_str(), cut(&it.pointer))).collect();
+    let differences: Vec<String> = differences.map(|it| difference(record, it)).collect();
     let more = if more > 0 { format!(", {more} more") } else { String::new() };
     let verdict = match record.verdict {
         Verdict::Match => "match".to_owned(),
@@ -381,6 +380,19 @@ fn compared(record: &Record) -> Compared {
         Verdict::Lost => format!("lost: {}", record.reason.as_deref().unwrap_or_default()),
     };
     Compared { copy, backend: backend.to_string(), outcome: format!("{answer}{time}: {verdict}") }
+}
+
+/// A difference in a few words: `missing /phone`, `status 404 instead of 200`.
+fn difference(record: &Record, difference: &Difference) -> String {
+    if difference.class != Class::Status {
+        return format!("{} {}", difference.class.as_str(), cut(&difference.pointer));
+    }
+    let outcome = |side: &Side| match (side.status, &side.error) {
+        (Some(status), _) => status.to_string(),
+        (None, Some(error)) => cut(error),
+        (None, None) => "no response".to_owned(),
+    };
+    format!("status {} instead of {}", outcome(&record.mirror), outcome(&record.primary))
 }
 
 /// The displayed part of a text from a log line.
@@ -532,7 +544,7 @@ mod tests {
         let line = |members: &str| {
             let line = format!(
                 r#"{{"type":"compare","version":1,"time":"2026-11-24T10:57:42.123Z","against":"mirror","request_id":"1","route":"a",
-                "method":"GET","endpoint":"/a","primary":{{"backend":"legacy"}},{members}}}"#
+                "method":"GET","endpoint":"/a","primary":{{"backend":"legacy","status":200}},{members}}}"#
             );
             Notice::FunctionLine { environment: 1, function: "local".into(), line, waiting: Waiting::default() }
         };
@@ -540,6 +552,15 @@ mod tests {
         let different = r#""verdict":"different","mirror":{"backend":"modern","status":200,"ms":23.1},"more":2,"differences":
             [{"class":"missing","pointer":"/a\u001b[2J"},{"class":"extra","pointer":"/b","accepted":true}]"#;
         assert_eq!(told(different), ["mirror modern 200 23.1 ms: different: missing /a\\u{1b}[2J, 2 more"]);
+        let status = r#"{"class":"status","pointer":"status"},{"class":"value","pointer":"/a"}"#;
+        for (mirror, expected) in [
+            (r#""status":404"#, "mirror modern 404: different: status 404 instead of 200, value /a"),
+            (r#""error":"timeout""#, "mirror modern timeout: different: status timeout instead of 200, value /a"),
+        ] {
+            let members =
+                format!(r#""verdict":"different","mirror":{{"backend":"modern",{mirror}}},"differences":[{status}]"#);
+            assert_eq!(told(&members), [expected]);
+        }
         let lost = r#""verdict":"lost","reason":"open","mirror":{"backend":"modern"}"#;
         assert_eq!(told(lost), ["mirror modern: lost: open"]);
         let failed = r#""verdict":"failed","mirror":{"backend":"modern","error":"connection_refused"}"#;
