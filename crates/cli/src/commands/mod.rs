@@ -7,7 +7,7 @@ mod check;
 mod compare;
 mod completions;
 mod dev;
-mod environment;
+pub(crate) mod environment;
 mod explain;
 mod function;
 mod init;

@@ -15,14 +15,14 @@ const MOST_OPEN: usize = 12;
 
 /// The result of a condition for a request.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Check {
+pub(super) enum Check {
     Holds,
     Fails,
     NotEvaluated,
 }
 
 impl Check {
-    fn html(self) -> Markup {
+    pub(super) fn html(self) -> Markup {
         html! {
             @match self {
                 Check::Holds => span.outcome.holds { i aria-hidden="true" { "✓" } " holds" },
@@ -53,6 +53,10 @@ impl Shared {
 pub(super) fn section(shared: &Shared, entry: &Entry) -> Markup {
     let exchange = &entry.exchange;
     let Some(listener) = shared.setup.listeners.get(exchange.listener) else { return html! {} };
+    // Without rules of the user's, all that there is to explain are Crossfade's routes.
+    if listener.rules.is_empty() && entry.access.is_some() {
+        return html! {};
+    }
     let content = html! {
         @if exchange.rule == RuleRef::None { p { "The request was rejected before any rule was evaluated." } } @else {
             dl.facts {

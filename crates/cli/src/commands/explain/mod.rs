@@ -92,7 +92,8 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
 
 /// The environment variables that a configuration uses.
 fn environment(config: &Path) -> Result<Environment> {
-    let text = std::fs::read_to_string(config).with_context(|| format!("cannot read `{}`", config.display()))?;
+    let text = std::fs::read(config).with_context(|| format!("cannot read `{}`", config.display()))?;
+    let text = crossfade_document::decode(text).unwrap_or_default();
     let recorder = Recorder::new(config.parent().unwrap_or(config));
     // `proxy` has reported all errors.
     let _ = RoutingTable::from_config(&text, "", &recorder);
