@@ -14,4 +14,5 @@ mod inspector;
 mod program;
 mod report;
 mod requests;
+mod routes;
 mod terminal;

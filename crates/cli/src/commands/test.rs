@@ -71,7 +71,7 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
 fn example(proxy: &Proxy) -> Result<String> {
     let url = "https://www.example.com/";
     let asked = Asked { method: Method::GET, url: Uri::from_static(url), headers: Vec::new(), ip: LOCALHOST };
-    let Explanation { outcome, route, .. } = Explanation::of(proxy, None, &asked)?;
+    let Explanation { outcome, route, .. } = Explanation::of(proxy, None, &asked, 0)?;
     let expected = match (outcome, route) {
         (Outcome::Sent(sent), Some(route)) if sent.target.by_chance => format!("route: {}", route.name),
         (Outcome::Sent(sent), _) => format!("backend: {}", sent.target.backend),
@@ -171,7 +171,7 @@ impl Test {
         let Expectation { line, method, url, headers, ip, .. } = expected;
         let asked =
             Asked { method: method.clone(), url: url.clone(), headers: headers.clone(), ip: ip.unwrap_or(LOCALHOST) };
-        let found = Explanation::of(proxy, None, &asked)?;
+        let found = Explanation::of(proxy, None, &asked, 0)?;
         let sent = match &found.outcome {
             Outcome::Sent(sent) => Some(sent),
             Outcome::Answered { .. } => None,
