@@ -13,4 +13,5 @@ mod html;
 mod inspector;
 mod report;
 mod requests;
+mod routes;
 mod terminal;

@@ -42,7 +42,7 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
         let Expectation { line, method, url, headers, ip, .. } = expectation;
         let asked =
             Asked { method: method.clone(), url: url.clone(), headers: headers.clone(), ip: ip.unwrap_or(LOCALHOST) };
-        let differences = differences(expectation, &Explanation::of(&proxy, None, &asked)?, &environment);
+        let differences = differences(expectation, &Explanation::of(&proxy, None, &asked, 0)?, &environment);
         failed += usize::from(!differences.is_empty());
         let verdict = if differences.is_empty() { "ok  " } else { "FAIL" };
         let request = shown(&format!("{method} {url}"), &environment);

@@ -9,8 +9,8 @@ const UNHANDLED: &str = "LambdaUnhandled";
 
 #[derive(Clone, Debug, Error)]
 pub(crate) enum Failure {
-    #[error("throttled: {}", throttled(*.limit))]
-    Throttled { limit: usize },
+    #[error("throttled: {}", throttled(*.limit, *.reserved_by))]
+    Throttled { limit: usize, reserved_by: Option<&'static str> },
     #[error("cannot start `{program}`: {error}")]
     CannotStart { program: String, error: String },
     #[error("the function did not request its first invocation within the init timeout of {} s", .0.as_secs_f64())]
@@ -54,10 +54,15 @@ pub(crate) enum Failure {
     ShuttingDown,
 }
 
-fn throttled(limit: usize) -> String {
-    match limit {
-        0 => "the function's reserved concurrency is 0".to_owned(),
-        _ => format!("all {limit} environments are busy; raise the concurrency limit unless you are testing this"),
+fn throttled(limit: usize, reserved_by: Option<&str>) -> String {
+    match (reserved_by, limit) {
+        (None, _) => format!("{limit} requests are in progress, the default concurrency of an AWS account"),
+        (Some(setting), 0) => format!("`{setting}` is 0"),
+        (Some(setting), _) => {
+            format!(
+                "all {limit} environments are busy, and `{setting}` allows no more; raise it unless you are testing this"
+            )
+        }
     }
 }
 

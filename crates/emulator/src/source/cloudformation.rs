@@ -109,8 +109,7 @@ const RESOURCE_KEYS: [&str; 10] = [
     "UpdateReplacePolicy",
 ];
 
-/// Lambda's longest timeout and largest memory (developer guide, "Lambda quotas").
-const MAX_TIMEOUT: u64 = 900;
+/// Lambda's largest memory (developer guide, "Lambda quotas").
 const MAX_MEMORY: u32 = 10_240;
 /// The most concurrent environments: more than any account has.
 const MAX_CONCURRENCY: usize = 100_000;
@@ -328,18 +327,27 @@ fn say_left_out(draft: &mut Draft<'_>, what: &str, node: Option<&Node>) {
 }
 
 /// Reads timeout (seconds), memory (MiB) and reserved concurrency, each given with its name in the file.
-pub(super) fn limits(draft: &mut Draft<'_>, function: &mut Function, given: [(&str, Option<&Node>); 3]) {
+pub(super) fn limits(draft: &mut Draft<'_>, function: &mut Function, given: [(&'static str, Option<&Node>); 3]) {
     let findings = &mut draft.findings;
     let [(timeout, seconds), (memory, mebibytes), (concurrency, reserved)] =
         given.map(|(name, node)| (name, node.and_then(|node| findings.if_known(name, node))));
-    if let Some(seconds) = seconds.and_then(|node| findings.number(timeout, node, 1..=MAX_TIMEOUT)) {
+    if let Some(node) = seconds
+        && let Some(seconds) = findings.number(timeout, node, 1..=Function::MAX_TIMEOUT.as_secs())
+    {
         function.timeout = Duration::from_secs(seconds);
+        if function.timeout > Function::FORMER_MAX_TIMEOUT {
+            let former = Function::FORMER_MAX_TIMEOUT.as_secs();
+            let message =
+                format!("`{timeout}` is {seconds}; Lambda's API allows more than {former} s since November 2026");
+            findings.warning_with_hint(&node.place, message, "older tools may reject it");
+        }
     }
     if let Some(mebibytes) = mebibytes.and_then(|node| findings.number(memory, node, 128..=MAX_MEMORY)) {
         function.memory_mib = mebibytes;
     }
     if let Some(reserved) = reserved.and_then(|node| findings.number(concurrency, node, 0..=MAX_CONCURRENCY)) {
         function.max_concurrency = reserved;
+        function.reserved_by = Some(concurrency);
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crossfade_document::{Diagnostics, Place};
+use crossfade_document::{Diagnostic, Diagnostics, Place};
 use crossfade_event::HeaderMode;
 use http::StatusCode;
 
@@ -217,13 +217,30 @@ impl<'o> Draft<'o> {
             listener.rules = rules.into_iter().map(|draft| draft.rule).collect();
             settings.listeners.push(listener);
         }
-        let in_files = |list| Diagnostics::in_files(files.into_names(), list);
+        let in_files = |list: Vec<Diagnostic>| {
+            let list = list.into_iter().map(|finding| without_values(finding, &environment)).collect();
+            Diagnostics::in_files(files.into_names(), list)
+        };
         let warnings = match findings.finish() {
             Ok(warnings) => in_files(warnings).texts(),
             Err(errors) => return Err(in_files(errors)),
         };
         Ok(Loaded { settings, names, left_out, environment, warnings })
     }
+}
+
+/// Shorter values of the environment stay in messages: they are no secrets, and occur in many texts by chance.
+const SHORT: usize = 4;
+
+/// Replaces the values of the environment, which may be secrets, by their names.
+fn without_values(finding: Diagnostic, environment: &BTreeMap<String, String>) -> Diagnostic {
+    let mut values: Vec<_> = environment.iter().filter(|(_, value)| value.len() >= SHORT).collect();
+    values.sort_by_key(|(_, value)| std::cmp::Reverse(value.len()));
+    let hide = |text: String| {
+        values.iter().fold(text, |text, (name, value)| text.replace(value.as_str(), &format!("${{env:{name}}}")))
+    };
+    let (part, hint) = (hide(finding.part), finding.hint.map(hide));
+    Diagnostic { message: hide(finding.message), part, hint, ..finding }
 }
 
 /// The folder that functions run in: that of the file, or its parent for a file that `osls package` wrote.

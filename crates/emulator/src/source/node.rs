@@ -90,7 +90,6 @@ pub(super) fn excerpt(text: &str) -> String {
 pub(super) fn parse(text: &str, file: u32, dialect: &Dialect) -> Result<(Node, Vec<Diagnostic>), Box<Diagnostic>> {
     let options = Options { file, tag: Some(tagged), merge: Some(merge), substitute: None, mask: excerpt };
     let mut found = Vec::new();
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let document = crossfade_document::parse(text, &options, &mut found);
     let mut found: Vec<Diagnostic> = found.into_iter().map(in_one_sentence).collect();
     found.sort_by_key(|diagnostic| diagnostic.place);

@@ -20,9 +20,10 @@ use crate::{Action, Function, HealthCheck, Matcher, Rule, Transforms};
 
 const EVENT_KEYS: [&str; 7] =
     ["listenerArn", "priority", "conditions", "multiValueHeaders", "healthCheck", "targetGroupName", "authorizer"];
-/// The top-level keys and those of `provider` and of a function that are read, and two others that look like `stage` or each
-/// other; no further one looks like any of them.
-const FILE_KEYS: [&str; 5] = ["functions", "params", "provider", "resources", "service"];
+/// The top-level keys and those of `provider` and of a function that are read, and three others that look like `stage`,
+/// `stages` or each other; no further one looks like any of them.
+const FILE_KEYS: [&str; 9] =
+    ["frameworkVersion", "functions", "params", "provider", "resources", "service", "stages", "state", "useDotenv"];
 const PROVIDER_KEYS: [&str; 8] = ["environment", "logs", "memorySize", "region", "runtime", "stage", "tags", "timeout"];
 const FUNCTION_KEYS: [&str; 8] =
     ["environment", "events", "handler", "memorySize", "name", "reservedConcurrency", "runtime", "timeout"];
@@ -50,6 +51,13 @@ pub(super) fn read(draft: &mut Draft<'_>, document: Node) {
     draft.findings.misspelt(document.members(), &FILE_KEYS);
     let folder = draft.folder.clone();
     let mut variables = Variables::new(document, &folder, draft.options, std::mem::take(&mut draft.files));
+    for unreadable in variables.read_dotenv() {
+        draft.findings.warning(&start, unreadable);
+    }
+    if let Some(key) = variables.params_beside_stages() {
+        let message = "Framework v4 rejects `params` beside `stages`; here both count, `stages` first";
+        draft.findings.warning_with_hint(&key, message, "move the parameters to `stages.<stage>.params`");
+    }
     let nothing = || Node::plain(start, "");
     let provider = variables.at(&["provider"]).unwrap_or_else(nothing);
     if let Value::Unknown(unknown) = &provider.value {
@@ -81,6 +89,7 @@ pub(super) fn read(draft: &mut Draft<'_>, document: Node) {
     (draft.files, draft.environment) = variables.finish();
     let mut defined = Vec::new();
     functions_of(&mut draft.findings, &functions, &mut defined);
+    let others = other_events(&defined);
     let is_needed = |function: &Defined| service.resources.is_some() || !function.events.is_empty();
     let defined: Vec<Defined> = defined.into_iter().filter(is_needed).collect();
     let mut indices = Vec::new();
@@ -99,9 +108,29 @@ pub(super) fn read(draft: &mut Draft<'_>, document: Node) {
     }
     draft.findings.set_part("");
     if draft.listeners.is_empty() && !draft.findings.has_errors() {
-        draft
-            .findings
-            .error(&start, "no function has an `alb` event; add one under `functions.<name>.events`, as `- alb: ...`");
+        let message = format!("no function has an `alb` event{others}");
+        let hint = "add one under `functions.<name>.events`, as `- alb: ...`; rules that another stack creates are read with \
+                    `--template` or `--describe-rules`";
+        draft.findings.error_with_hint(&start, message, hint);
+    }
+}
+
+/// The front ends that the functions have in place of a load balancer, for a message.
+fn other_events(defined: &[Defined]) -> String {
+    let mut kinds: Vec<&str> = Vec::new();
+    for function in defined.iter().map(|function| &function.definition) {
+        let events = function.get("events").map_or(&[][..], Node::items);
+        let names =
+            events.iter().filter_map(|event| event.as_text().or_else(|| Some(&event.members().first()?.0.name)));
+        let url =
+            function.get("url").filter(|url| !matches!(url.as_text(), Some("" | "false" | "null"))).map(|_| "url");
+        kinds.extend(names.filter(|name| ["http", "httpApi", "websocket", "cloudFront"].contains(name)).chain(url));
+    }
+    kinds.sort_unstable();
+    kinds.dedup();
+    match kinds[..] {
+        [] => String::new(),
+        _ => format!("; `{}` events have no listener rules", kinds.join("`, `")),
     }
 }
 

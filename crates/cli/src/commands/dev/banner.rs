@@ -59,8 +59,8 @@ pub(super) fn text(
             Command::Own => "crossfade".to_owned(),
             Command::Of(words) => shell_words::join(words),
         };
-        let (copies, seconds) = (function.max_concurrency, function.timeout.as_secs_f64());
-        row("function", format!("{name}{command} (at most {copies} at a time, {seconds} s per request)"));
+        let (environments, seconds) = (source::concurrency_text(function), function.timeout.as_secs_f64());
+        row("function", format!("{name}{command}, {seconds} s per request, {environments}"));
     }
     match &plan.routing {
         Routing::Backend(url) => row("back end", url.clone()),

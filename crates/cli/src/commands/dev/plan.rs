@@ -27,8 +27,6 @@ pub(super) const CONFIG_FILE: &str = "crossfade.yaml";
 
 /// The value in `deploy/serverless/serverless.yml`.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// Copies of a function without reserved concurrency: few enough for a laptop.
-const MAX_CONCURRENCY: usize = 10;
 
 /// The source of the function's routing.
 pub(super) enum Routing {
@@ -62,6 +60,7 @@ pub(super) struct Plan {
 pub(super) fn list_rules(options: &Options) -> Result<()> {
     match options.sources.load()? {
         Some(mut rules) => {
+            rules.settings.functions.iter_mut().for_each(|function| limit(function, options));
             // A value that a rule compares with a secret is a secret as well.
             for rule in rules.settings.listeners.iter_mut().flat_map(|listener| &mut listener.rules) {
                 for condition in &mut rule.conditions {
@@ -190,9 +189,9 @@ fn tell_left_out(settings: &Settings, left_out: &[Vec<String>], commands: &[Comm
 
 /// Applies options, which override the file.
 fn limit(function: &mut Function, options: &Options) {
-    let unreserved = Function::new("", Vec::new()).max_concurrency;
-    let own = if function.max_concurrency == unreserved { MAX_CONCURRENCY } else { function.max_concurrency };
-    function.max_concurrency = options.max_concurrency.map_or(own, usize::from);
+    if let Some(limit) = options.max_concurrency {
+        (function.max_concurrency, function.reserved_by) = (limit.into(), Some("--max-concurrency"));
+    }
     function.timeout = options.timeout.unwrap_or(function.timeout);
     function.memory_mib = options.memory.unwrap_or(function.memory_mib);
     function.invocations_per_environment = options.concurrency_per_environment.into();
@@ -301,13 +300,18 @@ mod tests {
         let limited = |reserved: Option<usize>, words: &[&str]| {
             let line = <Line as clap::Parser>::parse_from([&["dev"], words].concat());
             let mut function = Function::new("a", Vec::new());
-            function.max_concurrency = reserved.unwrap_or(function.max_concurrency);
+            if let Some(reserved) = reserved {
+                (function.max_concurrency, function.reserved_by) = (reserved, Some("reservedConcurrency"));
+            }
             limit(&mut function, &line.options);
-            function.max_concurrency
+            (function.max_concurrency, function.reserved_by)
         };
-        assert_eq!(limited(None, &[]), 10);
-        assert_eq!(limited(Some(50), &[]), 50);
-        assert_eq!(limited(Some(50), &["--max-concurrency", "3"]), 3);
+        assert_eq!(limited(None, &[]), (10, None));
+        assert_eq!(limited(None, &["--max-concurrency", "10"]), (10, Some("--max-concurrency")));
+        for of_file in [50, 1000] {
+            assert_eq!(limited(Some(of_file), &[]), (of_file, Some("reservedConcurrency")));
+            assert_eq!(limited(Some(of_file), &["--max-concurrency", "3"]), (3, Some("--max-concurrency")));
+        }
     }
 
     #[tokio::test]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossfade_emulator::{Exchange, Notice};
 use crossfade_journal::comparison::{Against, Record, Side, Verdict};
-use crossfade_journal::{AccessRecord, Skipped};
+use crossfade_journal::{AccessRecord, Step};
 
 use crate::inspector::Secrets;
 use crate::terminal::printable;
@@ -56,14 +56,20 @@ impl Access {
 
     fn way(record: &AccessRecord<'_>) -> Vec<String> {
         let route = record.route.as_deref().filter(|route| *route != "default").map(cut);
-        let chosen = record.chosen.as_deref().filter(|chosen| *chosen != "only").map(cut);
-        let mut way: Vec<String> = match (route, chosen) {
-            (Some(route), Some(chosen)) => vec![format!("{route}, {chosen}")],
-            (route, chosen) => route.or(chosen).into_iter().collect(),
+        let steps = record.steps();
+        let mut way: Vec<String> = match steps.as_slice() {
+            // The line has the back end already.
+            [Step { by, outcome: None, .. }] => {
+                let by = by.filter(|by| *by != "only").map(cut);
+                Some(route.into_iter().chain(by).collect::<Vec<_>>().join(", "))
+                    .filter(|way| !way.is_empty())
+                    .into_iter()
+                    .collect()
+            }
+            steps => {
+                route.into_iter().chain(steps.iter().take(MOST_NAMED).map(|step| cut(&step.to_string()))).collect()
+            }
         };
-        for Skipped { backend, outcome } in record.skipped.iter().take(MOST_NAMED) {
-            way.push(format!("skipped {}: {}", cut(backend), cut(outcome)));
-        }
         match record.retries {
             0 => {}
             1 => way.push("1 retry".to_owned()),
@@ -411,14 +417,22 @@ mod tests {
     #[test]
     fn how_a_back_end_came_to_be_asked_is_told() {
         let line = r#"{"type":"access","request_id":"/a","route":"orders","backend":"legacy","chosen":"hash","retries":2,
-            "skipped":[{"backend":"modern","outcome":"503"}]}"#;
-        let mut report = Reporter::new(false, true, false, false);
-        report.tell(
-            Notice::FunctionLine { environment: 1, line: line.into(), waiting: Waiting::default() },
-            Instant::now(),
+            "target":"modern","skipped":[{"backend":"modern","outcome":"503"}]}"#;
+        let told = |line: &str| {
+            let mut report = Reporter::new(false, true, false, false);
+            let line = line.to_owned();
+            report.tell(Notice::FunctionLine { environment: 1, line, waiting: Waiting::default() }, Instant::now());
+            texts(report.tell(Notice::Exchange(Box::new(exchange("/a", Some(1)))), Instant::now()))
+        };
+        assert_eq!(
+            told(line),
+            [
+                "GET     200 legacy       12.3 ms  /a  [orders]  [modern by hash: 503]  [legacy by failover]  [2 retries]"
+            ]
         );
-        let lines = texts(report.tell(Notice::Exchange(Box::new(exchange("/a", Some(1)))), Instant::now()));
-        assert_eq!(lines, ["GET     200 legacy       12.3 ms  /a  [orders, hash]  [skipped modern: 503]  [2 retries]"]);
+        let one = r#"{"type":"access","request_id":"/a","route":"orders","backend":"legacy","chosen":"hash"}"#;
+        assert_eq!(told(one), ["GET     200 legacy       12.3 ms  /a  [orders, hash]"]);
+        assert_eq!(told(&one.replace("hash", "only")), ["GET     200 legacy       12.3 ms  /a  [orders]"]);
     }
 
     #[test]
