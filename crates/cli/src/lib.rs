@@ -11,6 +11,7 @@ pub mod commands;
 pub mod demo;
 mod html;
 mod inspector;
+mod program;
 mod report;
 mod requests;
 mod routes;

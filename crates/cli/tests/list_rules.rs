@@ -129,7 +129,7 @@ fn several_functions_need_a_command_each() {
     };
     let errors = dev(&[]);
     assert!(errors.contains("2 functions and no command for `web` and `api`"), "{errors}");
-    assert!(errors.contains("  --function 'api=node handler.js'"), "{errors}");
+    assert!(errors.contains("  --function 'api=npx aws-lambda-ric api.handler'"), "{errors}");
     assert!(dev(&["--function", "nope=true"]).contains("unknown function `nope`"));
     assert!(
         dev(&["--function", "web=true", "--function", "api=true", "--env", "NOT_SET_ANYWHERE"])

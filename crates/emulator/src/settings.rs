@@ -508,7 +508,8 @@ const UNRESERVED: usize = 10;
 pub struct Function {
     /// The function's name.
     pub name: String,
-    /// The program and its arguments. It must speak the Runtime API, as any Lambda runtime does.
+    /// The program and its arguments. It must speak the Runtime API, as any Lambda runtime does. `{port}` and
+    /// `{port:NAME}` stand for free ports of each environment; `{{port}}` for the text `{port}`.
     pub command: Vec<String>,
     /// The working directory, also in `LAMBDA_TASK_ROOT`; the current one if `None`.
     pub directory: Option<PathBuf>,
@@ -518,6 +519,8 @@ pub struct Function {
     pub runtime: Option<String>,
     /// Environment variables besides those that Lambda sets; they win over those.
     pub env: Vec<(String, String)>,
+    /// Variables of this machine alone, which win over `env`. Their values have placeholders, as in `command`.
+    pub local_env: Vec<(String, String)>,
     /// The time limit of one invocation; then the process is killed.
     pub timeout: Duration,
     /// From the start of a process until it requests the first invocation; Lambda allows 10 s, and on Managed Instances
@@ -533,8 +536,8 @@ pub struct Function {
     pub invocations_per_environment: usize,
     /// MiB. An environment that uses more is ended; Linux only.
     pub memory_mib: u32,
-    /// Commands of external extensions, started with each environment. Each must register with the file
-    /// name of the program.
+    /// Commands of external extensions, started with each environment, with placeholders as in `command`. Each must
+    /// register with the file name of the program.
     pub extensions: Vec<Vec<String>>,
     /// Stop the process between invocations, as Lambda does.
     pub freeze: bool,
@@ -556,6 +559,7 @@ impl Function {
             handler: "bootstrap".to_owned(),
             runtime: None,
             env: Vec::new(),
+            local_env: Vec::new(),
             timeout: Duration::from_secs(3),
             init_timeout: Duration::from_secs(10),
             max_concurrency: UNRESERVED,
@@ -573,7 +577,8 @@ impl Function {
     }
 
     pub(crate) fn region(&self) -> String {
-        let own = self.env.iter().rev().find(|(name, _)| name == "AWS_REGION").map(|(_, value)| value.clone());
+        let mut all = self.local_env.iter().rev().chain(self.env.iter().rev());
+        let own = all.find(|(name, _)| name == "AWS_REGION").map(|(_, value)| value.clone());
         own.or_else(|| std::env::var("AWS_REGION").ok()).unwrap_or_else(|| "us-east-1".to_owned())
     }
 

@@ -287,7 +287,10 @@ impl Pool {
             Ok(environment) => Ok(self.enter(environment, TimeLimit { limit, left: limit })),
             // On Managed Instances nothing is repaired, environments are replaced.
             Err(failure) if failure.is_of_init() && !self.function.is_managed() => {
-                self.warn(format!("{failure}; its init phase is retried within the invocation, as in Lambda"));
+                self.warn(format!(
+                    "{}; its init phase is retried within the invocation, as in Lambda",
+                    failure.brief()
+                ));
                 let number = self.renumber(number);
                 let started = Instant::now();
                 match self.start(number, limit).await {
@@ -298,7 +301,7 @@ impl Pool {
                     Err(failure) => {
                         self.forget(number);
                         Err(match failure {
-                            Failure::InitTimeout(limit) => Failure::SecondInitTimeout(limit),
+                            Failure::InitTimeout(limit, hint) => Failure::SecondInitTimeout(limit, hint),
                             failure => failure,
                         })
                     }

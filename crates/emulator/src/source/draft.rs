@@ -86,6 +86,8 @@ pub(super) struct DraftRule {
     pub(super) rule: Rule,
     pub(super) place: Place,
     pub(super) part: String,
+    /// The condition that is assumed to be true, so that the rule exists.
+    pub(super) assumption: Option<String>,
 }
 
 impl<'o> Draft<'o> {
@@ -202,7 +204,12 @@ impl<'o> Draft<'o> {
 
     pub(super) fn add_rule(&mut self, listener: usize, rule: Rule, place: &Place) {
         if let Some(listener) = self.listeners.get_mut(listener) {
-            listener.rules.push(DraftRule { rule, place: *place, part: self.findings.part().to_owned() });
+            listener.rules.push(DraftRule {
+                rule,
+                place: *place,
+                part: self.findings.part().to_owned(),
+                assumption: None,
+            });
         }
     }
 

@@ -5,6 +5,7 @@
 //! ELBv2's own JSON (`elbv2`). Starts nothing, and leaves commands, local ports and certificates to the caller.
 
 mod cloudformation;
+mod conditions;
 mod describe_rules;
 mod dialect;
 mod dotenv;
@@ -104,13 +105,18 @@ fn load(file: &Path, options: &Options, kind: Kind) -> Result<Loaded, SourceErro
     interpret(file, &text, options, kind)
 }
 
-fn interpret(file: &Path, text: &str, options: &Options, kind: Kind) -> Result<Loaded, SourceError> {
-    let name = file.to_string_lossy();
-    let dialect = match kind {
+/// Returns the rules by which the programs that take a file of a kind read it.
+fn dialect_of(kind: Kind, text: &str) -> &'static Dialect {
+    match kind {
         Kind::Serverless => &dialect::FRAMEWORK,
         Kind::Template => Dialect::of_template(text),
         Kind::DescribeRules | Kind::Configuration => &dialect::OUTPUT,
-    };
+    }
+}
+
+fn interpret(file: &Path, text: &str, options: &Options, kind: Kind) -> Result<Loaded, SourceError> {
+    let name = file.to_string_lossy();
+    let dialect = dialect_of(kind, text);
     let mut draft = Draft::new(file, options, dialect);
     let start = Place { file: draft.files.add(&name), line: 1, column: 1 };
     let document = match node::parse(text, start.file, dialect) {

@@ -312,7 +312,8 @@ impl<'o> Variables<'o> {
             return Ok(Node::plain(*place, ""));
         }
         let hint = self.hint_for(sources.first().map_or("", |source| source.trim()));
-        Err(Unknown { hint, ..Unknown::elsewhere("none of its sources has a value") })
+        let why = "none of its sources has a value";
+        Err(Unknown { hint, ..Unknown::elsewhere(why) })
     }
 
     /// `type:address`, `type(parameter):address`, or a literal.
