@@ -13,6 +13,7 @@ mod deploy_serverless;
 mod dev;
 mod docs;
 mod explain;
+mod files;
 mod foreign;
 mod front;
 mod init;

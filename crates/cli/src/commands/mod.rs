@@ -5,6 +5,7 @@
 
 mod check;
 mod compare;
+mod configuration;
 mod dev;
 mod environment;
 mod explain;

@@ -14,7 +14,7 @@ use crossfade_journal::comparison::Record;
 use crossfade_parity::{Gate, Tally, judge};
 use crossfade_route::RoutingTable;
 
-use super::Verdict;
+use super::{Verdict, configuration};
 use crate::report::input::{self, Unreadable};
 use crate::report::rules::Rejudge;
 use crate::report::{Report, html, text};
@@ -109,7 +109,7 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
 
 /// The rules of a configuration.
 fn rules(file: &Path) -> Result<Rejudge> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+    let text = configuration::text(file)?;
     let surroundings = LocalSurroundings { folder: file.parent().unwrap_or(Path::new("")) };
     let table = RoutingTable::from_config(&text, &file.display().to_string(), &surroundings);
     let table = table.map_err(|errors| anyhow!("{}", errors.with_lines()))?;

@@ -4,13 +4,13 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use crossfade_journal::redaction::shown_query;
 use crossfade_route::{Checked, Expectation};
 
-use super::Verdict;
 use super::environment::{Environment, Recorder};
 use super::explain::{Asked, Explanation, LOCALHOST, Outcome, proxy};
+use super::{Verdict, configuration};
 use crate::terminal::print;
 
 /// Run the `tests` of a configuration: requests and their expected routing
@@ -33,7 +33,7 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
     let file = options.config.display();
     // Reports all errors of the file.
     let proxy = proxy(&options.config)?;
-    let text = std::fs::read_to_string(&options.config).with_context(|| format!("cannot read `{file}`"))?;
+    let text = configuration::text(&options.config)?;
     let recorder = Recorder::new(options.config.parent().unwrap_or(&options.config));
     let expectations = Checked::new(&text, &file.to_string(), &recorder).expectations;
     let environment = recorder.environment();
