@@ -381,7 +381,7 @@ fn unpacked(body: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Decodes `%XX` and `+` as in a form, and keeps everything else.
-pub(super) fn percent_decoded(text: &str) -> String {
+pub(crate) fn percent_decoded(text: &str) -> String {
     let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
     let sent = text.as_bytes();
     let mut bytes = Vec::with_capacity(sent.len());

@@ -173,7 +173,7 @@ fn by_bytes(bytes: &[u8], expected: Kind) -> Option<(&'static str, &'static str)
 /// kind.
 #[must_use]
 pub fn by_text(text: &str, expected: Kind) -> Option<(&'static str, String)> {
-    let document = super::node::parse(text, 0).ok()?;
+    let (document, _) = super::node::parse(text, 0, &super::dialect::OUTPUT).ok()?;
     by_keys(|name| document.get(name).is_some(), expected)
 }
 

@@ -6,9 +6,11 @@
 
 mod cloudformation;
 mod describe_rules;
+mod dialect;
 mod dotenv;
 mod draft;
 mod elbv2;
+mod expression;
 mod findings;
 mod foreign;
 mod intrinsics;
@@ -23,11 +25,12 @@ use std::path::{Path, PathBuf};
 use crossfade_document::{Diagnostics, MAX_TEXT, Place, decode};
 use thiserror::Error;
 
+use dialect::Dialect;
 use draft::Draft;
 
 pub use draft::{Loaded, Options};
 pub use foreign::{Kind, by_text, bytes};
-pub use table::{action_text, table, transforms_text};
+pub use table::{action_text, concurrency_text, table, transforms_text};
 
 /// The errors of a file.
 #[derive(Debug, Error)]
@@ -101,12 +104,25 @@ fn load(file: &Path, options: &Options, kind: Kind) -> Result<Loaded, SourceErro
     interpret(file, &text, options, kind)
 }
 
+/// Returns the rules by which the programs that take a file of a kind read it.
+fn dialect_of(kind: Kind, text: &str) -> &'static Dialect {
+    match kind {
+        Kind::Serverless => &dialect::FRAMEWORK,
+        Kind::Template => Dialect::of_template(text),
+        Kind::DescribeRules | Kind::Configuration => &dialect::OUTPUT,
+    }
+}
+
 fn interpret(file: &Path, text: &str, options: &Options, kind: Kind) -> Result<Loaded, SourceError> {
     let name = file.to_string_lossy();
-    let mut draft = Draft::new(file, options);
+    let dialect = dialect_of(kind, text);
+    let mut draft = Draft::new(file, options, dialect);
     let start = Place { file: draft.files.add(&name), line: 1, column: 1 };
-    let document = match node::parse(text, start.file) {
-        Ok(document) => document,
+    let document = match node::parse(text, start.file, dialect) {
+        Ok((document, warnings)) => {
+            draft.findings.take_warnings(warnings);
+            document
+        }
         Err(malformed) => {
             draft.findings.malformed(&start, *malformed);
             return Ok(draft.finish()?);

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use crossfade_document::{MAX_DEPTH, MAX_NODES, Place, Scalar, did_you_mean};
 
+use super::dialect::FRAMEWORK;
 use super::dotenv;
 use super::draft::Options;
 use super::node::{self, Files, Node, Unknown, Value, excerpt};
@@ -305,8 +306,8 @@ impl<'o> Variables<'o> {
             return Ok(Node::plain(*place, ""));
         }
         let hint = self.hint_for(sources.first().map_or("", |source| source.trim()));
-        let why = "none of its sources has a value".to_owned();
-        Err(Unknown { written: String::new(), why, hint, is_error: false })
+        let why = "none of its sources has a value";
+        Err(Unknown { hint, ..Unknown::elsewhere(why) })
     }
 
     /// `type:address`, `type(parameter):address`, or a literal.
@@ -505,20 +506,22 @@ fn read(path: &Path, source: &str, files: &mut Files) -> Result<Node, Unknown> {
     }
     let text = super::text(path).map_err(|error| invalid(format!("cannot read `{name}`: {error}")))?;
     match extension {
-        "yml" | "yaml" | "json" | "tfstate" => node::parse(&text, start.file).map_err(|malformed| {
-            invalid(format!("{}: {}", files.shown(malformed.place.unwrap_or(start)), malformed.message))
-        }),
+        "yml" | "yaml" | "json" | "tfstate" => {
+            node::parse(&text, start.file, &FRAMEWORK).map(|(node, _)| node).map_err(|malformed| {
+                invalid(format!("{}: {}", files.shown(malformed.place.unwrap_or(start)), malformed.message))
+            })
+        }
         _ => Ok(Node::quoted(start, text)),
     }
 }
 
 fn invalid(why: String) -> Unknown {
-    Unknown { written: String::new(), why, hint: None, is_error: true }
+    Unknown::error(why)
 }
 
 fn unavailable(source: &str, why: &str) -> Unknown {
     let hint = Some("write the value, or take it from `${env:...}`, `${opt:...}` or `${param:...}`".to_owned());
-    Unknown { written: format!("${{{source}}}"), why: why.to_owned(), hint, is_error: false }
+    Unknown { written: format!("${{{source}}}"), hint, ..Unknown::elsewhere(why) }
 }
 
 /// Turns a missing value into [`Found::Nothing`], so that the next source is tried. Errors stay.
@@ -646,7 +649,7 @@ mod tests {
             environment: [("E", "environment"), ("EMPTY", "")].map(pair).into(),
             ..Options::default()
         };
-        let root = node::parse(text, 0).unwrap();
+        let (root, _) = node::parse(text, 0, &FRAMEWORK).unwrap();
         let mut variables = Variables::new(root, Path::new("/nowhere"), &options, Files::default());
         match variables.at(&["x"]).map(|node| node.value) {
             Some(Value::Scalar(scalar)) => Ok(scalar.text.into_string()),

@@ -29,6 +29,7 @@ use crate::inspector::{self, Inspector};
 use crate::terminal::{has_colours, say};
 use access_log::AccessLog;
 use comparisons::Comparisons;
+pub(super) use plan::CA_FILE;
 use plan::{Plan, Routing};
 use printer::Printer;
 use report::{Line, Reporter};
@@ -42,8 +43,8 @@ Examples:
   crossfade dev --backend https://example.com    your back end behind the proxy
   crossfade dev --config crossfade.yaml --serverless serverless.yml
   crossfade dev --serverless serverless.yml --list-rules
-  crossfade dev --function 'env HOST=example.com node handler.js'
-  crossfade dev --template template.yml --function 'web=node web.js' --function api=./api
+  crossfade dev --function 'npx aws-lambda-ric index.handler' --env TABLE=orders
+  crossfade dev --template template.yml --function 'web=python3 -m awslambdaric web.handler' --function api=./bootstrap
 
 Prints one line per request to standard output, and everything else to standard error.")]
 pub(super) struct Options {
@@ -64,10 +65,10 @@ pub(super) struct Options {
     /// Run this command as the function instead of Crossfade's own, or as the one with this name. It runs in the folder of the file with the rules and gets Lambda's environment, not this shell's; can be repeated
     #[arg(long = "function", value_name = "[NAME=]COMMAND")]
     functions: Vec<String>,
-    /// Environment variable for all functions, such as `_HANDLER=index.handler` for a runtime client; without a value, copied from this shell; can be repeated
+    /// Environment variable for all functions, such as `_HANDLER=index.handler` for a runtime client; without a value, copied from this shell; `{port}` is a free port of each environment; can be repeated
     #[arg(long, value_name = "NAME[=VALUE]")]
     env: Vec<String>,
-    /// Maximum number of environments of a function; further requests are throttled, as in Lambda [default: the file's reserved concurrency, or 10]
+    /// Maximum number of environments of a function; further requests get 502, as in Lambda with a reserved concurrency [default: the file's reserved concurrency; without one, 10, and further requests wait]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     max_concurrency: Option<u16>,
     /// Time limit of a function for one request, such as `30s` or `500ms` [default: the file's, or 30s]
@@ -183,8 +184,12 @@ async fn serve(plan: Plan, options: &Options) -> Result<()> {
     printer.print(vec![Line::Talk(banner)]);
 
     let reporter = Reporter::new(options.verbose, knows_access_lines, plan.has_rules(), has_colours())
-        .showing(options.show_secrets);
+        .showing(options.show_secrets)
+        .naming_functions(plan.template.functions.len() > 1);
     let mut consumers = Consumers { reporter, comparisons, access_log, inspector };
+    if let Some(watch) = &resources.watch {
+        consumers.reporter.set_backends(watch.backends().to_vec());
+    }
     report_until_stopped(&mut printer, &mut consumers, &mut inbox, resources.watch.as_mut(), &mut stop).await;
     printer.print(vec![Line::Talk("stopping".to_string())]);
     shut_down(&mut printer, emulator, consumers, inbox).await;
@@ -224,7 +229,10 @@ async fn report_until_stopped(
         let due = consumers.reporter.due().unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
         tokio::select! {
             () = stop.requested() => return,
-            _ = look.tick() => printer.print(watch.as_mut().and_then(|watch| change_of(watch)).into_iter().collect()),
+            _ = look.tick() => if let Some(watch) = watch.as_mut() && let Some(line) = change_of(watch) {
+                consumers.reporter.set_backends(watch.backends().to_vec());
+                printer.print(vec![line]);
+            },
             Some(notice) = inbox.recv() => printer.print(consumers.tell(notice)),
             () = tokio::time::sleep_until(due.into()) => printer.print(consumers.reporter.overdue(Instant::now())),
         }
