@@ -13,8 +13,8 @@ use crossfade_journal::comparison::Record;
 use crossfade_parity::{Gate, Tally, judge};
 use crossfade_route::RoutingTable;
 
-use super::Verdict;
 use super::dev::CA_FILE;
+use super::{Verdict, configuration};
 use crate::program;
 use crate::report::input::Logs;
 use crate::report::rules::Rejudge;
@@ -123,7 +123,7 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
 
 /// The rules of a configuration.
 fn rules(file: &Path) -> Result<Rejudge> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+    let text = configuration::text(file)?;
     let surroundings = LocalSurroundings { folder: file.parent().unwrap_or(Path::new("")) };
     let table = RoutingTable::from_config(&text, &file.display().to_string(), &surroundings);
     let table = table.map_err(|errors| anyhow!("{}", errors.with_lines()))?;

@@ -30,7 +30,7 @@ use dialect::Dialect;
 use draft::Draft;
 
 pub use draft::{Loaded, Options};
-pub use foreign::{Kind, by_keys, bytes};
+pub use foreign::{Kind, by_text, bytes};
 pub use table::{action_text, concurrency_text, table, transforms_text};
 
 /// The errors of a file.
