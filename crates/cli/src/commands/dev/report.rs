@@ -294,12 +294,14 @@ impl Reporter {
             (Some(reason), Some(problem)) => Some(format!("{reason}: {problem}")),
             (reason, problem) => reason.clone().or_else(|| problem.clone()),
         };
+        let normalised = exchange.normalised_path.as_ref();
+        let normalised = normalised.map(|path| format!("rules and routes see the path {}", self.secrets.target(path)));
         let error = access.and_then(|access| access.error.clone());
         let (about_request, about_reply) =
             exchange.warnings.split_at(exchange.warnings.len().saturating_sub(exchange.reply_warnings));
         let news: Vec<&String> = about_reply.iter().filter(|warning| self.is_news(exchange, warning)).collect();
         let warnings = about_request.iter().chain(news).map(|warning| format!("warning: {warning}"));
-        for detail in problem.into_iter().chain(error).chain(warnings) {
+        for detail in normalised.into_iter().chain(problem).chain(error).chain(warnings) {
             let detail = without_colours(&detail);
             lines.push(Line::Data(format!("          {}", printable(&self.secrets.sentence(&detail)))));
         }
