@@ -16,8 +16,7 @@ async fn curl(demo: &Demo, arguments: &[String]) -> Vec<u8> {
     output.stdout
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn both_versions_of_http_give_the_same_bytes() {
+pub(crate) async fn both_versions_of_http_give_the_same_bytes() {
     let demo = Demo::start().await.unwrap();
     for (address, name) in [(demo.legacy, "legacy"), (demo.modern, "modern")] {
         for path in ["/", "/image", "/gzip", "/latin1", "/bytes/300000", "/text/0", "/orders/42"] {
@@ -40,8 +39,7 @@ async fn both_versions_of_http_give_the_same_bytes() {
 }
 
 /// The certificates name the address and the host, and only this run's authority signed them.
-#[tokio::test(flavor = "multi_thread")]
-async fn only_the_demo_authority_vouches_for_the_back_ends() {
+pub(crate) async fn only_the_demo_authority_vouches_for_the_back_ends() {
     let demo = Demo::start().await.unwrap();
     curl(&demo, &[format!("https://127.0.0.1:{}/", demo.legacy.port())]).await;
     let stranger = Demo::start().await.unwrap();
@@ -60,8 +58,7 @@ async fn only_the_demo_authority_vouches_for_the_back_ends() {
     assert_eq!(stranger.stats().legacy, BackendStats { connections: 0, requests: 0 });
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn connections_and_requests_are_counted_apart() {
+pub(crate) async fn connections_and_requests_are_counted_apart() {
     let demo = Demo::start().await.unwrap();
     let url = format!("https://localhost:{}/echo", demo.legacy.port());
     curl(&demo, &[url.clone(), url.clone(), url]).await;
@@ -69,8 +66,7 @@ async fn connections_and_requests_are_counted_apart() {
     assert_eq!(demo.stats().modern, BackendStats { connections: 0, requests: 0 });
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn closing_connections_ends_open_ones_and_accepts_new_ones() {
+pub(crate) async fn closing_connections_ends_open_ones_and_accepts_new_ones() {
     let demo = Demo::start().await.unwrap();
     let port = demo.modern.port();
     let waiting = {

@@ -8,17 +8,7 @@
 //! says that path rules are evaluated "after URI normalization" without defining it. Matching the bytes that are
 //! forwarded ensures that a decision is always about the path that the target sees.
 //!
-//! ```
-//! use crossfade_rule::{Condition, RequestView};
-//!
-//! let condition = Condition::path(["/img/*/pics"])?;
-//! let headers = http::HeaderMap::new();
-//! let request = RequestView {
-//!     method: "GET", host: b"shop.example.com", path: b"/img/a/b/pics", query: None, headers: &headers, source_ip: None,
-//! };
-//! assert!(condition.matches(&request)); // `*` spans `/`
-//! # Ok::<(), crossfade_rule::ConditionError>(())
-//! ```
+//! `examples/condition.rs` shows it in use.
 
 // No input may end the process. `clippy.toml` lists the arithmetic that is left to the fuzz targets.
 #![cfg_attr(

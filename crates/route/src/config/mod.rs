@@ -15,13 +15,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossfade_document::{Diagnostic, Diagnostics, Node, Options, Place, parse, parse_json};
+use crossfade_document::{Diagnostic, Diagnostics, Node, Options, Place, Scalar, parse, parse_json};
 
 use crate::backend::Backend;
 use crate::backend_url::{self, UrlError};
 use crate::expectation::Expectation;
 use crate::field_edits::FieldEdits;
 use crate::masked::masked;
+use crate::mirror::Share;
 use crate::reach::Reach;
 use crate::read::{Collector, Read};
 use crate::select::Index;
@@ -118,6 +119,7 @@ impl RoutingTable {
             request_timeout: None,
             request_id_field: REQUEST_ID,
             health_check: HealthCheck::default(),
+            access_log: Share::ALL,
         }
     }
 }
@@ -163,10 +165,22 @@ fn read(
     expectations: &mut Vec<Expectation>,
     diagnostics: &mut Collector,
 ) -> Option<RoutingTable> {
-    let [version, backends, routes, default, timeouts, request_id, client_ip, health_check, tests] = top.keys(
-        diagnostics,
-        ["version", "backends", "routes", "default", "timeouts", "requestId", "clientIp", "healthCheck", "tests"],
-    )?;
+    let [version, backends, routes, default, timeouts, request_id, client_ip, health_check, access_log, tests] = top
+        .keys(
+            diagnostics,
+            [
+                "version",
+                "backends",
+                "routes",
+                "default",
+                "timeouts",
+                "requestId",
+                "clientIp",
+                "healthCheck",
+                "accessLog",
+                "tests",
+            ],
+        )?;
     match version {
         None => top.error(diagnostics, "missing key `version`", Some("start the file with `version: 1`".into())),
         Some(version) => {
@@ -209,6 +223,7 @@ fn read(
         let [answer] = node.keys(diagnostics, ["answer"])?;
         answer?.word(diagnostics, &[("function", HealthCheck::Function), ("backend", HealthCheck::Backend)])
     });
+    let access_log = access_log.and_then(|node| read_access_log(node, diagnostics));
     if let Some(node) = tests {
         *expectations = expectations::read(node, &read_routes, &backends, diagnostics);
     }
@@ -226,6 +241,7 @@ fn read(
         request_timeout,
         request_id_field: request_id_field.unwrap_or(REQUEST_ID),
         health_check: health_check.unwrap_or_default(),
+        access_log: access_log.unwrap_or(Share::ALL),
     };
     if with_warnings && !diagnostics.has_errors() {
         for (route, by) in table.shadowed() {
@@ -240,6 +256,23 @@ fn read(
         }
     }
     Some(table)
+}
+
+/// Reads `true`, `false`, or a share.
+fn read_access_log(node: &Node, diagnostics: &mut Collector) -> Option<Share> {
+    match node.as_scalar().and_then(Scalar::as_bool) {
+        Some(true) => Some(Share::ALL),
+        Some(false) => Some(Share::default()),
+        None if node.as_scalar().is_some() => {
+            let hint = "`false` logs failures only, `{percent: 10}` a tenth of the other requests as well";
+            node.expected(diagnostics, "true, false or a map", Some(hint.into()));
+            None
+        }
+        None => {
+            let [percent] = node.keys(diagnostics, ["percent"])?;
+            percent?.share(diagnostics)
+        }
+    }
 }
 
 /// Warns about a `failover` on timeout that cannot happen because `timeouts.request` expires first.
