@@ -10,6 +10,7 @@ mod check_connect;
 mod command_line;
 mod compare;
 mod docs;
+mod expectations;
 mod explain;
 mod init;
 mod managed;

@@ -35,6 +35,9 @@ fn main() -> ExitCode {
         [CURL] demo::only_the_demo_authority_vouches_for_the_back_ends.await;
         [CURL] demo::connections_and_requests_are_counted_apart.await;
         [CURL] demo::closing_connections_ends_open_ones_and_accepts_new_ones.await;
+        [BASH, CURL] demo::every_command_that_the_demo_prints_works;
+        [BASH, CURL] demo::a_report_on_comparisons_in_another_folder_trusts_the_demo;
+        [BASH, CURL] demo::customers_move_with_the_weights_and_no_step_has_a_warning;
         [PACKAGED] deploy_serverless::listener_rules_have_priorities_conditions_and_one_target;
         [PACKAGED] deploy_serverless::no_rule_has_more_than_five_values;
         [PACKAGED] deploy_serverless::the_target_group_has_multi_value_headers_and_a_health_check;
@@ -81,7 +84,7 @@ fn main() -> ExitCode {
         [CURL] recipes::assets_come_from_the_system_that_has_them;
         [CURL] recipes::http_becomes_https_though_the_back_end_does_not_ask_for_it;
         [BROWSER] report_page::the_page_shows_what_differs;
-        [BROWSER] report_page::short_logs_have_labels_that_can_be_read;
+        [BROWSER] report_page::time_labels_can_be_read_whatever_the_span;
         [BROWSER] report_page::the_page_leads_with_the_gate;
         [BROWSER] report_page::odd_logs_make_sound_pages;
     })
