@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use crossfade_emulator::source::{self, Loaded};
-use crossfade_testkit::tools::{NODE, Tool, make};
+use crossfade_testkit::tools::{Absent, NODE, Tool, make};
 use serde_json::{Value, json};
 
 use crate::support::install::npm_ci;
@@ -23,10 +23,16 @@ static RESOURCES: OnceLock<Value> = OnceLock::new();
 pub(crate) static PACKAGED: Tool = Tool::new(|| {
     NODE.find()?;
     npm_ci(Path::new(FOLDER))?;
+    let file = std::fs::read_to_string(Path::new(FOLDER).join("serverless.yml")).unwrap();
+    let _ = RESOURCES.set(packaged(&file)?);
+    Ok(())
+});
+
+/// The `Resources` of a `serverless.yml`.
+fn packaged(file: &str) -> Result<Value, Absent> {
     let folder = tempfile::tempdir().unwrap();
-    let copy = |name: &str| std::fs::copy(Path::new(FOLDER).join(name), folder.path().join(name)).unwrap();
-    copy("serverless.yml");
-    copy("package.json");
+    std::fs::write(folder.path().join("serverless.yml"), file).unwrap();
+    std::fs::copy(Path::new(FOLDER).join("package.json"), folder.path().join("package.json")).unwrap();
     std::fs::write(folder.path().join("bootstrap.zip"), "a placeholder").unwrap();
 
     let mut osls = Command::new("node");
@@ -39,9 +45,28 @@ pub(crate) static PACKAGED: Tool = Tool::new(|| {
 
     let template = folder.path().join(".serverless/cloudformation-template-update-stack.json");
     let mut template: Value = serde_json::from_slice(&std::fs::read(template).unwrap()).unwrap();
-    let _ = RESOURCES.set(template["Resources"].take());
-    Ok(())
-});
+    Ok(template["Resources"].take())
+}
+
+/// The lines of the README for a VPC and for the log, added to `provider`.
+pub(crate) fn the_lines_of_the_readme_are_valid() {
+    let read = |name: &str| std::fs::read_to_string(Path::new(FOLDER).join(name)).unwrap();
+    let readme = read("README.md");
+    let blocks: Vec<&str> =
+        readme.split("```yaml\nprovider:\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert_eq!(blocks.len(), 2);
+    let file = read("serverless.yml").replacen("provider:\n", &format!("provider:\n{}", blocks.concat()), 1);
+    let resources = packaged(&file).unwrap_or_else(|error| panic!("{error}"));
+    let of_type = |kind: &str| {
+        resources.as_object().unwrap().values().find(|it| it["Type"] == kind).unwrap()["Properties"].clone()
+    };
+    let function = of_type("AWS::Lambda::Function");
+    assert_eq!(function["VpcConfig"]["SubnetIds"].as_array().map(Vec::len), Some(2), "{function}");
+    assert_eq!(function["VpcConfig"]["SecurityGroupIds"].as_array().map(Vec::len), Some(1), "{function}");
+    assert_eq!(function["LoggingConfig"]["SystemLogLevel"], "WARN", "{function}");
+    let role = of_type("AWS::IAM::Role").to_string();
+    assert!(role.contains("AWSLambdaVPCAccessExecutionRole"), "{role}");
+}
 
 /// Logical id and properties of all resources of a type, by id.
 fn of_type(kind: &str) -> Vec<(&'static str, &'static Value)> {

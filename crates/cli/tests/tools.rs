@@ -35,9 +35,9 @@ fn main() -> ExitCode {
         [CURL] demo::only_the_demo_authority_vouches_for_the_back_ends.await;
         [CURL] demo::connections_and_requests_are_counted_apart.await;
         [CURL] demo::closing_connections_ends_open_ones_and_accepts_new_ones.await;
-        [BASH, CURL] demo::every_command_that_the_demo_prints_works;
-        [BASH, CURL] demo::a_report_on_comparisons_in_another_folder_trusts_the_demo;
-        [BASH, CURL] demo::customers_move_with_the_weights_and_no_step_has_a_warning;
+        [CURL] demo::every_command_that_the_demo_prints_works;
+        [CURL] demo::a_report_on_comparisons_in_another_folder_trusts_the_demo;
+        [CURL] demo::customers_move_with_the_weights_and_no_step_has_a_warning;
         [PACKAGED] deploy_serverless::listener_rules_have_priorities_conditions_and_one_target;
         [PACKAGED] deploy_serverless::no_rule_has_more_than_five_values;
         [PACKAGED] deploy_serverless::the_target_group_has_multi_value_headers_and_a_health_check;
@@ -45,6 +45,7 @@ fn main() -> ExitCode {
         [PACKAGED] deploy_serverless::the_function_is_the_binary_on_amazon_linux_2023;
         [PACKAGED] deploy_serverless::the_role_allows_logs_and_nothing_else;
         [PACKAGED] deploy_serverless::the_local_load_balancer_reads_the_same_from_the_file_and_from_the_template;
+        [PACKAGED] deploy_serverless::the_lines_of_the_readme_are_valid;
         [CURL] dev::what_comes_through_is_byte_identical_to_asking_the_back_end;
         [CURL] dev::path_query_and_cookies_arrive_as_they_were_sent;
         [CURL] dev::three_cookies_survive_single_value_headers;
