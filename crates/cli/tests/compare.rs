@@ -169,7 +169,7 @@ fn the_access_log_of_an_alb_is_an_input() {
     let backend = format!("http://{}", systems[0]);
     let dev = Dev::start(&["--backend", &backend, "--no-inspect", "--access-log", log.to_str().unwrap()]);
     for path in ["/products/17", "/products/18?q=%22a%20b", "/products/18", "/about"] {
-        client::get(&dev.alb, path);
+        assert_eq!(client::get(&dev.alb, path).status, 200, "{path}");
     }
     eventually("the access log", || std::fs::read_to_string(&log).unwrap().lines().count() == 4);
     assert!(dev.stop("-INT").success());
