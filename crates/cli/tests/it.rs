@@ -12,6 +12,7 @@ mod compare;
 mod docs;
 mod expectations;
 mod explain;
+mod files;
 mod init;
 mod managed;
 mod migration;

@@ -67,6 +67,7 @@ fn main() -> ExitCode {
         [] front::errors_in_options_are_reported_before_anything_starts;
         [] front::a_trust_store_that_only_aws_has_is_asked_for;
         [] inspector::a_request_is_told_from_the_rule_to_the_comparison;
+        [] inspector::our_routes_are_explained_and_a_failover_has_both_steps;
         [] inspector::every_answer_is_guarded;
         [] inspector::a_replay_needs_the_token_and_sends_what_was_sent;
         [BASH, CURL] inspector::the_text_for_curl_does_the_same;

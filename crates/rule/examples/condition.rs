@@ -1,6 +1,6 @@
 //! A condition is matched against a request.
 
-use crossfade_rule::{Condition, RequestView};
+use crossfade_rule::{Condition, RequestView, normalised};
 
 fn main() -> Result<(), crossfade_rule::ConditionError> {
     let condition = Condition::path(["/img/*/pics"])?;
@@ -8,7 +8,7 @@ fn main() -> Result<(), crossfade_rule::ConditionError> {
     let request = RequestView {
         method: "GET",
         host: b"shop.example.com",
-        path: b"/img/a/b/pics",
+        path: normalised(b"/css/../img/a/b/pics"),
         query: None,
         headers: &headers,
         source_ip: None,

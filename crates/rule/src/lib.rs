@@ -1,12 +1,11 @@
 //! The rule language of Application Load Balancer (ALB) listeners: conditions on a request, with ALB's exact semantics.
 //!
-//! Owns the six condition types, their patterns and validation, ALB's quotas for one rule, and the rewriting of
-//! transforms. Pure: no I/O, no clock. Does not own the order of rules, actions, or the files that define rules; those
+//! Owns the six condition types, their patterns and validation, the normal form of paths, ALB's quotas for one rule, and
+//! the rewriting of transforms. Pure: no I/O, no clock. Does not own the order of rules, actions, or the files that define rules; those
 //! belong to the crates that evaluate rules.
 //!
-//! Matching works on raw bytes as the client sent them: nothing is percent-decoded or normalised. ALB's documentation
-//! says that path rules are evaluated "after URI normalization" without defining it. Matching the bytes that are
-//! forwarded ensures that a decision is always about the path that the target sees.
+//! Matching works on raw bytes as the client sent them, except for the path: as with ALB, conditions see it in its
+//! normal form, so that `/%61dmin` and `/x/../admin` are `/admin` to all of them. It is forwarded as it was sent.
 //!
 //! `examples/condition.rs` shows it in use.
 
@@ -25,6 +24,7 @@
 )]
 
 mod condition;
+mod normal;
 mod pattern;
 mod quota;
 mod regex;
@@ -34,6 +34,7 @@ mod rewrite;
 mod wildcard;
 
 pub use condition::{Condition, ConditionError, QueryValue};
+pub use normal::normalised;
 pub use pattern::Pattern;
 pub use quota::{MAX_VALUES_PER_RULE, MAX_WILDCARDS_PER_RULE, QuotaError, check_quotas};
 pub use regex::{Regex, RegexError};
