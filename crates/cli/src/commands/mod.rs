@@ -6,6 +6,7 @@
 mod check;
 mod compare;
 mod completions;
+mod configuration;
 mod dev;
 pub(crate) mod environment;
 mod explain;

@@ -70,6 +70,9 @@ pub(super) fn section(shared: &Shared, entry: &Entry) -> Markup {
                     } }
                 }
                 div { dt { "Action" } dd { @if let Some(action) = shared.action(entry) { (describe(shared, action)) } } }
+                @if let Some(path) = &exchange.normalised_path {
+                    div { dt { "Path in rules" } dd { code { (shared.setup.secrets.target(path)) } } }
+                }
                 (transforms(shared, exchange))
                 div { dt { "Listener" } dd { (listener.name) } }
             }
@@ -143,7 +146,7 @@ fn found(shared: &Shared, exchange: &Exchange, condition: &Condition) -> Markup 
     let (path, query) = exchange.target.split_once('?').unwrap_or((&exchange.target, ""));
     let value = match condition {
         Condition::Host(_) => secrets.text(&exchange.host),
-        Condition::Path(_) => secrets.target(path),
+        Condition::Path(_) => secrets.target(exchange.normalised_path.as_deref().unwrap_or(path)),
         Condition::Method(_) => exchange.method.clone(),
         Condition::Query(_) if query.is_empty() => return html! { " " small { "the request has no query" } },
         Condition::Query(_) => secrets.target(&format!("?{query}")),

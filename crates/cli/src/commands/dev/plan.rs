@@ -17,8 +17,8 @@ use crossfade_route::{Nothing, RoutingTable};
 
 use super::functions::{self, Command};
 use super::{Options, RunResources, balancer};
-use crate::commands::cert_file;
 use crate::commands::sources::Rules;
+use crate::commands::{cert_file, configuration};
 use crate::demo::Demo;
 use crate::terminal::say;
 
@@ -279,7 +279,7 @@ fn routing(options: &Options, own_function: bool) -> Result<Routing> {
         return Ok(Routing::Backend(url.clone()));
     }
     if let Some(file) = &options.config {
-        crossfade_function::load(&ConfigSource::file(file.clone()), cert_file.as_deref())?;
+        configuration::compiled(file)?;
         return Ok(Routing::Config(std::path::absolute(file).with_context(|| format!("`{}`", file.display()))?));
     }
     Ok(if own_function { Routing::Demo } else { Routing::Unknown })
