@@ -279,7 +279,7 @@ fn the_seeds_are_good() {
     }
 }
 
-const PIECES: [&str; 24] = [
+const PIECES: [&str; 30] = [
     "${self:}",
     "${self:custom}",
     "${self:functions}",
@@ -304,6 +304,12 @@ const PIECES: [&str; 24] = [
     "\u{e9}",
     "99999999999999999999",
     "${${self:custom.b}:${opt:stage}}",
+    "{{resolve:ssm:",
+    "!ImportValue ",
+    "!FindInMap [M, !Ref AWS::AccountId, b]",
+    "-0x_1:59.5e9",
+    "yes",
+    "{ P: 1, P: 2 }",
 ];
 
 proptest! {

@@ -8,7 +8,7 @@ mod compare;
 mod completions;
 mod configuration;
 mod dev;
-mod environment;
+pub(crate) mod environment;
 mod explain;
 mod function;
 mod init;

@@ -3,7 +3,7 @@
 //! Owns the options, the input and output files and the exit code. Records are found and judged by `crossfade-parity`;
 //! `crate::report` owns reading logs and the output formats.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -15,6 +15,7 @@ use crossfade_route::RoutingTable;
 
 use super::dev::CA_FILE;
 use super::{Verdict, configuration};
+use crate::program;
 use crate::report::input::Logs;
 use crate::report::rules::Rejudge;
 use crate::report::{Report, html, text, time};
@@ -86,6 +87,12 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
         && since >= until
     {
         bail!("no request can be both since and before these times: `--since` is not before `--until`");
+    }
+    if options.files.is_empty() && std::io::stdin().is_terminal() {
+        bail!(
+            "no log to report on\n  hint: name the file that `{0} dev` prints, or send a log: `aws logs tail … | {0} report`",
+            program::name()
+        );
     }
     let mut tally = Tally::new(options.output.examples).with_cacert(options.cacert());
     let (mut logs, mut left_out) = (Logs::default(), 0);

@@ -5,6 +5,7 @@
 //! ELBv2's own JSON (`elbv2`). Starts nothing, and leaves commands, local ports and certificates to the caller.
 
 mod cloudformation;
+mod conditions;
 mod describe_rules;
 mod dialect;
 mod dotenv;

@@ -158,6 +158,13 @@ impl Plan {
         Ok(settings)
     }
 
+    /// The environment of our own function, which a configuration may refer to.
+    pub(super) fn own_variables(&self, settings: &Settings) -> Vec<(String, String)> {
+        let mut functions = settings.functions.iter().zip(&self.commands);
+        let own = functions.find(|(_, command)| matches!(command, Command::Own));
+        own.map(|(function, _)| function.env.clone()).unwrap_or_default()
+    }
+
     fn own_environment(&self, resources: &RunResources) -> Result<Vec<(String, String)>> {
         // A configuration may contain `${env:NAME}`, now or after its next change.
         let mut environment: Vec<_> = std::env::vars_os().filter_map(for_config).collect();
