@@ -336,7 +336,7 @@ proptest! {
             let request = RequestView {
                 method: method.map_or("GET", |method| method),
                 host: host.as_bytes(),
-                path: path.as_bytes(),
+                path: path.as_bytes().into(),
                 query: Some(query.as_bytes()),
                 headers: &headers,
                 source_ip: "10.1.2.3".parse().ok(),
