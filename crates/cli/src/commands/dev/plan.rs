@@ -84,7 +84,7 @@ pub(super) fn list_rules(options: &Options) -> Result<()> {
                     *condition = condition.without_secrets(is_secret_parameter, HIDDEN);
                 }
             }
-            crate::terminal::print(&source::table(&rules.settings))
+            crate::terminal::print(&rules.environment.hide(&source::table(&rules.settings)))
         }
         None => bail!(
             "`--list-rules` needs a file with rules\n  hint: name one with `--serverless`, `--template` or `--describe-rules`"
