@@ -210,6 +210,10 @@ pub(super) fn resources(draft: &mut Draft<'_>, template: &Node) {
             draft.findings.secret_string("Default", default);
         }
     }
+    draft.findings.set_part("`Conditions`");
+    for node in &intrinsics.surprising {
+        draft.findings.string("Fn::Equals", node);
+    }
     draft.findings.set_part("");
     let balancers: Vec<&Resource> = found.iter().filter(|resource| resource.kind == LOAD_BALANCER).collect();
     if let [_, second, ..] = balancers[..] {

@@ -45,6 +45,8 @@ pub(super) struct Intrinsics<'t> {
     hints: usize,
     /// The parameters whose defaults were used.
     pub(super) used_defaults: BTreeSet<String>,
+    /// Unquoted scalars that a condition compares with the text that they have in the file, in vain.
+    pub(super) surprising: Vec<Node>,
 }
 
 type Evaluated = Result<Option<Node>, Unknown>;
@@ -53,7 +55,7 @@ impl<'t> Intrinsics<'t> {
     pub(super) fn new(template: &'t Node, options: &'t Options, region: &str, knows_region: bool) -> Self {
         let is_region_guessed = !knows_region;
         let region = region.to_owned();
-        let used_defaults = BTreeSet::new();
+        let (used_defaults, surprising) = (BTreeSet::new(), Vec::new());
         Intrinsics {
             template,
             options,
@@ -64,6 +66,7 @@ impl<'t> Intrinsics<'t> {
             grown: 0,
             hints: 0,
             used_defaults,
+            surprising,
         }
     }
 
