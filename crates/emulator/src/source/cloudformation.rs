@@ -482,7 +482,7 @@ fn listener(draft: &mut Draft<'_>, resource: &Resource, intrinsics: &Intrinsics<
     };
     let mut listener = Listener::http(default_action.unwrap_or_else(|| Action::status(StatusCode::NOT_FOUND)));
     listener.name.clone_from(&resource.id);
-    let port = properties.get("Port").filter(|port| !matches!(port.value, Value::Unknown(_)));
+    let port = properties.get("Port").and_then(|port| draft.findings.if_known("Port", port));
     listener.port = port.and_then(|port| draft.findings.number("Port", port, 1..=u16::MAX));
     if protocol == "HTTPS" {
         let mutual = properties.get("MutualAuthentication");
