@@ -102,6 +102,7 @@ const LAST_ANSWERS: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub struct Emulator {
     local_addrs: Vec<SocketAddr>,
+    unavailable: Vec<StartError>,
     closing: watch::Sender<bool>,
     tasks: JoinSet<()>,
     pools: Vec<Closer>,
@@ -132,12 +133,21 @@ impl Drop for Closer {
 pub async fn start(settings: Settings, notices: UnboundedSender<Notice>) -> Result<Emulator, StartError> {
     check(&settings)?;
     let mut sockets = Vec::new();
-    let mut local_addrs = Vec::new();
+    let (mut local_addrs, mut unavailable) = (Vec::new(), Vec::new());
     for listener in &settings.listeners {
         let bind_error = |error| StartError::Listen { address: listener.listen, error };
         let socket = TcpListener::bind(listener.listen).await.map_err(bind_error)?;
-        local_addrs.push(socket.local_addr().map_err(bind_error)?);
-        sockets.push(socket);
+        let local = socket.local_addr().map_err(bind_error)?;
+        let mut of_listener = vec![socket];
+        for ip in &listener.also {
+            let address = SocketAddr::new(*ip, local.port());
+            match TcpListener::bind(address).await {
+                Ok(socket) => of_listener.push(socket),
+                Err(error) => unavailable.push(StartError::Listen { address, error }),
+            }
+        }
+        local_addrs.push(local);
+        sockets.push(of_listener);
     }
     let (mut pools, mut ended) = (Vec::new(), Vec::new());
     let numbers = Arc::new(AtomicU32::new(0));
@@ -151,16 +161,19 @@ pub async fn start(settings: Settings, notices: UnboundedSender<Notice>) -> Resu
     let mut tasks = JoinSet::new();
     let (closing, closes) = watch::channel(false);
     let balancer = Arc::new(alb::Balancer::new(&settings, &local_addrs, &pools, notices));
-    for ((index, listener), socket) in settings.listeners.into_iter().enumerate().zip(sockets) {
+    for ((index, listener), of_listener) in settings.listeners.into_iter().enumerate().zip(sockets) {
         let name = listener.name.clone();
         let listener = alb::Listener::new(index, listener, Arc::clone(&balancer));
         let listener = listener.map_err(|problem| StartError::Tls { listener: name, problem })?;
-        tasks.spawn(Arc::new(listener).serve(socket, closes.clone()));
+        let listener = Arc::new(listener);
+        for socket in of_listener {
+            tasks.spawn(Arc::clone(&listener).serve(socket, closes.clone()));
+        }
     }
     for group in 0..settings.target_groups.len() {
         tasks.spawn(closing::until(closes.clone(), alb::health::watch(Arc::clone(&balancer), group)));
     }
-    Ok(Emulator { local_addrs, closing, tasks, pools: pools.into_iter().map(Closer).collect(), ended })
+    Ok(Emulator { local_addrs, unavailable, closing, tasks, pools: pools.into_iter().map(Closer).collect(), ended })
 }
 
 fn check(settings: &Settings) -> Result<(), StartError> {
@@ -191,6 +204,11 @@ impl Emulator {
     /// The addresses of its listeners, in the order of [`Settings::listeners`].
     pub fn local_addrs(&self) -> &[SocketAddr] {
         &self.local_addrs
+    }
+
+    /// The addresses of [`Listener::also`] that cannot be used, each with its error.
+    pub fn unavailable(&self) -> &[StartError] {
+        &self.unavailable
     }
 
     /// Stops listening, ends processes as Lambda does and connections after their last response, and waits until they

@@ -8,12 +8,14 @@ mod balancer;
 mod banner;
 mod comparisons;
 mod functions;
+mod host;
 mod plan;
 mod printer;
 mod report;
 mod watch;
 
 use std::fs::{File, OpenOptions};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -48,7 +50,10 @@ Examples:
 
 Prints one line per request to standard output, and everything else to standard error.")]
 pub(super) struct Options {
-    /// Port of the local load balancer on 127.0.0.1; further listeners use the next ports; 0 picks a free one
+    /// Address or name of this machine to listen on, such as 0.0.0.0 for phones and containers [default: 127.0.0.1 and ::1]
+    #[arg(long, value_name = "ADDRESS")]
+    host: Option<String>,
+    /// Port of the local load balancer; further listeners use the next ports; 0 picks a free one
     #[arg(long, value_name = "PORT", default_value_t = 8080)]
     port: u16,
     /// Forward all requests to this back end
@@ -160,27 +165,23 @@ async fn serve(plan: Plan, options: &Options) -> Result<()> {
     let comparisons = Comparisons::start(options.comparisons.as_deref(), resources.folder.path())?;
     let access_log = AccessLog::start(options.access_log.as_deref())?;
     let mut settings = plan.settings(&resources)?;
-    let authority = balancer::certify(&mut settings, resources.folder.path())?;
+    let authority = balancer::certify(&mut settings, plan.host.names(), resources.folder.path())?;
     settings.keep_messages = !options.no_inspect;
     let inspected = inspector::Setup::new(&settings, plan.own_function, options.show_secrets);
     let knows_access_lines = plan.own_function;
     let (notices, mut inbox) = mpsc::unbounded_channel();
     let emulator = crossfade_emulator::start(settings, notices).await.context("cannot start")?;
+    plan.host.warning().into_iter().chain(host::unavailable(emulator.unavailable())).for_each(|text| say(&text));
+    let addresses: Vec<SocketAddr> = emulator.local_addrs().iter().copied().map(host::from_here).collect();
     let inspector = match (options.no_inspect, asked_for) {
         (true, _) => None,
-        (false, Some(socket)) => Some(Inspector::start(inspected, emulator.local_addrs(), socket)?),
-        (false, None) => Some(Inspector::start(inspected, emulator.local_addrs(), inspector::bind(None).await?)?),
+        (false, Some(socket)) => Some(Inspector::start(inspected, &addresses, socket)?),
+        (false, None) => Some(Inspector::start(inspected, &addresses, inspector::bind(None).await?)?),
     };
     let mut printer = Printer::start();
     let inspector_url = inspector.as_ref().map(Inspector::url);
-    let banner = banner::text(
-        &plan,
-        &resources,
-        emulator.local_addrs(),
-        authority.as_deref(),
-        comparisons.path(),
-        inspector_url.as_deref(),
-    );
+    let banner =
+        banner::text(&plan, &resources, &addresses, authority.as_deref(), comparisons.path(), inspector_url.as_deref());
     printer.print(vec![Line::Talk(banner)]);
 
     let reporter = Reporter::new(options.verbose, knows_access_lines, plan.has_rules(), has_colours())
