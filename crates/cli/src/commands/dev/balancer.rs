@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use crossfade_emulator::{Listener, MutualAuthentication, Settings, Tls};
+use crossfade_route::decode;
 
 use crate::certificate::Authority;
 
@@ -48,7 +49,7 @@ pub(super) fn apply(options: &BalancerOptions, settings: &mut Settings) -> Resul
         let mut listener: Listener = first.clone();
         listener.name = "https".to_owned();
         listener.port = None;
-        listener.listen = free(SocketAddr::new(listener.listen.ip(), port))?;
+        listener.listen = SocketAddr::new(listener.listen.ip(), port);
         listener.tls = Some(Tls::default());
         settings.listeners.push(listener);
     }
@@ -107,7 +108,26 @@ fn set(settings: &mut Settings, attribute: &str) -> Result<()> {
     Ok(())
 }
 
-/// Generates a certificate with these names for every HTTPS listener without one. Returns the file of the authority to trust, if it generated
+/// Gives HTTPS listeners without a certificate that of the settings which these replace.
+///
+/// # Errors
+///
+/// If there is none.
+pub(super) fn keep_certificate(settings: &mut Settings, former: &Settings) -> Result<()> {
+    let bare = without_certificate(settings);
+    let tls = former.listeners.iter().find_map(|listener| listener.tls.as_ref());
+    ensure!(
+        bare.is_empty() || tls.is_some(),
+        "a listener is now HTTPS\n  hint: restart `crossfade dev`, which then generates a certificate"
+    );
+    for (bare, tls) in bare.into_iter().zip(tls.into_iter().cycle()) {
+        (bare.certificate_pem, bare.key_pem) = (tls.certificate_pem.clone(), tls.key_pem.clone());
+    }
+    Ok(())
+}
+
+/// Generates a certificate with these names for every HTTPS listener without one. Returns the file of the authority to trust,
+/// if it generated
 /// any.
 ///
 /// # Errors
@@ -144,5 +164,6 @@ pub(super) fn free(address: SocketAddr) -> Result<SocketAddr> {
 }
 
 fn read(file: &Path) -> Result<String> {
-    std::fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))
+    let bytes = std::fs::read(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+    decode(bytes).with_context(|| format!("`{}` is neither UTF-8 nor UTF-16", file.display()))
 }

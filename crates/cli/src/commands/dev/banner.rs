@@ -13,7 +13,7 @@ use crossfade_journal::redaction::{HIDDEN, is_secret_parameter};
 use super::RunResources;
 use super::functions::Command;
 use super::host;
-use super::plan::{CA_FILE, CONFIG_FILE, Plan, Routing};
+use super::plan::{self, CA_FILE, CONFIG_FILE, Plan, Routing};
 use crate::program;
 
 pub(super) fn text(
@@ -65,8 +65,11 @@ pub(super) fn text(
             Command::Own => "crossfade".to_owned(),
             Command::Of(words) => shell_words::join(words),
         };
-        let (environments, seconds) = (source::concurrency_text(function), function.timeout.as_secs_f64());
-        row("function", format!("{name}{command}, {seconds} s per request, {environments}"));
+        let limit = match function.timeout {
+            plan::DEBUG => "no time limit".to_owned(),
+            limit => format!("{} s per request", limit.as_secs_f64()),
+        };
+        row("function", format!("{name}{command}, {limit}, {}", source::concurrency_text(function)));
     }
     match &plan.routing {
         Routing::Backend(url) => row("back end", url.clone()),
@@ -114,13 +117,13 @@ pub(super) fn text(
                  curl --data-binary 'any content' http://{address}/upload\n\
                  the same from the demo back end directly:\n  \
                  curl --cacert {ca} https://localhost:{legacy}/orders/42\n\
-                 move customers: in the config above, raise the weight of `modern` to 10, save it, and run\n  \
-                 for id in $(seq 20); do \\\n    \
-                 echo \"customer $id: $(curl -si -b customer_id=$id http://{address}/orders/42 | grep x-demo-backend)\"; done\n\
-                 before that, compare the two systems: `modern` gets copies of these requests, and the report judges the responses\n  \
+                 compare the two systems: `modern` gets a copy of each request, and the report judges its responses\n  \
                  for id in $(seq 100); do for page in orders products customers carts reviews help; do \\\n    \
                  curl -s -o /dev/null http://{address}/$page/$id; done; done\n  \
-                 {program} report {cacert}{log}",
+                 {program} report {cacert}{log}\n\
+                 move customers: in the config above, raise the weight of `modern` to 10, save it, and run\n  \
+                 for id in $(seq 20); do \\\n    \
+                 echo \"customer $id: $(curl -si -b customer_id=$id http://{address}/orders/42 | grep x-demo-backend)\"; done",
                 legacy = demo.legacy.port(),
                 program = program::name(),
             );

@@ -21,7 +21,7 @@ use super::balancer::LoadBalancer;
 use super::mirrored::Mirrored;
 use super::upstream::{Upstream, lossy};
 use crate::commands::environment::Environment;
-use crate::routes::{Collected, Skipped, SkippedList, Taken};
+use crate::routes::{Collected, Skipped, SkippedList, Taken, why};
 
 /// The routing of a request. Members that do not apply are absent.
 #[derive(Debug, Serialize)]
@@ -277,28 +277,6 @@ impl Sent {
 fn is_by_chance(forward: &Forward, reason: Reason) -> bool {
     let possible = forward.targets.iter().filter(|target| target.weight > 0).count();
     possible > 1 && matches!(reason, Reason::Weight | Reason::Assigned)
-}
-
-/// The reason for the target, with the shares of all targets if they decide.
-fn why(forward: &Forward, reason: Reason) -> String {
-    let total: u32 = forward.targets.iter().map(|target| target.weight).sum();
-    let share = |weight: u32| f64::from(weight) * 100.0 / f64::from(total.max(1));
-    let shares: Vec<String> =
-        forward.targets.iter().map(|target| format!("{} {:.3}", target.name, share(target.weight))).collect();
-    let shares: Vec<String> =
-        shares.iter().map(|text| format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))).collect();
-    let shares = shares.join(", ");
-    let by = forward.sticky.as_ref().map(crossfade_route::Sticky::describe).unwrap_or_default();
-    match reason {
-        Reason::Only => "the only target".to_owned(),
-        Reason::Weight if by.is_empty() => format!("at random, and may differ next time ({shares})"),
-        Reason::Weight => format!("at random, since the request has no {by} ({shares})"),
-        Reason::Hash => format!("hash of {by} ({shares})"),
-        Reason::Pin => format!("pinned by {by}"),
-        Reason::OptIn => "requested by the client (optIn)".to_owned(),
-        Reason::Otherwise => format!("the request has no {by} (otherwise)"),
-        Reason::Assigned => format!("hash of a new id, sent to the client as {by} ({shares})"),
-    }
 }
 
 fn retry(retry: &Retry) -> String {
