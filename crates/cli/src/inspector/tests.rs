@@ -30,7 +30,7 @@ async fn start() -> Inspector {
 
 async fn start_with(settings: Settings, show_secrets: bool) -> Inspector {
     let addresses = vec![SocketAddr::from(([127, 0, 0, 1], 9)); settings.listeners.len()];
-    Inspector::start(Setup::new(&settings, true, show_secrets), &addresses, bind(Some(0)).await.unwrap()).unwrap()
+    Inspector::start(Setup::new(&settings, &addresses, true, show_secrets), bind(Some(0)).await.unwrap()).unwrap()
 }
 
 fn exchange(method: &str, target: &str) -> Exchange {
@@ -615,8 +615,8 @@ async fn a_replay_goes_to_the_listeners_own_certificate() {
         let address = socket.local_addr().unwrap();
         let mut settings = Settings::forward_all(HeaderMode::Multi, Function::new("local", vec!["true".to_owned()]));
         settings.listeners[0].tls = Some(crossfade_emulator::Tls { certificate_pem: pem, ..Default::default() });
-        let setup = Setup::new(&settings, false, false);
-        let inspector = Inspector::start(setup, &[address], bind(Some(0)).await.unwrap()).unwrap();
+        let setup = Setup::new(&settings, &[address], false, false);
+        let inspector = Inspector::start(setup, bind(Some(0)).await.unwrap()).unwrap();
         tell(&inspector, Exchange { messages: Some(Box::default()), ..exchange("GET", "/a//b?c") });
         seen(&inspector, 1).await;
         let entry = inspector.shared.store().get(1).unwrap().clone();
