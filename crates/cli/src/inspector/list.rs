@@ -8,11 +8,11 @@ use crossfade_journal::Step;
 use crossfade_parity::number::grouped;
 use maud::{Markup, html};
 
+use super::Shared;
 use super::filter::Filter;
 use super::page::{frame, milliseconds, status, time};
 use super::routes;
 use super::store::{Entry, Mark};
-use super::Shared;
 use crate::html::table_head;
 
 /// Rows of a page, and of the live list.
