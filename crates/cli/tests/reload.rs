@@ -52,8 +52,7 @@ fn ask(alb: &str, path: &str) -> String {
     format!("{status} {}", if status == "200" { body } else { "" }).trim_end().to_owned()
 }
 
-#[test]
-fn a_change_of_the_code_is_in_the_next_request_and_requests_in_progress_end() {
+pub(crate) fn a_change_of_the_code_is_in_the_next_request_and_requests_in_progress_end() {
     let folder = folder_with(&[("function.sh", &script("one"))]);
     let dev = Dev::start_in(folder.path(), &["--function", "sh function.sh", "--no-inspect"]);
     assert_eq!(ask(&dev.alb, "/"), "200 one single");
@@ -72,8 +71,7 @@ fn a_change_of_the_code_is_in_the_next_request_and_requests_in_progress_end() {
     assert!(dev.stop("-INT").success());
 }
 
-#[test]
-fn without_reload_nothing_changes() {
+pub(crate) fn without_reload_nothing_changes() {
     let folder = folder_with(&[("function.sh", &script("one"))]);
     let arguments = ["--function", "./function.sh", "--no-inspect", "--no-reload", "--multi-value-headers"];
     let dev = Dev::start_in(folder.path(), &arguments);
@@ -84,8 +82,7 @@ fn without_reload_nothing_changes() {
     assert!(dev.stop("-INT").success());
 }
 
-#[test]
-fn a_debugger_has_one_environment_and_all_the_time() {
+pub(crate) fn a_debugger_has_one_environment_and_all_the_time() {
     // Longer than the init phase may take, and the second request waits for the first.
     let slow = script("one").replace("while :; do", "sleep 11; while :; do");
     let folder = folder_with(&[("function.sh", &slow)]);
@@ -103,8 +100,7 @@ fn a_debugger_has_one_environment_and_all_the_time() {
     assert!(dev.stop("-INT").success());
 }
 
-#[test]
-fn rules_are_read_again_and_errors_change_nothing() {
+pub(crate) fn rules_are_read_again_and_errors_change_nothing() {
     let service = |rules: &str| format!("service: a\nfunctions:\n  web:\n    handler: a.b\n    events: {rules}\n");
     let rules = |path: &str| format!("- alb: {{ listenerArn: x, priority: 1, conditions: {{ path: {path} }} }}\n");
     let folder = folder_with(&[
@@ -139,8 +135,7 @@ fn rules_are_read_again_and_errors_change_nothing() {
     assert!(dev.stop("-INT").success());
 }
 
-#[test]
-fn output_has_its_colours_where_they_are_wanted_and_a_warning_about_replies_comes_once() {
+pub(crate) fn output_has_its_colours_where_they_are_wanted_and_a_warning_about_replies_comes_once() {
     let folder = folder_with(&[("function.sh", &script("one"))]);
     let start = |environment: &[(&str, &str)]| {
         Dev::start_with(folder.path(), &["--function", "./function.sh", "--no-inspect"], environment)
@@ -161,8 +156,7 @@ fn output_has_its_colours_where_they_are_wanted_and_a_warning_about_replies_come
     assert_eq!(plain.told("red"), "function 1 | red");
 }
 
-#[test]
-fn each_environment_has_its_own_port() {
+pub(crate) fn each_environment_has_its_own_port() {
     let folder = folder_with(&[("function.sh", &script("$PORT $1"))]);
     let arguments = ["--function", "./function.sh {port}", "--env", "PORT={port}", "--no-inspect"];
     let dev = Dev::start_in(folder.path(), &arguments);
@@ -180,8 +174,7 @@ fn each_environment_has_its_own_port() {
     assert!(dev.stop("-INT").success());
 }
 
-#[test]
-fn what_cannot_run_is_told_before_anything_starts() {
+pub(crate) fn what_cannot_run_is_told_before_anything_starts() {
     let folder = folder_with(&[("windows.sh", "#!/usr/bin/env sh\r\nexit\r\n"), ("folder/a", "")]);
     fs::write(folder.path().join("plain.sh"), "#!/bin/sh\n").unwrap();
     for (function, told) in [
@@ -207,8 +200,7 @@ fn what_cannot_run_is_told_before_anything_starts() {
     assert!(dev.stop("-INT").success());
 }
 
-#[test]
-fn a_handler_without_a_runtime_client_is_told_which_one_it_needs() {
+pub(crate) fn a_handler_without_a_runtime_client_is_told_which_one_it_needs() {
     let folder = folder_with(&[("handler.py", "def handler(event, context): pass\n")]);
     let dev = Dev::start_in(folder.path(), &["--function", "true handler.py", "--no-inspect"]);
     assert_eq!(ask(&dev.alb, "/"), "502");

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crossfade_route::{Action, Checked, Expectation, Forward, Route, RoutingTable, Surroundings};
+use crossfade_route::{Action, Checked, Expectation, Forward, Route, RoutingTable, Share, Surroundings};
 
 /// The files next to the configurations, and two variables.
 struct Fixtures(PathBuf);
@@ -62,7 +62,8 @@ fn a_mistake_is_one_error_and_its_hint_says_what_to_write() {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mistakes.txt");
     let expected = fs::read_to_string(&golden).unwrap();
     let (mut actual, mut several) = (String::new(), Vec::new());
-    for section in expected.split_inclusive("\n").collect::<Vec<_>>().chunk_by(|_, next| !next.starts_with("=== ")) {
+    let lines: Vec<&str> = expected.split_inclusive('\n').collect();
+    for section in lines.chunk_by(|_, next| !next.starts_with("=== ")) {
         let (name, rest) = section.split_first().unwrap();
         let text: String = rest.iter().take_while(|line| **line != "--->\n").copied().collect();
         let checked = Checked::new(&text, "file.yaml", &Fixtures(PathBuf::new()));
@@ -103,6 +104,9 @@ fn describe(table: &RoutingTable) -> String {
     }
     writeln!(text, "request timeout {:?}, request id in {}", table.request_timeout, table.request_id_field).unwrap();
     writeln!(text, "health checks answered by {:?}, trusted hops {}", table.health_check, table.trusted_hops).unwrap();
+    if table.access_log != Share::ALL {
+        writeln!(text, "access log of {} %", table.access_log.percent()).unwrap();
+    }
     for route in table.routes() {
         let priority = route.priority.unwrap();
         writeln!(text, "route {} priority {priority}: {}", route.name, route.conditions()).unwrap();

@@ -706,12 +706,13 @@ async fn our_routes_are_explained_with_every_step_to_the_back_end() {
         ("/other", r#""route":"default","backend":"legacy","chosen":"only","attempts":1"#),
         ("/orders/2", r#""error":"http_request_error","detail":"no""#),
         ("/orders/3", r#""route":"gone","backend":"legacy","chosen":"only","attempts":1"#),
+        ("/a/../%62log", r#""route":"blog""#),
     ];
     for (id, (target, members)) in (1..).zip(cases) {
         tell_routed(&inspector, id, target, members);
     }
-    seen(&inspector, 6).await;
-    while get(&inspector, "/?q=route:gone").await.contains("None matches") {
+    seen(&inspector, 7).await;
+    while !get(&inspector, "/?q=route:blog").await.contains("of <b id=\"matching\">2</b>") {
         sleep(Duration::from_millis(5)).await;
     }
 
@@ -727,7 +728,7 @@ async fn our_routes_are_explained_with_every_step_to_the_back_end() {
     }
     assert!(!list.contains("Rule</th>") && !list.contains("name=\"rule\""), "there are no rules: {list}");
     for (filter, count) in
-        [("q=route:orders", 1), ("route=blog", 1), ("q=-route:orders", 5), ("q=blog", 1), ("q=route:order", 0)]
+        [("q=route:orders", 1), ("route=blog", 2), ("q=-route:orders", 6), ("q=blog", 2), ("q=route:order", 0)]
     {
         let page = get(&inspector, &format!("/?{filter}")).await;
         assert!(page.contains(&format!("of <b id=\"matching\">{count}</b>")), "{filter}: {page}");
@@ -758,6 +759,7 @@ async fn our_routes_are_explained_with_every_step_to_the_back_end() {
         (4, "all requests that match no other route"),
         (5, "rejected the request before it evaluated any route"),
         (6, "The configuration changed while the request was under way; the present one has it match <b>orders</b>"),
+        (7, "<dt>Path in routes</dt><dd><code>/blog</code>"),
     ] {
         let page = get(&inspector, &format!("/requests/{id}")).await;
         assert!(page.contains(part), "{part}: {page}");

@@ -84,7 +84,7 @@ pub(super) fn list_rules(options: &Options) -> Result<()> {
                     *condition = condition.without_secrets(is_secret_parameter, HIDDEN);
                 }
             }
-            crate::terminal::print(&source::table(&rules.settings))
+            crate::terminal::print(&rules.environment.hide(&source::table(&rules.settings)))
         }
         None => bail!(
             "`--list-rules` needs a file with rules\n  hint: name one with `--serverless`, `--template` or `--describe-rules`"
@@ -257,6 +257,8 @@ fn given_to_all(routing: &Routing, resources: &RunResources) -> Result<Vec<(Stri
         set("CROSSFADE_CONFIG", text(watch.copy())?);
         set("CROSSFADE_CONFIG_FOLDER", text(watch.folder())?);
         set("CROSSFADE_RELOAD", "1".to_string());
+        // The terminal and the inspector show every request, whatever the file says about the log in AWS.
+        set("CROSSFADE_ACCESS_LOG", "100".to_string());
     }
     // The emulator gives the function Lambda's environment, not ours.
     if let Some(file) = cert_file()? {
