@@ -354,7 +354,7 @@ proptest! {
         let options = source::Options { lenient: true, ..source::Options::default() };
         // What ALB rejects is rejected.
         if let Ok(source::Loaded { settings, names, .. }) = source::describe_rules(&file, &options) {
-            let rules = Rules { file, settings, names, left_out: Vec::new(), environment: super::super::environment::Environment::default() };
+            let rules = Rules { file, settings, names, left_out: Vec::new(), files: Vec::new(), environment: super::super::environment::Environment::default() };
             compiled(&listener_rules(&rules));
         }
     }
