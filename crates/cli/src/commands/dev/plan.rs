@@ -141,8 +141,11 @@ impl Plan {
                 (None, Vec::new(), Settings::forward_all(mode, function))
             }
         };
-        let extensions =
-            options.extensions.iter().map(|command| functions::split(command)).collect::<Result<Vec<_>>>()?;
+        let extensions = options
+            .extensions
+            .iter()
+            .map(|command| functions::split("--extension", command))
+            .collect::<Result<Vec<_>>>()?;
         for (function, command) in template.functions.iter_mut().zip(&commands) {
             limit(function, options);
             function.extensions.clone_from(&extensions);
