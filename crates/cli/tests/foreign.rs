@@ -184,7 +184,7 @@ impl Answer {
 impl Talk {
     fn start(name: &str, folder: &Path, command: &str, mode: &'static str) -> Talk {
         let mut arguments = vec!["--timeout", TIMEOUT, "--function", command];
-        arguments.extend((mode == "single").then_some("--single-value-headers"));
+        arguments.extend((mode == "multi").then_some("--multi-value-headers"));
         let transcript = format!("```console\n$ crossfade dev {}\n", shell_words::join(&arguments));
         let scratch = tempfile::tempdir().unwrap();
         Talk { dev: Dev::start_in(folder, &arguments), mode, scratch, transcript, file: format!("{name}-{mode}.md") }

@@ -76,7 +76,7 @@ pub(crate) fn a_request_is_told_from_the_rule_to_the_comparison() {
         "<code>path is /orders/*</code>",
         "<span class=\"name\">&quot;httpMethod&quot;</span>: &quot;GET&quot;",
         "<span class=\"name\">&quot;statusCode&quot;</span>: 200",
-        "chosen by weight",
+        "chosen by otherwise",
         "New connection",
         "<b>modern</b>",
         "curl -i --globoff --path-as-is",

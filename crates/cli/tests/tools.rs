@@ -15,6 +15,7 @@ mod inspector_page;
 mod list_rules;
 mod real_servers;
 mod recipes;
+mod reload;
 /// The logs of the tests of `report`.
 mod report {
     pub(crate) mod logs;
@@ -98,6 +99,14 @@ fn main() -> ExitCode {
         [PYTHON, CURL] real_servers::django_5_lets_its_users_log_in;
         [CURL] recipes::assets_come_from_the_system_that_has_them;
         [CURL] recipes::http_becomes_https_though_the_back_end_does_not_ask_for_it;
+        [CURL] reload::a_change_of_the_code_is_in_the_next_request_and_requests_in_progress_end;
+        [CURL] reload::without_reload_nothing_changes;
+        [CURL] reload::a_debugger_has_one_environment_and_all_the_time;
+        [CURL] reload::rules_are_read_again_and_errors_change_nothing;
+        [CURL] reload::output_has_its_colours_where_they_are_wanted_and_a_warning_about_replies_comes_once;
+        [CURL] reload::each_environment_has_its_own_port;
+        [CURL] reload::what_cannot_run_is_told_before_anything_starts;
+        [CURL] reload::a_handler_without_a_runtime_client_is_told_which_one_it_needs;
         [BROWSER] report_page::the_page_shows_what_differs;
         [BROWSER] report_page::time_labels_can_be_read_whatever_the_span;
         [BROWSER] report_page::the_page_leads_with_the_gate;

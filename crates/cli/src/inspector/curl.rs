@@ -20,8 +20,9 @@ pub(super) fn text(shared: &Shared, entry: &Entry) -> Option<String> {
     let messages = entry.messages().filter(|_| super::replay::can_be_repeated(entry))?;
     let exchange = &entry.exchange;
     let secrets = shared.setup.secrets;
-    let address = shared.listeners.get(exchange.listener)?.to_string();
-    let is_tls = shared.setup.listeners.get(exchange.listener)?.tls.is_some();
+    let balancer = shared.balancer_of(exchange);
+    let address = balancer.addresses.get(exchange.listener)?.to_string();
+    let is_tls = balancer.listeners.get(exchange.listener)?.tls.is_some();
     let scheme = if is_tls { "https" } else { "http" };
     let unhidden = |text: &str| text.replace(HIDDEN, PLACEHOLDER);
 
