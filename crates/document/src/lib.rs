@@ -5,7 +5,8 @@
 //! know the keys of any file, the names of variables or of secrets: callers pass functions that replace variables,
 //! apply tags and mask text. Does no I/O.
 //!
-//! Reading order: `text`, `tree`, `yaml`, `json` (the same tree without positions, faster), `diagnostic`.
+//! Reading order: `text`, `tree`, `yaml`, `json` (the same tree without positions, faster), `diagnostic`, `repair` (finds the
+//! mistake behind a syntax error).
 
 // No input may end the process. `clippy.toml` lists the arithmetic that is left to the fuzz targets.
 #![cfg_attr(
@@ -23,13 +24,14 @@
 
 mod diagnostic;
 mod json;
-
+mod repair;
 mod text;
 mod tree;
 mod yaml;
 
 pub use diagnostic::{Diagnostic, Diagnostics, MAX_FINDINGS, Severity, WithLines, closest, did_you_mean, misleads};
 pub use json::parse as parse_json;
+pub use repair::{Explained, Judgement, explain, to_ascii};
 pub use text::decode;
 pub use tree::{Key, Node, Piece, Place, Scalar, Value, Written};
 pub use yaml::{MAX_DEPTH, MAX_NODES, MAX_TEXT, Merge, Options, Substitute, Tag, Unresolved, merge_keys, parse};

@@ -88,7 +88,11 @@ pub fn parse<X: Clone>(
         match reader.next()? {
             (Event::DocumentEnd, _) => {}
             (Event::StreamEnd, _) => return Ok(document),
-            (_, span) => return Err(reader.error(span, "a second document starts here, expected only one")),
+            (_, span) => {
+                let error = reader.error(span, "a second document starts here, expected only one");
+                let hint = Some("remove the `---`, or put one of the documents in a file of its own".to_owned());
+                return Err(Box::new(Diagnostic { hint, ..*error }));
+            }
         }
     }
 }
@@ -124,6 +128,7 @@ impl<'t, X: Clone> Reader<'t, '_, X> {
         self.depth -= 1;
         let mut node = Node { id, place: self.place(span), value };
         if let Some(tag) = tag {
+            // The place is that of the value; the tag is before it.
             let Some(apply) = self.options.tag else { return Err(self.error(span, "tags are not supported")) };
             let (handle, suffix) = tag.parts();
             node = apply(node, handle, suffix);
@@ -151,7 +156,9 @@ impl<'t, X: Clone> Reader<'t, '_, X> {
 
     fn check_limits(&self, span: Span, levels_below: usize) -> Result<(), Box<Diagnostic>> {
         if self.nodes > MAX_NODES {
-            return Err(self.error(span, "the document has too many nodes"));
+            // No single place is at fault.
+            let error = self.error(span, "the document has too many nodes");
+            return Err(Box::new(Diagnostic { place: None, ..*error }));
         }
         if self.depth + levels_below > MAX_DEPTH {
             return Err(self.error(span, "the document is nested too deeply"));
@@ -246,7 +253,8 @@ impl<'t, X: Clone> Reader<'t, '_, X> {
 
     fn not_yaml(&self, error: &ScanError) -> Box<Diagnostic> {
         let place = self.place_at(error.marker().line(), error.marker().col());
-        Box::new(Diagnostic::error(place, format!("invalid YAML: {}", error.kind())))
+        let hint = Some("check quotes, brackets and indentation in this line and the one before".to_owned());
+        Box::new(Diagnostic { hint, ..Diagnostic::error(place, format!("invalid YAML: {}", error.kind())) })
     }
 }
 

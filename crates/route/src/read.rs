@@ -5,38 +5,123 @@ use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crossfade_document::{Diagnostic, Key, MAX_FINDINGS, Node, Piece, Place, Scalar, Severity, Value, did_you_mean};
+use crossfade_document::{Diagnostic, Key, MAX_FINDINGS, Node, Piece, Scalar, Severity, Value, closest, did_you_mean};
 
+use crate::config::Nodes;
 use crate::masked::masked;
 use crate::mirror::Share;
+use crate::table::RoutingTable;
 
-/// The diagnostics found while a document is read, each with the ID of its node.
+/// The diagnostics found while a document is read.
 #[derive(Debug, Default)]
-pub(crate) struct Collector(Vec<(u32, Diagnostic)>);
+pub(crate) struct Collector {
+    findings: Vec<Finding>,
+    /// Maps that have a known key under another name: the ID of the map, and the key.
+    misnamed: Vec<(u32, &'static str)>,
+    /// The IDs of the values of misspelt keys.
+    misspelt: Vec<u32>,
+    advice: Option<&'static Advice>,
+}
+
+/// A diagnostic, the ID of its node, and the value that its author probably meant.
+#[derive(Debug)]
+struct Finding {
+    node: u32,
+    meant: Option<String>,
+    diagnostic: Diagnostic,
+}
+
+/// Help for the author of a file. The function does not contain it.
+#[derive(Debug)]
+pub(crate) struct Advice {
+    /// Names of keys in other tools, in lower case without `-` and `_`, and the path of ours. Paths are separated by `|`.
+    pub(crate) names: &'static [(&'static str, &'static str)],
+    /// Returns the value that was probably meant, as YAML in one line.
+    pub(crate) meant: fn(Expected, &Node) -> Option<String>,
+    /// Adds warnings about a valid file.
+    pub(crate) warn: fn(&RoutingTable, &Nodes<'_, '_>, &mut Collector),
+}
+
+/// The type of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expected {
+    Text,
+    Boolean,
+    /// Several words.
+    Words,
+    /// A number from the first to the second.
+    Number(u32, u32),
+    Duration,
+    Map,
+    List,
+    /// `backends`.
+    Backends,
+    /// `forward`.
+    Forward,
+    /// An item of `targets`.
+    Target,
+    /// `targets` itself.
+    Targets,
+    /// `conditions`.
+    Conditions,
+    /// `routes`.
+    Routes,
+}
 
 impl Collector {
-    fn add(&mut self, node: &Node, severity: Severity, place: Place, message: String, hint: Option<String>) {
-        if self.0.len() < MAX_FINDINGS {
-            self.0.push((node.id, Diagnostic { severity, hint, ..Diagnostic::error(place, message) }));
+    pub(crate) fn new(advice: Option<&'static Advice>) -> Self {
+        Collector { advice, ..Collector::default() }
+    }
+
+    pub(crate) fn advice(&self) -> Option<&'static Advice> {
+        self.advice
+    }
+
+    fn add(&mut self, node: &Node, diagnostic: Diagnostic, expected: Option<Expected>) {
+        // The value of a misspelt key may be meant for another one.
+        if self.findings.len() < MAX_FINDINGS && !self.misspelt.contains(&node.id) {
+            let meant = self.advice.zip(expected).and_then(|(advice, expected)| (advice.meant)(expected, node));
+            self.findings.push(Finding { node: node.id, meant, diagnostic });
         }
+    }
+
+    /// Returns the number of diagnostics.
+    pub(crate) fn len(&self) -> usize {
+        self.findings.len()
     }
 
     /// Returns `true` if there is at least one error.
     pub(crate) fn has_errors(&self) -> bool {
-        self.0.iter().any(|(_, diagnostic)| diagnostic.severity == Severity::Error)
+        self.findings.iter().any(|finding| finding.diagnostic.severity == Severity::Error)
+    }
+
+    /// Returns `true` if a map has this key under another name, which has been reported.
+    pub(crate) fn is_misnamed(&self, map: &Node, key: &str) -> bool {
+        self.misnamed.iter().any(|(id, known)| *id == map.id && *known == key)
     }
 
     /// Adds the path and the route to each diagnostic. Paths are computed only here, so that a valid document costs
     /// nothing.
     pub(crate) fn located(self, document: &Node) -> Vec<Diagnostic> {
-        let mut paths = Paths { of: self.0.iter().map(|(id, _)| (*id, None)).collect() };
+        let mut paths = Paths { of: self.findings.iter().map(|finding| (finding.node, None)).collect() };
         paths.walk(document, String::new(), None);
-        let located = self.0.into_iter().map(|(id, diagnostic)| {
-            let (path, route) = paths.of.get(&id).cloned().flatten().unwrap_or_default();
-            Diagnostic { path, route, ..diagnostic }
+        let located = self.findings.into_iter().map(|Finding { node, meant, diagnostic }| {
+            let (path, route) = paths.of.get(&node).cloned().flatten().unwrap_or_default();
+            let key = path.rsplit('.').next().filter(|key| !key.is_empty() && !key.ends_with(']'));
+            let hint = match (meant, key) {
+                (Some(meant), Some(key)) => Some(format!("write `{key}: {meant}`")),
+                (Some(meant), None) => Some(format!("write `{meant}`")),
+                (None, _) => diagnostic.hint,
+            };
+            Diagnostic { path, route, hint, ..diagnostic }
         });
         located.collect()
     }
+}
+
+/// Returns a name without what differs between tools: case, `-` and `_`.
+pub(crate) fn normalized(name: &str) -> String {
+    name.chars().filter(|c| !matches!(c, '-' | '_')).map(|c| c.to_ascii_lowercase()).collect()
 }
 
 /// Maps the IDs of nodes to their paths and routes.
@@ -69,54 +154,96 @@ pub(crate) trait Read {
 
     /// Reports an error.
     fn error(&self, diagnostics: &mut Collector, message: impl Into<String>, hint: Option<String>) {
-        diagnostics.add(self.node(), Severity::Error, self.node().place, message.into(), hint);
+        let error = Diagnostic::error(self.node().place, message.into());
+        diagnostics.add(self.node(), Diagnostic { hint, ..error }, None);
     }
 
     /// Reports a warning.
     fn warn(&self, diagnostics: &mut Collector, message: impl Into<String>, hint: Option<String>) {
-        diagnostics.add(self.node(), Severity::Warning, self.node().place, message.into(), hint);
+        let error = Diagnostic::error(self.node().place, message.into());
+        diagnostics.add(self.node(), Diagnostic { severity: Severity::Warning, hint, ..error }, None);
     }
 
-    fn expected(&self, diagnostics: &mut Collector, expected: &str, hint: Option<String>) {
-        self.error(diagnostics, format!("expected {expected}, found {}", self.node().value.kind()), hint);
+    /// Reports a value of the wrong type, with the value that was probably meant.
+    fn invalid(&self, diagnostics: &mut Collector, message: String, hint: Option<&str>, expected: Expected) {
+        let hint = hint.map(str::to_owned);
+        let error = Diagnostic::error(self.node().place, message);
+        diagnostics.add(self.node(), Diagnostic { hint, ..error }, Some(expected));
     }
 
-    /// Reads a map with these keys and no others; `None` if it is not a map.
+    /// Likewise, with the usual message.
+    fn expected(&self, diagnostics: &mut Collector, description: &str, hint: Option<&str>, expected: Expected) {
+        let message = format!("expected {description}, found {}", self.node().value.kind());
+        self.invalid(diagnostics, message, hint, expected);
+    }
+
+    /// Reports a key that a map lacks, unless it has it under another name.
+    fn missing(&self, diagnostics: &mut Collector, key: &'static str, hint: &str) {
+        if !diagnostics.is_misnamed(self.node(), key) {
+            self.error(diagnostics, format!("missing key `{key}`"), Some(hint.to_owned()));
+        }
+    }
+
+    /// Reads a map with these keys and no others; `None` if it is not a map. A misspelt key is reported and then read as
+    /// the key that was meant, so that nothing else follows from it.
     fn keys<const N: usize>(
         &self,
         diagnostics: &mut Collector,
         known: [&'static str; N],
     ) -> Option<[Option<&Node>; N]> {
-        let mut found = [None; N];
-        for (key, node) in self.map(diagnostics)? {
-            match known.iter().zip(&mut found).find(|(known, _)| **known == &*key.name) {
-                Some((_, found)) => *found = Some(node),
-                // Computing a hint takes time, and no more diagnostics are kept.
-                None if diagnostics.0.len() >= MAX_FINDINGS => {}
-                None => {
-                    let hint = did_you_mean(&key.name, &known);
-                    let hint = hint.unwrap_or_else(|| format!("known keys: {}", known.join(", ")));
-                    let message = format!("unknown key `{}`", masked(&key.name));
-                    diagnostics.add(self.node(), Severity::Error, key.place, message, Some(hint));
-                }
+        if self.node().as_map().is_none() {
+            let hint = format!("known keys: {}", known.join(", "));
+            self.expected(diagnostics, "a map", Some(&hint), Expected::Map);
+        }
+        let members = self.node().as_map()?;
+        let mut found = known.map(|known| members.iter().find(|(key, _)| *key.name == *known).map(|(_, node)| node));
+        for (key, node) in members.iter().filter(|(key, _)| !known.contains(&&*key.name)) {
+            // Computing a hint takes time, and no more diagnostics are kept.
+            if diagnostics.findings.len() >= MAX_FINDINGS {
+                break;
             }
+            let hint = match our_name(&key.name, &known, diagnostics.advice) {
+                Name::Misspelt(ours) => {
+                    if let Some((_, found)) = known.iter().zip(&mut found).find(|(known, _)| **known == ours) {
+                        *found = found.or(Some(node));
+                        diagnostics.misspelt.push(node.id);
+                    }
+                    format!("did you mean `{ours}`?")
+                }
+                Name::Foreign(paths) => {
+                    let first = paths.split('|').filter_map(|path| path.split('.').next());
+                    diagnostics.misnamed.extend(first.map(|first| (self.node().id, first)));
+                    format!("use {} here", in_words(paths))
+                }
+                Name::Unknown => format!("known keys: {}", known.join(", ")),
+            };
+            let error = Diagnostic::error(key.place, format!("unknown key `{}`", masked(&key.name)));
+            diagnostics.add(self.node(), Diagnostic { hint: Some(hint), ..error }, None);
         }
         Some(found)
     }
 
     /// Reads a map with names that the user chooses.
     fn map(&self, diagnostics: &mut Collector) -> Option<&[(Key, Node)]> {
-        match &self.node().value {
-            Value::Map(members) => Some(members),
-            _ => {
-                self.expected(diagnostics, "a map", None);
-                None
-            }
+        self.map_of(diagnostics, Expected::Map)
+    }
+
+    /// Likewise, for maps that are often written as something else.
+    fn map_of(&self, diagnostics: &mut Collector, expected: Expected) -> Option<&[(Key, Node)]> {
+        if self.node().as_map().is_none() {
+            let hint = self.node().is_null().then_some("indent its keys below it");
+            self.expected(diagnostics, "a map", hint, expected);
         }
+        self.node().as_map()
     }
 
     /// Reads a list with at least one item.
     fn list(&self, diagnostics: &mut Collector) -> Option<&[Node]> {
+        self.list_of(diagnostics, Expected::List)
+    }
+
+    /// Likewise, for lists that are often written as something else.
+    fn list_of(&self, diagnostics: &mut Collector, expected: Expected) -> Option<&[Node]> {
         match &self.node().value {
             Value::List(items) if items.is_empty() => {
                 self.error(diagnostics, "must not be empty", Some("remove it, or add an item".into()));
@@ -124,7 +251,8 @@ pub(crate) trait Read {
             }
             Value::List(items) => Some(items),
             _ => {
-                self.expected(diagnostics, "a list", None);
+                let hint = self.node().is_null().then_some("add an item below it, or remove it");
+                self.expected(diagnostics, "a list", hint, expected);
                 None
             }
         }
@@ -165,7 +293,11 @@ pub(crate) trait Read {
     /// Reads a string. Numbers and booleans are also strings.
     fn text(&self, diagnostics: &mut Collector) -> Option<&str> {
         if self.node().as_text().is_none() {
-            self.expected(diagnostics, "a string", None);
+            let hint = self
+                .node()
+                .is_null()
+                .then_some("write a value, or remove the key; a `#` after a space starts a comment");
+            self.expected(diagnostics, "a string", hint, Expected::Text);
         }
         self.node().as_text()
     }
@@ -173,7 +305,7 @@ pub(crate) trait Read {
     fn boolean(&self, diagnostics: &mut Collector) -> Option<bool> {
         let boolean = self.node().as_scalar().and_then(Scalar::as_bool);
         if boolean.is_none() {
-            self.expected(diagnostics, "true or false", None);
+            self.expected(diagnostics, "true or false", None, Expected::Boolean);
         }
         boolean
     }
@@ -182,12 +314,17 @@ pub(crate) trait Read {
     fn whole(&self, diagnostics: &mut Collector, range: RangeInclusive<u32>) -> Option<u32> {
         let limits = format!("an integer from {} to {}", range.start(), range.end());
         let Some(number) = self.node().as_scalar().and_then(Scalar::as_number) else {
-            self.expected(diagnostics, &limits, None);
+            self.expected(diagnostics, &limits, None, Expected::Number(*range.start(), *range.end()));
             return None;
         };
         let within = number.fract() == 0.0 && number >= f64::from(*range.start()) && number <= f64::from(*range.end());
         if !within {
-            self.error(diagnostics, format!("`{}` is not {limits}", self.shown()), None);
+            self.invalid(
+                diagnostics,
+                format!("`{}` is not {limits}", self.shown()),
+                None,
+                Expected::Number(*range.start(), *range.end()),
+            );
         }
         // Within the limits of u32.
         within.then_some(number as u32)
@@ -199,7 +336,8 @@ pub(crate) trait Read {
         let percent = text.strip_suffix('%').unwrap_or(text).trim_end().parse().ok();
         let percent = percent.filter(|percent| (1..=100).contains(percent));
         if percent.is_none() {
-            self.error(diagnostics, format!("`{}` is not a percentage from 1 to 100", self.shown()), None);
+            let message = format!("`{}` is not a percentage from 1 to 100", self.shown());
+            self.invalid(diagnostics, message, None, Expected::Number(1, 100));
         }
         percent
     }
@@ -210,7 +348,8 @@ pub(crate) trait Read {
         let share = Share::parse(text.strip_suffix('%').unwrap_or(text).trim_end());
         if share.is_none() {
             let hint = "write at most three decimals, like 20 or 0.5";
-            self.error(diagnostics, format!("`{}` is not a percentage from 0 to 100", self.shown()), Some(hint.into()));
+            let message = format!("`{}` is not a percentage from 0 to 100", self.shown());
+            self.invalid(diagnostics, message, Some(hint), Expected::Number(0, 100));
         }
         share
     }
@@ -224,6 +363,9 @@ pub(crate) trait Read {
             // A number is not a misspelling of another one.
             let is_word = text.starts_with(|first: char| first.is_ascii_alphabetic());
             let hint = did_you_mean(text, &list).filter(|_| is_word);
+            // `HTTP_301`, `TLSv1.2`.
+            let ends = || list.iter().find(|word| text.ends_with(**word)).map(|word| format!("write `{word}`"));
+            let hint = hint.or_else(ends);
             self.error(diagnostics, format!("`{}` is not one of {}", self.shown(), list.join(", ")), hint);
         }
         found
@@ -235,14 +377,60 @@ pub(crate) trait Read {
         let is_text =
             self.node().as_scalar().is_some_and(|scalar| scalar.as_number().is_none() && scalar.as_bool().is_none());
         if !is_text {
-            self.expected(diagnostics, "a duration", Some(HINT.into()));
+            self.expected(diagnostics, "a duration", Some(HINT), Expected::Duration);
             return None;
         }
         let duration = self.node().as_text().and_then(parse_duration);
         if duration.is_none() {
-            self.error(diagnostics, format!("`{}` is not a duration", self.shown()), Some(HINT.into()));
+            let message = format!("`{}` is not a duration", self.shown());
+            self.invalid(diagnostics, message, Some(HINT), Expected::Duration);
         }
         duration
+    }
+}
+
+/// The meaning of a key that is not known.
+enum Name {
+    /// A misspelt key of the same map.
+    Misspelt(&'static str),
+    /// Another tool's name, or a key of another map: the paths of ours.
+    Foreign(&'static str),
+    Unknown,
+}
+
+fn our_name(name: &str, known: &[&'static str], advice: Option<&'static Advice>) -> Name {
+    // Longer names are none of the known ones.
+    let plain = if name.len() > 64 { return Name::Unknown } else { normalized(name) };
+    if let Some(ours) = known.iter().find(|known| normalized(known) == plain) {
+        return Name::Misspelt(ours);
+    }
+    let names = advice.map_or(&[][..], |advice| advice.names);
+    let mut paths = names.iter().filter(|(theirs, _)| *theirs == plain).map(|(_, paths)| *paths);
+    // A key of this map, or one in a map below it.
+    let ours = |path: &&str| path.rsplit('.').next().and_then(|last| known.iter().find(|known| **known == last));
+    let is_below =
+        |paths: &&str| paths.split('|').any(|path| path.split('.').next().is_some_and(|first| known.contains(&first)));
+    let same = paths.clone().find_map(|path| ours(&path).copied());
+    match (same, closest(name, known), paths.find(is_below)) {
+        (Some(ours), Some(close), _) if ours == close => Name::Misspelt(ours),
+        (Some(ours), ..) => Name::Foreign(ours),
+        (None, _, Some(paths)) => Name::Foreign(paths),
+        (None, Some(close), None) => Name::Misspelt(close),
+        (None, None, None) => Name::Unknown,
+    }
+}
+
+/// Returns the paths of keys as they are written: `a`, `b: {c: …}` or `d`.
+fn in_words(paths: &str) -> String {
+    let written = paths.split('|').map(|path| match path.split_once('.') {
+        Some((map, key)) => format!("`{map}: {{{key}: …}}`"),
+        None => format!("`{path}`"),
+    });
+    let written: Vec<String> = written.collect();
+    match written.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => String::new(),
     }
 }
 

@@ -66,15 +66,22 @@ pub(crate) struct Groups {
     names: Vec<(String, usize)>,
     /// Includes group 0, the whole match.
     count: usize,
+    /// The condition has errors: any group may be defined.
+    is_unknown: bool,
 }
 
 impl Groups {
+    /// Returns the groups of a condition with errors, so that none of its groups is an error as well.
+    pub(crate) fn unknown() -> Self {
+        Groups { is_unknown: true, ..Groups::default() }
+    }
+
     pub(crate) fn of(patterns: &[Pattern]) -> Self {
         let mut common: Option<Groups> = None;
         for regex in patterns.iter().filter_map(Pattern::as_regex) {
             let names: Vec<Option<&str>> = regex.group_names().collect();
             let own = names.iter().enumerate().filter_map(|(number, name)| Some(((*name)?.to_owned(), number)));
-            let own = Groups { names: own.collect(), count: names.len() };
+            let own = Groups { names: own.collect(), count: names.len(), is_unknown: false };
             common = Some(match common {
                 None => own,
                 Some(mut common) => {
@@ -91,7 +98,7 @@ impl Groups {
             Ok(number) => (number < self.count).then_some(number),
             Err(_) => self.names.iter().find(|(known, _)| known == name).map(|(_, number)| *number),
         };
-        number.map(Variable::Group)
+        number.or(self.is_unknown.then_some(0)).map(Variable::Group)
     }
 }
 

@@ -56,6 +56,29 @@ fn configurations_compile_or_report_errors() {
     assert!(cases > 10);
 }
 
+/// Files with one mistake each, in sections of `mistakes.txt`: `=== NAME`, the file, `--->`, and its only error.
+#[test]
+fn a_mistake_is_one_error_and_its_hint_says_what_to_write() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mistakes.txt");
+    let expected = fs::read_to_string(&golden).unwrap();
+    let (mut actual, mut several) = (String::new(), Vec::new());
+    let lines: Vec<&str> = expected.split_inclusive('\n').collect();
+    for section in lines.chunk_by(|_, next| !next.starts_with("=== ")) {
+        let (name, rest) = section.split_first().unwrap();
+        let text: String = rest.iter().take_while(|line| **line != "--->\n").copied().collect();
+        let checked = Checked::new(&text, "file.yaml", &Fixtures(PathBuf::new()));
+        write!(actual, "{name}{text}--->\n{}\n", checked.diagnostics.with_lines()).unwrap();
+        if checked.diagnostics.list.len() != 1 || checked.table.is_some() {
+            several.push(name);
+        }
+    }
+    if std::env::var_os("BLESS").is_some() {
+        fs::write(&golden, &actual).unwrap();
+    }
+    assert!(several.is_empty(), "not one error: {several:?}");
+    assert!(expected == actual, "{actual}");
+}
+
 fn describe(table: &RoutingTable) -> String {
     let mut text = String::new();
     for backend in table.backends() {

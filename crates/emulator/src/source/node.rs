@@ -2,7 +2,7 @@
 //! be known here, the files that nodes come from, and CloudFormation's short tags, which are read as the long form:
 //! `!Ref X` is `{ Ref: X }`, `!Sub x` is `{ "Fn::Sub": x }`.
 
-use crossfade_document::{Diagnostic, Key, Options, Place, Scalar, merge_keys};
+use crossfade_document::{Diagnostic, Key, Options, Place, Scalar, explain, merge_keys};
 
 pub(super) type Node = crossfade_document::Node<Unknown>;
 pub(super) type Value = crossfade_document::Value<Unknown>;
@@ -68,8 +68,18 @@ pub(super) fn parse(text: &str, file: u32) -> Result<Node, Box<Diagnostic>> {
             Err(Box::new(Diagnostic { severity, place, message, ..Diagnostic::error(Place::new(1, 1), String::new()) }))
         }
         Some(mistake) => Err(Box::new(mistake)),
-        None => document,
+        None => document.map_err(|error| explained(text, &options, error)),
     }
+}
+
+/// Returns the mistake behind a syntax error, if changing a line shows it.
+fn explained(text: &str, options: &Options<'_, Unknown>, error: Box<Diagnostic>) -> Box<Diagnostic> {
+    let judge = |text: &str| match crossfade_document::parse(text, options, &mut Vec::new()) {
+        Ok(_) => Ok(Vec::new()),
+        Err(error) => error.place.map_or(Ok(Vec::new()), Err),
+    };
+    let mistake = error.place.and_then(|place| explain(text, place, excerpt, &judge));
+    mistake.map_or(error, |mistake| Box::new(mistake.diagnostic))
 }
 
 /// Applies a tag. `!!str` makes a text; other tags of YAML change nothing. A tag of CloudFormation becomes a

@@ -14,7 +14,7 @@ use crate::backend::{Backend, ClientCert, HostHeader, Http2, PemFile, PublicUrl,
 use crate::backend_url::{self, BackendUrl};
 use crate::policy::{Codes, Outlier, Retry};
 use crate::reach::Reach;
-use crate::read::{Collector, Read};
+use crate::read::{Collector, Expected, Read};
 use crate::scheme::Scheme;
 use crate::surroundings::Surroundings;
 
@@ -28,7 +28,7 @@ pub(super) struct Backends<'n> {
 
 impl<'n> Backends<'n> {
     pub(super) fn read(node: &'n Node, surroundings: &dyn Surroundings, diagnostics: &mut Collector) -> Self {
-        let members = node.map(diagnostics).unwrap_or_default();
+        let members = node.map_of(diagnostics, Expected::Backends).unwrap_or_default();
         if members.is_empty() && node.as_map().is_some() {
             node.error(
                 diagnostics,
@@ -49,6 +49,8 @@ impl<'n> Backends<'n> {
         let index = self.named.iter().position(|(known, _)| *known == name);
         match index.and_then(|index| self.used.get_mut(index)) {
             Some(used) => *used = true,
+            // Without any back end, the section is missing or malformed, which has been reported.
+            None if self.named.is_empty() => {}
             None => node.error(diagnostics, format!("unknown back end `{}`", node.shown()), Some(self.hint(name))),
         }
         index
@@ -56,6 +58,11 @@ impl<'n> Backends<'n> {
 
     pub(super) fn has(&self, name: &str) -> bool {
         self.named.iter().any(|(known, _)| *known == name)
+    }
+
+    /// Returns `true` if the section is missing or malformed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.named.is_empty()
     }
 
     /// Returns a hint for an unknown name.
@@ -70,13 +77,9 @@ impl<'n> Backends<'n> {
         self.compiled.iter().find(|backend| backend.name == *name).map(|backend| &**backend)
     }
 
-    /// Warns about back ends that no route uses.
-    pub(super) fn warn_unused(&self, diagnostics: &mut Collector) {
-        for ((name, node), used) in self.named.iter().zip(&self.used) {
-            if !used {
-                node.warn(diagnostics, format!("no route uses `{name}`"), None);
-            }
-        }
+    /// Returns the back ends that no route uses, with their nodes.
+    pub(super) fn unused(&self) -> impl Iterator<Item = (&'n str, &'n Node)> {
+        self.named.iter().zip(&self.used).filter(|(_, used)| !**used).map(|(named, _)| *named)
     }
 }
 
@@ -152,7 +155,7 @@ fn read_backend(name: &str, node: &Node, pems: &mut Pems<'_>, diagnostics: &mut 
         node.warn(diagnostics, message, Some("set a limit: `timeouts: {backendRequest: 5s}`".into()));
     }
     let Some(url) = url else {
-        node.error(diagnostics, "missing key `url`", Some("write `url: https://host`".into()));
+        node.missing(diagnostics, "url", "write `url: https://host`");
         return None;
     };
     let parsed = read_url(url, diagnostics)?;
@@ -401,7 +404,8 @@ pub(super) fn read_method(node: &Node, diagnostics: &mut Collector) -> Option<Me
         let is_word = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphabetic());
         // Values from the environment are not shown.
         let hint = hint.filter(|_| is_word && node.shown() == text);
-        node.error(diagnostics, format!("`{}` is not an HTTP method", node.shown()), hint);
+        let message = format!("`{}` is not an HTTP method", node.shown());
+        node.invalid(diagnostics, message, hint.as_deref(), Expected::Words);
     }
     method
 }

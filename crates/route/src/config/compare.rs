@@ -85,7 +85,7 @@ fn read_scoped(node: &Node, diagnostics: &mut Collector) -> Option<Scoped> {
     )?;
     if endpoints.is_none() {
         let hint = "write `endpoints: [\"/orders/{id}\"]`; rules for all endpoints belong into `compare` itself";
-        node.error(diagnostics, "missing key `endpoints`", Some(hint.into()));
+        node.missing(diagnostics, "endpoints", hint);
     }
     let paths = list(endpoints, diagnostics, read_endpoint);
     Some(Scoped { paths, rules: read_common(rules, diagnostics) })
@@ -194,7 +194,7 @@ fn read_unordered(node: &Node, diagnostics: &mut Collector) -> Option<Unordered>
     }
     let [pointer, by] = node.keys(diagnostics, ["pointer", "by"])?;
     let Some(pointer) = pointer else {
-        node.error(diagnostics, "missing key `pointer`", Some("write `{pointer: /items, by: id}`".into()));
+        node.missing(diagnostics, "pointer", "write `{pointer: /items, by: id}`");
         return None;
     };
     let by = by.and_then(|node| node.text(diagnostics)).map(str::to_owned);
@@ -237,7 +237,7 @@ fn read_accepted(node: &Node, diagnostics: &mut Collector) -> Option<Accepted> {
     }
     let [pointer, until] = node.keys(diagnostics, ["pointer", "until"])?;
     let Some(pointer) = pointer else {
-        node.error(diagnostics, "missing key `pointer`", Some("write `{pointer: /total, until: 2026-12-31}`".into()));
+        node.missing(diagnostics, "pointer", "write `{pointer: /total, until: 2026-12-31}`");
         return None;
     };
     let until = match until {

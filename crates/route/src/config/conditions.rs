@@ -9,12 +9,17 @@ use http::header::{HOST, HeaderName};
 use ipnet::IpNet;
 
 use super::backends::read_method;
-use crate::read::{Collector, Read};
+use crate::read::{Collector, Expected, Read};
 use crate::requirement::Requirement;
 
 /// Reads a map of conditions, all of which must hold.
 pub(super) fn read(node: &Node, diagnostics: &mut Collector) -> Vec<Requirement> {
     let known = ["host", "path", "method", "header", "query", "ip", "cookie", "not", "anyOf"];
+    // Lists of conditions are usual elsewhere.
+    if !node.items().is_empty() {
+        node.expected(diagnostics, "a map", None, Expected::Conditions);
+        return Vec::new();
+    }
     let Some([host, path, method, header, query, ip, cookie, not, any_of]) = node.keys(diagnostics, known) else {
         return Vec::new();
     };
@@ -104,8 +109,7 @@ fn read_pattern<'n, const N: usize>(
         _ => match Pattern::regex(source, case) {
             Ok(pattern) => Some(pattern),
             Err(error) => {
-                let hint = "look-around and back-references are not supported";
-                value.error(diagnostics, format!("invalid regex: {error}"), Some(hint.into()));
+                value.error(diagnostics, format!("invalid regex: {error}"), None);
                 None
             }
         },
@@ -169,7 +173,7 @@ fn named_values<'n>(
         None => vec![Pattern::wildcard("*", case, Escapes::None)],
     };
     let Some(name) = name else {
-        node.error(diagnostics, "missing key `name`", Some("write `{name: x-beta, values: [\"1\"]}`".into()));
+        node.missing(diagnostics, "name", "write `{name: x-beta, values: [\"1\"]}`");
         return None;
     };
     Some((name, name.text(diagnostics)?, compared))

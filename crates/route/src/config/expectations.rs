@@ -52,7 +52,7 @@ fn read_one<'n>(
     let route = route.and_then(|node| read_route(node, routes, diagnostics));
     let backend = backend.and_then(|node| {
         let name = node.text(diagnostics)?;
-        if !backends.has(name) {
+        if !backends.has(name) && !backends.is_empty() {
             node.error(diagnostics, format!("unknown back end `{}`", node.shown()), Some(backends.hint(name)));
         }
         Some(name.to_owned())
@@ -100,9 +100,11 @@ fn read_headers(node: &Node, diagnostics: &mut Collector) -> Vec<(HeaderName, He
 fn read_route<'n>(node: &'n Node, routes: &Routes<'n>, diagnostics: &mut Collector) -> Option<String> {
     let name = node.text(diagnostics)?;
     if name != DEFAULT && !routes.nodes.contains_key(name) {
-        let names: Vec<&str> = routes.routes.iter().map(|route| route.name.as_str()).collect();
-        let hint = did_you_mean(name, &names);
-        node.error(diagnostics, format!("unknown route `{}`", node.shown()), hint);
+        let mut names: Vec<&str> = routes.nodes.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        if routes.is_complete {
+            node.error(diagnostics, format!("unknown route `{}`", node.shown()), did_you_mean(name, &names));
+        }
     } else if name != DEFAULT && !routes.routes.iter().any(|route| route.name == name) && !diagnostics.has_errors() {
         node.warn(diagnostics, format!("no request matches `{}`: it is disabled", node.shown()), None);
     }

@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crossfade_document::{Node, did_you_mean};
+use crossfade_document::{Key, Node, did_you_mean};
 use http::header::HeaderName;
 
 use super::backends::{Backends, read_code, read_methods};
 use super::conditions::cookie_name;
 use super::transforms;
 use crate::policy::Failover;
-use crate::read::{Collector, Read};
+use crate::read::{Collector, Expected, Read};
 use crate::sticky::{JwtSource, OptIn, Sticky, StickyKey};
 use crate::table::{Forward, Target};
 use crate::transform::Transforms;
@@ -25,12 +25,19 @@ pub(super) fn read<'n>(node: &'n Node, backends: &mut Backends<'n>, diagnostics:
         let target = read_target(node, backends, diagnostics)?;
         return Some(Forward { targets: vec![target], sticky: None, opt_in: None, failover: None });
     }
+    let members = node.map_of(diagnostics, Expected::Forward)?;
+    let is_target = |(key, _): &(Key, Node)| &*key.name == "backend" || backends.has(&key.name);
+    if node.get("targets").is_none() && members.iter().any(is_target) {
+        let hint = "write `forward: NAME`, or list `targets`";
+        node.invalid(diagnostics, "missing key `targets`".into(), Some(hint), Expected::Forward);
+        return None;
+    }
     let [targets, sticky, opt_in, failover] = node.keys(diagnostics, ["targets", "sticky", "optIn", "failover"])?;
     let Some(targets_node) = targets else {
-        node.error(diagnostics, "missing key `targets`", Some("write `forward: NAME`, or list `targets`".into()));
+        node.missing(diagnostics, "targets", "write `forward: NAME`, or list `targets`");
         return None;
     };
-    let items = targets_node.list(diagnostics)?;
+    let items = targets_node.list_of(diagnostics, Expected::Targets)?;
     let mut targets: Vec<Target> = Vec::new();
     for item in items {
         let Some(target) = read_target(item, backends, diagnostics) else { continue };
@@ -43,7 +50,8 @@ pub(super) fn read<'n>(node: &'n Node, backends: &mut Backends<'n>, diagnostics:
         targets_node.error(diagnostics, "all weights are 0: no target would get requests", None);
     }
     let read_failover = failover.and_then(|node| read_failover(node, &targets, backends, diagnostics));
-    let sticky_read = sticky.and_then(|node| read_sticky(node, &targets, diagnostics));
+    let known = Targets { list: &targets, are_complete: targets.len() == items.len() };
+    let sticky_read = sticky.and_then(|node| read_sticky(node, &known, diagnostics));
     let opt_in = opt_in.and_then(|node| read_opt_in(node, diagnostics));
     if let (Some(node), [only]) = (sticky, targets.as_slice()) {
         node.warn(diagnostics, format!("has no effect: `{}` is the only target", only.name), None);
@@ -56,9 +64,16 @@ fn read_target<'n>(node: &'n Node, backends: &mut Backends<'n>, diagnostics: &mu
     let ([backend, weight, transforms], name) = match node.as_text() {
         Some(_) => ([Some(node), None, None], node),
         None => {
+            if let [(name, _)] = node.map(diagnostics)?
+                && backends.has(&name.name)
+            {
+                let message = "expected the name of a back end, or a map with `backend` and `weight`";
+                node.invalid(diagnostics, message.into(), None, Expected::Target);
+                return None;
+            }
             let keys = node.keys(diagnostics, ["backend", "weight", "transforms"])?;
             let Some(name) = keys[0] else {
-                node.error(diagnostics, "missing key `backend`", None);
+                node.missing(diagnostics, "backend", "write `{backend: NAME, weight: 10}`");
                 return None;
             };
             (keys, name)
@@ -74,23 +89,29 @@ fn read_target<'n>(node: &'n Node, backends: &mut Backends<'n>, diagnostics: &mu
     })
 }
 
-/// Returns the index of the target that a node names.
-fn find_target(name: &str, node: &Node, targets: &[Target], diagnostics: &mut Collector) -> Option<usize> {
-    let index = targets.iter().position(|target| target.name == name);
-    if index.is_none() {
-        let names: Vec<&str> = targets.iter().map(|target| target.name.as_str()).collect();
+/// The targets of a route that could be read.
+struct Targets<'t> {
+    list: &'t [Target],
+    are_complete: bool,
+}
+
+/// Returns the index of the target that a node names. If some targets could not be read, it may name one of those.
+fn find_target(name: &str, node: &Node, targets: &Targets<'_>, diagnostics: &mut Collector) -> Option<usize> {
+    let index = targets.list.iter().position(|target| target.name == name);
+    if index.is_none() && targets.are_complete {
+        let names: Vec<&str> = targets.list.iter().map(|target| target.name.as_str()).collect();
         let hint = did_you_mean(name, &names).unwrap_or_else(|| format!("targets of this route: {}", names.join(", ")));
         node.error(diagnostics, "not a target of this route", Some(hint));
     }
     index
 }
 
-fn read_sticky(node: &Node, targets: &[Target], diagnostics: &mut Collector) -> Option<Sticky> {
+fn read_sticky(node: &Node, targets: &Targets<'_>, diagnostics: &mut Collector) -> Option<Sticky> {
     let [by, pin, otherwise] = node.keys(diagnostics, ["by", "pin", "otherwise"])?;
     let key = match by {
         Some(node) => read_key(node, diagnostics),
         None => {
-            node.error(diagnostics, "missing key `by`", Some("write `by: {cookie: NAME}`".into()));
+            node.missing(diagnostics, "by", "write `by: {cookie: NAME}`");
             None
         }
     };
@@ -161,7 +182,7 @@ fn read_jwt_claim(node: &Node, diagnostics: &mut Collector) -> Option<StickyKey>
         }
     };
     let Some(claim) = claim else {
-        node.error(diagnostics, "missing key `claim`", Some("write `{claim: sub}`".into()));
+        node.missing(diagnostics, "claim", "write `{claim: sub}`");
         return None;
     };
     Some(StickyKey::JwtClaim { claim: claim.text(diagnostics)?.to_owned(), from })
@@ -199,7 +220,7 @@ fn read_failover<'n>(
 ) -> Option<Failover> {
     let [on, to, methods] = node.keys(diagnostics, ["on", "to", "methods"])?;
     let Some(to) = to else {
-        node.error(diagnostics, "missing key `to`", Some("write `failover: {to: NAME}`".into()));
+        node.missing(diagnostics, "to", "write `failover: {to: NAME}`");
         return None;
     };
     let methods = methods.map(|node| read_methods(node, diagnostics)).unwrap_or_default();

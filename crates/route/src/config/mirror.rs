@@ -46,7 +46,7 @@ pub(super) fn read<'n>(
         )?;
     for (key, member, example) in [("backend", backend, "modern"), ("percent", percent, "20")] {
         if member.is_none() {
-            node.error(diagnostics, format!("missing key `{key}`"), Some(format!("write `{key}: {example}`")));
+            node.missing(diagnostics, key, &format!("write `{key}: {example}`"));
         }
     }
     let index = backend.and_then(|node| backends.find(node, diagnostics));
@@ -100,7 +100,7 @@ pub(super) fn read<'n>(
 fn read_sticky(node: &Node, diagnostics: &mut Collector) -> Option<Sticky> {
     let [by] = node.keys(diagnostics, ["by"])?;
     let Some(by) = by else {
-        node.error(diagnostics, "missing key `by`", Some("write `by: {cookie: NAME}`".into()));
+        node.missing(diagnostics, "by", "write `by: {cookie: NAME}`");
         return None;
     };
     let key = read_key(by, diagnostics)?;
@@ -113,9 +113,13 @@ fn read_sticky(node: &Node, diagnostics: &mut Collector) -> Option<Sticky> {
 
 /// Reads `true`, `false`, or the names of fields that are passed on.
 fn read_credentials(node: &Node, diagnostics: &mut Collector) -> Option<Credentials> {
-    match node.as_text() {
-        Some("true") => return Some(Credentials::Passed),
-        Some("false") => return Some(Credentials::Withheld),
+    match node.as_scalar().map(|scalar| (scalar.as_bool(), &*scalar.text)) {
+        Some((Some(true), _)) => return Some(Credentials::Passed),
+        Some((Some(false), _)) => return Some(Credentials::Withheld),
+        Some((None, "yes" | "no" | "on" | "off" | "true" | "false")) => {
+            node.boolean(diagnostics);
+            return None;
+        }
         _ => {}
     }
     let items = node.one_or_more(diagnostics)?;

@@ -1,6 +1,7 @@
 //! The file format: its keys, their values, and the [`RoutingTable`] that they define. The parts of the file have
 //! modules of their own; this one owns the top level.
 
+mod advice;
 mod backends;
 mod compare;
 mod conditions;
@@ -10,12 +11,14 @@ mod forward;
 mod mirror;
 mod routes;
 mod transforms;
+mod warnings;
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use crossfade_document::{Diagnostic, Diagnostics, Node, Options, Place, parse, parse_json};
+use crossfade_document::{
+    Diagnostic, Diagnostics, Explained, Judgement, Node, Options, Place, Severity, explain, parse, parse_json,
+};
 
 use crate::backend::Backend;
 use crate::backend_url::{self, UrlError};
@@ -23,7 +26,7 @@ use crate::expectation::Expectation;
 use crate::field_edits::FieldEdits;
 use crate::masked::masked;
 use crate::reach::Reach;
-use crate::read::{Collector, Read};
+use crate::read::{Advice, Collector, Read};
 use crate::select::Index;
 use crate::surroundings::Surroundings;
 use crate::table::{Action, Forward, HealthCheck, Route, RoutingTable, Target};
@@ -33,6 +36,7 @@ use crate::variables::substitute;
 use http::header::HeaderName;
 
 use backends::Backends;
+use routes::Routes;
 
 /// The default of `requestId.header`.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -87,13 +91,14 @@ impl RoutingTable {
     ) -> Result<RoutingTable, Diagnostics> {
         if let Some(document) = parse_json(text, &|text| substitute(text, surroundings)) {
             let mut diagnostics = Collector::default();
-            let table = read(&document, surroundings, false, &mut Vec::new(), &mut diagnostics);
+            let table = read(&document, surroundings, &mut Vec::new(), &mut diagnostics);
             if let Some(table) = table.filter(|_| !diagnostics.has_errors()) {
                 return Ok(table);
             }
         }
-        let Checked { table, diagnostics, .. } = check(text, source_name, surroundings, false);
-        table.ok_or(diagnostics)
+        let found = examine(text, surroundings, None);
+        // The text is needed for excerpts only: a function that starts without errors does not keep it.
+        found.table.ok_or_else(|| Diagnostics::new(source_name, text.to_owned(), found.list, masked))
     }
 
     fn everything_to(backend: Backend) -> Self {
@@ -123,63 +128,163 @@ impl RoutingTable {
 }
 
 impl Checked {
-    /// Compiles the text of a `crossfade.yaml` and looks for warnings.
+    /// Compiles the text of a `crossfade.yaml`, looks for warnings, and for the mistakes behind its errors.
     #[must_use]
     pub fn new(text: &str, source_name: &str, surroundings: &dyn Surroundings) -> Checked {
-        check(text, source_name, surroundings, true)
+        let mut found = examine(text, surroundings, Some(&advice::ADVICE));
+        explain_errors(text, &mut found, &|text| examine(text, surroundings, Some(&advice::ADVICE)));
+        let Examined { table, expectations, list, .. } = found;
+        Checked { table, expectations, diagnostics: Diagnostics::new(source_name, text.to_owned(), list, masked) }
     }
 }
 
-fn check(text: &str, source_name: &str, surroundings: &dyn Surroundings, with_warnings: bool) -> Checked {
+/// The content of a text, and its diagnostics in order.
+struct Examined {
+    /// `None` if there are errors.
+    table: Option<RoutingTable>,
+    expectations: Vec<Expectation>,
+    list: Vec<Diagnostic>,
+    /// The only error hides all others.
+    is_syntax_error: bool,
+}
+
+impl Examined {
+    fn judgement(&self) -> Judgement {
+        match self.list.first().and_then(|first| first.place) {
+            Some(place) if self.is_syntax_error => Err(place),
+            _ => Ok(errors(&self.list).filter_map(line).collect()),
+        }
+    }
+}
+
+fn examine(text: &str, surroundings: &dyn Surroundings, advice: Option<&'static Advice>) -> Examined {
     let mut list = Vec::new();
     let (mut table, mut expectations) = (None, Vec::new());
     let substitute = |text: &str| substitute(text, surroundings);
     let options = Options { file: 0, tag: None, merge: None, substitute: Some(&substitute), mask: masked };
-    match parse(text, &options, &mut list) {
+    let document = parse(text, &options, &mut list);
+    let is_syntax_error = document.is_err();
+    match document {
         Ok(document) => {
-            let mut diagnostics = Collector::default();
-            let with_warnings = with_warnings && list.is_empty();
-            table = read(&document, surroundings, with_warnings, &mut expectations, &mut diagnostics);
+            let mut diagnostics = Collector::new(advice.filter(|_| list.is_empty()));
+            table = read(&document, surroundings, &mut expectations, &mut diagnostics);
             // Errors that follow from an error in the text itself are not reported again.
             let first: Vec<_> = list.iter().map(|diagnostic: &Diagnostic| diagnostic.place).collect();
             list.extend(
                 diagnostics.located(&document).into_iter().filter(|diagnostic| !first.contains(&diagnostic.place)),
             );
         }
-        Err(error) => list.push(*error),
+        Err(error) => list = vec![*error],
     }
     list.sort_by_key(|diagnostic| diagnostic.place);
-    // Needed for excerpts only: a function that starts without errors does not keep it.
-    let text = if list.is_empty() && !with_warnings { String::new() } else { text.to_owned() };
-    let diagnostics = Diagnostics::new(source_name, text, list, masked);
-    let table = table.filter(|_| !diagnostics.has_errors());
-    Checked { table, expectations, diagnostics }
+    list.dedup();
+    let has_errors = errors(&list).next().is_some();
+    if has_errors {
+        // Warnings are about a valid file, and may follow from the errors.
+        list.retain(|diagnostic| diagnostic.severity == Severity::Error);
+    }
+    Examined { table: table.filter(|_| !has_errors), expectations, list, is_syntax_error }
+}
+
+fn errors(list: &[Diagnostic]) -> impl Iterator<Item = &Diagnostic> {
+    list.iter().filter(|diagnostic| diagnostic.severity == Severity::Error)
+}
+
+fn line(diagnostic: &Diagnostic) -> Option<u32> {
+    diagnostic.place.map(|place| place.line)
+}
+
+/// Lines with errors that are explained.
+const EXPLAINED: usize = 8;
+
+/// Replaces errors by the mistakes in the text that cause them, where changing a line shows that it does.
+fn explain_errors(text: &str, found: &mut Examined, examine: &dyn Fn(&str) -> Examined) {
+    let judge = |text: &str| examine(text).judgement();
+    if let Err(place) = found.judgement() {
+        let mistakes = syntax_mistakes(text, place, &judge);
+        if !mistakes.is_empty() {
+            found.list = mistakes;
+        }
+        return;
+    }
+    let line = |diagnostic: &Diagnostic| diagnostic.place.map(|place| place.line);
+    let errors = |list: &[Diagnostic]| -> Vec<Option<u32>> {
+        list.iter().filter(|it| it.severity == Severity::Error).map(line).collect()
+    };
+    let mut mistakes = Vec::new();
+    let mut lines = errors(&found.list);
+    lines.dedup();
+    for at in lines.into_iter().take(EXPLAINED) {
+        if !errors(&found.list).contains(&at) {
+            continue;
+        }
+        let Some(Explained { diagnostic, text: corrected }) =
+            at.and_then(|at| explain(text, Place::new(at, 1), masked, &judge))
+        else {
+            continue;
+        };
+        let left = examine(&corrected).list;
+        let is_left = |error: &Diagnostic| {
+            left.iter().any(|other| (line(other), &other.message) == (line(error), &error.message))
+        };
+        found.list.retain(|error| is_left(error));
+        mistakes.push(diagnostic);
+    }
+    found.list.append(&mut mistakes);
+    found.list.sort_by_key(|diagnostic| diagnostic.place);
+}
+
+/// Returns the mistake behind a syntax error; all of them if the text can be read without them.
+fn syntax_mistakes(text: &str, place: Place, judge: &dyn Fn(&str) -> Judgement) -> Vec<Diagnostic> {
+    let (mut mistakes, mut text, mut state) = (Vec::new(), text.to_owned(), Err(place));
+    for _ in 0..EXPLAINED {
+        let Err(place) = state else { break };
+        let Some(explained) = explain(&text, place, masked, judge) else { break };
+        // A second mistake in a line may come from the change of the first one.
+        if !mistakes.iter().any(|mistake| line(mistake) == line(&explained.diagnostic)) {
+            mistakes.push(explained.diagnostic);
+        }
+        // A change that does not help is the last one: a merge conflict.
+        if explained.text == text {
+            break;
+        }
+        text = explained.text;
+        state = judge(&text);
+    }
+    if state.is_err() {
+        mistakes.truncate(1);
+    }
+    mistakes.sort_by_key(|mistake| mistake.place);
+    mistakes
 }
 
 fn read(
     top: &Node,
     surroundings: &dyn Surroundings,
-    with_warnings: bool,
     expectations: &mut Vec<Expectation>,
     diagnostics: &mut Collector,
 ) -> Option<RoutingTable> {
+    if top.as_map().is_none() {
+        let hint = "start the file with `version: 1`";
+        top.error(diagnostics, format!("expected a map, found {}", top.value.kind()), Some(hint.into()));
+        return None;
+    }
     let [version, backends, routes, default, timeouts, request_id, client_ip, health_check, tests] = top.keys(
         diagnostics,
         ["version", "backends", "routes", "default", "timeouts", "requestId", "clientIp", "healthCheck", "tests"],
     )?;
     match version {
-        None => top.error(diagnostics, "missing key `version`", Some("start the file with `version: 1`".into())),
+        None => top.missing(diagnostics, "version", "start the file with `version: 1`"),
         Some(version) => {
             if version.as_text() != Some("1") {
-                version.error(diagnostics, "unsupported version, expected 1", None);
+                version.error(diagnostics, "unsupported version, expected 1", Some("write `version: 1`".into()));
             }
         }
     }
     let mut backends = match backends {
         Some(node) => Backends::read(node, surroundings, diagnostics),
         None => {
-            let hint = "define at least one: `backends: {legacy: https://…}`";
-            top.error(diagnostics, "missing key `backends`", Some(hint.into()));
+            top.missing(diagnostics, "backends", "define at least one: `backends: {legacy: https://…}`");
             Backends::default()
         }
     };
@@ -189,7 +294,7 @@ fn read(
         Some(node) => routes::read_default(node, &mut backends, surroundings, diagnostics),
         None => {
             let hint = "set the target of requests that match no route: `default: {forward: NAME}`";
-            top.error(diagnostics, "missing key `default`", Some(hint.into()));
+            top.missing(diagnostics, "default", hint);
             None
         }
     };
@@ -212,48 +317,27 @@ fn read(
     if let Some(node) = tests {
         *expectations = expectations::read(node, &read_routes, &backends, diagnostics);
     }
-    if with_warnings && !diagnostics.has_errors() {
-        backends.warn_unused(diagnostics);
-    }
-    let nodes = read_routes.nodes;
-    let index = Index::new(&read_routes.routes);
+    let Routes { routes, nodes, .. } = read_routes;
+    let index = Index::new(&routes);
     let table = RoutingTable {
-        backends: backends.compiled,
+        backends: std::mem::take(&mut backends.compiled),
         index,
-        routes: read_routes.routes,
+        routes,
         default: default?,
         trusted_hops: trusted_hops.map_or(1, |hops| hops as usize),
         request_timeout,
         request_id_field: request_id_field.unwrap_or(REQUEST_ID),
         health_check: health_check.unwrap_or_default(),
     };
-    if with_warnings && !diagnostics.has_errors() {
-        for (route, by) in table.shadowed() {
-            let Some(node) = nodes.get(&route.name) else { continue };
-            let priority = by.priority.unwrap_or_default();
-            let message =
-                format!("this route never matches: `{}` (priority {priority}) matches all of its requests", by.name);
-            node.warn(diagnostics, message, Some("give it a lower priority number, or remove it".into()));
-        }
-        if let (Some(node), Some(limit)) = (timeouts, table.request_timeout) {
-            warn_of_late_failover(node, limit, &table, diagnostics);
-        }
+    if let Some(advice) = diagnostics.advice().filter(|_| !diagnostics.has_errors()) {
+        (advice.warn)(&table, &Nodes { top, routes: &nodes, backends: &backends }, diagnostics);
     }
     Some(table)
 }
 
-/// Warns about a `failover` on timeout that cannot happen because `timeouts.request` expires first.
-fn warn_of_late_failover(node: &Node, limit: Duration, table: &RoutingTable, diagnostics: &mut Collector) {
-    let mut names = BTreeSet::new();
-    for route in table.routes.iter().chain([&table.default]) {
-        let Action::Forward(Forward { targets, failover: Some(failover), .. }) = &route.action else { continue };
-        let backends = targets.iter().filter(|target| target.backend != failover.to).map(|target| target.backend);
-        let slow = backends.filter_map(|index| table.backends.get(index));
-        let slow = slow.filter(|backend| backend.timeouts.backend_request.is_some_and(|own| own >= limit));
-        names.extend(slow.filter(|_| failover.on_timeout).map(|backend| &*backend.name));
-    }
-    for name in names {
-        let message = format!("`{name}` may use all of it, so a timeout leaves no time for `failover`");
-        node.warn(diagnostics, message, Some(format!("give `{name}` a shorter `backendRequest`")));
-    }
+/// The nodes that a routing table was compiled from.
+pub(crate) struct Nodes<'n, 'r> {
+    top: &'n Node,
+    routes: &'r HashMap<String, &'n Node>,
+    backends: &'r Backends<'n>,
 }

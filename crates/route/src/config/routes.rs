@@ -11,7 +11,7 @@ use super::backends::{Backends, is_name, read_file};
 use super::fields::{self, Side};
 use super::{conditions, forward, mirror, transforms};
 use crate::field_edits::{FieldEdits, FieldValue};
-use crate::read::{Collector, Read};
+use crate::read::{Collector, Expected, Read};
 use crate::redirect::{Redirect, is_host};
 use crate::requirement::Requirement;
 use crate::surroundings::Surroundings;
@@ -27,7 +27,24 @@ pub(super) const DEFAULT: &str = "default";
 pub(super) struct Routes<'n> {
     pub(super) routes: Vec<Route>,
     pub(super) nodes: HashMap<String, &'n Node>,
+    /// `false` if a route or its name could not be read, which has been reported.
+    pub(super) is_complete: bool,
 }
+
+/// The keys of a route. `default` has those from `forward` on.
+const KEYS: [&str; 11] = [
+    "name",
+    "priority",
+    "enabled",
+    "conditions",
+    "forward",
+    "redirect",
+    "fixedResponse",
+    "transforms",
+    "requestHeaders",
+    "responseHeaders",
+    "mirror",
+];
 
 pub(super) fn read<'n>(
     node: &'n Node,
@@ -36,11 +53,17 @@ pub(super) fn read<'n>(
     diagnostics: &mut Collector,
 ) -> Routes<'n> {
     // A key with only comments below it is equivalent to no routes.
-    let items = if node.is_empty() { &[] } else { node.list(diagnostics).unwrap_or_default() };
-    let mut read = Routes { routes: Vec::with_capacity(items.len()), nodes: HashMap::new() };
+    let items = if node.is_empty() { &[] } else { node.list_of(diagnostics, Expected::Routes).unwrap_or_default() };
+    let is_complete = node.is_empty() || !items.is_empty();
+    let mut read = Routes { routes: Vec::with_capacity(items.len()), nodes: HashMap::new(), is_complete };
     let mut priorities: HashMap<u32, &'n Node> = HashMap::new();
     for item in items {
-        let Some(Header { name, priority, enabled }) = read_header(item, diagnostics) else { continue };
+        let Some([name, priority, enabled, parts @ ..]) = item.keys(diagnostics, KEYS) else {
+            read.is_complete = false;
+            continue;
+        };
+        let Header { name, priority, enabled } = read_header(item, [name, priority, enabled], diagnostics);
+        read.is_complete &= name.is_some();
         if let Some(name) = name
             && let Some(other) = read.nodes.insert(name.to_owned(), item)
         {
@@ -54,7 +77,7 @@ pub(super) fn read<'n>(
             let hint = format!("first used in line {}", other.place.line);
             item.error(diagnostics, format!("duplicate priority {priority}"), Some(hint));
         }
-        let body = read_body(item, true, backends, surroundings, diagnostics);
+        let body = read_body(item, true, parts, backends, surroundings, diagnostics);
         if let (Some(body), Some(name), Some(priority)) = (body, name, priority)
             && enabled
         {
@@ -76,7 +99,11 @@ pub(super) fn read_default<'n>(
         node.error(diagnostics, "expected a map, found a string", Some(hint));
         return None;
     }
-    read_body(node, false, backends, surroundings, diagnostics)
+    let [_, _, _, _, known @ ..] = KEYS;
+    let [forward, redirect, fixed, transforms, request_headers, response_headers, mirror] =
+        node.keys(diagnostics, known)?;
+    let parts = [None, forward, redirect, fixed, transforms, request_headers, response_headers, mirror];
+    read_body(node, false, parts, backends, surroundings, diagnostics)
 }
 
 struct Header<'n> {
@@ -85,9 +112,12 @@ struct Header<'n> {
     enabled: bool,
 }
 
-fn read_header<'n>(node: &'n Node, diagnostics: &mut Collector) -> Option<Header<'n>> {
-    node.map(diagnostics)?;
-    let name = match node.get("name") {
+fn read_header<'n>(
+    node: &'n Node,
+    [name, priority, enabled]: [Option<&'n Node>; 3],
+    diagnostics: &mut Collector,
+) -> Header<'n> {
+    let name = match name {
         Some(node) => {
             let name = node.text(diagnostics);
             if name.is_some_and(|name| !is_name(name)) {
@@ -98,67 +128,47 @@ fn read_header<'n>(node: &'n Node, diagnostics: &mut Collector) -> Option<Header
             name
         }
         None => {
-            node.error(
-                diagnostics,
-                "missing key `name`",
-                Some("logs and `crossfade explain` refer to routes by name".into()),
-            );
+            node.missing(diagnostics, "name", "logs and `crossfade explain` refer to routes by name");
             None
         }
     };
-    let priority = match node.get("priority") {
+    let priority = match priority {
         Some(node) => node.whole(diagnostics, 1..=50_000),
         None => {
             let hint = "routes are evaluated by ascending priority, as in ALB; leave gaps: 10, 20, 30";
-            node.error(diagnostics, "missing key `priority`", Some(hint.into()));
+            node.missing(diagnostics, "priority", hint);
             None
         }
     };
-    let enabled = node.get("enabled").and_then(|node| node.boolean(diagnostics)).unwrap_or(true);
-    Some(Header { name, priority, enabled })
+    let enabled = enabled.and_then(|node| node.boolean(diagnostics)).unwrap_or(true);
+    Header { name, priority, enabled }
 }
 
-/// Reads everything except name, priority and `enabled`, which are empty in the result. `default` has fewer keys.
+/// Reads everything except name, priority and `enabled`, which are empty in the result.
 fn read_body<'n>(
     node: &'n Node,
     is_route: bool,
+    parts: [Option<&'n Node>; 8],
     backends: &mut Backends<'n>,
     surroundings: &dyn Surroundings,
     diagnostics: &mut Collector,
 ) -> Option<Route> {
-    let (conditions, rest) = if is_route {
-        let [_, _, _, conditions, rest @ ..] = node.keys(
-            diagnostics,
-            [
-                "name",
-                "priority",
-                "enabled",
-                "conditions",
-                "forward",
-                "redirect",
-                "fixedResponse",
-                "transforms",
-                "requestHeaders",
-                "responseHeaders",
-                "mirror",
-            ],
-        )?;
-        (conditions, rest)
-    } else {
-        let keys =
-            ["forward", "redirect", "fixedResponse", "transforms", "requestHeaders", "responseHeaders", "mirror"];
-        (None, node.keys(diagnostics, keys)?)
-    };
-    let [forward, redirect, fixed, transforms, request_headers, response_headers, mirror] = rest;
+    let [conditions, forward, redirect, fixed, transforms, request_headers, response_headers, mirror] = parts;
+    let errors = diagnostics.len();
     let requirements = match conditions {
         Some(node) => conditions::read(node, diagnostics),
         None => Vec::new(),
     };
+    let has_errors = diagnostics.len() > errors || diagnostics.is_misnamed(node, "conditions");
     if is_route && conditions.is_none_or(|node| node.as_map().is_some_and(<[_]>::is_empty)) {
         let hint = "add `conditions`; `default` handles all other requests";
         node.warn(diagnostics, "a route without conditions matches every request", Some(hint.into()));
     }
-    let groups = requirements.iter().find_map(Requirement::path_patterns).map(Groups::of).unwrap_or_default();
+    let groups = match requirements.iter().find_map(Requirement::path_patterns) {
+        _ if has_errors => Groups::unknown(),
+        Some(patterns) => Groups::of(patterns),
+        None => Groups::default(),
+    };
     let mut edits = |node: Option<&'n Node>, side| {
         node.map_or_else(FieldEdits::default, |node| fields::read(node, side, &groups, diagnostics))
     };
@@ -166,11 +176,22 @@ fn read_body<'n>(
         (edits(request_headers, Side::Request), edits(response_headers, Side::Response));
     let compiled_transforms = transforms.map_or_else(Transforms::default, |node| transforms::read(node, diagnostics));
 
-    if [forward, redirect, fixed].iter().flatten().count() != 1 {
-        let hint = if is_route { "write `forward: NAME`" } else { "write `default: {forward: NAME}`" };
-        node.error(diagnostics, "expected one of forward, redirect, fixedResponse", Some(hint.into()));
+    let actions = [("forward", forward), ("redirect", redirect), ("fixedResponse", fixed)];
+    let is_misnamed = actions.iter().any(|(key, _)| diagnostics.is_misnamed(node, key));
+    let mut given = actions.iter().filter_map(|(key, node)| Some((*key, (*node)?)));
+    match (given.next(), given.next()) {
+        (None, _) if !is_misnamed => {
+            let hint = if is_route { "write `forward: NAME`" } else { "write `default: {forward: NAME}`" };
+            node.error(diagnostics, "expected one of forward, redirect, fixedResponse", Some(hint.into()));
+        }
+        (Some((first, _)), Some((second, node))) => {
+            let message = format!("a second action: there is `{first}` already");
+            let hint = format!("remove `{first}` or `{second}`, or give each a route of its own");
+            node.error(diagnostics, message, Some(hint));
+        }
+        _ => {}
     }
-    if forward.is_none() {
+    if [forward, redirect, fixed].iter().flatten().count() == 1 && forward.is_none() {
         for node in [transforms, request_headers, mirror].into_iter().flatten() {
             node.error(diagnostics, "requires `forward`", None);
         }
@@ -275,7 +296,7 @@ fn read_fixed(node: &Node, surroundings: &dyn Surroundings, diagnostics: &mut Co
     let status = match status {
         Some(node) => node.whole(diagnostics, 200..=599),
         None => {
-            node.error(diagnostics, "missing key `status`", Some("write `status: 503`".into()));
+            node.missing(diagnostics, "status", "write `status: 503`");
             None
         }
     };

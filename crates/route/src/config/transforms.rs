@@ -55,8 +55,7 @@ fn read_regex<'n>(node: &'n Node, replace: &'n Node, diagnostics: &mut Collector
     let regex = match Regex::new(node.text(diagnostics)?) {
         Ok(regex) => regex,
         Err(error) => {
-            let hint = "look-around and back-references are not supported";
-            node.error(diagnostics, format!("invalid regex: {error}"), Some(hint.into()));
+            node.error(diagnostics, format!("invalid regex: {error}"), None);
             return None;
         }
     };

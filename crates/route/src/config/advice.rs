@@ -1,0 +1,336 @@
+//! Help for the author of a file: names of keys in other tools, and values that were probably meant. Only command line
+//! tools contain it.
+
+use crossfade_document::{Node, Scalar, Value};
+
+use super::warnings;
+use crate::masked::masked;
+use crate::read::{Advice, Expected};
+
+pub(super) static ADVICE: Advice = Advice { names: NAMES, meant, warn: warnings::warn };
+
+/// Longest value in characters that a hint shows.
+const MAX_SHOWN: usize = 100;
+
+/// See [`Advice::names`]. Own keys are listed with the map that they belong to.
+static NAMES: &[(&str, &str)] = &[
+    // ELBv2 in CloudFormation, SAM, Terraform and the AWS CLI.
+    ("pathpattern", "conditions.path"),
+    ("pathpatternconfig", "conditions.path"),
+    ("hostheader", "conditions.host"),
+    ("hostheaderconfig", "conditions.host"),
+    ("httprequestmethod", "conditions.method"),
+    ("httprequestmethodconfig", "conditions.method"),
+    ("sourceip", "conditions.ip"),
+    ("sourceipconfig", "conditions.ip"),
+    ("httpheader", "conditions.header"),
+    ("httpheaderconfig", "conditions.header"),
+    ("httpheadername", "name"),
+    ("querystring", "conditions.query"),
+    ("querystringconfig", "conditions.query"),
+    ("condition", "conditions"),
+    ("action", "forward|redirect|fixedResponse"),
+    ("actions", "forward|redirect|fixedResponse"),
+    ("forwardconfig", "forward"),
+    ("redirectconfig", "redirect"),
+    ("fixedresponseconfig", "fixedResponse"),
+    ("targetgroup", "backend"),
+    ("targetgroup", "forward"),
+    ("targetgrouparn", "backend"),
+    ("targetgrouparn", "forward"),
+    ("targetgroups", "forward.targets"),
+    ("targetgroups", "backends"),
+    ("stickiness", "forward.sticky"),
+    ("targetgroupstickinessconfig", "forward.sticky"),
+    ("messagebody", "fixedResponse.body"),
+    ("statuscode", "status"),
+    ("defaultaction", "default"),
+    ("defaultactions", "default"),
+    ("rule", "routes"),
+    ("rules", "routes"),
+    ("listenerrules", "routes"),
+    // The Gateway API.
+    ("matches", "conditions"),
+    ("match", "conditions"),
+    ("filters", "transforms|requestHeaders|responseHeaders|redirect|mirror"),
+    ("backendref", "forward"),
+    ("backendrefs", "forward.targets"),
+    ("hostname", "conditions.host"),
+    ("hostnames", "conditions.host"),
+    ("headers", "conditions.header"),
+    ("queryparams", "conditions.query"),
+    ("requestmirror", "mirror"),
+    ("requestredirect", "redirect"),
+    ("requestheadermodifier", "requestHeaders"),
+    ("responseheadermodifier", "responseHeaders"),
+    ("urlrewrite", "transforms"),
+    ("replaceprefixmatch", "replace"),
+    ("replacefullpath", "replace"),
+    ("sessionpersistence", "forward.sticky"),
+    // NGINX.
+    ("location", "conditions.path"),
+    ("servername", "conditions.host"),
+    ("proxypass", "forward"),
+    ("upstream", "backends"),
+    ("upstreams", "backends"),
+    ("servers", "backends"),
+    ("return", "redirect|fixedResponse"),
+    ("rewrite", "transforms"),
+    ("proxysetheader", "requestHeaders"),
+    ("addheader", "responseHeaders"),
+    ("splitclients", "forward.targets"),
+    ("iphash", "forward.sticky"),
+    ("proxyconnecttimeout", "timeouts.connect"),
+    ("proxyreadtimeout", "timeouts.backendRequest"),
+    ("proxynextupstream", "forward.failover"),
+    ("proxyssltrustedcertificate", "tls.caFile"),
+    // Envoy, Traefik, HAProxy, Caddy.
+    ("cluster", "backend"),
+    ("clusters", "backends"),
+    ("weightedclusters", "forward.targets"),
+    ("service", "backend"),
+    ("services", "backends"),
+    ("origin", "url"),
+    ("origins", "backends"),
+    ("destinations", "backends"),
+    ("requestmirrorpolicies", "mirror"),
+    ("shadow", "mirror"),
+    ("reverseproxy", "forward"),
+    ("defaultbackend", "default"),
+    ("fallback", "default"),
+    ("fallback", "forward.failover"),
+    ("percentage", "percent"),
+    ("retries", "retry"),
+    ("numretries", "attempts"),
+    ("maxattempts", "attempts"),
+    ("circuitbreaker", "outlier"),
+    ("outlierdetection", "outlier"),
+    ("endpoint", "url"),
+    ("ssl", "tls"),
+    ("sni", "serverName"),
+    ("cacert", "caFile"),
+    ("insecure", "tls.insecureSkipVerify"),
+    ("code", "status"),
+    ("to", "targets"),
+    ("name", "backend"),
+    // Our own keys, one level too high.
+    ("path", "conditions.path"),
+    ("host", "conditions.host"),
+    ("method", "conditions.method"),
+    ("methods", "conditions.method"),
+    ("header", "conditions.header"),
+    ("header", "by.header"),
+    ("query", "conditions.query"),
+    ("query", "by.query"),
+    ("ip", "conditions.ip"),
+    ("cookie", "conditions.cookie"),
+    ("cookie", "by.cookie"),
+    ("jwtclaim", "by.jwtClaim"),
+    ("assigned", "by.assigned"),
+    ("not", "conditions.not"),
+    ("anyof", "conditions.anyOf"),
+    ("target", "forward.targets"),
+    ("targets", "forward.targets"),
+    ("weight", "forward.targets"),
+    ("backend", "forward"),
+    ("sticky", "forward.sticky"),
+    ("optin", "forward.optIn"),
+    ("failover", "forward.failover"),
+    ("percent", "mirror.percent"),
+    ("compare", "mirror.compare"),
+    ("status", "fixedResponse.status"),
+    ("body", "fixedResponse.body"),
+    ("bodyfile", "fixedResponse.bodyFile"),
+    ("contenttype", "fixedResponse.contentType"),
+    ("connect", "timeouts.connect"),
+    ("timeout", "timeouts"),
+    ("backendrequest", "timeouts.backendRequest"),
+    ("cafile", "tls.caFile"),
+    ("clientcert", "tls.clientCert"),
+    ("minversion", "tls.minVersion"),
+    ("insecureskipverify", "tls.insecureSkipVerify"),
+    ("certfile", "clientCert.certFile"),
+    ("trustedhops", "clientIp.trustedHops"),
+];
+
+/// See [`Advice::meant`].
+fn meant(expected: Expected, node: &Node) -> Option<String> {
+    if node.is_null() {
+        return None;
+    }
+    let text = node.as_scalar().filter(|scalar| scalar.written.is_none()).map(|scalar| &*scalar.text);
+    let meant = match expected {
+        Expected::Boolean => boolean(text?)?.to_owned(),
+        Expected::Words => {
+            let words: Vec<&str> = text?.split([',', ' ', '|']).filter(|word| !word.is_empty()).collect();
+            if words.len() < 2 {
+                return None;
+            }
+            format!("[{}]", words.join(", ").to_ascii_uppercase())
+        }
+        Expected::Number(least, most) => {
+            let is_quoted = node.as_scalar().is_some_and(|scalar| !scalar.is_plain);
+            let found = number(text?).filter(|number| is_quoted || Some(number.as_str()) != text)?;
+            let value: f64 = found.parse().ok()?;
+            Some(found).filter(|_| (f64::from(least)..=f64::from(most)).contains(&value))?
+        }
+        Expected::Duration => duration(text?)?,
+        Expected::Text => match node.items() {
+            [only] => scalar(only.as_scalar()?),
+            _ => return None,
+        },
+        Expected::List => format!("[{}]", flow(node)?),
+        Expected::Map => map(node)?,
+        Expected::Backends => backends(node)?,
+        Expected::Routes => routes(node)?,
+        Expected::Conditions => conditions(node)?,
+        Expected::Target => target(node.members().first()?)?,
+        Expected::Targets => format!("[{}]", targets(node)?),
+        Expected::Forward if node.get("backend").is_some() && node.get("weight").is_none() => {
+            flow(node.get("backend")?)?
+        }
+        Expected::Forward => format!("{{targets: [{}]}}", targets(node)?),
+    };
+    Some(masked(&meant)).filter(|meant| meant.chars().count() <= MAX_SHOWN)
+}
+
+fn boolean(text: &str) -> Option<&'static str> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" | "y" | "1" => Some("true"),
+        "false" | "no" | "off" | "n" | "0" => Some("false"),
+        _ => None,
+    }
+}
+
+/// The number at the beginning, without quotes, a unit, or a decimal comma.
+fn number(text: &str) -> Option<String> {
+    let text = text.trim();
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ',').unwrap_or(text.len());
+    let (number, unit) = text.split_at_checked(end)?;
+    let number = number.replace(',', ".");
+    let is_number = number.parse::<f64>().is_ok() && (unit.is_empty() || unit.starts_with([' ', '%']));
+    is_number.then_some(number)
+}
+
+/// A duration with one of the units that are supported. A number alone has two meanings.
+fn duration(text: &str) -> Option<String> {
+    let text = text.trim();
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at_checked(end)?;
+    if !number.parse::<f64>().is_ok_and(|number| number > 0.0) {
+        return None;
+    }
+    let unit = match unit.trim().to_ascii_lowercase().as_str() {
+        // The second one ends the quotation of the first.
+        "" => return Some(format!("{number}s` or `{number}ms")),
+        "ms" | "msec" | "msecs" | "millis" | "millisecond" | "milliseconds" => "ms",
+        "s" | "sec" | "secs" | "second" | "seconds" => "s",
+        "m" | "min" | "mins" | "minute" | "minutes" => "m",
+        "h" | "hr" | "hrs" | "hour" | "hours" => "h",
+        "d" | "day" | "days" => "d",
+        _ => return None,
+    };
+    Some(format!("{number}{unit}"))
+}
+
+/// A list of maps with different keys as one map.
+fn map(node: &Node) -> Option<String> {
+    let members: Vec<_> = node.items().iter().flat_map(Node::members).collect();
+    let is_list_of_maps = node.items().iter().all(|item| item.as_map().is_some());
+    let mut names: Vec<&str> = members.iter().map(|(key, _)| &*key.name).collect();
+    names.sort_unstable();
+    names.dedup();
+    let is_map = is_list_of_maps && !members.is_empty() && names.len() == members.len();
+    if is_map {
+        braces(members.iter().map(|(key, value)| Some(format!("{}: {}", key.name, flow(value)?))))
+    } else {
+        None
+    }
+}
+
+/// A URL alone, or a list of `{name, url}`, as a map of names.
+fn backends(node: &Node) -> Option<String> {
+    if let Some(url) = node.as_text().filter(|url| url.starts_with("http")) {
+        return Some(format!("{{legacy: {url}}}"));
+    }
+    let named = |item: &Node| Some(format!("{}: {}", item.get("name")?.as_text()?, flow(item.get("url")?)?));
+    if node.items().iter().any(|item| item.get("name").is_some()) {
+        return braces(node.items().iter().map(named));
+    }
+    map(node)
+}
+
+/// A single route, or a map of names, as a list.
+fn routes(node: &Node) -> Option<String> {
+    if node.get("name").is_some() || node.get("forward").is_some() {
+        return Some(format!("[{}]", flow(node)?));
+    }
+    let (name, _) = node.members().first()?;
+    Some(format!("[{{name: {}, priority: 10, …}}]", name.name))
+}
+
+/// A list of ELBv2's conditions, or of ours, as a map.
+fn conditions(node: &Node) -> Option<String> {
+    let ours = |item: &Node| {
+        let field = item.get("Field").or_else(|| item.get("field"))?.as_text()?;
+        let plain = crate::read::normalized(field);
+        let (_, path) = NAMES.iter().find(|(theirs, _)| *theirs == plain)?;
+        let config = item.members().iter().find(|(key, _)| key.name.ends_with("Config")).map_or(item, |(_, node)| node);
+        let values = config.get("Values").or_else(|| config.get("values"))?;
+        Some(format!("{}: {}", path.strip_prefix("conditions.")?, flow(values)?))
+    };
+    let has_field = node.items().iter().any(|item| item.get("Field").or_else(|| item.get("field")).is_some());
+    if has_field { braces(node.items().iter().map(ours)) } else { map(node) }
+}
+
+/// `NAME: WEIGHT` as a target.
+fn target((key, value): &(crossfade_document::Key, Node)) -> Option<String> {
+    let weight = value.as_scalar().map(|weight| number(&weight.text).unwrap_or_else(|| weight.text.to_string()));
+    match weight {
+        Some(weight) => Some(format!("{{backend: {}, weight: {weight}}}", key.name)),
+        None if value.is_null() => Some(key.name.to_string()),
+        None => None,
+    }
+}
+
+/// A target, names, or a map of weights as the items of a list.
+fn targets(node: &Node) -> Option<String> {
+    let targets: Option<Vec<String>> = match &node.value {
+        Value::Map(_) if node.get("backend").is_some() => Some(vec![flow(node)?]),
+        Value::Map(members) => members.iter().map(target).collect(),
+        Value::List(items) => {
+            let read = |item: &Node| match item.members() {
+                [member] if &*member.0.name != "backend" => target(member),
+                _ => flow(item),
+            };
+            items.iter().map(read).collect()
+        }
+        _ => Some(vec![flow(node)?]),
+    };
+    targets.map(|targets| targets.join(", ")).filter(|targets| !targets.is_empty())
+}
+
+fn braces(members: impl Iterator<Item = Option<String>>) -> Option<String> {
+    Some(format!("{{{}}}", members.collect::<Option<Vec<_>>>()?.join(", ")))
+}
+
+/// Returns a value in one line.
+fn flow(node: &Node) -> Option<String> {
+    match &node.value {
+        Value::Scalar(it) => Some(scalar(it)),
+        Value::List(items) => Some(format!("[{}]", items.iter().map(flow).collect::<Option<Vec<_>>>()?.join(", "))),
+        Value::Map(members) => {
+            braces(members.iter().map(|(key, value)| Some(format!("{}: {}", key.name, flow(value)?))))
+        }
+        Value::Unknown(never) => match *never {},
+    }
+}
+
+fn scalar(scalar: &Scalar) -> String {
+    let text = scalar.written.as_ref().map_or(&scalar.text, |written| &written.text);
+    match scalar.is_plain && scalar.written.is_none() {
+        true => text.to_string(),
+        false if text.contains(['"', '\\']) => format!("'{}'", text.replace('\'', "''")),
+        false => format!("\"{text}\""),
+    }
+}

@@ -1,0 +1,131 @@
+//! Warnings about a valid file: it does what it says, but probably not what its author wants.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use crossfade_document::{Node, to_ascii};
+
+use super::Nodes;
+use crate::backend::Backend;
+use crate::read::{Collector, Read};
+use crate::scheme::Scheme;
+use crate::sticky::StickyKey;
+use crate::table::{Action, Forward, Route, RoutingTable};
+
+pub(super) fn warn(table: &RoutingTable, nodes: &Nodes<'_, '_>, diagnostics: &mut Collector) {
+    for (name, node) in nodes.backends.unused() {
+        node.warn(diagnostics, format!("no route uses `{name}`"), None);
+    }
+    for backend in &table.backends {
+        if let Some(node) = nodes.top.at(&["backends", &backend.name]) {
+            plain_text(backend, node, diagnostics);
+        }
+    }
+    for route in table.routes.iter().chain([&table.default]) {
+        let node = nodes.routes.get(&route.name).copied().or_else(|| nodes.top.get(&route.name));
+        if let (Action::Forward(forward), Some(node)) = (&route.action, node.and_then(|node| node.get("forward"))) {
+            alternating(forward, node, diagnostics);
+        }
+    }
+    for (route, by) in table.shadowed() {
+        if let Some(node) = nodes.routes.get(&route.name) {
+            shadowed(node, by, diagnostics);
+        }
+    }
+    late_failover(table, nodes.top, diagnostics);
+    look_alikes(nodes.top, diagnostics);
+}
+
+/// Unquoted values that begin or end with a character that looks like another one, such as a typographic quote. They
+/// are part of the value.
+fn look_alikes(node: &Node, diagnostics: &mut Collector) {
+    node.items().iter().for_each(|item| look_alikes(item, diagnostics));
+    node.members().iter().for_each(|(_, member)| look_alikes(member, diagnostics));
+    let Some(scalar) = node.as_scalar().filter(|scalar| scalar.is_plain && scalar.written.is_none()) else { return };
+    let ends = [scalar.text.chars().next(), scalar.text.chars().next_back()];
+    let is_odd = ends.into_iter().flatten().any(|c| to_ascii(c.encode_utf8(&mut [0; 4])).is_some());
+    if let Some((_, _, name)) = to_ascii(&scalar.text).filter(|_| is_odd) {
+        let hint =
+            "type the character of the keyboard; if this one belongs to the value, put the whole value in quotes";
+        node.warn(diagnostics, format!("{name} is part of this value"), Some(hint.into()));
+    }
+}
+
+fn shadowed(node: &Node, by: &Route, diagnostics: &mut Collector) {
+    let priority = by.priority.unwrap_or_default();
+    let message = format!("this route never matches: `{}` (priority {priority}) matches all of its requests", by.name);
+    node.warn(diagnostics, message, Some("give it a lower priority number, or remove it".into()));
+}
+
+/// A `failover` on timeout that cannot happen because `timeouts.request` expires first.
+fn late_failover(table: &RoutingTable, top: &Node, diagnostics: &mut Collector) {
+    let (Some(node), Some(limit)) = (top.get("timeouts"), table.request_timeout) else { return };
+    let mut names = BTreeSet::new();
+    for route in table.routes.iter().chain([&table.default]) {
+        let Action::Forward(Forward { targets, failover: Some(failover), .. }) = &route.action else { continue };
+        let backends = targets.iter().filter(|target| target.backend != failover.to).map(|target| target.backend);
+        let slow = backends.filter_map(|index| table.backends.get(index));
+        let slow = slow.filter(|backend| backend.timeouts.backend_request.is_some_and(|own| own >= limit));
+        names.extend(slow.filter(|_| failover.on_timeout).map(|backend| &*backend.name));
+    }
+    for name in names {
+        let message = format!("`{name}` may use all of it, so a timeout leaves no time for `failover`");
+        node.warn(diagnostics, message, Some(format!("give `{name}` a shorter `backendRequest`")));
+    }
+}
+
+/// Requests of one user that go to different systems by chance.
+fn alternating(forward: &Forward, node: &Node, diagnostics: &mut Collector) {
+    let mut weighted = forward.targets.iter().filter(|target| target.weight > 0);
+    let (Some(one), Some(other)) = (weighted.next(), weighted.next()) else { return };
+    let Some(sticky) = &forward.sticky else {
+        let message = format!("each request of a user goes to `{}` or `{}` by chance", one.name, other.name);
+        let hint = "keep users on one system: add `sticky: {by: assigned}` or `sticky: {by: {cookie: NAME}, otherwise: TARGET}`";
+        node.get("targets").unwrap_or(node).warn(diagnostics, message, Some(hint.into()));
+        return;
+    };
+    let part = match &sticky.by {
+        StickyKey::Cookie(_) => "cookie",
+        StickyKey::Header(_) => "header",
+        StickyKey::Query(_) => "query key",
+        StickyKey::JwtClaim { .. } => "claim",
+        // Every request has one.
+        StickyKey::Ip | StickyKey::Assigned { .. } => return,
+    };
+    if sticky.otherwise.is_none() {
+        let message = format!("each request without this {part} goes to `{}` or `{}` by chance", one.name, other.name);
+        let hint = format!("send them to one system: `otherwise: {}`", one.name);
+        node.get("sticky").unwrap_or(node).warn(diagnostics, message, Some(hint));
+    }
+}
+
+/// A name behind `http` that may have a public address: requests to it would fail.
+fn plain_text(backend: &Backend, node: &Node, diagnostics: &mut Collector) {
+    if backend.scheme != Scheme::Http {
+        return;
+    }
+    let addresses = backend.addresses.iter().map(|(host, _)| host.as_str());
+    let hosts: Vec<&str> = if backend.addresses.is_empty() { vec![&backend.host] } else { addresses.collect() };
+    if let Some(host) = hosts.into_iter().find(|host| !is_private_name(host)) {
+        let message = format!(
+            "requests fail with 502 if `{host}` has a public address: plain `http` is limited to loopback and private ones"
+        );
+        let hint =
+            "use `https`; `crossfade check --connect` in the function's network shows whether the address is accepted";
+        node.get("url").unwrap_or(node).warn(diagnostics, message, Some(hint.into()));
+    }
+}
+
+/// Returns `true` for IP addresses, which are checked where they are read, and for names that only private networks have.
+fn is_private_name(host: &str) -> bool {
+    /// Reserved for private networks, loopback and tests (RFC 6761, RFC 6762, RFC 8375, ICANN 2024), or usual there.
+    const PRIVATE: [&str; 7] = ["internal", "local", "localhost", "test", "home.arpa", "lan", "intranet"];
+    let host = host.trim_end_matches('.');
+    let ends_with = |suffix: &str| host.strip_suffix(suffix).is_some_and(|rest| rest.ends_with('.'));
+    // Names of internal load balancers resolve to private addresses.
+    let is_internal_load_balancer = host.starts_with("internal-") && host.ends_with(".elb.amazonaws.com");
+    !host.contains('.')
+        || host.parse::<IpAddr>().is_ok()
+        || PRIVATE.into_iter().any(ends_with)
+        || is_internal_load_balancer
+}
