@@ -7,7 +7,7 @@ use std::net::ToSocketAddrs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use crossfade_route::{Diagnostics, PemFile, RoutingTable, RuntimeApi, Surroundings};
+use crossfade_route::{Diagnostics, PemFile, RoutingTable, RuntimeApi, Surroundings, decode};
 
 use crate::runtime_api;
 
@@ -149,7 +149,7 @@ pub fn load(source: &ConfigSource, cert_file: Option<&Path>) -> Result<(RoutingT
             RoutingTable::from_backend_url(url, "CROSSFADE_BACKEND", &LocalSurroundings { folder: Path::new("") })?
         }
         ConfigSource::File { path, folder } => {
-            let text = String::from_utf8(read(path)?).map_err(|_| SettingsError::NotText(path.clone()))?;
+            let text = decode(read(path)?).ok_or_else(|| SettingsError::NotText(path.clone()))?;
             RoutingTable::from_config(&text, &path.display().to_string(), &LocalSurroundings { folder })?
         }
     };

@@ -78,8 +78,9 @@ impl Collector {
     }
 
     fn add(&mut self, node: &Node, diagnostic: Diagnostic, expected: Option<Expected>) {
-        // The value of a misspelt key may be meant for another one.
-        if self.findings.len() < MAX_FINDINGS && !self.misspelt.contains(&node.id) {
+        // A misspelt key may be meant as another one, which has values of another type.
+        let is_of_misspelt_key = expected.is_some() && self.misspelt.contains(&node.id);
+        if self.findings.len() < MAX_FINDINGS && !is_of_misspelt_key {
             let meant = self.advice.zip(expected).and_then(|(advice, expected)| (advice.meant)(expected, node));
             self.findings.push(Finding { node: node.id, meant, diagnostic });
         }

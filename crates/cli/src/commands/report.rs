@@ -11,7 +11,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use crossfade_function::LocalSurroundings;
 use crossfade_journal::comparison::Record;
 use crossfade_parity::{Gate, Tally, judge};
-use crossfade_route::RoutingTable;
+use crossfade_route::{Checked, decode};
 
 use super::Verdict;
 use super::dev::CA_FILE;
@@ -116,10 +116,11 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
 
 /// The rules of a configuration.
 fn rules(file: &Path) -> Result<Rejudge> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+    let bytes = std::fs::read(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+    let text = decode(bytes).with_context(|| format!("`{}` is not UTF-8", file.display()))?;
     let surroundings = LocalSurroundings { folder: file.parent().unwrap_or(Path::new("")) };
-    let table = RoutingTable::from_config(&text, &file.display().to_string(), &surroundings);
-    let table = table.map_err(|errors| anyhow!("{}", errors.with_lines()))?;
+    let Checked { table, diagnostics, .. } = Checked::new(&text, &file.display().to_string(), &surroundings);
+    let table = table.ok_or_else(|| anyhow!("{}", diagnostics.with_lines()))?;
     let rejudge = Rejudge::new(&table);
     if !rejudge.has_rules() {
         bail!("no route of `{}` has a `mirror` with rules", file.display());

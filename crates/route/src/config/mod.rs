@@ -96,7 +96,10 @@ impl RoutingTable {
                 return Ok(table);
             }
         }
-        let found = examine(text, surroundings, None);
+        let mut found = examine(text, surroundings, None);
+        if let (true, [error]) = (found.is_syntax_error, found.list.as_mut_slice()) {
+            error.hint = Some("`crossfade check` names the mistake".to_owned());
+        }
         // The text is needed for excerpts only: a function that starts without errors does not keep it.
         found.table.ok_or_else(|| Diagnostics::new(source_name, text.to_owned(), found.list, masked))
     }

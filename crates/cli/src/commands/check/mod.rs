@@ -13,7 +13,7 @@ use std::time::SystemTime;
 use anyhow::{Context, Result, bail};
 use crossfade_function::LocalSurroundings;
 use crossfade_proxy::Proxy;
-use crossfade_route::{Checked, Diagnostic, Diagnostics, PemFile, Place, Severity};
+use crossfade_route::{Checked, Diagnostic, Diagnostics, PemFile, Place, Severity, decode};
 use http::header::HeaderValue;
 use serde_json::{Value, json};
 
@@ -63,6 +63,15 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
     Ok(if is_clean { Verdict::Clean } else { Verdict::Findings })
 }
 
+/// The errors of a configuration file that the function rejected, as `check` reports them: with the mistakes behind them.
+pub(super) fn explained(errors: &Diagnostics) -> Option<Diagnostics> {
+    let file = Path::new(&errors.source_name);
+    let text = decode(fs::read(file).ok()?)?;
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let found = Checked::new(&text, &errors.source_name, &LocalSurroundings { folder }).diagnostics;
+    found.has_errors().then_some(found)
+}
+
 struct CheckResult {
     findings: Diagnostics,
     backends: usize,
@@ -81,10 +90,13 @@ impl CheckResult {
             read => read.with_context(|| format!("cannot read `{}`", file.display()))?,
         };
         let folder = file.parent().unwrap_or(Path::new(""));
-        let text = String::from_utf8_lossy(&bytes);
+        let (text, not_text) = match decode(bytes.clone()) {
+            Some(text) => (text, None),
+            None => (String::from_utf8_lossy(&bytes).into_owned(), not_utf8(&bytes)),
+        };
         let Checked { table, diagnostics: mut findings, .. } =
             Checked::new(&text, &file.display().to_string(), &LocalSurroundings { folder });
-        findings.list.extend(not_utf8(&bytes));
+        findings.list.extend(not_text);
         let (mut backends, mut routes, mut looks, now) = (0, 0, Vec::new(), SystemTime::now());
         if let Some(table) = table {
             (backends, routes) = (table.backends().len(), table.routes().len());

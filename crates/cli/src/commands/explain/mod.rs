@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use crossfade_function::{ConfigSource, load};
 use crossfade_proxy::Proxy;
-use crossfade_route::RoutingTable;
+use crossfade_route::{RoutingTable, decode};
 use http::Method;
 use http::header::{HeaderName, HeaderValue};
 
@@ -92,7 +92,8 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
 
 /// The environment variables that a configuration uses.
 fn environment(config: &Path) -> Result<Environment> {
-    let text = std::fs::read_to_string(config).with_context(|| format!("cannot read `{}`", config.display()))?;
+    let bytes = std::fs::read(config).with_context(|| format!("cannot read `{}`", config.display()))?;
+    let text = decode(bytes).with_context(|| format!("`{}` is not UTF-8", config.display()))?;
     let recorder = Recorder::new(config.parent().unwrap_or(config));
     // `proxy` has reported all errors.
     let _ = RoutingTable::from_config(&text, "", &recorder);
