@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
-use crossfade_route::{Nothing, RequestView, RoutingTable};
+use crossfade_route::{Nothing, RequestView, RoutingTable, normalised};
 use http::HeaderMap;
 use serde_json::{Value, json};
 
@@ -106,7 +106,7 @@ pub fn probe(file: &Path, routes: usize, selections: usize, meets: Meets) -> any
     let request = RequestView {
         method: "GET",
         host: host.as_bytes(),
-        path: path.as_bytes(),
+        path: normalised(path.as_bytes()),
         query: None,
         headers: &headers,
         source_ip: None,

@@ -19,8 +19,8 @@ pub(crate) fn style_sheet(css: &'static str) -> PreEscaped<&'static str> {
 }
 
 /// A table head with the name and class of each column; an empty class is omitted.
-pub(crate) fn table_head<const N: usize>(columns: [(&str, &str); N]) -> Markup {
-    let columns = columns.map(|(name, class)| (name, Some(class).filter(|class| !class.is_empty())));
+pub(crate) fn table_head<'c>(columns: impl IntoIterator<Item = (&'c str, &'c str)>) -> Markup {
+    let columns = columns.into_iter().map(|(name, class)| (name, Some(class).filter(|class| !class.is_empty())));
     html! { thead { tr { @for (name, class) in columns { th scope="col" class=[class] { (name) } } } } }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Owns the choice of the nearest of many. `crossfade-route` decides.
 
-use crossfade_route::{Observer, RequestView, Route, Skipped as SkippedRoute};
+use crossfade_route::{Forward, Observer, Reason, RequestView, Route, Skipped as SkippedRoute};
 use crossfade_rule::Distance;
 use serde::Serialize;
 
@@ -104,6 +104,31 @@ impl Observer for Collected<'_> {
         let (priority, name, condition) = (route.priority, route.name.clone(), skipped.condition());
         self.all.push((skipped.distance(), Skipped { priority, name, condition, found }));
     }
+}
+
+/// The reason for the target, with the shares of all targets if they decide.
+pub(crate) fn why(forward: &Forward, reason: Reason) -> String {
+    let shares = shares(forward);
+    let by = forward.sticky.as_ref().map(crossfade_route::Sticky::describe).unwrap_or_default();
+    match reason {
+        Reason::Only => "the only target".to_owned(),
+        Reason::Weight if by.is_empty() => format!("at random, and may differ next time ({shares})"),
+        Reason::Weight => format!("at random, since the request has no {by} ({shares})"),
+        Reason::Hash => format!("hash of {by} ({shares})"),
+        Reason::Pin => format!("pinned by {by}"),
+        Reason::OptIn => "requested by the client (optIn)".to_owned(),
+        Reason::Otherwise => format!("the request has no {by} (otherwise)"),
+        Reason::Assigned => format!("hash of a new id, sent to the client as {by} ({shares})"),
+    }
+}
+
+/// The targets with their shares: `legacy 90 %, modern 10 %`.
+pub(crate) fn shares(forward: &Forward) -> String {
+    let total: u32 = forward.targets.iter().map(|target| target.weight).sum();
+    let share = |weight: u32| format!("{:.3}", f64::from(weight) * 100.0 / f64::from(total.max(1)));
+    let shares = forward.targets.iter().map(|target| (&target.name, share(target.weight)));
+    let shares = shares.map(|(name, text)| format!("{name} {} %", text.trim_end_matches('0').trim_end_matches('.')));
+    shares.collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

@@ -155,7 +155,7 @@ fn what_is_no_text_is_shown_where_it_stands() {
         "crossfade.yaml:2:6: this is not UTF-8\n   |\n 2 | # caf\u{fffd}\n   |      ^\n   hint: save the file as UTF-8\n\
          crossfade.yaml: 1 error\n"
     );
-    for content in [&b"\xff\xfe\x00"[..], b"", b"\0", b"\x80"] {
+    for content in [&b"\xff\xfe\x00"[..], b"\0", b"\x80"] {
         let output = check_with(content, &[], &["--json"]);
         assert!(told_as_json(&output, 1)["errors"].as_u64().unwrap() > 0);
     }
@@ -186,7 +186,7 @@ fn a_check_that_cannot_run_says_why() {
     let folder = folder_with(CLEAN.as_bytes(), &[]);
     for (arguments, reason) in [
         (&["no-such.yaml"][..], "error: cannot read `no-such.yaml`: No such file"),
-        (&["."], "error: cannot read `.`: "),
+        (&["."], "error: `.` is a folder"),
         (&["--jsn"], "error: unexpected argument '--jsn'"),
         (&["a.yaml", "b.yaml"], "error: unexpected argument 'b.yaml'"),
     ] {

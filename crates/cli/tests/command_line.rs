@@ -180,7 +180,7 @@ fn options_that_contradict_each_other_are_refused() {
         ["--backend", "https://a.example", "--config", "x.yaml"],
         ["--serverless", "x.yml", "--single-value-headers", "--verbose"],
         ["--timeout", "30", "--port", "0"],
-        ["--timeout", "901s", "--port", "0"],
+        ["--timeout", "1801s", "--port", "0"],
         ["--max-concurrency", "0", "--port", "0"],
     ] {
         refusal(&[&["dev"], &arguments[..]].concat());

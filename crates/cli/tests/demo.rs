@@ -120,6 +120,11 @@ fn commands(banner: &str) -> Vec<String> {
     tries.lines().filter(|line| line.starts_with("  ")).map(|line| line.trim().to_owned()).collect()
 }
 
+#[track_caller]
+fn command_with<'c>(commands: &'c [String], words: &str) -> &'c str {
+    commands.iter().find(|command| command.contains(words)).unwrap_or_else(|| panic!("no {words}: {commands:?}"))
+}
+
 #[test]
 fn every_command_that_the_demo_prints_works() {
     let dev = Dev::start(&[]);
@@ -130,9 +135,7 @@ fn every_command_that_the_demo_prints_works() {
     }
 
     // Those in the report as well, although only the demo's own authority vouches for the back ends.
-    let report = commands.last().unwrap();
-    assert!(report.contains(" report "), "{report}");
-    let text = succeeds(report);
+    let text = succeeds(command_with(&commands, " report "));
     let repeated: Vec<&str> = text.lines().map(str::trim).filter(|line| line.starts_with("curl ")).collect();
     assert!(repeated.len() >= 8, "{text}");
     for command in repeated {
@@ -151,7 +154,7 @@ fn a_report_on_comparisons_in_another_folder_trusts_the_demo() {
     succeeds(&format!("curl -sS {}/orders/1", dev.alb));
     dev.next_line();
     crossfade_testkit::wait::eventually("a comparison", || std::fs::read_to_string(&log).unwrap().contains("mirror"));
-    let text = succeeds(commands(&dev.banner).last().unwrap());
+    let text = succeeds(command_with(&commands(&dev.banner), " report "));
     let command = text.lines().map(str::trim).find(|line| line.starts_with("curl ")).unwrap();
     assert!(succeeds(command).contains("x-demo-backend"), "{command}");
     assert!(dev.stop("-INT").success());
@@ -169,12 +172,12 @@ fn customers_move_with_the_weights_and_no_step_has_a_warning() {
     };
     check();
     let text = std::fs::read_to_string(&config).unwrap();
-    let loops = commands(&dev.banner);
-    let customers = loops.iter().find(|command| command.contains("customer_id")).unwrap();
+    let commands = commands(&dev.banner);
+    let customers = command_with(&commands, "customer_id");
     let mut before = Vec::new();
-    for (weight, expected) in [(0, 0), (5, 2), (10, 3), (20, 7)] {
-        let (old, new) = (format!("legacy, weight: {}", 100 - weight), format!("modern, weight: {weight} "));
-        let changed = text.replace("legacy, weight: 100", &old).replace("modern, weight: 0 ", &new);
+    // As the README says.
+    for (weight, expected) in [(0, 0), (5, 2), (10, 3), (20, 4)] {
+        let changed = text.replace("modern, weight: 0 ", &format!("modern, weight: {weight} "));
         assert!(weight == 0 || changed != text);
         if weight > 0 {
             std::fs::write(&config, changed).unwrap();

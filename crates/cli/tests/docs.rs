@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use crate::support::{Dev, word_after};
+
 fn read(page: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(page)).unwrap()
 }
@@ -69,6 +71,43 @@ fn the_readme_shows_the_output_of_its_commands() {
         shown += 1;
     }
     assert_eq!(shown, 2, "`explain` and `report`");
+}
+
+/// Each command of the tour, in the folder in which a reader types it.
+#[test]
+fn the_tour_works_as_it_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").canonicalize().unwrap();
+    std::os::unix::fs::symlink(docs, folder.path().join("docs")).unwrap();
+    // `/slow` waits for Lambda's timeout.
+    let dev = Dev::start(&["--timeout", "3s"]);
+    let temporary = word_after(&dev.banner, "  comparisons ");
+    let readme = read("README.md");
+    let tour = readme.split_once("## Tour").unwrap().1.split_once("Now point it").unwrap().0;
+    let tour = tour.split("```console\n").skip(1).map(|rest| rest.split_once("```").unwrap().0).collect::<String>();
+    let shown = tour
+        .replace("\\\n", "")
+        .replace("\n$ curl -s --data", "; curl -s --data")
+        .replace("http://127.0.0.1:8080", &dev.alb)
+        .replace("/tmp/crossfade-…/comparisons.log", &temporary)
+        .replace("cargo crossfade", env!("CARGO_BIN_EXE_crossfade"))
+        .replace("$(seq 100)", "$(seq 20)");
+    let commands: Vec<&str> = shown.lines().filter_map(|line| line.strip_prefix("$ ")).collect();
+    assert!(commands.len() >= 8, "{shown}");
+    let mut printed = String::new();
+    for command in commands {
+        let output = Command::new("sh").args(["-c", command]).current_dir(folder.path()).output().unwrap();
+        assert!(output.status.success(), "{command}\n{}", String::from_utf8_lossy(&output.stderr));
+        printed += &String::from_utf8_lossy(&output.stdout);
+    }
+    for words in
+        ["\"phone\": \"555-0100\"", "504 Gateway", "customer 20: x-demo-backend: legacy", "/customer/phone is missing"]
+    {
+        assert!(printed.contains(words), "{words}: {printed}");
+    }
+    assert!(folder.path().join("report.html").exists());
+    assert!(dev.stop("-INT").success());
+    assert!(!Path::new(&temporary).exists());
 }
 
 /// Returns true if `found` is `expected`, in which a line `…` matches any number of lines.

@@ -234,7 +234,10 @@ fn what_cannot_be_explained_is_refused() {
         (&["explain", "G T", "https://a/"], "error: `G T` is not a method"),
         (&["report", "--since", "yesterday"], "expected a time in UTC such as `2026-11-24T08:00:00Z`"),
         (&["explain", "https://a/", "--config", "nowhere.yaml"], "cannot read `nowhere.yaml`"),
-        (&["explain", "https://a/", "--serverless", "crossfade.yaml"], "no function has an `alb` event"),
+        (
+            &["explain", "https://a/", "--serverless", "crossfade.yaml"],
+            "`crossfade.yaml` is a configuration of Crossfade",
+        ),
         (&["explain", "https://a/", "-H", "no colon"], "expected `name: value`"),
         (&["test", "nowhere.yaml"], "cannot read `nowhere.yaml`"),
     ] {

@@ -73,8 +73,8 @@ fn a_request_is_told_from_the_rule_to_the_comparison() {
     }
     let page = page_with(&dev, "/requests/1", "Comparison");
     for part in [
-        "The default rule",
-        "forward to target group <b>local</b>",
+        "<dd>forward to legacy ",
+        "<code>path is /orders/*</code>",
         "<span class=\"name\">&quot;httpMethod&quot;</span>: &quot;GET&quot;",
         "<span class=\"name\">&quot;statusCode&quot;</span>: 200",
         "chosen by weight",
@@ -86,6 +86,62 @@ fn a_request_is_told_from_the_rule_to_the_comparison() {
     ] {
         assert!(page.contains(part), "{part}: {page}");
     }
+    assert!(dev.stop("-INT").success());
+}
+
+/// A pinned user of a back end that fails, in every place that says where the request went; and a redirect, before and after
+/// its route moves in the file.
+#[test]
+fn our_routes_are_explained_and_a_failover_has_both_steps() {
+    let (legacy, _requests) = back_end();
+    let busy = Server::start(None, |_, _| {
+        Action::SendAndClose(response("503 Service Unavailable", &[("connection", "close")], b"busy").into())
+    });
+    let busy = busy.unwrap().keep();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("crossfade.yaml");
+    let config = |path: &str| {
+        format!(
+            "version: 1\nbackends: {{ legacy: '{legacy}', modern: 'http://{busy}' }}\nroutes:\n- {{ name: blog, priority: 1, \
+             conditions: {{ path: '${{env:BLOG}}', method: GET }}, redirect: {{ host: blog.example }} }}\n- name: orders\n  priority: 2\n  \
+             conditions: {{ path: {path} }}\n  forward:\n    targets: [legacy, modern]\n    \
+             sticky: {{ by: {{ cookie: id }}, pin: {{ modern: ['7'] }} }}\n    failover: {{ to: legacy }}\ndefault: {{ forward: legacy }}\n"
+        )
+    };
+    std::fs::write(&file, config("/orders/*")).unwrap();
+    // The option overrides the shell, for the function and for the page.
+    let dev = Dev::start_with(
+        folder.path(),
+        &["--inspect", "0", "--config", "crossfade.yaml", "--env", "BLOG=/blog/s3cret"],
+        &[("BLOG", "/elsewhere")],
+    );
+    let ask = |target: &str| {
+        let request = format!("GET {target} HTTP/1.1\r\nhost: {{host}}\r\ncookie: id=7\r\nconnection: close\r\n\r\n");
+        status(&send(&dev.alb, &request))
+    };
+    assert_eq!(ask("/orders/1"), 200);
+    let line = dev.next_line();
+    assert!(line.ends_with("/orders/1  [orders]  [modern by pin: 503]  [legacy by failover]  [cold start]"), "{line}");
+    let list = page_with(&dev, "/", "modern by pin: 503 → legacy by failover");
+    assert!(list.contains("Route</th>") && !list.contains("Rule</th>"), "{list}");
+    let page = get(&dev.inspector, "/requests/1");
+    for part in [
+        "<s>modern</s> <small>chosen by pin</small> <small>503</small>",
+        "legacy <small>by failover</small>",
+        ">modern: 503</th>",
+        "<code>path is ${env:BLOG}</code> <small>the path is /orders/1</small>",
+        "modern: pinned by cookie id",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    assert_eq!(ask("/blog/s3cret"), 302);
+    page_with(&dev, "/?q=route:blog", ">redirect<");
+
+    std::fs::write(&file, config("/new/*")).unwrap();
+    dev.told("has changed");
+    assert_eq!(ask("/orders/2"), 200);
+    page_with(&dev, "/requests/3", "all requests that match no other route");
+    assert!(get(&dev.inspector, "/requests/1").contains("<b>orders</b>"), "it was under the configuration before");
     assert!(dev.stop("-INT").success());
 }
 

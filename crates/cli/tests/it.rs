@@ -14,6 +14,7 @@ mod dev;
 mod docs;
 mod expectations;
 mod explain;
+mod files;
 mod foreign;
 mod front;
 mod init;

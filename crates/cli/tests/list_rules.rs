@@ -98,7 +98,7 @@ fn each_kind_of_file_has_its_option() {
         assert!(told(&list(&["--template", "template.yml", option, "P=9"]), 0).0.contains("  9        path is /t\n"));
     }
     let (_, errors) = told(&list(&["--template", "template.yml"]), 2);
-    assert!(errors.contains("`R`: `Priority` is `!Ref P`: the parameter has no default"), "{errors}");
+    assert!(errors.contains("`R`: `Priority` is `!Ref P`: the parameter `P` has no default"), "{errors}");
     let (_, errors) = told(&list(&["--template", "template.yml", "--describe-rules", "rules.json"]), 2);
     assert!(errors.contains("cannot be used with"), "{errors}");
     assert!(told(&list(&[]), 2).1.contains("`--list-rules` needs a file with rules"));

@@ -120,6 +120,8 @@ pub struct Exchange {
     pub method: String,
     /// Path and query as sent; `-` as above.
     pub target: String,
+    /// The path in the form that conditions see, if it was sent in another one.
+    pub normalised_path: Option<String>,
     /// `HTTP/1.1` and so on; `-` as above.
     pub version: &'static str,
     /// The effective `Host`; empty if the request has none.
@@ -248,6 +250,7 @@ impl Exchange {
             client: None,
             method: method.into(),
             target: target.into(),
+            normalised_path: None,
             version: "-",
             host: String::new(),
             user_agent: String::new(),

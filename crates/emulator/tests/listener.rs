@@ -252,6 +252,26 @@ fn rule(priority: u32, mode: HeaderMode, conditions: Vec<Condition>) -> Rule {
     Rule { action, ..support::rule(priority, conditions) }
 }
 
+// User guide, "Condition types": "Rule evaluation happens only after URI normalization."
+#[test]
+fn rules_see_the_normalised_path_and_the_function_the_one_that_was_sent() {
+    let mut alb = Alb::with_rules(vec![rule(10, HeaderMode::Single, vec![Condition::path(["/api/*"]).unwrap()])]);
+    for (target, normalised) in [
+        ("/api/x", None),
+        ("/zzz/../api/x", Some("/api/x")),
+        ("/%61pi/x", Some("/api/x")),
+        ("/%2e/api/%2fx?a=%61/../b", Some("/api/%2Fx")),
+    ] {
+        let event = alb.get(target, "").json();
+        assert_eq!(event["path"], target.split('?').next().unwrap(), "{target}");
+        let exchange = alb.exchange();
+        assert_eq!((exchange.status, exchange.normalised_path.as_deref()), (200, normalised), "{target}");
+    }
+    for target in ["/api/../x", "//api/x", "/%2561pi/x", "/api", "/x?/api/x"] {
+        assert_eq!(alb.get(target, "").status, 404, "{target}");
+    }
+}
+
 #[test]
 fn the_first_rule_by_priority_wins_and_sets_the_mode() {
     let mut alb = Alb::with_rules(vec![

@@ -82,7 +82,7 @@ pub enum SettingsError {
         error: std::io::Error,
     },
     /// A configuration file that is not text.
-    #[error("`{0}` is not UTF-8")]
+    #[error("`{0}` is neither UTF-8 nor UTF-16")]
     NotText(PathBuf),
     /// The file that the environment names is not there or may not be read.
     #[error("`SSL_CERT_FILE`: {0}")]

@@ -13,7 +13,7 @@ use crate::attempt::{Attempt, Journal, Outcome, Role};
 use crate::written::{milliseconds, rfc3339};
 
 /// The version of the format. The first one had no `version` and no `journal`, `passed_over` for `skipped`, and in it `down`
-/// for `open`. The first two had no `target`, and counted `first_byte_ms` from the event.
+/// for `open`. The first two had no `target` and no `began_ms`, and counted `first_byte_ms` from the event.
 const VERSION: u32 = 3;
 
 /// One line of the access log. Times are milliseconds, sizes are bytes of content. It borrows what it is written from; a
@@ -69,6 +69,9 @@ pub struct AccessRecord<'t> {
     /// From the event to the response.
     #[serde(default)]
     pub total_ms: f64,
+    /// From the event to the beginning of the attempt that decided; absent if nothing was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began_ms: Option<f64>,
     /// For a new connection; absent if one was there. Like the next, of the attempt that decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect_ms: Option<f64>,
@@ -185,6 +188,7 @@ impl<'t> AccessRecord<'t> {
             request_bytes: 0,
             response_bytes: 0,
             total_ms: 0.0,
+            began_ms: deciding.filter(|attempt| attempt.outcome != Outcome::Open).map(|it| milliseconds(it.began)),
             connect_ms: deciding.and_then(|attempt| attempt.connect).map(milliseconds),
             first_byte_ms: deciding.and_then(Attempt::until_first_byte).map(milliseconds),
             attempts: attempts().filter(|attempt| attempt.is_sent).count() as u32,
@@ -229,8 +233,8 @@ impl AccessRecord<'_> {
     fn upgrade(&mut self) {
         if self.version < VERSION {
             let deciding = self.journal.iter().rfind(|attempt| Some(&attempt.backend) == self.backend.as_ref());
-            let began = deciding.map_or(0.0, |attempt| attempt.began_ms);
-            self.first_byte_ms = self.first_byte_ms.map(|ms| ms - began);
+            self.began_ms = deciding.map(|attempt| attempt.began_ms);
+            self.first_byte_ms = self.first_byte_ms.map(|ms| ms - self.began_ms.unwrap_or_default());
             for attempt in &mut self.journal {
                 attempt.first_byte_ms = attempt.first_byte_ms.map(|ms| ms - attempt.began_ms);
             }

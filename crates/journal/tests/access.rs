@@ -41,7 +41,7 @@ fn the_common_line_has_no_more_than_it_needs() {
     (attempt.connect, attempt.first_byte, attempt.is_sent) = (Some(ms(5)), Some(ms(30)), true);
     attempt.end(ms(40), Outcome::Status(200), true);
     let expected = format!(
-        r#"{HEAD},"route":"orders","backend":"modern","chosen":"weight"{SIZES},"connect_ms":5.0,"first_byte_ms":29.0,"attempts":1}}"#
+        r#"{HEAD},"route":"orders","backend":"modern","chosen":"weight"{SIZES},"began_ms":1.0,"connect_ms":5.0,"first_byte_ms":29.0,"attempts":1}}"#
     );
     assert_eq!(line(&record(&journal)), expected);
 }
@@ -69,7 +69,7 @@ fn several_attempts_are_told_one_by_one() {
         r#"{"backend":"legacy","role":"failover","outcome":"200","first_byte_ms":23.0,"began_ms":16.0,"took_ms":24.0}"#,
     ];
     let expected = format!(
-        r#"{HEAD},"route":"orders","backend":"legacy","target":"modern","chosen":"hash","skipped":[{{"backend":"modern","outcome":"connection_refused"}}]{SIZES},"first_byte_ms":23.0,"attempts":3,"retries":1,"journal":[{}],"connection_auth":"ntlm"}}"#,
+        r#"{HEAD},"route":"orders","backend":"legacy","target":"modern","chosen":"hash","skipped":[{{"backend":"modern","outcome":"connection_refused"}}]{SIZES},"began_ms":16.0,"first_byte_ms":23.0,"attempts":3,"retries":1,"journal":[{}],"connection_auth":"ntlm"}}"#,
         entries.join(",")
     );
     assert_eq!(line(&record(&journal)), expected);
@@ -126,7 +126,7 @@ fn lines_of_the_second_version_are_read() {
         {"backend":"legacy","role":"failover","outcome":"200","first_byte_ms":39.0,"began_ms":16.0,"took_ms":24.0}]}"#;
     let record: AccessRecord<'static> = serde_json::from_str(old).unwrap();
     let times: Vec<_> = record.journal.iter().map(|attempt| attempt.first_byte_ms).collect();
-    assert_eq!((record.first_byte_ms, times), (Some(23.0), vec![Some(7.0), Some(23.0)]));
+    assert_eq!((record.began_ms, record.first_byte_ms, times), (Some(16.0), Some(23.0), vec![Some(7.0), Some(23.0)]));
     line(&record);
 }
 

@@ -111,9 +111,11 @@ impl<'t> Planner<'t> {
     ) -> Result<Plan<'t>, ProxyError> {
         self.refuse(&parts)?;
         let client_ip = self.invocation.front.client_ip(&parts.headers, self.table.trusted_hops);
-        let route = self.table.select_observed(&view(&parts, client_ip), observer);
+        let seen = view(&parts, client_ip);
+        let route = self.table.select_observed(&seen, observer);
+        let captures = route.captures(&seen.path);
         let host = forwarding::only_host(&parts.headers).cloned();
-        let context = Context { route, client_ip, host, captures: route.captures(parts.uri.path()) };
+        let context = Context { route, client_ip, host, captures };
         let step = self.step(&context, parts, body).unwrap_or_else(Step::Fail);
         Ok(Plan { context, step })
     }
@@ -261,7 +263,7 @@ impl Context<'_> {
     }
 }
 
-/// A request as conditions see it: as it was received.
+/// A request as conditions see it: as it was received, with a normalised path.
 fn view(parts: &request::Parts, source_ip: Option<IpAddr>) -> RequestView<'_> {
     RequestView::new(&parts.method, &parts.uri, &parts.headers, source_ip)
 }

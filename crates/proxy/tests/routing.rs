@@ -31,7 +31,7 @@ fn line(origin: &Origin) -> String {
 }
 
 #[tokio::test]
-async fn the_first_route_by_priority_is_taken_and_sees_the_request_as_received() {
+async fn the_first_route_by_priority_is_taken_and_sees_the_normalised_path() {
     let (proxy, ..) = two(
         "",
         "  - { name: later, priority: 20, conditions: { path: /a/* }, fixedResponse: { status: 402 } }\n  \
@@ -44,10 +44,39 @@ async fn the_first_route_by_priority_is_taken_and_sees_the_request_as_received()
         ("/a/b/c", 401, "first"),
         ("/a/c", 402, "later"),
         ("/caf%C3%A9", 403, "encoded"),
-        ("/caf%c3%a9", 200, "default"),
+        ("/caf%c3%a9", 403, "encoded"),
+        ("/x/../a/%62/c", 401, "first"),
+        ("/a/b/%2e%2e/c", 402, "later"),
+        ("/a%2Fb/c", 200, "default"),
+        ("//a/b/c", 200, "default"),
     ] {
         let answer = ask(&proxy, get(target)).await;
         assert_eq!((answer.status, &answer.record["route"]), (status, &route.into()), "{target}");
+    }
+}
+
+#[tokio::test] // as ALB does it
+async fn a_closed_path_is_closed_in_every_form_and_others_are_forwarded_as_they_were_sent() {
+    let (proxy, legacy, modern) = two(
+        "",
+        "  - { name: closed, priority: 1, conditions: { path: { prefix: /admin } }, fixedResponse: { status: 403 } }\n  \
+           - { name: user, priority: 2, conditions: { path: { regex: '^/u/([a-z]+)$' } }, \
+             redirect: { path: '/users/${1}' } }\n  \
+           - { name: api, priority: 3, conditions: { path: /api/* }, forward: modern, \
+             transforms: { path: { prefix: /api, replace: /open } } }",
+    )
+    .await;
+    for target in ["/admin", "/%61dmin/x", "/x/../admin/", "/./%61%64min", "/admin/x/%2E%2e/y"] {
+        assert_eq!(ask(&proxy, get(target)).await.status, 403, "{target}");
+    }
+    assert_eq!(ask(&proxy, get("/u/%61nna")).await.fields["location"], "https://www.example.com/users/anna");
+    for target in ["/a%2fb/%7e", "/b/../%63", "//admin"] {
+        assert_eq!(ask(&proxy, get(target)).await.status, 200, "{target}");
+        assert_eq!(line(&legacy), format!("GET {target} HTTP/1.1"));
+    }
+    for target in ["/api/x", "/%61pi/x", "/zzz/../api/x"] {
+        assert_eq!(ask(&proxy, get(target)).await.status, 200, "{target}");
+        assert_eq!(line(&modern), "GET /v2/open/x HTTP/1.1", "{target}");
     }
 }
 

@@ -51,7 +51,7 @@ pub const SCHEMA: &str = include_str!("../crossfade.schema.json");
 pub use backend::{Backend, ClientCert, HostHeader, Http2, PemFile, PublicUrl, Timeouts, TlsSettings, TlsVersion};
 pub use config::Checked;
 pub use crossfade_document::{Diagnostic, Diagnostics, Place, Severity, WithLines, decode, misleads};
-pub use crossfade_rule::RequestView;
+pub use crossfade_rule::{RequestView, normalised};
 pub use dot_segments::has_dot_segment;
 pub use expectation::Expectation;
 pub use field_edits::{FieldEdits, FieldValue};

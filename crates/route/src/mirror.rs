@@ -197,7 +197,7 @@ mod tests {
         let view = RequestView {
             method: method.as_str(),
             host: b"a",
-            path: b"/",
+            path: crossfade_rule::normalised(b"/"),
             query: None,
             headers: &headers,
             source_ip: None,

@@ -77,7 +77,7 @@ impl Requirement {
     pub(crate) fn found(&self, request: &RequestView<'_>) -> String {
         match self {
             Requirement::Alb(Condition::Host(_)) => format!("the host is {}", lossy(request.host_name())),
-            Requirement::Alb(Condition::Path(_)) => format!("the path is {}", lossy(request.path)),
+            Requirement::Alb(Condition::Path(_)) => format!("the path is {}", lossy(&request.path)),
             Requirement::Alb(Condition::Method(_)) => format!("the method is {}", request.method),
             Requirement::Alb(Condition::Header { name, .. }) => found_field(request, name),
             Requirement::Alb(Condition::Query(_)) => match request.query {

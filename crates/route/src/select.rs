@@ -193,7 +193,7 @@ impl RoutingTable {
     /// Evaluates only the routes of the index, and none behind a match.
     fn look_up(&self, request: &RequestView<'_>) -> Option<&Route> {
         let mut best: Option<usize> = None;
-        for group in self.index.candidates(request.host_name(), request.path) {
+        for group in self.index.candidates(request.host_name(), &request.path) {
             let is_better = |index: &&usize| best.is_none_or(|best| **index < best);
             let matches =
                 |index: &&usize| self.routes.get(**index).is_some_and(|route| all_hold(&route.requirements, request));

@@ -109,6 +109,10 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All of them.
+    pub const ALL: [Reason; 7] =
+        [Self::Only, Self::Weight, Self::Hash, Self::Pin, Self::OptIn, Self::Otherwise, Self::Assigned];
+
     /// Returns the word for logs.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -110,12 +110,15 @@ impl Route {
         All(&self.requirements).to_string()
     }
 
-    /// Returns the groups of the first regex in the route's `path` condition that matches.
+    /// Returns the groups of the first regex in the route's `path` condition that matches the normalised path, which the
+    /// route was selected by.
     #[must_use]
-    pub fn captures(&self, path: &str) -> Captures {
+    pub fn captures(&self, path: &[u8]) -> Captures {
         if !self.uses_groups {
             return Captures::default();
         }
+        // No regex matches anything else.
+        let Ok(path) = std::str::from_utf8(path) else { return Captures::default() };
         let regexes = self.path_patterns().iter().filter_map(Pattern::as_regex);
         regexes.into_iter().find_map(|regex| Captures::of(regex, path)).unwrap_or_default()
     }

@@ -1,6 +1,7 @@
 //! Transforms path, query and host on their way to a back end: raw bytes, once, at segment boundaries. The first
 //! matching entry is applied; a match with an invalid result is an error, as with ALB's transforms.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crossfade_rule as rule;
@@ -53,7 +54,7 @@ impl Transforms {
             Some((path, query)) => (path, Some(query)),
             None => (path_and_query, None),
         };
-        let new_path = first(&self.path, path);
+        let new_path = self.path(path);
         let new_query = first(&self.query, query.unwrap_or_default());
         if new_path.is_none() && new_query.is_none() {
             return Ok(None);
@@ -72,6 +73,15 @@ impl Transforms {
         is_target
             .then_some(Some(result))
             .ok_or_else(|| TransformError("the transform produced an invalid path".to_owned()))
+    }
+
+    /// An entry that does not match the path as it was sent may match its normal form, which the conditions saw:
+    /// otherwise `/%61pi` would reach the back end without the transform of `/api`.
+    fn path(&self, path: &str) -> Option<String> {
+        let normal =
+            if self.path.is_empty() { Cow::Borrowed(path.as_bytes()) } else { rule::normalised(path.as_bytes()) };
+        let normal = std::str::from_utf8(&normal).ok().filter(|normal| *normal != path);
+        self.path.iter().find_map(|entry| entry.apply(path).or_else(|| entry.apply(normal?)))
     }
 
     /// Returns the transformed host; `None` if nothing matches.
@@ -163,6 +173,20 @@ mod tests {
     #[test]
     fn raw_bytes_stay_as_they_are() {
         assert_eq!(path(vec![regex("^/a/(.*)$", "/b/$1")], "/a/%2F%20+;x=1//y?a=%26"), "/b/%2F%20+;x=1//y?a=%26");
+    }
+
+    #[test]
+    fn an_entry_of_the_normalised_path_is_not_evaded_by_escapes() {
+        let entries = || vec![Rewrite::prefix("/api/admin", "/closed"), Rewrite::prefix("/api", "/v2")];
+        for (target, result) in [
+            ("/%61pi/x%c3?a=%61", "/v2/x%C3?a=%61"),
+            ("/api/x%c3%61", "/v2/x%c3%61"),
+            ("/api/%61dmin/x", "/closed/x"),
+            ("/zzz/../api/x", "/v2/x"),
+            ("/api%2Fx", "unchanged"),
+        ] {
+            assert_eq!(path(entries(), target), result, "{target}");
+        }
     }
 
     #[test]

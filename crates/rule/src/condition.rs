@@ -22,7 +22,7 @@ use crate::wildcard::{Case, Escapes};
 pub enum Condition {
     /// `host-header`: the host without its port, ignoring case.
     Host(Vec<Pattern>),
-    /// `path-pattern`: the path without the query, case-sensitive.
+    /// `path-pattern`: the normalised path without the query, case-sensitive.
     Path(Vec<Pattern>),
     /// `http-request-method`: the exact method, without wildcards.
     Method(Vec<Box<str>>),
@@ -135,7 +135,7 @@ impl Condition {
         collect("path", values, |value| {
             let plain = value.replace("&amp;", "&");
             check("path", &plain, &allowed)?;
-            Ok(Pattern::wildcard(&plain, Case::Sensitive, Escapes::None))
+            Ok(Pattern::wildcard(&plain, Case::Sensitive, Escapes::None).for_paths())
         })
         .map(Self::Path)
     }
@@ -238,7 +238,7 @@ impl Condition {
                 let host = request.host_name();
                 values.iter().any(|value| value.matches(host))
             }
-            Self::Path(values) => values.iter().any(|value| value.matches(request.path)),
+            Self::Path(values) => values.iter().any(|value| value.matches(&request.path)),
             Self::Method(values) => values.iter().any(|value| **value == *request.method),
             Self::Header { name, values } => {
                 let mut sent = request.headers.get_all(name).iter();

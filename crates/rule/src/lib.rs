@@ -1,20 +1,24 @@
 //! The rule language of Application Load Balancer (ALB) listeners: conditions on a request, with ALB's exact semantics.
 //!
-//! Owns the six condition types, their patterns and validation, ALB's quotas for one rule, and the rewriting of
-//! transforms. Pure: no I/O, no clock. Does not own the order of rules, actions, or the files that define rules; those
+//! Owns the six condition types, their patterns and validation, the normal form of paths, ALB's quotas for one rule, and
+//! the rewriting of transforms. Pure: no I/O, no clock. Does not own the order of rules, actions, or the files that define rules; those
 //! belong to the crates that evaluate rules.
 //!
-//! Matching works on raw bytes as the client sent them: nothing is percent-decoded or normalised. ALB's documentation
-//! says that path rules are evaluated "after URI normalization" without defining it. Matching the bytes that are
-//! forwarded ensures that a decision is always about the path that the target sees.
+//! Matching works on raw bytes as the client sent them, except for the path: as with ALB, conditions see it in its
+//! normal form, so that `/%61dmin` and `/x/../admin` are `/admin` to all of them. It is forwarded as it was sent.
 //!
 //! ```
-//! use crossfade_rule::{Condition, RequestView};
+//! use crossfade_rule::{Condition, RequestView, normalised};
 //!
 //! let condition = Condition::path(["/img/*/pics"])?;
 //! let headers = http::HeaderMap::new();
 //! let request = RequestView {
-//!     method: "GET", host: b"shop.example.com", path: b"/img/a/b/pics", query: None, headers: &headers, source_ip: None,
+//!     method: "GET",
+//!     host: b"shop.example.com",
+//!     path: normalised(b"/css/../img/a/b/pics"),
+//!     query: None,
+//!     headers: &headers,
+//!     source_ip: None,
 //! };
 //! assert!(condition.matches(&request)); // `*` spans `/`
 //! # Ok::<(), crossfade_rule::ConditionError>(())
@@ -35,6 +39,7 @@
 )]
 
 mod condition;
+mod normal;
 mod pattern;
 mod quota;
 mod regex;
@@ -44,6 +49,7 @@ mod rewrite;
 mod wildcard;
 
 pub use condition::{Condition, ConditionError, QueryValue};
+pub use normal::normalised;
 pub use pattern::Pattern;
 pub use quota::{MAX_VALUES_PER_RULE, MAX_WILDCARDS_PER_RULE, QuotaError, check_quotas};
 pub use regex::{Regex, RegexError};

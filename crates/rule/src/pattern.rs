@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::normal::with_normal_escapes;
 use crate::regex::{Regex, RegexError};
 use crate::wildcard::{Case, Escapes, Wildcard};
 
@@ -49,6 +50,23 @@ impl Pattern {
     #[must_use]
     pub fn exact(source: &str) -> Self {
         Self { source: source.into(), matcher: Matcher::Exact(source.into()) }
+    }
+
+    /// Returns the pattern for normalised paths: the escapes in its text, such as `%c3` and `%61`, match what they are
+    /// there (`%C3` and `a`). A regex stays as it is, and so do dot segments, which no such path has.
+    #[must_use]
+    pub fn for_paths(self) -> Self {
+        let normal = match with_normal_escapes(self.source.as_bytes()) {
+            normal if *normal == *self.source.as_bytes() => return self,
+            normal => String::from_utf8_lossy(&normal).into_owned(),
+        };
+        let matcher = match self.matcher {
+            Matcher::Wildcard(_) => Matcher::Wildcard(Wildcard::new(&normal, Case::Sensitive, Escapes::None)),
+            Matcher::Prefix(_) => Self::path_prefix(&normal).matcher,
+            Matcher::Exact(_) => Self::exact(&normal).matcher,
+            Matcher::Regex(regex) => Matcher::Regex(regex),
+        };
+        Self { matcher, ..self }
     }
 
     /// Returns the value as it was written.
@@ -164,6 +182,19 @@ mod tests {
         }
         let everything = Pattern::path_prefix("/");
         assert!(everything.matches(b"/") && everything.matches(b"/x") && !everything.matches(b"*"));
+    }
+
+    #[test]
+    fn escapes_of_paths_are_as_in_normal_paths() {
+        for pattern in
+            [glob("/caf%c3%a9/%61*"), Pattern::path_prefix("/caf%c3%a9/%61"), Pattern::exact("/caf%c3%a9/%61")]
+        {
+            let source = pattern.source().to_owned();
+            let pattern = pattern.for_paths();
+            assert!(pattern.matches(b"/caf%C3%A9/a") && !pattern.matches(b"/caf%c3%a9/%61"), "{pattern}");
+            assert_eq!(pattern.source(), source);
+        }
+        assert!(glob("/%2?/100%*").for_paths().matches(b"/%2x/100%"));
     }
 
     #[test]

@@ -1,20 +1,23 @@
 //! A borrowed view of the parts of a request that conditions can test. Owns splitting a host and a query string;
-//! allocates nothing.
+//! allocates nothing but a path that is not in its normal form.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use http::header::{COOKIE, HOST, HeaderMap, HeaderValue};
 use http::{Method, Uri};
 
-/// The parts of one request that conditions can test, as raw bytes without decoding.
-#[derive(Clone, Copy, Debug)]
+use crate::normal::normalised;
+
+/// The parts of one request that conditions can test, as raw bytes; only the path is normalised.
+#[derive(Clone, Debug)]
 pub struct RequestView<'a> {
     /// The method as sent; methods are case-sensitive (RFC 9110 section 9.1).
     pub method: &'a str,
     /// The `Host` field, with or without a port; empty if absent.
     pub host: &'a [u8],
-    /// The path, percent-encoded as sent, without the query.
-    pub path: &'a [u8],
+    /// The path without the query, in the form that [`normalised`] returns.
+    pub path: Cow<'a, [u8]>,
     /// Everything after the first `?`, as sent.
     pub query: Option<&'a [u8]>,
     /// The request's fields.
@@ -30,7 +33,7 @@ impl<'a> RequestView<'a> {
         RequestView {
             method: method.as_str(),
             host: headers.get(HOST).map(HeaderValue::as_bytes).unwrap_or_default(),
-            path: uri.path().as_bytes(),
+            path: normalised(uri.path().as_bytes()),
             query: uri.query().map(str::as_bytes),
             headers,
             source_ip,

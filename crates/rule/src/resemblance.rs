@@ -12,7 +12,7 @@ impl Condition {
     pub fn resemblance(&self, request: &RequestView<'_>) -> Option<usize> {
         let (values, found) = match self {
             Condition::Host(values) => (values, request.host_name()),
-            Condition::Path(values) => (values, request.path),
+            Condition::Path(values) => (values, &*request.path),
             _ => return None,
         };
         values.iter().map(|value| in_common(value.source().trim_start_matches('^').as_bytes(), found)).max()

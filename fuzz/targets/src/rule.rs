@@ -1,7 +1,7 @@
 //! Any conditions before any request: what covers another condition holds where that one does, and what a condition says of
 //! itself is true.
 
-use crossfade_rule::{Case, Condition, Escapes, Pattern, Regex, RequestView, Rewrite, check_quotas};
+use crossfade_rule::{Case, Condition, Escapes, Pattern, Regex, RequestView, Rewrite, check_quotas, normalised};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::text;
@@ -27,7 +27,7 @@ pub fn rule(data: &[u8]) {
     let request = RequestView {
         method,
         host: host.as_bytes(),
-        path: path.as_bytes(),
+        path: normalised(path.as_bytes()),
         query: query.map(str::as_bytes),
         headers: &headers,
         source_ip: address.parse().ok(),
@@ -46,13 +46,13 @@ pub fn rule(data: &[u8]) {
         }
     }
     for one in &patterns {
-        if one.matches(request.path) {
-            assert!(folded(request.path).starts_with(&folded(&one.literal_prefix())), "{one}");
-            assert!(one.only_match().is_none_or(|only| folded(&only) == folded(request.path)), "{one}");
+        if one.matches(&request.path) {
+            assert!(folded(&request.path).starts_with(&folded(&one.literal_prefix())), "{one}");
+            assert!(one.only_match().is_none_or(|only| folded(&only) == folded(&request.path)), "{one}");
         }
         for other in &patterns {
-            if one.covers(other) && other.matches(request.path) {
-                assert!(one.matches(request.path), "`{one}` covers `{other}`");
+            if one.covers(other) && other.matches(&request.path) {
+                assert!(one.matches(&request.path), "`{one}` covers `{other}`");
             }
         }
     }

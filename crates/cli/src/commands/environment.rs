@@ -17,7 +17,7 @@ const SHORT: usize = 4;
 
 /// The variables that a file refers to.
 #[derive(Default)]
-pub(super) struct Environment {
+pub(crate) struct Environment {
     /// Values and their renderings, each with its replacement; the longest first.
     hidden: Vec<(String, String)>,
 }
@@ -25,13 +25,20 @@ pub(super) struct Environment {
 /// [`LocalSurroundings`], recording each variable that a configuration reads.
 pub(super) struct Recorder<'p> {
     inner: LocalSurroundings<'p>,
+    /// Variables that override those of this process.
+    overrides: &'p [(String, String)],
     given: RefCell<BTreeMap<String, String>>,
 }
 
 impl<'p> Recorder<'p> {
     /// Relative paths start at `folder`.
     pub(super) fn new(folder: &'p Path) -> Recorder<'p> {
-        Recorder { inner: LocalSurroundings { folder }, given: RefCell::default() }
+        Recorder { inner: LocalSurroundings { folder }, overrides: &[], given: RefCell::default() }
+    }
+
+    /// Uses these variables before those of this process.
+    pub(super) fn overriding(self, overrides: &'p [(String, String)]) -> Recorder<'p> {
+        Recorder { overrides, ..self }
     }
 
     /// The variables of the configuration that was read with this recorder.
@@ -42,7 +49,8 @@ impl<'p> Recorder<'p> {
 
 impl Surroundings for Recorder<'_> {
     fn variable(&self, name: &str) -> Option<String> {
-        let value = self.inner.variable(name)?;
+        let overriding = self.overrides.iter().rfind(|(other, _)| other == name).map(|(_, value)| value.clone());
+        let value = overriding.or_else(|| self.inner.variable(name))?;
         self.given.borrow_mut().insert(name.to_owned(), value.clone());
         Some(value)
     }
@@ -58,7 +66,7 @@ impl Surroundings for Recorder<'_> {
 
 impl Environment {
     /// From names and values.
-    pub(super) fn of(variables: impl IntoIterator<Item = (String, String)>) -> Environment {
+    pub(crate) fn of(variables: impl IntoIterator<Item = (String, String)>) -> Environment {
         let mut hidden = Vec::new();
         for (name, value) in variables {
             let shown = format!("${{env:{name}}}");
@@ -80,7 +88,7 @@ impl Environment {
     }
 
     /// Replaces each value in a text with `${env:NAME}`.
-    pub(super) fn hide(&self, text: &str) -> String {
+    pub(crate) fn hide(&self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(c) = rest.chars().next() {

@@ -6,8 +6,9 @@
 mod check;
 mod compare;
 mod completions;
+mod configuration;
 mod dev;
-mod environment;
+pub(crate) mod environment;
 mod explain;
 mod function;
 mod init;

@@ -3,7 +3,7 @@
 //! Owns the options, the input and output files and the exit code. Records are found and judged by `crossfade-parity`;
 //! `crate::report` owns reading logs and the output formats.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -11,10 +11,11 @@ use anyhow::{Context, Result, anyhow, bail};
 use crossfade_function::LocalSurroundings;
 use crossfade_journal::comparison::Record;
 use crossfade_parity::{Gate, Tally, judge};
-use crossfade_route::{Checked, decode};
+use crossfade_route::Checked;
 
-use super::Verdict;
 use super::dev::CA_FILE;
+use super::{Verdict, configuration};
+use crate::program;
 use crate::report::input::Logs;
 use crate::report::rules::Rejudge;
 use crate::report::{Report, html, text, time};
@@ -87,6 +88,12 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
     {
         bail!("no request can be both since and before these times: `--since` is not before `--until`");
     }
+    if options.files.is_empty() && std::io::stdin().is_terminal() {
+        bail!(
+            "no log to report on\n  hint: name the file that `{0} dev` prints, or send a log: `aws logs tail … | {0} report`",
+            program::name()
+        );
+    }
     let mut tally = Tally::new(options.output.examples).with_cacert(options.cacert());
     let (mut logs, mut left_out) = (Logs::default(), 0);
     let mut rejudge = options.rules.as_deref().map(rules).transpose()?;
@@ -116,8 +123,7 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
 
 /// The rules of a configuration.
 fn rules(file: &Path) -> Result<Rejudge> {
-    let bytes = std::fs::read(file).with_context(|| format!("cannot read `{}`", file.display()))?;
-    let text = decode(bytes).with_context(|| format!("`{}` is not UTF-8", file.display()))?;
+    let text = configuration::text(file)?;
     let surroundings = LocalSurroundings { folder: file.parent().unwrap_or(Path::new("")) };
     let Checked { table, diagnostics, .. } = Checked::new(&text, &file.display().to_string(), &surroundings);
     let table = table.ok_or_else(|| anyhow!("{}", diagnostics.with_lines()))?;

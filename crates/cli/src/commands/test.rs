@@ -13,10 +13,10 @@ use http::{Method, Uri};
 use maud::html;
 use serde::Serialize;
 
-use super::Verdict;
 use super::environment::{Environment, Recorder};
 use super::explain::{Asked, Explanation, LOCALHOST, Outcome, proxy};
 use super::report::write;
+use super::{Verdict, configuration};
 use crate::terminal::{print, print_json, printable};
 
 /// Run the `tests` of a configuration: requests and their expected routing
@@ -45,8 +45,7 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
     let file = options.config.display();
     // Reports all errors of the file.
     let proxy = proxy(&options.config)?;
-    let bytes = std::fs::read(&options.config).with_context(|| format!("cannot read `{file}`"))?;
-    let text = crossfade_document::decode(bytes).with_context(|| format!("`{file}` is not UTF-8"))?;
+    let text = configuration::text(&options.config)?;
     let recorder = Recorder::new(options.config.parent().unwrap_or(&options.config));
     let expectations = Checked::new(&text, &file.to_string(), &recorder).expectations;
     if expectations.is_empty() {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crossfade_emulator::Exchange;
-use crossfade_journal::Skipped;
+use crossfade_journal::Step;
 use crossfade_journal::comparison::{Against, Class, Difference, Record, Side, Verdict};
 use crossfade_parity::number::{self, grouped};
 use maud::{Markup, html};
@@ -14,16 +14,17 @@ use super::line::Access;
 use super::list::marks;
 use super::messages;
 use super::page::{bytes, frame, milliseconds, section, status, time};
+use super::routes;
 use super::rules;
 use super::secrets::Secrets;
 use super::store::Entry;
+use super::timing;
 use crate::html::table_head;
 use crate::terminal::printable;
 
-/// Limits of the page: differences of a comparison, skipped back ends, attempts.
+/// Limits of the page: differences of a comparison, back ends that a request went to.
 const MOST_DIFFERENCES: usize = 200;
-const MOST_SKIPPED: usize = 20;
-const MOST_ATTEMPTS: usize = 100;
+const MOST_STEPS: usize = 20;
 
 pub(super) fn page(shared: &Shared, id: u64) -> Option<Markup> {
     let (entry, clock, newer, older) = {
@@ -50,10 +51,12 @@ pub(super) fn page(shared: &Shared, id: u64) -> Option<Markup> {
         (facts(&entry))
         (way(secrets, &entry))
         (comparisons(secrets, &entry.comparisons))
+        (routes::section(shared, &entry))
         (rules::section(shared, &entry))
         (messages::sections(secrets, &entry))
         (curl_section(shared, &entry))
         (access_log(secrets, &entry))
+        (function_log(secrets, &entry))
     };
     Some(frame(shared, &format!("{} {}", exchange.method, entry.shown.target), main))
 }
@@ -149,130 +152,43 @@ fn way(secrets: Secrets, entry: &Entry) -> Markup {
     }
     if let Some(access) = &entry.access {
         steps.extend(access.route.as_ref().map(|route| ("route", html! { (route) })));
-        for Skipped { backend, outcome } in access.skipped.iter().take(MOST_SKIPPED) {
-            steps.push(("skipped", html! { s { (backend) } " " small { (outcome) } }));
+        let all = access.steps();
+        let only = all.len() == 1;
+        for step in all.iter().take(MOST_STEPS) {
+            let label = match step.outcome {
+                Some("open") => "skipped",
+                Some(_) if access.backend.as_deref() != Some(step.backend) => "failed",
+                _ => "back end",
+            };
+            steps.push((label, back_end(step, only, access)));
         }
-        if let Some(more @ 1..) = access.skipped.len().checked_sub(MOST_SKIPPED) {
-            steps.push(("skipped", html! { small { (more) " more, not shown" } }));
+        if let Some(more @ 1..) = all.len().checked_sub(MOST_STEPS) {
+            steps.push(("back ends", html! { small { (more) " more, not shown" } }));
         }
-        steps.extend(access.backend.as_ref().map(|backend| ("back end", responding(backend, access))));
+        steps.extend(routes::own_response(entry).map(|own| ("response", html! { (own) })));
     }
     let content = html! {
         @if steps.is_empty() { p.line { "The load balancer responded itself." } } @else {
             ol.way { @for (label, step) in steps { li { span { small { (label) } " " (step) } } } }
         }
-        (timing(exchange, entry.access.as_deref()))
-        @if let Some(access) = &entry.access { (attempts(access)) }
+        (timing::chart(exchange, entry.access.as_deref()))
+        @if let Some(access) = &entry.access { (timing::attempts(access)) }
     };
     section("way", "Path and time", content)
 }
 
-fn responding(backend: &str, access: &Access) -> Markup {
-    let chosen = access.chosen.as_deref().filter(|chosen| *chosen != "only");
+/// A back end that the request went to, or would have: the reason for it, and its outcome unless the client got it.
+fn back_end(step: &Step<'_>, only: bool, access: &Access) -> Markup {
     html! {
-        (backend)
-        @if let Some(chosen) = chosen { " " small { "chosen by " (chosen) } }
-        @if access.attempts > 1 {
+        @if step.outcome.is_some() && access.backend.as_deref() != Some(step.backend) { s { (step.backend) } } @else { (step.backend) }
+        @match step.by {
+            Some("only") | None => {},
+            Some("failover") => { " " small { "by failover" } },
+            Some(by) => { " " small { "chosen by " (by) } },
+        }
+        @if let Some(outcome) = step.outcome { " " small { (outcome) } }
+        @if only && access.attempts > 1 {
             " " small { (access.attempts) " attempts, " (access.retries) " of them retries" }
-        }
-    }
-}
-
-fn timing(exchange: &Exchange, access: Option<&Access>) -> Markup {
-    let whole = exchange.duration.as_secs_f64() * 1000.0;
-    let mut rows: Vec<(&str, &str, f64, f64)> = vec![("Whole request", "whole", 0.0, whole)];
-    // Start of the function, relative to that of the request; unknown times are not drawn.
-    let mut function_start = 0.0;
-    if let Some((invoked, answered)) = exchange.target_times {
-        let (invoked, answered) = (invoked.as_secs_f64() * 1000.0, answered.as_secs_f64() * 1000.0);
-        rows.push(("Before the function", "balancer", 0.0, invoked));
-        rows.push(("Function", "function", invoked, answered - invoked));
-        function_start = invoked;
-        if let Some(total) = access.map(|access| access.total_ms) {
-            // The function does not see its own cold start, nor the time until the event arrives.
-            function_start = (answered - total).max(invoked);
-        }
-    }
-    if let Some(access) = access {
-        let total = access.total_ms;
-        rows.push(("In the function", "function", function_start, total));
-        // The two times are those of the last attempt at the back end whose response the client got.
-        let deciding = access.journal.iter().rfind(|attempt| Some(&attempt.backend) == access.backend.as_ref());
-        let began = deciding.map_or(0.0, |attempt| attempt.began_ms).max(0.0);
-        if access.journal.len() > 1 {
-            rows.push(("Earlier attempts", "balancer", function_start, began));
-        }
-        if let Some(connect) = access.connect_ms {
-            rows.push(("New connection", "connect", function_start + began, connect));
-        }
-        if let Some(first_byte) = access.first_byte_ms {
-            let sent = began + access.connect_ms.unwrap_or_default();
-            rows.push(("Wait for the first byte", "upstream", function_start + sent, (first_byte - sent).max(0.0)));
-            rows.push(("Rest of the response", "rest", function_start + first_byte, (total - first_byte).max(0.0)));
-        }
-    }
-    let scale = rows.iter().map(|(_, _, start, length)| start + length).fold(f64::MIN_POSITIVE, f64::max);
-    // Even the smallest bar stays visible. A line may have any numbers: a share that is not one becomes the least.
-    let percent = |part: f64, least: f64| (part / scale * 100.0).max(least).min(100.0);
-    let (x, width) = (|start: f64| percent(start, 0.0), |length: f64| percent(length, 0.3));
-    html! {
-        table.timing {
-            caption.unseen { "Time by part" }
-            thead.unseen { tr { @for name in ["Part", "Time", "Chart"] { th scope="col" { (name) } } } }
-            tbody {
-                @for (name, class, start, length) in rows {
-                    tr {
-                        th scope="row" { (name) }
-                        td.number { (number::milliseconds(length)) }
-                        td.chart {
-                            svg viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true" {
-                                rect class=(class) x=(format_args!("{:.2}", x(start))) width=(format_args!("{:.2}", width(length))) height="1" {}
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// The journal of a request with several attempts. Lines of version 1 have none.
-fn attempts(access: &Access) -> Markup {
-    let optional = |time: Option<f64>| time.map(number::milliseconds).unwrap_or_default();
-    let columns = [
-        ("Back end", ""),
-        ("Role", ""),
-        ("Outcome", ""),
-        ("Start", "number"),
-        ("Connection", "number"),
-        ("First byte", "number"),
-        ("Duration", "number"),
-    ];
-    html! {
-        @if !access.journal.is_empty() {
-            h3 { "Attempts" }
-            div.scroll tabindex="0" role="region" aria-label="Attempts" {
-                table #attempts {
-                    caption.unseen { "Attempts in order" }
-                    (table_head(columns))
-                    tbody {
-                        @for attempt in access.journal.iter().take(MOST_ATTEMPTS) {
-                            tr {
-                                th scope="row" { (attempt.backend) }
-                                td { (attempt.role.as_str()) }
-                                td { (attempt.outcome) }
-                                td.number { (number::milliseconds(attempt.began_ms)) }
-                                td.number { (optional(attempt.connect_ms)) }
-                                td.number { (optional(attempt.first_byte_ms)) }
-                                td.number { (number::milliseconds(attempt.took_ms)) }
-                            }
-                        }
-                    }
-                }
-            }
-            @if let Some(more @ 1..) = access.journal.len().checked_sub(MOST_ATTEMPTS) {
-                p.lead { (grouped(more as u64)) " more are not shown." }
-            }
         }
     }
 }
@@ -360,7 +276,11 @@ fn one_difference(secrets: Secrets, difference: &Difference) -> Markup {
 fn curl_section(shared: &Shared, entry: &Entry) -> Markup {
     let Some(text) = curl::text(shared, entry) else { return html! {} };
     let has_placeholder = shared.setup.secrets == Secrets::Masked && text.contains(curl::PLACEHOLDER);
+    let steps = entry.access.as_deref().map(Access::steps).unwrap_or_default();
     let content = html! {
+        @if steps.len() > 1 {
+            p.lead { "This time: " (steps.iter().take(MOST_STEPS).map(ToString::to_string).collect::<Vec<_>>().join(", then ")) "." }
+        }
         @if has_placeholder { p.lead { "Replace " code { (curl::PLACEHOLDER) } " with the secrets." } }
         pre #curl-text tabindex="0" aria-label="curl command" { (text) }
     };
@@ -430,6 +350,18 @@ fn access_log(secrets: Secrets, entry: &Entry) -> Markup {
         }
     };
     section("access-log", "ALB access log", content)
+}
+
+/// The line that Crossfade's function wrote for this request.
+fn function_log(secrets: Secrets, entry: &Entry) -> Markup {
+    let line = entry.access.as_deref().and_then(|access| serde_json::to_vec(access).ok());
+    html! {
+        @if let Some(line) = line {
+            (section("function-log", "Access log of the function", messages::document(
+                "function-log-json", "Line", line.len(), &secrets.content("application/json", "", &line),
+            )))
+        }
+    }
 }
 
 /// Splits a line into its fields, quoted or not. Lines escape quotes within quotes.

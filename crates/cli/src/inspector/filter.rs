@@ -1,6 +1,7 @@
 //! The filter of the list: the words of a line such as `orders method:GET -status:2xx is:cold`, and the form's menus, which
 //! have the same effect. It matches text that the page shows, never masked values.
 
+use super::routes;
 use super::secrets::percent_decoded;
 use super::store::{Entry, Mark};
 
@@ -14,6 +15,7 @@ pub(super) struct Filter {
     pub(super) method: String,
     pub(super) status: String,
     pub(super) rule: String,
+    pub(super) route: String,
     /// Selects a single request, for its own page.
     id: Option<u64>,
     words: Vec<Word>,
@@ -27,13 +29,14 @@ struct Word {
 
 #[derive(Clone, Debug)]
 enum What {
-    /// Lower case; matches within method, host, path, query or function.
+    /// Lower case; matches within method, host, path, query, function, route or back end.
     Text(String),
     Method(String),
     /// `4xx` or `404`; compared digit by digit.
     Status(String),
     /// As displayed in the list.
     Rule(String),
+    Route(String),
     Backend(String),
     Mark(Mark),
 }
@@ -52,17 +55,20 @@ impl Filter {
             method: get("method"),
             status: get("status"),
             rule: get("rule"),
+            route: get("route"),
             id: get("id").parse().ok(),
             words: Vec::new(),
         };
         filter.words = filter.q.split_whitespace().take(MOST_WORDS).map(Word::parse).collect();
-        let choices = [("method", &filter.method), ("status", &filter.status), ("rule", &filter.rule)];
-        for (name, value) in choices {
-            if !value.is_empty() {
-                filter.words.push(Word::parse(&format!("{name}:{value}")));
-            }
-        }
+        let choices = filter.choices().into_iter().filter(|(_, value)| !value.is_empty());
+        let choices: Vec<Word> = choices.map(|(name, value)| Word::parse(&format!("{name}:{value}"))).collect();
+        filter.words.extend(choices);
         filter
+    }
+
+    /// The form's menus.
+    fn choices(&self) -> [(&'static str, &String); 4] {
+        [("method", &self.method), ("status", &self.status), ("rule", &self.rule), ("route", &self.route)]
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -76,8 +82,7 @@ impl Filter {
 
     /// Returns the filter as the query of a link: `q=a&status=5xx`.
     pub(super) fn query(&self) -> String {
-        let parts = [("q", &self.q), ("method", &self.method), ("status", &self.status), ("rule", &self.rule)];
-        let parts = parts.into_iter().filter(|(_, value)| !value.is_empty());
+        let parts = [("q", &self.q)].into_iter().chain(self.choices()).filter(|(_, value)| !value.is_empty());
         let parts = parts.map(|(name, value)| format!("{name}={}", percent_encoded(value)));
         parts.collect::<Vec<_>>().join("&")
     }
@@ -100,6 +105,7 @@ impl Word {
             "method" => Some(What::Method(value.to_owned())),
             "status" if value.len() <= 3 => Some(What::Status(value.to_ascii_lowercase())),
             "rule" => Some(What::Rule(value.to_owned())),
+            "route" => Some(What::Route(value.to_owned())),
             "backend" => Some(What::Backend(value.to_lowercase())),
             "is" => Mark::ALL.into_iter().find(|mark| mark.word() == value).map(What::Mark),
             _ => None,
@@ -113,8 +119,9 @@ impl What {
         let exchange = &entry.exchange;
         match self {
             What::Text(text) => {
+                let of_line = [entry.backend(), routes::name(entry)];
                 entry.shown.text.contains(text)
-                    || entry.backend().is_some_and(|backend| backend.to_lowercase().contains(text))
+                    || of_line.into_iter().flatten().any(|name| name.to_lowercase().contains(text))
             }
             What::Method(method) => exchange.method.eq_ignore_ascii_case(method),
             What::Status(pattern) => {
@@ -122,6 +129,7 @@ impl What {
                 status.bytes().zip(pattern.bytes()).all(|(digit, wanted)| wanted == b'x' || digit == wanted)
             }
             What::Rule(rule) => exchange.rule.to_string() == *rule,
+            What::Route(route) => routes::name(entry) == Some(route),
             What::Backend(backend) => entry.backend().is_some_and(|name| name.to_lowercase() == *backend),
             What::Mark(mark) => entry.has(*mark),
         }

@@ -4,23 +4,28 @@ use std::fmt::Write;
 use std::sync::atomic::Ordering;
 
 use crossfade_emulator::{Action, RuleRef};
+use crossfade_journal::Step;
 use crossfade_parity::number::grouped;
 use maud::{Markup, html};
 
-use super::Shared;
 use super::filter::Filter;
 use super::page::{frame, milliseconds, status, time};
+use super::routes;
 use super::store::{Entry, Mark};
+use super::{Setup, Shared};
 use crate::html::table_head;
 
 /// Rows of a page, and of the live list.
 pub(super) const MOST_ROWS: usize = 200;
+/// Back ends of one request that a row names.
+const MOST_STEPS: usize = 4;
 /// Words of a filter besides free text.
-const SYNTAX: [&str; 10] = [
+const SYNTAX: [&str; 11] = [
     "method:POST",
     "status:404",
     "status:5xx",
     "rule:10",
+    "route:NAME",
     "backend:NAME",
     "is:error",
     "is:warning",
@@ -30,16 +35,16 @@ const SYNTAX: [&str; 10] = [
 ];
 
 pub(super) fn page(shared: &Shared, filter: &Filter, before: Option<u64>) -> Markup {
-    let (part, methods) = {
+    let (part, methods, routes) = {
         let store = shared.store();
-        (store.part(|entry| filter.matches(entry), before, MOST_ROWS), store.methods())
+        (store.part(|entry| filter.matches(entry), before, MOST_ROWS), store.methods(), store.routes())
     };
     let lost = shared.lost.load(Ordering::Relaxed);
     let seen = part.seen + lost;
     let matching = if filter.is_empty() { seen } else { part.matching as u64 };
     let oldest = part.entries.last().filter(|_| part.has_older);
     let main = html! {
-        (form(shared, filter, &methods))
+        (form(shared, filter, &methods, &routes))
         section aria-labelledby="title" {
             div.bar {
                 h1 #title { "Requests" }
@@ -54,10 +59,7 @@ pub(super) fn page(shared: &Shared, filter: &Filter, before: Option<u64>) -> Mar
             table #list data-live=(before.is_none()) data-run=(shared.run) data-clock=(part.clock) data-known=(part.seen)
                 data-most=(MOST_ROWS) data-query=(filter.query()) {
                 caption.unseen { "Requests, newest first; times are UTC" }
-                (table_head([
-                    ("Time", ""), ("Method", ""), ("Request", "what"), ("Status", ""), ("Rule", "wide"),
-                    ("Response from", "wide"), ("Duration", "number"),
-                ]))
+                (columns(&shared.setup))
                 tbody { @for entry in &part.entries { (row(shared, entry)) } }
             }
             @if part.entries.is_empty() {
@@ -90,7 +92,7 @@ pub(super) fn counts(seen: u64, kept: usize, lost: u64, lost_lines: u64) -> Stri
     text
 }
 
-fn form(shared: &Shared, filter: &Filter, methods: &[String]) -> Markup {
+fn form(shared: &Shared, filter: &Filter, methods: &[String], routes: &[String]) -> Markup {
     let listeners = &shared.setup.listeners;
     let mut rules: Vec<u32> = listeners.iter().flat_map(|listener| &listener.rules).map(|rule| rule.priority).collect();
     rules.sort_unstable();
@@ -105,13 +107,14 @@ fn form(shared: &Shared, filter: &Filter, methods: &[String]) -> Markup {
             }
             (choice("method", "Method", &filter.method, methods))
             (choice("status", "Status", &filter.status, &["2xx", "3xx", "4xx", "5xx"].map(str::to_owned)))
-            (choice("rule", "Rule", &filter.rule, &rules))
+            @if shared.setup.has_rules() || !filter.rule.is_empty() { (choice("rule", "Rule", &filter.rule, &rules)) }
+            @if shared.setup.own_function || !filter.route.is_empty() { (choice("route", "Route", &filter.route, routes)) }
             button type="submit" { "Apply" }
             @if !filter.is_empty() { a href="/" { "Clear" } }
             details.syntax {
                 summary { "Syntax" }
                 p #syntax {
-                    "All words must match: text of the method, host, path, query, function or back end, or "
+                    "All words must match: text of the method, host, path, query, function, route or back end, or "
                     @for (index, word) in SYNTAX.iter().enumerate() { @if index > 0 { ", " } code { (word) } }
                     ". A leading dash negates."
                 }
@@ -146,6 +149,7 @@ pub(super) fn row(shared: &Shared, entry: &Entry) -> Markup {
         Some((path, query)) => (path, Some(query)),
         None => (shown.target.as_str(), None),
     };
+    let from = responder(shared, entry);
     let rule = match exchange.rule {
         RuleRef::None => "-".to_owned(),
         rule => rule.to_string(),
@@ -159,10 +163,13 @@ pub(super) fn row(shared: &Shared, entry: &Entry) -> Markup {
                     span.host { (host) } span.path { (path) } @if let Some(query) = query { span.query { "?" (query) } }
                 }
                 (marks(entry))
+                // In place of the columns that a phone has no room for.
+                @if let Some(route) = routes::name(entry) { small.narrow { (route) " · " (from) } }
             }
             td { (status(exchange.status)) }
-            td.wide { (rule) }
-            td.wide { (responder(shared, entry)) }
+            @if shared.setup.has_rules() { td.wide { (rule) } }
+            @if shared.setup.own_function { td.wide { (routes::name(entry).unwrap_or("-")) } }
+            td.wide { (from) }
             td.number { (milliseconds(exchange.duration)) }
         }
     }
@@ -173,11 +180,49 @@ pub(super) fn marks(entry: &Entry) -> Markup {
     html! { @for word in marks { " " span class={ "mark " (word) } { (word) } } }
 }
 
+/// The columns of the list. Rules and routes have one each if there are any.
+fn columns(setup: &Setup) -> Markup {
+    let all = [
+        ("Time", "time", "", true),
+        ("Method", "method", "", true),
+        ("Request", "what", "what", true),
+        ("Status", "code", "", true),
+        ("Rule", "rule wide", "wide", setup.has_rules()),
+        ("Route", "route wide", "wide", setup.own_function),
+        ("Response from", "from wide", "wide", true),
+        ("Duration", "number", "number", true),
+    ];
+    let shown = || all.iter().filter(|(.., is_shown)| *is_shown);
+    html! {
+        colgroup { @for (_, column, ..) in shown() { col class=(column); } }
+        (table_head(shown().map(|(name, _, class, _)| (*name, *class))))
+    }
+}
+
+/// The reason for the back end, or the steps to it if there were several.
+fn chosen(entry: &Entry) -> Option<String> {
+    let access = entry.access.as_deref()?;
+    let steps = access.steps();
+    match steps.as_slice() {
+        [] => None,
+        [Step { by, outcome: None, .. }] => by.filter(|by| *by != "only").map(|by| format!("by {by}")),
+        steps => Some(steps.iter().take(MOST_STEPS).map(ToString::to_string).collect::<Vec<_>>().join(" → ")),
+    }
+}
+
 fn responder(shared: &Shared, entry: &Entry) -> Markup {
     let exchange = &entry.exchange;
     html! {
         @match (&exchange.function, entry.backend()) {
-            (Some(function), Some(backend)) => { b { (backend) } " " small { "via " (function) } },
+            (Some(function), Some(backend)) => {
+                b { (backend) }
+                @if shared.setup.functions > 1 { " " small { "via " (function) } }
+                @if let Some(chosen) = chosen(entry) { " " small { (chosen) } }
+            },
+            (Some(_), None) if routes::own_response(entry).is_some() => {
+                (routes::own_response(entry).unwrap_or_default())
+                @if let Some(chosen) = chosen(entry) { " " small { (chosen) } }
+            },
             // For example, throttled.
             (Some(function), None) if exchange.environment.is_none() => {
                 "load balancer " small { "for " (function) }

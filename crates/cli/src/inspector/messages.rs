@@ -70,7 +70,7 @@ fn body(secrets: Secrets, id: &str, fields: &HeaderMap, body: &[u8]) -> Markup {
 }
 
 /// A document with its size, collapsed if it is long.
-fn document(id: &str, lead: &str, size: usize, content: &Content) -> Markup {
+pub(super) fn document(id: &str, lead: &str, size: usize, content: &Content) -> Markup {
     let (kind, laid) = match content {
         Content::Empty => return html! { p.lead { "No body." } },
         Content::NotShown(why) => {

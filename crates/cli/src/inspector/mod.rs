@@ -1,7 +1,8 @@
 //! The inspector of `crossfade dev`: pages on a separate loopback port that show each request and explain its routing.
 //!
 //! Reading order: this file (start, end, and the queue from `dev`), `store` (the kept requests), `secrets` (redaction), `server`
-//! with `guard` (access control), then the pages: `list` with `filter` and `live`, `detail` with `rules` and `messages`, `curl`,
+//! with `guard` (access control), then the pages: `list` with `filter` and `live`, `detail` with `timing`, `routes`, `rules` and
+//! `messages`, `curl`,
 //! `replay`. See `docs/inspector.md`.
 //!
 //! `dev` never waits for the inspector, which does all its work in separate tasks.
@@ -17,12 +18,14 @@ mod live;
 mod messages;
 mod page;
 mod replay;
+mod routes;
 mod rules;
 mod secrets;
 mod server;
 mod store;
 #[cfg(test)]
 mod tests;
+mod timing;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -36,6 +39,7 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::task::JoinSet;
 
 use line::Line;
+pub(crate) use routes::Routes;
 pub(crate) use secrets::{Secrets, percent_decoded};
 use store::Store;
 
@@ -52,6 +56,8 @@ pub(crate) struct Setup {
     target_groups: Vec<TargetGroup>,
     /// True for Crossfade's own function, which writes a log line for each request.
     own_function: bool,
+    /// The number of functions.
+    functions: usize,
     secrets: Secrets,
 }
 
@@ -66,7 +72,12 @@ impl Setup {
             }
         }
         let (target_groups, secrets) = (settings.target_groups.clone(), Secrets::of(show_secrets));
-        Setup { listeners, target_groups, own_function, secrets }
+        Setup { listeners, target_groups, own_function, functions: settings.functions.len(), secrets }
+    }
+
+    /// Returns true if a listener has rules besides the default one.
+    fn has_rules(&self) -> bool {
+        self.listeners.iter().any(|listener| !listener.rules.is_empty())
     }
 }
 
@@ -80,6 +91,7 @@ struct Shared {
     token: String,
     run: String,
     store: Mutex<Store>,
+    routes: routes::Current,
     /// Bytes of messages and lines in the queue.
     queued: AtomicUsize,
     /// Requests skipped because the queue was full.
@@ -93,11 +105,16 @@ impl Shared {
         // After a panic elsewhere, counts are off by one request at most.
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn routes(&self) -> MutexGuard<'_, Option<Arc<Routes>>> {
+        self.routes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// An item of the queue.
 enum Queued {
-    Exchange(Box<Exchange>),
+    /// With the configuration in use.
+    Exchange(Box<Exchange>, Option<Arc<Routes>>),
     Text(String),
 }
 
@@ -105,7 +122,7 @@ impl Queued {
     /// The size of its messages or line.
     fn size(&self) -> usize {
         match self {
-            Queued::Exchange(exchange) => store::size(exchange),
+            Queued::Exchange(exchange, _) => store::size(exchange),
             Queued::Text(line) => line.len(),
         }
     }
@@ -147,6 +164,7 @@ impl Inspector {
             token: guard::random()?,
             run: guard::random()?.chars().take(8).collect(),
             store: Mutex::new(Store::default()),
+            routes: Mutex::new(None),
             queued: AtomicUsize::new(0),
             lost: AtomicU64::new(0),
             lost_lines: AtomicU64::new(0),
@@ -163,6 +181,11 @@ impl Inspector {
         format!("http://{}", self.shared.address)
     }
 
+    /// Explains the routing of requests that end from now on with this configuration of Crossfade's function.
+    pub(crate) fn explain_with(&self, routes: Option<Routes>) {
+        *self.shared.routes() = routes.map(Arc::new);
+    }
+
     /// Queues the relevant part of a notice and takes its messages. Never blocks: skips and counts whatever exceeds the limits.
     pub(crate) fn tell(&self, notice: &mut Notice) {
         let queued = match notice {
@@ -176,7 +199,7 @@ impl Inspector {
                     exchange.messages = None;
                     self.shared.queued.fetch_sub(size - store::size(&exchange), Ordering::Relaxed);
                 }
-                Queued::Exchange(exchange)
+                Queued::Exchange(exchange, self.shared.routes().clone())
             }
             Notice::FunctionLine { line, .. } if self.shared.setup.own_function && Line::is_one(line) => {
                 let before = self.shared.queued.fetch_add(line.len(), Ordering::Relaxed);
@@ -192,7 +215,7 @@ impl Inspector {
         if let Err(TrySendError::Full(queued) | TrySendError::Closed(queued)) = self.queue.try_send(queued) {
             self.shared.queued.fetch_sub(queued.size(), Ordering::Relaxed);
             let lost = match queued {
-                Queued::Exchange(_) => &self.shared.lost,
+                Queued::Exchange(..) => &self.shared.lost,
                 Queued::Text(_) => &self.shared.lost_lines,
             };
             lost.fetch_add(1, Ordering::Relaxed);
@@ -209,14 +232,14 @@ async fn keep(shared: Arc<Shared>, mut inbox: Receiver<Queued>) {
         for queued in batch.drain(..) {
             shared.queued.fetch_sub(queued.size(), Ordering::Relaxed);
             match queued {
-                Queued::Exchange(exchange) => parsed.push(Parsed::Exchange(exchange)),
+                Queued::Exchange(exchange, routes) => parsed.push(Parsed::Exchange(exchange, routes)),
                 Queued::Text(text) => parsed.extend(Line::parse(&text).map(Parsed::Line)),
             }
         }
         let mut store = shared.store();
         for parsed in parsed {
             match parsed {
-                Parsed::Exchange(exchange) => store.add(*exchange, shared.setup.secrets),
+                Parsed::Exchange(exchange, routes) => store.add(*exchange, routes, shared.setup.secrets),
                 Parsed::Line(line) => store.add_line(line),
             }
         }
@@ -225,6 +248,6 @@ async fn keep(shared: Arc<Shared>, mut inbox: Receiver<Queued>) {
 
 /// A parsed item for the store.
 enum Parsed {
-    Exchange(Box<Exchange>),
+    Exchange(Box<Exchange>, Option<Arc<Routes>>),
     Line(Line),
 }

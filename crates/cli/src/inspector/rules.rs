@@ -15,14 +15,14 @@ const MOST_OPEN: usize = 12;
 
 /// The result of a condition for a request.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Check {
+pub(super) enum Check {
     Holds,
     Fails,
     NotEvaluated,
 }
 
 impl Check {
-    fn html(self) -> Markup {
+    pub(super) fn html(self) -> Markup {
         html! {
             @match self {
                 Check::Holds => span.outcome.holds { i aria-hidden="true" { "✓" } " holds" },
@@ -53,6 +53,10 @@ impl Shared {
 pub(super) fn section(shared: &Shared, entry: &Entry) -> Markup {
     let exchange = &entry.exchange;
     let Some(listener) = shared.setup.listeners.get(exchange.listener) else { return html! {} };
+    // Without rules of the user's, all that there is to explain are Crossfade's routes.
+    if listener.rules.is_empty() && entry.access.is_some() {
+        return html! {};
+    }
     let content = html! {
         @if exchange.rule == RuleRef::None { p { "The request was rejected before any rule was evaluated." } } @else {
             dl.facts {
@@ -66,6 +70,9 @@ pub(super) fn section(shared: &Shared, entry: &Entry) -> Markup {
                     } }
                 }
                 div { dt { "Action" } dd { @if let Some(action) = shared.action(entry) { (describe(shared, action)) } } }
+                @if let Some(path) = &exchange.normalised_path {
+                    div { dt { "Path in rules" } dd { code { (shared.setup.secrets.target(path)) } } }
+                }
                 (transforms(shared, exchange))
                 div { dt { "Listener" } dd { (listener.name) } }
             }
@@ -139,7 +146,7 @@ fn found(shared: &Shared, exchange: &Exchange, condition: &Condition) -> Markup 
     let (path, query) = exchange.target.split_once('?').unwrap_or((&exchange.target, ""));
     let value = match condition {
         Condition::Host(_) => secrets.text(&exchange.host),
-        Condition::Path(_) => secrets.target(path),
+        Condition::Path(_) => secrets.target(exchange.normalised_path.as_deref().unwrap_or(path)),
         Condition::Method(_) => exchange.method.clone(),
         Condition::Query(_) if query.is_empty() => return html! { " " small { "the request has no query" } },
         Condition::Query(_) => secrets.target(&format!("?{query}")),

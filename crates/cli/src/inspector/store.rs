@@ -9,6 +9,7 @@ use crossfade_emulator::{Exchange, Messages};
 use crossfade_journal::comparison::{Record, Verdict};
 
 use super::line::{Access, Line};
+use super::routes::{self, Routes};
 use super::secrets::Secrets;
 
 /// Maximum number of kept requests, and of bytes of their messages and lines.
@@ -30,6 +31,8 @@ pub(super) struct Entry {
     pub(super) exchange: Arc<Exchange>,
     pub(super) shown: Arc<Shown>,
     pub(super) access: Option<Arc<Access>>,
+    /// The configuration that was in use.
+    pub(super) routes: Option<Arc<Routes>>,
     pub(super) comparisons: Vec<Arc<Record>>,
     /// The size of its lines.
     bytes: usize,
@@ -145,7 +148,7 @@ pub(super) struct News {
 }
 
 impl Store {
-    pub(super) fn add(&mut self, exchange: Exchange, secrets: Secrets) {
+    pub(super) fn add(&mut self, exchange: Exchange, routes: Option<Arc<Routes>>, secrets: Secrets) {
         self.last_id += 1;
         let id = self.last_id;
         let (host, target) = (secrets.text(&exchange.host), secrets.target(&exchange.target));
@@ -159,7 +162,8 @@ impl Store {
         let shown = Arc::new(Shown { host, target, text });
         let exchange = Arc::new(exchange);
         let changed = self.clock;
-        self.entries.push_back(Entry { id, changed, exchange, shown, access: None, comparisons: Vec::new(), bytes: 0 });
+        let (access, comparisons) = (None, Vec::new());
+        self.entries.push_back(Entry { id, changed, exchange, shown, access, routes, comparisons, bytes: 0 });
         self.make_room();
         for line in std::mem::take(&mut self.early) {
             self.add_line(line);
@@ -274,8 +278,16 @@ impl Store {
 
     /// Returns the methods of the kept requests, for the form.
     pub(super) fn methods(&self) -> Vec<String> {
-        let methods: std::collections::BTreeSet<&str> =
-            self.entries.iter().map(|entry| entry.exchange.method.as_str()).collect();
-        methods.into_iter().take(20).map(str::to_owned).collect()
+        self.values(|entry| Some(&entry.exchange.method), 20)
+    }
+
+    /// Returns the routes of the kept requests, for the form.
+    pub(super) fn routes(&self) -> Vec<String> {
+        self.values(routes::name, 200)
+    }
+
+    fn values<'s>(&'s self, value: impl Fn(&'s Entry) -> Option<&'s str>, most: usize) -> Vec<String> {
+        let values: std::collections::BTreeSet<&str> = self.entries.iter().filter_map(value).collect();
+        values.into_iter().take(most).map(str::to_owned).collect()
     }
 }

@@ -95,7 +95,7 @@ impl Asked {
     }
 }
 
-/// Calls `each` with every request of a file, compressed (RFC 1952) or not, and with every entry that is skipped. Messages
+/// Calls `each` with every request of a file, compressed (RFC 1952) or not, in UTF-8 or UTF-16, and with every entry that is skipped. Messages
 /// use `name` for the file.
 pub(crate) fn read(
     name: &str,
@@ -107,7 +107,6 @@ pub(crate) fn read(
     let mut head = Vec::new();
     file.by_ref().take(HEAD).read_to_end(&mut head)?;
     let format = detect(&head);
-    let head = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&head).to_vec();
     let mut file = Cursor::new(head).chain(file);
     match format {
         Format::Har => har::read(name, file, unreadable, &mut |line| each(format, line)),
@@ -140,11 +139,8 @@ fn parse(format: Format, line: &[u8]) -> Parsed {
     }
 }
 
-const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
-
 /// The format of the file that begins like this.
 fn detect(head: &[u8]) -> Format {
-    let head = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(head);
     let begin = head.trim_ascii_start();
     if har::begins(begin) {
         return Format::Har;

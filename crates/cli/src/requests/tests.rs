@@ -254,7 +254,6 @@ fn the_format_is_detected() {
         (format!("broken\n{}", combined_line("GET / HTTP/1.1")), Format::Combined),
         (CLOUDFRONT_HEAD.into(), Format::W3c),
         (HAR.into(), Format::Har),
-        (format!("\u{feff}{HAR}"), Format::Har),
         (comparison.into(), Format::Comparisons),
         (format!("{{\"type\":\"access\"}}\n{comparison}"), Format::Comparisons),
     ] {
@@ -267,6 +266,29 @@ fn compressed_files_are_read() {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     std::io::Write::write_all(&mut encoder, b"/a\n/b\n").unwrap();
     has(encoder.finish().unwrap(), &["GET /a", "GET /b"]);
+}
+
+/// Windows PowerShell writes UTF-16 with `>`, and other tools a byte order mark.
+#[test]
+fn every_encoding_is_read() {
+    let little = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    let big = |text: &str| text.encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<u8>>();
+    for text in ["# Gr\u{fc}\u{df}e\r\n/a\r\n/b\r\n", &combined_line("GET /a HTTP/1.1"), &cloudfront(), HAR] {
+        let expected = all(text);
+        assert!(!expected.0.is_empty());
+        for encoded in [
+            [b"\xef\xbb\xbf", text.as_bytes()].concat(),
+            little(text),
+            [b"\xff\xfe".to_vec(), little(text)].concat(),
+            [b"\xfe\xff".to_vec(), big(text)].concat(),
+        ] {
+            assert_eq!(all(encoded), expected, "{text}");
+        }
+    }
+}
+
+fn cloudfront() -> String {
+    format!("{CLOUDFRONT_HEAD}{}\n", cloudfront_line("GET", "/a", "-"))
 }
 
 /// Lines that are nearly right: pieces of real ones in any order.

@@ -1,6 +1,7 @@
 //! One request from its head to its response: the steps in their order, for every version of HTTP. Read
 //! [`Listener::decide`] and [`Listener::invoke`]. Owns no socket.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::SystemTime;
@@ -84,8 +85,9 @@ impl Listener {
             limits::drop_invalid_fields(&mut head.headers, &mut exchange.warnings);
         }
 
-        let Selected { rule, skipped, transforms, action } =
-            self.rules().select(&request::view(head, connection.peer.ip()));
+        let view = request::view(head, connection.peer.ip());
+        exchange.normalised_path = matches!(view.path, Cow::Owned(_)).then(|| lossy(&view.path));
+        let Selected { rule, skipped, transforms, action } = self.rules().select(&view);
         exchange.rule = rule;
         exchange.skipped = skipped;
         match action {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crossfade_event::alb::RequestLine;
-use crossfade_rule::RequestView;
+use crossfade_rule::{RequestView, normalised};
 use http::{HeaderValue, header};
 
 use crate::http::Head;
@@ -18,7 +18,7 @@ pub(super) fn view(head: &Head, source_ip: IpAddr) -> RequestView<'_> {
     RequestView {
         method: head.method.as_str(),
         host: head.headers.get(header::HOST).map(HeaderValue::as_bytes).unwrap_or_default(),
-        path: head.path(),
+        path: normalised(head.path()),
         query: head.query(),
         headers: &head.headers,
         source_ip: Some(source_ip),

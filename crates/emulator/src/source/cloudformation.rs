@@ -147,6 +147,8 @@ struct Resource {
     kind: String,
     place: Place,
     properties: Node,
+    /// As [`super::draft::DraftRule::assumption`].
+    assumption: Option<String>,
 }
 
 /// Reads resources: functions first, since target groups refer to them, and so on down to the rules.
@@ -169,16 +171,24 @@ pub(super) fn resources(draft: &mut Draft<'_>, template: &Node) {
         }
         let Some(kind) = node.get("Type").and_then(Node::as_text).filter(|kind| kinds.contains(kind)) else { continue };
         draft.findings.set_part(format!("`{}`", excerpt(&key.name)));
-        if !exists(draft, &mut intrinsics, node) {
-            continue;
-        }
+        let assumption = match exists(draft, &mut intrinsics, node) {
+            Exists::Yes => None,
+            Exists::No => continue,
+            Exists::Assumed(condition) => Some(condition),
+        };
         draft.findings.misspelt(node.members(), &RESOURCE_KEYS);
         let properties = node.get("Properties").and_then(|node| intrinsics.evaluate(node));
         let properties = properties.filter(|node| !node.is_null()).unwrap_or_else(|| empty_map(&node.place));
         if draft.findings.map("Properties", &properties).is_none() {
             continue;
         }
-        found.push(Resource { id: key.name.to_string(), kind: kind.to_owned(), place: key.place, properties });
+        found.push(Resource {
+            id: key.name.to_string(),
+            kind: kind.to_owned(),
+            place: key.place,
+            properties,
+            assumption,
+        });
     }
     for kind in kinds {
         for resource in found.iter().filter(|resource| resource.kind == kind) {
@@ -223,25 +233,34 @@ fn unknown_parameters(draft: &mut Draft<'_>, template: &Node) {
     }
 }
 
+/// The existence of a resource.
+enum Exists {
+    Yes,
+    No,
+    /// If this condition is true, which only AWS knows.
+    Assumed(String),
+}
+
 /// Evaluates a resource's `Condition`.
-fn exists(draft: &mut Draft<'_>, intrinsics: &mut Intrinsics<'_>, resource: &Node) -> bool {
-    let Some(condition) = resource.get("Condition") else { return true };
-    let Some(name) = draft.findings.string("Condition", condition) else { return false };
+fn exists(draft: &mut Draft<'_>, intrinsics: &mut Intrinsics<'_>, resource: &Node) -> Exists {
+    let Some(condition) = resource.get("Condition") else { return Exists::Yes };
+    let Some(name) = draft.findings.string("Condition", condition) else { return Exists::No };
     match intrinsics.condition(&name) {
-        Ok(holds) => holds,
+        Ok(true) => Exists::Yes,
+        Ok(false) => Exists::No,
         Err(unknown) if unknown.is_error => {
             let message = format!("condition `{}`: {}", excerpt(&name), unknown.why);
             match unknown.hint {
                 Some(hint) => draft.findings.error_with_hint(&condition.place, message, hint),
                 None => draft.findings.error(&condition.place, message),
             }
-            false
+            Exists::No
         }
         Err(unknown) => {
-            let (name, why) = (excerpt(&name), unknown.why);
-            let message = format!("condition `{name}` cannot be evaluated ({why}) and is assumed to be true");
+            let (shown, why) = (excerpt(&name), unknown.why);
+            let message = format!("condition `{shown}` cannot be evaluated ({why}) and is assumed to be true");
             draft.findings.warn_once(&condition.place, message, unknown.hint);
-            true
+            Exists::Assumed(name)
         }
     }
 }
@@ -493,6 +512,10 @@ fn rule(draft: &mut Draft<'_>, resource: &Resource) {
         let origin = draft.origin(&resource.place);
         let listener = draft.listener(&listener, &resource.place);
         draft.add_rule(listener, Rule { priority, conditions, transforms, action, origin }, &resource.place);
+        let added = draft.listeners.get_mut(listener).and_then(|listener| listener.rules.last_mut());
+        if let Some(added) = added {
+            added.assumption.clone_from(&resource.assumption);
+        }
     }
 }
 

@@ -40,7 +40,6 @@ pub(super) const OUTPUT: Dialect =
 impl Dialect {
     /// Returns the dialect of a template.
     pub(super) fn of_template(text: &str) -> &'static Dialect {
-        let text = text.trim_start_matches('\u{feff}');
         let is_json = serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
         if is_json { &JSON_TEMPLATE } else { &TEMPLATE }
     }

@@ -64,6 +64,7 @@ pub(super) struct Draft<'o> {
     pub(super) group_ids: Vec<String>,
     /// The functions that the file refers to and does not define, by the ARN or expression that it has for them.
     pub(super) function_ids: BTreeMap<String, usize>,
+    taken: TakenNames,
     /// As [`Loaded::names`].
     pub(super) names: Vec<Vec<String>>,
     /// As [`Loaded::left_out`].
@@ -86,6 +87,8 @@ pub(super) struct DraftRule {
     pub(super) rule: Rule,
     pub(super) place: Place,
     pub(super) part: String,
+    /// The condition that is assumed to be true, so that the rule exists.
+    pub(super) assumption: Option<String>,
 }
 
 impl<'o> Draft<'o> {
@@ -101,6 +104,7 @@ impl<'o> Draft<'o> {
             listeners: Vec::new(),
             group_ids: Vec::new(),
             function_ids: BTreeMap::new(),
+            taken: TakenNames::default(),
             names: Vec::new(),
             left_out: Vec::new(),
             environment: BTreeMap::new(),
@@ -127,9 +131,7 @@ impl<'o> Draft<'o> {
         if let Some(index) = self.function_ids.get(id) {
             return *index;
         }
-        let name = function_name(name);
-        let is_taken = |name: &str| self.names.iter().any(|names| names.iter().any(|known| known == name));
-        let name = free_name(&name, |number| format!("-{number}"), is_taken);
+        let name = self.taken.functions.free(&function_name(name), |name, number| format!("{name}-{number}"));
         let index = self.add_function(Function::new(&name, Vec::new()), vec![name]);
         self.function_ids.insert(id.to_owned(), index);
         index
@@ -147,6 +149,7 @@ impl<'o> Draft<'o> {
         if let Some(names) = self.names.get_mut(function)
             && !names.iter().any(|known| known == name)
         {
+            self.taken.functions.note(name);
             names.push(name.to_owned());
         }
     }
@@ -156,6 +159,7 @@ impl<'o> Draft<'o> {
         if let Some(function) = group.function {
             self.add_name(function, &group.name);
         }
+        self.taken.groups.note(&group.name);
         self.settings.target_groups.push(group);
         self.group_ids.push(id.to_owned());
         self.group_ids.len() - 1
@@ -175,8 +179,7 @@ impl<'o> Draft<'o> {
         }
         let name = name_in_arn(id);
         let function = self.function(id, &name);
-        let is_taken = |name: &str| self.settings.target_groups.iter().any(|group| group.name == name);
-        let name = free_name(&excerpt(&name), |number| format!(" ({number})"), is_taken);
+        let name = self.taken.groups.free(&excerpt(&name), |name, number| format!("{name} ({number})"));
         let mut group = self.new_group(&name, HeaderMode::Single, Some(function));
         if id.starts_with("arn:") {
             group.arn = id.to_owned();
@@ -189,21 +192,44 @@ impl<'o> Draft<'o> {
         if let Some(index) = self.listeners.iter().position(|known| known.id == id) {
             return index;
         }
-        let is_taken = |name: &str| self.listeners.iter().any(|known| known.listener.name == name);
-        let name = free_name(&excerpt(&name_in_arn(id)), |number| format!(" ({number})"), is_taken);
+        let name = excerpt(&name_in_arn(id));
+        let name = self.taken.listeners.free(&name, |name, number| format!("{name} ({number})"));
         let listener = Listener { name, ..Listener::http(Action::status(StatusCode::NOT_FOUND)) };
         self.add_listener(id, listener, place)
     }
 
     pub(super) fn add_listener(&mut self, id: &str, listener: Listener, place: &Place) -> usize {
+        self.taken.listeners.note(&listener.name);
         self.listeners.push(DraftListener { id: id.to_owned(), listener, rules: Vec::new(), place: *place });
         self.listeners.len() - 1
     }
 
     pub(super) fn add_rule(&mut self, listener: usize, rule: Rule, place: &Place) {
         if let Some(listener) = self.listeners.get_mut(listener) {
-            listener.rules.push(DraftRule { rule, place: *place, part: self.findings.part().to_owned() });
+            listener.rules.push(DraftRule {
+                rule,
+                place: *place,
+                part: self.findings.part().to_owned(),
+                assumption: None,
+            });
         }
+    }
+
+    pub(super) fn mark(&self) -> Mark {
+        let (listeners, groups, functions) = (self.listeners.len(), self.group_ids.len(), self.names.len());
+        Mark { listeners, groups, functions, taken: self.taken.clone() }
+    }
+
+    /// Removes the listeners, target groups and functions that were added after `mark`.
+    pub(super) fn return_to(&mut self, mark: Mark) {
+        self.listeners.truncate(mark.listeners);
+        self.group_ids.truncate(mark.groups);
+        self.settings.target_groups.truncate(mark.groups);
+        self.names.truncate(mark.functions);
+        self.left_out.truncate(mark.functions);
+        self.settings.functions.truncate(mark.functions);
+        self.function_ids.retain(|_, index| *index < mark.functions);
+        self.taken = mark.taken;
     }
 
     /// `file:line`, for [`Rule::origin`].
@@ -264,14 +290,44 @@ fn function_name(text: &str) -> String {
     name.get(name.len().saturating_sub(MAX_NAME)..).unwrap_or_default().to_owned()
 }
 
-/// Returns the name, with a number if it is taken.
-fn free_name(name: &str, suffix: fn(u32) -> String, is_taken: impl Fn(&str) -> bool) -> String {
-    if !is_taken(name) {
-        return name.to_owned();
+#[derive(Clone, Default)]
+struct TakenNames {
+    functions: Taken,
+    groups: Taken,
+    listeners: Taken,
+}
+
+/// A state of the settings. See [`Draft::return_to`].
+pub(super) struct Mark {
+    listeners: usize,
+    groups: usize,
+    functions: usize,
+    taken: TakenNames,
+}
+
+/// Names that are taken, with the highest number behind each.
+#[derive(Clone, Default)]
+struct Taken(BTreeMap<String, u32>);
+
+impl Taken {
+    fn note(&mut self, name: &str) {
+        if !self.0.contains_key(name) {
+            self.0.insert(name.to_owned(), 1);
+        }
     }
-    // The search ends: with very many equal names, the last ones share one.
-    let mut numbered = (2..100).map(|number| format!("{name}{}", suffix(number)));
-    numbered.find(|name| !is_taken(name)).unwrap_or_else(|| name.to_owned())
+
+    /// Returns the name, or one with a number if it is taken.
+    fn free(&mut self, name: &str, numbered: fn(&str, u32) -> String) -> String {
+        loop {
+            let number =
+                self.0.entry(name.to_owned()).and_modify(|number| *number = number.saturating_add(1)).or_insert(1);
+            let candidate = if *number == 1 { name.to_owned() } else { numbered(name, *number) };
+            if *number == 1 || !self.0.contains_key(&candidate) {
+                self.note(&candidate);
+                return candidate;
+            }
+        }
+    }
 }
 
 /// The name in an ARN: of a target group its own, of a listener that of its load balancer and its ID.
@@ -316,6 +372,17 @@ mod tests {
         ] {
             assert_eq!(name_in_arn(arn), name);
         }
+    }
+
+    #[test]
+    fn taken_names_get_a_number() {
+        let mut taken = Taken::default();
+        taken.note("a-2");
+        let names: Vec<String> = ["a", "a", "b", "a"]
+            .iter()
+            .map(|name| taken.free(name, |name, number| format!("{name}-{number}")))
+            .collect();
+        assert_eq!(names, ["a", "a-3", "b", "a-4"]);
     }
 
     #[test]

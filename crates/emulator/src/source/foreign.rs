@@ -95,10 +95,6 @@ pub fn bytes(file: &Path, expected: Kind) -> Result<Vec<u8>, SourceError> {
     if metadata.is_dir() {
         return Err(foreign(folder(file, expected)));
     }
-    // Reading a pipe could wait for ever.
-    if !metadata.is_file() {
-        return Err(unreadable(std::io::Error::other("it is not a file")));
-    }
     if let Some(found) = by_name(file, expected) {
         return Err(foreign(found));
     }
@@ -173,16 +169,22 @@ fn by_bytes(bytes: &[u8], expected: Kind) -> Option<(&'static str, &'static str)
     found.or_else(|| bytes.starts_with(b"\x1f\x8b").then_some(("compressed (gzip)", "decompress it with `gunzip`")))
 }
 
-/// Returns what a document is and what to do, if it is not of the expected kind. `None` as well for one of no known kind.
+/// Returns what a text is and what to do, if its keys show that it is not of the expected kind. `None` as well for an unknown
+/// kind.
 #[must_use]
-pub fn by_keys(has: impl Fn(&str) -> bool, expected: Kind) -> Option<(&'static str, String)> {
+pub fn by_text(text: &str, expected: Kind) -> Option<(&'static str, String)> {
+    let (document, _) = super::node::parse(text, 0, &super::dialect::OUTPUT).ok()?;
+    by_keys(|name| document.get(name).is_some(), expected)
+}
+
+fn by_keys(has: impl Fn(&str) -> bool, expected: Kind) -> Option<(&'static str, String)> {
     let any = |names: &[&str]| names.iter().any(|name| has(name));
-    let found = if has("Resources") {
+    let found = if any(&["backends", "routes"]) || (has("version") && has("default")) {
+        Kind::Configuration
+    } else if has("Resources") {
         Kind::Template
     } else if any(&["Rules", "Listeners", "TargetGroups", "LoadBalancers"]) {
         Kind::DescribeRules
-    } else if any(&["backends", "routes"]) || (has("version") && has("default")) {
-        Kind::Configuration
     } else if any(&["functions", "provider", "service"]) {
         Kind::Serverless
     } else {
@@ -209,7 +211,7 @@ pub fn by_keys(has: impl Fn(&str) -> bool, expected: Kind) -> Option<(&'static s
     Some((found.name(), hint))
 }
 
-/// Like [`by_keys`], for a parsed document. A document without keys is none of any kind.
+/// Like [`by_text`], for a parsed document. A document without keys is none of any kind.
 pub(super) fn by_document(document: &Node, expected: Kind) -> Option<(&'static str, String)> {
     match &document.value {
         Value::Scalar(scalar) if scalar.is_null() => Some(("without content", "check the path".to_owned())),

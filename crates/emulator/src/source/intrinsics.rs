@@ -34,7 +34,7 @@ const FUNCTIONS: [&str; 8] =
 
 /// Evaluates the functions of one template.
 pub(super) struct Intrinsics<'t> {
-    template: &'t Node,
+    pub(super) template: &'t Node,
     options: &'t Options,
     region: String,
     /// The region is the default.
@@ -76,15 +76,26 @@ impl<'t> Intrinsics<'t> {
 
     /// As [`Intrinsics::evaluate`]; dynamic references are still texts.
     fn value(&mut self, node: &Node) -> Option<Node> {
+        if let Err(unknown) = self.enter() {
+            return Some(unknown_node(node, unknown));
+        }
+        let evaluated = self.one(node);
+        self.leave();
+        evaluated
+    }
+
+    /// Begins a step. One that begins must [`Intrinsics::leave`].
+    pub(super) fn enter(&mut self) -> Result<(), Unknown> {
         self.steps += 1;
         if self.nesting > MAX_NESTING || self.steps > MAX_STEPS {
-            let why = "the references are circular or nested too deep".to_owned();
-            return Some(unknown_node(node, Unknown::error(why)));
+            return Err(Unknown::error("the references are circular or nested too deep".to_owned()));
         }
         self.nesting += 1;
-        let evaluated = self.one(node);
+        Ok(())
+    }
+
+    pub(super) fn leave(&mut self) {
         self.nesting -= 1;
-        evaluated
     }
 
     fn one(&mut self, node: &Node) -> Option<Node> {
@@ -436,28 +447,36 @@ impl<'t> Intrinsics<'t> {
         }
     }
 
-    /// Returns why a text is not that of AWS, if it contains a pseudo parameter's value that is made up here.
+    /// Returns why a text is not that of AWS, if it contains the account or region that is made up here.
     fn guessed(&self, text: &str) -> Option<Unknown> {
-        let unknown = |why: &str, hint: &str| Some(Unknown { hint: Some(hint.to_owned()), ..Unknown::elsewhere(why) });
-        if text.contains(ACCOUNT) && self.given(ACCOUNT_ID).is_none() {
-            return unknown("the account is unknown here", "set it with `--param AWS::AccountId=VALUE`");
-        }
-        if text.contains(&self.region) && self.is_region_guessed && self.given(REGION).is_none() {
-            return unknown("the region is unknown here", "set it with `--region NAME`");
-        }
-        None
+        let is_guessed = self.is_region_guessed && self.given(REGION).is_none();
+        let of_region = || Unknown {
+            hint: Some("set it with `--region NAME`".to_owned()),
+            ..Unknown::elsewhere("the region is unknown here")
+        };
+        self.guessed_account(text).or_else(|| (is_guessed && text.contains(&self.region)).then(of_region))
     }
 
-    /// Returns the error for a name that is not in these sections of the template. A transform may add it.
-    fn no_such(&mut self, why: String, name: &str, sections: &[&str]) -> Unknown {
-        if self.template.get("Transform").is_some() && sections.contains(&"Resources") {
+    pub(super) fn guessed_account(&self, text: &str) -> Option<Unknown> {
+        let is_guessed = text.contains(ACCOUNT) && self.given(ACCOUNT_ID).is_none();
+        is_guessed.then(|| Unknown {
+            hint: Some(format!("set it with `--param {ACCOUNT_ID}=VALUE`")),
+            ..Unknown::elsewhere("the account is unknown here")
+        })
+    }
+
+    /// Returns the error for a name that is not in these sections of the template.
+    pub(super) fn no_such(&mut self, why: String, name: &str, sections: &[&str]) -> Unknown {
+        let has_hints_left = self.hints < MAX_HINTS;
+        self.hints += 1;
+        let known = if has_hints_left { names(self.template, sections) } else { Vec::new() };
+        let hint = did_you_mean(name, &known);
+        // SAM's own names begin so, or extend that of a resource. Another name close to a known one is misspelt.
+        let is_derived = name.starts_with("Serverless") || known.iter().any(|known| name.starts_with(known));
+        if self.template.get("Transform").is_some() && sections.contains(&"Resources") && (is_derived || hint.is_none())
+        {
             return Unknown::elsewhere(format!("{why}, unless the template's `Transform` adds it"));
         }
-        let hint = match self.hints {
-            0..MAX_HINTS => did_you_mean(name, &names(self.template, sections)),
-            _ => None,
-        };
-        self.hints += 1;
         Unknown { hint, ..Unknown::error(why) }
     }
 
@@ -469,74 +488,8 @@ impl<'t> Intrinsics<'t> {
         Ok(())
     }
 
-    /// Evaluates a condition of `Conditions`.
-    pub(super) fn condition(&mut self, name: &str) -> Result<bool, Unknown> {
-        let Some(condition) = self.template.at(&["Conditions", name]) else {
-            let why = format!("there is no condition `{}`", excerpt(name));
-            return Err(self.no_such(why, name, &["Conditions"]));
-        };
-        self.holds(condition)
-    }
-
-    fn holds(&mut self, condition: &Node) -> Result<bool, Unknown> {
-        self.steps += 1;
-        if self.nesting > MAX_NESTING || self.steps > MAX_STEPS {
-            return Err(Unknown::error("the references are circular or nested too deep".to_owned()));
-        }
-        let Some((name, argument)) = condition.only_member() else {
-            return Err(Unknown::error("a condition must be one function, such as `Fn::Equals`".to_owned()));
-        };
-        self.nesting += 1;
-        let result = self.holds_by(name, argument);
-        self.nesting -= 1;
-        result
-    }
-
-    fn holds_by(&mut self, name: &str, argument: &Node) -> Result<bool, Unknown> {
-        match name {
-            "Condition" => {
-                let name = self.text(argument)?;
-                self.condition(&name)
-            }
-            "Fn::Equals" => {
-                let [left, right] = self.arguments(name, argument)?;
-                self.equal(&left, &right)
-            }
-            "Fn::Not" => match argument.items() {
-                [inner] => Ok(!self.holds(inner)?),
-                _ => Err(misused(name)),
-            },
-            // One that is known may decide it whatever the others are.
-            "Fn::And" | "Fn::Or" => {
-                let decisive = name == "Fn::Or";
-                let mut unknown = None;
-                for inner in argument.items() {
-                    match self.holds(inner) {
-                        Ok(holds) if holds == decisive => return Ok(decisive),
-                        Ok(_) => {}
-                        Err(error) => unknown = Some(error),
-                    }
-                }
-                unknown.map_or(Ok(!decisive), Err)
-            }
-            _ => Err(Unknown::error(format!("`{}` is not a condition function", excerpt(name)))),
-        }
-    }
-
-    fn equal(&self, left: &Node, right: &Node) -> Result<bool, Unknown> {
-        if let Some(cause) = cause(&[left, right]) {
-            return if !cause.is_error && shown(left) == shown(right) { Ok(true) } else { Err(cause.clone()) };
-        }
-        let (left, right) = (text_of(left)?, text_of(right)?);
-        let is_of_account = |text: &String| text.contains(ACCOUNT) && self.given(ACCOUNT_ID).is_none();
-        match [&left, &right].into_iter().find(|text| is_of_account(text)).and_then(|text| self.guessed(text)) {
-            Some(guessed) if left != right => Err(guessed),
-            _ => Ok(left == right),
-        }
-    }
-
     /// Evaluates a function's arguments.
-    fn arguments<const N: usize>(&mut self, name: &str, argument: &Node) -> Result<[Node; N], Unknown> {
+    pub(super) fn arguments<const N: usize>(&mut self, name: &str, argument: &Node) -> Result<[Node; N], Unknown> {
         let evaluated: Vec<Node> = argument.items().iter().filter_map(|item| self.value(item)).collect();
         evaluated.try_into().map_err(|_| misused(name))
     }
@@ -580,7 +533,7 @@ impl<'t> Intrinsics<'t> {
         }
     }
 
-    fn text(&mut self, node: &Node) -> Result<String, Unknown> {
+    pub(super) fn text(&mut self, node: &Node) -> Result<String, Unknown> {
         self.value(node).map_or(Ok(String::new()), |node| text_of(&node))
     }
 }
@@ -597,7 +550,7 @@ fn parameter(place: &Place, declared: Option<&Node>, value: Node) -> Evaluated {
 }
 
 /// Returns the reason why one of these values is unknown: an error if there is one.
-fn cause<'n>(nodes: &[&'n Node]) -> Option<&'n Unknown> {
+pub(super) fn cause<'n>(nodes: &[&'n Node]) -> Option<&'n Unknown> {
     let unknown = |node: &&'n Node| match &node.value {
         Value::Unknown(unknown) => Some(unknown),
         _ => None,
@@ -613,7 +566,7 @@ fn known_text(node: &Node) -> Option<&str> {
     }
 }
 
-fn text_of(node: &Node) -> Result<String, Unknown> {
+pub(super) fn text_of(node: &Node) -> Result<String, Unknown> {
     match &node.value {
         Value::Scalar(scalar) => Ok(scalar.text.to_string()),
         Value::Unknown(unknown) => Err(unknown.clone()),
@@ -636,7 +589,7 @@ fn only_in_aws(resource: &str, written: String) -> Unknown {
     Unknown { written, hint, ..Unknown::elsewhere(format!("the resource `{}` exists only in AWS", excerpt(resource))) }
 }
 
-fn misused(name: &str) -> Unknown {
+pub(super) fn misused(name: &str) -> Unknown {
     Unknown::error(format!("`{name}` has the wrong arguments"))
 }
 

@@ -5,6 +5,7 @@
 //! ELBv2's own JSON (`elbv2`). Starts nothing, and leaves commands, local ports and certificates to the caller.
 
 mod cloudformation;
+mod conditions;
 mod describe_rules;
 mod dialect;
 mod dotenv;
@@ -29,7 +30,7 @@ use dialect::Dialect;
 use draft::Draft;
 
 pub use draft::{Loaded, Options};
-pub use foreign::{Kind, by_keys, bytes};
+pub use foreign::{Kind, by_text, bytes};
 pub use table::{action_text, concurrency_text, table, transforms_text};
 
 /// The errors of a file.

@@ -95,13 +95,14 @@ pub(super) fn whole(draft: &mut Draft<'_>) {
         }
     }
     for listener in listeners {
-        let mut taken: BTreeMap<u32, &DraftRule> = BTreeMap::new();
         let is_https = listener.listener.tls.is_some();
         let name = &listener.listener.name;
         if is_https && is_downgrade(&listener.listener.default_action) {
             findings.set_part(format!("listener `{}`", excerpt(name)));
             findings.quota(&listener.place, DOWNGRADE);
         }
+        leave_out_assumed(findings, &mut listener.rules);
+        let mut taken: BTreeMap<u32, &DraftRule> = BTreeMap::new();
         for draft in &listener.rules {
             findings.set_part(draft.part.clone());
             let priority = draft.rule.priority;
@@ -119,6 +120,27 @@ pub(super) fn whole(draft: &mut Draft<'_>) {
             }
         }
     }
+}
+
+/// Leaves out rules whose condition is only assumed to be true if another rule has their priority, under no condition or
+/// another one: conditions often exclude one another.
+fn leave_out_assumed(findings: &mut Findings, rules: &mut Vec<DraftRule>) {
+    let certain = rules.iter().filter(|draft| draft.assumption.is_none());
+    let mut taken: BTreeMap<u32, Option<String>> = certain.map(|draft| (draft.rule.priority, None)).collect();
+    rules.retain(|draft| {
+        let Some(condition) = &draft.assumption else { return true };
+        let priority = draft.rule.priority;
+        if taken.entry(priority).or_insert_with(|| draft.assumption.clone()) == &draft.assumption {
+            return true;
+        }
+        let condition = excerpt(condition);
+        findings.set_part(draft.part.clone());
+        let message = format!(
+            "left out: another rule has the priority {priority}, and the condition `{condition}` of this one is only assumed to be true"
+        );
+        findings.warning(&draft.place, message);
+        false
+    });
 }
 
 const DOWNGRADE: &str = "a redirect from HTTPS to HTTP, which ALB does not allow";

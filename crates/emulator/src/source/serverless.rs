@@ -238,7 +238,7 @@ fn read_resources(draft: &mut Draft<'_>, service: &mut Service, defined: &[Defin
     {
         members.extend(defined.iter().map(|function| stand_in(&service.name, &service.stage, function)));
     }
-    let before = (draft.listeners.len(), draft.group_ids.len(), draft.names.len());
+    let before = draft.mark();
     let trial = draft.findings.trial();
     let findings = std::mem::replace(&mut draft.findings, trial);
     cloudformation::resources(draft, resources);
@@ -246,13 +246,7 @@ fn read_resources(draft: &mut Draft<'_>, service: &mut Service, defined: &[Defin
     match trial.finish() {
         Ok(warnings) => draft.findings.take_warnings(warnings),
         Err(errors) => {
-            draft.listeners.truncate(before.0);
-            draft.group_ids.truncate(before.1);
-            draft.settings.target_groups.truncate(before.1);
-            draft.names.truncate(before.2);
-            draft.left_out.truncate(before.2);
-            draft.settings.functions.truncate(before.2);
-            draft.function_ids.retain(|_, index| *index < before.2);
+            draft.return_to(before);
             let first = errors.into_iter().take(1).map(|error| Diagnostic { hint: None, ..error }).collect();
             let first = Diagnostics::in_files(draft.files.clone().into_names(), first).texts().concat();
             draft.findings.warning_with_hint(

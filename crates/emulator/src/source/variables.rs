@@ -230,7 +230,13 @@ impl<'o> Variables<'o> {
         }
         match self.text(place, &scalar.text) {
             Ok(node) => node.value,
-            Err(unknown) => Value::Unknown(Unknown { written: scalar.text.to_string(), ..unknown }),
+            Err(unknown) => {
+                // One variable stands for the source that it leads to: other variables may lead there as well.
+                let is_source = !unknown.is_error && !unknown.written.is_empty();
+                let is_whole = is_source && matches!(parts(&scalar.text).as_deref(), Ok([Part::Variable(_)]));
+                let written = if is_whole { unknown.written.clone() } else { scalar.text.to_string() };
+                Value::Unknown(Unknown { written, ..unknown })
+            }
         }
     }
 

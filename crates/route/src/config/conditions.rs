@@ -129,6 +129,7 @@ fn read_host(node: &Node, diagnostics: &mut Collector) -> Option<Pattern> {
 
 fn read_path(node: &Node, diagnostics: &mut Collector) -> Option<Pattern> {
     let pattern = read_pattern(node, diagnostics, ["regex", "prefix", "exact"], Case::Sensitive, Escapes::None)?;
+    let pattern = pattern.for_paths();
     if pattern.as_regex().is_some() {
         return Some(pattern);
     }
@@ -138,8 +139,13 @@ fn read_path(node: &Node, diagnostics: &mut Collector) -> Option<Pattern> {
     if !begins {
         node.error(diagnostics, "never matches: every path begins with `/`", None);
     }
+    let dots = source.replace("%2e", ".").replace("%2E", ".");
+    if dots.split('/').any(|segment| matches!(segment, "." | "..")) {
+        let hint = "conditions see `/b` for `/a/../b`; write the path without dot segments";
+        node.error(diagnostics, "never matches: no path has dot segments", Some(hint.into()));
+    }
     if let Some(odd) = source.chars().find(|c| !c.is_ascii_graphic() || "#\"<>\\^`{|}".contains(*c)) {
-        let hint = "paths are compared as they are sent: percent-encoded, like `/caf%C3%A9`";
+        let hint = "write it percent-encoded, like `/caf%C3%A9`";
         node.error(diagnostics, format!("{odd:?} cannot occur in a path"), Some(hint.into()));
     }
     if can_be_glob && source.split_once('?').is_some_and(|(_, after)| after.contains('=')) {

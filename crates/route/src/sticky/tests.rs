@@ -52,7 +52,14 @@ fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
 
 fn request<'a>(query: &'a str, headers: &'a HeaderMap) -> RequestView<'a> {
     let query = Some(query.as_bytes());
-    RequestView { method: "GET", host: b"a.example", path: b"/", query, headers, source_ip: None }
+    RequestView {
+        method: "GET",
+        host: b"a.example",
+        path: crossfade_rule::normalised(b"/"),
+        query,
+        headers,
+        source_ip: None,
+    }
 }
 
 /// Returns target, reason and cookie over https.

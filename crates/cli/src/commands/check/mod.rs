@@ -6,11 +6,10 @@
 mod connect;
 
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use crossfade_function::LocalSurroundings;
 use crossfade_proxy::Proxy;
 use crossfade_route::{Checked, Diagnostic, Diagnostics, PemFile, Place, Severity, decode};
@@ -18,7 +17,7 @@ use http::header::HeaderValue;
 use serde_json::{Value, json};
 
 use self::connect::Look;
-use super::Verdict;
+use super::{Verdict, configuration};
 use crate::terminal::{print, print_json};
 
 /// Check a crossfade.yaml and report all errors at once, each with its line and a hint
@@ -83,20 +82,14 @@ struct CheckResult {
 
 impl CheckResult {
     fn of(Options { file, connect, host, .. }: &Options) -> Result<CheckResult> {
-        let bytes = match fs::read(file) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                bail!("cannot read `{}`: {error}\n  hint: `crossfade init` writes a starter file", file.display())
-            }
-            read => read.with_context(|| format!("cannot read `{}`", file.display()))?,
-        };
+        let bytes = configuration::bytes(file)?;
         let folder = file.parent().unwrap_or(Path::new(""));
-        let (text, not_text) = match decode(bytes.clone()) {
-            Some(text) => (text, None),
-            None => (String::from_utf8_lossy(&bytes).into_owned(), not_utf8(&bytes)),
-        };
+        let text = decode(bytes.clone());
+        let is_text = text.is_some();
+        let text = text.unwrap_or_else(|| String::from_utf8_lossy(&bytes).into_owned());
         let Checked { table, diagnostics: mut findings, .. } =
             Checked::new(&text, &file.display().to_string(), &LocalSurroundings { folder });
-        findings.list.extend(not_text);
+        findings.list.extend(not_utf8(&bytes).filter(|_| !is_text));
         let (mut backends, mut routes, mut looks, now) = (0, 0, Vec::new(), SystemTime::now());
         if let Some(table) = table {
             (backends, routes) = (table.backends().len(), table.routes().len());

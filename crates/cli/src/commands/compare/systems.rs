@@ -5,13 +5,12 @@
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use crossfade_function::{ConfigSource, load};
 use crossfade_route::{Backend, Mirror, Nothing, PemFile, RoutingTable};
 use http::uri::{Authority, PathAndQuery};
 use serde_json::json;
 
 use super::Options;
-use crate::commands::cert_file;
+use crate::commands::{cert_file, configuration};
 use crate::requests::Format;
 use crate::terminal::printable;
 
@@ -43,7 +42,7 @@ pub(super) fn table(options: &Options) -> Result<(RoutingTable, Option<PemFile>)
     let cert_file = match &options.rules {
         None => pem(cert_file)?,
         Some(file) => {
-            let (rules, cert_file) = load(&ConfigSource::file(file.clone()), cert_file.as_deref())?;
+            let (rules, cert_file) = configuration::compiled(file)?;
             table = with_rules(table, &rules, options)?;
             cert_file
         }

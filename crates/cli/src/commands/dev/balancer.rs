@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use crossfade_emulator::{Listener, MutualAuthentication, Settings, Tls};
+use crossfade_route::decode;
 
 use crate::certificate::{Authority, LOCAL_NAMES};
 
@@ -141,5 +142,6 @@ pub(super) fn free(address: SocketAddr) -> Result<SocketAddr> {
 }
 
 fn read(file: &Path) -> Result<String> {
-    std::fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))
+    let bytes = std::fs::read(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+    decode(bytes).with_context(|| format!("`{}` is neither UTF-8 nor UTF-16", file.display()))
 }

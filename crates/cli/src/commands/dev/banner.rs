@@ -109,13 +109,13 @@ pub(super) fn text(
                  curl --data-binary 'any content' http://{address}/upload\n\
                  the same from the demo back end directly:\n  \
                  curl --cacert {ca} https://localhost:{legacy}/orders/42\n\
-                 move customers: in the config above, raise the weight of `modern` to 10, save it, and run\n  \
-                 for id in $(seq 20); do \\\n    \
-                 echo \"customer $id: $(curl -si -b customer_id=$id http://{address}/orders/42 | grep x-demo-backend)\"; done\n\
-                 before that, compare the two systems: `modern` gets copies of these requests, and the report judges the responses\n  \
+                 compare the two systems: `modern` gets a copy of each request, and the report judges its responses\n  \
                  for id in $(seq 100); do for page in orders products customers carts reviews help; do \\\n    \
                  curl -s -o /dev/null http://{address}/$page/$id; done; done\n  \
-                 {program} report {cacert}{log}",
+                 {program} report {cacert}{log}\n\
+                 move customers: in the config above, raise the weight of `modern` to 10, save it, and run\n  \
+                 for id in $(seq 20); do \\\n    \
+                 echo \"customer $id: $(curl -si -b customer_id=$id http://{address}/orders/42 | grep x-demo-backend)\"; done",
                 legacy = demo.legacy.port(),
                 program = program::name(),
             );

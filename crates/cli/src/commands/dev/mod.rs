@@ -19,13 +19,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use crossfade_emulator::{Emulator, Function, Notice};
+use crossfade_route::{Nothing, RoutingTable};
 use tempfile::TempDir;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 
+use super::environment::Environment;
 use super::sources::Sources;
 use crate::demo::Demo;
-use crate::inspector::{self, Inspector};
+use crate::inspector::{self, Inspector, Routes};
 use crate::terminal::{has_colours, say};
 use access_log::AccessLog;
 use comparisons::Comparisons;
@@ -162,6 +164,7 @@ async fn serve(plan: Plan, options: &Options) -> Result<()> {
     let mut settings = plan.settings(&resources)?;
     let authority = balancer::certify(&mut settings, resources.folder.path())?;
     settings.keep_messages = !options.no_inspect;
+    let variables = plan.own_variables(&settings);
     let inspected = inspector::Setup::new(&settings, plan.own_function, options.show_secrets);
     let knows_access_lines = plan.own_function;
     let (notices, mut inbox) = mpsc::unbounded_channel();
@@ -186,10 +189,11 @@ async fn serve(plan: Plan, options: &Options) -> Result<()> {
     let reporter = Reporter::new(options.verbose, knows_access_lines, plan.has_rules(), has_colours())
         .showing(options.show_secrets)
         .naming_functions(plan.template.functions.len() > 1);
-    let mut consumers = Consumers { reporter, comparisons, access_log, inspector };
+    let mut consumers = Consumers { reporter, comparisons, access_log, inspector, variables };
     if let Some(watch) = &resources.watch {
         consumers.reporter.set_backends(watch.backends().to_vec());
     }
+    consumers.explain_with(resources.routes(&plan.routing, &consumers.variables));
     report_until_stopped(&mut printer, &mut consumers, &mut inbox, resources.watch.as_mut(), &mut stop).await;
     printer.print(vec![Line::Talk("stopping".to_string())]);
     shut_down(&mut printer, emulator, consumers, inbox).await;
@@ -203,9 +207,18 @@ struct Consumers {
     comparisons: Comparisons,
     access_log: AccessLog,
     inspector: Option<Inspector>,
+    /// The environment of our own function.
+    variables: Vec<(String, String)>,
 }
 
 impl Consumers {
+    /// The inspector explains requests with this configuration.
+    fn explain_with(&self, routes: Option<Routes>) {
+        if let Some(inspector) = &self.inspector {
+            inspector.explain_with(routes);
+        }
+    }
+
     fn tell(&mut self, mut notice: Notice) -> Vec<Line> {
         self.comparisons.keep(&notice);
         self.access_log.keep(&notice);
@@ -229,9 +242,12 @@ async fn report_until_stopped(
         let due = consumers.reporter.due().unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
         tokio::select! {
             () = stop.requested() => return,
-            _ = look.tick() => if let Some(watch) = watch.as_mut() && let Some(line) = change_of(watch) {
-                consumers.reporter.set_backends(watch.backends().to_vec());
-                printer.print(vec![line]);
+            _ = look.tick() => if let Some(watch) = watch.as_mut() && let Some(change) = watch.look() {
+                if matches!(change, Change::Taken) {
+                    consumers.reporter.set_backends(watch.backends().to_vec());
+                    consumers.explain_with(watch.routes(&consumers.variables));
+                }
+                printer.print(vec![line_of(watch.file(), change)]);
             },
             Some(notice) = inbox.recv() => printer.print(consumers.tell(notice)),
             () = tokio::time::sleep_until(due.into()) => printer.print(consumers.reporter.overdue(Instant::now())),
@@ -240,12 +256,12 @@ async fn report_until_stopped(
 }
 
 /// The message for a change of the configuration file.
-fn change_of(watch: &mut Watch) -> Option<Line> {
-    let file = watch.file().display().to_string();
-    Some(Line::Talk(match watch.look()? {
+fn line_of(file: &Path, change: Change) -> Line {
+    let file = file.display();
+    Line::Talk(match change {
         Change::Taken => format!("{file} has changed: the next request uses it"),
         Change::Refused(reasons) => format!("{reasons}\n{file} has errors: the last valid configuration stays in use"),
-    }))
+    })
 }
 
 async fn shut_down(
@@ -295,6 +311,18 @@ impl RunResources {
         };
         let watch = config.map(|file| Watch::start(&file, folder.path())).transpose()?;
         Ok(RunResources { folder, demo, watch })
+    }
+
+    /// The routing of our own function; `None` if only a command knows it.
+    fn routes(&self, routing: &Routing, variables: &[(String, String)]) -> Option<Routes> {
+        match (routing, &self.watch) {
+            (_, Some(watch)) => watch.routes(variables),
+            (Routing::Backend(url), None) => {
+                let table = RoutingTable::from_backend_url(url, "", &Nothing).ok()?;
+                Some(Routes { table, environment: Environment::default() })
+            }
+            (_, None) => None,
+        }
     }
 
     fn end(self) -> Result<()> {

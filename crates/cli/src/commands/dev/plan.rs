@@ -17,8 +17,8 @@ use crossfade_route::{Nothing, RoutingTable};
 
 use super::functions::{self, Command};
 use super::{Options, RunResources, balancer};
-use crate::commands::cert_file;
 use crate::commands::sources::Rules;
+use crate::commands::{cert_file, configuration};
 use crate::demo::Demo;
 use crate::terminal::say;
 
@@ -158,6 +158,13 @@ impl Plan {
         Ok(settings)
     }
 
+    /// The environment of our own function, which a configuration may refer to.
+    pub(super) fn own_variables(&self, settings: &Settings) -> Vec<(String, String)> {
+        let mut functions = settings.functions.iter().zip(&self.commands);
+        let own = functions.find(|(_, command)| matches!(command, Command::Own));
+        own.map(|(function, _)| function.env.clone()).unwrap_or_default()
+    }
+
     fn own_environment(&self, resources: &RunResources) -> Result<Vec<(String, String)>> {
         // A configuration may contain `${env:NAME}`, now or after its next change.
         let mut environment: Vec<_> = std::env::vars_os().filter_map(for_config).collect();
@@ -272,7 +279,7 @@ fn routing(options: &Options, own_function: bool) -> Result<Routing> {
         return Ok(Routing::Backend(url.clone()));
     }
     if let Some(file) = &options.config {
-        crossfade_function::load(&ConfigSource::file(file.clone()), cert_file.as_deref())?;
+        configuration::compiled(file)?;
         return Ok(Routing::Config(std::path::absolute(file).with_context(|| format!("`{}`", file.display()))?));
     }
     Ok(if own_function { Routing::Demo } else { Routing::Unknown })

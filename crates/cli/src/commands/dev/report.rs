@@ -294,10 +294,12 @@ impl Reporter {
             (Some(reason), Some(problem)) => Some(format!("{reason}: {problem}")),
             (reason, problem) => reason.clone().or_else(|| problem.clone()),
         };
+        let normalised = exchange.normalised_path.as_ref();
+        let normalised = normalised.map(|path| format!("rules and routes see the path {}", self.secrets.target(path)));
         let error = access.and_then(|access| access.error.clone());
         let news: Vec<&String> = exchange.reply_warnings.iter().filter(|it| self.is_news(exchange, it)).collect();
         let warnings = exchange.warnings.iter().chain(news).map(|warning| format!("warning: {warning}"));
-        for detail in problem.into_iter().chain(error).chain(warnings) {
+        for detail in normalised.into_iter().chain(problem).chain(error).chain(warnings) {
             let detail = without_colours(&detail);
             lines.push(Line::Data(format!("          {}", printable(&self.secrets.sentence(&detail)))));
         }

@@ -10,7 +10,9 @@ use anyhow::{Context, Result, anyhow};
 use crossfade_function::{ConfigSource, FileVersion, load};
 use crossfade_route::RoutingTable;
 
+use crate::commands::environment::Recorder;
 use crate::commands::with_lines;
+use crate::inspector::Routes;
 
 /// The copy's name, beside the demo's own files.
 const COPY: &str = "active.yaml";
@@ -60,6 +62,14 @@ impl Watch {
 
     pub(super) fn file(&self) -> &Path {
         &self.file
+    }
+
+    /// The configuration in use, for the inspector, with the function's variables.
+    pub(super) fn routes(&self, variables: &[(String, String)]) -> Option<Routes> {
+        let text = crossfade_document::decode(fs::read(&self.copy).ok()?)?;
+        let recorder = Recorder::new(self.folder()).overriding(variables);
+        let table = RoutingTable::from_config(&text, "", &recorder).ok()?;
+        Some(Routes { table, environment: recorder.environment() })
     }
 
     /// Checks whether the file has changed, and adopts a valid change. Ignores a missing file: an editor is about to write

@@ -1,6 +1,7 @@
 //! The routing of a request, as data. Owns selecting the facts of the proxy's plan; `asked` builds the request, and `balancer`
 //! evaluates listener rules.
 
+use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
@@ -9,7 +10,7 @@ use crossfade_emulator::{LoadBalancerAttributes, Settings};
 use crossfade_event::{Event, Front, HeaderMode};
 use crossfade_journal::redaction::{HIDDEN, is_secret_parameter};
 use crossfade_proxy::{Invocation, Outgoing, Plan, Proxy, ProxyError, Sending, Step};
-use crossfade_route::{Failover, Forward, Reason, Retry};
+use crossfade_route::{Failover, Forward, Reason, Retry, normalised};
 use http::Response;
 use http::header::{HeaderMap, LOCATION};
 use serde::Serialize;
@@ -20,7 +21,7 @@ use super::balancer::LoadBalancer;
 use super::mirrored::Mirrored;
 use super::upstream::{Upstream, lossy};
 use crate::commands::environment::Environment;
-use crate::routes::{Collected, Skipped, SkippedList, Taken};
+use crate::routes::{Collected, Skipped, SkippedList, Taken, why};
 
 /// The routing of a request. Members that do not apply are absent.
 #[derive(Debug, Serialize)]
@@ -28,6 +29,9 @@ use crate::routes::{Collected, Skipped, SkippedList, Taken};
 pub(in crate::commands) struct Explanation {
     pub(in crate::commands) method: String,
     pub(in crate::commands) url: String,
+    /// The path as conditions see it, if it was sent in another form.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) normalised_path: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) load_balancer: Option<LoadBalancer>,
     #[serde(flatten)]
@@ -140,7 +144,7 @@ impl Explanation {
 
     /// All texts that come from files; the request comes from the command line.
     fn texts(&mut self) -> Vec<&mut String> {
-        let Explanation { method: _, url: _, load_balancer, skipped, route, outcome } = self;
+        let Explanation { method: _, url: _, normalised_path: _, load_balancer, skipped, route, outcome } = self;
         let mut texts = Vec::new();
         if let Some(LoadBalancer { skipped, rule, does, answer: _, mode: _ }) = load_balancer {
             texts.extend(skipped.skipped.iter_mut().flat_map(Skipped::texts));
@@ -186,9 +190,13 @@ impl Explanation {
         let mut request = asked.request()?;
         let mut load_balancer = rules.map(|rules| LoadBalancer::of(rules, asked, most, &mut request));
         let (method, url) = (asked.method.to_string(), asked.url.to_string());
+        let normalised_path = match normalised(asked.url.path().as_bytes()) {
+            Cow::Owned(path) => Some(String::from_utf8_lossy(&path).into_owned()),
+            Cow::Borrowed(_) => None,
+        };
         if let Some(answer) = load_balancer.as_mut().and_then(|it| it.answer.take()) {
             let (skipped, outcome) = (SkippedList::default(), Outcome::Answered { answer });
-            return Ok(Explanation { method, url, load_balancer, skipped, route: None, outcome });
+            return Ok(Explanation { method, url, normalised_path, load_balancer, skipped, route: None, outcome });
         }
         let mode = load_balancer.as_ref().map_or(HeaderMode::Multi, |it| it.mode);
         let attributes = rules.map_or_else(LoadBalancerAttributes::default, |rules| rules.load_balancer.clone());
@@ -211,7 +219,8 @@ impl Explanation {
             }
             Err(error) => (None, Outcome::Answered { answer: Answer::of_failure(&error) }),
         };
-        Ok(Explanation { method, url, load_balancer, skipped: skipped.nearest(most), route, outcome })
+        let skipped = skipped.nearest(most);
+        Ok(Explanation { method, url, normalised_path, load_balancer, skipped, route, outcome })
     }
 }
 
@@ -268,28 +277,6 @@ impl Sent {
 fn is_by_chance(forward: &Forward, reason: Reason) -> bool {
     let possible = forward.targets.iter().filter(|target| target.weight > 0).count();
     possible > 1 && matches!(reason, Reason::Weight | Reason::Assigned)
-}
-
-/// The reason for the target, with the shares of all targets if they decide.
-fn why(forward: &Forward, reason: Reason) -> String {
-    let total: u32 = forward.targets.iter().map(|target| target.weight).sum();
-    let share = |weight: u32| f64::from(weight) * 100.0 / f64::from(total.max(1));
-    let shares: Vec<String> =
-        forward.targets.iter().map(|target| format!("{} {:.3}", target.name, share(target.weight))).collect();
-    let shares: Vec<String> =
-        shares.iter().map(|text| format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))).collect();
-    let shares = shares.join(", ");
-    let by = forward.sticky.as_ref().map(crossfade_route::Sticky::describe).unwrap_or_default();
-    match reason {
-        Reason::Only => "the only target".to_owned(),
-        Reason::Weight if by.is_empty() => format!("at random, and may differ next time ({shares})"),
-        Reason::Weight => format!("at random, since the request has no {by} ({shares})"),
-        Reason::Hash => format!("hash of {by} ({shares})"),
-        Reason::Pin => format!("pinned by {by}"),
-        Reason::OptIn => "requested by the client (optIn)".to_owned(),
-        Reason::Otherwise => format!("the request has no {by} (otherwise)"),
-        Reason::Assigned => format!("hash of a new id, sent to the client as {by} ({shares})"),
-    }
 }
 
 fn retry(retry: &Retry) -> String {

@@ -12,16 +12,15 @@ mod upstream;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail};
-use crossfade_function::{ConfigSource, load};
+use anyhow::{Result, anyhow, bail};
 use crossfade_proxy::Proxy;
-use crossfade_route::{RoutingTable, decode};
+use crossfade_route::RoutingTable;
 use http::Method;
 use http::header::{HeaderName, HeaderValue};
 
-use super::Verdict;
 use super::environment::{Environment, Recorder};
 use super::sources::Sources;
+use super::{Verdict, configuration};
 use crate::routes::MOST_SHOWN;
 use crate::terminal::{print, print_json, printable};
 pub(super) use asked::Asked;
@@ -92,8 +91,7 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
 
 /// The environment variables that a configuration uses.
 fn environment(config: &Path) -> Result<Environment> {
-    let bytes = std::fs::read(config).with_context(|| format!("cannot read `{}`", config.display()))?;
-    let text = decode(bytes).with_context(|| format!("`{}` is not UTF-8", config.display()))?;
+    let text = configuration::text(config)?;
     let recorder = Recorder::new(config.parent().unwrap_or(config));
     // `proxy` has reported all errors.
     let _ = RoutingTable::from_config(&text, "", &recorder);
@@ -102,6 +100,6 @@ fn environment(config: &Path) -> Result<Environment> {
 
 /// The proxy that the function would start with this file.
 pub(super) fn proxy(config: &Path) -> Result<Proxy> {
-    let (table, cert_file) = load(&ConfigSource::file(config.to_owned()), super::cert_file()?.as_deref())?;
+    let (table, cert_file) = configuration::compiled(config)?;
     Ok(Proxy::new(table, cert_file, "crossfade")?)
 }

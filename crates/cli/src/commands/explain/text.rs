@@ -13,8 +13,11 @@ use crate::routes::{Skipped, SkippedList, Taken};
 /// Writing to a `String` cannot fail.
 pub(super) fn render(explanation: &Explanation) -> String {
     let mut text = String::new();
-    let Explanation { method, url, load_balancer, skipped, route, outcome } = explanation;
+    let Explanation { method, url, normalised_path, load_balancer, skipped, route, outcome } = explanation;
     let _ = writeln!(text, "request       {method} {url}");
+    if let Some(path) = normalised_path {
+        let _ = writeln!(text, "matched as    {path} (normalised for conditions; forwarded as sent)");
+    }
     if let Some(load_balancer) = load_balancer {
         render_rules(&mut text, load_balancer);
     }
