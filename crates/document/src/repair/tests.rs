@@ -41,6 +41,15 @@ fn the_corrected_line_is_masked_and_has_no_comment() {
 }
 
 #[test]
+fn conflicts_are_named_and_left_to_the_author() {
+    let text = "a: b\nc:\n<<<<<<< HEAD\n  d: e\n=======\n  d: f\n>>>>>>> branch\n";
+    let explained = explained(text).unwrap();
+    assert_eq!(explained.diagnostic.message, "a merge conflict is not resolved");
+    assert_eq!(explained.diagnostic.place, Some(Place::new(3, 1)));
+    assert_eq!(explained.text, text);
+}
+
+#[test]
 fn errors_that_no_change_of_a_line_removes_are_not_explained() {
     let long = format!("a: @b\n# {}\n", "x".repeat(MAX_TEXT));
     for text in ["a: b\n---\nc: d\n", &long] {
