@@ -76,9 +76,9 @@ const OF_SYNTAX: [Way; 14] = [
     (layout::indentation, NEAR),
 ];
 
-/// Likewise for YAML that means something else than its author thinks. Changes of its structure are not among them: they
-/// would hide errors.
-const OF_MEANING: [Way; 7] = [
+/// Likewise for YAML that means something else than its author thinks. Few change its structure: that
+/// could hide errors.
+const OF_MEANING: [Way; 8] = [
     (characters::look_alikes, 1),
     (layout::comments, 1),
     (layout::spaces, 1),
@@ -86,6 +86,7 @@ const OF_MEANING: [Way; 7] = [
     (quotes::indicators, 1),
     (quotes::unbalanced, 1),
     (layout::colons, 1),
+    (layout::children, 1),
 ];
 
 /// Looks for the mistake behind an error. A syntax error may also come from a line nearby.

@@ -297,7 +297,7 @@ pub(crate) trait Read {
             let hint = self
                 .node()
                 .is_null()
-                .then_some("write a value, or remove the key; a `#` after a space starts a comment");
+                .then_some("write a value, or remove the key; put a value that begins with `#`, `&` or `!` in quotes");
             self.expected(diagnostics, "a string", hint, Expected::Text);
         }
         self.node().as_text()

@@ -1,3 +1,5 @@
+//! The mistakes that no section of `crates/route/tests/mistakes.txt` can show, and the limits.
+
 use super::*;
 use crate::yaml::{Options, parse};
 
