@@ -1,14 +1,30 @@
 //! The conformance suite as a test: Crossfade passes every case, and the article's handler fails exactly the expected ones.
 
+use std::process::ExitCode;
+
 use crossfade_bench::conformance::{self, Case, CaseResult};
 use crossfade_bench::function::{ARTICLE, Function, build, install_node_packages};
+use crossfade_testkit::tests;
+use crossfade_testkit::tools::{self, Absent, NODE, Tool};
+
+/// Node.js, with what the article's handler needs.
+static HANDLER: Tool = Tool::new(|| {
+    NODE.find()?;
+    install_node_packages().map_err(|error| Absent::Broken(format!("{error:#}")))
+});
+
+fn main() -> ExitCode {
+    tools::run(tests! {
+        [] ours_passes_every_case_in_both_header_modes;
+        [HANDLER] the_article_fails_exactly_what_its_cases_say;
+    })
+}
 
 fn outcomes(function: Function, cases: &[Case]) -> Vec<CaseResult> {
     let rows = conformance::run(&[function], cases).expect("the test bed");
     rows.into_iter().map(|mut row| row.remove(0)).collect()
 }
 
-#[test]
 fn ours_passes_every_case_in_both_header_modes() {
     let target = build("crossfade-function", &["bootstrap"]).expect("cargo builds the function");
     let cases = conformance::load().expect("the cases");
@@ -23,9 +39,7 @@ fn ours_passes_every_case_in_both_header_modes() {
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
 
-#[test]
 fn the_article_fails_exactly_what_its_cases_say() {
-    install_node_packages().expect("npm ci");
     let mut cases = conformance::load().expect("the cases");
     for case in &mut cases {
         case.modes.truncate(1);

@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use crate::package::cargo;
+use crate::not_run;
+use crate::package::{cargo, target};
 
 /// A cargo command and what it is called in the summary.
 const STEPS: [(&str, &[&str]); 6] = [
@@ -61,9 +62,11 @@ pub(crate) fn run() -> Result<bool> {
         };
         println!("{name:<50}{verdict:<12}{seconds:>6.1} s");
     }
+    let left_out = not_run::by_reason(&target()?.join("debug"));
+    print!("\n{}", not_run::summary(&left_out));
     let verdicts: Vec<Verdict> = results.iter().map(|(_, verdict, _)| *verdict).collect();
     let reason = std::env::var(REASON).unwrap_or_default();
-    let (passes, text) = conclusion(&verdicts, reason.trim());
+    let (passes, text) = conclusion(&verdicts, reason.trim(), left_out.values().map(Vec::len).sum());
     println!("\n{text} ({} s)", start.elapsed().as_secs());
     Ok(passes)
 }
@@ -105,18 +108,22 @@ fn advisories(manifest: &str) -> Result<StepResult> {
     Ok((name, verdict, start.elapsed().as_secs_f64()))
 }
 
-/// Returns whether CI passes, and the last line of its output.
-fn conclusion(verdicts: &[Verdict], reason: &str) -> (bool, String) {
+/// Returns `true` if CI passes, and the last line of its output. `left_out` tests did not run.
+fn conclusion(verdicts: &[Verdict], reason: &str, left_out: usize) -> (bool, String) {
     if verdicts.contains(&Verdict::Failed) {
         return (false, "checks FAILED".to_owned());
     }
     match (verdicts.contains(&Verdict::NotChecked), reason) {
-        (false, _) => (true, "all checks passed".to_owned()),
+        (false, _) if left_out == 0 => (true, "all checks passed".to_owned()),
+        (false, _) => (true, format!("all OTHER checks passed; {left_out} tests were NOT RUN")),
         (true, "") => {
             let hint = "reach GitHub, or say in `CI_WITHOUT_ADVISORIES` why they need not be";
             (false, format!("checks FAILED: advisories were NOT CHECKED; hint: {hint}"))
         }
-        (true, reason) => (true, format!("all OTHER checks passed; advisories were NOT CHECKED: {reason}")),
+        (true, reason) => {
+            let tests = if left_out == 0 { String::new() } else { format!("{left_out} tests were NOT RUN; ") };
+            (true, format!("all OTHER checks passed; {tests}advisories were NOT CHECKED: {reason}"))
+        }
     }
 }
 
@@ -129,17 +136,20 @@ mod tests {
     #[test]
     fn what_was_not_checked_is_not_said_to_have_passed() {
         use Verdict::{Failed, NotChecked, Ok};
-        for (verdicts, reason, passes, says) in [
-            (&[Ok, Ok][..], "", true, "all checks passed"),
-            (&[Ok, Ok], "no network", true, "all checks passed"),
-            (&[Ok, Failed], "no network", false, "checks FAILED"),
-            (&[NotChecked, Failed], "no network", false, "checks FAILED"),
-            (&[Ok, NotChecked], "", false, "advisories were NOT CHECKED"),
-            (&[Ok, NotChecked], "no network", true, "advisories were NOT CHECKED: no network"),
+        for (verdicts, reason, left_out, passes, says) in [
+            (&[Ok, Ok][..], "", 0, true, "all checks passed"),
+            (&[Ok, Ok], "no network", 0, true, "all checks passed"),
+            (&[Ok, Ok], "", 3, true, "3 tests were NOT RUN"),
+            (&[Ok, Failed], "no network", 0, false, "checks FAILED"),
+            (&[NotChecked, Failed], "no network", 0, false, "checks FAILED"),
+            (&[Ok, NotChecked], "", 0, false, "advisories were NOT CHECKED"),
+            (&[Ok, NotChecked], "no network", 0, true, "advisories were NOT CHECKED: no network"),
+            (&[Ok, NotChecked], "no network", 3, true, "3 tests were NOT RUN; advisories were NOT CHECKED"),
         ] {
-            let (found, text) = conclusion(verdicts, reason);
+            let (found, text) = conclusion(verdicts, reason, left_out);
             assert!(found == passes && text.contains(says), "{verdicts:?} {reason}: {found} {text}");
-            assert_eq!(text == "all checks passed", verdicts.iter().all(|verdict| *verdict == Ok), "{text}");
+            let is_all = left_out == 0 && verdicts.iter().all(|verdict| *verdict == Ok);
+            assert_eq!(text == "all checks passed", is_all, "{text}");
         }
     }
 

@@ -7,6 +7,7 @@ mod archive;
 mod ci;
 mod configuration;
 mod linkage;
+mod not_run;
 mod package;
 
 use std::process::ExitCode;

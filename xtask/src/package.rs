@@ -111,11 +111,16 @@ fn build() -> Result<PathBuf> {
         .status()
         .context("cannot run cargo")?;
     ensure!(status.success(), "the build failed");
+    Ok(target()?.join("release/bootstrap"))
+}
+
+/// The folder that cargo builds into.
+pub(crate) fn target() -> Result<PathBuf> {
     let metadata =
         cargo().args(["metadata", "--no-deps", "--format-version=1"]).output().context("cannot run cargo")?;
     let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout).context("cargo metadata")?;
     let target = metadata["target_directory"].as_str().context("cargo metadata names no target directory")?;
-    Ok(Path::new(target).join("release/bootstrap"))
+    Ok(target.into())
 }
 
 /// The cargo that runs this chore, in the workspace.

@@ -24,6 +24,7 @@ const EDGES: [(&str, &[&str]); 13] = [
         "crossfade",
         &[
             "crossfade-compare",
+            "crossfade-document",
             "crossfade-emulator",
             "crossfade-event",
             "crossfade-function",

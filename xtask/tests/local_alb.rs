@@ -21,7 +21,10 @@ fn tests(folder: &Path, found: &mut BTreeSet<String>) {
             let text = fs::read_to_string(&entry).unwrap();
             let lines = text.lines().map(str::trim_start);
             let functions = lines.filter_map(|line| {
-                line.strip_prefix("async fn ").or(line.strip_prefix("fn ")).or(line.strip_prefix("pub fn "))
+                line.strip_prefix("async fn ")
+                    .or(line.strip_prefix("fn "))
+                    .or(line.strip_prefix("pub fn "))
+                    .or(line.strip_prefix("pub(crate) fn "))
             });
             found.extend(functions.map(|name| format!("{file}::{}", name.split(['(', '<']).next().unwrap())));
         }

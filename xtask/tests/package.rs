@@ -65,7 +65,7 @@ fn a_packaged_function_has_all_that_its_configuration_names() {
     let answer = response("200 OK", &[], b"over mutual TLS");
     let server = Server::start(Some(config), move |_, _| Action::Send(answer.as_slice().into())).unwrap();
 
-    // The configuration is elsewhere and has another name; one file is a link to a place outside of its folder.
+    // The configuration is elsewhere, has another name and is in UTF-16; one file is a link to a place outside of its folder.
     let (folder, elsewhere) = (Folder::new(), Folder::new());
     fs::create_dir_all(folder.join("deploy/certs/prod")).unwrap();
     let authority_file = elsewhere.write("somewhere.pem", authority.pem());
@@ -80,7 +80,9 @@ fn a_packaged_function_has_all_that_its_configuration_names() {
          default: {{ forward: legacy }}\n",
         server.port()
     );
-    folder.write("deploy/shop.yaml", text_of_config);
+    let utf16: Vec<u8> =
+        "\u{feff}".encode_utf16().chain(text_of_config.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    folder.write("deploy/shop.yaml", utf16);
     let output = package(&folder, &["--config", "deploy/shop.yaml"], &[("STAGE", "prod")]);
     let (told, errors) = (text(&output.stdout), text(&output.stderr));
     assert!(output.status.success(), "{errors}");

@@ -86,8 +86,8 @@ fn no_file_is_longer_than_a_reader_can_bear() {
     assert!(long.is_empty(), "more than {MOST_LINES} lines: {long:#?}");
 }
 
-/// Crates whose test files are modules of one binary, `tests/it.rs`, list them there: cargo finds no file by itself, and a
-/// file that nobody lists is never compiled.
+/// Crates whose test files are modules of one binary, `tests/it.rs` or `tests/tools.rs`, list them there: cargo finds no file by
+/// itself, and a file that nobody lists is never compiled.
 #[test]
 fn every_test_file_is_compiled() {
     let manifests = files_below(&Path::new(ROOT).join("crates"), |path| path.ends_with("Cargo.toml"));
@@ -98,11 +98,12 @@ fn every_test_file_is_compiled() {
             continue;
         }
         let folder = manifest.with_file_name("tests");
-        let root = fs::read_to_string(folder.join("it.rs")).unwrap();
+        let roots =
+            ["it.rs", "tools.rs"].map(|root| fs::read_to_string(folder.join(root)).unwrap_or_default()).concat();
         for entry in fs::read_dir(&folder).unwrap() {
             let file = entry.unwrap().path();
             let name = file.file_stem().unwrap().to_str().unwrap();
-            let is_listed = root.lines().any(|line| line == format!("mod {name};"))
+            let is_listed = roots.lines().any(|line| line == format!("mod {name};"))
                 || text.lines().any(|line| line == format!("path = \"tests/{name}.rs\""));
             if has_extension_rs(&file) && !is_listed {
                 left_out.push(file);
@@ -112,6 +113,50 @@ fn every_test_file_is_compiled() {
     }
     assert!(merged > 0, "no crate with `autotests = false`: this test looks in the wrong place");
     assert!(left_out.is_empty(), "neither a module of `it.rs` nor a `[[test]]` of its crate: {left_out:#?}");
+}
+
+/// In a binary with a harness of its own the compiler drops every `#[test]`, without a word.
+#[test]
+fn tests_with_a_harness_of_their_own_are_listed() {
+    let harnesses = files(|path| {
+        has_extension_rs(path) && fs::read_to_string(path).unwrap().contains(concat!("    tools", "::run("))
+    });
+    let mut dropped = Vec::new();
+    for root in &harnesses {
+        let text = fs::read_to_string(root).unwrap();
+        let modules = text.lines().filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';'));
+        let modules = modules.map(|name| root.with_file_name(format!("{name}.rs"))).filter(|file| file.is_file());
+        for file in modules.chain([root.clone()]) {
+            let text = fs::read_to_string(&file).unwrap();
+            let marks = text.lines().filter(|line| line.starts_with("#[test]") || line.starts_with("#[tokio::test"));
+            dropped.extend((marks.count() > 0).then_some(file));
+        }
+    }
+    assert!(harnesses.len() > 3, "only {harnesses:?}: this test looks in the wrong place");
+    assert!(dropped.is_empty(), "`#[test]` in {dropped:#?}: remove it, and list the test in `tests!` of its binary");
+}
+
+/// `cargo test` would run examples in comments last, after the list of what did not run. Examples are in `examples/`.
+#[test]
+fn no_crate_has_examples_that_nobody_runs() {
+    let mut wrong = Vec::new();
+    for manifest in files(|path| path.ends_with("Cargo.toml")) {
+        let folder = manifest.parent().unwrap();
+        let text = fs::read_to_string(&manifest).unwrap();
+        if folder.join("src/lib.rs").is_file() && text.contains(".workspace = true") {
+            let is_off = text.contains("[lib]\ndoctest = false\n");
+            wrong.extend((!is_off).then(|| format!("{}: no `doctest = false` below `[lib]`", manifest.display())));
+        }
+    }
+    for file in rust_files() {
+        let text = fs::read_to_string(&file).unwrap();
+        let comments =
+            text.lines().map(str::trim_start).filter(|line| line.starts_with("///") || line.starts_with("//!"));
+        let fences: Vec<_> = comments.filter_map(|line| line.split_once("```")).collect();
+        let opened = fences.iter().step_by(2).any(|(_, language)| !["text", "console", "yaml"].contains(language));
+        wrong.extend(opened.then(|| format!("{}: an example in a comment, which is not run", file.display())));
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 /// The templates of pages escape every value. HTML that is not escaped has one place, where its few lines can be checked.

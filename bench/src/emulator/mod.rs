@@ -45,7 +45,7 @@ pub fn run(quick: bool) -> anyhow::Result<()> {
 fn node() -> anyhow::Result<PathBuf> {
     let folder = workspace().join("target/foreign/node");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let test = ["test", "--quiet", "--package", "crossfade", "--test", "foreign", "node_on"];
+    let test = ["test", "--quiet", "--package", "crossfade", "--test", "tools", "node_on"];
     let output = Command::new(cargo).current_dir(workspace()).args(test).env("CI", "true").output()?;
     ensure!(
         output.status.success() && folder.join("node_modules/aws-lambda-ric").is_dir(),

@@ -48,7 +48,7 @@ impl Kit {
 
     /// Ours, everything to a function that costs next to nothing.
     pub(super) fn ours_with_floor(&self) -> anyhow::Result<Server> {
-        self.ours(&self.floor.display().to_string(), &[])
+        self.ours(&self.floor.display().to_string(), &["--multi-value-headers".as_ref()])
     }
 
     fn ours(&self, function: &str, more: &[&std::ffi::OsStr]) -> anyhow::Result<Server> {

@@ -10,6 +10,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use crossfade_testkit::client;
 use crossfade_testkit::folder::Folder;
 use crossfade_testkit::process::{Process, Signal};
 use crossfade_testkit::server::{Call, closed_port, response, serve};
@@ -167,10 +168,9 @@ fn the_access_log_of_an_alb_is_an_input() {
     let log = folder.path().join("access.log");
     let backend = format!("http://{}", systems[0]);
     let dev = Dev::start(&["--backend", &backend, "--no-inspect", "--access-log", log.to_str().unwrap()]);
-    let urls =
-        ["/products/17", "/products/18?q=%22a%20b", "/products/18", "/about"].map(|path| format!("{}{path}", dev.alb));
-    let curl = Command::new("curl").args(["--silent", "--noproxy", "*"]).args(urls).output().unwrap();
-    assert!(curl.status.success());
+    for path in ["/products/17", "/products/18?q=%22a%20b", "/products/18", "/about"] {
+        assert_eq!(client::get(&dev.alb, path).status, 200, "{path}");
+    }
     eventually("the access log", || std::fs::read_to_string(&log).unwrap().lines().count() == 4);
     assert!(dev.stop("-INT").success());
     let mut file = std::fs::OpenOptions::new().append(true).open(&log).unwrap();

@@ -18,8 +18,7 @@ async fn curl(demo: &Demo, arguments: &[String]) -> Vec<u8> {
     output.stdout
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn both_versions_of_http_give_the_same_bytes() {
+pub(crate) async fn both_versions_of_http_give_the_same_bytes() {
     let demo = Demo::start().await.unwrap();
     for (address, name) in [(demo.legacy, "legacy"), (demo.modern, "modern")] {
         for path in ["/", "/image", "/gzip", "/latin1", "/bytes/300000", "/text/0", "/orders/42"] {
@@ -42,8 +41,7 @@ async fn both_versions_of_http_give_the_same_bytes() {
 }
 
 /// The certificates name the address and the host, and only this run's authority signed them.
-#[tokio::test(flavor = "multi_thread")]
-async fn only_the_demo_authority_vouches_for_the_back_ends() {
+pub(crate) async fn only_the_demo_authority_vouches_for_the_back_ends() {
     let demo = Demo::start().await.unwrap();
     curl(&demo, &[format!("https://127.0.0.1:{}/", demo.legacy.port())]).await;
     let stranger = Demo::start().await.unwrap();
@@ -62,8 +60,7 @@ async fn only_the_demo_authority_vouches_for_the_back_ends() {
     assert_eq!(stranger.stats().legacy, BackendStats { connections: 0, requests: 0 });
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn connections_and_requests_are_counted_apart() {
+pub(crate) async fn connections_and_requests_are_counted_apart() {
     let demo = Demo::start().await.unwrap();
     let url = format!("https://localhost:{}/echo", demo.legacy.port());
     curl(&demo, &[url.clone(), url.clone(), url]).await;
@@ -71,8 +68,7 @@ async fn connections_and_requests_are_counted_apart() {
     assert_eq!(demo.stats().modern, BackendStats { connections: 0, requests: 0 });
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn closing_connections_ends_open_ones_and_accepts_new_ones() {
+pub(crate) async fn closing_connections_ends_open_ones_and_accepts_new_ones() {
     let demo = Demo::start().await.unwrap();
     let port = demo.modern.port();
     let waiting = {
@@ -125,8 +121,7 @@ fn command_with<'c>(commands: &'c [String], words: &str) -> &'c str {
     commands.iter().find(|command| command.contains(words)).unwrap_or_else(|| panic!("no {words}: {commands:?}"))
 }
 
-#[test]
-fn every_command_that_the_demo_prints_works() {
+pub(crate) fn every_command_that_the_demo_prints_works() {
     let dev = Dev::start(&[]);
     let commands = commands(&dev.banner);
     assert!(commands.len() >= 7, "{commands:?}");
@@ -146,8 +141,7 @@ fn every_command_that_the_demo_prints_works() {
 }
 
 /// The first time, somebody may want to keep the comparisons.
-#[test]
-fn a_report_on_comparisons_in_another_folder_trusts_the_demo() {
+pub(crate) fn a_report_on_comparisons_in_another_folder_trusts_the_demo() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("kept comparisons.log");
     let dev = Dev::start(&["--comparisons", log.to_str().unwrap()]);
@@ -161,8 +155,7 @@ fn a_report_on_comparisons_in_another_folder_trusts_the_demo() {
 }
 
 /// Some of the customers that the start message asks for move at each step, and stay.
-#[test]
-fn customers_move_with_the_weights_and_no_step_has_a_warning() {
+pub(crate) fn customers_move_with_the_weights_and_no_step_has_a_warning() {
     let dev = Dev::start(&[]);
     let config = word_after(&dev.banner, "  config ");
     let check = || {

@@ -4,22 +4,35 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 
 use crossfade_emulator::source::{self, Loaded};
+use crossfade_testkit::tools::{Absent, NODE, Tool, make};
 use serde_json::{Value, json};
+
+use crate::support::install::npm_ci;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/serverless");
 const LISTENER: &str =
     "arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener/app/front/50dc6c495c0c9188/f2f7dc8efc522ab2";
 
-/// The `Resources` of the stack. Packaged once for all tests of this file.
-static RESOURCES: LazyLock<Value> = LazyLock::new(|| {
-    install();
+/// The `Resources` of the stack, once there is [`PACKAGED`].
+static RESOURCES: OnceLock<Value> = OnceLock::new();
+
+/// The stack, packaged once for all tests of this file.
+pub(crate) static PACKAGED: Tool = Tool::new(|| {
+    NODE.find()?;
+    npm_ci(Path::new(FOLDER))?;
+    let file = std::fs::read_to_string(Path::new(FOLDER).join("serverless.yml")).unwrap();
+    let _ = RESOURCES.set(packaged(&file)?);
+    Ok(())
+});
+
+/// The `Resources` of a `serverless.yml`.
+fn packaged(file: &str) -> Result<Value, Absent> {
     let folder = tempfile::tempdir().unwrap();
-    let copy = |name: &str| std::fs::copy(Path::new(FOLDER).join(name), folder.path().join(name)).unwrap();
-    copy("serverless.yml");
-    copy("package.json");
+    std::fs::write(folder.path().join("serverless.yml"), file).unwrap();
+    std::fs::copy(Path::new(FOLDER).join("package.json"), folder.path().join("package.json")).unwrap();
     std::fs::write(folder.path().join("bootstrap.zip"), "a placeholder").unwrap();
 
     let mut osls = Command::new("node");
@@ -28,39 +41,36 @@ static RESOURCES: LazyLock<Value> = LazyLock::new(|| {
     osls.env_clear().env("HOME", folder.path()).env("SLS_TELEMETRY_DISABLED", "1").env("SLS_NOTIFICATIONS_MODE", "off");
     osls.env("PATH", std::env::var_os("PATH").unwrap_or_default());
     osls.env("CROSSFADE_BACKEND", "https://legacy.example.com").env("ALB_LISTENER_ARN", LISTENER);
-    run(osls);
+    make(&mut osls)?;
 
     let template = folder.path().join(".serverless/cloudformation-template-update-stack.json");
     let mut template: Value = serde_json::from_slice(&std::fs::read(template).unwrap()).unwrap();
-    template["Resources"].take()
-});
-
-/// `npm ci`, when there is no installation or the lock file is newer than it.
-fn install() {
-    let modified = |file: &str| Path::new(FOLDER).join(file).metadata().and_then(|data| data.modified()).ok();
-    if modified("node_modules/.package-lock.json") >= modified("package-lock.json") {
-        return;
-    }
-    let mut npm = Command::new("npm");
-    npm.args(["ci", "--no-audit", "--no-fund"]).current_dir(FOLDER);
-    run(npm);
+    Ok(template["Resources"].take())
 }
 
-fn run(mut command: Command) {
-    let output = command.output().unwrap_or_else(|error| {
-        panic!("cannot run {:?}: {error}; hint: install node 20.19 or later, with npm", command.get_program())
-    });
-    assert!(
-        output.status.success(),
-        "{command:?}\n{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
+/// The lines of the README for a VPC and for the log, added to `provider`.
+pub(crate) fn the_lines_of_the_readme_are_valid() {
+    let read = |name: &str| std::fs::read_to_string(Path::new(FOLDER).join(name)).unwrap();
+    let readme = read("README.md");
+    let blocks: Vec<&str> =
+        readme.split("```yaml\nprovider:\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert_eq!(blocks.len(), 2);
+    let file = read("serverless.yml").replacen("provider:\n", &format!("provider:\n{}", blocks.concat()), 1);
+    let resources = packaged(&file).unwrap_or_else(|error| panic!("{error}"));
+    let of_type = |kind: &str| {
+        resources.as_object().unwrap().values().find(|it| it["Type"] == kind).unwrap()["Properties"].clone()
+    };
+    let function = of_type("AWS::Lambda::Function");
+    assert_eq!(function["VpcConfig"]["SubnetIds"].as_array().map(Vec::len), Some(2), "{function}");
+    assert_eq!(function["VpcConfig"]["SecurityGroupIds"].as_array().map(Vec::len), Some(1), "{function}");
+    assert_eq!(function["LoggingConfig"]["SystemLogLevel"], "WARN", "{function}");
+    let role = of_type("AWS::IAM::Role").to_string();
+    assert!(role.contains("AWSLambdaVPCAccessExecutionRole"), "{role}");
 }
 
 /// Logical id and properties of all resources of a type, by id.
 fn of_type(kind: &str) -> Vec<(&'static str, &'static Value)> {
-    let resources = RESOURCES.as_object().unwrap();
+    let resources = RESOURCES.get().unwrap().as_object().unwrap();
     let mut found: Vec<_> = resources
         .iter()
         .filter(|(_, resource)| resource["Type"] == kind)
@@ -77,8 +87,7 @@ fn only(kind: &str) -> (&'static str, &'static Value) {
 }
 
 /// Names such as `http-header` and their shapes: no linter of templates notices a misspelt one.
-#[test]
-fn listener_rules_have_priorities_conditions_and_one_target() {
+pub(crate) fn listener_rules_have_priorities_conditions_and_one_target() {
     let (group, _) = only("AWS::ElasticLoadBalancingV2::TargetGroup");
     let mut rules: Vec<(u64, &Value)> = Vec::new();
     for (id, rule) in of_type("AWS::ElasticLoadBalancingV2::ListenerRule") {
@@ -119,8 +128,7 @@ fn listener_rules_have_priorities_conditions_and_one_target() {
 
 /// AWS refuses more than 5 condition values in one rule (Elastic Load Balancing, "Quotas for your Application Load
 /// Balancers"); the tool does not check it.
-#[test]
-fn no_rule_has_more_than_five_values() {
+pub(crate) fn no_rule_has_more_than_five_values() {
     fn values(value: &Value) -> usize {
         match value {
             Value::Object(members) => members
@@ -137,8 +145,7 @@ fn no_rule_has_more_than_five_values() {
     }
 }
 
-#[test]
-fn the_target_group_has_multi_value_headers_and_a_health_check() {
+pub(crate) fn the_target_group_has_multi_value_headers_and_a_health_check() {
     let (_, group) = only("AWS::ElasticLoadBalancingV2::TargetGroup");
     let (function, _) = only("AWS::Lambda::Function");
     assert_eq!(group["TargetType"], "lambda");
@@ -152,8 +159,7 @@ fn the_target_group_has_multi_value_headers_and_a_health_check() {
     assert_eq!(check("Matcher"), json!({ "HttpCode": "200" }));
 }
 
-#[test]
-fn only_load_balancers_may_invoke_the_function() {
+pub(crate) fn only_load_balancers_may_invoke_the_function() {
     let (function, _) = only("AWS::Lambda::Function");
     let permissions = of_type("AWS::Lambda::Permission");
     assert!(!permissions.is_empty());
@@ -164,8 +170,7 @@ fn only_load_balancers_may_invoke_the_function() {
     }
 }
 
-#[test]
-fn the_function_is_the_binary_on_amazon_linux_2023() {
+pub(crate) fn the_function_is_the_binary_on_amazon_linux_2023() {
     let (_, function) = only("AWS::Lambda::Function");
     assert_eq!(function["Runtime"], "provided.al2023");
     assert_eq!(function["Handler"], "bootstrap");
@@ -178,8 +183,7 @@ fn the_function_is_the_binary_on_amazon_linux_2023() {
 }
 
 /// Least privilege: a proxy writes its log and asks AWS for nothing else.
-#[test]
-fn the_role_allows_logs_and_nothing_else() {
+pub(crate) fn the_role_allows_logs_and_nothing_else() {
     let (_, role) = only("AWS::IAM::Role");
     assert_eq!(role["ManagedPolicyArns"], Value::Null);
     let policies = role["Policies"].as_array().unwrap();
@@ -211,7 +215,7 @@ fn the_role_allows_logs_and_nothing_else() {
         "AWS::S3::Bucket",
         "AWS::S3::BucketPolicy",
     ];
-    for (id, resource) in RESOURCES.as_object().unwrap() {
+    for (id, resource) in RESOURCES.get().unwrap().as_object().unwrap() {
         assert!(known.contains(&resource["Type"].as_str().unwrap()), "{id}: {}", resource["Type"]);
     }
     // The bucket of the zip file is the tool's: its policy only refuses what comes without TLS.
@@ -224,15 +228,14 @@ fn the_role_allows_logs_and_nothing_else() {
 
 /// The file that is deployed and the template that the tool makes of it give the same listener, rules, target group and
 /// function.
-#[test]
-fn the_local_load_balancer_reads_the_same_from_the_file_and_from_the_template() {
+pub(crate) fn the_local_load_balancer_reads_the_same_from_the_file_and_from_the_template() {
     let variables = [("ALB_LISTENER_ARN", LISTENER), ("CROSSFADE_BACKEND", "https://legacy.example.com")];
     let environment = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     let options = source::Options { environment, ..source::Options::default() };
     let of_file = source::serverless(&PathBuf::from(FOLDER).join("serverless.yml"), &options);
     let folder = tempfile::tempdir().unwrap();
     let template = folder.path().join("template.json");
-    std::fs::write(&template, serde_json::to_vec(&json!({ "Resources": &*RESOURCES })).unwrap()).unwrap();
+    std::fs::write(&template, serde_json::to_vec(&json!({ "Resources": RESOURCES.get() })).unwrap()).unwrap();
     let of_template = source::cloudformation(&template, &options);
     let [of_file, of_template] = [of_file, of_template].map(|loaded| loaded.unwrap_or_else(|error| panic!("{error}")));
     assert_eq!((&of_file.warnings, &of_template.warnings), (&vec![], &vec![]));

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc::channel;
 
-use crossfade_testkit::client::Response;
+use crossfade_testkit::client::{self, Response};
 use crossfade_testkit::process::{Process, Signal};
 use crossfade_testkit::server::closed_port;
 
@@ -66,8 +66,7 @@ fn binary_file(folder: &Path) -> String {
 }
 
 /// Nothing is lost or changed between the client and the back end.
-#[test]
-fn what_comes_through_is_byte_identical_to_asking_the_back_end() {
+pub(crate) fn what_comes_through_is_byte_identical_to_asking_the_back_end() {
     let dev = Dev::start(&[]);
     let (ca, legacy) = dev.legacy();
     let ca = ca.to_str().unwrap();
@@ -103,8 +102,7 @@ fn what_comes_through_is_byte_identical_to_asking_the_back_end() {
 }
 
 /// The request reaches the back end as the client wrote it.
-#[test]
-fn path_query_and_cookies_arrive_as_they_were_sent() {
+pub(crate) fn path_query_and_cookies_arrive_as_they_were_sent() {
     let dev = Dev::start(&[]);
     for target in [
         "/echo?q=a%20b",
@@ -127,16 +125,14 @@ fn path_query_and_cookies_arrive_as_they_were_sent() {
 }
 
 /// A target group without multi-value headers keeps one field of a name, and cookies survive all the same.
-#[test]
-fn three_cookies_survive_single_value_headers() {
+pub(crate) fn three_cookies_survive_single_value_headers() {
     let dev = Dev::start(&["--single-value-headers"]);
     let cookies = curl(&format!("{}/cookies", dev.alb), &[]);
     assert_eq!(cookies.fields.iter().filter(|field| field.starts_with("set-cookie")).count(), 3, "{cookies:?}");
     assert!(dev.stop("-INT").success());
 }
 
-#[test]
-fn each_request_is_one_readable_line() {
+pub(crate) fn each_request_is_one_readable_line() {
     let dev = Dev::start(&[]);
     curl(&format!("{}/orders/42?q=%20", dev.alb), &[]);
     curl(&format!("{}/status/404", dev.alb), &["-X", "DELETE"]);
@@ -150,8 +146,21 @@ fn each_request_is_one_readable_line() {
 }
 
 /// A back end that is not there is an answer with a reason, not an error of the function.
-#[test]
-fn a_dead_back_end_is_told_with_its_cause() {
+/// The log in AWS may have fewer lines.
+pub(crate) fn each_request_is_shown_whatever_is_logged() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = "version: 1\nbackends: { a: https://a.example }\ndefault: { fixedResponse: { status: 204 } }\naccessLog: false\n";
+    std::fs::write(folder.path().join("crossfade.yaml"), config).unwrap();
+    let dev = Dev::start_in(folder.path(), &["--config", "crossfade.yaml", "--no-inspect"]);
+    for path in ["/a", "/b"] {
+        assert_eq!(client::get(&dev.alb, path).status, 204);
+        let line = dev.next_line();
+        assert!(line.contains(" 204 ") && line.contains(path), "{line}");
+    }
+    assert!(dev.stop("-INT").success());
+}
+
+pub(crate) fn a_dead_back_end_is_told_with_its_cause() {
     let free = closed_port();
     let dev = Dev::start(&["--backend", &format!("http://127.0.0.1:{free}")]);
     assert_eq!(curl(&dev.alb, &[]).status, "502");
@@ -162,8 +171,7 @@ fn a_dead_back_end_is_told_with_its_cause() {
 }
 
 /// An option takes precedence over files in the current folder.
-#[test]
-fn a_configuration_in_the_current_folder_does_not_contradict_an_option() {
+pub(crate) fn a_configuration_in_the_current_folder_does_not_contradict_an_option() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("crossfade.yaml"), "not even a configuration").unwrap();
     let free = closed_port();
@@ -175,8 +183,7 @@ fn a_configuration_in_the_current_folder_does_not_contradict_an_option() {
 }
 
 /// A relative path in the configuration is relative to the configuration, wherever the command was typed.
-#[test]
-fn a_configuration_names_its_authority_relative_to_itself() {
+pub(crate) fn a_configuration_names_its_authority_relative_to_itself() {
     let demo = Dev::start(&[]);
     let (ca, legacy) = demo.legacy();
     let folder = tempfile::tempdir().unwrap();
@@ -192,8 +199,7 @@ fn a_configuration_names_its_authority_relative_to_itself() {
 }
 
 /// The rules of the file that is deployed decide on the laptop too.
-#[test]
-fn listener_rules_come_from_the_serverless_file() {
+pub(crate) fn listener_rules_come_from_the_serverless_file() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/serverless/serverless.yml");
     let dev = Dev::start(&["--serverless", file]);
     for (path, arguments, status, rule) in [
@@ -212,9 +218,8 @@ fn listener_rules_come_from_the_serverless_file() {
 }
 
 /// Ctrl-C and a polite kill: exit code 0, no process and no file left.
-#[test]
 #[cfg(target_os = "linux")]
-fn a_signal_stops_everything_and_leaves_nothing_behind() {
+pub(crate) fn a_signal_stops_everything_and_leaves_nothing_behind() {
     for signal in ["-INT", "-TERM", "-HUP"] {
         let dev = Dev::start(&[]);
         curl(&format!("{}/orders/1", dev.alb), &[]);
@@ -230,8 +235,7 @@ fn a_signal_stops_everything_and_leaves_nothing_behind() {
 }
 
 /// Whoever read the output may go first, as with `| head` or a closed terminal.
-#[test]
-fn nobody_reading_is_no_reason_to_fail() {
+pub(crate) fn nobody_reading_is_no_reason_to_fail() {
     let mut child = Process::start(&mut command(Path::new("."))).asked_to_end();
     drop(child.child.stdout.take());
     let mut banner = BufReader::new(child.child.stderr.take().unwrap()).lines().map_while(Result::ok);
@@ -255,9 +259,8 @@ fn children(parent: u32) -> Vec<u32> {
 }
 
 /// A function that writes without end fills neither the memory nor the way of Ctrl-C.
-#[test]
 #[cfg(target_os = "linux")]
-fn a_function_that_writes_without_end_is_borne() {
+pub(crate) fn a_function_that_writes_without_end_is_borne() {
     let dev = Dev::start(&["--function", "sh -c 'yes a line that is written again and again'"]);
     let asked = Command::new("curl").args(["-s", "--max-time", "2", "--noproxy", "*", &dev.alb]).status().unwrap();
     assert!(!asked.success(), "it never asks for the request");
@@ -268,9 +271,8 @@ fn a_function_that_writes_without_end_is_borne() {
 }
 
 /// A function writes long lines, with characters that need escapes, to a terminal that is not read.
-#[test]
 #[cfg(target_os = "linux")]
-fn long_lines_that_nobody_reads_are_borne() {
+pub(crate) fn long_lines_that_nobody_reads_are_borne() {
     use std::io::{BufRead, BufReader};
 
     let folder = tempfile::tempdir().unwrap();
@@ -297,8 +299,7 @@ fn long_lines_that_nobody_reads_are_borne() {
 }
 
 /// Records of up to 1 MiB come whole to the file that `report` reads.
-#[test]
-fn long_records_are_kept_whole() {
+pub(crate) fn long_records_are_kept_whole() {
     let folder = tempfile::tempdir().unwrap();
     let record = |length: usize| {
         let head = r#"{"type":"compare","version":1,"time":"2026-11-24T10:57:42.123Z","against":"mirror","request_id":"ID","route":"a","method":"GET","endpoint":"/","verdict":"match","primary":{"backend":"l","status":200},"mirror":{"backend":"m","status":200,"url":""#;

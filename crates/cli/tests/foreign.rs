@@ -1,42 +1,39 @@
 //! Other people's functions behind `crossfade dev`, unchanged: Node on `aws-lambda-ric`, Python on `awslambdaric`, Rust on
 //! `lambda_http` built with `cargo lambda`. They are in `tests/functions/`.
 //!
-//! Their dependencies are downloaded into `target/foreign/` and kept there. A language whose tools are missing is skipped,
-//! unless the variable `CI` is `true`. With `TRANSCRIPT=FOLDER` each test writes a transcript, as in
-//! `docs/foreign-functions.md`.
+//! Their dependencies are downloaded into `target/foreign/` and kept there. With `TRANSCRIPT=FOLDER` each test writes a
+//! transcript, as in `docs/foreign-functions.md`.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use base64_simd::STANDARD;
 use crossfade_testkit::client::Response;
+use crossfade_testkit::tools::{Absent, PYTHON, Tool, make};
 use serde_json::{Value, json};
 
 use crate::support::Dev;
-use crate::support::install::{available, installed_from, path_with, run, target, virtual_environment};
+use crate::support::install::{installed_from, path_with, target, virtual_environment};
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/functions");
 
 /// Lambda's default, much shorter than what `/slow` is asked for.
 const TIMEOUT: &str = "3s";
 
-#[test]
-fn node_on_awss_own_runtime_client() {
-    if !available(&["node", "npm", "python3", "g++", "make"]) {
-        return;
-    }
+pub(crate) fn node_on_awss_own_runtime_client() {
     // Its native part is built at installation: libcurl and aws-lambda-cpp, whose sources it brings along.
     let folder = installed("node", &["package.json", "package-lock.json", ".npmrc"], "handler.js", |folder| {
         let mut npm = Command::new("npm");
-        npm.args(["ci", "--no-audit", "--no-fund"]).current_dir(folder).env("PATH", path_with(&TOOLS.join("bin")));
+        npm.args(["ci", "--no-audit", "--no-fund"])
+            .current_dir(folder)
+            .env("PATH", path_with(&build_tools().unwrap().join("bin")));
         // Node's headers, where its package brings them; otherwise node-gyp fetches them.
         if let Some(prefix) = node_prefix().filter(|prefix| prefix.join("include/node/node.h").exists()) {
             npm.env("npm_config_nodedir", prefix);
         }
-        run(npm);
+        make(&mut npm)
     });
     for mode in MODES {
         let command = "env _HANDLER=handler.handler node node_modules/aws-lambda-ric/index.mjs";
@@ -47,13 +44,9 @@ fn node_on_awss_own_runtime_client() {
     }
 }
 
-#[test]
-fn python_on_awss_own_runtime_client() {
-    if !available(&["python3"]) {
-        return;
-    }
+pub(crate) fn python_on_awss_own_runtime_client() {
     let folder = installed("python", &["requirements.txt"], "handler.py", |folder| {
-        virtual_environment(folder, "requirements.txt");
+        virtual_environment(folder, "requirements.txt")
     });
     for mode in MODES {
         let mut talk = Talk::start("python", &folder, "bin/python -m awslambdaric handler.handler", mode);
@@ -63,16 +56,12 @@ fn python_on_awss_own_runtime_client() {
     }
 }
 
-#[test]
-fn rust_on_lambda_http() {
-    if !available(&["python3"]) {
-        return;
-    }
+pub(crate) fn rust_on_lambda_http() {
     let target = std::path::absolute(target().join("foreign/rust")).unwrap();
     let mut cargo = Command::new("cargo");
     cargo.args(["lambda", "build", "--locked"]).current_dir(Path::new(FIXTURES).join("rust"));
-    cargo.env("CARGO_TARGET_DIR", &target).env("PATH", path_with(&TOOLS.join("bin")));
-    run(cargo);
+    cargo.env("CARGO_TARGET_DIR", &target).env("PATH", path_with(&build_tools().unwrap().join("bin")));
+    make(&mut cargo).unwrap_or_else(|error| panic!("{error}"));
     let folder = target.join("lambda/foreign");
     for mode in MODES {
         let mut talk = Talk::start("rust", &folder, "./bootstrap", mode);
@@ -195,7 +184,7 @@ impl Answer {
 impl Talk {
     fn start(name: &str, folder: &Path, command: &str, mode: &'static str) -> Talk {
         let mut arguments = vec!["--timeout", TIMEOUT, "--function", command];
-        arguments.extend((mode == "single").then_some("--single-value-headers"));
+        arguments.extend((mode == "multi").then_some("--multi-value-headers"));
         let transcript = format!("```console\n$ crossfade dev {}\n", shell_words::join(&arguments));
         let scratch = tempfile::tempdir().unwrap();
         Talk { dev: Dev::start_in(folder, &arguments), mode, scratch, transcript, file: format!("{name}-{mode}.md") }
@@ -270,16 +259,23 @@ fn binary_file(folder: &tempfile::TempDir) -> (String, Vec<u8>) {
 }
 
 /// cmake and cargo-lambda, which come as Python packages, too.
-static TOOLS: LazyLock<PathBuf> = LazyLock::new(|| {
+pub(crate) static BUILD_TOOLS: Tool = Tool::new(|| {
+    PYTHON.find()?;
+    build_tools().map(drop)
+});
+
+/// The folder of [`BUILD_TOOLS`].
+fn build_tools() -> Result<PathBuf, Absent> {
     installed_from(Path::new(FIXTURES), "foreign/tools", &["tools.txt"], |folder| {
         virtual_environment(folder, "tools.txt")
     })
-});
+}
 
 /// A function's folder, with its handler as it is now.
-fn installed(name: &str, files: &[&str], handler: &str, install: impl FnOnce(&Path)) -> PathBuf {
+fn installed(name: &str, files: &[&str], handler: &str, install: impl FnOnce(&Path) -> Result<(), Absent>) -> PathBuf {
     let source = Path::new(FIXTURES).join(name);
     let folder = installed_from(&source, &format!("foreign/{name}"), files, install);
+    let folder = folder.unwrap_or_else(|error| panic!("{error}"));
     std::fs::copy(source.join(handler), folder.join(handler)).unwrap();
     folder
 }

@@ -15,8 +15,7 @@ fn curl(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-#[test]
-fn https_with_a_certificate_of_this_run_attributes_and_an_access_log() {
+pub(crate) fn https_with_a_certificate_of_this_run_attributes_and_an_access_log() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("access.log");
     let dev = Dev::start(&[
@@ -50,8 +49,7 @@ fn https_with_a_certificate_of_this_run_attributes_and_an_access_log() {
     assert!(log.lines().next().unwrap().contains(&request), "{log}");
 }
 
-#[test]
-fn errors_in_options_are_reported_before_anything_starts() {
+pub(crate) fn errors_in_options_are_reported_before_anything_starts() {
     for (arguments, words) in [
         (&["--attribute", "nonsense"][..], "expected KEY=VALUE"),
         (&["--attribute", "routing.http2.enabled=maybe"], "it must be true or false"),
@@ -71,8 +69,7 @@ fn errors_in_options_are_reported_before_anything_starts() {
     }
 }
 
-#[test]
-fn a_trust_store_that_only_aws_has_is_asked_for() {
+pub(crate) fn a_trust_store_that_only_aws_has_is_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     let template = folder.path().join("template.yml");
     let text = "Resources:\n  Secure:\n    Type: AWS::ElasticLoadBalancingV2::Listener\n    Properties:\n      Port: 443\n      \

@@ -215,3 +215,62 @@ fn a_serverless_file_that_gives_no_routes_is_refused() {
     let errors = refusal(&tempfile::tempdir().unwrap(), &["--serverless", "none.yml"]);
     assert!(errors.starts_with("error: cannot read `none.yml`: "), "{errors}");
 }
+
+/// Rules that ALB accepts and that a configuration writes in another way, or not at all.
+#[test]
+fn odd_rules_give_a_configuration_that_check_and_test_accept() {
+    let folder = tempfile::tempdir().unwrap();
+    let forward = r#"[{ "Type": "forward", "TargetGroupArn": "t" }]"#;
+    let rule = |priority: u32, conditions: &str| {
+        format!(r#"{{ "Priority": "{priority}", "Conditions": [{conditions}], "Actions": {forward} }}"#)
+    };
+    let query = |key: &str| {
+        format!(
+            r#"{{ "Field": "query-string", "QueryStringConfig": {{ "Values": [{{ "Key": "{key}", "Value": "${{env:NONE}}" }}] }} }}"#
+        )
+    };
+    let rules = [
+        rule(50_000, r#"{ "Field": "path-pattern", "Values": ["/a\"b/*"] }"#),
+        rule(1, r#"{ "Field": "path-pattern", "Values": ["never/*"] }"#),
+        rule(2, &format!("{}, {}", query("a"), query("${env:NONE}"))),
+    ];
+    fs::write(folder.path().join("rules.json"), format!("{{ \"Rules\": [{}] }}", rules.join(", "))).unwrap();
+    let text = init(&folder, &["--describe-rules", "rules.json"]);
+    assert!(text.contains("# Rule 1: `never/*` is left out"), "{text}");
+    assert!(text.contains("# - name: orders-read\n  #   priority: 49997\n"), "{text}");
+    assert_clean(&folder, "1 back end, 2 routes");
+    assert!(crossfade(&folder, &["test"]).status.success());
+    fs::write(folder.path().join("crossfade.yaml"), uncommented(&text)).unwrap();
+    assert_clean(&folder, "2 back ends, 5 routes");
+    assert!(crossfade(&folder, &["test"]).status.success());
+}
+
+#[test]
+fn rules_that_give_no_route_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = r#"{ "Rules": [{ "Priority": "1", "Conditions": [{ "Field": "path-pattern", "Values": ["/a"] }],
+        "Actions": [{ "Type": "redirect", "RedirectConfig": { "Host": "b.example", "StatusCode": "HTTP_301" } }] }] }"#;
+    fs::write(folder.path().join("rules.json"), rules).unwrap();
+    let output = crossfade(&folder, &["init", "--describe-rules", "rules.json"]);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        errors.starts_with("`rules.json` has no rule that forwards to a target group, so no route is made of it\n"),
+        "{errors}"
+    );
+    assert_eq!(read(&folder, "crossfade.yaml"), include_str!("golden/init.yaml"));
+}
+
+#[test]
+fn values_of_the_environment_in_routes_are_warned_of() {
+    let folder = folder_with(
+        "useDotenv: true\nfunctions:\n  a:\n    handler: a\n    events:\n      - alb: { listenerArn: x, priority: 1, \
+         conditions: { header: { name: x-origin-verify, values: '${env:ORIGIN_SECRET}' } } }\n",
+    );
+    fs::write(folder.path().join(".env"), "ORIGIN_SECRET=s3cret-value\n").unwrap();
+    let output = crossfade(&folder, &["init", "--serverless", "serverless.yml"]);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(errors.starts_with("warning: the routes contain values of environment variables"), "{errors}");
+    let listed = crossfade(&folder, &["dev", "--list-rules", "--serverless", "serverless.yml"]);
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    assert!(listed.contains("${env:ORIGIN_SECRET}") && !listed.contains("s3cret"), "{listed}");
+}

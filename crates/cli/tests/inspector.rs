@@ -62,8 +62,7 @@ fn back_end() -> (String, Receiver<String>) {
     (format!("http://{}", server.unwrap().keep()), requests)
 }
 
-#[test]
-fn a_request_is_told_from_the_rule_to_the_comparison() {
+pub(crate) fn a_request_is_told_from_the_rule_to_the_comparison() {
     let dev = start(&[]);
     get(&dev.alb, "/orders/42?q=%20");
     // The function's line, which names the back end, comes behind the answer.
@@ -77,7 +76,7 @@ fn a_request_is_told_from_the_rule_to_the_comparison() {
         "<code>path is /orders/*</code>",
         "<span class=\"name\">&quot;httpMethod&quot;</span>: &quot;GET&quot;",
         "<span class=\"name\">&quot;statusCode&quot;</span>: 200",
-        "chosen by weight",
+        "chosen by otherwise",
         "New connection",
         "<b>modern</b>",
         "curl -i --globoff --path-as-is",
@@ -91,8 +90,7 @@ fn a_request_is_told_from_the_rule_to_the_comparison() {
 
 /// A pinned user of a back end that fails, in every place that says where the request went; and a redirect, before and after
 /// its route moves in the file.
-#[test]
-fn our_routes_are_explained_and_a_failover_has_both_steps() {
+pub(crate) fn our_routes_are_explained_and_a_failover_has_both_steps() {
     let (legacy, _requests) = back_end();
     let busy = Server::start(None, |_, _| {
         Action::SendAndClose(response("503 Service Unavailable", &[("connection", "close")], b"busy").into())
@@ -146,8 +144,7 @@ fn our_routes_are_explained_and_a_failover_has_both_steps() {
 }
 
 /// Whatever is asked, by whom and how: the same fields, and nothing that lets others in.
-#[test]
-fn every_answer_is_guarded() {
+pub(crate) fn every_answer_is_guarded() {
     let dev = start(&[]);
     let inspector = dev.inspector.as_str();
     let (_, port) = inspector.rsplit_once(':').unwrap();
@@ -204,8 +201,7 @@ fn every_answer_is_guarded() {
 }
 
 /// Replay, the only action, works only from the page itself. It sends the real secrets, which no page shows.
-#[test]
-fn a_replay_needs_the_token_and_sends_what_was_sent() {
+pub(crate) fn a_replay_needs_the_token_and_sends_what_was_sent() {
     let (url, requests) = back_end();
     let dev = start(&["--backend", &url]);
     let fields = "authorization: Bearer s3cret\r\ncookie: a=s3cret2\r\ncontent-type: application/json\r\nx-forwarded-for: 192.0.2.7\r\n";
@@ -244,12 +240,11 @@ fn a_replay_needs_the_token_and_sends_what_was_sent() {
 }
 
 /// The text for curl, run as it is, is the same request again.
-#[test]
-fn the_text_for_curl_does_the_same() {
+pub(crate) fn the_text_for_curl_does_the_same() {
     let (url, requests) = back_end();
     let dev = start(&["--backend", &url, "--show-secrets"]);
     let fields = "authorization: Bearer it's\r\nx-odd: a \"b\" $HOME \\ `c`\r\nx-empty:\r\nuser-agent: test\r\ncontent-type: text/plain\r\n";
-    post(&dev.alb, "/a/../[b]?q={x}'%20", fields, "two\nlines 'quoted' @end");
+    post(&dev.alb, "/a/../[b]?q={x}'%20", fields, "two\nlines 'quoted' @end! \t\u{202e}1\\");
     let first = requests.recv_timeout(PATIENCE).unwrap();
     let page = page_with(&dev, "/requests/1", "curl-text");
     let text =
@@ -279,8 +274,7 @@ fn the_text_for_curl_does_the_same() {
     assert!(dev.stop("-INT").success());
 }
 
-#[test]
-fn the_list_is_narrowed_by_words_and_by_choices() {
+pub(crate) fn the_list_is_narrowed_by_words_and_by_choices() {
     let dev = start(&[]);
     for target in ["/orders/1", "/orders/2?token=s3cret", "/no/such", "/status/503"] {
         get(&dev.alb, target);
@@ -310,8 +304,7 @@ fn the_list_is_narrowed_by_words_and_by_choices() {
 }
 
 /// More requests than a page can show are counted, all of them, and `dev` tells each.
-#[test]
-fn many_requests_are_all_counted() {
+pub(crate) fn many_requests_are_all_counted() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/serverless/serverless.yml");
     let dev = start(&["--serverless", file]);
     let request = "GET /hardly/anything HTTP/1.1\r\nhost: a.example\r\n\r\n";
@@ -335,8 +328,7 @@ fn many_requests_are_all_counted() {
     assert!(dev.stop("-INT").success());
 }
 
-#[test]
-fn the_inspector_can_be_elsewhere_or_not_at_all() {
+pub(crate) fn the_inspector_can_be_elsewhere_or_not_at_all() {
     let dev = Dev::start(&["--no-inspect"]);
     assert_eq!(dev.inspector, "");
     assert!(dev.stop("-INT").success());

@@ -63,8 +63,7 @@ const post = (id, body) => new Promise((resolve, reject) => http.request(`http:/
 } })();
 "#;
 
-#[test]
-fn the_table_is_printed_and_nothing_is_started() {
+pub(crate) fn the_table_is_printed_and_nothing_is_started() {
     let folder = folder_with(&[("serverless.yml", TWO_FUNCTIONS)]);
     let output = crossfade(folder.path(), &["dev", "--serverless", "serverless.yml", "--list-rules"]);
     let (table, warnings) = told(&output, 0);
@@ -87,8 +86,7 @@ fn the_table_is_printed_and_nothing_is_started() {
     assert!(warnings.contains("`a=b` OR `c=d` matches"), "{warnings}");
 }
 
-#[test]
-fn each_kind_of_file_has_its_option() {
+pub(crate) fn each_kind_of_file_has_its_option() {
     let rule = r#"{"RuleArn": "arn:aws:elasticloadbalancing:eu-west-1:1:listener-rule/app/front/1/2/3", "Priority": "7", "Conditions": [{"Field": "path-pattern", "Values": ["/a"]}], "Actions": [{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "403"}}]}"#;
     let template = "Parameters: { P: { Type: String } }\nResources:\n  L: { Type: AWS::ElasticLoadBalancingV2::Listener, Properties: { Port: 80, Protocol: HTTP, DefaultActions: [{ Type: fixed-response, FixedResponseConfig: { StatusCode: 404 } }] } }\n  R: { Type: AWS::ElasticLoadBalancingV2::ListenerRule, Properties: { ListenerArn: !Ref L, Priority: !Ref P, Conditions: [{ Field: path-pattern, Values: [/t] }], Actions: [{ Type: fixed-response, FixedResponseConfig: { StatusCode: 403 } }] } }\n";
     let folder = folder_with(&[("rules.json", &format!("{{\"Rules\": [{rule}]}}")), ("template.yml", template)]);
@@ -104,8 +102,7 @@ fn each_kind_of_file_has_its_option() {
     assert!(told(&list(&[]), 2).1.contains("`--list-rules` needs a file with rules"));
 }
 
-#[test]
-fn all_errors_are_reported_at_once_and_lenient_downgrades_quotas() {
+pub(crate) fn all_errors_are_reported_at_once_and_lenient_downgrades_quotas() {
     let text = "functions:\n  a:\n    events:\n      - alb: { listenerArn: x, priority: 1, conditions: { path: [/1, /2, /3, /4, /5, /6] } }\n      - alb: { listenerArn: x, priority: 2, authorizer: y, conditions: { path: / } }\n";
     let folder = folder_with(&[("serverless.yml", text)]);
     let list = ["dev", "--list-rules", "--serverless", "serverless.yml"];
@@ -119,8 +116,7 @@ fn all_errors_are_reported_at_once_and_lenient_downgrades_quotas() {
     assert_eq!(warnings.matches(": warning: ").count(), 2, "{warnings}");
 }
 
-#[test]
-fn several_functions_need_a_command_each() {
+pub(crate) fn several_functions_need_a_command_each() {
     let folder = folder_with(&[("serverless.yml", TWO_FUNCTIONS)]);
     let dev = |arguments: &[&str]| {
         let output =
@@ -139,8 +135,7 @@ fn several_functions_need_a_command_each() {
 
 /// Rules lead to functions, each with its own command, name, handler, header mode and environment; each listener has its
 /// own port.
-#[test]
-fn each_function_runs_its_own_command() {
+pub(crate) fn each_function_runs_its_own_command() {
     let folder = folder_with(&[("serverless.yml", TWO_FUNCTIONS), ("handler.js", HANDLER)]);
     let dev = Dev::start_in(
         folder.path(),

@@ -1,6 +1,5 @@
 //! Common servers and frameworks, unchanged behind Crossfade: they must respond as they do directly. They are in
-//! `tests/servers/`; Django's packages are downloaded into `target/servers/` and kept there. A missing server is skipped, unless
-//! the variable `CI` is `true`.
+//! `tests/servers/`; Django's packages are downloaded into `target/servers/` and kept there.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -13,8 +12,9 @@ use std::time::{Duration, Instant};
 use crossfade_testkit::client::Response;
 use crossfade_testkit::process::Process;
 use crossfade_testkit::server::closed_port;
+use crossfade_testkit::tools;
 
-use crate::support::install::{available, installed_from, virtual_environment};
+use crate::support::install::{installed_from, virtual_environment};
 use crate::support::{Dev, word_after};
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers");
@@ -22,9 +22,8 @@ const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers");
 /// The host that clients ask for.
 const PUBLIC: &str = "shop.example.com";
 
-#[test]
-fn nginx_answers_as_it_does_directly() {
-    let Some(nginx) = Nginx::start() else { return };
+pub(crate) fn nginx_answers_as_it_does_directly() {
+    let nginx = Nginx::start();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("crossfade.yaml");
     let config = |keys: &str| {
@@ -79,25 +78,21 @@ fn nginx_answers_as_it_does_directly() {
     assert_eq!(ask(&dev.alb, &["-H", gzip], "/big.txt").status, "502");
 }
 
-#[test]
-fn django_3_lets_its_users_log_in() {
+pub(crate) fn django_3_lets_its_users_log_in() {
     logins_work("django-3.2");
 }
 
-#[test]
-fn django_5_lets_its_users_log_in() {
+pub(crate) fn django_5_lets_its_users_log_in() {
     logins_work("django-5.2");
 }
 
 /// `docs/back-ends.md`, "Logins, CSRF, Origin and Referer".
 fn logins_work(version: &str) {
-    if !available(&["python3"]) {
-        return;
-    }
     let source = Path::new(FIXTURES).join(version);
     let environment = installed_from(&source, &format!("servers/{version}"), &["requirements.txt"], |folder| {
-        virtual_environment(folder, "requirements.txt");
+        virtual_environment(folder, "requirements.txt")
     });
+    let environment = environment.unwrap_or_else(|error| panic!("{error}"));
     let (site, trusting) = (Site::start(&environment, &[]), Site::start(&environment, &["trust"]));
 
     // With what `init` writes.
@@ -155,16 +150,8 @@ struct Nginx {
 }
 
 impl Nginx {
-    /// `None` if this machine has none.
-    fn start() -> Option<Nginx> {
-        // Debian keeps it where only root looks.
-        let folders = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect::<Vec<_>>();
-        let mut places = folders.into_iter().chain([PathBuf::from("/usr/sbin")]);
-        let program = places.find_map(|folder| Some(folder.join("nginx")).filter(|file| file.is_file()));
-        let Some(program) = program else {
-            available(&["nginx"]);
-            return None;
-        };
+    fn start() -> Nginx {
+        let program = tools::nginx().unwrap();
         let folder = tempfile::tempdir().unwrap();
         resources(&folder.path().join("html"));
         fs::create_dir(folder.path().join("tmp")).unwrap();
@@ -179,7 +166,7 @@ impl Nginx {
             let deadline = Instant::now() + Duration::from_secs(20);
             while server.try_wait().unwrap().is_none() && Instant::now() < deadline {
                 if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                    return Some(Nginx { port, _server: server, _folder: folder });
+                    return Nginx { port, _server: server, _folder: folder };
                 }
                 std::thread::sleep(Duration::from_millis(20));
             }

@@ -10,8 +10,7 @@ use crossfade_testkit::server::{Action, Server, response};
 
 use crate::support::Dev;
 
-#[test]
-fn assets_come_from_the_system_that_has_them() {
+pub(crate) fn assets_come_from_the_system_that_has_them() {
     let (legacy, mut modern) = (System::start("legacy"), System::start("modern"));
     let recipe = Recipe::start("name: assets", &legacy, &modern);
 
@@ -45,8 +44,7 @@ fn assets_come_from_the_system_that_has_them() {
     assert_eq!(recipe.ask("/static/legacy.77aa01.js", &[]), "200 legacy");
 }
 
-#[test]
-fn http_becomes_https_though_the_back_end_does_not_ask_for_it() {
+pub(crate) fn http_becomes_https_though_the_back_end_does_not_ask_for_it() {
     let legacy = System::start("legacy");
     let recipe = Recipe::start("name: to-https", &legacy, &legacy);
     let redirected = recipe.ask("/both?page=2", &["-H", "host: shop.example.com", "--data", "a=1"]);

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use crossfade_testkit::client;
 use crossfade_testkit::wait::eventually;
 use serde_json::Value;
 
@@ -46,11 +47,10 @@ const DIFFERENCES: [(&str, &str, &str, &str); 13] = [
 
 /// Asks for all pages and waits until the copies have been compared.
 fn browse(dev: &Dev, log: &Path) {
-    let urls: Vec<String> =
-        PAGES.iter().cycle().take(PAGES.len() * TIMES).map(|page| format!("{}{page}", dev.alb)).collect();
-    let curl =
-        Command::new("curl").args(["--silent", "--fail-with-body", "--noproxy", "*"]).args(urls).output().unwrap();
-    assert!(curl.status.success(), "{}", String::from_utf8_lossy(&curl.stderr));
+    for page in PAGES.iter().cycle().take(PAGES.len() * TIMES) {
+        let response = client::get(&dev.alb, page);
+        assert!(response.status < 400, "{page}: {}", response.whole());
+    }
     eventually("the comparison of all copies", || {
         std::fs::read_to_string(log).unwrap().matches(r#""against":"mirror""#).count() >= PAGES.len() * TIMES
     });

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use crossfade_testkit::client;
 use serde_json::{Value, json};
 
 use crate::support::Dev;
@@ -238,8 +239,7 @@ fn dev_tells_harmlessly() {
     ]);
     assert_harmless("the banner", &dev.banner);
     assert!(dev.banner.contains("\\u{202e}"), "{}", dev.banner);
-    let url = format!("{}/%1b?\u{202e}", dev.alb);
-    let _ = Command::new("curl").args(["-s", "--max-time", "5", "--noproxy", "*", &url]).output().unwrap();
+    let _ = client::get(&dev.alb, "/%1b?\u{202e}");
     for line in [dev.told("told"), dev.told("told"), dev.next_line()] {
         assert_harmless("a line", &line);
     }

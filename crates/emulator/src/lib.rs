@@ -25,6 +25,7 @@ mod alb;
 mod closing;
 #[doc(hidden)]
 pub mod fuzzing;
+mod generation;
 pub mod guard;
 mod http;
 mod lambda;
@@ -36,14 +37,15 @@ pub mod source;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use thiserror::Error;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc::{Receiver, UnboundedSender};
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+
+use generation::{Generation, Lasting};
 
 pub use alb::{access_log, add_client_fields, with_port};
 pub use lambda::launch::{obstacle, usual_command};
@@ -99,27 +101,21 @@ fn bind_problem(error: &std::io::Error) -> String {
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
 
 /// A running emulator. Dropping it stops it without waiting; [`Emulator::shutdown`] waits.
-#[derive(Debug)]
 pub struct Emulator {
     local_addrs: Vec<SocketAddr>,
+    lasting: Lasting,
+    /// The number of times that the settings have been replaced.
+    reloads: usize,
+    current: watch::Sender<Arc<Generation>>,
     closing: watch::Sender<bool>,
     tasks: JoinSet<()>,
-    pools: Vec<Closer>,
-    ended: Vec<Receiver<()>>,
+    /// Former settings whose requests and processes have not all ended.
+    retiring: JoinSet<()>,
 }
 
-/// Closes the pool when dropped.
-struct Closer(Arc<lambda::Pool>);
-
-impl std::fmt::Debug for Closer {
+impl std::fmt::Debug for Emulator {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Pool")
-    }
-}
-
-impl Drop for Closer {
-    fn drop(&mut self) {
-        self.0.close();
+        f.debug_struct("Emulator").field("local_addrs", &self.local_addrs).finish_non_exhaustive()
     }
 }
 
@@ -131,36 +127,28 @@ impl Drop for Closer {
 /// [`StartError`] if an address is in use or the settings are invalid.
 pub async fn start(settings: Settings, notices: UnboundedSender<Notice>) -> Result<Emulator, StartError> {
     check(&settings)?;
+    let (lasting, mut tasks) = (Lasting::new(notices), JoinSet::new());
+    let sockets = bind(&settings, 0).await?;
+    let local_addrs: Vec<_> = sockets.iter().map(|(address, _)| *address).collect();
+    let generation = Generation::new(0, settings, &local_addrs, &lasting, &mut tasks)?;
+    let (current, closing) = (watch::Sender::new(Arc::new(generation)), watch::Sender::new(false));
+    let retiring = JoinSet::new();
+    let mut emulator = Emulator { local_addrs: Vec::new(), lasting, reloads: 0, current, closing, tasks, retiring };
+    emulator.listen(sockets);
+    Ok(emulator)
+}
+
+type Bound = Vec<(SocketAddr, TcpListener)>;
+
+/// Binds the addresses of all listeners after the first `present` ones.
+async fn bind(settings: &Settings, present: usize) -> Result<Bound, StartError> {
     let mut sockets = Vec::new();
-    let mut local_addrs = Vec::new();
-    for listener in &settings.listeners {
+    for listener in settings.listeners.iter().skip(present) {
         let bind_error = |error| StartError::Listen { address: listener.listen, error };
         let socket = TcpListener::bind(listener.listen).await.map_err(bind_error)?;
-        local_addrs.push(socket.local_addr().map_err(bind_error)?);
-        sockets.push(socket);
+        sockets.push((socket.local_addr().map_err(bind_error)?, socket));
     }
-    let (mut pools, mut ended) = (Vec::new(), Vec::new());
-    let numbers = Arc::new(AtomicU32::new(0));
-    let backlog = Arc::default();
-    for function in &settings.functions {
-        let (pool, end) =
-            lambda::Pool::new(function.clone(), Arc::clone(&numbers), notices.clone(), Arc::clone(&backlog));
-        pools.push(pool);
-        ended.push(end);
-    }
-    let mut tasks = JoinSet::new();
-    let (closing, closes) = watch::channel(false);
-    let balancer = Arc::new(alb::Balancer::new(&settings, &local_addrs, &pools, notices));
-    for ((index, listener), socket) in settings.listeners.into_iter().enumerate().zip(sockets) {
-        let name = listener.name.clone();
-        let listener = alb::Listener::new(index, listener, Arc::clone(&balancer));
-        let listener = listener.map_err(|problem| StartError::Tls { listener: name, problem })?;
-        tasks.spawn(Arc::new(listener).serve(socket, closes.clone()));
-    }
-    for group in 0..settings.target_groups.len() {
-        tasks.spawn(closing::until(closes.clone(), alb::health::watch(Arc::clone(&balancer), group)));
-    }
-    Ok(Emulator { local_addrs, closing, tasks, pools: pools.into_iter().map(Closer).collect(), ended })
+    Ok(sockets)
 }
 
 fn check(settings: &Settings) -> Result<(), StartError> {
@@ -193,16 +181,47 @@ impl Emulator {
         &self.local_addrs
     }
 
+    /// Replaces the settings. Requests in progress end with the former ones, and further requests get new environments: also
+    /// with the same settings, if a function's code has changed. Idle connections are closed.
+    ///
+    /// Listeners keep their sockets by their number; a further one gets one of its own, and one that is no longer there closes
+    /// its connections.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] if the settings are invalid or an address is in use: the former ones stay in use.
+    pub async fn reload(&mut self, settings: Settings) -> Result<(), StartError> {
+        check(&settings)?;
+        let further = bind(&settings, self.local_addrs.len()).await?;
+        let addresses: Vec<_> =
+            self.local_addrs.iter().copied().chain(further.iter().map(|(address, _)| *address)).collect();
+        let number = self.reloads.saturating_add(1);
+        let generation = Generation::new(number, settings, &addresses, &self.lasting, &mut self.tasks)?;
+        self.reloads = number;
+        let former = self.current.send_replace(Arc::new(generation));
+        self.listen(further);
+        self.retiring.spawn(former.retire(self.closing.subscribe()));
+        // What has ended is forgotten.
+        while self.retiring.try_join_next().is_some() {}
+        while self.tasks.try_join_next().is_some() {}
+        Ok(())
+    }
+
+    fn listen(&mut self, sockets: Bound) {
+        for (address, socket) in sockets {
+            let index = self.local_addrs.len();
+            self.local_addrs.push(address);
+            self.tasks.spawn(alb::accept(socket, index, self.current.subscribe(), self.closing.subscribe()));
+        }
+    }
+
     /// Stops listening, ends processes as Lambda does and connections after their last response, and waits until they
     /// are gone.
     pub async fn shutdown(mut self) {
         self.closing.send_replace(true);
-        for pool in &self.pools {
-            pool.0.close();
-        }
-        for ended in &mut self.ended {
-            while ended.recv().await.is_some() {}
-        }
+        let current = Arc::clone(&self.current.borrow());
+        current.shut_down().await;
+        while self.retiring.join_next().await.is_some() {}
         // What was under way has been answered by then, if its client reads.
         let _ = tokio::time::timeout(LAST_ANSWERS, async { while self.tasks.join_next().await.is_some() {} }).await;
         self.tasks.shutdown().await;

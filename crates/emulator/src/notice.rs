@@ -42,6 +42,8 @@ pub enum Notice {
         environment: u32,
         /// For example `exit status: 1` or `signal: 9 (SIGKILL)`.
         status: String,
+        /// The emulator ended it because it is shutting down or other settings are in use.
+        planned: bool,
     },
     /// A connection ended in the TLS handshake.
     Handshake {
@@ -108,9 +110,11 @@ impl Drop for Place {
 pub struct Exchange {
     /// Counting from 1 over all listeners.
     pub number: u64,
+    /// The number of times that the settings had been replaced, see [`crate::Emulator::reload`].
+    pub generation: usize,
     /// The time at which the load balancer had read the request's head.
     pub time: SystemTime,
-    /// Index into [`crate::Settings::listeners`].
+    /// Index into [`crate::Settings::listeners`] of that generation.
     pub listener: usize,
     /// `http`, `https` or `h2`, as in the access log.
     pub kind: &'static str,
@@ -159,8 +163,8 @@ pub struct Exchange {
     pub problem: Option<String>,
     /// Effects that are probably not intended, for example fields that were lost. One line each.
     pub warnings: Vec<String>,
-    /// The same about the function's reply, which it will probably cause with each request.
-    pub reply_warnings: Vec<String>,
+    /// How many of `warnings`, the last ones, are about the function's reply: it will probably cause them again.
+    pub reply_warnings: usize,
     /// From the request's head until the response is ready to be sent.
     pub duration: Duration,
     /// From the request's head until the function was invoked, and until it had responded. `None` if it was not
@@ -244,6 +248,7 @@ impl Exchange {
     pub fn new(method: impl Into<String>, target: impl Into<String>) -> Self {
         Self {
             number: 0,
+            generation: 0,
             time: SystemTime::now(),
             listener: 0,
             kind: "http",
@@ -269,7 +274,7 @@ impl Exchange {
             elb_reason: None,
             problem: None,
             warnings: Vec::new(),
-            reply_warnings: Vec::new(),
+            reply_warnings: 0,
             duration: Duration::ZERO,
             target_times: None,
             environment: None,

@@ -15,5 +15,6 @@ mod lambda_extensions;
 mod lambda_lifecycle;
 mod lambda_managed;
 mod listener;
+mod reload;
 mod source;
 mod support;

@@ -170,7 +170,7 @@ fn a_process_that_ends_after_its_answer_costs_no_request() {
 fn a_process_that_ends_while_idle_is_replaced() {
     let mut alb = single();
     let pid = alb.get("/pid", "").json()["pid"].as_u64().unwrap();
-    assert!(std::process::Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success());
+    assert!(std::process::Command::new("sh").args(["-c", &format!("kill -9 {pid}")]).status().unwrap().success());
     assert_eq!(alb.exited(), (1, "signal: 9 (SIGKILL)".into()));
     assert_eq!(alb.get("/pid", "").json()["served"], 1);
 }

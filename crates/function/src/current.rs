@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crossfade_proxy::{Proxy, SetupError};
-use crossfade_route::{PemFile, RoutingTable};
+use crossfade_route::{PemFile, RoutingTable, Share};
 
 use crate::settings::{ConfigSource, Settings, SettingsError, load};
 use crate::{log_error, log_warning};
@@ -16,6 +16,7 @@ use crate::{log_error, log_warning};
 pub(crate) struct Current {
     config: ConfigSource,
     cert_file: Option<PathBuf>,
+    access_log: Option<Share>,
     reload: bool,
     loaded: Mutex<Loaded>,
 }
@@ -50,12 +51,12 @@ impl FileVersion {
 impl Current {
     /// Compiles the configuration.
     pub(crate) fn start(settings: Settings) -> Result<Self, ConfigurationError> {
-        let Settings { config, cert_file, pseudonym, reload, .. } = settings;
-        let config = config?;
+        let Settings { config, cert_file, access_log, pseudonym, reload, .. } = settings;
+        let (config, access_log) = (config?, access_log?);
         let version = version(&config);
-        let (table, certificates) = compile(&config, cert_file.as_deref())?;
+        let (table, certificates) = compile(&config, cert_file.as_deref(), access_log)?;
         let proxy = Arc::new(Proxy::new(table, certificates, &pseudonym)?);
-        Ok(Current { config, cert_file, reload, loaded: Mutex::new(Loaded { proxy, version }) })
+        Ok(Current { config, cert_file, access_log, reload, loaded: Mutex::new(Loaded { proxy, version }) })
     }
 
     /// For the next request. A file that has changed is compiled anew; if it is wrong, the last good one stays.
@@ -64,7 +65,7 @@ impl Current {
         if self.reload {
             let version = version(&self.config);
             if version.is_some() && version != loaded.version {
-                let compiled = compile(&self.config, self.cert_file.as_deref());
+                let compiled = compile(&self.config, self.cert_file.as_deref(), self.access_log);
                 let successor = compiled.and_then(|(table, certificates)| {
                     loaded.proxy.successor(table, certificates).map_err(ConfigurationError::from)
                 });
@@ -79,12 +80,15 @@ impl Current {
     }
 }
 
-/// The table, and the authorities that are trusted besides the built-in roots. Warns of settings that should not stay.
+/// The table, with this share of the access log if there is one, and the authorities that are trusted besides the built-in roots.
+/// Warns of settings that should not stay.
 fn compile(
     config: &ConfigSource,
     cert_file: Option<&Path>,
+    access_log: Option<Share>,
 ) -> Result<(RoutingTable, Option<PemFile>), ConfigurationError> {
-    let (table, cert_file) = load(config, cert_file)?;
+    let (mut table, cert_file) = load(config, cert_file)?;
+    table.access_log = access_log.unwrap_or(table.access_log);
     for backend in table.backends().iter().filter(|backend| backend.tls.insecure_skip_verify) {
         log_warning(&format!("back end `{}`: its certificate is not verified (`insecureSkipVerify`)", backend.name));
     }

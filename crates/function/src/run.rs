@@ -8,7 +8,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use crossfade_event::FORMATS;
+use crossfade_journal::AccessRecord;
 use crossfade_proxy::Invocation;
+use crossfade_route::Share;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -126,7 +128,9 @@ async fn serve(current: Arc<Current>, mut api: RuntimeApi, mut stop: watch::Rece
         let (record, pending) = answer(&proxy, request, &invocation, &mut buffer).await;
         let reply = Bytes::from(std::mem::take(&mut buffer));
         let posted = api.respond(&invocation.request_id, invocation_id.as_deref(), reply.clone()).await;
-        if let Ok(line) = serde_json::to_string(&record) {
+        if is_logged(&record, proxy.table().access_log, seed)
+            && let Ok(line) = serde_json::to_string(&record)
+        {
             write_line(line);
         }
         match posted {
@@ -160,6 +164,14 @@ async fn serve(current: Arc<Current>, mut api: RuntimeApi, mut stop: watch::Rece
             }
         }
     }
+}
+
+/// Returns `true` for a request of this share, and for every request with a failure: the client's response is one, or an attempt
+/// failed before it.
+fn is_logged(record: &AccessRecord<'_>, share: Share, seed: u128) -> bool {
+    let has_failure = record.status >= 500 || record.error.is_some() || !record.journal.is_empty();
+    // Not the bits that choose targets and copies.
+    has_failure || share.has((seed >> 64) as u64)
 }
 
 /// Completes once the process has been frozen: stopped, or suspended with its machine. Requests that were in flight then hit

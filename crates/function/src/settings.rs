@@ -7,7 +7,7 @@ use std::net::ToSocketAddrs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use crossfade_route::{Diagnostics, PemFile, RoutingTable, RuntimeApi, Surroundings, decode};
+use crossfade_route::{Diagnostics, PemFile, RoutingTable, RuntimeApi, Share, Surroundings, decode};
 
 use crate::runtime_api;
 
@@ -29,6 +29,9 @@ pub(crate) struct Settings {
     /// `CROSSFADE_RELOAD=1`: take up changes of the configuration file while running. `crossfade dev` sets it; in Lambda a
     /// new version of the function is the way.
     pub(crate) reload: bool,
+    /// `CROSSFADE_ACCESS_LOG`: a percentage that replaces the file's `accessLog`. `crossfade dev` sets it, since it shows every
+    /// request.
+    pub(crate) access_log: Result<Option<Share>, SettingsError>,
     /// `AWS_LAMBDA_MAX_CONCURRENCY`: invocations at a time, set by Lambda Managed Instances; otherwise 1.
     pub(crate) concurrency: usize,
 }
@@ -87,6 +90,9 @@ pub enum SettingsError {
     /// The file that the environment names is not there or may not be read.
     #[error("`SSL_CERT_FILE`: {0}")]
     CertFile(Box<SettingsError>),
+    /// A share of the requests that is none.
+    #[error("`CROSSFADE_ACCESS_LOG` is not a percentage from 0 to 100, like 10 or 0.5")]
+    AccessLog,
     /// Mistakes in the configuration.
     #[error(transparent)]
     Config(#[from] Diagnostics),
@@ -108,6 +114,10 @@ impl Settings {
             pseudonym: match text("AWS_LAMBDA_FUNCTION_NAME") {
                 Some(name) => format!("crossfade-{name}"),
                 None => "crossfade".to_owned(),
+            },
+            access_log: match text("CROSSFADE_ACCESS_LOG") {
+                Some(percent) => Share::parse(&percent).map(Some).ok_or(SettingsError::AccessLog),
+                None => Ok(None),
             },
             reload: text("CROSSFADE_RELOAD").is_some_and(|value| value == "1"),
             concurrency: text("AWS_LAMBDA_MAX_CONCURRENCY").and_then(|count| count.parse().ok()).unwrap_or(1).max(1),

@@ -361,3 +361,58 @@ fn started_by_hand_it_says_what_to_do() {
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stdout).contains("crossfade dev"));
 }
+
+/// Of requests that go well a share is logged, of those with a failure all.
+#[test]
+fn the_access_log_can_be_reduced_and_has_every_failure() {
+    let answers = serve(|call| match call.target() {
+        "/503" => response("503 Service Unavailable", &[], b""),
+        "/404" => response("404 Not Found", &[], b""),
+        _ => response("200 OK", &[], b"ok"),
+    });
+    let folder = Folder::new();
+    let config = |keys: &str| {
+        folder.write(
+            "crossfade.yaml",
+            format!(
+                "version: 1\nbackends: {{ a: http://{answers}, dead: http://127.0.0.1:1 }}\nroutes:\n  \
+                 - {{ name: failover, priority: 1, conditions: {{ path: [/failover] }}, \
+                 forward: {{ targets: [dead], failover: {{ on: connectError, to: a }} }} }}\n  \
+                 - {{ name: dead, priority: 2, conditions: {{ path: [/dead] }}, forward: dead }}\n\
+                 default: {{ forward: a }}\n{keys}\n"
+            ),
+        )
+    };
+    let logged = |keys: &str, share: &str, paths: &[&str]| -> Vec<String> {
+        let (file, end) = (config(keys), "/503");
+        let function = Function::start(&[("CROSSFADE_CONFIG", &file), ("CROSSFADE_ACCESS_LOG", share)]);
+        for path in paths.iter().chain([&end]) {
+            function.invoke(&event("GET", path));
+        }
+        // The last one is always logged, after the others.
+        let lines = function.log_until(|lines| lines.last().is_some_and(|line| line["path"] == end));
+        let mut paths: Vec<_> = lines.iter().map(|line| line["path"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(paths.pop().as_deref(), Some(end));
+        paths
+    };
+    let all = ["/a", "/404", "/failover", "/dead"];
+    let failures = ["/failover", "/dead"];
+    for (keys, share, expected) in [
+        ("", "", &all[..]),
+        ("accessLog: true", "", &all),
+        ("accessLog: false", "", &failures),
+        ("accessLog: { percent: 0 }", "", &failures),
+        ("accessLog: false", "100", &all),
+        ("", "0", &failures),
+    ] {
+        assert_eq!(logged(keys, share, &all), expected, "{keys} {share}");
+    }
+    let some = logged("accessLog: { percent: 25 }", "", &["/a"; 400]).len();
+    assert!((50..150).contains(&some), "{some} of 400");
+
+    let function = Function::start(&[("CROSSFADE_BACKEND", "http://127.0.0.1:1"), ("CROSSFADE_ACCESS_LOG", "some")]);
+    let posted = function.posted();
+    assert!(posted.line.ends_with("/init/error HTTP/1.1"), "{}", posted.line);
+    let message = posted.json()["errorMessage"].as_str().unwrap().to_owned();
+    assert!(message.contains("`CROSSFADE_ACCESS_LOG` is not a percentage from 0 to 100"), "{message}");
+}

@@ -10,7 +10,6 @@ mod hostile;
 mod http2;
 mod mirror;
 mod policy;
-mod real_servers;
 mod reload;
 mod repeated;
 mod routing;

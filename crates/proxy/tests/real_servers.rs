@@ -1,5 +1,4 @@
-//! TLS of servers that are not ours: OpenSSL's `s_server` and Python's `http.server`. Without them the tests pass over,
-//! unless `CI` is `true`.
+//! TLS of servers that are not ours: OpenSSL's `s_server` and Python's `http.server`.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -15,13 +14,6 @@ use crate::support::{ask, config_with, get};
 struct Server {
     _process: Process,
     port: u16,
-}
-
-fn has(program: &str) -> bool {
-    let version = if program == "openssl" { "version" } else { "--version" };
-    let is_there = Command::new(program).arg(version).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
-    assert!(is_there || std::env::var("CI").as_deref() != Ok("true"), "`{program}` is missing");
-    is_there
 }
 
 /// A folder with keys and certificates of `openssl`.
@@ -91,11 +83,8 @@ impl Surroundings for Files {
 
 const NAME: &str = "subjectAltName=DNS:localhost\n";
 
-#[tokio::test] // certificates are always verified
-async fn unsupported_tls_is_named_with_what_to_do() {
-    if !has("openssl") {
-        return;
-    }
+/// Certificates are always verified.
+pub(crate) async fn unsupported_tls_is_named_with_what_to_do() {
     let folder = Folder::new();
     folder.certificate("root", "/CN=root", "", "basicConstraints=critical,CA:TRUE\n");
     folder.certificate("between", "/CN=between", "root", "basicConstraints=critical,CA:TRUE\n");
@@ -131,11 +120,7 @@ async fn unsupported_tls_is_named_with_what_to_do() {
     }
 }
 
-#[tokio::test]
-async fn a_self_signed_certificate_is_trusted_where_it_is_named() {
-    if !has("openssl") {
-        return;
-    }
+pub(crate) async fn a_self_signed_certificate_is_trusted_where_it_is_named() {
     let folder = Folder::new();
     // With what `openssl req -x509` writes by itself: an authority's.
     for name in ["own", "other"] {
@@ -182,11 +167,8 @@ print(server.server_address[1], flush=True)
 server.serve_forever()
 "#;
 
-#[tokio::test] // nobody can tell it from an answer that was cut off
-async fn content_that_ends_with_its_connection_alone_is_complete_only_where_the_configuration_says_so() {
-    if !has("openssl") || !has("python3") {
-        return;
-    }
+/// Nobody can tell it from an answer that was cut off.
+pub(crate) async fn content_that_ends_with_its_connection_alone_is_complete_only_where_the_configuration_says_so() {
     let folder = Folder::new();
     folder.openssl(
         "req -x509 -newkey rsa:2048 -nodes -keyout own.key -out own.pem -subj /CN=localhost -addext \

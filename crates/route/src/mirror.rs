@@ -130,13 +130,17 @@ impl Noise {
 impl Default for Noise {
     /// All that differ, and one in a hundred.
     fn default() -> Self {
-        Noise { repeat: Share(WHOLE), self_compare: Share(WHOLE / 100) }
+        Noise { repeat: Share::ALL, self_compare: Share(WHOLE / 100) }
     }
 }
 
 impl Share {
-    /// Parses a percentage with at most three decimals.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    /// All requests.
+    pub const ALL: Share = Share(WHOLE);
+
+    /// Parses a percentage from 0 to 100 with at most three decimals.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
         let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
         let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         if !is_number(whole) || !is_number(decimals) || whole.len() > 3 || decimals.len() > 3 {
@@ -148,7 +152,8 @@ impl Share {
 
     /// Returns `true` for this share of uniformly distributed numbers.
     #[expect(clippy::arithmetic_side_effects, reason = "a product of 64 and 32 bits")]
-    fn has(self, number: u64) -> bool {
+    #[must_use]
+    pub fn has(self, number: u64) -> bool {
         (u128::from(number) * u128::from(WHOLE)) >> 64 < u128::from(self.0)
     }
 

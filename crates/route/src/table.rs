@@ -10,7 +10,7 @@ use http::header::{HeaderName, HeaderValue};
 
 use crate::backend::Backend;
 use crate::field_edits::FieldEdits;
-use crate::mirror::Mirror;
+use crate::mirror::{Mirror, Share};
 use crate::policy::Failover;
 use crate::redirect::{Captures, Redirect};
 use crate::requirement::{All, Requirement};
@@ -32,6 +32,8 @@ pub struct RoutingTable {
     pub request_timeout: Option<Duration>,
     /// `requestId.header`: field that passes the request ID to the back end, unless the client has set it.
     pub request_id_field: HeaderName,
+    /// `accessLog`: share of the requests without a failure that the function logs.
+    pub access_log: Share,
     /// `healthCheck.answer`.
     pub health_check: HealthCheck,
     /// `clientIp.trustedHops`: number of proxies, starting with the load balancer, that appended the address they saw

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crossfade_route::{Action, Checked, Expectation, Forward, Route, RoutingTable, Surroundings};
+use crossfade_route::{Action, Checked, Expectation, Forward, Route, RoutingTable, Share, Surroundings};
 
 /// The files next to the configurations, and two variables.
 struct Fixtures(PathBuf);
@@ -105,6 +105,9 @@ fn describe(table: &RoutingTable) -> String {
     }
     writeln!(text, "request timeout {:?}, request id in {}", table.request_timeout, table.request_id_field).unwrap();
     writeln!(text, "health checks answered by {:?}, trusted hops {}", table.health_check, table.trusted_hops).unwrap();
+    if table.access_log != Share::ALL {
+        writeln!(text, "access log of {} %", table.access_log.percent()).unwrap();
+    }
     for route in table.routes() {
         let priority = route.priority.unwrap();
         writeln!(text, "route {} priority {priority}: {}", route.name, route.conditions()).unwrap();

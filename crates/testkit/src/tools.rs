@@ -6,6 +6,7 @@
 //! which `xtask/tests/what_did_not_run.rs` prints at the end of `cargo test --workspace`.
 
 use std::env;
+use std::fmt;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
@@ -30,22 +31,40 @@ pub enum Absent {
     Broken(String),
 }
 
+impl fmt::Display for Absent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Absent::Missing(reason) | Absent::Broken(reason)) = self;
+        f.write_str(reason)
+    }
+}
+
 /// A test and its tools.
 pub struct Test {
     /// As a filter and the output name it.
-    pub name: &'static str,
+    pub name: String,
     /// All that it needs.
     pub needs: Vec<&'static Tool>,
     /// It panics if it fails.
     pub run: fn(),
 }
 
-/// Tests by their paths, each after its tools: `tests! { [NODE] module::test; }`.
+/// Tests by their paths, each after its tools: `tests! { [NODE] module::test; [] module::asynchronous_test.await; }`.
 #[macro_export]
 macro_rules! tests {
-    ($([$($tool:expr),*] $test:path;)*) => {
-        vec![$($crate::tools::Test { name: stringify!($test), needs: vec![$(&$tool),*], run: $test }),*]
+    (@run $test:path) => { $test };
+    (@run $test:path, $await:ident) => { || $crate::tools::block_on($test()) };
+    ($([$($tool:expr),*] $($path:ident)::+ $(. $await:ident)?;)*) => {
+        vec![$($crate::tools::Test {
+            name: [$(stringify!($path)),+].join("::"),
+            needs: vec![$(&$tool),*],
+            run: $crate::tests!(@run $($path)::+ $(, $await)?),
+        }),*]
     };
+}
+
+/// Runs an asynchronous test.
+pub fn block_on(test: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(test);
 }
 
 /// Node.js with npm.
@@ -163,11 +182,14 @@ pub fn make(command: &mut Command) -> Result<(), Absent> {
 /// The main function of a test binary.
 #[must_use]
 pub fn run(tests: Vec<Test>) -> ExitCode {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // As libtest reads it.
+    let threads = env::var("RUST_TEST_THREADS").ok().and_then(|threads| threads.parse().ok());
+    arguments.test_threads = arguments.test_threads.or(threads);
     let left_out = Arc::new(Mutex::new(Vec::new()));
     let trial = |test: Test| {
         let left_out = left_out.clone();
-        Trial::ignorable_test(test.name, move || {
+        Trial::ignorable_test(test.name.clone(), move || {
             let Some(reason) = reason(&test, env::var_os("CI").is_some_and(|value| value == "true"))? else {
                 (test.run)();
                 return Ok(Completion::Completed);
@@ -222,7 +244,7 @@ mod tests {
 
     #[test]
     fn a_test_is_left_out_with_a_reason_and_one_cause_fails_one_test() {
-        let test = |needs: &[&'static Tool]| Test { name: "t", needs: needs.to_vec(), run: || () };
+        let test = |needs: &[&'static Tool]| Test { name: String::new(), needs: needs.to_vec(), run: || () };
         let left_out =
             |needs: &[_], is_ci| reason(&test(needs), is_ci).map_err(|failed| failed.message().unwrap().to_owned());
         assert_eq!(left_out(&[&HERE], true), Ok(None));

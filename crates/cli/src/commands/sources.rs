@@ -41,6 +41,8 @@ pub(super) struct Sources {
 /// The contents of a file with listener rules.
 pub(super) struct Rules {
     pub(super) file: PathBuf,
+    /// It, and those that it includes, as absolute paths.
+    pub(super) files: Vec<PathBuf>,
     pub(super) settings: Settings,
     /// All names of each function.
     pub(super) names: Vec<Vec<String>>,
@@ -74,7 +76,7 @@ impl Sources {
             (None, None) => source::describe_rules(file, &options),
         };
         // Below the command line, where a user looks first.
-        let Loaded { settings, names, left_out, environment, warnings } =
+        let Loaded { settings, names, left_out, environment, files, warnings } =
             loaded.map_err(|error| match error.count() {
                 1 => anyhow!("{error}"),
                 count => anyhow!("{count} errors in `{}`\n{error}", file.display()),
@@ -83,7 +85,9 @@ impl Sources {
             say(&warning);
         }
         let environment = Environment::of(environment);
-        Ok(Some(Rules { file: file.to_owned(), settings, names, left_out, environment }))
+        let absolute = |file: String| std::path::absolute(&file).unwrap_or_else(|_| file.into());
+        let files = files.into_iter().map(absolute).collect();
+        Ok(Some(Rules { file: file.to_owned(), files, settings, names, left_out, environment }))
     }
 }
 

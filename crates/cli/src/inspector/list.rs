@@ -8,11 +8,11 @@ use crossfade_journal::Step;
 use crossfade_parity::number::grouped;
 use maud::{Markup, html};
 
+use super::Shared;
 use super::filter::Filter;
 use super::page::{frame, milliseconds, status, time};
 use super::routes;
 use super::store::{Entry, Mark};
-use super::{Setup, Shared};
 use crate::html::table_head;
 
 /// Rows of a page, and of the live list.
@@ -59,7 +59,7 @@ pub(super) fn page(shared: &Shared, filter: &Filter, before: Option<u64>) -> Mar
             table #list data-live=(before.is_none()) data-run=(shared.run) data-clock=(part.clock) data-known=(part.seen)
                 data-most=(MOST_ROWS) data-query=(filter.query()) {
                 caption.unseen { "Requests, newest first; times are UTC" }
-                (columns(&shared.setup))
+                (columns(shared))
                 tbody { @for entry in &part.entries { (row(shared, entry)) } }
             }
             @if part.entries.is_empty() {
@@ -93,7 +93,7 @@ pub(super) fn counts(seen: u64, kept: usize, lost: u64, lost_lines: u64) -> Stri
 }
 
 fn form(shared: &Shared, filter: &Filter, methods: &[String], routes: &[String]) -> Markup {
-    let listeners = &shared.setup.listeners;
+    let listeners = &shared.balancer().listeners;
     let mut rules: Vec<u32> = listeners.iter().flat_map(|listener| &listener.rules).map(|rule| rule.priority).collect();
     rules.sort_unstable();
     rules.dedup();
@@ -107,7 +107,7 @@ fn form(shared: &Shared, filter: &Filter, methods: &[String], routes: &[String])
             }
             (choice("method", "Method", &filter.method, methods))
             (choice("status", "Status", &filter.status, &["2xx", "3xx", "4xx", "5xx"].map(str::to_owned)))
-            @if shared.setup.has_rules() || !filter.rule.is_empty() { (choice("rule", "Rule", &filter.rule, &rules)) }
+            @if shared.has_rules() || !filter.rule.is_empty() { (choice("rule", "Rule", &filter.rule, &rules)) }
             @if shared.setup.own_function || !filter.route.is_empty() { (choice("route", "Route", &filter.route, routes)) }
             button type="submit" { "Apply" }
             @if !filter.is_empty() { a href="/" { "Clear" } }
@@ -143,7 +143,7 @@ fn choice(name: &str, label: &str, chosen: &str, values: &[String]) -> Markup {
 pub(super) fn row(shared: &Shared, entry: &Entry) -> Markup {
     let (exchange, shown) = (&entry.exchange, &entry.shown);
     // The load balancer's own address carries no information.
-    let own = shared.listeners.get(exchange.listener).map(ToString::to_string);
+    let own = shared.balancer_of(exchange).addresses.get(exchange.listener).map(ToString::to_string);
     let host = if own.as_deref() == Some(shown.host.as_str()) { "" } else { &shown.host };
     let (path, query) = match shown.target.split_once('?') {
         Some((path, query)) => (path, Some(query)),
@@ -167,7 +167,7 @@ pub(super) fn row(shared: &Shared, entry: &Entry) -> Markup {
                 @if let Some(route) = routes::name(entry) { small.narrow { (route) " · " (from) } }
             }
             td { (status(exchange.status)) }
-            @if shared.setup.has_rules() { td.wide { (rule) } }
+            @if shared.has_rules() { td.wide { (rule) } }
             @if shared.setup.own_function { td.wide { (routes::name(entry).unwrap_or("-")) } }
             td.wide { (from) }
             td.number { (milliseconds(exchange.duration)) }
@@ -181,14 +181,14 @@ pub(super) fn marks(entry: &Entry) -> Markup {
 }
 
 /// The columns of the list. Rules and routes have one each if there are any.
-fn columns(setup: &Setup) -> Markup {
+fn columns(shared: &Shared) -> Markup {
     let all = [
         ("Time", "time", "", true),
         ("Method", "method", "", true),
         ("Request", "what", "what", true),
         ("Status", "code", "", true),
-        ("Rule", "rule wide", "wide", setup.has_rules()),
-        ("Route", "route wide", "wide", setup.own_function),
+        ("Rule", "rule wide", "wide", shared.has_rules()),
+        ("Route", "route wide", "wide", shared.setup.own_function),
         ("Response from", "from wide", "wide", true),
         ("Duration", "number", "number", true),
     ];

@@ -29,7 +29,7 @@ mod timing;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use anyhow::{Context, Result, anyhow};
 use crossfade_emulator::{Exchange, Listener, Notice, Settings, TargetGroup};
@@ -52,8 +52,7 @@ const QUEUED_BYTES: usize = 32 * 1024 * 1024;
 
 /// The emulator's settings that pages show.
 pub(crate) struct Setup {
-    listeners: Vec<Listener>,
-    target_groups: Vec<TargetGroup>,
+    balancer: Balancer,
     /// True for Crossfade's own function, which writes a log line for each request.
     own_function: bool,
     /// The number of functions.
@@ -61,8 +60,18 @@ pub(crate) struct Setup {
     secrets: Secrets,
 }
 
-impl Setup {
-    pub(crate) fn new(settings: &Settings, own_function: bool, show_secrets: bool) -> Setup {
+/// The load balancer's settings of one generation.
+struct Balancer {
+    listeners: Vec<Listener>,
+    target_groups: Vec<TargetGroup>,
+    /// Where the listeners listen.
+    addresses: Vec<SocketAddr>,
+    /// Those that replaced it.
+    next: OnceLock<Box<Balancer>>,
+}
+
+impl Balancer {
+    fn new(settings: &Settings, addresses: &[SocketAddr]) -> Balancer {
         let mut listeners = settings.listeners.clone();
         for listener in &mut listeners {
             // Rules are evaluated in this order.
@@ -71,21 +80,26 @@ impl Setup {
                 tls.key_pem.clear();
             }
         }
-        let (target_groups, secrets) = (settings.target_groups.clone(), Secrets::of(show_secrets));
-        Setup { listeners, target_groups, own_function, functions: settings.functions.len(), secrets }
+        let (target_groups, addresses) = (settings.target_groups.clone(), addresses.to_vec());
+        Balancer { listeners, target_groups, addresses, next: OnceLock::new() }
     }
 
-    /// Returns true if a listener has rules besides the default one.
-    fn has_rules(&self) -> bool {
-        self.listeners.iter().any(|listener| !listener.rules.is_empty())
+    /// This one and those that followed.
+    fn all(&self) -> impl Iterator<Item = &Balancer> {
+        std::iter::successors(Some(self), |balancer| balancer.next.get().map(|next| &**next))
+    }
+}
+
+impl Setup {
+    pub(crate) fn new(settings: &Settings, addresses: &[SocketAddr], own_function: bool, show_secrets: bool) -> Setup {
+        let (balancer, secrets) = (Balancer::new(settings, addresses), Secrets::of(show_secrets));
+        Setup { balancer, own_function, functions: settings.functions.len(), secrets }
     }
 }
 
 /// The state that all parts of a running inspector share.
 struct Shared {
     setup: Setup,
-    /// The emulator's listeners.
-    listeners: Vec<SocketAddr>,
     address: SocketAddr,
     /// The token that a form must contain, and the name of this run. Both are random.
     token: String,
@@ -101,6 +115,22 @@ struct Shared {
 }
 
 impl Shared {
+    /// The load balancer's settings in use.
+    fn balancer(&self) -> &Balancer {
+        self.setup.balancer.all().last().unwrap_or(&self.setup.balancer)
+    }
+
+    /// Returns true if a listener has, or has had, rules besides the default one.
+    fn has_rules(&self) -> bool {
+        let mut listeners = self.setup.balancer.all().flat_map(|balancer| &balancer.listeners);
+        listeners.any(|listener| !listener.rules.is_empty())
+    }
+
+    /// The load balancer's settings that a request was served with.
+    fn balancer_of(&self, exchange: &Exchange) -> &Balancer {
+        self.setup.balancer.all().nth(exchange.generation).unwrap_or_else(|| self.balancer())
+    }
+
     fn store(&self) -> MutexGuard<'_, Store> {
         // After a panic elsewhere, counts are off by one request at most.
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
@@ -155,11 +185,10 @@ pub(crate) async fn bind(port: Option<u16>) -> Result<TcpListener> {
 impl Inspector {
     /// # Errors
     /// If the system provides no address or no random numbers.
-    pub(crate) fn start(setup: Setup, listeners: &[SocketAddr], socket: TcpListener) -> Result<Inspector> {
+    pub(crate) fn start(setup: Setup, socket: TcpListener) -> Result<Inspector> {
         let address = socket.local_addr().context("the inspector's address")?;
         let shared = Arc::new(Shared {
             setup,
-            listeners: listeners.to_vec(),
             address,
             token: guard::random()?,
             run: guard::random()?.chars().take(8).collect(),
@@ -174,6 +203,12 @@ impl Inspector {
         tasks.spawn(keep(Arc::clone(&shared), inbox));
         tasks.spawn(server::serve(Arc::clone(&shared), socket));
         Ok(Inspector { queue, shared, _tasks: tasks })
+    }
+
+    /// Shows later requests with other settings. Call it once for each reload of the emulator, before the next one.
+    pub(crate) fn reload(&self, settings: &Settings, addresses: &[SocketAddr]) {
+        // There is one caller, so that nobody else has set it.
+        let _ = self.shared.balancer().next.set(Box::new(Balancer::new(settings, addresses)));
     }
 
     /// `http://127.0.0.1:PORT`

@@ -21,7 +21,8 @@ const KEYS: [(&[&str], &str); 6] = [
 
 /// A complete page with this `main` element.
 pub(super) fn frame(shared: &Shared, title: &str, main: Markup) -> Markup {
-    let listeners = shared.setup.listeners.iter().zip(&shared.listeners);
+    let balancer = shared.balancer();
+    let listeners = balancer.listeners.iter().zip(&balancer.addresses);
     let scheme = |is_https| if is_https { "https" } else { "http" };
     let listeners = listeners.map(|(listener, address)| format!("{}://{address}", scheme(listener.tls.is_some())));
     let listeners: Vec<String> = listeners.collect();

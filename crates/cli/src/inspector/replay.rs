@@ -34,8 +34,10 @@ const HOP_BY_HOP: [&str; 6] =
 pub(super) async fn replay(shared: &Shared, entry: &Entry) -> Result<Option<u64>> {
     let exchange = &entry.exchange;
     let request = request(entry).context("this request was not kept completely")?;
+    // The same listener as it is now.
+    let balancer = shared.balancer();
     let (Some(address), Some(listener)) =
-        (shared.listeners.get(exchange.listener), shared.setup.listeners.get(exchange.listener))
+        (balancer.addresses.get(exchange.listener), balancer.listeners.get(exchange.listener))
     else {
         bail!("the listener of this request no longer exists");
     };

@@ -1,11 +1,12 @@
 //! The section on Crossfade's routes: the one that a request matched, and those before it with the condition that failed, as
 //! `crossfade explain` shows them. It evaluates the event that the function received.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crossfade_event::{Event, FORMATS, decode_request};
 use crossfade_parity::number::grouped;
-use crossfade_route::{Action, Reason, RequestView, Route, RoutingTable};
+use crossfade_route::{Action, Reason, RequestView, Route, RoutingTable, normalised};
 use http::{HeaderMap, HeaderValue, Request, Uri};
 use maud::{Markup, html};
 
@@ -99,6 +100,12 @@ fn evaluated(secrets: Secrets, access: &Access, name: &str, routes: &Routes, eve
         dl.facts {
             div { dt { "Matched" } dd { b { (taken.name) } } }
             div { dt { "Action" } dd { (text(&action(route))) } }
+            @if let Cow::Owned(path) = normalised(request.uri().path().as_bytes()) {
+                div {
+                    dt { "Path in routes" }
+                    dd { code { (secrets.target(&String::from_utf8_lossy(&path))) } " " small { "for conditions; forwarded as sent" } }
+                }
+            }
             @if let Some(reason) = reason(route, access) { div { dt { "Target" } dd { (text(&reason)) } } }
         }
         @if list.skipped_left_out > 0 {

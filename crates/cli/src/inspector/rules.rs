@@ -36,7 +36,7 @@ impl Check {
 impl Shared {
     /// Returns the action of the rule that a request matched.
     pub(super) fn action(&self, entry: &Entry) -> Option<&Action> {
-        let listener = self.setup.listeners.get(entry.exchange.listener)?;
+        let listener = self.balancer_of(&entry.exchange).listeners.get(entry.exchange.listener)?;
         match entry.exchange.rule {
             RuleRef::Priority(_) => self.rule(&entry.exchange).map(|rule| &rule.action),
             RuleRef::Default => Some(&listener.default_action),
@@ -46,13 +46,13 @@ impl Shared {
 
     fn rule(&self, exchange: &Exchange) -> Option<&Rule> {
         let RuleRef::Priority(priority) = exchange.rule else { return None };
-        self.setup.listeners.get(exchange.listener)?.rules.iter().find(|rule| rule.priority == priority)
+        self.balancer_of(exchange).listeners.get(exchange.listener)?.rules.iter().find(|rule| rule.priority == priority)
     }
 }
 
 pub(super) fn section(shared: &Shared, entry: &Entry) -> Markup {
     let exchange = &entry.exchange;
-    let Some(listener) = shared.setup.listeners.get(exchange.listener) else { return html! {} };
+    let Some(listener) = shared.balancer_of(exchange).listeners.get(exchange.listener) else { return html! {} };
     // Without rules of the user's, all that there is to explain are Crossfade's routes.
     if listener.rules.is_empty() && entry.access.is_some() {
         return html! {};
@@ -69,7 +69,7 @@ pub(super) fn section(shared: &Shared, entry: &Entry) -> Markup {
                         }
                     } }
                 }
-                div { dt { "Action" } dd { @if let Some(action) = shared.action(entry) { (describe(shared, action)) } } }
+                div { dt { "Action" } dd { @if let Some(action) = shared.action(entry) { (describe(shared, exchange, action)) } } }
                 @if let Some(path) = &exchange.normalised_path {
                     div { dt { "Path in rules" } dd { code { (shared.setup.secrets.target(path)) } } }
                 }
@@ -188,10 +188,11 @@ fn transforms(shared: &Shared, exchange: &Exchange) -> Markup {
     }
 }
 
-fn describe(shared: &Shared, action: &Action) -> Markup {
+fn describe(shared: &Shared, exchange: &Exchange, action: &Action) -> Markup {
     match action {
         Action::Forward(Forward { targets, stickiness }) => {
-            let name = |group: usize| shared.setup.target_groups.get(group).map(|it| it.name.as_str());
+            let groups = &shared.balancer_of(exchange).target_groups;
+            let name = |group: usize| groups.get(group).map(|it| it.name.as_str());
             let targets = targets.iter().filter_map(|target| Some((name(target.group)?, target.weight)));
             let targets: Vec<(&str, u16)> = targets.collect();
             html! {

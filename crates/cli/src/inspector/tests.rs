@@ -30,7 +30,7 @@ async fn start() -> Inspector {
 
 async fn start_with(settings: Settings, show_secrets: bool) -> Inspector {
     let addresses = vec![SocketAddr::from(([127, 0, 0, 1], 9)); settings.listeners.len()];
-    Inspector::start(Setup::new(&settings, true, show_secrets), &addresses, bind(Some(0)).await.unwrap()).unwrap()
+    Inspector::start(Setup::new(&settings, &addresses, true, show_secrets), bind(Some(0)).await.unwrap()).unwrap()
 }
 
 fn exchange(method: &str, target: &str) -> Exchange {
@@ -615,8 +615,8 @@ async fn a_replay_goes_to_the_listeners_own_certificate() {
         let address = socket.local_addr().unwrap();
         let mut settings = Settings::forward_all(HeaderMode::Multi, Function::new("local", vec!["true".to_owned()]));
         settings.listeners[0].tls = Some(crossfade_emulator::Tls { certificate_pem: pem, ..Default::default() });
-        let setup = Setup::new(&settings, false, false);
-        let inspector = Inspector::start(setup, &[address], bind(Some(0)).await.unwrap()).unwrap();
+        let setup = Setup::new(&settings, &[address], false, false);
+        let inspector = Inspector::start(setup, bind(Some(0)).await.unwrap()).unwrap();
         tell(&inspector, Exchange { messages: Some(Box::default()), ..exchange("GET", "/a//b?c") });
         seen(&inspector, 1).await;
         let entry = inspector.shared.store().get(1).unwrap().clone();
@@ -706,12 +706,13 @@ async fn our_routes_are_explained_with_every_step_to_the_back_end() {
         ("/other", r#""route":"default","backend":"legacy","chosen":"only","attempts":1"#),
         ("/orders/2", r#""error":"http_request_error","detail":"no""#),
         ("/orders/3", r#""route":"gone","backend":"legacy","chosen":"only","attempts":1"#),
+        ("/a/../%62log", r#""route":"blog""#),
     ];
     for (id, (target, members)) in (1..).zip(cases) {
         tell_routed(&inspector, id, target, members);
     }
-    seen(&inspector, 6).await;
-    while get(&inspector, "/?q=route:gone").await.contains("None matches") {
+    seen(&inspector, 7).await;
+    while !get(&inspector, "/?q=route:blog").await.contains("of <b id=\"matching\">2</b>") {
         sleep(Duration::from_millis(5)).await;
     }
 
@@ -727,7 +728,7 @@ async fn our_routes_are_explained_with_every_step_to_the_back_end() {
     }
     assert!(!list.contains("Rule</th>") && !list.contains("name=\"rule\""), "there are no rules: {list}");
     for (filter, count) in
-        [("q=route:orders", 1), ("route=blog", 1), ("q=-route:orders", 5), ("q=blog", 1), ("q=route:order", 0)]
+        [("q=route:orders", 1), ("route=blog", 2), ("q=-route:orders", 6), ("q=blog", 2), ("q=route:order", 0)]
     {
         let page = get(&inspector, &format!("/?{filter}")).await;
         assert!(page.contains(&format!("of <b id=\"matching\">{count}</b>")), "{filter}: {page}");
@@ -758,6 +759,7 @@ async fn our_routes_are_explained_with_every_step_to_the_back_end() {
         (4, "all requests that match no other route"),
         (5, "rejected the request before it evaluated any route"),
         (6, "The configuration changed while the request was under way; the present one has it match <b>orders</b>"),
+        (7, "<dt>Path in routes</dt><dd><code>/blog</code>"),
     ] {
         let page = get(&inspector, &format!("/requests/{id}")).await;
         assert!(page.contains(part), "{part}: {page}");

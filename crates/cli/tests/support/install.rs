@@ -1,34 +1,47 @@
-//! Programs and packages that tests of foreign software need: downloads them into `target/`, and checks whether a program exists.
+//! Packages that tests of foreign software need, downloaded once.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crossfade_testkit::tools::{Absent, make};
+
 /// `target/NAME` with these files and what `install` adds; left as it is when it was made from the same files.
-pub fn installed_from(source: &Path, name: &str, files: &[&str], install: impl FnOnce(&Path)) -> PathBuf {
+pub fn installed_from(
+    source: &Path,
+    name: &str,
+    files: &[&str],
+    install: impl FnOnce(&Path) -> Result<(), Absent>,
+) -> Result<PathBuf, Absent> {
     let folder = std::path::absolute(target().join(name)).unwrap();
     let wanted: String = files.iter().map(|file| std::fs::read_to_string(source.join(file)).unwrap()).collect();
     let stamp = folder.join("installed");
     if std::fs::read_to_string(&stamp).is_ok_and(|present| present == wanted) {
-        return folder;
+        return Ok(folder);
     }
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).unwrap();
     for file in files {
         std::fs::copy(source.join(file), folder.join(file)).unwrap();
     }
-    install(&folder);
+    install(&folder)?;
     std::fs::write(stamp, wanted).unwrap();
-    folder
+    Ok(folder)
 }
 
-pub fn virtual_environment(folder: &Path, requirements: &str) {
-    let mut venv = Command::new("python3");
-    venv.args(["-m", "venv"]).arg(folder);
-    run(venv);
+pub fn virtual_environment(folder: &Path, requirements: &str) -> Result<(), Absent> {
+    make(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
     let mut pip = Command::new(folder.join("bin/python"));
     pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check", "-r", requirements]);
-    pip.current_dir(folder);
-    run(pip);
+    make(pip.current_dir(folder))
+}
+
+/// `npm ci`, when there is no installation or the lock file is newer than it.
+pub fn npm_ci(folder: &Path) -> Result<(), Absent> {
+    let modified = |file: &str| folder.join(file).metadata().and_then(|data| data.modified()).ok();
+    if modified("node_modules/.package-lock.json") >= modified("package-lock.json") {
+        return Ok(());
+    }
+    make(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(folder))
 }
 
 /// Of the workspace, or wherever this build's is.
@@ -39,19 +52,4 @@ pub fn target() -> PathBuf {
 pub fn path_with(folder: &Path) -> std::ffi::OsString {
     let old = std::env::var_os("PATH").unwrap_or_default();
     std::env::join_paths(std::iter::once(folder.to_owned()).chain(std::env::split_paths(&old))).unwrap()
-}
-
-/// True if all these programs are there; in CI they must be.
-pub fn available(programs: &[&str]) -> bool {
-    let missing = |program: &&&str| Command::new(program).arg("--version").output().is_err();
-    let Some(program) = programs.iter().find(missing) else { return true };
-    assert!(std::env::var_os("CI").is_none_or(|value| value != "true"), "`{program}` is missing");
-    eprintln!("skipped: `{program}` is missing");
-    false
-}
-
-pub fn run(mut command: Command) {
-    let output = command.output().unwrap_or_else(|error| panic!("cannot run {:?}: {error}", command.get_program()));
-    let told = [output.stdout, output.stderr].concat();
-    assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&told));
 }

@@ -76,11 +76,12 @@ impl Dev {
 
     /// Waits for a line on standard error that has these words.
     pub fn told(&self, words: &str) -> String {
+        let mut others = String::new();
         loop {
-            let line = self.stderr.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("nobody says `{words}`"));
-            eprintln!("dev: {line}");
-            if line.contains(words) {
-                return line;
+            match self.stderr.recv_timeout(PATIENCE) {
+                Ok(line) if line.contains(words) => return line,
+                Ok(line) => others += &format!("{line}\n"),
+                Err(_) => panic!("nobody says `{words}`: {others}"),
             }
         }
     }

@@ -16,35 +16,45 @@ use tokio_rustls::server::TlsStream;
 use super::connection_info::ConnectionInfo;
 use super::listener::Listener;
 use super::{http1, http2, tls};
+use crate::generation::Generation;
 use crate::{MutualAuthentication, Notice, closing, random};
 
 /// The first bytes of an HTTP/2 connection (RFC 9113 section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-impl Listener {
-    /// Serves until the shutdown, and then until its connections have sent their last response. Dropping the future
-    /// ends them immediately.
-    pub(crate) async fn serve(self: Arc<Self>, listener: TcpListener, mut shutdown: watch::Receiver<bool>) {
-        let mut connections = JoinSet::new();
-        loop {
-            let accepted = tokio::select! {
-                () = closing::closed(&mut shutdown) => break,
-                accepted = listener.accept() => accepted,
-                Some(_) = connections.join_next() => continue,
-            };
-            match accepted {
-                Ok((stream, peer)) => {
-                    connections.spawn(Arc::clone(&self).serve_connection(stream, peer, shutdown.clone()));
+/// Accepts connections of the listener with this number in the current settings until the shutdown, and then serves those
+/// that are open until they have sent their last response. Dropping the future ends them immediately.
+pub(crate) async fn accept(
+    socket: TcpListener,
+    index: usize,
+    current: watch::Receiver<Arc<Generation>>,
+    mut shutdown: watch::Receiver<bool>,
+) {
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            () = closing::closed(&mut shutdown) => break,
+            accepted = socket.accept() => accepted,
+            Some(_) = connections.join_next() => continue,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let listener = current.borrow().listener(index);
+                // Without one, the connection is closed: the current settings have fewer listeners.
+                if let Some((listener, closing)) = listener {
+                    connections.spawn(listener.serve_connection(stream, peer, closing));
                 }
-                // Out of file descriptors, for instance: others will be freed.
-                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
             }
+            // Out of file descriptors, for instance: others will be freed.
+            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
         }
-        // From here on no client can connect.
-        drop(listener);
-        while connections.join_next().await.is_some() {}
     }
+    // From here on no client can connect.
+    drop(socket);
+    while connections.join_next().await.is_some() {}
+}
 
+impl Listener {
     async fn serve_connection(
         self: Arc<Self>,
         stream: TcpStream,

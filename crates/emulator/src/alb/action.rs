@@ -31,6 +31,7 @@ pub(super) struct Chosen {
 }
 
 /// Signs stickiness cookies with a random key: cookies of another run, or made up, are ignored.
+#[derive(Clone)]
 pub(super) struct CookieSigner(RandomState);
 
 impl CookieSigner {

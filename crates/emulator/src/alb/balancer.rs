@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -17,11 +17,33 @@ pub(crate) struct Balancer {
     target_groups: Vec<Group>,
     pub(super) notices: UnboundedSender<Notice>,
     pub(super) keep_messages: bool,
-    /// The number of the last exchange.
-    pub(super) last_number: AtomicU64,
-    pub(super) cookie_signer: action::CookieSigner,
+    pub(super) exchanges: Exchanges,
     /// For each listener whose port in AWS is known, that port and the local one.
     ports: Vec<(u16, u16)>,
+}
+
+/// The state that requests share with those of former and later settings.
+#[derive(Clone)]
+pub(crate) struct Exchanges {
+    /// The number of these settings.
+    pub(super) generation: usize,
+    last_number: Arc<AtomicU64>,
+    pub(super) cookie_signer: action::CookieSigner,
+}
+
+impl Exchanges {
+    pub(crate) fn new() -> Self {
+        Self { generation: 0, last_number: Arc::default(), cookie_signer: action::CookieSigner::new() }
+    }
+
+    /// The same for the settings with this number.
+    pub(crate) fn of_generation(&self, generation: usize) -> Self {
+        Self { generation, ..self.clone() }
+    }
+
+    pub(super) fn next_number(&self) -> u64 {
+        self.last_number.fetch_add(1, Ordering::Relaxed).wrapping_add(1)
+    }
 }
 
 /// A target group and its target.
@@ -36,6 +58,7 @@ impl Balancer {
         addresses: &[SocketAddr],
         pools: &[Arc<Pool>],
         notices: UnboundedSender<Notice>,
+        exchanges: Exchanges,
     ) -> Self {
         let target = |index: usize| Some((settings.functions.get(index)?.name.clone(), Arc::clone(pools.get(index)?)));
         let groups = settings.target_groups.iter();
@@ -46,8 +69,7 @@ impl Balancer {
                 .collect(),
             notices,
             keep_messages: settings.keep_messages,
-            last_number: AtomicU64::new(0),
-            cookie_signer: action::CookieSigner::new(),
+            exchanges,
             ports: settings
                 .listeners
                 .iter()

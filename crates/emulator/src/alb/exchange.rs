@@ -3,7 +3,6 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -57,7 +56,8 @@ impl Listener {
 
     fn numbered(&self, connection: &ConnectionInfo, exchange: Exchange) -> Box<Exchange> {
         Box::new(Exchange {
-            number: self.balancer().last_number.fetch_add(1, Ordering::Relaxed).wrapping_add(1),
+            number: self.balancer().exchanges.next_number(),
+            generation: self.balancer().exchanges.generation,
             time: SystemTime::now(),
             listener: self.index(),
             kind: if connection.tls.is_some() { "https" } else { "http" },
@@ -104,7 +104,7 @@ impl Listener {
             }
             Action::Forward(forward) => {
                 let name = rule.to_string();
-                let chosen = action::choose(forward, &name, &self.balancer().cookie_signer, &head.headers)?;
+                let chosen = action::choose(forward, &name, &self.balancer().exchanges.cookie_signer, &head.headers)?;
                 if let Some(transforms) = transforms {
                     match transform::apply(transforms, head, &mut exchange.warnings) {
                         Ok(None) => {}
@@ -200,7 +200,8 @@ impl Listener {
             let problem = format!("the function's reply is malformed: {error}");
             Refusal::because(error.reason(), StatusCode::BAD_GATEWAY, problem)
         })?;
-        exchange.reply_warnings.extend(reply.warnings);
+        exchange.reply_warnings = reply.warnings.len();
+        exchange.warnings.extend(reply.warnings);
         Ok(reply.response)
     }
 
@@ -247,7 +248,10 @@ impl Listener {
         method: &Method,
         mut response: Response<Bytes>,
     ) -> Response<Bytes> {
-        reply::finish(self.attributes(), method, &mut response, &mut exchange.reply_warnings);
+        let before = exchange.warnings.len();
+        reply::finish(self.attributes(), method, &mut response, &mut exchange.warnings);
+        let added = exchange.warnings.len().saturating_sub(before);
+        exchange.reply_warnings = exchange.reply_warnings.saturating_add(added);
         response
     }
 

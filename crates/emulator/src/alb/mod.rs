@@ -25,6 +25,7 @@ mod rule;
 mod tls;
 mod transform;
 
-pub(crate) use balancer::Balancer;
+pub(crate) use accept::accept;
+pub(crate) use balancer::{Balancer, Exchanges};
 pub use forwarded::{add_client_fields, with_port};
 pub(crate) use listener::Listener;

@@ -28,6 +28,8 @@ use crate::{Function, Notice, closing, random};
 const TICK: Duration = Duration::from_millis(50);
 /// How a process ends that has not failed.
 const SUCCESS: &str = "exit status: 0";
+/// The idle time after which an environment of former settings ends, in ticks: it may be about to get an invocation.
+const IDLE_TICKS: u32 = 4;
 /// The time for a process to end by itself after it has reported an error.
 const EXIT_GRACE: Duration = Duration::from_millis(200);
 
@@ -45,6 +47,8 @@ pub(super) struct EnvironmentContext {
     pub(super) backlog: Arc<Backlog>,
     /// Becomes true at the shutdown.
     pub(super) closing: watch::Receiver<bool>,
+    /// Becomes true when other settings are in use: it ends when it is idle.
+    pub(super) retiring: watch::Receiver<bool>,
     /// Held until the processes are gone, so that a shutdown can wait for it.
     pub(super) alive: mpsc::Sender<()>,
 }
@@ -208,6 +212,7 @@ impl Watcher {
                 () = &mut served => End::Closing,
             },
         };
+        let planned = matches!(end, End::Closing);
         tokio::select! {
             () = self.end(end, &mut signals) => {}
             () = &mut served => {}
@@ -215,7 +220,7 @@ impl Watcher {
         let status = self.processes.status();
         self.processes.tidy_up().await;
         let environment = self.coordinator.number;
-        let _ = self.context.notices.send(Notice::Exited { environment, status });
+        let _ = self.context.notices.send(Notice::Exited { environment, status, planned });
         drop(self.context.alive);
     }
 
@@ -234,7 +239,8 @@ impl Watcher {
                 return End::Failed(failure);
             }
         }
-        let mut shutdown = self.context.closing.clone();
+        let (mut shutdown, mut retiring) = (self.context.closing.clone(), self.context.retiring.clone());
+        let (mut is_retiring, mut idle) = (false, 0_u32);
         let coordinator = Arc::clone(&self.coordinator);
         let mut ticks = tokio::time::interval(TICK);
         let mut ticking = true;
@@ -242,6 +248,7 @@ impl Watcher {
             tokio::select! {
                 (role, status) = self.processes.ended() => return End::Exit(role, status),
                 () = closing::closed(&mut shutdown) => return End::Closing,
+                () = closing::closed(&mut retiring), if !is_retiring => (is_retiring, ticking) = (true, true),
                 Some(signal) = signals.recv() => match signal {
                     Signal::Registered => if let Err(failure) = self.start(Role::Runtime, runtime_api) {
                         return End::Failed(failure);
@@ -255,8 +262,16 @@ impl Watcher {
                     ticks.reset();
                 }
                 _ = ticks.tick(), if ticking => match coordinator.tick() {
+                    Tick::Calm if is_retiring => {
+                        idle = idle.saturating_add(1);
+                        if idle > IDLE_TICKS {
+                            return End::Closing;
+                        }
+                    }
                     Tick::Calm => ticking = false,
-                    Tick::Busy => if let Some(failure) = too_much(&coordinator, self.memory.look()) {
+                    Tick::Busy => {
+                        idle = 0;
+                        let Some(failure) = too_much(&coordinator, self.memory.look()) else { continue };
                         if self.ready.is_none() && !coordinator.has_work() {
                             coordinator.warn(failure.to_string());
                         }

@@ -173,9 +173,7 @@ pub(super) fn runtime_client(command: &[String], handler: &str) -> String {
     let node_programs = ["node", "nodejs", "npx", "npm", "tsx", "ts-node", "bun", "deno"];
     let advice = if node_programs.contains(&name) || node.is_some() {
         let client = node_client(&handler(node, "index"));
-        format!(
-            "a Node.js handler needs a runtime client: `npm install aws-lambda-ric@3.3.0`, then `--function '{client}'`"
-        )
+        format!("a Node.js handler needs a runtime client: `npm install aws-lambda-ric`, then `--function '{client}'`")
     } else if name.starts_with("python") || python.is_some() {
         let client = python_client(&handler(python, "app"));
         format!("a Python handler needs a runtime client: `pip install awslambdaric`, then `--function '{client}'`")

@@ -53,6 +53,8 @@ pub(crate) struct Pool {
     /// The most environments that start at the same time: each has its share of the processors within the init timeout.
     most_starting: usize,
     closing: watch::Sender<bool>,
+    /// Becomes true when other settings are in use.
+    retiring: watch::Sender<bool>,
     /// Cloned into every environment; `None` once the pool is closed.
     alive: Mutex<Option<mpsc::Sender<()>>>,
     /// The warning that there is no telemetry has been sent.
@@ -143,9 +145,11 @@ impl Pool {
             turns: permits(turns),
             most_starting: processors.saturating_mul(2).max(4),
             closing: watch::Sender::new(false),
+            retiring: watch::Sender::new(false),
             alive: Mutex::new(Some(alive)),
             telemetry_warned: AtomicBool::new(false),
-            wait_warned: AtomicBool::new(false),
+            // In a debugger's session, requests are meant to wait.
+            wait_warned: AtomicBool::new(turns == 1),
         };
         let warnings = [variables::too_many(&pool.function), extension::same_name(&pool.function)];
         warnings.into_iter().flatten().for_each(|text| pool.warn(text));
@@ -222,13 +226,23 @@ impl Pool {
         }
     }
 
+    /// Ends each environment as soon as it is idle. Further invocations are possible.
+    pub(crate) fn retire(&self) {
+        self.retiring.send_replace(true);
+    }
+
+    /// Lets the receiver from [`Pool::new`] close when all environments have ended: no other one starts.
+    pub(crate) fn leave(&self) {
+        self.alive.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
     /// Ends every environment. The receiver from [`Pool::new`] closes when all have ended.
     pub(crate) fn close(&self) {
         self.closing.send_replace(true);
         self.admission.close();
         self.turns.close();
         self.changed.notify_waiters();
-        self.alive.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.leave();
     }
 
     /// Notes that an environment has called `next`.
@@ -350,6 +364,7 @@ impl Pool {
             notices: self.notices.clone(),
             backlog: Arc::clone(&self.backlog),
             closing: self.closing.subscribe(),
+            retiring: self.retiring.subscribe(),
             alive: alive.ok_or(Failure::ShuttingDown)?,
         };
         Environment::start(number, &self.function, limit, context).await

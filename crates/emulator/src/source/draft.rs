@@ -43,6 +43,8 @@ pub struct Loaded {
     pub left_out: Vec<Vec<String>>,
     /// The variables of [`Options::environment`] that the file, or one that it includes, refers to.
     pub environment: BTreeMap<String, String>,
+    /// The names of the files that were read, that of the file first.
+    pub files: Vec<String>,
     /// One text for each warning, with its place: settings that are probably not intended, or not emulated.
     pub warnings: Vec<String>,
 }
@@ -243,15 +245,16 @@ impl<'o> Draft<'o> {
             listener.rules = rules.into_iter().map(|draft| draft.rule).collect();
             settings.listeners.push(listener);
         }
+        let files = files.into_names();
         let in_files = |list: Vec<Diagnostic>| {
             let list = list.into_iter().map(|finding| without_values(finding, &environment)).collect();
-            Diagnostics::in_files(files.into_names(), list)
+            Diagnostics::in_files(files.clone(), list)
         };
         let warnings = match findings.finish() {
             Ok(warnings) => in_files(warnings).texts(),
             Err(errors) => return Err(in_files(errors)),
         };
-        Ok(Loaded { settings, names, left_out, environment, warnings })
+        Ok(Loaded { settings, names, left_out, environment, files, warnings })
     }
 }
 

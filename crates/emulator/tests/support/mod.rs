@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crossfade_emulator::{
-    Action, Emulator, Exchange, Function, Notice, Rule, Settings, TargetGroup, Transforms, start,
+    Action, Emulator, Exchange, Function, Notice, Rule, Settings, StartError, TargetGroup, Transforms, start,
 };
 use crossfade_event::HeaderMode;
 use crossfade_rule::Condition;
@@ -136,7 +136,7 @@ impl Alb {
 
     pub fn exited(&mut self) -> (u32, String) {
         self.notice(|notice| match notice {
-            Notice::Exited { environment, status } => Some((*environment, status.clone())),
+            Notice::Exited { environment, status, .. } => Some((*environment, status.clone())),
             _ => None,
         })
     }
@@ -181,6 +181,19 @@ impl Alb {
     /// As a program that ends without caring, its runtime included.
     pub fn drop_without_shutdown(mut self) {
         drop(self.emulator.take());
+    }
+
+    pub fn reload(&mut self, settings: Settings) {
+        self.try_reload(settings).unwrap();
+    }
+
+    pub fn try_reload(&mut self, settings: Settings) -> Result<(), StartError> {
+        let emulator = self.emulator.as_mut().unwrap();
+        self.runtime.block_on(emulator.reload(settings))
+    }
+
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.emulator.as_ref().unwrap().local_addrs().to_vec()
     }
 
     pub fn shutdown(&mut self) {

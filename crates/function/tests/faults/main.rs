@@ -15,11 +15,14 @@ mod support;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Mutex;
+use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use crossfade_testkit::origin::{Origin, silent};
+use crossfade_testkit::tests;
+use crossfade_testkit::tools;
 use crossfade_testkit::wait::eventually;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -36,7 +39,19 @@ const WORKERS: usize = 12;
 const SHORT: Duration = Duration::from_secs(2);
 const LONG: Duration = Duration::from_secs(15);
 
-#[test]
+fn main() -> ExitCode {
+    #[cfg(target_os = "linux")]
+    if std::env::args().any(|argument| argument == names::INSIDE) {
+        names::inside();
+        return ExitCode::SUCCESS;
+    }
+    #[cfg_attr(not(target_os = "linux"), expect(unused_mut, reason = "names need namespaces of Linux"))]
+    let mut all = tests! { [] every_fault_has_its_answer_and_leaves_no_trace; };
+    #[cfg(target_os = "linux")]
+    all.extend(tests! { [names::NAMESPACE] names::every_fault_of_a_name_server_has_its_answer; });
+    tools::run(all)
+}
+
 fn every_fault_has_its_answer_and_leaves_no_trace() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let cases = cases::all();
@@ -59,11 +74,7 @@ fn every_fault_has_its_answer_and_leaves_no_trace() {
     });
     let wrong = wrong.into_inner().unwrap();
     assert!(wrong.is_empty(), "{} of {} cases: {wrong:#?}", wrong.len(), cases.len());
-    #[cfg(target_os = "linux")]
-    let names = names::rows();
-    #[cfg(not(target_os = "linux"))]
-    let names = None;
-    compare_page(&rows.into_inner().unwrap().concat(), names.as_deref());
+    compare_page(Some(&rows.into_inner().unwrap().concat()), None);
 }
 
 /// The row of the page.
@@ -269,14 +280,18 @@ async fn fill(socket: TcpSocket, address: SocketAddr) -> (TcpListener, Vec<TcpSt
     (listener, waiting)
 }
 
-/// Without the rows of names what is written of them stays.
-fn compare_page(rows: &str, names: Option<&str>) {
+/// Compares the page with these rows; a part that is not given stays as it is.
+fn compare_page(rows: Option<&str>, names: Option<&str>) {
+    /// Each test writes its part of one file.
+    static PAGE: Mutex<()> = Mutex::new(());
+    let _alone = PAGE.lock().unwrap_or_else(PoisonError::into_inner);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/faults.md");
     let written = std::fs::read_to_string(&path).unwrap_or_default();
-    let page = include_str!("page.md").replace("ROWS\n", rows);
-    let (before, after) = page.split_once("NAMES\n").unwrap();
-    let written_names = || written.strip_prefix(before).and_then(|rest| rest.strip_suffix(after)).unwrap_or("");
-    let page = [before, names.unwrap_or_else(written_names), after].concat();
+    let (before, rest) = include_str!("page.md").split_once("ROWS\n").unwrap();
+    let (between, after) = rest.split_once("NAMES\n").unwrap();
+    let parts = written.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+    let (written_rows, written_names) = parts.and_then(|rest| rest.split_once(between)).unwrap_or_default();
+    let page = [before, rows.unwrap_or(written_rows), between, names.unwrap_or(written_names), after].concat();
     if std::env::var_os("BLESS").is_some() {
         std::fs::write(path, page).unwrap();
         return;

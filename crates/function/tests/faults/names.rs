@@ -1,23 +1,25 @@
 //! Names of back ends that resolve in every way: a name server of ours, a network and an `/etc` of our own (Linux namespaces),
 //! the system's resolver and the real function in them. What is common to all faults is in `main.rs`.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crossfade_testkit::origin::{Door, Origin, Tls};
+use crossfade_testkit::tools::{Absent, Tool};
 use serde_json::json;
 use tokio::net::{TcpListener, UdpSocket};
 
+use crate::compare_page;
 use crate::support::{Folder, Function, event};
 
 /// The mark before each row that the inner test prints.
 const MARK: &str = "row: ";
 /// Runs the words after it with a network whose only name server is ours. Nothing of the system is changed.
-const NAMESPACE: &str = "ip link set lo up && mount -t tmpfs none /etc && echo 'nameserver 127.0.0.1' > /etc/resolv.conf \
+const COMMAND: &str = "ip link set lo up && mount -t tmpfs none /etc && echo 'nameserver 127.0.0.1' > /etc/resolv.conf \
                          && echo 'hosts: files dns' > /etc/nsswitch.conf && exec \"$@\"";
 
 /// The response of the name server.
@@ -126,35 +128,38 @@ const CASES: &[Case] = &[
     },
 ];
 
-/// The rows of the page; `None` where the system lets nobody have a network of their own.
-pub(crate) fn rows() -> Option<String> {
-    let inside = |program: &str, arguments: &[&str]| {
-        let own = ["--user", "--map-root-user", "--mount", "--net", "sh", "-c", NAMESPACE, "sh", program];
-        Command::new("unshare").args(own).args(arguments).output()
-    };
-    let why = match inside("true", &[]) {
-        Ok(tried) if tried.status.success() => None,
-        Ok(tried) => Some(String::from_utf8_lossy(&tried.stderr).trim().to_owned()),
-        Err(error) => Some(error.to_string()),
-    };
-    if let Some(why) = why {
-        // Not by a macro, whose words a test that passes keeps to itself.
-        let _ = writeln!(
-            io::stderr(),
-            "NOT SHOWN: faults of name servers, which need `ip`, and `unshare` with user namespaces: {why}"
-        );
-        return None;
+/// The argument that makes this binary the inner test.
+pub(crate) const INSIDE: &str = "--inside-a-namespace";
+
+/// A network and an `/etc` of our own.
+pub(crate) static NAMESPACE: Tool = Tool::new(|| match inside_of_one("true", &[]) {
+    Ok(tried) if tried.status.success() => Ok(()),
+    tried => {
+        let why = match tried {
+            Ok(tried) => String::from_utf8_lossy(&tried.stderr).trim().to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let install = "install util-linux and iproute2, and allow user namespaces";
+        Err(Absent::Missing(format!("`unshare` with `ip` does not work ({why}): {install}")))
     }
-    let this = std::env::current_exe().unwrap();
-    let output = inside(this.to_str().unwrap(), &["--exact", "names::inside", "--ignored", "--nocapture"]).unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-    Some(said.lines().filter_map(|line| Some(format!("{}\n", line.split_once(MARK)?.1))).collect())
+});
+
+fn inside_of_one(program: &str, arguments: &[&str]) -> io::Result<Output> {
+    let own = ["--user", "--map-root-user", "--mount", "--net", "sh", "-c", COMMAND, "sh", program];
+    Command::new("unshare").args(own).args(arguments).output()
 }
 
-#[test]
-#[ignore = "`every_fault_has_its_answer_and_leaves_no_trace` starts it in a namespace"]
-fn inside() {
+pub(crate) fn every_fault_of_a_name_server_has_its_answer() {
+    let this = std::env::current_exe().unwrap();
+    let output = inside_of_one(this.to_str().unwrap(), &[INSIDE]).unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    let rows: String = said.lines().filter_map(|line| Some(format!("{}\n", line.split_once(MARK)?.1))).collect();
+    compare_page(None, Some(&rows));
+}
+
+/// The inner test: prints the rows of the page.
+pub(crate) fn inside() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let zone = runtime.block_on(serve());
     let rows: Vec<String> = thread::scope(|scope| {

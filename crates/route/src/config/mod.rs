@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crossfade_document::{
-    Diagnostic, Diagnostics, Explained, Judgement, Node, Options, Place, Severity, explain, parse, parse_json,
+    Diagnostic, Diagnostics, Explained, Judgement, Node, Options, Place, Scalar, Severity, explain, parse, parse_json,
 };
 
 use crate::backend::Backend;
@@ -25,8 +25,9 @@ use crate::backend_url::{self, UrlError};
 use crate::expectation::Expectation;
 use crate::field_edits::FieldEdits;
 use crate::masked::masked;
+use crate::mirror::Share;
 use crate::reach::Reach;
-use crate::read::{Advice, Collector, Read};
+use crate::read::{Advice, Collector, Expected, Read};
 use crate::select::Index;
 use crate::surroundings::Surroundings;
 use crate::table::{Action, Forward, HealthCheck, Route, RoutingTable, Target};
@@ -126,6 +127,7 @@ impl RoutingTable {
             request_timeout: None,
             request_id_field: REQUEST_ID,
             health_check: HealthCheck::default(),
+            access_log: Share::ALL,
         }
     }
 }
@@ -272,10 +274,22 @@ fn read(
         top.error(diagnostics, format!("expected a map, found {}", top.value.kind()), Some(hint.into()));
         return None;
     }
-    let [version, backends, routes, default, timeouts, request_id, client_ip, health_check, tests] = top.keys(
-        diagnostics,
-        ["version", "backends", "routes", "default", "timeouts", "requestId", "clientIp", "healthCheck", "tests"],
-    )?;
+    let [version, backends, routes, default, timeouts, request_id, client_ip, health_check, access_log, tests] = top
+        .keys(
+            diagnostics,
+            [
+                "version",
+                "backends",
+                "routes",
+                "default",
+                "timeouts",
+                "requestId",
+                "clientIp",
+                "healthCheck",
+                "accessLog",
+                "tests",
+            ],
+        )?;
     match version {
         None => top.missing(diagnostics, "version", "start the file with `version: 1`"),
         Some(version) => {
@@ -317,6 +331,7 @@ fn read(
         let [answer] = node.keys(diagnostics, ["answer"])?;
         answer?.word(diagnostics, &[("function", HealthCheck::Function), ("backend", HealthCheck::Backend)])
     });
+    let access_log = access_log.and_then(|node| read_access_log(node, diagnostics));
     if let Some(node) = tests {
         *expectations = expectations::read(node, &read_routes, &backends, diagnostics);
     }
@@ -331,11 +346,29 @@ fn read(
         request_timeout,
         request_id_field: request_id_field.unwrap_or(REQUEST_ID),
         health_check: health_check.unwrap_or_default(),
+        access_log: access_log.unwrap_or(Share::ALL),
     };
     if let Some(advice) = diagnostics.advice().filter(|_| !diagnostics.has_errors()) {
         (advice.warn)(&table, &Nodes { top, routes: &nodes, backends: &backends }, diagnostics);
     }
     Some(table)
+}
+
+/// Reads `true`, `false`, or a share.
+fn read_access_log(node: &Node, diagnostics: &mut Collector) -> Option<Share> {
+    match node.as_scalar().and_then(Scalar::as_bool) {
+        Some(true) => Some(Share::ALL),
+        Some(false) => Some(Share::default()),
+        None if node.as_scalar().is_some() => {
+            let hint = "`false` logs failures only, `{percent: 10}` a tenth of the other requests as well";
+            node.expected(diagnostics, "true, false or a map", Some(hint), Expected::Boolean);
+            None
+        }
+        None => {
+            let [percent] = node.keys(diagnostics, ["percent"])?;
+            percent?.share(diagnostics)
+        }
+    }
 }
 
 /// The nodes that a routing table was compiled from.

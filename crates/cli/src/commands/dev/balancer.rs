@@ -48,7 +48,7 @@ pub(super) fn apply(options: &BalancerOptions, settings: &mut Settings) -> Resul
         let mut listener: Listener = first.clone();
         listener.name = "https".to_owned();
         listener.port = None;
-        listener.listen = free(SocketAddr::new(listener.listen.ip(), port))?;
+        listener.listen = SocketAddr::new(listener.listen.ip(), port);
         listener.tls = Some(Tls::default());
         settings.listeners.push(listener);
     }
@@ -103,6 +103,24 @@ fn set(settings: &mut Settings, attribute: &str) -> Result<()> {
             listener.attributes.set(key, value).map_err(wrong)?,
             "`--attribute`: unsupported attribute `{key}`\n  hint: docs/local-alb.md lists the supported attributes"
         );
+    }
+    Ok(())
+}
+
+/// Gives HTTPS listeners without a certificate that of the settings which these replace.
+///
+/// # Errors
+///
+/// If there is none.
+pub(super) fn keep_certificate(settings: &mut Settings, former: &Settings) -> Result<()> {
+    let bare = without_certificate(settings);
+    let tls = former.listeners.iter().find_map(|listener| listener.tls.as_ref());
+    ensure!(
+        bare.is_empty() || tls.is_some(),
+        "a listener is now HTTPS\n  hint: restart `crossfade dev`, which then generates a certificate"
+    );
+    for (bare, tls) in bare.into_iter().zip(tls.into_iter().cycle()) {
+        (bare.certificate_pem, bare.key_pem) = (tls.certificate_pem.clone(), tls.key_pem.clone());
     }
     Ok(())
 }

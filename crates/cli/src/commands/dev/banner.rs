@@ -12,7 +12,7 @@ use crossfade_journal::redaction::{HIDDEN, is_secret_parameter};
 
 use super::RunResources;
 use super::functions::Command;
-use super::plan::{CA_FILE, CONFIG_FILE, Plan, Routing};
+use super::plan::{self, CA_FILE, CONFIG_FILE, Plan, Routing};
 use crate::program;
 
 pub(super) fn text(
@@ -60,8 +60,11 @@ pub(super) fn text(
             Command::Own => "crossfade".to_owned(),
             Command::Of(words) => shell_words::join(words),
         };
-        let (environments, seconds) = (source::concurrency_text(function), function.timeout.as_secs_f64());
-        row("function", format!("{name}{command}, {seconds} s per request, {environments}"));
+        let limit = match function.timeout {
+            plan::DEBUG => "no time limit".to_owned(),
+            limit => format!("{} s per request", limit.as_secs_f64()),
+        };
+        row("function", format!("{name}{command}, {limit}, {}", source::concurrency_text(function)));
     }
     match &plan.routing {
         Routing::Backend(url) => row("back end", url.clone()),

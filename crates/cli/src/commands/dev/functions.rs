@@ -102,10 +102,7 @@ pub(super) fn check(function: &Function, path: Option<&OsStr>) -> Result<()> {
     let commands = [("--function", &function.command)].into_iter();
     for (option, command) in commands.chain(function.extensions.iter().map(|command| ("--extension", command))) {
         if let Some(obstacle) = obstacle(command, function.directory.as_deref(), path) {
-            bail!(
-                "`{option} '{}'`: {obstacle}\n  hint: name a program and its arguments; no shell interprets them",
-                shell_words::join(command)
-            );
+            bail!("`{option}`: {obstacle}\n  hint: name a program and its arguments; no shell interprets them");
         }
     }
     Ok(())

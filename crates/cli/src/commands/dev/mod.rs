@@ -6,6 +6,7 @@
 mod access_log;
 mod balancer;
 mod banner;
+mod changes;
 mod comparisons;
 mod functions;
 mod plan;
@@ -18,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use crossfade_emulator::{Emulator, Function, Notice};
+use crossfade_emulator::{Emulator, Function, Notice, Settings};
 use crossfade_route::{Nothing, RoutingTable};
 use tempfile::TempDir;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -30,12 +31,13 @@ use crate::demo::Demo;
 use crate::inspector::{self, Inspector, Routes};
 use crate::terminal::{has_colours, say};
 use access_log::AccessLog;
+use changes::Changes;
 use comparisons::Comparisons;
 pub(super) use plan::CA_FILE;
 use plan::{Plan, Routing};
 use printer::Printer;
 use report::{Line, Reporter};
-use watch::{Change, Watch};
+use watch::Watch;
 
 /// Run the proxy on this machine with a local load balancer and demo back ends
 #[derive(clap::Args)]
@@ -88,7 +90,16 @@ pub(super) struct Options {
     /// External extension to start with each environment of a function; can be repeated
     #[arg(long = "extension", value_name = "COMMAND")]
     extensions: Vec<String>,
-    /// Send events without multi-value headers, the default of a target group
+    /// Wait for a debugger: one environment of a function and one request at a time, no time limits, no health checks. Start the function with its language's debugger, such as `node --inspect-brk` or `python3 -m debugpy`
+    #[arg(long, conflicts_with_all = ["timeout", "freeze", "max_concurrency", "concurrency_per_environment"])]
+    debug: bool,
+    /// Do not apply changes of the configuration, the files with rules and the functions' code while it runs
+    #[arg(long)]
+    no_reload: bool,
+    /// Without a file with rules: send events with multi-value headers [default: only to Crossfade's own function, which is deployed so]
+    #[arg(long, conflicts_with_all = ["single_value_headers", "serverless", "template", "describe_rules"])]
+    multi_value_headers: bool,
+    /// Without a file with rules: send events without multi-value headers, the default of a target group
     #[arg(long, conflicts_with_all = ["serverless", "template", "describe_rules"])]
     single_value_headers: bool,
     #[command(flatten)]
@@ -165,14 +176,15 @@ async fn serve(plan: Plan, options: &Options) -> Result<()> {
     let authority = balancer::certify(&mut settings, resources.folder.path())?;
     settings.keep_messages = !options.no_inspect;
     let variables = plan.own_variables(&settings);
-    let inspected = inspector::Setup::new(&settings, plan.own_function, options.show_secrets);
+    let in_use = settings.clone();
     let knows_access_lines = plan.own_function;
     let (notices, mut inbox) = mpsc::unbounded_channel();
     let emulator = crossfade_emulator::start(settings, notices).await.context("cannot start")?;
+    let inspected = inspector::Setup::new(&in_use, emulator.local_addrs(), plan.own_function, options.show_secrets);
     let inspector = match (options.no_inspect, asked_for) {
         (true, _) => None,
-        (false, Some(socket)) => Some(Inspector::start(inspected, emulator.local_addrs(), socket)?),
-        (false, None) => Some(Inspector::start(inspected, emulator.local_addrs(), inspector::bind(None).await?)?),
+        (false, Some(socket)) => Some(Inspector::start(inspected, socket)?),
+        (false, None) => Some(Inspector::start(inspected, inspector::bind(None).await?)?),
     };
     let mut printer = Printer::start();
     let inspector_url = inspector.as_ref().map(Inspector::url);
@@ -194,9 +206,11 @@ async fn serve(plan: Plan, options: &Options) -> Result<()> {
         consumers.reporter.set_backends(watch.backends().to_vec());
     }
     consumers.explain_with(resources.routes(&plan.routing, &consumers.variables));
-    report_until_stopped(&mut printer, &mut consumers, &mut inbox, resources.watch.as_mut(), &mut stop).await;
+    let changes = (!options.no_reload).then(|| Changes::start(plan.watched()));
+    let mut running = Running { options, plan, settings: in_use, emulator, changes };
+    report_until_stopped(&mut printer, &mut consumers, &mut inbox, &mut running, &mut resources, &mut stop).await;
     printer.print(vec![Line::Talk("stopping".to_string())]);
-    shut_down(&mut printer, emulator, consumers, inbox).await;
+    shut_down(&mut printer, running.emulator, consumers, inbox).await;
     printer.finish();
     resources.end()
 }
@@ -233,7 +247,8 @@ async fn report_until_stopped(
     printer: &mut Printer,
     consumers: &mut Consumers,
     inbox: &mut UnboundedReceiver<Notice>,
-    mut watch: Option<&mut Watch>,
+    running: &mut Running<'_>,
+    resources: &mut RunResources,
     stop: &mut Stop,
 ) {
     let mut look = tokio::time::interval(LOOK_AT_CONFIG);
@@ -242,25 +257,97 @@ async fn report_until_stopped(
         let due = consumers.reporter.due().unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
         tokio::select! {
             () = stop.requested() => return,
-            _ = look.tick() => if let Some(watch) = watch.as_mut() && let Some(change) = watch.look() {
-                if matches!(change, Change::Taken) {
+            _ = look.tick(), if !running.options.no_reload => if let Some(watch) = resources.watch.as_mut() && let Some(change) = watch.look() {
+                if matches!(change, watch::Change::Taken) {
                     consumers.reporter.set_backends(watch.backends().to_vec());
                     consumers.explain_with(watch.routes(&consumers.variables));
                 }
                 printer.print(vec![line_of(watch.file(), change)]);
             },
+            change = running.change() => {
+                let line = running.apply(change, resources, consumers).await;
+                printer.print(vec![Line::Talk(line)]);
+            }
             Some(notice) = inbox.recv() => printer.print(consumers.tell(notice)),
             () = tokio::time::sleep_until(due.into()) => printer.print(consumers.reporter.overdue(Instant::now())),
         }
     }
 }
 
+/// The emulator, and what it runs with.
+struct Running<'o> {
+    options: &'o Options,
+    plan: Plan,
+    settings: Settings,
+    emulator: Emulator,
+    /// `None` with `--no-reload`.
+    changes: Option<Changes>,
+}
+
+impl Running<'_> {
+    async fn change(&mut self) -> changes::Change {
+        match &mut self.changes {
+            Some(changes) => changes.next().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Reloads what a change concerns. Returns the message about it.
+    async fn apply(&mut self, change: changes::Change, resources: &RunResources, consumers: &Consumers) -> String {
+        let files = match change {
+            changes::Change::Files(files) => files,
+            changes::Change::TooLarge(folder) => {
+                return format!(
+                    "`{}` has too many files to watch: changes of its code need a restart; only the files that `--function` \
+                     names are watched",
+                    folder.display()
+                );
+            }
+        };
+        let rules = files.iter().find(|file| self.plan.has_rules_in(file));
+        let Some(changed) = rules.or(files.first()) else { return String::new() };
+        let name = changed.strip_prefix(std::env::current_dir().unwrap_or_default()).unwrap_or(changed).display();
+        let more = match files.len().saturating_sub(1) {
+            0 => String::new(),
+            more => format!(" (and {more} more)"),
+        };
+        let reloaded = match rules {
+            Some(_) => self.reread(resources).await,
+            None => self.emulator.reload(self.settings.clone()).await.map_err(anyhow::Error::from),
+        };
+        match reloaded {
+            Ok(()) => {
+                if let Some(inspector) = &consumers.inspector {
+                    inspector.reload(&self.settings, self.emulator.local_addrs());
+                }
+                format!("{name}{more} has changed: the next request uses it")
+            }
+            Err(error) => format!("{error:#}\n{name} has errors: what was valid last stays in use"),
+        }
+    }
+
+    async fn reread(&mut self, resources: &RunResources) -> Result<()> {
+        let plan = self.plan.reread(self.options)?;
+        let mut settings = plan.settings(resources)?;
+        balancer::keep_certificate(&mut settings, &self.settings)?;
+        settings.keep_messages = self.settings.keep_messages;
+        self.emulator.reload(settings.clone()).await?;
+        if let Some(changes) = &self.changes {
+            changes.watch(plan.watched());
+        }
+        (self.plan, self.settings) = (plan, settings);
+        Ok(())
+    }
+}
+
 /// The message for a change of the configuration file.
-fn line_of(file: &Path, change: Change) -> Line {
+fn line_of(file: &Path, change: watch::Change) -> Line {
     let file = file.display();
     Line::Talk(match change {
-        Change::Taken => format!("{file} has changed: the next request uses it"),
-        Change::Refused(reasons) => format!("{reasons}\n{file} has errors: the last valid configuration stays in use"),
+        watch::Change::Taken => format!("{file} has changed: the next request uses it"),
+        watch::Change::Refused(reasons) => {
+            format!("{reasons}\n{file} has errors: the last valid configuration stays in use")
+        }
     })
 }
 

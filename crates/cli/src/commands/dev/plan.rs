@@ -15,6 +15,7 @@ use crossfade_function::ConfigSource;
 use crossfade_journal::redaction::{HIDDEN, is_secret_parameter};
 use crossfade_route::{Nothing, RoutingTable};
 
+use super::changes::Watched;
 use super::functions::{self, Command};
 use super::{Options, RunResources, balancer};
 use crate::commands::sources::Rules;
@@ -28,8 +29,12 @@ pub(super) const CONFIG_FILE: &str = "crossfade.yaml";
 
 /// The value in `deploy/serverless/serverless.yml`.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// The time limits of `--debug`: long enough for a session, and short enough for a timer in milliseconds of 31 bits, as Node's
+/// are.
+pub(super) const DEBUG: Duration = Duration::from_secs(10 * 24 * 3600);
 
 /// The source of the function's routing.
+#[derive(Clone)]
 pub(super) enum Routing {
     /// Two built-in back ends.
     Demo,
@@ -52,13 +57,15 @@ pub(super) struct Plan {
     pub(super) own_function: bool,
     /// The file with the rules.
     pub(super) file: Option<PathBuf>,
+    /// It, and the files that it includes.
+    rule_files: Vec<PathBuf>,
     pub(super) mode: HeaderMode,
     /// For all functions.
     variables: Variables,
 }
 
 /// The variables of `--env`.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Variables {
     /// Copied from this shell, as they are.
     copied: Vec<(String, String)>,
@@ -77,7 +84,7 @@ pub(super) fn list_rules(options: &Options) -> Result<()> {
                     *condition = condition.without_secrets(is_secret_parameter, HIDDEN);
                 }
             }
-            crate::terminal::print(&source::table(&rules.settings))
+            crate::terminal::print(&rules.environment.hide(&source::table(&rules.settings)))
         }
         None => bail!(
             "`--list-rules` needs a file with rules\n  hint: name one with `--serverless`, `--template` or `--describe-rules`"
@@ -89,22 +96,47 @@ impl Plan {
     /// # Errors
     /// The first error in the options, or all errors in the first invalid file.
     pub(super) fn check(options: &Options) -> Result<Plan> {
-        let mode = if options.single_value_headers { HeaderMode::Single } else { HeaderMode::Multi };
+        let plan = Plan::read(options, |own_function| routing(options, own_function))?;
+        for listener in &plan.template.listeners {
+            balancer::free(listener.listen)?;
+        }
+        Ok(plan)
+    }
+
+    /// The plan after a change of the files with rules.
+    ///
+    /// # Errors
+    /// As [`Plan::check`]; and if something has to be started that is not there.
+    pub(super) fn reread(&self, options: &Options) -> Result<Plan> {
+        Plan::read(options, |own_function| match &self.routing {
+            Routing::Unknown if own_function => {
+                bail!(
+                    "a function is now Crossfade's own\n  hint: restart `crossfade dev`, which then starts its back ends"
+                )
+            }
+            routing => Ok(routing.clone()),
+        })
+    }
+
+    fn read(options: &Options, routing: impl FnOnce(bool) -> Result<Routing>) -> Result<Plan> {
         let rules = options.sources.load()?;
         let local = || (vec![Function::new("local", Vec::new())], vec![vec!["local".to_owned()]]);
         let (functions, names) =
             rules.as_ref().map_or_else(local, |rules| (rules.settings.functions.clone(), rules.names.clone()));
         let commands = functions::commands(&options.functions, &functions, &names)?;
         let own_function = commands.contains(&Command::Own);
-        let routing = routing(options, own_function)?;
-        let (file, mut template) = match rules {
-            Some(Rules { file, settings, left_out, .. }) => {
+        let routing = routing(own_function)?;
+        // Ours is deployed with multi-value headers; AWS's default is without.
+        let is_multi = options.multi_value_headers || own_function && !options.single_value_headers;
+        let mode = if is_multi { HeaderMode::Multi } else { HeaderMode::Single };
+        let (file, rule_files, mut template) = match rules {
+            Some(Rules { file, files, settings, left_out, .. }) => {
                 tell_left_out(&settings, &left_out, &commands, &options.env);
-                (Some(file), settings)
+                (Some(file), files, settings)
             }
             None => {
                 let function = Function { timeout: TIMEOUT, ..Function::new("local", Vec::new()) };
-                (None, Settings::forward_all(mode, function))
+                (None, Vec::new(), Settings::forward_all(mode, function))
             }
         };
         let extensions =
@@ -113,7 +145,12 @@ impl Plan {
             limit(function, options);
             function.extensions.clone_from(&extensions);
             match command {
-                Command::Of(words) => function.command.clone_from(words),
+                Command::Of(words) => {
+                    function.command.clone_from(words);
+                    if file.is_none() {
+                        function.handler = handler_in(words).unwrap_or_else(|| std::mem::take(&mut function.handler));
+                    }
+                }
                 Command::Own => {
                     function.command = own_command()?;
                     // The options of this command set its variables.
@@ -128,7 +165,10 @@ impl Plan {
         template.functions.iter().try_for_each(|function| functions::check(function, path.as_deref()))?;
         listen(&mut template, options.port)?;
         balancer::apply(&options.balancer, &mut template)?;
-        Ok(Plan { routing, template, commands, own_function, file, mode, variables })
+        if options.debug {
+            wait_for_the_debugger(&mut template);
+        }
+        Ok(Plan { routing, template, commands, own_function, file, rule_files, mode, variables })
     }
 
     /// True if a file defines the rules.
@@ -156,6 +196,37 @@ impl Plan {
             function.local_env.clone_from(given);
         }
         Ok(settings)
+    }
+
+    /// Returns true if a change of this file may change the rules.
+    pub(super) fn has_rules_in(&self, file: &Path) -> bool {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        let may_be_included = name.starts_with(".env") || name.ends_with(".yml") || name.ends_with(".yaml");
+        self.rule_files.iter().any(|it| it == file) || self.file.is_some() && may_be_included
+    }
+
+    /// The files whose changes matter: those with rules, and the code of functions other than our own.
+    pub(super) fn watched(&self) -> Watched {
+        let mut watched = Watched { rules: self.rule_files.clone(), ..Watched::default() };
+        if let Some(folder) = self.rule_files.first().and_then(|file| file.parent()) {
+            let is_env = |name: &str| name.starts_with(".env.");
+            let names = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
+            let further = names.filter(|name| name.to_str().is_some_and(is_env)).map(|name| folder.join(name));
+            watched.rules.extend(further.chain([folder.join(".env")]));
+        }
+        for (function, _) in self.template.functions.iter().zip(&self.commands).filter(|(_, it)| **it != Command::Own) {
+            let folder = function.directory.as_deref().unwrap_or(Path::new("."));
+            let Ok(folder) = std::path::absolute(folder) else { continue };
+            let words = function.extensions.iter().flatten().chain(&function.command);
+            let programs = words.map(|word| folder.join(word)).filter(|file| file.is_file());
+            watched.programs.extend(programs);
+            watched.folders.push(folder);
+        }
+        for list in [&mut watched.programs, &mut watched.folders] {
+            list.sort_unstable();
+            list.dedup();
+        }
+        watched
     }
 
     /// The environment of our own function, which a configuration may refer to.
@@ -186,6 +257,8 @@ fn given_to_all(routing: &Routing, resources: &RunResources) -> Result<Vec<(Stri
         set("CROSSFADE_CONFIG", text(watch.copy())?);
         set("CROSSFADE_CONFIG_FOLDER", text(watch.folder())?);
         set("CROSSFADE_RELOAD", "1".to_string());
+        // The terminal and the inspector show every request, whatever the file says about the log in AWS.
+        set("CROSSFADE_ACCESS_LOG", "100".to_string());
     }
     // The emulator gives the function Lambda's environment, not ours.
     if let Some(file) = cert_file()? {
@@ -210,6 +283,16 @@ fn tell_left_out(settings: &Settings, left_out: &[Vec<String>], commands: &[Comm
     }
 }
 
+/// The handler that a command names, as that of a container image does: its last argument, such as `index.handler`, unless it
+/// is a file. Version 4 of `aws-lambda-ric` reads it from `_HANDLER`.
+fn handler_in(words: &[String]) -> Option<String> {
+    let last = words.get(1..)?.last()?;
+    let is_name =
+        |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "_-/$".contains(c));
+    let is_handler = last.contains('.') && last.split('.').all(is_name) && !last.starts_with('-');
+    (is_handler && !Path::new(last).exists()).then(|| last.clone())
+}
+
 /// Applies options, which override the file.
 fn limit(function: &mut Function, options: &Options) {
     if let Some(limit) = options.max_concurrency {
@@ -221,6 +304,19 @@ fn limit(function: &mut Function, options: &Options) {
     function.freeze = options.freeze;
 }
 
+/// `--debug`: one request at a time, as a debugger has one port, and no time limit, as a person thinks longer than that. Health
+/// checks would take the requests' turn.
+fn wait_for_the_debugger(settings: &mut Settings) {
+    settings.load_balancer.idle_timeout = DEBUG;
+    settings.load_balancer.client_keep_alive = DEBUG;
+    settings.target_groups.iter_mut().for_each(|group| group.health_check = None);
+    for function in &mut settings.functions {
+        (function.timeout, function.init_timeout) = (DEBUG, DEBUG);
+        (function.max_concurrency, function.reserved_by) = (1, None);
+        (function.invocations_per_environment, function.freeze) = (1, false);
+    }
+}
+
 /// Assigns consecutive ports to the listeners.
 fn listen(settings: &mut Settings, port: u16) -> Result<()> {
     for (listener, index) in settings.listeners.iter_mut().zip(0..) {
@@ -229,7 +325,6 @@ fn listen(settings: &mut Settings, port: u16) -> Result<()> {
             bail!("not enough ports from {port} on for all listeners\n  hint: choose a lower `--port`")
         };
         listener.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, own));
-        balancer::free(listener.listen)?;
     }
     Ok(())
 }
@@ -354,6 +449,38 @@ mod tests {
             assert_eq!(limited(Some(of_file), &[]), (of_file, Some("reservedConcurrency")));
             assert_eq!(limited(Some(of_file), &["--max-concurrency", "3"]), (3, Some("--max-concurrency")));
         }
+    }
+
+    #[test]
+    fn a_command_names_its_handler_as_a_container_image_does() {
+        for (command, handler) in [
+            ("npx aws-lambda-ric index.handler", Some("index.handler")),
+            ("python3 -m awslambdaric src/app.pages.main", Some("src/app.pages.main")),
+            ("node src/lib.rs", None),
+            ("node ./server.js", None),
+            ("./bootstrap", None),
+            ("serve --listen=a.b", None),
+            ("sh -c", None),
+            ("python3 -m", None),
+        ] {
+            let words: Vec<String> = command.split(' ').map(str::to_owned).collect();
+            assert_eq!(handler_in(&words).as_deref(), handler, "{command}");
+        }
+    }
+
+    #[test]
+    fn a_debugger_s_session_has_no_limits_and_one_request_at_a_time() {
+        let mut function = Function::new("a", vec!["a".to_owned()]);
+        (function.max_concurrency, function.reserved_by, function.freeze) = (0, Some("reservedConcurrency"), true);
+        let mut settings = Settings::forward_all(HeaderMode::Single, function);
+        settings.target_groups[0].health_check = Some(crossfade_emulator::HealthCheck::default());
+        wait_for_the_debugger(&mut settings);
+        let function = &settings.functions[0];
+        assert_eq!((function.timeout, function.init_timeout), (DEBUG, DEBUG));
+        assert_eq!((function.max_concurrency, function.reserved_by, function.freeze), (1, None, false));
+        assert_eq!(settings.load_balancer.idle_timeout, DEBUG);
+        assert_eq!(settings.target_groups[0].health_check, None);
+        assert!(DEBUG.as_millis() < 1 << 31, "a timer of Node's would fire at once");
     }
 
     #[tokio::test]

@@ -168,9 +168,9 @@ impl Reporter {
             Notice::Started { environment, init, .. } if self.verbose => {
                 vec![Line::Talk(format!("function {environment} | ready after {}", milliseconds(init)))]
             }
-            Notice::Exited { environment, status } => {
+            Notice::Exited { environment, status, planned } => {
                 let mut lines = self.release(|waiting| waiting.exchange.environment == Some(environment));
-                if !self.stopping {
+                if !planned && !self.stopping {
                     lines.push(Line::Talk(format!("function {environment} | ended: {status}")));
                 }
                 lines
@@ -297,8 +297,10 @@ impl Reporter {
         let normalised = exchange.normalised_path.as_ref();
         let normalised = normalised.map(|path| format!("rules and routes see the path {}", self.secrets.target(path)));
         let error = access.and_then(|access| access.error.clone());
-        let news: Vec<&String> = exchange.reply_warnings.iter().filter(|it| self.is_news(exchange, it)).collect();
-        let warnings = exchange.warnings.iter().chain(news).map(|warning| format!("warning: {warning}"));
+        let (about_request, about_reply) =
+            exchange.warnings.split_at(exchange.warnings.len().saturating_sub(exchange.reply_warnings));
+        let news: Vec<&String> = about_reply.iter().filter(|warning| self.is_news(exchange, warning)).collect();
+        let warnings = about_request.iter().chain(news).map(|warning| format!("warning: {warning}"));
         for detail in normalised.into_iter().chain(problem).chain(error).chain(warnings) {
             let detail = without_colours(&detail);
             lines.push(Line::Data(format!("          {}", printable(&self.secrets.sentence(&detail)))));
@@ -611,7 +613,7 @@ mod tests {
 
     #[test]
     fn the_end_of_a_process_is_news_only_while_nothing_stops() {
-        let exited = || Notice::Exited { environment: 1, status: "exit status: 1".into() };
+        let exited = || Notice::Exited { environment: 1, status: "exit status: 1".into(), planned: false };
         let mut report = Reporter::new(false, true, false, false);
         report.tell(Notice::Exchange(Box::new(exchange("/a", Some(1)))), Instant::now());
         assert_eq!(
@@ -628,7 +630,8 @@ mod tests {
         let mut told = |function: &str, length: u32| {
             let mut exchange = exchange("/a", Some(1));
             exchange.function = Some(function.to_owned());
-            exchange.reply_warnings = vec![
+            exchange.reply_warnings = 2;
+            exchange.warnings = vec![
                 format!("the body of {length} bytes was dropped"),
                 "field `connection` is not honoured".to_owned(),
             ];

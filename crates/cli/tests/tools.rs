@@ -1,0 +1,102 @@
+//! The tests of the `crossfade` binary in files whose tests need programs that do not come with Rust. Each test is listed with its
+//! tools; without them it is ignored, or fails if the variable `CI` is `true` (`crossfade_testkit::tools`).
+
+#![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+
+mod demo;
+mod deploy_serverless;
+mod dev;
+mod foreign;
+mod front;
+mod inspector;
+mod inspector_page;
+mod list_rules;
+mod real_servers;
+mod recipes;
+mod reload;
+/// The logs of the tests of `report`.
+mod report {
+    pub(crate) mod logs;
+}
+mod report_page;
+mod support;
+
+use std::process::ExitCode;
+
+use crossfade_testkit::tests;
+use crossfade_testkit::tools::{self, BASH, COMPILER, CURL, NGINX, NODE, PYTHON};
+
+use deploy_serverless::PACKAGED;
+use foreign::BUILD_TOOLS;
+use support::browser::BROWSER;
+
+fn main() -> ExitCode {
+    tools::run(tests! {
+        [CURL] demo::both_versions_of_http_give_the_same_bytes.await;
+        [CURL] demo::only_the_demo_authority_vouches_for_the_back_ends.await;
+        [CURL] demo::connections_and_requests_are_counted_apart.await;
+        [CURL] demo::closing_connections_ends_open_ones_and_accepts_new_ones.await;
+        [CURL] demo::every_command_that_the_demo_prints_works;
+        [CURL] demo::a_report_on_comparisons_in_another_folder_trusts_the_demo;
+        [CURL] demo::customers_move_with_the_weights_and_no_step_has_a_warning;
+        [PACKAGED] deploy_serverless::listener_rules_have_priorities_conditions_and_one_target;
+        [PACKAGED] deploy_serverless::no_rule_has_more_than_five_values;
+        [PACKAGED] deploy_serverless::the_target_group_has_multi_value_headers_and_a_health_check;
+        [PACKAGED] deploy_serverless::only_load_balancers_may_invoke_the_function;
+        [PACKAGED] deploy_serverless::the_function_is_the_binary_on_amazon_linux_2023;
+        [PACKAGED] deploy_serverless::the_role_allows_logs_and_nothing_else;
+        [PACKAGED] deploy_serverless::the_local_load_balancer_reads_the_same_from_the_file_and_from_the_template;
+        [PACKAGED] deploy_serverless::the_lines_of_the_readme_are_valid;
+        [CURL] dev::what_comes_through_is_byte_identical_to_asking_the_back_end;
+        [CURL] dev::path_query_and_cookies_arrive_as_they_were_sent;
+        [CURL] dev::three_cookies_survive_single_value_headers;
+        [CURL] dev::each_request_is_one_readable_line;
+        [] dev::each_request_is_shown_whatever_is_logged;
+        [CURL] dev::a_dead_back_end_is_told_with_its_cause;
+        [CURL] dev::a_configuration_in_the_current_folder_does_not_contradict_an_option;
+        [CURL] dev::a_configuration_names_its_authority_relative_to_itself;
+        [CURL] dev::listener_rules_come_from_the_serverless_file;
+        [CURL] dev::a_signal_stops_everything_and_leaves_nothing_behind;
+        [CURL] dev::nobody_reading_is_no_reason_to_fail;
+        [CURL] dev::a_function_that_writes_without_end_is_borne;
+        [CURL] dev::long_lines_that_nobody_reads_are_borne;
+        [CURL] dev::long_records_are_kept_whole;
+        [NODE, COMPILER, BUILD_TOOLS, CURL] foreign::node_on_awss_own_runtime_client;
+        [PYTHON, CURL] foreign::python_on_awss_own_runtime_client;
+        [BUILD_TOOLS, CURL] foreign::rust_on_lambda_http;
+        [CURL] front::https_with_a_certificate_of_this_run_attributes_and_an_access_log;
+        [] front::errors_in_options_are_reported_before_anything_starts;
+        [] front::a_trust_store_that_only_aws_has_is_asked_for;
+        [] inspector::a_request_is_told_from_the_rule_to_the_comparison;
+        [] inspector::our_routes_are_explained_and_a_failover_has_both_steps;
+        [] inspector::every_answer_is_guarded;
+        [] inspector::a_replay_needs_the_token_and_sends_what_was_sent;
+        [BASH, CURL] inspector::the_text_for_curl_does_the_same;
+        [] inspector::the_list_is_narrowed_by_words_and_by_choices;
+        [] inspector::many_requests_are_all_counted;
+        [] inspector::the_inspector_can_be_elsewhere_or_not_at_all;
+        [BROWSER] inspector_page::a_person_finds_out_what_became_of_a_request;
+        [] list_rules::the_table_is_printed_and_nothing_is_started;
+        [] list_rules::each_kind_of_file_has_its_option;
+        [] list_rules::all_errors_are_reported_at_once_and_lenient_downgrades_quotas;
+        [] list_rules::several_functions_need_a_command_each;
+        [NODE, CURL] list_rules::each_function_runs_its_own_command;
+        [NGINX, CURL] real_servers::nginx_answers_as_it_does_directly;
+        [PYTHON, CURL] real_servers::django_3_lets_its_users_log_in;
+        [PYTHON, CURL] real_servers::django_5_lets_its_users_log_in;
+        [CURL] recipes::assets_come_from_the_system_that_has_them;
+        [CURL] recipes::http_becomes_https_though_the_back_end_does_not_ask_for_it;
+        [CURL] reload::a_change_of_the_code_is_in_the_next_request_and_requests_in_progress_end;
+        [CURL] reload::without_reload_nothing_changes;
+        [CURL] reload::a_debugger_has_one_environment_and_all_the_time;
+        [CURL] reload::rules_are_read_again_and_errors_change_nothing;
+        [CURL] reload::output_has_its_colours_where_they_are_wanted_and_a_warning_about_replies_comes_once;
+        [CURL] reload::each_environment_has_its_own_port;
+        [CURL] reload::what_cannot_run_is_told_before_anything_starts;
+        [CURL] reload::a_handler_without_a_runtime_client_is_told_which_one_it_needs;
+        [BROWSER] report_page::the_page_shows_what_differs;
+        [BROWSER] report_page::time_labels_can_be_read_whatever_the_span;
+        [BROWSER] report_page::the_page_leads_with_the_gate;
+        [BROWSER] report_page::odd_logs_make_sound_pages;
+    })
+}
