@@ -54,7 +54,7 @@ fn explanations_are_the_golden_ones() {
 fn urls_are_read_as_curl_reads_them() {
     for (url, request, upstream) in [
         ("https://shop.example.com?x=1", "https://shop.example.com/?x=1", "https://legacy.example.com/?x=1"),
-        ("shop.example.com/a#b", "http://shop.example.com/a", "https://legacy.example.com/a"),
+        (" shop.example.com/a#b", "http://shop.example.com/a", "https://legacy.example.com/a"),
         ("HTTPS://shop.example.com:443", "https://shop.example.com/", "https://legacy.example.com/"),
         (
             "https://[::1]:8443/a//b?u=http://c@d",
@@ -226,10 +226,10 @@ fn the_tests_of_a_configuration_pass_or_say_what_is_different() {
 fn what_cannot_be_explained_is_refused() {
     for (arguments, told) in [
         (&["explain", "/path"][..], "hint: write `https://host/path`"),
-        (&["explain", "http://"], "error: `http://` is not a URL of a request: the URL has no host"),
+        (&["explain", "http://"], "error: invalid URL `http://`: the URL has no host"),
         (&["explain", "ftp://host:99999/"], "the scheme must be `http` or `https`"),
         (&["explain", "https://host:99999/"], "the port must be a number from 1 to 65535"),
-        (&["explain", "https://user:s3cret@/"], "error: `https:///` is not a URL"),
+        (&["explain", "https://user:s3cret@/"], "error: invalid URL `https:///`: the URL has no host"),
         (&["explain", "https://host/a b"], "must be percent-encoded, as in `%20`"),
         (&["explain", "G T", "https://a/"], "error: `G T` is not a method"),
         (&["report", "--since", "yesterday"], "expected a time in UTC such as `2026-11-24T08:00:00Z`"),

@@ -36,6 +36,7 @@ impl Asked {
         mut headers: Vec<(HeaderName, HeaderValue)>,
         ip: IpAddr,
     ) -> Result<Asked> {
+        let url = url.trim();
         let scheme_end = url.find("://").filter(|at| !url[..*at].contains(['/', '?', '#']));
         let start = scheme_end.map_or(0, |at| at + 3);
         let end = url[start..].find(['/', '?', '#']).map_or(url.len(), |at| start + at);
@@ -49,7 +50,7 @@ impl Asked {
         }
         let text = format!("{}{}", &url[..start], &url[host..]);
         let url = request_url(&text).map_err(|problem| {
-            anyhow!("`{}` is not a URL of a request: {problem}\n  hint: write `https://host/path`", printable(&text))
+            anyhow!("invalid URL `{}`: {problem}\n  hint: write `https://host/path`", printable(&text))
         })?;
         Ok(Asked { method, url, headers, ip })
     }
