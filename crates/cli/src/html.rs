@@ -1,4 +1,4 @@
-//! Shared HTML: rendering a page to text, the only content that is not escaped, and table heads.
+//! Shared HTML and XML: rendering a page to text, the only content that is not escaped, and table heads.
 //!
 //! The templates are maud's `html!`, which escapes every value, in text and in attributes. A test of `xtask` keeps
 //! `PreEscaped` and handwritten tags out of all other files of this crate. Owns no page.
@@ -6,6 +6,11 @@
 use maud::{Markup, PreEscaped, html};
 
 use crate::terminal::safe;
+
+/// A document of XML. Attributes and text are escaped alike in HTML and XML; control characters must have been removed.
+pub(crate) fn render_xml(document: Markup) -> String {
+    format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{}\n", document.into_string())
+}
 
 /// Renders a page, or a part of one. Control characters, tabs, and characters that hide or reorder others become escapes such as
 /// `\u{202e}`; line breaks stay.

@@ -31,7 +31,7 @@ pub(super) fn bytes(file: &Path) -> Result<Vec<u8>> {
 /// Reads the file as text.
 ///
 /// # Errors
-/// As [`bytes`], and it is no text.
+/// As [`bytes()`], and it is no text.
 pub(super) fn text(file: &Path) -> Result<String> {
     decode(bytes(file)?).with_context(|| format!("`{}` is neither UTF-8 nor UTF-16", file.display()))
 }
@@ -39,7 +39,7 @@ pub(super) fn text(file: &Path) -> Result<String> {
 /// The configuration that the function would have with this file, and the certificates in `SSL_CERT_FILE`.
 ///
 /// # Errors
-/// As [`bytes`], and all errors in the file.
+/// As [`bytes()`], and all errors in the file.
 pub(super) fn compiled(file: &Path) -> Result<(RoutingTable, Option<PemFile>)> {
     bytes(file)?;
     Ok(load(&ConfigSource::file(file.to_owned()), super::cert_file()?.as_deref())?)

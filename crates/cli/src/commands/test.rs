@@ -17,6 +17,7 @@ use super::environment::{Environment, Recorder};
 use super::explain::{Asked, Explanation, LOCALHOST, Outcome, proxy};
 use super::report::write;
 use super::{Verdict, configuration};
+use crate::html::render_xml;
 use crate::terminal::{print, print_json, printable};
 
 /// Run the `tests` of a configuration: requests and their expected routing
@@ -142,7 +143,7 @@ impl Results {
             xml(&if is_repeated { format!("{} (line {})", test.request, test.line) } else { test.request.clone() })
         };
         let (file, count, failed) = (xml(&self.file), self.tests.len(), self.failed);
-        let suites = html! {
+        render_xml(html! {
             testsuites name="crossfade test" tests=(count) failures=(failed) errors="0" {
                 testsuite name=(file) tests=(count) failures=(failed) errors="0" skipped="0" {
                     @for test in &self.tests {
@@ -155,8 +156,7 @@ impl Results {
                     }
                 }
             }
-        };
-        format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{}\n", suites.into_string())
+        })
     }
 }
 
