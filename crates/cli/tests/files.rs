@@ -56,11 +56,7 @@ fn other_files_in_place_of_a_configuration_say_what_they_are() {
     for (name, content, what) in [
         ("a.yaml", "", "is empty\n  hint: `crossfade init` writes a starter file"),
         ("crossfade.ts", "export {}", "is code (TypeScript), which Crossfade does not run\n  hint: `crossfade init`"),
-        (
-            "crossfade.toml",
-            "a = 1",
-            "is TOML, which Crossfade does not read\n  hint: write a configuration of Crossfade in YAML",
-        ),
+        ("crossfade.toml", "a = 1", "is TOML\n  hint: Crossfade reads YAML and JSON"),
         ("a.yaml", "<!doctype html><p>", "is a web page (HTML)\n  hint: download"),
         ("a.yaml", "PK\u{3}\u{4}", "is a ZIP archive\n  hint: unpack it"),
         ("a.yaml", SERVERLESS, "is a file of the Serverless Framework\n  hint: `crossfade init --serverless FILE`"),

@@ -49,12 +49,41 @@ pub(crate) fn https_with_a_certificate_of_this_run_attributes_and_an_access_log(
     assert!(log.lines().next().unwrap().contains(&request), "{log}");
 }
 
+pub(crate) fn the_load_balancer_is_on_both_loopback_addresses_or_where_host_says() {
+    let dev = Dev::start(&["--backend", "http://127.0.0.1:9"]);
+    let port = word_after(&dev.banner, "http://127.0.0.1:");
+    match std::net::TcpListener::bind("[::1]:0") {
+        Ok(_) => assert!(curl(&[&format!("http://[::1]:{port}/")]).starts_with("HTTP/1.1 502 ")),
+        Err(_) => assert!(dev.banner.contains("served over IPv4 only"), "{}", dev.banner),
+    }
+    assert!(!dev.banner.contains("warning") && !dev.banner.contains("on network"), "{}", dev.banner);
+
+    let dev = Dev::start(&["--backend", "http://127.0.0.1:9", "--host", "127.0.0.2", "--https-port", "0"]);
+    let port = word_after(&dev.banner, "https://127.0.0.2:");
+    let authority = word_after(&dev.banner, "--cacert");
+    let answer = curl(&["--cacert", &authority, &format!("https://127.0.0.2:{port}/")]);
+    assert!(answer.starts_with("HTTP/2 502"), "{answer}");
+    assert!(!dev.banner.contains("warning"), "{}", dev.banner);
+
+    let dev = Dev::start(&["--backend", "http://127.0.0.1:9", "--host", "0.0.0.0"]);
+    assert!(dev.banner.contains("warning: with `--host 0.0.0.0`, everybody"), "{}", dev.banner);
+    assert!(dev.alb.starts_with("http://127.0.0.1:") && dev.inspector.starts_with("http://127.0.0.1:"));
+    assert!(curl(&[&dev.alb]).starts_with("HTTP/1.1 502 "));
+    let inspector = dev.inspector.trim_start_matches("http://127.0.0.1:").trim_end_matches('/');
+    assert!(
+        std::net::TcpStream::connect(format!("127.0.0.2:{inspector}")).is_err(),
+        "the inspector is on 127.0.0.1 only"
+    );
+}
+
 pub(crate) fn errors_in_options_are_reported_before_anything_starts() {
     for (arguments, words) in [
         (&["--attribute", "nonsense"][..], "expected KEY=VALUE"),
         (&["--attribute", "routing.http2.enabled=maybe"], "it must be true or false"),
         (&["--attribute", "deletion_protection.enabled=true"], "unsupported attribute"),
         (&["--client-certificates", "passthrough"], "there is no HTTPS listener"),
+        (&["--host", "203.0.113.7"], "hint: `--host` must be an address or a name of this machine"),
+        (&["--host", "0.0.0.0:80"], "`--port` sets the port"),
         (&["--https-port", "0", "--client-certificates", "/no/such/file"], "cannot read `/no/such/file`"),
         (&["--https-port", "0", "--certificate", "/no/such/file", "--key", "/no/such/key"], "cannot read"),
         (&["--access-log", "/no/such/folder/access.log"], "cannot write"),

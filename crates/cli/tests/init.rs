@@ -53,7 +53,8 @@ fn init(folder: &TempDir, arguments: &[&str]) -> String {
     assert_eq!(output.status.code(), Some(0), "{errors}");
     // Before it may stand what is odd in the file with the rules.
     let told = errors.lines().filter(|line| !line.starts_with(' ') && !line.contains(": warning: "));
-    assert_eq!(told.collect::<Vec<_>>(), ["wrote `crossfade.yaml`; next: `crossfade check crossfade.yaml`"]);
+    let next = format!("{} check crossfade.yaml", env!("CARGO_BIN_EXE_crossfade"));
+    assert_eq!(told.collect::<Vec<_>>(), [format!("wrote `crossfade.yaml`; next: `{next}`")]);
     read(folder, "crossfade.yaml")
 }
 

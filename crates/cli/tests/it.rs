@@ -4,12 +4,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 
-mod canary;
 mod check;
 mod check_connect;
 mod command_line;
 mod compare;
-mod docs;
 mod expectations;
 mod explain;
 mod files;

@@ -3,9 +3,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 
+mod canary;
 mod demo;
 mod deploy_serverless;
 mod dev;
+mod docs;
 mod foreign;
 mod front;
 mod inspector;
@@ -32,6 +34,17 @@ use support::browser::BROWSER;
 
 fn main() -> ExitCode {
     tools::run(tests! {
+        [] canary::what_is_secret_is_in_no_output;
+        [] canary::a_configuration_keeps_its_secrets;
+        [] canary::values_of_the_environment_are_shown_by_their_names;
+        [] canary::values_of_the_environment_are_shown_by_their_names_however_they_are_rendered;
+        [] canary::what_goes_wrong_in_dev_keeps_its_secrets;
+        [CURL] canary::what_another_function_reports_is_looked_through;
+        [] canary::listener_rules_keep_their_secrets;
+        [] docs::every_complete_example_is_right;
+        [] docs::the_readme_shows_the_output_of_its_commands;
+        [CURL] docs::the_tour_works_as_it_is_written;
+        [] docs::an_ellipsis_stands_for_lines_and_nothing_else_does;
         [CURL] demo::both_versions_of_http_give_the_same_bytes.await;
         [CURL] demo::only_the_demo_authority_vouches_for_the_back_ends.await;
         [CURL] demo::connections_and_requests_are_counted_apart.await;
@@ -65,6 +78,7 @@ fn main() -> ExitCode {
         [PYTHON, CURL] foreign::python_on_awss_own_runtime_client;
         [BUILD_TOOLS, CURL] foreign::rust_on_lambda_http;
         [CURL] front::https_with_a_certificate_of_this_run_attributes_and_an_access_log;
+        [CURL] front::the_load_balancer_is_on_both_loopback_addresses_or_where_host_says;
         [] front::errors_in_options_are_reported_before_anything_starts;
         [] front::a_trust_store_that_only_aws_has_is_asked_for;
         [] inspector::a_request_is_told_from_the_rule_to_the_comparison;

@@ -21,12 +21,12 @@ use crate::tree::Place;
 pub type Judgement = Result<Vec<u32>, Place>;
 
 /// Longest text in bytes, number of attempts, and bytes that all attempts may read. A longer text keeps its message.
-const MAX_TEXT: usize = 1 << 20;
+const MAX_TEXT: usize = 256 << 10;
 const MAX_ATTEMPTS: usize = 600;
 const MAX_READ: usize = 8 << 20;
 /// Longest line in bytes that is changed, and the longest in characters that a hint shows.
 const MAX_LINE: usize = 1000;
-const MAX_SHOWN: usize = 100;
+const MAX_SHOWN: usize = 120;
 
 /// A mistake, and the text without it.
 #[derive(Clone, Debug)]
@@ -67,24 +67,26 @@ const OF_SYNTAX: [Way; 14] = [
     (layout::spaces, NEAR),
     (layout::maps_in_a_line, NEAR),
     (layout::lists_in_a_line, NEAR),
+    (brackets::closing, FAR),
     (quotes::indicators, NEAR),
     (quotes::unbalanced, FAR),
-    (brackets::closing, FAR),
     (brackets::commas, NEAR),
     (layout::colons, NEAR),
     (layout::dashes, NEAR),
     (layout::indentation, NEAR),
 ];
 
-/// Likewise for YAML that means something else than its author thinks. Changes of its structure are not among them: they
-/// would hide errors.
-const OF_MEANING: [Way; 6] = [
+/// Likewise for YAML that means something else than its author thinks. Few change its structure: that
+/// could hide errors.
+const OF_MEANING: [Way; 8] = [
     (characters::look_alikes, 1),
     (layout::comments, 1),
     (layout::spaces, 1),
     (layout::lists_in_a_line, 1),
     (quotes::indicators, 1),
     (quotes::unbalanced, 1),
+    (layout::colons, 1),
+    (layout::children, 1),
 ];
 
 /// Looks for the mistake behind an error. A syntax error may also come from a line nearby.
@@ -109,9 +111,7 @@ pub fn explain(
         return Some(Explained { diagnostic, text: text.to_owned() });
     }
     let at = (error.line.saturating_sub(1) as usize).min(lines.len().saturating_sub(1));
-    let is_usual =
-        |at: &usize| lines.get(*at).is_some_and(|line| line.len() <= MAX_LINE && !line.trim_start().starts_with('#'));
-    let nearby: Vec<usize> = around(at).filter(is_usual).collect();
+    let nearby = around(at, &lines);
     let mut repairs = Vec::new();
     // The first of equally good repairs wins, so the most specific ones come first.
     let ways: &[Way] = if before.is_err() { &OF_SYNTAX } else { &OF_MEANING };
@@ -132,10 +132,13 @@ pub fn explain(
     Some(Explained { diagnostic: repair.diagnostic(&lines, error.file, mask), text })
 }
 
-/// The line itself and those nearby, nearest first.
-fn around(at: usize) -> impl Iterator<Item = usize> {
-    let before = (2..=FAR).filter_map(move |distance| at.checked_sub(distance));
-    [Some(at), at.checked_sub(1), Some(at + 1)].into_iter().flatten().chain(before)
+/// The line itself and those nearby, nearest first, without empty lines and comments.
+fn around(at: usize, lines: &[&str]) -> Vec<usize> {
+    let is_usual = |line: &usize| lines.get(*line).is_some_and(|line| line.len() <= MAX_LINE && !line::is_blank(line));
+    let mut before = (0..at).rev().filter(is_usual).take(FAR);
+    let mut after = (at + 1..lines.len()).filter(is_usual);
+    let nearest = [Some(at).filter(is_usual), before.next(), after.next()];
+    nearest.into_iter().flatten().chain(before).collect()
 }
 
 /// Greater for a text that can be read further. The characters after a syntax error count, not those before it, which a
@@ -190,8 +193,12 @@ impl Repair {
         let (line, byte) = self.at;
         let before = lines.get(line).and_then(|line| line.get(..byte)).unwrap_or_default();
         // Lines and columns fit in 32 bits, since `MAX_TEXT` does.
-        let place = Place { file, line: line as u32 + 1, column: before.chars().count() as u32 + 1 };
-        let shown = self.lines.first().map(|line| line.trim()).filter(|line| self.shows_line && !line.is_empty());
+        let place = Place { file, line: (line + 1) as u32, column: (before.chars().count() + 1) as u32 };
+        // Without a comment, unless the line is one.
+        let first = self.lines.first().filter(|_| self.shows_line).map(|line| (line, line::parts(line).value.end));
+        let shown =
+            first.and_then(|(line, end)| if line.trim().starts_with('#') { Some(&**line) } else { line.get(..end) });
+        let shown = shown.map(str::trim).filter(|line| !line.is_empty());
         let shown = shown.filter(|line| line.chars().count() <= MAX_SHOWN);
         let hint = match shown {
             Some(line) if self.hint.is_empty() => format!("write `{}`", mask(line)),
@@ -206,7 +213,7 @@ impl Repair {
 /// Finds the markers that a version control system leaves in a file with conflicting changes.
 fn conflict(lines: &[&str], file: u32) -> Option<Diagnostic> {
     let is_marker = |line: &&str| ["<<<<<<< ", ">>>>>>> "].iter().any(|marker| line.starts_with(marker));
-    let place = Place { file, line: lines.iter().position(is_marker)? as u32 + 1, column: 1 };
+    let place = Place { file, line: (lines.iter().position(is_marker)? + 1) as u32, column: 1 };
     let hint = "keep one of the versions, and remove the lines with `<<<<<<<`, `=======` and `>>>>>>>`".to_owned();
     Some(Diagnostic { hint: Some(hint), ..Diagnostic::error(place, "a merge conflict is not resolved".to_owned()) })
 }

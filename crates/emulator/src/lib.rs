@@ -103,6 +103,7 @@ const LAST_ANSWERS: Duration = Duration::from_millis(500);
 /// A running emulator. Dropping it stops it without waiting; [`Emulator::shutdown`] waits.
 pub struct Emulator {
     local_addrs: Vec<SocketAddr>,
+    unavailable: Vec<StartError>,
     lasting: Lasting,
     /// The number of times that the settings have been replaced.
     reloads: usize,
@@ -128,27 +129,40 @@ impl std::fmt::Debug for Emulator {
 pub async fn start(settings: Settings, notices: UnboundedSender<Notice>) -> Result<Emulator, StartError> {
     check(&settings)?;
     let (lasting, mut tasks) = (Lasting::new(notices), JoinSet::new());
-    let sockets = bind(&settings, 0).await?;
+    let (sockets, unavailable) = bind(&settings, 0).await?;
     let local_addrs: Vec<_> = sockets.iter().map(|(address, _)| *address).collect();
     let generation = Generation::new(0, settings, &local_addrs, &lasting, &mut tasks)?;
     let (current, closing) = (watch::Sender::new(Arc::new(generation)), watch::Sender::new(false));
     let retiring = JoinSet::new();
-    let mut emulator = Emulator { local_addrs: Vec::new(), lasting, reloads: 0, current, closing, tasks, retiring };
+    let local_addrs = Vec::new();
+    let mut emulator = Emulator { local_addrs, unavailable, lasting, reloads: 0, current, closing, tasks, retiring };
     emulator.listen(sockets);
     Ok(emulator)
 }
 
-type Bound = Vec<(SocketAddr, TcpListener)>;
+/// For each listener its address, and all of its sockets.
+type Bound = Vec<(SocketAddr, Vec<TcpListener>)>;
 
-/// Binds the addresses of all listeners after the first `present` ones.
-async fn bind(settings: &Settings, present: usize) -> Result<Bound, StartError> {
+/// Binds the addresses of all listeners after the first `present` ones. Returns the errors of those that a listener can do
+/// without as well.
+async fn bind(settings: &Settings, present: usize) -> Result<(Bound, Vec<StartError>), StartError> {
     let mut sockets = Vec::new();
+    let mut unavailable = Vec::new();
     for listener in settings.listeners.iter().skip(present) {
         let bind_error = |error| StartError::Listen { address: listener.listen, error };
         let socket = TcpListener::bind(listener.listen).await.map_err(bind_error)?;
-        sockets.push((socket.local_addr().map_err(bind_error)?, socket));
+        let local = socket.local_addr().map_err(bind_error)?;
+        let mut of_listener = vec![socket];
+        for ip in &listener.also {
+            let address = SocketAddr::new(*ip, local.port());
+            match TcpListener::bind(address).await {
+                Ok(socket) => of_listener.push(socket),
+                Err(error) => unavailable.push(StartError::Listen { address, error }),
+            }
+        }
+        sockets.push((local, of_listener));
     }
-    Ok(sockets)
+    Ok((sockets, unavailable))
 }
 
 fn check(settings: &Settings) -> Result<(), StartError> {
@@ -181,6 +195,11 @@ impl Emulator {
         &self.local_addrs
     }
 
+    /// The addresses of [`Listener::also`] that could not be used so far, each with its error.
+    pub fn unavailable(&self) -> &[StartError] {
+        &self.unavailable
+    }
+
     /// Replaces the settings. Requests in progress end with the former ones, and further requests get new environments: also
     /// with the same settings, if a function's code has changed. Idle connections are closed.
     ///
@@ -192,7 +211,7 @@ impl Emulator {
     /// [`StartError`] if the settings are invalid or an address is in use: the former ones stay in use.
     pub async fn reload(&mut self, settings: Settings) -> Result<(), StartError> {
         check(&settings)?;
-        let further = bind(&settings, self.local_addrs.len()).await?;
+        let (further, unavailable) = bind(&settings, self.local_addrs.len()).await?;
         let addresses: Vec<_> =
             self.local_addrs.iter().copied().chain(further.iter().map(|(address, _)| *address)).collect();
         let number = self.reloads.saturating_add(1);
@@ -200,6 +219,7 @@ impl Emulator {
         self.reloads = number;
         let former = self.current.send_replace(Arc::new(generation));
         self.listen(further);
+        self.unavailable.extend(unavailable);
         self.retiring.spawn(former.retire(self.closing.subscribe()));
         // What has ended is forgotten.
         while self.retiring.try_join_next().is_some() {}
@@ -208,10 +228,12 @@ impl Emulator {
     }
 
     fn listen(&mut self, sockets: Bound) {
-        for (address, socket) in sockets {
+        for (address, of_listener) in sockets {
             let index = self.local_addrs.len();
             self.local_addrs.push(address);
-            self.tasks.spawn(alb::accept(socket, index, self.current.subscribe(), self.closing.subscribe()));
+            for socket in of_listener {
+                self.tasks.spawn(alb::accept(socket, index, self.current.subscribe(), self.closing.subscribe()));
+            }
         }
     }
 

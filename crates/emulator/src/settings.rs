@@ -2,7 +2,7 @@
 //! target groups, and the functions behind them. Owns meaning, defaults and ranges; reads no file (`source` does) and
 //! starts nothing.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -151,6 +151,8 @@ pub struct Listener {
     /// The local address; port 0 lets the operating system choose. Meant for loopback: there is no access control of
     /// any kind.
     pub listen: SocketAddr,
+    /// Further local addresses, with the same port. Those that cannot be used are in [`crate::Emulator::unavailable`].
+    pub also: Vec<IpAddr>,
     /// HTTPS with this certificate, or plain HTTP.
     pub tls: Option<Tls>,
     /// Listener attributes.
@@ -169,6 +171,7 @@ impl Listener {
             name: "http".to_owned(),
             port: None,
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            also: Vec::new(),
             tls: None,
             attributes: ListenerAttributes::default(),
             rules: Vec::new(),

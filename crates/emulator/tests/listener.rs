@@ -252,6 +252,35 @@ fn rule(priority: u32, mode: HeaderMode, conditions: Vec<Condition>) -> Rule {
     Rule { action, ..support::rule(priority, conditions) }
 }
 
+#[test]
+fn a_listener_has_further_addresses_on_its_port_and_reports_those_that_it_cannot_have() {
+    let mut settings = support::settings(HeaderMode::Single);
+    // The second one is this machine's on Linux, the last one nobody's (RFC 5737).
+    settings.listeners[0].also = ["127.0.0.2", "192.0.2.1"].map(|ip| ip.parse().unwrap()).to_vec();
+    let alb = Alb::start(settings);
+    for ip in ["127.0.0.1", "127.0.0.2"] {
+        assert_eq!(support::client::get(&format!("http://{ip}:{}", alb.address.port()), "/").status, 200, "{ip}");
+    }
+    let unavailable: Vec<String> = alb.emulator().unavailable().iter().map(ToString::to_string).collect();
+    assert_eq!(unavailable.len(), 1, "{unavailable:?}");
+    assert!(
+        unavailable[0].starts_with(&format!("cannot listen on 192.0.2.1:{}", alb.address.port())),
+        "{unavailable:?}"
+    );
+}
+
+#[test]
+fn a_client_of_ipv4_has_its_own_address_on_a_socket_of_both() {
+    let Ok(_has_ipv6) = std::net::TcpListener::bind("[::1]:0") else { return };
+    let mut settings = support::settings(HeaderMode::Single);
+    settings.listeners[0].listen = "[::]:0".parse().unwrap();
+    let alb = Alb::start(settings);
+    for (url, client) in [("http://127.0.0.1", "127.0.0.1"), ("http://[::1]", "::1")] {
+        let event = support::client::get(&format!("{url}:{}", alb.address.port()), "/").json();
+        assert_eq!(event["headers"]["x-forwarded-for"], client);
+    }
+}
+
 // User guide, "Condition types": "Rule evaluation happens only after URI normalization."
 #[test]
 fn rules_see_the_normalised_path_and_the_function_the_one_that_was_sent() {

@@ -120,7 +120,7 @@ fn other_files_say_what_they_are() {
         ("app.ts", "import * as cdk", template, "code (TypeScript)", "`cdk synth`"),
         ("stack.py", "import aws_cdk", serverless, "code (Python)", "`cdk synth`"),
         ("main.tf", "resource {}", template, "Terraform code", "`aws elbv2 describe-rules"),
-        ("serverless.toml", "a = 1", serverless, "TOML", "in YAML"),
+        ("serverless.toml", "a = 1", serverless, "TOML", "YAML and JSON"),
         ("a.yml", "", serverless, "empty", "check the path"),
         ("a.yml", " \r\n\t\n", template, "empty", "check the path"),
         ("a.json", "\u{feff}", rules, "empty", "check the path"),
@@ -161,6 +161,8 @@ fn a_folder_names_the_file_in_it() {
     let folder = Folder::new();
     let error = || source::cloudformation(folder.path(), &Options::default()).unwrap_err().to_string();
     assert!(error().ends_with("is a folder\n  hint: name a file"), "{}", error());
+    folder.write("shop.template.json", "{}");
+    assert!(error().ends_with("/shop.template.json`"), "{}", error());
     folder.write("serverless.yml", "");
     assert!(error().contains("hint: name the file in it: `--serverless "), "{}", error());
     folder.write("template.yaml", "");

@@ -78,8 +78,9 @@ impl Collector {
     }
 
     fn add(&mut self, node: &Node, diagnostic: Diagnostic, expected: Option<Expected>) {
-        // The value of a misspelt key may be meant for another one.
-        if self.findings.len() < MAX_FINDINGS && !self.misspelt.contains(&node.id) {
+        // A misspelt key may be meant as another one, which has values of another type.
+        let is_of_misspelt_key = expected.is_some() && self.misspelt.contains(&node.id);
+        if self.findings.len() < MAX_FINDINGS && !is_of_misspelt_key {
             let meant = self.advice.zip(expected).and_then(|(advice, expected)| (advice.meant)(expected, node));
             self.findings.push(Finding { node: node.id, meant, diagnostic });
         }
@@ -296,7 +297,7 @@ pub(crate) trait Read {
             let hint = self
                 .node()
                 .is_null()
-                .then_some("write a value, or remove the key; a `#` after a space starts a comment");
+                .then_some("write a value, or remove the key; put a value that begins with `#`, `&` or `!` in quotes");
             self.expected(diagnostics, "a string", hint, Expected::Text);
         }
         self.node().as_text()

@@ -9,6 +9,8 @@ use crossfade_emulator::source::{self, Kind, SourceError};
 use crossfade_function::{ConfigSource, load};
 use crossfade_route::{PemFile, RoutingTable, decode};
 
+use crate::program;
+
 /// Reads the file.
 ///
 /// # Errors
@@ -16,7 +18,7 @@ use crossfade_route::{PemFile, RoutingTable, decode};
 pub(super) fn bytes(file: &Path) -> Result<Vec<u8>> {
     let bytes = match source::bytes(file, Kind::Configuration) {
         Err(SourceError::Read { error, .. }) if error.kind() == ErrorKind::NotFound => {
-            bail!("cannot read `{}`: {error}\n  hint: `crossfade init` writes a starter file", file.display())
+            bail!("cannot read `{}`: {error}\n  hint: `{} init` writes a starter file", file.display(), program::name())
         }
         read => read?,
     };

@@ -17,6 +17,7 @@ use crossfade_route::{Checked, Nothing, RoutingTable};
 
 use self::routes::{ListenerRule, scalar};
 use super::sources::{Rules, Sources};
+use crate::program;
 use crate::terminal::{print, say};
 
 /// Write a starter crossfade.yaml
@@ -109,7 +110,8 @@ pub(super) fn run(options: &Options) -> Result<()> {
         print(&text)?;
     } else {
         write(&options.output, &text, options.force)?;
-        say(&format!("wrote `{0}`; next: `crossfade check {0}`", options.output.display()));
+        let file = options.output.display().to_string();
+        say(&format!("wrote `{file}`; next: `{} check {}`", program::name(), shell_words::quote(&file)));
     }
     tell_findings(&text, &options.output);
     Ok(())

@@ -115,7 +115,7 @@ fn public() -> clap::Command {
 /// its lines.
 fn with_lines(error: &SettingsError) -> String {
     match error {
-        SettingsError::Config(errors) => errors.with_lines().to_string(),
+        SettingsError::Config(errors) => check::explained(errors).as_ref().unwrap_or(errors).with_lines().to_string(),
         other => other.to_string(),
     }
 }

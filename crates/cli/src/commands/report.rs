@@ -11,7 +11,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use crossfade_function::LocalSurroundings;
 use crossfade_journal::comparison::Record;
 use crossfade_parity::{Gate, Tally, judge};
-use crossfade_route::RoutingTable;
+use crossfade_route::Checked;
 
 use super::dev::CA_FILE;
 use super::{Verdict, configuration};
@@ -125,8 +125,8 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
 fn rules(file: &Path) -> Result<Rejudge> {
     let text = configuration::text(file)?;
     let surroundings = LocalSurroundings { folder: file.parent().unwrap_or(Path::new("")) };
-    let table = RoutingTable::from_config(&text, &file.display().to_string(), &surroundings);
-    let table = table.map_err(|errors| anyhow!("{}", errors.with_lines()))?;
+    let Checked { table, diagnostics, .. } = Checked::new(&text, &file.display().to_string(), &surroundings);
+    let table = table.ok_or_else(|| anyhow!("{}", diagnostics.with_lines()))?;
     let rejudge = Rejudge::new(&table);
     if !rejudge.has_rules() {
         bail!("no route of `{}` has a `mirror` with rules", file.display());

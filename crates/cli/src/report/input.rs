@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
-use std::io::{BufRead, BufReader, Chain, Cursor, ErrorKind, Read, Result};
+use std::io::{BufRead, BufReader, Cursor, ErrorKind, Read, Result};
 use std::path::Path;
 
 use crossfade_journal::comparison::Record;
@@ -117,7 +117,7 @@ pub(crate) fn decompressed<'r>(file: impl Read + 'r) -> Result<Box<dyn BufRead +
 }
 
 /// The first bytes of a file, and the whole file. A pipe may give one byte at a time.
-fn peek<R: BufRead>(mut file: R) -> Result<([u8; 3], Chain<Cursor<Vec<u8>>, R>)> {
+fn peek(mut file: impl BufRead) -> Result<([u8; 3], impl BufRead)> {
     let mut bytes = Vec::new();
     file.by_ref().take(3).read_to_end(&mut bytes)?;
     let mut head = [0; 3];
@@ -125,11 +125,11 @@ fn peek<R: BufRead>(mut file: R) -> Result<([u8; 3], Chain<Cursor<Vec<u8>>, R>)>
     Ok((head, Cursor::new(bytes).chain(file)))
 }
 
-/// Text without its byte order mark. Like [`crossfade_document::decode`], but for content of any length, and invalid
+/// Text without its byte order mark. Like [`crossfade_route::decode`], but for content of any length, and invalid
 /// characters stay in it.
 fn as_utf8<'r>(file: impl BufRead + 'r) -> Result<Box<dyn BufRead + 'r>> {
     let (head, mut file) = peek(file)?;
-    let (mark, unit): (u64, Option<fn([u8; 2]) -> u16>) = match head {
+    let (mark, unit): (u64, Option<Unit>) = match head {
         [0xff, 0xfe, _] => (2, Some(u16::from_le_bytes)),
         [0xfe, 0xff, _] => (2, Some(u16::from_be_bytes)),
         [0, low, _] if low != 0 => (0, Some(u16::from_be_bytes)),
@@ -146,10 +146,13 @@ fn as_utf8<'r>(file: impl BufRead + 'r) -> Result<Box<dyn BufRead + 'r>> {
     })
 }
 
+/// The order of the bytes of a UTF-16 code unit.
+type Unit = fn([u8; 2]) -> u16;
+
 /// UTF-16 as UTF-8.
 struct Utf16<R> {
     file: R,
-    unit: fn([u8; 2]) -> u16,
+    unit: Unit,
     /// Bytes of a character whose end has not been read yet.
     rest: Vec<u8>,
     text: Cursor<Vec<u8>>,

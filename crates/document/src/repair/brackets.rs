@@ -1,7 +1,7 @@
 //! Brackets that are not closed, closed twice or mixed up, and commas between their items.
 
 use super::Repair;
-use super::line::{cut, is_key, parts, replaced};
+use super::line::{cut, is_key, outside_quotes, parts, replaced};
 
 /// Closing brackets at the end of the line.
 pub(super) fn closing(lines: &[&str], at: usize, repairs: &mut Vec<Repair>) {
@@ -9,7 +9,14 @@ pub(super) fn closing(lines: &[&str], at: usize, repairs: &mut Vec<Repair>) {
     let value = parts(line).value;
     let open = cut(line, value.clone()).trim_end_matches([']', '}', ' ', ',']);
     let (start, end) = (value.start, value.start + open.len());
+    let excess = |text: &str, open: char, close: char| text.matches(close).count() > text.matches(open).count();
     let unclosed = unclosed(open);
+    // A `#` between brackets is not meant as a comment.
+    let comment = cut(line, value.end..line.len());
+    let has_closers = |text: &str| excess(text, '[', ']') || excess(text, '{', '}');
+    if has_closers(comment) {
+        return;
+    }
     if let Some((byte, bracket)) = unclosed.last() {
         let spaced =
             |closed: &str| if open.ends_with([' ', '[', '{']) { closed.to_owned() } else { format!(" {closed}") };
@@ -31,6 +38,13 @@ pub(super) fn closing(lines: &[&str], at: usize, repairs: &mut Vec<Repair>) {
         let new = replaced(line, end..value.end, "");
         repairs.push(Repair::line(lines, at, end, new, "a closing bracket without an opening one", ""));
     }
+    for (open, bracket, opened) in [('{', '}', "{ "), ('[', ']', "[")] {
+        if !excess(cut(line, value.clone()), open, bracket) {
+            continue;
+        }
+        let new = replaced(line, start..start, opened);
+        repairs.push(Repair::line(lines, at, start, new, format!("`{bracket}` was not opened"), ""));
+    }
     // The opening bracket may be in a line above.
     for bracket in ['[', '{'] {
         let above = lines.iter().enumerate().take(at).rev().take(super::FAR);
@@ -48,20 +62,17 @@ fn closer(bracket: char) -> &'static str {
     if bracket == '[' { "]" } else { "}" }
 }
 
-/// Returns the opening brackets that have no closing one, outside of quotes.
+/// Returns the opening brackets that have no closing one.
 fn unclosed(text: &str) -> Vec<(usize, char)> {
-    let (mut open, mut quote, mut before) = (Vec::new(), None, ' ');
-    for (at, c) in text.char_indices() {
-        match (quote, c) {
-            (Some(opened), _) => quote = Some(opened).filter(|opened| *opened != c),
-            (None, '"' | '\'') if matches!(before, ' ' | '[' | '{' | ',' | ':') => quote = Some(c),
-            (None, '[' | '{') => open.push((at, c)),
-            (None, ']' | '}') => {
+    let mut open = Vec::new();
+    for (at, c) in outside_quotes(text) {
+        match c {
+            '[' | '{' => open.push((at, c)),
+            ']' | '}' => {
                 open.pop();
             }
             _ => {}
         }
-        before = c;
     }
     open
 }

@@ -197,6 +197,22 @@ pub(super) fn indentation(lines: &[&str], at: usize, repairs: &mut Vec<Repair>) 
     }
 }
 
+/// The lines below a key without a value, if they are not indented deeper than the key.
+pub(super) fn children(lines: &[&str], at: usize, repairs: &mut Vec<Repair>) {
+    let Some((line, Parts { key, value })) = lines.get(at).map(|line| (*line, parts(line))) else { return };
+    let below = lines.iter().enumerate().skip(at + 1).find(|(_, line)| !is_blank(line));
+    let Some((first, child)) = below.filter(|(_, child)| indent(child) == key.start) else { return };
+    if key.is_empty() || !value.is_empty() {
+        return;
+    }
+    let column = key.start + 2;
+    let hint = format!("indent `{}` and what belongs to it by {column} spaces", name(child, key.start));
+    let message = format!("the lines below `{}` are not indented deeper", cut(line, key));
+    for count in [1, 2, 3, 4, 6, 8] {
+        repairs.push(shifted(lines, first, column, count, &message, hint.clone()));
+    }
+}
+
 /// Indents a line to a column, and the lines below that belong to it by as much.
 fn shifted(lines: &[&str], at: usize, column: usize, count: usize, message: &str, hint: String) -> Repair {
     let own = lines.get(at).map_or(0, |line| indent(line));

@@ -62,23 +62,40 @@ pub(super) fn parts(line: &str) -> Parts {
     Parts { key: start..colon.unwrap_or(start), value: value..end }
 }
 
-/// Removes a comment, unless it begins inside of quotes or brackets.
+/// Removes a comment: what follows a `#` after a space, outside of quotes.
 fn without_comment(value: &str) -> &str {
-    if value.starts_with('#') {
-        return "";
+    let is_comment = |(at, c): &(usize, char)| *c == '#' && (*at == 0 || cut(value, *at - 1..*at) == " ");
+    match outside_quotes(value).find(is_comment) {
+        Some((at, _)) => cut(value, 0..at),
+        None => value,
     }
-    let comments = value.match_indices(" #").map(|(at, _)| cut(value, 0..at));
-    let is_whole = |text: &&str| {
-        let count = |one: char| text.matches(one).count();
-        count('[') <= count(']') && count('{') <= count('}') && count('"') % 2 == 0
-    };
-    comments.into_iter().find(is_whole).unwrap_or(value)
+}
+
+/// Returns the characters that are not in quotes, with their positions. A quote inside a word does not count.
+pub(super) fn outside_quotes(text: &str) -> impl Iterator<Item = (usize, char)> {
+    let (mut quote, mut before) = (None, ' ');
+    text.char_indices().filter(move |(_, c)| {
+        let was_open = quote.is_some();
+        match quote {
+            Some(open) => quote = Some(open).filter(|open| open != c),
+            None if matches!(c, '"' | '\'') && matches!(before, ' ' | ',' | ':' | '[' | '{') => quote = Some(*c),
+            None => {}
+        }
+        before = *c;
+        !was_open && quote.is_none()
+    })
 }
 
 /// Returns the ranges of the values of a line: those inside of brackets first, then the value as a whole.
 pub(super) fn values(line: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
-    collect(line, parts(line).value, 0, &mut found);
+    let value = parts(line).value;
+    collect(line, value.clone(), 0, &mut found);
+    // A comment may have been meant as a value.
+    let whole = value.start..line.trim_end().len();
+    if whole != value {
+        collect(line, whole, 0, &mut found);
+    }
     found
 }
 
@@ -96,25 +113,21 @@ fn collect(line: &str, range: Range<usize>, depth: usize, found: &mut Vec<Range<
 
 /// Splits the inside of brackets at its commas, up to the closing bracket.
 fn items(line: &str, range: Range<usize>) -> Vec<Range<usize>> {
-    let (mut items, mut start, mut depth, mut quote, mut before) = (Vec::new(), range.start, 0_usize, None, ',');
-    let mut end = range.end;
-    for (at, c) in cut(line, range.clone()).char_indices().map(|(at, c)| (range.start + at, c)) {
-        match (quote, c) {
-            (Some(open), _) => quote = Some(open).filter(|open| *open != c),
-            (None, '"' | '\'') if matches!(before, ',' | ':' | '[' | '{') => quote = Some(c),
-            (None, '[' | '{') => depth += 1,
-            (None, ']' | '}') if depth == 0 => {
+    let (mut items, mut start, mut depth, mut end) = (Vec::new(), range.start, 0_usize, range.end);
+    for (at, c) in outside_quotes(cut(line, range.clone())).map(|(at, c)| (range.start + at, c)) {
+        match c {
+            '[' | '{' => depth += 1,
+            ']' | '}' if depth == 0 => {
                 end = at;
                 break;
             }
-            (None, ']' | '}') => depth -= 1,
-            (None, ',') if depth == 0 => {
+            ']' | '}' => depth -= 1,
+            ',' if depth == 0 => {
                 items.push(start..at);
                 start = at + 1;
             }
             _ => {}
         }
-        before = if c == ' ' { before } else { c };
     }
     items.push(start..end);
     items

@@ -65,13 +65,8 @@ fn in_double_quotes(line: &str, knows_escapes: bool) -> Vec<Range<usize>> {
 /// Values that begin with a character that has a meaning in YAML, or contain one.
 pub(super) fn indicators(lines: &[&str], at: usize, repairs: &mut Vec<Repair>) {
     let Some(line) = lines.get(at) else { return };
-    let mut values = values(line);
-    let whole = parts(line).value;
-    if whole.is_empty() && cut(line, whole.start..whole.start + 1) == "#" {
-        values.push(whole.start..line.trim_end().len());
-    }
     let found: Vec<_> =
-        values.into_iter().filter_map(|range| Some((range.clone(), indicator(cut(line, range))?))).collect();
+        values(line).into_iter().filter_map(|range| Some((range.clone(), indicator(cut(line, range))?))).collect();
     // All values with the same mistake at once: each alone would leave the next one.
     if let Some((first, (byte, message))) = found.first() {
         let same =
@@ -113,7 +108,8 @@ fn indicator(text: &str) -> Option<(usize, String)> {
     let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
     let meaning = match first {
         // A bracket that is not closed needs no quotes.
-        '[' | '{' if !text.contains([']', '}']) => return None,
+        '[' if text.matches('[').count() > text.matches(']').count() => return None,
+        '{' if text.matches('{').count() > text.matches('}').count() => return None,
         '*' if is_name => return Some((0, format!("the alias `*{name}` has no anchor `&{name}`"))),
         '*' => "starts an alias",
         '&' => "starts an anchor",
@@ -157,7 +153,8 @@ pub(super) fn unbalanced(lines: &[&str], at: usize, repairs: &mut Vec<Repair>) {
         // Ends of the value: a quote, a comma or a bracket, and the end of the line.
         let rest = cut(line, start + 1..value.end);
         let close = rest.find([',', ']', '}']).map_or(value.end, |end| start + 1 + end);
-        for end in [close, value.end] {
+        let comment = rest.find(" #").map_or(value.end, |end| start + 1 + end);
+        for end in [close, comment, value.end] {
             let message = format!("`{quote}` is not closed");
             push(start, end..end, quote, message);
         }

@@ -62,6 +62,8 @@ impl Listener {
         mut shutdown: watch::Receiver<bool>,
     ) {
         let Ok(local) = stream.local_addr() else { return };
+        // A socket on `::` shows clients of IPv4 as `::ffff:192.0.2.7`.
+        let [peer, local] = [peer, local].map(|address| SocketAddr::new(address.ip().to_canonical(), address.port()));
         let _ = stream.set_nodelay(true);
         let idle = self.balancer().attributes.idle_timeout;
         let id = random::number();

@@ -28,7 +28,7 @@ fn file_name(program: &str) -> &str {
 }
 
 /// Returns the reason why a command cannot be started in a folder, with `path` as its `PATH`; `None` if nothing speaks
-/// against it. A program for another machine counts as none, as an emulator may run it: see [`foreign`].
+/// against it. A program for another machine counts as none, as an emulator may run it.
 pub fn obstacle(command: &[String], directory: Option<&Path>, path: Option<&OsStr>) -> Option<String> {
     if let Some(directory) = directory.filter(|directory| !directory.as_os_str().is_empty() && !directory.is_dir()) {
         return Some(format!("there is no folder `{}` to run it in", directory.display()));

@@ -1,7 +1,7 @@
 //! Files that users name by mistake: code, archives, web pages, folders, and files that belong to another option. Owns how
 //! they are recognised and what to do instead. The readers report errors within a file of the right kind.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crossfade_document::MAX_TEXT;
 
@@ -47,6 +47,7 @@ const SYNTH: &str = "`cdk synth` or `osls package` writes a template of it; use 
      `--template cdk.out/STACK.template.json`";
 const DESCRIBE_RULES: &str = "save the output of `aws elbv2 describe-rules --listener-arn ARN`, and use that with \
      `--describe-rules FILE`";
+const YAML_AND_JSON: &str = "Crossfade reads YAML and JSON";
 const STARTER: &str = "`crossfade init` writes a starter file";
 
 /// Programming languages by the extensions of their files.
@@ -112,15 +113,24 @@ fn folder(file: &Path, expected: Kind) -> (String, String) {
     let known = likely.clone().find(|(_, kind)| *kind == expected).or_else(|| likely.clone().next());
     let hint = match known {
         Some((name, kind)) => format!("name the file in it: `{} {}`", kind.option(), file.join(name).display()),
-        None => "name a file".to_owned(),
+        None => match synthesized(file) {
+            Some(template) => format!("name the file in it: `--template {}`", template.display()),
+            None => "name a file".to_owned(),
+        },
     };
     ("a folder".to_owned(), hint)
+}
+
+/// Returns the first template that `cdk synth` has written to a folder.
+fn synthesized(folder: &Path) -> Option<PathBuf> {
+    let files = std::fs::read_dir(folder).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+    files.filter(|file| file.to_string_lossy().ends_with(".template.json")).min()
 }
 
 fn by_name(file: &Path, expected: Kind) -> Option<(String, String)> {
     let part = |part: Option<&std::ffi::OsStr>| part.map(|part| part.to_string_lossy().to_ascii_lowercase());
     let extension = part(file.extension())?;
-    let is_serverless = expected == Kind::Serverless && part(file.file_stem())?.starts_with("serverless");
+    let is_serverless = part(file.file_stem())?.starts_with("serverless");
     if let Some((_, language)) = CODE.iter().find(|(known, _)| *known == extension) {
         let hint = match expected {
             Kind::Configuration => STARTER,
@@ -132,9 +142,7 @@ fn by_name(file: &Path, expected: Kind) -> Option<(String, String)> {
     }
     match extension.as_str() {
         "tf" | "hcl" => Some(("Terraform code, which Crossfade does not run".to_owned(), DESCRIBE_RULES.to_owned())),
-        "toml" => {
-            Some(("TOML, which Crossfade does not read".to_owned(), format!("write {} in YAML", expected.name())))
-        }
+        "toml" => Some(("TOML".to_owned(), YAML_AND_JSON.to_owned())),
         _ => None,
     }
 }
@@ -157,8 +165,8 @@ fn by_bytes(bytes: &[u8], expected: Kind) -> Option<(&'static str, &'static str)
         ("PK\u{3}\u{4}", "a ZIP archive", unpack),
         ("<!doctype html", "a web page (HTML)", page),
         ("<html", "a web page (HTML)", page),
-        ("<?xml", "XML", "Crossfade reads YAML and JSON"),
-        ("%PDF-", "a PDF", "Crossfade reads YAML and JSON"),
+        ("<?xml", "XML", YAML_AND_JSON),
+        ("%PDF-", "a PDF", YAML_AND_JSON),
         ("RULES\t", "text of the AWS CLI", json),
         ("-----", "a table of the AWS CLI", json),
     ];

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use crossfade_document::{Diagnostic, Key, Options, Place, Scalar, Severity, merge_keys};
+use crossfade_document::{Diagnostic, Key, Options, Place, Scalar, Severity, explain, merge_keys};
 
 use super::dialect::Dialect;
 
@@ -101,7 +101,7 @@ pub(super) fn parse(text: &str, file: u32, dialect: &Dialect) -> Result<(Node, V
     } else if !found.is_empty() {
         return Err(Box::new(found.swap_remove(0)));
     }
-    let mut document = document?;
+    let mut document = document.map_err(|error| explained(text, &options, error))?;
     if !found.is_empty() {
         keep_last(&mut document);
     }
@@ -140,6 +140,16 @@ fn keep_last_of(members: &mut Vec<(Key, Node)>) {
 fn merge(members: Vec<(Key, Node)>, mut merged: Vec<Node>) -> Option<Vec<(Key, Node)>> {
     merged.iter_mut().for_each(keep_last);
     merge_keys(members, merged)
+}
+
+/// Returns the mistake behind a syntax error, if changing a line shows it.
+fn explained(text: &str, options: &Options<'_, Unknown>, error: Box<Diagnostic>) -> Box<Diagnostic> {
+    let judge = |text: &str| match crossfade_document::parse(text, options, &mut Vec::new()) {
+        Ok(_) => Ok(Vec::new()),
+        Err(error) => error.place.map_or(Ok(Vec::new()), Err),
+    };
+    let mistake = error.place.and_then(|place| explain(text, place, excerpt, &judge));
+    mistake.map_or(error, |mistake| Box::new(mistake.diagnostic))
 }
 
 /// Applies a tag. `!!str` makes a text; other tags of YAML change nothing. A tag of CloudFormation becomes a

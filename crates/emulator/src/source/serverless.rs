@@ -51,8 +51,8 @@ pub(super) fn read(draft: &mut Draft<'_>, document: Node) {
     draft.findings.misspelt(document.members(), &FILE_KEYS);
     let folder = draft.folder.clone();
     let mut variables = Variables::new(document, &folder, draft.options, std::mem::take(&mut draft.files));
-    for unreadable in variables.read_dotenv() {
-        draft.findings.warning(&start, unreadable);
+    for (place, unreadable) in variables.read_dotenv() {
+        draft.findings.warning(&place, unreadable);
     }
     if let Some(key) = variables.params_beside_stages() {
         let message = "Framework v4 rejects `params` beside `stages`; here both count, `stages` first";

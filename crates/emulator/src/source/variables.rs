@@ -135,7 +135,7 @@ impl<'o> Variables<'o> {
 
     /// Reads the `.env` files: in v4 that of the stage and the common one, before v4 the first of them, and only with
     /// `useDotenv`. Returns a text for each file that exists but cannot be read.
-    pub(super) fn read_dotenv(&mut self) -> Vec<String> {
+    pub(super) fn read_dotenv(&mut self) -> Vec<(Place, String)> {
         let stage = self.stage();
         self.stage = Some(stage.clone());
         let is_v4 = self.is_v4();
@@ -155,9 +155,11 @@ impl<'o> Variables<'o> {
             if file.symlink_metadata().is_err() {
                 continue;
             }
+            let start = Place { file: self.files.add(&file.to_string_lossy()), line: 1, column: 1 };
             match super::text(&file) {
                 Ok(text) => self.take_dotenv(dotenv::parse(&text), !is_v4),
-                Err(error) => unreadable.push(format!("`{}` is not read: {error}", file.display())),
+                Err(error) if self.uses_dotenv => unreadable.push((start, format!("the file is ignored: {error}"))),
+                Err(_) => {}
             }
             if !is_v4 {
                 break;

@@ -97,6 +97,10 @@ impl Alb {
         self.runtime.block_on(future)
     }
 
+    pub fn emulator(&self) -> &Emulator {
+        self.emulator.as_ref().unwrap()
+    }
+
     pub fn connect(&self) -> Client {
         Client::connect(self.address)
     }

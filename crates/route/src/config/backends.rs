@@ -77,6 +77,11 @@ impl<'n> Backends<'n> {
         self.compiled.iter().find(|backend| backend.name == *name).map(|backend| &**backend)
     }
 
+    /// Returns the node of each back end.
+    pub(super) fn nodes(&self) -> impl Iterator<Item = &'n Node> {
+        self.named.iter().map(|(_, node)| *node)
+    }
+
     /// Returns the back ends that no route uses, with their nodes.
     pub(super) fn unused(&self) -> impl Iterator<Item = (&'n str, &'n Node)> {
         self.named.iter().zip(&self.used).filter(|(_, used)| !**used).map(|(named, _)| *named)

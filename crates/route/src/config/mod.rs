@@ -97,7 +97,10 @@ impl RoutingTable {
                 return Ok(table);
             }
         }
-        let found = examine(text, surroundings, None);
+        let mut found = examine(text, surroundings, None);
+        if let (true, [error]) = (found.is_syntax_error, found.list.as_mut_slice()) {
+            error.hint = Some("`crossfade check` names the mistake".to_owned());
+        }
         // The text is needed for excerpts only: a function that starts without errors does not keep it.
         found.table.ok_or_else(|| Diagnostics::new(source_name, text.to_owned(), found.list, masked))
     }
@@ -239,11 +242,13 @@ fn explain_errors(text: &str, found: &mut Examined, examine: &dyn Fn(&str) -> Ex
 /// Returns the mistake behind a syntax error; all of them if the text can be read without them.
 fn syntax_mistakes(text: &str, place: Place, judge: &dyn Fn(&str) -> Judgement) -> Vec<Diagnostic> {
     let (mut mistakes, mut text, mut state) = (Vec::new(), text.to_owned(), Err(place));
-    while let Err(place) = state
-        && mistakes.len() < EXPLAINED
-        && let Some(explained) = explain(&text, place, masked, judge)
-    {
-        mistakes.push(explained.diagnostic);
+    for _ in 0..EXPLAINED {
+        let Err(place) = state else { break };
+        let Some(explained) = explain(&text, place, masked, judge) else { break };
+        // A second mistake in a line may come from the change of the first one.
+        if !mistakes.iter().any(|mistake| line(mistake) == line(&explained.diagnostic)) {
+            mistakes.push(explained.diagnostic);
+        }
         // A change that does not help is the last one: a merge conflict.
         if explained.text == text {
             break;

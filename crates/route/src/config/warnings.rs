@@ -16,10 +16,9 @@ pub(super) fn warn(table: &RoutingTable, nodes: &Nodes<'_, '_>, diagnostics: &mu
     for (name, node) in nodes.backends.unused() {
         node.warn(diagnostics, format!("no route uses `{name}`"), None);
     }
-    for backend in &table.backends {
-        if let Some(node) = nodes.top.at(&["backends", &backend.name]) {
-            plain_text(backend, node, diagnostics);
-        }
+    // Without errors, both have all of them.
+    for (backend, node) in table.backends.iter().zip(nodes.backends.nodes()) {
+        plain_text(backend, node, diagnostics);
     }
     for route in table.routes.iter().chain([&table.default]) {
         let node = nodes.routes.get(&route.name).copied().or_else(|| nodes.top.get(&route.name));

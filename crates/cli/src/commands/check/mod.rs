@@ -62,6 +62,15 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
     Ok(if is_clean { Verdict::Clean } else { Verdict::Findings })
 }
 
+/// The errors of a configuration file that the function rejected, as `check` reports them: with the mistakes behind them.
+pub(super) fn explained(errors: &Diagnostics) -> Option<Diagnostics> {
+    let file = Path::new(&errors.source_name);
+    let text = decode(fs::read(file).ok()?)?;
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let found = Checked::new(&text, &errors.source_name, &LocalSurroundings { folder }).diagnostics;
+    found.has_errors().then_some(found)
+}
+
 struct CheckResult {
     findings: Diagnostics,
     backends: usize,

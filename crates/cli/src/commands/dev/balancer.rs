@@ -2,6 +2,7 @@
 //!
 //! Owns the settings that a file with rules cannot contain, and applies them to the settings of the file.
 
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crossfade_emulator::{Listener, MutualAuthentication, Settings, Tls};
 use crossfade_route::decode;
 
-use crate::certificate::{Authority, LOCAL_NAMES};
+use crate::certificate::Authority;
 
 /// Name of the file with the certificate of this run's authority, in the folder of the run.
 const CA_FILE: &str = "https-ca.pem";
@@ -125,21 +126,22 @@ pub(super) fn keep_certificate(settings: &mut Settings, former: &Settings) -> Re
     Ok(())
 }
 
-/// Generates a certificate for every HTTPS listener without one. Returns the file of the authority to trust, if it generated
+/// Generates a certificate with these names for every HTTPS listener without one. Returns the file of the authority to trust,
+/// if it generated
 /// any.
 ///
 /// # Errors
 ///
 /// If a certificate cannot be generated or written.
-pub(super) fn certify(settings: &mut Settings, folder: &Path) -> Result<Option<PathBuf>> {
+pub(super) fn certify(settings: &mut Settings, names: Vec<String>, folder: &Path) -> Result<Option<PathBuf>> {
     let bare = without_certificate(settings);
     if bare.is_empty() {
         return Ok(None);
     }
     let authority = Authority::new("Crossfade local load balancer").context("cannot generate a certificate")?;
     for tls in bare {
-        let names = LOCAL_NAMES.map(String::from).to_vec();
-        let (certificate, key) = authority.issue("localhost", names).context("cannot generate a certificate")?;
+        let (certificate, key) =
+            authority.issue("localhost", names.clone()).context("cannot generate a certificate")?;
         (tls.certificate_pem, tls.key_pem) = (certificate.pem(), key.serialize_pem());
     }
     let file = folder.join(CA_FILE);
@@ -152,9 +154,11 @@ pub(super) fn free(address: SocketAddr) -> Result<SocketAddr> {
     match TcpListener::bind(address) {
         Ok(_) => Ok(address),
         Err(error) => {
-            bail!(
-                "cannot listen on `{address}`: {error}\n  hint: choose another port with `--port` or `--https-port`, 0 picks a free one"
-            )
+            let hint = match error.kind() {
+                ErrorKind::AddrNotAvailable => "`--host` must be an address or a name of this machine",
+                _ => "choose another port with `--port` or `--https-port`, 0 picks a free one",
+            };
+            bail!("cannot listen on `{address}`: {error}\n  hint: {hint}")
         }
     }
 }

@@ -12,6 +12,7 @@ use crossfade_journal::redaction::{HIDDEN, is_secret_parameter};
 
 use super::RunResources;
 use super::functions::Command;
+use super::host;
 use super::plan::{self, CA_FILE, CONFIG_FILE, Plan, Routing};
 use crate::program;
 
@@ -33,9 +34,13 @@ pub(super) fn text(
     for (listener, address) in listeners.iter().zip(addresses) {
         let facts = if plan.has_rules() { format!("  {}", listener_facts(listener)) } else { String::new() };
         row("local ALB", format!("{}://{address}{facts}", scheme(listener)));
+        for ip in host::on_network(listener.listen.ip()) {
+            row("on network", format!("{}://{}", scheme(listener), SocketAddr::new(ip, address.port())));
+        }
     }
     if let Some(authority) = authority {
-        row("to trust it", format!("curl --cacert {}", shell_words::quote(&authority.to_string_lossy())));
+        let others = if plan.host.is_local() { "" } else { " (on other machines, install this file as an authority)" };
+        row("to trust it", format!("curl --cacert {}{others}", shell_words::quote(&authority.to_string_lossy())));
     }
     if let Some(inspector) = inspector {
         row("inspector", format!("{inspector} (each request, and the reasons for its routing)"));

@@ -10,6 +10,9 @@ use crossfade_emulator::{Function, obstacle, usual_command};
 /// The name of our own function as a command.
 const OWN: &str = "crossfade";
 
+/// The option.
+const FUNCTION: &str = "--function";
+
 /// The program that runs a function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Command {
@@ -82,14 +85,14 @@ fn parse(text: &str) -> Result<Given> {
         Some((name, command)) if is_name(name) => (Some(name.to_owned()), command),
         _ => (None, text),
     };
-    let command = if command.trim() == OWN { Command::Own } else { Command::Of(split(command)?) };
+    let command = if command.trim() == OWN { Command::Own } else { Command::Of(split(FUNCTION, command)?) };
     Ok(Given { name, command })
 }
 
 /// Splits a command into words as a shell does; it runs without a shell.
-pub(super) fn split(command: &str) -> Result<Vec<String>> {
-    let words = shell_words::split(command).with_context(|| format!("`--function`: invalid quoting in `{command}`"))?;
-    ensure!(!words.is_empty(), "`--function` is empty");
+pub(super) fn split(option: &str, command: &str) -> Result<Vec<String>> {
+    let words = shell_words::split(command).with_context(|| format!("`{option}`: invalid quoting in `{command}`"))?;
+    ensure!(!words.is_empty(), "`{option}` is empty");
     Ok(words)
 }
 
@@ -99,7 +102,7 @@ pub(super) fn split(command: &str) -> Result<Vec<String>> {
 ///
 /// The first reason why one cannot.
 pub(super) fn check(function: &Function, path: Option<&OsStr>) -> Result<()> {
-    let commands = [("--function", &function.command)].into_iter();
+    let commands = [(FUNCTION, &function.command)].into_iter();
     for (option, command) in commands.chain(function.extensions.iter().map(|command| ("--extension", command))) {
         if let Some(obstacle) = obstacle(command, function.directory.as_deref(), path) {
             bail!("`{option}`: {obstacle}\n  hint: name a program and its arguments; no shell interprets them");
@@ -114,9 +117,9 @@ mod tests {
 
     #[test]
     fn a_command_is_split_as_a_shell_does_and_run_without_one() {
-        assert_eq!(split("sh -c 'echo \"a b\"' x\\ y").unwrap(), ["sh", "-c", "echo \"a b\"", "x y"]);
+        assert_eq!(split(FUNCTION, "sh -c 'echo \"a b\"' x\\ y").unwrap(), ["sh", "-c", "echo \"a b\"", "x y"]);
         for bad in ["", "  ", "sh 'open"] {
-            assert!(split(bad).is_err(), "{bad}");
+            assert!(split(FUNCTION, bad).is_err(), "{bad}");
         }
     }
 

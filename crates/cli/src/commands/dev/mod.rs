@@ -9,12 +9,14 @@ mod banner;
 mod changes;
 mod comparisons;
 mod functions;
+mod host;
 mod plan;
 mod printer;
 mod report;
 mod watch;
 
 use std::fs::{File, OpenOptions};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -52,7 +54,10 @@ Examples:
 
 Prints one line per request to standard output, and everything else to standard error.")]
 pub(super) struct Options {
-    /// Port of the local load balancer on 127.0.0.1; further listeners use the next ports; 0 picks a free one
+    /// Address or name of this machine to listen on, such as 0.0.0.0 for phones and containers [default: 127.0.0.1 and ::1]
+    #[arg(long, value_name = "ADDRESS")]
+    host: Option<String>,
+    /// Port of the local load balancer; further listeners use the next ports; 0 picks a free one
     #[arg(long, value_name = "PORT", default_value_t = 8080)]
     port: u16,
     /// Forward all requests to this back end
@@ -173,14 +178,16 @@ async fn serve(plan: Plan, options: &Options) -> Result<()> {
     let comparisons = Comparisons::start(options.comparisons.as_deref(), resources.folder.path())?;
     let access_log = AccessLog::start(options.access_log.as_deref())?;
     let mut settings = plan.settings(&resources)?;
-    let authority = balancer::certify(&mut settings, resources.folder.path())?;
+    let authority = balancer::certify(&mut settings, plan.host.names(), resources.folder.path())?;
     settings.keep_messages = !options.no_inspect;
     let variables = plan.own_variables(&settings);
     let in_use = settings.clone();
     let knows_access_lines = plan.own_function;
     let (notices, mut inbox) = mpsc::unbounded_channel();
     let emulator = crossfade_emulator::start(settings, notices).await.context("cannot start")?;
-    let inspected = inspector::Setup::new(&in_use, emulator.local_addrs(), plan.own_function, options.show_secrets);
+    plan.host.warning().into_iter().chain(host::unavailable(emulator.unavailable())).for_each(|text| say(&text));
+    let addresses = addresses(&emulator);
+    let inspected = inspector::Setup::new(&in_use, &addresses, plan.own_function, options.show_secrets);
     let inspector = match (options.no_inspect, asked_for) {
         (true, _) => None,
         (false, Some(socket)) => Some(Inspector::start(inspected, socket)?),
@@ -188,14 +195,8 @@ async fn serve(plan: Plan, options: &Options) -> Result<()> {
     };
     let mut printer = Printer::start();
     let inspector_url = inspector.as_ref().map(Inspector::url);
-    let banner = banner::text(
-        &plan,
-        &resources,
-        emulator.local_addrs(),
-        authority.as_deref(),
-        comparisons.path(),
-        inspector_url.as_deref(),
-    );
+    let banner =
+        banner::text(&plan, &resources, &addresses, authority.as_deref(), comparisons.path(), inspector_url.as_deref());
     printer.print(vec![Line::Talk(banner)]);
 
     let reporter = Reporter::new(options.verbose, knows_access_lines, plan.has_rules(), has_colours())
@@ -213,6 +214,11 @@ async fn serve(plan: Plan, options: &Options) -> Result<()> {
     shut_down(&mut printer, running.emulator, consumers, inbox).await;
     printer.finish();
     resources.end()
+}
+
+/// The addresses at which this machine reaches the listeners.
+fn addresses(emulator: &Emulator) -> Vec<SocketAddr> {
+    emulator.local_addrs().iter().copied().map(host::from_here).collect()
 }
 
 /// Everything that receives the emulator's notices.
@@ -318,7 +324,7 @@ impl Running<'_> {
         match reloaded {
             Ok(()) => {
                 if let Some(inspector) = &consumers.inspector {
-                    inspector.reload(&self.settings, self.emulator.local_addrs());
+                    inspector.reload(&self.settings, &addresses(&self.emulator));
                 }
                 format!("{name}{more} has changed: the next request uses it")
             }

@@ -4,7 +4,7 @@
 //! the file formats.
 
 use std::ffi::OsString;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use crossfade_route::{Nothing, RoutingTable};
 
 use super::changes::Watched;
 use super::functions::{self, Command};
+use super::host::Host;
 use super::{Options, RunResources, balancer};
 use crate::commands::sources::Rules;
 use crate::commands::{cert_file, configuration};
@@ -60,6 +61,7 @@ pub(super) struct Plan {
     /// It, and the files that it includes.
     rule_files: Vec<PathBuf>,
     pub(super) mode: HeaderMode,
+    pub(super) host: Host,
     /// For all functions.
     variables: Variables,
 }
@@ -139,8 +141,11 @@ impl Plan {
                 (None, Vec::new(), Settings::forward_all(mode, function))
             }
         };
-        let extensions =
-            options.extensions.iter().map(|command| functions::split(command)).collect::<Result<Vec<_>>>()?;
+        let extensions = options
+            .extensions
+            .iter()
+            .map(|command| functions::split("--extension", command))
+            .collect::<Result<Vec<_>>>()?;
         for (function, command) in template.functions.iter_mut().zip(&commands) {
             limit(function, options);
             function.extensions.clone_from(&extensions);
@@ -163,12 +168,13 @@ impl Plan {
         let variables = Variables::of(&options.env)?;
         let path = variables.value("PATH").map(OsString::from).or_else(|| std::env::var_os("PATH"));
         template.functions.iter().try_for_each(|function| functions::check(function, path.as_deref()))?;
-        listen(&mut template, options.port)?;
+        let host = Host::of(options.host.as_deref())?;
+        listen(&mut template, &host, options.port)?;
         balancer::apply(&options.balancer, &mut template)?;
         if options.debug {
             wait_for_the_debugger(&mut template);
         }
-        Ok(Plan { routing, template, commands, own_function, file, rule_files, mode, variables })
+        Ok(Plan { routing, template, commands, own_function, file, rule_files, mode, host, variables })
     }
 
     /// True if a file defines the rules.
@@ -318,13 +324,14 @@ fn wait_for_the_debugger(settings: &mut Settings) {
 }
 
 /// Assigns consecutive ports to the listeners.
-fn listen(settings: &mut Settings, port: u16) -> Result<()> {
+fn listen(settings: &mut Settings, host: &Host, port: u16) -> Result<()> {
     for (listener, index) in settings.listeners.iter_mut().zip(0..) {
         let own = if port == 0 { Some(0) } else { port.checked_add(index) };
         let Some(own) = own else {
             bail!("not enough ports from {port} on for all listeners\n  hint: choose a lower `--port`")
         };
-        listener.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, own));
+        listener.listen = SocketAddr::new(host.first, own);
+        listener.also.clone_from(&host.also);
     }
     Ok(())
 }

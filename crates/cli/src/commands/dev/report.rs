@@ -201,7 +201,8 @@ impl Reporter {
         for ((function, warning), count) in std::mem::take(&mut self.reply_warnings) {
             if let more @ 1.. = count.saturating_sub(1) {
                 let times = if more == 1 { "once more" } else { &format!("{more} more times") };
-                lines.push(Line::Talk(format!("function {} | {times}: {}", printable(&function), printable(&warning))));
+                let (function, warning) = (printable(&function), printable(&warning));
+                lines.push(Line::Talk(format!("function {function} | warning, {times}: {warning}")));
             }
         }
         lines
@@ -647,10 +648,10 @@ mod tests {
         assert_eq!(
             texts(report.everything()),
             [
-                "stderr function api | once more: field `connection` is not honoured",
-                "stderr function api | once more: the body of N bytes was dropped",
-                "stderr function web | 100 more times: field `connection` is not honoured",
-                "stderr function web | 100 more times: the body of N bytes was dropped",
+                "stderr function api | warning, once more: field `connection` is not honoured",
+                "stderr function api | warning, once more: the body of N bytes was dropped",
+                "stderr function web | warning, 100 more times: field `connection` is not honoured",
+                "stderr function web | warning, 100 more times: the body of N bytes was dropped",
             ]
         );
     }
