@@ -210,6 +210,10 @@ pub(super) fn resources(draft: &mut Draft<'_>, template: &Node) {
             draft.findings.secret_string("Default", default);
         }
     }
+    draft.findings.set_part("`Conditions`");
+    for node in &intrinsics.surprising {
+        draft.findings.string("Fn::Equals", node);
+    }
     draft.findings.set_part("");
     let balancers: Vec<&Resource> = found.iter().filter(|resource| resource.kind == LOAD_BALANCER).collect();
     if let [_, second, ..] = balancers[..] {
@@ -478,7 +482,7 @@ fn listener(draft: &mut Draft<'_>, resource: &Resource, intrinsics: &Intrinsics<
     };
     let mut listener = Listener::http(default_action.unwrap_or_else(|| Action::status(StatusCode::NOT_FOUND)));
     listener.name.clone_from(&resource.id);
-    let port = properties.get("Port").filter(|port| !matches!(port.value, Value::Unknown(_)));
+    let port = properties.get("Port").and_then(|port| draft.findings.if_known("Port", port));
     listener.port = port.and_then(|port| draft.findings.number("Port", port, 1..=u16::MAX));
     if protocol == "HTTPS" {
         let mutual = properties.get("MutualAuthentication");

@@ -1,7 +1,10 @@
 //! The conditions of a template (template reference, "Condition functions"). What depends on a value that only AWS knows is
 //! unknown. Owns no other function: those are `intrinsics`'.
 
+use crossfade_document::MAX_FINDINGS;
+
 use super::expression::shown;
+use super::findings::source_form;
 use super::intrinsics::{Intrinsics, cause, misused, text_of};
 use super::node::{Node, Unknown, excerpt};
 
@@ -56,11 +59,16 @@ impl Intrinsics<'_> {
         }
     }
 
-    fn equal(&self, left: &Node, right: &Node) -> Result<bool, Unknown> {
+    fn equal(&mut self, left: &Node, right: &Node) -> Result<bool, Unknown> {
         if let Some(cause) = cause(&[left, right]) {
             return if !cause.is_error && shown(left) == shown(right) { Ok(true) } else { Err(cause.clone()) };
         }
+        let written = |node: &Node| Some(source_form(node).or(node.as_text())?.to_owned());
+        let (looks_equal, nodes) = (written(left) == written(right), [left, right]);
         let (left, right) = (text_of(left)?, text_of(right)?);
+        if looks_equal && left != right && self.surprising.len() < MAX_FINDINGS {
+            self.surprising.extend(nodes.into_iter().filter(|node| source_form(node).is_some()).cloned());
+        }
         match self.guessed_account(&left).or_else(|| self.guessed_account(&right)) {
             Some(guessed) if left != right => Err(guessed),
             _ => Ok(left == right),

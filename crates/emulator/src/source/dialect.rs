@@ -94,7 +94,7 @@ fn yaml_1_1_integer(digits: &str) -> Option<u128> {
     if let Some(digits) = digits.strip_prefix("0x").filter(|digits| is(digits, 16)) {
         return value(digits, 16);
     }
-    if let Some(digits) = digits.strip_prefix('0').filter(|digits| is(digits, 8)) {
+    if digits.strip_prefix('0').is_some_and(|digits| is(digits, 8)) {
         return value(digits, 8);
     }
     if digits == "0" {
@@ -226,6 +226,7 @@ mod tests {
             ("0300", "192"),
             ("-010", "-8"),
             ("00", "0"),
+            ("0_", "0"),
             ("-0", "0"),
             ("+7", "7"),
             ("08", "8.0"),

@@ -330,7 +330,7 @@ impl Findings {
 }
 
 /// Returns the text in the file of a scalar that YAML reads as another one.
-fn source_form(node: &Node) -> Option<&str> {
+pub(super) fn source_form(node: &Node) -> Option<&str> {
     node.as_scalar().and_then(|scalar| scalar.written.as_deref()).map(|written| &*written.text)
 }
 

@@ -45,6 +45,8 @@ pub(super) struct Intrinsics<'t> {
     hints: usize,
     /// The parameters whose defaults were used.
     pub(super) used_defaults: BTreeSet<String>,
+    /// Unquoted scalars that a condition compares with the text that they have in the file, in vain.
+    pub(super) surprising: Vec<Node>,
 }
 
 type Evaluated = Result<Option<Node>, Unknown>;
@@ -53,7 +55,7 @@ impl<'t> Intrinsics<'t> {
     pub(super) fn new(template: &'t Node, options: &'t Options, region: &str, knows_region: bool) -> Self {
         let is_region_guessed = !knows_region;
         let region = region.to_owned();
-        let used_defaults = BTreeSet::new();
+        let (used_defaults, surprising) = (BTreeSet::new(), Vec::new());
         Intrinsics {
             template,
             options,
@@ -64,6 +66,7 @@ impl<'t> Intrinsics<'t> {
             grown: 0,
             hints: 0,
             used_defaults,
+            surprising,
         }
     }
 
@@ -77,7 +80,7 @@ impl<'t> Intrinsics<'t> {
     /// As [`Intrinsics::evaluate`]; dynamic references are still texts.
     fn value(&mut self, node: &Node) -> Option<Node> {
         if let Err(unknown) = self.enter() {
-            return Some(unknown_node(node, unknown));
+            return Some(unknown_at(node.place, named_by(node, unknown)));
         }
         let evaluated = self.one(node);
         self.leave();
@@ -104,10 +107,7 @@ impl<'t> Intrinsics<'t> {
         {
             return match self.call(name, argument) {
                 Ok(result) => result.map(|result| Node { place: node.place, ..result }),
-                Err(unknown) => match self.given(&unknown.written) {
-                    Some(value) => Some(Node::quoted(node.place, value)),
-                    None => Some(unknown_node(node, unknown)),
-                },
+                Err(unknown) => Some(self.unresolved(node.place, named_by(node, unknown))),
             };
         }
         let value = match &node.value {
@@ -217,6 +217,14 @@ impl<'t> Intrinsics<'t> {
         given.map(|(_, value)| value.as_str())
     }
 
+    /// Returns the value that the user gives for an expression, or an unknown value.
+    fn unresolved(&self, place: Place, unknown: Unknown) -> Node {
+        match self.given(&unknown.written) {
+            Some(value) => Node::quoted(place, value),
+            None => unknown_at(place, unknown),
+        }
+    }
+
     /// Returns the value of `Ref` to a resource.
     fn resource(&mut self, name: &str) -> Result<String, Unknown> {
         // SAM's references to the alias that it makes.
@@ -262,7 +270,8 @@ impl<'t> Intrinsics<'t> {
             return Err(Unknown { written: written(), ..self.no_such(why, resource, &["Resources"]) });
         };
         match (kind, attribute) {
-            ("AWS::Lambda::Function" | "AWS::Serverless::Function", "Arn") => {
+            ("AWS::Lambda::Function" | "AWS::Serverless::Function", "Arn")
+            | ("AWS::Serverless::Function", "Alias" | "Version") => {
                 let name = self.resource(resource)?;
                 Ok(self.function_arn(&name))
             }
@@ -325,9 +334,14 @@ impl<'t> Intrinsics<'t> {
                 None => match name.split_once('.') {
                     Some((resource, attribute)) if self.template.at(&["Resources", resource]).is_some() => {
                         let text = self.attribute(resource, attribute);
-                        Some(text.map_or_else(|unknown| unknown_at(place, unknown), |text| Node::quoted(place, text)))
+                        Some(
+                            text.map_or_else(
+                                |unknown| self.unresolved(place, unknown),
+                                |text| Node::quoted(place, text),
+                            ),
+                        )
                     }
-                    _ => self.reference(&place, name).unwrap_or_else(|unknown| Some(unknown_at(place, unknown))),
+                    _ => self.reference(&place, name).unwrap_or_else(|unknown| Some(self.unresolved(place, unknown))),
                 },
             };
             parts.extend(value);
@@ -574,10 +588,10 @@ pub(super) fn text_of(node: &Node) -> Result<String, Unknown> {
     }
 }
 
-/// Returns an unknown value in place of a function.
-fn unknown_node(node: &Node, unknown: Unknown) -> Node {
+/// Returns the same unknown value, with the text in the file if it has no expression.
+fn named_by(node: &Node, unknown: Unknown) -> Unknown {
     let written = if unknown.written.is_empty() { brief(node) } else { unknown.written };
-    unknown_at(node.place, Unknown { written, ..unknown })
+    Unknown { written, ..unknown }
 }
 
 fn unknown_at(place: Place, unknown: Unknown) -> Node {
@@ -619,7 +633,7 @@ mod tests {
              A: {{ Type: AWS::Lambda::Alias, Properties: {{ FunctionName: !GetAtt F.Arn, Name: live }} }}\n  \
              B: {{ Type: AWS::S3::Bucket }}\n  \
              D: {{ Type: AWS::Lambda::Function, Properties: {{ FunctionName: '{{{{resolve:ssm:/d}}}}' }} }}\n  \
-             Stack: {{ Type: AWS::CloudFormation::Stack }}\nx: {function}\n"
+             Stack: {{ Type: AWS::CloudFormation::Stack }}\n  G: {{ Type: AWS::Serverless::Function }}\nx: {function}\n"
         );
         let options =
             Options { parameters: vec![("AWS::StackName".to_owned(), "stack".to_owned())], ..Options::default() };
@@ -656,6 +670,7 @@ mod tests {
             ("!Ref V", &format!("{function}:1")),
             ("!Ref A", &format!("{function}:live")),
             ("!Ref F.Alias", function),
+            ("!Sub '${G.Alias}'", "arn:aws:lambda:eu-west-1:000000000000:function:G"),
             ("!Sub '${P}/${F.Arn}/${!P}/${AWS::StackName}'", &format!("p/{function}/${{P}}/stack")),
             ("!Sub ['${P}${Q}', { Q: !Ref P }]", "pp"),
             ("!Join ['-', [a, !Ref P]]", "a-p"),
