@@ -77,8 +77,8 @@ fn main() -> ExitCode {
         [NODE, COMPILER, BUILD_TOOLS, CURL] foreign::node_on_awss_own_runtime_client;
         [PYTHON, CURL] foreign::python_on_awss_own_runtime_client;
         [BUILD_TOOLS, CURL] foreign::rust_on_lambda_http;
-        [CURL] front::https_with_a_certificate_of_this_run_attributes_and_an_access_log;
         [CURL] front::the_load_balancer_is_on_both_loopback_addresses_or_where_host_says;
+        [CURL] front::https_with_a_certificate_of_this_run_attributes_and_an_access_log;
         [] front::errors_in_options_are_reported_before_anything_starts;
         [] front::a_trust_store_that_only_aws_has_is_asked_for;
         [] inspector::a_request_is_told_from_the_rule_to_the_comparison;

@@ -1,4 +1,4 @@
-//! How close a request is to a condition that does not match it, for listing the nearest of many rules. Decides nothing.
+//! The distance of a request from rules that it does not match, for listing the nearest of many. Decides nothing.
 
 use std::cmp::Reverse;
 

@@ -218,7 +218,8 @@ impl Plan {
             let is_env = |name: &str| name.starts_with(".env.");
             let names = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
             let further = names.filter(|name| name.to_str().is_some_and(is_env)).map(|name| folder.join(name));
-            watched.rules.extend(further.chain([folder.join(".env")]));
+            // A virtual environment of Python's may have the name.
+            watched.rules.extend(further.chain([folder.join(".env")]).filter(|file| !file.is_dir()));
         }
         for (function, _) in self.template.functions.iter().zip(&self.commands).filter(|(_, it)| **it != Command::Own) {
             let folder = function.directory.as_deref().unwrap_or(Path::new("."));

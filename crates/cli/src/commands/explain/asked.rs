@@ -83,7 +83,7 @@ impl Asked {
         Ok(request)
     }
 
-    /// What the function makes of the event in which a load balancer passes a request on.
+    /// The request as the function reads it from the event in which a load balancer passes it on.
     pub(super) fn event(
         &self,
         mut request: Request<Bytes>,
