@@ -272,7 +272,7 @@ pub(super) fn nothing(document: &Node, kind: Kind) -> (String, &'static str) {
     }
 }
 
-/// What serves requests in place of listeners and rules.
+/// Names the resource if it serves requests in place of listeners and rules.
 fn instead(resource: &Node) -> Option<&'static str> {
     let kind = resource.get("Type")?.as_text()?;
     let property = |name: &str| resource.at(&["Properties", name]);
