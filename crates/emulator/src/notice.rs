@@ -163,7 +163,7 @@ pub struct Exchange {
     pub problem: Option<String>,
     /// Effects that are probably not intended, for example fields that were lost. One line each.
     pub warnings: Vec<String>,
-    /// How many of `warnings`, the last ones, are about the function's reply: it will probably cause them again.
+    /// The number of `warnings`, the last ones, that are about the function's reply: it will probably cause them again.
     pub reply_warnings: usize,
     /// From the request's head until the response is ready to be sent.
     pub duration: Duration,

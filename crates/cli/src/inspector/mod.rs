@@ -64,7 +64,7 @@ pub(crate) struct Setup {
 struct Balancer {
     listeners: Vec<Listener>,
     target_groups: Vec<TargetGroup>,
-    /// Where the listeners listen.
+    /// The addresses of the listeners.
     addresses: Vec<SocketAddr>,
     /// Those that replaced it.
     next: OnceLock<Box<Balancer>>,

@@ -26,7 +26,7 @@ use crate::{Function, Notice, closing, random};
 
 /// The interval at which memory and time are checked while there is work.
 const TICK: Duration = Duration::from_millis(50);
-/// How a process ends that has not failed.
+/// The end of a process that has not failed.
 const SUCCESS: &str = "exit status: 0";
 /// The idle time after which an environment of former settings ends, in ticks: it may be about to get an invocation.
 const IDLE_TICKS: u32 = 4;

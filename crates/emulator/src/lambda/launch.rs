@@ -1,5 +1,5 @@
-//! Why a program does not run: what its file, its interpreter or its place say beyond the operating system's error, and
-//! the runtime client that a handler needs. Starts nothing, and knows nothing of environments.
+//! Reasons why a program does not run, beyond the operating system's error: its file, its interpreter, its place, or the
+//! runtime client that a handler needs. Starts nothing, and knows nothing of environments.
 
 use std::ffi::OsStr;
 use std::fs::{File, Metadata};

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::random;
 
-/// Where ports are chosen: below the ranges from which systems take the ports of outgoing connections (32768 on Linux,
+/// The range of the ports: below the ranges from which systems take the ports of outgoing connections (32768 on Linux,
 /// 49152 elsewhere), so that none is taken between its choice and its use.
 const FIRST: u16 = 20_000;
 const COUNT: u16 = 12_000;
@@ -73,7 +73,7 @@ impl Drop for Ports {
     }
 }
 
-/// What may stand between `{port` and `}`: nothing, or `:NAME`.
+/// Returns whether a text may be between `{port` and `}`: nothing, or `:NAME`.
 fn is_name(text: &str) -> bool {
     let is_word =
         |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));

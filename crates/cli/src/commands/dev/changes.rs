@@ -38,7 +38,7 @@ const CODE: [&str; 42] = [
     "ejs", "hbs", "pug", "j2", "twig", "erb", "graphql", "proto", "sql",
 ];
 
-/// What is watched.
+/// The watched files and folders.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Watched {
     /// Files with rules, and all that they include.
