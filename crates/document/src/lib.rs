@@ -34,4 +34,6 @@ pub use json::parse as parse_json;
 pub use repair::{Explained, Judgement, explain, to_ascii};
 pub use text::decode;
 pub use tree::{Key, Node, Piece, Place, Scalar, Value, Written};
-pub use yaml::{MAX_DEPTH, MAX_NODES, MAX_TEXT, Merge, Options, Substitute, Tag, Unresolved, merge_keys, parse};
+pub use yaml::{
+    MAX_DEPTH, MAX_NODES, MAX_TEXT, Merge, Options, Substitute, Tag, Unresolved, may_be_a_mistake, merge_keys, parse,
+};

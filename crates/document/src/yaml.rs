@@ -157,11 +157,11 @@ impl<'t, X: Clone> Reader<'t, '_, X> {
     fn check_limits(&self, span: Span, levels_below: usize) -> Result<(), Box<Diagnostic>> {
         if self.nodes > MAX_NODES {
             // No single place is at fault.
-            let error = self.error(span, "the document has too many nodes");
+            let error = self.error(span, TOO_MANY);
             return Err(Box::new(Diagnostic { place: None, ..*error }));
         }
         if self.depth + levels_below > MAX_DEPTH {
-            return Err(self.error(span, "the document is nested too deeply"));
+            return Err(self.error(span, TOO_DEEP));
         }
         Ok(())
     }
@@ -210,7 +210,7 @@ impl<'t, X: Clone> Reader<'t, '_, X> {
         }
         self.note_duplicates(&members);
         if let (Some(merge), Some(span)) = (self.options.merge, merged_at) {
-            return merge(members, merged).ok_or_else(|| self.error(span, "`<<` needs a map or a list of maps"));
+            return merge(members, merged).ok_or_else(|| self.error(span, NO_MERGE));
         }
         Ok(members)
     }
@@ -256,6 +256,16 @@ impl<'t, X: Clone> Reader<'t, '_, X> {
         let hint = Some("check quotes, brackets and indentation in this line and the one before".to_owned());
         Box::new(Diagnostic { hint, ..Diagnostic::error(place, format!("invalid YAML: {}", error.kind())) })
     }
+}
+
+const TOO_MANY: &str = "the document has too many nodes";
+const TOO_DEEP: &str = "the document is nested too deeply";
+const NO_MERGE: &str = "`<<` needs a map or a list of maps";
+
+/// Returns `true` if a mistake in the syntax may be behind an error of [`parse`]: it is neither a limit nor a merge key.
+#[must_use]
+pub fn may_be_a_mistake(error: &Diagnostic) -> bool {
+    ![TOO_MANY, TOO_DEEP, NO_MERGE].contains(&&*error.message)
 }
 
 /// YAML 1.1's merge keys, for [`Options::merge`]: explicit members override merged ones, and earlier merged maps

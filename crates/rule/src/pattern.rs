@@ -69,6 +69,13 @@ impl Pattern {
         Self { matcher, ..self }
     }
 
+    /// Returns `true` if the text has a dot segment, so that it matches no normalised path. A regex may have anything.
+    #[must_use]
+    pub fn has_dot_segment(&self) -> bool {
+        let dots = self.source.replace("%2e", ".").replace("%2E", ".");
+        self.as_regex().is_none() && dots.split('/').any(|segment| matches!(segment, "." | ".."))
+    }
+
     /// Returns the value as it was written.
     #[must_use]
     pub fn source(&self) -> &str {

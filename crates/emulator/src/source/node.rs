@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use crossfade_document::{Diagnostic, Key, Options, Place, Scalar, Severity, explain, merge_keys};
+use crossfade_document::{Diagnostic, Key, Options, Place, Scalar, Severity, explain, may_be_a_mistake, merge_keys};
 
 use super::dialect::Dialect;
 
@@ -148,7 +148,8 @@ fn explained(text: &str, options: &Options<'_, Unknown>, error: Box<Diagnostic>)
         Ok(_) => Ok(Vec::new()),
         Err(error) => error.place.map_or(Ok(Vec::new()), Err),
     };
-    let mistake = error.place.and_then(|place| explain(text, place, excerpt, &judge));
+    let place = error.place.filter(|_| may_be_a_mistake(&error));
+    let mistake = place.and_then(|place| explain(text, place, excerpt, &judge));
     mistake.map_or(error, |mistake| Box::new(mistake.diagnostic))
 }
 

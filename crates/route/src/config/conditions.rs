@@ -139,8 +139,7 @@ fn read_path(node: &Node, diagnostics: &mut Collector) -> Option<Pattern> {
     if !begins {
         node.error(diagnostics, "never matches: every path begins with `/`", None);
     }
-    let dots = source.replace("%2e", ".").replace("%2E", ".");
-    if dots.split('/').any(|segment| matches!(segment, "." | "..")) {
+    if pattern.has_dot_segment() {
         let hint = "conditions see `/b` for `/a/../b`; write the path without dot segments";
         node.error(diagnostics, "never matches: no path has dot segments", Some(hint.into()));
     }

@@ -17,7 +17,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crossfade_document::{
-    Diagnostic, Diagnostics, Explained, Judgement, Node, Options, Place, Scalar, Severity, explain, parse, parse_json,
+    Diagnostic, Diagnostics, Explained, Judgement, Node, Options, Place, Scalar, Severity, explain, may_be_a_mistake,
+    parse, parse_json,
 };
 
 use crate::backend::Backend;
@@ -206,6 +207,9 @@ const EXPLAINED: usize = 8;
 fn explain_errors(text: &str, found: &mut Examined, examine: &dyn Fn(&str) -> Examined) {
     let judge = |text: &str| examine(text).judgement();
     if let Err(place) = found.judgement() {
+        if !found.list.first().is_some_and(may_be_a_mistake) {
+            return;
+        }
         let mistakes = syntax_mistakes(text, place, &judge);
         if !mistakes.is_empty() {
             found.list = mistakes;

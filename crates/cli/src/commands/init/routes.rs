@@ -31,9 +31,10 @@ fn route(rule: &ListenerRule, numbers: &mut HashMap<String, u32>) -> String {
     let number = numbers.entry(function.clone()).and_modify(|number| *number += 1).or_insert(1);
     let name = scalar(&format!("{function}-{number}"));
     let mut comments = String::new();
-    for value in conditions.iter().flat_map(values_of_paths).filter(|value| !can_match(value)) {
-        comments +=
-            &format!("  # Rule {priority}: `{}` is left out, since every path begins with `/`.\n", value.source());
+    for value in conditions.iter().flat_map(values_of_paths) {
+        if let Some(reason) = no_match(value) {
+            comments += &format!("  # Rule {priority}: `{}` is left out, since {reason}.\n", value.source());
+        }
     }
     if *has_transforms {
         comments +=
@@ -58,7 +59,17 @@ fn values_of_paths(condition: &Condition) -> &[Pattern] {
 }
 
 fn can_match(path: &Pattern) -> bool {
-    path.as_regex().is_some() || path.source().starts_with(['/', '*', '?'])
+    no_match(path).is_none()
+}
+
+/// Returns the reason why a value matches no path; `None` if it may match one.
+fn no_match(path: &Pattern) -> Option<&'static str> {
+    let begins = path.as_regex().is_some() || path.source().starts_with(['/', '*', '?']);
+    match (begins, path.has_dot_segment()) {
+        (false, _) => Some("every path begins with `/`"),
+        (true, true) => Some("no path has dot segments when rules are evaluated"),
+        (true, false) => None,
+    }
 }
 
 /// The keys and values of `conditions`, in the order of the rule. Each key occurs once: several headers share one, and
