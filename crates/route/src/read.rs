@@ -192,20 +192,34 @@ pub(crate) trait Read {
         diagnostics: &mut Collector,
         known: [&'static str; N],
     ) -> Option<[Option<&Node>; N]> {
+        let mut found = [None; N];
+        self.find_keys(diagnostics, &known, &mut found)?;
+        Some(found)
+    }
+
+    /// The same for any number of keys, so that the function's binary has this code once.
+    fn find_keys<'s>(
+        &'s self,
+        diagnostics: &mut Collector,
+        known: &[&'static str],
+        found: &mut [Option<&'s Node>],
+    ) -> Option<()> {
         if self.node().as_map().is_none() {
             let hint = format!("known keys: {}", known.join(", "));
             self.expected(diagnostics, "a map", Some(&hint), Expected::Map);
         }
         let members = self.node().as_map()?;
-        let mut found = known.map(|known| members.iter().find(|(key, _)| *key.name == *known).map(|(_, node)| node));
+        for (known, found) in known.iter().zip(&mut *found) {
+            *found = members.iter().find(|(key, _)| *key.name == **known).map(|(_, node)| node);
+        }
         for (key, node) in members.iter().filter(|(key, _)| !known.contains(&&*key.name)) {
             // Computing a hint takes time, and no more diagnostics are kept.
             if diagnostics.findings.len() >= MAX_FINDINGS {
                 break;
             }
-            let hint = match our_name(&key.name, &known, diagnostics.advice) {
+            let hint = match our_name(&key.name, known, diagnostics.advice) {
                 Name::Misspelt(ours) => {
-                    if let Some((_, found)) = known.iter().zip(&mut found).find(|(known, _)| **known == ours) {
+                    if let Some((_, found)) = known.iter().zip(&mut *found).find(|(known, _)| **known == ours) {
                         *found = found.or(Some(node));
                         diagnostics.misspelt.push(node.id);
                     }
@@ -221,7 +235,7 @@ pub(crate) trait Read {
             let error = Diagnostic::error(key.place, format!("unknown key `{}`", masked(&key.name)));
             diagnostics.add(self.node(), Diagnostic { hint: Some(hint), ..error }, None);
         }
-        Some(found)
+        Some(())
     }
 
     /// Reads a map with names that the user chooses.

@@ -86,6 +86,8 @@ impl RoutingTable {
     /// # Errors
     ///
     /// [`Diagnostics`] with every error in the text.
+    // Within a caller it would be optimised as that is, for speed.
+    #[inline(never)]
     pub fn from_config(
         text: &str,
         source_name: &str,
