@@ -59,7 +59,7 @@ const NEAR: usize = 3;
 const FAR: usize = 30;
 
 /// The ways to repair a text that is not YAML, most specific first.
-const OF_SYNTAX: [Way; 14] = [
+const OF_SYNTAX: [Way; 15] = [
     (characters::tabs, NEAR),
     (characters::look_alikes, FAR),
     (layout::comments, NEAR),
@@ -71,6 +71,7 @@ const OF_SYNTAX: [Way; 14] = [
     (quotes::indicators, NEAR),
     (quotes::unbalanced, FAR),
     (brackets::commas, NEAR),
+    (layout::missing_dashes, FAR),
     (layout::colons, NEAR),
     (layout::dashes, NEAR),
     (layout::indentation, NEAR),
@@ -78,13 +79,14 @@ const OF_SYNTAX: [Way; 14] = [
 
 /// Likewise for YAML that means something else than its author thinks. Few change its structure: that
 /// could hide errors.
-const OF_MEANING: [Way; 8] = [
+const OF_MEANING: [Way; 9] = [
     (characters::look_alikes, 1),
     (layout::comments, 1),
     (layout::spaces, 1),
     (layout::lists_in_a_line, 1),
     (quotes::indicators, 1),
     (quotes::unbalanced, 1),
+    (layout::missing_dashes, 1),
     (layout::colons, 1),
     (layout::children, 1),
 ];

@@ -90,7 +90,7 @@ pub(super) fn lists_in_a_line(lines: &[&str], at: usize, repairs: &mut Vec<Repai
     let text = cut(line, value.clone());
     let (items, message) = match text.strip_prefix("- ") {
         Some(item) => (item, "a list in the line of its key needs brackets"),
-        None if text.contains(", ") && !text.starts_with(['[', '{', '"', '\'']) => {
+        None if text.contains(", ") && !text.contains([':', ';']) && !text.starts_with(['[', '{', '(', '"', '\'']) => {
             (text, "several values need brackets")
         }
         None => return,
@@ -121,6 +121,27 @@ fn with_colon(line: &str) -> Option<(String, usize, String)> {
 pub(super) fn colons(lines: &[&str], at: usize, repairs: &mut Vec<Repair>) {
     if let Some((new, byte, message)) = lines.get(at).and_then(|line| with_colon(line)) {
         repairs.push(Repair::line(lines, at, byte, new, message, ""));
+    }
+}
+
+/// A list item without its `-`: its first key follows the key of the list, or repeats the first key of the item above.
+pub(super) fn missing_dashes(lines: &[&str], at: usize, repairs: &mut Vec<Repair>) {
+    let Some((line, Parts { key, .. })) = lines.get(at).map(|line| (*line, parts(line))) else { return };
+    let own = indent(line);
+    if key.is_empty() || key.start != own || own < 2 {
+        return;
+    }
+    let mut above = lines.iter().take(at).rev().filter(|line| !is_blank(line));
+    let is_first = above.clone().next().is_some_and(|above| indent(above) < own && parts(above).value.is_empty());
+    let item = above.find(|above| indent(above) < own);
+    let repeats = item.is_some_and(|item| {
+        let first = parts(item).key;
+        first.start == own && cut(item, first) == cut(line, key.clone())
+    });
+    if is_first || repeats {
+        let new = replaced(line, own - 2..own, "- ");
+        let message = format!("the `-` of the list item is missing before `{}`", cut(line, key));
+        repairs.push(Repair::line(lines, at, own, new, message, ""));
     }
 }
 

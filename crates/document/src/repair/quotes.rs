@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Repair;
-use super::line::{cut, parts, quoted, replaced, values};
+use super::line::{cut, is_key, parts, quoted, replaced, values};
 
 /// Characters that may follow a backslash in double quotes (YAML 1.2 section 5.7).
 const ESCAPES: &str = "0abt\tnvfre \"/\\N_LPxuU";
@@ -104,6 +104,9 @@ const QUOTE: &str = "put the value in quotes";
 /// Returns the position and the meaning of the first character of a plain value that makes it another kind of value.
 fn indicator(text: &str) -> Option<(usize, String)> {
     let first = text.chars().next()?;
+    if is_structure(text) {
+        return None;
+    }
     let name = text.get(1..).unwrap_or_default();
     let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
     let meaning = match first {
@@ -136,6 +139,25 @@ fn indicator(text: &str) -> Option<(usize, String)> {
     Some((0, format!("`{first}` at the beginning of a value {meaning}")))
 }
 
+/// Returns `true` for a map or a list, a template, and what is meant as several keys: quotes would make it one text.
+fn is_structure(text: &str) -> bool {
+    // JSON may be meant as text.
+    let inside = text
+        .strip_prefix(['{', '[', '('])
+        .filter(|text| !text.starts_with('"'))
+        .map(|text| text.trim_end_matches([']', '}', ')', ' ']));
+    inside.is_some_and(|it| it.starts_with(['{', '%']) || it.contains(": ") || it.contains(", ") || it.ends_with(':'))
+        || text.starts_with("( ")
+        || text.contains("; ")
+        || text.split(", ").skip(1).any(|part| part.split_once(": ").is_some_and(|(key, _)| is_key(key)))
+}
+
+/// Returns `true` if every quote of a kind has a second one.
+fn is_balanced(text: &str, quote: &str) -> bool {
+    let escaped = if quote == "\"" { text.matches("\\\"").count() } else { 0 };
+    text.matches(quote).count().abs_diff(escaped).is_multiple_of(2)
+}
+
 /// Quotes that are not closed, that end too early, or that are closed but not opened.
 pub(super) fn unbalanced(lines: &[&str], at: usize, repairs: &mut Vec<Repair>) {
     let Some(line) = lines.get(at) else { return };
@@ -152,13 +174,19 @@ pub(super) fn unbalanced(lines: &[&str], at: usize, repairs: &mut Vec<Repair>) {
         }
         // Ends of the value: a quote, a comma or a bracket, and the end of the line.
         let rest = cut(line, start + 1..value.end);
-        let close = rest.find([',', ']', '}']).map_or(value.end, |end| start + 1 + end);
-        let comment = rest.find(" #").map_or(value.end, |end| start + 1 + end);
-        for end in [close, comment, value.end] {
-            let message = format!("`{quote}` is not closed");
-            push(start, end..end, quote, message);
+        let is_balanced = is_balanced(cut(line, value.clone()), quote);
+        if !is_balanced {
+            let text = rest.find(" #").map_or(rest, |comment| cut(rest, 0..comment)).trim_end();
+            let close = text.find([',', ']', '}']).unwrap_or(text.len());
+            for end in [close, text.len()].map(|end| start + 1 + end) {
+                push(start, end..end, quote, format!("`{quote}` is not closed"));
+            }
         }
-        if let Some(last) = rest.rfind(quote) {
+        let closes_a_word = || {
+            let (inner, after) = rest.split_once(quote).unwrap_or_default();
+            is_balanced && after.starts_with(' ') && !inner.ends_with(' ')
+        };
+        if let Some(last) = rest.rfind(quote).filter(|_| !closes_a_word()) {
             let end = start + 1 + last;
             let inner = cut(line, start + 1..end);
             if let Some(inside) = inner.find(quote) {
@@ -170,14 +198,21 @@ pub(super) fn unbalanced(lines: &[&str], at: usize, repairs: &mut Vec<Repair>) {
             let tail = cut(line, end + 1..value.end);
             let tail = tail.find([',', ']', '}']).map_or(tail, |end| cut(tail, 0..end)).trim_end();
             if !tail.is_empty() {
-                let whole = format!("{}{tail}", cut(line, start + 1..end));
-                push(end + 1, start..end + 1 + tail.len(), &quoted(&whole), "text after the closing quote".into());
+                let whole = start..end + 1 + tail.len();
+                // What follows belongs to the value: a path goes on, other text keeps the quotes.
+                let new = match tail.starts_with('/') {
+                    true => quoted(&format!("{}{tail}", cut(line, start + 1..end))),
+                    false => quoted(cut(line, whole.clone())),
+                };
+                push(end + 1, whole, &new, "text after the closing quote".into());
             }
         }
     }
     for range in values(line) {
         let text = cut(line, range.clone());
-        if let Some(inner) = text.strip_suffix(['"', '\'']).filter(|_| !text.starts_with(['"', '\'', '[', '{'])) {
+        let is_unopened = ["\"", "'"].iter().any(|quote| text.ends_with(quote) && !is_balanced(text, quote));
+        let is_unopened = is_unopened && !text.starts_with(['"', '\'', '[', '{']);
+        if let Some(inner) = text.strip_suffix(['"', '\'']).filter(|_| is_unopened) {
             let message = "the quote at the end of the value was not opened".to_owned();
             push(range.end - 1, range, &quoted(inner), message);
         }

@@ -247,7 +247,7 @@ fn explain_errors(text: &str, found: &mut Examined, examine: &dyn Fn(&str) -> Ex
 
 /// Returns the mistake behind a syntax error; all of them if the text can be read without them.
 fn syntax_mistakes(text: &str, place: Place, judge: &dyn Fn(&str) -> Judgement) -> Vec<Diagnostic> {
-    let (mut mistakes, mut text, mut state) = (Vec::new(), text.to_owned(), Err(place));
+    let (mut mistakes, mut text, mut state, mut is_final) = (Vec::new(), text.to_owned(), Err(place), false);
     for _ in 0..EXPLAINED {
         let Err(place) = state else { break };
         let Some(explained) = explain(&text, place, masked, judge) else { break };
@@ -257,13 +257,16 @@ fn syntax_mistakes(text: &str, place: Place, judge: &dyn Fn(&str) -> Judgement) 
         }
         // A change that does not help is the last one: a merge conflict.
         if explained.text == text {
+            is_final = true;
             break;
         }
         text = explained.text;
         state = judge(&text);
     }
-    if state.is_err() {
+    // A guess that leaves the text unreadable is none, except for the `=` of other formats.
+    if state.is_err() && !is_final {
         mistakes.truncate(1);
+        mistakes.retain(|mistake| mistake.message.starts_with("`=`"));
     }
     mistakes.sort_by_key(|mistake| mistake.place);
     mistakes
