@@ -49,6 +49,8 @@ pub(crate) enum Expected {
     Boolean,
     /// Several words.
     Words,
+    /// An integer from the first to the second.
+    Whole(u32, u32),
     /// A number from the first to the second.
     Number(u32, u32),
     Duration,
@@ -329,16 +331,18 @@ pub(crate) trait Read {
     fn whole(&self, diagnostics: &mut Collector, range: RangeInclusive<u32>) -> Option<u32> {
         let limits = format!("an integer from {} to {}", range.start(), range.end());
         let Some(number) = self.node().as_scalar().and_then(Scalar::as_number) else {
-            self.expected(diagnostics, &limits, None, Expected::Number(*range.start(), *range.end()));
+            self.expected(diagnostics, &limits, None, Expected::Whole(*range.start(), *range.end()));
             return None;
         };
-        let within = number.fract() == 0.0 && number >= f64::from(*range.start()) && number <= f64::from(*range.end());
+        // Whether `1.000` is one or a thousand depends on the language.
+        let is_whole = number.fract() == 0.0 && self.node().as_text().is_some_and(|text| !text.contains('.'));
+        let within = is_whole && number >= f64::from(*range.start()) && number <= f64::from(*range.end());
         if !within {
             self.invalid(
                 diagnostics,
                 format!("`{}` is not {limits}", self.shown()),
                 None,
-                Expected::Number(*range.start(), *range.end()),
+                Expected::Whole(*range.start(), *range.end()),
             );
         }
         // Within the limits of u32.
@@ -352,7 +356,7 @@ pub(crate) trait Read {
         let percent = percent.filter(|percent| (1..=100).contains(percent));
         if percent.is_none() {
             let message = format!("`{}` is not a percentage from 1 to 100", self.shown());
-            self.invalid(diagnostics, message, None, Expected::Number(1, 100));
+            self.invalid(diagnostics, message, None, Expected::Whole(1, 100));
         }
         percent
     }

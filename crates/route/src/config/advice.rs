@@ -168,11 +168,17 @@ fn meant(expected: Expected, node: &Node) -> Option<String> {
             }
             format!("[{}]", words.join(", ").to_ascii_uppercase())
         }
+        Expected::Whole(least, most) => {
+            let is_quoted = node.as_scalar().is_some_and(|scalar| !scalar.is_plain);
+            let mut found = wholes(text?);
+            found.retain(|number| (is_quoted || Some(number.as_str()) != text) && is_within(number, least, most));
+            // Each one but the last ends a quotation.
+            Some(found.join("` or `")).filter(|found| !found.is_empty())?
+        }
         Expected::Number(least, most) => {
             let is_quoted = node.as_scalar().is_some_and(|scalar| !scalar.is_plain);
             let found = number(text?).filter(|number| is_quoted || Some(number.as_str()) != text)?;
-            let value: f64 = found.parse().ok()?;
-            Some(found).filter(|_| (f64::from(least)..=f64::from(most)).contains(&value))?
+            Some(found).filter(|number| is_within(number, least, most))?
         }
         Expected::Duration => duration(text?)?,
         Expected::Text => match node.items() {
@@ -202,14 +208,39 @@ fn boolean(text: &str) -> Option<&'static str> {
     }
 }
 
-/// The number at the beginning, without quotes, a unit, or a decimal comma.
+fn is_within(number: &str, least: u32, most: u32) -> bool {
+    number.parse().is_ok_and(|value: f64| (f64::from(least)..=f64::from(most)).contains(&value))
+}
+
+/// The number at the beginning, without quotes, a unit, separators of thousands, or a decimal comma.
 fn number(text: &str) -> Option<String> {
     let text = text.trim();
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ',').unwrap_or(text.len());
     let (number, unit) = text.split_at_checked(end)?;
-    let number = number.replace(',', ".");
-    let is_number = number.parse::<f64>().is_ok() && (unit.is_empty() || unit.starts_with([' ', '%']));
+    let number = number.trim_end_matches([',', '.']);
+    let number = if is_grouped(number, ',') { number.replace(',', "") } else { number.replace(',', ".") };
+    let is_number = number.parse::<f64>().is_ok() && (unit.is_empty() || unit.starts_with([' ', '%', ',']));
     is_number.then_some(number)
+}
+
+/// The integers that a text may mean: `1.000` is a thousand in some languages.
+fn wholes(text: &str) -> Vec<String> {
+    let Some(number) = number(text) else { return Vec::new() };
+    let grouped = is_grouped(&number, '.').then(|| number.replace('.', ""));
+    let whole = match number.split_once('.') {
+        Some((whole, fraction)) => fraction.bytes().all(|digit| digit == b'0').then(|| whole.to_owned()),
+        None => Some(number),
+    };
+    grouped.into_iter().chain(whole).collect()
+}
+
+/// Returns `true` for `1,000` and `12,345,678`.
+fn is_grouped(number: &str, separator: char) -> bool {
+    let mut groups = number.split(separator);
+    let first = groups.next().unwrap_or_default();
+    let mut others = groups.peekable();
+    let is_first = (1..=3).contains(&first.len()) && !first.starts_with('0');
+    is_first && others.peek().is_some() && others.all(|group| group.len() == 3)
 }
 
 /// A duration with one of the units that are supported. A number alone has two meanings.
@@ -285,7 +316,7 @@ fn conditions(node: &Node) -> Option<String> {
 
 /// `NAME: WEIGHT` as a target.
 fn target((key, value): &(crossfade_document::Key, Node)) -> Option<String> {
-    let weight = value.as_scalar().map(|weight| number(&weight.text).unwrap_or_else(|| weight.text.to_string()));
+    let weight = value.as_scalar().map(|weight| wholes(&weight.text).pop().unwrap_or_else(|| weight.text.to_string()));
     match weight {
         Some(weight) => Some(format!("{{backend: {}, weight: {weight}}}", key.name)),
         None if value.is_null() => Some(key.name.to_string()),
