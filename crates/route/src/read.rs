@@ -54,6 +54,10 @@ pub(crate) enum Expected {
     /// A number from the first to the second.
     Number(u32, u32),
     Duration,
+    /// A condition of the path.
+    Path,
+    /// The URL of a back end.
+    Url,
     Map,
     List,
     /// `backends`.
@@ -113,7 +117,8 @@ impl Collector {
             let key = path.rsplit('.').next().filter(|key| !key.is_empty() && !key.ends_with(']'));
             let hint = match (meant, key) {
                 (Some(meant), Some(key)) => Some(format!("write `{key}: {meant}`")),
-                (Some(meant), None) => Some(format!("write `{meant}`")),
+                // Several values in place of an item are items.
+                (Some(meant), None) => Some(format!("write `{}`", meant.trim_matches(['[', ']']))),
                 (None, _) => diagnostic.hint,
             };
             Diagnostic { path, route, hint, ..diagnostic }

@@ -181,6 +181,8 @@ fn meant(expected: Expected, node: &Node) -> Option<String> {
             Some(found).filter(|number| is_within(number, least, most))?
         }
         Expected::Duration => duration(text?)?,
+        Expected::Path => path(text?)?,
+        Expected::Url => url(text?)?,
         Expected::Text => match node.items() {
             [only] => scalar(only.as_scalar()?),
             _ => return None,
@@ -262,6 +264,39 @@ fn duration(text: &str) -> Option<String> {
         _ => return None,
     };
     Some(format!("{number}{unit}"))
+}
+
+/// Several paths in one text as a list, a regex as one, and the parameters of a path as `*`.
+fn path(text: &str) -> Option<String> {
+    let parts: Vec<&str> = text.split([' ', '|', ',']).filter(|part| !part.is_empty()).collect();
+    if parts.len() > 1 && parts.iter().all(|part| part.starts_with('/')) {
+        return Some(format!("[{}]", parts.join(", ")));
+    }
+    if text.starts_with(['^', '(']) || text.ends_with('$') || text.contains(".*") || text.contains('\\') {
+        return Some(format!("{{regex: '{}'}}", text.replace('\'', "''")));
+    }
+    let (mut path, mut rest) = (String::new(), text);
+    while let Some((before, after)) = rest.split_once('{') {
+        path.push_str(before);
+        path.push('*');
+        rest = after.split_once('}')?.1;
+    }
+    path.push_str(rest);
+    let is_path = path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic());
+    Some(path).filter(|path| is_path && path != text && !path.contains(['|', '<', '>', '{', '}', '"', '`']))
+}
+
+/// A reference to a variable in another tool's syntax as one in ours.
+fn url(text: &str) -> Option<String> {
+    let (before, rest) = text.split_at_checked(text.find(['$', '{'])?)?;
+    let rest = rest.trim_start_matches(['$', '{']);
+    let end = rest.find(['}', '/']).filter(|_| !rest.contains('}')).or_else(|| rest.find('}')).unwrap_or(rest.len());
+    let (name, after) = rest.split_at_checked(end)?;
+    let name = name.trim().rsplit([':', '/', '.']).next()?.trim();
+    let name: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
+    let after = after.trim_start_matches('}');
+    Some(format!("{before}${{env:{name}}}{after}")).filter(|_| !name.is_empty())
 }
 
 /// A list of maps with different keys as one map.
