@@ -38,6 +38,9 @@ pub(crate) struct Advice {
     pub(crate) names: &'static [(&'static str, &'static str)],
     /// Returns the value that was probably meant, as YAML in one line.
     pub(crate) meant: fn(Expected, &Node) -> Option<String>,
+    /// Returns a hint for a map with these keys that has another key, or for a text in place of the map; and the known
+    /// key whose absence needs no further error.
+    pub(crate) keys: fn(&[&'static str], Option<&str>, &Node) -> Option<(String, Option<&'static str>)>,
     /// Adds warnings about a valid file.
     pub(crate) warn: fn(&RoutingTable, &Nodes<'_, '_>, &mut Collector),
 }
@@ -213,6 +216,8 @@ pub(crate) trait Read {
     ) -> Option<()> {
         if self.node().as_map().is_none() {
             let hint = format!("known keys: {}", known.join(", "));
+            let ours = diagnostics.advice.and_then(|advice| (advice.keys)(known, None, self.node()));
+            let hint = ours.map_or(hint, |(hint, _)| hint);
             self.expected(diagnostics, "a map", Some(&hint), Expected::Map);
         }
         let members = self.node().as_map()?;
@@ -237,7 +242,15 @@ pub(crate) trait Read {
                     diagnostics.misnamed.extend(first.map(|first| (self.node().id, first)));
                     format!("use {} here", in_words(paths))
                 }
-                Name::Unknown => format!("known keys: {}", known.join(", ")),
+                Name::Unknown => {
+                    match diagnostics.advice.and_then(|advice| (advice.keys)(known, Some(&key.name), node)) {
+                        Some((hint, absent)) => {
+                            diagnostics.misnamed.extend(absent.map(|absent| (self.node().id, absent)));
+                            hint
+                        }
+                        None => format!("known keys: {}", known.join(", ")),
+                    }
+                }
             };
             let error = Diagnostic::error(key.place, format!("unknown key `{}`", masked(&key.name)));
             diagnostics.add(self.node(), Diagnostic { hint: Some(hint), ..error }, None);

@@ -7,7 +7,7 @@ use super::warnings;
 use crate::masked::masked;
 use crate::read::{Advice, Expected};
 
-pub(super) static ADVICE: Advice = Advice { names: NAMES, meant, warn: warnings::warn };
+pub(super) static ADVICE: Advice = Advice { names: NAMES, meant, keys, warn: warnings::warn };
 
 /// Longest value in characters that a hint shows.
 const MAX_SHOWN: usize = 100;
@@ -200,6 +200,30 @@ fn meant(expected: Expected, node: &Node) -> Option<String> {
         Expected::Forward => format!("{{targets: [{}]}}", targets(node)?),
     };
     Some(masked(&meant)).filter(|meant| meant.chars().count() <= MAX_SHOWN)
+}
+
+/// See [`Advice::keys`].
+fn keys(known: &[&'static str], unknown: Option<&str>, node: &Node) -> Option<(String, Option<&'static str>)> {
+    let value = node.as_scalar().filter(|scalar| scalar.written.is_none() && !scalar.is_null());
+    let (hint, absent) = match (known, unknown) {
+        (["set", "add", "remove"], Some(name)) if name.contains('-') => {
+            (format!("write `set: {{{name}: {}}}`", scalar(value?)), None)
+        }
+        (["name", "values"], Some(name)) => {
+            (format!("write `{{name: {name}, values: [{}]}}`", scalar(value?)), Some("name"))
+        }
+        (["name", "values"], None) => {
+            let (name, value) = value?.text.split_once([':', '='])?;
+            (format!("write `{{name: {}, values: [\"{}\"]}}`", name.trim(), value.trim()), None)
+        }
+        (["on", "to", ..], None) => (format!("write `failover: {{to: {}}}`", value?.text), None),
+        (["backend", "percent", ..], None) => {
+            (format!("write `mirror: {{backend: {}, percent: 5}}`", value?.text), None)
+        }
+        _ => return None,
+    };
+    let is_shown = hint.chars().count() <= MAX_SHOWN;
+    is_shown.then(|| (masked(&hint), absent))
 }
 
 fn boolean(text: &str) -> Option<&'static str> {
