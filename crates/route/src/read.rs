@@ -38,6 +38,9 @@ pub(crate) struct Advice {
     pub(crate) names: &'static [(&'static str, &'static str)],
     /// Returns the value that was probably meant, as YAML in one line.
     pub(crate) meant: fn(Expected, &Node) -> Option<String>,
+    /// Returns a hint for a map with these keys that has another key, or for a text in place of the map; and the known
+    /// key whose absence needs no further error.
+    pub(crate) keys: fn(&[&'static str], Option<&str>, &Node) -> Option<(String, Option<&'static str>)>,
     /// Adds warnings about a valid file.
     pub(crate) warn: fn(&RoutingTable, &Nodes<'_, '_>, &mut Collector),
 }
@@ -49,9 +52,15 @@ pub(crate) enum Expected {
     Boolean,
     /// Several words.
     Words,
+    /// An integer from the first to the second.
+    Whole(u32, u32),
     /// A number from the first to the second.
     Number(u32, u32),
     Duration,
+    /// A condition of the path.
+    Path,
+    /// The URL of a back end.
+    Url,
     Map,
     List,
     /// `backends`.
@@ -111,7 +120,8 @@ impl Collector {
             let key = path.rsplit('.').next().filter(|key| !key.is_empty() && !key.ends_with(']'));
             let hint = match (meant, key) {
                 (Some(meant), Some(key)) => Some(format!("write `{key}: {meant}`")),
-                (Some(meant), None) => Some(format!("write `{meant}`")),
+                // Several values in place of an item are items.
+                (Some(meant), None) => Some(format!("write `{}`", meant.trim_matches(['[', ']']))),
                 (None, _) => diagnostic.hint,
             };
             Diagnostic { path, route, hint, ..diagnostic }
@@ -206,6 +216,8 @@ pub(crate) trait Read {
     ) -> Option<()> {
         if self.node().as_map().is_none() {
             let hint = format!("known keys: {}", known.join(", "));
+            let ours = diagnostics.advice.and_then(|advice| (advice.keys)(known, None, self.node()));
+            let hint = ours.map_or(hint, |(hint, _)| hint);
             self.expected(diagnostics, "a map", Some(&hint), Expected::Map);
         }
         let members = self.node().as_map()?;
@@ -230,7 +242,15 @@ pub(crate) trait Read {
                     diagnostics.misnamed.extend(first.map(|first| (self.node().id, first)));
                     format!("use {} here", in_words(paths))
                 }
-                Name::Unknown => format!("known keys: {}", known.join(", ")),
+                Name::Unknown => {
+                    match diagnostics.advice.and_then(|advice| (advice.keys)(known, Some(&key.name), node)) {
+                        Some((hint, absent)) => {
+                            diagnostics.misnamed.extend(absent.map(|absent| (self.node().id, absent)));
+                            hint
+                        }
+                        None => format!("known keys: {}", known.join(", ")),
+                    }
+                }
             };
             let error = Diagnostic::error(key.place, format!("unknown key `{}`", masked(&key.name)));
             diagnostics.add(self.node(), Diagnostic { hint: Some(hint), ..error }, None);
@@ -329,16 +349,18 @@ pub(crate) trait Read {
     fn whole(&self, diagnostics: &mut Collector, range: RangeInclusive<u32>) -> Option<u32> {
         let limits = format!("an integer from {} to {}", range.start(), range.end());
         let Some(number) = self.node().as_scalar().and_then(Scalar::as_number) else {
-            self.expected(diagnostics, &limits, None, Expected::Number(*range.start(), *range.end()));
+            self.expected(diagnostics, &limits, None, Expected::Whole(*range.start(), *range.end()));
             return None;
         };
-        let within = number.fract() == 0.0 && number >= f64::from(*range.start()) && number <= f64::from(*range.end());
+        // Whether `1.000` is one or a thousand depends on the language.
+        let is_whole = number.fract() == 0.0 && self.node().as_text().is_some_and(|text| !text.contains('.'));
+        let within = is_whole && number >= f64::from(*range.start()) && number <= f64::from(*range.end());
         if !within {
             self.invalid(
                 diagnostics,
                 format!("`{}` is not {limits}", self.shown()),
                 None,
-                Expected::Number(*range.start(), *range.end()),
+                Expected::Whole(*range.start(), *range.end()),
             );
         }
         // Within the limits of u32.
@@ -352,7 +374,7 @@ pub(crate) trait Read {
         let percent = percent.filter(|percent| (1..=100).contains(percent));
         if percent.is_none() {
             let message = format!("`{}` is not a percentage from 1 to 100", self.shown());
-            self.invalid(diagnostics, message, None, Expected::Number(1, 100));
+            self.invalid(diagnostics, message, None, Expected::Whole(1, 100));
         }
         percent
     }

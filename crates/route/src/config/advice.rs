@@ -7,7 +7,7 @@ use super::warnings;
 use crate::masked::masked;
 use crate::read::{Advice, Expected};
 
-pub(super) static ADVICE: Advice = Advice { names: NAMES, meant, warn: warnings::warn };
+pub(super) static ADVICE: Advice = Advice { names: NAMES, meant, keys, warn: warnings::warn };
 
 /// Longest value in characters that a hint shows.
 const MAX_SHOWN: usize = 100;
@@ -168,13 +168,21 @@ fn meant(expected: Expected, node: &Node) -> Option<String> {
             }
             format!("[{}]", words.join(", ").to_ascii_uppercase())
         }
+        Expected::Whole(least, most) => {
+            let is_quoted = node.as_scalar().is_some_and(|scalar| !scalar.is_plain);
+            let mut found = wholes(text?);
+            found.retain(|number| (is_quoted || Some(number.as_str()) != text) && is_within(number, least, most));
+            // Each one but the last ends a quotation.
+            Some(found.join("` or `")).filter(|found| !found.is_empty())?
+        }
         Expected::Number(least, most) => {
             let is_quoted = node.as_scalar().is_some_and(|scalar| !scalar.is_plain);
             let found = number(text?).filter(|number| is_quoted || Some(number.as_str()) != text)?;
-            let value: f64 = found.parse().ok()?;
-            Some(found).filter(|_| (f64::from(least)..=f64::from(most)).contains(&value))?
+            Some(found).filter(|number| is_within(number, least, most))?
         }
         Expected::Duration => duration(text?)?,
+        Expected::Path => path(text?)?,
+        Expected::Url => url(text?)?,
         Expected::Text => match node.items() {
             [only] => scalar(only.as_scalar()?),
             _ => return None,
@@ -194,6 +202,30 @@ fn meant(expected: Expected, node: &Node) -> Option<String> {
     Some(masked(&meant)).filter(|meant| meant.chars().count() <= MAX_SHOWN)
 }
 
+/// See [`Advice::keys`].
+fn keys(known: &[&'static str], unknown: Option<&str>, node: &Node) -> Option<(String, Option<&'static str>)> {
+    let value = node.as_scalar().filter(|scalar| scalar.written.is_none() && !scalar.is_null());
+    let (hint, absent) = match (known, unknown) {
+        (["set", "add", "remove"], Some(name)) if name.contains('-') => {
+            (format!("write `set: {{{name}: {}}}`", scalar(value?)), None)
+        }
+        (["name", "values"], Some(name)) => {
+            (format!("write `{{name: {name}, values: [{}]}}`", scalar(value?)), Some("name"))
+        }
+        (["name", "values"], None) => {
+            let (name, value) = value?.text.split_once([':', '='])?;
+            (format!("write `{{name: {}, values: [\"{}\"]}}`", name.trim(), value.trim()), None)
+        }
+        (["on", "to", ..], None) => (format!("write `failover: {{to: {}}}`", value?.text), None),
+        (["backend", "percent", ..], None) => {
+            (format!("write `mirror: {{backend: {}, percent: 5}}`", value?.text), None)
+        }
+        _ => return None,
+    };
+    let is_shown = hint.chars().count() <= MAX_SHOWN;
+    is_shown.then(|| (masked(&hint), absent))
+}
+
 fn boolean(text: &str) -> Option<&'static str> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "yes" | "on" | "y" | "1" => Some("true"),
@@ -202,14 +234,39 @@ fn boolean(text: &str) -> Option<&'static str> {
     }
 }
 
-/// The number at the beginning, without quotes, a unit, or a decimal comma.
+fn is_within(number: &str, least: u32, most: u32) -> bool {
+    number.parse().is_ok_and(|value: f64| (f64::from(least)..=f64::from(most)).contains(&value))
+}
+
+/// The number at the beginning, without quotes, a unit, separators of thousands, or a decimal comma.
 fn number(text: &str) -> Option<String> {
     let text = text.trim();
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ',').unwrap_or(text.len());
     let (number, unit) = text.split_at_checked(end)?;
-    let number = number.replace(',', ".");
-    let is_number = number.parse::<f64>().is_ok() && (unit.is_empty() || unit.starts_with([' ', '%']));
+    let number = number.trim_end_matches([',', '.']);
+    let number = if is_grouped(number, ',') { number.replace(',', "") } else { number.replace(',', ".") };
+    let is_number = number.parse::<f64>().is_ok() && (unit.is_empty() || unit.starts_with([' ', '%', ',']));
     is_number.then_some(number)
+}
+
+/// The integers that a text may mean: `1.000` is a thousand in some languages.
+fn wholes(text: &str) -> Vec<String> {
+    let Some(number) = number(text) else { return Vec::new() };
+    let grouped = is_grouped(&number, '.').then(|| number.replace('.', ""));
+    let whole = match number.split_once('.') {
+        Some((whole, fraction)) => fraction.bytes().all(|digit| digit == b'0').then(|| whole.to_owned()),
+        None => Some(number),
+    };
+    grouped.into_iter().chain(whole).collect()
+}
+
+/// Returns `true` for `1,000` and `12,345,678`.
+fn is_grouped(number: &str, separator: char) -> bool {
+    let mut groups = number.split(separator);
+    let first = groups.next().unwrap_or_default();
+    let mut others = groups.peekable();
+    let is_first = (1..=3).contains(&first.len()) && !first.starts_with('0');
+    is_first && others.peek().is_some() && others.all(|group| group.len() == 3)
 }
 
 /// A duration with one of the units that are supported. A number alone has two meanings.
@@ -231,6 +288,39 @@ fn duration(text: &str) -> Option<String> {
         _ => return None,
     };
     Some(format!("{number}{unit}"))
+}
+
+/// Several paths in one text as a list, a regex as one, and the parameters of a path as `*`.
+fn path(text: &str) -> Option<String> {
+    let parts: Vec<&str> = text.split([' ', '|', ',']).filter(|part| !part.is_empty()).collect();
+    if parts.len() > 1 && parts.iter().all(|part| part.starts_with('/')) {
+        return Some(format!("[{}]", parts.join(", ")));
+    }
+    if text.starts_with(['^', '(']) || text.ends_with('$') || text.contains(".*") || text.contains('\\') {
+        return Some(format!("{{regex: '{}'}}", text.replace('\'', "''")));
+    }
+    let (mut path, mut rest) = (String::new(), text);
+    while let Some((before, after)) = rest.split_once('{') {
+        path.push_str(before);
+        path.push('*');
+        rest = after.split_once('}')?.1;
+    }
+    path.push_str(rest);
+    let is_path = path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic());
+    Some(path).filter(|path| is_path && path != text && !path.contains(['|', '<', '>', '{', '}', '"', '`']))
+}
+
+/// A reference to a variable in another tool's syntax as one in ours.
+fn url(text: &str) -> Option<String> {
+    let (before, rest) = text.split_at_checked(text.find(['$', '{'])?)?;
+    let rest = rest.trim_start_matches(['$', '{']);
+    let end = rest.find(['}', '/']).filter(|_| !rest.contains('}')).or_else(|| rest.find('}')).unwrap_or(rest.len());
+    let (name, after) = rest.split_at_checked(end)?;
+    let name = name.trim().rsplit([':', '/', '.']).next()?.trim();
+    let name: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
+    let after = after.trim_start_matches('}');
+    Some(format!("{before}${{env:{name}}}{after}")).filter(|_| !name.is_empty())
 }
 
 /// A list of maps with different keys as one map.
@@ -285,7 +375,7 @@ fn conditions(node: &Node) -> Option<String> {
 
 /// `NAME: WEIGHT` as a target.
 fn target((key, value): &(crossfade_document::Key, Node)) -> Option<String> {
-    let weight = value.as_scalar().map(|weight| number(&weight.text).unwrap_or_else(|| weight.text.to_string()));
+    let weight = value.as_scalar().map(|weight| wholes(&weight.text).pop().unwrap_or_else(|| weight.text.to_string()));
     match weight {
         Some(weight) => Some(format!("{{backend: {}, weight: {weight}}}", key.name)),
         None if value.is_null() => Some(key.name.to_string()),

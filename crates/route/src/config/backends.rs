@@ -202,7 +202,7 @@ fn read_url(node: &Node, diagnostics: &mut Collector) -> Option<BackendUrl> {
     match backend_url::parse(node.text(diagnostics)?) {
         Ok(url) => Some(url),
         Err(error) => {
-            node.error(diagnostics, error.message, Some(error.hint.to_owned()));
+            node.invalid(diagnostics, error.message, Some(error.hint), Expected::Url);
             None
         }
     }
@@ -261,9 +261,11 @@ fn read_host_header(node: &Node, diagnostics: &mut Collector) -> Option<HostHead
         "preserve" => Some(HostHeader::Preserve),
         literal => {
             let is_authority = !literal.contains('/') && backend_url::parse(&format!("https://{literal}")).is_ok();
-            let value = HeaderValue::from_str(literal).ok().filter(|_| is_authority);
+            // `true`, `Preserve` and `origin` are no hosts.
+            let is_host = is_authority && (literal.contains(['.', ':']) || literal == "localhost");
+            let value = HeaderValue::from_str(literal).ok().filter(|_| is_host);
             if value.is_none() {
-                let hint = "write backend, preserve, or a host";
+                let hint = "write backend, preserve, or a host, like `shop.example.com`";
                 node.error(diagnostics, format!("`{}` is not a valid host", node.shown()), Some(hint.into()));
             }
             value.map(HostHeader::Literal)

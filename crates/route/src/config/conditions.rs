@@ -137,15 +137,15 @@ fn read_path(node: &Node, diagnostics: &mut Collector) -> Option<Pattern> {
     let can_be_glob = node.as_map().is_none();
     let begins = if can_be_glob { source.starts_with(['/', '*', '?']) } else { source.starts_with('/') };
     if !begins {
-        node.error(diagnostics, "never matches: every path begins with `/`", None);
+        node.invalid(diagnostics, "never matches: every path begins with `/`".into(), None, Expected::Path);
     }
     if pattern.has_dot_segment() {
         let hint = "conditions see `/b` for `/a/../b`; write the path without dot segments";
         node.error(diagnostics, "never matches: no path has dot segments", Some(hint.into()));
     }
-    if let Some(odd) = source.chars().find(|c| !c.is_ascii_graphic() || "#\"<>\\^`{|}".contains(*c)) {
+    if begins && let Some(odd) = source.chars().find(|c| !c.is_ascii_graphic() || "#\"<>\\^`{|}".contains(*c)) {
         let hint = "write it percent-encoded, like `/caf%C3%A9`";
-        node.error(diagnostics, format!("{odd:?} cannot occur in a path"), Some(hint.into()));
+        node.invalid(diagnostics, format!("{odd:?} cannot occur in a path"), Some(hint), Expected::Path);
     }
     if can_be_glob && source.split_once('?').is_some_and(|(_, after)| after.contains('=')) {
         let hint = "to match the query, use `query: {key: value}`";

@@ -59,7 +59,11 @@ fn read_regex<'n>(node: &'n Node, replace: &'n Node, diagnostics: &mut Collector
             return None;
         }
     };
+    const HINT: &str = "`$1` is the first group, `${1}0` that group and a zero, `${name}` a named group, `$$` a dollar";
     let pieces = replace.pieces();
+    if pieces.iter().any(|piece| matches!(piece, Piece::OfFile(text) if text.contains('\\'))) {
+        replace.error(diagnostics, "`\\` does not refer to a group", Some(HINT.into()));
+    }
     let parts = pieces.iter().map(|piece| match piece {
         Piece::OfFile(text) => Replacement::Template(text),
         Piece::OfEnvironment(value) => Replacement::Text(value),
@@ -67,8 +71,7 @@ fn read_regex<'n>(node: &'n Node, replace: &'n Node, diagnostics: &mut Collector
     match rule::Rewrite::of_parts(regex, parts) {
         Ok(rewrite) => Some(Rewrite::Regex(rewrite)),
         Err(group) => {
-            let hint = "`$1` is the first group, `${1}0` that group and a zero, `${name}` a named group, `$$` a dollar";
-            replace.error(diagnostics, format!("the regex has no group `{group}`"), Some(hint.into()));
+            replace.error(diagnostics, format!("the regex has no group `{group}`"), Some(HINT.into()));
             None
         }
     }

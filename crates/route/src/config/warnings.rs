@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use crossfade_document::{Node, to_ascii};
+use crossfade_document::{Node, Value, to_ascii};
 
 use super::Nodes;
 use crate::backend::Backend;
@@ -31,8 +31,91 @@ pub(super) fn warn(table: &RoutingTable, nodes: &Nodes<'_, '_>, diagnostics: &mu
             shadowed(node, by, diagnostics);
         }
     }
+    for conditions in nodes.top.get("routes").into_iter().flat_map(Node::items).filter_map(|it| it.get("conditions")) {
+        misread(conditions, diagnostics);
+    }
     late_failover(table, nodes.top, diagnostics);
     look_alikes(nodes.top, diagnostics);
+}
+
+/// Conditions in the syntax of other tools, which mean something else here.
+fn misread(conditions: &Node, diagnostics: &mut Collector) {
+    for method in values(conditions.get("method")) {
+        match own_text(method) {
+            Some("ANY" | "ALL" | "*") => {
+                let hint = "remove it: without `method`, a route matches every method";
+                method.warn(diagnostics, "no request has this method", Some(hint.into()));
+            }
+            Some(text) if text.contains('|') => {
+                let hint = format!("write `method: [{}]`", text.replace('|', ", "));
+                method.warn(diagnostics, "no request has this method", Some(hint));
+            }
+            _ => {}
+        }
+    }
+    for path in values(conditions.get("path")) {
+        if let Some(prefix) = path.get("prefix")
+            && let Some(text) = own_text(prefix).filter(|text| text.contains('*'))
+        {
+            let hint = match text.strip_suffix('*').filter(|rest| !rest.contains('*')) {
+                Some(rest) => {
+                    format!("write `prefix: {}`", if rest == "/" { rest } else { rest.trim_end_matches('/') })
+                }
+                None => "to use wildcards, write the path without `prefix`".into(),
+            };
+            prefix.warn(diagnostics, "`*` is an ordinary character in a prefix", Some(hint));
+        }
+        if own_text(path).is_some_and(|text| text.ends_with(',')) {
+            path.warn(diagnostics, "the comma is part of the path", Some("remove it".into()));
+        }
+        let Some(regex) = path.get("regex") else { continue };
+        if let Some(text) = own_text(regex).and_then(|text| text.strip_prefix("/^")) {
+            let inner = text.strip_suffix('/').unwrap_or(text).replace("\\/", "/");
+            let hint = format!("write `regex: '^{}'`", inner.replace('\'', "''"));
+            regex.warn(diagnostics, "never matches: the slash before `^` is part of the regex", Some(hint));
+        }
+    }
+    for query in values(conditions.get("query")) {
+        let Some((key, value)) = own_text(query).and_then(|text| text.split_once('=')) else { continue };
+        let key = key.trim_start_matches('?');
+        // A value may contain `=`, as in Base64, but not begin with a key.
+        if !key.is_empty() && !value.is_empty() && !value.contains('=') {
+            let hint = format!("to match a key and its value, write `query: {{{key}: \"{value}\"}}`");
+            query.warn(diagnostics, "a text is compared with the values of all keys", Some(hint));
+        }
+    }
+    control_characters(conditions, diagnostics);
+    let nested = conditions.get("anyOf").into_iter().flat_map(Node::items).chain(conditions.get("not"));
+    nested.for_each(|conditions| misread(conditions, diagnostics));
+}
+
+/// Returns a text of the file. Values from the environment are not shown.
+fn own_text(node: &Node) -> Option<&str> {
+    node.as_scalar().filter(|scalar| scalar.written.is_none())?;
+    node.as_text()
+}
+
+fn values(node: Option<&Node>) -> &[Node] {
+    match node {
+        Some(Node { value: Value::List(items), .. }) => items,
+        Some(node) => std::slice::from_ref(node),
+        None => &[],
+    }
+}
+
+/// `"\b"` in double quotes is a backspace.
+fn control_characters(node: &Node, diagnostics: &mut Collector) {
+    node.items().iter().for_each(|item| control_characters(item, diagnostics));
+    for (key, member) in node.members() {
+        // These have conditions of their own.
+        if !matches!(&*key.name, "anyOf" | "not") {
+            control_characters(member, diagnostics);
+        }
+    }
+    if node.as_text().is_some_and(|text| text.contains(char::is_control)) {
+        let hint = "a backslash in double quotes is an escape sequence: use single quotes";
+        node.warn(diagnostics, "never matches: a control character cannot occur here", Some(hint.into()));
+    }
 }
 
 /// Unquoted values that begin or end with a character that looks like another one, such as a typographic quote. They
