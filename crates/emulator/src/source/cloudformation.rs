@@ -227,7 +227,10 @@ fn unknown_parameters(draft: &mut Draft<'_>, template: &Node) {
     for (name, _) in &draft.options.parameters {
         let is_expression = name.starts_with(['!', '{']);
         let is_known = is_expression || name.starts_with("AWS::") || template.at(&["Parameters", name]).is_some();
-        if !is_known && template.get("AWSTemplateFormatVersion").is_some() {
+        // The format version is optional.
+        let is_template =
+            ["AWSTemplateFormatVersion", "Parameters", "Resources"].iter().any(|key| template.get(key).is_some());
+        if !is_known && is_template {
             let message = format!("the template has no parameter `{}`", excerpt(name));
             match did_you_mean(name, &names(template, &["Parameters"])) {
                 Some(hint) => draft.findings.warning_with_hint(&template.place, message, hint),

@@ -128,8 +128,22 @@ impl<'o> Variables<'o> {
         (self.files, self.used)
     }
 
+    /// `--stage NAME`, or `--opt stage=NAME`.
+    fn given_stage(&self) -> Option<String> {
+        self.options.stage.clone().or_else(|| self.option("stage"))
+    }
+
+    fn given_region(&self) -> Option<String> {
+        self.options.region.clone().or_else(|| self.option("region"))
+    }
+
+    fn option(&self, name: &str) -> Option<String> {
+        let found = self.options.options.iter().rev().find(|(other, _)| other == name);
+        found.map(|(_, value)| value.clone())
+    }
+
     pub(super) fn stage(&mut self) -> String {
-        let known = self.stage.clone().or_else(|| self.options.stage.clone());
+        let known = self.stage.clone().or_else(|| self.given_stage());
         known.or_else(|| self.text_at(&["provider", "stage"])).unwrap_or_else(|| "dev".to_owned())
     }
 
@@ -201,7 +215,7 @@ impl<'o> Variables<'o> {
     }
 
     pub(super) fn region(&mut self) -> String {
-        let given = self.options.region.clone();
+        let given = self.given_region();
         given.or_else(|| self.text_at(&["provider", "region"])).unwrap_or_else(|| "us-east-1".to_owned())
     }
 
@@ -249,7 +263,8 @@ impl<'o> Variables<'o> {
             return self.variable(place, variable);
         }
         let mut whole = String::new();
-        let mut is_plain = true;
+        // Nothing in quotes is a text, too.
+        let mut is_plain = !parts.is_empty();
         for part in parts {
             match part {
                 Part::Text(text) => {
@@ -364,6 +379,12 @@ impl<'o> Variables<'o> {
             let found = list.iter().rev().find(|(name, _)| name == address);
             found.map(|(_, value)| value.clone())
         };
+        // One address is one source, however it is written. Values of the environment stay out of it: they may be secrets.
+        let resolved = match parameter {
+            _ if !source.contains("${") || source.contains("env:") => source.to_owned(),
+            Some(parameter) => format!("{kind}({parameter}):{address}"),
+            None => format!("{kind}:{address}"),
+        };
         Ok(match (kind, parameter) {
             ("self", None) => {
                 let path: Vec<&str> = if address.is_empty() { Vec::new() } else { address.split('.').collect() };
@@ -376,9 +397,9 @@ impl<'o> Variables<'o> {
                 self.used.extend(value.clone().map(|value| (address.to_owned(), value)));
                 of_text(value)
             }
-            ("opt", None) if address == "stage" => of_text(self.options.stage.clone()),
-            ("opt", None) if address == "region" => of_text(self.options.region.clone()),
-            ("opt", None) => of_text(named(&self.options.options)),
+            ("opt", None) if address == "stage" => of_text(self.given_stage()),
+            ("opt", None) if address == "region" => of_text(self.given_region()),
+            ("opt", None) => of_text(self.option(address)),
             ("sls", None) if address == "stage" => of_text(Some(self.stage())),
             ("sls", None) => Found::Unknown(unavailable(source, "only a deployment has it")),
             ("aws", None) if address == "region" => of_text(Some(self.region())),
@@ -392,9 +413,9 @@ impl<'o> Variables<'o> {
                 "false" | "0" => Found::Value(Node::plain(*place, "false")),
                 other => return Err(invalid(format!("`strToBool` accepts true, false, 1 or 0, not `{other}`"))),
             },
-            (kind, _) if OF_AWS.contains(&kind) => Found::Unknown(unavailable(source, "only AWS knows its value")),
+            (kind, _) if OF_AWS.contains(&kind) => Found::Unknown(unavailable(&resolved, "only AWS knows its value")),
             (kind, _) if ELSEWHERE.contains(&kind) || self.is_own_source(kind) => {
-                Found::Unknown(unavailable(source, "only the Serverless Framework can resolve it"))
+                Found::Unknown(unavailable(&resolved, "only the Serverless Framework can resolve it"))
             }
             _ => {
                 let hint = did_you_mean(kind, &SOURCES);
