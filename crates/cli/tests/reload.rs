@@ -120,6 +120,14 @@ pub(crate) fn rules_are_read_again_and_errors_change_nothing() {
     dev.told("rules.yml:");
     dev.told("rules.yml has errors: what was valid last stays in use");
     assert_eq!(ask(&dev.alb, "/b"), "200 one single");
+    // Code that changes together with rules that have errors is not lost.
+    write(folder.path(), "rules.yml", &rules("[/d"));
+    write(folder.path(), "function.sh", &script("two"));
+    dev.told("rules.yml has errors: what was valid last stays in use");
+    assert_eq!(dev.told("has changed"), "function.sh has changed: the next request uses it");
+    assert_eq!(ask(&dev.alb, "/b"), "200 two single");
+    write(folder.path(), "function.sh", &script("one"));
+    dev.told("function.sh has changed");
     write(folder.path(), "serverless.yml", &service(&format!("\n      {}", rules("/d"))));
     assert_eq!(dev.told("has changed"), "serverless.yml has changed: the next request uses it");
     assert_eq!([ask(&dev.alb, "/b"), ask(&dev.alb, "/d")], ["404", "200 one single"]);
@@ -129,7 +137,7 @@ pub(crate) fn rules_are_read_again_and_errors_change_nothing() {
         let output = Command::new("curl").args(["-s", "--noproxy", "*", &url]).output().unwrap();
         String::from_utf8(output.stdout).unwrap()
     };
-    let (first, last) = (page(1), page(7));
+    let (first, last) = (page(1), page(8));
     assert!(first.contains("path is /a") && !first.contains("path is /d"), "{first}");
     assert!(last.contains("path is /d") && !last.contains("path is /a"), "{last}");
     assert!(dev.stop("-INT").success());

@@ -82,7 +82,8 @@ impl Entry {
             Mark::Warning => !exchange.warnings.is_empty(),
             Mark::Differs => self.comparisons.iter().any(|record| record.verdict == Verdict::Different),
             Mark::Cold => exchange.cold,
-            Mark::Failover => access.is_some_and(|access| !access.skipped.is_empty()),
+            // Where all back ends failed, nothing took over.
+            Mark::Failover => access.is_some_and(|access| !access.skipped.is_empty() && access.backend.is_some()),
         }
     }
 

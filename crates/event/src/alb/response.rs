@@ -146,9 +146,12 @@ pub enum ReplyError {
     /// Over [`MAX_RESPONSE_FIELDS`].
     #[error("the response fields have {0} bytes, {MAX_RESPONSE_FIELDS} are allowed")]
     FieldsTooLarge(usize),
-    /// Not a JSON object.
+    /// Not JSON, or a member cannot be read.
     #[error("the reply cannot be read as JSON: {0}")]
     Json(#[from] serde_json::Error),
+    /// JSON, but not an object.
+    #[error("the reply is {0}, expected an object with `statusCode`; does the handler return a value?")]
+    NotAnObject(&'static str),
     /// A member is missing or not what it has to be.
     #[error("`{member}` {problem}")]
     Member {
@@ -165,7 +168,10 @@ impl ReplyError {
     pub fn reason(&self) -> &'static str {
         match self {
             ReplyError::TooLarge(_) => "LambdaResponseTooLarge",
-            ReplyError::FieldsTooLarge(_) | ReplyError::Json(_) | ReplyError::Member { .. } => "LambdaInvalidResponse",
+            ReplyError::FieldsTooLarge(_)
+            | ReplyError::Json(_)
+            | ReplyError::NotAnObject(_)
+            | ReplyError::Member { .. } => "LambdaInvalidResponse",
         }
     }
 }
@@ -226,9 +232,11 @@ pub fn decode_response(mode: HeaderMode, reply: &[u8]) -> Result<Reply, ReplyErr
     if reply.len() > MAX_RESPONSE_JSON {
         return Err(ReplyError::TooLarge(reply.len()));
     }
-    if reply.trim_ascii_start().first() == Some(&b'[') {
-        // serde would take an array for the members in their order.
-        return Err(ReplyError::Json(serde::de::Error::invalid_type(serde::de::Unexpected::Seq, &"an object")));
+    // serde would take an array for the members in their order.
+    if !reply.trim_ascii_start().starts_with(b"{")
+        && let Ok(other) = serde_json::from_slice::<Value>(reply)
+    {
+        return Err(ReplyError::NotAnObject(type_of(&other)));
     }
     let members: Members = serde_json::from_slice(reply)?;
     let mut warnings = Vec::new();

@@ -7,6 +7,8 @@ use std::ffi::OsStr;
 use anyhow::{Context, Result, bail, ensure};
 use crossfade_emulator::{Function, obstacle, usual_command};
 
+use crate::terminal::say;
+
 /// The name of our own function as a command.
 const OWN: &str = "crossfade";
 
@@ -37,18 +39,23 @@ pub(super) fn commands(given: &[String], functions: &[Function], names: &[Vec<St
         "`--function` without a name occurs {} times\n  hint: write `--function NAME=COMMAND`",
         for_all.len()
     );
-    for Given { name, .. } in &given {
+    for Given { name, command } in &given {
         if let Some(name) = name
             && !names.iter().any(|of_one| of_one.contains(name))
         {
-            bail!("`--function`: unknown function `{name}`\n  hint: the file defines {}", listed(names));
+            bail!("`--function`: unknown function `{name}`\n  hint: {}", instead(name, command, functions, names));
         }
     }
     let mut commands = Vec::new();
     let (mut missing, mut examples) = (Vec::new(), String::new());
     for (of_one, function) in names.iter().zip(functions) {
-        let named = given.iter().rev().find(|given| given.name.as_ref().is_some_and(|name| of_one.contains(name)));
-        match named.or(for_all.first().copied()) {
+        let is_named = |given: &&Given| given.name.as_ref().is_some_and(|name| of_one.contains(name));
+        ensure!(
+            given.iter().filter(is_named).count() < 2,
+            "`--function` names `{}` more than once\n  hint: a function has one command",
+            of_one.first().map_or("", |name| name)
+        );
+        match given.iter().find(is_named).or(for_all.first().copied()) {
             Some(given) => commands.push(given.command.clone()),
             None if names.len() == 1 => commands.push(Command::Own),
             None => {
@@ -67,6 +74,38 @@ pub(super) fn commands(given: &[String], functions: &[Function], names: &[Vec<St
         names.len(),
         listed(&missing),
     );
+}
+
+/// The option to write instead of one with an unknown name, which may be the variable that a shell would set.
+fn instead(name: &str, command: &Command, functions: &[Function], names: &[Vec<String>]) -> String {
+    let Command::Of(words) = command else { return format!("the functions are {}", listed(names)) };
+    let is_variable = |name: &str| !name.contains(|c: char| c.is_ascii_lowercase() || c == '-');
+    if is_variable(name)
+        && let [value, rest @ ..] = &words[..]
+        && !rest.is_empty()
+    {
+        let is_setting = |word: &&String| word.split_once('=').is_some_and(|(name, _)| is_variable(name));
+        let further: Vec<String> = rest.iter().take_while(is_setting).cloned().collect();
+        let program = shell_words::join(rest.get(further.len()..).unwrap_or_default());
+        let settings: Vec<String> = [format!("{name}={value}")].into_iter().chain(further).collect();
+        let settings: String = settings.iter().map(|it| format!("--env {} ", shell_words::quote(it))).collect();
+        return format!("for an environment variable, write `{settings}--function {}`", quoted(&program));
+    }
+    match functions {
+        // Without a file.
+        [Function { runtime: None, name, .. }] if name == "local" => {
+            format!("there is one function, which needs no name: `--function {}`", quoted(&shell_words::join(words)))
+        }
+        _ => format!("the file defines {}", listed(names)),
+    }
+}
+
+/// A command as one word of a shell, with quotes even where it needs none.
+fn quoted(command: &str) -> String {
+    match shell_words::quote(command) {
+        quoted if quoted == command => format!("'{command}'"),
+        quoted => quoted.into_owned(),
+    }
 }
 
 /// A list of the first name of each.
@@ -104,11 +143,39 @@ pub(super) fn split(option: &str, command: &str) -> Result<Vec<String>> {
 pub(super) fn check(function: &Function, path: Option<&OsStr>) -> Result<()> {
     let commands = [(FUNCTION, &function.command)].into_iter();
     for (option, command) in commands.chain(function.extensions.iter().map(|command| ("--extension", command))) {
+        warnings(option, command).iter().for_each(|warning| say(&format!("warning: {warning}")));
         if let Some(obstacle) = obstacle(command, function.directory.as_deref(), path) {
             bail!("`{option}`: {obstacle}\n  hint: name a program and its arguments; no shell interprets them");
         }
     }
     Ok(())
+}
+
+/// Warnings about words of a command that only a shell would interpret, and about misspelt placeholders.
+fn warnings(option: &str, command: &[String]) -> Vec<String> {
+    const OPERATORS: [&str; 11] = ["&&", "||", "|", ";", "&", ">", ">>", "<", "2>", "2>&1", "<<"];
+    let operator = command.iter().find(|word| OPERATORS.contains(&word.as_str()));
+    let of_shell = operator.map(|word| {
+        format!(
+            "`{option}`: no shell interprets `{word}`, the program gets it as an argument\n  hint: write `{option} \"sh -c '...'\"`"
+        )
+    });
+    let placeholder = command.iter().find_map(|word| misspelt_port(word)).map(|found| {
+        format!("`{option}`: `{found}` stays as it is\n  hint: `{{port}}` is a free port of each environment")
+    });
+    of_shell.into_iter().chain(placeholder).collect()
+}
+
+/// Finds a placeholder that is almost `{port}`, such as `{PORT}`, `{ port }` and `{prot}`.
+fn misspelt_port(text: &str) -> Option<&str> {
+    text.match_indices('{').find_map(|(start, _)| {
+        let placeholder = text.get(start..)?.split_inclusive('}').next().filter(|it| it.ends_with('}'))?;
+        let name = placeholder.trim_matches(['{', '}']);
+        let mut letters: Vec<char> = name.trim().to_ascii_lowercase().chars().collect();
+        letters.sort_unstable();
+        let is_of_shell = text.get(..start)?.ends_with('$');
+        (letters == ['o', 'p', 'r', 't'] && name != "port" && !is_of_shell).then_some(placeholder)
+    })
 }
 
 #[cfg(test)]
@@ -158,5 +225,39 @@ mod tests {
         assert!(told.contains("2 functions and no command for `web` and `api`"), "{told}");
         assert!(given(&["nope=sh"], two).unwrap_err().to_string().contains("the file defines `web` and `api`"));
         assert!(given(&["sh a", "sh b"], two).is_err());
+        let told = given(&["web=sh a", "shop-dev-web=sh b", "api=sh c"], two).unwrap_err().to_string();
+        assert!(told.starts_with("`--function` names `web` more than once"), "{told}");
+    }
+
+    #[test]
+    fn a_name_that_is_none_gets_the_option_that_was_meant() {
+        let names = [vec!["local".to_owned()]];
+        let told = |text: &str| {
+            commands(&[text.to_owned()], &[Function::new("local", Vec::new())], &names).unwrap_err().to_string()
+        };
+        for (text, expected) in [
+            ("PORT=3000 ./f.sh", "`--env PORT=3000 --function './f.sh'`"),
+            ("A=1 B=2 sh f.sh x", "`--env A=1 --env B=2 --function 'sh f.sh x'`"),
+            ("web=./f.sh", "there is one function, which needs no name: `--function './f.sh'`"),
+        ] {
+            assert!(told(text).ends_with(expected), "{text}: {}", told(text));
+        }
+    }
+
+    #[test]
+    fn words_for_a_shell_and_misspelt_placeholders_are_told() {
+        let told = |command: &str| warnings(FUNCTION, &split(FUNCTION, command).unwrap()).concat();
+        for (command, expected) in [
+            ("a && b", "no shell interprets `&&`"),
+            ("a > out", "no shell interprets `>`"),
+            ("a --port={PORT}", "`{PORT}` stays as it is"),
+            ("a '{ port }'", "`{ port }` stays as it is"),
+            ("a {prot}", "`{prot}` stays as it is"),
+        ] {
+            assert!(told(command).contains(expected), "{command}: {}", told(command));
+        }
+        for command in ["sh -c 'a && b'", "a {port} {port:x} {{port}} ${PORT} {a}"] {
+            assert_eq!(told(command), "", "{command}");
+        }
     }
 }

@@ -312,7 +312,9 @@ impl Running<'_> {
         };
         let rules = files.iter().find(|file| self.plan.has_rules_in(file));
         let Some(changed) = rules.or(files.first()) else { return String::new() };
-        let name = changed.strip_prefix(std::env::current_dir().unwrap_or_default()).unwrap_or(changed).display();
+        let here = std::env::current_dir().unwrap_or_default();
+        let shown = |file: &Path| file.strip_prefix(&here).unwrap_or(file).display().to_string();
+        let name = shown(changed);
         let more = match files.len().saturating_sub(1) {
             0 => String::new(),
             more => format!(" (and {more} more)"),
@@ -328,7 +330,19 @@ impl Running<'_> {
                 }
                 format!("{name}{more} has changed: the next request uses it")
             }
-            Err(error) => format!("{error:#}\n{name} has errors: what was valid last stays in use"),
+            Err(error) => {
+                // Another YAML file of the folder may have changed, which is not the one with the errors.
+                let known = self.plan.watched().rules;
+                let has_rules = |file: &&PathBuf| known.contains(file);
+                let faulty = files.iter().find(has_rules).or(self.plan.file.as_ref()).map_or(name, |file| shown(file));
+                let refused = format!("{error:#}\n{faulty} has errors: what was valid last stays in use");
+                let code = files.iter().find(|file| !has_rules(file)).filter(|_| rules.is_some());
+                let Some(code) = code else { return refused };
+                match self.emulator.reload(self.settings.clone()).await {
+                    Ok(()) => format!("{refused}\n{} has changed: the next request uses it", shown(code)),
+                    Err(error) => format!("{refused}\n{error}"),
+                }
+            }
         }
     }
 

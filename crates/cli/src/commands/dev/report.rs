@@ -103,8 +103,8 @@ pub(super) struct Reporter {
     names_functions: bool,
     /// The environments that have written something.
     talkers: BTreeSet<u32>,
-    /// Warnings about replies, each with its function, and how often they have occurred.
-    reply_warnings: BTreeMap<(String, String), u64>,
+    /// The kinds of warnings about replies, each with its function: the first text, and how often they have occurred.
+    reply_warnings: BTreeMap<(String, String), (String, u64)>,
     secrets: Secrets,
     stopping: bool,
     /// By Lambda's request id.
@@ -198,10 +198,10 @@ impl Reporter {
     /// Returns the lines of all requests that still wait.
     pub(super) fn everything(&mut self) -> Vec<Line> {
         let mut lines = self.release(|_| true);
-        for ((function, warning), count) in std::mem::take(&mut self.reply_warnings) {
+        for ((function, _), (warning, count)) in std::mem::take(&mut self.reply_warnings) {
             if let more @ 1.. = count.saturating_sub(1) {
                 let times = if more == 1 { "once more" } else { &format!("{more} more times") };
-                let (function, warning) = (printable(&function), printable(&warning));
+                let (function, warning) = (printable(&function), printable(&self.secrets.sentence(&warning)));
                 lines.push(Line::Talk(format!("function {function} | warning, {times}: {warning}")));
             }
         }
@@ -296,7 +296,8 @@ impl Reporter {
             (reason, problem) => reason.clone().or_else(|| problem.clone()),
         };
         let normalised = exchange.normalised_path.as_ref();
-        let normalised = normalised.map(|path| format!("rules and routes see the path {}", self.secrets.target(path)));
+        let readers = if self.expects_access { "rules and routes see" } else { "rules see" };
+        let normalised = normalised.map(|path| format!("{readers} the path {}", self.secrets.target(path)));
         let error = access.and_then(|access| access.error.clone());
         let (about_request, about_reply) =
             exchange.warnings.split_at(exchange.warnings.len().saturating_sub(exchange.reply_warnings));
@@ -323,7 +324,7 @@ impl Reporter {
         if self.reply_warnings.len() >= MOST_EARLY && !self.reply_warnings.contains_key(&key) {
             return false;
         }
-        let count = self.reply_warnings.entry(key).or_default();
+        let (_, count) = self.reply_warnings.entry(key).or_insert_with(|| (warning.to_owned(), 0));
         *count = count.saturating_add(1);
         *count == 1
     }
@@ -649,9 +650,9 @@ mod tests {
             texts(report.everything()),
             [
                 "stderr function api | warning, once more: field `connection` is not honoured",
-                "stderr function api | warning, once more: the body of N bytes was dropped",
+                "stderr function api | warning, once more: the body of 12 bytes was dropped",
                 "stderr function web | warning, 100 more times: field `connection` is not honoured",
-                "stderr function web | warning, 100 more times: the body of N bytes was dropped",
+                "stderr function web | warning, 100 more times: the body of 12 bytes was dropped",
             ]
         );
     }
