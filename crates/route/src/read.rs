@@ -40,10 +40,13 @@ pub(crate) struct Advice {
     pub(crate) meant: fn(Expected, &Node) -> Option<String>,
     /// Returns a hint for a map with these keys that has another key, or for a text in place of the map; and the known
     /// key whose absence needs no further error.
-    pub(crate) keys: fn(&[&'static str], Option<&str>, &Node) -> Option<(String, Option<&'static str>)>,
+    pub(crate) keys: fn(&[&'static str], Option<&str>, &Node) -> Option<KeyHint>,
     /// Adds warnings about a valid file.
     pub(crate) warn: fn(&RoutingTable, &Nodes<'_, '_>, &mut Collector),
 }
+
+/// A hint, and the known key that it covers.
+pub(crate) type KeyHint = (String, Option<&'static str>);
 
 /// The type of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

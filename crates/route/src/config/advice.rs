@@ -5,7 +5,7 @@ use crossfade_document::{Node, Scalar, Value};
 
 use super::warnings;
 use crate::masked::masked;
-use crate::read::{Advice, Expected};
+use crate::read::{Advice, Expected, KeyHint};
 
 pub(super) static ADVICE: Advice = Advice { names: NAMES, meant, keys, warn: warnings::warn };
 
@@ -203,7 +203,7 @@ fn meant(expected: Expected, node: &Node) -> Option<String> {
 }
 
 /// See [`Advice::keys`].
-fn keys(known: &[&'static str], unknown: Option<&str>, node: &Node) -> Option<(String, Option<&'static str>)> {
+fn keys(known: &[&'static str], unknown: Option<&str>, node: &Node) -> Option<KeyHint> {
     let value = node.as_scalar().filter(|scalar| scalar.written.is_none() && !scalar.is_null());
     let (hint, absent) = match (known, unknown) {
         (["set", "add", "remove"], Some(name)) if name.contains('-') => {
