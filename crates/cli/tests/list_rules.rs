@@ -84,6 +84,20 @@ pub(crate) fn the_table_is_printed_and_nothing_is_started() {
            shop-dev-api: handler api.handler, nodejs22.x, 1024 MiB, 6 s, 10 environments (further requests wait), environment SHARED\n"
     );
     assert!(warnings.contains("`a=b` OR `c=d` matches"), "{warnings}");
+
+    // Names that contain a short value by chance stay; a secret and a long value do not.
+    let rules = "service: shop\nfunctions:\n  products:\n    handler: a.b\n    events:\n      \
+        - alb: { listenerArn: '${env:STAGE}', priority: 1, conditions: { path: /products/*, header: { name: x, values: ['${env:TOKEN}', '${env:HOST}'] } } }\n";
+    let folder = folder_with(&[("serverless.yml", rules)]);
+    let output = Command::new(env!("CARGO_BIN_EXE_crossfade"))
+        .args(["dev", "--serverless", "serverless.yml", "--list-rules"])
+        .envs([("STAGE", "prod"), ("TOKEN", "abc9"), ("HOST", "shop.example")])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let (table, _) = told(&output, 0);
+    assert!(table.contains("path is /products/* and header x is ${env:TOKEN} or ${env:HOST}\n"), "{table}");
+    assert!(table.starts_with("listener prod "), "{table}");
 }
 
 pub(crate) fn each_kind_of_file_has_its_option() {

@@ -5,9 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, anyhow};
 use crossfade_emulator::Settings;
 use crossfade_emulator::source::{self, Loaded};
+use crossfade_journal::redaction::is_secret_name;
 
 use super::environment::Environment;
 use crate::terminal::say;
+
+/// Values of at least this length are hidden; of shorter ones, those of variables whose name is a secret's.
+const LIKELY_SECRET: usize = 8;
 
 /// Files with listener rules, and values that a file lacks.
 #[derive(clap::Args)]
@@ -84,7 +88,9 @@ impl Sources {
         for warning in warnings {
             say(&warning);
         }
-        let environment = Environment::of(environment);
+        // Short values such as a stage's occur by chance, in names and in our own words.
+        let may_be_secret = |(name, value): &(String, String)| value.len() >= LIKELY_SECRET || is_secret_name(name);
+        let environment = Environment::of(environment.into_iter().filter(may_be_secret));
         let absolute = |file: String| std::path::absolute(&file).unwrap_or_else(|_| file.into());
         let files = files.into_iter().map(absolute).collect();
         Ok(Some(Rules { file: file.to_owned(), files, settings, names, left_out, environment }))

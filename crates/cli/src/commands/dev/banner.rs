@@ -159,7 +159,13 @@ fn rules(text: &mut String, plan: &Plan, listener: &Listener) {
             .collect();
         let mut what = source::transforms_text(&rule.transforms);
         what.push(source::action_text(&plan.template, &rule.action));
-        let _ = writeln!(text, "  {:<7} {} -> {}", rule.priority, conditions.join(", "), what.join(", "));
+        let _ = writeln!(
+            text,
+            "  {:<7} {} -> {}",
+            rule.priority,
+            plan.environment.hide(&conditions.join(", ")),
+            what.join(", ")
+        );
     }
     let _ = writeln!(text, "  default {}", source::action_text(&plan.template, &listener.default_action));
 }

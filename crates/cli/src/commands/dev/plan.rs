@@ -19,6 +19,7 @@ use super::changes::Watched;
 use super::functions::{self, Command};
 use super::host::Host;
 use super::{Options, RunResources, balancer};
+use crate::commands::environment::Environment;
 use crate::commands::sources::Rules;
 use crate::commands::{cert_file, configuration};
 use crate::demo::Demo;
@@ -60,6 +61,8 @@ pub(super) struct Plan {
     pub(super) file: Option<PathBuf>,
     /// It, and the files that it includes.
     rule_files: Vec<PathBuf>,
+    /// The environment variables that they use.
+    pub(super) environment: Environment,
     pub(super) mode: HeaderMode,
     pub(super) host: Host,
     /// For all functions.
@@ -131,14 +134,14 @@ impl Plan {
         // Ours is deployed with multi-value headers; AWS's default is without.
         let is_multi = options.multi_value_headers || own_function && !options.single_value_headers;
         let mode = if is_multi { HeaderMode::Multi } else { HeaderMode::Single };
-        let (file, rule_files, mut template) = match rules {
-            Some(Rules { file, files, settings, left_out, .. }) => {
+        let (file, rule_files, environment, mut template) = match rules {
+            Some(Rules { file, files, settings, left_out, environment, .. }) => {
                 tell_left_out(&settings, &left_out, &commands, &options.env);
-                (Some(file), files, settings)
+                (Some(file), files, environment, settings)
             }
             None => {
                 let function = Function { timeout: TIMEOUT, ..Function::new("local", Vec::new()) };
-                (None, Vec::new(), Settings::forward_all(mode, function))
+                (None, Vec::new(), Environment::default(), Settings::forward_all(mode, function))
             }
         };
         let extensions = options
@@ -174,7 +177,7 @@ impl Plan {
         if options.debug {
             wait_for_the_debugger(&mut template);
         }
-        Ok(Plan { routing, template, commands, own_function, file, rule_files, mode, host, variables })
+        Ok(Plan { routing, template, commands, own_function, file, rule_files, environment, mode, host, variables })
     }
 
     /// True if a file defines the rules.
