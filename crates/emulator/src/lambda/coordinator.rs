@@ -309,11 +309,14 @@ impl Coordinator {
     }
 
     /// Reports that the runtime cannot initialise.
-    pub(super) fn init_error(&self, error: String) -> Result<(), Rejection> {
+    pub(super) fn init_error(&self, mut error: String) -> Result<(), Rejection> {
         if self.lock().phase != Phase::Init {
             return Err(Rejection::forbidden("InvalidStateTransition", "the init phase is over"));
         }
         let hint = Hint(launch::advice(&error).map(str::to_owned));
+        if hint.0.is_some() && error.ends_with('.') {
+            error.pop();
+        }
         self.signal(Signal::Failed(Failure::InitError(error, hint)));
         Ok(())
     }

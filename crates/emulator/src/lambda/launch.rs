@@ -35,10 +35,23 @@ pub fn obstacle(command: &[String], directory: Option<&Path>, path: Option<&OsSt
     }
     // A placeholder has no value yet.
     let programs = programs(command).into_iter().filter(|program| !program.contains("{port"));
-    programs.into_iter().find_map(|program| match locate(program, directory, path) {
+    let of_programs = programs.into_iter().find_map(|program| match locate(program, directory, path) {
         Some(file) => of_file(program, &file, path),
         None if program.contains('/') => Some(format!("cannot find the file `{program}`{}", seen_from(directory))),
         None => Some(format!("cannot find the program `{program}` in the folders of `PATH`{}", install(program))),
+    });
+    of_programs.or_else(|| windows_script(command, directory))
+}
+
+/// The reason why a shell cannot run the script that it is given: its Windows line endings.
+fn windows_script(command: &[String], directory: Option<&Path>) -> Option<String> {
+    let shell =
+        programs(command).pop().filter(|it| ["sh", "bash", "dash", "ash", "ksh", "zsh"].contains(&file_name(it)))?;
+    let script = command.iter().skip_while(|word| *word != shell).nth(1).filter(|word| !word.starts_with('-'))?;
+    let head = head_of(&directory.unwrap_or(Path::new("")).join(script))?;
+    let first_line = head.split_inclusive(|byte| *byte == b'\n').next()?;
+    first_line.ends_with(b"\r\n").then(|| {
+        format!("`{script}` has Windows line endings, which `{shell}` does not read; run `sed -i 's/\\r$//' {script}`")
     })
 }
 
@@ -170,13 +183,32 @@ pub(super) fn runtime_client(command: &[String], handler: &str) -> String {
         }
         own => own.to_owned(),
     };
+    // A runtime client finds handlers only in and below its folder.
+    let then = |file: Option<&str>, client: &str| match file {
+        Some(file) if file.starts_with("../") || file.starts_with('/') => {
+            format!("then start it in the folder of `{file}`")
+        }
+        _ => format!("then `--function '{client}'`"),
+    };
     let node_programs = ["node", "nodejs", "npx", "npm", "tsx", "ts-node", "bun", "deno"];
     let advice = if node_programs.contains(&name) || node.is_some() {
         let client = node_client(&handler(node, "index"));
-        format!("a Node.js handler needs a runtime client: `npm install aws-lambda-ric`, then `--function '{client}'`")
+        let compile = node
+            .filter(|file| file.ends_with("ts"))
+            .map_or_else(String::new, |file| format!("compile `{file}` to JavaScript, "));
+        let what = "a Node.js handler needs a runtime client: `npm install aws-lambda-ric`, ";
+        format!("{what}{compile}{}", then(node, &client))
     } else if name.starts_with("python") || python.is_some() {
-        let client = python_client(&handler(python, "app"));
-        format!("a Python handler needs a runtime client: `pip install awslambdaric`, then `--function '{client}'`")
+        // A virtual environment has its own interpreter.
+        let interpreter = if name.starts_with("python") { program } else { "python3" };
+        let client = format!("{interpreter} -m awslambdaric {}", handler(python, "app"));
+        let pip = if interpreter.contains('/') { format!("{interpreter} -m pip") } else { "pip".to_owned() };
+        let what = format!("a Python handler needs a runtime client: `{pip} install awslambdaric`, ");
+        if command.iter().any(|word| word == "awslambdaric") {
+            format!("if the module `awslambdaric` is missing, run `{pip} install awslambdaric`")
+        } else {
+            what + &then(python, &client)
+        }
     } else {
         "a program needs a runtime client of its language, such as `lambda_runtime` (Rust), `aws-lambda-go`, \
          `aws-lambda-java-runtime-interface-client`"
@@ -257,7 +289,8 @@ mod tests {
             ("./good", String::new()),
             ("./plain", String::new()),
             ("./only-data-of-windows", String::new()),
-            ("sh ./windows", String::new()),
+            ("sh ./only-data-of-windows", String::new()),
+            ("env A=b bash ./windows", "`./windows` has Windows line endings, which `bash` does not read; run `sed -i 's/\\r$//' ./windows`".into()),
             ("env A=b C=d sh x", String::new()),
             ("env -i sh", String::new()),
             ("./windows", "`./windows` has Windows line endings: its interpreter would be `/usr/bin/env sh\\r`; run `sed -i 's/\\r$//' ./windows`".into()),
@@ -327,7 +360,18 @@ mod tests {
             ("node handler.js", "bootstrap", "npx aws-lambda-ric handler.handler'"),
             ("env A=b node ./src/index.mjs", "bootstrap", "npx aws-lambda-ric src/index.handler'"),
             ("node server.js", "web.main", "npx aws-lambda-ric web.main'"),
-            ("./start.ts", "", "npx aws-lambda-ric start.handler'"),
+            (
+                "./start.ts",
+                "",
+                "compile `./start.ts` to JavaScript, then `--function 'npx aws-lambda-ric start.handler'",
+            ),
+            ("node ../x.js", "", "then start it in the folder of `../x.js`"),
+            (
+                ".venv/bin/python app.py",
+                "",
+                "`.venv/bin/python -m pip install awslambdaric`, then `--function '.venv/bin/python -m awslambdaric app.handler'",
+            ),
+            ("python3 -m awslambdaric app.handler", "", "is missing, run `pip install awslambdaric`"),
             ("python3 app.py", "bootstrap", "python3 -m awslambdaric app.handler'"),
             ("./bootstrap", "bootstrap", "`lambda_runtime` (Rust)"),
         ] {

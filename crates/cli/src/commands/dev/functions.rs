@@ -88,7 +88,11 @@ fn instead(name: &str, command: &Command, functions: &[Function], names: &[Vec<S
         let further: Vec<String> = rest.iter().take_while(is_setting).cloned().collect();
         let program = shell_words::join(rest.get(further.len()..).unwrap_or_default());
         let settings: Vec<String> = [format!("{name}={value}")].into_iter().chain(further).collect();
-        let settings: String = settings.iter().map(|it| format!("--env {} ", shell_words::quote(it))).collect();
+        let settings: String = settings
+            .iter()
+            .filter_map(|it| it.split_once('='))
+            .map(|(name, value)| format!("--env {name}={} ", shell_words::quote(value)))
+            .collect();
         return format!("for an environment variable, write `{settings}--function {}`", quoted(&program));
     }
     match functions {

@@ -319,6 +319,7 @@ impl Running<'_> {
             0 => String::new(),
             more => format!(" (and {more} more)"),
         };
+        let before = listener_texts(&self.settings, &addresses(&self.emulator));
         let reloaded = match rules {
             Some(_) => self.reread(resources).await,
             None => self.emulator.reload(self.settings.clone()).await.map_err(anyhow::Error::from),
@@ -328,7 +329,9 @@ impl Running<'_> {
                 if let Some(inspector) = &consumers.inspector {
                     inspector.reload(&self.settings, &addresses(&self.emulator));
                 }
-                format!("{name}{more} has changed: the next request uses it")
+                let now = listener_texts(&self.settings, &addresses(&self.emulator));
+                let differences = listener_changes(&before, &now);
+                format!("{name}{more} has changed: the next request uses it{differences}")
             }
             Err(error) => {
                 // Another YAML file of the folder may have changed, which is not the one with the errors.
@@ -358,6 +361,23 @@ impl Running<'_> {
         (self.plan, self.settings) = (plan, settings);
         Ok(())
     }
+}
+
+/// The address and the name of each listener.
+fn listener_texts(settings: &Settings, addresses: &[SocketAddr]) -> Vec<String> {
+    let text = |(listener, address): (&crossfade_emulator::Listener, &SocketAddr)| {
+        let scheme = if listener.tls.is_some() { "https" } else { "http" };
+        let port = listener.port.map(|port| format!(" (port {port} in AWS)")).unwrap_or_default();
+        format!("{scheme}://{address}  {}{port}", listener.name)
+    };
+    settings.listeners.iter().zip(addresses).map(text).collect()
+}
+
+/// A line for each listener that is gone and each that is new, as in the start message.
+fn listener_changes(before: &[String], now: &[String]) -> String {
+    let gone = before.iter().filter(|text| !now.contains(text)).map(|text| format!("\n  {:<11} {text}", "closed"));
+    let new = now.iter().filter(|text| !before.contains(text)).map(|text| format!("\n  {:<11} {text}", "local ALB"));
+    gone.chain(new).collect()
 }
 
 /// The message for a change of the configuration file.
@@ -470,6 +490,18 @@ impl Stop {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn listeners_that_a_reload_adds_or_removes_are_told() {
+        let texts = |texts: &[&str]| texts.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let before = texts(&["http://127.0.0.1:8080  a", "http://127.0.0.1:8081  b"]);
+        let now = texts(&["http://127.0.0.1:8080  a", "http://127.0.0.1:8082  c"]);
+        assert_eq!(
+            listener_changes(&before, &now),
+            "\n  closed      http://127.0.0.1:8081  b\n  local ALB   http://127.0.0.1:8082  c"
+        );
+        assert_eq!(listener_changes(&now, &now), "");
+    }
 
     #[test]
     fn durations_have_a_unit_and_lambdas_limit() {

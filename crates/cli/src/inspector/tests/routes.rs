@@ -167,3 +167,23 @@ async fn rules_and_many_routes_stand_side_by_side() {
     assert!(page.len() < 100_000, "{}", page.len());
     assert!(get(&inspector, "/requests/2").await.contains("path is /blog"));
 }
+
+/// All back ends of the first request failed: nothing took over.
+#[tokio::test]
+async fn a_failover_needs_a_back_end_that_has_answered() {
+    let inspector = start().await;
+    inspector.explain_with(routes(CONFIG));
+    let skipped = r#""route":"orders","skipped":[{"backend":"modern","outcome":"503"}]"#;
+    tell_routed(&inspector, 1, "/orders/1", &format!(r#"{skipped},"error":"http_request_error""#));
+    tell_routed(&inspector, 2, "/orders/2", &format!(r#"{skipped},"backend":"legacy""#));
+    seen(&inspector, 2).await;
+    let mut page = String::new();
+    for _ in 0..200 {
+        page = get(&inspector, "/?q=is:failover").await;
+        if page.contains("/orders/2") {
+            break;
+        }
+        sleep(Duration::from_millis(5)).await;
+    }
+    assert!(page.contains("/orders/2") && !page.contains("/orders/1"), "{page}");
+}
