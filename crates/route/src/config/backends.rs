@@ -261,8 +261,9 @@ fn read_host_header(node: &Node, diagnostics: &mut Collector) -> Option<HostHead
         "preserve" => Some(HostHeader::Preserve),
         literal => {
             let is_authority = !literal.contains('/') && backend_url::parse(&format!("https://{literal}")).is_ok();
-            // `true`, `Preserve` and `origin` are no hosts.
-            let is_host = is_authority && (literal.contains(['.', ':']) || literal == "localhost");
+            // Words that other proxies have here, or ours in other letters.
+            let is_word = |word: &&str| literal.eq_ignore_ascii_case(word);
+            let is_host = is_authority && !["backend", "preserve", "origin", "true", "false"].iter().any(is_word);
             let value = HeaderValue::from_str(literal).ok().filter(|_| is_host);
             if value.is_none() {
                 let hint = "write backend, preserve, or a host, like `shop.example.com`";
