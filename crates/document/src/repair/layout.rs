@@ -42,7 +42,7 @@ pub(super) fn spaces(lines: &[&str], at: usize, repairs: &mut Vec<Repair>) {
     }
 }
 
-/// Returns the positions after the colons of `key:value`. The colon of `https://` is none of them.
+/// Returns the positions after the colons of `key:value`. The colon of `https://` does not count.
 fn tight_colons(line: &str) -> Vec<usize> {
     let found = line.match_indices(':').map(|(colon, _)| colon).take(40);
     let is_missing = |colon: &usize| {
@@ -99,7 +99,7 @@ pub(super) fn lists_in_a_line(lines: &[&str], at: usize, repairs: &mut Vec<Repai
     repairs.push(Repair::line(lines, at, value.start, new, message, ""));
 }
 
-/// Adds the colon that a key lacks. Returns the position of the mistake and its message, too.
+/// Adds the colon that a key lacks. Also returns the position of the mistake and its message.
 fn with_colon(line: &str) -> Option<(String, usize, String)> {
     let start = content(line);
     let rest = cut(line, start..line.len()).trim_end();

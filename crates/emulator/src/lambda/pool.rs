@@ -31,7 +31,7 @@ const ABOUT_TO_START: Duration = Duration::from_secs(3600);
 /// The most requests of a function without reserved concurrency that are in progress or wait: the default concurrency
 /// of an AWS account ("Lambda quotas").
 const ACCOUNT_CONCURRENCY: usize = 1000;
-/// The waiting time after which the user is told about it.
+/// Requests that wait longer are reported, once.
 const LONG_WAIT: Duration = Duration::from_secs(1);
 /// The shortest limit of the init phase on Managed Instances; the function's timeout if that is longer.
 const MANAGED_INIT: Duration = Duration::from_secs(130);

@@ -219,7 +219,7 @@ fn by_keys(has: impl Fn(&str) -> bool, expected: Kind) -> Option<(&'static str, 
     Some((found.name(), hint))
 }
 
-/// Like [`by_text`], for a parsed document. A document without keys is none of any kind.
+/// Like [`by_text`], for a parsed document. A document without keys, such as plain text, is always of another kind.
 pub(super) fn by_document(document: &Node, expected: Kind) -> Option<(&'static str, String)> {
     match &document.value {
         Value::Scalar(scalar) if scalar.is_null() => Some(("without content", "check the path".to_owned())),

@@ -136,7 +136,7 @@ fn keep_last_of(members: &mut Vec<(Key, Node)>) {
     members.reverse();
 }
 
-/// YAML's merge keys. In a merged map, the last of several members with the same name counts, too.
+/// YAML's merge keys. In a merged map as well, the last of several members with the same name counts.
 fn merge(members: Vec<(Key, Node)>, mut merged: Vec<Node>) -> Option<Vec<(Key, Node)>> {
     merged.iter_mut().for_each(keep_last);
     merge_keys(members, merged)

@@ -263,7 +263,7 @@ impl<'o> Variables<'o> {
             return self.variable(place, variable);
         }
         let mut whole = String::new();
-        // Nothing in quotes is a text, too.
+        // An empty text in quotes is a text.
         let mut is_plain = !parts.is_empty();
         for part in parts {
             match part {

@@ -112,7 +112,7 @@ fn set(settings: &mut Settings, attribute: &str) -> Result<()> {
 ///
 /// # Errors
 ///
-/// If there is none.
+/// A new HTTPS listener without a former certificate.
 pub(super) fn keep_certificate(settings: &mut Settings, former: &Settings) -> Result<()> {
     let bare = without_certificate(settings);
     let tls = former.listeners.iter().find_map(|listener| listener.tls.as_ref());

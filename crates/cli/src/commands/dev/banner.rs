@@ -132,12 +132,12 @@ pub(super) fn text(
     text
 }
 
-fn scheme(listener: &Listener) -> &'static str {
+pub(super) fn scheme(listener: &Listener) -> &'static str {
     if listener.tls.is_some() { "https" } else { "http" }
 }
 
 /// Its name, and its port in AWS.
-fn listener_facts(listener: &Listener) -> String {
+pub(super) fn listener_facts(listener: &Listener) -> String {
     match listener.port {
         Some(port) => format!("{} (port {port} in AWS)", listener.name),
         None => listener.name.clone(),

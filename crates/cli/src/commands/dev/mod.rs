@@ -366,9 +366,7 @@ impl Running<'_> {
 /// The address and the name of each listener.
 fn listener_texts(settings: &Settings, addresses: &[SocketAddr]) -> Vec<String> {
     let text = |(listener, address): (&crossfade_emulator::Listener, &SocketAddr)| {
-        let scheme = if listener.tls.is_some() { "https" } else { "http" };
-        let port = listener.port.map(|port| format!(" (port {port} in AWS)")).unwrap_or_default();
-        format!("{scheme}://{address}  {}{port}", listener.name)
+        format!("{}://{address}  {}", banner::scheme(listener), banner::listener_facts(listener))
     };
     settings.listeners.iter().zip(addresses).map(text).collect()
 }
