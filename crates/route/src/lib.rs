@@ -28,6 +28,7 @@ mod dot_segments;
 mod expectation;
 mod field_edits;
 mod masked;
+pub mod migration;
 mod mirror;
 mod policy;
 mod reach;

@@ -59,7 +59,7 @@ pub struct Noise {
 }
 
 /// A share of requests, in thousandths of a percent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Share(pub(crate) u32);
 
 /// `mirror.credentials`.
@@ -135,6 +135,11 @@ impl Default for Noise {
 }
 
 impl Share {
+    /// 0 %.
+    pub const NONE: Share = Share(0);
+    /// 100 %.
+    pub const ALL: Share = Share(WHOLE);
+
     /// Parses a percentage with at most three decimals.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
