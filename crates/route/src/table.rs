@@ -24,6 +24,8 @@ pub struct RoutingTable {
     pub(crate) backends: Vec<Arc<Backend>>,
     /// Enabled routes by ascending priority.
     pub(crate) routes: Vec<Route>,
+    /// Routes that an overlay may enable.
+    pub(crate) disabled: Vec<Route>,
     /// Finds the few routes that a request can match.
     pub(crate) index: Index,
     /// Route without conditions for requests that match no other.

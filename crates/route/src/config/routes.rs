@@ -26,6 +26,8 @@ pub(super) const DEFAULT: &str = "default";
 #[derive(Debug, Default)]
 pub(super) struct Routes<'n> {
     pub(super) routes: Vec<Route>,
+    /// The others.
+    pub(super) disabled: Vec<Route>,
     pub(super) nodes: HashMap<String, &'n Node>,
 }
 
@@ -37,7 +39,7 @@ pub(super) fn read<'n>(
 ) -> Routes<'n> {
     // A key with only comments below it is equivalent to no routes.
     let items = if node.is_empty() { &[] } else { node.list(diagnostics).unwrap_or_default() };
-    let mut read = Routes { routes: Vec::with_capacity(items.len()), nodes: HashMap::new() };
+    let mut read = Routes { routes: Vec::with_capacity(items.len()), ..Routes::default() };
     let mut priorities: HashMap<u32, &'n Node> = HashMap::new();
     for item in items {
         let Some(Header { name, priority, enabled }) = read_header(item, diagnostics) else { continue };
@@ -55,10 +57,9 @@ pub(super) fn read<'n>(
             item.error(diagnostics, format!("duplicate priority {priority}"), Some(hint));
         }
         let body = read_body(item, true, backends, surroundings, diagnostics);
-        if let (Some(body), Some(name), Some(priority)) = (body, name, priority)
-            && enabled
-        {
-            read.routes.push(Route { name: name.to_owned(), priority: Some(priority), ..body });
+        if let (Some(body), Some(name), Some(priority)) = (body, name, priority) {
+            let route = Route { name: name.to_owned(), priority: Some(priority), ..body };
+            if enabled { read.routes.push(route) } else { read.disabled.push(route) }
         }
     }
     read.routes.sort_by_key(|route| route.priority);
