@@ -9,6 +9,7 @@ mod current;
 mod deployment;
 mod http1;
 mod invoke;
+mod live;
 mod run;
 mod runtime_api;
 mod settings;

@@ -29,6 +29,8 @@ pub(crate) struct Settings {
     /// `CROSSFADE_RELOAD=1`: take up changes of the configuration file while running. `crossfade dev` sets it; in Lambda a
     /// new version of the function is the way.
     pub(crate) reload: bool,
+    /// `CROSSFADE_LIVE`: the place of the live state.
+    pub(crate) live: Option<String>,
     /// `AWS_LAMBDA_MAX_CONCURRENCY`: invocations at a time, set by Lambda Managed Instances; otherwise 1.
     pub(crate) concurrency: usize,
 }
@@ -94,7 +96,7 @@ pub enum SettingsError {
 
 impl Settings {
     pub(crate) fn from_env() -> Result<Settings, SettingsError> {
-        let text = |name| env::var(name).ok().filter(|value| !value.is_empty());
+        let text = variable;
         let task_root = text("LAMBDA_TASK_ROOT").map(PathBuf::from).unwrap_or_default();
         Ok(Settings {
             runtime_api: text(RUNTIME_API_VARIABLE).ok_or(SettingsError::NotInLambda)?,
@@ -110,6 +112,7 @@ impl Settings {
                 None => "crossfade".to_owned(),
             },
             reload: text("CROSSFADE_RELOAD").is_some_and(|value| value == "1"),
+            live: text("CROSSFADE_LIVE"),
             concurrency: text("AWS_LAMBDA_MAX_CONCURRENCY").and_then(|count| count.parse().ok()).unwrap_or(1).max(1),
         })
     }
@@ -158,6 +161,11 @@ pub fn load(source: &ConfigSource, cert_file: Option<&Path>) -> Result<(RoutingT
         Ok::<_, SettingsError>(PemFile { path: path.to_owned(), text })
     };
     Ok((table, cert_file.map(pem).transpose()?))
+}
+
+/// Returns the value of a variable unless it is empty.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// The surroundings that a configuration may refer to: this process's environment, and the files of a folder.

@@ -40,6 +40,9 @@ pub struct AccessRecord<'t> {
     /// Without the query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<Cow<'t, str>>,
+    /// The version of the live state that decided; absent without any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live: Option<u32>,
     /// The route that matched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub route: Option<Cow<'t, str>>,
@@ -148,6 +151,7 @@ impl<'t> AccessRecord<'t> {
             trace_id: None,
             method: None,
             path: None,
+            live: None,
             route: journal.route.map(Cow::from),
             backend: journal.backend().map(Cow::from),
             chosen: journal.chosen.map(Cow::from),

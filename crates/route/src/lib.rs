@@ -51,7 +51,7 @@ pub const SCHEMA: &str = include_str!("../crossfade.schema.json");
 
 pub use backend::{Backend, ClientCert, HostHeader, Http2, PemFile, PublicUrl, Timeouts, TlsSettings, TlsVersion};
 pub use config::Checked;
-pub use crossfade_document::{Diagnostic, Diagnostics, Place, Severity, WithLines, misleads};
+pub use crossfade_document::{Diagnostic, Diagnostics, Place, Severity, WithLines, decode, misleads};
 pub use crossfade_rule::RequestView;
 pub use dot_segments::has_dot_segment;
 pub use expectation::Expectation;
@@ -60,6 +60,7 @@ pub use mirror::{Credentials, MIRROR_FIELD, Mirror, Noise, Share};
 pub use overlay::{FORMAT, MAX_OVERLAY, Overlaid, Overlay, RouteChanges};
 pub use policy::{Codes, Failover, Outlier, Retry, may_repeat};
 pub use reach::{Prohibited, Reach, RuntimeApi};
+pub use read::parse_duration;
 pub use redirect::{Captures, Redirect, RequestParts, is_host};
 pub use scheme::Scheme;
 pub use select::Observer;

@@ -266,6 +266,7 @@ impl RoutingTable {
             request_id_field: request_id_field.clone(),
             health_check: *health_check,
             trusted_hops: *trusted_hops,
+            live: Some(overlay.version),
         };
         Overlaid { table, mismatches }
     }

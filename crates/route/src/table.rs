@@ -19,7 +19,7 @@ use crate::sticky::{OptIn, Sticky};
 use crate::transform::Transforms;
 
 /// The whole configuration, immutable.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RoutingTable {
     pub(crate) backends: Vec<Arc<Backend>>,
     /// Enabled routes by ascending priority.
@@ -39,6 +39,8 @@ pub struct RoutingTable {
     /// `clientIp.trustedHops`: number of proxies, starting with the load balancer, that appended the address they saw
     /// to `X-Forwarded-For`.
     pub trusted_hops: usize,
+    /// The version of the overlay that is applied.
+    pub live: Option<u32>,
 }
 
 impl RoutingTable {

@@ -60,14 +60,7 @@ impl RoutingTable {
         source_name: &str,
         surroundings: &dyn Surroundings,
     ) -> Result<RoutingTable, Diagnostics> {
-        let parsed = backend_url::parse(url).and_then(|parsed| {
-            let reach = Reach { scheme: parsed.scheme, link_local: false, runtime_api: surroundings.runtime_api() };
-            match reach.check_host(&parsed.host, parsed.port) {
-                Ok(()) => Ok(Backend::new("backend", parsed, reach)),
-                Err(it) => Err(UrlError { message: format!("the host {it}"), hint: it.hint() }),
-            }
-        });
-        parsed.map(RoutingTable::everything_to).map_err(|error| {
+        of_url("backend", url, false, surroundings).map(RoutingTable::everything_to).map_err(|error| {
             // The URL itself is not shown: it may be a secret that was put there by accident.
             let hint = Some(error.hint.to_owned());
             let list = vec![Diagnostic { place: None, hint, ..Diagnostic::error(Place::new(1, 1), error.message) }];
@@ -119,7 +112,28 @@ impl RoutingTable {
             request_timeout: None,
             request_id_field: REQUEST_ID,
             health_check: HealthCheck::default(),
+            live: None,
         }
+    }
+}
+
+impl Backend {
+    /// Returns a destination for requests of the function's own. It may be link-local.
+    ///
+    /// # Errors
+    ///
+    /// The problem of the URL, without the URL.
+    pub fn own(name: &str, url: &str, surroundings: &dyn Surroundings) -> Result<Backend, String> {
+        of_url(name, url, true, surroundings).map_err(|error| error.message)
+    }
+}
+
+fn of_url(name: &str, url: &str, link_local: bool, surroundings: &dyn Surroundings) -> Result<Backend, UrlError> {
+    let parsed = backend_url::parse(url)?;
+    let reach = Reach { scheme: parsed.scheme, link_local, runtime_api: surroundings.runtime_api() };
+    match reach.check_host(&parsed.host, parsed.port) {
+        Ok(()) => Ok(Backend::new(name, parsed, reach)),
+        Err(it) => Err(UrlError { message: format!("the host {it}"), hint: it.hint() }),
     }
 }
 
@@ -228,6 +242,7 @@ fn read(
         request_timeout,
         request_id_field: request_id_field.unwrap_or(REQUEST_ID),
         health_check: health_check.unwrap_or_default(),
+        live: None,
     };
     if with_warnings && !diagnostics.has_errors() {
         for (route, by) in table.shadowed() {
