@@ -22,6 +22,8 @@ pub struct Plan {
     pub guard: String,
     /// `samples`: compared responses that a step needs.
     pub samples: u64,
+    /// The names of the routes that migrate; each has exactly `from` and `to` as its targets.
+    pub routes: Vec<String>,
 }
 
 /// The progress of a route's migration.
@@ -259,6 +261,7 @@ mod tests {
             bake: BAKE,
             guard: "parity>=99.5%".to_owned(),
             samples: 500,
+            routes: vec!["orders".to_owned()],
         }
     }
 

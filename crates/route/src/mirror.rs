@@ -140,6 +140,23 @@ impl Share {
     /// 100 %.
     pub const ALL: Share = Share(WHOLE);
 
+    /// Returns a share of so many percent; of 100, if there are more.
+    #[must_use]
+    pub const fn percents(percent: u32) -> Share {
+        if percent >= 100 { Share::ALL } else { Share(percent.saturating_mul(1000)) }
+    }
+
+    /// Returns the smallest weights from 0 to 999 of which the second has this share; `None` for a share with more than one
+    /// decimal.
+    #[must_use]
+    pub fn weights(self) -> Option<(u32, u32)> {
+        let of = |unit: u32| {
+            let parts = (self.0.checked_rem(unit) == Some(0)).then(|| self.0.checked_div(unit))??;
+            Some((WHOLE.checked_div(unit)?.checked_sub(parts)?, parts))
+        };
+        of(1000).or_else(|| of(100))
+    }
+
     /// Parses a percentage with at most three decimals.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));

@@ -255,7 +255,7 @@ impl RoutingTable {
         }
         routes.sort_by_key(|route| route.priority);
         let index = Index::new(&routes);
-        let RoutingTable { backends, request_timeout, request_id_field, health_check, trusted_hops, .. } = self;
+        let RoutingTable { backends, request_timeout, request_id_field, health_check, trusted_hops, plan, .. } = self;
         let table = RoutingTable {
             backends: backends.clone(),
             routes,
@@ -266,6 +266,7 @@ impl RoutingTable {
             request_id_field: request_id_field.clone(),
             health_check: *health_check,
             trusted_hops: *trusted_hops,
+            plan: plan.clone(),
             live: Some(overlay.version),
         };
         Overlaid { table, mismatches }

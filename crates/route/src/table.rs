@@ -10,6 +10,7 @@ use http::header::{HeaderName, HeaderValue};
 
 use crate::backend::Backend;
 use crate::field_edits::FieldEdits;
+use crate::migration::Plan;
 use crate::mirror::Mirror;
 use crate::policy::Failover;
 use crate::redirect::{Captures, Redirect};
@@ -39,6 +40,8 @@ pub struct RoutingTable {
     /// `clientIp.trustedHops`: number of proxies, starting with the load balancer, that appended the address they saw
     /// to `X-Forwarded-For`.
     pub trusted_hops: usize,
+    /// `migration`.
+    pub plan: Option<Plan>,
     /// The version of the overlay that is applied.
     pub live: Option<u32>,
 }

@@ -7,6 +7,7 @@ mod conditions;
 mod expectations;
 mod fields;
 mod forward;
+mod migration;
 mod mirror;
 mod routes;
 mod transforms;
@@ -112,6 +113,7 @@ impl RoutingTable {
             request_timeout: None,
             request_id_field: REQUEST_ID,
             health_check: HealthCheck::default(),
+            plan: None,
             live: None,
         }
     }
@@ -178,10 +180,22 @@ fn read(
     expectations: &mut Vec<Expectation>,
     diagnostics: &mut Collector,
 ) -> Option<RoutingTable> {
-    let [version, backends, routes, default, timeouts, request_id, client_ip, health_check, tests] = top.keys(
-        diagnostics,
-        ["version", "backends", "routes", "default", "timeouts", "requestId", "clientIp", "healthCheck", "tests"],
-    )?;
+    let [version, backends, routes, default, migration, timeouts, request_id, client_ip, health_check, tests] = top
+        .keys(
+            diagnostics,
+            [
+                "version",
+                "backends",
+                "routes",
+                "default",
+                "migration",
+                "timeouts",
+                "requestId",
+                "clientIp",
+                "healthCheck",
+                "tests",
+            ],
+        )?;
     match version {
         None => top.error(diagnostics, "missing key `version`", Some("start the file with `version: 1`".into())),
         Some(version) => {
@@ -208,6 +222,11 @@ fn read(
             None
         }
     };
+    let all_routes = read_routes.routes.iter().chain(&read_routes.disabled).chain(&default);
+    let plan = migration.and_then(|node| migration::read(node, all_routes.clone(), &mut backends, diagnostics));
+    if let (Some(node), Some(plan), true) = (migration, &plan, with_warnings && !diagnostics.has_errors()) {
+        migration::warn(node, plan, all_routes, diagnostics);
+    }
     let request_timeout = timeouts.and_then(|node| {
         let [request] = node.keys(diagnostics, ["request"])?;
         request?.duration(diagnostics)
@@ -242,6 +261,7 @@ fn read(
         request_timeout,
         request_id_field: request_id_field.unwrap_or(REQUEST_ID),
         health_check: health_check.unwrap_or_default(),
+        plan,
         live: None,
     };
     if with_warnings && !diagnostics.has_errors() {
