@@ -24,7 +24,7 @@ pub struct AccessRecord<'t> {
     kind: Kind,
     /// 2. A line without one is of version 1, and becomes one of version 2 when it is read.
     #[serde(default = "version")]
-    version: u32,
+    pub version: u32,
     /// Arrival of the request, UTC.
     #[serde(default = "unknown_time", with = "rfc3339")]
     pub time: SystemTime,
@@ -137,6 +137,9 @@ enum Kind {
 }
 
 impl<'t> AccessRecord<'t> {
+    /// The version of the format that is written.
+    pub const VERSION: u32 = VERSION;
+
     /// The record of a request that came at `time`, as far as its journal has it.
     #[must_use]
     pub fn new(time: SystemTime, request_id: &'t str, journal: &Journal<'t>) -> Self {

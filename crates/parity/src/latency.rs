@@ -129,7 +129,7 @@ impl Histogram {
         })
     }
 
-    fn percentiles(&self) -> Option<Percentiles> {
+    pub(crate) fn percentiles(&self) -> Option<Percentiles> {
         let at = |share| self.percentile(share);
         Some(Percentiles { p50: at(0.5)?, p90: at(0.9)?, p95: at(0.95)?, p99: at(0.99)? })
     }

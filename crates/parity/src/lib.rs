@@ -70,6 +70,10 @@ mod repeat;
 #[allow(clippy::arithmetic_side_effects)] // as above
 mod tally;
 #[allow(clippy::arithmetic_side_effects)] // as above
+mod timeline;
+#[allow(clippy::arithmetic_side_effects)] // as above
+mod traffic;
+#[allow(clippy::arithmetic_side_effects)] // as above
 mod verdict;
 
 pub use assessment::{
@@ -79,8 +83,9 @@ pub use assessment::{
 pub use gate::{ConditionResult, Gate, GateError};
 pub use judge::judge;
 pub use latency::{Histogram, Percentile};
-pub use lines::{RecordFinder, Skipped, Unreadable};
+pub use lines::{Logged, RecordFinder, Skipped, Unreadable};
 pub use proportion::{share, wilson};
 pub use reason::{Place, Reason};
 pub use tally::Tally;
+pub use traffic::{BackendTraffic, EndpointTraffic, RouteTraffic, Traffic, TrafficTally, VersionTraffic};
 pub use verdict::PARITY_THRESHOLD;
