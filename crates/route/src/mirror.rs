@@ -146,6 +146,14 @@ impl Share {
         if percent >= 100 { Share::ALL } else { Share(percent.saturating_mul(1000)) }
     }
 
+    /// Returns the share of one weight in two; 0 % of nothing.
+    #[must_use]
+    pub fn of(weight: u32, other: u32) -> Share {
+        let sum = u64::from(weight).saturating_add(u64::from(other));
+        let share = u64::from(weight).saturating_mul(u64::from(WHOLE)).checked_div(sum).unwrap_or_default();
+        Share(u32::try_from(share).unwrap_or(WHOLE))
+    }
+
     /// Returns the smallest weights from 0 to 999 of which the second has this share; `None` for a share with more than one
     /// decimal.
     #[must_use]

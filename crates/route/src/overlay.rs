@@ -61,6 +61,8 @@ pub struct RouteChanges {
     pub enabled: Option<bool>,
     /// `maintenance`: `true` answers every request with 503.
     pub maintenance: bool,
+    /// `only`: the target of all users, whatever weights, pins and opt-ins say.
+    pub only: Option<String>,
     /// `migration`: its progress. The weights say what it means for requests.
     pub migration: Option<Progress>,
 }
@@ -148,6 +150,7 @@ impl RouteChanges {
         add("mirror", self.mirror.map(|share| share.percent().into()));
         add("enabled", self.enabled.map(Value::from));
         add("maintenance", self.maintenance.then(|| true.into()));
+        add("only", self.only.clone().map(Value::from));
         add(
             "migration",
             self.migration.map(|progress| {
@@ -163,7 +166,7 @@ impl RouteChanges {
 
     /// Makes the changes to a route, or returns the reason why they do not fit.
     fn apply(&self, route: &mut Route) -> Result<(), String> {
-        if !self.weights.is_empty() || !self.pins.is_empty() || self.opt_in.is_some() {
+        if !self.weights.is_empty() || !self.pins.is_empty() || self.opt_in.is_some() || self.only.is_some() {
             let Action::Forward(forward) = &mut route.action else { return Err("it forwards no requests".to_owned()) };
             self.apply_to_targets(forward)?;
         }
@@ -211,6 +214,13 @@ impl RouteChanges {
             (Some(true), None) => return Err("it has no `optIn`".to_owned()),
             (Some(false), _) => forward.opt_in = None,
             _ => {}
+        }
+        if let Some(name) = &self.only {
+            let only = find(name)?;
+            for (index, target) in forward.targets.iter_mut().enumerate() {
+                target.weight = u32::from(index == only);
+            }
+            (forward.sticky, forward.opt_in) = (None, None);
         }
         Ok(())
     }
@@ -310,13 +320,14 @@ fn read(top: &Node, diagnostics: &mut Collector) -> Option<Overlay> {
 }
 
 fn read_route(node: &Node, diagnostics: &mut Collector) -> Option<RouteChanges> {
-    let [weights, pin, opt_in, mirror, enabled, maintenance, migration] =
-        node.keys(diagnostics, ["weights", "pin", "optIn", "mirror", "enabled", "maintenance", "migration"])?;
+    let [weights, pin, opt_in, mirror, enabled, maintenance, only, migration] =
+        node.keys(diagnostics, ["weights", "pin", "optIn", "mirror", "enabled", "maintenance", "only", "migration"])?;
     let mut changes = RouteChanges {
         opt_in: opt_in.and_then(|node| node.boolean(diagnostics)),
         mirror: mirror.and_then(|node| node.share(diagnostics)),
         enabled: enabled.and_then(|node| node.boolean(diagnostics)),
         maintenance: maintenance.and_then(|node| node.boolean(diagnostics)).unwrap_or_default(),
+        only: only.and_then(|node| node.text(diagnostics)).map(str::to_owned),
         migration: migration.and_then(|node| read_progress(node, diagnostics)),
         ..RouteChanges::default()
     };
@@ -417,6 +428,8 @@ default: { forward: legacy }
             ("orders: {weights: {modern: 0}}", "/orders/1", "bert", "orders: legacy, hash"),
             ("orders: {pin: {legacy: anna, modern: [bert]}}", "/orders/1", "anna", "orders: legacy, pin"),
             ("orders: {pin: {legacy: anna, modern: [bert]}}", "/orders/1", "bert", "orders: modern, pin"),
+            ("orders: {only: legacy, weights: {modern: 0}}", "/orders/1", "anna", "orders: legacy, weight"),
+            ("orders: {only: modern}", "/orders/1", "bert", "orders: modern, weight"),
             ("later: {enabled: true}", "/orders/later", "bert", "later: modern, only"),
             ("orders: {enabled: false}", "/orders/1", "bert", "default: legacy, only"),
             ("orders: {maintenance: true}", "/orders/1", "bert", "orders: 503"),
@@ -500,15 +513,17 @@ default: { forward: legacy }
             prop::option::of(0..=100_000u32),
             any::<Option<bool>>(),
             any::<bool>(),
+            prop::option::of("[a-z]{1,6}"),
             prop::option::of(progress),
         );
-        members.prop_map(|(weights, pins, opt_in, mirror, enabled, maintenance, migration)| RouteChanges {
+        members.prop_map(|(weights, pins, opt_in, mirror, enabled, maintenance, only, migration)| RouteChanges {
             weights,
             pins,
             opt_in,
             mirror: mirror.map(Share),
             enabled,
             maintenance,
+            only,
             migration,
         })
     }
