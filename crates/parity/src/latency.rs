@@ -136,7 +136,7 @@ impl Histogram {
 
     /// Returns the interval of a percentile by order statistics (David and Nagaraja 2003, section 7.1): the number of
     /// durations below it is binomial, whatever their distribution.
-    fn interval(&self, percentile: Percentile, tail: f64) -> Interval {
+    pub(crate) fn interval(&self, percentile: Percentile, tail: f64) -> Interval {
         let low = lower_quantile(self.count, percentile.share(), tail);
         let high = upper_quantile(self.count, percentile.share(), tail) + 1;
         Interval { low: (low > 0).then(|| self.ranked(low)).flatten(), high: self.ranked(high) }

@@ -53,6 +53,8 @@ mod binomial;
 mod evidence;
 mod gate;
 #[allow(clippy::arithmetic_side_effects)] // as above
+mod guard;
+#[allow(clippy::arithmetic_side_effects)] // as above
 mod history;
 #[allow(clippy::arithmetic_side_effects)] // as above
 mod judge;
@@ -81,6 +83,7 @@ pub use assessment::{
     Latency, Mark, Outcomes, Parity, Percentiles, Places, Responses, Route, Summary, Timeline, Verdict, Why,
 };
 pub use gate::{ConditionResult, Gate, GateError};
+pub use guard::{Decision, Judged, Step};
 pub use judge::judge;
 pub use latency::{Histogram, Percentile};
 pub use lines::{Logged, RecordFinder, Skipped, Unreadable};

@@ -138,6 +138,9 @@ pub struct BackendTraffic {
     pub latency: Option<Percentiles>,
     /// Seconds since 1970 of the last request that it served; `None` if it served none.
     pub last: Option<u64>,
+    /// All of these times; not serialised.
+    #[serde(skip)]
+    pub histogram: Histogram,
     /// Its share over time: seconds since 1970, its requests, and those of all back ends.
     pub trend: Vec<(u64, u64, u64)>,
 }
@@ -287,6 +290,7 @@ impl RouteTally {
                 tried: tally.tried,
                 failed: tally.failed,
                 latency: tally.latency.percentiles(),
+                histogram: tally.latency.clone(),
                 last: (tally.served.requests > 0).then(|| seconds(tally.served.last)),
                 trend: self.timeline.buckets.iter().map(point).collect(),
             }
