@@ -50,6 +50,8 @@ mod assessment;
 #[allow(clippy::arithmetic_side_effects)] // as above
 mod binomial;
 #[allow(clippy::arithmetic_side_effects)] // as above
+mod effect;
+#[allow(clippy::arithmetic_side_effects)] // as above
 mod evidence;
 mod gate;
 #[allow(clippy::arithmetic_side_effects)] // as above
@@ -82,6 +84,7 @@ pub use assessment::{
     Assessment, Bucket, Change, Difference, Endpoint, EndpointName, Example, ExampleResponse, Interval, Intervals,
     Latency, Mark, Outcomes, Parity, Percentiles, Places, Responses, Route, Summary, Timeline, Verdict, Why,
 };
+pub use effect::Effect;
 pub use gate::{ConditionResult, Gate, GateError};
 pub use guard::{Decision, Judged, Step};
 pub use judge::judge;

@@ -577,6 +577,7 @@ pub(crate) mod tests {
             reason: None,
             not_repeated: None,
             request: None,
+            live: None,
             salt: None,
             differences: pointers.iter().map(difference).collect(),
             more: 0,

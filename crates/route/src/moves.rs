@@ -109,6 +109,7 @@ impl RoutingTable {
         let mut next = Overlay::after(overlay, author, describe(step, &moved), now);
         for (route, _, after) in &moved {
             let changes = next.routes.entry(route.clone()).or_default();
+            changes.version = next.version;
             changes.migration = Some(*after);
             changes.only = (after.phase == Phase::Aborted).then(|| plan.from.clone());
             if let Some((from, to)) = after.share.weights() {

@@ -49,6 +49,8 @@ pub struct Overlay {
 /// Changes to a route. What is not there is as in the configuration.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RouteChanges {
+    /// `version`: the version of the overlay that changed the route last; 0 if unknown.
+    pub version: u32,
     /// `weights`: by the name of the target, 0 to 999.
     pub weights: BTreeMap<String, u32>,
     /// `pin`: values of users by the name of the target, in addition to those of the configuration, which they override.
@@ -144,6 +146,7 @@ impl RouteChanges {
     fn to_json(&self) -> Value {
         let mut members = Map::new();
         let mut add = |name: &str, value: Option<Value>| members.extend(value.map(|value| (name.to_owned(), value)));
+        add("version", (self.version > 0).then(|| self.version.into()));
         add("weights", (!self.weights.is_empty()).then(|| json!(self.weights)));
         add("pin", (!self.pins.is_empty()).then(|| json!(self.pins)));
         add("optIn", self.opt_in.map(Value::from));
@@ -320,9 +323,12 @@ fn read(top: &Node, diagnostics: &mut Collector) -> Option<Overlay> {
 }
 
 fn read_route(node: &Node, diagnostics: &mut Collector) -> Option<RouteChanges> {
-    let [weights, pin, opt_in, mirror, enabled, maintenance, only, migration] =
-        node.keys(diagnostics, ["weights", "pin", "optIn", "mirror", "enabled", "maintenance", "only", "migration"])?;
+    let [version, weights, pin, opt_in, mirror, enabled, maintenance, only, migration] = node.keys(
+        diagnostics,
+        ["version", "weights", "pin", "optIn", "mirror", "enabled", "maintenance", "only", "migration"],
+    )?;
     let mut changes = RouteChanges {
+        version: version.and_then(|node| node.whole(diagnostics, 0..=u32::MAX)).unwrap_or_default(),
         opt_in: opt_in.and_then(|node| node.boolean(diagnostics)),
         mirror: mirror.and_then(|node| node.share(diagnostics)),
         enabled: enabled.and_then(|node| node.boolean(diagnostics)),
@@ -507,6 +513,7 @@ default: { forward: legacy }
             since: SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(since),
         });
         let members = (
+            any::<u32>(),
             prop::collection::btree_map(name, 0..1000u32, 0..3),
             prop::collection::btree_map(name, prop::collection::vec(".{0,8}[a-z]", 1..3), 0..3),
             any::<Option<bool>>(),
@@ -516,15 +523,18 @@ default: { forward: legacy }
             prop::option::of("[a-z]{1,6}"),
             prop::option::of(progress),
         );
-        members.prop_map(|(weights, pins, opt_in, mirror, enabled, maintenance, only, migration)| RouteChanges {
-            weights,
-            pins,
-            opt_in,
-            mirror: mirror.map(Share),
-            enabled,
-            maintenance,
-            only,
-            migration,
+        members.prop_map(|(version, weights, pins, opt_in, mirror, enabled, maintenance, only, migration)| {
+            RouteChanges {
+                version,
+                weights,
+                pins,
+                opt_in,
+                mirror: mirror.map(Share),
+                enabled,
+                maintenance,
+                only,
+                migration,
+            }
         })
     }
 
