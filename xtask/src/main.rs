@@ -5,6 +5,7 @@
 
 mod archive;
 mod ci;
+mod configuration;
 mod linkage;
 mod package;
 

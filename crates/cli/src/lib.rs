@@ -11,6 +11,8 @@ pub mod commands;
 pub mod demo;
 mod html;
 mod inspector;
+mod program;
 mod report;
 mod requests;
+mod routes;
 mod terminal;

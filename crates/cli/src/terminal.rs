@@ -4,6 +4,7 @@
 //! Owns standard output and standard error of the commands. It escapes nothing for HTML or a shell. Clippy denies `println!`
 //! and the like in this crate, so that no command goes another way.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::{ErrorKind, IsTerminal, Write};
 
@@ -12,11 +13,34 @@ use crossfade_route::misleads;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// The colours of our own lines: parameters of SGR (ECMA-48).
-const COLOURS: [&str; 10] = ["0", "1", "2", "31", "32", "33", "36", "31;1", "32;1", "33;1"];
+const COLOURS: [&str; 11] = ["0", "1", "2", "31", "32", "33", "35", "36", "31;1", "32;1", "33;1"];
 
-/// Returns true if standard output is a terminal and the user has not opted out of colours (no-color.org).
+/// The longest SGR sequence of a function that is shown as one, and the most of them that a line break repeats, in bytes.
+const LONGEST_SGR: usize = 64;
+const MOST_REPEATED: usize = 256;
+
+/// Returns true if standard output is to have colours.
 pub(crate) fn has_colours() -> bool {
-    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    wants_colours(std::io::stdout().is_terminal(), |name| std::env::var_os(name))
+}
+
+/// Returns true if standard error is to have colours.
+pub(crate) fn has_colours_on_stderr() -> bool {
+    wants_colours(std::io::stderr().is_terminal(), |name| std::env::var_os(name))
+}
+
+/// The user's wish (no-color.org, bixense.com/clicolors), and otherwise whether it is a terminal that knows colours.
+fn wants_colours(is_terminal: bool, variable: impl Fn(&str) -> Option<OsString>) -> bool {
+    let value = |name| variable(name).filter(|value| !value.is_empty());
+    if value("NO_COLOR").is_some() {
+        return false;
+    }
+    if value("CLICOLOR_FORCE").is_some_and(|value| value != "0") {
+        return true;
+    }
+    is_terminal
+        && value("CLICOLOR").is_none_or(|value| value != "0")
+        && value("TERM").is_none_or(|value| value != "dumb")
 }
 
 /// Writes text to standard output, escaped by [`safe`]. A closed pipe, as with `head`, is not an error.
@@ -89,6 +113,97 @@ fn colour(text: &str) -> Option<&str> {
     COLOURS.contains(&parameters).then(|| text.get(..length)).flatten()
 }
 
+/// A record of a function's output. Each CR, which runtime clients write for a line break within a record, begins a new
+/// line, and every line begins with `prefix`, so that none can be taken for one of ours. Colours and styles end with their
+/// line and go on in the next one; without `has_colours` they are removed. All else that could steer the terminal is escaped.
+pub(crate) fn function_output(prefix: &str, record: &str, has_colours: bool) -> String {
+    let mut out = String::with_capacity(prefix.len() + record.len());
+    // The sequences since the last reset.
+    let mut style = String::new();
+    for (index, line) in record.split('\r').enumerate() {
+        if index > 0 {
+            out.push('\n');
+        }
+        out.push_str(prefix);
+        out.push_str(&style);
+        let mut rest = line;
+        while let Some((at, c)) = rest.char_indices().find(|(_, c)| misleads(*c)) {
+            let (before, from) = rest.split_at(at);
+            out.push_str(before);
+            let sequence = sgr(from);
+            match sequence {
+                Some(_) if !has_colours => {}
+                Some(sequence) => {
+                    out.push_str(sequence);
+                    if is_reset(sequence) || style.len() + sequence.len() > MOST_REPEATED {
+                        style.clear();
+                    } else {
+                        style.push_str(sequence);
+                    }
+                }
+                None => out.extend(c.escape_default()),
+            }
+            rest = from.get(sequence.map_or(c.len_utf8(), str::len)..).unwrap_or_default();
+        }
+        out.push_str(rest);
+        if !style.is_empty() {
+            out.push_str(RESET);
+        }
+    }
+    out
+}
+
+/// Text without colours and styles.
+pub(crate) fn without_colours(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\x1b') {
+        let (before, from) = rest.split_at(at);
+        plain.push_str(before);
+        let sequence = sgr(from);
+        plain.push_str(if sequence.is_some() { "" } else { "\x1b" });
+        rest = from.get(sequence.map_or(1, str::len)..).unwrap_or_default();
+    }
+    plain + rest
+}
+
+const RESET: &str = "\x1b[0m";
+
+fn is_reset(sequence: &str) -> bool {
+    sequence == RESET || sequence == "\x1b[m"
+}
+
+/// The sequence at the start of a text that sets colours or styles and hides nothing (ECMA-48, SGR): not blinking (5, 6) and
+/// not concealed (8).
+fn sgr(text: &str) -> Option<&str> {
+    let parameters = text.strip_prefix("\x1b[")?;
+    let length =
+        parameters.bytes().take(LONGEST_SGR).position(|byte| !byte.is_ascii_digit() && !b";:".contains(&byte))?;
+    let (parameters, rest) = parameters.split_at(length);
+    if !rest.starts_with('m') {
+        return None;
+    }
+    let mut codes = parameters.split(';');
+    while let Some(code) = codes.next() {
+        match code {
+            // A colour follows: `38;5;N` or `38;2;R;G;B`, or all of it in one, `38:5:N`.
+            "38" | "48" | "58" => match codes.next() {
+                Some("5") => _ = codes.next(),
+                Some("2") => _ = codes.nth(2),
+                _ => return None,
+            },
+            code if ["38:", "48:", "58:", "4:"].iter().any(|start| code.starts_with(start)) => {}
+            code => match code.parse::<u8>() {
+                Ok(5 | 6 | 8) => return None,
+                Ok(_) => {}
+                Err(_) if code.is_empty() => {}
+                Err(_) => return None,
+            },
+        }
+    }
+    text.get(.."\x1b[".len() + length + 1)
+}
+
 /// Foreign text in one line, with line breaks escaped as well.
 pub(crate) fn printable(text: &str) -> String {
     let mut printable = String::with_capacity(text.len());
@@ -140,6 +255,68 @@ mod tests {
             assert_eq!(serde_json::from_str::<String>(&printed).unwrap(), text);
         }
         assert_eq!(printable("a\nb\tc"), "a\\nb\tc");
+    }
+
+    #[test]
+    fn the_user_decides_about_colours_and_otherwise_the_terminal() {
+        let wants = |is_terminal, variables: &[(&str, &str)]| {
+            let value = |name: &str| variables.iter().find(|(other, _)| *other == name).map(|(_, value)| value.into());
+            wants_colours(is_terminal, value)
+        };
+        for (is_terminal, variables, expected) in [
+            (true, &[][..], true),
+            (false, &[], false),
+            (true, &[("NO_COLOR", "1")], false),
+            (true, &[("NO_COLOR", "")], true),
+            (true, &[("CLICOLOR", "0")], false),
+            (true, &[("CLICOLOR", "1")], true),
+            (false, &[("CLICOLOR", "1")], false),
+            (true, &[("TERM", "dumb")], false),
+            (false, &[("CLICOLOR_FORCE", "1")], true),
+            (false, &[("CLICOLOR_FORCE", "0")], false),
+            (true, &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], false),
+        ] {
+            assert_eq!(wants(is_terminal, variables), expected, "{is_terminal} {variables:?}");
+        }
+    }
+
+    #[test]
+    fn records_of_a_function_are_lines_that_cannot_be_taken_for_ours() {
+        for (record, plain, coloured) in [
+            ("a", "f | a", "f | a"),
+            ("", "f | ", "f | "),
+            (r#"{"a":"\u001b[31m"}"#, r#"f | {"a":"\u001b[31m"}"#, r#"f | {"a":"\u001b[31m"}"#),
+            (
+                "Error: a\r    at b\r    at c",
+                "f | Error: a\nf |     at b\nf |     at c",
+                "f | Error: a\nf |     at b\nf |     at c",
+            ),
+            (
+                "10:00:00Z GET 200\r10:00:01Z GET 200",
+                "f | 10:00:00Z GET 200\nf | 10:00:01Z GET 200",
+                "f | 10:00:00Z GET 200\nf | 10:00:01Z GET 200",
+            ),
+            ("\x1b[31mred\x1b[0m", "f | red", "f | \x1b[31mred\x1b[0m"),
+            ("\x1b[1;31mred\x1b[m", "f | red", "f | \x1b[1;31mred\x1b[m"),
+            ("\x1b[38;5;8mgrey", "f | grey", "f | \x1b[38;5;8mgrey\x1b[0m"),
+            ("\x1b[38;2;1;5;8ma\x1b[48:2::1:5:8mb", "f | ab", "f | \x1b[38;2;1;5;8ma\x1b[48:2::1:5:8mb\x1b[0m"),
+            // What is open goes on behind the prefix, which has no colour.
+            ("\x1b[31ma\rb\x1b[0m\rc", "f | a\nf | b\nf | c", "f | \x1b[31ma\x1b[0m\nf | \x1b[31mb\x1b[0m\nf | c"),
+            ("\x1b[8mhidden", "f | \\u{1b}[8mhidden", "f | \\u{1b}[8mhidden"),
+            ("\x1b[0;08m", "f | \\u{1b}[0;08m", "f | \\u{1b}[0;08m"),
+            ("\x1b[31;5m", "f | \\u{1b}[31;5m", "f | \\u{1b}[31;5m"),
+            ("\x1b[2J\x1b[31", "f | \\u{1b}[2J\\u{1b}[31", "f | \\u{1b}[2J\\u{1b}[31"),
+            ("\x1b[?25h\u{9b}31m\x07", "f | \\u{1b}[?25h\\u{9b}31m\\u{7}", "f | \\u{1b}[?25h\\u{9b}31m\\u{7}"),
+            ("a\u{2028}b\x0bc\u{85}d", "f | a\\u{2028}b\\u{b}c\\u{85}d", "f | a\\u{2028}b\\u{b}c\\u{85}d"),
+        ] {
+            assert_eq!(function_output("f | ", record, false), plain, "{record:?}");
+            assert_eq!(function_output("f | ", record, true), coloured, "{record:?}");
+        }
+        let many = "\x1b[31m".repeat(1000);
+        assert!(function_output("", &format!("{many}\r\r\r"), true).len() < many.len() + 4 * MOST_REPEATED);
+        let long = format!("\x1b[{}m", "1;".repeat(100));
+        assert!(!function_output("", &long, true).contains('\x1b'));
+        assert_eq!(without_colours("\x1b[31mred\x1b[0m \x1b[2J\x1b"), "red \x1b[2J\x1b");
     }
 
     #[test]

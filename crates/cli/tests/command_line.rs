@@ -3,6 +3,7 @@
 //! `dev.rs` tests the runs themselves.
 
 use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Output};
 
 fn crossfade(arguments: &[&str]) -> Output {
@@ -28,6 +29,77 @@ fn help_texts_are_the_golden_ones() {
         let output = crossfade(arguments);
         assert_eq!(String::from_utf8_lossy(&output.stdout), golden, "{arguments:?}");
         assert!(output.status.success());
+    }
+}
+
+/// Commands for users, as `--help` lists them.
+const COMMANDS: [&str; 10] =
+    ["compare", "dev", "check", "explain", "test", "report", "init", "schema", "completions", "man"];
+
+#[test]
+fn every_shell_completes_all_commands_and_their_options() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let output = crossfade(&["completions", shell]);
+        assert!(output.status.success() && output.stderr.is_empty(), "{shell}");
+        let script = String::from_utf8(output.stdout).unwrap();
+        for word in COMMANDS.iter().chain(&["max-concurrency", "since", "junit"]) {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+        // Only `dev` starts the function.
+        assert!(!script.contains("as a child of `dev`"), "{shell}");
+    }
+    let refused = refusal(&["completions", "tcsh"]);
+    assert!(refused.contains("bash") && refused.contains("zsh"), "{refused}");
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let pages = folder.path().join("share/man1");
+    let output = crossfade(&["man", "--output", pages.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut files: Vec<_> =
+        std::fs::read_dir(&pages).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    files.sort();
+    let mut expected: Vec<_> = COMMANDS.iter().map(|name| format!("crossfade-{name}.1")).collect();
+    expected.push("crossfade.1".to_owned());
+    expected.sort();
+    assert_eq!(files, expected);
+    for (arguments, file) in [(&["man"][..], "crossfade.1"), (&["man", "report"], "crossfade-report.1")] {
+        let page = String::from_utf8(crossfade(arguments).stdout).unwrap();
+        assert_eq!(page, std::fs::read_to_string(pages.join(file)).unwrap());
+        let name = file.trim_end_matches(".1").replace('-', "\\-");
+        assert!(page.contains(".TH ") && page.contains(&format!(".SH NAME\n{name}")), "{page}");
+    }
+    // Lines of examples are not filled: a hyphen in a command would break it.
+    let report = std::fs::read_to_string(pages.join("crossfade-report.1")).unwrap();
+    assert!(report.contains(".SH EXAMPLES\n.nf\n") && !report.contains("SH EXTRA"), "{report}");
+    assert!(refusal(&["man", "function"]).contains("hint: the commands are compare, dev, "));
+}
+
+/// The examples in help texts work where they are printed: a checkout has no `crossfade` in its `PATH`.
+#[test]
+fn help_names_the_command_by_which_it_was_called() {
+    let help = |called: &str, package: Option<&str>, arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_crossfade"));
+        command.arg0(called).args(arguments).env_remove("CARGO_PKG_NAME");
+        command.envs(package.map(|package| ("CARGO_PKG_NAME", package)));
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    };
+    let examples = ["\n  {} report --html report.html", " | {} report\n"];
+    for (called, package, name) in [
+        ("crossfade", None, "crossfade"),
+        ("crossfade", Some("crossfade"), "crossfade"),
+        ("target/debug/crossfade", Some("crossfade"), "cargo crossfade"),
+    ] {
+        let report = help(called, package, &["report", "--help"]);
+        for example in examples {
+            assert!(report.contains(&example.replace("{}", name)), "{called}: {report}");
+        }
+        assert!(report.contains(&format!("Usage: {name} report ")), "{called}: {report}");
+        assert!(report.contains("tail /aws/lambda/crossfade --since"), "{report}");
+        let all = help(called, package, &["--help"]);
+        assert!(all.contains(&format!("\n  {name} compare --legacy")), "{all}");
     }
 }
 

@@ -1,8 +1,10 @@
-//! The demo back ends from outside: over TLS, with an independent client.
+//! The demo from outside: its back ends, over TLS and with an independent client, and the commands that its start message prints.
 
-use std::process::Command;
+use std::process::{Command, Output};
 
 use crossfade::demo::{BackendStats, Demo};
+
+use crate::support::{Dev, word_after};
 
 /// Standard output of curl, trusting the demo authority only.
 async fn curl(demo: &Demo, arguments: &[String]) -> Vec<u8> {
@@ -98,4 +100,92 @@ async fn closing_connections_ends_open_ones_and_accepts_new_ones() {
     let status = waiting.await.unwrap().expect("curl is installed");
     assert!(!status.success() && status.code() != Some(28), "cut off, not timed out: {status}");
     curl(&demo, &[format!("https://localhost:{port}/")]).await;
+}
+
+/// Types a command, as a user would.
+fn shell(command: &str) -> Output {
+    Command::new("sh").args(["-c", command]).output().unwrap()
+}
+
+#[track_caller]
+fn succeeds(command: &str) -> String {
+    let output = shell(command);
+    assert!(output.status.success(), "{command}\n{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The commands below `Try:`, as they are printed.
+fn commands(banner: &str) -> Vec<String> {
+    let tries = banner.split_once("\nTry:\n").unwrap().1.replace("\\\n", "");
+    tries.lines().filter(|line| line.starts_with("  ")).map(|line| line.trim().to_owned()).collect()
+}
+
+#[test]
+fn every_command_that_the_demo_prints_works() {
+    let dev = Dev::start(&[]);
+    let commands = commands(&dev.banner);
+    assert!(commands.len() >= 7, "{commands:?}");
+    for command in &commands {
+        succeeds(&command.replace("$(seq 100)", "$(seq 20)"));
+    }
+
+    // Those in the report as well, although only the demo's own authority vouches for the back ends.
+    let report = commands.last().unwrap();
+    assert!(report.contains(" report "), "{report}");
+    let text = succeeds(report);
+    let repeated: Vec<&str> = text.lines().map(str::trim).filter(|line| line.starts_with("curl ")).collect();
+    assert!(repeated.len() >= 8, "{text}");
+    for command in repeated {
+        let answer = succeeds(command);
+        assert!(answer.contains("x-demo-backend: "), "{command}: {answer}");
+    }
+    assert!(dev.stop("-INT").success());
+}
+
+/// The first time, somebody may want to keep the comparisons.
+#[test]
+fn a_report_on_comparisons_in_another_folder_trusts_the_demo() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("kept comparisons.log");
+    let dev = Dev::start(&["--comparisons", log.to_str().unwrap()]);
+    succeeds(&format!("curl -sS {}/orders/1", dev.alb));
+    dev.next_line();
+    crossfade_testkit::wait::eventually("a comparison", || std::fs::read_to_string(&log).unwrap().contains("mirror"));
+    let text = succeeds(commands(&dev.banner).last().unwrap());
+    let command = text.lines().map(str::trim).find(|line| line.starts_with("curl ")).unwrap();
+    assert!(succeeds(command).contains("x-demo-backend"), "{command}");
+    assert!(dev.stop("-INT").success());
+}
+
+/// Some of the customers that the start message asks for move at each step, and stay.
+#[test]
+fn customers_move_with_the_weights_and_no_step_has_a_warning() {
+    let dev = Dev::start(&[]);
+    let config = word_after(&dev.banner, "  config ");
+    let check = || {
+        let output = Command::new(env!("CARGO_BIN_EXE_crossfade")).args(["check", "--deny-warnings", &config]).output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    };
+    check();
+    let text = std::fs::read_to_string(&config).unwrap();
+    let loops = commands(&dev.banner);
+    let customers = loops.iter().find(|command| command.contains("customer_id")).unwrap();
+    let mut before = Vec::new();
+    for (weight, expected) in [(0, 0), (5, 2), (10, 3), (20, 7)] {
+        let (old, new) = (format!("legacy, weight: {}", 100 - weight), format!("modern, weight: {weight} "));
+        let changed = text.replace("legacy, weight: 100", &old).replace("modern, weight: 0 ", &new);
+        assert!(weight == 0 || changed != text);
+        if weight > 0 {
+            std::fs::write(&config, changed).unwrap();
+            dev.told("has changed: the next request uses it");
+            check();
+        }
+        let told = succeeds(customers);
+        let moved: Vec<_> = told.lines().filter(|line| line.contains("modern")).map(str::to_owned).collect();
+        assert_eq!((told.lines().count(), moved.len()), (20, expected), "{weight}: {told}");
+        assert!(before.iter().all(|customer| moved.contains(customer)), "{before:?} {moved:?}");
+        before = moved;
+    }
+    assert!(dev.stop("-INT").success());
 }

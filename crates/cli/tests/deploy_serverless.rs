@@ -244,6 +244,9 @@ fn the_local_load_balancer_reads_the_same_from_the_file_and_from_the_template() 
         }
         settings.functions.iter_mut().for_each(|function| function.env.retain(|(name, _)| name != "AWS_REGION"));
         settings.target_groups.iter_mut().for_each(|group| group.name = "group".to_owned());
+        for function in &mut settings.functions {
+            function.reserved_by = function.reserved_by.map(|_| "its own name for it");
+        }
         source::table(&settings)
     };
     assert_eq!(comparable(&of_file), comparable(&of_template));
@@ -253,7 +256,7 @@ fn the_local_load_balancer_reads_the_same_from_the_file_and_from_the_template() 
         "{text}"
     );
     assert!(text.contains("multi-value headers, health check / every 30 s, at most 10 s"), "{text}");
-    assert!(text.contains("128 MiB, 30 s, concurrency 50, environment CROSSFADE_BACKEND"), "{text}");
+    assert!(text.contains("128 MiB, 30 s, 50 environments (further requests are throttled: its own name for it), environment CROSSFADE_BACKEND"), "{text}");
     // By which `--function NAME=COMMAND` may call it.
     for names in [&of_file.names, &of_template.names] {
         assert!(

@@ -143,7 +143,7 @@ fn each_request_is_one_readable_line() {
     let (first, second) = (dev.next_line(), dev.next_line());
     let words: Vec<&str> = first.split_whitespace().collect();
     assert_eq!((words[1..4].join(" "), words[5]), ("GET 200 legacy".to_string(), "ms"), "{first}");
-    assert!(first.ends_with("/orders/42?q=***  [orders, weight]  [cold start]"), "{first}");
+    assert!(first.ends_with("/orders/42?q=***  [orders, otherwise]  [cold start]"), "{first}");
     assert_eq!(second.split_whitespace().skip(1).take(3).collect::<Vec<_>>(), ["DELETE", "404", "legacy"], "{second}");
     assert!(second.ends_with("ms  /status/404"), "a second cold start: {second}");
     assert!(dev.stop("-INT").success());

@@ -28,6 +28,8 @@ fn https_with_a_certificate_of_this_run_attributes_and_an_access_log() {
         "routing.http.response.x_frame_options.header_value=DENY",
         "--attribute",
         "routing.http.x_amzn_tls_version_and_cipher_suite.enabled=true",
+        "--attribute",
+        "routing.http.x_amzn_tls_kx.enabled=true",
     ]);
     let address = word_after(&dev.banner, "https://127.0.0.1:");
     let url = format!("https://127.0.0.1:{address}/echo?a=%20b");
@@ -35,7 +37,7 @@ fn https_with_a_certificate_of_this_run_attributes_and_an_access_log() {
     for (version, line) in [("--http2", "HTTP/2 200"), ("--http1.1", "HTTP/1.1 200")] {
         let answer = curl(&["--cacert", &authority, version, &url]);
         assert!(answer.starts_with(line) && answer.contains("x-frame-options: DENY\r\n"), "{answer}");
-        assert!(answer.contains("x-amzn-tls-version"), "{answer}");
+        assert!(answer.contains("x-amzn-tls-version") && answer.contains("x-amzn-tls-kx"), "{answer}");
         dev.next_line();
     }
     let missing = curl(&["--request", "TRACE", &format!("{}/x", dev.alb)]);

@@ -12,6 +12,7 @@ mod demo;
 mod deploy_serverless;
 mod dev;
 mod docs;
+mod expectations;
 mod explain;
 mod foreign;
 mod front;

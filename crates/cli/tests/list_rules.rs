@@ -81,8 +81,8 @@ fn the_table_is_printed_and_nothing_is_started() {
            web: function shop-dev-web, multi-value headers, no health check\n  \
            api: function shop-dev-api, single-value headers, no health check\n\n\
          functions\n  \
-           shop-dev-web: handler web.handler, nodejs22.x, 1024 MiB, 7 s, concurrency 1000, environment SHARED WHO\n  \
-           shop-dev-api: handler api.handler, nodejs22.x, 1024 MiB, 6 s, concurrency 1000, environment SHARED\n"
+           shop-dev-web: handler web.handler, nodejs22.x, 1024 MiB, 7 s, 10 environments (further requests wait), environment SHARED WHO\n  \
+           shop-dev-api: handler api.handler, nodejs22.x, 1024 MiB, 6 s, 10 environments (further requests wait), environment SHARED\n"
     );
     assert!(warnings.contains("`a=b` OR `c=d` matches"), "{warnings}");
 }
@@ -129,7 +129,7 @@ fn several_functions_need_a_command_each() {
     };
     let errors = dev(&[]);
     assert!(errors.contains("2 functions and no command for `web` and `api`"), "{errors}");
-    assert!(errors.contains("  --function 'api=node handler.js'"), "{errors}");
+    assert!(errors.contains("  --function 'api=npx aws-lambda-ric api.handler'"), "{errors}");
     assert!(dev(&["--function", "nope=true"]).contains("unknown function `nope`"));
     assert!(
         dev(&["--function", "web=true", "--function", "api=true", "--env", "NOT_SET_ANYWHERE"])

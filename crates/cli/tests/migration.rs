@@ -113,7 +113,8 @@ async fn all_customers_move_without_an_error_and_none_moves_back() {
         gate.open.send(false).unwrap();
         assert_eq!(on_modern(&dev).len(), 0);
         let told: Vec<String> = dev.stdout.try_iter().collect();
-        let skipped = |how: &str| told.iter().filter(|line| line.contains(&format!("[skipped modern: {how}"))).count();
+        let skipped =
+            |how: &str| told.iter().filter(|line| line.contains(&format!("[modern by weight: {how}"))).count();
         // Three failures in a row, then it is not even asked; but for each environment by itself.
         assert!(skipped("open") >= first.len() / 2, "{told:#?}");
         assert_eq!(skipped(""), first.len());

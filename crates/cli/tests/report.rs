@@ -265,6 +265,103 @@ fn routes_and_times_can_be_chosen() {
 }
 
 #[test]
+fn times_can_have_any_usual_form() {
+    let log = logs::log(3_000, false);
+    let count = |arguments: &[&str]| json_of(&log, arguments)["input"]["records"].as_u64().unwrap();
+    for time in
+        ["2026-11-24T10:00:00+01:00", "2026-11-24 09:00", "2026-11-24T03:30-05:30", "1795510800", "1795510800000"]
+    {
+        assert_eq!((count(&["--until", time]), count(&["--since", time])), (1500, 1500), "{time}");
+    }
+    assert_eq!((count(&["--since", "2026-11-24"]), count(&["--since", "2026-11-25"])), (3_000, 0));
+    for time in ["yesterday", "2026-11-24T09:00:00 CET", "10"] {
+        let errors = String::from_utf8(report("", &["--since", time]).stderr).unwrap();
+        for form in ["`2026-11-24T08:00:00Z`", "`2026-11-24`", "+01:00`", "seconds", "`2h`"] {
+            assert!(errors.contains(form), "{time}: {errors}");
+        }
+    }
+    let output = report("", &["--since", "2h", "--until", "3h"]);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(2) && errors.contains("`--since` is not before `--until`"), "{errors}");
+    let text = told(&report(&log, &["--since", "2026-11-25"]), 0);
+    assert!(text.contains("note: 3,000 records were excluded by options\n"), "{text}");
+    assert!(!text.contains("no comparison was found"), "{text}");
+}
+
+/// A file under several names, its compressed copy, and exports that overlap.
+#[test]
+fn each_record_counts_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let text = logs::log(100, false);
+    let lines: Vec<_> = text.split_inclusive('\n').collect();
+    let [log, begin, end, link] = ["log", "begin", "end", "link"].map(path);
+    for (file, content) in [(&log, &lines[..]), (&begin, &lines[..60]), (&end, &lines[40..])] {
+        std::fs::write(file, content.concat()).unwrap();
+    }
+    std::os::unix::fs::symlink(&log, &link).unwrap();
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(text.as_bytes()).unwrap();
+    std::fs::write(path("log.gz"), gzip.finish().unwrap()).unwrap();
+    let once = json_of(&text, &[]);
+    for (files, repeated) in [
+        (&[&log, &log][..], 100),
+        (&[&log, &link], 100),
+        (&[&log, &path("log.gz")], 100),
+        (&[&begin, &end], 20),
+        (&[&begin, &end, &log, &path("./end")], 20 + 100 + 60),
+        (&[&"-".to_owned(), &log], 100),
+    ] {
+        let arguments: Vec<&str> = files.iter().map(|file| file.as_str()).collect();
+        let mut document = json_of(&text, &arguments);
+        assert_eq!(document["input"]["repeated"].take(), json!(repeated), "{files:?}");
+        assert_eq!((&document["input"]["records"], &document["overall"]), (&json!(100), &once["overall"]), "{files:?}");
+    }
+    let page = path("report.html");
+    let report = told(&report("", &[&log, &log, "--html", &page]), 0);
+    assert!(report.contains("note: 100 records occur more than once, and were counted once\n"), "{report}");
+    assert!(
+        std::fs::read_to_string(page).unwrap().contains("100 records occur more than once, and were counted once.")
+    );
+    assert_eq!(once["input"].get("repeated"), None);
+}
+
+#[test]
+fn logs_of_windows_are_read() {
+    let text = logs::log(100, false).replace('\n', "\r\n");
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let utf16: Vec<u8> = "\u{feff}".encode_utf16().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    for bytes in [utf16, format!("\u{feff}{text}").into_bytes()] {
+        std::fs::write(&log, bytes).unwrap();
+        let document = json_of("", &[log.to_str().unwrap()]);
+        let input = ["records", "unreadable"].map(|name| &document["input"][name]);
+        assert_eq!(input, [&json!(100), &json!(0)]);
+    }
+}
+
+/// The commands of a report on the demo's log, or with another private authority.
+#[test]
+fn commands_trust_the_authority_that_the_back_ends_need() {
+    let folder = tempfile::tempdir().unwrap();
+    let [log, beside, other] = ["comparisons.log", "ca.pem", "it's.pem"].map(|name| folder.path().join(name));
+    std::fs::write(&log, logs::log(3_000, false)).unwrap();
+    let commands = |arguments: &[&str]| {
+        let text = told(&report("", arguments), 0);
+        let commands: Vec<_> = text.lines().filter(|line| line.contains("curl -sS")).map(str::to_owned).collect();
+        assert!(!commands.is_empty());
+        commands
+    };
+    let (log, other) = (log.to_str().unwrap(), other.to_str().unwrap());
+    assert!(commands(&[log]).iter().all(|command| !command.contains("--cacert")));
+    let quoted = format!(" --cacert {} ", shell_words::quote(other));
+    assert!(commands(&[log, "--cacert", other]).iter().all(|command| command.contains(&quoted)));
+    std::fs::write(&beside, "").unwrap();
+    let found = format!(" --cacert {} ", beside.display());
+    assert!(commands(&[log]).iter().all(|command| command.contains(&found)));
+}
+
+#[test]
 fn several_files_are_one_report() {
     let folder = tempfile::tempdir().unwrap();
     let log = logs::log(100, false);

@@ -54,11 +54,12 @@ pub struct Scalar {
     pub text: Box<str>,
     /// `true` if the value was not quoted: only then can it be a number, a boolean or null.
     pub is_plain: bool,
-    /// The source form, if variables were replaced.
+    /// The source form, if it differs from `text`, as with variables.
     pub written: Option<Box<Written>>,
 }
 
-/// A text with variables. Messages show the source form, since the values may be secrets.
+/// A text that differs from its value, such as one with variables. Messages show the source form, since the values of
+/// variables may be secrets.
 #[derive(Clone, Debug)]
 pub struct Written {
     /// The text as it is in the file.
@@ -263,9 +264,9 @@ impl<X> Node<X> {
     }
 }
 
-/// Returns pairs of keys that have the same name: the earlier and the later one.
+/// Returns each key that is not the first of its name, behind that first one.
 pub(crate) fn duplicates(mut keys: Vec<&Key>) -> Vec<(&Key, &Key)> {
     keys.sort_by_key(|key| &key.name);
-    let pairs = keys.iter().zip(keys.iter().skip(1)).map(|(first, second)| (*first, *second));
-    pairs.filter(|(first, second)| first.name == second.name).collect()
+    let groups = keys.chunk_by(|one, other| one.name == other.name);
+    groups.flat_map(|group| group.iter().skip(1).filter_map(|later| Some((*group.first()?, *later)))).collect()
 }

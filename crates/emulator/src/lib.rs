@@ -45,7 +45,8 @@ use tokio::sync::mpsc::{Receiver, UnboundedSender};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-pub use alb::access_log;
+pub use alb::{access_log, add_client_fields, with_port};
+pub use lambda::launch::{obstacle, usual_command};
 pub use notice::{Classification, Exchange, Messages, Notice, RuleRef, TlsInfo, Transformed, Waiting};
 pub use settings::{
     Action, DesyncMitigation, FixedResponse, Forward, ForwardedFor, Function, HealthCheck, Listener,

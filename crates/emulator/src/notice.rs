@@ -20,6 +20,8 @@ pub enum Notice {
     FunctionLine {
         /// The environment that wrote it.
         environment: u32,
+        /// The function's name.
+        function: Arc<str>,
         /// The line without its line break. Bytes that are not UTF-8 are replaced; lines over 1 MiB are split.
         line: String,
         /// Keep this until the line has been handled: while too many bytes wait, further lines are skipped.
@@ -155,6 +157,8 @@ pub struct Exchange {
     pub problem: Option<String>,
     /// Effects that are probably not intended, for example fields that were lost. One line each.
     pub warnings: Vec<String>,
+    /// The same about the function's reply, which it will probably cause with each request.
+    pub reply_warnings: Vec<String>,
     /// From the request's head until the response is ready to be sent.
     pub duration: Duration,
     /// From the request's head until the function was invoked, and until it had responded. `None` if it was not
@@ -262,6 +266,7 @@ impl Exchange {
             elb_reason: None,
             problem: None,
             warnings: Vec::new(),
+            reply_warnings: Vec::new(),
             duration: Duration::ZERO,
             target_times: None,
             environment: None,

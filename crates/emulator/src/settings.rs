@@ -58,6 +58,8 @@ pub struct LoadBalancerAttributes {
     pub forwarded_for_port: bool,
     /// `routing.http.x_amzn_tls_version_and_cipher_suite.enabled`
     pub tls_fields: bool,
+    /// `routing.http.x_amzn_tls_kx.enabled`
+    pub key_exchange_field: bool,
     /// `routing.http2.enabled`
     pub http2: bool,
 }
@@ -73,6 +75,7 @@ impl Default for LoadBalancerAttributes {
             forwarded_for: ForwardedFor::Append,
             forwarded_for_port: false,
             tls_fields: false,
+            key_exchange_field: false,
             http2: true,
         }
     }
@@ -130,6 +133,7 @@ impl LoadBalancerAttributes {
             }
             "routing.http.xff_client_port.enabled" => self.forwarded_for_port = boolean(value)?,
             "routing.http.x_amzn_tls_version_and_cipher_suite.enabled" => self.tls_fields = boolean(value)?,
+            "routing.http.x_amzn_tls_kx.enabled" => self.key_exchange_field = boolean(value)?,
             "routing.http2.enabled" => self.http2 = boolean(value)?,
             _ => return Ok(false),
         }
@@ -496,12 +500,16 @@ impl std::fmt::Display for Matcher {
     }
 }
 
+/// The environments of a function without reserved concurrency: few enough for a laptop.
+const UNRESERVED: usize = 10;
+
 /// A Lambda function: the command that starts a process of it, and Lambda's limits.
 #[derive(Clone, Debug)]
 pub struct Function {
     /// The function's name.
     pub name: String,
-    /// The program and its arguments. It must speak the Runtime API, as any Lambda runtime does.
+    /// The program and its arguments. It must speak the Runtime API, as any Lambda runtime does. `{port}` and
+    /// `{port:NAME}` stand for free ports of each environment; `{{port}}` for the text `{port}`.
     pub command: Vec<String>,
     /// The working directory, also in `LAMBDA_TASK_ROOT`; the current one if `None`.
     pub directory: Option<PathBuf>,
@@ -511,27 +519,37 @@ pub struct Function {
     pub runtime: Option<String>,
     /// Environment variables besides those that Lambda sets; they win over those.
     pub env: Vec<(String, String)>,
+    /// Variables of this machine alone, which win over `env`. Their values have placeholders, as in `command`.
+    pub local_env: Vec<(String, String)>,
     /// The time limit of one invocation; then the process is killed.
     pub timeout: Duration,
     /// From the start of a process until it requests the first invocation; Lambda allows 10 s, and on Managed Instances
     /// 130 s or the timeout, if that is longer, which a smaller value here does not change.
     pub init_timeout: Duration,
-    /// The most concurrent environments (reserved concurrency); beyond it Lambda throttles. 0 throttles everything.
+    /// The most environments at a time. With [`Function::reserved_by`], 0 throttles everything.
     pub max_concurrency: usize,
+    /// The setting that `max_concurrency` is from, such as `--max-concurrency`: Lambda throttles further requests, as
+    /// for a reserved concurrency. `None`: the number is what this machine can bear, and further requests wait.
+    pub reserved_by: Option<&'static str>,
     /// Concurrent invocations in one environment. More than 1 is Lambda Managed Instances: the value of
     /// `AWS_LAMBDA_MAX_CONCURRENCY`, nothing is frozen, and an invocation that takes too long does not end the process.
     pub invocations_per_environment: usize,
     /// MiB. An environment that uses more is ended; Linux only.
     pub memory_mib: u32,
-    /// Commands of external extensions, started with each environment. Each must register with the file
-    /// name of the program.
+    /// Commands of external extensions, started with each environment, with placeholders as in `command`. Each must
+    /// register with the file name of the program.
     pub extensions: Vec<Vec<String>>,
     /// Stop the process between invocations, as Lambda does.
     pub freeze: bool,
 }
 
 impl Function {
-    /// Returns a function with Lambda's defaults (developer guide, "Lambda quotas"): 3 s, 128 MiB, concurrency 1000.
+    /// The longest timeout of a function that is invoked synchronously, as by a load balancer (Lambda API, `CreateFunction`).
+    pub const MAX_TIMEOUT: Duration = Duration::from_secs(1800);
+    /// The longest timeout until November 2026, which AWS's other documents and tools still name.
+    pub const FORMER_MAX_TIMEOUT: Duration = Duration::from_secs(900);
+
+    /// Returns a function with Lambda's defaults (developer guide, "Lambda quotas"): 3 s, 128 MiB, nothing reserved.
     #[must_use]
     pub fn new(name: &str, command: Vec<String>) -> Self {
         Function {
@@ -541,9 +559,11 @@ impl Function {
             handler: "bootstrap".to_owned(),
             runtime: None,
             env: Vec::new(),
+            local_env: Vec::new(),
             timeout: Duration::from_secs(3),
             init_timeout: Duration::from_secs(10),
-            max_concurrency: 1000,
+            max_concurrency: UNRESERVED,
+            reserved_by: None,
             invocations_per_environment: 1,
             memory_mib: 128,
             extensions: Vec::new(),
@@ -557,7 +577,8 @@ impl Function {
     }
 
     pub(crate) fn region(&self) -> String {
-        let own = self.env.iter().rev().find(|(name, _)| name == "AWS_REGION").map(|(_, value)| value.clone());
+        let mut all = self.local_env.iter().rev().chain(self.env.iter().rev());
+        let own = all.find(|(name, _)| name == "AWS_REGION").map(|(_, value)| value.clone());
         own.or_else(|| std::env::var("AWS_REGION").ok()).unwrap_or_else(|| "us-east-1".to_owned())
     }
 

@@ -1,7 +1,7 @@
 //! HTTP/2 with prior knowledge, by a real client.
 
 use bytes::Bytes;
-use http::{Request, Version};
+use http::{Request, Response, Version};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
@@ -10,6 +10,12 @@ use tokio::net::TcpStream;
 use crate::support::{self, Alb, multi, single};
 
 fn send(alb: &Alb, requests: Vec<Request<Empty<Bytes>>>) -> Vec<(u16, Bytes)> {
+    let responses = responses(alb, requests).into_iter();
+    responses.map(|response| (response.status().as_u16(), response.into_body())).collect()
+}
+
+/// Sends all requests on one connection, each without waiting for the others.
+fn responses(alb: &Alb, requests: Vec<Request<Empty<Bytes>>>) -> Vec<Response<Bytes>> {
     alb.block_on(async {
         let stream = TcpStream::connect(alb.address).await.unwrap();
         let (mut client, connection) =
@@ -21,8 +27,8 @@ fn send(alb: &Alb, requests: Vec<Request<Empty<Bytes>>>) -> Vec<(u16, Bytes)> {
             let response = response.await.unwrap();
             assert_eq!(response.version(), Version::HTTP_2);
             assert!(response.headers().contains_key("server"));
-            let status = response.status().as_u16();
-            answers.push((status, response.into_body().collect().await.unwrap().to_bytes()));
+            let (parts, body) = response.into_parts();
+            answers.push(Response::from_parts(parts, body.collect().await.unwrap().to_bytes()));
         }
         answers
     })
@@ -69,6 +75,31 @@ fn streams_run_side_by_side_in_environments_of_their_own() {
     let mut environments: Vec<_> = (0..4).map(|_| alb.exchange().environment.unwrap()).collect();
     environments.sort_unstable();
     assert_eq!(environments, [1, 2, 3, 4]);
+}
+
+#[test]
+fn a_page_of_a_hundred_images_loses_none() {
+    let alb = single();
+    let requests = (0..100).map(|_| get("/sleep/20").body(Empty::new()).unwrap()).collect();
+    assert!(send(&alb, requests).iter().all(|(status, _)| *status == 200));
+}
+
+#[test]
+fn head_has_the_length_of_get_or_none() {
+    let replies = [
+        (r#"{"statusCode":200,"headers":{"content-length":"1488324"}}"#, Some("1488324")),
+        (r#"{"statusCode":200,"body":"hello"}"#, Some("5")),
+        (r#"{"statusCode":200}"#, None),
+        (r#"{"statusCode":204,"headers":{"content-length":"7"}}"#, None),
+        (r#"{"statusCode":304,"headers":{"content-length":"7"}}"#, Some("7")),
+    ];
+    let request =
+        |reply| Request::head("http://shop.example.com/").header("x-reply", reply).body(Empty::new()).unwrap();
+    let responses = responses(&single(), replies.iter().map(|(reply, _)| request(*reply)).collect());
+    for (response, (reply, length)) in responses.iter().zip(replies) {
+        let said = response.headers().get("content-length").map(|length| length.to_str().unwrap());
+        assert_eq!((said, response.body().len()), (length, 0), "{reply}");
+    }
 }
 
 #[test]

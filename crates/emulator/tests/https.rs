@@ -82,6 +82,7 @@ fn https_speaks_both_versions_and_tells_the_function_so() {
     let authority = authority();
     let mut settings = listener(&authority, MutualAuthentication::Off);
     settings.load_balancer.tls_fields = true;
+    settings.load_balancer.key_exchange_field = true;
     let mut alb = Alb::start(settings);
     for (alpn, version, kind) in [(&["http/1.1"][..], "HTTP/1.1", "https"), (&["h2", "http/1.1"][..], "HTTP/2.0", "h2")]
     {
@@ -92,6 +93,7 @@ fn https_speaks_both_versions_and_tells_the_function_so() {
         assert_eq!(event["headers"]["x-amzn-tls-version"], "TLSv1.3");
         let suite = event["headers"]["x-amzn-tls-cipher-suite"].as_str().unwrap().to_owned();
         assert!(suite.starts_with("TLS_"), "{suite}");
+        assert_eq!(event["headers"]["x-amzn-tls-kx"], "x25519");
         let exchange = alb.exchange();
         assert_eq!(
             (exchange.kind, exchange.tls.as_ref().unwrap().server_name.as_deref()),
@@ -114,6 +116,7 @@ fn tls_1_2_is_spoken_and_its_ciphers_have_openssl_s_names() {
     assert_eq!(event["headers"]["x-amzn-tls-version"], "TLSv1.2");
     let suite = event["headers"]["x-amzn-tls-cipher-suite"].as_str().unwrap();
     assert!(suite.starts_with("ECDHE-ECDSA-"), "{suite}");
+    assert_eq!(event["headers"].get("x-amzn-tls-kx"), None);
 }
 
 #[test]

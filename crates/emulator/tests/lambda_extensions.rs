@@ -152,7 +152,7 @@ fn an_extension_that_fails_in_init_fails_the_init() {
     missing.functions[0].extensions = vec![vec!["/no/such/extension".into()]];
     let mut alb = Alb::start(missing);
     assert_eq!(alb.get("/", "").status, 502);
-    assert_eq!(alb.outcome().2, "cannot start `/no/such/extension`: No such file or directory");
+    assert_eq!(alb.outcome().2, "cannot start `/no/such/extension`: cannot find the file `/no/such/extension`");
 }
 
 #[test]
@@ -253,4 +253,25 @@ fn extension_beside(function: u64) -> u64 {
     let others: Vec<u64> = pids.filter(|pid| *pid != function && runtime_api(*pid).as_ref() == Some(&own)).collect();
     let [extension] = others[..] else { panic!("processes with {own}: {others:?}") };
     extension
+}
+
+/// As with the Lambda Web Adapter, whose server would otherwise have the same port in each environment.
+#[test]
+fn each_environment_has_its_own_port_for_a_server_and_its_extension() {
+    let mut settings = settings(HeaderMode::Single);
+    let function = &mut settings.functions[0];
+    let adapter = example("web_adapter");
+    function.command = [&adapter[..], &["server".to_owned()]].concat();
+    function.extensions = vec![adapter];
+    function.env.push(("AS_IN_AWS".to_owned(), "{port}".to_owned()));
+    function.local_env.push(("PORT".to_owned(), "{port}".to_owned()));
+    let alb = Alb::start(settings);
+    let mut ports: Vec<String> = std::thread::scope(|scope| {
+        let ask = || String::from_utf8(alb.get("/", "").body).unwrap();
+        let clients: Vec<_> = (0..3).map(|_| scope.spawn(ask)).collect();
+        clients.into_iter().map(|client| client.join().unwrap()).collect()
+    });
+    ports.sort_unstable();
+    ports.dedup();
+    assert!(ports.len() == 3 && ports.iter().all(|port| port.parse::<u16>().is_ok()), "{ports:?}");
 }

@@ -49,7 +49,7 @@ fn what_cannot_be_started_is_not_tried_twice() {
     settings.functions[0].command = vec!["/no/such/program".into()];
     let mut alb = Alb::start(settings);
     assert_eq!(alb.get("/", "").status, 502);
-    assert_eq!(alb.outcome().2, "cannot start `/no/such/program`: No such file or directory");
+    assert_eq!(alb.outcome().2, "cannot start `/no/such/program`: cannot find the file `/no/such/program`");
     assert!(!alb.has_seen(|notice| matches!(notice, Notice::Warning { .. })));
 }
 

@@ -105,7 +105,8 @@ fn nothing_is_repaired_and_an_init_is_not_tried_twice() {
 #[test]
 fn beyond_all_workers_requests_are_throttled() {
     let mut settings = managed(2);
-    settings.functions[0].max_concurrency = 1;
+    let function = &mut settings.functions[0];
+    (function.max_concurrency, function.reserved_by) = (1, Some("--max-concurrency"));
     let alb = Alb::start(settings);
     let mut statuses = alb.at_once(5, "/sleep/800");
     statuses.sort_unstable();

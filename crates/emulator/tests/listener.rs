@@ -286,7 +286,6 @@ fn a_malformed_reply_is_a_502_and_the_problem_says_why() {
         (r#"{"statusCode":"200"}"#, "statusCode"),
         (r#"{"statusCode":200,"body":null}"#, "body"),
         (r#"{"statusCode":200,"headers":{"content-length":12}}"#, "content-length"),
-        (r#"{"statusCode":200,"statusDescription":"OK"}"#, "statusDescription"),
         (r#"{"statusCode":200,"isBase64Encoded":"true"}"#, "isBase64Encoded"),
         (r#"{"statusCode":200,"body":"%","isBase64Encoded":true}"#, "base64"),
         (r#"{"statusCode":200,"multiValueHeaders":{"a":["b"]}}"#, "multi-value"),
@@ -326,6 +325,17 @@ fn statuses_and_methods_without_a_body() {
     let response = reply(&alb, "HEAD", r#"{"statusCode":200,"body":"abc"}"#);
     assert_eq!((response.status, response.field("content-length")), (200, Some("3")));
     assert_eq!(alb.exchange().response_bytes, 0);
+    // The connection goes on, whether there is a length or not.
+    let mut client = alb.connect();
+    for (reply, length) in [
+        (r#"{"statusCode":200,"headers":{"content-length":"1488324"}}"#, Some("1488324")),
+        (r#"{"statusCode":200}"#, None),
+    ] {
+        client.write(format!("HEAD / HTTP/1.1\r\nhost: a.example\r\nx-reply: {reply}\r\n\r\n"));
+        let response = client.read_bodyless();
+        assert_eq!((response.status, response.field("content-length")), (200, length));
+        assert_eq!(alb.exchange().response_bytes, 0);
+    }
     let response = reply(
         &alb,
         "GET",

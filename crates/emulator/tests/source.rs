@@ -89,8 +89,118 @@ fn in_file(name: &str, text: &str, options: &Options) -> Result<Loaded, SourceEr
 fn a_file_that_cannot_be_read_says_so() {
     let none = source::serverless(Path::new("/nowhere/serverless.yml"), &Options::default()).unwrap_err();
     assert!(none.to_string().starts_with("cannot read `/nowhere/serverless.yml`: "), "{none}");
-    let folder = source::cloudformation(Path::new("/"), &Options::default()).unwrap_err();
-    assert!(folder.to_string().starts_with("cannot read `/`: "), "{folder}");
+    let device = source::cloudformation(Path::new("/dev/null"), &Options::default()).unwrap_err();
+    assert_eq!(device.to_string(), "cannot read `/dev/null`: it is not a file");
+}
+
+/// Files that users name by mistake: each says what it is and what to do.
+#[test]
+fn other_files_say_what_they_are() {
+    type Reader = fn(&Path, &Options) -> Result<Loaded, SourceError>;
+    let (serverless, template, rules): (Reader, Reader, Reader) =
+        (source::serverless, source::cloudformation, source::describe_rules);
+    const CONFIGURATION: &str = "version: 1\nbackends: { a: https://a.example }\ndefault: { forward: a }\n";
+    for (name, content, read, what, hint) in [
+        (
+            "serverless.ts",
+            "export = {}",
+            serverless,
+            "code (TypeScript), which Crossfade does not run",
+            "`osls package` writes",
+        ),
+        (
+            "serverless.JS",
+            "module.exports = {}",
+            serverless,
+            "code (JavaScript), which",
+            "--template .serverless/cloudformation-",
+        ),
+        ("serverless.cjs", "", serverless, "code (JavaScript)", "`osls package`"),
+        ("serverless.mjs", "", template, "code (JavaScript)", "`osls package`"),
+        ("app.ts", "import * as cdk", template, "code (TypeScript)", "`cdk synth`"),
+        ("stack.py", "import aws_cdk", serverless, "code (Python)", "`cdk synth`"),
+        ("main.tf", "resource {}", template, "Terraform code", "`aws elbv2 describe-rules"),
+        ("serverless.toml", "a = 1", serverless, "TOML", "in YAML"),
+        ("a.yml", "", serverless, "empty", "check the path"),
+        ("a.yml", " \r\n\t\n", template, "empty", "check the path"),
+        ("a.json", "\u{feff}", rules, "empty", "check the path"),
+        ("a.yml", "# nothing\n", serverless, "without content", "check the path"),
+        ("a.zip", "PK\u{3}\u{4}\u{14}\u{0}", template, "a ZIP archive", "unpack it"),
+        ("a.yml", "\n<!DOCTYPE html>\n<html></html>", serverless, "a web page (HTML)", "download the file itself"),
+        ("a.yml", "<HTML lang=en>", serverless, "a web page (HTML)", "download"),
+        ("a.xml", "<?xml version='1.0'?>", rules, "XML", "YAML and JSON"),
+        ("a.txt", "-------------\n|  DescribeRules  |\n", rules, "a table of the AWS CLI", "--output json"),
+        ("a.txt", "RULES\tTrue\tdefault\n", rules, "text of the AWS CLI", "--output json"),
+        ("README.md", "Our service", serverless, "plain text", "a file of the Serverless Framework"),
+        ("a.yml", "Resources: {}", serverless, "a CloudFormation template", "`--template`"),
+        ("a.yml", "service: a", template, "a file of the Serverless Framework", "`--serverless`"),
+        ("a.json", "[{\"Rules\": []}]", template, "the output of `aws elbv2 describe-rules`", "`--describe-rules`"),
+        ("a.yml", CONFIGURATION, serverless, "a configuration of Crossfade", "`--config`"),
+        ("a.yml", CONFIGURATION, rules, "a configuration of Crossfade", "`--config`"),
+        ("a.json", "{\"terraform_version\": \"1.9\"}", template, "a plan or state of Terraform", "describe-rules"),
+        ("a.yml", "apiVersion: v1\nkind: Ingress", template, "a manifest of Kubernetes", "describe-rules"),
+        ("a.yml", "services: {}", serverless, "a file of Docker Compose", "describe-rules"),
+    ] {
+        let folder = Folder::new();
+        let file = folder.write(name, content);
+        let error = read(Path::new(&file), &Options::default()).unwrap_err().to_string();
+        let rest = error.strip_prefix(&format!("`{file}` is {what}"));
+        assert!(
+            rest.is_some_and(|rest| rest.contains("\n  hint: ") && rest.contains(hint)),
+            "{name} {content:?}: {error}"
+        );
+    }
+    let zipped = Folder::new();
+    fs::write(zipped.path().join("a.yml"), b"\x1f\x8b\x08\x00").unwrap();
+    let error = serverless(&zipped.path().join("a.yml"), &Options::default()).unwrap_err().to_string();
+    assert!(error.contains("compressed (gzip)"), "{error}");
+}
+
+#[test]
+fn a_folder_names_the_file_in_it() {
+    let folder = Folder::new();
+    let error = || source::cloudformation(folder.path(), &Options::default()).unwrap_err().to_string();
+    assert!(error().ends_with("is a folder\n  hint: name a file"), "{}", error());
+    folder.write("serverless.yml", "");
+    assert!(error().contains("hint: name the file in it: `--serverless "), "{}", error());
+    folder.write("template.yaml", "");
+    assert!(error().ends_with("/template.yaml`") && error().contains("`--template "), "{}", error());
+}
+
+/// Windows PowerShell writes UTF-16 with `>`, and other tools a byte order mark.
+#[test]
+fn every_encoding_is_read() {
+    type Encoding = fn(&str) -> Vec<u8>;
+    let encodings: [Encoding; 4] = [
+        |text| [b"\xef\xbb\xbf", text.as_bytes()].concat(),
+        |text| text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+        |text| [0xfeff].into_iter().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect(),
+        |text| [0xfeff].into_iter().chain(text.encode_utf16()).flat_map(u16::to_be_bytes).collect(),
+    ];
+    let include = "provider: ${file(provider.yml)}\nuseDotenv: true\nfunctions: { f: { handler: '${env:H}', events: [{ alb: { listenerArn: x, priority: 1, conditions: { path: /ä } } }] } }\n";
+    let include = include.replace("/ä", "/a");
+    let seeds = SEEDS.into_iter().chain([("serverless.yml", include.as_str())]);
+    for ((name, text), encoding) in seeds.flat_map(|seed| encodings.map(|encoding| (seed, encoding))) {
+        let folder = Folder::new();
+        for (name, text) in [(name, text), ("provider.yml", "stage: grün\n"), (".env", "H=größe\n")] {
+            fs::write(folder.path().join(name), encoding(&text.replace('\n', "\r\n"))).unwrap();
+        }
+        let loaded =
+            load(&folder.path().join(name), &Options::default()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(!loaded.settings.listeners.is_empty(), "{name}");
+        if text == include {
+            let function = &loaded.settings.functions[0];
+            assert_eq!((function.name.as_str(), function.handler.as_str()), ("service-grün-f", "größe"));
+        }
+    }
+    let error = in_bytes("serverless.yml", b"a: \xff\xff");
+    assert!(error.ends_with(": it is neither UTF-8 nor UTF-16"), "{error}");
+}
+
+fn in_bytes(name: &str, bytes: &[u8]) -> String {
+    let folder = Folder::new();
+    fs::write(folder.path().join(name), bytes).unwrap();
+    load(&folder.path().join(name), &Options::default()).unwrap_err().to_string()
 }
 
 /// More than a load balancer, or a terminal, can take.

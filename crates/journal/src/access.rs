@@ -4,26 +4,28 @@
 //! Knows no bodies, no fields of the client, no query: nothing secret can get into it, save what a path has.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::attempt::{Attempt, Journal, Outcome, Role};
 use crate::written::{milliseconds, rfc3339};
 
 /// The version of the format. The first one had no `version` and no `journal`, `passed_over` for `skipped`, and in it `down`
-/// for `open`.
-const VERSION: u32 = 2;
+/// for `open`. The first two had no `target`, and counted `first_byte_ms` from the event.
+const VERSION: u32 = 3;
 
 /// One line of the access log. Times are milliseconds, sizes are bytes of content. It borrows what it is written from; a
 /// line that is read owns its texts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct AccessRecord<'t> {
     /// Always `access`, and always first: tells the line from others in the same log.
     #[serde(rename = "type")]
     kind: Kind,
-    /// 2. A line without one is of version 1, and becomes one of version 2 when it is read.
-    #[serde(default = "version")]
+    /// 3. A line without one is of version 1. Older lines become ones of version 3 when they are read.
+    #[serde(default = "first_version")]
     pub version: u32,
     /// Arrival of the request, UTC.
     #[serde(default = "unknown_time", with = "rfc3339")]
@@ -49,7 +51,10 @@ pub struct AccessRecord<'t> {
     /// The back end whose response or error the client got; absent if the request was sent to none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backend: Option<Cow<'t, str>>,
-    /// The reason for that back end: `only`, `weight`, `hash`, `pin`, `opt-in`, `otherwise` or `assigned`.
+    /// The back end that the route chose; absent if it is `backend`, which `failover` may have replaced it with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Cow<'t, str>>,
+    /// The reason for the route's choice: `only`, `weight`, `hash`, `pin`, `opt-in`, `otherwise` or `assigned`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chosen: Option<Cow<'t, str>>,
     /// The back ends that failed before the request went to another one, and those whose circuit breaker was open.
@@ -70,7 +75,7 @@ pub struct AccessRecord<'t> {
     /// For a new connection; absent if one was there. Like the next, of the attempt that decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect_ms: Option<f64>,
-    /// From the event to the head of the response.
+    /// From the beginning of that attempt to the head of the response, a new connection included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_byte_ms: Option<f64>,
     /// Number of times the request was sent, to all back ends together; a connection that could not be made does not count.
@@ -106,6 +111,28 @@ pub struct Skipped<'t> {
     pub outcome: Cow<'t, str>,
 }
 
+/// A back end that a request went to, or that was skipped, as [`AccessRecord::steps`] returns it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step<'r> {
+    /// Its name.
+    pub backend: &'r str,
+    /// The reason for the route's choice, or `failover`.
+    pub by: Option<&'r str>,
+    /// Its last outcome; `None` for the last step if the client got its response or error.
+    pub outcome: Option<&'r str>,
+}
+
+/// Renders as `modern by pin: 503` or `legacy by failover`; the only target needs no reason.
+impl fmt::Display for Step<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.backend)?;
+        if let Some(by) = self.by.filter(|by| *by != "only") {
+            write!(f, " by {by}")?;
+        }
+        self.outcome.map_or(Ok(()), |outcome| write!(f, ": {outcome}"))
+    }
+}
+
 /// One attempt.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AttemptRecord<'t> {
@@ -118,7 +145,7 @@ pub struct AttemptRecord<'t> {
     /// For a new connection; absent if one was there, or none could be made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect_ms: Option<f64>,
-    /// From the event to the head of the response.
+    /// From the beginning of the attempt to the head of the response, a new connection included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_byte_ms: Option<f64>,
     /// From the event to the beginning of the attempt.
@@ -144,6 +171,7 @@ impl<'t> AccessRecord<'t> {
     #[must_use]
     pub fn new(time: SystemTime, request_id: &'t str, journal: &Journal<'t>) -> Self {
         let deciding = journal.deciding();
+        let backend = journal.backend();
         let is_retry = |attempt: &&Attempt<'_>| attempt.role == Role::Retry;
         let attempts = || journal.attempts();
         AccessRecord {
@@ -156,7 +184,8 @@ impl<'t> AccessRecord<'t> {
             path: None,
             live: None,
             route: journal.route.map(Cow::from),
-            backend: journal.backend().map(Cow::from),
+            backend: backend.map(Cow::from),
+            target: journal.target.filter(|target| Some(*target) != backend).map(Cow::from),
             chosen: journal.chosen.map(Cow::from),
             skipped: journal.skipped().map(Skipped::from).collect(),
             status: 0,
@@ -164,7 +193,7 @@ impl<'t> AccessRecord<'t> {
             response_bytes: 0,
             total_ms: 0.0,
             connect_ms: deciding.and_then(|attempt| attempt.connect).map(milliseconds),
-            first_byte_ms: deciding.and_then(|attempt| attempt.first_byte).map(milliseconds),
+            first_byte_ms: deciding.and_then(Attempt::until_first_byte).map(milliseconds),
             attempts: attempts().filter(|attempt| attempt.is_sent).count() as u32,
             retries: attempts().filter(is_retry).count() as u32,
             journal: if journal.len() > 1 { attempts().map(AttemptRecord::from).collect() } else { Vec::new() },
@@ -172,6 +201,62 @@ impl<'t> AccessRecord<'t> {
             error: None,
             detail: None,
         }
+    }
+}
+
+impl AccessRecord<'_> {
+    /// The back ends that the request went to in turn, each with the reason for it. Several attempts at one back end are one
+    /// step.
+    #[must_use]
+    pub fn steps(&self) -> Vec<Step<'_>> {
+        let attempts = self.journal.iter().map(|attempt| (&*attempt.backend, Some(&*attempt.outcome)));
+        // Lines of version 1, and those with a single attempt, have no journal.
+        let skipped = self.skipped.iter().map(|skipped| (&*skipped.backend, Some(&*skipped.outcome)));
+        let is_skipped = |backend: &&str| self.skipped.iter().any(|skipped| skipped.backend == *backend);
+        let last = self.backend.as_deref().filter(|backend| !is_skipped(backend)).map(|backend| (backend, None));
+        let all: Vec<_> = if self.journal.is_empty() { skipped.chain(last).collect() } else { attempts.collect() };
+        let mut steps: Vec<Step<'_>> = Vec::new();
+        for (backend, outcome) in all {
+            match steps.last_mut().filter(|step| step.backend == backend) {
+                Some(step) => step.outcome = outcome,
+                None => {
+                    let by = if steps.is_empty() { self.chosen.as_deref() } else { Some(Role::Failover.as_str()) };
+                    steps.push(Step { backend, by, outcome });
+                }
+            }
+        }
+        // The record itself has the outcome of the last one, unless the client got the response of an earlier one.
+        if let Some(step) = steps.last_mut().filter(|step| self.backend.as_deref() == Some(step.backend)) {
+            step.outcome = None;
+        }
+        steps
+    }
+
+    /// Brings a record of an older version to this one's meaning.
+    fn upgrade(&mut self) {
+        if self.version < VERSION {
+            let deciding = self.journal.iter().rfind(|attempt| Some(&attempt.backend) == self.backend.as_ref());
+            let began = deciding.map_or(0.0, |attempt| attempt.began_ms);
+            self.first_byte_ms = self.first_byte_ms.map(|ms| ms - began);
+            for attempt in &mut self.journal {
+                attempt.first_byte_ms = attempt.first_byte_ms.map(|ms| ms - attempt.began_ms);
+            }
+            self.version = VERSION;
+        }
+    }
+}
+
+impl Serialize for AccessRecord<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for AccessRecord<'_> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut record = Self::deserialize(deserializer)?;
+        record.upgrade();
+        Ok(record)
     }
 }
 
@@ -188,7 +273,7 @@ impl<'t> From<&Attempt<'t>> for AttemptRecord<'t> {
             role: attempt.role,
             outcome: word(attempt.outcome),
             connect_ms: attempt.connect.map(milliseconds),
-            first_byte_ms: attempt.first_byte.map(milliseconds),
+            first_byte_ms: attempt.until_first_byte().map(milliseconds),
             began_ms: milliseconds(attempt.began),
             took_ms: milliseconds(attempt.took),
             connection_auth: attempt.auth.map(Cow::from),
@@ -211,8 +296,8 @@ fn outcome<'de, 't, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'t, str
     Ok(if outcome == "down" { "open".into() } else { outcome.into() })
 }
 
-fn version() -> u32 {
-    VERSION
+fn first_version() -> u32 {
+    1
 }
 
 fn unknown_time() -> SystemTime {

@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 pub struct Journal<'t> {
     /// The name of the route that matched.
     pub route: Option<&'t str>,
-    /// The reason for the route's choice of a target, in a word.
+    /// The back end that the route chose.
+    pub target: Option<&'t str>,
+    /// The reason for that choice, in a word.
     pub chosen: Option<&'static str>,
     earlier: Vec<Attempt<'t>>,
     last: Option<Attempt<'t>>,
@@ -107,6 +109,11 @@ impl<'t> Attempt<'t> {
             is_sent: false,
             may_be_seen: false,
         }
+    }
+
+    /// From the beginning of the attempt to the head of the response, a new connection included.
+    pub(crate) fn until_first_byte(&self) -> Option<Duration> {
+        Some(self.first_byte?.saturating_sub(self.began))
     }
 
     /// Completes the attempt at `now`, counted from the beginning of the invocation.

@@ -24,6 +24,6 @@ pub mod comparison;
 pub mod redaction;
 mod written;
 
-pub use access::{AccessRecord, AttemptRecord, Skipped};
+pub use access::{AccessRecord, AttemptRecord, Skipped, Step};
 pub use attempt::{Attempt, Journal, Outcome, Role};
 pub use written::milliseconds;

@@ -23,7 +23,7 @@ fn record<'t>(journal: &Journal<'t>) -> AccessRecord<'t> {
     record
 }
 
-const HEAD: &str = r#"{"type":"access","version":2,"time":"2026-01-01T00:00:00.123Z","request_id":"8f5c","trace_id":"Root=1","method":"GET","path":"/a""#;
+const HEAD: &str = r#"{"type":"access","version":3,"time":"2026-01-01T00:00:00.123Z","request_id":"8f5c","trace_id":"Root=1","method":"GET","path":"/a""#;
 const SIZES: &str = r#","status":200,"request_bytes":1,"response_bytes":2,"total_ms":40.5"#;
 
 /// The line of a record, which is read as the same again.
@@ -36,12 +36,12 @@ fn line(record: &AccessRecord<'_>) -> String {
 #[test]
 fn the_common_line_has_no_more_than_it_needs() {
     let mut journal = Journal::default();
-    (journal.route, journal.chosen) = (Some("orders"), Some("weight"));
+    (journal.route, journal.target, journal.chosen) = (Some("orders"), Some("modern"), Some("weight"));
     let attempt = journal.begin("modern", Role::First, ms(1));
     (attempt.connect, attempt.first_byte, attempt.is_sent) = (Some(ms(5)), Some(ms(30)), true);
     attempt.end(ms(40), Outcome::Status(200), true);
     let expected = format!(
-        r#"{HEAD},"route":"orders","backend":"modern","chosen":"weight"{SIZES},"connect_ms":5.0,"first_byte_ms":30.0,"attempts":1}}"#
+        r#"{HEAD},"route":"orders","backend":"modern","chosen":"weight"{SIZES},"connect_ms":5.0,"first_byte_ms":29.0,"attempts":1}}"#
     );
     assert_eq!(line(&record(&journal)), expected);
 }
@@ -49,7 +49,7 @@ fn the_common_line_has_no_more_than_it_needs() {
 #[test]
 fn several_attempts_are_told_one_by_one() {
     let mut journal = Journal::default();
-    (journal.route, journal.chosen) = (Some("orders"), Some("hash"));
+    (journal.route, journal.target, journal.chosen) = (Some("orders"), Some("modern"), Some("hash"));
     let attempt = journal.begin("modern", Role::First, ms(1));
     attempt.is_sent = true;
     attempt.end(ms(2), Outcome::Error("connection_terminated"), false);
@@ -64,12 +64,12 @@ fn several_attempts_are_told_one_by_one() {
     attempt.end(ms(40), Outcome::Status(200), true);
     let entries = [
         r#"{"backend":"modern","role":"first","outcome":"connection_terminated","began_ms":1.0,"took_ms":1.0}"#,
-        r#"{"backend":"modern","role":"resent","outcome":"503","connect_ms":3.0,"first_byte_ms":9.0,"began_ms":2.0,"took_ms":5.0,"connection_auth":"ntlm"}"#,
+        r#"{"backend":"modern","role":"resent","outcome":"503","connect_ms":3.0,"first_byte_ms":7.0,"began_ms":2.0,"took_ms":5.0,"connection_auth":"ntlm"}"#,
         r#"{"backend":"modern","role":"retry","outcome":"connection_refused","began_ms":15.0,"took_ms":1.0}"#,
-        r#"{"backend":"legacy","role":"failover","outcome":"200","first_byte_ms":39.0,"began_ms":16.0,"took_ms":24.0}"#,
+        r#"{"backend":"legacy","role":"failover","outcome":"200","first_byte_ms":23.0,"began_ms":16.0,"took_ms":24.0}"#,
     ];
     let expected = format!(
-        r#"{HEAD},"route":"orders","backend":"legacy","chosen":"hash","skipped":[{{"backend":"modern","outcome":"connection_refused"}}]{SIZES},"first_byte_ms":39.0,"attempts":3,"retries":1,"journal":[{}],"connection_auth":"ntlm"}}"#,
+        r#"{HEAD},"route":"orders","backend":"legacy","target":"modern","chosen":"hash","skipped":[{{"backend":"modern","outcome":"connection_refused"}}]{SIZES},"first_byte_ms":23.0,"attempts":3,"retries":1,"journal":[{}],"connection_auth":"ntlm"}}"#,
         entries.join(",")
     );
     assert_eq!(line(&record(&journal)), expected);
@@ -87,7 +87,7 @@ fn the_times_are_those_of_the_attempt_whose_response_the_client_gets() {
     journal.decide(0);
     let record = record(&journal);
     assert_eq!((record.backend.as_deref(), record.attempts), (Some("modern"), 2));
-    assert_eq!((record.connect_ms, record.first_byte_ms), (Some(3.0), Some(9.0)));
+    assert_eq!((record.connect_ms, record.first_byte_ms), (Some(3.0), Some(8.0)));
     let skipped: Vec<_> = record.skipped.iter().map(|it| (&*it.backend, &*it.outcome)).collect();
     assert_eq!(skipped, [("modern", "503"), ("legacy", "http_response_timeout")]);
     line(&record);
@@ -116,6 +116,66 @@ fn lines_of_the_first_version_are_read() {
     let skipped: Vec<_> = record.skipped.iter().map(|it| (&*it.backend, &*it.outcome)).collect();
     assert_eq!(skipped, [("modern", "open"), ("other", "503")]);
     assert!(record.journal.is_empty());
+}
+
+/// Version 2 counted from the event.
+#[test]
+fn lines_of_the_second_version_are_read() {
+    let old = r#"{"type":"access","version":2,"time":"2026-01-01T00:00:00.123Z","backend":"legacy","first_byte_ms":39.0,"journal":[
+        {"backend":"modern","role":"first","outcome":"503","first_byte_ms":9.0,"began_ms":2.0,"took_ms":8.0},
+        {"backend":"legacy","role":"failover","outcome":"200","first_byte_ms":39.0,"began_ms":16.0,"took_ms":24.0}]}"#;
+    let record: AccessRecord<'static> = serde_json::from_str(old).unwrap();
+    let times: Vec<_> = record.journal.iter().map(|attempt| attempt.first_byte_ms).collect();
+    assert_eq!((record.first_byte_ms, times), (Some(23.0), vec![Some(7.0), Some(23.0)]));
+    line(&record);
+}
+
+/// Each back end that a request went to, in turn, with the reason for it.
+#[test]
+fn the_steps_of_a_request() {
+    let journal = |attempts: &[(&str, &str)]| {
+        let attempts = attempts.iter().map(|(backend, outcome)| {
+            format!(r#"{{"backend":"{backend}","role":"first","outcome":"{outcome}","began_ms":1,"took_ms":1}}"#)
+        });
+        format!(r#""journal":[{}]"#, attempts.collect::<Vec<_>>().join(","))
+    };
+    let cases = [
+        (r#""backend":"modern","chosen":"pin""#.to_owned(), "modern by pin"),
+        (r#""chosen":"pin","skipped":[{"backend":"modern","outcome":"open"}]"#.to_owned(), "modern by pin: open"),
+        (
+            r#""backend":"legacy","chosen":"pin","skipped":[{"backend":"modern","outcome":"503"}]"#.to_owned(),
+            "modern by pin: 503, legacy by failover",
+        ),
+        (
+            format!(r#""backend":"modern","chosen":"pin",{}"#, journal(&[("modern", "503"), ("modern", "200")])),
+            "modern by pin",
+        ),
+        (
+            format!(
+                r#""backend":"legacy","target":"modern","chosen":"pin",{}"#,
+                journal(&[("modern", "503"), ("modern", "502"), ("legacy", "200")])
+            ),
+            "modern by pin: 502, legacy by failover",
+        ),
+        (
+            format!(
+                r#""backend":"modern","chosen":"hash",{}"#,
+                journal(&[("modern", "503"), ("legacy", "http_response_timeout")])
+            ),
+            "modern by hash: 503, legacy by failover: http_response_timeout",
+        ),
+        (
+            format!(r#""target":"modern","chosen":"hash",{}"#, journal(&[("modern", "open"), ("legacy", "open")])),
+            "modern by hash: open, legacy by failover: open",
+        ),
+        (r#""status":404"#.to_owned(), ""),
+    ];
+    for (members, expected) in cases {
+        let record: AccessRecord<'static> = serde_json::from_str(&format!(r#"{{"type":"access",{members}}}"#)).unwrap();
+        let steps = record.steps();
+        let steps = steps.iter().map(ToString::to_string);
+        assert_eq!(steps.collect::<Vec<_>>().join(", "), expected, "{members}");
+    }
 }
 
 #[test]

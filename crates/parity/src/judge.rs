@@ -28,7 +28,7 @@ pub fn judge(tally: &Tally) -> Assessment {
         endpoints.push(Endpoint {
             name: endpoint.name.clone(),
             summary: sum.summary(tests),
-            differences: differences(endpoint, conclusions),
+            differences: differences(endpoint, conclusions, tally.cacert.as_deref()),
         });
     }
     endpoints.sort_by(|a, b| {
@@ -68,7 +68,7 @@ fn is_noise_only(signature: &tally::Signature, conclusions: &[Conclusion]) -> bo
     !signature.places.is_empty() && signature.places.iter().all(is_noise)
 }
 
-fn differences(endpoint: &tally::Endpoint, conclusions: &[Conclusion]) -> Vec<Difference> {
+fn differences(endpoint: &tally::Endpoint, conclusions: &[Conclusion], cacert: Option<&str>) -> Vec<Difference> {
     let compared = endpoint.mirror.compared();
     let self_compared = endpoint.itself.compared();
     let all = endpoint.places.iter().zip(conclusions).filter(|(place, _)| place.raw > 0);
@@ -86,7 +86,7 @@ fn differences(endpoint: &tally::Endpoint, conclusions: &[Conclusion]) -> Vec<Di
             repeated: place.outcomes,
             e_value: conclusion.e_value,
             needed: conclusion.needed,
-            examples: place.examples.iter().map(|kept| kept.shown(&endpoint.name.method)).collect(),
+            examples: place.examples.iter().map(|kept| kept.shown(&endpoint.name.method, cacert)).collect(),
         })
         .collect();
     all.sort_by(|a, b| {

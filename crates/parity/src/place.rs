@@ -295,7 +295,7 @@ pub(crate) struct ExampleResponse {
 }
 
 impl Example {
-    pub(crate) fn shown(&self, method: &str) -> Shown {
+    pub(crate) fn shown(&self, method: &str, cacert: Option<&str>) -> Shown {
         let side = |side: &ExampleResponse| ShownResponse {
             backend: side.backend.clone(),
             outcome: match (side.status, &side.error) {
@@ -305,7 +305,7 @@ impl Example {
             },
             value: side.value.clone(),
             // Both systems got the same request.
-            repeat: repeat::command(method, side.url.as_deref(), &self.primary.fields),
+            repeat: repeat::command(method, side.url.as_deref(), &self.primary.fields, cacert),
         };
         Shown {
             time: humantime::format_rfc3339_millis(self.time).to_string(),

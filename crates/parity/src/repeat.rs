@@ -18,8 +18,14 @@ pub(crate) fn harmless(fields: &BTreeMap<String, String>) -> BTreeMap<String, St
     fields.iter().filter(is_harmless).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-/// Returns a `curl` command for a request, or a `#` comment with the reason why there is none. `fields` are [`harmless`].
-pub(crate) fn command(method: &str, url: Option<&str>, fields: &BTreeMap<String, String>) -> String {
+/// Returns a `curl` command for a request, or a `#` comment with the reason why there is none. `fields` are [`harmless`];
+/// `cacert` is a file with the authority that the back ends' certificates need.
+pub(crate) fn command(
+    method: &str,
+    url: Option<&str>,
+    fields: &BTreeMap<String, String>,
+    cacert: Option<&str>,
+) -> String {
     let option = match method {
         "GET" => "-i",
         "HEAD" => "-I",
@@ -30,6 +36,10 @@ pub(crate) fn command(method: &str, url: Option<&str>, fields: &BTreeMap<String,
         return "# no URL in the log".to_owned();
     };
     let mut command = format!("curl -sS {option} --globoff --path-as-is");
+    if let Some(file) = cacert.filter(|_| url.starts_with("https://")) {
+        command.push_str(" --cacert ");
+        command.push_str(&shell_words::quote(file));
+    }
     for (name, value) in fields {
         match name.as_str() {
             // `curl` decompresses what it asks for.
@@ -59,7 +69,23 @@ mod tests {
             ("GET", "file:///etc/passwd", "# no URL in the log"),
             ("GET; id", "https://a", "# its content is not in the log, so it can't be repeated"),
         ] {
-            assert_eq!(command(method, Some(url), &BTreeMap::new()), expected);
+            assert_eq!(command(method, Some(url), &BTreeMap::new(), None), expected);
+        }
+    }
+
+    #[test]
+    fn a_private_authority_is_named_where_tls_is_used() {
+        for (url, file, expected) in [
+            ("https://localhost/x", "/tmp/ca.pem", "--cacert /tmp/ca.pem https://localhost/x"),
+            (
+                "https://localhost/x",
+                "/tmp/it's $(id)/ca.pem",
+                r"--cacert '/tmp/it'\''s $(id)/ca.pem' https://localhost/x",
+            ),
+            ("http://localhost/x", "/tmp/ca.pem", "http://localhost/x"),
+        ] {
+            let expected = format!("curl -sS -i --globoff --path-as-is {expected}");
+            assert_eq!(command("GET", Some(url), &BTreeMap::new(), Some(file)), expected);
         }
     }
 
@@ -79,7 +105,7 @@ mod tests {
             let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
             let fields = harmless(&fields);
             let expected = format!("curl -sS -i --globoff --path-as-is {expected}https://a");
-            assert_eq!(command("GET", Some("https://a"), &fields), expected);
+            assert_eq!(command("GET", Some("https://a"), &fields, None), expected);
         }
     }
 }

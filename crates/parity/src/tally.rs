@@ -62,6 +62,7 @@ pub struct Tally {
     pub(crate) folded_endpoints: bool,
     pub(crate) folded_differences: bool,
     examples_of_place: usize,
+    pub(crate) cacert: Option<String>,
     places: usize,
     signatures: usize,
     members: usize,
@@ -148,6 +149,12 @@ impl Tally {
     /// Returns an empty tally, which keeps at most `examples_of_place` examples of each place, and 1,000 in total.
     pub fn new(examples_of_place: usize) -> Tally {
         Tally { examples_of_place, ..Tally::default() }
+    }
+
+    /// Sets the file with the authority that the `curl` commands of examples trust instead of the public ones.
+    #[must_use]
+    pub fn with_cacert(self, cacert: Option<String>) -> Tally {
+        Tally { cacert, ..self }
     }
 
     /// Counts a record. The order of records matters only beyond a limit, where later ones are counted together, and

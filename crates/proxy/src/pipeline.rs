@@ -68,6 +68,7 @@ impl Proxy {
             Step::Answer(response) => return Ok(response),
             Step::Send(sending) => sending,
         };
+        journal.target = Some(&sending.outgoing.backend.name);
         journal.chosen = Some(sending.choice.reason.as_str());
         let (forward, set_cookie, copy) = (sending.forward, sending.choice.set_cookie.clone(), sending.copy.take());
         let mut result = self.send(&context, *sending, &body, invocation, journal).await;

@@ -49,6 +49,14 @@ impl Requirement {
         }
     }
 
+    /// As [`Condition::resemblance`].
+    pub(crate) fn resemblance(&self, request: &RequestView<'_>) -> Option<usize> {
+        match self {
+            Requirement::Alb(condition) => condition.resemblance(request),
+            Requirement::Cookie { .. } | Requirement::AnyOf(_) | Requirement::Not(_) => None,
+        }
+    }
+
     /// Returns the values of a `path` condition.
     pub(crate) fn path_patterns(&self) -> Option<&[Pattern]> {
         match self {

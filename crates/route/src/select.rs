@@ -1,7 +1,7 @@
 //! Selects the route of a request: the first match by priority. Owns the index that narrows the routes by host and
 //! path, so that the time does not grow with their number.
 
-use crossfade_rule::{Pattern, RequestView};
+use crossfade_rule::{Distance, Pattern, RequestView, distance};
 
 use crate::requirement::{Requirement, all_hold};
 use crate::table::{Route, RoutingTable};
@@ -125,14 +125,46 @@ pub trait Observer {
     /// `true` to evaluate every route before the match, even those that the index excludes.
     const EVALUATES_ALL: bool;
 
-    /// A route was skipped because of `condition`, as it is written; `found` describes the request.
-    fn skipped(&mut self, route: &Route, condition: &dyn std::fmt::Display, found: &str);
+    /// The request does not match a route.
+    fn skipped(&mut self, skipped: Skipped<'_>);
 }
 
 impl Observer for () {
     const EVALUATES_ALL: bool = false;
 
-    fn skipped(&mut self, _: &Route, _: &dyn std::fmt::Display, _: &str) {}
+    fn skipped(&mut self, _: Skipped<'_>) {}
+}
+
+/// A route that a request does not match.
+#[derive(Clone, Copy, Debug)]
+pub struct Skipped<'a> {
+    /// The route.
+    pub route: &'a Route,
+    /// The first condition that fails.
+    failed: &'a Requirement,
+    /// The request.
+    pub request: &'a RequestView<'a>,
+}
+
+impl Skipped<'_> {
+    /// Describes the first condition that fails, without values that it compares with secrets.
+    #[must_use]
+    pub fn condition(&self) -> String {
+        self.failed.to_string()
+    }
+
+    /// Describes what a request has instead: this one, or the same without its secrets.
+    #[must_use]
+    pub fn found(&self, request: &RequestView<'_>) -> String {
+        self.failed.found(request)
+    }
+
+    /// Returns the distance of the request from this route.
+    #[must_use]
+    pub fn distance(&self) -> Distance {
+        let failed = self.route.requirements.iter().filter(|requirement| !requirement.holds(self.request));
+        distance(failed.map(|requirement| requirement.resemblance(self.request)))
+    }
 }
 
 impl RoutingTable {
@@ -151,7 +183,7 @@ impl RoutingTable {
     fn scan<O: Observer>(&self, request: &RequestView<'_>, observer: &mut O) -> Option<&Route> {
         self.routes.iter().find(|route| match route.requirements.iter().find(|it| !it.holds(request)) {
             Some(failed) => {
-                observer.skipped(route, failed, &failed.found(request));
+                observer.skipped(Skipped { route, failed, request });
                 false
             }
             None => true,

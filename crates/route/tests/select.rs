@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
-use crossfade_route::{Nothing, Observer, RequestView, Route, RoutingTable};
+use crossfade_route::{Nothing, Observer, RequestView, RoutingTable, Skipped};
 use http::HeaderMap;
 use http::header::HeaderValue;
 use proptest::prelude::*;
@@ -14,7 +14,7 @@ struct Everything;
 impl Observer for Everything {
     const EVALUATES_ALL: bool = true;
 
-    fn skipped(&mut self, _: &Route, _: &dyn std::fmt::Display, _: &str) {}
+    fn skipped(&mut self, _: Skipped<'_>) {}
 }
 
 /// A small alphabet: hosts and paths match, nest, and nearly match.

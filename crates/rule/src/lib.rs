@@ -39,6 +39,7 @@ mod pattern;
 mod quota;
 mod regex;
 mod request;
+mod resemblance;
 mod rewrite;
 mod wildcard;
 
@@ -47,5 +48,6 @@ pub use pattern::Pattern;
 pub use quota::{MAX_VALUES_PER_RULE, MAX_WILDCARDS_PER_RULE, QuotaError, check_quotas};
 pub use regex::{Regex, RegexError};
 pub use request::RequestView;
+pub use resemblance::{Distance, distance};
 pub use rewrite::{Replacement, Rewrite};
 pub use wildcard::{Case, Escapes};

@@ -1,5 +1,6 @@
 //! Shared by the tests of several crates: scripted back ends, an HTTP client, certificates, a Runtime API, child processes,
-//! temporary folders. One HTTP/1 reader and one certificate authority, so that a test that fails blames the code under test.
+//! temporary folders, and a harness for tests that need further programs. One HTTP/1 reader and one certificate authority, so that
+//! a test that fails blames the code under test.
 //!
 //! It owns no assertion about Crossfade and uses no other crate of this workspace: what is under test must not check itself.
 //! A failure in here is a failed test, so most of it panics instead of returning errors. It is a dev-dependency, of the
@@ -19,6 +20,7 @@ pub mod process;
 pub mod runtime_api;
 pub mod server;
 pub mod tls;
+pub mod tools;
 pub mod wait;
 
 pub use {rcgen, rustls};

@@ -1,6 +1,6 @@
 //! Any text as `crossfade.yaml`: every error can be shown, and a valid configuration finds a route for any request.
 
-use crossfade_route::{Action, Checked, Nothing, Observer, RequestView, Route, RoutingTable};
+use crossfade_route::{Action, Checked, Nothing, Observer, RequestView, RoutingTable, Skipped};
 
 use crate::text;
 
@@ -9,8 +9,8 @@ struct Everything;
 impl Observer for Everything {
     const EVALUATES_ALL: bool = true;
 
-    fn skipped(&mut self, _: &Route, condition: &dyn std::fmt::Display, _: &str) {
-        assert!(!condition.to_string().is_empty());
+    fn skipped(&mut self, skipped: Skipped<'_>) {
+        assert!(!skipped.condition().is_empty());
     }
 }
 

@@ -5,11 +5,13 @@
 
 mod check;
 mod compare;
+mod completions;
 mod dev;
 mod environment;
 mod explain;
 mod function;
 mod init;
+mod man;
 mod report;
 mod schema;
 mod sources;
@@ -19,9 +21,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use crossfade_function::SettingsError;
 
+use crate::program;
 use crate::terminal::{safe, say};
 
 const FIRST_STEP: &str = "\
@@ -46,6 +49,8 @@ enum Command {
     Report(report::Options),
     Init(init::Options),
     Schema(schema::Options),
+    Completions(completions::Options),
+    Man(man::Options),
     /// The function itself, as a child of `dev`
     #[command(hide = true)]
     Function,
@@ -60,7 +65,7 @@ enum Verdict {
 
 /// Runs the command that the process was started with.
 pub fn run() -> ExitCode {
-    let command_line = match CommandLine::try_parse() {
+    let command_line = match parse() {
         Ok(command_line) => command_line,
         Err(error) => return refuse(&error),
     };
@@ -73,6 +78,8 @@ pub fn run() -> ExitCode {
         Command::Report(options) => report::run(&options),
         Command::Init(options) => init::run(&options).map(|()| Verdict::Clean),
         Command::Schema(options) => schema::run(&options).map(|()| Verdict::Clean),
+        Command::Completions(options) => completions::run(&options).map(|()| Verdict::Clean),
+        Command::Man(options) => man::run(&options).map(|()| Verdict::Clean),
         Command::Function => return function::run(),
     };
     match outcome {
@@ -86,6 +93,21 @@ pub fn run() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+fn parse() -> Result<CommandLine, clap::Error> {
+    let mut command = program::in_help(CommandLine::command());
+    let mut matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    CommandLine::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+}
+
+/// The commands for users, without the function.
+fn public() -> clap::Command {
+    let all = CommandLine::command();
+    let commands: Vec<_> = all.get_subcommands().filter(|command| !command.is_hide_set()).cloned().collect();
+    let about = all.get_about().cloned().unwrap_or_default();
+    let empty = clap::Command::new("crossfade").version(env!("CARGO_PKG_VERSION")).about(about).after_help(FIRST_STEP);
+    empty.disable_help_subcommand(true).subcommand_required(true).subcommands(commands)
 }
 
 /// The errors of a configuration with their lines. The reader of this terminal has the file; the function's log never gets

@@ -3,7 +3,6 @@
 //! Owns the options, the input and output files and the exit code. Records are found and judged by `crossfade-parity`;
 //! `crate::report` owns reading logs and the output formats.
 
-use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -15,9 +14,10 @@ use crossfade_parity::{Gate, Tally, judge};
 use crossfade_route::RoutingTable;
 
 use super::Verdict;
-use crate::report::input::{self, Unreadable};
+use super::dev::CA_FILE;
+use crate::report::input::Logs;
 use crate::report::rules::Rejudge;
-use crate::report::{Report, html, text};
+use crate::report::{Report, html, text, time};
 use crate::terminal::{has_colours, print_json, print_painted, printable, say};
 
 /// Report from logged comparisons whether the new system gives the same responses
@@ -43,15 +43,18 @@ pub(super) struct Options {
     /// Include only this route; can be repeated
     #[arg(long, value_name = "NAME")]
     route: Vec<String>,
-    /// Include only requests from this time on, such as 2026-11-24T08:00:00Z
+    /// Include only requests from this time on, such as 2026-11-24, 2026-11-24T09:00+01:00, or 2h for two hours ago
     #[arg(long, value_name = "TIME", value_parser = time)]
     since: Option<SystemTime>,
-    /// Include only requests before this time
+    /// Include only requests before this time; times without an offset are UTC
     #[arg(long, value_name = "TIME", value_parser = time)]
     until: Option<SystemTime>,
     /// Judge again by the rules of this crossfade.yaml, instead of those that were in force
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
+    /// Certificate authority that the curl commands of the report trust [default: `ca.pem` in the folder of a log, as `dev` writes it for its demo]
+    #[arg(long, value_name = "FILE")]
+    cacert: Option<PathBuf>,
 }
 
 /// The options for the report itself, also of `compare`.
@@ -75,11 +78,17 @@ pub(super) struct Output {
 }
 
 fn time(text: &str) -> Result<SystemTime, &'static str> {
-    humantime::parse_rfc3339_weak(text).map_err(|_| "expected a time in UTC such as `2026-11-24T08:00:00Z`")
+    time::parse(text, SystemTime::now())
 }
 
 pub(super) fn run(options: &Options) -> Result<Verdict> {
-    let (mut tally, mut unreadable, mut left_out) = (Tally::new(options.output.examples), Unreadable::default(), 0);
+    if let (Some(since), Some(until)) = (options.since, options.until)
+        && since >= until
+    {
+        bail!("no request can be both since and before these times: `--since` is not before `--until`");
+    }
+    let mut tally = Tally::new(options.output.examples).with_cacert(options.cacert());
+    let (mut logs, mut left_out) = (Logs::default(), 0);
     let mut rejudge = options.rules.as_deref().map(rules).transpose()?;
     let mut each = |mut record: Record| {
         if options.asks_for(&record) {
@@ -93,18 +102,16 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
     };
     let standard_input = [PathBuf::from("-")];
     for file in if options.files.is_empty() { &standard_input } else { options.files.as_slice() } {
-        let name = file.display().to_string();
-        let read = if name == "-" {
-            input::read("standard input", std::io::stdin().lock(), &mut unreadable, &mut each)
-        } else {
-            File::open(file).and_then(|opened| input::read(&name, opened, &mut unreadable, &mut each))
+        let read = match file.as_os_str() == "-" {
+            true => logs.read("standard input", std::io::stdin().lock(), &mut each).map(drop),
+            false => logs.read_file(file, &mut each),
         };
-        read.with_context(|| format!("cannot read `{name}`"))?;
+        read.with_context(|| format!("cannot read `{}`", file.display()))?;
     }
     for warning in rejudge.iter().flat_map(Rejudge::warnings) {
         say(&format!("warning: {}", printable(&warning)));
     }
-    judged(&options.output, &tally, left_out, unreadable)
+    judged(&options.output, &tally, logs, left_out)
 }
 
 /// The rules of a configuration.
@@ -121,10 +128,10 @@ fn rules(file: &Path) -> Result<Rejudge> {
 }
 
 /// Judges the records that were counted, and prints the report.
-pub(super) fn judged(output: &Output, tally: &Tally, left_out: u64, unreadable: Unreadable) -> Result<Verdict> {
+pub(super) fn judged(output: &Output, tally: &Tally, logs: Logs, left_out: u64) -> Result<Verdict> {
     let assessment = judge(tally);
     let gate = output.gate.iter().flat_map(|gate| gate.check(&assessment)).collect();
-    let report = Report::new(output.title.clone(), gate, assessment, left_out, unreadable);
+    let report = Report::new(output.title.clone(), gate, assessment, logs, left_out);
     if let Some(file) = &output.html {
         write(file, &html::page(&report)).with_context(|| format!("cannot write `{}`", file.display()))?;
     }
@@ -137,6 +144,11 @@ pub(super) fn judged(output: &Output, tally: &Tally, left_out: u64, unreadable: 
 }
 
 impl Options {
+    fn cacert(&self) -> Option<String> {
+        let beside = || self.files.iter().map(|log| log.with_file_name(CA_FILE)).find(|file| file.is_file());
+        self.cacert.clone().or_else(beside).map(|file| file.to_string_lossy().into_owned())
+    }
+
     fn asks_for(&self, record: &Record) -> bool {
         (self.route.is_empty() || self.route.contains(&record.route))
             && self.since.is_none_or(|since| record.time >= since)
@@ -144,8 +156,8 @@ impl Options {
     }
 }
 
-/// Replaces the file atomically: a reader never sees half a page.
-fn write(file: &Path, page: &str) -> std::io::Result<()> {
+/// Replaces the file atomically: a reader never sees half of it.
+pub(super) fn write(file: &Path, page: &str) -> std::io::Result<()> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut temporary = tempfile::Builder::new().permissions(permissions()).tempfile_in(folder)?;
     temporary.write_all(page.as_bytes())?;

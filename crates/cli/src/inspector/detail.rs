@@ -92,7 +92,7 @@ fn problems(secrets: Secrets, entry: &Entry) -> Markup {
         @if let Some(access) = access {
             (callout("error", "back end", access.error.as_deref(), access.detail.as_deref()))
         }
-        @for warning in &exchange.warnings { (callout("warning", "warning", None, Some(warning))) }
+        @for warning in exchange.warnings.iter().chain(&exchange.reply_warnings) { (callout("warning", "warning", None, Some(warning))) }
     }
 }
 

@@ -36,7 +36,7 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::task::JoinSet;
 
 use line::Line;
-pub(crate) use secrets::Secrets;
+pub(crate) use secrets::{Secrets, percent_decoded};
 use store::Store;
 
 /// The default port, unless another program uses it.

@@ -18,8 +18,15 @@ const LONGEST_WORD: usize = 64 * 1024;
 /// Longer names of fields and members are inspected once at most.
 const LONGEST_NAME: usize = 256;
 /// Names whose values are ids for logs, even if they look like secrets.
-const PLAIN_NAMES: [&str; 6] =
-    ["x-amzn-trace-id", "x-amzn-requestid", "x-request-id", "traceparent", "targetGroupArn", "x-amzn-tls-cipher-suite"];
+const PLAIN_NAMES: [&str; 7] = [
+    "x-amzn-trace-id",
+    "x-amzn-requestid",
+    "x-request-id",
+    "traceparent",
+    "targetGroupArn",
+    "x-amzn-tls-cipher-suite",
+    "x-amzn-tls-kx",
+];
 /// Prefixes of the tokens of well-known services.
 const TOKENS: [&str; 12] =
     ["AKIA", "ASIA", "AIza", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "sk_live_", "sk-"];
@@ -374,7 +381,7 @@ fn unpacked(body: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Decodes `%XX` and `+` as in a form, and keeps everything else.
-pub(super) fn percent_decoded(text: &str) -> String {
+pub(crate) fn percent_decoded(text: &str) -> String {
     let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
     let sent = text.as_bytes();
     let mut bytes = Vec::with_capacity(sent.len());

@@ -76,7 +76,7 @@ impl Entry {
                     || exchange.problem.is_some()
                     || access.is_some_and(|access| access.error.is_some())
             }
-            Mark::Warning => !exchange.warnings.is_empty(),
+            Mark::Warning => !exchange.warnings.is_empty() || !exchange.reply_warnings.is_empty(),
             Mark::Differs => self.comparisons.iter().any(|record| record.verdict == Verdict::Different),
             Mark::Cold => exchange.cold,
             Mark::Failover => access.is_some_and(|access| !access.skipped.is_empty()),

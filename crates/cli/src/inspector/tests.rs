@@ -39,7 +39,12 @@ fn tell(inspector: &Inspector, exchange: Exchange) {
 }
 
 fn tell_line(inspector: &Inspector, line: &str) {
-    inspector.tell(&mut Notice::FunctionLine { environment: 1, line: line.to_owned(), waiting: Waiting::default() });
+    inspector.tell(&mut Notice::FunctionLine {
+        environment: 1,
+        function: "local".into(),
+        line: line.to_owned(),
+        waiting: Waiting::default(),
+    });
 }
 
 async fn open(inspector: &Inspector, target: &str) -> TcpStream {

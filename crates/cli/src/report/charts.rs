@@ -1,7 +1,9 @@
 //! The charts of the page, as SVG without scripts.
 //!
-//! Owns scales and shapes. Shapes stretch to the available width; labels are separate HTML, so that they stay readable on a phone.
+//! Owns scales and shapes; `axis` owns the times of a time axis. Shapes stretch to the available width; labels are separate HTML, so that they stay readable on a phone.
 //! Numbers are the only content of a log in a chart.
+
+mod axis;
 
 use std::fmt::Write;
 
@@ -15,8 +17,14 @@ const HEIGHT: f64 = 300.0;
 /// Maximum number of points of parity over time, and the desired number of comparisons per point.
 const POINTS: u64 = 40;
 const SAMPLES_OF_POINT: u64 = 50;
-/// The width of a label on the narrowest screen.
-const LABEL: f64 = 80.0;
+/// Width in pixels of a plot on a phone, and of the narrowest one elsewhere.
+const PHONE: f64 = 200.0;
+const COLUMN: f64 = 320.0;
+/// Widths in pixels of a character of a label, of the gap to the next label, of the room beside a plot, and of that for its scale.
+const CHARACTER: f64 = 7.0;
+const GAP: f64 = 8.0;
+const BESIDE: f64 = 28.0;
+const SCALE: f64 = 50.0;
 /// Points of a distribution.
 const BINS: usize = 64;
 
@@ -49,7 +57,7 @@ pub(crate) fn parity(timeline: &Timeline, threshold: f64) -> Option<Markup> {
         @for bucket in &buckets {
             rect.touch x=(tenths(x(bucket.begin))) y="0" width=(tenths(x(begin + width))) height=(HEIGHT) {
                 title {
-                    (clock(bucket.begin, end - begin)) " UTC: " (percent(share(bucket.same, bucket.compared)))
+                    (axis::moment(bucket.begin)) " UTC: " (percent(share(bucket.same, bucket.compared)))
                     " of " (grouped(bucket.compared)) " compared"
                 }
             }
@@ -60,14 +68,10 @@ pub(crate) fn parity(timeline: &Timeline, threshold: f64) -> Option<Markup> {
             span style=(offset("top", y(value) / HEIGHT)) { (format_args!("{:.digits$} %", value * 100.0)) }
         }
     };
-    let mut labelled: Vec<u64> = (0..=4).map(|step| begin + (end - begin) * step / 4).collect();
-    labelled.dedup();
-    let times = html! {
-        @for time in labelled {
-            span style=(offset("left", x(time) / WIDTH)) { (clock(time, end - begin)) }
-        }
-    };
-    Some(plot(Some(ticks), svg("parity-chart", "Parity over time", shapes), times, "Time, UTC"))
+    let times = axis::times(begin, end);
+    let labels = times.labels.into_iter().map(|(time, label)| (x(time), label)).collect();
+    let caption = times.day.map_or("Time, UTC".to_owned(), |day| format!("{day}, UTC"));
+    Some(plot(Some(ticks), svg("parity-chart", "Parity over time", shapes), labels, &caption))
 }
 
 /// The latency of both systems: two densities over a logarithmic axis, with the percentiles of each. Empty if all values are
@@ -99,19 +103,16 @@ pub(crate) fn latency(id: &str, latency: &Latency) -> Markup {
             }
         }
     };
-    let ticks = html! {
-        @for value in &decades { span style=(offset("left", x(*value) / WIDTH)) { (short(*value)) } }
-    };
+    let labels = decades.iter().map(|value| (x(*value), short(*value))).collect();
     html! {
         @for (side, percentiles) in sides {
             p class={ "marks " (side) } {
                 b { (side) }
-                @for (label, at) in without_overlaps(marks(percentiles).map(|(label, value)| (label, x(value)))) {
-                    span style=(offset("left", at / WIDTH)) { (label) }
-                }
+                @let labels = marks(percentiles).map(|(label, value)| (x(value), label.to_owned())).to_vec();
+                (spans(labels, side.len() as f64 * CHARACTER))
             }
         }
-        (plot(None, svg(id, "Distribution of the latency of both systems", shapes), ticks, "Milliseconds, logarithmic"))
+        (plot(None, svg(id, "Distribution of the latency of both systems", shapes), labels, "Milliseconds, logarithmic"))
     }
 }
 
@@ -134,12 +135,12 @@ fn svg(id: &str, title: &str, shapes: Markup) -> Markup {
     }
 }
 
-fn plot(y: Option<Markup>, svg: Markup, x: Markup, axis: &str) -> Markup {
+fn plot(y: Option<Markup>, svg: Markup, x: Vec<(f64, String)>, axis: &str) -> Markup {
     html! {
         div.plot.scaled[y.is_some()] {
-            div.y aria-hidden="true" { @if let Some(y) = y { (y) } }
+            div.y aria-hidden="true" { @if let Some(y) = &y { (y) } }
             (svg)
-            div.x aria-hidden="true" { (x) }
+            div.x aria-hidden="true" { (spans(x, if y.is_some() { -SCALE } else { -BESIDE })) }
         }
         p.axis { (axis) }
     }
@@ -176,14 +177,27 @@ fn coordinates(points: impl Iterator<Item = (f64, f64)>) -> String {
     list
 }
 
-/// Returns the labels that do not overlap another one.
-fn without_overlaps<const N: usize>(labels: [(&'static str, f64); N]) -> impl Iterator<Item = (&'static str, f64)> {
-    let mut labelled = f64::NEG_INFINITY;
-    labels.into_iter().filter(move |(_, at)| {
-        let has_room = *at >= labelled + LABEL;
-        labelled = if has_room { *at } else { labelled };
-        has_room
-    })
+/// Labels at places of the width, as many as there is room for from this pixel on.
+fn spans(labels: Vec<(f64, String)>, from: f64) -> Markup {
+    let labels = fitting(labels, COLUMN, from);
+    let on_phone = fitting(labels.clone(), PHONE, from);
+    html! {
+        @for label in &labels {
+            span.wide[!on_phone.contains(label)] style=(offset("left", label.0 / WIDTH)) { (label.1) }
+        }
+    }
+}
+
+/// Returns the labels that overlap no other one if the plot is so many pixels wide.
+fn fitting(labels: Vec<(f64, String)>, width: f64, from: f64) -> Vec<(f64, String)> {
+    let mut end = from;
+    let has_room = |(at, label): &(f64, String)| {
+        let (middle, half) = (at / WIDTH * width, label.chars().count() as f64 * CHARACTER / 2.0);
+        let is_free = middle - half >= end && middle + half <= width + BESIDE;
+        end = if is_free { middle + half + GAP } else { end };
+        is_free
+    };
+    labels.into_iter().filter(has_room).collect()
 }
 
 /// Returns buckets with enough comparisons each, and their width.
@@ -256,19 +270,4 @@ fn decades(low: f64, high: f64) -> Vec<f64> {
 
 fn short(value: f64) -> String {
     if value >= 1000.0 { format!("{} s", value / 1000.0) } else { format!("{value}") }
-}
-
-/// The last second of the year 9999: later ones have no date (RFC 3339). Seconds since 1970.
-const LAST_SECOND: u64 = 253_402_300_799;
-
-/// Formats a time with the precision that the span needs. The end of a bucket can be later than any record.
-fn clock(seconds: u64, span: u64) -> String {
-    let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds.min(LAST_SECOND));
-    let text = humantime::format_rfc3339_seconds(time).to_string();
-    let part = match span {
-        0..600 => text.get(11..19),
-        600..=86_400 => text.get(11..16),
-        _ => text.get(5..10),
-    };
-    part.unwrap_or_default().to_owned()
 }

@@ -13,8 +13,8 @@ use maud::{DOCTYPE, Markup, html};
 use super::causes::Cause;
 use super::standing::{Standing, standings};
 use super::text::{
-    REASONS, bare, causes_by_mark, conclusion, extent, first, folded, headline, interval, mark_name, range_of, reasons,
-    sum,
+    REASONS, bare, causes_by_mark, conclusion, counted_once, extent, first, folded, headline, interval, mark_name,
+    range_of, reasons, sum,
 };
 use super::{Report, charts};
 use crate::html::{render, style_sheet, table_head};
@@ -496,6 +496,7 @@ fn footer(report: &Report) -> Markup {
         footer {
             p { (grouped(input.records)) " comparisons read." }
             @if input.left_out > 0 { p { (grouped(input.left_out)) " excluded by options." } }
+            @if input.repeated > 0 { p { (capital(&counted_once(input.repeated))) "." } }
             @if let Some(first) = &input.first_unreadable {
                 p { (grouped(input.unreadable)) " could not be read, the first at " (printable(first)) "." }
             }
@@ -508,10 +509,11 @@ fn name(name: &EndpointName) -> Markup {
     html! { span.mono { (printable(&name.to_string())) } }
 }
 
-/// `2026-11-24 08:00 to 09:59`.
+/// `2026-11-24 08:00 to 09:59`, and with seconds within an hour.
 fn period(from: &str, to: &str) -> String {
-    let (day, begin) = (from.get(..10).unwrap_or_default(), from.get(11..16).unwrap_or_default());
-    let (last_day, end) = (to.get(..10).unwrap_or_default(), to.get(11..16).unwrap_or_default());
+    let time = if from.get(..13) == to.get(..13) { 11..19 } else { 11..16 };
+    let (day, begin) = (from.get(..10).unwrap_or_default(), from.get(time.clone()).unwrap_or_default());
+    let (last_day, end) = (to.get(..10).unwrap_or_default(), to.get(time).unwrap_or_default());
     let last_day = if day == last_day { String::new() } else { format!("{last_day} ") };
     format!("{day} {begin} to {last_day}{end}")
 }

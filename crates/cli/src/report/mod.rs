@@ -1,6 +1,6 @@
 //! `crossfade report` without its command line: reads logs and renders the report.
 //!
-//! Owns the JSON document. `input` reads logs, `rules` judges their records again; `causes` groups differences, `standing` says
+//! Owns the JSON document. `input` reads logs, `time` the times of options, `rules` judges their records again; `causes` groups differences, `standing` says
 //! what is wrong at each endpoint; `text`, and `html` with its `charts`, render the other formats. `crossfade-parity` computes and
 //! judges the figures.
 
@@ -11,11 +11,13 @@ pub(crate) mod input;
 pub(crate) mod rules;
 mod standing;
 pub(crate) mod text;
+pub(crate) mod time;
 
 use crossfade_parity::{Assessment, ConditionResult, Endpoint, Reason, Route, Summary, Timeline, Verdict};
 use serde::Serialize;
 
 use causes::Cause;
+use input::{Logs, Unreadable};
 
 /// The contents of a report in every format. Serialised, it is the JSON document of `docs/report.md`.
 #[derive(Debug, Serialize)]
@@ -45,6 +47,9 @@ struct Input {
     records: u64,
     /// Records excluded by `--route`, `--since`, `--until`.
     left_out: u64,
+    /// Records that occurred again, and were counted once.
+    #[serde(skip_serializing_if = "is_zero")]
+    repeated: u64,
     unreadable: u64,
     /// `FILE:LINE: REASON`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,17 +71,26 @@ impl Report {
         title: Option<String>,
         gate: Vec<ConditionResult>,
         assessment: Assessment,
+        logs: Logs,
         left_out: u64,
-        unreadable: input::Unreadable,
     ) -> Report {
-        let Assessment { verdict, reasons, records, span, backends, overall, routes, endpoints, timeline, hints } =
+        let Assessment { verdict, reasons, records, span, backends, overall, routes, endpoints, timeline, mut hints } =
             assessment;
+        if logs.may_repeat() {
+            hints
+                .push("there are so many records that some of those which occur again may be counted twice".to_owned());
+        }
         let time = |time| humantime::format_rfc3339_seconds(time).to_string();
         let (from, to) = span.map(|(from, to)| (time(from), time(to))).unzip();
         let (primary, mirror) = backends.unzip();
-        let input::Unreadable { count: unreadable, first: first_unreadable } = unreadable;
-        let input = Input { records, left_out, unreadable, first_unreadable, from, to, primary, mirror };
+        let Logs { repeated, unreadable: Unreadable { count: unreadable, first: first_unreadable }, .. } = logs;
+        let input = Input { records, left_out, repeated, unreadable, first_unreadable, from, to, primary, mirror };
         let causes = causes::causes(&endpoints);
         Report { version: 2, title, verdict, reasons, causes, gate, input, overall, routes, endpoints, timeline, hints }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }

@@ -366,11 +366,14 @@ impl Text {
     fn foot(&mut self, report: &Report) {
         let input = &report.input;
         let mut notes = Vec::new();
-        if input.records == 0 {
+        if input.records == 0 && input.left_out == 0 {
             notes.push("no comparison was found; records of mirrored requests have `\"type\":\"compare\"`".to_owned());
         }
         if input.left_out > 0 {
             notes.push(format!("{} records were excluded by options", grouped(input.left_out)));
+        }
+        if input.repeated > 0 {
+            notes.push(counted_once(input.repeated));
         }
         if let Some(first) = &input.first_unreadable {
             notes.push(format!("{} could not be read, the first at {}", grouped(input.unreadable), cell(first)));
@@ -391,6 +394,14 @@ impl Text {
         for note in notes {
             self.wrapped(&format!("note: {note}"), "", "  ");
         }
+    }
+}
+
+/// The number of records that occurred again, as a sentence.
+pub(crate) fn counted_once(count: u64) -> String {
+    match count {
+        1 => "1 record occurs more than once, and was counted once".to_owned(),
+        _ => format!("{} records occur more than once, and were counted once", grouped(count)),
     }
 }
 

@@ -35,6 +35,7 @@ for (const [width, colorScheme] of [[1280, "light"], [1280, "dark"], [390, "ligh
       rules: document.querySelectorAll("#causes pre").length,
       // Links to places that are not in the page.
       lost: [...document.links].filter((link) => link.hash && !document.getElementById(link.hash.slice(1))).map((link) => link.hash),
+      times: [...document.querySelectorAll(".scaled .x span")].filter((label) => label.checkVisibility()).map((label) => label.textContent),
       overlaps: overlaps(".plot .x span, .marks span, .plot .y span"),
       scripts: document.scripts.length,
       links: [...document.links].filter((link) => !link.getAttribute("href").startsWith("#")).length,

@@ -80,8 +80,8 @@ impl Listener {
         shutdown: watch::Receiver<bool>,
     ) {
         let mutual = self.tls().map_or(&MutualAuthentication::Off, |(_, mutual)| mutual);
-        let tls_fields = self.balancer().attributes.tls_fields;
-        let session = tls::session(stream.get_ref().1, mutual, tls_fields, self.attributes());
+        let balancer = &self.balancer().attributes;
+        let session = tls::session(stream.get_ref().1, mutual, balancer, self.attributes());
         let is_http2 = session.is_http2;
         let connection = Arc::new(ConnectionInfo { tls: Some(session), ..connection });
         if is_http2 {

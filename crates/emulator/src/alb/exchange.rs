@@ -198,7 +198,7 @@ impl Listener {
             let problem = format!("the function's reply is malformed: {error}");
             Refusal::because(error.reason(), StatusCode::BAD_GATEWAY, problem)
         })?;
-        exchange.warnings.extend(reply.warnings);
+        exchange.reply_warnings.extend(reply.warnings);
         Ok(reply.response)
     }
 
@@ -245,7 +245,7 @@ impl Listener {
         method: &Method,
         mut response: Response<Bytes>,
     ) -> Response<Bytes> {
-        reply::finish(self.attributes(), method, &mut response, &mut exchange.warnings);
+        reply::finish(self.attributes(), method, &mut response, &mut exchange.reply_warnings);
         response
     }
 

@@ -53,9 +53,10 @@ pub(super) fn settle_host(
     Ok(())
 }
 
-/// Removes the port for 80 and 443, else adds it (API reference, `LoadBalancerAttribute`). Clients connect to `local`
-/// instead of the listener's `port` in AWS, so `local` counts as that port.
-fn with_port(host: HeaderValue, port: u16, local: u16) -> HeaderValue {
+/// Removes the port of `Host` for 80 and 443, else adds it (API reference, `LoadBalancerAttribute`). Clients connect to
+/// `local` instead of the listener's `port` in AWS, so `local` counts as that port.
+#[must_use]
+pub fn with_port(host: HeaderValue, port: u16, local: u16) -> HeaderValue {
     let Ok(text) = host.to_str() else { return host };
     let (name, sent) = match text.rsplit_once(':') {
         Some((name, sent)) if sent.bytes().all(|byte| byte.is_ascii_digit()) => (name, Some(sent)),
@@ -72,27 +73,41 @@ fn with_port(host: HeaderValue, port: u16, local: u16) -> HeaderValue {
 
 /// Adds the fields about the client, and removes those that the load balancer handles itself.
 pub(super) fn add_fields(headers: &mut HeaderMap, attributes: &LoadBalancerAttributes, connection: &ConnectionInfo) {
-    // Answered by the load balancer ("How Elastic Load Balancing works").
-    headers.remove(header::EXPECT);
-    match attributes.forwarded_for {
-        ForwardedFor::Append => append_address(headers, attributes.forwarded_for_port, connection.peer),
-        ForwardedFor::Preserve => {}
-        ForwardedFor::Remove => {
-            headers.remove(&FORWARDED_FOR);
-        }
-    }
-    insert(headers, FORWARDED_PORT, connection.local.port().to_string().as_bytes());
-    insert(headers, FORWARDED_PROTO, if connection.tls.is_some() { b"https" } else { b"http" });
-
-    let trace = headers.get(&TRACE_ID).map(|trace| trace.as_bytes().to_vec());
-    let trace = trace.filter(|trace| trace.len() <= MAX_TRACE);
-    insert(headers, TRACE_ID, &trace_id(trace.as_deref(), &new_trace_id()));
+    let (port, is_https) = (connection.local.port(), connection.tls.is_some());
+    add_client_fields(headers, attributes, connection.peer, port, is_https, &new_trace_id());
     for name in connection.tls.iter().flat_map(|session| &session.own_names) {
         headers.remove(name);
     }
     for (name, value) in connection.tls.iter().flat_map(|session| &session.fields) {
         headers.insert(name, value.clone());
     }
+}
+
+/// Does the same for a client that is only described: its address, the listener's port and protocol, and the id of a new
+/// trace. Adds no field about the client's TLS connection.
+pub fn add_client_fields(
+    headers: &mut HeaderMap,
+    attributes: &LoadBalancerAttributes,
+    client: SocketAddr,
+    port: u16,
+    is_https: bool,
+    new_trace_id: &str,
+) {
+    // Answered by the load balancer ("How Elastic Load Balancing works").
+    headers.remove(header::EXPECT);
+    match attributes.forwarded_for {
+        ForwardedFor::Append => append_address(headers, attributes.forwarded_for_port, client),
+        ForwardedFor::Preserve => {}
+        ForwardedFor::Remove => {
+            headers.remove(&FORWARDED_FOR);
+        }
+    }
+    insert(headers, FORWARDED_PORT, port.to_string().as_bytes());
+    insert(headers, FORWARDED_PROTO, if is_https { b"https" } else { b"http" });
+
+    let trace = headers.get(&TRACE_ID).map(|trace| trace.as_bytes().to_vec());
+    let trace = trace.filter(|trace| trace.len() <= MAX_TRACE);
+    insert(headers, TRACE_ID, &trace_id(trace.as_deref(), new_trace_id));
 }
 
 fn append_address(headers: &mut HeaderMap, with_port: bool, peer: SocketAddr) {

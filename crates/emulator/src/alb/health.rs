@@ -42,10 +42,12 @@ pub(crate) async fn watch(balancer: Arc<Balancer>, group: usize) {
 /// Returns the status code of the function's response, or a message about the failure.
 async fn ask(settings: &TargetGroup, check: &HealthCheck, pool: &Arc<Pool>) -> Result<u16, String> {
     let event = event(settings, check)?;
+    // Waiting for a turn is the emulator's own, and says nothing about the function.
+    let turn = pool.turn().await.map_err(|failure| failure.to_string())?;
     // A task of its own: an invocation completes even if nobody waits for it any more.
     let pool = Arc::clone(pool);
     let trace = format!("Root=1-00000000-{};Sampled=0", crate::random::hex(24));
-    let invoked = tokio::spawn(async move { pool.invoke(event, &trace).await.answer });
+    let invoked = tokio::spawn(async move { pool.invoke_in(turn, event, &trace).await.answer });
     let answer = match tokio::time::timeout(check.timeout, invoked).await {
         Ok(Ok(answer)) => answer.map_err(|failure| failure.to_string())?,
         Ok(Err(_)) => return Err("the emulator failed; this is a bug".to_owned()),

@@ -26,4 +26,5 @@ mod tls;
 mod transform;
 
 pub(crate) use balancer::Balancer;
+pub use forwarded::{add_client_fields, with_port};
 pub(crate) use listener::Listener;

@@ -1,6 +1,6 @@
 //! HTTPS listeners: the server's certificate, client certificates, and the fields about them that ALB adds to requests
 //! (user guide, "Mutual authentication with TLS"; API reference,
-//! `routing.http.x_amzn_tls_version_and_cipher_suite.enabled`).
+//! `routing.http.x_amzn_tls_version_and_cipher_suite.enabled` and `routing.http.x_amzn_tls_kx.enabled`).
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -15,13 +15,13 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
-    CipherSuite, DigitallySignedStruct, DistinguishedName, ProtocolVersion, RootCertStore, ServerConfig,
+    CipherSuite, DigitallySignedStruct, DistinguishedName, NamedGroup, ProtocolVersion, RootCertStore, ServerConfig,
     ServerConnection, SignatureScheme,
 };
 use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
 use x509_parser::time::ASN1Time;
 
-use crate::{ListenerAttributes, MutualAuthentication, Tls, TlsInfo};
+use crate::{ListenerAttributes, LoadBalancerAttributes, MutualAuthentication, Tls, TlsInfo};
 
 /// A client's TLS connection.
 #[derive(Debug)]
@@ -91,7 +91,7 @@ fn certificates(pem: &str, what: &str) -> Result<Vec<CertificateDer<'static>>, S
 pub(super) fn session(
     connection: &ServerConnection,
     mutual: &MutualAuthentication,
-    tls_fields: bool,
+    balancer: &LoadBalancerAttributes,
     attributes: &ListenerAttributes,
 ) -> Session {
     let version = match connection.protocol_version() {
@@ -105,9 +105,15 @@ pub(super) fn session(
             fields.push((attributes.name_of(own), value));
         }
     };
-    if tls_fields {
+    if balancer.tls_fields {
         tell("x-amzn-tls-version", version);
         tell("x-amzn-tls-cipher-suite", suite);
+    }
+    // A resumed session of TLS 1.2 has none.
+    if balancer.key_exchange_field
+        && let Some(group) = connection.negotiated_key_exchange_group()
+    {
+        tell("x-amzn-tls-kx", iana_name(group.name()));
     }
     let chain = connection.peer_certificates().unwrap_or_default();
     match mutual {
@@ -152,6 +158,17 @@ fn openssl_name(suite: CipherSuite) -> &'static str {
         CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 => "ECDHE-ECDSA-AES128-GCM-SHA256",
         CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384 => "ECDHE-ECDSA-AES256-GCM-SHA384",
         CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256 => "ECDHE-ECDSA-CHACHA20-POLY1305",
+        // None else is offered.
+        _ => "-",
+    }
+}
+
+/// The name in IANA's registry "TLS Supported Groups".
+fn iana_name(group: NamedGroup) -> &'static str {
+    match group {
+        NamedGroup::X25519 => "x25519",
+        NamedGroup::secp256r1 => "secp256r1",
+        NamedGroup::secp384r1 => "secp384r1",
         // None else is offered.
         _ => "-",
     }

@@ -19,6 +19,8 @@ use super::coordinator::Coordinator;
 use super::{extensions_api, runtime_api};
 use crate::{guard, pieces};
 
+const RUNTIME_API: &str = "/2018-06-01/runtime/";
+
 /// Serves connections until the future is dropped, which also ends them.
 pub(super) async fn serve(coordinator: Arc<Coordinator>, listener: TcpListener) {
     let mut connections = JoinSet::new();
@@ -62,6 +64,9 @@ async fn answer(
         return Err(Rejection::forbidden("Forbidden", why));
     }
     let path = parts.uri.path();
+    if path.starts_with(RUNTIME_API) {
+        coordinator.runtime_called();
+    }
     if parts.method == Method::GET {
         return match path {
             "/2018-06-01/runtime/invocation/next" => runtime_api::next(coordinator).await,
@@ -80,7 +85,7 @@ async fn answer(
     if let Some(call) = path.strip_prefix("/2020-01-01/extension/") {
         return extensions_api::post(coordinator, call, &parts.headers, content);
     }
-    let call = path.strip_prefix("/2018-06-01/runtime/").ok_or_else(Rejection::no_such_call)?;
+    let call = path.strip_prefix(RUNTIME_API).ok_or_else(Rejection::no_such_call)?;
     runtime_api::post(coordinator, call, &parts.headers, content)
 }
 

@@ -2,6 +2,7 @@
 //! invocations, open calls, and whether the environment is frozen. Does no I/O: `runtime_api` and `extensions_api`
 //! speak for the processes, `environment` acts on the [`Signal`]s.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
@@ -11,7 +12,8 @@ use tokio::sync::{Notify, mpsc};
 
 use super::call::Rejection;
 use super::extension;
-use super::failure::Failure;
+use super::failure::{Failure, Hint};
+use super::launch;
 use super::pool::Pool;
 use super::process::Group;
 use super::state::{Finished, InProgress, Invocation, NextInvocation, Phase, State, milliseconds};
@@ -37,6 +39,8 @@ pub(super) struct Coordinator {
     /// Names of the external extensions.
     pub(super) externals: Vec<String>,
     pub(super) pool: Weak<Pool>,
+    /// The Runtime API has been called.
+    has_runtime_client: AtomicBool,
     notices: mpsc::UnboundedSender<Notice>,
     signals: mpsc::UnboundedSender<Signal>,
     state: Mutex<State>,
@@ -67,12 +71,36 @@ impl Coordinator {
         let state = Mutex::new(State { ticking: true, ..State::default() });
         let (queued, events, work) = (Notify::new(), Notify::new(), Notify::new());
         let (function_arn, externals) = (function.arn(), extension::names(&function));
-        Self { number, function, function_arn, externals, pool, notices, signals, state, queued, events, work }
+        let has_runtime_client = AtomicBool::new(false);
+        Self {
+            number,
+            function,
+            function_arn,
+            externals,
+            pool,
+            has_runtime_client,
+            notices,
+            signals,
+            state,
+            queued,
+            events,
+            work,
+        }
     }
 
     /// Several invocations at a time: Lambda Managed Instances.
     pub(super) fn is_managed(&self) -> bool {
         self.function.is_managed()
+    }
+
+    /// Notes a call of the Runtime API.
+    pub(super) fn runtime_called(&self) {
+        self.has_runtime_client.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns true if the Runtime API has been called.
+    pub(super) fn has_runtime_client(&self) -> bool {
+        self.has_runtime_client.load(Ordering::Relaxed)
     }
 
     pub(super) fn signal(&self, signal: Signal) {
@@ -285,7 +313,8 @@ impl Coordinator {
         if self.lock().phase != Phase::Init {
             return Err(Rejection::forbidden("InvalidStateTransition", "the init phase is over"));
         }
-        self.signal(Signal::Failed(Failure::InitError(error)));
+        let hint = Hint(launch::advice(&error).map(str::to_owned));
+        self.signal(Signal::Failed(Failure::InitError(error, hint)));
         Ok(())
     }
 

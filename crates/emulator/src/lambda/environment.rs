@@ -2,6 +2,7 @@
 //! task that supervises them. Owns the life of an environment from start to end; which one gets an invocation is the
 //! pool's decision.
 
+use std::io;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -11,9 +12,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::api;
 use super::coordinator::{Coordinator, Signal, Tick};
-use super::failure::Failure;
+use super::failure::{Failure, Hint};
+use super::launch;
 use super::memory::Memory;
 use super::pool::Pool;
+use super::ports::Ports;
 use super::process::{LaunchSpec, Processes, Role};
 use super::shutdown::{Reason, shut_down};
 use super::state::Invocation;
@@ -23,6 +26,8 @@ use crate::{Function, Notice, closing, random};
 
 /// The interval at which memory and time are checked while there is work.
 const TICK: Duration = Duration::from_millis(50);
+/// How a process ends that has not failed.
+const SUCCESS: &str = "exit status: 0";
 /// The time for a process to end by itself after it has reported an error.
 const EXIT_GRACE: Duration = Duration::from_millis(200);
 
@@ -70,11 +75,12 @@ impl Environment {
         let coordinator = Arc::new(Coordinator::new(number, Arc::clone(function), pool, notices, signals));
         let memory = Arc::new(Memory::default());
         let (ready, readiness) = oneshot::channel();
-        let processes = Processes::new(number, context.notices.clone(), Arc::clone(&context.backlog));
+        let processes = Processes::new(number, &function.name, context.notices.clone(), Arc::clone(&context.backlog));
         let watcher = Watcher {
             coordinator: Arc::clone(&coordinator),
             memory: Arc::clone(&memory),
             processes,
+            ports: Ports::default(),
             context,
             started,
             ready: Some(ready),
@@ -87,7 +93,8 @@ impl Environment {
             Ok(Err(_)) => Err(Failure::ShuttingDown),
             Err(_) => {
                 coordinator.signal(Signal::TimedOut);
-                Err(Failure::InitTimeout(limit))
+                let hint = missing_client(&coordinator);
+                Err(Failure::InitTimeout(limit, hint))
             }
         }
     }
@@ -150,10 +157,28 @@ fn words(error: &std::io::Error) -> String {
     text.split(" (os error").next().unwrap_or_default().to_owned()
 }
 
+/// The reason why a command does not run, as far as its file tells.
+fn obstacle(function: &Function, command: &[String]) -> Option<String> {
+    let mut variables = function.local_env.iter().rev().chain(function.env.iter().rev());
+    let own = variables.find(|(name, _)| name == "PATH").map(|(_, value)| value.into());
+    let path = own.or_else(|| std::env::var_os("PATH"));
+    let directory = function.directory.as_deref();
+    let found = launch::obstacle(command, directory, path.as_deref());
+    found.or_else(|| launch::foreign(command, directory, path.as_deref()))
+}
+
+/// Advice for a function that has never called the Runtime API.
+fn missing_client(coordinator: &Coordinator) -> Hint {
+    let function = &coordinator.function;
+    let advice = || launch::runtime_client(&function.command, &function.handler);
+    Hint((!coordinator.has_runtime_client()).then(advice))
+}
+
 struct Watcher {
     coordinator: Arc<Coordinator>,
     memory: Arc<Memory>,
     processes: Processes,
+    ports: Ports,
     context: EnvironmentContext,
     started: Instant,
     /// Notified of the end of init; `None` afterwards.
@@ -257,9 +282,14 @@ impl Watcher {
             Role::Extension(index) => function.extensions.get(index).map_or(&[][..], Vec::as_slice),
         };
         let directory = function.directory.as_deref();
-        let variables = variables(function, role, runtime_api);
-        let group = self.processes.start(LaunchSpec { role, command, directory, variables }).map_err(|error| {
-            Failure::CannotStart { program: command.first().cloned().unwrap_or_default(), error: words(&error) }
+        let ports = &mut self.ports;
+        let started = variables(function, role, runtime_api, ports).and_then(|variables| {
+            let command = command.iter().map(|word| ports.fill(word)).collect::<io::Result<Vec<_>>>()?;
+            self.processes.start(LaunchSpec { role, command: &command, directory, variables })
+        });
+        let group = started.map_err(|error| Failure::CannotStart {
+            program: command.first().cloned().unwrap_or_default(),
+            error: obstacle(function, command).unwrap_or_else(|| words(&error)),
         })?;
         self.coordinator.add(group.clone());
         self.memory.add(group);
@@ -291,17 +321,28 @@ impl Watcher {
             End::TimedOut => Reason::Timeout,
             End::Exit(..) | End::Failed(_) => Reason::Failure,
         };
-        let reported = matches!(end, End::Failed(Failure::InitError(_) | Failure::ExtensionError { .. }));
+        let reported = matches!(end, End::Failed(Failure::InitError(..) | Failure::ExtensionError { .. }));
         let (failure, status) = match end {
             End::Closing => (Failure::ShuttingDown, "shutting down".to_owned()),
             End::TimedOut => (Failure::Exited("timed out".to_owned()), "timed out".to_owned()),
             End::Failed(failure) => (failure.clone(), failure.to_string()),
             End::Exit(Role::Extension(index), status) => {
                 let name = self.coordinator.external(index).to_owned();
-                (Failure::ExtensionExit { name, status: status.clone() }, status)
+                let function = &self.coordinator.function;
+                let command = function.extensions.get(index).filter(|_| !was_ready);
+                let hint = Hint(command.and_then(|command| obstacle(function, command)));
+                (Failure::ExtensionExit { name, status: status.clone(), hint }, status)
             }
             End::Exit(Role::Runtime, status) if was_ready => (Failure::Exited(status.clone()), status),
-            End::Exit(Role::Runtime, status) => (Failure::InitExit(status.clone()), status),
+            End::Exit(Role::Runtime, status) => {
+                let function = &self.coordinator.function;
+                let hint = match obstacle(function, &function.command) {
+                    // Otherwise it has failed, and has said why.
+                    None if status == SUCCESS => missing_client(&self.coordinator),
+                    obstacle => Hint(obstacle),
+                };
+                (Failure::InitExit(status.clone(), hint), status)
+            }
         };
         if was_ready {
             if let Some(pool) = self.context.pool.upgrade() {

@@ -1,14 +1,16 @@
 //! The environments of the function, and which of them gets an invocation: one at a time each (several on Lambda
-//! Managed Instances), idle ones first, a new one when all are busy, none beyond the limit; and the second try of an
-//! init phase that failed. Does not own how an environment is started, watched or ended.
+//! Managed Instances), idle ones first, a new one when all are busy, none beyond the limit; which requests wait and
+//! which are throttled; and the second try of an init phase that failed. Does not own how an environment is started,
+//! watched or ended.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc, watch};
 use tokio::time::Instant;
 
 use super::environment::{Environment, EnvironmentContext, TimeLimit};
@@ -20,9 +22,17 @@ use crate::{Function, Notice};
 /// The time that a request waits for an environment that has responded but not yet called `next`, before a new one is
 /// started. Without it, sequential requests would use two environments.
 const ABOUT_TO_BE_IDLE: Duration = Duration::from_millis(500);
+/// Likewise if no other environment may be started. Many processes on few processors take longer to call `next`, and
+/// the request is throttled afterwards.
+const ABOUT_TO_BE_IDLE_AT_THE_LIMIT: Duration = Duration::from_secs(5);
 /// On Managed Instances, requests wait for an environment that is starting. It becomes ready or is removed long before
 /// this.
 const ABOUT_TO_START: Duration = Duration::from_secs(3600);
+/// The most requests of a function without reserved concurrency that are in progress or wait: the default concurrency
+/// of an AWS account ("Lambda quotas").
+const ACCOUNT_CONCURRENCY: usize = 1000;
+/// The waiting time after which the user is told about it.
+const LONG_WAIT: Duration = Duration::from_secs(1);
 /// The shortest limit of the init phase on Managed Instances; the function's timeout if that is longer.
 const MANAGED_INIT: Duration = Duration::from_secs(130);
 /// The most environments that are tried for an invocation, if each ends without having received it.
@@ -36,12 +46,22 @@ pub(crate) struct Pool {
     backlog: Arc<Backlog>,
     state: Mutex<State>,
     changed: Notify,
+    /// A permit for each request that is in progress or waits. Without one, a request is throttled.
+    admission: Arc<Semaphore>,
+    /// A permit for each invocation without a response. Requests wait for one, in their order.
+    turns: Arc<Semaphore>,
+    /// The most environments that start at the same time: each has its share of the processors within the init timeout.
+    most_starting: usize,
     closing: watch::Sender<bool>,
     /// Cloned into every environment; `None` once the pool is closed.
     alive: Mutex<Option<mpsc::Sender<()>>>,
     /// The warning that there is no telemetry has been sent.
     pub(super) telemetry_warned: AtomicBool,
+    wait_warned: AtomicBool,
 }
+
+/// A request's right to an invocation, until it has a response.
+pub(crate) struct Turn(#[expect(dead_code, reason = "held for their drop")] [OwnedSemaphorePermit; 2]);
 
 /// The result of an invocation, and the environment that served it.
 pub(crate) struct Invoked {
@@ -51,6 +71,13 @@ pub(crate) struct Invoked {
     pub(crate) request_id: Option<String>,
     /// The most memory that the environment has used so far, in bytes.
     pub(crate) memory: Option<u64>,
+}
+
+impl Invoked {
+    /// An invocation that reached no environment.
+    fn not(failure: Failure) -> Self {
+        Self { answer: Err(failure), environment: None, cold: false, request_id: None, memory: None }
+    }
 }
 
 #[derive(Default)]
@@ -101,6 +128,10 @@ impl Pool {
         backlog: Arc<Backlog>,
     ) -> (Arc<Self>, mpsc::Receiver<()>) {
         let (alive, ended) = mpsc::channel(1);
+        let turns = function.max_concurrency.saturating_mul(function.invocations_per_environment.max(1));
+        let admitted = if function.reserved_by.is_some() { turns } else { turns.max(ACCOUNT_CONCURRENCY) };
+        let permits = |count: usize| Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)));
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let pool = Self {
             function: Arc::new(function),
             numbers,
@@ -108,26 +139,72 @@ impl Pool {
             backlog,
             state: Mutex::default(),
             changed: Notify::new(),
+            admission: permits(admitted),
+            turns: permits(turns),
+            most_starting: processors.saturating_mul(2).max(4),
             closing: watch::Sender::new(false),
             alive: Mutex::new(Some(alive)),
             telemetry_warned: AtomicBool::new(false),
+            wait_warned: AtomicBool::new(false),
         };
         let warnings = [variables::too_many(&pool.function), extension::same_name(&pool.function)];
         warnings.into_iter().flatten().for_each(|text| pool.warn(text));
         (Arc::new(pool), ended)
     }
 
-    /// Invokes the function once. Do not drop the future early: Lambda completes an invocation even if nobody waits for
-    /// it.
+    /// Invokes the function once, in its turn. Do not drop the future early: Lambda completes an invocation even if
+    /// nobody waits for it.
     pub(crate) async fn invoke(self: &Arc<Self>, event: Bytes, trace_id: &str) -> Invoked {
+        match self.turn().await {
+            Ok(turn) => self.invoke_in(turn, event, trace_id).await,
+            Err(failure) => Invoked::not(failure),
+        }
+    }
+
+    /// Waits until another invocation is allowed.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Throttled`] if a setting or AWS allows no more; [`Failure::ShuttingDown`].
+    pub(crate) async fn turn(&self) -> Result<Turn, Failure> {
+        let admitted = Arc::clone(&self.admission).try_acquire_owned().map_err(|error| match error {
+            TryAcquireError::NoPermits => self.throttled(),
+            TryAcquireError::Closed => Failure::ShuttingDown,
+        })?;
+        let mut turn = pin!(Arc::clone(&self.turns).acquire_owned());
+        let turn = match tokio::time::timeout(LONG_WAIT, turn.as_mut()).await {
+            Ok(turn) => turn,
+            Err(_) => {
+                self.warn_of_waiting();
+                turn.await
+            }
+        };
+        Ok(Turn([admitted, turn.map_err(|_| Failure::ShuttingDown)?]))
+    }
+
+    fn throttled(&self) -> Failure {
+        let Function { max_concurrency, reserved_by, .. } = *self.function;
+        let limit = if reserved_by.is_some() { max_concurrency } else { max_concurrency.max(ACCOUNT_CONCURRENCY) };
+        Failure::Throttled { limit, reserved_by }
+    }
+
+    fn warn_of_waiting(&self) {
+        if !self.wait_warned.swap(true, Ordering::Relaxed) {
+            self.warn(format!(
+                "all {} environments are busy, and further requests wait; in AWS they do not: start more with \
+                 `--max-concurrency`, which throttles further requests as a reserved concurrency does",
+                self.function.max_concurrency
+            ));
+        }
+    }
+
+    /// Like [`Pool::invoke`], for a request whose turn it is.
+    pub(crate) async fn invoke_in(self: &Arc<Self>, _turn: Turn, event: Bytes, trace_id: &str) -> Invoked {
         let mut attempt = 1;
         loop {
             let Acquired { environment, turn, cold, time } = match self.acquire().await {
                 Ok(acquired) => acquired,
-                Err(failure) => {
-                    let (environment, request_id, memory) = (None, None, None);
-                    return Invoked { answer: Err(failure), environment, cold: false, request_id, memory };
-                }
+                Err(failure) => return Invoked::not(failure),
             };
             let number = environment.number;
             let (request_id, answer) = environment.invoke(event.clone(), trace_id.to_owned(), time).await;
@@ -148,6 +225,9 @@ impl Pool {
     /// Ends every environment. The receiver from [`Pool::new`] closes when all have ended.
     pub(crate) fn close(&self) {
         self.closing.send_replace(true);
+        self.admission.close();
+        self.turns.close();
+        self.changed.notify_waiters();
         self.alive.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
@@ -207,7 +287,10 @@ impl Pool {
             Ok(environment) => Ok(self.enter(environment, TimeLimit { limit, left: limit })),
             // On Managed Instances nothing is repaired, environments are replaced.
             Err(failure) if failure.is_of_init() && !self.function.is_managed() => {
-                self.warn(format!("{failure}; its init phase is retried within the invocation, as in Lambda"));
+                self.warn(format!(
+                    "{}; its init phase is retried within the invocation, as in Lambda",
+                    failure.brief()
+                ));
                 let number = self.renumber(number);
                 let started = Instant::now();
                 match self.start(number, limit).await {
@@ -218,7 +301,7 @@ impl Pool {
                     Err(failure) => {
                         self.forget(number);
                         Err(match failure {
-                            Failure::InitTimeout(limit) => Failure::SecondInitTimeout(limit),
+                            Failure::InitTimeout(limit, hint) => Failure::SecondInitTimeout(limit, hint),
                             failure => failure,
                         })
                     }
@@ -273,30 +356,46 @@ impl Pool {
     }
 
     async fn choose(&self) -> Result<Choice, Failure> {
-        let now = Instant::now();
+        let began = Instant::now();
         let (managed, capacity) = (self.function.is_managed(), self.capacity());
-        let patience = now + if managed { ABOUT_TO_START } else { ABOUT_TO_BE_IDLE };
+        let patience = began + if managed { ABOUT_TO_START } else { ABOUT_TO_BE_IDLE };
+        let throttled_at = self.function.reserved_by.map(|_| began + ABOUT_TO_BE_IDLE_AT_THE_LIMIT);
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             // From here on no change is missed, also not one between the look below and the wait.
             changed.as_mut().enable();
-            {
+            if *self.closing.borrow() {
+                return Err(Failure::ShuttingDown);
+            }
+            let until = {
                 let mut state = self.lock();
-                if let Some(turn) = state.reuse(capacity) {
-                    return Ok(turn);
+                if let Some(choice) = state.reuse(capacity) {
+                    return Ok(choice);
                 }
+                let starting = state.slots.values().filter(|slot| slot.environment.is_none()).count();
+                let at_the_limit = state.slots.len() >= self.function.max_concurrency;
                 let about_to_be_free: usize = match managed {
                     // Whoever starts one takes the first place in it.
-                    true => state.slots.values().filter(|slot| slot.environment.is_none()).count() * (capacity - 1),
+                    true => starting * (capacity - 1),
                     false => state.slots.values().filter(|slot| slot.stage == Stage::Answered).count(),
                 };
-                if about_to_be_free <= state.waiting || Instant::now() >= patience {
-                    return state.reserve(self.function.max_concurrency, &self.numbers);
+                let now = Instant::now();
+                let is_impatient = about_to_be_free <= state.waiting || now >= patience;
+                if is_impatient && !at_the_limit && starting < self.most_starting {
+                    return Ok(Choice::Start(state.place(&self.numbers)));
+                }
+                if at_the_limit && throttled_at.is_some_and(|at| now >= at) {
+                    return Err(self.throttled());
                 }
                 state.waiting += 1;
+                // Nothing but a change ends a wait that is over by this time.
+                [Some(patience), throttled_at].into_iter().flatten().filter(|at| *at > now).min()
+            };
+            match until {
+                Some(until) => drop(tokio::time::timeout_at(until, changed).await),
+                None => changed.await,
             }
-            let _ = tokio::time::timeout_at(patience, changed).await;
             self.lock().waiting -= 1;
         }
     }
@@ -333,13 +432,6 @@ impl State {
             return Some(Choice::Reuse(environment, turn));
         }
         None
-    }
-
-    fn reserve(&mut self, limit: usize, numbers: &AtomicU32) -> Result<Choice, Failure> {
-        match self.slots.len() >= limit {
-            true => Err(Failure::Throttled { limit }),
-            false => Ok(Choice::Start(self.place(numbers))),
-        }
     }
 
     fn place(&mut self, numbers: &AtomicU32) -> u32 {

@@ -77,6 +77,7 @@ impl Drop for Process {
 /// All processes of an environment.
 pub(super) struct Processes {
     environment: u32,
+    function: Arc<str>,
     notices: mpsc::UnboundedSender<Notice>,
     backlog: Arc<Backlog>,
     list: Vec<Process>,
@@ -86,9 +87,23 @@ pub(super) struct Processes {
 }
 
 impl Processes {
-    pub(super) fn new(environment: u32, notices: mpsc::UnboundedSender<Notice>, backlog: Arc<Backlog>) -> Self {
+    pub(super) fn new(
+        environment: u32,
+        function: &str,
+        notices: mpsc::UnboundedSender<Notice>,
+        backlog: Arc<Backlog>,
+    ) -> Self {
         let (exit, exits) = mpsc::unbounded_channel();
-        Self { environment, notices, backlog, list: Vec::new(), output: Vec::new(), exit, exits }
+        Self {
+            environment,
+            function: function.into(),
+            notices,
+            backlog,
+            list: Vec::new(),
+            output: Vec::new(),
+            exit,
+            exits,
+        }
     }
 
     pub(super) fn start(&mut self, start: LaunchSpec<'_>) -> io::Result<Group> {
@@ -129,7 +144,12 @@ impl Processes {
 
     fn send_lines(&mut self, output: impl AsyncRead + Unpin + Send + 'static) {
         let (notices, backlog) = (self.notices.clone(), Arc::clone(&self.backlog));
-        self.output.push(tokio::spawn(send_lines(output, self.environment, notices, backlog)));
+        self.output.push(tokio::spawn(send_lines(
+            output,
+            (self.environment, Arc::clone(&self.function)),
+            notices,
+            backlog,
+        )));
     }
 
     /// Waits until one of them has ended. Dropping the future loses nothing.
@@ -196,7 +216,7 @@ fn describe(status: io::Result<ExitStatus>) -> String {
 /// lines beyond the limit are skipped and counted.
 async fn send_lines(
     output: impl AsyncRead + Unpin,
-    environment: u32,
+    (environment, function): (u32, Arc<str>),
     notices: mpsc::UnboundedSender<Notice>,
     backlog: Arc<Backlog>,
 ) {
@@ -204,7 +224,8 @@ async fn send_lines(
     let mut line = Vec::new();
     let mut skipped = 0_u64;
     let tell = |line: String, waiting| {
-        let _ = notices.send(Notice::FunctionLine { environment, line, waiting });
+        let function = Arc::clone(&function);
+        let _ = notices.send(Notice::FunctionLine { environment, function, line, waiting });
     };
     loop {
         line.clear();
@@ -241,7 +262,7 @@ mod tests {
     /// The notices of an output while nobody handles them.
     async fn notices_of(output: &[u8], backlog: &Arc<Backlog>) -> Vec<Notice> {
         let (notices, mut inbox) = mpsc::unbounded_channel();
-        send_lines(output, 1, notices, Arc::clone(backlog)).await;
+        send_lines(output, (1, "a".into()), notices, Arc::clone(backlog)).await;
         std::iter::from_fn(|| inbox.try_recv().ok()).collect()
     }
 

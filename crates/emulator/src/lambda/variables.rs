@@ -1,9 +1,11 @@
 //! The environment variables of a function and its extensions (Lambda developer guide, "Working with Lambda environment
 //! variables", "Defined runtime environment variables").
 
+use std::io;
 use std::net::SocketAddr;
 use std::time::SystemTime;
 
+use super::ports::Ports;
 use super::process::Role;
 use crate::{Function, random};
 
@@ -21,14 +23,24 @@ const NOT_FOR_EXTENSIONS: [&str; 7] = [
     "_HANDLER",
 ];
 
-/// Returns the environment variables of a process. `Function::env` wins, except over the address of the Runtime API.
+/// Returns the environment variables of a process. `Function::env` wins, and `Function::local_env` over that, except over
+/// the address of the Runtime API.
+///
+/// # Errors
+///
+/// If no port is free for a placeholder.
 ///
 /// `PATH` and `HOME` are those of this machine, as the programs are. Left out are:
 /// - the AWS credentials: local code must not act with made-up keys; `Function::env` may bring real ones
 /// - `LD_LIBRARY_PATH`: its folders are those of Lambda's image, and libraries there need not fit this machine
 /// - `_X_AMZN_TRACE_ID`: a runtime sets it from the invocation
 /// - `AWS_LAMBDA_METADATA_API` with its token, `AWS_XRAY_DAEMON_ADDRESS`: there are no such services here
-pub(super) fn variables(function: &Function, role: Role, runtime_api: SocketAddr) -> Vec<(String, String)> {
+pub(super) fn variables(
+    function: &Function,
+    role: Role,
+    runtime_api: SocketAddr,
+    ports: &mut Ports,
+) -> io::Result<Vec<(String, String)>> {
     let region = function.region();
     let initialization = if function.is_managed() { "lambda-managed-instances" } else { "on-demand" };
     let log_stream = format!("{}/[$LATEST]{}", date(), random::hex(32));
@@ -69,14 +81,18 @@ pub(super) fn variables(function: &Function, role: Role, runtime_api: SocketAddr
     let mut variables: Vec<_> = variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     // Later entries win.
     variables.extend(function.env.iter().cloned());
+    for (name, template) in &function.local_env {
+        variables.push((name.clone(), ports.fill(template)?));
+    }
     variables.push(("AWS_LAMBDA_RUNTIME_API".to_owned(), runtime_api.to_string()));
-    variables
+    Ok(variables)
 }
 
 /// Returns a warning if Lambda would reject that many bytes. Variables with their values from this machine do not
 /// count: they are for a local configuration, and is not deployed.
 pub(super) fn too_many(function: &Function) -> Option<String> {
-    let own = function.env.iter().filter(|(name, value)| std::env::var(name).as_ref() != Ok(value));
+    let all = function.env.iter().chain(&function.local_env);
+    let own = all.filter(|(name, value)| std::env::var(name).as_ref() != Ok(value));
     let bytes: usize = own.map(|(name, value)| name.len() + value.len()).sum();
     (bytes > MOST_BYTES).then(|| {
         format!("the environment variables are {bytes} bytes long, names included; Lambda's limit is {MOST_BYTES}")

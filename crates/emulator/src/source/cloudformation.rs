@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use crossfade_document::{Key, Place, did_you_mean};
+use crossfade_document::{Place, did_you_mean};
 use crossfade_event::HeaderMode;
 use http::StatusCode;
 
 use super::draft::{Draft, name_in_arn};
 use super::intrinsics::{Intrinsics, names};
-use super::node::{Node, Value, excerpt};
+use super::node::{Node, Unknown, Value, excerpt};
 use super::{elbv2, quota};
 use crate::{Action, Function, Listener, Rule, Tls, Transforms};
 
@@ -109,8 +109,7 @@ const RESOURCE_KEYS: [&str; 10] = [
     "UpdateReplacePolicy",
 ];
 
-/// Lambda's longest timeout and largest memory (developer guide, "Lambda quotas").
-const MAX_TIMEOUT: u64 = 900;
+/// Lambda's largest memory (developer guide, "Lambda quotas").
 const MAX_MEMORY: u32 = 10_240;
 /// The most concurrent environments: more than any account has.
 const MAX_CONCURRENCY: usize = 100_000;
@@ -133,14 +132,13 @@ pub(super) fn has_load_balancing(template: &Node) -> bool {
         .any(|(_, resource)| resource.get("Type").and_then(Node::as_text).is_some_and(|kind| kinds.contains(&kind)))
 }
 
-/// Returns the ID that a reference to a listener of this template evaluates to.
-pub(super) fn listener_id(template: &Node, draft: &Draft<'_>, name: &str) -> Option<String> {
-    template.at(&["Resources", name])?;
-    let mut intrinsics = Intrinsics::new(template, draft.options, &draft.region);
-    let place = &template.place;
-    let key = Key { place: *place, name: "Ref".into() };
-    let reference = Node::new(*place, Value::Map(vec![(key, Node::quoted(*place, name))]));
-    intrinsics.evaluate(&reference)?.as_text().map(str::to_owned)
+/// Evaluates a function with the resources and parameters of this template.
+pub(super) fn evaluate(template: &Node, draft: &Draft<'_>, function: &Node) -> Option<Node> {
+    intrinsics_of(draft, template).evaluate(function)
+}
+
+fn intrinsics_of<'t>(draft: &Draft<'t>, template: &'t Node) -> Intrinsics<'t> {
+    Intrinsics::new(template, draft.options, &draft.region, draft.knows_region)
 }
 
 /// A resource that is read.
@@ -153,7 +151,7 @@ struct Resource {
 
 /// Reads resources: functions first, since target groups refer to them, and so on down to the rules.
 pub(super) fn resources(draft: &mut Draft<'_>, template: &Node) {
-    let mut intrinsics = Intrinsics::new(template, draft.options, &draft.region);
+    let mut intrinsics = intrinsics_of(draft, template);
     unknown_parameters(draft, template);
     draft.findings.misspelt(template.members(), &SECTIONS);
     let Some(members) = template.get("Resources").and_then(|node| draft.findings.map("Resources", node)) else {
@@ -194,9 +192,17 @@ pub(super) fn resources(draft: &mut Draft<'_>, template: &Node) {
             }
         }
     }
+    for name in &intrinsics.used_defaults {
+        if let Some(default) =
+            template.at(&["Parameters", name, "Default"]).filter(|default| default.as_text().is_some())
+        {
+            draft.findings.set_part(format!("parameter `{}`", excerpt(name)));
+            draft.findings.secret_string("Default", default);
+        }
+    }
+    draft.findings.set_part("");
     let balancers: Vec<&Resource> = found.iter().filter(|resource| resource.kind == LOAD_BALANCER).collect();
     if let [_, second, ..] = balancers[..] {
-        draft.findings.set_part("");
         let message = "several load balancers: here every listener gets the attributes of all of them";
         draft.findings.warning(&second.place, message);
     }
@@ -205,7 +211,8 @@ pub(super) fn resources(draft: &mut Draft<'_>, template: &Node) {
 /// Warns of parameters that the template does not have: a misspelt one would have no effect.
 fn unknown_parameters(draft: &mut Draft<'_>, template: &Node) {
     for (name, _) in &draft.options.parameters {
-        let is_known = name.starts_with("AWS::") || template.at(&["Parameters", name]).is_some();
+        let is_expression = name.starts_with(['!', '{']);
+        let is_known = is_expression || name.starts_with("AWS::") || template.at(&["Parameters", name]).is_some();
         if !is_known && template.get("AWSTemplateFormatVersion").is_some() {
             let message = format!("the template has no parameter `{}`", excerpt(name));
             match did_you_mean(name, &names(template, &["Parameters"])) {
@@ -231,15 +238,9 @@ fn exists(draft: &mut Draft<'_>, intrinsics: &mut Intrinsics<'_>, resource: &Nod
             false
         }
         Err(unknown) => {
-            let message = format!(
-                "condition `{}` cannot be evaluated ({}) and is assumed to be true",
-                excerpt(&name),
-                unknown.why
-            );
-            match unknown.hint {
-                Some(hint) => draft.findings.warning_with_hint(&condition.place, message, hint),
-                None => draft.findings.warning(&condition.place, message),
-            }
+            let (name, why) = (excerpt(&name), unknown.why);
+            let message = format!("condition `{name}` cannot be evaluated ({why}) and is assumed to be true");
+            draft.findings.warn_once(&condition.place, message, unknown.hint);
             true
         }
     }
@@ -260,7 +261,12 @@ fn function(draft: &mut Draft<'_>, resource: &Resource, template: &Node, intrins
     let globals =
         globals.and_then(|globals| intrinsics.evaluate(globals)).unwrap_or_else(|| empty_map(&resource.place));
     let property = |name: &str| own.get(name).or_else(|| globals.get(name)).filter(|node| !node.is_null());
-    let text = |name: &str| property(name).and_then(Node::as_text).map(str::to_owned);
+    say_left_out(draft, "names", property("FunctionName"));
+    let mut text = |name: &str| {
+        let node =
+            property(name).filter(|node| name == "FunctionName" || draft.findings.if_known(name, node).is_some());
+        node.and_then(Node::as_text).map(str::to_owned)
+    };
     let name = text("FunctionName").unwrap_or_else(|| resource.id.clone());
     let mut function = Function::new(&name, Vec::new());
     function.directory = Some(draft.folder.clone());
@@ -277,19 +283,16 @@ fn function(draft: &mut Draft<'_>, resource: &Resource, template: &Node, intrins
     );
     function.env = draft.region_variable();
     let mut left_out = Vec::new();
-    for environment in [globals.get("Environment"), own.get("Environment")] {
-        if let Some(environment) = environment {
-            draft.findings.only("Environment", environment.members(), &["Variables"]);
+    for environment in [globals.get("Environment"), own.get("Environment")].into_iter().flatten() {
+        let Some(environment) = draft.findings.if_known("Environment", environment) else { continue };
+        draft.findings.only("Environment", environment.members(), &["Variables"]);
+        let variables = environment.get("Variables");
+        let variables = variables.and_then(|node| draft.findings.if_known("Variables", node));
+        let Some(variables) = variables.and_then(|node| draft.findings.map("Variables", node)) else { continue };
+        for (_, node) in variables {
+            say_left_out(draft, "environment variables", Some(node));
         }
-        let Some(variables) =
-            environment.and_then(|node| node.get("Variables")).and_then(|node| draft.findings.map("Variables", node))
-        else {
-            continue;
-        };
-        let (known, unknown) = elbv2::environment(&mut draft.findings, variables);
-        function.env.retain(|(name, _)| !known.iter().any(|(other, _)| other == name));
-        function.env.extend(known);
-        left_out.extend(unknown);
+        elbv2::add_environment(&mut draft.findings, variables, &mut function.env, &mut left_out);
     }
     let index = draft.add_function(function, vec![resource.id.clone(), name]);
     draft.leave_out(index, left_out);
@@ -301,18 +304,50 @@ fn function(draft: &mut Draft<'_>, resource: &Resource, template: &Node, intrins
     }
 }
 
+/// Returns the value that only AWS knows.
+fn unknown_of(node: &Node) -> Option<&Unknown> {
+    match &node.value {
+        Value::Unknown(unknown) if !unknown.is_error => Some(unknown),
+        _ => None,
+    }
+}
+
+/// Says that values which do not matter are left out, if an option can set what is missing: once per cause, not for each
+/// value. `crossfade dev` lists the environment variables.
+fn say_left_out(draft: &mut Draft<'_>, what: &str, node: Option<&Node>) {
+    let unknown = node.and_then(|node| Some((node.place, unknown_of(node)?)));
+    // Those for a single value would be too many.
+    let is_option = |hint: &String| hint.starts_with("set it with") && !hint.contains('\'');
+    if let Some((place, Unknown { why, hint: Some(hint), .. })) =
+        unknown.filter(|(_, it)| it.hint.as_ref().is_some_and(is_option))
+    {
+        let message = format!("{what} are left out: {why}");
+        draft.findings.warn_once(&place, message, Some(hint.clone()));
+    }
+}
+
 /// Reads timeout (seconds), memory (MiB) and reserved concurrency, each given with its name in the file.
-pub(super) fn limits(draft: &mut Draft<'_>, function: &mut Function, given: [(&str, Option<&Node>); 3]) {
+pub(super) fn limits(draft: &mut Draft<'_>, function: &mut Function, given: [(&'static str, Option<&Node>); 3]) {
     let findings = &mut draft.findings;
-    let [(timeout, seconds), (memory, mebibytes), (concurrency, reserved)] = given;
-    if let Some(seconds) = seconds.and_then(|node| findings.number(timeout, node, 1..=MAX_TIMEOUT)) {
+    let [(timeout, seconds), (memory, mebibytes), (concurrency, reserved)] =
+        given.map(|(name, node)| (name, node.and_then(|node| findings.if_known(name, node))));
+    if let Some(node) = seconds
+        && let Some(seconds) = findings.number(timeout, node, 1..=Function::MAX_TIMEOUT.as_secs())
+    {
         function.timeout = Duration::from_secs(seconds);
+        if function.timeout > Function::FORMER_MAX_TIMEOUT {
+            let former = Function::FORMER_MAX_TIMEOUT.as_secs();
+            let message =
+                format!("`{timeout}` is {seconds}; Lambda's API allows more than {former} s since November 2026");
+            findings.warning_with_hint(&node.place, message, "older tools may reject it");
+        }
     }
     if let Some(mebibytes) = mebibytes.and_then(|node| findings.number(memory, node, 128..=MAX_MEMORY)) {
         function.memory_mib = mebibytes;
     }
     if let Some(reserved) = reserved.and_then(|node| findings.number(concurrency, node, 0..=MAX_CONCURRENCY)) {
         function.max_concurrency = reserved;
+        function.reserved_by = Some(concurrency);
     }
 }
 
@@ -326,11 +361,19 @@ fn load_balancer(draft: &mut Draft<'_>, resource: &Resource) {
 fn target_group(draft: &mut Draft<'_>, resource: &Resource, intrinsics: &Intrinsics<'_>) {
     let properties = &resource.properties;
     draft.findings.misspelt(properties.members(), &TARGET_GROUP_KEYS);
+    let id = intrinsics.target_group_arn(&resource.id);
+    say_left_out(draft, "names", properties.get("Name"));
     let name = properties.get("Name").and_then(Node::as_text).unwrap_or(&resource.id).to_owned();
-    let kind = properties.get("TargetType").and_then(Node::as_text).unwrap_or("instance");
+    let kind = match properties.get("TargetType") {
+        // Of the other kinds, each needs a port.
+        Some(kind) if unknown_of(kind).is_some() && properties.get("Port").is_none() => "lambda",
+        kind => kind.and_then(Node::as_text).unwrap_or("instance"),
+    };
     let mut function = None;
     if kind == "lambda" {
-        function = Some(match properties.get("Targets").map(|targets| draft.findings.list("Targets", targets)) {
+        let targets = properties.get("Targets").and_then(|targets| draft.findings.if_known("Targets", targets));
+        function = Some(match targets.map(|targets| draft.findings.list("Targets", targets)) {
+            Some(Some([target])) if unknown_of(target).is_some() => draft.function(&id, &name),
             Some(Some([target])) => {
                 draft.findings.only("Targets", target.members(), &["Id", "Port", "AvailabilityZone", "QuicServerId"]);
                 match target.get("Id") {
@@ -342,7 +385,7 @@ fn target_group(draft: &mut Draft<'_>, resource: &Resource, intrinsics: &Intrins
                 return draft.findings.error(&resource.place, "a Lambda target group has at most one target");
             }
             // Registered from elsewhere.
-            _ => draft.add_function(Function::new(&name, Vec::new()), vec![name.clone()]),
+            _ => draft.function(&id, &name),
         });
     } else {
         let message = format!("the targets of `{}` are not functions (`TargetType` is `{}`)", name, excerpt(kind));
@@ -355,12 +398,6 @@ fn target_group(draft: &mut Draft<'_>, resource: &Resource, intrinsics: &Intrins
         }
         group.health_check = elbv2::health_check(&mut draft.findings, properties);
     }
-    let id = format!(
-        "arn:aws:elasticloadbalancing:{}:{}:targetgroup/{}/0",
-        intrinsics.region(),
-        super::intrinsics::ACCOUNT,
-        resource.id
-    );
     if let Some(function) = group.function {
         draft.add_name(function, &resource.id);
     }
@@ -369,27 +406,43 @@ fn target_group(draft: &mut Draft<'_>, resource: &Resource, intrinsics: &Intrins
 
 /// Returns the index of the function that a target's `Id` names, with or without an alias or version.
 fn target_function(draft: &mut Draft<'_>, id: &Node, group: &str) -> usize {
-    let text = match &id.value {
-        Value::Unknown(unknown) if !unknown.is_error => group.to_owned(),
-        _ => draft.findings.string("Id", id).unwrap_or_else(|| group.to_owned()),
-    };
-    function_named(draft, &text)
+    match unknown_of(id) {
+        Some(unknown) => draft.function(&unknown.written, group),
+        None => match draft.findings.string("Id", id) {
+            Some(text) => function_named(draft, &text),
+            None => draft.function(group, group),
+        },
+    }
 }
 
-/// Returns the index of a function by ARN or name. One that the file does not define gets Lambda's defaults.
+/// Returns the index of a function by ARN or name. The account and region of one that the file defines may be unknown, so
+/// its name decides.
 pub(super) fn function_named(draft: &mut Draft<'_>, text: &str) -> usize {
     let name = name_in_arn(text);
-    let name = name.split(':').next().unwrap_or_default().to_owned();
-    match draft.names.iter().position(|names| names.contains(&name)) {
+    let name = name.split(':').next().unwrap_or_default();
+    let is_defined = |index: &usize| !draft.function_ids.values().any(|known| known == index);
+    let mut of_the_name = draft.settings.functions.iter().zip(0..).filter(|(function, _)| function.name == name);
+    match of_the_name.find_map(|(_, index)| Some(index).filter(is_defined)) {
         Some(index) => index,
-        None => draft.add_function(Function::new(&name, Vec::new()), vec![name]),
+        None => draft.function(unqualified(text), name),
+    }
+}
+
+/// The ARN of a function without its alias or version.
+fn unqualified(arn: &str) -> &str {
+    match arn.match_indices(':').nth(6) {
+        Some((end, _)) if arn.starts_with("arn:") => arn.get(..end).unwrap_or(arn),
+        _ => arn,
     }
 }
 
 fn listener(draft: &mut Draft<'_>, resource: &Resource, intrinsics: &Intrinsics<'_>) {
     let properties = &resource.properties;
     draft.findings.misspelt(properties.members(), &LISTENER_KEYS);
-    let protocol = properties.get("Protocol").and_then(Node::as_text).unwrap_or("HTTP").to_owned();
+    let has_certificate = properties.get("Certificates").is_some_and(|certificates| !certificates.is_null());
+    let protocol = properties.get("Protocol").and_then(|protocol| draft.findings.if_known("Protocol", protocol));
+    let protocol =
+        protocol.and_then(Node::as_text).unwrap_or(if has_certificate { "HTTPS" } else { "HTTP" }).to_owned();
     if !matches!(protocol.as_str(), "HTTP" | "HTTPS") {
         let message = format!(
             "ignored: its protocol is `{}`, which Application Load Balancers do not support",
@@ -416,12 +469,7 @@ fn listener(draft: &mut Draft<'_>, resource: &Resource, intrinsics: &Intrinsics<
     if let Some(attributes) = properties.get("ListenerAttributes") {
         elbv2::listener_attributes(&mut draft.findings, attributes, &mut listener.attributes);
     }
-    let id = format!(
-        "arn:aws:elasticloadbalancing:{}:{}:listener/app/local/0/{}",
-        intrinsics.region(),
-        super::intrinsics::ACCOUNT,
-        resource.id
-    );
+    let id = intrinsics.listener_arn(&resource.id);
     draft.add_listener(&id, listener, &resource.place);
 }
 
@@ -438,10 +486,7 @@ fn rule(draft: &mut Draft<'_>, resource: &Resource) {
     if let Some(priority) = priority {
         draft.findings.set_part(format!("`{}`, priority {priority}", excerpt(&resource.id)));
     }
-    let listener = properties.get("ListenerArn").and_then(|node| match &node.value {
-        Value::Unknown(unknown) if !unknown.is_error => Some(unknown.written.clone()),
-        _ => draft.findings.string("ListenerArn", node),
-    });
+    let listener = properties.get("ListenerArn").and_then(|node| draft.findings.reference("ListenerArn", node));
     let read = rule_parts(draft, properties);
     if let (Some(priority), Some(listener), Some((conditions, transforms, action))) = (priority, listener, read) {
         quota::conditions(&mut draft.findings, &resource.place, &conditions);

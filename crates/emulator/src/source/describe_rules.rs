@@ -10,7 +10,7 @@ use http::StatusCode;
 use super::draft::{Draft, name_in_arn};
 use super::node::{Node, Value, excerpt};
 use super::{cloudformation, elbv2, quota};
-use crate::{Action, Function, Listener, Rule, Tls, Transforms};
+use crate::{Action, Listener, Rule, Tls, Transforms};
 
 /// The members of the outputs that can be combined.
 const PARTS: [&str; 8] = [
@@ -116,7 +116,7 @@ fn target_group(draft: &mut Draft<'_>, group: &Node, health: &[Node], is_only: b
         let target = target.and_then(|target| target.at(&["Target", "Id"])).and_then(Node::as_text);
         function = Some(match target {
             Some(target) => cloudformation::function_named(draft, target),
-            None => draft.add_function(Function::new(&name, Vec::new()), vec![name.clone()]),
+            None => draft.function(&arn, &name),
         });
     } else {
         let message = format!("its targets are not functions (`TargetType` is `{}`)", excerpt(kind));

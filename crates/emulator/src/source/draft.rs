@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crossfade_document::{Diagnostics, Place};
+use crossfade_document::{Diagnostic, Diagnostics, Place};
 use crossfade_event::HeaderMode;
 use http::StatusCode;
 
+use super::dialect::Dialect;
 use super::findings::Findings;
-use super::node::Files;
+use super::node::{Files, excerpt};
 use crate::{Action, Function, Listener, Rule, Settings, TargetGroup};
 
 /// The values that a file does not have, given by the user.
@@ -61,6 +62,8 @@ pub(super) struct Draft<'o> {
     pub(super) listeners: Vec<DraftListener>,
     /// The IDs by which rules name the target groups of the settings.
     pub(super) group_ids: Vec<String>,
+    /// The functions that the file refers to and does not define, by the ARN or expression that it has for them.
+    pub(super) function_ids: BTreeMap<String, usize>,
     /// As [`Loaded::names`].
     pub(super) names: Vec<Vec<String>>,
     /// As [`Loaded::left_out`].
@@ -86,17 +89,18 @@ pub(super) struct DraftRule {
 }
 
 impl<'o> Draft<'o> {
-    pub(super) fn new(file: &Path, options: &'o Options) -> Self {
+    pub(super) fn new(file: &Path, options: &'o Options, dialect: &'static Dialect) -> Self {
         Draft {
             options,
             folder: folder_of(file),
             region: options.region.clone().unwrap_or_else(|| "us-east-1".to_owned()),
             knows_region: options.region.is_some(),
             files: Files::default(),
-            findings: Findings::new(options.lenient),
+            findings: Findings::new(options.lenient, dialect),
             settings: Settings::default(),
             listeners: Vec::new(),
             group_ids: Vec::new(),
+            function_ids: BTreeMap::new(),
             names: Vec::new(),
             left_out: Vec::new(),
             environment: BTreeMap::new(),
@@ -115,6 +119,19 @@ impl<'o> Draft<'o> {
         self.left_out.push(Vec::new());
         let index = self.names.len() - 1;
         names.into_iter().for_each(|name| self.add_name(index, &name));
+        index
+    }
+
+    /// Returns the index of a function that the file refers to by `id` and does not define. It gets Lambda's defaults.
+    pub(super) fn function(&mut self, id: &str, name: &str) -> usize {
+        if let Some(index) = self.function_ids.get(id) {
+            return *index;
+        }
+        let name = function_name(name);
+        let is_taken = |name: &str| self.names.iter().any(|names| names.iter().any(|known| known == name));
+        let name = free_name(&name, |number| format!("-{number}"), is_taken);
+        let index = self.add_function(Function::new(&name, Vec::new()), vec![name]);
+        self.function_ids.insert(id.to_owned(), index);
         index
     }
 
@@ -157,7 +174,9 @@ impl<'o> Draft<'o> {
             return index;
         }
         let name = name_in_arn(id);
-        let function = self.add_function(Function::new(&name, Vec::new()), vec![name.clone()]);
+        let function = self.function(id, &name);
+        let is_taken = |name: &str| self.settings.target_groups.iter().any(|group| group.name == name);
+        let name = free_name(&excerpt(&name), |number| format!(" ({number})"), is_taken);
         let mut group = self.new_group(&name, HeaderMode::Single, Some(function));
         if id.starts_with("arn:") {
             group.arn = id.to_owned();
@@ -170,7 +189,9 @@ impl<'o> Draft<'o> {
         if let Some(index) = self.listeners.iter().position(|known| known.id == id) {
             return index;
         }
-        let listener = Listener { name: name_in_arn(id), ..Listener::http(Action::status(StatusCode::NOT_FOUND)) };
+        let is_taken = |name: &str| self.listeners.iter().any(|known| known.listener.name == name);
+        let name = free_name(&excerpt(&name_in_arn(id)), |number| format!(" ({number})"), is_taken);
+        let listener = Listener { name, ..Listener::http(Action::status(StatusCode::NOT_FOUND)) };
         self.add_listener(id, listener, place)
     }
 
@@ -196,13 +217,30 @@ impl<'o> Draft<'o> {
             listener.rules = rules.into_iter().map(|draft| draft.rule).collect();
             settings.listeners.push(listener);
         }
-        let in_files = |list| Diagnostics::in_files(files.into_names(), list);
+        let in_files = |list: Vec<Diagnostic>| {
+            let list = list.into_iter().map(|finding| without_values(finding, &environment)).collect();
+            Diagnostics::in_files(files.into_names(), list)
+        };
         let warnings = match findings.finish() {
             Ok(warnings) => in_files(warnings).texts(),
             Err(errors) => return Err(in_files(errors)),
         };
         Ok(Loaded { settings, names, left_out, environment, warnings })
     }
+}
+
+/// Shorter values of the environment stay in messages: they are no secrets, and occur in many texts by chance.
+const SHORT: usize = 4;
+
+/// Replaces the values of the environment, which may be secrets, by their names.
+fn without_values(finding: Diagnostic, environment: &BTreeMap<String, String>) -> Diagnostic {
+    let mut values: Vec<_> = environment.iter().filter(|(_, value)| value.len() >= SHORT).collect();
+    values.sort_by_key(|(_, value)| std::cmp::Reverse(value.len()));
+    let hide = |text: String| {
+        values.iter().fold(text, |text, (name, value)| text.replace(value.as_str(), &format!("${{env:{name}}}")))
+    };
+    let (part, hint) = (hide(finding.part), finding.hint.map(hide));
+    Diagnostic { message: hide(finding.message), part, hint, ..finding }
 }
 
 /// The folder that functions run in: that of the file, or its parent for a file that `osls package` wrote.
@@ -213,6 +251,27 @@ fn folder_of(file: &Path) -> PathBuf {
         Some(name) if name == ".serverless" => folder.parent().unwrap_or(folder).to_owned(),
         _ => folder.to_owned(),
     }
+}
+
+/// The most characters of a function's name (API reference, `CreateFunction`).
+const MAX_NAME: usize = 64;
+
+/// Makes a function's name of a text: letters, digits, `-` and `_`, so that `--function NAME=COMMAND` can have it.
+fn function_name(text: &str) -> String {
+    let is_of_a_name = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+    let words = text.split(|c| !is_of_a_name(c)).filter(|word| !word.is_empty());
+    let name = words.collect::<Vec<_>>().join("-");
+    name.get(name.len().saturating_sub(MAX_NAME)..).unwrap_or_default().to_owned()
+}
+
+/// Returns the name, with a number if it is taken.
+fn free_name(name: &str, suffix: fn(u32) -> String, is_taken: impl Fn(&str) -> bool) -> String {
+    if !is_taken(name) {
+        return name.to_owned();
+    }
+    // The search ends: with very many equal names, the last ones share one.
+    let mut numbered = (2..100).map(|number| format!("{name}{}", suffix(number)));
+    numbered.find(|name| !is_taken(name)).unwrap_or_else(|| name.to_owned())
 }
 
 /// The name in an ARN: of a target group its own, of a listener that of its load balancer and its ID.
@@ -257,5 +316,19 @@ mod tests {
         ] {
             assert_eq!(name_in_arn(arn), name);
         }
+    }
+
+    #[test]
+    fn functions_get_names_that_the_command_line_can_have() {
+        for (text, name) in [
+            ("shop_1", "shop_1"),
+            ("!ImportValue prod-Group", "ImportValue-prod-Group"),
+            ("!Select [0, !Ref Arns]", "Select-0-Ref-Arns"),
+            ("${env:GROUP}", "env-GROUP"),
+            ("é", ""),
+        ] {
+            assert_eq!(function_name(text), name);
+        }
+        assert_eq!(function_name(&"a".repeat(100)).len(), MAX_NAME);
     }
 }

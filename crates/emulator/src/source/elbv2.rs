@@ -234,18 +234,20 @@ fn forward(draft: &mut Draft<'_>, action: &Node) -> Option<Forward> {
     Some(Forward { targets, stickiness })
 }
 
-/// Returns the index of a target group. If only AWS knows its ARN, the text in the file is its ID.
+/// Returns the index of a target group.
 fn group_of(draft: &mut Draft<'_>, arn: &Node) -> Option<usize> {
-    let id = match &arn.value {
-        Value::Unknown(unknown) if !unknown.is_error => unknown.written.clone(),
-        _ => draft.findings.string("TargetGroupArn", arn)?,
-    };
-    if !draft.group_ids.contains(&id) {
+    let id = draft.findings.reference("TargetGroupArn", arn)?;
+    let is_defined = draft.group_ids.contains(&id);
+    let index = draft.group(&id);
+    if !is_defined {
+        let group = draft.settings.target_groups.get(index);
+        let function = group.and_then(|group| draft.settings.functions.get(group.function?));
+        let name = function.map_or("", |function| &function.name);
+        let hint = format!("it gets the function `{name}`, with Lambda's defaults and single-value headers");
         let message = format!("the file does not define the target group `{}`", excerpt(&id));
-        let hint = "it gets a function of that name, with Lambda's defaults and single-value headers";
         draft.findings.warning_with_hint(&arn.place, message, hint);
     }
-    Some(draft.group(&id))
+    Some(index)
 }
 
 fn redirect(findings: &mut Findings, action: &Node) -> Option<Redirect> {
@@ -408,15 +410,22 @@ fn rewrite(findings: &mut Findings, transform: &Node, name: &str) -> Option<Rewr
 /// Returns key, value and node of each attribute that has an effect.
 fn attributes(findings: &mut Findings, what: &str, node: &Node) -> Vec<(String, String, Node)> {
     let mut attributes = Vec::new();
+    let Some(node) = findings.if_known(what, node) else { return attributes };
     for item in findings.list(what, node).unwrap_or_default() {
+        if findings.if_known(what, item).is_none() {
+            continue;
+        }
         findings.only(what, item.members(), &["Key", "Value"]);
         match (item.get("Key"), item.get("Value")) {
             (Some(key), Some(value)) => {
-                let Some(key) = findings.string("Key", key) else { continue };
-                let has_effect = !WITHOUT_EFFECT.iter().any(|known| key.starts_with(known));
-                if let (true, Some(text)) = (has_effect, has_effect.then(|| text_of(findings, &key, value)).flatten()) {
-                    attributes.push((key, text, item.clone()));
+                let Some(key) = findings.if_known(what, key).and_then(|key| findings.string("Key", key)) else {
+                    continue;
+                };
+                if WITHOUT_EFFECT.iter().any(|known| key.starts_with(known)) {
+                    continue;
                 }
+                let text = findings.if_known(&key, value).and_then(|value| text_of(findings, &key, value));
+                attributes.extend(text.map(|text| (key, text, item.clone())));
             }
             _ => findings.error(&item.place, format!("an item of `{what}` needs `Key` and `Value`")),
         }
@@ -426,7 +435,7 @@ fn attributes(findings: &mut Findings, what: &str, node: &Node) -> Vec<(String, 
 
 /// Returns a text; a null value is an empty text.
 fn text_of(findings: &mut Findings, what: &str, node: &Node) -> Option<String> {
-    if node.is_null() { Some(String::new()) } else { findings.string(what, node) }
+    if node.is_null() { Some(String::new()) } else { findings.text(what, node) }
 }
 
 fn set(findings: &mut Findings, what: &str, node: &Node, mut set: impl FnMut(&str, &str) -> Result<bool, String>) {
@@ -476,8 +485,12 @@ pub(super) fn mutual_authentication(findings: &mut Findings, node: &Node) -> Mut
         "AdvertiseTrustStoreCaNames",
         "TrustStoreAssociationStatus",
     ];
+    let Some(node) = findings.if_known("MutualAuthentication", node) else { return MutualAuthentication::Off };
     findings.only("MutualAuthentication", node.members(), &known);
-    let Some(mode) = node.get("Mode").filter(|mode| !mode.is_null()) else { return MutualAuthentication::Off };
+    let mode = node.get("Mode").filter(|mode| !mode.is_null());
+    let Some(mode) = mode.and_then(|mode| findings.if_known("MutualAuthentication.Mode", mode)) else {
+        return MutualAuthentication::Off;
+    };
     match findings.string("MutualAuthentication.Mode", mode).as_deref() {
         Some("off") | None => MutualAuthentication::Off,
         Some("passthrough") => MutualAuthentication::Passthrough,
@@ -492,15 +505,19 @@ pub(super) fn mutual_authentication(findings: &mut Findings, node: &Node) -> Mut
 
 /// Reads the health check of a Lambda target group; off unless `HealthCheckEnabled`.
 pub(super) fn health_check(findings: &mut Findings, group: &Node) -> Option<HealthCheck> {
-    let known = |name: &str| group.get(name).filter(|node| !node.is_null());
-    if !findings.boolean("HealthCheckEnabled", known("HealthCheckEnabled")?)? {
+    let known = |findings: &mut Findings, name: &str| {
+        let node = group.get(name).filter(|node| !node.is_null())?;
+        findings.if_known(name, node)
+    };
+    let enabled = known(findings, "HealthCheckEnabled")?;
+    if !findings.boolean("HealthCheckEnabled", enabled)? {
         return None;
     }
     let mut check = HealthCheck::default();
-    if let Some(path) = known("HealthCheckPath") {
+    if let Some(path) = known(findings, "HealthCheckPath") {
         check.path = findings.string("HealthCheckPath", path)?;
     }
-    let mut number = |name: &str, range| known(name).and_then(|node| findings.number(name, node, range));
+    let mut number = |name: &str, range| known(findings, name).and_then(|node| findings.number(name, node, range));
     let interval = number("HealthCheckIntervalSeconds", 5..=300);
     let timeout = number("HealthCheckTimeoutSeconds", 2..=120);
     check.healthy_threshold = number("HealthyThresholdCount", 2..=10).unwrap_or(check.healthy_threshold);
@@ -509,10 +526,12 @@ pub(super) fn health_check(findings: &mut Findings, group: &Node) -> Option<Heal
         |number: Option<u32>, otherwise| number.map_or(otherwise, |seconds| Duration::from_secs(seconds.into()));
     check.interval = seconds(interval, check.interval);
     check.timeout = seconds(timeout, check.timeout);
-    if let Some(matcher) = known("Matcher") {
+    let matcher = known(findings, "Matcher");
+    if let Some(matcher) = matcher {
         findings.only("Matcher", matcher.members(), &["HttpCode", "GrpcCode"]);
     }
-    if let Some(codes) = known("Matcher").and_then(|matcher| matcher.get("HttpCode")) {
+    let codes = matcher.and_then(|matcher| matcher.get("HttpCode"));
+    if let Some(codes) = codes.and_then(|codes| findings.if_known("Matcher.HttpCode", codes)) {
         let text = findings.string("Matcher.HttpCode", codes)?;
         match Matcher::parse(&text) {
             Ok(matcher) => check.matcher = matcher,
@@ -530,19 +549,25 @@ pub(super) fn priority(findings: &mut Findings, node: &Node) -> Option<u32> {
     findings.number("Priority", node, 1..=quota::MAX_PRIORITY)
 }
 
-/// Reads texts by name, such as `Environment.Variables`. The second list is the names whose values only AWS knows.
-pub(super) fn environment(findings: &mut Findings, members: &[(Key, Node)]) -> (Vec<(String, String)>, Vec<String>) {
-    let (mut known, mut unknown) = (Vec::new(), Vec::new());
+/// Adds texts by name, such as `Environment.Variables`, to those of the same names before. `left_out` gets the names whose
+/// values only AWS knows.
+pub(super) fn add_environment(
+    findings: &mut Findings,
+    members: &[(Key, Node)],
+    env: &mut Vec<(String, String)>,
+    left_out: &mut Vec<String>,
+) {
     for (key, node) in members {
+        let name = &*key.name;
+        env.retain(|(known, _)| known != name);
+        left_out.retain(|known| known != name);
         match &node.value {
-            Value::Unknown(value) if !value.is_error => unknown.push(key.name.to_string()),
-            Value::Scalar(scalar) => known.push((key.name.to_string(), scalar.text.to_string())),
+            Value::Unknown(value) if !value.is_error => left_out.push(name.to_owned()),
             // What is left of a function that is not evaluated here.
-            Value::Map(_) => unknown.push(key.name.to_string()),
-            Value::List(_) | Value::Unknown(_) => {
-                findings.string(&key.name, node);
-            }
+            Value::Map(_) => left_out.push(name.to_owned()),
+            // The framework leaves it out; CloudFormation rejects the template.
+            Value::Scalar(scalar) if scalar.is_null() => {}
+            _ => env.extend(findings.secret_string(name, node).map(|value| (name.to_owned(), value))),
         }
     }
-    (known, unknown)
 }

@@ -1,17 +1,22 @@
 //! The errors and warnings found while a file is read, and typed access to nodes that adds to them: texts, numbers,
 //! booleans, lists, maps. Knows no key of any file; how findings are shown is `crossfade-document`'s.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::RangeInclusive;
 
 use crossfade_document::{Diagnostic, Key, MAX_FINDINGS, Place, Severity, closest, did_you_mean};
 
+use super::dialect::Dialect;
 use super::node::{Node, Unknown, Value, excerpt};
 
 /// Collects errors and warnings. Beyond [`MAX_FINDINGS`] of each, further ones are dropped.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Findings {
     is_lenient: bool,
+    dialect: &'static Dialect,
+    /// The warnings that are added once, by their content.
+    said: BTreeSet<String>,
     errors: Vec<Diagnostic>,
     /// The number of keys that were compared with known ones.
     comparisons: usize,
@@ -21,8 +26,14 @@ pub(super) struct Findings {
 }
 
 impl Findings {
-    pub(super) fn new(is_lenient: bool) -> Self {
-        Findings { is_lenient, ..Findings::default() }
+    pub(super) fn new(is_lenient: bool, dialect: &'static Dialect) -> Self {
+        let (said, part) = (BTreeSet::new(), String::new());
+        Findings { is_lenient, dialect, said, errors: Vec::new(), comparisons: 0, warnings: Vec::new(), part }
+    }
+
+    /// Returns findings for a part that can be left out as a whole.
+    pub(super) fn trial(&self) -> Self {
+        Findings::new(self.is_lenient, self.dialect)
     }
 
     /// Sets the part that further findings belong to.
@@ -67,6 +78,18 @@ impl Findings {
     pub(super) fn warning_with_hint(&mut self, place: &Place, message: impl fmt::Display, hint: impl fmt::Display) {
         let finding = self.finding(Severity::Warning, place, message, Some(hint.to_string()));
         note(&mut self.warnings, finding);
+    }
+
+    /// Adds a warning with an optional hint, unless there is one with the same text.
+    pub(super) fn warn_once(&mut self, place: &Place, message: String, hint: Option<String>) {
+        self.warn_unless_said(message.clone(), place, message, hint);
+    }
+
+    fn warn_unless_said(&mut self, key: String, place: &Place, message: String, hint: Option<String>) {
+        if self.said.len() < MAX_FINDINGS && self.said.insert(key) {
+            let finding = self.finding(Severity::Warning, place, message, hint);
+            note(&mut self.warnings, finding);
+        }
     }
 
     /// Adds an error about something that AWS rejects or that is not emulated; with `lenient` it is a warning.
@@ -116,8 +139,57 @@ impl Findings {
         Diagnostic { severity, part, hint, ..Diagnostic::error(*place, message.to_string()) }
     }
 
-    /// Returns a scalar's text.
+    /// Returns the node, unless only AWS knows its value. Then a warning says that it is left out.
+    pub(super) fn if_known<'n>(&mut self, what: &str, node: &'n Node) -> Option<&'n Node> {
+        match &node.value {
+            Value::Unknown(Unknown { written, why, hint, is_error: false, .. }) => {
+                let message = format!("`{what}` is left out: it is `{}`, and {why}", excerpt(written));
+                self.warn_once(&node.place, message, hint.clone());
+                None
+            }
+            _ => Some(node),
+        }
+    }
+
+    /// Returns the ID of what a node refers to: a text, or the expression that only AWS can evaluate.
+    pub(super) fn reference(&mut self, what: &str, node: &Node) -> Option<String> {
+        match &node.value {
+            Value::Unknown(unknown) if !unknown.is_error => Some(unknown.written.clone()),
+            _ => self.string(what, node),
+        }
+    }
+
+    /// Returns a scalar's text, with a warning if that is not the text in the file.
     pub(super) fn string(&mut self, what: &str, node: &Node) -> Option<String> {
+        let text = self.text(what, node)?;
+        if let Some(written) = source_form(node) {
+            let message = format!("YAML reads the unquoted `{}` as `{}`", excerpt(written), excerpt(&text));
+            self.changed(what, node, &message);
+        }
+        Some(text)
+    }
+
+    /// As [`Findings::string`], for a value that no message may show. The words for booleans are no secrets.
+    pub(super) fn secret_string(&mut self, what: &str, node: &Node) -> Option<String> {
+        if matches!(node.as_text(), Some("true" | "false")) || source_form(node).is_none() {
+            return self.string(what, node);
+        }
+        self.changed(what, node, "YAML reads the unquoted value as a number and changes its text");
+        self.text(what, node)
+    }
+
+    fn changed(&mut self, what: &str, node: &Node, message: &str) {
+        let hint = match node.as_text() {
+            Some(word @ ("true" | "false")) => format!("quote the value, or write `{word}`"),
+            _ => "quote the value".to_owned(),
+        };
+        // Functions may share the value.
+        let key = format!("{:?} {what}", node.place);
+        self.warn_unless_said(key, &node.place, format!("`{what}`: {message}"), Some(hint));
+    }
+
+    /// As [`Findings::string`], for words and numbers whose spelling does not matter.
+    pub(super) fn text(&mut self, what: &str, node: &Node) -> Option<String> {
         match &node.value {
             Value::Scalar(scalar) if scalar.is_null() => self.wrong_kind(what, node, "expected a value"),
             Value::Scalar(scalar) => Some(scalar.text.to_string()),
@@ -130,26 +202,34 @@ impl Findings {
     }
 
     pub(super) fn boolean(&mut self, what: &str, node: &Node) -> Option<bool> {
-        match self.string(what, node)?.as_str() {
-            "true" => Some(true),
-            "false" => Some(false),
-            other => {
-                self.error(&node.place, format!("`{what}` is `{}`; it must be true or false", excerpt(other)));
-                None
-            }
+        let text = self.text(what, node)?;
+        let [yes, no] = self.dialect.booleans.map(|words| words.contains(&text.as_str()));
+        if !yes && !no {
+            self.error(&node.place, format!("`{what}` is `{}`; it must be true or false", excerpt(&text)));
+            return None;
         }
+        Some(yes)
     }
 
     pub(super) fn number<T>(&mut self, what: &str, node: &Node, range: RangeInclusive<T>) -> Option<T>
     where
         T: std::str::FromStr + PartialOrd + fmt::Display,
     {
-        let text = self.string(what, node)?;
-        let number = text.parse().ok().filter(|number| range.contains(number));
-        if number.is_none() {
-            let (least, most) = (range.start(), range.end());
-            let text = excerpt(&text);
-            self.error(&node.place, format!("`{what}` is `{text}`; it must be a number from {least} to {most}"));
+        let text = self.text(what, node)?;
+        let number: Option<T> = text.strip_suffix(".0").unwrap_or(&text).parse().ok();
+        let number = number.filter(|number| range.contains(number));
+        let written = source_form(node).unwrap_or(&text);
+        match &number {
+            // An octal or sexagesimal number.
+            Some(number) if written.contains(':') || written.parse().is_ok_and(|other: T| other != *number) => {
+                self.changed(what, node, &format!("YAML reads the unquoted `{}` as `{number}`", excerpt(written)));
+            }
+            Some(_) => {}
+            None => {
+                let (least, most) = (range.start(), range.end());
+                let text = excerpt(written);
+                self.error(&node.place, format!("`{what}` is `{text}`; it must be a number from {least} to {most}"));
+            }
         }
         number
     }
@@ -247,6 +327,11 @@ impl Findings {
         self.error(&node.place, format!("`{what}` is {is}, {expected}"));
         None
     }
+}
+
+/// Returns the text in the file of a scalar that YAML reads as another one.
+fn source_form(node: &Node) -> Option<&str> {
+    node.as_scalar().and_then(|scalar| scalar.written.as_deref()).map(|written| &*written.text)
 }
 
 fn note(findings: &mut Vec<Diagnostic>, finding: Diagnostic) {

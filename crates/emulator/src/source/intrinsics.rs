@@ -1,11 +1,17 @@
 //! CloudFormation's intrinsic functions, evaluated as far as no AWS is needed (template reference, "Intrinsic function
 //! reference" and "Pseudo parameters"). Owns the local values of references to resources: names and ARNs made of
-//! logical ids, with the account 000000000000. What only AWS knows becomes [`Value::Unknown`].
+//! logical ids, with the account 000000000000. What only AWS knows becomes [`Value::Unknown`], whose text (`expression`)
+//! is the whole function with all arguments evaluated that can be.
+
+use std::collections::BTreeSet;
 
 use crossfade_document::{Place, did_you_mean};
 
 use super::draft::Options;
-use super::node::{Node, Unknown, Value, excerpt};
+use super::expression::{brief, call, join, shown};
+use super::node::{
+    Node, Part, Unknown, Value, excerpt, option_for, resolve_dynamic_references, without_dynamic_references,
+};
 
 /// Functions, references and conditions within one another, and levels of the tree: few enough for the smallest stack.
 const MAX_NESTING: usize = 100;
@@ -17,8 +23,10 @@ const MAX_GROWN: usize = 1024 * 1024;
 /// The most unknown names that get a hint: each is compared with all names of the template.
 const MAX_HINTS: usize = 100;
 
-/// The account of all ARNs here.
-pub(super) const ACCOUNT: &str = "000000000000";
+/// The account of all ARNs here, unless the user gives it.
+const ACCOUNT: &str = "000000000000";
+const ACCOUNT_ID: &str = "AWS::AccountId";
+const REGION: &str = "AWS::Region";
 
 /// The functions that are evaluated here.
 const FUNCTIONS: [&str; 8] =
@@ -29,29 +37,49 @@ pub(super) struct Intrinsics<'t> {
     template: &'t Node,
     options: &'t Options,
     region: String,
+    /// The region is the default.
+    is_region_guessed: bool,
     nesting: usize,
     steps: usize,
     grown: usize,
     hints: usize,
+    /// The parameters whose defaults were used.
+    pub(super) used_defaults: BTreeSet<String>,
 }
 
 type Evaluated = Result<Option<Node>, Unknown>;
 
 impl<'t> Intrinsics<'t> {
-    pub(super) fn new(template: &'t Node, options: &'t Options, region: &str) -> Self {
-        Intrinsics { template, options, region: region.to_owned(), nesting: 0, steps: 0, grown: 0, hints: 0 }
-    }
-
-    pub(super) fn region(&self) -> &str {
-        &self.region
+    pub(super) fn new(template: &'t Node, options: &'t Options, region: &str, knows_region: bool) -> Self {
+        let is_region_guessed = !knows_region;
+        let region = region.to_owned();
+        let used_defaults = BTreeSet::new();
+        Intrinsics {
+            template,
+            options,
+            region,
+            is_region_guessed,
+            nesting: 0,
+            steps: 0,
+            grown: 0,
+            hints: 0,
+            used_defaults,
+        }
     }
 
     /// Returns the same tree with all functions evaluated. `AWS::NoValue` removes its node.
     pub(super) fn evaluate(&mut self, node: &Node) -> Option<Node> {
+        let mut node = self.value(node)?;
+        resolve_dynamic_references(&mut node, &self.options.parameters);
+        Some(node)
+    }
+
+    /// As [`Intrinsics::evaluate`]; dynamic references are still texts.
+    fn value(&mut self, node: &Node) -> Option<Node> {
         self.steps += 1;
         if self.nesting > MAX_NESTING || self.steps > MAX_STEPS {
-            let why = "the references are circular or nested too deep";
-            return Some(unknown_node(node, invalid(why.to_owned())));
+            let why = "the references are circular or nested too deep".to_owned();
+            return Some(unknown_node(node, Unknown::error(why)));
         }
         self.nesting += 1;
         let evaluated = self.one(node);
@@ -65,13 +93,16 @@ impl<'t> Intrinsics<'t> {
         {
             return match self.call(name, argument) {
                 Ok(result) => result.map(|result| Node { place: node.place, ..result }),
-                Err(unknown) => Some(unknown_node(node, unknown)),
+                Err(unknown) => match self.given(&unknown.written) {
+                    Some(value) => Some(Node::quoted(node.place, value)),
+                    None => Some(unknown_node(node, unknown)),
+                },
             };
         }
         let value = match &node.value {
-            Value::List(items) => Value::List(items.iter().filter_map(|item| self.evaluate(item)).collect()),
+            Value::List(items) => Value::List(items.iter().filter_map(|item| self.value(item)).collect()),
             Value::Map(members) => {
-                let members = members.iter().filter_map(|(key, node)| Some((key.clone(), self.evaluate(node)?)));
+                let members = members.iter().filter_map(|(key, node)| Some((key.clone(), self.value(node)?)));
                 Value::Map(members.collect())
             }
             other => other.clone(),
@@ -91,110 +122,88 @@ impl<'t> Intrinsics<'t> {
                 let (resource, attribute) = match argument.as_text().and_then(|text| text.split_once('.')) {
                     Some((resource, attribute)) => (resource.to_owned(), attribute.to_owned()),
                     None => {
-                        let [resource, attribute] = self.arguments(name, argument)?;
-                        (self.text(&resource)?, self.text(&attribute)?)
+                        let [resource, attribute] = self.known(name, argument)?;
+                        (text_of(&resource)?, text_of(&attribute)?)
                     }
                 };
                 text(self.attribute(&resource, &attribute)?)
             }
-            "Fn::Sub" => text(self.substitute(argument)?),
+            "Fn::Sub" => self.substitute(argument),
             "Fn::Join" => {
-                let [separator, list] = self.arguments(name, argument)?;
-                let separator = self.text(&separator)?;
-                let pieces = self.list(&list)?.iter().map(|item| self.text(item)).collect::<Result<Vec<_>, _>>()?;
-                text(self.grow(pieces.join(&separator))?)
+                let arguments = self.arguments(name, argument)?;
+                self.join(place, arguments)
             }
             "Fn::Split" => {
-                let [separator, whole] = self.arguments(name, argument)?;
-                let (separator, whole) = (self.text(&separator)?, self.text(&whole)?);
+                let [separator, whole] = self.known(name, argument)?;
+                let (separator, whole) = (text_of(&separator)?, text_of(&whole)?);
                 if separator.is_empty() {
-                    return Err(invalid("`Fn::Split` has an empty separator".to_owned()));
+                    return Err(Unknown::error("`Fn::Split` has an empty separator".to_owned()));
                 }
                 let pieces = whole.split(&separator).map(|piece| Node::quoted(*place, piece)).collect();
                 Ok(Some(Node::new(*place, Value::List(pieces))))
             }
             "Fn::Select" => {
-                let [index, list] = self.arguments(name, argument)?;
-                let index = self.text(&index)?;
-                let list = self.list(&list)?;
-                let item = index.parse().ok().and_then(|index: usize| list.get(index));
-                let item = item.ok_or_else(|| invalid(format!("`Fn::Select` has no item `{}`", excerpt(&index))))?;
-                known(item.clone()).map(Some)
+                let [index, list] = self.known(name, argument)?;
+                let (index, Value::List(list)) = (text_of(&index)?, list.value) else {
+                    return Err(Unknown::error("expected a list".to_owned()));
+                };
+                let item = index.parse().ok().and_then(|index: usize| list.into_iter().nth(index));
+                item.map(Some).ok_or_else(|| Unknown::error(format!("`Fn::Select` has no item `{}`", excerpt(&index))))
             }
-            "Fn::If" => {
-                let Value::List(parts) = &argument.value else { return Err(misused(name)) };
-                let [condition, then, otherwise] = &parts[..] else { return Err(misused(name)) };
-                let condition = self.text(condition)?;
-                let chosen = if self.condition(&condition)? { then } else { otherwise };
-                self.evaluate(chosen).map(known).transpose()
-            }
-            "Fn::FindInMap" => {
-                let Value::List(parts) = &argument.value else { return Err(misused(name)) };
-                let names = parts.iter().take(3).map(|part| self.text(part)).collect::<Result<Vec<_>, _>>()?;
-                let path: Vec<&str> = ["Mappings"].into_iter().chain(names.iter().map(String::as_str)).collect();
-                let found = (names.len() == 3).then(|| self.template.at(&path)).flatten();
-                let default = parts.get(3).and_then(|extra| extra.get("DefaultValue"));
-                let found = found.or(default);
-                let found = found.ok_or_else(|| invalid(format!("`Fn::FindInMap` finds no `{}`", names.join("."))))?;
-                self.evaluate(found).map(known).transpose()
-            }
-            "Fn::ImportValue" => Err(unavailable("another stack exports it")),
+            "Fn::If" => self.choose(argument),
+            "Fn::FindInMap" => self.find_in_map(argument),
+            "Fn::ImportValue" => Err(self.not_evaluated(name, argument, "another stack exports it")),
             "Fn::Base64" | "Fn::Cidr" | "Fn::GetAZs" | "Fn::Transform" | "Fn::Length" | "Fn::ToJsonString"
-            | "Fn::GetStackOutput" => Err(unavailable("this function is not emulated")),
+            | "Fn::GetStackOutput" => Err(self.not_evaluated(name, argument, "this function is not emulated")),
             "Fn::Equals" | "Fn::And" | "Fn::Or" | "Fn::Not" => {
-                Err(invalid(format!("`{name}` is only valid in `Conditions`")))
+                Err(Unknown::error(format!("`{name}` is only valid in `Conditions`")))
             }
             _ => {
                 let why = format!("there is no function `{}`", excerpt(name));
-                Err(Unknown { hint: did_you_mean(name, &FUNCTIONS), ..invalid(why) })
+                Err(Unknown { hint: did_you_mean(name, &FUNCTIONS), ..Unknown::error(why) })
             }
         }
     }
 
     fn reference(&mut self, place: &Place, name: &str) -> Evaluated {
         let text = |text: &str| Ok(Some(Node::quoted(*place, text)));
-        let given = self.options.parameters.iter().rev().find(|(parameter, _)| parameter == name);
         let declared = self.template.at(&["Parameters", name]);
-        if let (Some((_, value)), true) = (given, declared.is_some() || name.starts_with("AWS::")) {
-            return self.parameter(place, declared, Node::quoted(*place, value.as_str()));
+        if let (Some(value), true) = (self.given(name), declared.is_some() || name.starts_with("AWS::")) {
+            return parameter(place, declared, Node::quoted(*place, value));
         }
+        let unknown = |why: String| {
+            let hint = Some(format!("set it with `--param {name}=VALUE`"));
+            Unknown { written: format!("!Ref {name}"), hint, ..Unknown::elsewhere(why) }
+        };
         match name {
             "AWS::NoValue" => return Ok(None),
-            "AWS::Region" => return text(&self.region),
+            REGION => return text(&self.region),
             "AWS::Partition" => return text("aws"),
-            "AWS::AccountId" => return text(ACCOUNT),
+            ACCOUNT_ID => return text(ACCOUNT),
             "AWS::URLSuffix" => return text("amazonaws.com"),
             _ if name.starts_with("AWS::") => {
-                let hint = format!("set it with `--parameter {name}=VALUE`");
-                return Err(Unknown { hint: Some(hint), ..unavailable("only a deployed stack has it") });
+                return Err(unknown(format!("only a deployed stack has `{}`", excerpt(name))));
             }
             _ => {}
         }
-        if let Some(declared) = declared {
-            let kind = declared.get("Type").and_then(Node::as_text).unwrap_or("String");
-            // The default of such a one is the name in the parameter store.
-            let is_in_store = kind.starts_with("AWS::SSM::");
-            return match declared.get("Default").filter(|_| !is_in_store) {
-                Some(default) => self.parameter(place, Some(declared), default.clone()),
-                None => {
-                    let hint = Some(format!("set it with `--parameter {name}=VALUE`"));
-                    let why = if is_in_store { "it is in the parameter store" } else { "the parameter has no default" };
-                    Err(Unknown { hint, ..unavailable(why) })
-                }
-            };
+        let Some(declared) = declared else { return text(&self.resource(name)?) };
+        let kind = declared.get("Type").and_then(Node::as_text).unwrap_or("String");
+        // The default of such a one is the name in the parameter store.
+        let is_in_store = kind.starts_with("AWS::SSM::");
+        match declared.get("Default").filter(|_| !is_in_store) {
+            Some(default) => {
+                self.used_defaults.insert(name.to_owned());
+                parameter(place, Some(declared), Node::quoted(*place, default.as_text().unwrap_or_default()))
+            }
+            None if is_in_store => Err(unknown(format!("the parameter `{name}` is in the parameter store"))),
+            None => Err(unknown(format!("the parameter `{name}` has no default"))),
         }
-        text(&self.resource(name)?)
     }
 
-    /// Returns a parameter's value, split where its type is a list.
-    fn parameter(&mut self, place: &Place, declared: Option<&Node>, value: Node) -> Evaluated {
-        let kind = declared.and_then(|declared| declared.get("Type")).and_then(Node::as_text).unwrap_or_default();
-        if kind != "CommaDelimitedList" && !kind.starts_with("List<") {
-            return Ok(Some(value));
-        }
-        let items = value.as_text().unwrap_or_default().split(',');
-        let items = items.map(|item| Node::quoted(*place, item.trim())).collect();
-        Ok(Some(Node::new(*place, Value::List(items))))
+    /// Returns a parameter's value from the options.
+    fn given(&self, name: &str) -> Option<&'t str> {
+        let given = self.options.parameters.iter().rev().find(|(parameter, _)| parameter == name);
+        given.map(|(_, value)| value.as_str())
     }
 
     /// Returns the value of `Ref` to a resource.
@@ -205,23 +214,23 @@ impl<'t> Intrinsics<'t> {
         }
         let Some(resource) = self.template.at(&["Resources", name]) else {
             let why = format!("there is no parameter or resource `{}`", excerpt(name));
-            return Err(self.no_such(why, name, &["Parameters", "Resources"]));
+            let unknown = self.no_such(why, name, &["Parameters", "Resources"]);
+            return Err(Unknown { written: format!("!Ref {name}"), ..unknown });
         };
         let kind = resource.get("Type").and_then(Node::as_text).unwrap_or_default();
         let property = |name| resource.at(&["Properties", name]);
-        let (region, account) = (self.region.clone(), ACCOUNT);
-        let of_load_balancing = |rest: String| format!("arn:aws:elasticloadbalancing:{region}:{account}:{rest}");
         match kind {
-            "AWS::ElasticLoadBalancingV2::TargetGroup" => Ok(of_load_balancing(format!("targetgroup/{name}/0"))),
-            "AWS::ElasticLoadBalancingV2::LoadBalancer" => Ok(of_load_balancing(format!("loadbalancer/app/{name}/0"))),
-            "AWS::ElasticLoadBalancingV2::Listener" => Ok(of_load_balancing(format!("listener/app/local/0/{name}"))),
+            "AWS::ElasticLoadBalancingV2::TargetGroup" => Ok(self.target_group_arn(name)),
+            "AWS::ElasticLoadBalancingV2::LoadBalancer" => Ok(self.arn(&format!("loadbalancer/app/{name}/0"))),
+            "AWS::ElasticLoadBalancingV2::Listener" => Ok(self.listener_arn(name)),
             "AWS::Lambda::Function" | "AWS::Serverless::Function" => {
                 let own = property("FunctionName").and_then(|own| self.text(own).ok());
+                let own = own.and_then(|own| without_dynamic_references(&own, &self.options.parameters).ok());
                 Ok(own.unwrap_or_else(|| name.to_owned()))
             }
             "AWS::Lambda::Alias" | "AWS::Lambda::Version" => {
                 let Some(function) = property("FunctionName") else {
-                    return Err(invalid(format!("`{name}` has no `FunctionName`")));
+                    return Err(Unknown::error(format!("`{name}` has no `FunctionName`")));
                 };
                 let function = self.text(function)?;
                 let qualifier = match property("Name") {
@@ -231,14 +240,15 @@ impl<'t> Intrinsics<'t> {
                 let arn = if function.starts_with("arn:") { function } else { self.function_arn(&function) };
                 Ok(format!("{arn}:{qualifier}"))
             }
-            _ => Err(unavailable("the resource exists only in AWS")),
+            _ => Err(only_in_aws(name, format!("!Ref {name}"))),
         }
     }
 
     fn attribute(&mut self, resource: &str, attribute: &str) -> Result<String, Unknown> {
+        let written = || format!("!GetAtt {resource}.{attribute}");
         let Some(kind) = self.template.at(&["Resources", resource, "Type"]).and_then(Node::as_text) else {
             let why = format!("there is no resource `{}`", excerpt(resource));
-            return Err(self.no_such(why, resource, &["Resources"]));
+            return Err(Unknown { written: written(), ..self.no_such(why, resource, &["Resources"]) });
         };
         match (kind, attribute) {
             ("AWS::Lambda::Function" | "AWS::Serverless::Function", "Arn") => {
@@ -246,18 +256,38 @@ impl<'t> Intrinsics<'t> {
                 Ok(self.function_arn(&name))
             }
             (_, "Arn" | "TargetGroupArn" | "ListenerArn" | "LoadBalancerArn" | "AliasArn" | "FunctionArn") => {
-                self.resource(resource)
+                self.resource(resource).map_err(|unknown| {
+                    let hint = unknown.hint.map(|_| option_for(&written()));
+                    Unknown { written: written(), hint, ..unknown }
+                })
             }
-            _ => Err(unavailable("the resource exists only in AWS")),
+            _ => Err(only_in_aws(resource, written())),
         }
     }
 
-    pub(super) fn function_arn(&self, name: &str) -> String {
-        format!("arn:aws:lambda:{}:{ACCOUNT}:function:{name}", self.region)
+    fn account(&self) -> &str {
+        self.given(ACCOUNT_ID).unwrap_or(ACCOUNT)
+    }
+
+    fn arn(&self, resource: &str) -> String {
+        format!("arn:aws:elasticloadbalancing:{}:{}:{resource}", self.region, self.account())
+    }
+
+    pub(super) fn target_group_arn(&self, name: &str) -> String {
+        self.arn(&format!("targetgroup/{name}/0"))
+    }
+
+    pub(super) fn listener_arn(&self, name: &str) -> String {
+        self.arn(&format!("listener/app/local/0/{name}"))
+    }
+
+    fn function_arn(&self, name: &str) -> String {
+        format!("arn:aws:lambda:{}:{}:function:{name}", self.region, self.account())
     }
 
     /// Evaluates `Fn::Sub`: `${Name}`, `${Resource.Attribute}`, its own names, and `${!Literal}`.
-    fn substitute(&mut self, argument: &Node) -> Result<String, Unknown> {
+    fn substitute(&mut self, argument: &Node) -> Evaluated {
+        let place = argument.place;
         let (template, own) = match &argument.value {
             Value::List(parts) => match &parts[..] {
                 [template, own] => (self.text(template)?, own.members()),
@@ -265,53 +295,178 @@ impl<'t> Intrinsics<'t> {
             },
             _ => (self.text(argument)?, [].as_slice()),
         };
-        let mut whole = String::new();
+        let mut parts = Vec::new();
         let mut rest = template.as_str();
         while let Some((before, after)) = rest.split_once("${") {
-            whole.push_str(before);
+            parts.push(Node::quoted(place, before));
             let Some((name, behind)) = after.split_once('}') else {
-                return Err(invalid(format!("`{}` has a `${{` without a `}}`", excerpt(&template))));
+                let why = format!("`{}` has a `${{` without a `}}`", excerpt(&template));
+                return Err(Unknown::error(why));
             };
             rest = behind;
             if let Some(literal) = name.strip_prefix('!') {
-                whole.push_str(&format!("${{{literal}}}"));
+                parts.push(Node::quoted(place, format!("${{{literal}}}")));
                 continue;
             }
             let name = name.trim();
             let value = match own.iter().find(|(key, _)| &*key.name == name) {
-                Some((_, node)) => self.text(node)?,
+                Some((_, node)) => self.value(node),
                 None => match name.split_once('.') {
                     Some((resource, attribute)) if self.template.at(&["Resources", resource]).is_some() => {
-                        self.attribute(resource, attribute)?
+                        let text = self.attribute(resource, attribute);
+                        Some(text.map_or_else(|unknown| unknown_at(place, unknown), |text| Node::quoted(place, text)))
                     }
-                    _ => match self.reference(&argument.place, name)? {
-                        Some(node) => self.text(&node)?,
-                        None => String::new(),
-                    },
+                    _ => self.reference(&place, name).unwrap_or_else(|unknown| Some(unknown_at(place, unknown))),
                 },
             };
-            whole = self.grow(whole + &value)?;
+            parts.extend(value);
         }
-        whole.push_str(rest);
-        Ok(whole)
+        parts.push(Node::quoted(place, rest));
+        self.concatenate(&place, parts)
     }
 
-    /// Returns the error for a name that is not in these sections of the template.
+    fn join(&mut self, place: &Place, [separator, list]: [Node; 2]) -> Evaluated {
+        let (Some(between), Value::List(items)) = (known_text(&separator), &list.value) else {
+            // An error if it is neither unknown nor a list.
+            let cause = cause(&[&separator, &list]).cloned();
+            let cause = cause.unwrap_or_else(|| Unknown::error("expected a text and a list".to_owned()));
+            return Err(self.unknown_call("Fn::Join", &[separator, list], cause));
+        };
+        let mut parts = Vec::new();
+        for (index, item) in items.iter().enumerate() {
+            if index > 0 {
+                parts.push(Node::quoted(*place, between));
+            }
+            parts.push(item.clone());
+        }
+        self.concatenate(place, parts)
+    }
+
+    /// Joins texts, of which only some may be known.
+    fn concatenate(&mut self, place: &Place, texts: Vec<Node>) -> Evaluated {
+        let mut parts: Vec<Part> = Vec::new();
+        let mut add = |part: Part| match (parts.last_mut(), part) {
+            (Some(Part::Known(text)), Part::Known(more)) => text.push_str(&more),
+            (_, Part::Known(text)) if text.is_empty() => {}
+            (_, part) => parts.push(part),
+        };
+        let mut cause: Option<Unknown> = None;
+        let mut length = 0;
+        for text in texts {
+            match text.value {
+                Value::Scalar(scalar) => {
+                    length += scalar.text.len();
+                    add(Part::Known(scalar.text.into_string()));
+                }
+                Value::Unknown(unknown) if unknown.is_error => return Err(unknown),
+                Value::Unknown(mut unknown) => {
+                    length += unknown.written.len();
+                    match std::mem::take(&mut unknown.parts) {
+                        none if none.is_empty() => add(Part::Unknown(unknown.written.clone())),
+                        within => within.into_iter().for_each(&mut add),
+                    }
+                    cause.get_or_insert(unknown);
+                }
+                Value::List(_) | Value::Map(_) => {
+                    return Err(Unknown::error(format!("expected a text, found {}", text.value.kind())));
+                }
+            }
+        }
+        self.grow(length)?;
+        let Some(cause) = cause else {
+            let text = parts.into_iter().map(|part| match part {
+                Part::Known(text) | Part::Unknown(text) => text,
+            });
+            return Ok(Some(Node::quoted(*place, text.collect::<String>())));
+        };
+        Err(Unknown { written: join(&parts), parts, ..cause })
+    }
+
+    fn choose(&mut self, argument: &Node) -> Evaluated {
+        let [condition, then, otherwise] = argument.items() else { return Err(misused("Fn::If")) };
+        let name = self.text(condition)?;
+        let unknown = match self.condition(&name) {
+            Ok(holds) => return Ok(self.value(if holds { then } else { otherwise })),
+            Err(unknown) if unknown.is_error => return Err(unknown),
+            Err(unknown) => unknown,
+        };
+        let branches = [self.value(then), self.value(otherwise)];
+        let [one, other] = branches.each_ref().map(|branch| branch.as_ref().map(shown));
+        let [then, otherwise] = branches;
+        if one == other {
+            return Ok(then);
+        }
+        let none = || {
+            Node::new(
+                argument.place,
+                Value::Unknown(Unknown { written: "!Ref AWS::NoValue".to_owned(), ..Unknown::default() }),
+            )
+        };
+        let arguments = [Node::quoted(argument.place, name), then.unwrap_or_else(none), otherwise.unwrap_or_else(none)];
+        Err(self.unknown_call("Fn::If", &arguments, unknown))
+    }
+
+    fn find_in_map(&mut self, argument: &Node) -> Evaluated {
+        let names: Vec<Node> = argument.items().iter().take(3).filter_map(|part| self.value(part)).collect();
+        let [_, _, _] = &names[..] else { return Err(misused("Fn::FindInMap")) };
+        if let Some(cause) = cause(&names.iter().collect::<Vec<_>>()).cloned() {
+            return Err(self.unknown_call("Fn::FindInMap", &names, cause));
+        }
+        let path = names.iter().map(text_of).collect::<Result<Vec<_>, _>>()?;
+        let keys: Vec<&str> = ["Mappings"].into_iter().chain(path.iter().map(String::as_str)).collect();
+        let template = self.template;
+        if let Some(found) = template.at(&keys) {
+            return Ok(self.value(found));
+        }
+        if let Some(guessed) = path.iter().find_map(|key| self.guessed(key)) {
+            let as_in_file = |node: Node| {
+                let parameter = match known_text(&node) {
+                    Some(ACCOUNT) => ACCOUNT_ID,
+                    Some(region) if *region == self.region => REGION,
+                    _ => return node,
+                };
+                unknown_at(node.place, Unknown { written: format!("!Ref {parameter}"), ..guessed.clone() })
+            };
+            let names: Vec<Node> = names.into_iter().map(as_in_file).collect();
+            return Err(self.unknown_call("Fn::FindInMap", &names, guessed));
+        }
+        match argument.items().get(3).and_then(|extra| extra.get("DefaultValue")) {
+            Some(default) => Ok(self.value(default)),
+            None => Err(Unknown::error(format!("`Fn::FindInMap` finds no `{}`", excerpt(&path.join("."))))),
+        }
+    }
+
+    /// Returns why a text is not that of AWS, if it contains a pseudo parameter's value that is made up here.
+    fn guessed(&self, text: &str) -> Option<Unknown> {
+        let unknown = |why: &str, hint: &str| Some(Unknown { hint: Some(hint.to_owned()), ..Unknown::elsewhere(why) });
+        if text.contains(ACCOUNT) && self.given(ACCOUNT_ID).is_none() {
+            return unknown("the account is unknown here", "set it with `--param AWS::AccountId=VALUE`");
+        }
+        if text.contains(&self.region) && self.is_region_guessed && self.given(REGION).is_none() {
+            return unknown("the region is unknown here", "set it with `--region NAME`");
+        }
+        None
+    }
+
+    /// Returns the error for a name that is not in these sections of the template. A transform may add it.
     fn no_such(&mut self, why: String, name: &str, sections: &[&str]) -> Unknown {
+        if self.template.get("Transform").is_some() && sections.contains(&"Resources") {
+            return Unknown::elsewhere(format!("{why}, unless the template's `Transform` adds it"));
+        }
         let hint = match self.hints {
             0..MAX_HINTS => did_you_mean(name, &names(self.template, sections)),
             _ => None,
         };
         self.hints += 1;
-        Unknown { hint, ..invalid(why) }
+        Unknown { hint, ..Unknown::error(why) }
     }
 
-    fn grow(&mut self, text: String) -> Result<String, Unknown> {
-        self.grown += text.len();
+    fn grow(&mut self, more: usize) -> Result<(), Unknown> {
+        self.grown += more;
         if self.grown > MAX_GROWN {
-            return Err(invalid("the functions of this template produce too much text".to_owned()));
+            return Err(Unknown::error("the functions of this template produce too much text".to_owned()));
         }
-        Ok(text)
+        Ok(())
     }
 
     /// Evaluates a condition of `Conditions`.
@@ -326,10 +481,10 @@ impl<'t> Intrinsics<'t> {
     fn holds(&mut self, condition: &Node) -> Result<bool, Unknown> {
         self.steps += 1;
         if self.nesting > MAX_NESTING || self.steps > MAX_STEPS {
-            return Err(invalid("the references are circular or nested too deep".to_owned()));
+            return Err(Unknown::error("the references are circular or nested too deep".to_owned()));
         }
         let Some((name, argument)) = condition.only_member() else {
-            return Err(invalid("a condition must be one function, such as `Fn::Equals`".to_owned()));
+            return Err(Unknown::error("a condition must be one function, such as `Fn::Equals`".to_owned()));
         };
         self.nesting += 1;
         let result = self.holds_by(name, argument);
@@ -345,7 +500,7 @@ impl<'t> Intrinsics<'t> {
             }
             "Fn::Equals" => {
                 let [left, right] = self.arguments(name, argument)?;
-                Ok(self.text(&left)? == self.text(&right)?)
+                self.equal(&left, &right)
             }
             "Fn::Not" => match argument.items() {
                 [inner] => Ok(!self.holds(inner)?),
@@ -364,62 +519,125 @@ impl<'t> Intrinsics<'t> {
                 }
                 unknown.map_or(Ok(!decisive), Err)
             }
-            _ => Err(invalid(format!("`{}` is not a condition function", excerpt(name)))),
+            _ => Err(Unknown::error(format!("`{}` is not a condition function", excerpt(name)))),
+        }
+    }
+
+    fn equal(&self, left: &Node, right: &Node) -> Result<bool, Unknown> {
+        if let Some(cause) = cause(&[left, right]) {
+            return if !cause.is_error && shown(left) == shown(right) { Ok(true) } else { Err(cause.clone()) };
+        }
+        let (left, right) = (text_of(left)?, text_of(right)?);
+        let is_of_account = |text: &String| text.contains(ACCOUNT) && self.given(ACCOUNT_ID).is_none();
+        match [&left, &right].into_iter().find(|text| is_of_account(text)).and_then(|text| self.guessed(text)) {
+            Some(guessed) if left != right => Err(guessed),
+            _ => Ok(left == right),
         }
     }
 
     /// Evaluates a function's arguments.
     fn arguments<const N: usize>(&mut self, name: &str, argument: &Node) -> Result<[Node; N], Unknown> {
-        let evaluated: Vec<Node> = argument.items().iter().filter_map(|item| self.evaluate(item)).collect();
+        let evaluated: Vec<Node> = argument.items().iter().filter_map(|item| self.value(item)).collect();
         evaluated.try_into().map_err(|_| misused(name))
     }
 
+    /// Evaluates arguments that must all be known.
+    fn known<const N: usize>(&mut self, name: &str, argument: &Node) -> Result<[Node; N], Unknown> {
+        let arguments: [Node; N] = self.arguments(name, argument)?;
+        match cause(&arguments.each_ref()).cloned() {
+            Some(cause) => Err(self.unknown_call(name, &arguments, cause)),
+            None => Ok(arguments),
+        }
+    }
+
+    /// Returns the unknown value of a function that is not evaluated here.
+    fn not_evaluated(&mut self, name: &str, argument: &Node, why: &str) -> Unknown {
+        let argument = self.value(argument).unwrap_or_else(|| Node::quoted(argument.place, ""));
+        match argument.value {
+            Value::Unknown(unknown) if unknown.is_error => unknown,
+            _ => {
+                let written = call(name, &shown(&argument));
+                let hint = Some(option_for(&written));
+                self.named(written, Unknown { hint, ..Unknown::elsewhere(why) })
+            }
+        }
+    }
+
+    /// Returns the unknown value of a function with these arguments. For an error, the innermost function is shown.
+    fn unknown_call(&mut self, name: &str, arguments: &[Node], cause: Unknown) -> Unknown {
+        if cause.is_error {
+            return cause;
+        }
+        let place = arguments.first().map_or(Place::new(1, 1), |first| first.place);
+        let written = call(name, &shown(&Node::new(place, Value::List(arguments.to_vec()))));
+        self.named(written, cause)
+    }
+
+    fn named(&mut self, written: String, cause: Unknown) -> Unknown {
+        match self.grow(written.len()) {
+            Ok(()) => Unknown { written, parts: Vec::new(), ..cause },
+            Err(error) => error,
+        }
+    }
+
     fn text(&mut self, node: &Node) -> Result<String, Unknown> {
-        let node = self.evaluate(node).unwrap_or_else(|| Node::quoted(node.place, ""));
-        match node.value {
-            Value::Scalar(scalar) => Ok(scalar.text.into_string()),
-            Value::Unknown(unknown) => Err(unknown),
-            Value::List(_) | Value::Map(_) => Err(invalid(format!("expected a text, found {}", node.value.kind()))),
-        }
-    }
-
-    fn list(&mut self, node: &Node) -> Result<Vec<Node>, Unknown> {
-        match self.evaluate(node).map(|node| node.value) {
-            Some(Value::List(items)) => Ok(items),
-            Some(Value::Unknown(unknown)) => Err(unknown),
-            _ => Err(invalid("expected a list".to_owned())),
-        }
+        self.value(node).map_or(Ok(String::new()), |node| text_of(&node))
     }
 }
 
-fn known(node: Node) -> Result<Node, Unknown> {
-    match node.value {
-        Value::Unknown(unknown) => Err(unknown),
-        _ => Ok(node),
+/// Returns a parameter's value, split where its type is a list.
+fn parameter(place: &Place, declared: Option<&Node>, value: Node) -> Evaluated {
+    let kind = declared.and_then(|declared| declared.get("Type")).and_then(Node::as_text).unwrap_or_default();
+    if kind != "CommaDelimitedList" && !kind.starts_with("List<") {
+        return Ok(Some(value));
     }
+    let items = value.as_text().unwrap_or_default().split(',');
+    let items = items.map(|item| Node::quoted(*place, item.trim())).collect();
+    Ok(Some(Node::new(*place, Value::List(items))))
 }
 
-/// Returns an unknown value that names the innermost function without a value.
-fn unknown_node(node: &Node, unknown: Unknown) -> Node {
-    let written = if unknown.written.is_empty() { written(node) } else { unknown.written };
-    Node::new(node.place, Value::Unknown(Unknown { written, ..unknown }))
-}
-
-/// The short form of a function, as in YAML.
-fn written(node: &Node) -> String {
-    let Some((name, argument)) = node.only_member() else { return node.as_text().unwrap_or("...").to_owned() };
-    let name = name.strip_prefix("Fn::").unwrap_or(name);
-    let items: Vec<&str> = argument.items().iter().filter_map(Node::as_text).collect();
-    let argument = match (name, argument.as_text()) {
-        (_, Some(text)) => text.to_owned(),
-        ("GetAtt", None) => items.join("."),
-        _ => "...".to_owned(),
+/// Returns the reason why one of these values is unknown: an error if there is one.
+fn cause<'n>(nodes: &[&'n Node]) -> Option<&'n Unknown> {
+    let unknown = |node: &&'n Node| match &node.value {
+        Value::Unknown(unknown) => Some(unknown),
+        _ => None,
     };
-    format!("!{name} {argument}")
+    let mut all = nodes.iter().filter_map(unknown);
+    all.clone().find(|unknown| unknown.is_error).or_else(|| all.next())
 }
 
-fn invalid(why: String) -> Unknown {
-    Unknown { written: String::new(), why, hint: None, is_error: true }
+fn known_text(node: &Node) -> Option<&str> {
+    match &node.value {
+        Value::Scalar(scalar) => Some(&scalar.text),
+        _ => None,
+    }
+}
+
+fn text_of(node: &Node) -> Result<String, Unknown> {
+    match &node.value {
+        Value::Scalar(scalar) => Ok(scalar.text.to_string()),
+        Value::Unknown(unknown) => Err(unknown.clone()),
+        Value::List(_) | Value::Map(_) => Err(Unknown::error(format!("expected a text, found {}", node.value.kind()))),
+    }
+}
+
+/// Returns an unknown value in place of a function.
+fn unknown_node(node: &Node, unknown: Unknown) -> Node {
+    let written = if unknown.written.is_empty() { brief(node) } else { unknown.written };
+    unknown_at(node.place, Unknown { written, ..unknown })
+}
+
+fn unknown_at(place: Place, unknown: Unknown) -> Node {
+    Node::new(place, Value::Unknown(unknown))
+}
+
+fn only_in_aws(resource: &str, written: String) -> Unknown {
+    let hint = Some(option_for(&written));
+    Unknown { written, hint, ..Unknown::elsewhere(format!("the resource `{}` exists only in AWS", excerpt(resource))) }
+}
+
+fn misused(name: &str) -> Unknown {
+    Unknown::error(format!("`{name}` has the wrong arguments"))
 }
 
 /// The names in sections of a template.
@@ -428,43 +646,44 @@ pub(super) fn names<'t>(template: &'t Node, sections: &[&str]) -> Vec<&'t str> {
     members.map(|(key, _)| &*key.name).collect()
 }
 
-fn unavailable(why: &str) -> Unknown {
-    Unknown { written: String::new(), why: why.to_owned(), hint: None, is_error: false }
-}
-
-fn misused(name: &str) -> Unknown {
-    invalid(format!("`{name}` has the wrong arguments"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::dialect::TEMPLATE;
     use crate::source::node;
 
-    /// The value of `x` in a template, as text, or what is wrong with it.
-    fn x(function: &str) -> Result<String, String> {
+    /// The value of `x` in a template, as text, or what is not known.
+    fn value(function: &str) -> Result<String, Unknown> {
         let template = format!(
             "Parameters:\n  P: {{ Type: String, Default: p }}\n  L: {{ Type: CommaDelimitedList, Default: 'a, b' }}\n  N: {{ Type: String }}\n  \
              S: {{ Type: 'AWS::SSM::Parameter::Value<String>', Default: /s }}\n\
-             Mappings: {{ M: {{ a: {{ b: c, l: [d, e] }} }} }}\n\
-             Conditions:\n  Yes: !Equals [!Ref P, p]\n  No: !Not [!Condition Yes]\n  Maybe: !Equals [!Ref N, n]\n  \
-             Or: !Or [!Condition Maybe, !Condition Yes]\n  And: !And [!Condition Maybe, !Condition No]\n  Round: !Condition Round\n\
+             Mappings: {{ M: {{ a: {{ b: c, l: [d, e] }} }}, R: {{ eu-central-1: {{ b: c }} }} }}\n\
+             Conditions:\n  Is: !Equals [!Ref P, p]\n  Not: !Not [!Condition Is]\n  Maybe: !Equals [!Ref N, n]\n  \
+             Or: !Or [!Condition Maybe, !Condition Is]\n  And: !And [!Condition Maybe, !Condition Not]\n  Round: !Condition Round\n  \
+             Same: !Equals [!Sub 'a-${{N}}', !Join ['-', [a, !Ref N]]]\n  Account: !Equals [!Ref 'AWS::AccountId', '123456789012']\n\
              Resources:\n  F: {{ Type: AWS::Lambda::Function, Properties: {{ FunctionName: !Sub '${{P}}-f' }} }}\n  \
              V: {{ Type: AWS::Lambda::Version, Properties: {{ FunctionName: !Ref F }} }}\n  \
              A: {{ Type: AWS::Lambda::Alias, Properties: {{ FunctionName: !GetAtt F.Arn, Name: live }} }}\n  \
-             B: {{ Type: AWS::S3::Bucket }}\nx: {function}\n"
+             B: {{ Type: AWS::S3::Bucket }}\n  \
+             D: {{ Type: AWS::Lambda::Function, Properties: {{ FunctionName: '{{{{resolve:ssm:/d}}}}' }} }}\n  \
+             Stack: {{ Type: AWS::CloudFormation::Stack }}\nx: {function}\n"
         );
         let options =
             Options { parameters: vec![("AWS::StackName".to_owned(), "stack".to_owned())], ..Options::default() };
-        let template = node::parse(&template, 0).unwrap();
-        let evaluated = Intrinsics::new(&template, &options, "eu-west-1").evaluate(template.get("x").unwrap());
+        let (template, _) = node::parse(&template, 0, &TEMPLATE).unwrap();
+        let mut intrinsics = Intrinsics::new(&template, &options, "eu-west-1", false);
+        let evaluated = intrinsics.evaluate(template.get("x").unwrap());
         match evaluated.map(|node| node.value) {
             Some(Value::Scalar(scalar)) => Ok(scalar.text.into_string()),
             Some(Value::List(items)) => Ok(items.iter().filter_map(Node::as_text).collect::<Vec<_>>().join("|")),
             Some(Value::Map(members)) => Ok(format!("{} members", members.len())),
-            Some(Value::Unknown(unknown)) => Err(unknown.why),
+            Some(Value::Unknown(unknown)) => Err(unknown),
             None => Ok("nothing".to_owned()),
         }
+    }
+
+    fn x(function: &str) -> Result<String, String> {
+        value(function).map_err(|unknown| unknown.why)
     }
 
     #[test]
@@ -492,10 +711,15 @@ mod tests {
             ("!FindInMap [M, a, b]", "c"),
             ("!FindInMap [M, a, l]", "d|e"),
             ("!FindInMap [M, a, z, { DefaultValue: d }]", "d"),
-            ("!If [Yes, a, !ImportValue z]", "a"),
-            ("!If [No, a, b]", "b"),
+            ("!If [Is, a, !ImportValue z]", "a"),
+            ("!If [Not, a, b]", "b"),
             ("!If [Or, a, b]", "a"),
             ("!If [And, a, b]", "b"),
+            ("!If [Maybe, a, a]", "a"),
+            ("!If [Same, a, b]", "a"),
+            ("!Select [0, [a, !Ref N]]", "a"),
+            ("!Select [0, !Split [':', '{{resolve:ssm:/a}}']]", "{{resolve"),
+            ("!GetAtt D.Arn", "arn:aws:lambda:eu-west-1:000000000000:function:D"),
         ] {
             assert_eq!(x(text), Ok(value.to_owned()), "{text}");
         }
@@ -504,23 +728,109 @@ mod tests {
     #[test]
     fn what_is_not_known_says_why() {
         for (text, why) in [
-            ("!Ref N", "the parameter has no default"),
-            ("!Ref S", "it is in the parameter store"),
-            ("!If [Maybe, a, b]", "the parameter has no default"),
+            ("!Ref N", "the parameter `N` has no default"),
+            ("!Ref S", "the parameter `S` is in the parameter store"),
+            ("!If [Maybe, a, b]", "the parameter `N` has no default"),
             ("!If [Round, a, b]", "the references are circular or nested too deep"),
             ("!If [None, a, b]", "there is no condition `None`"),
             ("!ImportValue z", "another stack exports it"),
-            ("!Ref B", "the resource exists only in AWS"),
-            ("!GetAtt F.Nothing", "the resource exists only in AWS"),
+            ("!Ref B", "the resource `B` exists only in AWS"),
+            ("!GetAtt F.Nothing", "the resource `F` exists only in AWS"),
             ("!Ref Nothing", "there is no parameter or resource `Nothing`"),
-            ("!Ref AWS::StackId", "only a deployed stack has it"),
+            ("!Ref AWS::StackId", "only a deployed stack has `AWS::StackId`"),
             ("!Select [2, [a, b]]", "`Fn::Select` has no item `2`"),
             ("!FindInMap [M, a, z]", "`Fn::FindInMap` finds no `M.a.z`"),
+            ("!FindInMap [M, !Ref AWS::AccountId, b]", "the account is unknown here"),
+            ("!FindInMap [M, !Sub 'a${AWS::AccountId}', b]", "the account is unknown here"),
+            ("!FindInMap [M, !Ref AWS::AccountId, b, { DefaultValue: d }]", "the account is unknown here"),
+            ("!FindInMap [R, !Ref AWS::Region, b]", "the region is unknown here"),
+            ("!FindInMap [M, !Ref N, b]", "the parameter `N` has no default"),
+            ("!If [Account, a, b]", "the account is unknown here"),
+            ("!Sub 'x{{resolve:ssm:/a}}'", "only AWS resolves dynamic references"),
             ("!Join [a]", "`Fn::Join` has the wrong arguments"),
             ("!Equals [a, a]", "`Fn::Equals` is only valid in `Conditions`"),
             ("!Nonsense a", "there is no function `Fn::Nonsense`"),
         ] {
             assert_eq!(x(text), Err(why.to_owned()), "{text}");
+        }
+    }
+
+    /// Each line has the spellings of one value.
+    #[test]
+    fn what_only_aws_knows_is_its_whole_expression() {
+        let lines: [(&str, &[&str]); 20] = [
+            (
+                "!Ref N",
+                &[
+                    "!Ref N",
+                    "{ Ref: N }",
+                    "!Sub '${N}'",
+                    "!Join ['', [!Ref N]]",
+                    "!Sub ['${A}', { A: !Ref N }]",
+                    "!Select [1, [a, !Ref N]]",
+                ],
+            ),
+            (
+                "!GetAtt Stack.Outputs.A",
+                &["!GetAtt Stack.Outputs.A", "{ Fn::GetAtt: [Stack, Outputs.A] }", "!Sub '${Stack.Outputs.A}'"],
+            ),
+            ("!GetAtt Stack.Outputs.B", &["!GetAtt Stack.Outputs.B"]),
+            (
+                "!ImportValue p-Listener",
+                &[
+                    "!ImportValue p-Listener",
+                    "{ Fn::ImportValue: !Sub '${P}-Listener' }",
+                    "{ 'Fn::ImportValue': { 'Fn::Join': ['-', [!Ref P, Listener]] } }",
+                ],
+            ),
+            (
+                "!ImportValue !Sub '${N}-Http'",
+                &[
+                    "{ Fn::ImportValue: !Sub '${N}-Http' }",
+                    "{ Fn::ImportValue: !Join ['', [!Ref N, '-Http']] }",
+                    "{ Fn::ImportValue: { Fn::Sub: ['${A}-${B}', { A: !Ref N, B: Http }] } }",
+                ],
+            ),
+            ("!ImportValue !Sub '${N}-Https'", &["{ Fn::ImportValue: !Sub '${N}-Https' }"]),
+            ("!Select [0, !Ref N]", &["!Select [0, !Ref N]", "{ Fn::Select: ['0', { Ref: N }] }"]),
+            ("!Select [1, !Ref N]", &["!Select [1, !Ref N]"]),
+            ("!Select [0, !Split [',', !ImportValue z]]", &["!Select [0, !Split [',', !ImportValue z]]"]),
+            ("!Select [0, !Split [':', !ImportValue z]]", &["!Select [0, !Split [':', !ImportValue z]]"]),
+            (
+                "!Sub 'a-${N}-${B}'",
+                &["!Sub 'a-${N}-${B}'", "!Join ['-', [a, !Ref N, !Ref B]]", "!Sub ['${X}-${B}', { X: !Sub 'a-${N}' }]"],
+            ),
+            (
+                "!Join ['', [a-, !ImportValue z]]",
+                &[
+                    "!Sub ['a-${Z}', { Z: !ImportValue z }]",
+                    "!Join ['-', [a, !ImportValue z]]",
+                    "!Join ['', ['a', !Join ['', ['-', !ImportValue z]]]]",
+                ],
+            ),
+            ("!Sub 'it''s ${!N}${N}'", &["!Sub \"it's ${!N}${N}\""]),
+            ("!Join [',', !Ref N]", &["!Join [',', !Ref N]"]),
+            ("!If [Maybe, a, !ImportValue z]", &["!If [Maybe, !Sub 'a', !ImportValue z]"]),
+            ("!If [Maybe, a, !Ref AWS::NoValue]", &["!If [Maybe, a, !Ref AWS::NoValue]"]),
+            ("!FindInMap [M, !Ref N, b]", &["!FindInMap [M, !Ref N, b]"]),
+            ("!FindInMap [M, !Ref AWS::AccountId, b]", &["!FindInMap [M, !Ref AWS::AccountId, b]"]),
+            (
+                "!Transform {Name: AWS::Include, Parameters: {Location: s3://p/x}}",
+                &["{ Fn::Transform: { Name: 'AWS::Include', Parameters: { Location: !Sub 's3://${P}/x' } } }"],
+            ),
+            (
+                "{{resolve:ssm:/p/x}}-y",
+                &[
+                    "'{{resolve:ssm:/p/x}}-y'",
+                    "!Sub '{{resolve:ssm:/${P}/x}}-y'",
+                    "!Join ['-', ['{{resolve:ssm:/p/x}}', y]]",
+                ],
+            ),
+        ];
+        for (written, spellings) in lines {
+            for spelling in spellings {
+                assert_eq!(value(spelling).map_err(|unknown| unknown.written), Err(written.to_owned()), "{spelling}");
+            }
         }
     }
 }

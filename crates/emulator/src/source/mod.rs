@@ -6,9 +6,13 @@
 
 mod cloudformation;
 mod describe_rules;
+mod dialect;
+mod dotenv;
 mod draft;
 mod elbv2;
+mod expression;
 mod findings;
+mod foreign;
 mod intrinsics;
 mod node;
 mod quota;
@@ -18,14 +22,15 @@ mod variables;
 
 use std::path::{Path, PathBuf};
 
-use crossfade_document::{Diagnostics, MAX_TEXT, Place};
+use crossfade_document::{Diagnostics, MAX_TEXT, Place, decode};
 use thiserror::Error;
 
+use dialect::Dialect;
 use draft::Draft;
-use node::Node;
 
 pub use draft::{Loaded, Options};
-pub use table::{action_text, table, transforms_text};
+pub use foreign::{Kind, by_keys, bytes};
+pub use table::{action_text, concurrency_text, table, transforms_text};
 
 /// The errors of a file.
 #[derive(Debug, Error)]
@@ -38,6 +43,16 @@ pub enum SourceError {
         /// The operating system's error.
         error: std::io::Error,
     },
+    /// The file is of another kind.
+    #[error("`{}` is {what}\n  hint: {hint}", .file.display())]
+    Foreign {
+        /// The file.
+        file: PathBuf,
+        /// The kind, as in "it is …".
+        what: String,
+        /// The remedy.
+        hint: String,
+    },
     /// The content has errors.
     #[error(transparent)]
     Invalid(#[from] Diagnostics),
@@ -48,7 +63,7 @@ impl SourceError {
     #[must_use]
     pub fn count(&self) -> usize {
         match self {
-            SourceError::Read { .. } => 1,
+            SourceError::Read { .. } | SourceError::Foreign { .. } => 1,
             SourceError::Invalid(diagnostics) => diagnostics.list.len(),
         }
     }
@@ -60,7 +75,7 @@ impl SourceError {
 ///
 /// [`SourceError`] with all errors in the file.
 pub fn serverless(file: &Path, options: &Options) -> Result<Loaded, SourceError> {
-    load(file, options, serverless::read)
+    load(file, options, Kind::Serverless)
 }
 
 /// Reads a CloudFormation or SAM template, in YAML or JSON.
@@ -69,7 +84,7 @@ pub fn serverless(file: &Path, options: &Options) -> Result<Loaded, SourceError>
 ///
 /// [`SourceError`] with all errors in the file.
 pub fn cloudformation(file: &Path, options: &Options) -> Result<Loaded, SourceError> {
-    load(file, options, cloudformation::read)
+    load(file, options, Kind::Template)
 }
 
 /// Reads what `aws elbv2 describe-rules` prints, alone or merged with what `describe-listeners`,
@@ -79,53 +94,78 @@ pub fn cloudformation(file: &Path, options: &Options) -> Result<Loaded, SourceEr
 ///
 /// [`SourceError`] with all errors in the file.
 pub fn describe_rules(file: &Path, options: &Options) -> Result<Loaded, SourceError> {
-    load(file, options, describe_rules::read)
+    load(file, options, Kind::DescribeRules)
 }
 
-/// The reader of a format.
-type Reader = fn(&mut Draft<'_>, Node);
+fn load(file: &Path, options: &Options, kind: Kind) -> Result<Loaded, SourceError> {
+    let bytes = foreign::bytes(file, kind)?;
+    let not_text = || SourceError::Read { file: file.to_owned(), error: std::io::Error::other(NOT_TEXT) };
+    let text = decode(bytes).ok_or_else(not_text)?;
+    interpret(file, &text, options, kind)
+}
 
-fn load(file: &Path, options: &Options, read: Reader) -> Result<Loaded, SourceError> {
-    match text(file) {
-        Ok(text) => interpret(file, &text, options, read),
-        Err(error) => Err(SourceError::Read { file: file.to_owned(), error }),
+/// Returns the rules by which the programs that take a file of a kind read it.
+fn dialect_of(kind: Kind, text: &str) -> &'static Dialect {
+    match kind {
+        Kind::Serverless => &dialect::FRAMEWORK,
+        Kind::Template => Dialect::of_template(text),
+        Kind::DescribeRules | Kind::Configuration => &dialect::OUTPUT,
     }
 }
 
-fn interpret(file: &Path, text: &str, options: &Options, read: Reader) -> Result<Loaded, SourceError> {
+fn interpret(file: &Path, text: &str, options: &Options, kind: Kind) -> Result<Loaded, SourceError> {
     let name = file.to_string_lossy();
-    let mut draft = Draft::new(file, options);
+    let dialect = dialect_of(kind, text);
+    let mut draft = Draft::new(file, options, dialect);
     let start = Place { file: draft.files.add(&name), line: 1, column: 1 };
-    match node::parse(text, start.file) {
-        Ok(document) => {
-            read(&mut draft, document);
-            draft.findings.set_part("");
-            if draft.listeners.is_empty() && !draft.findings.has_errors() {
-                draft.findings.error(&start, "the file defines no listener and no rule");
-            }
-            quota::whole(&mut draft);
+    let document = match node::parse(text, start.file, dialect) {
+        Ok((document, warnings)) => {
+            draft.findings.take_warnings(warnings);
+            document
         }
-        Err(malformed) => draft.findings.malformed(&start, *malformed),
+        Err(malformed) => {
+            draft.findings.malformed(&start, *malformed);
+            return Ok(draft.finish()?);
+        }
+    };
+    if let Some((what, hint)) = foreign::by_document(&document, kind) {
+        return Err(SourceError::Foreign { file: file.to_owned(), what: what.to_owned(), hint });
     }
+    let (why, hint) = foreign::nothing(&document, kind);
+    match kind {
+        Kind::Serverless => serverless::read(&mut draft, document),
+        Kind::Template => cloudformation::read(&mut draft, document),
+        Kind::DescribeRules => describe_rules::read(&mut draft, document),
+        Kind::Configuration => {}
+    }
+    draft.findings.set_part("");
+    if draft.listeners.is_empty() && !draft.findings.has_errors() {
+        draft.findings.error_with_hint(&start, why, hint);
+    }
+    quota::whole(&mut draft);
     Ok(draft.finish()?)
 }
 
 /// For `crate::fuzzing`: reads a text as each kind of file.
 pub(crate) fn interpret_as_each(file: &Path, text: &str, options: &Options) -> [Result<Loaded, SourceError>; 3] {
-    [serverless::read, cloudformation::read, describe_rules::read]
-        .map(|read: Reader| interpret(file, text, options, read))
+    [Kind::Serverless, Kind::Template, Kind::DescribeRules].map(|kind| interpret(file, text, options, kind))
 }
 
-/// Reads a regular file, up to one byte more than a document may have.
+const NOT_TEXT: &str = "it is neither UTF-8 nor UTF-16";
+
+/// Reads a regular file of at most [`MAX_TEXT`] bytes.
 fn text(file: &Path) -> std::io::Result<String> {
     use std::io::Read;
-    // The additional byte shows that the file is too large.
-    const MOST: u64 = MAX_TEXT as u64 + 1;
-    let mut bytes = Vec::new();
+    const MOST: u64 = MAX_TEXT as u64;
     // Reading a pipe could wait for ever.
     if !std::fs::metadata(file)?.is_file() {
         return Err(std::io::Error::other("it is not a file"));
     }
-    std::fs::File::open(file)?.take(MOST).read_to_end(&mut bytes)?;
-    String::from_utf8(bytes).map_err(|_| std::io::Error::new(std::io::ErrorKind::InvalidData, "it is not UTF-8"))
+    let mut bytes = Vec::new();
+    // The additional byte shows that the file is too large.
+    std::fs::File::open(file)?.take(MOST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > MAX_TEXT {
+        return Err(std::io::Error::other(format!("it is longer than {MAX_TEXT} bytes")));
+    }
+    decode(bytes).ok_or_else(|| std::io::Error::other(NOT_TEXT))
 }

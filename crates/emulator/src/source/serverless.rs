@@ -13,16 +13,17 @@ use crossfade_rule::{Condition, ConditionError};
 
 use super::draft::Draft;
 use super::findings::Findings;
-use super::node::{Node, Unknown, Value, excerpt};
+use super::node::{Node, Unknown, Value, excerpt, resolve_dynamic_references};
 use super::variables::Variables;
 use super::{cloudformation, elbv2, quota};
 use crate::{Action, Function, HealthCheck, Matcher, Rule, Transforms};
 
 const EVENT_KEYS: [&str; 7] =
     ["listenerArn", "priority", "conditions", "multiValueHeaders", "healthCheck", "targetGroupName", "authorizer"];
-/// The top-level keys and those of `provider` and of a function that are read, and two others that look like `stage` or each
-/// other; no further one looks like any of them.
-const FILE_KEYS: [&str; 5] = ["functions", "params", "provider", "resources", "service"];
+/// The top-level keys and those of `provider` and of a function that are read, and three others that look like `stage`,
+/// `stages` or each other; no further one looks like any of them.
+const FILE_KEYS: [&str; 9] =
+    ["frameworkVersion", "functions", "params", "provider", "resources", "service", "stages", "state", "useDotenv"];
 const PROVIDER_KEYS: [&str; 8] = ["environment", "logs", "memorySize", "region", "runtime", "stage", "tags", "timeout"];
 const FUNCTION_KEYS: [&str; 8] =
     ["environment", "events", "handler", "memorySize", "name", "reservedConcurrency", "runtime", "timeout"];
@@ -50,6 +51,13 @@ pub(super) fn read(draft: &mut Draft<'_>, document: Node) {
     draft.findings.misspelt(document.members(), &FILE_KEYS);
     let folder = draft.folder.clone();
     let mut variables = Variables::new(document, &folder, draft.options, std::mem::take(&mut draft.files));
+    for unreadable in variables.read_dotenv() {
+        draft.findings.warning(&start, unreadable);
+    }
+    if let Some(key) = variables.params_beside_stages() {
+        let message = "Framework v4 rejects `params` beside `stages`; here both count, `stages` first";
+        draft.findings.warning_with_hint(&key, message, "move the parameters to `stages.<stage>.params`");
+    }
     let nothing = || Node::plain(start, "");
     let provider = variables.at(&["provider"]).unwrap_or_else(nothing);
     if let Value::Unknown(unknown) = &provider.value {
@@ -75,10 +83,13 @@ pub(super) fn read(draft: &mut Draft<'_>, document: Node) {
     let resources = resources.map(|node| template(&node)).filter(cloudformation::has_load_balancing);
     let mut service = Service { name, stage, provider, resources };
 
-    let functions = variables.at(&["functions"]).unwrap_or_else(nothing);
+    let mut functions = variables.at(&["functions"]).unwrap_or_else(nothing);
+    resolve_dynamic_references(&mut functions, &draft.options.parameters);
+    resolve_dynamic_references(&mut service.provider, &draft.options.parameters);
     (draft.files, draft.environment) = variables.finish();
     let mut defined = Vec::new();
     functions_of(&mut draft.findings, &functions, &mut defined);
+    let others = other_events(&defined);
     let is_needed = |function: &Defined| service.resources.is_some() || !function.events.is_empty();
     let defined: Vec<Defined> = defined.into_iter().filter(is_needed).collect();
     let mut indices = Vec::new();
@@ -97,9 +108,29 @@ pub(super) fn read(draft: &mut Draft<'_>, document: Node) {
     }
     draft.findings.set_part("");
     if draft.listeners.is_empty() && !draft.findings.has_errors() {
-        draft
-            .findings
-            .error(&start, "no function has an `alb` event; add one under `functions.<name>.events`, as `- alb: ...`");
+        let message = format!("no function has an `alb` event{others}");
+        let hint = "add one under `functions.<name>.events`, as `- alb: ...`; rules that another stack creates are read with \
+                    `--template` or `--describe-rules`";
+        draft.findings.error_with_hint(&start, message, hint);
+    }
+}
+
+/// The front ends that the functions have in place of a load balancer, for a message.
+fn other_events(defined: &[Defined]) -> String {
+    let mut kinds: Vec<&str> = Vec::new();
+    for function in defined.iter().map(|function| &function.definition) {
+        let events = function.get("events").map_or(&[][..], Node::items);
+        let names =
+            events.iter().filter_map(|event| event.as_text().or_else(|| Some(&event.members().first()?.0.name)));
+        let url =
+            function.get("url").filter(|url| !matches!(url.as_text(), Some("" | "false" | "null"))).map(|_| "url");
+        kinds.extend(names.filter(|name| ["http", "httpApi", "websocket", "cloudFront"].contains(name)).chain(url));
+    }
+    kinds.sort_unstable();
+    kinds.dedup();
+    match kinds[..] {
+        [] => String::new(),
+        _ => format!("; `{}` events have no listener rules", kinds.join("`, `")),
     }
 }
 
@@ -167,11 +198,7 @@ fn add_function(draft: &mut Draft<'_>, service: &Service, defined: &Defined) -> 
             continue;
         }
         let Some(variables) = draft.findings.map("environment", environment) else { continue };
-        let (known, unknown) = elbv2::environment(&mut draft.findings, variables);
-        function.env.retain(|(name, _)| !known.iter().any(|(other, _)| other == name));
-        left_out.retain(|name| !known.iter().any(|(other, _)| other == name));
-        function.env.extend(known);
-        left_out.extend(unknown);
+        elbv2::add_environment(&mut draft.findings, variables, &mut function.env, &mut left_out);
     }
     let index = draft.add_function(function, vec![key.clone(), name, logical_id(key)]);
     draft.leave_out(index, left_out);
@@ -212,7 +239,7 @@ fn read_resources(draft: &mut Draft<'_>, service: &mut Service, defined: &[Defin
         members.extend(defined.iter().map(|function| stand_in(&service.name, &service.stage, function)));
     }
     let before = (draft.listeners.len(), draft.group_ids.len(), draft.names.len());
-    let trial = Findings::new(draft.options.lenient);
+    let trial = draft.findings.trial();
     let findings = std::mem::replace(&mut draft.findings, trial);
     cloudformation::resources(draft, resources);
     let trial = std::mem::replace(&mut draft.findings, findings);
@@ -225,6 +252,7 @@ fn read_resources(draft: &mut Draft<'_>, service: &mut Service, defined: &[Defin
             draft.names.truncate(before.2);
             draft.left_out.truncate(before.2);
             draft.settings.functions.truncate(before.2);
+            draft.function_ids.retain(|_, index| *index < before.2);
             let first = errors.into_iter().take(1).map(|error| Diagnostic { hint: None, ..error }).collect();
             let first = Diagnostics::in_files(draft.files.clone().into_names(), first).texts().concat();
             draft.findings.warning_with_hint(
@@ -283,8 +311,10 @@ fn read_event(
     }
     let is_multi = alb.get("multiValueHeaders").and_then(|node| findings.boolean("multiValueHeaders", node));
     let mode = if is_multi == Some(true) { HeaderMode::Multi } else { HeaderMode::Single };
-    let check = alb.get("healthCheck").and_then(|node| health_check(findings, node));
-    let name = alb.get("targetGroupName").and_then(|node| findings.string("targetGroupName", node));
+    let check = alb.get("healthCheck").and_then(|node| findings.if_known("healthCheck", node));
+    let check = check.and_then(|node| health_check(findings, node));
+    let name = alb.get("targetGroupName").and_then(|node| findings.if_known("targetGroupName", node));
+    let name = name.and_then(|node| findings.string("targetGroupName", node));
     let listener = listener(draft, service, alb);
     let group = group(draft, groups, Wanted { function, mode, name, check }, defined, &alb.place);
     if let (Some(priority), Some(conditions), Some(listener)) = (priority, conditions, listener) {
@@ -299,26 +329,29 @@ fn read_event(
     }
 }
 
-/// Returns the ID of this event's listener. If only AWS knows its ARN, the text in the file is the ID.
+/// Returns the ID of this event's listener.
 fn listener(draft: &mut Draft<'_>, service: &Service, alb: &Node) -> Option<String> {
     let Some(node) = alb.get("listenerArn") else {
         draft.findings.warning(&alb.place, "`listenerArn` is missing, which the framework rejects");
         return Some("http".to_owned());
     };
     match &node.value {
-        Value::Unknown(unknown) if !unknown.is_error => Some(unknown.written.clone()),
-        Value::Map(_) => match node.only_member() {
-            Some(("Ref", name)) => {
-                let name = draft.findings.string("Ref", name)?;
-                let known = service.resources.as_ref().and_then(|it| cloudformation::listener_id(it, draft, &name));
-                // What could not be read is left out already.
-                let is_known =
-                    known.as_ref().is_some_and(|id| draft.listeners.iter().any(|listener| listener.id == *id));
-                Some(known.filter(|_| is_known).unwrap_or(name))
+        Value::Map(_) => {
+            let nothing = Node::plain(node.place, "");
+            let template = service.resources.as_ref().unwrap_or(&nothing);
+            let evaluated = cloudformation::evaluate(template, draft, node)?;
+            if node.get("Ref").is_none() && !matches!(evaluated.value, Value::Map(_)) {
+                draft
+                    .findings
+                    .warning(&node.place, "`listenerArn` is a function other than `Ref`, which the framework rejects");
             }
-            _ => draft.findings.string("listenerArn", node),
-        },
-        _ => draft.findings.string("listenerArn", node),
+            match (node.only_member(), draft.listeners.iter().any(|known| evaluated.as_text() == Some(&known.id))) {
+                // The listener could not be read, or is another part of the stack.
+                (Some(("Ref", name)), false) => draft.findings.string("Ref", name),
+                _ => draft.findings.reference("listenerArn", &evaluated),
+            }
+        }
+        _ => draft.findings.reference("listenerArn", node),
     }
 }
 
@@ -381,19 +414,22 @@ fn health_check(findings: &mut Findings, node: &Node) -> Option<HealthCheck> {
     if node.get("enabled").is_some_and(|enabled| findings.boolean("enabled", enabled) == Some(false)) {
         return None;
     }
-    let mut number = |name: &str, range| node.get(name).and_then(|node| findings.number(name, node, range));
+    let mut number = |name: &str, range| {
+        let node = findings.if_known(name, node.get(name)?)?;
+        findings.number(name, node, range)
+    };
     let seconds = |number: u32| Duration::from_secs(number.into());
     check.interval = number("intervalSeconds", 5..=300).map_or(check.interval, seconds);
     check.timeout = number("timeoutSeconds", 2..=120).map_or(check.timeout, seconds);
     check.healthy_threshold = number("healthyThresholdCount", 2..=10).unwrap_or(check.healthy_threshold);
     check.unhealthy_threshold = number("unhealthyThresholdCount", 2..=10).unwrap_or(check.unhealthy_threshold);
-    if let Some(path) = node.get("path").and_then(|path| findings.string("path", path)) {
-        check.path = path;
+    if let Some(path) = node.get("path").and_then(|path| findings.if_known("path", path)) {
+        check.path = findings.string("path", path).unwrap_or(check.path);
     }
     if let Some(matcher) = node.get("matcher") {
         findings.only("matcher", matcher.members(), &["httpCode"]);
     }
-    if let Some(codes) = node.at(&["matcher", "httpCode"])
+    if let Some(codes) = node.at(&["matcher", "httpCode"]).and_then(|codes| findings.if_known("httpCode", codes))
         && let Some(text) = findings.string("httpCode", codes)
     {
         match Matcher::parse(&text) {

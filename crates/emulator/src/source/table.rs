@@ -6,8 +6,8 @@ use std::fmt::Write;
 use crossfade_event::HeaderMode;
 
 use crate::{
-    Action, FixedResponse, Forward, HealthCheck, Listener, LoadBalancerAttributes, MutualAuthentication, Redirect,
-    Rule, Settings, TargetGroup, Transforms,
+    Action, FixedResponse, Forward, Function, HealthCheck, Listener, LoadBalancerAttributes, MutualAuthentication,
+    Redirect, Rule, Settings, TargetGroup, Transforms,
 };
 
 /// Returns the whole table.
@@ -46,7 +46,7 @@ pub fn table(settings: &Settings) -> String {
             facts.extend(function.runtime.clone());
             facts.push(format!("{} MiB", function.memory_mib));
             facts.push(format!("{} s", function.timeout.as_secs_f64()));
-            facts.push(format!("concurrency {}", function.max_concurrency));
+            facts.push(concurrency_text(function));
             // Values may be secrets.
             let names: Vec<&str> = function.env.iter().map(|(name, _)| name.as_str()).collect();
             if !names.is_empty() {
@@ -108,6 +108,20 @@ fn check_text(check: &HealthCheck) -> String {
         "health check {path} every {interval} s, at most {timeout} s, {matcher} is healthy, \
          up after {healthy_threshold}, down after {unhealthy_threshold}"
     )
+}
+
+/// Describes the environments of a function and what happens to requests beyond them, such as `10 environments (further
+/// requests wait)`.
+#[must_use]
+pub fn concurrency_text(function: &Function) -> String {
+    let environments = match function.max_concurrency {
+        1 => "1 environment".to_owned(),
+        count => format!("{count} environments"),
+    };
+    match function.reserved_by {
+        Some(setting) => format!("{environments} (further requests are throttled: {setting})"),
+        None => format!("{environments} (further requests wait)"),
+    }
 }
 
 /// Describes an action on one line.
@@ -177,6 +191,7 @@ fn changed_attributes(settings: &Settings) -> Vec<String> {
             forwarded_for,
             forwarded_for_port,
             tls_fields,
+            key_exchange_field,
             http2,
         } = attributes;
         [
@@ -188,6 +203,7 @@ fn changed_attributes(settings: &Settings) -> Vec<String> {
             format!("routing.http.xff_header_processing.mode = {forwarded_for:?}").to_lowercase(),
             format!("routing.http.xff_client_port.enabled = {forwarded_for_port}"),
             format!("routing.http.x_amzn_tls_version_and_cipher_suite.enabled = {tls_fields}"),
+            format!("routing.http.x_amzn_tls_kx.enabled = {key_exchange_field}"),
             format!("routing.http2.enabled = {http2}"),
         ]
     };

@@ -1,17 +1,19 @@
 //! Variables of the Serverless Framework, `${...}`, resolved as far as no AWS is needed. Owns their syntax and sources;
 //! what resolves to nothing or to something that only AWS knows stays in the tree as [`Value::Unknown`], for its reader
-//! to say whether that matters. Source: the framework's guide, "Variables", and `lib/configuration/variables` of osls
-//! 4.
+//! to say whether that matters. Source: the framework's guide, "Variables", `lib/configuration/variables` and
+//! `lib/cli/load-dotenv` of osls 4, and `packages/sf-core/src/lib/resolvers` of Framework v4.
 //!
 //! As there: the first source that has a value wins, `null` has none, files are looked for from the folder of the
-//! `serverless.yml`.
+//! `serverless.yml`, and `.env` files add to the environment without changing it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crossfade_document::{MAX_DEPTH, MAX_NODES, MAX_TEXT, Place, Scalar, did_you_mean};
+use crossfade_document::{MAX_DEPTH, MAX_NODES, Place, Scalar, did_you_mean};
 
+use super::dialect::FRAMEWORK;
+use super::dotenv;
 use super::draft::Options;
 use super::node::{self, Files, Node, Unknown, Value, excerpt};
 
@@ -25,17 +27,42 @@ const MAX_LOOKUPS: usize = 20_000;
 const MAX_GROWN: usize = 1024 * 1024;
 
 /// Sources whose values only AWS or a deployment has.
-const ELSEWHERE: [&str; 6] = ["ssm", "cf", "s3", "aws", "git", "output"];
+const OF_AWS: [&str; 5] = ["ssm", "cf", "s3", "aws", "output"];
+/// Sources of values that the framework takes from other programs and services.
+const ELSEWHERE: [&str; 5] = ["git", "vault", "terraform", "doppler", "service"];
 
 /// All sources.
-const SOURCES: [&str; 13] =
-    ["self", "env", "opt", "sls", "aws", "param", "file", "strToBool", "ssm", "cf", "s3", "git", "output"];
+const SOURCES: [&str; 17] = [
+    "self",
+    "env",
+    "opt",
+    "sls",
+    "aws",
+    "param",
+    "file",
+    "strToBool",
+    "ssm",
+    "cf",
+    "s3",
+    "git",
+    "output",
+    "vault",
+    "terraform",
+    "doppler",
+    "service",
+];
 
 /// Resolves the variables of one file.
 pub(super) struct Variables<'o> {
     root: Arc<Node>,
     folder: PathBuf,
     options: &'o Options,
+    /// Known from the start, as for the framework: `.env` files do not change it.
+    stage: Option<String>,
+    /// The variables of `.env` files.
+    dotenv: BTreeMap<String, String>,
+    /// The framework reads `.env` files.
+    uses_dotenv: bool,
     /// The variables of the environment that were used, with their values.
     used: BTreeMap<String, String>,
     files: Files,
@@ -69,6 +96,9 @@ impl<'o> Variables<'o> {
             root: Arc::new(root),
             folder,
             options,
+            stage: None,
+            dotenv: BTreeMap::new(),
+            uses_dotenv: false,
             used: BTreeMap::new(),
             files,
             contents: BTreeMap::new(),
@@ -99,13 +129,78 @@ impl<'o> Variables<'o> {
     }
 
     pub(super) fn stage(&mut self) -> String {
-        let own = |this: &mut Self| Some(this.at(&["provider", "stage"])?.as_text()?.to_owned());
-        self.options.stage.clone().or_else(|| own(self)).unwrap_or_else(|| "dev".to_owned())
+        let known = self.stage.clone().or_else(|| self.options.stage.clone());
+        known.or_else(|| self.text_at(&["provider", "stage"])).unwrap_or_else(|| "dev".to_owned())
+    }
+
+    /// Reads the `.env` files: in v4 that of the stage and the common one, before v4 the first of them, and only with
+    /// `useDotenv`. Returns a text for each file that exists but cannot be read.
+    pub(super) fn read_dotenv(&mut self) -> Vec<String> {
+        let stage = self.stage();
+        self.stage = Some(stage.clone());
+        let is_v4 = self.is_v4();
+        let wish = self.at(&["useDotenv"]);
+        self.uses_dotenv = is_v4 || wish.as_ref().and_then(Node::as_text) == Some("true");
+        let of_folder = |folder: &Path| [folder.join(format!(".env.{stage}")), folder.join(".env")];
+        let mut files = of_folder(&self.folder).to_vec();
+        // Further files or folders; of v4 alone.
+        let further = wish.iter().flat_map(|wish| std::iter::once(wish).chain(wish.items()));
+        for path in further.filter_map(Node::as_text).filter(|path| is_v4 && !matches!(*path, "true" | "false")) {
+            let path = self.folder.join(path);
+            if path.is_dir() { files.extend(of_folder(&path)) } else { files.push(path) }
+        }
+        let mut unreadable = Vec::new();
+        for file in files {
+            // Not `exists`: it follows a link.
+            if file.symlink_metadata().is_err() {
+                continue;
+            }
+            match super::text(&file) {
+                Ok(text) => self.take_dotenv(dotenv::parse(&text), !is_v4),
+                Err(error) => unreadable.push(format!("`{}` is not read: {error}", file.display())),
+            }
+            if !is_v4 {
+                break;
+            }
+        }
+        unreadable
+    }
+
+    /// Adds the variables of a file. Those of earlier files and of the shell win.
+    fn take_dotenv(&mut self, variables: Vec<(String, String)>, with_expansion: bool) {
+        let shell = |name: &str| self.options.environment.iter().rev().find(|(known, _)| known == name);
+        let shell = |name: &str| shell(name).map(|(_, value)| value.clone());
+        let variables = if with_expansion { dotenv::expand(variables, &shell) } else { variables };
+        for (name, value) in variables {
+            self.dotenv.entry(name).or_insert(value);
+        }
+    }
+
+    /// Decides the framework's major version: `frameworkVersion` names it; otherwise keys that only v4 has or requires.
+    fn is_v4(&mut self) -> bool {
+        let first_number = |text: String| {
+            let digits = text.trim_start_matches(|c: char| !c.is_ascii_digit());
+            digits.split(|c: char| !c.is_ascii_digit()).next().and_then(|number| number.parse::<u32>().ok())
+        };
+        match self.text_at(&["frameworkVersion"]).and_then(first_number) {
+            Some(major) => major >= 4,
+            None => ["stages", "org"].iter().any(|key| self.root.get(key).is_some()),
+        }
+    }
+
+    /// Returns the place of a top-level `params` in a file that has `stages` as well.
+    pub(super) fn params_beside_stages(&self) -> Option<Place> {
+        let key = |name: &str| self.root.members().iter().find(|(key, _)| &*key.name == name);
+        key("stages").and(key("params")).map(|(key, _)| key.place)
+    }
+
+    fn text_at(&mut self, path: &[&str]) -> Option<String> {
+        Some(self.at(path)?.as_text()?.to_owned())
     }
 
     pub(super) fn region(&mut self) -> String {
-        let own = |this: &mut Self| Some(this.at(&["provider", "region"])?.as_text()?.to_owned());
-        self.options.region.clone().or_else(|| own(self)).unwrap_or_else(|| "us-east-1".to_owned())
+        let given = self.options.region.clone();
+        given.or_else(|| self.text_at(&["provider", "region"])).unwrap_or_else(|| "us-east-1".to_owned())
     }
 
     /// Returns the same tree with all variables resolved.
@@ -210,9 +305,9 @@ impl<'o> Variables<'o> {
         if sources.last().is_some_and(|last| last.trim() == "null") {
             return Ok(Node::plain(*place, ""));
         }
-        let hint = hint_for(sources.first().map_or("", |source| source.trim()));
-        let why = "none of its sources has a value".to_owned();
-        Err(Unknown { written: String::new(), why, hint, is_error: false })
+        let hint = self.hint_for(sources.first().map_or("", |source| source.trim()));
+        let why = "none of its sources has a value";
+        Err(Unknown { hint, ..Unknown::elsewhere(why) })
     }
 
     /// `type:address`, `type(parameter):address`, or a literal.
@@ -268,7 +363,8 @@ impl<'o> Variables<'o> {
                 self.follow(&root, &path)
             }
             ("env", None) => {
-                let value = named(&self.options.environment);
+                let of_file = self.dotenv.get(address).filter(|_| self.uses_dotenv).cloned();
+                let value = named(&self.options.environment).or(of_file);
                 self.used.extend(value.clone().map(|value| (address.to_owned(), value)));
                 of_text(value)
             }
@@ -288,7 +384,10 @@ impl<'o> Variables<'o> {
                 "false" | "0" => Found::Value(Node::plain(*place, "false")),
                 other => return Err(invalid(format!("`strToBool` accepts true, false, 1 or 0, not `{other}`"))),
             },
-            (kind, _) if ELSEWHERE.contains(&kind) => Found::Unknown(unavailable(source, "only AWS knows its value")),
+            (kind, _) if OF_AWS.contains(&kind) => Found::Unknown(unavailable(source, "only AWS knows its value")),
+            (kind, _) if ELSEWHERE.contains(&kind) || self.is_own_source(kind) => {
+                Found::Unknown(unavailable(source, "only the Serverless Framework can resolve it"))
+            }
             _ => {
                 let hint = did_you_mean(kind, &SOURCES);
                 let why = format!("`{source}`: unknown variable source `{kind}`");
@@ -297,14 +396,27 @@ impl<'o> Variables<'o> {
         })
     }
 
-    /// `params` of the stage, then of all stages.
+    /// A source that the file defines: a resolver of v4, or possibly one of a plugin.
+    fn is_own_source(&self, name: &str) -> bool {
+        let stages = self.root.get("stages").map_or(&[][..], Node::members);
+        let resolvers = stages.iter().filter_map(|(_, stage)| stage.get("resolvers"));
+        let is_resolver = resolvers.into_iter().any(|resolvers| resolvers.get(name).is_some());
+        is_resolver || self.root.get("plugins").is_some_and(|plugins| !plugins.is_null())
+    }
+
+    /// The parameters of the stage, then those of all stages; for each, v4's `stages` before `params`.
     fn parameter(&mut self, name: &str) -> Found {
         let stage = self.stage();
         let root = Arc::clone(&self.root);
-        match self.follow(&root, &["params", &stage, name]) {
-            Found::Nothing => self.follow(&root, &["params", "default", name]),
-            found => found,
+        for stage in [stage.as_str(), "default"] {
+            for path in [["stages", stage, "params", name].as_slice(), &["params", stage, name]] {
+                match self.follow(&root, path) {
+                    Found::Nothing => {}
+                    found => return found,
+                }
+            }
         }
+        Found::Nothing
     }
 
     /// Follows a path from a node. Variables on the way are resolved.
@@ -330,6 +442,22 @@ impl<'o> Variables<'o> {
             }
         };
         next.map_or(Found::Nothing, |next| self.follow(next, rest))
+    }
+
+    fn hint_for(&self, source: &str) -> Option<String> {
+        let (kind, name) = source.split_once(':')?;
+        let name = name.trim();
+        Some(match kind {
+            "env" if self.dotenv.contains_key(name) => {
+                "a `.env` file has it: the framework reads that with `useDotenv: true`, or from v4 on (`frameworkVersion: '4'`)"
+                    .to_owned()
+            }
+            "env" => format!("set the environment variable `{name}`, or give a fallback: `${{{source}, 'value'}}`"),
+            "opt" if name == "stage" || name == "region" => format!("set it with `--{name} VALUE`"),
+            "opt" => format!("set it with `--opt {name}=VALUE`"),
+            "param" => format!("set it with `--param {name}=VALUE`"),
+            _ => return None,
+        })
     }
 
     fn file(&mut self, source: &str, file: &str, address: &str) -> Found {
@@ -372,48 +500,33 @@ fn read(path: &Path, source: &str, files: &mut Files) -> Result<Node, Unknown> {
         return Err(unavailable(source, "code is not executed"));
     }
     let start = Place { file: files.add(&name), line: 1, column: 1 };
-    // Not a device or a pipe, which would never end.
+    // One that is not there, or a folder.
     if !path.is_file() {
         return Ok(Node::plain(start, ""));
     }
-    let broken = |error: String| invalid(format!("cannot read `{name}`: {error}"));
-    let size = path.metadata().map_err(|error| broken(error.to_string()))?.len();
-    if size > MAX_TEXT as u64 {
-        return Err(broken(format!("it is {size} bytes long, the limit is {MAX_TEXT}")));
-    }
-    let text = std::fs::read_to_string(path).map_err(|error| broken(error.to_string()))?;
+    let text = super::text(path).map_err(|error| invalid(format!("cannot read `{name}`: {error}")))?;
     match extension {
-        "yml" | "yaml" | "json" | "tfstate" => node::parse(&text, start.file).map_err(|malformed| {
-            invalid(format!("{}: {}", files.shown(malformed.place.unwrap_or(start)), malformed.message))
-        }),
+        "yml" | "yaml" | "json" | "tfstate" => {
+            node::parse(&text, start.file, &FRAMEWORK).map(|(node, _)| node).map_err(|malformed| {
+                invalid(format!("{}: {}", files.shown(malformed.place.unwrap_or(start)), malformed.message))
+            })
+        }
         _ => Ok(Node::quoted(start, text)),
     }
 }
 
 fn invalid(why: String) -> Unknown {
-    Unknown { written: String::new(), why, hint: None, is_error: true }
+    Unknown::error(why)
 }
 
 fn unavailable(source: &str, why: &str) -> Unknown {
     let hint = Some("write the value, or take it from `${env:...}`, `${opt:...}` or `${param:...}`".to_owned());
-    Unknown { written: format!("${{{source}}}"), why: why.to_owned(), hint, is_error: false }
+    Unknown { written: format!("${{{source}}}"), hint, ..Unknown::elsewhere(why) }
 }
 
 /// Turns a missing value into [`Found::Nothing`], so that the next source is tried. Errors stay.
 fn or_nothing(unknown: Unknown) -> Result<Found, Unknown> {
     if unknown.is_error { Err(unknown) } else { Ok(Found::Nothing) }
-}
-
-fn hint_for(source: &str) -> Option<String> {
-    let (kind, name) = source.split_once(':')?;
-    let name = name.trim();
-    Some(match kind {
-        "env" => format!("set the environment variable `{name}`, or give a fallback: `${{{source}, 'value'}}`"),
-        "opt" if name == "stage" || name == "region" => format!("set it with `--{name} VALUE`"),
-        "opt" => format!("set it with `--opt {name}=VALUE`"),
-        "param" => format!("set it with `--param {name}=VALUE`"),
-        _ => return None,
-    })
 }
 
 /// Returns the text within quotes of either kind.
@@ -536,7 +649,7 @@ mod tests {
             environment: [("E", "environment"), ("EMPTY", "")].map(pair).into(),
             ..Options::default()
         };
-        let root = node::parse(text, 0).unwrap();
+        let (root, _) = node::parse(text, 0, &FRAMEWORK).unwrap();
         let mut variables = Variables::new(root, Path::new("/nowhere"), &options, Files::default());
         match variables.at(&["x"]).map(|node| node.value) {
             Some(Value::Scalar(scalar)) => Ok(scalar.text.into_string()),

@@ -130,9 +130,10 @@ fn spelling(name: &str, mut index: usize) -> String {
 /// A reply that ALB accepts.
 #[derive(Debug)]
 pub struct Reply {
-    /// The response for the client, before the load balancer adds its own fields.
+    /// The response for the client, before the load balancer adds its own fields. `Content-Length` is as the function
+    /// gave it, if that is a number: only the load balancer knows whether the response has content.
     pub response: Response<Bytes>,
-    /// The parts of the reply that ALB drops silently, one line each.
+    /// The parts of the reply that ALB drops silently or that AWS does not document, one line each; no values.
     pub warnings: Vec<String>,
 }
 
@@ -233,10 +234,10 @@ pub fn decode_response(mode: HeaderMode, reply: &[u8]) -> Result<Reply, ReplyErr
     let mut warnings = Vec::new();
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = status(members.status_code)?;
-    check_description(members.status_description)?;
+    warnings.extend(check_description(response.status(), members.status_description)?);
     *response.headers_mut() = match mode {
         HeaderMode::Single => single_fields(members.headers, members.multi_value_headers, &mut warnings)?,
-        HeaderMode::Multi => multi_fields(members.multi_value_headers, members.headers.is_some(), &mut warnings)?,
+        HeaderMode::Multi => multi_fields(members.multi_value_headers, members.headers, &mut warnings)?,
     };
     let size = size_of_fields(response.headers());
     if size > MAX_RESPONSE_FIELDS {
@@ -277,19 +278,30 @@ fn status(value: Option<Value>) -> Result<StatusCode, ReplyError> {
         .ok_or_else(|| wrong(MEMBER, format!("is {number}, it must be a whole number from 200 to 599")))
 }
 
-/// ALB wants the code, a space and a reason where a description is given at all.
-fn check_description(value: Option<Value>) -> Result<(), ReplyError> {
+/// Returns a warning for a text other than the status code, a space and a reason. AWS documents that form, but AWS's own
+/// adapter for Go sends the reason alone, and its users see it work.
+fn check_description(status: StatusCode, value: Option<Value>) -> Result<Option<String>, ReplyError> {
     const MEMBER: &str = "statusDescription";
+    let warning = |problem| Ok(Some(format!("`{MEMBER}` {problem}")));
     match value {
-        None => Ok(()),
+        None => Ok(None),
         Some(Value::String(text)) => match text.split_once(' ') {
-            Some((code, reason)) if code.len() == 3 && code.parse::<u16>().is_ok() && !reason.is_empty() => Ok(()),
-            _ => Err(wrong(MEMBER, format!("is {text:?}, it must look like \"200 OK\""))),
+            Some((code, reason)) if is_code(code) && !reason.is_empty() && code == status.as_str() => Ok(None),
+            Some((code, _)) if is_code(code) && code != status.as_str() => {
+                warning("begins with another code than `statusCode`, which the client gets")
+            }
+            _ => warning(
+                "is not the code and a reason, such as \"200 OK\", which AWS documents; the client gets `statusCode`",
+            ),
         },
         Some(other) => {
             Err(wrong(MEMBER, format!("is {}, it must be a string like \"200 OK\" or absent", type_of(&other))))
         }
     }
+}
+
+fn is_code(text: &str) -> bool {
+    text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn single_fields(
@@ -321,11 +333,11 @@ fn single_fields(
 
 fn multi_fields(
     headers: Option<&RawValue>,
-    has_other_family: bool,
+    other_family: Option<&RawValue>,
     warnings: &mut Vec<String>,
 ) -> Result<HeaderMap, ReplyError> {
     const MEMBER: &str = "multiValueHeaders";
-    if headers.is_none() && has_other_family {
+    if headers.is_none() && other_family.is_some_and(|other| !matches!(other.get(), "null" | "{}")) {
         warnings.push(
             "`headers` is lost: the target group has multi-value headers on, so only `multiValueHeaders` is read"
                 .into(),
@@ -379,14 +391,21 @@ fn append(fields: &mut HeaderMap, member: &'static str, name: &str, value: &Valu
     Ok(())
 }
 
-/// ALB recomputes the length and does not honour hop-by-hop fields (ELB guide, "Lambda functions as targets").
+/// ALB does not honour hop-by-hop fields (ELB guide, "Lambda functions as targets"), nor a length that is none.
 fn drop_own_fields(fields: &mut HeaderMap, warnings: &mut Vec<String>) {
-    fields.remove(CONTENT_LENGTH);
+    let length: Vec<&HeaderValue> = fields.get_all(CONTENT_LENGTH).iter().collect();
+    if !matches!(length[..], [length] if is_length(length.as_bytes())) {
+        fields.remove(CONTENT_LENGTH);
+    }
     for name in CONNECTION_FIELDS {
         if fields.remove(name).is_some() {
             warnings.push(format!("field `{name}` is not honoured: it belongs to one connection"));
         }
     }
+}
+
+fn is_length(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().all(u8::is_ascii_digit)
 }
 
 fn body(body: Option<Value>, is_base64: Option<Value>) -> Result<Bytes, ReplyError> {

@@ -8,6 +8,7 @@ use super::backends::Backends;
 use super::routes::{DEFAULT, Routes};
 use crate::expectation::Expectation;
 use crate::read::{Collector, Read};
+use crate::request_url::request_url;
 
 pub(super) fn read<'n>(
     node: &'n Node,
@@ -69,13 +70,16 @@ fn read_one<'n>(
 fn read_request(node: &Node, diagnostics: &mut Collector) -> Option<(Method, Uri)> {
     let text = node.text(diagnostics)?;
     let (method, url) = text.split_once(' ').unwrap_or(("GET", text));
-    let method = Method::from_bytes(method.as_bytes()).ok();
-    let url = url.trim().parse::<Uri>().ok().filter(|url| url.scheme().is_some() && url.host().is_some());
-    if method.is_none() || url.is_none() {
+    let parsed = match (Method::from_bytes(method.as_bytes()), request_url(url.trim())) {
+        (Ok(method), Ok(url)) => Ok((method, url)),
+        (Err(_), _) => Err("invalid method"),
+        (_, Err(problem)) => Err(problem),
+    };
+    if let Err(problem) = parsed {
         let hint = "write it like `GET https://shop.example.com/orders/7?x=1`";
-        node.error(diagnostics, format!("`{}` is not a request", node.shown()), Some(hint.into()));
+        node.error(diagnostics, format!("`{}` is not a request: {problem}", node.shown()), Some(hint.into()));
     }
-    Some((method?, url?))
+    parsed.ok()
 }
 
 fn read_headers(node: &Node, diagnostics: &mut Collector) -> Vec<(HeaderName, HeaderValue)> {

@@ -35,7 +35,7 @@ use self::systems::NAMES;
 use super::Verdict;
 use super::explain::header;
 use super::report::{Output, judged};
-use crate::report::input::Unreadable;
+use crate::report::input::{Logs, Unreadable};
 use crate::requests::{self, Asked};
 use crate::terminal::{printable, progress, say};
 
@@ -147,8 +147,8 @@ struct Sent {
 
 pub(super) fn run(options: &Options) -> Result<Verdict> {
     let (table, cert_file) = systems::table(options)?;
-    let mut unreadable = Unreadable::default();
-    let asked = read(options, &table, &mut unreadable)?;
+    let mut logs = Logs::default();
+    let asked = read(options, &table, &mut logs.unreadable)?;
     let proxy = Arc::new(Proxy::new(table, cert_file, "crossfade-compare")?);
     let log = match &options.output {
         Some(file) => {
@@ -161,7 +161,7 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
     let results = runtime.block_on(send_all(options, &proxy, asked, log))?;
     // A look-up or a comparison that still runs is not waited for.
     runtime.shutdown_background();
-    judged(&options.report, &results.tally, 0, unreadable)
+    judged(&options.report, &results.tally, logs, 0)
 }
 
 /// The requests to send. Prints how many there are, and how many are skipped.

@@ -12,6 +12,7 @@ use crossfade_journal::comparison::{Against, Class, Record, Side, Verdict};
 use crossfade_parity::Tally;
 
 use super::{Job, Options, Sent};
+use crate::commands::cert_file;
 
 /// Places that are counted separately. Requests that differ at further ones are not sent again.
 const MAX_PLACES: usize = 100_000;
@@ -38,8 +39,10 @@ pub(super) struct Results {
 
 impl Results {
     pub(super) fn new(options: &Options, log: Option<LineWriter<File>>) -> Results {
+        // `systems` has read it.
+        let cacert = cert_file().ok().flatten().map(|file| file.to_string_lossy().into_owned());
         Results {
-            tally: Tally::new(options.report.examples),
+            tally: Tally::new(options.report.examples).with_cacert(cacert),
             log,
             again: options.again,
             evidence: HashMap::new(),

@@ -13,6 +13,7 @@ use crossfade_journal::redaction::{HIDDEN, is_secret_parameter};
 use super::RunResources;
 use super::functions::Command;
 use super::plan::{CA_FILE, CONFIG_FILE, Plan, Routing};
+use crate::program;
 
 pub(super) fn text(
     plan: &Plan,
@@ -59,8 +60,8 @@ pub(super) fn text(
             Command::Own => "crossfade".to_owned(),
             Command::Of(words) => shell_words::join(words),
         };
-        let (copies, seconds) = (function.max_concurrency, function.timeout.as_secs_f64());
-        row("function", format!("{name}{command} (at most {copies} at a time, {seconds} s per request)"));
+        let (environments, seconds) = (source::concurrency_text(function), function.timeout.as_secs_f64());
+        row("function", format!("{name}{command}, {seconds} s per request, {environments}"));
     }
     match &plan.routing {
         Routing::Backend(url) => row("back end", url.clone()),
@@ -77,7 +78,10 @@ pub(super) fn text(
         row("config", folder.join(CONFIG_FILE).display().to_string());
     }
     if plan.own_function {
-        row("comparisons", format!("{} (results of `mirror`)", comparisons.display()));
+        let is_temporary = comparisons.starts_with(folder);
+        let note =
+            if is_temporary { " (of shadow requests; removed at the end, `--comparisons FILE` keeps one)" } else { "" };
+        row("comparisons", format!("{}{note}", comparisons.display()));
     }
 
     // With rules, a fixed request to try may match none: show the rules instead.
@@ -93,24 +97,27 @@ pub(super) fn text(
             let _ = writeln!(text, "\nTry:\n  curl -i http://{address}/");
         }
         Some(demo) => {
-            let ca = folder.join(CA_FILE);
-            let comparisons = shell_words::quote(&comparisons.to_string_lossy()).into_owned();
+            let ca = shell_words::quote(&folder.join(CA_FILE).to_string_lossy()).into_owned();
+            let log = shell_words::quote(&comparisons.to_string_lossy()).into_owned();
+            // The report looks for the authority in the folder of the log.
+            let cacert = if comparisons.starts_with(folder) { String::new() } else { format!("--cacert {ca} ") };
             let _ = writeln!(
                 text,
                 "\nTry:\n  \
                  curl http://{address}/orders/42\n  \
                  curl 'http://{address}/echo?q=a%20b'\n  \
-                 curl --data-binary @FILE http://{address}/upload\n\
+                 curl --data-binary 'any content' http://{address}/upload\n\
                  the same from the demo back end directly:\n  \
-                 curl --cacert {} https://localhost:{}/orders/42\n\
-                 move customers: raise the weight of `modern` in the config above, save it, and run\n  \
-                 for id in 1 2 3 4 5; do curl -s -b customer_id=$id http://{address}/orders/42; done\n\
-                 before that, check the responses of the new system, which gets copies of all these requests:\n  \
+                 curl --cacert {ca} https://localhost:{legacy}/orders/42\n\
+                 move customers: in the config above, raise the weight of `modern` to 10, save it, and run\n  \
+                 for id in $(seq 20); do \\\n    \
+                 echo \"customer $id: $(curl -si -b customer_id=$id http://{address}/orders/42 | grep x-demo-backend)\"; done\n\
+                 before that, compare the two systems: `modern` gets copies of these requests, and the report judges the responses\n  \
                  for id in $(seq 100); do for page in orders products customers carts reviews help; do \\\n    \
                  curl -s -o /dev/null http://{address}/$page/$id; done; done\n  \
-                 cargo crossfade report {comparisons}",
-                shell_words::quote(&ca.to_string_lossy()),
-                demo.legacy.port(),
+                 {program} report {cacert}{log}",
+                legacy = demo.legacy.port(),
+                program = program::name(),
             );
         }
     }

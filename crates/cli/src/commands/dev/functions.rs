@@ -3,9 +3,9 @@
 //! Owns parsing these options and their errors. The file with the rules defines the functions.
 
 use std::ffi::OsStr;
-use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
+use crossfade_emulator::{Function, obstacle, usual_command};
 
 /// The name of our own function as a command.
 const OWN: &str = "crossfade";
@@ -26,7 +26,7 @@ struct Given {
 }
 
 /// The command of each function. `names` has all names of each function.
-pub(super) fn commands(given: &[String], names: &[Vec<String>]) -> Result<Vec<Command>> {
+pub(super) fn commands(given: &[String], functions: &[Function], names: &[Vec<String>]) -> Result<Vec<Command>> {
     let given: Vec<Given> = given.iter().map(|text| parse(text)).collect::<Result<_>>()?;
     let for_all: Vec<&Given> = given.iter().filter(|given| given.name.is_none()).collect();
     ensure!(
@@ -42,27 +42,27 @@ pub(super) fn commands(given: &[String], names: &[Vec<String>]) -> Result<Vec<Co
         }
     }
     let mut commands = Vec::new();
-    let mut missing = Vec::new();
-    for of_one in names {
+    let (mut missing, mut examples) = (Vec::new(), String::new());
+    for (of_one, function) in names.iter().zip(functions) {
         let named = given.iter().rev().find(|given| given.name.as_ref().is_some_and(|name| of_one.contains(name)));
         match named.or(for_all.first().copied()) {
             Some(given) => commands.push(given.command.clone()),
             None if names.len() == 1 => commands.push(Command::Own),
-            None => missing.push(of_one.clone()),
+            None => {
+                missing.push(of_one.clone());
+                let name = of_one.first().map_or("NAME", |it| it);
+                let command = usual_command(function).unwrap_or_else(|| "COMMAND".to_owned());
+                examples += &format!("\n  --function '{name}={command}'");
+            }
         }
     }
     if missing.is_empty() {
         return Ok(commands);
     }
-    let examples: Vec<String> = missing
-        .iter()
-        .map(|of_one| format!("  --function '{}=node handler.js'", of_one.first().map_or("NAME", |it| it)))
-        .collect();
     bail!(
-        "{} functions and no command for {}\n  hint: name a command for each, or one for all with `--function COMMAND`; `crossfade` runs this proxy\n{}",
+        "{} functions and no command for {}\n  hint: name a command for each, or one for all with `--function COMMAND`; `crossfade` runs this proxy{examples}",
         names.len(),
         listed(&missing),
-        examples.join("\n")
     );
 }
 
@@ -89,20 +89,26 @@ fn parse(text: &str) -> Result<Given> {
 /// Splits a command into words as a shell does; it runs without a shell.
 pub(super) fn split(command: &str) -> Result<Vec<String>> {
     let words = shell_words::split(command).with_context(|| format!("`--function`: invalid quoting in `{command}`"))?;
-    let Some(program) = words.first() else { bail!("`--function` is empty") };
-    ensure!(
-        is_program(Path::new(program), std::env::var_os("PATH").as_deref()),
-        "`--function`: cannot find the program `{program}`\n  hint: name a program and its arguments; no shell interprets them"
-    );
+    ensure!(!words.is_empty(), "`--function` is empty");
     Ok(words)
 }
 
-/// Finds a program as `execvp` does: a path as it is, a bare name in `PATH`.
-fn is_program(program: &Path, path: Option<&OsStr>) -> bool {
-    if program.components().count() > 1 || program.is_absolute() {
-        return program.is_file();
+/// Checks that the commands of a function can be started in its folder, with this `PATH`.
+///
+/// # Errors
+///
+/// The first reason why one cannot.
+pub(super) fn check(function: &Function, path: Option<&OsStr>) -> Result<()> {
+    let commands = [("--function", &function.command)].into_iter();
+    for (option, command) in commands.chain(function.extensions.iter().map(|command| ("--extension", command))) {
+        if let Some(obstacle) = obstacle(command, function.directory.as_deref(), path) {
+            bail!(
+                "`{option} '{}'`: {obstacle}\n  hint: name a program and its arguments; no shell interprets them",
+                shell_words::join(command)
+            );
+        }
     }
-    path.is_some_and(|path| std::env::split_paths(path).any(|folder| folder.join(program).is_file()))
+    Ok(())
 }
 
 #[cfg(test)]
@@ -110,19 +116,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_is_a_file_or_in_the_path() {
-        let path = std::env::join_paths(["/nowhere", "/bin"]).unwrap();
-        assert!(is_program(Path::new("sh"), Some(&path)));
-        assert!(is_program(Path::new("/bin/sh"), None));
-        assert!(!is_program(Path::new("sh"), Some(OsStr::new("/nowhere"))));
-        assert!(!is_program(Path::new("./sh"), Some(&path)));
-        assert!(!is_program(Path::new("/bin"), None));
-    }
-
-    #[test]
     fn a_command_is_split_as_a_shell_does_and_run_without_one() {
         assert_eq!(split("sh -c 'echo \"a b\"' x\\ y").unwrap(), ["sh", "-c", "echo \"a b\"", "x y"]);
-        for bad in ["", "  ", "sh 'open", "no-such-program-here --x"] {
+        for bad in ["", "  ", "sh 'open"] {
             assert!(split(bad).is_err(), "{bad}");
         }
     }
@@ -135,7 +131,15 @@ mod tests {
             Command::Own => "own".to_owned(),
             Command::Of(words) => words.join(" "),
         };
-        Ok(commands(&given, &names)?.into_iter().map(shown).collect())
+        let functions: Vec<Function> = names
+            .iter()
+            .map(|of_one| Function {
+                runtime: Some("nodejs22.x".to_owned()),
+                handler: format!("{}.handler", of_one[0]),
+                ..Function::new(&of_one[0], Vec::new())
+            })
+            .collect();
+        Ok(commands(&given, &functions, &names)?.into_iter().map(shown).collect())
     }
 
     #[test]
@@ -146,7 +150,10 @@ mod tests {
         assert_eq!(given(&["env A=b sh"], two).unwrap(), ["env A=b sh", "env A=b sh"]);
         assert_eq!(given(&[], &[&["web"]]).unwrap(), ["own"]);
         let told = given(&["web=sh"], two).unwrap_err().to_string();
-        assert!(told.contains("no command for `api`") && told.contains("--function 'api=node handler.js'"), "{told}");
+        assert!(
+            told.contains("no command for `api`") && told.contains("--function 'api=npx aws-lambda-ric api.handler'"),
+            "{told}"
+        );
         let told = given(&[], two).unwrap_err().to_string();
         assert!(told.contains("2 functions and no command for `web` and `api`"), "{told}");
         assert!(given(&["nope=sh"], two).unwrap_err().to_string().contains("the file defines `web` and `api`"));

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use crossfade_emulator::{Emulator, Notice};
+use crossfade_emulator::{Emulator, Function, Notice};
 use tempfile::TempDir;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{self, UnboundedReceiver};
@@ -26,9 +26,10 @@ use tokio::sync::mpsc::{self, UnboundedReceiver};
 use super::sources::Sources;
 use crate::demo::Demo;
 use crate::inspector::{self, Inspector};
-use crate::terminal::has_colours;
+use crate::terminal::{has_colours, say};
 use access_log::AccessLog;
 use comparisons::Comparisons;
+pub(super) use plan::CA_FILE;
 use plan::{Plan, Routing};
 use printer::Printer;
 use report::{Line, Reporter};
@@ -42,8 +43,8 @@ Examples:
   crossfade dev --backend https://example.com    your back end behind the proxy
   crossfade dev --config crossfade.yaml --serverless serverless.yml
   crossfade dev --serverless serverless.yml --list-rules
-  crossfade dev --function 'env HOST=example.com node handler.js'
-  crossfade dev --template template.yml --function 'web=node web.js' --function api=./api
+  crossfade dev --function 'npx aws-lambda-ric index.handler' --env TABLE=orders
+  crossfade dev --template template.yml --function 'web=python3 -m awslambdaric web.handler' --function api=./bootstrap
 
 Prints one line per request to standard output, and everything else to standard error.")]
 pub(super) struct Options {
@@ -64,10 +65,10 @@ pub(super) struct Options {
     /// Run this command as the function instead of Crossfade's own, or as the one with this name. It runs in the folder of the file with the rules and gets Lambda's environment, not this shell's; can be repeated
     #[arg(long = "function", value_name = "[NAME=]COMMAND")]
     functions: Vec<String>,
-    /// Environment variable for all functions, such as `_HANDLER=index.handler` for a runtime client; without a value, copied from this shell; can be repeated
+    /// Environment variable for all functions, such as `_HANDLER=index.handler` for a runtime client; without a value, copied from this shell; `{port}` is a free port of each environment; can be repeated
     #[arg(long, value_name = "NAME[=VALUE]")]
     env: Vec<String>,
-    /// Maximum number of environments of a function; further requests are throttled, as in Lambda [default: the file's reserved concurrency, or 10]
+    /// Maximum number of environments of a function; further requests get 502, as in Lambda with a reserved concurrency [default: the file's reserved concurrency; without one, 10, and further requests wait]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     max_concurrency: Option<u16>,
     /// Time limit of a function for one request, such as `30s` or `500ms` [default: the file's, or 30s]
@@ -113,9 +114,6 @@ pub(super) struct Options {
 /// Polling interval for changes of the configuration file.
 const LOOK_AT_CONFIG: Duration = Duration::from_millis(250);
 
-/// Lambda's longest timeout (Lambda developer guide, "Lambda quotas").
-const LONGEST_TIMEOUT: Duration = Duration::from_secs(900);
-
 fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match text.strip_prefix(digits) {
@@ -127,8 +125,8 @@ fn duration(text: &str) -> Result<Duration, String> {
     let number: u64 =
         digits.parse().map_err(|_| "expected a whole number with the unit `ms`, `s` or `m`".to_string())?;
     let duration = Duration::from_millis(number.saturating_mul(unit));
-    if duration.is_zero() || duration > LONGEST_TIMEOUT {
-        return Err("expected more than 0 and at most `900s`, the longest timeout that Lambda allows".to_string());
+    if duration.is_zero() || duration > Function::MAX_TIMEOUT {
+        return Err("expected more than 0 and at most `1800s`, the longest timeout that Lambda allows".to_string());
     }
     Ok(duration)
 }
@@ -137,6 +135,13 @@ fn duration(text: &str) -> Result<Duration, String> {
 pub(super) fn run(options: &Options) -> Result<()> {
     if options.list_rules {
         return plan::list_rules(options);
+    }
+    if let Some(timeout) = options.timeout.filter(|timeout| *timeout > Function::FORMER_MAX_TIMEOUT) {
+        let (seconds, former) = (timeout.as_secs(), Function::FORMER_MAX_TIMEOUT.as_secs());
+        say(&format!(
+            "warning: `--timeout` is {seconds} s; Lambda's API allows more than {former} s since November 2026\n  \
+             hint: older tools may reject it"
+        ));
     }
     let plan = Plan::check(options)?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start the async runtime")?;
@@ -179,8 +184,12 @@ async fn serve(plan: Plan, options: &Options) -> Result<()> {
     printer.print(vec![Line::Talk(banner)]);
 
     let reporter = Reporter::new(options.verbose, knows_access_lines, plan.has_rules(), has_colours())
-        .showing(options.show_secrets);
+        .showing(options.show_secrets)
+        .naming_functions(plan.template.functions.len() > 1);
     let mut consumers = Consumers { reporter, comparisons, access_log, inspector };
+    if let Some(watch) = &resources.watch {
+        consumers.reporter.set_backends(watch.backends().to_vec());
+    }
     report_until_stopped(&mut printer, &mut consumers, &mut inbox, resources.watch.as_mut(), &mut stop).await;
     printer.print(vec![Line::Talk("stopping".to_string())]);
     shut_down(&mut printer, emulator, consumers, inbox).await;
@@ -220,7 +229,10 @@ async fn report_until_stopped(
         let due = consumers.reporter.due().unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
         tokio::select! {
             () = stop.requested() => return,
-            _ = look.tick() => printer.print(watch.as_mut().and_then(|watch| change_of(watch)).into_iter().collect()),
+            _ = look.tick() => if let Some(watch) = watch.as_mut() && let Some(line) = change_of(watch) {
+                consumers.reporter.set_backends(watch.backends().to_vec());
+                printer.print(vec![line]);
+            },
             Some(notice) = inbox.recv() => printer.print(consumers.tell(notice)),
             () = tokio::time::sleep_until(due.into()) => printer.print(consumers.reporter.overdue(Instant::now())),
         }
@@ -327,8 +339,8 @@ mod tests {
     #[test]
     fn durations_have_a_unit_and_lambdas_limit() {
         assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(duration("15m"), Ok(Duration::from_secs(900)));
-        for bad in ["", "30", "s", "-1s", "1.5s", "0s", "901s", "16m", "1h", "99999999999999999999s", "é"] {
+        assert_eq!(duration("30m"), Ok(Duration::from_secs(1800)));
+        for bad in ["", "30", "s", "-1s", "1.5s", "0s", "1801s", "31m", "1h", "99999999999999999999s", "é"] {
             assert!(duration(bad).is_err(), "{bad}");
         }
     }

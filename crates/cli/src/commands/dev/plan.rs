@@ -22,13 +22,12 @@ use crate::commands::sources::Rules;
 use crate::demo::Demo;
 use crate::terminal::say;
 
-pub(super) const CA_FILE: &str = "ca.pem";
+/// The authority of the demo back ends. `report` looks for it in the folder of a log.
+pub(in crate::commands) const CA_FILE: &str = "ca.pem";
 pub(super) const CONFIG_FILE: &str = "crossfade.yaml";
 
 /// The value in `deploy/serverless/serverless.yml`.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// Copies of a function without reserved concurrency: few enough for a laptop.
-const MAX_CONCURRENCY: usize = 10;
 
 /// The source of the function's routing.
 pub(super) enum Routing {
@@ -55,13 +54,23 @@ pub(super) struct Plan {
     pub(super) file: Option<PathBuf>,
     pub(super) mode: HeaderMode,
     /// For all functions.
-    env: Vec<(String, String)>,
+    variables: Variables,
+}
+
+/// The variables of `--env`.
+#[derive(Default)]
+struct Variables {
+    /// Copied from this shell, as they are.
+    copied: Vec<(String, String)>,
+    /// With placeholders such as `{port}`.
+    given: Vec<(String, String)>,
 }
 
 /// `--list-rules`
 pub(super) fn list_rules(options: &Options) -> Result<()> {
     match options.sources.load()? {
         Some(mut rules) => {
+            rules.settings.functions.iter_mut().for_each(|function| limit(function, options));
             // A value that a rule compares with a secret is a secret as well.
             for rule in rules.settings.listeners.iter_mut().flat_map(|listener| &mut listener.rules) {
                 for condition in &mut rule.conditions {
@@ -82,8 +91,10 @@ impl Plan {
     pub(super) fn check(options: &Options) -> Result<Plan> {
         let mode = if options.single_value_headers { HeaderMode::Single } else { HeaderMode::Multi };
         let rules = options.sources.load()?;
-        let names = rules.as_ref().map_or_else(|| vec![vec!["local".to_owned()]], |rules| rules.names.clone());
-        let commands = functions::commands(&options.functions, &names)?;
+        let local = || (vec![Function::new("local", Vec::new())], vec![vec!["local".to_owned()]]);
+        let (functions, names) =
+            rules.as_ref().map_or_else(local, |rules| (rules.settings.functions.clone(), rules.names.clone()));
+        let commands = functions::commands(&options.functions, &functions, &names)?;
         let own_function = commands.contains(&Command::Own);
         let routing = routing(options, own_function)?;
         let (file, mut template) = match rules {
@@ -112,10 +123,12 @@ impl Plan {
                 }
             }
         }
+        let variables = Variables::of(&options.env)?;
+        let path = variables.value("PATH").map(OsString::from).or_else(|| std::env::var_os("PATH"));
+        template.functions.iter().try_for_each(|function| functions::check(function, path.as_deref()))?;
         listen(&mut template, options.port)?;
         balancer::apply(&options.balancer, &mut template)?;
-        let env = options.env.iter().map(|text| variable(text)).collect::<Result<_>>()?;
-        Ok(Plan { routing, template, commands, own_function, file, mode, env })
+        Ok(Plan { routing, template, commands, own_function, file, mode, variables })
     }
 
     /// True if a file defines the rules.
@@ -137,8 +150,10 @@ impl Plan {
                 }
                 Command::Of(_) => function.env.extend(given_to_all(&self.routing, resources)?),
             }
-            function.env.retain(|(name, _)| !self.env.iter().any(|(other, _)| other == name));
-            function.env.extend_from_slice(&self.env);
+            let Variables { copied, given } = &self.variables;
+            function.env.retain(|(name, _)| !copied.iter().chain(given).any(|(other, _)| other == name));
+            function.env.extend_from_slice(copied);
+            function.local_env.clone_from(given);
         }
         Ok(settings)
     }
@@ -190,9 +205,9 @@ fn tell_left_out(settings: &Settings, left_out: &[Vec<String>], commands: &[Comm
 
 /// Applies options, which override the file.
 fn limit(function: &mut Function, options: &Options) {
-    let unreserved = Function::new("", Vec::new()).max_concurrency;
-    let own = if function.max_concurrency == unreserved { MAX_CONCURRENCY } else { function.max_concurrency };
-    function.max_concurrency = options.max_concurrency.map_or(own, usize::from);
+    if let Some(limit) = options.max_concurrency {
+        (function.max_concurrency, function.reserved_by) = (limit.into(), Some("--max-concurrency"));
+    }
     function.timeout = options.timeout.unwrap_or(function.timeout);
     function.memory_mib = options.memory.unwrap_or(function.memory_mib);
     function.invocations_per_environment = options.concurrency_per_environment.into();
@@ -212,16 +227,32 @@ fn listen(settings: &mut Settings, port: u16) -> Result<()> {
     Ok(())
 }
 
-/// `NAME=VALUE`, or `NAME` for this shell's value.
-fn variable(text: &str) -> Result<(String, String)> {
-    let (name, value) = match text.split_once('=') {
-        Some((name, value)) => (name, value.to_owned()),
-        None => (text, std::env::var(text).with_context(|| format!("`--env {text}`"))?),
-    };
-    if name.is_empty() {
-        bail!("`--env {text}` has no name");
+impl Variables {
+    /// From texts such as `NAME=VALUE`, or `NAME` for this shell's value. The last one of a name wins.
+    fn of(texts: &[String]) -> Result<Variables> {
+        let mut variables = Variables::default();
+        for text in texts {
+            let (name, value) = text.split_once('=').map_or((text.as_str(), None), |(name, value)| (name, Some(value)));
+            if name.is_empty() {
+                bail!("`--env {text}` has no name");
+            }
+            for list in [&mut variables.copied, &mut variables.given] {
+                list.retain(|(other, _)| other != name);
+            }
+            match value {
+                Some(value) => variables.given.push((name.to_owned(), value.to_owned())),
+                None => {
+                    let value = std::env::var(name).with_context(|| format!("`--env {text}`"))?;
+                    variables.copied.push((name.to_owned(), value));
+                }
+            }
+        }
+        Ok(variables)
     }
-    Ok((name.to_owned(), value))
+
+    fn value(&self, name: &str) -> Option<&str> {
+        self.copied.iter().chain(&self.given).find(|(other, _)| other == name).map(|(_, value)| value.as_str())
+    }
 }
 
 /// A variable of this shell, unless it belongs to the Lambda platform or to Crossfade.
@@ -265,12 +296,15 @@ pub(super) fn demo_config(folder: &Path, demo: &Demo) -> String {
         "version: 1\n\
          backends:\n  \
            legacy:\n    url: https://localhost:{legacy}\n    tls: {{ caFile: {ca_file} }}\n  \
-           modern:\n    url: https://localhost:{modern}\n    tls: {{ caFile: {ca_file} }}\n\
+           modern:\n    url: https://localhost:{modern}\n    tls: {{ caFile: {ca_file} }}\n    \
+               # Without a limit, a timeout would leave no time for failover.\n    \
+               timeouts: {{ backendRequest: 5s }}\n\
          routes:\n  \
            - name: orders\n    priority: 10\n    conditions: {{ path: [/orders/*] }}\n    forward:\n      \
                # Raise the weight of modern, save, and send requests again: some customers move, and stay there.\n      \
                targets: [{{ backend: legacy, weight: 100 }}, {{ backend: modern, weight: 0 }}]\n      \
-               sticky: {{ by: {{ cookie: customer_id }} }}\n      \
+               # The same customer always gets the same system; requests without the cookie stay on legacy.\n      \
+               sticky: {{ by: {{ cookie: customer_id }}, otherwise: legacy }}\n      \
                failover: {{ to: legacy }}\n    \
              # Copies for modern, sent after the client has its response: `crossfade report` shows the differences.\n    \
              mirror: &copies\n      \
@@ -301,13 +335,18 @@ mod tests {
         let limited = |reserved: Option<usize>, words: &[&str]| {
             let line = <Line as clap::Parser>::parse_from([&["dev"], words].concat());
             let mut function = Function::new("a", Vec::new());
-            function.max_concurrency = reserved.unwrap_or(function.max_concurrency);
+            if let Some(reserved) = reserved {
+                (function.max_concurrency, function.reserved_by) = (reserved, Some("reservedConcurrency"));
+            }
             limit(&mut function, &line.options);
-            function.max_concurrency
+            (function.max_concurrency, function.reserved_by)
         };
-        assert_eq!(limited(None, &[]), 10);
-        assert_eq!(limited(Some(50), &[]), 50);
-        assert_eq!(limited(Some(50), &["--max-concurrency", "3"]), 3);
+        assert_eq!(limited(None, &[]), (10, None));
+        assert_eq!(limited(None, &["--max-concurrency", "10"]), (10, Some("--max-concurrency")));
+        for of_file in [50, 1000] {
+            assert_eq!(limited(Some(of_file), &[]), (of_file, Some("reservedConcurrency")));
+            assert_eq!(limited(Some(of_file), &["--max-concurrency", "3"]), (3, Some("--max-concurrency")));
+        }
     }
 
     #[tokio::test]

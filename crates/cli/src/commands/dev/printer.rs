@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::time::Duration;
 
 use super::report::Line;
-use crate::terminal::{has_colours, painted, safe};
+use crate::terminal::{function_output, has_colours, has_colours_on_stderr, painted, safe};
 
 /// Limits of the queue, in lines and bytes. Further lines are skipped and counted.
 const MOST_LINES: usize = 10_000;
@@ -28,10 +28,12 @@ pub(super) struct Printer {
 impl Printer {
     /// On standard output and standard error.
     pub(super) fn start() -> Printer {
-        Printer::on(std::io::stdout(), std::io::stderr(), has_colours())
+        Printer::on((std::io::stdout(), has_colours()), (std::io::stderr(), has_colours_on_stderr()))
     }
 
-    fn on(mut out: impl Write + Send + 'static, mut err: impl Write + Send + 'static, has_colours: bool) -> Printer {
+    /// On two streams, each with whether it has colours.
+    fn on(out: (impl Write + Send + 'static, bool), err: (impl Write + Send + 'static, bool)) -> Printer {
+        let ((mut out, out_has_colours), (mut err, err_has_colours)) = (out, err);
         let (lines, received) = sync_channel::<Line>(MOST_LINES);
         let (finished, done) = channel();
         let waiting = Arc::new(AtomicUsize::new(0));
@@ -41,7 +43,10 @@ impl Printer {
                 let size = size(&line);
                 // Do not panic on a closed pipe, as `println!` does.
                 let _ = match line {
-                    Line::Data(text) => writeln!(out, "{}", painted(&text, has_colours)),
+                    Line::Data(text) => writeln!(out, "{}", painted(&text, out_has_colours)),
+                    Line::Function { prefix, record } => {
+                        writeln!(err, "{}", function_output(&prefix, &record, err_has_colours))
+                    }
                     Line::Talk(text) => writeln!(err, "{}", safe(&text)),
                 };
                 written.fetch_sub(size, Ordering::Relaxed);
@@ -87,8 +92,10 @@ impl Printer {
 }
 
 fn size(line: &Line) -> usize {
-    let (Line::Data(text) | Line::Talk(text)) = line;
-    text.len()
+    match line {
+        Line::Data(text) | Line::Talk(text) => text.len(),
+        Line::Function { prefix, record } => prefix.len().saturating_add(record.len()),
+    }
 }
 
 fn skipped_lines(count: u64) -> Line {
@@ -121,7 +128,7 @@ mod tests {
     fn what_nobody_reads_is_bounded_in_bytes_and_counted() {
         for length in [1, 1_000, 100_000, MOST_BYTES, MOST_BYTES + 1] {
             let (out, err) = (Screen::default(), Screen::default());
-            let mut printer = Printer::on(out.clone(), err.clone(), false);
+            let mut printer = Printer::on((out.clone(), false), (err.clone(), false));
             let count = (3 * MOST_BYTES / length).min(3 * MOST_LINES);
             {
                 // Nobody reads.
@@ -156,13 +163,15 @@ mod tests {
     #[test]
     fn lines_of_others_cannot_steer_the_terminal() {
         let (out, err) = (Screen::default(), Screen::default());
-        let mut printer = Printer::on(out.clone(), err.clone(), true);
+        let mut printer = Printer::on((out.clone(), true), (err.clone(), true));
         printer.print(vec![
             Line::Data("\x1b[32m200\x1b[0m \x1b[2J\u{202e}".to_owned()),
             Line::Talk("a\x07\nb\x1b[32m".to_owned()),
+            Line::Function { prefix: "f | ".to_owned(), record: "\x1b[32mgreen\r\x1b[2J".to_owned() },
         ]);
         printer.finish();
         assert_eq!(*out.0.lock().unwrap(), "\x1b[32m200\x1b[0m \\u{1b}[2J\\u{202e}\n");
-        assert_eq!(*err.0.lock().unwrap(), "a\\u{7}\nb\\u{1b}[32m\n");
+        let function = "f | \x1b[32mgreen\x1b[0m\nf | \x1b[32m\\u{1b}[2J\x1b[0m\n";
+        assert_eq!(*err.0.lock().unwrap(), format!("a\\u{{7}}\nb\\u{{1b}}[32m\n{function}"));
     }
 }

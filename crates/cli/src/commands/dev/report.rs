@@ -4,15 +4,15 @@
 //! and reads no clock for decisions: `dev` passes the time and writes the lines.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossfade_emulator::{Exchange, Notice};
-use crossfade_journal::comparison::{Against, Record, Side, Verdict};
-use crossfade_journal::{AccessRecord, Skipped};
+use crossfade_journal::comparison::{Against, Class, Difference, Record, Side, Verdict};
+use crossfade_journal::{AccessRecord, Step};
 
 use crate::inspector::Secrets;
-use crate::terminal::printable;
+use crate::terminal::{printable, without_colours};
 
 /// Maximum wait of a finished request for its access log line, which arrives through another pipe.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -22,6 +22,10 @@ const LONGEST_TEXT: usize = 1000;
 /// Maximum number of differences, and of skipped back ends, named in a line.
 const MOST_NAMED: usize = 20;
 
+/// The colours of the first two back ends of a configuration, usually the old and the new system: cyan and magenta, which
+/// most people can tell apart and which say nothing about good and bad.
+const BACKENDS: [&str; 2] = ["36", "35"];
+
 /// One finished line without its line break.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Line {
@@ -29,6 +33,8 @@ pub(super) enum Line {
     Data(String),
     /// For standard error.
     Talk(String),
+    /// A record of a function's output, for standard error. Each of its lines gets the prefix.
+    Function { prefix: String, record: String },
 }
 
 /// The displayed part of an access log line.
@@ -56,14 +62,20 @@ impl Access {
 
     fn way(record: &AccessRecord<'_>) -> Vec<String> {
         let route = record.route.as_deref().filter(|route| *route != "default").map(cut);
-        let chosen = record.chosen.as_deref().filter(|chosen| *chosen != "only").map(cut);
-        let mut way: Vec<String> = match (route, chosen) {
-            (Some(route), Some(chosen)) => vec![format!("{route}, {chosen}")],
-            (route, chosen) => route.or(chosen).into_iter().collect(),
+        let steps = record.steps();
+        let mut way: Vec<String> = match steps.as_slice() {
+            // The line has the back end already.
+            [Step { by, outcome: None, .. }] => {
+                let by = by.filter(|by| *by != "only").map(cut);
+                Some(route.into_iter().chain(by).collect::<Vec<_>>().join(", "))
+                    .filter(|way| !way.is_empty())
+                    .into_iter()
+                    .collect()
+            }
+            steps => {
+                route.into_iter().chain(steps.iter().take(MOST_NAMED).map(|step| cut(&step.to_string()))).collect()
+            }
         };
-        for Skipped { backend, outcome } in record.skipped.iter().take(MOST_NAMED) {
-            way.push(format!("skipped {}: {}", cut(backend), cut(outcome)));
-        }
         match record.retries {
             0 => {}
             1 => way.push("1 retry".to_owned()),
@@ -85,6 +97,14 @@ pub(super) struct Reporter {
     expects_access: bool,
     shows_rule: bool,
     colour: bool,
+    /// The configuration's back ends, in its order, which decides their colours.
+    backends: Vec<String>,
+    /// There are several functions, so that their output needs their names.
+    names_functions: bool,
+    /// The environments that have written something.
+    talkers: BTreeSet<u32>,
+    /// Warnings about replies, each with its function, and how often they have occurred.
+    reply_warnings: BTreeMap<(String, String), u64>,
     secrets: Secrets,
     stopping: bool,
     /// By Lambda's request id.
@@ -102,6 +122,10 @@ impl Reporter {
             expects_access,
             shows_rule,
             colour,
+            backends: Vec::new(),
+            names_functions: false,
+            talkers: BTreeSet::new(),
+            reply_warnings: BTreeMap::new(),
             secrets: Secrets::Masked,
             stopping: false,
             waiting: BTreeMap::new(),
@@ -112,6 +136,16 @@ impl Reporter {
     /// Sets whether query values are shown.
     pub(super) fn showing(self, show_secrets: bool) -> Reporter {
         Reporter { secrets: Secrets::of(show_secrets), ..self }
+    }
+
+    /// Sets whether function output needs the function's name.
+    pub(super) fn naming_functions(self, names_functions: bool) -> Reporter {
+        Reporter { names_functions, ..self }
+    }
+
+    /// Sets the back ends of the configuration, in its order.
+    pub(super) fn set_backends(&mut self, backends: Vec<String>) {
+        self.backends = backends;
     }
 
     /// From now on the end of a function process is not reported.
@@ -128,7 +162,9 @@ impl Reporter {
     pub(super) fn tell(&mut self, notice: Notice, now: Instant) -> Vec<Line> {
         match notice {
             Notice::Exchange(exchange) => self.exchange(*exchange, now),
-            Notice::FunctionLine { environment, line, .. } => self.function_line(environment, &line, now),
+            Notice::FunctionLine { environment, function, line, .. } => {
+                self.function_line(environment, &function, &line, now)
+            }
             Notice::Started { environment, init, .. } if self.verbose => {
                 vec![Line::Talk(format!("function {environment} | ready after {}", milliseconds(init)))]
             }
@@ -161,7 +197,14 @@ impl Reporter {
 
     /// Returns the lines of all requests that still wait.
     pub(super) fn everything(&mut self) -> Vec<Line> {
-        self.release(|_| true)
+        let mut lines = self.release(|_| true);
+        for ((function, warning), count) in std::mem::take(&mut self.reply_warnings) {
+            if let more @ 1.. = count.saturating_sub(1) {
+                let times = if more == 1 { "once more" } else { &format!("{more} more times") };
+                lines.push(Line::Talk(format!("function {} | {times}: {}", printable(&function), printable(&warning))));
+            }
+        }
+        lines
     }
 
     fn exchange(&mut self, exchange: Exchange, now: Instant) -> Vec<Line> {
@@ -177,12 +220,14 @@ impl Reporter {
         }
     }
 
-    fn function_line(&mut self, environment: u32, line: &str, now: Instant) -> Vec<Line> {
+    fn function_line(&mut self, environment: u32, function: &str, line: &str, now: Instant) -> Vec<Line> {
         let mut lines = Vec::new();
         if self.expects_access
             && let Ok(record) = serde_json::from_str::<Record>(line)
         {
-            lines.push(Line::Data(format!("          {}", printable(&compared(&record)))));
+            let Compared { copy, backend, outcome } = compared(&record);
+            let (backend, outcome) = (self.backend(&backend, printable(&backend)), printable(&outcome));
+            lines.push(Line::Data(format!("          {copy} {backend}{outcome}")));
             if !self.verbose {
                 return lines;
             }
@@ -190,7 +235,9 @@ impl Reporter {
         let access = Access::parse(line).filter(|_| self.expects_access);
         if access.is_none() || self.verbose {
             // Escaped only when it is printed: most of what nobody reads is skipped before.
-            lines.push(Line::Talk(format!("function {environment} | {line}")));
+            let name = if self.names_functions { format!("{} ", printable(function)) } else { String::new() };
+            lines.push(Line::Function { prefix: format!("function {name}{environment} | "), record: line.to_owned() });
+            self.talkers.insert(environment);
         }
         let Some(access) = access else { return lines };
         match self.waiting.remove(&access.request_id) {
@@ -214,7 +261,7 @@ impl Reporter {
         over.into_iter().flat_map(|waiting| self.lines(&waiting.exchange, None)).collect()
     }
 
-    fn lines(&self, exchange: &Exchange, access: Option<&Access>) -> Vec<Line> {
+    fn lines(&mut self, exchange: &Exchange, access: Option<&Access>) -> Vec<Line> {
         let mut marks = String::new();
         if self.shows_rule {
             // The response shows the effect of a function.
@@ -228,13 +275,18 @@ impl Reporter {
         if exchange.cold {
             marks += "  [cold start]";
         }
+        // With one environment, its output can only belong to this request.
+        let talker = exchange.environment.filter(|it| self.talkers.len() > 1 && self.talkers.contains(it));
+        if let Some(environment) = talker {
+            marks += &format!("  [function {environment}]");
+        }
         let backend = access.and_then(|access| access.backend.as_deref()).unwrap_or("-");
         let mut lines = vec![Line::Data(format!(
-            "{} {:<7} {} {:<10} {:>9}  {}{marks}",
+            "{} {:<7} {} {} {:>9}  {}{marks}",
             time_of_day(),
             printable(&exchange.method),
             self.status(exchange.status),
-            printable(backend),
+            self.backend(backend, format!("{:<10}", printable(backend))),
             milliseconds(exchange.duration),
             printable(&self.secrets.target(&exchange.target)),
         ))];
@@ -243,11 +295,41 @@ impl Reporter {
             (reason, problem) => reason.clone().or_else(|| problem.clone()),
         };
         let error = access.and_then(|access| access.error.clone());
-        let warnings = exchange.warnings.iter().map(|warning| format!("warning: {warning}"));
+        let news: Vec<&String> = exchange.reply_warnings.iter().filter(|it| self.is_news(exchange, it)).collect();
+        let warnings = exchange.warnings.iter().chain(news).map(|warning| format!("warning: {warning}"));
         for detail in problem.into_iter().chain(error).chain(warnings) {
+            let detail = without_colours(&detail);
             lines.push(Line::Data(format!("          {}", printable(&self.secrets.sentence(&detail)))));
         }
         lines
+    }
+
+    /// Counts a warning about a function's reply. Returns true if it is the first one of its kind: numbers do not count.
+    fn is_news(&mut self, exchange: &Exchange, warning: &str) -> bool {
+        let mut kind = String::new();
+        for c in warning.chars() {
+            match c {
+                '0'..='9' if kind.ends_with('N') => {}
+                '0'..='9' => kind.push('N'),
+                c => kind.push(c),
+            }
+        }
+        let key = (exchange.function.clone().unwrap_or_default(), kind);
+        if self.reply_warnings.len() >= MOST_EARLY && !self.reply_warnings.contains_key(&key) {
+            return false;
+        }
+        let count = self.reply_warnings.entry(key).or_default();
+        *count = count.saturating_add(1);
+        *count == 1
+    }
+
+    /// A text about a back end, in its colour: the first two of the configuration have one.
+    fn backend(&self, name: &str, text: String) -> String {
+        let place = self.backends.iter().take(BACKENDS.len()).position(|backend| backend == name);
+        match place.and_then(|place| BACKENDS.get(place)).filter(|_| self.colour) {
+            Some(colour) => format!("\x1b[{colour}m{text}\x1b[0m"),
+            None => text,
+        }
     }
 
     fn status(&self, status: u16) -> String {
@@ -262,7 +344,13 @@ impl Reporter {
 }
 
 /// The result of a copy in one line: `mirror modern 200 23.1 ms: different: missing /phone, order /items`.
-fn compared(record: &Record) -> String {
+struct Compared {
+    copy: &'static str,
+    backend: String,
+    outcome: String,
+}
+
+fn compared(record: &Record) -> Compared {
     let copy = match record.against {
         Against::Mirror => "mirror",
         Against::Itself => "self-comparison",
@@ -281,8 +369,7 @@ fn compared(record: &Record) -> String {
     let differences = || record.differences.iter().filter(|it| !it.accepted);
     let more = differences().count().saturating_sub(MOST_NAMED) as u64 + u64::from(record.more);
     let differences = differences().take(MOST_NAMED);
-    let differences: Vec<String> =
-        differences.map(|it| format!("{} {}", it.class.as_str(), cut(&it.pointer))).collect();
+    let differences: Vec<String> = differences.map(|it| difference(record, it)).collect();
     let more = if more > 0 { format!(", {more} more") } else { String::new() };
     let verdict = match record.verdict {
         Verdict::Match => "match".to_owned(),
@@ -292,7 +379,20 @@ fn compared(record: &Record) -> String {
         Verdict::Unknown => format!("not compared: {}", record.reason.as_deref().unwrap_or_default()),
         Verdict::Lost => format!("lost: {}", record.reason.as_deref().unwrap_or_default()),
     };
-    format!("{copy} {backend}{answer}{time}: {verdict}")
+    Compared { copy, backend: backend.to_string(), outcome: format!("{answer}{time}: {verdict}") }
+}
+
+/// A difference in a few words: `missing /phone`, `status 404 instead of 200`.
+fn difference(record: &Record, difference: &Difference) -> String {
+    if difference.class != Class::Status {
+        return format!("{} {}", difference.class.as_str(), cut(&difference.pointer));
+    }
+    let outcome = |side: &Side| match (side.status, &side.error) {
+        (Some(status), _) => status.to_string(),
+        (None, Some(error)) => cut(error),
+        (None, None) => "no response".to_owned(),
+    };
+    format!("status {} instead of {}", outcome(&record.mirror), outcome(&record.primary))
 }
 
 /// The displayed part of a text from a log line.
@@ -329,7 +429,7 @@ mod tests {
     /// The access log line of the request whose target is its id.
     fn access(target: &str, backend: &str) -> Notice {
         let line = format!(r#"{{"type":"access","request_id":"{target}","backend":"{backend}","error":null}}"#);
-        Notice::FunctionLine { environment: 1, line, waiting: Waiting::default() }
+        Notice::FunctionLine { environment: 1, function: "local".into(), line, waiting: Waiting::default() }
     }
 
     /// The lines without the time of day, which the clock decides.
@@ -339,6 +439,7 @@ mod tests {
             .map(|line| match line {
                 Line::Data(text) => text.get(10..).unwrap_or_default().to_string(),
                 Line::Talk(text) => format!("stderr {text}"),
+                Line::Function { prefix, record } => format!("stderr {prefix}{record}"),
             })
             .collect()
     }
@@ -401,7 +502,12 @@ mod tests {
         let line = r#"{"type":"access","request_id":"/a","backend":"legacy","error":"connection_refused","detail":"no `localhost:1`"}"#;
         let mut report = Reporter::new(false, true, false, false);
         report.tell(
-            Notice::FunctionLine { environment: 1, line: line.into(), waiting: Waiting::default() },
+            Notice::FunctionLine {
+                environment: 1,
+                function: "local".into(),
+                line: line.into(),
+                waiting: Waiting::default(),
+            },
             Instant::now(),
         );
         let lines = texts(report.tell(Notice::Exchange(Box::new(exchange("/a", Some(1)))), Instant::now()));
@@ -411,14 +517,26 @@ mod tests {
     #[test]
     fn how_a_back_end_came_to_be_asked_is_told() {
         let line = r#"{"type":"access","request_id":"/a","route":"orders","backend":"legacy","chosen":"hash","retries":2,
-            "skipped":[{"backend":"modern","outcome":"503"}]}"#;
-        let mut report = Reporter::new(false, true, false, false);
-        report.tell(
-            Notice::FunctionLine { environment: 1, line: line.into(), waiting: Waiting::default() },
-            Instant::now(),
+            "target":"modern","skipped":[{"backend":"modern","outcome":"503"}]}"#;
+        let told = |line: &str| {
+            let mut report = Reporter::new(false, true, false, false);
+            let line = line.to_owned();
+            let function = "local".into();
+            report.tell(
+                Notice::FunctionLine { environment: 1, function, line, waiting: Waiting::default() },
+                Instant::now(),
+            );
+            texts(report.tell(Notice::Exchange(Box::new(exchange("/a", Some(1)))), Instant::now()))
+        };
+        assert_eq!(
+            told(line),
+            [
+                "GET     200 legacy       12.3 ms  /a  [orders]  [modern by hash: 503]  [legacy by failover]  [2 retries]"
+            ]
         );
-        let lines = texts(report.tell(Notice::Exchange(Box::new(exchange("/a", Some(1)))), Instant::now()));
-        assert_eq!(lines, ["GET     200 legacy       12.3 ms  /a  [orders, hash]  [skipped modern: 503]  [2 retries]"]);
+        let one = r#"{"type":"access","request_id":"/a","route":"orders","backend":"legacy","chosen":"hash"}"#;
+        assert_eq!(told(one), ["GET     200 legacy       12.3 ms  /a  [orders, hash]"]);
+        assert_eq!(told(&one.replace("hash", "only")), ["GET     200 legacy       12.3 ms  /a  [orders]"]);
     }
 
     #[test]
@@ -426,14 +544,23 @@ mod tests {
         let line = |members: &str| {
             let line = format!(
                 r#"{{"type":"compare","version":1,"time":"2026-11-24T10:57:42.123Z","against":"mirror","request_id":"1","route":"a",
-                "method":"GET","endpoint":"/a","primary":{{"backend":"legacy"}},{members}}}"#
+                "method":"GET","endpoint":"/a","primary":{{"backend":"legacy","status":200}},{members}}}"#
             );
-            Notice::FunctionLine { environment: 1, line, waiting: Waiting::default() }
+            Notice::FunctionLine { environment: 1, function: "local".into(), line, waiting: Waiting::default() }
         };
         let told = |members: &str| texts(Reporter::new(false, true, false, false).tell(line(members), Instant::now()));
         let different = r#""verdict":"different","mirror":{"backend":"modern","status":200,"ms":23.1},"more":2,"differences":
             [{"class":"missing","pointer":"/a\u001b[2J"},{"class":"extra","pointer":"/b","accepted":true}]"#;
         assert_eq!(told(different), ["mirror modern 200 23.1 ms: different: missing /a\\u{1b}[2J, 2 more"]);
+        let status = r#"{"class":"status","pointer":"status"},{"class":"value","pointer":"/a"}"#;
+        for (mirror, expected) in [
+            (r#""status":404"#, "mirror modern 404: different: status 404 instead of 200, value /a"),
+            (r#""error":"timeout""#, "mirror modern timeout: different: status timeout instead of 200, value /a"),
+        ] {
+            let members =
+                format!(r#""verdict":"different","mirror":{{"backend":"modern",{mirror}}},"differences":[{status}]"#);
+            assert_eq!(told(&members), [expected]);
+        }
         let lost = r#""verdict":"lost","reason":"open","mirror":{"backend":"modern"}"#;
         assert_eq!(told(lost), ["mirror modern: lost: open"]);
         let failed = r#""verdict":"failed","mirror":{"backend":"modern","error":"connection_refused"}"#;
@@ -442,7 +569,12 @@ mod tests {
 
     #[test]
     fn other_output_is_passed_on_and_access_lines_only_when_verbose() {
-        let line = |line: &str| Notice::FunctionLine { environment: 7, line: line.into(), waiting: Waiting::default() };
+        let line = |line: &str| Notice::FunctionLine {
+            environment: 7,
+            function: "local".into(),
+            line: line.into(),
+            waiting: Waiting::default(),
+        };
         let now = Instant::now();
         let mut quiet = Reporter::new(false, true, false, false);
         assert_eq!(texts(quiet.tell(line("hello"), now)), ["stderr function 7 | hello"]);
@@ -486,6 +618,85 @@ mod tests {
         );
         report.stopping();
         assert_eq!(texts(report.tell(exited(), Instant::now())), [""; 0]);
+    }
+
+    #[test]
+    fn a_warning_about_replies_is_told_once_for_each_function_and_counted() {
+        let mut report = Reporter::new(false, false, false, false);
+        let mut told = |function: &str, length: u32| {
+            let mut exchange = exchange("/a", Some(1));
+            exchange.function = Some(function.to_owned());
+            exchange.reply_warnings = vec![
+                format!("the body of {length} bytes was dropped"),
+                "field `connection` is not honoured".to_owned(),
+            ];
+            texts(report.tell(Notice::Exchange(Box::new(exchange)), Instant::now())).split_off(1)
+        };
+        let first = ["warning: the body of 12 bytes was dropped", "warning: field `connection` is not honoured"];
+        assert_eq!(told("web", 12), first);
+        for length in 0..100 {
+            assert_eq!(told("web", length), [""; 0]);
+        }
+        assert_eq!(told("api", 12), first);
+        assert_eq!(told("api", 13), [""; 0]);
+        assert_eq!(
+            texts(report.everything()),
+            [
+                "stderr function api | once more: field `connection` is not honoured",
+                "stderr function api | once more: the body of N bytes was dropped",
+                "stderr function web | 100 more times: field `connection` is not honoured",
+                "stderr function web | 100 more times: the body of N bytes was dropped",
+            ]
+        );
+    }
+
+    #[test]
+    fn output_names_its_function_and_a_request_the_environment_if_there_are_several() {
+        let now = Instant::now();
+        let line = |environment| Notice::FunctionLine {
+            environment,
+            function: "web".into(),
+            line: "hello".into(),
+            waiting: Waiting::default(),
+        };
+        let mut report = Reporter::new(false, false, false, false).naming_functions(true);
+        assert_eq!(texts(report.tell(line(1), now)), ["stderr function web 1 | hello"]);
+        let asked =
+            |report: &mut Reporter| texts(report.tell(Notice::Exchange(Box::new(exchange("/a", Some(1)))), now));
+        assert_eq!(asked(&mut report), ["GET     200 -            12.3 ms  /a"]);
+        report.tell(line(2), now);
+        assert_eq!(asked(&mut report), ["GET     200 -            12.3 ms  /a  [function 1]"]);
+    }
+
+    #[test]
+    fn the_two_systems_have_a_colour_each_in_the_order_of_the_file() {
+        let told = |backend: &str, colour| {
+            let mut report = Reporter::new(false, true, false, colour);
+            report.set_backends(vec!["old".into(), "new".into(), "third".into()]);
+            report.tell(access("/a", backend), Instant::now());
+            texts(report.tell(Notice::Exchange(Box::new(exchange("/a", Some(1)))), Instant::now())).concat()
+        };
+        for (backend, column) in [
+            ("old", "\x1b[36mold       \x1b[0m"),
+            ("new", "\x1b[35mnew       \x1b[0m"),
+            ("third", "third     "),
+            ("other", "other     "),
+        ] {
+            let line = told(backend, true);
+            assert!(line.contains(&format!(" {column} ")), "{line:?}");
+            assert!(!told(backend, false).contains('\x1b'));
+        }
+        let record = r#"{"type":"compare","version":1,"time":"2026-11-24T10:57:42.123Z","against":"mirror","request_id":"1","route":"a",
+            "method":"GET","endpoint":"/a","primary":{"backend":"old"},"verdict":"match","mirror":{"backend":"new","status":200}}"#;
+        let mut report = Reporter::new(false, true, false, true);
+        report.set_backends(vec!["old".into(), "new".into()]);
+        let line = Notice::FunctionLine {
+            environment: 1,
+            function: "a".into(),
+            line: record.into(),
+            waiting: Waiting::default(),
+        };
+        assert_eq!(texts(report.tell(line, Instant::now())), ["mirror \x1b[35mnew\x1b[0m 200: match"]);
     }
 
     #[test]

@@ -6,8 +6,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use crossfade_function::{ConfigSource, FileVersion, load};
+use crossfade_route::RoutingTable;
 
 use crate::commands::with_lines;
 
@@ -19,6 +20,8 @@ pub(super) struct Watch {
     file: PathBuf,
     copy: PathBuf,
     seen: Option<FileVersion>,
+    /// The names of the back ends in the valid content, in its order.
+    backends: Vec<String>,
 }
 
 /// The result of a change.
@@ -32,7 +35,10 @@ pub(super) enum Change {
 impl Watch {
     /// Copies a valid file into a folder.
     pub(super) fn start(file: &Path, folder: &Path) -> Result<Watch> {
-        let watch = Watch { file: file.to_owned(), copy: folder.join(COPY), seen: FileVersion::of(file) };
+        let seen = FileVersion::of(file);
+        let (table, _) =
+            load(&ConfigSource::file(file.to_owned()), None).map_err(|errors| anyhow!(with_lines(&errors)))?;
+        let watch = Watch { file: file.to_owned(), copy: folder.join(COPY), seen, backends: names(&table) };
         watch.take().with_context(|| format!("cannot copy `{}`", file.display()))?;
         Ok(watch)
     }
@@ -45,6 +51,11 @@ impl Watch {
     /// The folder at which relative paths in the configuration start.
     pub(super) fn folder(&self) -> &Path {
         self.file.parent().unwrap_or(Path::new(""))
+    }
+
+    /// The names of the configuration's back ends, in its order.
+    pub(super) fn backends(&self) -> &[String] {
+        &self.backends
     }
 
     pub(super) fn file(&self) -> &Path {
@@ -60,7 +71,10 @@ impl Watch {
         }
         self.seen = Some(now);
         let checked = load(&ConfigSource::file(self.file.clone()), None).map_err(|errors| with_lines(&errors));
-        let taken = checked.and_then(|_| self.take().map_err(|error| error.to_string()));
+        let taken = checked.and_then(|(table, _)| {
+            self.backends = names(&table);
+            self.take().map_err(|error| error.to_string())
+        });
         Some(match taken {
             Ok(()) => Change::Taken,
             Err(reasons) => Change::Refused(reasons),
@@ -73,4 +87,8 @@ impl Watch {
         fs::write(&next, fs::read(&self.file)?)?;
         fs::rename(next, &self.copy)
     }
+}
+
+fn names(table: &RoutingTable) -> Vec<String> {
+    table.backends().iter().map(|backend| backend.name.to_string()).collect()
 }

@@ -1,34 +1,26 @@
-//! The routing of a request, as data. Owns building the request that a load balancer would forward, and selecting the facts
-//! of the proxy's plan.
+//! The routing of a request, as data. Owns selecting the facts of the proxy's plan; `asked` builds the request, and `balancer`
+//! evaluates listener rules.
 
-use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use bytes::Bytes;
-use crossfade_emulator::{Action, FixedResponse, Listener, Redirect, Rule, Settings, Transforms, source};
-use crossfade_event::{Front, alb};
+use crossfade_emulator::{LoadBalancerAttributes, Settings};
+use crossfade_event::{Event, Front, HeaderMode};
 use crossfade_journal::redaction::{HIDDEN, is_secret_parameter};
 use crossfade_proxy::{Invocation, Outgoing, Plan, Proxy, ProxyError, Sending, Step};
-use crossfade_route::{Failover, Forward, Observer, Reason, RequestView, Retry, Route};
-use crossfade_rule::Condition;
-use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, LOCATION};
-use http::{Method, Request, Response, Uri};
+use crossfade_route::{Failover, Forward, Reason, Retry};
+use http::Response;
+use http::header::{HeaderMap, LOCATION};
 use serde::Serialize;
 use tokio::time::Instant;
 
+use super::asked::Asked;
+use super::balancer::LoadBalancer;
 use super::mirrored::Mirrored;
 use super::upstream::{Upstream, lossy};
 use crate::commands::environment::Environment;
-
-/// A client's request.
-#[derive(Clone, Debug)]
-pub(in crate::commands) struct Asked {
-    pub(in crate::commands) method: Method,
-    pub(in crate::commands) url: Uri,
-    pub(in crate::commands) headers: Vec<(HeaderName, HeaderValue)>,
-    pub(in crate::commands) ip: IpAddr,
-}
+use crate::routes::{Collected, Skipped, SkippedList, Taken};
 
 /// The routing of a request. Members that do not apply are absent.
 #[derive(Debug, Serialize)]
@@ -38,49 +30,12 @@ pub(in crate::commands) struct Explanation {
     pub(in crate::commands) url: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) load_balancer: Option<LoadBalancer>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) skipped: Vec<Skipped>,
+    #[serde(flatten)]
+    pub(super) skipped: SkippedList,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::commands) route: Option<Taken>,
     #[serde(flatten)]
     pub(in crate::commands) outcome: Outcome,
-}
-
-/// The result of the load balancer's listener rules.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct LoadBalancer {
-    pub(super) skipped: Vec<Skipped>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) rule: Option<Taken>,
-    /// The rule's effects, if it does more than forward to one target group.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) does: Vec<String>,
-    /// The load balancer's own response.
-    #[serde(skip)]
-    answer: Option<Answer>,
-}
-
-/// A rule or route that the request does not match.
-#[derive(Debug, Serialize)]
-pub(super) struct Skipped {
-    pub(super) priority: Option<u32>,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub(super) name: String,
-    /// The first condition that failed.
-    pub(super) condition: String,
-    /// The value that the request has instead.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub(super) found: String,
-}
-
-/// The rule or route that the request matches.
-#[derive(Debug, Serialize)]
-pub(in crate::commands) struct Taken {
-    pub(super) priority: Option<u32>,
-    pub(in crate::commands) name: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub(super) conditions: String,
 }
 
 /// The fate of the request.
@@ -187,12 +142,12 @@ impl Explanation {
     fn texts(&mut self) -> Vec<&mut String> {
         let Explanation { method: _, url: _, load_balancer, skipped, route, outcome } = self;
         let mut texts = Vec::new();
-        if let Some(LoadBalancer { skipped, rule, does, answer: _ }) = load_balancer {
-            texts.extend(skipped.iter_mut().flat_map(Skipped::texts));
+        if let Some(LoadBalancer { skipped, rule, does, answer: _, mode: _ }) = load_balancer {
+            texts.extend(skipped.skipped.iter_mut().flat_map(Skipped::texts));
             texts.extend(rule.iter_mut().flat_map(Taken::texts));
             texts.extend(does);
         }
-        texts.extend(skipped.iter_mut().flat_map(Skipped::texts));
+        texts.extend(skipped.skipped.iter_mut().flat_map(Skipped::texts));
         texts.extend(route.iter_mut().flat_map(Taken::texts));
         match outcome {
             Outcome::Sent(sent) => {
@@ -221,18 +176,26 @@ impl Explanation {
         texts
     }
 
-    /// Evaluates the listener rules, if any, and then the proxy's routes.
-    pub(in crate::commands) fn of(proxy: &Proxy, rules: Option<&Settings>, asked: &Asked) -> Result<Explanation> {
-        let mut request = asked.as_handed_on()?;
-        let mut load_balancer = rules.map(|rules| LoadBalancer::of(rules, asked, &mut request));
+    /// Evaluates the listener rules, if any, and then the proxy's routes. Shows at most `most` skipped ones of each.
+    pub(in crate::commands) fn of(
+        proxy: &Proxy,
+        rules: Option<&Settings>,
+        asked: &Asked,
+        most: usize,
+    ) -> Result<Explanation> {
+        let mut request = asked.request()?;
+        let mut load_balancer = rules.map(|rules| LoadBalancer::of(rules, asked, most, &mut request));
         let (method, url) = (asked.method.to_string(), asked.url.to_string());
         if let Some(answer) = load_balancer.as_mut().and_then(|it| it.answer.take()) {
-            let outcome = Outcome::Answered { answer };
-            return Ok(Explanation { method, url, load_balancer, skipped: Vec::new(), route: None, outcome });
+            let (skipped, outcome) = (SkippedList::default(), Outcome::Answered { answer });
+            return Ok(Explanation { method, url, load_balancer, skipped, route: None, outcome });
         }
-        let invocation = invocation(Front::from_fields(&alb::MULTI, request.headers()));
+        let mode = load_balancer.as_ref().map_or(HeaderMode::Multi, |it| it.mode);
+        let attributes = rules.map_or_else(LoadBalancerAttributes::default, |rules| rules.load_balancer.clone());
+        let Event { request, front } = asked.event(request, &attributes, mode)?;
+        let invocation = invocation(front);
         let seen = request.clone();
-        let mut skipped = Observed(Vec::new());
+        let mut skipped = Collected::default();
         let (route, outcome) = match proxy.plan(request, &invocation, &mut skipped) {
             Ok(Plan { context, step }) => {
                 let outcome = match step {
@@ -248,45 +211,7 @@ impl Explanation {
             }
             Err(error) => (None, Outcome::Answered { answer: Answer::of_failure(&error) }),
         };
-        Ok(Explanation { method, url, load_balancer, skipped: skipped.0, route, outcome })
-    }
-}
-
-impl Asked {
-    /// The request that the function receives, with the load balancer's fields.
-    fn as_handed_on(&self) -> Result<Request<Bytes>> {
-        let mut request = Request::new(Bytes::new());
-        *request.method_mut() = self.method.clone();
-        let path_and_query = self.url.path_and_query().map_or("/", |it| it.as_str());
-        *request.uri_mut() = path_and_query.parse().with_context(|| format!("`{path_and_query}`"))?;
-        let fields = request.headers_mut();
-        let authority = self.url.authority().map_or("", |authority| authority.as_str());
-        fields.insert(HOST, authority.parse().with_context(|| format!("`{authority}`"))?);
-        for (name, value) in &self.headers {
-            if *name == HOST {
-                fields.insert(name, value.clone())
-            } else {
-                fields.append(name, value.clone());
-                None
-            };
-        }
-        let is_https = self.url.scheme_str() == Some("https");
-        let own_port = if is_https { 443 } else { 80 };
-        let of_load_balancer = [
-            ("x-forwarded-for", self.ip.to_string()),
-            ("x-forwarded-proto", if is_https { "https" } else { "http" }.to_owned()),
-            ("x-forwarded-port", self.url.port_u16().unwrap_or(own_port).to_string()),
-        ];
-        for (name, value) in of_load_balancer {
-            let value = HeaderValue::try_from(value)?;
-            // It appends the address to the client's list, and replaces the other fields.
-            if name == "x-forwarded-for" {
-                fields.append(name, value)
-            } else {
-                fields.insert(name, value).is_some()
-            };
-        }
-        Ok(request)
+        Ok(Explanation { method, url, load_balancer, skipped: skipped.nearest(most), route, outcome })
     }
 }
 
@@ -302,111 +227,6 @@ fn invocation(front: Front) -> Invocation {
         time: SystemTime::now(),
         deadline: started + Duration::from_secs(30),
         seed: 0,
-    }
-}
-
-struct Observed(Vec<Skipped>);
-
-impl Observer for Observed {
-    const EVALUATES_ALL: bool = true;
-
-    fn skipped(&mut self, route: &Route, condition: &dyn std::fmt::Display, found: &str) {
-        self.0.push(Skipped {
-            priority: route.priority,
-            name: route.name.clone(),
-            condition: condition.to_string(),
-            found: found.to_owned(),
-        });
-    }
-}
-
-impl LoadBalancer {
-    /// Applies the rule's transforms to the request as well.
-    fn of(settings: &Settings, asked: &Asked, request: &mut Request<Bytes>) -> LoadBalancer {
-        let mut result = LoadBalancer { skipped: Vec::new(), rule: None, does: Vec::new(), answer: None };
-        let Some(listener) = listener_for(settings, &asked.url) else { return result };
-        let view = RequestView::new(request.method(), request.uri(), request.headers(), Some(asked.ip));
-        let mut rules: Vec<&Rule> = listener.rules.iter().collect();
-        rules.sort_by_key(|rule| rule.priority);
-        let (mut action, mut transforms) = (&listener.default_action, None);
-        for rule in rules {
-            let (priority, name) = (Some(rule.priority), String::new());
-            match rule.conditions.iter().find(|condition| !condition.matches(&view)) {
-                Some(failed) => {
-                    result.skipped.push(Skipped { priority, name, condition: shown(failed), found: String::new() })
-                }
-                None => {
-                    let conditions: Vec<String> = rule.conditions.iter().map(shown).collect();
-                    result.rule = Some(Taken { priority, name, conditions: conditions.join(" and ") });
-                    (action, transforms) = (&rule.action, Some(&rule.transforms));
-                    break;
-                }
-            }
-        }
-        result.does = transforms.map(source::transforms_text).unwrap_or_default();
-        if !matches!(action, Action::Forward(forward) if forward.targets.len() == 1) {
-            result.does.push(source::action_text(settings, action));
-        }
-        let why = match (&result.rule, action) {
-            (Some(_), action) => source::action_text(settings, action),
-            (None, Action::FixedResponse(_)) => "no rule matches".to_owned(),
-            (None, action) => format!("no rule matches, {}", source::action_text(settings, action)),
-        };
-        let answer = |status, by| Some(Answer { status, location: None, by: format!("the load balancer: {by}") });
-        result.answer = match action {
-            Action::Forward(_) => match transforms.map(|transforms| transform(transforms, request)) {
-                Some(Err(error)) => answer(500, format!("a transform fails: {error}")),
-                _ => None,
-            },
-            Action::Redirect(Redirect { status, .. }) | Action::FixedResponse(FixedResponse { status, .. }) => {
-                answer(status.as_u16(), why)
-            }
-        };
-        result
-    }
-}
-
-/// Hides values that a condition compares with a secret.
-fn shown(condition: &Condition) -> String {
-    condition.without_secrets(is_secret_parameter, HIDDEN).to_string()
-}
-
-/// The listener with the URL's port in AWS, else with its protocol, else the first.
-fn listener_for<'s>(settings: &'s Settings, url: &Uri) -> Option<&'s Listener> {
-    let is_https = url.scheme_str() == Some("https");
-    let port = url.port_u16().unwrap_or(if is_https { 443 } else { 80 });
-    let mut listeners = settings.listeners.iter();
-    let by_port = settings.listeners.iter().find(|listener| listener.port == Some(port));
-    let by_protocol = || listeners.find(|listener| listener.tls.is_some() == is_https);
-    by_port.or_else(by_protocol).or_else(|| settings.listeners.first())
-}
-
-/// Applies transforms to path and query as one text, and to the host. A pattern that does not match changes nothing.
-fn transform(transforms: &Transforms, request: &mut Request<Bytes>) -> Result<()> {
-    if let Some(new) = transforms.url.as_ref().and_then(|rewrite| rewrite.apply(&request.uri().to_string())) {
-        *request.uri_mut() = new.parse().with_context(|| format!("`{new}`"))?;
-    }
-    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
-    if let Some(new) = host.and_then(|host| transforms.host.as_ref()?.apply(host)) {
-        let value = new.parse().with_context(|| format!("`{new}`"))?;
-        request.headers_mut().insert(HOST, value);
-    }
-    Ok(())
-}
-
-impl Skipped {
-    fn texts(&mut self) -> [&mut String; 3] {
-        [&mut self.name, &mut self.condition, &mut self.found]
-    }
-}
-
-impl Taken {
-    fn texts(&mut self) -> [&mut String; 2] {
-        [&mut self.name, &mut self.conditions]
-    }
-
-    fn of(route: &Route) -> Taken {
-        Taken { priority: route.priority, name: route.name.clone(), conditions: route.conditions() }
     }
 }
 

@@ -1,7 +1,9 @@
 //! `crossfade explain`: shows the routing of a request with the code that runs in production, without sending it.
 //!
-//! Owns the options. `explanation` gathers the facts, `text` prints them.
+//! Owns the options. `asked` reads the request, `explanation` gathers the facts, `text` prints them.
 
+mod asked;
+mod balancer;
 mod explanation;
 mod mirrored;
 mod text;
@@ -14,14 +16,16 @@ use anyhow::{Context, Result, anyhow, bail};
 use crossfade_function::{ConfigSource, load};
 use crossfade_proxy::Proxy;
 use crossfade_route::RoutingTable;
+use http::Method;
 use http::header::{HeaderName, HeaderValue};
-use http::{Method, Uri};
 
 use super::Verdict;
 use super::environment::{Environment, Recorder};
 use super::sources::Sources;
+use crate::routes::MOST_SHOWN;
 use crate::terminal::{print, print_json, printable};
-pub(super) use explanation::{Asked, Explanation, Outcome};
+pub(super) use asked::Asked;
+pub(super) use explanation::{Explanation, Outcome};
 
 /// Explain where a request would go, and why, without sending it
 #[derive(clap::Args)]
@@ -32,7 +36,7 @@ Examples:
   crossfade explain --serverless serverless.yml --ip 192.0.2.7 https://shop.example.com/
   crossfade explain --json https://shop.example.com/ | jq .target.backend")]
 pub(super) struct Options {
-    /// Method (GET if omitted) and URL
+    /// Method (GET if omitted) and URL, as for curl: the scheme defaults to `http`
     #[arg(required = true, num_args = 1..=2, value_names = ["METHOD", "URL"])]
     request: Vec<String>,
     /// Header field of the request; can be repeated
@@ -46,6 +50,9 @@ pub(super) struct Options {
     config: PathBuf,
     #[command(flatten)]
     sources: Sources,
+    /// List all routes and rules that do not match; without it, the nearest 20
+    #[arg(long)]
+    all: bool,
     /// Print one JSON document instead of text
     #[arg(long)]
     json: bool,
@@ -69,14 +76,11 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
         [url] => (Method::GET, url),
         _ => bail!("expected a method and a URL"),
     };
-    let uri = url.parse::<Uri>().ok().filter(|uri| uri.scheme().is_some() && uri.authority().is_some());
-    let Some(uri) = uri else {
-        bail!("`{}` is not a complete URL\n  hint: write `https://host/path`", printable(url));
-    };
-    let asked = Asked { method, url: uri, headers: options.headers.clone(), ip: options.ip };
+    let asked = Asked::new(method, url, options.headers.clone(), options.ip)?;
     let rules = options.sources.load()?;
     let proxy = proxy(&options.config)?;
-    let explanation = Explanation::of(&proxy, rules.as_ref().map(|rules| &rules.settings), &asked)?;
+    let most = if options.all { usize::MAX } else { MOST_SHOWN };
+    let explanation = Explanation::of(&proxy, rules.as_ref().map(|rules| &rules.settings), &asked, most)?;
     let environment = environment(&options.config)?.and(rules.map(|rules| rules.environment));
     let explanation = explanation.without_secrets(&environment);
     match options.json {

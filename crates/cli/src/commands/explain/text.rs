@@ -2,9 +2,13 @@
 
 use std::fmt::Write;
 
-use super::explanation::{Answer, Explanation, LoadBalancer, Outcome, Sent, Skipped, Taken, Timeouts};
+use crossfade_parity::number::grouped;
+
+use super::balancer::LoadBalancer;
+use super::explanation::{Answer, Explanation, Outcome, Sent, Timeouts};
 use super::mirrored::{Copied, Mirrored};
 use super::upstream::Upstream;
+use crate::routes::{Skipped, SkippedList, Taken};
 
 /// Writing to a `String` cannot fail.
 pub(super) fn render(explanation: &Explanation) -> String {
@@ -15,8 +19,7 @@ pub(super) fn render(explanation: &Explanation) -> String {
         render_rules(&mut text, load_balancer);
     }
     if let Some(route) = route {
-        let _ = writeln!(text, "\nroutes");
-        render_list(&mut text, skipped, route);
+        render_list(&mut text, "routes", skipped, route);
     }
     match outcome {
         Outcome::Sent(sent) => render_sent(&mut text, sent),
@@ -31,16 +34,23 @@ pub(super) fn render(explanation: &Explanation) -> String {
 }
 
 fn render_rules(text: &mut String, load_balancer: &LoadBalancer) {
-    let _ = writeln!(text, "\nload balancer");
     let nothing = Taken { priority: None, name: "no rule matches".to_owned(), conditions: String::new() };
-    render_list(text, &load_balancer.skipped, load_balancer.rule.as_ref().unwrap_or(&nothing));
+    render_list(text, "load balancer", &load_balancer.skipped, load_balancer.rule.as_ref().unwrap_or(&nothing));
     // For a request that no rule matches, the response says it.
     for line in load_balancer.does.iter().filter(|_| load_balancer.rule.is_some()) {
         let _ = writeln!(text, "             {line}");
     }
 }
 
-fn render_list(text: &mut String, skipped: &[Skipped], taken: &Taken) {
+fn render_list(text: &mut String, title: &str, list: &SkippedList, taken: &Taken) {
+    let SkippedList { skipped, skipped_left_out } = list;
+    let _ = match skipped_left_out {
+        0 => writeln!(text, "\n{title}"),
+        left_out => {
+            let all = grouped((skipped.len() + left_out) as u64);
+            writeln!(text, "\n{title:<13} the nearest {} of {all} that do not match; `--all` prints all", skipped.len())
+        }
+    };
     let width = skipped.iter().map(|it| it.name.len()).chain([taken.name.len()]).max().unwrap_or_default();
     let number = |priority: Option<u32>| priority.map(|priority| priority.to_string()).unwrap_or_default();
     for Skipped { priority, name, condition, found } in skipped {
