@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 /// All that is allowed. A new edge is a decision: change it here and in ARCHITECTURE.md.
-const EDGES: [(&str, &[&str]); 13] = [
+const EDGES: [(&str, &[&str]); 14] = [
     ("crossfade-document", &[]),
     ("crossfade-event", &[]),
     ("crossfade-journal", &[]),
@@ -17,6 +17,7 @@ const EDGES: [(&str, &[&str]); 13] = [
     ("crossfade-compare", &["crossfade-journal"]),
     ("crossfade-parity", &["crossfade-journal"]),
     ("crossfade-route", &["crossfade-compare", "crossfade-document", "crossfade-journal", "crossfade-rule"]),
+    ("crossfade-migration", &["crossfade-journal", "crossfade-parity", "crossfade-route"]),
     ("crossfade-proxy", &["crossfade-compare", "crossfade-event", "crossfade-journal", "crossfade-route"]),
     ("crossfade-function", &["crossfade-event", "crossfade-journal", "crossfade-proxy", "crossfade-route"]),
     ("crossfade-emulator", &["crossfade-document", "crossfade-event", "crossfade-rule"]),
@@ -29,6 +30,7 @@ const EDGES: [(&str, &[&str]); 13] = [
             "crossfade-event",
             "crossfade-function",
             "crossfade-journal",
+            "crossfade-migration",
             "crossfade-parity",
             "crossfade-proxy",
             "crossfade-route",
@@ -42,11 +44,12 @@ const EDGES: [(&str, &[&str]); 13] = [
 ];
 
 /// Crates that need no runtime, no socket, no clock and no command line must be unable to have one.
-const PURE: [&str; 7] = [
+const PURE: [&str; 8] = [
     "crossfade-compare",
     "crossfade-document",
     "crossfade-event",
     "crossfade-journal",
+    "crossfade-migration",
     "crossfade-parity",
     "crossfade-rule",
     "crossfade-route",

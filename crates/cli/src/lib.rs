@@ -11,6 +11,8 @@ pub mod commands;
 pub mod demo;
 mod html;
 mod inspector;
+mod live;
+mod migration;
 mod program;
 mod report;
 mod requests;

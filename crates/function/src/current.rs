@@ -1,16 +1,19 @@
-//! The proxy of the current configuration. Owns its start, and reloading a changed file if that is enabled
-//! (`CROSSFADE_RELOAD`); watches nothing in between requests.
+//! The proxy of the current configuration. Owns its start, and what replaces it: a changed file if that is enabled
+//! (`CROSSFADE_RELOAD`), and live state (`live` reads it). Watches nothing in between requests.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use crossfade_proxy::{Proxy, SetupError};
-use crossfade_route::{PemFile, RoutingTable, Share};
+use crossfade_route::{Overlaid, Overlay, PemFile, RoutingTable, Share};
+use serde_json::json;
 
-use crate::settings::{ConfigSource, Settings, SettingsError, load};
-use crate::{log_error, log_warning};
+use crate::live::{Change, Live, LiveError};
+use crate::settings::{ConfigSource, LocalSurroundings, Settings, SettingsError, load, variable};
+use crate::{log_error, log_warning, write_line};
 
 /// The proxy, and the sources that it is made from.
 pub(crate) struct Current {
@@ -18,6 +21,7 @@ pub(crate) struct Current {
     cert_file: Option<PathBuf>,
     access_log: Option<Share>,
     reload: bool,
+    live: Option<Live>,
     loaded: Mutex<Loaded>,
 }
 
@@ -28,11 +32,16 @@ pub(crate) enum ConfigurationError {
     Settings(#[from] SettingsError),
     #[error("{0}")]
     Setup(#[from] SetupError),
+    #[error("{0}")]
+    Live(#[from] LiveError),
 }
 
 struct Loaded {
     proxy: Arc<Proxy>,
     version: Option<FileVersion>,
+    /// With live state: the configuration as it is in the file, to which every overlay applies.
+    base: Option<(RoutingTable, Option<PemFile>)>,
+    overlay: Option<Box<Overlay>>,
 }
 
 /// Tells one content of a file from the next: time, inode, size.
@@ -49,34 +58,99 @@ impl FileVersion {
 }
 
 impl Current {
-    /// Compiles the configuration.
+    /// Compiles the configuration, and finds the place of the live state.
     pub(crate) fn start(settings: Settings) -> Result<Self, ConfigurationError> {
-        let Settings { config, cert_file, access_log, pseudonym, reload, .. } = settings;
+        let Settings { config, cert_file, access_log, pseudonym, reload, live, .. } = settings;
         let (config, access_log) = (config?, access_log?);
         let version = version(&config);
         let (table, certificates) = compile(&config, cert_file.as_deref(), access_log)?;
+        let here = LocalSurroundings { folder: Path::new("") };
+        let live = live.map(|place| Live::new(&place, certificates.as_ref(), &variable, &here));
+        let live = live.transpose()?;
+        let base = live.is_some().then(|| (table.clone(), certificates.clone()));
         let proxy = Arc::new(Proxy::new(table, certificates, &pseudonym)?);
-        Ok(Current { config, cert_file, access_log, reload, loaded: Mutex::new(Loaded { proxy, version }) })
+        let loaded = Mutex::new(Loaded { proxy, version, base, overlay: None });
+        Ok(Current { config, cert_file, access_log, reload, live, loaded })
     }
 
     /// For the next request. A file that has changed is compiled anew; if it is wrong, the last good one stays.
     pub(crate) fn proxy(&self) -> Arc<Proxy> {
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut loaded = self.loaded();
         if self.reload {
             let version = version(&self.config);
             if version.is_some() && version != loaded.version {
                 let compiled = compile(&self.config, self.cert_file.as_deref(), self.access_log);
-                let successor = compiled.and_then(|(table, certificates)| {
-                    loaded.proxy.successor(table, certificates).map_err(ConfigurationError::from)
+                let replaced = compiled.and_then(|(table, certificates)| match &mut loaded.base {
+                    None => loaded.replace(table, certificates),
+                    Some(base) => {
+                        *base = (table, certificates);
+                        loaded.apply().map(|mismatches| mismatches.iter().for_each(|mismatch| log_error(mismatch)))
+                    }
                 });
-                match successor {
-                    Ok(proxy) => loaded.proxy = Arc::new(proxy),
-                    Err(error) => log_error(&format!("the configuration is unchanged: {error}")),
+                if let Err(error) = replaced {
+                    log_error(&format!("the configuration is unchanged: {error}"));
                 }
                 loaded.version = version;
             }
         }
         loaded.proxy.clone()
+    }
+
+    /// Returns `true` if reading the live state takes no time, so that it is read before a request.
+    pub(crate) fn is_live_at_hand(&self) -> bool {
+        self.live.as_ref().is_some_and(Live::is_at_hand)
+    }
+
+    /// Reads the live state if it is time to, within a time limit. Without a valid one, the last one stays in use.
+    pub(crate) async fn refresh(&self, now: SystemTime, limit: Duration) {
+        let Some(live) = &self.live else { return };
+        let mut line = json!({ "type": "live", "level": "INFO", "place": live.place() });
+        match live.refresh(now, limit).await {
+            Change::None => return,
+            Change::Failed(failures, error) => {
+                line["version"] = json!(self.loaded().proxy.table().live);
+                (line["failures"], line["error"]) = (json!(failures), json!(error));
+            }
+            Change::To(overlay) => {
+                let mut loaded = self.loaded();
+                (line["version"], line["by"], line["change"]) =
+                    (json!(overlay.version), json!(overlay.by), json!(overlay.change));
+                loaded.overlay = Some(overlay);
+                match loaded.apply() {
+                    Ok(mismatches) if mismatches.is_empty() => {}
+                    Ok(mismatches) => line["error"] = json!(mismatches.join("; ")),
+                    Err(error) => line["error"] = json!(error.to_string()),
+                }
+            }
+        }
+        if line.get("error").is_some() {
+            line["level"] = json!("ERROR");
+        }
+        write_line(line.to_string());
+    }
+
+    fn loaded(&self) -> MutexGuard<'_, Loaded> {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Loaded {
+    /// Applies the overlay to the base. Returns the changes that do not fit.
+    fn apply(&mut self) -> Result<Vec<String>, ConfigurationError> {
+        let Some((table, certificates)) = &self.base else { return Ok(Vec::new()) };
+        let certificates = certificates.clone();
+        let Overlaid { table, mismatches } = match &self.overlay {
+            Some(overlay) => table.overlaid(overlay),
+            None => Overlaid { table: table.clone(), mismatches: Vec::new() },
+        };
+        self.replace(table, certificates)?;
+        Ok(mismatches)
+    }
+
+    /// Makes the proxy anew. Back ends that are the same keep their connections, circuit breakers and budgets.
+    fn replace(&mut self, table: RoutingTable, certificates: Option<PemFile>) -> Result<(), ConfigurationError> {
+        self.proxy = Arc::new(self.proxy.successor(table, certificates)?);
+        Ok(())
     }
 }
 

@@ -9,6 +9,7 @@ mod current;
 mod deployment;
 mod http1;
 mod invoke;
+mod live;
 mod run;
 mod runtime_api;
 mod settings;
@@ -16,6 +17,7 @@ mod settings;
 use std::process::ExitCode;
 
 pub use current::FileVersion;
+pub use live::source::{Remote, Source};
 pub use settings::{ConfigSource, LocalSurroundings, SettingsError, load};
 
 /// The function's entry point: reads the environment and serves until the end of it.

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use crate::current::{ConfigurationError, Current};
 use crate::invoke::{answer, decode, mirror};
+use crate::live::{AFTERWARDS, AT_START};
 use crate::log_error;
 use crate::runtime_api::{ApiError, NextEvent, RuntimeApi};
 use crate::settings::Settings;
@@ -63,6 +64,7 @@ pub(crate) async fn run(settings: Settings) -> Result<(), RunError> {
             return Err(error.into());
         }
     };
+    current.refresh(SystemTime::now(), AT_START).await;
     tokio::spawn(tick());
     // Tasks, also for a single one: the runtime looks for I/O before every turn of what it blocks on, but not of tasks.
     let mut lanes = JoinSet::new();
@@ -124,6 +126,9 @@ async fn serve(current: Arc<Current>, mut api: RuntimeApi, mut stop: watch::Rece
         let (request, front) = decode(FORMATS, event);
         let invocation = Invocation { front, request_id, trace_id, deployment, started, time, deadline, seed };
 
+        if current.is_live_at_hand() {
+            current.refresh(time, AFTERWARDS).await;
+        }
         let proxy = current.proxy();
         let (record, pending) = answer(&proxy, request, &invocation, &mut buffer).await;
         let reply = Bytes::from(std::mem::take(&mut buffer));
@@ -163,6 +168,7 @@ async fn serve(current: Arc<Current>, mut api: RuntimeApi, mut stop: watch::Rece
                 return Ok(());
             }
         }
+        current.refresh(SystemTime::now(), AFTERWARDS).await;
     }
 }
 

@@ -32,6 +32,8 @@ pub(crate) struct Settings {
     /// `CROSSFADE_ACCESS_LOG`: a percentage that replaces the file's `accessLog`. `crossfade dev` sets it, since it shows every
     /// request.
     pub(crate) access_log: Result<Option<Share>, SettingsError>,
+    /// `CROSSFADE_LIVE`: the place of the live state.
+    pub(crate) live: Option<String>,
     /// `AWS_LAMBDA_MAX_CONCURRENCY`: invocations at a time, set by Lambda Managed Instances; otherwise 1.
     pub(crate) concurrency: usize,
 }
@@ -100,7 +102,7 @@ pub enum SettingsError {
 
 impl Settings {
     pub(crate) fn from_env() -> Result<Settings, SettingsError> {
-        let text = |name| env::var(name).ok().filter(|value| !value.is_empty());
+        let text = variable;
         let task_root = text("LAMBDA_TASK_ROOT").map(PathBuf::from).unwrap_or_default();
         Ok(Settings {
             runtime_api: text(RUNTIME_API_VARIABLE).ok_or(SettingsError::NotInLambda)?,
@@ -120,6 +122,7 @@ impl Settings {
                 None => Ok(None),
             },
             reload: text("CROSSFADE_RELOAD").is_some_and(|value| value == "1"),
+            live: text("CROSSFADE_LIVE"),
             concurrency: text("AWS_LAMBDA_MAX_CONCURRENCY").and_then(|count| count.parse().ok()).unwrap_or(1).max(1),
         })
     }
@@ -168,6 +171,11 @@ pub fn load(source: &ConfigSource, cert_file: Option<&Path>) -> Result<(RoutingT
         Ok::<_, SettingsError>(PemFile { path: path.to_owned(), text })
     };
     Ok((table, cert_file.map(pem).transpose()?))
+}
+
+/// Returns the value of a variable unless it is empty.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// The surroundings that a configuration may refer to: this process's environment, and the files of a folder.

@@ -26,7 +26,7 @@ pub struct AccessRecord<'t> {
     kind: Kind,
     /// 3. A line without one is of version 1. Older lines become ones of version 3 when they are read.
     #[serde(default = "first_version")]
-    version: u32,
+    pub version: u32,
     /// Arrival of the request, UTC.
     #[serde(default = "unknown_time", with = "rfc3339")]
     pub time: SystemTime,
@@ -42,6 +42,9 @@ pub struct AccessRecord<'t> {
     /// Without the query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<Cow<'t, str>>,
+    /// The version of the live state that decided; absent without any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live: Option<u32>,
     /// The route that matched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub route: Option<Cow<'t, str>>,
@@ -164,6 +167,9 @@ enum Kind {
 }
 
 impl<'t> AccessRecord<'t> {
+    /// The version of the format that is written.
+    pub const VERSION: u32 = VERSION;
+
     /// The record of a request that came at `time`, as far as its journal has it.
     #[must_use]
     pub fn new(time: SystemTime, request_id: &'t str, journal: &Journal<'t>) -> Self {
@@ -179,6 +185,7 @@ impl<'t> AccessRecord<'t> {
             trace_id: None,
             method: None,
             path: None,
+            live: None,
             route: journal.route.map(Cow::from),
             backend: backend.map(Cow::from),
             target: journal.target.filter(|target| Some(*target) != backend).map(Cow::from),

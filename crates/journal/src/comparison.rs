@@ -52,6 +52,9 @@ pub struct Record {
     /// content negotiation and ranges. Equal for equal requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<Digest>,
+    /// The version of the live state that decided about the request; absent without any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live: Option<u32>,
     /// Names the secret salt of all digests in the record. Digests with different salts have nothing to do with each other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub salt: Option<Digest>,

@@ -22,6 +22,7 @@ fn record() -> Record {
         reason: None,
         not_repeated: None,
         request: None,
+        live: None,
         salt: None,
         differences: Vec::new(),
         more: 0,

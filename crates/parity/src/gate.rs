@@ -15,19 +15,19 @@ use crate::proportion::share;
 pub struct Gate {
     /// `None` applies to all routes together.
     route: Option<String>,
-    conditions: Vec<Condition>,
+    pub(crate) conditions: Vec<Condition>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-struct Condition {
-    text: String,
-    metric: Metric,
-    operator: Operator,
-    bound: Bound,
+pub(crate) struct Condition {
+    pub(crate) text: String,
+    pub(crate) metric: Metric,
+    pub(crate) operator: Operator,
+    pub(crate) bound: Bound,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Metric {
+pub(crate) enum Metric {
     Parity,
     ParityLow,
     RawParity,
@@ -68,7 +68,7 @@ const METRICS: [(&str, Metric); 16] = [
 const VERDICTS: [Verdict; 4] = [Verdict::Same, Verdict::Differs, Verdict::CannotBeJudged, Verdict::NotEnoughSamples];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Operator {
+pub(crate) enum Operator {
     AtLeast,
     AtMost,
     Above,
@@ -86,7 +86,7 @@ const OPERATORS: [(&str, Operator); 5] = [
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Bound {
+pub(crate) enum Bound {
     /// A percentage as a fraction: `99.5%` is 0.995.
     Share(f64),
     Count(f64),
@@ -187,7 +187,7 @@ impl Condition {
     }
 
     /// Returns `true` and the measured value for display if the condition holds, `false` and that value otherwise.
-    fn measure(&self, summary: &Summary, verdict: Verdict) -> (bool, String) {
+    pub(crate) fn measure(&self, summary: &Summary, verdict: Verdict) -> (bool, String) {
         if self.metric == Metric::Samples {
             let holds = summary.compared > 0 && self.holds(summary.compared as f64);
             return (holds, grouped(summary.compared));
@@ -231,7 +231,7 @@ impl Condition {
         }
     }
 
-    fn holds(&self, measured: f64) -> bool {
+    pub(crate) fn holds(&self, measured: f64) -> bool {
         let (Bound::Share(bound) | Bound::Count(bound) | Bound::Milliseconds(bound)) = self.bound else { return false };
         // 99.9 / 100 and 999 / 1000 differ in the last digit.
         let is_equal = (measured - bound).abs() <= 1e-12 * bound.abs().max(1.0);
@@ -260,6 +260,8 @@ impl Metric {
             }
             Metric::Verdict => VERDICTS.into_iter().find(|verdict| verdict.as_str() == text).map(Bound::Verdict),
             Metric::Lost | Metric::Errors | Metric::Unknown => {
+                // More than the other system's, which is how failures are counted here.
+                let text = if self == Metric::Errors { text.strip_prefix('+').unwrap_or(text) } else { text };
                 share(text).map(|share| Bound::Share(share / 100.0)).or_else(|| count(text).map(Bound::Count))
             }
             Metric::P50 | Metric::P90 | Metric::P95 | Metric::P99 => match text.strip_suffix('%') {

@@ -129,14 +129,14 @@ impl Histogram {
         })
     }
 
-    fn percentiles(&self) -> Option<Percentiles> {
+    pub(crate) fn percentiles(&self) -> Option<Percentiles> {
         let at = |share| self.percentile(share);
         Some(Percentiles { p50: at(0.5)?, p90: at(0.9)?, p95: at(0.95)?, p99: at(0.99)? })
     }
 
     /// Returns the interval of a percentile by order statistics (David and Nagaraja 2003, section 7.1): the number of
     /// durations below it is binomial, whatever their distribution.
-    fn interval(&self, percentile: Percentile, tail: f64) -> Interval {
+    pub(crate) fn interval(&self, percentile: Percentile, tail: f64) -> Interval {
         let low = lower_quantile(self.count, percentile.share(), tail);
         let high = upper_quantile(self.count, percentile.share(), tail) + 1;
         Interval { low: (low > 0).then(|| self.ranked(low)).flatten(), high: self.ranked(high) }

@@ -30,8 +30,12 @@ mod assessment;
 #[allow(clippy::arithmetic_side_effects)] // as above
 mod binomial;
 #[allow(clippy::arithmetic_side_effects)] // as above
+mod effect;
+#[allow(clippy::arithmetic_side_effects)] // as above
 mod evidence;
 mod gate;
+#[allow(clippy::arithmetic_side_effects)] // as above
+mod guard;
 #[allow(clippy::arithmetic_side_effects)] // as above
 mod history;
 #[allow(clippy::arithmetic_side_effects)] // as above
@@ -50,17 +54,24 @@ mod repeat;
 #[allow(clippy::arithmetic_side_effects)] // as above
 mod tally;
 #[allow(clippy::arithmetic_side_effects)] // as above
+mod timeline;
+#[allow(clippy::arithmetic_side_effects)] // as above
+mod traffic;
+#[allow(clippy::arithmetic_side_effects)] // as above
 mod verdict;
 
 pub use assessment::{
     Assessment, Bucket, Change, Difference, Endpoint, EndpointName, Example, ExampleResponse, Interval, Intervals,
     Latency, Mark, Outcomes, Parity, Percentiles, Places, Responses, Route, Summary, Timeline, Verdict, Why,
 };
+pub use effect::Effect;
 pub use gate::{ConditionResult, Gate, GateError};
+pub use guard::{Decision, Judged, Step};
 pub use judge::judge;
 pub use latency::{Histogram, Percentile};
-pub use lines::{RecordFinder, Skipped, Unreadable};
+pub use lines::{Logged, RecordFinder, Skipped, Unreadable};
 pub use proportion::{share, wilson};
 pub use reason::{Place, Reason};
 pub use tally::Tally;
+pub use traffic::{BackendTraffic, EndpointTraffic, RouteTraffic, Traffic, TrafficTally, VersionTraffic};
 pub use verdict::PARITY_THRESHOLD;

@@ -1,28 +1,71 @@
-//! Finds comparison records in logs, however a log was fetched: plain, after a prefix, as a string within JSON, in CSV.
+//! Finds records in logs, comparisons or requests, however a log was fetched: plain, after a prefix, as a string within JSON,
+//! in CSV.
 //!
 //! Owns finding and reading, with a window over the input instead of lines, so that a log that is one line of a
 //! gigabyte needs no more memory than any other. Does not own the source of the bytes or their decompression; `tally`
 //! owns the meaning of records.
 //!
-//! A record begins with `{"type":"compare"` at the beginning of a line, after a blank, as an element or a member of
+//! A record begins with `{"type":"compare"`, or `access`, at the beginning of a line, after a blank, as an element or a member of
 //! JSON, or as a whole string. A client therefore cannot forge one with a path that the access log repeats: there it is
 //! inside a string and follows a `/`, and strings inside that string are not searched.
 
 use std::borrow::Cow;
+use std::marker::PhantomData;
 
-use crossfade_journal::comparison::{Record, VERSION, is_supported};
+use crossfade_journal::{AccessRecord, comparison};
 use memchr::memmem::Finder;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 /// Length of the longest record in bytes. An event of CloudWatch Logs has at most a fourth of this.
 const MAX_RECORD: usize = 1 << 20;
 /// Bytes that are searched, and then dropped, at once.
 const CHUNK: usize = 1 << 18;
-/// Bytes before the word `compare` within which a record begins, blanks and escapes included.
+/// Bytes before the word of the type within which a record begins, blanks and escapes included.
 const LOOK_BACK: usize = 64;
 /// Levels of JSON strings within which records are recognised. Only the first is read: a client may have created the
 /// others.
 const MAX_NESTING: u32 = 3;
+
+/// A kind of record that a log may have.
+pub trait Logged: DeserializeOwned {
+    /// The value of `type`, the first member.
+    const TYPE: &'static str;
+    /// The newest version of the format that is supported.
+    const VERSION: u32;
+
+    /// Returns whether a version of the format is supported.
+    fn is_supported(version: u32) -> bool;
+
+    /// Returns the version of the format that a record was written in.
+    fn version(&self) -> u32;
+}
+
+impl Logged for comparison::Record {
+    const TYPE: &'static str = "compare";
+    const VERSION: u32 = comparison::VERSION;
+
+    fn is_supported(version: u32) -> bool {
+        comparison::is_supported(version)
+    }
+
+    fn version(&self) -> u32 {
+        self.version
+    }
+}
+
+impl Logged for AccessRecord<'static> {
+    const TYPE: &'static str = "access";
+    const VERSION: u32 = AccessRecord::VERSION;
+
+    fn is_supported(version: u32) -> bool {
+        (1..=AccessRecord::VERSION).contains(&version)
+    }
+
+    fn version(&self) -> u32 {
+        self.version
+    }
+}
 
 /// Places in a log that look like a record but cannot be read.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -43,12 +86,13 @@ pub struct Unreadable {
     pub reason: String,
 }
 
-/// Finds the comparison records in the bytes of one log and ignores everything else.
+/// Finds the records of one kind in the bytes of one log and ignores everything else.
 ///
 /// The bytes may be split anywhere; the result is the same. Memory is limited to a few MiB, however long the log and
 /// its lines are.
 #[derive(Debug)]
-pub struct RecordFinder {
+pub struct RecordFinder<R = comparison::Record> {
+    kind: PhantomData<fn() -> R>,
     skipped: Skipped,
     /// The part of the log in the window.
     bytes: Vec<u8>,
@@ -81,8 +125,8 @@ struct Wrapping {
 }
 
 /// The content of a place that looks like a record.
-enum Found {
-    Record(Box<Record>),
+enum Found<R> {
+    Record(Box<R>),
     OtherVersion(u32),
     Garbled(String),
     CutOff,
@@ -96,29 +140,30 @@ enum Look {
     More,
 }
 
-impl Default for RecordFinder {
-    fn default() -> RecordFinder {
+impl<R: Logged> Default for RecordFinder<R> {
+    fn default() -> Self {
         RecordFinder::new()
     }
 }
 
-impl RecordFinder {
+impl<R: Logged> RecordFinder<R> {
     /// Returns a finder at the beginning of a log.
-    pub fn new() -> RecordFinder {
+    pub fn new() -> Self {
         RecordFinder {
+            kind: PhantomData,
             skipped: Skipped::default(),
             bytes: Vec::with_capacity(MAX_RECORD + 2 * CHUNK),
             done: 0,
             enough: 0,
             ended: false,
             lines: 0,
-            word: Finder::new(b"compare"),
+            word: Finder::new(R::TYPE),
         }
     }
 
     /// Takes the next bytes of the log and calls `each` for every complete record. A record is reported by a later
     /// call, or by [`finish`](RecordFinder::finish), if the decision depends on the bytes that follow it.
-    pub fn push(&mut self, bytes: &[u8], mut each: impl FnMut(Record)) {
+    pub fn push(&mut self, bytes: &[u8], mut each: impl FnMut(R)) {
         for piece in bytes.chunks(CHUNK) {
             self.bytes.extend_from_slice(piece);
             if self.bytes.len() >= self.enough {
@@ -129,14 +174,14 @@ impl RecordFinder {
     }
 
     /// Ends the log: calls `each` for the remaining records and returns the unreadable ones.
-    pub fn finish(mut self, mut each: impl FnMut(Record)) -> Skipped {
+    pub fn finish(mut self, mut each: impl FnMut(R)) -> Skipped {
         self.ended = true;
         self.scan(&mut each);
         self.skipped
     }
 
     /// Searches as far as possible without more bytes.
-    fn scan(&mut self, each: &mut impl FnMut(Record)) {
+    fn scan(&mut self, each: &mut impl FnMut(R)) {
         loop {
             let rest = self.bytes.get(self.done..).unwrap_or_default();
             let Some(at) = self.word.find(rest).map(|at| self.done + at) else {
@@ -150,7 +195,7 @@ impl RecordFinder {
                 self.enough = at + LOOK_BACK;
                 return;
             }
-            let Some(candidate) = candidate(&self.bytes, at) else {
+            let Some(candidate) = candidate(&self.bytes, at, R::TYPE) else {
                 self.advance(at + 1);
                 continue;
             };
@@ -183,7 +228,7 @@ impl RecordFinder {
         }
     }
 
-    fn look(&mut self, candidate: &Candidate, each: &mut impl FnMut(Record)) -> Look {
+    fn look(&mut self, candidate: &Candidate, each: &mut impl FnMut(R)) -> Look {
         let text = self.bytes.get(candidate.begin..).unwrap_or_default();
         let is_all = self.ended || text.len() >= MAX_RECORD;
         let text = text.get(..MAX_RECORD).unwrap_or(text);
@@ -207,7 +252,7 @@ impl RecordFinder {
                 "its end is missing, or it is longer than 1 MiB".to_owned()
             }
             Found::OtherVersion(version) => {
-                format!("format version {version}, only versions up to {VERSION} are supported")
+                format!("format version {version}, only versions up to {} are supported", R::VERSION)
             }
             Found::Garbled(reason) => reason,
         };
@@ -223,8 +268,8 @@ fn newlines(bytes: &[u8]) -> u64 {
     memchr::memchr_iter(b'\n', bytes).count() as u64
 }
 
-/// Returns the record whose `"type":"compare"` has its `compare` at `at`; `None` if the word is part of something else.
-fn candidate(bytes: &[u8], at: usize) -> Option<Candidate> {
+/// Returns the record whose `type` has its value, this word, at `at`; `None` if the word is part of something else.
+fn candidate(bytes: &[u8], at: usize, word: &str) -> Option<Candidate> {
     let mut before = Backwards(bytes.get(..at)?);
     let quote = before.quote()?;
     before.blanks();
@@ -234,7 +279,7 @@ fn candidate(bytes: &[u8], at: usize) -> Option<Candidate> {
     before.text(b"type")?;
     (before.quote()? == quote).then_some(())?;
     let written = quote.written();
-    bytes.get(at + "compare".len()..)?.starts_with(&written).then_some(())?;
+    bytes.get(at + word.len()..)?.starts_with(&written).then_some(())?;
     let found_by = before.0.len();
     before.blanks();
     let wrapping = before.text(b"{").and_then(|()| {
@@ -302,30 +347,30 @@ impl Backwards<'_> {
 }
 
 /// Reads the record at the beginning of a text and returns its length.
-fn plain(text: &[u8]) -> (Found, usize) {
+fn plain<R: Logged>(text: &[u8]) -> (Found<R>, usize) {
     #[derive(Deserialize)]
     struct Head {
         version: u32,
     }
-    let mut records = serde_json::Deserializer::from_slice(text).into_iter::<Record>();
+    let mut records = serde_json::Deserializer::from_slice(text).into_iter::<R>();
     let error = match records.next() {
-        Some(Ok(record)) if is_supported(record.version) => {
+        Some(Ok(record)) if R::is_supported(record.version()) => {
             return (Found::Record(Box::new(record)), records.byte_offset());
         }
-        Some(Ok(record)) => return (Found::OtherVersion(record.version), records.byte_offset()),
+        Some(Ok(record)) => return (Found::OtherVersion(record.version()), records.byte_offset()),
         Some(Err(error)) if !error.is_eof() => error,
         _ => return (Found::CutOff, 0),
     };
     // Another version of the format may contain values that this version cannot read.
     let head = serde_json::Deserializer::from_slice(text).into_iter::<Head>().next();
     match head {
-        Some(Ok(Head { version })) if !is_supported(version) => (Found::OtherVersion(version), 0),
+        Some(Ok(Head { version })) if !R::is_supported(version) => (Found::OtherVersion(version), 0),
         _ => (Found::Garbled(error.to_string()), 0),
     }
 }
 
 /// Reads the record that a text consists of.
-fn only(text: &[u8]) -> Found {
+fn only<R: Logged>(text: &[u8]) -> Found<R> {
     match plain(text) {
         (Found::Record(_), end) if text.get(end..).is_some_and(|rest| memchr::memchr(b'{', rest).is_some()) => {
             Found::Garbled("more than one record in one string".to_owned())
@@ -335,7 +380,7 @@ fn only(text: &[u8]) -> Found {
 }
 
 /// Decodes the JSON that begins here and returns its encoded length.
-fn unwrapped(text: &[u8], wrapping: Wrapping, is_all: bool) -> Result<(Cow<'_, [u8]>, usize), Found> {
+fn unwrapped<R>(text: &[u8], wrapping: Wrapping, is_all: bool) -> Result<(Cow<'_, [u8]>, usize), Found<R>> {
     let (mut inner, mut length) = (Cow::Borrowed(text), None);
     if wrapping.doubled {
         let (single, end) = undoubled(text, is_all).ok_or(Found::CutOff)?;
@@ -383,6 +428,8 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
+    use crossfade_journal::comparison::Record;
+
     use super::*;
 
     const RECORD: &str = r#"{"type":"compare","version":1,"time":"2026-11-24T10:57:42.123Z","against":"mirror","request_id":"ID","route":"orders","method":"GET","endpoint":"/orders/{id}","verdict":"match","primary":{"backend":"legacy","status":200},"mirror":{"backend":"modern","status":200}}"#;
@@ -395,9 +442,9 @@ mod tests {
     fn found<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<String>, Skipped) {
         let (mut ids, mut finder) = (Vec::new(), RecordFinder::new());
         for piece in pieces {
-            finder.push(piece, |record| ids.push(record.request_id));
+            finder.push(piece, |record: Record| ids.push(record.request_id));
         }
-        let skipped = finder.finish(|record| ids.push(record.request_id));
+        let skipped = finder.finish(|record: Record| ids.push(record.request_id));
         (ids, skipped)
     }
 
@@ -463,9 +510,9 @@ mod tests {
         let (mut finder, mut looks, mut ids) = (RecordFinder::new(), 0, Vec::new());
         for byte in record(&"x".repeat(100_000)).as_bytes().chunks(1) {
             looks += u32::from(finder.bytes.len() + 1 >= finder.enough);
-            finder.push(byte, |record| ids.push(record.request_id.len()));
+            finder.push(byte, |record: Record| ids.push(record.request_id.len()));
         }
-        finder.finish(|record| ids.push(record.request_id.len()));
+        finder.finish(|record: Record| ids.push(record.request_id.len()));
         assert_eq!(ids, [100_000]);
         // Until the word `compare` is found, each piece is searched for it.
         assert!(looks < 100, "{looks}");

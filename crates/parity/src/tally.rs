@@ -7,7 +7,7 @@
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{Hash, Hasher};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use crossfade_journal::comparison::{Against, Class, Difference, Digest, Record, Repeated, Side, Verdict};
 
@@ -15,6 +15,7 @@ use crate::assessment::EndpointName;
 use crate::latency::Histogram;
 use crate::place::{Example, ExampleResponse, Place, PlaceKey};
 use crate::repeat;
+use crate::timeline::{Merge, Timeline};
 
 /// Endpoints in total; later ones are counted together, per route.
 pub(crate) const MAX_ENDPOINTS: usize = 1000;
@@ -37,9 +38,6 @@ const BEYOND: usize = 1;
 const MAX_REASONS: usize = 30;
 /// Examples in total, whatever the limit per place is.
 const MAX_EXAMPLES: usize = 1_000;
-/// Buckets of the timeline; the narrowest is one second wide.
-const MAX_BUCKETS: u64 = 240;
-const NARROWEST: u64 = 1;
 /// Characters that are kept of a name, a pointer, a value or a URL.
 const MAX_TEXT: usize = 200;
 const LONGEST_URL: usize = 2_000;
@@ -53,7 +51,8 @@ pub struct Tally {
     pub(crate) endpoints: Vec<Endpoint>,
     index: HashMap<EndpointName, usize>,
     routes: BTreeSet<String>,
-    pub(crate) timeline: Timeline,
+    /// Records against the mirror over time.
+    pub(crate) timeline: Timeline<Bucket>,
     /// Times of the first and the last request.
     pub(crate) span: Option<(SystemTime, SystemTime)>,
     /// Names of the compared back ends, from the first such record.
@@ -136,21 +135,6 @@ pub(crate) struct ResponseCounts {
     /// Indexed by the first digit minus 1.
     pub(crate) statuses: [u64; 5],
     pub(crate) errors: BTreeMap<String, u64>,
-}
-
-/// Records against the mirror over time.
-#[derive(Debug)]
-pub(crate) struct Timeline {
-    /// Width in seconds.
-    pub(crate) width: u64,
-    /// Indexed by the number of widths since 1970.
-    pub(crate) buckets: BTreeMap<u64, Bucket>,
-}
-
-impl Default for Timeline {
-    fn default() -> Self {
-        Timeline { width: NARROWEST, buckets: BTreeMap::new() }
-    }
 }
 
 #[derive(Debug, Default)]
@@ -538,26 +522,7 @@ impl Example {
     }
 }
 
-impl Timeline {
-    fn bucket(&mut self, time: SystemTime) -> &mut Bucket {
-        let seconds = time.duration_since(UNIX_EPOCH).as_ref().map_or(0, Duration::as_secs);
-        while !self.covers(seconds / self.width) {
-            self.width *= 2;
-            for (number, bucket) in std::mem::take(&mut self.buckets) {
-                self.buckets.entry(number / 2).or_default().merge(bucket);
-            }
-        }
-        self.buckets.entry(seconds / self.width).or_default()
-    }
-
-    fn covers(&self, number: u64) -> bool {
-        let first = self.buckets.first_key_value().map_or(number, |(first, _)| number.min(*first));
-        let last = self.buckets.last_key_value().map_or(number, |(last, _)| number.max(*last));
-        last - first < MAX_BUCKETS
-    }
-}
-
-impl Bucket {
+impl Merge for Bucket {
     fn merge(&mut self, other: Bucket) {
         self.same += other.same;
         for (key, count) in other.different {
@@ -598,6 +563,8 @@ pub(crate) fn cut(text: &str) -> String {
 pub(crate) mod tests {
     use crossfade_journal::comparison::{Kind, Repeated};
 
+    use std::time::{Duration, UNIX_EPOCH};
+
     use super::*;
     use crate::assessment::Mark;
 
@@ -617,6 +584,7 @@ pub(crate) mod tests {
             reason: None,
             not_repeated: None,
             request: None,
+            live: None,
             salt: None,
             differences: pointers.iter().map(difference).collect(),
             more: 0,

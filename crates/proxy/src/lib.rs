@@ -7,6 +7,7 @@
 //! (sending), then the stage you look for.
 
 mod attempt;
+mod client;
 mod comparing;
 mod connection_auth;
 mod error;
@@ -31,6 +32,7 @@ mod time;
 mod tls_hint;
 mod upstream;
 
+pub use client::Client;
 pub use error::ProxyError;
 pub use invocation::Invocation;
 pub use mirror::Pending;

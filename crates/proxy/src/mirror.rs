@@ -111,6 +111,7 @@ impl Proxy {
             reason: Some(reason.to_owned()),
             not_repeated: None,
             request: None,
+            live: self.table().live,
             salt: None,
             differences: Vec::new(),
             more: 0,

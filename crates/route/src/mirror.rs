@@ -59,7 +59,7 @@ pub struct Noise {
 }
 
 /// A share of requests, in thousandths of a percent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Share(pub(crate) u32);
 
 /// `mirror.credentials`.
@@ -135,8 +135,35 @@ impl Default for Noise {
 }
 
 impl Share {
-    /// All requests.
+    /// 0 %.
+    pub const NONE: Share = Share(0);
+    /// 100 %.
     pub const ALL: Share = Share(WHOLE);
+
+    /// Returns a share of so many percent; of 100, if there are more.
+    #[must_use]
+    pub const fn percents(percent: u32) -> Share {
+        if percent >= 100 { Share::ALL } else { Share(percent.saturating_mul(1000)) }
+    }
+
+    /// Returns the share of one weight in two; 0 % of nothing.
+    #[must_use]
+    pub fn of(weight: u32, other: u32) -> Share {
+        let sum = u64::from(weight).saturating_add(u64::from(other));
+        let share = u64::from(weight).saturating_mul(u64::from(WHOLE)).checked_div(sum).unwrap_or_default();
+        Share(u32::try_from(share).unwrap_or(WHOLE))
+    }
+
+    /// Returns the smallest weights from 0 to 999 of which the second has this share; `None` for a share with more than one
+    /// decimal.
+    #[must_use]
+    pub fn weights(self) -> Option<(u32, u32)> {
+        let of = |unit: u32| {
+            let parts = (self.0.checked_rem(unit) == Some(0)).then(|| self.0.checked_div(unit))??;
+            Some((WHOLE.checked_div(unit)?.checked_sub(parts)?, parts))
+        };
+        of(1000).or_else(|| of(100))
+    }
 
     /// Parses a percentage from 0 to 100 with at most three decimals.
     #[must_use]

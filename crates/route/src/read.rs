@@ -480,7 +480,9 @@ impl Read for Node {
     }
 }
 
-fn parse_duration(text: &str) -> Option<Duration> {
+/// Parses a positive duration like `250ms`, `5s`, `1.5s`, `2m`, `1h` or `30d`, of at most ten years.
+#[must_use]
+pub fn parse_duration(text: &str) -> Option<Duration> {
     let unit_at = text.find(|letter: char| letter.is_ascii_alphabetic())?;
     let (number, unit) = text.split_at(unit_at);
     let milliseconds = match unit {

@@ -10,6 +10,7 @@ use http::header::{HeaderName, HeaderValue};
 
 use crate::backend::Backend;
 use crate::field_edits::FieldEdits;
+use crate::migration::Plan;
 use crate::mirror::{Mirror, Share};
 use crate::policy::Failover;
 use crate::redirect::{Captures, Redirect};
@@ -19,11 +20,13 @@ use crate::sticky::{OptIn, Sticky};
 use crate::transform::Transforms;
 
 /// The whole configuration, immutable.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RoutingTable {
     pub(crate) backends: Vec<Arc<Backend>>,
     /// Enabled routes by ascending priority.
     pub(crate) routes: Vec<Route>,
+    /// Routes that an overlay may enable.
+    pub(crate) disabled: Vec<Route>,
     /// Finds the few routes that a request can match.
     pub(crate) index: Index,
     /// Route without conditions for requests that match no other.
@@ -39,6 +42,10 @@ pub struct RoutingTable {
     /// `clientIp.trustedHops`: number of proxies, starting with the load balancer, that appended the address they saw
     /// to `X-Forwarded-For`.
     pub trusted_hops: usize,
+    /// `migration`.
+    pub plan: Option<Plan>,
+    /// The version of the overlay that is applied.
+    pub live: Option<u32>,
 }
 
 impl RoutingTable {

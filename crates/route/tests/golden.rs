@@ -113,6 +113,9 @@ fn describe(table: &RoutingTable) -> String {
         writeln!(text, "route {} priority {priority}: {}", route.name, route.conditions()).unwrap();
         describe_route(route, &mut text);
     }
+    if let Some(plan) = &table.plan {
+        writeln!(text, "{plan:?}").unwrap();
+    }
     writeln!(text, "default").unwrap();
     describe_route(table.default_route(), &mut text);
     text

@@ -323,6 +323,7 @@ const UNKNOWN_KEYS: &[(&str, &str)] = &[
     ("/definitions/fixedResponse", "default: { fixedResponse: { zzzzzz: 1 } }"),
     ("/definitions/fieldEdits", "default: { requestHeaders: { zzzzzz: 1 } }"),
     ("/definitions/fieldEdits", "default: { responseHeaders: { zzzzzz: 1 } }"),
+    ("/definitions/migration", "migration: { zzzzzz: 1 }"),
     ("/definitions/timeouts", "timeouts: { zzzzzz: 1 }"),
     ("/definitions/requestId", "requestId: { zzzzzz: 1 }"),
     ("/definitions/clientIp", "clientIp: { zzzzzz: 1 }"),

@@ -237,6 +237,7 @@ pub(crate) fn matching(endpoint: &str) -> Record {
         reason: None,
         not_repeated: None,
         request: None,
+        live: None,
         salt: None,
         differences: Vec::new(),
         more: 0,

@@ -124,6 +124,7 @@ impl<'a> Run<'a> {
             verdict: comparison.verdict,
             reason: comparison.reason.map(str::to_owned),
             not_repeated,
+            live: None,
             request: Some(self.salt.digest(format!("{} {target}", endpoint.method).as_bytes())),
             salt: Some(self.salt.name()),
             differences: comparison.differences,

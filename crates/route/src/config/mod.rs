@@ -8,6 +8,7 @@ mod conditions;
 mod expectations;
 mod fields;
 mod forward;
+mod migration;
 mod mirror;
 mod routes;
 mod transforms;
@@ -66,14 +67,7 @@ impl RoutingTable {
         source_name: &str,
         surroundings: &dyn Surroundings,
     ) -> Result<RoutingTable, Diagnostics> {
-        let parsed = backend_url::parse(url).and_then(|parsed| {
-            let reach = Reach { scheme: parsed.scheme, link_local: false, runtime_api: surroundings.runtime_api() };
-            match reach.check_host(&parsed.host, parsed.port) {
-                Ok(()) => Ok(Backend::new("backend", parsed, reach)),
-                Err(it) => Err(UrlError { message: format!("the host {it}"), hint: it.hint() }),
-            }
-        });
-        parsed.map(RoutingTable::everything_to).map_err(|error| {
+        of_url("backend", url, false, surroundings).map(RoutingTable::everything_to).map_err(|error| {
             // The URL itself is not shown: it may be a secret that was put there by accident.
             let hint = Some(error.hint.to_owned());
             let list = vec![Diagnostic { place: None, hint, ..Diagnostic::error(Place::new(1, 1), error.message) }];
@@ -125,13 +119,36 @@ impl RoutingTable {
             backends: vec![Arc::new(backend)],
             index: Index::default(),
             routes: Vec::new(),
+            disabled: Vec::new(),
             default,
             trusted_hops: 1,
             request_timeout: None,
             request_id_field: REQUEST_ID,
             health_check: HealthCheck::default(),
             access_log: Share::ALL,
+            plan: None,
+            live: None,
         }
+    }
+}
+
+impl Backend {
+    /// Returns a destination for requests of the function's own. It may be link-local.
+    ///
+    /// # Errors
+    ///
+    /// The problem of the URL, without the URL.
+    pub fn own(name: &str, url: &str, surroundings: &dyn Surroundings) -> Result<Backend, String> {
+        of_url(name, url, true, surroundings).map_err(|error| error.message)
+    }
+}
+
+fn of_url(name: &str, url: &str, link_local: bool, surroundings: &dyn Surroundings) -> Result<Backend, UrlError> {
+    let parsed = backend_url::parse(url)?;
+    let reach = Reach { scheme: parsed.scheme, link_local, runtime_api: surroundings.runtime_api() };
+    match reach.check_host(&parsed.host, parsed.port) {
+        Ok(()) => Ok(Backend::new(name, parsed, reach)),
+        Err(it) => Err(UrlError { message: format!("the host {it}"), hint: it.hint() }),
     }
 }
 
@@ -283,22 +300,34 @@ fn read(
         top.error(diagnostics, format!("expected a map, found {}", top.value.kind()), Some(hint.into()));
         return None;
     }
-    let [version, backends, routes, default, timeouts, request_id, client_ip, health_check, access_log, tests] = top
-        .keys(
-            diagnostics,
-            [
-                "version",
-                "backends",
-                "routes",
-                "default",
-                "timeouts",
-                "requestId",
-                "clientIp",
-                "healthCheck",
-                "accessLog",
-                "tests",
-            ],
-        )?;
+    let [
+        version,
+        backends,
+        routes,
+        default,
+        migration,
+        timeouts,
+        request_id,
+        client_ip,
+        health_check,
+        access_log,
+        tests,
+    ] = top.keys(
+        diagnostics,
+        [
+            "version",
+            "backends",
+            "routes",
+            "default",
+            "migration",
+            "timeouts",
+            "requestId",
+            "clientIp",
+            "healthCheck",
+            "accessLog",
+            "tests",
+        ],
+    )?;
     match version {
         None => top.missing(diagnostics, "version", "start the file with `version: 1`"),
         Some(version) => {
@@ -324,6 +353,8 @@ fn read(
             None
         }
     };
+    let all_routes = read_routes.routes.iter().chain(&read_routes.disabled).chain(&default);
+    let plan = migration.and_then(|node| migration::read(node, all_routes.clone(), &mut backends, diagnostics));
     let request_timeout = timeouts.and_then(|node| {
         let [request] = node.keys(diagnostics, ["request"])?;
         request?.duration(diagnostics)
@@ -344,18 +375,21 @@ fn read(
     if let Some(node) = tests {
         *expectations = expectations::read(node, &read_routes, &backends, diagnostics);
     }
-    let Routes { routes, nodes, .. } = read_routes;
+    let Routes { routes, disabled, nodes, .. } = read_routes;
     let index = Index::new(&routes);
     let table = RoutingTable {
         backends: std::mem::take(&mut backends.compiled),
         index,
         routes,
+        disabled,
         default: default?,
         trusted_hops: trusted_hops.map_or(1, |hops| hops as usize),
         request_timeout,
         request_id_field: request_id_field.unwrap_or(REQUEST_ID),
         health_check: health_check.unwrap_or_default(),
         access_log: access_log.unwrap_or(Share::ALL),
+        plan,
+        live: None,
     };
     if let Some(advice) = diagnostics.advice().filter(|_| !diagnostics.has_errors()) {
         (advice.warn)(&table, &Nodes { top, routes: &nodes, backends: &backends }, diagnostics);

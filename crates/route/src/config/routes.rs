@@ -26,6 +26,8 @@ pub(super) const DEFAULT: &str = "default";
 #[derive(Debug, Default)]
 pub(super) struct Routes<'n> {
     pub(super) routes: Vec<Route>,
+    /// The others.
+    pub(super) disabled: Vec<Route>,
     pub(super) nodes: HashMap<String, &'n Node>,
     /// `false` if a route or its name could not be read, which has been reported.
     pub(super) is_complete: bool,
@@ -55,7 +57,8 @@ pub(super) fn read<'n>(
     // A key with only comments below it is equivalent to no routes.
     let items = if node.is_empty() { &[] } else { node.list_of(diagnostics, Expected::Routes).unwrap_or_default() };
     let is_complete = node.is_empty() || !items.is_empty();
-    let mut read = Routes { routes: Vec::with_capacity(items.len()), nodes: HashMap::new(), is_complete };
+    let routes = Vec::with_capacity(items.len());
+    let mut read = Routes { routes, is_complete, ..Routes::default() };
     let mut priorities: HashMap<u32, &'n Node> = HashMap::new();
     for item in items {
         let Some([name, priority, enabled, parts @ ..]) = item.keys(diagnostics, KEYS) else {
@@ -78,10 +81,9 @@ pub(super) fn read<'n>(
             item.error(diagnostics, format!("duplicate priority {priority}"), Some(hint));
         }
         let body = read_body(item, true, parts, backends, surroundings, diagnostics);
-        if let (Some(body), Some(name), Some(priority)) = (body, name, priority)
-            && enabled
-        {
-            read.routes.push(Route { name: name.to_owned(), priority: Some(priority), ..body });
+        if let (Some(body), Some(name), Some(priority)) = (body, name, priority) {
+            let route = Route { name: name.to_owned(), priority: Some(priority), ..body };
+            if enabled { read.routes.push(route) } else { read.disabled.push(route) }
         }
     }
     read.routes.sort_by_key(|route| route.priority);

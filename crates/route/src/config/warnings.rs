@@ -35,6 +35,7 @@ pub(super) fn warn(table: &RoutingTable, nodes: &Nodes<'_, '_>, diagnostics: &mu
         misread(conditions, diagnostics);
     }
     late_failover(table, nodes.top, diagnostics);
+    migrating(table, nodes.top, diagnostics);
     look_alikes(nodes.top, diagnostics);
 }
 
@@ -178,6 +179,27 @@ fn alternating(forward: &Forward, node: &Node, diagnostics: &mut Collector) {
         let message = format!("each request without this {part} goes to `{}` or `{}` by chance", one.name, other.name);
         let hint = format!("send them to one system: `otherwise: {}`", one.name);
         node.get("sticky").unwrap_or(node).warn(diagnostics, message, Some(hint));
+    }
+}
+
+/// Routes of a migration where moving users is not what it seems.
+fn migrating(table: &RoutingTable, top: &Node, diagnostics: &mut Collector) {
+    let (Some(plan), Some(node)) = (&table.plan, top.get("migration")) else { return };
+    let all = table.routes.iter().chain(&table.disabled).chain([&table.default]);
+    for route in all.filter(|route| plan.routes.contains(&route.name)) {
+        let Action::Forward(forward) = &route.action else { continue };
+        let weighted = forward.targets.iter().filter(|target| target.weight > 0).count();
+        // With two weights there is a warning about them already.
+        if forward.sticky.is_none() && weighted < 2 {
+            let message = format!("without `sticky` in route `{}`, a step moves requests and not users", route.name);
+            let hint = "identify users, as in `sticky: {by: {cookie: customer_id}, otherwise: …}`";
+            node.warn(diagnostics, message, Some(hint.into()));
+        }
+        if route.mirror.is_none() {
+            let message =
+                format!("route `{}` has no `mirror`, so there is no evidence before its first step", route.name);
+            node.warn(diagnostics, message, Some(format!("add `mirror: {{backend: {}, percent: 20}}`", plan.to)));
+        }
     }
 }
 

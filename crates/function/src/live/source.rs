@@ -1,0 +1,280 @@
+//! The place of the overlay: `CROSSFADE_LIVE`. Owns its syntax, the request for it, and what the response means. Sends nothing.
+
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, ETAG, HOST, IF_NONE_MATCH};
+use http::{Method, Request, Response, StatusCode};
+use serde::Deserialize;
+
+/// The forms of `CROSSFADE_LIVE`.
+const FORMS: &str = "write file:PATH, s3://BUCKET/KEY, ssm:/NAME or appconfig:APPLICATION/ENVIRONMENT/PROFILE";
+
+/// A place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A file on this machine.
+    File(PathBuf),
+    /// A service.
+    Remote(Remote),
+}
+
+/// A service that stores the overlay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Remote {
+    /// An object of S3.
+    S3 {
+        /// Its bucket.
+        bucket: String,
+        /// Its key.
+        key: String,
+    },
+    /// A parameter of Systems Manager.
+    Ssm {
+        /// Its name.
+        name: String,
+    },
+    /// The local endpoint of the AppConfig extension.
+    AppConfig {
+        /// Name or ID, like the others.
+        application: String,
+        /// That the configuration is deployed to.
+        environment: String,
+        /// The configuration profile.
+        profile: String,
+    },
+}
+
+/// The origin of a service, and the path before every target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Endpoint {
+    /// `https://host[:port]`.
+    pub(super) origin: String,
+    /// Empty, or begins with `/` and does not end with one.
+    base_path: String,
+}
+
+/// The content of a source.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    /// The overlay, with its entity tag if the service has such.
+    Text(String, Option<String>),
+    /// The one that is known.
+    Unchanged,
+    /// There is none.
+    None,
+}
+
+/// Looks up environment variables.
+pub(super) type Environment<'e> = &'e dyn Fn(&str) -> Option<String>;
+
+impl Source {
+    /// Parses `file:PATH`, `s3://BUCKET/KEY`, `ssm:/NAME` or `appconfig:APPLICATION/ENVIRONMENT/PROFILE`.
+    ///
+    /// # Errors
+    ///
+    /// A message with the forms.
+    pub fn parse(text: &str) -> Result<Source, String> {
+        let invalid = || format!("`{text}` is not a place for live state: {FORMS}");
+        let (scheme, rest) = text.split_once(':').filter(|(_, rest)| !rest.is_empty()).ok_or_else(invalid)?;
+        let remote = match scheme {
+            "file" => return Ok(Source::File(rest.into())),
+            "s3" => {
+                let parts = rest.strip_prefix("//").and_then(|rest| rest.split_once('/'));
+                let (bucket, key) =
+                    parts.filter(|(bucket, key)| is_bucket(bucket) && !key.is_empty()).ok_or_else(invalid)?;
+                Remote::S3 { bucket: bucket.to_owned(), key: key.to_owned() }
+            }
+            "ssm" => Remote::Ssm { name: rest.to_owned() },
+            "appconfig" => {
+                let parts: Vec<&str> = rest.split('/').collect();
+                let [application, environment, profile] = parts[..] else { return Err(invalid()) };
+                if parts.iter().any(|part| part.is_empty()) {
+                    return Err(invalid());
+                }
+                let [application, environment, profile] = [application, environment, profile].map(str::to_owned);
+                Remote::AppConfig { application, environment, profile }
+            }
+            _ => return Err(invalid()),
+        };
+        Ok(Source::Remote(remote))
+    }
+}
+
+impl Remote {
+    /// The service that signatures name; `None` if requests are not signed.
+    pub(super) fn service(&self) -> Option<&'static str> {
+        match self {
+            Remote::S3 { .. } => Some("s3"),
+            Remote::Ssm { .. } => Some("ssm"),
+            Remote::AppConfig { .. } => None,
+        }
+    }
+
+    /// The endpoint, as the SDKs find it (SDK reference guide, "Service-specific endpoints", "Dual-stack and FIPS endpoints").
+    pub(super) fn endpoint(&self, region: &str, environment: Environment<'_>) -> Endpoint {
+        let is_set = |name| environment(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        let configured = |name: &str| {
+            let is_ignored = is_set("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
+            [name, "AWS_ENDPOINT_URL"].into_iter().find_map(environment).filter(|_| !is_ignored)
+        };
+        let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+        let (is_dual_stack, fips) =
+            (is_set("AWS_USE_DUALSTACK_ENDPOINT"), if is_set("AWS_USE_FIPS_ENDPOINT") { "-fips" } else { "" });
+        match self {
+            Remote::S3 { bucket, .. } => {
+                if let Some(url) = configured("AWS_ENDPOINT_URL_S3") {
+                    let Endpoint { origin, base_path } = Endpoint::of(&url);
+                    return Endpoint { origin, base_path: format!("{base_path}/{bucket}") };
+                }
+                let stack = if is_dual_stack { ".dualstack" } else { "" };
+                let host = format!("s3{fips}{stack}.{region}.{domain}");
+                // The certificate has a wildcard for one label.
+                match bucket.contains('.') {
+                    true => Endpoint { origin: format!("https://{host}"), base_path: format!("/{bucket}") },
+                    false => Endpoint { origin: format!("https://{bucket}.{host}"), base_path: String::new() },
+                }
+            }
+            Remote::Ssm { .. } => configured("AWS_ENDPOINT_URL_SSM").map_or_else(
+                || {
+                    let host = match (is_dual_stack, region.starts_with("cn-")) {
+                        (false, _) => format!("ssm{fips}.{region}.{domain}"),
+                        (true, false) => format!("ssm{fips}.{region}.api.aws"),
+                        (true, true) => format!("ssm{fips}.{region}.api.amazonwebservices.com.cn"),
+                    };
+                    Endpoint { origin: format!("https://{host}"), base_path: String::new() }
+                },
+                |url| Endpoint::of(&url),
+            ),
+            Remote::AppConfig { .. } => {
+                let port = environment("AWS_APPCONFIG_EXTENSION_HTTP_PORT").unwrap_or_else(|| "2772".to_owned());
+                Endpoint { origin: format!("http://localhost:{port}"), base_path: String::new() }
+            }
+        }
+    }
+
+    /// The request for the overlay, not signed. `etag` is that of the known one.
+    pub(super) fn request(&self, endpoint: &Endpoint, etag: Option<&str>) -> Result<Request<Bytes>, http::Error> {
+        let (_, authority) = endpoint.origin.split_once("://").unwrap_or_default();
+        let base = &endpoint.base_path;
+        let request = Request::builder().header(HOST, authority);
+        match self {
+            Remote::S3 { key, .. } => {
+                let request = request.uri(format!("{base}/{}", encoded(key, b"/")));
+                let request = match etag {
+                    Some(etag) => request.header(IF_NONE_MATCH, etag),
+                    None => request,
+                };
+                request.body(Bytes::new())
+            }
+            Remote::Ssm { name } => request
+                .method(Method::POST)
+                .uri(format!("{base}/"))
+                .header(CONTENT_TYPE, "application/x-amz-json-1.1")
+                .header("x-amz-target", "AmazonSSM.GetParameter")
+                .body(serde_json::json!({ "Name": name, "WithDecryption": true }).to_string().into()),
+            Remote::AppConfig { application, environment, profile } => {
+                let [application, environment, profile] =
+                    [application, environment, profile].map(|part| encoded(part, b""));
+                let path = format!("/applications/{application}/environments/{environment}/configurations/{profile}");
+                request.uri(path).body(Bytes::new())
+            }
+        }
+    }
+
+    /// The meaning of a response.
+    pub(super) fn content(&self, response: Response<Bytes>) -> Result<Content, String> {
+        let status = response.status();
+        let etag = response.headers().get(ETAG).and_then(|etag| etag.to_str().ok()).map(str::to_owned);
+        let body = response.into_body();
+        let failed = |code: Option<String>| {
+            Err(format!("{} responded {}", self.name(), code.unwrap_or_else(|| status.to_string())))
+        };
+        match (self, status) {
+            (Remote::S3 { .. } | Remote::AppConfig { .. }, StatusCode::OK) => {
+                Ok(Content::Text(text(body.to_vec())?, etag))
+            }
+            (_, StatusCode::NOT_MODIFIED) => Ok(Content::Unchanged),
+            (Remote::S3 { .. }, _) => match between(&body, "<Code>", "</Code>") {
+                Some(code) if code == "NoSuchKey" => Ok(Content::None),
+                code => failed(code),
+            },
+            (Remote::Ssm { .. }, StatusCode::OK) => {
+                let Ok(Got { parameter }) = serde_json::from_slice(&body) else {
+                    return failed(Some("no parameter".to_owned()));
+                };
+                Ok(Content::Text(parameter.value, None))
+            }
+            (Remote::Ssm { .. }, _) => match between(&body, "\"__type\":\"", "\"") {
+                // With or without a prefix and `#`.
+                Some(code) if code.ends_with("ParameterNotFound") => Ok(Content::None),
+                code => failed(code),
+            },
+            (Remote::AppConfig { .. }, StatusCode::NOT_FOUND) => Ok(Content::None),
+            (Remote::AppConfig { .. }, _) => failed(None),
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Remote::S3 { .. } => "S3",
+            Remote::Ssm { .. } => "Systems Manager",
+            Remote::AppConfig { .. } => "the AppConfig extension",
+        }
+    }
+}
+
+impl Endpoint {
+    fn of(url: &str) -> Endpoint {
+        let at = url.find("://").map_or(0, |at| at + "://".len());
+        let path = url.get(at..).and_then(|rest| rest.find('/')).map_or(url.len(), |path| at + path);
+        let (origin, path) = url.split_at(path);
+        Endpoint { origin: origin.to_owned(), base_path: path.trim_end_matches('/').to_owned() }
+    }
+}
+
+/// The response of `GetParameter`.
+#[derive(Deserialize)]
+struct Got {
+    #[serde(rename = "Parameter")]
+    parameter: Parameter,
+}
+
+#[derive(Deserialize)]
+struct Parameter {
+    #[serde(rename = "Value")]
+    value: String,
+}
+
+fn text(bytes: Vec<u8>) -> Result<String, String> {
+    String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
+}
+
+/// Returns the text between two marks in an error, if it is a word.
+fn between(body: &[u8], start: &str, end: &str) -> Option<String> {
+    let text = std::str::from_utf8(body).ok()?;
+    // `"__type": "..."` has a space in it in some services.
+    let text = text.replace("\": \"", "\":\"");
+    let (_, rest) = text.split_once(start)?;
+    let (word, _) = rest.split_once(end)?;
+    let is_word = word.len() <= 100 && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".#_-".contains(&byte));
+    is_word.then(|| word.to_owned())
+}
+
+/// Returns whether a name can be part of a host or of a path.
+fn is_bucket(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
+}
+
+/// Encodes everything but the unreserved characters (RFC 3986 section 2.3) and those in `kept`.
+fn encoded(text: &str, kept: &[u8]) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || kept.contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}

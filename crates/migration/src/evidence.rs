@@ -1,0 +1,178 @@
+//! The evidence: the requests of each route of a plan since its last change took effect, and the judgement about them.
+
+use std::time::SystemTime;
+
+use crossfade_journal::AccessRecord;
+use crossfade_journal::comparison::Record;
+use crossfade_parity::{Decision, Effect, Gate, GateError, Judged, Step, Tally, TrafficTally, judge};
+use crossfade_route::migration::{Evidence, Plan, Progress};
+use crossfade_route::{Overlay, RoutingTable};
+use serde::Serialize;
+
+/// The records of one route.
+#[derive(Debug)]
+struct Collected {
+    route: String,
+    progress: Progress,
+    /// The version that changed the route last; 0 before the first change.
+    version: u32,
+    effect: Effect,
+    tally: Tally,
+    traffic: TrafficTally,
+}
+
+/// The records of all routes of a plan.
+#[derive(Debug)]
+pub struct Evidences<'p> {
+    plan: &'p Plan,
+    guard: Gate,
+    routes: Vec<Collected>,
+    records: u64,
+}
+
+/// A route with its evidence.
+#[derive(Debug)]
+pub struct Judgement {
+    /// Its name.
+    pub route: String,
+    /// The present one.
+    pub progress: Progress,
+    /// The version that changed the route last.
+    pub version: u32,
+    /// Those of the guard, in its order.
+    pub conditions: Vec<Judged>,
+    /// The conclusion from them.
+    pub evidence: Evidence,
+    /// Since when nearly all requests follow the change.
+    pub in_effect: Option<SystemTime>,
+    /// The share of the latest requests that do.
+    pub recent: Option<f64>,
+}
+
+/// A condition as JSON documents have it.
+#[derive(Debug, Serialize)]
+pub struct Condition<'j> {
+    condition: &'j str,
+    decision: &'static str,
+    measured: &'j str,
+}
+
+impl<'p> Evidences<'p> {
+    /// Starts without records.
+    pub fn new(
+        table: &RoutingTable,
+        plan: &'p Plan,
+        overlay: Option<&Overlay>,
+        now: SystemTime,
+    ) -> Result<Evidences<'p>, GateError> {
+        let guard = Gate::parse(&plan.guard)?;
+        let collected = |route: &String| {
+            let version = overlay.and_then(|overlay| overlay.routes.get(route)).map_or(0, |changes| changes.version);
+            Collected {
+                route: route.clone(),
+                progress: table.progress(plan, overlay, route, now),
+                version,
+                effect: Effect::of(version),
+                tally: Tally::new(0),
+                traffic: TrafficTally::new(|_| String::new()),
+            }
+        };
+        Ok(Evidences { plan, guard, routes: plan.routes.iter().map(collected).collect(), records: 0 })
+    }
+
+    /// Counts a request of a user.
+    pub fn add_access(&mut self, record: &AccessRecord<'_>) {
+        self.records += 1;
+        let Some(route) = self.routes.iter_mut().find(|route| record.route.as_deref() == Some(&route.route)) else {
+            return;
+        };
+        route.effect.add(record);
+        if record.live.unwrap_or_default() >= route.version {
+            route.traffic.add(record);
+        }
+    }
+
+    /// Counts a shadow request.
+    pub fn add_comparison(&mut self, record: &Record) {
+        self.records += 1;
+        let Some(route) = self.routes.iter_mut().find(|route| record.route == route.route) else { return };
+        if record.live.unwrap_or_default() >= route.version {
+            route.tally.add(record);
+        }
+    }
+
+    /// Decides about every route.
+    pub fn judgements(&self) -> Vec<Judgement> {
+        let judgement = |collected: &Collected| {
+            let (assessment, traffic) = (judge(&collected.tally), collected.traffic.traffic());
+            let step = Step {
+                route: &collected.route,
+                from: &self.plan.from,
+                to: &self.plan.to,
+                assessment: &assessment,
+                traffic: &traffic,
+                samples: self.plan.samples,
+            };
+            let conditions = self.guard.judge(&step);
+            let evidence = match self.records {
+                0 => Evidence::Missing("there are no records".to_owned()),
+                _ => evidence(&conditions),
+            };
+            Judgement {
+                route: collected.route.clone(),
+                progress: collected.progress,
+                version: collected.version,
+                evidence,
+                conditions,
+                // Before the first change nothing has to take effect.
+                in_effect: if collected.version == 0 {
+                    Some(collected.progress.since)
+                } else {
+                    collected.effect.since()
+                },
+                recent: collected.effect.recent(),
+            }
+        };
+        self.routes.iter().map(judgement).collect()
+    }
+}
+
+/// The conclusion from the conditions of a guard.
+fn evidence(conditions: &[Judged]) -> Evidence {
+    let with = |decision: fn(&Decision) -> bool| conditions.iter().find(|judged| decision(&judged.decision));
+    let shown = |judged: &Judged| format!("{}: {}", judged.condition, judged.measured);
+    let count = |judged: &Judged| match judged.decision {
+        Decision::TooFew(count) => Some(count),
+        _ => None,
+    };
+    if let Some(failed) = with(|decision| *decision == Decision::Fails) {
+        Evidence::Fail(shown(failed))
+    } else if let Some(count) = conditions.iter().filter_map(count).min() {
+        Evidence::TooFew(count)
+    } else if let Some(unclear) = with(|decision| *decision == Decision::Unclear) {
+        Evidence::CannotBeJudged(shown(unclear))
+    } else {
+        Evidence::Pass
+    }
+}
+
+impl Judgement {
+    /// Returns the conditions for a JSON document.
+    pub fn conditions(&self) -> impl Iterator<Item = Condition<'_>> {
+        self.conditions.iter().map(|judged| Condition {
+            condition: &judged.condition,
+            decision: word(&judged.decision),
+            measured: &judged.measured,
+        })
+    }
+}
+
+/// The word for a decision.
+pub fn word(decision: &Decision) -> &'static str {
+    match decision {
+        Decision::Holds => "holds",
+        Decision::Fails => "fails",
+        Decision::Unclear => "unclear",
+        Decision::TooFew(_) => "too few",
+    }
+}

@@ -1,0 +1,57 @@
+//! A client for requests of the function's own, such as for live configuration. Owns nothing but its back end: connections,
+//! and what happens to dead ones, are as for a client's request.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use crossfade_event::Format;
+use crossfade_journal::{Journal, Role};
+use crossfade_route::{Backend, PemFile};
+use http::{Request, Response};
+use tokio::time::Instant;
+
+use crate::attempt::{self, Bounds};
+use crate::upstream::{SetupError, Upstream, Upstreams};
+
+/// A client of one host.
+#[derive(Debug)]
+pub struct Client {
+    upstream: Upstream,
+    /// Limits the size of responses.
+    format: &'static Format,
+}
+
+impl Client {
+    /// Makes the client; opens no connection. Responses may be as large as `format` carries.
+    ///
+    /// # Errors
+    ///
+    /// [`SetupError`] for what cannot work with any request.
+    pub fn new(
+        backend: &Arc<Backend>,
+        cert_file: Option<&PemFile>,
+        format: &'static Format,
+    ) -> Result<Client, SetupError> {
+        Ok(Client { upstream: Upstreams::new(1, cert_file).upstream(backend)?, format })
+    }
+
+    /// Sends a request and returns the whole response, within the time limit.
+    ///
+    /// # Errors
+    ///
+    /// The reason why there is no response, for the log.
+    pub async fn send(
+        &self,
+        request: Request<Bytes>,
+        limit: Duration,
+        now: SystemTime,
+    ) -> Result<Response<Bytes>, String> {
+        let (parts, body) = request.into_parts();
+        let started = Instant::now();
+        let bounds = Bounds { deadline: started + limit, format: self.format, started, now, jitter: 1.0 };
+        let mut journal = Journal::default();
+        let sent = attempt::send(&self.upstream, &parts, &body, bounds, Some(limit), Role::First, &mut journal).await;
+        sent.map_err(|error| error.to_string())
+    }
+}

@@ -1,0 +1,280 @@
+//! A step of a migration, forward or back, as the next overlay. Owns what a move does to the routes of the plan; `migration` owns
+//! which moves are possible.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::time::SystemTime;
+
+use crate::migration::{Phase, Plan, Progress, Refused, Target};
+use crate::mirror::Share;
+use crate::overlay::Overlay;
+use crate::table::{Action, RoutingTable};
+
+/// A move of routes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Move {
+    /// More users on the new system.
+    Promote(Target),
+    /// Nothing moves by itself.
+    Pause,
+    /// It moves by itself again; after an abort from the beginning.
+    Resume,
+    /// Everyone is on the old system.
+    Abort,
+}
+
+/// Who moves, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Author {
+    /// A name, for the history.
+    pub by: String,
+    /// In their own words.
+    pub reason: Option<String>,
+}
+
+/// A move that is not possible.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MoveError {
+    /// The configuration has no `migration`.
+    NoPlan,
+    /// The plan does not have this route.
+    UnknownRoute(String),
+    /// Of this route.
+    Refused(String, Refused),
+    /// Of every route of the plan, for these reasons.
+    NothingMoves(BTreeMap<String, Refused>),
+}
+
+/// A route's move: its name, and its progress before and after.
+pub type Moved = (String, Progress, Progress);
+
+impl RoutingTable {
+    /// Returns the progress of a route of the plan; without live state of the route, that of its weights in the file.
+    #[must_use]
+    pub fn progress(&self, plan: &Plan, overlay: Option<&Overlay>, route: &str, now: SystemTime) -> Progress {
+        let changes = overlay.and_then(|overlay| overlay.routes.get(route));
+        if let Some(progress) = changes.and_then(|changes| changes.migration) {
+            return progress;
+        }
+        let mut all = self.routes.iter().chain(&self.disabled).chain([&self.default]);
+        let targets = all.find(|known| known.name == route).map(|route| match &route.action {
+            Action::Forward(forward) => forward.targets.as_slice(),
+            _ => &[],
+        });
+        let weight = |name: &str| {
+            let own = targets.unwrap_or_default().iter().find(|target| target.name == name).map(|target| target.weight);
+            changes.and_then(|changes| changes.weights.get(name).copied()).or(own).unwrap_or_default()
+        };
+        let share = Share::of(weight(&plan.to), weight(&plan.from));
+        let phase = if share == Share::ALL { Phase::Finished } else { Phase::Running };
+        Progress { share, phase, since: now }
+    }
+
+    /// Returns the overlay after a move of these routes, or of all that can move if there are none, and what it moves. This
+    /// must be the table of the file, without an overlay.
+    ///
+    /// # Errors
+    ///
+    /// [`MoveError`] if nothing would move, or not every route that is named.
+    pub fn moved(
+        &self,
+        overlay: Option<&Overlay>,
+        routes: &[String],
+        step: Move,
+        author: &Author,
+        now: SystemTime,
+    ) -> Result<(Overlay, Vec<Moved>), MoveError> {
+        let plan = self.plan.as_ref().ok_or(MoveError::NoPlan)?;
+        if let Some(unknown) = routes.iter().find(|route| !plan.routes.contains(route)) {
+            return Err(MoveError::UnknownRoute(unknown.clone()));
+        }
+        let (mut moved, mut refused) = (Vec::new(), BTreeMap::new());
+        for route in if routes.is_empty() { &plan.routes } else { routes } {
+            let before = self.progress(plan, overlay, route, now);
+            let after = match step {
+                Move::Promote(target) => plan.promote(before, target, now),
+                Move::Pause => before.pause(now),
+                Move::Resume => before.resume(now),
+                Move::Abort => Ok(before.abort(now)),
+            };
+            match after {
+                Ok(after) => moved.push((route.clone(), before, after)),
+                Err(reason) if !routes.is_empty() => return Err(MoveError::Refused(route.clone(), reason)),
+                Err(reason) => _ = refused.insert(route.clone(), reason),
+            }
+        }
+        if moved.is_empty() {
+            return Err(MoveError::NothingMoves(refused));
+        }
+        let mut next = Overlay::after(overlay, author, describe(step, &moved), now);
+        for (route, _, after) in &moved {
+            let changes = next.routes.entry(route.clone()).or_default();
+            changes.version = next.version;
+            changes.migration = Some(*after);
+            changes.only = (after.phase == Phase::Aborted).then(|| plan.from.clone());
+            if let Some((from, to)) = after.share.weights() {
+                changes.weights = BTreeMap::from([(plan.from.clone(), from), (plan.to.clone(), to)]);
+            }
+        }
+        Ok((next, moved))
+    }
+}
+
+impl Overlay {
+    /// Returns the next version of an overlay, with the same changes of routes; the first one has none.
+    #[must_use]
+    pub fn after(overlay: Option<&Overlay>, author: &Author, change: String, now: SystemTime) -> Overlay {
+        Overlay {
+            version: overlay.map_or(1, |overlay| overlay.version.saturating_add(1)),
+            at: now,
+            by: author.by.clone(),
+            change,
+            reason: author.reason.clone(),
+            routes: overlay.map(|overlay| overlay.routes.clone()).unwrap_or_default(),
+        }
+    }
+}
+
+/// Describes a move: `promote orders to 25 %`.
+fn describe(step: Move, moved: &[Moved]) -> String {
+    let names: Vec<&str> = moved.iter().map(|(route, ..)| route.as_str()).collect();
+    let mut text = match step {
+        Move::Promote(_) => "promote ",
+        Move::Pause => "pause ",
+        Move::Resume => "resume ",
+        Move::Abort => "abort ",
+    }
+    .to_owned();
+    text.push_str(&names.join(", "));
+    if let (Move::Promote(_), Some((.., after))) = (step, moved.first()) {
+        let is_same = moved.iter().all(|(.., other)| other.share == after.share);
+        let _ = if is_same { write!(text, " to {} %", after.share.percent()) } else { write!(text, " by one step") };
+    }
+    text
+}
+
+impl std::fmt::Display for MoveError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            MoveError::NoPlan => f.write_str(
+                "the configuration has no `migration`; add `migration: {from: legacy, to: modern}`, with the names of \
+                 your back ends",
+            ),
+            MoveError::UnknownRoute(route) => write!(f, "route `{route}` is not part of the migration"),
+            MoveError::Refused(route, reason) => write!(f, "route `{route}`: {reason}"),
+            MoveError::NothingMoves(reasons) => {
+                let reasons: Vec<String> =
+                    reasons.iter().map(|(route, reason)| format!("route `{route}`: {reason}")).collect();
+                write!(f, "nothing to move: {}", reasons.join("; "))
+            }
+        }
+    }
+}
+
+impl std::error::Error for MoveError {}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::surroundings::Nothing;
+
+    const CONFIG: &str = "version: 1
+backends: { legacy: https://legacy.example, modern: https://modern.example }
+routes:
+  - name: orders
+    priority: 10
+    conditions: { path: /orders/* }
+    forward: { targets: [legacy, { backend: modern, weight: 0 }], sticky: { by: ip, pin: { modern: 192.0.2.1 } } }
+  - name: carts
+    priority: 20
+    conditions: { path: /carts/* }
+    forward: { targets: [{ backend: legacy, weight: 3 }, { backend: modern, weight: 1 }], sticky: { by: ip } }
+default: { forward: legacy }
+migration: { from: legacy, to: modern, steps: [1%, 12.5%, 50%, 100%] }
+";
+
+    fn table() -> RoutingTable {
+        RoutingTable::from_config(CONFIG, "", &Nothing).unwrap()
+    }
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_900_000_000 + seconds)
+    }
+
+    fn next(overlay: Option<&Overlay>, routes: &[&str], step: Move) -> Result<Overlay, String> {
+        let routes: Vec<String> = routes.iter().map(|route| (*route).to_owned()).collect();
+        let author = Author { by: "anna".to_owned(), reason: None };
+        let moved = table().moved(overlay, &routes, step, &author, at(1));
+        moved.map(|(overlay, _)| overlay).map_err(|error| error.to_string())
+    }
+
+    /// The weights of a route: the old system's and the new one's.
+    fn weights(overlay: &Overlay, route: &str) -> [u32; 2] {
+        ["legacy", "modern"].map(|name| overlay.routes[route].weights[name])
+    }
+
+    #[test]
+    fn a_whole_migration() {
+        let step = Move::Promote(Target::NextStep);
+        let one = next(None, &["orders"], step).unwrap();
+        assert_eq!((one.version, one.change.as_str()), (1, "promote orders to 1 %"));
+        assert_eq!(weights(&one, "orders"), [99, 1]);
+        assert!(!one.routes.contains_key("carts"));
+        let two = next(Some(&one), &[], step).unwrap();
+        assert_eq!(two.change, "promote orders, carts by one step", "carts begins at the 25 % of the file");
+        assert_eq!((weights(&two, "orders"), weights(&two, "carts")), ([875, 125], [50, 50]));
+        let back = next(Some(&two), &[], Move::Abort).unwrap();
+        assert_eq!(back.routes["orders"].only.as_deref(), Some("legacy"));
+        assert_eq!(
+            next(Some(&back), &["orders"], step).unwrap_err(),
+            "route `orders`: the migration is aborted; `crossfade resume` begins it anew"
+        );
+        let resumed = next(Some(&back), &["orders"], Move::Resume).unwrap();
+        assert_eq!((resumed.version, resumed.routes["orders"].only.as_deref()), (4, None));
+        assert_eq!(weights(&resumed, "orders"), [100, 0]);
+        let all = next(Some(&resumed), &["orders"], Move::Promote(Target::Share(Share::ALL))).unwrap();
+        assert_eq!(weights(&all, "orders"), [0, 100]);
+        assert_eq!(all.routes["orders"].migration.unwrap().phase, Phase::Finished);
+        let error = next(Some(&all), &["orders"], step).unwrap_err();
+        assert_eq!(error, "route `orders`: all users are on the new system");
+        assert_eq!(next(None, &["closed"], step).unwrap_err(), "route `closed` is not part of the migration");
+        // Every one of them applies.
+        for overlay in [one, two, back, resumed, all] {
+            assert_eq!(table().overlaid(&overlay).mismatches, [""; 0]);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn abort_takes_everyone_back_whatever_came_before(
+            steps in prop::collection::vec((0..4u8, 1..=1000u32, any::<bool>()), 0..8)
+        ) {
+            let mut overlay = None;
+            for (step, share, is_one) in steps {
+                let step = match step {
+                    0 => Move::Promote(Target::NextStep),
+                    1 => Move::Promote(Target::Share(Share(share * 100))),
+                    2 => Move::Pause,
+                    _ => Move::Resume,
+                };
+                let routes: &[&str] = if is_one { &["orders"] } else { &[] };
+                if let Ok(moved) = next(overlay.as_ref(), routes, step) {
+                    prop_assert_eq!(moved.version, overlay.map_or(1, |before: Overlay| before.version + 1));
+                    overlay = Some(moved);
+                }
+            }
+            let aborted = next(overlay.as_ref(), &[], Move::Abort).unwrap();
+            let table = table().overlaid(&aborted).table;
+            for route in &table.routes {
+                let Action::Forward(forward) = &route.action else { panic!("{route:?}") };
+                prop_assert!(forward.sticky.is_none());
+                let weights: Vec<u32> = forward.targets.iter().map(|target| target.weight).collect();
+                prop_assert_eq!(weights, [1, 0]);
+            }
+        }
+    }
+}
