@@ -6,7 +6,9 @@
 // All output goes through `terminal`.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+mod aws;
 mod certificate;
+mod cloudwatch;
 pub mod commands;
 pub mod demo;
 mod html;

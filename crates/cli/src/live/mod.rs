@@ -4,7 +4,6 @@
 //! and nothing is lost.
 
 mod appconfig;
-mod aws;
 mod file;
 mod s3;
 mod ssm;
@@ -51,7 +50,7 @@ impl Store {
         match Source::parse(place).map_err(|error| anyhow!("{error}"))? {
             Source::File(path) => Ok(Store::File(file::Store::new(path))),
             Source::Remote(remote) => {
-                let config = aws::config().await;
+                let config = crate::aws::config().await?;
                 Ok(match remote {
                     Remote::S3 { bucket, key } => Store::S3(Box::new(s3::Store::new(&config, bucket, key))),
                     Remote::Ssm { name } => Store::Ssm(Box::new(ssm::Store::new(&config, name))),
