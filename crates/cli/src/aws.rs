@@ -5,7 +5,7 @@ use std::error::Error;
 
 use anyhow::{Context, Result, anyhow};
 use aws_config::retry::RetryConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::Builder;
@@ -15,15 +15,20 @@ use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 /// Requests of a command that is throttled: about half a minute, with the SDK's pauses.
 const ATTEMPTS: u32 = 6;
 
+/// The usual chain, with our TLS.
+pub fn loader() -> ConfigLoader {
+    let client = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    let retry = RetryConfig::standard().with_max_attempts(ATTEMPTS);
+    aws_config::defaults(BehaviorVersion::latest()).http_client(client).retry_config(retry)
+}
+
 /// Finds the region, and where the credentials come from.
 ///
 /// # Errors
 ///
 /// If there is no region.
 pub(crate) async fn config() -> Result<SdkConfig> {
-    let client = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-    let retry = RetryConfig::standard().with_max_attempts(ATTEMPTS);
-    let config = aws_config::defaults(BehaviorVersion::latest()).http_client(client).retry_config(retry).load().await;
+    let config = loader().load().await;
     config
         .region()
         .context("there is no AWS region: set `AWS_REGION`, or `region` in the profile that `AWS_PROFILE` names")?;
@@ -98,6 +103,7 @@ fn causes(error: &dyn Error) -> Vec<String> {
     causes
 }
 
-fn one_line(text: &str) -> String {
+/// The text with one blank for each run of white space.
+pub(crate) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -35,8 +35,12 @@ pub(crate) async fn read(group: &str, from: SystemTime, until: SystemTime, line:
     read_with(&aws::config().await?, group, from, until, line).await
 }
 
-/// The same with this configuration.
-async fn read_with(
+/// The same, with this configuration of the SDK.
+///
+/// # Errors
+///
+/// As [`read`].
+pub async fn read_with(
     config: &SdkConfig,
     group: &str,
     from: SystemTime,

@@ -6,14 +6,14 @@
 // All output goes through `terminal`.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
-mod aws;
+pub mod aws;
 mod certificate;
-mod cloudwatch;
+pub mod cloudwatch;
 pub mod commands;
 pub mod demo;
 mod html;
 mod inspector;
-mod live;
+pub mod live;
 mod migration;
 mod program;
 mod report;
