@@ -63,14 +63,13 @@ impl<'p> Evidences<'p> {
         table: &RoutingTable,
         plan: &'p Plan,
         overlay: Option<&Overlay>,
-        now: SystemTime,
     ) -> Result<Evidences<'p>, GateError> {
         let guard = Gate::parse(&plan.guard)?;
         let collected = |route: &String| {
             let version = overlay.and_then(|overlay| overlay.routes.get(route)).map_or(0, |changes| changes.version);
             Collected {
                 route: route.clone(),
-                progress: table.progress(plan, overlay, route, now),
+                progress: table.progress(plan, overlay, route),
                 version,
                 effect: Effect::of(version),
                 tally: Tally::new(0),
