@@ -40,8 +40,8 @@ impl Migration {
     }
 
     /// Starts to collect the evidence for the present state.
-    pub(crate) fn evidences(&self, now: SystemTime) -> Result<Evidences<'_>> {
-        Evidences::new(&self.table, &self.plan, self.stored.overlay.as_ref(), now)
+    pub(crate) fn evidences(&self) -> Result<Evidences<'_>> {
+        Evidences::new(&self.table, &self.plan, self.stored.overlay.as_ref())
             .map_err(|error| anyhow!("`migration.guard`: {error}"))
     }
 
