@@ -74,7 +74,7 @@ impl<'p> Evidences<'p> {
                 version,
                 effect: Effect::of(version),
                 tally: Tally::new(0),
-                traffic: TrafficTally::new(|_| String::new()),
+                traffic: TrafficTally::new(),
             }
         };
         Ok(Evidences { plan, guard, routes: plan.routes.iter().map(collected).collect(), records: 0 })
