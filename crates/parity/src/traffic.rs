@@ -192,8 +192,10 @@ mod tests {
             let backends = [("legacy", requests), ("modern", 1)].map(|(name, count)| (name.to_owned(), count)).into();
             TrafficBucket { begin, backends }
         };
-        let timeline =
-            TrafficTimeline { seconds: 4, buckets: vec![bucket(96, 1), bucket(100, 2), bucket(108, 4), bucket(136, 8)] };
+        let timeline = TrafficTimeline {
+            seconds: 4,
+            buckets: vec![bucket(96, 1), bucket(100, 2), bucket(108, 4), bucket(136, 8)],
+        };
         for ((from, until), cells, expected) in [
             ((99, 138), 4, &[(7, 10), (0, 0), (0, 0), (8, 9)][..]),
             ((99, 138), 1, &[(15, 19)]),

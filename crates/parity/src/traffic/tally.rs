@@ -106,13 +106,7 @@ impl ServedTally {
 
     fn served(&self, of: u64) -> Served {
         let (first, last) = self.used.span.unzip();
-        Served {
-            requests: self.used.requests,
-            share: share(self.used.requests, of),
-            by: self.by.clone(),
-            first,
-            last,
-        }
+        Served { requests: self.used.requests, share: share(self.used.requests, of), by: self.by.clone(), first, last }
     }
 }
 
@@ -306,8 +300,11 @@ impl TrafficTally {
     fn fold_missing(&mut self) {
         let before = self.endpoints;
         for route in self.routes.values_mut() {
-            let missing: Vec<EndpointTally> =
-                route.endpoints.extract_if(.., |name, endpoint| name != OTHER && endpoint.is_missing()).map(|it| it.1).collect();
+            let missing: Vec<EndpointTally> = route
+                .endpoints
+                .extract_if(.., |name, endpoint| name != OTHER && endpoint.is_missing())
+                .map(|it| it.1)
+                .collect();
             self.endpoints -= missing.len();
             for endpoint in missing {
                 route.endpoints.entry(OTHER.to_owned()).or_default().merge(endpoint);
@@ -476,9 +473,7 @@ mod tests {
     /// The reason is that of the back end whose response the client got, in lines of any version.
     #[test]
     fn reasons_are_those_of_the_last_back_end() {
-        let journal = |backend: &str, role: &str, outcome: &str| {
-            json!({ "backend": backend, "role": role, "outcome": outcome, "began_ms": 0.0, "took_ms": 1.0 })
-        };
+        let journal = |backend: &str, role: &str, outcome: &str| json!({ "backend": backend, "role": role, "outcome": outcome, "began_ms": 0.0, "took_ms": 1.0 });
         let skipped = json!([{ "backend": "modern", "outcome": "503" }]);
         for (members, by) in [
             (json!({}), "weight"),
@@ -500,7 +495,11 @@ mod tests {
             let mut tally = TrafficTally::new();
             tally.add(&line(0, members.clone()));
             let legacy = tally.traffic().backends.remove(0);
-            assert_eq!((legacy.backend.as_str(), &legacy.served.by), ("legacy", &BTreeMap::from([(by, 1)])), "{members}");
+            assert_eq!(
+                (legacy.backend.as_str(), &legacy.served.by),
+                ("legacy", &BTreeMap::from([(by, 1)])),
+                "{members}"
+            );
         }
     }
 
@@ -515,7 +514,10 @@ mod tests {
         }
         let traffic = tally.traffic();
         assert!(traffic.folded && traffic.routes.len() <= MAX_NAMES + 1 && traffic.versions.len() <= MAX_NAMES + 1);
-        assert!(traffic.routes.iter().map(|route| route.endpoints.len()).sum::<usize>() <= MAX_ENDPOINTS + traffic.routes.len());
+        assert!(
+            traffic.routes.iter().map(|route| route.endpoints.len()).sum::<usize>()
+                <= MAX_ENDPOINTS + traffic.routes.len()
+        );
         assert_eq!(traffic.requests, 3 * MAX_NAMES as u64);
     }
 
@@ -525,7 +527,10 @@ mod tests {
         let mut tally = TrafficTally::new();
         for number in 0..2 * MAX_ENDPOINTS {
             tally.add_at(&line(0, json!({ "status": 404 })), &format!("GET /scan{number}"));
-            tally.add_at(&line(0, json!({ "route": format!("late{}", number % 7) })), &format!("GET /real{}", number % 100));
+            tally.add_at(
+                &line(0, json!({ "route": format!("late{}", number % 7) })),
+                &format!("GET /real{}", number % 100),
+            );
         }
         let traffic = tally.traffic();
         let names = |found: &dyn Fn(&EndpointTraffic) -> bool| {
@@ -549,13 +554,17 @@ mod tests {
         let time = prop_oneof![0..100_u64, 0..1_000_000_u64, Just(0), Just(250_000_000_000 - BEGIN)];
         let name = || prop::sample::select(vec!["a", "b", "c"]);
         let skipped = prop::option::of((name(), prop::sample::select(vec!["503", "open", "timeout"])));
-        let line = (time, name(), prop::option::of(name()), skipped, 1..30_u32, prop::sample::select(vec![200, 404, 500]));
-        let line = line.prop_map(|(second, route, backend, skipped, weight, status)| {
+        let members =
+            (time, name(), prop::option::of(name()), skipped, 1..30_u32, prop::sample::select(vec![200, 404, 500]));
+        let lines = members.prop_map(|(second, route, backend, skipped, weight, status)| {
             let skipped: Vec<_> =
                 skipped.iter().map(|(backend, outcome)| json!({ "backend": backend, "outcome": outcome })).collect();
-            line(second, json!({ "route": route, "backend": backend, "skipped": skipped, "weight": weight, "status": status }))
+            line(
+                second,
+                json!({ "route": route, "backend": backend, "skipped": skipped, "weight": weight, "status": status }),
+            )
         });
-        prop::collection::vec(line, 0..60)
+        prop::collection::vec(lines, 0..60)
     }
 
     fn counted<'r>(lines: impl Iterator<Item = &'r AccessRecord<'static>>) -> Traffic {
