@@ -78,7 +78,7 @@ impl<'p> Evidences<'p> {
                 effect: Effect::of(version),
                 first: None,
                 tally: Tally::new(0),
-                traffic: TrafficTally::new(|_| String::new()),
+                traffic: TrafficTally::new(),
             }
         };
         Ok(Evidences { plan, guard, routes: plan.routes.iter().map(collected).collect(), records: 0 })
