@@ -124,7 +124,7 @@ impl Migration {
             return Ok((0, restored(present, &BTreeMap::new(), 0, author, now)));
         }
         let most = if version.is_some() { MAX_HISTORY } else { 20 };
-        let history = self.store.history(most).await.context("cannot look for earlier versions")?;
+        let history = history(&self.store, most).await.context("cannot look for earlier versions")?;
         let earlier = history.iter().filter(|overlay| overlay.version < present.version);
         let found = match version {
             Some(version) => earlier.clone().find(|overlay| overlay.version == version),
@@ -189,13 +189,12 @@ pub(crate) async fn abort(
             Ok(stored) => stored,
             Err(error) => {
                 // What can be saved of it is.
-                let history = tokio::time::timeout(READ, store.history(20)).await;
+                let history = tokio::time::timeout(READ, history(store, 20)).await;
                 let history = history.ok().and_then(Result::ok).unwrap_or_default();
                 let last = history.into_iter().max_by_key(|overlay| overlay.version);
                 let (next, moved) = step(last.as_ref(), &[])?;
-                let next = above_all(next, now);
-                store.overwrite(&next).await?;
-                return Ok(Aborted { moved, overlay: Some(next), unread: Some(error) });
+                let overlay = Some(store.overwrite(&next).await?);
+                return Ok(Aborted { moved, overlay, unread: Some(error) });
             }
         };
         let (next, moved) = step(stored.overlay.as_ref(), routes)?;
@@ -207,16 +206,18 @@ pub(crate) async fn abort(
             Err(WriteError::Conflict) => tokio::time::sleep(Duration::from_millis(u64::from(10 * attempt))).await,
             Err(WriteError::Failed(error)) => {
                 // A condition may need a permission that writing does not.
-                let next = above_all(next, now);
-                store.overwrite(&next).await.map_err(|_| error)?;
-                return Ok(Aborted { moved, overlay: Some(next), unread: None });
+                let overlay = Some(store.overwrite(&next).await.map_err(|_| error)?);
+                return Ok(Aborted { moved, overlay, unread: None });
             }
         }
     }
     let (next, moved) = step(store.read().await?.overlay.as_ref(), routes)?;
-    let next = above_all(next, now);
-    store.overwrite(&next).await?;
-    Ok(Aborted { moved, overlay: Some(next), unread: None })
+    Ok(Aborted { moved, overlay: Some(store.overwrite(&next).await?), unread: None })
+}
+
+/// The latest versions that can be read, the newest first.
+pub(crate) async fn history(store: &Store, most: usize) -> Result<Vec<Overlay>> {
+    Ok(store.history(most).await?.into_iter().filter_map(|version| version.overlay.ok()).collect())
 }
 
 fn is_unchanged(before: &Overlay, next: &Overlay) -> bool {
@@ -224,18 +225,6 @@ fn is_unchanged(before: &Overlay, next: &Overlay) -> bool {
         before.routes.get(name).is_some_and(|was| *after == RouteChanges { version: after.version, ..was.clone() })
     };
     next.routes.iter().all(same)
-}
-
-/// Renumbers a state that replaces an unknown one. Functions ignore a version that is not above theirs, so it gets the seconds
-/// since 1970, which no count of changes reaches.
-fn above_all(mut overlay: Overlay, now: SystemTime) -> Overlay {
-    let seconds = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-    let (before, version) = (overlay.version, overlay.version.max(u32::try_from(seconds).unwrap_or(u32::MAX)));
-    overlay.version = version;
-    for changes in overlay.routes.values_mut().filter(|changes| changes.version == before) {
-        changes.version = version;
-    }
-    overlay
 }
 
 impl fmt::Display for ChangeError {

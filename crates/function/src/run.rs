@@ -130,10 +130,10 @@ async fn serve(current: Arc<Current>, mut api: RuntimeApi, mut stop: watch::Rece
             current.refresh(time, AFTERWARDS).await;
         }
         let proxy = current.proxy();
-        let (record, pending) = answer(&proxy, request, &invocation, &mut buffer).await;
+        let (mut record, pending) = answer(&proxy, request, &invocation, &mut buffer).await;
         let reply = Bytes::from(std::mem::take(&mut buffer));
         let posted = api.respond(&invocation.request_id, invocation_id.as_deref(), reply.clone()).await;
-        if is_logged(&record, proxy.table().access_log, seed)
+        if is_logged(&mut record, proxy.table().access_log, seed)
             && let Ok(line) = serde_json::to_string(&record)
         {
             write_line(line);
@@ -172,12 +172,16 @@ async fn serve(current: Arc<Current>, mut api: RuntimeApi, mut stop: watch::Rece
     }
 }
 
-/// Returns `true` for a request of this share, and for every request with a failure: the client's response is one, or an attempt
-/// failed before it.
-fn is_logged(record: &AccessRecord<'_>, share: Share, seed: u128) -> bool {
+/// Returns `true` for a request of this share, whose line then also stands for others, and for every request with a failure: the
+/// client's response is one, or an attempt failed before it.
+fn is_logged(record: &mut AccessRecord<'_>, share: Share, seed: u128) -> bool {
     let has_failure = record.status >= 500 || record.error.is_some() || !record.journal.is_empty();
+    if has_failure || share == Share::ALL {
+        return true;
+    }
     // Not the bits that choose targets and copies.
-    has_failure || share.has((seed >> 64) as u64)
+    record.weight = Some(share.stands_for((seed >> 64) as u32));
+    share.has((seed >> 64) as u64)
 }
 
 /// Completes once the process has been frozen: stopped, or suspended with its machine. Requests that were in flight then hit

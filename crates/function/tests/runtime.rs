@@ -383,7 +383,7 @@ fn the_access_log_can_be_reduced_and_has_every_failure() {
             ),
         )
     };
-    let logged = |keys: &str, share: &str, paths: &[&str]| -> Vec<String> {
+    let logged = |keys: &str, share: &str, paths: &[&str]| -> Vec<(String, Option<u64>)> {
         let (file, end) = (config(keys), "/503");
         let function = Function::start(&[("CROSSFADE_CONFIG", &file), ("CROSSFADE_ACCESS_LOG", share)]);
         for path in paths.iter().chain([&end]) {
@@ -391,9 +391,10 @@ fn the_access_log_can_be_reduced_and_has_every_failure() {
         }
         // The last one is always logged, after the others.
         let lines = function.log_until(|lines| lines.last().is_some_and(|line| line["path"] == end));
-        let mut paths: Vec<_> = lines.iter().map(|line| line["path"].as_str().unwrap().to_owned()).collect();
-        assert_eq!(paths.pop().as_deref(), Some(end));
-        paths
+        let of = |line: &Value| (line["path"].as_str().unwrap().to_owned(), line["weight"].as_u64());
+        let mut lines: Vec<_> = lines.iter().map(of).collect();
+        assert_eq!(lines.pop(), Some((end.to_owned(), None)), "a failure stands for itself");
+        lines
     };
     let all = ["/a", "/404", "/failover", "/dead"];
     let failures = ["/failover", "/dead"];
@@ -405,10 +406,12 @@ fn the_access_log_can_be_reduced_and_has_every_failure() {
         ("accessLog: false", "100", &all),
         ("", "0", &failures),
     ] {
+        let expected: Vec<_> = expected.iter().map(|path| ((*path).to_owned(), None)).collect();
         assert_eq!(logged(keys, share, &all), expected, "{keys} {share}");
     }
-    let some = logged("accessLog: { percent: 25 }", "", &["/a"; 400]).len();
-    assert!((50..150).contains(&some), "{some} of 400");
+    let some = logged("accessLog: { percent: 25 }", "", &["/a"; 400]);
+    assert!((50..150).contains(&some.len()), "{} of 400", some.len());
+    assert!(some.iter().all(|(_, weight)| *weight == Some(4)), "{some:?}");
 
     let function = Function::start(&[("CROSSFADE_BACKEND", "http://127.0.0.1:1"), ("CROSSFADE_ACCESS_LOG", "some")]);
     let posted = function.posted();

@@ -16,6 +16,9 @@ use crate::written::{milliseconds, rfc3339};
 /// for `open`. The first two had no `target` and no `began_ms`, and counted `first_byte_ms` from the event.
 const VERSION: u32 = 3;
 
+/// The largest weight: that of the smallest share, a thousandth of a percent.
+const MOST: u32 = 100_000;
+
 /// One line of the access log. Times are milliseconds, sizes are bytes of content. It borrows what it is written from; a
 /// line that is read owns its texts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,6 +45,10 @@ pub struct AccessRecord<'t> {
     /// Without the query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<Cow<'t, str>>,
+    /// The number of requests that the line stands for, where only a share of those without a failure is logged; absent
+    /// for 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u32>,
     /// The version of the live state that decided; absent without any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub live: Option<u32>,
@@ -185,6 +192,7 @@ impl<'t> AccessRecord<'t> {
             trace_id: None,
             method: None,
             path: None,
+            weight: None,
             live: None,
             route: journal.route.map(Cow::from),
             backend: backend.map(Cow::from),
@@ -234,6 +242,12 @@ impl AccessRecord<'_> {
             step.outcome = None;
         }
         steps
+    }
+
+    /// The number of requests that the line stands for.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        u64::from(self.weight.unwrap_or(1).clamp(1, MOST))
     }
 
     /// Brings a record of an older version to this one's meaning.

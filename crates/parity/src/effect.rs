@@ -42,8 +42,8 @@ impl Effect {
     pub fn add(&mut self, record: &AccessRecord<'_>) {
         let bucket = self.timeline.bucket(record.time);
         match record.live {
-            Some(version) if version >= self.version => bucket.since += 1,
-            _ => bucket.before += 1,
+            Some(version) if version >= self.version => bucket.since += record.requests(),
+            _ => bucket.before += record.requests(),
         }
     }
 
@@ -109,6 +109,12 @@ mod tests {
         // A straggler among a thousand does not matter, one among ten does.
         assert_eq!(since(&[(10, Some(5), 1000), (20, Some(4), 1), (30, Some(5), 1000)]), Some(10));
         assert_eq!(since(&[(10, Some(5), 10), (20, Some(4), 1)]), None);
+        // Each of the older requests stands for others that are not logged.
+        let mut sampled = effect(&[(10, Some(5), 1000)]);
+        let time = "2030-03-17T17:46:50Z";
+        let line = json!({ "type": "access", "version": 3, "time": time, "weight": 100 });
+        sampled.add(&serde_json::from_value(line).unwrap());
+        assert_eq!(sampled.since(), None);
         assert_eq!(effect(&[(0, Some(4), 300), (100, Some(5), 3), (100, Some(4), 1)]).recent(), Some(0.75));
     }
 }

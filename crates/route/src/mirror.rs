@@ -184,6 +184,15 @@ impl Share {
         (u128::from(number) * u128::from(WHOLE)) >> 64 < u128::from(self.0)
     }
 
+    /// Returns the number of requests that one of this share stands for. A fraction is rounded up for that share of uniformly
+    /// distributed numbers, so that the mean is exact; nothing stands for a share of 0, so that is 1.
+    #[must_use]
+    pub fn stands_for(self, number: u32) -> u32 {
+        let (Some(whole), Some(rest)) = (WHOLE.checked_div(self.0), WHOLE.checked_rem(self.0)) else { return 1 };
+        let is_up = u64::from(number).saturating_mul(u64::from(self.0)) >> 32 < u64::from(rest);
+        whole.saturating_add(u32::from(is_up))
+    }
+
     /// Returns the share in percent.
     #[must_use]
     pub fn percent(self) -> f64 {
@@ -295,5 +304,16 @@ mod tests {
         let both =
             (0..draws).filter(|draw| takes(&mirror, &Method::GET, None, seed(*draw)) && mirror.repeats(seed(*draw)));
         assert!((4_700..5_300).contains(&both.count()));
+    }
+
+    #[test]
+    fn one_of_a_share_stands_for_the_rest_on_average() {
+        for (percent, mean) in [("100", 1.0), ("10", 10.0), ("30", 100.0 / 30.0), ("70", 100.0 / 70.0), ("0.001", 1e5)]
+        {
+            let share = Share::parse(percent).unwrap();
+            let sum: u64 = (0..10_000_u32).map(|number| u64::from(share.stands_for(number * 429_496))).sum();
+            assert!((sum as f64 / 10_000.0 - mean).abs() < mean / 1000.0, "{percent}: {sum}");
+        }
+        assert_eq!(Share::NONE.stands_for(7), 1);
     }
 }

@@ -49,7 +49,7 @@ pub struct Overlay {
 /// Changes to a route. What is not there is as in the configuration.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RouteChanges {
-    /// `version`: the version of the overlay that changed the route last; 0 if unknown.
+    /// `version`: the version of the overlay that changed the route last for its users; 0 if none did.
     pub version: u32,
     /// `weights`: by the name of the target, 0 to 999.
     pub weights: BTreeMap<String, u32>,

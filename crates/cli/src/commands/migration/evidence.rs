@@ -10,6 +10,7 @@ use crossfade_route::migration::Plan;
 use serde_json::{Value, json};
 
 use super::text::rfc3339;
+use crate::cloudwatch;
 use crate::migration::Migration;
 use crate::report::input::{Entry, Logs};
 use crate::report::time;
@@ -139,18 +140,5 @@ impl Input {
             "to": self.span.map(|(_, last)| rfc3339(last)),
             "unreadable": self.unreadable,
         })
-    }
-}
-
-/// Until `crate::cloudwatch` is there.
-mod cloudwatch {
-    #[expect(clippy::unused_async, reason = "that of `crate::cloudwatch` is")]
-    pub(super) async fn read(
-        _: &str,
-        _: std::time::SystemTime,
-        _: std::time::SystemTime,
-        _: impl FnMut(&str),
-    ) -> anyhow::Result<u64> {
-        anyhow::bail!("`--log-group` is not there yet: export the log group, and name the files")
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::text::{self, rfc3339};
 use super::{Common, DOCUMENT, block_on};
 use crate::commands::Verdict;
-use crate::live::Store;
+use crate::live::{Store, Version};
 use crate::migration::MAX_HISTORY;
 use crate::terminal::{print, print_json};
 
@@ -43,11 +43,16 @@ impl History {
     }
 }
 
-fn text(place: &str, versions: &[Overlay], now: SystemTime) -> String {
+fn text(place: &str, versions: &[Version], now: SystemTime) -> String {
     let mut text = String::new();
-    for overlay in versions {
-        let Overlay { version, at, .. } = overlay;
-        let _ = writeln!(text, "{version:>5}  {}  {}", text::time(*at, now), text::change(overlay));
+    for Version { revision, overlay } in versions {
+        let _ = match overlay {
+            Ok(overlay) => {
+                let Overlay { version, at, .. } = overlay;
+                writeln!(text, "{version:>5}  {}  {}", text::time(*at, now), text::change(overlay))
+            }
+            Err(reason) => writeln!(text, "    ?  cannot be read: {reason} (revision {revision})"),
+        };
     }
     if versions.is_empty() {
         let _ = writeln!(text, "no change yet in {place}: the file alone decides");
@@ -55,10 +60,12 @@ fn text(place: &str, versions: &[Overlay], now: SystemTime) -> String {
     text
 }
 
-fn document(place: &str, versions: &[Overlay]) -> Value {
-    let version = |overlay: &Overlay| {
-        let Overlay { version, at, by, change, reason, .. } = overlay;
-        json!({ "version": version, "at": rfc3339(*at), "by": by, "change": change, "reason": reason })
+fn document(place: &str, versions: &[Version]) -> Value {
+    let version = |Version { revision, overlay }: &Version| match overlay {
+        Ok(Overlay { version, at, by, change, reason, .. }) => {
+            json!({ "version": version, "at": rfc3339(*at), "by": by, "change": change, "reason": reason })
+        }
+        Err(error) => json!({ "revision": revision, "unreadable": error }),
     };
     json!({ "format": DOCUMENT, "place": place, "versions": versions.iter().map(version).collect::<Vec<_>>() })
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::Result;
 use crossfade_migration::{Judgement, word};
 use crossfade_parity::number;
-use crossfade_route::Overlay;
+use crossfade_route::{Overlay, RouteChanges};
 use crossfade_route::migration::{Evidence, Next, Phase, Plan, Progress};
 use serde_json::{Map, Value, json};
 
@@ -14,7 +14,7 @@ use super::evidence::{EvidenceOptions, Input};
 use super::text::{self, percent, rfc3339};
 use super::{Common, DOCUMENT, Routes, block_on, mismatches};
 use crate::commands::Verdict;
-use crate::migration::{MAX_HISTORY, Migration, why_not};
+use crate::migration::{MAX_HISTORY, Migration, history, why_not};
 use crate::terminal::{print, print_json, say};
 
 /// Show the state of a migration: its steps, since when they are in effect, and what they wait for
@@ -59,9 +59,11 @@ impl Status {
         if let Some(warning) = input.warning() {
             say(&format!("warning: {warning}"));
         }
-        let changes = changes(&migration, &judgements).await;
+        let changes = changes(&migration).await;
         let row = |judgement: Judgement| {
-            let change = changes.iter().find(|overlay| overlay.version == judgement.version).cloned();
+            let progress_in = |overlay: &Overlay| overlay.routes.get(&judgement.route)?.migration;
+            let has_it = |overlay: &&Overlay| progress_in(overlay) == Some(judgement.progress);
+            let change = changes.iter().filter(has_it).min_by_key(|overlay| overlay.version).cloned();
             let Judgement { progress, evidence, in_effect, .. } = &judgement;
             let next = migration.plan.next(*progress, evidence.clone(), *in_effect, now);
             Row { judgement, change, next }
@@ -108,13 +110,14 @@ impl Status {
     }
 }
 
-/// The changes that the routes have their state by, as far as they can be read.
-async fn changes(migration: &Migration, judgements: &[Judgement]) -> Vec<Overlay> {
-    let mut changes: Vec<Overlay> = migration.stored.overlay.iter().cloned().collect();
-    let is_known = |version: u32| version == 0 || version == migration.version();
-    if !judgements.iter().all(|judgement| is_known(judgement.version)) {
-        // It only says who made them.
-        changes.extend(migration.store.history(MAX_HISTORY).await.unwrap_or_default());
+/// The changes that the routes may have their state by. They only say who made them, so they need not be readable.
+async fn changes(migration: &Migration) -> Vec<Overlay> {
+    let present = migration.stored.overlay.iter();
+    let mut changes: Vec<Overlay> = present.clone().cloned().collect();
+    let at = present.map(|overlay| overlay.at).next();
+    let is_later = |changes: &RouteChanges| changes.migration.is_some_and(|progress| Some(progress.since) != at);
+    if changes.iter().flat_map(|overlay| overlay.routes.values()).any(is_later) {
+        changes.extend(history(&migration.store, MAX_HISTORY).await.unwrap_or_default());
     }
     changes
 }
@@ -124,10 +127,9 @@ impl Row {
         let Row { judgement, change, next } = self;
         let Judgement { route, progress, version, conditions, in_effect, recent, .. } = judgement;
         let _ = writeln!(text, "\n{route:<12}  {}", text::progress(plan, *progress));
-        if let Some(change) = change {
-            let _ = writeln!(text, "  since       {}, version {version}, {}", text::time(change.at, now), text::change(change));
-        } else if *version > 0 {
-            let _ = writeln!(text, "  since       {}, version {version}", text::time(progress.since, now));
+        if progress.since > SystemTime::UNIX_EPOCH {
+            let change = change.as_ref().map(|it| format!(", version {}, {}", it.version, text::change(it)));
+            let _ = writeln!(text, "  since       {}{}", text::time(progress.since, now), change.unwrap_or_default());
         }
         if has_logs && *version > 0 {
             let share = recent.map(number::percent);

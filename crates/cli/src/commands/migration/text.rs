@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use crossfade_route::migration::{Phase, Plan, Progress};
-use crossfade_route::{Author, Overlay, Share};
+use crossfade_route::{Overlay, Share};
 
 /// RFC 3339, UTC, whole seconds.
 pub(super) fn rfc3339(time: SystemTime) -> String {
@@ -67,9 +67,4 @@ pub(super) fn change(overlay: &Overlay) -> String {
     let by = if overlay.by.is_empty() { "unknown" } else { &overlay.by };
     let reason = overlay.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
     format!("{by}: {}{reason}", overlay.change)
-}
-
-/// The author of a change, with the reason.
-pub(super) fn author(author: &Author) -> String {
-    author.reason.as_ref().map_or_else(|| author.by.clone(), |reason| format!("{} ({reason})", author.by))
 }
