@@ -157,8 +157,13 @@ pub(crate) async fn a_parameter_keeps_the_rules_of_all_stores() {
 }
 
 pub(crate) async fn a_hosted_configuration_keeps_the_rules_of_all_stores() {
-    for place in ["appconfig:shop/prod/live", "appconfig:app1234/prod/prof111", "appconfig:app1234/env1234/prof111"] {
+    for (place, has_hidden_names) in [
+        ("appconfig:shop/prod/live", false),
+        ("appconfig:app1234/prod/prof111", false),
+        ("appconfig:app1234/env1234/prof111", true),
+    ] {
         let service = AppConfig::start();
+        service.state.lock().unwrap().has_hidden_names = has_hidden_names;
         let store = open(place, &service.url()).await;
         let damage = async |text: &str| {
             let versions = &mut service.state.lock().unwrap().versions;

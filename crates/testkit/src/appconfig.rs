@@ -22,6 +22,8 @@ pub struct State {
     pub deployments: Vec<(String, String, &'static str)>,
     /// Requests to create a version that take effect and are answered with status 500.
     pub lost: usize,
+    /// Whether names may be looked for.
+    pub has_hidden_names: bool,
 }
 
 /// A running AppConfig.
@@ -61,6 +63,9 @@ fn respond(state: &mut State, call: &Call) -> Vec<u8> {
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
     let named = |names: &[(&str, &str)]| names.iter().map(|(id, name)| json!({ "Id": id, "Name": name })).collect();
     match (method, parts.as_slice()) {
+        ("GET", ["applications"]) if state.has_hidden_names => {
+            failed("403 Forbidden", "AccessDeniedException", "not authorized")
+        }
         ("GET", ["applications"]) => page(query, named(&[("other1", "a"), ("other2", "b"), ("app1234", "shop")])),
         ("GET", ["applications", "app1234", "environments"]) => {
             page(query, named(&[("other3", "test"), ("env1234", "prod")]))
