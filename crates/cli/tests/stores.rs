@@ -421,13 +421,16 @@ fn writes() -> u32 {
 /// Two writers write as often as they can, each on top of what it has read.
 async fn lose_no_update(name: &str, writes: u32, stores: [Store; 2]) {
     let start = Instant::now();
+    let mut names = ["anna", "ben"].into_iter();
     let writers = stores.map(|store| {
+        // The same text from both would be no conflict, but one write of which the response was lost.
+        let own = names.next().unwrap();
         tokio::spawn(async move {
             let mut conflicts = 0;
             for _ in 0..writes {
                 loop {
                     let Stored { overlay: before, revision } = store.read().await.unwrap();
-                    let next = overlay(before.map_or(1, |it| it.version + 1), "anna");
+                    let next = overlay(before.map_or(1, |it| it.version + 1), own);
                     match store.write(&next, revision.as_deref()).await {
                         Ok(()) => break,
                         Err(WriteError::Conflict) => conflicts += 1,
