@@ -12,6 +12,7 @@ mod expectations;
 mod explain;
 mod files;
 mod init;
+mod live_migration;
 mod managed;
 mod migration;
 mod report;
