@@ -270,6 +270,8 @@ fn a_place_that_cannot_be_right_is_an_init_error() {
         ("s3://bucket", "write file:PATH"),
         ("dynamodb:table", "write file:PATH"),
         ("appconfig:a/b", "write file:PATH"),
+        ("ssm:shop/live", "ssm:/NAME"),
+        ("ssm:/shop//live", "ssm:/NAME"),
         ("ssm:/x", "`AWS_REGION` is not set"),
     ] {
         let function = Function::start(&[("CROSSFADE_CONFIG", &config), ("CROSSFADE_LIVE", place)]);

@@ -85,7 +85,7 @@ impl Source {
                     parts.filter(|(bucket, key)| is_bucket(bucket) && !key.is_empty()).ok_or_else(invalid)?;
                 Remote::S3 { bucket: bucket.to_owned(), key: key.to_owned() }
             }
-            "ssm" => Remote::Ssm { name: rest.to_owned() },
+            "ssm" if is_parameter(rest) => Remote::Ssm { name: rest.to_owned() },
             "appconfig" => {
                 let parts: Vec<&str> = rest.split('/').collect();
                 let [application, environment, profile] = parts[..] else { return Err(invalid()) };
@@ -264,6 +264,14 @@ fn between(body: &[u8], start: &str, end: &str) -> Option<String> {
 /// Returns whether a name can be part of a host or of a path.
 fn is_bucket(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
+}
+
+/// Returns whether a name is that of a parameter in a hierarchy, as `PutParameter` takes it.
+fn is_parameter(name: &str) -> bool {
+    let is_part = |part: &str| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
+    };
+    name.strip_prefix('/').is_some_and(|rest| rest.split('/').all(is_part))
 }
 
 /// Encodes everything but the unreserved characters (RFC 3986 section 2.3) and those in `kept`.
