@@ -49,9 +49,10 @@ pub enum MoveError {
 pub type Moved = (String, Progress, Progress);
 
 impl RoutingTable {
-    /// Returns the progress of a route of the plan; without live state of the route, that of its weights in the file.
+    /// Returns the progress of a route of the plan; without live state of the route, that of its weights in the file, which has
+    /// been so since 1970: it has nothing to wait for.
     #[must_use]
-    pub fn progress(&self, plan: &Plan, overlay: Option<&Overlay>, route: &str, now: SystemTime) -> Progress {
+    pub fn progress(&self, plan: &Plan, overlay: Option<&Overlay>, route: &str) -> Progress {
         let changes = overlay.and_then(|overlay| overlay.routes.get(route));
         if let Some(progress) = changes.and_then(|changes| changes.migration) {
             return progress;
@@ -67,7 +68,7 @@ impl RoutingTable {
         };
         let share = Share::of(weight(&plan.to), weight(&plan.from));
         let phase = if share == Share::ALL { Phase::Finished } else { Phase::Running };
-        Progress { share, phase, since: now }
+        Progress { share, phase, since: SystemTime::UNIX_EPOCH }
     }
 
     /// Returns the overlay after a move of these routes, or of all that can move if there are none, and what it moves. This
@@ -90,7 +91,7 @@ impl RoutingTable {
         }
         let (mut moved, mut refused) = (Vec::new(), BTreeMap::new());
         for route in if routes.is_empty() { &plan.routes } else { routes } {
-            let before = self.progress(plan, overlay, route, now);
+            let before = self.progress(plan, overlay, route);
             let after = match step {
                 Move::Promote(target) => plan.promote(before, target, now),
                 Move::Pause => before.pause(now),
@@ -132,6 +133,21 @@ impl Overlay {
             reason: author.reason.clone(),
             routes: overlay.map(|overlay| overlay.routes.clone()).unwrap_or_default(),
         }
+    }
+}
+
+impl Overlay {
+    /// Renumbers a state that replaces an unknown one. Functions doubt a version that is not above theirs, so it gets the seconds
+    /// since 1970, which no count of changes reaches.
+    #[must_use]
+    pub fn above_all(mut self, now: SystemTime) -> Overlay {
+        let seconds = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        let before = self.version;
+        self.version = before.max(u32::try_from(seconds).unwrap_or(u32::MAX));
+        for changes in self.routes.values_mut().filter(|changes| changes.version == before) {
+            changes.version = self.version;
+        }
+        self
     }
 }
 
