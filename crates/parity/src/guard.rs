@@ -230,7 +230,7 @@ mod tests {
 
     /// Requests of users: on a system, so many, every n-th of which fails, at this time in milliseconds.
     fn traffic(groups: &[(&str, u64, u64, f64)]) -> Traffic {
-        let mut tally = TrafficTally::new(str::to_owned);
+        let mut tally = TrafficTally::new();
         for (backend, count, nth, ms) in groups {
             for number in 1..=*count {
                 let is_failed = *nth > 0 && number % nth == 0;

@@ -73,5 +73,8 @@ pub use lines::{Logged, RecordFinder, Skipped, Unreadable};
 pub use proportion::{share, wilson};
 pub use reason::{Place, Reason};
 pub use tally::Tally;
-pub use traffic::{BackendTraffic, EndpointTraffic, RouteTraffic, Traffic, TrafficTally, VersionTraffic};
+pub use traffic::{
+    BackendTraffic, EndpointTraffic, RouteTraffic, Served, Traffic, TrafficBucket, TrafficTally, TrafficTimeline,
+    VersionTraffic,
+};
 pub use verdict::PARITY_THRESHOLD;

@@ -1,105 +1,42 @@
-//! Traffic: how many requests each back end serves, how well, and under which version of the live state, from access lines.
+//! Traffic: how many requests each back end serves, how well, why, and under which version of the live state, from access lines.
 //!
-//! Owns these counts in bounded memory, and the trend. Judges nothing; health checks and requests that no route took do not
-//! count.
+//! Owns the figures; `tally` counts the lines. Judges nothing.
+
+mod tally;
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use crossfade_journal::AccessRecord;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use crate::assessment::Percentiles;
+use crate::assessment::{Percentiles, rounded};
 use crate::latency::Histogram;
-use crate::proportion::share;
-use crate::tally::{OTHER, cut};
-use crate::timeline::{Merge, Timeline};
 
-/// Routes, back ends, versions and endpoints that are counted by name; further ones are counted together.
-const MAX_NAMES: usize = 2_000;
-
-/// The route of a health check that the function answers itself.
-const HEALTH_CHECK: &str = "health-check";
-
-/// Counts of access lines.
-#[derive(Debug)]
-pub struct TrafficTally {
-    /// Names the endpoint of a path.
-    endpoint: fn(&str) -> String,
-    routes: BTreeMap<String, RouteTally>,
-    versions: BTreeMap<Option<u32>, Use>,
-    span: Option<(SystemTime, SystemTime)>,
-    requests: u64,
-    names: usize,
-    is_folded: bool,
-}
-
-#[derive(Debug, Default)]
-struct RouteTally {
-    requests: u64,
-    backends: BTreeMap<String, BackendTally>,
-    endpoints: BTreeMap<String, BTreeMap<String, Use>>,
-    timeline: Timeline<Counts>,
-}
-
-#[derive(Debug, Default)]
-struct BackendTally {
-    served: Use,
-    /// Requests sent to it, also those that another back end served in the end, and how many of them failed.
-    tried: u64,
-    failed: u64,
-    latency: Histogram,
-}
-
-/// Requests, and the times of the first and the last one.
-#[derive(Clone, Copy, Debug)]
-struct Use {
-    requests: u64,
-    first: SystemTime,
-    last: SystemTime,
-}
-
-impl Default for Use {
-    fn default() -> Self {
-        Use { requests: 0, first: SystemTime::UNIX_EPOCH, last: SystemTime::UNIX_EPOCH }
-    }
-}
-
-impl Use {
-    fn add(&mut self, time: SystemTime) {
-        (self.first, self.last) = match self.requests {
-            0 => (time, time),
-            _ => (self.first.min(time), self.last.max(time)),
-        };
-        self.requests += 1;
-    }
-}
-
-/// Requests by back end.
-#[derive(Debug, Default)]
-struct Counts(BTreeMap<String, u64>);
-
-impl Merge for Counts {
-    fn merge(&mut self, other: Self) {
-        for (name, count) in other.0 {
-            *self.0.entry(name).or_default() += count;
-        }
-    }
-}
+pub use tally::TrafficTally;
 
 /// The requests of a log.
 #[derive(Debug, Serialize)]
 pub struct Traffic {
-    /// Requests that count.
+    /// Requests that a route took. In a reduced log, an estimate: a line stands for several.
     pub requests: u64,
-    /// Seconds since 1970 of the first and the last one.
-    pub from: Option<u64>,
+    /// Lines of these requests.
+    pub lines: u64,
+    /// Lines that a reduced log always has: a status from 500, an error, a failed or skipped attempt.
+    pub failures: u64,
+    /// Times of the first and the last request (RFC 3339, UTC, whole seconds).
+    #[serde(serialize_with = "rfc3339", skip_serializing_if = "Option::is_none")]
+    pub from: Option<SystemTime>,
     /// As [`Traffic::from`].
-    pub until: Option<u64>,
+    #[serde(serialize_with = "rfc3339", skip_serializing_if = "Option::is_none")]
+    pub until: Option<SystemTime>,
+    /// By back end, of all routes together, in the order of their names.
+    pub backends: Vec<BackendTraffic>,
     /// By route, in the order of their names.
     pub routes: Vec<RouteTraffic>,
     /// By version of the live state, ascending.
     pub versions: Vec<VersionTraffic>,
+    /// Of all routes together.
+    pub timeline: TrafficTimeline,
     /// There were too many names, and some were counted together as `(other)`.
     pub folded: bool,
 }
@@ -111,12 +48,12 @@ pub struct RouteTraffic {
     pub route: String,
     /// All of its requests, also those that no back end served.
     pub requests: u64,
-    /// The back ends that served some, or failed to.
+    /// The back ends that served some, or failed to, in the order of their names.
     pub backends: Vec<BackendTraffic>,
-    /// By endpoint, the one with most requests first.
+    /// The one with most requests first.
     pub endpoints: Vec<EndpointTraffic>,
-    /// Width of the buckets in `trend` in seconds.
-    pub seconds: u64,
+    /// Requests over time.
+    pub timeline: TrafficTimeline,
 }
 
 /// The requests of a back end.
@@ -124,36 +61,56 @@ pub struct RouteTraffic {
 pub struct BackendTraffic {
     /// Its name.
     pub backend: String,
-    /// Requests that it served.
-    pub requests: u64,
-    /// Their share of those that any back end served.
-    pub share: f64,
-    /// Requests per minute over the time of the whole log.
+    /// The requests whose response or error the client got from it.
+    #[serde(flatten)]
+    pub served: Served,
+    /// Those requests per minute over the time of the whole log.
+    #[serde(serialize_with = "rounded")]
     pub per_minute: f64,
     /// Requests that were sent to it, also those that another back end served in the end.
     pub tried: u64,
     /// Those of `tried` that it failed: no response, or one from 500.
     pub failed: u64,
+    /// Requests that went from it to another back end, by outcome: `open` (circuit breaker), a status, or an error type.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub skipped: BTreeMap<String, u64>,
     /// Response times in milliseconds, of requests that it served at once; `None` without any.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub latency: Option<Percentiles>,
-    /// Seconds since 1970 of the last request that it served; `None` if it served none.
-    pub last: Option<u64>,
     /// All of these times; not serialised.
     #[serde(skip)]
     pub histogram: Histogram,
-    /// Its share over time: seconds since 1970, its requests, and those of all back ends.
-    pub trend: Vec<(u64, u64, u64)>,
+}
+
+/// Requests that a back end served.
+#[derive(Clone, Debug, Serialize)]
+pub struct Served {
+    /// Their number.
+    pub requests: u64,
+    /// Their share of those that any back end served.
+    #[serde(serialize_with = "rounded")]
+    pub share: f64,
+    /// Their number by the reason for which this back end served them: that for the route's choice, `failover`, or `unknown`.
+    pub by: BTreeMap<&'static str, u64>,
+    /// Times of the first and the last one (RFC 3339, UTC, whole seconds).
+    #[serde(serialize_with = "rfc3339", skip_serializing_if = "Option::is_none")]
+    pub first: Option<SystemTime>,
+    /// As [`Served::first`].
+    #[serde(serialize_with = "rfc3339", skip_serializing_if = "Option::is_none")]
+    pub last: Option<SystemTime>,
 }
 
 /// The requests of an endpoint.
 #[derive(Debug, Serialize)]
 pub struct EndpointTraffic {
-    /// The path with placeholders.
+    /// Method and path with placeholders, or `(other)` for those beyond the limit.
     pub endpoint: String,
-    /// Requests by back end.
-    pub backends: BTreeMap<String, u64>,
-    /// Seconds since 1970 of the last request by back end.
-    pub last: BTreeMap<String, u64>,
+    /// Requests that a back end served.
+    pub requests: u64,
+    /// Those whose response was 404.
+    pub not_found: u64,
+    /// By back end.
+    pub backends: BTreeMap<String, Served>,
 }
 
 /// The requests that a version of the live state decided.
@@ -163,221 +120,91 @@ pub struct VersionTraffic {
     pub version: Option<u32>,
     /// Requests.
     pub requests: u64,
-    /// Seconds since 1970.
-    pub first: u64,
-    /// Seconds since 1970.
-    pub last: u64,
+    /// Their share of all.
+    #[serde(serialize_with = "rounded")]
+    pub share: f64,
+    /// Times of the first and the last one (RFC 3339, UTC, whole seconds).
+    #[serde(serialize_with = "rfc3339", skip_serializing_if = "Option::is_none")]
+    pub first: Option<SystemTime>,
+    /// As [`VersionTraffic::first`].
+    #[serde(serialize_with = "rfc3339", skip_serializing_if = "Option::is_none")]
+    pub last: Option<SystemTime>,
 }
 
-impl TrafficTally {
-    /// Returns an empty tally. `endpoint` makes the name of an endpoint from a path: the same for all that differ in values only.
-    pub fn new(endpoint: fn(&str) -> String) -> TrafficTally {
-        TrafficTally {
-            endpoint,
-            routes: BTreeMap::new(),
-            versions: BTreeMap::new(),
-            span: None,
-            requests: 0,
-            names: 0,
-            is_folded: false,
-        }
-    }
-
-    /// Counts a line. The order of lines does not matter.
-    pub fn add(&mut self, record: &AccessRecord<'_>) {
-        let Some(route) = record.route.as_deref().filter(|route| *route != HEALTH_CHECK) else { return };
-        let time = record.time;
-        self.requests += 1;
-        self.span = Some(self.span.map_or((time, time), |(first, last)| (first.min(time), last.max(time))));
-        self.versions.entry(self.known_version(record.live)).or_default().add(time);
-        let route = self.known(route, |tally, name| tally.routes.contains_key(name));
-        let backend = record.backend.as_deref();
-        let backend = backend.map(|name| self.known(name, |tally, name| tally.has_backend(&route, name)));
-        let skipped: Vec<String> = record
-            .skipped
-            .iter()
-            // It was not asked.
-            .filter(|skipped| skipped.outcome != "open")
-            .map(|skipped| self.known(&skipped.backend, |tally, name| tally.has_backend(&route, name)))
-            .collect();
-        let endpoint = (self.endpoint)(record.path.as_deref().unwrap_or_default());
-        let endpoint = self.known(&endpoint, |tally, name| {
-            tally.routes.get(&route).is_some_and(|route| route.endpoints.contains_key(name))
-        });
-
-        let tally = self.routes.entry(route).or_default();
-        tally.requests += 1;
-        let is_at_once = skipped.is_empty();
-        for name in skipped {
-            let backend = tally.backends.entry(name).or_default();
-            backend.tried += 1;
-            backend.failed += 1;
-        }
-        let Some(name) = backend else { return };
-        *tally.timeline.bucket(time).0.entry(name.clone()).or_default() += 1;
-        tally.endpoints.entry(endpoint).or_default().entry(name.clone()).or_default().add(time);
-        let backend = tally.backends.entry(name).or_default();
-        backend.served.add(time);
-        backend.tried += 1;
-        if record.status >= 500 {
-            backend.failed += 1;
-        } else if is_at_once {
-            backend.latency.add(record.total_ms);
-        }
-    }
-
-    /// Returns the counts so far.
-    pub fn traffic(&self) -> Traffic {
-        let version = |(version, used): (&Option<u32>, &Use)| VersionTraffic {
-            version: *version,
-            requests: used.requests,
-            first: seconds(used.first),
-            last: seconds(used.last),
-        };
-        Traffic {
-            requests: self.requests,
-            from: self.span.map(|(first, _)| seconds(first)),
-            until: self.span.map(|(_, last)| seconds(last)),
-            routes: self.routes.iter().map(|(name, route)| route.traffic(name, self.minutes())).collect(),
-            versions: self.versions.iter().map(version).collect(),
-            folded: self.is_folded,
-        }
-    }
-
-    /// The time of the log, at least a second.
-    fn minutes(&self) -> f64 {
-        let span = self.span.and_then(|(first, last)| last.duration_since(first).ok()).unwrap_or_default();
-        span.as_secs_f64().max(1.0) / 60.0
-    }
-
-    fn has_backend(&self, route: &str, name: &str) -> bool {
-        self.routes.get(route).is_some_and(|route| route.backends.contains_key(name))
-    }
-
-    /// Returns a name, or that of the others if there are too many.
-    fn known(&mut self, name: &str, is_known: impl Fn(&Self, &str) -> bool) -> String {
-        let name = cut(name);
-        if is_known(self, &name) {
-            return name;
-        }
-        if self.names >= MAX_NAMES {
-            self.is_folded = true;
-            return OTHER.to_owned();
-        }
-        self.names += 1;
-        name
-    }
-
-    fn known_version(&self, version: Option<u32>) -> Option<u32> {
-        let has_room = self.versions.len() < MAX_NAMES || self.versions.contains_key(&version);
-        version.filter(|_| has_room)
-    }
+/// Requests that back ends served, over time.
+#[derive(Debug, Serialize)]
+pub struct TrafficTimeline {
+    /// Width of a bucket in seconds: a power of two that makes at most 240 buckets span all of them.
+    pub seconds: u64,
+    /// Buckets with requests, in order of time.
+    pub buckets: Vec<TrafficBucket>,
 }
 
-impl RouteTally {
-    fn traffic(&self, name: &str, minutes: f64) -> RouteTraffic {
-        let served: u64 = self.backends.values().map(|backend| backend.served.requests).sum();
-        let backend = |(name, tally): (&String, &BackendTally)| {
-            let point = |(number, counts): (&u64, &Counts)| {
-                let own = counts.0.get(name).copied().unwrap_or_default();
-                (number * self.timeline.width, own, counts.0.values().sum())
-            };
-            BackendTraffic {
-                backend: name.clone(),
-                requests: tally.served.requests,
-                share: share(tally.served.requests, served),
-                per_minute: tally.served.requests as f64 / minutes,
-                tried: tally.tried,
-                failed: tally.failed,
-                latency: tally.latency.percentiles(),
-                histogram: tally.latency.clone(),
-                last: (tally.served.requests > 0).then(|| seconds(tally.served.last)),
-                trend: self.timeline.buckets.iter().map(point).collect(),
+/// A span of time of the width [`TrafficTimeline::seconds`].
+#[derive(Debug, Serialize)]
+pub struct TrafficBucket {
+    /// Seconds since 1970.
+    pub begin: u64,
+    /// Requests by back end.
+    pub backends: BTreeMap<String, u64>,
+}
+
+impl TrafficTimeline {
+    /// Returns the requests of a back end, and those of all, in each of `cells` equal parts of the time between two moments;
+    /// fewer parts if the buckets are wider than that. A bucket counts where it begins.
+    #[must_use]
+    pub fn cells(&self, backend: &str, (from, until): (SystemTime, SystemTime), cells: u64) -> Vec<(u64, u64)> {
+        let (from, until) = (seconds(from), seconds(until));
+        let span = until.saturating_sub(from).saturating_add(1);
+        let cells = cells.min(span.div_ceil(self.seconds.max(1))).max(1);
+        let mut all = vec![(0, 0); usize::try_from(cells).unwrap_or_default()];
+        for bucket in &self.buckets {
+            let after = u128::from(bucket.begin.saturating_sub(from).min(span - 1));
+            let cell = usize::try_from(after * u128::from(cells) / u128::from(span)).unwrap_or_default();
+            if let Some((own, total)) = all.get_mut(cell) {
+                *own += bucket.backends.get(backend).copied().unwrap_or_default();
+                *total += bucket.backends.values().sum::<u64>();
             }
-        };
-        let endpoint = |(name, backends): (&String, &BTreeMap<String, Use>)| EndpointTraffic {
-            endpoint: name.clone(),
-            backends: backends.iter().map(|(name, used)| (name.clone(), used.requests)).collect(),
-            last: backends.iter().map(|(name, used)| (name.clone(), seconds(used.last))).collect(),
-        };
-        let mut endpoints: Vec<EndpointTraffic> = self.endpoints.iter().map(endpoint).collect();
-        endpoints.sort_by_key(|endpoint| std::cmp::Reverse(endpoint.backends.values().sum::<u64>()));
-        RouteTraffic {
-            route: name.to_owned(),
-            requests: self.requests,
-            backends: self.backends.iter().map(backend).collect(),
-            endpoints,
-            seconds: self.timeline.width,
         }
+        all
     }
 }
 
 fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+#[expect(clippy::ref_option, reason = "serde passes a reference")]
+fn rfc3339<S: Serializer>(time: &Option<SystemTime>, serializer: S) -> Result<S::Ok, S::Error> {
+    time.map(|time| humantime::format_rfc3339_seconds(time).to_string()).serialize(serializer)
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use std::time::Duration;
 
     use super::*;
 
-    /// A line at this second.
-    fn line(second: u64, path: &str, members: serde_json::Value) -> AccessRecord<'static> {
-        let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_900_000_000 + second);
-        let mut line = json!({
-            "type": "access", "version": 2, "time": humantime::format_rfc3339(time).to_string(), "route": "orders",
-            "path": path, "status": 200, "total_ms": 10.0, "backend": "legacy",
-        });
-        line.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
-        serde_json::from_value(line).unwrap()
-    }
-
     #[test]
-    fn requests_by_back_end_endpoint_and_version() {
-        let mut tally = TrafficTally::new(|path| path.replace(|c: char| c.is_ascii_digit(), ""));
-        for second in 0..60 {
-            tally.add(&line(second, &format!("/orders/{second}"), json!({ "live": 1 })));
+    fn parts_of_the_time_are_equal_and_lose_nothing() {
+        let at = |second: u64| UNIX_EPOCH + Duration::from_secs(second);
+        let bucket = |begin, requests| {
+            let backends = [("legacy", requests), ("modern", 1)].map(|(name, count)| (name.to_owned(), count)).into();
+            TrafficBucket { begin, backends }
+        };
+        let timeline = TrafficTimeline {
+            seconds: 4,
+            buckets: vec![bucket(96, 1), bucket(100, 2), bucket(108, 4), bucket(136, 8)],
+        };
+        for ((from, until), cells, expected) in [
+            ((99, 138), 4, &[(7, 10), (0, 0), (0, 0), (8, 9)][..]),
+            ((99, 138), 1, &[(15, 19)]),
+            // Buckets of four seconds have no twenty parts.
+            ((100, 107), 20, &[(3, 5), (12, 14)]),
+            ((100, 100), 20, &[(15, 19)]),
+            ((0, 253_402_300_799), 2, &[(15, 19), (0, 0)]),
+        ] {
+            assert_eq!(timeline.cells("legacy", (at(from), at(until)), cells), expected, "{from} {until}");
         }
-        for second in 60..100 {
-            tally.add(&line(second, "/orders/7/items", json!({ "live": 2, "backend": "modern", "total_ms": 20.0 })));
-        }
-        let failed = json!({ "live": 2, "skipped": [{ "backend": "modern", "outcome": "503" }] });
-        tally.add(&line(110, "/orders/1", failed));
-        tally.add(&line(111, "/orders/1", json!({ "live": 2, "backend": "modern", "status": 502 })));
-        let open = json!({ "live": 2, "skipped": [{ "backend": "modern", "outcome": "open" }] });
-        tally.add(&line(120, "/orders/1", open));
-        tally.add(&line(120, "/orders/1", json!({ "live": 2, "backend": null, "status": 301 })));
-        tally.add(&line(120, "/", json!({ "route": "health-check", "backend": null })));
-        tally.add(&line(120, "/", json!({ "route": null, "backend": null })));
-
-        let traffic = tally.traffic();
-        assert_eq!((traffic.requests, traffic.from, traffic.until), (104, Some(1_900_000_000), Some(1_900_000_120)));
-        let [route] = &traffic.routes[..] else { panic!("{traffic:?}") };
-        let [legacy, modern] = &route.backends[..] else { panic!("{route:?}") };
-        assert_eq!((legacy.requests, legacy.tried, legacy.failed, legacy.per_minute), (62, 62, 0, 31.0));
-        assert_eq!((modern.requests, modern.tried, modern.failed), (41, 42, 2));
-        assert!((modern.share - 41.0 / 103.0).abs() < 1e-12);
-        assert!((modern.latency.as_ref().unwrap().p50 - 20.0).abs() < 0.3);
-        assert_eq!(
-            modern.trend.iter().map(|(_, own, all)| (own.min(&1), all.min(&1))).collect::<Vec<_>>()[0],
-            (&0, &1)
-        );
-        assert_eq!(route.endpoints[0].endpoint, "/orders/");
-        assert_eq!(route.endpoints[1].backends, BTreeMap::from([("modern".to_owned(), 40)]));
-        let versions: Vec<_> = traffic.versions.iter().map(|used| (used.version, used.requests)).collect();
-        assert_eq!(versions, [(Some(1), 60), (Some(2), 44)]);
-    }
-
-    #[test]
-    fn memory_is_bounded_whatever_clients_send() {
-        let mut tally = TrafficTally::new(|path| path.replace(|c: char| c.is_ascii_digit(), ""));
-        for number in 0..3 * MAX_NAMES {
-            let name = format!("/{}-{}", "x".repeat(number % 50), number / 50);
-            tally.add(&line(0, &name, json!({ "route": name, "backend": name, "live": number })));
-        }
-        let traffic = tally.traffic();
-        assert!(traffic.folded && traffic.routes.len() <= MAX_NAMES + 1 && traffic.versions.len() <= MAX_NAMES + 1);
-        assert_eq!(traffic.requests, 3 * MAX_NAMES as u64);
     }
 }

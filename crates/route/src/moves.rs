@@ -49,8 +49,8 @@ pub enum MoveError {
 pub type Moved = (String, Progress, Progress);
 
 impl RoutingTable {
-    /// Returns the progress of a route of the plan; without live state of the route, that of its weights in the file, which has
-    /// been so since 1970: it has nothing to wait for.
+    /// Returns the progress of a route of the plan; without live state of the route, that of its weights in the file, since 1970:
+    /// nobody knows when it was deployed.
     #[must_use]
     pub fn progress(&self, plan: &Plan, overlay: Option<&Overlay>, route: &str) -> Progress {
         let changes = overlay.and_then(|overlay| overlay.routes.get(route));
@@ -108,9 +108,12 @@ impl RoutingTable {
             return Err(MoveError::NothingMoves(refused));
         }
         let mut next = Overlay::after(overlay, author, describe(step, &moved), now);
-        for (route, _, after) in &moved {
+        for (route, before, after) in &moved {
             let changes = next.routes.entry(route.clone()).or_default();
-            changes.version = next.version;
+            // A pause changes nothing for users, so the evidence from before it counts.
+            if before.share != after.share || before.phase == Phase::Aborted {
+                changes.version = next.version;
+            }
             changes.migration = Some(*after);
             changes.only = (after.phase == Phase::Aborted).then(|| plan.from.clone());
             if let Some((from, to)) = after.share.weights() {
