@@ -174,10 +174,9 @@ fn a_clock_that_is_an_hour_wrong_costs_one_request() {
         let (folder, refused) = (Folder::new(), Arc::new(Mutex::new(0)));
         let counted = refused.clone();
         let address = store(move |call| {
-            let signed = call.field("x-amz-date").unwrap().to_owned();
-            let hours = |time| humantime::format_rfc3339_seconds(time).to_string().replace(['-', ':'], "");
-            let fits =
-                signed[..11] == hours(time())[..11] || signed[..11] == hours(time() - Duration::from_secs(60))[..11];
+            let signed = parse_amz(call.field("x-amz-date").unwrap());
+            let apart = signed.duration_since(time()).unwrap_or_else(|error| error.duration());
+            let fits = apart < Duration::from_secs(600);
             if fits {
                 return response("200 OK", &[], everyone_on("modern", 4).as_bytes());
             }
@@ -194,6 +193,13 @@ fn a_clock_that_is_an_hour_wrong_costs_one_request() {
         assert_eq!(*refused.lock().unwrap(), 1);
         assert!(live_lines(&function).iter().all(|line| line["error"].is_null()), "{}", function.said());
     }
+}
+
+/// `20261128T120000Z`.
+fn parse_amz(text: &str) -> std::time::SystemTime {
+    let part = |from: usize| &text[from..from + 2];
+    let (month, day, hour, minute, second) = (part(4), part(6), part(9), part(11), part(13));
+    humantime::parse_rfc3339(&format!("{}-{month}-{day}T{hour}:{minute}:{second}Z", &text[..4])).unwrap()
 }
 
 /// RFC 9110 section 5.6.7.
@@ -213,8 +219,8 @@ fn a_thawed_environment_reads_again_with_new_credentials() {
         if call.target() == "/credentials" {
             assert_eq!(call.field("authorization"), Some("token"));
             *keys += 1;
-            // Renewed five minutes before they expire: so they are good for a second.
-            let expires = std::time::SystemTime::now() + Duration::from_secs(301);
+            // Renewed five minutes before they expire: so they are good for two seconds.
+            let expires = std::time::SystemTime::now() + Duration::from_secs(302);
             let given = json!({ "AccessKeyId": format!("KEY{keys}"), "SecretAccessKey": "s", "Token": "t",
                 "Expiration": humantime::format_rfc3339_seconds(expires).to_string() });
             return response("200 OK", &[], given.to_string().as_bytes());
@@ -227,7 +233,7 @@ fn a_thawed_environment_reads_again_with_new_credentials() {
     let function = Function::start(&[
         ("CROSSFADE_CONFIG", &config(&folder)),
         ("CROSSFADE_LIVE", "s3://bucket/live.json"),
-        ("CROSSFADE_LIVE_INTERVAL", "1s"),
+        ("CROSSFADE_LIVE_INTERVAL", "2s"),
         ("AWS_REGION", "eu-west-1"),
         ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &format!("http://{address}/credentials")),
         ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "token"),
@@ -235,11 +241,14 @@ fn a_thawed_environment_reads_again_with_new_credentials() {
     ]);
     assert_soon(&function, "legacy", 1);
     function.child.signal(Signal::STOP);
-    std::thread::sleep(Duration::from_secs(3));
+    std::thread::sleep(Duration::from_secs(4));
     function.child.signal(Signal::CONT);
     // The first request gets what is known, and nobody waits.
     assert_eq!(ask(&function).0, "legacy");
-    assert_eq!(ask(&function).0, "modern", "{}", function.said());
+    let end = Instant::now() + support::PATIENCE;
+    while ask(&function).0 != "modern" {
+        assert!(Instant::now() < end, "{}", function.said());
+    }
     assert!(live_lines(&function).iter().all(|line| line["error"].is_null()), "{}", function.said());
 }
 
@@ -409,7 +418,7 @@ fn a_store_that_hangs_or_is_not_there_holds_nobody_up() {
             assert_eq!(ask(&function), ("legacy".to_owned(), Value::Null), "as in the file");
             slowest = slowest.max(begin.elapsed());
         }
-        assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+        assert!(slowest < Duration::from_millis(1500), "{slowest:?}");
         let has_failed = |log: &[Value]| log.iter().any(|line| line["failures"] == 1);
         assert!(has_failed(&function.log_until(has_failed)), "{}", function.said());
     }

@@ -100,7 +100,7 @@ fn config(folder: &Folder, keys: &str) -> String {
         format!(
             "version: 1\nbackends: {{ legacy: 'http://{legacy}', modern: 'http://{modern}' }}\nmigration:\n  from: legacy\n  \
              to: modern\n  guard: errors<=+0.5%\n  samples: 5\n{keys}\nroutes:\n  - name: orders\n    priority: 1\n    \
-             conditions: {{ path: /orders/* }}\n    forward: &t\n      targets: [{{ backend: legacy }}, \
+             conditions: {{ path: /orders/* }}\n    forward:\n      targets: [{{ backend: legacy }}, \
              {{ backend: modern, weight: 0 }}]\ndefault:\n  forward:\n    targets: [{{ backend: legacy }}, {{ backend: modern, \
              weight: 0 }}]\n"
         ),
@@ -129,10 +129,14 @@ fn ago(seconds: u64) -> String {
 
 /// A state of both routes: so many percent on the new system, for an hour.
 fn state(version: u32, percent: u32, phase: &str) -> String {
+    state_since(version, percent, phase, 3600)
+}
+
+fn state_since(version: u32, percent: u32, phase: &str, seconds: u64) -> String {
     let route = json!({
         "version": version,
         "weights": { "legacy": 100 - percent, "modern": percent },
-        "migration": { "share": percent, "phase": phase, "since": ago(3600) },
+        "migration": { "share": percent, "phase": phase, "since": ago(seconds) },
     });
     json!({ "format": 1, "version": version, "by": "anna", "routes": { "orders": route, "default": route } })
         .to_string()
@@ -211,7 +215,7 @@ fn a_schedule_holds_and_says_why() {
         ("advance", state(3, 10, "running"), good(3), "hold", "3 of 5 samples: 2 are missing"),
         ("advance", state(3, 10, "paused"), good(20), "hold", "it is paused"),
         ("advance", state(3, 10, "running"), Vec::new(), "hold", "there are no records"),
-        ("advance", state(3, 10, "running").replace(&ago(3600), &ago(60)), good(20), "hold", "bake for another"),
+        ("advance", state_since(3, 10, "running", 60), good(20), "hold", "bake for another"),
         ("abort", state(3, 10, "running"), good(20), "hold", "`migration.schedule: abort` begins no step"),
     ];
     for (schedule, object, log, decision, reason) in cases {
