@@ -5,8 +5,8 @@ use std::time::SystemTime;
 use crossfade_journal::AccessRecord;
 use crossfade_journal::comparison::Record;
 use crossfade_parity::{Decision, Effect, Gate, GateError, Judged, Step, Tally, TrafficTally, judge};
-use crossfade_route::migration::{Evidence, Plan, Progress};
-use crossfade_route::{Overlay, RoutingTable};
+use crossfade_route::migration::{Evidence, Phase, Plan, Progress};
+use crossfade_route::{Overlay, RoutingTable, Share};
 use serde::Serialize;
 
 /// The records of one route.
@@ -30,6 +30,10 @@ pub struct Evidences<'p> {
     guard: Gate,
     routes: Vec<Collected>,
     records: u64,
+    /// The reason why there are records that were not counted.
+    incomplete: Option<String>,
+    /// Requests without a failure are not logged at all.
+    has_failures_only: bool,
 }
 
 /// A route with its evidence.
@@ -81,7 +85,22 @@ impl<'p> Evidences<'p> {
                 traffic: TrafficTally::new(),
             }
         };
-        Ok(Evidences { plan, guard, routes: plan.routes.iter().map(collected).collect(), records: 0 })
+        let routes = plan.routes.iter().map(collected).collect();
+        let has_failures_only = table.access_log.is_zero();
+        Ok(Evidences { plan, guard, routes, records: 0, incomplete: None, has_failures_only })
+    }
+
+    /// The time from which on records count: that of the last change of a route that can still move, in 1970 for one that no live
+    /// state has begun. `None` if no route can move.
+    #[must_use]
+    pub fn since(&self) -> Option<SystemTime> {
+        let moves = |phase| matches!(phase, Phase::Running | Phase::Paused);
+        self.routes.iter().filter(|route| moves(route.progress.phase)).map(|route| route.progress.since).min()
+    }
+
+    /// Notes that there are further records. A failure is one in spite of them, but nothing moves forward.
+    pub fn incomplete(&mut self, reason: String) {
+        self.incomplete = Some(reason);
     }
 
     /// Counts a request of a user.
@@ -120,9 +139,15 @@ impl<'p> Evidences<'p> {
                 samples: self.plan.samples,
             };
             let conditions = self.guard.judge(&step);
-            let evidence = match self.records {
-                0 => Evidence::Missing("there are no records".to_owned()),
-                _ => evidence(&conditions),
+            let evidence = match (evidence(&conditions), &self.incomplete) {
+                (_, None) if self.records == 0 => Evidence::Missing("there are no records".to_owned()),
+                _ if self.has_failures_only && collected.progress.share > Share::NONE => {
+                    let reason = "with `accessLog: false` the log has no requests without a failure";
+                    Evidence::CannotBeJudged(reason.to_owned())
+                }
+                (Evidence::Fail(reason), _) => Evidence::Fail(reason),
+                (_, Some(reason)) => Evidence::Missing(reason.clone()),
+                (evidence, None) => evidence,
             };
             Judgement {
                 route: collected.route.clone(),
