@@ -6,12 +6,14 @@
 // All output goes through `terminal`.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod aws;
 mod certificate;
+pub mod cloudwatch;
 pub mod commands;
 pub mod demo;
 mod html;
 mod inspector;
-mod live;
+pub mod live;
 mod migration;
 mod program;
 mod report;

@@ -14,9 +14,11 @@ use serde::Serialize;
 struct Collected {
     route: String,
     progress: Progress,
-    /// The version that changed the route last; 0 before the first change.
+    /// The version that changed the route last for its users; 0 before the first change.
     version: u32,
     effect: Effect,
+    /// The time of the first record.
+    first: Option<SystemTime>,
     tally: Tally,
     traffic: TrafficTally,
 }
@@ -37,7 +39,7 @@ pub struct Judgement {
     pub route: String,
     /// The present one.
     pub progress: Progress,
-    /// The version that changed the route last.
+    /// The version that changed the route last for its users; 0 before the first change.
     pub version: u32,
     /// Those of the guard, in its order.
     pub conditions: Vec<Judged>,
@@ -57,22 +59,24 @@ pub struct Condition<'j> {
     measured: &'j str,
 }
 
+impl Collected {
+    fn begin_at(&mut self, time: SystemTime) {
+        self.first = Some(self.first.map_or(time, |first| first.min(time)));
+    }
+}
+
 impl<'p> Evidences<'p> {
     /// Starts without records.
-    pub fn new(
-        table: &RoutingTable,
-        plan: &'p Plan,
-        overlay: Option<&Overlay>,
-        now: SystemTime,
-    ) -> Result<Evidences<'p>, GateError> {
+    pub fn new(table: &RoutingTable, plan: &'p Plan, overlay: Option<&Overlay>) -> Result<Evidences<'p>, GateError> {
         let guard = Gate::parse(&plan.guard)?;
         let collected = |route: &String| {
             let version = overlay.and_then(|overlay| overlay.routes.get(route)).map_or(0, |changes| changes.version);
             Collected {
                 route: route.clone(),
-                progress: table.progress(plan, overlay, route, now),
+                progress: table.progress(plan, overlay, route),
                 version,
                 effect: Effect::of(version),
+                first: None,
                 tally: Tally::new(0),
                 traffic: TrafficTally::new(),
             }
@@ -89,6 +93,7 @@ impl<'p> Evidences<'p> {
         route.effect.add(record);
         if record.live.unwrap_or_default() >= route.version {
             route.traffic.add(record);
+            route.begin_at(record.time);
         }
     }
 
@@ -98,6 +103,7 @@ impl<'p> Evidences<'p> {
         let Some(route) = self.routes.iter_mut().find(|route| record.route == route.route) else { return };
         if record.live.unwrap_or_default() >= route.version {
             route.tally.add(record);
+            route.begin_at(record.time);
         }
     }
 
@@ -124,12 +130,8 @@ impl<'p> Evidences<'p> {
                 version: collected.version,
                 evidence,
                 conditions,
-                // Before the first change nothing has to take effect.
-                in_effect: if collected.version == 0 {
-                    Some(collected.progress.since)
-                } else {
-                    collected.effect.since()
-                },
+                // Before the first change nothing has to take effect: the step is as old as its evidence.
+                in_effect: if collected.version == 0 { collected.first } else { collected.effect.since() },
                 recent: collected.effect.recent(),
             }
         };

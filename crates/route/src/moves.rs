@@ -49,9 +49,10 @@ pub enum MoveError {
 pub type Moved = (String, Progress, Progress);
 
 impl RoutingTable {
-    /// Returns the progress of a route of the plan; without live state of the route, that of its weights in the file.
+    /// Returns the progress of a route of the plan; without live state of the route, that of its weights in the file, since 1970:
+    /// nobody knows when it was deployed.
     #[must_use]
-    pub fn progress(&self, plan: &Plan, overlay: Option<&Overlay>, route: &str, now: SystemTime) -> Progress {
+    pub fn progress(&self, plan: &Plan, overlay: Option<&Overlay>, route: &str) -> Progress {
         let changes = overlay.and_then(|overlay| overlay.routes.get(route));
         if let Some(progress) = changes.and_then(|changes| changes.migration) {
             return progress;
@@ -67,7 +68,7 @@ impl RoutingTable {
         };
         let share = Share::of(weight(&plan.to), weight(&plan.from));
         let phase = if share == Share::ALL { Phase::Finished } else { Phase::Running };
-        Progress { share, phase, since: now }
+        Progress { share, phase, since: SystemTime::UNIX_EPOCH }
     }
 
     /// Returns the overlay after a move of these routes, or of all that can move if there are none, and what it moves. This
@@ -90,7 +91,7 @@ impl RoutingTable {
         }
         let (mut moved, mut refused) = (Vec::new(), BTreeMap::new());
         for route in if routes.is_empty() { &plan.routes } else { routes } {
-            let before = self.progress(plan, overlay, route, now);
+            let before = self.progress(plan, overlay, route);
             let after = match step {
                 Move::Promote(target) => plan.promote(before, target, now),
                 Move::Pause => before.pause(now),
@@ -107,9 +108,12 @@ impl RoutingTable {
             return Err(MoveError::NothingMoves(refused));
         }
         let mut next = Overlay::after(overlay, author, describe(step, &moved), now);
-        for (route, _, after) in &moved {
+        for (route, before, after) in &moved {
             let changes = next.routes.entry(route.clone()).or_default();
-            changes.version = next.version;
+            // A pause changes nothing for users, so the evidence from before it counts.
+            if before.share != after.share || before.phase == Phase::Aborted {
+                changes.version = next.version;
+            }
             changes.migration = Some(*after);
             changes.only = (after.phase == Phase::Aborted).then(|| plan.from.clone());
             if let Some((from, to)) = after.share.weights() {

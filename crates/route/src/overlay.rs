@@ -49,7 +49,7 @@ pub struct Overlay {
 /// Changes to a route. What is not there is as in the configuration.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RouteChanges {
-    /// `version`: the version of the overlay that changed the route last; 0 if unknown.
+    /// `version`: the version of the overlay that changed the route last for its users; 0 if none did.
     pub version: u32,
     /// `weights`: by the name of the target, 0 to 999.
     pub weights: BTreeMap<String, u32>,
@@ -141,6 +141,19 @@ impl RouteChanges {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == RouteChanges::default()
+    }
+
+    /// Describes how this differs from what was there before, key by key: `mirror: 20 -> 5`.
+    #[must_use]
+    pub fn differences(&self, before: &RouteChanges) -> Vec<String> {
+        let (before, after) = (before.to_json(), self.to_json());
+        let keys = ["weights", "pin", "optIn", "mirror", "enabled", "maintenance", "only", "migration"];
+        let shown = |value: Option<&Value>| value.map_or("as in the file".to_owned(), Value::to_string);
+        let difference = |key: &&str| {
+            let (before, after) = (before.get(*key), after.get(*key));
+            (before != after).then(|| format!("{key}: {} -> {}", shown(before), shown(after)))
+        };
+        keys.iter().filter_map(difference).collect()
     }
 
     fn to_json(&self) -> Value {

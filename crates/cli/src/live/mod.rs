@@ -1,41 +1,65 @@
-//! The store of the live state as the commands see it. Owns which stores there are; what changes is `crossfade-route`'s.
+//! The store of the live state as the commands see it. Owns which stores there are and which documents they take; what changes is
+//! `crossfade-route`'s.
 //!
 //! Every write names the revision that it is based on, so that of two writers at the same time one gets [`WriteError::Conflict`]
-//! and nothing is lost.
+//! and nothing is lost. A write whose response was lost is found by reading again, and is no conflict.
 
 mod appconfig;
-mod aws;
 mod file;
 mod s3;
 mod ssm;
 
-use anyhow::{Context, Result, anyhow};
+use std::future::Future;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use aws_config::SdkConfig;
 use crossfade_function::{Remote, Source};
-use crossfade_route::Overlay;
+use crossfade_route::{MAX_OVERLAY, Overlay};
+use tokio::task::JoinSet;
+
+use crate::aws;
+
+/// Requests for earlier versions at the same time.
+const AT_ONCE: usize = 16;
 
 /// A store that is open.
 #[derive(Debug)]
-pub(crate) enum Store {
+pub enum Store {
+    /// A file.
     File(file::Store),
+    /// An object of S3.
     S3(Box<s3::Store>),
+    /// A parameter of Systems Manager.
     Ssm(Box<ssm::Store>),
+    /// A hosted configuration of AppConfig.
     AppConfig(Box<appconfig::Store>),
 }
 
 /// The content of a store.
 #[derive(Debug)]
-pub(crate) struct Stored {
+pub struct Stored {
     /// `None` before the first change.
-    pub(crate) overlay: Option<Overlay>,
+    pub overlay: Option<Overlay>,
     /// Names this content to [`Store::write`]; `None` if there is none.
-    pub(crate) revision: Option<String>,
+    pub revision: Option<String>,
+}
+
+/// An earlier content of a store, or the present one.
+#[derive(Debug)]
+pub struct Version {
+    /// The store's name for it.
+    pub revision: String,
+    /// The content, or the reason why it cannot be read, in one line.
+    pub overlay: Result<Overlay, String>,
 }
 
 /// A reason why nothing was written.
 #[derive(Debug)]
-pub(crate) enum WriteError {
+pub enum WriteError {
     /// Somebody else has written since.
     Conflict,
+    /// It is not allowed, or not possible.
     Failed(anyhow::Error),
 }
 
@@ -45,69 +69,208 @@ impl<E: Into<anyhow::Error>> From<E> for WriteError {
     }
 }
 
+/// A document as a store has it.
+#[derive(Debug)]
+struct Document {
+    revision: String,
+    /// `None` if it was deleted.
+    bytes: Option<Vec<u8>>,
+}
+
 impl Store {
     /// Opens a place such as `s3://bucket/key`, with the credentials of the usual chain. Sends nothing to it.
-    pub(crate) async fn open(place: &str) -> Result<Store> {
-        match Source::parse(place).map_err(|error| anyhow!("{error}"))? {
+    ///
+    /// # Errors
+    ///
+    /// If this is not a place, or there is no AWS region for it.
+    pub async fn open(place: &str) -> Result<Store> {
+        match source(place)? {
             Source::File(path) => Ok(Store::File(file::Store::new(path))),
-            Source::Remote(remote) => {
-                let config = aws::config().await;
-                Ok(match remote {
-                    Remote::S3 { bucket, key } => Store::S3(Box::new(s3::Store::new(&config, bucket, key))),
-                    Remote::Ssm { name } => Store::Ssm(Box::new(ssm::Store::new(&config, name))),
-                    Remote::AppConfig { application, environment, profile } => {
-                        let names = [application, environment, profile];
-                        Store::AppConfig(Box::new(appconfig::Store::new(&config, names)))
-                    }
-                })
+            Source::Remote(remote) => Ok(Store::remote(remote, &aws::config().await?)),
+        }
+    }
+
+    /// The same, with this configuration of the SDK.
+    ///
+    /// # Errors
+    ///
+    /// If this is not a place.
+    pub fn open_with(place: &str, config: &SdkConfig) -> Result<Store> {
+        match source(place)? {
+            Source::File(path) => Ok(Store::File(file::Store::new(path))),
+            Source::Remote(remote) => Ok(Store::remote(remote, config)),
+        }
+    }
+
+    fn remote(remote: Remote, config: &SdkConfig) -> Store {
+        match remote {
+            Remote::S3 { bucket, key } => Store::S3(Box::new(s3::Store::new(config, bucket, key))),
+            Remote::Ssm { name } => Store::Ssm(Box::new(ssm::Store::new(config, name))),
+            Remote::AppConfig { application, environment, profile } => {
+                Store::AppConfig(Box::new(appconfig::Store::new(config, [application, environment, profile])))
             }
         }
     }
 
     /// Reads the present state.
-    pub(crate) async fn read(&self) -> Result<Stored> {
-        match self {
-            Store::File(store) => store.read(),
-            Store::S3(store) => store.read().await,
-            Store::Ssm(store) => store.read().await,
-            Store::AppConfig(store) => store.read().await,
-        }
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read, or is not an overlay.
+    pub async fn read(&self) -> Result<Stored> {
+        let document = match self {
+            Store::File(store) => store.read()?,
+            Store::S3(store) => store.read().await?,
+            Store::Ssm(store) => store.read().await?,
+            Store::AppConfig(store) => store.read().await?,
+        };
+        let Some(document) = document else { return Ok(Stored { overlay: None, revision: None }) };
+        let overlay = parsed(document.bytes, &self.place()).context("the live state is invalid")?;
+        Ok(Stored { overlay: Some(overlay), revision: Some(document.revision) })
     }
 
     /// Writes the next state, if the present one still has this revision.
-    pub(crate) async fn write(&self, overlay: &Overlay, revision: Option<&str>) -> Result<(), WriteError> {
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError::Conflict`] if it has another one; then nothing is written.
+    pub async fn write(&self, overlay: &Overlay, revision: Option<&str>) -> Result<(), WriteError> {
+        let text = self.text(overlay)?;
         match self {
-            Store::File(store) => store.write(overlay, revision),
-            Store::S3(store) => store.write(overlay, revision).await,
-            Store::Ssm(store) => store.write(overlay, revision).await,
-            Store::AppConfig(store) => store.write(overlay, revision).await,
+            Store::File(store) => store.write(&text, overlay.version, revision),
+            Store::S3(store) => store.write(&text, revision).await,
+            Store::Ssm(store) => store.write(&text, revision).await,
+            Store::AppConfig(store) => store.write(&text, revision).await,
         }
     }
 
-    /// Writes a state without knowing the present one: for an abort where reading is not allowed.
-    pub(crate) async fn overwrite(&self, overlay: &Overlay) -> Result<()> {
-        match self {
-            Store::File(store) => store.overwrite(overlay),
-            Store::S3(store) => store.overwrite(overlay).await,
-            Store::Ssm(store) => store.overwrite(overlay).await,
-            Store::AppConfig(_) => Err(anyhow!("AppConfig cannot be written without reading it")),
-        }
+    /// Writes a state whatever the present one is, for an abort where reading is not allowed or the state is damaged. Returns what
+    /// was written.
+    ///
+    /// Functions ignore a version that is lower than the one they know. So this one has the seconds since 1970 as its version,
+    /// far above any that is counted, and above an earlier one of this kind unless this machine's clock is behind by more
+    /// than the time in between.
+    ///
+    /// # Errors
+    ///
+    /// If writing is not allowed or not possible.
+    pub async fn overwrite(&self, overlay: &Overlay) -> Result<Overlay> {
+        let overlay = above_all(overlay, SystemTime::now());
+        let text = self.text(&overlay)?;
+        let written = match self {
+            Store::File(store) => store.overwrite(&text, overlay.version),
+            Store::S3(store) => store.overwrite(&text).await,
+            Store::Ssm(store) => store.overwrite(&text).await,
+            Store::AppConfig(store) => store.overwrite(&text).await,
+        };
+        written.map(|()| overlay)
     }
 
-    /// Returns the latest versions, the newest first, as far as the store keeps them.
-    pub(crate) async fn history(&self, most: usize) -> Result<Vec<Overlay>> {
-        match self {
+    /// Returns the latest versions, the newest first, as far as the store keeps them: a file keeps all, a bucket those since its
+    /// versioning was enabled, Systems Manager 100, AppConfig those that nobody has deleted.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read, or the bucket has no versioning.
+    pub async fn history(&self, most: usize) -> Result<Vec<Version>> {
+        let documents = match self {
             Store::File(store) => store.history(most),
             Store::S3(store) => store.history(most).await,
             Store::Ssm(store) => store.history(most).await,
             Store::AppConfig(store) => store.history(most).await,
+        };
+        let place = self.place();
+        let version = |Document { revision, bytes }: Document| {
+            let overlay = parsed(bytes, &place).map_err(|error| aws::one_line(&format!("{error:#}")));
+            Version { revision, overlay }
+        };
+        Ok(documents?.into_iter().map(version).collect())
+    }
+
+    /// The text to store, if readers will take it.
+    fn text(&self, overlay: &Overlay) -> Result<String> {
+        let text = match self {
+            Store::Ssm(_) => ssm::compact(&overlay.to_text()),
+            Store::File(_) | Store::S3(_) | Store::AppConfig(_) => overlay.to_text(),
+        };
+        let (limit, advice) = match self {
+            Store::Ssm(_) => (ssm::MAX_VALUE, "keep the live state in S3, or change fewer routes and pins"),
+            Store::File(_) | Store::S3(_) | Store::AppConfig(_) => (MAX_OVERLAY, "change fewer routes and pins"),
+        };
+        let length = text.len();
+        ensure!(length <= limit, "the live state is {length} bytes long, {} takes {limit}: {advice}", self.place());
+        Ok(text)
+    }
+
+    fn place(&self) -> String {
+        match self {
+            Store::File(store) => store.place(),
+            Store::S3(store) => store.place(),
+            Store::Ssm(store) => store.place(),
+            Store::AppConfig(store) => store.place(),
         }
     }
 }
 
-/// Parses a stored text.
-fn parsed(text: &str, place: &str) -> Result<Overlay> {
-    Overlay::parse(text, place)
-        .map_err(|errors| anyhow!("{}", errors.with_lines()))
-        .context("the live state is invalid")
+fn source(place: &str) -> Result<Source> {
+    Source::parse(place).map_err(|error| anyhow!("{error}"))
+}
+
+/// Parses a stored document.
+fn parsed(bytes: Option<Vec<u8>>, place: &str) -> Result<Overlay> {
+    let bytes = bytes.context("it was deleted")?;
+    let text = crossfade_document::decode(bytes).with_context(|| format!("{place} is not text"))?;
+    Overlay::parse(&text, place).map_err(|errors| anyhow!("{}", errors.with_lines()))
+}
+
+/// The same changes in a version that no reader takes for an older one.
+fn above_all(overlay: &Overlay, now: SystemTime) -> Overlay {
+    let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let version = overlay.version.max(u32::try_from(seconds).unwrap_or(u32::MAX));
+    let mut above = Overlay { version, ..overlay.clone() };
+    for changes in above.routes.values_mut().filter(|changes| changes.version == overlay.version) {
+        changes.version = version;
+    }
+    above
+}
+
+/// The results of these jobs in their order, or the first error. Some run at the same time.
+async fn all<T: Send + 'static>(jobs: Vec<impl Future<Output = Result<T>> + Send + 'static>) -> Result<Vec<T>> {
+    let (mut jobs, mut running, mut results) = (jobs.into_iter().enumerate(), JoinSet::new(), Vec::new());
+    loop {
+        while running.len() < AT_ONCE {
+            let Some((index, job)) = jobs.next() else { break };
+            running.spawn(async move { (index, job.await) });
+        }
+        let Some(result) = running.join_next().await else { break };
+        let (index, result) = result?;
+        results.push((index, result?));
+    }
+    results.sort_unstable_by_key(|(index, _)| *index);
+    Ok(results.into_iter().map(|(_, result)| result).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use crossfade_route::RouteChanges;
+
+    use super::*;
+
+    #[test]
+    fn an_overwriting_version_is_above_all_that_are_counted() {
+        let routes = [("a", 3), ("b", 2)].map(|(name, version)| {
+            let changes = RouteChanges { version, ..RouteChanges::default() };
+            (name.to_owned(), changes)
+        });
+        let (by, change, at) = ("anna".to_owned(), "abort".to_owned(), UNIX_EPOCH);
+        let overlay = Overlay { version: 3, at, by, change, reason: None, routes: BTreeMap::from(routes) };
+        let above = above_all(&overlay, UNIX_EPOCH + Duration::from_secs(1_796_000_000));
+        assert_eq!(above.version, 1_796_000_000);
+        let versions: Vec<u32> = above.routes.values().map(|changes| changes.version).collect();
+        assert_eq!(versions, [1_796_000_000, 2], "a route that did not change keeps its version");
+        assert_eq!(above_all(&above, UNIX_EPOCH).version, 1_796_000_000, "a clock that was set back");
+    }
 }

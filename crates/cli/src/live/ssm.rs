@@ -1,19 +1,24 @@
 //! Live state as a parameter of Systems Manager, whose own versions are the history.
 //!
 //! A parameter cannot be written on a condition, but it can be created only once. So a writer first creates a claim, a parameter
-//! named after the version that it is about to write: of two writers one fails. A claim whose writer died is void after a
-//! while.
+//! named after the version that it builds on: of two writers one fails. A claim whose writer died is void after a while, by the
+//! clock of AWS. A writer that was stopped for so long may still write; then the number of its version shows that another one
+//! came before, and it says so.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Result, anyhow};
 use aws_config::SdkConfig;
 use aws_sdk_ssm::Client;
-use aws_sdk_ssm::error::{DisplayErrorContext, ProvideErrorMetadata};
+use aws_sdk_ssm::config::http::HttpResponse;
+use aws_sdk_ssm::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ssm::types::{ParameterTier, ParameterType};
-use crossfade_route::Overlay;
 
-use super::{Stored, WriteError, parsed};
+use super::{Document, WriteError};
+use crate::aws;
+
+/// Length in bytes of the longest value, in the advanced tier.
+pub(super) const MAX_VALUE: usize = 8192;
 
 /// A claim is void after it. A writer needs far less.
 const CLAIM: Duration = Duration::from_secs(60);
@@ -21,9 +26,14 @@ const CLAIM: Duration = Duration::from_secs(60);
 /// Void claims for one version.
 const MAX_CLAIMS: u32 = 10;
 
+const GET: &str = "`ssm:GetParameter` on the parameter";
+const PUT: &str = "`ssm:PutParameter` on the parameter";
+const CLAIMS: &str = "`ssm:PutParameter`, `ssm:GetParameter` and `ssm:DeleteParameter` on the parameters whose names begin with its name and `.claim-`";
+const HISTORY: &str = "`ssm:GetParameterHistory` on the parameter";
+
 /// A parameter.
 #[derive(Debug)]
-pub(crate) struct Store {
+pub struct Store {
     client: Client,
     name: String,
 }
@@ -33,27 +43,27 @@ impl Store {
         Store { client: Client::new(config), name }
     }
 
-    pub(super) async fn read(&self) -> Result<Stored> {
+    pub(super) async fn read(&self) -> Result<Option<Document>> {
         let got = self.client.get_parameter().name(&self.name).with_decryption(true).send().await;
         match got {
             Ok(got) => {
                 let parameter = got.parameter.ok_or_else(|| anyhow!("Systems Manager returned no parameter"))?;
-                let overlay = parsed(parameter.value().unwrap_or_default(), &self.place())?;
-                Ok(Stored { overlay: Some(overlay), revision: Some(parameter.version.to_string()) })
+                let bytes = parameter.value.unwrap_or_default().into_bytes();
+                Ok(Some(Document { revision: parameter.version.to_string(), bytes: Some(bytes) }))
             }
-            Err(error) if error.code() == Some("ParameterNotFound") => Ok(Stored { overlay: None, revision: None }),
-            Err(error) => Err(self.failed("read", &error)),
+            Err(error) if error.code() == Some("ParameterNotFound") => Ok(None),
+            Err(error) => Err(self.failure("read", GET, &error)),
         }
     }
 
-    pub(super) async fn write(&self, overlay: &Overlay, revision: Option<&str>) -> Result<(), WriteError> {
-        let claimed = SystemTime::now();
-        let claim = self.claim(overlay.version).await?;
-        // Whoever wrote this version before has claimed it as well, and its claim may be gone since.
+    pub(super) async fn write(&self, text: &str, revision: Option<&str>) -> Result<(), WriteError> {
+        let begun = Instant::now();
+        let claim = self.claim(revision.unwrap_or("0")).await?;
+        // Whoever built on this version before has claimed it as well, and its claim may be gone since.
         let result = match self.read().await {
-            Ok(now) if now.revision.as_deref() != revision => Err(WriteError::Conflict),
-            Ok(_) if claimed.elapsed().unwrap_or_default() > CLAIM / 2 => Err(WriteError::Conflict),
-            Ok(_) => self.overwrite(overlay).await.map_err(WriteError::Failed),
+            Ok(now) if now.as_ref().map(|now| now.revision.as_str()) != revision => Err(WriteError::Conflict),
+            Ok(_) if begun.elapsed() > CLAIM / 2 => Err(WriteError::Conflict),
+            Ok(_) => self.put_after(text, revision).await,
             Err(error) => Err(WriteError::Failed(error)),
         };
         // Left behind, it only costs a later writer a minute.
@@ -61,53 +71,135 @@ impl Store {
         result
     }
 
-    pub(super) async fn overwrite(&self, overlay: &Overlay) -> Result<()> {
-        let put = self.client.put_parameter().name(&self.name).value(overlay.to_text()).overwrite(true);
-        let put = put.r#type(ParameterType::String).tier(ParameterTier::IntelligentTiering);
-        put.send().await.map(|_| ()).map_err(|error| self.failed("write", &error))
+    pub(super) async fn overwrite(&self, text: &str) -> Result<()> {
+        self.put(text).await.map(|_| ())
     }
 
-    pub(super) async fn history(&self, most: usize) -> Result<Vec<Overlay>> {
+    pub(super) async fn history(&self, most: usize) -> Result<Vec<Document>> {
+        let mut documents: Vec<(i64, Document)> = Vec::new();
         let history = self.client.get_parameter_history().name(&self.name).with_decryption(true);
         let mut pages = history.into_paginator().send();
-        let mut versions = Vec::new();
         while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| self.failed("read the history of", &error))?;
-            for version in page.parameters() {
-                versions.push(parsed(version.value().unwrap_or_default(), &self.place())?);
-            }
+            let page = match page {
+                Ok(page) => page,
+                Err(error) if error.code() == Some("ParameterNotFound") => break,
+                Err(error) => return Err(self.failure("read the history of", HISTORY, &error)),
+            };
+            documents.extend(page.parameters.unwrap_or_default().into_iter().map(|version| {
+                let bytes = version.value.unwrap_or_default().into_bytes();
+                (version.version, Document { revision: version.version.to_string(), bytes: Some(bytes) })
+            }));
         }
-        versions.reverse();
-        versions.truncate(most);
-        Ok(versions)
+        documents.sort_by_key(|(version, _)| std::cmp::Reverse(*version));
+        Ok(documents.into_iter().take(most).map(|(_, document)| document).collect())
     }
 
-    /// Creates the claim for a version, and returns its name.
-    async fn claim(&self, version: u32) -> Result<String, WriteError> {
+    /// Writes, and makes sure that nobody else did since this version.
+    async fn put_after(&self, text: &str, revision: Option<&str>) -> Result<(), WriteError> {
+        let before: i64 = revision.and_then(|revision| revision.parse().ok()).unwrap_or_default();
+        let written = match self.put(text).await {
+            Ok(version) => version,
+            // The response may have been lost.
+            Err(error) => match self.read().await {
+                Ok(Some(now)) if now.bytes.as_deref() == Some(text.as_bytes()) => return Ok(()),
+                _ => return Err(WriteError::Failed(error)),
+            },
+        };
+        if written == before.saturating_add(1) {
+            return Ok(());
+        }
+        // A request whose response is lost is sent again.
+        let between = usize::try_from(written.saturating_sub(before).saturating_sub(1)).unwrap_or(usize::MAX);
+        let later = self.history(between.saturating_add(1)).await?;
+        match later.iter().find(|document| document.bytes.as_deref() != Some(text.as_bytes())) {
+            None => Ok(()),
+            Some(other) => Err(WriteError::Failed(anyhow!(
+                "{} was changed at the same time: version {} of the parameter was replaced by {written}; look at both in its \
+                 history, and make the lost change again",
+                self.place(),
+                other.revision
+            ))),
+        }
+    }
+
+    /// Writes, and returns the number of the parameter's version.
+    async fn put(&self, text: &str) -> Result<i64> {
+        let put = self.client.put_parameter().name(&self.name).value(text).overwrite(true);
+        let put = put.r#type(ParameterType::String).tier(ParameterTier::IntelligentTiering);
+        match put.send().await {
+            Ok(put) => Ok(put.version),
+            Err(error) if error.code() == Some("HierarchyTypeMismatchException") => Err(anyhow!(
+                "cannot write {}: it is a parameter of another type; delete it, or use another name: live state is a `String`",
+                self.place()
+            )),
+            Err(error) => Err(self.failure("write", PUT, &error)),
+        }
+    }
+
+    /// Creates the claim to build on a version, and returns its name.
+    async fn claim(&self, revision: &str) -> Result<String, WriteError> {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let own = format!("{}-{}", std::process::id(), since.as_nanos());
         for number in 1..=MAX_CLAIMS {
-            let name = format!("{}.claim-{version}-{number}", self.name);
-            let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-            let put = self.client.put_parameter().name(&name).value(now).r#type(ParameterType::String);
-            match put.overwrite(false).send().await {
+            let name = format!("{}.claim-{revision}-{number}", self.name);
+            let put = self.client.put_parameter().name(&name).value(&own).r#type(ParameterType::String);
+            let error = match put.overwrite(false).send().await {
                 Ok(_) => return Ok(name),
-                Err(error) if error.code() == Some("ParameterAlreadyExists") => {}
-                Err(error) => return Err(WriteError::Failed(self.failed("claim", &error))),
+                Err(error) if error.code() == Some("ParameterAlreadyExists") => error,
+                Err(error) => return Err(WriteError::Failed(self.failure("claim", CLAIMS, &error))),
+            };
+            let Some(other) = self.client.get_parameter().name(&name).send().await.ok().and_then(|got| got.parameter)
+            else {
+                return Err(WriteError::Conflict);
+            };
+            // The request was sent twice, since the response to the first one was lost.
+            if other.value() == Some(&own) {
+                return Ok(name);
             }
-            let other = self.client.get_parameter().name(&name).send().await.ok().and_then(|got| got.parameter);
-            let since = other.and_then(|it| humantime::parse_rfc3339(it.value()?).ok());
-            let is_void = since.is_some_and(|since| since.elapsed().is_ok_and(|age| age > CLAIM));
-            if !is_void {
+            let created = other.last_modified_date().and_then(|date| SystemTime::try_from(*date).ok());
+            let age = created.zip(answered(&error)).and_then(|(created, now)| now.duration_since(created).ok());
+            if age.is_none_or(|age| age <= CLAIM) {
                 return Err(WriteError::Conflict);
             }
         }
         Err(WriteError::Failed(anyhow!("too many void claims: delete the parameters `{}.claim-…`", self.name)))
     }
 
-    fn place(&self) -> String {
+    pub(super) fn place(&self) -> String {
         format!("ssm:{}", self.name)
     }
 
-    fn failed<E: std::error::Error + Send + Sync + 'static>(&self, what: &str, error: &E) -> anyhow::Error {
-        anyhow!("cannot {what} {}: {}", self.place(), DisplayErrorContext(error))
+    fn failure<E>(&self, cannot: &str, permissions: &str, error: &SdkError<E, HttpResponse>) -> anyhow::Error
+    where
+        E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+    {
+        aws::failure(&format!("{cannot} {}", self.place()), permissions, error)
+    }
+}
+
+/// The time of a response by the clock of the service.
+fn answered<E>(error: &SdkError<E, HttpResponse>) -> Option<SystemTime> {
+    let date = error.raw_response()?.headers().get("date")?;
+    let date =
+        aws_sdk_ssm::primitives::DateTime::from_str(date, aws_sdk_ssm::primitives::DateTimeFormat::HttpDate).ok()?;
+    SystemTime::try_from(date).ok()
+}
+
+/// The same JSON without indentation, and without `{{`, which a value must not have. In JSON that is only within a string.
+pub(super) fn compact(text: &str) -> String {
+    text.lines().map(str::trim_start).collect::<String>().replace("{{", "{\\u007b")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_compact_text_means_the_same() {
+        let text = "{\n  \"by\": \"{{{  x\",\n  \"routes\": {\n    \"a\": {}\n  }\n}\n";
+        let compact = compact(text);
+        assert_eq!(compact, "{\"by\": \"{\\u007b{  x\",\"routes\": {\"a\": {}}}");
+        let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        assert_eq!(value(&compact), value(text));
     }
 }

@@ -1,0 +1,109 @@
+//! AWS's SDK: its usual chain of profiles, SSO and environment variables, and its errors in one line that says what to do. Owns
+//! the TLS library, which is that of the function.
+
+use std::error::Error;
+
+use anyhow::{Context, Result, anyhow};
+use aws_config::retry::RetryConfig;
+use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+
+/// Requests of a command that is throttled: about half a minute, with the SDK's pauses.
+const ATTEMPTS: u32 = 6;
+
+/// The usual chain, with our TLS.
+pub fn loader() -> ConfigLoader {
+    let client = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    let retry = RetryConfig::standard().with_max_attempts(ATTEMPTS);
+    aws_config::defaults(BehaviorVersion::latest()).http_client(client).retry_config(retry)
+}
+
+/// Finds the region, and where the credentials come from.
+///
+/// # Errors
+///
+/// If there is no region.
+pub(crate) async fn config() -> Result<SdkConfig> {
+    let config = loader().load().await;
+    config
+        .region()
+        .context("there is no AWS region: set `AWS_REGION`, or `region` in the profile that `AWS_PROFILE` names")?;
+    Ok(config)
+}
+
+/// The error of a request, in one line. `cannot` says what failed, such as `read s3://bucket/key`; `permissions` are those that
+/// the request needs.
+pub(crate) fn failure<E>(cannot: &str, permissions: &str, error: &SdkError<E, HttpResponse>) -> anyhow::Error
+where
+    E: Error + ProvideErrorMetadata + Send + Sync + 'static,
+{
+    anyhow!("cannot {cannot}: {}", one_line(&reason(permissions, error)))
+}
+
+fn reason<E>(permissions: &str, error: &SdkError<E, HttpResponse>) -> String
+where
+    E: Error + ProvideErrorMetadata + Send + Sync + 'static,
+{
+    let SdkError::ServiceError(service) = error else {
+        let causes = causes(error);
+        return match causes.iter().any(|cause| cause.contains("no providers in chain") || cause.contains("credentials"))
+        {
+            true => format!(
+                "there are no valid AWS credentials ({}): log in with `aws sso login` or `aws login`, and name the profile in \
+                 `AWS_PROFILE`, or set `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`",
+                causes.last().map_or("none found", String::as_str)
+            ),
+            false => causes.join(": "),
+        };
+    };
+    let status = service.raw().status().as_u16();
+    let code = error.code().unwrap_or_default();
+    let message = error.message().unwrap_or_default();
+    let said = match (code, message) {
+        ("", "") => format!("HTTP status {status}"),
+        ("", text) | (text, "") => text.to_owned(),
+        (code, message) => format!("{code}: {message}"),
+    };
+    match code {
+        "AccessDenied" | "AccessDeniedException" => {
+            format!("the credentials do not allow it; it needs {permissions} ({said})")
+        }
+        "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => {
+            format!("the credentials have expired: log in again, such as with `aws sso login` ({said})")
+        }
+        "InvalidAccessKeyId"
+        | "InvalidClientTokenId"
+        | "UnrecognizedClientException"
+        | "SignatureDoesNotMatch"
+        | "InvalidSignatureException" => {
+            format!("the credentials are invalid: check `AWS_PROFILE`, or the keys in the environment ({said})")
+        }
+        "RequestTimeTooSkewed" => format!("the clock of this machine is wrong ({said})"),
+        // Without a body that says more, as for a role without any permission.
+        "" if status == 403 => format!("the credentials do not allow it; it needs {permissions} ({said})"),
+        _ => said,
+    }
+}
+
+/// The messages of an error and of its sources, each once.
+fn causes(error: &dyn Error) -> Vec<String> {
+    let mut causes: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let text = error.to_string();
+        if !causes.iter().any(|cause| cause.contains(&text)) {
+            causes.push(text);
+        }
+        next = error.source();
+    }
+    causes
+}
+
+/// The text with one blank for each run of white space.
+pub(crate) fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
