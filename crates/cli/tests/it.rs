@@ -15,6 +15,7 @@ mod init;
 mod managed;
 mod migration;
 mod report;
+mod report_traffic;
 mod schema;
 mod support;
 mod terminal;

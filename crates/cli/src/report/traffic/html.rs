@@ -10,8 +10,8 @@ use maud::{Markup, html};
 use super::TrafficReport;
 use super::next::{Candidate, State};
 use super::shown::{
-    ago, cells, conclusion, counted, endpoints, evidence, notes, now, rate, reasons, state, still_served, sum,
-    unlisted, version,
+    ago, cells, conclusion, counted, endpoints, evidence, not_found, notes, now, rate, reasons, state, still_served,
+    sum, version,
 };
 use crate::html::table_head;
 use crate::report::charts;
@@ -209,7 +209,6 @@ fn endpoint_table(report: &TrafficReport) -> Markup {
         .collect();
     others.sort_by_key(|(_, endpoint)| std::cmp::Reverse(endpoint.requests));
     listed.append(&mut others);
-    let unlisted = unlisted(report);
     html! {
         section #endpoints {
             h2 { "Endpoints" }
@@ -223,9 +222,7 @@ fn endpoint_table(report: &TrafficReport) -> Markup {
                 }
             }
             (more(listed.len(), ENDPOINTS))
-            @if let Some(missing) = unlisted.last().filter(|words| words.contains("404")) {
-                p.lead { "Not listed: " (missing) "." }
-            }
+            @if let Some(missing) = not_found(report) { p.lead { "Not listed: " (missing) "." } }
         }
     }
 }

@@ -75,9 +75,7 @@ pub(super) fn now(traffic: &Traffic, timeline: &TrafficTimeline, backend: &str) 
 /// The length of the last part of the log.
 pub(super) fn last_part(traffic: &Traffic) -> String {
     let span = traffic.from.zip(traffic.until).and_then(|(from, until)| until.duration_since(from).ok());
-    let cells = traffic.timeline.buckets.first().map_or(1, |bucket| {
-        cells(traffic, &traffic.timeline, bucket.backends.keys().next().map_or("", String::as_str)).len().max(1)
-    });
+    let cells = cells(traffic, &traffic.timeline, "").len().max(1);
     duration(span.unwrap_or_default() / u32::try_from(cells).unwrap_or(1))
 }
 
@@ -166,21 +164,18 @@ pub(super) fn endpoints(report: &TrafficReport) -> impl Iterator<Item = (&str, &
     all.filter(|(_, endpoint)| endpoint.not_found < endpoint.requests)
 }
 
-/// The endpoints that are not listed, as sentences.
-pub(super) fn unlisted(report: &TrafficReport) -> Vec<String> {
-    let mut unlisted = Vec::new();
-    if let Some(old) = &report.old {
-        let others = endpoints(report).filter(|(_, endpoint)| !endpoint.backends.contains_key(old)).count() as u64;
-        if others > 0 {
-            unlisted.push(format!("{} without a request to {old}", counted(others, "endpoint")));
-        }
-    }
+/// The endpoints that the old system did not serve, in words; `None` without any.
+pub(super) fn without_old(report: &TrafficReport) -> Option<String> {
+    let old = report.old.as_ref()?;
+    let count = endpoints(report).filter(|(_, endpoint)| !endpoint.backends.contains_key(old)).count() as u64;
+    (count > 0).then(|| format!("{} without a request to {old}", counted(count, "endpoint")))
+}
+
+/// The paths that no back end knows, in words; `None` without any.
+pub(super) fn not_found(report: &TrafficReport) -> Option<String> {
     let all: u64 = report.traffic.routes.iter().map(|route| route.endpoints.len() as u64).sum();
     let missing = all - endpoints(report).count() as u64;
-    if missing > 0 {
-        unlisted.push(format!("{} whose responses are all 404", counted(missing, "path")));
-    }
-    unlisted
+    (missing > 0).then(|| format!("{} whose responses are all 404", counted(missing, "path")))
 }
 
 /// `version 7`, or that there was none.
@@ -196,7 +191,7 @@ pub(super) fn notes(report: &TrafficReport) -> Vec<String> {
         notes.push(format!("{} were excluded by options", counted(input.left_out, "line")));
     }
     if input.repeated > 0 {
-        notes.push(super::super::text::counted_once(input.repeated));
+        notes.push(crate::report::text::counted_once(input.repeated));
     }
     if let Some(first) = &input.first_unreadable {
         notes.push(format!("{} could not be read, the first at {first}", grouped(input.unreadable)));

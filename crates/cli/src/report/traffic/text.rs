@@ -8,7 +8,8 @@ use crossfade_parity::{BackendTraffic, Traffic, TrafficTimeline};
 use super::TrafficReport;
 use super::next::State;
 use super::shown::{
-    ago, cells, conclusion, endpoints, evidence, notes, now, rate, reasons, state, still_served, sum, unlisted, version,
+    ago, cells, conclusion, endpoints, evidence, not_found, notes, now, rate, reasons, state, still_served, sum,
+    version, without_old,
 };
 use crate::report::paper::{Text, Tone, cell, pad, shortened};
 
@@ -173,7 +174,7 @@ fn endpoint_table(text: &mut Text, report: &TrafficReport) {
         }
     }
     more(text, count, ENDPOINTS);
-    let unlisted = unlisted(report);
+    let unlisted: Vec<String> = without_old(report).into_iter().chain(not_found(report)).collect();
     if !unlisted.is_empty() {
         let unlisted = text.paint(Tone::Dim, &format!("Not listed: {}", cell(&unlisted.join(", "))));
         text.line("");
