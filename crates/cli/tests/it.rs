@@ -16,6 +16,7 @@ mod live_migration;
 mod managed;
 mod migration;
 mod report;
+mod report_traffic;
 mod schema;
 mod support;
 mod terminal;
