@@ -1,14 +1,26 @@
-//! A migration with its live state, as the commands and the inspector see it. Owns reading and writing the state as one step, and
-//! the words for why nothing moves. The decisions are `crossfade-migration`'s, the moves `crossfade-route`'s, the stores `live`'s.
+//! A migration with its live state, as the commands and the inspector see it. Owns reading and writing the state as one step, an
+//! abort that nothing holds up, the return to an earlier version, and the words for why nothing moves. The decisions are
+//! `crossfade-migration`'s, the moves `crossfade-route`'s, the stores `live`'s.
 
-use std::time::SystemTime;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::{Duration, SystemTime};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use crossfade_migration::Evidences;
 use crossfade_route::migration::{Evidence, Hold, Next, Plan};
-use crossfade_route::{Author, Move, MoveError, Moved, RoutingTable};
+use crossfade_route::{Author, Move, MoveError, Moved, Overlay, RouteChanges, RoutingTable};
 
 use crate::live::{Store, Stored, WriteError};
+
+/// Versions that `undo` and `history` look at.
+pub(crate) const MAX_HISTORY: usize = 1_000;
+
+/// Attempts of an abort to write what it has read, before it overwrites whatever is there.
+const ATTEMPTS: u32 = 20;
+
+/// An abort does not wait longer for the present state.
+const READ: Duration = Duration::from_secs(5);
 
 /// The plan of a configuration and its present state.
 #[derive(Debug)]
@@ -25,9 +37,20 @@ pub(crate) struct Migration {
 pub(crate) enum ChangeError {
     /// The state does not allow it.
     Refused(MoveError),
-    /// Somebody else has changed the state since it was read.
-    Conflict,
+    /// Somebody else has changed the state since it was read: the state now, as far as it can be read.
+    Conflict(Option<Box<Overlay>>),
     Failed(anyhow::Error),
+}
+
+/// The result of an abort.
+#[derive(Debug)]
+pub(crate) struct Aborted {
+    /// Empty if all of these routes were aborted before; then nothing was written.
+    pub(crate) moved: Vec<Moved>,
+    pub(crate) overlay: Option<Overlay>,
+    /// The reason why the present state was overwritten unread. Then all routes of the plan are aborted, and changes that are not
+    /// in `overlay` are gone.
+    pub(crate) unread: Option<anyhow::Error>,
 }
 
 impl Migration {
@@ -45,8 +68,12 @@ impl Migration {
             .map_err(|error| anyhow!("`migration.guard`: {error}"))
     }
 
-    /// Moves these routes, or all that can move if there are none, and writes the new state. Reads nothing: if the state has
-    /// changed since, that is a conflict.
+    /// Returns the version of the present state; 0 before the first change.
+    pub(crate) fn version(&self) -> u32 {
+        self.stored.overlay.as_ref().map_or(0, |overlay| overlay.version)
+    }
+
+    /// Moves these routes, or all that can move if there are none, and writes the new state.
     pub(crate) async fn change(
         &mut self,
         routes: &[String],
@@ -56,31 +83,185 @@ impl Migration {
     ) -> Result<Vec<Moved>, ChangeError> {
         let before = self.stored.overlay.as_ref();
         let (next, moved) = self.table.moved(before, routes, step, author, now).map_err(ChangeError::Refused)?;
+        self.write(next).await?;
+        Ok(moved)
+    }
+
+    /// Writes the next state. Reads nothing before: if the state has changed since it was read, that is a conflict.
+    pub(crate) async fn write(&mut self, next: Overlay) -> Result<(), ChangeError> {
         match self.store.write(&next, self.stored.revision.as_deref()).await {
             Ok(()) => {}
-            Err(WriteError::Conflict) => return Err(ChangeError::Conflict),
+            Err(WriteError::Conflict) => {
+                let now = self.store.read().await.ok().and_then(|stored| stored.overlay);
+                return Err(ChangeError::Conflict(now.map(Box::new)));
+            }
             Err(WriteError::Failed(error)) => return Err(ChangeError::Failed(error)),
         }
-        self.stored = self.store.read().await.map_err(ChangeError::Failed)?;
-        Ok(moved)
+        // Reading it may not be allowed, and others may have written since: it has been written nevertheless.
+        self.stored = match self.store.read().await {
+            Ok(stored) => stored,
+            Err(_) => Stored { overlay: Some(next), revision: None },
+        };
+        Ok(())
+    }
+
+    /// Returns the state of an earlier version, or of the one before the last change, as the next one, and the version that it
+    /// has; `None` if nothing would change. Version 0 is the file alone.
+    pub(crate) async fn undo(
+        &self,
+        version: Option<u32>,
+        author: &Author,
+        now: SystemTime,
+    ) -> Result<(u32, Option<Overlay>)> {
+        let Some(present) = &self.stored.overlay else { return Err(anyhow!("there is nothing to undo")) };
+        if version.is_some_and(|version| version >= present.version) {
+            let present = present.version;
+            return Err(anyhow!("version {present} is the present one; `undo` returns to one before it"));
+        }
+        // The first change needs no history.
+        let version = version.or((present.version == 1).then_some(0));
+        if version == Some(0) {
+            return Ok((0, restored(present, &BTreeMap::new(), 0, author, now)));
+        }
+        let most = if version.is_some() { MAX_HISTORY } else { 20 };
+        let history = history(&self.store, most).await.context("cannot look for earlier versions")?;
+        let earlier = history.iter().filter(|overlay| overlay.version < present.version);
+        let found = match version {
+            Some(version) => earlier.clone().find(|overlay| overlay.version == version),
+            None => earlier.clone().max_by_key(|overlay| overlay.version),
+        };
+        match found {
+            Some(found) => Ok((found.version, restored(present, &found.routes, found.version, author, now))),
+            None => {
+                let known: Vec<String> = earlier.take(10).map(|overlay| overlay.version.to_string()).collect();
+                let known = match known.is_empty() {
+                    true => "the store keeps no earlier version: a bucket must have versioning enabled".to_owned(),
+                    false => format!("the latest earlier ones are {}", known.join(", ")),
+                };
+                let wanted = version.map_or("the version before".to_owned(), |version| format!("version {version}"));
+                Err(anyhow!("cannot find {wanted}; {known}; `undo 0` returns to the file alone"))
+            }
+        }
+    }
+}
+
+/// The state of an earlier version as the next one. Routes that do not change keep the version that changed them last, and with it
+/// their evidence.
+fn restored(
+    present: &Overlay,
+    earlier: &BTreeMap<String, RouteChanges>,
+    version: u32,
+    author: &Author,
+    now: SystemTime,
+) -> Option<Overlay> {
+    let mut next = Overlay::after(Some(present), author, format!("undo: as in version {version}"), now);
+    for name in present.routes.keys().chain(earlier.keys()) {
+        let was = present.routes.get(name).cloned().unwrap_or_default();
+        let mut changes = earlier.get(name).cloned().unwrap_or_default();
+        changes.version = was.version;
+        if let (Some(progress), Some(before)) = (&mut changes.migration, &was.migration) {
+            progress.since = before.since;
+        }
+        if changes != was {
+            changes.version = next.version;
+            if let Some(progress) = &mut changes.migration {
+                progress.since = now;
+            }
+            next.routes.insert(name.clone(), changes);
+        }
+    }
+    (next.routes != present.routes).then_some(next)
+}
+
+/// Takes the users of these routes, or of all routes of the plan, back to the old system, in every state: it needs no evidence, wins
+/// over other writers, and overwrites a state that cannot be read. `table` is that of the file.
+pub(crate) async fn abort(
+    store: &Store,
+    table: &RoutingTable,
+    routes: &[String],
+    author: &Author,
+    now: SystemTime,
+) -> Result<Aborted> {
+    let step = |before: Option<&Overlay>, routes: &[String]| table.moved(before, routes, Move::Abort, author, now);
+    for attempt in 0..ATTEMPTS {
+        let read = tokio::time::timeout(READ, store.read()).await;
+        let stored = match read.unwrap_or_else(|_| Err(anyhow!("no response within {READ:?}"))) {
+            Ok(stored) => stored,
+            Err(error) => {
+                // What can be saved of it is.
+                let history = tokio::time::timeout(READ, history(store, 20)).await;
+                let history = history.ok().and_then(Result::ok).unwrap_or_default();
+                let last = history.into_iter().max_by_key(|overlay| overlay.version);
+                let (next, moved) = step(last.as_ref(), &[])?;
+                let overlay = Some(store.overwrite(&next).await?);
+                return Ok(Aborted { moved, overlay, unread: Some(error) });
+            }
+        };
+        let (next, moved) = step(stored.overlay.as_ref(), routes)?;
+        if stored.overlay.as_ref().is_some_and(|before| is_unchanged(before, &next)) {
+            return Ok(Aborted { moved: Vec::new(), overlay: stored.overlay, unread: None });
+        }
+        match store.write(&next, stored.revision.as_deref()).await {
+            Ok(()) => return Ok(Aborted { moved, overlay: Some(next), unread: None }),
+            Err(WriteError::Conflict) => tokio::time::sleep(Duration::from_millis(u64::from(10 * attempt))).await,
+            Err(WriteError::Failed(error)) => {
+                // A condition may need a permission that writing does not.
+                let overlay = Some(store.overwrite(&next).await.map_err(|_| error)?);
+                return Ok(Aborted { moved, overlay, unread: None });
+            }
+        }
+    }
+    let (next, moved) = step(store.read().await?.overlay.as_ref(), routes)?;
+    Ok(Aborted { moved, overlay: Some(store.overwrite(&next).await?), unread: None })
+}
+
+/// The latest versions that can be read, the newest first.
+pub(crate) async fn history(store: &Store, most: usize) -> Result<Vec<Overlay>> {
+    Ok(store.history(most).await?.into_iter().filter_map(|version| version.overlay.ok()).collect())
+}
+
+fn is_unchanged(before: &Overlay, next: &Overlay) -> bool {
+    let same = |(name, after): (&String, &RouteChanges)| {
+        before.routes.get(name).is_some_and(|was| *after == RouteChanges { version: after.version, ..was.clone() })
+    };
+    next.routes.iter().all(same)
+}
+
+impl fmt::Display for ChangeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ChangeError::Refused(error) => error.fmt(f),
+            ChangeError::Conflict(None) => f.write_str("somebody else has changed the live state in the meantime"),
+            ChangeError::Conflict(Some(now)) => {
+                let Overlay { version, at, by, change, reason, .. } = &**now;
+                let at = humantime::format_rfc3339_seconds(*at);
+                write!(f, "{by} has changed the live state in the meantime: version {version} at {at}, {change}")?;
+                reason.as_ref().map_or(Ok(()), |reason| write!(f, " ({reason})"))
+            }
+            ChangeError::Failed(error) => write!(f, "{error:#}"),
+        }
     }
 }
 
 /// Says why a route does not move forward.
-pub(crate) fn why_not(next: &Next) -> String {
+pub(crate) fn why_not(next: &Next, plan: &Plan) -> String {
     match next {
         Next::Advance(_) => "nothing is in its way".to_owned(),
         Next::Abort(_, reason) => format!("the guard fails: {reason}"),
         Next::Hold(Hold::Phase(phase)) => format!("it is {}", phase.as_str()),
         Next::Hold(Hold::Baking(left)) => {
-            let seconds = std::time::Duration::from_secs(left.as_secs());
+            // A whole second is left as long as any part of it is.
+            let seconds = Duration::from_secs(left.as_secs().saturating_add(u64::from(left.subsec_nanos() > 0)));
             format!("the step has to bake for another {}", humantime::format_duration(seconds))
         }
         Next::Hold(Hold::NotInEffect) => "the last step is not in effect yet".to_owned(),
         Next::Hold(Hold::Evidence(evidence)) => match evidence {
             Evidence::Pass => "the guard holds".to_owned(),
             Evidence::Fail(reason) => format!("the guard fails: {reason}"),
-            Evidence::TooFew(count) => format!("there are only {count} samples"),
+            Evidence::TooFew(count) => match plan.samples.saturating_sub(*count) {
+                0 => format!("{count} samples are too few to decide"),
+                missing => format!("{count} of {} samples: {missing} are missing", plan.samples),
+            },
             Evidence::CannotBeJudged(reason) => format!("the guard cannot be judged: {reason}"),
             Evidence::Missing(reason) => format!("there is no evidence: {reason}"),
         },

@@ -143,6 +143,19 @@ impl RouteChanges {
         *self == RouteChanges::default()
     }
 
+    /// Describes how this differs from what was there before, key by key: `mirror: 20 -> 5`.
+    #[must_use]
+    pub fn differences(&self, before: &RouteChanges) -> Vec<String> {
+        let (before, after) = (before.to_json(), self.to_json());
+        let keys = ["weights", "pin", "optIn", "mirror", "enabled", "maintenance", "only", "migration"];
+        let shown = |value: Option<&Value>| value.map_or("as in the file".to_owned(), Value::to_string);
+        let difference = |key: &&str| {
+            let (before, after) = (before.get(*key), after.get(*key));
+            (before != after).then(|| format!("{key}: {} -> {}", shown(before), shown(after)))
+        };
+        keys.iter().filter_map(difference).collect()
+    }
+
     fn to_json(&self) -> Value {
         let mut members = Map::new();
         let mut add = |name: &str, value: Option<Value>| members.extend(value.map(|value| (name.to_owned(), value)));

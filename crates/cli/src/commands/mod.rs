@@ -13,6 +13,7 @@ mod explain;
 mod function;
 mod init;
 mod man;
+mod migration;
 mod report;
 mod schema;
 mod sources;
@@ -48,6 +49,14 @@ enum Command {
     Explain(explain::Options),
     Test(test::Options),
     Report(report::Options),
+    Status(migration::Status),
+    Plan(migration::PlanOptions),
+    Promote(migration::Promote),
+    Pause(migration::Pause),
+    Resume(migration::Resume),
+    Abort(migration::Abort),
+    Undo(migration::Undo),
+    History(migration::History),
     Init(init::Options),
     Schema(schema::Options),
     Completions(completions::Options),
@@ -77,6 +86,14 @@ pub fn run() -> ExitCode {
         Command::Explain(options) => explain::run(&options),
         Command::Test(options) => test::run(&options),
         Command::Report(options) => report::run(&options),
+        Command::Status(options) => options.run(),
+        Command::Plan(options) => options.run(),
+        Command::Promote(options) => options.run(),
+        Command::Pause(options) => options.run(),
+        Command::Resume(options) => options.run(),
+        Command::Abort(options) => options.run(),
+        Command::Undo(options) => options.run(),
+        Command::History(options) => options.run(),
         Command::Init(options) => init::run(&options).map(|()| Verdict::Clean),
         Command::Schema(options) => schema::run(&options).map(|()| Verdict::Clean),
         Command::Completions(options) => completions::run(&options).map(|()| Verdict::Clean),

@@ -144,7 +144,8 @@ impl Store {
         }
     }
 
-    /// Writes a state whatever the present one is, for an abort where reading is not allowed or the state is damaged.
+    /// Writes a state whatever the present one is, for an abort where reading is not allowed or the state is damaged. Returns what
+    /// was written.
     ///
     /// Functions ignore a version that is lower than the one they know. So this one has the seconds since 1970 as its version,
     /// far above any that is counted, and above an earlier one of this kind unless this machine's clock is behind by more
@@ -153,15 +154,16 @@ impl Store {
     /// # Errors
     ///
     /// If writing is not allowed or not possible.
-    pub async fn overwrite(&self, overlay: &Overlay) -> Result<()> {
+    pub async fn overwrite(&self, overlay: &Overlay) -> Result<Overlay> {
         let overlay = above_all(overlay, SystemTime::now());
         let text = self.text(&overlay)?;
-        match self {
+        let written = match self {
             Store::File(store) => store.overwrite(&text, overlay.version),
             Store::S3(store) => store.overwrite(&text).await,
             Store::Ssm(store) => store.overwrite(&text).await,
             Store::AppConfig(store) => store.overwrite(&text).await,
-        }
+        };
+        written.map(|()| overlay)
     }
 
     /// Returns the latest versions, the newest first, as far as the store keeps them: a file keeps all, a bucket those since its

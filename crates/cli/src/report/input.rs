@@ -6,9 +6,11 @@ use std::hash::{BuildHasher, RandomState};
 use std::io::{BufRead, BufReader, Cursor, ErrorKind, Read, Result};
 use std::path::Path;
 
+use crossfade_journal::AccessRecord;
 use crossfade_journal::comparison::Record;
-use crossfade_parity::RecordFinder;
+use crossfade_parity::{RecordFinder, Skipped};
 use flate2::bufread::MultiGzDecoder;
+use serde::Serialize;
 
 /// Size of the read buffer in bytes.
 const CHUNK: usize = 1 << 18;
@@ -16,6 +18,27 @@ const CHUNK: usize = 1 << 18;
 const MAX_KNOWN: usize = 3_000_000;
 /// Length of the shortest request ID that is unique, as Lambda's and those of `crossfade compare` are.
 const UNIQUE: usize = 32;
+
+/// The records that a log is searched for in one pass: those of one kind, or of both.
+pub(crate) trait Sought: Serialize + Sized {
+    type Finder: Default;
+
+    fn push(finder: &mut Self::Finder, bytes: &[u8], each: impl FnMut(Self));
+
+    fn finish(finder: Self::Finder, each: impl FnMut(Self)) -> Skipped;
+
+    fn request_id(&self) -> &str;
+}
+
+/// A record of either kind.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(crate) enum Entry {
+    /// A request of a user.
+    Access(Box<AccessRecord<'static>>),
+    /// A shadow request.
+    Comparison(Box<Record>),
+}
 
 /// Places in the logs that look like a record but cannot be parsed.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -36,6 +59,13 @@ pub(crate) struct Logs {
     files: HashMap<(u64, u64), u64>,
 }
 
+/// A log that arrives in lines.
+pub(crate) struct Lines<'l, S: Sought> {
+    logs: &'l mut Logs,
+    name: &'static str,
+    finder: S::Finder,
+}
+
 /// Hashes of the records that were read.
 #[derive(Default)]
 struct Known {
@@ -48,7 +78,7 @@ struct Known {
 
 impl Logs {
     /// Calls `each` with the records of a file that were not read before.
-    pub(crate) fn read_file(&mut self, path: &Path, each: &mut impl FnMut(Record)) -> Result<()> {
+    pub(crate) fn read_file<S: Sought>(&mut self, path: &Path, each: &mut impl FnMut(S)) -> Result<()> {
         let file = File::open(path)?;
         let id = identity(&file)?;
         if let Some(records) = id.and_then(|id| self.files.get(&id)) {
@@ -61,10 +91,10 @@ impl Logs {
     }
 
     /// The same for the content of a log. Returns the number of its records; messages use `name` for it.
-    pub(crate) fn read(&mut self, name: &str, log: impl Read, each: &mut impl FnMut(Record)) -> Result<u64> {
-        let Logs { unreadable, repeated, known, .. } = self;
+    pub(crate) fn read<S: Sought>(&mut self, name: &str, log: impl Read, each: &mut impl FnMut(S)) -> Result<u64> {
         let mut records = 0;
-        let read = read_plain(name, decompressed(log)?, unreadable, &mut |record| {
+        let Logs { unreadable, repeated, known, .. } = self;
+        let read = read_plain(name, decompressed(log)?, unreadable, &mut |record: S| {
             records += 1;
             if known.is_new(&record) { each(record) } else { *repeated += 1 }
         });
@@ -72,9 +102,33 @@ impl Logs {
         read.map(|()| records)
     }
 
+    /// The same for a log that arrives in lines.
+    pub(crate) fn lines<S: Sought>(&mut self, name: &'static str) -> Lines<'_, S> {
+        Lines { logs: self, name, finder: S::Finder::default() }
+    }
+
     /// Returns true if there were too many records to recognise all that occur again.
     pub(crate) fn may_repeat(&self) -> bool {
         self.known.hashes.len() >= MAX_KNOWN
+    }
+}
+
+impl<S: Sought> Lines<'_, S> {
+    /// Takes a line, and calls `each` with the records before it that are new.
+    pub(crate) fn push(&mut self, line: &str, mut each: impl FnMut(S)) {
+        let Lines { logs: Logs { known, repeated, .. }, finder, .. } = self;
+        for bytes in [line.as_bytes(), b"\n"] {
+            S::push(finder, bytes, |record| if known.is_new(&record) { each(record) } else { *repeated += 1 });
+        }
+    }
+
+    /// Ends the log.
+    pub(crate) fn end(self, mut each: impl FnMut(S)) {
+        let Logs { unreadable, known, repeated, .. } = self.logs;
+        let skipped =
+            S::finish(self.finder, |record| if known.is_new(&record) { each(record) } else { *repeated += 1 });
+        known.end_log();
+        unreadable.add(self.name, skipped);
     }
 }
 
@@ -86,7 +140,7 @@ fn identity(file: &File) -> Result<Option<(u64, u64)>> {
 }
 
 impl Known {
-    fn is_new(&mut self, record: &Record) -> bool {
+    fn is_new(&mut self, record: &impl Sought) -> bool {
         self.buffer.clear();
         if serde_json::to_writer(&mut self.buffer, record).is_err() {
             return true;
@@ -96,7 +150,7 @@ impl Known {
             return false;
         }
         if self.hashes.len() + self.of_this_log.len() < MAX_KNOWN {
-            if record.request_id.len() >= UNIQUE { _ = self.hashes.insert(hash) } else { self.of_this_log.push(hash) }
+            if record.request_id().len() >= UNIQUE { _ = self.hashes.insert(hash) } else { self.of_this_log.push(hash) }
         }
         true
     }
@@ -195,15 +249,77 @@ impl Unreadable {
         self.count += 1;
         self.first.get_or_insert_with(|| format!("{name}:{line}: {reason}"));
     }
+
+    fn add(&mut self, name: &str, skipped: Skipped) {
+        self.count += skipped.count;
+        if let Some(first) = skipped.first {
+            self.first.get_or_insert_with(|| format!("{name}:{}: {}", first.line, first.reason));
+        }
+    }
 }
 
-pub(crate) fn read_plain(
+impl Sought for Record {
+    type Finder = RecordFinder<Record>;
+
+    fn push(finder: &mut Self::Finder, bytes: &[u8], each: impl FnMut(Self)) {
+        finder.push(bytes, each);
+    }
+
+    fn finish(finder: Self::Finder, each: impl FnMut(Self)) -> Skipped {
+        finder.finish(each)
+    }
+
+    fn request_id(&self) -> &str {
+        &self.request_id
+    }
+}
+
+impl Sought for AccessRecord<'static> {
+    type Finder = RecordFinder<Self>;
+
+    fn push(finder: &mut Self::Finder, bytes: &[u8], each: impl FnMut(Self)) {
+        finder.push(bytes, each);
+    }
+
+    fn finish(finder: Self::Finder, each: impl FnMut(Self)) -> Skipped {
+        finder.finish(each)
+    }
+
+    fn request_id(&self) -> &str {
+        &self.request_id
+    }
+}
+
+impl Sought for Entry {
+    type Finder = (RecordFinder<AccessRecord<'static>>, RecordFinder<Record>);
+
+    fn push((requests, comparisons): &mut Self::Finder, bytes: &[u8], mut each: impl FnMut(Self)) {
+        requests.push(bytes, |record| each(Entry::Access(Box::new(record))));
+        comparisons.push(bytes, |record| each(Entry::Comparison(Box::new(record))));
+    }
+
+    fn finish((requests, comparisons): Self::Finder, mut each: impl FnMut(Self)) -> Skipped {
+        let one = requests.finish(|record| each(Entry::Access(Box::new(record))));
+        let other = comparisons.finish(|record| each(Entry::Comparison(Box::new(record))));
+        let first = one.first.into_iter().chain(other.first).min_by_key(|unreadable| unreadable.line);
+        Skipped { count: one.count + other.count, first }
+    }
+
+    fn request_id(&self) -> &str {
+        match self {
+            Entry::Access(record) => &record.request_id,
+            Entry::Comparison(record) => &record.request_id,
+        }
+    }
+}
+
+pub(crate) fn read_plain<S: Sought>(
     name: &str,
     mut log: impl BufRead,
     unreadable: &mut Unreadable,
-    each: &mut impl FnMut(Record),
+    each: &mut impl FnMut(S),
 ) -> Result<()> {
-    let mut finder = RecordFinder::new();
+    let mut finder = S::Finder::default();
     loop {
         let bytes = match log.fill_buf() {
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
@@ -212,15 +328,11 @@ pub(crate) fn read_plain(
         if bytes.is_empty() {
             break;
         }
-        finder.push(bytes, &mut *each);
+        S::push(&mut finder, bytes, &mut *each);
         let length = bytes.len();
         log.consume(length);
     }
-    let skipped = finder.finish(each);
-    unreadable.count += skipped.count;
-    if let Some(first) = skipped.first {
-        unreadable.first.get_or_insert_with(|| format!("{name}:{}: {}", first.line, first.reason));
-    }
+    unreadable.add(name, S::finish(finder, each));
     Ok(())
 }
 
@@ -246,7 +358,7 @@ mod tests {
     fn ids(logs: &[&[u8]]) -> (Vec<String>, u64) {
         let (mut found, mut all) = (Vec::new(), Logs::default());
         for log in logs {
-            all.read("log", *log, &mut |record| found.push(record.request_id)).unwrap();
+            all.read("log", *log, &mut |record: Record| found.push(record.request_id)).unwrap();
         }
         assert_eq!(all.unreadable, Unreadable::default());
         (found, all.repeated)
@@ -257,7 +369,7 @@ mod tests {
         let whole = [gzipped(format!("2026 {}\n", record("a")).as_bytes()), gzipped(record("b").as_bytes())].concat();
         assert_eq!(ids(&[&whole]).0, ["a", "b"]);
         let cut = whole.get(..whole.len() - 20).unwrap();
-        assert!(Logs::default().read("log", cut, &mut |_| {}).is_err(), "half a file is no file");
+        assert!(Logs::default().read("log", cut, &mut |_: Record| {}).is_err(), "half a file is no file");
     }
 
     #[test]
@@ -265,7 +377,7 @@ mod tests {
         let mut logs = Logs::default();
         let cut = RECORD.get(..100).unwrap();
         for (name, log) in [("a", record("a")), ("b", format!("x\n{cut}")), ("c", cut.to_owned())] {
-            logs.read(name, log.as_bytes(), &mut |_| {}).unwrap();
+            logs.read(name, log.as_bytes(), &mut |_: Record| {}).unwrap();
         }
         let first = "b:2: its end is missing, or it is longer than 1 MiB".to_owned();
         assert_eq!(logs.unreadable, Unreadable { count: 2, first: Some(first) });
@@ -291,6 +403,26 @@ mod tests {
     }
 
     #[test]
+    fn both_kinds_are_found_in_one_pass_and_each_record_once() {
+        let id = "87add8f1-20bb-4142-a5ee-000000000000";
+        let access = format!(r#"{{"type":"access","version":3,"time":"2026-11-24T10:57:42Z","request_id":"{id}"}}"#);
+        let log = format!("{access}\n{}\n{access}\n{{\"type\":\"access\",\"version\":3", record(id));
+        let mut logs = Logs::default();
+        let (mut requests, mut comparisons) = (0, 0);
+        let mut each = |entry: Entry| match entry {
+            Entry::Access(_) => requests += 1,
+            Entry::Comparison(_) => comparisons += 1,
+        };
+        logs.read("log", log.as_bytes(), &mut each).unwrap();
+        let mut lines = logs.lines("the log group");
+        log.lines().for_each(|line| lines.push(line, &mut each));
+        lines.end(&mut each);
+        assert_eq!((requests, comparisons, logs.repeated), (1, 1, 4));
+        let first = "log:4: its end is missing, or it is longer than 1 MiB".to_owned();
+        assert_eq!(logs.unreadable, Unreadable { count: 2, first: Some(first) });
+    }
+
+    #[test]
     fn a_file_is_read_once_whatever_its_names_are() {
         let folder = tempfile::tempdir().unwrap();
         let [log, link, hard] = ["log", "link", "hard"].map(|name| folder.path().join(name));
@@ -299,7 +431,7 @@ mod tests {
         std::fs::hard_link(&log, &hard).unwrap();
         let (mut logs, mut found) = (Logs::default(), 0);
         for file in [&log, &link, &hard, &folder.path().join("./log")] {
-            logs.read_file(file, &mut |_| found += 1).unwrap();
+            logs.read_file(file, &mut |_: Record| found += 1).unwrap();
         }
         assert_eq!((found, logs.repeated, logs.unreadable.count), (2, 6, 1));
     }

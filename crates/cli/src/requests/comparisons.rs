@@ -15,7 +15,7 @@ pub(super) fn read(
     each: &mut impl FnMut(Line),
 ) -> Result<()> {
     let mut garbled = 0;
-    read_plain(name, file, unreadable, &mut |record| {
+    read_plain(name, file, unreadable, &mut |record: Record| {
         if record.against == Against::Mirror {
             match again(&record) {
                 Ok(line) => each(line),

@@ -1,159 +1,181 @@
 //! The commands of a live migration: `status`, `plan`, `promote`, `pause`, `resume`, `abort`, `undo` and `history`.
 //!
-//! Owns the options that they share. What a step does is `crossfade-route`'s, the evidence is `crate::migration`'s, the stores are
-//! `crate::live`'s.
+//! Owns the options that they share, reading the logs, and asking before a change. What a step does is `crossfade-route`'s, the
+//! evidence is `crossfade-migration`'s, the state and its stores are `crate::migration`'s and `crate::live`'s.
+//! `docs/migration-reference.md` documents options, exit codes and JSON documents.
 
+mod abort;
+mod changes;
+mod evidence;
 mod history;
 mod moves;
 mod plan;
 mod status;
+mod text;
 mod undo;
 
-use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use crossfade_function::{ConfigSource, load};
-use crossfade_journal::AccessRecord;
-use crossfade_journal::comparison::Record;
 use crossfade_route::migration::Plan;
-use crossfade_route::{Author, Overlay, RoutingTable};
+use crossfade_route::{Author, RoutingTable};
 
-use crate::live::{Store, Stored};
-use crate::migration::{Evidences, Judgement};
-use crate::report::input::Logs;
+use super::configuration;
+use crate::migration::Migration;
+use crate::program;
 use crate::terminal::say;
 
+pub(super) use abort::Abort;
 pub(super) use history::History;
-pub(super) use moves::{Abort, Pause, Promote, Resume};
+pub(super) use moves::{Pause, Promote, Resume};
 pub(super) use plan::PlanOptions;
 pub(super) use status::Status;
 pub(super) use undo::Undo;
 
-/// Where the state and the plan are.
+/// The version of the JSON documents.
+const DOCUMENT: u32 = 1;
+
+/// Length in characters of the longest name or reason.
+const MAX_TEXT: usize = 1_000;
+
+/// The live state, and the plan.
 #[derive(clap::Args)]
 struct Common {
-    /// Place of the live state: file:PATH, s3://BUCKET/KEY, ssm:/NAME or appconfig:APPLICATION/ENVIRONMENT/PROFILE
-    #[arg(long, value_name = "PLACE", env = "CROSSFADE_LIVE")]
-    live: String,
+    /// Place of the live state: file:PATH, s3://BUCKET/KEY, ssm:/NAME or appconfig:APPLICATION/ENVIRONMENT/PROFILE [default: $CROSSFADE_LIVE]
+    #[arg(long, value_name = "PLACE")]
+    live: Option<String>,
     /// Configuration file, which has the plan
     #[arg(long, value_name = "FILE", default_value = "crossfade.yaml")]
     config: PathBuf,
-    /// Only this route; can be repeated. Default: all of the plan
-    #[arg(long, value_name = "NAME")]
-    route: Vec<String>,
     /// Print one JSON document instead of text
     #[arg(long)]
     json: bool,
 }
 
-/// Who changes the state, and why.
+/// Routes of the plan.
+#[derive(clap::Args)]
+struct Routes {
+    /// Only this route; can be repeated [default: all of the plan]
+    #[arg(long, value_name = "NAME")]
+    route: Vec<String>,
+}
+
+/// The author of a change.
 #[derive(clap::Args)]
 struct By {
     /// Reason for the change, for the history
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = words)]
     reason: Option<String>,
-    /// Name for the history. Default: that of the user
-    #[arg(long, value_name = "NAME")]
+    /// Name for the history [default: the user's]
+    #[arg(long, value_name = "NAME", value_parser = words)]
     by: Option<String>,
-    /// Do not ask
+    /// Do not ask before the change
     #[arg(long)]
     yes: bool,
 }
 
-/// The logs that are the evidence.
-#[derive(clap::Args)]
-struct EvidenceOptions {
-    /// Logs with access lines and comparisons, plain or gzipped; `-` reads standard input
-    #[arg(value_name = "FILE")]
-    logs: Vec<PathBuf>,
-}
-
-/// The plan and the present state.
-struct Migration {
-    store: Store,
-    table: RoutingTable,
-    plan: Plan,
-    stored: Stored,
-    now: SystemTime,
+fn words(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("it is empty".to_owned()),
+        text if text.chars().count() > MAX_TEXT => Err(format!("it is longer than {MAX_TEXT} characters")),
+        text => Ok(text.to_owned()),
+    }
 }
 
 impl Common {
-    /// Reads the configuration.
-    fn table(&self) -> Result<(RoutingTable, Plan)> {
-        let (table, _) = load(&ConfigSource::file(self.config.clone()), None)?;
-        let Some(plan) = table.plan.clone() else {
-            bail!("{}", crossfade_route::MoveError::NoPlan);
-        };
-        if let Some(unknown) = self.route.iter().find(|route| !plan.routes.contains(route)) {
-            bail!("{}", crossfade_route::MoveError::UnknownRoute(unknown.clone()));
+    /// The place of the state.
+    fn place(&self) -> Result<String> {
+        let variable = || std::env::var("CROSSFADE_LIVE").ok().filter(|place| !place.is_empty());
+        match self.live.clone().or_else(variable) {
+            Some(place) => Ok(place),
+            None => bail!(
+                "no live state\n  hint: name its place as in `--live s3://bucket/key`, or set `CROSSFADE_LIVE`, as for the function"
+            ),
         }
-        Ok((table, plan))
     }
 
+    /// Reads the configuration and the present state.
     async fn migration(&self) -> Result<Migration> {
-        let (table, plan) = self.table()?;
-        let store = Store::open(&self.live).await?;
-        let stored = store.read().await?;
-        Ok(Migration { store, table, plan, stored, now: SystemTime::now() })
+        let place = self.place()?;
+        let (table, _) = configuration::compiled(&self.config)?;
+        Migration::open(&place, table).await
+    }
+
+    /// Returns the rest of a command line that concerns the same state, with a leading blank.
+    fn again(&self) -> String {
+        let mut options = String::new();
+        if let Some(live) = &self.live {
+            options.push_str(&format!(" --live {}", shell_words::quote(live)));
+        }
+        if self.config != *"crossfade.yaml" {
+            options.push_str(&format!(" --config {}", shell_words::quote(&self.config.to_string_lossy())));
+        }
+        options
+    }
+
+    /// Returns a command on the same state, ready to paste.
+    fn command(&self, name: &str) -> String {
+        format!("{} {name}{}", program::name(), self.again())
+    }
+}
+
+impl Routes {
+    /// # Errors
+    ///
+    /// A name is not one of the plan.
+    fn check(&self, plan: &Plan) -> Result<()> {
+        match self.route.iter().find(|route| !plan.routes.contains(route)) {
+            Some(unknown) => {
+                let hint = crossfade_document::did_you_mean(
+                    unknown,
+                    &plan.routes.iter().map(String::as_str).collect::<Vec<_>>(),
+                );
+                let hint = hint.unwrap_or_else(|| format!("its routes: {}", plan.routes.join(", ")));
+                bail!("route `{unknown}` is not part of the migration\n  hint: {hint}")
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn has(&self, route: &str) -> bool {
+        self.route.is_empty() || self.route.iter().any(|wanted| wanted == route)
     }
 }
 
 impl By {
     fn author(&self) -> Author {
-        let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
+        let variable = |name| std::env::var(name).ok().and_then(|value| words(&value).ok());
         let by = self.by.clone().or_else(|| ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(variable));
         Author { by: by.unwrap_or_else(|| "unknown".to_owned()), reason: self.reason.clone() }
     }
 
-    /// Asks a person whether to go on; without one, the answer must be given beforehand.
-    fn confirm(&self, question: &str) -> Result<()> {
+    /// Shows a person what would change, and asks. Returns false if the answer is no.
+    ///
+    /// # Errors
+    ///
+    /// Nobody can be asked, and `--yes` is missing.
+    fn agrees(&self, changes: &[String], command: &str) -> Result<bool> {
         use std::io::{BufRead, IsTerminal, stdin};
         if self.yes {
-            return Ok(());
+            return Ok(true);
         }
         if !stdin().is_terminal() {
-            bail!("add `--yes`: nobody can be asked here");
+            bail!("nothing was changed: nobody can be asked here\n  hint: add `--yes`");
         }
-        say(&format!("{question} [y/N]"));
+        changes.iter().for_each(|line| say(line));
+        say(&format!("{command}? [y/N]"));
         let mut answer = String::new();
         stdin().lock().read_line(&mut answer).context("cannot read the answer")?;
-        match answer.trim().to_ascii_lowercase().as_str() {
-            "y" | "yes" => Ok(()),
-            _ => bail!("nothing was changed"),
-        }
+        Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
     }
-}
-
-impl EvidenceOptions {
-    /// Reads the logs, and decides about every route.
-    fn judgements(&self, migration: &Migration) -> Result<Vec<Judgement>> {
-        let Migration { table, plan, stored, now, .. } = migration;
-        let mut evidences = Evidences::new(table, plan, stored.overlay.as_ref(), *now)?;
-        for file in &self.logs {
-            read(file, &mut evidences)?;
-        }
-        Ok(evidences.judgements())
-    }
-}
-
-fn read(file: &Path, evidences: &mut Evidences<'_>) -> Result<()> {
-    let name = file.display().to_string();
-    let bytes = match &*name {
-        "-" => crate::report::input::whole(std::io::stdin().lock()),
-        _ => std::fs::File::open(file).and_then(crate::report::input::whole),
-    };
-    let bytes = bytes.with_context(|| format!("cannot read `{name}`"))?;
-    let mut requests = crossfade_parity::RecordFinder::<AccessRecord<'static>>::new();
-    requests.push(&bytes, |record| evidences.add_access(&record));
-    requests.finish(|record| evidences.add_access(&record));
-    let mut comparisons = crossfade_parity::RecordFinder::<Record>::new();
-    comparisons.push(&bytes, |record| evidences.add_comparison(&record));
-    comparisons.finish(|record| evidences.add_comparison(&record));
-    Ok(())
 }
 
 /// Runs the requests of a command.
 fn block_on<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?.block_on(future)
+}
+
+/// Changes of the live state that do not fit the file, as the function logs them.
+fn mismatches(table: &RoutingTable, migration: &Migration) -> Vec<String> {
+    migration.stored.overlay.as_ref().map(|overlay| table.overlaid(overlay).mismatches).unwrap_or_default()
 }

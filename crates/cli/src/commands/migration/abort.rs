@@ -1,0 +1,77 @@
+//! `crossfade abort`: everyone back to the old system. It must work when nothing else does, so it needs no evidence, no readable
+//! state and no valid file but the plan.
+
+use std::io::IsTerminal;
+use std::time::SystemTime;
+
+use anyhow::Result;
+use crossfade_route::RoutingTable;
+
+use super::changes::{Change, Refusal, written};
+use super::{By, Common, Routes, block_on};
+use crate::commands::{Verdict, configuration};
+use crate::live::Store;
+use crate::migration;
+use crate::terminal::say;
+
+/// Abort a migration: move all users back to the old system, whatever the state is
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  crossfade abort
+  crossfade abort --route orders --reason 'checkout is slow' --yes
+
+It works in every state, needs no evidence and only permission to write. It overrides pins and opt-ins, wins over whoever else
+changes the state at the same time, and overwrites a state that cannot be read. It asks only on a terminal.
+`crossfade resume` begins anew, `crossfade undo` returns to the state before.
+Exit codes: 0 aborted, also if it was so before; 1 answered with no; 2 it could not write.")]
+pub(crate) struct Abort {
+    #[command(flatten)]
+    routes: Routes,
+    #[command(flatten)]
+    common: Common,
+    #[command(flatten)]
+    by: By,
+}
+
+impl Abort {
+    pub(crate) fn run(&self) -> Result<Verdict> {
+        const COMMAND: &str = "abort";
+        let Abort { routes, common, by } = self;
+        let place = common.place()?;
+        let table: RoutingTable = configuration::compiled(&common.config)?.0;
+        let Some(plan) = table.plan.clone() else { return Err(crossfade_route::MoveError::NoPlan.into()) };
+        routes.check(&plan)?;
+        // In a script, `abort` is the answer already.
+        if std::io::stdin().is_terminal() {
+            let names = if routes.route.is_empty() { &plan.routes } else { &routes.route };
+            let change = format!("all users of {} go to {}", names.join(", "), plan.from);
+            if !by.agrees(&[change], COMMAND)? {
+                let reasons = vec![(None, "nothing was changed".to_owned())];
+                return Refusal { command: COMMAND, version: 0, reasons, hints: Vec::new() }.print(common.json);
+            }
+        }
+        let aborted = block_on(async {
+            let store = Store::open(&place).await?;
+            migration::abort(&store, &table, &routes.route, &by.author(), SystemTime::now()).await
+        })?;
+        let version = aborted.overlay.as_ref().map_or(0, |overlay| overlay.version);
+        if aborted.moved.is_empty() {
+            let before = vec![format!("nothing changes: aborted already in version {version}")];
+            let change = Change { command: COMMAND, overlay: None, version, moved: Vec::new(), before, after: Vec::new() };
+            return change.print(&plan, common.json);
+        }
+        if let Some(error) = aborted.unread {
+            say(&format!("warning: the live state could not be read and was overwritten: {error:#}"));
+            say(&format!("  hint: other changes in it may be gone; `{}` lists earlier versions", common.command("history")));
+        }
+        let before = aborted.overlay.iter().map(written).collect();
+        let after = vec![
+            format!("see it take effect  {} LOG", common.command("status")),
+            format!("begin anew          {}", common.command("resume")),
+            format!("undo it             {}", common.command("undo")),
+        ];
+        let overlay = aborted.overlay.as_ref();
+        Change { command: COMMAND, overlay, version, moved: aborted.moved, before, after }.print(&plan, common.json)
+    }
+}

@@ -1,0 +1,295 @@
+//! `crossfade promote`, `pause` and `resume`: steps that need the state to allow them, and `promote` the evidence.
+
+use std::time::SystemTime;
+
+use anyhow::{Result, bail};
+use crossfade_migration::{Judgement, may_promote};
+use crossfade_route::migration::{Evidence, Hold, Next, Phase, Target};
+use crossfade_route::{Author, Move, MoveError, Moved, Overlay, Share};
+
+use super::changes::{Change, Refusal, table, written};
+use super::evidence::EvidenceOptions;
+use super::{By, Common, Routes, block_on};
+use crate::commands::Verdict;
+use crate::migration::{ChangeError, Migration, why_not};
+use crate::terminal::say;
+
+/// Take the next step of a migration: move more users to the new system, if the evidence allows it
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  crossfade promote --live s3://bucket/live.json --log-group /aws/lambda/crossfade
+  aws logs tail /aws/lambda/crossfade --since 2h --format short | crossfade promote --yes -
+  crossfade promote --route orders --to 25% access.log.gz
+  crossfade promote --force --reason 'tested by hand, no traffic at night'
+
+A step needs the evidence of the plan's `guard` for each route that moves, from the requests since its last change took effect,
+and the plan's `bake`. Missing data is not a pass.
+Users who are on the new system stay there: a larger share only adds users.
+Exit codes: 0 promoted, 1 refused by the guard, the state or another writer, 2 it could not run.")]
+pub(crate) struct Promote {
+    #[command(flatten)]
+    evidence: EvidenceOptions,
+    /// Move this share of the users, such as 25%, instead of the next step's
+    #[arg(long, value_name = "PERCENT", value_parser = share)]
+    to: Option<Share>,
+    /// Move all users
+    #[arg(long, conflicts_with = "to")]
+    full: bool,
+    /// Move without evidence; needs a reason
+    #[arg(long, requires = "reason")]
+    force: bool,
+    #[command(flatten)]
+    routes: Routes,
+    #[command(flatten)]
+    common: Common,
+    #[command(flatten)]
+    by: By,
+}
+
+/// Pause a migration: the share of users stays as it is until a person moves it
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  crossfade pause --reason 'sale until Monday'
+  crossfade pause --route orders
+
+No schedule moves a paused route forward. A guard that fails, and an alarm of the plan, take its users back nevertheless.
+Exit codes: 0 paused, also if it was so before; 1 refused by the state or another writer; 2 it could not run.")]
+pub(crate) struct Pause {
+    #[command(flatten)]
+    change: Simple,
+}
+
+/// Resume a paused migration with the share it has, or begin an aborted one anew
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  crossfade resume
+  crossfade resume --route orders --reason 'fixed in release 42'
+
+After a pause a route goes on with its share, and pins and opt-ins apply as before. After an abort it begins anew with all users
+on the old system.
+Exit codes: 0 resumed, 1 refused by the state or another writer, 2 it could not run.")]
+pub(crate) struct Resume {
+    #[command(flatten)]
+    change: Simple,
+}
+
+/// The options of a change that needs no evidence.
+#[derive(clap::Args)]
+struct Simple {
+    #[command(flatten)]
+    routes: Routes,
+    #[command(flatten)]
+    common: Common,
+    #[command(flatten)]
+    by: By,
+}
+
+fn share(text: &str) -> Result<Share, String> {
+    let number = text.trim().strip_suffix('%').unwrap_or(text).trim();
+    match Share::parse(number) {
+        Some(share) if share.is_zero() => Err("`crossfade abort` moves everyone back".to_owned()),
+        Some(share) if share.weights().is_some() => Ok(share),
+        _ => Err("not a percentage up to 100 with at most one decimal, such as `25%`".to_owned()),
+    }
+}
+
+impl Pause {
+    pub(crate) fn run(&self) -> Result<Verdict> {
+        block_on(self.change.run("pause", Move::Pause))
+    }
+}
+
+impl Resume {
+    pub(crate) fn run(&self) -> Result<Verdict> {
+        block_on(self.change.run("resume", Move::Resume))
+    }
+}
+
+impl Simple {
+    async fn run(&self, command: &'static str, step: Move) -> Result<Verdict> {
+        let now = SystemTime::now();
+        let mut migration = self.common.migration().await?;
+        self.routes.check(&migration.plan)?;
+        let (next, moved) = match next(&migration, &self.routes, step, &self.by.author(), now) {
+            Ok(next) => next,
+            Err(error) => return refused(command, &migration, &error).print(self.common.json),
+        };
+        if moved.iter().all(|(_, before, after)| before == after) {
+            let before = vec![format!("nothing changes: {command}d already")];
+            let version = migration.version();
+            let change = Change { command, overlay: None, version, moved, before, after: Vec::new() };
+            return change.print(&migration.plan, self.common.json);
+        }
+        if !self.by.agrees(&table(&migration.plan, &moved), command)? {
+            return no(command, &migration).print(self.common.json);
+        }
+        write(&mut migration, &self.common, command, next, moved, Vec::new()).await
+    }
+}
+
+impl Promote {
+    pub(crate) fn run(&self) -> Result<Verdict> {
+        block_on(self.promote())
+    }
+
+    async fn promote(&self) -> Result<Verdict> {
+        const COMMAND: &str = "promote";
+        let Promote { evidence, to, full, force, routes, common, by } = self;
+        let now = SystemTime::now();
+        let mut migration = common.migration().await?;
+        routes.check(&migration.plan)?;
+        let target = match (to, full) {
+            (Some(share), _) => Target::Share(*share),
+            (None, true) => Target::Share(Share::ALL),
+            (None, false) => Target::NextStep,
+        };
+        let (mut next, moved) = match next(&migration, routes, Move::Promote(target), &by.author(), now) {
+            Ok(next) => next,
+            Err(error) => return refused(COMMAND, &migration, &error).print(common.json),
+        };
+        let stays = stays(&migration, routes, target, &moved, now);
+        if *force {
+            next.change.push_str(", without evidence");
+        } else {
+            let (judgements, input) = evidence.judgements(&migration, now, |_| {}).await?;
+            if let Some(warning) = input.warning() {
+                say(&format!("warning: {warning}"));
+            }
+            if let Some(refusal) = self.unproven(&migration, &judgements, &moved, now) {
+                return refusal.print(common.json);
+            }
+        }
+        if !by.agrees(&[table(&migration.plan, &moved), stays.clone()].concat(), COMMAND)? {
+            return no(COMMAND, &migration).print(common.json);
+        }
+        write(&mut migration, common, COMMAND, next, moved, stays).await
+    }
+
+    /// The reasons of the routes that have to stay for now.
+    fn unproven(
+        &self,
+        migration: &Migration,
+        judgements: &[Judgement],
+        moved: &[Moved],
+        now: SystemTime,
+    ) -> Option<Refusal> {
+        let Promote { evidence, common, .. } = self;
+        let plan = &migration.plan;
+        let (mut reasons, mut allowed, mut hints) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut fails, mut is_missing) = (Vec::new(), false);
+        for (route, before, _) in moved {
+            let Some(judgement) = judgements.iter().find(|judgement| judgement.route == *route) else { continue };
+            let Err(next) = may_promote(plan, judgement, now) else {
+                allowed.push(route.as_str());
+                continue;
+            };
+            is_missing |= matches!(judgement.evidence, Evidence::Missing(_));
+            if matches!(next, Next::Abort(..)) && !before.share.is_zero() {
+                fails.push(route.as_str());
+            }
+            reasons.push((Some(route.clone()), why_not(&next, plan)));
+            // The guard is of interest while the step bakes, too: it may already be sure not to hold.
+            if let Next::Hold(Hold::Baking(_) | Hold::NotInEffect) = next
+                && !matches!(judgement.evidence, Evidence::Pass)
+            {
+                let evidence = Next::Hold(Hold::Evidence(judgement.evidence.clone()));
+                reasons.push((Some(route.clone()), why_not(&evidence, plan)));
+            }
+        }
+        if reasons.is_empty() {
+            return None;
+        }
+        if !fails.is_empty() {
+            let routes: String = fails.iter().map(|route| format!(" --route {}", shell_words::quote(route))).collect();
+            let command = common.command("abort");
+            hints.push(format!("users are on {}: `{command}{routes}` takes them back to {}", plan.to, plan.from));
+        }
+        if is_missing && !evidence.are_there() {
+            let command = common.command("promote");
+            hints.push(format!("name the function's logs: `{command} FILE…`, or `--log-group NAME`"));
+        }
+        if !allowed.is_empty() {
+            let routes: String = allowed.iter().map(|route| format!(" --route {}", shell_words::quote(route))).collect();
+            hints.push(format!("promote the others alone with `{}`", routes.trim()));
+        }
+        if fails.is_empty() {
+            hints.push("`--force --reason TEXT` promotes without evidence".to_owned());
+        }
+        Some(Refusal { command: "promote", version: migration.version(), reasons, hints })
+    }
+}
+
+/// The next state, with the moves.
+fn next(
+    migration: &Migration,
+    routes: &Routes,
+    step: Move,
+    author: &Author,
+    now: SystemTime,
+) -> Result<(Overlay, Vec<Moved>), MoveError> {
+    migration.table.moved(migration.stored.overlay.as_ref(), &routes.route, step, author, now)
+}
+
+/// The routes of the plan that a promotion leaves where they are.
+fn stays(migration: &Migration, routes: &Routes, target: Target, moved: &[Moved], now: SystemTime) -> Vec<String> {
+    let Migration { plan, table, stored, .. } = migration;
+    let stays = |route: &&String| routes.has(route) && !moved.iter().any(|(name, ..)| name == *route);
+    let line = |route: &String| {
+        let progress = table.progress(plan, stored.overlay.as_ref(), route);
+        let reason = plan.promote(progress, target, now).err();
+        format!("{route:<12}  stays: {}", reason.map(|reason| reason.to_string()).unwrap_or_default())
+    };
+    plan.routes.iter().filter(stays).map(line).collect()
+}
+
+/// A move that the state does not allow.
+fn refused(command: &'static str, migration: &Migration, error: &MoveError) -> Refusal {
+    let reasons = match error {
+        MoveError::Refused(route, reason) => vec![(Some(route.clone()), reason.to_string())],
+        MoveError::NothingMoves(reasons) => {
+            reasons.iter().map(|(route, reason)| (Some(route.clone()), reason.to_string())).collect()
+        }
+        other => vec![(None, other.to_string())],
+    };
+    Refusal { command, version: migration.version(), reasons, hints: Vec::new() }
+}
+
+/// Nothing changes, since the person said so.
+pub(super) fn no(command: &'static str, migration: &Migration) -> Refusal {
+    let reasons = vec![(None, "nothing was changed".to_owned())];
+    Refusal { command, version: migration.version(), reasons, hints: Vec::new() }
+}
+
+/// Writes the next state, and prints what that means.
+pub(super) async fn write(
+    migration: &mut Migration,
+    common: &Common,
+    command: &'static str,
+    next: Overlay,
+    moved: Vec<Moved>,
+    stays: Vec<String>,
+) -> Result<Verdict> {
+    let version = migration.version();
+    match migration.write(next.clone()).await {
+        Ok(()) => {}
+        Err(error @ ChangeError::Conflict(_)) => {
+            let hints = vec![format!("look at `{}`, then decide again", common.command("status"))];
+            let reasons = vec![(None, error.to_string())];
+            return Refusal { command, version, reasons, hints }.print(common.json);
+        }
+        Err(error) => bail!("{error}"),
+    }
+    let mut after = stays;
+    let is_running = moved.iter().any(|(.., after)| after.phase == Phase::Running);
+    after.push(format!("see it take effect  {} LOG", common.command("status")));
+    after.push(format!("undo it             {}", common.command("undo")));
+    if is_running && command == "promote" {
+        after.push(format!("everyone back       {}", common.command("abort")));
+    }
+    let change =
+        Change { command, overlay: Some(&next), version: next.version, moved, before: vec![written(&next)], after };
+    change.print(&migration.plan, common.json)
+}

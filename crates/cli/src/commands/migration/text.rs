@@ -1,0 +1,70 @@
+//! Times, shares and progress as text, alike in all commands of a migration.
+
+use std::time::{Duration, SystemTime};
+
+use crossfade_route::migration::{Phase, Plan, Progress};
+use crossfade_route::{Overlay, Share};
+
+/// RFC 3339, UTC, whole seconds.
+pub(super) fn rfc3339(time: SystemTime) -> String {
+    humantime::format_rfc3339_seconds(time).to_string()
+}
+
+/// A time with its distance from now: `2026-11-28T12:00:00Z (2h 5m ago)`.
+pub(super) fn time(time: SystemTime, now: SystemTime) -> String {
+    let distance = match now.duration_since(time) {
+        Ok(ago) => format!("{} ago", span(ago)),
+        Err(error) => format!("in {}", span(error.duration())),
+    };
+    format!("{} ({distance})", rfc3339(time))
+}
+
+/// A duration with its two largest units.
+pub(super) fn span(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let unit = match seconds {
+        0..3_600 => 1,
+        3_600..86_400 => 60,
+        _ => 3_600,
+    };
+    let kept = seconds - seconds % unit;
+    humantime::format_duration(Duration::from_secs(kept)).to_string()
+}
+
+/// `12.5 %`.
+pub(super) fn percent(share: Share) -> String {
+    format!("{} %", share.percent())
+}
+
+/// `running, 10 % on modern, step 2 of 5`.
+pub(super) fn progress(plan: &Plan, progress: Progress) -> String {
+    let Progress { share, phase, .. } = progress;
+    let Plan { from, to, .. } = plan;
+    let on = match share {
+        Share::NONE => format!("everyone on {from}"),
+        Share::ALL => format!("everyone on {to}"),
+        share => format!("{} on {to}", percent(share)),
+    };
+    let step = match (phase, step(plan, share)) {
+        (Phase::Running | Phase::Paused, Some(0)) => format!(", before step 1 of {}", plan.steps.len()),
+        (Phase::Running | Phase::Paused, Some(step)) => format!(", step {step} of {}", plan.steps.len()),
+        (Phase::Running | Phase::Paused, None) => ", between the steps".to_owned(),
+        _ => String::new(),
+    };
+    format!("{}, {on}{step}", phase.as_str())
+}
+
+/// The number of the step with this share, from 1; 0 before the first.
+pub(super) fn step(plan: &Plan, share: Share) -> Option<usize> {
+    if share.is_zero() {
+        return Some(0);
+    }
+    plan.steps.iter().position(|step| *step == share).map(|index| index + 1)
+}
+
+/// `anna: promote orders to 10 %`, with the reason.
+pub(super) fn change(overlay: &Overlay) -> String {
+    let by = if overlay.by.is_empty() { "unknown" } else { &overlay.by };
+    let reason = overlay.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+    format!("{by}: {}{reason}", overlay.change)
+}
