@@ -1,5 +1,6 @@
 //! The evidence: the requests of each route of a plan since its last change took effect, and the judgement about them.
 
+use std::borrow::Cow;
 use std::time::SystemTime;
 
 use crossfade_journal::AccessRecord;
@@ -26,7 +27,7 @@ struct Collected {
 /// The records of all routes of a plan.
 #[derive(Debug)]
 pub struct Evidences<'p> {
-    plan: &'p Plan,
+    plan: Cow<'p, Plan>,
     guard: Gate,
     routes: Vec<Collected>,
     records: u64,
@@ -81,7 +82,19 @@ impl<'p> Evidences<'p> {
                 traffic: TrafficTally::new(),
             }
         };
-        Ok(Evidences { plan, guard, routes: plan.routes.iter().map(collected).collect(), records: 0 })
+        Ok(Evidences {
+            plan: Cow::Borrowed(plan),
+            guard,
+            routes: plan.routes.iter().map(collected).collect(),
+            records: 0,
+        })
+    }
+
+    /// Keeps the plan itself, so that counting can go on for as long as the state stays.
+    #[must_use]
+    pub fn into_owned(self) -> Evidences<'static> {
+        let Evidences { plan, guard, routes, records } = self;
+        Evidences { plan: Cow::Owned(plan.into_owned()), guard, routes, records }
     }
 
     /// Counts a request of a user.
