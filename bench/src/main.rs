@@ -1,4 +1,4 @@
-//! The command: `run`, `routes`, `compare`, `mirror` and `emulator` measure, `soak` lasts, `budget` holds limits, `conformance` compares,
+//! The command: `run`, `routes`, `compare`, `mirror`, `live` and `emulator` measure, `soak` lasts, `budget` holds limits, `conformance` compares,
 //! and `folder` says where to keep figures. It owns the command line alone.
 
 use std::path::Path;
@@ -13,6 +13,7 @@ const USAGE: &str = "usage: cargo run --release -p crossfade-bench -- run [--qui
        cargo run --release -p crossfade-bench -- routes
        cargo run --release -p crossfade-bench -- compare
        cargo run --release -p crossfade-bench -- mirror
+       cargo run --release -p crossfade-bench -- live
        cargo run --release -p crossfade-bench -- emulator [--quick]
        cargo run --release -p crossfade-bench -- soak [--minutes N]
        cargo run -p crossfade-bench -- budget
@@ -29,6 +30,7 @@ fn main() -> anyhow::Result<ExitCode> {
         ["compare"] => crossfade_bench::compare::run()?,
         ["compare-probe", case, times] => crossfade_bench::compare::probe(case.parse()?, times.parse()?)?,
         ["mirror"] => crossfade_bench::mirror::run()?,
+        ["live"] => crossfade_bench::live::run()?,
         ["emulator"] => crossfade_bench::emulator::run(false)?,
         ["emulator", "--quick"] => crossfade_bench::emulator::run(true)?,
         ["routes-probe", file, routes, selections, meets] => {

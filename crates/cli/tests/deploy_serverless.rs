@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use crate::support::install::npm_ci;
 
-const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/serverless");
-const LISTENER: &str =
+pub(crate) const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/serverless");
+pub(crate) const LISTENER: &str =
     "arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener/app/front/50dc6c495c0c9188/f2f7dc8efc522ab2";
 
 /// The `Resources` of the stack, once there is [`PACKAGED`].
@@ -28,12 +28,22 @@ pub(crate) static PACKAGED: Tool = Tool::new(|| {
     Ok(())
 });
 
+/// Copies the files of live state.
+pub(crate) fn copy_live(to: &Path) {
+    std::fs::create_dir(to.join("live")).unwrap();
+    for file in std::fs::read_dir(Path::new(FOLDER).join("live")).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), to.join("live").join(file.file_name())).unwrap();
+    }
+}
+
 /// The `Resources` of a `serverless.yml`.
-fn packaged(file: &str) -> Result<Value, Absent> {
+pub(crate) fn packaged(file: &str) -> Result<Value, Absent> {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("serverless.yml"), file).unwrap();
     std::fs::copy(Path::new(FOLDER).join("package.json"), folder.path().join("package.json")).unwrap();
     std::fs::write(folder.path().join("bootstrap.zip"), "a placeholder").unwrap();
+    copy_live(folder.path());
 
     let mut osls = Command::new("node");
     osls.arg(Path::new(FOLDER).join("node_modules/osls/bin/serverless.js")).arg("package").current_dir(folder.path());
@@ -41,6 +51,7 @@ fn packaged(file: &str) -> Result<Value, Absent> {
     osls.env_clear().env("HOME", folder.path()).env("SLS_TELEMETRY_DISABLED", "1").env("SLS_NOTIFICATIONS_MODE", "off");
     osls.env("PATH", std::env::var_os("PATH").unwrap_or_default());
     osls.env("CROSSFADE_BACKEND", "https://legacy.example.com").env("ALB_LISTENER_ARN", LISTENER);
+    osls.env("APPCONFIG_LAYER_ARN", crate::deploy_live::LAYER);
     make(&mut osls)?;
 
     let template = folder.path().join(".serverless/cloudformation-template-update-stack.json");

@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use crossfade_route::Overlay;
+
 use crate::support::{Dev, word_after};
 
 fn read(page: &str) -> String {
@@ -30,7 +32,7 @@ fn crossfade(folder: &Path, arguments: &[impl AsRef<str>]) -> Output {
 }
 
 pub(crate) fn every_complete_example_is_right() {
-    for page in ["README.md", "docs/configuration.md", "docs/back-ends.md"] {
+    for page in ["README.md", "docs/configuration.md", "docs/back-ends.md", "docs/migration.md"] {
         let examples = examples(page);
         assert!(!examples.is_empty(), "{page}");
         for example in examples {
@@ -45,6 +47,29 @@ pub(crate) fn every_complete_example_is_right() {
                 assert!(output.status.success(), "{page}\n{example}\n{told}");
             }
         }
+    }
+}
+
+/// The overlay in the documentation, and the members in its tables.
+pub(crate) fn the_overlay_is_one() {
+    let page = "docs/configuration.md";
+    let overlays: Vec<String> = blocks(page, "json").into_iter().filter(|block| block.contains("\"format\"")).collect();
+    assert_eq!(overlays.len(), 1);
+    let overlay = Overlay::parse(&overlays[0], page).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(Overlay::parse(&overlay.to_text(), page).ok().as_ref(), Some(&overlay));
+    assert!(overlay.routes.len() > 1 && overlay.routes.values().all(|changes| !changes.is_empty()));
+    let text = read(page);
+    let section = text.split_once("### The overlay\n").unwrap().1.split_once("### What it costs").unwrap().0;
+    let cells = section.lines().filter_map(|line| line.strip_prefix("| ")?.split(" |").next());
+    let documented: Vec<&str> = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    assert_eq!(documented.len(), 7 + 9, "{documented:?}");
+    for member in documented {
+        let in_top = format!("{{format: 1, version: 1, {member}: []}}");
+        let in_route = format!("{{format: 1, version: 1, routes: {{a: {{{member}: []}}}}}}");
+        let is_known = [in_top, in_route]
+            .iter()
+            .any(|text| Overlay::parse(text, "").err().is_none_or(|error| !error.to_string().contains("unknown key")));
+        assert!(is_known, "`{member}` is no member of an overlay");
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod canary;
 mod demo;
+mod deploy_live;
 mod deploy_serverless;
 mod dev;
 mod docs;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         [CURL] canary::what_another_function_reports_is_looked_through;
         [] canary::listener_rules_keep_their_secrets;
         [] docs::every_complete_example_is_right;
+        [] docs::the_overlay_is_one;
         [] docs::the_readme_shows_the_output_of_its_commands;
         [CURL] docs::the_tour_works_as_it_is_written;
         [] docs::an_ellipsis_stands_for_lines_and_nothing_else_does;
@@ -53,6 +55,14 @@ fn main() -> ExitCode {
         [CURL] demo::every_command_that_the_demo_prints_works;
         [CURL] demo::a_report_on_a_log_in_another_folder_trusts_the_demo;
         [CURL] demo::customers_move_with_the_weights_and_no_step_has_a_warning;
+        [PACKAGED] deploy_live::the_function_may_do_what_its_place_needs_and_nothing_else;
+        [PACKAGED] deploy_live::nothing_that_the_function_cannot_write_is_deployed_with_an_alarm_or_a_schedule;
+        [PACKAGED] deploy_live::the_function_is_told_its_place;
+        [PACKAGED] deploy_live::the_bucket_is_private_versioned_encrypted_and_outlives_the_stack;
+        [PACKAGED] deploy_live::the_schedule_invokes_this_function_and_does_not_retry;
+        [PACKAGED] deploy_live::only_its_own_rule_may_report_the_alarm;
+        [PACKAGED] deploy_live::people_have_a_policy_for_all_commands_and_one_that_can_only_abort;
+        [PACKAGED] deploy_live::the_local_load_balancer_reads_the_file_with_each_place;
         [PACKAGED] deploy_serverless::listener_rules_have_priorities_conditions_and_one_target;
         [PACKAGED] deploy_serverless::no_rule_has_more_than_five_values;
         [PACKAGED] deploy_serverless::the_target_group_has_multi_value_headers_and_a_health_check;
