@@ -1,5 +1,6 @@
 //! The evidence: the requests of each route of a plan since its last change took effect, and the judgement about them.
 
+use std::borrow::Cow;
 use std::time::SystemTime;
 
 use crossfade_journal::AccessRecord;
@@ -26,7 +27,7 @@ struct Collected {
 /// The records of all routes of a plan.
 #[derive(Debug)]
 pub struct Evidences<'p> {
-    plan: &'p Plan,
+    plan: Cow<'p, Plan>,
     guard: Gate,
     routes: Vec<Collected>,
     records: u64,
@@ -87,7 +88,14 @@ impl<'p> Evidences<'p> {
         };
         let routes = plan.routes.iter().map(collected).collect();
         let has_failures_only = table.access_log.is_zero();
-        Ok(Evidences { plan, guard, routes, records: 0, incomplete: None, has_failures_only })
+        Ok(Evidences { plan: Cow::Borrowed(plan), guard, routes, records: 0, incomplete: None, has_failures_only })
+    }
+
+    /// Keeps the plan itself, so that counting can go on for as long as the state stays.
+    #[must_use]
+    pub fn into_owned(self) -> Evidences<'static> {
+        let Evidences { plan, guard, routes, records, incomplete, has_failures_only } = self;
+        Evidences { plan: Cow::Owned(plan.into_owned()), guard, routes, records, incomplete, has_failures_only }
     }
 
     /// The time from which on records count: that of the last change of a route that can still move, in 1970 for one that no live

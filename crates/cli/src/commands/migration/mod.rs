@@ -23,7 +23,7 @@ use crossfade_route::migration::Plan;
 use crossfade_route::{Author, RoutingTable};
 
 use super::configuration;
-use crate::migration::Migration;
+use crate::migration::{Migration, user};
 use crate::program;
 use crate::terminal::say;
 
@@ -147,9 +147,7 @@ impl Routes {
 
 impl By {
     fn author(&self) -> Author {
-        let variable = |name| std::env::var(name).ok().and_then(|value| words(&value).ok());
-        let by = self.by.clone().or_else(|| ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(variable));
-        Author { by: by.unwrap_or_else(|| "unknown".to_owned()), reason: self.reason.clone() }
+        Author { by: self.by.clone().unwrap_or_else(user), reason: self.reason.clone() }
     }
 
     /// Shows a person what would change, and asks. Returns false if the answer is no.
