@@ -53,10 +53,11 @@ pub(super) fn sum(report: &TrafficReport) -> String {
 
 /// The share of each back end in the last part of the log, the largest first.
 fn present(traffic: &Traffic) -> Vec<String> {
-    let share = |backend: &BackendTraffic| {
-        now(traffic, &traffic.timeline, &backend.backend).map(|share| (backend.backend.as_str(), share))
+    let name_and_share = |backend: &BackendTraffic| -> Option<(String, f64)> {
+        Some((backend.backend.clone(), now(traffic, &traffic.timeline, &backend.backend)?))
     };
-    let mut shares: Vec<_> = traffic.backends.iter().filter_map(share).filter(|(_, share)| *share > 0.0).collect();
+    let mut shares: Vec<_> =
+        traffic.backends.iter().filter_map(name_and_share).filter(|(_, share)| *share > 0.0).collect();
     shares.sort_by(|one, other| other.1.total_cmp(&one.1));
     shares.iter().take(4).map(|(name, share)| format!("{name} {}", percent(*share))).collect()
 }
