@@ -12,6 +12,7 @@ mod docs;
 mod foreign;
 mod front;
 mod inspector;
+mod inspector_migration;
 mod inspector_page;
 mod list_rules;
 mod real_servers;
@@ -54,7 +55,7 @@ fn main() -> ExitCode {
         [CURL] demo::connections_and_requests_are_counted_apart.await;
         [CURL] demo::closing_connections_ends_open_ones_and_accepts_new_ones.await;
         [CURL] demo::every_command_that_the_demo_prints_works;
-        [CURL] demo::a_report_on_comparisons_in_another_folder_trusts_the_demo;
+        [CURL] demo::a_report_on_a_log_in_another_folder_trusts_the_demo;
         [CURL] demo::customers_move_with_the_weights_and_no_step_has_a_warning;
         [PACKAGED] deploy_live::the_function_may_do_what_its_place_needs_and_nothing_else;
         [PACKAGED] deploy_live::nothing_that_the_function_cannot_write_is_deployed_with_an_alarm_or_a_schedule;
@@ -101,6 +102,10 @@ fn main() -> ExitCode {
         [] inspector::the_list_is_narrowed_by_words_and_by_choices;
         [] inspector::many_requests_are_all_counted;
         [] inspector::the_inspector_can_be_elsewhere_or_not_at_all;
+        [] inspector_migration::a_move_needs_evidence_or_a_reason_and_an_abort_nothing;
+        [] inspector_migration::a_request_is_explained_with_the_live_state_that_decided;
+        [] inspector_migration::without_a_plan_or_live_state_one_line_says_how_to_get_the_page;
+        [BROWSER] inspector_migration::a_person_moves_users_and_takes_them_back;
         [BROWSER] inspector_page::a_person_finds_out_what_became_of_a_request;
         [] list_rules::the_table_is_printed_and_nothing_is_started;
         [] list_rules::each_kind_of_file_has_its_option;

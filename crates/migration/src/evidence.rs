@@ -1,12 +1,13 @@
 //! The evidence: the requests of each route of a plan since its last change took effect, and the judgement about them.
 
+use std::borrow::Cow;
 use std::time::SystemTime;
 
 use crossfade_journal::AccessRecord;
 use crossfade_journal::comparison::Record;
 use crossfade_parity::{Decision, Effect, Gate, GateError, Judged, Step, Tally, TrafficTally, judge};
-use crossfade_route::migration::{Evidence, Plan, Progress};
-use crossfade_route::{Overlay, RoutingTable};
+use crossfade_route::migration::{Evidence, Phase, Plan, Progress};
+use crossfade_route::{Overlay, RoutingTable, Share};
 use serde::Serialize;
 
 /// The records of one route.
@@ -26,10 +27,14 @@ struct Collected {
 /// The records of all routes of a plan.
 #[derive(Debug)]
 pub struct Evidences<'p> {
-    plan: &'p Plan,
+    plan: Cow<'p, Plan>,
     guard: Gate,
     routes: Vec<Collected>,
     records: u64,
+    /// The reason why there are records that were not counted.
+    incomplete: Option<String>,
+    /// Requests without a failure are not logged at all.
+    has_failures_only: bool,
 }
 
 /// A route with its evidence.
@@ -81,7 +86,29 @@ impl<'p> Evidences<'p> {
                 traffic: TrafficTally::new(),
             }
         };
-        Ok(Evidences { plan, guard, routes: plan.routes.iter().map(collected).collect(), records: 0 })
+        let routes = plan.routes.iter().map(collected).collect();
+        let has_failures_only = table.access_log.is_zero();
+        Ok(Evidences { plan: Cow::Borrowed(plan), guard, routes, records: 0, incomplete: None, has_failures_only })
+    }
+
+    /// Keeps the plan itself, so that counting can go on for as long as the state stays.
+    #[must_use]
+    pub fn into_owned(self) -> Evidences<'static> {
+        let Evidences { plan, guard, routes, records, incomplete, has_failures_only } = self;
+        Evidences { plan: Cow::Owned(plan.into_owned()), guard, routes, records, incomplete, has_failures_only }
+    }
+
+    /// The time from which on records count: that of the last change of a route that can still move, in 1970 for one that no live
+    /// state has begun. `None` if no route can move.
+    #[must_use]
+    pub fn since(&self) -> Option<SystemTime> {
+        let moves = |phase| matches!(phase, Phase::Running | Phase::Paused);
+        self.routes.iter().filter(|route| moves(route.progress.phase)).map(|route| route.progress.since).min()
+    }
+
+    /// Notes that there are further records. A failure is one in spite of them, but nothing moves forward.
+    pub fn incomplete(&mut self, reason: String) {
+        self.incomplete = Some(reason);
     }
 
     /// Counts a request of a user.
@@ -120,9 +147,15 @@ impl<'p> Evidences<'p> {
                 samples: self.plan.samples,
             };
             let conditions = self.guard.judge(&step);
-            let evidence = match self.records {
-                0 => Evidence::Missing("there are no records".to_owned()),
-                _ => evidence(&conditions),
+            let evidence = match (evidence(&conditions), &self.incomplete) {
+                (_, None) if self.records == 0 => Evidence::Missing("there are no records".to_owned()),
+                _ if self.has_failures_only && collected.progress.share > Share::NONE => {
+                    let reason = "with `accessLog: false` the log has no requests without a failure";
+                    Evidence::CannotBeJudged(reason.to_owned())
+                }
+                (Evidence::Fail(reason), _) => Evidence::Fail(reason),
+                (_, Some(reason)) => Evidence::Missing(reason.clone()),
+                (evidence, None) => evidence,
             };
             Judgement {
                 route: collected.route.clone(),

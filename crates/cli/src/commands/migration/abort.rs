@@ -58,12 +58,16 @@ impl Abort {
         let version = aborted.overlay.as_ref().map_or(0, |overlay| overlay.version);
         if aborted.moved.is_empty() {
             let before = vec![format!("nothing changes: aborted already in version {version}")];
-            let change = Change { command: COMMAND, overlay: None, version, moved: Vec::new(), before, after: Vec::new() };
+            let change =
+                Change { command: COMMAND, overlay: None, version, moved: Vec::new(), before, after: Vec::new() };
             return change.print(&plan, common.json);
         }
         if let Some(error) = aborted.unread {
             say(&format!("warning: the live state could not be read and was overwritten: {error:#}"));
-            say(&format!("  hint: other changes in it may be gone; `{}` lists earlier versions", common.command("history")));
+            say(&format!(
+                "  hint: other changes in it may be gone; `{}` lists earlier versions",
+                common.command("history")
+            ));
         }
         let before = aborted.overlay.iter().map(written).collect();
         let after = vec![

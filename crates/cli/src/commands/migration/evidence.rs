@@ -103,9 +103,8 @@ fn add(evidences: &mut Evidences<'_>, entry: &Entry) {
 /// The earliest of the last changes of the routes; `None` if one was never changed.
 fn last_change(migration: &Migration) -> Option<SystemTime> {
     let Plan { routes, .. } = &migration.plan;
-    let since = |route: &String| {
-        migration.table.progress(&migration.plan, migration.stored.overlay.as_ref(), route).since
-    };
+    let since =
+        |route: &String| migration.table.progress(&migration.plan, migration.stored.overlay.as_ref(), route).since;
     routes.iter().map(since).min().filter(|since| *since > SystemTime::UNIX_EPOCH)
 }
 

@@ -212,7 +212,8 @@ impl Promote {
             hints.push(format!("name the function's logs: `{command} FILE…`, or `--log-group NAME`"));
         }
         if !allowed.is_empty() {
-            let routes: String = allowed.iter().map(|route| format!(" --route {}", shell_words::quote(route))).collect();
+            let routes: String =
+                allowed.iter().map(|route| format!(" --route {}", shell_words::quote(route))).collect();
             hints.push(format!("promote the others alone with `{}`", routes.trim()));
         }
         if fails.is_empty() {
