@@ -60,7 +60,7 @@ fn long_overlay(length: usize) -> Overlay {
     Overlay { reason: Some("x".repeat(length)), ..overlay(9, "anna") }
 }
 
-/// What holds for every store: `damage` puts a text there that is not an overlay.
+/// Asserts the rules of every store: `damage` puts a text there that is not an overlay.
 async fn keeps_the_rules(store: &Store, limit: usize, damage: impl AsyncFn(&str)) {
     let Stored { overlay: None, revision: None } = store.read().await.unwrap() else { panic!("it is not empty") };
     assert!(store.history(9).await.unwrap().is_empty());
