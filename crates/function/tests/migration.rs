@@ -306,6 +306,18 @@ fn another_writer_wins_and_the_schedule_holds() {
     let document = advance(&function);
     assert_eq!((&document["changed"], &document["error"]), (&json!(false), &Value::Null), "{document}");
     assert!(document["routes"][0]["reason"].as_str().unwrap().contains("somebody else"), "{document}");
+    // Where writing fails: a step forward waits for the next time, a step back is tried again by Lambda.
+    let denied = || response("403 Forbidden", &[], b"<Error><Code>AccessDenied</Code></Error>");
+    aws.lock().unwrap().faults = vec![("PUT", denied())];
+    let document = advance(&function);
+    assert!(document["error"].as_str().unwrap().contains("S3 responded AccessDenied to a write"), "{document}");
+    assert_eq!((&document["routes"][0]["decision"], &document["routes"][0]["share"]), (&json!("hold"), &json!(50.0)));
+    let mut state = aws.lock().unwrap();
+    state.log.extend(requests("orders", "modern", 200, 503));
+    state.faults = vec![("PUT", denied())];
+    drop(state);
+    let call = function.invoke(&json!({ "crossfade": "advance" }));
+    assert!(call.target().ends_with("/error"), "{} {}", call.line, call.json());
 }
 
 #[test]
