@@ -66,16 +66,16 @@ impl Aws {
         }
     }
 
-    /// Three lines on a page, and one page that is empty.
+    /// Thirty lines on a page, and one page that is empty.
     fn page(&self, call: &Call) -> Vec<u8> {
         let asked = call.json();
         let number: usize = asked["nextToken"].as_str().map_or(0, |token| token.parse().unwrap());
         let lines = if number == 1 { &[][..] } else { &self.log };
-        let begin = number.saturating_sub(1).min(number) * 3;
+        let begin = number.saturating_sub(1).min(number) * 30;
         let event = |(at, line): (usize, &Value)| json!({ "eventId": at.to_string(), "message": line.to_string() });
-        let events: Vec<Value> = lines.iter().enumerate().skip(begin).take(3).map(event).collect();
+        let events: Vec<Value> = lines.iter().enumerate().skip(begin).take(30).map(event).collect();
         let mut page = json!({ "events": events, "searchedLogStreams": [] });
-        if begin + 3 < self.log.len() {
+        if begin + 30 < self.log.len() {
             page["nextToken"] = (number + 1).to_string().into();
         }
         response("200 OK", &[], page.to_string().as_bytes())
