@@ -126,6 +126,9 @@ fn candidate(route: &RouteTraffic, systems: &Systems, old: &str, in_file: Option
     let advice = match (state, in_file) {
         (_, Some(false)) => "the configuration no longer sends it requests of this route".to_owned(),
         (State::Unused | State::NoLongerUsed, _) => format!("remove `{old}` from its targets and `failover`"),
+        (State::InUse, _) if route.endpoints.iter().all(|endpoint| endpoint.not_found == endpoint.requests) => {
+            "all of its responses are 404: nobody loses anything".to_owned()
+        }
         _ => String::new(),
     };
     Some(Candidate {
