@@ -213,6 +213,12 @@ fn routes_and_times_can_be_chosen() {
     assert_eq!(count(&["--route", "orders"]) + count(&["--route", "search", "--route", "catalogue"]), 1_600);
     let (before, after) = (count(&["--until", "2026-11-24T09:00"]), count(&["--since", "2026-11-24T09:00"]));
     assert_eq!((before, before + after), (950, 1_900));
+    // Routes that were not asked for are no routes without requests.
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("crossfade.yaml");
+    std::fs::write(&config, requests::CONFIG).unwrap();
+    let document = json_of(&log, &["--route", "orders", "--config", config.to_str().unwrap()]);
+    assert_eq!(document["switch_off"].as_array().unwrap().len(), 1, "{document}");
     let text = traffic(&log, &["--since", "2026-11-25"]);
     assert!(text.contains("note: 2,000 lines were excluded by options\n"), "{text}");
 }
