@@ -318,7 +318,7 @@ fn the_documentation_shows_a_real_report() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/report.md");
     let docs = std::fs::read_to_string(docs).unwrap();
     let example = docs.split_once("report --traffic --config crossfade.yaml access.log\n").unwrap().1;
-    let example = example.split_once("\n```").unwrap().0;
+    let example = example.split_once("```").unwrap().0;
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/report/traffic.txt");
     let golden = std::fs::read_to_string(golden).unwrap();
     for part in example.split("\n…\n") {
