@@ -63,7 +63,13 @@ where
                  `AWS_PROFILE`, or set `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`",
                 causes.last().map_or("none found", String::as_str)
             ),
-            false => causes.join(": "),
+            false => match (error, causes.last()) {
+                (SdkError::TimeoutError(_), _) => "the service did not respond in time".to_owned(),
+                (SdkError::DispatchFailure(_), Some(cause)) => format!(
+                    "the service cannot be reached ({cause}): check the network, the region, and `AWS_ENDPOINT_URL` if it is set"
+                ),
+                _ => causes.join(": "),
+            },
         };
     };
     let status = service.raw().status().as_u16();

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use crossfade_testkit::client;
 use crossfade_testkit::process::{Process, kept};
@@ -15,7 +15,7 @@ use crossfade_testkit::server::{Call, response, serve};
 use crossfade_testkit::wait::PATIENCE;
 use serde_json::{Value, json};
 
-use crate::support::{self, Dev};
+use crate::support::Dev;
 
 const CUSTOMERS: usize = 200;
 const LOG: &str = "function.log";
@@ -37,11 +37,12 @@ impl System {
             if broken.load(Ordering::SeqCst) {
                 return response("503 Service Unavailable", &[], b"");
             }
-            let customer = call.field("cookie").and_then(|cookie| cookie.strip_prefix("customer_id=")?.parse().ok());
+            let customer: Option<usize> =
+                call.field("cookie").and_then(|cookie| cookie.strip_prefix("customer_id=")?.parse().ok());
             if call.field("x-crossfade-mirror").is_none() {
                 customers.lock().unwrap().extend(customer);
             }
-            let body = json!({ "order": call.target(), "customer": customer }).to_string();
+            let body = json!({ "order": call.target() }).to_string();
             response("200 OK", &[("content-type", "application/json")], body.as_bytes())
         });
         System { url: format!("http://{address}"), is_broken, answered }

@@ -66,16 +66,16 @@ impl Aws {
         }
     }
 
-    /// Three lines on a page, and one page that is empty.
+    /// Thirty lines on a page, and one page that is empty.
     fn page(&self, call: &Call) -> Vec<u8> {
         let asked = call.json();
         let number: usize = asked["nextToken"].as_str().map_or(0, |token| token.parse().unwrap());
         let lines = if number == 1 { &[][..] } else { &self.log };
-        let begin = number.saturating_sub(1).min(number) * 3;
+        let begin = number.saturating_sub(1).min(number) * 30;
         let event = |(at, line): (usize, &Value)| json!({ "eventId": at.to_string(), "message": line.to_string() });
-        let events: Vec<Value> = lines.iter().enumerate().skip(begin).take(3).map(event).collect();
+        let events: Vec<Value> = lines.iter().enumerate().skip(begin).take(30).map(event).collect();
         let mut page = json!({ "events": events, "searchedLogStreams": [] });
-        if begin + 3 < self.log.len() {
+        if begin + 30 < self.log.len() {
             page["nextToken"] = (number + 1).to_string().into();
         }
         response("200 OK", &[], page.to_string().as_bytes())
@@ -306,6 +306,18 @@ fn another_writer_wins_and_the_schedule_holds() {
     let document = advance(&function);
     assert_eq!((&document["changed"], &document["error"]), (&json!(false), &Value::Null), "{document}");
     assert!(document["routes"][0]["reason"].as_str().unwrap().contains("somebody else"), "{document}");
+    // Where writing fails: a step forward waits for the next time, a step back is tried again by Lambda.
+    let denied = || response("403 Forbidden", &[], b"<Error><Code>AccessDenied</Code></Error>");
+    aws.lock().unwrap().faults = vec![("PUT", denied())];
+    let document = advance(&function);
+    assert!(document["error"].as_str().unwrap().contains("S3 responded AccessDenied to a write"), "{document}");
+    assert_eq!((&document["routes"][0]["decision"], &document["routes"][0]["share"]), (&json!("hold"), &json!(50.0)));
+    let mut state = aws.lock().unwrap();
+    state.log.extend(requests("orders", "modern", 200, 503));
+    state.faults = vec![("PUT", denied())];
+    drop(state);
+    let call = function.invoke(&json!({ "crossfade": "advance" }));
+    assert!(call.target().ends_with("/error"), "{} {}", call.line, call.json());
 }
 
 #[test]

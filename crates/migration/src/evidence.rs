@@ -211,3 +211,57 @@ pub fn word(decision: &Decision) -> &'static str {
         Decision::TooFew(_) => "too few",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use crossfade_route::Nothing;
+    use serde_json::json;
+
+    use super::*;
+
+    const CONFIG: &str = "version: 1
+backends: { legacy: https://legacy.example, modern: https://modern.example }
+migration: { from: legacy, to: modern, guard: errors<=+0.5%, samples: 10 }
+default: { forward: { targets: [legacy, { backend: modern, weight: 0 }], sticky: { by: ip } } }
+";
+
+    /// The evidence for 10 % since version 2, from so many requests of each system, those of `modern` with this status.
+    fn judged(access_log: &str, count: u32, status: u16, incomplete: Option<&str>) -> Evidence {
+        let table = RoutingTable::from_config(&format!("{CONFIG}{access_log}\n"), "", &Nothing).unwrap();
+        let overlay = "{format: 1, version: 2, routes: {default: {version: 2, weights: {legacy: 9, modern: 1}, \
+                       migration: {share: 10, phase: running, since: '2026-11-28T12:00:00Z'}}}}";
+        let overlay = Overlay::parse(overlay, "").unwrap();
+        let plan = table.plan.clone().unwrap();
+        let mut evidences = Evidences::new(&table, &plan, Some(&overlay)).unwrap();
+        assert_eq!(evidences.since(), Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_867_200)));
+        for (backend, status) in [("legacy", 200), ("modern", status)] {
+            let line = json!({ "type": "access", "version": 3, "time": "2026-11-28T12:01:00Z", "live": 2,
+                "route": "default", "backend": backend, "status": status, "attempts": 1 });
+            let record: AccessRecord<'_> = serde_json::from_value(line).unwrap();
+            (0..count).for_each(|_| evidences.add_access(&record));
+        }
+        if let Some(reason) = incomplete {
+            evidences.incomplete(reason.to_owned());
+        }
+        evidences.judgements().pop().unwrap().evidence
+    }
+
+    #[test]
+    fn of_a_log_that_is_read_in_part_only_a_failure_counts() {
+        assert_eq!(judged("", 300, 200, None), Evidence::Pass);
+        assert_eq!(judged("", 300, 200, Some("too long")), Evidence::Missing("too long".to_owned()));
+        assert_eq!(judged("", 0, 200, Some("no log")), Evidence::Missing("no log".to_owned()));
+        assert!(matches!(judged("", 300, 503, Some("too long")), Evidence::Fail(_)));
+    }
+
+    /// All of its lines are failures.
+    #[test]
+    fn a_log_of_failures_alone_has_no_shares() {
+        for status in [200, 503] {
+            let evidence = judged("accessLog: false", 300, status, None);
+            assert!(matches!(evidence, Evidence::CannotBeJudged(_)), "{evidence:?}");
+        }
+    }
+}

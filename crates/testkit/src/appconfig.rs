@@ -22,7 +22,7 @@ pub struct State {
     pub deployments: Vec<(String, String, &'static str)>,
     /// Requests to create a version that take effect and are answered with status 500.
     pub lost: usize,
-    /// Whether names may be looked for.
+    /// Looking for names is denied.
     pub has_hidden_names: bool,
 }
 

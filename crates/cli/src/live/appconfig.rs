@@ -109,6 +109,8 @@ impl Store {
             let is_last = attempts == ATTEMPTS || error.code() != Some("ConflictException");
             let failure = self.failure("deploy", DEPLOY, &error);
             match self.running(ids).await {
+                // Somebody has built on this version, and deploys both.
+                _ if self.versions().await.is_ok_and(|versions| versions.first() > Some(&number)) => return Ok(()),
                 // Its response was lost.
                 Ok(Some(running)) if is_ours(&running, profile, number) => return Ok(()),
                 _ if is_last => break failure,

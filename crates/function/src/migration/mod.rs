@@ -148,16 +148,18 @@ impl Change<'_> {
         let moved = |route: &str| Some(next.as_ref()?.routes.get(route)?.migration?);
         let shown = |(judgement, (route, decision)): (&Judgement, &(String, Next))| {
             let progress = moved(route).unwrap_or(judgement.progress);
-            let has_moved = progress != judgement.progress;
-            let (word, reason) = match decision {
-                Next::Abort(..) if has_moved => ("abort", why(decision, plan)),
-                Next::Advance(_) if has_moved => ("advance", why(decision, plan)),
-                _ if written == Ok(false) => ("hold", conflict()),
-                Next::Advance(_) if plan.schedule == Schedule::Abort => {
+            let (word, reason) = match (decision, &written) {
+                (Next::Hold(_), _) => ("hold", why(decision, plan)),
+                (_, Ok(false)) => ("hold", "somebody else has changed the live state in the meantime".to_owned()),
+                (_, Err(_)) => ("hold", "the live state cannot be written".to_owned()),
+                (Next::Abort(..), Ok(true)) => ("abort", why(decision, plan)),
+                (Next::Advance(_), Ok(true)) if moved(route).is_some_and(|now| now != judgement.progress) => {
+                    ("advance", why(decision, plan))
+                }
+                (Next::Advance(_), _) if plan.schedule == Schedule::Abort => {
                     ("hold", "the guard holds, but `migration.schedule: abort` begins no step".to_owned())
                 }
-                Next::Advance(_) => ("hold", "the guard holds, but another route's does not".to_owned()),
-                _ => ("hold", why(decision, plan)),
+                (Next::Advance(_), _) => ("hold", "the guard holds, but another route's does not".to_owned()),
             };
             json!({
                 "route": route,
@@ -168,6 +170,10 @@ impl Change<'_> {
                 "guard": judgement.conditions().collect::<Vec<_>>(),
             })
         };
+        // Lambda tries again what takes users back.
+        if written.is_err() && advance.routes.iter().any(|(_, next)| matches!(next, Next::Abort(..))) {
+            document["aborted"] = false.into();
+        }
         document["routes"] = judgements.iter().zip(&advance.routes).map(shown).collect();
         if let Some(next) = next {
             self.adopt(next, document);
@@ -312,8 +318,4 @@ impl Change<'_> {
             (document["level"], document["error"]) = ("ERROR".into(), mismatches.join("; ").into());
         }
     }
-}
-
-fn conflict() -> String {
-    "somebody else has changed the live state in the meantime".to_owned()
 }

@@ -113,11 +113,6 @@ fn read_schedule(node: &Node, diagnostics: &mut Collector) -> Option<Schedule> {
 
 fn read_alarms(node: &Node, diagnostics: &mut Collector) -> Option<Vec<String>> {
     let nodes = node.one_or_more(diagnostics)?;
-    if nodes.is_empty() {
-        let hint = "without `alarms`, no alarm takes users back";
-        node.error(diagnostics, "no alarm is listed", Some(hint.into()));
-        return None;
-    }
     let mut alarms: Vec<String> = Vec::with_capacity(nodes.len());
     for node in nodes {
         let alarm = node.text(diagnostics)?;
@@ -135,9 +130,10 @@ fn read_alarms(node: &Node, diagnostics: &mut Collector) -> Option<Vec<String>> 
     Some(alarms)
 }
 
-/// An ARN of another thing would never match.
+/// An ARN of another thing would never match, nor would a list in quotes.
 fn is_alarm(text: &str) -> bool {
-    let is_name = |name: &str| !name.is_empty() && name.len() <= 255 && name.trim() == name;
+    let is_list = |name: &str| name.starts_with('[') && name.ends_with(']');
+    let is_name = |name: &str| !name.is_empty() && name.len() <= 255 && name.trim() == name && !is_list(name);
     match text.get(..4) {
         Some(prefix) if prefix.eq_ignore_ascii_case("arn:") => {
             let parts: Vec<&str> = text.splitn(7, ':').collect();

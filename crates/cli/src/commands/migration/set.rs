@@ -79,7 +79,9 @@ fn assigned(next: &Overlay, route: &str, assignments: &[String]) -> Result<Overl
     let mut members = document["routes"][route].as_object().cloned().unwrap_or_default();
     for assignment in assignments {
         let Some((key, value)) = assignment.split_once('=') else {
-            bail!("`{assignment}` is no assignment\n  hint: write it like `mirror=5%`; `mirror=` is the value of the file");
+            bail!(
+                "`{assignment}` is no assignment\n  hint: write it like `mirror=5%`; `mirror=` is the value of the file"
+            );
         };
         assign(&mut members, key, value)?;
     }
@@ -110,7 +112,9 @@ fn assign(members: &mut Map<String, Value>, key: &str, value: &str) -> Result<()
             text => _ = members.insert(key.to_owned(), scalar(text)),
         },
         _ if key == "weights" || key.starts_with("weights.") || key == "migration" => {
-            bail!("`{key}` is part of the migration\n  hint: `crossfade promote --to 25%` and `crossfade abort` move users")
+            bail!(
+                "`{key}` is part of the migration\n  hint: `crossfade promote --to 25%` and `crossfade abort` move users"
+            )
         }
         _ => {
             let hint = did_you_mean(key, &KEYS).unwrap_or_else(|| format!("its keys: {}", KEYS.join(", ")));

@@ -14,7 +14,8 @@ use crate::terminal::{has_colours, print_json, print_painted};
 
 pub(super) fn run(options: &Options) -> Result<Verdict> {
     let table = options.config.as_deref().map(table).transpose()?;
-    let systems = Systems::new(options.old.clone(), table.as_ref())?;
+    let mut systems = Systems::new(options.old.clone(), table.as_ref())?;
+    systems.only(&options.route);
     let (mut logs, mut tally) = (Logs::default(), TrafficTally::new());
     let (mut records, mut left_out, mut comparisons) = (0, 0, 0);
     options.read(&mut logs, |entry| match entry {

@@ -106,7 +106,12 @@ fn hints(systems: &Systems, traffic: &Traffic, records: u64) -> Vec<String> {
         hints.push(format!("every line is of a failure, so the shares are those of failures: {advice}"));
     }
     match &systems.old {
-        Some(old) if traffic.lines > 0 && traffic.backends.iter().all(|backend| backend.backend != *old) => {
+        // The configuration knows the names.
+        Some(old)
+            if systems.routes.is_none()
+                && traffic.lines > 0
+                && traffic.backends.iter().all(|backend| backend.backend != *old) =>
+        {
             let known: Vec<_> = traffic.backends.iter().map(|backend| format!("`{}`", backend.backend)).collect();
             hints.push(format!("`{old}` is not in the log, whose back ends are {}", known.join(", ")));
         }

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crossfade_parity::number::grouped;
 use crossfade_parity::{BackendTraffic, RouteTraffic, Traffic, TrafficTimeline, share};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::systems::Systems;
 
@@ -35,6 +35,7 @@ pub(super) struct Candidate {
     pub(super) state: State,
     /// Requests that the old system served, and its share of those that any back end served.
     pub(super) requests: u64,
+    #[serde(serialize_with = "rounded")]
     pub(super) share: f64,
     /// Requests that other back ends served since the old one's last.
     pub(super) since: u64,
@@ -115,7 +116,7 @@ fn candidate(route: &RouteTraffic, systems: &Systems, old: &str, in_file: Option
     let mut why: Vec<Why> = own
         .iter()
         .flat_map(|own| &own.served.by)
-        .map(|(by, requests)| Why { by, requests: *requests, advice: advice(by, route, systems, old) })
+        .map(|(&by, requests)| Why { by, requests: *requests, advice: advice(by, route, systems, old) })
         .collect();
     why.sort_by_key(|why| (effort(why.by), Reverse(why.requests)));
     let since = match own.and_then(|own| own.served.last) {
@@ -125,6 +126,9 @@ fn candidate(route: &RouteTraffic, systems: &Systems, old: &str, in_file: Option
     let advice = match (state, in_file) {
         (_, Some(false)) => "the configuration no longer sends it requests of this route".to_owned(),
         (State::Unused | State::NoLongerUsed, _) => format!("remove `{old}` from its targets and `failover`"),
+        (State::InUse, _) if route.endpoints.iter().all(|endpoint| endpoint.not_found == endpoint.requests) => {
+            "all of its responses are 404: nobody loses anything".to_owned()
+        }
         _ => String::new(),
     };
     Some(Candidate {
@@ -184,4 +188,8 @@ fn failures(route: &RouteTraffic, old: &str) -> String {
     });
     let failed: Vec<String> = failed.collect();
     if failed.is_empty() { "another back end failed".to_owned() } else { failed.join(", ") }
+}
+
+fn rounded<S: Serializer>(share: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64((share * 1e6).round() / 1e6)
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use crossfade_parity::number::{grouped, percent};
-use crossfade_parity::{BackendTraffic, EndpointTraffic, Traffic, TrafficTimeline, share};
+use crossfade_parity::{EndpointTraffic, Traffic, TrafficTimeline, share};
 
 use super::TrafficReport;
 use super::next::{Candidate, State};
@@ -53,10 +53,9 @@ pub(super) fn sum(report: &TrafficReport) -> String {
 
 /// The share of each back end in the last part of the log, the largest first.
 fn present(traffic: &Traffic) -> Vec<String> {
-    let share = |backend: &BackendTraffic| {
-        now(traffic, &traffic.timeline, &backend.backend).map(|share| (backend.backend.as_str(), share))
-    };
-    let mut shares: Vec<_> = traffic.backends.iter().filter_map(share).filter(|(_, share)| *share > 0.0).collect();
+    let share = |name: &str| now(traffic, &traffic.timeline, name).filter(|share| *share > 0.0);
+    let shares = traffic.backends.iter().filter_map(|it| Some((it.backend.as_str(), share(&it.backend)?)));
+    let mut shares: Vec<(&str, f64)> = shares.collect();
     shares.sort_by(|one, other| other.1.total_cmp(&one.1));
     shares.iter().take(4).map(|(name, share)| format!("{name} {}", percent(*share))).collect()
 }
@@ -160,7 +159,7 @@ pub(super) fn still_served(report: &TrafficReport) -> Vec<(&str, &EndpointTraffi
 /// All endpoints with their routes, but for paths that no back end knows.
 pub(super) fn endpoints(report: &TrafficReport) -> impl Iterator<Item = (&str, &EndpointTraffic)> {
     let all = report.traffic.routes.iter();
-    let all = all.flat_map(|route| route.endpoints.iter().map(|endpoint| (route.route.as_str(), endpoint)));
+    let all = all.flat_map(|route| route.endpoints.iter().map(move |endpoint| (route.route.as_str(), endpoint)));
     all.filter(|(_, endpoint)| endpoint.not_found < endpoint.requests)
 }
 

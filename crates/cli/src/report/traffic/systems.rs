@@ -46,6 +46,13 @@ impl Systems {
         })
     }
 
+    /// Leaves out all other routes of the configuration; none if there are no names.
+    pub(crate) fn only(&mut self, names: &[String]) {
+        if let Some(routes) = self.routes.as_mut().filter(|_| !names.is_empty()) {
+            routes.retain(|name, _| names.contains(name));
+        }
+    }
+
     /// The name of a request's endpoint: the same as in the report on comparisons.
     pub(crate) fn endpoint(&self, record: &AccessRecord<'_>) -> String {
         let route = record.route.as_deref().unwrap_or_default();
