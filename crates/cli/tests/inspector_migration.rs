@@ -48,7 +48,8 @@ fn start() -> Dev {
 /// The fields that every form of the page has now.
 fn fields(dev: &Dev) -> String {
     let page = get(&dev.inspector, "/migration");
-    let field = |name: &str| word_after(&page, &format!("name=\"{name}\" value=\"")).split('"').next().unwrap().to_owned();
+    let field =
+        |name: &str| word_after(&page, &format!("name=\"{name}\" value=\"")).split('"').next().unwrap().to_owned();
     format!("token={}&version={}", field("token"), field("version"))
 }
 
@@ -89,7 +90,8 @@ pub(crate) fn a_move_needs_evidence_or_a_reason_and_an_abort_nothing() {
         assert!(answer.contains(words), "{body}: {answer}");
     }
     // Another page, and another port of this machine.
-    for head in ["origin: http://evil.example\r\n", "origin: http://127.0.0.1:1\r\n", "sec-fetch-site: cross-site\r\n"] {
+    for head in ["origin: http://evil.example\r\n", "origin: http://127.0.0.1:1\r\n", "sec-fetch-site: cross-site\r\n"]
+    {
         for step in ["promote", "abort"] {
             assert_eq!(status(&post(&dev, step, head, &format!("{first}&force=1&reason=x"))), 403, "{head}");
         }
