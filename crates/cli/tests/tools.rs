@@ -23,10 +23,12 @@ mod report {
     pub(crate) mod logs;
 }
 mod report_page;
+mod stores;
 mod support;
 
 use std::process::ExitCode;
 
+use crossfade_testkit::moto::MOTO;
 use crossfade_testkit::tests;
 use crossfade_testkit::tools::{self, BASH, COMPILER, CURL, NGINX, NODE, PYTHON};
 
@@ -127,5 +129,22 @@ fn main() -> ExitCode {
         [BROWSER] report_page::time_labels_can_be_read_whatever_the_span;
         [BROWSER] report_page::the_page_leads_with_the_gate;
         [BROWSER] report_page::odd_logs_make_sound_pages;
+        [] stores::a_file_keeps_the_rules_of_all_stores.await;
+        [MOTO] stores::an_object_keeps_the_rules_of_all_stores.await;
+        [MOTO] stores::a_parameter_keeps_the_rules_of_all_stores.await;
+        [] stores::a_hosted_configuration_keeps_the_rules_of_all_stores.await;
+        [MOTO] stores::the_history_of_an_object_has_pages_neighbours_and_deletions.await;
+        [MOTO] stores::a_bucket_without_versions_says_so.await;
+        [] stores::a_write_whose_response_was_lost_is_no_conflict.await;
+        [] stores::a_bucket_in_another_region_is_found.await;
+        [] stores::errors_say_in_one_line_what_to_do.await;
+        [MOTO] stores::claims_of_a_dead_writer_are_void_after_a_while.await;
+        [] stores::deployments_that_bake_are_replaced_and_those_of_others_are_not.await;
+        [] stores::writers_of_a_file_lose_no_update.await;
+        [MOTO] stores::writers_of_an_object_lose_no_update.await;
+        [MOTO] stores::writers_of_a_parameter_lose_no_update.await;
+        [] stores::writers_of_a_hosted_configuration_lose_no_update.await;
+        [MOTO] stores::a_log_group_is_read_to_its_end.await;
+        [] stores::lines_that_come_twice_count_once_and_throttling_passes.await;
     })
 }

@@ -1,4 +1,5 @@
-//! The commands of a live migration: `status`, `plan`, `promote`, `pause`, `resume`, `abort`, `undo` and `history`.
+//! The commands of a live migration: `status`, `plan`, `promote`, `pause`, `resume`, `abort`, `undo`, `set` and
+//! `history`.
 //!
 //! Owns the options that they share, reading the logs, and asking before a change. What a step does is `crossfade-route`'s, the
 //! evidence is `crossfade-migration`'s, the state and its stores are `crate::migration`'s and `crate::live`'s.
@@ -10,6 +11,7 @@ mod evidence;
 mod history;
 mod moves;
 mod plan;
+mod set;
 mod status;
 mod text;
 mod undo;
@@ -29,6 +31,7 @@ pub(super) use abort::Abort;
 pub(super) use history::History;
 pub(super) use moves::{Pause, Promote, Resume};
 pub(super) use plan::PlanOptions;
+pub(super) use set::Set;
 pub(super) use status::Status;
 pub(super) use undo::Undo;
 
