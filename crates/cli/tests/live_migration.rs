@@ -42,7 +42,7 @@ impl System {
             if call.field("x-crossfade-mirror").is_none() {
                 customers.lock().unwrap().extend(customer);
             }
-            let body = json!({ "order": call.target(), "customer": customer }).to_string();
+            let body = json!({ "order": call.target() }).to_string();
             response("200 OK", &[("content-type", "application/json")], body.as_bytes())
         });
         System { url: format!("http://{address}"), is_broken, answered }

@@ -257,10 +257,10 @@ fn nothing_in_a_log_can_run_in_the_page_or_steer_the_terminal() {
         log += &requests::line(number, number, &json!({ "route": "r", "path": format!("/{text}"), "backend": text }));
         log += &format!("{{\"type\":\"access\",\"version\":3,\"status\":{}}}\n", json!(text));
     }
-    for old in [HOSTILE[0], HOSTILE[1], HOSTILE[6], "none"] {
-        let text = traffic(&log, &["--title", HOSTILE[1], "--old", old, "--html", page.to_str().unwrap()]);
+    for old in [HOSTILE[0], HOSTILE[1], HOSTILE[6], "none"].map(|old| format!("--old={old}")) {
+        let text = traffic(&log, &["--title", HOSTILE[1], &old, "--html", page.to_str().unwrap()]);
         let page = std::fs::read_to_string(&page).unwrap();
-        let document = traffic(&log, &["--json", "--old", old]);
+        let document = traffic(&log, &["--json", &old]);
         let parsed: Value = serde_json::from_str(&document).unwrap();
         assert!(
             parsed["routes"].as_array().unwrap().iter().any(|route| route["route"] == HOSTILE[5]),
@@ -318,7 +318,7 @@ fn the_documentation_shows_a_real_report() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/report.md");
     let docs = std::fs::read_to_string(docs).unwrap();
     let example = docs.split_once("report --traffic --config crossfade.yaml access.log\n").unwrap().1;
-    let example = example.split_once("\n```").unwrap().0;
+    let example = example.split_once("```").unwrap().0;
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/report/traffic.txt");
     let golden = std::fs::read_to_string(golden).unwrap();
     for part in example.split("\n…\n") {

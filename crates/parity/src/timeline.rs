@@ -85,7 +85,7 @@ mod tests {
     }
 
     fn of(seconds: &[u64]) -> Timeline<Count> {
-        let mut timeline = Timeline::default();
+        let mut timeline = Timeline::<Count>::default();
         seconds.iter().for_each(|second| timeline.bucket(UNIX_EPOCH + Duration::from_secs(*second)).0 += 1);
         timeline
     }

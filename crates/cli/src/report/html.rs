@@ -96,7 +96,7 @@ pub(super) fn banner((words, is_good): (&str, Option<bool>), sum: &str, more: Ma
     html! {
         div.banner.(class) #verdict {
             h1 { svg viewBox="0 0 24 24" aria-hidden="true" { path d=(shape) {} } (capital(words)) }
-            p.sum { (capital(sum)) }
+            p.sum { (sum) }
             (more)
         }
     }
@@ -123,7 +123,7 @@ fn header(report: &Report, title: &str) -> Markup {
                 }
                 @if let (Some(from), Some(to)) = (&input.from, &input.to) { " · " (period(from, to)) " UTC" }
             }
-            (banner(conclusion(report), &sum(report), list))
+            (banner(conclusion(report), &capital(&sum(report)), list))
             @if !report.gate.is_empty() {
                 section #gate {
                     h2 { "Gate" }
