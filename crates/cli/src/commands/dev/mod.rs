@@ -209,8 +209,6 @@ async fn serve(plan: Plan, options: &Options) -> Result<()> {
     let inspector_url = inspector.as_ref().map(Inspector::url);
     let banner =
         banner::text(&plan, &resources, &addresses, authority.as_deref(), log.path(), inspector_url.as_deref());
-    printer.print(vec![Line::Talk(banner)]);
-
     let reporter = Reporter::new(options.verbose, knows_access_lines, plan.has_rules(), has_colours())
         .showing(options.show_secrets)
         .naming_functions(plan.template.functions.len() > 1);
@@ -219,6 +217,7 @@ async fn serve(plan: Plan, options: &Options) -> Result<()> {
         consumers.reporter.set_backends(watch.backends().to_vec());
     }
     consumers.explain_with(resources.routes(&plan.routing, &consumers.variables));
+    printer.print(vec![Line::Talk(banner)]);
     let changes = (!options.no_reload).then(|| Changes::start(plan.watched()));
     let mut running = Running { options, plan, settings: in_use, emulator, changes };
     report_until_stopped(&mut printer, &mut consumers, &mut inbox, &mut running, &mut resources, &mut stop).await;

@@ -457,7 +457,7 @@ pub(super) fn demo_config(folder: &Path, demo: &Demo) -> String {
            from: legacy\n  \
            to: modern\n  \
            steps: [10%, 25%, 50%, 100%]\n  \
-           bake: 5s\n  \
+           bake: 2s\n  \
            samples: 20\n  \
            guard: 'errors<=+0.5%'\n"
     )

@@ -1,11 +1,12 @@
 //! The moves that a person makes on the page, with the conditions of the commands: a promotion needs the evidence, or a reason to
 //! do without; a move is refused if somebody else has changed the state since the page was shown; an abort never is.
 
+use std::fmt::Write;
 use std::time::SystemTime;
 
 use anyhow::Result;
 use crossfade_migration::may_promote;
-use crossfade_route::migration::Target;
+use crossfade_route::migration::{Evidence, Hold, Next, Target};
 use crossfade_route::{Author, Move, Overlay, Share};
 
 use super::{Open, Shared, plan};
@@ -134,11 +135,13 @@ pub(in crate::inspector) async fn take(shared: &Shared, step: Step, form: &Form)
         Step::Resume => moved(&open.migration, form, Move::Resume, &author, now)?,
         Step::Pause | Step::Abort => moved(&open.migration, form, Move::Pause, &author, now)?,
     };
-    match next {
-        Some(next) => Ok(open.migration.write(next).await?),
-        // It is so already.
-        None => Ok(()),
+    // Otherwise it is so already.
+    if let Some(next) = next {
+        // What was counted is of the state before.
+        open.collected = None;
+        open.migration.write(next).await?;
     }
+    Ok(())
 }
 
 fn moved(
@@ -172,7 +175,13 @@ fn promoted(open: &Open, form: &Form, author: &Author, now: SystemTime) -> Resul
             return Some(format!("route `{route}`: there is no evidence"));
         };
         let next = may_promote(plan, judgement, now).err()?;
-        Some(format!("route `{route}`: {}", why_not(&next, plan)))
+        let mut text = format!("route `{route}`: {}", why_not(&next, plan));
+        // While the step bakes, the guard is of interest as well.
+        if matches!(next, Next::Hold(Hold::Baking(_) | Hold::NotInEffect)) && judgement.evidence != Evidence::Pass {
+            let evidence = Next::Hold(Hold::Evidence(judgement.evidence.clone()));
+            let _ = write!(text, "; {}", why_not(&evidence, plan));
+        }
+        Some(text)
     };
     let reasons: Vec<String> = moved.iter().filter_map(reason).collect();
     if reasons.is_empty() { Ok(Some(next)) } else { Err(Refusal { reasons, is_conflict: false }) }
