@@ -14,6 +14,7 @@ mod files;
 mod init;
 mod managed;
 mod migration;
+mod promotion;
 mod report;
 mod schema;
 mod support;

@@ -30,12 +30,8 @@ Exit codes: 0 promoted, 1 refused by the guard, the state or another writer, 2 i
 pub(crate) struct Promote {
     #[command(flatten)]
     evidence: EvidenceOptions,
-    /// Move this share of the users, such as 25%, instead of the next step's
-    #[arg(long, value_name = "PERCENT", value_parser = share)]
-    to: Option<Share>,
-    /// Move all users
-    #[arg(long, conflicts_with = "to")]
-    full: bool,
+    #[command(flatten)]
+    to: To,
     /// Move without evidence; needs a reason
     #[arg(long, requires = "reason")]
     force: bool,
@@ -85,6 +81,27 @@ struct Simple {
     common: Common,
     #[command(flatten)]
     by: By,
+}
+
+/// The destination of a promotion.
+#[derive(clap::Args)]
+pub(super) struct To {
+    /// Share of the users, such as 25% [default: the next step's]
+    #[arg(long, value_name = "PERCENT", value_parser = share)]
+    to: Option<Share>,
+    /// All users, as `--to 100%`
+    #[arg(long, conflicts_with = "to")]
+    full: bool,
+}
+
+impl To {
+    pub(super) fn target(&self) -> Target {
+        match self.to {
+            Some(share) => Target::Share(share),
+            None if self.full => Target::Share(Share::ALL),
+            None => Target::NextStep,
+        }
+    }
 }
 
 fn share(text: &str) -> Result<Share, String> {
@@ -137,15 +154,11 @@ impl Promote {
 
     async fn promote(&self) -> Result<Verdict> {
         const COMMAND: &str = "promote";
-        let Promote { evidence, to, full, force, routes, common, by } = self;
+        let Promote { evidence, to, force, routes, common, by } = self;
         let now = SystemTime::now();
         let mut migration = common.migration().await?;
         routes.check(&migration.plan)?;
-        let target = match (to, full) {
-            (Some(share), _) => Target::Share(*share),
-            (None, true) => Target::Share(Share::ALL),
-            (None, false) => Target::NextStep,
-        };
+        let target = to.target();
         let (mut next, moved) = match next(&migration, routes, Move::Promote(target), &by.author(), now) {
             Ok(next) => next,
             Err(error) => return refused(COMMAND, &migration, &error).print(common.json),
@@ -212,7 +225,8 @@ impl Promote {
             hints.push(format!("name the function's logs: `{command} FILE…`, or `--log-group NAME`"));
         }
         if !allowed.is_empty() {
-            let routes: String = allowed.iter().map(|route| format!(" --route {}", shell_words::quote(route))).collect();
+            let routes: String =
+                allowed.iter().map(|route| format!(" --route {}", shell_words::quote(route))).collect();
             hints.push(format!("promote the others alone with `{}`", routes.trim()));
         }
         if fails.is_empty() {

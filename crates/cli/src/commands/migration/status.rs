@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 use anyhow::Result;
 use crossfade_migration::{Judgement, word};
 use crossfade_parity::number;
-use crossfade_route::{Overlay, RouteChanges};
 use crossfade_route::migration::{Evidence, Next, Phase, Plan, Progress};
+use crossfade_route::{Overlay, RouteChanges};
 use serde_json::{Map, Value, json};
 
 use super::evidence::{EvidenceOptions, Input};
@@ -137,10 +137,16 @@ impl Row {
                 (_, None) => writeln!(text, "  in effect   unknown: the logs have no request of this route"),
                 (Some(since), Some(share)) => {
                     let since = text::time(*since, now);
-                    writeln!(text, "  in effect   since {since}; version {version} or later decides {share} of the latest requests")
+                    writeln!(
+                        text,
+                        "  in effect   since {since}; version {version} or later decides {share} of the latest requests"
+                    )
                 }
                 (None, Some(share)) => {
-                    writeln!(text, "  in effect   not yet: version {version} or later decides {share} of the latest requests")
+                    writeln!(
+                        text,
+                        "  in effect   not yet: version {version} or later decides {share} of the latest requests"
+                    )
                 }
             };
         }
