@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use anyhow::{Result, bail};
 use crossfade_migration::{Judgement, may_promote};
-use crossfade_route::migration::{Evidence, Hold, Next, Phase, Target};
+use crossfade_route::migration::{Evidence, Hold, Next, Phase, Plan, Target};
 use crossfade_route::{Author, Move, MoveError, Moved, Overlay, Share};
 
 use super::changes::{Change, Refusal, table, written};
@@ -203,14 +203,8 @@ impl Promote {
             if matches!(next, Next::Abort(..)) && !before.share.is_zero() {
                 fails.push(route.as_str());
             }
-            reasons.push((Some(route.clone()), why_not(&next, plan)));
-            // The guard is of interest while the step bakes, too: it may already be sure not to hold.
-            if let Next::Hold(Hold::Baking(_) | Hold::NotInEffect) = next
-                && !matches!(judgement.evidence, Evidence::Pass)
-            {
-                let evidence = Next::Hold(Hold::Evidence(judgement.evidence.clone()));
-                reasons.push((Some(route.clone()), why_not(&evidence, plan)));
-            }
+            let texts = waits_for(judgement, &next, plan);
+            reasons.extend(texts.into_iter().map(|text| (Some(route.clone()), text)));
         }
         if reasons.is_empty() {
             return None;
@@ -233,6 +227,22 @@ impl Promote {
             hints.push("`--force --reason TEXT` promotes without evidence".to_owned());
         }
         Some(Refusal { command: "promote", version: migration.version(), reasons, hints })
+    }
+}
+
+/// The reasons why a step may not be taken yet. Of a step that bakes, the guard is of interest as well: it may be sure already not
+/// to hold.
+pub(super) fn waits_for(judgement: &Judgement, next: &Next, plan: &Plan) -> Vec<String> {
+    let Judgement { evidence, version, .. } = judgement;
+    let of_guard = || why_not(&Next::Hold(Hold::Evidence(evidence.clone())), plan);
+    match (next, evidence) {
+        (Next::Hold(_), Evidence::Missing(_)) => vec![of_guard()],
+        // Nothing has to take effect before the first change.
+        (Next::Hold(Hold::NotInEffect), _) if *version == 0 => vec![of_guard()],
+        (Next::Hold(Hold::Baking(_) | Hold::NotInEffect), evidence) if *evidence != Evidence::Pass => {
+            vec![why_not(next, plan), of_guard()]
+        }
+        _ => vec![why_not(next, plan)],
     }
 }
 

@@ -12,12 +12,12 @@ use crossfade_route::{Action, Reason, Share};
 use serde_json::{Value, json};
 
 use super::evidence::{EvidenceOptions, Input};
-use super::moves::To;
+use super::moves::{To, waits_for};
 use super::status::evidence_word;
 use super::text::{self, percent, rfc3339};
 use super::{Common, DOCUMENT, Routes, block_on};
 use crate::commands::Verdict;
-use crate::migration::{Migration, why_not};
+use crate::migration::Migration;
 use crate::report::input::Entry;
 use crate::terminal::{print, print_json, say};
 
@@ -129,7 +129,11 @@ impl Row {
         let overlaid = stored.overlay.as_ref().map(|overlay| table.overlaid(overlay).table);
         let (unaffected, is_sticky) = unaffected(overlaid.as_ref().unwrap_or(table).route(route));
         Row {
-            waits: may_promote(plan, &judgement, now).err().map(|next| why_not(&next, plan)),
+            waits: match (counted, may_promote(plan, &judgement, now)) {
+                (_, Ok(())) => None,
+                (None, Err(_)) => Some("evidence from the logs".to_owned()),
+                (Some(_), Err(next)) => Some(waits_for(&judgement, &next, plan).join("; ")),
+            },
             earliest: since.map(|since| (since + plan.bake).max(now)),
             after,
             later,
