@@ -99,7 +99,12 @@ fn changes(bootstrap: &Path, environments: usize, rate: u32) -> anyhow::Result<V
         );
         (process, api)
     };
-    let functions: Vec<(Process, RuntimeApi)> = (0..environments).map(|_| start()).collect();
+    let mut functions: Vec<(Process, RuntimeApi)> = Vec::new();
+    // They begin at different times, and so do not read at the same.
+    for _ in 0..environments {
+        functions.push(start());
+        thread::sleep(INTERVAL / u32::try_from(environments)?);
+    }
     let request = event("GET", "/");
     // The system that decides by a version.
     let system = |version: u32| if version % 2 == 1 { "legacy" } else { "modern" };

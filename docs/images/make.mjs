@@ -32,7 +32,7 @@ function chromiumPath() {
 
 /** Starts `crossfade dev`; resolves with the addresses from its banner. */
 function startDev(binary, comparisons) {
-  const child = spawn(binary, ["dev", "--port", "0", "--inspect", "0", "--comparisons", comparisons], { stdio: ["ignore", "ignore", "pipe"] });
+  const child = spawn(binary, ["dev", "--port", "0", "--inspect", "0", "--log", comparisons], { stdio: ["ignore", "ignore", "pipe"] });
   return new Promise((resolve, reject) => {
     let banner = "";
     const timer = setTimeout(() => reject(new Error(`no complete banner after 30 s: ${banner}`)), 30_000);

@@ -19,7 +19,10 @@ const EDGES: [(&str, &[&str]); 14] = [
     ("crossfade-route", &["crossfade-compare", "crossfade-document", "crossfade-journal", "crossfade-rule"]),
     ("crossfade-migration", &["crossfade-journal", "crossfade-parity", "crossfade-route"]),
     ("crossfade-proxy", &["crossfade-compare", "crossfade-event", "crossfade-journal", "crossfade-route"]),
-    ("crossfade-function", &["crossfade-event", "crossfade-journal", "crossfade-proxy", "crossfade-route"]),
+    (
+        "crossfade-function",
+        &["crossfade-event", "crossfade-journal", "crossfade-migration", "crossfade-proxy", "crossfade-route"],
+    ),
     ("crossfade-emulator", &["crossfade-document", "crossfade-event", "crossfade-rule"]),
     (
         "crossfade",

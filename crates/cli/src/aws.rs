@@ -2,9 +2,11 @@
 //! the TLS library, which is that of the function.
 
 use std::error::Error;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
@@ -12,14 +14,18 @@ use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 
-/// Requests of a command that is throttled: about half a minute, with the SDK's pauses.
-const ATTEMPTS: u32 = 6;
+/// Attempts of a request; the pauses between them are some seconds in all.
+const ATTEMPTS: u32 = 4;
+
+/// The time for an attempt. Without it a service that accepts connections and does not respond would be waited for.
+const ATTEMPT: Duration = Duration::from_secs(10);
 
 /// The usual chain, with our TLS.
 pub fn loader() -> ConfigLoader {
     let client = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     let retry = RetryConfig::standard().with_max_attempts(ATTEMPTS);
-    aws_config::defaults(BehaviorVersion::latest()).http_client(client).retry_config(retry)
+    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).build();
+    aws_config::defaults(BehaviorVersion::latest()).http_client(client).retry_config(retry).timeout_config(timeouts)
 }
 
 /// Finds the region, and where the credentials come from.
@@ -53,11 +59,17 @@ where
         return match causes.iter().any(|cause| cause.contains("no providers in chain") || cause.contains("credentials"))
         {
             true => format!(
-                "there are no valid AWS credentials ({}): log in with `aws sso login` or `aws login`, and name the profile in \
+                "there are no valid AWS credentials ({}): log in, such as with `aws sso login`, and name the profile in \
                  `AWS_PROFILE`, or set `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`",
                 causes.last().map_or("none found", String::as_str)
             ),
-            false => causes.join(": "),
+            false => match (error, causes.last()) {
+                (SdkError::TimeoutError(_), _) => "the service did not respond in time".to_owned(),
+                (SdkError::DispatchFailure(_), Some(cause)) => format!(
+                    "the service cannot be reached ({cause}): check the network, the region, and `AWS_ENDPOINT_URL` if it is set"
+                ),
+                _ => causes.join(": "),
+            },
         };
     };
     let status = service.raw().status().as_u16();

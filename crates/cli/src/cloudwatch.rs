@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Result, bail};
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
 use aws_sdk_cloudwatchlogs::Client;
 use aws_sdk_cloudwatchlogs::config::Builder;
 use aws_sdk_cloudwatchlogs::error::ProvideErrorMetadata;
@@ -20,6 +21,9 @@ const RECORDS: &str = "?access ?compare";
 
 /// Attempts for each page: the quota of requests is shared by the account.
 const ATTEMPTS: u32 = 12;
+
+/// The time for a page: the service may search much before it finds a record.
+const PAGE: Duration = Duration::from_secs(60);
 
 /// The time until progress is reported, and from one report to the next.
 const SLOW: Duration = Duration::from_secs(5);
@@ -48,7 +52,9 @@ pub async fn read_with(
     mut line: impl FnMut(&str),
 ) -> Result<u64> {
     let retry = RetryConfig::standard().with_max_attempts(ATTEMPTS);
-    let client = Client::from_conf(Builder::from(config).retry_config(retry).build());
+    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(PAGE).build();
+    let config_of_logs = Builder::from(config).retry_config(retry).timeout_config(timeouts).build();
+    let client = Client::from_conf(config_of_logs);
     let request = client.filter_log_events().filter_pattern(RECORDS).start_time(millis(from)).end_time(millis(until));
     let request = match group.starts_with("arn:") {
         // The console shows it with a suffix that the request must not have.

@@ -219,6 +219,12 @@ pub(crate) async fn abort(
     Ok(Aborted { moved, overlay: Some(store.overwrite(&next).await?), unread: None })
 }
 
+/// The name of the user of this machine, for the history.
+pub(crate) fn user() -> String {
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
+    ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(variable).unwrap_or_else(|| "unknown".to_owned())
+}
+
 /// The latest versions that can be read, the newest first.
 pub(crate) async fn history(store: &Store, most: usize) -> Result<Vec<Overlay>> {
     Ok(store.history(most).await?.into_iter().filter_map(|version| version.overlay.ok()).collect())

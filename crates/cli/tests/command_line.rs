@@ -33,7 +33,7 @@ fn help_texts_are_the_golden_ones() {
 }
 
 /// Commands for users, as `--help` lists them.
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 19] = [
     "compare",
     "dev",
     "check",
@@ -47,6 +47,7 @@ const COMMANDS: [&str; 18] = [
     "resume",
     "abort",
     "undo",
+    "set",
     "history",
     "init",
     "schema",

@@ -129,6 +129,15 @@ pub(crate) fn every_command_that_the_demo_prints_works() {
         succeeds(&command.replace("$(seq 100)", "$(seq 20)"));
     }
 
+    // The order is that of the tour: the requests are the evidence, and in the end all customers are back.
+    let moved = succeeds(command_with(&commands, "customer_id"));
+    assert_eq!(moved.matches("x-demo-backend: legacy").count(), 20, "{moved}");
+    succeeds(&command_with(&commands, " abort ").replace(" abort ", " resume "));
+    succeeds(&command_with(&commands, " promote ").replace("--yes", "--yes --force --reason 'as a test'"));
+    let moved = succeeds(command_with(&commands, "customer_id"));
+    assert_eq!(moved.matches("x-demo-backend: modern").count(), 3, "{moved}");
+    dev.told("live state | version 4 by ");
+
     // Those in the report as well, although only the demo's own authority vouches for the back ends.
     let text = succeeds(command_with(&commands, " report "));
     let repeated: Vec<&str> = text.lines().map(str::trim).filter(|line| line.starts_with("curl ")).collect();
@@ -140,11 +149,11 @@ pub(crate) fn every_command_that_the_demo_prints_works() {
     assert!(dev.stop("-INT").success());
 }
 
-/// The first time, somebody may want to keep the comparisons.
-pub(crate) fn a_report_on_comparisons_in_another_folder_trusts_the_demo() {
+/// The first time, somebody may want to keep the log.
+pub(crate) fn a_report_on_a_log_in_another_folder_trusts_the_demo() {
     let folder = tempfile::tempdir().unwrap();
-    let log = folder.path().join("kept comparisons.log");
-    let dev = Dev::start(&["--comparisons", log.to_str().unwrap()]);
+    let log = folder.path().join("kept function.log");
+    let dev = Dev::start(&["--log", log.to_str().unwrap()]);
     succeeds(&format!("curl -sS {}/orders/1", dev.alb));
     dev.next_line();
     crossfade_testkit::wait::eventually("a comparison", || std::fs::read_to_string(&log).unwrap().contains("mirror"));

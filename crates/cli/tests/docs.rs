@@ -103,7 +103,8 @@ pub(crate) fn the_tour_works_as_it_is_written() {
     std::os::unix::fs::symlink(docs, folder.path().join("docs")).unwrap();
     // `/slow` waits for Lambda's timeout.
     let dev = Dev::start(&["--timeout", "3s"]);
-    let temporary = word_after(&dev.banner, "  comparisons ");
+    let log = word_after(&dev.banner, "  log ");
+    let temporary = log.strip_suffix("/function.log").unwrap();
     let readme = read("README.md");
     let tour = readme.split_once("## Tour").unwrap().1.split_once("Now point it").unwrap().0;
     let tour = tour.split("```console\n").skip(1).map(|rest| rest.split_once("```").unwrap().0).collect::<String>();
@@ -111,25 +112,37 @@ pub(crate) fn the_tour_works_as_it_is_written() {
         .replace("\\\n", "")
         .replace("\n$ curl -s --data", "; curl -s --data")
         .replace("http://127.0.0.1:8080", &dev.alb)
-        .replace("/tmp/crossfade-…/comparisons.log", &temporary)
+        .replace("/tmp/crossfade-…", temporary)
         .replace("cargo crossfade", env!("CARGO_BIN_EXE_crossfade"))
         .replace("$(seq 100)", "$(seq 20)");
     let commands: Vec<&str> = shown.lines().filter_map(|line| line.strip_prefix("$ ")).collect();
     assert!(commands.len() >= 8, "{shown}");
     let mut printed = String::new();
-    for command in commands {
+    for command in &commands {
         let output = Command::new("sh").args(["-c", command]).current_dir(folder.path()).output().unwrap();
         assert!(output.status.success(), "{command}\n{}", String::from_utf8_lossy(&output.stderr));
         printed += &String::from_utf8_lossy(&output.stdout);
     }
-    for words in
-        ["\"phone\": \"555-0100\"", "504 Gateway", "customer 20: x-demo-backend: legacy", "/customer/phone is missing"]
-    {
+    for words in [
+        "\"phone\": \"555-0100\"",
+        "504 Gateway",
+        "/customer/phone is missing",
+        "customer 15: x-demo-backend: modern",
+        "customer 18: x-demo-backend: modern",
+        "customer 19: x-demo-backend: modern",
+        "customer 20: x-demo-backend: legacy",
+    ] {
         assert!(printed.contains(words), "{words}: {printed}");
     }
+    assert_eq!(printed.matches("x-demo-backend: modern").count(), 3, "{printed}");
     assert!(folder.path().join("report.html").exists());
+    // The last command takes them back.
+    let again = commands.iter().find(|command| command.contains("customer_id")).unwrap();
+    let output = Command::new("sh").args(["-c", again]).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(told.matches("x-demo-backend: legacy").count(), 20, "{told}");
     assert!(dev.stop("-INT").success());
-    assert!(!Path::new(&temporary).exists());
+    assert!(!Path::new(temporary).exists());
 }
 
 /// Returns true if `found` is `expected`, in which a line `…` matches any number of lines.

@@ -44,7 +44,7 @@ pub(crate) fn a_person_finds_out_what_became_of_a_request() {
 }
 
 /// Checks of every page, in light and dark, on a desktop and on a phone.
-fn is_sound(look: &Value) {
+pub(crate) fn is_sound(look: &Value) {
     assert_eq!(look["width"], look["viewport"], "nothing is cut off at the side: {look}");
     assert_eq!(look["faint"], json!([]), "all text has enough contrast");
     assert!(look["smallest"].as_f64().unwrap() >= 11.0, "{}", look["smallest"]);

@@ -3,6 +3,7 @@
 //! `report/*.txt` and `.json` are the reports on generated logs (`report/logs.rs`); `BLESS=1` writes them.
 
 pub(crate) mod logs;
+pub(crate) mod requests;
 
 use std::io::Write;
 use std::path::Path;
@@ -17,7 +18,7 @@ fn command(arguments: &[&str]) -> Command {
 }
 
 /// Runs `report` with this on standard input.
-fn report(input: &str, arguments: &[&str]) -> Output {
+pub(crate) fn report(input: &str, arguments: &[&str]) -> Output {
     let mut child =
         command(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
@@ -31,7 +32,7 @@ fn report(input: &str, arguments: &[&str]) -> Output {
 }
 
 #[track_caller]
-fn told(output: &Output, code: i32) -> String {
+pub(crate) fn told(output: &Output, code: i32) -> String {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{errors}");
     assert_eq!(errors, "");
@@ -44,7 +45,7 @@ fn json_of(input: &str, arguments: &[&str]) -> Value {
 }
 
 #[track_caller]
-fn is_golden(name: &str, text: &str) {
+pub(crate) fn is_golden(name: &str, text: &str) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name);
     if std::env::var_os("BLESS").is_some() {
         std::fs::write(&file, text).unwrap();
@@ -472,7 +473,7 @@ fn rules_that_cannot_be_used_are_explained() {
 }
 
 /// Possible contents of an endpoint, a pointer, a value, a URL or a reason.
-const HOSTILE: [&str; 8] = [
+pub(crate) const HOSTILE: [&str; 8] = [
     "\u{1b}[2J\u{1b}]0;owned\u{7}",
     "</style><script>alert(1)</script>",
     "\"><img src=x onerror=alert(1)>",

@@ -12,6 +12,7 @@ mod docs;
 mod foreign;
 mod front;
 mod inspector;
+mod inspector_migration;
 mod inspector_page;
 mod list_rules;
 mod real_servers;
@@ -22,10 +23,12 @@ mod report {
     pub(crate) mod logs;
 }
 mod report_page;
+mod stores;
 mod support;
 
 use std::process::ExitCode;
 
+use crossfade_testkit::moto::MOTO;
 use crossfade_testkit::tests;
 use crossfade_testkit::tools::{self, BASH, COMPILER, CURL, NGINX, NODE, PYTHON};
 
@@ -52,7 +55,7 @@ fn main() -> ExitCode {
         [CURL] demo::connections_and_requests_are_counted_apart.await;
         [CURL] demo::closing_connections_ends_open_ones_and_accepts_new_ones.await;
         [CURL] demo::every_command_that_the_demo_prints_works;
-        [CURL] demo::a_report_on_comparisons_in_another_folder_trusts_the_demo;
+        [CURL] demo::a_report_on_a_log_in_another_folder_trusts_the_demo;
         [CURL] demo::customers_move_with_the_weights_and_no_step_has_a_warning;
         [PACKAGED] deploy_live::the_function_may_do_what_its_place_needs_and_nothing_else;
         [PACKAGED] deploy_live::nothing_that_the_function_cannot_write_is_deployed_with_an_alarm_or_a_schedule;
@@ -99,6 +102,10 @@ fn main() -> ExitCode {
         [] inspector::the_list_is_narrowed_by_words_and_by_choices;
         [] inspector::many_requests_are_all_counted;
         [] inspector::the_inspector_can_be_elsewhere_or_not_at_all;
+        [] inspector_migration::a_move_needs_evidence_or_a_reason_and_an_abort_nothing;
+        [] inspector_migration::a_request_is_explained_with_the_live_state_that_decided;
+        [] inspector_migration::without_a_plan_or_live_state_one_line_says_how_to_get_the_page;
+        [BROWSER] inspector_migration::a_person_moves_users_and_takes_them_back;
         [BROWSER] inspector_page::a_person_finds_out_what_became_of_a_request;
         [] list_rules::the_table_is_printed_and_nothing_is_started;
         [] list_rules::each_kind_of_file_has_its_option;
@@ -122,5 +129,22 @@ fn main() -> ExitCode {
         [BROWSER] report_page::time_labels_can_be_read_whatever_the_span;
         [BROWSER] report_page::the_page_leads_with_the_gate;
         [BROWSER] report_page::odd_logs_make_sound_pages;
+        [] stores::a_file_keeps_the_rules_of_all_stores.await;
+        [MOTO] stores::an_object_keeps_the_rules_of_all_stores.await;
+        [MOTO] stores::a_parameter_keeps_the_rules_of_all_stores.await;
+        [] stores::a_hosted_configuration_keeps_the_rules_of_all_stores.await;
+        [MOTO] stores::the_history_of_an_object_has_pages_neighbours_and_deletions.await;
+        [MOTO] stores::a_bucket_without_versions_says_so.await;
+        [] stores::a_write_whose_response_was_lost_is_no_conflict.await;
+        [] stores::a_bucket_in_another_region_is_found.await;
+        [] stores::errors_say_in_one_line_what_to_do.await;
+        [MOTO] stores::claims_of_a_dead_writer_are_void_after_a_while.await;
+        [] stores::deployments_that_bake_are_replaced_and_those_of_others_are_not.await;
+        [] stores::writers_of_a_file_lose_no_update.await;
+        [MOTO] stores::writers_of_an_object_lose_no_update.await;
+        [MOTO] stores::writers_of_a_parameter_lose_no_update.await;
+        [] stores::writers_of_a_hosted_configuration_lose_no_update.await;
+        [MOTO] stores::a_log_group_is_read_to_its_end.await;
+        [] stores::lines_that_come_twice_count_once_and_throttling_passes.await;
     })
 }

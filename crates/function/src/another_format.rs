@@ -71,7 +71,7 @@ fn back_end(length: usize) -> String {
 async fn asked(config: &str, event: &str) -> (String, AccessRecord<'static>) {
     let proxy = Proxy::new(RoutingTable::from_config(config, "", &Nothing).unwrap(), None, "test").unwrap();
     let formats = [FORMATS, &[&COURIER]].concat();
-    let (request, front) = decode(&formats, Bytes::copy_from_slice(event.as_bytes()));
+    let (request, front) = decode(&formats, &Bytes::copy_from_slice(event.as_bytes()));
     let started = Instant::now();
     let invocation = Invocation {
         front,

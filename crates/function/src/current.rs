@@ -12,7 +12,7 @@ use crossfade_route::{Overlaid, Overlay, PemFile, RoutingTable, Share};
 use serde_json::json;
 
 use crate::live::{Change, Live, LiveError};
-use crate::settings::{ConfigSource, LocalSurroundings, Settings, SettingsError, load, variable};
+use crate::settings::{ConfigSource, Settings, SettingsError, load, variable};
 use crate::{log_error, log_warning, write_line};
 
 /// The proxy, and the sources that it is made from.
@@ -64,8 +64,7 @@ impl Current {
         let (config, access_log) = (config?, access_log?);
         let version = version(&config);
         let (table, certificates) = compile(&config, cert_file.as_deref(), access_log)?;
-        let here = LocalSurroundings { folder: Path::new("") };
-        let live = live.map(|place| Live::new(&place, certificates.as_ref(), &variable, &here));
+        let live = live.map(|place| Live::new(&place, certificates.as_ref(), &variable));
         let live = live.transpose()?;
         let base = live.is_some().then(|| (table.clone(), certificates.clone()));
         let proxy = Arc::new(Proxy::new(table, certificates, &pseudonym)?);
@@ -101,25 +100,42 @@ impl Current {
         self.live.as_ref().is_some_and(Live::is_at_hand)
     }
 
-    /// Reads the live state if it is time to, within a time limit. Without a valid one, the last one stays in use.
-    pub(crate) async fn refresh(&self, now: SystemTime, limit: Duration) {
-        let Some(live) = &self.live else { return };
+    /// Reads the live state if it is time to. A read that takes longer than `patience` goes on by itself. Without a valid state, the
+    /// last one stays in use.
+    pub(crate) async fn refresh(self: &Arc<Self>, now: SystemTime, patience: Duration) {
+        let Some(live) = self.live.as_ref().filter(|live| live.is_due(now)) else { return };
+        if live.is_at_hand() {
+            return self.read(live, now).await;
+        }
+        let current = self.clone();
+        let read = tokio::spawn(async move {
+            if let Some(live) = &current.live {
+                current.read(live, now).await;
+            }
+        });
+        let _ = tokio::time::timeout(patience, read).await;
+    }
+
+    async fn read(&self, live: &Live, now: SystemTime) {
         let mut line = json!({ "type": "live", "level": "INFO", "place": live.place() });
-        match live.refresh(now, limit).await {
+        match live.refresh(now).await {
             Change::None => return,
             Change::Failed(failures, error) => {
                 line["version"] = json!(self.loaded().proxy.table().live);
                 (line["failures"], line["error"]) = (json!(failures), json!(error));
             }
             Change::To(overlay) => {
-                let mut loaded = self.loaded();
-                (line["version"], line["by"], line["change"]) =
-                    (json!(overlay.version), json!(overlay.by), json!(overlay.change));
-                loaded.overlay = Some(overlay);
-                match loaded.apply() {
-                    Ok(mismatches) if mismatches.is_empty() => {}
-                    Ok(mismatches) => line["error"] = json!(mismatches.join("; ")),
-                    Err(error) => line["error"] = json!(error.to_string()),
+                line["replaces"] = json!(self.loaded().proxy.table().live);
+                match &overlay {
+                    Some(overlay) => {
+                        (line["version"], line["by"], line["change"]) =
+                            (json!(overlay.version), json!(overlay.by), json!(overlay.change));
+                    }
+                    None => line["error"] = json!("it is gone: the file alone decides"),
+                }
+                let mismatches = self.apply(overlay);
+                if !mismatches.is_empty() {
+                    line["error"] = json!(mismatches.join("; "));
                 }
             }
         }
@@ -127,6 +143,25 @@ impl Current {
             line["level"] = json!("ERROR");
         }
         write_line(line.to_string());
+    }
+
+    /// Puts an overlay in use, or the file alone. Returns the changes that do not fit.
+    pub(crate) fn apply(&self, overlay: Option<Box<Overlay>>) -> Vec<String> {
+        let mut loaded = self.loaded();
+        loaded.overlay = overlay;
+        loaded.apply().unwrap_or_else(|error| vec![error.to_string()])
+    }
+
+    /// The live state's place.
+    pub(crate) fn live(&self) -> Option<&Live> {
+        self.live.as_ref()
+    }
+
+    /// With live state: the configuration in the file, and the overlay in use.
+    pub(crate) fn base(&self) -> Option<(RoutingTable, Option<Overlay>)> {
+        let loaded = self.loaded();
+        let (table, _) = loaded.base.as_ref()?;
+        Some((table.clone(), loaded.overlay.as_deref().cloned()))
     }
 
     fn loaded(&self) -> MutexGuard<'_, Loaded> {

@@ -14,12 +14,12 @@ use http::{Request, Response};
 
 use crate::log_error;
 
-/// Reads an event that has one of these formats. The event's memory is free as soon as nothing of the request is in it.
-pub(crate) fn decode(formats: &[&'static Format], event: Bytes) -> (Result<Request<Bytes>, DecodeError>, Front) {
-    match catch_unwind(|| decode_request(formats, &event)) {
+/// Reads an event that has one of these formats.
+pub(crate) fn decode(formats: &[&'static Format], event: &Bytes) -> (Result<Request<Bytes>, DecodeError>, Front) {
+    match catch_unwind(|| decode_request(formats, event)) {
         Ok(Ok(Event { request, front })) => (Ok(request), front),
         Ok(Err(Undecodable { format, error })) => (Err(error), Front::new(format)),
-        Err(panic) => (Err(DecodeError::Json(message_of(&*panic))), Front::new(fallback(&event))),
+        Err(panic) => (Err(DecodeError::Json(message_of(&*panic))), Front::new(fallback(event))),
     }
 }
 
@@ -102,7 +102,7 @@ async fn guarded<'p>(exchange: impl Future<Output = Exchange<'p>>, invocation: &
 }
 
 /// A panic would end the process and with it every other invocation: here it is an error with its message.
-async fn caught<T>(future: impl Future<Output = T>) -> Result<T, String> {
+pub(crate) async fn caught<T>(future: impl Future<Output = T>) -> Result<T, String> {
     let mut future = pin!(future);
     std::future::poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
         Ok(poll) => poll.map(Ok),

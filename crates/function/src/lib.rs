@@ -10,6 +10,7 @@ mod deployment;
 mod http1;
 mod invoke;
 mod live;
+mod migration;
 mod run;
 mod runtime_api;
 mod settings;

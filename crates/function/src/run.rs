@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use crossfade_event::FORMATS;
+use crossfade_event::{DecodeError, FORMATS};
 use crossfade_journal::AccessRecord;
 use crossfade_proxy::Invocation;
 use crossfade_route::Share;
@@ -20,6 +20,7 @@ use crate::current::{ConfigurationError, Current};
 use crate::invoke::{answer, decode, mirror};
 use crate::live::{AFTERWARDS, AT_START};
 use crate::log_error;
+use crate::migration::Notice;
 use crate::runtime_api::{ApiError, NextEvent, RuntimeApi};
 use crate::settings::Settings;
 use crate::write_line;
@@ -123,7 +124,28 @@ async fn serve(current: Arc<Current>, mut api: RuntimeApi, mut stop: watch::Rece
         let time = SystemTime::now();
         let deadline = started + time_to_answer(deadline_ms, time);
         let seed = random.next();
-        let (request, front) = decode(FORMATS, event);
+        let (request, front) = decode(FORMATS, &event);
+        if let Err(DecodeError::UnknownFormat) = &request
+            && let Some(notice) = Notice::of(&event)
+        {
+            let outcome = Box::pin(notice.act(&current, time, deadline)).await;
+            write_line(outcome.document.to_string());
+            let posted = match outcome.failure {
+                None => {
+                    let reply = Bytes::from(outcome.document.to_string());
+                    api.respond(&request_id, invocation_id.as_deref(), reply).await
+                }
+                Some(message) => api.fail(&request_id, invocation_id.as_deref(), &message).await,
+            };
+            match posted {
+                Err(error @ ApiError::Status { status: ..500, .. }) => log_error(&error.to_string()),
+                result => result?,
+            }
+            current.refresh(SystemTime::now(), AFTERWARDS).await;
+            continue;
+        }
+        // Its memory is free as soon as nothing of the request is in it.
+        drop(event);
         let invocation = Invocation { front, request_id, trace_id, deployment, started, time, deadline, seed };
 
         if current.is_live_at_hand() {

@@ -131,11 +131,22 @@ impl RuntimeApi {
         self.post("response", &["/invocation/", request_id, "/response"].concat(), field, reply).await
     }
 
+    /// Posts an error instead of a reply. Lambda tries the event again if nobody waits for a reply.
+    pub(crate) async fn fail(
+        &mut self,
+        request_id: &str,
+        invocation_id: Option<&str>,
+        message: &str,
+    ) -> Result<(), ApiError> {
+        let field = invocation_id.map(|id| ("lambda-runtime-invocation-id", id));
+        let path = ["/invocation/", request_id, "/error"].concat();
+        self.post("error", &path, field, error_body("Crossfade.Live", message)).await
+    }
+
     /// Tells Lambda why the function cannot start.
     pub(crate) async fn init_error(&mut self, error_type: &str, message: &str) -> Result<(), ApiError> {
-        let body = serde_json::json!({ "errorMessage": message, "errorType": error_type, "stackTrace": [] });
         let field = Some(("lambda-runtime-function-error-type", error_type));
-        self.post("init/error", "/init/error", field, body.to_string().into()).await
+        self.post("init/error", "/init/error", field, error_body(error_type, message)).await
     }
 
     async fn post(
@@ -223,6 +234,10 @@ impl RuntimeApi {
             }
         }
     }
+}
+
+fn error_body(error_type: &str, message: &str) -> Bytes {
+    serde_json::json!({ "errorMessage": message, "errorType": error_type, "stackTrace": [] }).to_string().into()
 }
 
 /// Takes the address of a Runtime API apart: `host:port`, to connect to, and the path before every call.

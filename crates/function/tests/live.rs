@@ -10,7 +10,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crossfade_testkit::server::closed_port;
+use crossfade_testkit::process::Signal;
+use crossfade_testkit::server::{Action, Server, closed_port};
 use serde_json::{Value, json};
 use support::{Call, Folder, Function, event, response, serve};
 
@@ -91,16 +92,210 @@ fn a_file_counts_from_the_next_request_on() {
         fs::write(&file, &content).unwrap();
         assert_eq!(ask(&function), (system.to_owned(), json!(version)), "{content:.60}");
     }
+    // The same version with another content is another state.
+    fs::write(&file, everyone_on("legacy", 3)).unwrap();
+    assert_eq!(ask(&function), ("legacy".to_owned(), json!(3)), "edited by hand");
     fs::remove_file(&file).unwrap();
-    assert_eq!(ask(&function), ("modern".to_owned(), json!(3)), "gone");
+    assert_eq!(ask(&function), ("legacy".to_owned(), json!(3)), "gone for a moment");
+    assert_eq!(ask(&function), ("legacy".to_owned(), Value::Null), "gone");
+    fs::write(&file, everyone_on("modern", 1)).unwrap();
+    assert_eq!(ask(&function), ("modern".to_owned(), json!(1)), "from the beginning");
     let lines = live_lines(&function);
     let errors: Vec<&str> = lines.iter().filter_map(|line| line["error"].as_str()).collect();
-    assert_eq!(lines.len(), 3 + errors.len());
-    for (error, part) in
-        errors.iter().zip(["YAML", "older than 2", "unsupported format", "the limit is", "", "it is gone"])
-    {
+    assert_eq!(lines.len(), 5 + errors.len());
+    for (error, part) in errors.iter().zip([
+        "YAML",
+        "older than 2",
+        "unsupported format",
+        "the limit is",
+        "",
+        "it is gone; if the next read",
+        "the file alone decides",
+    ]) {
         assert!(error.contains(part), "{error}, expected {part}");
     }
+}
+
+/// Every environment is to show the same, and a new one begins with what is in the store.
+#[test]
+fn a_state_that_goes_back_counts_if_it_stays() {
+    let older = || Some(everyone_on("legacy", 3));
+    let back = |states: Vec<Option<String>>| {
+        let (folder, count) = (Folder::new(), Arc::new(Mutex::new(0)));
+        let address = store(move |_| {
+            let mut count = count.lock().unwrap();
+            let state = states[states.len().min(*count + 1) - 1].clone();
+            *count += 1;
+            match state {
+                Some(text) => response("200 OK", &[], text.as_bytes()),
+                None => response("404 Not Found", &[], b"<Error><Code>NoSuchKey</Code></Error>"),
+            }
+        });
+        let function = with_s3(&config(&folder), address);
+        (folder, function)
+    };
+    let known = || Some(everyone_on("modern", 4));
+    // A store may be slow to show the newest version everywhere.
+    let (_folder, function) =
+        back(vec![known(), older(), known(), None, known(), older(), Some(everyone_on("modern", 5))]);
+    let end = Instant::now() + support::PATIENCE;
+    loop {
+        let (system, version) = ask(&function);
+        assert_eq!(system, "modern", "{}", function.said());
+        if version == json!(5) {
+            break;
+        }
+        assert!(Instant::now() < end, "{}", function.said());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let (_folder, function) = back(vec![known(), older()]);
+    assert_soon(&function, "legacy", 3);
+    let line = live_lines(&function).pop().unwrap();
+    assert_eq!((&line["replaces"], &line["version"]), (&json!(4), &json!(3)), "{line}");
+    let (_folder, function) = back(vec![known(), None]);
+    let is_over = |log: &[Value]| log.iter().any(|line| line["error"] == "it is gone: the file alone decides");
+    let end = Instant::now() + support::PATIENCE;
+    while !is_over(&function.log(0)) {
+        assert!(Instant::now() < end, "{}", function.said());
+        ask(&function);
+    }
+    assert_eq!(ask(&function), ("legacy".to_owned(), Value::Null));
+}
+
+/// The signature's time is the one that the service accepts.
+#[test]
+fn a_clock_that_is_an_hour_wrong_costs_one_request() {
+    for ahead in [true, false] {
+        let hour = Duration::from_secs(3600);
+        let time = move || {
+            let now = std::time::SystemTime::now();
+            if ahead { now + hour } else { now - hour }
+        };
+        let (folder, refused) = (Folder::new(), Arc::new(Mutex::new(0)));
+        let counted = refused.clone();
+        let address = store(move |call| {
+            let signed = parse_amz(call.field("x-amz-date").unwrap());
+            let apart = signed.duration_since(time()).unwrap_or_else(|error| error.duration());
+            let fits = apart < Duration::from_secs(600);
+            if fits {
+                return response("200 OK", &[], everyone_on("modern", 4).as_bytes());
+            }
+            *counted.lock().unwrap() += 1;
+            let (date, error) = (http_date(time()), b"<Error><Code>RequestTimeTooSkewed</Code></Error>");
+            response("403 Forbidden", &[("date", &date)], error)
+        });
+        let function = with_s3(&config(&folder), address);
+        assert_soon(&function, "modern", 4);
+        for _ in 0..5 {
+            std::thread::sleep(Duration::from_millis(30));
+            ask(&function);
+        }
+        assert_eq!(*refused.lock().unwrap(), 1);
+        assert!(live_lines(&function).iter().all(|line| line["error"].is_null()), "{}", function.said());
+    }
+}
+
+/// `20261128T120000Z`.
+fn parse_amz(text: &str) -> std::time::SystemTime {
+    let part = |from: usize| &text[from..from + 2];
+    let (month, day, hour, minute, second) = (part(4), part(6), part(9), part(11), part(13));
+    humantime::parse_rfc3339(&format!("{}-{month}-{day}T{hour}:{minute}:{second}Z", &text[..4])).unwrap()
+}
+
+/// RFC 9110 section 5.6.7.
+fn http_date(time: std::time::SystemTime) -> String {
+    let text = humantime::format_rfc3339_seconds(time).to_string();
+    let month: usize = text[5..7].parse().unwrap();
+    let month = &"JanFebMarAprMayJunJulAugSepOctNovDec"[3 * month - 3..3 * month];
+    format!("Sun, {} {month} {} {} GMT", &text[8..10], &text[..4], &text[11..19])
+}
+
+/// Credentials of a container expire, also while the environment is frozen.
+#[test]
+fn a_thawed_environment_reads_again_with_new_credentials() {
+    let (folder, keys) = (Folder::new(), Arc::new(Mutex::new(0)));
+    let address = serve(move |call| {
+        let mut keys = keys.lock().unwrap();
+        if call.target() == "/credentials" {
+            assert_eq!(call.field("authorization"), Some("token"));
+            *keys += 1;
+            // Renewed five minutes before they expire: so they are good for two seconds.
+            let expires = std::time::SystemTime::now() + Duration::from_secs(302);
+            let given = json!({ "AccessKeyId": format!("KEY{keys}"), "SecretAccessKey": "s", "Token": "t",
+                "Expiration": humantime::format_rfc3339_seconds(expires).to_string() });
+            return response("200 OK", &[], given.to_string().as_bytes());
+        }
+        let key = call.field("authorization").unwrap().split(['=', '/']).nth(1).unwrap().to_owned();
+        let version = key.strip_prefix("KEY").unwrap().parse().unwrap();
+        let system = if version == 1 { "legacy" } else { "modern" };
+        response("200 OK", &[], everyone_on(system, version).as_bytes())
+    });
+    let function = Function::start(&[
+        ("CROSSFADE_CONFIG", &config(&folder)),
+        ("CROSSFADE_LIVE", "s3://bucket/live.json"),
+        ("CROSSFADE_LIVE_INTERVAL", "2s"),
+        ("AWS_REGION", "eu-west-1"),
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &format!("http://{address}/credentials")),
+        ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "token"),
+        ("AWS_ENDPOINT_URL_S3", &format!("http://{address}")),
+    ]);
+    assert_soon(&function, "legacy", 1);
+    function.child.signal(Signal::STOP);
+    std::thread::sleep(Duration::from_secs(4));
+    function.child.signal(Signal::CONT);
+    // The first request gets what is known, and nobody waits.
+    assert_eq!(ask(&function).0, "legacy");
+    let end = Instant::now() + support::PATIENCE;
+    while ask(&function).0 != "modern" {
+        assert!(Instant::now() < end, "{}", function.said());
+    }
+    assert!(live_lines(&function).iter().all(|line| line["error"].is_null()), "{}", function.said());
+}
+
+/// A store that is slow at a cold start: the function begins with the file, and the state counts when it comes.
+#[test]
+fn a_slow_store_is_waited_for_in_the_background() {
+    let folder = Folder::new();
+    let address = store(|_| {
+        std::thread::sleep(Duration::from_millis(800));
+        response("200 OK", &[], everyone_on("modern", 4).as_bytes())
+    });
+    let function = with_s3(&config(&folder), address);
+    assert_eq!(ask(&function), ("legacy".to_owned(), Value::Null), "as in the file");
+    assert_soon(&function, "modern", 4);
+    assert!(live_lines(&function).iter().all(|line| line["error"].is_null()), "{}", function.said());
+}
+
+/// Connections belong to back ends, not to a version of the state.
+#[test]
+fn a_change_keeps_connections() {
+    let (folder, seen) = (Folder::new(), Arc::new(Mutex::new(Vec::new())));
+    let system = |name: &'static str| {
+        let seen = seen.clone();
+        serve(move |call| {
+            seen.lock().unwrap().push((name, call.connection));
+            response("200 OK", &[], name.as_bytes())
+        })
+    };
+    let (legacy, modern) = (system("legacy"), system("modern"));
+    let config = folder.write(
+        "crossfade.yaml",
+        format!(
+            "version: 1\nbackends: {{ legacy: 'http://{legacy}', modern: 'http://{modern}' }}\ndefault:\n  forward:\n    \
+             targets: [{{ backend: legacy }}, {{ backend: modern, weight: 0 }}]\n"
+        ),
+    );
+    let file = folder.write("live.json", everyone_on("legacy", 1));
+    let place = format!("file:{file}");
+    let function = Function::start(&[("CROSSFADE_CONFIG", &config), ("CROSSFADE_LIVE", &place)]);
+    for version in 1..=6 {
+        let system = if version % 2 == 0 { "modern" } else { "legacy" };
+        fs::write(&file, everyone_on(system, version)).unwrap();
+        assert_eq!(ask(&function), (system.to_owned(), json!(version)));
+    }
+    let seen = seen.lock().unwrap();
+    assert_eq!(seen.len(), 6);
+    assert!(seen.iter().all(|(_, connection)| *connection == 0), "{seen:?}");
 }
 
 #[test]
@@ -204,15 +399,28 @@ fn no_failure_of_the_store_is_felt() {
     }
 }
 
+/// Before the head, in the body, or without a listener: as fast as without live state.
 #[test]
 fn a_store_that_hangs_or_is_not_there_holds_nobody_up() {
-    let hangs = support::Held::start("text/plain", |_| String::new());
+    let silent = support::Held::start("text/plain", |_| String::new());
+    let body: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n{\"format\": 1";
+    let half = Server::start(None, move |at, _| match at.request {
+        0 => Action::Send(body.into()),
+        _ => Action::Hang,
+    });
     let nobody = SocketAddr::from(([127, 0, 0, 1], closed_port()));
-    for address in [hangs.address, nobody] {
+    for address in [silent.address, half.unwrap().keep(), nobody] {
         let folder = Folder::new();
         let function = with_s3(&config(&folder), address);
-        assert_eq!(ask(&function), ("legacy".to_owned(), Value::Null), "as in the file");
-        assert_eq!(live_lines(&function)[0]["failures"], 1);
+        let mut slowest = Duration::ZERO;
+        for _ in 0..20 {
+            let begin = Instant::now();
+            assert_eq!(ask(&function), ("legacy".to_owned(), Value::Null), "as in the file");
+            slowest = slowest.max(begin.elapsed());
+        }
+        assert!(slowest < Duration::from_millis(1500), "{slowest:?}");
+        let has_failed = |log: &[Value]| log.iter().any(|line| line["failures"] == 1);
+        assert!(has_failed(&function.log_until(has_failed)), "{}", function.said());
     }
 }
 
@@ -270,6 +478,8 @@ fn a_place_that_cannot_be_right_is_an_init_error() {
         ("s3://bucket", "write file:PATH"),
         ("dynamodb:table", "write file:PATH"),
         ("appconfig:a/b", "write file:PATH"),
+        ("ssm:shop/live", "ssm:/NAME"),
+        ("ssm:/shop//live", "ssm:/NAME"),
         ("ssm:/x", "`AWS_REGION` is not set"),
     ] {
         let function = Function::start(&[("CROSSFADE_CONFIG", &config), ("CROSSFADE_LIVE", place)]);

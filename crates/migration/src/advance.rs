@@ -1,6 +1,6 @@
 //! What follows from the evidence: the next overlay, if anything moves.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crossfade_route::migration::{Evidence, Hold, Next, Phase, Plan, Progress, Schedule, Target};
 use crossfade_route::{Author, Move, MoveError, Overlay, RoutingTable};
@@ -81,5 +81,31 @@ pub fn may_promote(plan: &Plan, judgement: &Judgement, now: SystemTime) -> Resul
             Err(Next::Hold(Hold::Evidence(judgement.evidence.clone())))
         }
         next => Err(next),
+    }
+}
+
+/// Returns the reason for a decision in words.
+#[must_use]
+pub fn why(next: &Next, plan: &Plan) -> String {
+    match next {
+        Next::Advance(_) => "the guard holds".to_owned(),
+        Next::Abort(_, reason) => format!("the guard fails: {reason}"),
+        Next::Hold(Hold::Phase(phase)) => format!("it is {}", phase.as_str()),
+        Next::Hold(Hold::Baking(left)) => {
+            // A whole second is left as long as any part of it is.
+            let seconds = Duration::from_secs(left.as_secs().saturating_add(u64::from(left.subsec_nanos() > 0)));
+            format!("the step has to bake for another {}", humantime::format_duration(seconds))
+        }
+        Next::Hold(Hold::NotInEffect) => "the last step is not in effect yet".to_owned(),
+        Next::Hold(Hold::Evidence(evidence)) => match evidence {
+            Evidence::Pass => "the guard holds".to_owned(),
+            Evidence::Fail(reason) => format!("the guard fails: {reason}"),
+            Evidence::TooFew(count) => match plan.samples.saturating_sub(*count) {
+                0 => format!("{count} samples are too few to decide"),
+                missing => format!("{count} of {} samples: {missing} are missing", plan.samples),
+            },
+            Evidence::CannotBeJudged(reason) => format!("the guard cannot be judged: {reason}"),
+            Evidence::Missing(reason) => format!("there is no evidence: {reason}"),
+        },
     }
 }

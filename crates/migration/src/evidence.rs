@@ -1,12 +1,13 @@
 //! The evidence: the requests of each route of a plan since its last change took effect, and the judgement about them.
 
+use std::borrow::Cow;
 use std::time::SystemTime;
 
 use crossfade_journal::AccessRecord;
 use crossfade_journal::comparison::Record;
 use crossfade_parity::{Decision, Effect, Gate, GateError, Judged, Step, Tally, TrafficTally, judge};
-use crossfade_route::migration::{Evidence, Plan, Progress};
-use crossfade_route::{Overlay, RoutingTable};
+use crossfade_route::migration::{Evidence, Phase, Plan, Progress};
+use crossfade_route::{Overlay, RoutingTable, Share};
 use serde::Serialize;
 
 /// The records of one route.
@@ -26,10 +27,14 @@ struct Collected {
 /// The records of all routes of a plan.
 #[derive(Debug)]
 pub struct Evidences<'p> {
-    plan: &'p Plan,
+    plan: Cow<'p, Plan>,
     guard: Gate,
     routes: Vec<Collected>,
     records: u64,
+    /// The reason why there are records that were not counted.
+    incomplete: Option<String>,
+    /// Requests without a failure are not logged at all.
+    has_failures_only: bool,
 }
 
 /// A route with its evidence.
@@ -81,7 +86,29 @@ impl<'p> Evidences<'p> {
                 traffic: TrafficTally::new(),
             }
         };
-        Ok(Evidences { plan, guard, routes: plan.routes.iter().map(collected).collect(), records: 0 })
+        let routes = plan.routes.iter().map(collected).collect();
+        let has_failures_only = table.access_log.is_zero();
+        Ok(Evidences { plan: Cow::Borrowed(plan), guard, routes, records: 0, incomplete: None, has_failures_only })
+    }
+
+    /// Keeps the plan itself, so that counting can go on for as long as the state stays.
+    #[must_use]
+    pub fn into_owned(self) -> Evidences<'static> {
+        let Evidences { plan, guard, routes, records, incomplete, has_failures_only } = self;
+        Evidences { plan: Cow::Owned(plan.into_owned()), guard, routes, records, incomplete, has_failures_only }
+    }
+
+    /// The time from which on records count: that of the last change of a route that can still move, in 1970 for one that no live
+    /// state has begun. `None` if no route can move.
+    #[must_use]
+    pub fn since(&self) -> Option<SystemTime> {
+        let moves = |phase| matches!(phase, Phase::Running | Phase::Paused);
+        self.routes.iter().filter(|route| moves(route.progress.phase)).map(|route| route.progress.since).min()
+    }
+
+    /// Notes that there are further records. A failure is one in spite of them, but nothing moves forward.
+    pub fn incomplete(&mut self, reason: String) {
+        self.incomplete = Some(reason);
     }
 
     /// Counts a request of a user.
@@ -120,9 +147,15 @@ impl<'p> Evidences<'p> {
                 samples: self.plan.samples,
             };
             let conditions = self.guard.judge(&step);
-            let evidence = match self.records {
-                0 => Evidence::Missing("there are no records".to_owned()),
-                _ => evidence(&conditions),
+            let evidence = match (evidence(&conditions), &self.incomplete) {
+                (_, None) if self.records == 0 => Evidence::Missing("there are no records".to_owned()),
+                _ if self.has_failures_only && collected.progress.share > Share::NONE => {
+                    let reason = "with `accessLog: false` the log has no requests without a failure";
+                    Evidence::CannotBeJudged(reason.to_owned())
+                }
+                (Evidence::Fail(reason), _) => Evidence::Fail(reason),
+                (_, Some(reason)) => Evidence::Missing(reason.clone()),
+                (evidence, None) => evidence,
             };
             Judgement {
                 route: collected.route.clone(),
@@ -176,5 +209,59 @@ pub fn word(decision: &Decision) -> &'static str {
         Decision::Fails => "fails",
         Decision::Unclear => "unclear",
         Decision::TooFew(_) => "too few",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use crossfade_route::Nothing;
+    use serde_json::json;
+
+    use super::*;
+
+    const CONFIG: &str = "version: 1
+backends: { legacy: https://legacy.example, modern: https://modern.example }
+migration: { from: legacy, to: modern, guard: errors<=+0.5%, samples: 10 }
+default: { forward: { targets: [legacy, { backend: modern, weight: 0 }], sticky: { by: ip } } }
+";
+
+    /// The evidence for 10 % since version 2, from so many requests of each system, those of `modern` with this status.
+    fn judged(access_log: &str, count: u32, status: u16, incomplete: Option<&str>) -> Evidence {
+        let table = RoutingTable::from_config(&format!("{CONFIG}{access_log}\n"), "", &Nothing).unwrap();
+        let overlay = "{format: 1, version: 2, routes: {default: {version: 2, weights: {legacy: 9, modern: 1}, \
+                       migration: {share: 10, phase: running, since: '2026-11-28T12:00:00Z'}}}}";
+        let overlay = Overlay::parse(overlay, "").unwrap();
+        let plan = table.plan.clone().unwrap();
+        let mut evidences = Evidences::new(&table, &plan, Some(&overlay)).unwrap();
+        assert_eq!(evidences.since(), Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_867_200)));
+        for (backend, status) in [("legacy", 200), ("modern", status)] {
+            let line = json!({ "type": "access", "version": 3, "time": "2026-11-28T12:01:00Z", "live": 2,
+                "route": "default", "backend": backend, "status": status, "attempts": 1 });
+            let record: AccessRecord<'_> = serde_json::from_value(line).unwrap();
+            (0..count).for_each(|_| evidences.add_access(&record));
+        }
+        if let Some(reason) = incomplete {
+            evidences.incomplete(reason.to_owned());
+        }
+        evidences.judgements().pop().unwrap().evidence
+    }
+
+    #[test]
+    fn of_a_log_that_is_read_in_part_only_a_failure_counts() {
+        assert_eq!(judged("", 300, 200, None), Evidence::Pass);
+        assert_eq!(judged("", 300, 200, Some("too long")), Evidence::Missing("too long".to_owned()));
+        assert_eq!(judged("", 0, 200, Some("no log")), Evidence::Missing("no log".to_owned()));
+        assert!(matches!(judged("", 300, 503, Some("too long")), Evidence::Fail(_)));
+    }
+
+    /// All of its lines are failures.
+    #[test]
+    fn a_log_of_failures_alone_has_no_shares() {
+        for status in [200, 503] {
+            let evidence = judged("accessLog: false", 300, status, None);
+            assert!(matches!(evidence, Evidence::CannotBeJudged(_)), "{evidence:?}");
+        }
     }
 }

@@ -22,5 +22,5 @@
 mod advance;
 mod evidence;
 
-pub use advance::{Advance, advance, may_promote};
+pub use advance::{Advance, advance, may_promote, why};
 pub use evidence::{Condition, Evidences, Judgement, word};

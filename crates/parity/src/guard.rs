@@ -170,7 +170,9 @@ impl Condition {
             }
             (_, None) => return (Decision::TooFew(new.tried), "no request to compare with".to_owned()),
         };
-        (self.decide(value, self.range(percentile, &new.histogram, old), new.tried, samples), measured)
+        // Lines, not the requests that lines of a reduced log stand for.
+        let count = new.histogram.count();
+        (self.decide(value, self.range(percentile, &new.histogram, old), count, samples), measured)
     }
 
     fn decide(&self, value: f64, interval: (f64, f64), count: u64, samples: u64) -> Decision {

@@ -68,3 +68,42 @@ impl<B: Merge + Clone> Timeline<B> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Clone, Debug, Default, PartialEq)]
+    struct Count(u64);
+
+    impl Merge for Count {
+        fn merge(&mut self, other: Self) {
+            self.0 += other.0;
+        }
+    }
+
+    fn of(seconds: &[u64]) -> Timeline<Count> {
+        let mut timeline = Timeline::<Count>::default();
+        seconds.iter().for_each(|second| timeline.bucket(UNIX_EPOCH + Duration::from_secs(*second)).0 += 1);
+        timeline
+    }
+
+    /// From 1970 to 9999, in any order.
+    fn times() -> impl Strategy<Value = Vec<u64>> {
+        let time = prop_oneof![Just(0), Just(253_402_300_799), 1_800_000_000..1_800_001_000_u64, 0..2_000_000_000_u64];
+        prop::collection::vec(time, 0..40)
+    }
+
+    proptest! {
+        #[test]
+        fn merging_is_adding_whatever_the_order(left in times(), right in times()) {
+            let mut merged = of(&left);
+            merged.merge(&of(&right));
+            let all = of(&[right, left].concat());
+            prop_assert_eq!((merged.width, &merged.buckets), (all.width, &all.buckets));
+            prop_assert!(all.buckets.len() as u64 <= MAX_BUCKETS && all.width.is_power_of_two());
+        }
+    }
+}

@@ -174,7 +174,6 @@ fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-#[expect(clippy::ref_option, reason = "serde passes a reference")]
 fn rfc3339<S: Serializer>(time: &Option<SystemTime>, serializer: S) -> Result<S::Ok, S::Error> {
     time.map(|time| humantime::format_rfc3339_seconds(time).to_string()).serialize(serializer)
 }

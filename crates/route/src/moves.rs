@@ -138,6 +138,21 @@ impl Overlay {
     }
 }
 
+impl Overlay {
+    /// Renumbers a state that replaces an unknown one. Functions doubt a version that is not above theirs, so it gets the seconds
+    /// since 1970, which no count of changes reaches.
+    #[must_use]
+    pub fn above_all(mut self, now: SystemTime) -> Overlay {
+        let seconds = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        let before = self.version;
+        self.version = before.max(u32::try_from(seconds).unwrap_or(u32::MAX));
+        for changes in self.routes.values_mut().filter(|changes| changes.version == before) {
+            changes.version = self.version;
+        }
+        self
+    }
+}
+
 /// Describes a move: `promote orders to 25 %`.
 fn describe(step: Move, moved: &[Moved]) -> String {
     let names: Vec<&str> = moved.iter().map(|(route, ..)| route.as_str()).collect();

@@ -9,12 +9,14 @@
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 #![allow(missing_debug_implementations, reason = "nothing here is printed")]
 
+pub mod appconfig;
 pub mod authority;
 pub mod client;
 pub mod event;
 pub mod folder;
 pub mod http2;
 pub mod message;
+pub mod moto;
 pub mod origin;
 pub mod process;
 pub mod runtime_api;

@@ -1,7 +1,9 @@
-//! `crossfade report`: judges the comparisons in a log.
+//! `crossfade report`: judges the comparisons in a log, or counts the requests in it.
 //!
-//! Owns the options, the input and output files and the exit code. Records are found and judged by `crossfade-parity`;
-//! `crate::report` owns reading logs and the output formats.
+//! Owns the options, the input and output files and the exit code; `traffic` is `--traffic`. Records are found and judged by
+//! `crossfade-parity`; `crate::report` owns reading logs and the output formats.
+
+mod traffic;
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -11,17 +13,17 @@ use anyhow::{Context, Result, anyhow, bail};
 use crossfade_function::LocalSurroundings;
 use crossfade_journal::comparison::Record;
 use crossfade_parity::{Gate, Tally, judge};
-use crossfade_route::Checked;
+use crossfade_route::{Checked, RoutingTable};
 
 use super::dev::CA_FILE;
 use super::{Verdict, configuration};
 use crate::program;
-use crate::report::input::Logs;
+use crate::report::input::{Logs, Sought};
 use crate::report::rules::Rejudge;
 use crate::report::{Report, html, text, time};
 use crate::terminal::{has_colours, print_json, print_painted, printable, say};
 
-/// Report from logged comparisons whether the new system gives the same responses
+/// Report from a log whether the new system gives the same responses, or who still uses the old one
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -30,6 +32,7 @@ Examples:
   crossfade report --gate 'parity>=99.5%,samples>=5000,p95<=+10%,lost<=1%' comparisons.log
   crossfade report --gate 'orders: parity>=99.9%' --gate 'verdict=same' comparisons.log
   crossfade report --rules crossfade.yaml comparisons.log
+  aws logs tail /aws/lambda/crossfade --since 7d --format short | crossfade report --traffic --old legacy
 
 Logs can have any format that contains the records; other lines are ignored.
 Gates can test verdict, parity, parity-low, raw-parity, samples, regressions, unjudged, not-measured, unclear, p50, p90, p95, p99,
@@ -53,6 +56,15 @@ pub(super) struct Options {
     /// Judge again by the rules of this crossfade.yaml, instead of those that were in force
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
+    /// Report from access lines which back end serves which requests, and what to switch off next
+    #[arg(long, conflicts_with_all = ["gate", "rules", "cacert", "examples"])]
+    traffic: bool,
+    /// With `--traffic`: the back end to switch off [default: `migration.from` of `--config`]
+    #[arg(long, value_name = "BACKEND", requires = "traffic")]
+    old: Option<String>,
+    /// With `--traffic`: the crossfade.yaml with the routes, the names of endpoints and the `migration`
+    #[arg(long, value_name = "FILE", requires = "traffic")]
+    config: Option<PathBuf>,
     /// Certificate authority that the curl commands of the report trust [default: `ca.pem` in the folder of a log, as `dev` writes it for its demo]
     #[arg(long, value_name = "FILE")]
     cacert: Option<PathBuf>,
@@ -94,11 +106,15 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
             program::name()
         );
     }
+    if options.traffic { traffic::run(options) } else { comparisons(options) }
+}
+
+fn comparisons(options: &Options) -> Result<Verdict> {
     let mut tally = Tally::new(options.output.examples).with_cacert(options.cacert());
     let (mut logs, mut left_out) = (Logs::default(), 0);
     let mut rejudge = options.rules.as_deref().map(rules).transpose()?;
-    let mut each = |mut record: Record| {
-        if options.asks_for(&record) {
+    options.read(&mut logs, |mut record: Record| {
+        if options.asks_for(&record.route, record.time) {
             if let Some(rejudge) = &mut rejudge {
                 rejudge.judge(&mut record);
             }
@@ -106,27 +122,23 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
         } else {
             left_out += 1;
         }
-    };
-    let standard_input = [PathBuf::from("-")];
-    for file in if options.files.is_empty() { &standard_input } else { options.files.as_slice() } {
-        let read = match file.as_os_str() == "-" {
-            true => logs.read("standard input", std::io::stdin().lock(), &mut each).map(drop),
-            false => logs.read_file(file, &mut each),
-        };
-        read.with_context(|| format!("cannot read `{}`", file.display()))?;
-    }
+    })?;
     for warning in rejudge.iter().flat_map(Rejudge::warnings) {
         say(&format!("warning: {}", printable(&warning)));
     }
     judged(&options.output, &tally, logs, left_out)
 }
 
-/// The rules of a configuration.
-fn rules(file: &Path) -> Result<Rejudge> {
+fn table(file: &Path) -> Result<RoutingTable> {
     let text = configuration::text(file)?;
     let surroundings = LocalSurroundings { folder: file.parent().unwrap_or(Path::new("")) };
     let Checked { table, diagnostics, .. } = Checked::new(&text, &file.display().to_string(), &surroundings);
-    let table = table.ok_or_else(|| anyhow!("{}", diagnostics.with_lines()))?;
+    table.ok_or_else(|| anyhow!("{}", diagnostics.with_lines()))
+}
+
+/// The rules of a configuration.
+fn rules(file: &Path) -> Result<Rejudge> {
+    let table = table(file)?;
     let rejudge = Rejudge::new(&table);
     if !rejudge.has_rules() {
         bail!("no route of `{}` has a `mirror` with rules", file.display());
@@ -156,10 +168,23 @@ impl Options {
         self.cacert.clone().or_else(beside).map(|file| file.to_string_lossy().into_owned())
     }
 
-    fn asks_for(&self, record: &Record) -> bool {
-        (self.route.is_empty() || self.route.contains(&record.route))
-            && self.since.is_none_or(|since| record.time >= since)
-            && self.until.is_none_or(|until| record.time < until)
+    /// Calls `each` with the records of all logs.
+    fn read<S: Sought>(&self, logs: &mut Logs, mut each: impl FnMut(S)) -> Result<()> {
+        let standard_input = [PathBuf::from("-")];
+        for file in if self.files.is_empty() { &standard_input } else { self.files.as_slice() } {
+            let read = match file.as_os_str() == "-" {
+                true => logs.read("standard input", std::io::stdin().lock(), &mut each).map(drop),
+                false => logs.read_file(file, &mut each),
+            };
+            read.with_context(|| format!("cannot read `{}`", file.display()))?;
+        }
+        Ok(())
+    }
+
+    fn asks_for(&self, route: &str, time: SystemTime) -> bool {
+        (self.route.is_empty() || self.route.iter().any(|asked| asked == route))
+            && self.since.is_none_or(|since| time >= since)
+            && self.until.is_none_or(|until| time < until)
     }
 }
 

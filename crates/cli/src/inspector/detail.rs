@@ -6,6 +6,7 @@ use crossfade_emulator::Exchange;
 use crossfade_journal::Step;
 use crossfade_journal::comparison::{Against, Class, Difference, Record, Side, Verdict};
 use crossfade_parity::number::{self, grouped};
+use crossfade_route::Overlay;
 use maud::{Markup, html};
 
 use super::Shared;
@@ -13,6 +14,7 @@ use super::curl;
 use super::line::Access;
 use super::list::marks;
 use super::messages;
+use super::migration;
 use super::page::{bytes, frame, milliseconds, section, status, time};
 use super::routes;
 use super::rules;
@@ -26,7 +28,7 @@ use crate::terminal::printable;
 const MOST_DIFFERENCES: usize = 200;
 const MOST_STEPS: usize = 20;
 
-pub(super) fn page(shared: &Shared, id: u64) -> Option<Markup> {
+pub(super) async fn page(shared: &Shared, id: u64) -> Option<Markup> {
     let (entry, clock, newer, older) = {
         let store = shared.store();
         let neighbour = |id| store.get(id).map(|entry| entry.id);
@@ -34,6 +36,10 @@ pub(super) fn page(shared: &Shared, id: u64) -> Option<Markup> {
     };
     let secrets = shared.setup.secrets;
     let exchange = &entry.exchange;
+    let live = match entry.access.as_ref().and_then(|access| access.live) {
+        Some(version) => migration::version(shared, version).await,
+        None => None,
+    };
     let main = html! {
         nav.bar aria-label="Requests" {
             a #list-link href="/" { "All requests" }
@@ -48,10 +54,10 @@ pub(super) fn page(shared: &Shared, id: u64) -> Option<Markup> {
             (actions(shared, &entry))
         }
         (problems(secrets, &entry))
-        (facts(&entry))
+        (facts(&entry, live.as_ref()))
         (way(secrets, &entry))
         (comparisons(secrets, &entry.comparisons))
-        (routes::section(shared, &entry))
+        (routes::section(shared, &entry, live.as_ref()))
         (rules::section(shared, &entry))
         (messages::sections(secrets, &entry))
         (curl_section(shared, &entry))
@@ -99,8 +105,14 @@ fn problems(secrets: Secrets, entry: &Entry) -> Markup {
     }
 }
 
-fn facts(entry: &Entry) -> Markup {
+fn facts(entry: &Entry, live: Option<&Overlay>) -> Markup {
     let exchange = &entry.exchange;
+    let version = entry.access.as_ref().and_then(|access| access.live).map(|version| {
+        html! {
+            a href="/migration" { "version " (version) }
+            @if let Some(live) = live { " " small { (printable(&live.change)) " by " (printable(&live.by)) } }
+        }
+    });
     let text = |name, text: &str| (!text.is_empty()).then(|| (name, html! { (text) }));
     let memory = exchange.memory.map(|memory| bytes(usize::try_from(memory).unwrap_or(usize::MAX)));
     let of_access = || entry.access.as_ref().map(|access| &*access.request_id);
@@ -117,6 +129,7 @@ fn facts(entry: &Entry) -> Markup {
             .classification
             .as_ref()
             .map(|desync| ("Desync", html! { (desync.tier) " " (desync.reason.as_deref().unwrap_or_default()) })),
+        version.map(|version| ("Live state", version)),
         text("Memory", &memory.unwrap_or_default()),
         exchange.request_id.as_deref().or_else(of_access).and_then(|request_id| text("Request id", request_id)),
         text("Trace", &exchange.trace_id),

@@ -9,6 +9,11 @@ use crossfade_journal::comparison::Record;
 /// Prefixes of the lines that are parsed.
 const BEGINNINGS: [&str; 2] = [r#"{"type":"access","#, r#"{"type":"compare","#];
 
+/// Returns true if a line of the function's log belongs to a request, so that it is worth parsing.
+pub(crate) fn is_record(text: &str) -> bool {
+    BEGINNINGS.iter().any(|beginning| text.starts_with(beginning))
+}
+
 /// A line of the function's log that belongs to a request.
 #[derive(Clone, Debug)]
 pub(super) enum Line {
@@ -20,11 +25,6 @@ pub(super) enum Line {
 pub(super) type Access = AccessRecord<'static>;
 
 impl Line {
-    /// Returns true if a line is worth parsing.
-    pub(super) fn is_one(text: &str) -> bool {
-        BEGINNINGS.iter().any(|beginning| text.starts_with(beginning))
-    }
-
     pub(super) fn parse(text: &str) -> Option<Line> {
         let bytes = text.len();
         if text.starts_with(BEGINNINGS[0]) {

@@ -2,8 +2,7 @@
 //!
 //! Reading order: this file (start, end, and the queue from `dev`), `store` (the kept requests), `secrets` (redaction), `server`
 //! with `guard` (access control), then the pages: `list` with `filter` and `live`, `detail` with `timing`, `routes`, `rules` and
-//! `messages`, `curl`,
-//! `replay`. See `docs/inspector.md`.
+//! `messages`, `curl`, `replay`; and `migration`. See `docs/inspector.md`.
 //!
 //! `dev` never waits for the inspector, which does all its work in separate tasks.
 
@@ -16,6 +15,7 @@ mod line;
 mod list;
 mod live;
 mod messages;
+mod migration;
 mod page;
 mod replay;
 mod routes;
@@ -39,6 +39,8 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::task::JoinSet;
 
 use line::Line;
+pub(crate) use line::is_record;
+pub(crate) use migration::LiveState;
 pub(crate) use routes::Routes;
 pub(crate) use secrets::{Secrets, percent_decoded};
 use store::Store;
@@ -58,6 +60,8 @@ pub(crate) struct Setup {
     /// The number of functions.
     functions: usize,
     secrets: Secrets,
+    /// `None` if the function has none.
+    live: Option<LiveState>,
 }
 
 /// The load balancer's settings of one generation.
@@ -93,7 +97,12 @@ impl Balancer {
 impl Setup {
     pub(crate) fn new(settings: &Settings, addresses: &[SocketAddr], own_function: bool, show_secrets: bool) -> Setup {
         let (balancer, secrets) = (Balancer::new(settings, addresses), Secrets::of(show_secrets));
-        Setup { balancer, own_function, functions: settings.functions.len(), secrets }
+        Setup { balancer, own_function, functions: settings.functions.len(), secrets, live: None }
+    }
+
+    /// Shows and moves this live state.
+    pub(crate) fn with_live_state(self, live: Option<LiveState>) -> Setup {
+        Setup { live, ..self }
     }
 }
 
@@ -106,6 +115,7 @@ struct Shared {
     run: String,
     store: Mutex<Store>,
     routes: routes::Current,
+    migration: migration::Current,
     /// Bytes of messages and lines in the queue.
     queued: AtomicUsize,
     /// Requests skipped because the queue was full.
@@ -194,6 +204,7 @@ impl Inspector {
             run: guard::random()?.chars().take(8).collect(),
             store: Mutex::new(Store::default()),
             routes: Mutex::new(None),
+            migration: migration::Current::default(),
             queued: AtomicUsize::new(0),
             lost: AtomicU64::new(0),
             lost_lines: AtomicU64::new(0),
@@ -236,7 +247,7 @@ impl Inspector {
                 }
                 Queued::Exchange(exchange, self.shared.routes().clone())
             }
-            Notice::FunctionLine { line, .. } if self.shared.setup.own_function && Line::is_one(line) => {
+            Notice::FunctionLine { line, .. } if self.shared.setup.own_function && is_record(line) => {
                 let before = self.shared.queued.fetch_add(line.len(), Ordering::Relaxed);
                 if before + line.len() > QUEUED_BYTES {
                     self.shared.queued.fetch_sub(line.len(), Ordering::Relaxed);

@@ -40,6 +40,9 @@ pub(super) fn frame(shared: &Shared, title: &str, main: Markup) -> Markup {
                 a.skip href="#main" { "Skip to content" }
                 header {
                     p.brand { a href="/" { "Crossfade " b { "inspector" } } }
+                    @if shared.setup.own_function {
+                        nav aria-label="Pages" { a href="/" { "Requests" } " " a href="/migration" { "Migration" } }
+                    }
                     p.where {
                         code { (listeners.join(", ")) } " · "
                         @match shared.setup.secrets {

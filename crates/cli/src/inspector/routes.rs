@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crossfade_event::{Event, FORMATS, decode_request};
 use crossfade_parity::number::grouped;
-use crossfade_route::{Action, Reason, RequestView, Route, RoutingTable, normalised};
+use crossfade_route::{Action, Overlay, Reason, RequestView, Route, RoutingTable, normalised};
 use http::{HeaderMap, HeaderValue, Request, Uri};
 use maud::{Markup, html};
 
@@ -58,13 +58,17 @@ pub(super) fn own_response(entry: &Entry) -> Option<&'static str> {
     })
 }
 
-pub(super) fn section(shared: &Shared, entry: &Entry) -> Markup {
+/// `live` is the live state that decided, if the request had one that is still known.
+pub(super) fn section(shared: &Shared, entry: &Entry, live: Option<&Overlay>) -> Markup {
     let Some(access) = entry.access.as_deref() else { return html! {} };
     let secrets = shared.setup.secrets;
     let content = match (access.route.as_deref(), entry.routes.as_deref(), event(entry)) {
         (None, ..) => html! { p { "Crossfade rejected the request before it evaluated any route." } },
         (Some("health-check"), ..) => html! { p { "Crossfade responded to a health check of the load balancer." } },
-        (Some(name), Some(routes), Some(event)) => evaluated(secrets, access, name, routes, &event),
+        (Some(name), Some(routes), Some(event)) => {
+            let table = live.map_or(Cow::Borrowed(&routes.table), |live| Cow::Owned(routes.table.overlaid(live).table));
+            evaluated(secrets, access, name, routes, &table, &event)
+        }
         (Some(name), ..) => html! {
             p { "Matched " b { (name) } ". The other routes are not shown, because the event of this request was not kept." }
         },
@@ -77,14 +81,21 @@ fn event(entry: &Entry) -> Option<Event> {
     decode_request(FORMATS, entry.messages()?.event.as_ref()?).ok()
 }
 
-fn evaluated(secrets: Secrets, access: &Access, name: &str, routes: &Routes, event: &Event) -> Markup {
+fn evaluated(
+    secrets: Secrets,
+    access: &Access,
+    name: &str,
+    routes: &Routes,
+    table: &RoutingTable,
+    event: &Event,
+) -> Markup {
     let Event { request, front } = event;
-    let ip = front.client_ip(request.headers(), routes.table.trusted_hops);
+    let ip = front.client_ip(request.headers(), table.trusted_hops);
     let masked = masked(secrets, request);
     let shown = RequestView::new(request.method(), &masked.0, &masked.1, ip);
     let view = RequestView::new(request.method(), request.uri(), request.headers(), ip);
     let mut collected = Collected::showing(Some(shown));
-    let route = routes.table.select_observed(&view, &mut collected);
+    let route = table.select_observed(&view, &mut collected);
     if route.name != name {
         return html! {
             p {

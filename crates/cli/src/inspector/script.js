@@ -111,6 +111,27 @@ function watch(detail) {
   addEventListener("pagehide", () => source.close());
 }
 
+// Updates the sections of the migration whose content has changed, but no form that somebody fills in.
+function follow(migration) {
+  const isInUse = (section) => section.contains(document.activeElement) || section.dataset.kept !== undefined ||
+    [...section.querySelectorAll("input")].some((field) => field.value !== field.defaultValue || field.checked !== field.defaultChecked);
+  setInterval(async () => {
+    if (document.hidden) return;
+    const answer = await fetch("/migration", { cache: "no-store" }).catch(() => null);
+    if (!answer?.ok) return;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const fresh of page.querySelectorAll("#migration > section")) {
+      const old = document.getElementById(fresh.id);
+      if (!old) migration.append(document.adoptNode(fresh));
+      else if (!old.isEqualNode(fresh) && !isInUse(old)) {
+        const isNew = fresh.dataset.version !== old.dataset.version;
+        old.replaceWith(document.adoptNode(fresh));
+        if (isNew) say(`The live state is version ${fresh.dataset.version} now`);
+      }
+    }
+  }, 2000);
+}
+
 function copyButtons() {
   for (const button of document.querySelectorAll("[data-copy]")) {
     button.hidden = false;
@@ -194,3 +215,5 @@ copyButtons();
 if (list?.dataset.live === "true") live();
 const detail = $("#detail");
 if (detail) watch(detail);
+const migration = $("#migration");
+if (migration) follow(migration);

@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 
 use super::filter::{Filter, parameter};
 use super::live::{self, Known};
+use super::migration::{self, Form, Step};
 use super::{Shared, detail, guard, list, page, replay};
 use crate::html::render;
 
@@ -28,6 +29,9 @@ const MOST_CONNECTIONS: usize = 64;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// Maximum size of a form.
 const MOST_BODY: usize = 4096;
+
+/// Addresses without a variable part that are only read.
+const FIXED: [&str; 6] = ["/", "/migration", "/migration.json", "/live", "/style.css", "/script.js"];
 
 /// The fields of every response.
 const FIELDS: [(HeaderName, &str); 7] = [
@@ -122,24 +126,42 @@ async fn page_of(shared: Arc<Shared>, request: Request<Incoming>) -> Answer {
     let rest = path.strip_prefix("/requests/");
     let id = rest.and_then(|rest| rest.parse::<u64>().ok());
     let replayed = rest.and_then(|rest| rest.strip_suffix("/replay")).and_then(|id| id.parse::<u64>().ok());
+    let word = path.strip_prefix("/migration/");
+    let step = word.and_then(|word| Step::ALL.into_iter().find(|step| step.word() == word));
     match path.as_str() {
         "/" if is_get => {
             let before = parameter(&query, "before").and_then(|before| before.parse().ok());
             page_with(StatusCode::OK, list::page(&shared, &Filter::parse(&query), before))
         }
+        "/migration" if is_get => match migration::look(&shared).await {
+            Ok(view) => page_with(StatusCode::OK, migration::page(&shared, &view, &Form::default(), None)),
+            Err(missing) => page_with(StatusCode::OK, migration::missing(&shared, &missing)),
+        },
+        "/migration.json" if is_get => match migration::look(&shared).await {
+            Ok(view) => {
+                let text = format!("{:#}\n", view.document());
+                with_type("application/json", Content::Page(Full::from(text)))
+            }
+            Err(_) => sorry(StatusCode::NOT_FOUND, "there is no migration with live state"),
+        },
         "/live" if is_get => events(shared, &request, &query),
         "/style.css" if is_get => file("text/css; charset=utf-8", include_str!("style.css")),
         "/script.js" if is_get => file("text/javascript; charset=utf-8", include_str!("script.js")),
         _ => match (id, replayed) {
-            (Some(id), _) if is_get => match detail::page(&shared, id) {
+            (Some(id), _) if is_get => match detail::page(&shared, id).await {
                 Some(page) => page_with(StatusCode::OK, page),
                 None => gone(&shared),
             },
             (_, Some(id)) if is_post => send_again(&shared, request, id).await,
+            _ if let Some(step) = step
+                && is_post =>
+            {
+                move_users(&shared, request, step).await
+            }
             (Some(_), _) | (_, Some(_)) => {
                 sorry(StatusCode::METHOD_NOT_ALLOWED, "this address does not allow this method")
             }
-            _ if ["/", "/live", "/style.css", "/script.js"].contains(&path.as_str()) => {
+            _ if step.is_some() || FIXED.contains(&path.as_str()) => {
                 sorry(StatusCode::METHOD_NOT_ALLOWED, "this address does not allow this method")
             }
             _ => sorry(StatusCode::NOT_FOUND, "page not found"),
@@ -159,29 +181,54 @@ fn events(shared: Arc<Shared>, request: &Request<Incoming>, query: &str) -> Answ
     with_type("text/event-stream", Content::Events(events))
 }
 
-async fn send_again(shared: &Shared, request: Request<Incoming>, id: u64) -> Answer {
+/// Returns the body of one of our own forms, which has the token.
+async fn form(shared: &Shared, request: Request<Incoming>) -> Result<String, Answer> {
     let Ok(body) = Limited::new(request.into_body(), MOST_BODY).collect().await else {
-        return sorry(StatusCode::PAYLOAD_TOO_LARGE, "the form is too large");
+        return Err(sorry(StatusCode::PAYLOAD_TOO_LARGE, "the form is too large"));
     };
-    let body = body.to_bytes();
-    let token = parameter(&String::from_utf8_lossy(&body), "token").unwrap_or_default();
-    if !guard::is_token(&token, &shared.token) {
-        let why = "the form belongs to another run of `crossfade dev`: reload the page";
-        return sorry(StatusCode::FORBIDDEN, why);
+    let body = String::from_utf8_lossy(&body.to_bytes()).into_owned();
+    match guard::is_token(&parameter(&body, "token").unwrap_or_default(), &shared.token) {
+        true => Ok(body),
+        false => {
+            let why = "the form belongs to another run of `crossfade dev`: reload the page";
+            Err(sorry(StatusCode::FORBIDDEN, why))
+        }
+    }
+}
+
+async fn send_again(shared: &Shared, request: Request<Incoming>, id: u64) -> Answer {
+    if let Err(answer) = form(shared, request).await {
+        return answer;
     }
     // A copy: the lock must not be held while it waits.
     let entry = shared.store().get(id).cloned();
     let Some(entry) = entry else { return gone(shared) };
     match replay::replay(shared, &entry).await {
-        Ok(new) => {
-            let mut answer = with_type("text/plain", Content::Page(Full::default()));
-            *answer.status_mut() = StatusCode::SEE_OTHER;
-            let place = new.map_or("/".to_owned(), |new| format!("/requests/{new}"));
-            answer.headers_mut().extend(HeaderValue::from_str(&place).ok().map(|place| (header::LOCATION, place)));
-            answer
-        }
+        Ok(new) => see(&new.map_or("/".to_owned(), |new| format!("/requests/{new}"))),
         Err(error) => sorry(StatusCode::BAD_GATEWAY, &format!("the request could not be sent again: {error:#}")),
     }
+}
+
+/// Makes a move of the migration. A move that is refused leaves the fields as they are.
+async fn move_users(shared: &Shared, request: Request<Incoming>, step: Step) -> Answer {
+    let form = match form(shared, request).await {
+        Ok(body) => Form::parse(&body),
+        Err(answer) => return answer,
+    };
+    let Err(refusal) = migration::take(shared, step, &form).await else { return see("/migration") };
+    let status = if refusal.is_conflict { StatusCode::CONFLICT } else { StatusCode::UNPROCESSABLE_ENTITY };
+    match migration::look(shared).await {
+        Ok(view) => page_with(status, migration::page(shared, &view, &form, Some(&refusal))),
+        Err(missing) => page_with(status, migration::missing(shared, &missing)),
+    }
+}
+
+/// Sends a browser to a page after a form.
+fn see(place: &str) -> Answer {
+    let mut answer = with_type("text/plain", Content::Page(Full::default()));
+    *answer.status_mut() = StatusCode::SEE_OTHER;
+    answer.headers_mut().extend(HeaderValue::from_str(place).ok().map(|place| (header::LOCATION, place)));
+    answer
 }
 
 fn gone(shared: &Shared) -> Answer {

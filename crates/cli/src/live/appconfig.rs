@@ -109,6 +109,8 @@ impl Store {
             let is_last = attempts == ATTEMPTS || error.code() != Some("ConflictException");
             let failure = self.failure("deploy", DEPLOY, &error);
             match self.running(ids).await {
+                // Somebody has built on this version, and deploys both.
+                _ if self.versions().await.is_ok_and(|versions| versions.first() > Some(&number)) => return Ok(()),
                 // Its response was lost.
                 Ok(Some(running)) if is_ours(&running, profile, number) => return Ok(()),
                 _ if is_last => break failure,
@@ -184,33 +186,49 @@ impl Store {
     }
 
     async fn find_ids(&self) -> Result<[String; 3]> {
-        // Finding them takes permissions that whoever knows the IDs need not have.
-        if self.names.iter().all(|name| is_id(name)) {
-            return Ok(self.names.clone());
-        }
         let [application, environment, profile] = &self.names;
         let mut items = self.client.list_applications().into_paginator().items().send();
         let mut applications = Vec::new();
         while let Some(item) = items.next().await {
-            let item = item.map_err(|error| self.failure("find", FIND, &error))?;
+            let item = match item {
+                Ok(item) => item,
+                Err(error) if self.are_ids(&error) => return Ok(self.names.clone()),
+                Err(error) => return Err(self.failure("find", FIND, &error)),
+            };
             applications.extend(item.id.zip(item.name));
         }
         let application = id("application", application, applications)?;
         let list = self.client.list_environments().application_id(&application);
         let (mut items, mut environments) = (list.into_paginator().items().send(), Vec::new());
         while let Some(item) = items.next().await {
-            let item = item.map_err(|error| self.failure("find", FIND, &error))?;
+            let item = match item {
+                Ok(item) => item,
+                Err(error) if self.are_ids(&error) => return Ok(self.names.clone()),
+                Err(error) => return Err(self.failure("find", FIND, &error)),
+            };
             environments.extend(item.id.zip(item.name));
         }
         let environment = id("environment", environment, environments)?;
         let list = self.client.list_configuration_profiles().application_id(&application);
         let (mut items, mut profiles) = (list.into_paginator().items().send(), Vec::new());
         while let Some(item) = items.next().await {
-            let item = item.map_err(|error| self.failure("find", FIND, &error))?;
+            let item = match item {
+                Ok(item) => item,
+                Err(error) if self.are_ids(&error) => return Ok(self.names.clone()),
+                Err(error) => return Err(self.failure("find", FIND, &error)),
+            };
             profiles.extend(item.id.zip(item.name));
         }
         let profile = id("configuration profile", profile, profiles)?;
         Ok([application, environment, profile])
+    }
+
+    /// Whoever knows the IDs need not be allowed to look for them. They have seven characters.
+    fn are_ids(&self, error: &impl ProvideErrorMetadata) -> bool {
+        let is_id = |name: &String| {
+            name.len() == 7 && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+        };
+        error.code() == Some("AccessDeniedException") && self.names.iter().all(is_id)
     }
 
     pub(super) fn place(&self) -> String {
@@ -230,13 +248,6 @@ fn is_ours(running: &DeploymentSummary, profile: &str, number: i32) -> bool {
     is_version
         && running.configuration_profile_id() == Some(profile)
         && running.state() != Some(&DeploymentState::RollingBack)
-}
-
-/// `[a-z0-9]{4,7}`, with a digit: a word of that form is more often a name.
-fn is_id(name: &str) -> bool {
-    (4..=7).contains(&name.len())
-        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-        && name.bytes().any(|byte| byte.is_ascii_digit())
 }
 
 /// The ID of what has this name, or this ID.

@@ -116,6 +116,63 @@ pub(crate) fn latency(id: &str, latency: &Latency) -> Markup {
     }
 }
 
+/// The class, the name, and the requests in each part of the time: its own, and those of all systems.
+pub(crate) type System<'s> = (&'s str, String, Vec<(u64, u64)>);
+
+/// The shares of several systems over time, stacked. `None` without any.
+pub(crate) fn shares(systems: &[System<'_>], (begin, end): (u64, u64)) -> Option<Markup> {
+    let cells = systems.first()?.2.len();
+    let width = WIDTH / cells.max(1) as f64;
+    let moment_of = |at: usize| begin + (end - begin) * at as u64 / cells.max(1) as u64;
+    let steps = [0.0, 0.25, 0.5, 0.75, 1.0];
+    let shapes = html! {
+        @for value in steps { (horizontal("grid", (1.0 - value) * HEIGHT)) }
+        @for at in 0..cells {
+            @for (class, name, below, own, all) in stacked(systems, at) {
+                @let (low, high) = (share(below, all), share(below + own, all));
+                @let title = format!(
+                    "{} UTC: {name} {} of {}", axis::moment(moment_of(at)), percent(share(own, all)), grouped(all)
+                );
+                rect.part.(class) x=(tenths(width * at as f64)) width=(tenths(width * 0.94))
+                    y=(tenths((1.0 - high) * HEIGHT)) height=(tenths((high - low) * HEIGHT)) { title { (title) } }
+            }
+        }
+    };
+    let ticks = html! {
+        @for value in steps {
+            span style=(offset("top", 1.0 - value)) { (format_args!("{:.0} %", value * 100.0)) }
+        }
+    };
+    let times = axis::times(begin, end);
+    let x = |time: u64| share(time - begin, (end - begin).max(1)) * WIDTH;
+    let labels = times.labels.into_iter().map(|(time, label)| (x(time), label)).collect();
+    let caption = times.day.map_or("Time, UTC".to_owned(), |day| format!("{day}, UTC"));
+    Some(plot(Some(ticks), svg("shares-chart", "Share of each back end over time", shapes), labels, &caption))
+}
+
+/// The systems with requests in a part of the time: class, name, requests of those below, its own, and those of all.
+fn stacked<'s>(systems: &'s [System<'s>], at: usize) -> Vec<(&'s str, &'s str, u64, u64, u64)> {
+    let mut below = 0;
+    let parts = systems.iter().filter_map(|(class, name, cells)| {
+        let (own, all) = *cells.get(at)?;
+        below += own;
+        Some((*class, name.as_str(), below - own, own, all))
+    });
+    parts.filter(|(_, _, _, own, _)| *own > 0).collect()
+}
+
+/// Shares over time in the height of a line: for each part of the time the requests of a system, and those of all.
+pub(crate) fn spark(class: &str, cells: &[(u64, u64)]) -> Markup {
+    html! {
+        svg class={ "spark " (class) } viewBox={ "0 0 " (cells.len() * 10) " 24" } preserveAspectRatio="none" aria-hidden="true" {
+            @for (at, (own, all)) in cells.iter().enumerate().filter(|(_, (_, all))| *all > 0) {
+                @let height = if *own > 0 { (share(*own, *all) * 24.0).max(2.0) } else { 0.6 };
+                rect x=(at * 10) width="9" y=(tenths(24.0 - height)) height=(tenths(height)) {}
+            }
+        }
+    }
+}
+
 /// A bar relative to the largest value. Every value above zero is visible.
 pub(crate) fn bar(class: &str, value: f64, largest: f64) -> Markup {
     let width = if value > 0.0 { (value / largest * 100.0).clamp(0.6, 100.0) } else { 0.0 };

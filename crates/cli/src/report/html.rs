@@ -41,6 +41,31 @@ const COLUMNS: [(&str, &str); 7] = [
 pub(crate) fn page(report: &Report) -> String {
     let title = printable(report.title.as_deref().unwrap_or("Old against new"));
     let standings = standings(report);
+    frame(
+        &title,
+        conclusion(report).0,
+        html! {
+            (header(report, &title))
+            main {
+                @if report.overall.copies > 0 {
+                    (figures(&report.overall))
+                    (causes(report))
+                    (table(report, &standings))
+                    div.two {
+                        (over_time(report))
+                        @if let Some(latency) = &report.overall.latency { (latencies(latency)) }
+                    }
+                    (answers(&report.overall))
+                    (details(report, &standings))
+                }
+            }
+            (footer(report))
+        },
+    )
+}
+
+/// A page of its own with this content.
+pub(super) fn frame(title: &str, conclusion: &str, content: Markup) -> String {
     let policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
     let page = html! {
         (DOCTYPE)
@@ -51,40 +76,44 @@ pub(crate) fn page(report: &Report) -> String {
                 meta http-equiv="Content-Security-Policy" content=(policy);
                 meta name="referrer" content="no-referrer";
                 link rel="icon" href="data:,";
-                title { (title) " - " (conclusion(report).0) }
+                title { (title) " - " (conclusion) }
                 style { (style_sheet(include_str!("style.css"))) }
             }
-            body {
-                (header(report, &title))
-                main {
-                    @if report.overall.copies > 0 {
-                        (figures(&report.overall))
-                        (causes(report))
-                        (table(report, &standings))
-                        div.two {
-                            (over_time(report))
-                            @if let Some(latency) = &report.overall.latency { (latencies(latency)) }
-                        }
-                        (answers(&report.overall))
-                        (details(report, &standings))
-                    }
-                }
-                (footer(report))
-            }
+            body { (content) }
         }
     };
     render(page) + "\n"
 }
 
-fn header(report: &Report, title: &str) -> Markup {
-    let (words, is_good) = conclusion(report);
+/// The conclusion of a report, with a sentence, and more below it.
+pub(super) fn banner((words, is_good): (&str, Option<bool>), sum: &str, more: Markup) -> Markup {
     // A symbol in addition to the colour.
     let (class, shape) = match is_good {
         Some(true) => ("good", "M4 13l5 5L20 6"),
         Some(false) => ("bad", "M5 5l14 14M19 5L5 19"),
         None => ("unsure", "M8 8a4 4 0 1 1 5.5 4.2c-1 .5-1.5 1.2-1.5 2.8M12 20v.1"),
     };
+    html! {
+        div.banner.(class) #verdict {
+            h1 { svg viewBox="0 0 24 24" aria-hidden="true" { path d=(shape) {} } (capital(words)) }
+            p.sum { (sum) }
+            (more)
+        }
+    }
+}
+
+fn header(report: &Report, title: &str) -> Markup {
     let input = &report.input;
+    let (reasons, causes) = (reasons(report), causes_by_mark(report));
+    let list = html! {
+        @if !reasons.is_empty() || causes.is_some() {
+            ul {
+                @if let Some(causes) = causes { li { a href="#causes" { "Differences by cause" } ": " (causes) } }
+                @for reason in reasons.iter().take(REASONS) { li { (sentence(reason)) } }
+                @if reasons.len() > REASONS { li { (reasons.len() - REASONS) " more" } }
+            }
+        }
+    };
     html! {
         header {
             p.topic {
@@ -94,18 +123,7 @@ fn header(report: &Report, title: &str) -> Markup {
                 }
                 @if let (Some(from), Some(to)) = (&input.from, &input.to) { " · " (period(from, to)) " UTC" }
             }
-            div.banner.(class) #verdict {
-                h1 { svg viewBox="0 0 24 24" aria-hidden="true" { path d=(shape) {} } (capital(words)) }
-                p.sum { (capital(&sum(report))) }
-                @let (reasons, causes) = (reasons(report), causes_by_mark(report));
-                @if !reasons.is_empty() || causes.is_some() {
-                    ul {
-                        @if let Some(causes) = causes { li { a href="#causes" { "Differences by cause" } ": " (causes) } }
-                        @for reason in reasons.iter().take(REASONS) { li { (sentence(reason)) } }
-                        @if reasons.len() > REASONS { li { (reasons.len() - REASONS) " more" } }
-                    }
-                }
-            }
+            (banner(conclusion(report), &capital(&sum(report)), list))
             @if !report.gate.is_empty() {
                 section #gate {
                     h2 { "Gate" }
@@ -363,7 +381,7 @@ fn row(name: Markup, summary: &Summary) -> Markup {
 }
 
 /// A sentence in which backquotes mark code.
-fn sentence(text: &str) -> Markup {
+pub(super) fn sentence(text: &str) -> Markup {
     html! {
         @for (at, piece) in text.split('`').enumerate() {
             @if at % 2 == 1 { code { (piece) } } @else { (piece) }
@@ -376,7 +394,7 @@ fn or_dash(figure: Option<String>) -> String {
 }
 
 /// Capitalises the first letter.
-fn capital(text: &str) -> String {
+pub(super) fn capital(text: &str) -> String {
     let mut characters = text.chars();
     characters.next().map_or(String::new(), |first| first.to_uppercase().chain(characters).collect())
 }
@@ -510,7 +528,7 @@ fn name(name: &EndpointName) -> Markup {
 }
 
 /// `2026-11-24 08:00 to 09:59`, and with seconds within an hour.
-fn period(from: &str, to: &str) -> String {
+pub(super) fn period(from: &str, to: &str) -> String {
     let time = if from.get(..13) == to.get(..13) { 11..19 } else { 11..16 };
     let (day, begin) = (from.get(..10).unwrap_or_default(), from.get(time.clone()).unwrap_or_default());
     let (last_day, end) = (to.get(..10).unwrap_or_default(), to.get(time).unwrap_or_default());

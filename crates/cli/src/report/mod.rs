@@ -1,17 +1,19 @@
 //! `crossfade report` without its command line: reads logs and renders the report.
 //!
 //! Owns the JSON document. `input` reads logs, `time` the times of options, `rules` judges their records again; `causes` groups differences, `standing` says
-//! what is wrong at each endpoint; `text`, and `html` with its `charts`, render the other formats. `crossfade-parity` computes and
-//! judges the figures.
+//! what is wrong at each endpoint; `text` on `paper`, and `html` with its `charts`, render the other formats. `traffic` is the report
+//! on users' requests. `crossfade-parity` computes and judges the figures.
 
 mod causes;
 mod charts;
 pub(crate) mod html;
 pub(crate) mod input;
+mod paper;
 pub(crate) mod rules;
 mod standing;
 pub(crate) mod text;
 pub(crate) mod time;
+pub(crate) mod traffic;
 
 use crossfade_parity::{Assessment, ConditionResult, Endpoint, Reason, Route, Summary, Timeline, Verdict};
 use serde::Serialize;

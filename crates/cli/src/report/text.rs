@@ -7,15 +7,13 @@ use crossfade_parity::{Difference, Endpoint, Interval, Mark, Percentile, Place, 
 
 use super::Report;
 use super::causes::Cause;
+use super::paper::{Text, Tone, cell, pad, shortened};
 use super::standing::{advice, standings};
-use crate::terminal::printable;
 
 /// Maximum number of causes and of endpoints; `--html` and `--json` have all.
 const CAUSES: usize = 10;
 const ENDPOINTS: usize = 30;
 pub(crate) const REASONS: usize = 10;
-/// Columns of a line.
-const WIDTH: usize = 100;
 /// Width of a table's first column, and of a place.
 const NAME: usize = 36;
 const PLACE: usize = 60;
@@ -23,7 +21,7 @@ const PLACE: usize = 60;
 const NAMES: usize = 54;
 
 pub(crate) fn text(report: &Report, colour: bool) -> String {
-    let mut text = Text { out: String::new(), colour };
+    let mut text = Text::new(colour);
     text.head(report);
     if report.input.records > 0 {
         text.causes(report);
@@ -139,60 +137,7 @@ pub(crate) fn folded(report: &Report) -> Option<String> {
     (!words.is_empty()).then(|| words.join(", "))
 }
 
-struct Text {
-    out: String,
-    colour: bool,
-}
-
-#[derive(Clone, Copy)]
-enum Tone {
-    Good,
-    Bad,
-    Unsure,
-    Dim,
-    Strong,
-}
-
 impl Text {
-    fn line(&mut self, line: &str) {
-        self.out += line.trim_end();
-        self.out.push('\n');
-    }
-
-    fn paint(&self, tone: Tone, text: &str) -> String {
-        let code = match tone {
-            Tone::Good => "32;1",
-            Tone::Bad => "31;1",
-            Tone::Unsure => "33;1",
-            Tone::Dim => "2",
-            Tone::Strong => "1",
-        };
-        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
-    }
-
-    /// A sentence in lines of at most 100 columns, but for words that are longer.
-    fn wrapped(&mut self, sentence: &str, first: &str, others: &str) {
-        let mut line = first.to_owned();
-        let mut is_empty = true;
-        for word in sentence.split(' ') {
-            if !is_empty && line.chars().count() + word.chars().count() >= WIDTH {
-                self.line(&line);
-                line = others.to_owned();
-                is_empty = true;
-            }
-            line += if is_empty { "" } else { " " };
-            line += word;
-            is_empty = false;
-        }
-        self.line(&line);
-    }
-
-    fn heading(&mut self, text: &str) {
-        let heading = self.paint(Tone::Strong, text);
-        self.line("");
-        self.line(&heading);
-    }
-
     fn head(&mut self, report: &Report) {
         if let Some(title) = &report.title {
             let title = self.paint(Tone::Strong, &cell(title));
@@ -388,12 +333,7 @@ impl Text {
             ));
         }
         notes.extend(report.hints.iter().cloned());
-        if !notes.is_empty() {
-            self.line("");
-        }
-        for note in notes {
-            self.wrapped(&format!("note: {note}"), "", "  ");
-        }
+        self.notes(&notes);
     }
 }
 
@@ -445,23 +385,4 @@ pub(crate) fn range_of(Interval { low, high }: Interval) -> Option<String> {
 pub(crate) fn bare(number: f64) -> String {
     let text = milliseconds(number);
     text.trim_end_matches(" ms").to_owned()
-}
-
-/// Escapes and truncates foreign text for a table.
-fn cell(text: &str) -> String {
-    printable(text).replace('\t', "\\t")
-}
-
-/// Truncates a text to this number of columns. Keeps its end, which distinguishes long texts.
-fn shortened(text: &str, width: usize) -> String {
-    let length = text.chars().count();
-    if length <= width {
-        return text.to_owned();
-    }
-    let end: String = text.chars().skip(length + 13 - width).collect();
-    format!("{}…{end}", text.chars().take(12).collect::<String>())
-}
-
-fn pad(text: &str, width: usize) -> String {
-    format!("{:<width$}", shortened(text, width))
 }

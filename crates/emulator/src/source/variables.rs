@@ -291,6 +291,39 @@ impl<'o> Variables<'o> {
     }
 
     fn variable(&mut self, place: &Place, variable: &str) -> Result<Node, Unknown> {
+        self.enter(variable)?;
+        let found = self.first_of(place, variable);
+        self.open.pop();
+        self.counted(found?)
+    }
+
+    /// The part of a file or of a tree to which a path leads, without the rest, which may refer to this part.
+    fn part_of(&mut self, place: &Place, scalar: &Scalar, path: &[&str]) -> Option<Found> {
+        let parts = parts(&scalar.text).ok()?;
+        let [Part::Variable(variable)] = parts[..] else { return None };
+        let is_tree = ["self:", "file("].iter().any(|kind| variable.starts_with(kind));
+        if !is_tree || split(variable, ',').ok()?.len() > 1 {
+            return None;
+        }
+        let separator = match variable.chars().last() {
+            Some(')') => ":",
+            Some(':') => "",
+            _ => ".",
+        };
+        let part = format!("{variable}{separator}{}", path.join("."));
+        let found = self.enter(&part).and_then(|()| {
+            let found = self.source(place, &part);
+            self.open.pop();
+            match found? {
+                Found::Value(node) => self.counted(node).map(Found::Value),
+                found => Ok(found),
+            }
+        });
+        Some(found.unwrap_or_else(Found::Unknown))
+    }
+
+    /// Begins with a variable, which must not lead to itself.
+    fn enter(&mut self, variable: &str) -> Result<(), Unknown> {
         self.lookups += 1;
         if self.lookups > MAX_LOOKUPS || self.nodes > MAX_NODES {
             return Err(invalid("the file has too many variables".to_owned()));
@@ -303,9 +336,10 @@ impl<'o> Variables<'o> {
             return Err(invalid(format!("the variables are circular: {circle} -> `${{{variable}}}`")));
         }
         self.open.push(variable.to_owned());
-        let found = self.first_of(place, variable);
-        self.open.pop();
-        let node = found?;
+        Ok(())
+    }
+
+    fn counted(&mut self, node: Node) -> Result<Node, Unknown> {
         let (nodes, depth) = node.extent();
         self.nodes += nodes;
         if self.nodes > MAX_NODES || depth > MAX_DEPTH {
@@ -463,6 +497,9 @@ impl<'o> Variables<'o> {
             Value::List(items) => name.parse().ok().and_then(|index: usize| items.get(index)),
             Value::Unknown(unknown) => return Found::Unknown(unknown.clone()),
             Value::Scalar(scalar) => {
+                if let Some(found) = self.part_of(&node.place, scalar, path) {
+                    return found;
+                }
                 let value = self.scalar(&node.place, scalar);
                 return match value {
                     Value::Scalar(_) => Found::Nothing,
@@ -707,6 +744,10 @@ mod tests {
             ("x: '${self:a.b.1}'\na: { b: [zero, one] }", "one"),
             ("x: '${self:a.c}'\na: '${self:b}'\nb: { c: through }", "through"),
             ("x: '${sls:stage} ${opt:stage}'", "prod prod"),
+            (
+                "x: '${self:a.c}'\na: '${self:b}'\nb: { c: '${self:a.d}', d: a part refers to another }",
+                "a part refers to another",
+            ),
             ("x: '${aws:region}'\nprovider: { region: eu-west-1 }", "eu-west-1"),
             (
                 "x: '${param:p} ${param:q} ${param:r}'\nparams: { prod: { p: 0, q: of-stage }, default: { q: 0, r: of-all } }",

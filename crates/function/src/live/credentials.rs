@@ -90,6 +90,10 @@ impl Expiring {
         Expiring { credentials, expires: None }
     }
 
+    pub(super) fn expires(&self) -> bool {
+        self.expires.is_some()
+    }
+
     /// Returns `true` if a request may be signed with them.
     pub(super) fn are_good(&self, now: SystemTime) -> bool {
         self.expires.is_none_or(|expires| expires.duration_since(now).is_ok_and(|left| left > MARGIN))

@@ -1,31 +1,41 @@
 //! Live state: the overlay that changes a configuration without a deployment (`CROSSFADE_LIVE`). Owns when it is read, and what
-//! happens when it cannot be read: the last valid one stays in use. The document is `crossfade-route`'s, and `current` applies
-//! it.
+//! happens when it cannot be read: the last valid one stays in use. Writes it as well, for `migration`. The document is
+//! `crossfade-route`'s, and `current` applies it.
 //!
 //! Nobody waits for it but a cold start, for a moment: it is read when the client has its response, before the next event is
-//! asked for, since in between the environment may be frozen for hours.
+//! asked for, since in between the environment may be frozen for hours. A read that takes long goes on beside the next requests.
+//!
+//! All environments of a function are to show the same: so a state that goes back, to an older version or to none, counts as
+//! well, since a new environment would begin with it; but only if the next read finds the same, for a store may be slow to show
+//! the newest version everywhere.
 
+mod aws;
 mod credentials;
+mod logs;
 mod sign;
 pub(crate) mod source;
+mod write;
 
 use std::fs;
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use crossfade_event::FORMATS;
 use crossfade_proxy::{Client, SetupError};
-use crossfade_route::{Backend, Overlay, PemFile, Surroundings, parse_duration};
-use http::{Request, Response};
+use crossfade_route::{Backend, Overlay, PemFile, parse_duration};
+use http::Request;
 use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
 
-use credentials::{Expiring, Provider};
-use sign::{Credentials, Scope, sign};
+use aws::Aws;
+pub(crate) use logs::Span;
 use source::{Content, Endpoint, Environment, Remote, Source};
+use write::{Basis, Written};
 
 use crate::current::FileVersion;
+use crate::settings::{LocalSurroundings, variable};
 
 /// `CROSSFADE_LIVE_INTERVAL` by default: the time from one read to the next while requests come.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -37,7 +47,10 @@ const LONGEST: Duration = Duration::from_secs(60);
 pub(crate) const AT_START: Duration = Duration::from_millis(300);
 
 /// The time that an environment waits between two invocations.
-pub(crate) const AFTERWARDS: Duration = Duration::from_millis(1000);
+pub(crate) const AFTERWARDS: Duration = Duration::from_millis(100);
+
+/// The limit of a read, which goes on when nobody waits any more.
+const READ: Duration = Duration::from_secs(2);
 
 /// Live state that cannot be used at all.
 #[derive(Debug, thiserror::Error)]
@@ -48,26 +61,26 @@ pub(crate) struct LiveError(String);
 #[derive(Debug)]
 pub(crate) struct Live {
     place: String,
-    reader: Reader,
+    store: Store,
+    /// Or the reason why nothing can be signed, which files do not need.
+    aws: Result<Aws, LiveError>,
+    cert_file: Option<PemFile>,
     interval: Duration,
     /// One read at a time, whatever the number of lanes.
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
-enum Reader {
+enum Store {
     File(PathBuf),
-    Remote(Box<RemoteReader>),
+    Remote(Box<RemoteStore>),
 }
 
 #[derive(Debug)]
-struct RemoteReader {
+struct RemoteStore {
     remote: Remote,
     endpoint: Endpoint,
     client: Client,
-    region: String,
-    /// With the client of the endpoint that has the credentials, if they are not in the environment.
-    provider: Option<(Provider, Option<Client>)>,
 }
 
 /// All that is known from earlier reads.
@@ -75,13 +88,20 @@ struct RemoteReader {
 struct State {
     /// No read before it.
     due: Option<SystemTime>,
-    /// Of the overlay in use.
-    version: Option<u32>,
+    /// The overlay in use.
+    known: Option<Known>,
     etag: Option<String>,
     file: Option<FileVersion>,
-    credentials: Option<Expiring>,
+    /// The text that the last read found, `None` for none, if it goes back and does not count yet.
+    doubted: Option<Option<String>>,
     /// Consecutive ones.
     failures: u32,
+}
+
+#[derive(Debug)]
+struct Known {
+    version: u32,
+    text: String,
 }
 
 /// The result of a read.
@@ -89,10 +109,17 @@ struct State {
 pub(crate) enum Change {
     /// Nothing is different.
     None,
-    /// There is another overlay.
-    To(Box<Overlay>),
+    /// There is another overlay, or none any more.
+    To(Option<Box<Overlay>>),
     /// It could not be read, so many times in a row, for this reason.
     Failed(u32, String),
+}
+
+/// The state as it is in the store, for a change of it.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    pub(crate) overlay: Option<Overlay>,
+    basis: Basis,
 }
 
 impl Live {
@@ -101,12 +128,16 @@ impl Live {
         place: &str,
         cert_file: Option<&PemFile>,
         environment: Environment<'_>,
-        surroundings: &dyn Surroundings,
     ) -> Result<Live, LiveError> {
-        let reader = match Source::parse(place).map_err(LiveError)? {
-            Source::File(path) => Reader::File(path),
+        let source = Source::parse(place).map_err(LiveError)?;
+        let aws = Aws::find(environment, |url| client(url, cert_file));
+        let (store, aws) = match source {
+            Source::File(path) => (Store::File(path), aws),
             Source::Remote(remote) => {
-                Reader::Remote(Box::new(RemoteReader::new(remote, cert_file, environment, surroundings)?))
+                let aws = if remote.is_signed() { Ok(aws?) } else { aws };
+                let endpoint = remote.endpoint(aws.as_ref().map_or("", |aws| &aws.region), environment);
+                let client = client(&endpoint.origin, cert_file)?;
+                (Store::Remote(Box::new(RemoteStore { remote, endpoint, client })), aws)
             }
         };
         let interval = match environment("CROSSFADE_LIVE_INTERVAL") {
@@ -115,7 +146,8 @@ impl Live {
                 LiveError(format!("`CROSSFADE_LIVE_INTERVAL` is `{text}`, expected a number and a unit, like 10s"))
             })?,
         };
-        Ok(Live { place: place.to_owned(), reader, interval, state: Mutex::default() })
+        let (place, cert_file) = (place.to_owned(), cert_file.cloned());
+        Ok(Live { place, store, aws, cert_file, interval, state: Mutex::default() })
     }
 
     /// The place, for messages.
@@ -125,11 +157,21 @@ impl Live {
 
     /// Returns `true` if the place is on this machine.
     pub(crate) fn is_at_hand(&self) -> bool {
-        matches!(self.reader, Reader::File(_))
+        matches!(self.store, Store::File(_))
     }
 
-    /// Reads the overlay if it is time to, within a time limit. Returns at once while another lane reads.
-    pub(crate) async fn refresh(&self, now: SystemTime, limit: Duration) -> Change {
+    /// Returns `true` if the function cannot write there.
+    pub(crate) fn is_read_only(&self) -> bool {
+        matches!(&self.store, Store::Remote(store) if matches!(store.remote, Remote::AppConfig { .. }))
+    }
+
+    /// Returns `true` if it is time to read the overlay, and nobody does.
+    pub(crate) fn is_due(&self, now: SystemTime) -> bool {
+        self.state.try_lock().is_ok_and(|state| state.is_due(now, self.interval))
+    }
+
+    /// Reads the overlay if it is time to. Returns at once while another lane reads.
+    pub(crate) async fn refresh(&self, now: SystemTime) -> Change {
         let Ok(mut state) = self.state.try_lock() else { return Change::None };
         if !state.is_due(now, self.interval) {
             return Change::None;
@@ -137,12 +179,9 @@ impl Live {
         // An end of this future leaves the next read for later.
         let due = |wait: Duration| if self.is_at_hand() { None } else { now.checked_add(wait) };
         state.due = due(self.interval);
-        let content = match &self.reader {
-            Reader::File(path) => state.read_file(path),
-            Reader::Remote(reader) => match tokio::time::timeout(limit, reader.read(&mut state, now)).await {
-                Ok(content) => content,
-                Err(_) => Err(format!("no response within {} ms", limit.as_millis())),
-            },
+        let content = match &self.store {
+            Store::File(path) => state.read_file(path),
+            Store::Remote(store) => within(READ, store.read(self.aws.as_ref().ok(), state.etag.as_deref(), now)).await,
         };
         let change = content.and_then(|content| state.take(content, &self.place));
         match change {
@@ -158,6 +197,62 @@ impl Live {
             }
         }
     }
+
+    /// Reads the overlay as it is, for a change of it.
+    pub(crate) async fn read(&self, now: SystemTime, limit: Duration) -> Result<Stored, String> {
+        let content = match &self.store {
+            Store::File(path) => State::default().read_file(path)?,
+            Store::Remote(store) => within(limit, store.read(self.aws.as_ref().ok(), None, now)).await?,
+        };
+        match content {
+            Content::Text(text, revision) => {
+                let overlay = Overlay::parse(&text, &self.place).map_err(|diagnostics| diagnostics.to_string())?;
+                Ok(Stored { overlay: Some(overlay), basis: Basis { text: Some(text), revision } })
+            }
+            Content::None => Ok(Stored { overlay: None, basis: Basis::default() }),
+            Content::Unchanged => Err("there is no content".to_owned()),
+        }
+    }
+
+    /// Writes an overlay; with `stored` only if that is still there. Returns `false` if it is not.
+    pub(crate) async fn write(
+        &self,
+        overlay: &Overlay,
+        stored: Option<&Stored>,
+        now: SystemTime,
+        limit: Duration,
+    ) -> Result<bool, String> {
+        let (text, basis) = (overlay.to_text(), stored.map(|stored| &stored.basis));
+        let written = match &self.store {
+            Store::File(path) => write::file(path, &text, overlay.version, basis)?,
+            Store::Remote(store) => {
+                let aws = self.aws.as_ref().map_err(ToString::to_string)?;
+                within(limit, store.write(aws, &text, overlay.version, basis, now)).await?
+            }
+        };
+        let Written::Done(etag) = written else { return Ok(false) };
+        let mut state = self.state.lock().await;
+        (state.known, state.etag) = (Some(Known { version: overlay.version, text }), etag);
+        Ok(true)
+    }
+
+    /// Calls `line` with the lines of a log group. They are incomplete on error.
+    pub(crate) async fn read_log(&self, span: &Span<'_>, end: Instant, line: impl FnMut(&str)) -> Result<(), String> {
+        let aws = self.aws.as_ref().map_err(|error| error.0.clone())?;
+        let endpoint = Endpoint::of_service("logs", "AWS_ENDPOINT_URL_LOGS", &aws.region, &variable);
+        let client = client(&endpoint.origin, self.cert_file.as_ref()).map_err(|error| error.0)?;
+        logs::read(aws, (&endpoint, &client), span, end, line).await
+    }
+}
+
+fn client(url: &str, cert_file: Option<&PemFile>) -> Result<Client, LiveError> {
+    let here = LocalSurroundings { folder: Path::new("") };
+    let backend = Backend::own("live", url, &here).map_err(LiveError)?;
+    Client::new(&Arc::new(backend), cert_file).map_err(|error: SetupError| LiveError(error.to_string()))
+}
+
+async fn within<T>(limit: Duration, result: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    timeout(limit, result).await.unwrap_or_else(|_| Err(format!("no response within {} ms", limit.as_millis())))
 }
 
 impl State {
@@ -166,116 +261,68 @@ impl State {
         self.due.is_none_or(|due| due.duration_since(now).map_or(true, |left| left > LONGEST.max(interval)))
     }
 
-    fn read_file(&mut self, path: &PathBuf) -> Result<Content, String> {
+    fn read_file(&mut self, path: &Path) -> Result<Content, String> {
         let file = FileVersion::of(path);
-        if file.is_none() {
-            return Ok(Content::None);
-        }
-        if file == self.file {
+        if file.is_some() && file == self.file {
             return Ok(Content::Unchanged);
         }
-        let bytes = fs::read(path).map_err(|error| error.to_string())?;
+        let bytes = match fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Content::None),
+            Err(error) => return Err(error.to_string()),
+        };
         // One that cannot be used is looked at again when it changes.
         self.file = file;
         crossfade_route::decode(bytes).map(|text| Content::Text(text, None)).ok_or_else(|| "it is not text".to_owned())
     }
 
     fn take(&mut self, content: Content, place: &str) -> Result<Change, String> {
-        match content {
-            Content::Unchanged => Ok(Change::None),
+        let (text, etag) = match (content, &self.known) {
             // Before the first step of a migration there is none.
-            Content::None if self.version.is_none() => Ok(Change::None),
-            Content::None => Err("it is gone".to_owned()),
-            Content::Text(text, etag) => {
-                let overlay = Overlay::parse(&text, place).map_err(|diagnostics| diagnostics.to_string())?;
-                match self.version {
-                    Some(version) if overlay.version == version => {
-                        self.etag = etag;
-                        Ok(Change::None)
-                    }
-                    Some(version) if overlay.version < version => {
-                        Err(format!("it has version {}, which is older than {version}", overlay.version))
-                    }
-                    _ => {
-                        (self.version, self.etag) = (Some(overlay.version), etag);
-                        Ok(Change::To(Box::new(overlay)))
-                    }
-                }
+            (Content::Unchanged, _) | (Content::None, None) => {
+                self.doubted = None;
+                return Ok(Change::None);
             }
-        }
-    }
-}
-
-impl RemoteReader {
-    fn new(
-        remote: Remote,
-        cert_file: Option<&PemFile>,
-        environment: Environment<'_>,
-        surroundings: &dyn Surroundings,
-    ) -> Result<Self, LiveError> {
-        let client = |url: &str| {
-            let backend = Backend::own("live", url, surroundings).map_err(LiveError)?;
-            let format = FORMATS.first().ok_or_else(|| LiveError("no format".to_owned()))?;
-            Client::new(&Arc::new(backend), cert_file, format).map_err(|error: SetupError| LiveError(error.to_string()))
+            (Content::None, Some(_)) if self.doubted == Some(None) => {
+                (self.known, self.etag, self.file, self.doubted) = (None, None, None, None);
+                return Ok(Change::To(None));
+            }
+            (Content::None, Some(_)) => {
+                self.doubted = Some(None);
+                return Err("it is gone; if the next read does not find it either, the file alone decides".to_owned());
+            }
+            (Content::Text(text, etag), _) => (text, etag),
         };
-        let region = ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().find_map(environment);
-        let (mut region, mut provider) = (region.unwrap_or_default(), None);
-        if remote.service().is_some() {
-            if region.is_empty() {
-                return Err(LiveError("`AWS_REGION` is not set".to_owned()));
-            }
-            let found = Provider::find(environment)
-                .ok_or_else(|| LiveError("there are no credentials in the environment".to_owned()))?;
-            let own = match &found {
-                Provider::Environment(_) => None,
-                Provider::Container { url, .. } => Some(client(origin(url))?),
-            };
-            provider = Some((found, own));
-        } else {
-            region.clear();
+        if self.known.as_ref().is_some_and(|known| known.text == text) {
+            (self.etag, self.doubted) = (etag, None);
+            return Ok(Change::None);
         }
-        let endpoint = remote.endpoint(&region, environment);
-        let client = client(&endpoint.origin)?;
-        Ok(RemoteReader { remote, endpoint, client, region, provider })
+        let overlay = Overlay::parse(&text, place).map_err(|diagnostics| diagnostics.to_string())?;
+        let newer = self.known.as_ref().filter(|known| known.version > overlay.version).map(|known| known.version);
+        if let Some(newer) = newer
+            && self.doubted.as_ref() != Some(&Some(text.clone()))
+        {
+            // The next read is to find it again.
+            (self.doubted, self.file) = (Some(Some(text)), None);
+            let version = overlay.version;
+            return Err(format!(
+                "it has version {version}, which is older than {newer}; it counts if the next read finds it"
+            ));
+        }
+        self.known = Some(Known { version: overlay.version, text });
+        (self.etag, self.doubted) = (etag, None);
+        Ok(Change::To(Some(Box::new(overlay))))
     }
+}
 
-    async fn read(&self, state: &mut State, now: SystemTime) -> Result<Content, String> {
-        let request = self.remote.request(&self.endpoint, state.etag.as_deref()).map_err(|error| error.to_string())?;
-        let (mut parts, body) = request.into_parts();
-        if let Some(service) = self.remote.service() {
-            let credentials = self.credentials(state, now).await?;
-            let scope = Scope { region: &self.region, service };
-            sign(&mut parts, &body, &credentials, scope, now)
-                .map_err(|_| "the credentials are not valid".to_owned())?;
-        }
-        let response = send(&self.client, Request::from_parts(parts, body), now).await?;
-        self.remote.content(response)
-    }
-
-    async fn credentials(&self, state: &mut State, now: SystemTime) -> Result<Credentials, String> {
-        if let Some(known) = state.credentials.as_ref().filter(|known| known.are_good(now)) {
-            return Ok(known.credentials.clone());
-        }
-        let fresh = match &self.provider {
-            Some((Provider::Environment(credentials), _)) => Expiring::forever(credentials.clone()),
-            Some((Provider::Container { url, token }, Some(client))) => {
-                let request = credentials::request(url, token.as_deref()).map_err(|error| error.to_string())?;
-                credentials::credentials(&send(client, request, now).await?)?
-            }
-            _ => return Err("there are no credentials".to_owned()),
+impl RemoteStore {
+    /// Reads the content; `etag` is that of the known one.
+    async fn read(&self, aws: Option<&Aws>, etag: Option<&str>, now: SystemTime) -> Result<Content, String> {
+        let request: Request<Bytes> = self.remote.request(&self.endpoint, etag).map_err(|error| error.to_string())?;
+        let response = match (self.remote.service(), aws) {
+            (Some(service), Some(aws)) => aws.send(&self.client, service, request, now).await,
+            _ => self.client.send(request, LONGEST, now).await,
         };
-        Ok(state.credentials.insert(fresh).credentials.clone())
+        self.remote.content(response?)
     }
-}
-
-/// The limit of everything is that of the caller.
-async fn send(client: &Client, request: Request<Bytes>, now: SystemTime) -> Result<Response<Bytes>, String> {
-    client.send(request, LONGEST, now).await
-}
-
-/// Returns the scheme and the authority of a URL.
-fn origin(url: &str) -> &str {
-    let begin = url.find("://").map_or(0, |at| at + "://".len());
-    let end = url.get(begin..).and_then(|rest| rest.find('/')).map_or(url.len(), |at| begin + at);
-    url.get(..end).unwrap_or(url)
 }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, ETAG, HOST, IF_NONE_MATCH};
 use http::{Method, Request, Response, StatusCode};
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 /// The forms of `CROSSFADE_LIVE`.
 const FORMS: &str = "write file:PATH, s3://BUCKET/KEY, ssm:/NAME or appconfig:APPLICATION/ENVIRONMENT/PROFILE";
@@ -51,13 +52,13 @@ pub(super) struct Endpoint {
     /// `https://host[:port]`.
     pub(super) origin: String,
     /// Empty, or begins with `/` and does not end with one.
-    base_path: String,
+    pub(super) base_path: String,
 }
 
 /// The content of a source.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Content {
-    /// The overlay, with its entity tag if the service has such.
+    /// The overlay, with its entity tag or version if the service has such.
     Text(String, Option<String>),
     /// The one that is known.
     Unchanged,
@@ -85,7 +86,7 @@ impl Source {
                     parts.filter(|(bucket, key)| is_bucket(bucket) && !key.is_empty()).ok_or_else(invalid)?;
                 Remote::S3 { bucket: bucket.to_owned(), key: key.to_owned() }
             }
-            "ssm" => Remote::Ssm { name: rest.to_owned() },
+            "ssm" if is_parameter(rest) => Remote::Ssm { name: rest.to_owned() },
             "appconfig" => {
                 let parts: Vec<&str> = rest.split('/').collect();
                 let [application, environment, profile] = parts[..] else { return Err(invalid()) };
@@ -111,41 +112,29 @@ impl Remote {
         }
     }
 
+    /// Returns `true` if its requests are signed.
+    pub(super) fn is_signed(&self) -> bool {
+        self.service().is_some()
+    }
+
     /// The endpoint, as the SDKs find it (SDK reference guide, "Service-specific endpoints", "Dual-stack and FIPS endpoints").
     pub(super) fn endpoint(&self, region: &str, environment: Environment<'_>) -> Endpoint {
-        let is_set = |name| environment(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
-        let configured = |name: &str| {
-            let is_ignored = is_set("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
-            [name, "AWS_ENDPOINT_URL"].into_iter().find_map(environment).filter(|_| !is_ignored)
-        };
-        let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-        let (is_dual_stack, fips) =
-            (is_set("AWS_USE_DUALSTACK_ENDPOINT"), if is_set("AWS_USE_FIPS_ENDPOINT") { "-fips" } else { "" });
         match self {
             Remote::S3 { bucket, .. } => {
-                if let Some(url) = configured("AWS_ENDPOINT_URL_S3") {
+                let settings = EndpointSettings::find("AWS_ENDPOINT_URL_S3", environment);
+                if let Some(url) = settings.url {
                     let Endpoint { origin, base_path } = Endpoint::of(&url);
                     return Endpoint { origin, base_path: format!("{base_path}/{bucket}") };
                 }
-                let stack = if is_dual_stack { ".dualstack" } else { "" };
-                let host = format!("s3{fips}{stack}.{region}.{domain}");
+                let stack = if settings.is_dual_stack { ".dualstack" } else { "" };
+                let host = format!("s3{}{stack}.{region}.{}", settings.fips, domain(region));
                 // The certificate has a wildcard for one label.
                 match bucket.contains('.') {
                     true => Endpoint { origin: format!("https://{host}"), base_path: format!("/{bucket}") },
                     false => Endpoint { origin: format!("https://{bucket}.{host}"), base_path: String::new() },
                 }
             }
-            Remote::Ssm { .. } => configured("AWS_ENDPOINT_URL_SSM").map_or_else(
-                || {
-                    let host = match (is_dual_stack, region.starts_with("cn-")) {
-                        (false, _) => format!("ssm{fips}.{region}.{domain}"),
-                        (true, false) => format!("ssm{fips}.{region}.api.aws"),
-                        (true, true) => format!("ssm{fips}.{region}.api.amazonwebservices.com.cn"),
-                    };
-                    Endpoint { origin: format!("https://{host}"), base_path: String::new() }
-                },
-                |url| Endpoint::of(&url),
-            ),
+            Remote::Ssm { .. } => Endpoint::of_service("ssm", "AWS_ENDPOINT_URL_SSM", region, environment),
             Remote::AppConfig { .. } => {
                 let port = environment("AWS_APPCONFIG_EXTENSION_HTTP_PORT").unwrap_or_else(|| "2772".to_owned());
                 Endpoint { origin: format!("http://localhost:{port}"), base_path: String::new() }
@@ -155,9 +144,8 @@ impl Remote {
 
     /// The request for the overlay, not signed. `etag` is that of the known one.
     pub(super) fn request(&self, endpoint: &Endpoint, etag: Option<&str>) -> Result<Request<Bytes>, http::Error> {
-        let (_, authority) = endpoint.origin.split_once("://").unwrap_or_default();
         let base = &endpoint.base_path;
-        let request = Request::builder().header(HOST, authority);
+        let request = Request::builder().header(HOST, endpoint.authority());
         match self {
             Remote::S3 { key, .. } => {
                 let request = request.uri(format!("{base}/{}", encoded(key, b"/")));
@@ -167,12 +155,9 @@ impl Remote {
                 };
                 request.body(Bytes::new())
             }
-            Remote::Ssm { name } => request
-                .method(Method::POST)
-                .uri(format!("{base}/"))
-                .header(CONTENT_TYPE, "application/x-amz-json-1.1")
-                .header("x-amz-target", "AmazonSSM.GetParameter")
-                .body(serde_json::json!({ "Name": name, "WithDecryption": true }).to_string().into()),
+            Remote::Ssm { name } => {
+                ssm_request(endpoint, "GetParameter", &json!({ "Name": name, "WithDecryption": true }))
+            }
             Remote::AppConfig { application, environment, profile } => {
                 let [application, environment, profile] =
                     [application, environment, profile].map(|part| encoded(part, b""));
@@ -203,7 +188,7 @@ impl Remote {
                 let Ok(Got { parameter }) = serde_json::from_slice(&body) else {
                     return failed(Some("no parameter".to_owned()));
                 };
-                Ok(Content::Text(parameter.value, None))
+                Ok(Content::Text(parameter.value, parameter.version.map(|version| version.to_string())))
             }
             (Remote::Ssm { .. }, _) => match between(&body, "\"__type\":\"", "\"") {
                 // With or without a prefix and `#`.
@@ -224,7 +209,48 @@ impl Remote {
     }
 }
 
+/// The settings of a service's endpoint in the environment.
+struct EndpointSettings {
+    url: Option<String>,
+    is_dual_stack: bool,
+    /// `-fips`, or empty.
+    fips: &'static str,
+}
+
+impl EndpointSettings {
+    fn find(variable: &str, environment: Environment<'_>) -> Self {
+        let is_set = |name| environment(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        let is_ignored = is_set("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
+        let url = [variable, "AWS_ENDPOINT_URL"].into_iter().find_map(environment).filter(|_| !is_ignored);
+        let fips = if is_set("AWS_USE_FIPS_ENDPOINT") { "-fips" } else { "" };
+        EndpointSettings { url, is_dual_stack: is_set("AWS_USE_DUALSTACK_ENDPOINT"), fips }
+    }
+}
+
+fn domain(region: &str) -> &'static str {
+    if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" }
+}
+
 impl Endpoint {
+    /// That of a service with the usual names, such as `ssm` and `logs`.
+    pub(super) fn of_service(name: &str, variable: &str, region: &str, environment: Environment<'_>) -> Endpoint {
+        let EndpointSettings { url, is_dual_stack, fips } = EndpointSettings::find(variable, environment);
+        if let Some(url) = url {
+            return Endpoint::of(&url);
+        }
+        let host = match (is_dual_stack, region.starts_with("cn-")) {
+            (false, _) => format!("{name}{fips}.{region}.{}", domain(region)),
+            (true, false) => format!("{name}{fips}.{region}.api.aws"),
+            (true, true) => format!("{name}{fips}.{region}.api.amazonwebservices.com.cn"),
+        };
+        Endpoint { origin: format!("https://{host}"), base_path: String::new() }
+    }
+
+    /// The value of `Host`.
+    pub(super) fn authority(&self) -> &str {
+        self.origin.split_once("://").map_or("", |(_, authority)| authority)
+    }
+
     fn of(url: &str) -> Endpoint {
         let at = url.find("://").map_or(0, |at| at + "://".len());
         let path = url.get(at..).and_then(|rest| rest.find('/')).map_or(url.len(), |path| at + path);
@@ -244,14 +270,27 @@ struct Got {
 struct Parameter {
     #[serde(rename = "Value")]
     value: String,
+    #[serde(rename = "Version")]
+    version: Option<u64>,
+}
+
+/// A request to Systems Manager.
+pub(super) fn ssm_request(endpoint: &Endpoint, action: &str, body: &Value) -> Result<Request<Bytes>, http::Error> {
+    Request::builder()
+        .method(Method::POST)
+        .uri(format!("{}/", endpoint.base_path))
+        .header(HOST, endpoint.authority())
+        .header(CONTENT_TYPE, "application/x-amz-json-1.1")
+        .header("x-amz-target", format!("AmazonSSM.{action}"))
+        .body(body.to_string().into())
 }
 
 fn text(bytes: Vec<u8>) -> Result<String, String> {
-    String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
+    crossfade_route::decode(bytes).ok_or_else(|| "it is not text in UTF-8".to_owned())
 }
 
 /// Returns the text between two marks in an error, if it is a word.
-fn between(body: &[u8], start: &str, end: &str) -> Option<String> {
+pub(super) fn between(body: &[u8], start: &str, end: &str) -> Option<String> {
     let text = std::str::from_utf8(body).ok()?;
     // `"__type": "..."` has a space in it in some services.
     let text = text.replace("\": \"", "\":\"");
@@ -266,8 +305,16 @@ fn is_bucket(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
 }
 
+/// Returns whether a name is that of a parameter in a hierarchy, as `PutParameter` takes it.
+fn is_parameter(name: &str) -> bool {
+    let is_part = |part: &str| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
+    };
+    name.strip_prefix('/').is_some_and(|rest| rest.split('/').all(is_part))
+}
+
 /// Encodes everything but the unreserved characters (RFC 3986 section 2.3) and those in `kept`.
-fn encoded(text: &str, kept: &[u8]) -> String {
+pub(super) fn encoded(text: &str, kept: &[u8]) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || kept.contains(&byte) {

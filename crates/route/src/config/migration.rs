@@ -39,10 +39,7 @@ pub(super) fn read<'n, 'r>(
     let guard = guard.map_or(Some(GUARD), |node| node.text(diagnostics));
     let samples = samples.map_or(Some(SAMPLES), |node| node.whole(diagnostics, 1..=1_000_000).map(u64::from));
     let schedule = schedule.map_or(Some(Schedule::Off), |node| read_schedule(node, diagnostics));
-    let alarms = alarms.map_or(Some(Vec::new()), |node| {
-        let names = node.one_or_more(diagnostics)?;
-        names.iter().map(|name| name.text(diagnostics).map(str::to_owned)).collect()
-    });
+    let alarms = alarms.map_or(Some(Vec::new()), |node| read_alarms(node, diagnostics));
     let (from, to) = (from?, to?);
     let (from_index, to_index) = (backends.find(from, diagnostics)?, backends.find(to, diagnostics)?);
     if from_index == to_index {
@@ -111,6 +108,39 @@ fn read_schedule(node: &Node, diagnostics: &mut Collector) -> Option<Schedule> {
             node.error(diagnostics, format!("`{}` is neither `abort` nor `advance`", node.shown()), Some(hint.into()));
             None
         }
+    }
+}
+
+fn read_alarms(node: &Node, diagnostics: &mut Collector) -> Option<Vec<String>> {
+    let nodes = node.one_or_more(diagnostics)?;
+    let mut alarms: Vec<String> = Vec::with_capacity(nodes.len());
+    for node in nodes {
+        let alarm = node.text(diagnostics)?;
+        if alarms.iter().any(|known| known == alarm) {
+            node.error(diagnostics, format!("alarm `{}` is listed twice", node.shown()), None);
+            return None;
+        }
+        if !is_alarm(alarm) {
+            let hint = "write the alarm's name, or its ARN: `arn:aws:cloudwatch:REGION:ACCOUNT:alarm:NAME`";
+            node.error(diagnostics, format!("`{}` is not a CloudWatch alarm", node.shown()), Some(hint.into()));
+            return None;
+        }
+        alarms.push(alarm.to_owned());
+    }
+    Some(alarms)
+}
+
+/// An ARN of another thing would never match, nor would a list in quotes.
+fn is_alarm(text: &str) -> bool {
+    let is_list = |name: &str| name.starts_with('[') && name.ends_with(']');
+    let is_name = |name: &str| !name.is_empty() && name.len() <= 255 && name.trim() == name && !is_list(name);
+    match text.get(..4) {
+        Some(prefix) if prefix.eq_ignore_ascii_case("arn:") => {
+            let parts: Vec<&str> = text.splitn(7, ':').collect();
+            matches!(parts[..], ["arn", partition, "cloudwatch", region, account, "alarm", name]
+                if partition.starts_with("aws") && !region.is_empty() && account.len() == 12 && is_name(name))
+        }
+        _ => is_name(text),
     }
 }
 

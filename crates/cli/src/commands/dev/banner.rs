@@ -13,7 +13,9 @@ use crossfade_journal::redaction::{HIDDEN, is_secret_parameter};
 use super::RunResources;
 use super::functions::Command;
 use super::host;
+use super::live::LiveState;
 use super::plan::{self, CA_FILE, CONFIG_FILE, Plan, Routing};
+use super::watch::Watch;
 use crate::program;
 
 pub(super) fn text(
@@ -21,7 +23,7 @@ pub(super) fn text(
     resources: &RunResources,
     addresses: &[SocketAddr],
     authority: Option<&Path>,
-    comparisons: &Path,
+    log: &Path,
     inspector: Option<&str>,
 ) -> String {
     let mut text = String::from("Everything below runs on this machine until Ctrl-C.\n\n");
@@ -85,15 +87,36 @@ pub(super) fn text(
         row("modern", format!("https://localhost:{} (demo back end)", demo.modern.port()));
         row("config", folder.join(CONFIG_FILE).display().to_string());
     }
+    let of_run = |path: &Path, option: &str| match path.starts_with(folder) {
+        true => format!("; removed at the end, `{option}` keeps one"),
+        false => String::new(),
+    };
     if plan.own_function {
-        let is_temporary = comparisons.starts_with(folder);
-        let note =
-            if is_temporary { " (of shadow requests; removed at the end, `--comparisons FILE` keeps one)" } else { "" };
-        row("comparisons", format!("{}{note}", comparisons.display()));
+        let note = of_run(log, "--log FILE");
+        row("log", format!("{} (access lines and comparisons of the function{note})", log.display()));
+    }
+    let is_migration = plan.own_function && resources.watch.as_ref().is_some_and(Watch::has_plan);
+    let moves = resources.live.as_ref().filter(|_| is_migration).map(|live| Moves::new(live, resources, log));
+    match &resources.live {
+        Some(live) => {
+            let file = Path::new(live.place().strip_prefix("file:").unwrap_or_default());
+            let note = of_run(file, "--live file:FILE");
+            row("live state", format!("{} (what `promote` and `abort` change{note})", live.place()));
+        }
+        None if is_migration => {
+            row("live state", "none; `--live file:live.json` lets commands and the inspector move users".to_owned());
+        }
+        None => {}
+    }
+    if let (Some(inspector), Some(_)) = (inspector, &moves) {
+        row("migration", format!("{inspector}/migration (its state, the evidence, and buttons)"));
     }
 
     // With rules, a fixed request to try may match none: show the rules instead.
     if plan.has_rules() {
+        if let Some(moves) = &moves {
+            let _ = writeln!(text, "\nMove users, and take them back:\n{}", moves.text());
+        }
         let _ = writeln!(text, "\nRules, by priority:");
         for listener in listeners {
             rules(&mut text, plan, listener);
@@ -103,12 +126,15 @@ pub(super) fn text(
     match &resources.demo {
         None => {
             let _ = writeln!(text, "\nTry:\n  curl -i http://{address}/");
+            if let Some(moves) = &moves {
+                let _ = writeln!(text, "move users, and take them back:\n{}", moves.text());
+            }
         }
         Some(demo) => {
             let ca = shell_words::quote(&folder.join(CA_FILE).to_string_lossy()).into_owned();
-            let log = shell_words::quote(&comparisons.to_string_lossy()).into_owned();
+            let quoted = shell_words::quote(&log.to_string_lossy()).into_owned();
             // The report looks for the authority in the folder of the log.
-            let cacert = if comparisons.starts_with(folder) { String::new() } else { format!("--cacert {ca} ") };
+            let cacert = if log.starts_with(folder) { String::new() } else { format!("--cacert {ca} ") };
             let _ = writeln!(
                 text,
                 "\nTry:\n  \
@@ -120,16 +146,40 @@ pub(super) fn text(
                  compare the two systems: `modern` gets a copy of each request, and the report judges its responses\n  \
                  for id in $(seq 100); do for page in orders products customers carts reviews help; do \\\n    \
                  curl -s -o /dev/null http://{address}/$page/$id; done; done\n  \
-                 {program} report {cacert}{log}\n\
-                 move customers: in the config above, raise the weight of `modern` to 10, save it, and run\n  \
+                 {program} report {cacert}{quoted}\n\
+                 see which customers are on `modern`\n  \
                  for id in $(seq 20); do \\\n    \
-                 echo \"customer $id: $(curl -si -b customer_id=$id http://{address}/orders/42 | grep x-demo-backend)\"; done",
+                 echo \"customer $id: $(curl -si -b customer_id=$id http://{address}/orders/42 | grep x-demo-backend)\"; done\n\
+                 move some of them there, since these requests are the evidence; run the command above again; take them back\n\
+                 {moves}",
                 legacy = demo.legacy.port(),
+                moves = moves.as_ref().map(Moves::text).unwrap_or_default(),
                 program = program::name(),
             );
         }
     }
     text
+}
+
+/// The commands that move users, as they work in every folder.
+struct Moves {
+    /// The options that name live state and configuration.
+    options: String,
+    log: String,
+}
+
+impl Moves {
+    fn new(live: &LiveState, resources: &RunResources, log: &Path) -> Moves {
+        let config = resources.watch.as_ref().map(|watch| watch.file().to_string_lossy()).unwrap_or_default();
+        let [place, config] = [live.place(), &config].map(shell_words::quote);
+        let log = shell_words::quote(&log.to_string_lossy()).into_owned();
+        Moves { options: format!("--live {place} --config {config}"), log }
+    }
+
+    fn text(&self) -> String {
+        let (Moves { options, log }, program) = (self, program::name());
+        format!("  {program} promote {options} --yes {log}\n  {program} abort {options} --yes")
+    }
 }
 
 pub(super) fn scheme(listener: &Listener) -> &'static str {

@@ -7,9 +7,10 @@ mod access_log;
 mod balancer;
 mod banner;
 mod changes;
-mod comparisons;
 mod functions;
 mod host;
+mod live;
+mod log;
 mod plan;
 mod printer;
 mod report;
@@ -34,7 +35,8 @@ use crate::inspector::{self, Inspector, Routes};
 use crate::terminal::{has_colours, say};
 use access_log::AccessLog;
 use changes::Changes;
-use comparisons::Comparisons;
+use live::LiveState;
+use log::Log;
 pub(super) use plan::CA_FILE;
 use plan::{Plan, Routing};
 use printer::Printer;
@@ -48,6 +50,7 @@ Examples:
   crossfade dev                                  start the tour, with two demo back ends
   crossfade dev --backend https://example.com    your back end behind the proxy
   crossfade dev --config crossfade.yaml --serverless serverless.yml
+  crossfade dev --config crossfade.yaml --live file:live.json --log function.log
   crossfade dev --serverless serverless.yml --list-rules
   crossfade dev --function 'npx aws-lambda-ric index.handler' --env TABLE=orders
   crossfade dev --template template.yml --function 'web=python3 -m awslambdaric web.handler' --function api=./bootstrap
@@ -112,9 +115,12 @@ pub(super) struct Options {
     /// Append a line per request to this file, in the format of ALB's access log
     #[arg(long, value_name = "FILE")]
     access_log: Option<PathBuf>,
-    /// Append the comparisons of shadow requests to this file, for `crossfade report` [default: a temporary file]
-    #[arg(long, value_name = "FILE")]
-    comparisons: Option<PathBuf>,
+    /// Append the log of Crossfade's own function to this file: access lines and comparisons, for `crossfade report` and `crossfade promote` [default: a temporary file]
+    #[arg(long, value_name = "FILE", alias = "comparisons")]
+    log: Option<PathBuf>,
+    /// Live state of the function, which `crossfade promote` and the inspector change: file:PATH, s3://BUCKET/KEY, ssm:/NAME or appconfig:APPLICATION/ENVIRONMENT/PROFILE [default: a temporary file for the demo, none otherwise]
+    #[arg(long, value_name = "PLACE")]
+    live: Option<String>,
     /// Port of the inspector on 127.0.0.1; 0 picks a free one [default: 8081, or a free one if that is taken]
     #[arg(long, value_name = "PORT")]
     inspect: Option<u16>,
@@ -174,8 +180,8 @@ async fn serve(plan: Plan, options: &Options) -> Result<()> {
         Some(port) => Some(inspector::bind(Some(port)).await?),
         None => None,
     };
-    let mut resources = RunResources::start(&plan.routing).await?;
-    let comparisons = Comparisons::start(options.comparisons.as_deref(), resources.folder.path())?;
+    let mut resources = RunResources::start(&plan).await?;
+    let log = Log::start(options.log.as_deref(), resources.folder.path())?;
     let access_log = AccessLog::start(options.access_log.as_deref())?;
     let mut settings = plan.settings(&resources)?;
     let authority = balancer::certify(&mut settings, plan.host.names(), resources.folder.path())?;
@@ -187,7 +193,13 @@ async fn serve(plan: Plan, options: &Options) -> Result<()> {
     let emulator = crossfade_emulator::start(settings, notices).await.context("cannot start")?;
     plan.host.warning().into_iter().chain(host::unavailable(emulator.unavailable())).for_each(|text| say(&text));
     let addresses = addresses(&emulator);
+    let live = resources
+        .live
+        .as_ref()
+        .filter(|_| plan.own_function)
+        .map(|live| inspector::LiveState { place: live.place().to_owned(), log: log.path().to_owned() });
     let inspected = inspector::Setup::new(&in_use, &addresses, plan.own_function, options.show_secrets);
+    let inspected = inspected.with_live_state(live);
     let inspector = match (options.no_inspect, asked_for) {
         (true, _) => None,
         (false, Some(socket)) => Some(Inspector::start(inspected, socket)?),
@@ -196,13 +208,13 @@ async fn serve(plan: Plan, options: &Options) -> Result<()> {
     let mut printer = Printer::start();
     let inspector_url = inspector.as_ref().map(Inspector::url);
     let banner =
-        banner::text(&plan, &resources, &addresses, authority.as_deref(), comparisons.path(), inspector_url.as_deref());
+        banner::text(&plan, &resources, &addresses, authority.as_deref(), log.path(), inspector_url.as_deref());
     printer.print(vec![Line::Talk(banner)]);
 
     let reporter = Reporter::new(options.verbose, knows_access_lines, plan.has_rules(), has_colours())
         .showing(options.show_secrets)
         .naming_functions(plan.template.functions.len() > 1);
-    let mut consumers = Consumers { reporter, comparisons, access_log, inspector, variables };
+    let mut consumers = Consumers { reporter, log, access_log, inspector, variables };
     if let Some(watch) = &resources.watch {
         consumers.reporter.set_backends(watch.backends().to_vec());
     }
@@ -224,7 +236,7 @@ fn addresses(emulator: &Emulator) -> Vec<SocketAddr> {
 /// Everything that receives the emulator's notices.
 struct Consumers {
     reporter: Reporter,
-    comparisons: Comparisons,
+    log: Log,
     access_log: AccessLog,
     inspector: Option<Inspector>,
     /// The environment of our own function.
@@ -240,7 +252,7 @@ impl Consumers {
     }
 
     fn tell(&mut self, mut notice: Notice) -> Vec<Line> {
-        self.comparisons.keep(&notice);
+        self.log.keep(&notice);
         self.access_log.keep(&notice);
         if let Some(inspector) = &self.inspector {
             inspector.tell(&mut notice);
@@ -409,19 +421,21 @@ fn append_to(path: &Path) -> Result<File> {
     file.with_context(|| format!("cannot write `{}`", path.display()))
 }
 
-/// The resources of one run: a folder for generated files, the demo back ends if used, and a watched configuration file if
-/// there is one.
+/// The resources of one run: a folder for generated files, the demo back ends if used, a watched configuration file if there is
+/// one, and the place of the live state.
 struct RunResources {
     folder: TempDir,
     demo: Option<Demo>,
     watch: Option<Watch>,
+    /// That of `--live`, or the demo's own.
+    live: Option<LiveState>,
 }
 
 impl RunResources {
-    async fn start(routing: &Routing) -> Result<RunResources> {
+    async fn start(plan: &Plan) -> Result<RunResources> {
         let folder = tempfile::Builder::new().prefix("crossfade-").permissions(private()).tempdir();
         let folder = folder.context("cannot create a temporary folder")?;
-        let (demo, config) = match routing {
+        let (demo, config) = match &plan.routing {
             Routing::Demo => {
                 let demo = Demo::start().await.context("cannot start the demo back ends")?;
                 let config = folder.path().join(plan::CONFIG_FILE);
@@ -435,7 +449,9 @@ impl RunResources {
             Routing::Backend(_) | Routing::Unknown => (None, None),
         };
         let watch = config.map(|file| Watch::start(&file, folder.path())).transpose()?;
-        Ok(RunResources { folder, demo, watch })
+        let own = || demo.as_ref().map(|_| LiveState::in_folder(folder.path())).transpose();
+        let live = plan.live.clone().map_or_else(own, |live| Ok(Some(live)))?;
+        Ok(RunResources { folder, demo, watch, live })
     }
 
     /// The routing of our own function; `None` if only a command knows it.

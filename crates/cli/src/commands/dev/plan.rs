@@ -18,6 +18,7 @@ use crossfade_route::{Nothing, RoutingTable};
 use super::changes::Watched;
 use super::functions::{self, Command};
 use super::host::Host;
+use super::live::LiveState;
 use super::{Options, RunResources, balancer};
 use crate::commands::environment::Environment;
 use crate::commands::sources::Rules;
@@ -65,6 +66,8 @@ pub(super) struct Plan {
     pub(super) environment: Environment,
     pub(super) mode: HeaderMode,
     pub(super) host: Host,
+    /// `--live`
+    pub(super) live: Option<LiveState>,
     /// For all functions.
     variables: Variables,
 }
@@ -131,6 +134,10 @@ impl Plan {
         let commands = functions::commands(&options.functions, &functions, &names)?;
         let own_function = commands.contains(&Command::Own);
         let routing = routing(own_function)?;
+        if options.live.is_some() && matches!(routing, Routing::Unknown) {
+            bail!("`--live` is of Crossfade's own function\n  hint: `--config` or `--backend` says what it does");
+        }
+        let live = options.live.as_deref().map(LiveState::parse).transpose()?;
         // Ours is deployed with multi-value headers; AWS's default is without.
         let is_multi = options.multi_value_headers || own_function && !options.single_value_headers;
         let mode = if is_multi { HeaderMode::Multi } else { HeaderMode::Single };
@@ -177,7 +184,19 @@ impl Plan {
         if options.debug {
             wait_for_the_debugger(&mut template);
         }
-        Ok(Plan { routing, template, commands, own_function, file, rule_files, environment, mode, host, variables })
+        Ok(Plan {
+            routing,
+            template,
+            commands,
+            own_function,
+            file,
+            rule_files,
+            environment,
+            mode,
+            host,
+            live,
+            variables,
+        })
     }
 
     /// True if a file defines the rules.
@@ -250,6 +269,7 @@ impl Plan {
         // A configuration may contain `${env:NAME}`, now or after its next change.
         let mut environment: Vec<_> = std::env::vars_os().filter_map(for_config).collect();
         environment.extend(given_to_all(&self.routing, resources)?);
+        environment.extend(resources.live.iter().flat_map(LiveState::variables_of_aws));
         // Otherwise the current folder, where a `crossfade.yaml` would contradict `--backend`.
         environment.push(("LAMBDA_TASK_ROOT".to_owned(), text(resources.folder.path())?));
         Ok(environment)
@@ -269,6 +289,9 @@ fn given_to_all(routing: &Routing, resources: &RunResources) -> Result<Vec<(Stri
         set("CROSSFADE_RELOAD", "1".to_string());
         // The terminal and the inspector show every request, whatever the file says about the log in AWS.
         set("CROSSFADE_ACCESS_LOG", "100".to_string());
+    }
+    if let Some(live) = &resources.live {
+        set("CROSSFADE_LIVE", live.place().to_owned());
     }
     // The emulator gives the function Lambda's environment, not ours.
     if let Some(file) = cert_file()? {
@@ -414,7 +437,7 @@ pub(super) fn demo_config(folder: &Path, demo: &Demo) -> String {
                timeouts: {{ backendRequest: 5s }}\n\
          routes:\n  \
            - name: orders\n    priority: 10\n    conditions: {{ path: [/orders/*] }}\n    forward:\n      \
-               # Raise the weight of modern, save, and send requests again: some customers move, and stay there.\n      \
+               # `crossfade promote` raises the share of modern: some customers move, and stay there.\n      \
                targets: [{{ backend: legacy, weight: 100 }}, {{ backend: modern, weight: 0 }}]\n      \
                # The same customer always gets the same system; requests without the cookie stay on legacy.\n      \
                sticky: {{ by: {{ cookie: customer_id }}, otherwise: legacy }}\n      \
@@ -428,7 +451,15 @@ pub(super) fn demo_config(folder: &Path, demo: &Demo) -> String {
              conditions: {{ path: [/products/*, /customers/*, /carts/*, /reviews/*, /search, /help/*, /invoices/*] }}\n    \
              forward: legacy\n    \
              mirror: *copies\n\
-         default: {{ forward: legacy }}\n"
+         default: {{ forward: legacy }}\n\
+         # A real migration takes its time: `bake: 30m`, `samples: 500`, and a guard such as 'parity>=99.5%, errors<=+0.5%'.\n\
+         migration:\n  \
+           from: legacy\n  \
+           to: modern\n  \
+           steps: [10%, 25%, 50%, 100%]\n  \
+           bake: 5s\n  \
+           samples: 20\n  \
+           guard: 'errors<=+0.5%'\n"
     )
 }
 

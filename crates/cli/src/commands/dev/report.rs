@@ -85,6 +85,31 @@ impl Access {
     }
 }
 
+/// A line of the function's about its live state.
+#[derive(serde::Deserialize)]
+struct LiveLine {
+    version: Option<u32>,
+    #[serde(default)]
+    by: String,
+    #[serde(default)]
+    change: String,
+    error: Option<String>,
+}
+
+impl LiveLine {
+    /// The text for a line of the function's output; `None` if it is another one.
+    fn text(line: &str) -> Option<String> {
+        let is_one = line.starts_with('{') && line.contains(r#""type":"live""#);
+        let LiveLine { version, by, change, error } = is_one.then(|| serde_json::from_str(line).ok())??;
+        let version = version.map(|version| format!("version {version}"));
+        Some(match (error, version) {
+            (None, version) => format!("{} by {by}: {change}", version.unwrap_or_default()),
+            (Some(error), Some(version)) => format!("{error}; {version} is in use"),
+            (Some(error), None) => format!("{error}; the configuration file alone decides"),
+        })
+    }
+}
+
 /// A request whose access log line has not arrived yet.
 struct Waiting {
     exchange: Exchange,
@@ -105,6 +130,8 @@ pub(super) struct Reporter {
     talkers: BTreeSet<u32>,
     /// The kinds of warnings about replies, each with its function: the first text, and how often they have occurred.
     reply_warnings: BTreeMap<(String, String), (String, u64)>,
+    /// The last text about the live state: each environment reports it.
+    live: Option<String>,
     secrets: Secrets,
     stopping: bool,
     /// By Lambda's request id.
@@ -126,6 +153,7 @@ impl Reporter {
             names_functions: false,
             talkers: BTreeSet::new(),
             reply_warnings: BTreeMap::new(),
+            live: None,
             secrets: Secrets::Masked,
             stopping: false,
             waiting: BTreeMap::new(),
@@ -229,6 +257,17 @@ impl Reporter {
             let Compared { copy, backend, outcome } = compared(&record);
             let (backend, outcome) = (self.backend(&backend, printable(&backend)), printable(&outcome));
             lines.push(Line::Data(format!("          {copy} {backend}{outcome}")));
+            if !self.verbose {
+                return lines;
+            }
+        }
+        if self.expects_access
+            && let Some(text) = LiveLine::text(line)
+        {
+            if self.live.as_ref() != Some(&text) {
+                lines.push(Line::Talk(format!("live state | {}", printable(&text))));
+                self.live = Some(text);
+            }
             if !self.verbose {
                 return lines;
             }

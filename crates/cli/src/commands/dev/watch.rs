@@ -24,6 +24,8 @@ pub(super) struct Watch {
     seen: Option<FileVersion>,
     /// The names of the back ends in the valid content, in its order.
     backends: Vec<String>,
+    /// It has the plan of a migration.
+    has_plan: bool,
 }
 
 /// The result of a change.
@@ -40,7 +42,8 @@ impl Watch {
         let seen = FileVersion::of(file);
         let (table, _) =
             load(&ConfigSource::file(file.to_owned()), None).map_err(|errors| anyhow!(with_lines(&errors)))?;
-        let watch = Watch { file: file.to_owned(), copy: folder.join(COPY), seen, backends: names(&table) };
+        let (backends, has_plan) = (names(&table), table.plan.is_some());
+        let watch = Watch { file: file.to_owned(), copy: folder.join(COPY), seen, backends, has_plan };
         watch.take().with_context(|| format!("cannot copy `{}`", file.display()))?;
         Ok(watch)
     }
@@ -58,6 +61,11 @@ impl Watch {
     /// The names of the configuration's back ends, in its order.
     pub(super) fn backends(&self) -> &[String] {
         &self.backends
+    }
+
+    /// Returns true if the configuration was read with the plan of a migration.
+    pub(super) fn has_plan(&self) -> bool {
+        self.has_plan
     }
 
     pub(super) fn file(&self) -> &Path {
@@ -82,7 +90,7 @@ impl Watch {
         self.seen = Some(now);
         let checked = load(&ConfigSource::file(self.file.clone()), None).map_err(|errors| with_lines(&errors));
         let taken = checked.and_then(|(table, _)| {
-            self.backends = names(&table);
+            (self.backends, self.has_plan) = (names(&table), table.plan.is_some());
             self.take().map_err(|error| error.to_string())
         });
         Some(match taken {

@@ -1,4 +1,5 @@
-//! The commands of a live migration: `status`, `plan`, `promote`, `pause`, `resume`, `abort`, `undo` and `history`.
+//! The commands of a live migration: `status`, `plan`, `promote`, `pause`, `resume`, `abort`, `undo`, `set` and
+//! `history`.
 //!
 //! Owns the options that they share, reading the logs, and asking before a change. What a step does is `crossfade-route`'s, the
 //! evidence is `crossfade-migration`'s, the state and its stores are `crate::migration`'s and `crate::live`'s.
@@ -10,6 +11,7 @@ mod evidence;
 mod history;
 mod moves;
 mod plan;
+mod set;
 mod status;
 mod text;
 mod undo;
@@ -22,7 +24,7 @@ use crossfade_route::{Author, Overlay, RoutingTable};
 
 use super::configuration;
 use crate::live::Store;
-use crate::migration::Migration;
+use crate::migration::{Migration, user};
 use crate::program;
 use crate::terminal::say;
 
@@ -30,6 +32,7 @@ pub(super) use abort::Abort;
 pub(super) use history::History;
 pub(super) use moves::{Pause, Promote, Resume};
 pub(super) use plan::PlanOptions;
+pub(super) use set::Set;
 pub(super) use status::Status;
 pub(super) use text::progress;
 pub(super) use undo::Undo;
@@ -146,9 +149,7 @@ impl Routes {
 
 impl By {
     fn author(&self) -> Author {
-        let variable = |name| std::env::var(name).ok().and_then(|value| words(&value).ok());
-        let by = self.by.clone().or_else(|| ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(variable));
-        Author { by: by.unwrap_or_else(|| "unknown".to_owned()), reason: self.reason.clone() }
+        Author { by: self.by.clone().unwrap_or_else(user), reason: self.reason.clone() }
     }
 
     /// Shows a person what would change, and asks. Returns false if the answer is no.
