@@ -1,5 +1,5 @@
-//! What only the judge of the evidence knows about a plan: its guard. And live state that does not fit the file. Owns these
-//! findings; `crossfade-route` has all others about `migration`.
+//! Findings about a plan's guard, which only the judge of the evidence can read, and about live state that does not fit the file.
+//! `crossfade-route` has all others about `migration`.
 
 use crossfade_document::{Node, Options, parse};
 use crossfade_parity::Gate;
