@@ -190,7 +190,9 @@ async fn serve(current: Arc<Current>, mut api: RuntimeApi, mut stop: watch::Rece
                 return Ok(());
             }
         }
-        current.refresh(SystemTime::now(), AFTERWARDS).await;
+        if !current.is_live_at_hand() {
+            current.refresh(SystemTime::now(), AFTERWARDS).await;
+        }
     }
 }
 

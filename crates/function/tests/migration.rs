@@ -72,7 +72,9 @@ impl Aws {
         let number: usize = asked["nextToken"].as_str().map_or(0, |token| token.parse().unwrap());
         let lines = if number == 1 { &[][..] } else { &self.log };
         let begin = number.saturating_sub(1).min(number) * 30;
-        let event = |(at, line): (usize, &Value)| json!({ "eventId": at.to_string(), "message": line.to_string() });
+        // The type comes first, as the function writes it.
+        let message = |line: &Value| format!("{{\"type\":\"access\",{}", &line.to_string()[1..]);
+        let event = |(at, line): (usize, &Value)| json!({ "eventId": at.to_string(), "message": message(line) });
         let events: Vec<Value> = lines.iter().enumerate().skip(begin).take(30).map(event).collect();
         let mut page = json!({ "events": events, "searchedLogStreams": [] });
         if begin + 30 < self.log.len() {
@@ -146,7 +148,7 @@ fn state_since(version: u32, percent: u32, phase: &str, seconds: u64) -> String 
 fn requests(route: &str, backend: &str, count: u64, status: u16) -> Vec<Value> {
     let line = |number: u64| {
         json!({
-            "type": "access", "version": 3, "time": ago(3500 - number), "request_id": "1", "method": "GET",
+            "version": 3, "time": ago(3500 - number), "request_id": "1", "method": "GET",
             "path": "/orders/1", "live": 3, "route": route, "backend": backend, "status": status, "total_ms": 12.0,
             "attempts": 1,
         })
@@ -214,7 +216,7 @@ fn a_schedule_holds_and_says_why() {
     let cases: Vec<(&str, String, Vec<Value>, &str, &str)> = vec![
         ("advance", state(3, 10, "running"), good(3), "hold", "3 of 5 samples: 2 are missing"),
         ("advance", state(3, 10, "paused"), good(20), "hold", "it is paused"),
-        ("advance", state(3, 10, "running"), Vec::new(), "hold", "there are no records"),
+        ("advance", state(3, 10, "running"), Vec::new(), "hold", "not in effect yet"),
         ("advance", state_since(3, 10, "running", 60), good(20), "hold", "bake for another"),
         ("abort", state(3, 10, "running"), good(20), "hold", "`migration.schedule: abort` begins no step"),
     ];
