@@ -58,7 +58,11 @@ impl Migration {
     pub(crate) async fn open(place: &str, table: RoutingTable) -> Result<Migration> {
         let plan = table.plan.clone().ok_or(MoveError::NoPlan)?;
         let store = Store::open(place).await?;
-        let stored = store.read().await?;
+        let stored = store.read().await.map_err(|error| {
+            anyhow!(
+                "{error:#}\n  hint: `crossfade abort` needs no readable state: it moves everyone back and overwrites it"
+            )
+        })?;
         Ok(Migration { store, table, plan, stored })
     }
 

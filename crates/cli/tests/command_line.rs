@@ -33,8 +33,27 @@ fn help_texts_are_the_golden_ones() {
 }
 
 /// Commands for users, as `--help` lists them.
-const COMMANDS: [&str; 10] =
-    ["compare", "dev", "check", "explain", "test", "report", "init", "schema", "completions", "man"];
+const COMMANDS: [&str; 19] = [
+    "compare",
+    "dev",
+    "check",
+    "explain",
+    "test",
+    "report",
+    "status",
+    "plan",
+    "promote",
+    "pause",
+    "resume",
+    "abort",
+    "undo",
+    "set",
+    "history",
+    "init",
+    "schema",
+    "completions",
+    "man",
+];
 
 #[test]
 fn every_shell_completes_all_commands_and_their_options() {

@@ -1,11 +1,14 @@
 //! The examples in the documentation: configurations are free of errors and warnings and their tests pass, and the output that
 //! the README shows is the output of the command above it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::{Duration, SystemTime};
 
 use crossfade_route::Overlay;
+use serde_json::json;
 
 use crate::support::{Dev, word_after};
 
@@ -48,6 +51,111 @@ pub(crate) fn every_complete_example_is_right() {
             }
         }
     }
+}
+
+/// The commands of a page: in blocks of the console, and in the text.
+fn commands(page: &str) -> Vec<String> {
+    let text = read(page);
+    let outside: String = text.split("```").step_by(2).collect();
+    let spans = outside.split('`').skip(1).step_by(2).map(|span| span.replace("\\|", "|")).collect::<Vec<_>>();
+    let lines = blocks(page, "console");
+    let lines = lines.iter().flat_map(|block| block.lines()).map(|line| line.trim_start_matches("$ ").to_owned());
+    let parts = lines.chain(spans).flat_map(|line| line.split(" | ").map(str::to_owned).collect::<Vec<_>>());
+    parts.filter(|part| part.starts_with("crossfade ")).collect()
+}
+
+/// Each command and each of its options.
+pub(crate) fn every_command_is_one() {
+    let mut count = 0;
+    let mut help = BTreeMap::new();
+    for page in ["docs/migration.md", "docs/configuration.md", "deploy/serverless/README.md"] {
+        for command in commands(page) {
+            let words = shell_words::split(&command).unwrap_or_else(|error| panic!("{page}: {command}: {error}"));
+            let name = words.get(1).unwrap().clone();
+            let help = help.entry(name.clone()).or_insert_with(|| {
+                let output = crossfade(Path::new("."), &[&*name, "--help"]);
+                assert!(output.status.success(), "{page}: {command}\n{}", String::from_utf8_lossy(&output.stderr));
+                String::from_utf8(output.stdout).unwrap()
+            });
+            for option in words.iter().filter(|word| word.starts_with("--")) {
+                let option = option.split('=').next().unwrap();
+                assert!(
+                    help.contains(&format!("{option} ")) || help.contains(&format!("{option}\n")),
+                    "{page}: {command}"
+                );
+            }
+            count += 1;
+        }
+    }
+    assert!(count > 40, "only {count} commands found: this test looks in the wrong place");
+}
+
+/// A log of two hours: users on the old system, and copies whose responses are the same.
+fn log_of_the_mirror() -> String {
+    let begin = SystemTime::now() - Duration::from_secs(2 * 60 * 60);
+    let line = |number: u64| {
+        let time = humantime::format_rfc3339_millis(begin + Duration::from_secs(number * 6)).to_string();
+        let request_id = number.to_string();
+        let access = json!({
+            "version": 3, "time": time, "request_id": request_id, "method": "GET", "path": "/orders/7", "route": "orders",
+            "backend": "legacy", "status": 200, "first_byte_ms": 20, "attempts": 1,
+        });
+        let copy = json!({
+            "version": crossfade_journal::comparison::VERSION, "time": time, "against": "mirror", "request_id": request_id,
+            "route": "orders", "method": "GET", "endpoint": "/orders/{id}", "verdict": "match",
+            "primary": {"backend": "legacy", "status": 200, "ms": 20.0},
+            "mirror": {"backend": "modern", "status": 200, "ms": 20.0},
+        });
+        // The type comes first.
+        let [access, copy] = [("access", access), ("compare", copy)]
+            .map(|(kind, rest)| rest.to_string().replacen('{', &format!("{{\"type\":\"{kind}\","), 1));
+        format!("{access}\n{copy}\n")
+    };
+    (0..1_200).map(line).collect()
+}
+
+/// Each command of the runbook in its order, with the state in a file, a log that allows the first step, and nobody to ask.
+pub(crate) fn the_runbook_works_as_it_is_written() {
+    let page = "docs/migration.md";
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("crossfade.yaml"), examples(page).first().unwrap()).unwrap();
+    fs::write(folder.path().join("function.log"), log_of_the_mirror()).unwrap();
+    let lines = blocks(page, "console").concat();
+    let mut states = Vec::new();
+    // The back ends of the example do not exist.
+    for line in lines.lines().filter(|line| line.starts_with("crossfade ") && !line.contains("--connect")) {
+        let line = line.replace("--log-group /aws/lambda/crossfade-dev-proxy", "function.log");
+        let mut words = shell_words::split(&line).unwrap();
+        if words[1] == "promote" {
+            words.push("--yes".to_owned());
+        }
+        let mut command = Command::new(env!("CARGO_BIN_EXE_crossfade"));
+        command.args(&words[1..]).current_dir(folder.path()).env("CROSSFADE_LIVE", "file:live.json");
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{line}\n{said}");
+        let state = fs::read_to_string(folder.path().join("live.json")).ok();
+        let progress = state.map(|text| Overlay::parse(&text, "").unwrap().routes["orders"].migration.unwrap());
+        let shown = progress.map(|it| format!("{} % {}", it.share.percent(), it.phase.as_str()));
+        states.push((words[1].clone(), shown.unwrap_or_default()));
+    }
+    let states: Vec<(&str, &str)> = states.iter().map(|(command, state)| (command.as_str(), state.as_str())).collect();
+    let expected = [
+        ("check", ""),
+        ("test", ""),
+        ("status", ""),
+        ("report", ""),
+        ("plan", ""),
+        ("promote", "1 % running"),
+        ("status", "1 % running"),
+        ("abort", "0 % aborted"),
+        ("undo", "1 % running"),
+        ("pause", "1 % paused"),
+        ("resume", "1 % running"),
+        ("abort", "0 % aborted"),
+        ("report", "0 % aborted"),
+    ];
+    assert_eq!(states, expected);
 }
 
 /// The overlay in the documentation, and the members in its tables.

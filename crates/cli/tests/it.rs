@@ -15,6 +15,7 @@ mod init;
 mod live_migration;
 mod managed;
 mod migration;
+mod promotion;
 mod report;
 mod report_traffic;
 mod schema;

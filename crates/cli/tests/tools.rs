@@ -47,6 +47,8 @@ fn main() -> ExitCode {
         [] canary::listener_rules_keep_their_secrets;
         [] docs::every_complete_example_is_right;
         [] docs::the_overlay_is_one;
+        [] docs::every_command_is_one;
+        [] docs::the_runbook_works_as_it_is_written;
         [] docs::the_readme_shows_the_output_of_its_commands;
         [CURL] docs::the_tour_works_as_it_is_written;
         [] docs::an_ellipsis_stands_for_lines_and_nothing_else_does;

@@ -454,7 +454,7 @@ fn a_parameter_is_claimed_before_it_is_written() {
     calls.lock().unwrap().clear();
     let document = function.invoke(&alarm("modern-5xx", "ALARM", 0)).json();
     assert_eq!(document["changed"], true, "{document}");
-    let claim = "/shop/live.claim-4-1";
+    let claim = "/shop/live.claim-7-1";
     assert_eq!(
         *calls.lock().unwrap(),
         [

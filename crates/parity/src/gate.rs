@@ -147,6 +147,18 @@ impl Gate {
         Ok(Gate { route, conditions: parsed })
     }
 
+    /// Returns the route that the gate is for; `None` for all routes together.
+    #[must_use]
+    pub fn route(&self) -> Option<&str> {
+        self.route.as_deref()
+    }
+
+    /// Returns the conditions that only shadow requests decide; the others may also be decided by the requests of users.
+    pub fn shadow_conditions(&self) -> impl Iterator<Item = &str> {
+        let is_of_users = |metric| matches!(metric, Metric::Errors | Metric::P50 | Metric::P95 | Metric::P99);
+        self.conditions.iter().filter(move |it| !is_of_users(it.metric)).map(|condition| condition.text.as_str())
+    }
+
     /// Evaluates the conditions in the order in which they were written. A condition fails if nothing was compared, or
     /// if no record is of its route.
     pub fn check(&self, assessment: &Assessment) -> Vec<ConditionResult> {

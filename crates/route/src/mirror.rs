@@ -193,6 +193,12 @@ impl Share {
         whole.saturating_add(u32::from(is_up))
     }
 
+    /// Returns the part of this share that is not in a smaller one.
+    #[must_use]
+    pub fn without(self, other: Share) -> Share {
+        Share(self.0.saturating_sub(other.0))
+    }
+
     /// Returns the share in percent.
     #[must_use]
     pub fn percent(self) -> f64 {

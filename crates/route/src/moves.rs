@@ -57,8 +57,7 @@ impl RoutingTable {
         if let Some(progress) = changes.and_then(|changes| changes.migration) {
             return progress;
         }
-        let mut all = self.routes.iter().chain(&self.disabled).chain([&self.default]);
-        let targets = all.find(|known| known.name == route).map(|route| match &route.action {
+        let targets = self.route(route).map(|route| match &route.action {
             Action::Forward(forward) => forward.targets.as_slice(),
             _ => &[],
         });

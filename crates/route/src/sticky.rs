@@ -219,6 +219,19 @@ impl Sticky {
         }
     }
 
+    /// Returns the number of pinned values.
+    #[must_use]
+    pub fn pinned(&self) -> usize {
+        self.pins.len()
+    }
+
+    /// Returns the target of requests without a value, as an index into the targets of the forward; `None` if it is chosen by
+    /// weight.
+    #[must_use]
+    pub fn otherwise(&self) -> Option<usize> {
+        self.otherwise
+    }
+
     /// Returns a `Sticky` without pins.
     pub(crate) fn by(by: StickyKey) -> Self {
         Sticky { by, pins: HashMap::new(), otherwise: None }

@@ -61,6 +61,12 @@ impl RoutingTable {
         &self.routes
     }
 
+    /// Returns the route with this name, enabled or not, the default included.
+    #[must_use]
+    pub fn route(&self, name: &str) -> Option<&Route> {
+        self.routes.iter().chain(&self.disabled).chain([&self.default]).find(|route| route.name == name)
+    }
+
     /// Returns the route for requests that match no other.
     #[must_use]
     pub fn default_route(&self) -> &Route {

@@ -45,7 +45,7 @@ pub(super) struct Options {
 pub(super) fn run(options: &Options) -> Result<Verdict> {
     let file = options.config.display();
     // Reports all errors of the file.
-    let proxy = proxy(&options.config)?;
+    let proxy = proxy(&options.config, None)?;
     let text = configuration::text(&options.config)?;
     let recorder = Recorder::new(options.config.parent().unwrap_or(&options.config));
     let expectations = Checked::new(&text, &file.to_string(), &recorder).expectations;

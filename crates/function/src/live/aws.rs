@@ -114,8 +114,7 @@ impl Learned {
         if !response.status().is_client_error() {
             return false;
         }
-        let date = response.headers().get(DATE).and_then(|date| parse_date(date.to_str().ok()?));
-        if let Some(date) = date
+        if let Some(date) = date(response)
             && difference(date, signed).0 > TOLERATED
         {
             self.clock = Some(difference(date, now));
@@ -132,6 +131,11 @@ fn difference(one: SystemTime, other: SystemTime) -> (Duration, bool) {
         Ok(later) => (later, true),
         Err(earlier) => (earlier.duration(), false),
     }
+}
+
+/// The time of a response by the clock of the service.
+pub(super) fn date(response: &Response<Bytes>) -> Option<SystemTime> {
+    parse_date(response.headers().get(DATE)?.to_str().ok()?)
 }
 
 /// Parses `Sat, 28 Nov 2026 12:00:00 GMT` (RFC 9110 section 5.6.7).

@@ -222,12 +222,13 @@ impl Live {
         now: SystemTime,
         limit: Duration,
     ) -> Result<bool, String> {
-        let (text, basis) = (overlay.to_text(), stored.map(|stored| &stored.basis));
+        let (mut text, basis) = (overlay.to_text(), stored.map(|stored| &stored.basis));
         let written = match &self.store {
             Store::File(path) => write::file(path, &text, overlay.version, basis)?,
             Store::Remote(store) => {
                 let aws = self.aws.as_ref().map_err(ToString::to_string)?;
-                within(limit, store.write(aws, &text, overlay.version, basis, now)).await?
+                text = store.text(text);
+                within(limit, store.write(aws, &text, basis, now)).await?
             }
         };
         let Written::Done(etag) = written else { return Ok(false) };

@@ -12,7 +12,7 @@ use http::{Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::RemoteStore;
-use super::aws::Aws;
+use super::aws::{Aws, date};
 use super::source::{Content, Endpoint, Remote, between, encoded, ssm_request};
 
 /// A claim is void after it.
@@ -66,9 +66,11 @@ fn write_file(path: &Path, text: &str, version: u32, basis: Option<&Basis>) -> i
     let history = beside(".history");
     fs::create_dir_all(&history)?;
     fs::write(history.join(format!("{version:010}.json")), text)?;
-    let next = beside(".next");
+    // A link stays one.
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let next = target.with_added_extension("next");
     fs::write(&next, text)?;
-    fs::rename(&next, path)?;
+    fs::rename(&next, &target)?;
     Ok(Written::Done(None))
 }
 
@@ -78,7 +80,6 @@ impl RemoteStore {
         &self,
         aws: &Aws,
         text: &str,
-        version: u32,
         basis: Option<&Basis>,
         now: SystemTime,
     ) -> Result<Written, String> {
@@ -88,7 +89,7 @@ impl RemoteStore {
                 let response = aws.send(&self.client, "s3", request, now).await?;
                 put(&response)
             }
-            Remote::Ssm { name } => self.write_parameter(aws, name, text, version, basis, now).await,
+            Remote::Ssm { name } => self.write_parameter(aws, name, text, basis, now).await,
             Remote::AppConfig { .. } => {
                 Err("the function cannot write to AppConfig: move users with the commands, and let \
                                              AppConfig's own alarms roll back"
@@ -97,13 +98,13 @@ impl RemoteStore {
         }
     }
 
-    /// A parameter cannot be written on a condition, but it can be created only once: so the version is claimed first.
+    /// A parameter cannot be written on a condition, but it can be created only once: so whoever builds on a version claims it
+    /// first.
     async fn write_parameter(
         &self,
         aws: &Aws,
         name: &str,
         text: &str,
-        version: u32,
         basis: Option<&Basis>,
         now: SystemTime,
     ) -> Result<Written, String> {
@@ -114,8 +115,10 @@ impl RemoteStore {
             self.parameter(aws, "PutParameter", &put, now).await?;
             return Ok(Written::Done(None));
         };
-        let Some(claim) = self.claim(aws, name, version, now).await? else { return Ok(Written::Conflict) };
-        // Whoever wrote this version before has claimed it as well, and its claim may be gone since.
+        let Some(claim) = self.claim(aws, name, basis.revision.as_deref().unwrap_or("0"), now).await? else {
+            return Ok(Written::Conflict);
+        };
+        // Whoever built on this version before has claimed it as well, and its claim may be gone since.
         let written = match self.read(Some(aws), None, now).await {
             Ok(Content::Text(_, revision)) if revision != basis.revision => Ok(Written::Conflict),
             Ok(Content::None) if basis.revision.is_some() => Ok(Written::Conflict),
@@ -127,10 +130,10 @@ impl RemoteStore {
         written
     }
 
-    /// Creates the claim for a version, and returns its name; `None` if somebody else has it.
-    async fn claim(&self, aws: &Aws, name: &str, version: u32, now: SystemTime) -> Result<Option<String>, String> {
+    /// Creates the claim to build on a version, and returns its name; `None` if somebody else has it.
+    async fn claim(&self, aws: &Aws, name: &str, revision: &str, now: SystemTime) -> Result<Option<String>, String> {
         for number in 1..=MAX_CLAIMS {
-            let claim = format!("{name}.claim-{version}-{number}");
+            let claim = format!("{name}.claim-{revision}-{number}");
             let time = humantime::format_rfc3339_seconds(now).to_string();
             let put = json!({ "Name": claim, "Value": time, "Type": "String", "Overwrite": false });
             match self.parameter(aws, "PutParameter", &put, now).await {
@@ -138,25 +141,48 @@ impl RemoteStore {
                 Err(code) if code.contains("ParameterAlreadyExists") => {}
                 Err(error) => return Err(error),
             }
-            let other = self.parameter(aws, "GetParameter", &json!({ "Name": claim }), now).await.unwrap_or_default();
-            let since = other["Parameter"]["Value"].as_str().and_then(|time| humantime::parse_rfc3339(time).ok());
-            let is_void = since.is_some_and(|since| now.duration_since(since).is_ok_and(|age| age > CLAIM));
-            if !is_void {
+            let Ok((other, date)) = self.parameter(aws, "GetParameter", &json!({ "Name": claim }), now).await else {
+                return Ok(None);
+            };
+            // Both by the clock of the service.
+            let created =
+                other["Parameter"]["LastModifiedDate"].as_f64().and_then(|it| Duration::try_from_secs_f64(it).ok());
+            let created = created.and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since));
+            let age = created.zip(date).and_then(|(created, date)| date.duration_since(created).ok());
+            if age.is_none_or(|age| age <= CLAIM) {
                 return Ok(None);
             }
         }
         Err(format!("too many void claims: delete the parameters `{name}.claim-…`"))
     }
 
-    async fn parameter(&self, aws: &Aws, action: &str, body: &Value, now: SystemTime) -> Result<Value, String> {
+    /// Returns the response and its time.
+    async fn parameter(
+        &self,
+        aws: &Aws,
+        action: &str,
+        body: &Value,
+        now: SystemTime,
+    ) -> Result<(Value, Option<SystemTime>), String> {
         let request = ssm_request(&self.endpoint, action, body).map_err(|error| error.to_string())?;
         let response = aws.send(&self.client, "ssm", request, now).await?;
         match response.status() {
-            StatusCode::OK => serde_json::from_slice(response.body()).map_err(|error| error.to_string()),
+            StatusCode::OK => {
+                let value = serde_json::from_slice(response.body()).map_err(|error| error.to_string())?;
+                Ok((value, date(&response)))
+            }
             status => {
                 let code = between(response.body(), "\"__type\":\"", "\"").unwrap_or_else(|| status.to_string());
                 Err(format!("Systems Manager responded {code} to {action}"))
             }
+        }
+    }
+
+    /// The text for a store. That of a parameter must be short, and must not have `{{`, which in JSON is only within a string.
+    pub(super) fn text(&self, text: String) -> String {
+        match self.remote {
+            Remote::Ssm { .. } => text.lines().map(str::trim_start).collect::<String>().replace("{{", "{\\u007b"),
+            _ => text,
         }
     }
 }

@@ -27,6 +27,7 @@ use crate::backend_url::{self, UrlError};
 use crate::expectation::Expectation;
 use crate::field_edits::FieldEdits;
 use crate::masked::masked;
+use crate::migration::Plan;
 use crate::mirror::Share;
 use crate::reach::Reach;
 use crate::read::{Advice, Collector, Expected, Read};
@@ -49,6 +50,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub struct Checked {
     /// `None` if there are errors.
     pub table: Option<RoutingTable>,
+    /// `migration`, also if there are errors elsewhere: an abort must not fail for them. Routes with errors are missing in it.
+    pub plan: Option<Plan>,
     /// `tests`, for `crossfade test`.
     pub expectations: Vec<Expectation>,
     /// Errors and warnings.
@@ -158,8 +161,8 @@ impl Checked {
     pub fn new(text: &str, source_name: &str, surroundings: &dyn Surroundings) -> Checked {
         let mut found = examine(text, surroundings, Some(&advice::ADVICE));
         explain_errors(text, &mut found, &|text| examine(text, surroundings, Some(&advice::ADVICE)));
-        let Examined { table, expectations, list, .. } = found;
-        Checked { table, expectations, diagnostics: Diagnostics::new(source_name, text.to_owned(), list, masked) }
+        let Examined { table, plan, expectations, list, .. } = found;
+        Checked { table, plan, expectations, diagnostics: Diagnostics::new(source_name, text.to_owned(), list, masked) }
     }
 }
 
@@ -167,6 +170,7 @@ impl Checked {
 struct Examined {
     /// `None` if there are errors.
     table: Option<RoutingTable>,
+    plan: Option<Plan>,
     expectations: Vec<Expectation>,
     list: Vec<Diagnostic>,
     /// The only error hides all others.
@@ -208,7 +212,8 @@ fn examine(text: &str, surroundings: &dyn Surroundings, advice: Option<&'static 
         // Warnings are about a valid file, and may follow from the errors.
         list.retain(|diagnostic| diagnostic.severity == Severity::Error);
     }
-    Examined { table: table.filter(|_| !has_errors), expectations, list, is_syntax_error }
+    let plan = table.as_ref().and_then(|table| table.plan.clone());
+    Examined { table: table.filter(|_| !has_errors), plan, expectations, list, is_syntax_error }
 }
 
 fn errors(list: &[Diagnostic]) -> impl Iterator<Item = &Diagnostic> {

@@ -195,11 +195,6 @@ fn migrating(table: &RoutingTable, top: &Node, diagnostics: &mut Collector) {
             let hint = "identify users, as in `sticky: {by: {cookie: customer_id}, otherwise: …}`";
             node.warn(diagnostics, message, Some(hint.into()));
         }
-        if route.mirror.is_none() {
-            let message =
-                format!("route `{}` has no `mirror`, so there is no evidence before its first step", route.name);
-            node.warn(diagnostics, message, Some(format!("add `mirror: {{backend: {}, percent: 20}}`", plan.to)));
-        }
     }
 }
 

@@ -1,9 +1,10 @@
 //! `crossfade check`: all errors and warnings of a configuration before it is deployed.
 //!
-//! Owns the output and the exit code. Findings come from `crossfade-route`, from the proxy if it cannot start, and with
-//! `--connect` from `connect`.
+//! Owns the output and the exit code. Findings come from `crossfade-route`, from the proxy if it cannot start, from `migration`, and
+//! with `--connect` from `connect`.
 
 mod connect;
+mod migration;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,7 @@ Examples:
   crossfade check --deny-warnings deploy/crossfade.yaml    for CI
   crossfade check --json | jq -r '.findings[].message'
   crossfade check --connect --deny-warnings                before a deployment, from the function's network
+  crossfade check --live s3://bucket/live.json             before a deployment during a migration
 
 `--connect` connects from this machine to each back end, as the function would: it trusts `SSL_CERT_FILE` in addition to
 the public authorities, and sends one `HEAD` for the base path to each of the back end's `addresses`. A back end that
@@ -49,6 +51,9 @@ pub(super) struct Options {
     /// Connect to each back end: check address, TLS, certificates, latency and Host
     #[arg(long)]
     connect: bool,
+    /// Check that the live state in this place fits the file: file:PATH, s3://BUCKET/KEY, ssm:/NAME or appconfig:APPLICATION/ENVIRONMENT/PROFILE
+    #[arg(long, value_name = "PLACE")]
+    live: Option<String>,
     /// Host that clients send, for `hostHeader: preserve` [default: the host of `publicUrl`]
     #[arg(long, value_name = "HOST", requires = "connect")]
     host: Option<HeaderValue>,
@@ -81,7 +86,7 @@ struct CheckResult {
 }
 
 impl CheckResult {
-    fn of(Options { file, connect, host, .. }: &Options) -> Result<CheckResult> {
+    fn of(Options { file, connect, live, host, .. }: &Options) -> Result<CheckResult> {
         let bytes = configuration::bytes(file)?;
         let folder = file.parent().unwrap_or(Path::new(""));
         let text = decode(bytes.clone());
@@ -93,6 +98,11 @@ impl CheckResult {
         let (mut backends, mut routes, mut looks, now) = (0, 0, Vec::new(), SystemTime::now());
         if let Some(table) = table {
             (backends, routes) = (table.backends().len(), table.routes().len());
+            findings.list.extend(migration::guard(&table, &text));
+            if let Some(place) = live {
+                let overlay = super::migration::read(place)?;
+                findings.list.extend(overlay.iter().flat_map(|overlay| migration::live(&table, overlay, place)));
+            }
             let cert_file = if *connect { cert_file()? } else { None };
             // Only building a client parses certificates and keys.
             match Proxy::new(table, cert_file, "crossfade-check") {

@@ -10,7 +10,7 @@ use crossfade_emulator::{LoadBalancerAttributes, Settings};
 use crossfade_event::{Event, Front, HeaderMode};
 use crossfade_journal::redaction::{HIDDEN, is_secret_parameter};
 use crossfade_proxy::{Invocation, Outgoing, Plan, Proxy, ProxyError, Sending, Step};
-use crossfade_route::{Failover, Forward, Reason, Retry, normalised};
+use crossfade_route::{Failover, Forward, Overlay, Reason, Retry, RoutingTable, normalised};
 use http::Response;
 use http::header::{HeaderMap, LOCATION};
 use serde::Serialize;
@@ -21,6 +21,7 @@ use super::balancer::LoadBalancer;
 use super::mirrored::Mirrored;
 use super::upstream::{Upstream, lossy};
 use crate::commands::environment::Environment;
+use crate::commands::migration;
 use crate::routes::{Collected, Skipped, SkippedList, Taken, why};
 
 /// The routing of a request. Members that do not apply are absent.
@@ -38,8 +39,27 @@ pub(in crate::commands) struct Explanation {
     pub(super) skipped: SkippedList,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::commands) route: Option<Taken>,
+    /// Of the route; absent if it is not part of one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) migration: Option<Migrating>,
     #[serde(flatten)]
     pub(in crate::commands) outcome: Outcome,
+}
+
+/// The migration of a route.
+#[derive(Debug, Serialize)]
+pub(in crate::commands) struct Migrating {
+    pub(super) from: String,
+    pub(super) to: String,
+    phase: &'static str,
+    /// Percentage of the users on the new system.
+    share: f64,
+    /// The version of the live state that is applied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) live: Option<u32>,
+    /// The progress, for people.
+    #[serde(skip)]
+    pub(super) progress: String,
 }
 
 /// The fate of the request.
@@ -110,6 +130,23 @@ pub(in crate::commands) struct Answer {
     pub(super) by: String,
 }
 
+impl Migrating {
+    /// The table may have the overlay applied.
+    pub(super) fn of(table: &RoutingTable, overlay: Option<&Overlay>, route: Option<&Taken>) -> Option<Migrating> {
+        let plan = table.plan.as_ref()?;
+        let route = route.filter(|route| plan.routes.contains(&route.name))?;
+        let progress = table.progress(plan, overlay, &route.name);
+        Some(Migrating {
+            from: plan.from.clone(),
+            to: plan.to.clone(),
+            phase: progress.phase.as_str(),
+            share: progress.share.percent(),
+            live: overlay.map(|overlay| overlay.version),
+            progress: migration::progress(plan, progress),
+        })
+    }
+}
+
 impl Explanation {
     /// Replaces values of the environment with their names, and hides whatever else looks like a secret in the query of a URL,
     /// unless it was on the command line.
@@ -144,7 +181,8 @@ impl Explanation {
 
     /// All texts that come from files; the request comes from the command line.
     fn texts(&mut self) -> Vec<&mut String> {
-        let Explanation { method: _, url: _, normalised_path: _, load_balancer, skipped, route, outcome } = self;
+        let Explanation { method: _, url: _, normalised_path: _, load_balancer, skipped, route, migration, outcome } =
+            self;
         let mut texts = Vec::new();
         if let Some(LoadBalancer { skipped, rule, does, answer: _, mode: _ }) = load_balancer {
             texts.extend(skipped.skipped.iter_mut().flat_map(Skipped::texts));
@@ -153,6 +191,7 @@ impl Explanation {
         }
         texts.extend(skipped.skipped.iter_mut().flat_map(Skipped::texts));
         texts.extend(route.iter_mut().flat_map(Taken::texts));
+        texts.extend(migration.iter_mut().flat_map(|it| [&mut it.from, &mut it.to, &mut it.progress]));
         match outcome {
             Outcome::Sent(sent) => {
                 let Sent { transforms, target, upstream, timeouts: _, retry, outlier, failover, mirror } =
@@ -196,7 +235,8 @@ impl Explanation {
         };
         if let Some(answer) = load_balancer.as_mut().and_then(|it| it.answer.take()) {
             let (skipped, outcome) = (SkippedList::default(), Outcome::Answered { answer });
-            return Ok(Explanation { method, url, normalised_path, load_balancer, skipped, route: None, outcome });
+            let (route, migration) = (None, None);
+            return Ok(Explanation { method, url, normalised_path, load_balancer, skipped, route, migration, outcome });
         }
         let mode = load_balancer.as_ref().map_or(HeaderMode::Multi, |it| it.mode);
         let attributes = rules.map_or_else(LoadBalancerAttributes::default, |rules| rules.load_balancer.clone());
@@ -220,7 +260,8 @@ impl Explanation {
             Err(error) => (None, Outcome::Answered { answer: Answer::of_failure(&error) }),
         };
         let skipped = skipped.nearest(most);
-        Ok(Explanation { method, url, normalised_path, load_balancer, skipped, route, outcome })
+        let migration = None;
+        Ok(Explanation { method, url, normalised_path, load_balancer, skipped, route, migration, outcome })
     }
 }
 

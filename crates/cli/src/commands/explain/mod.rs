@@ -14,17 +14,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
 use crossfade_proxy::Proxy;
-use crossfade_route::RoutingTable;
+use crossfade_route::{Overlaid, Overlay, RoutingTable};
 use http::Method;
 use http::header::{HeaderName, HeaderValue};
 
 use super::environment::{Environment, Recorder};
 use super::sources::Sources;
-use super::{Verdict, configuration};
+use super::{Verdict, configuration, migration};
 use crate::routes::MOST_SHOWN;
-use crate::terminal::{print, print_json, printable};
+use crate::terminal::{print, print_json, printable, say};
 pub(super) use asked::Asked;
-pub(super) use explanation::{Explanation, Outcome};
+pub(super) use explanation::{Explanation, Migrating, Outcome};
 
 /// Explain where a request would go, and why, without sending it
 #[derive(clap::Args)]
@@ -33,6 +33,7 @@ Examples:
   crossfade explain https://shop.example.com/api/orders/7
   crossfade explain POST https://shop.example.com/api/orders -H 'cookie: customer_id=42'
   crossfade explain --serverless serverless.yml --ip 192.0.2.7 https://shop.example.com/
+  crossfade explain --live s3://bucket/live.json https://shop.example.com/
   crossfade explain --json https://shop.example.com/ | jq .target.backend")]
 pub(super) struct Options {
     /// Method (GET if omitted) and URL, as for curl: the scheme defaults to `http`
@@ -47,6 +48,9 @@ pub(super) struct Options {
     /// Configuration file
     #[arg(long, value_name = "FILE", default_value = "crossfade.yaml")]
     config: PathBuf,
+    /// Apply the live state in this place, as the function does: file:PATH, s3://BUCKET/KEY, ssm:/NAME or appconfig:APPLICATION/ENVIRONMENT/PROFILE
+    #[arg(long, value_name = "PLACE")]
+    live: Option<String>,
     #[command(flatten)]
     sources: Sources,
     /// List all routes and rules that do not match; without it, the nearest 20
@@ -77,9 +81,11 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
     };
     let asked = Asked::new(method, url, options.headers.clone(), options.ip)?;
     let rules = options.sources.load()?;
-    let proxy = proxy(&options.config)?;
+    let overlay = options.live.as_deref().map(migration::read).transpose()?.flatten();
+    let proxy = proxy(&options.config, overlay.as_ref())?;
     let most = if options.all { usize::MAX } else { MOST_SHOWN };
-    let explanation = Explanation::of(&proxy, rules.as_ref().map(|rules| &rules.settings), &asked, most)?;
+    let mut explanation = Explanation::of(&proxy, rules.as_ref().map(|rules| &rules.settings), &asked, most)?;
+    explanation.migration = Migrating::of(proxy.table(), overlay.as_ref(), explanation.route.as_ref());
     let environment = environment(&options.config)?.and(rules.map(|rules| rules.environment));
     let explanation = explanation.without_secrets(&environment);
     match options.json {
@@ -98,8 +104,18 @@ fn environment(config: &Path) -> Result<Environment> {
     Ok(recorder.environment())
 }
 
-/// The proxy that the function would start with this file.
-pub(super) fn proxy(config: &Path) -> Result<Proxy> {
+/// The proxy that the function would have with this file and this live state.
+pub(super) fn proxy(config: &Path, overlay: Option<&Overlay>) -> Result<Proxy> {
     let (table, cert_file) = configuration::compiled(config)?;
+    let table = match overlay {
+        Some(overlay) => {
+            let Overlaid { table, mismatches } = table.overlaid(overlay);
+            for mismatch in mismatches {
+                say(&format!("warning: not applied: {mismatch}"));
+            }
+            table
+        }
+        None => table,
+    };
     Ok(Proxy::new(table, cert_file, "crossfade")?)
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crossfade_parity::number::grouped;
 
 use super::balancer::LoadBalancer;
-use super::explanation::{Answer, Explanation, Outcome, Sent, Timeouts};
+use super::explanation::{Answer, Explanation, Migrating, Outcome, Sent, Timeouts};
 use super::mirrored::{Copied, Mirrored};
 use super::upstream::Upstream;
 use crate::routes::{Skipped, SkippedList, Taken};
@@ -13,7 +13,7 @@ use crate::routes::{Skipped, SkippedList, Taken};
 /// Writing to a `String` cannot fail.
 pub(super) fn render(explanation: &Explanation) -> String {
     let mut text = String::new();
-    let Explanation { method, url, normalised_path, load_balancer, skipped, route, outcome } = explanation;
+    let Explanation { method, url, normalised_path, load_balancer, skipped, route, migration, outcome } = explanation;
     let _ = writeln!(text, "request       {method} {url}");
     if let Some(path) = normalised_path {
         let _ = writeln!(text, "matched as    {path} (normalised for conditions; forwarded as sent)");
@@ -23,6 +23,10 @@ pub(super) fn render(explanation: &Explanation) -> String {
     }
     if let Some(route) = route {
         render_list(&mut text, "routes", skipped, route);
+    }
+    if let Some(Migrating { from, to, live, progress, .. }) = migration {
+        let by = live.map_or("the file".to_owned(), |version| format!("version {version} of the live state"));
+        let _ = writeln!(text, "\nmigration     {from} -> {to}: {progress}, by {by}");
     }
     match outcome {
         Outcome::Sent(sent) => render_sent(&mut text, sent),

@@ -2,10 +2,12 @@
 //! state and no valid file but the plan.
 
 use std::io::IsTerminal;
+use std::path::Path;
 use std::time::SystemTime;
 
 use anyhow::Result;
-use crossfade_route::RoutingTable;
+use crossfade_function::LocalSurroundings;
+use crossfade_route::{Checked, MoveError, RoutingTable};
 
 use super::changes::{Change, Refusal, written};
 use super::{By, Common, Routes, block_on};
@@ -39,8 +41,8 @@ impl Abort {
         const COMMAND: &str = "abort";
         let Abort { routes, common, by } = self;
         let place = common.place()?;
-        let table: RoutingTable = configuration::compiled(&common.config)?.0;
-        let Some(plan) = table.plan.clone() else { return Err(crossfade_route::MoveError::NoPlan.into()) };
+        let table = self.table(&place)?;
+        let Some(plan) = table.plan.clone() else { return Err(MoveError::NoPlan.into()) };
         routes.check(&plan)?;
         // In a script, `abort` is the answer already.
         if std::io::stdin().is_terminal() {
@@ -77,5 +79,29 @@ impl Abort {
         ];
         let overlay = aborted.overlay.as_ref();
         Change { command: COMMAND, overlay, version, moved: aborted.moved, before, after }.print(&plan, common.json)
+    }
+
+    /// The table of the file; if the file has errors, one that has nothing but the plan.
+    fn table(&self, place: &str) -> Result<RoutingTable> {
+        let file = &self.common.config;
+        let error = match configuration::compiled(file) {
+            Ok((table, _)) => return Ok(table),
+            Err(error) => error,
+        };
+        let surroundings = LocalSurroundings { folder: file.parent().unwrap_or(Path::new("")) };
+        let text = configuration::text(file)?;
+        let Some(mut plan) = Checked::new(&text, &file.display().to_string(), &surroundings).plan else {
+            return Err(error);
+        };
+        say(&format!("warning: `{}` has errors; its `migration` says enough for an abort", file.display()));
+        // A route with errors may have users on the new system.
+        let overlay = super::read(place).ok().flatten();
+        let migrating = overlay.iter().flat_map(|overlay| &overlay.routes).filter(|(_, it)| it.migration.is_some());
+        plan.routes.extend(migrating.map(|(name, _)| name.clone()));
+        plan.routes.sort_unstable();
+        plan.routes.dedup();
+        let mut table = RoutingTable::from_backend_url("https://localhost", "", &surroundings)?;
+        table.plan = Some(plan);
+        Ok(table)
     }
 }

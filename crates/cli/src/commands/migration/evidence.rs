@@ -6,12 +6,11 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use crossfade_migration::{Evidences, Judgement};
-use crossfade_route::migration::Plan;
 use serde_json::{Value, json};
 
 use super::text::rfc3339;
 use crate::cloudwatch;
-use crate::migration::Migration;
+use crate::migration::{MAX_HISTORY, Migration, history};
 use crate::report::input::{Entry, Logs};
 use crate::report::time;
 
@@ -83,7 +82,10 @@ impl EvidenceOptions {
             read.with_context(|| format!("cannot read `{}`", file.display()))?;
         }
         if let Some(group) = &self.log_group {
-            let from = self.since.unwrap_or_else(|| last_change(migration).unwrap_or(now - DAY));
+            let from = match self.since {
+                Some(since) => since,
+                None => last_change(migration).await.unwrap_or(now - DAY),
+            };
             let mut lines = logs.lines("the log group");
             cloudwatch::read(group, from, now, |line| lines.push(line, &mut count)).await?;
             lines.end(&mut count);
@@ -100,12 +102,16 @@ fn add(evidences: &mut Evidences<'_>, entry: &Entry) {
     }
 }
 
-/// The earliest of the last changes of the routes; `None` if one was never changed.
-fn last_change(migration: &Migration) -> Option<SystemTime> {
-    let Plan { routes, .. } = &migration.plan;
-    let since =
-        |route: &String| migration.table.progress(&migration.plan, migration.stored.overlay.as_ref(), route).since;
-    routes.iter().map(since).min().filter(|since| *since > SystemTime::UNIX_EPOCH)
+/// The earliest of the last changes that moved users of a route; `None` if one was never moved.
+async fn last_change(migration: &Migration) -> Option<SystemTime> {
+    let overlay = migration.stored.overlay.as_ref()?;
+    let version = |route: &String| overlay.routes.get(route).map_or(0, |changes| changes.version);
+    let version = migration.plan.routes.iter().map(version).min().filter(|version| *version > 0)?;
+    if version == overlay.version {
+        return Some(overlay.at);
+    }
+    let history = history(&migration.store, MAX_HISTORY).await.unwrap_or_default();
+    history.iter().find(|overlay| overlay.version == version).map(|overlay| overlay.at)
 }
 
 impl Input {

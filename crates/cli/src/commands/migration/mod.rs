@@ -20,9 +20,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use crossfade_route::migration::Plan;
-use crossfade_route::{Author, RoutingTable};
+use crossfade_route::{Author, Overlay, RoutingTable};
 
 use super::configuration;
+use crate::live::Store;
 use crate::migration::{Migration, user};
 use crate::program;
 use crate::terminal::say;
@@ -33,6 +34,7 @@ pub(super) use moves::{Pause, Promote, Resume};
 pub(super) use plan::PlanOptions;
 pub(super) use set::Set;
 pub(super) use status::Status;
+pub(super) use text::progress;
 pub(super) use undo::Undo;
 
 /// The version of the JSON documents.
@@ -169,6 +171,11 @@ impl By {
         stdin().lock().read_line(&mut answer).context("cannot read the answer")?;
         Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
     }
+}
+
+/// Reads the live state for another command; `None` before the first change.
+pub(super) fn read(place: &str) -> Result<Option<Overlay>> {
+    block_on(async { Ok(Store::open(place).await?.read().await?.overlay) })
 }
 
 /// Runs the requests of a command.

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use anyhow::{Result, bail};
 use crossfade_migration::{Judgement, may_promote};
-use crossfade_route::migration::{Evidence, Hold, Next, Phase, Target};
+use crossfade_route::migration::{Evidence, Hold, Next, Phase, Plan, Target};
 use crossfade_route::{Author, Move, MoveError, Moved, Overlay, Share};
 
 use super::changes::{Change, Refusal, table, written};
@@ -30,12 +30,8 @@ Exit codes: 0 promoted, 1 refused by the guard, the state or another writer, 2 i
 pub(crate) struct Promote {
     #[command(flatten)]
     evidence: EvidenceOptions,
-    /// Move this share of the users, such as 25%, instead of the next step's
-    #[arg(long, value_name = "PERCENT", value_parser = share)]
-    to: Option<Share>,
-    /// Move all users
-    #[arg(long, conflicts_with = "to")]
-    full: bool,
+    #[command(flatten)]
+    to: To,
     /// Move without evidence; needs a reason
     #[arg(long, requires = "reason")]
     force: bool,
@@ -85,6 +81,27 @@ struct Simple {
     common: Common,
     #[command(flatten)]
     by: By,
+}
+
+/// The destination of a promotion.
+#[derive(clap::Args)]
+pub(super) struct To {
+    /// Share of the users, such as 25% [default: the next step's]
+    #[arg(long, value_name = "PERCENT", value_parser = share)]
+    to: Option<Share>,
+    /// All users, as `--to 100%`
+    #[arg(long, conflicts_with = "to")]
+    full: bool,
+}
+
+impl To {
+    pub(super) fn target(&self) -> Target {
+        match self.to {
+            Some(share) => Target::Share(share),
+            None if self.full => Target::Share(Share::ALL),
+            None => Target::NextStep,
+        }
+    }
 }
 
 fn share(text: &str) -> Result<Share, String> {
@@ -137,15 +154,11 @@ impl Promote {
 
     async fn promote(&self) -> Result<Verdict> {
         const COMMAND: &str = "promote";
-        let Promote { evidence, to, full, force, routes, common, by } = self;
+        let Promote { evidence, to, force, routes, common, by } = self;
         let now = SystemTime::now();
         let mut migration = common.migration().await?;
         routes.check(&migration.plan)?;
-        let target = match (to, full) {
-            (Some(share), _) => Target::Share(*share),
-            (None, true) => Target::Share(Share::ALL),
-            (None, false) => Target::NextStep,
-        };
+        let target = to.target();
         let (mut next, moved) = match next(&migration, routes, Move::Promote(target), &by.author(), now) {
             Ok(next) => next,
             Err(error) => return refused(COMMAND, &migration, &error).print(common.json),
@@ -190,14 +203,8 @@ impl Promote {
             if matches!(next, Next::Abort(..)) && !before.share.is_zero() {
                 fails.push(route.as_str());
             }
-            reasons.push((Some(route.clone()), why_not(&next, plan)));
-            // The guard is of interest while the step bakes, too: it may already be sure not to hold.
-            if let Next::Hold(Hold::Baking(_) | Hold::NotInEffect) = next
-                && !matches!(judgement.evidence, Evidence::Pass)
-            {
-                let evidence = Next::Hold(Hold::Evidence(judgement.evidence.clone()));
-                reasons.push((Some(route.clone()), why_not(&evidence, plan)));
-            }
+            let texts = waits_for(judgement, &next, plan);
+            reasons.extend(texts.into_iter().map(|text| (Some(route.clone()), text)));
         }
         if reasons.is_empty() {
             return None;
@@ -220,6 +227,22 @@ impl Promote {
             hints.push("`--force --reason TEXT` promotes without evidence".to_owned());
         }
         Some(Refusal { command: "promote", version: migration.version(), reasons, hints })
+    }
+}
+
+/// The reasons why a step may not be taken yet. Of a step that bakes, the guard is of interest as well: it may be sure already not
+/// to hold.
+pub(super) fn waits_for(judgement: &Judgement, next: &Next, plan: &Plan) -> Vec<String> {
+    let Judgement { evidence, version, .. } = judgement;
+    let of_guard = || why_not(&Next::Hold(Hold::Evidence(evidence.clone())), plan);
+    match (next, evidence) {
+        (Next::Hold(_), Evidence::Missing(_)) => vec![of_guard()],
+        // Nothing has to take effect before the first change.
+        (Next::Hold(Hold::NotInEffect), _) if *version == 0 => vec![of_guard()],
+        (Next::Hold(Hold::Baking(_) | Hold::NotInEffect), evidence) if *evidence != Evidence::Pass => {
+            vec![why_not(next, plan), of_guard()]
+        }
+        _ => vec![why_not(next, plan)],
     }
 }
 

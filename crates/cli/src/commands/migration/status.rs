@@ -11,10 +11,11 @@ use crossfade_route::{Overlay, RouteChanges};
 use serde_json::{Map, Value, json};
 
 use super::evidence::{EvidenceOptions, Input};
+use super::moves::waits_for;
 use super::text::{self, percent, rfc3339};
 use super::{Common, DOCUMENT, Routes, block_on, mismatches};
 use crate::commands::Verdict;
-use crate::migration::{MAX_HISTORY, Migration, history, why_not};
+use crate::migration::{MAX_HISTORY, Migration, history};
 use crate::terminal::{print, print_json, say};
 
 /// Show the state of a migration: its steps, since when they are in effect, and what they wait for
@@ -172,7 +173,7 @@ impl Row {
             (_, Phase::Aborted) => Some("`crossfade resume`, which begins anew".to_owned()),
             (_, Phase::Finished) => None,
             (Next::Hold(_), _) if !has_logs => Some("evidence from the logs".to_owned()),
-            (next, _) => Some(why_not(next, plan)),
+            (next, _) => Some(waits_for(&self.judgement, next, plan).join("; ")),
         }
     }
 }

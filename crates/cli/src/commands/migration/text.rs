@@ -37,7 +37,7 @@ pub(super) fn percent(share: Share) -> String {
 }
 
 /// `running, 10 % on modern, step 2 of 5`.
-pub(super) fn progress(plan: &Plan, progress: Progress) -> String {
+pub(in crate::commands) fn progress(plan: &Plan, progress: Progress) -> String {
     let Progress { share, phase, .. } = progress;
     let Plan { from, to, .. } = plan;
     let on = match share {
