@@ -77,20 +77,6 @@ impl Migration {
         self.stored.overlay.as_ref().map_or(0, |overlay| overlay.version)
     }
 
-    /// Moves these routes, or all that can move if there are none, and writes the new state.
-    pub(crate) async fn change(
-        &mut self,
-        routes: &[String],
-        step: Move,
-        author: &Author,
-        now: SystemTime,
-    ) -> Result<Vec<Moved>, ChangeError> {
-        let before = self.stored.overlay.as_ref();
-        let (next, moved) = self.table.moved(before, routes, step, author, now).map_err(ChangeError::Refused)?;
-        self.write(next).await?;
-        Ok(moved)
-    }
-
     /// Writes the next state. Reads nothing before: if the state has changed since it was read, that is a conflict.
     pub(crate) async fn write(&mut self, next: Overlay) -> Result<(), ChangeError> {
         match self.store.write(&next, self.stored.revision.as_deref()).await {

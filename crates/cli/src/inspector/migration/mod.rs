@@ -61,7 +61,6 @@ pub(super) enum Missing {
 
 /// The migration at one time.
 pub(super) struct View {
-    now: SystemTime,
     place: String,
     plan: Plan,
     overlay: Option<Overlay>,
@@ -100,7 +99,6 @@ pub(super) async fn look(shared: &Shared) -> Result<View, Missing> {
     let error = error.map(|error| format!("{error:#}"));
     let plan = routes.table.plan.clone().ok_or(Missing::NoPlan)?;
     let mut view = View {
-        now,
         place: live.place.clone(),
         overlay: None,
         routes: Vec::new(),
