@@ -1,5 +1,5 @@
 //! A migration with its live state, as the commands and the inspector see it. Owns reading and writing the state as one step, an
-//! abort that nothing holds up, the return to an earlier version, and the words for why nothing moves. The decisions are
+//! abort that nothing holds up, and the return to an earlier version. The decisions are
 //! `crossfade-migration`'s, the moves `crossfade-route`'s, the stores `live`'s.
 
 use std::collections::BTreeMap;
@@ -236,30 +236,5 @@ impl fmt::Display for ChangeError {
             }
             ChangeError::Failed(error) => write!(f, "{error:#}"),
         }
-    }
-}
-
-/// Says why a route does not move forward.
-pub(crate) fn why_not(next: &Next, plan: &Plan) -> String {
-    match next {
-        Next::Advance(_) => "nothing is in its way".to_owned(),
-        Next::Abort(_, reason) => format!("the guard fails: {reason}"),
-        Next::Hold(Hold::Phase(phase)) => format!("it is {}", phase.as_str()),
-        Next::Hold(Hold::Baking(left)) => {
-            // A whole second is left as long as any part of it is.
-            let seconds = Duration::from_secs(left.as_secs().saturating_add(u64::from(left.subsec_nanos() > 0)));
-            format!("the step has to bake for another {}", humantime::format_duration(seconds))
-        }
-        Next::Hold(Hold::NotInEffect) => "the last step is not in effect yet".to_owned(),
-        Next::Hold(Hold::Evidence(evidence)) => match evidence {
-            Evidence::Pass => "the guard holds".to_owned(),
-            Evidence::Fail(reason) => format!("the guard fails: {reason}"),
-            Evidence::TooFew(count) => match plan.samples.saturating_sub(*count) {
-                0 => format!("{count} samples are too few to decide"),
-                missing => format!("{count} of {} samples: {missing} are missing", plan.samples),
-            },
-            Evidence::CannotBeJudged(reason) => format!("the guard cannot be judged: {reason}"),
-            Evidence::Missing(reason) => format!("there is no evidence: {reason}"),
-        },
     }
 }

@@ -1,4 +1,4 @@
-//! What follows from the evidence: the next overlay, if anything moves.
+//! The consequence of the evidence: the next overlay, if anything moves.
 
 use std::time::{Duration, SystemTime};
 

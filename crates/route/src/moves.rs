@@ -266,6 +266,21 @@ migration: { from: legacy, to: modern, steps: [1%, 12.5%, 50%, 100%] }
         }
     }
 
+    #[test]
+    fn an_overwriting_version_is_above_all_that_are_counted() {
+        let routes = [("a", 3), ("b", 2)].map(|(name, version)| {
+            let changes = crate::RouteChanges { version, ..crate::RouteChanges::default() };
+            (name.to_owned(), changes)
+        });
+        let (by, change, at) = ("anna".to_owned(), "abort".to_owned(), SystemTime::UNIX_EPOCH);
+        let overlay = Overlay { version: 3, at, by, change, reason: None, routes: BTreeMap::from(routes) };
+        let above = overlay.above_all(SystemTime::UNIX_EPOCH + Duration::from_secs(1_796_000_000));
+        assert_eq!(above.version, 1_796_000_000);
+        let versions: Vec<u32> = above.routes.values().map(|changes| changes.version).collect();
+        assert_eq!(versions, [1_796_000_000, 2], "a route that did not change keeps its version");
+        assert_eq!(above.above_all(SystemTime::UNIX_EPOCH).version, 1_796_000_000, "a clock that was set back");
+    }
+
     proptest! {
         #[test]
         fn abort_takes_everyone_back_whatever_came_before(

@@ -1,11 +1,6 @@
 //! The overlay: what may change without a deployment. Owns its document, in both directions, and applying it to a compiled
 //! table. Knows no store.
-//!
-//! ```json
-//! {"format": 1, "version": 12, "at": "2026-11-28T12:00:00Z", "by": "anna", "change": "promote orders to 25 %",
-//!  "routes": {"orders": {"weights": {"legacy": 75, "modern": 25},
-//!                        "migration": {"share": 25, "phase": "running", "since": "2026-11-28T12:00:00Z"}}}}
-//! ```
+//! `docs/configuration.md` has an example, which a test reads.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -38,7 +33,7 @@ pub struct Overlay {
     pub at: SystemTime,
     /// Who made it.
     pub by: String,
-    /// What changed, in a few words.
+    /// The change, in a few words.
     pub change: String,
     /// Why, in the words of whoever made it.
     pub reason: Option<String>,

@@ -155,7 +155,7 @@ impl Store {
     ///
     /// If writing is not allowed or not possible.
     pub async fn overwrite(&self, overlay: &Overlay) -> Result<Overlay> {
-        let overlay = above_all(overlay, SystemTime::now());
+        let overlay = overlay.clone().above_all(SystemTime::now());
         let text = self.text(&overlay)?;
         let written = match self {
             Store::File(store) => store.overwrite(&text, overlay.version),
@@ -223,17 +223,6 @@ fn parsed(bytes: Option<Vec<u8>>, place: &str) -> Result<Overlay> {
     Overlay::parse(&text, place).map_err(|errors| anyhow!("{}", errors.with_lines()))
 }
 
-/// The same changes in a version that no reader takes for an older one.
-fn above_all(overlay: &Overlay, now: SystemTime) -> Overlay {
-    let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let version = overlay.version.max(u32::try_from(seconds).unwrap_or(u32::MAX));
-    let mut above = Overlay { version, ..overlay.clone() };
-    for changes in above.routes.values_mut().filter(|changes| changes.version == overlay.version) {
-        changes.version = version;
-    }
-    above
-}
-
 /// The results of these jobs in their order, or the first error. Some run at the same time.
 async fn all<T: Send + 'static>(jobs: Vec<impl Future<Output = Result<T>> + Send + 'static>) -> Result<Vec<T>> {
     let (mut jobs, mut running, mut results) = (jobs.into_iter().enumerate(), JoinSet::new(), Vec::new());
@@ -248,29 +237,4 @@ async fn all<T: Send + 'static>(jobs: Vec<impl Future<Output = Result<T>> + Send
     }
     results.sort_unstable_by_key(|(index, _)| *index);
     Ok(results.into_iter().map(|(_, result)| result).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-    use std::time::Duration;
-
-    use crossfade_route::RouteChanges;
-
-    use super::*;
-
-    #[test]
-    fn an_overwriting_version_is_above_all_that_are_counted() {
-        let routes = [("a", 3), ("b", 2)].map(|(name, version)| {
-            let changes = RouteChanges { version, ..RouteChanges::default() };
-            (name.to_owned(), changes)
-        });
-        let (by, change, at) = ("anna".to_owned(), "abort".to_owned(), UNIX_EPOCH);
-        let overlay = Overlay { version: 3, at, by, change, reason: None, routes: BTreeMap::from(routes) };
-        let above = above_all(&overlay, UNIX_EPOCH + Duration::from_secs(1_796_000_000));
-        assert_eq!(above.version, 1_796_000_000);
-        let versions: Vec<u32> = above.routes.values().map(|changes| changes.version).collect();
-        assert_eq!(versions, [1_796_000_000, 2], "a route that did not change keeps its version");
-        assert_eq!(above_all(&above, UNIX_EPOCH).version, 1_796_000_000, "a clock that was set back");
-    }
 }

@@ -99,8 +99,11 @@ impl Notice {
         document["version"] = json!(in_use.as_ref().map(|overlay| overlay.version));
         let plan = table.plan.clone().ok_or_else(|| MoveError::NoPlan.to_string())?;
         if live.is_read_only() {
-            return Err("the function cannot write to AppConfig: move users with the commands, and let AppConfig's own alarms                         roll back"
-                .to_owned());
+            return Err(
+                "the function cannot write to AppConfig: move users with the commands, and let AppConfig's own \
+                        alarms roll back"
+                    .to_owned(),
+            );
         }
         let change = Change { current, live, table, in_use, now, deadline };
         match self {

@@ -234,15 +234,15 @@ impl Promote {
 /// to hold.
 pub(super) fn waits_for(judgement: &Judgement, next: &Next, plan: &Plan) -> Vec<String> {
     let Judgement { evidence, version, .. } = judgement;
-    let of_guard = || why_not(&Next::Hold(Hold::Evidence(evidence.clone())), plan);
+    let of_guard = || why(&Next::Hold(Hold::Evidence(evidence.clone())), plan);
     match (next, evidence) {
         (Next::Hold(_), Evidence::Missing(_)) => vec![of_guard()],
         // Nothing has to take effect before the first change.
         (Next::Hold(Hold::NotInEffect), _) if *version == 0 => vec![of_guard()],
         (Next::Hold(Hold::Baking(_) | Hold::NotInEffect), evidence) if *evidence != Evidence::Pass => {
-            vec![why_not(next, plan), of_guard()]
+            vec![why(next, plan), of_guard()]
         }
-        _ => vec![why_not(next, plan)],
+        _ => vec![why(next, plan)],
     }
 }
 

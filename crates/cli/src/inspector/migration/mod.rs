@@ -208,7 +208,7 @@ impl View {
                 "inEffectSince": in_effect.and_then(after_file).map(rfc3339),
                 "recentShare": recent,
                 "next": self.plan.step_after(progress.share).map(|step| step.percent()),
-                "waitsFor": (!matches!(next, Next::Advance(_))).then(|| migration::why_not(next, &self.plan)),
+                "waitsFor": (!matches!(next, Next::Advance(_))).then(|| crossfade_migration::why(next, &self.plan)),
                 "conditions": judgement.conditions().collect::<Vec<_>>(),
             })
         });

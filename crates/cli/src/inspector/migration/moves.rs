@@ -175,11 +175,11 @@ fn promoted(open: &Open, form: &Form, author: &Author, now: SystemTime) -> Resul
             return Some(format!("route `{route}`: there is no evidence"));
         };
         let next = may_promote(plan, judgement, now).err()?;
-        let mut text = format!("route `{route}`: {}", why_not(&next, plan));
+        let mut text = format!("route `{route}`: {}", why(&next, plan));
         // While the step bakes, the guard is of interest as well.
         if matches!(next, Next::Hold(Hold::Baking(_) | Hold::NotInEffect)) && judgement.evidence != Evidence::Pass {
             let evidence = Next::Hold(Hold::Evidence(judgement.evidence.clone()));
-            let _ = write!(text, "; {}", why_not(&evidence, plan));
+            let _ = write!(text, "; {}", why(&evidence, plan));
         }
         Some(text)
     };

@@ -188,8 +188,8 @@ fn next_step(plan: &Plan, judgement: &Judgement, next: &Next) -> Markup {
                 (share(step)) " "
                 @match next {
                     Next::Advance(_) => span.mark.good { "may be promoted" },
-                    Next::Abort(..) => { span.mark.error { "abort" } " " (printable(&why_not(next, plan))) },
-                    Next::Hold(_) => { span.mark.warning { "waits" } " " (printable(&why_not(next, plan))) },
+                    Next::Abort(..) => { span.mark.error { "abort" } " " (printable(&why(next, plan))) },
+                    Next::Hold(_) => { span.mark.warning { "waits" } " " (printable(&why(next, plan))) },
                 }
             },
         }

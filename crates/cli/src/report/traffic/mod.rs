@@ -37,7 +37,7 @@ pub(crate) struct TrafficReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<State>,
     input: Input,
-    /// What to switch off, the least effort first.
+    /// Uses of the old system that can end, the least effort first.
     switch_off: Vec<Candidate>,
     #[serde(flatten)]
     traffic: Traffic,
