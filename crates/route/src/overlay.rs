@@ -158,7 +158,7 @@ impl RouteChanges {
         add("weights", (!self.weights.is_empty()).then(|| json!(self.weights)));
         add("pin", (!self.pins.is_empty()).then(|| json!(self.pins)));
         add("optIn", self.opt_in.map(Value::from));
-        add("mirror", self.mirror.map(|share| share.percent().into()));
+        add("mirror", self.mirror.map(percent));
         add("enabled", self.enabled.map(Value::from));
         add("maintenance", self.maintenance.then(|| true.into()));
         add("only", self.only.clone().map(Value::from));
@@ -166,7 +166,7 @@ impl RouteChanges {
             "migration",
             self.migration.map(|progress| {
                 json!({
-                    "share": progress.share.percent(),
+                    "share": percent(progress.share),
                     "phase": progress.phase.as_str(),
                     "since": rfc3339(progress.since),
                 })
@@ -302,6 +302,12 @@ impl RoutingTable {
         };
         Overlaid { table, mismatches }
     }
+}
+
+/// A percentage, without a fraction if there is none.
+fn percent(share: Share) -> Value {
+    let percent = share.percent();
+    if percent.fract() == 0.0 { json!(percent as u64) } else { json!(percent) }
 }
 
 fn rfc3339(time: SystemTime) -> String {
