@@ -185,7 +185,18 @@ pub fn build(package: &str, binaries: &[&str]) -> anyhow::Result<PathBuf> {
     for binary in binaries {
         arguments.extend(["--bin", binary]);
     }
-    cargo_build(arguments.iter().map(Into::into).collect())?;
+    cargo(&[&["build"], &arguments[..]].concat().into_iter().map(Into::into).collect::<Vec<_>>())?;
+    own_folder()
+}
+
+/// Builds the binaries of ours as `cargo test --workspace` has them, with its features: alone they would have others, and the
+/// AWS SDK would be compiled once more, for minutes. Returns the folder they are in.
+///
+/// # Errors
+/// When cargo fails.
+pub fn build_for_tests() -> anyhow::Result<PathBuf> {
+    // Tests that start these binaries.
+    cargo(&["test", "--workspace", "--no-run", "--test", "it", "--test", "runtime"].map(Into::into))?;
     own_folder()
 }
 
@@ -198,7 +209,8 @@ pub fn build_official_anchors() -> anyhow::Result<PathBuf> {
     let own = own_folder()?;
     let target = own.with_file_name("anchors");
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("anchors/Cargo.toml");
-    cargo_build(vec![
+    cargo(&[
+        "build".into(),
         "--locked".into(),
         "--manifest-path".into(),
         manifest.into(),
@@ -208,15 +220,15 @@ pub fn build_official_anchors() -> anyhow::Result<PathBuf> {
     Ok(target.join(own.file_name().unwrap_or_default()))
 }
 
-fn cargo_build(arguments: Vec<OsString>) -> anyhow::Result<()> {
+fn cargo(arguments: &[OsString]) -> anyhow::Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--quiet"]).args(&arguments);
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).args(arguments).arg("--quiet");
     if !cfg!(debug_assertions) {
         command.arg("--release");
     }
     if !command.status().context("cannot start `cargo`")?.success() {
-        bail!("`cargo build` failed with {arguments:?}");
+        bail!("`cargo` failed with {arguments:?}");
     }
     Ok(())
 }

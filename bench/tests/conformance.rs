@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use crossfade_bench::conformance::{self, Case, CaseResult};
-use crossfade_bench::function::{ARTICLE, Function, build, install_node_packages};
+use crossfade_bench::function::{ARTICLE, Function, build_for_tests, install_node_packages};
 use crossfade_testkit::tests;
 use crossfade_testkit::tools::{self, Absent, NODE, Tool};
 
@@ -26,7 +26,7 @@ fn outcomes(function: Function, cases: &[Case]) -> Vec<CaseResult> {
 }
 
 fn ours_passes_every_case_in_both_header_modes() {
-    let target = build("crossfade-function", &["bootstrap"]).expect("cargo builds the function");
+    let target = build_for_tests().expect("cargo builds the function");
     let cases = conformance::load().expect("the cases");
     let mut failed = Vec::new();
     for (case, outcome) in cases.iter().zip(outcomes(Function::ours(&target), &cases)) {

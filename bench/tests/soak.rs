@@ -2,14 +2,15 @@
 
 use std::path::PathBuf;
 
-use crossfade_bench::function::build;
+use crossfade_bench::function::build_for_tests;
 use crossfade_bench::soak::{Plan, Programs, run};
 
 #[test]
 fn every_answer_is_the_back_end_s_or_tells_why_it_cannot_be() {
+    let folder = build_for_tests().expect("cargo builds the command and the function");
     let programs = Programs {
-        crossfade: build("crossfade", &["crossfade"]).expect("cargo builds the command").join("crossfade"),
-        bootstrap: build("crossfade-function", &["bootstrap"]).expect("cargo builds the function").join("bootstrap"),
+        crossfade: folder.join("crossfade"),
+        bootstrap: folder.join("bootstrap"),
         bench: PathBuf::from(env!("CARGO_BIN_EXE_crossfade-bench")),
     };
     let figures = run(&Plan::short(), &programs).expect("the test bed");

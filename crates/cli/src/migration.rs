@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, anyhow};
 use crossfade_migration::Evidences;
-use crossfade_route::migration::{Evidence, Hold, Next, Plan};
+use crossfade_route::migration::Plan;
 use crossfade_route::{Author, Move, MoveError, Moved, Overlay, RouteChanges, RoutingTable};
 
 use crate::live::{Store, Stored, WriteError};

@@ -101,7 +101,8 @@ migration:
 
     /// Every customer orders. Returns those that the new system answered; each gets a response, whatever happens.
     fn on_modern(&self) -> BTreeSet<usize> {
-        (self.legacy.take(), self.modern.take());
+        self.legacy.take();
+        self.modern.take();
         for customer in 1..=CUSTOMERS {
             let request = format!(
                 "GET /orders/{customer} HTTP/1.1\r\nhost: shop.example\r\ncookie: customer_id={customer}\r\nconnection: close\r\n\r\n"

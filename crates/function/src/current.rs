@@ -15,6 +15,9 @@ use crate::live::{Change, Live, LiveError};
 use crate::settings::{ConfigSource, Settings, SettingsError, load, variable};
 use crate::{log_error, log_warning, write_line};
 
+/// Changes of an overlay that do not fit, in a line of the log.
+const MAX_TOLD: usize = 10;
+
 /// The proxy, and the sources that it is made from.
 pub(crate) struct Current {
     config: ConfigSource,
@@ -135,7 +138,7 @@ impl Current {
                 }
                 let mismatches = self.apply(overlay);
                 if !mismatches.is_empty() {
-                    line["error"] = json!(mismatches.join("; "));
+                    line["error"] = json!(told(&mismatches));
                 }
             }
         }
@@ -187,6 +190,15 @@ impl Loaded {
         self.proxy = Arc::new(self.proxy.successor(table, certificates)?);
         Ok(())
     }
+}
+
+/// The first changes that do not fit, since there may be thousands.
+fn told(mismatches: &[String]) -> String {
+    let mut text = mismatches.iter().take(MAX_TOLD).cloned().collect::<Vec<_>>().join("; ");
+    if mismatches.len() > MAX_TOLD {
+        text.push_str(&format!("; and {} more", mismatches.len() - MAX_TOLD));
+    }
+    text
 }
 
 /// The table, with this share of the access log if there is one, and the authorities that are trusted besides the built-in roots.

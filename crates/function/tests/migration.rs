@@ -356,8 +356,9 @@ fn a_late_alarm_does_not_end_what_was_begun_anew() {
         let (folder, (aws, address)) = (Folder::new(), Aws::start());
         aws.lock().unwrap().object = Some(state(3, percent, "running"));
         let function = start(&config(&folder, "  alarms: modern-5xx"), address, &[]);
-        function.invoke(&alarm("modern-5xx", "ALARM", seconds_ago));
+        let document = function.invoke(&alarm("modern-5xx", "ALARM", seconds_ago)).json();
         assert_eq!(aws.lock().unwrap().writes, writes, "{percent} % {seconds_ago} s");
+        assert_eq!(document.get("aborted"), (writes > 0).then_some(&json!(true)), "{document}");
     }
 }
 
@@ -378,10 +379,19 @@ fn an_alarm_wins_against_other_writers_and_a_store_that_fails() {
             ],
             false,
         ),
-        (vec![("GET", error("503 Slow Down", "SlowDown")), ("PUT", error("500 Oops", "InternalError"))], true),
+        // What passes is waited for.
+        (
+            vec![
+                ("GET", error("503 Slow Down", "SlowDown")),
+                ("GET", error("503 Slow Down", "SlowDown")),
+                ("PUT", error("500 Oops", "InternalError")),
+                ("PUT", error("503 Slow Down", "SlowDown")),
+            ],
+            false,
+        ),
         (vec![("GET", denied()), ("GET", denied())], true),
         (vec![("GET", damaged()), ("GET", damaged())], true),
-        (vec![("PUT", denied()), ("PUT", denied())], true),
+        (vec![("PUT", denied()), ("PUT", denied())], false),
     ] {
         let (folder, (aws, address)) = (Folder::new(), Aws::start());
         aws.lock().unwrap().object = Some(state(3, 50, "running"));

@@ -20,6 +20,8 @@
 )]
 
 mod advance;
+// No log has 2^64 records, so sums of counts cannot overflow.
+#[allow(clippy::arithmetic_side_effects)]
 mod evidence;
 
 pub use advance::{Advance, advance, may_promote, why};

@@ -28,7 +28,7 @@ use crate::html::render;
 const MOST_CONNECTIONS: usize = 64;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// Maximum size of a form.
-const MOST_BODY: usize = 4096;
+const MOST_BODY: usize = 16 * 1024;
 
 /// Addresses without a variable part that are only read.
 const FIXED: [&str; 6] = ["/", "/migration", "/migration.json", "/live", "/style.css", "/script.js"];

@@ -10,7 +10,7 @@ mod s3;
 mod ssm;
 
 use std::future::Future;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use aws_config::SdkConfig;

@@ -142,7 +142,11 @@ pub(super) fn date(response: &Response<Bytes>) -> Option<SystemTime> {
 fn parse_date(text: &str) -> Option<SystemTime> {
     const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
     let [_, day, month, year, time, "GMT"] = text.split(' ').collect::<Vec<_>>()[..] else { return None };
-    let month = MONTHS.find(month).filter(|_| month.len() == 3)?.checked_div(3)?.checked_add(1)?;
+    let month = MONTHS
+        .find(month)
+        .filter(|at| month.len() == 3 && at.checked_rem(3) == Some(0))?
+        .checked_div(3)?
+        .checked_add(1)?;
     humantime::parse_rfc3339(&format!("{year}-{month:02}-{day}T{time}Z")).ok()
 }
 

@@ -57,6 +57,22 @@ const READ: Duration = Duration::from_secs(2);
 #[error("live state: {0}")]
 pub(crate) struct LiveError(String);
 
+/// A reason why the store could not be read or written.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Failure {
+    pub(crate) reason: String,
+    /// Trying again does not help: access is denied, or the document is invalid.
+    pub(crate) is_lasting: bool,
+}
+
+impl Failure {
+    fn of(reason: String) -> Failure {
+        // S3's `AccessDenied`, and `AccessDeniedException` of the others.
+        let is_lasting = reason.contains("AccessDenied");
+        Failure { reason, is_lasting }
+    }
+}
+
 /// The live state of a process.
 #[derive(Debug)]
 pub(crate) struct Live {
@@ -96,6 +112,8 @@ struct State {
     doubted: Option<Option<String>>,
     /// Consecutive ones.
     failures: u32,
+    /// The reason of the last one.
+    told: Option<String>,
 }
 
 #[derive(Debug)]
@@ -186,10 +204,13 @@ impl Live {
         let change = content.and_then(|content| state.take(content, &self.place));
         match change {
             Ok(change) => {
-                state.failures = 0;
+                (state.failures, state.told) = (0, None);
                 change
             }
+            // A file is looked at before every request, and the same failure is told once.
+            Err(reason) if self.is_at_hand() && state.told.as_ref() == Some(&reason) => Change::None,
             Err(reason) => {
+                state.told = Some(reason.clone());
                 state.failures = state.failures.saturating_add(1);
                 let wait = self.interval.saturating_mul(2_u32.saturating_pow(state.failures.min(8)));
                 state.due = due(wait.min(LONGEST.max(self.interval)));
@@ -199,18 +220,20 @@ impl Live {
     }
 
     /// Reads the overlay as it is, for a change of it.
-    pub(crate) async fn read(&self, now: SystemTime, limit: Duration) -> Result<Stored, String> {
+    pub(crate) async fn read(&self, now: SystemTime, limit: Duration) -> Result<Stored, Failure> {
         let content = match &self.store {
-            Store::File(path) => State::default().read_file(path)?,
-            Store::Remote(store) => within(limit, store.read(self.aws.as_ref().ok(), None, now)).await?,
+            Store::File(path) => State::default().read_file(path),
+            Store::Remote(store) => within(limit, store.read(self.aws.as_ref().ok(), None, now)).await,
         };
-        match content {
+        match content.map_err(Failure::of)? {
             Content::Text(text, revision) => {
-                let overlay = Overlay::parse(&text, &self.place).map_err(|diagnostics| diagnostics.to_string())?;
+                let overlay = Overlay::parse(&text, &self.place);
+                let overlay =
+                    overlay.map_err(|diagnostics| Failure { reason: diagnostics.to_string(), is_lasting: true })?;
                 Ok(Stored { overlay: Some(overlay), basis: Basis { text: Some(text), revision } })
             }
             Content::None => Ok(Stored { overlay: None, basis: Basis::default() }),
-            Content::Unchanged => Err("there is no content".to_owned()),
+            Content::Unchanged => Err(Failure::of("there is no content".to_owned())),
         }
     }
 
@@ -221,16 +244,17 @@ impl Live {
         stored: Option<&Stored>,
         now: SystemTime,
         limit: Duration,
-    ) -> Result<bool, String> {
+    ) -> Result<bool, Failure> {
         let (mut text, basis) = (overlay.to_text(), stored.map(|stored| &stored.basis));
         let written = match &self.store {
-            Store::File(path) => write::file(path, &text, overlay.version, basis)?,
+            Store::File(path) => write::file(path, &text, overlay.version, basis),
             Store::Remote(store) => {
-                let aws = self.aws.as_ref().map_err(ToString::to_string)?;
+                let aws = self.aws.as_ref().map_err(|error| Failure::of(error.to_string()))?;
                 text = store.text(text);
-                within(limit, store.write(aws, &text, basis, now)).await?
+                within(limit, store.write(aws, &text, basis, now)).await
             }
         };
+        let written = written.map_err(Failure::of)?;
         let Written::Done(etag) = written else { return Ok(false) };
         let mut state = self.state.lock().await;
         (state.known, state.etag) = (Some(Known { version: overlay.version, text }), etag);
@@ -266,6 +290,10 @@ impl State {
         let file = FileVersion::of(path);
         if file.is_some() && file == self.file {
             return Ok(Content::Unchanged);
+        }
+        // Reading a pipe could take for ever.
+        if fs::metadata(path).is_ok_and(|facts| !facts.is_file()) {
+            return Err("it is not a file".to_owned());
         }
         let bytes = match fs::read(path) {
             Ok(bytes) => bytes,

@@ -12,7 +12,7 @@ use crossfade_journal::AccessRecord;
 use crossfade_journal::comparison::{Record, is_supported};
 use crossfade_migration::{Evidences, Judgement, why};
 use crossfade_route::migration::{Next, Phase, Plan, Schedule};
-use crossfade_route::{Author, Move, MoveError, Overlay, RoutingTable, Share};
+use crossfade_route::{Author, Move, MoveError, Overlay, RoutingTable};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -20,7 +20,7 @@ pub(crate) use notice::{Alarm, Notice};
 
 use crate::current::Current;
 use crate::invoke::caught;
-use crate::live::{Live, Span, Stored};
+use crate::live::{Failure, Live, Span, Stored};
 use crate::settings::variable;
 
 /// Time that a schedule keeps for writing, after it has read the log.
@@ -28,6 +28,9 @@ const WRITE: Duration = Duration::from_secs(3);
 
 /// The limit of a request to the store, of which an alarm may need several.
 const REQUEST: Duration = Duration::from_secs(2);
+
+/// Time that an alarm keeps for overwriting a state that it could not read.
+const LAST: Duration = Duration::from_secs(1);
 
 /// An alarm that finds the store busy waits so long before it tries again.
 const AGAIN: Duration = Duration::from_millis(50);
@@ -45,6 +48,23 @@ pub(crate) struct Outcome {
     pub(crate) document: Value,
     /// A reason for Lambda to try again.
     pub(crate) failure: Option<String>,
+}
+
+/// The result of an alarm.
+enum Aborted {
+    /// Everyone is on the old system by this state, which has been written.
+    Now(Overlay),
+    /// That was so already.
+    Before(Option<Overlay>),
+    /// The alarm is about what was before the last change.
+    Late,
+}
+
+/// The share of a migration that an alarm concerns.
+enum Due {
+    Routes(Vec<String>),
+    Late,
+    Nothing,
 }
 
 /// A configuration with live state, for one invocation.
@@ -65,7 +85,8 @@ impl Notice {
         let mut document = json!({ "type": "live", "level": "INFO" });
         document["event"] = match self {
             Notice::Alarms(_) => "alarm".into(),
-            _ => "advance".into(),
+            Notice::Advance => "advance".into(),
+            Notice::Unknown(_) => "unknown".into(),
         };
         if let Some(live) = current.live() {
             document["place"] = live.place().into();
@@ -109,7 +130,7 @@ impl Notice {
         match self {
             Notice::Advance => change.advance(&plan, document).await,
             Notice::Alarms(alarms) => change.alarms(&plan, alarms, document).await,
-            Notice::Unknown(_) => Err("`crossfade` in the event is not `advance`, the only word there is".to_owned()),
+            Notice::Unknown(reason) => Err((*reason).to_owned()),
         }
     }
 }
@@ -128,14 +149,16 @@ impl Change<'_> {
             );
         }
         let stored = self.live.read(self.now, REQUEST.min(self.left())).await;
-        let stored = stored.map_err(|reason| format!("the live state cannot be read: {reason}"))?;
+        let stored = stored.map_err(|failure| format!("the live state cannot be read: {}", failure.reason))?;
         let overlay = stored.overlay.as_ref();
         document["version"] = json!(overlay.map(|overlay| overlay.version));
         let mut evidences = Evidences::new(&self.table, plan, overlay)
             .map_err(|error| format!("`migration.guard` cannot be used: {error}"))?;
+        let mut unread = None;
         if let Some(since) = evidences.since()
             && let Err(reason) = self.collect(plan, since, &mut evidences).await
         {
+            unread = Some(format!("the log cannot be read: {reason}"));
             evidences.incomplete(reason);
         }
         let judgements = evidences.judgements();
@@ -148,7 +171,7 @@ impl Change<'_> {
         let is_changed = advance.next.is_some() && written == Ok(true);
         document["changed"] = is_changed.into();
         let next = advance.next.filter(|_| is_changed);
-        let moved = |route: &str| Some(next.as_ref()?.routes.get(route)?.migration?);
+        let moved = |route: &str| next.as_ref()?.routes.get(route)?.migration;
         let shown = |(judgement, (route, decision)): (&Judgement, &(String, Next))| {
             let progress = moved(route).unwrap_or(judgement.progress);
             let (word, reason) = match (decision, &written) {
@@ -181,7 +204,8 @@ impl Change<'_> {
         if let Some(next) = next {
             self.adopt(next, document);
         }
-        written.map(|_| ()).map_err(|reason| format!("the live state cannot be written: {reason}"))
+        written.map_err(|failure| format!("the live state cannot be written: {}", failure.reason))?;
+        unread.map_or(Ok(()), Err)
     }
 
     /// Counts the lines of the function's own log.
@@ -219,7 +243,7 @@ impl Change<'_> {
         let shown = |alarm: &Alarm| {
             let reason = match (is_listed(alarm), alarm.state.as_str()) {
                 (false, _) => "it is not in `migration.alarms`",
-                (true, "ALARM") => "it aborts the migration",
+                (true, "ALARM") => "it is in `migration.alarms`",
                 (true, _) => "only the state ALARM aborts the migration",
             };
             json!({ "name": alarm.name, "arn": alarm.arn, "state": alarm.state, "reason": reason })
@@ -233,12 +257,23 @@ impl Change<'_> {
         // Until it has been written.
         document["aborted"] = false.into();
         match self.abort(plan, &author, latest).await {
-            Ok(None) => {
-                document["reason"] = "no user is on the new system, and the migration does not move".into();
-            }
-            Ok(Some(next)) => {
+            Ok(Aborted::Now(next)) => {
                 document["changed"] = true.into();
                 self.adopt(next, document);
+            }
+            Ok(Aborted::Before(overlay)) => {
+                document["reason"] = "the migration was aborted before".into();
+                // By another environment, and this one may not know it yet.
+                if let Some(overlay) = overlay {
+                    self.adopt(overlay, document);
+                }
+            }
+            Ok(Aborted::Late) => {
+                document["reason"] = "no user is on the new system, and the alarm is older than the last change".into();
+                if let Some(members) = document.as_object_mut() {
+                    members.remove("aborted");
+                }
+                return Ok(());
             }
             Err(error) => return Err(format!("the migration cannot be aborted: {error}")),
         }
@@ -246,61 +281,74 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// Takes all users back, whatever it takes. Returns `None` if there is nothing to do, `latest` being the time of the alarm.
-    async fn abort(&self, plan: &Plan, author: &Author, latest: Option<SystemTime>) -> Result<Option<Overlay>, String> {
-        let next = |overlay: Option<&Overlay>| -> Result<Option<Overlay>, String> {
-            let is_due = |route: &&String| {
-                let progress = self.table.progress(plan, overlay, route);
-                // Without users on the new system a late event must not end what somebody has begun anew since.
-                let is_late = latest.is_some_and(|latest| latest < progress.since);
-                progress.phase != Phase::Aborted && (progress.share > Share::NONE || !is_late)
-            };
-            let routes: Vec<String> = plan.routes.iter().filter(is_due).cloned().collect();
-            if routes.is_empty() {
-                return Ok(None);
-            }
-            self.aborted(&routes, overlay, author).map(Some)
-        };
-        let (mut failures, mut known) = (0_u32, self.in_use.clone());
+    /// Takes all users back, whatever it takes. `latest` is the time of the alarm. A state that cannot be read for good is
+    /// overwritten, one that cannot be read for the moment only when there is no time left: it may have more than is known here.
+    async fn abort(&self, plan: &Plan, author: &Author, latest: Option<SystemTime>) -> Result<Aborted, String> {
+        let (mut failures, mut last) = (0_u32, "the time of the invocation is over".to_owned());
         loop {
-            let limit = REQUEST.min(self.left());
-            if limit.is_zero() {
-                return Err("the time of the invocation is over".to_owned());
+            let left = self.left();
+            if left.is_zero() {
+                return Err(last);
             }
-            let tried = match self.live.read(self.now, limit).await {
+            let limit = REQUEST.min(left.checked_sub(LAST).unwrap_or(left));
+            let (next, failure) = match self.live.read(self.now, limit).await {
                 Ok(stored) => {
-                    known = stored.overlay.clone();
-                    let Some(next) = next(known.as_ref())? else { return Ok(None) };
-                    self.write(&next, &stored).await.map(|is_written| is_written.then_some(next))
-                }
-                // Reading may not be allowed, or the document is damaged.
-                Err(reason) => Err(reason),
-            };
-            match tried {
-                Ok(Some(next)) => return Ok(Some(next)),
-                Ok(None) => {}
-                Err(reason) => {
-                    failures = failures.saturating_add(1);
-                    if failures > 1 {
-                        let next = match next(known.as_ref())? {
-                            Some(next) => next,
-                            // Aborted as far as this environment knows; the store, which nobody can read, may have something else.
-                            None => self.aborted(&plan.routes, known.as_ref(), author)?,
-                        };
-                        let next = next.above_all(self.now);
-                        match self.live.write(&next, None, self.now, REQUEST.min(self.left())).await {
-                            Ok(_) => return Ok(Some(next)),
-                            Err(error) if self.left() < REQUEST => return Err(format!("{reason}; {error}")),
-                            Err(_) => {}
-                        }
+                    let overlay = stored.overlay.clone();
+                    let next = match self.due(plan, overlay.as_ref(), latest) {
+                        Due::Routes(routes) => self.aborted(&routes, overlay.as_ref(), author)?,
+                        Due::Late => return Ok(Aborted::Late),
+                        Due::Nothing => return Ok(Aborted::Before(overlay)),
+                    };
+                    match self.write(&next, &stored).await {
+                        Ok(true) => return Ok(Aborted::Now(next)),
+                        Ok(false) => (None, None),
+                        // A condition may need a permission that writing does not.
+                        Err(failure) => (Some(next).filter(|_| failure.is_lasting), Some(failure)),
                     }
                 }
+                Err(failure) => {
+                    let is_last = failure.is_lasting || self.left() <= LAST;
+                    let next = is_last.then(|| self.aborted(&plan.routes, self.in_use.as_ref(), author)).transpose()?;
+                    (next.map(|next| next.above_all(self.now)), Some(failure))
+                }
+            };
+            if let Some(failure) = failure {
+                failures = failures.saturating_add(1);
+                last = failure.reason;
             }
-            sleep(AGAIN.saturating_mul(failures.clamp(1, 20))).await;
+            if let Some(next) = next {
+                match self.live.write(&next, None, self.now, REQUEST.min(self.left())).await {
+                    Ok(_) => return Ok(Aborted::Now(next)),
+                    Err(failure) => last = format!("{last}; {}", failure.reason),
+                }
+            }
+            sleep(AGAIN.saturating_mul(failures.clamp(1, 10)).min(self.left())).await;
         }
     }
 
-    async fn write(&self, next: &Overlay, stored: &Stored) -> Result<bool, String> {
+    /// The routes that an alarm takes back.
+    fn due(&self, plan: &Plan, overlay: Option<&Overlay>, latest: Option<SystemTime>) -> Due {
+        let (mut routes, mut is_late) = (Vec::new(), false);
+        for route in &plan.routes {
+            let progress = self.table.progress(plan, overlay, route);
+            if progress.phase == Phase::Aborted {
+                continue;
+            }
+            // Without users on the new system a late event must not end what somebody has begun anew since.
+            if progress.share.is_zero() && latest.is_some_and(|latest| latest < progress.since) {
+                is_late = true;
+            } else {
+                routes.push(route.clone());
+            }
+        }
+        match (routes.is_empty(), is_late) {
+            (false, _) => Due::Routes(routes),
+            (true, true) => Due::Late,
+            (true, false) => Due::Nothing,
+        }
+    }
+
+    async fn write(&self, next: &Overlay, stored: &Stored) -> Result<bool, Failure> {
         self.live.write(next, Some(stored), self.now, REQUEST.min(self.left())).await
     }
 

@@ -31,12 +31,12 @@ impl LiveState {
             Source::Remote(Remote::S3 { .. } | Remote::Ssm { .. }) => {
                 let credentials = ["AWS_ACCESS_KEY_ID", "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
                 ensure!(
-                    credentials.iter().any(|name| is_set(&name)),
+                    credentials.iter().any(is_set),
                     "`--live {place}`: the function has no credentials\n  \
                      hint: run `eval \"$(aws configure export-credentials --format env)\"` before"
                 );
                 ensure!(
-                    ["AWS_REGION", "AWS_DEFAULT_REGION"].iter().any(|name| is_set(&name)),
+                    ["AWS_REGION", "AWS_DEFAULT_REGION"].iter().any(is_set),
                     "`--live {place}`: the function has no region\n  hint: set `AWS_REGION`"
                 );
             }

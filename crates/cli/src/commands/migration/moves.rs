@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use anyhow::{Result, bail};
-use crossfade_migration::{Judgement, may_promote};
+use crossfade_migration::{Judgement, may_promote, why};
 use crossfade_route::migration::{Evidence, Hold, Next, Phase, Plan, Target};
 use crossfade_route::{Author, Move, MoveError, Moved, Overlay, Share};
 
@@ -11,7 +11,7 @@ use super::changes::{Change, Refusal, table, written};
 use super::evidence::EvidenceOptions;
 use super::{By, Common, Routes, block_on};
 use crate::commands::Verdict;
-use crate::migration::{ChangeError, Migration, why_not};
+use crate::migration::{ChangeError, Migration};
 use crate::terminal::say;
 
 /// Take the next step of a migration: move more users to the new system, if the evidence allows it

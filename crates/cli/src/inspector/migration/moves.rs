@@ -5,13 +5,13 @@ use std::fmt::Write;
 use std::time::SystemTime;
 
 use anyhow::Result;
-use crossfade_migration::may_promote;
+use crossfade_migration::{may_promote, why};
 use crossfade_route::migration::{Evidence, Hold, Next, Target};
 use crossfade_route::{Author, Move, Overlay, Share};
 
 use super::{Open, Shared, plan};
 use crate::inspector::filter::parameter;
-use crate::migration::{self, ChangeError, Migration, why_not};
+use crate::migration::{self, ChangeError, Migration};
 
 /// Length in characters of the longest reason.
 const MOST_REASON: usize = 500;
@@ -111,10 +111,12 @@ impl From<ChangeError> for Refusal {
 /// Makes a move.
 pub(in crate::inspector) async fn take(shared: &Shared, step: Step, form: &Form) -> Result<(), Refusal> {
     let (routes, live) = plan(shared).map_err(|missing| refused(missing.text()))?;
-    if form.reason.chars().count() > MOST_REASON {
+    // An abort does not fail because of its reason.
+    if step != Step::Abort && form.reason.chars().count() > MOST_REASON {
         return Err(refused(format!("the reason is longer than {MOST_REASON} characters")));
     }
-    let reason = Some(form.reason.clone()).filter(|reason| !reason.is_empty());
+    let reason: String = form.reason.chars().take(MOST_REASON).collect();
+    let reason = Some(reason).filter(|reason| !reason.is_empty());
     let author = Author { by: migration::user(), reason };
     let now = SystemTime::now();
     let mut current = shared.migration.lock().await;

@@ -13,8 +13,8 @@ use super::{Form, Missing, Refusal, Step, View, after_file};
 use crate::html::table_head;
 use crate::inspector::Shared;
 use crate::inspector::page::{frame, section};
-use crate::migration::why_not;
 use crate::terminal::printable;
+use crossfade_migration::why;
 
 /// Routes with a section of their own.
 const MOST_ROUTES: usize = 50;
@@ -303,7 +303,7 @@ fn history(view: &View) -> Markup {
 }
 
 fn by(overlay: &Overlay) -> String {
-    if overlay.by.is_empty() { "unknown".to_owned() } else { printable(&overlay.by).into() }
+    if overlay.by.is_empty() { "unknown".to_owned() } else { printable(&overlay.by) }
 }
 
 /// `12.5 %`.
