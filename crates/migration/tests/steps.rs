@@ -47,7 +47,7 @@ fn users(minute: u64, route: &str, live: Option<u32>, backend: &str, count: u64,
     let line = |number: u64| {
         json!({
             "type": "access", "version": 3, "time": written(minute), "route": route, "live": live, "backend": backend,
-            "status": if failing > 0 && number % failing == 0 { 500 } else { 200 }, "first_byte_ms": 20, "attempts": 1,
+            "status": if failing > 0 && number.is_multiple_of(failing) { 500 } else { 200 }, "first_byte_ms": 20, "attempts": 1,
         })
     };
     (0..count).map(line).collect()
