@@ -118,7 +118,8 @@ impl Migration {
         let earlier = history.iter().filter(|overlay| overlay.version < present.version);
         let found = match version {
             Some(version) => earlier.clone().find(|overlay| overlay.version == version),
-            None => earlier.clone().max_by_key(|overlay| overlay.version),
+            // The newest comes first; after a deletion older ones may have higher numbers.
+            None => earlier.clone().next(),
         };
         match found {
             Some(found) => Ok((found.version, restored(present, &found.routes, found.version, author, now))),
@@ -181,7 +182,7 @@ pub(crate) async fn abort(
                 // What can be saved of it is.
                 let history = tokio::time::timeout(READ, history(store, 20)).await;
                 let history = history.ok().and_then(Result::ok).unwrap_or_default();
-                let last = history.into_iter().max_by_key(|overlay| overlay.version);
+                let last = history.into_iter().next();
                 let (next, moved) = step(last.as_ref(), &[])?;
                 let overlay = Some(store.overwrite(&next).await?);
                 return Ok(Aborted { moved, overlay, unread: Some(error) });

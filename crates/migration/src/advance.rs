@@ -101,7 +101,7 @@ pub fn why(next: &Next, plan: &Plan) -> String {
             Evidence::Pass => "the guard holds".to_owned(),
             Evidence::Fail(reason) => format!("the guard fails: {reason}"),
             Evidence::TooFew(count) => match plan.samples.saturating_sub(*count) {
-                0 => format!("{count} samples are too few to decide"),
+                0 => format!("{count} samples do not decide yet: more are needed"),
                 missing => format!("{count} of {} samples: {missing} are missing", plan.samples),
             },
             Evidence::CannotBeJudged(reason) => format!("the guard cannot be judged: {reason}"),

@@ -1,14 +1,17 @@
 //! The evidence: the requests of each route of a plan since its last change took effect, and the judgement about them.
 
 use std::borrow::Cow;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crossfade_journal::AccessRecord;
 use crossfade_journal::comparison::Record;
-use crossfade_parity::{Decision, Effect, Gate, GateError, Judged, Step, Tally, TrafficTally, judge};
+use crossfade_parity::{Decision, Effect, Gate, GateError, Judged, Step, Tally, Users, judge};
 use crossfade_route::migration::{Evidence, Phase, Plan, Progress};
 use crossfade_route::{Overlay, RoutingTable, Share};
 use serde::Serialize;
+
+/// The clocks of functions and of whoever moves users may differ by so much.
+const SKEW: Duration = Duration::from_secs(300);
 
 /// The records of one route.
 #[derive(Debug)]
@@ -21,7 +24,7 @@ struct Collected {
     /// The time of the first record.
     first: Option<SystemTime>,
     tally: Tally,
-    traffic: TrafficTally,
+    users: Users,
 }
 
 /// The records of all routes of a plan.
@@ -65,6 +68,11 @@ pub struct Condition<'j> {
 }
 
 impl Collected {
+    /// Returns whether a request of this time can be of this step. An earlier migration may have had the same version.
+    fn is_due(&self, time: SystemTime) -> bool {
+        time.checked_add(SKEW).is_none_or(|time| time >= self.progress.since)
+    }
+
     fn begin_at(&mut self, time: SystemTime) {
         self.first = Some(self.first.map_or(time, |first| first.min(time)));
     }
@@ -83,7 +91,7 @@ impl<'p> Evidences<'p> {
                 effect: Effect::of(version),
                 first: None,
                 tally: Tally::new(0),
-                traffic: TrafficTally::new(),
+                users: Users::of(&plan.from, &plan.to),
             }
         };
         let routes = plan.routes.iter().map(collected).collect();
@@ -117,9 +125,12 @@ impl<'p> Evidences<'p> {
         let Some(route) = self.routes.iter_mut().find(|route| record.route.as_deref() == Some(&route.route)) else {
             return;
         };
+        if !route.is_due(record.time) {
+            return;
+        }
         route.effect.add(record);
         if record.live.unwrap_or_default() >= route.version {
-            route.traffic.add(record);
+            route.users.add(record);
             route.begin_at(record.time);
         }
     }
@@ -128,7 +139,7 @@ impl<'p> Evidences<'p> {
     pub fn add_comparison(&mut self, record: &Record) {
         self.records += 1;
         let Some(route) = self.routes.iter_mut().find(|route| record.route == route.route) else { return };
-        if record.live.unwrap_or_default() >= route.version {
+        if route.is_due(record.time) && record.live.unwrap_or_default() >= route.version {
             route.tally.add(record);
             route.begin_at(record.time);
         }
@@ -137,19 +148,19 @@ impl<'p> Evidences<'p> {
     /// Decides about every route.
     pub fn judgements(&self) -> Vec<Judgement> {
         let judgement = |collected: &Collected| {
-            let (assessment, traffic) = (judge(&collected.tally), collected.traffic.traffic());
+            let assessment = judge(&collected.tally);
+            let share = collected.progress.share;
             let step = Step {
                 route: &collected.route,
-                from: &self.plan.from,
-                to: &self.plan.to,
                 assessment: &assessment,
-                traffic: &traffic,
+                users: (share > Share::NONE).then_some(&collected.users),
+                is_last: share == Share::ALL,
                 samples: self.plan.samples,
             };
             let conditions = self.guard.judge(&step);
             let evidence = match (evidence(&conditions), &self.incomplete) {
                 (_, None) if self.records == 0 => Evidence::Missing("there are no records".to_owned()),
-                _ if self.has_failures_only && collected.progress.share > Share::NONE => {
+                _ if self.has_failures_only && share > Share::NONE => {
                     let reason = "with `accessLog: false` the log has no requests without a failure";
                     Evidence::CannotBeJudged(reason.to_owned())
                 }
@@ -164,7 +175,8 @@ impl<'p> Evidences<'p> {
                 evidence,
                 conditions,
                 // Before the first change nothing has to take effect: the step is as old as its evidence.
-                in_effect: if collected.version == 0 { collected.first } else { collected.effect.since() },
+                in_effect: if collected.version == 0 { collected.first } else { collected.effect.since() }
+                    .map(|time| time.max(collected.progress.since)),
                 recent: collected.effect.recent(),
             }
         };

@@ -184,3 +184,70 @@ migration: { from: legacy, to: modern, guard: 'errors<=+1%' }
     let advance = step(&table, None, &bad, 99);
     assert!(matches!(advance.routes[0].1, Next::Abort(..)) && advance.next.is_none());
 }
+
+/// The state was deleted and begun anew, so the numbers of its versions are the same.
+#[test]
+fn requests_of_an_earlier_migration_do_not_count() {
+    let table = table("advance");
+    let first = moved(&table, None, Move::Promote(Target::NextStep), 1000);
+    let step_of = |minute| {
+        let log = [
+            users(minute, "orders", Some(1), "legacy", 900, 0),
+            users(minute, "orders", Some(1), "modern", 120, 1),
+            shadows(minute, "orders", Some(1), 120),
+        ];
+        step(&table, Some(&first), &log, 1050).routes.remove(0).1
+    };
+    assert_eq!(step_of(10), Next::Hold(Hold::NotInEffect));
+    // The clock of a function is a little behind.
+    assert!(matches!(step_of(997), Next::Abort(..)));
+}
+
+/// A log of a month, and a clock that is an hour ahead.
+#[test]
+fn the_length_of_the_log_does_not_change_when_a_step_is_in_effect() {
+    let table = table("advance");
+    let first = moved(&table, None, Move::Promote(Target::NextStep), 50_000);
+    let mut log: Vec<_> = (0..50).map(|day| users(day * 1000, "orders", None, "legacy", 100, 0)).collect();
+    log.push(users(50_001, "orders", Some(1), "legacy", 900, 0));
+    log.push(users(50_001, "orders", Some(1), "modern", 120, 0));
+    log.push(users(50_061, "orders", None, "legacy", 1, 0));
+    let judged = judgements(&table, Some(&first), &log).remove(0);
+    let since = judged.in_effect.unwrap();
+    assert!(since >= at(50_000) && since <= at(50_001), "{since:?}");
+}
+
+/// Half of the clients get 503, from the circuit breaker.
+#[test]
+fn an_open_circuit_breaker_is_a_failure() {
+    let table = table("advance");
+    let first = moved(&table, None, Move::Promote(Target::NextStep), 10);
+    let mut open = users(12, "orders", Some(1), "modern", 1252, 1);
+    for line in &mut open {
+        line["backend"] = Value::Null;
+        line["target"] = "modern".into();
+        line["skipped"] = json!([{ "backend": "modern", "outcome": "open" }]);
+        line["status"] = 503.into();
+    }
+    let log = [users(12, "orders", Some(1), "legacy", 1243, 0), users(12, "orders", Some(1), "modern", 500, 0), open];
+    assert!(matches!(&step(&table, Some(&first), &log, 50).routes[0].1, Next::Abort(..)));
+}
+
+#[test]
+fn testers_do_not_block_the_first_step() {
+    let table = table("advance");
+    let mut pinned = users(5, "orders", None, "modern", 6, 0);
+    pinned.iter_mut().for_each(|line| line["chosen"] = "pin".into());
+    let log = [shadows(0, "orders", None, 3000), pinned];
+    assert!(matches!(&step(&table, None, &log, 40).routes[0].1, Next::Advance(_)));
+}
+
+#[test]
+fn a_pause_does_not_begin_the_step_anew() {
+    let table = table("advance");
+    let first = moved(&table, None, Move::Promote(Target::NextStep), 10);
+    let log = [users(12, "orders", Some(1), "legacy", 900, 0), users(12, "orders", Some(1), "modern", 120, 0)];
+    let paused = moved(&table, Some(&first), Move::Pause, 40);
+    let resumed = moved(&table, Some(&paused), Move::Resume, 41);
+    assert!(matches!(&step(&table, Some(&resumed), &log, 43).routes[0].1, Next::Advance(_)));
+}

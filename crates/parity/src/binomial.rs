@@ -9,14 +9,19 @@ const PRECISION: f64 = 1e-16;
 /// of a probability between `null` and 1, each equally likely, to `null`. Its mean is at most 1 if `null` holds, also at a
 /// time that depends on the trials. At least 0 and finite; 1 without trials, or if `null` is not between 0 and 1.
 pub(crate) fn mixture(successes: u64, trials: u64, null: f64) -> f64 {
+    ln_mixture(successes, trials, null).min(700.0).exp()
+}
+
+/// Returns its natural logarithm, of any size.
+pub(crate) fn ln_mixture(successes: u64, trials: u64, null: f64) -> f64 {
     if trials == 0 || !(null > 0.0 && null < 1.0) {
-        return 1.0;
+        return 0.0;
     }
     // The integral of the ratio is an incomplete beta function: (probability of at most `successes` in one more trial)
     // / (probability of `successes`) / ((trials + 1) (1 - null)).
     let (k, n) = (successes.min(trials) as f64, trials as f64);
     let scale = ((n + 1.0) * (1.0 - null)).ln();
-    let logarithm = if k > n * null {
+    if k > n * null {
         let above = upper_tail(k + 1.0, n + 1.0, null);
         (1.0 - above).max(f64::MIN_POSITIVE).ln() - ln_probability(k, n, null) - scale
     } else {
@@ -28,8 +33,7 @@ pub(crate) fn mixture(successes: u64, trials: u64, null: f64) -> f64 {
             at -= 1.0;
         }
         sum.ln() - scale
-    };
-    logarithm.min(700.0).exp()
+    }
 }
 
 /// Returns the largest number that has at most `tail` of the probability below it.

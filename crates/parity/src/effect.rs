@@ -10,6 +10,8 @@ use crate::timeline::{Merge, Timeline};
 
 /// The share of older requests that does not matter.
 const STRAGGLERS: f64 = 0.01;
+/// Fewer requests at the end of the log have no such share: their clock may be ahead of the others'.
+const FEW: u64 = 100;
 
 /// Requests before and since a version of the live state.
 #[derive(Debug)]
@@ -54,10 +56,11 @@ impl Effect {
         let (mut total, mut found) = (Counts::default(), None);
         for (number, counts) in self.timeline.buckets.iter().rev() {
             total.merge(*counts);
-            if share(total.before, total.before + total.since) > STRAGGLERS {
+            if share(total.before, total.before + total.since) <= STRAGGLERS {
+                found = Some(number * self.timeline.width);
+            } else if found.is_some() || total.before + total.since >= FEW {
                 break;
             }
-            found = Some(number * self.timeline.width);
         }
         found.map(|seconds| SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds))
     }
@@ -109,6 +112,9 @@ mod tests {
         // A straggler among a thousand does not matter, one among ten does.
         assert_eq!(since(&[(10, Some(5), 1000), (20, Some(4), 1), (30, Some(5), 1000)]), Some(10));
         assert_eq!(since(&[(10, Some(5), 10), (20, Some(4), 1)]), None);
+        // A clock is an hour ahead.
+        assert_eq!(since(&[(0, Some(4), 100), (96, Some(5), 1000), (3600, Some(4), 3)]), Some(96));
+        assert_eq!(since(&[(10, Some(5), 1000), (20, Some(4), 100)]), None);
         // Each of the older requests stands for others that are not logged.
         let mut sampled = effect(&[(10, Some(5), 1000)]);
         let time = "2030-03-17T17:46:50Z";

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::assessment::{Interval, Intervals, Latency, Percentiles};
-use crate::binomial::{lower_quantile, upper_quantile};
+use crate::binomial::{ln_mixture, lower_quantile, upper_quantile};
 
 /// Ratio of neighbouring buckets: the middle of a bucket is within 1 % of everything in it.
 const RATIO: f64 = 1.02;
@@ -84,6 +84,27 @@ pub(crate) fn latency(primary: &Histogram, mirror: &Histogram, tests: u64) -> Op
     })
 }
 
+/// Returns the evidence, as the logarithm of an e-value, that a percentile is above a time: more durations are above it than may be.
+pub(crate) fn ln_evidence_of_slower_than(new: &Histogram, percentile: Percentile, milliseconds: f64) -> f64 {
+    ln_mixture(new.above(bucket(milliseconds)), new.count, 1.0 - percentile.share())
+}
+
+/// Returns the evidence, as the logarithm of an e-value, that a percentile is greater in `new` than in `old` by more than `change`.
+/// If it is not, then the product for the true percentile of `old` is an e-value, and the least product is no greater.
+pub(crate) fn ln_evidence_of_slower(new: &Histogram, old: &Histogram, percentile: Percentile, change: f64) -> f64 {
+    let Some(((first, _), (last, _))) = old.buckets.first_key_value().zip(old.buckets.last_key_value()) else {
+        return 0.0;
+    };
+    let shift = ((1.0 + change).max(RATIO.recip()).ln() / RATIO.ln()).round() as i16;
+    let at = |bucket: i16| {
+        let above = new.above(bucket.saturating_add(shift));
+        let below = old.count - old.above(bucket.saturating_sub(1));
+        let share = percentile.share();
+        ln_mixture(above, new.count, 1.0 - share) + ln_mixture(below, old.count, share)
+    };
+    (*first..=*last).map(at).fold(f64::INFINITY, f64::min)
+}
+
 /// Counts of durations, each known within 1 % and clamped to 10 microseconds to 10,000 seconds. Memory does not depend
 /// on their number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -113,6 +134,11 @@ impl Histogram {
     /// Number of durations.
     pub fn count(&self) -> u64 {
         self.count
+    }
+
+    /// Number of durations in higher buckets.
+    fn above(&self, bucket: i16) -> u64 {
+        self.buckets.range(bucket.saturating_add(1)..).map(|(_, count)| count).sum()
     }
 
     /// Returns the percentile in milliseconds by nearest rank, for a share between 0 and 1; `None` without durations.

@@ -48,6 +48,7 @@ mod marks;
 pub mod number;
 #[allow(clippy::arithmetic_side_effects)] // as above
 mod place;
+#[allow(clippy::arithmetic_side_effects)] // as above
 mod proportion;
 mod reason;
 mod repeat;
@@ -57,6 +58,8 @@ mod tally;
 mod timeline;
 #[allow(clippy::arithmetic_side_effects)] // as above
 mod traffic;
+#[allow(clippy::arithmetic_side_effects)] // as above
+mod users;
 #[allow(clippy::arithmetic_side_effects)] // as above
 mod verdict;
 
@@ -77,4 +80,5 @@ pub use traffic::{
     BackendTraffic, EndpointTraffic, RouteTraffic, Served, Traffic, TrafficBucket, TrafficTally, TrafficTimeline,
     VersionTraffic,
 };
+pub use users::Users;
 pub use verdict::PARITY_THRESHOLD;

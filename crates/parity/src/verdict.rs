@@ -13,7 +13,7 @@ use crate::reason::{Place, Reason};
 /// Parity below which systems differ, without a gate: 99.5 %.
 pub const PARITY_THRESHOLD: f64 = 0.995;
 /// Share of lost copies above which the remaining ones cannot prove that the systems are the same.
-const LOST_THRESHOLD: f64 = 0.01;
+pub(crate) const LOST_THRESHOLD: f64 = 0.01;
 /// The chance that any endpoint is said to fail more often by mistake.
 const ERROR: f64 = 0.05;
 

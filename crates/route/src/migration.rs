@@ -49,7 +49,7 @@ pub struct Progress {
     pub share: Share,
     /// Decides who may move it.
     pub phase: Phase,
-    /// The time of the last change of `share` or `phase`.
+    /// The time since when it has its share, also through a pause: the evidence since then counts.
     pub since: SystemTime,
 }
 
@@ -165,9 +165,9 @@ impl Progress {
     /// # Errors
     ///
     /// [`Refused`] if it does not move by itself anyway.
-    pub fn pause(self, now: SystemTime) -> Result<Self, Refused> {
+    pub fn pause(self) -> Result<Self, Refused> {
         match self.phase {
-            Phase::Running => Ok(Progress { phase: Phase::Paused, since: now, ..self }),
+            Phase::Running => Ok(Progress { phase: Phase::Paused, ..self }),
             Phase::Paused => Ok(self),
             Phase::Aborted => Err(Refused::IsAborted),
             Phase::Finished => Err(Refused::IsFinished),
@@ -181,7 +181,7 @@ impl Progress {
     /// [`Refused`] if it is not paused or aborted.
     pub fn resume(self, now: SystemTime) -> Result<Self, Refused> {
         match self.phase {
-            Phase::Paused => Ok(Progress { phase: Phase::Running, since: now, ..self }),
+            Phase::Paused => Ok(Progress { phase: Phase::Running, ..self }),
             Phase::Aborted => Ok(Progress::begin(now)),
             Phase::Running => Err(Refused::IsRunning),
             Phase::Finished => Err(Refused::IsFinished),
@@ -348,6 +348,15 @@ mod tests {
                 _ => assert_eq!(failed, Next::Hold(Hold::Phase(phase))),
             }
         }
+    }
+
+    #[test]
+    fn a_pause_is_no_new_step() {
+        let running = progress(10, Phase::Running);
+        let paused = running.pause().unwrap();
+        assert_eq!(paused, progress(10, Phase::Paused));
+        assert_eq!(paused.resume(at(900)), Ok(running));
+        assert_eq!(paused.abort(at(900)).resume(at(1000)), Ok(Progress::begin(at(1000))));
     }
 
     #[test]

@@ -93,7 +93,7 @@ impl RoutingTable {
             let before = self.progress(plan, overlay, route);
             let after = match step {
                 Move::Promote(target) => plan.promote(before, target, now),
-                Move::Pause => before.pause(now),
+                Move::Pause => before.pause(),
                 Move::Resume => before.resume(now),
                 Move::Abort => Ok(before.abort(now)),
             };
@@ -109,8 +109,9 @@ impl RoutingTable {
         let mut next = Overlay::after(overlay, author, describe(step, &moved), now);
         for (route, before, after) in &moved {
             let changes = next.routes.entry(route.clone()).or_default();
-            // A pause changes nothing for users, so the evidence from before it counts.
-            if before.share != after.share || before.phase == Phase::Aborted {
+            // A pause changes nothing for users, so the evidence from before it counts. An abort also moves those who are pinned.
+            let is_aborted = |progress: &Progress| progress.phase == Phase::Aborted;
+            if before.share != after.share || is_aborted(before) != is_aborted(after) {
                 changes.version = next.version;
             }
             changes.migration = Some(*after);
@@ -279,6 +280,27 @@ migration: { from: legacy, to: modern, steps: [1%, 12.5%, 50%, 100%] }
         let versions: Vec<u32> = above.routes.values().map(|changes| changes.version).collect();
         assert_eq!(versions, [1_796_000_000, 2], "a route that did not change keeps its version");
         assert_eq!(above.above_all(SystemTime::UNIX_EPOCH).version, 1_796_000_000, "a clock that was set back");
+    }
+
+    #[test]
+    fn a_route_has_the_version_that_moved_its_users_last() {
+        let step = Move::Promote(Target::NextStep);
+        let mut state = None;
+        for (step, version) in [
+            (Move::Pause, 0),
+            // Users who are pinned go back, and come again.
+            (Move::Abort, 2),
+            (Move::Abort, 2),
+            (Move::Resume, 4),
+            (step, 5),
+            (Move::Pause, 5),
+            (Move::Resume, 5),
+            (Move::Abort, 8),
+        ] {
+            let moved = next(state.as_ref(), &["orders"], step).unwrap();
+            assert_eq!(moved.routes["orders"].version, version, "{step:?} {state:?}");
+            state = Some(moved);
+        }
     }
 
     proptest! {

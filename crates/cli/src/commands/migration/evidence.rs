@@ -91,6 +91,9 @@ impl EvidenceOptions {
             lines.end(&mut count);
         }
         (input.unreadable, input.first_unreadable) = (logs.unreadable.count, logs.unreadable.first);
+        if let Some(warning) = input.warning() {
+            evidences.incomplete(warning);
+        }
         Ok((evidences.judgements(), input))
     }
 }

@@ -80,10 +80,12 @@ struct By {
 }
 
 fn words(text: &str) -> Result<String, String> {
-    match text.trim() {
+    // Each is one line of the history.
+    let text = text.split(char::is_control).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
+    match text.as_str() {
         "" => Err("it is empty".to_owned()),
         text if text.chars().count() > MAX_TEXT => Err(format!("it is longer than {MAX_TEXT} characters")),
-        text => Ok(text.to_owned()),
+        _ => Ok(text),
     }
 }
 
