@@ -74,7 +74,7 @@ impl Abort {
         let before = aborted.overlay.iter().map(written).collect();
         let after = vec![
             format!("see it take effect  {} LOG", common.command("status")),
-            format!("begin anew          {}", common.command("resume")),
+            format!("begin anew          {}{}", common.command("resume"), routes.again()),
             format!("undo it             {}", common.command("undo")),
         ];
         let overlay = aborted.overlay.as_ref();

@@ -81,7 +81,8 @@ struct By {
 
 fn words(text: &str) -> Result<String, String> {
     // Each is one line of the history.
-    let text = text.split(char::is_control).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
+    let text =
+        text.split(char::is_control).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
     match text.as_str() {
         "" => Err("it is empty".to_owned()),
         text if text.chars().count() > MAX_TEXT => Err(format!("it is longer than {MAX_TEXT} characters")),
@@ -142,6 +143,11 @@ impl Routes {
             }
             None => Ok(()),
         }
+    }
+
+    /// Returns the options that name the same routes, with a leading blank.
+    fn again(&self) -> String {
+        self.route.iter().map(|route| format!(" --route {}", shell_words::quote(route))).collect()
     }
 
     fn has(&self, route: &str) -> bool {

@@ -65,7 +65,7 @@ Examples:
   crossfade resume --route orders --reason 'fixed in release 42'
 
 After a pause a route goes on with its share, and pins and opt-ins apply as before. After an abort it begins anew with all users
-on the old system.
+on the old system; while others are paused, only if `--route` names it.
 Exit codes: 0 resumed, 1 refused by the state or another writer, 2 it could not run.")]
 pub(crate) struct Resume {
     #[command(flatten)]
@@ -254,7 +254,29 @@ fn next(
     author: &Author,
     now: SystemTime,
 ) -> Result<(Overlay, Vec<Moved>), MoveError> {
-    migration.table.moved(migration.stored.overlay.as_ref(), &routes.route, step, author, now)
+    let routes = chosen(migration, routes, step, now);
+    migration.table.moved(migration.stored.overlay.as_ref(), &routes, step, author, now)
+}
+
+/// The routes of a move; none for all that can move. Without `--route`, a promotion leaves paused routes alone as long as others can
+/// move, and a resumption those that were aborted as long as others are paused.
+fn chosen(migration: &Migration, routes: &Routes, step: Move, now: SystemTime) -> Vec<String> {
+    if !routes.route.is_empty() {
+        let mut names = routes.route.clone();
+        names.sort_unstable();
+        names.dedup();
+        return names;
+    }
+    let Migration { plan, table, stored, .. } = migration;
+    let is_chosen = |route: &&String| {
+        let progress = table.progress(plan, stored.overlay.as_ref(), route);
+        match step {
+            Move::Promote(target) => progress.phase == Phase::Running && plan.promote(progress, target, now).is_ok(),
+            Move::Resume => progress.phase == Phase::Paused,
+            Move::Pause | Move::Abort => false,
+        }
+    };
+    plan.routes.iter().filter(is_chosen).cloned().collect()
 }
 
 /// The routes of the plan that a promotion leaves where they are.
@@ -264,7 +286,8 @@ fn stays(migration: &Migration, routes: &Routes, target: Target, moved: &[Moved]
     let line = |route: &String| {
         let progress = table.progress(plan, stored.overlay.as_ref(), route);
         let reason = plan.promote(progress, target, now).err();
-        format!("{route:<12}  stays: {}", reason.map(|reason| reason.to_string()).unwrap_or_default())
+        let paused = || "it is paused; `--route` with its name moves it nevertheless".to_owned();
+        format!("{route:<12}  stays: {}", reason.map_or_else(paused, |reason| reason.to_string()))
     };
     plan.routes.iter().filter(stays).map(line).collect()
 }
