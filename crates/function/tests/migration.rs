@@ -217,7 +217,7 @@ fn a_schedule_holds_and_says_why() {
         ("advance", state(3, 10, "running"), good(3), "hold", "3 of 5 samples: 2 are missing"),
         ("advance", state(3, 10, "paused"), good(20), "hold", "it is paused"),
         ("advance", state(3, 10, "running"), Vec::new(), "hold", "not in effect yet"),
-        ("advance", state_since(3, 10, "running", 60), good(20), "hold", "bake for another"),
+        ("advance", state_since(3, 10, "running", 60), good(20), "hold", "not in effect yet"),
         ("abort", state(3, 10, "running"), good(20), "hold", "`migration.schedule: abort` begins no step"),
     ];
     for (schedule, object, log, decision, reason) in cases {
