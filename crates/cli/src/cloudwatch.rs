@@ -43,7 +43,7 @@ pub(crate) async fn read(group: &str, from: SystemTime, until: SystemTime, line:
 ///
 /// # Errors
 ///
-/// As [`read`].
+/// As `read`.
 pub async fn read_with(
     config: &SdkConfig,
     group: &str,

@@ -399,8 +399,11 @@ mod tests {
         }
     }
 
+    /// Count, verdict, status of the old system and of the new one, reason.
+    type Shadows<'g> = (u64, &'g str, u16, Option<u16>, Option<&'g str>);
+
     /// Shadow requests: so many of each kind.
-    fn shadows(groups: &[(u64, &str, u16, Option<u16>, Option<&str>)]) -> Tally {
+    fn shadows(groups: &[Shadows<'_>]) -> Tally {
         let mut tally = Tally::new(0);
         for (count, verdict, primary, mirror, reason) in groups {
             let line = json!({

@@ -1,6 +1,6 @@
 //! The report for a terminal: 100 columns, but for names, values and commands that are longer. Verdict first, then what to do.
 //!
-//! Owns the wording and the tables. All text of a log passes through [`printable`].
+//! Owns the wording and the tables. All text of a log passes through `printable`.
 
 use crossfade_parity::number::{grouped, milliseconds, percent};
 use crossfade_parity::{Difference, Endpoint, Interval, Mark, Percentile, Place, Reason, Summary, Verdict, share};
