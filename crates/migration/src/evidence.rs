@@ -121,7 +121,7 @@ impl<'p> Evidences<'p> {
 
     /// Counts a request of a user.
     pub fn add_access(&mut self, record: &AccessRecord<'_>) {
-        self.records += 1;
+        self.records = self.records.saturating_add(1);
         let Some(route) = self.routes.iter_mut().find(|route| record.route.as_deref() == Some(&route.route)) else {
             return;
         };
@@ -137,7 +137,7 @@ impl<'p> Evidences<'p> {
 
     /// Counts a shadow request.
     pub fn add_comparison(&mut self, record: &Record) {
-        self.records += 1;
+        self.records = self.records.saturating_add(1);
         let Some(route) = self.routes.iter_mut().find(|route| record.route == route.route) else { return };
         if route.is_due(record.time) && record.live.unwrap_or_default() >= route.version {
             route.tally.add(record);
