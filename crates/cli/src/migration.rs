@@ -9,7 +9,8 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result, anyhow};
 use crossfade_migration::Evidences;
 use crossfade_route::migration::Plan;
-use crossfade_route::{Author, Move, MoveError, Moved, Overlay, RouteChanges, RoutingTable};
+use crossfade_route::{Author, Move, MoveError, Moved, Overlay, RouteChanges, RoutingTable, Share};
+use serde_json::{Value, json};
 
 use crate::live::{Store, Stored, WriteError};
 
@@ -206,6 +207,23 @@ pub(crate) async fn abort(
     Ok(Aborted { moved, overlay: Some(store.overwrite(&next).await?), unread: None })
 }
 
+/// A change as JSON documents have it.
+pub(crate) fn change_json(overlay: &Overlay) -> Value {
+    let Overlay { version, at, by, change, reason, .. } = overlay;
+    json!({ "version": version, "at": rfc3339(*at), "by": by, "change": change, "reason": reason })
+}
+
+/// RFC 3339, UTC, whole seconds.
+pub(crate) fn rfc3339(time: SystemTime) -> String {
+    humantime::format_rfc3339_seconds(time).to_string()
+}
+
+/// Parses a share that a promotion can have: `25%` or `25`, with at most one decimal.
+pub(crate) fn share(text: &str) -> Option<Share> {
+    let number = text.trim().strip_suffix('%').unwrap_or(text).trim();
+    Share::parse(number).filter(|share| share.weights().is_some())
+}
+
 /// The name of the user of this machine, for the history.
 pub(crate) fn user() -> String {
     let variable = |name| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
@@ -231,7 +249,7 @@ impl fmt::Display for ChangeError {
             ChangeError::Conflict(None) => f.write_str("somebody else has changed the live state in the meantime"),
             ChangeError::Conflict(Some(now)) => {
                 let Overlay { version, at, by, change, reason, .. } = &**now;
-                let at = humantime::format_rfc3339_seconds(*at);
+                let at = rfc3339(*at);
                 write!(f, "{by} has changed the live state in the meantime: version {version} at {at}, {change}")?;
                 reason.as_ref().map_or(Ok(()), |reason| write!(f, " ({reason})"))
             }

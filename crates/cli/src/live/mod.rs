@@ -147,7 +147,7 @@ impl Store {
     /// Writes a state whatever the present one is, for an abort where reading is not allowed or the state is damaged. Returns what
     /// was written.
     ///
-    /// Functions ignore a version that is lower than the one they know. So this one has the seconds since 1970 as its version,
+    /// Functions doubt a version that is lower than the one they know. So this one has the seconds since 1970 as its version,
     /// far above any that is counted, and above an earlier one of this kind unless this machine's clock is behind by more
     /// than the time in between.
     ///

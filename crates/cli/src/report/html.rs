@@ -509,7 +509,7 @@ fn one_example(example: &Example) -> Markup {
 }
 
 fn footer(report: &Report) -> Markup {
-    let input = &report.input;
+    let input = &report.input.reading;
     html! {
         footer {
             p { (grouped(input.records)) " comparisons read." }

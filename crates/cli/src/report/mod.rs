@@ -46,16 +46,8 @@ pub(crate) struct Report {
 /// The log that was read.
 #[derive(Debug, Serialize)]
 struct Input {
-    records: u64,
-    /// Records excluded by `--route`, `--since`, `--until`.
-    left_out: u64,
-    /// Records that occurred again, and were counted once.
-    #[serde(skip_serializing_if = "is_zero")]
-    repeated: u64,
-    unreadable: u64,
-    /// `FILE:LINE: REASON`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    first_unreadable: Option<String>,
+    #[serde(flatten)]
+    reading: Reading,
     /// Time of the first and of the last request (RFC 3339, UTC, whole seconds).
     #[serde(skip_serializing_if = "Option::is_none")]
     from: Option<String>,
@@ -68,6 +60,31 @@ struct Input {
     mirror: Option<String>,
 }
 
+/// Counts of the records that a report is about.
+#[derive(Debug, Serialize)]
+struct Reading {
+    records: u64,
+    /// Records excluded by `--route`, `--since`, `--until`.
+    left_out: u64,
+    /// Records that occurred again, and were counted once.
+    #[serde(skip_serializing_if = "is_zero")]
+    repeated: u64,
+    unreadable: u64,
+    /// `FILE:LINE: REASON`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_unreadable: Option<String>,
+}
+
+impl Reading {
+    /// With a hint for the reader if it may be inaccurate.
+    fn new(records: u64, left_out: u64, logs: Logs) -> (Reading, Option<String>) {
+        let hint = "there are so many records that some of those which occur again may be counted twice";
+        let hint = logs.may_repeat().then(|| hint.to_owned());
+        let Logs { repeated, unreadable: Unreadable { count: unreadable, first: first_unreadable }, .. } = logs;
+        (Reading { records, left_out, repeated, unreadable, first_unreadable }, hint)
+    }
+}
+
 impl Report {
     pub(crate) fn new(
         title: Option<String>,
@@ -78,15 +95,12 @@ impl Report {
     ) -> Report {
         let Assessment { verdict, reasons, records, span, backends, overall, routes, endpoints, timeline, mut hints } =
             assessment;
-        if logs.may_repeat() {
-            hints
-                .push("there are so many records that some of those which occur again may be counted twice".to_owned());
-        }
+        let (reading, hint) = Reading::new(records, left_out, logs);
+        hints.extend(hint);
         let time = |time| humantime::format_rfc3339_seconds(time).to_string();
         let (from, to) = span.map(|(from, to)| (time(from), time(to))).unzip();
         let (primary, mirror) = backends.unzip();
-        let Logs { repeated, unreadable: Unreadable { count: unreadable, first: first_unreadable }, .. } = logs;
-        let input = Input { records, left_out, repeated, unreadable, first_unreadable, from, to, primary, mirror };
+        let input = Input { reading, from, to, primary, mirror };
         let causes = causes::causes(&endpoints);
         Report { version: 2, title, verdict, reasons, causes, gate, input, overall, routes, endpoints, timeline, hints }
     }

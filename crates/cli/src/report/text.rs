@@ -23,7 +23,7 @@ const NAMES: usize = 54;
 pub(crate) fn text(report: &Report, colour: bool) -> String {
     let mut text = Text::new(colour);
     text.head(report);
-    if report.input.records > 0 {
+    if report.input.reading.records > 0 {
         text.causes(report);
         text.endpoints(report);
         text.latency(&report.overall);
@@ -309,7 +309,7 @@ impl Text {
     }
 
     fn foot(&mut self, report: &Report) {
-        let input = &report.input;
+        let input = &report.input.reading;
         let mut notes = Vec::new();
         if input.records == 0 && input.left_out == 0 {
             notes.push("no comparison was found; records of mirrored requests have `\"type\":\"compare\"`".to_owned());

@@ -6,8 +6,9 @@ use crossfade_route::{Moved, Overlay};
 use serde_json::{Value, json};
 
 use super::DOCUMENT;
-use super::text::{percent, rfc3339};
+use super::text::percent;
 use crate::commands::Verdict;
+use crate::migration::rfc3339;
 use crate::terminal::{print, print_json, say};
 
 /// A change that was not made: reasons by route.

@@ -8,9 +8,8 @@ use anyhow::{Context, Result};
 use crossfade_migration::{Evidences, Judgement};
 use serde_json::{Value, json};
 
-use super::text::rfc3339;
 use crate::cloudwatch;
-use crate::migration::{MAX_HISTORY, Migration, history};
+use crate::migration::{MAX_HISTORY, Migration, history, rfc3339};
 use crate::report::input::{Entry, Logs};
 use crate::report::time;
 

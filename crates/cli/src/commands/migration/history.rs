@@ -7,11 +7,11 @@ use anyhow::Result;
 use crossfade_route::Overlay;
 use serde_json::{Value, json};
 
-use super::text::{self, rfc3339};
+use super::text;
 use super::{Common, DOCUMENT, block_on};
 use crate::commands::Verdict;
 use crate::live::{Store, Version};
-use crate::migration::MAX_HISTORY;
+use crate::migration::{MAX_HISTORY, change_json};
 use crate::terminal::{print, print_json};
 
 /// List the changes of the live state, the newest first: version, time, who, what and why
@@ -62,9 +62,7 @@ fn text(place: &str, versions: &[Version], now: SystemTime) -> String {
 
 fn document(place: &str, versions: &[Version]) -> Value {
     let version = |Version { revision, overlay }: &Version| match overlay {
-        Ok(Overlay { version, at, by, change, reason, .. }) => {
-            json!({ "version": version, "at": rfc3339(*at), "by": by, "change": change, "reason": reason })
-        }
+        Ok(overlay) => change_json(overlay),
         Err(error) => json!({ "revision": revision, "unreadable": error }),
     };
     json!({ "format": DOCUMENT, "place": place, "versions": versions.iter().map(version).collect::<Vec<_>>() })

@@ -11,7 +11,7 @@ use super::changes::{Change, Refusal, table, written};
 use super::evidence::EvidenceOptions;
 use super::{By, Common, Routes, block_on};
 use crate::commands::Verdict;
-use crate::migration::{ChangeError, Migration};
+use crate::migration::{self, ChangeError, Migration};
 use crate::terminal::say;
 
 /// Take the next step of a migration: move more users to the new system, if the evidence allows it
@@ -105,11 +105,10 @@ impl To {
 }
 
 fn share(text: &str) -> Result<Share, String> {
-    let number = text.trim().strip_suffix('%').unwrap_or(text).trim();
-    match Share::parse(number) {
+    match migration::share(text) {
         Some(share) if share.is_zero() => Err("`crossfade abort` moves everyone back".to_owned()),
-        Some(share) if share.weights().is_some() => Ok(share),
-        _ => Err("not a percentage up to 100 with at most one decimal, such as `25%`".to_owned()),
+        Some(share) => Ok(share),
+        None => Err("not a percentage up to 100 with at most one decimal, such as `25%`".to_owned()),
     }
 }
 

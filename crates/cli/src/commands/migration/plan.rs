@@ -14,10 +14,10 @@ use serde_json::{Value, json};
 use super::evidence::{EvidenceOptions, Input};
 use super::moves::{To, waits_for};
 use super::status::evidence_word;
-use super::text::{self, percent, rfc3339};
+use super::text::{self, percent};
 use super::{Common, DOCUMENT, Routes, block_on};
 use crate::commands::Verdict;
-use crate::migration::Migration;
+use crate::migration::{Migration, rfc3339};
 use crate::report::input::Entry;
 use crate::terminal::{print, print_json, say};
 

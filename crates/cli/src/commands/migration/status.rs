@@ -12,10 +12,10 @@ use serde_json::{Map, Value, json};
 
 use super::evidence::{EvidenceOptions, Input};
 use super::moves::waits_for;
-use super::text::{self, percent, rfc3339};
+use super::text::{self, percent};
 use super::{Common, DOCUMENT, Routes, block_on, mismatches};
 use crate::commands::Verdict;
-use crate::migration::{MAX_HISTORY, Migration, history};
+use crate::migration::{MAX_HISTORY, Migration, change_json, history, rfc3339};
 use crate::terminal::{print, print_json, say};
 
 /// Show the state of a migration: its steps, since when they are in effect, and what they wait for
@@ -196,10 +196,7 @@ fn next_step(plan: &Plan, progress: Progress, next: &Next) -> String {
 /// The JSON document.
 fn document(migration: &Migration, place: &str, rows: &[Row], input: Option<&Input>) -> Value {
     let Migration { plan, table, stored, .. } = migration;
-    let live = stored.overlay.as_ref().map(|overlay| {
-        let Overlay { version, at, by, change, reason, .. } = overlay;
-        json!({ "version": version, "at": rfc3339(*at), "by": by, "change": change, "reason": reason })
-    });
+    let live = stored.overlay.as_ref().map(change_json);
     let routes: Vec<Value> = rows.iter().map(|row| row.document(plan, input.is_some())).collect();
     json!({
         "format": DOCUMENT,

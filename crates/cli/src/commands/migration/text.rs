@@ -5,10 +5,7 @@ use std::time::{Duration, SystemTime};
 use crossfade_route::migration::{Phase, Plan, Progress};
 use crossfade_route::{Overlay, Share};
 
-/// RFC 3339, UTC, whole seconds.
-pub(super) fn rfc3339(time: SystemTime) -> String {
-    humantime::format_rfc3339_seconds(time).to_string()
-}
+use crate::migration::rfc3339;
 
 /// A time with its distance from now: `2026-11-28T12:00:00Z (2h 5m ago)`.
 pub(super) fn time(time: SystemTime, now: SystemTime) -> String {

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use super::Shared;
 use super::routes::{self, Routes};
 use crate::live::{Store, Stored};
-use crate::migration::{self, Migration};
+use crate::migration::{self, Migration, change_json, rfc3339};
 use evidence::Collected;
 
 pub(super) use moves::{Form, Refusal, Step, take};
@@ -212,22 +212,18 @@ impl View {
                 "conditions": judgement.conditions().collect::<Vec<_>>(),
             })
         });
-        let change = |overlay: &Overlay| {
-            let Overlay { version, at, by, change, reason, .. } = overlay;
-            json!({ "version": version, "at": rfc3339(*at), "by": by, "change": change, "reason": reason })
-        };
         json!({
             "place": self.place,
             "plan": {
                 "from": from, "to": to, "steps": steps.iter().map(|step| step.percent()).collect::<Vec<_>>(),
                 "bakeSeconds": bake.as_secs(), "guard": guard, "samples": samples,
             },
-            "live": self.overlay.as_ref().map(change),
+            "live": self.overlay.as_ref().map(change_json),
             "mismatches": self.mismatches,
             "routes": routes.collect::<Vec<_>>(),
             "requests": self.versions.iter()
                 .map(|(version, count)| json!({ "version": version, "requests": count })).collect::<Vec<_>>(),
-            "history": self.history.iter().flatten().map(change).collect::<Vec<_>>(),
+            "history": self.history.iter().flatten().map(change_json).collect::<Vec<_>>(),
             "error": self.error,
         })
     }
@@ -236,8 +232,4 @@ impl View {
 /// A time, unless it is that of a route which was never changed.
 fn after_file(time: SystemTime) -> Option<SystemTime> {
     Some(time).filter(|time| *time > SystemTime::UNIX_EPOCH + Duration::from_secs(1))
-}
-
-fn rfc3339(time: SystemTime) -> String {
-    humantime::format_rfc3339_seconds(time).to_string()
 }

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use anyhow::Result;
 use crossfade_migration::{may_promote, why};
 use crossfade_route::migration::{Evidence, Hold, Next, Target};
-use crossfade_route::{Author, Move, Overlay, Share};
+use crossfade_route::{Author, Move, Overlay};
 
 use super::{Open, Shared, plan};
 use crate::inspector::filter::parameter;
@@ -83,8 +83,7 @@ impl Form {
         if self.to.is_empty() {
             return Ok(Target::NextStep);
         }
-        let number = self.to.strip_suffix('%').unwrap_or(&self.to).trim();
-        let share = Share::parse(number).filter(|share| *share > Share::NONE && share.weights().is_some());
+        let share = migration::share(&self.to).filter(|share| !share.is_zero());
         share.map(Target::Share).ok_or_else(|| {
             refused(format!("`{}` is not a percentage up to 100 with at most one decimal, such as 25%", self.to))
         })

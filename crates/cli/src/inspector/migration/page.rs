@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use crossfade_migration::{Judgement, word};
+use crossfade_migration::{Judgement, why, word};
 use crossfade_parity::Decision;
 use crossfade_parity::number::{grouped, percent};
 use crossfade_route::migration::{Next, Phase, Plan};
@@ -13,8 +13,8 @@ use super::{Form, Missing, Refusal, Step, View, after_file};
 use crate::html::table_head;
 use crate::inspector::Shared;
 use crate::inspector::page::{frame, section};
+use crate::migration::rfc3339;
 use crate::terminal::printable;
-use crossfade_migration::why;
 
 /// Routes with a section of their own.
 const MOST_ROUTES: usize = 50;
@@ -317,6 +317,6 @@ fn span(duration: Duration) -> String {
 
 /// `2026-11-24 10:57:42` in UTC, as a `time` element.
 fn date(time: SystemTime) -> Markup {
-    let full = humantime::format_rfc3339_seconds(time).to_string();
+    let full = rfc3339(time);
     html! { time datetime=(full) title=(full) { (full.trim_end_matches('Z').replace('T', " ")) } }
 }

@@ -13,8 +13,8 @@ use crossfade_parity::Traffic;
 use crossfade_parity::number::grouped;
 use serde::Serialize;
 
-use super::input::{Logs, Unreadable};
-use super::is_zero;
+use super::Reading;
+use super::input::Logs;
 use next::{Candidate, State};
 pub(crate) use systems::Systems;
 
@@ -36,28 +36,12 @@ pub(crate) struct TrafficReport {
     /// That of the old one in all routes together.
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<State>,
-    input: Input,
+    input: Reading,
     /// Uses of the old system that can end, the least effort first.
     switch_off: Vec<Candidate>,
     #[serde(flatten)]
     traffic: Traffic,
     hints: Vec<String>,
-}
-
-/// The log that was read.
-#[derive(Debug, Serialize)]
-struct Input {
-    /// Access lines.
-    records: u64,
-    /// Those excluded by `--route`, `--since`, `--until`.
-    left_out: u64,
-    /// Records that occurred again, and were counted once.
-    #[serde(skip_serializing_if = "is_zero")]
-    repeated: u64,
-    unreadable: u64,
-    /// `FILE:LINE: REASON`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    first_unreadable: Option<String>,
 }
 
 impl TrafficReport {
@@ -71,18 +55,15 @@ impl TrafficReport {
         left_out: u64,
     ) -> TrafficReport {
         let mut hints = hints(systems, &traffic, records - left_out);
-        if logs.may_repeat() {
-            hints
-                .push("there are so many records that some of those which occur again may be counted twice".to_owned());
-        }
-        let Logs { repeated, unreadable: Unreadable { count: unreadable, first: first_unreadable }, .. } = logs;
+        let (input, hint) = Reading::new(records, left_out, logs);
+        hints.extend(hint);
         TrafficReport {
             version: 1,
             title,
             old: systems.old.clone(),
             new: systems.new.clone(),
             state: systems.old.as_deref().and_then(|old| next::state(&traffic.backends, &traffic.timeline, old)),
-            input: Input { records, left_out, repeated, unreadable, first_unreadable },
+            input,
             switch_off: next::candidates(systems, &traffic),
             traffic,
             hints,
