@@ -459,7 +459,7 @@ fn an_abort_finds_room_in_a_full_state() {
     let mut live = place.live();
     let pins: Vec<String> = (0..14_000).map(|number| format!("customer-{number:05}")).collect();
     live["routes"]["orders"]["pin"]["modern"] = json!(pins);
-    live["by"] = "x".repeat(262_100 - live.to_string().len()).into();
+    live["routes"]["orders"]["pin"]["legacy"] = json!(["x".repeat(261_900 - live.to_string().len())]);
     place.write("live.json", &live.to_string());
     let reason = "slow ".repeat(190);
     assert_eq!(place.run(&["pause", "--yes", "--reason", reason.trim()]).0, 2, "there is no room");
@@ -486,6 +486,24 @@ fn undo_replaces_a_state_that_cannot_be_read() {
     // Nothing to do with the document.
     let (code, output) = Place::new().run(&["status", "--live", "file:crossfade.yaml/live.json"]);
     assert!(code == 2 && !output.contains("hint: `crossfade undo`"), "{output}");
+}
+
+#[test]
+fn a_state_that_contradicts_its_step_is_told() {
+    for (key, value, words) in [
+        ("weights", json!({ "legacy": 1, "modern": 9 }), "the weights in the live state send 90 % to modern"),
+        ("only", json!("modern"), "`only` in the live state sends everyone to modern"),
+    ] {
+        let place = Place::with("running", 10);
+        let mut live = place.live();
+        live["routes"]["orders"][key] = value;
+        live.as_object_mut().unwrap().remove("at");
+        place.write("live.json", &live.to_string());
+        let (code, output) = place.run(&["status"]);
+        assert!(code == 0 && output.contains(words) && output.contains("at an unknown time, anna"), "{output}");
+    }
+    let (_, output) = Place::with("running", 10).run(&["status"]);
+    assert!(!output.contains("warning"), "{output}");
 }
 
 /// A person may write the state, or remove it.
@@ -649,7 +667,9 @@ fn explain_and_check_know_the_migration() {
         let request = ["explain", "-H", "cookie: customer_id=bert", "https://shop.example/orders/7"];
         place.run(&[&request, more].concat()).1
     };
-    let output = explain(&[]);
+    let file = place.command(&["explain", "-H", "cookie: customer_id=bert", "https://shop.example/orders/7"]);
+    let output = { file }.env_remove("CROSSFADE_LIVE").output().unwrap();
+    let output = String::from_utf8(output.stdout).unwrap();
     assert!(
         output.contains(
             "\nmigration     legacy -> modern: running, everyone on legacy, before step 1 of 5, by the file\n"
@@ -657,6 +677,8 @@ fn explain_and_check_know_the_migration() {
         "{output}"
     );
     assert!(output.contains("\ntarget        legacy: "), "{output}");
+    // The variable is that of the function.
+    assert_eq!(explain(&[]), explain(&["--live", "file:live.json"]));
     let output = explain(&["--live", "file:live.json"]);
     assert!(
         output.contains(

@@ -91,8 +91,7 @@ fn words(text: &str) -> Result<String, String> {
 impl Common {
     /// The place of the state.
     fn place(&self) -> Result<String> {
-        let variable = || std::env::var("CROSSFADE_LIVE").ok().filter(|place| !place.is_empty());
-        match self.live.clone().or_else(variable) {
+        match place(self.live.as_ref()) {
             Some(place) => Ok(place),
             None => bail!(
                 "no live state\n  hint: name its place as in `--live s3://bucket/key`, or set `CROSSFADE_LIVE`, as for the function"
@@ -194,6 +193,12 @@ impl By {
         stdin().lock().read_line(&mut answer).context("cannot read the answer")?;
         Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
     }
+}
+
+/// The place of the state that an option names, or the environment, as for the function.
+pub(super) fn place(option: Option<&String>) -> Option<String> {
+    let variable = || std::env::var("CROSSFADE_LIVE").ok().filter(|place| !place.is_empty());
+    option.cloned().or_else(variable)
 }
 
 /// Reads the live state for another command; `None` before the first change.
