@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::uri::Scheme;
-use http::{Request, Response};
+use http::{Request, Response, response};
 
 use crate::{DecodeError, EncodeError};
 
@@ -37,7 +37,13 @@ pub struct Format {
     pub encode: fn(&Response<Bytes>, &mut Vec<u8>) -> Result<(), EncodeError>,
     /// Content of a response that could fit into a reply, bytes; more is not even read from a back end.
     pub max_response_bytes: usize,
+    /// Appends the beginning of a streamed reply, after which the content follows as it is: see [`crate::prelude`]. `None` if
+    /// the service takes whole replies only.
+    pub prelude: Option<Prelude>,
 }
+
+/// Appends the beginning of a streamed reply to a buffer, which it leaves as it was on error.
+pub type Prelude = fn(&response::Parts, &mut Vec<u8>) -> Result<(), EncodeError>;
 
 /// The names of members of an event that are there and not `null`, as far as it has been looked at. Sets, since each member
 /// of an event may lead to a search.

@@ -14,7 +14,7 @@ use http::uri::Scheme;
 use http::{Request, Response};
 use tokio::time::Instant;
 
-use crate::invoke::{answer, decode};
+use crate::invoke::{Answered, answer, decode};
 
 /// `{"courier": "GET http://203.0.113.9:8080/prod /a?b"}`: method; scheme, client address, port and base path; target.
 static COURIER: Format = Format {
@@ -33,6 +33,7 @@ static COURIER: Format = Format {
         Ok(())
     },
     max_response_bytes: 10,
+    prelude: None,
 };
 
 fn read(event: &Bytes) -> Result<Event, DecodeError> {
@@ -84,7 +85,7 @@ async fn asked(config: &str, event: &str) -> (String, AccessRecord<'static>) {
         seed: 0,
     };
     let mut reply = Vec::new();
-    let (record, _) = answer(&proxy, request, &invocation, &mut reply).await;
+    let Answered { record, .. } = answer(&proxy, request, &invocation, &mut reply).await;
     let record = serde_json::from_str(&serde_json::to_string(&record).unwrap()).unwrap();
     (String::from_utf8(reply).unwrap(), record)
 }

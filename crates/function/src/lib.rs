@@ -14,6 +14,7 @@ mod migration;
 mod run;
 mod runtime_api;
 mod settings;
+mod streaming;
 
 use std::process::ExitCode;
 

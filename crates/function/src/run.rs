@@ -17,16 +17,17 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::current::{ConfigurationError, Current};
-use crate::invoke::{answer, decode, mirror};
+use crate::invoke::{Answered, Reply, answer, decode, mirror};
 use crate::live::{AFTERWARDS, AT_START};
 use crate::log_error;
 use crate::migration::Notice;
 use crate::runtime_api::{ApiError, NextEvent, RuntimeApi};
 use crate::settings::Settings;
+use crate::streaming::Stream;
 use crate::write_line;
 
 /// Time kept back from an invocation's deadline for encoding and posting the answer.
-const MARGIN: Duration = Duration::from_millis(250);
+pub(crate) const MARGIN: Duration = Duration::from_millis(250);
 
 /// Limit of an invocation without a deadline.
 const NO_DEADLINE: Duration = Duration::from_secs(30);
@@ -152,9 +153,17 @@ async fn serve(current: Arc<Current>, mut api: RuntimeApi, mut stop: watch::Rece
             current.refresh(time, AFTERWARDS).await;
         }
         let proxy = current.proxy();
-        let (mut record, pending) = answer(&proxy, request, &invocation, &mut buffer).await;
+        let Answered { mut record, mut pending, reply: rest } = answer(&proxy, request, &invocation, &mut buffer).await;
         let reply = Bytes::from(std::mem::take(&mut buffer));
-        let posted = api.respond(&invocation.request_id, invocation_id.as_deref(), reply.clone()).await;
+        let posted = match rest {
+            Reply::Whole => api.respond(&invocation.request_id, invocation_id.as_deref(), reply.clone()).await,
+            // Boxed, so that a function that streams nothing has no room for it.
+            Reply::Beginning(rest) => {
+                let stream =
+                    Stream { proxy: &proxy, invocation: &invocation, record: &mut record, pending: &mut pending };
+                Box::pin(stream.post(&mut api, invocation_id.as_deref(), reply.clone(), rest)).await
+            }
+        };
         if is_logged(&mut record, proxy.table().access_log, seed)
             && let Ok(line) = serde_json::to_string(&record)
         {

@@ -100,7 +100,7 @@ pub enum ProxyError {
         /// `Content-Length`.
         promised: u64,
         /// Bytes of content.
-        received: usize,
+        received: u64,
     },
     /// The back end sent bytes that are not HTTP.
     #[error("the response is not valid HTTP: {cause}", cause = Causes(.0))]

@@ -7,6 +7,7 @@
 //! (sending), then the stage you look for.
 
 mod attempt;
+mod body;
 mod client;
 mod comparing;
 mod connection_auth;
@@ -32,6 +33,7 @@ mod time;
 mod tls_hint;
 mod upstream;
 
+pub use body::{Body, Streamed};
 pub use client::Client;
 pub use error::ProxyError;
 pub use invocation::Invocation;

@@ -28,6 +28,7 @@ const ALB: Format = Format {
     encode: |response, out| response::encode(HeaderMode::Single, response, out),
     // Plain text takes at least its own length in the reply.
     max_response_bytes: MAX_RESPONSE_JSON,
+    prelude: None,
 };
 
 /// The target group attribute `lambda.multi_value_headers.enabled`: the shape of header fields (and, in requests, of

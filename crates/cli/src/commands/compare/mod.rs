@@ -129,6 +129,7 @@ static FORMAT: Format = Format {
     decode: alb::SINGLE.decode,
     encode: |_, _| Ok(()),
     max_response_bytes: 16 << 20,
+    prelude: None,
 };
 
 /// A request, and how often it has been sent.
