@@ -35,15 +35,12 @@ pub struct Format {
     pub decode: fn(&Bytes, &str) -> Result<Event, Undecodable>,
     /// Appends the reply to a buffer, which it leaves as it was on error.
     pub encode: fn(&Response<Bytes>, &mut Vec<u8>) -> Result<(), EncodeError>,
+    /// Appends what a streamed reply begins with, up to the first byte of the content, to a buffer which it leaves as it was
+    /// on error. `None` for a service that takes only whole replies.
+    pub prelude: Option<fn(&response::Parts, &mut Vec<u8>) -> Result<(), EncodeError>>,
     /// Content of a response that could fit into a reply, bytes; more is not even read from a back end.
     pub max_response_bytes: usize,
-    /// Appends the beginning of a streamed reply, after which the content follows as it is: see [`crate::prelude`]. `None` if
-    /// the service takes whole replies only.
-    pub prelude: Option<Prelude>,
 }
-
-/// Appends the beginning of a streamed reply to a buffer, which it leaves as it was on error.
-pub type Prelude = fn(&response::Parts, &mut Vec<u8>) -> Result<(), EncodeError>;
 
 /// The names of members of an event that are there and not `null`, as far as it has been looked at. Sets, since each member
 /// of an event may lead to a search.

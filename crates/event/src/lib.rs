@@ -27,14 +27,13 @@ mod error;
 mod fields;
 mod front;
 mod json;
-pub mod prelude;
 
 use bytes::Bytes;
 
 pub use alb::HeaderMode;
 pub use error::{DecodeError, EncodeError};
 pub use fields::{CONNECTION_FIELDS, is_vouched_for};
-pub use front::{Event, Format, Front, Prelude, Shape, Undecodable};
+pub use front::{Event, Format, Front, Shape, Undecodable};
 
 /// The formats that Crossfade knows, in the order in which detection tries them.
 pub const FORMATS: &[&Format] = &[&alb::SINGLE];

@@ -32,8 +32,8 @@ static COURIER: Format = Format {
         out.extend_from_slice(response.body());
         Ok(())
     },
-    max_response_bytes: 10,
     prelude: None,
+    max_response_bytes: 10,
 };
 
 fn read(event: &Bytes) -> Result<Event, DecodeError> {

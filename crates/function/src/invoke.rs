@@ -58,7 +58,7 @@ pub(crate) async fn answer<'p>(
         }
     };
     let Exchange { response, mut record, mut pending } = exchange;
-    if let Some(prelude) = proxy.prelude(format) {
+    if let Some(prelude) = format.prelude.filter(|_| proxy.streams(format)) {
         let (parts, body) = response.into_parts();
         let rest = match (prelude(&parts, reply), body) {
             (Ok(()), Body::Streamed(streamed)) => Some(streamed),

@@ -11,7 +11,6 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use crossfade_event::prelude::CONTENT_TYPE;
 use http::header::HeaderValue;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -24,6 +23,9 @@ const BACK_OFF: [Duration; 3] = [Duration::from_millis(10), Duration::from_milli
 
 /// Least room for a read.
 const READ_SIZE: usize = 16 * 1024;
+
+/// `Content-Type` of a reply in pieces that begins with a status and fields.
+const STREAMED: &str = "application/vnd.awslambda.http-integration-response";
 
 /// Trailers of a reply that could not be completed. The body is base64, since a field cannot have every byte.
 const ERROR_TYPE: &str = "Lambda-Runtime-Function-Error-Type";
@@ -156,7 +158,7 @@ impl RuntimeApi {
             head.push_str(piece);
         }
         head.push_str(&format!(
-            "\r\ncontent-type: {CONTENT_TYPE}\r\nlambda-runtime-function-response-mode: streaming\r\n\
+            "\r\ncontent-type: {STREAMED}\r\nlambda-runtime-function-response-mode: streaming\r\n\
              transfer-encoding: chunked\r\ntrailer: {ERROR_TYPE}, {ERROR_BODY}\r\n\r\n"
         ));
         let stream = match self.stream.take().filter(is_open) {

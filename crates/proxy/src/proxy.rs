@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crossfade_compare::Salt;
-use crossfade_event::{Format, Prelude};
+use crossfade_event::Format;
 use crossfade_route::{Backend, PemFile, RoutingTable};
 use http::header::{CONTENT_LENGTH, HOST};
 use http::{Method, Response, StatusCode};
@@ -111,10 +111,10 @@ impl Proxy {
         }
     }
 
-    /// The function that begins replies in this format, if they are streamed.
+    /// Returns whether replies in this format are streamed.
     #[must_use]
-    pub fn prelude(&self, format: &Format) -> Option<Prelude> {
-        format.prelude.filter(|_| self.table.streaming.has(format.name))
+    pub fn streams(&self, format: &Format) -> bool {
+        format.prelude.is_some() && self.table.streaming.has(format.name)
     }
 
     pub(crate) fn bounds(&self, invocation: &Invocation) -> Bounds {
@@ -126,7 +126,7 @@ impl Proxy {
         Bounds {
             deadline,
             format,
-            is_streamed: self.prelude(format).is_some(),
+            is_streamed: self.streams(format),
             started: invocation.started,
             now: invocation.time,
             // The low bits choose targets.

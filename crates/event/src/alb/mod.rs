@@ -26,9 +26,9 @@ const ALB: Format = Format {
     recognizes: |shape| shape.context_has("elb"),
     decode: request::decode,
     encode: |response, out| response::encode(HeaderMode::Single, response, out),
+    prelude: None,
     // Plain text takes at least its own length in the reply.
     max_response_bytes: MAX_RESPONSE_JSON,
-    prelude: None,
 };
 
 /// The target group attribute `lambda.multi_value_headers.enabled`: the shape of header fields (and, in requests, of

@@ -128,8 +128,8 @@ static FORMAT: Format = Format {
     recognizes: |_| false,
     decode: alb::SINGLE.decode,
     encode: |_, _| Ok(()),
-    max_response_bytes: 16 << 20,
     prelude: None,
+    max_response_bytes: 16 << 20,
 };
 
 /// A request, and how often it has been sent.
