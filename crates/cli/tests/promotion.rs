@@ -550,6 +550,12 @@ fn explain_and_check_know_the_migration() {
         ("version: 1", "version: 1", 0, "ok, 2 back ends"),
         ("parity>=99%, errors", "parity>=99%, eror", 1, "crossfade.yaml:18:47: "),
         ("parity>=99%, errors", "orders: errors", 1, "a guard has no route"),
+        ("errors<=+0.5%", "errors>=+0.5%", 1, "write `<=`"),
+        ("parity>=99%", "parity<99%", 1, "`parity<99%` fails for a system that is better"),
+        ("parity>=99%", "verdict=differs", 1, "write `verdict=same`"),
+        ("version: 1", "version: 1\naccessLog: false", 0, "`errors<=+0.5%` needs the requests of users"),
+        ("migration: {", "migration: { samples: 99,", 0, "use at least 100"),
+        ("migration: {", "migration: { bake: 30s, schedule: advance,", 0, "as fast as it is invoked"),
         (
             "    mirror: { backend: modern, percent: 20 }\n  - name: carts",
             "  - name: carts",

@@ -161,7 +161,7 @@ impl Change<'_> {
             unread = Some(format!("the log cannot be read: {reason}"));
             evidences.incomplete(reason);
         }
-        let judgements = evidences.judgements();
+        let judgements = evidences.judgements(self.now);
         let advance = crossfade_migration::advance(&self.table, overlay, &judgements, "schedule", self.now);
         let advance = advance.map_err(|error| error.to_string())?;
         let written = match &advance.next {

@@ -170,7 +170,7 @@ fn promoted(open: &Open, form: &Form, author: &Author, now: SystemTime) -> Resul
         next.change.push_str(", without evidence");
         return Ok(Some(next));
     }
-    let judgements = open.collected.as_ref().map(super::Collected::judgements).unwrap_or_default();
+    let judgements = open.collected.as_ref().map(|collected| collected.judgements(now)).unwrap_or_default();
     let reason = |(route, ..): &(String, _, _)| {
         let Some(judgement) = judgements.iter().find(|judgement| judgement.route == *route) else {
             return Some(format!("route `{route}`: there is no evidence"));
