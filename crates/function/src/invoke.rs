@@ -8,7 +8,7 @@ use std::task::Poll;
 use bytes::Bytes;
 use crossfade_event::{DecodeError, EncodeError, Event, Format, Front, Undecodable, decode_request, fallback};
 use crossfade_journal::{AccessRecord, Journal, milliseconds};
-use crossfade_proxy::{Exchange, Invocation, Pending, Proxy, ProxyError, failure, healthy};
+use crossfade_proxy::{Exchange, Invocation, Pending, Proxy, ProxyError, compress, failure, healthy};
 use crossfade_route::HealthCheck;
 use http::{Request, Response};
 
@@ -42,8 +42,15 @@ pub(crate) async fn answer<'p>(
             own(invocation, failure(&error), |record| error.note(record))
         }
     };
-    let Exchange { response, mut record, pending } = exchange;
-    if let Err(error) = (format.encode)(&response, reply) {
+    let Exchange { mut response, mut record, pending } = exchange;
+    let mut encoded = (format.encode)(&response, reply);
+    if let Err(EncodeError::TooLarge { .. }) = encoded
+        && compress(&mut response)
+    {
+        record.response_bytes = response.body().len() as u64;
+        encoded = (format.encode)(&response, reply);
+    }
+    if let Err(error) = encoded {
         let error = match error {
             EncodeError::TooLarge { .. } => ProxyError::ResponseTooLarge(error.to_string()),
             EncodeError::FieldsTooLarge { .. } => ProxyError::ResponseFieldsTooLarge(error.to_string()),

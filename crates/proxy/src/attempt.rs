@@ -22,7 +22,7 @@ use crossfade_route::Scheme;
 use crate::error::Failure;
 use crate::time::{self, Allowance, SHORTEST, TimeLimit, by};
 use crate::upstream::{Connection, Progress, SendFailure, Upstream};
-use crate::{ProxyError, connection_auth};
+use crate::{ProxyError, connection_auth, content};
 
 /// Limits of an attempt in time and size.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +31,8 @@ pub(crate) struct Bounds {
     pub(crate) deadline: Instant,
     /// The format of the reply, which limits the size of the response.
     pub(crate) format: &'static Format,
+    /// Text may be larger than that, since it is compressed for the client.
+    pub(crate) compresses: bool,
     /// The start of the invocation.
     pub(crate) started: Instant,
     /// The same by the clock on the wall.
@@ -159,7 +161,7 @@ async fn finish(
         attempt.auth = Some(scheme);
         connection.keep_from_others();
     }
-    let response = read(head, bounds.format).await?;
+    let response = read(head, bounds).await?;
     if !(200..=599).contains(&response.status().as_u16()) {
         return Err(ProxyError::StatusNotCarried(response.status().as_u16()));
     }
@@ -247,9 +249,12 @@ fn absolute(request: &mut Request<Full<Bytes>>, scheme: Scheme) {
 }
 
 /// Reads the content, up to what the front end could carry.
-async fn read(response: Response<Incoming>, format: &Format) -> Result<Response<Bytes>, ProxyError> {
+async fn read(response: Response<Incoming>, bounds: Bounds) -> Result<Response<Bytes>, ProxyError> {
+    let Format { max_response_bytes: mut limit, service, .. } = *bounds.format;
+    if bounds.compresses && content::is_compressible(&response) {
+        limit = limit.max(content::LARGEST);
+    }
     let (parts, incoming) = response.into_parts();
-    let (limit, service) = (format.max_response_bytes, format.service);
     let too_large = || {
         let problem = format!("the response is too large for {service}: more than {limit} bytes of content");
         ProxyError::ResponseTooLarge(problem)

@@ -10,6 +10,7 @@ mod attempt;
 mod client;
 mod comparing;
 mod connection_auth;
+mod content;
 mod error;
 mod failover;
 mod fields;
@@ -33,6 +34,7 @@ mod tls_hint;
 mod upstream;
 
 pub use client::Client;
+pub use content::compress;
 pub use error::ProxyError;
 pub use invocation::Invocation;
 pub use mirror::Pending;

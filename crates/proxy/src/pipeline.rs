@@ -9,6 +9,7 @@ use crossfade_route::Observer;
 use http::header::SET_COOKIE;
 use http::{Request, Response};
 
+use crate::content::{self, Compression};
 use crate::failover::Answered;
 use crate::invocation::Invocation;
 use crate::mirror::{Pending, Primary};
@@ -83,6 +84,10 @@ impl Proxy {
             if let Some(cookie) = set_cookie.filter(|_| !is_shared()) {
                 response.headers_mut().append(SET_COOKIE, cookie);
             }
+            let (compression, carried) =
+                (Compression::of(context.route.compress), invocation.front.format.max_response_bytes);
+            let parts = &sent.parts;
+            content::for_client(compression, &parts.method, &parts.headers, || sent.accepted(), carried, &mut response);
             response
         });
         *pending =

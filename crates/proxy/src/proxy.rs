@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use crossfade_compare::Salt;
-use crossfade_route::{Backend, PemFile, RoutingTable};
+use crossfade_route::{Backend, PemFile, Route, RoutingTable};
 use http::header::{CONTENT_LENGTH, HOST};
 use http::{Method, Response, StatusCode};
 
@@ -110,7 +110,7 @@ impl Proxy {
         }
     }
 
-    pub(crate) fn bounds(&self, invocation: &Invocation) -> Bounds {
+    pub(crate) fn bounds(&self, invocation: &Invocation, route: &Route) -> Bounds {
         let deadline = match self.table.request_timeout {
             Some(limit) => invocation.deadline.min(invocation.started + limit),
             None => invocation.deadline,
@@ -118,6 +118,7 @@ impl Proxy {
         Bounds {
             deadline,
             format: invocation.front.format,
+            compresses: route.compress != Some(false),
             started: invocation.started,
             now: invocation.time,
             // The low bits choose targets.
