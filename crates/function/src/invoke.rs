@@ -8,7 +8,7 @@ use std::task::Poll;
 use bytes::Bytes;
 use crossfade_event::{DecodeError, EncodeError, Event, Format, Front, Undecodable, decode_request, fallback};
 use crossfade_journal::{AccessRecord, Journal, milliseconds};
-use crossfade_proxy::{Body, Exchange, Invocation, Pending, Proxy, ProxyError, Streamed, failure, healthy};
+use crossfade_proxy::{Body, Exchange, Invocation, Pending, Proxy, ProxyError, Streamed, compress, failure, healthy};
 use crossfade_route::HealthCheck;
 use http::{Request, Response};
 
@@ -78,7 +78,15 @@ pub(crate) async fn answer<'p>(
         };
         return Answered { record, pending, reply: Reply::Beginning(rest) };
     }
-    if let Err(error) = (format.encode)(&response.map(Body::whole), reply) {
+    let mut response = response.map(Body::whole);
+    let mut encoded = (format.encode)(&response, reply);
+    if let Err(EncodeError::TooLarge { .. }) = encoded
+        && compress(&mut response)
+    {
+        record.response_bytes = response.body().len() as u64;
+        encoded = (format.encode)(&response, reply);
+    }
+    if let Err(error) = encoded {
         // As above.
         let _ = (format.encode)(&replacement(&error, &mut record), reply);
     }

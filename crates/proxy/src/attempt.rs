@@ -23,7 +23,7 @@ use crate::body::{Body, Streamed};
 use crate::error::Failure;
 use crate::time::{self, Allowance, SHORTEST, TimeLimit, by};
 use crate::upstream::{Connection, Progress, SendFailure, Upstream};
-use crate::{ProxyError, connection_auth};
+use crate::{ProxyError, connection_auth, content};
 
 /// Limits of an attempt in time and size.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +34,8 @@ pub(crate) struct Bounds {
     pub(crate) format: &'static Format,
     /// The response is passed on as it arrives, so an attempt ends with its head.
     pub(crate) is_streamed: bool,
+    /// Text may be larger than that, since it is compressed for the client.
+    pub(crate) compresses: bool,
     /// The start of the invocation.
     pub(crate) started: Instant,
     /// The same by the clock on the wall.
@@ -170,7 +172,7 @@ async fn finish<'t>(
             Body::Streamed(Box::new(streamed))
         }));
     }
-    let response = read(head, bounds.format).await?;
+    let response = read(head, bounds).await?;
     is_carried(&response)?;
     if is_unambiguous {
         upstream.checkin(connection, bounds.now, keep_alive);
@@ -263,9 +265,12 @@ fn absolute(request: &mut Request<Full<Bytes>>, scheme: Scheme) {
 }
 
 /// Reads the content, up to what the front end could carry.
-async fn read(response: Response<Incoming>, format: &Format) -> Result<Response<Bytes>, ProxyError> {
+async fn read(response: Response<Incoming>, bounds: Bounds) -> Result<Response<Bytes>, ProxyError> {
+    let Format { max_response_bytes: mut limit, service, .. } = *bounds.format;
+    if bounds.compresses && content::is_compressible(&response) {
+        limit = limit.max(content::LARGEST);
+    }
     let (parts, incoming) = response.into_parts();
-    let (limit, service) = (format.max_response_bytes, format.service);
     let too_large = || {
         let problem = format!("the response is too large for {service}: more than {limit} bytes of content");
         ProxyError::ResponseTooLarge(problem)

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::ProxyError;
 use crate::attempt::{Bounds, broken};
+use crate::content::Encoder;
 use crate::invocation::Invocation;
 use crate::mirror::Pending;
 use crate::time::{TimeLimit, by};
@@ -65,6 +66,8 @@ pub struct Streamed<'t> {
     /// For a comparison: so many bytes of the beginning.
     pub(crate) keeps: usize,
     kept: Vec<u8>,
+    /// For a client that gets the content compressed. Each piece is on its way at once.
+    pub(crate) encoder: Option<Encoder>,
 }
 
 /// The content of a response as far as a comparison gets it.
@@ -111,6 +114,7 @@ impl<'t> Streamed<'t> {
             is_noted_at_end: false,
             keeps: 0,
             kept: Vec::new(),
+            encoder: None,
         }
     }
 
@@ -124,7 +128,7 @@ impl<'t> Streamed<'t> {
                         self.received += content.len() as u64;
                         let room = self.keeps.saturating_sub(self.kept.len());
                         self.kept.extend_from_slice(content.get(..room).unwrap_or(&content));
-                        return Some(Ok(content));
+                        return Some(Ok(self.encoded(content)));
                     }
                     // Trailers are dropped, as from whole responses.
                     _ => continue,
@@ -133,7 +137,11 @@ impl<'t> Streamed<'t> {
                 Ok(None) => match self.promised.filter(|promised| *promised != self.received) {
                     None => {
                         self.end();
-                        return None;
+                        return self.encoder.take().map(|encoder| {
+                            let mut last = Vec::new();
+                            encoder.finish(&mut last);
+                            Ok(last.into())
+                        });
                     }
                     Some(promised) => ProxyError::ResponseCutShort { promised, received: self.received },
                 },
@@ -143,6 +151,14 @@ impl<'t> Streamed<'t> {
             self.fail(&error);
             return Some(Err(error));
         }
+    }
+
+    fn encoded(&mut self, content: Bytes) -> Bytes {
+        let Some(encoder) = &mut self.encoder else { return content };
+        let mut encoded = Vec::new();
+        encoder.push(&content, &mut encoded);
+        encoder.flush(&mut encoded);
+        encoded.into()
     }
 
     /// All of it, as far as a comparison gets it.

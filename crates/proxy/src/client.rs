@@ -56,7 +56,15 @@ impl Client {
     ) -> Result<Response<Bytes>, String> {
         let (parts, body) = request.into_parts();
         let started = Instant::now();
-        let bounds = Bounds { deadline: started + limit, format: &OWN, is_streamed: false, started, now, jitter: 1.0 };
+        let bounds = Bounds {
+            deadline: started + limit,
+            format: &OWN,
+            is_streamed: false,
+            compresses: false,
+            started,
+            now,
+            jitter: 1.0,
+        };
         let mut journal = Journal::default();
         let sent = attempt::send(&self.upstream, &parts, &body, bounds, Some(limit), Role::First, &mut journal).await;
         sent.map(|response| response.map(Body::whole)).map_err(|error| error.to_string())

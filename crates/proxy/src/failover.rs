@@ -37,7 +37,7 @@ impl Proxy {
         invocation: &'t Invocation,
         journal: &mut Journal<'t>,
     ) -> Result<Answered<'t>, ProxyError> {
-        let bounds = self.bounds(invocation);
+        let bounds = self.bounds(invocation, context.route);
         let Sending { forward, outgoing: first, otherwise, .. } = sending;
         if bounds.is_over() {
             return Err(ProxyError::NoTime);

@@ -11,6 +11,7 @@ mod body;
 mod client;
 mod comparing;
 mod connection_auth;
+mod content;
 mod error;
 mod failover;
 mod fields;
@@ -35,6 +36,7 @@ mod upstream;
 
 pub use body::{Body, Streamed};
 pub use client::Client;
+pub use content::compress;
 pub use error::ProxyError;
 pub use invocation::Invocation;
 pub use mirror::Pending;

@@ -183,7 +183,7 @@ impl Proxy {
             invocation,
             body: &body,
             neutral: &neutral,
-            bounds: Bounds { deadline: end.at, ..self.bounds(invocation) },
+            bounds: Bounds { deadline: end.at, ..self.bounds(invocation, context.route) },
             end,
             may_repeat: may_repeat(mirror, &method, invocation.seed),
             compares_itself: sent.is_ok() && mirror.compares_itself(&method, invocation.seed),

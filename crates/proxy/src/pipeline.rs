@@ -10,6 +10,7 @@ use http::header::SET_COOKIE;
 use http::{Request, Response};
 
 use crate::body::Body;
+use crate::content::{self, Compression};
 use crate::failover::Answered;
 use crate::invocation::Invocation;
 use crate::mirror::{Pending, Primary};
@@ -87,7 +88,30 @@ impl Proxy {
             if let Some(cookie) = set_cookie.filter(|_| !is_shared()) {
                 response.headers_mut().append(SET_COOKIE, cookie);
             }
-            response
+            let (compression, carried) =
+                (Compression::of(context.route.compress), invocation.front.format.max_response_bytes);
+            let request = &sent.parts;
+            let (parts, body) = response.into_parts();
+            match body {
+                Body::Whole(content) => {
+                    let mut response = Response::from_parts(parts, content);
+                    let accepted = || sent.accepted();
+                    content::for_client(
+                        compression,
+                        &request.method,
+                        &request.headers,
+                        accepted,
+                        carried,
+                        &mut response,
+                    );
+                    response.map(Body::Whole)
+                }
+                Body::Streamed(mut streamed) => {
+                    let mut head = Response::from_parts(parts, ());
+                    streamed.encoder = content::for_stream(compression, || sent.accepted(), &mut head);
+                    head.map(|()| Body::Streamed(streamed))
+                }
+            }
         });
         *pending =
             copied.filter(|(copy, primary)| !primary.is(self.name_of(copy.mirror.backend))).map(|(copy, primary)| {

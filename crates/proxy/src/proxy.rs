@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crossfade_compare::Salt;
 use crossfade_event::Format;
-use crossfade_route::{Backend, PemFile, RoutingTable};
+use crossfade_route::{Backend, PemFile, Route, RoutingTable};
 use http::header::{CONTENT_LENGTH, HOST};
 use http::{Method, Response, StatusCode};
 
@@ -117,7 +117,7 @@ impl Proxy {
         format.prelude.is_some() && self.table.streaming.has(format.name)
     }
 
-    pub(crate) fn bounds(&self, invocation: &Invocation) -> Bounds {
+    pub(crate) fn bounds(&self, invocation: &Invocation, route: &Route) -> Bounds {
         let deadline = match self.table.request_timeout {
             Some(limit) => invocation.deadline.min(invocation.started + limit),
             None => invocation.deadline,
@@ -127,6 +127,7 @@ impl Proxy {
             deadline,
             format,
             is_streamed: self.streams(format),
+            compresses: route.compress != Some(false),
             started: invocation.started,
             now: invocation.time,
             // The low bits choose targets.

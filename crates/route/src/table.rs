@@ -115,6 +115,8 @@ pub struct Route {
     pub request_fields: FieldEdits,
     /// `responseHeaders`: changes to the fields sent to the client.
     pub response_fields: FieldEdits,
+    /// `compress`: `true` for all text, `false` for none, `None` for text that the front end could not carry otherwise.
+    pub compress: Option<bool>,
     /// `mirror`: copies for another back end.
     pub mirror: Option<Mirror>,
     /// `true` if any of this uses groups of the path's regex.

@@ -52,7 +52,7 @@ fn proxy_of(origin: &Origin) -> Proxy {
 }
 
 fn get(path: &str) -> Request<Bytes> {
-    Request::get(path).header("host", "shop.example").body(Bytes::new()).unwrap()
+    Request::get(path).header("host", "shop.example").header("accept-encoding", "gzip").body(Bytes::new()).unwrap()
 }
 
 /// All that became of a request.
@@ -408,6 +408,31 @@ async fn the_beginning_is_compared() {
             "{line}"
         );
     }
+}
+
+#[tokio::test]
+async fn text_is_compressed_piece_by_piece() {
+    let (origin, go_on) = in_two(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n",
+        "1\r\n!\r\n0\r\n\r\n",
+    )
+    .await;
+    let url = origin.url();
+    let proxy = proxy(&format!("backends: {{ a: '{url}' }}\ndefault: {{ forward: a, compress: true }}\n"));
+    let api = listener().await;
+    let (outcome, (prelude, content, _)) = tokio::join!(serve(&proxy, &api, PATIENCE), async {
+        let mut posted = Posted::accept(&api).await;
+        posted.until(&[0; 8]).await;
+        // The end of what a decoder can read so far.
+        posted.until(b"\0\0\xff\xff\r\n").await;
+        go_on.notify_one();
+        posted.accepted().await
+    });
+    assert_eq!(prelude["headers"]["content-encoding"], "gzip", "{prelude}");
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&*content), &mut text).unwrap();
+    assert_eq!(text, "first!");
+    assert_eq!(outcome.record["response_bytes"], content.len());
 }
 
 #[tokio::test]

@@ -116,6 +116,7 @@ impl RoutingTable {
             action: Action::Forward(Forward { targets: vec![target], sticky: None, opt_in: None, failover: None }),
             request_fields: FieldEdits::default(),
             response_fields: FieldEdits::default(),
+            compress: None,
             mirror: None,
             uses_groups: false,
         };
