@@ -46,4 +46,4 @@ pub use probe::{Answer, Probe, Reached, Session};
 pub use proxy::Proxy;
 pub use respond::{failure, healthy};
 pub use time::TimeLimit;
-pub use upstream::SetupError;
+pub use upstream::{SetupError, number_thread};
