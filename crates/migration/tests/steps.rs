@@ -80,7 +80,7 @@ fn judgements(table: &RoutingTable, overlay: Option<&Overlay>, lines: &[Vec<Valu
 
 fn moved(table: &RoutingTable, overlay: Option<&Overlay>, step: Move, minute: u64) -> Overlay {
     let author = Author { by: "anna".to_owned(), reason: None };
-    table.moved(overlay, &[], step, &author, at(minute)).unwrap().0
+    table.moved(overlay, &[], step, &author, at(minute)).unwrap().next
 }
 
 fn step(table: &RoutingTable, overlay: Option<&Overlay>, lines: &[Vec<Value>], minute: u64) -> Advance {
