@@ -88,7 +88,7 @@ impl<'a> Members<'a> {
         deserializer.end().map_err(DecodeError::json)?;
         // It has all members of a request, but no client waits for a response to it.
         if members.is_authorizer {
-            return Err(DecodeError::Unsupported("an API Gateway authorizer's event, which is no request to pass on"));
+            return Err(DecodeError::Unsupported("a Lambda authorizer's, which is not an HTTP request to forward"));
         }
         Ok(members)
     }
@@ -143,10 +143,9 @@ impl<'a> Members<'a> {
     ) -> Result<Event, DecodeError> {
         let Context { domain_name, http_method, request_id, identity, http, .. } = self.context;
         let (identity, http) = (identity.unwrap_or_default(), http.unwrap_or_default());
-        let method = self.method.or(http_method).or(http.method).ok_or(DecodeError::Missing("httpMethod"))?;
+        let method = self.method.or(http_method).or(http.method).ok_or(DecodeError::Missing("method"))?;
         let mut request = Request::new(Bytes::new());
-        *request.method_mut() =
-            Method::from_bytes(method.0.as_bytes()).map_err(|_| DecodeError::Method("the request's method"))?;
+        *request.method_mut() = Method::from_bytes(method.0.as_bytes()).map_err(|_| DecodeError::Method("`method`"))?;
         *request.uri_mut() = target::join(target.path, &target.query)?;
         *request.headers_mut() = self.fields.map;
         let fields = request.headers_mut();

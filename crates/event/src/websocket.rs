@@ -1,5 +1,5 @@
-//! WebSocket APIs of API Gateway: recognized, so that whoever connects such an API to the function is told that it cannot work.
-//! Each message of a client is an event of its own there, and no back end speaks HTTP that could take it.
+//! WebSocket APIs of API Gateway: recognized, so that a developer who connects such an API to the function reads the reason
+//! why it fails. Such an API sends each message of a client as an event, and none of them is an HTTP request.
 
 use crate::payload_1::REST_API;
 use crate::{DecodeError, Format, Undecodable};
@@ -11,7 +11,9 @@ pub static WEBSOCKET_API: Format = Format {
     prefix: "",
     recognizes: |shape| shape.context_has("connectionId"),
     decode: |_, _| {
-        let error = DecodeError::Unsupported("a WebSocket API's, which only HTTP cannot be made of");
+        let error = DecodeError::Unsupported(
+            "a WebSocket API's, which has no HTTP requests to forward; use an HTTP API or a REST API",
+        );
         Err(Undecodable { format: &WEBSOCKET_API, error })
     },
     encode: REST_API.encode,

@@ -22,6 +22,7 @@ static OWN: Format = Format {
     recognizes: |_| false,
     decode: |_, _| Err(Undecodable { format: &OWN, error: DecodeError::UnknownFormat }),
     encode: |_, _| Err(EncodeError::TooLarge { service: OWN.service, size: 0, limit: 0 }),
+    prelude: None,
     max_response_bytes: 8 * 1024 * 1024,
 };
 
