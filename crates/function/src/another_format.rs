@@ -10,8 +10,8 @@ use crossfade_event::{DecodeError, Event, FORMATS, Format, Front, Undecodable};
 use crossfade_journal::AccessRecord;
 use crossfade_proxy::{Invocation, Proxy};
 use crossfade_route::{Nothing, RoutingTable};
+use http::Request;
 use http::uri::Scheme;
-use http::{Request, Response};
 use tokio::time::Instant;
 
 use crate::invoke::{answer, decode};

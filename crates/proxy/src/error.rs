@@ -198,7 +198,7 @@ impl ProxyError {
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::RequestInvalid(_) | Self::WebSocketRefused => StatusCode::BAD_REQUEST,
+            Self::RequestInvalid(_) | Self::EventUnsupported(_) | Self::WebSocketRefused => StatusCode::BAD_REQUEST,
             Self::MethodRefused(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Loop { .. } => StatusCode::LOOP_DETECTED,
             Self::DnsTimeout(..) | Self::ConnectTimeout(..) | Self::ResponseTimeout(_) => StatusCode::GATEWAY_TIMEOUT,
