@@ -161,7 +161,7 @@ impl Change<'_> {
             unread = Some(format!("the log cannot be read: {reason}"));
             evidences.incomplete(reason);
         }
-        let judgements = evidences.judgements();
+        let judgements = evidences.judgements(self.now);
         let advance = crossfade_migration::advance(&self.table, overlay, &judgements, "schedule", self.now);
         let advance = advance.map_err(|error| error.to_string())?;
         let written = match &advance.next {
@@ -354,7 +354,7 @@ impl Change<'_> {
 
     fn aborted(&self, routes: &[String], overlay: Option<&Overlay>, author: &Author) -> Result<Overlay, String> {
         let moved = self.table.moved(overlay, routes, Move::Abort, author, self.now);
-        moved.map(|(next, _)| next).map_err(|error| error.to_string())
+        moved.map(|moved| moved.next).map_err(|error| error.to_string())
     }
 
     /// Puts a state in use that has been written.
