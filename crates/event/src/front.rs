@@ -101,6 +101,8 @@ pub struct Front {
     pub base_path: String,
     /// Names the request in the logs and traces of AWS (`X-Amzn-Trace-Id`).
     pub trace_id: Option<HeaderValue>,
+    /// Names the request in the front end's own log, and to the client, if the front end has such names.
+    pub request_id: Option<String>,
 }
 
 impl Front {
@@ -115,6 +117,7 @@ impl Front {
             port: None,
             base_path: String::new(),
             trace_id: None,
+            request_id: None,
         }
     }
 

@@ -53,7 +53,7 @@ pub(crate) async fn answer<'p>(
         }
         Ok(request) => guarded(proxy.handle(request, invocation), invocation).await,
         Err(error) => {
-            let error = ProxyError::RequestInvalid(error.to_string());
+            let error = refused(&error);
             own(invocation, failure(&error), |record| error.note(record))
         }
     };
@@ -107,6 +107,14 @@ pub(crate) async fn mirror(
         vec![lost]
     });
     records.iter().filter_map(|record| serde_json::to_string(record).ok()).collect()
+}
+
+/// The error that the sender of an event reads.
+fn refused(error: &DecodeError) -> ProxyError {
+    match error {
+        DecodeError::UnknownFormat | DecodeError::Unsupported(_) => ProxyError::EventUnsupported(error.to_string()),
+        _ => ProxyError::RequestInvalid(error.to_string()),
+    }
 }
 
 /// An answer that no back end gave.

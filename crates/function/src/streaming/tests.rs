@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use crossfade_event::{DecodeError, Format, Front, Undecodable};
+use crossfade_event::Front;
+use crossfade_event::payload_2::FUNCTION_URL;
 use crossfade_route::{Nothing, RoutingTable};
 use crossfade_testkit::origin::{Conn, Origin, Tls};
 use crossfade_testkit::wait::PATIENCE;
@@ -17,28 +18,6 @@ use tokio::time::{Instant, timeout};
 
 use super::*;
 use crate::invoke::{Answered, Reply, answer, mirror};
-
-/// Replies alone.
-static URL: Format = Format {
-    name: "function-url",
-    service: "the function URL",
-    prefix: "",
-    recognizes: |_| false,
-    decode: |_, _| Err(Undecodable { format: &URL, error: DecodeError::UnknownFormat }),
-    encode: |_, out| {
-        out.extend_from_slice(b"whole");
-        Ok(())
-    },
-    prelude: Some(|parts, out| {
-        let fields: Vec<_> =
-            parts.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
-        let fields: Vec<_> = fields.iter().map(|(name, value)| format!("\"{name}\":\"{value}\"")).collect();
-        let head = format!(r#"{{"statusCode":{},"headers":{{{}}}}}"#, parts.status.as_u16(), fields.join(","));
-        out.extend_from_slice(&[head.as_bytes(), &[0; 8]].concat());
-        Ok(())
-    }),
-    max_response_bytes: 1000,
-};
 
 const ACCEPTED: &[u8] = b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n";
 
@@ -67,7 +46,7 @@ struct Outcome {
 async fn serve(proxy: &Proxy, api: &TcpListener, limit: Duration) -> Outcome {
     let started = Instant::now();
     let invocation = Invocation {
-        front: Front::new(&URL),
+        front: Front::new(&FUNCTION_URL),
         request_id: "request-1".to_owned(),
         trace_id: None,
         deployment: None,
@@ -169,7 +148,8 @@ async fn in_two(first: &'static str, second: &'static str) -> (Origin, Arc<Notif
 
 #[tokio::test]
 async fn the_wire() {
-    let (origin, go_on) = in_two("HTTP/1.1 200 OK\r\ncontent-length: 11\r\nx-a: 1\r\n\r\nfirst ", "other").await;
+    let (origin, go_on) =
+        in_two("HTTP/1.1 200 OK\r\ncontent-length: 11\r\nset-cookie: a=1\r\nx-a: 1\r\n\r\nfirst ", "other").await;
     let (proxy, api) = (proxy_of(&origin), listener().await);
     let address = api.local_addr().unwrap();
     let (outcome, ()) = tokio::join!(serve(&proxy, &api, PATIENCE), async {
@@ -178,7 +158,7 @@ async fn the_wire() {
         posted.until(b"6\r\nfirst \r\n").await;
         go_on.notify_one();
         posted.until(b"0\r\n\r\n").await;
-        let prelude = r#"{"statusCode":200,"headers":{"content-length":"11","x-a":"1"}}"#;
+        let prelude = r#"{"statusCode":200,"headers":{"content-length":"11","x-a":"1"},"cookies":["a=1"]}"#;
         let expected = format!(
             "POST /2018-06-01/runtime/invocation/request-1/response HTTP/1.1\r\n\
              host: {address}\r\n\
