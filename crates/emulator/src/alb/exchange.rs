@@ -16,7 +16,6 @@ use super::listener::Listener;
 use super::rule::Selected;
 use super::{action, forwarded, limits, loss, reply, request, transform};
 use crate::http::Head;
-use crate::lambda::Answer;
 use crate::{Action, Exchange, Messages, Notice, RuleRef};
 
 /// The next step of a request that is not refused.
@@ -190,9 +189,11 @@ impl Listener {
         exchange.cold = invoked.cold;
         exchange.request_id = invoked.request_id;
         exchange.memory = invoked.memory;
-        let answer = invoked
-            .answer
-            .and_then(Answer::whole)
+        let answer = match invoked.answer {
+            Ok(answer) => answer.whole().await,
+            Err(failure) => Err(failure),
+        };
+        let answer = answer
             .map_err(|failure| Refusal::because(failure.reason(), StatusCode::BAD_GATEWAY, failure.to_string()))?;
         if let Some(messages) = &mut exchange.messages {
             messages.reply = Some(answer.clone());

@@ -14,7 +14,7 @@ use super::{lattice, payload_1, payload_2};
 use crate::Exchange;
 use crate::alb::{ConnectionInfo, Listener};
 use crate::http::Head;
-use crate::lambda::{Answer, Pool, Streamed};
+use crate::lambda::{Answer, Failure, Pool, Streamed};
 
 /// The largest event that Lambda takes, in bytes ("Lambda quotas": 6 MB).
 const MAX_EVENT: usize = 6_291_556;
@@ -193,6 +193,11 @@ async fn try_respond(received: &mut Received) -> Result<(Response<Bytes>, Option
             Ok((response, Some(rest)))
         }
         Answer::Streamed(_) => {
+            if let Err(failure) = answer.whole().await
+                && !matches!(failure, Failure::Streaming)
+            {
+                return Err(failure.into());
+            }
             let problem = format!(
                 "the function streamed its response, but {} is set to whole responses; turn streaming on in both",
                 kind.service()

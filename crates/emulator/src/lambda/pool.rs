@@ -219,8 +219,12 @@ impl Pool {
                 Ok(Answer::Streamed(streamed)) => {
                     let time = TimeLimit { left: time.left.saturating_sub(began.elapsed()), ..time };
                     let ended = Arc::clone(&environment).until_streamed(streamed, request_id.clone(), time);
+                    streamed.keeps_busy(Arc::clone(self), number, turn);
+                    let pool = Arc::clone(self);
                     tokio::spawn(async move {
                         ended.await;
+                        // Again, as nobody may have read the response to its end.
+                        pool.answered(number, turn);
                         drop(own);
                     });
                     let (environment, request_id, memory) = (Some(number), Some(request_id), environment.memory());
@@ -294,7 +298,7 @@ impl Pool {
         self.changed.notify_waiters();
     }
 
-    fn answered(&self, number: u32, turn: u64) {
+    pub(super) fn answered(&self, number: u32, turn: u64) {
         let mut state = self.lock();
         // It may have asked for more before this is heard of, and even have got it.
         if let Some(slot) = state.slots.get_mut(&number).filter(|slot| slot.turn == turn && slot.stage == Stage::Busy) {

@@ -1,6 +1,7 @@
 //! The two forms of a function's response, whole and streamed, and the channel of a streamed one: from the Runtime API, piece
 //! by piece, to whoever invoked the function. Holds a few pieces at a time, so a slow reader slows the function down.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -8,29 +9,31 @@ use http::HeaderValue;
 use tokio::sync::{mpsc, oneshot};
 
 use super::failure::Failure;
+use super::pool::Pool;
 
 /// The pieces that may wait for a slow reader.
 const WAITING: usize = 4;
 
 /// A function's response.
-#[derive(Debug)]
 pub(crate) enum Answer {
     Whole(Bytes),
     Streamed(Streamed),
 }
 
 impl Answer {
-    /// The whole response, for callers that take no other.
-    pub(crate) fn whole(self) -> Result<Bytes, Failure> {
+    /// The whole response, for callers that take no other. Waits for the end of a streamed one, as Lambda does.
+    pub(crate) async fn whole(self) -> Result<Bytes, Failure> {
         match self {
             Self::Whole(bytes) => Ok(bytes),
-            Self::Streamed(_) => Err(Failure::Streaming),
+            Self::Streamed(mut streamed) => {
+                while streamed.next().await.transpose()?.is_some() {}
+                Err(Failure::Streaming)
+            }
         }
     }
 }
 
 /// A streamed response. Dropping it does not stop the function, as in Lambda.
-#[derive(Debug)]
 pub(crate) struct Streamed {
     /// `Content-Type` of the function's call: it says whether a prelude with status and fields comes first.
     pub(crate) content_type: Option<HeaderValue>,
@@ -38,6 +41,8 @@ pub(crate) struct Streamed {
     ended: Option<oneshot::Receiver<()>>,
     /// The function's timeout, and the time at which it is over.
     limit: Option<(Duration, Instant)>,
+    /// Where the environment is to be reported as having responded, and the number of its invocation.
+    busy: Option<(Arc<Pool>, u32, u64)>,
 }
 
 /// `Ok(None)` is the end: without it, the response was cut off.
@@ -53,7 +58,7 @@ pub(super) struct Sink {
 pub(super) fn channel(content_type: Option<HeaderValue>) -> (Sink, Streamed) {
     let (sender, pieces) = mpsc::channel(WAITING);
     let (ended, end) = oneshot::channel();
-    (Sink { pieces: sender, ended }, Streamed { content_type, pieces, ended: Some(end), limit: None })
+    (Sink { pieces: sender, ended }, Streamed { content_type, pieces, ended: Some(end), limit: None, busy: None })
 }
 
 impl Sink {
@@ -71,13 +76,24 @@ impl Streamed {
     /// The failure that cut the response off, or that the function reported in its trailers.
     pub(crate) async fn next(&mut self) -> Option<Result<Bytes, Failure>> {
         match self.pieces.recv().await {
-            Some(Ok(piece)) => piece.map(Ok),
-            Some(Err(failure)) => Some(Err(failure)),
-            None => Some(Err(match self.limit {
+            Some(Ok(Some(piece))) => Some(Ok(piece)),
+            Some(Ok(None)) => {
+                if let Some((pool, environment, turn)) = self.busy.take() {
+                    pool.answered(environment, turn);
+                }
+                None
+            }
+            Some(Err(Failure::CutOff)) | None => Some(Err(match self.limit {
                 Some((limit, until)) if Instant::now() >= until => Failure::TimedOut { limit, killed: true },
                 _ => Failure::CutOff,
             })),
+            Some(Err(failure)) => Some(Err(failure)),
         }
+    }
+
+    /// Sets what to report the end to.
+    pub(super) fn keeps_busy(&mut self, pool: Arc<Pool>, environment: u32, turn: u64) {
+        self.busy = Some((pool, environment, turn));
     }
 
     /// Sets the function's timeout. Returns the receiver that closes when the function has posted everything.
