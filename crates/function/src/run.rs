@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use crossfade_event::{DecodeError, FORMATS};
 use crossfade_journal::AccessRecord;
+use crossfade_live::{AFTERWARDS, AT_START, Notice};
 use crossfade_proxy::Invocation;
 use crossfade_route::Share;
 use tokio::signal::unix::{SignalKind, signal};
@@ -18,12 +19,13 @@ use tokio::time::Instant;
 
 use crate::current::{ConfigurationError, Current};
 use crate::invoke::{answer, decode, mirror};
-use crate::live::{AFTERWARDS, AT_START};
 use crate::log_error;
-use crate::migration::Notice;
 use crate::runtime_api::{ApiError, NextEvent, RuntimeApi};
 use crate::settings::Settings;
 use crate::write_line;
+
+/// Room for most access lines, so that their buffer does not grow on the way.
+const LINE: usize = 1024;
 
 /// Time kept back from an invocation's deadline for encoding and posting the answer.
 const MARGIN: Duration = Duration::from_millis(250);
@@ -128,13 +130,10 @@ async fn serve(current: Arc<Current>, mut api: RuntimeApi, mut stop: watch::Rece
         if let Err(DecodeError::UnknownFormat) = &request
             && let Some(notice) = Notice::of(&event)
         {
-            let outcome = Box::pin(notice.act(&current, time, deadline)).await;
-            write_line(outcome.document.to_string());
+            let outcome = Box::pin(current.act(&notice, time, deadline)).await;
+            write_line(outcome.text());
             let posted = match outcome.failure {
-                None => {
-                    let reply = Bytes::from(outcome.document.to_string());
-                    api.respond(&request_id, invocation_id.as_deref(), reply).await
-                }
+                None => api.respond(&request_id, invocation_id.as_deref(), outcome.text().into()).await,
                 Some(message) => api.fail(&request_id, invocation_id.as_deref(), &message).await,
             };
             match posted {
@@ -156,7 +155,7 @@ async fn serve(current: Arc<Current>, mut api: RuntimeApi, mut stop: watch::Rece
         let reply = Bytes::from(std::mem::take(&mut buffer));
         let posted = api.respond(&invocation.request_id, invocation_id.as_deref(), reply.clone()).await;
         if is_logged(&mut record, proxy.table().access_log, seed)
-            && let Ok(line) = serde_json::to_string(&record)
+            && let Some(line) = line_of(&record)
         {
             write_line(line);
         }
@@ -194,6 +193,13 @@ async fn serve(current: Arc<Current>, mut api: RuntimeApi, mut stop: watch::Rece
             current.refresh(SystemTime::now(), AFTERWARDS).await;
         }
     }
+}
+
+/// Returns the line of the access log.
+fn line_of(record: &AccessRecord<'_>) -> Option<Vec<u8>> {
+    let mut line = Vec::with_capacity(LINE);
+    serde_json::to_writer(&mut line, record).ok()?;
+    Some(line)
 }
 
 /// Returns `true` for a request of this share, whose line then also stands for others, and for every request with a failure: the

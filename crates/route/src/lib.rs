@@ -59,7 +59,7 @@ pub use dot_segments::has_dot_segment;
 pub use expectation::Expectation;
 pub use field_edits::{FieldEdits, FieldValue};
 pub use mirror::{Credentials, MIRROR_FIELD, Mirror, Noise, Share};
-pub use moves::{Author, Move, MoveError, Moved};
+pub use moves::{Author, Move, MoveError, Moved, Transition};
 pub use overlay::{FORMAT, MAX_OVERLAY, Overlaid, Overlay, RouteChanges};
 pub use policy::{Codes, Failover, Outlier, Retry, may_repeat};
 pub use reach::{Prohibited, Reach, RuntimeApi};
