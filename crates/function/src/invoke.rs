@@ -52,7 +52,7 @@ pub(crate) async fn answer<'p>(
     }
     if let Err(error) = encoded {
         let error = match error {
-            EncodeError::TooLarge { .. } => ProxyError::ResponseTooLarge(error.to_string()),
+            EncodeError::TooLarge { .. } => ProxyError::too_large(&error),
             EncodeError::FieldsTooLarge { .. } => ProxyError::ResponseFieldsTooLarge(error.to_string()),
         };
         replace(format, &error, &mut record, reply);
