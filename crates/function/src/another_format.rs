@@ -115,7 +115,10 @@ async fn a_response_has_to_fit_the_front_end_of_its_request() {
     let (reply, record) = asked(&config(&back_end(11)), event).await;
     assert!(reply.starts_with("502; "), "{reply}");
     let detail = record.detail.unwrap();
-    assert_eq!(detail, "the response is too large for the courier: more than 10 bytes of content");
+    assert_eq!(
+        detail,
+        "the response is too large for the courier: more than 10 bytes of content; send it compressed, in pages, or past the proxy"
+    );
 }
 
 #[tokio::test]
