@@ -247,6 +247,12 @@ pub struct Classification {
 }
 
 impl Exchange {
+    /// Returns whether the request came through a load balancer.
+    #[must_use]
+    pub fn is_of_load_balancer(&self) -> bool {
+        self.front == "alb"
+    }
+
     /// An exchange that begins now, with everything else at its default.
     #[must_use]
     pub fn new(method: impl Into<String>, target: impl Into<String>) -> Self {

@@ -14,7 +14,7 @@ use http::Request;
 use http::uri::Scheme;
 use tokio::time::Instant;
 
-use crate::invoke::{answer, decode};
+use crate::invoke::{Answered, answer, decode};
 
 /// `{"courier": "GET http://203.0.113.9:8080/prod /a?b"}`: method; scheme, client address, port and base path; target.
 static COURIER: Format = Format {
@@ -85,7 +85,7 @@ async fn asked(config: &str, event: &str) -> (String, AccessRecord<'static>) {
         seed: 0,
     };
     let mut reply = Vec::new();
-    let (record, _) = answer(&proxy, request, &invocation, &mut reply).await;
+    let Answered { record, .. } = answer(&proxy, request, &invocation, &mut reply).await;
     let record = serde_json::from_str(&serde_json::to_string(&record).unwrap()).unwrap();
     (String::from_utf8(reply).unwrap(), record)
 }
@@ -115,7 +115,10 @@ async fn a_response_has_to_fit_the_front_end_of_its_request() {
     let (reply, record) = asked(&config(&back_end(11)), event).await;
     assert!(reply.starts_with("502; "), "{reply}");
     let detail = record.detail.unwrap();
-    assert_eq!(detail, "the response is too large for the courier: more than 10 bytes of content");
+    assert_eq!(
+        detail,
+        "the response is too large for the courier: more than 10 bytes of content; send it compressed, in pages, or past the proxy"
+    );
 }
 
 #[tokio::test]

@@ -221,6 +221,19 @@ impl<'t> AccessRecord<'t> {
 }
 
 impl AccessRecord<'_> {
+    /// Completes the record of a response that was streamed: it has ended after so many bytes, so long after the event and
+    /// after its head, or has failed with an error of this type (RFC 9209).
+    pub fn end(&mut self, bytes: u64, total_ms: f64, more_ms: f64, error: Option<&'static str>) {
+        (self.response_bytes, self.total_ms) = (bytes, total_ms);
+        let backend = self.backend.as_ref();
+        if let Some(deciding) = self.journal.iter_mut().rfind(|attempt| Some(&attempt.backend) == backend) {
+            deciding.took_ms += more_ms;
+            if let Some(error) = error {
+                deciding.outcome = error.into();
+            }
+        }
+    }
+
     /// The back ends that the request went to in turn, each with the reason for it. Several attempts at one back end are one
     /// step.
     #[must_use]

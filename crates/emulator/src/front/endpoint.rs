@@ -112,6 +112,9 @@ pub enum BasePath {
     Mapping(String),
 }
 
+/// The values of the parameters in a route's path.
+type Parameters = Vec<(String, String)>;
+
 /// A route of an API, or the only one of a function URL.
 #[derive(Clone, Debug)]
 pub struct Route {
@@ -180,8 +183,8 @@ impl Endpoint {
 
     /// Returns the route for a method and a path, with the values of the parameters in its path. A segment as such goes before
     /// `{parameter}`, that before `{parameter+}`, and all before `$default`; a method goes before `ANY`.
-    pub(super) fn route(&self, method: &str, path: &str) -> Option<(&Route, Vec<(String, String)>)> {
-        let mut best: Option<(Vec<u8>, &Route, Vec<(String, String)>)> = None;
+    pub(super) fn route(&self, method: &str, path: &str) -> Option<(&Route, Parameters)> {
+        let mut best: Option<(Vec<u8>, &Route, Parameters)> = None;
         for route in &self.routes {
             let own = route.method == method;
             if !own && !is_any(&route.method) {
@@ -202,7 +205,7 @@ fn is_any(method: &str) -> bool {
 }
 
 /// Returns the parameters of a template that matches a path, and the rank of the match: the lowest is the most specific.
-fn matched(template: &str, path: &str, kind: EndpointKind) -> Option<(Vec<u8>, Vec<(String, String)>)> {
+fn matched(template: &str, path: &str, kind: EndpointKind) -> Option<(Vec<u8>, Parameters)> {
     if template == "$default" {
         return Some((vec![3], Vec::new()));
     }
