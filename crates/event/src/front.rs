@@ -37,10 +37,13 @@ pub struct Format {
     pub encode: fn(&Response<Bytes>, &mut Vec<u8>) -> Result<(), EncodeError>,
     /// Appends what a streamed reply begins with, up to the first byte of the content, to a buffer which it leaves as it was
     /// on error. `None` for a service that takes only whole replies.
-    pub prelude: Option<fn(&response::Parts, &mut Vec<u8>) -> Result<(), EncodeError>>,
+    pub prelude: Option<Prelude>,
     /// Content of a response that could fit into a reply, bytes; more is not even read from a back end.
     pub max_response_bytes: usize,
 }
+
+/// Appends the head of a response in the form in which a streamed reply begins with it.
+pub type Prelude = fn(&response::Parts, &mut Vec<u8>) -> Result<(), EncodeError>;
 
 /// The names of members of an event that are there and not `null`, as far as it has been looked at. Sets, since each member
 /// of an event may lead to a search.

@@ -41,7 +41,7 @@ use bytes::Bytes;
 pub use alb::HeaderMode;
 pub use error::{DecodeError, EncodeError};
 pub use fields::{CONNECTION_FIELDS, is_vouched_for};
-pub use front::{Event, Format, Front, Shape, Undecodable};
+pub use front::{Event, Format, Front, Prelude, Shape, Undecodable};
 
 /// The formats that Crossfade knows, in the order in which detection tries them.
 pub const FORMATS: &[&Format] = &[

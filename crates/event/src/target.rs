@@ -60,6 +60,7 @@ pub(crate) const MAYBE_DECODED_PARAMETER: Delivered = Delivered { stays: all_but
 pub(crate) const DECODED_PARAMETER: Delivered =
     Delivered { stays: letters_digits_and(b"-._~!'()*"), checks_escapes: false };
 
+#[expect(clippy::indexing_slicing, reason = "the compiler runs it, and would end in an error")]
 const fn all_but(these: &[u8]) -> [bool; 256] {
     let mut stays = [false; 256];
     let mut byte = 0x21;
@@ -70,6 +71,7 @@ const fn all_but(these: &[u8]) -> [bool; 256] {
     set(stays, these, false)
 }
 
+#[expect(clippy::indexing_slicing, reason = "the compiler runs it, and would end in an error")]
 const fn letters_digits_and(these: &[u8]) -> [bool; 256] {
     let mut stays = [false; 256];
     let mut byte = 0;
@@ -80,6 +82,7 @@ const fn letters_digits_and(these: &[u8]) -> [bool; 256] {
     set(stays, these, true)
 }
 
+#[expect(clippy::indexing_slicing, reason = "the compiler runs it, and would end in an error")]
 const fn set(mut stays: [bool; 256], these: &[u8], value: bool) -> [bool; 256] {
     let mut index = 0;
     while index < these.len() {

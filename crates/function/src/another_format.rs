@@ -115,7 +115,10 @@ async fn a_response_has_to_fit_the_front_end_of_its_request() {
     let (reply, record) = asked(&config(&back_end(11)), event).await;
     assert!(reply.starts_with("502; "), "{reply}");
     let detail = record.detail.unwrap();
-    assert_eq!(detail, "the response is too large for the courier: more than 10 bytes of content");
+    assert_eq!(
+        detail,
+        "the response is too large for the courier: more than 10 bytes of content; send it compressed, in pages, or past the proxy"
+    );
 }
 
 #[tokio::test]
@@ -148,11 +151,11 @@ async fn the_sender_of_an_event_that_is_no_request_reads_why() {
 #[tokio::test]
 async fn each_front_end_gets_its_own_reply() {
     let config = config(&back_end(1));
-    let context = r#""requestContext": {"http": {"method": "GET", "sourceIp": "203.0.113.9"}, "domainName": "a.b"}"#;
+    let context = r#""requestContext": {"http": {"method": "GET", "sourceIp": "203.0.113.9"}, "domainName": "a.b", "requestId": "i="}"#;
     let event = format!(r#"{{"rawPath": "/old/a b", "rawQueryString": "q=1", {context}}}"#);
     let (reply, record) = asked(&config, &event).await;
     assert!(reply.starts_with(r#"{"statusCode":302,"headers":{"location":"https://a.b/new?q=1"}"#), "{reply}");
-    assert_eq!(record.route.as_deref(), Some("moved"));
+    assert_eq!((record.route.as_deref(), record.front_request_id.as_deref()), (Some("moved"), Some("i=")));
     // A claim of the client, who is another one.
     let forged = event
         .replace("203.0.113.9", "198.51.100.9")

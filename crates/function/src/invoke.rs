@@ -134,7 +134,7 @@ fn own<'p>(
 /// The answer that takes the place of one that cannot be carried.
 fn replacement(error: &EncodeError, record: &mut AccessRecord<'_>) -> Response<Bytes> {
     let error = match error {
-        EncodeError::TooLarge { .. } => ProxyError::ResponseTooLarge(error.to_string()),
+        EncodeError::TooLarge { .. } => ProxyError::too_large(error),
         EncodeError::FieldsTooLarge { .. } => ProxyError::ResponseFieldsTooLarge(error.to_string()),
     };
     let response = failure(&error);

@@ -39,6 +39,9 @@ pub struct AccessRecord<'t> {
     /// The value of `X-Amzn-Trace-Id`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<Cow<'t, str>>,
+    /// The name that API Gateway or a function URL gave the request: in its own log, and in the client's response.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub front_request_id: Option<Cow<'t, str>>,
     /// Absent, like the next, if the event could not be read or was a health check.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<Cow<'t, str>>,
@@ -190,6 +193,7 @@ impl<'t> AccessRecord<'t> {
             time,
             request_id: request_id.into(),
             trace_id: None,
+            front_request_id: None,
             method: None,
             path: None,
             weight: None,

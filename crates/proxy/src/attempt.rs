@@ -274,8 +274,9 @@ async fn read(response: Response<Incoming>, bounds: Bounds) -> Result<Response<B
     }
     let (parts, incoming) = response.into_parts();
     let too_large = || {
-        let problem = format!("the response is too large for {service}: more than {limit} bytes of content");
-        ProxyError::ResponseTooLarge(problem)
+        ProxyError::too_large(&format_args!(
+            "the response is too large for {service}: more than {limit} bytes of content"
+        ))
     };
     // Over HTTP/2 the hint is the length that the field names, also where there is no content: HEAD, 304.
     if incoming.size_hint().lower() > limit as u64 && !incoming.is_end_stream() {

@@ -171,6 +171,12 @@ pub(crate) enum Failure {
 }
 
 impl ProxyError {
+    /// The error for a response that the front end cannot carry. `problem` names the limit.
+    #[must_use]
+    pub fn too_large(problem: &impl fmt::Display) -> Self {
+        Self::ResponseTooLarge(format!("{problem}; send it compressed, in pages, or past the proxy"))
+    }
+
     /// Notes in the record of a request that its response is ours, and why.
     pub fn note(&self, record: &mut AccessRecord<'_>) {
         record.error = Some(self.error_type().into());

@@ -44,6 +44,7 @@ impl Proxy {
         });
         let trace_id = invocation.front.trace_id.as_ref().or(invocation.trace_id.as_ref());
         record.trace_id = trace_id.and_then(|value| value.to_str().ok()).map(Cow::from);
+        record.front_request_id = invocation.front.request_id.as_deref().map(Cow::from);
         (record.method, record.path, record.live) = (Some(method.into()), Some(path.into()), self.table().live);
         record.status = response.status().as_u16();
         (record.request_bytes, record.response_bytes) = (request_bytes, response.body().len());
