@@ -299,6 +299,11 @@ pub(super) async fn write(
         }
         Err(error) => bail!("{error}"),
     };
+    if version == 0
+        && let Err(error) = migration.store.history(1).await
+    {
+        say(&format!("warning: `undo` and `history` will not find earlier versions: {error:#}"));
+    }
     let is_running = change.moved.iter().any(|(.., after)| after.phase == Phase::Running);
     change.after.push(format!("see it take effect  {} LOG", common.command("status")));
     change.after.push(format!("undo it             {}", common.command("undo")));
