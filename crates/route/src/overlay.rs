@@ -286,6 +286,7 @@ impl RoutingTable {
             health_check,
             trusted_hops,
             access_log,
+            streaming,
             plan,
             ..
         } = self;
@@ -300,6 +301,7 @@ impl RoutingTable {
             health_check: *health_check,
             trusted_hops: *trusted_hops,
             access_log: *access_log,
+            streaming: *streaming,
             plan: plan.clone(),
             live: Some(overlay.version),
         };
