@@ -19,6 +19,7 @@ const USAGE: &str = "usage: cargo run --release -p crossfade-bench -- run [--qui
        cargo run --release -p crossfade-bench -- soak [--minutes N]
        cargo run -p crossfade-bench -- budget
        cargo run -p crossfade-bench -- conformance [FUNCTION...]
+       cargo run -p crossfade-bench -- fronts
        cargo run -p crossfade-bench -- folder";
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -45,6 +46,11 @@ fn main() -> anyhow::Result<ExitCode> {
         ["budget"] if !crossfade_bench::budget::check()? => return Ok(ExitCode::FAILURE),
         ["budget"] => {}
         ["conformance", only @ ..] => return conformance(only),
+        ["fronts"] => {
+            let cases = conformance::load()?;
+            let ours = Function::ours(&build("crossfade-function", &["bootstrap"])?);
+            println!("{}", conformance::table_of_fronts(&conformance::run_fronts(&ours, &cases)?));
+        }
         ["folder"] => {
             let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("runs").join(crossfade_bench::process::run_name());
             std::fs::create_dir_all(&folder)?;
