@@ -1,4 +1,4 @@
-//! The command: `run`, `routes`, `compare`, `mirror`, `live` and `emulator` measure, `soak` lasts, `budget` holds limits, `conformance` compares,
+//! The command: `run`, `at-once`, `routes`, `compare`, `mirror`, `live` and `emulator` measure, `soak` lasts, `budget` holds limits, `conformance` compares,
 //! and `folder` says where to keep figures. It owns the command line alone.
 
 use std::path::Path;
@@ -10,6 +10,7 @@ use crossfade_bench::routes::{self, Meets};
 use crossfade_bench::soak::{Plan, Programs};
 
 const USAGE: &str = "usage: cargo run --release -p crossfade-bench -- run [--quick] [FUNCTION...]
+       cargo run --release -p crossfade-bench -- at-once
        cargo run --release -p crossfade-bench -- routes
        cargo run --release -p crossfade-bench -- compare
        cargo run --release -p crossfade-bench -- mirror
@@ -27,6 +28,7 @@ fn main() -> anyhow::Result<ExitCode> {
     match words.as_slice() {
         ["run", "--quick", only @ ..] => crossfade_bench::run::run(true, only)?,
         ["run", only @ ..] => crossfade_bench::run::run(false, only)?,
+        ["at-once"] => crossfade_bench::at_once::run()?,
         ["routes"] => routes::run()?,
         ["compare"] => crossfade_bench::compare::run()?,
         ["compare-probe", case, times] => crossfade_bench::compare::probe(case.parse()?, times.parse()?)?,

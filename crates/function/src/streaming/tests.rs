@@ -341,7 +341,7 @@ async fn a_client_that_goes_ends_the_response() {
             let record = &outcome.record;
             assert_eq!((&record["status"], record.get("error")), (&200.into(), None), "{record}");
             let detail = record["detail"].as_str().unwrap();
-            assert!(detail.starts_with("the client got no more than "), "{detail}");
+            assert!(detail.starts_with("the front end took no more than "), "{detail}");
             assert_eq!((outcome.compared.len(), shadow.connections()), (0, 0));
         }
     }
