@@ -68,14 +68,19 @@ fn base_path(members: &Members<'_>, path: &str) -> (String, usize) {
     let full = members.context.path.as_ref().map_or("", |full| &*full.0);
     // The root of an API is `/prod` without a slash as well.
     let base = if path == "/" { full.trim_end_matches('/') } else { full.strip_suffix(path).unwrap_or_default() };
-    if !base.is_empty() {
+    if is_base(base) {
         return (base.to_owned(), 0);
     }
     let resource = members.resource.as_ref().or(members.context.resource_path.as_ref());
     let own = resource.and_then(|resource| expanded(&resource.0, &members.path_parameters));
     let mapped = own.and_then(|own| path.trim_end_matches('/').strip_suffix(own.trim_end_matches('/')));
-    let base = mapped.filter(|base| base.starts_with('/')).unwrap_or_else(|| members.stage_prefix(path));
+    let base = mapped.filter(|base| is_base(base)).unwrap_or_else(|| members.stage_prefix(path));
     (base.to_owned(), base.len())
+}
+
+/// Returns whether a text is one or more segments with a slash before each.
+fn is_base(text: &str) -> bool {
+    text.starts_with('/') && !text.ends_with('/')
 }
 
 /// The path that a resource such as `/orders/{id}` or `/{proxy+}` stands for; `None` if a parameter is missing.

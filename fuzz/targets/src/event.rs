@@ -1,12 +1,21 @@
-//! Any bytes as an event: a request that is read can be built again, and its target can be in a request line.
+//! Any bytes as an event: a request that is read can be built again, its target can be in a request line, and whatever sent
+//! it can be answered.
 
 use bytes::Bytes;
 use crossfade_event::alb::RequestLine;
 use crossfade_event::{FORMATS, HeaderMode, alb, decode_request};
+use http::Response;
 
 /// The event.
 pub fn event(data: &[u8]) {
-    let Ok(event) = decode_request(FORMATS, &Bytes::copy_from_slice(data)) else { return };
+    let event = decode_request(FORMATS, &Bytes::copy_from_slice(data));
+    let format = event.as_ref().map_or_else(|undecodable| undecodable.format, |event| event.front.format);
+    assert!(
+        (format.encode)(&Response::new(Bytes::copy_from_slice(data)), &mut Vec::new()).is_ok() || data.len() > 500_000
+    );
+    let Ok(event) = event else { return };
+    let base = &event.front.base_path;
+    assert!(base.is_empty() || (base.starts_with('/') && !base.ends_with('/')), "{base:?}");
     let (parts, body) = event.request.into_parts();
     assert!(parts.uri.scheme().is_none() && parts.uri.authority().is_none(), "the event names a host to go to");
     let target = parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default();

@@ -10,9 +10,10 @@ use crossfade_fuzz_targets::TARGETS;
 use flate2::read::GzDecoder;
 
 /// A target, a folder of `crates` with inputs for it, or with folders of them, and how their names end.
-const OWNED_BY_OTHERS: [(&str, &str, &[&str]); 4] = [
+const OWNED_BY_OTHERS: [(&str, &str, &[&str]); 5] = [
     ("config", "route/tests/config", &[".yaml"]),
     ("event", "event/tests/alb", &[".event.json"]),
+    ("event", "event/tests/fronts", &[".event.json"]),
     ("reply", "event/tests/alb", &[".reply.json"]),
     ("source", "emulator/tests/source", &[".yml", ".json"]),
 ];
