@@ -5,6 +5,7 @@
 
 mod actions;
 mod attributes;
+mod front_agreement;
 mod front_streams;
 mod fronts;
 mod golden;
