@@ -15,7 +15,7 @@ use crate::identity::Identity;
 use crate::invocation::Invocation;
 use crate::plan::{Outgoing, Planner};
 use crate::upstream::{SetupError, Upstream, Upstreams};
-use crate::{hop_by_hop, public_url};
+use crate::{content, hop_by_hop, public_url};
 
 /// The proxy: a routing table and the live clients of its back ends. Shared by all invocations.
 #[derive(Debug)]
@@ -103,10 +103,12 @@ impl Proxy {
     /// Makes the answer of a back end that of the client's request.
     pub(crate) fn received(&self, response: &mut Response<Bytes>, sent: &Outgoing<'_>) {
         drop_length(&sent.parts.method, response);
-        let fields = response.headers_mut();
-        hop_by_hop::remove(fields, &self.table.request_id_field, |_| false);
+        hop_by_hop::remove(response.headers_mut(), &self.table.request_id_field, |_| false);
         if let Some(public) = &sent.backend.public_url {
-            public_url::apply(public, sent.backend, sent.parts.headers.get(HOST), fields);
+            public_url::apply(public, sent.backend, sent.parts.headers.get(HOST), response.headers_mut());
+            if !public.content.is_empty() {
+                content::map(public, sent.backend, &sent.parts.method, &sent.parts.headers, response);
+            }
         }
     }
 

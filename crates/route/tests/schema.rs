@@ -89,6 +89,8 @@ fn allowed() -> Vec<(&'static str, Value)> {
         ("/accessLog", json!({})),
         ("/accessLog/percent", json!(0)),
         ("/accessLog/percent", json!("${env:SHARE}")),
+        ("/backends/modern/publicUrl", json!("https://shop.example.com")),
+        ("/backends/modern/publicUrl/content", json!("text/*")),
         ("/backends/modern/tls/insecureSkipVerify", json!(true)),
         ("/backends/modern/tls/minVersion", json!("1.2")),
         ("/backends/modern/tls/allowMissingCloseNotify", json!(true)),
@@ -283,6 +285,7 @@ fn defaults_are_those_of_the_parser() {
 const UNKNOWN_KEYS: &[(&str, &str)] = &[
     ("", "zzzzzz: 1"),
     ("/definitions/backend", "backends: { a: { zzzzzz: 1 } }"),
+    ("/definitions/publicUrl", "backends: { a: { publicUrl: { zzzzzz: 1 } } }"),
     ("/definitions/tls", "backends: { a: { tls: { zzzzzz: 1 } } }"),
     ("/definitions/clientCert", "backends: { a: { tls: { clientCert: { zzzzzz: 1 } } } }"),
     ("/definitions/backendTimeouts", "backends: { a: { timeouts: { zzzzzz: 1 } } }"),
