@@ -8,11 +8,11 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, anyhow};
 use crossfade_migration::Evidences;
-use crossfade_route::migration::Plan;
-use crossfade_route::{Author, Move, MoveError, Moved, Overlay, RouteChanges, RoutingTable, Share};
+use crossfade_route::migration::{Phase, Plan, Progress};
+use crossfade_route::{Author, Move, MoveError, Moved, Overlay, RouteChanges, RoutingTable, Share, Transition};
 use serde_json::{Value, json};
 
-use crate::live::{Store, Stored, WriteError};
+use crate::live::{Invalid, Store, Stored, WriteError};
 
 /// Versions that `undo` and `history` look at.
 pub(crate) const MAX_HISTORY: usize = 1_000;
@@ -20,7 +20,7 @@ pub(crate) const MAX_HISTORY: usize = 1_000;
 /// Attempts of an abort to write what it has read, before it overwrites whatever is there.
 const ATTEMPTS: u32 = 20;
 
-/// An abort does not wait longer for the present state.
+/// Nobody waits longer for the present state.
 const READ: Duration = Duration::from_secs(5);
 
 /// The plan of a configuration and its present state.
@@ -54,17 +54,40 @@ pub(crate) struct Aborted {
     pub(crate) unread: Option<anyhow::Error>,
 }
 
+/// Reads the present state, or gives up after 5 s.
+pub(crate) async fn read_in_time(store: &Store) -> Result<Stored> {
+    let read = tokio::time::timeout(READ, store.read()).await;
+    read.unwrap_or_else(|_| Err(anyhow!("the live state cannot be read: no response within {READ:?}")))
+}
+
 impl Migration {
     /// Reads the state.
     pub(crate) async fn open(place: &str, table: RoutingTable) -> Result<Migration> {
         let plan = table.plan.clone().ok_or(MoveError::NoPlan)?;
         let store = Store::open(place).await?;
-        let stored = store.read().await.map_err(|error| {
-            anyhow!(
-                "{error:#}\n  hint: `crossfade abort` needs no readable state: it moves everyone back and overwrites it"
-            )
+        let stored = read_in_time(&store).await.map_err(|error| match error.is::<Invalid>() {
+            true => anyhow!(
+                "{error:#}\n  hint: `crossfade undo` returns to the last valid version; `crossfade abort` moves everyone back and \
+                 overwrites it"
+            ),
+            false => error,
         })?;
         Ok(Migration { store, table, plan, stored })
+    }
+
+    /// Reads the state, or the last one that can be read if it is damaged. What is written next then replaces the damaged one.
+    pub(crate) async fn open_damaged(place: &str, table: RoutingTable) -> Result<(Migration, bool)> {
+        let plan = table.plan.clone().ok_or(MoveError::NoPlan)?;
+        let store = Store::open(place).await?;
+        let (stored, is_damaged) = match read_in_time(&store).await {
+            Ok(stored) => (stored, false),
+            Err(error) => {
+                let Invalid { revision, .. } = error.downcast::<Invalid>()?;
+                let last = history(&store, 20).await.context("cannot look for earlier versions")?.into_iter().next();
+                (Stored { overlay: last, revision: Some(revision) }, true)
+            }
+        };
+        Ok((Migration { store, table, plan, stored }, is_damaged))
     }
 
     /// Starts to collect the evidence for the present state.
@@ -79,21 +102,29 @@ impl Migration {
     }
 
     /// Writes the next state. Reads nothing before: if the state has changed since it was read, that is a conflict.
-    pub(crate) async fn write(&mut self, next: Overlay) -> Result<(), ChangeError> {
-        match self.store.write(&next, self.stored.revision.as_deref()).await {
-            Ok(()) => {}
+    pub(crate) async fn write(&mut self, next: &Overlay) -> Result<Overlay, ChangeError> {
+        let written = match self.store.write(next, self.stored.revision.as_deref()).await {
+            Ok(written) => written,
             Err(WriteError::Conflict) => {
                 let now = self.store.read().await.ok().and_then(|stored| stored.overlay);
                 return Err(ChangeError::Conflict(now.map(Box::new)));
             }
             Err(WriteError::Failed(error)) => return Err(ChangeError::Failed(error)),
-        }
+        };
         // Reading it may not be allowed, and others may have written since: it has been written nevertheless.
         self.stored = match self.store.read().await {
             Ok(stored) => stored,
-            Err(_) => Stored { overlay: Some(next), revision: None },
+            Err(_) => Stored { overlay: Some(written.clone()), revision: None },
         };
-        Ok(())
+        Ok(written)
+    }
+
+    /// Returns the state that was read as the next one, above any that a damaged one may have had.
+    pub(crate) fn again(&self, author: &Author, now: SystemTime) -> Result<(u32, Option<Overlay>)> {
+        let last =
+            self.stored.overlay.as_ref().context("the live state is invalid, and the store keeps no valid version")?;
+        let next = Overlay::after(Some(last), author, format!("undo: as in version {}", last.version), now);
+        Ok((last.version, Some(next.above_all(now))))
     }
 
     /// Returns the state of an earlier version, or of the one before the last change, as the next one, and the version that it
@@ -154,15 +185,25 @@ fn restored(
         if let (Some(progress), Some(before)) = (&mut changes.migration, &was.migration) {
             progress.since = before.since;
         }
-        if changes != was {
+        if changes == was {
+            continue;
+        }
+        if moves_users(&was, &changes) {
             changes.version = next.version;
             if let Some(progress) = &mut changes.migration {
                 progress.since = now;
             }
-            next.routes.insert(name.clone(), changes);
         }
+        next.routes.insert(name.clone(), changes);
     }
     (next.routes != present.routes).then_some(next)
+}
+
+/// Returns whether other users are on a system after a change. A pause moves nobody, nor does a larger mirror.
+fn moves_users(before: &RouteChanges, after: &RouteChanges) -> bool {
+    let share = |changes: &RouteChanges| changes.migration.map(|progress| progress.share);
+    let (is_same, is_user) = (before.weights == after.weights, before.pins == after.pins && before.only == after.only);
+    !is_same || !is_user || before.opt_in != after.opt_in || share(before) != share(after)
 }
 
 /// Takes the users of these routes, or of all routes of the plan, back to the old system, in every state: it needs no evidence, wins
@@ -176,25 +217,25 @@ pub(crate) async fn abort(
 ) -> Result<Aborted> {
     let step = |before: Option<&Overlay>, routes: &[String]| table.moved(before, routes, Move::Abort, author, now);
     for attempt in 0..ATTEMPTS {
-        let read = tokio::time::timeout(READ, store.read()).await;
-        let stored = match read.unwrap_or_else(|_| Err(anyhow!("no response within {READ:?}"))) {
+        let stored = match read_in_time(store).await {
             Ok(stored) => stored,
             Err(error) => {
                 // What can be saved of it is.
                 let history = tokio::time::timeout(READ, history(store, 20)).await;
                 let history = history.ok().and_then(Result::ok).unwrap_or_default();
                 let last = history.into_iter().next();
-                let (next, moved) = step(last.as_ref(), &[])?;
-                let overlay = Some(store.overwrite(&next).await?);
+                let Transition { next, moved, .. } = step(last.as_ref(), &[])?;
+                let overlay = Some(store.overwrite(&shortened(store, next)).await?);
                 return Ok(Aborted { moved, overlay, unread: Some(error) });
             }
         };
-        let (next, moved) = step(stored.overlay.as_ref(), routes)?;
+        let Transition { next, moved, .. } = step(stored.overlay.as_ref(), routes)?;
         if stored.overlay.as_ref().is_some_and(|before| is_unchanged(before, &next)) {
             return Ok(Aborted { moved: Vec::new(), overlay: stored.overlay, unread: None });
         }
+        let next = shortened(store, next);
         match store.write(&next, stored.revision.as_deref()).await {
-            Ok(()) => return Ok(Aborted { moved, overlay: Some(next), unread: None }),
+            Ok(written) => return Ok(Aborted { moved, overlay: Some(written), unread: None }),
             Err(WriteError::Conflict) => tokio::time::sleep(Duration::from_millis(u64::from(10 * attempt))).await,
             Err(WriteError::Failed(error)) => {
                 // A condition may need a permission that writing does not.
@@ -203,8 +244,41 @@ pub(crate) async fn abort(
             }
         }
     }
-    let (next, moved) = step(store.read().await?.overlay.as_ref(), routes)?;
-    Ok(Aborted { moved, overlay: Some(store.overwrite(&next).await?), unread: None })
+    let Transition { next, moved, .. } = step(read_in_time(store).await?.overlay.as_ref(), routes)?;
+    Ok(Aborted { moved, overlay: Some(store.overwrite(&shortened(store, next)).await?), unread: None })
+}
+
+/// A state that its place takes: an abort must not fail because of what others have put there. The old system gets everyone,
+/// whatever weights and pins say.
+fn shortened(store: &Store, mut next: Overlay) -> Overlay {
+    let is_aborted = |changes: &&mut RouteChanges| changes.migration.is_some_and(|it| it.phase == Phase::Aborted);
+    if !store.takes(&next) {
+        next.reason = next.reason.map(|reason| reason.chars().take(100).collect());
+    }
+    if !store.takes(&next) {
+        next.change = "abort".to_owned();
+        next.routes.values_mut().filter(is_aborted).for_each(|changes| changes.pins.clear());
+    }
+    next
+}
+
+/// The plan that a state says enough of for an abort, if the configuration has none: the routes that migrate, and the system that the rest
+/// of their users is on. `None` if the state does not tell.
+pub(crate) fn plan_of(overlay: &Overlay) -> Option<Plan> {
+    let routes: Vec<(&String, &RouteChanges, Progress)> =
+        overlay.routes.iter().filter_map(|(name, changes)| Some((name, changes, changes.migration?))).collect();
+    let systems = routes.iter().find_map(|(_, changes, progress)| {
+        let (from, to) = progress.share.weights()?;
+        let of = |weight| changes.weights.iter().filter(move |(_, own)| **own == weight).map(|(name, _)| name);
+        let (old, new): (Vec<&String>, Vec<&String>) = (of(from).collect(), of(to).collect());
+        match (&old[..], &new[..]) {
+            ([old], [new]) if old != new => Some(((*old).clone(), (*new).clone())),
+            _ => None,
+        }
+    });
+    let (from, to) = systems?;
+    let routes = routes.into_iter().map(|(name, ..)| name.clone()).collect();
+    Some(Plan { from, to, routes, ..Plan::default() })
 }
 
 /// A change as JSON documents have it.
@@ -226,8 +300,14 @@ pub(crate) fn share(text: &str) -> Option<Share> {
 
 /// The name of the user of this machine, for the history.
 pub(crate) fn user() -> String {
-    let variable = |name| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
+    let short = |name: String| one_line(&name).chars().take(100).collect();
+    let variable = |name| std::env::var(name).ok().map(short).filter(|name: &String| !name.is_empty());
     ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(variable).unwrap_or_else(|| "unknown".to_owned())
+}
+
+/// A text for the history, where each is one line.
+pub(crate) fn one_line(text: &str) -> String {
+    text.split(char::is_control).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 /// The latest versions that can be read, the newest first.

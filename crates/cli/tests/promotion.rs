@@ -262,7 +262,7 @@ fn no_migration_gets_stuck_or_out_of_hand() {
             "everyone from a pause",
             ("paused", 10),
             &*good(),
-            "promote --yes --full log",
+            "promote --yes --full --route orders log",
             0,
             "10 % -> 100 %",
             ("finished", 100.0),
@@ -271,10 +271,19 @@ fn no_migration_gets_stuck_or_out_of_hand() {
             "a step from a pause",
             ("paused", 10),
             &*good(),
-            "promote --yes log",
+            "promote --yes --route orders log",
             0,
             "paused -> running",
             ("running", 25.0),
+        ),
+        (
+            "a pipeline meets a pause",
+            ("paused", 10),
+            &*good(),
+            "promote --yes log",
+            1,
+            "it is paused; `crossfade resume` goes on, `--route` with its name moves it nevertheless",
+            ("paused", 10.0),
         ),
         // argo-rollouts #2929: it begins again by itself.
         (
@@ -283,7 +292,7 @@ fn no_migration_gets_stuck_or_out_of_hand() {
             &*good(),
             "promote --yes --route orders log",
             1,
-            "resume` begins it anew",
+            "resume` with its `--route` begins it anew",
             ("aborted", 0.0),
         ),
         (
@@ -304,8 +313,8 @@ fn no_migration_gets_stuck_or_out_of_hand() {
             ten,
             "",
             "resume --yes --route orders",
-            1,
-            "the migration is running",
+            0,
+            "nothing changes: resumed already",
             ("running", 10.0),
         ),
         (
@@ -420,8 +429,148 @@ fn an_abort_needs_no_readable_state_and_no_file_without_errors() {
     assert_eq!(place.run(&["promote", "--yes", "--force", "--reason", "x"]).0, 2);
     let (code, output) = place.run(&["abort"]);
     assert_eq!(code, 0, "{output}");
-    assert!(output.contains("has errors; its `migration` says enough for an abort"), "{output}");
+    assert!(output.contains("cannot be used as it is; its `migration` says enough for an abort"), "{output}");
     assert_eq!(place.orders(), ("aborted".to_owned(), 0.0));
+
+    let plan = "guard: 'parity>=99%, errors<=+0.5%'";
+    for (file, words) in [
+        (CONFIG.replace(plan, "steps: [10%, ten]"), "its `migration`"),
+        (CONFIG.replace(plan, "bake: 30minn"), "its `migration`"),
+        (CONFIG.replace("migration:", "# migration:"), "the live state"),
+        ("{".to_owned(), "the live state"),
+        (String::new(), "the live state"),
+    ] {
+        let place = Place::with("running", 10);
+        place.write("crossfade.yaml", &file);
+        let (code, output) = place.run(&["abort"]);
+        assert!(code == 0 && output.contains(words), "{output}");
+        let live = place.live();
+        assert_eq!(live["routes"]["orders"]["only"], "legacy", "{live}");
+    }
+    let place = Place::with("running", 10);
+    std::fs::remove_file(place.0.path().join("crossfade.yaml")).unwrap();
+    let (code, output) = place.run(&["abort"]);
+    assert!(code == 0 && output.contains("10 % -> 0 %"), "{output}");
+}
+
+#[test]
+fn an_abort_finds_room_in_a_full_state() {
+    let place = Place::with("running", 10);
+    let mut live = place.live();
+    let pins: Vec<String> = (0..14_000).map(|number| format!("customer-{number:05}")).collect();
+    live["routes"]["orders"]["pin"]["modern"] = json!(pins);
+    live["routes"]["orders"]["pin"]["legacy"] = json!(["x".repeat(261_900 - live.to_string().len())]);
+    place.write("live.json", &live.to_string());
+    let reason = "slow ".repeat(190);
+    assert_eq!(place.run(&["pause", "--yes", "--reason", reason.trim()]).0, 2, "there is no room");
+    let (code, output) = place.run(&["abort", "--by", "eve", "--reason", reason.trim()]);
+    assert_eq!(code, 0, "{output}");
+    assert_eq!(place.live()["routes"]["orders"]["only"], "legacy");
+}
+
+#[test]
+fn undo_replaces_a_state_that_cannot_be_read() {
+    for damage in ["{\"format\": 1, \"vers", "<html>", "", "{\"format\": 2, \"version\": 3}"] {
+        let place = Place::with("running", 10);
+        assert_eq!(place.run(&["pause", "--yes", "--route", "orders"]).0, 0);
+        place.write("live.json", damage);
+        let (code, output) = place.run(&["status"]);
+        assert!(code == 2 && output.contains("`crossfade undo` returns to the last valid version"), "{output}");
+        let (code, output) = place.run(&["undo", "--yes"]);
+        assert_eq!(code, 0, "{output}");
+        assert_eq!(place.orders(), ("paused".to_owned(), 10.0));
+        let document = place.json(&["history", "--json"]);
+        assert_eq!(
+            document["versions"][1]["revision"].as_str().unwrap().split('.').next(),
+            Some(if damage.contains("3}") { "3" } else { "5" }),
+            "{document}"
+        );
+        let (code, output) = place.run(&["undo", "4", "--yes"]);
+        assert_eq!(code, 0, "{output}");
+        assert_eq!(place.orders(), ("running".to_owned(), 10.0));
+    }
+    // Nothing to do with the document.
+    let (code, output) = Place::new().run(&["status", "--live", "file:crossfade.yaml/live.json"]);
+    assert!(code == 2 && !output.contains("hint: `crossfade undo`"), "{output}");
+}
+
+#[test]
+fn a_state_that_contradicts_its_step_is_told() {
+    for (key, value, words) in [
+        ("weights", json!({ "legacy": 1, "modern": 9 }), "the weights in the live state send 90 % to modern"),
+        ("only", json!("modern"), "`only` in the live state sends everyone to modern"),
+    ] {
+        let place = Place::with("running", 10);
+        let mut live = place.live();
+        live["routes"]["orders"][key] = value;
+        live.as_object_mut().unwrap().remove("at");
+        place.write("live.json", &live.to_string());
+        let (code, output) = place.run(&["status"]);
+        assert!(code == 0 && output.contains(words) && output.contains("at an unknown time, anna"), "{output}");
+    }
+    let (_, output) = Place::with("running", 10).run(&["status"]);
+    assert!(!output.contains("warning"), "{output}");
+}
+
+/// A person may write the state, or remove it.
+#[test]
+fn no_version_of_a_file_is_lost() {
+    let place = Place::with("running", 10);
+    let versions = || {
+        let document = place.json(&["history", "--json"]);
+        let version = |version: &Value| version["version"].as_u64().unwrap_or_default();
+        document["versions"].as_array().unwrap().iter().map(version).collect::<Vec<_>>()
+    };
+    assert_eq!(versions(), [4], "it was written by hand");
+    assert_eq!(place.run(&["pause", "--yes", "--route", "orders"]).0, 0);
+    let mut live = place.live();
+    live["routes"]["orders"]["mirror"] = 7.into();
+    place.write("live.json", &live.to_string());
+    assert_eq!(place.run(&["set", "orders", "maintenance=true", "--yes"]).0, 0);
+    assert_eq!(versions(), [6, 5, 5, 4]);
+    assert_eq!(place.run(&["undo", "--yes"]).0, 0);
+    assert_eq!(place.live()["routes"]["orders"]["mirror"], 7, "as it was before the last change");
+    std::fs::remove_file(place.0.path().join("live.json")).unwrap();
+    assert_eq!(place.run(&["pause", "--yes", "--route", "orders"]).0, 0);
+    assert_eq!(versions(), [8, 7, 6, 5, 5, 4]);
+}
+
+#[test]
+fn a_change_that_moves_nobody_keeps_the_evidence() {
+    let place = Place::with("running", 10);
+    let evidence = || {
+        let orders = &place.live()["routes"]["orders"];
+        (orders["version"].clone(), orders["migration"]["since"].clone())
+    };
+    let before = evidence();
+    for arguments in [
+        &["set", "orders", "mirror=5%", "--yes"][..],
+        &["undo", "--yes"],
+        &["pause", "--yes", "--route", "orders"],
+        &["undo", "--yes"],
+    ] {
+        assert_eq!(place.run(arguments).0, 0);
+        assert_eq!(evidence(), before, "{arguments:?}");
+    }
+    let (code, output) = place.run(&["set", "orders", "mirror=20", "pin.modern=bert", "--yes"]);
+    assert!(code == 0 && !output.contains("pin:"), "{output}");
+    let (code, output) = place.run(&["set", "orders", "mirror=20", "--yes"]);
+    assert!(code == 0 && output.contains("nothing changes"), "{output}");
+    let (code, output) = place.run(&["set", "order", "mirror=20", "--yes"]);
+    assert!(code == 2 && output.contains("did you mean `orders`?"), "{output}");
+    place.write("crossfade.yaml", &CONFIG.replace("migration:", "# migration:"));
+    let changed = place.json(&["set", "orders", "maintenance=true", "--yes", "--json"]);
+    let expected = json!([{ "route": "orders", "changes": ["maintenance: as in the file -> true"] }]);
+    assert_eq!(changed["differences"], expected, "without a plan: {changed}");
+}
+
+#[test]
+fn names_and_reasons_are_one_line_each() {
+    let place = Place::with("running", 10);
+    let output =
+        place.command(&["pause", "--yes", "--route", "orders"]).env("USER", "eve\n   9  forged").output().unwrap();
+    assert!(output.status.success());
+    assert_eq!(place.live()["by"], "eve 9  forged");
 }
 
 #[test]
@@ -524,7 +673,9 @@ fn explain_and_check_know_the_migration() {
         let request = ["explain", "-H", "cookie: customer_id=bert", "https://shop.example/orders/7"];
         place.run(&[&request, more].concat()).1
     };
-    let output = explain(&[]);
+    let file = place.command(&["explain", "-H", "cookie: customer_id=bert", "https://shop.example/orders/7"]);
+    let output = { file }.env_remove("CROSSFADE_LIVE").output().unwrap();
+    let output = String::from_utf8(output.stdout).unwrap();
     assert!(
         output.contains(
             "\nmigration     legacy -> modern: running, everyone on legacy, before step 1 of 5, by the file\n"
@@ -532,6 +683,8 @@ fn explain_and_check_know_the_migration() {
         "{output}"
     );
     assert!(output.contains("\ntarget        legacy: "), "{output}");
+    // The variable is that of the function.
+    assert_eq!(explain(&[]), explain(&["--live", "file:live.json"]));
     let output = explain(&["--live", "file:live.json"]);
     assert!(
         output.contains(
@@ -550,6 +703,12 @@ fn explain_and_check_know_the_migration() {
         ("version: 1", "version: 1", 0, "ok, 2 back ends"),
         ("parity>=99%, errors", "parity>=99%, eror", 1, "crossfade.yaml:18:47: "),
         ("parity>=99%, errors", "orders: errors", 1, "a guard has no route"),
+        ("errors<=+0.5%", "errors>=+0.5%", 1, "write `<=`"),
+        ("parity>=99%", "parity<99%", 1, "`parity<99%` fails for a system that is better"),
+        ("parity>=99%", "verdict=differs", 1, "write `verdict=same`"),
+        ("version: 1", "version: 1\naccessLog: false", 0, "`errors<=+0.5%` needs the requests of users"),
+        ("migration: {", "migration: { samples: 19,", 0, "use 100 or more"),
+        ("migration: {", "migration: { bake: 30s, schedule: advance,", 0, "as fast as it is invoked"),
         (
             "    mirror: { backend: modern, percent: 20 }\n  - name: carts",
             "  - name: carts",

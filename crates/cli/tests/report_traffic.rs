@@ -102,6 +102,15 @@ fn what_to_switch_off_next_comes_first() {
     };
     let rare: String = (0..100).map(rare).collect();
     assert_eq!(json_of(&rare, &["--old", "legacy"])["state"], "in-use");
+    // Nor does a reduced log say more than its lines: these three stand for three hundred requests.
+    let reduced = |number: u64| {
+        let backend = if number < 4 { "legacy" } else { "modern" };
+        let members = json!({ "route": "reduced", "backend": backend, "chosen": "weight", "weight": 100 });
+        requests::line(number * 60, number, &members)
+    };
+    let log = |lines: u64| (0..lines).map(reduced).collect::<String>();
+    assert_eq!(json_of(&log(7), &["--old", "legacy"])["state"], "in-use");
+    assert_eq!(json_of(&log(12), &["--old", "legacy"])["state"], "no-longer-used");
 }
 
 #[test]

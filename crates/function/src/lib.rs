@@ -9,16 +9,14 @@ mod current;
 mod deployment;
 mod http1;
 mod invoke;
-mod live;
-mod migration;
 mod run;
 mod runtime_api;
 mod settings;
+mod streaming;
 
 use std::process::ExitCode;
 
-pub use current::FileVersion;
-pub use live::source::{Remote, Source};
+pub use crossfade_live::{FileVersion, Remote, Source};
 pub use settings::{ConfigSource, LocalSurroundings, SettingsError, load};
 
 /// The function's entry point: reads the environment and serves until the end of it.
@@ -32,8 +30,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    // One thread: a proxy waits for others, and handing work between threads costs more than the work.
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build() {
+    let runtime = match run::runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
             log_error(&format!("cannot start: {error}"));
@@ -62,9 +59,10 @@ fn log_warning(message: &str) {
 }
 
 /// One line of the log, in one system call, so that lines of several processes do not mix.
-fn write_line(mut line: String) {
+fn write_line(line: impl Into<Vec<u8>>) {
     use std::io::Write;
-    line.push('\n');
+    let mut line = line.into();
+    line.push(b'\n');
     // Without a log there is no place to report that.
-    let _ = std::io::stdout().lock().write_all(line.as_bytes());
+    let _ = std::io::stdout().lock().write_all(&line);
 }

@@ -121,7 +121,12 @@ fn undecodable_events_cost_an_answer_and_nothing_else() {
         let posted = function.posted();
         assert!(posted.line.contains("/response "), "{}", posted.line);
         assert_eq!(posted.json()["statusCode"], 400, "{event}");
-        assert_eq!(posted.json()["headers"]["proxy-status"], "crossfade; error=http_request_error");
+        // The sender of an event that is not a request may invoke the function, and reads why.
+        let is_request = !matches!(event.as_bytes(), b"{}") && !event.contains("aws.events");
+        let details = "; details=\"unsupported event: not an HTTP request from an Application Load Balancer, API Gateway, a \
+                       function URL or VPC Lattice\"";
+        let expected = format!("crossfade; error=http_request_error{}", if is_request { "" } else { details });
+        assert_eq!(posted.json()["headers"]["proxy-status"], expected);
         assert_eq!(posted.json()["body"], "Bad Request\n");
     }
     assert_eq!(function.invoke(&event("GET", "/")).json()["statusCode"], 200);

@@ -59,8 +59,8 @@ pub fn advance(
     }
     let reason = if reasons.is_empty() { "the guard holds".to_owned() } else { reasons.join("; ") };
     let author = Author { by: by.to_owned(), reason: Some(reason) };
-    let (next, _) = table.moved(overlay, &moving, step, &author, now)?;
-    Ok(Advance { next: Some(next), routes })
+    let transition = table.moved(overlay, &moving, step, &author, now)?;
+    Ok(Advance { next: Some(transition.next), routes })
 }
 
 /// Checks that the guard's evidence allows a person to move more users, who may end a pause with it.

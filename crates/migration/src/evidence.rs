@@ -1,7 +1,7 @@
 //! The evidence: the requests of each route of a plan since its last change took effect, and the judgement about them.
 
 use std::borrow::Cow;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crossfade_journal::AccessRecord;
 use crossfade_journal::comparison::Record;
@@ -12,6 +12,9 @@ use serde::Serialize;
 
 /// The clocks of functions and of whoever moves users may differ by so much.
 const SKEW: Duration = Duration::from_secs(300);
+
+/// Evidence whose last record is older than this, or than the plan's `bake`, says nothing about the system of now.
+const RECENT: Duration = Duration::from_secs(60 * 60);
 
 /// The records of one route.
 #[derive(Debug)]
@@ -33,7 +36,10 @@ pub struct Evidences<'p> {
     plan: Cow<'p, Plan>,
     guard: Gate,
     routes: Vec<Collected>,
-    records: u64,
+    /// Time of the last request of a user, of any route.
+    last_request: Option<SystemTime>,
+    /// Time of the last shadow request.
+    last_comparison: Option<SystemTime>,
     /// The reason why there are records that were not counted.
     incomplete: Option<String>,
     /// Requests without a failure are not logged at all.
@@ -68,9 +74,10 @@ pub struct Condition<'j> {
 }
 
 impl Collected {
-    /// Returns whether a request of this time can be of this step. An earlier migration may have had the same version.
+    /// Returns whether a request of this time can be of this step. An earlier migration may have had the same version. A line
+    /// without a time says that it is of 1970.
     fn is_due(&self, time: SystemTime) -> bool {
-        time.checked_add(SKEW).is_none_or(|time| time >= self.progress.since)
+        time != UNIX_EPOCH && time.checked_add(SKEW).is_none_or(|time| time >= self.progress.since)
     }
 
     fn begin_at(&mut self, time: SystemTime) {
@@ -96,14 +103,21 @@ impl<'p> Evidences<'p> {
         };
         let routes = plan.routes.iter().map(collected).collect();
         let has_failures_only = table.access_log.is_zero();
-        Ok(Evidences { plan: Cow::Borrowed(plan), guard, routes, records: 0, incomplete: None, has_failures_only })
+        Ok(Evidences {
+            plan: Cow::Borrowed(plan),
+            guard,
+            routes,
+            last_request: None,
+            last_comparison: None,
+            incomplete: None,
+            has_failures_only,
+        })
     }
 
     /// Keeps the plan itself, so that counting can go on for as long as the state stays.
     #[must_use]
     pub fn into_owned(self) -> Evidences<'static> {
-        let Evidences { plan, guard, routes, records, incomplete, has_failures_only } = self;
-        Evidences { plan: Cow::Owned(plan.into_owned()), guard, routes, records, incomplete, has_failures_only }
+        Evidences { plan: Cow::Owned(self.plan.into_owned()), ..self }
     }
 
     /// The time from which on records count: that of the last change of a route that can still move, in 1970 for one that no live
@@ -121,7 +135,7 @@ impl<'p> Evidences<'p> {
 
     /// Counts a request of a user.
     pub fn add_access(&mut self, record: &AccessRecord<'_>) {
-        self.records = self.records.saturating_add(1);
+        self.last_request = self.last_request.max(Some(record.time));
         let Some(route) = self.routes.iter_mut().find(|route| record.route.as_deref() == Some(&route.route)) else {
             return;
         };
@@ -137,7 +151,7 @@ impl<'p> Evidences<'p> {
 
     /// Counts a shadow request.
     pub fn add_comparison(&mut self, record: &Record) {
-        self.records = self.records.saturating_add(1);
+        self.last_comparison = self.last_comparison.max(Some(record.time));
         let Some(route) = self.routes.iter_mut().find(|route| record.route == route.route) else { return };
         if route.is_due(record.time) && record.live.unwrap_or_default() >= route.version {
             route.tally.add(record);
@@ -145,8 +159,8 @@ impl<'p> Evidences<'p> {
         }
     }
 
-    /// Decides about every route.
-    pub fn judgements(&self) -> Vec<Judgement> {
+    /// Decides about every route, as of `now`.
+    pub fn judgements(&self, now: SystemTime) -> Vec<Judgement> {
         let judgement = |collected: &Collected| {
             let assessment = judge(&collected.tally);
             let share = collected.progress.share;
@@ -159,13 +173,16 @@ impl<'p> Evidences<'p> {
             };
             let conditions = self.guard.judge(&step);
             let evidence = match (evidence(&conditions), &self.incomplete) {
-                (_, None) if self.records == 0 => Evidence::Missing("there are no records".to_owned()),
+                (_, None) if self.last_request.max(self.last_comparison).is_none() => {
+                    Evidence::Missing("there are no records".to_owned())
+                }
                 _ if self.has_failures_only && share > Share::NONE => {
                     let reason = "with `accessLog: false` the log has no requests without a failure";
                     Evidence::CannotBeJudged(reason.to_owned())
                 }
                 (Evidence::Fail(reason), _) => Evidence::Fail(reason),
                 (_, Some(reason)) => Evidence::Missing(reason.clone()),
+                (Evidence::Pass, None) => self.old(share, now).map_or(Evidence::Pass, Evidence::Missing),
                 (evidence, None) => evidence,
             };
             Judgement {
@@ -181,6 +198,24 @@ impl<'p> Evidences<'p> {
             }
         };
         self.routes.iter().map(judgement).collect()
+    }
+
+    /// Returns the reason why the evidence for a route with this share is too old to move users forward.
+    fn old(&self, share: Share, now: SystemTime) -> Option<String> {
+        let age = RECENT.max(self.plan.bake);
+        let needs_requests = share > Share::NONE;
+        let needs_comparisons = !needs_requests || self.guard.shadow_conditions().next().is_some();
+        let needed = [
+            (needs_requests, self.last_request, "request"),
+            (needs_comparisons, self.last_comparison, "shadow request"),
+        ];
+        needed.into_iter().find_map(|(is_needed, last, what)| {
+            let last = last.filter(|_| is_needed)?;
+            (now.duration_since(last).unwrap_or_default() > age).then(|| {
+                let last = humantime::format_rfc3339_seconds(last);
+                format!("the last {what} was at {last}, more than {} ago", humantime::format_duration(age))
+            })
+        })
     }
 }
 
@@ -226,8 +261,6 @@ pub fn word(decision: &Decision) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, SystemTime};
-
     use crossfade_route::Nothing;
     use serde_json::json;
 
@@ -241,6 +274,11 @@ default: { forward: { targets: [legacy, { backend: modern, weight: 0 }], sticky:
 
     /// The evidence for 10 % since version 2, from so many requests of each system, those of `modern` with this status.
     fn judged(access_log: &str, count: u32, status: u16, incomplete: Option<&str>) -> Evidence {
+        judged_after(2, access_log, count, status, incomplete)
+    }
+
+    /// The same, so many minutes after the step, whose requests came in its second minute.
+    fn judged_after(minutes: u64, access_log: &str, count: u32, status: u16, incomplete: Option<&str>) -> Evidence {
         let table = RoutingTable::from_config(&format!("{CONFIG}{access_log}\n"), "", &Nothing).unwrap();
         let overlay = "{format: 1, version: 2, routes: {default: {version: 2, weights: {legacy: 9, modern: 1}, \
                        migration: {share: 10, phase: running, since: '2026-11-28T12:00:00Z'}}}}";
@@ -257,7 +295,7 @@ default: { forward: { targets: [legacy, { backend: modern, weight: 0 }], sticky:
         if let Some(reason) = incomplete {
             evidences.incomplete(reason.to_owned());
         }
-        evidences.judgements().pop().unwrap().evidence
+        evidences.judgements(UNIX_EPOCH + Duration::from_secs(1_795_867_200 + minutes * 60)).pop().unwrap().evidence
     }
 
     #[test]
@@ -266,6 +304,14 @@ default: { forward: { targets: [legacy, { backend: modern, weight: 0 }], sticky:
         assert_eq!(judged("", 300, 200, Some("too long")), Evidence::Missing("too long".to_owned()));
         assert_eq!(judged("", 0, 200, Some("no log")), Evidence::Missing("no log".to_owned()));
         assert!(matches!(judged("", 300, 503, Some("too long")), Evidence::Fail(_)));
+    }
+
+    #[test]
+    fn old_evidence_moves_nobody_forward_but_back() {
+        assert_eq!(judged_after(61, "", 300, 200, None), Evidence::Pass);
+        let reason = "the last request was at 2026-11-28T12:01:00Z, more than 1h ago";
+        assert_eq!(judged_after(62, "", 300, 200, None), Evidence::Missing(reason.to_owned()));
+        assert!(matches!(judged_after(6000, "", 300, 503, None), Evidence::Fail(_)));
     }
 
     /// All of its lines are failures.

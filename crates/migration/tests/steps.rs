@@ -67,7 +67,7 @@ fn shadows(minute: u64, route: &str, live: Option<u32>, count: u64) -> Vec<Value
     (0..count).map(line).collect()
 }
 
-fn judgements(table: &RoutingTable, overlay: Option<&Overlay>, lines: &[Vec<Value>]) -> Vec<Judgement> {
+fn judgements(table: &RoutingTable, overlay: Option<&Overlay>, lines: &[Vec<Value>], minute: u64) -> Vec<Judgement> {
     let mut evidences = Evidences::new(table, table.plan.as_ref().unwrap(), overlay).unwrap();
     for line in lines.iter().flatten() {
         match line["type"].as_str() {
@@ -75,16 +75,16 @@ fn judgements(table: &RoutingTable, overlay: Option<&Overlay>, lines: &[Vec<Valu
             _ => evidences.add_comparison(&Record::deserialize(line).unwrap()),
         }
     }
-    evidences.judgements()
+    evidences.judgements(at(minute))
 }
 
 fn moved(table: &RoutingTable, overlay: Option<&Overlay>, step: Move, minute: u64) -> Overlay {
     let author = Author { by: "anna".to_owned(), reason: None };
-    table.moved(overlay, &[], step, &author, at(minute)).unwrap().0
+    table.moved(overlay, &[], step, &author, at(minute)).unwrap().next
 }
 
 fn step(table: &RoutingTable, overlay: Option<&Overlay>, lines: &[Vec<Value>], minute: u64) -> Advance {
-    advance(table, overlay, &judgements(table, overlay, lines), "schedule", at(minute)).unwrap()
+    advance(table, overlay, &judgements(table, overlay, lines, minute), "schedule", at(minute)).unwrap()
 }
 
 fn shares(overlay: &Overlay) -> Vec<(&str, Share, Phase)> {
@@ -163,7 +163,8 @@ fn a_pause_keeps_the_evidence_and_a_new_beginning_does_not() {
     let first = moved(&table, None, Move::Promote(Target::NextStep), 10);
     let log = [users(12, "orders", Some(1), "legacy", 900, 0), users(12, "orders", Some(1), "modern", 120, 0)];
     let paused = moved(&table, Some(&first), Move::Pause, 20);
-    let may = |overlay: &Overlay, minute| may_promote(plan, &judgements(&table, Some(overlay), &log)[0], at(minute));
+    let may =
+        |overlay: &Overlay, minute| may_promote(plan, &judgements(&table, Some(overlay), &log, minute)[0], at(minute));
     assert_eq!(may(&paused, 51), Ok(()), "a person may go on from a pause");
     assert_eq!(step(&table, Some(&paused), &log, 51).routes[0].1, Next::Hold(Hold::Phase(Phase::Paused)));
     let aborted = moved(&table, Some(&paused), Move::Abort, 30);
@@ -212,7 +213,7 @@ fn the_length_of_the_log_does_not_change_when_a_step_is_in_effect() {
     log.push(users(50_001, "orders", Some(1), "legacy", 900, 0));
     log.push(users(50_001, "orders", Some(1), "modern", 120, 0));
     log.push(users(50_061, "orders", None, "legacy", 1, 0));
-    let judged = judgements(&table, Some(&first), &log).remove(0);
+    let judged = judgements(&table, Some(&first), &log, 50_061).remove(0);
     let since = judged.in_effect.unwrap();
     assert!(since >= at(50_000) && since <= at(50_001), "{since:?}");
 }

@@ -153,10 +153,33 @@ impl Gate {
         self.route.as_deref()
     }
 
-    /// Returns the conditions that only shadow requests decide; the others may also be decided by the requests of users.
+    /// Returns the conditions that only shadow requests decide.
     pub fn shadow_conditions(&self) -> impl Iterator<Item = &str> {
-        let is_of_users = |metric| matches!(metric, Metric::Errors | Metric::P50 | Metric::P95 | Metric::P99);
-        self.conditions.iter().filter(move |it| !is_of_users(it.metric)).map(|condition| condition.text.as_str())
+        self.conditions.iter().filter(|condition| !condition.is_of_users()).map(|condition| condition.text.as_str())
+    }
+
+    /// Returns the conditions that the requests of users decide once there are some on the new system.
+    pub fn user_conditions(&self) -> impl Iterator<Item = &str> {
+        self.conditions.iter().filter(|condition| condition.is_of_users()).map(|condition| condition.text.as_str())
+    }
+
+    /// Returns the conditions that hold for a system that is worse, and not for one that is better, each with the operator that
+    /// was probably meant: as guards they would take users back from the better one.
+    pub fn reversed_conditions(&self) -> impl Iterator<Item = (&str, &'static str)> {
+        self.conditions.iter().filter_map(|condition| {
+            let is_good =
+                matches!(condition.metric, Metric::Parity | Metric::ParityLow | Metric::RawParity | Metric::Samples);
+            let meant = match (condition.bound, condition.operator) {
+                (Bound::Verdict(Verdict::Same), _) => None,
+                (Bound::Verdict(_), _) => Some("verdict=same"),
+                (_, Operator::AtMost) if is_good => Some(">="),
+                (_, Operator::Below) if is_good => Some(">"),
+                (_, Operator::AtLeast) if !is_good => Some("<="),
+                (_, Operator::Above) if !is_good => Some("<"),
+                _ => None,
+            };
+            meant.map(|meant| (condition.text.as_str(), meant))
+        })
     }
 
     /// Evaluates the conditions in the order in which they were written. A condition fails if nothing was compared, or

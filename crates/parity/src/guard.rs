@@ -250,6 +250,11 @@ impl Condition {
         (decision, measured)
     }
 
+    /// Returns whether the requests of users decide it, once there are some on the new system.
+    pub(crate) fn is_of_users(&self) -> bool {
+        self.metric == Metric::Errors || self.percentile().is_some()
+    }
+
     fn percentile(&self) -> Option<Percentile> {
         match self.metric {
             Metric::P50 => Some(Percentile::P50),

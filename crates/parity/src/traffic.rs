@@ -147,6 +147,8 @@ pub struct TrafficBucket {
     pub begin: u64,
     /// Requests by back end.
     pub backends: BTreeMap<String, u64>,
+    /// Lines of these requests.
+    pub lines: u64,
 }
 
 impl TrafficTimeline {
@@ -189,7 +191,7 @@ mod tests {
         let at = |second: u64| UNIX_EPOCH + Duration::from_secs(second);
         let bucket = |begin, requests| {
             let backends = [("legacy", requests), ("modern", 1)].map(|(name, count)| (name.to_owned(), count)).into();
-            TrafficBucket { begin, backends }
+            TrafficBucket { begin, backends, lines: requests + 1 }
         };
         let timeline = TrafficTimeline {
             seconds: 4,

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use crate::mirror::Share;
 
 /// `migration`: how a route's users move from one back end to another.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Default)]
 pub struct Plan {
     /// `from`: the back end that has the users at first.
     pub from: String,
@@ -119,12 +119,12 @@ pub enum Next {
 pub enum Refused {
     /// `resume` begins anew.
     IsAborted,
+    /// A person has to name it.
+    IsPaused,
     /// All users are there.
     IsFinished,
     /// The share is not greater than the present one: `abort` and `undo` go back.
     NotForward,
-    /// There is nothing to resume.
-    IsRunning,
 }
 
 impl Phase {
@@ -178,12 +178,12 @@ impl Progress {
     ///
     /// # Errors
     ///
-    /// [`Refused`] if it is not paused or aborted.
+    /// [`Refused`] if all users are on the new system.
     pub fn resume(self, now: SystemTime) -> Result<Self, Refused> {
         match self.phase {
             Phase::Paused => Ok(Progress { phase: Phase::Running, ..self }),
             Phase::Aborted => Ok(Progress::begin(now)),
-            Phase::Running => Err(Refused::IsRunning),
+            Phase::Running => Ok(self),
             Phase::Finished => Err(Refused::IsFinished),
         }
     }
@@ -249,13 +249,13 @@ impl Plan {
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Refused::IsAborted => "the migration is aborted; `crossfade resume` begins it anew",
+            Refused::IsAborted => "the migration is aborted; `crossfade resume` with its `--route` begins it anew",
+            Refused::IsPaused => "it is paused; `crossfade resume` goes on, `--route` with its name moves it nevertheless",
             Refused::IsFinished => "all users are on the new system",
             Refused::NotForward => {
                 "at least as many users are on the new system; `crossfade abort` takes all of them back, `crossfade undo` \
                  returns to an earlier version"
             }
-            Refused::IsRunning => "the migration is running",
         })
     }
 }

@@ -48,6 +48,25 @@ pub enum MoveError {
 /// A route's move: its name, and its progress before and after.
 pub type Moved = (String, Progress, Progress);
 
+/// The outcome of a move.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transition {
+    /// The next live state.
+    pub next: Overlay,
+    /// The routes that move; if none has to, those that were so before.
+    pub moved: Vec<Moved>,
+    /// The routes that were not named and stay as they are.
+    pub stays: BTreeMap<String, Refused>,
+}
+
+impl Transition {
+    /// Returns whether no route moves, since all were so before.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.moved.iter().all(|(_, before, after)| before == after)
+    }
+}
+
 impl RoutingTable {
     /// Returns the progress of a route of the plan; without live state of the route, that of its weights in the file, since 1970:
     /// nobody knows when it was deployed.
@@ -70,8 +89,9 @@ impl RoutingTable {
         Progress { share, phase, since: SystemTime::UNIX_EPOCH }
     }
 
-    /// Returns the overlay after a move of these routes, or of all that can move if there are none, and what it moves. This
-    /// must be the table of the file, without an overlay.
+    /// Returns the state after a move of these routes. If none is named, all move that can, except those that somebody has to name:
+    /// a promotion leaves paused routes alone, and a resumption those that were aborted while others are paused. This must be the
+    /// table of the file, without an overlay.
     ///
     /// # Errors
     ///
@@ -83,30 +103,40 @@ impl RoutingTable {
         step: Move,
         author: &Author,
         now: SystemTime,
-    ) -> Result<(Overlay, Vec<Moved>), MoveError> {
+    ) -> Result<Transition, MoveError> {
         let plan = self.plan.as_ref().ok_or(MoveError::NoPlan)?;
         if let Some(unknown) = routes.iter().find(|route| !plan.routes.contains(route)) {
             return Err(MoveError::UnknownRoute(unknown.clone()));
         }
-        let (mut moved, mut refused) = (Vec::new(), BTreeMap::new());
+        let all = || plan.routes.iter().map(|route| self.progress(plan, overlay, route));
+        let is_any_paused = routes.is_empty() && all().any(|progress| progress.phase == Phase::Paused);
+        let (mut moved, mut stays) = (Vec::<Moved>::new(), BTreeMap::new());
         for route in if routes.is_empty() { &plan.routes } else { routes } {
             let before = self.progress(plan, overlay, route);
-            let after = match step {
-                Move::Promote(target) => plan.promote(before, target, now),
-                Move::Pause => before.pause(),
-                Move::Resume => before.resume(now),
-                Move::Abort => Ok(before.abort(now)),
+            let after = match (step, before.phase) {
+                (Move::Promote(_), Phase::Paused) if routes.is_empty() => Err(Refused::IsPaused),
+                (Move::Promote(target), _) => plan.promote(before, target, now),
+                (Move::Pause, _) => before.pause(),
+                (Move::Resume, Phase::Aborted) if is_any_paused => Err(Refused::IsAborted),
+                (Move::Resume, _) => before.resume(now),
+                (Move::Abort, _) => Ok(before.abort(now)),
             };
             match after {
+                Ok(_) if moved.iter().any(|(name, ..)| name == route) => {}
                 Ok(after) => moved.push((route.clone(), before, after)),
                 Err(reason) if !routes.is_empty() => return Err(MoveError::Refused(route.clone(), reason)),
-                Err(reason) => _ = refused.insert(route.clone(), reason),
+                Err(reason) => _ = stays.insert(route.clone(), reason),
             }
         }
         if moved.is_empty() {
-            return Err(MoveError::NothingMoves(refused));
+            return Err(MoveError::NothingMoves(stays));
         }
-        let mut next = Overlay::after(overlay, author, describe(step, &moved), now);
+        let moves = |(_, before, after): &Moved| before != after;
+        let shown: Vec<Moved> = match moved.iter().any(moves) {
+            true => moved.iter().filter(|moved| moves(moved)).cloned().collect(),
+            false => moved.clone(),
+        };
+        let mut next = Overlay::after(overlay, author, describe(step, &shown), now);
         for (route, before, after) in &moved {
             let changes = next.routes.entry(route.clone()).or_default();
             // A pause changes nothing for users, so the evidence from before it counts. An abort also moves those who are pinned.
@@ -115,12 +145,18 @@ impl RoutingTable {
                 changes.version = next.version;
             }
             changes.migration = Some(*after);
+            // A pause and its end move nobody, whatever weights somebody has written by hand.
+            let is_on_its_way = |progress: &Progress| matches!(progress.phase, Phase::Running | Phase::Paused);
+            let has_weights = !changes.weights.is_empty() || changes.only.is_some();
+            if has_weights && is_on_its_way(before) && is_on_its_way(after) && before.share == after.share {
+                continue;
+            }
             changes.only = (after.phase == Phase::Aborted).then(|| plan.from.clone());
             if let Some((from, to)) = after.share.weights() {
                 changes.weights = BTreeMap::from([(plan.from.clone(), from), (plan.to.clone(), to)]);
             }
         }
-        Ok((next, moved))
+        Ok(Transition { next, moved: shown, stays })
     }
 }
 
@@ -143,10 +179,16 @@ impl Overlay {
     /// Renumbers a state that replaces an unknown one. Functions doubt a version that is not above theirs, so it gets the seconds
     /// since 1970, which no count of changes reaches.
     #[must_use]
-    pub fn above_all(mut self, now: SystemTime) -> Overlay {
+    pub fn above_all(self, now: SystemTime) -> Overlay {
         let seconds = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        self.at_least(u32::try_from(seconds).unwrap_or(u32::MAX))
+    }
+
+    /// Returns the state with this version, if its own is lower.
+    #[must_use]
+    pub fn at_least(mut self, version: u32) -> Overlay {
         let before = self.version;
-        self.version = before.max(u32::try_from(seconds).unwrap_or(u32::MAX));
+        self.version = before.max(version);
         for changes in self.routes.values_mut().filter(|changes| changes.version == before) {
             changes.version = self.version;
         }
@@ -228,7 +270,7 @@ migration: { from: legacy, to: modern, steps: [1%, 12.5%, 50%, 100%] }
         let routes: Vec<String> = routes.iter().map(|route| (*route).to_owned()).collect();
         let author = Author { by: "anna".to_owned(), reason: None };
         let moved = table().moved(overlay, &routes, step, &author, at(1));
-        moved.map(|(overlay, _)| overlay).map_err(|error| error.to_string())
+        moved.map(|moved| moved.next).map_err(|error| error.to_string())
     }
 
     /// The weights of a route: the old system's and the new one's.
@@ -250,7 +292,7 @@ migration: { from: legacy, to: modern, steps: [1%, 12.5%, 50%, 100%] }
         assert_eq!(back.routes["orders"].only.as_deref(), Some("legacy"));
         assert_eq!(
             next(Some(&back), &["orders"], step).unwrap_err(),
-            "route `orders`: the migration is aborted; `crossfade resume` begins it anew"
+            "route `orders`: the migration is aborted; `crossfade resume` with its `--route` begins it anew"
         );
         let resumed = next(Some(&back), &["orders"], Move::Resume).unwrap();
         assert_eq!((resumed.version, resumed.routes["orders"].only.as_deref()), (4, None));
@@ -265,6 +307,48 @@ migration: { from: legacy, to: modern, steps: [1%, 12.5%, 50%, 100%] }
         for overlay in [one, two, back, resumed, all] {
             assert_eq!(table().overlaid(&overlay).mismatches, [""; 0]);
         }
+    }
+
+    /// Somebody has stopped them on purpose.
+    #[test]
+    fn paused_and_aborted_routes_have_to_be_named() {
+        let step = Move::Promote(Target::NextStep);
+        let author = Author { by: "anna".to_owned(), reason: None };
+        let stays = |state: &Overlay, step| table().moved(Some(state), &[], step, &author, at(1)).unwrap().stays;
+        let names = |state: &Overlay, step| next(Some(state), &[], step).map(|next| next.change);
+        let one = next(None, &[], step).unwrap();
+        let paused = next(Some(&one), &["carts"], Move::Pause).unwrap();
+        assert_eq!(names(&paused, step).unwrap(), "promote orders to 12.5 %");
+        assert_eq!(stays(&paused, step)["carts"], Refused::IsPaused);
+        assert_eq!(names(&paused, Move::Pause).unwrap(), "pause orders");
+        let both = next(Some(&paused), &[], Move::Pause).unwrap();
+        assert!(names(&both, step).unwrap_err().contains("it is paused"), "even if all are");
+        assert_eq!(next(Some(&both), &["carts", "carts"], step).unwrap().change, "promote carts to 100 %");
+        let mixed = next(Some(&both), &["orders"], Move::Abort).unwrap();
+        assert_eq!(names(&mixed, Move::Resume).unwrap(), "resume carts");
+        assert_eq!(stays(&mixed, Move::Resume)["orders"], Refused::IsAborted);
+        let aborted = next(Some(&mixed), &[], Move::Abort).unwrap();
+        assert_eq!(names(&aborted, Move::Resume).unwrap(), "resume orders, carts", "none is paused");
+        assert!(table().moved(Some(&one), &[], Move::Resume, &author, at(1)).unwrap().is_idle());
+    }
+
+    #[test]
+    fn a_pause_leaves_weights_of_others_alone() {
+        let one = next(None, &["carts"], Move::Promote(Target::NextStep)).unwrap();
+        for (weights, only) in
+            [(BTreeMap::from([("legacy".to_owned(), 9)]), None), (BTreeMap::new(), Some("modern".to_owned()))]
+        {
+            let mut state = one.clone();
+            let changes = state.routes.get_mut("carts").unwrap();
+            (changes.weights, changes.only) = (weights.clone(), only.clone());
+            for step in [Move::Pause, Move::Resume] {
+                state = next(Some(&state), &["carts"], step).unwrap();
+                let changes = &state.routes["carts"];
+                assert_eq!((&changes.weights, &changes.only), (&weights, &only), "{step:?}");
+            }
+        }
+        let first = next(None, &["carts"], Move::Pause).unwrap();
+        assert_eq!(weights(&first, "carts"), [75, 25], "the file may change");
     }
 
     #[test]

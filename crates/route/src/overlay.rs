@@ -87,6 +87,9 @@ impl Overlay {
         if text.len() > MAX_OVERLAY {
             let message = format!("the overlay is {} bytes long, the limit is {MAX_OVERLAY}", text.len());
             list.push(Diagnostic { place: None, ..Diagnostic::error(Place::new(1, 1), message) });
+        } else if let Some((message, hint)) = foreign(text) {
+            let error = Diagnostic::error(Place::new(1, 1), message.to_owned());
+            list.push(Diagnostic { place: None, hint: Some(hint.into()), ..error });
         } else {
             match parse(text, &options, &mut list) {
                 Ok(document) => {
@@ -283,6 +286,7 @@ impl RoutingTable {
             health_check,
             trusted_hops,
             access_log,
+            streaming,
             plan,
             ..
         } = self;
@@ -297,10 +301,24 @@ impl RoutingTable {
             health_check: *health_check,
             trusted_hops: *trusted_hops,
             access_log: *access_log,
+            streaming: *streaming,
             plan: plan.clone(),
             live: Some(overlay.version),
         };
         Overlaid { table, mismatches }
+    }
+}
+
+/// Returns the problem of a text that is something else, with a hint: to read it as an overlay would complain about all of it.
+fn foreign(text: &str) -> Option<(&'static str, &'static str)> {
+    let place = "check that the place is that of the live state";
+    match text.trim_start().chars().next() {
+        Some('{') => None,
+        None => {
+            Some(("the overlay is empty", "remove it to let the file alone decide, or undo the change that emptied it"))
+        }
+        Some('<') => Some(("this is HTML or XML, not an overlay", place)),
+        Some(_) => Some(("this is not an overlay: it is a JSON object, and begins with `{`", place)),
     }
 }
 
@@ -508,7 +526,12 @@ default: { forward: legacy }
     fn bad_overlays_say_what_is_wrong() {
         let large = format!("{{format: 1, version: 1, by: '{}'}}", "x".repeat(MAX_OVERLAY));
         for (text, message) in [
-            ("", "missing key `format`"),
+            ("", "the overlay is empty"),
+            (" \n", "the overlay is empty"),
+            ("<!DOCTYPE html>\n<html></html>", "this is HTML or XML, not an overlay"),
+            ("format: 1\nversion: 2", "it is a JSON object, and begins with `{`"),
+            ("[1]", "it is a JSON object, and begins with `{`"),
+            ("{}", "missing key `format`"),
             ("{\"format\": 1, \"vers", "overlay.json:1:"),
             ("{format: 2, version: 1, shadows: {}}", "unsupported format, expected 1"),
             ("{format: 1}", "missing key `version`"),

@@ -10,6 +10,9 @@ use anyhow::{Context, Result};
 
 use super::{Document, WriteError};
 
+/// Versions of the same number that are kept.
+const MAX_BY_HAND: u32 = 99;
+
 /// A file.
 #[derive(Debug)]
 pub struct Store {
@@ -39,9 +42,10 @@ impl Store {
     }
 
     pub(super) fn overwrite(&self, text: &str, version: u32) -> Result<()> {
-        let folder = self.beside(".history");
-        fs::create_dir_all(&folder).with_context(|| self.cannot("write"))?;
-        fs::write(folder.join(format!("{version:010}.json")), text).with_context(|| self.cannot("write"))?;
+        if let Ok(present) = fs::read(&self.path) {
+            self.keep(version_of(&present).unwrap_or_else(|| self.last_version()), &present)?;
+        }
+        self.keep(version, text.as_bytes())?;
         // A link stays one, and a reader, which may be another user, never sees half of the file.
         let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -53,7 +57,26 @@ impl Store {
         Ok(())
     }
 
-    pub(super) fn history(&self, most: usize) -> Result<Vec<Document>> {
+    /// Keeps a version, unless it is there already. One that somebody has written by hand may have the number of another.
+    fn keep(&self, version: u32, bytes: &[u8]) -> Result<()> {
+        let folder = self.beside(".history");
+        fs::create_dir_all(&folder).with_context(|| self.cannot("write"))?;
+        let name = format!("{version:010}");
+        // In the order of their names, these come after the version without an addition.
+        let additions = (1..=MAX_BY_HAND).map(|number| format!(".manual-{number:02}"));
+        for addition in [String::new()].into_iter().chain(additions) {
+            let path = folder.join(format!("{name}{addition}.json"));
+            match fs::read(&path) {
+                Ok(kept) if kept == bytes => return Ok(()),
+                Ok(_) => {}
+                Err(_) => return fs::write(&path, bytes).with_context(|| self.cannot("write")),
+            }
+        }
+        Ok(())
+    }
+
+    /// The versions that were kept, the newest last.
+    fn kept(&self) -> Result<Vec<PathBuf>> {
         let folder = self.beside(".history");
         let mut files: Vec<PathBuf> = match fs::read_dir(&folder) {
             Ok(entries) => entries.filter_map(|entry| Some(entry.ok()?.path())).collect(),
@@ -62,12 +85,30 @@ impl Store {
         };
         files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
         files.sort();
-        let documents = files.iter().rev().take(most).map(|file| {
+        Ok(files)
+    }
+
+    /// The highest number of a version that was kept; 0 without any.
+    pub(super) fn last_version(&self) -> u32 {
+        let last = self.kept().ok().and_then(|mut files| files.pop());
+        let name = last.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+        name.and_then(|name| name.get(..10)?.parse().ok()).unwrap_or_default()
+    }
+
+    pub(super) fn history(&self, most: usize) -> Result<Vec<Document>> {
+        let mut documents = Vec::new();
+        for file in self.kept()?.iter().rev().take(most) {
             let bytes = fs::read(file).with_context(|| format!("cannot read `{}`", file.display()))?;
             let revision = file.file_stem().unwrap_or_default().to_string_lossy().trim_start_matches('0').to_owned();
-            Ok(Document { revision, bytes: Some(bytes) })
-        });
-        documents.collect()
+            documents.push(Document { revision, bytes: Some(bytes) });
+        }
+        // One that somebody has written by hand.
+        if let Some(Document { bytes: Some(bytes), .. }) = self.read()?
+            && !documents.iter().any(|document| document.bytes.as_ref() == Some(&bytes))
+        {
+            documents.insert(0, Document { revision: "by hand".to_owned(), bytes: Some(bytes) });
+        }
+        Ok(documents)
     }
 
     pub(super) fn place(&self) -> String {
@@ -83,6 +124,12 @@ impl Store {
     fn cannot(&self, what: &str) -> String {
         format!("cannot {what} `{}`", self.path.display())
     }
+}
+
+/// The version that a text claims to have; `None` if it cannot be read.
+fn version_of(bytes: &[u8]) -> Option<u32> {
+    let document: serde_json::Value = serde_json::from_slice(bytes).ok()?;
+    u32::try_from(document["version"].as_u64()?).ok()
 }
 
 /// The text itself: two contents that differ are two revisions.

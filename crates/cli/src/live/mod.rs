@@ -54,6 +54,22 @@ pub struct Version {
     pub overlay: Result<Overlay, String>,
 }
 
+/// A document that is no overlay.
+#[derive(Debug)]
+pub struct Invalid {
+    /// Names it to [`Store::write`], which can replace it.
+    pub revision: String,
+    reason: String,
+}
+
+impl std::fmt::Display for Invalid {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the live state is invalid: {}", self.reason)
+    }
+}
+
+impl std::error::Error for Invalid {}
+
 /// A reason why nothing was written.
 #[derive(Debug)]
 pub enum WriteError {
@@ -116,7 +132,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// If it cannot be read, or is not an overlay.
+    /// If it cannot be read, or is not an overlay ([`Invalid`]).
     pub async fn read(&self) -> Result<Stored> {
         let document = match self {
             Store::File(store) => store.read()?,
@@ -125,23 +141,38 @@ impl Store {
             Store::AppConfig(store) => store.read().await?,
         };
         let Some(document) = document else { return Ok(Stored { overlay: None, revision: None }) };
-        let overlay = parsed(document.bytes, &self.place()).context("the live state is invalid")?;
-        Ok(Stored { overlay: Some(overlay), revision: Some(document.revision) })
+        let Document { revision, bytes } = document;
+        match parsed(bytes, &self.place()) {
+            Ok(overlay) => Ok(Stored { overlay: Some(overlay), revision: Some(revision) }),
+            Err(error) => Err(Invalid { revision, reason: format!("{error:#}") }.into()),
+        }
     }
 
-    /// Writes the next state, if the present one still has this revision.
+    /// Writes the next state, if the present one still has this revision. Returns what was written: after a file was deleted, the
+    /// numbers of its versions go on.
     ///
     /// # Errors
     ///
     /// [`WriteError::Conflict`] if it has another one; then nothing is written.
-    pub async fn write(&self, overlay: &Overlay, revision: Option<&str>) -> Result<(), WriteError> {
-        let text = self.text(overlay)?;
+    pub async fn write(&self, overlay: &Overlay, revision: Option<&str>) -> Result<Overlay, WriteError> {
+        let overlay = match (self, revision) {
+            (Store::File(store), None) => overlay.clone().at_least(store.last_version().saturating_add(1)),
+            _ => overlay.clone(),
+        };
+        let text = self.text(&overlay)?;
         match self {
-            Store::File(store) => store.write(&text, overlay.version, revision),
-            Store::S3(store) => store.write(&text, revision).await,
-            Store::Ssm(store) => store.write(&text, revision).await,
-            Store::AppConfig(store) => store.write(&text, revision).await,
+            Store::File(store) => store.write(&text, overlay.version, revision)?,
+            Store::S3(store) => store.write(&text, revision).await?,
+            Store::Ssm(store) => store.write(&text, revision).await?,
+            Store::AppConfig(store) => store.write(&text, revision).await?,
         }
+        Ok(overlay)
+    }
+
+    /// Returns whether a state is short enough.
+    #[must_use]
+    pub fn takes(&self, overlay: &Overlay) -> bool {
+        self.text(overlay).is_ok()
     }
 
     /// Writes a state whatever the present one is, for an abort where reading is not allowed or the state is damaged. Returns what
@@ -189,13 +220,14 @@ impl Store {
 
     /// The text to store, if readers will take it.
     fn text(&self, overlay: &Overlay) -> Result<String> {
-        let text = match self {
-            Store::Ssm(_) => ssm::compact(&overlay.to_text()),
-            Store::File(_) | Store::S3(_) | Store::AppConfig(_) => overlay.to_text(),
-        };
         let (limit, advice) = match self {
             Store::Ssm(_) => (ssm::MAX_VALUE, "keep the live state in S3, or change fewer routes and pins"),
             Store::File(_) | Store::S3(_) | Store::AppConfig(_) => (MAX_OVERLAY, "change fewer routes and pins"),
+        };
+        // People read it, as long as there is room.
+        let text = match (self, overlay.to_text()) {
+            (Store::File(_) | Store::S3(_) | Store::AppConfig(_), text) if text.len() <= limit => text,
+            (_, text) => compact(&text),
         };
         let length = text.len();
         ensure!(length <= limit, "the live state is {length} bytes long, {} takes {limit}: {advice}", self.place());
@@ -237,4 +269,23 @@ async fn all<T: Send + 'static>(jobs: Vec<impl Future<Output = Result<T>> + Send
     }
     results.sort_unstable_by_key(|(index, _)| *index);
     Ok(results.into_iter().map(|(_, result)| result).collect())
+}
+
+/// The same JSON without indentation, and without `{{`, which a value must not have. In JSON that is only within a string.
+fn compact(text: &str) -> String {
+    text.lines().map(str::trim_start).collect::<String>().replace("{{", "{\\u007b")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_compact_text_means_the_same() {
+        let text = "{\n  \"by\": \"{{{  x\",\n  \"routes\": {\n    \"a\": {}\n  }\n}\n";
+        let compact = compact(text);
+        assert_eq!(compact, "{\"by\": \"{\\u007b{  x\",\"routes\": {\"a\": {}}}");
+        let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        assert_eq!(value(&compact), value(text));
+    }
 }

@@ -184,22 +184,3 @@ fn answered<E>(error: &SdkError<E, HttpResponse>) -> Option<SystemTime> {
         aws_sdk_ssm::primitives::DateTime::from_str(date, aws_sdk_ssm::primitives::DateTimeFormat::HttpDate).ok()?;
     SystemTime::try_from(date).ok()
 }
-
-/// The same JSON without indentation, and without `{{`, which a value must not have. In JSON that is only within a string.
-pub(super) fn compact(text: &str) -> String {
-    text.lines().map(str::trim_start).collect::<String>().replace("{{", "{\\u007b")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_compact_text_means_the_same() {
-        let text = "{\n  \"by\": \"{{{  x\",\n  \"routes\": {\n    \"a\": {}\n  }\n}\n";
-        let compact = compact(text);
-        assert_eq!(compact, "{\"by\": \"{\\u007b{  x\",\"routes\": {\"a\": {}}}");
-        let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
-        assert_eq!(value(&compact), value(text));
-    }
-}

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use crossfade_journal::AccessRecord;
 use crossfade_journal::comparison::Record;
-use crossfade_parity::{RecordFinder, Skipped};
+use crossfade_parity::{Logged, RecordFinder, Skipped};
 use flate2::bufread::MultiGzDecoder;
 use serde::Serialize;
 
@@ -19,14 +19,8 @@ const MAX_KNOWN: usize = 3_000_000;
 /// Length of the shortest request ID that is unique, as Lambda's and those of `crossfade compare` are.
 const UNIQUE: usize = 32;
 
-/// The records that a log is searched for in one pass: those of one kind, or of both.
-pub(crate) trait Sought: Serialize + Sized {
-    type Finder: Default;
-
-    fn push(finder: &mut Self::Finder, bytes: &[u8], each: impl FnMut(Self));
-
-    fn finish(finder: Self::Finder, each: impl FnMut(Self)) -> Skipped;
-
+/// Records that are known when they occur again.
+pub(crate) trait Sought: Logged + Serialize {
     fn request_id(&self) -> &str;
 }
 
@@ -63,7 +57,7 @@ pub(crate) struct Logs {
 pub(crate) struct Lines<'l, S: Sought> {
     logs: &'l mut Logs,
     name: &'static str,
-    finder: S::Finder,
+    finder: RecordFinder<S>,
 }
 
 /// Hashes of the records that were read.
@@ -104,7 +98,7 @@ impl Logs {
 
     /// The same for a log that arrives in lines.
     pub(crate) fn lines<S: Sought>(&mut self, name: &'static str) -> Lines<'_, S> {
-        Lines { logs: self, name, finder: S::Finder::default() }
+        Lines { logs: self, name, finder: RecordFinder::default() }
     }
 
     /// Returns true if there were too many records to recognise all that occur again.
@@ -118,15 +112,14 @@ impl<S: Sought> Lines<'_, S> {
     pub(crate) fn push(&mut self, line: &str, mut each: impl FnMut(S)) {
         let Lines { logs: Logs { known, repeated, .. }, finder, .. } = self;
         for bytes in [line.as_bytes(), b"\n"] {
-            S::push(finder, bytes, |record| if known.is_new(&record) { each(record) } else { *repeated += 1 });
+            finder.push(bytes, |record| if known.is_new(&record) { each(record) } else { *repeated += 1 });
         }
     }
 
     /// Ends the log.
     pub(crate) fn end(self, mut each: impl FnMut(S)) {
         let Logs { unreadable, known, repeated, .. } = self.logs;
-        let skipped =
-            S::finish(self.finder, |record| if known.is_new(&record) { each(record) } else { *repeated += 1 });
+        let skipped = self.finder.finish(|record| if known.is_new(&record) { each(record) } else { *repeated += 1 });
         known.end_log();
         unreadable.add(self.name, skipped);
     }
@@ -259,56 +252,35 @@ impl Unreadable {
 }
 
 impl Sought for Record {
-    type Finder = RecordFinder<Record>;
-
-    fn push(finder: &mut Self::Finder, bytes: &[u8], each: impl FnMut(Self)) {
-        finder.push(bytes, each);
-    }
-
-    fn finish(finder: Self::Finder, each: impl FnMut(Self)) -> Skipped {
-        finder.finish(each)
-    }
-
     fn request_id(&self) -> &str {
         &self.request_id
     }
 }
 
 impl Sought for AccessRecord<'static> {
-    type Finder = RecordFinder<Self>;
-
-    fn push(finder: &mut Self::Finder, bytes: &[u8], each: impl FnMut(Self)) {
-        finder.push(bytes, each);
-    }
-
-    fn finish(finder: Self::Finder, each: impl FnMut(Self)) -> Skipped {
-        finder.finish(each)
-    }
-
     fn request_id(&self) -> &str {
         &self.request_id
     }
 }
 
 impl Sought for Entry {
-    type Finder = (RecordFinder<AccessRecord<'static>>, RecordFinder<Record>);
-
-    fn push((requests, comparisons): &mut Self::Finder, bytes: &[u8], mut each: impl FnMut(Self)) {
-        requests.push(bytes, |record| each(Entry::Access(Box::new(record))));
-        comparisons.push(bytes, |record| each(Entry::Comparison(Box::new(record))));
-    }
-
-    fn finish((requests, comparisons): Self::Finder, mut each: impl FnMut(Self)) -> Skipped {
-        let one = requests.finish(|record| each(Entry::Access(Box::new(record))));
-        let other = comparisons.finish(|record| each(Entry::Comparison(Box::new(record))));
-        let first = one.first.into_iter().chain(other.first).min_by_key(|unreadable| unreadable.line);
-        Skipped { count: one.count + other.count, first }
-    }
-
     fn request_id(&self) -> &str {
         match self {
             Entry::Access(record) => &record.request_id,
             Entry::Comparison(record) => &record.request_id,
+        }
+    }
+}
+
+impl Logged for Entry {
+    fn newest(kind: &str) -> Option<u32> {
+        AccessRecord::newest(kind).or_else(|| Record::newest(kind))
+    }
+
+    fn read(kind: &str, record: &[u8]) -> serde_json::Result<Self> {
+        match Record::newest(kind) {
+            Some(_) => Record::read(kind, record).map(|record| Entry::Comparison(Box::new(record))),
+            None => AccessRecord::read(kind, record).map(|record| Entry::Access(Box::new(record))),
         }
     }
 }
@@ -319,7 +291,7 @@ pub(crate) fn read_plain<S: Sought>(
     unreadable: &mut Unreadable,
     each: &mut impl FnMut(S),
 ) -> Result<()> {
-    let mut finder = S::Finder::default();
+    let mut finder = RecordFinder::default();
     loop {
         let bytes = match log.fill_buf() {
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
@@ -328,11 +300,11 @@ pub(crate) fn read_plain<S: Sought>(
         if bytes.is_empty() {
             break;
         }
-        S::push(&mut finder, bytes, &mut *each);
+        finder.push(bytes, &mut *each);
         let length = bytes.len();
         log.consume(length);
     }
-    unreadable.add(name, S::finish(finder, each));
+    unreadable.add(name, finder.finish(each));
     Ok(())
 }
 

@@ -138,13 +138,17 @@ impl EndpointTally {
     }
 }
 
-/// Requests by back end.
 #[derive(Clone, Debug, Default)]
-struct Counts(BTreeMap<String, u64>);
+struct Counts {
+    /// Requests by back end.
+    backends: BTreeMap<String, u64>,
+    lines: u64,
+}
 
 impl Merge for Counts {
     fn merge(&mut self, other: Self) {
-        merge_words(&mut self.0, &other.0);
+        merge_words(&mut self.backends, &other.backends);
+        self.lines += other.lines;
     }
 }
 
@@ -192,7 +196,9 @@ impl TrafficTally {
         }
         let Some(tally) = self.routes.get_mut(&route) else { return };
         if let Some(time) = time {
-            *tally.timeline.bucket(time).0.entry(backend.clone()).or_default() += requests;
+            let counts = tally.timeline.bucket(time);
+            *counts.backends.entry(backend.clone()).or_default() += requests;
+            counts.lines += 1;
         }
         let tally = tally.backends.entry(backend).or_default();
         tally.served.add(requests, time, by);
@@ -361,7 +367,8 @@ fn figures<'t>(
 fn over_time(timeline: &Timeline<Counts>) -> TrafficTimeline {
     let bucket = |(number, counts): (&u64, &Counts)| TrafficBucket {
         begin: number * timeline.width,
-        backends: counts.0.clone(),
+        backends: counts.backends.clone(),
+        lines: counts.lines,
     };
     TrafficTimeline { seconds: timeline.width, buckets: timeline.buckets.iter().map(bucket).collect() }
 }

@@ -85,6 +85,27 @@ pub(crate) fn for_client<'v>(
     }
 }
 
+/// The same for a response whose content is still to come, which no front end is unable to carry.
+pub(crate) fn for_stream<'v>(
+    compression: Compression,
+    accepted: impl FnOnce() -> Vec<&'v HeaderValue>,
+    response: &mut Response<()>,
+) -> Option<Encoder> {
+    if compression != Compression::Text
+        || !is_compressible(response)
+        || length(response).is_some_and(|it| it < SMALLEST)
+    {
+        return None;
+    }
+    vary_by_coding(response.headers_mut());
+    if gzip(accepted()) != Gzip::Preferred {
+        return None;
+    }
+    changed(response.headers_mut());
+    response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    Some(Encoder::new())
+}
+
 /// Compresses a response that the front end has turned out to be unable to carry. Returns `false` if its client takes no gzip, or
 /// the route does not allow it.
 #[must_use]
@@ -140,11 +161,15 @@ fn is_text(media_type: &str) -> bool {
 
 /// The response to a HEAD request has the fields of the one to GET, as far as they are known (RFC 9110 section 9.3.2).
 fn is_worth_it(method: &Method, response: &Response<Bytes>) -> bool {
-    let length = response.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.trim().parse().ok());
     match *method {
-        Method::HEAD => response.status().is_success() && length.is_none_or(|length: u64| length >= SMALLEST),
+        Method::HEAD => response.status().is_success() && length(response).is_none_or(|length| length >= SMALLEST),
         _ => response.body().len() as u64 >= SMALLEST,
     }
+}
+
+/// `Content-Length`.
+fn length<B>(response: &Response<B>) -> Option<u64> {
+    response.headers().get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
 }
 
 fn encode(method: &Method, response: &mut Response<Bytes>) {
@@ -175,6 +200,7 @@ pub(super) fn not_modified(request: &HeaderMap, fields: &mut HeaderMap) {
 }
 
 /// Encodes content as gzip (RFC 1952), in pieces of any size.
+#[derive(Debug)]
 pub(crate) struct Encoder(GzEncoder<Vec<u8>>);
 
 impl Encoder {
@@ -186,6 +212,12 @@ impl Encoder {
     pub(crate) fn push(&mut self, piece: &[u8], out: &mut Vec<u8>) {
         // A vector takes everything.
         let _ = self.0.write_all(piece);
+        out.append(self.0.get_mut());
+    }
+
+    /// Appends what stands for all pieces so far, so that the client can decode them.
+    pub(crate) fn flush(&mut self, out: &mut Vec<u8>) {
+        let _ = self.0.flush();
         out.append(self.0.get_mut());
     }
 

@@ -40,6 +40,7 @@ pub(super) fn read<'n, 'r>(
     let samples = samples.map_or(Some(SAMPLES), |node| node.whole(diagnostics, 1..=1_000_000).map(u64::from));
     let schedule = schedule.map_or(Some(Schedule::Off), |node| read_schedule(node, diagnostics));
     let alarms = alarms.map_or(Some(Vec::new()), |node| read_alarms(node, diagnostics));
+    // With errors in these keys the plan serves an abort only.
     let (from, to) = (from?, to?);
     let (from_index, to_index) = (backends.find(from, diagnostics)?, backends.find(to, diagnostics)?);
     if from_index == to_index {
@@ -89,13 +90,13 @@ pub(super) fn read<'n, 'r>(
     Some(Plan {
         from: name(from),
         to: name(to),
-        steps: steps?,
-        bake: bake?,
-        guard: guard?.to_owned(),
-        samples: samples?,
+        steps: steps.unwrap_or_default(),
+        bake: bake.unwrap_or(BAKE),
+        guard: guard.unwrap_or(GUARD).to_owned(),
+        samples: samples.unwrap_or(SAMPLES),
         routes,
-        schedule: schedule?,
-        alarms: alarms?,
+        schedule: schedule.unwrap_or_default(),
+        alarms: alarms.unwrap_or_default(),
     })
 }
 

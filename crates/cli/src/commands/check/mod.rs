@@ -51,7 +51,7 @@ pub(super) struct Options {
     /// Connect to each back end: check address, TLS, certificates, latency and Host
     #[arg(long)]
     connect: bool,
-    /// Check that the live state in this place fits the file: file:PATH, s3://BUCKET/KEY, ssm:/NAME or appconfig:APPLICATION/ENVIRONMENT/PROFILE
+    /// Check that the live state in this place fits the file: file:PATH, s3://BUCKET/KEY, ssm:/NAME or appconfig:APPLICATION/ENVIRONMENT/PROFILE [default: $CROSSFADE_LIVE]
     #[arg(long, value_name = "PLACE")]
     live: Option<String>,
     /// Host that clients send, for `hostHeader: preserve` [default: the host of `publicUrl`]
@@ -99,9 +99,9 @@ impl CheckResult {
         if let Some(table) = table {
             (backends, routes) = (table.backends().len(), table.routes().len());
             findings.list.extend(migration::guard(&table, &text));
-            if let Some(place) = live {
-                let overlay = super::migration::read(place)?;
-                findings.list.extend(overlay.iter().flat_map(|overlay| migration::live(&table, overlay, place)));
+            if let Some(place) = super::migration::place(live.as_ref()) {
+                let overlay = super::migration::read(&place)?;
+                findings.list.extend(overlay.iter().flat_map(|overlay| migration::live(&table, overlay, &place)));
             }
             let cert_file = if *connect { cert_file()? } else { None };
             // Only building a client parses certificates and keys.

@@ -48,7 +48,7 @@ pub(super) struct Options {
     /// Configuration file
     #[arg(long, value_name = "FILE", default_value = "crossfade.yaml")]
     config: PathBuf,
-    /// Apply the live state in this place, as the function does: file:PATH, s3://BUCKET/KEY, ssm:/NAME or appconfig:APPLICATION/ENVIRONMENT/PROFILE
+    /// Apply the live state in this place, as the function does: file:PATH, s3://BUCKET/KEY, ssm:/NAME or appconfig:APPLICATION/ENVIRONMENT/PROFILE [default: $CROSSFADE_LIVE]
     #[arg(long, value_name = "PLACE")]
     live: Option<String>,
     #[command(flatten)]
@@ -81,7 +81,7 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
     };
     let asked = Asked::new(method, url, options.headers.clone(), options.ip)?;
     let rules = options.sources.load()?;
-    let overlay = options.live.as_deref().map(migration::read).transpose()?.flatten();
+    let overlay = migration::place(options.live.as_ref()).as_deref().map(migration::read).transpose()?.flatten();
     let proxy = proxy(&options.config, overlay.as_ref())?;
     let most = if options.all { usize::MAX } else { MOST_SHOWN };
     let mut explanation = Explanation::of(&proxy, rules.as_ref().map(|rules| &rules.settings), &asked, most)?;

@@ -1,5 +1,5 @@
-//! `crossfade abort`: everyone back to the old system. It must work when nothing else does, so it needs no evidence, no readable
-//! state and no valid file but the plan.
+//! `crossfade abort`: everyone back to the old system. It must work when nothing else does, so it needs no evidence, and a readable
+//! state only if there is no file with a plan.
 
 use std::io::IsTerminal;
 use std::path::Path;
@@ -60,11 +60,9 @@ impl Abort {
         let version = aborted.overlay.as_ref().map_or(0, |overlay| overlay.version);
         if aborted.moved.is_empty() {
             let before = vec![format!("nothing changes: aborted already in version {version}")];
-            let change =
-                Change { command: COMMAND, overlay: None, version, moved: Vec::new(), before, after: Vec::new() };
-            return change.print(&plan, common.json);
+            return Change { command: COMMAND, version, before, ..Change::default() }.print(&plan, common.json);
         }
-        if let Some(error) = aborted.unread {
+        if let Some(error) = &aborted.unread {
             say(&format!("warning: the live state could not be read and was overwritten: {error:#}"));
             say(&format!(
                 "  hint: other changes in it may be gone; `{}` lists earlier versions",
@@ -77,25 +75,32 @@ impl Abort {
             format!("begin anew          {}{}", common.command("resume"), routes.again()),
             format!("undo it             {}", common.command("undo")),
         ];
-        let overlay = aborted.overlay.as_ref();
-        Change { command: COMMAND, overlay, version, moved: aborted.moved, before, after }.print(&plan, common.json)
+        let migration::Aborted { moved, overlay, unread } = aborted;
+        let unread = unread.map(|error| format!("{error:#}"));
+        let change = Change { command: COMMAND, overlay, version, moved, unread, before, after, ..Change::default() };
+        change.print(&plan, common.json)
     }
 
-    /// The table of the file; if the file has errors, one that has nothing but the plan.
+    /// The table of the file; if the file has errors, is missing or has no plan, one that has nothing but the plan, as far as the file
+    /// or the state has one.
     fn table(&self, place: &str) -> Result<RoutingTable> {
         let file = &self.common.config;
         let error = match configuration::compiled(file) {
-            Ok((table, _)) => return Ok(table),
+            Ok((table, _)) if table.plan.is_some() => return Ok(table),
+            Ok(_) => MoveError::NoPlan.into(),
             Err(error) => error,
         };
         let surroundings = LocalSurroundings { folder: file.parent().unwrap_or(Path::new("")) };
-        let text = configuration::text(file)?;
-        let Some(mut plan) = Checked::new(&text, &file.display().to_string(), &surroundings).plan else {
-            return Err(error);
-        };
-        say(&format!("warning: `{}` has errors; its `migration` says enough for an abort", file.display()));
-        // A route with errors may have users on the new system.
+        let text = configuration::text(file).unwrap_or_default();
+        let of_file = Checked::new(&text, &file.display().to_string(), &surroundings).plan;
         let overlay = super::read(place).ok().flatten();
+        let of_state = || overlay.as_ref().and_then(migration::plan_of);
+        let (mut plan, whose) = match (of_file, of_state) {
+            (Some(plan), _) => (plan, "its `migration`"),
+            (None, of_state) => (of_state().ok_or(error)?, "the live state"),
+        };
+        say(&format!("warning: `{}` cannot be used as it is; {whose} says enough for an abort", file.display()));
+        // A route with errors may have users on the new system.
         let migrating = overlay.iter().flat_map(|overlay| &overlay.routes).filter(|(_, it)| it.migration.is_some());
         plan.routes.extend(migrating.map(|(name, _)| name.clone()));
         plan.routes.sort_unstable();

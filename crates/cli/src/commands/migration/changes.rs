@@ -22,12 +22,19 @@ pub(super) struct Refusal {
 }
 
 /// A change that was made, or that nothing was left to make.
-pub(super) struct Change<'c> {
+#[derive(Default)]
+pub(super) struct Change {
     pub(super) command: &'static str,
     /// The state that was written; `None` if it was so before.
-    pub(super) overlay: Option<&'c Overlay>,
+    pub(super) overlay: Option<Overlay>,
     pub(super) version: u32,
     pub(super) moved: Vec<Moved>,
+    /// Routes that could move and stay, with the reason.
+    pub(super) stays: Vec<(String, String)>,
+    /// Changes that move nobody, by route.
+    pub(super) differences: Vec<(String, Vec<String>)>,
+    /// The reason why a state was overwritten unread.
+    pub(super) unread: Option<String>,
     /// Lines for a person, before and after the routes.
     pub(super) before: Vec<String>,
     pub(super) after: Vec<String>,
@@ -61,19 +68,35 @@ impl Refusal {
     }
 }
 
-impl Change<'_> {
+impl Change {
+    /// The routes and what happens to them, one per line.
+    pub(super) fn lines(&self, plan: &Plan) -> Vec<String> {
+        let stays = self.stays.iter().map(|(route, reason)| format!("{route:<12}  stays: {reason}"));
+        let differences = self.differences.iter().map(|(route, texts)| format!("{route:<12}  {}", texts.join(", ")));
+        table(plan, &self.moved).into_iter().chain(stays).chain(differences).collect()
+    }
+
     /// Prints it: exit code 0.
     pub(super) fn print(self, plan: &Plan, is_json: bool) -> Result<Verdict> {
-        let Change { command, overlay, version, moved, before, after } = self;
+        let lines = self.lines(plan);
+        let Change { command, overlay, version, moved, stays, differences, unread, before, after } = self;
         if is_json {
+            let stays: Vec<Value> =
+                stays.iter().map(|(route, reason)| json!({ "route": route, "reason": reason })).collect();
+            let differences: Vec<Value> =
+                differences.iter().map(|(route, texts)| json!({ "route": route, "changes": texts })).collect();
             let routes: Vec<Value> = moved
                 .iter()
                 .map(|(route, before, after)| json!({ "route": route, "before": state(*before), "after": state(*after) }))
                 .collect();
-            let document = json!({
+            let mut document = json!({
                 "format": DOCUMENT, "command": command, "changed": overlay.is_some(), "version": version,
-                "change": overlay.map(|overlay| &overlay.change), "routes": routes,
+                "change": overlay.map(|overlay| overlay.change), "routes": routes, "stays": stays,
+                "differences": differences,
             });
+            if let Some(unread) = unread {
+                document["overwritten"] = unread.into();
+            }
             print_json(&format!("{document:#}\n"))?;
             return Ok(Verdict::Clean);
         }
@@ -83,7 +106,7 @@ impl Change<'_> {
             text.push('\n');
         };
         before.iter().for_each(|text| line(text));
-        table(plan, &moved).iter().for_each(|text| line(text));
+        lines.iter().for_each(|text| line(text));
         after.iter().for_each(|text| line(text));
         print(&text)?;
         Ok(Verdict::Clean)
@@ -96,7 +119,7 @@ pub(super) fn state(progress: Progress) -> Value {
 }
 
 /// `orders  running, 10 % on modern -> running, 25 % on modern`, in columns.
-pub(super) fn table(plan: &Plan, moved: &[Moved]) -> Vec<String> {
+fn table(plan: &Plan, moved: &[Moved]) -> Vec<String> {
     let width = moved.iter().map(|(route, ..)| route.chars().count()).max().unwrap_or_default().max(12);
     let line = |(route, before, after): &Moved| {
         let phase = match before.phase == after.phase {

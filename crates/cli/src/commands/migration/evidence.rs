@@ -93,7 +93,7 @@ impl EvidenceOptions {
         if let Some(warning) = input.warning() {
             evidences.incomplete(warning);
         }
-        Ok((evidences.judgements(), input))
+        Ok((evidences.judgements(now), input))
     }
 }
 

@@ -24,7 +24,7 @@ use crossfade_route::{Author, Overlay, RoutingTable};
 
 use super::configuration;
 use crate::live::Store;
-use crate::migration::{Migration, user};
+use crate::migration::{Migration, one_line, read_in_time, user};
 use crate::program;
 use crate::terminal::say;
 
@@ -80,9 +80,7 @@ struct By {
 }
 
 fn words(text: &str) -> Result<String, String> {
-    // Each is one line of the history.
-    let text =
-        text.split(char::is_control).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
+    let text = one_line(text);
     match text.as_str() {
         "" => Err("it is empty".to_owned()),
         text if text.chars().count() > MAX_TEXT => Err(format!("it is longer than {MAX_TEXT} characters")),
@@ -93,8 +91,7 @@ fn words(text: &str) -> Result<String, String> {
 impl Common {
     /// The place of the state.
     fn place(&self) -> Result<String> {
-        let variable = || std::env::var("CROSSFADE_LIVE").ok().filter(|place| !place.is_empty());
-        match self.live.clone().or_else(variable) {
+        match place(self.live.as_ref()) {
             Some(place) => Ok(place),
             None => bail!(
                 "no live state\n  hint: name its place as in `--live s3://bucket/key`, or set `CROSSFADE_LIVE`, as for the function"
@@ -107,6 +104,23 @@ impl Common {
         let place = self.place()?;
         let (table, _) = configuration::compiled(&self.config)?;
         Migration::open(&place, table).await
+    }
+
+    /// The same if the configuration has no plan: then it is one without routes.
+    async fn migration_or_none(&self) -> Result<Migration> {
+        Migration::open(&self.place()?, self.table_or_none()?).await
+    }
+
+    /// The same if the state is damaged as well: then it is the last valid one, and true.
+    async fn migration_even_damaged(&self) -> Result<(Migration, bool)> {
+        let place = self.place()?;
+        Migration::open_damaged(&place, self.table_or_none()?).await
+    }
+
+    fn table_or_none(&self) -> Result<RoutingTable> {
+        let (mut table, _) = configuration::compiled(&self.config)?;
+        table.plan.get_or_insert_default();
+        Ok(table)
     }
 
     /// Returns the rest of a command line that concerns the same state, with a leading blank.
@@ -181,9 +195,15 @@ impl By {
     }
 }
 
+/// The place of the state that an option names, or the environment, as for the function.
+pub(super) fn place(option: Option<&String>) -> Option<String> {
+    let variable = || std::env::var("CROSSFADE_LIVE").ok().filter(|place| !place.is_empty());
+    option.cloned().or_else(variable)
+}
+
 /// Reads the live state for another command; `None` before the first change.
 pub(super) fn read(place: &str) -> Result<Option<Overlay>> {
-    block_on(async { Ok(Store::open(place).await?.read().await?.overlay) })
+    block_on(async { Ok(read_in_time(&Store::open(place).await?).await?.overlay) })
 }
 
 /// Runs the requests of a command.

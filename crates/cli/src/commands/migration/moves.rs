@@ -5,9 +5,9 @@ use std::time::SystemTime;
 use anyhow::{Result, bail};
 use crossfade_migration::{Judgement, may_promote, why};
 use crossfade_route::migration::{Evidence, Hold, Next, Phase, Plan, Target};
-use crossfade_route::{Author, Move, MoveError, Moved, Overlay, Share};
+use crossfade_route::{Author, Move, MoveError, Moved, Overlay, Share, Transition};
 
-use super::changes::{Change, Refusal, table, written};
+use super::changes::{Change, Refusal, written};
 use super::evidence::EvidenceOptions;
 use super::{By, Common, Routes, block_on};
 use crate::commands::Verdict;
@@ -129,20 +129,21 @@ impl Simple {
         let now = SystemTime::now();
         let mut migration = self.common.migration().await?;
         self.routes.check(&migration.plan)?;
-        let (next, moved) = match next(&migration, &self.routes, step, &self.by.author(), now) {
-            Ok(next) => next,
+        let transition = match transition(&migration, &self.routes, step, &self.by.author(), now) {
+            Ok(transition) => transition,
             Err(error) => return refused(command, &migration, &error).print(self.common.json),
         };
-        if moved.iter().all(|(_, before, after)| before == after) {
-            let before = vec![format!("nothing changes: {command}d already")];
-            let version = migration.version();
-            let change = Change { command, overlay: None, version, moved, before, after: Vec::new() };
+        let is_idle = transition.is_idle();
+        let (next, mut change) = change(command, transition);
+        if is_idle {
+            change.before = vec![format!("nothing changes: {command}d already")];
+            change.version = migration.version();
             return change.print(&migration.plan, self.common.json);
         }
-        if !self.by.agrees(&table(&migration.plan, &moved), command)? {
+        if !self.by.agrees(&change.lines(&migration.plan), command)? {
             return no(command, &migration).print(self.common.json);
         }
-        write(&mut migration, &self.common, command, next, moved, Vec::new()).await
+        write(&mut migration, &self.common, next, change).await
     }
 }
 
@@ -157,12 +158,12 @@ impl Promote {
         let now = SystemTime::now();
         let mut migration = common.migration().await?;
         routes.check(&migration.plan)?;
-        let target = to.target();
-        let (mut next, moved) = match next(&migration, routes, Move::Promote(target), &by.author(), now) {
-            Ok(next) => next,
+        let step = Move::Promote(to.target());
+        let transition = match transition(&migration, routes, step, &by.author(), now) {
+            Ok(transition) => transition,
             Err(error) => return refused(COMMAND, &migration, &error).print(common.json),
         };
-        let stays = stays(&migration, routes, target, &moved, now);
+        let (mut next, mut change) = change(COMMAND, transition);
         if *force {
             next.change.push_str(", without evidence");
         } else {
@@ -170,14 +171,15 @@ impl Promote {
             if let Some(warning) = input.warning() {
                 say(&format!("warning: {warning}"));
             }
-            if let Some(refusal) = self.unproven(&migration, &judgements, &moved, now) {
+            if let Some(refusal) = self.unproven(&migration, &judgements, &change.moved, now) {
                 return refusal.print(common.json);
             }
+            change.before.push(format!("evidence: {}", input.text()));
         }
-        if !by.agrees(&[table(&migration.plan, &moved), stays.clone()].concat(), COMMAND)? {
+        if !by.agrees(&[change.before.clone(), change.lines(&migration.plan)].concat(), COMMAND)? {
             return no(COMMAND, &migration).print(common.json);
         }
-        write(&mut migration, common, COMMAND, next, moved, stays).await
+        write(&mut migration, common, next, change).await
     }
 
     /// The reasons of the routes that have to stay for now.
@@ -245,50 +247,21 @@ pub(super) fn waits_for(judgement: &Judgement, next: &Next, plan: &Plan) -> Vec<
     }
 }
 
-/// The next state, with the moves.
-fn next(
+fn transition(
     migration: &Migration,
     routes: &Routes,
     step: Move,
     author: &Author,
     now: SystemTime,
-) -> Result<(Overlay, Vec<Moved>), MoveError> {
-    let routes = chosen(migration, routes, step, now);
-    migration.table.moved(migration.stored.overlay.as_ref(), &routes, step, author, now)
+) -> Result<Transition, MoveError> {
+    migration.table.moved(migration.stored.overlay.as_ref(), &routes.route, step, author, now)
 }
 
-/// The routes of a move; none for all that can move. Without `--route`, a promotion leaves paused routes alone as long as others can
-/// move, and a resumption those that were aborted as long as others are paused.
-fn chosen(migration: &Migration, routes: &Routes, step: Move, now: SystemTime) -> Vec<String> {
-    if !routes.route.is_empty() {
-        let mut names = routes.route.clone();
-        names.sort_unstable();
-        names.dedup();
-        return names;
-    }
-    let Migration { plan, table, stored, .. } = migration;
-    let is_chosen = |route: &&String| {
-        let progress = table.progress(plan, stored.overlay.as_ref(), route);
-        match step {
-            Move::Promote(target) => progress.phase == Phase::Running && plan.promote(progress, target, now).is_ok(),
-            Move::Resume => progress.phase == Phase::Paused,
-            Move::Pause | Move::Abort => false,
-        }
-    };
-    plan.routes.iter().filter(is_chosen).cloned().collect()
-}
-
-/// The routes of the plan that a promotion leaves where they are.
-fn stays(migration: &Migration, routes: &Routes, target: Target, moved: &[Moved], now: SystemTime) -> Vec<String> {
-    let Migration { plan, table, stored, .. } = migration;
-    let stays = |route: &&String| routes.has(route) && !moved.iter().any(|(name, ..)| name == *route);
-    let line = |route: &String| {
-        let progress = table.progress(plan, stored.overlay.as_ref(), route);
-        let reason = plan.promote(progress, target, now).err();
-        let paused = || "it is paused; `--route` with its name moves it nevertheless".to_owned();
-        format!("{route:<12}  stays: {}", reason.map_or_else(paused, |reason| reason.to_string()))
-    };
-    plan.routes.iter().filter(stays).map(line).collect()
+/// The next state, and its description.
+fn change(command: &'static str, transition: Transition) -> (Overlay, Change) {
+    let Transition { next, moved, stays } = transition;
+    let stays = stays.into_iter().map(|(route, reason)| (route, reason.to_string())).collect();
+    (next, Change { command, moved, stays, ..Change::default() })
 }
 
 /// A move that the state does not allow.
@@ -313,29 +286,32 @@ pub(super) fn no(command: &'static str, migration: &Migration) -> Refusal {
 pub(super) async fn write(
     migration: &mut Migration,
     common: &Common,
-    command: &'static str,
     next: Overlay,
-    moved: Vec<Moved>,
-    stays: Vec<String>,
+    mut change: Change,
 ) -> Result<Verdict> {
-    let version = migration.version();
-    match migration.write(next.clone()).await {
-        Ok(()) => {}
+    let (command, version) = (change.command, migration.version());
+    let next = match migration.write(&next).await {
+        Ok(written) => written,
         Err(error @ ChangeError::Conflict(_)) => {
             let hints = vec![format!("look at `{}`, then decide again", common.command("status"))];
             let reasons = vec![(None, error.to_string())];
             return Refusal { command, version, reasons, hints }.print(common.json);
         }
         Err(error) => bail!("{error}"),
+    };
+    if version == 0
+        && let Err(error) = migration.store.history(1).await
+    {
+        say(&format!("warning: `undo` and `history` will not find earlier versions: {error:#}"));
     }
-    let mut after = stays;
-    let is_running = moved.iter().any(|(.., after)| after.phase == Phase::Running);
-    after.push(format!("see it take effect  {} LOG", common.command("status")));
-    after.push(format!("undo it             {}", common.command("undo")));
+    let is_running = change.moved.iter().any(|(.., after)| after.phase == Phase::Running);
+    change.after.push(format!("see it take effect  {} LOG", common.command("status")));
+    change.after.push(format!("undo it             {}", common.command("undo")));
     if is_running && command == "promote" {
-        after.push(format!("everyone back       {}", common.command("abort")));
+        change.after.push(format!("everyone back       {}", common.command("abort")));
     }
-    let change =
-        Change { command, overlay: Some(&next), version: next.version, moved, before: vec![written(&next)], after };
+    change.before.insert(0, written(&next));
+    change.version = next.version;
+    change.overlay = Some(next);
     change.print(&migration.plan, common.json)
 }

@@ -1,6 +1,7 @@
 //! `crossfade set`: changes of a route that are no step of the migration, such as its mirror, pins, or maintenance. Owns the syntax of
 //! the assignments; the overlay's own reader checks the values.
 
+use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use anyhow::{Result, bail};
@@ -8,6 +9,7 @@ use crossfade_document::did_you_mean;
 use crossfade_route::Overlay;
 use serde_json::{Map, Value};
 
+use super::changes::Change;
 use super::moves::{no, write};
 use super::{By, Common, block_on};
 use crate::commands::Verdict;
@@ -49,10 +51,15 @@ impl Set {
     async fn set(&self) -> Result<Verdict> {
         const COMMAND: &str = "set";
         let Set { name, assignments, common, by } = self;
-        let mut migration = common.migration().await?;
+        let mut migration = common.migration_or_none().await?;
         let Migration { table, stored, .. } = &migration;
         let before = stored.overlay.as_ref();
-        let change = format!("set {name} {}", assignments.join(" "));
+        if table.route(name).is_none() && assignments.iter().any(|assignment| !assignment.ends_with('=')) {
+            let names: Vec<&str> = table.routes().iter().map(|route| route.name.as_str()).collect();
+            let hint = did_you_mean(name, &names).unwrap_or_else(|| format!("its routes: {}", names.join(", ")));
+            bail!("there is no route `{name}` in `{}`\n  hint: {hint}", common.config.display());
+        }
+        let change = format!("set {name} {}", assignments.iter().map(|it| shown(it)).collect::<Vec<_>>().join(" "));
         let next = Overlay::after(before, &by.author(), change, SystemTime::now());
         let next = assigned(&next, name, assignments)?;
         let known = before.map(|before| table.overlaid(before).mismatches).unwrap_or_default();
@@ -61,14 +68,25 @@ impl Set {
         }
         let was = before.and_then(|before| before.routes.get(name)).cloned().unwrap_or_default();
         let differences = next.routes.get(name).cloned().unwrap_or_default().differences(&was);
-        let lines: Vec<String> = differences.iter().map(|difference| format!("{name:<12}  {difference}")).collect();
-        if lines.is_empty() {
-            bail!("nothing would change: route `{name}` has these values already");
+        if differences.is_empty() {
+            let before = vec![format!("nothing changes: route `{name}` has these values already")];
+            let version = migration.version();
+            return Change { command: COMMAND, version, before, ..Change::default() }
+                .print(&migration.plan, common.json);
         }
-        if !by.agrees(&lines, COMMAND)? {
+        let change = Change { command: COMMAND, differences: vec![(name.clone(), differences)], ..Change::default() };
+        if !by.agrees(&change.lines(&migration.plan), COMMAND)? {
             return no(COMMAND, &migration).print(common.json);
         }
-        write(&mut migration, common, COMMAND, next, Vec::new(), lines).await
+        write(&mut migration, common, next, change).await
+    }
+}
+
+/// An assignment in the history, which is stored with the state: of many pins their number.
+fn shown(assignment: &str) -> String {
+    match assignment.split_once('=') {
+        Some((key, value)) if value.len() > 40 => format!("{key}=({} values)", value.split(',').count()),
+        _ => assignment.to_owned(),
     }
 }
 
@@ -77,12 +95,16 @@ fn assigned(next: &Overlay, route: &str, assignments: &[String]) -> Result<Overl
     // A text that `to_text` has written.
     let mut document: Value = serde_json::from_str(&next.to_text())?;
     let mut members = document["routes"][route].as_object().cloned().unwrap_or_default();
+    let mut keys = BTreeSet::new();
     for assignment in assignments {
         let Some((key, value)) = assignment.split_once('=') else {
             bail!(
                 "`{assignment}` is no assignment\n  hint: write it like `mirror=5%`; `mirror=` is the value of the file"
             );
         };
+        if !keys.insert(key) {
+            bail!("`{key}` is there twice");
+        }
         assign(&mut members, key, value)?;
     }
     document["routes"][route] = members.into();
@@ -101,8 +123,12 @@ fn assign(members: &mut Map<String, Value>, key: &str, value: &str) -> Result<()
             if value.is_empty() {
                 pins.remove(target);
             } else {
+                let values: Vec<&str> = value.split(',').map(str::trim).collect();
+                if values.contains(&"") {
+                    bail!("`{key}` has an empty value\n  hint: separate values by single commas");
+                }
                 // A number is a value of users like any other text.
-                pins.insert(target.to_owned(), value.split(',').map(str::trim).collect());
+                pins.insert(target.to_owned(), values.into());
             }
             members.insert("pin".to_owned(), pins.into());
         }
@@ -150,6 +176,8 @@ mod tests {
             (&["maintenance=yes"], Err("")),
             (&["pin.modern=4711, 4712"], Ok("pin: {\"modern\":[\"1\"]} -> {\"modern\":[\"4711\",\"4712\"]}")),
             (&["pin.modern="], Ok("pin: {\"modern\":[\"1\"]} -> as in the file")),
+            (&["pin.modern=a,,b"], Err("`pin.modern` has an empty value")),
+            (&["mirror=5", "mirror=6"], Err("`mirror` is there twice")),
             (&["pin="], Ok("pin: {\"modern\":[\"1\"]} -> as in the file")),
             (&["mirror"], Err("`mirror` is no assignment")),
             (&["weights.modern=5"], Err("`weights.modern` is part of the migration")),

@@ -1,5 +1,7 @@
 //! `crossfade status`: where the migration of each route is, how far that is in effect, and what it waits for.
 
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::fmt::Write;
 use std::time::{Duration, SystemTime};
 
@@ -7,7 +9,7 @@ use anyhow::Result;
 use crossfade_migration::{Judgement, word};
 use crossfade_parity::number;
 use crossfade_route::migration::{Evidence, Next, Phase, Plan, Progress};
-use crossfade_route::{Overlay, RouteChanges};
+use crossfade_route::{Overlay, RouteChanges, Share};
 use serde_json::{Map, Value, json};
 
 use super::evidence::{EvidenceOptions, Input};
@@ -16,7 +18,11 @@ use super::text::{self, percent};
 use super::{Common, DOCUMENT, Routes, block_on, mismatches};
 use crate::commands::Verdict;
 use crate::migration::{MAX_HISTORY, Migration, change_json, history, rfc3339};
+use crate::report::input::Entry;
 use crate::terminal::{print, print_json, say};
+
+/// Requests that count as the latest.
+const LATEST: usize = 1_000;
 
 /// Show the state of a migration: its steps, since when they are in effect, and what they wait for
 #[derive(clap::Args)]
@@ -56,7 +62,9 @@ impl Status {
         let now = SystemTime::now();
         let migration = common.migration().await?;
         routes.check(&migration.plan)?;
-        let (judgements, input) = evidence.judgements(&migration, now, |_| {}).await?;
+        let mut latest = Latest::default();
+        let (judgements, input) =
+            evidence.judgements(&migration, now, |entry| latest.add(entry, &migration.plan)).await?;
         if let Some(warning) = input.warning() {
             say(&format!("warning: {warning}"));
         }
@@ -73,8 +81,14 @@ impl Status {
         let rows: Vec<Row> = wanted.map(row).collect();
         let input = evidence.are_there().then_some(input);
         match common.json {
-            true => print_json(&format!("{:#}\n", document(&migration, &common.place()?, &rows, input.as_ref())))?,
-            false => print(&self.text(&migration, &rows, input.as_ref(), now)?)?,
+            true => {
+                let mut document = document(&migration, &common.place()?, &rows, input.as_ref());
+                if input.is_some() {
+                    document["versions"] = latest.document();
+                }
+                print_json(&format!("{document:#}\n"))?;
+            }
+            false => print(&(self.text(&migration, &rows, input.as_ref(), now)? + &latest.text()))?,
         }
         Ok(Verdict::Clean)
     }
@@ -97,7 +111,7 @@ impl Status {
             let _ = writeln!(text, "not applied   {mismatch}; the file alone decides about it");
         }
         for row in rows {
-            row.write(plan, input.is_some(), now, &mut text);
+            row.write(migration, input.is_some(), now, &mut text);
         }
         let _ = match input {
             Some(input) => writeln!(text, "\nlogs          {}", input.text()),
@@ -116,7 +130,12 @@ async fn changes(migration: &Migration) -> Vec<Overlay> {
     let present = migration.stored.overlay.iter();
     let mut changes: Vec<Overlay> = present.clone().cloned().collect();
     let at = present.map(|overlay| overlay.at).next();
-    let is_later = |changes: &RouteChanges| changes.migration.is_some_and(|progress| Some(progress.since) != at);
+    let version = migration.version();
+    // A pause moves nobody, so a route may be older than the version that has its state.
+    let is_later = |changes: &RouteChanges| {
+        changes.version != version && changes.migration.is_some()
+            || changes.migration.is_some_and(|progress| Some(progress.since) != at)
+    };
     if changes.iter().flat_map(|overlay| overlay.routes.values()).any(is_later) {
         changes.extend(history(&migration.store, MAX_HISTORY).await.unwrap_or_default());
     }
@@ -124,13 +143,18 @@ async fn changes(migration: &Migration) -> Vec<Overlay> {
 }
 
 impl Row {
-    fn write(&self, plan: &Plan, has_logs: bool, now: SystemTime, text: &mut String) {
+    fn write(&self, migration: &Migration, has_logs: bool, now: SystemTime, text: &mut String) {
         let Row { judgement, change, next } = self;
+        let Migration { plan, stored, .. } = migration;
         let Judgement { route, progress, version, conditions, in_effect, recent, .. } = judgement;
         let _ = writeln!(text, "\n{route:<12}  {}", text::progress(plan, *progress));
         if progress.since > SystemTime::UNIX_EPOCH {
             let change = change.as_ref().map(|it| format!(", version {}, {}", it.version, text::change(it)));
             let _ = writeln!(text, "  since       {}{}", text::time(progress.since, now), change.unwrap_or_default());
+        }
+        let changes = stored.overlay.as_ref().and_then(|overlay| overlay.routes.get(route));
+        if let Some(other) = changes.and_then(|changes| contradiction(plan, changes)) {
+            let _ = writeln!(text, "  warning     {other}; `crossfade promote` and `crossfade abort` set both");
         }
         if has_logs && *version > 0 {
             let share = recent.map(number::percent);
@@ -167,13 +191,74 @@ impl Row {
 
     /// The reason why it does not move on.
     fn waits(&self, plan: &Plan, has_logs: bool) -> Option<String> {
+        let route = match plan.routes.len() {
+            1 => String::new(),
+            _ => format!(" --route {}", shell_words::quote(&self.judgement.route)),
+        };
         match (&self.next, self.judgement.progress.phase) {
             (Next::Advance(_), _) => None,
-            (_, Phase::Paused) => Some("`crossfade resume` or `crossfade promote`".to_owned()),
-            (_, Phase::Aborted) => Some("`crossfade resume`, which begins anew".to_owned()),
+            (_, Phase::Paused) => Some(format!("`crossfade resume{route}` or `crossfade promote{route}`")),
+            (_, Phase::Aborted) => Some(format!("`crossfade resume{route}`, which begins anew")),
             (_, Phase::Finished) => None,
             (Next::Hold(_), _) if !has_logs => Some("evidence from the logs".to_owned()),
             (next, _) => Some(waits_for(&self.judgement, next, plan).join("; ")),
+        }
+    }
+}
+
+/// The latest requests of the plan's routes, in bounded memory.
+#[derive(Default)]
+struct Latest(BinaryHeap<Reverse<(SystemTime, Option<u32>)>>);
+
+impl Latest {
+    fn add(&mut self, entry: &Entry, plan: &Plan) {
+        let Entry::Access(record) = entry else { return };
+        if record.route.as_ref().is_some_and(|route| plan.routes.iter().any(|name| name == route)) {
+            self.0.push(Reverse((record.time, record.live)));
+            if self.0.len() > LATEST {
+                self.0.pop();
+            }
+        }
+    }
+
+    /// The versions that decided them, the newest first, each with its number of requests.
+    fn versions(&self) -> Vec<(Option<u32>, usize)> {
+        let mut versions = BTreeMap::new();
+        self.0.iter().for_each(|Reverse((_, version))| *versions.entry(*version).or_default() += 1);
+        versions.into_iter().rev().collect()
+    }
+
+    /// `decided by    version 5 93.00 %, the file alone 7.00 % of the latest 1,000 requests`; nothing without requests.
+    fn text(&self) -> String {
+        let all = self.0.len() as u64;
+        let part = |(version, count): &(Option<u32>, usize)| {
+            let name = version.map_or("the file alone".to_owned(), |version| format!("version {version}"));
+            format!("{name} {}", number::percent(crossfade_parity::share(*count as u64, all)))
+        };
+        match self.versions().iter().map(part).collect::<Vec<_>>().join(", ") {
+            parts if parts.is_empty() => parts,
+            parts => format!("decided by    {parts} of the latest {} requests\n", number::grouped(all)),
+        }
+    }
+
+    fn document(&self) -> Value {
+        let version = |(version, requests): (Option<u32>, usize)| json!({ "version": version, "requests": requests });
+        self.versions().into_iter().map(version).collect()
+    }
+}
+
+/// A state that somebody has written by hand, and that does not do what its step says.
+fn contradiction(plan: &Plan, changes: &RouteChanges) -> Option<String> {
+    let progress = changes.migration?;
+    let weight = |name: &str| changes.weights.get(name).copied();
+    match (&changes.only, progress.phase) {
+        (Some(only), Phase::Aborted) if *only == plan.from => None,
+        (Some(only), _) => Some(format!("`only` in the live state sends everyone to {only}")),
+        (None, Phase::Aborted) => Some("it is aborted, but the live state has no `only`".to_owned()),
+        (None, _) => {
+            let share = Share::of(weight(&plan.to)?, weight(&plan.from)?);
+            (share != progress.share)
+                .then(|| format!("the weights in the live state send {} to {}", percent(share), plan.to))
         }
     }
 }

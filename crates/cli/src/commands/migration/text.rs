@@ -9,6 +9,9 @@ use crate::migration::rfc3339;
 
 /// A time with its distance from now: `2026-11-28T12:00:00Z (2h 5m ago)`.
 pub(super) fn time(time: SystemTime, now: SystemTime) -> String {
+    if time == SystemTime::UNIX_EPOCH {
+        return "at an unknown time".to_owned();
+    }
     let distance = match now.duration_since(time) {
         Ok(ago) => format!("{} ago", span(ago)),
         Err(error) => format!("in {}", span(error.duration())),
@@ -18,14 +21,8 @@ pub(super) fn time(time: SystemTime, now: SystemTime) -> String {
 
 /// A duration with its two largest units.
 pub(super) fn span(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    let unit = match seconds {
-        0..3_600 => 1,
-        3_600..86_400 => 60,
-        _ => 3_600,
-    };
-    let kept = seconds - seconds % unit;
-    humantime::format_duration(Duration::from_secs(kept)).to_string()
+    let text = humantime::format_duration(Duration::from_secs(duration.as_secs())).to_string();
+    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
 }
 
 /// `12.5 %`.

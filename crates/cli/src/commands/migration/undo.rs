@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use anyhow::Result;
 use crossfade_route::{Moved, Overlay};
 
-use super::changes::{Change, table};
+use super::changes::Change;
 use super::moves::{no, write};
 use super::{By, Common, block_on};
 use crate::commands::Verdict;
@@ -39,38 +39,45 @@ impl Undo {
     async fn undo(&self) -> Result<Verdict> {
         const COMMAND: &str = "undo";
         let Undo { version, common, by } = self;
-        let mut migration = common.migration().await?;
-        let (to, next) = migration.undo(*version, &by.author(), SystemTime::now()).await?;
+        let now = SystemTime::now();
+        let (mut migration, is_damaged) = common.migration_even_damaged().await?;
+        let (to, next) = match (is_damaged, version) {
+            // The last valid version is the one before the damage.
+            (true, None) => migration.again(&by.author(), now)?,
+            (is_damaged, version) => {
+                let (to, next) = migration.undo(*version, &by.author(), now).await?;
+                (to, next.map(|next| if is_damaged { next.above_all(now) } else { next }))
+            }
+        };
         let Some(next) = next else {
             let before = vec![format!("nothing changes: all is as in version {to} already")];
             let version = migration.version();
-            let change =
-                Change { command: COMMAND, overlay: None, version, moved: Vec::new(), before, after: Vec::new() };
+            let change = Change { command: COMMAND, version, before, ..Change::default() };
             return change.print(&migration.plan, common.json);
         };
-        let (moved, others) = differences(&migration, &next);
-        let mut lines = vec![format!("as in version {to}:")];
-        lines.extend(table(&migration.plan, &moved));
-        lines.extend(others.iter().cloned());
+        let (moved, differences) = differences(&migration, &next);
+        let change = Change { command: COMMAND, moved, differences, ..Change::default() };
+        let lines = [vec![format!("as in version {to}:")], change.lines(&migration.plan)].concat();
         if !by.agrees(&lines, COMMAND)? {
             return no(COMMAND, &migration).print(common.json);
         }
-        write(&mut migration, common, COMMAND, next, moved, others).await
+        write(&mut migration, common, next, change).await
     }
 }
 
-/// Routes whose progress changes, and a line for each of the others.
-fn differences(migration: &Migration, next: &Overlay) -> (Vec<Moved>, Vec<String>) {
+/// Routes whose progress changes, and what changes of the others.
+fn differences(migration: &Migration, next: &Overlay) -> (Vec<Moved>, Vec<(String, Vec<String>)>) {
     let Migration { plan, table, stored, .. } = migration;
     let (mut moved, mut others) = (Vec::new(), Vec::new());
-    for (name, changes) in next.routes.iter().filter(|(_, changes)| changes.version == next.version) {
+    let was =
+        |name: &str| stored.overlay.as_ref().and_then(|overlay| overlay.routes.get(name)).cloned().unwrap_or_default();
+    for (name, changes) in next.routes.iter().filter(|(name, changes)| **changes != was(name)) {
         let before = table.progress(plan, stored.overlay.as_ref(), name);
         let after = table.progress(plan, Some(next), name);
         if plan.routes.contains(name) && (before.share, before.phase) != (after.share, after.phase) {
             moved.push((name.clone(), before, after));
         } else {
-            let was = stored.overlay.as_ref().and_then(|overlay| overlay.routes.get(name)).cloned().unwrap_or_default();
-            others.push(format!("{name:<12}  {}", changes.differences(&was).join(", ")));
+            others.push((name.clone(), changes.differences(&was(name))));
         }
     }
     (moved, others)

@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use anyhow::{Context, Result, anyhow};
 use crossfade_migration::{Evidences, Judgement};
@@ -22,8 +23,8 @@ impl Collected {
         Ok(Collected { evidences: migration.evidences()?.into_owned(), offset: 0 })
     }
 
-    pub(super) fn judgements(&self) -> Vec<Judgement> {
-        self.evidences.judgements()
+    pub(super) fn judgements(&self, now: SystemTime) -> Vec<Judgement> {
+        self.evidences.judgements(now)
     }
 
     /// Reads the new lines. A file that has become shorter is read again.

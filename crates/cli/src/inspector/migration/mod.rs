@@ -109,7 +109,7 @@ pub(super) async fn look(shared: &Shared) -> Result<View, Missing> {
         error,
     };
     if let Some(open) = open {
-        let judgements = open.collected.as_ref().map(Collected::judgements).unwrap_or_default();
+        let judgements = open.collected.as_ref().map(|collected| collected.judgements(now)).unwrap_or_default();
         let decided = |judgement: Judgement| {
             let Judgement { progress, evidence, in_effect, .. } = &judgement;
             let next = view.plan.next(*progress, evidence.clone(), *in_effect, now);

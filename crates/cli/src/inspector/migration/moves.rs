@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use anyhow::Result;
 use crossfade_migration::{may_promote, why};
 use crossfade_route::migration::{Evidence, Hold, Next, Target};
-use crossfade_route::{Author, Move, Overlay};
+use crossfade_route::{Author, Move, Overlay, Transition};
 
 use super::{Open, Shared, plan};
 use crate::inspector::filter::parameter;
@@ -114,7 +114,7 @@ pub(in crate::inspector) async fn take(shared: &Shared, step: Step, form: &Form)
     if step != Step::Abort && form.reason.chars().count() > MOST_REASON {
         return Err(refused(format!("the reason is longer than {MOST_REASON} characters")));
     }
-    let reason: String = form.reason.chars().take(MOST_REASON).collect();
+    let reason: String = migration::one_line(&form.reason).chars().take(MOST_REASON).collect();
     let reason = Some(reason).filter(|reason| !reason.is_empty());
     let author = Author { by: migration::user(), reason };
     let now = SystemTime::now();
@@ -140,7 +140,7 @@ pub(in crate::inspector) async fn take(shared: &Shared, step: Step, form: &Form)
     if let Some(next) = next {
         // What was counted is of the state before.
         open.collected = None;
-        open.migration.write(next).await?;
+        open.migration.write(&next).await?;
     }
     Ok(())
 }
@@ -154,15 +154,15 @@ fn moved(
 ) -> Result<Option<Overlay>, Refusal> {
     let (table, overlay) = (&migration.table, migration.stored.overlay.as_ref());
     let moved = table.moved(overlay, &form.routes(), step, author, now);
-    let (next, moved) = moved.map_err(ChangeError::Refused)?;
-    Ok(Some(next).filter(|_| moved.iter().any(|(_, before, after)| before != after)))
+    let moved = moved.map_err(ChangeError::Refused)?;
+    Ok(Some(moved).filter(|moved| !moved.is_idle()).map(|moved| moved.next))
 }
 
 fn promoted(open: &Open, form: &Form, author: &Author, now: SystemTime) -> Result<Option<Overlay>, Refusal> {
     let Migration { table, plan, stored, .. } = &open.migration;
     let step = Move::Promote(form.target()?);
     let moved = table.moved(stored.overlay.as_ref(), &form.routes(), step, author, now);
-    let (mut next, moved) = moved.map_err(ChangeError::Refused)?;
+    let Transition { mut next, moved, .. } = moved.map_err(ChangeError::Refused)?;
     if form.force {
         if author.reason.is_none() {
             return Err(refused("a promotion without the evidence needs a reason"));
@@ -170,7 +170,7 @@ fn promoted(open: &Open, form: &Form, author: &Author, now: SystemTime) -> Resul
         next.change.push_str(", without evidence");
         return Ok(Some(next));
     }
-    let judgements = open.collected.as_ref().map(super::Collected::judgements).unwrap_or_default();
+    let judgements = open.collected.as_ref().map(|collected| collected.judgements(now)).unwrap_or_default();
     let reason = |(route, ..): &(String, _, _)| {
         let Some(judgement) = judgements.iter().find(|judgement| judgement.route == *route) else {
             return Some(format!("route `{route}`: there is no evidence"));

@@ -5,13 +5,13 @@ use std::cmp::Reverse;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crossfade_parity::number::grouped;
-use crossfade_parity::{BackendTraffic, RouteTraffic, Traffic, TrafficTimeline, share};
+use crossfade_parity::{BackendTraffic, RouteTraffic, Traffic, TrafficBucket, TrafficTimeline, share};
 use serde::{Serialize, Serializer};
 
 use super::systems::Systems;
 
-/// Requests that the old system would have served since its last one, if it still served its earlier share: with five, chance
-/// explains their absence in less than 1 % of all cases.
+/// Lines that the old system would have had since its last one, if it still served its earlier share: with five, chance explains
+/// their absence in less than 1 % of all cases. A line of a reduced log that stands for several requests is no more than one.
 const EXPECTED: f64 = 5.0;
 
 /// The use of the old system, in the order of the effort that switching it off takes.
@@ -62,9 +62,10 @@ pub(super) fn state(backends: &[BackendTraffic], timeline: &TrafficTimeline, old
     if all == 0 {
         return None;
     }
-    let since = since(timeline, last);
     // Before its last request all had this share.
-    let expected = since as f64 * share(requests, all.saturating_sub(since).max(1));
+    let earlier = share(requests, all.saturating_sub(since(timeline, last)).max(1));
+    let lines: u64 = later(timeline, last).map(|bucket| bucket.lines).sum();
+    let expected = lines as f64 * earlier;
     Some(match requests {
         0 => State::Unused,
         _ if expected >= EXPECTED => State::NoLongerUsed,
@@ -74,9 +75,13 @@ pub(super) fn state(backends: &[BackendTraffic], timeline: &TrafficTimeline, old
 
 /// The requests after a time.
 fn since(timeline: &TrafficTimeline, last: Option<SystemTime>) -> u64 {
-    let Some(last) = last.and_then(|last| last.duration_since(UNIX_EPOCH).ok()) else { return 0 };
-    let later = timeline.buckets.iter().filter(|bucket| bucket.begin > last.as_secs());
-    later.flat_map(|bucket| bucket.backends.values()).sum()
+    later(timeline, last).flat_map(|bucket| bucket.backends.values()).sum()
+}
+
+/// The parts of the time that are wholly after a moment; none if it is unknown.
+fn later(timeline: &TrafficTimeline, last: Option<SystemTime>) -> impl Iterator<Item = &TrafficBucket> {
+    let last = last.and_then(|last| last.duration_since(UNIX_EPOCH).ok()).map_or(u64::MAX, |last| last.as_secs());
+    timeline.buckets.iter().filter(move |bucket| bucket.begin > last)
 }
 
 /// Returns the routes that may send requests to the old system, the least effort first. Empty if it is not known.
