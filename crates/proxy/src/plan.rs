@@ -135,7 +135,9 @@ impl<'t> Planner<'t> {
     #[inline]
     fn step(&self, context: &Context<'t>, parts: request::Parts, body: &Bytes) -> Result<Step<'t>, ProxyError> {
         let forward = match &context.route.action {
-            Action::FixedResponse(fixed) => return Ok(self.answer(context, respond::fixed(fixed, &parts.method))),
+            Action::FixedResponse(fixed) => {
+                return Ok(self.answer(context, respond::fixed(fixed, &parts.method, &parts.headers)));
+            }
             Action::Redirect(redirect) => {
                 return Ok(self.answer(context, context.redirect(redirect, &parts, &self.invocation.front)?));
             }

@@ -94,3 +94,28 @@ async fn text_is_compressed_for_clients_that_take_it() {
         assert_eq!(answer.record["response_bytes"], answer.body.len());
     }
 }
+
+#[tokio::test]
+async fn errors_of_ours_have_the_page_that_the_client_accepts_and_those_of_back_ends_their_own() {
+    let origin = Origin::answering(Tls::Plain, "HTTP/1.1 502 Oops\r\ncontent-length: 4\r\n\r\noops").await;
+    let text = format!(
+        "backends:\n  up: {}\n  down: http://127.0.0.1:{}\nroutes:\n  - {{ name: up, priority: 1, conditions: {{ path: \
+         /up }}, forward: up }}\ndefault: {{ forward: down }}\nerrorPages:\n  - {{ codes: 5xx, contentType: text/html, \
+         body: <h1>Sorry</h1> }}\n  - {{ codes: 502, contentType: application/json, body: '{{}}' }}\n",
+        origin.url(),
+        crate::support::closed_port()
+    );
+    let proxy = config(&text, &[]);
+    for (target, accepted, body) in [
+        ("/", "text/html, */*;q=0.1", "<h1>Sorry</h1>"),
+        ("/", "application/json", "{}"),
+        ("/", "image/png", "Bad Gateway\n"),
+        ("/up", "text/html", "oops"),
+    ] {
+        let answer = ask(&proxy, request(Method::GET, target, &[("accept", accepted)], "")).await;
+        assert_eq!((answer.status, &answer.body[..]), (502, body.as_bytes()), "{target} {accepted}");
+        assert_eq!(answer.fields.contains_key("proxy-status"), target == "/");
+    }
+    let answer = ask(&proxy, request(Method::HEAD, "/", &[], "")).await;
+    assert_eq!((&answer.fields["content-type"].as_bytes()[..], answer.body.len()), (&b"text/html"[..], 0));
+}

@@ -338,6 +338,8 @@ const UNKNOWN_KEYS: &[(&str, &str)] = &[
     ("/definitions/clientIp", "clientIp: { zzzzzz: 1 }"),
     ("/definitions/healthCheck", "healthCheck: { zzzzzz: 1 }"),
     ("/definitions/accessLog", "accessLog: { zzzzzz: 1 }"),
+    ("/definitions/errorPage", "errorPages: { zzzzzz: 1 }"),
+    ("/definitions/maintenance", "maintenance: { zzzzzz: 1 }"),
     ("/definitions/test", "tests: [{ zzzzzz: 1 }]"),
     ("/definitions/expect", "tests: [{ request: https://a.example.com, expect: { zzzzzz: 1 } }]"),
 ];
