@@ -4,6 +4,7 @@
 //! to the client; `live` measures how soon a change of live state takes effect; `emulator` looks at the local ALB itself, beside `serverless-offline`; `budget` holds the shipped binary to a few counts; `soak` looks for what goes wrong in a long time; `conformance` sends the same raw requests through the local ALB to
 //! each function and compares, byte for byte, what the origin received and what the client got. Owns nothing that ships.
 
+pub mod at_once;
 pub mod budget;
 pub mod certificate;
 pub mod cold;

@@ -1,4 +1,4 @@
-//! The command: `run`, `routes`, `compare`, `mirror`, `live` and `emulator` measure, `soak` lasts, `budget` holds limits, `conformance` compares,
+//! The command: `run`, `at-once`, `routes`, `compare`, `mirror`, `live` and `emulator` measure, `soak` lasts, `budget` holds limits, `conformance` compares,
 //! and `folder` says where to keep figures. It owns the command line alone.
 
 use std::path::Path;
@@ -10,6 +10,7 @@ use crossfade_bench::routes::{self, Meets};
 use crossfade_bench::soak::{Plan, Programs};
 
 const USAGE: &str = "usage: cargo run --release -p crossfade-bench -- run [--quick] [FUNCTION...]
+       cargo run --release -p crossfade-bench -- at-once
        cargo run --release -p crossfade-bench -- routes
        cargo run --release -p crossfade-bench -- compare
        cargo run --release -p crossfade-bench -- mirror
@@ -18,6 +19,7 @@ const USAGE: &str = "usage: cargo run --release -p crossfade-bench -- run [--qui
        cargo run --release -p crossfade-bench -- soak [--minutes N]
        cargo run -p crossfade-bench -- budget
        cargo run -p crossfade-bench -- conformance [FUNCTION...]
+       cargo run -p crossfade-bench -- fronts
        cargo run -p crossfade-bench -- folder";
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -26,6 +28,7 @@ fn main() -> anyhow::Result<ExitCode> {
     match words.as_slice() {
         ["run", "--quick", only @ ..] => crossfade_bench::run::run(true, only)?,
         ["run", only @ ..] => crossfade_bench::run::run(false, only)?,
+        ["at-once"] => crossfade_bench::at_once::run()?,
         ["routes"] => routes::run()?,
         ["compare"] => crossfade_bench::compare::run()?,
         ["compare-probe", case, times] => crossfade_bench::compare::probe(case.parse()?, times.parse()?)?,
@@ -43,6 +46,11 @@ fn main() -> anyhow::Result<ExitCode> {
         ["budget"] if !crossfade_bench::budget::check()? => return Ok(ExitCode::FAILURE),
         ["budget"] => {}
         ["conformance", only @ ..] => return conformance(only),
+        ["fronts"] => {
+            let cases = conformance::load()?;
+            let ours = Function::ours(&build("crossfade-function", &["bootstrap"])?);
+            println!("{}", conformance::table_of_fronts(&conformance::run_fronts(&ours, &cases)?));
+        }
         ["folder"] => {
             let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("runs").join(crossfade_bench::process::run_name());
             std::fs::create_dir_all(&folder)?;

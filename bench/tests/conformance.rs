@@ -16,6 +16,7 @@ static HANDLER: Tool = Tool::new(|| {
 fn main() -> ExitCode {
     tools::run(tests! {
         [] ours_passes_every_case_in_both_header_modes;
+        [] every_front_end_carries_what_the_cases_say;
         [HANDLER] the_article_fails_exactly_what_its_cases_say;
     })
 }
@@ -37,6 +38,20 @@ fn ours_passes_every_case_in_both_header_modes() {
         }
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+fn every_front_end_carries_what_the_cases_say() {
+    let target = build_for_tests().expect("cargo builds the function");
+    let cases = conformance::load().expect("the cases");
+    let rows = conformance::run_fronts(&Function::ours(&target), &cases).expect("the test bed");
+    let mut wrong = Vec::new();
+    for (case, lost) in &rows {
+        let names: Vec<_> = lost.iter().map(|(kind, _)| kind.name()).collect();
+        if names != case.lost {
+            wrong.push(format!("{}: lost: {}; {lost:?}", case.name, names.join(" ")));
+        }
+    }
+    assert!(wrong.is_empty(), "not as the cases say:\n{}", wrong.join("\n"));
 }
 
 fn the_article_fails_exactly_what_its_cases_say() {

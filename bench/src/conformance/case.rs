@@ -20,9 +20,25 @@ pub struct Case {
     pub modes: Vec<HeaderMode>,
     /// The functions known to fail it in the first of its modes.
     pub fails: Vec<String>,
+    /// It is about a limit of the load balancer's.
+    is_of_alb: bool,
+    /// The front ends, other than the load balancer, that cannot carry it.
+    pub lost: Vec<String>,
     pub(super) steps: Vec<Step>,
     pub(super) answers: Vec<Answer>,
     pub(super) checks: Vec<Check>,
+}
+
+impl Case {
+    /// Returns whether it hands events of the load balancer to the function as they are.
+    pub(super) fn has_events(&self) -> bool {
+        matches!(self.steps.first(), Some(Step::Event(_)))
+    }
+
+    /// Returns whether it means the same with any front end.
+    pub(super) fn is_for_every_front(&self) -> bool {
+        !self.has_events() && !self.is_of_alb
+    }
 }
 
 /// One step of a case.
@@ -136,6 +152,8 @@ fn parse(name: &str, source: &str) -> anyhow::Result<Case> {
         about: String::new(),
         modes: vec![HeaderMode::Single, HeaderMode::Multi],
         fails: Vec::new(),
+        is_of_alb: false,
+        lost: Vec::new(),
         steps: Vec::new(),
         answers: Vec::new(),
         checks: Vec::new(),
@@ -147,6 +165,8 @@ fn parse(name: &str, source: &str) -> anyhow::Result<Case> {
         match key {
             "about" => value.clone_into(&mut case.about),
             "modes" => case.modes = value.split(' ').map(mode).collect::<anyhow::Result<_>>()?,
+            "only" if value == "alb" => case.is_of_alb = true,
+            "lost" => case.lost = value.split(' ').map(str::to_owned).collect(),
             "fails" => case.fails = value.split(' ').map(str::to_owned).collect(),
             _ => bail!("no key `{key}`"),
         }

@@ -7,10 +7,11 @@ mod run;
 
 use std::fmt::Write as _;
 
+use crossfade_emulator::EndpointKind;
 use crossfade_event::HeaderMode;
 
 pub use case::{Case, load};
-pub use run::Bed;
+pub use run::{Bed, Through};
 
 use crate::function::Function;
 
@@ -27,11 +28,53 @@ pub fn run(functions: &[Function], cases: &[Case]) -> anyhow::Result<Vec<Vec<Cas
     for case in cases {
         let row: Vec<CaseResult> = functions
             .iter()
-            .map(|function| case.modes.iter().map(|&mode| (mode, bed.try_case(case, function, mode))).collect())
+            .map(|function| {
+                case.modes.iter().map(|&mode| (mode, bed.try_case(case, function, Through::Alb(mode)))).collect()
+            })
             .collect();
         rows.push(row);
     }
     Ok(rows)
+}
+
+/// Runs every case that is not about the load balancer itself through each other front end. A result has the front ends that
+/// cannot carry the case, with the reasons.
+///
+/// # Errors
+/// When the test bed cannot be made.
+pub fn run_fronts<'c>(function: &Function, cases: &'c [Case]) -> anyhow::Result<Vec<(&'c Case, Lost)>> {
+    let bed = Bed::new()?;
+    let lost = |case| {
+        let results = EndpointKind::ALL.map(|kind| (kind, bed.try_case(case, function, Through::Endpoint(kind))));
+        results.into_iter().filter_map(|(kind, result)| Some((kind, result.err()?))).collect()
+    };
+    Ok(cases.iter().filter(|case| case.is_for_every_front()).map(|case| (case, lost(case))).collect())
+}
+
+/// The front ends that cannot carry a case, and why.
+pub type Lost = Vec<(EndpointKind, String)>;
+
+/// The same as a table in Markdown: a row for each case that some front end cannot carry, and the totals.
+#[must_use]
+pub fn table_of_fronts(rows: &[(&Case, Lost)]) -> String {
+    let mut table = "| case |".to_owned();
+    EndpointKind::ALL.iter().for_each(|kind| table.extend([" ", kind.name(), " |"]));
+    table.push_str(&format!("\n|---|{}\n", "---|".repeat(EndpointKind::ALL.len())));
+    for (case, lost) in rows.iter().filter(|(_, lost)| !lost.is_empty()) {
+        let _ = write!(table, "| {}: {} |", case.name, case.about);
+        for kind in EndpointKind::ALL {
+            let reason = lost.iter().find(|(lost, _)| *lost == kind).map(|(_, reason)| reason.replace('|', "\\|"));
+            let _ = write!(table, " {} |", reason.as_deref().unwrap_or("carried"));
+        }
+        table.push('\n');
+    }
+    table.push_str("| **carried** |");
+    for kind in EndpointKind::ALL {
+        let carried = rows.iter().filter(|(_, lost)| lost.iter().all(|(lost, _)| *lost != kind)).count();
+        let _ = write!(table, " **{carried} of {}** |", rows.len());
+    }
+    table.push('\n');
+    table
 }
 
 /// The table in Markdown: a row for each case, a column for each function, and the totals.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use crossfade_emulator::{Notice, Settings};
+use crossfade_emulator::{Endpoint, EndpointKind, Listener, Notice, Settings};
 use crossfade_event::{HeaderMode, alb};
 use crossfade_testkit::message::{Kind, Reader};
 use crossfade_testkit::server::{Action, Server};
@@ -26,6 +26,15 @@ const FUNCTION_TIMEOUT: Duration = Duration::from_secs(3);
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(20);
 /// Between two requests of a case: time for a closed connection to be noticed, or not.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// A front end of the function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Through {
+    /// The load balancer, in either header mode.
+    Alb(HeaderMode),
+    /// Another one.
+    Endpoint(EndpointKind),
+}
 
 /// The parts that all cases share: certificates and a thread for the local ALB.
 #[derive(Debug)]
@@ -54,13 +63,13 @@ impl Bed {
         Ok(Self { tls, untrusted, folder, runtime })
     }
 
-    /// Runs one case in one mode.
+    /// Runs one case through one front end.
     ///
     /// # Errors
     /// A short description of the first failure.
-    pub fn try_case(&self, case: &Case, function: &Function, mode: HeaderMode) -> Result<(), String> {
+    pub fn try_case(&self, case: &Case, function: &Function, through: Through) -> Result<(), String> {
         let record = Record::default();
-        let exchange = self.exchange(case, function, mode, &record);
+        let exchange = self.exchange(case, function, through, &record);
         let (answer, names, Observed { reason: elb_reason, log }) = exchange.map_err(|error| format!("{error:#}"))?;
         let received = lock(&record);
         for check in &case.checks {
@@ -77,7 +86,7 @@ impl Bed {
         &self,
         case: &Case,
         function: &Function,
-        mode: HeaderMode,
+        through: Through,
         record: &Record,
     ) -> anyhow::Result<(Seen, Names, Observed)> {
         let (origin, port) = if matches!(case.answers.first(), Some(Answer::Down)) {
@@ -91,7 +100,7 @@ impl Bed {
         };
         let backend = Backend { url: format!("https://localhost:{port}"), ca_file: self.tls.ca_file.clone() };
         let mut names = Names { backend: format!("localhost:{port}"), cdn_loop: "nobody".to_owned() };
-        let mut front = self.front(case, function, mode, &backend)?;
+        let mut front = self.front(case, function, through, &backend)?;
         let mut answer = Seen::default();
         for (at, step) in case.steps.iter().enumerate() {
             if at > 0 {
@@ -100,11 +109,11 @@ impl Bed {
                 names.cdn_loop = last.map_or(names.cdn_loop, |value| String::from_utf8_lossy(&value).into_owned());
             }
             answer = match (&mut front, step) {
-                (Front::Alb { address, .. }, Step::Client(source)) => ask(*address, &message(source, &names))?,
-                (Front::Lambda { api, .. }, Step::Event(source)) => {
+                (Front::Local { address, .. }, Step::Client(source)) => ask(*address, &message(source, &names))?,
+                (Front::Lambda { api, mode, .. }, Step::Event(source)) => {
                     // Inside JSON a backslash is JSON's own.
                     let event = expand(&source.replace('\\', "\\\\"), &names, None);
-                    invoke(api, mode, &event)?
+                    invoke(api, *mode, &event)?
                 }
                 _ => anyhow::bail!("a case has requests or events, not both"),
             };
@@ -138,12 +147,13 @@ impl Bed {
         Ok(origin)
     }
 
-    fn front(&self, case: &Case, function: &Function, mode: HeaderMode, backend: &Backend) -> anyhow::Result<Front> {
-        if matches!(case.steps.first(), Some(Step::Event(_))) {
+    fn front(&self, case: &Case, function: &Function, through: Through, backend: &Backend) -> anyhow::Result<Front> {
+        if case.has_events() {
+            let Through::Alb(mode) = through else { anyhow::bail!("the events of a case are the load balancer's") };
             let mut api = RuntimeApi::listen()?;
             let process = function.start(&api.address()?, backend, self.folder.path(), &[])?;
             api.wait_for_next().with_context(|| process.last_words())?;
-            return Ok(Front::Lambda { api, _process: process });
+            return Ok(Front::Lambda { api, mode, _process: process });
         }
         let command = function.command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
         let function = crossfade_emulator::Function {
@@ -152,16 +162,27 @@ impl Bed {
             max_concurrency: 1,
             ..crossfade_emulator::Function::new("conformance", command)
         };
-        let settings = Settings::forward_all(mode, function);
+        let settings = match through {
+            Through::Alb(mode) => Settings::forward_all(mode, function),
+            Through::Endpoint(kind) => Settings {
+                listeners: vec![Listener::endpoint(Endpoint {
+                    // Without it a REST API hands base64 on; no other kind looks at it.
+                    binary_media_types: vec!["*/*".to_owned()],
+                    ..Endpoint::new(kind, 0)
+                })],
+                functions: vec![function],
+                ..Settings::default()
+            },
+        };
         let (sender, notices) = mpsc::unbounded_channel();
         let emulator = self.runtime.block_on(crossfade_emulator::start(settings, sender))?;
-        Ok(Front::Alb { address: emulator.local_addr(), emulator, notices })
+        Ok(Front::Local { address: emulator.local_addr(), emulator, notices })
     }
 
     /// Ends what was started.
     fn close(&self, front: Front) -> Observed {
         let mut observed = Observed::default();
-        let Front::Alb { emulator, mut notices, .. } = front else {
+        let Front::Local { emulator, mut notices, .. } = front else {
             return observed;
         };
         self.runtime.block_on(emulator.shutdown());
@@ -187,8 +208,8 @@ struct Observed {
 
 /// The front end of the function.
 enum Front {
-    Alb { address: SocketAddr, emulator: crossfade_emulator::Emulator, notices: mpsc::UnboundedReceiver<Notice> },
-    Lambda { api: RuntimeApi, _process: crate::function::Process },
+    Local { address: SocketAddr, emulator: crossfade_emulator::Emulator, notices: mpsc::UnboundedReceiver<Notice> },
+    Lambda { api: RuntimeApi, mode: HeaderMode, _process: crate::function::Process },
 }
 
 /// Sends a raw request on a new connection and reads the final answer.

@@ -65,7 +65,11 @@ impl Stream<'_, '_> {
             }
             End::Refused(error) => {
                 content.conclude(sent, None, invocation, record, None);
-                record.detail = Some(format!("the client got no more than {sent} bytes: {error}").into());
+                let reason = match &error {
+                    ApiError::Io(error) => error.to_string(),
+                    error => error.to_string(),
+                };
+                record.detail = Some(format!("the front end took no more than {sent} bytes: {reason}").into());
                 if let Some(pending) = pending.take()
                     && let Ok(line) = serde_json::to_string(&proxy.lost(&pending, invocation, "disconnected"))
                 {

@@ -453,6 +453,7 @@ fn a_parameter_is_claimed_before_it_is_written() {
         let reply = match action.as_str() {
             "GetParameter" => json!({ "Parameter": { "Value": held.0, "Version": held.1 } }),
             "PutParameter" if body["Overwrite"] == true => {
+                assert!(body.get("Type").is_none(), "another type, such as `SecureString`, would be an error");
                 *held = (body["Value"].as_str().unwrap().to_owned(), held.1 + 1);
                 json!({ "Version": held.1 })
             }

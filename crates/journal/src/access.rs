@@ -261,6 +261,12 @@ impl AccessRecord<'_> {
         steps
     }
 
+    /// Returns `true` if the client got a failure: a status from 500, or a streamed response that broke off.
+    #[must_use]
+    pub fn is_failure(&self) -> bool {
+        self.status >= 500 || (self.status < 400 && self.error.is_some())
+    }
+
     /// The number of requests that the line stands for.
     #[must_use]
     pub fn requests(&self) -> u64 {

@@ -193,3 +193,37 @@ fn a_role_has_one_word() {
         assert_eq!(serde_json::to_value(role).unwrap(), role.as_str());
     }
 }
+
+#[test]
+fn a_stream_that_breaks_off_is_a_failure_with_the_clients_status() {
+    for (status, error, expected) in [
+        (200, None, false),
+        (200, Some("http_response_incomplete"), true),
+        (304, None, false),
+        (404, None, false),
+        // An answer of ours to a request that is at fault.
+        (400, Some("http_request_error"), false),
+        (502, None, true),
+        (504, Some("http_response_timeout"), true),
+    ] {
+        let mut record = record(&Journal::default());
+        (record.status, record.error) = (status, error.map(Into::into));
+        assert_eq!(record.is_failure(), expected, "{status} {error:?}");
+    }
+}
+
+#[test]
+fn the_end_of_a_stream_completes_its_last_attempt() {
+    let mut journal = Journal::default();
+    journal.begin("modern", Role::First, ms(1)).end(ms(10), Outcome::Status(503), true);
+    journal.begin("modern", Role::Retry, ms(20)).end(ms(30), Outcome::Status(200), true);
+    let mut record = record(&journal);
+    record.end(7, 1000.0, 900.0, None);
+    let attempts = |record: &AccessRecord<'_>| {
+        record.journal.iter().map(|it| (it.outcome.to_string(), it.took_ms)).collect::<Vec<_>>()
+    };
+    assert_eq!((record.response_bytes, record.total_ms), (7, 1000.0));
+    assert_eq!(attempts(&record), [("503".to_owned(), 9.0), ("200".to_owned(), 910.0)]);
+    record.end(7, 1000.0, 0.0, Some("http_response_incomplete"));
+    assert_eq!(attempts(&record)[1], ("http_response_incomplete".to_owned(), 910.0));
+}

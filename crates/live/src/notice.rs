@@ -52,8 +52,14 @@ impl Notice {
             return Some(Notice::Unknown("the change of an alarm's state has no name of the alarm"));
         }
         let messages = event["Records"].as_array()?.iter().filter_map(|record| record["Sns"]["Message"].as_str());
-        let alarms = messages.filter_map(|message| notified(&serde_json::from_str(message).ok()?));
-        Some(alarms.collect::<Vec<_>>()).filter(|alarms| !alarms.is_empty()).map(Notice::Alarms)
+        let messages: Vec<Value> = messages.filter_map(|message| serde_json::from_str(message).ok()).collect();
+        let alarms: Vec<Alarm> = messages.iter().filter_map(notified).collect();
+        if alarms.is_empty() && messages.iter().any(|message| message.get("crossfade").is_some()) {
+            return Some(Notice::Unknown(
+                "a topic of SNS carries alarms only: let a schedule invoke the function itself",
+            ));
+        }
+        Some(alarms).filter(|alarms| !alarms.is_empty()).map(Notice::Alarms)
     }
 }
 
@@ -177,6 +183,9 @@ mod tests {
         for event in [json!({ "crossfade": "promote" }), json!({ "crossfade": true }), json!({ "crossfade": null })] {
             assert!(matches!(of(&event), Some(Notice::Unknown(_))), "{event}");
         }
+        // Whoever may publish to a topic that carries alarms may not move users forward.
+        let Some(Notice::Unknown(reason)) = of(&sns(&[json!({ "crossfade": "advance" })])) else { panic!() };
+        assert!(reason.contains("SNS carries alarms only"), "{reason}");
     }
 
     #[test]

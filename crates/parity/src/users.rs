@@ -64,7 +64,7 @@ impl Users {
             return;
         }
         // A system whose circuit breaker is open is skipped as well.
-        let is_failed = record.status >= 500 || record.skipped.iter().any(|skipped| skipped.backend == target);
+        let is_failed = record.is_failure() || record.skipped.iter().any(|skipped| skipped.backend == target);
         if !is_failed && record.backend.as_deref() != Some(target) {
             return; // a request that is invalid, and was sent to none
         }

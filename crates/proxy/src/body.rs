@@ -22,7 +22,7 @@ use crate::upstream::{Connection, Signal, Upstream};
 pub enum Body<'t> {
     /// All of it.
     Whole(Bytes),
-    /// What the back end is still sending.
+    /// Content that the back end is still sending.
     Streamed(Box<Streamed<'t>>),
 }
 

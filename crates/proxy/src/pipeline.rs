@@ -21,7 +21,7 @@ use crate::{ProxyError, respond, shared_cache};
 /// A response and the record of the request.
 #[derive(Debug)]
 pub struct Exchange<'t> {
-    /// For the client. Its record is complete once [`Streamed::conclude`] was called, if the content is streamed.
+    /// For the client. Its record is complete once [`crate::Streamed::conclude`] was called, if the content is streamed.
     pub response: Response<Body<'t>>,
     /// For the log.
     pub record: AccessRecord<'t>,

@@ -25,7 +25,8 @@ async fn main() -> Result<(), Error> {
     let tls = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     let https = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls).https_only().enable_http1().build();
     let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build(https);
-    lambda_runtime::run(service_fn(move |event: LambdaEvent<AlbTargetGroupRequest>| {
+    // One at a time, unless Lambda sets `AWS_LAMBDA_MAX_CONCURRENCY`.
+    lambda_runtime::run_concurrent(service_fn(move |event: LambdaEvent<AlbTargetGroupRequest>| {
         let (client, backend) = (client.clone(), backend.clone());
         async move {
             let event = event.payload;

@@ -203,7 +203,7 @@ impl TrafficTally {
         let tally = tally.backends.entry(backend).or_default();
         tally.served.add(requests, time, by);
         tally.tried += requests;
-        if record.status >= 500 {
+        if record.is_failure() {
             tally.failed += requests;
         } else if record.skipped.is_empty() {
             tally.latency.add(record.total_ms);
