@@ -10,7 +10,7 @@ use http::header::CONTENT_ENCODING;
 use ruzstd::decoding::StreamingDecoder;
 use ruzstd::decoding::errors::FrameDecoderError;
 
-use crate::work::{Stop, Work};
+use crate::work::{Stop, Work, never_over};
 
 /// Size of decoded content in bytes: more of one is not compared.
 pub const MAX_DECODED: usize = 4 * 1024 * 1024;
@@ -155,6 +155,12 @@ fn zstd<'a>(mut body: &'a [u8], content: &mut Vec<u8>, work: &'a Work<'_>) -> Re
     Ok(())
 }
 
+/// Decodes the content of a message with these fields, up to 4 MiB of it. `None` if it is more, broken, or has an unknown coding.
+#[must_use]
+pub fn decoded<'a>(headers: &HeaderMap, body: &'a [u8]) -> Option<Cow<'a, [u8]>> {
+    decode(&codings(headers), body, &Work::new(&never_over)).ok()
+}
+
 /// Decodes all codings of a content.
 pub(crate) fn decode<'a>(codings: &[Coding], body: &'a [u8], work: &Work<'_>) -> Result<Cow<'a, [u8]>, NotDecoded> {
     if codings.len() > MAX_CODINGS || codings.contains(&Coding::Unknown) {
@@ -224,7 +230,6 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
-    use crate::work::never_over;
 
     fn decode<'a>(codings: &[Coding], body: &'a [u8]) -> Result<Cow<'a, [u8]>, NotDecoded> {
         super::decode(codings, body, &Work::new(&never_over))

@@ -159,8 +159,7 @@ impl Proxy {
         let Pending { copy, context, forward, body, primary, mut journal } = pending;
         let mirror = copy.mirror;
         let method = copy.received.method.clone();
-        let neutral =
-            PublicUrl { origin: String::new(), host: context.host_name().to_owned(), base_path: String::new() };
+        let neutral = PublicUrl { host: context.host_name().to_owned(), ..PublicUrl::default() };
         let primary_side = primary.side();
         let (sent, first) = match primary.answer {
             Ok(Answered { mut response, sent, took }) => {

@@ -17,7 +17,7 @@ use crate::fields::{self, Variables};
 use crate::forwarding::{self, Forwarding};
 use crate::identity::Identity;
 use crate::invocation::Invocation;
-use crate::{ProxyError, hop_by_hop, lookalikes, respond};
+use crate::{ProxyError, content, hop_by_hop, lookalikes, respond};
 
 /// A request's way, up to the point where something is sent.
 #[derive(Debug)]
@@ -135,7 +135,9 @@ impl<'t> Planner<'t> {
     #[inline]
     fn step(&self, context: &Context<'t>, parts: request::Parts, body: &Bytes) -> Result<Step<'t>, ProxyError> {
         let forward = match &context.route.action {
-            Action::FixedResponse(fixed) => return Ok(self.answer(context, respond::fixed(fixed, &parts.method))),
+            Action::FixedResponse(fixed) => {
+                return Ok(self.answer(context, respond::fixed(fixed, &parts.method, &parts.headers)));
+            }
             Action::Redirect(redirect) => {
                 return Ok(self.answer(context, context.redirect(redirect, &parts, &self.invocation.front)?));
             }
@@ -208,9 +210,15 @@ impl<'t> Planner<'t> {
         lookalikes::remove_edited(&mut parts.headers, id_field, edits);
         self.forwarding(backend, host).apply(&mut parts.headers, &parts.method, body)?;
         parts.uri = target_uri(backend, transformed.as_deref(), parts.uri)?;
-        let mut accepted = None;
-        if !edits.is_empty() {
+        let mut accepted: Option<Vec<HeaderValue>> = None;
+        let maps_content = backend.public_url.as_ref().is_some_and(|public| !public.content.is_empty());
+        if maps_content || !edits.is_empty() {
             accepted = Some(parts.headers.get_all(ACCEPT_ENCODING).iter().cloned().collect());
+        }
+        if let Some(decodable) = accepted.as_ref().filter(|_| maps_content).and_then(|it| content::only_decodable(it)) {
+            parts.headers.insert(ACCEPT_ENCODING, decodable);
+        }
+        if !edits.is_empty() {
             fields::apply(edits, &mut parts.headers, context.variables(self.invocation, Some(backend)));
         }
         Ok(Outgoing { index, backend, transformed, parts, accepted })

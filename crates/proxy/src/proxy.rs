@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use crossfade_compare::Salt;
 use crossfade_event::Format;
 use crossfade_route::{Backend, PemFile, Route, RoutingTable};
@@ -16,7 +17,7 @@ use crate::identity::Identity;
 use crate::invocation::Invocation;
 use crate::plan::{Outgoing, Planner};
 use crate::upstream::{SetupError, Upstream, Upstreams};
-use crate::{hop_by_hop, public_url};
+use crate::{content, hop_by_hop, public_url};
 
 /// The proxy: a routing table and the live clients of its back ends. Shared by all invocations.
 #[derive(Debug)]
@@ -104,10 +105,18 @@ impl Proxy {
     /// Makes the answer of a back end that of the client's request.
     pub(crate) fn received(&self, response: &mut Response<Body<'_>>, sent: &Outgoing<'_>) {
         drop_length(&sent.parts.method, response);
-        let fields = response.headers_mut();
-        hop_by_hop::remove(fields, &self.table.request_id_field, |_| false);
+        hop_by_hop::remove(response.headers_mut(), &self.table.request_id_field, |_| false);
         if let Some(public) = &sent.backend.public_url {
-            public_url::apply(public, sent.backend, sent.parts.headers.get(HOST), fields);
+            public_url::apply(public, sent.backend, sent.parts.headers.get(HOST), response.headers_mut());
+            if !public.content.is_empty()
+                && let Body::Whole(content) = response.body_mut()
+            {
+                let content = std::mem::take(content);
+                let (method, fields) = (&sent.parts.method, &sent.parts.headers);
+                let mut whole = std::mem::replace(response, Response::new(Body::Whole(Bytes::new()))).map(|_| content);
+                content::map(public, sent.backend, method, fields, &mut whole);
+                *response = whole.map(Body::Whole);
+            }
         }
     }
 

@@ -1,8 +1,11 @@
 //! `publicUrl`: keeping the client on the public host where a back end names itself in its answer. Knows the fields that
-//! do so, and no content.
+//! do so; content is `content`'s.
 
 use crossfade_route::{Backend, PublicUrl};
-use http::header::{CONTENT_LOCATION, HeaderMap, HeaderName, HeaderValue, LINK, LOCATION, REFRESH, SET_COOKIE};
+use http::header::{
+    CONTENT_LOCATION, CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY_REPORT_ONLY, HeaderMap, HeaderName, HeaderValue,
+    LINK, LOCATION, REFRESH, SET_COOKIE,
+};
 
 /// Maps every field that would take the client to the back end itself. `host` is what the back end saw as `Host`.
 pub(crate) fn apply(public: &PublicUrl, backend: &Backend, host: Option<&HeaderValue>, fields: &mut HeaderMap) {
@@ -14,6 +17,12 @@ pub(crate) fn apply(public: &PublicUrl, backend: &Backend, host: Option<&HeaderV
     each_value(fields, &REFRESH, |value| map.refresh(value));
     each_value(fields, &LINK, |value| map.link(value));
     each_value(fields, &SET_COOKIE, |value| map.cookie(value));
+    // A policy is about the URLs in the content.
+    if !public.content.is_empty() {
+        for name in [CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY_REPORT_ONLY] {
+            each_value(fields, &name, |value| Some(map.policy(value)));
+        }
+    }
 }
 
 /// Replaces the values for which there is another one.
@@ -111,6 +120,35 @@ impl Map<'_> {
             }
         }
         Some(mapped)
+    }
+
+    /// `default-src 'self' https://…; report-uri /…` (CSP level 3): sources with or without a scheme and a path.
+    fn policy(&self, value: &str) -> String {
+        let mut mapped = String::with_capacity(value.len());
+        for piece in value.split_inclusive([' ', ';', ',', '\t']) {
+            let source = piece.trim_end_matches([' ', ';', ',', '\t']);
+            mapped.push_str(self.source(source).as_deref().unwrap_or(source));
+            mapped.push_str(piece.get(source.len()..).unwrap_or_default());
+        }
+        mapped
+    }
+
+    fn source(&self, source: &str) -> Option<String> {
+        if source.starts_with('/') {
+            return self.url(source);
+        }
+        let (scheme, rest) = source.split_once("://").map_or((None, source), |(scheme, rest)| (Some(scheme), rest));
+        let end = rest.find('/').unwrap_or(rest.len());
+        let (authority, path) = rest.split_at_checked(end)?;
+        if authority.is_empty() || !self.is_backend(authority) {
+            return None;
+        }
+        let (public_scheme, public) = self.public.origin.split_once("://")?;
+        let path = if path.is_empty() { String::new() } else { self.path(path)? };
+        Some(match scheme {
+            Some(_) => format!("{public_scheme}://{public}{path}"),
+            None => format!("{public}{path}"),
+        })
     }
 
     /// Domain and Path of a cookie (RFC 6265 section 5.2); its name and value stay as they are.

@@ -1,8 +1,10 @@
 //! The answers that the proxy makes itself: failures, health, redirects, fixed responses. Decides nothing: `error` says which status.
 
 use bytes::Bytes;
-use crossfade_route::FixedResponse;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
+use crossfade_route::{ErrorPage, FixedResponse};
+use http::header::{
+    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, VARY,
+};
 use http::{Method, Response, StatusCode};
 
 use crate::ProxyError;
@@ -39,14 +41,31 @@ pub fn healthy() -> Response<Bytes> {
 }
 
 /// `fixedResponse` of a route.
-pub(crate) fn fixed(fixed: &FixedResponse, method: &Method) -> Response<Bytes> {
+pub(crate) fn fixed(fixed: &FixedResponse, method: &Method, request: &HeaderMap) -> Response<Bytes> {
     let has_content = *method != Method::HEAD && !matches!(fixed.status.as_u16(), 204 | 205 | 304);
     let mut response = Response::new(if has_content { fixed.body.clone() } else { Bytes::new() });
     *response.status_mut() = fixed.status;
     if let Some(content_type) = &fixed.content_type {
         response.headers_mut().insert(CONTENT_TYPE, content_type.clone());
     }
+    if !fixed.pages.is_empty() {
+        page(&fixed.pages, method, accept(request).as_deref(), &mut response);
+    }
     response
+}
+
+/// The client's `Accept`, all lines of it.
+pub(crate) fn accept(request: &HeaderMap) -> Option<String> {
+    let lines: Vec<&str> = request.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok()).collect();
+    (!lines.is_empty()).then(|| lines.join(", "))
+}
+
+/// `errorPages`: gives an error of ours the content that the client accepts best.
+pub(crate) fn page(pages: &[ErrorPage], method: &Method, accept: Option<&str>, response: &mut Response<Bytes>) {
+    let Some(page) = ErrorPage::choose(pages, response.status(), accept) else { return };
+    *response.body_mut() = if *method == Method::HEAD { Bytes::new() } else { page.body.clone() };
+    response.headers_mut().insert(CONTENT_TYPE, page.content_type.clone());
+    response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
 }
 
 /// `redirect` of a route.

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 mod connection_auth;
+mod content;
 mod failures;
 mod forwarding;
 mod hostile;

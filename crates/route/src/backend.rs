@@ -48,7 +48,7 @@ pub struct Backend {
 }
 
 /// `publicUrl` of a back end: replaces its own URL in its responses.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PublicUrl {
     /// `https://host[:port]`, without a path.
     pub origin: String,
@@ -56,6 +56,20 @@ pub struct PublicUrl {
     pub host: String,
     /// Empty, or begins with `/` and does not end with one.
     pub base_path: String,
+    /// `content`: media types whose URLs are mapped as well, in lower case: `text/html`, `text/*`.
+    pub content: Vec<String>,
+}
+
+impl PublicUrl {
+    /// Returns whether the content of a media type is mapped.
+    #[must_use]
+    pub fn maps(&self, media_type: &str) -> bool {
+        let is = |pattern: &String| match pattern.strip_suffix('*') {
+            Some(prefix) => media_type.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix)),
+            None => media_type.eq_ignore_ascii_case(pattern),
+        };
+        self.content.iter().any(is)
+    }
 }
 
 /// `hostHeader` of a back end.

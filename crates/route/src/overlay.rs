@@ -8,9 +8,10 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use crossfade_document::{Diagnostic, Diagnostics, Node, Options, Place, Severity, did_you_mean, parse};
 use http::StatusCode;
-use http::header::HeaderValue;
+use http::header::{CACHE_CONTROL, HeaderValue, RETRY_AFTER};
 use serde_json::{Map, Value, json};
 
+use crate::field_edits::FieldValue;
 use crate::masked::masked;
 use crate::migration::{Phase, Progress};
 use crate::mirror::Share;
@@ -179,7 +180,7 @@ impl RouteChanges {
     }
 
     /// Makes the changes to a route, or returns the reason why they do not fit.
-    fn apply(&self, route: &mut Route) -> Result<(), String> {
+    fn apply(&self, route: &mut Route, table: &RoutingTable) -> Result<(), String> {
         if !self.weights.is_empty() || !self.pins.is_empty() || self.opt_in.is_some() || self.only.is_some() {
             let Action::Forward(forward) = &mut route.action else { return Err("it forwards no requests".to_owned()) };
             self.apply_to_targets(forward)?;
@@ -189,12 +190,7 @@ impl RouteChanges {
             mirror.share = share;
         }
         if self.maintenance {
-            route.action = Action::FixedResponse(FixedResponse {
-                status: StatusCode::SERVICE_UNAVAILABLE,
-                content_type: Some(HeaderValue::from_static("text/plain; charset=utf-8")),
-                body: Bytes::from_static(b"The service is under maintenance. Please try again later.\n"),
-            });
-            route.mirror = None;
+            close(route, table);
         }
         Ok(())
     }
@@ -240,6 +236,25 @@ impl RouteChanges {
     }
 }
 
+/// The name of all routes, for `maintenance`.
+const ALL_ROUTES: &str = "*";
+
+/// Puts a route under maintenance: the `errorPages` for 503, and when to ask again.
+fn close(route: &mut Route, table: &RoutingTable) {
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    route.action = Action::FixedResponse(FixedResponse {
+        status,
+        content_type: Some(HeaderValue::from_static("text/plain; charset=utf-8")),
+        body: Bytes::from_static(b"The service is under maintenance. Please try again later.\n"),
+        pages: table.error_pages.iter().filter(|page| page.codes.contains(status)).cloned().collect(),
+    });
+    route.mirror = None;
+    let seconds = HeaderValue::from(table.maintenance_retry_after.as_secs());
+    for (name, value) in [(RETRY_AFTER, seconds), (CACHE_CONTROL, HeaderValue::from_static("no-store"))] {
+        route.response_fields.set.push((name, FieldValue::Constant(value)));
+    }
+}
+
 impl RoutingTable {
     /// Returns this table with the changes of an overlay. Changes of a route apply completely or not at all, and those of
     /// one route never keep another's from applying.
@@ -247,11 +262,27 @@ impl RoutingTable {
     pub fn overlaid(&self, overlay: &Overlay) -> Overlaid {
         let mut mismatches = Vec::new();
         let mut known: usize = 0;
-        let mut changed = |route: &Route| {
-            let Some(changes) = overlay.routes.get(&route.name) else { return (route.clone(), None) };
+        let all = overlay.routes.get(ALL_ROUTES);
+        if let Some(changes) = all {
             known = known.saturating_add(1);
+            let possible =
+                RouteChanges { version: changes.version, maintenance: changes.maintenance, ..Default::default() };
+            if *changes != possible {
+                mismatches.push(format!("route `{ALL_ROUTES}`: only `maintenance` can be set for all routes"));
+            }
+        }
+        let is_closed = all.is_some_and(|changes| changes.maintenance);
+        let mut changed = |route: &Route| {
+            let changes = overlay.routes.get(&route.name);
+            known = known.saturating_add(usize::from(changes.is_some()));
             let mut changed = route.clone();
-            match changes.apply(&mut changed) {
+            let closed = RouteChanges { maintenance: true, ..RouteChanges::default() };
+            let changes = match changes {
+                _ if is_closed => RouteChanges { enabled: changes.and_then(|it| it.enabled), ..closed },
+                Some(changes) => changes.clone(),
+                None => return (changed, None),
+            };
+            match changes.apply(&mut changed, self) {
                 Ok(()) => (changed, changes.enabled),
                 Err(reason) => {
                     mismatches.push(format!("route `{}`: {reason}", route.name));
@@ -272,7 +303,9 @@ impl RoutingTable {
         }
         if known < overlay.routes.len() {
             let is_known = |name: &str| {
-                name == self.default.name || self.routes.iter().chain(&self.disabled).any(|route| route.name == name)
+                name == ALL_ROUTES
+                    || name == self.default.name
+                    || self.routes.iter().chain(&self.disabled).any(|route| route.name == name)
             };
             let unknown = overlay.routes.keys().filter(|name| !is_known(name));
             mismatches.extend(unknown.map(|name| format!("there is no route `{}`", masked(name))));
@@ -287,6 +320,8 @@ impl RoutingTable {
             trusted_hops,
             access_log,
             streaming,
+            error_pages,
+            maintenance_retry_after,
             plan,
             ..
         } = self;
@@ -301,6 +336,8 @@ impl RoutingTable {
             health_check: *health_check,
             trusted_hops: *trusted_hops,
             access_log: *access_log,
+            error_pages: error_pages.clone(),
+            maintenance_retry_after: *maintenance_retry_after,
             streaming: *streaming,
             plan: plan.clone(),
             live: Some(overlay.version),
@@ -484,6 +521,9 @@ default: { forward: legacy }
             ("moved: {maintenance: true}", "/moved", "bert", "moved: 503"),
             ("default: {maintenance: true}", "/orders/1", "bert", "orders: legacy, hash"),
             ("default: {maintenance: true}", "/", "bert", "default: 503"),
+            ("'*': {maintenance: true}", "/orders/1", "bert", "orders: 503"),
+            ("'*': {maintenance: true}, default: {maintenance: false}", "/", "bert", "default: 503"),
+            ("'*': {maintenance: false}", "/orders/1", "bert", "orders: legacy, hash"),
         ] {
             let Overlaid { table, mismatches } = table().overlaid(&overlay(routes));
             assert_eq!(mismatches, [""; 0], "{routes}");
@@ -495,6 +535,7 @@ default: { forward: legacy }
     fn a_route_that_does_not_fit_is_as_in_the_file_and_the_others_change() {
         for (routes, mismatch) in [
             ("order: {weights: {modern: 1}}", "there is no route `order`"),
+            ("'*': {weights: {modern: 1}}", "route `*`: only `maintenance` can be set for all routes"),
             ("moved: {weights: {modern: 1}}", "route `moved`: it forwards no requests"),
             ("moved: {mirror: 5}", "route `moved`: it has no `mirror`"),
             ("later: {enabled: true, pin: {modern: x}}", "route `later`: it has pins but no `sticky`"),

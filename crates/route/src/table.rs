@@ -9,6 +9,7 @@ use http::StatusCode;
 use http::header::{HeaderName, HeaderValue};
 
 use crate::backend::Backend;
+use crate::error_page::ErrorPage;
 use crate::field_edits::FieldEdits;
 use crate::migration::Plan;
 use crate::mirror::{Mirror, Share};
@@ -45,6 +46,10 @@ pub struct RoutingTable {
     /// `clientIp.trustedHops`: number of proxies, starting with the load balancer, that appended the address they saw
     /// to `X-Forwarded-For`.
     pub trusted_hops: usize,
+    /// `errorPages`.
+    pub error_pages: Vec<ErrorPage>,
+    /// `maintenance.retryAfter`: when a client may ask again while routes are under maintenance.
+    pub maintenance_retry_after: Duration,
     /// `migration`.
     pub plan: Option<Plan>,
     /// The version of the overlay that is applied.
@@ -204,6 +209,8 @@ pub struct FixedResponse {
     pub content_type: Option<HeaderValue>,
     /// `body`, or the content of `bodyFile`.
     pub body: bytes::Bytes,
+    /// Used instead of the body where the client accepts one of them.
+    pub pages: Vec<ErrorPage>,
 }
 
 /// `healthCheck.answer`: selects what responds to the load balancer's health checks.

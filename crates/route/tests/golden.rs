@@ -108,6 +108,12 @@ fn describe(table: &RoutingTable) -> String {
     if table.access_log != Share::ALL {
         writeln!(text, "access log of {} %", table.access_log.percent()).unwrap();
     }
+    for page in &table.error_pages {
+        writeln!(text, "page for {:?}: {:?}, {} bytes", page.codes, page.content_type, page.body.len()).unwrap();
+    }
+    if table.maintenance_retry_after.as_secs() != 300 {
+        writeln!(text, "maintenance: retry after {:?}", table.maintenance_retry_after).unwrap();
+    }
     for route in table.routes() {
         let priority = route.priority.unwrap();
         writeln!(text, "route {} priority {priority}: {}", route.name, route.conditions()).unwrap();

@@ -91,6 +91,8 @@ fn allowed() -> Vec<(&'static str, Value)> {
         ("/accessLog", json!({})),
         ("/accessLog/percent", json!(0)),
         ("/accessLog/percent", json!("${env:SHARE}")),
+        ("/backends/modern/publicUrl", json!("https://shop.example.com")),
+        ("/backends/modern/publicUrl/content", json!("text/*")),
         ("/backends/modern/tls/insecureSkipVerify", json!(true)),
         ("/backends/modern/tls/minVersion", json!("1.2")),
         ("/backends/modern/tls/allowMissingCloseNotify", json!(true)),
@@ -289,6 +291,7 @@ fn defaults_are_those_of_the_parser() {
 const UNKNOWN_KEYS: &[(&str, &str)] = &[
     ("", "zzzzzz: 1"),
     ("/definitions/backend", "backends: { a: { zzzzzz: 1 } }"),
+    ("/definitions/publicUrl", "backends: { a: { publicUrl: { zzzzzz: 1 } } }"),
     ("/definitions/tls", "backends: { a: { tls: { zzzzzz: 1 } } }"),
     ("/definitions/clientCert", "backends: { a: { tls: { clientCert: { zzzzzz: 1 } } } }"),
     ("/definitions/backendTimeouts", "backends: { a: { timeouts: { zzzzzz: 1 } } }"),
@@ -335,6 +338,8 @@ const UNKNOWN_KEYS: &[(&str, &str)] = &[
     ("/definitions/clientIp", "clientIp: { zzzzzz: 1 }"),
     ("/definitions/healthCheck", "healthCheck: { zzzzzz: 1 }"),
     ("/definitions/accessLog", "accessLog: { zzzzzz: 1 }"),
+    ("/definitions/errorPage", "errorPages: { zzzzzz: 1 }"),
+    ("/definitions/maintenance", "maintenance: { zzzzzz: 1 }"),
     ("/definitions/test", "tests: [{ zzzzzz: 1 }]"),
     ("/definitions/expect", "tests: [{ request: https://a.example.com, expect: { zzzzzz: 1 } }]"),
 ];

@@ -39,6 +39,10 @@ impl Compression {
 #[derive(Clone, Copy, Debug)]
 struct IfTooLarge;
 
+/// Marks a response that was compressed until its content was mapped.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Recode;
+
 /// Compresses the response if the client takes gzip, or marks it for [`compress`] if the front end, which carries so many bytes,
 /// may be unable to carry it as it is.
 pub(crate) fn for_client<'v>(
@@ -49,7 +53,13 @@ pub(crate) fn for_client<'v>(
     carried: usize,
     response: &mut Response<Bytes>,
 ) {
+    let was_compressed = response.extensions_mut().remove::<Recode>().is_some();
     match compression {
+        _ if was_compressed => {
+            if !is_encoded(response.headers()) && gzip(accepted()) != Gzip::Refused {
+                encode(method, response);
+            }
+        }
         Compression::Never => {}
         // Base64 takes a third more.
         Compression::Large if response.body().len() < carried / 2 => {}
@@ -58,7 +68,9 @@ pub(crate) fn for_client<'v>(
                 response.extensions_mut().insert(IfTooLarge);
             }
         }
-        Compression::Text if response.status() == StatusCode::NOT_MODIFIED => not_modified(request, response),
+        Compression::Text if response.status() == StatusCode::NOT_MODIFIED => {
+            not_modified(request, response.headers_mut());
+        }
         Compression::Text if is_compressible(response) && is_worth_it(method, response) => {
             vary_by_coding(response.headers_mut());
             match gzip(accepted()) {
@@ -177,13 +189,13 @@ fn encode(method: &Method, response: &mut Response<Bytes>) {
 
 /// The client's copy is the compressed one if its validator is the weak form of the back end's. The fields of a 304 are those that
 /// the content would have (RFC 9110 section 15.4.5).
-fn not_modified(request: &HeaderMap, response: &mut Response<Bytes>) {
-    let Some(strong) = response.headers().get(ETAG).filter(|value| value.as_bytes().starts_with(b"\"")) else { return };
+pub(super) fn not_modified(request: &HeaderMap, fields: &mut HeaderMap) {
+    let Some(strong) = fields.get(ETAG).filter(|value| value.as_bytes().starts_with(b"\"")) else { return };
     let weak = [b"W/", strong.as_bytes()].concat();
     let mut lines = request.get_all(IF_NONE_MATCH).iter();
     if lines.any(|line| line.as_bytes().windows(weak.len()).any(|part| part == weak)) {
-        weaken(response.headers_mut());
-        vary_by_coding(response.headers_mut());
+        weaken(fields);
+        vary_by_coding(fields);
     }
 }
 

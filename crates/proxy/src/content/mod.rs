@@ -6,9 +6,17 @@
 mod codings;
 mod compress;
 mod fields;
+mod html;
+mod mapping;
+mod names;
+mod spelling;
+#[cfg(test)]
+mod tests;
+mod urls;
 
 pub use compress::compress;
 pub(crate) use compress::{Compression, Encoder, for_client, for_stream, is_compressible};
+pub(crate) use mapping::{map, only_decodable};
 
 /// Bytes of content that are read from a back end although the front end cannot carry them, since they may fit once they are
 /// compressed.

@@ -216,13 +216,41 @@ fn check_reach(node: &Node, reach: &Reach, host: &str, port: u16, diagnostics: &
 }
 
 fn read_public_url(node: &Node, diagnostics: &mut Collector) -> Option<PublicUrl> {
-    let url = read_url(node, diagnostics)?;
+    let (mut content, mut url) = (Vec::new(), Some(node));
+    if node.as_map().is_some() {
+        let [map_url, types] = node.keys(diagnostics, ["url", "content"])?;
+        if map_url.is_none() {
+            node.missing(diagnostics, "url", "write `url: https://shop.example.com`");
+        }
+        content = types.map(|node| read_media_types(node, diagnostics)).unwrap_or_default();
+        url = map_url;
+    }
+    let url = read_url(url?, diagnostics)?;
     let scheme = match url.scheme {
         Scheme::Http => "http",
         Scheme::Https => "https",
     };
     let origin = format!("{scheme}://{}", url.authority.to_str().unwrap_or_default());
-    Some(PublicUrl { origin, host: url.host, base_path: url.base_path })
+    Some(PublicUrl { origin, host: url.host, base_path: url.base_path, content })
+}
+
+/// Reads media types: `text/html`, or `text/*` for all of a kind.
+fn read_media_types<'n>(node: &'n Node, diagnostics: &mut Collector) -> Vec<String> {
+    let items = node.one_or_more(diagnostics).unwrap_or_default();
+    let read = |item: &'n Node, diagnostics: &mut Collector| {
+        let text = item.text(diagnostics)?;
+        let is_token = |part: &str| {
+            !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte))
+        };
+        let is_type = |(kind, subtype): (&str, &str)| is_token(kind) && (subtype == "*" || is_token(subtype));
+        if text.split_once('/').is_some_and(is_type) {
+            return Some(text.to_ascii_lowercase());
+        }
+        let hint = "write a media type without parameters, like text/html, or text/* for all of a kind";
+        item.error(diagnostics, format!("`{}` is not a media type", item.shown()), Some(hint.into()));
+        None
+    };
+    items.iter().filter_map(|item| read(item, diagnostics)).collect()
 }
 
 /// Reads the addresses to connect to: `host`, `host:port` or an IP address. The port defaults to that of the URL.

@@ -5,6 +5,7 @@ mod advice;
 mod backends;
 mod compare;
 mod conditions;
+mod error_pages;
 mod expectations;
 mod fields;
 mod forward;
@@ -16,6 +17,7 @@ mod warnings;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crossfade_document::{
     Diagnostic, Diagnostics, Explained, Judgement, Node, Options, Place, Scalar, Severity, explain, may_be_a_mistake,
@@ -45,6 +47,9 @@ use routes::Routes;
 
 /// The default of `requestId.header`.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The default of `maintenance.retryAfter`.
+const RETRY_AFTER: Duration = Duration::from_secs(300);
 
 /// The result of checking a configuration.
 #[derive(Debug)]
@@ -131,6 +136,8 @@ impl RoutingTable {
             request_id_field: REQUEST_ID,
             health_check: HealthCheck::default(),
             access_log: Share::ALL,
+            error_pages: Vec::new(),
+            maintenance_retry_after: RETRY_AFTER,
             streaming: Streaming::default(),
             plan: None,
             live: None,
@@ -320,6 +327,8 @@ fn read(
         health_check,
         access_log,
         streaming,
+        error_pages,
+        maintenance,
         tests,
     ] = top.keys(
         diagnostics,
@@ -335,6 +344,8 @@ fn read(
             "healthCheck",
             "accessLog",
             "streaming",
+            "errorPages",
+            "maintenance",
             "tests",
         ],
     )?;
@@ -382,6 +393,11 @@ fn read(
         answer?.word(diagnostics, &[("function", HealthCheck::Function), ("backend", HealthCheck::Backend)])
     });
     let access_log = access_log.and_then(|node| read_access_log(node, diagnostics));
+    let error_pages = error_pages.map(|node| error_pages::read(node, surroundings, diagnostics)).unwrap_or_default();
+    let retry_after = maintenance.and_then(|node| {
+        let [retry_after] = node.keys(diagnostics, ["retryAfter"])?;
+        retry_after?.duration(diagnostics)
+    });
     let streaming = streaming.and_then(|node| read_streaming(node, diagnostics));
     if let Some(node) = tests {
         *expectations = expectations::read(node, &read_routes, &backends, diagnostics);
@@ -400,6 +416,8 @@ fn read(
         health_check: health_check.unwrap_or_default(),
         access_log: access_log.unwrap_or(Share::ALL),
         streaming: streaming.unwrap_or_default(),
+        error_pages,
+        maintenance_retry_after: retry_after.unwrap_or(RETRY_AFTER),
         plan,
         live: None,
     };

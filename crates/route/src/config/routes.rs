@@ -305,14 +305,28 @@ fn read_fixed(node: &Node, surroundings: &dyn Surroundings, diagnostics: &mut Co
             None
         }
     };
-    let content_type = content_type.and_then(|node| {
-        let value = HeaderValue::from_str(node.text(diagnostics)?).ok();
-        if value.is_none() {
-            node.error(diagnostics, format!("`{}` is not a content type", node.shown()), None);
-        }
-        value
-    });
-    let body = match (body, body_file) {
+    let content_type = content_type.and_then(|node| read_content_type(node, diagnostics));
+    let body = read_content(body, body_file, surroundings, diagnostics);
+    let status = u16::try_from(status?).ok().and_then(|status| StatusCode::from_u16(status).ok());
+    Some(FixedResponse { status: status?, content_type, body: body?, pages: Vec::new() })
+}
+
+pub(super) fn read_content_type(node: &Node, diagnostics: &mut Collector) -> Option<HeaderValue> {
+    let value = HeaderValue::from_str(node.text(diagnostics)?).ok();
+    if value.is_none() {
+        node.error(diagnostics, format!("`{}` is not a content type", node.shown()), None);
+    }
+    value
+}
+
+/// Reads `body` or `bodyFile`.
+pub(super) fn read_content(
+    body: Option<&Node>,
+    body_file: Option<&Node>,
+    surroundings: &dyn Surroundings,
+    diagnostics: &mut Collector,
+) -> Option<Bytes> {
+    match (body, body_file) {
         (Some(_), Some(file)) => {
             file.error(diagnostics, "`body` and `bodyFile` are mutually exclusive", None);
             None
@@ -320,7 +334,5 @@ fn read_fixed(node: &Node, surroundings: &dyn Surroundings, diagnostics: &mut Co
         (Some(node), None) => node.text(diagnostics).map(|text| Bytes::copy_from_slice(text.as_bytes())),
         (None, Some(node)) => read_file(node, surroundings, diagnostics).map(Bytes::from),
         (None, None) => Some(Bytes::new()),
-    };
-    let status = u16::try_from(status?).ok().and_then(|status| StatusCode::from_u16(status).ok());
-    Some(FixedResponse { status: status?, content_type, body: body? })
+    }
 }

@@ -54,7 +54,9 @@ impl Set {
         let mut migration = common.migration_or_none().await?;
         let Migration { table, stored, .. } = &migration;
         let before = stored.overlay.as_ref();
-        if table.route(name).is_none() && assignments.iter().any(|assignment| !assignment.ends_with('=')) {
+        // All routes, for `maintenance`.
+        let is_known = name == "*" || table.route(name).is_some();
+        if !is_known && assignments.iter().any(|assignment| !assignment.ends_with('=')) {
             let names: Vec<&str> = table.routes().iter().map(|route| route.name.as_str()).collect();
             let hint = did_you_mean(name, &names).unwrap_or_else(|| format!("its routes: {}", names.join(", ")));
             bail!("there is no route `{name}` in `{}`\n  hint: {hint}", common.config.display());
