@@ -91,6 +91,10 @@ impl Proxy {
             }
             let (compression, carried) =
                 (Compression::of(context.route.compress), invocation.front.format.max_response_bytes);
+            // Nearly always, and a response is large to move.
+            if matches!(response.body(), Body::Whole(content) if compression.leaves(content.len(), carried)) {
+                return response;
+            }
             let request = &sent.parts;
             let (parts, body) = response.into_parts();
             match body {

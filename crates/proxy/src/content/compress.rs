@@ -33,6 +33,16 @@ impl Compression {
             Some(false) => Compression::Never,
         }
     }
+
+    /// Returns whether so much content stays as it is, whatever it is, for a front end that carries so much.
+    pub(crate) fn leaves(self, length: usize, carried: usize) -> bool {
+        match self {
+            Compression::Never => true,
+            // Base64 takes a third more.
+            Compression::Large => length < carried / 2,
+            Compression::Text => false,
+        }
+    }
 }
 
 /// Marks a response that is compressed if the front end cannot carry it.
@@ -50,9 +60,8 @@ pub(crate) fn for_client<'v>(
     response: &mut Response<Bytes>,
 ) {
     match compression {
+        _ if compression.leaves(response.body().len(), carried) => {}
         Compression::Never => {}
-        // Base64 takes a third more.
-        Compression::Large if response.body().len() < carried / 2 => {}
         Compression::Large => {
             if is_compressible(response) && gzip(accepted()) != Gzip::Refused {
                 response.extensions_mut().insert(IfTooLarge);
