@@ -1,4 +1,4 @@
-//! `docs/local-alb.md` names a test for each behaviour: these exist.
+//! `docs/local-alb.md` and `docs/local-fronts.md` name a test for each behaviour: these exist.
 
 #![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
 
@@ -8,8 +8,14 @@ use std::path::Path;
 
 /// The crates whose tests may be named, and the folders of cases.
 const CRATES: [&str; 4] = ["crates/emulator", "crates/rule", "crates/cli", "crates/event"];
-const CASES: [&str; 3] =
-    ["crates/emulator/tests/golden", "crates/emulator/tests/exchanges", "crates/emulator/tests/source"];
+const CASES: [&str; 4] = [
+    "crates/emulator/tests/golden",
+    "crates/emulator/tests/exchanges",
+    "crates/emulator/tests/fronts",
+    "crates/emulator/tests/source",
+];
+/// The pages, and the rows that each has at least.
+const PAGES: [(&str, usize); 2] = [("docs/local-alb.md", 40), ("docs/local-fronts.md", 40)];
 
 /// `file::test` of all tests below a folder.
 fn tests(folder: &Path, found: &mut BTreeSet<String>) {
@@ -46,9 +52,15 @@ fn every_behaviour_names_a_test_that_exists() {
         .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
         .collect();
 
-    let page = fs::read_to_string(root.join("docs/local-alb.md")).unwrap();
+    for (page, least) in PAGES {
+        let text = fs::read_to_string(root.join(page)).unwrap();
+        check(page, &text, least, &known, &cases);
+    }
+}
+
+fn check(page: &str, text: &str, least: usize, known: &BTreeSet<String>, cases: &BTreeSet<String>) {
     let (mut rows, mut wrong) = (0, Vec::new());
-    for line in page.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| ---")) {
+    for line in text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| ---")) {
         let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
         let [behaviour, here, tests] = cells.as_slice() else {
             // A table of another shape.
@@ -78,6 +90,6 @@ fn every_behaviour_names_a_test_that_exists() {
             }
         }
     }
-    assert!(rows > 40, "only {rows} rows were read");
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(rows > least, "{page}: only {rows} rows were read");
+    assert!(wrong.is_empty(), "{page}\n{}", wrong.join("\n"));
 }

@@ -197,7 +197,7 @@ fn rules_that_hardly_work_are_told_at_once() {
 fn a_serverless_file_that_gives_no_routes_is_refused() {
     let rule = "\n      - alb: { listenerArn: x, priority: 7, conditions: { path: /a } }\n";
     for (text, reason) in [
-        ("service: x\n".to_owned(), "no function has an `alb` event"),
+        ("service: x\n".to_owned(), "no function has an `alb`, `http` or `httpApi` event, or a `url`"),
         (
             format!("functions:\n  a:\n    events:{rule}  b:\n    events:{rule}"),
             "function `b`, event 1, priority 7: priority 7 is already taken by function `a`, event 1, priority 7 at serverless.yml:4",

@@ -170,3 +170,22 @@ fn a_prelude_is_checked_and_a_function_url_does_without() {
         assert!(told.contains(problem), "{told}");
     }
 }
+
+#[test]
+fn a_response_over_200_mb_is_cut_off() {
+    let mut endpoint = Endpoint::new(EndpointKind::FunctionUrl, 0);
+    endpoint.routes[0].streamed = true;
+    let mut settings = support::endpoint(endpoint);
+    settings.functions[0].memory_mib = 1024;
+    let mut alb = Alb::start(settings);
+    let mut client = alb.connect();
+    let text = "0123456789abcdef".repeat(64);
+    client.write(format!(
+        "GET / HTTP/1.1\r\nhost: a\r\nx-stream: {{\"prelude\":{{}},\"pieces\":[[\"{text}\",202]]}}\r\n\r\n"
+    ));
+    let received = client.read_all();
+    assert!(received.len() > 190 << 20 && received.len() < 202 << 20, "{}", received.len());
+    let problem = alb.exchange().problem.unwrap();
+    assert_eq!(problem, "the function's response is larger than Lambda's limit of 209715200 bytes");
+    assert_eq!(alb.line("streamed: "), "413 RequestEntityTooLarge");
+}

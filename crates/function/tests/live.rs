@@ -298,6 +298,34 @@ fn a_change_keeps_connections() {
     assert!(seen.iter().all(|(_, connection)| *connection == 0), "{seen:?}");
 }
 
+/// A circuit breaker is the back end's as well: no change of the state sends users to one that is down.
+#[test]
+fn a_change_keeps_open_circuit_breakers() {
+    let (folder, asked) = (Folder::new(), Arc::new(Mutex::new(0)));
+    let count = asked.clone();
+    let legacy = serve(move |_| {
+        *count.lock().unwrap() += 1;
+        response("500 Internal Server Error", &[], b"")
+    });
+    let config = folder.write(
+        "crossfade.yaml",
+        format!(
+            "version: 1\nbackends:\n  legacy: {{ url: 'http://{legacy}', outlier: {{ failures: 2, for: 1h }} }}\n  modern: \
+             'http://{legacy}'\ndefault:\n  forward:\n    targets: [{{ backend: legacy }}, {{ backend: modern, weight: 0 }}]\n"
+        ),
+    );
+    let file = folder.write("live.json", everyone_on("legacy", 1));
+    let place = format!("file:{file}");
+    let function = Function::start(&[("CROSSFADE_CONFIG", &config), ("CROSSFADE_LIVE", &place)]);
+    let statuses = [1, 1, 1, 2, 3].map(|version| {
+        fs::write(&file, everyone_on("legacy", version)).unwrap();
+        function.invoke(&event("GET", "/")).json()["statusCode"].as_u64().unwrap()
+    });
+    assert_eq!(statuses, [500, 500, 503, 503, 503], "{}", function.said());
+    assert_eq!(*asked.lock().unwrap(), 2);
+    assert_eq!(live_lines(&function).len(), 3, "each version was in use");
+}
+
 #[test]
 fn changes_that_do_not_fit_are_told_and_the_others_apply() {
     let folder = Folder::new();

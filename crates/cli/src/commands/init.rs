@@ -93,7 +93,7 @@ const ABOUT_RULES: &str = concat!(
 pub(super) fn run(options: &Options) -> Result<()> {
     RoutingTable::from_backend_url(&options.legacy, "--legacy", &Nothing)?;
     RoutingTable::from_backend_url(&options.modern, "--modern", &Nothing)?;
-    let rules = options.sources.load()?.and_then(|rules| {
+    let rules = options.sources.load_rules()?.and_then(|rules| {
         let (found, file) = (listener_rules(&rules), rules.file.display());
         if found.is_empty() {
             say(&format!("`{file}` has no rule that forwards to a target group, so no route is made of it"));

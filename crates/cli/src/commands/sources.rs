@@ -61,6 +61,23 @@ impl Sources {
         self.serverless.as_deref().or(self.template.as_deref()).or(self.describe_rules.as_deref())
     }
 
+    /// As [`Sources::load`], without the front ends that have no listener rules.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sources::load`]; and if the file has no others.
+    pub(super) fn load_rules(&self) -> Result<Option<Rules>> {
+        let Some(mut rules) = self.load()? else { return Ok(None) };
+        rules.settings.listeners.retain(|listener| listener.endpoint.is_none());
+        if rules.settings.listeners.is_empty() {
+            return Err(anyhow!(
+                "`{}` has front ends without listener rules only\n  hint: `crossfade dev` runs them; leave the file out here",
+                rules.file.display()
+            ));
+        }
+        Ok(Some(rules))
+    }
+
     /// Reads the file, if there is one. Warnings go to standard error.
     pub(super) fn load(&self) -> Result<Option<Rules>> {
         let Some(file) = self.file() else { return Ok(None) };

@@ -41,7 +41,7 @@ pub(crate) struct Streamed {
     ended: Option<oneshot::Receiver<()>>,
     /// The function's timeout, and the time at which it is over.
     limit: Option<(Duration, Instant)>,
-    /// Where the environment is to be reported as having responded, and the number of its invocation.
+    /// The pool that is told of the end, with the environment and the number of its invocation.
     busy: Option<(Arc<Pool>, u32, u64)>,
 }
 

@@ -10,7 +10,7 @@ use http::StatusCode;
 use super::draft::{Draft, name_in_arn};
 use super::intrinsics::{Intrinsics, names};
 use super::node::{Node, Unknown, Value, excerpt};
-use super::{elbv2, quota};
+use super::{apis, elbv2, quota};
 use crate::{Action, Function, Listener, Rule, Tls, Transforms};
 
 const LOAD_BALANCER: &str = "AWS::ElasticLoadBalancingV2::LoadBalancer";
@@ -19,6 +19,11 @@ const RULE: &str = "AWS::ElasticLoadBalancingV2::ListenerRule";
 const TARGET_GROUP: &str = "AWS::ElasticLoadBalancingV2::TargetGroup";
 const FUNCTION: &str = "AWS::Lambda::Function";
 const SAM_FUNCTION: &str = "AWS::Serverless::Function";
+const URL: &str = "AWS::Lambda::Url";
+/// The types of API Gateway's HTTP APIs have this in front.
+const API_GATEWAY_V2: &str = "AWS::ApiGatewayV2::";
+/// The front ends that are not read from templates.
+const NOT_READ: [&str; 3] = ["AWS::ApiGateway::RestApi", "AWS::VpcLattice::Service", "AWS::Serverless::Application"];
 
 /// All properties of a load balancer, a listener and a target group (template reference).
 const LOAD_BALANCER_KEYS: [&str; 14] = [
@@ -160,7 +165,7 @@ pub(super) fn resources(draft: &mut Draft<'_>, template: &Node) {
         return;
     };
     let kinds = [FUNCTION, SAM_FUNCTION, LOAD_BALANCER, TARGET_GROUP, LISTENER, RULE];
-    let mut found = Vec::new();
+    let (mut found, mut not_read) = (Vec::new(), Vec::new());
     for (key, node) in members {
         if key.name.starts_with("Fn::") {
             draft.findings.warning(
@@ -169,7 +174,13 @@ pub(super) fn resources(draft: &mut Draft<'_>, template: &Node) {
             );
             continue;
         }
-        let Some(kind) = node.get("Type").and_then(Node::as_text).filter(|kind| kinds.contains(kind)) else { continue };
+        let kind = node.get("Type").and_then(Node::as_text).unwrap_or_default();
+        if NOT_READ.contains(&kind) {
+            not_read.push((key, kind));
+        }
+        if !kinds.contains(&kind) && kind != URL && !kind.starts_with(API_GATEWAY_V2) {
+            continue;
+        }
         draft.findings.set_part(format!("`{}`", excerpt(&key.name)));
         let assumption = match exists(draft, &mut intrinsics, node) {
             Exists::Yes => None,
@@ -202,6 +213,14 @@ pub(super) fn resources(draft: &mut Draft<'_>, template: &Node) {
             }
         }
     }
+    read_apis(draft, &found);
+    if !draft.listeners.is_empty() {
+        for (key, kind) in not_read {
+            draft.findings.set_part(format!("`{}`", excerpt(&key.name)));
+            draft.findings.warning(&key.place, format!("`{kind}` is not read: it has no listener here"));
+        }
+        draft.findings.set_part("");
+    }
     for name in &intrinsics.used_defaults {
         if let Some(default) =
             template.at(&["Parameters", name, "Default"]).filter(|default| default.as_text().is_some())
@@ -220,6 +239,32 @@ pub(super) fn resources(draft: &mut Draft<'_>, template: &Node) {
         let message = "several load balancers: here every listener gets the attributes of all of them";
         draft.findings.warning(&second.place, message);
     }
+}
+
+/// Reads the front ends besides the load balancer, by the functions that are known already.
+fn read_apis(draft: &mut Draft<'_>, found: &[Resource]) {
+    let index = |draft: &Draft<'_>, id: &String| draft.names.iter().position(|names| names.contains(id));
+    let mut functions = Vec::new();
+    for resource in found.iter().filter(|resource| resource.kind == FUNCTION || resource.kind == SAM_FUNCTION) {
+        let Some(function) = index(draft, &resource.id) else { continue };
+        functions.push((resource.id.clone(), function));
+        if resource.kind == SAM_FUNCTION {
+            draft.findings.set_part(format!("`{}`", excerpt(&resource.id)));
+            apis::sam_function(draft, &resource.id, function, &resource.properties);
+        }
+    }
+    for resource in found.iter().filter(|resource| resource.kind == URL) {
+        draft.findings.set_part(format!("`{}`", excerpt(&resource.id)));
+        apis::lambda_url(draft, &resource.id, &resource.place, &resource.properties, &functions);
+    }
+    let of_apis: Vec<apis::OfApi<'_>> = found
+        .iter()
+        .filter_map(|resource| {
+            let kind = resource.kind.strip_prefix(API_GATEWAY_V2)?;
+            Some((resource.id.as_str(), kind, &resource.place, &resource.properties))
+        })
+        .collect();
+    apis::api_gateway_v2(draft, &of_apis, &functions);
 }
 
 /// Warns of parameters that the template does not have: a misspelt one would have no effect.

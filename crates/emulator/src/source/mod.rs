@@ -4,6 +4,7 @@
 //! Owns the entry points. The formats are in `serverless`, `cloudformation` and `describe_rules`; the latter two share
 //! ELBv2's own JSON (`elbv2`). Starts nothing, and leaves commands, local ports and certificates to the caller.
 
+mod apis;
 mod cloudformation;
 mod conditions;
 mod describe_rules;

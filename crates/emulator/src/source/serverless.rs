@@ -15,7 +15,7 @@ use super::draft::Draft;
 use super::findings::Findings;
 use super::node::{Node, Unknown, Value, excerpt, resolve_dynamic_references};
 use super::variables::Variables;
-use super::{cloudformation, elbv2, quota};
+use super::{apis, cloudformation, elbv2, quota};
 use crate::{Action, Function, HealthCheck, Matcher, Rule, Transforms};
 
 const EVENT_KEYS: [&str; 7] =
@@ -29,12 +29,22 @@ const FUNCTION_KEYS: [&str; 8] =
     ["environment", "events", "handler", "memorySize", "name", "reservedConcurrency", "runtime", "timeout"];
 const CONDITION_KEYS: [&str; 6] = ["host", "path", "method", "header", "query", "ip"];
 
-/// A function's key and definition, and its `alb` events with their numbers.
+/// The events that are read.
+const EVENTS: [&str; 3] = ["alb", "http", "httpApi"];
+
+/// A function's key and definition, and the events that are read, with their numbers and kinds.
 struct Defined {
     key: String,
     place: Place,
     definition: Node,
-    events: Vec<(usize, Node)>,
+    events: Vec<(usize, &'static str, Node)>,
+}
+
+impl Defined {
+    /// The settings of its function URL.
+    fn url(&self) -> Option<&Node> {
+        self.definition.get("url").filter(|url| !matches!(url.as_text(), Some("" | "false" | "null")))
+    }
 }
 
 /// The settings that all functions of a file share.
@@ -90,7 +100,8 @@ pub(super) fn read(draft: &mut Draft<'_>, document: Node) {
     let mut defined = Vec::new();
     functions_of(&mut draft.findings, &functions, &mut defined);
     let others = other_events(&defined);
-    let is_needed = |function: &Defined| service.resources.is_some() || !function.events.is_empty();
+    let is_needed =
+        |function: &Defined| service.resources.is_some() || !function.events.is_empty() || function.url().is_some();
     let defined: Vec<Defined> = defined.into_iter().filter(is_needed).collect();
     let mut indices = Vec::new();
     for function in &defined {
@@ -101,15 +112,23 @@ pub(super) fn read(draft: &mut Draft<'_>, document: Node) {
     read_resources(draft, &mut service, &defined);
     let mut groups = Vec::new();
     for (function, index) in defined.iter().zip(indices) {
-        for (number, event) in &function.events {
+        for (number, kind, event) in &function.events {
             draft.findings.set_part(format!("function `{}`, event {number}", excerpt(&function.key)));
-            read_event(draft, &service, function, index, event, &mut groups);
+            match *kind {
+                "http" => apis::http_event(draft, &service.provider, &service.stage, index, event),
+                "httpApi" => apis::http_api_event(draft, &service.provider, &function.definition, index, event),
+                _ => read_event(draft, &service, function, index, event, &mut groups),
+            }
+        }
+        if let Some(url) = function.url() {
+            draft.findings.set_part(format!("function `{}`", excerpt(&function.key)));
+            apis::url(draft, &function.key, index, url);
         }
     }
     draft.findings.set_part("");
     if draft.listeners.is_empty() && !draft.findings.has_errors() {
-        let message = format!("no function has an `alb` event{others}");
-        let hint = "add one under `functions.<name>.events`, as `- alb: ...`; rules that another stack creates are read with \
+        let message = format!("no function has an `alb`, `http` or `httpApi` event, or a `url`{others}");
+        let hint = "add one under `functions.<name>.events`, as `- alb: ...` or `- httpApi: '*'`; rules that another stack creates are read with \
                     `--template` or `--describe-rules`";
         draft.findings.error_with_hint(&start, message, hint);
     }
@@ -122,15 +141,13 @@ fn other_events(defined: &[Defined]) -> String {
         let events = function.get("events").map_or(&[][..], Node::items);
         let names =
             events.iter().filter_map(|event| event.as_text().or_else(|| Some(&event.members().first()?.0.name)));
-        let url =
-            function.get("url").filter(|url| !matches!(url.as_text(), Some("" | "false" | "null"))).map(|_| "url");
-        kinds.extend(names.filter(|name| ["http", "httpApi", "websocket", "cloudFront"].contains(name)).chain(url));
+        kinds.extend(names.filter(|name| ["websocket", "cloudFront"].contains(name)));
     }
     kinds.sort_unstable();
     kinds.dedup();
     match kinds[..] {
         [] => String::new(),
-        _ => format!("; `{}` events have no listener rules", kinds.join("`, `")),
+        _ => format!("; `{}` events are not emulated", kinds.join("`, `")),
     }
 }
 
@@ -143,7 +160,7 @@ fn functions_of(findings: &mut Findings, node: &Node, defined: &mut Vec<Defined>
             for (key, definition) in findings.map("functions", node).unwrap_or_default() {
                 findings.set_part(format!("function `{}`", excerpt(&key.name)));
                 findings.misspelt(definition.members(), &FUNCTION_KEYS);
-                let events = alb_events(findings, &key.name, definition);
+                let events = events_of(findings, &key.name, definition);
                 let definition = definition.clone();
                 defined.push(Defined { key: key.name.to_string(), place: key.place, definition, events });
                 findings.set_part("");
@@ -152,9 +169,9 @@ fn functions_of(findings: &mut Findings, node: &Node, defined: &mut Vec<Defined>
     }
 }
 
-/// Returns the `alb` events of a function with their numbers among all its events. An unknown value in place of an
+/// Returns the events of a function that are read, with their numbers among all its events. An unknown value in place of an
 /// event is an error, since it could be a rule.
-fn alb_events(findings: &mut Findings, key: &str, definition: &Node) -> Vec<(usize, Node)> {
+fn events_of(findings: &mut Findings, key: &str, definition: &Node) -> Vec<(usize, &'static str, Node)> {
     if definition.is_null() || findings.map(&format!("functions.{}", excerpt(key)), definition).is_none() {
         return Vec::new();
     }
@@ -163,8 +180,18 @@ fn alb_events(findings: &mut Findings, key: &str, definition: &Node) -> Vec<(usi
     for (index, event) in findings.list("events", events).unwrap_or_default().iter().enumerate() {
         match &event.value {
             Value::Unknown(unknown) => findings.unknown("events", event, unknown),
-            Value::Map(members) if event.get("alb").is_none() => findings.misspelt(members, &["alb"]),
-            _ => found.extend(event.get("alb").map(|alb| (index + 1, alb.clone()))),
+            Value::Map(members) if !EVENTS.iter().any(|kind| event.get(kind).is_some()) => {
+                findings.misspelt(members, &EVENTS);
+                for kind in ["websocket", "cloudFront"] {
+                    if event.get(kind).is_some() {
+                        findings.warning(&event.place, format!("`{kind}` events are not emulated"));
+                    }
+                }
+            }
+            _ => {
+                let of_kind = |kind: &'static str| Some((index + 1, kind, event.get(kind)?.clone()));
+                found.extend(EVENTS.into_iter().filter_map(of_kind));
+            }
         }
     }
     found
@@ -536,7 +563,7 @@ mod tests {
         let event = "activemq alexaSkill alexaSmartHome cloudFront cloudwatchEvent cloudwatchLog cognitoUserPool eventBridge http \
                      httpApi iot iotFleetProvisioning kafka msk rabbitmq s3 schedule sns sqs stream websocket";
         let known: [(&str, &[&str]); 4] =
-            [(file, &FILE_KEYS), (provider, &PROVIDER_KEYS), (function, &FUNCTION_KEYS), (event, &["alb"])];
+            [(file, &FILE_KEYS), (provider, &PROVIDER_KEYS), (function, &FUNCTION_KEYS), (event, &EVENTS)];
         for (keys, known) in known {
             for key in keys.split_whitespace().filter(|key| !known.contains(key)) {
                 assert_eq!(crossfade_document::did_you_mean(key, known), None, "{key}");

@@ -17,7 +17,7 @@ pub(super) struct FrontOptions {
     /// Stage of a REST or HTTP API, with which paths begin, as on the API's own domain [default: paths as on a custom domain]
     #[arg(long = "api-stage", value_name = "NAME", requires = "fronts", conflicts_with = "base_path")]
     api_stage: Option<String>,
-    /// Base path of a custom domain's mapping to a REST or HTTP API, such as `v1`
+    /// Base path of a custom domain's mapping to a REST or HTTP API, such as `v1`; `/` for none, also where a file has a stage
     #[arg(long, value_name = "PATH", requires = "fronts")]
     base_path: Option<String>,
     /// Pass the response on as the function writes it: `RESPONSE_STREAM` of a function URL, `STREAM` of a REST API
@@ -67,7 +67,8 @@ impl FrontOptions {
         settings.listeners = listeners;
         let endpoints = || settings.listeners.iter().filter_map(|listener| listener.endpoint.as_ref());
         let is_api = |kind| matches!(kind, EndpointKind::RestApi | EndpointKind::HttpApi | EndpointKind::HttpApi1);
-        let checks: [(&str, bool, fn(EndpointKind) -> bool, &str); 4] = [
+        type Fits = fn(EndpointKind) -> bool;
+        let checks: [(&str, bool, Fits, &str); 4] = [
             ("--api-stage", self.api_stage.is_some(), is_api, "rest-api, http-api or http-api-1.0"),
             ("--base-path", self.base_path.is_some(), is_api, "rest-api, http-api or http-api-1.0"),
             ("--stream", self.stream, EndpointKind::streams, "function-url or rest-api"),
@@ -89,8 +90,8 @@ impl FrontOptions {
                 endpoint.base = if stage == "$default" { BasePath::Root } else { BasePath::Stage };
                 endpoint.stage = stage;
             }
-            if let Some(base) = base.clone().filter(|base| is_api(endpoint.kind) && !base.is_empty()) {
-                endpoint.base = BasePath::Mapping(base);
+            if let Some(base) = base.clone().filter(|_| is_api(endpoint.kind)) {
+                endpoint.base = if base.is_empty() { BasePath::Root } else { BasePath::Mapping(base) };
             }
             let streams = self.stream && endpoint.kind.streams();
             endpoint.routes.iter_mut().for_each(|route| route.streamed |= streams);

@@ -80,7 +80,7 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
         _ => bail!("expected a method and a URL"),
     };
     let asked = Asked::new(method, url, options.headers.clone(), options.ip)?;
-    let rules = options.sources.load()?;
+    let rules = options.sources.load_rules()?;
     let overlay = migration::place(options.live.as_ref()).as_deref().map(migration::read).transpose()?.flatten();
     let proxy = proxy(&options.config, overlay.as_ref())?;
     let most = if options.all { usize::MAX } else { MOST_SHOWN };
