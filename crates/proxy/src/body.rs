@@ -121,7 +121,12 @@ impl<'t> Streamed<'t> {
     /// The next piece, as soon as it is there; `None` at the end. Nothing comes after an error.
     pub async fn next(&mut self) -> Option<Result<Bytes, ProxyError>> {
         loop {
-            let frame = by(self.bounds.deadline, TimeLimit::Cut, self.incoming.as_mut()?.frame()).await;
+            // What is there already is taken also after a deadline, which would never end a response that is always there.
+            let is_over = self.incoming.is_some() && self.bounds.deadline <= Instant::now();
+            let frame = match is_over {
+                true => Err(TimeLimit::Cut),
+                false => by(self.bounds.deadline, TimeLimit::Cut, self.incoming.as_mut()?.frame()).await,
+            };
             let error = match frame {
                 Ok(Some(Ok(frame))) => match frame.into_data() {
                     Ok(content) if !content.is_empty() => {

@@ -97,6 +97,13 @@ impl Proxy {
             }
             let (compression, carried) =
                 (Compression::of(context.route.compress), invocation.front.format.max_response_bytes);
+            // Nearly always, and a response is large to move.
+            let leaves = |content: &Bytes| compression.leaves(content.len(), carried);
+            if matches!(response.body(), Body::Whole(content) if leaves(content))
+                && !content::is_to_be_recoded(&response)
+            {
+                return response;
+            }
             let request = &sent.parts;
             let (parts, body) = response.into_parts();
             match body {

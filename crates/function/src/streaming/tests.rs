@@ -306,6 +306,26 @@ async fn nothing_is_read_that_is_not_taken_and_the_time_ends_that() {
 }
 
 #[tokio::test]
+async fn the_time_ends_also_a_response_that_never_waits() {
+    let (origin, _) = endless().await;
+    let (proxy, api) = (proxy_of(&origin), listener().await);
+    let (outcome, trailers) = tokio::join!(serve(&proxy, &api, Duration::from_millis(300)), async {
+        let mut posted = Posted::accept(&api).await;
+        while !posted.bytes.ends_with(b"\r\n\r\n") || posted.bytes.len() < 1000 {
+            let kept = posted.bytes.len().saturating_sub(1000);
+            posted.bytes.drain(..kept);
+            let read = timeout(PATIENCE, posted.connection.read_buf(&mut posted.bytes)).await;
+            assert_ne!(read.expect("nothing comes").unwrap(), 0);
+        }
+        posted.connection.write_all(ACCEPTED).await.unwrap();
+        String::from_utf8(posted.bytes).unwrap()
+    });
+    outcome.posted.unwrap();
+    assert!(trailers.contains("Error-Type: Crossfade.http_response_timeout\r\n"));
+    assert_eq!(outcome.record["error"], "http_response_timeout");
+}
+
+#[tokio::test]
 async fn a_client_that_goes_ends_the_response() {
     // (the answer of the API, its error)
     for (answer, error) in [

@@ -33,6 +33,16 @@ impl Compression {
             Some(false) => Compression::Never,
         }
     }
+
+    /// Returns whether so much content stays as it is, whatever it is, for a front end that carries so much.
+    pub(crate) fn leaves(self, length: usize, carried: usize) -> bool {
+        match self {
+            Compression::Never => true,
+            // Base64 takes a third more.
+            Compression::Large => length < carried / 2,
+            Compression::Text => false,
+        }
+    }
 }
 
 /// Marks a response that is compressed if the front end cannot carry it.
@@ -42,6 +52,11 @@ struct IfTooLarge;
 /// Marks a response that was compressed until its content was mapped.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Recode;
+
+/// Returns whether the response was compressed until its content was mapped.
+pub(crate) fn is_to_be_recoded<B>(response: &Response<B>) -> bool {
+    response.extensions().get::<Recode>().is_some()
+}
 
 /// Compresses the response if the client takes gzip, or marks it for [`compress`] if the front end, which carries so many bytes,
 /// may be unable to carry it as it is.
@@ -60,9 +75,8 @@ pub(crate) fn for_client<'v>(
                 encode(method, response);
             }
         }
+        _ if compression.leaves(response.body().len(), carried) => {}
         Compression::Never => {}
-        // Base64 takes a third more.
-        Compression::Large if response.body().len() < carried / 2 => {}
         Compression::Large => {
             if is_compressible(response) && gzip(accepted()) != Gzip::Refused {
                 response.extensions_mut().insert(IfTooLarge);
