@@ -67,7 +67,8 @@ impl FrontOptions {
         settings.listeners = listeners;
         let endpoints = || settings.listeners.iter().filter_map(|listener| listener.endpoint.as_ref());
         let is_api = |kind| matches!(kind, EndpointKind::RestApi | EndpointKind::HttpApi | EndpointKind::HttpApi1);
-        let checks: [(&str, bool, fn(EndpointKind) -> bool, &str); 4] = [
+        type Fits = fn(EndpointKind) -> bool;
+        let checks: [(&str, bool, Fits, &str); 4] = [
             ("--api-stage", self.api_stage.is_some(), is_api, "rest-api, http-api or http-api-1.0"),
             ("--base-path", self.base_path.is_some(), is_api, "rest-api, http-api or http-api-1.0"),
             ("--stream", self.stream, EndpointKind::streams, "function-url or rest-api"),
