@@ -80,6 +80,7 @@ fn these_front_ends_read_the_function_s_replies() {
         for line in ["content-type: image/png", "x-own: 1", "set-cookie: a=1", "set-cookie: b=2"] {
             assert!(received.head.contains(&format!("\r\n{line}\r\n")), "{kind:?}: {line}\n{}", received.head);
         }
-        assert_eq!(alb.exchange().warnings, [String::new(); 0], "{kind:?}");
+        let warnings = alb.exchange().warnings;
+        assert!(warnings.is_empty(), "{kind:?}: {warnings:?}");
     }
 }
