@@ -174,7 +174,7 @@ impl<'n> Html<'n> {
         self.ready.clear();
     }
 
-    /// What looked like a tag is none, or one that stays as it is.
+    /// Leaves as it is a text that looked like a tag, or a tag without changes.
     fn keep(&mut self) {
         self.ready.append(&mut self.tag);
     }

@@ -18,7 +18,7 @@ pub(crate) struct Names<'a> {
     authority: &'a str,
 }
 
-/// What takes the place of so many bytes.
+/// A text that takes the place of so many bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Replacement {
     pub(super) length: usize,

@@ -11,7 +11,7 @@ const QUOTES: &[&[u8]] = &[b"\"", b"'", b"&quot;", b"&apos;", b"&#34;", b"&#39;"
 /// A reason why there is no match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Miss {
-    /// Whatever follows.
+    /// No byte that follows changes that.
     No,
     /// The next piece decides.
     More,

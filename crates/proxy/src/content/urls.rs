@@ -74,7 +74,7 @@ impl<'n> Urls<'n> {
         matches!(byte, b'h' | b'H' | b'/' | b'\\' | b'&') || (self.is_css && matches!(byte, b'u' | b'U' | b'@'))
     }
 
-    /// What stands at a place: bytes to keep, and what replaces those after them.
+    /// The match at a place: bytes to keep, and the replacement of those after them.
     fn found(&self, before: Option<u8>, at: Cursor<'_>) -> Result<(usize, Replacement), Miss> {
         match at.peek()? {
             Some(b'h' | b'H') => self.names.url(at).map(|replacement| (0, replacement)),
