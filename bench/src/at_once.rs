@@ -2,14 +2,15 @@
 //! `run_concurrent`, in turns. It owns the Runtime API for many lanes, and the table. Everything shares the machine's CPUs, so
 //! the CPU time for each request says more than the rate.
 
+use std::collections::HashMap;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, anyhow, ensure};
 use crossfade_testkit::message::{Kind, Reader};
 use crossfade_testkit::server::Server;
 
@@ -99,92 +100,113 @@ fn round(
     }
     let process = function.start(&listener.local_addr()?.to_string(), backend, folder, &wrapper)?;
     let event = workload.event(function.mode)?;
-    let (is_measured, is_over) = (AtomicBool::new(false), AtomicBool::new(false));
-    let sequence = AtomicU64::new(0);
-    let latencies = Mutex::new(Vec::new());
-    thread::scope(|scope| {
-        let lanes: Vec<_> = (0..AT_ONCE)
-            .map(|_| {
-                let (stream, _) = listener.accept()?;
-                stream.set_nodelay(true)?;
-                let (event, is_measured, is_over, sequence, latencies) =
-                    (&event, &is_measured, &is_over, &sequence, &latencies);
-                Ok(scope.spawn(move || -> anyhow::Result<()> {
-                    let mut lane = Lane { api: Reader::new(stream), outgoing: Vec::new() };
-                    let mut measured = Vec::new();
-                    while !is_over.load(Ordering::Relaxed) {
-                        let took = lane.invoke(event, sequence, |reply| workload.check(function.mode, reply))?;
-                        if is_measured.load(Ordering::Relaxed) {
-                            measured.push(took.as_secs_f64() * 1e3);
-                        }
-                    }
-                    latencies.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend(measured);
-                    Ok(())
-                }))
-            })
-            .collect::<anyhow::Result<_>>()?;
+    let api = Api {
+        event: &event,
+        check: &|reply| workload.check(function.mode, reply),
+        is_measured: AtomicBool::new(false),
+        is_over: AtomicBool::new(false),
+        sequence: AtomicU64::new(0),
+        begun: Mutex::default(),
+        latencies: Mutex::default(),
+    };
+    listener.set_nonblocking(true)?;
+    let (cpu, took, memory) = thread::scope(|scope| {
+        let accepting = scope.spawn(|| -> anyhow::Result<()> {
+            let mut connections = Vec::new();
+            while !api.is_over.load(Ordering::Relaxed) {
+                match listener.accept() {
+                    Ok((stream, _)) => connections.push(scope.spawn(|| api.serve(stream))),
+                    Err(_) => thread::sleep(Duration::from_millis(1)),
+                }
+            }
+            connections.into_iter().try_for_each(|one| one.join().map_err(|_| anyhow!("a connection panicked"))?)
+        });
         thread::sleep(WARM_UP);
-        is_measured.store(true, Ordering::Relaxed);
-        let (cpu, started) = (process::cpu_nanoseconds(process.pid())?, Instant::now());
-        thread::sleep(ROUND);
-        let (cpu, took) = (process::cpu_nanoseconds(process.pid())? - cpu, started.elapsed());
-        is_over.store(true, Ordering::Relaxed);
-        let memory = process::peak_memory_kib(process.pid())?;
-        for lane in lanes {
-            lane.join().map_err(|_| anyhow::anyhow!("a lane panicked"))??;
+        api.is_measured.store(true, Ordering::Relaxed);
+        let measured = (|| {
+            let (before, started) = (process::cpu_nanoseconds(process.pid())?, Instant::now());
+            thread::sleep(ROUND);
+            let cpu = process::cpu_nanoseconds(process.pid())? - before;
+            anyhow::Ok((cpu, started.elapsed(), process::peak_memory_kib(process.pid())?))
+        })();
+        api.is_over.store(true, Ordering::Relaxed);
+        let last_words = process.last_words();
+        drop(process);
+        accepting.join().map_err(|_| anyhow!("the listener panicked"))??;
+        measured.context(last_words)
+    })?;
+    let mut latencies = api.latencies.into_inner().unwrap_or_else(PoisonError::into_inner);
+    ensure!(!latencies.is_empty(), "no request in {ROUND:?}");
+    latencies.sort_by(f64::total_cmp);
+    let count = latencies.len() as f64;
+    let at = |share: f64| latencies.get((count * share) as usize).copied().unwrap_or_default();
+    let (requests, cpu) = (count / took.as_secs_f64(), cpu as f64 / count / 1e3);
+    Ok(Round { requests, cpu, p50: at(0.5), p99: at(0.99), memory })
+}
+
+/// The Runtime API. A client may ask for an event on one connection and post the reply on another.
+struct Api<'a> {
+    event: &'a [u8],
+    check: &'a (dyn Fn(&[u8]) -> anyhow::Result<()> + Sync),
+    is_measured: AtomicBool,
+    is_over: AtomicBool,
+    sequence: AtomicU64,
+    /// By request id.
+    begun: Mutex<HashMap<String, Instant>>,
+    /// In milliseconds.
+    latencies: Mutex<Vec<f64>>,
+}
+
+impl Api<'_> {
+    /// Serves a connection until the function ends.
+    fn serve(&self, stream: TcpStream) -> anyhow::Result<()> {
+        stream.set_nonblocking(false)?;
+        stream.set_nodelay(true)?;
+        let mut reader = Reader::new(stream);
+        let served = self.serve_all(&mut reader);
+        // At the end the function is killed in the middle of requests.
+        if self.is_over.load(Ordering::Relaxed) { Ok(()) } else { served }
+    }
+
+    fn serve_all(&self, reader: &mut Reader<TcpStream>) -> anyhow::Result<()> {
+        while let Some(request) = reader.read(Kind::Request)? {
+            let now = Instant::now();
+            let target = String::from_utf8_lossy(request.second_word()).into_owned();
+            let answer = if target.ends_with("/invocation/next") {
+                self.next()?
+            } else {
+                let id = target.rsplit('/').nth(1).unwrap_or_default();
+                let begun = lock(&self.begun).remove(id);
+                let begun = begun.filter(|_| target.ends_with("/response"));
+                let took = now - begun.with_context(|| format!("`{target}` is no reply to an event"))?;
+                (self.check)(&request.body)?;
+                if self.is_measured.load(Ordering::Relaxed) && !self.is_over.load(Ordering::Relaxed) {
+                    lock(&self.latencies).push(took.as_secs_f64() * 1e3);
+                }
+                b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n".to_vec()
+            };
+            reader.stream.write_all(&answer)?;
         }
-        let mut latencies = std::mem::take(&mut *latencies.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
-        latencies.sort_by(f64::total_cmp);
-        ensure!(!latencies.is_empty(), "no request in {ROUND:?}: {}", process.last_words());
-        let count = latencies.len() as f64;
-        let at = |share: f64| latencies.get((count * share) as usize).copied().unwrap_or_default();
-        Ok(Round {
-            requests: count / took.as_secs_f64(),
-            cpu: cpu as f64 / count / 1e3,
-            p50: at(0.5),
-            p99: at(0.99),
-            memory,
-        })
-    })
-}
+        Ok(())
+    }
 
-/// A connection of one lane of the function.
-struct Lane {
-    api: Reader<TcpStream>,
-    outgoing: Vec<u8>,
-}
-
-impl Lane {
-    /// Waits for a `next`, hands over `event`, and takes the reply, which must be the one to it. Returns the time until the
-    /// reply was there.
-    fn invoke(
-        &mut self,
-        event: &[u8],
-        sequence: &AtomicU64,
-        check: impl FnOnce(&[u8]) -> anyhow::Result<()>,
-    ) -> anyhow::Result<Duration> {
-        let next = self.api.read(Kind::Request)?.context("the function has ended")?;
-        ensure!(next.second_word().ends_with(b"/invocation/next"), "not a `next`");
-        let id = format!("8f5a1a6c-0c1e-4c55-9a30-{:012x}", sequence.fetch_add(1, Ordering::Relaxed));
+    fn next(&self) -> anyhow::Result<Vec<u8>> {
+        let id = format!("8f5a1a6c-0c1e-4c55-9a30-{:012x}", self.sequence.fetch_add(1, Ordering::Relaxed));
         let deadline = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis() + 30_000;
-        self.outgoing.clear();
-        write!(
-            self.outgoing,
+        let mut answer = format!(
             "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nLambda-Runtime-Aws-Request-Id: {id}\r\n\
              Lambda-Runtime-Deadline-Ms: {deadline}\r\nLambda-Runtime-Trace-Id: Root=1-6a5145a7-5c3686ff7df3149177a89157\r\n\
              Lambda-Runtime-Invoked-Function-Arn: arn:aws:lambda:eu-west-1:111122223333:function:bench\r\n\
              Content-Length: {}\r\n\r\n",
-            event.len()
-        )?;
-        self.outgoing.extend_from_slice(event);
-        let started = Instant::now();
-        self.api.stream.write_all(&self.outgoing)?;
-        let reply = self.api.read(Kind::Request)?.context("the function has ended")?;
-        let took = started.elapsed();
-        let target = String::from_utf8_lossy(reply.second_word());
-        ensure!(target.ends_with(&format!("/invocation/{id}/response")), "`{target}` instead of the reply to {id}");
-        check(&reply.body)?;
-        self.api.stream.write_all(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")?;
-        Ok(took)
+            self.event.len()
+        )
+        .into_bytes();
+        answer.extend_from_slice(self.event);
+        lock(&self.begun).insert(id, Instant::now());
+        Ok(answer)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
