@@ -483,6 +483,21 @@ fn undo_replaces_a_state_that_cannot_be_read() {
         assert_eq!(code, 0, "{output}");
         assert_eq!(place.orders(), ("running".to_owned(), 10.0));
     }
+    for (version, state) in [("5", json!("paused")), ("4", json!("running")), ("0", Value::Null)] {
+        let place = Place::with("running", 10);
+        assert_eq!(place.run(&["pause", "--yes", "--route", "orders"]).0, 0);
+        place.write("live.json", "{\"format\": 2, \"version\": 6}");
+        let (code, output) = place.run(&["undo", version, "--yes"]);
+        assert_eq!(code, 0, "{output}");
+        assert_eq!(place.live()["routes"]["orders"]["migration"]["phase"], state, "{output}");
+    }
+    // Without any version that can be read.
+    let place = Place::new();
+    place.write("live.json", "{");
+    let (code, output) = place.run(&["undo", "--yes"]);
+    assert!(code == 2 && output.contains("`undo 0` returns to the file alone"), "{output}");
+    assert_eq!(place.run(&["undo", "0", "--yes"]).0, 0);
+    assert_eq!(place.live()["routes"], json!({}));
     // Nothing to do with the document.
     let (code, output) = Place::new().run(&["status", "--live", "file:crossfade.yaml/live.json"]);
     assert!(code == 2 && !output.contains("hint: `crossfade undo`"), "{output}");
@@ -527,6 +542,12 @@ fn no_version_of_a_file_is_lost() {
     std::fs::remove_file(place.0.path().join("live.json")).unwrap();
     assert_eq!(place.run(&["pause", "--yes", "--route", "orders"]).0, 0);
     assert_eq!(versions(), [8, 7, 6, 5, 5, 4]);
+    // With the number of the version before.
+    let mut live = place.live();
+    live["routes"]["orders"]["mirror"] = 9.into();
+    place.write("live.json", &live.to_string());
+    let (code, output) = place.run(&["undo", "--yes"]);
+    assert!(code == 0 && output.contains("mirror: 9 -> as in the file"), "{output}");
 }
 
 #[test]
@@ -565,6 +586,14 @@ fn names_and_reasons_are_one_line_each() {
         place.command(&["pause", "--yes", "--route", "orders"]).env("USER", "eve\n   9  forged").output().unwrap();
     assert!(output.status.success());
     assert_eq!(place.live()["by"], "eve 9  forged");
+    // Others may write the state as well.
+    let mut live = place.live();
+    live["change"] = "pause\n    9  forged".into();
+    place.write("live.json", &live.to_string());
+    for command in ["history", "status"] {
+        let (code, output) = place.run(&[command]);
+        assert!(code == 0 && output.contains("eve 9  forged: pause 9  forged"), "{output}");
+    }
 }
 
 #[test]

@@ -258,7 +258,7 @@ pub(crate) async fn a_write_whose_response_was_lost_is_no_conflict() {
         let store = open("s3://shop/live.json", &server.url()).await;
         let result = store.write(&overlay(1, "anna"), None).await;
         match by_another {
-            false => result.unwrap(),
+            false => drop(result.unwrap()),
             true => assert!(matches!(result, Err(WriteError::Conflict)), "{result:?}"),
         }
         assert_eq!(puts.load(Ordering::Relaxed), 2);
@@ -389,7 +389,7 @@ pub(crate) async fn claims_of_a_dead_writer_are_void_after_a_while() {
         });
         let result = open("ssm:/shop/live", &at(address)).await.write(&overlay(1, "anna"), None).await;
         match is_void {
-            true => result.unwrap(),
+            true => drop(result.unwrap()),
             false => assert!(matches!(result, Err(WriteError::Conflict)), "{result:?}"),
         }
     }
@@ -433,7 +433,7 @@ async fn lose_no_update(name: &str, writes: u32, stores: [Store; 2]) {
                     let Stored { overlay: before, revision } = store.read().await.unwrap();
                     let next = overlay(before.map_or(1, |it| it.version + 1), own);
                     match store.write(&next, revision.as_deref()).await {
-                        Ok(()) => break,
+                        Ok(_) => break,
                         Err(WriteError::Conflict) => conflicts += 1,
                         Err(WriteError::Failed(error)) => panic!("{error:#}"),
                     }

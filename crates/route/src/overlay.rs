@@ -21,6 +21,9 @@ use crate::table::{Action, FixedResponse, Forward, Route, RoutingTable};
 /// The format that this version reads and writes.
 pub const FORMAT: u32 = 1;
 
+/// The highest version, which leaves room to count on from any that a person writes by mistake.
+pub(crate) const MAX_VERSION: u32 = 4_000_000_000;
+
 /// Length in bytes of the longest overlay: far more than a change of every route of a large configuration needs.
 pub const MAX_OVERLAY: usize = 256 * 1024;
 
@@ -333,7 +336,7 @@ fn read(top: &Node, diagnostics: &mut Collector) -> Option<Overlay> {
     if version.is_none() {
         top.error(diagnostics, "missing key `version`", Some("a whole number that grows with every change".into()));
     }
-    let version = version.and_then(|node| node.whole(diagnostics, 1..=u32::MAX));
+    let version = version.and_then(|node| node.whole(diagnostics, 1..=MAX_VERSION));
     let text = |node: Option<&Node>, diagnostics: &mut Collector| {
         node.and_then(|node| node.text(diagnostics)).map(str::to_owned)
     };
@@ -513,6 +516,7 @@ default: { forward: legacy }
             ("{format: 2, version: 1, shadows: {}}", "unsupported format, expected 1"),
             ("{format: 1}", "missing key `version`"),
             ("{format: 1, version: 0}", "`0` is not an integer from 1"),
+            ("{format: 1, version: 4294967295}", "`4294967295` is not an integer from 1 to 4000000000"),
             ("{format: 1, version: 1, route: {}}", "unknown key `route`"),
             ("{format: 1, version: 1, routes: {a: {weights: {b: 1000}}}}", "`1000` is not an integer from 0 to 999"),
             ("{format: 1, version: 1, routes: {a: {mirror: 101}}}", "not a percentage"),
@@ -565,7 +569,7 @@ default: { forward: legacy }
     proptest! {
         #[test]
         fn text_and_back(
-            version in 1u32.., by in "\\PC{0,20}", reason in prop::option::of("\\PC{0,20}[a-z]"),
+            version in 1..=MAX_VERSION, by in "\\PC{0,20}", reason in prop::option::of("\\PC{0,20}[a-z]"),
             routes in prop::collection::btree_map("[a-zA-Z0-9_.-]{1,12}", changes(), 0..5)
         ) {
             let at = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_900_000_000);

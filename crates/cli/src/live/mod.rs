@@ -10,7 +10,7 @@ mod s3;
 mod ssm;
 
 use std::future::Future;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use aws_config::SdkConfig;
@@ -19,6 +19,9 @@ use crossfade_route::{MAX_OVERLAY, Overlay};
 use tokio::task::JoinSet;
 
 use crate::aws;
+
+/// Nobody waits longer for the present state.
+const READ: Duration = Duration::from_secs(5);
 
 /// Requests for earlier versions at the same time.
 const AT_ONCE: usize = 16;
@@ -128,18 +131,23 @@ impl Store {
         }
     }
 
-    /// Reads the present state.
+    /// Reads the present state, or gives up after 5 s.
     ///
     /// # Errors
     ///
     /// If it cannot be read, or is not an overlay ([`Invalid`]).
     pub async fn read(&self) -> Result<Stored> {
-        let document = match self {
-            Store::File(store) => store.read()?,
-            Store::S3(store) => store.read().await?,
-            Store::Ssm(store) => store.read().await?,
-            Store::AppConfig(store) => store.read().await?,
-        };
+        let document = tokio::time::timeout(READ, async {
+            match self {
+                Store::File(store) => store.read(),
+                Store::S3(store) => store.read().await,
+                Store::Ssm(store) => store.read().await,
+                Store::AppConfig(store) => store.read().await,
+            }
+        });
+        let document = document.await.map_err(|_| {
+            anyhow!("the live state cannot be read: {} did not respond within {READ:?}", self.place())
+        })??;
         let Some(document) = document else { return Ok(Stored { overlay: None, revision: None }) };
         let Document { revision, bytes } = document;
         match parsed(bytes, &self.place()) {

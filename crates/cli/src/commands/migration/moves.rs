@@ -175,6 +175,7 @@ impl Promote {
                 return refusal.print(common.json);
             }
             change.before.push(format!("evidence: {}", input.text()));
+            change.logs = Some(input.json());
         }
         if !by.agrees(&[change.before.clone(), change.lines(&migration.plan)].concat(), COMMAND)? {
             return no(COMMAND, &migration).print(common.json);
@@ -289,7 +290,7 @@ pub(super) async fn write(
     next: Overlay,
     mut change: Change,
 ) -> Result<Verdict> {
-    let (command, version) = (change.command, migration.version());
+    let (command, version, is_first) = (change.command, migration.version(), migration.stored.revision.is_none());
     let next = match migration.write(&next).await {
         Ok(written) => written,
         Err(error @ ChangeError::Conflict(_)) => {
@@ -301,7 +302,10 @@ pub(super) async fn write(
     };
     let is_running = change.moved.iter().any(|(.., after)| after.phase == Phase::Running);
     change.after.push(format!("see it take effect  {} LOG", common.command("status")));
-    change.after.push(format!("undo it             {}", common.command("undo")));
+    match migration.store.history(1).await.err().filter(|_| is_first) {
+        Some(error) => say(&format!("warning: `undo` will find no earlier version: {error:#}")),
+        None => change.after.push(format!("undo it             {}", common.command("undo"))),
+    }
     if is_running && command == "promote" {
         change.after.push(format!("everyone back       {}", common.command("abort")));
     }
