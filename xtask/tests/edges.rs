@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 /// All that is allowed. A new edge is a decision: change it here and in ARCHITECTURE.md.
-const EDGES: [(&str, &[&str]); 14] = [
+const EDGES: [(&str, &[&str]); 15] = [
     ("crossfade-document", &[]),
     ("crossfade-event", &[]),
     ("crossfade-journal", &[]),
@@ -18,10 +18,11 @@ const EDGES: [(&str, &[&str]); 14] = [
     ("crossfade-parity", &["crossfade-journal"]),
     ("crossfade-route", &["crossfade-compare", "crossfade-document", "crossfade-journal", "crossfade-rule"]),
     ("crossfade-migration", &["crossfade-journal", "crossfade-parity", "crossfade-route"]),
+    ("crossfade-live", &["crossfade-journal", "crossfade-migration", "crossfade-route"]),
     ("crossfade-proxy", &["crossfade-compare", "crossfade-event", "crossfade-journal", "crossfade-route"]),
     (
         "crossfade-function",
-        &["crossfade-event", "crossfade-journal", "crossfade-migration", "crossfade-proxy", "crossfade-route"],
+        &["crossfade-event", "crossfade-journal", "crossfade-live", "crossfade-proxy", "crossfade-route"],
     ),
     ("crossfade-emulator", &["crossfade-document", "crossfade-event", "crossfade-rule"]),
     (

@@ -1,22 +1,20 @@
 //! The proxy of the current configuration. Owns its start, and what replaces it: a changed file if that is enabled
-//! (`CROSSFADE_RELOAD`), and live state (`live` reads it). Watches nothing in between requests.
+//! (`CROSSFADE_RELOAD`), and live state (`crossfade-live` reads it). Watches nothing in between requests.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use crossfade_proxy::{Proxy, SetupError};
-use crossfade_route::{Overlaid, Overlay, PemFile, RoutingTable, Share};
-use serde_json::json;
+use bytes::Bytes;
+use crossfade_live::{Change, FileVersion, InUse, Live, LiveError, Notice, Outcome, Task};
+use crossfade_proxy::{Client, Proxy, SetupError};
+use crossfade_route::{Backend, Overlaid, Overlay, PemFile, RoutingTable, Share};
+use http::{Request, Response};
+use tokio::time::Instant;
 
-use crate::live::{Change, Live, LiveError};
-use crate::settings::{ConfigSource, Settings, SettingsError, load, variable};
+use crate::invoke::caught;
+use crate::settings::{ConfigSource, LocalSurroundings, Settings, SettingsError, load, variable};
 use crate::{log_error, log_warning, write_line};
-
-/// Changes of an overlay that do not fit, in a line of the log.
-const MAX_TOLD: usize = 10;
 
 /// The proxy, and the sources that it is made from.
 pub(crate) struct Current {
@@ -43,21 +41,32 @@ struct Loaded {
     proxy: Arc<Proxy>,
     version: Option<FileVersion>,
     /// With live state: the configuration as it is in the file, to which every overlay applies.
-    base: Option<(RoutingTable, Option<PemFile>)>,
-    overlay: Option<Box<Overlay>>,
+    base: Option<(Arc<RoutingTable>, Option<PemFile>)>,
+    overlay: Option<Arc<Overlay>>,
 }
 
-/// Tells one content of a file from the next: time, inode, size.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FileVersion(i64, i64, u64, u64);
+/// A client of one host, for requests of the function's own.
+#[derive(Debug)]
+struct Own(Client);
 
-impl FileVersion {
-    /// The version that exists now; `None` without a file.
-    #[must_use]
-    pub fn of(path: &Path) -> Option<Self> {
-        let file = fs::metadata(path).ok()?;
-        Some(FileVersion(file.mtime(), file.mtime_nsec(), file.ino(), file.size()))
+impl crossfade_live::Client for Own {
+    fn send(
+        &self,
+        request: Request<Bytes>,
+        limit: Duration,
+        now: SystemTime,
+    ) -> Task<'_, Result<Response<Bytes>, String>> {
+        Box::pin(self.0.send(request, limit, now))
     }
+}
+
+/// Makes clients that trust these authorities besides the built-in roots.
+fn connect(certificates: Option<PemFile>) -> crossfade_live::Connect {
+    Box::new(move |url| {
+        let backend = Backend::own("live", url, &LocalSurroundings { folder: Path::new("") })?;
+        let client = Client::new(&Arc::new(backend), certificates.as_ref()).map_err(|error| error.to_string())?;
+        Ok(Box::new(Own(client)))
+    })
 }
 
 impl Current {
@@ -67,9 +76,9 @@ impl Current {
         let (config, access_log) = (config?, access_log?);
         let version = version(&config);
         let (table, certificates) = compile(&config, cert_file.as_deref(), access_log)?;
-        let live = live.map(|place| Live::new(&place, certificates.as_ref(), &variable));
+        let live = live.map(|place| Live::new(&place, &variable, connect(certificates.clone())));
         let live = live.transpose()?;
-        let base = live.is_some().then(|| (table.clone(), certificates.clone()));
+        let base = live.is_some().then(|| (Arc::new(table.clone()), certificates.clone()));
         let proxy = Arc::new(Proxy::new(table, certificates, &pseudonym)?);
         let loaded = Mutex::new(Loaded { proxy, version, base, overlay: None });
         Ok(Current { config, cert_file, access_log, reload, live, loaded })
@@ -85,7 +94,7 @@ impl Current {
                 let replaced = compiled.and_then(|(table, certificates)| match &mut loaded.base {
                     None => loaded.replace(table, certificates),
                     Some(base) => {
-                        *base = (table, certificates);
+                        *base = (Arc::new(table), certificates);
                         loaded.apply().map(|mismatches| mismatches.iter().for_each(|mismatch| log_error(mismatch)))
                     }
                 });
@@ -120,51 +129,38 @@ impl Current {
     }
 
     async fn read(&self, live: &Live, now: SystemTime) {
-        let mut line = json!({ "type": "live", "level": "INFO", "place": live.place() });
-        match live.refresh(now).await {
-            Change::None => return,
-            Change::Failed(failures, error) => {
-                line["version"] = json!(self.loaded().proxy.table().live);
-                (line["failures"], line["error"]) = (json!(failures), json!(error));
-            }
-            Change::To(overlay) => {
-                line["replaces"] = json!(self.loaded().proxy.table().live);
-                match &overlay {
-                    Some(overlay) => {
-                        (line["version"], line["by"], line["change"]) =
-                            (json!(overlay.version), json!(overlay.by), json!(overlay.change));
-                    }
-                    None => line["error"] = json!("it is gone: the file alone decides"),
-                }
-                let mismatches = self.apply(overlay);
-                if !mismatches.is_empty() {
-                    line["error"] = json!(told(&mismatches));
-                }
-            }
+        let change = live.refresh(now).await;
+        let before = self.loaded().proxy.table().live;
+        let mismatches = match &change {
+            Change::To(overlay) => self.apply(overlay.clone()),
+            Change::None | Change::Failed(..) => Vec::new(),
+        };
+        if let Some(line) = live.line(&change, before, &mismatches) {
+            write_line(line);
         }
-        if line.get("error").is_some() {
-            line["level"] = json!("ERROR");
+    }
+
+    /// Does what an event asks for that is not a request, and puts the result in use.
+    pub(crate) async fn act(&self, notice: &Notice, now: SystemTime, deadline: Instant) -> Outcome {
+        let live = self.live.as_ref();
+        let in_use = live.and_then(|live| {
+            let loaded = self.loaded();
+            let (table, _) = loaded.base.as_ref()?;
+            Some(InUse { live, table: table.clone(), overlay: loaded.overlay.clone() })
+        });
+        let acted = caught(notice.act(in_use, now, deadline)).await;
+        let mut outcome = acted.unwrap_or_else(|panic| notice.lost(live, panic));
+        if let Some(next) = outcome.next.take() {
+            outcome.note(&self.apply(Some(next)));
         }
-        write_line(line.to_string());
+        outcome
     }
 
     /// Puts an overlay in use, or the file alone. Returns the changes that do not fit.
-    pub(crate) fn apply(&self, overlay: Option<Box<Overlay>>) -> Vec<String> {
+    fn apply(&self, overlay: Option<Arc<Overlay>>) -> Vec<String> {
         let mut loaded = self.loaded();
         loaded.overlay = overlay;
         loaded.apply().unwrap_or_else(|error| vec![error.to_string()])
-    }
-
-    /// The live state's place.
-    pub(crate) fn live(&self) -> Option<&Live> {
-        self.live.as_ref()
-    }
-
-    /// With live state: the configuration in the file, and the overlay in use.
-    pub(crate) fn base(&self) -> Option<(RoutingTable, Option<Overlay>)> {
-        let loaded = self.loaded();
-        let (table, _) = loaded.base.as_ref()?;
-        Some((table.clone(), loaded.overlay.as_deref().cloned()))
     }
 
     fn loaded(&self) -> MutexGuard<'_, Loaded> {
@@ -179,7 +175,7 @@ impl Loaded {
         let certificates = certificates.clone();
         let Overlaid { table, mismatches } = match &self.overlay {
             Some(overlay) => table.overlaid(overlay),
-            None => Overlaid { table: table.clone(), mismatches: Vec::new() },
+            None => Overlaid { table: RoutingTable::clone(table), mismatches: Vec::new() },
         };
         self.replace(table, certificates)?;
         Ok(mismatches)
@@ -190,15 +186,6 @@ impl Loaded {
         self.proxy = Arc::new(self.proxy.successor(table, certificates)?);
         Ok(())
     }
-}
-
-/// The first changes that do not fit, since there may be thousands.
-fn told(mismatches: &[String]) -> String {
-    let mut text = mismatches.iter().take(MAX_TOLD).cloned().collect::<Vec<_>>().join("; ");
-    if mismatches.len() > MAX_TOLD {
-        text.push_str(&format!("; and {} more", mismatches.len() - MAX_TOLD));
-    }
-    text
 }
 
 /// The table, with this share of the access log if there is one, and the authorities that are trusted besides the built-in roots.

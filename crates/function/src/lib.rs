@@ -9,16 +9,13 @@ mod current;
 mod deployment;
 mod http1;
 mod invoke;
-mod live;
-mod migration;
 mod run;
 mod runtime_api;
 mod settings;
 
 use std::process::ExitCode;
 
-pub use current::FileVersion;
-pub use live::source::{Remote, Source};
+pub use crossfade_live::{FileVersion, Remote, Source};
 pub use settings::{ConfigSource, LocalSurroundings, SettingsError, load};
 
 /// The function's entry point: reads the environment and serves until the end of it.

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use crossfade_event::{DecodeError, FORMATS};
 use crossfade_journal::AccessRecord;
+use crossfade_live::{AFTERWARDS, AT_START, Notice};
 use crossfade_proxy::Invocation;
 use crossfade_route::Share;
 use tokio::signal::unix::{SignalKind, signal};
@@ -18,9 +19,7 @@ use tokio::time::Instant;
 
 use crate::current::{ConfigurationError, Current};
 use crate::invoke::{answer, decode, mirror};
-use crate::live::{AFTERWARDS, AT_START};
 use crate::log_error;
-use crate::migration::Notice;
 use crate::runtime_api::{ApiError, NextEvent, RuntimeApi};
 use crate::settings::Settings;
 use crate::write_line;
@@ -128,13 +127,10 @@ async fn serve(current: Arc<Current>, mut api: RuntimeApi, mut stop: watch::Rece
         if let Err(DecodeError::UnknownFormat) = &request
             && let Some(notice) = Notice::of(&event)
         {
-            let outcome = Box::pin(notice.act(&current, time, deadline)).await;
-            write_line(outcome.document.to_string());
+            let outcome = Box::pin(current.act(&notice, time, deadline)).await;
+            write_line(outcome.text());
             let posted = match outcome.failure {
-                None => {
-                    let reply = Bytes::from(outcome.document.to_string());
-                    api.respond(&request_id, invocation_id.as_deref(), reply).await
-                }
+                None => api.respond(&request_id, invocation_id.as_deref(), outcome.text().into()).await,
                 Some(message) => api.fail(&request_id, invocation_id.as_deref(), &message).await,
             };
             match posted {

@@ -11,9 +11,9 @@ use http::header::{CONTENT_TYPE, ETAG, HOST, IF_MATCH, IF_NONE_MATCH};
 use http::{Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::RemoteStore;
-use super::aws::{Aws, date};
-use super::source::{Content, Endpoint, Remote, between, encoded, ssm_request};
+use crate::aws::{Aws, date};
+use crate::live::RemoteStore;
+use crate::source::{Content, Endpoint, Remote, between, encoded, ssm_request};
 
 /// A claim is void after it.
 const CLAIM: Duration = Duration::from_secs(60);
@@ -23,14 +23,14 @@ const MAX_CLAIMS: u32 = 10;
 
 /// The state as it was read.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Basis {
-    pub(super) text: Option<String>,
-    pub(super) revision: Option<String>,
+pub(crate) struct Basis {
+    pub(crate) text: Option<String>,
+    pub(crate) revision: Option<String>,
 }
 
 /// The result of a write.
 #[derive(Debug)]
-pub(super) enum Written {
+pub(crate) enum Written {
     /// With the entity tag, if the service has such.
     Done(Option<String>),
     /// Somebody else has written since.
@@ -38,7 +38,7 @@ pub(super) enum Written {
 }
 
 /// Writes a file in one step, so that a reader never sees half of it, and keeps the version for `crossfade history`.
-pub(super) fn file(path: &Path, text: &str, version: u32, basis: Option<&Basis>) -> Result<Written, String> {
+pub(crate) fn file(path: &Path, text: &str, version: u32, basis: Option<&Basis>) -> Result<Written, String> {
     write_file(path, text, version, basis).map_err(|error| error.to_string())
 }
 
@@ -76,7 +76,7 @@ fn write_file(path: &Path, text: &str, version: u32, basis: Option<&Basis>) -> i
 
 impl RemoteStore {
     /// Writes a text.
-    pub(super) async fn write(
+    pub(crate) async fn write(
         &self,
         aws: &Aws,
         text: &str,
@@ -86,7 +86,7 @@ impl RemoteStore {
         match &self.remote {
             Remote::S3 { key, .. } => {
                 let request = put_object(&self.endpoint, key, text, basis).map_err(|error| error.to_string())?;
-                let response = aws.send(&self.client, "s3", request, now).await?;
+                let response = aws.send(&*self.client, "s3", request, now).await?;
                 put(&response)
             }
             Remote::Ssm { name } => self.write_parameter(aws, name, text, basis, now).await,
@@ -165,7 +165,7 @@ impl RemoteStore {
         now: SystemTime,
     ) -> Result<(Value, Option<SystemTime>), String> {
         let request = ssm_request(&self.endpoint, action, body).map_err(|error| error.to_string())?;
-        let response = aws.send(&self.client, "ssm", request, now).await?;
+        let response = aws.send(&*self.client, "ssm", request, now).await?;
         match response.status() {
             StatusCode::OK => {
                 let value = serde_json::from_slice(response.body()).map_err(|error| error.to_string())?;
@@ -179,7 +179,7 @@ impl RemoteStore {
     }
 
     /// The text for a store. That of a parameter must be short, and must not have `{{`, which in JSON is only within a string.
-    pub(super) fn text(&self, text: String) -> String {
+    pub(crate) fn text(&self, text: String) -> String {
         match self.remote {
             Remote::Ssm { .. } => text.lines().map(str::trim_start).collect::<String>().replace("{{", "{\\u007b"),
             _ => text,

@@ -1,6 +1,5 @@
-//! Live state: the overlay that changes a configuration without a deployment (`CROSSFADE_LIVE`). Owns when it is read, and what
-//! happens when it cannot be read: the last valid one stays in use. Writes it as well, for `migration`. The document is
-//! `crossfade-route`'s, and `current` applies it.
+//! Reads and writes the live state. Owns when it is read, and what happens when it cannot be read: the last valid one stays in use.
+//! The document is `crossfade-route`'s, and the caller applies it.
 //!
 //! Nobody waits for it but a cold start, for a moment: it is read when the client has its response, before the next event is
 //! asked for, since in between the environment may be frozen for hours. A read that takes long goes on beside the next requests.
@@ -9,13 +8,6 @@
 //! well, since a new environment would begin with it; but only if the next read finds the same, for a store may be slow to show
 //! the newest version everywhere.
 
-mod aws;
-mod credentials;
-mod logs;
-mod sign;
-pub(crate) mod source;
-mod write;
-
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -23,31 +15,32 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use crossfade_proxy::{Client, SetupError};
-use crossfade_route::{Backend, Overlay, PemFile, parse_duration};
+use crossfade_route::{Overlay, parse_duration};
 use http::Request;
+use serde_json::json;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
-use aws::Aws;
-pub(crate) use logs::Span;
-use source::{Content, Endpoint, Environment, Remote, Source};
-use write::{Basis, Written};
-
-use crate::current::FileVersion;
-use crate::settings::{LocalSurroundings, variable};
+use crate::aws::Aws;
+use crate::logs::{self, Span};
+use crate::source::{Content, Endpoint, Environment, Remote, Source};
+use crate::write::{self, Basis, Written};
+use crate::{Client, Connect, FileVersion, Task};
 
 /// `CROSSFADE_LIVE_INTERVAL` by default: the time from one read to the next while requests come.
 const INTERVAL: Duration = Duration::from_secs(10);
 
 /// The longest time between two reads after failures.
-const LONGEST: Duration = Duration::from_secs(60);
+pub(crate) const LONGEST: Duration = Duration::from_secs(60);
 
 /// The time that a cold start waits.
-pub(crate) const AT_START: Duration = Duration::from_millis(300);
+pub const AT_START: Duration = Duration::from_millis(300);
 
 /// The time that an environment waits between two invocations.
-pub(crate) const AFTERWARDS: Duration = Duration::from_millis(100);
+pub const AFTERWARDS: Duration = Duration::from_millis(100);
+
+/// Changes of an overlay that do not fit, in a line of the log.
+const MAX_TOLD: usize = 10;
 
 /// The limit of a read, which goes on when nobody waits any more.
 const READ: Duration = Duration::from_secs(2);
@@ -55,7 +48,7 @@ const READ: Duration = Duration::from_secs(2);
 /// Live state that cannot be used at all.
 #[derive(Debug, thiserror::Error)]
 #[error("live state: {0}")]
-pub(crate) struct LiveError(String);
+pub struct LiveError(pub(crate) String);
 
 /// A reason why the store could not be read or written.
 #[derive(Debug, PartialEq)]
@@ -74,16 +67,31 @@ impl Failure {
 }
 
 /// The live state of a process.
-#[derive(Debug)]
-pub(crate) struct Live {
+pub struct Live {
     place: String,
     store: Store,
     /// Or the reason why nothing can be signed, which files do not need.
     aws: Result<Aws, LiveError>,
-    cert_file: Option<PemFile>,
+    log: Log,
+    connect: Connect,
     interval: Duration,
     /// One read at a time, whatever the number of lanes.
     state: Mutex<State>,
+}
+
+// Without the function that makes clients.
+impl std::fmt::Debug for Live {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Live").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+/// The function's own log.
+#[derive(Debug)]
+struct Log {
+    /// `AWS_LAMBDA_LOG_GROUP_NAME`.
+    group: Option<String>,
+    endpoint: Endpoint,
 }
 
 #[derive(Debug)]
@@ -93,10 +101,10 @@ enum Store {
 }
 
 #[derive(Debug)]
-struct RemoteStore {
-    remote: Remote,
-    endpoint: Endpoint,
-    client: Client,
+pub(crate) struct RemoteStore {
+    pub(crate) remote: Remote,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) client: Box<dyn Client>,
 }
 
 /// All that is known from earlier reads.
@@ -124,11 +132,11 @@ struct Known {
 
 /// The result of a read.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Change {
+pub enum Change {
     /// Nothing is different.
     None,
     /// There is another overlay, or none any more.
-    To(Option<Box<Overlay>>),
+    To(Option<Arc<Overlay>>),
     /// It could not be read, so many times in a row, for this reason.
     Failed(u32, String),
 }
@@ -142,19 +150,19 @@ pub(crate) struct Stored {
 
 impl Live {
     /// Finds the place, and the endpoint and the credentials for it. Reads nothing.
-    pub(crate) fn new(
-        place: &str,
-        cert_file: Option<&PemFile>,
-        environment: Environment<'_>,
-    ) -> Result<Live, LiveError> {
+    ///
+    /// # Errors
+    ///
+    /// [`LiveError`] for a place or an interval that is not valid, and for a service without region or credentials.
+    pub fn new(place: &str, environment: Environment<'_>, connect: Connect) -> Result<Live, LiveError> {
         let source = Source::parse(place).map_err(LiveError)?;
-        let aws = Aws::find(environment, |url| client(url, cert_file));
+        let aws = Aws::find(environment, &connect);
         let (store, aws) = match source {
             Source::File(path) => (Store::File(path), aws),
             Source::Remote(remote) => {
                 let aws = if remote.is_signed() { Ok(aws?) } else { aws };
                 let endpoint = remote.endpoint(aws.as_ref().map_or("", |aws| &aws.region), environment);
-                let client = client(&endpoint.origin, cert_file)?;
+                let client = connect(&endpoint.origin).map_err(LiveError)?;
                 (Store::Remote(Box::new(RemoteStore { remote, endpoint, client })), aws)
             }
         };
@@ -164,8 +172,12 @@ impl Live {
                 LiveError(format!("`CROSSFADE_LIVE_INTERVAL` is `{text}`, expected a number and a unit, like 10s"))
             })?,
         };
-        let (place, cert_file) = (place.to_owned(), cert_file.cloned());
-        Ok(Live { place, store, aws, cert_file, interval, state: Mutex::default() })
+        let region = aws.as_ref().map_or("", |aws| &aws.region);
+        let log = Log {
+            group: environment("AWS_LAMBDA_LOG_GROUP_NAME"),
+            endpoint: Endpoint::of_service("logs", "AWS_ENDPOINT_URL_LOGS", region, environment),
+        };
+        Ok(Live { place: place.to_owned(), store, aws, log, connect, interval, state: Mutex::default() })
     }
 
     /// The place, for messages.
@@ -174,7 +186,8 @@ impl Live {
     }
 
     /// Returns `true` if the place is on this machine.
-    pub(crate) fn is_at_hand(&self) -> bool {
+    #[must_use]
+    pub fn is_at_hand(&self) -> bool {
         matches!(self.store, Store::File(_))
     }
 
@@ -184,12 +197,17 @@ impl Live {
     }
 
     /// Returns `true` if it is time to read the overlay, and nobody does.
-    pub(crate) fn is_due(&self, now: SystemTime) -> bool {
+    #[must_use]
+    pub fn is_due(&self, now: SystemTime) -> bool {
         self.state.try_lock().is_ok_and(|state| state.is_due(now, self.interval))
     }
 
     /// Reads the overlay if it is time to. Returns at once while another lane reads.
-    pub(crate) async fn refresh(&self, now: SystemTime) -> Change {
+    pub fn refresh(&self, now: SystemTime) -> Task<'_, Change> {
+        Box::pin(self.refreshed(now))
+    }
+
+    async fn refreshed(&self, now: SystemTime) -> Change {
         let Ok(mut state) = self.state.try_lock() else { return Change::None };
         if !state.is_due(now, self.interval) {
             return Change::None;
@@ -261,19 +279,63 @@ impl Live {
         Ok(true)
     }
 
+    /// The name of the function's own log group.
+    pub(crate) fn log_group(&self) -> Result<&str, String> {
+        let group = self.log.group.as_deref();
+        group.ok_or_else(|| "`AWS_LAMBDA_LOG_GROUP_NAME` is not set, so the function does not know its log".to_owned())
+    }
+
     /// Calls `line` with the lines of a log group. They are incomplete on error.
-    pub(crate) async fn read_log(&self, span: &Span<'_>, end: Instant, line: impl FnMut(&str)) -> Result<(), String> {
+    pub(crate) async fn read_log(
+        &self,
+        span: &Span<'_>,
+        end: Instant,
+        line: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<(), String> {
         let aws = self.aws.as_ref().map_err(|error| error.0.clone())?;
-        let endpoint = Endpoint::of_service("logs", "AWS_ENDPOINT_URL_LOGS", &aws.region, &variable);
-        let client = client(&endpoint.origin, self.cert_file.as_ref()).map_err(|error| error.0)?;
-        logs::read(aws, (&endpoint, &client), span, end, line).await
+        let client = (self.connect)(&self.log.endpoint.origin)?;
+        logs::read(aws, (&self.log.endpoint, &*client), span, end, line).await
+    }
+
+    /// The line of the log about a change, if there is anything to say. `before` is the version that was in use, `mismatches`
+    /// are the changes of the overlay that do not fit.
+    #[must_use]
+    pub fn line(&self, change: &Change, before: Option<u32>, mismatches: &[String]) -> Option<String> {
+        let mut line = json!({ "type": "live", "level": "INFO", "place": self.place });
+        match change {
+            Change::None => return None,
+            Change::Failed(failures, error) => {
+                line["version"] = json!(before);
+                (line["failures"], line["error"]) = (json!(failures), json!(error));
+            }
+            Change::To(overlay) => {
+                line["replaces"] = json!(before);
+                match overlay {
+                    Some(overlay) => {
+                        (line["version"], line["by"], line["change"]) =
+                            (json!(overlay.version), json!(overlay.by), json!(overlay.change));
+                    }
+                    None => line["error"] = json!("it is gone: the file alone decides"),
+                }
+            }
+        }
+        if !mismatches.is_empty() {
+            line["error"] = json!(told(mismatches));
+        }
+        if line.get("error").is_some() {
+            line["level"] = json!("ERROR");
+        }
+        Some(line.to_string())
     }
 }
 
-fn client(url: &str, cert_file: Option<&PemFile>) -> Result<Client, LiveError> {
-    let here = LocalSurroundings { folder: Path::new("") };
-    let backend = Backend::own("live", url, &here).map_err(LiveError)?;
-    Client::new(&Arc::new(backend), cert_file).map_err(|error: SetupError| LiveError(error.to_string()))
+/// The first changes that do not fit, since there may be thousands.
+pub(crate) fn told(mismatches: &[String]) -> String {
+    let mut text = mismatches.iter().take(MAX_TOLD).cloned().collect::<Vec<_>>().join("; ");
+    if let Some(more) = mismatches.len().checked_sub(MAX_TOLD).filter(|more| *more > 0) {
+        text.push_str(&format!("; and {more} more"));
+    }
+    text
 }
 
 async fn within<T>(limit: Duration, result: impl Future<Output = Result<T, String>>) -> Result<T, String> {
@@ -340,16 +402,16 @@ impl State {
         }
         self.known = Some(Known { version: overlay.version, text });
         (self.etag, self.doubted) = (etag, None);
-        Ok(Change::To(Some(Box::new(overlay))))
+        Ok(Change::To(Some(Arc::new(overlay))))
     }
 }
 
 impl RemoteStore {
     /// Reads the content; `etag` is that of the known one.
-    async fn read(&self, aws: Option<&Aws>, etag: Option<&str>, now: SystemTime) -> Result<Content, String> {
+    pub(crate) async fn read(&self, aws: Option<&Aws>, etag: Option<&str>, now: SystemTime) -> Result<Content, String> {
         let request: Request<Bytes> = self.remote.request(&self.endpoint, etag).map_err(|error| error.to_string())?;
         let response = match (self.remote.service(), aws) {
-            (Some(service), Some(aws)) => aws.send(&self.client, service, request, now).await,
+            (Some(service), Some(aws)) => aws.send(&*self.client, service, request, now).await,
             _ => self.client.send(request, LONGEST, now).await,
         };
         self.remote.content(response?)

@@ -18,18 +18,18 @@ const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256
 
 /// Credentials of the function's role.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Credentials {
-    pub(super) access_key: String,
-    pub(super) secret_key: String,
-    pub(super) session_token: Option<String>,
+pub(crate) struct Credentials {
+    pub(crate) access_key: String,
+    pub(crate) secret_key: String,
+    pub(crate) session_token: Option<String>,
 }
 
 /// Part of the signed scope.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Scope<'a> {
-    pub(super) region: &'a str,
+pub(crate) struct Scope<'a> {
+    pub(crate) region: &'a str,
     /// `s3`, `ssm`.
-    pub(super) service: &'a str,
+    pub(crate) service: &'a str,
 }
 
 // Secrets are not shown.
@@ -41,7 +41,7 @@ impl std::fmt::Debug for Credentials {
 
 /// Adds the fields of the signature. All fields that are there, which must include `Host`, are signed. The path and the query
 /// must be encoded canonically, and the query sorted.
-pub(super) fn sign(
+pub(crate) fn sign(
     request: &mut request::Parts,
     body: &Bytes,
     credentials: &Credentials,

@@ -5,25 +5,25 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use crossfade_proxy::Client;
 use http::header::DATE;
 use http::{Request, Response};
 
-use super::credentials::{self, Expiring, Provider};
-use super::sign::{Credentials, Scope, sign};
-use super::source::Environment;
-use super::{LONGEST, LiveError};
+use crate::credentials::{self, Expiring, Provider};
+use crate::live::{LONGEST, LiveError};
+use crate::sign::{Credentials, Scope, sign};
+use crate::source::Environment;
+use crate::{Client, Connect};
 
 /// Services accept a clock that is wrong by five minutes or more (S3: 15).
 const TOLERATED: Duration = Duration::from_secs(4 * 60);
 
 /// A role with its region.
 #[derive(Debug)]
-pub(super) struct Aws {
-    pub(super) region: String,
+pub(crate) struct Aws {
+    pub(crate) region: String,
     provider: Provider,
     /// For the endpoint that has the credentials, if they are not in the environment.
-    endpoint: Option<Client>,
+    endpoint: Option<Box<dyn Client>>,
     learned: Mutex<Learned>,
 }
 
@@ -37,26 +37,23 @@ struct Learned {
 
 impl Aws {
     /// Finds region and credentials. Sends nothing.
-    pub(super) fn find(
-        environment: Environment<'_>,
-        client: impl Fn(&str) -> Result<Client, LiveError>,
-    ) -> Result<Aws, LiveError> {
+    pub(crate) fn find(environment: Environment<'_>, connect: &Connect) -> Result<Aws, LiveError> {
         let region = ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().find_map(environment);
         let region = region.ok_or_else(|| LiveError("`AWS_REGION` is not set".to_owned()))?;
         let provider = Provider::find(environment)
             .ok_or_else(|| LiveError("there are no credentials in the environment".to_owned()))?;
         let endpoint = match &provider {
             Provider::Environment(_) => None,
-            Provider::Container { url, .. } => Some(client(origin(url))?),
+            Provider::Container { url, .. } => Some(connect(origin(url)).map_err(LiveError)?),
         };
         Ok(Aws { region, provider, endpoint, learned: Mutex::default() })
     }
 
     /// Signs a request and sends it; once more if the response shows that the signature had the wrong time, or credentials that
     /// have expired.
-    pub(super) async fn send(
+    pub(crate) async fn send(
         &self,
-        client: &Client,
+        client: &dyn Client,
         service: &str,
         request: Request<Bytes>,
         now: SystemTime,
@@ -134,7 +131,7 @@ fn difference(one: SystemTime, other: SystemTime) -> (Duration, bool) {
 }
 
 /// The time of a response by the clock of the service.
-pub(super) fn date(response: &Response<Bytes>) -> Option<SystemTime> {
+pub(crate) fn date(response: &Response<Bytes>) -> Option<SystemTime> {
     parse_date(response.headers().get(DATE)?.to_str().ok()?)
 }
 

@@ -1,11 +1,11 @@
 //! Invocations that move a migration: a schedule looks at the evidence, an alarm takes users back. Owns what they do and the line
-//! and reply about it. The decisions are `crossfade-migration`'s, the moves `crossfade-route`'s, stores and log `live`'s.
+//! and reply about it. The decisions are `crossfade-migration`'s, the moves `crossfade-route`'s, stores and log `live`'s. The caller
+//! puts the new state in use.
 //!
 //! A schedule that cannot see enough changes nothing, and says why. An alarm does not give up before its time is over: then the
 //! invocation fails, so that Lambda tries again.
 
-mod notice;
-
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crossfade_journal::AccessRecord;
@@ -16,12 +16,10 @@ use crossfade_route::{Author, Move, MoveError, Overlay, RoutingTable};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-pub(crate) use notice::{Alarm, Notice};
-
-use crate::current::Current;
-use crate::invoke::caught;
-use crate::live::{Failure, Live, Span, Stored};
-use crate::settings::variable;
+use crate::Task;
+use crate::live::{Failure, Live, Stored, told};
+use crate::logs::Span;
+use crate::notice::{Alarm, Notice};
 
 /// Time that a schedule keeps for writing, after it has read the log.
 const WRITE: Duration = Duration::from_secs(3);
@@ -43,11 +41,24 @@ const MAX_REASON: usize = 500;
 
 /// The result of such an invocation.
 #[derive(Debug)]
-pub(crate) struct Outcome {
+pub struct Outcome {
     /// The log line, and the reply.
-    pub(crate) document: Value,
+    document: Value,
     /// A reason for Lambda to try again.
-    pub(crate) failure: Option<String>,
+    pub failure: Option<String>,
+    /// A state that has been written, to be put in use.
+    pub next: Option<Arc<Overlay>>,
+}
+
+/// A configuration with live state.
+#[derive(Debug)]
+pub struct InUse<'l> {
+    /// The store.
+    pub live: &'l Live,
+    /// The table of the file.
+    pub table: Arc<RoutingTable>,
+    /// The overlay in use, which is not always the one in the store.
+    pub overlay: Option<Arc<Overlay>>,
 }
 
 /// The result of an alarm.
@@ -67,71 +78,105 @@ enum Due {
     Nothing,
 }
 
-/// A configuration with live state, for one invocation.
+/// A change of the live state, by one invocation.
 struct Change<'c> {
-    current: &'c Current,
     live: &'c Live,
-    /// That of the file.
-    table: RoutingTable,
-    /// The overlay in use, which is not always the one in the store.
-    in_use: Option<Overlay>,
+    table: &'c RoutingTable,
+    in_use: Option<&'c Overlay>,
     now: SystemTime,
     deadline: Instant,
 }
 
 impl Notice {
     /// Does what the event asks for, as far as the configuration allows it.
-    pub(crate) async fn act(&self, current: &Current, now: SystemTime, deadline: Instant) -> Outcome {
+    pub fn act<'n>(&'n self, in_use: Option<InUse<'n>>, now: SystemTime, deadline: Instant) -> Task<'n, Outcome> {
+        Box::pin(async move {
+            let mut outcome = self.begun(in_use.as_ref().map(|it| it.live));
+            if let Err(error) = self.acted(in_use.as_ref(), now, deadline, &mut outcome).await {
+                let is_fatal = outcome.document.get("aborted") == Some(&Value::Bool(false));
+                outcome.failure = is_fatal.then(|| error.clone());
+                outcome.fail(error);
+            }
+            outcome
+        })
+    }
+
+    /// The outcome if it panicked.
+    #[must_use]
+    pub fn lost(&self, live: Option<&Live>, panic: String) -> Outcome {
+        let mut outcome = self.begun(live);
+        outcome.failure = Some(panic.clone());
+        outcome.fail(panic);
+        outcome
+    }
+
+    fn begun(&self, live: Option<&Live>) -> Outcome {
         let mut document = json!({ "type": "live", "level": "INFO" });
         document["event"] = match self {
             Notice::Alarms(_) => "alarm".into(),
             Notice::Advance => "advance".into(),
             Notice::Unknown(_) => "unknown".into(),
         };
-        if let Some(live) = current.live() {
+        if let Some(live) = live {
             document["place"] = live.place().into();
         }
-        let acted = caught(self.acted(current, now, deadline, &mut document)).await;
-        let (error, is_lost) = match acted {
-            Ok(Ok(())) => (None, false),
-            Ok(Err(error)) => (Some(error), false),
-            Err(panic) => (Some(panic), true),
-        };
-        let mut failure = None;
-        if let Some(error) = error {
-            document["level"] = "ERROR".into();
-            let is_fatal = is_lost || document.get("aborted") == Some(&Value::Bool(false));
-            failure = is_fatal.then(|| error.clone());
-            document["error"] = error.into();
-        }
-        Outcome { document, failure }
+        Outcome { document, failure: None, next: None }
     }
 
     async fn acted(
         &self,
-        current: &Current,
+        in_use: Option<&InUse<'_>>,
         now: SystemTime,
         deadline: Instant,
-        document: &mut Value,
+        outcome: &mut Outcome,
     ) -> Result<(), String> {
-        let (Some(live), Some((table, in_use))) = (current.live(), current.base()) else {
+        let Some(InUse { live, table, overlay }) = in_use else {
             return Err("`CROSSFADE_LIVE` is not set, so there is no live state to change".to_owned());
         };
-        document["version"] = json!(in_use.as_ref().map(|overlay| overlay.version));
-        let plan = table.plan.clone().ok_or_else(|| MoveError::NoPlan.to_string())?;
+        outcome.document["version"] = json!(overlay.as_ref().map(|overlay| overlay.version));
+        let plan = table.plan.as_ref().ok_or_else(|| MoveError::NoPlan.to_string())?;
         if live.is_read_only() {
             return Err(
-                "the function cannot write to AppConfig: move users with the commands, and let AppConfig's own \
-                        alarms roll back"
+                "the function cannot write to AppConfig: move users with the commands, and let AppConfig's own alarms \
+                        roll back"
                     .to_owned(),
             );
         }
-        let change = Change { current, live, table, in_use, now, deadline };
+        let change = Change { live, table, in_use: overlay.as_deref(), now, deadline };
         match self {
-            Notice::Advance => change.advance(&plan, document).await,
-            Notice::Alarms(alarms) => change.alarms(&plan, alarms, document).await,
+            Notice::Advance => change.advance(plan, outcome).await,
+            Notice::Alarms(alarms) => change.alarms(plan, alarms, outcome).await,
             Notice::Unknown(reason) => Err((*reason).to_owned()),
         }
+    }
+}
+
+impl Outcome {
+    /// Adds changes of [`next`](Outcome::next) that do not fit the configuration.
+    pub fn note(&mut self, mismatches: &[String]) {
+        if !mismatches.is_empty() {
+            self.fail(told(mismatches));
+        }
+    }
+
+    /// The log line, which is also the reply.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.document.to_string()
+    }
+
+    fn fail(&mut self, error: String) {
+        (self.document["level"], self.document["error"]) = ("ERROR".into(), error.into());
+    }
+
+    /// Takes a state that has been written.
+    fn adopt(&mut self, next: Overlay) {
+        self.document["version"] = next.version.into();
+        (self.document["by"], self.document["change"]) = (next.by.clone().into(), next.change.clone().into());
+        if let Some(reason) = &next.reason {
+            self.document["reason"] = reason.clone().into();
+        }
+        self.next = Some(Arc::new(next));
     }
 }
 
@@ -140,7 +185,7 @@ impl Change<'_> {
         self.deadline.saturating_duration_since(Instant::now())
     }
 
-    async fn advance(&self, plan: &Plan, document: &mut Value) -> Result<(), String> {
+    async fn advance(&self, plan: &Plan, outcome: &mut Outcome) -> Result<(), String> {
         if plan.schedule == Schedule::Off {
             return Err(
                 "the configuration allows a schedule nothing: set `migration.schedule` to `advance`, or to `abort` \
@@ -151,8 +196,8 @@ impl Change<'_> {
         let stored = self.live.read(self.now, REQUEST.min(self.left())).await;
         let stored = stored.map_err(|failure| format!("the live state cannot be read: {}", failure.reason))?;
         let overlay = stored.overlay.as_ref();
-        document["version"] = json!(overlay.map(|overlay| overlay.version));
-        let mut evidences = Evidences::new(&self.table, plan, overlay)
+        outcome.document["version"] = json!(overlay.map(|overlay| overlay.version));
+        let mut evidences = Evidences::new(self.table, plan, overlay)
             .map_err(|error| format!("`migration.guard` cannot be used: {error}"))?;
         let mut unread = None;
         if let Some(since) = evidences.since()
@@ -162,14 +207,14 @@ impl Change<'_> {
             evidences.incomplete(reason);
         }
         let judgements = evidences.judgements(self.now);
-        let advance = crossfade_migration::advance(&self.table, overlay, &judgements, "schedule", self.now);
+        let advance = crossfade_migration::advance(self.table, overlay, &judgements, "schedule", self.now);
         let advance = advance.map_err(|error| error.to_string())?;
         let written = match &advance.next {
             None => Ok(true),
             Some(next) => self.live.write(next, Some(&stored), self.now, WRITE.min(self.left())).await,
         };
         let is_changed = advance.next.is_some() && written == Ok(true);
-        document["changed"] = is_changed.into();
+        outcome.document["changed"] = is_changed.into();
         let next = advance.next.filter(|_| is_changed);
         let moved = |route: &str| next.as_ref()?.routes.get(route)?.migration;
         let shown = |(judgement, (route, decision)): (&Judgement, &(String, Next))| {
@@ -198,11 +243,11 @@ impl Change<'_> {
         };
         // Lambda tries again what takes users back.
         if written.is_err() && advance.routes.iter().any(|(_, next)| matches!(next, Next::Abort(..))) {
-            document["aborted"] = false.into();
+            outcome.document["aborted"] = false.into();
         }
-        document["routes"] = judgements.iter().zip(&advance.routes).map(shown).collect();
+        outcome.document["routes"] = judgements.iter().zip(&advance.routes).map(shown).collect();
         if let Some(next) = next {
-            self.adopt(next, document);
+            outcome.adopt(next);
         }
         written.map_err(|failure| format!("the live state cannot be written: {}", failure.reason))?;
         unread.map_or(Ok(()), Err)
@@ -210,16 +255,14 @@ impl Change<'_> {
 
     /// Counts the lines of the function's own log.
     async fn collect(&self, plan: &Plan, since: SystemTime, evidences: &mut Evidences<'_>) -> Result<(), String> {
-        let group = variable("AWS_LAMBDA_LOG_GROUP_NAME")
-            .ok_or("`AWS_LAMBDA_LOG_GROUP_NAME` is not set, so the function does not know its log")?;
         let from = match since {
             SystemTime::UNIX_EPOCH => self.now.checked_sub(DAY).unwrap_or(since),
             since => since,
         };
-        let span = Span { group: &group, routes: &plan.routes, from, until: self.now };
+        let span = Span { group: self.live.log_group()?, routes: &plan.routes, from, until: self.now };
         let end = self.deadline.checked_sub(WRITE.min(self.left() / 2)).unwrap_or(self.deadline);
         let mut unsupported: u64 = 0;
-        let line = |line: &str| match line {
+        let mut line = |line: &str| match line {
             line if line.starts_with("{\"type\":\"access\"") => match serde_json::from_str::<AccessRecord<'_>>(line) {
                 Ok(record) if record.version == AccessRecord::VERSION => evidences.add_access(&record),
                 _ => unsupported = unsupported.saturating_add(1),
@@ -230,14 +273,14 @@ impl Change<'_> {
             },
             _ => {}
         };
-        self.live.read_log(&span, end, line).await?;
+        self.live.read_log(&span, end, &mut line).await?;
         match unsupported {
             0 => Ok(()),
             count => Err(format!("{count} lines of the log cannot be read, as after a change of Crossfade's version")),
         }
     }
 
-    async fn alarms(&self, plan: &Plan, alarms: &[Alarm], document: &mut Value) -> Result<(), String> {
+    async fn alarms(&self, plan: &Plan, alarms: &[Alarm], outcome: &mut Outcome) -> Result<(), String> {
         let is_listed = |alarm: &Alarm| plan.alarms.iter().any(|known| [&alarm.name, &alarm.arn].contains(&known));
         let acting = |alarm: &&Alarm| alarm.state == "ALARM" && is_listed(alarm);
         let shown = |alarm: &Alarm| {
@@ -248,36 +291,37 @@ impl Change<'_> {
             };
             json!({ "name": alarm.name, "arn": alarm.arn, "state": alarm.state, "reason": reason })
         };
-        document["alarms"] = alarms.iter().map(shown).collect();
-        document["changed"] = false.into();
+        outcome.document["alarms"] = alarms.iter().map(shown).collect();
+        outcome.document["changed"] = false.into();
         let Some(alarm) = alarms.iter().find(acting) else { return Ok(()) };
         let latest = alarms.iter().filter(acting).filter_map(|alarm| alarm.time).max();
         let reason: String = alarm.reason.chars().take(MAX_REASON).collect();
         let author = Author { by: format!("alarm {}", alarm.name), reason: Some(reason).filter(|it| !it.is_empty()) };
         // Until it has been written.
-        document["aborted"] = false.into();
+        outcome.document["aborted"] = false.into();
         match self.abort(plan, &author, latest).await {
             Ok(Aborted::Now(next)) => {
-                document["changed"] = true.into();
-                self.adopt(next, document);
+                outcome.document["changed"] = true.into();
+                outcome.adopt(next);
             }
             Ok(Aborted::Before(overlay)) => {
-                document["reason"] = "the migration was aborted before".into();
+                outcome.document["reason"] = "the migration was aborted before".into();
                 // By another environment, and this one may not know it yet.
                 if let Some(overlay) = overlay {
-                    self.adopt(overlay, document);
+                    outcome.adopt(overlay);
                 }
             }
             Ok(Aborted::Late) => {
-                document["reason"] = "no user is on the new system, and the alarm is older than the last change".into();
-                if let Some(members) = document.as_object_mut() {
+                outcome.document["reason"] =
+                    "no user is on the new system, and the alarm is older than the last change".into();
+                if let Some(members) = outcome.document.as_object_mut() {
                     members.remove("aborted");
                 }
                 return Ok(());
             }
             Err(error) => return Err(format!("the migration cannot be aborted: {error}")),
         }
-        document["aborted"] = true.into();
+        outcome.document["aborted"] = true.into();
         Ok(())
     }
 
@@ -308,7 +352,7 @@ impl Change<'_> {
                 }
                 Err(failure) => {
                     let is_last = failure.is_lasting || self.left() <= LAST;
-                    let next = is_last.then(|| self.aborted(&plan.routes, self.in_use.as_ref(), author)).transpose()?;
+                    let next = is_last.then(|| self.aborted(&plan.routes, self.in_use, author)).transpose()?;
                     (next.map(|next| next.above_all(self.now)), Some(failure))
                 }
             };
@@ -355,18 +399,5 @@ impl Change<'_> {
     fn aborted(&self, routes: &[String], overlay: Option<&Overlay>, author: &Author) -> Result<Overlay, String> {
         let moved = self.table.moved(overlay, routes, Move::Abort, author, self.now);
         moved.map(|moved| moved.next).map_err(|error| error.to_string())
-    }
-
-    /// Puts a state in use that has been written.
-    fn adopt(&self, next: Overlay, document: &mut Value) {
-        document["version"] = next.version.into();
-        (document["by"], document["change"]) = (next.by.clone().into(), next.change.clone().into());
-        if let Some(reason) = &next.reason {
-            document["reason"] = reason.clone().into();
-        }
-        let mismatches = self.current.apply(Some(Box::new(next)));
-        if !mismatches.is_empty() {
-            (document["level"], document["error"]) = ("ERROR".into(), mismatches.join("; ").into());
-        }
     }
 }

@@ -10,7 +10,7 @@ const STATE_CHANGE: &str = "CloudWatch Alarm State Change";
 
 /// An event for the migration.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Notice {
+pub enum Notice {
     /// `{"crossfade": "advance"}`: look at the evidence.
     Advance,
     /// One that is meant for the migration but cannot be read: the reason.
@@ -21,7 +21,7 @@ pub(crate) enum Notice {
 
 /// An alarm's new state.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Alarm {
+pub struct Alarm {
     pub(crate) name: String,
     /// Empty if the event has none.
     pub(crate) arn: String,
@@ -33,7 +33,8 @@ pub(crate) struct Alarm {
 
 impl Notice {
     /// Reads an event of no known format; `None` for one that is for nobody.
-    pub(crate) fn of(event: &[u8]) -> Option<Notice> {
+    #[must_use]
+    pub fn of(event: &[u8]) -> Option<Notice> {
         let event: Value = serde_json::from_slice(event).ok()?;
         // Front ends have it, known or not.
         if event.get("requestContext").is_some() {

@@ -7,15 +7,15 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use serde::Deserialize;
 
-use super::sign::Credentials;
-use super::source::Environment;
+use crate::sign::Credentials;
+use crate::source::Environment;
 
 /// Credentials are renewed so long before they expire.
 const MARGIN: Duration = Duration::from_secs(5 * 60);
 
 /// A source of credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Provider {
+pub(crate) enum Provider {
     /// They are in the environment for as long as it lives.
     Environment(Credentials),
     /// A local endpoint (SDK reference guide, "Container credential provider").
@@ -29,15 +29,15 @@ pub(super) enum Provider {
 
 /// Credentials with their end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Expiring {
-    pub(super) credentials: Credentials,
+pub(crate) struct Expiring {
+    pub(crate) credentials: Credentials,
     /// `None` if they do not expire.
     expires: Option<SystemTime>,
 }
 
 impl Provider {
     /// Finds the credentials; `None` without any.
-    pub(super) fn find(environment: Environment<'_>) -> Option<Provider> {
+    pub(crate) fn find(environment: Environment<'_>) -> Option<Provider> {
         let keys = [environment("AWS_ACCESS_KEY_ID"), environment("AWS_SECRET_ACCESS_KEY")];
         if let [Some(access_key), Some(secret_key)] = keys {
             let session_token = environment("AWS_SESSION_TOKEN");
@@ -49,7 +49,7 @@ impl Provider {
 }
 
 /// The request for credentials of a container.
-pub(super) fn request(url: &str, token: Option<&str>) -> Result<Request<Bytes>, http::Error> {
+pub(crate) fn request(url: &str, token: Option<&str>) -> Result<Request<Bytes>, http::Error> {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let (authority, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
     let request = Request::builder().uri(path).header(http::header::HOST, authority);
@@ -61,7 +61,7 @@ pub(super) fn request(url: &str, token: Option<&str>) -> Result<Request<Bytes>, 
 }
 
 /// The meaning of the response.
-pub(super) fn credentials(response: &Response<Bytes>) -> Result<Expiring, String> {
+pub(crate) fn credentials(response: &Response<Bytes>) -> Result<Expiring, String> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Given {
@@ -86,16 +86,16 @@ pub(super) fn credentials(response: &Response<Bytes>) -> Result<Expiring, String
 }
 
 impl Expiring {
-    pub(super) fn forever(credentials: Credentials) -> Self {
+    pub(crate) fn forever(credentials: Credentials) -> Self {
         Expiring { credentials, expires: None }
     }
 
-    pub(super) fn expires(&self) -> bool {
+    pub(crate) fn expires(&self) -> bool {
         self.expires.is_some()
     }
 
     /// Returns `true` if a request may be signed with them.
-    pub(super) fn are_good(&self, now: SystemTime) -> bool {
+    pub(crate) fn are_good(&self, now: SystemTime) -> bool {
         self.expires.is_none_or(|expires| expires.duration_since(now).is_ok_and(|left| left > MARGIN))
     }
 }

@@ -48,16 +48,16 @@ pub enum Remote {
 
 /// The origin of a service, and the path before every target.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Endpoint {
+pub(crate) struct Endpoint {
     /// `https://host[:port]`.
-    pub(super) origin: String,
+    pub(crate) origin: String,
     /// Empty, or begins with `/` and does not end with one.
-    pub(super) base_path: String,
+    pub(crate) base_path: String,
 }
 
 /// The content of a source.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Content {
+pub(crate) enum Content {
     /// The overlay, with its entity tag or version if the service has such.
     Text(String, Option<String>),
     /// The one that is known.
@@ -67,7 +67,7 @@ pub(super) enum Content {
 }
 
 /// Looks up environment variables.
-pub(super) type Environment<'e> = &'e dyn Fn(&str) -> Option<String>;
+pub type Environment<'e> = &'e dyn Fn(&str) -> Option<String>;
 
 impl Source {
     /// Parses `file:PATH`, `s3://BUCKET/KEY`, `ssm:/NAME` or `appconfig:APPLICATION/ENVIRONMENT/PROFILE`.
@@ -104,7 +104,7 @@ impl Source {
 
 impl Remote {
     /// The service that signatures name; `None` if requests are not signed.
-    pub(super) fn service(&self) -> Option<&'static str> {
+    pub(crate) fn service(&self) -> Option<&'static str> {
         match self {
             Remote::S3 { .. } => Some("s3"),
             Remote::Ssm { .. } => Some("ssm"),
@@ -113,12 +113,12 @@ impl Remote {
     }
 
     /// Returns `true` if its requests are signed.
-    pub(super) fn is_signed(&self) -> bool {
+    pub(crate) fn is_signed(&self) -> bool {
         self.service().is_some()
     }
 
     /// The endpoint, as the SDKs find it (SDK reference guide, "Service-specific endpoints", "Dual-stack and FIPS endpoints").
-    pub(super) fn endpoint(&self, region: &str, environment: Environment<'_>) -> Endpoint {
+    pub(crate) fn endpoint(&self, region: &str, environment: Environment<'_>) -> Endpoint {
         match self {
             Remote::S3 { bucket, .. } => {
                 let settings = EndpointSettings::find("AWS_ENDPOINT_URL_S3", environment);
@@ -143,7 +143,7 @@ impl Remote {
     }
 
     /// The request for the overlay, not signed. `etag` is that of the known one.
-    pub(super) fn request(&self, endpoint: &Endpoint, etag: Option<&str>) -> Result<Request<Bytes>, http::Error> {
+    pub(crate) fn request(&self, endpoint: &Endpoint, etag: Option<&str>) -> Result<Request<Bytes>, http::Error> {
         let base = &endpoint.base_path;
         let request = Request::builder().header(HOST, endpoint.authority());
         match self {
@@ -168,7 +168,7 @@ impl Remote {
     }
 
     /// The meaning of a response.
-    pub(super) fn content(&self, response: Response<Bytes>) -> Result<Content, String> {
+    pub(crate) fn content(&self, response: Response<Bytes>) -> Result<Content, String> {
         let status = response.status();
         let etag = response.headers().get(ETAG).and_then(|etag| etag.to_str().ok()).map(str::to_owned);
         let body = response.into_body();
@@ -233,7 +233,7 @@ fn domain(region: &str) -> &'static str {
 
 impl Endpoint {
     /// That of a service with the usual names, such as `ssm` and `logs`.
-    pub(super) fn of_service(name: &str, variable: &str, region: &str, environment: Environment<'_>) -> Endpoint {
+    pub(crate) fn of_service(name: &str, variable: &str, region: &str, environment: Environment<'_>) -> Endpoint {
         let EndpointSettings { url, is_dual_stack, fips } = EndpointSettings::find(variable, environment);
         if let Some(url) = url {
             return Endpoint::of(&url);
@@ -247,7 +247,7 @@ impl Endpoint {
     }
 
     /// The value of `Host`.
-    pub(super) fn authority(&self) -> &str {
+    pub(crate) fn authority(&self) -> &str {
         self.origin.split_once("://").map_or("", |(_, authority)| authority)
     }
 
@@ -275,7 +275,7 @@ struct Parameter {
 }
 
 /// A request to Systems Manager.
-pub(super) fn ssm_request(endpoint: &Endpoint, action: &str, body: &Value) -> Result<Request<Bytes>, http::Error> {
+pub(crate) fn ssm_request(endpoint: &Endpoint, action: &str, body: &Value) -> Result<Request<Bytes>, http::Error> {
     Request::builder()
         .method(Method::POST)
         .uri(format!("{}/", endpoint.base_path))
@@ -290,7 +290,7 @@ fn text(bytes: Vec<u8>) -> Result<String, String> {
 }
 
 /// Returns the text between two marks in an error, if it is a word.
-pub(super) fn between(body: &[u8], start: &str, end: &str) -> Option<String> {
+pub(crate) fn between(body: &[u8], start: &str, end: &str) -> Option<String> {
     let text = std::str::from_utf8(body).ok()?;
     // `"__type": "..."` has a space in it in some services.
     let text = text.replace("\": \"", "\":\"");
@@ -314,7 +314,7 @@ fn is_parameter(name: &str) -> bool {
 }
 
 /// Encodes everything but the unreserved characters (RFC 3986 section 2.3) and those in `kept`.
-pub(super) fn encoded(text: &str, kept: &[u8]) -> String {
+pub(crate) fn encoded(text: &str, kept: &[u8]) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || kept.contains(&byte) {

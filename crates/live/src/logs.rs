@@ -7,15 +7,15 @@ use std::hash::BuildHasher;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use crossfade_proxy::Client;
 use http::header::{CONTENT_TYPE, HOST};
 use http::{Method, Request, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::aws::Aws;
-use super::source::{Endpoint, between};
+use crate::Client;
+use crate::aws::Aws;
+use crate::source::{Endpoint, between};
 
 /// Routes that the filter names; with more of them, all lines are read.
 const MAX_ROUTES: usize = 20;
@@ -52,12 +52,12 @@ struct Event {
 }
 
 /// Calls `line` with each line. It is incomplete on error.
-pub(super) async fn read(
+pub(crate) async fn read(
     aws: &Aws,
-    (endpoint, client): (&Endpoint, &Client),
+    (endpoint, client): (&Endpoint, &dyn Client),
     span: &Span<'_>,
     end: Instant,
-    mut line: impl FnMut(&str),
+    line: &mut (dyn FnMut(&str) + Send),
 ) -> Result<(), String> {
     let (mut token, mut known, hasher) = (None, HashSet::new(), RandomState::new());
     let mut waits = BACK_OFF.iter();
