@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, anyhow};
 use crossfade_migration::Evidences;
-use crossfade_route::migration::{Phase, Plan, Progress};
+use crossfade_route::migration::{Plan, Progress};
 use crossfade_route::{Author, Move, MoveError, Moved, Overlay, RouteChanges, RoutingTable, Share, Transition};
 use serde_json::{Value, json};
 
@@ -245,7 +245,7 @@ pub(crate) async fn abort(
                 let history = history.ok().and_then(Result::ok).unwrap_or_default();
                 let last = history.into_iter().next();
                 let Transition { next, moved, .. } = step(last.as_ref(), &[])?;
-                let overlay = Some(store.overwrite(&shortened(store, next)).await?);
+                let overlay = Some(store.overwrite(&next.shortened(|next| store.takes(next))).await?);
                 return Ok(Aborted { moved, overlay, unread: Some(error) });
             }
         };
@@ -253,7 +253,7 @@ pub(crate) async fn abort(
         if stored.overlay.as_ref().is_some_and(|before| is_unchanged(before, &next)) {
             return Ok(Aborted { moved: Vec::new(), overlay: stored.overlay, unread: None });
         }
-        let next = shortened(store, next);
+        let next = next.shortened(|next| store.takes(next));
         match store.write(&next, stored.revision.as_deref()).await {
             Ok(written) => return Ok(Aborted { moved, overlay: Some(written), unread: None }),
             Err(WriteError::Conflict) => tokio::time::sleep(Duration::from_millis(u64::from(10 * attempt))).await,
@@ -265,28 +265,11 @@ pub(crate) async fn abort(
         }
     }
     let Transition { next, moved, .. } = step(store.read().await?.overlay.as_ref(), routes)?;
-    Ok(Aborted { moved, overlay: Some(store.overwrite(&shortened(store, next)).await?), unread: None })
-}
-
-/// A state that its place takes: an abort must not fail because of what others have put there. The old system gets everyone,
-/// whatever weights and pins say.
-fn shortened(store: &Store, mut next: Overlay) -> Overlay {
-    let is_aborted = |changes: &&mut RouteChanges| changes.migration.is_some_and(|it| it.phase == Phase::Aborted);
-    if !store.takes(&next) {
-        next.reason = next.reason.map(|reason| reason.chars().take(100).collect());
-    }
-    if !store.takes(&next) {
-        next.change = "abort".to_owned();
-        next.routes.values_mut().filter(is_aborted).for_each(|changes| {
-            changes.pins.clear();
-            changes.weights.clear();
-        });
-    }
-    if !store.takes(&next) {
-        (next.reason, next.change) = (None, "abort, and leave out all pins to make room".to_owned());
-        next.routes.values_mut().for_each(|changes| changes.pins.clear());
-    }
-    next
+    Ok(Aborted {
+        moved,
+        overlay: Some(store.overwrite(&next.shortened(|next| store.takes(next))).await?),
+        unread: None,
+    })
 }
 
 /// The plan that a state says enough of for an abort, if the configuration has none: the routes that migrate, and the system that the rest

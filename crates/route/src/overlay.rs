@@ -134,6 +134,36 @@ impl Overlay {
     }
 }
 
+impl Overlay {
+    /// Returns the shortest text that [`Overlay::parse`] reads: one line, and without `{{`, which a parameter of Systems Manager
+    /// must not have. JSON has it only within a string.
+    #[must_use]
+    pub fn to_line(&self) -> String {
+        self.to_text().lines().map(str::trim_start).collect::<String>().replace("{{", "{\\u007b")
+    }
+
+    /// Returns an abort that its place takes: it must not fail because of what others have put there. Leaves out the end of a long
+    /// reason, then weights and pins that `only` overrides, then all pins.
+    #[must_use]
+    pub fn shortened(mut self, is_short: impl Fn(&Overlay) -> bool) -> Overlay {
+        if !is_short(&self) {
+            self.reason = self.reason.map(|reason| reason.chars().take(100).collect());
+        }
+        if !is_short(&self) {
+            self.change = "abort".to_owned();
+            for changes in self.routes.values_mut().filter(|changes| changes.only.is_some()) {
+                changes.pins.clear();
+                changes.weights.clear();
+            }
+        }
+        if !is_short(&self) {
+            (self.reason, self.change) = (None, "abort, and leave out all pins to make room".to_owned());
+            self.routes.values_mut().for_each(|changes| changes.pins.clear());
+        }
+        self
+    }
+}
+
 impl RouteChanges {
     /// Returns `true` if nothing changes.
     #[must_use]
@@ -532,6 +562,27 @@ default: { forward: legacy }
         }
     }
 
+    #[test]
+    fn an_abort_leaves_out_the_least_that_makes_room() {
+        let routes =
+            "orders: {only: legacy, weights: {modern: 5}, pin: {modern: [anna]}}, later: {pin: {modern: [bert]}}";
+        let whole = Overlay { reason: Some("slow ".repeat(30)), change: "abort orders".to_owned(), ..overlay(routes) };
+        let shown = |next: &Overlay| {
+            let pins = next.routes.values().map(|changes| changes.pins.len()).sum::<usize>();
+            (next.reason.as_ref().map(String::len), next.change.clone(), pins, next.routes["orders"].weights.len())
+        };
+        let lengths: Vec<usize> = [usize::MAX, whole.to_line().len() - 1, 280, 0].into();
+        let left: Vec<_> =
+            lengths.iter().map(|most| shown(&whole.clone().shortened(|next| next.to_line().len() <= *most))).collect();
+        let expected = [
+            (Some(150), "abort orders", 2, 1),
+            (Some(100), "abort orders", 2, 1),
+            (Some(100), "abort", 1, 0),
+            (None, "abort, and leave out all pins to make room", 0, 0),
+        ];
+        assert_eq!(left, expected.map(|(reason, change, pins, weights)| (reason, change.to_owned(), pins, weights)));
+    }
+
     fn changes() -> impl Strategy<Value = RouteChanges> {
         let name = "[a-z]{1,6}";
         let phase = prop::sample::select(Phase::ALL.to_vec());
@@ -574,8 +625,11 @@ default: { forward: legacy }
         ) {
             let at = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_900_000_000);
             let overlay = Overlay { version, at, by, change: "promote: 25 %".to_owned(), reason, routes };
-            let text = overlay.to_text();
-            prop_assert_eq!(Overlay::parse(&text, "").map_err(|error| format!("{error}: {text}")), Ok(overlay));
+            for text in [overlay.to_text(), overlay.to_line()] {
+                let read = Overlay::parse(&text, "").map_err(|error| format!("{error}: {text}"));
+                prop_assert_eq!(read, Ok(overlay.clone()));
+                prop_assert!(text.contains('\n') || !text.contains("{{"));
+            }
         }
 
         #[test]
