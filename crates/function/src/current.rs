@@ -46,7 +46,6 @@ struct Loaded {
 }
 
 /// A client of one host, for requests of the function's own.
-#[derive(Debug)]
 struct Own(Client);
 
 impl crossfade_live::Client for Own {

@@ -59,9 +59,10 @@ fn log_warning(message: &str) {
 }
 
 /// One line of the log, in one system call, so that lines of several processes do not mix.
-fn write_line(mut line: String) {
+fn write_line(line: impl Into<Vec<u8>>) {
     use std::io::Write;
-    line.push('\n');
+    let mut line = line.into();
+    line.push(b'\n');
     // Without a log there is no place to report that.
-    let _ = std::io::stdout().lock().write_all(line.as_bytes());
+    let _ = std::io::stdout().lock().write_all(&line);
 }

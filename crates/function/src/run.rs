@@ -24,6 +24,9 @@ use crate::runtime_api::{ApiError, NextEvent, RuntimeApi};
 use crate::settings::Settings;
 use crate::write_line;
 
+/// Room for most access lines, so that their buffer does not grow on the way.
+const LINE: usize = 1024;
+
 /// Time kept back from an invocation's deadline for encoding and posting the answer.
 const MARGIN: Duration = Duration::from_millis(250);
 
@@ -152,7 +155,7 @@ async fn serve(current: Arc<Current>, mut api: RuntimeApi, mut stop: watch::Rece
         let reply = Bytes::from(std::mem::take(&mut buffer));
         let posted = api.respond(&invocation.request_id, invocation_id.as_deref(), reply.clone()).await;
         if is_logged(&mut record, proxy.table().access_log, seed)
-            && let Ok(line) = serde_json::to_string(&record)
+            && let Some(line) = line_of(&record)
         {
             write_line(line);
         }
@@ -190,6 +193,13 @@ async fn serve(current: Arc<Current>, mut api: RuntimeApi, mut stop: watch::Rece
             current.refresh(SystemTime::now(), AFTERWARDS).await;
         }
     }
+}
+
+/// Returns the line of the access log.
+fn line_of(record: &AccessRecord<'_>) -> Option<Vec<u8>> {
+    let mut line = Vec::with_capacity(LINE);
+    serde_json::to_writer(&mut line, record).ok()?;
+    Some(line)
 }
 
 /// Returns `true` for a request of this share, whose line then also stands for others, and for every request with a failure: the

@@ -15,6 +15,9 @@ use tokio::net::TcpStream;
 
 use crate::http1::{self, Framing, Head, Malformed};
 
+/// Room for the head of a request, so that its buffer does not grow on the way.
+const HEAD: usize = 512;
+
 /// Waits before asking again when the API does not answer.
 const BACK_OFF: [Duration; 3] = [Duration::from_millis(10), Duration::from_millis(100), Duration::from_secs(1)];
 
@@ -157,7 +160,10 @@ impl RuntimeApi {
         body: Bytes,
     ) -> Result<(), ApiError> {
         let length = body.len().to_string();
-        let mut head = ["POST ", &self.base, path, " HTTP/1.1\r\nhost: ", &self.authority, "\r\n"].concat();
+        let mut head = String::with_capacity(HEAD);
+        for piece in ["POST ", &self.base, path, " HTTP/1.1\r\nhost: ", &self.authority, "\r\n"] {
+            head.push_str(piece);
+        }
         for (name, value) in field.into_iter().chain([("content-length", length.as_str())]) {
             for piece in [name, ": ", value, "\r\n"] {
                 head.push_str(piece);

@@ -18,7 +18,6 @@ use crate::{Client, Connect};
 const TOLERATED: Duration = Duration::from_secs(4 * 60);
 
 /// A role with its region.
-#[derive(Debug)]
 pub(crate) struct Aws {
     pub(crate) region: String,
     provider: Provider,

@@ -18,7 +18,6 @@ mod sign;
 mod source;
 mod write;
 
-use std::fmt::Debug;
 use std::pin::Pin;
 use std::time::{Duration, SystemTime};
 
@@ -35,7 +34,7 @@ pub use source::{Environment, Remote, Source};
 pub type Task<'t, T> = Pin<Box<dyn Future<Output = T> + Send + 't>>;
 
 /// Sends requests to one origin.
-pub trait Client: Debug + Send + Sync {
+pub trait Client: Send + Sync {
     /// Sends a request within the limit. Returns the whole response, or the reason why there is none.
     fn send(
         &self,

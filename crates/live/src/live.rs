@@ -82,7 +82,7 @@ pub struct Live {
 // Without the function that makes clients.
 impl std::fmt::Debug for Live {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Live").field("store", &self.store).finish_non_exhaustive()
+        f.debug_struct("Live").field("place", &self.place).finish_non_exhaustive()
     }
 }
 
@@ -94,13 +94,11 @@ struct Log {
     endpoint: Endpoint,
 }
 
-#[derive(Debug)]
 enum Store {
     File(PathBuf),
     Remote(Box<RemoteStore>),
 }
 
-#[derive(Debug)]
 pub(crate) struct RemoteStore {
     pub(crate) remote: Remote,
     pub(crate) endpoint: Endpoint,

@@ -108,13 +108,20 @@ impl RemoteStore {
         basis: Option<&Basis>,
         now: SystemTime,
     ) -> Result<Written, String> {
-        let put = json!({
-            "Name": name, "Value": text, "Type": "String", "Tier": "Intelligent-Tiering", "Overwrite": true
-        });
+        // Without a type a parameter keeps its own, such as `SecureString`.
+        let mut put = json!({ "Name": name, "Value": text, "Tier": "Intelligent-Tiering", "Overwrite": true });
         let Some(basis) = basis else {
-            self.parameter(aws, "PutParameter", &put, now).await?;
-            return Ok(Written::Done(None));
+            let mut written = self.parameter(aws, "PutParameter", &put, now).await;
+            // A new one must have a type.
+            if written.as_ref().is_err_and(|error| error.contains("ValidationException")) {
+                put["Type"] = "String".into();
+                written = self.parameter(aws, "PutParameter", &put, now).await;
+            }
+            return written.map(|_| Written::Done(None));
         };
+        if basis.revision.is_none() {
+            put["Type"] = "String".into();
+        }
         let Some(claim) = self.claim(aws, name, basis.revision.as_deref().unwrap_or("0"), now).await? else {
             return Ok(Written::Conflict);
         };

@@ -172,6 +172,7 @@ async fn finish(
 /// Returns whether the end of the response is unambiguous. With both `Transfer-Encoding` and `Content-Length` the first one
 /// counts, but the back end may go by the second (RFC 9112 section 6.3), so that further bytes on the connection cannot be
 /// trusted.
+#[inline]
 fn is_unambiguous(fields: &HeaderMap) -> Result<bool, ProxyError> {
     let mut codings = fields.get_all(TRANSFER_ENCODING).iter();
     let Some(coding) = codings.next() else { return Ok(true) };
@@ -183,6 +184,7 @@ fn is_unambiguous(fields: &HeaderMap) -> Result<bool, ProxyError> {
 }
 
 /// The time that a back end keeps an idle connection (`Keep-Alive: timeout=5`), less a second for the way.
+#[inline]
 fn keep_alive(fields: &HeaderMap) -> Option<Duration> {
     let value = fields.get("keep-alive")?.to_str().ok()?;
     let seconds = value.split(',').find_map(|parameter| parameter.trim().strip_prefix("timeout="))?;

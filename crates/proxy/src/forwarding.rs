@@ -18,11 +18,13 @@ const X_AMZN_TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 /// the content; the front end has answered `Expect` itself; nothing on the way keeps `Forwarded` true, so it can only be the
 /// client's claim; some servers hand `Proxy` to programs as `HTTP_PROXY`, the address of an outgoing proxy (httpoxy); and
 /// only a shadow request of ours is marked as one.
+#[inline]
 pub(crate) fn is_removed(name: &str) -> bool {
     matches!(name, "content-length" | "expect" | "forwarded" | "proxy") || name == MIRROR_FIELD
 }
 
 /// Returns whether the client asks for a WebSocket.
+#[inline]
 pub(crate) fn is_websocket(fields: &HeaderMap) -> bool {
     fields
         .get_all(UPGRADE)
@@ -49,6 +51,7 @@ impl Forwarding<'_> {
     /// that never pass, must be gone already.
     ///
     /// Fails if the client's own host is to be used and is invalid.
+    #[inline]
     pub(crate) fn apply(self, fields: &mut HeaderMap, method: &Method, body: &Bytes) -> Result<(), ProxyError> {
         // The client library writes no length of nothing, and some servers answer 411 to a POST without a length (RFC 9110 section 8.6).
         if body.is_empty() && matches!(*method, Method::POST | Method::PUT | Method::PATCH) {
@@ -73,6 +76,7 @@ impl Forwarding<'_> {
     }
 
     /// `X-Forwarded-Host` is always ours: no front end sets it, so what is there is the client's claim.
+    #[inline]
     fn set_host(self, fields: &mut HeaderMap) -> Result<(), ProxyError> {
         let received = match (&self.backend.host_header, self.host) {
             (_, Some(host)) => fields.insert(HOST, host),
@@ -90,6 +94,7 @@ impl Forwarding<'_> {
 
 /// Appends a member to a list (RFC 9110 section 5.6.1), in one line with those that are there: of several lines a front
 /// end may hand on the last one only.
+#[inline]
 fn append_member(fields: &mut HeaderMap, name: &HeaderName, member: HeaderValue) {
     match fields.entry(name) {
         Entry::Vacant(entry) => {
@@ -105,6 +110,7 @@ fn append_member(fields: &mut HeaderMap, name: &HeaderName, member: HeaderValue)
 
 /// Leaves the one valid host that the client sent. With several a back end might route by another than we do (RFC 9112
 /// section 3.2); health checks have none.
+#[inline]
 fn preserve_host(fields: &mut HeaderMap, instead: &HeaderValue) -> Result<Option<HeaderValue>, ProxyError> {
     if !fields.contains_key(HOST) {
         fields.insert(HOST, instead.clone());
@@ -115,12 +121,14 @@ fn preserve_host(fields: &mut HeaderMap, instead: &HeaderValue) -> Result<Option
 }
 
 /// The `Host` of a request that has one line of it.
+#[inline]
 pub(crate) fn only_host(fields: &HeaderMap) -> Option<&HeaderValue> {
     let mut hosts = fields.get_all(HOST).iter();
     hosts.next().filter(|_| hosts.next().is_none())
 }
 
 /// Returns whether a `Host` is a host with an optional port. The library only checks brackets and colons.
+#[inline]
 pub(crate) fn is_authority(host: &HeaderValue) -> bool {
     if host.as_bytes().contains(&b'@') {
         return false;
@@ -137,6 +145,7 @@ pub(crate) fn is_authority(host: &HeaderValue) -> bool {
 }
 
 /// HTTP/2 clients may split their cookies over several fields; HTTP/1.1 knows one only (RFC 9113 section 8.2.3).
+#[inline]
 fn join_cookies(fields: &mut HeaderMap) {
     let lines: Vec<&[u8]> = fields.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
     if lines.len() > 1

@@ -4,6 +4,7 @@
 use crossfade_event::{CONNECTION_FIELDS, is_vouched_for};
 use http::header::{CONNECTION, HeaderMap, HeaderName};
 
+#[inline]
 fn is_hop_by_hop(name: &str) -> bool {
     CONNECTION_FIELDS.contains(&name) || matches!(name, "proxy-authenticate" | "proxy-authorization")
 }
@@ -44,6 +45,7 @@ pub(crate) fn is_protected(name: &str) -> bool {
 }
 
 /// The name of a field that the front end or this proxy writes.
+#[inline]
 fn is_ours(name: &str) -> bool {
     matches!(name, "host" | "cdn-loop" | "via") || is_vouched_for(name)
 }

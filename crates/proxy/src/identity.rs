@@ -34,6 +34,7 @@ impl Identity {
     }
 
     /// The member that `CDN-Loop` gets. All calls have the same `deployment`, since a process belongs to one function.
+    #[inline]
     pub(crate) fn member(&self, deployment: Option<u32>) -> HeaderValue {
         let value = || {
             let text = match deployment {
@@ -49,6 +50,7 @@ impl Identity {
     ///
     /// A member of `CDN-Loop` with our name and another `deployment` is a function of the same name in another account or
     /// region. A member without one is ours: a legitimate request that is rejected does less harm than a loop.
+    #[inline]
     pub(crate) fn already_in(&self, fields: &HeaderMap, deployment: Option<u32>) -> Option<&'static str> {
         let is_ours = |member: &[u8]| self.is_member(member, deployment);
         let in_cdn_loop = fields.get_all(&CDN_LOOP).iter().any(|value| any_member(value.as_bytes(), is_ours));

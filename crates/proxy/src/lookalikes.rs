@@ -10,6 +10,7 @@ use crate::hop_by_hop::{self, remove_where};
 
 /// Returns whether CGI could take a client's field of this name for one that the front end or Crossfade vouches for, or
 /// that never passes. Those fields themselves are not lookalikes.
+#[inline]
 pub(crate) fn is_lookalike(name: &str, request_id_field: &str) -> bool {
     let is_ours = |plain: &str| hop_by_hop::is_protected(plain) || forwarding::is_removed(plain);
     name != request_id_field && (is_same_to_cgi(name, request_id_field) || (!is_plain(name) && is_ours(&plain(name))))
@@ -17,6 +18,7 @@ pub(crate) fn is_lookalike(name: &str, request_id_field: &str) -> bool {
 
 /// Removes the client's fields that CGI could take for one that `edits` are about. Fields that the front end or Crossfade
 /// vouch for stay, whatever the names of the edits.
+#[inline]
 pub(crate) fn remove_edited(fields: &mut HeaderMap, request_id_field: &HeaderName, edits: &FieldEdits) {
     if !edits.is_empty() {
         let is_genuine = |name: &str| name == request_id_field.as_str() || hop_by_hop::is_protected(name);
@@ -29,6 +31,7 @@ pub(crate) fn plain(name: &str) -> String {
     name.chars().map(|character| if character.is_ascii_alphanumeric() { character } else { '-' }).collect()
 }
 
+#[inline]
 fn is_plain(name: &str) -> bool {
     const PLAIN: [bool; 256] = {
         let mut plain = [false; 256];
@@ -47,6 +50,7 @@ fn is_edited(name: &str, edits: &FieldEdits) -> bool {
     edits.names().any(|edited| edited.as_str() != name && is_same_to_cgi(edited.as_str(), name))
 }
 
+#[inline]
 fn is_same_to_cgi(one: &str, other: &str) -> bool {
     let is_same =
         |(one, other): (u8, u8)| one == other || !(one.is_ascii_alphanumeric() || other.is_ascii_alphanumeric());

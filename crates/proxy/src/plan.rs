@@ -120,6 +120,7 @@ impl<'t> Planner<'t> {
         Ok(Plan { context, step })
     }
 
+    #[inline]
     fn step(&self, context: &Context<'t>, parts: request::Parts, body: &Bytes) -> Result<Step<'t>, ProxyError> {
         let forward = match &context.route.action {
             Action::FixedResponse(fixed) => return Ok(self.answer(context, respond::fixed(fixed, &parts.method))),
@@ -159,6 +160,7 @@ impl<'t> Planner<'t> {
     }
 
     /// Rejects requests that are never forwarded.
+    #[inline]
     fn refuse(&self, parts: &request::Parts) -> Result<(), ProxyError> {
         if matches!(parts.method, Method::TRACE | Method::CONNECT) {
             return Err(ProxyError::MethodRefused(parts.method.clone()));
@@ -174,6 +176,7 @@ impl<'t> Planner<'t> {
 
     /// Makes a received request that of a back end: fields, transforms, base path, and last what the configuration says
     /// of fields.
+    #[inline]
     pub(crate) fn outgoing(
         &self,
         context: &Context<'t>,
@@ -200,6 +203,7 @@ impl<'t> Planner<'t> {
     }
 
     /// The fields that a back end gets besides the client's. `host` is the client's host after the transforms.
+    #[inline]
     fn forwarding<'a>(&'a self, backend: &'a Backend, host: Option<HeaderValue>) -> Forwarding<'a> {
         Forwarding {
             backend,
@@ -215,6 +219,7 @@ impl<'t> Planner<'t> {
 
 impl Context<'_> {
     /// `responseHeaders` of the route.
+    #[inline]
     pub(crate) fn edit_response(&self, invocation: &Invocation, backend: Option<&Backend>, fields: &mut HeaderMap) {
         let edits = &self.route.response_fields;
         if !edits.is_empty() {
@@ -264,6 +269,7 @@ impl Context<'_> {
 }
 
 /// A request as conditions see it: as it was received, with a normalised path.
+#[inline]
 fn view(parts: &request::Parts, source_ip: Option<IpAddr>) -> RequestView<'_> {
     RequestView::new(&parts.method, &parts.uri, &parts.headers, source_ip)
 }
@@ -292,6 +298,7 @@ fn transform(
 
 /// The target for the back end: its base path, then path and query byte for byte. A host in it stays behind: it would count
 /// for more than `Host` (RFC 9112 section 3.2.2).
+#[inline]
 fn target_uri(backend: &Backend, transformed: Option<&str>, uri: Uri) -> Result<Uri, ProxyError> {
     if backend.base_path.is_empty() && transformed.is_none() && uri.authority().is_none() {
         return Ok(uri);

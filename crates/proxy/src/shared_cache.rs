@@ -24,6 +24,7 @@ enum Storing {
 /// Returns whether a shared cache may store a response to a request with this method and send it to others: its fields give
 /// it a lifetime or call it public, or they say nothing but a date from which caches compute a lifetime. The fields of a
 /// 304 become those of the response that is stored.
+#[inline]
 pub(crate) fn may_store(method: &Method, status: StatusCode, fields: &HeaderMap) -> bool {
     if !matches!(*method, Method::GET | Method::HEAD) {
         return false;
@@ -53,6 +54,7 @@ fn is_in_future(expires: &HeaderValue, date: Option<&HeaderValue>) -> bool {
     year.is_some_and(|year| year >= FIRST_YEAR) && Some(expires) != date
 }
 
+#[inline]
 fn storing(fields: &HeaderMap, name: &HeaderName) -> Storing {
     let lines = fields.get_all(name).iter().filter_map(|line| std::str::from_utf8(line.as_bytes()).ok());
     let (mut is_public, mut lives, mut is_stale, mut must_ask) = (false, false, false, false);

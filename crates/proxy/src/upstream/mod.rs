@@ -160,11 +160,13 @@ impl Upstream {
     }
 
     /// Takes a connection back after a complete answer.
+    #[inline]
     pub(crate) fn checkin(&self, connection: Connection, now: SystemTime, keep_alive: Option<Duration>) {
         self.keep(Idle { connection, since: now, keep_alive });
     }
 
     /// One HTTP/2 connection carries all requests, so the newest takes the place of others.
+    #[inline]
     fn keep(&self, kept: Idle) {
         if kept.connection.traffic.is_kept_from_others() {
             return;

@@ -102,6 +102,7 @@ impl Socket {
         Socket { tcp, traffic: Traffic::default() }
     }
 
+    #[inline]
     fn count(&self, result: &Poll<io::Result<usize>>) {
         if let Poll::Ready(Ok(count)) = result {
             self.traffic.0.sent.fetch_add(*count as u64, Ordering::Relaxed);
@@ -110,18 +111,21 @@ impl Socket {
 }
 
 impl AsyncRead for Socket {
+    #[inline]
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.tcp).poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for Socket {
+    #[inline]
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.tcp).poll_write(cx, buf);
         self.count(&result);
         result
     }
 
+    #[inline]
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -136,6 +140,7 @@ impl AsyncWrite for Socket {
         self.tcp.is_write_vectored()
     }
 
+    #[inline]
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.tcp).poll_flush(cx)
     }
@@ -173,12 +178,14 @@ impl Stream {
         }
     }
 
+    #[inline]
     fn count_given(&self) {
         self.traffic.0.given.fetch_add(1, Ordering::Relaxed);
     }
 }
 
 impl AsyncRead for Stream {
+    #[inline]
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.in_a_row >= TURN {
             self.in_a_row = 0;
@@ -204,6 +211,7 @@ impl AsyncRead for Stream {
 }
 
 /// TLS hands out one record at a time; this takes all whose bytes are there, so that large answers come in few pieces.
+#[inline]
 fn poll_read_records(
     tls: &mut TlsStream<BufReader<Socket>>,
     cx: &mut Context<'_>,
@@ -226,6 +234,7 @@ fn poll_read_records(
 }
 
 impl AsyncWrite for Stream {
+    #[inline]
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.count_given();
         match &mut self.transport {
@@ -234,6 +243,7 @@ impl AsyncWrite for Stream {
         }
     }
 
+    #[inline]
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -253,6 +263,7 @@ impl AsyncWrite for Stream {
         }
     }
 
+    #[inline]
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.transport {
             Transport::Plain(tcp) => Pin::new(tcp).poll_flush(cx),

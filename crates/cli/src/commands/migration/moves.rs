@@ -300,6 +300,11 @@ pub(super) async fn write(
         }
         Err(error) => bail!("{error}"),
     };
+    if version == 0
+        && let Err(error) = migration.store.history(1).await
+    {
+        say(&format!("warning: `undo` and `history` will not find earlier versions: {error:#}"));
+    }
     let is_running = change.moved.iter().any(|(.., after)| after.phase == Phase::Running);
     change.after.push(format!("see it take effect  {} LOG", common.command("status")));
     match migration.store.history(1).await.err().filter(|_| is_first) {
