@@ -580,6 +580,24 @@ fn a_change_that_moves_nobody_keeps_the_evidence() {
 }
 
 #[test]
+fn status_and_plan_know_who_stopped_a_route() {
+    let place = Place::with("running", 10);
+    place.write("crossfade.yaml", &both());
+    assert_eq!(place.run(&["pause", "--yes", "--by", "eve", "--route", "orders"]).0, 0);
+    assert_eq!(place.run(&["set", "orders", "mirror=5%", "--yes"]).0, 0);
+    let orders = |command: &[&str]| place.json(&[command, &["--json"]].concat())["routes"][0].clone();
+    let status = orders(&["status"]);
+    assert_eq!((&status["change"], &status["by"]), (&json!("pause orders"), &json!("eve")), "{status}");
+    let (plan, named) = (orders(&["plan"]), orders(&["plan", "--route", "orders"]));
+    assert!(plan["refused"].as_str().unwrap().starts_with("it is paused"), "as promote does: {plan}");
+    assert_eq!((&named["refused"], &named["to"]), (&Value::Null, &json!(25.0)), "{named}");
+    // `set` moves nobody.
+    std::fs::remove_dir_all(place.0.path().join("live.json.history")).unwrap();
+    let status = orders(&["status"]);
+    assert_eq!((&status["change"], &status["version"]), (&Value::Null, &json!(4)), "{status}");
+}
+
+#[test]
 fn names_and_reasons_are_one_line_each() {
     let place = Place::with("running", 10);
     let output =

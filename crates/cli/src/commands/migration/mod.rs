@@ -16,6 +16,7 @@ mod status;
 mod text;
 mod undo;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
@@ -161,7 +162,8 @@ impl Routes {
 
     /// Returns the options that name the same routes, with a leading blank.
     fn again(&self) -> String {
-        self.route.iter().map(|route| format!(" --route {}", shell_words::quote(route))).collect()
+        let routes: BTreeSet<&String> = self.route.iter().collect();
+        routes.iter().map(|route| format!(" --route {}", shell_words::quote(route))).collect()
     }
 
     fn has(&self, route: &str) -> bool {

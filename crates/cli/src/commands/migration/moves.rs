@@ -300,15 +300,10 @@ pub(super) async fn write(
         }
         Err(error) => bail!("{error}"),
     };
-    if version == 0
-        && let Err(error) = migration.store.history(1).await
-    {
-        say(&format!("warning: `undo` and `history` will not find earlier versions: {error:#}"));
-    }
     let is_running = change.moved.iter().any(|(.., after)| after.phase == Phase::Running);
     change.after.push(format!("see it take effect  {} LOG", common.command("status")));
-    match migration.store.history(1).await.err().filter(|_| is_first) {
-        Some(error) => say(&format!("warning: `undo` will find no earlier version: {error:#}")),
+    match if is_first { migration.store.history(1).await.err() } else { None } {
+        Some(error) => say(&format!("warning: `undo` and `history` will not find earlier versions: {error:#}")),
         None => change.after.push(format!("undo it             {}", common.command("undo"))),
     }
     if is_running && command == "promote" {
