@@ -479,6 +479,11 @@ fn undo_replaces_a_state_that_cannot_be_read() {
         let (code, output) = place.run(&["undo", "--yes"]);
         assert_eq!(code, 0, "{output}");
         assert_eq!(place.orders(), ("paused".to_owned(), 10.0));
+        let document = place.json(&["history", "--json"]);
+        assert_eq!(
+            document["versions"][1]["revision"], "5.manual-01",
+            "in its place, whatever number it claims: {document}"
+        );
         let (code, output) = place.run(&["undo", "4", "--yes"]);
         assert_eq!(code, 0, "{output}");
         assert_eq!(place.orders(), ("running".to_owned(), 10.0));
@@ -748,7 +753,7 @@ fn explain_and_check_know_the_migration() {
         ("parity>=99%", "parity<99%", 1, "`parity<99%` fails for a system that is better"),
         ("parity>=99%", "verdict=differs", 1, "write `verdict=same`"),
         ("version: 1", "version: 1\naccessLog: false", 0, "`errors<=+0.5%` needs the requests of users"),
-        ("migration: {", "migration: { samples: 99,", 0, "use at least 100"),
+        ("migration: {", "migration: { samples: 19,", 0, "use 100 or more"),
         ("migration: {", "migration: { bake: 30s, schedule: advance,", 0, "as fast as it is invoked"),
         (
             "    mirror: { backend: modern, percent: 20 }\n  - name: carts",

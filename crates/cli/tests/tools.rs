@@ -15,6 +15,7 @@ mod inspector;
 mod inspector_migration;
 mod inspector_page;
 mod list_rules;
+mod local_fronts;
 mod real_servers;
 mod recipes;
 mod reload;
@@ -92,6 +93,8 @@ fn main() -> ExitCode {
         [NODE, COMPILER, BUILD_TOOLS, CURL] foreign::node_on_awss_own_runtime_client;
         [PYTHON, CURL] foreign::python_on_awss_own_runtime_client;
         [BUILD_TOOLS, CURL] foreign::rust_on_lambda_http;
+        [CURL] local_fronts::a_function_stands_behind_several_front_ends_at_a_time;
+        [CURL] local_fronts::a_function_streams_to_a_function_url;
         [CURL] front::the_load_balancer_is_on_both_loopback_addresses_or_where_host_says;
         [CURL] front::https_with_a_certificate_of_this_run_attributes_and_an_access_log;
         [] front::errors_in_options_are_reported_before_anything_starts;

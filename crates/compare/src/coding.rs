@@ -12,8 +12,8 @@ use ruzstd::decoding::errors::FrameDecoderError;
 
 use crate::work::{Stop, Work};
 
-/// Size of decoded content in bytes.
-pub(crate) const MAX_DECODED: usize = 4 * 1024 * 1024;
+/// Size of decoded content in bytes: more of one is not compared.
+pub const MAX_DECODED: usize = 4 * 1024 * 1024;
 /// Number of codings applied to one content.
 const MAX_CODINGS: usize = 4;
 /// `Window_Descriptor` (RFC 8878 section 3.1.1.1.2) of 8 MiB, the largest Zstandard window that senders may use on the

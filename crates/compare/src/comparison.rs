@@ -24,6 +24,8 @@ pub struct Settings<'a> {
     pub now: SystemTime,
     /// The salt of digests.
     pub salt: &'a Salt,
+    /// A content is not whole. Where nothing before it differs, the result is `Unknown`, `too-large`.
+    pub is_cut: bool,
     /// Called at least once per 16,384 units of work. If it returns a reason the comparison ends as `Lost` with that reason.
     pub is_over: &'a dyn Fn() -> Option<&'static str>,
 }
@@ -32,7 +34,7 @@ impl<'a> Settings<'a> {
     /// Returns settings without a time limit.
     #[must_use]
     pub fn new(rules: &'a Rules, now: SystemTime, salt: &'a Salt) -> Self {
-        Settings { rules, now, salt, is_over: &never_over }
+        Settings { rules, now, salt, is_cut: false, is_over: &never_over }
     }
 }
 
@@ -45,12 +47,12 @@ pub fn compare(primary: &Answer<'_>, mirror: &Answer<'_>, settings: &Settings<'_
         return Comparison::without_differences(Verdict::Failed, None);
     }
     let mut findings = Findings::new(settings, &work, [primary.time, mirror.time]);
-    let stop = parts(primary, mirror, &mut findings).err();
+    let stop = parts(primary, mirror, settings.is_cut, &mut findings).err();
     findings.conclude(stop)
 }
 
 /// Compares the parts in order.
-fn parts(primary: &Answer<'_>, mirror: &Answer<'_>, findings: &mut Findings<'_>) -> Result<(), Stop> {
+fn parts(primary: &Answer<'_>, mirror: &Answer<'_>, is_cut: bool, findings: &mut Findings<'_>) -> Result<(), Stop> {
     if (primary.status == StatusCode::NOT_MODIFIED) != (mirror.status == StatusCode::NOT_MODIFIED)
         && [primary, mirror]
             .iter()
@@ -67,5 +69,8 @@ fn parts(primary: &Answer<'_>, mirror: &Answer<'_>, findings: &mut Findings<'_>)
             .report(Class::Status, &Spot::Status, marks, &|| Values::texts(status(primary), status(mirror)));
     }
     fields::compare(primary.headers, mirror.headers, findings)?;
+    if is_cut && !findings.marks(&Spot::Body).is_ignored {
+        return Err(Stop::TooLarge);
+    }
     content::compare(primary, mirror, findings)
 }

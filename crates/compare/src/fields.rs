@@ -61,6 +61,7 @@ const USUAL: &[&str] = &[
 const BY_NATURE: &[&str] = &[
     "age",
     "alt-svc",
+    "apigw-requestid",
     "cf-ray",
     "connection",
     "content-encoding",
@@ -99,7 +100,8 @@ const BY_NATURE: &[&str] = &[
     "x-transaction-id",
 ];
 /// Prefixes of further fields that [`FieldNames::All`] excludes.
-const BY_NATURE_BEGIN: &[&str] = &["x-amz-", "x-amzn-", "x-b3-", "x-datadog-", "x-ratelimit-", "ratelimit"];
+const BY_NATURE_BEGIN: &[&str] =
+    &["lambda-web-", "x-amz-", "x-amzn-", "x-b3-", "x-datadog-", "x-ratelimit-", "ratelimit"];
 
 /// Cost of comparing a field, in addition to its length, in units of work.
 const FIELD_WORK: usize = 64;

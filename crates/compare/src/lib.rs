@@ -56,6 +56,7 @@ pub use crossfade_journal::comparison::{Class, Difference, Digest, Repeated, Ver
 
 pub use afterwards::Effect;
 pub use answer::Answer;
+pub use coding::MAX_DECODED;
 pub use comparison::{Settings, compare};
 pub use endpoint::{PathTemplate, endpoint};
 pub use evidence::{Places, Salt};

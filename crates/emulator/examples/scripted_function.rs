@@ -4,7 +4,7 @@
 //! `/slow-next/<ms>` (answers, then lingers), `/exit-after` (answers, then ends), `/post/<case>` (misuses the Runtime
 //! API and reports the statuses that it got), `/env`, `/child` (starts a process and tells its id),
 //! `/memory/<MiB>/<ms>` (uses so much for so long), `/directory`, `/register-late`, `/init-error-late`, else the event
-//! as text. A field `x-reply` is posted as it is. By the variable `SCRIPT`: `init-error`, `exit`, `silent`, each also
+//! as text. A field `x-reply` is posted as it is, a field `x-stream` is the script of a streamed response. By the variable `SCRIPT`: `init-error`, `exit`, `silent`, each also
 //! with `-once` (the first time; later ones see the file `ONCE`), `init-memory`, `internal` (has an internal
 //! extension), `internal-invoke` (which asks for INVOKE), `registrations` (registers in all wrong ways).
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a crash, which the tests see")]
@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use api::{Answer, Api, EXTENSION};
+use api::{Answer, Api, EXTENSION, Piece};
 use serde_json::{Value, json};
 
 static SERVED: AtomicU32 = AtomicU32::new(0);
@@ -54,6 +54,57 @@ fn work(api: &mut Api) {
         assert_eq!(next.status, 200);
         serve(api, &next, SERVED.fetch_add(1, Ordering::Relaxed) + 1);
     }
+}
+
+/// A field, or its first value.
+fn text_of(field: &Value) -> Option<&str> {
+    field.as_str().or(field[0].as_str())
+}
+
+/// Streams a response: `type`, `prelude`, `pieces` (a number is a pause in ms, `EXIT` ends the process, `[text, count]` is
+/// the text so often), `error`.
+fn stream(api: &mut Api, path: &str, script: &str) {
+    let script: Value = serde_json::from_str(script).unwrap();
+    let content_type = script["type"].as_str().unwrap_or("application/vnd.awslambda.http-integration-response");
+    let mut blocks = Vec::new();
+    if !script["prelude"].is_null() {
+        blocks.push(Block::Data(format!("{}\0\0\0\0\0\0\0\0", script["prelude"]).into_bytes()));
+    }
+    for piece in script["pieces"].as_array().unwrap() {
+        match (piece.as_str(), piece.as_u64()) {
+            (Some("EXIT"), _) => blocks.push(Block::Exit),
+            (Some(text), _) => blocks.push(Block::Data(text.as_bytes().to_vec())),
+            (_, Some(pause)) => blocks.push(Block::Pause(pause)),
+            _ => {
+                let text = piece[0].as_str().unwrap();
+                blocks.extend((0..piece[1].as_u64().unwrap()).map(|_| Block::Data(text.repeat(1024).into_bytes())));
+            }
+        }
+    }
+    let pieces: Vec<Piece<'_>> = blocks
+        .iter()
+        .map(|block| match block {
+            Block::Data(data) => Piece::Data(data),
+            Block::Pause(ms) => Piece::Pause(*ms),
+            Block::Exit => Piece::Exit,
+        })
+        .collect();
+    // `{"errorType":"Odd","errorMessage":"it broke off"}`
+    let body = "eyJlcnJvclR5cGUiOiJPZGQiLCJlcnJvck1lc3NhZ2UiOiJpdCBicm9rZSBvZmYifQ==";
+    let trailers = match script["error"].as_bool() {
+        Some(true) => {
+            format!("lambda-runtime-function-error-type: Odd\r\nlambda-runtime-function-error-body: {body}\r\n")
+        }
+        _ => String::new(),
+    };
+    let answer = api.stream(path, content_type, &pieces, &trailers);
+    println!("streamed: {}", answer.summary());
+}
+
+enum Block {
+    Data(Vec<u8>),
+    Pause(u64),
+    Exit,
 }
 
 /// Returns whether this is the first process of its test; each leaves a file.
@@ -125,7 +176,11 @@ fn serve(api: &mut Api, next: &Answer, served: u32) {
     let invocation_id = next.field("lambda-runtime-invocation-id");
     let (response, error) = (format!("invocation/{id}/response"), format!("invocation/{id}/error"));
     let event: Value = serde_json::from_slice(&next.body).unwrap();
-    let path = event["path"].as_str().unwrap();
+    let path = event["path"].as_str().or(event["rawPath"].as_str()).unwrap();
+    if let Some(script) = text_of(&event["headers"]["x-stream"]) {
+        stream(api, &response, script);
+        return;
+    }
     let number = |prefix: &str| path.strip_prefix(prefix).map(|rest| Duration::from_millis(rest.parse().unwrap()));
 
     if path == "/crash" {
@@ -184,13 +239,14 @@ fn serve(api: &mut Api, next: &Answer, served: u32) {
     };
     let family = if event.get("headers").is_some() { "headers" } else { "multiValueHeaders" };
     let content_type = if family == "headers" { json!("application/json") } else { json!(["application/json"]) };
-    let reply = match (&event["headers"]["x-reply"], &event["multiValueHeaders"]["x-reply"][0]) {
-        (Value::String(reply), _) | (_, Value::String(reply)) => reply.clone(),
-        _ if path.starts_with("/big-fields/") => {
+    let fields = [&event["headers"]["x-reply"], &event["multiValueHeaders"]["x-reply"]];
+    let reply = match fields.into_iter().find_map(text_of) {
+        Some(reply) => reply.to_owned(),
+        None if path.starts_with("/big-fields/") => {
             let length = path["/big-fields/".len()..].parse().unwrap();
             json!({"statusCode": 200, "headers": {"x-big": "x".repeat(length)}}).to_string()
         }
-        _ => json!({"statusCode": 200, family: {"content-type": content_type}, "body": text}).to_string(),
+        None => json!({"statusCode": 200, family: {"content-type": content_type}, "body": text}).to_string(),
     };
 
     if let Some(case) = path.strip_prefix("/post/") {

@@ -116,6 +116,10 @@ pub struct Exchange {
     pub time: SystemTime,
     /// Index into [`crate::Settings::listeners`] of that generation.
     pub listener: usize,
+    /// The front end that the request came through: `alb`, or an [`crate::EndpointKind`]'s name.
+    pub front: &'static str,
+    /// Method and path of the route that was chosen, for front ends with routes.
+    pub route: Option<String>,
     /// `http`, `https` or `h2`, as in the access log.
     pub kind: &'static str,
     /// The other end of the connection.
@@ -243,6 +247,12 @@ pub struct Classification {
 }
 
 impl Exchange {
+    /// Returns whether the request came through a load balancer.
+    #[must_use]
+    pub fn is_of_load_balancer(&self) -> bool {
+        self.front == "alb"
+    }
+
     /// An exchange that begins now, with everything else at its default.
     #[must_use]
     pub fn new(method: impl Into<String>, target: impl Into<String>) -> Self {
@@ -251,6 +261,8 @@ impl Exchange {
             generation: 0,
             time: SystemTime::now(),
             listener: 0,
+            front: "alb",
+            route: None,
             kind: "http",
             client: None,
             method: method.into(),

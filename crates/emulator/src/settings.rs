@@ -10,6 +10,8 @@ use crossfade_event::HeaderMode;
 use crossfade_rule::{Condition, Rewrite};
 use http::{HeaderName, HeaderValue, StatusCode};
 
+use crate::Endpoint;
+
 /// All settings. Indices of target groups and functions are into its own lists.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
@@ -161,9 +163,18 @@ pub struct Listener {
     pub rules: Vec<Rule>,
     /// The action for requests that no rule matches.
     pub default_action: Action,
+    /// The front end that this listener stands in for instead of the load balancer: then it has no rules.
+    pub endpoint: Option<Endpoint>,
 }
 
 impl Listener {
+    /// An HTTP listener that stands in for another front end, on a port that the system chooses.
+    #[must_use]
+    pub fn endpoint(endpoint: Endpoint) -> Self {
+        let name = endpoint.kind.name().to_owned();
+        Listener { name, endpoint: Some(endpoint), ..Listener::http(Action::status(StatusCode::NOT_FOUND)) }
+    }
+
     /// An HTTP listener without rules, on a port that the system chooses.
     #[must_use]
     pub fn http(default_action: Action) -> Self {
@@ -176,6 +187,7 @@ impl Listener {
             attributes: ListenerAttributes::default(),
             rules: Vec::new(),
             default_action,
+            endpoint: None,
         }
     }
 }

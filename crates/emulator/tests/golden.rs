@@ -104,7 +104,7 @@ fn exchange(alb: &mut Alb, request: &str, reply: &str) -> String {
 }
 
 /// A section of a file loses its last line breaks, which may be the end of the head.
-fn with_empty_line(rest: &str) -> String {
+pub(crate) fn with_empty_line(rest: &str) -> String {
     if rest.contains("\n\n") { rest.to_owned() } else { format!("{rest}\n\n") }
 }
 
@@ -144,7 +144,7 @@ fn normal(alb: &Alb, mut event: Value) -> String {
 }
 
 /// Head lines get CR LF, the body none; the last line break of the section is not part of it.
-fn unescape(request: &str) -> Vec<u8> {
+pub(crate) fn unescape(request: &str) -> Vec<u8> {
     let (head, body) = request.split_once("\n\n").expect("no empty line after the head");
     let body = body.strip_suffix('\n').unwrap_or(body);
     let text = format!("{}\r\n\r\n{body}", head.replace('\n', "\r\n"));

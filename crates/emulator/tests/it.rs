@@ -5,6 +5,8 @@
 
 mod actions;
 mod attributes;
+mod front_streams;
+mod fronts;
 mod golden;
 mod health;
 mod hostile;

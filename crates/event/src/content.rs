@@ -6,12 +6,21 @@ use crate::json::{size_of_string, write_string};
 /// costs more (28 k instructions for 1 KiB of JSON). Short texts stay readable.
 const PLAIN_TEXT_LIMIT: usize = 256;
 
+/// The form that content of either kind gets where both fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// See [`PLAIN_TEXT_LIMIT`].
+    Cheapest,
+    /// Text wherever the content is text.
+    Text,
+}
+
 /// Appends content as a JSON string and says whether it is base64, or, with nothing appended, how many bytes the
 /// smallest form takes if that is more than `room`.
-pub(crate) fn write(out: &mut Vec<u8>, content: &[u8], room: usize) -> Result<bool, usize> {
+pub(crate) fn write(out: &mut Vec<u8>, content: &[u8], room: usize, form: Form) -> Result<bool, usize> {
     let base64_size = base64_simd::STANDARD.encoded_length(content.len()) + 2;
     let fits_as_base64 = base64_size <= room;
-    let prefers_base64 = content.len() > PLAIN_TEXT_LIMIT && fits_as_base64;
+    let prefers_base64 = form == Form::Cheapest && content.len() > PLAIN_TEXT_LIMIT && fits_as_base64;
     let text = if prefers_base64 { None } else { std::str::from_utf8(content).ok() };
     let Some(text) = text else {
         if !fits_as_base64 {
@@ -43,7 +52,7 @@ mod tests {
 
     fn written(content: &[u8], room: usize) -> (String, Result<bool, usize>) {
         let mut out = Vec::new();
-        let result = write(&mut out, content, room);
+        let result = write(&mut out, content, room, Form::Cheapest);
         (String::from_utf8(out).unwrap(), result)
     }
 
@@ -69,8 +78,16 @@ mod tests {
     #[test]
     fn what_does_not_fit_takes_no_memory() {
         let mut out = Vec::new();
-        assert_eq!(write(&mut out, &[1; 100_000], 100_000), Err(133_338));
+        assert_eq!(write(&mut out, &[1; 100_000], 100_000, Form::Cheapest), Err(133_338));
         assert_eq!(out.capacity(), 0);
+    }
+
+    #[test]
+    fn text_is_text_where_it_is_preferred() {
+        for (content, is_base64) in [(&[b'a'; 3000], false), (&[0xFF; 3000], true)] {
+            let mut out = Vec::new();
+            assert_eq!(write(&mut out, content, 5000, Form::Text), Ok(is_base64));
+        }
     }
 
     #[test]

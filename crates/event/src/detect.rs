@@ -131,6 +131,27 @@ mod tests {
     }
 
     #[test]
+    fn each_front_end_has_a_member_of_its_own() {
+        for (expected, event) in [
+            ("rest-api", r#"{"resource":"/{proxy+}","#),
+            ("rest-api", r#"{"httpMethod":"GET","requestContext":{"resourcePath":"/","connectionId":null}}"#),
+            ("http-api-1.0", r#"{"version":"1.0","resource":"$default","#),
+            ("http-api", r#"{"version":"2.0","routeKey":"$default","#),
+            ("http-api", r#"{"headers":{"elb":"1","raw_path":"/"},"requestContext":{"http":{}}}"#),
+            ("http-api", r#"{"version":"2.0","rawPath":"/"}"#),
+            ("lattice-1", r#"{"method":"GET","raw_path":"/","body":""}"#),
+            (
+                "lattice-2",
+                r#"{"version":"2.0","path":"/","method":"GET","requestContext":{"serviceNetworkArn":"arn"}}"#,
+            ),
+            ("lattice-2", r#"{"requestContext":{"serviceNetworkArn":null,"serviceArn":"arn"}}"#),
+            ("websocket-api", r#"{"headers":{},"requestContext":{"routeKey":"$connect","connectionId":"x"}}"#),
+        ] {
+            assert_eq!(detected(event), expected, "{event}");
+        }
+    }
+
+    #[test]
     fn what_no_front_end_sends_is_unknown() {
         let unknown = DecodeError::UnknownFormat.to_string();
         for event in [
@@ -138,7 +159,9 @@ mod tests {
             r#"{"elb":{}}"#,
             r#"{"requestContext":null}"#,
             r#"{"requestContext":{"elb":null}}"#,
-            r#"{"requestContext":{"http":{"elb":{}}},"version":"2.0"}"#,
+            r#"{"requestContext":{"stage":{"elb":{},"http":{}}},"version":"2.0"}"#,
+            r#"{"httpMethod":"GET","path":"/","headers":{}}"#,
+            r#"{"version":"2.0","method":"GET","path":"/"}"#,
             r#"{"source":"aws.events","detail":{"requestContext":{"elb":{}}}}"#,
         ] {
             assert_eq!(detected(event), unknown, "{event}");

@@ -11,15 +11,19 @@ pub enum DecodeError {
     Json(String),
     /// JSON, but from no front end that we know: a scheduled event, a direct invocation.
     #[error(
-        "unsupported event: not an HTTP request from an Application Load Balancer (`requestContext.elb` is missing)"
+        "unsupported event: not an HTTP request from an Application Load Balancer, API Gateway, a function URL or VPC \
+         Lattice"
     )]
     UnknownFormat,
+    /// From a service that we know, but nothing that could be forwarded.
+    #[error("unsupported event: {0}")]
+    Unsupported(&'static str),
     /// A member that every HTTP event has.
     #[error("the event has no `{0}`")]
     Missing(&'static str),
     /// RFC 9110 section 9.1: a method is a token.
-    #[error("`httpMethod` is not a method")]
-    Method,
+    #[error("{0} is not a method")]
+    Method(&'static str),
     /// The target could only be forwarded with other bytes than the client sent.
     #[error("`path` or query is invalid in a request line: {0}")]
     Target(String),

@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::uri::Scheme;
-use http::{Request, Response};
+use http::{Request, Response, response};
 
 use crate::{DecodeError, EncodeError};
 
@@ -35,9 +35,15 @@ pub struct Format {
     pub decode: fn(&Bytes, &str) -> Result<Event, Undecodable>,
     /// Appends the reply to a buffer, which it leaves as it was on error.
     pub encode: fn(&Response<Bytes>, &mut Vec<u8>) -> Result<(), EncodeError>,
+    /// Appends what a streamed reply begins with, up to the first byte of the content, to a buffer which it leaves as it was
+    /// on error. `None` for a service that takes only whole replies.
+    pub prelude: Option<Prelude>,
     /// Content of a response that could fit into a reply, bytes; more is not even read from a back end.
     pub max_response_bytes: usize,
 }
+
+/// Appends the head of a response in the form in which a streamed reply begins with it.
+pub type Prelude = fn(&response::Parts, &mut Vec<u8>) -> Result<(), EncodeError>;
 
 /// The names of members of an event that are there and not `null`, as far as it has been looked at. Sets, since each member
 /// of an event may lead to a search.
@@ -98,6 +104,8 @@ pub struct Front {
     pub base_path: String,
     /// Names the request in the logs and traces of AWS (`X-Amzn-Trace-Id`).
     pub trace_id: Option<HeaderValue>,
+    /// Names the request in the front end's own log, and to the client, if the front end has such names.
+    pub request_id: Option<String>,
 }
 
 impl Front {
@@ -112,6 +120,7 @@ impl Front {
             port: None,
             base_path: String::new(),
             trace_id: None,
+            request_id: None,
         }
     }
 

@@ -26,17 +26,33 @@ mod detect;
 mod error;
 mod fields;
 mod front;
+mod gateway;
 mod json;
+pub mod lattice;
+pub mod payload_1;
+pub mod payload_2;
+mod read;
+mod reply;
+mod target;
+pub mod websocket;
 
 use bytes::Bytes;
 
 pub use alb::HeaderMode;
 pub use error::{DecodeError, EncodeError};
 pub use fields::{CONNECTION_FIELDS, is_vouched_for};
-pub use front::{Event, Format, Front, Shape, Undecodable};
+pub use front::{Event, Format, Front, Prelude, Shape, Undecodable};
 
 /// The formats that Crossfade knows, in the order in which detection tries them.
-pub const FORMATS: &[&Format] = &[&alb::SINGLE];
+pub const FORMATS: &[&Format] = &[
+    &alb::SINGLE,
+    &payload_2::HTTP_API,
+    &payload_1::REST_API,
+    &payload_1::HTTP_API,
+    &lattice::V1,
+    &lattice::V2,
+    &websocket::WEBSOCKET_API,
+];
 
 /// Reads an event of one of these formats. Field values, and content that needs no decoding, share the event's memory.
 ///

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use crossfade_event::alb::RequestLine;
-use crossfade_event::{CONNECTION_FIELDS, FORMATS, HeaderMode, alb, decode_request};
+use crossfade_event::{CONNECTION_FIELDS, FORMATS, HeaderMode, alb, decode_request, payload_1, payload_2};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use proptest::collection::vec;
@@ -121,6 +121,64 @@ proptest! {
         }
     }
 
+    #[test] // a path that was decoded is one that decodes to the same
+    fn a_decoded_path_is_restored(path in "/([a-zA-Z0-9 \"#<>?{}|\\\\^`/.~!$&'()*+,;=:@\\[\\]-]|\\PC){0,20}") {
+        let event = serde_json::json!({ "rawPath": path, "requestContext": { "http": { "method": "GET" } } });
+        let event = decode_request(FORMATS, &Bytes::from(event.to_string())).unwrap();
+        let target = event.request.uri().to_string();
+        prop_assert!(target.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"#<>?{}|\\^`[]".contains(&byte)), "{}", target);
+        // A `%` that looks like an escape stays.
+        if !path.contains('%') {
+            prop_assert_eq!(unescaped(&target), path.into_bytes());
+        }
+    }
+
+    #[test] // parameters that were decoded are those that decode to the same, and no others
+    fn decoded_parameters_are_restored(parameters in vec(("\\PC{0,8}", vec("\\PC{0,8}", 1..3)), 1..5)) {
+        let map: serde_json::Map<_, _> = parameters.into_iter().map(|(key, values)| (key, values.into())).collect();
+        let event = serde_json::json!({
+            "resource": "/", "path": "/", "httpMethod": "GET", "multiValueQueryStringParameters": map,
+        });
+        let event = decode_request(FORMATS, &Bytes::from(event.to_string())).unwrap();
+        let mut found = serde_json::Map::new();
+        for piece in event.request.uri().query().unwrap().split('&') {
+            let (key, value) = piece.split_once('=').unwrap();
+            let [key, value] = [key, value].map(|text| String::from_utf8(unescaped(text)).unwrap());
+            let values = found.entry(key).or_insert_with(|| serde_json::Value::Array(Vec::new()));
+            values.as_array_mut().unwrap().push(value.into());
+        }
+        prop_assert_eq!(found, map);
+    }
+
+    #[test] // nothing but the form of content depends on the front end
+    fn a_response_survives_every_reply(response in response()) {
+        for format in [&payload_1::REST_API, &payload_1::HTTP_API, &payload_2::HTTP_API, &payload_2::FUNCTION_URL] {
+            let mut reply = b"kept".to_vec();
+            (format.encode)(&response, &mut reply).unwrap();
+            prop_assert!(reply.starts_with(b"kept"));
+            let reply: serde_json::Value = serde_json::from_slice(&reply[4..]).unwrap();
+            prop_assert_eq!(&reply["statusCode"], response.status().as_u16());
+            let body = reply["body"].as_str().unwrap();
+            let body = match reply["isBase64Encoded"].as_bool().unwrap() {
+                true => base64_simd::STANDARD.decode_to_vec(body).unwrap(),
+                false => body.as_bytes().to_vec(),
+            };
+            prop_assert_eq!(&body, response.body());
+            for name in response.headers().keys() {
+                let sent = response.headers().get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+                let sent: Vec<_> = sent.collect();
+                let got = match (reply.get("multiValueHeaders"), name.as_str()) {
+                    (Some(fields), name) => fields[name].clone(),
+                    (None, "set-cookie") => reply["cookies"].clone(),
+                    (None, name) => serde_json::json!([reply["headers"][name]]),
+                };
+                let joined = reply.get("multiValueHeaders").is_none() && name != "set-cookie";
+                let expected = if joined { serde_json::json!([sent.join(", ")]) } else { serde_json::json!(sent) };
+                prop_assert_eq!(got, expected);
+            }
+        }
+    }
+
     #[test] // a panic would cost the environment
     fn no_event_panics(event in vec(any::<u8>(), 0..200)) {
         let _ = decode_request(FORMATS, &Bytes::from(event.clone()));
@@ -137,6 +195,22 @@ proptest! {
                 "headers":{headers},"multiValueHeaders":{multi},"body":{body},"isBase64Encoded":{flag}}}"#
         );
         let _ = decode_request(FORMATS, &Bytes::from(event));
+        for (first, context) in [
+            (r#""resource":"/{proxy+}""#, format!(r#"{{"path":{path},"stage":{flag},"identity":{method}}}"#)),
+            (r#""version":"1.0""#, format!(r#"{{"resourcePath":{path},"identity":{{"sourceIp":{flag}}}}}"#)),
+            (r#""version":"2.0""#, format!(r#"{{"stage":{flag},"http":{{"method":{method},"path":{path}}}}}"#)),
+            (r#""version":"2.0""#, format!(r#"{{"serviceArn":{flag},"targetGroupArn":1}}"#)),
+            (r#""raw_path":"/""#, headers.clone()),
+        ] {
+            let event = format!(
+                r#"{{{first},"requestContext":{context},"httpMethod":{method},"path":{path},"rawQueryString":{flag},
+                    "pathParameters":{headers},"multiValueQueryStringParameters":{query},"headers":{headers},
+                    "multiValueHeaders":{multi},"cookies":{multi},"body":{body},"is_base64_encoded":{flag}}}"#
+            );
+            if let Ok(event) = decode_request(FORMATS, &Bytes::from(event)) {
+                prop_assert!(event.request.uri().path().starts_with('/'));
+            }
+        }
         let reply = format!(
             r#"{{"statusCode":{method},"statusDescription":{path},"headers":{headers},"multiValueHeaders":{multi},
                 "body":{body},"isBase64Encoded":{flag}}}"#
@@ -144,6 +218,21 @@ proptest! {
         let _ = alb::decode_response(HeaderMode::Single, reply.as_bytes());
         let _ = alb::decode_response(HeaderMode::Multi, reply.as_bytes());
     }
+}
+
+fn unescaped(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((&byte, tail)) = rest.split_first() {
+        let is_escape = byte == b'%';
+        bytes.push(if is_escape {
+            u8::from_str_radix(std::str::from_utf8(&tail[..2]).unwrap(), 16).unwrap()
+        } else {
+            byte
+        });
+        rest = if is_escape { &tail[2..] } else { tail };
+    }
+    bytes
 }
 
 fn json() -> impl Strategy<Value = String> {

@@ -10,11 +10,11 @@ use crossfade_event::{DecodeError, Event, FORMATS, Format, Front, Undecodable};
 use crossfade_journal::AccessRecord;
 use crossfade_proxy::{Invocation, Proxy};
 use crossfade_route::{Nothing, RoutingTable};
+use http::Request;
 use http::uri::Scheme;
-use http::{Request, Response};
 use tokio::time::Instant;
 
-use crate::invoke::{answer, decode};
+use crate::invoke::{Answered, answer, decode};
 
 /// `{"courier": "GET http://203.0.113.9:8080/prod /a?b"}`: method; scheme, client address, port and base path; target.
 static COURIER: Format = Format {
@@ -32,6 +32,7 @@ static COURIER: Format = Format {
         out.extend_from_slice(response.body());
         Ok(())
     },
+    prelude: None,
     max_response_bytes: 10,
 };
 
@@ -42,7 +43,7 @@ fn read(event: &Bytes) -> Result<Event, DecodeError> {
     let [method, client, target] = words.split(' ').collect::<Vec<_>>().try_into().map_err(|_| invalid())?;
     let client: http::Uri = client.parse().map_err(|_| invalid())?;
     let mut request = Request::new(Bytes::new());
-    *request.method_mut() = method.parse().map_err(|_| DecodeError::Method)?;
+    *request.method_mut() = method.parse().map_err(|_| DecodeError::Method("`courier`"))?;
     *request.uri_mut() = target.parse().map_err(|_| invalid())?;
     let front = Front {
         scheme: client.scheme().cloned().unwrap_or(Scheme::HTTPS),
@@ -84,7 +85,7 @@ async fn asked(config: &str, event: &str) -> (String, AccessRecord<'static>) {
         seed: 0,
     };
     let mut reply = Vec::new();
-    let (record, _) = answer(&proxy, request, &invocation, &mut reply).await;
+    let Answered { record, .. } = answer(&proxy, request, &invocation, &mut reply).await;
     let record = serde_json::from_str(&serde_json::to_string(&record).unwrap()).unwrap();
     (String::from_utf8(reply).unwrap(), record)
 }
@@ -114,7 +115,10 @@ async fn a_response_has_to_fit_the_front_end_of_its_request() {
     let (reply, record) = asked(&config(&back_end(11)), event).await;
     assert!(reply.starts_with("502; "), "{reply}");
     let detail = record.detail.unwrap();
-    assert_eq!(detail, "the response is too large for the courier: more than 10 bytes of content");
+    assert_eq!(
+        detail,
+        "the response is too large for the courier: more than 10 bytes of content; send it compressed, in pages, or past the proxy"
+    );
 }
 
 #[tokio::test]
@@ -126,14 +130,37 @@ async fn errors_are_written_in_the_format_of_the_event() {
     assert!(reply.starts_with(r#"{"statusCode":400,"#) && reply.contains("multiValueHeaders"), "{reply}");
 }
 
-#[test]
-fn formats_differ() {
-    let response = Response::new(Bytes::from_static(b"x"));
-    let mut replies = Vec::new();
-    for format in FORMATS.iter().copied().chain([&COURIER]) {
-        let mut reply = Vec::new();
-        (format.encode)(&response, &mut reply).unwrap();
-        assert!(!replies.contains(&reply), "{}", format.name);
-        replies.push(reply);
+#[tokio::test]
+async fn the_sender_of_an_event_that_is_no_request_reads_why() {
+    let config = config("http://127.0.0.1:9");
+    for (event, reason) in [
+        (r#"{"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}"#, "not an HTTP request from an"),
+        (r#"{"requestContext": {"connectionId": "a", "eventType": "MESSAGE"}, "body": "x"}"#, "a WebSocket API's"),
+        (
+            r#"{"type": "REQUEST", "methodArn": "arn", "resource": "/", "httpMethod": "GET", "path": "/"}"#,
+            "a Lambda authorizer's",
+        ),
+    ] {
+        let (reply, record) = asked(&config, event).await;
+        let reason = format!("unsupported event: {reason}");
+        assert!(reply.starts_with(r#"{"statusCode":400,"#) && reply.contains(&reason), "{reply}");
+        assert!(record.detail.unwrap().starts_with(&reason));
     }
+}
+
+#[tokio::test]
+async fn each_front_end_gets_its_own_reply() {
+    let config = config(&back_end(1));
+    let context = r#""requestContext": {"http": {"method": "GET", "sourceIp": "203.0.113.9"}, "domainName": "a.b", "requestId": "i="}"#;
+    let event = format!(r#"{{"rawPath": "/old/a b", "rawQueryString": "q=1", {context}}}"#);
+    let (reply, record) = asked(&config, &event).await;
+    assert!(reply.starts_with(r#"{"statusCode":302,"headers":{"location":"https://a.b/new?q=1"}"#), "{reply}");
+    assert_eq!((record.route.as_deref(), record.front_request_id.as_deref()), (Some("moved"), Some("i=")));
+    // A claim of the client, who is another one.
+    let forged = event
+        .replace("203.0.113.9", "198.51.100.9")
+        .replace("{\"raw", r#"{"headers": {"x-forwarded-for": "203.0.113.9"}, "raw"#);
+    let (reply, record) = asked(&config, &forged).await;
+    assert!(reply.starts_with(r#"{"statusCode":200,"headers":{"content-type":"application/octet-stream"}"#), "{reply}");
+    assert_eq!(record.route.as_deref(), Some("default"));
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use crossfade_live::{Change, FileVersion, InUse, Live, LiveError, Notice, Outcome, Task};
 use crossfade_proxy::{Client, Proxy, SetupError};
-use crossfade_route::{Backend, Overlaid, Overlay, PemFile, RoutingTable, Share};
+use crossfade_route::{Backend, Overlaid, Overlay, PemFile, RoutingTable, Share, Streaming};
 use http::{Request, Response};
 use tokio::time::Instant;
 
@@ -20,10 +20,17 @@ use crate::{log_error, log_warning, write_line};
 pub(crate) struct Current {
     config: ConfigSource,
     cert_file: Option<PathBuf>,
-    access_log: Option<Share>,
+    replaced: Replaced,
     reload: bool,
     live: Option<Live>,
     loaded: Mutex<Loaded>,
+}
+
+/// Values of the environment that replace the file's.
+#[derive(Clone, Copy)]
+struct Replaced {
+    access_log: Option<Share>,
+    streaming: Option<Streaming>,
 }
 
 /// A configuration that cannot be used.
@@ -71,16 +78,16 @@ fn connect(certificates: Option<PemFile>) -> crossfade_live::Connect {
 impl Current {
     /// Compiles the configuration, and finds the place of the live state.
     pub(crate) fn start(settings: Settings) -> Result<Self, ConfigurationError> {
-        let Settings { config, cert_file, access_log, pseudonym, reload, live, .. } = settings;
-        let (config, access_log) = (config?, access_log?);
+        let Settings { config, cert_file, access_log, streaming, pseudonym, reload, live, .. } = settings;
+        let (config, replaced) = (config?, Replaced { access_log: access_log?, streaming: streaming? });
         let version = version(&config);
-        let (table, certificates) = compile(&config, cert_file.as_deref(), access_log)?;
+        let (table, certificates) = compile(&config, cert_file.as_deref(), replaced)?;
         let live = live.map(|place| Live::new(&place, &variable, connect(certificates.clone())));
         let live = live.transpose()?;
         let base = live.is_some().then(|| (Arc::new(table.clone()), certificates.clone()));
         let proxy = Arc::new(Proxy::new(table, certificates, &pseudonym)?);
         let loaded = Mutex::new(Loaded { proxy, version, base, overlay: None });
-        Ok(Current { config, cert_file, access_log, reload, live, loaded })
+        Ok(Current { config, cert_file, replaced, reload, live, loaded })
     }
 
     /// For the next request. A file that has changed is compiled anew; if it is wrong, the last good one stays.
@@ -89,7 +96,7 @@ impl Current {
         if self.reload {
             let version = version(&self.config);
             if version.is_some() && version != loaded.version {
-                let compiled = compile(&self.config, self.cert_file.as_deref(), self.access_log);
+                let compiled = compile(&self.config, self.cert_file.as_deref(), self.replaced);
                 let replaced = compiled.and_then(|(table, certificates)| match &mut loaded.base {
                     None => loaded.replace(table, certificates),
                     Some(base) => {
@@ -187,15 +194,16 @@ impl Loaded {
     }
 }
 
-/// The table, with this share of the access log if there is one, and the authorities that are trusted besides the built-in roots.
+/// The table, with the values that replace the file's, and the authorities that are trusted besides the built-in roots.
 /// Warns of settings that should not stay.
 fn compile(
     config: &ConfigSource,
     cert_file: Option<&Path>,
-    access_log: Option<Share>,
+    replaced: Replaced,
 ) -> Result<(RoutingTable, Option<PemFile>), ConfigurationError> {
     let (mut table, cert_file) = load(config, cert_file)?;
-    table.access_log = access_log.unwrap_or(table.access_log);
+    table.access_log = replaced.access_log.unwrap_or(table.access_log);
+    table.streaming = replaced.streaming.unwrap_or(table.streaming);
     for backend in table.backends().iter().filter(|backend| backend.tls.insecure_skip_verify) {
         log_warning(&format!("back end `{}`: its certificate is not verified (`insecureSkipVerify`)", backend.name));
     }

@@ -8,7 +8,7 @@ use std::task::Poll;
 use bytes::Bytes;
 use crossfade_event::{DecodeError, EncodeError, Event, Format, Front, Undecodable, decode_request, fallback};
 use crossfade_journal::{AccessRecord, Journal, milliseconds};
-use crossfade_proxy::{Exchange, Invocation, Pending, Proxy, ProxyError, failure, healthy};
+use crossfade_proxy::{Body, Exchange, Invocation, Pending, Proxy, ProxyError, Streamed, compress, failure, healthy};
 use crossfade_route::HealthCheck;
 use http::{Request, Response};
 
@@ -23,14 +23,29 @@ pub(crate) fn decode(formats: &[&'static Format], event: &Bytes) -> (Result<Requ
     }
 }
 
-/// Writes the reply to a request, or to an event that could not be decoded, into `reply`, which must be empty. Returns the
-/// record, and the work that is left once the reply has been posted.
+/// An answer whose reply is in a buffer.
+pub(crate) struct Answered<'p> {
+    pub(crate) record: AccessRecord<'p>,
+    /// The work that is left once the reply has been posted.
+    pub(crate) pending: Option<Box<Pending<'p>>>,
+    pub(crate) reply: Reply<'p>,
+}
+
+/// The part of a reply that the buffer has, and so the way to post it.
+pub(crate) enum Reply<'p> {
+    /// All of it.
+    Whole,
+    /// The beginning of a streamed reply. Without more it is all of one.
+    Beginning(Option<Box<Streamed<'p>>>),
+}
+
+/// Writes the reply to a request, or to an event that could not be decoded, into `reply`, which must be empty.
 pub(crate) async fn answer<'p>(
     proxy: &'p Proxy,
     request: Result<Request<Bytes>, DecodeError>,
     invocation: &'p Invocation,
     reply: &mut Vec<u8>,
-) -> (AccessRecord<'p>, Option<Box<Pending<'p>>>) {
+) -> Answered<'p> {
     let Front { format, is_health_check, .. } = invocation.front;
     let exchange = match request {
         Ok(_) if is_health_check && proxy.table().health_check == HealthCheck::Function => {
@@ -38,19 +53,44 @@ pub(crate) async fn answer<'p>(
         }
         Ok(request) => guarded(proxy.handle(request, invocation), invocation).await,
         Err(error) => {
-            let error = ProxyError::RequestInvalid(error.to_string());
+            let error = refused(&error);
             own(invocation, failure(&error), |record| error.note(record))
         }
     };
-    let Exchange { response, mut record, pending } = exchange;
-    if let Err(error) = (format.encode)(&response, reply) {
-        let error = match error {
-            EncodeError::TooLarge { .. } => ProxyError::ResponseTooLarge(error.to_string()),
-            EncodeError::FieldsTooLarge { .. } => ProxyError::ResponseFieldsTooLarge(error.to_string()),
+    let Exchange { response, mut record, mut pending } = exchange;
+    if let Some(prelude) = format.prelude.filter(|_| proxy.streams(format)) {
+        let (parts, body) = response.into_parts();
+        let rest = match (prelude(&parts, reply), body) {
+            (Ok(()), Body::Streamed(streamed)) => Some(streamed),
+            (Ok(()), Body::Whole(content)) => {
+                reply.extend_from_slice(&content);
+                None
+            }
+            (Err(error), _) => {
+                // Nothing has been read that could be compared.
+                pending = None;
+                let (parts, content) = replacement(&error, &mut record).into_parts();
+                // Our own answers are small.
+                let _ = prelude(&parts, reply);
+                reply.extend_from_slice(&content);
+                None
+            }
         };
-        replace(format, &error, &mut record, reply);
+        return Answered { record, pending, reply: Reply::Beginning(rest) };
     }
-    (record, pending)
+    let mut response = response.map(Body::whole);
+    let mut encoded = (format.encode)(&response, reply);
+    if let Err(EncodeError::TooLarge { .. }) = encoded
+        && compress(&mut response)
+    {
+        record.response_bytes = response.body().len() as u64;
+        encoded = (format.encode)(&response, reply);
+    }
+    if let Err(error) = encoded {
+        // As above.
+        let _ = (format.encode)(&replacement(&error, &mut record), reply);
+    }
+    Answered { record, pending, reply: Reply::Whole }
 }
 
 /// Sends the shadow requests of a request that has been answered, and returns the log lines about them. A panic there
@@ -69,6 +109,14 @@ pub(crate) async fn mirror(
     records.iter().filter_map(|record| serde_json::to_string(record).ok()).collect()
 }
 
+/// The error that the sender of an event reads.
+fn refused(error: &DecodeError) -> ProxyError {
+    match error {
+        DecodeError::UnknownFormat | DecodeError::Unsupported(_) => ProxyError::EventUnsupported(error.to_string()),
+        _ => ProxyError::RequestInvalid(error.to_string()),
+    }
+}
+
 /// An answer that no back end gave.
 fn own<'p>(
     invocation: &'p Invocation,
@@ -80,17 +128,20 @@ fn own<'p>(
     record.response_bytes = response.body().len() as u64;
     record.total_ms = milliseconds(invocation.started.elapsed());
     note(&mut record);
-    Exchange { response, record, pending: None }
+    Exchange { response: response.map(Body::Whole), record, pending: None }
 }
 
-/// Replaces an answer that cannot be carried by one that says so.
-fn replace(format: &Format, error: &ProxyError, record: &mut AccessRecord<'_>, reply: &mut Vec<u8>) {
-    let response = failure(error);
+/// The answer that takes the place of one that cannot be carried.
+fn replacement(error: &EncodeError, record: &mut AccessRecord<'_>) -> Response<Bytes> {
+    let error = match error {
+        EncodeError::TooLarge { .. } => ProxyError::too_large(error),
+        EncodeError::FieldsTooLarge { .. } => ProxyError::ResponseFieldsTooLarge(error.to_string()),
+    };
+    let response = failure(&error);
     error.note(record);
     record.status = response.status().as_u16();
     record.response_bytes = response.body().len() as u64;
-    // Our own answers are small.
-    let _ = (format.encode)(&response, reply);
+    response
 }
 
 /// A panic costs this one request a 500.

@@ -12,6 +12,7 @@ mod invoke;
 mod run;
 mod runtime_api;
 mod settings;
+mod streaming;
 
 use std::process::ExitCode;
 
@@ -29,8 +30,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    // One thread: a proxy waits for others, and handing work between threads costs more than the work.
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build() {
+    let runtime = match run::runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
             log_error(&format!("cannot start: {error}"));

@@ -2,33 +2,37 @@
 //! and of its lanes, the loops that run side by side.
 
 use std::hash::{BuildHasher, RandomState};
+use std::num::NonZeroUsize;
 use std::pin::pin;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use crossfade_event::{DecodeError, FORMATS};
 use crossfade_journal::AccessRecord;
 use crossfade_live::{AFTERWARDS, AT_START, Notice};
-use crossfade_proxy::Invocation;
+use crossfade_proxy::{Invocation, number_thread};
 use crossfade_route::Share;
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::current::{ConfigurationError, Current};
-use crate::invoke::{answer, decode, mirror};
+use crate::invoke::{Answered, Reply, answer, decode, mirror};
 use crate::log_error;
 use crate::runtime_api::{ApiError, NextEvent, RuntimeApi};
 use crate::settings::Settings;
+use crate::streaming::Stream;
 use crate::write_line;
 
 /// Room for most access lines, so that their buffer does not grow on the way.
 const LINE: usize = 1024;
 
 /// Time kept back from an invocation's deadline for encoding and posting the answer.
-const MARGIN: Duration = Duration::from_millis(250);
+pub(crate) const MARGIN: Duration = Duration::from_millis(250);
 
 /// Limit of an invocation without a deadline.
 const NO_DEADLINE: Duration = Duration::from_secs(30);
@@ -49,6 +53,8 @@ pub(crate) enum RunError {
     Api(#[from] ApiError),
     #[error("cannot wait for signals: {0}")]
     Signal(#[source] std::io::Error),
+    #[error("cannot start a thread: {0}")]
+    Thread(#[source] std::io::Error),
     #[error("a lane failed: {0}")]
     Lane(String),
 }
@@ -57,7 +63,7 @@ pub(crate) enum RunError {
 pub(crate) async fn run(settings: Settings) -> Result<(), RunError> {
     let mut api = RuntimeApi::new(&settings.runtime_api);
     let concurrency = settings.concurrency;
-    let runtime_api = settings.runtime_api.clone();
+    let address = settings.runtime_api.clone();
     let current = match Current::start(settings) {
         Ok(current) => Arc::new(current),
         Err(error) => {
@@ -68,36 +74,80 @@ pub(crate) async fn run(settings: Settings) -> Result<(), RunError> {
         }
     };
     current.refresh(SystemTime::now(), AT_START).await;
-    tokio::spawn(tick());
-    // Tasks, also for a single one: the runtime looks for I/O before every turn of what it blocks on, but not of tasks.
-    let mut lanes = JoinSet::new();
     let (stop, stopped) = watch::channel(());
-    lanes.spawn(serve(current.clone(), api, stopped.clone()));
-    for _ in 1..concurrency {
-        lanes.spawn(serve(current.clone(), RuntimeApi::new(&runtime_api), stopped.clone()));
+    let mut shares = shares(concurrency).into_iter();
+    let mut lanes = start(&current, api, &address, shares.next().unwrap_or(1), &stopped);
+    for (number, share) in (1..).zip(shares) {
+        let (current, address, stop, stopped) = (current.clone(), address.clone(), stop.clone(), stopped.clone());
+        lanes.spawn_blocking(move || {
+            number_thread(number);
+            runtime().map_err(RunError::Thread)?.block_on(async {
+                let lanes = start(&current, RuntimeApi::new(&address), &address, share, &stopped);
+                drop(stopped);
+                join(lanes, &stop).await
+            })
+        });
     }
     drop(stopped);
     // Lambda sends it before it ends an environment that has an extension; others just stop.
     let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signal)?;
-    let mut outcome = Ok(());
+    let mut joined = pin!(join(lanes, &stop));
     loop {
-        let ended = tokio::select! {
+        tokio::select! {
             _ = terminate.recv() => {
                 let _ = stop.send(());
-                continue;
             }
-            ended = lanes.join_next() => ended,
-        };
-        let Some(ended) = ended else { return outcome };
+            outcome = &mut joined => return outcome,
+        }
+    }
+}
+
+/// The lanes of each thread. One thread for each CPU, since Managed Instances start more environments when the CPUs are busy, and
+/// one thread can keep only one of them so.
+fn shares(lanes: usize) -> Vec<usize> {
+    let cpus = if lanes > 1 { available_parallelism().map_or(1, NonZeroUsize::get) } else { 1 };
+    let threads = cpus.min(lanes);
+    (0..threads).map(|thread| lanes / threads + usize::from(thread < lanes % threads)).collect()
+}
+
+/// The runtime of a thread. Each has its own, since handing work between threads costs more than the work.
+pub(crate) fn runtime() -> std::io::Result<Runtime> {
+    Builder::new_current_thread().enable_io().enable_time().build()
+}
+
+/// Starts lanes on this thread; the first one uses this connection.
+fn start(
+    current: &Arc<Current>,
+    api: RuntimeApi,
+    address: &str,
+    count: usize,
+    stopped: &watch::Receiver<()>,
+) -> JoinSet<Result<(), RunError>> {
+    tokio::spawn(tick());
+    // Tasks, also for a single one: the runtime looks for I/O before every turn of what it blocks on, but not of tasks.
+    let mut lanes = JoinSet::new();
+    let others = (1..count).map(|_| RuntimeApi::new(address));
+    for api in [api].into_iter().chain(others) {
+        lanes.spawn(serve(current.clone(), api, stopped.clone()));
+    }
+    lanes
+}
+
+/// Waits for lanes. One fails where the Runtime API does, and then Lambda expects the process to end (a container error). The
+/// others, of all threads, answer what they have first.
+async fn join(mut lanes: JoinSet<Result<(), RunError>>, stop: &watch::Sender<()>) -> Result<(), RunError> {
+    let mut outcome = Ok(());
+    while let Some(ended) = lanes.join_next().await {
         let ended = ended.unwrap_or_else(|error| Err(RunError::Lane(error.to_string())));
-        // A lane fails where the Runtime API does, and then Lambda expects the process to end (a container error). The other
-        // lanes answer what they have first.
-        if let (Err(error), false) = (&ended, lanes.is_empty()) {
-            log_error(&format!("{error}; the process ends after the {} other lanes have answered", lanes.len()));
+        if let Err(error) = &ended {
+            if !lanes.is_empty() {
+                log_error(&format!("{error}; the process ends after the other lanes have answered"));
+            }
             let _ = stop.send(());
         }
         outcome = outcome.and(ended);
     }
+    outcome
 }
 
 /// A timer that is due before any deadline. The runtime's timers wake their driver, by a system call, whenever a new one
@@ -151,9 +201,17 @@ async fn serve(current: Arc<Current>, mut api: RuntimeApi, mut stop: watch::Rece
             current.refresh(time, AFTERWARDS).await;
         }
         let proxy = current.proxy();
-        let (mut record, pending) = answer(&proxy, request, &invocation, &mut buffer).await;
+        let Answered { mut record, mut pending, reply: rest } = answer(&proxy, request, &invocation, &mut buffer).await;
         let reply = Bytes::from(std::mem::take(&mut buffer));
-        let posted = api.respond(&invocation.request_id, invocation_id.as_deref(), reply.clone()).await;
+        let posted = match rest {
+            Reply::Whole => api.respond(&invocation.request_id, invocation_id.as_deref(), reply.clone()).await,
+            // Boxed, so that a function that streams nothing has no room for it.
+            Reply::Beginning(rest) => {
+                let stream =
+                    Stream { proxy: &proxy, invocation: &invocation, record: &mut record, pending: &mut pending };
+                Box::pin(stream.post(&mut api, invocation_id.as_deref(), reply.clone(), rest)).await
+            }
+        };
         if is_logged(&mut record, proxy.table().access_log, seed)
             && let Some(line) = line_of(&record)
         {
@@ -258,6 +316,16 @@ fn time_to_answer(deadline_ms: Option<u64>, now: SystemTime) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_lane_is_on_one_thread() {
+        for lanes in [1, 2, 3, 8, 64, 1600] {
+            let shares = shares(lanes);
+            assert_eq!(shares.iter().sum::<usize>(), lanes);
+            assert!(shares.iter().max().unwrap() - shares.iter().min().unwrap() <= 1, "{shares:?}");
+        }
+        assert_eq!(shares(1), [1]);
+    }
 
     #[test]
     fn the_answer_is_due_before_the_deadline() {

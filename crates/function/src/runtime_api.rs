@@ -1,4 +1,5 @@
-//! A client of the Lambda Runtime API: `next`, `response`, `init/error` over one kept connection.
+//! A client of the Lambda Runtime API: `next`, `response`, `init/error` over one kept connection, and replies in pieces, each
+//! of which is the last on its connection.
 //!
 //! Owns the protocol (Lambda guide, "Using the Lambda runtime API for custom runtimes") and the memory of events: one
 //! buffer is read into again and again. How HTTP frames a message is `http1`'s. Decides nothing about invocations.
@@ -6,12 +7,14 @@
 //! An own client because the official crate cannot lend the event's memory, and alone takes as many instructions as a
 //! whole request here (`echo-floor` in bench/runs); a general HTTP client took some 20 k more.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::header::HeaderValue;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::net::tcp::ReadHalf;
 
 use crate::http1::{self, Framing, Head, Malformed};
 
@@ -23,6 +26,13 @@ const BACK_OFF: [Duration; 3] = [Duration::from_millis(10), Duration::from_milli
 
 /// Least room for a read.
 const READ_SIZE: usize = 16 * 1024;
+
+/// `Content-Type` of a reply in pieces that begins with a status and fields.
+const STREAMED: &str = "application/vnd.awslambda.http-integration-response";
+
+/// Trailers of a reply that could not be completed. The body is base64, since a field cannot have every byte.
+const ERROR_TYPE: &str = "Lambda-Runtime-Function-Error-Type";
+const ERROR_BODY: &str = "Lambda-Runtime-Function-Error-Body";
 
 /// The memory of a larger event is given back: it is full of escapes, and each lane would keep it.
 const LARGEST_KEPT: usize = 2 * 1024 * 1024;
@@ -134,6 +144,36 @@ impl RuntimeApi {
         self.post("response", &["/invocation/", request_id, "/response"].concat(), field, reply).await
     }
 
+    /// Begins to post a reply in pieces. The connection carries nothing else afterwards.
+    ///
+    /// # Errors
+    ///
+    /// The API cannot be reached.
+    pub(crate) async fn begin(
+        &mut self,
+        request_id: &str,
+        invocation_id: Option<&str>,
+        beginning: Bytes,
+    ) -> Result<Posting<'_>, ApiError> {
+        let mut head =
+            ["POST ", &self.base, "/invocation/", request_id, "/response HTTP/1.1\r\nhost: ", &self.authority].concat();
+        for piece in invocation_id.map(|id| ["\r\nlambda-runtime-invocation-id: ", id]).iter().flatten() {
+            head.push_str(piece);
+        }
+        head.push_str(&format!(
+            "\r\ncontent-type: {STREAMED}\r\nlambda-runtime-function-response-mode: streaming\r\n\
+             transfer-encoding: chunked\r\ntrailer: {ERROR_TYPE}, {ERROR_BODY}\r\n\r\n"
+        ));
+        let stream = match self.stream.take().filter(is_open) {
+            Some(kept) => kept,
+            None => self.connect().await?,
+        };
+        self.inbox.clear();
+        let mut posting = Posting { stream, inbox: &mut self.inbox };
+        posting.stream.write_all_buf(&mut Bytes::from(head).chain(chunk(beginning))).await?;
+        Ok(posting)
+    }
+
     /// Posts an error instead of a reply. Lambda tries the event again if nobody waits for a reply.
     pub(crate) async fn fail(
         &mut self,
@@ -186,9 +226,14 @@ impl RuntimeApi {
                 answer => return answer,
             }
         }
+        let stream = self.connect().await?;
+        self.exchange(stream, head, body).await
+    }
+
+    async fn connect(&self) -> Result<TcpStream, ApiError> {
         let stream = TcpStream::connect(&self.authority).await?;
         stream.set_nodelay(true)?;
-        self.exchange(stream, head, body).await
+        Ok(stream)
     }
 
     async fn exchange(&mut self, mut stream: TcpStream, head: Bytes, body: Bytes) -> Result<(Head, Bytes), ApiError> {
@@ -240,6 +285,99 @@ impl RuntimeApi {
             }
         }
     }
+}
+
+/// A reply that is posted in pieces.
+pub(crate) struct Posting<'a> {
+    stream: TcpStream,
+    inbox: &'a mut BytesMut,
+}
+
+impl Posting<'_> {
+    /// Posts a piece. Waits until the connection has room for it, or until the API responds although the reply has not ended.
+    ///
+    /// # Errors
+    ///
+    /// The API takes no more of the reply.
+    pub(crate) async fn write(&mut self, piece: Bytes) -> Result<(), ApiError> {
+        let (reader, mut writer) = self.stream.split();
+        let mut chunk = chunk(piece);
+        tokio::select! {
+            biased;
+            written = writer.write_all_buf(&mut chunk) => Ok(written?),
+            // With the chunk half written there is no way back.
+            early = early(&reader, self.inbox) => Err(early?),
+        }
+    }
+
+    /// Waits until the API responds, or closes the connection, although the reply has not ended. Returns the reason to stop.
+    pub(crate) async fn refused(&mut self) -> ApiError {
+        let (reader, _) = self.stream.split();
+        early(&reader, self.inbox).await.unwrap_or_else(|error| error)
+    }
+
+    /// Ends the reply, with an error of this type and message if it is not complete, and waits for the answer to it.
+    ///
+    /// # Errors
+    ///
+    /// As [`RuntimeApi::respond`].
+    pub(crate) async fn end(mut self, error: Option<(&str, &str)>) -> Result<(), ApiError> {
+        let mut end = "0\r\n".to_owned();
+        if let Some((error_type, message)) = error {
+            let body = base64_simd::STANDARD.encode_to_string(error_body(error_type, message));
+            end.push_str(&format!("{ERROR_TYPE}: {error_type}\r\n{ERROR_BODY}: {body}\r\n"));
+        }
+        end.push_str("\r\n");
+        self.stream.write_all(end.as_bytes()).await?;
+        loop {
+            match http1::parse_head(self.inbox, &mut Some(0))? {
+                Some(head) if head.status < 200 => self.inbox.advance(head.length),
+                Some(head) => return accepted(head.status),
+                None if self.stream.read_buf(self.inbox).await? == 0 => return Err(closed()),
+                None => {}
+            }
+        }
+    }
+}
+
+/// Waits for a response that comes too early.
+async fn early(reader: &ReadHalf<'_>, inbox: &mut BytesMut) -> Result<ApiError, ApiError> {
+    loop {
+        reader.readable().await?;
+        match reader.try_read_buf(inbox) {
+            Ok(0) => return Ok(closed()),
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
+            Err(error) => return Ok(error.into()),
+        }
+        match http1::parse_head(inbox, &mut Some(0))? {
+            Some(head) if head.status < 200 => inbox.advance(head.length),
+            Some(head) => return Ok(ApiError::Status { call: "response", status: head.status }),
+            None => {}
+        }
+    }
+}
+
+fn accepted(status: u16) -> Result<(), ApiError> {
+    match status {
+        200..=299 => Ok(()),
+        status => Err(ApiError::Status { call: "response", status }),
+    }
+}
+
+fn closed() -> ApiError {
+    std::io::Error::from(ErrorKind::UnexpectedEof).into()
+}
+
+/// Returns whether a kept connection has neither been closed nor broken, nor said something unasked.
+fn is_open(stream: &TcpStream) -> bool {
+    matches!(stream.try_read(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock)
+}
+
+/// A piece of content as a chunk (RFC 9112 section 7.1). An empty one would be the end.
+fn chunk(piece: Bytes) -> impl Buf {
+    let head = Bytes::from(format!("{:x}\r\n", piece.len()));
+    head.chain(piece).chain(&b"\r\n"[..])
 }
 
 fn error_body(error_type: &str, message: &str) -> Bytes {

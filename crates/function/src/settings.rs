@@ -7,7 +7,7 @@ use std::net::ToSocketAddrs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use crossfade_route::{Diagnostics, PemFile, RoutingTable, RuntimeApi, Share, Surroundings, decode};
+use crossfade_route::{Diagnostics, PemFile, RoutingTable, RuntimeApi, Share, Streaming, Surroundings, decode};
 
 use crate::runtime_api;
 
@@ -32,6 +32,8 @@ pub(crate) struct Settings {
     /// `CROSSFADE_ACCESS_LOG`: a percentage that replaces the file's `accessLog`. `crossfade dev` sets it, since it shows every
     /// request.
     pub(crate) access_log: Result<Option<Share>, SettingsError>,
+    /// `CROSSFADE_STREAMING`: front ends that replace the file's `streaming`.
+    pub(crate) streaming: Result<Option<Streaming>, SettingsError>,
     /// `CROSSFADE_LIVE`: the place of the live state.
     pub(crate) live: Option<String>,
     /// `AWS_LAMBDA_MAX_CONCURRENCY`: invocations at a time, set by Lambda Managed Instances; otherwise 1.
@@ -95,6 +97,9 @@ pub enum SettingsError {
     /// A share of the requests that is none.
     #[error("`CROSSFADE_ACCESS_LOG` is not a percentage from 0 to 100, like 10 or 0.5")]
     AccessLog,
+    /// Front ends that take no streamed replies.
+    #[error("`CROSSFADE_STREAMING` is not a list of `function-url` and `rest-api`, with commas between them")]
+    Streaming,
     /// Mistakes in the configuration.
     #[error(transparent)]
     Config(#[from] Diagnostics),
@@ -119,6 +124,10 @@ impl Settings {
             },
             access_log: match text("CROSSFADE_ACCESS_LOG") {
                 Some(percent) => Share::parse(&percent).map(Some).ok_or(SettingsError::AccessLog),
+                None => Ok(None),
+            },
+            streaming: match text("CROSSFADE_STREAMING") {
+                Some(names) => Streaming::parse(&names).map(Some).ok_or(SettingsError::Streaming),
                 None => Ok(None),
             },
             reload: text("CROSSFADE_RELOAD").is_some_and(|value| value == "1"),

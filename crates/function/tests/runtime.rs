@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::io::Read;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -120,7 +121,12 @@ fn undecodable_events_cost_an_answer_and_nothing_else() {
         let posted = function.posted();
         assert!(posted.line.contains("/response "), "{}", posted.line);
         assert_eq!(posted.json()["statusCode"], 400, "{event}");
-        assert_eq!(posted.json()["headers"]["proxy-status"], "crossfade; error=http_request_error");
+        // The sender of an event that is not a request may invoke the function, and reads why.
+        let is_request = !matches!(event.as_bytes(), b"{}") && !event.contains("aws.events");
+        let details = "; details=\"unsupported event: not an HTTP request from an Application Load Balancer, API Gateway, a \
+                       function URL or VPC Lattice\"";
+        let expected = format!("crossfade; error=http_request_error{}", if is_request { "" } else { details });
+        assert_eq!(posted.json()["headers"]["proxy-status"], expected);
         assert_eq!(posted.json()["body"], "Bad Request\n");
     }
     assert_eq!(function.invoke(&event("GET", "/")).json()["statusCode"], 200);
@@ -181,6 +187,52 @@ fn replies_that_the_load_balancer_would_refuse_are_replaced() {
     let log = function.log(5);
     assert_eq!(log[0]["error"], "http_response_body_size");
     assert_eq!(log[0]["status"], 502);
+}
+
+#[test]
+fn text_that_the_load_balancer_would_refuse_is_compressed() {
+    let text = "{\"name\": \"value\"}".repeat(200_000);
+    let sent = text.clone();
+    let address = serve(move |call| {
+        let kind = if call.line.contains("/image") { "image/png" } else { "application/json" };
+        response("200 OK", &[("content-type", kind), ("etag", "\"a\"")], sent.as_bytes())
+    });
+    let folder = Folder::new();
+    let file = folder.write(
+        "crossfade.yaml",
+        format!(
+            "{{version: 1, backends: {{a: 'http://{address}'}}, routes: [{{name: plain, priority: 1, conditions: \
+             {{path: /plain}}, forward: a, compress: false}}], default: {{forward: a, requestHeaders: {{remove: \
+             accept-encoding}}}}}}"
+        ),
+    );
+    let function = Function::start(&[("CROSSFADE_CONFIG", &file)]);
+    for (path, accepted, status) in [
+        ("/", "gzip", 200),
+        ("/", "br, *;q=0.1", 200),
+        ("/", "br", 502),
+        ("/", "gzip;q=0", 502),
+        ("/plain", "gzip", 502),
+        ("/image", "gzip", 502),
+    ] {
+        let mut event = event("GET", path);
+        event["headers"]["accept-encoding"] = json!(accepted);
+        let reply = function.invoke(&event).json();
+        assert_eq!(reply["statusCode"], status, "{path} {accepted}");
+        if status == 200 {
+            let fields = &reply["headers"];
+            assert_eq!((&fields["content-encoding"], &fields["etag"]), (&json!("gzip"), &json!("W/\"a\"")));
+            assert_eq!(fields["vary"], "accept-encoding");
+            let content = base64_simd::STANDARD.decode_to_vec(reply["body"].as_str().unwrap()).unwrap();
+            let mut decoded = String::new();
+            flate2::read::GzDecoder::new(&content[..]).read_to_string(&mut decoded).unwrap();
+            assert!(decoded == text);
+        } else {
+            let why = reply["headers"]["proxy-status"].as_str().unwrap();
+            assert!(why.ends_with("; send it compressed, in pages, or past the proxy\""), "{why}");
+        }
+    }
+    assert!(function.log(1)[0]["response_bytes"].as_u64().unwrap() < 100_000);
 }
 
 #[test] // Lambda would answer 502 without a reason

@@ -39,6 +39,9 @@ pub struct AccessRecord<'t> {
     /// The value of `X-Amzn-Trace-Id`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<Cow<'t, str>>,
+    /// The name that API Gateway or a function URL gave the request: in its own log, and in the client's response.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub front_request_id: Option<Cow<'t, str>>,
     /// Absent, like the next, if the event could not be read or was a health check.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<Cow<'t, str>>,
@@ -190,6 +193,7 @@ impl<'t> AccessRecord<'t> {
             time,
             request_id: request_id.into(),
             trace_id: None,
+            front_request_id: None,
             method: None,
             path: None,
             weight: None,
@@ -217,6 +221,19 @@ impl<'t> AccessRecord<'t> {
 }
 
 impl AccessRecord<'_> {
+    /// Completes the record of a response that was streamed: it has ended after so many bytes, so long after the event and
+    /// after its head, or has failed with an error of this type (RFC 9209).
+    pub fn end(&mut self, bytes: u64, total_ms: f64, more_ms: f64, error: Option<&'static str>) {
+        (self.response_bytes, self.total_ms) = (bytes, total_ms);
+        let backend = self.backend.as_ref();
+        if let Some(deciding) = self.journal.iter_mut().rfind(|attempt| Some(&attempt.backend) == backend) {
+            deciding.took_ms += more_ms;
+            if let Some(error) = error {
+                deciding.outcome = error.into();
+            }
+        }
+    }
+
     /// The back ends that the request went to in turn, each with the reason for it. Several attempts at one back end are one
     /// step.
     #[must_use]

@@ -448,13 +448,19 @@ fn end_of_object(text: &[u8]) -> Result<usize, Broken> {
     let mut objects = serde_json::Deserializer::from_slice(text).into_iter::<IgnoredAny>();
     match objects.next() {
         Some(Ok(_)) => Ok(objects.byte_offset()),
-        Some(Err(error)) if !error.is_eof() => {
+        // A number that is cut off, such as `1.`, is invalid as well.
+        Some(Err(error)) if !error.is_eof() && !is_at_end(&error, text) => {
             let first = memchr::memchr(b'\n', text).unwrap_or(text.len());
             let end = if error.line() > 1 { first } else { error.column().saturating_sub(1).min(first) };
             Err(Broken::At(end, error.to_string()))
         }
         _ => Err(Broken::Open),
     }
+}
+
+fn is_at_end(error: &serde_json::Error, text: &[u8]) -> bool {
+    let last_line = memchr::memrchr(b'\n', text).map_or(text.len(), |at| text.len() - at - 1);
+    error.line() as u64 > newlines(text) && error.column() >= last_line
 }
 
 /// Decodes a string of JSON, given the text after its opening quotation mark. Also returns the position of the closing one.
@@ -751,8 +757,23 @@ mod tests {
         }
     }
 
+    /// Within a number, a word, an escape or a character as well.
+    #[test]
+    fn a_record_may_be_cut_anywhere() {
+        let record =
+            record("ä\\u00e4\\n").replace("\"status\":200", "\"status\":200,\"ms\":-1.25e-1,\"new\":[true,null,-0]");
+        let spread = record.replace(',', ",\n  ");
+        for text in [format!("{record}\n"), format!("{spread}\n"), json!({ "message": record }).to_string()] {
+            for at in 0..=text.len() {
+                let (head, tail) = text.as_bytes().split_at(at);
+                let (ids, skipped) = found([head, tail]);
+                assert_eq!((ids.len(), skipped), (1, Skipped::default()), "{at} {text}");
+            }
+        }
+    }
+
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
+        #![proptest_config(ProptestConfig::with_cases(24))]
 
         #[test]
         fn nothing_is_lost_wherever_a_piece_ends(sizes in prop::collection::vec(1_usize..700, 1..60), gap in "[ a-z\"\\\\{:]{0,40}") {

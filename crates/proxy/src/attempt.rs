@@ -13,16 +13,17 @@ use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::uri::{Authority, PathAndQuery, Scheme as UriScheme, Uri};
 use http::{HeaderMap, Method, Request, Response, request};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::{Body, Incoming};
+use hyper::body::{Body as _, Incoming};
 use tokio::time::Instant;
 
 use crossfade_journal::{Attempt, Journal, Outcome, Role};
 use crossfade_route::Scheme;
 
+use crate::body::{Body, Streamed};
 use crate::error::Failure;
 use crate::time::{self, Allowance, SHORTEST, TimeLimit, by};
 use crate::upstream::{Connection, Progress, SendFailure, Upstream};
-use crate::{ProxyError, connection_auth};
+use crate::{ProxyError, connection_auth, content};
 
 /// Limits of an attempt in time and size.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +32,10 @@ pub(crate) struct Bounds {
     pub(crate) deadline: Instant,
     /// The format of the reply, which limits the size of the response.
     pub(crate) format: &'static Format,
+    /// The response is passed on as it arrives, so an attempt ends with its head.
+    pub(crate) is_streamed: bool,
+    /// Text may be larger than that, since it is compressed for the client.
+    pub(crate) compresses: bool,
     /// The start of the invocation.
     pub(crate) started: Instant,
     /// The same by the clock on the wall.
@@ -46,7 +51,7 @@ impl Bounds {
     }
 }
 
-/// Sends a request and reads the whole response, within `limit` (`backendRequest`). Adds an entry to the journal, or two if a
+/// Sends a request and reads the whole response, or its head if it is streamed, within `limit` (`backendRequest`). Adds an entry to the journal, or two if a
 /// kept connection was dead.
 pub(crate) async fn send<'t>(
     upstream: &'t Upstream,
@@ -56,7 +61,7 @@ pub(crate) async fn send<'t>(
     limit: Option<Duration>,
     mut role: Role,
     journal: &mut Journal<'t>,
-) -> Result<Response<Bytes>, ProxyError> {
+) -> Result<Response<Body<'t>>, ProxyError> {
     let mut began = Instant::now();
     let (mut end, mut limit) = match limit {
         Some(limit) => time::end(began, limit, bounds.deadline, TimeLimit::Cut),
@@ -132,11 +137,11 @@ pub(crate) async fn send<'t>(
 }
 
 /// Completes the entry of an attempt.
-fn ended(
-    result: Result<Response<Bytes>, ProxyError>,
+fn ended<'t>(
+    result: Result<Response<Body<'t>>, ProxyError>,
     attempt: &mut Attempt<'_>,
     bounds: Bounds,
-) -> Result<Response<Bytes>, ProxyError> {
+) -> Result<Response<Body<'t>>, ProxyError> {
     let (outcome, may_be_seen) = match &result {
         Ok(response) => (Outcome::Status(response.status().as_u16()), true),
         Err(error) => (Outcome::Error(error.error_type()), error.failure() != Some(Failure::Connect)),
@@ -145,28 +150,41 @@ fn ended(
     result
 }
 
-/// Reads the content of a response, and returns its connection to the pool if another request may use it.
-async fn finish(
-    upstream: &Upstream,
+/// Reads the content of a response, and returns its connection to the pool if another request may use it. A streamed response
+/// does that at its end.
+async fn finish<'t>(
+    upstream: &'t Upstream,
     connection: Connection,
     head: Response<Incoming>,
     bounds: Bounds,
     attempt: &mut Attempt<'_>,
-) -> Result<Response<Bytes>, ProxyError> {
+) -> Result<Response<Body<'t>>, ProxyError> {
     let is_unambiguous = is_unambiguous(head.headers())?;
     let keep_alive = keep_alive(head.headers());
     if let Some(scheme) = connection_auth::asked_for(head.headers()) {
         attempt.auth = Some(scheme);
         connection.keep_from_others();
     }
-    let response = read(head, bounds.format).await?;
-    if !(200..=599).contains(&response.status().as_u16()) {
-        return Err(ProxyError::StatusNotCarried(response.status().as_u16()));
+    if bounds.is_streamed && !head.body().is_end_stream() {
+        is_carried(&head)?;
+        return Ok(head.map(|incoming| {
+            let streamed = Streamed::new(incoming, upstream, connection, is_unambiguous, keep_alive, bounds);
+            Body::Streamed(Box::new(streamed))
+        }));
     }
+    let response = read(head, bounds).await?;
+    is_carried(&response)?;
     if is_unambiguous {
         upstream.checkin(connection, bounds.now, keep_alive);
     }
-    Ok(response)
+    Ok(response.map(Body::Whole))
+}
+
+fn is_carried<B>(response: &Response<B>) -> Result<(), ProxyError> {
+    match response.status().as_u16() {
+        200..=599 => Ok(()),
+        status => Err(ProxyError::StatusNotCarried(status)),
+    }
 }
 
 /// Returns whether the end of the response is unambiguous. With both `Transfer-Encoding` and `Content-Length` the first one
@@ -249,12 +267,16 @@ fn absolute(request: &mut Request<Full<Bytes>>, scheme: Scheme) {
 }
 
 /// Reads the content, up to what the front end could carry.
-async fn read(response: Response<Incoming>, format: &Format) -> Result<Response<Bytes>, ProxyError> {
+async fn read(response: Response<Incoming>, bounds: Bounds) -> Result<Response<Bytes>, ProxyError> {
+    let Format { max_response_bytes: mut limit, service, .. } = *bounds.format;
+    if bounds.compresses && content::is_compressible(&response) {
+        limit = limit.max(content::LARGEST);
+    }
     let (parts, incoming) = response.into_parts();
-    let (limit, service) = (format.max_response_bytes, format.service);
     let too_large = || {
-        let problem = format!("the response is too large for {service}: more than {limit} bytes of content");
-        ProxyError::ResponseTooLarge(problem)
+        ProxyError::too_large(&format_args!(
+            "the response is too large for {service}: more than {limit} bytes of content"
+        ))
     };
     // Over HTTP/2 the hint is the length that the field names, also where there is no content: HEAD, 304.
     if incoming.size_hint().lower() > limit as u64 && !incoming.is_end_stream() {
@@ -267,17 +289,21 @@ async fn read(response: Response<Incoming>, format: &Format) -> Result<Response<
             let content = content.to_bytes();
             match promised {
                 Some(promised) if promised != content.len() as u64 => {
-                    Err(ProxyError::ResponseCutShort { promised, received: content.len() })
+                    Err(ProxyError::ResponseCutShort { promised, received: content.len() as u64 })
                 }
                 _ => Ok(Response::from_parts(parts, content)),
             }
         }
         Err(error) => Err(match error.downcast::<hyper::Error>() {
-            Ok(error) if is_nonsense(&error) => ProxyError::Protocol(*error),
-            Ok(error) => ProxyError::ResponseIncomplete(*error),
+            Ok(error) => broken(*error),
             Err(_limit) => too_large(),
         }),
     }
+}
+
+/// The error for a response that breaks off.
+pub(crate) fn broken(error: hyper::Error) -> ProxyError {
+    if is_nonsense(&error) { ProxyError::Protocol(error) } else { ProxyError::ResponseIncomplete(error) }
 }
 
 /// Returns whether a response failed because it is malformed: invalid chunks, or frames that are not allowed there.

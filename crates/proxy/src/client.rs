@@ -12,6 +12,7 @@ use http::{Request, Response};
 use tokio::time::Instant;
 
 use crate::attempt::{self, Bounds};
+use crate::body::Body;
 use crate::upstream::{SetupError, Upstream, Upstreams};
 
 /// The limit of responses, which no front end has to carry: a page of CloudWatch Logs is the largest.
@@ -22,6 +23,7 @@ static OWN: Format = Format {
     recognizes: |_| false,
     decode: |_, _| Err(Undecodable { format: &OWN, error: DecodeError::UnknownFormat }),
     encode: |_, _| Err(EncodeError::TooLarge { service: OWN.service, size: 0, limit: 0 }),
+    prelude: None,
     max_response_bytes: 8 * 1024 * 1024,
 };
 
@@ -54,9 +56,17 @@ impl Client {
     ) -> Result<Response<Bytes>, String> {
         let (parts, body) = request.into_parts();
         let started = Instant::now();
-        let bounds = Bounds { deadline: started + limit, format: &OWN, started, now, jitter: 1.0 };
+        let bounds = Bounds {
+            deadline: started + limit,
+            format: &OWN,
+            is_streamed: false,
+            compresses: false,
+            started,
+            now,
+            jitter: 1.0,
+        };
         let mut journal = Journal::default();
         let sent = attempt::send(&self.upstream, &parts, &body, bounds, Some(limit), Role::First, &mut journal).await;
-        sent.map_err(|error| error.to_string())
+        sent.map(|response| response.map(Body::whole)).map_err(|error| error.to_string())
     }
 }

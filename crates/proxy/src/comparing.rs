@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
-use bytes::Bytes;
 use crossfade_compare::{Answer, Comparison, Rules, Salt, Settings};
 use crossfade_journal::comparison::Verdict;
 use http::Response;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+
+use crate::body::Kept;
 
 /// One comparison at a time in the whole process: its memory must not be multiplied by the number of invocations.
 static TURN: Mutex<()> = Mutex::const_new(());
@@ -28,7 +29,7 @@ pub(crate) struct End {
 /// A response.
 #[derive(Clone, Debug)]
 pub(crate) struct Arrived {
-    pub(crate) response: Response<Bytes>,
+    pub(crate) response: Response<Kept>,
     /// The date at which it began to arrive.
     pub(crate) time: SystemTime,
 }
@@ -52,7 +53,8 @@ pub(crate) async fn compare(
     end: End,
 ) -> Comparison {
     on_thread(end, move |is_over| {
-        let settings = Settings { is_over, ..Settings::new(&rules, now, &salt) };
+        let is_cut = [&primary, &mirror].iter().any(|arrived| arrived.response.body().is_cut());
+        let settings = Settings { is_over, is_cut, ..Settings::new(&rules, now, &salt) };
         crossfade_compare::compare(&seen(&primary), &seen(&mirror), &settings)
     })
     .await
@@ -82,18 +84,20 @@ async fn on_thread(
 }
 
 fn seen(Arrived { response, time }: &Arrived) -> Answer<'_> {
-    Answer { status: response.status(), headers: response.headers(), body: response.body(), time: *time }
+    Answer { status: response.status(), headers: response.headers(), body: &response.body().start, time: *time }
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
+    use bytes::Bytes;
+
     use super::*;
 
     fn response(body: &str) -> Arrived {
         let response = Response::builder().header("content-type", "application/json");
-        Arrived { response: response.body(body.to_owned().into()).unwrap(), time: SystemTime::now() }
+        Arrived { response: response.body(Bytes::from(body.to_owned()).into()).unwrap(), time: SystemTime::now() }
     }
 
     fn documents() -> [Arrived; 2] {

@@ -21,6 +21,9 @@ pub enum ProxyError {
     /// The event or the request in it cannot be forwarded as it is.
     #[error("{0}")]
     RequestInvalid(String),
+    /// The event is not an HTTP request. Its sender, who may invoke the function, reads the reason.
+    #[error("{0}")]
+    EventUnsupported(String),
     /// TRACE and CONNECT.
     #[error("method `{0}` is not forwarded")]
     MethodRefused(http::Method),
@@ -100,7 +103,7 @@ pub enum ProxyError {
         /// `Content-Length`.
         promised: u64,
         /// Bytes of content.
-        received: usize,
+        received: u64,
     },
     /// The back end sent bytes that are not HTTP.
     #[error("the response is not valid HTTP: {cause}", cause = Causes(.0))]
@@ -168,6 +171,12 @@ pub(crate) enum Failure {
 }
 
 impl ProxyError {
+    /// The error for a response that the front end cannot carry. `problem` names the limit.
+    #[must_use]
+    pub fn too_large(problem: &impl fmt::Display) -> Self {
+        Self::ResponseTooLarge(format!("{problem}; send it compressed, in pages, or past the proxy"))
+    }
+
     /// Notes in the record of a request that its response is ours, and why.
     pub fn note(&self, record: &mut AccessRecord<'_>) {
         record.error = Some(self.error_type().into());
@@ -195,7 +204,7 @@ impl ProxyError {
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::RequestInvalid(_) | Self::WebSocketRefused => StatusCode::BAD_REQUEST,
+            Self::RequestInvalid(_) | Self::EventUnsupported(_) | Self::WebSocketRefused => StatusCode::BAD_REQUEST,
             Self::MethodRefused(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Loop { .. } => StatusCode::LOOP_DETECTED,
             Self::DnsTimeout(..) | Self::ConnectTimeout(..) | Self::ResponseTimeout(_) => StatusCode::GATEWAY_TIMEOUT,
@@ -226,7 +235,7 @@ impl ProxyError {
     #[must_use]
     pub fn error_type(&self) -> &'static str {
         match self {
-            Self::RequestInvalid(_) => "http_request_error",
+            Self::RequestInvalid(_) | Self::EventUnsupported(_) => "http_request_error",
             Self::MethodRefused(_) => "http_request_denied",
             Self::WebSocketRefused => "http_upgrade_failed",
             Self::Loop { .. } => "proxy_loop_detected",
@@ -278,6 +287,7 @@ impl ProxyError {
             | Self::TransferCoding
             | Self::StatusNotCarried(_) => Some(Failure::Reset),
             Self::RequestInvalid(_)
+            | Self::EventUnsupported(_)
             | Self::MethodRefused(_)
             | Self::WebSocketRefused
             | Self::Loop { .. }
@@ -317,10 +327,13 @@ impl ProxyError {
         }
     }
 
-    /// Details that the client may see besides the type: limits of the front end, which are public.
+    /// Details that the client may see besides the type: limits of the front end, which are public, and what kinds of events
+    /// there are.
     pub(crate) fn public_details(&self) -> Option<&str> {
         match self {
-            Self::ResponseTooLarge(details) | Self::ResponseFieldsTooLarge(details) => Some(details),
+            Self::ResponseTooLarge(details)
+            | Self::ResponseFieldsTooLarge(details)
+            | Self::EventUnsupported(details) => Some(details),
             _ => None,
         }
     }

@@ -9,6 +9,7 @@ use crossfade_route::Failover;
 use http::{Method, Response};
 
 use crate::attempt::Bounds;
+use crate::body::Body;
 use crate::error::Failure;
 use crate::invocation::Invocation;
 use crate::plan::{Context, Outgoing, Sending};
@@ -16,12 +17,12 @@ use crate::proxy::Proxy;
 use crate::{ProxyError, retry};
 
 /// The response of a back end.
-#[derive(Clone, Debug)]
-pub(crate) struct Answered<'t> {
-    pub(crate) response: Response<Bytes>,
+#[derive(Debug)]
+pub(crate) struct Answered<'t, B = Body<'t>> {
+    pub(crate) response: Response<B>,
     /// The request that it answers.
     pub(crate) sent: Outgoing<'t>,
-    /// From sending to the last byte, without the time for a new connection.
+    /// From sending to the last byte, or to the head of one that is streamed, without the time for a new connection.
     pub(crate) took: Duration,
 }
 
@@ -36,7 +37,7 @@ impl Proxy {
         invocation: &'t Invocation,
         journal: &mut Journal<'t>,
     ) -> Result<Answered<'t>, ProxyError> {
-        let bounds = self.bounds(invocation);
+        let bounds = self.bounds(invocation, context.route);
         let Sending { forward, outgoing: first, otherwise, .. } = sending;
         if bounds.is_over() {
             return Err(ProxyError::NoTime);
@@ -101,7 +102,7 @@ impl Proxy {
         bounds: Bounds,
         role: Role,
         journal: &mut Journal<'t>,
-    ) -> (Result<Response<Bytes>, ProxyError>, Duration) {
+    ) -> (Result<Response<Body<'t>>, ProxyError>, Duration) {
         let upstream = &self.upstreams[outgoing.index];
         let result = retry::send(upstream, &outgoing.parts, body, bounds, role, journal).await;
         (result, journal.last().map_or(Duration::ZERO, |attempt| attempt.took))

@@ -7,9 +7,11 @@
 //! (sending), then the stage you look for.
 
 mod attempt;
+mod body;
 mod client;
 mod comparing;
 mod connection_auth;
+mod content;
 mod error;
 mod failover;
 mod fields;
@@ -32,7 +34,9 @@ mod time;
 mod tls_hint;
 mod upstream;
 
+pub use body::{Body, Streamed};
 pub use client::Client;
+pub use content::compress;
 pub use error::ProxyError;
 pub use invocation::Invocation;
 pub use mirror::Pending;
@@ -42,4 +46,4 @@ pub use probe::{Answer, Probe, Reached, Session};
 pub use proxy::Proxy;
 pub use respond::{failure, healthy};
 pub use time::TimeLimit;
-pub use upstream::SetupError;
+pub use upstream::{SetupError, number_thread};

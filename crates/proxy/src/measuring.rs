@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use crossfade_compare::{Comparison, Repeated, Rules};
+use crossfade_compare::{Comparison, MAX_DECODED, Repeated, Rules};
 use crossfade_journal::comparison::{Class, Difference, NotRepeated, Side, Verdict};
 use crossfade_journal::{Journal, Role, milliseconds};
 use crossfade_route::PublicUrl;
@@ -18,12 +18,13 @@ use http::{Response, StatusCode};
 use tokio::time::Instant;
 
 use crate::attempt::{self, Bounds};
+use crate::body::{Body, Kept};
 use crate::comparing::{self, Arrived, End};
 use crate::invocation::Invocation;
 use crate::plan::Outgoing;
 use crate::proxy::Proxy;
-use crate::time::SHORTEST;
-use crate::{public_url, retry};
+use crate::time::{SHORTEST, TimeLimit, by};
+use crate::{ProxyError, public_url, retry};
 
 /// The values that the shadow requests of one request share.
 #[derive(Clone, Copy, Debug)]
@@ -149,15 +150,24 @@ impl Proxy {
             return Outcome::Lost(end.reason);
         }
         let limit = system.limit.or(outgoing.backend.timeouts.backend_request);
-        let result = attempt::send(upstream, &outgoing.parts, body, bounds, limit, system.role, journal).await;
-        upstream.health.note(retry::signal(&outgoing.parts, &result), bounds.wall_clock());
-        match result {
+        let sent = attempt::send(upstream, &outgoing.parts, body, bounds, limit, system.role, journal).await;
+        let mut took = journal.last().map_or(Duration::ZERO, |attempt| attempt.took);
+        let result = match sent {
             Ok(mut response) => {
                 self.received(&mut response, outgoing);
                 without_own_name(neutral, &mut response, outgoing);
-                let attempt = journal.last();
-                let arrived = Arrived { response, time: arrival(invocation, attempt.and_then(|it| it.first_byte)) };
-                Outcome::Answer(arrived, attempt.map_or(Duration::ZERO, |attempt| attempt.took))
+                let (head, last) = (Instant::now(), limit.map(|limit| now + limit));
+                let whole = whole(response, shadows.rules.is_some(), last, bounds.deadline).await;
+                took += head.elapsed();
+                whole
+            }
+            Err(error) => Err(error),
+        };
+        upstream.health.note(retry::signal(&outgoing.parts, &result), bounds.wall_clock());
+        match result {
+            Ok(response) => {
+                let time = arrival(invocation, journal.last().and_then(|attempt| attempt.first_byte));
+                Outcome::Answer(Arrived { response, time }, took)
             }
             Err(error) if error.is_timeout() && end.at <= Instant::now() => Outcome::Lost(end.reason),
             Err(error) => Outcome::NoAnswer(error.error_type()),
@@ -232,13 +242,35 @@ impl Outcome {
     }
 }
 
-pub(crate) fn answered_side(response: &Response<Bytes>, took: Duration, side: Side) -> Side {
+pub(crate) fn answered_side(response: &Response<Kept>, took: Duration, side: Side) -> Side {
     Side {
         status: Some(response.status().as_u16()),
         ms: Some(milliseconds(took)),
-        bytes: Some(response.body().len() as u64),
+        bytes: Some(response.body().length),
         ..side
     }
+}
+
+/// Waits for the rest of a response that is streamed, and keeps as much of it as is compared.
+async fn whole(
+    response: Response<Body<'_>>,
+    is_compared: bool,
+    own_end: Option<Instant>,
+    deadline: Instant,
+) -> Result<Response<Kept>, ProxyError> {
+    let (parts, body) = response.into_parts();
+    let content = match body {
+        Body::Whole(content) => Kept::from(content),
+        Body::Streamed(mut streamed) => {
+            streamed.keeps = if is_compared { MAX_DECODED } else { 0 };
+            let (end, limit) = match own_end.filter(|end| *end < deadline) {
+                Some(end) => (end, TimeLimit::Own),
+                None => (deadline, TimeLimit::Cut),
+            };
+            by(end, limit, streamed.rest()).await.unwrap_or_else(|limit| Err(ProxyError::ResponseTimeout(limit)))?
+        }
+    };
+    Ok(Response::from_parts(parts, content))
 }
 
 /// The date at which a response began to arrive, that long after the beginning of the invocation.
@@ -248,14 +280,14 @@ pub(crate) fn arrival(invocation: &Invocation, first_byte: Option<Duration>) -> 
 
 /// Two systems redirect to the same place, each by its own name: where `publicUrl` does not say what the client sees, both
 /// names are left out.
-pub(crate) fn without_own_name(neutral: &PublicUrl, response: &mut Response<Bytes>, sent: &Outgoing<'_>) {
+pub(crate) fn without_own_name<B>(neutral: &PublicUrl, response: &mut Response<B>, sent: &Outgoing<'_>) {
     if sent.backend.public_url.is_none() {
         public_url::apply(neutral, sent.backend, sent.parts.headers.get(HOST), response.headers_mut());
     }
 }
 
 /// A mirror that fails where the primary does not: no rule makes that right.
-fn breakdown(primary: &Response<Bytes>, mirror: &str, rules: &Rules) -> Comparison {
+fn breakdown(primary: &Response<Kept>, mirror: &str, rules: &Rules) -> Comparison {
     let difference = Difference {
         primary: rules.keep_values.then(|| primary.status().as_str().to_owned()),
         mirror: rules.keep_values.then(|| mirror.to_owned()),

@@ -5,22 +5,23 @@
 //! of their own.
 
 use std::borrow::Cow;
-use std::sync::Arc;
-
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use crossfade_compare::{Comparison, Digest, Salt, endpoint};
+use crossfade_compare::{Comparison, Digest, MAX_DECODED, Salt, endpoint};
 use crossfade_journal::comparison::{Against, Kind, NotRepeated, REPEATED_FIELDS, Record, Side, VERSION, Verdict};
 use crossfade_journal::redaction::{is_credential, shown_query};
 use crossfade_journal::{Journal, Role};
 use crossfade_route::{Credentials, Forward, MIRROR_FIELD, Mirror, PublicUrl};
-use http::Method;
 use http::header::{ACCEPT, ACCEPT_LANGUAGE, HOST, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, RANGE};
 use http::request::Parts;
+use http::{Method, Response};
 use tokio::time::Instant;
 
 use crate::attempt::Bounds;
+use crate::body::{Body, Kept};
 use crate::comparing::{Arrived, End};
 use crate::failover::Answered;
 use crate::invocation::Invocation;
@@ -50,16 +51,40 @@ pub(crate) struct Primary<'t> {
     /// The name of the back end that responded or failed.
     backend: &'t str,
     /// Its response, before the route's changes to it.
-    answer: Result<Answered<'t>, &'static str>,
+    answer: Result<Answered<'t, Kept>, &'static str>,
 }
 
 impl<'t> Primary<'t> {
-    pub(crate) fn of(result: &Result<Answered<'t>, ProxyError>, backend: &'t str) -> Self {
+    /// Of a streamed response, this is the head: the rest is for [`Primary::complete`].
+    pub(crate) fn of(result: &mut Result<Answered<'t>, ProxyError>, backend: &'t str, mirror: &Mirror) -> Self {
         let answer = match result {
-            Ok(answered) => Ok(answered.clone()),
+            Ok(Answered { response, sent, took }) => {
+                let content = match response.body_mut() {
+                    Body::Whole(content) => Kept::from(content.clone()),
+                    Body::Streamed(streamed) => {
+                        streamed.keeps = if mirror.compare.is_some() { MAX_DECODED } else { 0 };
+                        Kept::default()
+                    }
+                };
+                let mut kept = Response::new(content);
+                (*kept.status_mut(), *kept.headers_mut()) = (response.status(), response.headers().clone());
+                Ok(Answered { response: kept, sent: sent.clone(), took: *took })
+            }
             Err(error) => Err(error.error_type()),
         };
         Primary { backend, answer }
+    }
+
+    /// The streamed content has ended, or failed, so long after its head.
+    pub(crate) fn complete(&mut self, content: Result<Kept, &'static str>, more: Duration) {
+        match (&mut self.answer, content) {
+            (Ok(answered), Ok(content)) => {
+                *answered.response.body_mut() = content;
+                answered.took += more;
+            }
+            (_, Err(error)) => self.answer = Err(error),
+            (Err(_), Ok(_)) => {}
+        }
     }
 
     pub(crate) fn is(&self, backend: &str) -> bool {
@@ -158,7 +183,7 @@ impl Proxy {
             invocation,
             body: &body,
             neutral: &neutral,
-            bounds: Bounds { deadline: end.at, ..self.bounds(invocation) },
+            bounds: Bounds { deadline: end.at, ..self.bounds(invocation, context.route) },
             end,
             may_repeat: may_repeat(mirror, &method, invocation.seed),
             compares_itself: sent.is_ok() && mirror.compares_itself(&method, invocation.seed),

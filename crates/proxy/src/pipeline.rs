@@ -9,6 +9,8 @@ use crossfade_route::Observer;
 use http::header::SET_COOKIE;
 use http::{Request, Response};
 
+use crate::body::Body;
+use crate::content::{self, Compression};
 use crate::failover::Answered;
 use crate::invocation::Invocation;
 use crate::mirror::{Pending, Primary};
@@ -19,8 +21,8 @@ use crate::{ProxyError, respond, shared_cache};
 /// A response and the record of the request.
 #[derive(Debug)]
 pub struct Exchange<'t> {
-    /// For the client.
-    pub response: Response<Bytes>,
+    /// For the client. Its record is complete once [`Streamed::conclude`] was called, if the content is streamed.
+    pub response: Response<Body<'t>>,
     /// For the log.
     pub record: AccessRecord<'t>,
     /// For [`Proxy::mirror`], once the client has its response.
@@ -38,13 +40,14 @@ impl Proxy {
         let mut record = AccessRecord::new(invocation.time, &invocation.request_id, &journal);
         let response = result.unwrap_or_else(|error| {
             error.note(&mut record);
-            respond::failure(&error)
+            respond::failure(&error).map(Body::Whole)
         });
         let trace_id = invocation.front.trace_id.as_ref().or(invocation.trace_id.as_ref());
         record.trace_id = trace_id.and_then(|value| value.to_str().ok()).map(Cow::from);
+        record.front_request_id = invocation.front.request_id.as_deref().map(Cow::from);
         (record.method, record.path, record.live) = (Some(method.into()), Some(path.into()), self.table().live);
         record.status = response.status().as_u16();
-        (record.request_bytes, record.response_bytes) = (request_bytes, response.body().len() as u64);
+        (record.request_bytes, record.response_bytes) = (request_bytes, response.body().len());
         record.total_ms = milliseconds(invocation.started.elapsed());
         if let Some(pending) = &mut pending {
             pending.journal = journal;
@@ -58,14 +61,14 @@ impl Proxy {
         invocation: &'t Invocation,
         journal: &mut Journal<'t>,
         pending: &mut Option<Box<Pending<'t>>>,
-    ) -> Result<Response<Bytes>, ProxyError> {
+    ) -> Result<Response<Body<'t>>, ProxyError> {
         let (parts, body) = request.into_parts();
         let Plan { context, step } = self.planner(invocation).plan(parts, &body, &mut ())?;
         journal.route = Some(&context.route.name);
 
         let mut sending = match step {
             Step::Fail(error) => return Err(error),
-            Step::Answer(response) => return Ok(response),
+            Step::Answer(response) => return Ok(response.map(Body::Whole)),
             Step::Send(sending) => sending,
         };
         journal.target = Some(&sending.outgoing.backend.name);
@@ -75,7 +78,10 @@ impl Proxy {
         if let Ok(Answered { response, sent, .. }) = &mut result {
             self.received(response, sent);
         }
-        let copied = copy.map(|copy| (copy, Primary::of(&result, journal.backend().unwrap_or_default())));
+        let copied = copy.map(|copy| {
+            let primary = Primary::of(&mut result, journal.backend().unwrap_or_default(), copy.mirror);
+            (copy, primary)
+        });
         let result = result.map(|Answered { mut response, sent, .. }| {
             context.edit_response(invocation, Some(sent.backend), response.headers_mut());
             // Ours comes last: without it users would change sides. But a cache would hand it to everyone.
@@ -83,7 +89,30 @@ impl Proxy {
             if let Some(cookie) = set_cookie.filter(|_| !is_shared()) {
                 response.headers_mut().append(SET_COOKIE, cookie);
             }
-            response
+            let (compression, carried) =
+                (Compression::of(context.route.compress), invocation.front.format.max_response_bytes);
+            let request = &sent.parts;
+            let (parts, body) = response.into_parts();
+            match body {
+                Body::Whole(content) => {
+                    let mut response = Response::from_parts(parts, content);
+                    let accepted = || sent.accepted();
+                    content::for_client(
+                        compression,
+                        &request.method,
+                        &request.headers,
+                        accepted,
+                        carried,
+                        &mut response,
+                    );
+                    response.map(Body::Whole)
+                }
+                Body::Streamed(mut streamed) => {
+                    let mut head = Response::from_parts(parts, ());
+                    streamed.encoder = content::for_stream(compression, || sent.accepted(), &mut head);
+                    head.map(|()| Body::Streamed(streamed))
+                }
+            }
         });
         *pending =
             copied.filter(|(copy, primary)| !primary.is(self.name_of(copy.mirror.backend))).map(|(copy, primary)| {

@@ -9,7 +9,7 @@ use crossfade_route::{
     Action, Backend, Captures, Choice, Failover, Forward, Mirror, Observer, Redirect, RequestParts, RequestView, Route,
     RoutingTable, Transforms, has_dot_segment,
 };
-use http::header::{HeaderMap, HeaderValue};
+use http::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use http::uri::{PathAndQuery, Scheme, Uri};
 use http::{Method, Response, request};
 
@@ -77,6 +77,18 @@ pub struct Outgoing<'t> {
     pub transformed: Option<String>,
     /// Method, target and fields.
     pub parts: request::Parts,
+    /// The client's `Accept-Encoding`, if the configuration may have changed it.
+    accepted: Option<Vec<HeaderValue>>,
+}
+
+impl Outgoing<'_> {
+    /// The codings that the client accepts.
+    pub(crate) fn accepted(&self) -> Vec<&HeaderValue> {
+        match &self.accepted {
+            Some(accepted) => accepted.iter().collect(),
+            None => self.parts.headers.get_all(ACCEPT_ENCODING).iter().collect(),
+        }
+    }
 }
 
 /// A request as it was received, for another back end than the first.
@@ -196,10 +208,12 @@ impl<'t> Planner<'t> {
         lookalikes::remove_edited(&mut parts.headers, id_field, edits);
         self.forwarding(backend, host).apply(&mut parts.headers, &parts.method, body)?;
         parts.uri = target_uri(backend, transformed.as_deref(), parts.uri)?;
+        let mut accepted = None;
         if !edits.is_empty() {
+            accepted = Some(parts.headers.get_all(ACCEPT_ENCODING).iter().cloned().collect());
             fields::apply(edits, &mut parts.headers, context.variables(self.invocation, Some(backend)));
         }
-        Ok(Outgoing { index, backend, transformed, parts })
+        Ok(Outgoing { index, backend, transformed, parts, accepted })
     }
 
     /// The fields that a back end gets besides the client's. `host` is the client's host after the transforms.

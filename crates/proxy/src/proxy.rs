@@ -4,13 +4,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use crossfade_compare::Salt;
-use crossfade_route::{Backend, PemFile, RoutingTable};
+use crossfade_event::Format;
+use crossfade_route::{Backend, PemFile, Route, RoutingTable};
 use http::header::{CONTENT_LENGTH, HOST};
 use http::{Method, Response, StatusCode};
 
 use crate::attempt::Bounds;
+use crate::body::Body;
 use crate::identity::Identity;
 use crate::invocation::Invocation;
 use crate::plan::{Outgoing, Planner};
@@ -101,7 +102,7 @@ impl Proxy {
     }
 
     /// Makes the answer of a back end that of the client's request.
-    pub(crate) fn received(&self, response: &mut Response<Bytes>, sent: &Outgoing<'_>) {
+    pub(crate) fn received(&self, response: &mut Response<Body<'_>>, sent: &Outgoing<'_>) {
         drop_length(&sent.parts.method, response);
         let fields = response.headers_mut();
         hop_by_hop::remove(fields, &self.table.request_id_field, |_| false);
@@ -110,14 +111,23 @@ impl Proxy {
         }
     }
 
-    pub(crate) fn bounds(&self, invocation: &Invocation) -> Bounds {
+    /// Returns whether replies in this format are streamed.
+    #[must_use]
+    pub fn streams(&self, format: &Format) -> bool {
+        format.prelude.is_some() && self.table.streaming.has(format.name)
+    }
+
+    pub(crate) fn bounds(&self, invocation: &Invocation, route: &Route) -> Bounds {
         let deadline = match self.table.request_timeout {
             Some(limit) => invocation.deadline.min(invocation.started + limit),
             None => invocation.deadline,
         };
+        let format = invocation.front.format;
         Bounds {
             deadline,
-            format: invocation.front.format,
+            format,
+            is_streamed: self.streams(format),
+            compresses: route.compress != Some(false),
             started: invocation.started,
             now: invocation.time,
             // The low bits choose targets.
@@ -127,9 +137,13 @@ impl Proxy {
 }
 
 /// The front end computes the length of what it gets. Only where there is no content by definition does the field
-/// say something else (RFC 9110 section 8.6).
-fn drop_length(method: &Method, response: &mut Response<Bytes>) {
-    if *method != Method::HEAD && response.status() != StatusCode::NOT_MODIFIED {
+/// say something else (RFC 9110 section 8.6), and where the content is still to come: the client needs it there to notice that
+/// something is missing.
+fn drop_length(method: &Method, response: &mut Response<Body<'_>>) {
+    if matches!(response.body(), Body::Whole(_))
+        && *method != Method::HEAD
+        && response.status() != StatusCode::NOT_MODIFIED
+    {
         response.headers_mut().remove(CONTENT_LENGTH);
     }
 }

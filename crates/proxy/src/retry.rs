@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::ProxyError;
 use crate::attempt::{self, Bounds};
+use crate::body::Body;
 use crate::error::Failure;
 use crate::time::SHORTEST;
 use crate::upstream::{Signal, Upstream};
@@ -23,13 +24,16 @@ pub(crate) async fn send<'t>(
     bounds: Bounds,
     mut role: Role,
     journal: &mut Journal<'t>,
-) -> Result<Response<Bytes>, ProxyError> {
+) -> Result<Response<Body<'t>>, ProxyError> {
     upstream.health.earn_retry();
     let mut sent_again = 0;
     loop {
         let limit = upstream.backend.timeouts.backend_request;
-        let result = attempt::send(upstream, parts, body, bounds, limit, role, journal).await;
-        upstream.health.note(signal(parts, &result), bounds.wall_clock());
+        let mut result = attempt::send(upstream, parts, body, bounds, limit, role, journal).await;
+        match (signal(parts, &result), result.as_mut().map(Response::body_mut)) {
+            (Signal::Success, Ok(Body::Streamed(streamed))) => streamed.is_noted_at_end = true,
+            (signal, _) => upstream.health.note(signal, bounds.wall_clock()),
+        }
         let Some(wait) = wait_before_next(upstream.backend.retry.as_ref(), &parts.method, &result, sent_again) else {
             return result;
         };
@@ -52,7 +56,7 @@ pub(crate) async fn send<'t>(
 fn wait_before_next(
     retry: Option<&Retry>,
     method: &Method,
-    result: &Result<Response<Bytes>, ProxyError>,
+    result: &Result<Response<Body<'_>>, ProxyError>,
     sent_again: u32,
 ) -> Option<Duration> {
     let retry = retry.filter(|retry| sent_again < retry.attempts)?;
@@ -65,7 +69,7 @@ fn wait_before_next(
 }
 
 /// The kind of failure that a result is; a response is a failure of its status.
-pub(crate) fn failure(result: &Result<Response<Bytes>, ProxyError>) -> Option<Failure> {
+pub(crate) fn failure<B>(result: &Result<Response<B>, ProxyError>) -> Option<Failure> {
     match result {
         Ok(response) => Some(Failure::Status(response.status())),
         Err(error) => error.failure(),
@@ -77,7 +81,7 @@ pub(crate) fn failure(result: &Result<Response<Bytes>, ProxyError>) -> Option<Fa
 const LARGE_HEAD: usize = 8000;
 
 /// The result of an attempt, as the circuit breaker (`outlier`) counts it.
-pub(crate) fn signal(sent: &request::Parts, result: &Result<Response<Bytes>, ProxyError>) -> Signal {
+pub(crate) fn signal<B>(sent: &request::Parts, result: &Result<Response<B>, ProxyError>) -> Signal {
     match result {
         Ok(response) => match response.status().as_u16() {
             // Caused by this request: an unknown method, a version of HTTP, endless negotiation, a loop, an extension, a

@@ -155,7 +155,7 @@ async fn answers_too_large_for_the_front_end() {
         assert_eq!(
             answer.error(),
             "http_response_body_size; details=\"the response is too large for the load balancer: more than 1048576 \
-             bytes of content\""
+             bytes of content; send it compressed, in pages, or past the proxy\""
         );
     }
 }

@@ -316,6 +316,7 @@ impl RoutingTable {
             health_check,
             trusted_hops,
             access_log,
+            streaming,
             plan,
             ..
         } = self;
@@ -330,6 +331,7 @@ impl RoutingTable {
             health_check: *health_check,
             trusted_hops: *trusted_hops,
             access_log: *access_log,
+            streaming: *streaming,
             plan: plan.clone(),
             live: Some(overlay.version),
         };

@@ -17,6 +17,7 @@ use crate::redirect::{Captures, Redirect};
 use crate::requirement::{All, Requirement};
 use crate::select::Index;
 use crate::sticky::{OptIn, Sticky};
+use crate::streaming::Streaming;
 use crate::transform::Transforms;
 
 /// The whole configuration, immutable.
@@ -37,6 +38,8 @@ pub struct RoutingTable {
     pub request_id_field: HeaderName,
     /// `accessLog`: share of the requests without a failure that the function logs.
     pub access_log: Share,
+    /// `streaming`: front ends whose clients get responses as they arrive.
+    pub streaming: Streaming,
     /// `healthCheck.answer`.
     pub health_check: HealthCheck,
     /// `clientIp.trustedHops`: number of proxies, starting with the load balancer, that appended the address they saw
@@ -112,6 +115,8 @@ pub struct Route {
     pub request_fields: FieldEdits,
     /// `responseHeaders`: changes to the fields sent to the client.
     pub response_fields: FieldEdits,
+    /// `compress`: `true` for all text, `false` for none, `None` for text that the front end could not carry otherwise.
+    pub compress: Option<bool>,
     /// `mirror`: copies for another back end.
     pub mirror: Option<Mirror>,
     /// `true` if any of this uses groups of the path's regex.

@@ -150,6 +150,9 @@ fn describe_route(route: &Route, text: &mut String) {
             writeln!(text, "  {name} {edits:?}").unwrap();
         }
     }
+    if let Some(compress) = route.compress {
+        writeln!(text, "  compress {compress}").unwrap();
+    }
     if let Some(mirror) = &route.mirror {
         writeln!(text, "  {mirror:#?}").unwrap();
     }

@@ -119,6 +119,7 @@ fn facts(entry: &Entry, live: Option<&Overlay>) -> Markup {
     let facts = [
         Some(("Time", time(exchange.time))),
         text("Duration", &milliseconds(exchange.duration)),
+        (!exchange.is_of_load_balancer()).then(|| ("Front end", html! { (exchange.front) })),
         text("Host", &entry.shown.host),
         text("Client", &exchange.client.map(|client| client.to_string()).unwrap_or_default()),
         text("Request", &bytes(exchange.request_bytes)),
@@ -147,6 +148,10 @@ fn way(secrets: Secrets, entry: &Entry) -> Markup {
     let mut steps = Vec::new();
     if !exchange.actions.is_empty() {
         steps.push(("load balancer", html! { (exchange.actions.join(", ")) }));
+    }
+    if !exchange.is_of_load_balancer() {
+        let route = exchange.route.as_deref().unwrap_or("responded itself");
+        steps.push((exchange.front, html! { code { (route) } }));
     }
     if let Some(redirect) = &exchange.redirect {
         steps.push(("to", html! { code { (secrets.target(redirect)) } }));
@@ -339,6 +344,9 @@ const LOG_FIELDS: [&str; 33] = [
 
 /// The line of this request in an ALB's access log, field by field.
 fn access_log(secrets: Secrets, entry: &Entry) -> Markup {
+    if !entry.exchange.is_of_load_balancer() {
+        return html! {};
+    }
     let mut exchange = Exchange { messages: None, ..Exchange::clone(&entry.exchange) };
     exchange.host.clone_from(&entry.shown.host);
     exchange.target.clone_from(&entry.shown.target);

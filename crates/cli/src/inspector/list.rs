@@ -160,6 +160,7 @@ pub(super) fn row(shared: &Shared, entry: &Entry) -> Markup {
             td.method { (exchange.method) }
             th.what scope="row" {
                 a href={ "/requests/" (entry.id) } {
+                    @if !exchange.is_of_load_balancer() { small { (exchange.front) " " } }
                     span.host { (host) } span.path { (path) } @if let Some(query) = query { span.query { "?" (query) } }
                 }
                 (marks(entry))

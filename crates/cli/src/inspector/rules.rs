@@ -53,6 +53,9 @@ impl Shared {
 pub(super) fn section(shared: &Shared, entry: &Entry) -> Markup {
     let exchange = &entry.exchange;
     let Some(listener) = shared.balancer_of(exchange).listeners.get(exchange.listener) else { return html! {} };
+    if !exchange.is_of_load_balancer() {
+        return html! {};
+    }
     // Without rules of the user's, all that there is to explain are Crossfade's routes.
     if listener.rules.is_empty() && entry.access.is_some() {
         return html! {};

@@ -44,7 +44,7 @@ impl Store {
     pub(super) fn overwrite(&self, text: &str, version: u32) -> Result<()> {
         // Somebody may have written it by hand, and whatever number it claims, it comes after those that were kept.
         if let Ok(present) = fs::read(&self.path) {
-            self.keep(version_of(&present).max(self.last_version()), &present)?;
+            self.keep(version_of(&present).unwrap_or_default().max(self.last_version()), &present)?;
         }
         self.keep(version, text.as_bytes())?;
         // A link stays one, and a reader, which may be another user, never sees half of the file.
@@ -127,10 +127,10 @@ impl Store {
     }
 }
 
-/// The version that a text claims to have; 0 if it cannot be read.
-fn version_of(bytes: &[u8]) -> u32 {
-    let document: Option<serde_json::Value> = serde_json::from_slice(bytes).ok();
-    document.and_then(|document| u32::try_from(document["version"].as_u64()?).ok()).unwrap_or_default()
+/// The version that a text claims to have; `None` if it cannot be read.
+fn version_of(bytes: &[u8]) -> Option<u32> {
+    let document: serde_json::Value = serde_json::from_slice(bytes).ok()?;
+    u32::try_from(document["version"].as_u64()?).ok()
 }
 
 /// The text itself: two contents that differ are two revisions.

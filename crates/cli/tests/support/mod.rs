@@ -52,7 +52,8 @@ impl Dev {
                 Err(_) => panic!("no complete banner: {}", dev.banner),
             }
         }
-        dev.alb = word_after(&dev.banner, "local ALB");
+        let label = if dev.banner.contains("local ALB") { "local ALB" } else { "front end" };
+        dev.alb = word_after(&dev.banner, label);
         if dev.banner.contains("  inspector ") {
             dev.inspector = word_after(&dev.banner, "  inspector ");
         }

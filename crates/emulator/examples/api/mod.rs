@@ -11,6 +11,13 @@ pub(crate) const EXTENSION: &str = "/2020-01-01/extension/";
 
 pub(crate) struct Api(Reader<TcpStream>);
 
+/// A step of a streamed response.
+pub(crate) enum Piece<'p> {
+    Data(&'p [u8]),
+    Pause(u64),
+    Exit,
+}
+
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) fields: Vec<(String, String)>,
@@ -39,6 +46,28 @@ impl Api {
         let stream = &mut self.0.stream;
         stream.write_all(head.as_bytes()).unwrap();
         stream.write_all(body).unwrap();
+        self.read()
+    }
+
+    /// Posts a response in chunks. A piece that is a number is a pause in ms.
+    pub(crate) fn stream(&mut self, path: &str, content_type: &str, pieces: &[Piece<'_>], trailers: &str) -> Answer {
+        let mut head = format!("POST /2018-06-01/runtime/{path} HTTP/1.1\r\nhost: {}\r\n", host());
+        head += "lambda-runtime-function-response-mode: streaming\r\ntransfer-encoding: chunked\r\n";
+        head += &format!("content-type: {content_type}\r\ntrailer: lambda-runtime-function-error-type\r\n\r\n");
+        self.0.stream.write_all(head.as_bytes()).unwrap();
+        for piece in pieces {
+            match piece {
+                Piece::Pause(ms) => std::thread::sleep(std::time::Duration::from_millis(*ms)),
+                Piece::Data(data) => {
+                    let mut chunk = format!("{:x}\r\n", data.len()).into_bytes();
+                    chunk.extend_from_slice(data);
+                    chunk.extend_from_slice(b"\r\n");
+                    self.0.stream.write_all(&chunk).unwrap();
+                }
+                Piece::Exit => std::process::exit(4),
+            }
+        }
+        self.0.stream.write_all(format!("0\r\n{trailers}\r\n").as_bytes()).unwrap();
         self.read()
     }
 

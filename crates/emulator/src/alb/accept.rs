@@ -1,5 +1,5 @@
 //! Accepts a listener's connections, performs the TLS handshake, and hands each connection to HTTP/1 (`http1`) or
-//! HTTP/2 (`http2`).
+//! HTTP/2 (`http2`), or to another front end (`crate::front`).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use super::connection_info::ConnectionInfo;
 use super::listener::Listener;
 use super::{http1, http2, tls};
 use crate::generation::Generation;
-use crate::{MutualAuthentication, Notice, closing, random};
+use crate::{MutualAuthentication, Notice, closing, front, random};
 
 /// The first bytes of an HTTP/2 connection (RFC 9113 section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -96,7 +96,9 @@ impl Listener {
         let session = tls::session(stream.get_ref().1, mutual, balancer, self.attributes());
         let is_http2 = session.is_http2;
         let connection = Arc::new(ConnectionInfo { tls: Some(session), ..connection });
-        if is_http2 {
+        if let Some(endpoint) = self.endpoint().cloned() {
+            front::serve(self, endpoint, stream, BytesMut::new(), connection, shutdown).await;
+        } else if is_http2 {
             http2::serve(self, stream, connection, shutdown).await;
         } else {
             http1::serve(self, stream, BytesMut::new(), connection, shutdown).await;
@@ -113,6 +115,9 @@ impl Listener {
         let idle = self.balancer().attributes.idle_timeout;
         let connection = Arc::new(connection);
         let mut first = BytesMut::with_capacity(8 * 1024);
+        if let Some(endpoint) = self.endpoint().cloned() {
+            return front::serve(self, endpoint, stream, first, connection, shutdown).await;
+        }
         while PREFACE.starts_with(&first) && first.len() < PREFACE.len() {
             let read = tokio::select! {
                 read = timeout(idle, stream.read_buf(&mut first)) => read,

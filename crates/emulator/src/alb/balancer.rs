@@ -15,6 +15,8 @@ use crate::{LoadBalancerAttributes, Notice, Settings, TargetGroup};
 pub(crate) struct Balancer {
     pub(super) attributes: LoadBalancerAttributes,
     target_groups: Vec<Group>,
+    /// Name, Region and environments of each function, in the order of the settings.
+    functions: Vec<(String, String, Arc<Pool>)>,
     pub(super) notices: UnboundedSender<Notice>,
     pub(super) keep_messages: bool,
     pub(super) exchanges: Exchanges,
@@ -67,6 +69,12 @@ impl Balancer {
             target_groups: groups
                 .map(|group| Group { settings: group.clone(), function: group.function.and_then(target) })
                 .collect(),
+            functions: settings
+                .functions
+                .iter()
+                .zip(pools)
+                .map(|(function, pool)| (function.name.clone(), function.region(), Arc::clone(pool)))
+                .collect(),
             notices,
             keep_messages: settings.keep_messages,
             exchanges,
@@ -85,6 +93,10 @@ impl Balancer {
         let port: u16 = authority.rsplit_once(':')?.1.parse().ok()?;
         let (_, here) = self.ports.iter().find(|(aws, here)| *aws == port && *here != own)?;
         Some(format!("the redirect leads to the listener on port {port} in AWS, which listens on {here} here"))
+    }
+
+    pub(super) fn function(&self, index: usize) -> Option<(&str, String, &Arc<Pool>)> {
+        self.functions.get(index).map(|(name, region, pool)| (name.as_str(), region.clone(), pool))
     }
 
     pub(super) fn group(&self, index: usize) -> Option<&Group> {

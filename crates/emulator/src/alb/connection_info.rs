@@ -6,10 +6,10 @@ use super::tls;
 
 /// A connection: its two addresses, and its TLS session.
 #[derive(Debug)]
-pub(super) struct ConnectionInfo {
-    pub(super) peer: SocketAddr,
-    pub(super) local: SocketAddr,
-    pub(super) tls: Option<tls::Session>,
+pub(crate) struct ConnectionInfo {
+    pub(crate) peer: SocketAddr,
+    pub(crate) local: SocketAddr,
+    pub(crate) tls: Option<tls::Session>,
     /// Different for every connection.
     pub(super) id: u64,
 }

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use crossfade_event::{HeaderMode, alb};
-use http::{HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use tokio::task::{JoinError, JoinHandle};
 
 use super::connection_info::ConnectionInfo;
@@ -36,7 +36,7 @@ pub(super) type Answered = (Box<Exchange>, Response<Bytes>);
 
 impl Listener {
     /// Returns a new exchange with everything that the head says.
-    pub(super) fn begin(&self, connection: &ConnectionInfo, head: &Head) -> Box<Exchange> {
+    pub(crate) fn begin(&self, connection: &ConnectionInfo, head: &Head) -> Box<Exchange> {
         let text = |name| head.headers.get(name).map(|value: &HeaderValue| lossy(value.as_bytes())).unwrap_or_default();
         let mut exchange = self.numbered(connection, Exchange::new(head.method.as_str(), lossy(&head.target)));
         exchange.version = head.version_text();
@@ -189,8 +189,11 @@ impl Listener {
         exchange.cold = invoked.cold;
         exchange.request_id = invoked.request_id;
         exchange.memory = invoked.memory;
-        let answer = invoked
-            .answer
+        let answer = match invoked.answer {
+            Ok(answer) => answer.whole().await,
+            Err(failure) => Err(failure),
+        };
+        let answer = answer
             .map_err(|failure| Refusal::because(failure.reason(), StatusCode::BAD_GATEWAY, failure.to_string()))?;
         if let Some(messages) = &mut exchange.messages {
             messages.reply = Some(answer.clone());
@@ -213,10 +216,16 @@ impl Listener {
         error_page::page(status)
     }
 
-    /// Returns the response to a request that could not be read.
-    pub(super) fn malformed(&self, connection: &ConnectionInfo, refusal: Refusal) -> Answered {
+    /// Returns the exchange of a request that could not be read.
+    pub(crate) fn unreadable(&self, connection: &ConnectionInfo) -> Box<Exchange> {
         let mut exchange = self.numbered(connection, Exchange::new("-", "-"));
         exchange.rule = RuleRef::None;
+        exchange
+    }
+
+    /// Returns the response to a request that could not be read.
+    pub(super) fn malformed(&self, connection: &ConnectionInfo, refusal: Refusal) -> Answered {
+        let mut exchange = self.unreadable(connection);
         let response = self.refuse(&mut exchange, refusal);
         (exchange, response)
     }
@@ -256,14 +265,27 @@ impl Listener {
     }
 
     /// Sends the notice of a completed exchange.
-    pub(super) fn notify(&self, mut exchange: Box<Exchange>, response: Response<Bytes>) {
-        exchange.status = response.status().as_u16();
-        exchange.response_bytes = response.body().len();
+    pub(super) fn notify(&self, exchange: Box<Exchange>, response: Response<Bytes>) {
+        let (parts, body) = response.into_parts();
+        let length = body.len();
+        self.report(exchange, parts.status.as_u16(), parts.headers, body, length);
+    }
+
+    /// Likewise for a response whose content of `length` bytes may be longer than the part of it that is shown.
+    pub(crate) fn report(
+        &self,
+        mut exchange: Box<Exchange>,
+        status: u16,
+        fields: HeaderMap,
+        shown: Bytes,
+        length: usize,
+    ) {
+        exchange.status = status;
+        exchange.response_bytes = length;
         exchange.duration = exchange.started.elapsed();
         if let Some(messages) = &mut exchange.messages {
-            let (parts, body) = response.into_parts();
-            messages.response_fields = parts.headers;
-            messages.response_body = body;
+            messages.response_fields = fields;
+            messages.response_body = shown;
         }
         let _ = self.balancer().notices.send(Notice::Exchange(exchange));
     }

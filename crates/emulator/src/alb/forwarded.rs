@@ -125,7 +125,7 @@ fn append_address(headers: &mut HeaderMap, with_port: bool, peer: SocketAddr) {
 }
 
 /// Returns the value of the trace field, as the target gets it.
-pub(super) fn trace_of(headers: &HeaderMap) -> String {
+pub(crate) fn trace_of(headers: &HeaderMap) -> String {
     headers.get(&TRACE_ID).map(|trace| String::from_utf8_lossy(trace.as_bytes()).into_owned()).unwrap_or_default()
 }
 
@@ -137,7 +137,7 @@ fn insert(headers: &mut HeaderMap, name: HeaderName, value: &[u8]) {
 }
 
 /// `1-<seconds in hexadecimal>-<24 random digits>`.
-fn new_trace_id() -> String {
+pub(crate) fn new_trace_id() -> String {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     format!("1-{seconds:08x}-{}", random::hex(24))
 }
@@ -161,7 +161,7 @@ fn trace_id(sent: Option<&[u8]>, new: &str) -> Vec<u8> {
 }
 
 /// Returns the trace of an invocation, for Lambda's Runtime API: the request's root with a new parent.
-pub(super) fn invocation_trace(headers: &HeaderMap) -> String {
+pub(crate) fn invocation_trace(headers: &HeaderMap) -> String {
     let field = headers.get(&TRACE_ID).map(HeaderValue::as_bytes).unwrap_or_default();
     let root = field.split(|byte| *byte == b';').find_map(|part| part.strip_prefix(b"Root="));
     let root = root.map(|root| String::from_utf8_lossy(root).into_owned()).unwrap_or_else(new_trace_id);

@@ -47,7 +47,12 @@ async fn ask(settings: &TargetGroup, check: &HealthCheck, pool: &Arc<Pool>) -> R
     // A task of its own: an invocation completes even if nobody waits for it any more.
     let pool = Arc::clone(pool);
     let trace = format!("Root=1-00000000-{};Sampled=0", crate::random::hex(24));
-    let invoked = tokio::spawn(async move { pool.invoke_in(turn, event, &trace).await.answer });
+    let invoked = tokio::spawn(async move {
+        match pool.invoke_in(turn, event, &trace).await.answer {
+            Ok(answer) => answer.whole().await,
+            Err(failure) => Err(failure),
+        }
+    });
     let answer = match tokio::time::timeout(check.timeout, invoked).await {
         Ok(Ok(answer)) => answer.map_err(|failure| failure.to_string())?,
         Ok(Err(_)) => return Err("the emulator failed; this is a bug".to_owned()),

@@ -1,13 +1,15 @@
 //! A listener as its requests see it: rules, attributes, TLS. Accepts no connection (`accept`).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_rustls::TlsAcceptor;
 
 use super::balancer::Balancer;
 use super::rule::Rules;
 use super::tls;
-use crate::{ListenerAttributes, MutualAuthentication};
+use crate::lambda::Pool;
+use crate::{Endpoint, ListenerAttributes, MutualAuthentication};
 
 pub(crate) struct Listener {
     index: usize,
@@ -15,6 +17,8 @@ pub(crate) struct Listener {
     rules: Rules,
     attributes: ListenerAttributes,
     tls: Option<(TlsAcceptor, MutualAuthentication)>,
+    /// The front end that this listener stands in for, unless it is the load balancer.
+    endpoint: Option<Arc<Endpoint>>,
     balancer: Arc<Balancer>,
 }
 
@@ -27,13 +31,15 @@ impl Listener {
     pub(crate) fn new(index: usize, settings: crate::Listener, balancer: Arc<Balancer>) -> Result<Self, String> {
         let tls = match settings.tls {
             Some(tls) => {
-                let config = tls::server_config(&tls, balancer.attributes.http2)?;
+                let http2 = balancer.attributes.http2 && settings.endpoint.is_none();
+                let config = tls::server_config(&tls, http2)?;
                 Some((TlsAcceptor::from(Arc::new(config)), tls.mutual))
             }
             None => None,
         };
         let rules = Rules::new(settings.rules, settings.default_action);
-        Ok(Self { index, port: settings.port, rules, attributes: settings.attributes, tls, balancer })
+        let endpoint = settings.endpoint.map(Arc::new);
+        Ok(Self { index, port: settings.port, rules, attributes: settings.attributes, tls, endpoint, balancer })
     }
 
     pub(super) fn index(&self) -> usize {
@@ -51,6 +57,20 @@ impl Listener {
 
     pub(super) fn attributes(&self) -> &ListenerAttributes {
         &self.attributes
+    }
+
+    pub(super) fn endpoint(&self) -> Option<&Arc<Endpoint>> {
+        self.endpoint.as_ref()
+    }
+
+    /// A function by its index in the settings: its name, its Region, its environments.
+    pub(crate) fn function(&self, index: usize) -> Option<(&str, String, &Arc<Pool>)> {
+        self.balancer.function(index)
+    }
+
+    /// The longest time without a byte in either direction of a connection.
+    pub(crate) fn idle_timeout(&self) -> Duration {
+        self.balancer.attributes.idle_timeout
     }
 
     pub(super) fn balancer(&self) -> &Balancer {

@@ -27,5 +27,7 @@ mod transform;
 
 pub(crate) use accept::accept;
 pub(crate) use balancer::{Balancer, Exchanges};
+pub(crate) use connection_info::ConnectionInfo;
 pub use forwarded::{add_client_fields, with_port};
+pub(crate) use forwarded::{invocation_trace, new_trace_id, trace_of};
 pub(crate) use listener::Listener;

@@ -25,8 +25,8 @@ use crate::{ListenerAttributes, LoadBalancerAttributes, MutualAuthentication, Tl
 
 /// A client's TLS connection.
 #[derive(Debug)]
-pub(super) struct Session {
-    pub(super) info: TlsInfo,
+pub(crate) struct Session {
+    pub(crate) info: TlsInfo,
     pub(super) is_http2: bool,
     /// The fields that the target gets.
     pub(super) fields: Vec<(HeaderName, HeaderValue)>,

@@ -234,6 +234,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         timeout(self.limits.idle, self.stream.flush()).await?
     }
 
+    /// Writes bytes of a response's content at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::send`].
+    pub(crate) async fn send_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write(bytes).await?;
+        timeout(self.limits.idle, self.stream.flush()).await?
+    }
+
+    /// Writes a chunk of a response's content at once; returns its length on the wire. An empty one would be the end.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::send`].
+    pub(crate) async fn send_chunk(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut chunk = format!("{:x}\r\n", bytes.len()).into_bytes();
+        chunk.extend_from_slice(bytes);
+        chunk.extend_from_slice(b"\r\n");
+        self.send_bytes(&chunk).await.map(|()| chunk.len())
+    }
+
     /// Closes the connection so that the client can still read the last response.
     pub(crate) async fn finish(mut self) {
         let _ = self.stream.shutdown().await;

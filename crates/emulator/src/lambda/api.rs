@@ -74,8 +74,16 @@ async fn answer(
             _ => Err(Rejection::no_such_call()),
         };
     }
+    let streamed = match (&parts.method, path.strip_prefix(RUNTIME_API)) {
+        (&Method::POST, Some(call)) => runtime_api::streamed(call, &parts.headers),
+        _ => Ok(None),
+    };
+    if let Ok(Some(id)) = streamed {
+        return runtime_api::stream(coordinator, id, &parts.headers, body).await;
+    }
     // Read in any case: a connection with an unread body would be closed, and the function with it.
     let content = collect(body).await;
+    streamed?;
     if parts.method == Method::PUT && matches!(path, "/2022-07-01/telemetry" | "/2020-08-15/logs") {
         return extensions_api::subscribe(coordinator, &parts.headers, path);
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
-use bytes::Bytes;
+use http::HeaderValue;
 use serde_json::json;
 use tokio::sync::{Notify, mpsc};
 
@@ -16,7 +16,8 @@ use super::failure::{Failure, Hint};
 use super::launch;
 use super::pool::Pool;
 use super::process::Group;
-use super::state::{Finished, InProgress, Invocation, NextInvocation, Phase, State, milliseconds};
+use super::state::{Finished, InProgress, Invocation, NextInvocation, Phase, Stage, State, milliseconds};
+use super::stream::{self, Answer, Sink};
 use crate::{Function, Notice, random};
 
 /// Events that the environment reacts to.
@@ -156,7 +157,7 @@ impl Coordinator {
     pub(super) fn expire(&self, request_id: &str) {
         let mut state = self.lock();
         if let Some(open) = state.open.iter_mut().find(|open| open.request_id == request_id) {
-            open.answer = None;
+            open.stage = Stage::TimedOut;
             return;
         }
         let before = state.queued.len();
@@ -175,8 +176,10 @@ impl Coordinator {
         for invocation in std::mem::take(&mut state.queued) {
             let _ = invocation.answer.send(Err(Failure::NeverTaken(status.to_owned())));
         }
-        for answer in std::mem::take(&mut state.open).into_iter().filter_map(|open| open.answer) {
-            let _ = answer.send(Err(failure.clone()));
+        for open in std::mem::take(&mut state.open) {
+            if let Stage::Waiting(answer) = open.stage {
+                let _ = answer.send(Err(failure.clone()));
+            }
         }
     }
 
@@ -237,7 +240,7 @@ impl Coordinator {
         state.has_asked = true;
         // A worker may give up an invocation that has timed out without a word, and ask again.
         let given_up = match state.polls + state.open.len() > most {
-            true => state.open.iter().position(|open| open.answer.is_none()),
+            true => state.open.iter().position(|open| matches!(open.stage, Stage::TimedOut)),
             false => None,
         };
         if let Some(index) = given_up {
@@ -257,8 +260,8 @@ impl Coordinator {
         polling.counted = false;
         state.polls -= 1;
         let invocation_id = random::uuid();
-        let open =
-            InProgress { request_id: request_id.clone(), invocation_id: invocation_id.clone(), answer: Some(answer) };
+        let (stage, id) = (Stage::Waiting(answer), invocation_id.clone());
+        let open = InProgress { request_id: request_id.clone(), invocation_id: id, stage };
         state.open.push(open);
         let more = !state.queued.is_empty();
         drop(state);
@@ -275,36 +278,47 @@ impl Coordinator {
         &self,
         request_id: &str,
         echoed: Option<&[u8]>,
-        answer: Result<Bytes, Failure>,
+        answer: Result<Answer, Failure>,
     ) -> Result<(), Rejection> {
-        let gone = |timed_out| match timed_out {
-            true => Rejection(http::StatusCode::GONE, "InvokeTimeout", "the invocation has timed out".to_owned()),
-            false => Rejection(http::StatusCode::GONE, "InvocationOver", "the invocation has finished".to_owned()),
-        };
-        let bad = |kind, message: &str| Rejection(http::StatusCode::BAD_REQUEST, kind, message.to_owned());
         let mut state = self.lock();
-        let Some(index) = state.open.iter().position(|open| open.request_id == request_id) else {
-            return Err(match state.over.iter().find(|over| over.request_id == request_id) {
-                Some(over) => gone(over.timed_out),
-                None => bad("InvalidRequestID", "Invalid request ID"),
-            });
-        };
-        let own = state.open.get(index).map(|open| open.invocation_id.as_bytes());
-        if echoed.is_some() && echoed != own {
-            return Err(bad("InvalidInvocationId", "the invocation id is not the one of this request"));
-        }
-        let InProgress { request_id, answer: waiting, .. } = state.open.swap_remove(index);
-        state.remember(Finished { request_id, timed_out: waiting.is_none() });
+        let index = open_at(&state, request_id, echoed)?;
+        let InProgress { request_id, stage, .. } = state.open.swap_remove(index);
+        state.remember(Finished { request_id, timed_out: matches!(stage, Stage::TimedOut) });
         drop(state);
         if self.is_managed() {
             self.done();
         }
-        match waiting {
-            Some(waiting) => {
+        match stage {
+            Stage::Waiting(waiting) => {
                 let _ = waiting.send(answer);
                 Ok(())
             }
-            None => Err(gone(true)),
+            Stage::Streaming => Ok(()),
+            Stage::TimedOut => Err(gone(true)),
+        }
+    }
+
+    /// Begins a streamed response to an invocation, which stays open until [`Coordinator::finish`].
+    pub(super) fn stream(
+        &self,
+        request_id: &str,
+        echoed: Option<&[u8]>,
+        content_type: Option<HeaderValue>,
+    ) -> Result<Sink, Rejection> {
+        let mut state = self.lock();
+        let index = open_at(&state, request_id, echoed)?;
+        let Some(open) = state.open.get_mut(index) else { return Err(gone(false)) };
+        match std::mem::replace(&mut open.stage, Stage::Streaming) {
+            Stage::Waiting(waiting) => {
+                let (sink, streamed) = stream::channel(content_type);
+                let _ = waiting.send(Ok(Answer::Streamed(streamed)));
+                Ok(sink)
+            }
+            Stage::Streaming => Err(gone(false)),
+            Stage::TimedOut => {
+                open.stage = Stage::TimedOut;
+                Err(gone(true))
+            }
         }
     }
 
@@ -367,6 +381,29 @@ impl Coordinator {
     }
 }
 
+fn gone(timed_out: bool) -> Rejection {
+    match timed_out {
+        true => Rejection(http::StatusCode::GONE, "InvokeTimeout", "the invocation has timed out".to_owned()),
+        false => Rejection(http::StatusCode::GONE, "InvocationOver", "the invocation has finished".to_owned()),
+    }
+}
+
+/// The index of the open invocation with this request ID. A missing invocation ID is tolerated.
+fn open_at(state: &State, request_id: &str, echoed: Option<&[u8]>) -> Result<usize, Rejection> {
+    let bad = |kind, message: &str| Rejection(http::StatusCode::BAD_REQUEST, kind, message.to_owned());
+    let Some(index) = state.open.iter().position(|open| open.request_id == request_id) else {
+        return Err(match state.over.iter().find(|over| over.request_id == request_id) {
+            Some(over) => gone(over.timed_out),
+            None => bad("InvalidRequestID", "Invalid request ID"),
+        });
+    };
+    let own = state.open.get(index).map(|open| open.invocation_id.as_bytes());
+    if echoed.is_some() && echoed != own {
+        return Err(bad("InvalidInvocationId", "the invocation id is not the one of this request"));
+    }
+    Ok(index)
+}
+
 /// An open `next` call of the runtime.
 struct Polling<'a> {
     coordinator: &'a Coordinator,
@@ -385,6 +422,7 @@ impl Drop for Polling<'_> {
 mod tests {
     use std::time::{Duration, SystemTime};
 
+    use bytes::Bytes;
     use tokio::sync::oneshot;
 
     use super::*;
@@ -437,7 +475,7 @@ mod tests {
             ids.sort_unstable();
             assert_eq!(ids, [0, 1, 2, 3].map(|number| format!("{turn}-{number}")));
             for id in ids {
-                assert!(coordinator.finish(&id, None, Ok(Bytes::new())).is_ok());
+                assert!(coordinator.finish(&id, None, Ok(Answer::Whole(Bytes::new()))).is_ok());
             }
         }
     }

@@ -20,6 +20,7 @@ use super::ports::Ports;
 use super::process::{LaunchSpec, Processes, Role};
 use super::shutdown::{Reason, shut_down};
 use super::state::Invocation;
+use super::stream::{Answer, Streamed};
 use super::variables::variables;
 use crate::notice::Backlog;
 use crate::{Function, Notice, closing, random};
@@ -110,7 +111,7 @@ impl Environment {
         event: Bytes,
         trace_id: String,
         time: TimeLimit,
-    ) -> (String, Result<Bytes, Failure>) {
+    ) -> (String, Result<Answer, Failure>) {
         let TimeLimit { limit, left } = time;
         let (answer, answered) = oneshot::channel();
         let request_id = random::uuid();
@@ -135,13 +136,36 @@ impl Environment {
                 Err(Failure::TimedOut { limit, killed: true })
             }
         };
-        if outcome.is_ok()
+        if let Ok(Answer::Whole(_)) = &outcome
             && let Some(failure) = self.memory.look_at_answer().and_then(|used| too_much(&self.coordinator, used))
         {
             self.coordinator.signal(Signal::Failed(failure.clone()));
             return (request_id, Err(failure));
         }
         (request_id, outcome)
+    }
+
+    /// Waits until the function has posted all of a streamed response, or until its timeout ends it.
+    pub(super) fn until_streamed(
+        self: Arc<Self>,
+        streamed: &mut Streamed,
+        request_id: String,
+        time: TimeLimit,
+    ) -> impl Future<Output = ()> + use<> {
+        let TimeLimit { limit, left } = time;
+        let until = Instant::now() + left;
+        let ended = streamed.limited(limit, until);
+        async move {
+            let Some(ended) = ended else { return };
+            // An error: the function's end has been dropped, as it is at the end.
+            if tokio::time::timeout_at(until.into(), ended).await.is_ok() {
+                return;
+            }
+            match self.coordinator.is_managed() {
+                true => self.coordinator.expire(&request_id),
+                false => self.coordinator.signal(Signal::TimedOut),
+            }
+        }
     }
 
     /// Returns the peak memory so far, in bytes.

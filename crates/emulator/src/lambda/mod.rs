@@ -1,6 +1,6 @@
 //! The local Lambda: execution environments as child processes, each with a Runtime API and an Extensions API of its
 //! own, and the pool of them. Knows nothing of HTTP requests of clients: an invocation is bytes in, bytes or a
-//! [`failure::Failure`] out.
+//! [`failure::Failure`] out, whole or as a stream.
 
 mod api;
 mod call;
@@ -17,6 +17,9 @@ mod process;
 mod runtime_api;
 mod shutdown;
 mod state;
+mod stream;
 mod variables;
 
+pub(crate) use failure::Failure;
 pub(crate) use pool::Pool;
+pub(crate) use stream::{Answer, Streamed};

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::environment::{Environment, EnvironmentContext, TimeLimit};
 use super::failure::Failure;
+use super::stream::Answer;
 use super::{extension, variables};
 use crate::notice::Backlog;
 use crate::{Function, Notice};
@@ -67,7 +68,7 @@ pub(crate) struct Turn(#[expect(dead_code, reason = "held for their drop")] [Own
 
 /// The result of an invocation, and the environment that served it.
 pub(crate) struct Invoked {
-    pub(crate) answer: Result<Bytes, Failure>,
+    pub(crate) answer: Result<Answer, Failure>,
     pub(crate) environment: Option<u32>,
     pub(crate) cold: bool,
     pub(crate) request_id: Option<String>,
@@ -203,7 +204,7 @@ impl Pool {
     }
 
     /// Like [`Pool::invoke`], for a request whose turn it is.
-    pub(crate) async fn invoke_in(self: &Arc<Self>, _turn: Turn, event: Bytes, trace_id: &str) -> Invoked {
+    pub(crate) async fn invoke_in(self: &Arc<Self>, own: Turn, event: Bytes, trace_id: &str) -> Invoked {
         let mut attempt = 1;
         loop {
             let Acquired { environment, turn, cold, time } = match self.acquire().await {
@@ -211,8 +212,24 @@ impl Pool {
                 Err(failure) => return Invoked::not(failure),
             };
             let number = environment.number;
-            let (request_id, answer) = environment.invoke(event.clone(), trace_id.to_owned(), time).await;
-            match &answer {
+            let began = Instant::now();
+            let (request_id, mut answer) = environment.invoke(event.clone(), trace_id.to_owned(), time).await;
+            match &mut answer {
+                // It stays busy, and the request keeps its turn, until the last byte.
+                Ok(Answer::Streamed(streamed)) => {
+                    let time = TimeLimit { left: time.left.saturating_sub(began.elapsed()), ..time };
+                    let ended = Arc::clone(&environment).until_streamed(streamed, request_id.clone(), time);
+                    streamed.keeps_busy(Arc::clone(self), number, turn);
+                    let pool = Arc::clone(self);
+                    tokio::spawn(async move {
+                        ended.await;
+                        // Again, as nobody may have read the response to its end.
+                        pool.answered(number, turn);
+                        drop(own);
+                    });
+                    let (environment, request_id, memory) = (Some(number), Some(request_id), environment.memory());
+                    return Invoked { answer, environment, cold, request_id, memory };
+                }
                 Err(Failure::NeverTaken(_)) if attempt < ATTEMPTS => {
                     attempt += 1;
                     continue;
@@ -281,7 +298,7 @@ impl Pool {
         self.changed.notify_waiters();
     }
 
-    fn answered(&self, number: u32, turn: u64) {
+    pub(super) fn answered(&self, number: u32, turn: u64) {
         let mut state = self.lock();
         // It may have asked for more before this is heard of, and even have got it.
         if let Some(slot) = state.slots.get_mut(&number).filter(|slot| slot.turn == turn && slot.stage == Stage::Busy) {

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use super::extension::Extension;
 use super::failure::Failure;
 use super::process::Group;
+use super::stream::Answer;
 
 /// The number of finished invocations that are remembered, to distinguish a late response (410) from an unknown ID
 /// (400).
@@ -24,8 +25,11 @@ pub(super) struct Invocation {
     /// The time at which it times out, by the wall clock for the function, and by the monotonic clock.
     pub(super) deadline: SystemTime,
     pub(super) until: Instant,
-    pub(super) answer: oneshot::Sender<Result<Bytes, Failure>>,
+    pub(super) answer: Waiting,
 }
+
+/// The channel for a response.
+pub(super) type Waiting = oneshot::Sender<Result<Answer, Failure>>;
 
 /// The part of an invocation that the runtime gets.
 pub(super) struct NextInvocation {
@@ -70,8 +74,17 @@ pub(super) enum Phase {
 pub(super) struct InProgress {
     pub(super) request_id: String,
     pub(super) invocation_id: String,
-    /// `None` after it has timed out, on Managed Instances.
-    pub(super) answer: Option<oneshot::Sender<Result<Bytes, Failure>>>,
+    pub(super) stage: Stage,
+}
+
+/// The progress of an invocation that the runtime works on.
+pub(super) enum Stage {
+    /// It has no response yet.
+    Waiting(Waiting),
+    /// Its response has begun, and is being streamed.
+    Streaming,
+    /// It has timed out, on Managed Instances.
+    TimedOut,
 }
 
 pub(super) struct Finished {

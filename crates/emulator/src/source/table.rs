@@ -6,8 +6,8 @@ use std::fmt::Write;
 use crossfade_event::HeaderMode;
 
 use crate::{
-    Action, FixedResponse, Forward, Function, HealthCheck, Listener, LoadBalancerAttributes, MutualAuthentication,
-    Redirect, Rule, Settings, TargetGroup, Transforms,
+    Action, BasePath, Endpoint, FixedResponse, Forward, Function, HealthCheck, Listener, LoadBalancerAttributes,
+    MutualAuthentication, Redirect, Rule, Settings, TargetGroup, Transforms,
 };
 
 /// Returns the whole table.
@@ -16,6 +16,10 @@ pub fn table(settings: &Settings) -> String {
     let mut text = String::new();
     for listener in &settings.listeners {
         let _ = writeln!(text, "listener {}{}", listener.name, in_brackets(&listener_facts(listener)));
+        if let Some(endpoint) = &listener.endpoint {
+            routes(&mut text, settings, endpoint);
+            continue;
+        }
         let mut rules: Vec<&Rule> = listener.rules.iter().collect();
         rules.sort_by_key(|rule| rule.priority);
         for rule in rules {
@@ -65,12 +69,34 @@ pub fn table(settings: &Settings) -> String {
     text
 }
 
+fn routes(text: &mut String, settings: &Settings, endpoint: &Endpoint) {
+    for route in &endpoint.routes {
+        let function = settings.functions.get(route.function).map_or("nothing", |function| &function.name);
+        let streams = if route.streamed { ", streams responses" } else { "" };
+        let _ = writeln!(text, "  {:<8} {}", route.method, route.path);
+        let _ = writeln!(text, "           forward to {function}{streams}");
+        if !route.origin.is_empty() {
+            let _ = writeln!(text, "           at {}", route.origin);
+        }
+    }
+    let _ = writeln!(text);
+}
+
 fn in_brackets(facts: &[String]) -> String {
     if facts.is_empty() { String::new() } else { format!(" ({})", facts.join(", ")) }
 }
 
 fn listener_facts(listener: &Listener) -> Vec<String> {
     let mut facts = Vec::new();
+    if let Some(endpoint) = &listener.endpoint {
+        facts.push(endpoint.kind.name().to_owned());
+        match &endpoint.base {
+            BasePath::Root => {}
+            BasePath::Stage => facts.push(format!("paths begin with /{}", endpoint.stage)),
+            BasePath::Mapping(base) => facts.push(format!("paths begin with /{base}")),
+        }
+        return facts;
+    }
     let protocol = if listener.tls.is_some() { "HTTPS" } else { "HTTP" };
     match listener.port {
         Some(port) => facts.push(format!("{protocol}, port {port} in AWS")),

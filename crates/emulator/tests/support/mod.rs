@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crossfade_emulator::{
-    Action, Emulator, Exchange, Function, Notice, Rule, Settings, StartError, TargetGroup, Transforms, start,
+    Action, Emulator, Endpoint, Exchange, Function, Listener, Notice, Rule, Settings, StartError, TargetGroup,
+    Transforms, start,
 };
 use crossfade_event::HeaderMode;
 use crossfade_rule::Condition;
@@ -58,6 +59,13 @@ pub const MULTI: usize = 1;
 pub fn rule(priority: u32, conditions: Vec<Condition>) -> Rule {
     let (transforms, action) = (Transforms::default(), Action::forward_to(0));
     Rule { priority, conditions, transforms, action, origin: String::new() }
+}
+
+/// With one listener that stands in for this front end, in front of the scripted function.
+pub fn endpoint(endpoint: Endpoint) -> Settings {
+    let mut settings = settings(HeaderMode::Single);
+    settings.listeners = vec![Listener::endpoint(endpoint)];
+    settings
 }
 
 pub fn single() -> Alb {

@@ -10,6 +10,7 @@ use crate::front::Format;
 
 pub(crate) use request::format_of;
 pub use request::{EncodeRequestError, RequestLine, encode_request};
+pub(crate) use response::{Limits, encode};
 pub use response::{Reply, ReplyError, decode_response};
 
 /// ALB with `headers`; see [`HeaderMode::Single`]. It recognizes and reads the events of both modes.
@@ -17,18 +18,21 @@ pub static SINGLE: Format = ALB;
 
 /// ALB with `multiValueHeaders`; see [`HeaderMode::Multi`].
 pub static MULTI: Format =
-    Format { name: "alb-multi", encode: |response, out| response::encode(HeaderMode::Multi, response, out), ..ALB };
+    Format { name: "alb-multi", encode: |response, out| encode(HeaderMode::Multi, &LIMITS, response, out), ..ALB };
 
 const ALB: Format = Format {
     name: "alb-single",
-    service: "the load balancer",
+    service: LIMITS.service,
     prefix: r#"{"requestContext":{"elb":{"#,
     recognizes: |shape| shape.context_has("elb"),
     decode: request::decode,
-    encode: |response, out| response::encode(HeaderMode::Single, response, out),
+    encode: |response, out| encode(HeaderMode::Single, &LIMITS, response, out),
+    prelude: None,
     // Plain text takes at least its own length in the reply.
     max_response_bytes: MAX_RESPONSE_JSON,
 };
+
+static LIMITS: Limits = Limits { service: "the load balancer", json: MAX_RESPONSE_JSON, fields: MAX_RESPONSE_FIELDS };
 
 /// The target group attribute `lambda.multi_value_headers.enabled`: the shape of header fields (and, in requests, of
 /// query parameters). It holds for the request and its reply alike (ELB guide, "Lambda functions as targets").

@@ -3,25 +3,22 @@
 //! Decoding keeps every byte that ALB kept. Building loses exactly what ALB loses: the order between different query
 //! keys, `?a` against `?a=`, empty pieces, and in single-value mode all but the last value of a name.
 
-use std::borrow::Cow;
 use std::fmt;
 
-use bytes::{BufMut, Bytes, BytesMut};
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
-use http::uri::{PathAndQuery, Uri};
+use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, USER_AGENT};
+use http::uri::Uri;
 use http::{Method, Request};
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::HeaderMode;
-use crate::content;
 use crate::json::{Text, write_string};
+use crate::read::{self, Pairs, append_field};
+use crate::target::{self, Query};
 use crate::{DecodeError, Event, Format, Front, Undecodable};
 
 /// ALB's health checker has no other field than this one (ELB guide, "Lambda functions as targets").
 const HEALTH_CHECKER: &[u8] = b"ELB-HealthChecker/";
-
-/// Events of fewer bytes are not worth a copy of their fields.
-const LARGE_EVENT: usize = 64 * 1024;
 
 // === The function's side
 
@@ -37,37 +34,13 @@ fn read(event: &Bytes, text: &str) -> Result<Event, DecodeError> {
     let path = members.path.ok_or(DecodeError::Missing("path"))?;
 
     let mut request = Request::new(Bytes::new());
-    *request.method_mut() = Method::from_bytes(method.0.as_bytes()).map_err(|_| DecodeError::Method)?;
-    *request.uri_mut() = target(path.into_bytes(event), members.query)?;
+    *request.method_mut() = Method::from_bytes(method.0.as_bytes()).map_err(|_| DecodeError::Method("`httpMethod`"))?;
+    *request.uri_mut() = target(path.into_bytes(event), &members.query.0)?;
     *request.headers_mut() = members.fields;
-    if let Some(body) = members.body.filter(|body| !body.0.is_empty()) {
-        let is_shared = !members.is_base64 && matches!(body.0, Cow::Borrowed(_));
-        *request.body_mut() = if members.is_base64 {
-            content::decode_base64(body.0.as_bytes()).ok_or(DecodeError::Base64)?.into()
-        } else {
-            body.into_bytes(event)
-        };
-        if !is_shared && event.len() > LARGE_EVENT {
-            detach(&mut request);
-        }
-    }
+    read::set_content(&mut request, event, members.body, members.is_base64)?;
     let front = Front::from_fields(members.mode.format(), request.headers());
     let is_health_check = is_health_check(request.headers());
     Ok(Event { request, front: Front { is_health_check, ..front } })
-}
-
-/// Copies what a request still shares with its event, so that the event's memory is free while a back end is asked.
-fn detach(request: &mut Request<Bytes>) {
-    for value in request.headers_mut().values_mut() {
-        // It is one already.
-        if let Ok(copy) = HeaderValue::from_bytes(value.as_bytes()) {
-            *value = copy;
-        }
-    }
-    let target = request.uri().path_and_query().map(|target| Bytes::copy_from_slice(target.as_str().as_bytes()));
-    if let Some(Ok(copy)) = target.map(PathAndQuery::from_maybe_shared) {
-        *request.uri_mut() = Uri::from(copy);
-    }
 }
 
 /// A client can forge the user agent, but ALB adds a host and `X-Forwarded-For` to all that clients send.
@@ -77,35 +50,12 @@ fn is_health_check(fields: &HeaderMap) -> bool {
         && !fields.contains_key("x-forwarded-for")
 }
 
-/// Joins path and query as ALB gave them: ALB leaves both encoded, so no codec may touch them.
-fn target(path: Bytes, query: BytesMut) -> Result<Uri, DecodeError> {
+/// ALB leaves path and query encoded, so no codec may touch them.
+fn target(path: Bytes, query: &[u8]) -> Result<Uri, DecodeError> {
     if !path.starts_with(b"/") && path != "*" {
         return Err(DecodeError::Target("the path does not begin with `/`".to_owned()));
     }
-    let target = if query.is_empty() {
-        path
-    } else {
-        let mut target = BytesMut::with_capacity(path.len() + 1 + query.len());
-        target.extend_from_slice(&path);
-        target.put_u8(b'?');
-        target.extend_from_slice(&query);
-        target.freeze()
-    };
-    // The library would cut the target off here.
-    let has_fragment = target.contains(&b'#');
-    match PathAndQuery::from_maybe_shared(target.clone()) {
-        Ok(target) if !has_fragment => Ok(Uri::from(target)),
-        _ => Err(DecodeError::Target(why_no_target(&target))),
-    }
-}
-
-/// Names, for a message, the first problem that RFC 3986 has with a target. Servers accept many such targets, and so do we.
-fn why_no_target(target: &[u8]) -> String {
-    let is_wrong = |byte: &u8| byte.is_ascii_control() || b" \"#<>`".contains(byte);
-    match target.iter().copied().find(is_wrong) {
-        Some(byte) => format!("it has `{}`, which must be percent-encoded", byte.escape_ascii()),
-        None => "it is too long".to_owned(),
-    }
+    target::join(path, query)
 }
 
 /// The format of an event that cannot be decoded, as far as it shows one, so that its sender can read the response.
@@ -126,7 +76,7 @@ struct Members<'a> {
     mode: HeaderMode,
     method: Option<Text<'a>>,
     path: Option<Text<'a>>,
-    query: BytesMut,
+    query: Query,
     fields: HeaderMap,
     body: Option<Text<'a>>,
     is_base64: bool,
@@ -156,7 +106,7 @@ impl<'de> Visitor<'de> for MembersSeed<'_> {
             mode: HeaderMode::Single,
             method: None,
             path: None,
-            query: BytesMut::new(),
+            query: Query::default(),
             fields: HeaderMap::new(),
             body: None,
             is_base64: false,
@@ -169,12 +119,13 @@ impl<'de> Visitor<'de> for MembersSeed<'_> {
                 "isBase64Encoded" => members.is_base64 = map.next_value::<Option<bool>>()?.unwrap_or(false),
                 name @ ("queryStringParameters" | "multiValueQueryStringParameters") => {
                     let is_multi = name == "multiValueQueryStringParameters";
-                    let mut query = BytesMut::new();
-                    map.next_value_seed(Pairs(|key: Text<'de>, value: Text<'de>| {
-                        append_parameter(&mut query, &key.0, &value.0);
+                    let mut query = Query::default();
+                    let append = |key: Text<'de>, value: Text<'de>| {
+                        query.append(&key.0, &value.0);
                         Ok(())
-                    }))?;
-                    if is_multi || members.query.is_empty() {
+                    };
+                    map.next_value_seed(Pairs { each: append, skips_null: false })?;
+                    if is_multi || members.query.0.is_empty() {
                         members.query = query;
                     }
                 }
@@ -183,9 +134,9 @@ impl<'de> Visitor<'de> for MembersSeed<'_> {
                     // Both families together were never seen; if they come, the richer one counts.
                     let counts = is_multi || members.mode == HeaderMode::Single;
                     let mut fields = HeaderMap::with_capacity(32);
-                    let present = map.next_value_seed(Pairs(|name: Text<'de>, value: Text<'de>| {
-                        append_field(&mut fields, self.event, &name, value)
-                    }))?;
+                    let append =
+                        |name: Text<'de>, value: Text<'de>| append_field(&mut fields, self.event, &name, value);
+                    let present = map.next_value_seed(Pairs { each: append, skips_null: false })?;
                     if present && counts {
                         members.fields = fields;
                         members.mode = if is_multi { HeaderMode::Multi } else { HeaderMode::Single };
@@ -197,110 +148,6 @@ impl<'de> Visitor<'de> for MembersSeed<'_> {
             }
         }
         Ok(members)
-    }
-}
-
-fn append_parameter(query: &mut BytesMut, key: &str, value: &str) {
-    query.reserve(key.len() + value.len() + 2);
-    if !query.is_empty() {
-        query.put_u8(b'&');
-    }
-    query.extend_from_slice(key.as_bytes());
-    query.put_u8(b'=');
-    query.extend_from_slice(value.as_bytes());
-}
-
-/// Names and values that HTTP does not allow are refused here, so no CR, LF or NUL reaches a back end.
-fn append_field(fields: &mut HeaderMap, event: &Bytes, name: &Text<'_>, value: Text<'_>) -> Result<(), String> {
-    let field =
-        HeaderName::from_bytes(name.0.as_bytes()).map_err(|_| format!("field name {:?} is not a token", name.0))?;
-    let value = HeaderValue::from_maybe_shared(value.into_bytes(event))
-        .map_err(|_| format!("the value of field `{field}` has a control character"))?;
-    fields.try_append(field, value).map_err(|_| "there are too many fields".to_owned())?;
-    Ok(())
-}
-
-/// An object of strings, or of arrays of strings, handed to a function pair by pair in the event's order. `null` is
-/// the empty object. Yields whether there was an object.
-struct Pairs<F>(F);
-
-impl<'de, F> DeserializeSeed<'de> for Pairs<F>
-where
-    F: FnMut(Text<'de>, Text<'de>) -> Result<(), String>,
-{
-    type Value = bool;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
-        deserializer.deserialize_option(self)
-    }
-}
-
-impl<'de, F> Visitor<'de> for Pairs<F>
-where
-    F: FnMut(Text<'de>, Text<'de>) -> Result<(), String>,
-{
-    type Value = bool;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object of strings")
-    }
-
-    fn visit_none<E: Error>(self) -> Result<bool, E> {
-        Ok(false)
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<bool, A::Error> {
-        while let Some(key) = map.next_key::<Text<'de>>()? {
-            map.next_value_seed(Values { key, each: &mut self.0 })?;
-        }
-        Ok(true)
-    }
-}
-
-/// One string or an array of them.
-struct Values<'de, 'f, F> {
-    key: Text<'de>,
-    each: &'f mut F,
-}
-
-impl<'de, F> DeserializeSeed<'de> for Values<'de, '_, F>
-where
-    F: FnMut(Text<'de>, Text<'de>) -> Result<(), String>,
-{
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de, F> Visitor<'de> for Values<'de, '_, F>
-where
-    F: FnMut(Text<'de>, Text<'de>) -> Result<(), String>,
-{
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string or an array of strings")
-    }
-
-    fn visit_borrowed_str<E: Error>(self, value: &'de str) -> Result<(), E> {
-        (self.each)(self.key, Text(value.into())).map_err(E::custom)
-    }
-
-    fn visit_str<E: Error>(self, value: &str) -> Result<(), E> {
-        (self.each)(self.key, Text(value.to_owned().into())).map_err(E::custom)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<(), A::Error> {
-        while let Some(value) = values.next_element::<Text<'de>>()? {
-            (self.each)(Text(self.key.0.clone()), value).map_err(A::Error::custom)?;
-        }
-        Ok(())
     }
 }
 
@@ -457,35 +304,4 @@ fn is_text(fields: &HeaderMap) -> bool {
     let media_type = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     media_type.starts_with("text/")
         || matches!(media_type.as_str(), "application/json" | "application/javascript" | "application/xml")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_large_event_is_not_kept_for_its_fields() {
-        let event = |body: &str, is_base64: bool| {
-            let event = format!(
-                "{{\"requestContext\":{{\"elb\":{{}}}},\"httpMethod\":\"POST\",\"path\":\"/a\",\
-                 \"queryStringParameters\":{{\"q\":\"1\"}},\"headers\":{{\"x-a\":\"b\"}},\
-                 \"body\":\"{body}\",\"isBase64Encoded\":{is_base64}}}"
-            );
-            Bytes::from(event.into_bytes())
-        };
-        for (body, is_base64, is_kept) in [
-            (r"\u0001".repeat(100_000), false, false),
-            ("AQID".repeat(100_000), true, false),
-            // Its content lies in the event itself.
-            ("a".repeat(100_000), false, true),
-        ] {
-            let event = event(&body, is_base64);
-            let request = crate::decode_request(crate::FORMATS, &event).unwrap().request;
-            assert_eq!(event.is_unique(), !is_kept);
-            assert_eq!(
-                (request.uri().to_string().as_str(), &request.headers()["x-a"]),
-                ("/a?q=1", &"b".parse().unwrap())
-            );
-        }
-    }
 }

@@ -11,18 +11,33 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{HeaderMode, MAX_RESPONSE_FIELDS, MAX_RESPONSE_JSON};
-use crate::content;
+use crate::content::{self, Form};
 use crate::json::{write_field_value, write_string};
+use crate::reply::{size_of_fields, write_multi_fields};
 use crate::{CONNECTION_FIELDS, EncodeError};
 
 // === The function's side
 
+/// A reply that a service takes.
+pub(crate) struct Limits {
+    pub(crate) service: &'static str,
+    /// Bytes of the whole reply.
+    pub(crate) json: usize,
+    /// Bytes of all fields.
+    pub(crate) fields: usize,
+}
+
 /// Writes no `null` and only string values: ALB answers 502 to anything else.
-pub(super) fn encode(mode: HeaderMode, response: &Response<Bytes>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-    let service = mode.format().service;
+pub(crate) fn encode(
+    mode: HeaderMode,
+    limits: &'static Limits,
+    response: &Response<Bytes>,
+    out: &mut Vec<u8>,
+) -> Result<(), EncodeError> {
+    let &Limits { service, json, fields } = limits;
     let fields_size = size_of_fields(response.headers());
-    if fields_size > MAX_RESPONSE_FIELDS {
-        return Err(EncodeError::FieldsTooLarge { service, size: fields_size, limit: MAX_RESPONSE_FIELDS });
+    if fields_size > fields {
+        return Err(EncodeError::FieldsTooLarge { service, size: fields_size, limit: fields });
     }
     let start = out.len();
     out.reserve(256 + fields_size + response.body().len() * 4 / 3);
@@ -44,39 +59,16 @@ pub(super) fn encode(mode: HeaderMode, response: &Response<Bytes>, out: &mut Vec
     const IS_BASE64: &[u8] = br#","isBase64Encoded":true}"#;
     const IS_TEXT: &[u8] = br#","isBase64Encoded":false}"#;
     let envelope = out.len() - start + IS_TEXT.len();
-    match content::write(out, response.body(), MAX_RESPONSE_JSON.saturating_sub(envelope)) {
+    match content::write(out, response.body(), json.saturating_sub(envelope), Form::Cheapest) {
         Ok(is_base64) => {
             out.extend_from_slice(if is_base64 { IS_BASE64 } else { IS_TEXT });
             Ok(())
         }
         Err(size) => {
             out.truncate(start);
-            Err(EncodeError::TooLarge { service, size: envelope + size, limit: MAX_RESPONSE_JSON })
+            Err(EncodeError::TooLarge { service, size: envelope + size, limit: json })
         }
     }
-}
-
-fn size_of_fields(fields: &HeaderMap) -> usize {
-    fields.iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len()).sum()
-}
-
-fn write_multi_fields(out: &mut Vec<u8>, fields: &HeaderMap) {
-    out.extend_from_slice(br#""multiValueHeaders":{"#);
-    for (index, name) in fields.keys().enumerate() {
-        if index > 0 {
-            out.push(b',');
-        }
-        write_string(out, name.as_str());
-        out.extend_from_slice(b":[");
-        for (index, value) in fields.get_all(name).iter().enumerate() {
-            if index > 0 {
-                out.push(b',');
-            }
-            write_field_value(out, value.as_bytes());
-        }
-        out.push(b']');
-    }
-    out.push(b'}');
 }
 
 /// A name can stand only once in `headers`, but ALB passes names that differ in case on as fields of their own. Where a

@@ -402,14 +402,14 @@ const HTTP1: &[Case] = &[
     Case {
         fault: "sends a body that is too large for the load balancer",
         acts: &[WriteLarge(b"HTTP/1.1 200 OK\r\ncontent-length: 2000000\r\n\r\n", 2_000_000, b"")],
-        error: "http_response_body_size; details=\"the response is too large for the load balancer: more than 1048576 bytes of content\"",
+        error: "http_response_body_size; details=\"the response is too large for the load balancer: more than 1048576 bytes of content; send it compressed, in pages, or past the proxy\"",
         detail: "the response is too large",
         ..CASE
     },
     Case {
         fault: "sends an endless body",
         acts: &[Write(b"HTTP/1.1 200 OK\r\n\r\n"), Repeat(&[b'x'; 10_000])],
-        error: "http_response_body_size; details=\"the response is too large for the load balancer: more than 1048576 bytes of content\"",
+        error: "http_response_body_size; details=\"the response is too large for the load balancer: more than 1048576 bytes of content; send it compressed, in pages, or past the proxy\"",
         detail: "the response is too large",
         ..CASE
     },

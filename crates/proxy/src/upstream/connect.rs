@@ -13,7 +13,7 @@ use tokio_rustls::TlsConnector;
 
 use super::stream::{self, Socket, Stream};
 use super::tls::Tls;
-use super::{Connection, Sender};
+use super::{Connection, Sender, THREAD};
 use crate::ProxyError;
 use crate::time::Allowance;
 
@@ -165,7 +165,7 @@ impl Connector {
             });
             Sender::Http1(sender)
         };
-        Ok(Connection { sender, traffic })
+        Ok(Connection { sender, traffic, thread: THREAD.get() })
     }
 }
 

@@ -8,6 +8,7 @@ mod health;
 mod stream;
 mod tls;
 
+use std::cell::Cell;
 use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
@@ -38,7 +39,17 @@ const MAX_IDLE: Duration = Duration::from_secs(50);
 const MAX_IDLE_FOR_ONCE: Duration = Duration::from_secs(4);
 
 /// Idle HTTP/1.1 connections kept: more than one only where invocations run side by side.
-const MAX_IDLE_CONNECTIONS: usize = 32;
+const MAX_IDLE_CONNECTIONS: usize = 256;
+
+thread_local! {
+    static THREAD: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Gives the calling thread a number, other than 0, which the first one has. A connection is served by the thread that opened
+/// it, so requests of other threads do not use it.
+pub fn number_thread(number: u32) {
+    THREAD.set(number);
+}
 
 /// Makes the clients of one configuration. Equal TLS settings are shared.
 #[derive(Debug)]
@@ -83,6 +94,8 @@ struct Idle {
 pub(crate) struct Connection {
     sender: Sender,
     traffic: Traffic,
+    /// See [`number_thread`].
+    thread: u32,
 }
 
 #[derive(Debug)]
@@ -115,10 +128,10 @@ impl Upstream {
         Upstream { backend: self.backend.clone(), health, connector: self.connector.clone(), idle: Mutex::default() }
     }
 
-    /// The most recently used idle connection that still seems to live, for a request that may be sent twice or not.
+    /// The most recently used idle connection of this thread that still seems to live, for a request that may be sent twice or not.
     pub(crate) async fn checkout(&self, now: SystemTime, is_idempotent: bool) -> Option<Connection> {
         loop {
-            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
+            let mut idle = self.last_idle()?;
             // A clock that was set back makes the age unknown.
             let age = now.duration_since(idle.since).unwrap_or(MAX_IDLE);
             if age >= idle.keep_alive.unwrap_or(MAX_IDLE)
@@ -137,6 +150,13 @@ impl Upstream {
             }
             return Some(idle.connection);
         }
+    }
+
+    fn last_idle(&self) -> Option<Idle> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let thread = THREAD.get();
+        let last = idle.iter().rposition(|idle| idle.connection.thread == thread)?;
+        Some(idle.remove(last))
     }
 
     /// A new connection.
@@ -165,7 +185,7 @@ impl Upstream {
         self.keep(Idle { connection, since: now, keep_alive });
     }
 
-    /// One HTTP/2 connection carries all requests, so the newest takes the place of others.
+    /// One HTTP/2 connection carries all requests of a thread, so the newest takes the place of others.
     #[inline]
     fn keep(&self, kept: Idle) {
         if kept.connection.traffic.is_kept_from_others() {
@@ -173,7 +193,8 @@ impl Upstream {
         }
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.connection.is_http2() {
-            idle.retain(|other| !other.connection.is_http2());
+            let thread = kept.connection.thread;
+            idle.retain(|other| !other.connection.is_http2() || other.connection.thread != thread);
         }
         if idle.len() < MAX_IDLE_CONNECTIONS {
             idle.push(kept);
@@ -216,7 +237,8 @@ impl Connection {
         match &self.sender {
             Sender::Http1(_) => None,
             Sender::Http2(sender) => {
-                Some(Connection { sender: Sender::Http2(sender.clone()), traffic: self.traffic.clone() })
+                let (sender, traffic) = (Sender::Http2(sender.clone()), self.traffic.clone());
+                Some(Connection { sender, traffic, thread: self.thread })
             }
         }
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use crossfade_event::{Front, alb};
-use crossfade_proxy::{Exchange, Invocation, Proxy};
+use crossfade_proxy::{Body, Exchange, Invocation, Proxy};
 use crossfade_route::{Nothing, PemFile, RoutingTable, Surroundings};
 #[allow(unused_imports, reason = "each test binary uses its own part")]
 pub use crossfade_testkit::{
@@ -100,7 +100,7 @@ async fn ask_at(proxy: &Proxy, request: Request<Bytes>, limit: Duration, time: S
     let front = Front::from_fields(&alb::SINGLE, request.headers());
     let invocation = Invocation { front, ..invocation(limit, time) };
     let Exchange { response, record, pending } = proxy.handle(request, &invocation).await;
-    let (head, body) = response.into_parts();
+    let (head, body) = response.map(Body::whole).into_parts();
     let record = serde_json::to_value(record).unwrap();
     let records = match pending {
         Some(pending) => proxy.mirror(*pending, &invocation, std::future::pending()).await,

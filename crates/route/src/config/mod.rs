@@ -32,6 +32,7 @@ use crate::mirror::Share;
 use crate::reach::Reach;
 use crate::read::{Advice, Collector, Expected, Read};
 use crate::select::Index;
+use crate::streaming::Streaming;
 use crate::surroundings::Surroundings;
 use crate::table::{Action, Forward, HealthCheck, Route, RoutingTable, Target};
 use crate::transform::Transforms;
@@ -115,6 +116,7 @@ impl RoutingTable {
             action: Action::Forward(Forward { targets: vec![target], sticky: None, opt_in: None, failover: None }),
             request_fields: FieldEdits::default(),
             response_fields: FieldEdits::default(),
+            compress: None,
             mirror: None,
             uses_groups: false,
         };
@@ -129,6 +131,7 @@ impl RoutingTable {
             request_id_field: REQUEST_ID,
             health_check: HealthCheck::default(),
             access_log: Share::ALL,
+            streaming: Streaming::default(),
             plan: None,
             live: None,
         }
@@ -316,6 +319,7 @@ fn read(
         client_ip,
         health_check,
         access_log,
+        streaming,
         tests,
     ] = top.keys(
         diagnostics,
@@ -330,6 +334,7 @@ fn read(
             "clientIp",
             "healthCheck",
             "accessLog",
+            "streaming",
             "tests",
         ],
     )?;
@@ -377,6 +382,7 @@ fn read(
         answer?.word(diagnostics, &[("function", HealthCheck::Function), ("backend", HealthCheck::Backend)])
     });
     let access_log = access_log.and_then(|node| read_access_log(node, diagnostics));
+    let streaming = streaming.and_then(|node| read_streaming(node, diagnostics));
     if let Some(node) = tests {
         *expectations = expectations::read(node, &read_routes, &backends, diagnostics);
     }
@@ -393,6 +399,7 @@ fn read(
         request_id_field: request_id_field.unwrap_or(REQUEST_ID),
         health_check: health_check.unwrap_or_default(),
         access_log: access_log.unwrap_or(Share::ALL),
+        streaming: streaming.unwrap_or_default(),
         plan,
         live: None,
     };
@@ -417,6 +424,13 @@ fn read_access_log(node: &Node, diagnostics: &mut Collector) -> Option<Share> {
             percent?.share(diagnostics)
         }
     }
+}
+
+/// Reads front ends.
+fn read_streaming(node: &Node, diagnostics: &mut Collector) -> Option<Streaming> {
+    let names = node.one_or_more(diagnostics)?;
+    let fronts = names.iter().filter_map(|name| name.word(diagnostics, &Streaming::WORDS));
+    Some(fronts.fold(Streaming::default(), Streaming::with))
 }
 
 /// The nodes that a routing table was compiled from.

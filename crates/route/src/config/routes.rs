@@ -34,7 +34,7 @@ pub(super) struct Routes<'n> {
 }
 
 /// The keys of a route. `default` has those from `forward` on.
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "name",
     "priority",
     "enabled",
@@ -45,6 +45,7 @@ const KEYS: [&str; 11] = [
     "transforms",
     "requestHeaders",
     "responseHeaders",
+    "compress",
     "mirror",
 ];
 
@@ -102,9 +103,9 @@ pub(super) fn read_default<'n>(
         return None;
     }
     let [_, _, _, _, known @ ..] = KEYS;
-    let [forward, redirect, fixed, transforms, request_headers, response_headers, mirror] =
+    let [forward, redirect, fixed, transforms, request_headers, response_headers, compress, mirror] =
         node.keys(diagnostics, known)?;
-    let parts = [None, forward, redirect, fixed, transforms, request_headers, response_headers, mirror];
+    let parts = [None, forward, redirect, fixed, transforms, request_headers, response_headers, compress, mirror];
     read_body(node, false, parts, backends, surroundings, diagnostics)
 }
 
@@ -150,12 +151,12 @@ fn read_header<'n>(
 fn read_body<'n>(
     node: &'n Node,
     is_route: bool,
-    parts: [Option<&'n Node>; 8],
+    parts: [Option<&'n Node>; 9],
     backends: &mut Backends<'n>,
     surroundings: &dyn Surroundings,
     diagnostics: &mut Collector,
 ) -> Option<Route> {
-    let [conditions, forward, redirect, fixed, transforms, request_headers, response_headers, mirror] = parts;
+    let [conditions, forward, redirect, fixed, transforms, request_headers, response_headers, compress, mirror] = parts;
     let errors = diagnostics.len();
     let requirements = match conditions {
         Some(node) => conditions::read(node, diagnostics),
@@ -194,10 +195,11 @@ fn read_body<'n>(
         _ => {}
     }
     if [forward, redirect, fixed].iter().flatten().count() == 1 && forward.is_none() {
-        for node in [transforms, request_headers, mirror].into_iter().flatten() {
+        for node in [transforms, request_headers, compress, mirror].into_iter().flatten() {
             node.error(diagnostics, "requires `forward`", None);
         }
     }
+    let compress = compress.and_then(|node| node.boolean(diagnostics));
     let forward = forward.and_then(|node| forward::read(node, backends, diagnostics));
     let mirror = mirror.and_then(|node| mirror::read(node, forward.as_ref(), &groups, backends, diagnostics));
     let forward = forward.map(Action::Forward);
@@ -221,6 +223,7 @@ fn read_body<'n>(
         action,
         request_fields,
         response_fields,
+        compress,
         mirror,
         uses_groups,
     })

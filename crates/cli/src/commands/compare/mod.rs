@@ -128,6 +128,7 @@ static FORMAT: Format = Format {
     recognizes: |_| false,
     decode: alb::SINGLE.decode,
     encode: |_, _| Ok(()),
+    prelude: None,
     max_response_bytes: 16 << 20,
 };
 

@@ -12,10 +12,10 @@ use crossfade_journal::redaction::{HIDDEN, is_secret_parameter};
 
 use super::RunResources;
 use super::functions::Command;
-use super::host;
 use super::live::LiveState;
 use super::plan::{self, CA_FILE, CONFIG_FILE, Plan, Routing};
 use super::watch::Watch;
+use super::{front, host};
 use crate::program;
 
 pub(super) fn text(
@@ -34,8 +34,16 @@ pub(super) fn text(
     let listeners = &plan.template.listeners;
     let address = addresses.first().map(ToString::to_string).unwrap_or_default();
     for (listener, address) in listeners.iter().zip(addresses) {
-        let facts = if plan.has_rules() { format!("  {}", listener_facts(listener)) } else { String::new() };
-        row("local ALB", format!("{}://{address}{facts}", scheme(listener)));
+        match &listener.endpoint {
+            Some(endpoint) => {
+                let (base, facts) = front::facts(endpoint);
+                row("front end", format!("{}://{address}{base}  {facts}", scheme(listener)));
+            }
+            None => {
+                let facts = if plan.has_rules() { format!("  {}", listener_facts(listener)) } else { String::new() };
+                row("local ALB", format!("{}://{address}{facts}", scheme(listener)));
+            }
+        }
         for ip in host::on_network(listener.listen.ip()) {
             row("on network", format!("{}://{}", scheme(listener), SocketAddr::new(ip, address.port())));
         }
@@ -52,6 +60,9 @@ pub(super) fn text(
             let count = listeners.iter().map(|listener| listener.rules.len()).sum::<usize>();
             let plural = if count == 1 { "" } else { "s" };
             row("rules", format!("{count} rule{plural} of {}", file.display()));
+        }
+        None if listeners.iter().all(|listener| listener.endpoint.is_some()) => {
+            row("routes", "every request goes to the function".to_owned());
         }
         None => {
             let mode = match plan.mode {
@@ -198,6 +209,13 @@ fn rules(text: &mut String, plan: &Plan, listener: &Listener) {
     let is_one_of_many = plan.template.listeners.len() > 1;
     if is_one_of_many {
         let _ = writeln!(text, "  {}", listener_facts(listener));
+    }
+    if let Some(endpoint) = &listener.endpoint {
+        for route in &endpoint.routes {
+            let function = plan.template.functions.get(route.function).map_or("nothing", |function| &function.name);
+            let _ = writeln!(text, "  {:<7} {} -> {function}", route.method, route.path);
+        }
+        return;
     }
     let mut rules: Vec<&Rule> = listener.rules.iter().collect();
     rules.sort_by_key(|rule| rule.priority);

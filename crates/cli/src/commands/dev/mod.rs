@@ -7,6 +7,7 @@ mod access_log;
 mod balancer;
 mod banner;
 mod changes;
+mod front;
 mod functions;
 mod host;
 mod live;
@@ -53,6 +54,7 @@ Examples:
   crossfade dev --config crossfade.yaml --live file:live.json --log function.log
   crossfade dev --serverless serverless.yml --list-rules
   crossfade dev --function 'npx aws-lambda-ric index.handler' --env TABLE=orders
+  crossfade dev --front http-api --function 'npx aws-lambda-ric index.handler'
   crossfade dev --template template.yml --function 'web=python3 -m awslambdaric web.handler' --function api=./bootstrap
 
 Prints one line per request to standard output, and everything else to standard error.")]
@@ -110,6 +112,8 @@ pub(super) struct Options {
     /// Without a file with rules: send events without multi-value headers, the default of a target group
     #[arg(long, conflicts_with_all = ["serverless", "template", "describe_rules"])]
     single_value_headers: bool,
+    #[command(flatten)]
+    front: front::FrontOptions,
     #[command(flatten)]
     balancer: balancer::BalancerOptions,
     /// Append a line per request to this file, in the format of ALB's access log
@@ -385,7 +389,7 @@ fn listener_texts(settings: &Settings, addresses: &[SocketAddr]) -> Vec<String> 
 /// A line for each listener that is gone and each that is new, as in the start message.
 fn listener_changes(before: &[String], now: &[String]) -> String {
     let gone = before.iter().filter(|text| !now.contains(text)).map(|text| format!("\n  {:<11} {text}", "closed"));
-    let new = now.iter().filter(|text| !before.contains(text)).map(|text| format!("\n  {:<11} {text}", "local ALB"));
+    let new = now.iter().filter(|text| !before.contains(text)).map(|text| format!("\n  {:<11} {text}", "new"));
     gone.chain(new).collect()
 }
 
@@ -511,7 +515,7 @@ mod tests {
         let now = texts(&["http://127.0.0.1:8080  a", "http://127.0.0.1:8082  c"]);
         assert_eq!(
             listener_changes(&before, &now),
-            "\n  closed      http://127.0.0.1:8081  b\n  local ALB   http://127.0.0.1:8082  c"
+            "\n  closed      http://127.0.0.1:8081  b\n  new         http://127.0.0.1:8082  c"
         );
         assert_eq!(listener_changes(&now, &now), "");
     }

@@ -178,6 +178,7 @@ impl Plan {
         let variables = Variables::of(&options.env)?;
         let path = variables.value("PATH").map(OsString::from).or_else(|| std::env::var_os("PATH"));
         template.functions.iter().try_for_each(|function| functions::check(function, path.as_deref()))?;
+        options.front.apply(&mut template, file.is_some())?;
         let host = Host::of(options.host.as_deref())?;
         listen(&mut template, &host, options.port)?;
         balancer::apply(&options.balancer, &mut template)?;

@@ -303,7 +303,10 @@ impl Reporter {
 
     fn lines(&mut self, exchange: &Exchange, access: Option<&Access>) -> Vec<Line> {
         let mut marks = String::new();
-        if self.shows_rule {
+        if !exchange.is_of_load_balancer() {
+            let route = exchange.route.as_deref().map(|route| format!(" {}", printable(route))).unwrap_or_default();
+            marks += &format!("  [{}{route}]", exchange.front);
+        } else if self.shows_rule {
             // The response shows the effect of a function.
             let own = exchange.actions.last().filter(|action| **action != "forward");
             let did = own.map(|action| format!(": {action}")).unwrap_or_default();

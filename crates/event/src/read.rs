@@ -1,0 +1,190 @@
+//! Pieces of events that formats read alike: objects of strings or of arrays of strings, fields, content. Knows no format.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use bytes::Bytes;
+use http::Request;
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::uri::{PathAndQuery, Uri};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
+
+use crate::DecodeError;
+use crate::content;
+use crate::json::Text;
+
+/// Events of fewer bytes are not worth a copy of their fields.
+const LARGE_EVENT: usize = 64 * 1024;
+
+/// Appends a field. Names and values that HTTP does not allow are refused here, so no CR, LF or NUL reaches a back end.
+pub(crate) fn append_field(
+    fields: &mut HeaderMap,
+    event: &Bytes,
+    name: &Text<'_>,
+    value: Text<'_>,
+) -> Result<(), String> {
+    let field =
+        HeaderName::from_bytes(name.0.as_bytes()).map_err(|_| format!("field name {:?} is not a token", name.0))?;
+    let value = HeaderValue::from_maybe_shared(value.into_bytes(event))
+        .map_err(|_| format!("the value of field `{field}` has a control character"))?;
+    fields.try_append(field, value).map_err(|_| "there are too many fields".to_owned())?;
+    Ok(())
+}
+
+/// Makes `body` the content of a request whose target and fields are set.
+pub(crate) fn set_content(
+    request: &mut Request<Bytes>,
+    event: &Bytes,
+    body: Option<Text<'_>>,
+    is_base64: bool,
+) -> Result<(), DecodeError> {
+    let Some(body) = body.filter(|body| !body.0.is_empty()) else { return Ok(()) };
+    let is_shared = !is_base64 && matches!(body.0, Cow::Borrowed(_));
+    *request.body_mut() = if is_base64 {
+        content::decode_base64(body.0.as_bytes()).ok_or(DecodeError::Base64)?.into()
+    } else {
+        body.into_bytes(event)
+    };
+    if !is_shared && event.len() > LARGE_EVENT {
+        detach(request);
+    }
+    Ok(())
+}
+
+/// Copies what a request still shares with its event, so that the event's memory is free while a back end is asked.
+fn detach(request: &mut Request<Bytes>) {
+    for value in request.headers_mut().values_mut() {
+        // It is one already.
+        if let Ok(copy) = HeaderValue::from_bytes(value.as_bytes()) {
+            *value = copy;
+        }
+    }
+    let target = request.uri().path_and_query().map(|target| Bytes::copy_from_slice(target.as_str().as_bytes()));
+    if let Some(Ok(copy)) = target.map(PathAndQuery::from_maybe_shared) {
+        *request.uri_mut() = Uri::from(copy);
+    }
+}
+
+/// An object of strings, or of arrays of strings, handed to a function pair by pair in the event's order. `null` is
+/// the empty object. Yields whether there was an object.
+pub(crate) struct Pairs<F> {
+    pub(crate) each: F,
+    /// A value that is `null` counts as absent; otherwise it is an error.
+    pub(crate) skips_null: bool,
+}
+
+impl<'de, F> DeserializeSeed<'de> for Pairs<F>
+where
+    F: FnMut(Text<'de>, Text<'de>) -> Result<(), String>,
+{
+    type Value = bool;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_option(self)
+    }
+}
+
+impl<'de, F> Visitor<'de> for Pairs<F>
+where
+    F: FnMut(Text<'de>, Text<'de>) -> Result<(), String>,
+{
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of strings")
+    }
+
+    fn visit_none<E: Error>(self) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<bool, A::Error> {
+        while let Some(key) = map.next_key::<Text<'de>>()? {
+            map.next_value_seed(Values { key, each: &mut self.each, skips_null: self.skips_null })?;
+        }
+        Ok(true)
+    }
+}
+
+/// One string or an array of them.
+struct Values<'de, 'f, F> {
+    key: Text<'de>,
+    each: &'f mut F,
+    skips_null: bool,
+}
+
+impl<'de, F> DeserializeSeed<'de> for Values<'de, '_, F>
+where
+    F: FnMut(Text<'de>, Text<'de>) -> Result<(), String>,
+{
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de, F> Visitor<'de> for Values<'de, '_, F>
+where
+    F: FnMut(Text<'de>, Text<'de>) -> Result<(), String>,
+{
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string or an array of strings")
+    }
+
+    fn visit_borrowed_str<E: Error>(self, value: &'de str) -> Result<(), E> {
+        (self.each)(self.key, Text(value.into())).map_err(E::custom)
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<(), E> {
+        (self.each)(self.key, Text(value.to_owned().into())).map_err(E::custom)
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        if self.skips_null { Ok(()) } else { Err(E::invalid_type(Unexpected::Unit, &self)) }
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<(), A::Error> {
+        while let Some(value) = values.next_element::<Text<'de>>()? {
+            (self.each)(Text(self.key.0.clone()), value).map_err(A::Error::custom)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_event_is_not_kept_for_its_fields() {
+        let event = |body: &str, is_base64: bool| {
+            let event = format!(
+                "{{\"requestContext\":{{\"elb\":{{}}}},\"httpMethod\":\"POST\",\"path\":\"/a\",\
+                 \"queryStringParameters\":{{\"q\":\"1\"}},\"headers\":{{\"x-a\":\"b\"}},\
+                 \"body\":\"{body}\",\"isBase64Encoded\":{is_base64}}}"
+            );
+            Bytes::from(event.into_bytes())
+        };
+        for (body, is_base64, is_kept) in [
+            (r"\u0001".repeat(100_000), false, false),
+            ("AQID".repeat(100_000), true, false),
+            // Its content lies in the event itself.
+            ("a".repeat(100_000), false, true),
+        ] {
+            let event = event(&body, is_base64);
+            let request = crate::decode_request(crate::FORMATS, &event).unwrap().request;
+            assert_eq!(event.is_unique(), !is_kept);
+            assert_eq!(
+                (request.uri().to_string().as_str(), &request.headers()["x-a"]),
+                ("/a?q=1", &"b".parse().unwrap())
+            );
+        }
+    }
+}

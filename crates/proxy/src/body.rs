@@ -1,0 +1,226 @@
+//! The content of a response: whole, or as it arrives from the back end. Owns the end of a streamed response: its limits of
+//! time, what its failure says about the back end, its connection, and the part of it that a comparison gets.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use crossfade_journal::{AccessRecord, milliseconds};
+use http_body_util::BodyExt;
+use hyper::body::{Body as _, Incoming};
+use tokio::time::Instant;
+
+use crate::ProxyError;
+use crate::attempt::{Bounds, broken};
+use crate::content::Encoder;
+use crate::invocation::Invocation;
+use crate::mirror::Pending;
+use crate::time::{TimeLimit, by};
+use crate::upstream::{Connection, Signal, Upstream};
+
+/// The content of a response.
+#[derive(Debug)]
+pub enum Body<'t> {
+    /// All of it.
+    Whole(Bytes),
+    /// What the back end is still sending.
+    Streamed(Box<Streamed<'t>>),
+}
+
+impl Body<'_> {
+    /// The content, if it is whole, and nothing of one that is streamed.
+    #[must_use]
+    pub fn whole(self) -> Bytes {
+        match self {
+            Body::Whole(content) => content,
+            Body::Streamed(_) => Bytes::new(),
+        }
+    }
+
+    /// The bytes that are there.
+    pub(crate) fn len(&self) -> u64 {
+        match self {
+            Body::Whole(content) => content.len() as u64,
+            Body::Streamed(streamed) => streamed.received,
+        }
+    }
+}
+
+/// Content that the back end is still sending. At most one piece of it is in memory, as long as the caller keeps none: the
+/// next one is not read before it is asked for.
+#[derive(Debug)]
+pub struct Streamed<'t> {
+    /// `None` after the end.
+    incoming: Option<Incoming>,
+    promised: Option<u64>,
+    received: u64,
+    upstream: &'t Upstream,
+    /// Taken at the end, and kept for other requests if they may use it.
+    connection: Option<Connection>,
+    may_be_kept: bool,
+    keep_alive: Option<Duration>,
+    bounds: Bounds,
+    /// The arrival of the head.
+    since: Instant,
+    /// The end decides what the circuit breaker counts.
+    pub(crate) is_noted_at_end: bool,
+    /// For a comparison: so many bytes of the beginning.
+    pub(crate) keeps: usize,
+    kept: Vec<u8>,
+    /// For a client that gets the content compressed. Each piece is on its way at once.
+    pub(crate) encoder: Option<Encoder>,
+}
+
+/// The content of a response as far as a comparison gets it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Kept {
+    /// The beginning.
+    pub(crate) start: Bytes,
+    /// The length of the whole.
+    pub(crate) length: u64,
+}
+
+impl Kept {
+    /// Returns whether something is missing.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.length > self.start.len() as u64
+    }
+}
+
+impl From<Bytes> for Kept {
+    fn from(content: Bytes) -> Self {
+        Kept { length: content.len() as u64, start: content }
+    }
+}
+
+impl<'t> Streamed<'t> {
+    pub(crate) fn new(
+        incoming: Incoming,
+        upstream: &'t Upstream,
+        connection: Connection,
+        may_be_kept: bool,
+        keep_alive: Option<Duration>,
+        bounds: Bounds,
+    ) -> Self {
+        Streamed {
+            promised: incoming.size_hint().exact(),
+            incoming: Some(incoming),
+            received: 0,
+            upstream,
+            connection: Some(connection),
+            may_be_kept,
+            keep_alive,
+            bounds,
+            since: Instant::now(),
+            is_noted_at_end: false,
+            keeps: 0,
+            kept: Vec::new(),
+            encoder: None,
+        }
+    }
+
+    /// The next piece, as soon as it is there; `None` at the end. Nothing comes after an error.
+    pub async fn next(&mut self) -> Option<Result<Bytes, ProxyError>> {
+        loop {
+            let frame = by(self.bounds.deadline, TimeLimit::Cut, self.incoming.as_mut()?.frame()).await;
+            let error = match frame {
+                Ok(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(content) if !content.is_empty() => {
+                        self.received += content.len() as u64;
+                        let room = self.keeps.saturating_sub(self.kept.len());
+                        self.kept.extend_from_slice(content.get(..room).unwrap_or(&content));
+                        return Some(Ok(self.encoded(content)));
+                    }
+                    // Trailers are dropped, as from whole responses.
+                    _ => continue,
+                },
+                // The library takes a stream that the back end resets without an error for one that has ended.
+                Ok(None) => match self.promised.filter(|promised| *promised != self.received) {
+                    None => {
+                        self.end();
+                        return self.encoder.take().map(|encoder| {
+                            let mut last = Vec::new();
+                            encoder.finish(&mut last);
+                            Ok(last.into())
+                        });
+                    }
+                    Some(promised) => ProxyError::ResponseCutShort { promised, received: self.received },
+                },
+                Ok(Some(Err(error))) => broken(error),
+                Err(limit) => ProxyError::ResponseTimeout(limit),
+            };
+            self.fail(&error);
+            return Some(Err(error));
+        }
+    }
+
+    fn encoded(&mut self, content: Bytes) -> Bytes {
+        let Some(encoder) = &mut self.encoder else { return content };
+        let mut encoded = Vec::new();
+        encoder.push(&content, &mut encoded);
+        encoder.flush(&mut encoded);
+        encoded.into()
+    }
+
+    /// All of it, as far as a comparison gets it.
+    pub(crate) async fn rest(mut self) -> Result<Kept, ProxyError> {
+        while let Some(content) = self.next().await {
+            content?;
+        }
+        Ok(self.into_kept())
+    }
+
+    fn into_kept(self) -> Kept {
+        Kept { start: self.kept.into(), length: self.received }
+    }
+
+    fn end(&mut self) {
+        self.incoming = None;
+        self.note(Signal::Success);
+        if let Some(connection) = self.connection.take().filter(|_| self.may_be_kept) {
+            self.upstream.checkin(connection, self.now(), self.keep_alive);
+        }
+    }
+
+    fn fail(&mut self, error: &ProxyError) {
+        (self.incoming, self.connection) = (None, None);
+        self.upstream.discard_idle();
+        self.note(if error.is_outage() { Signal::Failure } else { Signal::Ignored });
+    }
+
+    fn note(&self, signal: Signal) {
+        if self.is_noted_at_end {
+            self.upstream.health.note(signal, self.now());
+        }
+    }
+
+    fn now(&self) -> SystemTime {
+        self.bounds.wall_clock()
+    }
+
+    /// Completes the record of the request once nothing more of the response is sent: it got `sent` bytes and ended, or failed.
+    /// Completes also what is compared.
+    pub fn conclude(
+        self,
+        sent: u64,
+        failure: Option<&ProxyError>,
+        invocation: &Invocation,
+        record: &mut AccessRecord<'_>,
+        pending: Option<&mut Pending<'_>>,
+    ) {
+        let more = self.since.elapsed();
+        record.end(
+            sent,
+            milliseconds(invocation.started.elapsed()),
+            milliseconds(more),
+            failure.map(ProxyError::error_type),
+        );
+        if let Some(error) = failure {
+            error.note(record);
+        }
+        if let Some(pending) = pending {
+            pending
+                .primary
+                .complete(failure.map_or_else(|| Ok(self.into_kept()), |error| Err(error.error_type())), more);
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Changes to the content of responses. Each is a transform of bytes without I/O: it takes the content in pieces of any size, and
+//! its result does not depend on where they end.
+//!
+//! Owns the decision which responses are changed, and the fields that say so to the client.
+
+mod codings;
+mod compress;
+mod fields;
+
+pub use compress::compress;
+pub(crate) use compress::{Compression, Encoder, for_client, for_stream, is_compressible};
+
+/// Bytes of content that are read from a back end although the front end cannot carry them, since they may fit once they are
+/// compressed.
+pub(crate) const LARGEST: usize = 8 * 1024 * 1024;
