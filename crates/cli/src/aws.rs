@@ -20,11 +20,14 @@ const ATTEMPTS: u32 = 4;
 /// The time for an attempt. Without it a service that accepts connections and does not respond would be waited for.
 const ATTEMPT: Duration = Duration::from_secs(10);
 
+/// The time for all attempts of a request.
+const OPERATION: Duration = Duration::from_secs(15);
+
 /// The usual chain, with our TLS.
 pub fn loader() -> ConfigLoader {
     let client = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     let retry = RetryConfig::standard().with_max_attempts(ATTEMPTS);
-    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).build();
+    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).operation_timeout(OPERATION).build();
     aws_config::defaults(BehaviorVersion::latest()).http_client(client).retry_config(retry).timeout_config(timeouts)
 }
 

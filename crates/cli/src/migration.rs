@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, anyhow};
 use crossfade_migration::Evidences;
-use crossfade_route::migration::{Phase, Plan, Progress};
+use crossfade_route::migration::{Plan, Progress};
 use crossfade_route::{Author, Move, MoveError, Moved, Overlay, RouteChanges, RoutingTable, Share, Transition};
 use serde_json::{Value, json};
 
@@ -20,8 +20,8 @@ pub(crate) const MAX_HISTORY: usize = 1_000;
 /// Attempts of an abort to write what it has read, before it overwrites whatever is there.
 const ATTEMPTS: u32 = 20;
 
-/// Nobody waits longer for the present state.
-const READ: Duration = Duration::from_secs(5);
+/// An abort does not wait longer for earlier versions.
+const HISTORY: Duration = Duration::from_secs(5);
 
 /// The plan of a configuration and its present state.
 #[derive(Debug)]
@@ -54,18 +54,12 @@ pub(crate) struct Aborted {
     pub(crate) unread: Option<anyhow::Error>,
 }
 
-/// Reads the present state, or gives up after 5 s.
-pub(crate) async fn read_in_time(store: &Store) -> Result<Stored> {
-    let read = tokio::time::timeout(READ, store.read()).await;
-    read.unwrap_or_else(|_| Err(anyhow!("the live state cannot be read: no response within {READ:?}")))
-}
-
 impl Migration {
     /// Reads the state.
     pub(crate) async fn open(place: &str, table: RoutingTable) -> Result<Migration> {
         let plan = table.plan.clone().ok_or(MoveError::NoPlan)?;
         let store = Store::open(place).await?;
-        let stored = read_in_time(&store).await.map_err(|error| match error.is::<Invalid>() {
+        let stored = store.read().await.map_err(|error| match error.is::<Invalid>() {
             true => anyhow!(
                 "{error:#}\n  hint: `crossfade undo` returns to the last valid version; `crossfade abort` moves everyone back and \
                  overwrites it"
@@ -75,15 +69,25 @@ impl Migration {
         Ok(Migration { store, table, plan, stored })
     }
 
-    /// Reads the state, or the last one that can be read if it is damaged. What is written next then replaces the damaged one.
-    pub(crate) async fn open_damaged(place: &str, table: RoutingTable) -> Result<(Migration, bool)> {
+    /// Reads the state to undo it to `version`, or the last one that can be read if it is damaged. What is written next then
+    /// replaces the damaged one.
+    pub(crate) async fn open_damaged(
+        place: &str,
+        table: RoutingTable,
+        version: Option<u32>,
+    ) -> Result<(Migration, bool)> {
         let plan = table.plan.clone().ok_or(MoveError::NoPlan)?;
         let store = Store::open(place).await?;
-        let (stored, is_damaged) = match read_in_time(&store).await {
+        let (stored, is_damaged) = match store.read().await {
             Ok(stored) => (stored, false),
             Err(error) => {
                 let Invalid { revision, .. } = error.downcast::<Invalid>()?;
-                let last = history(&store, 20).await.context("cannot look for earlier versions")?.into_iter().next();
+                let last = match history(&store, 20).await {
+                    Ok(history) => history.into_iter().next(),
+                    // The file alone needs no history.
+                    Err(_) if version == Some(0) => None,
+                    Err(error) => return Err(error.context("cannot look for earlier versions")),
+                };
                 (Stored { overlay: last, revision: Some(revision) }, true)
             }
         };
@@ -119,12 +123,27 @@ impl Migration {
         Ok(written)
     }
 
-    /// Returns the state that was read as the next one, above any that a damaged one may have had.
-    pub(crate) fn again(&self, author: &Author, now: SystemTime) -> Result<(u32, Option<Overlay>)> {
-        let last =
-            self.stored.overlay.as_ref().context("the live state is invalid, and the store keeps no valid version")?;
-        let next = Overlay::after(Some(last), author, format!("undo: as in version {}", last.version), now);
-        Ok((last.version, Some(next.above_all(now))))
+    /// Returns the last valid version, or an earlier one, as the state that replaces a damaged one, and the version that it has.
+    pub(crate) async fn repaired(
+        &self,
+        version: Option<u32>,
+        author: &Author,
+        now: SystemTime,
+    ) -> Result<(u32, Overlay)> {
+        let last = self.stored.overlay.as_ref();
+        let last_version = last.map(|last| last.version);
+        let Some(version) = version.or(last_version).filter(|version| last.is_some() || *version == 0) else {
+            let hint = "  hint: `undo 0` returns to the file alone";
+            return Err(anyhow!("the live state is invalid, and the store keeps no valid version\n{hint}"));
+        };
+        let earlier = match last_version.is_some_and(|last| version < last) {
+            true => self.undo(Some(version), author, now).await?.1,
+            false if last_version.is_none_or(|last| version == last) => None,
+            false => return Err(anyhow!("cannot find version {version}; the last valid one is {}", self.version())),
+        };
+        let same = || Overlay::after(last, author, format!("undo: as in version {version}"), now);
+        // Whatever number the damaged one may have had.
+        Ok((version, earlier.unwrap_or_else(same).above_all(now)))
     }
 
     /// Returns the state of an earlier version, or of the one before the last change, as the next one, and the version that it
@@ -147,11 +166,12 @@ impl Migration {
         }
         let most = if version.is_some() { MAX_HISTORY } else { 20 };
         let history = history(&self.store, most).await.context("cannot look for earlier versions")?;
-        let earlier = history.iter().filter(|overlay| overlay.version < present.version);
+        // The newest comes first; after a deletion older ones may have higher numbers. A person who changes the state by hand may
+        // leave its number as it was.
+        let mut earlier = history.iter().filter(|overlay| overlay.version <= present.version && *overlay != present);
         let found = match version {
             Some(version) => earlier.clone().find(|overlay| overlay.version == version),
-            // The newest comes first; after a deletion older ones may have higher numbers.
-            None => earlier.clone().next(),
+            None => earlier.next(),
         };
         match found {
             Some(found) => Ok((found.version, restored(present, &found.routes, found.version, author, now))),
@@ -217,15 +237,15 @@ pub(crate) async fn abort(
 ) -> Result<Aborted> {
     let step = |before: Option<&Overlay>, routes: &[String]| table.moved(before, routes, Move::Abort, author, now);
     for attempt in 0..ATTEMPTS {
-        let stored = match read_in_time(store).await {
+        let stored = match store.read().await {
             Ok(stored) => stored,
             Err(error) => {
                 // What can be saved of it is.
-                let history = tokio::time::timeout(READ, history(store, 20)).await;
+                let history = tokio::time::timeout(HISTORY, history(store, 20)).await;
                 let history = history.ok().and_then(Result::ok).unwrap_or_default();
                 let last = history.into_iter().next();
                 let Transition { next, moved, .. } = step(last.as_ref(), &[])?;
-                let overlay = Some(store.overwrite(&shortened(store, next)).await?);
+                let overlay = Some(store.overwrite(&next.shortened(|next| store.takes(next))).await?);
                 return Ok(Aborted { moved, overlay, unread: Some(error) });
             }
         };
@@ -233,7 +253,7 @@ pub(crate) async fn abort(
         if stored.overlay.as_ref().is_some_and(|before| is_unchanged(before, &next)) {
             return Ok(Aborted { moved: Vec::new(), overlay: stored.overlay, unread: None });
         }
-        let next = shortened(store, next);
+        let next = next.shortened(|next| store.takes(next));
         match store.write(&next, stored.revision.as_deref()).await {
             Ok(written) => return Ok(Aborted { moved, overlay: Some(written), unread: None }),
             Err(WriteError::Conflict) => tokio::time::sleep(Duration::from_millis(u64::from(10 * attempt))).await,
@@ -244,22 +264,12 @@ pub(crate) async fn abort(
             }
         }
     }
-    let Transition { next, moved, .. } = step(read_in_time(store).await?.overlay.as_ref(), routes)?;
-    Ok(Aborted { moved, overlay: Some(store.overwrite(&shortened(store, next)).await?), unread: None })
-}
-
-/// A state that its place takes: an abort must not fail because of what others have put there. The old system gets everyone,
-/// whatever weights and pins say.
-fn shortened(store: &Store, mut next: Overlay) -> Overlay {
-    let is_aborted = |changes: &&mut RouteChanges| changes.migration.is_some_and(|it| it.phase == Phase::Aborted);
-    if !store.takes(&next) {
-        next.reason = next.reason.map(|reason| reason.chars().take(100).collect());
-    }
-    if !store.takes(&next) {
-        next.change = "abort".to_owned();
-        next.routes.values_mut().filter(is_aborted).for_each(|changes| changes.pins.clear());
-    }
-    next
+    let Transition { next, moved, .. } = step(store.read().await?.overlay.as_ref(), routes)?;
+    Ok(Aborted {
+        moved,
+        overlay: Some(store.overwrite(&next.shortened(|next| store.takes(next))).await?),
+        unread: None,
+    })
 }
 
 /// The plan that a state says enough of for an abort, if the configuration has none: the routes that migrate, and the system that the rest
@@ -284,7 +294,8 @@ pub(crate) fn plan_of(overlay: &Overlay) -> Option<Plan> {
 /// A change as JSON documents have it.
 pub(crate) fn change_json(overlay: &Overlay) -> Value {
     let Overlay { version, at, by, change, reason, .. } = overlay;
-    json!({ "version": version, "at": rfc3339(*at), "by": by, "change": change, "reason": reason })
+    let at = Some(*at).filter(|at| *at > SystemTime::UNIX_EPOCH).map(rfc3339);
+    json!({ "version": version, "at": at, "by": by, "change": change, "reason": reason })
 }
 
 /// RFC 3339, UTC, whole seconds.
@@ -330,8 +341,11 @@ impl fmt::Display for ChangeError {
             ChangeError::Conflict(Some(now)) => {
                 let Overlay { version, at, by, change, reason, .. } = &**now;
                 let at = rfc3339(*at);
-                write!(f, "{by} has changed the live state in the meantime: version {version} at {at}, {change}")?;
-                reason.as_ref().map_or(Ok(()), |reason| write!(f, " ({reason})"))
+                let reason = reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+                let text = format!(
+                    "{by} has changed the live state in the meantime: version {version} at {at}, {change}{reason}"
+                );
+                f.write_str(&one_line(&text))
             }
             ChangeError::Failed(error) => write!(f, "{error:#}"),
         }

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use crate::migration::{Phase, Plan, Progress, Refused, Target};
 use crate::mirror::Share;
-use crate::overlay::Overlay;
+use crate::overlay::{MAX_VERSION, Overlay};
 use crate::table::{Action, RoutingTable};
 
 /// A move of routes.
@@ -68,7 +68,7 @@ impl Transition {
 }
 
 impl RoutingTable {
-    /// Returns the progress of a route of the plan; without live state of the route, that of its weights in the file, since 1970:
+    /// Returns the progress of a route of the plan; if the live state has none, that of `only` or of its weights, since 1970:
     /// nobody knows when it was deployed.
     #[must_use]
     pub fn progress(&self, plan: &Plan, overlay: Option<&Overlay>, route: &str) -> Progress {
@@ -84,8 +84,12 @@ impl RoutingTable {
             let own = targets.unwrap_or_default().iter().find(|target| target.name == name).map(|target| target.weight);
             changes.and_then(|changes| changes.weights.get(name).copied()).or(own).unwrap_or_default()
         };
-        let share = Share::of(weight(&plan.to), weight(&plan.from));
-        let phase = if share == Share::ALL { Phase::Finished } else { Phase::Running };
+        let is_only = |name: &String| changes.is_some_and(|changes| changes.only.as_ref() == Some(name));
+        let (share, phase) = match Share::of(weight(&plan.to), weight(&plan.from)) {
+            _ if is_only(&plan.from) => (Share::NONE, Phase::Aborted),
+            share if share == Share::ALL || is_only(&plan.to) => (Share::ALL, Phase::Finished),
+            share => (share, Phase::Running),
+        };
         Progress { share, phase, since: SystemTime::UNIX_EPOCH }
     }
 
@@ -165,7 +169,7 @@ impl Overlay {
     #[must_use]
     pub fn after(overlay: Option<&Overlay>, author: &Author, change: String, now: SystemTime) -> Overlay {
         Overlay {
-            version: overlay.map_or(1, |overlay| overlay.version.saturating_add(1)),
+            version: overlay.map_or(1, |overlay| overlay.version.saturating_add(1)).min(MAX_VERSION),
             at: now,
             by: author.by.clone(),
             change,
@@ -181,14 +185,14 @@ impl Overlay {
     #[must_use]
     pub fn above_all(self, now: SystemTime) -> Overlay {
         let seconds = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-        self.at_least(u32::try_from(seconds).unwrap_or(u32::MAX))
+        self.at_least(u32::try_from(seconds).unwrap_or(MAX_VERSION))
     }
 
     /// Returns the state with this version, if its own is lower.
     #[must_use]
     pub fn at_least(mut self, version: u32) -> Overlay {
         let before = self.version;
-        self.version = before.max(version);
+        self.version = before.max(version).min(MAX_VERSION);
         for changes in self.routes.values_mut().filter(|changes| changes.version == before) {
             changes.version = self.version;
         }
@@ -306,6 +310,24 @@ migration: { from: legacy, to: modern, steps: [1%, 12.5%, 50%, 100%] }
         // Every one of them applies.
         for overlay in [one, two, back, resumed, all] {
             assert_eq!(table().overlaid(&overlay).mismatches, [""; 0]);
+        }
+    }
+
+    #[test]
+    fn a_state_without_progress_has_that_of_its_weights() {
+        for (changes, share, phase) in [
+            ("{}", 25, Phase::Running),
+            ("{weights: {legacy: 1}}", 50, Phase::Running),
+            ("{weights: {legacy: 0}}", 100, Phase::Finished),
+            ("{only: modern}", 100, Phase::Finished),
+            ("{only: legacy, weights: {legacy: 0}}", 0, Phase::Aborted),
+            ("{only: modern, migration: {share: 5, phase: paused, since: '2026-11-28T12:00:00Z'}}", 5, Phase::Paused),
+        ] {
+            let overlay =
+                Overlay::parse(&format!("{{format: 1, version: 3, routes: {{carts: {changes}}}}}"), "").unwrap();
+            let table = table();
+            let progress = table.progress(table.plan.as_ref().unwrap(), Some(&overlay), "carts");
+            assert_eq!((progress.share, progress.phase), (Share(share * 1000), phase), "{changes}");
         }
     }
 

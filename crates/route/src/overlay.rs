@@ -22,6 +22,9 @@ use crate::table::{Action, FixedResponse, Forward, Route, RoutingTable};
 /// The format that this version reads and writes.
 pub const FORMAT: u32 = 1;
 
+/// The highest version, which leaves room to count on from any that a person writes by mistake.
+pub(crate) const MAX_VERSION: u32 = 4_000_000_000;
+
 /// Length in bytes of the longest overlay: far more than a change of every route of a large configuration needs.
 pub const MAX_OVERLAY: usize = 256 * 1024;
 
@@ -132,6 +135,36 @@ impl Overlay {
             }
         }
         text
+    }
+}
+
+impl Overlay {
+    /// Returns the shortest text that [`Overlay::parse`] reads: one line, and without `{{`, which a parameter of Systems Manager
+    /// must not have. JSON has it only within a string.
+    #[must_use]
+    pub fn to_line(&self) -> String {
+        self.to_text().lines().map(str::trim_start).collect::<String>().replace("{{", "{\\u007b")
+    }
+
+    /// Returns an abort that its place takes: it must not fail because of what others have put there. Leaves out the end of a long
+    /// reason, then weights and pins that `only` overrides, then all pins.
+    #[must_use]
+    pub fn shortened(mut self, is_short: impl Fn(&Overlay) -> bool) -> Overlay {
+        if !is_short(&self) {
+            self.reason = self.reason.map(|reason| reason.chars().take(100).collect());
+        }
+        if !is_short(&self) {
+            self.change = "abort".to_owned();
+            for changes in self.routes.values_mut().filter(|changes| changes.only.is_some()) {
+                changes.pins.clear();
+                changes.weights.clear();
+            }
+        }
+        if !is_short(&self) {
+            (self.reason, self.change) = (None, "abort, and leave out all pins to make room".to_owned());
+            self.routes.values_mut().for_each(|changes| changes.pins.clear());
+        }
+        self
     }
 }
 
@@ -388,7 +421,7 @@ fn read(top: &Node, diagnostics: &mut Collector) -> Option<Overlay> {
     if version.is_none() {
         top.error(diagnostics, "missing key `version`", Some("a whole number that grows with every change".into()));
     }
-    let version = version.and_then(|node| node.whole(diagnostics, 1..=u32::MAX));
+    let version = version.and_then(|node| node.whole(diagnostics, 1..=MAX_VERSION));
     let text = |node: Option<&Node>, diagnostics: &mut Collector| {
         node.and_then(|node| node.text(diagnostics)).map(str::to_owned)
     };
@@ -577,6 +610,7 @@ default: { forward: legacy }
             ("{format: 2, version: 1, shadows: {}}", "unsupported format, expected 1"),
             ("{format: 1}", "missing key `version`"),
             ("{format: 1, version: 0}", "`0` is not an integer from 1"),
+            ("{format: 1, version: 4294967295}", "`4294967295` is not an integer from 1 to 4000000000"),
             ("{format: 1, version: 1, route: {}}", "unknown key `route`"),
             ("{format: 1, version: 1, routes: {a: {weights: {b: 1000}}}}", "`1000` is not an integer from 0 to 999"),
             ("{format: 1, version: 1, routes: {a: {mirror: 101}}}", "not a percentage"),
@@ -590,6 +624,27 @@ default: { forward: legacy }
             let error = Overlay::parse(text, "overlay.json").unwrap_err().to_string();
             assert!(error.contains(message), "{text:.80}: {error:.300}");
         }
+    }
+
+    #[test]
+    fn an_abort_leaves_out_the_least_that_makes_room() {
+        let routes =
+            "orders: {only: legacy, weights: {modern: 5}, pin: {modern: [anna]}}, later: {pin: {modern: [bert]}}";
+        let whole = Overlay { reason: Some("slow ".repeat(30)), change: "abort orders".to_owned(), ..overlay(routes) };
+        let shown = |next: &Overlay| {
+            let pins = next.routes.values().map(|changes| changes.pins.len()).sum::<usize>();
+            (next.reason.as_ref().map(String::len), next.change.clone(), pins, next.routes["orders"].weights.len())
+        };
+        let lengths: Vec<usize> = [usize::MAX, whole.to_line().len() - 1, 280, 0].into();
+        let left: Vec<_> =
+            lengths.iter().map(|most| shown(&whole.clone().shortened(|next| next.to_line().len() <= *most))).collect();
+        let expected = [
+            (Some(150), "abort orders", 2, 1),
+            (Some(100), "abort orders", 2, 1),
+            (Some(100), "abort", 1, 0),
+            (None, "abort, and leave out all pins to make room", 0, 0),
+        ];
+        assert_eq!(left, expected.map(|(reason, change, pins, weights)| (reason, change.to_owned(), pins, weights)));
     }
 
     fn changes() -> impl Strategy<Value = RouteChanges> {
@@ -629,13 +684,16 @@ default: { forward: legacy }
     proptest! {
         #[test]
         fn text_and_back(
-            version in 1u32.., by in "\\PC{0,20}", reason in prop::option::of("\\PC{0,20}[a-z]"),
+            version in 1..=MAX_VERSION, by in "\\PC{0,20}", reason in prop::option::of("\\PC{0,20}[a-z]"),
             routes in prop::collection::btree_map("[a-zA-Z0-9_.-]{1,12}", changes(), 0..5)
         ) {
             let at = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_900_000_000);
             let overlay = Overlay { version, at, by, change: "promote: 25 %".to_owned(), reason, routes };
-            let text = overlay.to_text();
-            prop_assert_eq!(Overlay::parse(&text, "").map_err(|error| format!("{error}: {text}")), Ok(overlay));
+            for text in [overlay.to_text(), overlay.to_line()] {
+                let read = Overlay::parse(&text, "").map_err(|error| format!("{error}: {text}"));
+                prop_assert_eq!(read, Ok(overlay.clone()));
+                prop_assert!(text.contains('\n') || !text.contains("{{"));
+            }
         }
 
         #[test]

@@ -42,8 +42,9 @@ impl Store {
     }
 
     pub(super) fn overwrite(&self, text: &str, version: u32) -> Result<()> {
+        // Somebody may have written it by hand, and whatever number it claims, it comes after those that were kept.
         if let Ok(present) = fs::read(&self.path) {
-            self.keep(version_of(&present).unwrap_or_else(|| self.last_version()), &present)?;
+            self.keep(version_of(&present).unwrap_or_default().max(self.last_version()), &present)?;
         }
         self.keep(version, text.as_bytes())?;
         // A link stays one, and a reader, which may be another user, never sees half of the file.

@@ -10,7 +10,7 @@ mod s3;
 mod ssm;
 
 use std::future::Future;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use aws_config::SdkConfig;
@@ -19,6 +19,9 @@ use crossfade_route::{MAX_OVERLAY, Overlay};
 use tokio::task::JoinSet;
 
 use crate::aws;
+
+/// Nobody waits longer for the present state.
+const READ: Duration = Duration::from_secs(5);
 
 /// Requests for earlier versions at the same time.
 const AT_ONCE: usize = 16;
@@ -128,18 +131,23 @@ impl Store {
         }
     }
 
-    /// Reads the present state.
+    /// Reads the present state, or gives up after 5 s.
     ///
     /// # Errors
     ///
     /// If it cannot be read, or is not an overlay ([`Invalid`]).
     pub async fn read(&self) -> Result<Stored> {
-        let document = match self {
-            Store::File(store) => store.read()?,
-            Store::S3(store) => store.read().await?,
-            Store::Ssm(store) => store.read().await?,
-            Store::AppConfig(store) => store.read().await?,
-        };
+        let document = tokio::time::timeout(READ, async {
+            match self {
+                Store::File(store) => store.read(),
+                Store::S3(store) => store.read().await,
+                Store::Ssm(store) => store.read().await,
+                Store::AppConfig(store) => store.read().await,
+            }
+        });
+        let document = document.await.map_err(|_| {
+            anyhow!("the live state cannot be read: {} did not respond within {READ:?}", self.place())
+        })??;
         let Some(document) = document else { return Ok(Stored { overlay: None, revision: None }) };
         let Document { revision, bytes } = document;
         match parsed(bytes, &self.place()) {
@@ -148,15 +156,15 @@ impl Store {
         }
     }
 
-    /// Writes the next state, if the present one still has this revision. Returns what was written: after a file was deleted, the
-    /// numbers of its versions go on.
+    /// Writes the next state, if the present one still has this revision. Returns what was written: the numbers of a file's versions
+    /// go on after it was deleted, or written by hand with a lower one.
     ///
     /// # Errors
     ///
     /// [`WriteError::Conflict`] if it has another one; then nothing is written.
     pub async fn write(&self, overlay: &Overlay, revision: Option<&str>) -> Result<Overlay, WriteError> {
-        let overlay = match (self, revision) {
-            (Store::File(store), None) => overlay.clone().at_least(store.last_version().saturating_add(1)),
+        let overlay = match self {
+            Store::File(store) => overlay.clone().at_least(store.last_version().saturating_add(1)),
             _ => overlay.clone(),
         };
         let text = self.text(&overlay)?;
@@ -169,10 +177,10 @@ impl Store {
         Ok(overlay)
     }
 
-    /// Returns whether a state is short enough.
+    /// Returns whether a state is short enough, whatever number it gets.
     #[must_use]
     pub fn takes(&self, overlay: &Overlay) -> bool {
-        self.text(overlay).is_ok()
+        self.text(&overlay.clone().above_all(SystemTime::now())).is_ok()
     }
 
     /// Writes a state whatever the present one is, for an abort where reading is not allowed or the state is damaged. Returns what
@@ -227,7 +235,7 @@ impl Store {
         // People read it, as long as there is room.
         let text = match (self, overlay.to_text()) {
             (Store::File(_) | Store::S3(_) | Store::AppConfig(_), text) if text.len() <= limit => text,
-            (_, text) => compact(&text),
+            _ => overlay.to_line(),
         };
         let length = text.len();
         ensure!(length <= limit, "the live state is {length} bytes long, {} takes {limit}: {advice}", self.place());
@@ -269,23 +277,4 @@ async fn all<T: Send + 'static>(jobs: Vec<impl Future<Output = Result<T>> + Send
     }
     results.sort_unstable_by_key(|(index, _)| *index);
     Ok(results.into_iter().map(|(_, result)| result).collect())
-}
-
-/// The same JSON without indentation, and without `{{`, which a value must not have. In JSON that is only within a string.
-fn compact(text: &str) -> String {
-    text.lines().map(str::trim_start).collect::<String>().replace("{{", "{\\u007b")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_compact_text_means_the_same() {
-        let text = "{\n  \"by\": \"{{{  x\",\n  \"routes\": {\n    \"a\": {}\n  }\n}\n";
-        let compact = compact(text);
-        assert_eq!(compact, "{\"by\": \"{\\u007b{  x\",\"routes\": {\"a\": {}}}");
-        let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
-        assert_eq!(value(&compact), value(text));
-    }
 }

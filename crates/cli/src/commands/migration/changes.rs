@@ -35,6 +35,8 @@ pub(super) struct Change {
     pub(super) differences: Vec<(String, Vec<String>)>,
     /// The reason why a state was overwritten unread.
     pub(super) unread: Option<String>,
+    /// The logs that have the evidence.
+    pub(super) logs: Option<Value>,
     /// Lines for a person, before and after the routes.
     pub(super) before: Vec<String>,
     pub(super) after: Vec<String>,
@@ -79,7 +81,7 @@ impl Change {
     /// Prints it: exit code 0.
     pub(super) fn print(self, plan: &Plan, is_json: bool) -> Result<Verdict> {
         let lines = self.lines(plan);
-        let Change { command, overlay, version, moved, stays, differences, unread, before, after } = self;
+        let Change { command, overlay, version, moved, stays, differences, unread, logs, before, after } = self;
         if is_json {
             let stays: Vec<Value> =
                 stays.iter().map(|(route, reason)| json!({ "route": route, "reason": reason })).collect();
@@ -96,6 +98,9 @@ impl Change {
             });
             if let Some(unread) = unread {
                 document["overwritten"] = unread.into();
+            }
+            if let Some(logs) = logs {
+                document["logs"] = logs;
             }
             print_json(&format!("{document:#}\n"))?;
             return Ok(Verdict::Clean);

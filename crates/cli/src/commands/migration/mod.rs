@@ -16,6 +16,7 @@ mod status;
 mod text;
 mod undo;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
@@ -24,7 +25,7 @@ use crossfade_route::{Author, Overlay, RoutingTable};
 
 use super::configuration;
 use crate::live::Store;
-use crate::migration::{Migration, one_line, read_in_time, user};
+use crate::migration::{Migration, one_line, user};
 use crate::program;
 use crate::terminal::say;
 
@@ -111,10 +112,10 @@ impl Common {
         Migration::open(&self.place()?, self.table_or_none()?).await
     }
 
-    /// The same if the state is damaged as well: then it is the last valid one, and true.
-    async fn migration_even_damaged(&self) -> Result<(Migration, bool)> {
+    /// The same to undo it to a version, if the state is damaged as well: then it is the last valid one, and true.
+    async fn migration_even_damaged(&self, version: Option<u32>) -> Result<(Migration, bool)> {
         let place = self.place()?;
-        Migration::open_damaged(&place, self.table_or_none()?).await
+        Migration::open_damaged(&place, self.table_or_none()?, version).await
     }
 
     fn table_or_none(&self) -> Result<RoutingTable> {
@@ -161,7 +162,8 @@ impl Routes {
 
     /// Returns the options that name the same routes, with a leading blank.
     fn again(&self) -> String {
-        self.route.iter().map(|route| format!(" --route {}", shell_words::quote(route))).collect()
+        let routes: BTreeSet<&String> = self.route.iter().collect();
+        routes.iter().map(|route| format!(" --route {}", shell_words::quote(route))).collect()
     }
 
     fn has(&self, route: &str) -> bool {
@@ -203,7 +205,7 @@ pub(super) fn place(option: Option<&String>) -> Option<String> {
 
 /// Reads the live state for another command; `None` before the first change.
 pub(super) fn read(place: &str) -> Result<Option<Overlay>> {
-    block_on(async { Ok(read_in_time(&Store::open(place).await?).await?.overlay) })
+    block_on(async { Ok(Store::open(place).await?.read().await?.overlay) })
 }
 
 /// Runs the requests of a command.

@@ -175,6 +175,7 @@ impl Promote {
                 return refusal.print(common.json);
             }
             change.before.push(format!("evidence: {}", input.text()));
+            change.logs = Some(input.json());
         }
         if !by.agrees(&[change.before.clone(), change.lines(&migration.plan)].concat(), COMMAND)? {
             return no(COMMAND, &migration).print(common.json);
@@ -289,7 +290,7 @@ pub(super) async fn write(
     next: Overlay,
     mut change: Change,
 ) -> Result<Verdict> {
-    let (command, version) = (change.command, migration.version());
+    let (command, version, is_first) = (change.command, migration.version(), migration.stored.revision.is_none());
     let next = match migration.write(&next).await {
         Ok(written) => written,
         Err(error @ ChangeError::Conflict(_)) => {
@@ -299,14 +300,12 @@ pub(super) async fn write(
         }
         Err(error) => bail!("{error}"),
     };
-    if version == 0
-        && let Err(error) = migration.store.history(1).await
-    {
-        say(&format!("warning: `undo` and `history` will not find earlier versions: {error:#}"));
-    }
     let is_running = change.moved.iter().any(|(.., after)| after.phase == Phase::Running);
     change.after.push(format!("see it take effect  {} LOG", common.command("status")));
-    change.after.push(format!("undo it             {}", common.command("undo")));
+    match if is_first { migration.store.history(1).await.err() } else { None } {
+        Some(error) => say(&format!("warning: `undo` and `history` will not find earlier versions: {error:#}")),
+        None => change.after.push(format!("undo it             {}", common.command("undo"))),
+    }
     if is_running && command == "promote" {
         change.after.push(format!("everyone back       {}", common.command("abort")));
     }

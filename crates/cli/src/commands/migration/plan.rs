@@ -7,8 +7,8 @@ use std::time::SystemTime;
 use anyhow::Result;
 use crossfade_migration::{Judgement, may_promote};
 use crossfade_parity::number::grouped;
-use crossfade_route::migration::{Phase, Plan, Progress};
-use crossfade_route::{Action, Reason, Share};
+use crossfade_route::migration::{Phase, Plan, Progress, Target};
+use crossfade_route::{Action, Author, Move, MoveError, Reason, Share, Transition};
 use serde_json::{Value, json};
 
 use super::evidence::{EvidenceOptions, Input};
@@ -96,9 +96,11 @@ impl PlanOptions {
             say(&format!("warning: {warning}"));
         }
         let has_logs = evidence.are_there();
+        let mut after = promoted(&migration, routes, self.to.target(), now);
         let row = |judgement: Judgement| {
             let counted = has_logs.then(|| counted.get(&judgement.route).copied().unwrap_or_default());
-            Row::of(&migration, judgement, &self.to, counted, now)
+            let after = after.remove(&judgement.route).unwrap_or_else(|| Err("it does not move".to_owned()));
+            Row::of(&migration, judgement, after, counted, now)
         };
         let wanted = judgements.into_iter().filter(|judgement| routes.has(&judgement.route));
         let rows: Vec<Row> = wanted.map(row).collect();
@@ -114,11 +116,45 @@ impl PlanOptions {
 /// Reasons for a target that do not depend on the share.
 const UNAFFECTED: [Reason; 3] = [Reason::Pin, Reason::OptIn, Reason::Otherwise];
 
+/// The progress of each route after a promotion, or the reason why the state does not allow it.
+fn promoted(
+    migration: &Migration,
+    routes: &Routes,
+    target: Target,
+    now: SystemTime,
+) -> BTreeMap<String, Result<Progress, String>> {
+    let Migration { table, stored, .. } = migration;
+    let author = Author { by: String::new(), reason: None };
+    let mut after = BTreeMap::new();
+    let mut promote =
+        |names: &[String]| match table.moved(stored.overlay.as_ref(), names, Move::Promote(target), &author, now) {
+            Ok(Transition { moved, stays, .. }) => {
+                after.extend(stays.into_iter().map(|(route, reason)| (route, Err(reason.to_string()))));
+                after.extend(moved.into_iter().map(|(route, _, progress)| (route, Ok(progress))));
+            }
+            Err(MoveError::NothingMoves(reasons)) => {
+                after.extend(reasons.into_iter().map(|(route, reason)| (route, Err(reason.to_string()))));
+            }
+            Err(MoveError::Refused(route, reason)) => _ = after.insert(route, Err(reason.to_string())),
+            Err(MoveError::NoPlan | MoveError::UnknownRoute(_)) => {}
+        };
+    match routes.route.as_slice() {
+        [] => promote(&[]),
+        names => names.iter().for_each(|name| promote(std::slice::from_ref(name))),
+    }
+    after
+}
+
 impl Row {
-    fn of(migration: &Migration, judgement: Judgement, to: &To, counted: Option<Counted>, now: SystemTime) -> Row {
+    fn of(
+        migration: &Migration,
+        judgement: Judgement,
+        after: Result<Progress, String>,
+        counted: Option<Counted>,
+        now: SystemTime,
+    ) -> Row {
         let Migration { plan, table, stored, .. } = migration;
         let Judgement { route, progress, in_effect, version, .. } = &judgement;
-        let after = plan.promote(*progress, to.target(), now).map_err(|reason| reason.to_string());
         let share = after.as_ref().map_or(Share::ALL, |after| after.share);
         let later = std::iter::successors(plan.step_after(share), |share| plan.step_after(*share)).collect();
         // Without logs it is at least known when it was changed.

@@ -70,9 +70,7 @@ impl Status {
         }
         let changes = changes(&migration).await;
         let row = |judgement: Judgement| {
-            let progress_in = |overlay: &Overlay| overlay.routes.get(&judgement.route)?.migration;
-            let has_it = |overlay: &&Overlay| progress_in(overlay) == Some(judgement.progress);
-            let change = changes.iter().filter(has_it).min_by_key(|overlay| overlay.version).cloned();
+            let change = change_of(&judgement, &changes).cloned();
             let Judgement { progress, evidence, in_effect, .. } = &judgement;
             let next = migration.plan.next(*progress, evidence.clone(), *in_effect, now);
             Row { judgement, change, next }
@@ -137,20 +135,38 @@ async fn changes(migration: &Migration) -> Vec<Overlay> {
             || changes.migration.is_some_and(|progress| Some(progress.since) != at)
     };
     if changes.iter().flat_map(|overlay| overlay.routes.values()).any(is_later) {
-        changes.extend(history(&migration.store, MAX_HISTORY).await.unwrap_or_default());
+        let history = history(&migration.store, MAX_HISTORY).await.unwrap_or_default();
+        changes.extend(history.into_iter().filter(|earlier| earlier.version != version));
     }
     changes
 }
 
+/// The change that a route has its state by. Its version says which one moved its users; a pause moves nobody.
+fn change_of<'c>(judgement: &Judgement, changes: &'c [Overlay]) -> Option<&'c Overlay> {
+    let Judgement { route, progress, version, .. } = judgement;
+    // Without earlier versions nobody knows who paused it.
+    if *version > 0 && (progress.phase != Phase::Paused || changes.len() < 2) {
+        return changes.iter().find(|overlay| overlay.version == *version);
+    }
+    let has_it = |overlay: &&Overlay| overlay.routes.get(route).is_some_and(|it| it.migration == Some(*progress));
+    changes.iter().filter(has_it).min_by_key(|overlay| overlay.version)
+}
+
 impl Row {
+    /// The time since when it is so; `None` if nobody knows. A pause is later than the step.
+    fn since(&self) -> Option<SystemTime> {
+        let change = self.change.as_ref().map_or(SystemTime::UNIX_EPOCH, |change| change.at);
+        Some(self.judgement.progress.since.max(change)).filter(|since| *since > SystemTime::UNIX_EPOCH)
+    }
+
     fn write(&self, migration: &Migration, has_logs: bool, now: SystemTime, text: &mut String) {
         let Row { judgement, change, next } = self;
         let Migration { plan, stored, .. } = migration;
         let Judgement { route, progress, version, conditions, in_effect, recent, .. } = judgement;
         let _ = writeln!(text, "\n{route:<12}  {}", text::progress(plan, *progress));
-        if progress.since > SystemTime::UNIX_EPOCH {
+        if let Some(since) = self.since() {
             let change = change.as_ref().map(|it| format!(", version {}, {}", it.version, text::change(it)));
-            let _ = writeln!(text, "  since       {}{}", text::time(progress.since, now), change.unwrap_or_default());
+            let _ = writeln!(text, "  since       {}{}", text::time(since, now), change.unwrap_or_default());
         }
         let changes = stored.overlay.as_ref().and_then(|overlay| overlay.routes.get(route));
         if let Some(other) = changes.and_then(|changes| contradiction(plan, changes)) {
@@ -310,8 +326,7 @@ impl Row {
         add("step", json!(text::step(plan, progress.share)));
         add("steps", json!(plan.steps.len()));
         add("version", json!(version));
-        let since = Some(progress.since).filter(|since| *since > SystemTime::UNIX_EPOCH);
-        add("since", json!(since.map(rfc3339)));
+        add("since", json!(self.since().map(rfc3339)));
         add("by", json!(change.as_ref().map(|change| &change.by)));
         add("change", json!(change.as_ref().map(|change| &change.change)));
         add("reason", json!(change.as_ref().and_then(|change| change.reason.as_ref())));

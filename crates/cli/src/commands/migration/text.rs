@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use crossfade_route::migration::{Phase, Plan, Progress};
 use crossfade_route::{Overlay, Share};
 
-use crate::migration::rfc3339;
+use crate::migration::{one_line, rfc3339};
 
 /// A time with its distance from now: `2026-11-28T12:00:00Z (2h 5m ago)`.
 pub(super) fn time(time: SystemTime, now: SystemTime) -> String {
@@ -56,9 +56,9 @@ pub(super) fn step(plan: &Plan, share: Share) -> Option<usize> {
     plan.steps.iter().position(|step| *step == share).map(|index| index + 1)
 }
 
-/// `anna: promote orders to 10 %`, with the reason.
+/// `anna: promote orders to 10 %`, with the reason. Others may have written it.
 pub(super) fn change(overlay: &Overlay) -> String {
     let by = if overlay.by.is_empty() { "unknown" } else { &overlay.by };
     let reason = overlay.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-    format!("{by}: {}{reason}", overlay.change)
+    one_line(&format!("{by}: {}{reason}", overlay.change))
 }

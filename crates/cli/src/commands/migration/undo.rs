@@ -40,14 +40,13 @@ impl Undo {
         const COMMAND: &str = "undo";
         let Undo { version, common, by } = self;
         let now = SystemTime::now();
-        let (mut migration, is_damaged) = common.migration_even_damaged().await?;
-        let (to, next) = match (is_damaged, version) {
-            // The last valid version is the one before the damage.
-            (true, None) => migration.again(&by.author(), now)?,
-            (is_damaged, version) => {
-                let (to, next) = migration.undo(*version, &by.author(), now).await?;
-                (to, next.map(|next| if is_damaged { next.above_all(now) } else { next }))
+        let (mut migration, is_damaged) = common.migration_even_damaged(*version).await?;
+        let (to, next) = match is_damaged {
+            true => {
+                let (to, next) = migration.repaired(*version, &by.author(), now).await?;
+                (to, Some(next))
             }
+            false => migration.undo(*version, &by.author(), now).await?,
         };
         let Some(next) = next else {
             let before = vec![format!("nothing changes: all is as in version {to} already")];
