@@ -398,6 +398,7 @@ impl Change<'_> {
 
     fn aborted(&self, routes: &[String], overlay: Option<&Overlay>, author: &Author) -> Result<Overlay, String> {
         let moved = self.table.moved(overlay, routes, Move::Abort, author, self.now);
-        moved.map(|moved| moved.next).map_err(|error| error.to_string())
+        let fits = |next: &Overlay| self.live.takes(&next.clone().above_all(self.now));
+        moved.map(|moved| moved.next.shortened(fits)).map_err(|error| error.to_string())
     }
 }

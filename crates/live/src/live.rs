@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use crossfade_route::{Overlay, parse_duration};
+use crossfade_route::{MAX_OVERLAY, Overlay, parse_duration};
 use http::Request;
 use serde_json::json;
 use tokio::sync::Mutex;
@@ -41,6 +41,9 @@ pub const AFTERWARDS: Duration = Duration::from_millis(100);
 
 /// Changes of an overlay that do not fit, in a line of the log.
 const MAX_TOLD: usize = 10;
+
+/// Length of the longest value of a parameter, of the advanced tier.
+const MAX_PARAMETER: usize = 8192;
 
 /// The limit of a read, which goes on when nobody waits any more.
 const READ: Duration = Duration::from_secs(2);
@@ -261,12 +264,11 @@ impl Live {
         now: SystemTime,
         limit: Duration,
     ) -> Result<bool, Failure> {
-        let (mut text, basis) = (overlay.to_text(), stored.map(|stored| &stored.basis));
+        let (text, basis) = (self.text(overlay), stored.map(|stored| &stored.basis));
         let written = match &self.store {
             Store::File(path) => write::file(path, &text, overlay.version, basis),
             Store::Remote(store) => {
                 let aws = self.aws.as_ref().map_err(|error| Failure::of(error.to_string()))?;
-                text = store.text(text);
                 within(limit, store.write(aws, &text, basis, now)).await
             }
         };
@@ -275,6 +277,24 @@ impl Live {
         let mut state = self.state.lock().await;
         (state.known, state.etag) = (Some(Known { version: overlay.version, text }), etag);
         Ok(true)
+    }
+
+    /// Returns whether a state is short enough for its place.
+    pub(crate) fn takes(&self, overlay: &Overlay) -> bool {
+        let limit = if self.is_parameter() { MAX_PARAMETER } else { MAX_OVERLAY };
+        self.text(overlay).len() <= limit
+    }
+
+    /// The text for the place. People read it, as long as there is room.
+    fn text(&self, overlay: &Overlay) -> String {
+        match overlay.to_text() {
+            text if text.len() <= MAX_OVERLAY && !self.is_parameter() => text,
+            _ => overlay.to_line(),
+        }
+    }
+
+    fn is_parameter(&self) -> bool {
+        matches!(&self.store, Store::Remote(store) if store.is_parameter())
     }
 
     /// The name of the function's own log group.

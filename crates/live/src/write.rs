@@ -185,12 +185,8 @@ impl RemoteStore {
         }
     }
 
-    /// The text for a store. That of a parameter must be short, and must not have `{{`, which in JSON is only within a string.
-    pub(crate) fn text(&self, text: String) -> String {
-        match self.remote {
-            Remote::Ssm { .. } => text.lines().map(str::trim_start).collect::<String>().replace("{{", "{\\u007b"),
-            _ => text,
-        }
+    pub(crate) fn is_parameter(&self) -> bool {
+        matches!(self.remote, Remote::Ssm { .. })
     }
 }
 
