@@ -322,6 +322,24 @@ fn another_writer_wins_and_the_schedule_holds() {
     assert!(call.target().ends_with("/error"), "{} {}", call.line, call.json());
 }
 
+/// Compact JSON of 250 KB would be too long on several lines: functions would reject it.
+#[test]
+fn an_alarm_finds_room_in_a_full_state() {
+    let (folder, (aws, address)) = (Folder::new(), Aws::start());
+    let mut full: Value = serde_json::from_str(&state(3, 50, "running")).unwrap();
+    let pins: Vec<String> = (0..14_000).map(|number| format!("customer-{number:05}")).collect();
+    full["routes"]["orders"]["pin"] = json!({ "modern": pins });
+    aws.lock().unwrap().object = Some(full.to_string());
+    let function = start(&config(&folder, "  alarms: modern-5xx"), address, &[]);
+    let document = function.invoke(&alarm("modern-5xx", "ALARM", 0)).json();
+    assert_eq!(document["changed"], true, "{document}");
+    assert_eq!(system(&function), "legacy");
+    let aws = aws.lock().unwrap();
+    let written = aws.object.as_ref().unwrap();
+    assert!(written.len() <= 256 * 1024, "{}", written.len());
+    assert_eq!(aws.overlay()["routes"]["orders"]["pin"]["modern"][0], "customer-00000", "nothing had to go");
+}
+
 #[test]
 fn an_alarm_takes_everybody_back_once() {
     for listed in ["modern-5xx", ARN] {
