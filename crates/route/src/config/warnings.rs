@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use crossfade_document::{Node, Value, to_ascii};
 
 use super::Nodes;
-use crate::backend::Backend;
+use crate::backend::{Backend, HostHeader};
 use crate::read::{Collector, Read};
 use crate::scheme::Scheme;
 use crate::sticky::StickyKey;
@@ -19,6 +19,7 @@ pub(super) fn warn(table: &RoutingTable, nodes: &Nodes<'_, '_>, diagnostics: &mu
     // Without errors, both have all of them.
     for (backend, node) in table.backends.iter().zip(nodes.backends.nodes()) {
         plain_text(backend, node, diagnostics);
+        foreign_host(backend, node, diagnostics);
     }
     for route in table.routes.iter().chain([&table.default]) {
         let node = nodes.routes.get(&route.name).copied().or_else(|| nodes.top.get(&route.name));
@@ -37,6 +38,35 @@ pub(super) fn warn(table: &RoutingTable, nodes: &Nodes<'_, '_>, diagnostics: &mu
     late_failover(table, nodes.top, diagnostics);
     migrating(table, nodes.top, diagnostics);
     look_alikes(nodes.top, diagnostics);
+}
+
+/// Services of AWS that find what to serve by `Host`: domain, the label after the first one, and name.
+const BY_HOST: [(&str, Option<&str>, &str); 4] = [
+    (".on.aws", Some("lambda-url"), "a function URL"),
+    (".on.aws", Some("lambda-web"), "a Web Function"),
+    (".amazonaws.com", Some("execute-api"), "API Gateway"),
+    (".cloudfront.net", None, "CloudFront"),
+];
+
+/// A back end that rejects every `Host` but its own names.
+fn foreign_host(backend: &Backend, node: &Node, diagnostics: &mut Collector) {
+    let is_own = match &backend.host_header {
+        HostHeader::Backend => true,
+        HostHeader::Preserve => false,
+        HostHeader::Literal(value) => value.as_bytes().eq_ignore_ascii_case(backend.authority.as_bytes()),
+    };
+    let host = backend.host.as_str();
+    let is_by_host = |(domain, label, _): &&(&str, Option<&str>, &str)| {
+        host.ends_with(domain) && label.is_none_or(|label| host.split('.').nth(1) == Some(label))
+    };
+    if !is_own
+        && let Some((.., service)) = BY_HOST.iter().find(is_by_host)
+        && let Some(node) = node.get("hostHeader")
+    {
+        let message = format!("{service} rejects a `Host` that is not one of its own names");
+        let hint = "use `hostHeader: backend`, unless it has this host as a custom domain name";
+        node.warn(diagnostics, message, Some(hint.into()));
+    }
 }
 
 /// Conditions in the syntax of other tools, which mean something else here.
