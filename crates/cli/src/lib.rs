@@ -12,6 +12,7 @@ pub mod cloudwatch;
 pub mod commands;
 pub mod demo;
 mod html;
+mod import;
 mod inspector;
 pub mod live;
 mod migration;

@@ -1,8 +1,10 @@
-//! `crossfade init`: writes a starter `crossfade.yaml`, with routes from listener rules if a file has some.
+//! `crossfade init`: writes a starter `crossfade.yaml`, with routes from listener rules if a file has some, or the import of
+//! another proxy's file.
 //!
 //! Owns the starter's text in `init/` and which rules become routes; `routes` writes them. The emulator reads and validates
-//! files with listener rules.
+//! files with listener rules; `imported` writes what an import finds.
 
+mod imported;
 mod routes;
 
 use std::collections::HashSet;
@@ -15,8 +17,10 @@ use crossfade_emulator::{Action, Forward, source};
 use crossfade_function::LocalSurroundings;
 use crossfade_route::{Checked, Nothing, RoutingTable};
 
-use self::routes::{ListenerRule, scalar};
+use self::routes::ListenerRule;
+use super::Verdict;
 use super::sources::{Rules, Sources};
+use crate::import::yaml::scalar;
 use crate::program;
 use crate::terminal::{print, say};
 
@@ -26,15 +30,21 @@ use crate::terminal::{print, say};
 Examples:
   crossfade init --legacy https://old.example.com --modern https://new.example.com
   crossfade init --serverless serverless.yml    one route per rule, all to legacy
-  crossfade init --output -                     print it")]
+  crossfade init --nginx nginx.conf             routes that choose as NGINX does, with tests
+  crossfade init --output -                     print it
+
+Exit codes: 0 written, 1 written, but parts of the imported file are missing, 2 not written.")]
 pub(super) struct Options {
     /// File to write; `-` for standard output
-    #[arg(long, value_name = "FILE", default_value = "crossfade.yaml")]
+    #[arg(short, long, value_name = "FILE", default_value = "crossfade.yaml")]
     output: PathBuf,
+    /// Import the servers and locations of this NGINX configuration, and list what cannot be imported
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["serverless", "template", "describe_rules", "modern"])]
+    nginx: Option<PathBuf>,
     #[command(flatten)]
     sources: Sources,
-    /// URL of the old system
-    #[arg(long, value_name = "URL", default_value = "https://legacy.example.com")]
+    /// URL of the old system. With `--nginx` that of NGINX itself, for what cannot be imported; by default that gets 501
+    #[arg(long, value_name = "URL", default_value = LEGACY)]
     legacy: String,
     /// URL of the new system
     #[arg(long, value_name = "URL", default_value = "https://modern.example.com")]
@@ -78,6 +88,8 @@ fn listener_rules(rules: &Rules) -> Vec<ListenerRule> {
 /// The highest priority of a rule and of a route.
 const MAX_PRIORITY: u32 = 50_000;
 
+const LEGACY: &str = "https://legacy.example.com";
+
 const STARTER: &str = include_str!("init/starter.yaml");
 const MODERN: &str = include_str!("init/modern.yaml");
 const EXAMPLE: &str = include_str!("init/example.yaml");
@@ -90,8 +102,11 @@ const ABOUT_RULES: &str = concat!(
     "  # `modern` above and give the route a `forward` like that of `orders-read` below.\n",
 );
 
-pub(super) fn run(options: &Options) -> Result<()> {
+pub(super) fn run(options: &Options) -> Result<Verdict> {
     RoutingTable::from_backend_url(&options.legacy, "--legacy", &Nothing)?;
+    if let Some(file) = &options.nginx {
+        return imported::nginx(options, file, Some(&*options.legacy).filter(|url| *url != LEGACY));
+    }
     RoutingTable::from_backend_url(&options.modern, "--modern", &Nothing)?;
     let rules = options.sources.load_rules()?.and_then(|rules| {
         let (found, file) = (listener_rules(&rules), rules.file.display());
@@ -114,7 +129,7 @@ pub(super) fn run(options: &Options) -> Result<()> {
         say(&format!("wrote `{file}`; next: `{} check {}`", program::name(), shell_words::quote(&file)));
     }
     tell_findings(&text, &options.output);
-    Ok(())
+    Ok(Verdict::Clean)
 }
 
 fn write(file: &Path, text: &str, force: bool) -> Result<()> {

@@ -96,7 +96,7 @@ pub fn run() -> ExitCode {
         Command::Undo(options) => options.run(),
         Command::Set(options) => options.run(),
         Command::History(options) => options.run(),
-        Command::Init(options) => init::run(&options).map(|()| Verdict::Clean),
+        Command::Init(options) => init::run(&options),
         Command::Schema(options) => schema::run(&options).map(|()| Verdict::Clean),
         Command::Completions(options) => completions::run(&options).map(|()| Verdict::Clean),
         Command::Man(options) => man::run(&options).map(|()| Verdict::Clean),

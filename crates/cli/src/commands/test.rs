@@ -240,7 +240,7 @@ fn shown(url: &str, environment: &Environment) -> String {
 }
 
 /// The part of a URL after the authority.
-fn path_of(url: &str) -> &str {
+pub(super) fn path_of(url: &str) -> &str {
     let after_scheme = url.find("://").map_or(0, |at| at + 3);
     let path = url.get(after_scheme..).and_then(|rest| rest.find('/')).map_or(url.len(), |at| after_scheme + at);
     url.get(path..).unwrap_or_default()

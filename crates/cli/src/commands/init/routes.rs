@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use crossfade_rule::{Condition, Pattern, QueryValue};
 
-use crate::terminal::printable_json;
+use crate::import::yaml::{quoted_if_needed, scalar};
 
 /// A listener rule that becomes a route.
 #[derive(Debug)]
@@ -113,7 +113,7 @@ fn query(values: &[QueryValue]) -> String {
     let mut keys: Vec<(String, Vec<String>)> = Vec::new();
     for pair in values {
         // A configuration has no variables in keys, not even escaped ones; `?` is any character.
-        let key = pair.key.as_ref().map_or("*", Pattern::source).replace(VARIABLE, "?{env:");
+        let key = pair.key.as_ref().map_or("*", Pattern::source).replace("${env:", "?{env:");
         let value = scalar(pair.value.source());
         match keys.iter_mut().find(|(known, _)| *known == key) {
             Some((_, values)) => values.push(value),
@@ -151,27 +151,4 @@ fn path(value: &Pattern) -> String {
 
 fn list(items: impl Iterator<Item = String>) -> String {
     format!("[{}]", items.collect::<Vec<_>>().join(", "))
-}
-
-/// The start of a variable in a configuration; a further `$` before it makes it text.
-const VARIABLE: &str = "${env:";
-
-/// A text as the value of a configuration.
-pub(super) fn scalar(text: &str) -> String {
-    quoted_if_needed(&text.replace(VARIABLE, "$${env:"))
-}
-
-/// A text as a YAML string: quoted unless it is clearly a word, a path or a URL. A JSON string is a YAML string.
-fn quoted_if_needed(text: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/_.*?:-".contains(c);
-    let begins = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/') && !text.ends_with(':');
-    // Some version of YAML reads these as other types.
-    let is_a_word_of_yaml = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"]
-        .iter()
-        .any(|word| word.eq_ignore_ascii_case(text));
-    if begins && text.chars().all(is_plain) && !is_a_word_of_yaml {
-        text.to_owned()
-    } else {
-        printable_json(&serde_json::json!(text).to_string())
-    }
 }
