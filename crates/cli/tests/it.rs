@@ -11,6 +11,7 @@ mod compare;
 mod expectations;
 mod explain;
 mod files;
+mod import;
 mod init;
 mod live_migration;
 mod managed;

@@ -16,6 +16,7 @@ mod inspector_migration;
 mod inspector_page;
 mod list_rules;
 mod local_fronts;
+mod nginx_import;
 mod real_servers;
 mod recipes;
 mod reload;
@@ -118,6 +119,7 @@ fn main() -> ExitCode {
         [] list_rules::several_functions_need_a_command_each;
         [NODE, CURL] list_rules::each_function_runs_its_own_command;
         [NGINX, CURL] real_servers::nginx_answers_as_it_does_directly;
+        [NGINX, CURL] nginx_import::nginx_makes_the_same_choice_as_the_imported_file;
         [PYTHON, CURL] real_servers::django_3_lets_its_users_log_in;
         [PYTHON, CURL] real_servers::django_5_lets_its_users_log_in;
         [CURL] recipes::assets_come_from_the_system_that_has_them;

@@ -123,11 +123,18 @@ mod tests {
         let cookie = |name: &str| Atom::Cookie(name.to_owned(), Vec::new());
         for (atoms, expected) in [
             (vec![path("/a"), cookie("b"), cookie("c")], "{ path: [/a], cookie: [{ name: b }, { name: c }] }"),
-            (vec![path("/a*"), path("/b"), path("/c")], r#"{ path: ["/a*"], anyOf: [{ path: [/b], anyOf: [{ path: [/c] }] }] }"#),
-            (vec![Atom::Not(vec![cookie("a")]), Atom::Not(vec![cookie("b")])],
-             "{ not: { anyOf: [{ cookie: { name: a } }, { cookie: { name: b } }] } }"),
-            (vec![path("/a"), Atom::Any(vec![vec![cookie("b")], vec![cookie("c")]]), path("/d")],
-             "{ path: [/a], anyOf: [{ path: [/d], anyOf: [{ cookie: { name: b } }, { cookie: { name: c } }] }] }"),
+            (
+                vec![path("/a*"), path("/b"), path("/c")],
+                r#"{ path: ["/a*"], anyOf: [{ path: [/b], anyOf: [{ path: [/c] }] }] }"#,
+            ),
+            (
+                vec![Atom::Not(vec![cookie("a")]), Atom::Not(vec![cookie("b")])],
+                "{ not: { anyOf: [{ cookie: { name: a } }, { cookie: { name: b } }] } }",
+            ),
+            (
+                vec![path("/a"), Atom::Any(vec![vec![cookie("b")], vec![cookie("c")]]), path("/d")],
+                "{ path: [/a], anyOf: [{ path: [/d], anyOf: [{ cookie: { name: b } }, { cookie: { name: c } }] }] }",
+            ),
         ] {
             let flow = rendered(&atoms).flow();
             assert_eq!(flow.replace("\"/a*\"", "/a*"), expected.replace("\"/a*\"", "/a*"));

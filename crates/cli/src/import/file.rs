@@ -6,6 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::conditions::{self, Atom};
 use super::yaml::Yaml;
 
+/// The start of the comment at a route that stands for a part that was not imported.
+pub(crate) const LEFT_OUT: &str = "NOT IMPORTED: ";
+
 /// The highest priority of a route.
 const MAX_PRIORITY: usize = 50_000;
 
@@ -68,6 +71,12 @@ impl File {
 }
 
 impl File {
+    /// Returns true if a route stands for a part that was not imported.
+    pub(crate) fn is_left_out(&self, route: &str) -> bool {
+        let route = self.routes.iter().find(|it| it.name == route).unwrap_or(&self.default);
+        route.comments.iter().any(|comment| comment.starts_with(LEFT_OUT))
+    }
+
     /// The URLs of the back ends that a route chooses from.
     pub(crate) fn urls(&self, route: &str) -> BTreeSet<&str> {
         let route = self.routes.iter().find(|it| it.name == route).unwrap_or(&self.default);
@@ -81,7 +90,8 @@ impl File {
             None => Vec::new(),
         };
         let url = |name: &Yaml| {
-            let (_, backend) = self.backends.iter().find(|(known, _)| matches!(name, Yaml::Text(name) if name == known))?;
+            let (_, backend) =
+                self.backends.iter().find(|(known, _)| matches!(name, Yaml::Text(name) if name == known))?;
             match backend.get("url").unwrap_or(backend) {
                 Yaml::Text(url) => Some(&**url),
                 _ => None,
@@ -118,7 +128,11 @@ impl Test {
         if let Some(ip) = &self.ip {
             text += &Yaml::text(ip).entry("ip", 4);
         }
-        text + &map(self.expect.iter().map(|(key, value)| (*key, &**value)).collect()).entry("expect", 4)
+        let expected = |(key, value): &(&str, String)| {
+            let value = if *key == "status" { Yaml::number(value) } else { Yaml::text(value) };
+            ((*key).to_owned(), value)
+        };
+        text + &Yaml::Map(self.expect.iter().map(expected).collect()).entry("expect", 4)
     }
 }
 

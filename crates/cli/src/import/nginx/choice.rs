@@ -25,7 +25,8 @@ pub(super) fn spaces(model: &Model) -> Vec<Space<'_>> {
     if https.servers.is_empty() {
         return vec![Space { is_http_only: false, ..http }];
     }
-    let is_same = http.servers.len() == https.servers.len() && http.servers.iter().zip(&https.servers).all(|(a, b)| std::ptr::eq(*a, *b));
+    let is_same = http.servers.len() == https.servers.len()
+        && http.servers.iter().zip(&https.servers).all(|(a, b)| std::ptr::eq(*a, *b));
     if http.servers.is_empty() || is_same { vec![https] } else { vec![http, https] }
 }
 
@@ -42,7 +43,9 @@ impl<'m> Space<'m> {
         let rank = |name: &Name| match name {
             Name::Exact(name) => (*name == host).then_some((3, name.len())),
             Name::Leading(end) => (host.ends_with(&**end) && host.len() > end.len()).then_some((2, end.len())),
-            Name::Trailing(start) => (host.starts_with(&**start) && host.len() > start.len()).then_some((1, start.len())),
+            Name::Trailing(start) => {
+                (host.starts_with(&**start) && host.len() > start.len()).then_some((1, start.len()))
+            }
             Name::Regex(_) => None,
         };
         let names = || self.servers.iter().flat_map(|server| server.names.iter().map(move |name| (*server, name)));

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use super::forward::{Backends, Sent};
 use super::model::{
-    Block, Flag, Foreign, Location, Matcher, Model, Pattern, ProxyPass, Server, Settings, Step, Test, TestKind, Variable,
+    Block, Flag, Foreign, Location, Matcher, Model, Pattern, ProxyPass, Server, Settings, Step, Test, TestKind,
+    Variable,
 };
 use super::patterns::{translated, whole};
 use super::reading::at;
@@ -104,9 +105,11 @@ impl<'m> Compiler<'m, '_> {
         let mut done = Vec::new();
         let mut open = vec![(Vec::<Atom>::new(), Values::new())];
         while let Some((conditions, values)) = open.pop() {
-            let next = variables_of(site.block(), &values).into_iter().find_map(|name| match self.model.variables.get(&name) {
-                Some(Variable::Map(map)) if !values.contains_key(&name) => Some((name, map)),
-                _ => None,
+            let next = variables_of(site.block(), &values).into_iter().find_map(|name| {
+                match self.model.variables.get(&name) {
+                    Some(Variable::Map(map)) if !values.contains_key(&name) => Some((name, map)),
+                    _ => None,
+                }
             });
             let Some((name, map)) = next else {
                 done.push((conditions, values));
@@ -137,14 +140,17 @@ impl<'m> Compiler<'m, '_> {
 
     fn of_case(&mut self, site: Site<'m>, values: &Values) -> Vec<Outcome> {
         let block = site.block();
-        let mut case = Case { site, values, outcomes: Vec::new(), rewrites: Vec::new(), guards: Vec::new(), proxies: Vec::new() };
+        let mut case =
+            Case { site, values, outcomes: Vec::new(), rewrites: Vec::new(), guards: Vec::new(), proxies: Vec::new() };
         if self.steps(&block.steps, &[], &mut case) {
             return case.outcomes;
         }
         if site.location.is_none() {
             return case.outcomes;
         }
-        self.access(&block.settings, &mut case);
+        if self.access(&block.settings, &mut case) {
+            return case.outcomes;
+        }
         let Case { mut outcomes, rewrites, proxies, .. } = case;
         // The last `if` that holds decides.
         for (condition, proxy) in proxies.iter().rev() {
@@ -206,7 +212,9 @@ impl<'m> Compiler<'m, '_> {
         let headers = self.response_fields(&case.site.block().settings, case.site, case.values, false);
         for step in steps {
             let guards = case.guards.clone();
-            let conditions = |atom: Option<Atom>| atom.into_iter().chain(within.iter().cloned()).chain(guards.clone()).collect::<Vec<_>>();
+            let conditions = |atom: Option<Atom>| {
+                atom.into_iter().chain(within.iter().cloned()).chain(guards.clone()).collect::<Vec<_>>()
+            };
             match step {
                 Step::Return { place, status, text } => {
                     let text = text.as_ref().map(|text| case.text(text));
@@ -245,7 +253,12 @@ impl<'m> Compiler<'m, '_> {
                     if let Some(proxy) = proxy {
                         match (atom, within.is_empty()) {
                             (Some(atom), true) => case.proxies.push((atom, proxy.clone())),
-                            _ => self.findings.add(Kind::NotImported, at(proxy.place), "proxy_pass", "it depends on a `map` by `if`: use the variable in `proxy_pass`"),
+                            _ => self.findings.add(
+                                Kind::NotImported,
+                                at(proxy.place),
+                                "proxy_pass",
+                                "it depends on a `map` by `if`: use the variable in `proxy_pass`",
+                            ),
                         }
                     }
                 }
@@ -280,7 +293,21 @@ impl<'m> Compiler<'m, '_> {
         let (comments, body) = match flag {
             Flag::Redirect | Flag::Permanent => {
                 let status = if flag == Flag::Permanent { 301 } else { 302 };
-                match redirects::redirect(replacement, status, Query::Appended, &names) {
+                let written = replacement.source();
+                let has_query = written.contains('?') && !written.ends_with('?');
+                let appended = redirects::redirect(replacement, status, Query::Appended, &names);
+                match appended {
+                    // Without a query of the client, there is no `&`.
+                    Ok(body) if has_query => {
+                        let any = Atom::Query("*".to_owned(), vec![Yaml::text("*")]);
+                        let within = within.iter().chain(&case.guards).cloned();
+                        let conditions = [path.clone(), any].into_iter().chain(within).collect();
+                        let body = [body, headers.clone()].concat();
+                        case.outcomes.push(Outcome { conditions, comments: Vec::new(), body });
+                        let body =
+                            redirects::redirect(replacement, status, Query::Replaced, &names).unwrap_or_default();
+                        (Vec::new(), [body, headers.clone()].concat())
+                    }
                     Ok(body) => (Vec::new(), [body, headers.clone()].concat()),
                     Err(reason) => self.failed(place, &shown, &reason),
                 }
@@ -302,7 +329,8 @@ impl<'m> Compiler<'m, '_> {
                 self.failed(place, &shown, reason)
             }
         };
-        let conditions = std::iter::once(path).chain(within.iter().cloned()).chain(case.guards.iter().cloned()).collect();
+        let conditions =
+            std::iter::once(path).chain(within.iter().cloned()).chain(case.guards.iter().cloned()).collect();
         case.outcomes.push(Outcome { conditions, comments, body });
     }
 
@@ -313,32 +341,42 @@ impl<'m> Compiler<'m, '_> {
         (comments, body)
     }
 
-    /// `allow` and `deny`: the first that matches decides, and everyone else has access.
-    fn access(&mut self, settings: &Settings, case: &mut Case<'_, 'm>) {
+    /// `allow` and `deny`: the first that matches decides, and everyone else has access. Returns true if nobody has.
+    fn access(&self, settings: &Settings, case: &mut Case<'_, 'm>) -> bool {
         let mut allowed: Vec<String> = Vec::new();
         for (is_allowed, range) in &settings.access {
             match (is_allowed, range) {
                 (true, Some(range)) => allowed.push(range.clone()),
-                (true, None) => return,
+                (true, None) => return false,
                 (false, range) => {
                     let mut conditions: Vec<Atom> = range.iter().map(|range| Atom::Ip(vec![range.clone()])).collect();
                     if !allowed.is_empty() {
                         conditions.push(Atom::Not(vec![Atom::Ip(allowed.clone())]));
                     }
-                    let is_last = range.is_none();
+                    let is_for_all = conditions.is_empty();
+                    let guards = case.guards.iter().cloned();
+                    let conditions = conditions.into_iter().chain(guards).collect();
                     case.outcomes.push(Outcome { conditions, comments: Vec::new(), body: fixed(403) });
-                    if is_last {
-                        return;
+                    if range.is_none() {
+                        return is_for_all && case.guards.is_empty();
                     }
                 }
             }
         }
+        false
     }
 
     /// `responseHeaders`, if there are any.
-    pub(super) fn response_fields(&mut self, settings: &Settings, site: Site<'m>, values: &Values, from_backend: bool) -> Body {
+    pub(super) fn response_fields(
+        &mut self,
+        settings: &Settings,
+        site: Site<'m>,
+        values: &Values,
+        from_backend: bool,
+    ) -> Body {
         let mut edits = Vec::new();
-        let hidden: Vec<Yaml> = settings.hide_header.iter().map(|name| Yaml::text(&name.to_ascii_lowercase())).collect();
+        let hidden: Vec<Yaml> =
+            settings.hide_header.iter().map(|name| Yaml::text(&name.to_ascii_lowercase())).collect();
         if from_backend && !hidden.is_empty() {
             edits.push(("remove".to_owned(), Yaml::List(hidden)));
         }
@@ -366,7 +404,10 @@ impl<'m> Compiler<'m, '_> {
                 Ok([value]) => value,
                 Err(values) => Yaml::List(values),
             };
-            edits.push(("add".to_owned(), Yaml::Map(added.into_iter().map(|(name, values)| (name, one(values))).collect())));
+            edits.push((
+                "add".to_owned(),
+                Yaml::Map(added.into_iter().map(|(name, values)| (name, one(values))).collect()),
+            ));
         }
         if edits.is_empty() { Vec::new() } else { vec![("responseHeaders".to_owned(), Yaml::Map(edits))] }
     }
@@ -441,8 +482,6 @@ fn variables_of(block: &Block, values: &Values) -> Vec<String> {
     }
     steps(&block.steps, &mut add);
     block.proxy.iter().for_each(|proxy| add(&proxy.url));
-    let Settings { set_header, add_header, .. } = &block.settings;
-    set_header.iter().chain(add_header).for_each(|(_, text, _)| add(text));
     names
 }
 

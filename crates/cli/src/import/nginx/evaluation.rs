@@ -7,7 +7,9 @@ use std::net::IpAddr;
 use crossfade_rule::Regex;
 
 use super::choice::{self, Found, Space};
-use super::model::{Block, Flag, Key, Location, Map, Matcher, Model, Pattern, ProxyPass, Step, Test, TestKind, Variable};
+use super::model::{
+    Block, Flag, Key, Location, Map, Matcher, Model, Pattern, ProxyPass, Step, Test, TestKind, Variable,
+};
 use super::patterns::translated;
 use super::text::{Piece, Text};
 
@@ -28,8 +30,14 @@ pub(crate) struct Request {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Answer {
     /// From one of these servers, as `scheme://host:port`, at this path.
-    From { servers: BTreeSet<String>, path: String },
-    Redirect { status: u16, url: String },
+    From {
+        servers: BTreeSet<String>,
+        path: String,
+    },
+    Redirect {
+        status: u16,
+        url: String,
+    },
     Status(u16),
     /// Something that Crossfade lacks.
     Foreign,
@@ -41,6 +49,18 @@ const CLIENT: [u8; 4] = [127, 0, 0, 1];
 impl Request {
     fn query(&self) -> String {
         self.arguments.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join("&")
+    }
+
+    /// Returns true for a GET without fields, cookies and a query that conditions may depend on.
+    pub(super) fn is_plain(&self) -> bool {
+        let is_ours = |(key, _): &(String, String)| key == super::samples::ARGUMENT;
+        self.method == "GET" && self.fields.is_empty() && self.cookies.is_empty() && self.arguments.iter().all(is_ours)
+    }
+
+    /// The request without them.
+    pub(super) fn plain(&self) -> Request {
+        let Request { is_https, host, path, .. } = self.clone();
+        Request { is_https, host, path, method: "GET".to_owned(), ..Request::default() }
     }
 
     /// Path and query.
@@ -60,7 +80,14 @@ impl Request {
 pub(super) fn answer(model: &Model, spaces: &[Space<'_>], request: &Request) -> Answer {
     let space = spaces.iter().find(|space| space.is_http_only != request.is_https || spaces.len() == 1);
     let Some(server) = space.and_then(|space| space.server(&request.host)) else { return Answer::Foreign };
-    let mut state = State { model, request, path: request.path.clone(), is_rewritten: false, server_name: String::new(), groups: Vec::new() };
+    let mut state = State {
+        model,
+        request,
+        path: request.path.clone(),
+        is_rewritten: false,
+        server_name: String::new(),
+        groups: Vec::new(),
+    };
     for name in &server.names {
         if let super::model::Name::Exact(name) = name {
             state.server_name = name.clone();
@@ -224,7 +251,8 @@ impl State<'_> {
                 }
                 None => _ = servers.insert(format!("{scheme}://{authority}")),
             }
-            let query = if self.request.arguments.is_empty() { String::new() } else { format!("?{}", self.request.query()) };
+            let query =
+                if self.request.arguments.is_empty() { String::new() } else { format!("?{}", self.request.query()) };
             paths.insert(match (&location.matcher, path) {
                 _ if self.is_rewritten => format!("{}{query}", self.path),
                 (_, "") => self.request.target(),
@@ -259,7 +287,11 @@ impl State<'_> {
         let Some(captures) = regex.captures(text) else { return false };
         let group = |index: usize| captures.get(index).map_or(String::new(), |it| it.as_str().to_owned());
         self.groups = (1..captures.len()).map(|index| (index.to_string(), group(index))).collect();
-        let names: Vec<_> = regex.group_names().enumerate().filter_map(|(index, name)| Some((name?.to_owned(), group(index)))).collect();
+        let names: Vec<_> = regex
+            .group_names()
+            .enumerate()
+            .filter_map(|(index, name)| Some((name?.to_owned(), group(index))))
+            .collect();
         self.groups.extend(names);
         true
     }
@@ -280,7 +312,9 @@ impl State<'_> {
         });
         if let Some((name, split)) = split {
             let parts = split.parts.iter().filter(|(share, _)| *share > 0);
-            return parts.flat_map(|(_, part)| self.values(&text.with(&|it| (it == name).then(|| part.clone())))).collect();
+            return parts
+                .flat_map(|(_, part)| self.values(&text.with(&|it| (it == name).then(|| part.clone()))))
+                .collect();
         }
         let map = text.variables().find_map(|name| match self.model.variables.get(name) {
             Some(Variable::Map(map)) => Some((name, map)),
@@ -331,7 +365,10 @@ impl State<'_> {
             return Some(value.clone());
         }
         let of = |list: &[(String, String)], name: &str| {
-            list.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone()).unwrap_or_default()
+            list.iter()
+                .find(|(known, _)| known.eq_ignore_ascii_case(name))
+                .map(|(_, value)| value.clone())
+                .unwrap_or_default()
         };
         if let Some(cookie) = name.strip_prefix("cookie_") {
             return Some(of(&self.request.cookies, cookie));
@@ -347,7 +384,13 @@ impl State<'_> {
             "uri" | "document_uri" => self.path.clone(),
             "request_uri" => self.request.target(),
             "args" | "query_string" => self.request.query(),
-            "is_args" => if self.request.arguments.is_empty() { String::new() } else { "?".to_owned() },
+            "is_args" => {
+                if self.request.arguments.is_empty() {
+                    String::new()
+                } else {
+                    "?".to_owned()
+                }
+            }
             "remote_addr" => IpAddr::from(CLIENT).to_string(),
             _ => match name.strip_prefix("http_") {
                 Some("x_forwarded_proto") => self.request.scheme().to_owned(),
@@ -361,7 +404,8 @@ impl State<'_> {
 /// Returns true if a range or an address contains the address.
 fn contains(range: &str, address: IpAddr) -> bool {
     let (network, length) = range.split_once('/').unwrap_or((range, "32"));
-    let (Ok(IpAddr::V4(network)), Ok(length), IpAddr::V4(address)) = (network.parse(), length.parse::<u32>(), address) else {
+    let (Ok(IpAddr::V4(network)), Ok(length), IpAddr::V4(address)) = (network.parse(), length.parse::<u32>(), address)
+    else {
         return false;
     };
     let mask = u32::MAX.checked_shl(32_u32.saturating_sub(length)).unwrap_or(0);

@@ -65,7 +65,8 @@ impl<'m> Compiler<'m, '_> {
             destinations.push((share, destination(&url, sent)?));
         }
         let (host, request_headers) = self.request_fields(settings, sent);
-        let all_alike = destinations.windows(2).all(|pair| matches!(pair, [(_, a), (_, b)] if a.transforms == b.transforms));
+        let all_alike =
+            destinations.windows(2).all(|pair| matches!(pair, [(_, a), (_, b)] if a.transforms == b.transforms));
         if !all_alike && !sent.rewrites.is_empty() {
             return Err("`rewrite` and several paths at back ends are not supported together".to_owned());
         }
@@ -106,11 +107,16 @@ impl<'m> Compiler<'m, '_> {
         let reason = "Crossfade's hash gives users to the targets in the same shares, but not the same users to each";
         self.findings.add(Kind::Differs, at(split.place), &format!("split_clients ${name}"), reason);
         let with = |value: &Text| url.with(&|other| (other == name).then(|| value.clone()));
-        Ok((split.parts.iter().filter(|(share, _)| *share > 0).map(|(share, value)| (*share, with(value))).collect(), Some(split.key.clone())))
+        Ok((
+            split.parts.iter().filter(|(share, _)| *share > 0).map(|(share, value)| (*share, with(value))).collect(),
+            Some(split.key.clone()),
+        ))
     }
 
     fn sum_of_weights(&self, authority: &str) -> u64 {
-        let weights = |upstream: &Upstream| upstream.servers.iter().filter(|it| !it.is_backup).map(|it| u64::from(it.weight)).sum();
+        let weights = |upstream: &Upstream| {
+            upstream.servers.iter().filter(|it| !it.is_backup).map(|it| u64::from(it.weight)).sum()
+        };
         self.model.upstreams.get(authority).map_or(1, weights)
     }
 
@@ -148,7 +154,12 @@ impl<'m> Compiler<'m, '_> {
                 true if backup.is_none() => backup = Some(name),
                 true => {
                     let reason = "`failover` names one back end, the first of these";
-                    self.findings.add(Kind::NotImported, at(server.place), &format!("server {}", server.address), reason);
+                    self.findings.add(
+                        Kind::NotImported,
+                        at(server.place),
+                        &format!("server {}", server.address),
+                        reason,
+                    );
                 }
             }
         }
@@ -171,10 +182,12 @@ impl<'m> Compiler<'m, '_> {
         outlier: Option<Yaml>,
         sent: &Sent<'_, 'm>,
     ) -> Result<Yaml, String> {
-        crossfade_route::RoutingTable::from_backend_url(url, "proxy_pass", &crossfade_route::Nothing).map_err(|errors| {
-            let first = errors.list.first();
-            first.map_or_else(|| "the URL is invalid".to_owned(), |error| error.message.clone())
-        })?;
+        crossfade_route::RoutingTable::from_backend_url(url, "proxy_pass", &crossfade_route::Nothing).map_err(
+            |errors| {
+                let first = errors.list.first();
+                first.map_or_else(|| "the URL is invalid".to_owned(), |error| error.message.clone())
+            },
+        )?;
         let mut keys = vec![("url".to_owned(), Yaml::text(url))];
         let is_preserved = host == Some(Yaml::text("preserve"));
         if let Some(public) = self.public_url(url, settings, is_preserved, sent) {
@@ -183,7 +196,8 @@ impl<'m> Compiler<'m, '_> {
         } else if let Some(host) = host {
             keys.push(("hostHeader".to_owned(), host));
         }
-        let limit = |key: &str, value: &Option<String>| Some((key.to_owned(), Yaml::text(&duration(value.as_deref()?)?)));
+        let limit =
+            |key: &str, value: &Option<String>| Some((key.to_owned(), Yaml::text(&duration(value.as_deref()?)?)));
         let mut timeouts: Vec<_> = limit("connect", &settings.connect_timeout).into_iter().collect();
         timeouts.extend(limit("backendRequest", &settings.read_timeout));
         if !timeouts.is_empty() {
@@ -218,7 +232,8 @@ impl<'m> Compiler<'m, '_> {
         for (from, to, place) in &settings.sub_filters {
             let (from, to) = (from.source(), to.source());
             let is_own = from.trim_end_matches('/').split_once("//").is_some_and(|(_, host)| host == own);
-            let to_public = to.contains("$host") || to.contains("${host}") || host.is_some_and(|host| to.contains(host));
+            let to_public =
+                to.contains("$host") || to.contains("${host}") || host.is_some_and(|host| to.contains(host));
             if is_own && to_public && public.is_some() {
                 maps_content = true;
             } else {
@@ -229,7 +244,13 @@ impl<'m> Compiler<'m, '_> {
         match (public, maps_content) {
             (Some(public), true) => {
                 let mut types = vec![Yaml::text("text/html")];
-                types.extend(settings.sub_filter_types.iter().filter(|it| *it != "text/html" && it.contains('/')).map(|it| Yaml::text(it)));
+                types.extend(
+                    settings
+                        .sub_filter_types
+                        .iter()
+                        .filter(|it| *it != "text/html" && it.contains('/'))
+                        .map(|it| Yaml::text(it)),
+                );
                 Some(Yaml::map([("url", Yaml::text(&public)), ("content", Yaml::List(types))]))
             }
             (Some(public), false) if is_mapped => Some(Yaml::text(&public)),
@@ -270,7 +291,10 @@ impl<'m> Compiler<'m, '_> {
             }
             if HOP.contains(&&*lower) {
                 let (kind, reason) = match lower == "upgrade" || text.as_literal() != Some("") {
-                    true => (Kind::NotImported, "the load balancer passes no upgrades to a function, so WebSocket needs a rule of its own"),
+                    true => (
+                        Kind::NotImported,
+                        "the load balancer passes no upgrades to a function, so WebSocket needs a rule of its own",
+                    ),
                     false => (Kind::NotNeeded, "Crossfade removes hop-by-hop fields"),
                 };
                 self.findings.add(kind, at(*place), &shown, reason);
@@ -366,7 +390,8 @@ impl<'m> Compiler<'m, '_> {
         let servers = self.servers(&destination, &location.block.settings, host.as_ref(), &inner)?;
         let [(_, backend)] = servers.primaries.as_slice() else { return Err("a mirror has one back end".to_owned()) };
         let percent = if key.is_some() { f64::from(*share) * 100.0 / f64::from(total.max(1)) } else { 100.0 };
-        let mut mirror = vec![("backend".to_owned(), Yaml::text(backend)), ("percent".to_owned(), Yaml::number(percent))];
+        let mut mirror =
+            vec![("backend".to_owned(), Yaml::text(backend)), ("percent".to_owned(), Yaml::number(percent))];
         if let Some(sticky) = self.sticky(key.as_ref(), &inner) {
             mirror.push(("sticky".to_owned(), sticky));
         }
@@ -447,7 +472,9 @@ fn destination(url: &Text, sent: &Sent<'_, '_>) -> Result<Destination, String> {
             (false, Some(Matcher::Prefix { path: from, .. } | Matcher::Exact(from))) => {
                 replaced(&super::order::encoded(from), path.as_literal().unwrap_or_default())?
             }
-            (false, _) => return Err("NGINX rejects a path of `proxy_pass` in `if` and in locations with a regex".to_owned()),
+            (false, _) => {
+                return Err("NGINX rejects a path of `proxy_pass` in `if` and in locations with a regex".to_owned());
+            }
             (true, _) => {
                 let source = sent.site.regex();
                 let groups = groups(source.as_deref());
@@ -472,10 +499,13 @@ fn replaced(from: &str, to: &str) -> Result<Yaml, String> {
     if to.contains(['?', '#', ' ']) {
         return Err("a path with a query is not supported".to_owned());
     }
-    let segments = |text: &str| text.strip_suffix('/').map(|text| if text.is_empty() { "/".to_owned() } else { text.to_owned() });
+    let segments =
+        |text: &str| text.strip_suffix('/').map(|text| if text.is_empty() { "/".to_owned() } else { text.to_owned() });
     Ok(match (segments(from), segments(to)) {
         // Whole segments.
-        (Some(from), Some(to)) if from != "/" => Yaml::map([("prefix", Yaml::text(&from)), ("replace", Yaml::text(&to))]),
+        (Some(from), Some(to)) if from != "/" => {
+            Yaml::map([("prefix", Yaml::text(&from)), ("replace", Yaml::text(&to))])
+        }
         _ => {
             let replace = Yaml::text(&to.replace('$', "$$"));
             Yaml::map([("regex", Yaml::text(&format!("^{}", escaped(from)))), ("replace", replace)])
@@ -509,7 +539,9 @@ fn without_path(url: &Text) -> Result<Destination, String> {
 /// `scheme://host`, and the rest.
 fn host_and_path(url: &Text) -> Result<(String, Text), String> {
     let unsupported = |name: &str| {
-        format!("the variable `${name}` is neither of a `map` nor of `split_clients`: name the host, which comes from the configuration alone")
+        format!(
+            "the variable `${name}` is neither of a `map` nor of `split_clients`: name the host, which comes from the configuration alone"
+        )
     };
     let Some((Piece::Literal(first), rest)) = url.0.split_first() else {
         return Err(url.variables().next().map_or_else(|| "the URL is empty".to_owned(), unsupported));
@@ -520,10 +552,13 @@ fn host_and_path(url: &Text) -> Result<(String, Text), String> {
         None => (&**first, ""),
     };
     if host.len() == authority_at {
-        return Err(rest.first().map_or_else(|| "the URL has no host".to_owned(), |piece| match piece {
-            Piece::Variable(name) => unsupported(name),
-            Piece::Literal(_) => "the URL has no host".to_owned(),
-        }));
+        return Err(rest.first().map_or_else(
+            || "the URL has no host".to_owned(),
+            |piece| match piece {
+                Piece::Variable(name) => unsupported(name),
+                Piece::Literal(_) => "the URL has no host".to_owned(),
+            },
+        ));
     }
     // A variable in the host, or a path in one.
     if let (true, Some(Piece::Variable(name))) = (path.is_empty(), rest.first())
@@ -568,7 +603,14 @@ mod tests {
 
     #[test]
     fn times_of_nginx_are_ours() {
-        for (text, expected) in [("5", Some("5s")), ("500ms", Some("500ms")), ("1m", Some("1m")), ("0", None), ("1m30s", None), ("1w", None)] {
+        for (text, expected) in [
+            ("5", Some("5s")),
+            ("500ms", Some("500ms")),
+            ("1m", Some("1m")),
+            ("0", None),
+            ("1m30s", None),
+            ("1w", None),
+        ] {
             assert_eq!(duration(text).as_deref(), expected, "{text}");
         }
     }

@@ -66,7 +66,8 @@ pub(crate) fn import(name: &str, text: &str, include: Include<'_>, nginx: Option
         name
     });
     let compiler = Compiler { model: &model, findings: &mut findings, backends, fallback };
-    let mut writer = Writer { compiler, names: Names::default(), routes: Vec::new(), has_several: model.servers.len() > 1 };
+    let mut writer =
+        Writer { compiler, names: Names::default(), routes: Vec::new(), has_several: model.servers.len() > 1 };
     for space in &spaces {
         let scheme: Vec<Atom> = match space.is_http_only {
             true => vec![Atom::Header("x-forwarded-proto".to_owned(), vec![Yaml::text("http")])],
@@ -86,12 +87,16 @@ pub(crate) fn import(name: &str, text: &str, include: Include<'_>, nginx: Option
     if file.backends.is_empty() {
         file.backends.push(("legacy".to_owned(), Yaml::text("https://legacy.example.com")));
     }
-    let requests = samples::requests(&model, &spaces);
-    let requests = requests.into_iter().map(|request| {
+    let mut requests: Vec<(Request, Answer)> = Vec::new();
+    for request in samples::requests(&model, &spaces) {
         let answer = evaluation::answer(&model, &spaces, &request);
-        (request, answer)
-    });
-    Ok(Imported { file, findings, requests: requests.collect() })
+        // A value that changes nothing proves little.
+        let is_plain = request.is_plain();
+        if is_plain || evaluation::answer(&model, &spaces, &request.plain()) != answer {
+            requests.push((request, answer));
+        }
+    }
+    Ok(Imported { file, findings, requests })
 }
 
 /// Variables that no route uses: their cases are not in the file.
@@ -126,7 +131,23 @@ impl<'m> Writer<'m, '_> {
                 return Ok(());
             }
         }
-        for (conditions, found) in order::locations(&server.block, self.compiler.findings) {
+        let leaves = order::locations(&server.block, self.compiler.findings);
+        let slashes = leaves.iter().filter(|(_, found)| matches!(found, Found::Slash(_)));
+        let paths: Vec<Yaml> = slashes
+            .flat_map(|(atoms, _)| atoms)
+            .filter_map(|atom| if let Atom::Path(paths) = atom { Some(paths.clone()) } else { None })
+            .flatten()
+            .collect();
+        if !paths.is_empty() {
+            let redirect = [("path", Yaml::template("/#{path}/")), ("status", Yaml::number(301))];
+            let outcome = Outcome {
+                conditions: vec![Atom::Path(paths)],
+                comments: vec!["NGINX adds the slash at the end of these by itself.".to_owned()],
+                body: vec![("redirect".to_owned(), Yaml::map(redirect))],
+            };
+            self.route(server, "slash", host, outcome)?;
+        }
+        for (conditions, found) in leaves {
             let conditions = [&*conditions, host].concat();
             match found {
                 Found::Location(location) => {
@@ -135,14 +156,8 @@ impl<'m> Writer<'m, '_> {
                         self.route(server, &name, &conditions, outcome)?;
                     }
                 }
-                Found::Slash(location) => {
-                    let (Matcher::Exact(path) | Matcher::Prefix { path, .. }) = &location.matcher else { continue };
-                    let redirect = [("path", Yaml::text(&order::encoded(path))), ("status", Yaml::number(301))];
-                    let body = vec![("redirect".to_owned(), Yaml::map(redirect))];
-                    let comments = vec!["NGINX adds the slash by itself.".to_owned()];
-                    let outcome = Outcome { conditions: Vec::new(), comments, body };
-                    self.route(server, &format!("{}-slash", name(location)), &conditions, outcome)?;
-                }
+                // All in one route, before.
+                Found::Slash(_) => continue,
                 Found::None => {
                     let foreign = Foreign {
                         place: server.place,

@@ -207,15 +207,15 @@ impl Model {
     pub(crate) fn uses(&self, name: &str) -> bool {
         let of_text = |text: &Text| text.variables().any(|variable| variable == name);
         let of_variable = |variable: &Variable| match variable {
-            Variable::Map(map) => of_text(&map.source) || of_text(&map.default) || map.entries.iter().any(|(_, text)| of_text(text)),
+            Variable::Map(map) => {
+                of_text(&map.source) || of_text(&map.default) || map.entries.iter().any(|(_, text)| of_text(text))
+            }
             Variable::Split(split) => split.parts.iter().any(|(_, text)| of_text(text)),
         };
         let mut blocks: Vec<&Block> = self.servers.iter().map(|server| &server.block).collect();
         let mut is_used = self.variables.values().any(of_variable);
         while let Some(block) = blocks.pop().filter(|_| !is_used) {
             is_used = block.proxy.iter().any(|proxy| of_text(&proxy.url)) || steps_use(&block.steps, name);
-            let fields = block.settings.add_header.iter().chain(&block.settings.set_header);
-            is_used |= fields.into_iter().any(|(_, text, _)| of_text(text));
             blocks.extend(block.locations.iter().map(|location| &location.block));
         }
         is_used

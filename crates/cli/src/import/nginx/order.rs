@@ -71,7 +71,7 @@ pub(super) fn servers<'m>(space: &Space<'m>, findings: &mut Findings) -> Vec<(Ve
 pub(super) fn locations<'m>(root: &'m Block, findings: &mut Findings) -> Vec<Leaf<'m>> {
     let mut order = Order { root, leaves: Vec::new(), findings };
     order.fixed(root);
-    order.block(root, &[], &[], &[], Found::None);
+    order.block(root, &[], &[], &[], ("", Found::None));
     order.leaves
 }
 
@@ -104,8 +104,15 @@ impl<'m> Order<'m, '_> {
     }
 
     /// `outer` are the regexes of outer blocks that are tried before a prefix of this one, `guard` the conditions of this block,
-    /// and `context` those that its locations do not imply.
-    fn block(&mut self, block: &'m Block, outer: &[Item<'m>], guard: &[Atom], context: &[Atom], own: Found<'m>) {
+    /// and `context` those that its locations do not imply. All its paths begin with `region`.
+    fn block(
+        &mut self,
+        block: &'m Block,
+        outer: &[Item<'m>],
+        guard: &[Atom],
+        context: &[Atom],
+        (region, own): (&str, Found<'m>),
+    ) {
         let regexes: Vec<Item<'m>> = block.locations.iter().filter_map(|it| self.regex(it)).collect();
         let mut prefixes: Vec<(&str, bool, &Location)> = Vec::new();
         for location in &block.locations {
@@ -115,22 +122,36 @@ impl<'m> Order<'m, '_> {
             }
         }
         prefixes.sort_by_key(|(path, ..)| std::cmp::Reverse(path.len()));
-        let is_below_special = |path: &str| prefixes.iter().any(|(other, is_special, _)| *is_special && path.starts_with(other));
+        let is_below_special =
+            |path: &str| prefixes.iter().any(|(other, is_special, _)| *is_special && path.starts_with(other));
         let (special, plain): (Vec<_>, Vec<_>) = prefixes.iter().partition(|(path, ..)| is_below_special(path));
         for (path, _, location) in special {
             let no_regex = matches!(location.matcher, Matcher::Prefix { no_regex: true, .. });
             let tried = if no_regex { outer.to_vec() } else { [&*regexes, outer].concat() };
             let guard: Vec<Atom> = prefix(path).into_iter().chain(context.iter().cloned()).collect();
-            self.block(&location.block, &tried, &guard, context, Found::Location(location));
+            if !(path.starts_with(region) || region.starts_with(path)) {
+                continue;
+            }
+            let inner = if path.starts_with(region) { path } else { region };
+            self.block(&location.block, &tried, &guard, context, (inner, Found::Location(location)));
         }
         for (atom, location) in regexes.iter().chain(outer) {
+            // Nothing in the region matches.
+            if !start(location).is_none_or(|start| start.starts_with(region) || region.starts_with(&start)) {
+                continue;
+            }
             let conditions: Vec<Atom> = std::iter::once(atom.clone()).chain(guard.iter().cloned()).collect();
             match location.block.locations.is_empty() {
                 true => self.leaves.push((conditions, Found::Location(location))),
-                false => self.block(&location.block, &[], &conditions, &conditions, Found::Location(location)),
+                false => {
+                    self.block(&location.block, &[], &conditions, &conditions, (region, Found::Location(location)))
+                }
             }
         }
         for (path, _, location) in plain {
+            if !(path.starts_with(region) || region.starts_with(path)) {
+                continue;
+            }
             let conditions = prefix(path).into_iter().chain(context.iter().cloned()).collect();
             self.leaves.push((conditions, Found::Location(location)));
         }
@@ -149,6 +170,16 @@ impl<'m> Order<'m, '_> {
             }
         }
     }
+}
+
+/// The text that every path begins with for which the regex of a location matches; `None` if it has no such text.
+fn start(location: &Location) -> Option<String> {
+    let Matcher::Regex(pattern) = &location.matcher else { return None };
+    let source = pattern.source.strip_prefix('^').filter(|source| !pattern.ignores_case && !source.contains('|'))?;
+    let mut start: String = source.chars().take_while(|c| c.is_ascii_alphanumeric() || "/-_".contains(*c)).collect();
+    // The last character may be repeated, or not be there at all.
+    start.pop();
+    Some(start)
 }
 
 fn is_same(one: &Found<'_>, other: &Found<'_>) -> bool {

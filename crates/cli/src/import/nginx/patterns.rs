@@ -27,7 +27,8 @@ pub(super) fn whole(source: &str) -> String {
         None => ("", source),
     };
     let has_alternatives = rest.contains('|');
-    let end_is_escaped = rest.len() - rest.trim_end_matches('$').trim_end_matches('\\').len() > 1 && rest.ends_with("\\$");
+    let end_is_escaped =
+        rest.len() - rest.trim_end_matches('$').trim_end_matches('\\').len() > 1 && rest.ends_with("\\$");
     match (rest.starts_with('^'), rest.ends_with('$') && !end_is_escaped, has_alternatives) {
         (true, true, false) => source.to_owned(),
         (true, false, false) => format!("{source}.*$"),
@@ -207,7 +208,11 @@ mod tests {
             let whole = whole(source);
             let regex = Regex::new(&whole).unwrap();
             let captures = regex.captures(path).unwrap();
-            assert_eq!((captures.get(0).map(|it| it.as_str()), captures.get(1).map(|it| it.as_str())), (Some(path), group), "{whole}");
+            assert_eq!(
+                (captures.get(0).map(|it| it.as_str()), captures.get(1).map(|it| it.as_str())),
+                (Some(path), group),
+                "{whole}"
+            );
         }
     }
 }

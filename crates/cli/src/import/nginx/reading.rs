@@ -88,7 +88,8 @@ impl Reader<'_> {
                 "listen" => {
                     let words = || inner.words.iter().map(|word| &*word.text);
                     server.is_default |= words().any(|word| word == "default_server" || word == "default");
-                    let is_https = words().any(|word| word == "ssl" || word == "quic") || inner.word(0).ends_with("443");
+                    let is_https =
+                        words().any(|word| word == "ssl" || word == "quic") || inner.word(0).ends_with("443");
                     server.is_https |= is_https;
                     server.is_http |= !is_https;
                     self.findings.other(inner);
@@ -103,7 +104,7 @@ impl Reader<'_> {
         self.model.servers.push(server);
     }
 
-    /// The content of a server, or of a location for paths that begin with `outer`.
+    /// The content of a server, or of a location with the path or regex `outer`.
     fn block(&mut self, directives: &[Directive], inherited: &Settings, outer: &str) -> Block {
         let settings = self.settings(directives, inherited);
         let mut block = Block { settings, ..Block::default() };
@@ -149,7 +150,9 @@ impl Reader<'_> {
         let regex = |ignores_case| Matcher::Regex(Pattern { source: text.to_owned(), ignores_case });
         let matcher = match operator {
             "" if text.starts_with('@') => {
-                return self.findings.not_imported(directive, "`error_page` and `try_files` use it, which are not imported");
+                return self
+                    .findings
+                    .not_imported(directive, "`error_page` and `try_files` use it, which are not imported");
             }
             "" => Matcher::Prefix { path: text.to_owned(), no_regex: false },
             "^~" => Matcher::Prefix { path: text.to_owned(), no_regex: true },
@@ -159,10 +162,9 @@ impl Reader<'_> {
             _ => return self.findings.not_imported(directive, "an unknown modifier"),
         };
         if !matches!(matcher, Matcher::Regex(_)) && !text.starts_with(outer) {
-            return self.findings.not_imported(directive, "it is outside the location around it");
+            return self.findings.not_imported(directive, "it is outside the location around it, so NGINX rejects it");
         }
-        let outer = if matches!(matcher, Matcher::Prefix { .. }) { text } else { "" };
-        let block_of_location = self.block(inner, &block.settings, outer);
+        let block_of_location = self.block(inner, &block.settings, text);
         block.locations.push(Location { place: directive.place, matcher, block: block_of_location });
     }
 
@@ -223,7 +225,8 @@ impl Reader<'_> {
             let field = |it: &Directive| (it.word(0).to_owned(), Text::parse(it.word(1)), it.place);
             settings.add_header = of("add_header").map(field).collect();
             for directive in of("add_header").filter(|directive| directive.word(2) != "always") {
-                let reason = "NGINX adds the field to 2xx and 3xx responses only, since `always` is missing; Crossfade to all";
+                let reason =
+                    "NGINX adds the field to 2xx and 3xx responses only, since `always` is missing; Crossfade to all";
                 self.findings.add(Kind::Differs, at(directive.place), &directive.shown(), reason);
             }
         }
@@ -258,9 +261,8 @@ impl Reader<'_> {
         }
         if directives.iter().any(|it| it.name == "allow" || it.name == "deny") {
             let rules = directives.iter().filter(|it| it.name == "allow" || it.name == "deny");
-            settings.access = rules
-                .map(|it| (it.name == "allow", (it.word(0) != "all").then(|| it.word(0).to_owned())))
-                .collect();
+            settings.access =
+                rules.map(|it| (it.name == "allow", (it.word(0) != "all").then(|| it.word(0).to_owned()))).collect();
         }
         for directive in directives {
             let word = || directive.word(0).to_owned();

@@ -3,6 +3,7 @@
 use super::model::Foreign;
 use super::syntax::Place;
 use super::text::{Piece, Text};
+use crate::import::file::LEFT_OUT;
 use crate::import::yaml::Yaml;
 
 /// The action of a route, and what belongs to it.
@@ -16,7 +17,12 @@ const REDIRECTS: [u16; 5] = [301, 302, 303, 307, 308];
 /// # Errors
 ///
 /// The reason why there is no such action.
-pub(super) fn returned(status: u16, text: Option<&Text>, content_type: Option<&str>, names: &Names<'_>) -> Result<Body, String> {
+pub(super) fn returned(
+    status: u16,
+    text: Option<&Text>,
+    content_type: Option<&str>,
+    names: &Names<'_>,
+) -> Result<Body, String> {
     match text {
         _ if status == 444 => Err("Crossfade cannot close a connection without a response".to_owned()),
         Some(url) if REDIRECTS.contains(&status) => redirect(url, status, Query::Replaced, names),
@@ -24,7 +30,9 @@ pub(super) fn returned(status: u16, text: Option<&Text>, content_type: Option<&s
         text => {
             let mut response = vec![("status".to_owned(), Yaml::number(status))];
             if let Some(text) = text.filter(|text| !text.0.is_empty()) {
-                let Some(body) = text.as_literal() else { return Err("a text with variables is not supported".to_owned()) };
+                let Some(body) = text.as_literal() else {
+                    return Err("a text with variables is not supported".to_owned());
+                };
                 response.push(("contentType".to_owned(), Yaml::text(content_type.unwrap_or("text/plain"))));
                 response.push(("body".to_owned(), Yaml::text(body)));
             }
@@ -140,16 +148,13 @@ fn template(url: &Text, names: &Names<'_>) -> Result<String, String> {
 /// Instead of what could not be imported: the requests go to NGINX itself, or get a status that nobody takes for success.
 pub(super) fn instead(foreign: &Foreign, file: &str, fallback: Option<&str>) -> (Vec<String>, Body) {
     let Foreign { place: Place { line, .. }, shown, reason } = foreign;
-    let comment = format!("NOT IMPORTED: `{}` ({file}:{line}): {reason}.", shown.chars().take(80).collect::<String>());
+    let comment = format!("{LEFT_OUT}`{}` ({file}:{line}): {reason}.", shown.chars().take(80).collect::<String>());
     let body = match fallback {
         Some(backend) => vec![("forward".to_owned(), Yaml::text(backend))],
         None => {
             let text = format!("not imported from {file}:{line}\n");
-            let response = [
-                ("status", Yaml::number(501)),
-                ("contentType", Yaml::text("text/plain")),
-                ("body", Yaml::text(&text)),
-            ];
+            let response =
+                [("status", Yaml::number(501)), ("contentType", Yaml::text("text/plain")), ("body", Yaml::text(&text))];
             vec![("fixedResponse".to_owned(), Yaml::map(response))]
         }
     };

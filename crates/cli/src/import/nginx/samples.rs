@@ -7,6 +7,9 @@ use super::model::{Block, Key, Map, Matcher, Model, Name, Server, Step, TestKind
 use super::order::encoded;
 use super::patterns::{self, translated};
 
+/// The key of a query that no condition knows.
+pub(super) const ARGUMENT: &str = "q";
+
 /// Most requests for one file.
 const MAX_REQUESTS: usize = 400;
 
@@ -37,7 +40,7 @@ pub(super) fn requests(model: &Model, spaces: &[Space<'_>]) -> Vec<Request> {
                 add(plain(host, "/"));
             }
             for path in paths.iter().take(8).filter(|path| path.len() > 1) {
-                add(Request { arguments: vec![("q".to_owned(), "1".to_owned())], ..plain(host, path) });
+                add(Request { arguments: vec![(ARGUMENT.to_owned(), "1".to_owned())], ..plain(host, path) });
             }
             let mut blocks = vec![&server.block];
             while let Some(block) = blocks.pop() {
@@ -74,7 +77,9 @@ fn hosts(space: &Space<'_>, server: &Server) -> Vec<String> {
         Name::Regex(pattern) => patterns::sample(&translated(pattern).ok()?).map(|host| host.to_ascii_lowercase()),
     });
     let unnamed = || Some("unknown.example".to_owned());
-    let is_host = |host: &String| !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
+    let is_host = |host: &String| {
+        !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte))
+    };
     let is_reached = |host: &String| space.server(host).is_some_and(|found| std::ptr::eq(found, server));
     named.chain(unnamed()).filter(|host| is_host(host) && is_reached(host)).collect()
 }
@@ -110,7 +115,8 @@ fn paths(block: &Block) -> Vec<String> {
     }
     paths.extend(["/".to_owned(), "/no-such-path".to_owned()]);
     // The normal form: NGINX merges slashes and decodes, Crossfade does not.
-    let is_normal = |path: &String| path.starts_with('/') && !path.contains("//") && !path.contains("/.") && encoded(path) == *path;
+    let is_normal =
+        |path: &String| path.starts_with('/') && !path.contains("//") && !path.contains("/.") && encoded(path) == *path;
     let mut unique = Vec::new();
     for path in paths.into_iter().filter(is_normal) {
         if !unique.contains(&path) {
@@ -173,7 +179,9 @@ fn with(mut request: Request, variable: &str, value: &str) -> Option<Request> {
     } else {
         match variable {
             "request_method" => request.method = value,
-            "uri" | "request_uri" | "document_uri" if value.starts_with('/') && encoded(&value) == value => request.path = value,
+            "uri" | "request_uri" | "document_uri" if value.starts_with('/') && encoded(&value) == value => {
+                request.path = value
+            }
             "http_host" | "host" | "http_x_forwarded_proto" | "http_x_forwarded_for" => return None,
             _ => request.fields.push((variable.strip_prefix("http_")?.replace('_', "-"), value)),
         }

@@ -315,8 +315,13 @@ mod tests {
     #[test]
     fn words_are_those_of_nginx() {
         assert_eq!(words(r#"d a "b c" 'd "e"' f\ g;"#), ["a", "b c", "d \"e\"", "f\\ g"]);
-        assert_eq!(words(r"d ~ \.php$ a#b # c;
-            e;"), ["~", r"\.php$", "a#b", "e"]);
+        assert_eq!(
+            words(
+                r"d ~ \.php$ a#b # c;
+            e;"
+            ),
+            ["~", r"\.php$", "a#b", "e"]
+        );
         assert_eq!(words(r#"d "a\"b\\c\.d\t" ${x}y{z}"#), ["a\"b\\c\\.d\t", "${x}y"]);
         assert_eq!(words("d a}b {}"), ["a}b"]);
     }
@@ -348,7 +353,8 @@ mod tests {
 
     #[test]
     fn a_file_that_includes_itself_ends() {
-        let error = parse("a.conf", "include a.conf;", &|_| Ok(vec![("a.conf".to_owned(), "include a.conf;".to_owned())]));
+        let error =
+            parse("a.conf", "include a.conf;", &|_| Ok(vec![("a.conf".to_owned(), "include a.conf;".to_owned())]));
         assert!(error.unwrap_err().to_string().contains("levels of blocks and files"));
         let wide = |_: &str| Ok(vec![("a.conf".to_owned(), "include a.conf; include a.conf;".to_owned()); 2]);
         assert!(parse("a.conf", "include a.conf;", &wide).is_err());

@@ -97,7 +97,8 @@ impl Text {
     pub(crate) fn strip_suffix(&self, names: &[&str]) -> Option<Text> {
         let at = self.0.len().checked_sub(names.len())?;
         let (before, end) = self.0.split_at(at);
-        let is_same = end.iter().zip(names).all(|(piece, name)| matches!(piece, Piece::Variable(found) if found == name));
+        let is_same =
+            end.iter().zip(names).all(|(piece, name)| matches!(piece, Piece::Variable(found) if found == name));
         is_same.then(|| Text(before.to_vec()))
     }
 

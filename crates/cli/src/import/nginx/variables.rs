@@ -98,7 +98,8 @@ fn matches(variable: &str, pattern: &Pattern) -> Result<Atom, String> {
             let names = pattern.source.trim_start_matches(['^', '(']).trim_end_matches(['$', ')']);
             let methods: Vec<String> = names.split('|').map(str::to_owned).collect();
             let is_plain = methods.iter().all(|it| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_uppercase()));
-            let is_whole = pattern.source.starts_with('^') && pattern.source.ends_with('$') || methods.iter().all(|it| it.len() > 2);
+            let is_whole = pattern.source.starts_with('^') && pattern.source.ends_with('$')
+                || methods.iter().all(|it| it.len() > 2);
             if is_plain && is_whole { Ok(Atom::Method(methods)) } else { unsupported(variable) }
         }
         "remote_addr" => unsupported(variable),
@@ -137,14 +138,17 @@ fn unsupported(variable: &str) -> Result<Atom, String> {
 /// The value of `sticky.by` for a key; `None` if users are chosen at random. The note says what is lost.
 pub(super) fn users(key: &Text) -> (Option<Yaml>, Option<&'static str>) {
     let variables: Vec<&str> = key.variables().collect();
-    let random = ["request_id", "msec", "connection", "connection_requests", "date_gmt", "date_local", "time_iso8601", "pid"];
+    let random =
+        ["request_id", "msec", "connection", "connection_requests", "date_gmt", "date_local", "time_iso8601", "pid"];
     if variables.iter().any(|name| random.contains(name)) {
         return (None, None);
     }
     let by = |name: &str| match name.strip_prefix("cookie_") {
         Some(cookie) => Some(Yaml::map([("cookie", Yaml::text(cookie))])),
         None => match (name, name.strip_prefix("arg_"), field(name)) {
-            ("remote_addr" | "binary_remote_addr" | "realip_remote_addr" | "proxy_add_x_forwarded_for", ..) => Some(Yaml::text("ip")),
+            ("remote_addr" | "binary_remote_addr" | "realip_remote_addr" | "proxy_add_x_forwarded_for", ..) => {
+                Some(Yaml::text("ip"))
+            }
             ("http_x_forwarded_for", ..) => Some(Yaml::text("ip")),
             (_, Some(key), _) => Some(Yaml::map([("query", Yaml::text(key))])),
             (.., Some(field)) => Some(Yaml::map([("header", Yaml::text(&field))])),
