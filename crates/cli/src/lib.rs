@@ -11,6 +11,7 @@ mod certificate;
 pub mod cloudwatch;
 pub mod commands;
 pub mod demo;
+mod export;
 mod html;
 mod import;
 mod inspector;

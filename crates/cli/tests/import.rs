@@ -117,3 +117,36 @@ fn invalid_files_are_rejected_with_their_place() {
         assert!(told(&output).contains(expected), "{}", told(&output));
     }
 }
+
+#[test]
+fn refactor_spaces_becomes_routes_whose_tests_pass() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["routes.json", "services.json"] {
+        fs::copy(Path::new(CASES).join("refactor-spaces").join(name), folder.path().join(name)).unwrap();
+    }
+    let arguments = ["init", "--refactor-spaces", "routes.json", "services.json"];
+    let output = crossfade(folder.path(), &arguments);
+    let list = told(&output);
+    assert_eq!(output.status.code(), Some(1), "{list}");
+    assert!(!list.contains("a bug"), "{list}");
+    let lambda = "routes.json:26:24: not imported: `rte-lambda0001 /reports`: its service `reports` is a Lambda function (LAMBDA)";
+    assert!(list.contains(lambda), "{list}");
+    let text = fs::read_to_string(folder.path().join("crossfade.yaml")).unwrap();
+    assert_golden(&Path::new(CASES).join("refactor-spaces/crossfade.yaml"), &text);
+    let tested = crossfade(folder.path(), &["test", "crossfade.yaml"]);
+    assert_eq!(tested.status.code(), Some(0), "{}", told(&tested));
+
+    // Without the services there are no URLs.
+    let output = crossfade(folder.path(), &["init", "--refactor-spaces", "routes.json", "-o", "-"]);
+    let list = told(&output);
+    assert_eq!(output.status.code(), Some(1), "{list}");
+    assert!(
+        list.contains("the URL of its service `svc-legacy0001` is missing: name the output of `list-services` as well"),
+        "{list}"
+    );
+
+    fs::write(folder.path().join("other.json"), "{}").unwrap();
+    let output = crossfade(folder.path(), &["init", "--refactor-spaces", "other.json", "-o", "-"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(told(&output).contains("`other.json` has neither `RouteSummaryList` nor `ServiceSummaryList`"));
+}

@@ -5,7 +5,7 @@ use std::net::Ipv6Addr;
 use crossfade_rule::Regex;
 use http::StatusCode;
 
-use crate::template::{Template, Variable};
+use crate::template::{REDIRECT_KEYWORDS, Template, Variable};
 
 /// A compiled `redirect`. Absent parts are those of the request.
 #[derive(Clone, Debug)]
@@ -58,6 +58,27 @@ impl Captures {
 }
 
 impl Redirect {
+    /// Returns protocol, host, port, path and query with ALB's keywords, each `None` if it is the request's; `None` if a group is
+    /// used, which ALB has not.
+    #[must_use]
+    pub fn keywords(&self) -> Option<[Option<String>; 5]> {
+        let keyword = |variable| {
+            let known = REDIRECT_KEYWORDS.iter().find(|(_, known)| *known == variable);
+            known.map(|(name, _)| format!("#{{{name}}}"))
+        };
+        let text = |template: &Option<Template>| match template {
+            Some(template) => Some(Some(template.render(&keyword)?)),
+            None => Some(None),
+        };
+        Some([
+            self.protocol.map(str::to_uppercase),
+            text(&self.host)?,
+            text(&self.port)?,
+            text(&self.path)?,
+            text(&self.query)?,
+        ])
+    }
+
     /// Returns `true` if a group of the path's regex is used.
     pub(crate) fn has_group(&self) -> bool {
         [&self.host, &self.port, &self.path, &self.query].into_iter().flatten().any(Template::has_group)

@@ -37,6 +37,11 @@ impl Requirement {
         }
     }
 
+    /// Returns the condition of ALB, if it is one.
+    pub(crate) fn as_alb(&self) -> Option<&Condition> {
+        if let Requirement::Alb(condition) = self { Some(condition) } else { None }
+    }
+
     /// Returns `true` only if this condition holds for every request that `other` holds for. May return `false` even if
     /// it does.
     pub(crate) fn covers(&self, other: &Requirement) -> bool {

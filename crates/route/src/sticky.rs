@@ -129,6 +129,19 @@ impl Reason {
 }
 
 impl Forward {
+    /// Returns the target that every request gets; `None` if there are several.
+    #[must_use]
+    pub fn only_target(&self) -> Option<&Target> {
+        let mut used = self.targets.iter().enumerate().filter(|(_, target)| target.weight > 0);
+        let ((index, target), None) = (used.next()?, used.next()) else { return None };
+        let is_it = |other: &usize| *other == index;
+        let has_others = self.sticky.as_ref().is_some_and(|sticky| {
+            !sticky.pins.values().all(is_it) || sticky.otherwise.as_ref().is_some_and(|other| !is_it(other))
+        });
+        // Even the only target's opt-in sets a cookie, which a load balancer does not.
+        (self.opt_in.is_none() && !has_others).then_some(target)
+    }
+
     /// Chooses the target for a request. `seed` must be random where the choice is to be random.
     #[must_use]
     pub fn choose(&self, request: &RequestView<'_>, is_https: bool, seed: u128) -> Choice {

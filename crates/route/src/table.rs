@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossfade_rule::Pattern;
+use crossfade_rule::{Condition, Pattern};
 use http::StatusCode;
 use http::header::{HeaderName, HeaderValue};
 
@@ -133,6 +133,14 @@ impl Route {
     #[must_use]
     pub fn conditions(&self) -> String {
         All(&self.requirements).to_string()
+    }
+
+    /// Returns the conditions that ALB has as well, and `true` if these are all.
+    #[must_use]
+    pub fn alb_conditions(&self) -> (Vec<&Condition>, bool) {
+        let conditions: Vec<_> = self.requirements.iter().filter_map(Requirement::as_alb).collect();
+        let are_all = conditions.len() == self.requirements.len();
+        (conditions, are_all)
     }
 
     /// Returns the groups of the first regex in the route's `path` condition that matches the normalised path, which the

@@ -91,6 +91,20 @@ impl Pattern {
         }
     }
 
+    /// Returns ALB's globs with the same meaning, one of which must match; `None` for a regex and for a text that globs cannot
+    /// express.
+    #[must_use]
+    pub fn globs(&self) -> Option<Vec<String>> {
+        let is_literal = |text: &str| !text.contains(['*', '?']);
+        match &self.matcher {
+            Matcher::Wildcard(_) => Some(vec![self.source.to_string()]),
+            Matcher::Prefix(path) if path.is_empty() => Some(vec!["/*".to_owned()]),
+            Matcher::Prefix(path) if is_literal(path) => Some(vec![path.to_string(), format!("{path}/*")]),
+            Matcher::Exact(text) if is_literal(text) => Some(vec![text.to_string()]),
+            Matcher::Prefix(_) | Matcher::Exact(_) | Matcher::Regex(_) => None,
+        }
+    }
+
     /// Returns the bytes that every match starts with, possibly none; in lower case if case is ignored.
     #[must_use]
     pub fn literal_prefix(&self) -> Vec<u8> {

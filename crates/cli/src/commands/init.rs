@@ -31,6 +31,7 @@ Examples:
   crossfade init --legacy https://old.example.com --modern https://new.example.com
   crossfade init --serverless serverless.yml    one route per rule, all to legacy
   crossfade init --nginx nginx.conf             routes that choose as NGINX does, with tests
+  crossfade init --refactor-spaces routes.json services.json
   crossfade init --output -                     print it
 
 Exit codes: 0 written, 1 written, but parts of the imported file are missing, 2 not written.")]
@@ -41,9 +42,12 @@ pub(super) struct Options {
     /// Import the servers and locations of this NGINX configuration, and list what cannot be imported
     #[arg(long, value_name = "FILE", conflicts_with_all = ["serverless", "template", "describe_rules", "modern"])]
     nginx: Option<PathBuf>,
+    /// Import the output of `aws migration-hub-refactor-spaces list-routes`, and with a second file that of `list-services`
+    #[arg(long, value_name = "FILE", num_args = 1..=4, conflicts_with_all = ["nginx", "serverless", "template", "describe_rules", "modern"])]
+    refactor_spaces: Vec<PathBuf>,
     #[command(flatten)]
     sources: Sources,
-    /// URL of the old system. With `--nginx` that of NGINX itself, for what cannot be imported; by default that gets 501
+    /// URL of the old system. With an import the proxy itself, for what cannot be imported; by default that gets 501
     #[arg(long, value_name = "URL", default_value = LEGACY)]
     legacy: String,
     /// URL of the new system
@@ -104,8 +108,12 @@ const ABOUT_RULES: &str = concat!(
 
 pub(super) fn run(options: &Options) -> Result<Verdict> {
     RoutingTable::from_backend_url(&options.legacy, "--legacy", &Nothing)?;
+    let fallback = Some(&*options.legacy).filter(|url| *url != LEGACY);
     if let Some(file) = &options.nginx {
-        return imported::nginx(options, file, Some(&*options.legacy).filter(|url| *url != LEGACY));
+        return imported::nginx(options, file, fallback);
+    }
+    if !options.refactor_spaces.is_empty() {
+        return imported::refactor_spaces(options, &options.refactor_spaces, fallback);
     }
     RoutingTable::from_backend_url(&options.modern, "--modern", &Nothing)?;
     let rules = options.sources.load_rules()?.and_then(|rules| {

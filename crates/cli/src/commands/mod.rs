@@ -10,6 +10,7 @@ mod configuration;
 mod dev;
 pub(crate) mod environment;
 mod explain;
+mod export;
 mod function;
 mod init;
 mod man;
@@ -59,6 +60,7 @@ enum Command {
     Set(migration::Set),
     History(migration::History),
     Init(init::Options),
+    Export(export::Options),
     Schema(schema::Options),
     Completions(completions::Options),
     Man(man::Options),
@@ -97,6 +99,7 @@ pub fn run() -> ExitCode {
         Command::Set(options) => options.run(),
         Command::History(options) => options.run(),
         Command::Init(options) => init::run(&options),
+        Command::Export(options) => export::run(&options),
         Command::Schema(options) => schema::run(&options).map(|()| Verdict::Clean),
         Command::Completions(options) => completions::run(&options).map(|()| Verdict::Clean),
         Command::Man(options) => man::run(&options).map(|()| Verdict::Clean),

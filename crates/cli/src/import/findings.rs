@@ -56,7 +56,7 @@ impl Findings {
     /// with its parts.
     pub(crate) fn text(&self) -> String {
         let mut sorted: Vec<&Finding> = self.list.iter().collect();
-        sorted.sort_by(|a, b| (a.kind, a.place).cmp(&(b.kind, b.place)));
+        sorted.sort_by_key(|finding| (finding.kind, finding.place));
         let of = |kind: Kind| sorted.iter().filter(move |finding| finding.kind == kind);
         let mut text = String::new();
         for finding in of(Kind::NotImported) {

@@ -1,4 +1,4 @@
-//! `crossfade init --nginx`: writes what an import finds, with tests that prove the same choice, and lists what is missing.
+//! `crossfade init --nginx` and `--refactor-spaces`: writes what an import finds, with tests that prove the same choice, and lists what is missing.
 //!
 //! Owns the files that `include` names, and the comparison of each request's expected result with `explain`. `crate::import`
 //! reads the foreign file.
@@ -15,9 +15,10 @@ use http::header::{COOKIE, HeaderName, HeaderValue};
 use super::super::Verdict;
 use super::super::explain::{Asked, Explanation, LOCALHOST, Outcome, proxy};
 use super::Options;
+use crate::import::expected::{Answer, Request};
 use crate::import::file::{File, Test};
 use crate::import::findings::{Findings, Kind};
-use crate::import::nginx::{self, Answer, Imported, Request};
+use crate::import::{Imported, nginx, refactor_spaces};
 use crate::program;
 use crate::terminal::{print, say};
 
@@ -33,6 +34,18 @@ pub(super) fn nginx(options: &Options, file: &Path, fallback: Option<&str>) -> R
     let Imported { mut file, mut findings, requests } = nginx::import(&name, &text, &include, fallback)?;
     with_tests(&mut file, &mut findings, &requests)?;
     finish(options, &file, &findings, &format!("`{name}` by `crossfade init --nginx`"))
+}
+
+/// Imports the output of `list-routes` and `list-services`.
+pub(super) fn refactor_spaces(options: &Options, files: &[PathBuf], fallback: Option<&str>) -> Result<Verdict> {
+    let read = |file: &PathBuf| {
+        let text = read(file).map_err(|reason| anyhow::anyhow!("cannot read `{}`: {reason}", file.display()))?;
+        Ok((file.display().to_string(), text))
+    };
+    let texts = files.iter().map(read).collect::<Result<Vec<_>>>()?;
+    let Imported { mut file, mut findings, requests } = refactor_spaces::import(&texts, fallback)?;
+    with_tests(&mut file, &mut findings, &requests)?;
+    finish(options, &file, &findings, "Refactor Spaces by `crossfade init --refactor-spaces`")
 }
 
 /// Writes the file, and says what is missing.
@@ -55,7 +68,7 @@ pub(super) fn finish(options: &Options, file: &File, findings: &Findings, origin
     Ok(if findings.has_omissions() { Verdict::Findings } else { Verdict::Clean })
 }
 
-/// Adds a test for each request with NGINX's response, after checking that the file makes the same choice.
+/// Adds a test for each request with the other proxy's response, after checking that the file makes the same choice.
 fn with_tests(file: &mut File, findings: &mut Findings, requests: &[(Request, Answer)]) -> Result<()> {
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
     let path = folder.path().join("crossfade.yaml");
@@ -102,7 +115,7 @@ fn explained(proxy: &Proxy, request: &Request) -> Result<Explanation> {
     Explanation::of(proxy, None, &asked, 0)
 }
 
-/// The keys of `expect`; none if Crossfade lacks NGINX's response.
+/// The keys of `expect`; none if Crossfade lacks the response.
 ///
 /// # Errors
 ///

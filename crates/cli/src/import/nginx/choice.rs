@@ -111,10 +111,10 @@ fn statically<'m>(block: &'m Block, path: &str) -> Static<'m> {
     for location in &block.locations {
         match &location.matcher {
             Matcher::Exact(exact) if exact == path => return Static::Exact(location),
-            Matcher::Prefix { path: prefix, .. } if path.starts_with(&**prefix) => {
-                if longest.is_none_or(|(length, _)| prefix.len() > length) {
-                    longest = Some((prefix.len(), location));
-                }
+            Matcher::Prefix { path: prefix, .. }
+                if path.starts_with(&**prefix) && longest.is_none_or(|(length, _)| prefix.len() > length) =>
+            {
+                longest = Some((prefix.len(), location));
             }
             _ => {}
         }

@@ -12,69 +12,10 @@ use super::model::{
 };
 use super::patterns::translated;
 use super::text::{Piece, Text};
-
-/// A request, with a path in normal form and without a query.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Request {
-    pub(crate) is_https: bool,
-    pub(crate) host: String,
-    pub(crate) path: String,
-    pub(crate) method: String,
-    /// Fields, without cookies.
-    pub(crate) fields: Vec<(String, String)>,
-    pub(crate) cookies: Vec<(String, String)>,
-    pub(crate) arguments: Vec<(String, String)>,
-}
-
-/// NGINX's response.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Answer {
-    /// From one of these servers, as `scheme://host:port`, at this path.
-    From {
-        servers: BTreeSet<String>,
-        path: String,
-    },
-    Redirect {
-        status: u16,
-        url: String,
-    },
-    Status(u16),
-    /// Something that Crossfade lacks.
-    Foreign,
-}
+use crate::import::expected::{Answer, Request};
 
 /// The client's address.
 const CLIENT: [u8; 4] = [127, 0, 0, 1];
-
-impl Request {
-    fn query(&self) -> String {
-        self.arguments.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join("&")
-    }
-
-    /// Returns true for a GET without fields, cookies and a query that conditions may depend on.
-    pub(super) fn is_plain(&self) -> bool {
-        let is_ours = |(key, _): &(String, String)| key == super::samples::ARGUMENT;
-        self.method == "GET" && self.fields.is_empty() && self.cookies.is_empty() && self.arguments.iter().all(is_ours)
-    }
-
-    /// The request without them.
-    pub(super) fn plain(&self) -> Request {
-        let Request { is_https, host, path, .. } = self.clone();
-        Request { is_https, host, path, method: "GET".to_owned(), ..Request::default() }
-    }
-
-    /// Path and query.
-    pub(crate) fn target(&self) -> String {
-        match self.arguments.is_empty() {
-            true => self.path.clone(),
-            false => format!("{}?{}", self.path, self.query()),
-        }
-    }
-
-    pub(crate) fn scheme(&self) -> &'static str {
-        if self.is_https { "https" } else { "http" }
-    }
-}
 
 /// Returns what NGINX does.
 pub(super) fn answer(model: &Model, spaces: &[Space<'_>], request: &Request) -> Answer {
@@ -148,7 +89,7 @@ impl State<'_> {
     /// The rewrite phase; `proxy` becomes that of the last `if` that holds.
     fn steps(&mut self, block: &Block, proxy: Option<&mut Option<ProxyPass>>) -> Option<Answer> {
         let mut chosen = None;
-        let found = self.list(&block.steps, block, &mut chosen);
+        let found = self.list(&block.steps, &mut chosen);
         if let Some(proxy) = proxy {
             *proxy = chosen;
         }
@@ -156,7 +97,7 @@ impl State<'_> {
     }
 
     /// `Some(None)` if a `break` ends it.
-    fn list(&mut self, steps: &[Step], block: &Block, chosen: &mut Option<ProxyPass>) -> Option<Option<Answer>> {
+    fn list(&mut self, steps: &[Step], chosen: &mut Option<ProxyPass>) -> Option<Option<Answer>> {
         for step in steps {
             match step {
                 Step::Return { status, text, .. } => return Some(Some(self.returned(*status, text.as_ref()))),
@@ -185,7 +126,7 @@ impl State<'_> {
                     None => {}
                     Some(false) => {}
                     Some(true) => {
-                        if let Some(found) = self.list(steps, block, chosen) {
+                        if let Some(found) = self.list(steps, chosen) {
                             return Some(found);
                         }
                         if proxy.is_some() {

@@ -43,6 +43,9 @@ pub(super) struct Sent<'s, 'm> {
     pub(super) rewrites: &'s [Yaml],
 }
 
+/// URLs with their shares, and the value by which users are distributed.
+type Parts = (Vec<(u32, Text)>, Option<Text>);
+
 /// A URL without variables.
 #[derive(Clone, Debug, PartialEq)]
 struct Destination {
@@ -97,7 +100,7 @@ impl<'m> Compiler<'m, '_> {
     }
 
     /// The URLs with their shares, and the value by which users are distributed.
-    fn parts(&mut self, sent: &Sent<'_, 'm>) -> Result<(Vec<(u32, Text)>, Option<Text>), String> {
+    fn parts(&mut self, sent: &Sent<'_, 'm>) -> Result<Parts, String> {
         let url = with_values(&sent.proxy.url, sent.values);
         let split = url.variables().find_map(|name| match self.model.variables.get(name) {
             Some(Variable::Split(split)) => Some((name.to_owned(), split)),
@@ -383,7 +386,11 @@ impl<'m> Compiler<'m, '_> {
         let (mut parts, key) = self.parts(&inner)?;
         let total: u32 = parts.iter().map(|(share, _)| share).sum();
         // An empty value mirrors nothing.
-        parts.retain(|(_, url)| url.0.iter().any(|piece| matches!(piece, Piece::Literal(text) if text.trim_start_matches("http://").trim_start_matches("https://").len() > 0)));
+        parts.retain(|(_, url)| {
+            url.0
+                .iter()
+                .any(|piece| matches!(piece, Piece::Literal(text) if !["http://", "https://"].contains(&&**text)))
+        });
         let [(share, url)] = parts.as_slice() else { return Err("a mirror has one back end".to_owned()) };
         let destination = mirror_destination(url, location)?;
         let (host, _) = self.request_fields(&location.block.settings, &inner);

@@ -24,26 +24,19 @@ use anyhow::{Result, bail};
 
 use self::choice::Found;
 use self::compile::{Compiler, Outcome, Site};
-pub(crate) use self::evaluation::{Answer, Request};
 use self::forward::Backends;
 use self::model::{Foreign, Location, Matcher, Model, Server};
 use self::reading::at;
 pub(crate) use self::syntax::Include;
+use super::Imported;
 use super::conditions::Atom;
+use super::expected::{Answer, Request};
 use super::file::{File, Names, Route};
 use super::findings::{Findings, Kind};
 use super::yaml::Yaml;
 
 /// Most routes of one file.
 const MAX_ROUTES: usize = 5000;
-
-/// The configuration, without tests, and requests with NGINX's response to each.
-#[derive(Debug)]
-pub(crate) struct Imported {
-    pub(crate) file: File,
-    pub(crate) findings: Findings,
-    pub(crate) requests: Vec<(Request, Answer)>,
-}
 
 /// Imports a file. `nginx` is the URL of the NGINX itself, which gets the requests for parts that are not imported.
 ///

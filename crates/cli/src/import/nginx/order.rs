@@ -3,6 +3,8 @@
 //! Without regexes and nesting, the longest prefix comes first. Regexes come before prefixes, since they replace them. Prefixes
 //! that are special, with `^~` or nested locations, come before the regexes, each with those regexes that apply below it.
 
+use std::cmp::Reverse;
+
 use super::choice::{self, Found, Space};
 use super::model::{Block, Location, Matcher, Name, Server};
 use super::patterns::translated;
@@ -14,6 +16,9 @@ use crate::import::yaml::Yaml;
 /// A place in the order: the conditions, and the location that is chosen.
 pub(super) type Leaf<'m> = (Vec<Atom>, Found<'m>);
 
+/// The kind of a name, and the longest first.
+type Rank = (u8, Reverse<usize>);
+
 /// The servers of a space, with the conditions for the host. The last one has none.
 pub(super) fn servers<'m>(space: &Space<'m>, findings: &mut Findings) -> Vec<(Vec<Atom>, &'m Server)> {
     let Some(default) = space.default() else { return Vec::new() };
@@ -21,7 +26,7 @@ pub(super) fn servers<'m>(space: &Space<'m>, findings: &mut Findings) -> Vec<(Ve
     // Names of the default server matter only where another server would take their requests.
     let has_patterns = |server: &Server| server.names.iter().any(|name| !matches!(name, Name::Exact(_)));
     let others = space.servers.iter().any(|server| !is_default(server) && has_patterns(server));
-    let mut groups: Vec<((u8, std::cmp::Reverse<usize>), Vec<Atom>, &'m Server)> = Vec::new();
+    let mut groups: Vec<(Rank, Vec<Atom>, &'m Server)> = Vec::new();
     for server in space.servers.iter().copied().filter(|server| !is_default(server) || others) {
         let exact = |name: &Name| if let Name::Exact(name) = name { Some(Yaml::text(name)) } else { None };
         // The first server with a name gets its requests.
@@ -38,15 +43,15 @@ pub(super) fn servers<'m>(space: &Space<'m>, findings: &mut Findings) -> Vec<(Ve
             }
         }
         if !hosts.is_empty() {
-            groups.push(((0, std::cmp::Reverse(0)), vec![Atom::Host(hosts)], server));
+            groups.push(((0, Reverse(0)), vec![Atom::Host(hosts)], server));
         }
         for name in &server.names {
             let (rank, value) = match name {
                 Name::Exact(_) => continue,
-                Name::Leading(end) => ((1, std::cmp::Reverse(end.len())), Yaml::text(&format!("*{end}"))),
-                Name::Trailing(start) => ((2, std::cmp::Reverse(start.len())), Yaml::text(&format!("{start}*"))),
+                Name::Leading(end) => ((1, Reverse(end.len())), Yaml::text(&format!("*{end}"))),
+                Name::Trailing(start) => ((2, Reverse(start.len())), Yaml::text(&format!("{start}*"))),
                 Name::Regex(pattern) => match translated(pattern) {
-                    Ok(source) => ((3, std::cmp::Reverse(0)), regex(source.trim_start_matches("(?i)"))),
+                    Ok(source) => ((3, Reverse(0)), regex(source.trim_start_matches("(?i)"))),
                     Err(reason) => {
                         let subject = format!("server_name ~{}", pattern.source);
                         findings.add(Kind::NotImported, at(server.place), &subject, &reason);
@@ -121,7 +126,7 @@ impl<'m> Order<'m, '_> {
                 prefixes.push((path, is_special, location));
             }
         }
-        prefixes.sort_by_key(|(path, ..)| std::cmp::Reverse(path.len()));
+        prefixes.sort_by_key(|(path, ..)| Reverse(path.len()));
         let is_below_special =
             |path: &str| prefixes.iter().any(|(other, is_special, _)| *is_special && path.starts_with(other));
         let (special, plain): (Vec<_>, Vec<_>) = prefixes.iter().partition(|(path, ..)| is_below_special(path));

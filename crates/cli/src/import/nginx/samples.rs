@@ -2,13 +2,10 @@
 //! the borders between locations.
 
 use super::choice::Space;
-use super::evaluation::Request;
 use super::model::{Block, Key, Map, Matcher, Model, Name, Server, Step, TestKind, Variable};
 use super::order::encoded;
 use super::patterns::{self, translated};
-
-/// The key of a query that no condition knows.
-pub(super) const ARGUMENT: &str = "q";
+use crate::import::expected::{ARGUMENT, Request};
 
 /// Most requests for one file.
 const MAX_REQUESTS: usize = 400;
