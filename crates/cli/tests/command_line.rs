@@ -33,7 +33,7 @@ fn help_texts_are_the_golden_ones() {
 }
 
 /// Commands for users, as `--help` lists them.
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 20] = [
     "compare",
     "dev",
     "check",
@@ -50,6 +50,7 @@ const COMMANDS: [&str; 19] = [
     "set",
     "history",
     "init",
+    "export",
     "schema",
     "completions",
     "man",

@@ -129,7 +129,7 @@ fn refactor_spaces_becomes_routes_whose_tests_pass() {
     let list = told(&output);
     assert_eq!(output.status.code(), Some(1), "{list}");
     assert!(!list.contains("a bug"), "{list}");
-    let lambda = "routes.json:26:24: not imported: `rte-lambda0001 /reports`: its service `reports` is a Lambda function (LAMBDA)";
+    let lambda = "routes.json:25:24: not imported: `rte-lambda0001 /reports`: its service `reports` is a Lambda function (LAMBDA)";
     assert!(list.contains(lambda), "{list}");
     let text = fs::read_to_string(folder.path().join("crossfade.yaml")).unwrap();
     assert_golden(&Path::new(CASES).join("refactor-spaces/crossfade.yaml"), &text);
@@ -149,4 +149,22 @@ fn refactor_spaces_becomes_routes_whose_tests_pass() {
     let output = crossfade(folder.path(), &["init", "--refactor-spaces", "other.json", "-o", "-"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(told(&output).contains("`other.json` has neither `RouteSummaryList` nor `ServiceSummaryList`"));
+}
+
+#[test]
+fn the_example_of_the_documentation_is_what_it_writes() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/import.md");
+    let text = fs::read_to_string(&page).unwrap();
+    let block = |language: &str| text.split_once(&format!("```{language}\n")).unwrap().1.split_once("```").unwrap().0;
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("nginx.conf"), block("nginx")).unwrap();
+    let output = crossfade(folder.path(), &["init", "--nginx", "nginx.conf", "-o", "-"]);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    let written = String::from_utf8(output.stdout).unwrap();
+    let (routes, _) = written.split_once("\ntests:\n").unwrap();
+    if std::env::var_os("BLESS").is_some() {
+        fs::write(&page, text.replace(block("yaml"), &format!("{routes}\n"))).unwrap();
+        return;
+    }
+    assert_eq!(block("yaml").trim_end(), routes.trim_end());
 }

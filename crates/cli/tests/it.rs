@@ -10,6 +10,7 @@ mod command_line;
 mod compare;
 mod expectations;
 mod explain;
+mod export;
 mod files;
 mod import;
 mod init;

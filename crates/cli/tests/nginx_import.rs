@@ -66,7 +66,7 @@ impl Asked {
     }
 }
 
-/// What NGINX did.
+/// NGINX's response.
 #[derive(Debug)]
 enum Done {
     /// The address in the file, and the path that the back end got.
@@ -74,7 +74,7 @@ enum Done {
     Answered(u16, Option<String>),
 }
 
-/// What the imported file does.
+/// The response by the imported file.
 #[derive(Debug)]
 struct Ours {
     /// Addresses in the file of the possible back ends.

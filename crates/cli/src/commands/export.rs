@@ -10,19 +10,7 @@ use super::{Verdict, migration};
 use crate::export::{Export, Format, MAX_PRIORITY};
 use crate::terminal::{print, say};
 
-/// Export routes that need the function no longer
-#[derive(clap::Args)]
-pub(super) struct Options {
-    #[command(subcommand)]
-    what: What,
-}
-
-#[derive(clap::Subcommand)]
-enum What {
-    AlbRules(AlbRules),
-}
-
-/// Write listener rules for routes that have settled on one back end
+/// Write listener rules for routes that have settled on one back end, and name those that still need the function
 #[derive(clap::Args)]
 #[command(after_help = "\
 A route has settled if all its users are on one back end, and nothing of it needs the function: no mirror, failover, transforms or
@@ -33,7 +21,10 @@ Examples:
   crossfade export alb-rules --live s3://bucket/live.json --format cloudformation > rules.json
 
 Exit codes: 0 no route needs the function, 1 some do, 2 nothing was written.")]
-struct AlbRules {
+pub(super) struct Options {
+    /// Kind of the export
+    #[arg(value_enum)]
+    what: What,
     /// Form of the output
     #[arg(long, value_enum)]
     format: Format,
@@ -51,8 +42,14 @@ struct AlbRules {
     output: PathBuf,
 }
 
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum What {
+    /// Rules of an Application Load Balancer
+    AlbRules,
+}
+
 pub(super) fn run(options: &Options) -> Result<Verdict> {
-    let What::AlbRules(options) = &options.what;
+    let What::AlbRules = options.what;
     let overlay = migration::place(options.live.as_ref()).as_deref().map(migration::read).transpose()?.flatten();
     let proxy = proxy(&options.config, overlay.as_ref())?;
     let export = Export::of(proxy.table(), options.first_priority)

@@ -36,7 +36,7 @@ pub(crate) struct Export {
     pub(crate) rules: Vec<Rule>,
     /// Routes that the load balancer cannot serve, with the reasons.
     pub(crate) kept: Vec<(String, Vec<String>)>,
-    /// What routes lose, with the reason.
+    /// Features that routes lose, with the reason.
     pub(crate) lost: Vec<(String, String)>,
 }
 

@@ -50,9 +50,10 @@ fn variable(backend: &str) -> String {
 fn quoted(text: &str) -> String {
     let mut out = String::from("'");
     for (index, piece) in text.split("\\u0001").enumerate() {
+        let is_name = piece.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
         match index % 2 {
-            0 => out += &piece.replace('\'', "'\\''"),
-            _ => out += &format!("'\"${piece}\"'"),
+            1 if is_name => out += &format!("'\"${piece}\"'"),
+            _ => out += &piece.replace('\'', "'\\''"),
         }
     }
     out + "'"

@@ -60,7 +60,7 @@ impl<'m> Space<'m> {
     }
 }
 
-/// What NGINX finds for a path.
+/// NGINX's choice for a path.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Found<'m> {
     Location(&'m Location),

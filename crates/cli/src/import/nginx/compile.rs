@@ -423,7 +423,7 @@ impl Site<'_> {
     }
 }
 
-/// What one case of the variables has led to so far.
+/// The results of one case of the variables so far.
 struct Case<'c, 'm> {
     site: Site<'m>,
     values: &'c Values,

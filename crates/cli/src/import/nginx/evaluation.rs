@@ -1,4 +1,4 @@
-//! What NGINX would do with a request, step by step with the values of its variables. Tests of the imported file expect this, so
+//! NGINX's response to a request, step by step with the values of its variables. Tests of the imported file expect this, so
 //! it shares no code with `compile` and `forward`, which write conditions and actions.
 
 use std::collections::BTreeSet;

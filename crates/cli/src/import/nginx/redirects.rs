@@ -41,7 +41,7 @@ pub(super) fn returned(
     }
 }
 
-/// What becomes of the client's query if the URL says nothing.
+/// The fate of the client's query if the URL says nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Query {
     /// `return`.

@@ -322,7 +322,7 @@ mod tests {
             ),
             ["~", r"\.php$", "a#b", "e"]
         );
-        assert_eq!(words(r#"d "a\"b\\c\.d\t" ${x}y{z}"#), ["a\"b\\c\\.d\t", "${x}y"]);
+        assert_eq!(words(r#"d "a\"b\\c\.d\t" ${x}y{}"#), ["a\"b\\c\\.d\t", "${x}y"]);
         assert_eq!(words("d a}b {}"), ["a}b"]);
     }
 
