@@ -22,10 +22,10 @@ Examples:
 
 Exit codes: 0 no route needs the function, 1 some do, 2 nothing was written.")]
 pub(super) struct Options {
-    /// Kind of the export
+    /// Rules of an Application Load Balancer
     #[arg(value_enum)]
     what: What,
-    /// Form of the output
+    /// Form of the output: commands of the AWS CLI, a CloudFormation template, or Terraform
     #[arg(long, value_enum)]
     format: Format,
     /// Configuration file
@@ -44,7 +44,6 @@ pub(super) struct Options {
 
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum What {
-    /// Rules of an Application Load Balancer
     AlbRules,
 }
 

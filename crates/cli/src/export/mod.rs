@@ -22,11 +22,8 @@ pub(crate) const MAX_PRIORITY: u32 = 50_000;
 /// A form of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Format {
-    /// Commands of the AWS CLI
     Cli,
-    /// A CloudFormation template
     Cloudformation,
-    /// Terraform
     Terraform,
 }
 

@@ -74,12 +74,20 @@ impl<'m> Compiler<'m, '_> {
             return Err("`rewrite` and several paths at back ends are not supported together".to_owned());
         }
         let mut targets: Vec<(u64, Yaml, Yaml)> = Vec::new();
-        let (mut failover, mut by) = (None, None);
+        let (mut failover, mut by) = (None, None::<Text>);
         let sums: Vec<u64> = destinations.iter().map(|(_, it)| self.sum_of_weights(&it.authority)).collect();
         let common = sums.iter().copied().fold(1, lcm);
         for ((share, destination), sum) in destinations.iter().zip(sums) {
             let servers = self.servers(destination, settings, host.as_ref(), sent)?;
-            failover = failover.or(servers.backup);
+            // It would be that of the other destinations as well.
+            match servers.backup {
+                Some(_) if destinations.len() > 1 => {
+                    let shown = format!("backup of `{}`", destination.authority);
+                    let reason = "`failover` belongs to a route, which has several upstreams here";
+                    self.findings.add(Kind::NotImported, at(sent.proxy.place), &shown, reason);
+                }
+                backup => failover = backup,
+            }
             by = by.or(servers.hash);
             let transforms = if all_alike { Yaml::Map(Vec::new()) } else { Yaml::Map(destination.transforms.clone()) };
             for (weight, backend) in servers.primaries {
@@ -579,7 +587,7 @@ fn host_and_path(url: &Text) -> Result<(String, Text), String> {
 }
 
 fn is_host(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.:".contains(&byte))
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte))
 }
 
 /// A time of NGINX, whose default unit is a second, as ours; `None` if it is another one.
