@@ -68,7 +68,13 @@ fn commands(page: &str) -> Vec<String> {
 pub(crate) fn every_command_is_one() {
     let mut count = 0;
     let mut help = BTreeMap::new();
-    for page in ["docs/migration.md", "docs/configuration.md", "deploy/serverless/README.md"] {
+    for page in [
+        "docs/migration.md",
+        "docs/configuration.md",
+        "docs/import.md",
+        "docs/export.md",
+        "deploy/serverless/README.md",
+    ] {
         for command in commands(page) {
             let words = shell_words::split(&command).unwrap_or_else(|error| panic!("{page}: {command}: {error}"));
             let name = words.get(1).unwrap().clone();
