@@ -45,11 +45,14 @@ pub(super) fn launch(handlers: &Handlers, function: &Function, debugger: Option<
     if !candidates.iter().any(|file| folder.join(file).is_file()) {
         handlers.warn_of_missing(function, &candidates);
     }
-    let mut words = vec![python.program.clone(), "-m".to_owned()];
+    let mut words = vec![python.program.clone()];
     if let Some(address) = &debugger {
-        words.extend([DEBUGGER, "--listen", address, "--wait-for-client", "-m"].map(str::to_owned));
+        // Breakpoints in frozen modules have no effect, of which the debugger warns.
+        words.extend(
+            ["-X", "frozen_modules=off", "-m", DEBUGGER, "--listen", address, "--wait-for-client"].map(str::to_owned),
+        );
     }
-    words.extend([CLIENT.to_owned(), function.handler.clone()]);
+    words.extend(["-m".to_owned(), CLIENT.to_owned(), function.handler.clone()]);
     let uses_cache = !python.has_client || debugger.is_some() && !python.has_debugger;
     let modules = uses_cache.then(|| modules.to_string_lossy().into_owned());
     Ok(Launch { words, modules, debugger, ..Launch::default() })
