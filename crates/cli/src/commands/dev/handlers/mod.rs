@@ -241,6 +241,12 @@ fn argument(file: &Path, folder: &Path) -> String {
     }
 }
 
+/// A path as a word of a shell, with `~` for the home folder.
 fn quoted(path: &Path) -> String {
-    shell_words::quote(&path.to_string_lossy()).into_owned()
+    let home = std::env::var_os("HOME").filter(|home| home.len() > 1);
+    let inside = home.and_then(|home| path.strip_prefix(home).ok()).map(Path::to_string_lossy);
+    match inside {
+        Some(inside) if shell_words::quote(&inside) == inside => format!("~/{inside}"),
+        _ => shell_words::quote(&path.to_string_lossy()).into_owned(),
+    }
 }
