@@ -47,13 +47,13 @@ struct Lack {
     hint: String,
 }
 
-/// What a search for programs and clients depends on.
+/// The places of programs and clients, and the notes about what is missing.
 pub(super) struct Handlers {
     /// `PATH` of the functions.
     path: Option<OsString>,
     /// That of the shell's activated environment.
     virtual_environment: Option<PathBuf>,
-    /// Where clients are that no project has.
+    /// The folder of clients that no project has.
     cache: PathBuf,
     debug: Debug,
     /// The functions, by what they lack.
