@@ -8,6 +8,7 @@ mod node;
 mod python;
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -59,6 +60,8 @@ pub(super) struct Handlers {
     /// The functions, by what they lack.
     lacking: RefCell<Vec<(Lack, Vec<String>)>>,
     warnings: RefCell<Vec<String>>,
+    /// Outputs of programs, by folder, program, arguments and `PYTHONPATH`: functions of one folder share them.
+    outputs: RefCell<BTreeMap<Vec<OsString>, Option<String>>>,
 }
 
 /// The functions that are started with a debugger.
@@ -86,6 +89,7 @@ impl Handlers {
             },
             lacking: RefCell::default(),
             warnings: RefCell::default(),
+            outputs: RefCell::default(),
         }
     }
 
@@ -165,6 +169,14 @@ impl Handlers {
 
     /// Returns the output of a program in a function's folder, with the environment that the function gets.
     fn output(&self, function: &Function, program: &str, arguments: &[&str]) -> Option<String> {
+        let python_path = function.env.iter().filter(|(name, _)| name == "PYTHONPATH");
+        let mut key = vec![folder_of(function).into(), program.into()];
+        key.extend(arguments.iter().copied().chain(python_path.map(|(_, value)| value.as_str())).map(OsString::from));
+        let mut outputs = self.outputs.borrow_mut();
+        outputs.entry(key).or_insert_with(|| self.run(function, program, arguments)).clone()
+    }
+
+    fn run(&self, function: &Function, program: &str, arguments: &[&str]) -> Option<String> {
         let mut command = Command::new(program);
         command.args(arguments).current_dir(folder_of(function)).env_clear().stdin(Stdio::null());
         command.envs(std::env::var_os("HOME").map(|home| ("HOME", home)));
