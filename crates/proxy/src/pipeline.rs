@@ -122,7 +122,8 @@ impl Proxy {
                 }
                 Body::Streamed(mut streamed) => {
                     let mut head = Response::from_parts(parts, ());
-                    streamed.encoder = content::for_stream(compression, || sent.accepted(), &mut head);
+                    streamed.encoder =
+                        content::for_stream(compression, streamed.decodes(), || sent.accepted(), &mut head);
                     head.map(|()| Body::Streamed(streamed))
                 }
             }

@@ -9,6 +9,7 @@ mod failures;
 mod forwarding;
 mod hostile;
 mod http2;
+mod mapped_streams;
 mod mirror;
 mod policy;
 mod reload;
