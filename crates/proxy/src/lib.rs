@@ -16,6 +16,7 @@ mod error;
 mod failover;
 mod fields;
 mod forwarding;
+pub mod fuzzing;
 mod hop_by_hop;
 mod identity;
 mod invocation;

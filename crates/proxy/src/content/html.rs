@@ -36,7 +36,7 @@ const LISTS: [&[u8]; 2] = [b"srcset", b"imagesrcset"];
 
 /// Maps a page that comes in pieces.
 #[derive(Debug)]
-pub(super) struct Html<'n> {
+pub(crate) struct Html<'n> {
     urls: Urls<'n>,
     /// The content of scripts or styles is mapped on its way, so the hash of their bytes is wrong.
     resources: Resources,
@@ -163,6 +163,11 @@ impl<'n> Html<'n> {
         self.keep();
         self.pass(out);
         self.urls.finish(out);
+    }
+
+    /// Returns the number of bytes that wait for the next piece.
+    pub(super) fn held(&self) -> usize {
+        self.tag.len() + self.urls.held()
     }
 
     pub(super) fn is_changed(&self) -> bool {

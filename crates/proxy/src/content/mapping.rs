@@ -17,13 +17,13 @@ use super::urls::Urls;
 
 /// The mapping of one content, which comes in pieces.
 #[derive(Debug)]
-pub(super) enum Mapping<'n> {
+pub(crate) enum Mapping<'n> {
     Html(Box<Html<'n>>),
     Other(Urls<'n>),
 }
 
 impl<'n> Mapping<'n> {
-    pub(super) fn new(names: Arc<Names<'n>>, public: &PublicUrl, media_type: &str) -> Self {
+    pub(crate) fn new(names: Arc<Names<'n>>, public: &PublicUrl, media_type: &str) -> Self {
         let is = |known: &str| media_type.eq_ignore_ascii_case(known);
         let scripts = ["text/javascript", "application/javascript", "application/x-javascript"];
         let resources =
@@ -37,15 +37,23 @@ impl<'n> Mapping<'n> {
     }
 
     /// Takes a piece, and appends what is decided.
-    pub(super) fn push(&mut self, piece: &[u8], out: &mut Vec<u8>) {
+    pub(crate) fn push(&mut self, piece: &[u8], out: &mut Vec<u8>) {
         match self {
             Mapping::Html(html) => html.push(piece, out),
             Mapping::Other(urls) => urls.push(piece, out),
         }
     }
 
+    /// Returns the number of bytes that wait for the next piece.
+    pub(crate) fn held(&self) -> usize {
+        match self {
+            Mapping::Html(html) => html.held(),
+            Mapping::Other(urls) => urls.held(),
+        }
+    }
+
     /// Appends the rest. Returns `false` if nothing has changed.
-    pub(super) fn finish(&mut self, out: &mut Vec<u8>) -> bool {
+    pub(crate) fn finish(&mut self, out: &mut Vec<u8>) -> bool {
         match self {
             Mapping::Html(html) => {
                 html.finish(out);

@@ -11,6 +11,8 @@ mod gunzip;
 mod html;
 mod mapping;
 mod names;
+#[cfg(test)]
+mod properties;
 mod spelling;
 #[cfg(test)]
 mod tests;
@@ -18,7 +20,9 @@ mod urls;
 
 pub use compress::compress;
 pub(crate) use compress::{Compression, Encoder, for_client, for_stream, is_compressible, is_to_be_recoded};
-pub(crate) use mapping::{Mapper, map, only_decodable};
+pub(crate) use gunzip::Gunzip;
+pub(crate) use mapping::{Mapper, Mapping, map, only_decodable};
+pub(crate) use names::Names;
 
 /// Bytes of content that are read from a back end although the front end cannot carry them, since they may fit once they are
 /// compressed.

@@ -7,7 +7,7 @@ use super::spelling::{Cursor, Miss};
 
 /// Maps URLs in content that comes in pieces. It keeps back no more than the beginning of a URL.
 #[derive(Debug)]
-pub(super) struct Urls<'n> {
+pub(crate) struct Urls<'n> {
     pub(super) names: Arc<Names<'n>>,
     /// The end of the last piece, which may begin a URL.
     pending: Vec<u8>,
@@ -32,6 +32,11 @@ impl<'n> Urls<'n> {
             joined.extend_from_slice(piece);
             self.scan(&joined, false, out);
         }
+    }
+
+    /// Returns the number of bytes that wait for the next piece.
+    pub(super) fn held(&self) -> usize {
+        self.pending.len()
     }
 
     /// Appends the rest: nothing follows that a URL could continue in.
