@@ -45,6 +45,6 @@ pub use pipeline::Exchange;
 pub use plan::{Context, Outgoing, Plan, Sending, Step};
 pub use probe::{Answer, Probe, Reached, Session};
 pub use proxy::Proxy;
-pub use respond::{failure, healthy};
+pub use respond::{Preference, failure, healthy};
 pub use time::TimeLimit;
 pub use upstream::{SetupError, number_thread};

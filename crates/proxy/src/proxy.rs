@@ -9,7 +9,7 @@ use crossfade_compare::Salt;
 use crossfade_event::Format;
 use crossfade_route::{Backend, PemFile, PublicUrl, Route, RoutingTable};
 use http::header::{CONTENT_LENGTH, HOST};
-use http::{Method, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 
 use crate::attempt::Bounds;
 use crate::body::Body;
@@ -17,8 +17,9 @@ use crate::content::Mapper;
 use crate::identity::Identity;
 use crate::invocation::Invocation;
 use crate::plan::{self, Outgoing, Planner};
+use crate::respond::Preference;
 use crate::upstream::{SetupError, Upstream, Upstreams};
-use crate::{content, hop_by_hop, public_url};
+use crate::{ProxyError, content, hop_by_hop, public_url, respond};
 
 /// The proxy: a routing table and the live clients of its back ends. Shared by all invocations.
 #[derive(Debug)]
@@ -119,6 +120,23 @@ impl Proxy {
     #[must_use]
     pub fn streams(&self, format: &Format) -> bool {
         plan::streams(&self.table, format)
+    }
+
+    /// The facts of a request that choose the page of an error; `None` without `errorPages`.
+    #[must_use]
+    #[inline]
+    pub fn preference(&self, request: &Request<Bytes>) -> Option<Preference> {
+        (!self.table.error_pages.is_empty()).then(|| Preference::of(request))
+    }
+
+    /// The response to a request that failed, with its page if the request is known.
+    #[must_use]
+    pub fn failure(&self, error: &ProxyError, preference: Option<&Preference>) -> Response<Bytes> {
+        let mut response = respond::failure(error);
+        if let Some(preference) = preference {
+            preference.page(&self.table.error_pages, &mut response);
+        }
+        response
     }
 
     pub(crate) fn bounds(&self, invocation: &Invocation, route: &Route) -> Bounds {
