@@ -235,6 +235,51 @@ async fn a_coding_that_breaks_ends_the_content_with_an_error() {
     }
 }
 
+/// Each of the two systems names itself, by a port of its own.
+#[tokio::test]
+async fn systems_are_compared_by_what_their_clients_get() {
+    let system = async || {
+        let origin = Origin::start(Tls::Plain, |mut conn| async move {
+            while let Some(request) = conn.request().await {
+                let host = request.lines().find_map(|line| line.strip_prefix("host: ")).unwrap().to_owned();
+                let body = format!("<a href='http://{host}/v2/a'>{}</a>", "x".repeat(1000));
+                let head = "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-encoding: gzip\r\n";
+                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+                encoder.write_all(body.as_bytes()).unwrap();
+                let body = encoder.finish().unwrap();
+                let head = format!("{head}content-length: {}\r\n\r\n", body.len());
+                conn.write([head.as_bytes(), &body].concat()).await;
+            }
+        });
+        origin.await
+    };
+    let (legacy, modern) = (system().await, system().await);
+    let keys = "publicUrl: { url: https://shop.example.com, content: text/html }";
+    let proxy = config(
+        &format!(
+            "streaming: function-url\nbackends:\n  legacy: {{ url: '{}/v2', {keys} }}\n  modern: {{ url: '{}/v2', {keys} }}\n\
+             default: {{ forward: legacy, mirror: {{ backend: modern, percent: 100, compare: {{}} }} }}\n",
+            legacy.url(),
+            modern.url()
+        ),
+        &[],
+    );
+    let invocation = invocation_from(&FUNCTION_URL, PATIENCE, SystemTime::now());
+    let Exchange { response, mut record, pending } = proxy.handle(get("gzip"), &invocation).await;
+    let Body::Streamed(mut streamed) = response.into_body() else { panic!("not streamed") };
+    let (mut pending, mut sent) = (pending.unwrap(), 0);
+    while let Some(piece) = next(&mut streamed).await {
+        sent += piece.unwrap().len() as u64;
+    }
+    streamed.conclude(sent, None, &invocation, &mut record, Some(&mut pending));
+    let records = proxy.mirror(*pending, &invocation, std::future::pending()).await;
+    let record = serde_json::to_value(&records[0]).unwrap();
+    assert_eq!(record["verdict"], "match", "{record}");
+    let length = "<a href='https://shop.example.com/a'></a>".len() + 1000;
+    assert_eq!((&record["primary"]["bytes"], &record["mirror"]["bytes"]), (&length.into(), &length.into()), "{record}");
+    assert_eq!((legacy.requests().len(), modern.requests().len()), (1, 1));
+}
+
 /// A megabyte of it is a kilobyte.
 #[tokio::test]
 async fn content_that_expands_is_never_in_memory_as_a_whole() {
