@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 
 use bytes::Bytes;
@@ -55,11 +55,10 @@ pub(crate) async fn answer<'p>(
             own(invocation, healthy(), |record| record.route = Some("health-check".into()))
         }
         Ok(request) => {
-            let exchange = caught(proxy.handle(request, invocation)).await;
             // A panic costs this one request a 500.
-            exchange.unwrap_or_else(|message| {
+            caught(pin!(proxy.handle(request, invocation))).await.unwrap_or_else(|message| {
                 let error = ProxyError::Internal(message);
-                own(invocation, proxy.failure(&error, preference.as_ref()), |record| error.note(record))
+                own(invocation, proxy.failure(&error, preference.as_deref()), |record| error.note(record))
             })
         }
         // Neither its method nor its `Accept` is known, which a page depends on.
@@ -80,7 +79,7 @@ pub(crate) async fn answer<'p>(
             (Err(error), _) => {
                 // Nothing has been read that could be compared.
                 pending = None;
-                let (parts, content) = replacement(proxy, preference.as_ref(), &error, &mut record).into_parts();
+                let (parts, content) = replacement(proxy, preference.as_deref(), &error, &mut record).into_parts();
                 // Our own fields are small.
                 let _ = prelude(&parts, reply);
                 reply.extend_from_slice(&content);
@@ -99,7 +98,7 @@ pub(crate) async fn answer<'p>(
     }
     if let Err(error) = encoded {
         // A page is limited so that it fits.
-        let _ = (format.encode)(&replacement(proxy, preference.as_ref(), &error, &mut record), reply);
+        let _ = (format.encode)(&replacement(proxy, preference.as_deref(), &error, &mut record), reply);
     }
     Answered { record, pending, reply: Reply::Whole }
 }
@@ -113,7 +112,7 @@ pub(crate) async fn mirror(
     stop: impl Future<Output = &'static str>,
 ) -> Vec<String> {
     let lost = proxy.lost(&pending, invocation, "proxy_internal_error");
-    let records = caught(proxy.mirror(pending, invocation, stop)).await.unwrap_or_else(|message| {
+    let records = caught(pin!(proxy.mirror(pending, invocation, stop))).await.unwrap_or_else(|message| {
         log_error(&format!("mirroring {} failed: {message}", invocation.request_id));
         vec![lost]
     });
@@ -160,9 +159,9 @@ fn replacement(
     response
 }
 
-/// A panic would end the process and with it every other invocation: here it is an error with its message.
-pub(crate) async fn caught<T>(future: impl Future<Output = T>) -> Result<T, String> {
-    let mut future = pin!(future);
+/// A panic would end the process and with it every other invocation: here it is an error with its message. The future stays
+/// where it is: one is kilobytes large, and each move would be a copy.
+pub(crate) async fn caught<T>(mut future: Pin<&mut (impl Future<Output = T> + ?Sized)>) -> Result<T, String> {
     std::future::poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
         Ok(poll) => poll.map(Ok),
         Err(panic) => Poll::Ready(Err(message_of(&*panic))),
@@ -191,7 +190,10 @@ mod tests {
     #[tokio::test]
     async fn a_panic_tells_nothing_of_the_request() {
         let secret = "canary".to_owned();
-        assert_eq!(caught(async { panic!("as it is written") }).await, Err::<(), _>("as it is written".to_owned()));
-        assert_eq!(caught(async { panic!("it is {secret}") }).await, Err::<(), _>("panic".to_owned()));
+        assert_eq!(
+            caught(pin!(async { panic!("as it is written") })).await,
+            Err::<(), _>("as it is written".to_owned())
+        );
+        assert_eq!(caught(pin!(async { panic!("it is {secret}") })).await, Err::<(), _>("panic".to_owned()));
     }
 }

@@ -41,7 +41,7 @@ impl Proxy {
         let mut record = AccessRecord::new(invocation.time, &invocation.request_id, &journal);
         let response = result.unwrap_or_else(|error| {
             error.note(&mut record);
-            self.failure(&error, preference.as_ref()).map(Body::Whole)
+            self.failure(&error, preference.as_deref()).map(Body::Whole)
         });
         let trace_id = invocation.front.trace_id.as_ref().or(invocation.trace_id.as_ref());
         record.trace_id = trace_id.and_then(|value| value.to_str().ok()).map(Cow::from);

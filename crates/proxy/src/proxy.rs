@@ -122,11 +122,12 @@ impl Proxy {
         plan::streams(&self.table, format)
     }
 
-    /// The facts of a request that choose the page of an error; `None` without `errorPages`.
+    /// The facts of a request that choose the page of an error; `None` without `errorPages`. Boxed, so that a request has no room for
+    /// them.
     #[must_use]
     #[inline]
-    pub fn preference(&self, request: &Request<Bytes>) -> Option<Preference> {
-        (!self.table.error_pages.is_empty()).then(|| Preference::of(request))
+    pub fn preference(&self, request: &Request<Bytes>) -> Option<Box<Preference>> {
+        (!self.table.error_pages.is_empty()).then(|| Box::new(Preference::of(request)))
     }
 
     /// The response to a request that failed, with its page if the request is known.
