@@ -182,7 +182,7 @@ impl<'t> Streamed<'t> {
         }
     }
 
-    /// What is decided of the mapped content once this piece is there, or the next part of the last one.
+    /// Maps a piece, or the next part of the last one, and returns as much of the result as is decided.
     fn mapped(&mut self, content: Option<Bytes>) -> Result<Bytes, ProxyError> {
         let mut mapped = Vec::new();
         let result = self.mapper.as_mut().map(|mapper| match content {
