@@ -294,6 +294,7 @@ impl Context<'_> {
 }
 
 /// Returns whether replies in this format are streamed.
+#[inline]
 pub(crate) fn streams(table: &RoutingTable, format: &Format) -> bool {
     format.prelude.is_some() && table.streaming.has(format.name)
 }

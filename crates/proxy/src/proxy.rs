@@ -118,6 +118,7 @@ impl Proxy {
 
     /// Returns whether replies in this format are streamed.
     #[must_use]
+    #[inline]
     pub fn streams(&self, format: &Format) -> bool {
         plan::streams(&self.table, format)
     }

@@ -104,8 +104,7 @@ pub(crate) fn map(
     *response.body_mut() = Bytes::from(content);
     changed(response.headers_mut());
     if is_encoded {
-        response.headers_mut().remove(CONTENT_ENCODING);
-        vary_by_coding(response.headers_mut());
+        decoded_to_map(response.headers_mut());
         response.extensions_mut().insert(Recode);
     }
 }
@@ -144,8 +143,7 @@ impl<'n> Mapper<'n> {
         let mapping = Mapping::new(names, public, media_type(fields));
         changed(fields);
         if decoder.is_some() {
-            fields.remove(CONTENT_ENCODING);
-            vary_by_coding(fields);
+            decoded_to_map(fields);
         }
         Some(Mapper { mapping, decoder, has_more: false })
     }
@@ -193,6 +191,13 @@ impl<'n> Mapper<'n> {
         self.mapping.finish(out);
         Ok(())
     }
+}
+
+/// The content has lost its coding, and whether the client gets one depends on what it accepts. One function, since each further
+/// caller of `remove` keeps others from being inlined.
+fn decoded_to_map(fields: &mut HeaderMap) {
+    fields.remove(CONTENT_ENCODING);
+    vary_by_coding(fields);
 }
 
 /// Returns whether gzip is the only coding.
