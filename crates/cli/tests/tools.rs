@@ -17,6 +17,7 @@ mod inspector_migration;
 mod inspector_page;
 mod list_rules;
 mod local_fronts;
+mod public_host;
 mod real_servers;
 mod recipes;
 mod reload;
@@ -121,6 +122,7 @@ fn main() -> ExitCode {
         [] list_rules::all_errors_are_reported_at_once_and_lenient_downgrades_quotas;
         [] list_rules::several_functions_need_a_command_each;
         [NODE, CURL] list_rules::each_function_runs_its_own_command;
+        [BROWSER] public_host::a_browser_never_leaves_the_public_host;
         [NGINX, CURL] real_servers::nginx_answers_as_it_does_directly;
         [PYTHON, CURL] real_servers::django_3_lets_its_users_log_in;
         [PYTHON, CURL] real_servers::django_5_lets_its_users_log_in;

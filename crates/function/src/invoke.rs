@@ -8,7 +8,9 @@ use std::task::Poll;
 use bytes::Bytes;
 use crossfade_event::{DecodeError, EncodeError, Event, Format, Front, Undecodable, decode_request, fallback};
 use crossfade_journal::{AccessRecord, Journal, milliseconds};
-use crossfade_proxy::{Body, Exchange, Invocation, Pending, Proxy, ProxyError, Streamed, compress, failure, healthy};
+use crossfade_proxy::{
+    Body, Exchange, Invocation, Pending, Preference, Proxy, ProxyError, Streamed, compress, failure, healthy,
+};
 use crossfade_route::HealthCheck;
 use http::{Request, Response};
 
@@ -47,6 +49,7 @@ pub(crate) async fn answer<'p>(
     reply: &mut Vec<u8>,
 ) -> Answered<'p> {
     let Front { format, is_health_check, .. } = invocation.front;
+    let preference = request.as_ref().ok().and_then(|request| proxy.preference(request));
     let exchange = match request {
         Ok(_) if is_health_check && proxy.table().health_check == HealthCheck::Function => {
             own(invocation, healthy(), |record| record.route = Some("health-check".into()))
@@ -55,9 +58,10 @@ pub(crate) async fn answer<'p>(
             // A panic costs this one request a 500.
             caught(pin!(proxy.handle(request, invocation))).await.unwrap_or_else(|message| {
                 let error = ProxyError::Internal(message);
-                own(invocation, failure(&error), |record| error.note(record))
+                own(invocation, proxy.failure(&error, preference.as_deref()), |record| error.note(record))
             })
         }
+        // Neither its method nor its `Accept` is known, which a page depends on.
         Err(error) => {
             let error = refused(&error);
             own(invocation, failure(&error), |record| error.note(record))
@@ -75,8 +79,8 @@ pub(crate) async fn answer<'p>(
             (Err(error), _) => {
                 // Nothing has been read that could be compared.
                 pending = None;
-                let (parts, content) = replacement(&error, &mut record).into_parts();
-                // Our own answers are small.
+                let (parts, content) = replacement(proxy, preference.as_deref(), &error, &mut record).into_parts();
+                // Our own fields are small.
                 let _ = prelude(&parts, reply);
                 reply.extend_from_slice(&content);
                 None
@@ -93,8 +97,8 @@ pub(crate) async fn answer<'p>(
         encoded = (format.encode)(&response, reply);
     }
     if let Err(error) = encoded {
-        // As above.
-        let _ = (format.encode)(&replacement(&error, &mut record), reply);
+        // A page is limited so that it fits.
+        let _ = (format.encode)(&replacement(proxy, preference.as_deref(), &error, &mut record), reply);
     }
     Answered { record, pending, reply: Reply::Whole }
 }
@@ -138,12 +142,17 @@ fn own<'p>(
 }
 
 /// The answer that takes the place of one that cannot be carried.
-fn replacement(error: &EncodeError, record: &mut AccessRecord<'_>) -> Response<Bytes> {
+fn replacement(
+    proxy: &Proxy,
+    preference: Option<&Preference>,
+    error: &EncodeError,
+    record: &mut AccessRecord<'_>,
+) -> Response<Bytes> {
     let error = match error {
         EncodeError::TooLarge { .. } => ProxyError::too_large(error),
         EncodeError::FieldsTooLarge { .. } => ProxyError::ResponseFieldsTooLarge(error.to_string()),
     };
-    let response = failure(&error);
+    let response = proxy.failure(&error, preference);
     error.note(record);
     record.status = response.status().as_u16();
     record.response_bytes = response.body().len() as u64;

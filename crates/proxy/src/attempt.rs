@@ -270,7 +270,8 @@ fn absolute(request: &mut Request<Full<Bytes>>, scheme: Scheme) {
 /// Reads the content, up to what the front end could carry.
 async fn read(response: Response<Incoming>, bounds: Bounds) -> Result<Response<Bytes>, ProxyError> {
     let Format { max_response_bytes: mut limit, service, .. } = *bounds.format;
-    if bounds.compresses && content::is_compressible(&response) {
+    let is_small = response.body().size_hint().upper().is_some_and(|length| length <= limit as u64);
+    if !is_small && bounds.compresses && content::is_compressible(&response) {
         limit = limit.max(content::LARGEST);
     }
     let (parts, incoming) = response.into_parts();

@@ -111,6 +111,9 @@ pub enum ProxyError {
     /// A transfer coding that Crossfade has not asked for and cannot decode.
     #[error("the response has a `Transfer-Encoding` other than `chunked`")]
     TransferCoding,
+    /// Content that is mapped as it arrives cannot be decoded.
+    #[error("the content of the response is not valid gzip, or ends within it")]
+    ContentCoding,
     /// A status that no front end carries: 101 without an upgrade, or one above 599.
     #[error("the response has the invalid status {0}")]
     StatusNotCarried(u16),
@@ -225,6 +228,7 @@ impl ProxyError {
             | Self::ResponseCutShort { .. }
             | Self::Protocol(_)
             | Self::TransferCoding
+            | Self::ContentCoding
             | Self::StatusNotCarried(_)
             | Self::ResponseTooLarge(_)
             | Self::ResponseFieldsTooLarge(_) => StatusCode::BAD_GATEWAY,
@@ -251,6 +255,7 @@ impl ProxyError {
             Self::Http2NotOffered | Self::Protocol(_) | Self::StatusNotCarried(_) => "http_protocol_error",
             Self::BrokenEarly(_) | Self::Handshake(_) | Self::ConnectionTerminated(_) => "connection_terminated",
             Self::TransferCoding => "http_response_transfer_coding",
+            Self::ContentCoding => "http_response_content_coding",
             Self::ResponseIncomplete(_) | Self::ResponseCutShort { .. } => "http_response_incomplete",
             Self::ResponseTimeout(_) => "http_response_timeout",
             Self::ResponseTooLarge(_) => "http_response_body_size",
@@ -291,6 +296,7 @@ impl ProxyError {
             | Self::MethodRefused(_)
             | Self::WebSocketRefused
             | Self::Loop { .. }
+            | Self::ContentCoding
             | Self::ResponseTooLarge(_)
             | Self::ResponseFieldsTooLarge(_)
             | Self::CircuitOpen { .. }

@@ -280,6 +280,7 @@ fn close(route: &mut Route, table: &RoutingTable) {
         content_type: Some(HeaderValue::from_static("text/plain; charset=utf-8")),
         body: Bytes::from_static(b"The service is under maintenance. Please try again later.\n"),
         pages: table.error_pages.iter().filter(|page| page.codes.contains(status)).cloned().collect(),
+        is_maintenance: true,
     });
     route.mirror = None;
     let seconds = HeaderValue::from(table.maintenance_retry_after.as_secs());

@@ -211,6 +211,8 @@ pub struct FixedResponse {
     pub body: bytes::Bytes,
     /// Used instead of the body where the client accepts one of them.
     pub pages: Vec<ErrorPage>,
+    /// `maintenance` of the overlay, in place of the route's own action.
+    pub is_maintenance: bool,
 }
 
 /// `healthCheck.answer`: selects what responds to the load balancer's health checks.

@@ -308,7 +308,7 @@ fn read_fixed(node: &Node, surroundings: &dyn Surroundings, diagnostics: &mut Co
     let content_type = content_type.and_then(|node| read_content_type(node, diagnostics));
     let body = read_content(body, body_file, surroundings, diagnostics);
     let status = u16::try_from(status?).ok().and_then(|status| StatusCode::from_u16(status).ok());
-    Some(FixedResponse { status: status?, content_type, body: body?, pages: Vec::new() })
+    Some(FixedResponse { status: status?, content_type, body: body?, pages: Vec::new(), is_maintenance: false })
 }
 
 pub(super) fn read_content_type(node: &Node, diagnostics: &mut Collector) -> Option<HeaderValue> {
