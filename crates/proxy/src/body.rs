@@ -51,6 +51,8 @@ impl Body<'_> {
 pub struct Streamed<'t> {
     /// `None` after the end.
     incoming: Option<Incoming>,
+    /// Content that has been read already; mostly none.
+    ahead: Bytes,
     promised: Option<u64>,
     received: u64,
     upstream: &'t Upstream,
@@ -104,6 +106,7 @@ impl<'t> Streamed<'t> {
         Streamed {
             promised: incoming.size_hint().exact(),
             incoming: Some(incoming),
+            ahead: Bytes::new(),
             received: 0,
             upstream,
             connection: Some(connection),
@@ -118,8 +121,17 @@ impl<'t> Streamed<'t> {
         }
     }
 
+    /// The same with content that has been read already.
+    pub(crate) fn after(self, ahead: Bytes) -> Self {
+        Streamed { ahead, ..self }
+    }
+
     /// The next piece, as soon as it is there; `None` at the end. Nothing comes after an error.
     pub async fn next(&mut self) -> Option<Result<Bytes, ProxyError>> {
+        if !self.ahead.is_empty() {
+            let ahead = std::mem::take(&mut self.ahead);
+            return Some(Ok(self.passed(ahead)));
+        }
         loop {
             // What is there already is taken also after a deadline, which would never end a response that is always there.
             let is_over = self.incoming.is_some() && self.bounds.deadline <= Instant::now();
@@ -129,12 +141,7 @@ impl<'t> Streamed<'t> {
             };
             let error = match frame {
                 Ok(Some(Ok(frame))) => match frame.into_data() {
-                    Ok(content) if !content.is_empty() => {
-                        self.received += content.len() as u64;
-                        let room = self.keeps.saturating_sub(self.kept.len());
-                        self.kept.extend_from_slice(content.get(..room).unwrap_or(&content));
-                        return Some(Ok(self.encoded(content)));
-                    }
+                    Ok(content) if !content.is_empty() => return Some(Ok(self.passed(content))),
                     // Trailers are dropped, as from whole responses.
                     _ => continue,
                 },
@@ -156,6 +163,14 @@ impl<'t> Streamed<'t> {
             self.fail(&error);
             return Some(Err(error));
         }
+    }
+
+    /// Counts and keeps a piece, and returns it as the client gets it.
+    fn passed(&mut self, content: Bytes) -> Bytes {
+        self.received += content.len() as u64;
+        let room = self.keeps.saturating_sub(self.kept.len());
+        self.kept.extend_from_slice(content.get(..room).unwrap_or(&content));
+        self.encoded(content)
     }
 
     fn encoded(&mut self, content: Bytes) -> Bytes {

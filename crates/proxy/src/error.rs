@@ -120,6 +120,14 @@ pub enum ProxyError {
     /// More than the front end carries.
     #[error("{0}")]
     ResponseTooLarge(String),
+    /// More than the front end carries, and it could not be stored for the client (`spill`).
+    #[error("{problem}; it could not be stored: {reason}")]
+    ResponseNotStored {
+        /// The same as without `spill`.
+        problem: String,
+        /// The problem of the store.
+        reason: String,
+    },
     /// More fields than the front end carries.
     #[error("{0}")]
     ResponseFieldsTooLarge(String),
@@ -227,6 +235,7 @@ impl ProxyError {
             | Self::TransferCoding
             | Self::StatusNotCarried(_)
             | Self::ResponseTooLarge(_)
+            | Self::ResponseNotStored { .. }
             | Self::ResponseFieldsTooLarge(_) => StatusCode::BAD_GATEWAY,
         }
     }
@@ -253,7 +262,7 @@ impl ProxyError {
             Self::TransferCoding => "http_response_transfer_coding",
             Self::ResponseIncomplete(_) | Self::ResponseCutShort { .. } => "http_response_incomplete",
             Self::ResponseTimeout(_) => "http_response_timeout",
-            Self::ResponseTooLarge(_) => "http_response_body_size",
+            Self::ResponseTooLarge(_) | Self::ResponseNotStored { .. } => "http_response_body_size",
             Self::ResponseFieldsTooLarge(_) => "http_response_header_section_size",
             Self::CircuitOpen { .. } => "destination_unavailable",
             // The only type that says that the request was sent to no back end.
@@ -292,6 +301,7 @@ impl ProxyError {
             | Self::WebSocketRefused
             | Self::Loop { .. }
             | Self::ResponseTooLarge(_)
+            | Self::ResponseNotStored { .. }
             | Self::ResponseFieldsTooLarge(_)
             | Self::CircuitOpen { .. }
             | Self::NoTime
@@ -332,6 +342,7 @@ impl ProxyError {
     pub(crate) fn public_details(&self) -> Option<&str> {
         match self {
             Self::ResponseTooLarge(details)
+            | Self::ResponseNotStored { problem: details, .. }
             | Self::ResponseFieldsTooLarge(details)
             | Self::EventUnsupported(details) => Some(details),
             _ => None,

@@ -16,6 +16,7 @@ mod urls;
 
 pub use compress::compress;
 pub(crate) use compress::{Compression, Encoder, for_client, for_stream, is_compressible, is_to_be_recoded};
+pub(crate) use fields::{DIGESTS, is_fixed, media_type};
 pub(crate) use mapping::{map, only_decodable};
 
 /// Bytes of content that are read from a back end although the front end cannot carry them, since they may fit once they are
