@@ -8,11 +8,14 @@ use std::task::Poll;
 use bytes::Bytes;
 use crossfade_event::{DecodeError, EncodeError, Event, Format, Front, Undecodable, decode_request, fallback};
 use crossfade_journal::{AccessRecord, Journal, milliseconds};
-use crossfade_proxy::{Body, Exchange, Invocation, Pending, Proxy, ProxyError, Streamed, compress, failure, healthy};
+use crossfade_proxy::{
+    Body, Exchange, Invocation, Pending, Proxy, ProxyError, Streamed, compress, failure, healthy, is_spillable,
+};
 use crossfade_route::HealthCheck;
 use http::{Request, Response};
 
 use crate::log_error;
+use crate::spilling::Large;
 
 /// Reads an event that has one of these formats.
 pub(crate) fn decode(formats: &[&'static Format], event: &Bytes) -> (Result<Request<Bytes>, DecodeError>, Front) {
@@ -29,6 +32,8 @@ pub(crate) struct Answered<'p> {
     /// The work that is left once the reply has been posted.
     pub(crate) pending: Option<Box<Pending<'p>>>,
     pub(crate) reply: Reply<'p>,
+    /// A response that the front end cannot carry, and that may be stored elsewhere. The buffer is empty.
+    pub(crate) large: Option<Box<Large<'p>>>,
 }
 
 /// The part of a reply that the buffer has, and so the way to post it.
@@ -76,7 +81,12 @@ pub(crate) async fn answer<'p>(
                 None
             }
         };
-        return Answered { record, pending, reply: Reply::Beginning(rest) };
+        return Answered { record, pending, reply: Reply::Beginning(rest), large: None };
+    }
+    if matches!(response.body(), Body::Streamed(_)) {
+        let problem = format!("the response is too large for {}", format.service);
+        let large = Some(Box::new(Large { response, problem }));
+        return Answered { record, pending, reply: Reply::Whole, large };
     }
     let mut response = response.map(Body::whole);
     let mut encoded = (format.encode)(&response, reply);
@@ -86,11 +96,17 @@ pub(crate) async fn answer<'p>(
         record.response_bytes = response.body().len() as u64;
         encoded = (format.encode)(&response, reply);
     }
+    if let Err(error @ EncodeError::TooLarge { .. }) = &encoded
+        && is_spillable(&response)
+    {
+        let large = Some(Box::new(Large { response: response.map(Body::Whole), problem: error.to_string() }));
+        return Answered { record, pending, reply: Reply::Whole, large };
+    }
     if let Err(error) = encoded {
         // As above.
         let _ = (format.encode)(&replacement(&error, &mut record), reply);
     }
-    Answered { record, pending, reply: Reply::Whole }
+    Answered { record, pending, reply: Reply::Whole, large: None }
 }
 
 /// Sends the shadow requests of a request that has been answered, and returns the log lines about them. A panic there
@@ -132,7 +148,7 @@ fn own<'p>(
 }
 
 /// The answer that takes the place of one that cannot be carried.
-fn replacement(error: &EncodeError, record: &mut AccessRecord<'_>) -> Response<Bytes> {
+pub(crate) fn replacement(error: &EncodeError, record: &mut AccessRecord<'_>) -> Response<Bytes> {
     let error = match error {
         EncodeError::TooLarge { .. } => ProxyError::too_large(error),
         EncodeError::FieldsTooLarge { .. } => ProxyError::ResponseFieldsTooLarge(error.to_string()),

@@ -25,6 +25,7 @@ use crate::invoke::{Answered, Reply, answer, decode, mirror};
 use crate::log_error;
 use crate::runtime_api::{ApiError, NextEvent, RuntimeApi};
 use crate::settings::Settings;
+use crate::spilling::spill;
 use crate::streaming::Stream;
 use crate::write_line;
 
@@ -201,7 +202,14 @@ async fn serve(current: Arc<Current>, mut api: RuntimeApi, mut stop: watch::Rece
             current.refresh(time, AFTERWARDS).await;
         }
         let proxy = current.proxy();
-        let Answered { mut record, mut pending, reply: rest } = answer(&proxy, request, &invocation, &mut buffer).await;
+        let Answered { mut record, mut pending, reply: rest, large } =
+            answer(&proxy, request, &invocation, &mut buffer).await;
+        if let Some(large) = large {
+            let bucket = current.spill(proxy.table());
+            let bucket = bucket.as_deref().map_err(String::clone);
+            // Boxed, as below.
+            Box::pin(spill(*large, bucket, &invocation, &mut record, pending.as_deref_mut(), &mut buffer)).await;
+        }
         let reply = Bytes::from(std::mem::take(&mut buffer));
         let posted = match rest {
             Reply::Whole => api.respond(&invocation.request_id, invocation_id.as_deref(), reply.clone()).await,

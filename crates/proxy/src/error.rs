@@ -165,6 +165,9 @@ impl fmt::Display for Causes<'_> {
     }
 }
 
+/// The ways to a response that is too large.
+const INSTEAD: &str = "send it compressed, in pages, or past the proxy";
+
 /// Kinds of failures of a back end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
@@ -182,7 +185,14 @@ impl ProxyError {
     /// The error for a response that the front end cannot carry. `problem` names the limit.
     #[must_use]
     pub fn too_large(problem: &impl fmt::Display) -> Self {
-        Self::ResponseTooLarge(format!("{problem}; send it compressed, in pages, or past the proxy"))
+        Self::ResponseTooLarge(format!("{problem}; {INSTEAD}"))
+    }
+
+    /// The same for one that could not be stored either.
+    #[must_use]
+    pub fn not_stored(problem: &impl fmt::Display, reason: String) -> Self {
+        let problem = format!("{problem}; {INSTEAD}");
+        Self::ResponseNotStored { problem, reason }
     }
 
     /// Notes in the record of a request that its response is ours, and why.
