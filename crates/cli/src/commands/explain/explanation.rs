@@ -10,9 +10,9 @@ use crossfade_emulator::{LoadBalancerAttributes, Settings};
 use crossfade_event::{Event, Front, HeaderMode};
 use crossfade_journal::redaction::{HIDDEN, is_secret_parameter};
 use crossfade_proxy::{Invocation, Outgoing, Plan, Proxy, ProxyError, Sending, Step};
-use crossfade_route::{Failover, Forward, Overlay, Reason, Retry, RoutingTable, normalised};
-use http::Response;
+use crossfade_route::{Failover, Forward, Overlay, Reason, Retry, Route, RoutingTable, Spill, normalised};
 use http::header::{HeaderMap, LOCATION};
+use http::{Method, Response};
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -85,6 +85,9 @@ pub(in crate::commands) struct Sent {
     pub(super) outlier: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) failover: Option<String>,
+    /// The place for a response that is too large.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) spill: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) mirror: Option<Mirrored>,
 }
@@ -194,11 +197,11 @@ impl Explanation {
         texts.extend(migration.iter_mut().flat_map(|it| [&mut it.from, &mut it.to, &mut it.progress]));
         match outcome {
             Outcome::Sent(sent) => {
-                let Sent { transforms, target, upstream, timeouts: _, retry, outlier, failover, mirror } =
+                let Sent { transforms, target, upstream, timeouts: _, retry, outlier, failover, spill, mirror } =
                     sent.as_mut();
                 texts.extend(transforms.iter_mut().map(|change| &mut change.after));
                 texts.extend([&mut target.backend, &mut target.why]);
-                texts.extend(target.set_cookie.iter_mut().chain(retry).chain(outlier).chain(failover));
+                texts.extend(target.set_cookie.iter_mut().chain(retry).chain(outlier).chain(failover).chain(spill));
                 let copy = mirror.as_mut().map(|mirror| {
                     texts.extend([&mut mirror.backend, &mut mirror.why]);
                     &mut mirror.upstream
@@ -249,8 +252,9 @@ impl Explanation {
                 let outcome = match step {
                     Step::Send(sending) => {
                         let mirror = Mirrored::of(proxy, &context, &sending, &seen, &invocation);
+                        let spill = spill(proxy.table(), context.route, &asked.method);
                         let sent = Sent::of(proxy, *sending, seen.uri().to_string(), seen.headers());
-                        Outcome::Sent(Box::new(Sent { mirror, ..sent }))
+                        Outcome::Sent(Box::new(Sent { spill, mirror, ..sent }))
                     }
                     Step::Answer(response) => Outcome::Answered { answer: Answer::of(&response) },
                     Step::Fail(error) => Outcome::Answered { answer: Answer::of_failure(&error) },
@@ -310,9 +314,16 @@ impl Sent {
                 .as_ref()
                 .filter(|failover| name_of(failover.to) != backend.name)
                 .map(|it| failover(it, name_of(it.to))),
+            spill: None,
             mirror: None,
         }
     }
+}
+
+/// The place of a response that the front end cannot carry.
+fn spill(table: &RoutingTable, route: &Route, method: &Method) -> Option<String> {
+    let Spill { bucket, prefix, expires } = table.spill.as_ref().filter(|_| route.spills && *method == Method::GET)?;
+    Some(format!("a response that is too large goes to s3://{bucket}/{prefix}, with a link for {expires:?}"))
 }
 
 fn is_by_chance(forward: &Forward, reason: Reason) -> bool {

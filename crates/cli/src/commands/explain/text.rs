@@ -70,7 +70,7 @@ fn render_list(text: &mut String, title: &str, list: &SkippedList, taken: &Taken
 }
 
 fn render_sent(text: &mut String, sent: &Sent) {
-    let Sent { transforms, target, upstream, timeouts, retry, outlier, failover, mirror } = sent;
+    let Sent { transforms, target, upstream, timeouts, retry, outlier, failover, spill, mirror } = sent;
     if let Some(change) = transforms {
         let _ = writeln!(text, "\ntransforms\n    {}\n  > {}", change.before, change.after);
     }
@@ -88,7 +88,7 @@ fn render_sent(text: &mut String, sent: &Sent) {
     if !upstream.addresses.is_empty() {
         let _ = writeln!(text, "addresses     {}", upstream.addresses.join(", "));
     }
-    for (name, value) in [("retry", retry), ("outlier", outlier), ("failover", failover)] {
+    for (name, value) in [("retry", retry), ("outlier", outlier), ("failover", failover), ("spill", spill)] {
         if let Some(value) = value {
             let _ = writeln!(text, "{name:<13} {value}");
         }
