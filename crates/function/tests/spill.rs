@@ -206,6 +206,7 @@ fn the_rest_gets_what_it_would_get_without() {
     let bucket = Bucket::start(|_, _| None);
     let back_end = serve(move |call: Call| match call.target() {
         "/head" => b"HTTP/1.1 200 OK\r\ncontent-length: 5000000\r\n\r\n".to_vec(),
+        "/events" => response("200 OK", &[("content-type", "text/event-stream; charset=utf-8")], &noise(2 * MB)),
         "/part" => response("206 Partial Content", &[("content-range", "bytes 0-2097151/9000000")], &noise(2 * MB)),
         "/error" => response("404 Not Found", &[], &noise(2 * MB)),
         "/text" => response("200 OK", &[("content-type", "application/json")], &b"[1, 2, 3], ".repeat(300_000)),
@@ -218,6 +219,7 @@ fn the_rest_gets_what_it_would_get_without() {
     for (event, status) in [
         (event("HEAD", "/head"), 200),
         (event("GET", "/part"), 502),
+        (event("GET", "/events"), 502),
         (event("GET", "/error"), 502),
         (event("POST", "/file"), 502),
         (event("GET", "/kept/file"), 502),

@@ -35,7 +35,7 @@ pub(crate) struct Bounds {
     pub(crate) format: &'static Format,
     /// The response is passed on as it arrives, so an attempt ends with its head.
     pub(crate) is_streamed: bool,
-    /// What is larger than that may be streamed as well, and is stored for the client.
+    /// A larger one may be streamed as well: it is stored for the client.
     pub(crate) spills: bool,
     /// Text may be larger than that, since it is compressed for the client.
     pub(crate) compresses: bool,

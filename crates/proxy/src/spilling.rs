@@ -56,15 +56,17 @@ pub(crate) enum Beginning {
 }
 
 /// Finds out whether a response has more than `limit` bytes of content, and reads no more than that. A content that is to be mapped
-/// must be read whole.
+/// must be read whole, and events have no end.
 pub(crate) async fn begin(
     method: &Method,
     response: Response<Incoming>,
     public: Option<&PublicUrl>,
     limit: usize,
 ) -> Result<Beginning, ProxyError> {
-    let is_mapped = public.is_some_and(|public| public.maps(media_type(response.headers())) && !is_fixed(&response));
-    if is_mapped || !may_spill(method, response.status()) || response.body().is_end_stream() {
+    let media_type = media_type(response.headers());
+    let is_mapped = public.is_some_and(|public| public.maps(media_type) && !is_fixed(&response));
+    let is_endless = media_type.eq_ignore_ascii_case("text/event-stream");
+    if is_mapped || is_endless || !may_spill(method, response.status()) || response.body().is_end_stream() {
         return Ok(Beginning::Fits(response));
     }
     match response.body().size_hint().exact() {
