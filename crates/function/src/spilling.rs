@@ -55,7 +55,8 @@ pub(crate) async fn spill(
         Ok(bucket) => {
             let fields = fields_of_content(&parts.headers);
             let now = invocation.time + invocation.started.elapsed();
-            let stored = caught(bucket.store(&path, fields, &mut content, now, invocation.deadline)).await;
+            let mut stored = bucket.store(&path, fields, &mut content, now, invocation.deadline);
+            let stored = caught(stored.as_mut()).await;
             stored.unwrap_or_else(|panic| Err(SpillError::Store(panic)))
         }
         Err(reason) => Err(SpillError::Store(reason)),
