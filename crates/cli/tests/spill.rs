@@ -7,6 +7,7 @@ use std::process::Command;
 use crossfade_testkit::client::{self, Client, Response};
 use crossfade_testkit::moto::Moto;
 use crossfade_testkit::server::{Call, response, serve};
+use crossfade_testkit::wait;
 use serde_json::Value;
 
 use crate::support::Dev;
@@ -106,6 +107,14 @@ fn curl(dev: &Dev, target: &str, arguments: &[&str]) -> (String, Vec<u8>) {
     (String::from_utf8(output.stdout).unwrap().to_ascii_lowercase(), std::fs::read(content).unwrap_or_default())
 }
 
+/// The function's log, once it has so many requests: a line comes after its response.
+fn log(folder: &Path, requests: usize) -> String {
+    wait::until("the lines of all requests", || {
+        let log = std::fs::read_to_string(folder.join("function.log")).ok()?;
+        (log.matches("\"type\":\"access\"").count() >= requests).then_some(log)
+    })
+}
+
 pub(crate) fn a_file_comes_through_the_load_balancer_by_way_of_a_bucket() {
     let (folder, moto) = (tempfile::tempdir().unwrap(), Moto::start(&[]));
     assert_eq!(ask(&moto, "PUT", "/shop-responses").status, 200);
@@ -148,7 +157,8 @@ pub(crate) fn a_file_comes_through_the_load_balancer_by_way_of_a_bucket() {
 
     // The link is a secret.
     let said = [dev.banner.clone(), std::iter::from_fn(|| dev.stdout.try_recv().ok()).collect::<Vec<_>>().join("\n")];
-    let files = ["function.log", "alb.log"].map(|name| std::fs::read_to_string(folder.path().join(name)).unwrap());
+    let alb = std::fs::read_to_string(folder.path().join("alb.log")).unwrap();
+    let files = [log(folder.path(), 6), alb];
     for text in said.iter().chain(&files) {
         assert!(!text.to_ascii_lowercase().contains("x-amz-signature"), "{text}");
     }
@@ -169,6 +179,6 @@ pub(crate) fn without_the_bucket_the_client_gets_a_502() {
             "{heads}"
         );
     }
-    let log = std::fs::read_to_string(folder.path().join("function.log")).unwrap();
+    let log = log(folder.path(), 2);
     assert_eq!(log.matches("S3 responded NoSuchBucket; create the bucket of `spill`").count(), 2, "{log}");
 }
