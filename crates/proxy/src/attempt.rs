@@ -109,7 +109,7 @@ pub(crate) async fn send<'t>(
                     Err(failure) => return Ok(Err(failure)),
                 };
                 attempt.first_byte = Some(bounds.started.elapsed());
-                finish(upstream, connection, (&parts.method, head), bounds, attempt).await.map(Ok)
+                finish(upstream, connection, &parts.method, head, bounds, attempt).await.map(Ok)
             });
             by(end, limit, answer).await.unwrap_or_else(|limit| Err(ProxyError::ResponseTimeout(limit)))
         };
@@ -159,7 +159,8 @@ fn ended<'t>(
 async fn finish<'t>(
     upstream: &'t Upstream,
     connection: Connection,
-    (method, mut head): (&Method, Response<Incoming>),
+    method: &Method,
+    mut head: Response<Incoming>,
     bounds: Bounds,
     attempt: &mut Attempt<'_>,
 ) -> Result<Response<Body<'t>>, ProxyError> {
@@ -288,6 +289,7 @@ fn absolute(request: &mut Request<Full<Bytes>>, scheme: Scheme) {
 }
 
 /// Bytes of content that are read, since the front end could carry them.
+#[inline]
 fn limit(response: &Response<Incoming>, bounds: Bounds) -> usize {
     let limit = bounds.format.max_response_bytes;
     if bounds.compresses && content::is_compressible(response) { limit.max(content::LARGEST) } else { limit }
