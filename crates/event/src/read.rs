@@ -16,12 +16,27 @@ const LARGE_EVENT: usize = 64 * 1024;
 
 /// Appends a field. Names and values that HTTP does not allow are refused here, so no CR, LF or NUL reaches a back end.
 fn append_field(fields: &mut HeaderMap, event: &Bytes, name: &Text<'_>, value: Text<'_>) -> Result<(), String> {
-    let field =
-        HeaderName::from_bytes(name.0.as_bytes()).map_err(|_| format!("field name {:?} is not a token", name.0))?;
+    let field = field_name(&name.0).ok_or_else(|| format!("field name {:?} is not a token", name.0))?;
     let value = HeaderValue::from_maybe_shared(value.into_bytes(event))
         .map_err(|_| format!("the value of field `{field}` has a control character"))?;
     fields.try_append(field, value).map_err(|_| "there are too many fields".to_owned())?;
     Ok(())
+}
+
+/// Names that most requests have, and `http` does not know: a copy of one of these takes no memory, wherever it is made.
+fn field_name(name: &str) -> Option<HeaderName> {
+    macro_rules! known {
+        ($($name:literal)*) => {
+            match name {
+                $($name => const { HeaderName::from_static($name) },)*
+                _ => HeaderName::from_bytes(name.as_bytes()).ok()?,
+            }
+        };
+    }
+    Some(
+        known!("x-forwarded-for" "x-forwarded-proto" "x-forwarded-port" "x-amzn-trace-id" "sec-fetch-site" "sec-fetch-mode" "sec-fetch-dest"
+        "sec-fetch-user" "sec-ch-ua" "sec-ch-ua-mobile" "sec-ch-ua-platform" "priority"),
+    )
 }
 
 /// Makes `body` the content of a request whose target and fields are set.
@@ -85,7 +100,7 @@ pub(crate) fn fields(
     skips_null: bool,
     event: &Bytes,
 ) -> Result<Option<HeaderMap>, DecodeError> {
-    let mut fields = HeaderMap::with_capacity(32);
+    let mut fields = HeaderMap::with_capacity(24);
     let is_there = pairs(reader, skips_null, |name, value| append_field(&mut fields, event, &name, value))?;
     Ok(is_there.then_some(fields))
 }
