@@ -35,7 +35,9 @@ fn crossfade(folder: &Path, arguments: &[impl AsRef<str>]) -> Output {
 }
 
 pub(crate) fn every_complete_example_is_right() {
-    for page in ["README.md", "docs/configuration.md", "docs/back-ends.md", "docs/migration.md"] {
+    for page in
+        ["README.md", "docs/configuration.md", "docs/back-ends.md", "docs/large-responses.md", "docs/migration.md"]
+    {
         let examples = examples(page);
         assert!(!examples.is_empty(), "{page}");
         for example in examples {
@@ -68,7 +70,8 @@ fn commands(page: &str) -> Vec<String> {
 pub(crate) fn every_command_is_one() {
     let mut count = 0;
     let mut help = BTreeMap::new();
-    for page in ["docs/migration.md", "docs/configuration.md", "deploy/serverless/README.md"] {
+    for page in ["docs/migration.md", "docs/configuration.md", "docs/large-responses.md", "deploy/serverless/README.md"]
+    {
         for command in commands(page) {
             let words = shell_words::split(&command).unwrap_or_else(|error| panic!("{page}: {command}: {error}"));
             let name = words.get(1).unwrap().clone();

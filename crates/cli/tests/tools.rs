@@ -7,6 +7,7 @@ mod canary;
 mod demo;
 mod deploy_live;
 mod deploy_serverless;
+mod deploy_spill;
 mod dev;
 mod docs;
 mod foreign;
@@ -26,6 +27,7 @@ mod report {
     pub(crate) mod logs;
 }
 mod report_page;
+mod spill;
 mod stores;
 mod support;
 
@@ -78,6 +80,8 @@ fn main() -> ExitCode {
         [PACKAGED] deploy_serverless::the_role_allows_logs_and_nothing_else;
         [PACKAGED] deploy_serverless::the_local_load_balancer_reads_the_same_from_the_file_and_from_the_template;
         [PACKAGED] deploy_serverless::the_lines_of_the_readme_are_valid;
+        [PACKAGED] deploy_spill::the_function_may_use_its_prefix_and_nothing_else;
+        [PACKAGED] deploy_spill::the_bucket_is_private_encrypted_and_empties_itself;
         [CURL] dev::what_comes_through_is_byte_identical_to_asking_the_back_end;
         [CURL] dev::path_query_and_cookies_arrive_as_they_were_sent;
         [CURL] dev::three_cookies_survive_single_value_headers;
@@ -140,6 +144,8 @@ fn main() -> ExitCode {
         [BROWSER] report_page::time_labels_can_be_read_whatever_the_span;
         [BROWSER] report_page::the_page_leads_with_the_gate;
         [BROWSER] report_page::odd_logs_make_sound_pages;
+        [MOTO, CURL] spill::a_file_comes_through_the_load_balancer_by_way_of_a_bucket;
+        [MOTO, CURL] spill::without_the_bucket_the_client_gets_a_502;
         [] stores::a_file_keeps_the_rules_of_all_stores.await;
         [MOTO] stores::an_object_keeps_the_rules_of_all_stores.await;
         [MOTO] stores::a_parameter_keeps_the_rules_of_all_stores.await;

@@ -10,11 +10,13 @@ use crossfade_event::{DecodeError, EncodeError, Event, Format, Front, Undecodabl
 use crossfade_journal::{AccessRecord, Journal, milliseconds};
 use crossfade_proxy::{
     Body, Exchange, Invocation, Pending, Preference, Proxy, ProxyError, Streamed, compress, failure, healthy,
+    is_spillable,
 };
 use crossfade_route::HealthCheck;
 use http::{Request, Response};
 
 use crate::log_error;
+use crate::spilling::Large;
 
 /// Reads an event that has one of these formats.
 pub(crate) fn decode(formats: &[&'static Format], event: &Bytes) -> (Result<Request<Bytes>, DecodeError>, Front) {
@@ -39,6 +41,8 @@ pub(crate) enum Reply<'p> {
     Whole,
     /// The beginning of a streamed reply. Without more it is all of one.
     Beginning(Option<Box<Streamed<'p>>>),
+    /// Nothing: the front end cannot carry the response, which may be stored elsewhere.
+    TooLarge(Box<Large<'p>>),
 }
 
 /// Writes the reply to a request, or to an event that could not be decoded, into `reply`, which must be empty.
@@ -88,6 +92,11 @@ pub(crate) async fn answer<'p>(
         };
         return Answered { record, pending, reply: Reply::Beginning(rest) };
     }
+    if matches!(response.body(), Body::Streamed(_)) {
+        let problem = format!("the response is too large for {}", format.service);
+        let large = Large { response, problem, preference };
+        return Answered { record, pending, reply: Reply::TooLarge(Box::new(large)) };
+    }
     let mut response = response.map(Body::whole);
     let mut encoded = (format.encode)(&response, reply);
     if let Err(EncodeError::TooLarge { .. }) = encoded
@@ -95,6 +104,12 @@ pub(crate) async fn answer<'p>(
     {
         record.response_bytes = response.body().len() as u64;
         encoded = (format.encode)(&response, reply);
+    }
+    if let Err(error @ EncodeError::TooLarge { .. }) = &encoded
+        && is_spillable(&response)
+    {
+        let large = Large { response: response.map(Body::Whole), problem: error.to_string(), preference };
+        return Answered { record, pending, reply: Reply::TooLarge(Box::new(large)) };
     }
     if let Err(error) = encoded {
         // A page is limited so that it fits.
@@ -142,7 +157,7 @@ fn own<'p>(
 }
 
 /// The answer that takes the place of one that cannot be carried.
-fn replacement(
+pub(crate) fn replacement(
     proxy: &Proxy,
     preference: Option<&Preference>,
     error: &EncodeError,

@@ -51,6 +51,8 @@ impl Body<'_> {
 pub struct Streamed<'t> {
     /// `None` after the end.
     incoming: Option<Incoming>,
+    /// Content that has been read already; mostly none.
+    ahead: Bytes,
     promised: Option<u64>,
     received: u64,
     upstream: &'t Upstream,
@@ -108,6 +110,7 @@ impl<'t> Streamed<'t> {
         Streamed {
             promised: incoming.size_hint().exact(),
             incoming: Some(incoming),
+            ahead: Bytes::new(),
             received: 0,
             upstream,
             connection: Some(connection),
@@ -129,8 +132,18 @@ impl<'t> Streamed<'t> {
         self.mapper.as_ref().is_some_and(|mapper| mapper.decodes())
     }
 
+    /// The same with content that has been read already, and is not mapped.
+    pub(crate) fn after(self, ahead: Bytes) -> Self {
+        Streamed { ahead, ..self }
+    }
+
     /// The next piece, as soon as it is there; `None` at the end. No piece is empty. Nothing comes after an error.
     pub async fn next(&mut self) -> Option<Result<Bytes, ProxyError>> {
+        if !self.ahead.is_empty() {
+            let ahead = std::mem::take(&mut self.ahead);
+            self.received += ahead.len() as u64;
+            return Some(Ok(self.passed(ahead)));
+        }
         loop {
             // What is there already is taken also after a deadline, which would never end a response that is always there.
             let is_over = self.incoming.is_some() && self.bounds.deadline <= Instant::now();

@@ -16,7 +16,7 @@ use crate::invocation::Invocation;
 use crate::mirror::{Pending, Primary};
 use crate::plan::{Context, Outgoing, Plan, Sending, Step};
 use crate::proxy::Proxy;
-use crate::{ProxyError, shared_cache};
+use crate::{ProxyError, shared_cache, spilling};
 
 /// A response and the record of the request.
 #[derive(Debug)]
@@ -92,8 +92,9 @@ impl Proxy {
             }
             let (compression, carried) =
                 (Compression::of(context.route.compress), invocation.front.format.max_response_bytes);
+            let may_not_fit = |content: &Bytes| content.len() >= carried / 2 && self.spills(context.route);
             // Nearly always, and a response is large to move.
-            let leaves = |content: &Bytes| compression.leaves(content.len(), carried);
+            let leaves = |content: &Bytes| compression.leaves(content.len(), carried) && !may_not_fit(content);
             if matches!(response.body(), Body::Whole(content) if leaves(content))
                 && !content::is_to_be_recoded(&response)
             {
@@ -104,6 +105,9 @@ impl Proxy {
             match body {
                 Body::Whole(content) => {
                     let mut response = Response::from_parts(parts, content);
+                    if may_not_fit(response.body()) && spilling::may_spill(&request.method, response.status()) {
+                        spilling::mark(&mut response);
+                    }
                     let accepted = || sent.accepted();
                     content::for_client(
                         compression,

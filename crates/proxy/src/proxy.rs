@@ -141,16 +141,23 @@ impl Proxy {
         response
     }
 
+    /// Returns whether responses of this route are stored if the front end cannot carry them.
+    pub(crate) fn spills(&self, route: &Route) -> bool {
+        self.table.spill.is_some() && route.spills
+    }
+
     pub(crate) fn bounds(&self, invocation: &Invocation, route: &Route) -> Bounds {
         let deadline = match self.table.request_timeout {
             Some(limit) => invocation.deadline.min(invocation.started + limit),
             None => invocation.deadline,
         };
         let format = invocation.front.format;
+        let is_streamed = self.streams(format);
         Bounds {
             deadline,
             format,
-            is_streamed: self.streams(format),
+            is_streamed,
+            spills: !is_streamed && self.spills(route),
             compresses: route.compress != Some(false),
             started: invocation.started,
             now: invocation.time,

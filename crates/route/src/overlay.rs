@@ -354,6 +354,7 @@ impl RoutingTable {
             trusted_hops,
             access_log,
             streaming,
+            spill,
             error_pages,
             maintenance_retry_after,
             plan,
@@ -373,6 +374,7 @@ impl RoutingTable {
             error_pages: error_pages.clone(),
             maintenance_retry_after: *maintenance_retry_after,
             streaming: *streaming,
+            spill: spill.clone(),
             plan: plan.clone(),
             live: Some(overlay.version),
         };

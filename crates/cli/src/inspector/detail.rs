@@ -116,6 +116,7 @@ fn facts(entry: &Entry, live: Option<&Overlay>) -> Markup {
     let text = |name, text: &str| (!text.is_empty()).then(|| (name, html! { (text) }));
     let memory = exchange.memory.map(|memory| bytes(usize::try_from(memory).unwrap_or(usize::MAX)));
     let of_access = || entry.access.as_ref().map(|access| &*access.request_id);
+    let spilled = entry.access.as_ref().and_then(|access| access.spilled_bytes);
     let facts = [
         Some(("Time", time(exchange.time))),
         text("Duration", &milliseconds(exchange.duration)),
@@ -124,6 +125,7 @@ fn facts(entry: &Entry, live: Option<&Overlay>) -> Markup {
         text("Client", &exchange.client.map(|client| client.to_string()).unwrap_or_default()),
         text("Request", &bytes(exchange.request_bytes)),
         text("Response", &bytes(exchange.response_bytes)),
+        spilled.and_then(|stored| text("In the bucket", &bytes(usize::try_from(stored).unwrap_or(usize::MAX)))),
         exchange.target_status.map(|target_status| ("Function's status", status(target_status))),
         exchange.tls.as_ref().map(|tls| ("TLS", html! { (tls.version) " " (tls.cipher_suite) })),
         exchange

@@ -7,7 +7,7 @@ use http::header::{
 };
 
 /// Digests of the content, old and new (RFC 1864, RFC 3230, RFC 9530).
-const DIGESTS: [&str; 4] = ["content-md5", "digest", "content-digest", "repr-digest"];
+pub(crate) const DIGESTS: [&str; 4] = ["content-md5", "digest", "content-digest", "repr-digest"];
 
 /// The media type, without its parameters.
 pub(crate) fn media_type(fields: &HeaderMap) -> &str {

@@ -20,6 +20,7 @@ mod urls;
 
 pub use compress::compress;
 pub(crate) use compress::{Compression, Encoder, for_client, for_stream, is_compressible, is_to_be_recoded};
+pub(crate) use fields::{DIGESTS, is_fixed, media_type};
 pub(crate) use gunzip::Gunzip;
 pub(crate) use mapping::{Mapper, Mapping, map, only_decodable};
 pub(crate) use names::Names;

@@ -19,7 +19,7 @@ use super::changes::Watched;
 use super::functions::{self, Command};
 use super::handlers::{Bundle, DebugPorts, Handlers};
 use super::host::Host;
-use super::live::LiveState;
+use super::live::{self, LiveState};
 use super::{Options, RunResources, balancer};
 use crate::commands::environment::Environment;
 use crate::commands::sources::Rules;
@@ -48,6 +48,14 @@ pub(super) enum Routing {
     Config(PathBuf),
     /// `--function` alone: only the command knows.
     Unknown,
+}
+
+impl Routing {
+    /// Returns `true` for a configuration with a bucket for large responses.
+    fn spills(&self) -> bool {
+        let Routing::Config(file) = self else { return false };
+        configuration::compiled(file).is_ok_and(|(table, _)| table.spill.is_some())
+    }
 }
 
 /// Checked options.
@@ -290,7 +298,9 @@ impl Plan {
         // A configuration may contain `${env:NAME}`, now or after its next change.
         let mut environment: Vec<_> = std::env::vars_os().filter_map(for_config).collect();
         environment.extend(given_to_all(&self.routing, resources)?);
-        environment.extend(resources.live.iter().flat_map(LiveState::variables_of_aws));
+        if resources.live.as_ref().is_some_and(LiveState::is_remote) || self.routing.spills() {
+            environment.extend(live::variables_of_aws());
+        }
         // Otherwise the current folder, where a `crossfade.yaml` would contradict `--backend`.
         environment.push(("LAMBDA_TASK_ROOT".to_owned(), text(resources.folder.path())?));
         Ok(environment)

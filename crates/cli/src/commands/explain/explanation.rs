@@ -11,10 +11,10 @@ use crossfade_event::{Event, Front, HeaderMode};
 use crossfade_journal::redaction::{HIDDEN, is_secret_parameter};
 use crossfade_proxy::{Invocation, Outgoing, Plan, Proxy, ProxyError, Sending, Step};
 use crossfade_route::{
-    Action, ErrorPage, Failover, Forward, Overlay, PublicUrl, Reason, Retry, Route, RoutingTable, normalised,
+    Action, ErrorPage, Failover, Forward, Overlay, PublicUrl, Reason, Retry, Route, RoutingTable, Spill, normalised,
 };
-use http::Response;
 use http::header::{CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
+use http::{Method, Response};
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -88,6 +88,9 @@ pub(in crate::commands) struct Sent {
     pub(super) outlier: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) failover: Option<String>,
+    /// The place for a response that is too large.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) spill: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) public_url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -213,6 +216,7 @@ impl Explanation {
                     retry,
                     outlier,
                     failover,
+                    spill,
                     public_url,
                     compress: _,
                     streaming: _,
@@ -221,7 +225,7 @@ impl Explanation {
                 } = sent.as_mut();
                 texts.extend(transforms.iter_mut().map(|change| &mut change.after));
                 texts.extend([&mut target.backend, &mut target.why]);
-                texts.extend(target.set_cookie.iter_mut().chain(retry).chain(outlier).chain(failover));
+                texts.extend(target.set_cookie.iter_mut().chain(retry).chain(outlier).chain(failover).chain(spill));
                 texts.extend(public_url.iter_mut().chain(error_pages));
                 let copy = mirror.as_mut().map(|mirror| {
                     texts.extend([&mut mirror.backend, &mut mirror.why]);
@@ -273,8 +277,9 @@ impl Explanation {
                 let outcome = match step {
                     Step::Send(sending) => {
                         let mirror = Mirrored::of(proxy, &context, &sending, &seen, &invocation);
+                        let spill = spill(proxy.table(), context.route, &asked.method);
                         let sent = Sent::of(proxy, context.route, *sending, seen.uri().to_string(), seen.headers());
-                        Outcome::Sent(Box::new(Sent { mirror, ..sent }))
+                        Outcome::Sent(Box::new(Sent { spill, mirror, ..sent }))
                     }
                     Step::Answer(response) => Outcome::Answered { answer: Answer::of(&response, context.route) },
                     Step::Fail(error) => Outcome::Answered { answer: Answer::of_failure(&error) },
@@ -334,6 +339,7 @@ impl Sent {
                 .as_ref()
                 .filter(|failover| name_of(failover.to) != backend.name)
                 .map(|it| failover(it, name_of(it.to))),
+            spill: None,
             public_url: backend.public_url.as_ref().map(public_url),
             compress: route.compress.map(|compress| match compress {
                 true => "all text, with gzip for clients that accept it",
@@ -361,6 +367,12 @@ fn public_url(public: &PublicUrl) -> String {
     let PublicUrl { origin, host: _, base_path, content } = public;
     let types: String = if content.is_empty() { String::new() } else { format!(" and in {}", content.join(", ")) };
     format!("{origin}{base_path} in response fields{types}")
+}
+
+/// The place of a response that the front end cannot carry.
+fn spill(table: &RoutingTable, route: &Route, method: &Method) -> Option<String> {
+    let Spill { bucket, prefix, expires } = table.spill.as_ref().filter(|_| route.spills && *method == Method::GET)?;
+    Some(format!("a response that is too large goes to s3://{bucket}/{prefix}, with a link for {expires:?}"))
 }
 
 fn is_by_chance(forward: &Forward, reason: Reason) -> bool {
