@@ -42,7 +42,7 @@ fn endpoint(head: &str) -> Endpoint {
         (endpoint.stage, endpoint.base) = (stage.to_owned(), BasePath::Stage);
     }
     if let Some(base) = value("base-path") {
-        endpoint.base = BasePath::Mapping(base.to_owned());
+        endpoint.base = if base == "/" { BasePath::Root } else { BasePath::Mapping(base.to_owned()) };
     }
     if let Some(routes) = value("routes") {
         let route = |route: &str| {
