@@ -50,7 +50,10 @@ impl FrontOptions {
         if self.full_speed {
             let endpoints = settings.listeners.iter_mut().filter_map(|listener| listener.endpoint.as_mut());
             let mut streaming = endpoints.filter(|endpoint| endpoint.kind.streams()).peekable();
-            ensure!(streaming.peek().is_some(), "`--full-speed` has no effect\n  hint: it is for function-url or rest-api");
+            ensure!(
+                streaming.peek().is_some(),
+                "`--full-speed` has no effect\n  hint: it is for function-url or rest-api"
+            );
             streaming.for_each(|endpoint| endpoint.stream_rate = None);
         }
         Ok(())

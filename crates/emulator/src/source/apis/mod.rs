@@ -334,8 +334,7 @@ fn listener_of(
 fn say_not_emulated(draft: &mut Draft<'_>, what: &str, node: &Node, read: &[&str]) {
     const CHECKS: [&str; 6] = ["authorizer", "Auth", "AuthType", "AuthorizationType", "authorizationType", "security"];
     for (key, value) in node.members().iter().filter(|(key, value)| !read.contains(&&*key.name) && !value.is_null()) {
-        // What a configuration says to be off.
-        if matches!(value.as_text(), Some("false" | "NONE")) || value.as_text().is_none() && has_nothing(value) {
+        if is_off(value) {
             continue;
         }
         if CHECKS.contains(&&*key.name) {
@@ -348,17 +347,13 @@ fn say_not_emulated(draft: &mut Draft<'_>, what: &str, node: &Node, read: &[&str
     }
 }
 
-/// Returns whether a node is an empty list or map, or one of SAM that switches authorization off.
-fn has_nothing(node: &Node) -> bool {
+/// Returns whether a setting switches something off: `false`, `NONE`, nothing, or a map of such ones.
+fn is_off(node: &Node) -> bool {
     match &node.value {
+        Value::Scalar(scalar) => matches!(&*scalar.text, "false" | "NONE" | ""),
         Value::List(items) => items.is_empty(),
-        Value::Map(members) => {
-            let is_off = |(key, value): &(crossfade_document::Key, Node)| {
-                ["Authorizer", "DefaultAuthorizer"].contains(&&*key.name) && is_text(Some(value), "NONE")
-            };
-            members.iter().all(is_off)
-        }
-        Value::Scalar(_) | Value::Unknown(_) => false,
+        Value::Map(members) => members.iter().all(|(_, value)| is_off(value)),
+        Value::Unknown(_) => false,
     }
 }
 

@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Api, LeftOut, Resources, add_route, has_nothing, has_route, http_api, http_api_of, is_text, media_types,
-    milliseconds, rest_api, sam, say_not_emulated,
+    Api, LeftOut, Resources, add_route, has_route, http_api, http_api_of, is_off, is_text, media_types, milliseconds,
+    rest_api, sam, say_not_emulated,
 };
 use crate::source::dialect::Dialect;
 use crate::source::draft::Draft;
@@ -179,7 +179,7 @@ impl Definition<'_> {
                     continue;
                 };
                 let security = operation.get("security").or_else(|| definition.get("security"));
-                if let Some(security) = security.filter(|security| !has_nothing(security)) {
+                if let Some(security) = security.filter(|security| !is_off(security)) {
                     let hint = "`--lenient` ignores it: requests are then unauthenticated";
                     draft.findings.unless_lenient(&security.place, "`security` of an operation is not emulated", hint);
                 }
