@@ -1,10 +1,10 @@
 //! Whole exchanges through the front ends besides the load balancer: one file each in `tests/fronts/`.
 //!
 //! A file has `front:`, `source:` (where it is known from that AWS does so), and optional lines: `stage:`, `base-path:`,
-//! `routes:` (such as `GET /a, ANY /b/{id}`), `binary:` (media types), `stream: yes`. Then `=== request` and `=== reply` as in
+//! `cors:` (origins), `routes:` (such as `GET /a, ANY /b/{id}`), `binary:` (media types), `stream: yes`. Then `=== request` and `=== reply` as in
 //! `support::cases`; the rest is written with `BLESS=1`.
 
-use crossfade_emulator::{BasePath, Endpoint, EndpointKind, Exchange, Route};
+use crossfade_emulator::{BasePath, Cors, Endpoint, EndpointKind, Exchange, Route};
 use serde_json::Value;
 
 use crate::support::cases::{self, Case};
@@ -40,6 +40,15 @@ fn endpoint(case: &Case<'_>) -> Endpoint {
         };
         endpoint.routes = routes.split(", ").map(route).collect();
     }
+    let list = |texts: &str| texts.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    endpoint.cors = case.value("cors").map(|origins| Cors {
+        allow_origins: list(origins),
+        allow_methods: list("GET POST"),
+        allow_headers: list("content-type x-own"),
+        expose_headers: list("x-page"),
+        max_age: Some(60),
+        allow_credentials: !origins.contains("* "),
+    });
     endpoint.binary_media_types =
         case.value("binary").iter().flat_map(|types| types.split(", ")).map(str::to_owned).collect();
     endpoint.routes.iter_mut().for_each(|route| route.streamed = case.value("stream").is_some());

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use super::cors::Cors;
+
 /// The speed of a streamed response beyond its first megabytes, in bytes per second: 2 MB/s.
 const STREAM_RATE: u32 = 2 * 1024 * 1024;
 
@@ -23,6 +25,8 @@ pub struct Endpoint {
     pub binary_media_types: Vec<String>,
     /// The speed of a streamed response beyond its first megabytes, in bytes per second; `None` for no limit.
     pub stream_rate: Option<u32>,
+    /// Cross-origin settings of an HTTP API.
+    pub cors: Option<Cors>,
 }
 
 /// The services that invoke a function with an HTTP request, besides Application Load Balancer.
@@ -191,6 +195,7 @@ impl Endpoint {
             routes,
             binary_media_types: Vec::new(),
             stream_rate: Some(STREAM_RATE),
+            cors: None,
         }
     }
 

@@ -170,6 +170,10 @@ async fn try_respond(received: &mut Received) -> Result<(Response<Bytes>, Option
         }
         _ => encoded.to_owned(),
     };
+    if let Some(response) = endpoint.cors.as_ref().and_then(|cors| cors.preflight(&method, &head.headers)) {
+        exchange.route = Some("preflight (CORS)".to_owned());
+        return Ok((response, None));
+    }
     let no_route = || Refusal::new(Why::NoRoute, format!("no route has the method {method} and the path {decoded}"));
     let (route, parameters) = endpoint.route(&method, &decoded).ok_or_else(no_route)?;
     exchange.route = Some(format!("{} {}", route.method, route.path));
@@ -226,7 +230,11 @@ async fn try_respond(received: &mut Received) -> Result<(Response<Bytes>, Option
     let answer = invoke(pool, event, trace, waits.filter(|_| !streamed), exchange).await?;
     match answer {
         Answer::Whole(bytes) => {
-            whole(endpoint, streamed, bytes, accept.as_ref(), exchange).map(|response| (response, None))
+            let mut response = whole(endpoint, streamed, bytes, accept.as_ref(), exchange)?;
+            if let Some(cors) = &endpoint.cors {
+                cors.apply(&head.headers, response.headers_mut());
+            }
+            Ok((response, None))
         }
         Answer::Streamed(answer) if streamed => {
             let (response, rest) = begun(endpoint, answer, exchange).await?;

@@ -4,12 +4,13 @@
 use crossfade_document::{Key, Place};
 
 use super::{
-    Api, DEFAULT_STAGE, add_route, http_api_of, is_text, media_types, milliseconds, say_not_emulated, with_slash,
+    Api, DEFAULT_STAGE, add_route, cors, endpoint_of, http_api_of, is_text, media_types, milliseconds,
+    say_not_emulated, with_slash,
 };
 use super::{http_api, rest_api};
 use crate::source::draft::Draft;
 use crate::source::node::{Node, Value};
-use crate::{EndpointKind, Route};
+use crate::{Cors, EndpointKind, Route};
 
 /// The logical IDs of the framework's APIs in its template.
 pub(super) const REST_API: &str = "ApiGatewayRestApi";
@@ -31,9 +32,10 @@ pub(in crate::source) fn provider(draft: &mut Draft<'_>, provider: &Node, kinds:
         "websocketsApiName",
         "websocketApiRouteSelectionExpression",
     ];
-    const OF_HTTP: [&str; 9] = [
+    const OF_HTTP: [&str; 10] = [
         // Those of events count.
         "authorizers",
+        "cors",
         "disableDefaultEndpoint",
         "id",
         "metrics",
@@ -104,6 +106,10 @@ pub(in crate::source) fn http_event(
     api.binary_media_types = media_types(draft, "binaryMediaTypes", provider.at(&["apiGateway", "binaryMediaTypes"]));
     let route = Route { method, path, streamed, timeout, ..Route::all(function) };
     add_route(draft, &api, EndpointKind::RestApi, &event.place, route);
+    // A resource may have been the first.
+    if let Some(endpoint) = endpoint_of(draft, &api, EndpointKind::RestApi) {
+        endpoint.binary_media_types = api.binary_media_types;
+    }
 }
 
 /// Reads an `httpApi` event: a route of the service's HTTP API. A function may have a payload format of its own, and then its
@@ -119,7 +125,36 @@ pub(in crate::source) fn http_api_event(
     say_not_emulated(draft, "an `httpApi` event", event, &["path", "method"]);
     let payload = definition.at(&["httpApi", "payload"]).or_else(|| provider.at(&["httpApi", "payload"]));
     let route = Route { method, path, ..Route::all(function) };
-    add_route(draft, &Api::new(HTTP_API, DEFAULT_STAGE), http_api_of(payload), &event.place, route);
+    let mut api = Api::new(HTTP_API, DEFAULT_STAGE);
+    let kind = http_api_of(payload);
+    if endpoint_of(draft, &api, kind).is_none_or(|endpoint| endpoint.cors.is_none()) {
+        let (given, every) = (provider.at(&["httpApi", "cors"]), every());
+        let or_default = |own: Vec<String>, default: &Vec<String>| if own.is_empty() { default.clone() } else { own };
+        api.cors = cors(draft, "cors", given, &every).map(|own| Cors {
+            allow_origins: or_default(own.allow_origins, &every.allow_origins),
+            allow_methods: or_default(own.allow_methods, &every.allow_methods),
+            allow_headers: or_default(own.allow_headers, &every.allow_headers),
+            ..own
+        });
+    }
+    add_route(draft, &api, kind, &event.place, route);
+    // A resource may have been the first.
+    if let Some(endpoint) = endpoint_of(draft, &api, kind).filter(|endpoint| endpoint.cors.is_none()) {
+        endpoint.cors = api.cors;
+    }
+}
+
+/// What the framework makes of `cors: true`, except that it lists only the methods of the routes.
+fn every() -> Cors {
+    let list = |texts: &str| texts.split(' ').map(str::to_owned).collect();
+    let fields =
+        "Content-Type X-Amz-Date Authorization X-Api-Key X-Amz-Security-Token X-Amz-User-Agent X-Amzn-Trace-Id";
+    Cors {
+        allow_origins: list("*"),
+        allow_methods: list("OPTIONS GET POST PUT PATCH DELETE HEAD"),
+        allow_headers: list(fields),
+        ..Cors::default()
+    }
 }
 
 /// The framework's own APIs, for references to them in `resources`: the names that its template gives them.

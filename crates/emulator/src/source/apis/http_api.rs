@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use crossfade_document::Place;
 
 use super::{
-    Api, DEFAULT_STAGE, LeftOut, Resources, add_route, http_api_of, is_text, milliseconds, sam, say_not_emulated,
-    written,
+    Api, DEFAULT_STAGE, LeftOut, Resources, add_route, cors, every_origin, http_api_of, is_text, milliseconds, sam,
+    say_not_emulated, written,
 };
 use crate::source::draft::Draft;
 use crate::source::node::{Node, excerpt};
@@ -35,6 +35,7 @@ pub(super) fn apis(draft: &mut Draft<'_>, resources: &Resources<'_>, apis: &mut 
         let read = [
             "Body",
             "BodyS3Location",
+            "CorsConfiguration",
             "Description",
             "DisableExecuteApiEndpoint",
             "FailOnWarnings",
@@ -60,7 +61,8 @@ pub(super) fn apis(draft: &mut Draft<'_>, resources: &Resources<'_>, apis: &mut 
         let name = own.iter().find_map(|stage| stage.properties.get("StageName"));
         let name = name.and_then(|name| draft.findings.if_known("StageName", name));
         let name = name.and_then(|name| draft.findings.string("StageName", name));
-        let api = Api::new(&resource.id, name.as_deref().unwrap_or(DEFAULT_STAGE));
+        let mut api = Api::new(&resource.id, name.as_deref().unwrap_or(DEFAULT_STAGE));
+        api.cors = cors(draft, "CorsConfiguration", properties.get("CorsConfiguration"), &every_origin());
         apis.insert(resource.id.clone(), api);
     }
     draft.findings.set_part("");

@@ -19,7 +19,7 @@ use super::cloudformation::{Resource, function_named};
 use super::draft::Draft;
 use super::intrinsics::Intrinsics;
 use super::node::{Node, Value, excerpt};
-use crate::{BasePath, Endpoint, EndpointKind, Listener, Route};
+use crate::{BasePath, Cors, Endpoint, EndpointKind, Listener, Route};
 
 pub(super) use events::{http_api_event, http_event, provider, stand_ins};
 pub(super) use urls::url;
@@ -221,13 +221,15 @@ struct Api {
     id: String,
     stage: String,
     binary_media_types: Vec<String>,
+    cors: Option<Cors>,
     /// It is not in the file, so nothing is known of its stages.
     is_elsewhere: bool,
 }
 
 impl Api {
     fn new(id: &str, stage: &str) -> Self {
-        Api { id: id.to_owned(), stage: stage.to_owned(), binary_media_types: Vec::new(), is_elsewhere: false }
+        let (id, stage) = (id.to_owned(), stage.to_owned());
+        Api { id, stage, binary_media_types: Vec::new(), cors: None, is_elsewhere: false }
     }
 
     /// The API that a reference names, if no resource of the file is it.
@@ -291,6 +293,7 @@ fn add_route(draft: &mut Draft<'_>, api: &Api, kind: EndpointKind, place: &Place
         endpoint.base = if api.stage == DEFAULT_STAGE { BasePath::Root } else { BasePath::Stage };
         endpoint.stage.clone_from(&api.stage);
         endpoint.binary_media_types.clone_from(&api.binary_media_types);
+        endpoint.cors = api.cors.clone().filter(|_| kind != EndpointKind::RestApi);
     });
     let origin = draft.origin(place);
     let listener = draft.listeners.get_mut(at).map(|listener| &mut listener.listener);
@@ -300,6 +303,12 @@ fn add_route(draft: &mut Draft<'_>, api: &Api, kind: EndpointKind, place: &Place
         return draft.findings.error(place, message);
     }
     endpoint.routes.push(Route { origin, ..route });
+}
+
+/// The front end of an API for a kind of event, if it has a route already.
+fn endpoint_of<'d>(draft: &'d mut Draft<'_>, api: &Api, kind: EndpointKind) -> Option<&'d mut Endpoint> {
+    let id = api.listener(kind);
+    draft.listeners.iter_mut().find(|listener| listener.id == id)?.listener.endpoint.as_mut()
 }
 
 /// Returns whether the API has a route already.
@@ -375,6 +384,43 @@ fn is_text(node: Option<&Node>, text: &str) -> bool {
 fn media_types(draft: &mut Draft<'_>, name: &str, node: Option<&Node>) -> Vec<String> {
     let node = node.filter(|node| !node.is_null()).and_then(|node| draft.findings.if_known(name, node));
     node.and_then(|node| draft.findings.one_or_more(name, node)).unwrap_or_default()
+}
+
+/// The names of cross-origin settings: those of CloudFormation and SAM, of a definition, and of the framework.
+const CORS_KEYS: [[&str; 6]; 3] = [
+    ["AllowOrigins", "AllowMethods", "AllowHeaders", "ExposeHeaders", "MaxAge", "AllowCredentials"],
+    ["allowOrigins", "allowMethods", "allowHeaders", "exposeHeaders", "maxAge", "allowCredentials"],
+    ["allowedOrigins", "allowedMethods", "allowedHeaders", "exposedResponseHeaders", "maxAge", "allowCredentials"],
+];
+
+/// Reads the cross-origin settings of an HTTP API: a map, or `true` for `every`.
+fn cors(draft: &mut Draft<'_>, name: &str, node: Option<&Node>, every: &Cors) -> Option<Cors> {
+    let node = node.filter(|node| !is_off(node)).and_then(|node| draft.findings.if_known(name, node))?;
+    let Value::Map(members) = &node.value else {
+        return draft.findings.boolean(name, node).filter(|is_on| *is_on).map(|_| every.clone());
+    };
+    let has = |keys: &&[&str; 6]| members.iter().all(|(key, _)| keys.contains(&&*key.name));
+    let keys = CORS_KEYS.iter().find(has).unwrap_or(&CORS_KEYS[0]);
+    draft.findings.only(name, members, keys);
+    let [origins, methods, headers, exposed, age, credentials] = *keys;
+    let mut list = |key: &str| match node.get(key).filter(|node| !node.is_null()) {
+        Some(values) => draft.findings.one_or_more(key, values).unwrap_or_default(),
+        None => Vec::new(),
+    };
+    Some(Cors {
+        allow_origins: list(origins),
+        allow_methods: list(methods),
+        allow_headers: list(headers),
+        expose_headers: list(exposed),
+        max_age: node.get(age).and_then(|age| draft.findings.number("MaxAge", age, 0..=86_400)),
+        allow_credentials: node.get(credentials).and_then(|node| draft.findings.boolean(credentials, node))
+            == Some(true),
+    })
+}
+
+/// What SAM makes of `CorsConfiguration: true`.
+fn every_origin() -> Cors {
+    Cors { allow_origins: vec!["*".to_owned()], ..Cors::default() }
 }
 
 /// The kind of an HTTP API with this version of its payload.

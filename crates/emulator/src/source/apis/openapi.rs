@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Api, LeftOut, Resources, add_route, has_route, http_api, http_api_of, is_off, is_text, media_types, milliseconds,
-    rest_api, sam, say_not_emulated,
+    Api, LeftOut, Resources, add_route, cors, every_origin, has_route, http_api, http_api_of, is_off, is_text,
+    media_types, milliseconds, rest_api, sam, say_not_emulated,
 };
 use crate::source::dialect::Dialect;
 use crate::source::draft::Draft;
@@ -17,9 +17,11 @@ use crate::{EndpointKind, Route};
 const INTEGRATION: &str = "x-amazon-apigateway-integration";
 const ANY_METHOD: &str = "x-amazon-apigateway-any-method";
 const BINARY: &str = "x-amazon-apigateway-binary-media-types";
+const CORS: &str = "x-amazon-apigateway-cors";
 const METHODS: [&str; 9] = ["get", "put", "post", "delete", "options", "head", "patch", "trace", ANY_METHOD];
 /// Extensions at the top of a definition that are read, or change nothing that an emulator could show.
-const READ: [&str; 4] = [
+const READ: [&str; 5] = [
+    CORS,
     BINARY,
     "x-amazon-apigateway-documentation",
     "x-amazon-apigateway-importexport-version",
@@ -147,6 +149,9 @@ impl Definition<'_> {
     ) {
         let mut api = self.api.clone();
         api.binary_media_types.extend(media_types(draft, BINARY, definition.get(BINARY)));
+        if !self.is_rest && definition.get(CORS).is_some() {
+            api.cors = cors(draft, CORS, definition.get(CORS), &every_origin());
+        }
         let extensions = definition.members().iter();
         let extensions = extensions.filter(|(key, _)| key.name.starts_with("x-amazon-apigateway-")).cloned().collect();
         say_not_emulated(draft, "a definition", &Node::new(definition.place, Value::Map(extensions)), &READ);

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use crossfade_document::Place;
 
 use super::{
-    Api, DEFAULT_STAGE, LeftOut, Resources, add_route, http_api, http_api_of, is_text, media_types, milliseconds,
-    rest_api, say_not_emulated, urls, with_slash, words,
+    Api, DEFAULT_STAGE, LeftOut, Resources, add_route, cors, every_origin, http_api, http_api_of, is_text, media_types,
+    milliseconds, rest_api, say_not_emulated, urls, with_slash, words,
 };
 use crate::source::draft::Draft;
 use crate::source::intrinsics::Intrinsics;
@@ -40,7 +40,8 @@ const API_KEYS: [&str; 16] = [
     "Tags",
     "TracingEnabled",
 ];
-const HTTP_API_KEYS: [&str; 9] = [
+const HTTP_API_KEYS: [&str; 10] = [
+    "CorsConfiguration",
     "DefinitionBody",
     "DefinitionUri",
     "Description",
@@ -67,13 +68,17 @@ pub(super) fn apis(
             API => (&API_KEYS[..], "Prod"),
             _ => (&HTTP_API_KEYS[..], DEFAULT_STAGE),
         };
-        let mut binary = Vec::new();
+        let (mut binary, mut cross) = (Vec::new(), None);
         if let Some(globals) = &globals {
             draft.findings.set_part("");
             say_not_emulated(draft, what, globals, read);
             binary = media_types(draft, "BinaryMediaTypes", globals.get("BinaryMediaTypes"));
+            cross = cors(draft, "CorsConfiguration", globals.get("CorsConfiguration"), &every_origin());
         }
-        apis.insert(id.to_owned(), Api { binary_media_types: binary.clone(), ..Api::new(id, default) });
+        apis.insert(
+            id.to_owned(),
+            Api { binary_media_types: binary.clone(), cors: cross.clone(), ..Api::new(id, default) },
+        );
         for resource in resources.of_kind(kind) {
             draft.findings.set_part(format!("`{}`", excerpt(&resource.id)));
             let own = &resource.properties;
@@ -87,6 +92,10 @@ pub(super) fn apis(
             let mut api = Api::new(&resource.id, stage.as_deref().unwrap_or(default));
             api.binary_media_types = media_types(draft, "BinaryMediaTypes", own.get("BinaryMediaTypes"));
             api.binary_media_types.extend_from_slice(&binary);
+            api.cors = cross.clone();
+            if let Some(own) = own.get("CorsConfiguration") {
+                api.cors = cors(draft, "CorsConfiguration", Some(own), &every_origin());
+            }
             apis.insert(resource.id.clone(), api);
         }
     }
