@@ -12,6 +12,7 @@ mod docs;
 mod foreign;
 mod four_fronts;
 mod front;
+mod handlers;
 mod inspector;
 mod inspector_migration;
 mod inspector_page;
@@ -35,7 +36,7 @@ use crossfade_testkit::tests;
 use crossfade_testkit::tools::{self, BASH, COMPILER, CURL, NGINX, NODE, PYTHON};
 
 use deploy_serverless::PACKAGED;
-use foreign::BUILD_TOOLS;
+use foreign::{BUILD_TOOLS, NODE_CLIENT};
 use support::browser::BROWSER;
 
 fn main() -> ExitCode {
@@ -91,7 +92,7 @@ fn main() -> ExitCode {
         [CURL] dev::a_function_that_writes_without_end_is_borne;
         [CURL] dev::long_lines_that_nobody_reads_are_borne;
         [CURL] dev::long_records_are_kept_whole;
-        [NODE, COMPILER, BUILD_TOOLS, CURL] foreign::node_on_awss_own_runtime_client;
+        [NODE, COMPILER, BUILD_TOOLS, NODE_CLIENT, CURL] foreign::node_on_awss_own_runtime_client;
         [PYTHON, CURL] foreign::python_on_awss_own_runtime_client;
         [BUILD_TOOLS, CURL] foreign::rust_on_lambda_http;
         [PACKAGED] four_fronts::the_file_and_its_package_have_the_same_front_ends;
@@ -100,6 +101,9 @@ fn main() -> ExitCode {
         [CURL] local_fronts::a_function_streams_to_a_function_url;
         [CURL] front::the_load_balancer_is_on_both_loopback_addresses_or_where_host_says;
         [CURL] front::https_with_a_certificate_of_this_run_attributes_and_an_access_log;
+        [] handlers::each_handler_has_its_command;
+        [NODE, COMPILER, BUILD_TOOLS, NODE_CLIENT] handlers::node_handlers_run_and_reload;
+        [PYTHON] handlers::the_command_of_the_message_gets_the_client_of_python;
         [] front::errors_in_options_are_reported_before_anything_starts;
         [] front::a_trust_store_that_only_aws_has_is_asked_for;
         [] inspector::a_request_is_told_from_the_rule_to_the_comparison;

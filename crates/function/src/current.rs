@@ -154,7 +154,7 @@ impl Current {
             let (table, _) = loaded.base.as_ref()?;
             Some(InUse { live, table: table.clone(), overlay: loaded.overlay.clone() })
         });
-        let acted = caught(notice.act(in_use, now, deadline)).await;
+        let acted = caught(notice.act(in_use, now, deadline).as_mut()).await;
         let mut outcome = acted.unwrap_or_else(|panic| notice.lost(live, panic));
         if let Some(next) = outcome.next.take() {
             outcome.note(&self.apply(Some(next)));

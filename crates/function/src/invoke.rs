@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 
 use bytes::Bytes;
@@ -51,7 +51,13 @@ pub(crate) async fn answer<'p>(
         Ok(_) if is_health_check && proxy.table().health_check == HealthCheck::Function => {
             own(invocation, healthy(), |record| record.route = Some("health-check".into()))
         }
-        Ok(request) => guarded(proxy.handle(request, invocation), invocation).await,
+        Ok(request) => {
+            // A panic costs this one request a 500.
+            caught(pin!(proxy.handle(request, invocation))).await.unwrap_or_else(|message| {
+                let error = ProxyError::Internal(message);
+                own(invocation, failure(&error), |record| error.note(record))
+            })
+        }
         Err(error) => {
             let error = refused(&error);
             own(invocation, failure(&error), |record| error.note(record))
@@ -102,7 +108,7 @@ pub(crate) async fn mirror(
     stop: impl Future<Output = &'static str>,
 ) -> Vec<String> {
     let lost = proxy.lost(&pending, invocation, "proxy_internal_error");
-    let records = caught(proxy.mirror(pending, invocation, stop)).await.unwrap_or_else(|message| {
+    let records = caught(pin!(proxy.mirror(pending, invocation, stop))).await.unwrap_or_else(|message| {
         log_error(&format!("mirroring {} failed: {message}", invocation.request_id));
         vec![lost]
     });
@@ -144,17 +150,9 @@ fn replacement(error: &EncodeError, record: &mut AccessRecord<'_>) -> Response<B
     response
 }
 
-/// A panic costs this one request a 500.
-async fn guarded<'p>(exchange: impl Future<Output = Exchange<'p>>, invocation: &'p Invocation) -> Exchange<'p> {
-    caught(exchange).await.unwrap_or_else(|message| {
-        let error = ProxyError::Internal(message);
-        own(invocation, failure(&error), |record| error.note(record))
-    })
-}
-
-/// A panic would end the process and with it every other invocation: here it is an error with its message.
-pub(crate) async fn caught<T>(future: impl Future<Output = T>) -> Result<T, String> {
-    let mut future = pin!(future);
+/// A panic would end the process and with it every other invocation: here it is an error with its message. The future stays
+/// where it is: one is kilobytes large, and each move would be a copy.
+pub(crate) async fn caught<T>(mut future: Pin<&mut (impl Future<Output = T> + ?Sized)>) -> Result<T, String> {
     std::future::poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
         Ok(poll) => poll.map(Ok),
         Err(panic) => Poll::Ready(Err(message_of(&*panic))),
@@ -183,7 +181,10 @@ mod tests {
     #[tokio::test]
     async fn a_panic_tells_nothing_of_the_request() {
         let secret = "canary".to_owned();
-        assert_eq!(caught(async { panic!("as it is written") }).await, Err::<(), _>("as it is written".to_owned()));
-        assert_eq!(caught(async { panic!("it is {secret}") }).await, Err::<(), _>("panic".to_owned()));
+        assert_eq!(
+            caught(pin!(async { panic!("as it is written") })).await,
+            Err::<(), _>("as it is written".to_owned())
+        );
+        assert_eq!(caught(pin!(async { panic!("it is {secret}") })).await, Err::<(), _>("panic".to_owned()));
     }
 }

@@ -79,7 +79,8 @@ pub(crate) async fn send<'t>(
         let was_kept = kept.is_some();
         let connection = match kept.take() {
             Some(connection) => connection,
-            None => match connect(upstream, end, limit, bounds.deadline, attempt).await {
+            // Boxed, so that a request on a kept connection has no room for it.
+            None => match Box::pin(connect(upstream, end, limit, bounds.deadline, attempt)).await {
                 Ok((connection, made_up)) => {
                     if !made_up.is_zero() {
                         (end, limit) = ((end + made_up).min(bounds.deadline), TimeLimit::Cut);

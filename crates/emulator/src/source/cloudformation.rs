@@ -148,6 +148,8 @@ pub(super) struct Resource {
     pub(super) kind: String,
     pub(super) place: Place,
     pub(super) properties: Node,
+    /// The folder with the code of a function, in templates that the CDK wrote.
+    asset: Option<String>,
     /// As [`super::draft::DraftRule::assumption`].
     assumption: Option<String>,
 }
@@ -187,11 +189,13 @@ pub(super) fn resources(draft: &mut Draft<'_>, template: &Node) {
         if draft.findings.map("Properties", &properties).is_none() {
             continue;
         }
+        let asset = node.at(&["Metadata", "aws:asset:path"]).and_then(Node::as_text).map(str::to_owned);
         found.push(Resource {
             id: key.name.to_string(),
             kind: kind.to_owned(),
             place: key.place,
             properties,
+            asset,
             assumption,
         });
     }
@@ -317,8 +321,10 @@ fn function(draft: &mut Draft<'_>, resource: &Resource, template: &Node, intrins
     let name = text("FunctionName").unwrap_or_else(|| resource.id.clone());
     let mut function = Function::new(&name, Vec::new());
     function.directory = Some(draft.folder.clone());
-    // SAM's name for the folder with the code.
-    if let Some(code) = text("CodeUri").map(|code| draft.folder.join(code)).filter(|code| code.is_dir()) {
+    // SAM's name for the folder with the code, and what `aws cloudformation package` takes for one.
+    let code = if resource.kind == SAM_FUNCTION { "CodeUri" } else { "Code" };
+    let code = property(code).and_then(Node::as_text).map(str::to_owned).or_else(|| resource.asset.clone());
+    if let Some(code) = code.map(|code| draft.folder.join(code)).filter(|code| code.is_dir()) {
         function.directory = Some(code);
     }
     function.runtime = text("Runtime");
