@@ -11,6 +11,7 @@ mod deploy_spill;
 mod dev;
 mod docs;
 mod foreign;
+mod four_fronts;
 mod front;
 mod handlers;
 mod inspector;
@@ -99,6 +100,8 @@ fn main() -> ExitCode {
         [NODE, COMPILER, BUILD_TOOLS, NODE_CLIENT, CURL] foreign::node_on_awss_own_runtime_client;
         [PYTHON, CURL] foreign::python_on_awss_own_runtime_client;
         [BUILD_TOOLS, CURL] foreign::rust_on_lambda_http;
+        [PACKAGED] four_fronts::the_file_and_its_package_have_the_same_front_ends;
+        [] four_fronts::one_function_responds_through_each_of_them;
         [CURL] local_fronts::a_function_stands_behind_several_front_ends_at_a_time;
         [CURL] local_fronts::a_function_streams_to_a_function_url;
         [CURL] front::the_load_balancer_is_on_both_loopback_addresses_or_where_host_says;

@@ -406,7 +406,7 @@ mod tests {
         }
     }
 
-    /// What the library makes of a text is what we make of it, and skipping it accepts the same.
+    /// We read in a text what the library reads in it, and skipping accepts the same texts.
     fn check(text: &str) {
         let theirs = serde_json::from_str::<Value>(text);
         // It reads numbers as well, and rejects those that no float can hold.
