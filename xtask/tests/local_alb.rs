@@ -1,4 +1,4 @@
-//! `docs/local-alb.md` and `docs/local-fronts.md` name a test for each behaviour: these exist.
+//! `docs/local-alb.md`, `docs/local-fronts.md` and `docs/local-functions.md` name a test for each behaviour: these exist.
 
 #![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
 
@@ -15,7 +15,8 @@ const CASES: [&str; 4] = [
     "crates/emulator/tests/source",
 ];
 /// The pages, and the rows that each has at least.
-const PAGES: [(&str, usize); 2] = [("docs/local-alb.md", 40), ("docs/local-fronts.md", 40)];
+const PAGES: [(&str, usize); 3] =
+    [("docs/local-alb.md", 40), ("docs/local-fronts.md", 40), ("docs/local-functions.md", 10)];
 
 /// `file::test` of all tests below a folder.
 fn tests(folder: &Path, found: &mut BTreeSet<String>) {

@@ -39,7 +39,7 @@ fn file(live: &str, files: &[&str]) -> String {
 }
 
 /// Intrinsic functions as a text: `<Bucket.Arn>/key`.
-fn shown(value: &Value) -> String {
+pub(crate) fn shown(value: &Value) -> String {
     if let Some(text) = value.as_str() {
         return text.to_owned();
     }
@@ -55,7 +55,7 @@ fn shown(value: &Value) -> String {
 }
 
 /// One line for each action and resource: `s3:GetObject <Bucket.Arn>/key`.
-fn permissions(document: &Value) -> Vec<String> {
+pub(crate) fn permissions(document: &Value) -> Vec<String> {
     let one_or_more = |value: &Value| value.as_array().cloned().unwrap_or_else(|| vec![value.clone()]);
     let mut lines = Vec::new();
     for statement in document["Statement"].as_array().unwrap() {
@@ -71,7 +71,7 @@ fn permissions(document: &Value) -> Vec<String> {
 }
 
 /// The permissions of the function beyond those for its own log.
-fn of_the_function(resources: &Value) -> Vec<String> {
+pub(crate) fn of_the_function(resources: &Value) -> Vec<String> {
     let mut found = Vec::new();
     for resource in resources.as_object().unwrap().values() {
         let properties = &resource["Properties"];

@@ -44,6 +44,7 @@ pub(crate) fn packaged(file: &str) -> Result<Value, Absent> {
     std::fs::copy(Path::new(FOLDER).join("package.json"), folder.path().join("package.json")).unwrap();
     std::fs::write(folder.path().join("bootstrap.zip"), "a placeholder").unwrap();
     copy_live(folder.path());
+    std::fs::copy(Path::new(FOLDER).join("spill.yml"), folder.path().join("spill.yml")).unwrap();
 
     let mut osls = Command::new("node");
     osls.arg(Path::new(FOLDER).join("node_modules/osls/bin/serverless.js")).arg("package").current_dir(folder.path());

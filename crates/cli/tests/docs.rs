@@ -35,7 +35,9 @@ fn crossfade(folder: &Path, arguments: &[impl AsRef<str>]) -> Output {
 }
 
 pub(crate) fn every_complete_example_is_right() {
-    for page in ["README.md", "docs/configuration.md", "docs/back-ends.md", "docs/migration.md"] {
+    for page in
+        ["README.md", "docs/configuration.md", "docs/back-ends.md", "docs/large-responses.md", "docs/migration.md"]
+    {
         let examples = examples(page);
         assert!(!examples.is_empty(), "{page}");
         for example in examples {
@@ -71,6 +73,7 @@ pub(crate) fn every_command_is_one() {
     for page in [
         "docs/migration.md",
         "docs/configuration.md",
+        "docs/large-responses.md",
         "docs/import.md",
         "docs/export.md",
         "deploy/serverless/README.md",

@@ -23,18 +23,8 @@ const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/functions");
 const TIMEOUT: &str = "3s";
 
 pub(crate) fn node_on_awss_own_runtime_client() {
-    // Its native part is built at installation: libcurl and aws-lambda-cpp, whose sources it brings along.
-    let folder = installed("node", &["package.json", "package-lock.json", ".npmrc"], "handler.js", |folder| {
-        let mut npm = Command::new("npm");
-        npm.args(["ci", "--no-audit", "--no-fund"])
-            .current_dir(folder)
-            .env("PATH", path_with(&build_tools().unwrap().join("bin")));
-        // Node's headers, where its package brings them; otherwise node-gyp fetches them.
-        if let Some(prefix) = node_prefix().filter(|prefix| prefix.join("include/node/node.h").exists()) {
-            npm.env("npm_config_nodedir", prefix);
-        }
-        make(&mut npm)
-    });
+    let folder = node_client().unwrap();
+    std::fs::copy(Path::new(FIXTURES).join("node/handler.js"), folder.join("handler.js")).unwrap();
     for mode in MODES {
         let command = "env _HANDLER=handler.handler node node_modules/aws-lambda-ric/index.mjs";
         let mut talk = Talk::start("node", &folder, command, mode);
@@ -256,6 +246,29 @@ fn binary_file(folder: &tempfile::TempDir) -> (String, Vec<u8>) {
     let file = folder.path().join("binary");
     std::fs::write(&file, &bytes).unwrap();
     (format!("@{}", file.display()), bytes)
+}
+
+/// `aws-lambda-ric`, in the folder `node_modules` of [`node_client`].
+pub(crate) static NODE_CLIENT: Tool = Tool::new(|| {
+    BUILD_TOOLS.find()?;
+    node_client().map(drop)
+});
+
+/// The folder of [`NODE_CLIENT`]. Its native part is built at installation: libcurl and aws-lambda-cpp, whose sources it brings
+/// along.
+pub(crate) fn node_client() -> Result<PathBuf, Absent> {
+    let files = ["package.json", "package-lock.json", ".npmrc"];
+    installed_from(&Path::new(FIXTURES).join("node"), "foreign/node", &files, |folder| {
+        let mut npm = Command::new("npm");
+        npm.args(["ci", "--no-audit", "--no-fund"])
+            .current_dir(folder)
+            .env("PATH", path_with(&build_tools().unwrap().join("bin")));
+        // Node's headers, where its package brings them; otherwise node-gyp fetches them.
+        if let Some(prefix) = node_prefix().filter(|prefix| prefix.join("include/node/node.h").exists()) {
+            npm.env("npm_config_nodedir", prefix);
+        }
+        make(&mut npm)
+    })
 }
 
 /// cmake and cargo-lambda, which come as Python packages, too.

@@ -131,7 +131,7 @@ pub(crate) fn all_errors_are_reported_at_once_and_lenient_downgrades_quotas() {
 }
 
 pub(crate) fn several_functions_need_a_command_each() {
-    let folder = folder_with(&[("serverless.yml", TWO_FUNCTIONS)]);
+    let folder = folder_with(&[("serverless.yml", &TWO_FUNCTIONS.replace("nodejs22.x", "provided.al2023"))]);
     let dev = |arguments: &[&str]| {
         let output =
             crossfade(folder.path(), &[&["dev", "--port", "0", "--serverless", "serverless.yml"], arguments].concat());
@@ -139,7 +139,7 @@ pub(crate) fn several_functions_need_a_command_each() {
     };
     let errors = dev(&[]);
     assert!(errors.contains("2 functions and no command for `web` and `api`"), "{errors}");
-    assert!(errors.contains("  --function 'api=npx aws-lambda-ric api.handler'"), "{errors}");
+    assert!(errors.contains("  --function 'api=./bootstrap'"), "{errors}");
     assert!(dev(&["--function", "nope=true"]).contains("unknown function `nope`"));
     assert!(
         dev(&["--function", "web=true", "--function", "api=true", "--env", "NOT_SET_ANYWHERE"])

@@ -7,16 +7,20 @@ mod canary;
 mod demo;
 mod deploy_live;
 mod deploy_serverless;
+mod deploy_spill;
 mod dev;
 mod docs;
 mod foreign;
+mod four_fronts;
 mod front;
+mod handlers;
 mod inspector;
 mod inspector_migration;
 mod inspector_page;
 mod list_rules;
 mod local_fronts;
 mod nginx_import;
+mod public_host;
 mod real_servers;
 mod recipes;
 mod reload;
@@ -25,6 +29,7 @@ mod report {
     pub(crate) mod logs;
 }
 mod report_page;
+mod spill;
 mod stores;
 mod support;
 
@@ -35,7 +40,7 @@ use crossfade_testkit::tests;
 use crossfade_testkit::tools::{self, BASH, COMPILER, CURL, NGINX, NODE, PYTHON};
 
 use deploy_serverless::PACKAGED;
-use foreign::BUILD_TOOLS;
+use foreign::{BUILD_TOOLS, NODE_CLIENT};
 use support::browser::BROWSER;
 
 fn main() -> ExitCode {
@@ -77,6 +82,8 @@ fn main() -> ExitCode {
         [PACKAGED] deploy_serverless::the_role_allows_logs_and_nothing_else;
         [PACKAGED] deploy_serverless::the_local_load_balancer_reads_the_same_from_the_file_and_from_the_template;
         [PACKAGED] deploy_serverless::the_lines_of_the_readme_are_valid;
+        [PACKAGED] deploy_spill::the_function_may_use_its_prefix_and_nothing_else;
+        [PACKAGED] deploy_spill::the_bucket_is_private_encrypted_and_empties_itself;
         [CURL] dev::what_comes_through_is_byte_identical_to_asking_the_back_end;
         [CURL] dev::path_query_and_cookies_arrive_as_they_were_sent;
         [CURL] dev::three_cookies_survive_single_value_headers;
@@ -91,13 +98,18 @@ fn main() -> ExitCode {
         [CURL] dev::a_function_that_writes_without_end_is_borne;
         [CURL] dev::long_lines_that_nobody_reads_are_borne;
         [CURL] dev::long_records_are_kept_whole;
-        [NODE, COMPILER, BUILD_TOOLS, CURL] foreign::node_on_awss_own_runtime_client;
+        [NODE, COMPILER, BUILD_TOOLS, NODE_CLIENT, CURL] foreign::node_on_awss_own_runtime_client;
         [PYTHON, CURL] foreign::python_on_awss_own_runtime_client;
         [BUILD_TOOLS, CURL] foreign::rust_on_lambda_http;
+        [PACKAGED] four_fronts::the_file_and_its_package_have_the_same_front_ends;
+        [] four_fronts::one_function_responds_through_each_of_them;
         [CURL] local_fronts::a_function_stands_behind_several_front_ends_at_a_time;
         [CURL] local_fronts::a_function_streams_to_a_function_url;
         [CURL] front::the_load_balancer_is_on_both_loopback_addresses_or_where_host_says;
         [CURL] front::https_with_a_certificate_of_this_run_attributes_and_an_access_log;
+        [] handlers::each_handler_has_its_command;
+        [NODE, COMPILER, BUILD_TOOLS, NODE_CLIENT] handlers::node_handlers_run_and_reload;
+        [PYTHON] handlers::the_command_of_the_message_gets_the_client_of_python;
         [] front::errors_in_options_are_reported_before_anything_starts;
         [] front::a_trust_store_that_only_aws_has_is_asked_for;
         [] inspector::a_request_is_told_from_the_rule_to_the_comparison;
@@ -118,6 +130,7 @@ fn main() -> ExitCode {
         [] list_rules::all_errors_are_reported_at_once_and_lenient_downgrades_quotas;
         [] list_rules::several_functions_need_a_command_each;
         [NODE, CURL] list_rules::each_function_runs_its_own_command;
+        [BROWSER] public_host::a_browser_never_leaves_the_public_host;
         [NGINX, CURL] real_servers::nginx_answers_as_it_does_directly;
         [NGINX, CURL] nginx_import::nginx_makes_the_same_choice_as_the_imported_file;
         [PYTHON, CURL] real_servers::django_3_lets_its_users_log_in;
@@ -136,6 +149,8 @@ fn main() -> ExitCode {
         [BROWSER] report_page::time_labels_can_be_read_whatever_the_span;
         [BROWSER] report_page::the_page_leads_with_the_gate;
         [BROWSER] report_page::odd_logs_make_sound_pages;
+        [MOTO, CURL] spill::a_file_comes_through_the_load_balancer_by_way_of_a_bucket;
+        [MOTO, CURL] spill::without_the_bucket_the_client_gets_a_502;
         [] stores::a_file_keeps_the_rules_of_all_stores.await;
         [MOTO] stores::an_object_keeps_the_rules_of_all_stores.await;
         [MOTO] stores::a_parameter_keeps_the_rules_of_all_stores.await;

@@ -176,7 +176,7 @@ fn serve(api: &mut Api, next: &Answer, served: u32) {
     let invocation_id = next.field("lambda-runtime-invocation-id");
     let (response, error) = (format!("invocation/{id}/response"), format!("invocation/{id}/error"));
     let event: Value = serde_json::from_slice(&next.body).unwrap();
-    let path = event["path"].as_str().or(event["rawPath"].as_str()).unwrap();
+    let path = event["path"].as_str().or(event["rawPath"].as_str()).or(event["raw_path"].as_str()).unwrap();
     if let Some(script) = text_of(&event["headers"]["x-stream"]) {
         stream(api, &response, script);
         return;

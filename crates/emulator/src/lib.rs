@@ -49,7 +49,7 @@ use tokio::task::JoinSet;
 use generation::{Generation, Lasting};
 
 pub use alb::{access_log, add_client_fields, with_port};
-pub use front::{BasePath, Endpoint, EndpointKind, Route};
+pub use front::{BasePath, Cors, Endpoint, EndpointKind, Route};
 pub use lambda::launch::{obstacle, usual_command};
 pub use notice::{Classification, Exchange, Messages, Notice, RuleRef, TlsInfo, Transformed, Waiting};
 pub use settings::{

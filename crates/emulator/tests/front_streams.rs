@@ -6,10 +6,16 @@ use crossfade_emulator::{Endpoint, EndpointKind};
 
 use crate::support::{self, Alb};
 
-fn streaming(kind: EndpointKind) -> Alb {
+/// At full speed.
+fn endpoint(kind: EndpointKind) -> Endpoint {
     let mut endpoint = Endpoint::new(kind, 0);
     endpoint.routes.iter_mut().for_each(|route| route.streamed = true);
-    Alb::start(support::endpoint(endpoint))
+    endpoint.stream_rate = None;
+    endpoint
+}
+
+fn streaming(kind: EndpointKind) -> Alb {
+    Alb::start(support::endpoint(endpoint(kind)))
 }
 
 /// Both services that stream.
@@ -88,9 +94,7 @@ fn a_response_that_breaks_off_does_not_look_whole() {
 
 #[test]
 fn the_function_s_timeout_ends_a_stream() {
-    let mut endpoint = Endpoint::new(EndpointKind::FunctionUrl, 0);
-    endpoint.routes[0].streamed = true;
-    let mut settings = support::endpoint(endpoint);
+    let mut settings = support::endpoint(endpoint(EndpointKind::FunctionUrl));
     settings.functions[0].timeout = Duration::from_secs(1);
     let mut alb = Alb::start(settings);
     let mut client = alb.connect();
@@ -140,6 +144,7 @@ fn the_mode_of_both_sides_must_agree() {
         (EndpointKind::HttpApi, 500),
         (EndpointKind::FunctionUrl, 502),
         (EndpointKind::Lattice, 502),
+        (EndpointKind::Lattice1, 502),
     ] {
         let mut alb = Alb::start(support::endpoint(Endpoint::new(kind, 0)));
         assert_eq!(alb.get("/", "x-stream: {\"prelude\":{},\"pieces\":[\"a\"]}\r\n").status, status, "{kind:?}");
@@ -173,9 +178,7 @@ fn a_prelude_is_checked_and_a_function_url_does_without() {
 
 #[test]
 fn a_response_over_200_mb_is_cut_off() {
-    let mut endpoint = Endpoint::new(EndpointKind::FunctionUrl, 0);
-    endpoint.routes[0].streamed = true;
-    let mut settings = support::endpoint(endpoint);
+    let mut settings = support::endpoint(endpoint(EndpointKind::FunctionUrl));
     settings.functions[0].memory_mib = 1024;
     let mut alb = Alb::start(settings);
     let mut client = alb.connect();
@@ -188,4 +191,20 @@ fn a_response_over_200_mb_is_cut_off() {
     let problem = alb.exchange().problem.unwrap();
     assert_eq!(problem, "the function's response is larger than Lambda's limit of 209715200 bytes");
     assert_eq!(alb.line("streamed: "), "413 RequestEntityTooLarge");
+}
+
+#[test]
+fn beyond_its_first_megabytes_a_response_is_slow() {
+    for (kind, burst) in [(EndpointKind::FunctionUrl, 6), (EndpointKind::RestApi, 10)] {
+        let alb = Alb::start(support::endpoint(Endpoint { stream_rate: Some(2 << 20), ..endpoint(kind) }));
+        let text = "0123456789abcdef".repeat(64);
+        let seconds = |mebibytes: usize| {
+            let script = format!("{{\"prelude\":{{}},\"pieces\":[[\"{text}\",{mebibytes}]]}}");
+            let began = Instant::now();
+            assert_eq!(alb.get("/", &format!("x-stream: {script}\r\n")).body.len(), mebibytes << 20);
+            began.elapsed().as_secs_f64()
+        };
+        let (free, paced) = (seconds(burst), seconds(burst + 3));
+        assert!(free < 1.4 && paced >= 1.4, "{kind:?}: {free} {paced}");
+    }
 }

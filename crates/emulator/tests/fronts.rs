@@ -1,74 +1,64 @@
 //! Whole exchanges through the front ends besides the load balancer: one file each in `tests/fronts/`.
 //!
 //! A file has `front:`, `source:` (where it is known from that AWS does so), and optional lines: `stage:`, `base-path:`,
-//! `routes:` (such as `GET /a, ANY /b/{id}`), `binary:` (media types), `stream: yes`. Then `=== request` and `=== reply` as in
-//! `golden`; the rest is written with `BLESS=1`.
+//! `cors:` (origins), `routes:` (such as `GET /a, ANY /b/{id}`), `binary:` (media types), `stream: yes`. Then `=== request` and `=== reply` as in
+//! `support::cases`; the rest is written with `BLESS=1`.
 
-use crossfade_emulator::{BasePath, Endpoint, EndpointKind, Exchange, Route};
+use crossfade_emulator::{BasePath, Cors, Endpoint, EndpointKind, Exchange, Route};
 use serde_json::Value;
 
-use crate::golden::{unescape, with_empty_line};
+use crate::support::cases::{self, Case};
 use crate::support::{self, Alb};
 
 #[test]
 fn whole_exchanges_are_as_with_each_front_end() {
-    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fronts");
-    let mut files: Vec<_> = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    assert!(files.len() >= 30, "the golden files are missing");
-    let mut failures = Vec::new();
-    for file in files {
-        let text = std::fs::read_to_string(&file).unwrap();
-        let (before, expected) = text.split_once("=== event\n").unwrap_or((&text, ""));
-        let (head, rest) = before.split_once("=== request\n").expect("no `=== request`");
-        let (request, reply) = rest.split_once("=== reply\n").expect("no `=== reply`");
-        assert!(head.contains("\nsource: "), "{}: no source", file.display());
-        let mut settings = support::endpoint(endpoint(head));
+    cases::each("fronts", 30, |case| {
+        assert!(case.value("source").is_some(), "{}: no source", case.file.display());
+        let mut settings = support::endpoint(endpoint(case));
         settings.keep_messages = true;
-        let actual = exchange(&mut Alb::start(settings), request.trim_end(), reply, head.contains("\nstream: yes"));
-        if std::env::var_os("BLESS").is_some() {
-            std::fs::write(&file, format!("{before}=== event\n{actual}")).unwrap();
-        } else if actual != expected {
-            failures.push(format!("{}\n--- expected\n{expected}--- actual\n{actual}", file.display()));
-        }
-    }
-    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+        let instruction = match case.reply.as_str() {
+            "" => "",
+            reply if case.value("stream").is_some() && !reply.contains("\"statusCode\": 299") => "x-stream",
+            _ => "x-reply",
+        };
+        exchange(&mut Alb::start(settings), &case.with_instruction(instruction))
+    });
 }
 
-fn endpoint(head: &str) -> Endpoint {
-    let value = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
-    let mut endpoint = Endpoint::new(EndpointKind::of_name(value("front").unwrap()).unwrap(), 0);
-    if let Some(stage) = value("stage") {
+fn endpoint(case: &Case<'_>) -> Endpoint {
+    let mut endpoint = Endpoint::new(EndpointKind::of_name(case.value("front").unwrap()).unwrap(), 0);
+    if let Some(stage) = case.value("stage") {
         (endpoint.stage, endpoint.base) = (stage.to_owned(), BasePath::Stage);
     }
-    if let Some(base) = value("base-path") {
-        endpoint.base = BasePath::Mapping(base.to_owned());
+    if let Some(base) = case.value("base-path") {
+        endpoint.base = if base == "/" { BasePath::Root } else { BasePath::Mapping(base.to_owned()) };
     }
-    if let Some(routes) = value("routes") {
+    if let Some(routes) = case.value("routes") {
         let route = |route: &str| {
             let (method, path) = route.split_once(' ').unwrap_or(("ANY", route));
             Route { method: method.to_owned(), path: path.to_owned(), ..Route::all(0) }
         };
         endpoint.routes = routes.split(", ").map(route).collect();
     }
+    let list = |texts: &str| texts.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    endpoint.cors = case.value("cors").map(|origins| Cors {
+        allow_origins: list(origins),
+        allow_methods: list("GET POST"),
+        allow_headers: list("content-type x-own"),
+        expose_headers: list("x-page"),
+        max_age: Some(60),
+        allow_credentials: !origins.contains("* "),
+    });
     endpoint.binary_media_types =
-        value("binary").iter().flat_map(|types| types.split(", ")).map(str::to_owned).collect();
-    endpoint.routes.iter_mut().for_each(|route| route.streamed = head.contains("\nstream: yes"));
+        case.value("binary").iter().flat_map(|types| types.split(", ")).map(str::to_owned).collect();
+    endpoint.routes.iter_mut().for_each(|route| route.streamed = case.value("stream").is_some());
     endpoint
 }
 
 /// Event, what is told, and the response. The function answers what a field tells it to, which is left out of the event.
-fn exchange(alb: &mut Alb, request: &str, reply: &str, streams: bool) -> String {
-    let one_line: String = reply.lines().map(str::trim).collect::<Vec<_>>().join(" ");
-    let (line, rest) = request.split_once('\n').unwrap();
-    let instruction = match one_line.as_str() {
-        "" => String::new(),
-        _ if streams && !one_line.contains("\"statusCode\": 299") => format!("x-stream: {one_line}\n"),
-        _ => format!("x-reply: {one_line}\n"),
-    };
-    let request = unescape(&format!("{line}\n{instruction}{}", with_empty_line(rest)));
+fn exchange(alb: &mut Alb, request: &[u8]) -> String {
     let mut client = alb.connect();
-    client.write(&request);
+    client.write(request);
     let response = if request.starts_with(b"HEAD") { client.read_bodyless() } else { client.read() };
     let told = alb.exchange();
     let mut out = match told.messages.as_ref().and_then(|messages| messages.event.clone()) {

@@ -10,34 +10,20 @@
 use crossfade_event::HeaderMode;
 use serde_json::Value;
 
-use crate::support::{self, Alb};
+use crate::support::{self, Alb, cases};
 
 #[test]
 fn events_are_as_an_alb_builds_them() {
     let single = support::single();
     let multi = support::multi();
-    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
-    let mut files: Vec<_> = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    assert!(files.len() >= 10, "the golden files are missing");
-    let mut failures = Vec::new();
-    for file in files {
-        let text = std::fs::read_to_string(&file).unwrap();
-        let (before, expected) = text.split_once("=== event\n").unwrap_or((&text, ""));
-        let (mode, request) = before.split_once("=== request\n").expect("no `=== request`");
-        let alb = match mode.lines().find_map(|line| line.strip_prefix("mode: ")) {
+    cases::each("golden", 10, |case| {
+        let alb = match case.value("mode") {
             Some("single") => &single,
             Some("multi") => &multi,
-            other => panic!("{}: mode {other:?}", file.display()),
+            other => panic!("{}: mode {other:?}", case.file.display()),
         };
-        let actual = event(alb, &unescape(request));
-        if std::env::var_os("BLESS").is_some() {
-            std::fs::write(&file, format!("{before}=== event\n{actual}\n")).unwrap();
-        } else if actual.trim() != expected.trim() {
-            failures.push(format!("{}\n--- expected\n{expected}--- actual\n{actual}", file.display()));
-        }
-    }
-    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+        format!("{}\n", event(alb, &cases::unescape(case.request)))
+    });
 }
 
 #[test]
@@ -48,35 +34,17 @@ fn whole_exchanges_are_as_with_an_alb() {
         Alb::start(settings)
     };
     let (mut single, mut multi) = (start(HeaderMode::Single), start(HeaderMode::Multi));
-    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/exchanges");
-    let mut files: Vec<_> = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    assert!(files.len() >= 30, "the golden files are missing");
-    let mut failures = Vec::new();
-    for file in files {
-        let text = std::fs::read_to_string(&file).unwrap();
-        let (before, expected) = text.split_once("=== event\n").unwrap_or((&text, ""));
-        let (head, rest) = before.split_once("=== request\n").expect("no `=== request`");
-        let (request, reply) = rest.split_once("=== reply\n").expect("no `=== reply`");
-        assert!(head.contains("\nsource: "), "{}: no source", file.display());
-        let alb = if head.starts_with("mode: single") { &mut single } else { &mut multi };
-        let actual = exchange(alb, request.trim_end(), reply);
-        if std::env::var_os("BLESS").is_some() {
-            std::fs::write(&file, format!("{before}=== event\n{actual}")).unwrap();
-        } else if actual != expected {
-            failures.push(format!("{}\n--- expected\n{expected}--- actual\n{actual}", file.display()));
-        }
-    }
-    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+    cases::each("exchanges", 30, |case| {
+        assert!(case.value("source").is_some(), "{}: no source", case.file.display());
+        let alb = if case.value("mode") == Some("single") { &mut single } else { &mut multi };
+        exchange(alb, &case.with_instruction("x-reply"))
+    });
 }
 
 /// Event, what is told, and the response. The function answers what a field tells it to, which is left out of the event.
-fn exchange(alb: &mut Alb, request: &str, reply: &str) -> String {
-    let one_line: String = reply.lines().map(str::trim).collect::<Vec<_>>().join(" ");
-    let (line, rest) = request.split_once('\n').unwrap();
-    let request = unescape(&format!("{line}\nx-reply: {one_line}\n{}", with_empty_line(rest)));
+fn exchange(alb: &mut Alb, request: &[u8]) -> String {
     let mut client = alb.connect();
-    client.write(&request);
+    client.write(request);
     let response = if request.starts_with(b"HEAD") { client.read_bodyless() } else { client.read() };
     let told = alb.exchange();
     let mut out = match told.messages.as_ref().and_then(|messages| messages.event.clone()) {
@@ -101,11 +69,6 @@ fn exchange(alb: &mut Alb, request: &str, reply: &str) -> String {
         out += "\n";
     }
     out
-}
-
-/// A section of a file loses its last line breaks, which may be the end of the head.
-pub(crate) fn with_empty_line(rest: &str) -> String {
-    if rest.contains("\n\n") { rest.to_owned() } else { format!("{rest}\n\n") }
 }
 
 fn event(alb: &Alb, request: &[u8]) -> String {
@@ -141,20 +104,4 @@ fn normal(alb: &Alb, mut event: Value) -> String {
         }
     }
     serde_json::to_string_pretty(&event).unwrap()
-}
-
-/// Head lines get CR LF, the body none; the last line break of the section is not part of it.
-pub(crate) fn unescape(request: &str) -> Vec<u8> {
-    let (head, body) = request.split_once("\n\n").expect("no empty line after the head");
-    let body = body.strip_suffix('\n').unwrap_or(body);
-    let text = format!("{}\r\n\r\n{body}", head.replace('\n', "\r\n"));
-    let mut bytes = Vec::new();
-    let mut rest = text.as_str();
-    while let Some((before, after)) = rest.split_once("\\x") {
-        bytes.extend_from_slice(before.as_bytes());
-        bytes.push(u8::from_str_radix(&after[..2], 16).unwrap());
-        rest = &after[2..];
-    }
-    bytes.extend_from_slice(rest.as_bytes());
-    bytes
 }

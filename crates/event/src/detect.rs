@@ -3,13 +3,10 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::fmt;
-
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
 use crate::DecodeError;
 use crate::front::{Format, Shape};
-use crate::json::Text;
+use crate::reader::Reader;
 
 /// The first format that recognizes an event.
 pub(crate) fn detect(formats: &[&'static Format], text: &str) -> Result<&'static Format, DecodeError> {
@@ -17,91 +14,35 @@ pub(crate) fn detect(formats: &[&'static Format], text: &str) -> Result<&'static
         return Ok(format);
     }
     let (mut shape, mut found) = (Shape::default(), None);
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let look = Look { formats, shape: &mut shape, found: &mut found };
-    let end = look.deserialize(&mut deserializer).and_then(|()| deserializer.end());
+    let mut reader = Reader::new(text);
+    let end = reader.object(|reader, name| {
+        let is_there = match &*name.0 {
+            "requestContext" => names(reader, &mut shape.context)?,
+            _ => reader.skip()?,
+        };
+        if is_there {
+            shape.members.insert(name.0);
+            found = formats.iter().copied().find(|format| (format.recognizes)(&shape));
+        }
+        // Not an error: it ends the scan.
+        if found.is_some() { Err(DecodeError::UnknownFormat) } else { Ok(()) }
+    });
     match (found, end) {
-        // It ended before the event did, which is an error to the library.
         (Some(format), _) => Ok(format),
-        (None, Err(error)) => Err(DecodeError::json(error)),
-        (None, Ok(())) => Err(DecodeError::UnknownFormat),
+        (None, Err(error)) => Err(error),
+        (None, Ok(false)) => Err(reader.problem("it is not an object")),
+        (None, Ok(true)) => reader.end().and(Err(DecodeError::UnknownFormat)),
     }
 }
 
-/// The event: its members one after the other, until a format is found.
-struct Look<'l, 'e> {
-    formats: &'l [&'static Format],
-    shape: &'l mut Shape<'e>,
-    found: &'l mut Option<&'static Format>,
-}
-
-impl<'e> DeserializeSeed<'e> for Look<'_, 'e> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'e>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'e> Visitor<'e> for Look<'_, 'e> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an event object")
-    }
-
-    fn visit_map<A: MapAccess<'e>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(key) = map.next_key::<Text<'e>>()? {
-            let is_there = match &*key.0 {
-                "requestContext" => map.next_value_seed(Names(&mut self.shape.context))?,
-                _ => map.next_value::<Option<IgnoredAny>>()?.is_some(),
-            };
-            if is_there {
-                self.shape.members.insert(key.0);
-                *self.found = self.formats.iter().copied().find(|format| (format.recognizes)(self.shape));
-                if self.found.is_some() {
-                    break;
-                }
-            }
+/// Takes an object and adds the names of its members that are not `null`. Returns whether there was an object.
+fn names<'a>(reader: &mut Reader<'a>, names: &mut BTreeSet<Cow<'a, str>>) -> Result<bool, DecodeError> {
+    reader.object(|reader, name| {
+        if reader.skip()? {
+            names.insert(name.0);
         }
         Ok(())
-    }
-}
-
-/// The names of the members of an object that are not `null`; `null` is the empty object. Yields whether there was an object.
-struct Names<'l, 'e>(&'l mut BTreeSet<Cow<'e, str>>);
-
-impl<'e> DeserializeSeed<'e> for Names<'_, 'e> {
-    type Value = bool;
-
-    fn deserialize<D: Deserializer<'e>>(self, deserializer: D) -> Result<bool, D::Error> {
-        deserializer.deserialize_option(self)
-    }
-}
-
-impl<'e> Visitor<'e> for Names<'_, 'e> {
-    type Value = bool;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_none<E: Error>(self) -> Result<bool, E> {
-        Ok(false)
-    }
-
-    fn visit_some<D: Deserializer<'e>>(self, deserializer: D) -> Result<bool, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-
-    fn visit_map<A: MapAccess<'e>>(self, mut map: A) -> Result<bool, A::Error> {
-        while let Some(name) = map.next_key::<Text<'e>>()? {
-            if map.next_value::<Option<IgnoredAny>>()?.is_some() {
-                self.0.insert(name.0);
-            }
-        }
-        Ok(true)
-    }
+    })
 }
 
 #[cfg(test)]

@@ -32,18 +32,6 @@ pub enum DecodeError {
     Base64,
 }
 
-impl DecodeError {
-    /// serde quotes the value that has the wrong type, which may be a secret: then the message has only its place.
-    pub(crate) fn json(error: serde_json::Error) -> Self {
-        let text = error.to_string();
-        DecodeError::Json(if text.starts_with("invalid ") {
-            format!("a member has the wrong type at line {} column {}", error.line(), error.column())
-        } else {
-            text
-        })
-    }
-}
-
 /// A reply that the front end would refuse.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum EncodeError {

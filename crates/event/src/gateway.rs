@@ -2,17 +2,14 @@
 //! differently and mean the same. Reads them; what they say of a request is up to the formats.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::net::IpAddr;
 
 use bytes::Bytes;
 use http::header::{COOKIE, Entry, HOST, HeaderMap, HeaderValue};
 use http::{Method, Request};
-use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use crate::json::Text;
-use crate::read::{self, Pairs, append_field};
+use crate::read;
+use crate::reader::{Reader, Text};
 use crate::target::{self, Delivered, Query};
 use crate::{DecodeError, Event, Format, Front};
 
@@ -29,7 +26,7 @@ pub(crate) struct Members<'a> {
     pub(crate) path_parameters: Parameters<'a>,
     query: Parameters<'a>,
     fields: Fields,
-    cookies: Option<Vec<Text<'a>>>,
+    cookies: Vec<Text<'a>>,
     body: Option<Text<'a>>,
     is_base64: bool,
     pub(crate) context: Context<'a>,
@@ -47,45 +44,36 @@ struct Fields {
 }
 
 /// `requestContext`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[derive(Debug, Default)]
 pub(crate) struct Context<'a> {
-    #[serde(borrow)]
     pub(crate) path: Option<Text<'a>>,
-    #[serde(borrow)]
     pub(crate) stage: Option<Text<'a>>,
-    #[serde(borrow)]
     pub(crate) domain_name: Option<Text<'a>>,
-    #[serde(borrow)]
     pub(crate) resource_path: Option<Text<'a>>,
-    #[serde(borrow)]
     http_method: Option<Text<'a>>,
-    #[serde(borrow)]
     request_id: Option<Text<'a>>,
-    #[serde(borrow)]
-    identity: Option<Client<'a>>,
-    #[serde(borrow)]
-    http: Option<Client<'a>>,
+    identity: Client<'a>,
+    http: Client<'a>,
 }
 
 /// `identity` of payload 1.0, `http` of payload 2.0.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[derive(Debug, Default)]
 struct Client<'a> {
-    #[serde(borrow)]
     method: Option<Text<'a>>,
-    #[serde(borrow)]
     path: Option<Text<'a>>,
-    #[serde(borrow)]
     source_ip: Option<Text<'a>>,
 }
 
 impl<'a> Members<'a> {
     /// Reads an event, whose text this is.
     pub(crate) fn read(event: &Bytes, text: &'a str) -> Result<Self, DecodeError> {
-        let mut deserializer = serde_json::Deserializer::from_str(text);
-        let members = MembersSeed { event }.deserialize(&mut deserializer).map_err(DecodeError::json)?;
-        deserializer.end().map_err(DecodeError::json)?;
+        let mut members = Members::default();
+        let mut reader = Reader::new(text);
+        let is_object = reader.object(|reader, name| members.take(reader, &name.0, event))?;
+        reader.end()?;
+        if !is_object {
+            return Err(reader.problem("it is not an object"));
+        }
         // It has all members of a request, but no client waits for a response to it.
         if members.is_authorizer {
             return Err(DecodeError::Unsupported("a Lambda authorizer's, which is not an HTTP request to forward"));
@@ -93,9 +81,51 @@ impl<'a> Members<'a> {
         Ok(members)
     }
 
+    fn take(&mut self, reader: &mut Reader<'a>, name: &str, event: &Bytes) -> Result<(), DecodeError> {
+        match name {
+            "version" => self.version = reader.optional_string()?,
+            "httpMethod" | "method" => self.method = reader.optional_string()?,
+            "path" | "raw_path" | "rawPath" => self.path = reader.optional_string()?,
+            "rawQueryString" => self.raw_query = reader.optional_string()?,
+            "resource" => self.resource = reader.optional_string()?,
+            "body" => self.body = reader.optional_string()?,
+            "isBase64Encoded" | "is_base64_encoded" => self.is_base64 = reader.flag()?,
+            "cookies" => {
+                self.cookies.clear();
+                if !reader.takes_null()? {
+                    reader.array(|reader| {
+                        self.cookies.push(reader.string()?);
+                        Ok(())
+                    })?;
+                }
+            }
+            "requestContext" => self.context = Context::read(reader)?,
+            "pathParameters" => self.path_parameters = parameters(reader)?,
+            "queryStringParameters" | "query_string_parameters" | "multiValueQueryStringParameters" => {
+                let query = parameters(reader)?;
+                // The last value of each key is in both.
+                if name == "multiValueQueryStringParameters" && !query.is_empty() || self.query.is_empty() {
+                    self.query = query;
+                }
+            }
+            "headers" | "multiValueHeaders" => {
+                let fields = read::fields(reader, true, event)?.unwrap_or_default();
+                // Both families say the same, but only one has all values.
+                if !self.fields.is_multi && !fields.is_empty() {
+                    self.fields = Fields { map: fields, is_multi: name == "multiValueHeaders" };
+                }
+            }
+            "methodArn" | "routeArn" => self.is_authorizer |= reader.skip()?,
+            _ => {
+                reader.skip()?;
+            }
+        }
+        Ok(())
+    }
+
     /// The path of payload 2.0 without its raw one.
     pub(crate) fn http_path(&mut self) -> Option<Text<'a>> {
-        self.context.http.as_mut()?.path.take()
+        self.context.http.path.take()
     }
 
     /// The query that the keys and values of the event make.
@@ -142,14 +172,13 @@ impl<'a> Members<'a> {
         base_path: String,
     ) -> Result<Event, DecodeError> {
         let Context { domain_name, http_method, request_id, identity, http, .. } = self.context;
-        let (identity, http) = (identity.unwrap_or_default(), http.unwrap_or_default());
         let method = self.method.or(http_method).or(http.method).ok_or(DecodeError::Missing("method"))?;
         let mut request = Request::new(Bytes::new());
         *request.method_mut() = Method::from_bytes(method.0.as_bytes()).map_err(|_| DecodeError::Method("`method`"))?;
         *request.uri_mut() = target::join(target.path, &target.query)?;
         *request.headers_mut() = self.fields.map;
         let fields = request.headers_mut();
-        set_cookies(fields, self.cookies.unwrap_or_default())?;
+        set_cookies(fields, self.cookies)?;
         if let Some(name) = domain_name
             && let Entry::Vacant(host) = fields.entry(HOST)
             && let Ok(name) = HeaderValue::from_str(&name.0)
@@ -207,82 +236,53 @@ fn address_of(text: &str) -> Option<IpAddr> {
     text.split('/').next()?.trim().parse().ok()
 }
 
-struct MembersSeed<'b> {
-    event: &'b Bytes,
-}
-
-impl<'de> DeserializeSeed<'de> for MembersSeed<'_> {
-    type Value = Members<'de>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for MembersSeed<'_> {
-    type Value = Members<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an event object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = Members::default();
-        while let Some(key) = map.next_key::<Text<'de>>()? {
-            match &*key.0 {
-                "version" => members.version = map.next_value()?,
-                "httpMethod" | "method" => members.method = map.next_value()?,
-                "path" | "raw_path" | "rawPath" => members.path = map.next_value()?,
-                "rawQueryString" => members.raw_query = map.next_value()?,
-                "resource" => members.resource = map.next_value()?,
-                "body" => members.body = map.next_value()?,
-                "isBase64Encoded" | "is_base64_encoded" => {
-                    members.is_base64 = map.next_value::<Option<bool>>()?.unwrap_or(false);
-                }
-                "cookies" => members.cookies = map.next_value()?,
-                "requestContext" => members.context = map.next_value::<Option<_>>()?.unwrap_or_default(),
-                "pathParameters" => members.path_parameters = map.next_value_seed(Collect)?,
-                name @ ("queryStringParameters" | "query_string_parameters" | "multiValueQueryStringParameters") => {
-                    let query = map.next_value_seed(Collect)?;
-                    // The last value of each key is in both.
-                    if name == "multiValueQueryStringParameters" && !query.is_empty() || members.query.is_empty() {
-                        members.query = query;
-                    }
-                }
-                name @ ("headers" | "multiValueHeaders") => {
-                    let is_multi = name == "multiValueHeaders";
-                    let mut fields = HeaderMap::with_capacity(32);
-                    let append =
-                        |name: Text<'de>, value: Text<'de>| append_field(&mut fields, self.event, &name, value);
-                    map.next_value_seed(Pairs { each: append, skips_null: true })?;
-                    // Both families say the same, but only one has all values.
-                    if !members.fields.is_multi && !fields.is_empty() {
-                        members.fields = Fields { map: fields, is_multi };
-                    }
-                }
-                "methodArn" | "routeArn" => members.is_authorizer |= map.next_value::<Option<IgnoredAny>>()?.is_some(),
+impl<'a> Context<'a> {
+    fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let mut context = Context::default();
+        reader.object(|reader, name| {
+            match &*name.0 {
+                "path" => context.path = reader.optional_string()?,
+                "stage" => context.stage = reader.optional_string()?,
+                "domainName" => context.domain_name = reader.optional_string()?,
+                "resourcePath" => context.resource_path = reader.optional_string()?,
+                "httpMethod" => context.http_method = reader.optional_string()?,
+                "requestId" => context.request_id = reader.optional_string()?,
+                "identity" => context.identity = Client::read(reader)?,
+                "http" => context.http = Client::read(reader)?,
                 _ => {
-                    map.next_value::<IgnoredAny>()?;
+                    reader.skip()?;
                 }
             }
-        }
-        Ok(members)
+            Ok(())
+        })?;
+        Ok(context)
+    }
+}
+
+impl<'a> Client<'a> {
+    fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let mut client = Client::default();
+        reader.object(|reader, name| {
+            match &*name.0 {
+                "method" => client.method = reader.optional_string()?,
+                "path" => client.path = reader.optional_string()?,
+                "sourceIp" => client.source_ip = reader.optional_string()?,
+                _ => {
+                    reader.skip()?;
+                }
+            }
+            Ok(())
+        })?;
+        Ok(client)
     }
 }
 
 /// An object of strings, or of arrays of strings, as pairs.
-struct Collect;
-
-impl<'de> DeserializeSeed<'de> for Collect {
-    type Value = Parameters<'de>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        let mut pairs = Vec::new();
-        let each = |key: Text<'de>, value: Text<'de>| {
-            pairs.push((key, value));
-            Ok(())
-        };
-        Pairs { each, skips_null: true }.deserialize(deserializer)?;
-        Ok(pairs)
-    }
+fn parameters<'a>(reader: &mut Reader<'a>) -> Result<Parameters<'a>, DecodeError> {
+    let mut pairs = Vec::new();
+    read::pairs(reader, true, |key, value| {
+        pairs.push((key, value));
+        Ok(())
+    })?;
+    Ok(pairs)
 }

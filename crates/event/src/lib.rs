@@ -32,6 +32,7 @@ pub mod lattice;
 pub mod payload_1;
 pub mod payload_2;
 mod read;
+mod reader;
 mod reply;
 mod target;
 pub mod websocket;

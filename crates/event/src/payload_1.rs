@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use crate::content::Form;
 use crate::gateway::{Members, Target, without_prefix};
-use crate::json::Text;
+use crate::reader::Text;
 use crate::reply::{Layout, MAX_LAMBDA_RESPONSE, write_multi_fields};
 use crate::target::{DECODED_PARAMETER, DECODED_PATH, ENCODED_PATH};
 use crate::{DecodeError, Event, Format, Undecodable};

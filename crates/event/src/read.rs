@@ -1,34 +1,42 @@
 //! Pieces of events that formats read alike: objects of strings or of arrays of strings, fields, content. Knows no format.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use bytes::Bytes;
 use http::Request;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::uri::{PathAndQuery, Uri};
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
 
 use crate::DecodeError;
 use crate::content;
-use crate::json::Text;
+use crate::reader::{Reader, Text};
 
 /// Events of fewer bytes are not worth a copy of their fields.
 const LARGE_EVENT: usize = 64 * 1024;
 
 /// Appends a field. Names and values that HTTP does not allow are refused here, so no CR, LF or NUL reaches a back end.
-pub(crate) fn append_field(
-    fields: &mut HeaderMap,
-    event: &Bytes,
-    name: &Text<'_>,
-    value: Text<'_>,
-) -> Result<(), String> {
-    let field =
-        HeaderName::from_bytes(name.0.as_bytes()).map_err(|_| format!("field name {:?} is not a token", name.0))?;
+fn append_field(fields: &mut HeaderMap, event: &Bytes, name: &Text<'_>, value: Text<'_>) -> Result<(), String> {
+    let field = field_name(&name.0).ok_or_else(|| format!("field name {:?} is not a token", name.0))?;
     let value = HeaderValue::from_maybe_shared(value.into_bytes(event))
         .map_err(|_| format!("the value of field `{field}` has a control character"))?;
     fields.try_append(field, value).map_err(|_| "there are too many fields".to_owned())?;
     Ok(())
+}
+
+/// Names that most requests have, and `http` does not know: a copy of one of these takes no memory, wherever it is made.
+fn field_name(name: &str) -> Option<HeaderName> {
+    macro_rules! known {
+        ($($name:literal)*) => {
+            match name {
+                $($name => const { HeaderName::from_static($name) },)*
+                _ => HeaderName::from_bytes(name.as_bytes()).ok()?,
+            }
+        };
+    }
+    Some(
+        known!("x-forwarded-for" "x-forwarded-proto" "x-forwarded-port" "x-amzn-trace-id" "sec-fetch-site" "sec-fetch-mode" "sec-fetch-dest"
+        "sec-fetch-user" "sec-ch-ua" "sec-ch-ua-mobile" "sec-ch-ua-platform" "priority"),
+    )
 }
 
 /// Makes `body` the content of a request whose target and fields are set.
@@ -65,97 +73,36 @@ fn detach(request: &mut Request<Bytes>) {
     }
 }
 
-/// An object of strings, or of arrays of strings, handed to a function pair by pair in the event's order. `null` is
-/// the empty object. Yields whether there was an object.
-pub(crate) struct Pairs<F> {
-    pub(crate) each: F,
-    /// A value that is `null` counts as absent; otherwise it is an error.
-    pub(crate) skips_null: bool,
-}
-
-impl<'de, F> DeserializeSeed<'de> for Pairs<F>
-where
-    F: FnMut(Text<'de>, Text<'de>) -> Result<(), String>,
-{
-    type Value = bool;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
-        deserializer.deserialize_option(self)
-    }
-}
-
-impl<'de, F> Visitor<'de> for Pairs<F>
-where
-    F: FnMut(Text<'de>, Text<'de>) -> Result<(), String>,
-{
-    type Value = bool;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object of strings")
-    }
-
-    fn visit_none<E: Error>(self) -> Result<bool, E> {
-        Ok(false)
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<bool, A::Error> {
-        while let Some(key) = map.next_key::<Text<'de>>()? {
-            map.next_value_seed(Values { key, each: &mut self.each, skips_null: self.skips_null })?;
-        }
-        Ok(true)
-    }
-}
-
-/// One string or an array of them.
-struct Values<'de, 'f, F> {
-    key: Text<'de>,
-    each: &'f mut F,
+/// Takes an object of strings, or of arrays of strings, and hands it to a function pair by pair in the event's order. `null` is
+/// the empty object. A value that is `null` counts as absent if `skips_null`; otherwise it is an error. Returns whether there
+/// was an object.
+pub(crate) fn pairs<'a>(
+    reader: &mut Reader<'a>,
     skips_null: bool,
-}
-
-impl<'de, F> DeserializeSeed<'de> for Values<'de, '_, F>
-where
-    F: FnMut(Text<'de>, Text<'de>) -> Result<(), String>,
-{
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de, F> Visitor<'de> for Values<'de, '_, F>
-where
-    F: FnMut(Text<'de>, Text<'de>) -> Result<(), String>,
-{
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string or an array of strings")
-    }
-
-    fn visit_borrowed_str<E: Error>(self, value: &'de str) -> Result<(), E> {
-        (self.each)(self.key, Text(value.into())).map_err(E::custom)
-    }
-
-    fn visit_str<E: Error>(self, value: &str) -> Result<(), E> {
-        (self.each)(self.key, Text(value.to_owned().into())).map_err(E::custom)
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<(), E> {
-        if self.skips_null { Ok(()) } else { Err(E::invalid_type(Unexpected::Unit, &self)) }
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<(), A::Error> {
-        while let Some(value) = values.next_element::<Text<'de>>()? {
-            (self.each)(Text(self.key.0.clone()), value).map_err(A::Error::custom)?;
+    mut each: impl FnMut(Text<'a>, Text<'a>) -> Result<(), String>,
+) -> Result<bool, DecodeError> {
+    reader.object(|reader, name| match reader.peek() {
+        Some(b'[') => reader.array(|reader| {
+            let value = reader.string()?;
+            each(name.clone(), value).map_err(|problem| reader.problem(&problem))
+        }),
+        Some(b'n') if skips_null => reader.takes_null().map(drop),
+        _ => {
+            let value = reader.string()?;
+            each(name, value).map_err(|problem| reader.problem(&problem))
         }
-        Ok(())
-    }
+    })
+}
+
+/// Takes the fields of a request.
+pub(crate) fn fields(
+    reader: &mut Reader<'_>,
+    skips_null: bool,
+    event: &Bytes,
+) -> Result<Option<HeaderMap>, DecodeError> {
+    let mut fields = HeaderMap::with_capacity(24);
+    let is_there = pairs(reader, skips_null, |name, value| append_field(&mut fields, event, &name, value))?;
+    Ok(is_there.then_some(fields))
 }
 
 #[cfg(test)]

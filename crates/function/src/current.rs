@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use crossfade_live::{Change, FileVersion, InUse, Live, LiveError, Notice, Outcome, Task};
+use crossfade_live::{Change, Connect, FileVersion, InUse, Live, LiveError, Notice, Outcome, Spill, Task};
 use crossfade_proxy::{Client, Proxy, SetupError};
 use crossfade_route::{Backend, Overlaid, Overlay, PemFile, RoutingTable, Share, Streaming};
 use http::{Request, Response};
@@ -23,6 +23,10 @@ pub(crate) struct Current {
     replaced: Replaced,
     reload: bool,
     live: Option<Live>,
+    /// Makes clients for requests of the function's own.
+    connect: Connect,
+    /// The bucket for responses that the front end cannot carry, once there was one.
+    spill: Mutex<Option<Arc<Spill>>>,
     loaded: Mutex<Loaded>,
 }
 
@@ -67,7 +71,7 @@ impl crossfade_live::Client for Own {
 }
 
 /// Makes clients that trust these authorities besides the built-in roots.
-fn connect(certificates: Option<PemFile>) -> crossfade_live::Connect {
+fn connect(certificates: Option<PemFile>) -> Connect {
     Box::new(move |url| {
         let backend = Backend::own("live", url, &LocalSurroundings { folder: Path::new("") })?;
         let client = Client::new(&Arc::new(backend), certificates.as_ref()).map_err(|error| error.to_string())?;
@@ -84,10 +88,11 @@ impl Current {
         let (table, certificates) = compile(&config, cert_file.as_deref(), replaced)?;
         let live = live.map(|place| Live::new(&place, &variable, connect(certificates.clone())));
         let live = live.transpose()?;
+        let connect = connect(certificates.clone());
         let base = live.is_some().then(|| (Arc::new(table.clone()), certificates.clone()));
         let proxy = Arc::new(Proxy::new(table, certificates, &pseudonym)?);
         let loaded = Mutex::new(Loaded { proxy, version, base, overlay: None });
-        Ok(Current { config, cert_file, replaced, reload, live, loaded })
+        Ok(Current { config, cert_file, replaced, reload, live, connect, spill: Mutex::default(), loaded })
     }
 
     /// For the next request. A file that has changed is compiled anew; if it is wrong, the last good one stays.
@@ -111,6 +116,16 @@ impl Current {
             }
         }
         loaded.proxy.clone()
+    }
+
+    /// The bucket of a table's `spill`, or the reason why it cannot be used.
+    pub(crate) fn spill(&self, table: &RoutingTable) -> Result<Arc<Spill>, String> {
+        let settings = table.spill.as_ref().ok_or_else(|| "`spill` names no bucket".to_owned())?;
+        let mut known = self.spill.lock().unwrap_or_else(PoisonError::into_inner);
+        match known.as_ref().filter(|spill| spill.is(settings)) {
+            Some(spill) => Ok(spill.clone()),
+            None => Ok(known.insert(Arc::new(Spill::new(settings, &variable, &self.connect)?)).clone()),
+        }
     }
 
     /// Returns `true` if reading the live state takes no time, so that it is read before a request.
@@ -154,7 +169,7 @@ impl Current {
             let (table, _) = loaded.base.as_ref()?;
             Some(InUse { live, table: table.clone(), overlay: loaded.overlay.clone() })
         });
-        let acted = caught(notice.act(in_use, now, deadline)).await;
+        let acted = caught(notice.act(in_use, now, deadline).as_mut()).await;
         let mut outcome = acted.unwrap_or_else(|panic| notice.lost(live, panic));
         if let Some(next) = outcome.next.take() {
             outcome.note(&self.apply(Some(next)));

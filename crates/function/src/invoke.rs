@@ -2,17 +2,21 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 
 use bytes::Bytes;
 use crossfade_event::{DecodeError, EncodeError, Event, Format, Front, Undecodable, decode_request, fallback};
 use crossfade_journal::{AccessRecord, Journal, milliseconds};
-use crossfade_proxy::{Body, Exchange, Invocation, Pending, Proxy, ProxyError, Streamed, compress, failure, healthy};
+use crossfade_proxy::{
+    Body, Exchange, Invocation, Pending, Preference, Proxy, ProxyError, Streamed, compress, failure, healthy,
+    is_spillable,
+};
 use crossfade_route::HealthCheck;
 use http::{Request, Response};
 
 use crate::log_error;
+use crate::spilling::Large;
 
 /// Reads an event that has one of these formats.
 pub(crate) fn decode(formats: &[&'static Format], event: &Bytes) -> (Result<Request<Bytes>, DecodeError>, Front) {
@@ -37,6 +41,8 @@ pub(crate) enum Reply<'p> {
     Whole,
     /// The beginning of a streamed reply. Without more it is all of one.
     Beginning(Option<Box<Streamed<'p>>>),
+    /// Nothing: the front end cannot carry the response, which may be stored elsewhere.
+    TooLarge(Box<Large<'p>>),
 }
 
 /// Writes the reply to a request, or to an event that could not be decoded, into `reply`, which must be empty.
@@ -47,11 +53,19 @@ pub(crate) async fn answer<'p>(
     reply: &mut Vec<u8>,
 ) -> Answered<'p> {
     let Front { format, is_health_check, .. } = invocation.front;
+    let preference = request.as_ref().ok().and_then(|request| proxy.preference(request));
     let exchange = match request {
         Ok(_) if is_health_check && proxy.table().health_check == HealthCheck::Function => {
             own(invocation, healthy(), |record| record.route = Some("health-check".into()))
         }
-        Ok(request) => guarded(proxy.handle(request, invocation), invocation).await,
+        Ok(request) => {
+            // A panic costs this one request a 500.
+            caught(pin!(proxy.handle(request, invocation))).await.unwrap_or_else(|message| {
+                let error = ProxyError::Internal(message);
+                own(invocation, proxy.failure(&error, preference.as_deref()), |record| error.note(record))
+            })
+        }
+        // Neither its method nor its `Accept` is known, which a page depends on.
         Err(error) => {
             let error = refused(&error);
             own(invocation, failure(&error), |record| error.note(record))
@@ -69,14 +83,19 @@ pub(crate) async fn answer<'p>(
             (Err(error), _) => {
                 // Nothing has been read that could be compared.
                 pending = None;
-                let (parts, content) = replacement(&error, &mut record).into_parts();
-                // Our own answers are small.
+                let (parts, content) = replacement(proxy, preference.as_deref(), &error, &mut record).into_parts();
+                // Our own fields are small.
                 let _ = prelude(&parts, reply);
                 reply.extend_from_slice(&content);
                 None
             }
         };
         return Answered { record, pending, reply: Reply::Beginning(rest) };
+    }
+    if matches!(response.body(), Body::Streamed(_)) {
+        let problem = format!("the response is too large for {}", format.service);
+        let large = Large { response, problem, preference };
+        return Answered { record, pending, reply: Reply::TooLarge(Box::new(large)) };
     }
     let mut response = response.map(Body::whole);
     let mut encoded = (format.encode)(&response, reply);
@@ -86,9 +105,15 @@ pub(crate) async fn answer<'p>(
         record.response_bytes = response.body().len() as u64;
         encoded = (format.encode)(&response, reply);
     }
+    if let Err(error @ EncodeError::TooLarge { .. }) = &encoded
+        && is_spillable(&response)
+    {
+        let large = Large { response: response.map(Body::Whole), problem: error.to_string(), preference };
+        return Answered { record, pending, reply: Reply::TooLarge(Box::new(large)) };
+    }
     if let Err(error) = encoded {
-        // As above.
-        let _ = (format.encode)(&replacement(&error, &mut record), reply);
+        // A page is limited so that it fits.
+        let _ = (format.encode)(&replacement(proxy, preference.as_deref(), &error, &mut record), reply);
     }
     Answered { record, pending, reply: Reply::Whole }
 }
@@ -102,7 +127,7 @@ pub(crate) async fn mirror(
     stop: impl Future<Output = &'static str>,
 ) -> Vec<String> {
     let lost = proxy.lost(&pending, invocation, "proxy_internal_error");
-    let records = caught(proxy.mirror(pending, invocation, stop)).await.unwrap_or_else(|message| {
+    let records = caught(pin!(proxy.mirror(pending, invocation, stop))).await.unwrap_or_else(|message| {
         log_error(&format!("mirroring {} failed: {message}", invocation.request_id));
         vec![lost]
     });
@@ -132,29 +157,26 @@ fn own<'p>(
 }
 
 /// The answer that takes the place of one that cannot be carried.
-fn replacement(error: &EncodeError, record: &mut AccessRecord<'_>) -> Response<Bytes> {
+pub(crate) fn replacement(
+    proxy: &Proxy,
+    preference: Option<&Preference>,
+    error: &EncodeError,
+    record: &mut AccessRecord<'_>,
+) -> Response<Bytes> {
     let error = match error {
         EncodeError::TooLarge { .. } => ProxyError::too_large(error),
         EncodeError::FieldsTooLarge { .. } => ProxyError::ResponseFieldsTooLarge(error.to_string()),
     };
-    let response = failure(&error);
+    let response = proxy.failure(&error, preference);
     error.note(record);
     record.status = response.status().as_u16();
     record.response_bytes = response.body().len() as u64;
     response
 }
 
-/// A panic costs this one request a 500.
-async fn guarded<'p>(exchange: impl Future<Output = Exchange<'p>>, invocation: &'p Invocation) -> Exchange<'p> {
-    caught(exchange).await.unwrap_or_else(|message| {
-        let error = ProxyError::Internal(message);
-        own(invocation, failure(&error), |record| error.note(record))
-    })
-}
-
-/// A panic would end the process and with it every other invocation: here it is an error with its message.
-pub(crate) async fn caught<T>(future: impl Future<Output = T>) -> Result<T, String> {
-    let mut future = pin!(future);
+/// A panic would end the process and with it every other invocation: here it is an error with its message. The future stays
+/// where it is: one is kilobytes large, and each move would be a copy.
+pub(crate) async fn caught<T>(mut future: Pin<&mut (impl Future<Output = T> + ?Sized)>) -> Result<T, String> {
     std::future::poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
         Ok(poll) => poll.map(Ok),
         Err(panic) => Poll::Ready(Err(message_of(&*panic))),
@@ -183,7 +205,10 @@ mod tests {
     #[tokio::test]
     async fn a_panic_tells_nothing_of_the_request() {
         let secret = "canary".to_owned();
-        assert_eq!(caught(async { panic!("as it is written") }).await, Err::<(), _>("as it is written".to_owned()));
-        assert_eq!(caught(async { panic!("it is {secret}") }).await, Err::<(), _>("panic".to_owned()));
+        assert_eq!(
+            caught(pin!(async { panic!("as it is written") })).await,
+            Err::<(), _>("as it is written".to_owned())
+        );
+        assert_eq!(caught(pin!(async { panic!("it is {secret}") })).await, Err::<(), _>("panic".to_owned()));
     }
 }

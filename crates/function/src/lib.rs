@@ -12,6 +12,7 @@ mod invoke;
 mod run;
 mod runtime_api;
 mod settings;
+mod spilling;
 mod streaming;
 
 use std::process::ExitCode;

@@ -201,10 +201,21 @@ async fn serve(current: Arc<Current>, mut api: RuntimeApi, mut stop: watch::Rece
             current.refresh(time, AFTERWARDS).await;
         }
         let proxy = current.proxy();
-        let Answered { mut record, mut pending, reply: rest } = answer(&proxy, request, &invocation, &mut buffer).await;
+        let Answered { mut record, mut pending, reply: mut rest } =
+            answer(&proxy, request, &invocation, &mut buffer).await;
+        if let Reply::TooLarge(large) = rest {
+            let bucket = current.spill(proxy.table());
+            let bucket = bucket.as_deref().map_err(String::clone);
+            // Boxed, as below.
+            let spill = large.spill(&proxy, bucket, &invocation, &mut record, pending.as_deref_mut(), &mut buffer);
+            Box::pin(spill).await;
+            rest = Reply::Whole;
+        }
         let reply = Bytes::from(std::mem::take(&mut buffer));
         let posted = match rest {
-            Reply::Whole => api.respond(&invocation.request_id, invocation_id.as_deref(), reply.clone()).await,
+            Reply::Whole | Reply::TooLarge(_) => {
+                api.respond(&invocation.request_id, invocation_id.as_deref(), reply.clone()).await
+            }
             // Boxed, so that a function that streams nothing has no room for it.
             Reply::Beginning(rest) => {
                 let stream =

@@ -1,6 +1,8 @@
 //! A response that is posted as it arrives: one piece at a time, no sooner than Lambda takes it. Owns the end of such a
 //! response, whichever of the three it comes from: the back end, Lambda, or the clock.
 
+use std::pin::pin;
+
 use bytes::Bytes;
 use crossfade_journal::AccessRecord;
 use crossfade_proxy::{Invocation, Pending, Proxy, ProxyError, Streamed, TimeLimit};
@@ -45,7 +47,7 @@ impl Stream<'_, '_> {
         let mut posting = api.begin(&invocation.request_id, invocation_id, beginning).await?;
         let Some(mut content) = content else { return end(posting, None, invocation).await };
         let mut sent = 0;
-        let passed = caught(pass(&mut content, &mut posting, &mut sent, invocation)).await;
+        let passed = caught(pin!(pass(&mut content, &mut posting, &mut sent, invocation))).await;
         match passed.unwrap_or_else(|message| End::Failed(ProxyError::Internal(message))) {
             End::Complete => {
                 content.conclude(sent, None, invocation, record, pending.as_deref_mut());

@@ -190,6 +190,43 @@ fn replies_that_the_load_balancer_would_refuse_are_replaced() {
 }
 
 #[test]
+fn an_error_that_comes_after_the_back_end_s_response_has_its_page() {
+    let address = serve(|call| match call.line.contains("/fields") {
+        true => response("200 OK", &[("x-large", &"x".repeat(34_000))], b""),
+        false => response("200 OK", &[], &vec![0xff; 800_000]),
+    });
+    let folder = Folder::new();
+    let pages = "[{codes: 5xx, contentType: text/html, body: Sorry}, {codes: [502], contentType: application/json, \
+                 body: '{}'}, {codes: 400, contentType: text/html, body: Not ours}]";
+    let file = folder.write(
+        "crossfade.yaml",
+        format!("{{version: 1, backends: {{a: 'http://{address}'}}, errorPages: {pages}, default: {{forward: a}}}}"),
+    );
+    let function = Function::start(&[("CROSSFADE_CONFIG", &file)]);
+    let cases = [
+        ("GET", "/large", "text/html, */*;q=0.1", "text/html", "Sorry"),
+        ("GET", "/large", "application/json", "application/json", "{}"),
+        ("GET", "/fields", "application/json", "application/json", "{}"),
+        ("HEAD", "/fields", "text/html", "text/html", ""),
+        ("GET", "/large", "image/png", "text/plain; charset=utf-8", "Bad Gateway\n"),
+    ];
+    for (method, path, accepted, media_type, body) in cases {
+        let mut event = event(method, path);
+        event["headers"]["accept"] = json!(accepted);
+        let reply = function.invoke(&event).json();
+        assert_eq!((&reply["statusCode"], &reply["body"]), (&json!(502), &json!(body)), "{method} {path} {accepted}");
+        let fields = &reply["headers"];
+        assert_eq!((&fields["content-type"], &fields["cache-control"]), (&json!(media_type), &json!("no-store")));
+        assert!(fields["proxy-status"].as_str().unwrap().starts_with("crossfade; error=http_response_"), "{fields}");
+    }
+    // Of an event that is no request nobody knows what its sender accepts.
+    let reply = function.invoke(&json!({ "source": "aws.events" })).json();
+    assert_eq!((&reply["statusCode"], &reply["body"]), (&json!(400), &json!("Bad Request\n")));
+    let log = function.log(cases.len());
+    assert_eq!((&log[0]["response_bytes"], &log[3]["response_bytes"]), (&json!(5), &json!(0)));
+}
+
+#[test]
 fn text_that_the_load_balancer_would_refuse_is_compressed() {
     let text = "{\"name\": \"value\"}".repeat(200_000);
     let sent = text.clone();

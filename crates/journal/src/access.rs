@@ -79,6 +79,9 @@ pub struct AccessRecord<'t> {
     /// Content of the response.
     #[serde(default)]
     pub response_bytes: u64,
+    /// Content that was stored in the bucket of `spill`, to which the client was redirected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spilled_bytes: Option<u64>,
     /// From the event to the response.
     #[serde(default)]
     pub total_ms: f64,
@@ -206,6 +209,7 @@ impl<'t> AccessRecord<'t> {
             status: 0,
             request_bytes: 0,
             response_bytes: 0,
+            spilled_bytes: None,
             total_ms: 0.0,
             began_ms: deciding.filter(|attempt| attempt.outcome != Outcome::Open).map(|it| milliseconds(it.began)),
             connect_ms: deciding.and_then(|attempt| attempt.connect).map(milliseconds),

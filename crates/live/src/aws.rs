@@ -10,7 +10,7 @@ use http::{Request, Response};
 
 use crate::credentials::{self, Expiring, Provider};
 use crate::live::{LONGEST, LiveError};
-use crate::sign::{Credentials, Scope, sign};
+use crate::sign::{Credentials, Scope, presigned, sign};
 use crate::source::Environment;
 use crate::{Client, Connect};
 
@@ -72,6 +72,13 @@ impl Aws {
             }
             is_last = true;
         }
+    }
+
+    /// Returns the query of a link to a path of S3 for so many seconds.
+    pub(crate) async fn link(&self, place: (&str, &str), seconds: u64, now: SystemTime) -> Result<String, String> {
+        let credentials = self.credentials(now).await?;
+        let scope = Scope { region: &self.region, service: "s3" };
+        Ok(presigned(place, &credentials, scope, self.learned().time(now), seconds))
     }
 
     async fn credentials(&self, now: SystemTime) -> Result<Credentials, String> {

@@ -12,6 +12,8 @@ use http::request;
 use ring::digest::{SHA256, digest};
 use ring::hmac;
 
+use crate::source::encoded;
+
 const DATE: HeaderName = HeaderName::from_static("x-amz-date");
 const TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
@@ -50,7 +52,6 @@ pub(crate) fn sign(
 ) -> Result<(), InvalidHeaderValue> {
     let Scope { region, service } = scope;
     let time = timestamp(now);
-    let date = time.get(..8).unwrap_or_default();
     let body_hash = hex(digest(&SHA256, body).as_ref());
     let fields = &mut request.headers;
     fields.insert(DATE, HeaderValue::try_from(&time)?);
@@ -75,18 +76,52 @@ pub(crate) fn sign(
     let (method, path, query) = (&request.method, request.uri.path(), request.uri.query().unwrap_or_default());
     let canonical = format!("{method}\n{path}\n{query}\n{canonical}\n{names}\n{body_hash}");
 
-    let scope = format!("{date}/{region}/{service}/aws4_request");
-    let digest = hex(digest(&SHA256, canonical.as_bytes()).as_ref());
-    let text = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{digest}");
-    let first = format!("AWS4{}", credentials.secret_key).into_bytes();
-    let key = [date, region, service, "aws4_request"].iter().fold(first, |key, part| mac(&key, part));
-    let signature = hex(&mac(&key, &text));
+    let (scope, signature) = signature(&canonical, credentials, Scope { region, service }, &time);
     let access_key = &credentials.access_key;
     let value =
         format!("AWS4-HMAC-SHA256 Credential={access_key}/{scope}, SignedHeaders={names}, Signature={signature}");
     request.headers.insert(AUTHORIZATION, HeaderValue::try_from(value)?);
     debug_assert!(request.headers.contains_key(HOST), "HTTP/1.1 without `Host`");
     Ok(())
+}
+
+/// Returns the query of a link with which anybody may send a GET request for so many seconds, or until the credentials end (S3 API
+/// reference, "Authenticating requests: using query parameters"). The path must be encoded canonically.
+pub(crate) fn presigned(
+    (host, path): (&str, &str),
+    credentials: &Credentials,
+    scope: Scope<'_>,
+    now: SystemTime,
+    seconds: u64,
+) -> String {
+    let Scope { region, service } = scope;
+    let time = timestamp(now);
+    let date = time.get(..8).unwrap_or_default();
+    let access_key = encoded(&credentials.access_key, b"");
+    let mut query = format!(
+        "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={access_key}%2F{date}%2F{region}%2F{service}%2Faws4_request\
+         &X-Amz-Date={time}&X-Amz-Expires={seconds}"
+    );
+    if let Some(token) = &credentials.session_token {
+        let _ = write!(query, "&X-Amz-Security-Token={}", encoded(token, b""));
+    }
+    query.push_str("&X-Amz-SignedHeaders=host");
+    let canonical = format!("GET\n{path}\n{query}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD");
+    let (_, signature) = signature(&canonical, credentials, scope, &time);
+    let _ = write!(query, "&X-Amz-Signature={signature}");
+    query
+}
+
+/// Returns the whole scope of a signature, and the signature of a canonical request.
+fn signature(canonical: &str, credentials: &Credentials, scope: Scope<'_>, time: &str) -> (String, String) {
+    let Scope { region, service } = scope;
+    let date = time.get(..8).unwrap_or_default();
+    let scope = format!("{date}/{region}/{service}/aws4_request");
+    let digest = hex(digest(&SHA256, canonical.as_bytes()).as_ref());
+    let text = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{digest}");
+    let first = format!("AWS4{}", credentials.secret_key).into_bytes();
+    let key = [date, region, service, "aws4_request"].iter().fold(first, |key, part| mac(&key, part));
+    (scope, hex(&mac(&key, &text)))
 }
 
 fn mac(key: &[u8], text: &str) -> Vec<u8> {
@@ -98,7 +133,7 @@ fn trimmed(value: &str) -> String {
     value.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
@@ -174,6 +209,31 @@ mod tests {
             "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request, \
              SignedHeaders=host;range;x-amz-content-sha256;x-amz-date, \
              Signature=f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41"
+        );
+    }
+
+    /// The example of the S3 API reference, "Authenticating requests: using query parameters".
+    #[test]
+    fn the_published_example_of_a_link() {
+        let credentials = Credentials {
+            access_key: "AKIAIOSFODNN7EXAMPLE".to_owned(),
+            secret_key: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned(),
+            session_token: None,
+        };
+        let scope = Scope { region: "us-east-1", service: "s3" };
+        let place = ("examplebucket.s3.amazonaws.com", "/test.txt");
+        assert_eq!(
+            presigned(place, &credentials, scope, at("2013-05-24T00:00:00Z"), 86400),
+            "X-Amz-Algorithm=AWS4-HMAC-SHA256\
+             &X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request\
+             &X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400&X-Amz-SignedHeaders=host\
+             &X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404"
+        );
+        let credentials = Credentials { session_token: Some("a/b==".to_owned()), ..credentials };
+        let query = presigned(place, &credentials, scope, at("2013-05-24T00:00:00Z"), 60);
+        assert!(
+            query.contains("&X-Amz-Expires=60&X-Amz-Security-Token=a%2Fb%3D%3D&X-Amz-SignedHeaders=host&"),
+            "{query}"
         );
     }
 

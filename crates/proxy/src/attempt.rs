@@ -21,6 +21,7 @@ use crossfade_route::Scheme;
 
 use crate::body::{Body, Streamed};
 use crate::error::Failure;
+use crate::spilling::{self, Beginning};
 use crate::time::{self, Allowance, SHORTEST, TimeLimit, by};
 use crate::upstream::{Connection, Progress, SendFailure, Upstream};
 use crate::{ProxyError, connection_auth, content};
@@ -34,6 +35,8 @@ pub(crate) struct Bounds {
     pub(crate) format: &'static Format,
     /// The response is passed on as it arrives, so an attempt ends with its head.
     pub(crate) is_streamed: bool,
+    /// A larger one may be streamed as well: it is stored for the client.
+    pub(crate) spills: bool,
     /// Text may be larger than that, since it is compressed for the client.
     pub(crate) compresses: bool,
     /// The start of the invocation.
@@ -79,7 +82,8 @@ pub(crate) async fn send<'t>(
         let was_kept = kept.is_some();
         let connection = match kept.take() {
             Some(connection) => connection,
-            None => match connect(upstream, end, limit, bounds.deadline, attempt).await {
+            // Boxed, so that a request on a kept connection has no room for it.
+            None => match Box::pin(connect(upstream, end, limit, bounds.deadline, attempt)).await {
                 Ok((connection, made_up)) => {
                     if !made_up.is_zero() {
                         (end, limit) = ((end + made_up).min(bounds.deadline), TimeLimit::Cut);
@@ -105,7 +109,7 @@ pub(crate) async fn send<'t>(
                     Err(failure) => return Ok(Err(failure)),
                 };
                 attempt.first_byte = Some(bounds.started.elapsed());
-                finish(upstream, connection, head, bounds, attempt).await.map(Ok)
+                finish(upstream, connection, &parts.method, head, bounds, attempt).await.map(Ok)
             });
             by(end, limit, answer).await.unwrap_or_else(|limit| Err(ProxyError::ResponseTimeout(limit)))
         };
@@ -155,7 +159,8 @@ fn ended<'t>(
 async fn finish<'t>(
     upstream: &'t Upstream,
     connection: Connection,
-    head: Response<Incoming>,
+    method: &Method,
+    mut head: Response<Incoming>,
     bounds: Bounds,
     attempt: &mut Attempt<'_>,
 ) -> Result<Response<Body<'t>>, ProxyError> {
@@ -165,12 +170,29 @@ async fn finish<'t>(
         attempt.auth = Some(scheme);
         connection.keep_from_others();
     }
+    let streamed = |head: Response<Incoming>, connection, ahead| {
+        head.map(|incoming| {
+            let streamed = Streamed::new(incoming, upstream, connection, is_unambiguous, keep_alive, bounds);
+            Body::Streamed(Box::new(streamed.after(ahead)))
+        })
+    };
     if bounds.is_streamed && !head.body().is_end_stream() {
         is_carried(&head)?;
-        return Ok(head.map(|incoming| {
-            let streamed = Streamed::new(incoming, upstream, connection, is_unambiguous, keep_alive, bounds);
-            Body::Streamed(Box::new(streamed))
-        }));
+        return Ok(streamed(head, connection, Bytes::new()));
+    }
+    if bounds.spills {
+        let (public, limit) = (upstream.backend.public_url.as_ref(), limit(&head, bounds));
+        // Boxed, so that others have no room for it.
+        match Box::pin(spilling::begin(method, head, public, limit)).await? {
+            Beginning::Fits(it) => head = it,
+            Beginning::Whole(it) => {
+                if is_unambiguous {
+                    upstream.checkin(connection, bounds.now, keep_alive);
+                }
+                return Ok(it.map(Body::Whole));
+            }
+            Beginning::TooLarge(it, ahead) => return Ok(streamed(it, connection, ahead)),
+        }
     }
     let response = read(head, bounds).await?;
     is_carried(&response)?;
@@ -266,12 +288,22 @@ fn absolute(request: &mut Request<Full<Bytes>>, scheme: Scheme) {
     }
 }
 
+/// Bytes of content that are read, since the front end could carry them.
+#[inline]
+fn limit(response: &Response<Incoming>, bounds: Bounds) -> usize {
+    let limit = bounds.format.max_response_bytes;
+    let is_small = response.body().size_hint().upper().is_some_and(|length| length <= limit as u64);
+    if !is_small && bounds.compresses && content::is_compressible(response) {
+        limit.max(content::LARGEST)
+    } else {
+        limit
+    }
+}
+
 /// Reads the content, up to what the front end could carry.
 async fn read(response: Response<Incoming>, bounds: Bounds) -> Result<Response<Bytes>, ProxyError> {
-    let Format { max_response_bytes: mut limit, service, .. } = *bounds.format;
-    if bounds.compresses && content::is_compressible(&response) {
-        limit = limit.max(content::LARGEST);
-    }
+    let limit = limit(&response, bounds);
+    let service = bounds.format.service;
     let (parts, incoming) = response.into_parts();
     let too_large = || {
         ProxyError::too_large(&format_args!(

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::ProxyError;
 use crate::attempt::{Bounds, broken};
-use crate::content::Encoder;
+use crate::content::{Encoder, Mapper};
 use crate::invocation::Invocation;
 use crate::mirror::Pending;
 use crate::time::{TimeLimit, by};
@@ -51,6 +51,8 @@ impl Body<'_> {
 pub struct Streamed<'t> {
     /// `None` after the end.
     incoming: Option<Incoming>,
+    /// Content that has been read already; mostly none.
+    ahead: Bytes,
     promised: Option<u64>,
     received: u64,
     upstream: &'t Upstream,
@@ -66,6 +68,10 @@ pub struct Streamed<'t> {
     /// For a comparison: so many bytes of the beginning.
     pub(crate) keeps: usize,
     kept: Vec<u8>,
+    /// Bytes of content as clients get it, without the coding.
+    length: u64,
+    /// For content whose URLs are mapped.
+    pub(crate) mapper: Option<Box<Mapper<'t>>>,
     /// For a client that gets the content compressed. Each piece is on its way at once.
     pub(crate) encoder: Option<Encoder>,
 }
@@ -104,6 +110,7 @@ impl<'t> Streamed<'t> {
         Streamed {
             promised: incoming.size_hint().exact(),
             incoming: Some(incoming),
+            ahead: Bytes::new(),
             received: 0,
             upstream,
             connection: Some(connection),
@@ -114,15 +121,42 @@ impl<'t> Streamed<'t> {
             is_noted_at_end: false,
             keeps: 0,
             kept: Vec::new(),
+            length: 0,
+            mapper: None,
             encoder: None,
         }
     }
 
-    /// The next piece, as soon as it is there; `None` at the end. Nothing comes after an error.
+    /// Returns whether the content had a coding, which was removed to map it.
+    pub(crate) fn decodes(&self) -> bool {
+        self.mapper.as_ref().is_some_and(|mapper| mapper.decodes())
+    }
+
+    /// The same with content that has been read already, and is not mapped.
+    pub(crate) fn after(self, ahead: Bytes) -> Self {
+        Streamed { ahead, ..self }
+    }
+
+    /// The next piece, as soon as it is there; `None` at the end. No piece is empty. Nothing comes after an error.
     pub async fn next(&mut self) -> Option<Result<Bytes, ProxyError>> {
+        if !self.ahead.is_empty() {
+            let ahead = std::mem::take(&mut self.ahead);
+            self.received += ahead.len() as u64;
+            return Some(Ok(self.passed(ahead)));
+        }
         loop {
             // What is there already is taken also after a deadline, which would never end a response that is always there.
             let is_over = self.incoming.is_some() && self.bounds.deadline <= Instant::now();
+            if !is_over && self.mapper.as_ref().is_some_and(|mapper| mapper.has_more()) {
+                match self.mapped(None) {
+                    Ok(content) if content.is_empty() => continue,
+                    Ok(content) => return Some(Ok(self.passed(content))),
+                    Err(error) => {
+                        self.fail(&error);
+                        return Some(Err(error));
+                    }
+                }
+            }
             let frame = match is_over {
                 true => Err(TimeLimit::Cut),
                 false => by(self.bounds.deadline, TimeLimit::Cut, self.incoming.as_mut()?.frame()).await,
@@ -131,23 +165,26 @@ impl<'t> Streamed<'t> {
                 Ok(Some(Ok(frame))) => match frame.into_data() {
                     Ok(content) if !content.is_empty() => {
                         self.received += content.len() as u64;
-                        let room = self.keeps.saturating_sub(self.kept.len());
-                        self.kept.extend_from_slice(content.get(..room).unwrap_or(&content));
-                        return Some(Ok(self.encoded(content)));
+                        let mapped = if self.mapper.is_some() { self.mapped(Some(content)) } else { Ok(content) };
+                        match mapped {
+                            // It may be the beginning of a URL.
+                            Ok(content) if content.is_empty() => continue,
+                            Ok(content) => return Some(Ok(self.passed(content))),
+                            Err(error) => error,
+                        }
                     }
                     // Trailers are dropped, as from whole responses.
                     _ => continue,
                 },
                 // The library takes a stream that the back end resets without an error for one that has ended.
                 Ok(None) => match self.promised.filter(|promised| *promised != self.received) {
-                    None => {
-                        self.end();
-                        return self.encoder.take().map(|encoder| {
-                            let mut last = Vec::new();
-                            encoder.finish(&mut last);
-                            Ok(last.into())
-                        });
-                    }
+                    None => match self.last() {
+                        Ok(last) => {
+                            self.end();
+                            return Some(last).filter(|last| !last.is_empty()).map(Ok);
+                        }
+                        Err(error) => error,
+                    },
                     Some(promised) => ProxyError::ResponseCutShort { promised, received: self.received },
                 },
                 Ok(Some(Err(error))) => broken(error),
@@ -158,7 +195,42 @@ impl<'t> Streamed<'t> {
         }
     }
 
-    fn encoded(&mut self, content: Bytes) -> Bytes {
+    /// Maps a piece, or the next part of the last one, and returns as much of the result as is decided.
+    fn mapped(&mut self, content: Option<Bytes>) -> Result<Bytes, ProxyError> {
+        let mut mapped = Vec::new();
+        let result = self.mapper.as_mut().map(|mapper| match content {
+            Some(content) => mapper.push(content, &mut mapped),
+            None => mapper.pull(&mut mapped),
+        });
+        match result {
+            Some(Err(_)) => Err(ProxyError::ContentCoding),
+            _ => Ok(mapped.into()),
+        }
+    }
+
+    /// The rest of the content at its end.
+    fn last(&mut self) -> Result<Bytes, ProxyError> {
+        let mut last = Bytes::new();
+        if let Some(mapper) = &mut self.mapper {
+            let mut mapped = Vec::new();
+            mapper.finish(&mut mapped).map_err(|_| ProxyError::ContentCoding)?;
+            if !mapped.is_empty() {
+                last = self.passed(mapped.into());
+            }
+        }
+        if let Some(encoder) = self.encoder.take() {
+            let mut encoded = Vec::from(last);
+            encoder.finish(&mut encoded);
+            last = encoded.into();
+        }
+        Ok(last)
+    }
+
+    /// A piece as the client gets it. A comparison gets it without the coding.
+    fn passed(&mut self, content: Bytes) -> Bytes {
+        self.length += content.len() as u64;
+        let room = self.keeps.saturating_sub(self.kept.len());
+        self.kept.extend_from_slice(content.get(..room).unwrap_or(&content));
         let Some(encoder) = &mut self.encoder else { return content };
         let mut encoded = Vec::new();
         encoder.push(&content, &mut encoded);
@@ -175,7 +247,7 @@ impl<'t> Streamed<'t> {
     }
 
     fn into_kept(self) -> Kept {
-        Kept { start: self.kept.into(), length: self.received }
+        Kept { start: self.kept.into(), length: self.length }
     }
 
     fn end(&mut self) {
@@ -187,7 +259,7 @@ impl<'t> Streamed<'t> {
     }
 
     fn fail(&mut self, error: &ProxyError) {
-        (self.incoming, self.connection) = (None, None);
+        (self.incoming, self.connection, self.mapper) = (None, None, None);
         self.upstream.discard_idle();
         self.note(if error.is_outage() { Signal::Failure } else { Signal::Ignored });
     }

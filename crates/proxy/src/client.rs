@@ -60,6 +60,7 @@ impl Client {
             deadline: started + limit,
             format: &OWN,
             is_streamed: false,
+            spills: false,
             compresses: false,
             started,
             now,

@@ -111,6 +111,9 @@ pub enum ProxyError {
     /// A transfer coding that Crossfade has not asked for and cannot decode.
     #[error("the response has a `Transfer-Encoding` other than `chunked`")]
     TransferCoding,
+    /// Content that is mapped as it arrives cannot be decoded.
+    #[error("the content of the response is not valid gzip, or ends within it")]
+    ContentCoding,
     /// A status that no front end carries: 101 without an upgrade, or one above 599.
     #[error("the response has the invalid status {0}")]
     StatusNotCarried(u16),
@@ -120,6 +123,14 @@ pub enum ProxyError {
     /// More than the front end carries.
     #[error("{0}")]
     ResponseTooLarge(String),
+    /// More than the front end carries, and it could not be stored for the client (`spill`).
+    #[error("{problem}; it could not be stored: {reason}")]
+    ResponseNotStored {
+        /// The same as without `spill`.
+        problem: String,
+        /// The problem of the store.
+        reason: String,
+    },
     /// More fields than the front end carries.
     #[error("{0}")]
     ResponseFieldsTooLarge(String),
@@ -157,6 +168,9 @@ impl fmt::Display for Causes<'_> {
     }
 }
 
+/// The ways to a response that is too large.
+const INSTEAD: &str = "send it compressed, in pages, or past the proxy";
+
 /// Kinds of failures of a back end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
@@ -174,7 +188,14 @@ impl ProxyError {
     /// The error for a response that the front end cannot carry. `problem` names the limit.
     #[must_use]
     pub fn too_large(problem: &impl fmt::Display) -> Self {
-        Self::ResponseTooLarge(format!("{problem}; send it compressed, in pages, or past the proxy"))
+        Self::ResponseTooLarge(format!("{problem}; {INSTEAD}"))
+    }
+
+    /// The same for one that could not be stored either.
+    #[must_use]
+    pub fn not_stored(problem: &impl fmt::Display, reason: String) -> Self {
+        let problem = format!("{problem}; {INSTEAD}");
+        Self::ResponseNotStored { problem, reason }
     }
 
     /// Notes in the record of a request that its response is ours, and why.
@@ -225,8 +246,10 @@ impl ProxyError {
             | Self::ResponseCutShort { .. }
             | Self::Protocol(_)
             | Self::TransferCoding
+            | Self::ContentCoding
             | Self::StatusNotCarried(_)
             | Self::ResponseTooLarge(_)
+            | Self::ResponseNotStored { .. }
             | Self::ResponseFieldsTooLarge(_) => StatusCode::BAD_GATEWAY,
         }
     }
@@ -251,9 +274,10 @@ impl ProxyError {
             Self::Http2NotOffered | Self::Protocol(_) | Self::StatusNotCarried(_) => "http_protocol_error",
             Self::BrokenEarly(_) | Self::Handshake(_) | Self::ConnectionTerminated(_) => "connection_terminated",
             Self::TransferCoding => "http_response_transfer_coding",
+            Self::ContentCoding => "http_response_content_coding",
             Self::ResponseIncomplete(_) | Self::ResponseCutShort { .. } => "http_response_incomplete",
             Self::ResponseTimeout(_) => "http_response_timeout",
-            Self::ResponseTooLarge(_) => "http_response_body_size",
+            Self::ResponseTooLarge(_) | Self::ResponseNotStored { .. } => "http_response_body_size",
             Self::ResponseFieldsTooLarge(_) => "http_response_header_section_size",
             Self::CircuitOpen { .. } => "destination_unavailable",
             // The only type that says that the request was sent to no back end.
@@ -291,7 +315,9 @@ impl ProxyError {
             | Self::MethodRefused(_)
             | Self::WebSocketRefused
             | Self::Loop { .. }
+            | Self::ContentCoding
             | Self::ResponseTooLarge(_)
+            | Self::ResponseNotStored { .. }
             | Self::ResponseFieldsTooLarge(_)
             | Self::CircuitOpen { .. }
             | Self::NoTime
@@ -332,6 +358,7 @@ impl ProxyError {
     pub(crate) fn public_details(&self) -> Option<&str> {
         match self {
             Self::ResponseTooLarge(details)
+            | Self::ResponseNotStored { problem: details, .. }
             | Self::ResponseFieldsTooLarge(details)
             | Self::EventUnsupported(details) => Some(details),
             _ => None,

@@ -76,7 +76,8 @@ impl Proxy {
             }
         };
         let (to, of_first) = (&self.upstreams[otherwise.failover.to].backend, journal.len().saturating_sub(1));
-        let elsewhere = async {
+        // Boxed, so that a request without a failure has no room for it.
+        let elsewhere = Box::pin(async {
             let second =
                 self.planner(invocation).elsewhere(context, forward, *otherwise, body).inspect_err(|error| {
                     let now = bounds.started.elapsed();
@@ -84,7 +85,7 @@ impl Proxy {
                 })?;
             let (result, took) = self.send_one(&second, body, bounds, Role::Failover, journal).await;
             result.map(|response| Answered { response, sent: second, took })
-        };
+        });
         match (elsewhere.await, first_answer) {
             // A bad response is better than none.
             (Err(_), Some((response, took))) => {

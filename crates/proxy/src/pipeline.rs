@@ -16,7 +16,7 @@ use crate::invocation::Invocation;
 use crate::mirror::{Pending, Primary};
 use crate::plan::{Context, Outgoing, Plan, Sending, Step};
 use crate::proxy::Proxy;
-use crate::{ProxyError, respond, shared_cache};
+use crate::{ProxyError, shared_cache, spilling};
 
 /// A response and the record of the request.
 #[derive(Debug)]
@@ -34,19 +34,14 @@ impl Proxy {
     pub async fn handle<'t>(&'t self, request: Request<Bytes>, invocation: &'t Invocation) -> Exchange<'t> {
         let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
         let request_bytes = request.body().len() as u64;
-        let pages = &self.table().error_pages;
-        let wish = (!pages.is_empty()).then(|| (request.method().clone(), respond::accept(request.headers())));
+        let preference = self.preference(&request);
         let (mut journal, mut pending) = (Journal::default(), None);
         let result = self.answer(request, invocation, &mut journal, &mut pending).await;
 
         let mut record = AccessRecord::new(invocation.time, &invocation.request_id, &journal);
         let response = result.unwrap_or_else(|error| {
             error.note(&mut record);
-            let mut response = respond::failure(&error);
-            if let Some((method, accept)) = &wish {
-                respond::page(pages, method, accept.as_deref(), &mut response);
-            }
-            response.map(Body::Whole)
+            self.failure(&error, preference.as_deref()).map(Body::Whole)
         });
         let trace_id = invocation.front.trace_id.as_ref().or(invocation.trace_id.as_ref());
         record.trace_id = trace_id.and_then(|value| value.to_str().ok()).map(Cow::from);
@@ -97,8 +92,9 @@ impl Proxy {
             }
             let (compression, carried) =
                 (Compression::of(context.route.compress), invocation.front.format.max_response_bytes);
+            let may_not_fit = |content: &Bytes| content.len() >= carried / 2 && self.spills(context.route);
             // Nearly always, and a response is large to move.
-            let leaves = |content: &Bytes| compression.leaves(content.len(), carried);
+            let leaves = |content: &Bytes| compression.leaves(content.len(), carried) && !may_not_fit(content);
             if matches!(response.body(), Body::Whole(content) if leaves(content))
                 && !content::is_to_be_recoded(&response)
             {
@@ -109,6 +105,9 @@ impl Proxy {
             match body {
                 Body::Whole(content) => {
                     let mut response = Response::from_parts(parts, content);
+                    if may_not_fit(response.body()) && spilling::may_spill(&request.method, response.status()) {
+                        spilling::mark(&mut response);
+                    }
                     let accepted = || sent.accepted();
                     content::for_client(
                         compression,
@@ -122,7 +121,8 @@ impl Proxy {
                 }
                 Body::Streamed(mut streamed) => {
                     let mut head = Response::from_parts(parts, ());
-                    streamed.encoder = content::for_stream(compression, || sent.accepted(), &mut head);
+                    streamed.encoder =
+                        content::for_stream(compression, streamed.decodes(), || sent.accepted(), &mut head);
                     head.map(|()| Body::Streamed(streamed))
                 }
             }

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use crossfade_event::Front;
+use crossfade_event::{Format, Front};
 use crossfade_route::{
     Action, Backend, Captures, Choice, Failover, Forward, Mirror, Observer, Redirect, RequestParts, RequestView, Route,
     RoutingTable, Transforms, has_dot_segment,
@@ -215,8 +215,11 @@ impl<'t> Planner<'t> {
         if maps_content || !edits.is_empty() {
             accepted = Some(parts.headers.get_all(ACCEPT_ENCODING).iter().cloned().collect());
         }
-        if let Some(decodable) = accepted.as_ref().filter(|_| maps_content).and_then(|it| content::only_decodable(it)) {
-            parts.headers.insert(ACCEPT_ENCODING, decodable);
+        if maps_content && let Some(accepted) = &accepted {
+            let is_streamed = streams(self.table, self.invocation.front.format);
+            if let Some(decodable) = content::only_decodable(accepted, is_streamed) {
+                parts.headers.insert(ACCEPT_ENCODING, decodable);
+            }
         }
         if !edits.is_empty() {
             fields::apply(edits, &mut parts.headers, context.variables(self.invocation, Some(backend)));
@@ -288,6 +291,12 @@ impl Context<'_> {
         })?;
         Ok(respond::redirect(redirect.status, location))
     }
+}
+
+/// Returns whether replies in this format are streamed.
+#[inline]
+pub(crate) fn streams(table: &RoutingTable, format: &Format) -> bool {
+    format.prelude.is_some() && table.streaming.has(format.name)
 }
 
 /// A request as conditions see it: as it was received, with a normalised path.

@@ -7,17 +7,19 @@ use std::sync::Arc;
 use bytes::Bytes;
 use crossfade_compare::Salt;
 use crossfade_event::Format;
-use crossfade_route::{Backend, PemFile, Route, RoutingTable};
+use crossfade_route::{Backend, PemFile, PublicUrl, Route, RoutingTable};
 use http::header::{CONTENT_LENGTH, HOST};
-use http::{Method, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 
 use crate::attempt::Bounds;
 use crate::body::Body;
+use crate::content::Mapper;
 use crate::identity::Identity;
 use crate::invocation::Invocation;
-use crate::plan::{Outgoing, Planner};
+use crate::plan::{self, Outgoing, Planner};
+use crate::respond::Preference;
 use crate::upstream::{SetupError, Upstream, Upstreams};
-use crate::{content, hop_by_hop, public_url};
+use crate::{ProxyError, content, hop_by_hop, public_url, respond};
 
 /// The proxy: a routing table and the live clients of its back ends. Shared by all invocations.
 #[derive(Debug)]
@@ -103,27 +105,45 @@ impl Proxy {
     }
 
     /// Makes the answer of a back end that of the client's request.
-    pub(crate) fn received(&self, response: &mut Response<Body<'_>>, sent: &Outgoing<'_>) {
+    pub(crate) fn received<'t>(&self, response: &mut Response<Body<'t>>, sent: &Outgoing<'t>) {
         drop_length(&sent.parts.method, response);
         hop_by_hop::remove(response.headers_mut(), &self.table.request_id_field, |_| false);
         if let Some(public) = &sent.backend.public_url {
             public_url::apply(public, sent.backend, sent.parts.headers.get(HOST), response.headers_mut());
-            if !public.content.is_empty()
-                && let Body::Whole(content) = response.body_mut()
-            {
-                let content = std::mem::take(content);
-                let (method, fields) = (&sent.parts.method, &sent.parts.headers);
-                let mut whole = std::mem::replace(response, Response::new(Body::Whole(Bytes::new()))).map(|_| content);
-                content::map(public, sent.backend, method, fields, &mut whole);
-                *response = whole.map(Body::Whole);
+            if !public.content.is_empty() {
+                map_content(public, response, sent);
             }
         }
     }
 
     /// Returns whether replies in this format are streamed.
     #[must_use]
+    #[inline]
     pub fn streams(&self, format: &Format) -> bool {
-        format.prelude.is_some() && self.table.streaming.has(format.name)
+        plan::streams(&self.table, format)
+    }
+
+    /// The facts of a request that choose the page of an error; `None` without `errorPages`. Boxed, so that a request has no room for
+    /// them.
+    #[must_use]
+    #[inline]
+    pub fn preference(&self, request: &Request<Bytes>) -> Option<Box<Preference>> {
+        (!self.table.error_pages.is_empty()).then(|| Box::new(Preference::of(request)))
+    }
+
+    /// The response to a request that failed, with its page if the request is known.
+    #[must_use]
+    pub fn failure(&self, error: &ProxyError, preference: Option<&Preference>) -> Response<Bytes> {
+        let mut response = respond::failure(error);
+        if let Some(preference) = preference {
+            preference.page(&self.table.error_pages, &mut response);
+        }
+        response
+    }
+
+    /// Returns whether responses of this route are stored if the front end cannot carry them.
+    pub(crate) fn spills(&self, route: &Route) -> bool {
+        self.table.spill.is_some() && route.spills
     }
 
     pub(crate) fn bounds(&self, invocation: &Invocation, route: &Route) -> Bounds {
@@ -132,15 +152,36 @@ impl Proxy {
             None => invocation.deadline,
         };
         let format = invocation.front.format;
+        let is_streamed = self.streams(format);
         Bounds {
             deadline,
             format,
-            is_streamed: self.streams(format),
+            is_streamed,
+            spills: !is_streamed && self.spills(route),
             compresses: route.compress != Some(false),
             started: invocation.started,
             now: invocation.time,
             // The low bits choose targets.
             jitter: 0.5 + f64::from((invocation.seed >> 112) as u16) / f64::from(u16::MAX) / 2.0,
+        }
+    }
+}
+
+/// Maps the URLs in the content of a response, or has that done as the content arrives.
+fn map_content<'t>(public: &'t PublicUrl, response: &mut Response<Body<'t>>, sent: &Outgoing<'t>) {
+    let (method, fields, status) = (&sent.parts.method, &sent.parts.headers, response.status());
+    match response.body_mut() {
+        Body::Whole(content) => {
+            let content = std::mem::take(content);
+            let mut whole = std::mem::replace(response, Response::new(Body::Whole(Bytes::new()))).map(|_| content);
+            content::map(public, sent.backend, method, fields, &mut whole);
+            *response = whole.map(Body::Whole);
+        }
+        Body::Streamed(_) => {
+            let mapper = Mapper::of(public, sent.backend, fields, status, response.headers_mut());
+            if let Body::Streamed(streamed) = response.body_mut() {
+                streamed.mapper = mapper.map(Box::new);
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use crossfade_route::{ErrorPage, FixedResponse};
 use http::header::{
     ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, VARY,
 };
-use http::{Method, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 
 use crate::ProxyError;
 
@@ -34,6 +34,25 @@ pub fn failure(error: &ProxyError) -> Response<Bytes> {
     response
 }
 
+/// The method and the `Accept` of a request, which choose the page of an error (`errorPages`).
+#[derive(Clone, Debug)]
+pub struct Preference {
+    method: Method,
+    accept: Option<String>,
+}
+
+impl Preference {
+    #[inline]
+    pub(crate) fn of(request: &Request<Bytes>) -> Self {
+        Preference { method: request.method().clone(), accept: accept(request.headers()) }
+    }
+
+    /// Gives an error of ours its page.
+    pub(crate) fn page(&self, pages: &[ErrorPage], response: &mut Response<Bytes>) {
+        page(pages, &self.method, self.accept.as_deref(), response);
+    }
+}
+
 /// The answer to a health check of the front end.
 #[must_use]
 pub fn healthy() -> Response<Bytes> {
@@ -55,13 +74,13 @@ pub(crate) fn fixed(fixed: &FixedResponse, method: &Method, request: &HeaderMap)
 }
 
 /// The client's `Accept`, all lines of it.
-pub(crate) fn accept(request: &HeaderMap) -> Option<String> {
+fn accept(request: &HeaderMap) -> Option<String> {
     let lines: Vec<&str> = request.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok()).collect();
     (!lines.is_empty()).then(|| lines.join(", "))
 }
 
 /// `errorPages`: gives an error of ours the content that the client accepts best.
-pub(crate) fn page(pages: &[ErrorPage], method: &Method, accept: Option<&str>, response: &mut Response<Bytes>) {
+fn page(pages: &[ErrorPage], method: &Method, accept: Option<&str>, response: &mut Response<Bytes>) {
     let Some(page) = ErrorPage::choose(pages, response.status(), accept) else { return };
     *response.body_mut() = if *method == Method::HEAD { Bytes::new() } else { page.body.clone() };
     response.headers_mut().insert(CONTENT_TYPE, page.content_type.clone());

@@ -9,6 +9,8 @@ mod failures;
 mod forwarding;
 mod hostile;
 mod http2;
+mod maintenance;
+mod mapped_streams;
 mod mirror;
 mod policy;
 mod reload;

@@ -280,6 +280,7 @@ fn close(route: &mut Route, table: &RoutingTable) {
         content_type: Some(HeaderValue::from_static("text/plain; charset=utf-8")),
         body: Bytes::from_static(b"The service is under maintenance. Please try again later.\n"),
         pages: table.error_pages.iter().filter(|page| page.codes.contains(status)).cloned().collect(),
+        is_maintenance: true,
     });
     route.mirror = None;
     let seconds = HeaderValue::from(table.maintenance_retry_after.as_secs());
@@ -353,6 +354,7 @@ impl RoutingTable {
             trusted_hops,
             access_log,
             streaming,
+            spill,
             error_pages,
             maintenance_retry_after,
             plan,
@@ -372,6 +374,7 @@ impl RoutingTable {
             error_pages: error_pages.clone(),
             maintenance_retry_after: *maintenance_retry_after,
             streaming: *streaming,
+            spill: spill.clone(),
             plan: plan.clone(),
             live: Some(overlay.version),
         };

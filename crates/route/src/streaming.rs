@@ -27,6 +27,11 @@ impl Streaming {
         Streaming([url || other_url, rest || other_rest])
     }
 
+    /// Returns the names of the front ends.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        FRONTS.into_iter().filter(move |name| self.has(name))
+    }
+
     /// Returns whether a front end of this name is one of them.
     #[must_use]
     pub fn has(self, front: &str) -> bool {

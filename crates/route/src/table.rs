@@ -17,6 +17,7 @@ use crate::policy::Failover;
 use crate::redirect::{Captures, Redirect};
 use crate::requirement::{All, Requirement};
 use crate::select::Index;
+use crate::spill::Spill;
 use crate::sticky::{OptIn, Sticky};
 use crate::streaming::Streaming;
 use crate::transform::Transforms;
@@ -41,6 +42,8 @@ pub struct RoutingTable {
     pub access_log: Share,
     /// `streaming`: front ends whose clients get responses as they arrive.
     pub streaming: Streaming,
+    /// `spill`: the place for responses that the front end cannot carry.
+    pub spill: Option<Spill>,
     /// `healthCheck.answer`.
     pub health_check: HealthCheck,
     /// `clientIp.trustedHops`: number of proxies, starting with the load balancer, that appended the address they saw
@@ -122,6 +125,8 @@ pub struct Route {
     pub response_fields: FieldEdits,
     /// `compress`: `true` for all text, `false` for none, `None` for text that the front end could not carry otherwise.
     pub compress: Option<bool>,
+    /// `spill` of the route: `false` for responses that are not to be stored.
+    pub spills: bool,
     /// `mirror`: copies for another back end.
     pub mirror: Option<Mirror>,
     /// `true` if any of this uses groups of the path's regex.
@@ -219,6 +224,8 @@ pub struct FixedResponse {
     pub body: bytes::Bytes,
     /// Used instead of the body where the client accepts one of them.
     pub pages: Vec<ErrorPage>,
+    /// `maintenance` of the overlay, in place of the route's own action.
+    pub is_maintenance: bool,
 }
 
 /// `healthCheck.answer`: selects what responds to the load balancer's health checks.

@@ -108,6 +108,9 @@ fn describe(table: &RoutingTable) -> String {
     if table.access_log != Share::ALL {
         writeln!(text, "access log of {} %", table.access_log.percent()).unwrap();
     }
+    if let Some(spill) = &table.spill {
+        writeln!(text, "{spill:?}").unwrap();
+    }
     for page in &table.error_pages {
         writeln!(text, "page for {:?}: {:?}, {} bytes", page.codes, page.content_type, page.body.len()).unwrap();
     }
@@ -158,6 +161,9 @@ fn describe_route(route: &Route, text: &mut String) {
     }
     if let Some(compress) = route.compress {
         writeln!(text, "  compress {compress}").unwrap();
+    }
+    if !route.spills {
+        writeln!(text, "  spill false").unwrap();
     }
     if let Some(mirror) = &route.mirror {
         writeln!(text, "  {mirror:#?}").unwrap();

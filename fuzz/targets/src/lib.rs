@@ -4,6 +4,7 @@
 
 mod compare;
 mod config;
+mod content;
 mod event;
 mod http1;
 mod reply;
@@ -12,6 +13,7 @@ mod source;
 
 pub use compare::compare;
 pub use config::config;
+pub use content::content;
 pub use event::event;
 pub use http1::http1;
 pub use reply::reply;
@@ -22,9 +24,10 @@ pub use source::source;
 pub type Target = fn(&[u8]);
 
 /// All of them, by the names of their folders and archives in `fuzz/corpus`.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("compare", compare),
     ("config", config),
+    ("content", content),
     ("event", event),
     ("http1", http1),
     ("reply", reply),

@@ -116,6 +116,8 @@ fn facts(entry: &Entry, live: Option<&Overlay>) -> Markup {
     let text = |name, text: &str| (!text.is_empty()).then(|| (name, html! { (text) }));
     let memory = exchange.memory.map(|memory| bytes(usize::try_from(memory).unwrap_or(usize::MAX)));
     let of_access = || entry.access.as_ref().map(|access| &*access.request_id);
+    let spilled = entry.access.as_ref().and_then(|access| access.spilled_bytes);
+    let of_front = entry.access.as_ref().and_then(|access| access.front_request_id.as_deref());
     let facts = [
         Some(("Time", time(exchange.time))),
         text("Duration", &milliseconds(exchange.duration)),
@@ -124,6 +126,7 @@ fn facts(entry: &Entry, live: Option<&Overlay>) -> Markup {
         text("Client", &exchange.client.map(|client| client.to_string()).unwrap_or_default()),
         text("Request", &bytes(exchange.request_bytes)),
         text("Response", &bytes(exchange.response_bytes)),
+        spilled.and_then(|stored| text("In the bucket", &bytes(usize::try_from(stored).unwrap_or(usize::MAX)))),
         exchange.target_status.map(|target_status| ("Function's status", status(target_status))),
         exchange.tls.as_ref().map(|tls| ("TLS", html! { (tls.version) " " (tls.cipher_suite) })),
         exchange
@@ -133,6 +136,7 @@ fn facts(entry: &Entry, live: Option<&Overlay>) -> Markup {
         version.map(|version| ("Live state", version)),
         text("Memory", &memory.unwrap_or_default()),
         exchange.request_id.as_deref().or_else(of_access).and_then(|request_id| text("Request id", request_id)),
+        of_front.and_then(|id| text("Front end's id", id)),
         text("Trace", &exchange.trace_id),
     ];
     html! {

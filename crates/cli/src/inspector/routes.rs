@@ -53,6 +53,7 @@ pub(super) fn own_response(entry: &Entry) -> Option<&'static str> {
     let route = route.and_then(|name| entry.routes.as_deref()?.named(name));
     Some(match route.map(|route| &route.action) {
         Some(Action::Redirect(_)) => "redirect",
+        Some(Action::FixedResponse(fixed)) if fixed.is_maintenance => "maintenance",
         Some(Action::FixedResponse(_)) => "fixedResponse",
         Some(Action::Forward(_)) | None => "Crossfade",
     })
@@ -165,6 +166,7 @@ fn action(route: &Route) -> String {
             _ => format!("forward to {}", shares(forward)),
         },
         Action::Redirect(redirect) => format!("redirect {}", redirect.status.as_u16()),
+        Action::FixedResponse(fixed) if fixed.is_maintenance => format!("maintenance {}", fixed.status.as_u16()),
         Action::FixedResponse(fixed) => format!("fixedResponse {}", fixed.status.as_u16()),
     }
 }

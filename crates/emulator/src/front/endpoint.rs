@@ -3,6 +3,11 @@
 
 use std::time::Duration;
 
+use super::cors::Cors;
+
+/// The speed of a streamed response beyond its first megabytes, in bytes per second: 2 MB/s.
+const STREAM_RATE: u32 = 2 * 1024 * 1024;
+
 /// A front end other than a load balancer.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
@@ -18,6 +23,10 @@ pub struct Endpoint {
     pub routes: Vec<Route>,
     /// `binaryMediaTypes` of a REST API.
     pub binary_media_types: Vec<String>,
+    /// The speed of a streamed response beyond its first megabytes, in bytes per second; `None` for no limit.
+    pub stream_rate: Option<u32>,
+    /// Cross-origin settings of an HTTP API.
+    pub cors: Option<Cors>,
 }
 
 /// The services that invoke a function with an HTTP request, besides Application Load Balancer.
@@ -33,11 +42,14 @@ pub enum EndpointKind {
     FunctionUrl,
     /// VPC Lattice with version 2 of its events.
     Lattice,
+    /// VPC Lattice with version 1 of its events.
+    Lattice1,
 }
 
 impl EndpointKind {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::RestApi, Self::HttpApi, Self::HttpApi1, Self::FunctionUrl, Self::Lattice];
+    pub const ALL: [Self; 6] =
+        [Self::RestApi, Self::HttpApi, Self::HttpApi1, Self::FunctionUrl, Self::Lattice, Self::Lattice1];
 
     /// The name on the command line and in reports.
     #[must_use]
@@ -48,6 +60,7 @@ impl EndpointKind {
             Self::HttpApi1 => "http-api-1.0",
             Self::FunctionUrl => "function-url",
             Self::Lattice => "lattice",
+            Self::Lattice1 => "lattice-1",
         }
     }
 
@@ -58,7 +71,7 @@ impl EndpointKind {
             Self::RestApi => "API Gateway (REST API)",
             Self::HttpApi | Self::HttpApi1 => "API Gateway (HTTP API)",
             Self::FunctionUrl => "the function URL",
-            Self::Lattice => "VPC Lattice",
+            Self::Lattice | Self::Lattice1 => "VPC Lattice",
         }
     }
 
@@ -74,12 +87,26 @@ impl EndpointKind {
         matches!(self, Self::RestApi | Self::FunctionUrl)
     }
 
+    /// Returns whether it is VPC Lattice.
+    pub(super) fn is_lattice(self) -> bool {
+        matches!(self, Self::Lattice | Self::Lattice1)
+    }
+
+    /// The bytes of a streamed response that are sent at full speed ("Response streaming for Lambda functions"; "Stream the
+    /// integration response for your proxy integrations in API Gateway").
+    pub(super) fn burst(self) -> usize {
+        match self {
+            Self::RestApi => 10 * 1024 * 1024,
+            _ => 6 * 1024 * 1024,
+        }
+    }
+
     /// The longest body of a request, in bytes ("API Gateway quotas"; "Lambda quotas"; VPC Lattice, "Lambda functions as
     /// targets").
     pub(super) fn max_body(self) -> usize {
         match self {
             Self::RestApi | Self::HttpApi | Self::HttpApi1 => 10 * 1024 * 1024,
-            Self::FunctionUrl | Self::Lattice => 6 * 1024 * 1024,
+            Self::FunctionUrl | Self::Lattice | Self::Lattice1 => 6 * 1024 * 1024,
         }
     }
 
@@ -87,7 +114,7 @@ impl EndpointKind {
     pub(super) fn max_head(self) -> usize {
         match self {
             Self::RestApi | Self::HttpApi | Self::HttpApi1 => 10_240,
-            Self::FunctionUrl | Self::Lattice => 1024 * 1024,
+            Self::FunctionUrl | Self::Lattice | Self::Lattice1 => 1024 * 1024,
         }
     }
 
@@ -96,7 +123,7 @@ impl EndpointKind {
         match self {
             Self::RestApi => Some(Duration::from_secs(29)),
             Self::HttpApi | Self::HttpApi1 => Some(Duration::from_secs(30)),
-            Self::FunctionUrl | Self::Lattice => None,
+            Self::FunctionUrl | Self::Lattice | Self::Lattice1 => None,
         }
     }
 }
@@ -156,7 +183,9 @@ impl Endpoint {
             EndpointKind::RestApi => ("a1b2c3d4e5", "dev", vec![route("/"), route("/{proxy+}")]),
             EndpointKind::HttpApi | EndpointKind::HttpApi1 => ("b1c2d3e4f5", "$default", vec![route("$default")]),
             EndpointKind::FunctionUrl => ("a1b2c3d4e5f6a1b2c3d4e5f6a1b2c3d4", "$default", vec![route("$default")]),
-            EndpointKind::Lattice => ("svc-0123456789abcdef0", "$default", vec![route("$default")]),
+            EndpointKind::Lattice | EndpointKind::Lattice1 => {
+                ("svc-0123456789abcdef0", "$default", vec![route("$default")])
+            }
         };
         Endpoint {
             kind,
@@ -165,6 +194,18 @@ impl Endpoint {
             base: BasePath::Root,
             routes,
             binary_media_types: Vec::new(),
+            stream_rate: Some(STREAM_RATE),
+            cors: None,
+        }
+    }
+
+    /// Returns whether clients come through a custom domain rather than through that of the API.
+    pub(super) fn has_custom_domain(&self) -> bool {
+        let is_api = matches!(self.kind, EndpointKind::RestApi | EndpointKind::HttpApi | EndpointKind::HttpApi1);
+        match self.base {
+            BasePath::Stage => false,
+            BasePath::Mapping(_) => true,
+            BasePath::Root => is_api && self.stage != "$default",
         }
     }
 

@@ -1,7 +1,7 @@
 //! One request from its head to its response, in the order of its steps. Owns no socket.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Method, Response, StatusCode, header};
@@ -25,8 +25,9 @@ const MAX_PRELUDE: usize = 16 * 1024;
 const DELIMITER: [u8; 8] = [0; 8];
 /// The content type of a streamed response that begins with a prelude.
 const WITH_PRELUDE: &[u8] = b"application/vnd.awslambda.http-integration-response";
-/// The longest silence of a function that streams to a REST API.
+/// The longest silence of a function that streams to a REST API, and the longest time of a response.
 const STREAM_IDLE: Duration = Duration::from_secs(300);
+const STREAM_TIME: Duration = Duration::from_secs(900);
 
 /// A request, and the place where it came in.
 pub(super) struct Received {
@@ -50,21 +51,59 @@ pub(super) struct Responded {
 /// The rest of a streamed response.
 pub(super) struct Rest {
     streamed: Streamed,
-    idle: Option<Duration>,
+    /// The longest silence, and the time at which the response must have ended.
+    limits: Option<(Duration, Instant)>,
+    pace: Option<Pace>,
 }
 
 impl Rest {
     /// Returns the next piece; `None` after the last one. An error is the problem that cut the response off.
     pub(super) async fn next(&mut self) -> Option<Result<Bytes, String>> {
         let next = self.streamed.next();
-        let next = match self.idle {
-            Some(idle) => match tokio::time::timeout(idle, next).await {
-                Ok(next) => next,
-                Err(_) => return Some(Err(format!("the function sent nothing for {} s", idle.as_secs()))),
-            },
+        let next = match self.limits {
+            Some((idle, end)) => {
+                let left = end.saturating_duration_since(Instant::now());
+                match tokio::time::timeout(idle.min(left), next).await {
+                    Ok(next) => next,
+                    Err(_) if left <= idle => {
+                        return Some(Err(format!("the response took longer than {} s", STREAM_TIME.as_secs())));
+                    }
+                    Err(_) => return Some(Err(format!("the function sent nothing for {} s", idle.as_secs()))),
+                }
+            }
             None => next.await,
         };
+        if let (Some(pace), Some(Ok(piece))) = (&mut self.pace, &next) {
+            pace.wait(piece.len()).await;
+        }
         next.map(|piece| piece.map_err(|failure| failure.to_string()))
+    }
+}
+
+/// The speed of a streamed response: its first bytes are free.
+struct Pace {
+    free: usize,
+    bytes_per_second: u32,
+    /// The time at which the bytes so far may have been sent.
+    due: Instant,
+}
+
+impl Pace {
+    fn of(endpoint: &Endpoint) -> Option<Self> {
+        let bytes_per_second = endpoint.stream_rate?;
+        Some(Self { free: endpoint.kind.burst(), bytes_per_second, due: Instant::now() })
+    }
+
+    /// Waits until these bytes may be sent.
+    async fn wait(&mut self, length: usize) {
+        let paced = length.saturating_sub(self.free);
+        self.free = self.free.saturating_sub(length);
+        if paced > 0 {
+            // A function that was slower than this has saved nothing up.
+            let time = Duration::from_secs_f64(paced as f64 / f64::from(self.bytes_per_second.max(1)));
+            self.due = self.due.max(Instant::now()).checked_add(time).unwrap_or(self.due);
+            tokio::time::sleep_until(self.due.into()).await;
+        }
     }
 }
 
@@ -131,6 +170,10 @@ async fn try_respond(received: &mut Received) -> Result<(Response<Bytes>, Option
         }
         _ => encoded.to_owned(),
     };
+    if let Some(response) = endpoint.cors.as_ref().and_then(|cors| cors.preflight(&method, &head.headers)) {
+        exchange.route = Some("preflight (CORS)".to_owned());
+        return Ok((response, None));
+    }
     let no_route = || Refusal::new(Why::NoRoute, format!("no route has the method {method} and the path {decoded}"));
     let (route, parameters) = endpoint.route(&method, &decoded).ok_or_else(no_route)?;
     exchange.route = Some(format!("{} {}", route.method, route.path));
@@ -170,7 +213,8 @@ async fn try_respond(received: &mut Received) -> Result<(Response<Bytes>, Option
     let event = match kind {
         EndpointKind::RestApi | EndpointKind::HttpApi1 => payload_1::event(&request),
         EndpointKind::HttpApi | EndpointKind::FunctionUrl => payload_2::event(&request),
-        EndpointKind::Lattice => lattice::event(&request),
+        EndpointKind::Lattice => lattice::event_2(&request),
+        EndpointKind::Lattice1 => lattice::event_1(&request),
     };
     let event = Bytes::from(event.to_string());
     if let Some(messages) = &mut exchange.messages {
@@ -186,10 +230,14 @@ async fn try_respond(received: &mut Received) -> Result<(Response<Bytes>, Option
     let answer = invoke(pool, event, trace, waits.filter(|_| !streamed), exchange).await?;
     match answer {
         Answer::Whole(bytes) => {
-            whole(endpoint, streamed, bytes, accept.as_ref(), exchange).map(|response| (response, None))
+            let mut response = whole(endpoint, streamed, bytes, accept.as_ref(), exchange)?;
+            if let Some(cors) = &endpoint.cors {
+                cors.apply(&head.headers, response.headers_mut());
+            }
+            Ok((response, None))
         }
         Answer::Streamed(answer) if streamed => {
-            let (response, rest) = begun(kind, answer, exchange).await?;
+            let (response, rest) = begun(endpoint, answer, exchange).await?;
             Ok((response, Some(rest)))
         }
         Answer::Streamed(_) => {
@@ -273,22 +321,24 @@ fn whole(
 
 /// Waits for the head of a streamed response.
 async fn begun(
-    kind: EndpointKind,
+    endpoint: &Endpoint,
     streamed: Streamed,
     exchange: &mut Exchange,
 ) -> Result<(Response<Bytes>, Rest), Refusal> {
-    let idle = (kind == EndpointKind::RestApi).then_some(STREAM_IDLE);
+    let kind = endpoint.kind;
+    let end = Instant::now().checked_add(STREAM_TIME);
+    let limits = end.filter(|_| kind == EndpointKind::RestApi).map(|end| (STREAM_IDLE, end));
     let has_prelude = streamed.content_type.as_ref().is_some_and(|kind| kind.as_bytes().starts_with(WITH_PRELUDE));
     if !has_prelude && kind == EndpointKind::FunctionUrl {
         let octets = HeaderValue::from_static("application/octet-stream");
         let mut response = Response::new(Bytes::new());
         *response.status_mut() = StatusCode::OK;
         response.headers_mut().insert(header::CONTENT_TYPE, streamed.content_type.clone().unwrap_or(octets));
-        return Ok((response, Rest { streamed, idle }));
+        return Ok((response, Rest { streamed, limits, pace: Pace::of(endpoint) }));
     }
     let malformed =
         |problem: String| Refusal::new(Why::Function, format!("the function's response is malformed: {problem}"));
-    let mut rest = Rest { streamed, idle };
+    let mut rest = Rest { streamed, limits, pace: Pace::of(endpoint) };
     let mut begin = BytesMut::new();
     let at = loop {
         if let Some(at) = begin.windows(DELIMITER.len()).position(|bytes| bytes == DELIMITER) {

@@ -4,9 +4,10 @@
 //! The events and the reading of replies are written anew, from what AWS documents and was seen to do, and share no code with
 //! the formats that the function reads: otherwise a mistake in one would hide that in the other.
 //!
-//! Reading order: `serve` (a connection), `exchange` (the steps of a request), `endpoint` (settings and routes), `request`,
+//! Reading order: `serve` (a connection), `exchange` (the steps of a request), `endpoint` (settings and routes), `cors`, `request`,
 //! then an event format (`payload_1`, `payload_2`, `lattice`), `reply`, `refusal`.
 
+mod cors;
 mod endpoint;
 mod exchange;
 mod lattice;
@@ -17,5 +18,6 @@ mod reply;
 mod request;
 mod serve;
 
+pub use cors::Cors;
 pub use endpoint::{BasePath, Endpoint, EndpointKind, Route};
 pub(crate) use serve::serve;

@@ -40,7 +40,7 @@ pub(super) fn event(request: &Request<'_>) -> Value {
     if let Some(identity) = identity.as_object_mut() {
         identity.extend(UNKNOWN.map(|name| (name.to_owned(), Value::Null)));
     }
-    let domain = request.domain();
+    let (domain, prefix) = request.domain();
     let request_id = if is_rest { &request.ids.request } else { &request.ids.extended };
     let resource_id = if is_rest { "abc123" } else { resource };
     let mut event = json!({
@@ -57,7 +57,7 @@ pub(super) fn event(request: &Request<'_>) -> Value {
             "accountId": "000000000000",
             "apiId": endpoint.id,
             "domainName": domain,
-            "domainPrefix": endpoint.id,
+            "domainPrefix": prefix,
             "extendedRequestId": request.ids.extended,
             "httpMethod": request.method,
             "identity": identity,

@@ -11,8 +11,13 @@ pub(super) fn event(request: &Request<'_>) -> Value {
     let endpoint = request.endpoint;
     let is_url = endpoint.kind == EndpointKind::FunctionUrl;
     let decoded = match endpoint.base {
+        BasePath::Stage => decoded_path(request.path).unwrap_or_else(|| request.path.to_owned()),
+        // The stage takes the place of a mapping's base path, also where the client's path has neither.
+        _ if endpoint.has_custom_domain() && endpoint.stage != "$default" => {
+            format!("/{}{}", endpoint.stage, request.matched)
+        }
         BasePath::Mapping(_) => request.matched.to_owned(),
-        BasePath::Root | BasePath::Stage => decoded_path(request.path).unwrap_or_else(|| request.path.to_owned()),
+        BasePath::Root => decoded_path(request.path).unwrap_or_else(|| request.path.to_owned()),
     };
     let raw_path = if is_url { request.path } else { &decoded };
     let mut headers = request.joined_fields(",");
@@ -26,7 +31,7 @@ pub(super) fn event(request: &Request<'_>) -> Value {
         "$default" => "$default".to_owned(),
         path => format!("{} {path}", request.route.method),
     };
-    let domain = request.domain();
+    let (domain, prefix) = request.domain();
     let account = if is_url { "anonymous" } else { "000000000000" };
     let request_id = if is_url { &request.ids.request } else { &request.ids.extended };
     let (body, is_base64) = request.content();
@@ -40,7 +45,7 @@ pub(super) fn event(request: &Request<'_>) -> Value {
             "accountId": account,
             "apiId": endpoint.id,
             "domainName": domain,
-            "domainPrefix": endpoint.id,
+            "domainPrefix": prefix,
             "http": {
                 "method": request.method,
                 "path": decoded,

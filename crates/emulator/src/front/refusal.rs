@@ -6,7 +6,7 @@ use std::fmt;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
-use super::endpoint::EndpointKind::{self, FunctionUrl, HttpApi, HttpApi1, Lattice, RestApi};
+use super::endpoint::EndpointKind::{self, FunctionUrl, HttpApi, HttpApi1, Lattice, Lattice1, RestApi};
 use super::request::Ids;
 use crate::http::RequestError;
 use crate::lambda::Failure;
@@ -113,11 +113,11 @@ fn response_of(kind: EndpointKind, why: Why) -> (u16, &'static str, Option<&'sta
             r#"{"Reason":"ConcurrentInvocationLimitExceeded","Type":"User","message":"Rate Exceeded."}"#,
             Some("TooManyRequestsException"),
         ),
-        (Lattice, Why::Malformed | Why::Slow) => (400, "", None),
-        (Lattice, Why::NoStage | Why::NoRoute) => (404, "", None),
-        (Lattice, Why::TooLarge) => (413, "", None),
-        (Lattice, Why::HeadTooLarge) => (431, "", None),
-        (Lattice, Why::Function | Why::TimedOut | Why::Throttled) => (502, "", None),
+        (Lattice | Lattice1, Why::Malformed | Why::Slow) => (400, "", None),
+        (Lattice | Lattice1, Why::NoStage | Why::NoRoute) => (404, "", None),
+        (Lattice | Lattice1, Why::TooLarge) => (413, "", None),
+        (Lattice | Lattice1, Why::HeadTooLarge) => (431, "", None),
+        (Lattice | Lattice1, Why::Function | Why::TimedOut | Why::Throttled) => (502, "", None),
     }
 }
 
@@ -141,7 +141,7 @@ pub(super) fn add_own_fields(kind: EndpointKind, headers: &mut HeaderMap, ids: &
         RestApi => &[("x-amzn-requestid", &ids.request), ("x-amz-apigw-id", &ids.extended), ("x-amzn-trace-id", trace)],
         HttpApi | HttpApi1 => &[("apigw-requestid", &ids.extended)],
         FunctionUrl => &[("x-amzn-requestid", &ids.request), ("x-amzn-trace-id", trace)],
-        Lattice => &[],
+        Lattice | Lattice1 => &[],
     };
     for (name, value) in own {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(*name), HeaderValue::from_str(value)) {

@@ -23,7 +23,9 @@ fn members(kind: EndpointKind) -> &'static [&'static str] {
         EndpointKind::HttpApi | EndpointKind::FunctionUrl => {
             &["statusCode", "headers", "cookies", "body", "isBase64Encoded"]
         }
-        EndpointKind::Lattice => &["statusCode", "statusDescription", "headers", "body", "isBase64Encoded"],
+        EndpointKind::Lattice | EndpointKind::Lattice1 => {
+            &["statusCode", "statusDescription", "headers", "body", "isBase64Encoded"]
+        }
     }
 }
 
@@ -155,7 +157,7 @@ fn default_type(kind: EndpointKind) -> Option<HeaderValue> {
     match kind {
         EndpointKind::RestApi | EndpointKind::FunctionUrl => Some(HeaderValue::from_static("application/json")),
         EndpointKind::HttpApi | EndpointKind::HttpApi1 => Some(HeaderValue::from_static("text/plain; charset=utf-8")),
-        EndpointKind::Lattice => None,
+        EndpointKind::Lattice | EndpointKind::Lattice1 => None,
     }
 }
 

@@ -112,7 +112,7 @@ pub(super) fn settle_fields(
         if headers.get(header::AUTHORIZATION).is_some_and(signed) {
             headers.remove(header::AUTHORIZATION);
         }
-    } else if kind != EndpointKind::Lattice || !body.is_empty() {
+    } else if !kind.is_lattice() || !body.is_empty() {
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
     }
     if matches!(kind, EndpointKind::HttpApi | EndpointKind::HttpApi1) && body.is_empty() {
@@ -125,7 +125,7 @@ pub(super) fn settle_fields(
     }
     addresses.extend_from_slice(client.ip().to_canonical().to_string().as_bytes());
     insert(headers, "x-forwarded-for", &addresses);
-    if kind == EndpointKind::Lattice {
+    if kind.is_lattice() {
         return;
     }
     insert(headers, "x-forwarded-port", port.to_string().as_bytes());
@@ -214,7 +214,7 @@ impl Request<'_> {
         let encoded = self.headers.contains_key(header::CONTENT_ENCODING);
         let is_binary = match self.endpoint.kind {
             EndpointKind::RestApi => is_listed(&self.endpoint.binary_media_types, &essence),
-            EndpointKind::Lattice => !is_text(&essence),
+            EndpointKind::Lattice | EndpointKind::Lattice1 => !is_text(&essence),
             EndpointKind::HttpApi | EndpointKind::HttpApi1 | EndpointKind::FunctionUrl => {
                 encoded || !is_text(&essence) || std::str::from_utf8(self.body).is_err()
             }
@@ -245,12 +245,16 @@ impl Request<'_> {
         self.values(&header::USER_AGENT).pop().unwrap_or_default()
     }
 
-    /// The domain name in AWS.
-    pub(super) fn domain(&self) -> String {
+    /// The domain name in AWS, and its first label. A custom domain is the host that the client names.
+    pub(super) fn domain(&self) -> (String, String) {
         let (id, region) = (&self.endpoint.id, self.region);
-        match self.endpoint.kind {
-            EndpointKind::FunctionUrl => format!("{id}.lambda-url.{region}.on.aws"),
-            _ => format!("{id}.execute-api.{region}.amazonaws.com"),
+        let host = self.headers.get(header::HOST).filter(|_| self.endpoint.has_custom_domain());
+        let host = host.map(|host| text(host.as_bytes())).unwrap_or_default();
+        let host = host.split(':').next().unwrap_or_default();
+        match (host, self.endpoint.kind) {
+            ("", EndpointKind::FunctionUrl) => (format!("{id}.lambda-url.{region}.on.aws"), id.clone()),
+            ("", _) => (format!("{id}.execute-api.{region}.amazonaws.com"), id.clone()),
+            _ => (host.to_owned(), host.split('.').next().unwrap_or_default().to_owned()),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! CloudFormation and SAM templates: the resources that are read, and how they refer to one another. Owns no function
 //! of the template language (`intrinsics`) and no shape of ELBv2 (`elbv2`).
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crossfade_document::{Place, did_you_mean};
@@ -8,8 +9,9 @@ use crossfade_event::HeaderMode;
 use http::StatusCode;
 
 use super::draft::{Draft, name_in_arn};
-use super::intrinsics::{Intrinsics, names};
+use super::intrinsics::Intrinsics;
 use super::node::{Node, Unknown, Value, excerpt};
+use super::references::names;
 use super::{apis, elbv2, quota};
 use crate::{Action, Function, Listener, Rule, Tls, Transforms};
 
@@ -19,11 +21,6 @@ const RULE: &str = "AWS::ElasticLoadBalancingV2::ListenerRule";
 const TARGET_GROUP: &str = "AWS::ElasticLoadBalancingV2::TargetGroup";
 const FUNCTION: &str = "AWS::Lambda::Function";
 const SAM_FUNCTION: &str = "AWS::Serverless::Function";
-const URL: &str = "AWS::Lambda::Url";
-/// The types of API Gateway's HTTP APIs have this in front.
-const API_GATEWAY_V2: &str = "AWS::ApiGatewayV2::";
-/// The front ends that are not read from templates.
-const NOT_READ: [&str; 3] = ["AWS::ApiGateway::RestApi", "AWS::VpcLattice::Service", "AWS::Serverless::Application"];
 
 /// All properties of a load balancer, a listener and a target group (template reference).
 const LOAD_BALANCER_KEYS: [&str; 14] = [
@@ -128,13 +125,12 @@ pub(super) fn read(draft: &mut Draft<'_>, document: Node) {
     resources(draft, &document);
 }
 
-/// Returns whether a template has any resource of a load balancer.
-pub(super) fn has_load_balancing(template: &Node) -> bool {
+/// Returns whether a template has any resource of a load balancer or another front end.
+pub(super) fn has_front_ends(template: &Node) -> bool {
     let kinds = [LOAD_BALANCER, LISTENER, RULE, TARGET_GROUP];
     let resources = template.get("Resources").map_or(&[][..], Node::members);
-    resources
-        .iter()
-        .any(|(_, resource)| resource.get("Type").and_then(Node::as_text).is_some_and(|kind| kinds.contains(&kind)))
+    let is_one = |kind: &str| kinds.contains(&kind) || apis::is_of_front_end(kind);
+    resources.iter().any(|(_, resource)| resource.get("Type").and_then(Node::as_text).is_some_and(is_one))
 }
 
 /// Evaluates a function with the resources and parameters of this template.
@@ -147,11 +143,13 @@ fn intrinsics_of<'t>(draft: &Draft<'t>, template: &'t Node) -> Intrinsics<'t> {
 }
 
 /// A resource that is read.
-struct Resource {
-    id: String,
-    kind: String,
-    place: Place,
-    properties: Node,
+pub(super) struct Resource {
+    pub(super) id: String,
+    pub(super) kind: String,
+    pub(super) place: Place,
+    pub(super) properties: Node,
+    /// The folder with the code of a function, in templates that the CDK wrote.
+    asset: Option<String>,
     /// As [`super::draft::DraftRule::assumption`].
     assumption: Option<String>,
 }
@@ -165,7 +163,7 @@ pub(super) fn resources(draft: &mut Draft<'_>, template: &Node) {
         return;
     };
     let kinds = [FUNCTION, SAM_FUNCTION, LOAD_BALANCER, TARGET_GROUP, LISTENER, RULE];
-    let (mut found, mut not_read) = (Vec::new(), Vec::new());
+    let (mut found, mut not_emulated) = (Vec::new(), apis::NotEmulated::default());
     for (key, node) in members {
         if key.name.starts_with("Fn::") {
             draft.findings.warning(
@@ -175,10 +173,8 @@ pub(super) fn resources(draft: &mut Draft<'_>, template: &Node) {
             continue;
         }
         let kind = node.get("Type").and_then(Node::as_text).unwrap_or_default();
-        if NOT_READ.contains(&kind) {
-            not_read.push((key, kind));
-        }
-        if !kinds.contains(&kind) && kind != URL && !kind.starts_with(API_GATEWAY_V2) {
+        not_emulated.note(kind, &key.place, &key.name);
+        if !kinds.contains(&kind) && !apis::KINDS.contains(&kind) {
             continue;
         }
         draft.findings.set_part(format!("`{}`", excerpt(&key.name)));
@@ -193,11 +189,13 @@ pub(super) fn resources(draft: &mut Draft<'_>, template: &Node) {
         if draft.findings.map("Properties", &properties).is_none() {
             continue;
         }
+        let asset = node.at(&["Metadata", "aws:asset:path"]).and_then(Node::as_text).map(str::to_owned);
         found.push(Resource {
             id: key.name.to_string(),
             kind: kind.to_owned(),
             place: key.place,
             properties,
+            asset,
             assumption,
         });
     }
@@ -213,13 +211,9 @@ pub(super) fn resources(draft: &mut Draft<'_>, template: &Node) {
             }
         }
     }
-    read_apis(draft, &found);
+    read_apis(draft, &found, &mut intrinsics);
     if !draft.listeners.is_empty() {
-        for (key, kind) in not_read {
-            draft.findings.set_part(format!("`{}`", excerpt(&key.name)));
-            draft.findings.warning(&key.place, format!("`{kind}` is not read: it has no listener here"));
-        }
-        draft.findings.set_part("");
+        not_emulated.say(draft);
     }
     for name in &intrinsics.used_defaults {
         if let Some(default) =
@@ -242,29 +236,15 @@ pub(super) fn resources(draft: &mut Draft<'_>, template: &Node) {
 }
 
 /// Reads the front ends besides the load balancer, by the functions that are known already.
-fn read_apis(draft: &mut Draft<'_>, found: &[Resource]) {
-    let index = |draft: &Draft<'_>, id: &String| draft.names.iter().position(|names| names.contains(id));
-    let mut functions = Vec::new();
-    for resource in found.iter().filter(|resource| resource.kind == FUNCTION || resource.kind == SAM_FUNCTION) {
-        let Some(function) = index(draft, &resource.id) else { continue };
-        functions.push((resource.id.clone(), function));
-        if resource.kind == SAM_FUNCTION {
-            draft.findings.set_part(format!("`{}`", excerpt(&resource.id)));
-            apis::sam_function(draft, &resource.id, function, &resource.properties);
-        }
+fn read_apis(draft: &mut Draft<'_>, found: &[Resource], intrinsics: &mut Intrinsics<'_>) {
+    let mut known = BTreeMap::new();
+    for (index, names) in draft.names.iter().enumerate() {
+        known.extend(names.iter().map(|name| (name.as_str(), index)));
     }
-    for resource in found.iter().filter(|resource| resource.kind == URL) {
-        draft.findings.set_part(format!("`{}`", excerpt(&resource.id)));
-        apis::lambda_url(draft, &resource.id, &resource.place, &resource.properties, &functions);
-    }
-    let of_apis: Vec<apis::OfApi<'_>> = found
-        .iter()
-        .filter_map(|resource| {
-            let kind = resource.kind.strip_prefix(API_GATEWAY_V2)?;
-            Some((resource.id.as_str(), kind, &resource.place, &resource.properties))
-        })
-        .collect();
-    apis::api_gateway_v2(draft, &of_apis, &functions);
+    let functions = found.iter().filter(|resource| resource.kind == FUNCTION || resource.kind == SAM_FUNCTION);
+    let functions =
+        functions.filter_map(|resource| Some((resource.id.as_str(), *known.get(resource.id.as_str())?))).collect();
+    apis::read(draft, found, functions, intrinsics);
 }
 
 /// Warns of parameters that the template does not have: a misspelt one would have no effect.
@@ -341,8 +321,10 @@ fn function(draft: &mut Draft<'_>, resource: &Resource, template: &Node, intrins
     let name = text("FunctionName").unwrap_or_else(|| resource.id.clone());
     let mut function = Function::new(&name, Vec::new());
     function.directory = Some(draft.folder.clone());
-    // SAM's name for the folder with the code.
-    if let Some(code) = text("CodeUri").map(|code| draft.folder.join(code)).filter(|code| code.is_dir()) {
+    // SAM's name for the folder with the code, and what `aws cloudformation package` takes for one.
+    let code = if resource.kind == SAM_FUNCTION { "CodeUri" } else { "Code" };
+    let code = property(code).and_then(Node::as_text).map(str::to_owned).or_else(|| resource.asset.clone());
+    if let Some(code) = code.map(|code| draft.folder.join(code)).filter(|code| code.is_dir()) {
         function.directory = Some(code);
     }
     function.runtime = text("Runtime");

@@ -18,6 +18,7 @@ mod foreign;
 mod intrinsics;
 mod node;
 mod quota;
+mod references;
 mod serverless;
 mod table;
 mod variables;

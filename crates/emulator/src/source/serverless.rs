@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use crossfade_document::{Diagnostic, Diagnostics, Key, Place};
+use crossfade_document::{Diagnostic, Diagnostics, Key, Place, did_you_mean};
 use crossfade_event::HeaderMode;
 use crossfade_rule::{Condition, ConditionError};
 
@@ -52,7 +52,7 @@ struct Service {
     name: String,
     stage: String,
     provider: Node,
-    /// `resources`, if there is a load balancer in it.
+    /// `resources`, if there is a front end in it.
     resources: Option<Node>,
 }
 
@@ -83,14 +83,11 @@ pub(super) fn read(draft: &mut Draft<'_>, document: Node) {
     let stage = variables.stage();
     let resources = variables.at(&["resources"]);
     if let Some(Node { value: Value::Unknown(unknown), place, .. }) = &resources {
-        let message = format!(
-            "`resources` is `{}`, {}: a load balancer in it is ignored",
-            excerpt(&unknown.written),
-            unknown.why
-        );
+        let message =
+            format!("`resources` is `{}`, {}: a front end in it is ignored", excerpt(&unknown.written), unknown.why);
         draft.findings.warning(place, message);
     }
-    let resources = resources.map(|node| template(&node)).filter(cloudformation::has_load_balancing);
+    let resources = resources.map(|node| template(&node)).filter(cloudformation::has_front_ends);
     let mut service = Service { name, stage, provider, resources };
 
     let mut functions = variables.at(&["functions"]).unwrap_or_else(nothing);
@@ -100,6 +97,9 @@ pub(super) fn read(draft: &mut Draft<'_>, document: Node) {
     let mut defined = Vec::new();
     functions_of(&mut draft.findings, &functions, &mut defined);
     let others = other_events(&defined);
+    let kinds: Vec<&str> = defined.iter().flat_map(|function| &function.events).map(|(_, kind, _)| *kind).collect();
+    apis::provider(draft, &service.provider, &kinds);
+    let uses = ["http", "httpApi"].map(|kind| kinds.contains(&kind));
     let is_needed =
         |function: &Defined| service.resources.is_some() || !function.events.is_empty() || function.url().is_some();
     let defined: Vec<Defined> = defined.into_iter().filter(is_needed).collect();
@@ -109,7 +109,7 @@ pub(super) fn read(draft: &mut Draft<'_>, document: Node) {
         indices.push(add_function(draft, &service, function));
     }
     draft.findings.set_part("");
-    read_resources(draft, &mut service, &defined);
+    read_resources(draft, &mut service, &defined, uses);
     let mut groups = Vec::new();
     for (function, index) in defined.iter().zip(indices) {
         for (number, kind, event) in &function.events {
@@ -126,7 +126,11 @@ pub(super) fn read(draft: &mut Draft<'_>, document: Node) {
         }
     }
     draft.findings.set_part("");
+    if !draft.listeners.is_empty() {
+        others.say(draft, "these events are not emulated", apis::EVENTS_HINT);
+    }
     if draft.listeners.is_empty() && !draft.findings.has_errors() {
+        let others = others.kinds();
         let message = format!("no function has an `alb`, `http` or `httpApi` event, or a `url`{others}");
         let hint = "add one under `functions.<name>.events`, as `- alb: ...` or `- httpApi: '*'`; rules that another stack creates are read with \
                     `--template` or `--describe-rules`";
@@ -134,21 +138,20 @@ pub(super) fn read(draft: &mut Draft<'_>, document: Node) {
     }
 }
 
-/// The front ends that the functions have in place of a load balancer, for a message.
-fn other_events(defined: &[Defined]) -> String {
-    let mut kinds: Vec<&str> = Vec::new();
+/// The events of functions that are not emulated. Misspelt ones have a warning of their own.
+fn other_events(defined: &[Defined]) -> apis::LeftOut {
+    let mut others = apis::LeftOut::default();
     for function in defined.iter().map(|function| &function.definition) {
-        let events = function.get("events").map_or(&[][..], Node::items);
-        let names =
-            events.iter().filter_map(|event| event.as_text().or_else(|| Some(&event.members().first()?.0.name)));
-        kinds.extend(names.filter(|name| ["websocket", "cloudFront"].contains(name)));
+        for event in function.get("events").map_or(&[][..], Node::items) {
+            let name = event.as_text().or_else(|| Some(&event.members().first()?.0.name));
+            // `- http` alone is no route.
+            let is_read = |name: &str| EVENTS.contains(&name) && event.as_text().is_none();
+            if let Some(name) = name.filter(|name| !is_read(name) && did_you_mean(name, &EVENTS).is_none()) {
+                others.add(&event.place, name);
+            }
+        }
     }
-    kinds.sort_unstable();
-    kinds.dedup();
-    match kinds[..] {
-        [] => String::new(),
-        _ => format!("; `{}` events are not emulated", kinds.join("`, `")),
-    }
+    others
 }
 
 /// `functions` is a map, or a list of maps.
@@ -182,11 +185,6 @@ fn events_of(findings: &mut Findings, key: &str, definition: &Node) -> Vec<(usiz
             Value::Unknown(unknown) => findings.unknown("events", event, unknown),
             Value::Map(members) if !EVENTS.iter().any(|kind| event.get(kind).is_some()) => {
                 findings.misspelt(members, &EVENTS);
-                for kind in ["websocket", "cloudFront"] {
-                    if event.get(kind).is_some() {
-                        findings.warning(&event.place, format!("`{kind}` events are not emulated"));
-                    }
-                }
             }
             _ => {
                 let of_kind = |kind: &'static str| Some((index + 1, kind, event.get(kind)?.clone()));
@@ -254,9 +252,9 @@ fn template(node: &Node) -> Node {
     Node::new(node.place, Value::Map(sections))
 }
 
-/// Reads the load balancer in `resources`. If that has errors without the rest of the stack, it is left out with a
-/// warning.
-fn read_resources(draft: &mut Draft<'_>, service: &mut Service, defined: &[Defined]) {
+/// Reads the front ends in `resources`. If they have errors without the rest of the stack, they are left out with a warning.
+/// `uses` says whether the framework makes a REST and an HTTP API.
+fn read_resources(draft: &mut Draft<'_>, service: &mut Service, defined: &[Defined], uses: [bool; 2]) {
     let Some(resources) = &mut service.resources else { return };
     // So that references to the functions mean something.
     if let Value::Map(sections) = &mut resources.value
@@ -264,6 +262,7 @@ fn read_resources(draft: &mut Draft<'_>, service: &mut Service, defined: &[Defin
             sections.iter_mut().find(|(key, _)| &*key.name == "Resources")
     {
         members.extend(defined.iter().map(|function| stand_in(&service.name, &service.stage, function)));
+        members.extend(apis::stand_ins(resources.place, &service.stage, uses));
     }
     let before = draft.mark();
     let trial = draft.findings.trial();
@@ -278,7 +277,9 @@ fn read_resources(draft: &mut Draft<'_>, service: &mut Service, defined: &[Defin
             let first = Diagnostics::in_files(draft.files.clone().into_names(), first).texts().concat();
             draft.findings.warning_with_hint(
                 &resources.place,
-                format!("the load balancer in `resources` is ignored, since it depends on other parts of the stack ({first})"),
+                format!(
+                    "the front ends in `resources` are ignored, since they depend on other parts of the stack ({first})"
+                ),
                 "`osls package` writes a complete template; use it with \
                  `--template .serverless/cloudformation-template-update-stack.json`",
             );

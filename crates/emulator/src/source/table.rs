@@ -95,6 +95,9 @@ fn listener_facts(listener: &Listener) -> Vec<String> {
             BasePath::Stage => facts.push(format!("paths begin with /{}", endpoint.stage)),
             BasePath::Mapping(base) => facts.push(format!("paths begin with /{base}")),
         }
+        if let Some(cors) = &endpoint.cors {
+            facts.push(format!("CORS for {}", cors.allow_origins.join(" ")));
+        }
         return facts;
     }
     let protocol = if listener.tls.is_some() { "HTTPS" } else { "HTTP" };

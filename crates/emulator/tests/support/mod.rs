@@ -1,6 +1,8 @@
 //! An emulator around the scripted function, and what it tells.
 #![allow(unreachable_pub, reason = "the tests beside it use it")]
 
+pub mod cases;
+
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::PathBuf;

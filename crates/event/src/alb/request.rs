@@ -3,17 +3,15 @@
 //! Decoding keeps every byte that ALB kept. Building loses exactly what ALB loses: the order between different query
 //! keys, `?a` against `?a=`, empty pieces, and in single-value mode all but the last value of a name.
 
-use std::fmt;
-
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, USER_AGENT};
 use http::uri::Uri;
 use http::{Method, Request};
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::HeaderMode;
-use crate::json::{Text, write_string};
-use crate::read::{self, Pairs, append_field};
+use crate::json::write_string;
+use crate::read;
+use crate::reader::{Reader, Text};
 use crate::target::{self, Query};
 use crate::{DecodeError, Event, Format, Front, Undecodable};
 
@@ -27,9 +25,7 @@ pub(super) fn decode(event: &Bytes, text: &str) -> Result<Event, Undecodable> {
 }
 
 fn read(event: &Bytes, text: &str) -> Result<Event, DecodeError> {
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let members = MembersSeed { event }.deserialize(&mut deserializer).map_err(DecodeError::json)?;
-    deserializer.end().map_err(DecodeError::json)?;
+    let members = Members::read(event, text)?;
     let method = members.method.ok_or(DecodeError::Missing("httpMethod"))?;
     let path = members.path.ok_or(DecodeError::Missing("path"))?;
 
@@ -60,15 +56,15 @@ fn target(path: Bytes, query: &[u8]) -> Result<Uri, DecodeError> {
 
 /// The format of an event that cannot be decoded, as far as it shows one, so that its sender can read the response.
 pub(crate) fn format_of(event: &[u8]) -> &'static Format {
-    #[derive(serde::Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Peek {
-        multi_value_headers: Option<IgnoredAny>,
-    }
-    match serde_json::from_slice::<Peek>(event) {
-        Ok(Peek { multi_value_headers: Some(_) }) => &super::MULTI,
-        _ => &super::SINGLE,
-    }
+    let mut is_multi = false;
+    let text = std::str::from_utf8(event).unwrap_or_default();
+    // The problem is known already.
+    let _ = Reader::new(text).object(|reader, name| {
+        let is_there = reader.skip()?;
+        is_multi |= is_there && name.0 == "multiValueHeaders";
+        Ok(())
+    });
+    if is_multi { &super::MULTI } else { &super::SINGLE }
 }
 
 /// The event's members, as far as a request needs them.
@@ -82,26 +78,9 @@ struct Members<'a> {
     is_base64: bool,
 }
 
-struct MembersSeed<'b> {
-    event: &'b Bytes,
-}
-
-impl<'de> DeserializeSeed<'de> for MembersSeed<'_> {
-    type Value = Members<'de>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for MembersSeed<'_> {
-    type Value = Members<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an event object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+impl<'a> Members<'a> {
+    /// Reads an event, whose text this is.
+    fn read(event: &Bytes, text: &'a str) -> Result<Self, DecodeError> {
         let mut members = Members {
             mode: HeaderMode::Single,
             method: None,
@@ -111,43 +90,41 @@ impl<'de> Visitor<'de> for MembersSeed<'_> {
             body: None,
             is_base64: false,
         };
-        while let Some(key) = map.next_key::<Text<'de>>()? {
-            match &*key.0 {
-                "httpMethod" => members.method = map.next_value()?,
-                "path" => members.path = map.next_value()?,
-                "body" => members.body = map.next_value()?,
-                "isBase64Encoded" => members.is_base64 = map.next_value::<Option<bool>>()?.unwrap_or(false),
+        let mut reader = Reader::new(text);
+        let is_object = reader.object(|reader, name| {
+            match &*name.0 {
+                "httpMethod" => members.method = reader.optional_string()?,
+                "path" => members.path = reader.optional_string()?,
+                "body" => members.body = reader.optional_string()?,
+                "isBase64Encoded" => members.is_base64 = reader.flag()?,
                 name @ ("queryStringParameters" | "multiValueQueryStringParameters") => {
-                    let is_multi = name == "multiValueQueryStringParameters";
                     let mut query = Query::default();
-                    let append = |key: Text<'de>, value: Text<'de>| {
+                    read::pairs(reader, false, |key, value| {
                         query.append(&key.0, &value.0);
                         Ok(())
-                    };
-                    map.next_value_seed(Pairs { each: append, skips_null: false })?;
-                    if is_multi || members.query.0.is_empty() {
+                    })?;
+                    if name == "multiValueQueryStringParameters" || members.query.0.is_empty() {
                         members.query = query;
                     }
                 }
                 name @ ("headers" | "multiValueHeaders") => {
                     let is_multi = name == "multiValueHeaders";
                     // Both families together were never seen; if they come, the richer one counts.
-                    let counts = is_multi || members.mode == HeaderMode::Single;
-                    let mut fields = HeaderMap::with_capacity(32);
-                    let append =
-                        |name: Text<'de>, value: Text<'de>| append_field(&mut fields, self.event, &name, value);
-                    let present = map.next_value_seed(Pairs { each: append, skips_null: false })?;
-                    if present && counts {
+                    if let Some(fields) = read::fields(reader, false, event)?
+                        && (is_multi || members.mode == HeaderMode::Single)
+                    {
                         members.fields = fields;
                         members.mode = if is_multi { HeaderMode::Multi } else { HeaderMode::Single };
                     }
                 }
                 _ => {
-                    map.next_value::<IgnoredAny>()?;
+                    reader.skip()?;
                 }
             }
-        }
-        Ok(members)
+            Ok(())
+        })?;
+        reader.end()?;
+        if is_object { Ok(members) } else { Err(reader.problem("it is not an object")) }
     }
 }
 

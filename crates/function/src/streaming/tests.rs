@@ -56,7 +56,7 @@ async fn serve(proxy: &Proxy, api: &TcpListener, limit: Duration) -> Outcome {
         seed: 0,
     };
     let mut buffer = Vec::new();
-    let Answered { mut record, mut pending, reply } = answer(proxy, Ok(get("/a")), &invocation, &mut buffer).await;
+    let Answered { mut record, mut pending, reply, .. } = answer(proxy, Ok(get("/a")), &invocation, &mut buffer).await;
     let Reply::Beginning(rest) = reply else { panic!("not streamed: {}", buffer.escape_ascii()) };
     let mut runtime_api = RuntimeApi::new(&api.local_addr().unwrap().to_string());
     let stream = Stream { proxy, invocation: &invocation, record: &mut record, pending: &mut pending };

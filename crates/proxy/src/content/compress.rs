@@ -99,12 +99,22 @@ pub(crate) fn for_client<'v>(
     }
 }
 
-/// The same for a response whose content is still to come, which no front end is unable to carry.
+/// The same for a response whose content is still to come, which no front end is unable to carry. `was_compressed` if its content
+/// is decoded to be mapped.
 pub(crate) fn for_stream<'v>(
     compression: Compression,
+    was_compressed: bool,
     accepted: impl FnOnce() -> Vec<&'v HeaderValue>,
     response: &mut Response<()>,
 ) -> Option<Encoder> {
+    if was_compressed {
+        // What the back end wanted, events as well: each piece is flushed.
+        if gzip(accepted()) == Gzip::Refused {
+            return None;
+        }
+        response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        return Some(Encoder::new());
+    }
     if compression != Compression::Text
         || !is_compressible(response)
         || length(response).is_some_and(|it| it < SMALLEST)
@@ -134,7 +144,9 @@ pub fn compress(response: &mut Response<Bytes>) -> bool {
 
 /// Returns whether the content is text as a whole that has no coding and may get one.
 pub(crate) fn is_compressible<B>(response: &Response<B>) -> bool {
-    is_text(media_type(response.headers())) && !is_encoded(response.headers()) && !is_fixed(response)
+    is_text(media_type(response.headers()))
+        && !is_encoded(response.headers())
+        && !is_fixed(response.status(), response.headers())
 }
 
 /// Returns whether a media type is text, or a format that does not compress itself. Events of a stream would wait for one

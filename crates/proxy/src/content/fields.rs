@@ -1,13 +1,13 @@
 //! Fields of a response whose content is changed: the kind of content that they name, and those that would be wrong afterwards.
 
+use http::StatusCode;
 use http::header::{
     ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
     HeaderMap, HeaderName, HeaderValue, VARY,
 };
-use http::{Response, StatusCode};
 
 /// Digests of the content, old and new (RFC 1864, RFC 3230, RFC 9530).
-const DIGESTS: [&str; 4] = ["content-md5", "digest", "content-digest", "repr-digest"];
+pub(crate) const DIGESTS: [&str; 4] = ["content-md5", "digest", "content-digest", "repr-digest"];
 
 /// The media type, without its parameters.
 pub(crate) fn media_type(fields: &HeaderMap) -> &str {
@@ -16,9 +16,8 @@ pub(crate) fn media_type(fields: &HeaderMap) -> &str {
 }
 
 /// Returns whether no proxy may change the content: it is a piece of one, or the sender forbids it (RFC 9110 section 7.7).
-pub(crate) fn is_fixed<B>(response: &Response<B>) -> bool {
-    let fields = response.headers();
-    response.status() == StatusCode::PARTIAL_CONTENT
+pub(crate) fn is_fixed(status: StatusCode, fields: &HeaderMap) -> bool {
+    status == StatusCode::PARTIAL_CONTENT
         || fields.contains_key(CONTENT_RANGE)
         || has_member(fields, &CACHE_CONTROL, "no-transform")
 }

@@ -5,6 +5,7 @@
 //! kept until its end, up to a limit; a longer one passes with its URLs mapped, but not its paths.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::names::Names;
 use super::spelling::Cursor;
@@ -35,7 +36,7 @@ const LISTS: [&[u8]; 2] = [b"srcset", b"imagesrcset"];
 
 /// Maps a page that comes in pieces.
 #[derive(Debug)]
-pub(super) struct Html<'n> {
+pub(crate) struct Html<'n> {
     urls: Urls<'n>,
     /// The content of scripts or styles is mapped on its way, so the hash of their bytes is wrong.
     resources: Resources,
@@ -125,7 +126,7 @@ struct Attribute {
 }
 
 impl<'n> Html<'n> {
-    pub(super) fn new(names: &'n Names<'n>, resources: Resources) -> Self {
+    pub(super) fn new(names: Arc<Names<'n>>, resources: Resources) -> Self {
         Html {
             urls: Urls::new(names, false),
             resources,
@@ -162,6 +163,11 @@ impl<'n> Html<'n> {
         self.keep();
         self.pass(out);
         self.urls.finish(out);
+    }
+
+    /// Returns the number of bytes that wait for the next piece.
+    pub(super) fn held(&self) -> usize {
+        self.tag.len() + self.urls.held()
     }
 
     pub(super) fn is_changed(&self) -> bool {
@@ -365,7 +371,7 @@ impl<'n> Html<'n> {
 
     /// Makes the changes to a whole tag.
     fn rewrite(&mut self) {
-        let (tag, names) = (std::mem::take(&mut self.tag), self.urls.names);
+        let (tag, names) = (std::mem::take(&mut self.tag), &self.urls.names);
         let part = |range: &Range<usize>| tag.get(range.clone()).unwrap_or_default();
         let value_of = |name: &[u8]| {
             let attribute = self.attributes.iter().find(|it| part(&it.name).eq_ignore_ascii_case(name));

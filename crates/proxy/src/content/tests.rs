@@ -1,5 +1,7 @@
 //! The mapping of content, as tables: a back end, its public URL, and what becomes of a text.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use crossfade_route::{Nothing, RoutingTable};
 use http::header::HeaderValue;
@@ -50,8 +52,8 @@ fn in_pieces(Case(url, public, host): Case, media_type: &str, text: &str, size: 
     let backend = &table.backends()[0];
     let host = host.map_or_else(|| backend.authority.clone(), HeaderValue::from_static);
     let public = backend.public_url.as_ref().unwrap();
-    let names = super::names::Names::new(public, backend, Some(&host));
-    let mut mapping = super::mapping::Mapping::new(&names, public, media_type.split(';').next().unwrap());
+    let names = Arc::new(super::names::Names::new(public, backend, Some(&host)));
+    let mut mapping = super::mapping::Mapping::new(names, public, media_type.split(';').next().unwrap());
     let mut out = Vec::new();
     for piece in text.as_bytes().chunks(size) {
         mapping.push(piece, &mut out);

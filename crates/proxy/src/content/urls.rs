@@ -1,12 +1,14 @@
 //! Mapping the URLs of a back end in content of any kind, and paths in CSS.
 
+use std::sync::Arc;
+
 use super::names::{Names, Replacement};
 use super::spelling::{Cursor, Miss};
 
 /// Maps URLs in content that comes in pieces. It keeps back no more than the beginning of a URL.
 #[derive(Debug)]
-pub(super) struct Urls<'n> {
-    pub(super) names: &'n Names<'n>,
+pub(crate) struct Urls<'n> {
+    pub(super) names: Arc<Names<'n>>,
     /// The end of the last piece, which may begin a URL.
     pending: Vec<u8>,
     /// The byte before that.
@@ -17,7 +19,7 @@ pub(super) struct Urls<'n> {
 }
 
 impl<'n> Urls<'n> {
-    pub(super) fn new(names: &'n Names<'n>, is_css: bool) -> Self {
+    pub(super) fn new(names: Arc<Names<'n>>, is_css: bool) -> Self {
         Urls { names, pending: Vec::new(), before: None, is_css, is_changed: false }
     }
 
@@ -30,6 +32,11 @@ impl<'n> Urls<'n> {
             joined.extend_from_slice(piece);
             self.scan(&joined, false, out);
         }
+    }
+
+    /// Returns the number of bytes that wait for the next piece.
+    pub(super) fn held(&self) -> usize {
+        self.pending.len()
     }
 
     /// Appends the rest: nothing follows that a URL could continue in.
@@ -110,8 +117,8 @@ impl<'n> Urls<'n> {
 }
 
 /// Maps content that is here as a whole. Returns `None` if nothing changes.
-pub(super) fn mapped(names: &Names<'_>, is_css: bool, content: &[u8]) -> Option<Vec<u8>> {
-    let mut urls = Urls::new(names, is_css);
+pub(super) fn mapped(names: &Arc<Names<'_>>, is_css: bool, content: &[u8]) -> Option<Vec<u8>> {
+    let mut urls = Urls::new(names.clone(), is_css);
     let mut out = Vec::new();
     urls.push(content, &mut out);
     urls.finish(&mut out);

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use crossfade_event::{Front, alb};
+use crossfade_event::{Format, Front, alb};
 use crossfade_proxy::{Body, Exchange, Invocation, Proxy};
 use crossfade_route::{Nothing, PemFile, RoutingTable, Surroundings};
 #[allow(unused_imports, reason = "each test binary uses its own part")]
@@ -111,9 +111,14 @@ async fn ask_at(proxy: &Proxy, request: Request<Bytes>, limit: Duration, time: S
 }
 
 pub fn invocation(limit: Duration, time: SystemTime) -> Invocation {
+    invocation_from(&alb::SINGLE, limit, time)
+}
+
+/// An event in another format.
+pub fn invocation_from(format: &'static Format, limit: Duration, time: SystemTime) -> Invocation {
     let started = Instant::now();
     Invocation {
-        front: Front::new(&alb::SINGLE),
+        front: Front::new(format),
         request_id: "8476a536-e9f4-11e8-9739-2dfe598c3fcd".to_owned(),
         trace_id: None,
         deployment: None,

@@ -12,6 +12,7 @@ mod forward;
 mod migration;
 mod mirror;
 mod routes;
+mod spill;
 mod transforms;
 mod warnings;
 
@@ -122,6 +123,7 @@ impl RoutingTable {
             request_fields: FieldEdits::default(),
             response_fields: FieldEdits::default(),
             compress: None,
+            spills: true,
             mirror: None,
             uses_groups: false,
         };
@@ -139,6 +141,7 @@ impl RoutingTable {
             error_pages: Vec::new(),
             maintenance_retry_after: RETRY_AFTER,
             streaming: Streaming::default(),
+            spill: None,
             plan: None,
             live: None,
         }
@@ -327,6 +330,7 @@ fn read(
         health_check,
         access_log,
         streaming,
+        spill,
         error_pages,
         maintenance,
         tests,
@@ -344,6 +348,7 @@ fn read(
             "healthCheck",
             "accessLog",
             "streaming",
+            "spill",
             "errorPages",
             "maintenance",
             "tests",
@@ -399,6 +404,7 @@ fn read(
         retry_after?.duration(diagnostics)
     });
     let streaming = streaming.and_then(|node| read_streaming(node, diagnostics));
+    let spill = spill.and_then(|node| spill::read(node, diagnostics));
     if let Some(node) = tests {
         *expectations = expectations::read(node, &read_routes, &backends, diagnostics);
     }
@@ -416,6 +422,7 @@ fn read(
         health_check: health_check.unwrap_or_default(),
         access_log: access_log.unwrap_or(Share::ALL),
         streaming: streaming.unwrap_or_default(),
+        spill,
         error_pages,
         maintenance_retry_after: retry_after.unwrap_or(RETRY_AFTER),
         plan,

@@ -34,7 +34,7 @@ pub(super) struct Routes<'n> {
 }
 
 /// The keys of a route. `default` has those from `forward` on.
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "name",
     "priority",
     "enabled",
@@ -46,6 +46,7 @@ const KEYS: [&str; 12] = [
     "requestHeaders",
     "responseHeaders",
     "compress",
+    "spill",
     "mirror",
 ];
 
@@ -103,9 +104,10 @@ pub(super) fn read_default<'n>(
         return None;
     }
     let [_, _, _, _, known @ ..] = KEYS;
-    let [forward, redirect, fixed, transforms, request_headers, response_headers, compress, mirror] =
+    let [forward, redirect, fixed, transforms, request_headers, response_headers, compress, spill, mirror] =
         node.keys(diagnostics, known)?;
-    let parts = [None, forward, redirect, fixed, transforms, request_headers, response_headers, compress, mirror];
+    let parts =
+        [None, forward, redirect, fixed, transforms, request_headers, response_headers, compress, spill, mirror];
     read_body(node, false, parts, backends, surroundings, diagnostics)
 }
 
@@ -151,12 +153,13 @@ fn read_header<'n>(
 fn read_body<'n>(
     node: &'n Node,
     is_route: bool,
-    parts: [Option<&'n Node>; 9],
+    parts: [Option<&'n Node>; 10],
     backends: &mut Backends<'n>,
     surroundings: &dyn Surroundings,
     diagnostics: &mut Collector,
 ) -> Option<Route> {
-    let [conditions, forward, redirect, fixed, transforms, request_headers, response_headers, compress, mirror] = parts;
+    let [conditions, forward, redirect, fixed, transforms, request_headers, response_headers, compress, spill, mirror] =
+        parts;
     let errors = diagnostics.len();
     let requirements = match conditions {
         Some(node) => conditions::read(node, diagnostics),
@@ -195,11 +198,12 @@ fn read_body<'n>(
         _ => {}
     }
     if [forward, redirect, fixed].iter().flatten().count() == 1 && forward.is_none() {
-        for node in [transforms, request_headers, compress, mirror].into_iter().flatten() {
+        for node in [transforms, request_headers, compress, spill, mirror].into_iter().flatten() {
             node.error(diagnostics, "requires `forward`", None);
         }
     }
     let compress = compress.and_then(|node| node.boolean(diagnostics));
+    let spills = spill.and_then(|node| node.boolean(diagnostics)).unwrap_or(true);
     let forward = forward.and_then(|node| forward::read(node, backends, diagnostics));
     let mirror = mirror.and_then(|node| mirror::read(node, forward.as_ref(), &groups, backends, diagnostics));
     let forward = forward.map(Action::Forward);
@@ -224,6 +228,7 @@ fn read_body<'n>(
         request_fields,
         response_fields,
         compress,
+        spills,
         mirror,
         uses_groups,
     })
@@ -308,7 +313,7 @@ fn read_fixed(node: &Node, surroundings: &dyn Surroundings, diagnostics: &mut Co
     let content_type = content_type.and_then(|node| read_content_type(node, diagnostics));
     let body = read_content(body, body_file, surroundings, diagnostics);
     let status = u16::try_from(status?).ok().and_then(|status| StatusCode::from_u16(status).ok());
-    Some(FixedResponse { status: status?, content_type, body: body?, pages: Vec::new() })
+    Some(FixedResponse { status: status?, content_type, body: body?, pages: Vec::new(), is_maintenance: false })
 }
 
 pub(super) fn read_content_type(node: &Node, diagnostics: &mut Collector) -> Option<HeaderValue> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use crossfade_document::{Node, Value, to_ascii};
+use crossfade_document::{Node, Scalar, Value, to_ascii};
 
 use super::Nodes;
 use crate::backend::{Backend, HostHeader};
@@ -27,6 +27,9 @@ pub(super) fn warn(table: &RoutingTable, nodes: &Nodes<'_, '_>, diagnostics: &mu
             alternating(forward, node, diagnostics);
         }
     }
+    if table.spill.is_none() {
+        spilling_nowhere(nodes.top, diagnostics);
+    }
     for (route, by) in table.shadowed() {
         if let Some(node) = nodes.routes.get(&route.name) {
             shadowed(node, by, diagnostics);
@@ -38,6 +41,17 @@ pub(super) fn warn(table: &RoutingTable, nodes: &Nodes<'_, '_>, diagnostics: &mu
     late_failover(table, nodes.top, diagnostics);
     migrating(table, nodes.top, diagnostics);
     look_alikes(nodes.top, diagnostics);
+}
+
+/// `spill: true` of routes, without a bucket.
+fn spilling_nowhere(top: &Node, diagnostics: &mut Collector) {
+    let routes = top.get("routes").into_iter().flat_map(Node::items).chain(top.get("default"));
+    for node in routes.filter_map(|route| route.get("spill")) {
+        if node.as_scalar().and_then(Scalar::as_bool) == Some(true) {
+            let hint = "name one: `spill: {bucket: NAME}` at the top of the file";
+            node.warn(diagnostics, "there is no bucket for large responses", Some(hint.into()));
+        }
+    }
 }
 
 /// Services of AWS that find what to serve by `Host`: domain, the label after the first one, and name.

@@ -74,15 +74,19 @@ pub(super) fn text(
     }
     for (function, command) in plan.template.functions.iter().zip(&plan.commands) {
         let name = if plan.has_rules() { format!("{}: ", function.name) } else { String::new() };
-        let command = match command {
-            Command::Own => "crossfade".to_owned(),
-            Command::Of(words) => shell_words::join(words),
-        };
+        let command = command.words().map_or_else(|| "crossfade".to_owned(), shell_words::join);
         let limit = match function.timeout {
             plan::DEBUG => "no time limit".to_owned(),
             limit => format!("{} s per request", limit.as_secs_f64()),
         };
         row("function", format!("{name}{command}, {limit}, {}", source::concurrency_text(function)));
+    }
+    for (function, command) in plan.template.functions.iter().zip(&plan.commands) {
+        if let Command::Handler(launch) = command
+            && let Some(address) = &launch.debugger
+        {
+            row("debugger", format!("{} waits for one on {address} after its first request", function.name));
+        }
     }
     match &plan.routing {
         Routing::Backend(url) => row("back end", url.clone()),

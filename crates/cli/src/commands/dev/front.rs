@@ -11,7 +11,7 @@ const ALB: &str = "alb";
 /// Options of the front ends.
 #[derive(clap::Args)]
 pub(super) struct FrontOptions {
-    /// Stand in for this front end instead of a load balancer; can be repeated, each on the next port. With a file, listen only for those of its front ends [possible values: alb, rest-api, http-api, http-api-1.0, function-url, lattice]
+    /// Stand in for this front end instead of a load balancer; can be repeated, each on the next port. With a file, listen only for those of its front ends [possible values: alb, rest-api, http-api, http-api-1.0, function-url, lattice, lattice-1]
     #[arg(long = "front", value_name = "KIND", value_parser = front)]
     fronts: Vec<String>,
     /// Stage of a REST or HTTP API, with which paths begin, as on the API's own domain [default: paths as on a custom domain]
@@ -23,6 +23,9 @@ pub(super) struct FrontOptions {
     /// Pass the response on as the function writes it: `RESPONSE_STREAM` of a function URL, `STREAM` of a REST API
     #[arg(long, requires = "fronts")]
     stream: bool,
+    /// Stream at full speed, without AWS's limit of 2 MB/s beyond the first 6 MB (function URL) or 10 MB (REST API)
+    #[arg(long)]
+    full_speed: bool,
     /// Media type that a REST API treats as binary, such as `*/*` or `image/png`; can be repeated
     #[arg(long = "binary-media-type", value_name = "TYPE", requires = "fronts")]
     binary_media_types: Vec<String>,
@@ -43,6 +46,20 @@ impl FrontOptions {
     ///
     /// If the file has no front end of a kind, or an option does not belong to any of them.
     pub(super) fn apply(&self, settings: &mut Settings, from_file: bool) -> Result<()> {
+        self.choose(settings, from_file)?;
+        if self.full_speed {
+            let endpoints = settings.listeners.iter_mut().filter_map(|listener| listener.endpoint.as_mut());
+            let mut streaming = endpoints.filter(|endpoint| endpoint.kind.streams()).peekable();
+            ensure!(
+                streaming.peek().is_some(),
+                "`--full-speed` has no effect\n  hint: it is for function-url or rest-api"
+            );
+            streaming.for_each(|endpoint| endpoint.stream_rate = None);
+        }
+        Ok(())
+    }
+
+    fn choose(&self, settings: &mut Settings, from_file: bool) -> Result<()> {
         if self.fronts.is_empty() {
             return Ok(());
         }
@@ -158,6 +175,10 @@ mod tests {
             (&["--front", "http-api", "--base-path", "/v1/"], "/v1 http-api $default"),
             (&["--front", "function-url", "--stream"], "function-url, streams responses $default"),
             (
+                &["--front", "http-api", "--full-speed"],
+                "`--full-speed` has no effect\n  hint: it is for function-url or rest-api",
+            ),
+            (
                 &["--front", "http-api", "--stream"],
                 "`--stream` has no effect on http-api\n  hint: it is for function-url or rest-api",
             ),
@@ -167,7 +188,7 @@ mod tests {
             ),
             (
                 &["--front", "nlb"],
-                "error: invalid value 'nlb' for '--front <KIND>': expected one of alb, rest-api, http-api, http-api-1.0, function-url, lattice",
+                "error: invalid value 'nlb' for '--front <KIND>': expected one of alb, rest-api, http-api, http-api-1.0, function-url, lattice, lattice-1",
             ),
         ] {
             assert_eq!(applied(words), expected, "{words:?}");

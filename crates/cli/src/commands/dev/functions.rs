@@ -1,12 +1,14 @@
-//! Commands of functions: `--function COMMAND` and `--function NAME=COMMAND`.
+//! Commands of functions: `--function COMMAND` and `--function NAME=COMMAND`, and which functions need none.
 //!
-//! Owns parsing these options and their errors. The file with the rules defines the functions.
+//! Owns parsing these options and their errors. The file with the rules defines the functions, and `handlers` runs those of
+//! Node.js and Python.
 
 use std::ffi::OsStr;
 
 use anyhow::{Context, Result, bail, ensure};
 use crossfade_emulator::{Function, obstacle, usual_command};
 
+use super::handlers::Launch;
 use crate::terminal::say;
 
 /// The name of our own function as a command.
@@ -22,6 +24,19 @@ pub(super) enum Command {
     Own,
     /// Program and arguments.
     Of(Vec<String>),
+    /// The function's handler.
+    Handler(Box<Launch>),
+}
+
+impl Command {
+    /// Program and arguments, except of our own function.
+    pub(super) fn words(&self) -> Option<&[String]> {
+        match self {
+            Command::Own => None,
+            Command::Of(words) => Some(words),
+            Command::Handler(launch) => Some(&launch.words),
+        }
+    }
 }
 
 /// One `--function`.
@@ -30,8 +45,14 @@ struct Given {
     command: Command,
 }
 
-/// The command of each function. `names` has all names of each function.
-pub(super) fn commands(given: &[String], functions: &[Function], names: &[Vec<String>]) -> Result<Vec<Command>> {
+/// The command of each function. `names` has all names of each function. `launch` runs the handler of a function without a
+/// command, if it can.
+pub(super) fn commands(
+    given: &[String],
+    functions: &[Function],
+    names: &[Vec<String>],
+    launch: impl Fn(&Function, &[String]) -> Option<Launch>,
+) -> Result<Vec<Command>> {
     let given: Vec<Given> = given.iter().map(|text| parse(text)).collect::<Result<_>>()?;
     let for_all: Vec<&Given> = given.iter().filter(|given| given.name.is_none()).collect();
     ensure!(
@@ -57,20 +78,24 @@ pub(super) fn commands(given: &[String], functions: &[Function], names: &[Vec<St
         );
         match given.iter().find(is_named).or(for_all.first().copied()) {
             Some(given) => commands.push(given.command.clone()),
-            None if names.len() == 1 => commands.push(Command::Own),
-            None => {
-                missing.push(of_one.clone());
-                let name = of_one.first().map_or("NAME", |it| it);
-                let command = usual_command(function).unwrap_or_else(|| "COMMAND".to_owned());
-                examples += &format!("\n  --function '{name}={command}'");
-            }
+            None => match launch(function, of_one) {
+                Some(launch) => commands.push(Command::Handler(Box::new(launch))),
+                None if names.len() == 1 => commands.push(Command::Own),
+                None => {
+                    missing.push(of_one.clone());
+                    let name = of_one.first().map_or("NAME", |it| it);
+                    let command = usual_command(function).unwrap_or("COMMAND");
+                    examples += &format!("\n  --function '{name}={command}'");
+                }
+            },
         }
     }
     if missing.is_empty() {
         return Ok(commands);
     }
     bail!(
-        "{} functions and no command for {}\n  hint: name a command for each, or one for all with `--function COMMAND`; `crossfade` runs this proxy{examples}",
+        "{} functions and no command for {}\n  hint: name a command for each, or one for all with `--function COMMAND`; `crossfade` runs this proxy, and \
+         handlers of Node.js and Python need none{examples}",
         names.len(),
         listed(&missing),
     );
@@ -78,10 +103,10 @@ pub(super) fn commands(given: &[String], functions: &[Function], names: &[Vec<St
 
 /// The option to write instead of one with an unknown name, which may be the variable that a shell would set.
 fn instead(name: &str, command: &Command, functions: &[Function], names: &[Vec<String>]) -> String {
-    let Command::Of(words) = command else { return format!("the functions are {}", listed(names)) };
+    let Some(words) = command.words() else { return format!("the functions are {}", listed(names)) };
     let is_variable = |name: &str| !name.contains(|c: char| c.is_ascii_lowercase() || c == '-');
     if is_variable(name)
-        && let [value, rest @ ..] = &words[..]
+        && let [value, rest @ ..] = words
         && !rest.is_empty()
     {
         let is_setting = |word: &&String| word.split_once('=').is_some_and(|(name, _)| is_variable(name));
@@ -144,8 +169,9 @@ pub(super) fn split(option: &str, command: &str) -> Result<Vec<String>> {
 /// # Errors
 ///
 /// The first reason why one cannot.
-pub(super) fn check(function: &Function, path: Option<&OsStr>) -> Result<()> {
-    let commands = [(FUNCTION, &function.command)].into_iter();
+pub(super) fn check(function: &Function, command: &Command, path: Option<&OsStr>) -> Result<()> {
+    // That of a handler has been found already.
+    let commands = [(FUNCTION, &function.command)].into_iter().filter(|_| !matches!(command, Command::Handler(_)));
     for (option, command) in commands.chain(function.extensions.iter().map(|command| ("--extension", command))) {
         warnings(option, command).iter().for_each(|warning| say(&format!("warning: {warning}")));
         if let Some(obstacle) = obstacle(command, function.directory.as_deref(), path) {
@@ -200,17 +226,20 @@ mod tests {
             names.iter().map(|of_one| of_one.iter().map(ToString::to_string).collect()).collect();
         let shown = |command: Command| match command {
             Command::Own => "own".to_owned(),
-            Command::Of(words) => words.join(" "),
+            command => command.words().unwrap_or_default().join(" "),
         };
         let functions: Vec<Function> = names
             .iter()
             .map(|of_one| Function {
-                runtime: Some("nodejs22.x".to_owned()),
-                handler: format!("{}.handler", of_one[0]),
+                runtime: Some("provided.al2023".to_owned()),
                 ..Function::new(&of_one[0], Vec::new())
             })
             .collect();
-        Ok(commands(&given, &functions, &names)?.into_iter().map(shown).collect())
+        let launch = |_: &Function, names: &[String]| {
+            let words = vec!["node".to_owned(), "client".to_owned()];
+            names.contains(&"handler".to_owned()).then(|| Launch { words, ..Launch::default() })
+        };
+        Ok(commands(&given, &functions, &names, launch)?.into_iter().map(shown).collect())
     }
 
     #[test]
@@ -221,10 +250,10 @@ mod tests {
         assert_eq!(given(&["env A=b sh"], two).unwrap(), ["env A=b sh", "env A=b sh"]);
         assert_eq!(given(&[], &[&["web"]]).unwrap(), ["own"]);
         let told = given(&["web=sh"], two).unwrap_err().to_string();
-        assert!(
-            told.contains("no command for `api`") && told.contains("--function 'api=npx aws-lambda-ric api.handler'"),
-            "{told}"
-        );
+        assert!(told.contains("no command for `api`") && told.contains("--function 'api=./bootstrap'"), "{told}");
+        assert_eq!(given(&["web=sh"], &[&["web"], &["handler"]]).unwrap(), ["sh", "node client"]);
+        assert_eq!(given(&["handler=sh"], &[&["handler"]]).unwrap(), ["sh"]);
+        assert_eq!(given(&[], &[&["handler"]]).unwrap(), ["node client"]);
         let told = given(&[], two).unwrap_err().to_string();
         assert!(told.contains("2 functions and no command for `web` and `api`"), "{told}");
         assert!(given(&["nope=sh"], two).unwrap_err().to_string().contains("the file defines `web` and `api`"));
@@ -237,7 +266,8 @@ mod tests {
     fn a_name_that_is_none_gets_the_option_that_was_meant() {
         let names = [vec!["local".to_owned()]];
         let told = |text: &str| {
-            commands(&[text.to_owned()], &[Function::new("local", Vec::new())], &names).unwrap_err().to_string()
+            let local = [Function::new("local", Vec::new())];
+            commands(&[text.to_owned()], &local, &names, |_, _| None).unwrap_err().to_string()
         };
         for (text, expected) in [
             ("PORT=3000 ./f.sh", "`--env PORT=3000 --function './f.sh'`"),

@@ -64,13 +64,18 @@ impl LiveState {
         &self.place
     }
 
-    /// Region, credentials and endpoints for our own function, from this shell.
-    pub(super) fn variables_of_aws(&self) -> Vec<(String, String)> {
-        let is_wanted = |name: &str| name.starts_with("AWS_") && !OF_LAMBDA.iter().any(|other| name.starts_with(other));
-        let variables = std::env::vars_os().filter(|_| self.is_remote);
-        let texts = variables.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        texts.filter(|(name, _)| is_wanted(name)).collect()
+    /// Returns `true` if the function sends requests to a service for it.
+    pub(super) fn is_remote(&self) -> bool {
+        self.is_remote
     }
+}
+
+/// Region, credentials and endpoints for our own function, from this shell.
+pub(super) fn variables_of_aws() -> impl Iterator<Item = (String, String)> {
+    let is_wanted = |name: &str| name.starts_with("AWS_") && !OF_LAMBDA.iter().any(|other| name.starts_with(other));
+    let texts =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    texts.filter(move |(name, _)| is_wanted(name))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod banner;
 mod changes;
 mod front;
 mod functions;
+mod handlers;
 mod host;
 mod live;
 mod log;
@@ -52,6 +53,7 @@ Examples:
   crossfade dev --backend https://example.com    your back end behind the proxy
   crossfade dev --config crossfade.yaml --serverless serverless.yml
   crossfade dev --config crossfade.yaml --live file:live.json --log function.log
+  crossfade dev --serverless serverless.yml      run its functions: handlers of Node.js and Python by themselves
   crossfade dev --serverless serverless.yml --list-rules
   crossfade dev --function 'npx aws-lambda-ric index.handler' --env TABLE=orders
   crossfade dev --front http-api --function 'npx aws-lambda-ric index.handler'
@@ -76,7 +78,7 @@ pub(super) struct Options {
     /// Print the listeners, rules, target groups and functions of the file, and exit
     #[arg(long)]
     list_rules: bool,
-    /// Run this command as the function instead of Crossfade's own, or as the one with this name. It runs in the folder of the file with the rules and gets Lambda's environment, not this shell's; can be repeated
+    /// Run this command as the function instead of Crossfade's own, or as the one with this name, instead of its handler. It runs in the folder of the file with the rules and gets Lambda's environment, not this shell's; can be repeated
     #[arg(long = "function", value_name = "[NAME=]COMMAND")]
     functions: Vec<String>,
     /// Environment variable for all functions, such as `_HANDLER=index.handler` for a runtime client; without a value, copied from this shell; `{port}` is a free port of each environment; can be repeated
@@ -100,9 +102,9 @@ pub(super) struct Options {
     /// External extension to start with each environment of a function; can be repeated
     #[arg(long = "extension", value_name = "COMMAND")]
     extensions: Vec<String>,
-    /// Wait for a debugger: one environment of a function and one request at a time, no time limits, no health checks. Start the function with its language's debugger, such as `node --inspect-brk` or `python3 -m debugpy`
-    #[arg(long, conflicts_with_all = ["timeout", "freeze", "max_concurrency", "concurrency_per_environment"])]
-    debug: bool,
+    /// Wait for a debugger: one environment of a function and one request at a time, no time limits, no health checks. Handlers of Node.js wait on port 9229 (`--inspect-brk`), those of Python on 5678 (debugpy), further ones on the next ports; with a name, only that function. In a command of `--function`, start the debugger yourself
+    #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, default_missing_value = "", conflicts_with_all = ["timeout", "freeze", "max_concurrency", "concurrency_per_environment"])]
+    debug: Option<String>,
     /// Do not apply changes of the configuration, the files with rules and the functions' code while it runs
     #[arg(long)]
     no_reload: bool,
@@ -172,6 +174,7 @@ pub(super) fn run(options: &Options) -> Result<()> {
         ));
     }
     let plan = Plan::check(options)?;
+    plan.bundles().try_for_each(handlers::Bundle::make)?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start the async runtime")?;
     runtime.block_on(serve(plan, options))
 }
@@ -337,7 +340,10 @@ impl Running<'_> {
         let before = listener_texts(&self.settings, &addresses(&self.emulator));
         let reloaded = match rules {
             Some(_) => self.reread(resources).await,
-            None => self.emulator.reload(self.settings.clone()).await.map_err(anyhow::Error::from),
+            None => match self.plan.bundles().try_for_each(handlers::Bundle::make) {
+                Ok(()) => self.emulator.reload(self.settings.clone()).await.map_err(anyhow::Error::from),
+                Err(error) => return format!("{error:#}\n{name} has errors: what was valid last stays in use"),
+            },
         };
         match reloaded {
             Ok(()) => {
@@ -366,6 +372,7 @@ impl Running<'_> {
 
     async fn reread(&mut self, resources: &RunResources) -> Result<()> {
         let plan = self.plan.reread(self.options)?;
+        plan.bundles().try_for_each(handlers::Bundle::make)?;
         let mut settings = plan.settings(resources)?;
         balancer::keep_certificate(&mut settings, &self.settings)?;
         settings.keep_messages = self.settings.keep_messages;

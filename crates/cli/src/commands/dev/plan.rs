@@ -17,8 +17,9 @@ use crossfade_route::{Nothing, RoutingTable};
 
 use super::changes::Watched;
 use super::functions::{self, Command};
+use super::handlers::{Bundle, DebugPorts, Handlers};
 use super::host::Host;
-use super::live::LiveState;
+use super::live::{self, LiveState};
 use super::{Options, RunResources, balancer};
 use crate::commands::environment::Environment;
 use crate::commands::sources::Rules;
@@ -47,6 +48,14 @@ pub(super) enum Routing {
     Config(PathBuf),
     /// `--function` alone: only the command knows.
     Unknown,
+}
+
+impl Routing {
+    /// Returns `true` for a configuration with a bucket for large responses.
+    fn spills(&self) -> bool {
+        let Routing::Config(file) = self else { return false };
+        configuration::compiled(file).is_ok_and(|(table, _)| table.spill.is_some())
+    }
 }
 
 /// Checked options.
@@ -131,7 +140,9 @@ impl Plan {
         let local = || (vec![Function::new("local", Vec::new())], vec![vec!["local".to_owned()]]);
         let (functions, names) =
             rules.as_ref().map_or_else(local, |rules| (rules.settings.functions.clone(), rules.names.clone()));
-        let commands = functions::commands(&options.functions, &functions, &names)?;
+        let variables = Variables::of(&options.env)?;
+        let path = variables.value("PATH").map(OsString::from).or_else(|| std::env::var_os("PATH"));
+        let commands = commands(options, &functions, &names, path.clone())?;
         let own_function = commands.contains(&Command::Own);
         let routing = routing(own_function)?;
         if options.live.is_some() && matches!(routing, Routing::Unknown) {
@@ -160,6 +171,10 @@ impl Plan {
             limit(function, options);
             function.extensions.clone_from(&extensions);
             match command {
+                Command::Handler(launch) => {
+                    function.command.clone_from(&launch.words);
+                    function.env.extend(launch.variables.iter().cloned());
+                }
                 Command::Of(words) => {
                     function.command.clone_from(words);
                     if file.is_none() {
@@ -175,14 +190,14 @@ impl Plan {
                 }
             }
         }
-        let variables = Variables::of(&options.env)?;
-        let path = variables.value("PATH").map(OsString::from).or_else(|| std::env::var_os("PATH"));
-        template.functions.iter().try_for_each(|function| functions::check(function, path.as_deref()))?;
+        for (function, command) in template.functions.iter().zip(&commands) {
+            functions::check(function, command, path.as_deref())?;
+        }
         options.front.apply(&mut template, file.is_some())?;
         let host = Host::of(options.host.as_deref())?;
         listen(&mut template, &host, options.port)?;
         balancer::apply(&options.balancer, &mut template)?;
-        if options.debug {
+        if options.debug.is_some() {
             wait_for_the_debugger(&mut template);
         }
         Ok(Plan {
@@ -217,14 +232,27 @@ impl Plan {
                     environment.retain(|(name, _)| !of_file.iter().any(|(other, _)| other == name));
                     function.env = [of_file, environment].concat();
                 }
-                Command::Of(_) => function.env.extend(given_to_all(&self.routing, resources)?),
+                Command::Of(_) | Command::Handler(_) => function.env.extend(given_to_all(&self.routing, resources)?),
             }
             let Variables { copied, given } = &self.variables;
             function.env.retain(|(name, _)| !copied.iter().chain(given).any(|(other, _)| other == name));
             function.env.extend_from_slice(copied);
             function.local_env.clone_from(given);
+            if let Command::Handler(launch) = command
+                && let Some(modules) = &launch.modules
+            {
+                add_modules(function, modules);
+            }
         }
         Ok(settings)
+    }
+
+    /// The handlers that are bundled before they run.
+    pub(super) fn bundles(&self) -> impl Iterator<Item = &Bundle> {
+        self.commands.iter().filter_map(|command| match command {
+            Command::Handler(launch) => launch.bundle.as_ref(),
+            Command::Own | Command::Of(_) => None,
+        })
     }
 
     /// Returns true if a change of this file may change the rules.
@@ -270,7 +298,9 @@ impl Plan {
         // A configuration may contain `${env:NAME}`, now or after its next change.
         let mut environment: Vec<_> = std::env::vars_os().filter_map(for_config).collect();
         environment.extend(given_to_all(&self.routing, resources)?);
-        environment.extend(resources.live.iter().flat_map(LiveState::variables_of_aws));
+        if resources.live.as_ref().is_some_and(LiveState::is_remote) || self.routing.spills() {
+            environment.extend(live::variables_of_aws());
+        }
         // Otherwise the current folder, where a `crossfade.yaml` would contradict `--backend`.
         environment.push(("LAMBDA_TASK_ROOT".to_owned(), text(resources.folder.path())?));
         Ok(environment)
@@ -306,7 +336,7 @@ fn tell_left_out(settings: &Settings, left_out: &[Vec<String>], commands: &[Comm
     for ((function, names), command) in settings.functions.iter().zip(left_out).zip(commands) {
         let is_given = |name: &str| given.iter().any(|given| given.split('=').next() == Some(name));
         let names: Vec<&str> = names.iter().map(String::as_str).filter(|name| !is_given(name)).collect();
-        if let ([first, ..], Command::Of(_)) = (&names[..], command) {
+        if let ([first, ..], Command::Of(_) | Command::Handler(_)) = (&names[..], command) {
             let name = &function.name;
             let names = names.join(", ");
             say(&format!(
@@ -314,6 +344,38 @@ fn tell_left_out(settings: &Settings, left_out: &[Vec<String>], commands: &[Comm
                  hint: set them with `--env {first}=VALUE`"
             ));
         }
+    }
+}
+
+/// The command of each function: that of an option, or its handler's. With a configuration for our own function, that one runs in
+/// place of the only function.
+fn commands(
+    options: &Options,
+    functions: &[Function],
+    names: &[Vec<String>],
+    path: Option<OsString>,
+) -> Result<Vec<Command>> {
+    let (handlers, ports) = (Handlers::new(path, options.debug.as_deref()), DebugPorts::default());
+    let is_replaced = functions.len() == 1 && (options.config.is_some() || options.backend.is_some());
+    let commands = functions::commands(&options.functions, functions, names, |function, names| {
+        (!is_replaced).then(|| handlers.launch(function, names, &ports)).flatten()
+    })?;
+    if let Some(name) = options.debug.as_deref().filter(|name| !name.is_empty())
+        && !names.iter().any(|of_one| of_one.iter().any(|known| known == name))
+    {
+        let known: Vec<&str> = names.iter().filter_map(|of_one| Some(of_one.first()?.as_str())).collect();
+        bail!("`--debug`: unknown function `{name}`\n  hint: the functions are `{}`", known.join("`, `"));
+    }
+    handlers.finish()?.iter().for_each(|warning| say(warning));
+    Ok(commands)
+}
+
+/// Adds a folder of modules behind those of the function.
+fn add_modules(function: &mut Function, modules: &str) {
+    let mut variables = function.local_env.iter_mut().rev().chain(function.env.iter_mut().rev());
+    match variables.find(|(name, _)| name == "PYTHONPATH") {
+        Some((_, folders)) => *folders = format!("{folders}:{modules}"),
+        None => function.env.push(("PYTHONPATH".to_owned(), modules.to_owned())),
     }
 }
 

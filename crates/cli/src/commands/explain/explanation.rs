@@ -10,9 +10,11 @@ use crossfade_emulator::{LoadBalancerAttributes, Settings};
 use crossfade_event::{Event, Front, HeaderMode};
 use crossfade_journal::redaction::{HIDDEN, is_secret_parameter};
 use crossfade_proxy::{Invocation, Outgoing, Plan, Proxy, ProxyError, Sending, Step};
-use crossfade_route::{Failover, Forward, Overlay, Reason, Retry, RoutingTable, normalised};
-use http::Response;
-use http::header::{HeaderMap, LOCATION};
+use crossfade_route::{
+    Action, ErrorPage, Failover, Forward, Overlay, PublicUrl, Reason, Retry, Route, RoutingTable, Spill, normalised,
+};
+use http::header::{CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
+use http::{Method, Response};
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -73,6 +75,7 @@ pub(in crate::commands) enum Outcome {
 }
 
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(in crate::commands) struct Sent {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) transforms: Option<Change>,
@@ -85,6 +88,17 @@ pub(in crate::commands) struct Sent {
     pub(super) outlier: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) failover: Option<String>,
+    /// The place for a response that is too large.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) spill: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) public_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) compress: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) streaming: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) error_pages: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) mirror: Option<Mirrored>,
 }
@@ -194,11 +208,25 @@ impl Explanation {
         texts.extend(migration.iter_mut().flat_map(|it| [&mut it.from, &mut it.to, &mut it.progress]));
         match outcome {
             Outcome::Sent(sent) => {
-                let Sent { transforms, target, upstream, timeouts: _, retry, outlier, failover, mirror } =
-                    sent.as_mut();
+                let Sent {
+                    transforms,
+                    target,
+                    upstream,
+                    timeouts: _,
+                    retry,
+                    outlier,
+                    failover,
+                    spill,
+                    public_url,
+                    compress: _,
+                    streaming: _,
+                    error_pages,
+                    mirror,
+                } = sent.as_mut();
                 texts.extend(transforms.iter_mut().map(|change| &mut change.after));
                 texts.extend([&mut target.backend, &mut target.why]);
-                texts.extend(target.set_cookie.iter_mut().chain(retry).chain(outlier).chain(failover));
+                texts.extend(target.set_cookie.iter_mut().chain(retry).chain(outlier).chain(failover).chain(spill));
+                texts.extend(public_url.iter_mut().chain(error_pages));
                 let copy = mirror.as_mut().map(|mirror| {
                     texts.extend([&mut mirror.backend, &mut mirror.why]);
                     &mut mirror.upstream
@@ -249,10 +277,11 @@ impl Explanation {
                 let outcome = match step {
                     Step::Send(sending) => {
                         let mirror = Mirrored::of(proxy, &context, &sending, &seen, &invocation);
-                        let sent = Sent::of(proxy, *sending, seen.uri().to_string(), seen.headers());
-                        Outcome::Sent(Box::new(Sent { mirror, ..sent }))
+                        let spill = spill(proxy.table(), context.route, &asked.method);
+                        let sent = Sent::of(proxy, context.route, *sending, seen.uri().to_string(), seen.headers());
+                        Outcome::Sent(Box::new(Sent { spill, mirror, ..sent }))
                     }
-                    Step::Answer(response) => Outcome::Answered { answer: Answer::of(&response) },
+                    Step::Answer(response) => Outcome::Answered { answer: Answer::of(&response, context.route) },
                     Step::Fail(error) => Outcome::Answered { answer: Answer::of_failure(&error) },
                 };
                 (Some(Taken::of(context.route)), outcome)
@@ -281,7 +310,7 @@ fn invocation(front: Front) -> Invocation {
 }
 
 impl Sent {
-    fn of(proxy: &Proxy, sending: Sending<'_>, path_and_query: String, asked: &HeaderMap) -> Sent {
+    fn of(proxy: &Proxy, route: &Route, sending: Sending<'_>, path_and_query: String, asked: &HeaderMap) -> Sent {
         let Sending { forward, choice, outgoing, .. } = sending;
         let Outgoing { backend, transformed, parts, .. } = outgoing;
         let table = proxy.table();
@@ -310,9 +339,40 @@ impl Sent {
                 .as_ref()
                 .filter(|failover| name_of(failover.to) != backend.name)
                 .map(|it| failover(it, name_of(it.to))),
+            spill: None,
+            public_url: backend.public_url.as_ref().map(public_url),
+            compress: route.compress.map(|compress| match compress {
+                true => "all text, with gzip for clients that accept it",
+                false => "never",
+            }),
+            streaming: listed(table.streaming.names(), " and ").map(|names| format!("responses through {names}")),
+            error_pages: listed(table.error_pages.iter().map(error_page), "; "),
             mirror: None,
         }
     }
+}
+
+/// Texts with this between them; `None` without one.
+fn listed<T: ToString>(texts: impl Iterator<Item = T>, between: &str) -> Option<String> {
+    let texts: Vec<String> = texts.map(|text| text.to_string()).collect();
+    (!texts.is_empty()).then(|| texts.join(between))
+}
+
+fn error_page(page: &ErrorPage) -> String {
+    let content_type = lossy(&page.content_type);
+    format!("{} for {}", content_type.split(';').next().unwrap_or_default().trim(), page.codes)
+}
+
+fn public_url(public: &PublicUrl) -> String {
+    let PublicUrl { origin, host: _, base_path, content } = public;
+    let types: String = if content.is_empty() { String::new() } else { format!(" and in {}", content.join(", ")) };
+    format!("{origin}{base_path} in response fields{types}")
+}
+
+/// The place of a response that the front end cannot carry.
+fn spill(table: &RoutingTable, route: &Route, method: &Method) -> Option<String> {
+    let Spill { bucket, prefix, expires } = table.spill.as_ref().filter(|_| route.spills && *method == Method::GET)?;
+    Some(format!("a response that is too large goes to s3://{bucket}/{prefix}, with a link for {expires:?}"))
 }
 
 fn is_by_chance(forward: &Forward, reason: Reason) -> bool {
@@ -340,10 +400,18 @@ fn failover(failover: &Failover, to: &str) -> String {
 }
 
 impl Answer {
-    fn of(response: &Response<Bytes>) -> Answer {
-        let location = response.headers().get(LOCATION).map(lossy);
-        let by = if location.is_some() { "redirect" } else { "fixedResponse" };
-        Answer { status: response.status().as_u16(), location, by: by.to_owned() }
+    fn of(response: &Response<Bytes>, route: &Route) -> Answer {
+        let fields = response.headers();
+        let location = fields.get(LOCATION).map(lossy);
+        let by = match &route.action {
+            Action::FixedResponse(fixed) if fixed.is_maintenance => {
+                let value = |name| fields.get(name).map(lossy).unwrap_or_default();
+                format!("maintenance: {}, Retry-After: {}", value(CONTENT_TYPE), value(RETRY_AFTER))
+            }
+            _ if location.is_some() => "redirect".to_owned(),
+            _ => "fixedResponse".to_owned(),
+        };
+        Answer { status: response.status().as_u16(), location, by }
     }
 
     fn of_failure(error: &ProxyError) -> Answer {

@@ -70,7 +70,21 @@ fn render_list(text: &mut String, title: &str, list: &SkippedList, taken: &Taken
 }
 
 fn render_sent(text: &mut String, sent: &Sent) {
-    let Sent { transforms, target, upstream, timeouts, retry, outlier, failover, mirror } = sent;
+    let Sent {
+        transforms,
+        target,
+        upstream,
+        timeouts,
+        retry,
+        outlier,
+        failover,
+        spill,
+        public_url,
+        compress,
+        streaming,
+        error_pages,
+        mirror,
+    } = sent;
     if let Some(change) = transforms {
         let _ = writeln!(text, "\ntransforms\n    {}\n  > {}", change.before, change.after);
     }
@@ -88,7 +102,16 @@ fn render_sent(text: &mut String, sent: &Sent) {
     if !upstream.addresses.is_empty() {
         let _ = writeln!(text, "addresses     {}", upstream.addresses.join(", "));
     }
-    for (name, value) in [("retry", retry), ("outlier", outlier), ("failover", failover)] {
+    for (name, value) in [
+        ("retry", retry.as_deref()),
+        ("outlier", outlier.as_deref()),
+        ("failover", failover.as_deref()),
+        ("spill", spill.as_deref()),
+        ("publicUrl", public_url.as_deref()),
+        ("compress", *compress),
+        ("streaming", streaming.as_deref()),
+        ("errorPages", error_pages.as_deref()),
+    ] {
         if let Some(value) = value {
             let _ = writeln!(text, "{name:<13} {value}");
         }
