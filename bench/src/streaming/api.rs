@@ -2,8 +2,9 @@
 //! "Using the Lambda runtime API" and "Using the Lambda Extensions API"). It owns the clock on the client's side: a client
 //! cannot have a byte before Lambda has it. Events are handed over one at a time.
 
-use std::io::Write as _;
+use std::io::{self, Read, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::linux::net::TcpStreamExt as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -73,7 +74,7 @@ impl StreamingApi {
 impl Shared {
     fn serve(&self, stream: TcpStream) -> anyhow::Result<()> {
         stream.set_nodelay(true)?;
-        let mut wire = Wire::new(stream);
+        let mut wire = Wire::new(Prompt(stream));
         while let Some(head) = wire.head()? {
             let mut words = head.split(' ').skip(1);
             let target = words.next().unwrap_or_default();
@@ -98,21 +99,21 @@ impl Shared {
                 }
                 (_, "response") => {
                     let times = self.reply(&mut wire, &head)?;
-                    wire.stream.write_all(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")?;
+                    wire.stream.0.write_all(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")?;
                     let _ = self.replies.send(Ok(times));
                     continue;
                 }
                 _ => bail!("the function sent `{}`", head.lines().next().unwrap_or_default()),
             }
             // A function that has ended is noticed by whoever waits for its reply.
-            if wire.stream.write_all(&answer).is_err() {
+            if wire.stream.0.write_all(&answer).is_err() {
                 return Ok(());
             }
         }
         Ok(())
     }
 
-    fn reply(&self, wire: &mut Wire<TcpStream>, head: &str) -> anyhow::Result<Times> {
+    fn reply(&self, wire: &mut Wire<Prompt>, head: &str) -> anyhow::Result<Times> {
         let (asked, content) = lock(&self.current).take().context("a reply to no event")?;
         if !is_streamed(head) {
             wire.plain(length(head)?, |_| Ok(()))?;
@@ -144,6 +145,19 @@ impl Shared {
         ensure!(trailers.is_empty(), "the reply ended with `{trailers}`");
         expected.end()?;
         Ok(Times { asked, first: first.context("no content")?, last })
+    }
+}
+
+/// A connection that acknowledges what it has read at once. The official runtime leaves Nagle's algorithm on: its second small write
+/// waits for an acknowledgement of the first (RFC 896), which the system may delay by 40 ms. How soon Lambda acknowledges is unknown.
+struct Prompt(TcpStream);
+
+impl Read for Prompt {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.0.read(buffer);
+        // The system forgets it after a while.
+        let _ = self.0.set_quickack(true);
+        read
     }
 }
 
