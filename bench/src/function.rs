@@ -220,6 +220,26 @@ pub fn build_official_anchors() -> anyhow::Result<PathBuf> {
     Ok(target.join(own.file_name().unwrap_or_default()))
 }
 
+/// Installs a binary of a published package, with the versions of its own lock file, beside the others, unless it is there.
+/// Returns its path.
+///
+/// # Errors
+/// When cargo fails.
+pub fn install(package: &str, version: &str, binary: &str) -> anyhow::Result<PathBuf> {
+    let root = own_folder()?.with_file_name(format!("{package}-{version}"));
+    let program = root.join("bin").join(binary);
+    if !program.is_file() {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let status = Command::new(cargo)
+            .args(["install", "--quiet", "--locked", package, "--version", version, "--bin", binary, "--root"])
+            .arg(&root)
+            .status()
+            .context("cannot start `cargo`")?;
+        ensure!(status.success(), "`cargo install {package}` failed");
+    }
+    Ok(program)
+}
+
 fn cargo(arguments: &[OsString]) -> anyhow::Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
