@@ -55,9 +55,7 @@ impl Lane {
     fn fetch(&mut self, content: Content) -> anyhow::Result<Times> {
         match self {
             Self::Direct(direct) => direct.fetch(content),
-            Self::Ours(api, process) => {
-                api.invoke(&event(content), content).with_context(|| process.last_words())
-            }
+            Self::Ours(api, process) => api.invoke(&event(content), content).with_context(|| process.last_words()),
             Self::Adapter(api, running) => {
                 api.invoke(&event(content), content).with_context(|| running.adapter().last_words())
             }
@@ -241,7 +239,12 @@ pub fn run() -> anyhow::Result<()> {
     }
     println!();
     for one in &series {
-        println!("{}: in {} of {} responses the first piece came with the second.", one.name, one.late, ROUNDS * PIECES);
+        println!(
+            "{}: in {} of {} responses the first piece came with the second.",
+            one.name,
+            one.late,
+            ROUNDS * PIECES
+        );
     }
 
     let over = |of: &dyn Fn(usize) -> f64| median((0..ROUNDS).map(of).collect());
