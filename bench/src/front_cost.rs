@@ -104,12 +104,19 @@ pub fn run() -> anyhow::Result<()> {
         })
         .collect();
 
-    println!("{}; everything on CPU {cpu}. {}, {ROUNDS} rounds of {REQUESTS} requests.\n", process::machine(), small.name);
+    println!(
+        "{}; everything on CPU {cpu}. {}, {ROUNDS} rounds of {REQUESTS} requests.\n",
+        process::machine(),
+        small.name
+    );
     println!(
         "| | bytes of the event | p50 µs | added µs | CPU µs | x added | x CPU | instructions | x instructions |\n\
          |---|--:|--:|--:|--:|--:|--:|--:|--:|"
     );
-    println!("| no function | | {} | | | | | | |", figure(median(floor.iter().map(|sample| sample.latency).collect()), 1));
+    println!(
+        "| no function | | {} | | | | | | |",
+        figure(median(floor.iter().map(|sample| sample.latency).collect()), 1)
+    );
     let added = |one: &Series, round: usize| one.samples[round].latency - floor[round].latency;
     for (one, count) in series.iter().zip(&instructions) {
         let over = |pick: &dyn Fn(usize) -> f64| median((0..ROUNDS).map(pick).collect());

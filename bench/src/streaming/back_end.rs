@@ -121,10 +121,9 @@ fn serve(stream: TcpStream, tls: Arc<ServerConfig>, sent: &Mutex<Option<Instant>
             continue;
         };
         let mut left = content.length;
-        let mut first = format!(
-            "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: {left}\r\n\r\n"
-        )
-        .into_bytes();
+        let mut first =
+            format!("HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: {left}\r\n\r\n")
+                .into_bytes();
         if content.path != LARGE.path {
             first.extend_from_slice(&PATTERN[..PIECE]);
             left -= PIECE;
