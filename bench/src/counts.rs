@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail, ensure};
 
 use crate::function::{Backend, Function};
-use crate::warm::Lane;
+use crate::warm::{Lane, Sample};
 use crate::workload::Workload;
 
 const ATTACH_LIMIT: Duration = Duration::from_secs(10);
@@ -74,10 +74,25 @@ pub fn instructions(
     folder: &Path,
     count: usize,
 ) -> anyhow::Result<Instructions> {
+    let event = workload.event(function.mode)?;
+    instructions_while(function, backend, folder, count, &|lane, requests| lane.run(workload, &event, requests))
+}
+
+/// The same for other exchanges: `exchange` carries out so many of them.
+///
+/// # Errors
+/// When `valgrind` is missing or cannot run the function, and those of `exchange`.
+pub fn instructions_while(
+    function: &Function,
+    backend: &Backend,
+    folder: &Path,
+    count: usize,
+    exchange: &dyn Fn(&mut Lane, usize) -> anyhow::Result<Sample>,
+) -> anyhow::Result<Instructions> {
     let counted = |requests: usize| -> anyhow::Result<u64> {
         let valgrind = Valgrind::new(folder)?;
         let mut lane = Lane::start(function, backend, folder, &valgrind.words)?;
-        lane.run(workload, &workload.event(function.mode)?, requests)?;
+        exchange(&mut lane, requests)?;
         lane.process.terminate();
         valgrind.collected()
     };

@@ -220,9 +220,40 @@ pub fn build_official_anchors() -> anyhow::Result<PathBuf> {
     Ok(target.join(own.file_name().unwrap_or_default()))
 }
 
+/// Installs a binary of a published package, with the versions of its own lock file, beside the others, unless it is there.
+/// Returns its path.
+///
+/// # Errors
+/// When cargo fails.
+pub fn install(package: &str, version: &str, binary: &str) -> anyhow::Result<PathBuf> {
+    let root = own_folder()?.with_file_name(format!("{package}-{version}"));
+    let program = root.join("bin").join(binary);
+    if !program.is_file() {
+        let status = cargo_command()
+            .args(["install", "--quiet", "--locked", package, "--version", version, "--bin", binary, "--root"])
+            .arg(&root)
+            .status()
+            .context("cannot start `cargo`")?;
+        ensure!(status.success(), "`cargo install {package}` failed");
+    }
+    Ok(program)
+}
+
+/// Cargo without the variables that `cargo run` sets for this program: `ring` is built again if they change, and with it all
+/// that depends on it.
+fn cargo_command() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let names = std::env::vars_os().map(|(name, _)| name);
+    for name in names.filter(|name| {
+        ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|start| name.as_encoded_bytes().starts_with(start.as_bytes()))
+    }) {
+        command.env_remove(name);
+    }
+    command
+}
+
 fn cargo(arguments: &[OsString]) -> anyhow::Result<()> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
+    let mut command = cargo_command();
     command.current_dir(env!("CARGO_MANIFEST_DIR")).args(arguments).arg("--quiet");
     if !cfg!(debug_assertions) {
         command.arg("--release");

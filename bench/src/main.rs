@@ -1,4 +1,4 @@
-//! The command: `run`, `at-once`, `routes`, `compare`, `mirror`, `live` and `emulator` measure, `soak` lasts, `budget` holds limits, `conformance` compares,
+//! The command: `run`, `front-cost`, `streaming`, `at-once`, `routes`, `compare`, `mirror`, `live` and `emulator` measure, `soak` lasts, `budget` holds limits, `conformance` compares,
 //! and `folder` says where to keep figures. It owns the command line alone.
 
 use std::path::Path;
@@ -10,6 +10,8 @@ use crossfade_bench::routes::{self, Meets};
 use crossfade_bench::soak::{Plan, Programs};
 
 const USAGE: &str = "usage: cargo run --release -p crossfade-bench -- run [--quick] [FUNCTION...]
+       cargo run --release -p crossfade-bench -- front-cost
+       cargo run --release -p crossfade-bench -- streaming
        cargo run --release -p crossfade-bench -- at-once
        cargo run --release -p crossfade-bench -- routes
        cargo run --release -p crossfade-bench -- compare
@@ -28,6 +30,9 @@ fn main() -> anyhow::Result<ExitCode> {
     match words.as_slice() {
         ["run", "--quick", only @ ..] => crossfade_bench::run::run(true, only)?,
         ["run", only @ ..] => crossfade_bench::run::run(false, only)?,
+        ["front-cost"] => crossfade_bench::front_cost::run()?,
+        ["record-event", file] => crossfade_bench::front_cost::record(file.as_ref())?,
+        ["streaming"] => crossfade_bench::streaming::run()?,
         ["at-once"] => crossfade_bench::at_once::run()?,
         ["routes"] => routes::run()?,
         ["compare"] => crossfade_bench::compare::run()?,

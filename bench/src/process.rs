@@ -89,6 +89,17 @@ pub fn run_name() -> String {
     )
 }
 
+/// Memory of the process in KiB, with pages that several processes share counted in parts (`Pss`).
+///
+/// # Errors
+/// When the process is gone, or its memory may not be read.
+pub fn proportional_memory_kib(pid: u32) -> anyhow::Result<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    number.and_then(|number| number.parse().ok()).context("`/proc/PID/smaps_rollup` has no `Pss`")
+}
+
 /// Memory of the process's own, in KiB: resident pages less those of files (`/proc/PID/statm`).
 ///
 /// # Errors

@@ -122,7 +122,9 @@ fn ratio(samples: &[Sample], series: &[Series], others: &[&str], pick: fn(&Sampl
     median(per_round.collect())
 }
 
-fn figure(value: f64, digits: usize) -> String {
+/// A figure with so many digits behind the point; a dash if there is none.
+#[must_use]
+pub fn figure(value: f64, digits: usize) -> String {
     if value.is_finite() { format!("{value:.digits$}") } else { "-".to_owned() }
 }
 

@@ -105,20 +105,8 @@ impl RuntimeApi {
 
     fn compose(&mut self, event: &[u8]) -> anyhow::Result<String> {
         self.sequence += 1;
-        let id = format!("8f5a1a6c-0c1e-4c55-9a30-{:012x}", self.sequence);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
         self.outgoing.clear();
-        write!(
-            self.outgoing,
-            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nLambda-Runtime-Aws-Request-Id: {id}\r\n\
-             Lambda-Runtime-Invocation-Id: {id}\r\nLambda-Runtime-Deadline-Ms: {}\r\n\
-             Lambda-Runtime-Invoked-Function-Arn: arn:aws:lambda:eu-west-1:111122223333:function:bench\r\n\
-             Lambda-Runtime-Trace-Id: Root=1-6a5145a7-5c3686ff7df3149177a89157;Sampled=0\r\nContent-Length: {}\r\n\r\n",
-            now + 30_000,
-            event.len()
-        )?;
-        self.outgoing.extend_from_slice(event);
-        Ok(id)
+        hand_over(&mut self.outgoing, self.sequence, event)
     }
 
     /// The next request on whichever connection brings one.
@@ -172,6 +160,26 @@ impl RuntimeApi {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Writes the answer to `next` that hands over an event with 30 s left, and returns its request ID.
+///
+/// # Errors
+/// If the clock is before 1970.
+pub fn hand_over(outgoing: &mut Vec<u8>, sequence: u64, event: &[u8]) -> anyhow::Result<String> {
+    let id = format!("8f5a1a6c-0c1e-4c55-9a30-{sequence:012x}");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
+    write!(
+        outgoing,
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nLambda-Runtime-Aws-Request-Id: {id}\r\n\
+         Lambda-Runtime-Invocation-Id: {id}\r\nLambda-Runtime-Deadline-Ms: {}\r\n\
+         Lambda-Runtime-Invoked-Function-Arn: arn:aws:lambda:eu-west-1:111122223333:function:bench\r\n\
+         Lambda-Runtime-Trace-Id: Root=1-6a5145a7-5c3686ff7df3149177a89157;Sampled=0\r\nContent-Length: {}\r\n\r\n",
+        now + 30_000,
+        event.len()
+    )?;
+    outgoing.extend_from_slice(event);
+    Ok(id)
 }
 
 fn judge(id: &str, request: &Message<'_>) -> anyhow::Result<()> {

@@ -58,6 +58,9 @@ pub struct Series {
     pub peak_kib: Option<u64>,
 }
 
+/// Says what is wrong with a reply.
+pub type Check<'c> = dyn Fn(&[u8]) -> anyhow::Result<()> + 'c;
+
 /// A function that stays alive, with its own Runtime API.
 #[derive(Debug)]
 pub struct Lane {
@@ -92,9 +95,12 @@ impl Lane {
     pub fn timings(&mut self, workload: &Workload, event: &[u8], count: usize) -> anyhow::Result<Vec<Timing>> {
         let mode = self.function.mode;
         let constant = self.function.is_constant();
-        let check = |reply: &[u8]| {
+        self.checked_timings(event, count, &|reply| {
             if constant { check_constant(HeaderMode::Multi, reply) } else { workload.check(mode, reply) }
-        };
+        })
+    }
+
+    fn checked_timings(&mut self, event: &[u8], count: usize, check: &Check<'_>) -> anyhow::Result<Vec<Timing>> {
         (0..count).map(|_| self.api.invoke(event, check)).collect()
     }
 
@@ -104,8 +110,24 @@ impl Lane {
     /// # Errors
     /// At the first answer that is wrong.
     pub fn run(&mut self, workload: &Workload, event: &[u8], count: usize) -> anyhow::Result<Sample> {
+        self.sample(count, |lane| lane.timings(workload, event, count))
+    }
+
+    /// The same for a reply that is checked in another way.
+    ///
+    /// # Errors
+    /// At the first answer that is wrong.
+    pub fn run_checked(&mut self, event: &[u8], count: usize, check: &Check<'_>) -> anyhow::Result<Sample> {
+        self.sample(count, |lane| lane.checked_timings(event, count, check))
+    }
+
+    fn sample(
+        &mut self,
+        count: usize,
+        exchange: impl FnOnce(&mut Self) -> anyhow::Result<Vec<Timing>>,
+    ) -> anyhow::Result<Sample> {
         let before = cpu_nanoseconds(self.process.pid())?;
-        let timings = self.timings(workload, event, count)?;
+        let timings = exchange(self)?;
         let micros =
             |of: fn(&Timing) -> Duration| timings.iter().map(|timing| of(timing).as_secs_f64() * 1e6).collect();
         let (latencies, cycles) = (micros(|timing| timing.latency), micros(|timing| timing.cycle));
@@ -130,7 +152,11 @@ impl Direct {
         Ok(Self(Reader::new(StreamOwned::new(connection, stream))))
     }
 
-    fn run(&mut self, workload: &Workload, count: usize) -> anyhow::Result<Sample> {
+    /// Sends a workload's request `count` times, and returns the median as latency and cycle. The CPU time is unknown.
+    ///
+    /// # Errors
+    /// When the origin fails, or its answer is wrong.
+    pub fn run(&mut self, workload: &Workload, count: usize) -> anyhow::Result<Sample> {
         let request = workload.direct();
         let mut latencies = Vec::with_capacity(count);
         for _ in 0..count {

@@ -95,9 +95,19 @@ impl Workload {
     /// The same request as a client without any function in between sends it.
     #[must_use]
     pub fn direct(&self) -> Vec<u8> {
+        self.request(|_| true)
+    }
+
+    /// The same request as a client sends it to a front end, which adds fields of its own.
+    #[must_use]
+    pub fn client(&self) -> Vec<u8> {
+        self.request(|name| !name.starts_with("x-"))
+    }
+
+    fn request(&self, is_sent: fn(&str) -> bool) -> Vec<u8> {
         let method = if self.upload.is_some() { "POST" } else { "GET" };
         let mut head = format!("{method} {} HTTP/1.1\r\n", self.target);
-        for (name, value) in FIELDS {
+        for (name, value) in FIELDS.iter().filter(|(name, _)| is_sent(name)) {
             let _ = write!(head, "{name}: {value}\r\n");
         }
         if let Some(upload) = &self.upload {

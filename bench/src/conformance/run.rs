@@ -36,6 +36,25 @@ pub enum Through {
     Endpoint(EndpointKind),
 }
 
+impl Through {
+    /// The front end with this function behind it.
+    #[must_use]
+    pub fn settings(self, function: crossfade_emulator::Function) -> Settings {
+        match self {
+            Self::Alb(mode) => Settings::forward_all(mode, function),
+            Self::Endpoint(kind) => Settings {
+                listeners: vec![Listener::endpoint(Endpoint {
+                    // Without it a REST API hands base64 on; no other kind looks at it.
+                    binary_media_types: vec!["*/*".to_owned()],
+                    ..Endpoint::new(kind, 0)
+                })],
+                functions: vec![function],
+                ..Settings::default()
+            },
+        }
+    }
+}
+
 /// The parts that all cases share: certificates and a thread for the local ALB.
 #[derive(Debug)]
 pub struct Bed {
@@ -162,20 +181,8 @@ impl Bed {
             max_concurrency: 1,
             ..crossfade_emulator::Function::new("conformance", command)
         };
-        let settings = match through {
-            Through::Alb(mode) => Settings::forward_all(mode, function),
-            Through::Endpoint(kind) => Settings {
-                listeners: vec![Listener::endpoint(Endpoint {
-                    // Without it a REST API hands base64 on; no other kind looks at it.
-                    binary_media_types: vec!["*/*".to_owned()],
-                    ..Endpoint::new(kind, 0)
-                })],
-                functions: vec![function],
-                ..Settings::default()
-            },
-        };
         let (sender, notices) = mpsc::unbounded_channel();
-        let emulator = self.runtime.block_on(crossfade_emulator::start(settings, sender))?;
+        let emulator = self.runtime.block_on(crossfade_emulator::start(through.settings(function), sender))?;
         Ok(Front::Local { address: emulator.local_addr(), emulator, notices })
     }
 

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use crossfade_event::Format;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::uri::{Authority, PathAndQuery, Scheme as UriScheme, Uri};
-use http::{HeaderMap, Method, Request, Response, request};
+use http::{HeaderMap, Method, Request, Response, Version, request};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Body as _, Incoming};
 use tokio::time::Instant;
@@ -304,7 +304,7 @@ fn limit(response: &Response<Incoming>, bounds: Bounds) -> usize {
 async fn read(response: Response<Incoming>, bounds: Bounds) -> Result<Response<Bytes>, ProxyError> {
     let limit = limit(&response, bounds);
     let service = bounds.format.service;
-    let (parts, incoming) = response.into_parts();
+    let (parts, mut incoming) = response.into_parts();
     let too_large = || {
         ProxyError::too_large(&format_args!(
             "the response is too large for {service}: more than {limit} bytes of content"
@@ -314,23 +314,29 @@ async fn read(response: Response<Incoming>, bounds: Bounds) -> Result<Response<B
     if incoming.size_hint().lower() > limit as u64 && !incoming.is_end_stream() {
         return Err(too_large());
     }
-    // The library takes a stream that the back end resets without an error for one that has ended.
     let promised = incoming.size_hint().exact().filter(|_| !incoming.is_end_stream());
-    match Limited::new(incoming, limit).collect().await {
+    match Limited::new(&mut incoming, limit).collect().await {
         Ok(content) => {
             let content = content.to_bytes();
-            match promised {
-                Some(promised) if promised != content.len() as u64 => {
-                    Err(ProxyError::ResponseCutShort { promised, received: content.len() as u64 })
-                }
-                _ => Ok(Response::from_parts(parts, content)),
+            let received = content.len() as u64;
+            let is_reset = parts.version == Version::HTTP_2 && !has_ended(&incoming);
+            if is_reset || promised.is_some_and(|promised| promised != received) {
+                return Err(ProxyError::ResponseCutShort { promised, received });
             }
+            Ok(Response::from_parts(parts, content))
         }
         Err(error) => Err(match error.downcast::<hyper::Error>() {
             Ok(error) => broken(*error),
             Err(_limit) => too_large(),
         }),
     }
+}
+
+/// Returns whether a response over HTTP/2 of which no more comes is complete: its stream ends with END_STREAM (RFC 9113 section
+/// 8.1). The library also takes a stream for ended that the back end resets with NO_ERROR.
+#[inline]
+pub(crate) fn has_ended(incoming: &Incoming) -> bool {
+    incoming.is_end_stream()
 }
 
 /// The error for a response that breaks off.

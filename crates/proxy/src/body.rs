@@ -10,7 +10,7 @@ use hyper::body::{Body as _, Incoming};
 use tokio::time::Instant;
 
 use crate::ProxyError;
-use crate::attempt::{Bounds, broken};
+use crate::attempt::{Bounds, broken, has_ended};
 use crate::content::{Encoder, Mapper};
 use crate::invocation::Invocation;
 use crate::mirror::Pending;
@@ -176,16 +176,15 @@ impl<'t> Streamed<'t> {
                     // Trailers are dropped, as from whole responses.
                     _ => continue,
                 },
-                // The library takes a stream that the back end resets without an error for one that has ended.
                 Ok(None) => match self.promised.filter(|promised| *promised != self.received) {
-                    None => match self.last() {
+                    None if !self.is_reset() => match self.last() {
                         Ok(last) => {
                             self.end();
                             return Some(last).filter(|last| !last.is_empty()).map(Ok);
                         }
                         Err(error) => error,
                     },
-                    Some(promised) => ProxyError::ResponseCutShort { promised, received: self.received },
+                    promised => ProxyError::ResponseCutShort { promised, received: self.received },
                 },
                 Ok(Some(Err(error))) => broken(error),
                 Err(limit) => ProxyError::ResponseTimeout(limit),
@@ -248,6 +247,12 @@ impl<'t> Streamed<'t> {
 
     fn into_kept(self) -> Kept {
         Kept { start: self.kept.into(), length: self.length }
+    }
+
+    /// Returns whether the back end has ended the stream, and not the response (see [`has_ended`]).
+    fn is_reset(&self) -> bool {
+        let is_http2 = self.connection.as_ref().is_some_and(Connection::is_http2);
+        is_http2 && !self.incoming.as_ref().is_some_and(has_ended)
     }
 
     fn end(&mut self) {

@@ -97,11 +97,11 @@ pub enum ProxyError {
     /// The connection closed within the response.
     #[error("the response is incomplete: {cause}", cause = Causes(.0))]
     ResponseIncomplete(#[source] hyper::Error),
-    /// Over HTTP/2: the back end ended the stream before the length that it had named, and called that no error.
-    #[error("the response is incomplete: it ended after {received} of {promised} bytes")]
+    /// Over HTTP/2: the back end reset the stream within the response, and called that no error.
+    #[error("the response is incomplete: it ended after {received}{} bytes", Of(*.promised))]
     ResponseCutShort {
-        /// `Content-Length`.
-        promised: u64,
+        /// `Content-Length`, if there was one.
+        promised: Option<u64>,
         /// Bytes of content.
         received: u64,
     },
@@ -151,6 +151,15 @@ pub enum ProxyError {
     /// A defect of ours.
     #[error("internal error: {0}")]
     Internal(String),
+}
+
+/// The whole that something is a part of, if it is known.
+struct Of(Option<u64>);
+
+impl fmt::Display for Of {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |whole| write!(f, " of {whole}"))
+    }
 }
 
 /// An error of the HTTP library with its causes: by itself it says no more than "connection error".

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use crossfade_testkit::http2;
 use http::{HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -116,5 +117,22 @@ async fn a_stream_that_is_refused_for_its_request_does_not_take_the_back_end_dow
             ask(&proxy, request(Method::POST, target, &[("host", "www.example.com")], "x")).await;
         }
         assert_eq!(ask(&proxy, get("/")).await.status == 503, is_open, "{target}");
+    }
+}
+
+#[tokio::test] // RFC 9113 section 8.1: a response ends with END_STREAM, and with nothing else
+async fn a_stream_that_is_reset_without_an_error_is_incomplete() {
+    for (length, detail) in [(None, "it ended after 4 bytes"), (Some(10), "it ended after 4 of 10 bytes")] {
+        let origin = Origin::start(Tls::Http2, move |mut conn| async move {
+            http2::greet(&mut conn).await;
+            while let Some((stream, _)) = http2::request(&mut conn).await {
+                http2::begin(&mut conn, stream, length, b"four").await;
+                http2::reset(&mut conn, stream, 0).await;
+            }
+        })
+        .await;
+        let answer = ask(&origin.proxy(), get("/")).await;
+        assert_eq!((answer.status, answer.error()), (502, "http_response_incomplete"));
+        assert!(answer.record.to_string().contains(detail), "{}", answer.record);
     }
 }

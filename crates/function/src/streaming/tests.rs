@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use crossfade_event::Front;
 use crossfade_event::payload_2::FUNCTION_URL;
 use crossfade_route::{Nothing, RoutingTable};
+use crossfade_testkit::http2;
 use crossfade_testkit::origin::{Conn, Origin, Tls};
 use crossfade_testkit::wait::PATIENCE;
 use http::Request;
@@ -462,4 +463,118 @@ async fn only_the_head_decides_about_another_attempt() {
     let outcomes: Vec<_> =
         outcome.record["journal"].as_array().unwrap().iter().map(|attempt| attempt["outcome"].clone()).collect();
     assert_eq!(outcomes, ["503", "http_response_incomplete"]);
+}
+
+fn http2_proxy_of(origin: &Origin) -> Proxy {
+    let url = origin.url();
+    proxy(&format!("backends: {{ legacy: {{ url: '{url}', http2: always }} }}\ndefault: {{ forward: legacy }}\n"))
+}
+
+#[tokio::test]
+async fn http2_is_passed_on_piece_by_piece() {
+    let go_on = Arc::new(Notify::new());
+    let told = go_on.clone();
+    let origin = Origin::start(Tls::Plain, move |mut conn: Conn| {
+        let told = told.clone();
+        async move {
+            http2::greet(&mut conn).await;
+            while let Some((stream, _)) = http2::request(&mut conn).await {
+                http2::begin(&mut conn, stream, Some(9), b"four").await;
+                told.notified().await;
+                http2::end(&mut conn, stream, b"other").await;
+            }
+        }
+    })
+    .await;
+    let (proxy, api) = (http2_proxy_of(&origin), listener().await);
+    for _ in 0..2 {
+        let (outcome, (prelude, content, trailers)) = tokio::join!(serve(&proxy, &api, PATIENCE), async {
+            let mut posted = Posted::accept(&api).await;
+            // Before the back end has sent the rest.
+            posted.until(b"4\r\nfour\r\n").await;
+            go_on.notify_one();
+            posted.accepted().await
+        });
+        outcome.posted.unwrap();
+        assert_eq!(prelude["headers"], serde_json::json!({ "content-length": "9" }));
+        assert_eq!((content.as_slice(), trailers.as_str()), (&b"fourother"[..], "\r\n"));
+        assert_eq!(outcome.record.get("error"), None);
+    }
+    assert_eq!(origin.connections(), 1);
+}
+
+#[tokio::test] // RFC 9113 section 8.1: a response ends with END_STREAM, and with nothing else
+async fn a_reset_within_a_stream_ends_with_trailers() {
+    // INTERNAL_ERROR, CANCEL, NO_ERROR
+    for (code, length) in [(2, None), (8, None), (0, Some(10)), (0, None)] {
+        let go_on = Arc::new(Notify::new());
+        let told = go_on.clone();
+        let origin = Origin::start(Tls::Plain, move |mut conn: Conn| {
+            let told = told.clone();
+            async move {
+                http2::greet(&mut conn).await;
+                while let Some((stream, _)) = http2::request(&mut conn).await {
+                    http2::begin(&mut conn, stream, length, b"four").await;
+                    told.notified().await;
+                    http2::reset(&mut conn, stream, code).await;
+                }
+            }
+        })
+        .await;
+        let (proxy, api) = (http2_proxy_of(&origin), listener().await);
+        let (outcome, (prelude, content, trailers)) = tokio::join!(serve(&proxy, &api, PATIENCE), async {
+            let mut posted = Posted::accept(&api).await;
+            posted.until(b"4\r\nfour\r\n").await;
+            go_on.notify_one();
+            posted.accepted().await
+        });
+        outcome.posted.unwrap();
+        assert_eq!((&prelude["statusCode"], content.as_slice()), (&200.into(), &b"four"[..]));
+        let place = format!("code {code}, length {length:?}");
+        assert!(trailers.contains("Error-Type: Crossfade.http_response_incomplete\r\n"), "{place}: {trailers}");
+        assert_eq!(outcome.record["error"], "http_response_incomplete", "{place}");
+        assert_eq!(outcome.record["response_bytes"], 4, "{place}");
+    }
+}
+
+#[tokio::test]
+async fn http2_sends_no_more_than_is_taken() {
+    const CANCEL: u32 = 8;
+    let (sent, reset) = (Arc::new(AtomicU64::new(0)), Arc::new(std::sync::Mutex::new(None)));
+    let (counter, seen) = (sent.clone(), reset.clone());
+    let origin = Origin::start(Tls::Plain, move |conn: Conn| {
+        let (counter, seen) = (counter.clone(), seen.clone());
+        async move {
+            let code = http2::pour(conn, &counter).await;
+            *seen.lock().unwrap() = Some(code);
+        }
+    })
+    .await;
+    let (proxy, api) = (http2_proxy_of(&origin), listener().await);
+    let (outcome, _posted) = tokio::join!(serve(&proxy, &api, Duration::from_millis(1500)), async {
+        let posted = Posted::accept(&api).await;
+        let mut before = 0;
+        loop {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            let now = sent.load(Ordering::SeqCst);
+            if now == before && now > 0 {
+                break;
+            }
+            before = now;
+        }
+        // A window, and the system's buffers for the socket of the reply.
+        assert!(before < 24 << 20, "{before}");
+        posted
+    });
+    outcome.posted.unwrap();
+    assert_eq!(outcome.record["error"], "http_response_timeout");
+    let ended = timeout(PATIENCE, async {
+        loop {
+            if let Some(code) = *reset.lock().unwrap() {
+                return code;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    assert_eq!(ended.await.expect("the back end is still sending"), Some(CANCEL));
 }
