@@ -19,4 +19,5 @@ mod program;
 mod report;
 mod requests;
 mod routes;
+mod system;
 mod terminal;

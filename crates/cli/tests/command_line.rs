@@ -33,13 +33,14 @@ fn help_texts_are_the_golden_ones() {
 }
 
 /// Commands for users, as `--help` lists them.
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 20] = [
     "compare",
     "dev",
     "check",
     "explain",
     "test",
     "report",
+    "package",
     "status",
     "plan",
     "promote",
