@@ -6,9 +6,13 @@ use std::io;
 
 /// Starts a temporary file or folder with these permission bits, before the umask.
 pub(crate) fn temporary<'b>(mode: u32) -> tempfile::Builder<'b, 'b> {
-    let mut builder = tempfile::Builder::new();
+    let builder = tempfile::Builder::new();
     #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
+    let builder = {
+        let mut builder = builder;
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
+        builder
+    };
     #[cfg(not(unix))]
     let _ = mode;
     builder
