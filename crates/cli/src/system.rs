@@ -1,4 +1,4 @@
-//! What differs between operating systems: permissions of new files, the identity of a file, and how a user stops a command.
+//! Differences between operating systems: permissions of new files, the identity of a file, and how a user stops a command.
 //! On Windows files have the permissions of their folder, and a command ends with Ctrl-C.
 
 use std::fs::File;
