@@ -3,10 +3,7 @@
 //! Owns the command line. `package` makes what is deployed, `ci` runs the checks; rules about the tree itself are tests in
 //! `xtask/tests/`.
 
-mod archive;
 mod ci;
-mod configuration;
-mod linkage;
 mod not_run;
 mod package;
 

@@ -1,21 +1,14 @@
 //! `cargo xtask package`: from sources to the zip file that is deployed.
 //!
-//! Owns the order of steps and what is printed. It refuses to write an archive that Amazon Linux 2023 could not start, or that
-//! Lambda would not take.
+//! Owns the build and what is printed. `crossfade-package` makes and checks the archive; `crossfade package` does the same with a
+//! prebuilt program.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-
-use crate::archive::{self, Entry};
-use crate::configuration::{self, Files, MOST_UNPACKED, PROGRAM, has_private_key};
-use crate::linkage::Linkage;
-
-/// The largest archive that Lambda takes directly (AWS, "Lambda quotas"); a larger one goes through S3.
-const MOST_UPLOADED: usize = 50 * 1024 * 1024;
+use crossfade_package::{Configuration, Files, Package};
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -36,10 +29,13 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     // Before the build: a misspelt path should not cost two minutes.
     let mut files = Files::default();
-    let variables = match &options.config {
-        Some(config) => configuration::add(config, &mut files)?,
-        None => BTreeSet::new(),
-    };
+    let configuration = options.config.as_ref().map(|config| Configuration::add(config, &mut files)).transpose()?;
+    if let Some(Configuration { diagnostics, .. }) = &configuration {
+        if !diagnostics.list.is_empty() {
+            eprintln!("{}", diagnostics.with_lines());
+        }
+        ensure!(!diagnostics.has_errors(), "`{}` has errors, so there is no package", diagnostics.source_name);
+    }
     for file in &options.with {
         let added = files.add(Path::new(""), file).map_err(anyhow::Error::msg);
         added.with_context(|| format!("cannot package `{}`", file.display()))?;
@@ -48,60 +44,33 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         Some(binary) => binary.clone(),
         None => build()?,
     };
-    let program = read(&binary)?;
-    let linkage = Linkage::read(&program).with_context(|| format!("`{}`", binary.display()))?;
-    let problems = linkage.problems();
-    ensure!(
-        problems.is_empty(),
-        "`{}` would not start on Amazon Linux 2023:\n  {}\nhint: build on a system with an older glibc, or with `cargo lambda build --release -p crossfade-function` and `--binary`",
-        binary.display(),
-        problems.join("\n  ")
-    );
-
-    let mut entries = vec![Entry { name: PROGRAM.into(), mode: 0o755, data: program }];
-    entries.extend(files.sorted().into_iter().map(|(name, data)| Entry { name, mode: 0o644, data }));
-    let unpacked: usize = entries.iter().map(|entry| entry.data.len()).sum();
-    ensure!(
-        unpacked as u64 <= MOST_UNPACKED,
-        "the files of the package have {unpacked} bytes, and Lambda allows {MOST_UNPACKED}:\n{}",
-        entries.iter().map(|entry| format!("{:>12} {}\n", entry.data.len(), entry.name)).collect::<String>()
-    );
-    // The program has the words that it reads keys by.
-    for key in entries.iter().filter(|entry| entry.name != PROGRAM && has_private_key(&entry.data)) {
-        eprintln!(
-            "warning: the package contains a private key, `{}`: protect the archive, and allow `lambda:GetFunction` and the deployment's bucket only to those who may have the key",
-            key.name
-        );
-    }
-    let zip = archive::write(&entries)?;
-    if zip.len() > MOST_UPLOADED {
-        eprintln!("warning: the archive has more than 50 MB: deploy it through S3, as the Serverless Framework does");
+    let program = fs::read(&binary).with_context(|| format!("cannot read `{}`", binary.display()))?;
+    let package = Package::new(program, &binary, files)?;
+    for warning in &package.warnings {
+        eprintln!("warning: {warning}");
     }
     if let Some(folder) = options.out.parent() {
         fs::create_dir_all(folder).with_context(|| format!("cannot create `{}`", folder.display()))?;
     }
-    fs::write(&options.out, &zip).with_context(|| format!("cannot write `{}`", options.out.display()))?;
+    fs::write(&options.out, &package.zip).with_context(|| format!("cannot write `{}`", options.out.display()))?;
 
-    let glibc = linkage.glibc.map_or_else(|| "no glibc".to_string(), |version| format!("glibc {version}"));
-    let sizes = entries.iter().map(|entry| (entry.name.as_str(), entry.data.len()));
-    let width = sizes.clone().map(|(name, _)| name.len()).max().unwrap_or_default();
-    for (name, size) in sizes {
-        let linkage = format!(", {}, {glibc}, needs {}", linkage.architecture, linkage.libraries.join(" "));
-        println!("{name:<width$}  {size} bytes{}", if name == PROGRAM { &linkage } else { "" });
+    let width = package.files.iter().map(|(name, ..)| name.len()).max().unwrap_or_default();
+    for (index, (name, size, _)) in package.files.iter().enumerate() {
+        let program = &package.program;
+        let linkage =
+            format!(", {}, {}, needs {}", program.architecture, program.library(), program.libraries.join(" "));
+        println!("{name:<width$}  {size} bytes{}", if index == 0 { &linkage } else { "" });
     }
+    let variables: Vec<_> = configuration.iter().flat_map(|it| &it.variables).map(|name| format!("`{name}`")).collect();
     if !variables.is_empty() {
-        let names: Vec<_> = variables.iter().map(|name| format!("`{name}`")).collect();
         println!(
             "the function's environment needs {}: the package was checked with this shell's values",
-            names.join(", ")
+            variables.join(", ")
         );
     }
-    println!("{}  {} bytes, {:.1} KiB", options.out.display(), zip.len(), zip.len() as f64 / 1024.0);
+    let size = package.zip.len();
+    println!("{}  {size} bytes, {:.1} KiB", options.out.display(), size as f64 / 1024.0);
     Ok(())
-}
-
-fn read(file: &Path) -> Result<Vec<u8>> {
-    fs::read(file).with_context(|| format!("cannot read `{}`", file.display()))
 }
 
 /// The release binary of the function, built as the lock file says.

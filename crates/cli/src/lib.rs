@@ -21,4 +21,5 @@ mod program;
 mod report;
 mod requests;
 mod routes;
+mod system;
 mod terminal;

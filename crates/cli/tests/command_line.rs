@@ -40,6 +40,7 @@ const COMMANDS: [&str; 20] = [
     "explain",
     "test",
     "report",
+    "package",
     "status",
     "plan",
     "promote",

@@ -1,6 +1,6 @@
 //! `deploy/serverless/` packaged by the real tool, without credentials: the resources that AWS would create.
 //!
-//! The zip file is a placeholder in a temporary folder; `cargo xtask package` builds the real one.
+//! The zip file is a placeholder in a temporary folder; `crossfade package` makes the real one.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -17,6 +17,7 @@ mod init;
 mod live_migration;
 mod managed;
 mod migration;
+mod package;
 mod promotion;
 mod report;
 mod report_traffic;

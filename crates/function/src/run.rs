@@ -15,7 +15,6 @@ use crossfade_live::{AFTERWARDS, AT_START, Notice};
 use crossfade_proxy::{Invocation, number_thread};
 use crossfade_route::Share;
 use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -90,7 +89,7 @@ pub(crate) async fn run(settings: Settings) -> Result<(), RunError> {
     }
     drop(stopped);
     // Lambda sends it before it ends an environment that has an extension; others just stop.
-    let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signal)?;
+    let mut terminate = Terminate::new().map_err(RunError::Signal)?;
     let mut joined = pin!(join(lanes, &stop));
     loop {
         tokio::select! {
@@ -99,6 +98,37 @@ pub(crate) async fn run(settings: Settings) -> Result<(), RunError> {
             }
             outcome = &mut joined => return outcome,
         }
+    }
+}
+
+/// SIGTERM.
+#[cfg(unix)]
+struct Terminate(tokio::signal::unix::Signal);
+
+#[cfg(unix)]
+impl Terminate {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        signal(SignalKind::terminate()).map(Terminate)
+    }
+
+    async fn recv(&mut self) {
+        self.0.recv().await;
+    }
+}
+
+/// `crossfade dev` on Windows ends its function without a signal.
+#[cfg(not(unix))]
+struct Terminate;
+
+#[cfg(not(unix))]
+impl Terminate {
+    fn new() -> std::io::Result<Self> {
+        Ok(Terminate)
+    }
+
+    async fn recv(&mut self) {
+        std::future::pending().await
     }
 }
 

@@ -255,10 +255,8 @@ impl Change<'_> {
 
     /// Counts the lines of the function's own log.
     async fn collect(&self, plan: &Plan, since: SystemTime, evidences: &mut Evidences<'_>) -> Result<(), String> {
-        let from = match since {
-            SystemTime::UNIX_EPOCH => self.now.checked_sub(DAY).unwrap_or(since),
-            since => since,
-        };
+        let is_known = since != SystemTime::UNIX_EPOCH;
+        let from = if is_known { since } else { self.now.checked_sub(DAY).unwrap_or(since) };
         let span = Span { group: self.live.log_group()?, routes: &plan.routes, from, until: self.now };
         let end = self.deadline.checked_sub(WRITE.min(self.left() / 2)).unwrap_or(self.deadline);
         let mut unsupported: u64 = 0;

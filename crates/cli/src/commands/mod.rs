@@ -15,6 +15,7 @@ mod function;
 mod init;
 mod man;
 mod migration;
+mod package;
 mod report;
 mod schema;
 mod sources;
@@ -50,6 +51,7 @@ enum Command {
     Explain(explain::Options),
     Test(test::Options),
     Report(report::Options),
+    Package(package::Options),
     Status(migration::Status),
     Plan(migration::PlanOptions),
     Promote(migration::Promote),
@@ -89,6 +91,7 @@ pub fn run() -> ExitCode {
         Command::Explain(options) => explain::run(&options),
         Command::Test(options) => test::run(&options),
         Command::Report(options) => report::run(&options),
+        Command::Package(options) => package::run(&options),
         Command::Status(options) => options.run(),
         Command::Plan(options) => options.run(),
         Command::Promote(options) => options.run(),

@@ -21,6 +21,7 @@ use crate::program;
 use crate::report::input::{Logs, Sought};
 use crate::report::rules::Rejudge;
 use crate::report::{Report, html, text, time};
+use crate::system::temporary;
 use crate::terminal::{has_colours, print_json, print_painted, printable, say};
 
 /// Report from a log whether the new system gives the same responses, or who still uses the old one
@@ -191,14 +192,11 @@ impl Options {
 /// Replaces the file atomically: a reader never sees half of it.
 pub(super) fn write(file: &Path, page: &str) -> std::io::Result<()> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut temporary = tempfile::Builder::new().permissions(permissions()).tempfile_in(folder)?;
+    let mut temporary = temporary(ORDINARY).tempfile_in(folder)?;
     temporary.write_all(page.as_bytes())?;
     temporary.persist(file)?;
     Ok(())
 }
 
 /// The permissions of an ordinary file: others read reports, and temporary files are private by default.
-#[cfg(unix)]
-fn permissions() -> std::fs::Permissions {
-    std::os::unix::fs::PermissionsExt::from_mode(0o666)
-}
+const ORDINARY: u32 = 0o666;

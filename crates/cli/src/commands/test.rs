@@ -3,7 +3,7 @@
 //! Owns the comparison and its report. `crossfade-route` owns the syntax of expectations.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use crossfade_journal::redaction::shown_query;
@@ -18,7 +18,7 @@ use super::explain::{Asked, Explanation, LOCALHOST, Outcome, proxy};
 use super::report::write;
 use super::{Verdict, configuration};
 use crate::html::render_xml;
-use crate::terminal::{print, print_json, printable};
+use crate::terminal::{print, print_json, printable, say};
 
 /// Run the `tests` of a configuration: requests and their expected routing
 #[derive(clap::Args)]
@@ -43,20 +43,12 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: &Options) -> Result<Verdict> {
-    let file = options.config.display();
     // Reports all errors of the file.
     let proxy = proxy(&options.config, None)?;
-    let text = configuration::text(&options.config)?;
-    let recorder = Recorder::new(options.config.parent().unwrap_or(&options.config));
-    let expectations = Checked::new(&text, &file.to_string(), &recorder).expectations;
-    if expectations.is_empty() {
-        bail!("`{file}` has no tests\n  hint: add some at its end, such as\n{}", example(&proxy)?);
+    let results = Results::of(&options.config, &proxy)?;
+    if results.tests.is_empty() {
+        bail!("`{}` has no tests\n  hint: add some at its end, such as\n{}", results.file, example(&proxy)?);
     }
-    let environment = recorder.environment();
-    let tests = expectations.iter().map(|expectation| Test::run(expectation, &proxy, &environment));
-    let tests = tests.collect::<Result<Vec<_>>>()?;
-    let failed = tests.iter().filter(|test| !test.ok).count();
-    let results = Results { version: 1, file: file.to_string(), failed, tests };
     if let Some(path) = &options.junit {
         write(path, &results.junit()).with_context(|| format!("cannot write `{}`", path.display()))?;
     }
@@ -65,6 +57,16 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
         false => print(&results.text())?,
     }
     Ok(if results.failed == 0 { Verdict::Clean } else { Verdict::Findings })
+}
+
+/// Runs the tests of a file for another command. Prints the results to standard error unless all pass. Returns `true` if one
+/// fails.
+pub(super) fn is_rejected(file: &Path) -> Result<bool> {
+    let results = Results::of(file, &proxy(file, None)?)?;
+    if results.failed > 0 {
+        say(results.text().trim_end());
+    }
+    Ok(results.failed > 0)
 }
 
 /// A test that the configuration passes.
@@ -115,6 +117,18 @@ struct Difference {
 }
 
 impl Results {
+    /// Runs the tests of a file, from which `proxy` was made.
+    fn of(path: &Path, proxy: &Proxy) -> Result<Results> {
+        let (file, text) = (path.display().to_string(), configuration::text(path)?);
+        let recorder = Recorder::new(path.parent().unwrap_or(path));
+        let expectations = Checked::new(&text, &file, &recorder).expectations;
+        let environment = recorder.environment();
+        let tests = expectations.iter().map(|expectation| Test::run(expectation, proxy, &environment));
+        let tests = tests.collect::<Result<Vec<_>>>()?;
+        let failed = tests.iter().filter(|test| !test.ok).count();
+        Ok(Results { version: 1, file, failed, tests })
+    }
+
     fn text(&self) -> String {
         let mut text = String::new();
         for test in &self.tests {

@@ -3,12 +3,12 @@
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
 use super::{Document, WriteError};
+use crate::system::temporary;
 
 /// Versions of the same number that are kept.
 const MAX_BY_HAND: u32 = 99;
@@ -50,8 +50,7 @@ impl Store {
         // A link stays one, and a reader, which may be another user, never sees half of the file.
         let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let permissions = fs::Permissions::from_mode(0o644);
-        let next = tempfile::Builder::new().permissions(permissions).tempfile_in(parent);
+        let next = temporary(0o644).tempfile_in(parent);
         let mut next = next.with_context(|| self.cannot("write"))?;
         next.write_all(text.as_bytes()).with_context(|| self.cannot("write"))?;
         next.persist(&path).with_context(|| self.cannot("write"))?;

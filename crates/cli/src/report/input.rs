@@ -12,6 +12,8 @@ use crossfade_parity::{Logged, RecordFinder, Skipped};
 use flate2::bufread::MultiGzDecoder;
 use serde::Serialize;
 
+use crate::system;
+
 /// Size of the read buffer in bytes.
 const CHUNK: usize = 1 << 18;
 /// Records that are recognised when they occur again: 40 MB of hashes.
@@ -74,7 +76,7 @@ impl Logs {
     /// Calls `each` with the records of a file that were not read before.
     pub(crate) fn read_file<S: Sought>(&mut self, path: &Path, each: &mut impl FnMut(S)) -> Result<()> {
         let file = File::open(path)?;
-        let id = identity(&file)?;
+        let id = system::identity(&file)?;
         if let Some(records) = id.and_then(|id| self.files.get(&id)) {
             self.repeated += records;
             return Ok(());
@@ -123,13 +125,6 @@ impl<S: Sought> Lines<'_, S> {
         known.end_log();
         unreadable.add(self.name, skipped);
     }
-}
-
-/// Device and inode of a regular file. A pipe has another content each time it is opened.
-fn identity(file: &File) -> Result<Option<(u64, u64)>> {
-    use std::os::unix::fs::MetadataExt;
-    let facts = file.metadata()?;
-    Ok(facts.is_file().then(|| (facts.dev(), facts.ino())))
 }
 
 impl Known {

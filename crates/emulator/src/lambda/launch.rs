@@ -110,8 +110,15 @@ fn locate(program: &str, directory: Option<&Path>, path: Option<&OsStr>) -> Opti
     files.iter().find(|file| file.metadata().is_ok_and(|data| is_executable(&data))).or(files.first()).cloned()
 }
 
+#[cfg(unix)]
 fn is_executable(data: &Metadata) -> bool {
     std::os::unix::fs::PermissionsExt::mode(&data.permissions()) & 0o111 != 0
+}
+
+/// Windows goes by the name.
+#[cfg(not(unix))]
+fn is_executable(_: &Metadata) -> bool {
+    true
 }
 
 fn head_of(file: &Path) -> Option<Vec<u8>> {

@@ -16,6 +16,7 @@ mod ports;
 mod process;
 mod runtime_api;
 mod shutdown;
+mod signal;
 mod state;
 mod stream;
 mod variables;

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::process::Command;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::signal::{self, Signal};
 use crate::notice::{Backlog, Notice, Waiting};
 
 /// The time to wait for the rest of the output of processes that have ended.
@@ -48,15 +48,12 @@ impl Group {
     }
 
     pub(super) fn signal(&self, signal: Signal) {
-        if let Some(pid) = Pid::from_raw(self.0.load(Ordering::Relaxed)) {
-            // It fails if all are gone already, which is what is wanted.
-            let _ = kill_process_group(pid, signal);
-        }
+        signal::send(self.0.load(Ordering::Relaxed), signal);
     }
 
     /// Kills all remaining processes, and forgets the ID.
     fn finish(&self) {
-        self.signal(Signal::KILL);
+        self.signal(Signal::Kill);
         self.0.store(0, Ordering::Relaxed);
     }
 }
@@ -115,14 +112,13 @@ impl Processes {
         if let Some(directory) = directory {
             command.current_dir(directory);
         }
-        let mut child = command
+        let mut child = signal::in_own_group(&mut command)
             .args(arguments)
             .env_clear()
             .envs(variables)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .process_group(0)
             .kill_on_drop(true)
             .spawn()?;
         let id = child.id().and_then(|id| i32::try_from(id).ok()).unwrap_or_default();

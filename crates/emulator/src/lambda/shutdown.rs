@@ -3,12 +3,12 @@
 
 use std::time::{Duration, SystemTime};
 
-use rustix::process::Signal;
 use tokio::time::Instant;
 
 use super::coordinator::Coordinator;
 use super::extension::Extensions;
 use super::process::{Processes, Role};
+use super::signal::Signal;
 
 const WITH_INTERNAL: Duration = Duration::from_millis(500);
 const WITH_EXTERNAL: Duration = Duration::from_millis(2000);
@@ -45,16 +45,16 @@ pub(super) async fn shut_down(processes: &mut Processes, coordinator: &Coordinat
         let start = Instant::now();
         let deadline = SystemTime::now() + all;
         // First the runtime, then the extensions.
-        processes.signal(Some(Role::Runtime), Signal::TERM);
+        processes.signal(Some(Role::Runtime), Signal::Terminate);
         processes.wait(Some(Role::Runtime), Some(start + runtime)).await;
-        processes.signal(Some(Role::Runtime), Signal::KILL);
+        processes.signal(Some(Role::Runtime), Signal::Kill);
         if extensions == Extensions::External {
             for index in coordinator.send_shutdown(reason, deadline) {
-                processes.signal(Some(Role::Extension(index)), Signal::KILL);
+                processes.signal(Some(Role::Extension(index)), Signal::Kill);
             }
         }
         processes.wait(None, Some(start + all)).await;
     }
-    processes.signal(None, Signal::KILL);
+    processes.signal(None, Signal::Kill);
     processes.wait(None, None).await;
 }

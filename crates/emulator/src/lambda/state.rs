@@ -5,12 +5,12 @@ use std::collections::VecDeque;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use rustix::process::Signal;
 use tokio::sync::oneshot;
 
 use super::extension::Extension;
 use super::failure::Failure;
 use super::process::Group;
+use super::signal::Signal;
 use super::stream::Answer;
 
 /// The number of finished invocations that are remembered, to distinguish a late response (410) from an unknown ID
@@ -103,14 +103,14 @@ impl State {
     pub(super) fn freeze(&mut self) {
         self.frozen = true;
         for group in &self.groups {
-            group.signal(Signal::STOP);
+            group.signal(Signal::Stop);
         }
     }
 
     pub(super) fn thaw(&mut self) {
         if std::mem::take(&mut self.frozen) {
             for group in &self.groups {
-                group.signal(Signal::CONT);
+                group.signal(Signal::Continue);
             }
         }
     }

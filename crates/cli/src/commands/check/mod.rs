@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use self::connect::Look;
 use super::{Verdict, configuration};
-use crate::terminal::{print, print_json};
+use crate::terminal::{print, print_json, say};
 
 /// Check a crossfade.yaml and report all errors at once, each with its line and a hint
 #[derive(clap::Args)]
@@ -65,6 +65,17 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
     let (errors, warnings) = (result.count(Severity::Error), result.count(Severity::Warning));
     let is_clean = errors == 0 && (warnings == 0 || !options.deny_warnings);
     Ok(if is_clean { Verdict::Clean } else { Verdict::Findings })
+}
+
+/// Checks a file for another command. Prints what there is to say, to standard error. Returns `true` if it has errors.
+pub(super) fn is_rejected(file: &Path) -> Result<bool> {
+    let options =
+        Options { file: file.to_owned(), json: false, deny_warnings: false, connect: false, live: None, host: None };
+    let result = CheckResult::of(&options)?;
+    if !result.findings.list.is_empty() {
+        say(result.text().trim_end());
+    }
+    Ok(result.count(Severity::Error) > 0)
 }
 
 /// The errors of a configuration file that the function rejected, as `check` reports them: with the mistakes behind them.

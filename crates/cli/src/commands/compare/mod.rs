@@ -37,6 +37,7 @@ use super::explain::header;
 use super::report::{Output, judged};
 use crate::report::input::{Logs, Unreadable};
 use crate::requests::{self, Asked};
+use crate::system::Stop;
 use crate::terminal::{printable, progress, say};
 
 /// Compare two systems: send requests from a list, a log or a HAR file to both, and report
@@ -251,21 +252,11 @@ async fn send_all(
 
 /// Completes when the user stops the run.
 async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
+    let Ok(mut stop) = Stop::new(false) else { return std::future::pending().await };
+    stop.requested().await;
     // The second one ends the process at once.
     tokio::spawn(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
+        stop.requested().await;
         std::process::exit(130);
     });
 }

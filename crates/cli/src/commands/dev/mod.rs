@@ -27,13 +27,13 @@ use anyhow::{Context, Result};
 use crossfade_emulator::{Emulator, Function, Notice, Settings};
 use crossfade_route::{Nothing, RoutingTable};
 use tempfile::TempDir;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 
 use super::environment::Environment;
 use super::sources::Sources;
 use crate::demo::Demo;
 use crate::inspector::{self, Inspector, Routes};
+use crate::system::{Stop, temporary};
 use crate::terminal::{has_colours, say};
 use access_log::AccessLog;
 use changes::Changes;
@@ -181,7 +181,7 @@ pub(super) fn run(options: &Options) -> Result<()> {
 
 async fn serve(plan: Plan, options: &Options) -> Result<()> {
     // First of all: from here on a signal stops everything in order instead of killing the process.
-    let mut stop = Stop::new().context("cannot listen for signals")?;
+    let mut stop = Stop::new(true).context("cannot listen for signals")?;
     // A requested port is bound before anything starts, a free one after the listeners have theirs.
     let asked_for = match options.inspect {
         Some(port) => Some(inspector::bind(Some(port)).await?),
@@ -443,7 +443,7 @@ struct RunResources {
 
 impl RunResources {
     async fn start(plan: &Plan) -> Result<RunResources> {
-        let folder = tempfile::Builder::new().prefix("crossfade-").permissions(private()).tempdir();
+        let folder = temporary(PRIVATE).prefix("crossfade-").tempdir();
         let folder = folder.context("cannot create a temporary folder")?;
         let (demo, config) = match &plan.routing {
             Routing::Demo => {
@@ -482,34 +482,7 @@ impl RunResources {
 }
 
 /// Permissions for the owner only: comparisons may contain values.
-fn private() -> std::fs::Permissions {
-    std::os::unix::fs::PermissionsExt::from_mode(0o700)
-}
-
-/// Ctrl-C, SIGTERM, or a closed terminal.
-struct Stop {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
-}
-
-impl Stop {
-    fn new() -> std::io::Result<Stop> {
-        Ok(Stop {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    async fn requested(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            _ = self.hangup.recv() => {}
-        }
-    }
-}
+const PRIVATE: u32 = 0o700;
 
 #[cfg(test)]
 mod tests {

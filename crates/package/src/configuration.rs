@@ -1,7 +1,7 @@
 //! The configuration in a package: compiled as `crossfade check` does it, with every file that it names.
 //!
 //! The compiler asks for each file, so there is no list of keys here that could miss one. Owns the names that files have in the
-//! package: the function reads them below the folder of its program, so they keep their relative paths.
+//! package: the function reads them below the folder of its program, so they keep their relative paths. `compiled` owns the text.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +10,9 @@ use std::path::{Component, Path};
 
 use anyhow::{Context, Result, bail};
 use crossfade_proxy::Proxy;
-use crossfade_route::{Checked, Diagnostic, Place, Surroundings};
+use crossfade_route::{Checked, Diagnostic, Diagnostics, Place, Surroundings};
+
+use crate::compiled::as_json;
 
 /// Lambda's limit for a function with its layers, unpacked (AWS, "Lambda quotas").
 pub(crate) const MOST_UNPACKED: u64 = 250 * 1024 * 1024;
@@ -23,7 +25,7 @@ pub(crate) const PROGRAM: &str = "bootstrap";
 
 /// The files of a package beside the program, by their names in it.
 #[derive(Debug, Default)]
-pub(crate) struct Files(BTreeMap<String, Vec<u8>>);
+pub struct Files(BTreeMap<String, Vec<u8>>);
 
 impl Files {
     /// Reads a file and adds it. Its relative path is its name in the package.
@@ -31,7 +33,7 @@ impl Files {
     /// # Errors
     ///
     /// The reason why the package cannot have it, to follow the path in a message.
-    pub(crate) fn add(&mut self, folder: &Path, path: &Path) -> Result<Vec<u8>, String> {
+    pub fn add(&mut self, folder: &Path, path: &Path) -> Result<Vec<u8>, String> {
         let name = name_inside(path).ok_or(
             "a package holds files below its own folder only: copy it there, and name it without `/` and `..`",
         )?;
@@ -63,29 +65,44 @@ pub(crate) fn has_private_key(data: &[u8]) -> bool {
     data.windows(MARK.len()).any(|part| part == MARK)
 }
 
-/// Adds a configuration and every file that it names. Prints its errors and warnings. Returns the names of the environment
-/// variables that it takes values from.
-pub(crate) fn add(file: &Path, files: &mut Files) -> Result<BTreeSet<String>> {
-    let cannot_read = || format!("cannot read `{}`", file.display());
-    let bytes = read(file).map_err(anyhow::Error::msg).with_context(cannot_read)?;
-    files.0.insert(CONFIGURATION.to_owned(), bytes.clone());
-    let Some(text) = crossfade_document::decode(bytes) else {
-        bail!("`{}` is neither UTF-8 nor UTF-16", file.display());
-    };
-    let folder = file.parent().unwrap_or(Path::new(""));
-    let package = Package { folder, files: RefCell::new(files), variables: RefCell::default() };
-    let Checked { table, mut diagnostics, .. } = Checked::new(&text, &file.display().to_string(), &package);
-    // Only building a client parses certificates and keys.
-    if let Some(Err(error)) = table.map(|table| Proxy::new(table, None, "crossfade-check")) {
-        diagnostics.list.push(Diagnostic { place: None, ..Diagnostic::error(Place::new(1, 1), error.to_string()) });
+/// A configuration that was examined for a package.
+#[derive(Debug)]
+pub struct Configuration {
+    /// Its errors and warnings. With an error there is no package.
+    pub diagnostics: Diagnostics,
+    /// Names of the environment variables that it takes values from.
+    pub variables: BTreeSet<String>,
+    /// `true` if the package has it as JSON, which starts faster than YAML.
+    pub is_compiled: bool,
+}
+
+impl Configuration {
+    /// Examines a configuration, and adds it and every file that it names.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or is no text.
+    pub fn add(file: &Path, files: &mut Files) -> Result<Configuration> {
+        let cannot_read = || format!("cannot read `{}`", file.display());
+        let bytes = read(file).map_err(anyhow::Error::msg).with_context(cannot_read)?;
+        let Some(text) = crossfade_document::decode(bytes.clone()) else {
+            bail!("`{}` is neither UTF-8 nor UTF-16", file.display());
+        };
+        // Before the others, so that none of them takes its name.
+        files.0.insert(CONFIGURATION.to_owned(), bytes);
+        let folder = file.parent().unwrap_or(Path::new(""));
+        let package = Package { folder, files: RefCell::new(files), variables: RefCell::default() };
+        let Checked { table, mut diagnostics, .. } = Checked::new(&text, &file.display().to_string(), &package);
+        // Only building a client parses certificates and keys.
+        if let Some(Err(error)) = table.map(|table| Proxy::new(table, None, "crossfade-check")) {
+            diagnostics.list.push(Diagnostic { place: None, ..Diagnostic::error(Place::new(1, 1), error.to_string()) });
+        }
+        let json = if diagnostics.has_errors() { None } else { as_json(&text, &package) };
+        let variables = package.variables.into_inner();
+        let is_compiled = json.is_some();
+        files.0.extend(json.map(|json| (CONFIGURATION.to_owned(), json.into_bytes())));
+        Ok(Configuration { diagnostics, variables, is_compiled })
     }
-    if !diagnostics.list.is_empty() {
-        eprintln!("{}", diagnostics.with_lines());
-    }
-    if diagnostics.has_errors() {
-        bail!("`{}` has errors, so there is no package", file.display());
-    }
-    Ok(package.variables.into_inner())
 }
 
 /// The surroundings of a configuration that is packaged: this shell's environment, and files that a package can hold.

@@ -11,14 +11,14 @@ use object::read::elf::{Dyn, ElfFile64, FileHeader};
 
 /// The C library of Amazon Linux 2023 and so of `provided.al2023` (AWS, "Comparing Amazon Linux 2 and Amazon Linux
 /// 2023").
-pub(crate) const NEWEST_GLIBC: GlibcVersion = GlibcVersion(2, 34);
+const NEWEST_GLIBC: GlibcVersion = GlibcVersion(2, 34);
 
 /// The libraries of the base image that a Rust binary may need.
 const LIBRARIES: [&str; 5] =
     ["libc.so.6", "libm.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct GlibcVersion(u32, u32);
+struct GlibcVersion(u32, u32);
 
 impl GlibcVersion {
     /// `GLIBC_2.34` or `GLIBC_2.2.5`; the third number never decides.
@@ -34,28 +34,60 @@ impl fmt::Display for GlibcVersion {
     }
 }
 
-/// The requirements that the loader resolves.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Linkage {
-    /// As Lambda names it: `x86_64` or `arm64`.
-    pub(crate) architecture: &'static str,
-    /// The `NEEDED` entries in their order.
-    pub(crate) libraries: Vec<String>,
-    /// The newest version of the C library that a symbol asks for; none in a static binary.
-    pub(crate) glibc: Option<GlibcVersion>,
+/// A processor architecture of Lambda.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Architecture {
+    /// Intel and AMD.
+    X86_64,
+    /// Graviton.
+    Arm64,
 }
 
-impl Linkage {
+impl Architecture {
+    /// All of them, Lambda's default first.
+    pub const ALL: [Architecture; 2] = [Architecture::X86_64, Architecture::Arm64];
+
+    /// The name that Lambda has for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Architecture::X86_64 => "x86_64",
+            Architecture::Arm64 => "arm64",
+        }
+    }
+}
+
+impl fmt::Display for Architecture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// An executable, and the requirements that the loader resolves.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Program {
+    /// The processors that it runs on.
+    pub architecture: Architecture,
+    /// The `NEEDED` entries in their order.
+    pub libraries: Vec<String>,
+    /// `true` if it has the debugging information of a development build.
+    pub has_debug_info: bool,
+    glibc: Option<GlibcVersion>,
+}
+
+impl Program {
     /// Reads an ELF executable.
-    pub(crate) fn read(file: &[u8]) -> Result<Linkage> {
-        let elf = ElfFile64::<Endianness>::parse(file).context(
-            "not a 64-bit ELF executable: build on Linux, or cross-compile and pass the result with `--binary`",
-        )?;
+    ///
+    /// # Errors
+    ///
+    /// It is none, or none for a processor of Lambda.
+    pub fn read(file: &[u8]) -> Result<Program> {
+        let elf = ElfFile64::<Endianness>::parse(file).context("not a 64-bit ELF executable")?;
         let endian = elf.endian();
         let architecture = match elf.elf_header().e_machine(endian) {
-            elf::EM_X86_64 => "x86_64",
-            elf::EM_AARCH64 => "arm64",
-            other => bail!("machine type {other:?} of the ELF header is none that Lambda runs"),
+            elf::EM_X86_64 => Architecture::X86_64,
+            elf::EM_AARCH64 => Architecture::Arm64,
+            other => bail!("an ELF file for machine type {}; Lambda runs x86_64 and arm64", other.0),
         };
 
         let sections = elf.elf_section_table();
@@ -79,11 +111,19 @@ impl Linkage {
                 }
             }
         }
-        Ok(Linkage { architecture, libraries, glibc })
+        let has_debug_info = sections.section_by_name(endian, b".debug_info").is_some();
+        Ok(Program { architecture, libraries, has_debug_info, glibc })
+    }
+
+    /// The newest version of the C library that a symbol asks for, such as `glibc 2.34`.
+    #[must_use]
+    pub fn library(&self) -> String {
+        self.glibc.map_or_else(|| "static".to_owned(), |version| format!("glibc {version}"))
     }
 
     /// The reasons why Amazon Linux 2023 cannot load it; empty if it can.
-    pub(crate) fn problems(&self) -> Vec<String> {
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
         let strange = self
             .libraries
             .iter()
@@ -112,8 +152,9 @@ mod tests {
 
     #[test]
     fn what_the_base_image_lacks_is_told() {
-        let linkage = Linkage {
-            architecture: "x86_64",
+        let linkage = Program {
+            architecture: Architecture::X86_64,
+            has_debug_info: false,
             libraries: vec!["libc.so.6".into(), "libssl.so.3".into()],
             glibc: Some(GlibcVersion(2, 38)),
         };
@@ -121,7 +162,7 @@ mod tests {
             linkage.problems(),
             ["needs `libssl.so.3`, which is not in the base image", "needs glibc 2.38, Amazon Linux 2023 has 2.34"]
         );
-        let fine = Linkage { libraries: vec!["libm.so.6".into()], glibc: Some(NEWEST_GLIBC), ..linkage };
+        let fine = Program { libraries: vec!["libm.so.6".into()], glibc: Some(NEWEST_GLIBC), ..linkage };
         assert_eq!(fine.problems(), [""; 0]);
     }
 
@@ -130,9 +171,9 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn a_rust_binary_is_read() {
         let own = std::fs::read(std::env::current_exe().unwrap()).unwrap();
-        let linkage = Linkage::read(&own).unwrap();
+        let linkage = Program::read(&own).unwrap();
         assert!(linkage.libraries.iter().any(|library| library == "libc.so.6"), "{linkage:?}");
         assert!(linkage.glibc >= Some(GlibcVersion(2, 2)), "{linkage:?}");
-        assert!(Linkage::read(b"#!/bin/sh\n").is_err());
+        assert!(Program::read(b"#!/bin/sh\n").is_err());
     }
 }
