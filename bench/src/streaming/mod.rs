@@ -46,7 +46,7 @@ pub(crate) struct Times {
 /// A way to get the back end's response.
 enum Lane {
     /// No function.
-    Direct(Direct),
+    Direct(Box<Direct>),
     Ours(StreamingApi, Process),
     Adapter(StreamingApi, Running),
 }
@@ -178,7 +178,7 @@ pub fn run() -> anyhow::Result<()> {
     let whole = whole.start(&whole_api.address, &backend, folder.path(), &[])?;
     let mut whole = Lane::Ours(whole_api, whole);
     let mut series = [
-        Series::new("no function", Lane::Direct(Direct::connect(back_end.port, &tls.client)?)),
+        Series::new("no function", Lane::Direct(Box::new(Direct::connect(back_end.port, &tls.client)?))),
         Series::new("Crossfade", Lane::Ours(ours_api, ours)),
         Series::new("Lambda Web Adapter, nginx", Lane::Adapter(adapter_api, adapter)),
     ];

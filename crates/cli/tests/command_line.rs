@@ -33,7 +33,7 @@ fn help_texts_are_the_golden_ones() {
 }
 
 /// Commands for users, as `--help` lists them.
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 21] = [
     "compare",
     "dev",
     "check",

@@ -144,7 +144,7 @@ pub(in crate::source) fn http_api_event(
     }
 }
 
-/// What the framework makes of `cors: true`, except that it lists only the methods of the routes.
+/// The framework's settings for `cors: true`, except that it lists only the methods of the routes.
 fn every() -> Cors {
     let list = |texts: &str| texts.split(' ').map(str::to_owned).collect();
     let fields =

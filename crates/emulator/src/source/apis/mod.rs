@@ -64,7 +64,7 @@ const NOT_EMULATED: [(&str, &str); 18] = [
     ("AWS::VpcLattice::Service", "`--front lattice` without a file puts VPC Lattice in front of a function"),
 ];
 
-/// What to do about events that are no requests.
+/// The advice about events that are no requests.
 pub(super) const EVENTS_HINT: &str = "only requests invoke functions here; call the handlers of other events in a test";
 
 /// The most places in one notice.
@@ -214,7 +214,7 @@ fn words(node: &Node) -> impl Iterator<Item = &str> {
     written(node).split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty())
 }
 
-/// What the routes of an API have in common.
+/// The settings that the routes of an API have in common.
 #[derive(Clone)]
 struct Api {
     /// The logical ID, or the expression that names an API of another stack.
@@ -418,7 +418,7 @@ fn cors(draft: &mut Draft<'_>, name: &str, node: Option<&Node>, every: &Cors) ->
     })
 }
 
-/// What SAM makes of `CorsConfiguration: true`.
+/// SAM's settings for `CorsConfiguration: true`.
 fn every_origin() -> Cors {
     Cors { allow_origins: vec!["*".to_owned()], ..Cors::default() }
 }
