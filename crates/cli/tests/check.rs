@@ -196,3 +196,45 @@ fn a_check_that_cannot_run_says_why() {
         assert!(output.stdout.is_empty() && errors.starts_with(reason), "{errors}");
     }
 }
+
+#[test]
+fn limits_of_the_front_ends_in_use_are_warnings() {
+    let large = "x".repeat(1_100_000);
+    let file = "\
+version: 1
+streaming: function-url
+timeouts: { request: 60s }
+backends:
+  legacy: { url: https://a.example, timeouts: { backendRequest: 40s } }
+routes:
+  - name: notice
+    priority: 10
+    conditions: { path: [/notice] }
+    fixedResponse: { status: 200, contentType: text/plain, bodyFile: notice.txt }
+default: { forward: legacy }
+";
+    let files = [("notice.txt", large.as_str())];
+    let warnings = |arguments: &[&str]| {
+        let output = check_with(file.as_bytes(), &files, &[&["--json"], arguments].concat());
+        let result: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let findings = result["findings"].as_array().unwrap().iter();
+        findings.map(|it| format!("{} {}", it["line"], it["message"].as_str().unwrap())).collect::<Vec<_>>()
+    };
+    assert_eq!(warnings(&[]), [""; 0]);
+    assert_eq!(warnings(&["--front", "function-url"]), [""; 0]);
+    let gives_up = |line: u32, time: &str| {
+        format!(
+            "{line} API Gateway (REST API) does not wait for {time}: its clients get a 504 or 503 of its own after 29s"
+        )
+    };
+    let not_streamed = "2 no front end of `--front` is a function-url, so nothing is streamed through it".to_owned();
+    assert_eq!(warnings(&["--front", "rest-api"]), [not_streamed.clone(), gives_up(3, "60s"), gives_up(5, "40s")]);
+    assert_eq!(warnings(&["--front", "rest-api", "--front", "function-url"]), [gives_up(3, "60s"), gives_up(5, "40s")]);
+    let behind_alb = warnings(&["--front", "alb"]);
+    assert_eq!(behind_alb[0], not_streamed);
+    assert!(behind_alb[1].starts_with("10 the response is too large for the load balancer: "), "{behind_alb:?}");
+
+    let output = check(CLEAN, &["--front", "nlb"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("expected one of alb, rest-api"));
+}

@@ -26,6 +26,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use crossfade_emulator::EndpointKind;
 use crossfade_function::SettingsError;
 
 use crate::program;
@@ -154,6 +155,20 @@ fn refuse(error: &clap::Error) -> ExitCode {
         safe => say(safe.trim_end()),
     }
     u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+/// The load balancer, as a value of `--front`.
+const ALB: &str = "alb";
+
+/// Reads a value of `--front`; `None` is the load balancer.
+fn front(name: &str) -> Result<Option<EndpointKind>, String> {
+    match EndpointKind::of_name(name) {
+        None if name != ALB => {
+            let names: Vec<&str> = [ALB].into_iter().chain(EndpointKind::ALL.map(EndpointKind::name)).collect();
+            Err(format!("expected one of {}", names.join(", ")))
+        }
+        kind => Ok(kind),
+    }
 }
 
 /// `SSL_CERT_FILE` as an absolute path: certificates to trust in addition to the public authorities.

@@ -119,7 +119,8 @@ impl EndpointKind {
     }
 
     /// The time after which the service gives up waiting for the function; `None` if only the function's own timeout ends it.
-    pub(super) fn timeout(self) -> Option<Duration> {
+    #[must_use]
+    pub fn timeout(self) -> Option<Duration> {
         match self {
             Self::RestApi => Some(Duration::from_secs(29)),
             Self::HttpApi | Self::HttpApi1 => Some(Duration::from_secs(30)),

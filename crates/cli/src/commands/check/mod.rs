@@ -1,9 +1,10 @@
 //! `crossfade check`: all errors and warnings of a configuration before it is deployed.
 //!
-//! Owns the output and the exit code. Findings come from `crossfade-route`, from the proxy if it cannot start, from `migration`, and
-//! with `--connect` from `connect`.
+//! Owns the output and the exit code. Findings come from `crossfade-route`, from the proxy if it cannot start, from `migration`, with
+//! `--front` from `front`, and with `--connect` from `connect`.
 
 mod connect;
+mod front;
 mod migration;
 
 use std::fs;
@@ -18,6 +19,7 @@ use http::header::HeaderValue;
 use serde_json::{Value, json};
 
 use self::connect::Look;
+use self::front::Front;
 use super::{Verdict, configuration};
 use crate::terminal::{print, print_json, say};
 
@@ -30,6 +32,7 @@ Examples:
   crossfade check --json | jq -r '.findings[].message'
   crossfade check --connect --deny-warnings                before a deployment, from the function's network
   crossfade check --live s3://bucket/live.json             before a deployment during a migration
+  crossfade check --front rest-api                         warns of what this front end cannot do
 
 `--connect` connects from this machine to each back end, as the function would: it trusts `SSL_CERT_FILE` in addition to
 the public authorities, and sends one `HEAD` for the base path to each of the back end's `addresses`. A back end that
@@ -54,6 +57,9 @@ pub(super) struct Options {
     /// Check that the live state in this place fits the file: file:PATH, s3://BUCKET/KEY, ssm:/NAME or appconfig:APPLICATION/ENVIRONMENT/PROFILE [default: $CROSSFADE_LIVE]
     #[arg(long, value_name = "PLACE")]
     live: Option<String>,
+    /// Front end that the file is for: warn of its limits; can be repeated [possible values: alb, rest-api, http-api, http-api-1.0, function-url, lattice, lattice-1]
+    #[arg(long = "front", value_name = "KIND", value_parser = Front::parse)]
+    fronts: Vec<Front>,
     /// Host that clients send, for `hostHeader: preserve` [default: the host of `publicUrl`]
     #[arg(long, value_name = "HOST", requires = "connect")]
     host: Option<HeaderValue>,
@@ -69,8 +75,15 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
 
 /// Checks a file for another command. Prints what there is to say, to standard error. Returns `true` if it has errors.
 pub(super) fn is_rejected(file: &Path) -> Result<bool> {
-    let options =
-        Options { file: file.to_owned(), json: false, deny_warnings: false, connect: false, live: None, host: None };
+    let options = Options {
+        file: file.to_owned(),
+        json: false,
+        deny_warnings: false,
+        connect: false,
+        live: None,
+        fronts: Vec::new(),
+        host: None,
+    };
     let result = CheckResult::of(&options)?;
     if !result.findings.list.is_empty() {
         say(result.text().trim_end());
@@ -97,7 +110,7 @@ struct CheckResult {
 }
 
 impl CheckResult {
-    fn of(Options { file, connect, live, host, .. }: &Options) -> Result<CheckResult> {
+    fn of(Options { file, connect, live, fronts, host, .. }: &Options) -> Result<CheckResult> {
         let bytes = configuration::bytes(file)?;
         let folder = file.parent().unwrap_or(Path::new(""));
         let text = decode(bytes.clone());
@@ -110,6 +123,7 @@ impl CheckResult {
         if let Some(table) = table {
             (backends, routes) = (table.backends().len(), table.routes().len());
             findings.list.extend(migration::guard(&table, &text));
+            findings.list.extend(front::limits(fronts, &table, &text));
             if let Some(place) = super::migration::place(live.as_ref()) {
                 let overlay = super::migration::read(&place)?;
                 findings.list.extend(overlay.iter().flat_map(|overlay| migration::live(&table, overlay, &place)));

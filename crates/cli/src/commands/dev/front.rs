@@ -5,8 +5,7 @@
 use anyhow::{Result, bail, ensure};
 use crossfade_emulator::{BasePath, Endpoint, EndpointKind, Listener, Settings};
 
-/// The load balancer, as a value of `--front`.
-const ALB: &str = "alb";
+use crate::commands::{ALB, front as kind};
 
 /// Options of the front ends.
 #[derive(clap::Args)]
@@ -32,11 +31,7 @@ pub(super) struct FrontOptions {
 }
 
 fn front(text: &str) -> Result<String, String> {
-    let names: Vec<&str> = [ALB].into_iter().chain(EndpointKind::ALL.map(EndpointKind::name)).collect();
-    match names.contains(&text) {
-        true => Ok(text.to_owned()),
-        false => Err(format!("expected one of {}", names.join(", "))),
-    }
+    kind(text).map(|_| text.to_owned())
 }
 
 impl FrontOptions {
