@@ -14,8 +14,12 @@ use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 
-/// Attempts of a request; the pauses between them are some seconds in all.
+/// Attempts of a request.
 const ATTEMPTS: u32 = 4;
+
+/// The longest first pause between them; each further one is twice as long. All three together are shorter than a reader of live
+/// state waits, so that it learns the reason.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// The time for an attempt. Without it a service that accepts connections and does not respond would be waited for.
 const ATTEMPT: Duration = Duration::from_secs(10);
@@ -26,7 +30,7 @@ const OPERATION: Duration = Duration::from_secs(15);
 /// The usual chain, with our TLS.
 pub fn loader() -> ConfigLoader {
     let client = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-    let retry = RetryConfig::standard().with_max_attempts(ATTEMPTS);
+    let retry = RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(PAUSE);
     let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).operation_timeout(OPERATION).build();
     aws_config::defaults(BehaviorVersion::latest()).http_client(client).retry_config(retry).timeout_config(timeouts)
 }
