@@ -122,7 +122,7 @@ fn ratio(samples: &[Sample], series: &[Series], others: &[&str], pick: fn(&Sampl
     median(per_round.collect())
 }
 
-/// A figure with so many digits behind the point; a dash if there is none.
+/// A figure with so many decimal places; a dash for a missing one.
 #[must_use]
 pub fn figure(value: f64, digits: usize) -> String {
     if value.is_finite() { format!("{value:.digits$}") } else { "-".to_owned() }

@@ -80,7 +80,7 @@ impl Program {
     ///
     /// # Errors
     ///
-    /// It is none, or none for a processor of Lambda.
+    /// If it is not a program, or not for a processor that Lambda has.
     pub fn read(file: &[u8]) -> Result<Program> {
         let elf = ElfFile64::<Endianness>::parse(file).context("not a 64-bit ELF executable")?;
         let endian = elf.endian();

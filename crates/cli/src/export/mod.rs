@@ -189,7 +189,7 @@ impl Export {
     }
 }
 
-/// The action of a route without the function; `None` with reasons if there is none.
+/// The action of a route without the function; `None`, with reasons, where only the function can do it.
 fn action(
     route: &Route,
     table: &RoutingTable,

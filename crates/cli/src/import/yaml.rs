@@ -34,7 +34,7 @@ impl Yaml {
         Yaml::Raw(number.to_string())
     }
 
-    /// The value of a key; `None` if there is none.
+    /// The value of a key; `None` for an unknown key.
     pub(crate) fn get(&self, key: &str) -> Option<&Yaml> {
         let Yaml::Map(entries) = self else { return None };
         entries.iter().find(|(known, _)| known == key).map(|(_, value)| value)

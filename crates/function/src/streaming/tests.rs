@@ -57,7 +57,7 @@ async fn serve(proxy: &Proxy, api: &TcpListener, limit: Duration) -> Outcome {
         seed: 0,
     };
     let mut buffer = Vec::new();
-    let Answered { mut record, mut pending, reply, .. } = answer(proxy, Ok(get("/a")), &invocation, &mut buffer).await;
+    let Answered { mut record, mut pending, reply } = answer(proxy, Ok(get("/a")), &invocation, &mut buffer).await;
     let Reply::Beginning(rest) = reply else { panic!("not streamed: {}", buffer.escape_ascii()) };
     let mut runtime_api = RuntimeApi::new(&api.local_addr().unwrap().to_string());
     let stream = Stream { proxy, invocation: &invocation, record: &mut record, pending: &mut pending };
@@ -276,21 +276,26 @@ async fn endless() -> (Origin, Arc<AtomicU64>) {
     (origin.await, sent)
 }
 
+/// The bytes that a back end has sent once it can send no more.
+async fn sent_until_full(sent: &AtomicU64) -> u64 {
+    let mut before = 0;
+    loop {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let now = sent.load(Ordering::SeqCst);
+        if now == before && now > 0 {
+            return now;
+        }
+        before = now;
+    }
+}
+
 #[tokio::test]
 async fn nothing_is_read_that_is_not_taken_and_the_time_ends_that() {
     let (origin, sent) = endless().await;
     let (proxy, api) = (proxy_of(&origin), listener().await);
     let (outcome, _posted) = tokio::join!(serve(&proxy, &api, Duration::from_millis(1500)), async {
         let posted = Posted::accept(&api).await;
-        let mut before = 0;
-        loop {
-            tokio::time::sleep(Duration::from_millis(200)).await;
-            let now = sent.load(Ordering::SeqCst);
-            if now == before && now > 0 {
-                break;
-            }
-            before = now;
-        }
+        let before = sent_until_full(&sent).await;
         // No more than the system's buffers for sockets, and two of ours.
         assert!(before < 24 << 20, "{before}");
         posted
@@ -553,15 +558,7 @@ async fn http2_sends_no_more_than_is_taken() {
     let (proxy, api) = (http2_proxy_of(&origin), listener().await);
     let (outcome, _posted) = tokio::join!(serve(&proxy, &api, Duration::from_millis(1500)), async {
         let posted = Posted::accept(&api).await;
-        let mut before = 0;
-        loop {
-            tokio::time::sleep(Duration::from_millis(200)).await;
-            let now = sent.load(Ordering::SeqCst);
-            if now == before && now > 0 {
-                break;
-            }
-            before = now;
-        }
+        let before = sent_until_full(&sent).await;
         // A window, and the system's buffers for the socket of the reply.
         assert!(before < 24 << 20, "{before}");
         posted

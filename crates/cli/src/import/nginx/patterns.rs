@@ -10,7 +10,7 @@ use super::model::Pattern;
 ///
 /// # Errors
 ///
-/// The reason why there is none, such as look-around.
+/// The reason why it has no counterpart, such as look-around.
 pub(super) fn translated(pattern: &Pattern) -> Result<String, String> {
     let source = &pattern.source;
     let text = if pattern.ignores_case { format!("(?i){source}") } else { source.clone() };
