@@ -281,6 +281,7 @@ pub(crate) fn what_is_secret_is_in_no_output() {
         assert_clean_but("the access log", &log, &["canary-query", "canary-nested", "canary-no-version"]);
         assert!(log.contains("canary-query"), "{log}");
 
+        let told = wait_for_words(&told, &format!("\"seen\":\"{} seen", requests.len()));
         for target in ["/", "/?q=plain", "/?q=status:5xx", "/?before=1000", "/style.css", "/script.js"] {
             assert_clean(&format!("the inspector's {target}"), &get(&dev.inspector, target));
         }
@@ -289,7 +290,6 @@ pub(crate) fn what_is_secret_is_in_no_output() {
             assert!(page.starts_with("HTTP/1.1 200"), "{number}: {page}");
             assert_clean(&format!("the inspector's page {number}"), &page);
         }
-        let told = wait_for_words(&told, &format!("\"seen\":\"{} seen", requests.len()));
         assert!(told.matches("<tr id=").count() >= 8, "{told}");
         assert_clean("the inspector's live stream", &told);
         for option in [&[][..], &["--json"], &["--html", "report.html", "--examples", "10"]] {

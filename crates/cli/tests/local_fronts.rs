@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use crossfade_testkit::client;
+use crossfade_testkit::wait::eventually;
 
 use crate::support::{Dev, word_after};
 
@@ -74,11 +75,12 @@ pub(crate) fn a_function_stands_behind_several_front_ends_at_a_time() {
     let event = get(&word_after(url, "front end"), "/a%20b").json();
     assert_eq!(event["rawPath"], "/a%20b");
     assert!(event["requestContext"]["domainName"].as_str().unwrap().ends_with(".lambda-url.us-east-1.on.aws"));
-    dev.next_line();
     // The inspector says which front end a request came through, and shows no rules and no line of ALB's log for it.
     let address = dev.inspector.trim_start_matches("http://").trim_end_matches('/').to_owned();
-    let page = client::send(&address, format!("GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"));
-    assert!(page.text().contains("http-api") && page.text().contains("function-url"), "{}", page.text());
+    eventually("the inspector shows the request of each front end", || {
+        let page = client::send(&address, format!("GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"));
+        page.text().contains("<small>http-api ") && page.text().contains("<small>function-url ")
+    });
 }
 
 pub(crate) fn a_function_streams_to_a_function_url() {
