@@ -3,21 +3,23 @@
 //! Owns the list, its order (cheap ones first) and the summary at the end. All steps run even if one fails, so that one run
 //! reports everything.
 
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 
 use crate::not_run;
-use crate::package::{cargo, target};
+use crate::package::{build_command, cargo, target};
 
 /// A cargo command and what it is called in the summary.
-const STEPS: [(&str, &[&str]); 6] = [
+const STEPS: [(&str, &[&str]); 5] = [
     ("format", &["fmt", "--all", "--check"]),
     ("lints", &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]),
     ("docs", &["doc", "--workspace", "--no-deps", "--document-private-items", "--locked"]),
     ("tests", &["test", "--workspace", "--locked", "--no-fail-fast"]),
     ("package", &["xtask", "package"]),
-    ("budget", &["run", "--quiet", "--locked", "--package", "crossfade-bench", "--", "budget"]),
 ];
 
 /// The workspaces whose lock files are checked: ours, those of the fuzz targets and of the bench's anchors, that of a
@@ -41,15 +43,23 @@ enum Verdict {
 pub(crate) fn run() -> Result<bool> {
     let start = Instant::now();
     let mut results = Vec::new();
+    // Most of it is a single thread, so it runs beside the first steps. If it fails, `package` repeats it and shows why.
+    let mut ahead = build_command().stdout(Stdio::null()).stderr(Stdio::null()).spawn().context("cannot run cargo")?;
     for (name, arguments) in STEPS {
-        results.push(step(name, arguments)?);
+        if name == "tests" {
+            ahead.wait().context("cannot wait for cargo")?;
+        }
+        results.push(step(name, cargo().args(arguments))?);
         // Before what takes long.
         if name == "docs" {
             for manifest in MANIFESTS {
-                results.push(step(&format!("deny {manifest}"), &deny(manifest, &["bans", "licenses", "sources"]))?);
+                let arguments = deny(manifest, &["bans", "licenses", "sources"]);
+                results.push(step(&format!("deny {manifest}"), cargo().args(arguments))?);
             }
         }
     }
+    // The tests have built it. `cargo run` would compile half of its crates again, with fewer features.
+    results.push(step("budget", Command::new(target()?.join("debug/crossfade-bench")).arg("budget"))?);
     for manifest in MANIFESTS {
         results.push(advisories(manifest)?);
     }
@@ -73,12 +83,20 @@ pub(crate) fn run() -> Result<bool> {
 
 type StepResult = (String, Verdict, f64);
 
-fn step(name: &str, arguments: &[&str]) -> Result<StepResult> {
-    eprintln!("\n== {name}: cargo {}", arguments.join(" "));
+fn step(name: &str, command: &mut Command) -> Result<StepResult> {
+    let arguments: Vec<_> = command.get_args().map(OsStr::to_string_lossy).collect();
+    let program = Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    eprintln!("\n== {name}: {program} {}", arguments.join(" "));
     let start = Instant::now();
     // The only way to say it to rustdoc; the other steps do not look at it.
-    let status = cargo().args(arguments).env("RUSTDOCFLAGS", "-D warnings").status().context("cannot run cargo")?;
-    let verdict = if status.success() { Verdict::Ok } else { Verdict::Failed };
+    let verdict = match command.env("RUSTDOCFLAGS", "-D warnings").status() {
+        Ok(status) if status.success() => Verdict::Ok,
+        Ok(_) => Verdict::Failed,
+        Err(error) => {
+            eprintln!("error: cannot run `{program}`: {error}");
+            Verdict::Failed
+        }
+    };
     Ok((name.to_owned(), verdict, start.elapsed().as_secs_f64()))
 }
 

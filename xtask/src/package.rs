@@ -75,12 +75,16 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 /// The release binary of the function, built as the lock file says.
 fn build() -> Result<PathBuf> {
-    let status = cargo()
-        .args(["build", "--release", "--locked", "-p", "crossfade-function", "--bin", "bootstrap"])
-        .status()
-        .context("cannot run cargo")?;
+    let status = build_command().status().context("cannot run cargo")?;
     ensure!(status.success(), "the build failed");
     Ok(target()?.join("release/bootstrap"))
+}
+
+/// Builds the program that is deployed.
+pub(crate) fn build_command() -> Command {
+    let mut build = cargo();
+    build.args(["build", "--release", "--locked", "-p", "crossfade-function", "--bin", "bootstrap"]);
+    build
 }
 
 /// The folder that cargo builds into.
