@@ -185,7 +185,9 @@ pub fn run(tests: Vec<Test>) -> ExitCode {
     let mut arguments = Arguments::from_args();
     // As libtest reads it.
     let threads = env::var("RUST_TEST_THREADS").ok().and_then(|threads| threads.parse().ok());
-    arguments.test_threads = arguments.test_threads.or(threads);
+    // These tests wait for other processes half of their time.
+    let twice = || std::thread::available_parallelism().map(|cpus| 2 * cpus.get()).ok();
+    arguments.test_threads = arguments.test_threads.or(threads).or_else(twice);
     let left_out = Arc::new(Mutex::new(Vec::new()));
     let trial = |test: Test| {
         let left_out = left_out.clone();
