@@ -12,7 +12,19 @@ const IMAGES: &str = "docs/images";
 /// Pages load on a slow connection, and clones stay small.
 const LARGEST_IMAGE: u64 = 200_000;
 /// Folders with pages of their own.
-const FOLDERS: [&str; 6] = ["", "docs", "bench", "fuzz", "deploy/serverless", "bench/runs"];
+const FOLDERS: [&str; 11] = [
+    "",
+    "docs",
+    "bench",
+    "fuzz",
+    "deploy/cdk",
+    "deploy/cloudformation",
+    "deploy/monitoring",
+    "deploy/sam",
+    "deploy/serverless",
+    "deploy/terraform",
+    "bench/runs",
+];
 
 fn pages() -> Vec<PathBuf> {
     let mut pages = Vec::new();

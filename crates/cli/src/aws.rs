@@ -2,12 +2,13 @@
 //! the TLS library, which is that of the function.
 
 use std::error::Error;
+use std::fmt;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
+use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::Builder;
@@ -27,6 +28,9 @@ const ATTEMPT: Duration = Duration::from_secs(10);
 /// The time for all attempts of a request.
 const OPERATION: Duration = Duration::from_secs(15);
 
+/// Codes of errors for a missing permission; services differ.
+const DENIED: [&str; 3] = ["AccessDenied", "AccessDeniedException", "UnauthorizedOperation"];
+
 /// The usual chain, with our TLS.
 pub fn loader() -> ConfigLoader {
     let client = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
@@ -41,7 +45,20 @@ pub fn loader() -> ConfigLoader {
 ///
 /// If there is no region.
 pub(crate) async fn config() -> Result<SdkConfig> {
-    let config = loader().load().await;
+    config_in(None).await
+}
+
+/// The same, in this region if there is one.
+///
+/// # Errors
+///
+/// As `config`.
+pub(crate) async fn config_in(region: Option<Region>) -> Result<SdkConfig> {
+    let loader = loader();
+    let config = match region {
+        Some(region) => loader.region(region).load().await,
+        None => loader.load().await,
+    };
     config
         .region()
         .context("there is no AWS region: set `AWS_REGION`, or `region` in the profile that `AWS_PROFILE` names")?;
@@ -54,7 +71,33 @@ pub(crate) fn failure<E>(cannot: &str, permissions: &str, error: &SdkError<E, Ht
 where
     E: Error + ProvideErrorMetadata + Send + Sync + 'static,
 {
-    anyhow!("cannot {cannot}: {}", one_line(&reason(permissions, error)))
+    let text = format!("cannot {cannot}: {}", one_line(&reason(permissions, error)));
+    if is_denied(error) { Denied(text).into() } else { anyhow!(text) }
+}
+
+/// The credentials do not allow a request. In an [`anyhow::Error`], so that a caller can go on without the result.
+#[derive(Debug)]
+pub(crate) struct Denied(String);
+
+impl fmt::Display for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for Denied {}
+
+/// Returns `true` if the credentials are valid and lack a permission.
+pub(crate) fn is_denied<E>(error: &SdkError<E, HttpResponse>) -> bool
+where
+    E: Error + ProvideErrorMetadata + Send + Sync + 'static,
+{
+    let SdkError::ServiceError(service) = error else { return false };
+    match error.code().unwrap_or_default() {
+        // Without a body that says more, as for a role without any permission.
+        "" => service.raw().status().as_u16() == 403,
+        code => DENIED.contains(&code),
+    }
 }
 
 fn reason<E>(permissions: &str, error: &SdkError<E, HttpResponse>) -> String
@@ -88,9 +131,7 @@ where
         (code, message) => format!("{code}: {message}"),
     };
     match code {
-        "AccessDenied" | "AccessDeniedException" => {
-            format!("the credentials do not allow it; it needs {permissions} ({said})")
-        }
+        _ if is_denied(error) => format!("the credentials do not allow it; it needs {permissions} ({said})"),
         "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => {
             format!("the credentials have expired: log in again, such as with `aws sso login` ({said})")
         }
@@ -102,8 +143,6 @@ where
             format!("the credentials are invalid: check `AWS_PROFILE`, or the keys in the environment ({said})")
         }
         "RequestTimeTooSkewed" => format!("the clock of this machine is wrong ({said})"),
-        // Without a body that says more, as for a role without any permission.
-        "" if status == 403 => format!("the credentials do not allow it; it needs {permissions} ({said})"),
         _ => said,
     }
 }

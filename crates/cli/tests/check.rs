@@ -89,6 +89,35 @@ fn a_good_file_is_summed_up() {
 }
 
 #[test]
+fn metrics_have_a_number_and_a_price() {
+    let config = |metrics: &str| {
+        format!(
+            "version: 1\nbackends: {{ legacy: https://a.example, modern: https://b.example }}\nroutes:\n  \
+             - {{ name: copied, priority: 1, conditions: {{ path: [/a] }}, forward: legacy, mirror: {{ backend: modern, \
+             percent: 1, compare: {{}} }} }}\n  \
+             - {{ name: moved, priority: 2, conditions: {{ path: [/b] }}, redirect: {{ path: /c }} }}\n\
+             default: {{ forward: legacy }}\nmetrics: {metrics}\n"
+        )
+    };
+    for (metrics, count, usd) in [
+        ("true", 18, "5.40"),
+        // All, a route with a mirror, a redirect, the default.
+        ("{ routes: true }", 18 + 18 + 5 + 15, "16.80"),
+    ] {
+        let text = told(&check(&config(metrics), &[]), 0);
+        let expected =
+            format!("crossfade.yaml: ok, 2 back ends, 2 routes, at most {count} metrics, {usd} USD a month\n");
+        assert_eq!(text, expected);
+        let document = told_as_json(&check(&config(metrics), &["--json"]), 0);
+        assert_eq!(document["metrics"], json!({ "atMost": count, "usdPerMonth": usd.parse::<f64>().unwrap() }));
+    }
+    assert!(!told(&check(&config("false"), &[]), 0).contains("USD"));
+    let text = told(&check(&config("true\naccessLog: false"), &["--deny-warnings"]), 1);
+    assert!(text.contains("crossfade.yaml:7:10: warning: `metrics`: with `accessLog: false` there are no"), "{text}");
+    assert!(text.ends_with("\ncrossfade.yaml: 1 warning, at most 18 metrics, 5.40 USD a month\n"), "{text}");
+}
+
+#[test]
 fn errors_are_shown_all_at_once() {
     assert_eq!(told(&check(ERRORS, &[]), 1), include_str!("golden/check-errors.txt"));
 }

@@ -23,9 +23,11 @@ fn refusal(arguments: &[&str]) -> String {
 /// A reviewer sees in the golden files what a user sees.
 #[test]
 fn help_texts_are_the_golden_ones() {
-    for (arguments, golden) in
-        [(&["--help"][..], include_str!("golden/help.txt")), (&["dev", "--help"], include_str!("golden/help-dev.txt"))]
-    {
+    for (arguments, golden) in [
+        (&["--help"][..], include_str!("golden/help.txt")),
+        (&["dev", "--help"], include_str!("golden/help-dev.txt")),
+        (&["doctor", "--help"], include_str!("golden/help-doctor.txt")),
+    ] {
         let output = crossfade(arguments);
         assert_eq!(String::from_utf8_lossy(&output.stdout), golden, "{arguments:?}");
         assert!(output.status.success());
@@ -33,14 +35,16 @@ fn help_texts_are_the_golden_ones() {
 }
 
 /// Commands for users, as `--help` lists them.
-const COMMANDS: [&str; 21] = [
+const COMMANDS: [&str; 23] = [
     "compare",
     "dev",
     "check",
     "explain",
     "test",
     "report",
+    "cost",
     "package",
+    "doctor",
     "status",
     "plan",
     "promote",

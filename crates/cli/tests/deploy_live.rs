@@ -17,7 +17,7 @@ static STACKS: Mutex<BTreeMap<String, Value>> = Mutex::new(BTreeMap::new());
 const ALL: &[&str] = &["alarm", "schedule", "people"];
 
 /// The `Resources` of the stack with this place, and with these files of the folder `live`.
-fn with(live: &str, files: &[&str]) -> Value {
+pub(crate) fn with(live: &str, files: &[&str]) -> Value {
     let mut stacks = STACKS.lock().unwrap_or_else(PoisonError::into_inner);
     let packaged = || packaged(&file(live, files)).unwrap_or_else(|error| panic!("{live} {files:?}: {error}"));
     stacks.entry(format!("{live} {files:?}")).or_insert_with(packaged).clone()

@@ -10,11 +10,10 @@ use crossfade_emulator::source::{self, Loaded};
 use crossfade_testkit::tools::{Absent, NODE, Tool, make};
 use serde_json::{Value, json};
 
+pub(crate) use crate::support::LISTENER;
 use crate::support::install::npm_ci;
 
 pub(crate) const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/serverless");
-pub(crate) const LISTENER: &str =
-    "arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener/app/front/50dc6c495c0c9188/f2f7dc8efc522ab2";
 
 /// The `Resources` of the stack, once there is [`PACKAGED`].
 static RESOURCES: OnceLock<Value> = OnceLock::new();
@@ -37,27 +36,50 @@ pub(crate) fn copy_live(to: &Path) {
     }
 }
 
+/// The stack of the file as it is. There once [`PACKAGED`] is.
+pub(crate) fn resources() -> &'static Value {
+    RESOURCES.get().expect("the test does not need `PACKAGED`")
+}
+
+/// The file with everything resolved, as the tool prints it.
+pub(crate) fn resolved() -> String {
+    let file = std::fs::read_to_string(Path::new(FOLDER).join("serverless.yml")).unwrap();
+    let folder = folder(&file);
+    let output = osls(folder.path()).args(["print", "--format", "json"]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
 /// The `Resources` of a `serverless.yml`.
 pub(crate) fn packaged(file: &str) -> Result<Value, Absent> {
+    let folder = folder(file);
+    make(osls(folder.path()).arg("package"))?;
+    let template = folder.path().join(".serverless/cloudformation-template-update-stack.json");
+    let mut template: Value = serde_json::from_slice(&std::fs::read(template).unwrap()).unwrap();
+    Ok(template["Resources"].take())
+}
+
+fn folder(file: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("serverless.yml"), file).unwrap();
     std::fs::copy(Path::new(FOLDER).join("package.json"), folder.path().join("package.json")).unwrap();
     std::fs::write(folder.path().join("bootstrap.zip"), "a placeholder").unwrap();
     copy_live(folder.path());
-    std::fs::copy(Path::new(FOLDER).join("spill.yml"), folder.path().join("spill.yml")).unwrap();
+    for file in ["monitoring.yml", "spill.yml"] {
+        std::fs::copy(Path::new(FOLDER).join(file), folder.path().join(file)).unwrap();
+    }
+    folder
+}
 
+fn osls(folder: &Path) -> Command {
     let mut osls = Command::new("node");
-    osls.arg(Path::new(FOLDER).join("node_modules/osls/bin/serverless.js")).arg("package").current_dir(folder.path());
+    osls.arg(Path::new(FOLDER).join("node_modules/osls/bin/serverless.js")).current_dir(folder);
     // An empty environment: no credentials, no proxy, nothing of the developer's.
-    osls.env_clear().env("HOME", folder.path()).env("SLS_TELEMETRY_DISABLED", "1").env("SLS_NOTIFICATIONS_MODE", "off");
+    osls.env_clear().env("HOME", folder).env("SLS_TELEMETRY_DISABLED", "1").env("SLS_NOTIFICATIONS_MODE", "off");
     osls.env("PATH", std::env::var_os("PATH").unwrap_or_default());
     osls.env("CROSSFADE_BACKEND", "https://legacy.example.com").env("ALB_LISTENER_ARN", LISTENER);
     osls.env("APPCONFIG_LAYER_ARN", crate::deploy_live::LAYER);
-    make(&mut osls)?;
-
-    let template = folder.path().join(".serverless/cloudformation-template-update-stack.json");
-    let mut template: Value = serde_json::from_slice(&std::fs::read(template).unwrap()).unwrap();
-    Ok(template["Resources"].take())
+    osls
 }
 
 /// The lines of the README for a VPC and for the log, added to `provider`.

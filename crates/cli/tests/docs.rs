@@ -35,9 +35,14 @@ fn crossfade(folder: &Path, arguments: &[impl AsRef<str>]) -> Output {
 }
 
 pub(crate) fn every_complete_example_is_right() {
-    for page in
-        ["README.md", "docs/configuration.md", "docs/back-ends.md", "docs/large-responses.md", "docs/migration.md"]
-    {
+    for page in [
+        "README.md",
+        "docs/configuration.md",
+        "docs/back-ends.md",
+        "docs/large-responses.md",
+        "docs/migration.md",
+        "docs/tracing.md",
+    ] {
         let examples = examples(page);
         assert!(!examples.is_empty(), "{page}");
         for example in examples {
@@ -76,7 +81,11 @@ pub(crate) fn every_command_is_one() {
         "docs/large-responses.md",
         "docs/import.md",
         "docs/export.md",
+        "docs/cost.md",
+        "docs/doctor.md",
         "deploy/serverless/README.md",
+        "deploy/terraform/README.md",
+        "deploy/cdk/README.md",
     ] {
         for command in commands(page) {
             let words = shell_words::split(&command).unwrap_or_else(|error| panic!("{page}: {command}: {error}"));

@@ -275,3 +275,51 @@ fn values_of_the_environment_in_routes_are_warned_of() {
     let listed = String::from_utf8(listed.stdout).unwrap();
     assert!(listed.contains("${env:ORIGIN_SECRET}") && !listed.contains("s3cret"), "{listed}");
 }
+
+/// The files of each tool, where the commands of its README expect them; and that nothing of the user's is lost.
+#[test]
+fn deploy_files_are_written_once_and_never_over_others() {
+    for (tool, file) in [
+        ("serverless", "serverless.yml"),
+        ("sam", "template.yml"),
+        ("cloudformation", "crossfade.yml"),
+        ("cdk", "lib/crossfade.ts"),
+        ("terraform", "examples/existing-listener/main.tf"),
+    ] {
+        let folder = TempDir::new().unwrap();
+        let output = crossfade(&folder, &["init", "--deploy", tool]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && said.contains(&format!("files to `deploy/{tool}`")), "{said}");
+        assert!(said.contains(&format!("crossfade package --output deploy/{tool}/")), "{said}");
+        let own = folder.path().join("deploy").join(tool);
+        let original = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy").join(tool).join(file);
+        assert_eq!(fs::read(own.join(file)).unwrap(), fs::read(original).unwrap(), "{tool}");
+        let readme = fs::read_to_string(own.join("README.md")).unwrap();
+        assert!(!readme.contains("](../"), "{tool}: {readme}");
+
+        let again = crossfade(&folder, &["init", "--deploy", tool]);
+        assert!(
+            again.status.success() && String::from_utf8_lossy(&again.stderr).contains("files already"),
+            "{again:?}"
+        );
+        fs::write(own.join(file), "mine").unwrap();
+        fs::remove_file(own.join("README.md")).unwrap();
+        let refused = crossfade(&folder, &["init", "--deploy", tool]);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(2), "{said}");
+        assert!(said.contains(&format!("deploy/{tool}/{file}` already exists")) && said.contains("--force"), "{said}");
+        assert_eq!(fs::read_to_string(own.join(file)).unwrap(), "mine");
+        assert!(!own.join("README.md").exists(), "nothing is written then");
+        let forced = crossfade(&folder, &["init", "--deploy", tool, "--force"]);
+        assert!(forced.status.success() && own.join("README.md").exists(), "{forced:?}");
+        assert_ne!(fs::read_to_string(own.join(file)).unwrap(), "mine");
+    }
+    let folder = TempDir::new().unwrap();
+    let elsewhere = crossfade(&folder, &["init", "--deploy", "sam", "--output", "infra"]);
+    assert!(elsewhere.status.success() && folder.path().join("infra/template.yml").exists(), "{elsewhere:?}");
+    for arguments in [&["--deploy", "sam", "--output", "-"][..], &["--deploy", "sam", "--legacy", "https://a.example"]]
+    {
+        let output = crossfade(&folder, &[&["init"], arguments].concat());
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");
+    }
+}

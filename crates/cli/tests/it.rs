@@ -8,6 +8,7 @@ mod check;
 mod check_connect;
 mod command_line;
 mod compare;
+mod cost;
 mod expectations;
 mod explain;
 mod export;

@@ -5,11 +5,17 @@
 
 mod canary;
 mod demo;
+mod deploy_cdk;
+mod deploy_equal;
 mod deploy_live;
+mod deploy_monitoring;
 mod deploy_serverless;
 mod deploy_spill;
+mod deploy_templates;
+mod deploy_terraform;
 mod dev;
 mod docs;
+mod doctor;
 mod foreign;
 mod four_fronts;
 mod front;
@@ -40,8 +46,12 @@ use crossfade_testkit::tests;
 use crossfade_testkit::tools::{self, BASH, COMPILER, CURL, NGINX, NODE, PYTHON};
 
 use deploy_serverless::PACKAGED;
+use deploy_templates::TEMPLATES;
 use foreign::{BUILD_TOOLS, NODE_CLIENT};
 use support::browser::BROWSER;
+use support::cdk::{PYTHON_CDK, TYPESCRIPT};
+use support::lint::LINT;
+use support::terraform::{PLANNED, TERRAFORM};
 
 fn main() -> ExitCode {
     tools::run(tests! {
@@ -52,6 +62,8 @@ fn main() -> ExitCode {
         [] canary::what_goes_wrong_in_dev_keeps_its_secrets;
         [CURL] canary::what_another_function_reports_is_looked_through;
         [] canary::listener_rules_keep_their_secrets;
+        [MOTO] doctor::each_defect_is_found_and_nothing_else.await;
+        [] doctor::errors_are_one_line_that_says_what_to_do.await;
         [] docs::every_complete_example_is_right;
         [] docs::the_overlay_is_one;
         [] docs::every_command_is_one;
@@ -66,6 +78,17 @@ fn main() -> ExitCode {
         [CURL] demo::every_command_that_the_demo_prints_works;
         [CURL] demo::a_report_on_a_log_in_another_folder_trusts_the_demo;
         [CURL] demo::customers_move_with_the_weights_and_no_step_has_a_warning;
+        [TYPESCRIPT, PYTHON_CDK] deploy_cdk::typescript_and_python_give_the_same_templates;
+        [TYPESCRIPT] deploy_cdk::the_types_are_right;
+        [TYPESCRIPT, LINT] deploy_cdk::cfn_lint_accepts_all_templates;
+        [] deploy_cdk::users_of_both_get_the_library_that_is_tested;
+        [TYPESCRIPT] deploy_cdk::the_rules_the_target_group_and_the_function;
+        [TYPESCRIPT] deploy_cdk::the_local_load_balancer_reads_the_template;
+        [TYPESCRIPT] deploy_cdk::the_function_may_do_what_its_features_need_and_nothing_else;
+        [TYPESCRIPT] deploy_cdk::the_function_is_told_its_place;
+        [TYPESCRIPT] deploy_cdk::buckets_are_private_encrypted_and_outlive_the_stack;
+        [TYPESCRIPT] deploy_cdk::the_alarm_the_schedule_and_the_policies_for_people;
+        [PACKAGED, TEMPLATES, TYPESCRIPT, PYTHON_CDK, PLANNED] deploy_equal::all_tools_give_the_same_rules_target_group_and_function;
         [PACKAGED] deploy_live::the_function_may_do_what_its_place_needs_and_nothing_else;
         [PACKAGED] deploy_live::nothing_that_the_function_cannot_write_is_deployed_with_an_alarm_or_a_schedule;
         [PACKAGED] deploy_live::the_function_is_told_its_place;
@@ -74,6 +97,11 @@ fn main() -> ExitCode {
         [PACKAGED] deploy_live::only_its_own_rule_may_report_the_alarm;
         [PACKAGED] deploy_live::people_have_a_policy_for_all_commands_and_one_that_can_only_abort;
         [PACKAGED] deploy_live::the_local_load_balancer_reads_the_file_with_each_place;
+        [PACKAGED] deploy_monitoring::the_dashboard_names_the_log_group_the_region_and_the_function;
+        [PACKAGED] deploy_monitoring::each_alarm_notifies_the_topics_of_the_file;
+        [PACKAGED] deploy_monitoring::queries_run_with_a_role_for_this_log_group;
+        [PACKAGED, LINT] deploy_monitoring::cfn_lint_has_no_complaint;
+        [PACKAGED] deploy_monitoring::the_local_load_balancer_reads_the_file;
         [PACKAGED] deploy_serverless::listener_rules_have_priorities_conditions_and_one_target;
         [PACKAGED] deploy_serverless::no_rule_has_more_than_five_values;
         [PACKAGED] deploy_serverless::the_target_group_has_multi_value_headers_and_a_health_check;
@@ -84,6 +112,26 @@ fn main() -> ExitCode {
         [PACKAGED] deploy_serverless::the_lines_of_the_readme_are_valid;
         [PACKAGED] deploy_spill::the_function_may_use_its_prefix_and_nothing_else;
         [PACKAGED] deploy_spill::the_bucket_is_private_encrypted_and_empties_itself;
+        [TERRAFORM] deploy_terraform::the_files_are_formatted;
+        [TERRAFORM] deploy_terraform::the_tests_of_the_module_pass;
+        [PLANNED] deploy_terraform::listener_rules_have_priorities_conditions_and_one_target;
+        [PLANNED] deploy_terraform::the_target_group_has_multi_value_headers_and_a_health_check;
+        [PLANNED] deploy_terraform::the_function_is_the_binary_on_amazon_linux_2023;
+        [TERRAFORM] deploy_terraform::everything_can_be_switched_on;
+        [TERRAFORM, TYPESCRIPT] deploy_terraform::monitoring_is_that_of_the_other_tools;
+        [] deploy_terraform::copies_of_the_monitoring_are_current;
+        [TERRAFORM] deploy_terraform::the_lines_of_the_readme_are_valid;
+        [TERRAFORM] deploy_terraform::exported_rules_are_valid;
+        [TERRAFORM] deploy_terraform::exported_rules_keep_odd_texts_and_names;
+        [TEMPLATES] deploy_templates::the_linters_have_no_complaint;
+        [LINT] deploy_templates::sam_builds_without_a_toolchain;
+        [TEMPLATES] deploy_templates::both_templates_are_the_same_except_for_the_function;
+        [TEMPLATES] deploy_templates::by_default_there_is_the_proxy_and_nothing_else;
+        [PACKAGED, TEMPLATES] deploy_templates::the_function_and_people_may_do_what_they_may_with_the_serverless_framework;
+        [TEMPLATES] deploy_templates::parameters_that_do_not_go_together_are_rejected;
+        [TEMPLATES] deploy_templates::each_resource_of_a_feature_is_that_of_the_serverless_framework;
+        [TEMPLATES] deploy_templates::further_parameters_change_what_they_say;
+        [] deploy_templates::monitoring_is_that_of_the_serverless_framework;
         [CURL] dev::what_comes_through_is_byte_identical_to_asking_the_back_end;
         [CURL] dev::path_query_and_cookies_arrive_as_they_were_sent;
         [CURL] dev::three_cookies_survive_single_value_headers;

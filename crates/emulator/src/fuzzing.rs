@@ -11,8 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 pub use crate::alb::fuzzing::{Request, answer, classify, event, requests};
 use crate::source::{self, Loaded, Options, SourceError};
 
-/// Reads a text as a file of the Serverless Framework, as a template, and as the output of `describe-rules`.
-pub fn rules(file: &Path, text: &str, options: &Options) -> [Result<Loaded, SourceError>; 3] {
+/// Reads a text as a file of the Serverless Framework, as a template, and as the output of `describe-rules` and `terraform show`.
+pub fn rules(file: &Path, text: &str, options: &Options) -> [Result<Loaded, SourceError>; 4] {
     source::interpret_as_each(file, text, options)
 }
 

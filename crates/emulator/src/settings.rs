@@ -497,7 +497,9 @@ impl Matcher {
         })
     }
 
-    pub(crate) fn matches(&self, status: u16) -> bool {
+    /// Returns `true` for the status of a healthy response.
+    #[must_use]
+    pub fn matches(&self, status: u16) -> bool {
         self.0.iter().any(|(from, to)| (*from..=*to).contains(&status))
     }
 }

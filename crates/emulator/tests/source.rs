@@ -1,5 +1,5 @@
 //! Files that rules come from, and what is made of them. Each folder in `source/` is a case: `serverless.yml`,
-//! `template.yml`, `template.json` or `rules.json`, perhaps `options.txt`, and `expected.txt`: the table and the
+//! `template.yml`, `template.json`, `rules.json` or `plan.json`, perhaps `options.txt`, and `expected.txt`: the table and the
 //! warnings, or the mistakes. `BLESS=1` writes that anew.
 use std::fmt::Write;
 use std::fs;
@@ -36,6 +36,7 @@ fn load(file: &Path, options: &Options) -> Result<Loaded, SourceError> {
     match file.file_name().unwrap().to_str().unwrap() {
         "serverless.yml" => source::serverless(file, options),
         "rules.json" => source::describe_rules(file, options),
+        "plan.json" => source::terraform(file, options),
         _ => source::cloudformation(file, options),
     }
 }
@@ -63,7 +64,7 @@ fn each_file_gives_its_table_or_its_mistakes() {
     cases.sort();
     assert!(cases.len() >= 30, "{}", cases.len());
     for case in cases {
-        let names = ["serverless.yml", "template.yml", "template.json", "rules.json"];
+        let names = ["serverless.yml", "template.yml", "template.json", "rules.json", "plan.json"];
         let file = names.iter().map(|name| case.join(name)).find(|file| file.exists()).unwrap();
         let options = options(&fs::read_to_string(case.join("options.txt")).unwrap_or_default());
         let actual = shown(load(&file, &options)).replace(&format!("{}/", case.display()), "");
@@ -97,8 +98,8 @@ fn a_file_that_cannot_be_read_says_so() {
 #[test]
 fn other_files_say_what_they_are() {
     type Reader = fn(&Path, &Options) -> Result<Loaded, SourceError>;
-    let (serverless, template, rules): (Reader, Reader, Reader) =
-        (source::serverless, source::cloudformation, source::describe_rules);
+    let (serverless, template, rules, terraform): (Reader, Reader, Reader, Reader) =
+        (source::serverless, source::cloudformation, source::describe_rules, source::terraform);
     const CONFIGURATION: &str = "version: 1\nbackends: { a: https://a.example }\ndefault: { forward: a }\n";
     for (name, content, read, what, hint) in [
         (
@@ -119,7 +120,7 @@ fn other_files_say_what_they_are() {
         ("serverless.mjs", "", template, "code (JavaScript)", "`osls package`"),
         ("app.ts", "import * as cdk", template, "code (TypeScript)", "`cdk synth`"),
         ("stack.py", "import aws_cdk", serverless, "code (Python)", "`cdk synth`"),
-        ("main.tf", "resource {}", template, "Terraform code", "`aws elbv2 describe-rules"),
+        ("main.tf", "resource {}", template, "Terraform code", "`--terraform plan.json`"),
         ("serverless.toml", "a = 1", serverless, "TOML", "YAML and JSON"),
         ("a.yml", "", serverless, "empty", "check the path"),
         ("a.yml", " \r\n\t\n", template, "empty", "check the path"),
@@ -137,7 +138,23 @@ fn other_files_say_what_they_are() {
         ("a.json", "[{\"Rules\": []}]", template, "the output of `aws elbv2 describe-rules`", "`--describe-rules`"),
         ("a.yml", CONFIGURATION, serverless, "a configuration of Crossfade", "`--config`"),
         ("a.yml", CONFIGURATION, rules, "a configuration of Crossfade", "`--config`"),
-        ("a.json", "{\"terraform_version\": \"1.9\"}", template, "a plan or state of Terraform", "describe-rules"),
+        (
+            "a.json",
+            "{\"format_version\": \"1.2\", \"terraform_version\": \"1.9\"}",
+            template,
+            "a plan or state of Terraform",
+            "`--terraform`",
+        ),
+        (
+            "a.json",
+            "{\"version\": 4, \"terraform_version\": \"1.9\", \"serial\": 1}",
+            terraform,
+            "Terraform's own file",
+            "terraform show -json",
+        ),
+        ("plan", "PK\u{3}\u{4}", terraform, "a ZIP archive", "terraform show -json plan"),
+        ("a.json", "{\"@level\": \"info\", \"@message\": \"x\"}", terraform, "the log of", "terraform show -json"),
+        ("a.yml", "Resources: {}", terraform, "a CloudFormation template", "`--template`"),
         ("a.yml", "apiVersion: v1\nkind: Ingress", template, "a manifest of Kubernetes", "describe-rules"),
         ("a.yml", "services: {}", serverless, "a file of Docker Compose", "describe-rules"),
     ] {
@@ -224,6 +241,28 @@ fn large_files_end_in_a_moment_and_are_told_in_part() {
     assert_eq!(mistakes.count(), 1000);
     assert!(mistakes.to_string().ends_with("… and 900 more"));
 
+    // Expressions that lead nowhere, and values that are unknown throughout.
+    let resource = |kind: &str, number: u32, values: &str| {
+        let address = format!("{kind}.r[{number}]");
+        format!(r#"{{"address":"{address}","type":"{kind}","name":"r","index":{number},"values":{values}}}"#)
+    };
+    let rule =
+        r#"{"listener_arn":"arn:a","priority":1,"action":[{"type":"forward"}],"condition":[{"source_ip":[{}]}]}"#;
+    let kinds = [
+        ("aws_lb_target_group", r#"{"target_type":"lambda"}"#),
+        ("aws_lb_target_group_attachment", "{}"),
+        ("aws_lb_listener_rule", rule),
+    ];
+    let all: Vec<String> =
+        kinds.iter().flat_map(|(kind, values)| (0..1_200).map(|number| resource(kind, number, values))).collect();
+    let references = vec![r#""var.a","aws_lb_target_group.r""#; 1_000].join(",");
+    let text = format!(
+        r#"{{"format_version":"1.2","planned_values":{{"root_module":{{"resources":[{}]}}}},"configuration":{{"root_module":{{"resources":[
+            {{"address":"aws_lb_listener_rule.r","expressions":{{"action":[{{"target_group_arn":{{"references":[{references}]}}}}]}}}}]}}}}}}"#,
+        all.join(",")
+    );
+    assert_eq!(in_file("plan.json", &text, &Options::default()).unwrap_err().count(), 1_000);
+
     let resources: String = (0..20_000).map(|number| format!("  R{number}: {{ Type: AWS::SNS::Topic }}\n")).collect();
     assert!(in_file("template.yml", &format!("Resources:\n{resources}"), &Options::default()).is_err());
 }
@@ -257,7 +296,7 @@ fn what_multiplies_is_stopped() {
 }
 
 /// Small files of the three kinds, of which the parts below are mixed.
-const SEEDS: [(&str, &str); 3] = [
+const SEEDS: [(&str, &str); 5] = [
     (
         "serverless.yml",
         "service: s\nprovider: { stage: '${opt:stage, \"dev\"}' }\ncustom: { a: { dev: /x }, b: '${self:custom.a.${sls:stage}}' }\nfunctions:\n  f:\n    handler: h\n    environment: { A: '${env:A}', B: !Ref C }\n    events:\n      - alb:\n          listenerArn: { Ref: L }\n          priority: 1\n          multiValueHeaders: ${strToBool(true)}\n          healthCheck: { path: / }\n          conditions: { path: ['${self:custom.b}'], query: { a: b, c: d }, header: { name: x, values: [y] } }\nresources:\n  Resources:\n    L: { Type: AWS::ElasticLoadBalancingV2::Listener, Properties: { Port: 80, Protocol: HTTP, DefaultActions: [{ Type: fixed-response, FixedResponseConfig: { StatusCode: 404 } }] } }\n",
@@ -270,6 +309,8 @@ const SEEDS: [(&str, &str); 3] = [
         "rules.json",
         "{\"Rules\": [{\"RuleArn\": \"arn:aws:elasticloadbalancing:eu-west-1:1:listener-rule/app/a/b/c/d\", \"Priority\": \"1\", \"Conditions\": [{\"Field\": \"query-string\", \"QueryStringConfig\": {\"Values\": [{\"Key\": \"a\", \"Value\": \"b\"}]}}], \"Actions\": [{\"Type\": \"forward\", \"TargetGroupArn\": \"arn:aws:elasticloadbalancing:eu-west-1:1:targetgroup/t/1\"}]}, {\"Priority\": \"default\", \"Actions\": [{\"Type\": \"fixed-response\", \"FixedResponseConfig\": {\"StatusCode\": \"404\"}}]}]}",
     ),
+    ("plan.json", include_str!("source/terraform-plan/plan.json")),
+    ("plan.json", include_str!("source/terraform-references/plan.json")),
 ];
 
 #[test]

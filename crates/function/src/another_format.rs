@@ -78,6 +78,7 @@ async fn asked(config: &str, event: &str) -> (String, AccessRecord<'static>) {
         front,
         request_id: "1".to_owned(),
         trace_id: None,
+        trace: None,
         deployment: None,
         started,
         time: SystemTime::now(),

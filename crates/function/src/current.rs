@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use crossfade_journal::Metrics;
 use crossfade_live::{Change, Connect, FileVersion, InUse, Live, LiveError, Notice, Outcome, Spill, Task};
 use crossfade_proxy::{Client, Proxy, SetupError};
 use crossfade_route::{Backend, Overlaid, Overlay, PemFile, RoutingTable, Share, Streaming};
@@ -13,8 +14,8 @@ use http::{Request, Response};
 use tokio::time::Instant;
 
 use crate::invoke::caught;
+use crate::log::{Level, has, log_error, log_warning, write_line};
 use crate::settings::{ConfigSource, LocalSurroundings, Settings, SettingsError, load, variable};
-use crate::{log_error, log_warning, write_line};
 
 /// The proxy, and the sources that it is made from.
 pub(crate) struct Current {
@@ -25,15 +26,20 @@ pub(crate) struct Current {
     live: Option<Live>,
     /// Makes clients for requests of the function's own.
     connect: Connect,
+    /// The place for subsegments of X-Ray, as the environment has it.
+    pub(crate) xray_daemon: Option<String>,
     /// The bucket for responses that the front end cannot carry, once there was one.
     spill: Mutex<Option<Arc<Spill>>>,
     loaded: Mutex<Loaded>,
 }
 
 /// Values of the environment that replace the file's.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Replaced {
     access_log: Option<Share>,
+    metrics: Option<Option<Metrics>>,
+    /// The namespace of metrics, unless the file has one.
+    namespace: String,
     streaming: Option<Streaming>,
 }
 
@@ -82,17 +88,20 @@ fn connect(certificates: Option<PemFile>) -> Connect {
 impl Current {
     /// Compiles the configuration, and finds the place of the live state.
     pub(crate) fn start(settings: Settings) -> Result<Self, ConfigurationError> {
-        let Settings { config, cert_file, access_log, streaming, pseudonym, reload, live, .. } = settings;
-        let (config, replaced) = (config?, Replaced { access_log: access_log?, streaming: streaming? });
+        let Settings { config, cert_file, access_log, metrics, namespace, streaming, .. } = settings;
+        let Settings { pseudonym, reload, live, xray_daemon, .. } = settings;
+        let replaced = Replaced { access_log: access_log?, metrics: metrics?, namespace, streaming: streaming? };
+        let config = config?;
         let version = version(&config);
-        let (table, certificates) = compile(&config, cert_file.as_deref(), replaced)?;
+        let (table, certificates) = compile(&config, cert_file.as_deref(), &replaced)?;
         let live = live.map(|place| Live::new(&place, &variable, connect(certificates.clone())));
         let live = live.transpose()?;
         let connect = connect(certificates.clone());
         let base = live.is_some().then(|| (Arc::new(table.clone()), certificates.clone()));
         let proxy = Arc::new(Proxy::new(table, certificates, &pseudonym)?);
         let loaded = Mutex::new(Loaded { proxy, version, base, overlay: None });
-        Ok(Current { config, cert_file, replaced, reload, live, connect, spill: Mutex::default(), loaded })
+        let spill = Mutex::default();
+        Ok(Current { config, cert_file, replaced, reload, live, connect, xray_daemon, spill, loaded })
     }
 
     /// For the next request. A file that has changed is compiled anew; if it is wrong, the last good one stays.
@@ -101,7 +110,7 @@ impl Current {
         if self.reload {
             let version = version(&self.config);
             if version.is_some() && version != loaded.version {
-                let compiled = compile(&self.config, self.cert_file.as_deref(), self.replaced);
+                let compiled = compile(&self.config, self.cert_file.as_deref(), &self.replaced);
                 let replaced = compiled.and_then(|(table, certificates)| match &mut loaded.base {
                     None => loaded.replace(table, certificates),
                     Some(base) => {
@@ -157,7 +166,8 @@ impl Current {
             Change::None | Change::Failed(..) => Vec::new(),
         };
         if let Some(line) = live.line(&change, before, &mismatches) {
-            write_line(line);
+            let is_failure = matches!(change, Change::Failed(..) | Change::To(None)) || !mismatches.is_empty();
+            write_line(if is_failure { Level::Error } else { Level::Info }, line);
         }
     }
 
@@ -214,11 +224,25 @@ impl Loaded {
 fn compile(
     config: &ConfigSource,
     cert_file: Option<&Path>,
-    replaced: Replaced,
+    replaced: &Replaced,
 ) -> Result<(RoutingTable, Option<PemFile>), ConfigurationError> {
     let (mut table, cert_file) = load(config, cert_file)?;
     table.access_log = replaced.access_log.unwrap_or(table.access_log);
     table.streaming = replaced.streaming.unwrap_or(table.streaming);
+    if let Some(metrics) = &replaced.metrics {
+        let named = table.metrics.take().and_then(|metrics| metrics.namespace);
+        table.metrics = metrics.clone().map(|metrics| Metrics { namespace: named, ..metrics });
+    }
+    if let Some(metrics) = &mut table.metrics {
+        metrics.namespace.get_or_insert_with(|| replaced.namespace.clone());
+    }
+    // Then only lines of failures are written, as with `accessLog: false`.
+    if !has(Level::Info) {
+        table.access_log = Share::NONE;
+        if table.metrics.is_some() {
+            log_warning("`metrics`: with a log level above INFO no requests and durations are counted, only failures");
+        }
+    }
     for backend in table.backends().iter().filter(|backend| backend.tls.insecure_skip_verify) {
         log_warning(&format!("back end `{}`: its certificate is not verified (`insecureSkipVerify`)", backend.name));
     }

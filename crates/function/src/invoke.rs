@@ -7,6 +7,7 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use crossfade_event::{DecodeError, EncodeError, Event, Format, Front, Undecodable, decode_request, fallback};
+use crossfade_journal::comparison::Record;
 use crossfade_journal::{AccessRecord, Journal, milliseconds};
 use crossfade_proxy::{
     Body, Exchange, Invocation, Pending, Preference, Proxy, ProxyError, Streamed, compress, failure, healthy,
@@ -15,7 +16,7 @@ use crossfade_proxy::{
 use crossfade_route::HealthCheck;
 use http::{Request, Response};
 
-use crate::log_error;
+use crate::log::log_error;
 use crate::spilling::Large;
 
 /// Reads an event that has one of these formats.
@@ -125,13 +126,22 @@ pub(crate) async fn mirror(
     pending: Pending<'_>,
     invocation: &Invocation,
     stop: impl Future<Output = &'static str>,
-) -> Vec<String> {
+) -> Vec<Vec<u8>> {
     let lost = proxy.lost(&pending, invocation, "proxy_internal_error");
     let records = caught(pin!(proxy.mirror(pending, invocation, stop))).await.unwrap_or_else(|message| {
         log_error(&format!("mirroring {} failed: {message}", invocation.request_id));
         vec![lost]
     });
-    records.iter().filter_map(|record| serde_json::to_string(record).ok()).collect()
+    records.iter().filter_map(|record| line_of(proxy, record)).collect()
+}
+
+/// Returns the line of a comparison.
+pub(crate) fn line_of(proxy: &Proxy, record: &Record) -> Option<Vec<u8>> {
+    let mut line = serde_json::to_vec(record).ok()?;
+    if let Some(metrics) = &proxy.table().metrics {
+        metrics.add_to_comparison(&mut line, record);
+    }
+    Some(line)
 }
 
 /// The error that the sender of an event reads.

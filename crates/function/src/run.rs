@@ -10,10 +10,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use crossfade_event::{DecodeError, FORMATS};
-use crossfade_journal::AccessRecord;
+use crossfade_journal::{AccessRecord, Names, Sample, Trace, Wanted, with_otel_names};
 use crossfade_live::{AFTERWARDS, AT_START, Notice};
 use crossfade_proxy::{Invocation, number_thread};
-use crossfade_route::Share;
+use crossfade_route::{Share, Tracing};
+use http::HeaderValue;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -21,11 +22,11 @@ use tokio::time::Instant;
 
 use crate::current::{ConfigurationError, Current};
 use crate::invoke::{Answered, Reply, answer, decode, mirror};
-use crate::log_error;
+use crate::log::{Level, log_error, log_fatal, write_line, write_record};
 use crate::runtime_api::{ApiError, NextEvent, RuntimeApi};
 use crate::settings::Settings;
 use crate::streaming::Stream;
-use crate::write_line;
+use crate::xray;
 
 /// Room for most access lines, so that their buffer does not grow on the way.
 const LINE: usize = 1024;
@@ -67,7 +68,7 @@ pub(crate) async fn run(settings: Settings) -> Result<(), RunError> {
         Ok(current) => Arc::new(current),
         Err(error) => {
             if let Err(api_error) = api.init_error("Crossfade.Configuration", &error.to_string()).await {
-                log_error(&api_error.to_string());
+                log_fatal(&api_error.to_string());
             }
             return Err(error.into());
         }
@@ -193,6 +194,7 @@ async fn tick() {
 async fn serve(current: Arc<Current>, mut api: RuntimeApi, mut stop: watch::Receiver<()>) -> Result<(), RunError> {
     let mut buffer = Vec::new();
     let mut random = Random::new();
+    let mut daemon = None;
     // One wait for the whole life: to begin it anew for each event costs more than to look at it.
     let mut stopped = pin!(stop.changed());
     loop {
@@ -211,7 +213,7 @@ async fn serve(current: Arc<Current>, mut api: RuntimeApi, mut stop: watch::Rece
             && let Some(notice) = Notice::of(&event)
         {
             let outcome = Box::pin(current.act(&notice, time, deadline)).await;
-            write_line(outcome.text());
+            write_line(outcome.failure.as_ref().map_or(Level::Info, |_| Level::Error), outcome.text());
             let posted = match outcome.failure {
                 None => api.respond(&request_id, invocation_id.as_deref(), outcome.text().into()).await,
                 Some(message) => api.fail(&request_id, invocation_id.as_deref(), &message).await,
@@ -225,12 +227,17 @@ async fn serve(current: Arc<Current>, mut api: RuntimeApi, mut stop: watch::Rece
         }
         // Its memory is free as soon as nothing of the request is in it.
         drop(event);
-        let invocation = Invocation { front, request_id, trace_id, deployment, started, time, deadline, seed };
+        let mut invocation =
+            Invocation { front, request_id, trace_id, trace: None, deployment, started, time, deadline, seed };
 
         if current.is_live_at_hand() {
             current.refresh(time, AFTERWARDS).await;
         }
         let proxy = current.proxy();
+        let tracing = proxy.table().tracing;
+        if tracing.is_on() {
+            invocation.trace = trace_of(tracing, &invocation);
+        }
         let Answered { mut record, mut pending, reply: mut rest } =
             answer(&proxy, request, &invocation, &mut buffer).await;
         if let Reply::TooLarge(large) = rest {
@@ -253,10 +260,17 @@ async fn serve(current: Arc<Current>, mut api: RuntimeApi, mut stop: watch::Rece
                 Box::pin(stream.post(&mut api, invocation_id.as_deref(), reply.clone(), rest)).await
             }
         };
-        if is_logged(&mut record, proxy.table().access_log, seed)
-            && let Some(line) = line_of(&record)
+        let share = proxy.table().access_log;
+        if is_logged(&mut record, share, seed)
+            && let Some(mut line) = line_of(&record, proxy.table().access_names)
         {
-            write_line(line);
+            if let Some(metrics) = &proxy.table().metrics {
+                metrics.add_to_access(&mut line, &record, sample(share, seed), proxy.table().access_names);
+            }
+            write_record(level_of(&record), line);
+        }
+        if let Some(trace) = &invocation.trace {
+            xray::send(trace, &invocation, current.xray_daemon.as_deref(), &mut daemon);
         }
         match posted {
             Err(error @ ApiError::Status { status: ..500, .. }) => {
@@ -282,7 +296,10 @@ async fn serve(current: Arc<Current>, mut api: RuntimeApi, mut stop: watch::Rece
                 }
             };
             for line in mirror(&proxy, *pending, &invocation, stop).await {
-                write_line(line);
+                write_record(Level::Info, line);
+            }
+            if let Some(trace) = &invocation.trace {
+                xray::send(trace, &invocation, current.xray_daemon.as_deref(), &mut daemon);
             }
             if is_over {
                 return Ok(());
@@ -294,11 +311,22 @@ async fn serve(current: Arc<Current>, mut api: RuntimeApi, mut stop: watch::Rece
     }
 }
 
+/// Returns the trace of a request that needs one.
+#[cold]
+fn trace_of(tracing: Tracing, invocation: &Invocation) -> Option<Box<Trace>> {
+    // Not the bits that choose targets and copies, or lines of the log.
+    let is_sampled = tracing.created.map(|share| share.has((invocation.seed >> 80) as u64));
+    let wanted = Wanted { xray: tracing.xray, w3c: is_sampled };
+    let text = |field: &Option<HeaderValue>| field.as_ref().and_then(|field| field.to_str().ok().map(str::to_owned));
+    let (platform, front) = (text(&invocation.trace_id), text(&invocation.front.trace_id));
+    Trace::new(wanted, platform.as_deref(), front.as_deref(), invocation.seed)
+}
+
 /// Returns the line of the access log.
-fn line_of(record: &AccessRecord<'_>) -> Option<Vec<u8>> {
+fn line_of(record: &AccessRecord<'_>, names: Names) -> Option<Vec<u8>> {
     let mut line = Vec::with_capacity(LINE);
     serde_json::to_writer(&mut line, record).ok()?;
-    Some(line)
+    Some(if names == Names::Otel { with_otel_names(&line) } else { line })
 }
 
 /// Returns `true` for a request of this share, whose line then also stands for others, and for every request with a failure: the
@@ -311,6 +339,22 @@ fn is_logged(record: &mut AccessRecord<'_>, share: Share, seed: u128) -> bool {
     // Not the bits that choose targets and copies.
     record.weight = Some(share.stands_for((seed >> 64) as u32));
     share.has((seed >> 64) as u64)
+}
+
+/// The part that the lines of this share are of all. The line of a failure is one more, unless the share has it anyway.
+fn sample(share: Share, seed: u128) -> Sample {
+    Sample { has_all: !share.is_zero(), is_chosen: share.has((seed >> 64) as u64) }
+}
+
+/// The level of a request's line: `ERROR` if the client got a failure, `WARN` if a retry or failover kept it from that.
+fn level_of(record: &AccessRecord<'_>) -> Level {
+    if record.is_failure() {
+        Level::Error
+    } else if record.retries > 0 || !record.skipped.is_empty() {
+        Level::Warn
+    } else {
+        Level::Info
+    }
 }
 
 /// Completes once the process has been frozen: stopped, or suspended with its machine. Requests that were in flight then hit

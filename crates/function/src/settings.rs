@@ -7,8 +7,10 @@ use std::net::ToSocketAddrs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use crossfade_journal::Metrics;
 use crossfade_route::{Diagnostics, PemFile, RoutingTable, RuntimeApi, Share, Streaming, Surroundings, decode};
 
+use crate::log::Format;
 use crate::runtime_api;
 
 const RUNTIME_API_VARIABLE: &str = "AWS_LAMBDA_RUNTIME_API";
@@ -32,10 +34,16 @@ pub(crate) struct Settings {
     /// `CROSSFADE_ACCESS_LOG`: a percentage that replaces the file's `accessLog`. `crossfade dev` sets it, since it shows every
     /// request.
     pub(crate) access_log: Result<Option<Share>, SettingsError>,
+    /// `CROSSFADE_METRICS`: `off`, `on` or `routes`, which replaces the file's `metrics`, save its namespace.
+    pub(crate) metrics: Result<Option<Option<Metrics>>, SettingsError>,
+    /// The namespace of metrics, unless the file has one: `Crossfade/` and `AWS_LAMBDA_FUNCTION_NAME`.
+    pub(crate) namespace: String,
     /// `CROSSFADE_STREAMING`: front ends that replace the file's `streaming`.
     pub(crate) streaming: Result<Option<Streaming>, SettingsError>,
     /// `CROSSFADE_LIVE`: the place of the live state.
     pub(crate) live: Option<String>,
+    /// `AWS_XRAY_DAEMON_ADDRESS`: the place for subsegments of X-Ray.
+    pub(crate) xray_daemon: Option<String>,
     /// `AWS_LAMBDA_MAX_CONCURRENCY`: invocations at a time, set by Lambda Managed Instances; otherwise 1.
     pub(crate) concurrency: usize,
 }
@@ -97,6 +105,9 @@ pub enum SettingsError {
     /// A share of the requests that is none.
     #[error("`CROSSFADE_ACCESS_LOG` is not a percentage from 0 to 100, like 10 or 0.5")]
     AccessLog,
+    /// Another word for metrics.
+    #[error("`CROSSFADE_METRICS` is not `off`, `on` or `routes`")]
+    Metrics,
     /// Front ends that take no streamed replies.
     #[error("`CROSSFADE_STREAMING` is not a list of `function-url` and `rest-api`, with commas between them")]
     Streaming,
@@ -108,6 +119,7 @@ pub enum SettingsError {
 impl Settings {
     pub(crate) fn from_env() -> Result<Settings, SettingsError> {
         let text = variable;
+        let function = text("AWS_LAMBDA_FUNCTION_NAME");
         let task_root = text("LAMBDA_TASK_ROOT").map(PathBuf::from).unwrap_or_default();
         Ok(Settings {
             runtime_api: text(RUNTIME_API_VARIABLE).ok_or(SettingsError::NotInLambda)?,
@@ -118,7 +130,7 @@ impl Settings {
                 task_root.join("crossfade.yaml"),
             ),
             cert_file: text("SSL_CERT_FILE").map(PathBuf::from),
-            pseudonym: match text("AWS_LAMBDA_FUNCTION_NAME") {
+            pseudonym: match &function {
                 Some(name) => format!("crossfade-{name}"),
                 None => "crossfade".to_owned(),
             },
@@ -126,12 +138,22 @@ impl Settings {
                 Some(percent) => Share::parse(&percent).map(Some).ok_or(SettingsError::AccessLog),
                 None => Ok(None),
             },
+            metrics: match text("CROSSFADE_METRICS") {
+                Some(word) => metrics(&word).map(Some),
+                None => Ok(None),
+            },
+            namespace: function
+                .as_deref()
+                .map(|name| [Metrics::NAMESPACE, name].join("/"))
+                .filter(|namespace| Metrics::is_namespace(namespace))
+                .unwrap_or_else(|| Metrics::NAMESPACE.to_owned()),
             streaming: match text("CROSSFADE_STREAMING") {
                 Some(names) => Streaming::parse(&names).map(Some).ok_or(SettingsError::Streaming),
                 None => Ok(None),
             },
             reload: text("CROSSFADE_RELOAD").is_some_and(|value| value == "1"),
             live: text("CROSSFADE_LIVE"),
+            xray_daemon: text("AWS_XRAY_DAEMON_ADDRESS"),
             concurrency: text("AWS_LAMBDA_MAX_CONCURRENCY").and_then(|count| count.parse().ok()).unwrap_or(1).max(1),
         })
     }
@@ -180,6 +202,20 @@ pub fn load(source: &ConfigSource, cert_file: Option<&Path>) -> Result<(RoutingT
         Ok::<_, SettingsError>(PemFile { path: path.to_owned(), text })
     };
     Ok((table, cert_file.map(pem).transpose()?))
+}
+
+fn metrics(word: &str) -> Result<Option<Metrics>, SettingsError> {
+    match word {
+        "off" => Ok(None),
+        "on" => Ok(Some(Metrics::default())),
+        "routes" => Ok(Some(Metrics { routes: true, ..Metrics::default() })),
+        _ => Err(SettingsError::Metrics),
+    }
+}
+
+/// `AWS_LAMBDA_LOG_FORMAT` and `AWS_LAMBDA_LOG_LEVEL`.
+pub(crate) fn log_format() -> Format {
+    Format::new(variable("AWS_LAMBDA_LOG_FORMAT").as_deref(), variable("AWS_LAMBDA_LOG_LEVEL").as_deref())
 }
 
 /// Returns the value of a variable unless it is empty.

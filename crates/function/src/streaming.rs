@@ -8,10 +8,10 @@ use crossfade_journal::AccessRecord;
 use crossfade_proxy::{Invocation, Pending, Proxy, ProxyError, Streamed, TimeLimit};
 use tokio::time::timeout_at;
 
-use crate::invoke::caught;
+use crate::invoke::{caught, line_of};
+use crate::log::{Level, write_record};
 use crate::run::MARGIN;
 use crate::runtime_api::{ApiError, Posting, RuntimeApi};
-use crate::write_line;
 
 /// A streamed response besides its content.
 pub(crate) struct Stream<'s, 'p> {
@@ -73,9 +73,9 @@ impl Stream<'_, '_> {
                 };
                 record.detail = Some(format!("the front end took no more than {sent} bytes: {reason}").into());
                 if let Some(pending) = pending.take()
-                    && let Ok(line) = serde_json::to_string(&proxy.lost(&pending, invocation, "disconnected"))
+                    && let Some(line) = line_of(proxy, &proxy.lost(&pending, invocation, "disconnected"))
                 {
-                    write_line(line);
+                    write_record(Level::Info, line);
                 }
                 match error {
                     ApiError::Status { .. } => Err(error),

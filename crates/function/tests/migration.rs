@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use crossfade_journal::with_otel_names;
 use serde_json::{Value, json};
 use support::{Call, Folder, Function, REQUEST_ID, event, response, serve};
 
@@ -207,6 +208,21 @@ fn a_schedule_begins_the_next_step_and_applies_it_at_once() {
     assert_eq!(asked.json()["logGroupName"], "/aws/lambda/crossfade");
     assert!(asked.json()["filterPattern"].as_str().unwrap().contains("$.route = \"orders\""));
     assert!(asked.field("authorization").unwrap().contains("/eu-west-1/logs/aws4_request"));
+}
+
+/// The filter knows the route under one name only, so it asks for the lines of all routes.
+#[test]
+fn a_schedule_reads_lines_with_opentelemetrys_names() {
+    let (folder, (aws, address)) = (Folder::new(), Aws::start());
+    let lines = ["legacy", "modern"].map(|backend| requests("orders", backend, 20, 200)).concat();
+    let renamed = |line: &Value| serde_json::from_slice(&with_otel_names(line.to_string().as_bytes())).unwrap();
+    put(&aws, state(3, 50, "running"), lines.iter().map(renamed).collect());
+    let config = config(&folder, "  routes: [orders]\n  schedule: advance\naccessLog: { names: otel }");
+    let document = advance(&start(&config, address, &[]));
+    assert_eq!(document["routes"][0]["decision"], "advance", "{document}");
+    let calls = &aws.lock().unwrap().calls;
+    let asked = calls.iter().find(|call| call.field("x-amz-target").is_some()).unwrap();
+    assert_eq!(asked.json()["filterPattern"], r#"{ ($.type = "access" || $.type = "compare") }"#);
 }
 
 #[test]

@@ -5,11 +5,15 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::attempt::{Attempt, Journal, Outcome, Role};
+use crate::otel::OurNames;
 use crate::written::{milliseconds, rfc3339};
 
 /// The version of the format. The first one had no `version` and no `journal`, `passed_over` for `skipped`, and in it `down`
@@ -39,6 +43,12 @@ pub struct AccessRecord<'t> {
     /// The value of `X-Amzn-Trace-Id`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<Cow<'t, str>>,
+    /// The trace of X-Ray that the attempts are in, if it was sampled and `tracing.xray` is on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub xray_trace_id: Option<Cow<'t, str>>,
+    /// The trace id of `traceparent`, if `tracing.w3c` is `create`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub w3c_trace_id: Option<Cow<'t, str>>,
     /// The name that API Gateway or a function URL gave the request: in its own log, and in the client's response.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub front_request_id: Option<Cow<'t, str>>,
@@ -94,6 +104,9 @@ pub struct AccessRecord<'t> {
     /// From the beginning of that attempt to the head of the response, a new connection included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_byte_ms: Option<f64>,
+    /// Duration of all attempts together, with new connections; absent if there was none, and without metrics.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backend_ms: Option<f64>,
     /// Number of times the request was sent, to all back ends together; a connection that could not be made does not count.
     #[serde(default)]
     pub attempts: u32,
@@ -196,6 +209,8 @@ impl<'t> AccessRecord<'t> {
             time,
             request_id: request_id.into(),
             trace_id: None,
+            xray_trace_id: None,
+            w3c_trace_id: None,
             front_request_id: None,
             method: None,
             path: None,
@@ -214,6 +229,7 @@ impl<'t> AccessRecord<'t> {
             began_ms: deciding.filter(|attempt| attempt.outcome != Outcome::Open).map(|it| milliseconds(it.began)),
             connect_ms: deciding.and_then(|attempt| attempt.connect).map(milliseconds),
             first_byte_ms: deciding.and_then(Attempt::until_first_byte).map(milliseconds),
+            backend_ms: None,
             attempts: attempts().filter(|attempt| attempt.is_sent).count() as u32,
             retries: attempts().filter(is_retry).count() as u32,
             journal: if journal.len() > 1 { attempts().map(AttemptRecord::from).collect() } else { Vec::new() },
@@ -229,6 +245,7 @@ impl AccessRecord<'_> {
     /// after its head, or has failed with an error of this type (RFC 9209).
     pub fn end(&mut self, bytes: u64, total_ms: f64, more_ms: f64, error: Option<&'static str>) {
         (self.response_bytes, self.total_ms) = (bytes, total_ms);
+        self.backend_ms = self.backend_ms.map(|ms| ms + more_ms);
         let backend = self.backend.as_ref();
         if let Some(deciding) = self.journal.iter_mut().rfind(|attempt| Some(&attempt.backend) == backend) {
             deciding.took_ms += more_ms;
@@ -299,9 +316,24 @@ impl Serialize for AccessRecord<'_> {
 
 impl<'de> Deserialize<'de> for AccessRecord<'_> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut record = Self::deserialize(deserializer)?;
-        record.upgrade();
+        let mut record = deserializer.deserialize_map(Line(PhantomData))?;
+        AccessRecord::upgrade(&mut record);
         Ok(record)
+    }
+}
+
+/// Reads a line with our names or with OpenTelemetry's.
+struct Line<'t>(PhantomData<AccessRecord<'t>>);
+
+impl<'de, 't> Visitor<'de> for Line<'t> {
+    type Value = AccessRecord<'t>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an access line")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Self::Value, A::Error> {
+        AccessRecord::deserialize(MapAccessDeserializer::new(OurNames::of(members)))
     }
 }
 

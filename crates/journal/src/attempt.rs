@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::trace::Trace;
+
 /// The history of one request.
 #[derive(Debug, Default)]
 pub struct Journal<'t> {
@@ -16,6 +18,8 @@ pub struct Journal<'t> {
     pub target: Option<&'t str>,
     /// The reason for that choice, in a word.
     pub chosen: Option<&'static str>,
+    /// The trace that the attempts belong to.
+    pub trace: Option<&'t Trace>,
     earlier: Vec<Attempt<'t>>,
     last: Option<Attempt<'t>>,
     deciding: Option<usize>,
@@ -177,6 +181,14 @@ impl<'t> Journal<'t> {
     #[must_use]
     pub fn backend(&self) -> Option<&'t str> {
         self.deciding().filter(|attempt| attempt.outcome != Outcome::Open).map(|attempt| attempt.backend)
+    }
+
+    /// The duration of all attempts together, with new connections; `None` if no back end was contacted.
+    #[must_use]
+    pub fn took(&self) -> Option<Duration> {
+        let contacted = self.attempts().filter(|attempt| attempt.outcome != Outcome::Open);
+        let durations = contacted.map(|attempt| attempt.took.saturating_add(attempt.connect.unwrap_or_default()));
+        durations.reduce(Duration::saturating_add)
     }
 
     /// The last attempt at each back end that another one replaced, and at each that was skipped.

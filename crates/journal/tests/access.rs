@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crossfade_journal::{AccessRecord, Journal, Outcome, Role, milliseconds};
+use crossfade_journal::{
+    AccessRecord, Journal, Metrics, Names, OTEL_NAMES, Outcome, Role, Sample, milliseconds, otel_name, with_otel_names,
+};
 
 fn time() -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(1_767_225_600_123)
@@ -30,6 +33,12 @@ const SIZES: &str = r#","status":200,"request_bytes":1,"response_bytes":2,"total
 fn line(record: &AccessRecord<'_>) -> String {
     let line = serde_json::to_string(record).unwrap();
     assert_eq!(&serde_json::from_str::<AccessRecord<'_>>(&line).unwrap(), record);
+    // The same with OpenTelemetry's names, in any order.
+    let otel = with_otel_names(line.as_bytes());
+    assert_eq!(&serde_json::from_slice::<AccessRecord<'_>>(&otel).unwrap(), record);
+    let members: BTreeMap<String, serde_json::Value> = serde_json::from_slice(&otel).unwrap();
+    let sorted = serde_json::to_string(&members).unwrap();
+    assert_eq!(&serde_json::from_str::<AccessRecord<'_>>(&sorted).unwrap(), record);
     line
 }
 
@@ -226,4 +235,102 @@ fn the_end_of_a_stream_completes_its_last_attempt() {
     assert_eq!(attempts(&record), [("503".to_owned(), 9.0), ("200".to_owned(), 910.0)]);
     record.end(7, 1000.0, 0.0, Some("http_response_incomplete"));
     assert_eq!(attempts(&record)[1], ("http_response_incomplete".to_owned(), 910.0));
+}
+
+/// Their length is the one in `docs/metrics.md`.
+#[test]
+fn metrics_are_the_last_members_of_the_line() {
+    let mut journal = Journal::default();
+    (journal.route, journal.target, journal.chosen) = (Some("orders"), Some("modern"), Some("only"));
+    let attempt = journal.begin("modern", Role::First, ms(1));
+    (attempt.connect, attempt.first_byte, attempt.is_sent) = (Some(ms(5)), Some(ms(30)), true);
+    attempt.end(ms(40), Outcome::Status(200), true);
+    let mut record = record(&journal);
+    record.backend_ms = journal.took().map(milliseconds);
+    let plain = line(&record);
+    let with = |metrics: &Metrics, record: &AccessRecord<'_>, sample: Sample| {
+        let mut line = serde_json::to_vec(record).unwrap();
+        metrics.add_to_access(&mut line, record, sample, Names::Crossfade);
+        let line = String::from_utf8(line).unwrap();
+        assert_eq!(&serde_json::from_str::<AccessRecord<'_>>(&line).unwrap(), record);
+        line
+    };
+    let all = Sample { has_all: true, is_chosen: true };
+    let metrics = Metrics { namespace: Some("Crossfade/shop".to_owned()), routes: true };
+    let added = r#","_aws":{"Timestamp":1767225600123,"CloudWatchMetrics":[{"Namespace":"Crossfade/shop","Dimensions":[[],["route"]],"Metrics":[{"Name":"requests","Unit":"Count"},{"Name":"total_ms","Unit":"Milliseconds"},{"Name":"overhead_ms","Unit":"Milliseconds"},{"Name":"backend_ms","Unit":"Milliseconds"}]}]},"requests":1,"overhead_ms":1.500}"#;
+    assert!(plain.contains(r#""backend_ms":39.0"#), "{plain}");
+    assert_eq!(with(&metrics, &record, all), plain.strip_suffix('}').unwrap().to_owned() + added);
+    assert_eq!(added.len() - 1, 327);
+
+    // A line of a reduced log counts for others, one of a failure besides them has no durations.
+    record.weight = Some(10);
+    record.status = 404;
+    let reduced = with(&metrics, &record, all);
+    assert!(reduced.ends_with(r#""requests":10,"overhead_ms":1.500,"client_errors":10}"#), "{reduced}");
+    (record.weight, record.status, record.live) = (None, 503, Some(7));
+    let extra = with(&Metrics::default(), &record, Sample { has_all: true, is_chosen: false });
+    let live = r#"{"Namespace":"Crossfade","Dimensions":[[]],"Metrics":[{"Name":"live","Unit":"None"}]}"#;
+    assert!(extra.contains(&format!("]}},{live}]}},\"requests\":1,\"errors\":1,\"backend_errors\":1}}")), "{extra}");
+    assert!(!extra.contains(r#""Name":"total_ms""#), "{extra}");
+
+    // With OpenTelemetry's names for the line, the metrics keep theirs, and the line is still the same record.
+    (record.route, record.retries) = (Some("a\"b".into()), 2);
+    let mut renamed = with_otel_names(&serde_json::to_vec(&record).unwrap());
+    metrics.add_to_access(&mut renamed, &record, all, Names::Otel);
+    let object: serde_json::Value = serde_json::from_slice(&renamed).unwrap();
+    for (name, value) in
+        [("total_ms", 40.5), ("backend_ms", 39.0), ("retries", 2.0), ("live", 7.0), ("backend_errors", 1.0)]
+    {
+        assert_eq!(object[name].as_f64(), Some(value), "{name}: {object}");
+    }
+    assert_eq!(object["route"], "a\"b");
+    assert_eq!(serde_json::from_slice::<AccessRecord<'_>>(&renamed).unwrap(), record);
+
+    // A health check is no request of anybody.
+    let check = AccessRecord::new(time(), "8f5c", &Journal::default());
+    assert!(!with(&metrics, &check, all).contains("_aws"));
+}
+
+#[test]
+fn a_line_with_opentelemetrys_names() {
+    let mut journal = Journal::default();
+    (journal.route, journal.target, journal.chosen) = (Some("orders"), Some("modern"), Some("weight"));
+    journal.begin("modern", Role::First, ms(1)).end(ms(40), Outcome::Error("connection_refused"), false);
+    let mut record = record(&journal);
+    (record.xray_trace_id, record.w3c_trace_id) = (Some("1-5759e988-bd86".into()), Some("5759e988bd86".into()));
+    (record.status, record.error) = (502, Some("connection_refused".into()));
+    let expected = [
+        r#"{"type":"access","version":3,"time":"2026-01-01T00:00:00.123Z","faas.invocation_id":"8f5c","crossfade.trace_id":"Root=1""#,
+        r#""crossfade.xray_trace_id":"1-5759e988-bd86","trace_id":"5759e988bd86","http.request.method":"GET","url.path":"/a""#,
+        r#""crossfade.route":"orders","crossfade.backend":"modern","crossfade.chosen":"weight","http.response.status_code":502"#,
+        r#""http.request.body.size":1,"http.response.body.size":2,"http.server.request.duration":0.0405,"crossfade.began_ms":1.0"#,
+        r#""crossfade.attempts":0,"error.type":"connection_refused"}"#,
+    ];
+    let line = line(&record);
+    assert_eq!(String::from_utf8(with_otel_names(line.as_bytes())).unwrap(), expected.join(","));
+    // Every name of the table is that of a member.
+    for (ours, theirs) in OTEL_NAMES {
+        assert!(line.contains(&format!("\"{ours}\":")), "{ours}");
+        assert_eq!(otel_name(ours), theirs);
+    }
+}
+
+/// The table of `docs/tracing.md` is the code's.
+#[test]
+fn the_documented_names_are_those_of_the_code() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/tracing.md")).unwrap();
+    let rows = page.lines().skip_while(|line| !line.starts_with("| member | with `names: otel`")).skip(2);
+    let documented: Vec<(String, String)> = rows
+        .take_while(|row| row.starts_with("| `"))
+        .filter_map(|row| {
+            let mut codes = row.split('`').skip(1).step_by(2);
+            Some((codes.next()?.to_owned(), codes.next()?.to_owned()))
+        })
+        .filter(|(ours, _)| ours != "type")
+        .collect();
+    let known = OTEL_NAMES.map(|(ours, theirs)| (ours.to_owned(), theirs.to_owned()));
+    assert_eq!(documented, known);
+    for kept in ["type", "version", "time"] {
+        assert_eq!(otel_name(kept), kept);
+    }
 }

@@ -8,8 +8,8 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crossfade_journal::AccessRecord;
 use crossfade_journal::comparison::{Record, is_supported};
+use crossfade_journal::{AccessRecord, Names};
 use crossfade_migration::{Evidences, Judgement, why};
 use crossfade_route::migration::{Next, Phase, Plan, Schedule};
 use crossfade_route::{Author, Move, MoveError, Overlay, RoutingTable};
@@ -257,7 +257,9 @@ impl Change<'_> {
     async fn collect(&self, plan: &Plan, since: SystemTime, evidences: &mut Evidences<'_>) -> Result<(), String> {
         let is_known = since != SystemTime::UNIX_EPOCH;
         let from = if is_known { since } else { self.now.checked_sub(DAY).unwrap_or(since) };
-        let span = Span { group: self.live.log_group()?, routes: &plan.routes, from, until: self.now };
+        // The filter knows the route under one name.
+        let routes = if self.table.access_names == Names::Otel { &[][..] } else { &plan.routes };
+        let span = Span { group: self.live.log_group()?, routes, from, until: self.now };
         let end = self.deadline.checked_sub(WRITE.min(self.left() / 2)).unwrap_or(self.deadline);
         let mut unsupported: u64 = 0;
         let mut line = |line: &str| match line {

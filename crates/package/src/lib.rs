@@ -13,4 +13,4 @@ mod package;
 
 pub use configuration::{Configuration, Files};
 pub use linkage::{Architecture, Program};
-pub use package::Package;
+pub use package::{Package, code_sha256};

@@ -76,6 +76,12 @@ impl Package {
         }
         let hash = digest(&SHA256, &zip);
         let sha256 = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Package { files, program: read, code_sha256: STANDARD.encode_to_string(hash), sha256, warnings, zip })
+        Ok(Package { files, program: read, code_sha256: code_sha256(&zip), sha256, warnings, zip })
     }
+}
+
+/// The SHA-256 of an archive in base64, as Lambda's `CodeSha256`.
+#[must_use]
+pub fn code_sha256(zip: &[u8]) -> String {
+    STANDARD.encode_to_string(digest(&SHA256, zip))
 }

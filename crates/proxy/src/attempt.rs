@@ -16,7 +16,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Body as _, Incoming};
 use tokio::time::Instant;
 
-use crossfade_journal::{Attempt, Journal, Outcome, Role};
+use crossfade_journal::{Attempt, Journal, Outcome, Role, Trace};
 use crossfade_route::Scheme;
 
 use crate::body::{Body, Streamed};
@@ -24,7 +24,7 @@ use crate::error::Failure;
 use crate::spilling::{self, Beginning};
 use crate::time::{self, Allowance, SHORTEST, TimeLimit, by};
 use crate::upstream::{Connection, Progress, SendFailure, Upstream};
-use crate::{ProxyError, connection_auth, content};
+use crate::{ProxyError, connection_auth, content, tracing};
 
 /// Limits of an attempt in time and size.
 #[derive(Clone, Copy, Debug)]
@@ -77,8 +77,14 @@ pub(crate) async fn send<'t>(
         Some(_) => None,
     };
     loop {
+        let own = journal.trace.and_then(|trace| tracing::begin(trace, &upstream.backend, parts, journal.len()));
+        let parts = own.as_deref().unwrap_or(parts);
+        let trace = journal.trace;
         let attempt = journal.begin(&upstream.backend.name, role, began.saturating_duration_since(bounds.started));
         attempt.auth = presented;
+        if let Some(trace) = trace {
+            trace.note(attempt, None);
+        }
         let was_kept = kept.is_some();
         let connection = match kept.take() {
             Some(connection) => connection,
@@ -90,7 +96,7 @@ pub(crate) async fn send<'t>(
                     }
                     connection
                 }
-                Err(error) => return ended(Err(error), attempt, bounds),
+                Err(error) => return ended(Err(error), attempt, bounds, trace),
             },
         };
         if presented.is_some() {
@@ -98,7 +104,7 @@ pub(crate) async fn send<'t>(
         }
         // The process may have been frozen meanwhile.
         if end <= Instant::now() {
-            return ended(Err(ProxyError::ResponseTimeout(TimeLimit::Cut)), attempt, bounds);
+            return ended(Err(ProxyError::ResponseTimeout(TimeLimit::Cut)), attempt, bounds, trace);
         }
         attempt.is_sent = true;
         let result = {
@@ -120,6 +126,9 @@ pub(crate) async fn send<'t>(
                 let may_be_seen = !failure.progress.nothing_sent;
                 let outcome = Outcome::Error(no_answer(failure).error_type());
                 attempt.end(bounds.started.elapsed(), outcome, may_be_seen);
+                if let Some(trace) = trace {
+                    trace.note(attempt, None);
+                }
                 (role, began) = (Role::Resent, Instant::now());
                 continue;
             }
@@ -136,7 +145,7 @@ pub(crate) async fn send<'t>(
         {
             upstream.discard_idle();
         }
-        return ended(result, attempt, bounds);
+        return ended(result, attempt, bounds, trace);
     }
 }
 
@@ -145,12 +154,16 @@ fn ended<'t>(
     result: Result<Response<Body<'t>>, ProxyError>,
     attempt: &mut Attempt<'_>,
     bounds: Bounds,
+    trace: Option<&Trace>,
 ) -> Result<Response<Body<'t>>, ProxyError> {
     let (outcome, may_be_seen) = match &result {
         Ok(response) => (Outcome::Status(response.status().as_u16()), true),
         Err(error) => (Outcome::Error(error.error_type()), error.failure() != Some(Failure::Connect)),
     };
     attempt.end(bounds.started.elapsed(), outcome, may_be_seen);
+    if let Some(trace) = trace {
+        trace.note(attempt, result.as_ref().ok().and_then(|response| tracing::content_length(response.body())));
+    }
     result
 }
 

@@ -290,6 +290,9 @@ impl<'t> Streamed<'t> {
         pending: Option<&mut Pending<'_>>,
     ) {
         let more = self.since.elapsed();
+        if let Some(trace) = &invocation.trace {
+            trace.conclude(more, sent, failure.map(ProxyError::error_type));
+        }
         record.end(
             sent,
             milliseconds(invocation.started.elapsed()),

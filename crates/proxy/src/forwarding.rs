@@ -12,7 +12,7 @@ use crate::identity::{CDN_LOOP, Identity};
 
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 /// The field of AWS X-Ray, which Lambda and the services in front of it share.
-const X_AMZN_TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
+pub(crate) const X_AMZN_TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 
 /// Returns whether a field of this name never passes, whatever `Connection` says. The client library writes the length of
 /// the content; the front end has answered `Expect` itself; nothing on the way keeps `Forwarded` true, so it can only be the

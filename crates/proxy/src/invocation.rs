@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use crossfade_event::Front;
+use crossfade_journal::Trace;
 use http::header::HeaderValue;
 use tokio::time::Instant;
 
@@ -15,6 +16,8 @@ pub struct Invocation {
     pub request_id: String,
     /// The trace header of the platform, for requests that bring none.
     pub trace_id: Option<HeaderValue>,
+    /// The trace that the attempts belong to, if `tracing` is on.
+    pub trace: Option<Box<Trace>>,
     /// Tells functions of one name in different accounts and regions apart, for loops. The same in all invocations of a
     /// process; `None` if it is not known.
     pub deployment: Option<u32>,

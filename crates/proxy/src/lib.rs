@@ -34,6 +34,7 @@ mod shared_cache;
 mod spilling;
 mod time;
 mod tls_hint;
+mod tracing;
 mod upstream;
 
 pub use body::{Body, Streamed};

@@ -159,6 +159,10 @@ impl Proxy {
                 let (head, last) = (Instant::now(), limit.map(|limit| now + limit));
                 let whole = whole(response, shadows.rules.is_some(), last, bounds.deadline).await;
                 took += head.elapsed();
+                if let Some(trace) = journal.trace {
+                    let length = whole.as_ref().map_or(0, |whole| whole.body().length);
+                    trace.conclude(head.elapsed(), length, whole.as_ref().err().map(ProxyError::error_type));
+                }
                 whole
             }
             Err(error) => Err(error),

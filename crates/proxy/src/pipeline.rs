@@ -16,7 +16,7 @@ use crate::invocation::Invocation;
 use crate::mirror::{Pending, Primary};
 use crate::plan::{Context, Outgoing, Plan, Sending, Step};
 use crate::proxy::Proxy;
-use crate::{ProxyError, shared_cache, spilling};
+use crate::{ProxyError, shared_cache, spilling, tracing};
 
 /// A response and the record of the request.
 #[derive(Debug)]
@@ -35,7 +35,10 @@ impl Proxy {
         let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
         let request_bytes = request.body().len() as u64;
         let preference = self.preference(&request);
+        let trace = invocation.trace.as_deref();
+        let w3c_trace_id = trace.and_then(|trace| tracing::w3c_trace_id(trace, request.headers()));
         let (mut journal, mut pending) = (Journal::default(), None);
+        journal.trace = trace;
         let result = self.answer(request, invocation, &mut journal, &mut pending).await;
 
         let mut record = AccessRecord::new(invocation.time, &invocation.request_id, &journal);
@@ -45,11 +48,18 @@ impl Proxy {
         });
         let trace_id = invocation.front.trace_id.as_ref().or(invocation.trace_id.as_ref());
         record.trace_id = trace_id.and_then(|value| value.to_str().ok()).map(Cow::from);
+        if let Some(trace) = trace {
+            record.xray_trace_id = trace.xray_trace_id().map(Cow::from);
+            record.w3c_trace_id = w3c_trace_id.map(Cow::from);
+        }
         record.front_request_id = invocation.front.request_id.as_deref().map(Cow::from);
         (record.method, record.path, record.live) = (Some(method.into()), Some(path.into()), self.table().live);
         record.status = response.status().as_u16();
         (record.request_bytes, record.response_bytes) = (request_bytes, response.body().len());
         record.total_ms = milliseconds(invocation.started.elapsed());
+        if self.table().metrics.is_some() {
+            record.backend_ms = journal.took().map(milliseconds);
+        }
         if let Some(pending) = &mut pending {
             pending.journal = journal;
         }

@@ -17,7 +17,7 @@ use crate::fields::{self, Variables};
 use crate::forwarding::{self, Forwarding};
 use crate::identity::Identity;
 use crate::invocation::Invocation;
-use crate::{ProxyError, content, hop_by_hop, lookalikes, respond};
+use crate::{ProxyError, content, hop_by_hop, lookalikes, respond, tracing};
 
 /// A request's way, up to the point where something is sent.
 #[derive(Debug)]
@@ -209,6 +209,9 @@ impl<'t> Planner<'t> {
         });
         lookalikes::remove_edited(&mut parts.headers, id_field, edits);
         self.forwarding(backend, host).apply(&mut parts.headers, &parts.method, body)?;
+        if let Some(trace) = &self.invocation.trace {
+            tracing::apply(trace, &mut parts.headers);
+        }
         parts.uri = target_uri(backend, transformed.as_deref(), parts.uri)?;
         let mut accepted: Option<Vec<HeaderValue>> = None;
         let maps_content = backend.public_url.as_ref().is_some_and(|public| !public.content.is_empty());

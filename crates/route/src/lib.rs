@@ -47,6 +47,7 @@ mod streaming;
 mod surroundings;
 mod table;
 mod template;
+mod tracing;
 mod transform;
 mod variables;
 
@@ -78,4 +79,5 @@ pub use streaming::Streaming;
 pub use surroundings::{Nothing, Surroundings};
 pub use table::{Action, FixedResponse, Forward, HealthCheck, Route, RoutingTable, Target};
 pub use template::{Template, Variable};
+pub use tracing::Tracing;
 pub use transform::{TransformError, Transforms};

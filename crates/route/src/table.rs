@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crossfade_journal::{Metrics, Names};
 use crossfade_rule::{Condition, Pattern};
 use http::StatusCode;
 use http::header::{HeaderName, HeaderValue};
@@ -20,6 +21,7 @@ use crate::select::Index;
 use crate::spill::Spill;
 use crate::sticky::{OptIn, Sticky};
 use crate::streaming::Streaming;
+use crate::tracing::Tracing;
 use crate::transform::Transforms;
 
 /// The whole configuration, immutable.
@@ -40,6 +42,12 @@ pub struct RoutingTable {
     pub request_id_field: HeaderName,
     /// `accessLog`: share of the requests without a failure that the function logs.
     pub access_log: Share,
+    /// `metrics`: metrics in the lines of the log.
+    pub metrics: Option<Metrics>,
+    /// `accessLog.names`: names of the members of its lines.
+    pub access_names: Names,
+    /// `tracing`.
+    pub tracing: Tracing,
     /// `streaming`: front ends whose clients get responses as they arrive.
     pub streaming: Streaming,
     /// `spill`: the place for responses that the front end cannot carry.
@@ -72,10 +80,15 @@ impl RoutingTable {
         &self.routes
     }
 
+    /// Returns all routes, enabled or not, the default included.
+    pub fn all_routes(&self) -> impl Iterator<Item = &Route> {
+        self.routes.iter().chain(&self.disabled).chain([&self.default])
+    }
+
     /// Returns the route with this name, enabled or not, the default included.
     #[must_use]
     pub fn route(&self, name: &str) -> Option<&Route> {
-        self.routes.iter().chain(&self.disabled).chain([&self.default]).find(|route| route.name == name)
+        self.all_routes().find(|route| route.name == name)
     }
 
     /// Returns the route for requests that match no other.

@@ -7,6 +7,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crossfade_journal::Names;
 use crossfade_route::{Action, Checked, Expectation, Forward, Route, RoutingTable, Share, Surroundings};
 
 /// The files next to the configurations, and two variables.
@@ -107,6 +108,15 @@ fn describe(table: &RoutingTable) -> String {
     writeln!(text, "health checks answered by {:?}, trusted hops {}", table.health_check, table.trusted_hops).unwrap();
     if table.access_log != Share::ALL {
         writeln!(text, "access log of {} %", table.access_log.percent()).unwrap();
+    }
+    if table.access_names != Names::default() {
+        writeln!(text, "access log with names of {:?}", table.access_names).unwrap();
+    }
+    if let Some(metrics) = &table.metrics {
+        writeln!(text, "{metrics:?}").unwrap();
+    }
+    if table.tracing.is_on() {
+        writeln!(text, "{:?}", table.tracing).unwrap();
     }
     if let Some(spill) = &table.spill {
         writeln!(text, "{spill:?}").unwrap();

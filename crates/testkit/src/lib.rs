@@ -1,5 +1,5 @@
 //! Shared by the tests of several crates: scripted back ends, an HTTP client, certificates, a Runtime API, child processes,
-//! temporary folders, and a harness for tests that need further programs. One HTTP/1 reader and one certificate authority, so that
+//! temporary folders, Logs Insights, and a harness for tests that need further programs. One HTTP/1 reader and one certificate authority, so that
 //! a test that fails blames the code under test.
 //!
 //! It owns no assertion about Crossfade and uses no other crate of this workspace: what is under test must not check itself.
@@ -12,9 +12,11 @@
 pub mod appconfig;
 pub mod authority;
 pub mod client;
+pub mod emf;
 pub mod event;
 pub mod folder;
 pub mod http2;
+pub mod insights;
 pub mod message;
 pub mod moto;
 pub mod origin;

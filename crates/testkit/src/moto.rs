@@ -1,4 +1,4 @@
-//! S3, Systems Manager and CloudWatch Logs as moto imitates them (<https://docs.getmoto.org>), on a loopback port. Owns its
+//! S3, Systems Manager, CloudWatch, Lambda and Elastic Load Balancing as moto imitates them (<https://docs.getmoto.org>), on a loopback port. Owns its
 //! installation in `target/tools/moto`; knows nothing of the requests.
 
 use std::env;

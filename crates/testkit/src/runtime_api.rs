@@ -19,12 +19,16 @@ const FUNCTION_ARN: &str = "arn:aws:lambda:eu-central-1:123456789012:function:sh
 /// The request id of invocations that need no other.
 pub const REQUEST_ID: &str = "8476a536-e9f4-11e8-9739-2dfe598c3fcd";
 
+/// The platform's trace header, unless a test has another one.
+const TRACE_ID: &str = "Root=1-lambda;Parent=1;Sampled=0";
+
 /// The answer to a `next`.
 struct Next {
     request_id: String,
     event: Vec<u8>,
     deadline: Duration,
     verdict: &'static str,
+    trace_id: String,
 }
 
 /// The server. It lives until the test process ends.
@@ -54,7 +58,7 @@ impl RuntimeApi {
                     ("Lambda-Runtime-Deadline-Ms", &deadline.as_millis().to_string()),
                     ("Lambda-Runtime-Invocation-Id", "invocation-7"),
                     ("Lambda-Runtime-Invoked-Function-Arn", FUNCTION_ARN),
-                    ("Lambda-Runtime-Trace-Id", "Root=1-lambda;Parent=1;Sampled=0"),
+                    ("Lambda-Runtime-Trace-Id", &next.trace_id),
                 ];
                 return response("200 OK", &fields, &next.event);
             }
@@ -67,16 +71,24 @@ impl RuntimeApi {
 
     /// Gives an event; `verdict` is the status of the answer to what the function posts.
     pub fn give(&self, event: impl AsRef<[u8]>, deadline: Duration, verdict: &'static str) {
-        self.hand_out(REQUEST_ID, event.as_ref(), deadline, verdict);
+        self.hand_out(REQUEST_ID, event.as_ref(), deadline, verdict, TRACE_ID);
     }
 
     /// The same with a request id of its own, and a reply that is accepted.
     pub fn give_as(&self, request_id: &str, event: &Value, deadline: Duration) {
-        self.hand_out(request_id, event.to_string().as_bytes(), deadline, "202 Accepted");
+        self.hand_out(request_id, event.to_string().as_bytes(), deadline, "202 Accepted", TRACE_ID);
     }
 
-    fn hand_out(&self, request_id: &str, event: &[u8], deadline: Duration, verdict: &'static str) {
-        let next = Next { request_id: request_id.to_owned(), event: event.to_vec(), deadline, verdict };
+    /// Gives an event with this trace header of the platform, and returns what the function posts.
+    pub fn invoke_in(&self, trace_id: &str, event: &Value) -> Call {
+        let deadline = Duration::from_secs(10);
+        self.hand_out(REQUEST_ID, event.to_string().as_bytes(), deadline, "202 Accepted", trace_id);
+        self.posted()
+    }
+
+    fn hand_out(&self, request_id: &str, event: &[u8], deadline: Duration, verdict: &'static str, trace_id: &str) {
+        let (request_id, trace_id) = (request_id.to_owned(), trace_id.to_owned());
+        let next = Next { request_id, event: event.to_vec(), deadline, verdict, trace_id };
         self.events.send(next).unwrap();
     }
 

@@ -1,9 +1,10 @@
 //! `crossfade init`: writes a starter `crossfade.yaml`, with routes from listener rules if a file has some, or the import of
-//! another proxy's file.
+//! another proxy's file; or, with `--deploy`, the deploy files of a tool (`deploy`).
 //!
 //! Owns the starter's text in `init/` and which rules become routes; `routes` writes them. The emulator reads and validates
 //! files with listener rules; `imported` writes what an import finds.
 
+mod deploy;
 mod imported;
 mod routes;
 
@@ -24,7 +25,7 @@ use crate::import::yaml::scalar;
 use crate::program;
 use crate::terminal::{print, say};
 
-/// Write a starter crossfade.yaml
+/// Write a starter crossfade.yaml, or the deploy files of a tool
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -33,17 +34,21 @@ Examples:
   crossfade init --nginx nginx.conf             routes that choose as NGINX does, with tests
   crossfade init --refactor-spaces routes.json services.json
   crossfade init --output -                     print it
+  crossfade init --deploy sam                   write deploy/sam, for the SAM CLI
 
 Exit codes: 0 written, 1 written, but parts of the imported file are missing, 2 not written.")]
 pub(super) struct Options {
-    /// File to write; `-` for standard output
-    #[arg(short, long, value_name = "FILE", default_value = "crossfade.yaml")]
-    output: PathBuf,
+    /// File to write, or with `--deploy` the folder; `-` for standard output [default: crossfade.yaml, or deploy/TOOL]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Write the files with which this tool deploys the function behind a listener, instead of a configuration
+    #[arg(long, value_name = "TOOL", conflicts_with_all = ["nginx", "refactor_spaces", "serverless", "template", "describe_rules", "terraform", "legacy", "modern"])]
+    deploy: Option<deploy::Tool>,
     /// Import the servers and locations of this NGINX configuration, and list what cannot be imported
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["serverless", "template", "describe_rules", "modern"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["serverless", "template", "describe_rules", "terraform", "modern"])]
     nginx: Option<PathBuf>,
     /// Import the output of `aws migration-hub-refactor-spaces list-routes`, and with a second file that of `list-services`
-    #[arg(long, value_name = "FILE", num_args = 1..=4, conflicts_with_all = ["nginx", "serverless", "template", "describe_rules", "modern"])]
+    #[arg(long, value_name = "FILE", num_args = 1..=4, conflicts_with_all = ["nginx", "serverless", "template", "describe_rules", "terraform", "modern"])]
     refactor_spaces: Vec<PathBuf>,
     #[command(flatten)]
     sources: Sources,
@@ -56,6 +61,12 @@ pub(super) struct Options {
     /// Overwrite an existing file
     #[arg(long)]
     force: bool,
+}
+
+impl Options {
+    fn output(&self) -> &Path {
+        self.output.as_deref().unwrap_or(Path::new("crossfade.yaml"))
+    }
 }
 
 /// The rules that forward, by listener and in the order of the file. Rules of several listeners get new priorities, because
@@ -107,6 +118,9 @@ const ABOUT_RULES: &str = concat!(
 );
 
 pub(super) fn run(options: &Options) -> Result<Verdict> {
+    if let Some(tool) = options.deploy {
+        return deploy::run(tool, options.output.as_deref(), options.force);
+    }
     RoutingTable::from_backend_url(&options.legacy, "--legacy", &Nothing)?;
     let fallback = Some(&*options.legacy).filter(|url| *url != LEGACY);
     if let Some(file) = &options.nginx {
@@ -129,14 +143,14 @@ pub(super) fn run(options: &Options) -> Result<Verdict> {
         Some(found)
     });
     let text = starter(&options.legacy, &options.modern, rules.as_deref());
-    if options.output == Path::new("-") {
+    if options.output() == Path::new("-") {
         print(&text)?;
     } else {
-        write(&options.output, &text, options.force)?;
-        let file = options.output.display().to_string();
+        write(options.output(), &text, options.force)?;
+        let file = options.output().display().to_string();
         say(&format!("wrote `{file}`; next: `{} check {}`", program::name(), shell_words::quote(&file)));
     }
-    tell_findings(&text, &options.output);
+    tell_findings(&text, options.output());
     Ok(Verdict::Clean)
 }
 

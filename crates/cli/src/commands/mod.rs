@@ -7,7 +7,9 @@ mod check;
 mod compare;
 mod completions;
 mod configuration;
+mod cost;
 mod dev;
+mod doctor;
 pub(crate) mod environment;
 mod explain;
 mod export;
@@ -52,7 +54,9 @@ enum Command {
     Explain(explain::Options),
     Test(test::Options),
     Report(report::Options),
+    Cost(Box<cost::Options>),
     Package(package::Options),
+    Doctor(Box<doctor::Options>),
     Status(migration::Status),
     Plan(migration::PlanOptions),
     Promote(migration::Promote),
@@ -92,7 +96,9 @@ pub fn run() -> ExitCode {
         Command::Explain(options) => explain::run(&options),
         Command::Test(options) => test::run(&options),
         Command::Report(options) => report::run(&options),
+        Command::Cost(options) => cost::run(&options),
         Command::Package(options) => package::run(&options),
+        Command::Doctor(options) => doctor::run(&options),
         Command::Status(options) => options.run(),
         Command::Plan(options) => options.run(),
         Command::Promote(options) => options.run(),

@@ -17,14 +17,17 @@ const LIKELY_SECRET: usize = 8;
 #[derive(clap::Args)]
 pub(super) struct Sources {
     /// Read listeners, rules and functions from the `alb` events of this Serverless Framework file
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["template", "describe_rules"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["template", "describe_rules", "terraform"])]
     serverless: Option<PathBuf>,
     /// Read them from this CloudFormation or SAM template, such as `osls package` and `cdk synth` write
-    #[arg(long, value_name = "FILE", conflicts_with = "describe_rules")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["describe_rules", "terraform"])]
     template: Option<PathBuf>,
     /// Read them from the output of `aws elbv2 describe-rules`
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "terraform")]
     describe_rules: Option<PathBuf>,
+    /// Read them from the output of `terraform show -json` or `tofu show -json`: a plan or a state
+    #[arg(long, value_name = "FILE")]
+    terraform: Option<PathBuf>,
     /// Downgrade AWS quota violations and unsupported features to warnings
     #[arg(long)]
     lenient: bool,
@@ -58,7 +61,13 @@ pub(super) struct Rules {
 
 impl Sources {
     fn file(&self) -> Option<&Path> {
-        self.serverless.as_deref().or(self.template.as_deref()).or(self.describe_rules.as_deref())
+        let templates = self.serverless.as_deref().or(self.template.as_deref());
+        templates.or(self.describe_rules.as_deref()).or(self.terraform.as_deref())
+    }
+
+    /// The region of `--region`.
+    pub(super) fn region(&self) -> Option<&str> {
+        self.region.as_deref()
     }
 
     /// As [`Sources::load`], without the front ends that have no listener rules.
@@ -91,10 +100,11 @@ impl Sources {
                 .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
                 .collect(),
         };
-        let loaded = match (&self.serverless, &self.template) {
-            (Some(file), _) => source::serverless(file, &options),
-            (None, Some(file)) => source::cloudformation(file, &options),
-            (None, None) => source::describe_rules(file, &options),
+        let loaded = match (&self.serverless, &self.template, &self.describe_rules) {
+            (Some(file), ..) => source::serverless(file, &options),
+            (None, Some(file), _) => source::cloudformation(file, &options),
+            (None, None, Some(file)) => source::describe_rules(file, &options),
+            (None, None, None) => source::terraform(file, &options),
         };
         // Below the command line, where a user looks first.
         let Loaded { settings, names, left_out, environment, files, warnings } =

@@ -5,16 +5,17 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::{Rule, elbv2, identifier};
+use crate::terminal::printable_json;
 
-pub(super) fn text(rules: &[Rule], backends: &BTreeMap<String, String>, about: &[String]) -> String {
+pub(super) fn text(rules: &[Rule], groups: &BTreeMap<String, String>, about: &[String]) -> String {
     let mut parameters = Map::new();
     let arn = |description: &str| json!({ "Type": "String", "Description": description });
     parameters.insert("ListenerArn".to_owned(), arn("Listener of the load balancer"));
     if rules.iter().any(|rule| rule.action == super::RuleAction::Function) {
         parameters.insert("FunctionTargetGroupArn".to_owned(), arn("Target group of the Crossfade function"));
     }
-    for (name, url) in backends {
-        parameters.insert(parameter(name), arn(&format!("Target group of back end {name}, {url}")));
+    for (label, backend) in groups {
+        parameters.insert(parameter(label), arn(&format!("Target group of back end {backend}")));
     }
     let group = |backend: Option<&str>| match backend {
         Some(name) => json!({ "Ref": parameter(name) }),
@@ -41,7 +42,7 @@ pub(super) fn text(rules: &[Rule], backends: &BTreeMap<String, String>, about: &
         "Parameters": parameters,
         "Resources": resources,
     });
-    serde_json::to_string_pretty(&template).unwrap_or_default() + "\n"
+    printable_json(&serde_json::to_string_pretty(&template).unwrap_or_default()) + "\n"
 }
 
 fn parameter(backend: &str) -> String {

@@ -8,7 +8,7 @@ mod elbv2;
 mod shell;
 mod terraform;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crossfade_proxy::Proxy;
 use crossfade_route::{Action, Backend, FixedResponse, Forward, HostHeader, Redirect, Route, RoutingTable};
@@ -142,25 +142,44 @@ impl Export {
     /// The file.
     pub(crate) fn text(&self, format: Format, proxy: &Proxy, source: &str) -> String {
         let about = self.about(source);
-        let backends = self.backends(proxy.table());
+        let (rules, groups) = self.labelled(proxy.table());
         match format {
-            Format::Cli => shell::text(&self.rules, &backends, &about),
-            Format::Cloudformation => cloudformation::text(&self.rules, &backends, &about),
-            Format::Terraform => terraform::text(&self.rules, &backends, &about),
+            Format::Cli => shell::text(&rules, &groups, &about),
+            Format::Cloudformation => cloudformation::text(&rules, &groups, &about),
+            Format::Terraform => terraform::text(&rules, &groups, &about),
         }
     }
 
-    /// The back ends that need a target group, with their URLs.
-    fn backends(&self, table: &RoutingTable) -> BTreeMap<String, String> {
-        let mut backends = BTreeMap::new();
-        for rule in &self.rules {
-            let RuleAction::Forward { backend, .. } = &rule.action else { continue };
-            if let Some(found) = table.backends().iter().find(|it| it.name == *backend) {
+    /// The rules with labels instead of names of back ends, and the back ends by these labels, with their names and URLs. A label is a
+    /// name, with a number if as a variable or parameter it would be that of another target group.
+    fn labelled(&self, table: &RoutingTable) -> (Vec<Rule>, BTreeMap<String, String>) {
+        // That of the function's target group.
+        let mut taken = BTreeSet::from(["function".to_owned()]);
+        let (mut labels, mut groups) = (BTreeMap::new(), BTreeMap::new());
+        let used = self.rules.iter().filter_map(|rule| match &rule.action {
+            RuleAction::Forward { backend, .. } => Some(backend),
+            _ => None,
+        });
+        for name in used.collect::<BTreeSet<_>>() {
+            let numbers = (2..).map(|number| format!("{name}-{number}"));
+            let mut candidates = std::iter::once(name.clone()).chain(numbers);
+            let label = candidates.find(|label| taken.insert(identifier(label).to_ascii_lowercase()));
+            let label = label.unwrap_or_else(|| name.clone());
+            if let Some(found) = table.backends().iter().find(|it| it.name == *name) {
                 let authority = found.authority.to_str().unwrap_or_default();
-                backends.insert(backend.clone(), format!("{}://{authority}", found.scheme.as_str()));
+                groups.insert(label.clone(), format!("{name}, {}://{authority}", found.scheme.as_str()));
+            }
+            labels.insert(name.clone(), label);
+        }
+        let mut rules = self.rules.clone();
+        for rule in &mut rules {
+            if let RuleAction::Forward { backend, .. } = &mut rule.action
+                && let Some(label) = labels.get(backend)
+            {
+                backend.clone_from(label);
             }
         }
-        backends
+        (rules, groups)
     }
 
     /// Returns true if a rule needs the function.

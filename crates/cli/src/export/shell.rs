@@ -6,17 +6,17 @@ use std::fmt::Write as _;
 use serde_json::json;
 
 use super::{Rule, RuleAction, elbv2};
-use crate::terminal::printable;
+use crate::terminal::{printable, printable_json};
 
-pub(super) fn text(rules: &[Rule], backends: &BTreeMap<String, String>, about: &[String]) -> String {
+pub(super) fn text(rules: &[Rule], groups: &BTreeMap<String, String>, about: &[String]) -> String {
     let mut text = "#!/bin/sh\n".to_owned();
     about.iter().for_each(|line| text += &format!("# {}\n", printable(line)));
     text += "set -eu\n: \"${LISTENER_ARN:?the ARN of the listener}\"\n";
     if rules.iter().any(|rule| rule.action == RuleAction::Function) {
         text += ": \"${FUNCTION_TARGET_GROUP_ARN:?the ARN of the target group of the Crossfade function}\"\n";
     }
-    for (name, url) in backends {
-        let _ = writeln!(text, ": \"${{{}:?the ARN of the target group of back end {name}, {url}}}\"", variable(name));
+    for (label, backend) in groups {
+        let _ = writeln!(text, ": \"${{{}:?the ARN of the target group of back end {backend}}}\"", variable(label));
     }
     for rule in rules {
         // The only part that is not literal is put between the quotes.
@@ -46,8 +46,9 @@ fn variable(backend: &str) -> String {
     format!("{name}_TARGET_GROUP_ARN")
 }
 
-/// A text in single quotes, except for variables between `\u{1}`, which JSON escapes.
+/// JSON in single quotes, except for variables between `\u{1}`, which JSON escapes.
 fn quoted(text: &str) -> String {
+    let text = printable_json(text);
     let mut out = String::from("'");
     for (index, piece) in text.split("\\u0001").enumerate() {
         let is_name = piece.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');

@@ -1,14 +1,15 @@
 //! Listener rules as Terraform (`aws_lb_listener_rule`). Target groups and the listener are variables.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
-use serde_json::json;
+use crossfade_document::misleads;
 
 use super::elbv2::{AlbCondition, Kind, Values};
 use super::{Rule, RuleAction};
 use crate::terminal::printable;
 
-pub(super) fn text(rules: &[Rule], backends: &BTreeMap<String, String>, about: &[String]) -> String {
+pub(super) fn text(rules: &[Rule], groups: &BTreeMap<String, String>, about: &[String]) -> String {
     let mut text: String = about.iter().map(|line| format!("# {}\n", printable(line))).collect();
     let variable = |name: &str, description: &str| {
         format!("\nvariable \"{name}\" {{\n  type        = string\n  description = {}\n}}\n", string(description))
@@ -17,8 +18,8 @@ pub(super) fn text(rules: &[Rule], backends: &BTreeMap<String, String>, about: &
     if rules.iter().any(|rule| rule.action == RuleAction::Function) {
         text += &variable("function_target_group_arn", "Target group of the Crossfade function");
     }
-    for (name, url) in backends {
-        text += &variable(&group(Some(name)), &format!("Target group of back end {name}, {url}"));
+    for (label, backend) in groups {
+        text += &variable(&group(Some(label)), &format!("Target group of back end {backend}"));
     }
     for rule in rules {
         text += &format!(
@@ -111,9 +112,26 @@ fn assignments(lines: &[(&str, String)], indent: usize) -> String {
     lines.iter().map(|(name, value)| format!("{space}{name:width$} = {}\n", string(value))).collect()
 }
 
-/// A string of HCL: JSON's escapes, and none of its templates.
+/// A string of HCL, without its templates. Its escapes are not all of JSON's
+/// (<https://developer.hashicorp.com/terraform/language/expressions/strings>).
 fn string(text: &str) -> String {
-    json!(text).to_string().replace("${", "$${").replace("%{", "%%{")
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            '\n' => quoted += "\\n",
+            '\r' => quoted += "\\r",
+            '\t' => quoted += "\\t",
+            // A template begins with one of these twice to be none.
+            '{' if quoted.ends_with(['$', '%']) => {
+                quoted.extend(quoted.chars().next_back());
+                quoted.push(c);
+            }
+            c if misleads(c) => _ = write!(quoted, "\\U{:08X}", u32::from(c)),
+            c => quoted.push(c),
+        }
+    }
+    quoted + "\""
 }
 
 fn group(backend: Option<&str>) -> String {

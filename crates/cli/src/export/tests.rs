@@ -139,3 +139,43 @@ default: { forward: legacy }
     );
     assert_eq!((&rest.action, rest.conditions.is_empty()), (&RuleAction::Function, true));
 }
+
+/// Two back ends, or one and the function, must not become one variable.
+#[test]
+fn each_target_group_has_a_label_of_its_own() {
+    let table = RoutingTable::from_config(
+        "
+version: 1
+backends:
+  function: { url: https://f.example.com, hostHeader: preserve }
+  a-b: { url: https://1.example.com, hostHeader: preserve }
+  a_b: { url: https://2.example.com, hostHeader: preserve }
+  ab: { url: https://3.example.com, hostHeader: preserve }
+  ab-2: { url: https://4.example.com, hostHeader: preserve }
+routes:
+  - { name: one, priority: 1, conditions: { path: /1 }, forward: a-b }
+  - { name: two, priority: 2, conditions: { path: /2 }, forward: a_b }
+  - { name: three, priority: 3, conditions: { path: /3 }, forward: ab }
+  - { name: four, priority: 4, conditions: { path: /4 }, forward: ab-2 }
+default: { forward: function }
+",
+        "test",
+        &Nothing,
+    )
+    .unwrap();
+    let export = Export::of(&table, 1).unwrap();
+    let (rules, groups) = export.labelled(&table);
+    let mut identifiers: Vec<String> = groups.keys().map(|label| identifier(label).to_lowercase()).collect();
+    identifiers.push("function".to_owned());
+    identifiers.sort();
+    identifiers.dedup();
+    assert_eq!(identifiers.len(), 6, "{groups:?}");
+    for (before, after) in export.rules.iter().zip(&rules) {
+        let (RuleAction::Forward { backend: name, .. }, RuleAction::Forward { backend: label, .. }) =
+            (&before.action, &after.action)
+        else {
+            panic!("{before:?} {after:?}");
+        };
+        assert!(groups[label].starts_with(&format!("{name}, https://")), "{label}: {groups:?}");
+    }
+}

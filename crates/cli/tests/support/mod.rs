@@ -1,9 +1,12 @@
-//! A running `crossfade dev`, for the tests that use one.
+//! Shared by test files: a running `crossfade dev`, and programs that are installed once.
 
 #![allow(clippy::unwrap_used, dead_code, unreachable_pub)] // a test may panic; not every test uses everything
 
 pub mod browser;
+pub mod cdk;
 pub mod install;
+pub mod lint;
+pub mod terraform;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
@@ -11,6 +14,10 @@ use std::sync::mpsc::Receiver;
 
 use crossfade_testkit::process::{Process, Signal, lines};
 use crossfade_testkit::wait::PATIENCE;
+
+/// The listener of the load balancer that all deploy files are tested with.
+pub const LISTENER: &str =
+    "arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener/app/front/50dc6c495c0c9188/f2f7dc8efc522ab2";
 
 /// A running `crossfade dev`.
 pub struct Dev {

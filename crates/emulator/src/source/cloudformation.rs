@@ -415,7 +415,9 @@ fn target_group(draft: &mut Draft<'_>, resource: &Resource, intrinsics: &Intrins
     let properties = &resource.properties;
     draft.findings.misspelt(properties.members(), &TARGET_GROUP_KEYS);
     let id = intrinsics.target_group_arn(&resource.id);
-    say_left_out(draft, "names", properties.get("Name"));
+    // Nothing here depends on the name of a target group, and that of a stack is the usual one.
+    let of_stack = |node: &&Node| unknown_of(node).is_some_and(|unknown| unknown.written.contains("AWS::StackName"));
+    say_left_out(draft, "names", properties.get("Name").filter(|name| !of_stack(name)));
     let name = properties.get("Name").and_then(Node::as_text).unwrap_or(&resource.id).to_owned();
     let kind = match properties.get("TargetType") {
         // Of the other kinds, each needs a port.

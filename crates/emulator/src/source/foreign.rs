@@ -17,6 +17,8 @@ pub enum Kind {
     Template,
     /// The output of `aws elbv2 describe-rules`.
     DescribeRules,
+    /// The output of `terraform show -json`.
+    Terraform,
     /// The proxy's own configuration, `crossfade.yaml`. It is not read here.
     Configuration,
 }
@@ -27,6 +29,7 @@ impl Kind {
             Kind::Serverless => "a file of the Serverless Framework",
             Kind::Template => "a CloudFormation template",
             Kind::DescribeRules => "the output of `aws elbv2 describe-rules`",
+            Kind::Terraform => "a plan or state of Terraform",
             Kind::Configuration => "a configuration of Crossfade",
         }
     }
@@ -36,6 +39,7 @@ impl Kind {
             Kind::Serverless => "--serverless",
             Kind::Template => "--template",
             Kind::DescribeRules => "--describe-rules",
+            Kind::Terraform => "--terraform",
             Kind::Configuration => "--config",
         }
     }
@@ -47,6 +51,8 @@ const SYNTH: &str = "`cdk synth` or `osls package` writes a template of it; use 
      `--template cdk.out/STACK.template.json`";
 const DESCRIBE_RULES: &str = "save the output of `aws elbv2 describe-rules --listener-arn ARN`, and use that with \
      `--describe-rules FILE`";
+const TERRAFORM_SHOW: &str = "`terraform plan -out plan && terraform show -json plan > plan.json` writes a file for `--terraform \
+     plan.json`";
 const YAML_AND_JSON: &str = "Crossfade reads YAML and JSON";
 const STARTER: &str = "`crossfade init` writes a starter file";
 
@@ -135,13 +141,17 @@ fn by_name(file: &Path, expected: Kind) -> Option<(String, String)> {
         let hint = match expected {
             Kind::Configuration => STARTER,
             Kind::DescribeRules => DESCRIBE_RULES,
+            Kind::Terraform => TERRAFORM_SHOW,
             _ if is_serverless => SERVERLESS_PACKAGE,
             _ => SYNTH,
         };
         return Some((format!("code ({language}), which Crossfade does not run"), hint.to_owned()));
     }
     match extension.as_str() {
-        "tf" | "hcl" => Some(("Terraform code, which Crossfade does not run".to_owned(), DESCRIBE_RULES.to_owned())),
+        "tf" | "hcl" if expected == Kind::Configuration => {
+            Some(("Terraform code, which Crossfade does not run".to_owned(), STARTER.to_owned()))
+        }
+        "tf" | "hcl" => Some(("Terraform code, which Crossfade does not run".to_owned(), TERRAFORM_SHOW.to_owned())),
         "toml" => Some(("TOML".to_owned(), YAML_AND_JSON.to_owned())),
         _ => None,
     }
@@ -158,7 +168,9 @@ fn by_bytes(bytes: &[u8], expected: Kind) -> Option<(&'static str, &'static str)
         };
         return Some(("empty", hint));
     }
-    let unpack = "unpack it, and name the file in it";
+    // A saved plan is a ZIP archive.
+    let is_plan = expected == Kind::Terraform;
+    let unpack = if is_plan { TERRAFORM_SHOW } else { "unpack it, and name the file in it" };
     let page = "download the file itself, not the page that shows it";
     let json = "run it with `--output json`";
     let known = [
@@ -193,11 +205,17 @@ fn by_keys(has: impl Fn(&str) -> bool, expected: Kind) -> Option<(&'static str, 
         Kind::Template
     } else if any(&["Rules", "Listeners", "TargetGroups", "LoadBalancers"]) {
         Kind::DescribeRules
+    } else if any(&["planned_values", "prior_state"]) || (has("format_version") && has("terraform_version")) {
+        Kind::Terraform
+    } else if has("format_version") && expected == Kind::Terraform {
+        // An empty state has nothing else.
+        return None;
     } else if any(&["functions", "provider", "service"]) {
         Kind::Serverless
     } else {
         let other = [
-            (&["terraform_version"][..], "a plan or state of Terraform", DESCRIBE_RULES),
+            (&["terraform_version", "serial"][..], "Terraform's own file of the state", TERRAFORM_SHOW),
+            (&["@level", "@message"], "the log of `terraform plan -json`", TERRAFORM_SHOW),
             (&["apiVersion", "kind"], "a manifest of Kubernetes", DESCRIBE_RULES),
             (&["openapi", "paths"], "an OpenAPI document", DESCRIBE_RULES),
             (&["swagger", "paths"], "an OpenAPI document", DESCRIBE_RULES),
@@ -252,6 +270,9 @@ const MOST_LISTED: usize = 4;
 pub(super) fn nothing(document: &Node, kind: Kind) -> (String, &'static str) {
     let elsewhere = "name the template with the listeners and rules, or save the output of `aws elbv2 describe-rules \
          --listener-arn ARN` and use `--describe-rules`; without rules, `crossfade dev` needs no file";
+    if kind == Kind::Terraform {
+        return ("the file has no listener and no rule".to_owned(), TERRAFORM_SHOW);
+    }
     if kind == Kind::DescribeRules {
         return ("the file defines no listener and no rule: `Rules` is empty".to_owned(), "check the listener's ARN");
     }

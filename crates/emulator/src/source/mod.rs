@@ -1,7 +1,7 @@
 //! Reads files that describe listeners, rules, target groups and functions into [`crate::Settings`], and reports all
 //! errors at once, each with its place.
 //!
-//! Owns the entry points. The formats are in `serverless`, `cloudformation` and `describe_rules`; the latter two share
+//! Owns the entry points. The formats are in `serverless`, `cloudformation`, `describe_rules` and `terraform`; the latter three share
 //! ELBv2's own JSON (`elbv2`). Starts nothing, and leaves commands, local ports and certificates to the caller.
 
 mod apis;
@@ -21,6 +21,7 @@ mod quota;
 mod references;
 mod serverless;
 mod table;
+mod terraform;
 mod variables;
 
 use std::path::{Path, PathBuf};
@@ -100,6 +101,24 @@ pub fn describe_rules(file: &Path, options: &Options) -> Result<Loaded, SourceEr
     load(file, options, Kind::DescribeRules)
 }
 
+/// Reads the same from a text; `name` is what messages call it.
+///
+/// # Errors
+///
+/// [`SourceError`] with all errors in the text.
+pub fn described_rules(name: &str, text: &str, options: &Options) -> Result<Loaded, SourceError> {
+    interpret(Path::new(name), text, options, Kind::DescribeRules)
+}
+
+/// Reads what `terraform show -json` prints of a plan or a state.
+///
+/// # Errors
+///
+/// [`SourceError`] with all errors in the file.
+pub fn terraform(file: &Path, options: &Options) -> Result<Loaded, SourceError> {
+    load(file, options, Kind::Terraform)
+}
+
 fn load(file: &Path, options: &Options, kind: Kind) -> Result<Loaded, SourceError> {
     let bytes = foreign::bytes(file, kind)?;
     let not_text = || SourceError::Read { file: file.to_owned(), error: std::io::Error::other(NOT_TEXT) };
@@ -112,7 +131,7 @@ fn dialect_of(kind: Kind, text: &str) -> &'static Dialect {
     match kind {
         Kind::Serverless => &dialect::FRAMEWORK,
         Kind::Template => Dialect::of_template(text),
-        Kind::DescribeRules | Kind::Configuration => &dialect::OUTPUT,
+        Kind::DescribeRules | Kind::Terraform | Kind::Configuration => &dialect::OUTPUT,
     }
 }
 
@@ -139,6 +158,7 @@ fn interpret(file: &Path, text: &str, options: &Options, kind: Kind) -> Result<L
         Kind::Serverless => serverless::read(&mut draft, document),
         Kind::Template => cloudformation::read(&mut draft, document),
         Kind::DescribeRules => describe_rules::read(&mut draft, document),
+        Kind::Terraform => terraform::read(&mut draft, &document),
         Kind::Configuration => {}
     }
     draft.findings.set_part("");
@@ -150,8 +170,9 @@ fn interpret(file: &Path, text: &str, options: &Options, kind: Kind) -> Result<L
 }
 
 /// For `crate::fuzzing`: reads a text as each kind of file.
-pub(crate) fn interpret_as_each(file: &Path, text: &str, options: &Options) -> [Result<Loaded, SourceError>; 3] {
-    [Kind::Serverless, Kind::Template, Kind::DescribeRules].map(|kind| interpret(file, text, options, kind))
+pub(crate) fn interpret_as_each(file: &Path, text: &str, options: &Options) -> [Result<Loaded, SourceError>; 4] {
+    [Kind::Serverless, Kind::Template, Kind::DescribeRules, Kind::Terraform]
+        .map(|kind| interpret(file, text, options, kind))
 }
 
 const NOT_TEXT: &str = "it is neither UTF-8 nor UTF-16";

@@ -133,7 +133,7 @@ pub(super) fn read(draft: &mut Draft<'_>, document: Node) {
         let others = others.kinds();
         let message = format!("no function has an `alb`, `http` or `httpApi` event, or a `url`{others}");
         let hint = "add one under `functions.<name>.events`, as `- alb: ...` or `- httpApi: '*'`; rules that another stack creates are read with \
-                    `--template` or `--describe-rules`";
+                    `--template`, `--terraform` or `--describe-rules`";
         draft.findings.error_with_hint(&start, message, hint);
     }
 }

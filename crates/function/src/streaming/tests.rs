@@ -50,6 +50,7 @@ async fn serve(proxy: &Proxy, api: &TcpListener, limit: Duration) -> Outcome {
         front: Front::new(&FUNCTION_URL),
         request_id: "request-1".to_owned(),
         trace_id: None,
+        trace: None,
         deployment: None,
         started,
         time: SystemTime::now(),
@@ -67,7 +68,7 @@ async fn serve(proxy: &Proxy, api: &TcpListener, limit: Duration) -> Outcome {
         Some(pending) => mirror(proxy, *pending, &invocation, std::future::pending()).await,
         None => Vec::new(),
     };
-    let compared = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let compared = lines.iter().map(|line| serde_json::from_slice(line).unwrap()).collect();
     Outcome { posted, record, compared }
 }
 

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crossfade_journal::comparison::Record;
+use crossfade_journal::{Metrics, stamp, with_otel_names};
 
 use super::*;
 
@@ -29,17 +30,31 @@ fn ids(text: &str) -> Vec<String> {
     ids
 }
 
+/// The same with metrics, in Lambda's JSON format.
+fn measured(id: &str) -> String {
+    let (mut line, record) = (record(id).into_bytes(), serde_json::from_str(&record(id)).unwrap());
+    Metrics { namespace: None, routes: true }.add_to_comparison(&mut line, &record);
+    stamp(&mut line, record.time, Some("INFO"));
+    String::from_utf8(line).unwrap()
+}
+
 #[test]
 fn a_record_is_found_however_the_log_was_fetched() {
-    let (a, b) = (record("a"), record("b"));
+    assert!(measured("a").contains("\"_aws\"") && measured("a").ends_with("\"level\":\"INFO\"}"));
+    for record in [record, measured] {
+        is_found_however_the_log_was_fetched(&record("a"), &record("b"));
+    }
+}
+
+fn is_found_however_the_log_was_fetched(a: &str, b: &str) {
     let events = |message: &str| json!({ "events": [{ "logStreamName": "2026/11/24/[$LATEST]abc", "timestamp": 1, "message": message }] });
-    let logged = json!({ "time": "2026", "type": "function", "record": serde_json::from_str::<Value>(&a).unwrap() });
+    let logged = json!({ "time": "2026", "type": "function", "record": serde_json::from_str::<Value>(a).unwrap() });
     // As members of an object whose order is kept.
     let logged_as_object = format!(r#"{{"time":"2026","type":"function","record":{a}}}"#);
     let twice = events(&json!({ "level": "INFO", "message": format!("{a}\n") }).to_string());
     let csv = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
     for (name, text) in [
-        ("as it is", a.clone()),
+        ("as it is", a.to_owned()),
         ("with line breaks of Windows", format!("{a}\r\n")),
         ("spread by jq", a.replace(":\"", ": \"").replace(",\"", ",\n  \"").replace("{\"type", "{\n  \"type")),
         ("export to S3", format!("2026-11-24T10:57:42.123Z {a}\n")),
@@ -49,12 +64,12 @@ fn a_record_is_found_however_the_log_was_fetched() {
         ("directly after a colour", format!("\x1b[0m{a}")),
         ("live tail with a tab", format!("2026\t{a}")),
         ("filter-log-events on one line", events(&format!("{a}\n")).to_string()),
-        ("filter-log-events spread", format!("{:#}", events(&a))),
+        ("filter-log-events spread", format!("{:#}", events(a))),
         ("telemetry as a string", json!({ "type": "function", "record": a }).to_string()),
         ("telemetry as an object", logged_as_object),
-        ("Logs Insights as CSV", format!("@timestamp,@message\n2026,{}\n", csv(&a))),
-        ("CSV that ends there", csv(&a)),
-        ("CSV with JSON within JSON", format!("1,{}", csv(&events(&a).to_string()))),
+        ("Logs Insights as CSV", format!("@timestamp,@message\n2026,{}\n", csv(a))),
+        ("CSV that ends there", csv(a)),
+        ("CSV with JSON within JSON", format!("1,{}", csv(&events(a).to_string()))),
         ("among others", format!("START RequestId: 1\n{{\"type\":\"access\"}}\n{a}\nREPORT compare \"compare\"\n")),
     ] {
         assert_eq!(ids(&text), ["a"], "{name}: {text}");
@@ -163,13 +178,15 @@ fn lines_with(text: &str) -> Vec<(Option<&'static str>, String)> {
     let compare = format!(
         r#"{{"type":"compare","version":2,"time":"2026-11-24T10:57:42Z","against":"mirror","request_id":"own","route":"orders","method":"GET","endpoint":{quoted},"verdict":"different","differences":[{{"class":"value","pointer":{quoted},"primary":{quoted},"mirror":{quoted}}}],"primary":{{"backend":"legacy","url":{quoted},"fields":{{"accept":{quoted},"range":{quoted}}}}},"mirror":{{"backend":"modern"}}}}"#
     );
+    let otel = String::from_utf8(with_otel_names(access.as_bytes())).unwrap();
     let newer = |line: &str| line.replace(r#""version":"#, r#""version":9"#);
     let invalid = |line: &str| line.replace(r#""time":"2026"#, r#""time":"x"#);
     // Members in another order, as other programs write them.
     let sorted = |line: &str| serde_json::from_str::<Value>(line).unwrap().to_string();
     let other = format!(r#"{{"type":"other","path":{quoted},"message":{quoted}}}"#);
     let error = format!(r#"{{"level":"ERROR","message":{},"type":"error"}}"#, Value::from(format!("no {text}")));
-    let mut lines = vec![(Some("own"), access.clone()), (Some("own"), compare.clone()), (None, other), (None, error)];
+    let own = [&access, &otel, &compare].map(|line| (Some("own"), line.clone()));
+    let mut lines: Vec<_> = own.into_iter().chain([(None, other), (None, error)]).collect();
     for line in [access, compare] {
         lines.extend([newer(&line), invalid(&line), sorted(&line)].map(|line| (None, line)));
     }

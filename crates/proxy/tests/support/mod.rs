@@ -121,6 +121,7 @@ pub fn invocation_from(format: &'static Format, limit: Duration, time: SystemTim
         front: Front::new(format),
         request_id: "8476a536-e9f4-11e8-9739-2dfe598c3fcd".to_owned(),
         trace_id: None,
+        trace: None,
         deployment: None,
         started,
         time,

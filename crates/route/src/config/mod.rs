@@ -9,10 +9,12 @@ mod error_pages;
 mod expectations;
 mod fields;
 mod forward;
+mod metrics;
 mod migration;
 mod mirror;
 mod routes;
 mod spill;
+mod tracing;
 mod transforms;
 mod warnings;
 
@@ -24,6 +26,7 @@ use crossfade_document::{
     Diagnostic, Diagnostics, Explained, Judgement, Node, Options, Place, Scalar, Severity, explain, may_be_a_mistake,
     parse, parse_json,
 };
+use crossfade_journal::Names;
 
 use crate::backend::Backend;
 use crate::backend_url::{self, UrlError};
@@ -38,6 +41,7 @@ use crate::select::Index;
 use crate::streaming::Streaming;
 use crate::surroundings::Surroundings;
 use crate::table::{Action, Forward, HealthCheck, Route, RoutingTable, Target};
+use crate::tracing::Tracing;
 use crate::transform::Transforms;
 use crate::variables::substitute;
 
@@ -138,6 +142,9 @@ impl RoutingTable {
             request_id_field: REQUEST_ID,
             health_check: HealthCheck::default(),
             access_log: Share::ALL,
+            metrics: None,
+            access_names: Names::default(),
+            tracing: Tracing::default(),
             error_pages: Vec::new(),
             maintenance_retry_after: RETRY_AFTER,
             streaming: Streaming::default(),
@@ -329,6 +336,8 @@ fn read(
         client_ip,
         health_check,
         access_log,
+        metrics,
+        tracing,
         streaming,
         spill,
         error_pages,
@@ -347,6 +356,8 @@ fn read(
             "clientIp",
             "healthCheck",
             "accessLog",
+            "metrics",
+            "tracing",
             "streaming",
             "spill",
             "errorPages",
@@ -398,6 +409,8 @@ fn read(
         answer?.word(diagnostics, &[("function", HealthCheck::Function), ("backend", HealthCheck::Backend)])
     });
     let access_log = access_log.and_then(|node| read_access_log(node, diagnostics));
+    let metrics = metrics.and_then(|node| metrics::read(node, all_routes, diagnostics));
+    let tracing = tracing.and_then(|node| tracing::read(node, diagnostics));
     let error_pages = error_pages.map(|node| error_pages::read(node, surroundings, diagnostics)).unwrap_or_default();
     let retry_after = maintenance.and_then(|node| {
         let [retry_after] = node.keys(diagnostics, ["retryAfter"])?;
@@ -420,7 +433,10 @@ fn read(
         request_timeout,
         request_id_field: request_id_field.unwrap_or(REQUEST_ID),
         health_check: health_check.unwrap_or_default(),
-        access_log: access_log.unwrap_or(Share::ALL),
+        metrics,
+        access_log: access_log.map_or(Share::ALL, |(share, _)| share),
+        access_names: access_log.map_or_else(Names::default, |(_, names)| names),
+        tracing: tracing.unwrap_or_default(),
         streaming: streaming.unwrap_or_default(),
         spill,
         error_pages,
@@ -434,19 +450,22 @@ fn read(
     Some(table)
 }
 
-/// Reads `true`, `false`, or a share.
-fn read_access_log(node: &Node, diagnostics: &mut Collector) -> Option<Share> {
+/// Reads `true`, `false`, or a share and the names of the members.
+fn read_access_log(node: &Node, diagnostics: &mut Collector) -> Option<(Share, Names)> {
     match node.as_scalar().and_then(Scalar::as_bool) {
-        Some(true) => Some(Share::ALL),
-        Some(false) => Some(Share::default()),
+        Some(true) => Some((Share::ALL, Names::default())),
+        Some(false) => Some((Share::NONE, Names::default())),
         None if node.as_scalar().is_some() => {
             let hint = "`false` logs failures only, `{percent: 10}` a tenth of the other requests as well";
             node.expected(diagnostics, "true, false or a map", Some(hint), Expected::Boolean);
             None
         }
         None => {
-            let [percent] = node.keys(diagnostics, ["percent"])?;
-            percent?.share(diagnostics)
+            let [percent, names] = node.keys(diagnostics, ["percent", "names"])?;
+            let share = percent.map_or(Some(Share::ALL), |node| node.share(diagnostics));
+            let words = [("crossfade", Names::Crossfade), ("otel", Names::Otel)];
+            let names = names.map_or(Some(Names::default()), |node| node.word(diagnostics, &words));
+            share.zip(names)
         }
     }
 }

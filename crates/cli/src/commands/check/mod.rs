@@ -1,10 +1,11 @@
 //! `crossfade check`: all errors and warnings of a configuration before it is deployed.
 //!
-//! Owns the output and the exit code. Findings come from `crossfade-route`, from the proxy if it cannot start, from `migration`, with
+//! Owns the output and the exit code. Findings come from `crossfade-route`, from the proxy if it cannot start, from `migration` and `metrics`, with
 //! `--front` from `front`, and with `--connect` from `connect`.
 
 mod connect;
 mod front;
+pub(super) mod metrics;
 mod migration;
 
 use std::fs;
@@ -20,6 +21,7 @@ use serde_json::{Value, json};
 
 use self::connect::Look;
 use self::front::Front;
+use self::metrics::Count;
 use super::{Verdict, configuration};
 use crate::terminal::{print, print_json, say};
 
@@ -104,6 +106,8 @@ struct CheckResult {
     findings: Diagnostics,
     backends: usize,
     routes: usize,
+    /// Without errors in the configuration.
+    metrics: Option<Count>,
     /// Empty without `--connect`, and if the configuration has errors.
     looks: Vec<Look>,
     now: SystemTime,
@@ -119,9 +123,11 @@ impl CheckResult {
         let Checked { table, diagnostics: mut findings, .. } =
             Checked::new(&text, &file.display().to_string(), &LocalSurroundings { folder });
         findings.list.extend(not_utf8(&bytes).filter(|_| !is_text));
-        let (mut backends, mut routes, mut looks, now) = (0, 0, Vec::new(), SystemTime::now());
+        let (mut backends, mut routes, mut metrics, mut looks, now) = (0, 0, None, Vec::new(), SystemTime::now());
         if let Some(table) = table {
             (backends, routes) = (table.backends().len(), table.routes().len());
+            metrics = Count::of(&table);
+            findings.list.extend(metrics::warnings(&table, &text));
             findings.list.extend(migration::guard(&table, &text));
             findings.list.extend(front::limits(fronts, &table, &text));
             if let Some(place) = super::migration::place(live.as_ref()) {
@@ -138,7 +144,7 @@ impl CheckResult {
         }
         findings.list.extend(looks.iter().flat_map(|look| look.findings(now)));
         findings.list.sort_by_key(|finding| finding.place);
-        Ok(CheckResult { findings, backends, routes, looks, now })
+        Ok(CheckResult { findings, backends, routes, metrics, looks, now })
     }
 
     fn count(&self, severity: Severity) -> usize {
@@ -152,13 +158,14 @@ impl CheckResult {
 
     fn findings_text(&self) -> String {
         let file = &self.findings.source_name;
+        let metrics = self.metrics.map(|count| format!(", {}", count.text())).unwrap_or_default();
         if self.findings.list.is_empty() {
             let (backends, routes) = (counted(self.backends, "back end"), counted(self.routes, "route"));
-            return format!("{file}: ok, {backends}, {routes}\n");
+            return format!("{file}: ok, {backends}, {routes}{metrics}\n");
         }
         let counts = [(self.count(Severity::Error), "error"), (self.count(Severity::Warning), "warning")];
         let counts: Vec<_> = counts.iter().filter(|(n, _)| *n > 0).map(|(n, noun)| counted(*n, noun)).collect();
-        format!("{}\n{file}: {}\n", self.findings.with_lines(), counts.join(", "))
+        format!("{}\n{file}: {}{metrics}\n", self.findings.with_lines(), counts.join(", "))
     }
 
     fn json(&self) -> String {
@@ -169,6 +176,9 @@ impl CheckResult {
             "warnings": self.count(Severity::Warning),
             "findings": findings,
         });
+        if let Some(count) = self.metrics {
+            document["metrics"] = count.json();
+        }
         if !self.looks.is_empty() {
             document["connections"] = self.looks.iter().map(Look::json).collect();
         }

@@ -284,6 +284,7 @@ async fn send(proxy: Arc<Proxy>, job: Job, request: Request<bytes::Bytes>, seed:
         front: Front::new(&FORMAT),
         request_id: format!("{seed:032x}"),
         trace_id: None,
+        trace: None,
         deployment: None,
         started,
         time: SystemTime::now(),

@@ -109,10 +109,10 @@ pub(super) struct Options {
     #[arg(long)]
     no_reload: bool,
     /// Without a file with rules: send events with multi-value headers [default: only to Crossfade's own function, which is deployed so]
-    #[arg(long, conflicts_with_all = ["single_value_headers", "serverless", "template", "describe_rules"])]
+    #[arg(long, conflicts_with_all = ["single_value_headers", "serverless", "template", "describe_rules", "terraform"])]
     multi_value_headers: bool,
     /// Without a file with rules: send events without multi-value headers, the default of a target group
-    #[arg(long, conflicts_with_all = ["serverless", "template", "describe_rules"])]
+    #[arg(long, conflicts_with_all = ["serverless", "template", "describe_rules", "terraform"])]
     single_value_headers: bool,
     #[command(flatten)]
     front: front::FrontOptions,

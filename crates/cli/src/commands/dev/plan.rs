@@ -104,7 +104,7 @@ pub(super) fn list_rules(options: &Options) -> Result<()> {
             crate::terminal::print(&rules.environment.hide(&source::table(&rules.settings)))
         }
         None => bail!(
-            "`--list-rules` needs a file with rules\n  hint: name one with `--serverless`, `--template` or `--describe-rules`"
+            "`--list-rules` needs a file with rules\n  hint: name one with `--serverless`, `--template`, `--terraform` or `--describe-rules`"
         ),
     }
 }

@@ -11,7 +11,8 @@ use crossfade_event::{Event, Front, HeaderMode};
 use crossfade_journal::redaction::{HIDDEN, is_secret_parameter};
 use crossfade_proxy::{Invocation, Outgoing, Plan, Proxy, ProxyError, Sending, Step};
 use crossfade_route::{
-    Action, ErrorPage, Failover, Forward, Overlay, PublicUrl, Reason, Retry, Route, RoutingTable, Spill, normalised,
+    Action, ErrorPage, Failover, Forward, Overlay, PublicUrl, Reason, Retry, Route, RoutingTable, Share, Spill,
+    Tracing, normalised,
 };
 use http::header::{CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
 use http::{Method, Response};
@@ -97,6 +98,8 @@ pub(in crate::commands) struct Sent {
     pub(super) compress: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) streaming: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) tracing: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) error_pages: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -220,6 +223,7 @@ impl Explanation {
                     public_url,
                     compress: _,
                     streaming: _,
+                    tracing: _,
                     error_pages,
                     mirror,
                 } = sent.as_mut();
@@ -301,6 +305,7 @@ fn invocation(front: Front) -> Invocation {
         front,
         request_id: "00000000-0000-0000-0000-000000000000".to_owned(),
         trace_id: None,
+        trace: None,
         deployment: None,
         started,
         time: SystemTime::now(),
@@ -346,6 +351,7 @@ impl Sent {
                 false => "never",
             }),
             streaming: listed(table.streaming.names(), " and ").map(|names| format!("responses through {names}")),
+            tracing: tracing(table.tracing),
             error_pages: listed(table.error_pages.iter().map(error_page), "; "),
             mirror: None,
         }
@@ -356,6 +362,15 @@ impl Sent {
 fn listed<T: ToString>(texts: impl Iterator<Item = T>, between: &str) -> Option<String> {
     let texts: Vec<String> = texts.map(|text| text.to_string()).collect();
     (!texts.is_empty()).then(|| texts.join(between))
+}
+
+fn tracing(tracing: Tracing) -> Option<String> {
+    let Tracing { xray, created } = tracing;
+    let xray = xray.then(|| "a subsegment of X-Ray for each attempt, if the request is sampled".to_owned());
+    let flag =
+        |share: Share| if xray.is_some() { "as X-Ray decides".to_owned() } else { format!("{} %", share.percent()) };
+    let created = created.map(|share| format!("a `traceparent` if there is no valid one, sampled: {}", flag(share)));
+    listed(xray.into_iter().chain(created), "; ")
 }
 
 fn error_page(page: &ErrorPage) -> String {

@@ -82,6 +82,7 @@ fn render_sent(text: &mut String, sent: &Sent) {
         public_url,
         compress,
         streaming,
+        tracing,
         error_pages,
         mirror,
     } = sent;
@@ -110,6 +111,7 @@ fn render_sent(text: &mut String, sent: &Sent) {
         ("publicUrl", public_url.as_deref()),
         ("compress", *compress),
         ("streaming", streaming.as_deref()),
+        ("tracing", tracing.as_deref()),
         ("errorPages", error_pages.as_deref()),
     ] {
         if let Some(value) = value {

@@ -56,11 +56,11 @@ pub(super) fn finish(options: &Options, file: &File, findings: &Findings, origin
         list.lines().map(|line| format!("  {line}\n")).collect::<String>()
     );
     let text = file.text(if list.is_empty() { about.lines().next().unwrap_or_default() } else { &about });
-    if options.output == Path::new("-") {
+    if options.output() == Path::new("-") {
         print(&text)?;
     } else {
-        super::write(&options.output, &text, options.force)?;
-        let (name, count) = (options.output.display().to_string(), file.tests.len());
+        super::write(options.output(), &text, options.force)?;
+        let (name, count) = (options.output().display().to_string(), file.tests.len());
         let quoted = shell_words::quote(&name);
         say(&format!("wrote `{name}` with {count} tests; next: `{} test {quoted}`", program::name()));
     }
