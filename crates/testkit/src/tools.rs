@@ -27,13 +27,15 @@ pub struct Tool {
 pub enum Absent {
     /// This machine does not have it.
     Missing(String),
+    /// Nor can `.ci/run` install it from a package registry: left out everywhere.
+    Unpackaged(String),
     /// It is there and does not work: a failure everywhere.
     Broken(String),
 }
 
 impl fmt::Display for Absent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Absent::Missing(reason) | Absent::Broken(reason)) = self;
+        let (Absent::Missing(reason) | Absent::Unpackaged(reason) | Absent::Broken(reason)) = self;
         f.write_str(reason)
     }
 }
@@ -214,6 +216,7 @@ fn reason(test: &Test, is_ci: bool) -> Result<Option<String>, Failed> {
         let (is_failure, reason) = match tool.find() {
             Ok(()) => continue,
             Err(Absent::Missing(reason)) => (is_ci, reason),
+            Err(Absent::Unpackaged(reason)) => (false, reason),
             Err(Absent::Broken(reason)) => (true, reason),
         };
         return match is_failure && !tool.is_reported.swap(true, Ordering::Relaxed) {
@@ -242,6 +245,7 @@ mod tests {
 
     static HERE: Tool = Tool::new(|| Ok(()));
     static MISSING: Tool = Tool::new(|| has("no-such-program", "--version", "install it"));
+    static UNPACKAGED: Tool = Tool::new(|| Err(Absent::Unpackaged("download it".to_owned())));
     static BROKEN: Tool = Tool::new(|| make(Command::new("sh").args(["-c", "echo first; echo second >&2; exit 1"])));
 
     #[test]
@@ -259,6 +263,7 @@ mod tests {
         ] {
             assert_eq!(left_out(&[&HERE, &MISSING], is_ci), expected);
         }
+        assert_eq!(left_out(&[&HERE, &UNPACKAGED], true), Ok(Some("download it".to_owned())));
         let broken = left_out(&[&BROKEN], false).unwrap_err();
         assert!(broken.ends_with("failed:\nfirst\nsecond\n"), "{broken}");
         assert!(left_out(&[&BROKEN], false).unwrap().unwrap().ends_with("failed:"));

@@ -21,12 +21,12 @@ const OLDEST: (u32, u32) = (1, 9);
 pub static TERRAFORM: Tool = Tool::new(|| {
     let install = "install Terraform 1.9 or later (https://developer.hashicorp.com/terraform/install)";
     let output = plain().args(["version", "-json"]).output();
-    let output = output.map_err(|_| Absent::Missing(format!("`terraform` is missing: {install}")))?;
+    let output = output.map_err(|_| Absent::Unpackaged(format!("`terraform` is missing: {install}")))?;
     let version: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
     let version = version["terraform_version"].as_str().unwrap_or_default().to_owned();
     let mut numbers = version.split('.').map_while(|number| number.parse::<u32>().ok());
     if (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default()) < OLDEST {
-        return Err(Absent::Missing(format!("`terraform` is version {version}: {install}")));
+        return Err(Absent::Unpackaged(format!("`terraform` is version {version}: {install}")));
     }
     PYTHON.find()?;
     installed_from(
