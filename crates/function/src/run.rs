@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use crossfade_event::{DecodeError, FORMATS};
-use crossfade_journal::{AccessRecord, Names, Sample, Trace, Wanted, with_otel_names};
+use crossfade_journal::{AccessRecord, Names, Sample, Trace, Wanted, share_number, with_otel_names};
 use crossfade_live::{AFTERWARDS, AT_START, Notice};
 use crossfade_proxy::{Invocation, number_thread};
 use crossfade_route::{Share, Tracing};
@@ -314,8 +314,7 @@ async fn serve(current: Arc<Current>, mut api: RuntimeApi, mut stop: watch::Rece
 /// Returns the trace of a request that needs one.
 #[cold]
 fn trace_of(tracing: Tracing, invocation: &Invocation) -> Option<Box<Trace>> {
-    // Not the bits that choose targets and copies, or lines of the log.
-    let is_sampled = tracing.created.map(|share| share.has((invocation.seed >> 80) as u64));
+    let is_sampled = tracing.created.map(|share| share.has(share_number(invocation.seed)));
     let wanted = Wanted { xray: tracing.xray, w3c: is_sampled };
     let text = |field: &Option<HeaderValue>| field.as_ref().and_then(|field| field.to_str().ok().map(str::to_owned));
     let (platform, front) = (text(&invocation.trace_id), text(&invocation.front.trace_id));

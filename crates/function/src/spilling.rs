@@ -79,7 +79,8 @@ impl Large<'_> {
             (SpillError::Store(reason), _) => ProxyError::not_stored(&problem, reason),
         });
         if let Body::Streamed(streamed) = content.body {
-            streamed.conclude(0, result.as_ref().err(), invocation, record, pending);
+            let stored = result.as_ref().map_or(0, |(_, bytes)| *bytes);
+            streamed.conclude(stored, result.as_ref().err(), invocation, record, pending);
         }
         let response = match result {
             Ok((location, bytes)) => {

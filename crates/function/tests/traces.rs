@@ -295,6 +295,13 @@ fn a_missing_or_invalid_traceparent_is_created() {
     };
     let (creating, _folder) = function("{ w3c: create }");
     let (unsampled, _folder) = function("{ w3c: create, sampled: 0 }");
+    let (sampling, _folder) = function("{ w3c: create, sampled: 30 }");
+    let sampled = (0..200).filter(|_| {
+        sampling.invoke_in(UNSAMPLED, &with_parent(&[], None));
+        legacy.values("traceparent").pop().unwrap()[0].ends_with("-01")
+    });
+    let count = sampled.count();
+    assert!((25..100).contains(&count), "{count} of 200 are not about 30 %");
     let (both, _folder) = function("{ w3c: create, xray: true }");
     let last = |name: &str| legacy.values(name).pop().unwrap();
     // The function, the platform's header, and the created flags.

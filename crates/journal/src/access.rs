@@ -245,10 +245,11 @@ impl AccessRecord<'_> {
     /// after its head, or has failed with an error of this type (RFC 9209).
     pub fn end(&mut self, bytes: u64, total_ms: f64, more_ms: f64, error: Option<&'static str>) {
         (self.response_bytes, self.total_ms) = (bytes, total_ms);
-        self.backend_ms = self.backend_ms.map(|ms| ms + more_ms);
+        // The attempts of a failover may have overlapped with the content.
+        self.backend_ms = self.backend_ms.map(|ms| to_the_microsecond(ms + more_ms).min(total_ms));
         let backend = self.backend.as_ref();
         if let Some(deciding) = self.journal.iter_mut().rfind(|attempt| Some(&attempt.backend) == backend) {
-            deciding.took_ms += more_ms;
+            deciding.took_ms = to_the_microsecond(deciding.took_ms + more_ms);
             if let Some(error) = error {
                 deciding.outcome = error.into();
             }
@@ -356,6 +357,10 @@ impl<'t> From<&Attempt<'t>> for AttemptRecord<'t> {
             connection_auth: attempt.auth.map(Cow::from),
         }
     }
+}
+
+fn to_the_microsecond(milliseconds: f64) -> f64 {
+    (milliseconds * 1000.0).round() / 1000.0
 }
 
 fn word(outcome: Outcome) -> Cow<'static, str> {

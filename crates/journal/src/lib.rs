@@ -32,5 +32,5 @@ pub use access::{AccessRecord, AttemptRecord, Skipped, Step};
 pub use attempt::{Attempt, Journal, Outcome, Role};
 pub use metrics::{Metric, Metrics, Sample};
 pub use otel::{Names, OTEL_NAMES, otel_name, with_otel_names};
-pub use trace::{Span, Trace, Wanted, trace_id_of};
+pub use trace::{Span, Trace, Wanted, share_number, trace_id_of};
 pub use written::{milliseconds, stamp};

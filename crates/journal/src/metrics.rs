@@ -126,7 +126,7 @@ impl Metrics {
         if let Some(cause) = cause(record) {
             members.put(cause, requests);
         }
-        if record.journal.iter().any(|attempt| attempt.role == Role::Failover) {
+        if record.journal.iter().any(|attempt| attempt.role == Role::Failover && attempt.outcome != "open") {
             members.put(FAILOVERS, 1);
         }
         members.has(RETRIES, (record.retries > 0).then_some(record.retries.into()));

@@ -153,11 +153,11 @@ impl Trace {
         });
     }
 
-    /// Completes the last attempt, whose response was streamed: its content ended so long after its head, or failed with an error
-    /// of this type (RFC 9209).
-    pub fn conclude(&self, more: Duration, content_length: u64, error: Option<&'static str>) {
+    /// Completes the last attempt at a back end, whose response was streamed: its content ended so long after its head, or failed with
+    /// an error of this type (RFC 9209).
+    pub fn conclude(&self, backend: &str, more: Duration, content_length: u64, error: Option<&'static str>) {
         self.with(|spans| {
-            if let Some(span) = spans.last_mut() {
+            if let Some(span) = spans.iter_mut().rfind(|span| span.backend == backend) {
                 span.took = span.took.map(|took| took.saturating_add(more));
                 span.content_length = Some(content_length);
                 span.outcome = error.map_or(span.outcome, Outcome::Error);
@@ -246,6 +246,13 @@ fn is_lower_hex(byte: u8) -> bool {
 fn random_trace_id(seed: u128) -> String {
     let (high, low) = (mixed((seed >> 64) as u64), mixed(seed as u64).max(1));
     format!("{high:016x}{low:016x}")
+}
+
+/// A uniformly distributed number from the seed of a request, for shares of requests. It is independent of the bits of the seed that decide
+/// other shares.
+#[must_use]
+pub fn share_number(seed: u128) -> u64 {
+    mixed(mixed(seed as u64) ^ (seed >> 64) as u64)
 }
 
 /// SplitMix64's finalizer: neighbours become unlike each other.
@@ -369,6 +376,16 @@ mod tests {
     }
 
     #[test]
+    fn shares_of_requests_are_shares() {
+        // Seeds whose upper or lower half is all that differs.
+        for shift in [0, 64] {
+            let numbers = (0..10_000_u128).map(|seed| share_number(seed << shift));
+            let tenth = numbers.filter(|number| *number < u64::MAX / 10).count();
+            assert!((850..1_150).contains(&tenth), "{tenth}");
+        }
+    }
+
+    #[test]
     fn a_span_has_what_the_journal_has_of_its_attempt() {
         let trace = Trace::new(wanted(true, None), Some(SAMPLED), None, 7).unwrap();
         let ms = Duration::from_millis;
@@ -379,8 +396,9 @@ mod tests {
         trace.note(attempt, None);
         attempt.end(ms(10), Outcome::Status(200), true);
         trace.note(attempt, Some(5));
-        trace.conclude(ms(4), 9, Some("connection_terminated"));
+        // The client gets this response after all, since the failover fails.
         trace.begin(1, "GET", || "https://b/".to_owned());
+        trace.conclude("a", ms(4), 9, Some("connection_terminated"));
         let [first, second] = trace.take().try_into().unwrap();
         assert_eq!((first.began, first.took, first.content_length), (ms(2), Some(ms(12)), Some(9)));
         assert_eq!((first.backend.as_str(), first.outcome), ("a", Outcome::Error("connection_terminated")));

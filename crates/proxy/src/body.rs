@@ -290,8 +290,8 @@ impl<'t> Streamed<'t> {
         pending: Option<&mut Pending<'_>>,
     ) {
         let more = self.since.elapsed();
-        if let Some(trace) = &invocation.trace {
-            trace.conclude(more, sent, failure.map(ProxyError::error_type));
+        if let (Some(trace), Some(backend)) = (&invocation.trace, record.backend.as_deref()) {
+            trace.conclude(backend, more, sent, failure.map(ProxyError::error_type));
         }
         record.end(
             sent,

@@ -161,7 +161,8 @@ impl Proxy {
                 took += head.elapsed();
                 if let Some(trace) = journal.trace {
                     let length = whole.as_ref().map_or(0, |whole| whole.body().length);
-                    trace.conclude(head.elapsed(), length, whole.as_ref().err().map(ProxyError::error_type));
+                    let error = whole.as_ref().err().map(ProxyError::error_type);
+                    trace.conclude(&upstream.backend.name, head.elapsed(), length, error);
                 }
                 whole
             }

@@ -5,7 +5,7 @@
 
 use crossfade_journal::{Trace, trace_id_of};
 use crossfade_route::Backend;
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
 use http::request;
 
 use crate::body::Body;
@@ -17,7 +17,8 @@ const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 /// The trace id of a request in W3C's form, if parents are created: the client's, or that of the created one.
 pub(crate) fn w3c_trace_id(trace: &Trace, fields: &HeaderMap) -> Option<String> {
     let created = trace.w3c_trace_id()?;
-    Some(received(fields).and_then(trace_id_of).unwrap_or(created).to_owned())
+    let received = received(fields).filter(|_| !is_of_the_connection(fields));
+    Some(received.and_then(trace_id_of).unwrap_or(created).to_owned())
 }
 
 /// Sets the fields of the first attempt.
@@ -72,6 +73,12 @@ pub(crate) fn content_length(body: &Body<'_>) -> Option<u64> {
         Body::Whole(content) => Some(content.len() as u64),
         Body::Streamed(_) => None,
     }
+}
+
+/// Returns `true` if `Connection` names the parent, which is then not forwarded (RFC 9110 section 7.6.1).
+fn is_of_the_connection(fields: &HeaderMap) -> bool {
+    let lines = fields.get_all(CONNECTION).iter().filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| line.split(',')).any(|option| option.trim().eq_ignore_ascii_case(TRACEPARENT.as_str()))
 }
 
 /// The only `traceparent` of a request: several are as invalid as none.

@@ -17,9 +17,11 @@ impl Count {
         let metrics = table.metrics.as_ref()?;
         let routes = || table.all_routes();
         let together = count(routes().any(forwards), routes().any(compares));
+        // A request that no route gets, such as one in a loop, is an error of the proxy.
+        let loops = usize::from(!routes().any(forwards));
         let each = if metrics.routes { routes().map(|route| count(forwards(route), compares(route))).sum() } else { 0 };
-        let function = if table.plan.is_some() { Metrics::OF_FUNCTION.len() } else { 0 };
-        Some(Count(together + each + function))
+        // Live state needs no plan.
+        Some(Count(together + loops + each + Metrics::OF_FUNCTION.len()))
     }
 
     pub(in crate::commands) fn number(self) -> f64 {
