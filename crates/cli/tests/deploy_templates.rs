@@ -368,6 +368,9 @@ pub(crate) fn further_parameters_change_what_they_say() {
     assert!(role["ManagedPolicyArns"].to_string().contains("AWSLambdaVPCAccessExecutionRole"));
     let traced = plain_stack(&[("Tracing", "Active")]);
     assert_eq!(traced.resources()["Proxy"]["Properties"]["TracingConfig"], json!({ "Mode": "Active" }));
+    // Lambda checks them when it creates the function, so they are those of the role that it depends on.
+    let later = traced.resources().values().filter(|it| it["Type"] == "AWS::IAM::Policy").count();
+    assert_eq!(later, 0);
     let wide: Vec<String> = traced.permissions().into_iter().filter(|line| line.ends_with(" *")).collect();
     assert_eq!(wide, ["xray:PutTelemetryRecords *", "xray:PutTraceSegments *"]);
     let topics = plain_stack(&[("Monitoring", "on"), ("AlarmActions", "arn:a,arn:b")]);
