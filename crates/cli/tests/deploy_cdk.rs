@@ -157,6 +157,8 @@ pub(crate) fn the_rules_the_target_group_and_the_function() {
         assert_eq!(function[name], expected, "{name}");
     }
     assert_eq!(at(EXAMPLE, "LogGroup")["Properties"]["RetentionInDays"], 14);
+    // The stack is where the listener is.
+    assert_eq!(function["Code"]["S3Bucket"], "cdk-hnb659fds-assets-123456789012-eu-west-1");
     let permission = &at(EXAMPLE, "Permission")["Properties"];
     assert_eq!(permission["Principal"], "elasticloadbalancing.amazonaws.com");
     let source = shown(&permission["SourceArn"]);
